@@ -1,0 +1,69 @@
+# One command for each thing one does here; every target sets up its own .venv first.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+PORT ?=
+DATA ?= data
+# Heavy work is kept off the second core's back with nice where it matters.
+PYTEST := $(BIN)/python -m pytest
+
+.PHONY: help run setup test lint types unit schemas check-schemas bench soak mutants hil flash test-web test-llm clean
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
+
+$(STAMP): pyproject.toml
+	$(PYTHON) tools/check_python.py
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@touch $(STAMP)
+
+setup: $(STAMP) ## make the .venv and install everything into it
+
+run: $(STAMP) ## run the brain on the virtual board (real firmware, real MicroPython VM)
+	$(BIN)/tomato-host run --board sim --data-dir $(DATA)
+
+test: lint types check-schemas unit ## lint, types, import directions, generated files, all tests
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/lint-imports
+
+types: $(STAMP)
+	$(BIN)/mypy
+
+unit: $(STAMP)
+	$(PYTEST) -n 2 --dist loadfile -m 'not hil and not web and not llm and not soak' tests
+
+schemas: $(STAMP) ## write the generated files again (contract.py, CDDL, JSON Schema, data dictionary)
+	$(BIN)/python tools/generate_schemas.py
+
+check-schemas: $(STAMP)
+	$(BIN)/python tools/generate_schemas.py --check
+
+bench: $(STAMP) ## measure; prints tables, writes build/bench/*.json
+	$(BIN)/python tools/bench.py
+
+soak: $(STAMP) ## long campaigns: a million state-machine steps, thousands of kills
+	$(PYTEST) -n 2 -m soak tests
+
+mutants: $(STAMP) ## mutation run over the safety modules
+	$(BIN)/python tools/mutants.py
+
+hil: $(STAMP) ## hardware in the loop: make hil PORT=/dev/ttyACM0
+	@test -n "$(PORT)" || { echo "make hil needs a board: make hil PORT=/dev/ttyACM0"; exit 2; }
+	TOMATO_PORT=$(PORT) $(PYTEST) -m hil tests
+
+flash: $(STAMP) ## put the firmware on a board: make flash [PORT=/dev/ttyACM0]
+	$(BIN)/tomato-host board flash $(if $(PORT),--port $(PORT))
+
+test-web: $(STAMP) ## browser tests of the dashboard (needs Debian's chromium)
+	$(PYTEST) -m web tests
+
+test-llm: $(STAMP) ## tests with the real small language model
+	$(PYTEST) -m llm tests
+
+clean: ## remove what make made
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
