@@ -1,0 +1,16 @@
+"""The one error a person may meet: a code, what happened, and what to do next."""
+
+from __future__ import annotations
+
+
+class TomatoError(Exception):
+    """An error meant for a person. `code` is listed in docs/errors.md; `next_step` says what to do."""
+
+    def __init__(self, code: str, message: str, next_step: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.next_step = next_step
+
+    def __str__(self) -> str:
+        return f"{self.code}: {self.message} Next: {self.next_step}"
