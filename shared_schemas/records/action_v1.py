@@ -1,0 +1,139 @@
+"""action_v1: a proposal on its way to the board, its verdict, and what became of it."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import Field, FiniteFloat, model_validator
+
+from shared_schemas.records.base import Identifier, Listed, Part, Record, ShortText, Timestamp
+
+
+class ActionType(StrEnum):
+    """What may be asked for. NO_ACTION is a decision too; STOP_ALL always passes."""
+
+    WATER = "WATER"
+    CO2_INJECT = "CO2_INJECT"
+    SET_LIGHT = "SET_LIGHT"
+    SET_CIRCULATION_FAN = "SET_CIRCULATION_FAN"
+    SET_EXHAUST_FAN = "SET_EXHAUST_FAN"
+    SET_HUMIDIFIER = "SET_HUMIDIFIER"
+    SET_HEATER_MAT = "SET_HEATER_MAT"
+    STOP_ALL = "STOP_ALL"
+    NO_ACTION = "NO_ACTION"
+
+
+OUTPUT_OF: dict[ActionType, str] = {
+    ActionType.WATER: "water_pump",
+    ActionType.CO2_INJECT: "co2_solenoid",
+    ActionType.SET_LIGHT: "light",
+    ActionType.SET_CIRCULATION_FAN: "circulation_fan",
+    ActionType.SET_EXHAUST_FAN: "exhaust_fan",
+    ActionType.SET_HUMIDIFIER: "humidifier",
+    ActionType.SET_HEATER_MAT: "heater_mat",
+}
+"""The output that each action drives."""
+
+Origin = Literal["controller", "person", "safe_mode", "llm", "policy", "mqtt", "api"]
+Status = Literal[
+    "PROPOSED", "ACCEPTED", "CLIPPED", "REFUSED", "SENT", "DONE", "ABORTED", "REJECTED_BY_BOARD", "EXPIRED"
+]
+
+
+class Params(Part):
+    """How much. WATER: `ml` in `pulses` pulses. SET_*: `state` ON for `seconds`, or OFF. CO2_INJECT: `seconds`."""
+
+    ml: Annotated[FiniteFloat, Field(gt=0.0, le=10_000.0)] | None = None
+    pulses: Annotated[int, Field(ge=1, le=100)] | None = None
+    seconds: Annotated[FiniteFloat, Field(gt=0.0, le=86_400.0)] | None = None
+    state: Literal["ON", "OFF"] | None = None
+
+
+class Why(Part):
+    """The reason, in a form that can be checked and shown."""
+
+    rules_fired: Annotated[tuple[str, ...], Listed] = ()
+    objective_hint: str = ""
+    text: ShortText = ""
+    state_ts: Timestamp | None = None
+    """The `ts` of the state snapshot this was decided on."""
+
+
+class Check(Part):
+    """One guardrail's word: the rule, the value it saw, the limit it holds."""
+
+    rule: Identifier
+    ok: bool
+    value: FiniteFloat | None = None
+    limit: FiniteFloat | None = None
+    text: ShortText = ""
+
+
+class Safety(Part):
+    """The verdict of the guardrails."""
+
+    validated: bool
+    guardrails: Annotated[tuple[str, ...], Listed] = ()
+    refused_by: Identifier | None = None
+    clipped_by: Annotated[tuple[str, ...], Listed] = ()
+    checks: Annotated[tuple[Check, ...], Listed] = ()
+
+
+class Outcome(Part):
+    """What the board says really happened."""
+
+    status: Status
+    delivered_ml: Annotated[FiniteFloat, Field(ge=0.0)] | None = None
+    delivered_s: Annotated[FiniteFloat, Field(ge=0.0)] | None = None
+    reason: ShortText = ""
+    cmd_ids: Annotated[tuple[int, ...], Listed] = ()
+    finished_ts: Timestamp | None = None
+
+
+_NEEDS: dict[ActionType, tuple[str, ...]] = {
+    ActionType.WATER: ("ml",),
+    ActionType.CO2_INJECT: ("seconds",),
+}
+
+
+class ActionV1(Record):
+    """A deed asked for. The same record, appended again, carries the verdict and the outcome.
+
+    Example:
+        {"schema_version": "action_v1", "ts": "2026-02-14T10:00:05+01:00", "type": "WATER",
+         "params": {"ml": 200.0, "pulses": 1}, "why": {"rules_fired": ["soil.P1 < 18%"],
+         "objective_hint": "reduce_water_stress"}, "safety": {"validated": true,
+         "guardrails": ["daily_water_budget", "max_pulse_ml", "min_interval"]}, "id": "a-000017",
+         "origin": "controller", "outcome": {"status": "DONE", "delivered_ml": 199.0}}
+    """
+
+    schema_version: Literal["action_v1"]
+    type: Annotated[ActionType, Field(strict=False)]
+    params: Params = Params()
+    why: Why = Why()
+    safety: Safety = Safety(validated=False)
+    id: Identifier | None = None
+    origin: Origin = "controller"
+    not_after: Timestamp | None = None
+    """A proposal older than this moves nothing."""
+    outcome: Outcome | None = None
+    decision_id: Identifier | None = None
+
+    @model_validator(mode="after")
+    def _params_fit_the_type(self) -> ActionV1:
+        kind = self.type
+        if kind in (ActionType.STOP_ALL, ActionType.NO_ACTION):
+            if self.params != Params():
+                raise ValueError(f"{kind.value} takes no params")
+            return self
+        if kind.value.startswith("SET_"):
+            if self.params.state is None:
+                raise ValueError(f"{kind.value} needs params.state ON or OFF")
+            if self.params.state == "ON" and self.params.seconds is None:
+                raise ValueError(f"{kind.value} ON needs params.seconds: nothing is ever ON without an end")
+            return self
+        for name in _NEEDS[kind]:
+            if getattr(self.params, name) is None:
+                raise ValueError(f"{kind.value} needs params.{name}")
+        return self

@@ -1,0 +1,62 @@
+"""What every durable record shares: strict, frozen, versioned, stamped with an aware time."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Self
+
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, FiniteFloat
+
+
+class Part(BaseModel):
+    """A named part of a record: strict (no coercion), frozen, unknown fields refused, no NaN or infinity."""
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+def _iso_text_or_datetime(value: Any) -> Any:
+    """Let ISO 8601 text pass in Python mode as it does in JSON mode; anything else stays strict."""
+    if isinstance(value, str):
+        return datetime.fromisoformat(value)
+    return value
+
+
+Timestamp = Annotated[
+    AwareDatetime, BeforeValidator(_iso_text_or_datetime), Field(description="ISO 8601 time with an offset.")
+]
+"""An aware time; a naive one is refused."""
+
+Fraction = Annotated[FiniteFloat, Field(ge=0.0, le=1.0)]
+Percent = Annotated[FiniteFloat, Field(ge=0.0, le=100.0)]
+AirTempC = Annotated[FiniteFloat, Field(ge=-40.0, le=85.0)]
+Co2Ppm = Annotated[FiniteFloat, Field(ge=0.0, le=40_000.0)]
+Kpa = Annotated[FiniteFloat, Field(ge=0.0, le=60.0)]
+Lux = Annotated[FiniteFloat, Field(ge=0.0, le=120_000.0)]
+Identifier = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_.:\-]+$")]
+ShortText = Annotated[str, Field(max_length=240)]
+LongText = Annotated[str, Field(max_length=4_000)]
+
+
+def _tuple_from_list(value: Any) -> Any:
+    """A JSON array arrives as a list; a frozen record holds a tuple."""
+    return tuple(value) if isinstance(value, list) else value
+
+
+Listed = BeforeValidator(_tuple_from_list)
+"""Use as `Annotated[tuple[X, ...], Listed]`: accepts a list, stores a tuple."""
+
+
+class Record(Part):
+    """A line of the dataset. Every record names its schema version and its time."""
+
+    ts: Timestamp
+
+    def to_json(self) -> str:
+        """One JSON line, fields in the order of the schema, nothing machine-dependent in it."""
+        return self.model_dump_json()
+
+    @classmethod
+    def from_json(cls, line: str | bytes) -> Self:
+        """Read one JSON line. Raises pydantic.ValidationError that names the field and the allowed range."""
+        return cls.model_validate_json(line)
+
