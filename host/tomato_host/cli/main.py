@@ -1,0 +1,98 @@
+"""The command line's front door: names every command and loads only the one that is called."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import typer
+
+from tomato_host.errors import TomatoError
+
+
+class Command(NamedTuple):
+    """A command, the module and the object that serve it, and its one-line help."""
+
+    name: str
+    module: str
+    attribute: str
+    help: str
+
+
+COMMANDS: tuple[Command, ...] = (
+    Command("run", "tomato_host.cli.run", "run", "Run the brain on a board or on the virtual board."),
+    Command("doctor", "tomato_host.cli.doctor", "doctor", "Check this machine and say what to do."),
+)
+"""The table of commands, in the order of the help."""
+
+VERSION_HELP = "Print the version and end."
+
+
+def _named(argv: Sequence[str]) -> str | None:
+    """The first word that is not an option: the command somebody wants."""
+    return next((word for word in argv if not word.startswith("-")), None)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from tomato_host import __version__
+
+        typer.echo(f"tomato-host {__version__}")
+        raise typer.Exit
+
+
+def _mount(app: typer.Typer, command: Command, load: bool) -> None:
+    """Register the real command when it is the one called, else its name and help alone (imports cost time)."""
+    if not load:
+
+        def placeholder() -> None:
+            """Stands for a command that this invocation did not ask for."""
+
+        app.command(command.name, help=command.help)(placeholder)
+        return
+    served = getattr(importlib.import_module(command.module), command.attribute)
+    if isinstance(served, typer.Typer):
+        app.add_typer(served, name=command.name, help=command.help)
+    else:
+        app.command(command.name, help=command.help)(served)
+
+
+def build(argv: Sequence[str]) -> typer.Typer:
+    """The application for this command line."""
+    app = typer.Typer(
+        name="tomato-host",
+        help="The brain of an embodied tomato: estimates, forecasts, plans, explains and records.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+    )
+
+    @app.callback()
+    def _root(
+        version: bool = typer.Option(False, "--version", callback=_show_version, is_eager=True, help=VERSION_HELP),
+    ) -> None:
+        """Options that belong to every command."""
+
+    wanted = _named(argv)
+    for command in COMMANDS:
+        _mount(app, command, load=command.name == wanted)
+    return app
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the command line. An error meant for a person is one line on standard error and exit code 2."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    try:
+        build(words)(args=words, prog_name="tomato-host")
+    except TomatoError as error:
+        print(f"tomato-host: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
+    except KeyboardInterrupt:
+        print("tomato-host: interrupted", file=sys.stderr)
+        raise SystemExit(130) from None
+    except BrokenPipeError:
+        # Whoever read our output went away (`| head`); that is no error of ours.
+        sys.stderr.close()
+        raise SystemExit(0) from None
