@@ -48,6 +48,8 @@ class Params(Part):
     pulses: Annotated[int, Field(ge=1, le=100)] | None = None
     seconds: Annotated[FiniteFloat, Field(gt=0.0, le=86_400.0)] | None = None
     state: Literal["ON", "OFF"] | None = None
+    period_s: Annotated[FiniteFloat, Field(gt=0.0, le=86_400.0)] | None = None
+    """Spread the on-time evenly over this many seconds from now (a duty); null: all of it at once, from now."""
 
 
 class Why(Part):
