@@ -77,7 +77,8 @@ def main() -> int:
         print(f"no benchmark {unknown[0]!r}; there are: {', '.join(known)}", file=sys.stderr)
         return 2
     console = Console()
-    return 0 if all([run_one(known[n], args.quick, console) for n in (args.names or known)]) else 1
+    passed = [run_one(known[name], args.quick, console) for name in (args.names or known)]
+    return 0 if all(passed) else 1
 
 
 if __name__ == "__main__":
