@@ -1,0 +1,78 @@
+"""Small integers with a meaning: board states, results, reasons, faults, events, and why a reading is missing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+STATES: tuple[str, ...] = ("BOOT", "SAFE", "READY", "LEASED", "SURVIVAL", "FAULT")
+"""States of the board; the wire id is the position."""
+
+STATUSES: tuple[str, ...] = ("ACCEPTED", "REJECTED", "DONE", "ABORTED")
+"""What a RESULT may say."""
+
+REASONS: tuple[str, ...] = (
+    "none",
+    "malformed", "expired", "unknown_type", "schema_mismatch", "unknown_output", "bad_amount", "too_early",
+    "no_lease", "state", "busy", "min_pause", "hour_budget", "day_budget", "group_excluded", "fault_latched",
+    "estop", "override", "leak", "reservoir_empty", "over_temp", "rh_stale", "rh_high", "soil_temp_stale",
+    "soil_temp_high", "co2_stale", "co2_high", "no_flow", "stopped", "lease_lost", "max_on", "reset",
+    "unknown_fault", "not_latched", "cause_lasts", "needs_button", "bad_key", "bad_value", "output_on",
+    "store_failed", "budget_unknown", "tag",
+)
+"""Why a command was rejected or a pulse aborted; the wire id is the position. New ones only at the end."""
+
+WHY: tuple[str, ...] = ("none", "never_read", "no_answer", "bad_crc", "out_of_range", "stale", "warming_up", "disabled",
+                        "uncalibrated")
+"""Why a reading has no value."""
+
+EVENTS: tuple[tuple[str, str, str], ...] = (
+    ("boot", "reset cause", "firmware slot"),
+    ("state", "from state", "to state"),
+    ("pulse_start", "output", "amount"),
+    ("pulse_end", "output", "delivered"),
+    ("pulse_aborted", "output", "reason; the delivered amount is in pulse_end"),
+    ("refused", "output", "reason"),
+    ("fault", "fault", "detail"),
+    ("fault_cleared", "fault", "by: 0 host, 1 button"),
+    ("lease_lost", "outputs dropped (bits)", "0"),
+    ("estop", "1 pressed, 0 released", "0"),
+    ("button", "button", "held ms"),
+    ("config", "key", "value"),
+    ("sensor_lost", "sensor", "WHY code"),
+    ("sensor_back", "sensor", "0"),
+    ("counters", "0 fresh, 1 restored, 2 treated as spent", "slot"),
+    ("watchdog", "late task", "ms"),
+    ("survival", "action", "amount"),
+)
+"""Kinds of event with the meaning of their two details; the wire id is the position. New ones only at the end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A fault that latches. `clear`: `host` may clear it by name once the cause is gone, `button` wants a hand."""
+
+    wire_id: int
+    name: str
+    clear: Literal["host", "button"]
+    blocks: tuple[str, ...]
+    """Outputs that stay off while it is latched; `*` = all."""
+    meaning: str
+
+
+FAULTS: tuple[Fault, ...] = (
+    Fault(0, "leak", "button", ("water_pump", "humidifier", "heater_mat"), "Water lies where none should."),
+    Fault(1, "over_temp", "button", ("light", "heater_mat"), "The air passed the over-temperature threshold."),
+    Fault(2, "estop", "button", ("*",), "The emergency stop was pressed."),
+    Fault(3, "no_flow", "host", ("water_pump",), "The pump ran and no water came: clogged or dry."),
+    Fault(4, "stuck_valve", "button", ("water_pump",), "Water flowed while the pump was off."),
+    Fault(5, "reservoir_empty", "host", ("water_pump",), "The float says there is too little water."),
+    Fault(6, "co2_high", "host", ("co2_solenoid",), "CO2 passed the dosing cut-off."),
+    Fault(7, "soil_hot", "host", ("heater_mat",), "The substrate passed the heater cut-off."),
+    Fault(8, "counters_lost", "host", ("water_pump", "co2_solenoid"), "The stored counters failed their CRC."),
+    Fault(9, "config_lost", "host", (), "The stored configuration failed its CRC; defaults are in force."),
+    Fault(10, "tick_late", "host", (), "The safety tick came later than it may."),
+    Fault(11, "watchdog_reset", "host", (), "The last reset was the watchdog's."),
+    Fault(12, "overrun", "button", ("*",), "An output was found on beyond its limit."),
+)
+"""All faults; bit n of `faults` is wire_id n."""

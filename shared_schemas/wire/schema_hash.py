@@ -1,0 +1,39 @@
+"""The schema hash: eight bytes that two sides compare before they trust each other's integers."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict
+
+from shared_schemas.devices import LIMITS, OUTPUTS, SENSORS
+from shared_schemas.wire.codes import EVENTS, FAULTS, REASONS, STATES, STATUSES, WHY
+from shared_schemas.wire.configuration import CONFIG_KEYS
+from shared_schemas.wire.fields import FIELDS
+from shared_schemas.wire.messages import MESSAGES
+
+_PROSE = ("meaning", "part")
+
+
+def _facts(row: object) -> dict[str, object]:
+    """One table row without its prose: rewording a sentence must not part a board from its host."""
+    return {k: v for k, v in asdict(row).items() if k not in _PROSE}  # type: ignore[call-overload]  # rows are dataclasses
+
+
+def compute_schema_hash() -> bytes:
+    """First 8 bytes of SHA-256 over the canonical JSON of all wire tables."""
+    tables = {
+        "fields": [_facts(r) for r in FIELDS],
+        "messages": [_facts(r) for r in MESSAGES],
+        "outputs": [_facts(r) for r in OUTPUTS],
+        "sensors": [_facts(r) for r in SENSORS],
+        "faults": [_facts(r) for r in FAULTS],
+        "config": [_facts(r) for r in CONFIG_KEYS],
+        "limits": LIMITS,
+        "codes": [STATES, STATUSES, REASONS, WHY, [e[0] for e in EVENTS]],
+    }
+    text = json.dumps(tables, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).digest()[:8]
+
+
+SCHEMA_HASH: bytes = compute_schema_hash()
