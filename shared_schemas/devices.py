@@ -43,19 +43,21 @@ class Output:
     dose_unit: DoseUnit = "ms"
     max_dose: int = 0
     """Largest single request in `dose_unit`; for ms outputs the same as `max_on_ms`."""
+    renewable: bool = False
+    """True: a running pulse may be prolonged before it ends. False: a second one waits for `min_off_ms`."""
 
 
 OUTPUTS: tuple[Output, ...] = (
     Output(0, "light", "relay", 900_000, 60_000, 3_600, 64_800, "s", "off", "light",
            ("not_over_temp", "not_estop"),
            "Grow lamp; 18 h a day at most (tomato needs a dark period), renewed every few minutes.",
-           max_dose=900_000),
+           max_dose=900_000, renewable=True),
     Output(1, "circulation_fan", "relay", 900_000, 0, 3_600, 86_400, "s", "off", "circulation",
            ("not_estop",),
-           "Stirs the air inside; may run all day, pulse by pulse.", max_dose=900_000),
+           "Stirs the air inside; may run all day, pulse by pulse.", max_dose=900_000, renewable=True),
     Output(2, "exhaust_fan", "relay", 900_000, 10_000, 3_600, 86_400, "s", "off", "vent",
            ("not_estop",),
-           "Blows tent air out; excludes CO2 dosing.", max_dose=900_000),
+           "Blows tent air out; excludes CO2 dosing.", max_dose=900_000, renewable=True),
     Output(3, "humidifier", "relay", 300_000, 60_000, 1_800, 21_600, "s", "off", "humidify",
            ("not_estop", "no_leak", "rh_fresh", "rh_below_limit"),
            "Ultrasonic humidifier; at most half of an hour and 6 h a day.", max_dose=300_000),
@@ -115,16 +117,26 @@ SENSOR_BY_NAME: dict[str, Sensor] = {s.name: s for s in SENSORS}
 LIMITS: dict[str, int] = {
     "lease_ms": 5_000,
     "survival_after_ms": 600_000,
+    "settle_ms": 2_000,
     "safety_tick_ms": 50,
     "watchdog_ms": 2_000,
     "sensor_max_age_ms": SENSOR_MAX_AGE_MS,
+    "switch_max_age_ms": 2_000,
     "co2_cutoff_ppm": 1_500,
+    "co2_alarm_ppm": 3_000,
     "rh_cutoff_pct": 92,
     "soil_temp_cutoff_c": 28,
+    "soil_hot_c": 35,
     "over_temp_on_c": 38,
     "over_temp_off_c": 34,
     "flow_check_after_ms": 3_000,
     "flow_off_grace_ms": 5_000,
     "flow_off_ml": 20,
+    "flow_off_window_ms": 600_000,
+    "manual_ms": 900_000,
+    "button_long_ms": 3_000,
+    "button_window_ms": 60_000,
+    "save_pause_ms": 600_000,
+    "save_retry_ms": 60_000,
 }
 """Thresholds of the board's own interlocks and timers, units in the names."""
