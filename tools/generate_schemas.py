@@ -144,7 +144,8 @@ def dictionary_devices() -> list[str]:
                 ", ".join(o.needs), o.meaning) for o in devices.OUTPUTS)
     sensors = ((s.wire_id, s.name, s.unit, s.scale, f"{s.lowest:g} to {s.highest:g}", s.part, s.meaning)
                for s in devices.SENSORS)
-    output_head = ("id", "name", "longest on", "shortest off", "largest dose", "per hour", "per day", "needs", "meaning")
+    output_head = ("id", "name", "longest on", "shortest off", "largest dose", "per hour", "per day", "needs",
+                   "meaning")
     sensor_head = ("id", "name", "unit", "wire scale", "range", "part", "meaning")
     return ["## Outputs", "", *markdown_table(output_head, outputs),
             "## Sensors", "", *markdown_table(sensor_head, sensors),

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 WireType = Literal["uint", "int", "bytes", "text", "values", "counts", "whys"]
-"""`values`: array of integers or null, by sensor wire_id. `counts`: array of unsigned. `whys`: sensor id -> WHY code."""
+"""`values`: array of integers or null, by sensor. `counts`: array of unsigned. `whys`: sensor id -> WHY code."""
 
 ID_MAX = (1 << 30) - 1
 """Ids stay below 2^30: a MicroPython small integer on a 32-bit board holds no more without the heap."""

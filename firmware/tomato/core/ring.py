@@ -1,4 +1,4 @@
-"""What the board keeps for a host that is away: samples thinned with time, events in their own ring. All preallocated."""
+"""What the board keeps for a host that is away: samples, thinned with time, and events. All preallocated."""
 
 _HEAD = 5  # bytes before a stored body: sequence number (4, big-endian), length (1)
 

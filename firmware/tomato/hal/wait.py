@@ -1,7 +1,7 @@
 """The one place where the loop sleeps: until link bytes arrive or the time is up.
 
-Agreement with a simulator. A module `tether` on the import path (the virtual board has one, a real board never) replaces
-the wait. It offers:
+Agreement with a simulator. A module `tether` on the import path (the virtual board has one, a real board never)
+replaces the wait. It offers:
 
     tether.wait(idle_ms, sent_total) -> int
         Called once a loop. `idle_ms` is the time until the core's next due moment (0 = call again at once);
