@@ -6,16 +6,20 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
-from shared_schemas.devices import OUTPUT_BY_NAME
+from shared_schemas.devices import OUTPUT_BY_NAME, Output
 from shared_schemas.records import ActionType, ActionV1
 from shared_schemas.records.action_v1 import OUTPUT_OF, Outcome, Status
 
 RENEW_BEFORE_MS = 15_000
 """A long pulse is renewed this long before its end: six lease periods, so that one lost frame changes nothing."""
 RETRY_MS = 30_000
-"""A refused renewal is tried again at this pace while the action still wants it (a minimum pause passes)."""
+"""A refused pulse is tried again at this pace while its action still wants it (a minimum pause passes)."""
 MAX_REFUSALS = 5
 """After so many refusals in a row the board's word is final for this action."""
+DUTY_SLOT_MS = 900_000
+"""A duty is spread in slots of a quarter of an hour: short for air and roots, long for a relay."""
+FULL_DUTY = 0.95
+"""Above this share a duty is simply on."""
 
 
 class Line(Protocol):
@@ -28,8 +32,21 @@ class Line(Protocol):
         """End the pulse of one output; returns the command id."""
 
 
+class Door(Protocol):
+    """The second phase of the guardrails: amounts in s or ml."""
+
+    def draw(self, action: ActionV1, amount: float, now: datetime) -> float:
+        """How much of `amount` one pulse may take now; 0.0 means: not now."""
+
+    def settle(self, action: ActionV1, drawn: float, delivered: float, now: datetime) -> None:
+        """What a pulse that was drawn has really delivered."""
+
+    def release(self, action: ActionV1) -> None:
+        """The action is over; what it did not draw is free again."""
+
+
 class Answer(Protocol):
-    """What the executor needs of a RESULT."""
+    """What the executor needs of a RESULT; `delivered` is ms or ml."""
 
     @property
     def cmd_id(self) -> int: ...
@@ -42,45 +59,67 @@ class Answer(Protocol):
 
 
 @dataclass(slots=True)
+class Segment:
+    """A stretch of an action: from `start_ms` on, `left` ms or ml to give."""
+
+    start_ms: int
+    left: int
+
+
+@dataclass(slots=True)
 class Job:
     """One accepted action under way. Amounts are ms for relays and valves, ml for the pump."""
 
     action: ActionV1
-    output: str
-    end_ms: int
-    """Holds: wanted until here. Doses: no meaning."""
-    doses: list[int] = field(default_factory=list)
-    open_cmds: set[int] = field(default_factory=set)
+    row: Output
+    segments: list[Segment]
+    open_cmds: dict[int, int] = field(default_factory=dict)
+    """Commands not answered for good, and what was drawn for each."""
     all_cmds: list[int] = field(default_factory=list)
     pulse_end_ms: int = 0
     next_try_ms: int = 0
     delivered: float = 0.0
     refusals: int = 0
-    stopping: bool = False
-    last_reason: str = ""
+    reason: str = ""
+    cut: bool = False
+    """Something ended it before its time."""
+
+    @property
+    def milli(self) -> float:
+        """Board units in one unit of the guardrails: 1000 ms in a second, 1 ml in a ml."""
+        return 1.0 if self.row.dose_unit == "ml" else 1000.0
+
+    @property
+    def end_ms(self) -> int:
+        """When the last segment's on-time is over if all goes well; 0 when nothing is left."""
+        return self.segments[-1].start_ms + self.segments[-1].left if self.segments else 0
 
 
-def is_dose(output: str) -> bool:
-    """Doses are given once in parts; holds are renewed until their end."""
-    return OUTPUT_BY_NAME[output].dose_unit == "ml" or OUTPUT_BY_NAME[output].kind == "valve"
-
-
-def split_doses(action: ActionV1, output: str) -> list[int]:
-    """The board's pulses for a dose: as many as asked for, more when one would pass the board's limit."""
-    row = OUTPUT_BY_NAME[output]
-    total = action.params.ml if row.dose_unit == "ml" else (action.params.seconds or 0.0) * 1000.0
-    amount = max(1, round(total or 0.0))
-    parts = max(action.params.pulses or 1, -(-amount // row.max_dose))
-    whole, rest = divmod(amount, parts)
-    return [whole + (1 if index < rest else 0) for index in range(parts) if whole or index < rest]
+def plan_segments(action: ActionV1, row: Output, now_ms: int) -> list[Segment]:
+    """Lay the action out in time: at once, in pulses, or spread evenly over `params.period_s`."""
+    params = action.params
+    total = round(params.ml or 0.0) if row.dose_unit == "ml" else round((params.seconds or 0.0) * 1000.0)
+    period_ms = round((params.period_s or 0.0) * 1000.0)
+    if row.dose_unit == "ml":
+        parts, gap_ms = max(params.pulses or 1, -(-total // row.max_dose)), row.min_off_ms
+    elif period_ms and total < FULL_DUTY * period_ms:
+        parts, gap_ms = max(1, round(period_ms / DUTY_SLOT_MS)), 0
+    else:
+        return [Segment(now_ms, total)] if total else []
+    step_ms = period_ms // parts if period_ms else gap_ms
+    whole, rest = divmod(total, parts)
+    amounts = [whole + (1 if index < rest else 0) for index in range(parts)]
+    return [Segment(now_ms + index * step_ms, amount) for index, amount in enumerate(amounts) if amount]
 
 
 class Executor:
     """At most one job an output; a newer action for the same output replaces the older one."""
 
-    def __init__(self, line: Line) -> None:
+    def __init__(self, line: Line, door: Door) -> None:
         self._line = line
+        self._door = door
         self._jobs: dict[str, Job] = {}
+        self._closing: list[Job] = []
         self._finished: list[ActionV1] = []
 
     @property
@@ -88,61 +127,87 @@ class Executor:
         """Jobs under way, by output."""
         return self._jobs
 
-    def start(self, action: ActionV1, now_ms: int, now: datetime) -> None:
-        """Take an accepted action. Its first pulse goes out at once; the outcome comes from `take_finished`."""
+    def start(self, action: ActionV1, preempts: tuple[str, ...], now_ms: int, now: datetime) -> None:
+        """Take an accepted action; `preempts` are outputs that must stop for it. Outcomes come from `take_finished`."""
         if action.type is ActionType.NO_ACTION:
             return
         if action.type is ActionType.STOP_ALL:
-            self.end_all("stop_all", now)
+            self.stop_all("stop_all", now_ms, now)
             self._finished.append(_with_outcome(action, "DONE", now))
             return
         output = OUTPUT_OF[action.type]
-        self._replace(output, now)
-        if action.params.state == "OFF":
-            command = self._line.stop(output, now_ms)
-            self._finished.append(_with_outcome(action, "DONE", now, cmd_ids=(command,)))
+        for other in preempts:
+            if other != output:
+                self._end(other, "preempted", now_ms, stop=True)
+        off = action.params.state == "OFF"
+        self._end(output, "replaced", now_ms, stop=off)
+        if off:
+            self._finished.append(_with_outcome(action, "DONE", now))
+            self._door.release(action)
             return
-        job = Job(action, output, now_ms + round((action.params.seconds or 0.0) * 1000.0))
-        if is_dose(output):
-            job.doses = split_doses(action, output)
-        self._jobs[output] = job
-        self._advance(job, now_ms)
+        row = OUTPUT_BY_NAME[output]
+        self._jobs[output] = Job(action, row, plan_segments(action, row, now_ms))
+        self.tick(now_ms, now)
 
     def tick(self, now_ms: int, now: datetime) -> None:
-        """Renew what runs out, start the next part of a dose, end what is done. Called with every lease renewal."""
+        """Renew what runs out, start what is due, close what is done. Called with every lease renewal."""
         for job in list(self._jobs.values()):
-            self._advance(job, now_ms)
-            self._settle(job, now_ms, now)
+            self._advance(job, now_ms, now)
+            if not job.segments and not job.open_cmds:
+                del self._jobs[job.row.name]
+                self._finish(job, now)
 
     def on_result(self, answer: Answer, now_ms: int, now: datetime) -> None:
         """Take the board's word on one command."""
-        job = next((j for j in self._jobs.values() if answer.cmd_id in j.open_cmds), None)
-        if job is None or answer.status == "ACCEPTED":
-            if job is not None:
-                job.refusals = 0
+        job = next((j for j in (*self._jobs.values(), *self._closing) if answer.cmd_id in j.open_cmds), None)
+        if job is None:
             return
-        job.open_cmds.discard(answer.cmd_id)
+        if answer.status == "ACCEPTED":
+            job.refusals = 0
+            return
+        drawn = job.open_cmds.pop(answer.cmd_id)
+        delivered = 0.0 if answer.status == "REJECTED" else answer.delivered
+        job.delivered += delivered
+        self._door.settle(job.action, drawn / job.milli, delivered / job.milli, now)
         if answer.status == "REJECTED":
             self._refused(job, answer.reason, now_ms)
-        else:
-            job.delivered += answer.delivered
-            if answer.status == "ABORTED":
-                job.last_reason = answer.reason
-                job.doses.clear()
-        self._settle(job, now_ms, now)
+        elif answer.status == "ABORTED":
+            self._aborted(job, answer.reason, now_ms)
+        elif not job.row.renewable:
+            job.next_try_ms = now_ms + job.row.min_off_ms
+        self._close_answered(now)
+        self.tick(now_ms, now)
 
-    def on_link_lost(self, now: datetime) -> None:
-        """The board drops everything at the end of the lease: doses end here, holds go on after a reconnect."""
-        for job in list(self._jobs.values()):
+    def on_link_lost(self, now_ms: int, now: datetime) -> None:
+        """The board drops everything when the lease ends: doses end here, holds go on after a reconnect.
+
+        What was under way counts as delivered in full: the books may err on the dry side only.
+        """
+        for job in (*self._jobs.values(), *self._closing):
+            for drawn in job.open_cmds.values():
+                self._door.settle(job.action, drawn / job.milli, drawn / job.milli, now)
             job.open_cmds.clear()
-            job.pulse_end_ms = job.next_try_ms = 0
-            if is_dose(job.output):
-                self._finish(job, "ABORTED", "link lost", now)
+            job.pulse_end_ms = 0
+            job.next_try_ms = now_ms
+        for output in [name for name, job in self._jobs.items() if not job.row.renewable]:
+            self._end(output, "link lost", now_ms, stop=False)
+        self._close_answered(now)
 
-    def end_all(self, reason: str, now: datetime) -> None:
-        """Close every job as aborted; the caller has told the board."""
-        for job in list(self._jobs.values()):
-            self._finish(job, "ABORTED", reason, now)
+    def stop_all(self, reason: str, now_ms: int, now: datetime) -> None:
+        """End every job; the caller tells the board with STOP_ALL, whose results close them."""
+        for output in list(self._jobs):
+            self._end(output, reason, now_ms, stop=False)
+        self._close_answered(now)
+
+    def abandon(self, reason: str, now: datetime) -> None:
+        """Close every job now, answered or not: the process ends."""
+        for job in (*self._jobs.values(), *self._closing):
+            job.reason, job.cut = job.reason or reason, True
+            for drawn in job.open_cmds.values():
+                self._door.settle(job.action, drawn / job.milli, drawn / job.milli, now)
+            self._finish(job, now)
+        self._jobs.clear()
+        self._closing.clear()
 
     def take_finished(self) -> list[ActionV1]:
         """Actions with their outcome since the last call, in the order they ended."""
@@ -151,62 +216,106 @@ class Executor:
 
     # -- inside ------------------------------------------------------------------------------------------------
 
-    def _replace(self, output: str, now: datetime) -> None:
-        older = self._jobs.get(output)
-        if older is not None:
-            self._finish(older, "DONE" if older.delivered or older.open_cmds else "ABORTED", "replaced", now)
+    def _end(self, output: str, reason: str, now_ms: int, *, stop: bool) -> None:
+        """Take the job of an output out of work; it is closed when its last command is answered."""
+        job = self._jobs.pop(output, None)
+        if job is not None:
+            job.segments.clear()
+            job.reason, job.cut = job.reason or reason, True
+            self._closing.append(job)
+        if stop:
+            self._line.stop(output, now_ms)
 
-    def _advance(self, job: Job, now_ms: int) -> None:
-        if now_ms < job.next_try_ms or job.stopping:
+    def _advance(self, job: Job, now_ms: int, now: datetime) -> None:
+        while job.segments and self._is_over(job, job.segments[0], now_ms):
+            job.segments.pop(0)
+        if not job.segments or now_ms < max(job.next_try_ms, job.segments[0].start_ms):
             return
-        if is_dose(job.output):
-            if job.doses and not job.open_cmds:
-                self._send(job, job.doses.pop(0), now_ms)
-                job.next_try_ms = now_ms + OUTPUT_BY_NAME[job.output].min_off_ms
-        elif job.pulse_end_ms - now_ms <= RENEW_BEFORE_MS and job.pulse_end_ms < job.end_ms:
-            amount = min(OUTPUT_BY_NAME[job.output].max_on_ms, job.end_ms - now_ms)
-            if amount > 0:
-                self._send(job, amount, now_ms)
-                job.pulse_end_ms = now_ms + amount
+        if job.row.renewable:
+            self._hold(job, job.segments[0], now_ms, now)
+        elif not self._busy(job):
+            self._dose(job, job.segments[0], now_ms, now)
 
-    def _send(self, job: Job, amount: int, now_ms: int) -> None:
-        command = self._line.pulse(job.output, amount, now_ms)
-        job.open_cmds.add(command)
+    @staticmethod
+    def _is_over(job: Job, segment: Segment, now_ms: int) -> bool:
+        if job.row.renewable:
+            return now_ms >= segment.start_ms + segment.left
+        return segment.left <= 0 and not job.open_cmds
+
+    def _busy(self, job: Job) -> bool:
+        """A pulse of this output is still under way, be it of an older action."""
+        return bool(job.open_cmds) or any(old.open_cmds for old in self._closing if old.row is job.row)
+
+    def _hold(self, job: Job, segment: Segment, now_ms: int, now: datetime) -> None:
+        """Keep a renewable output on until the segment's end; only the extension is drawn."""
+        end_ms = segment.start_ms + segment.left
+        running = max(0, job.pulse_end_ms - now_ms) if job.open_cmds else 0
+        if running > RENEW_BEFORE_MS or now_ms + running >= end_ms:
+            return
+        more = min(job.row.max_on_ms, end_ms - now_ms) - running
+        drawn = round(self._door.draw(job.action, more / 1000.0, now) * 1000.0)
+        if drawn <= 0:
+            self._refused(job, "budget", now_ms)
+            return
+        job.pulse_end_ms = now_ms + running + drawn
+        self._send(job, running + drawn, drawn, now_ms)
+
+    def _dose(self, job: Job, segment: Segment, now_ms: int, now: datetime) -> None:
+        """Give the next part of a dose, as large as the board and the door allow."""
+        most = job.row.max_dose if job.row.dose_unit == "ml" else job.row.max_on_ms
+        drawn = int(self._door.draw(job.action, min(most, segment.left) / job.milli, now) * job.milli)
+        if drawn <= 0:
+            self._refused(job, "budget", now_ms)
+            return
+        segment.left -= drawn
+        self._send(job, drawn, drawn, now_ms)
+
+    def _send(self, job: Job, amount: int, drawn: int, now_ms: int) -> None:
+        command = self._line.pulse(job.row.name, amount, now_ms)
+        job.open_cmds[command] = drawn
         job.all_cmds.append(command)
 
     def _refused(self, job: Job, reason: str, now_ms: int) -> None:
         job.refusals += 1
-        job.last_reason = reason
+        job.reason = reason
         job.next_try_ms = now_ms + RETRY_MS
         job.pulse_end_ms = 0
-        if is_dose(job.output) or job.refusals >= MAX_REFUSALS:
-            job.doses.clear()
-            job.stopping = True
+        if job.row.kind != "relay" or job.refusals >= MAX_REFUSALS:
+            job.cut = True
+            job.segments.clear()
 
-    def _settle(self, job: Job, now_ms: int, now: datetime) -> None:
-        """Close a job whose last command has been answered and which wants nothing more."""
-        if self._jobs.get(job.output) is not job or job.open_cmds:
-            return
-        if is_dose(job.output):
-            if not job.doses:
-                self._finish(job, _ending(job), job.last_reason, now)
-        elif job.stopping or now_ms >= job.end_ms:
-            self._finish(job, _ending(job), job.last_reason, now)
+    def _aborted(self, job: Job, reason: str, now_ms: int) -> None:
+        """The board cut a pulse short. A hold may try again (its cause may pass); a dose is not repeated blindly."""
+        job.reason = job.reason or reason
+        job.cut = True
+        job.pulse_end_ms = 0
+        job.next_try_ms = now_ms + RETRY_MS
+        if job.row.kind != "relay":
+            job.segments.clear()
 
-    def _finish(self, job: Job, status: Status, reason: str, now: datetime) -> None:
-        del self._jobs[job.output]
-        ml = job.delivered if OUTPUT_BY_NAME[job.output].dose_unit == "ml" else None
+    def _close_answered(self, now: datetime) -> None:
+        for job in [old for old in self._closing if not old.open_cmds]:
+            self._closing.remove(job)
+            self._finish(job, now)
+
+    def _finish(self, job: Job, now: datetime) -> None:
+        self._door.release(job.action)
+        ml = job.delivered if job.row.dose_unit == "ml" else None
         seconds = None if ml is not None else job.delivered / 1000.0
         self._finished.append(
-            _with_outcome(job.action, status, now, ml=ml, seconds=seconds, reason=reason, cmd_ids=tuple(job.all_cmds))
+            _with_outcome(
+                job.action, _ending(job), now, ml=ml, seconds=seconds, reason=job.reason, cmd_ids=tuple(job.all_cmds)
+            )
         )
 
 
 def _ending(job: Job) -> Status:
-    """DONE when something was delivered and nothing cut it short."""
-    if job.delivered > 0.0:
-        return "ABORTED" if job.last_reason else "DONE"
-    return "REJECTED_BY_BOARD" if job.refusals else "ABORTED"
+    """DONE when it ran to its end, or gave way to its successor; ABORTED when cut; the board's no when nothing came."""
+    if job.delivered <= 0.0 and job.refusals:
+        return "REJECTED_BY_BOARD"
+    if job.reason == "replaced" and job.delivered > 0.0:
+        return "DONE"
+    return "ABORTED" if job.cut else "DONE"
 
 
 def _with_outcome(

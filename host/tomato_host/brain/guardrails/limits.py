@@ -57,7 +57,8 @@ def build_limits(settings: GuardSettings) -> dict[ActionType, OutputLimit]:
             output=name,
             pulse_milli=_tighter(settings.water_ml_per_pulse, out.max_dose, "pulse") * MILLI if pump else out.max_on_ms,
             hour_milli=_window_milli(
-                _tighter(hour.get(name, out.hour_budget), out.hour_budget, f"{name} per hour"), out.budget_unit, HOUR_S),
+                _tighter(hour.get(name, out.hour_budget), out.hour_budget, f"{name} per hour"),
+                out.budget_unit, HOUR_S),
             day_milli=_window_milli(
                 _tighter(day.get(name, out.day_budget), out.day_budget, f"{name} per day"), out.budget_unit, DAY_S),
             pause_s=float(settings.water_pause_s) if pump else 0.0,
