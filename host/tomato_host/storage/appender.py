@@ -1,0 +1,125 @@
+"""Append whole lines to one file: one write a line, undone when the disk refuses it."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+from tomato_host.errors import TomatoError
+
+_FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+class LineAppender:
+    """A file that only grows by whole lines.
+
+    What `append` returned from is whole in the file (and on the disk after `sync`). What it raised from is not
+    in the file at all: a partial line is cut off again, at once or, if even that fails, before the next line.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            is_new = not path.exists()
+            self._fd = os.open(path, _FLAGS, 0o644)
+            self.size = os.fstat(self._fd).st_size
+            if is_new:
+                sync_directory(path.parent)
+        except OSError as error:
+            raise _refused(path, error) from error
+        self._unsynced = False
+        self._cut_pending = False
+
+    def append(self, lines: bytes) -> None:
+        """Write complete lines. Raises TomatoError storage_full or storage_write; then nothing was added."""
+        if self._cut_pending:
+            self._cut_back()
+        try:
+            written = os.write(self._fd, lines)
+            while written < len(lines):
+                # A short write means that space or a quota just ran out; asking again tells which.
+                written += os.write(self._fd, lines[written:])
+        except OSError as error:
+            self._cut_pending = True
+            self._try_cut_back()
+            raise _refused(self.path, error) from error
+        self.size += len(lines)
+        self._unsynced = True
+
+    def sync(self) -> None:
+        """Put everything written so far on the disk. Raises TomatoError storage_write."""
+        if not self._unsynced:
+            return
+        try:
+            os.fsync(self._fd)
+        except OSError as error:
+            raise _refused(self.path, error) from error
+        self._unsynced = False
+
+    def take_back(self, size: int) -> None:
+        """Forget everything after `size` bytes: lines written whose sync failed were never acknowledged."""
+        self.size = size
+        self._cut_pending = True
+        self._try_cut_back()
+
+    def close(self) -> None:
+        """Close the file; closing twice is fine."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    def _cut_back(self) -> None:
+        try:
+            os.ftruncate(self._fd, self.size)
+        except OSError as error:
+            raise _refused(self.path, error) from error
+        self._cut_pending = False
+
+    def _try_cut_back(self) -> None:
+        try:
+            self._cut_back()
+        except TomatoError:
+            # Tried again before the next line; until then the torn tail stays, and opening the file repairs it.
+            pass
+
+
+def sync_directory(path: Path) -> None:
+    """Make new and renamed names in a directory durable; systems that cannot sync a directory do not need it."""
+    if os.name == "nt":
+        return
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Write a small file whole or not at all: temporary file, sync, rename, sync of the directory."""
+    temporary = path.with_name(path.name + ".new")
+    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0), 0o644)
+    try:
+        view = memoryview(content)
+        while view:
+            view = view[os.write(fd, view):]
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+    os.replace(temporary, path)
+    sync_directory(path.parent)
+
+
+def _refused(path: Path, error: OSError) -> TomatoError:
+    if error.errno in _FULL:
+        return TomatoError(
+            "storage_full",
+            f"No space left to write {path.name}; the record was not stored.",
+            "Free some space on that disk; writing resumes by itself, everything stored before is whole.",
+        )
+    return TomatoError(
+        "storage_write",
+        f"Writing {path.name} failed: {error.strerror or error}.",
+        f"Check the disk and the permissions of {path.parent}.",
+    )

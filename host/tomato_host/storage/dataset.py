@@ -1,0 +1,278 @@
+"""The dataset of a run or a season: validated records in, whole chained lines on the disk."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any, NamedTuple, Self
+
+import structlog
+
+from shared_schemas.records import EventV1, Record, parse_record
+from tomato_host.errors import TomatoError
+from tomato_host.storage.appender import replace_file
+from tomato_host.storage.chain import Head
+from tomato_host.storage.layout import FORMAT, HEADS, METADATA, create_run, stream_of
+from tomato_host.storage.lock import WriterLock
+from tomato_host.storage.reader import stream_files
+from tomato_host.storage.recovery import Repair
+from tomato_host.storage.schema_copy import write_schemas
+from tomato_host.storage.settings import Fsync, OnMalformed, Rotate, StorageSettings
+from tomato_host.storage.stream import StreamWriter
+
+HEADS_INTERVAL_S = 60.0
+"""How old heads.json may grow while the dataset is open: what was cut off a tail since then is not noticed."""
+
+_log = structlog.get_logger("storage")
+
+
+class Receipt(NamedTuple):
+    """Proof of an append: where the record stands."""
+
+    stream: str
+    n: int
+    seq: int
+
+
+class Dataset:
+    """Append-only records of one directory; see docs/dataset.md for the guarantees.
+
+    The same records in the same order give the same bytes, whatever machine, moment or speed.
+    Not for several threads; one process at a time (TomatoError storage_busy).
+    """
+
+    def __init__(self, root: Path, settings: StorageSettings, about: Mapping[str, Any]) -> None:
+        if settings.fsync == "always" and settings.flush_every > 1:
+            raise TomatoError(
+                "storage_settings",
+                "fsync = always cannot be kept with flush_every above 1.",
+                "Set flush_every = 1, or fsync = interval.",
+            )
+        self.root = root
+        self.settings = settings
+        self.repairs: list[Repair] = []
+        self.refused_records = 0
+        self.sync_failures = 0
+        self._unwritten = 0
+        self._private = root / "private"
+        self._n = 0
+        self._streams: dict[str, StreamWriter] = {}
+        self._dirty: set[str] = set()
+        self._next_sync_s = time.monotonic() + settings.fsync_interval_s
+        self._next_heads_s = time.monotonic() + HEADS_INTERVAL_S
+        _make_layout(root, about)
+        self._lock: WriterLock | None = WriterLock(self._private)
+        self._resume()
+
+    @classmethod
+    def open(
+        cls,
+        root: Path | str,
+        fsync: Fsync = "interval",
+        rotate: Rotate = "month",
+        *,
+        flush_every: int = 1,
+        fsync_interval_s: float = 5.0,
+        max_bytes: int = 64 * 1024 * 1024,
+        on_malformed: OnMalformed = "raise",
+        about: Mapping[str, Any] | None = None,
+        now: Callable[[], datetime] | None = None,
+    ) -> Self:
+        """Open or make the dataset in `root`, repairing torn tails.
+
+        `about` goes into metadata.json of a new dataset. With `now` each repair is also recorded as an event_v1.
+        Raises TomatoError storage_unwritable, storage_busy.
+        """
+        settings = StorageSettings(
+            fsync=fsync, rotate=rotate, flush_every=flush_every, fsync_interval_s=fsync_interval_s,
+            max_bytes=max_bytes, on_malformed=on_malformed,
+        )
+        return cls.from_settings(root, settings, about=about, now=now)
+
+    @classmethod
+    def from_settings(
+        cls,
+        root: Path | str,
+        settings: StorageSettings,
+        *,
+        about: Mapping[str, Any] | None = None,
+        now: Callable[[], datetime] | None = None,
+    ) -> Self:
+        """As `open`, with the knobs in one value."""
+        dataset = cls(Path(root), settings, about or {})
+        if now is not None:
+            for repair in dataset.repairs:
+                dataset.append(_event(now(), "WARNING", "tail_repaired", repair.text))
+        return dataset
+
+    @classmethod
+    def create_run(cls, base: Path | str, day: date, **options: Any) -> Self:
+        """A new dataset in a fresh `base/run_YYYYMMDD` (options as for `open`)."""
+        return cls.open(create_run(Path(base), day), **options)
+
+    def append(self, record: Record | Mapping[str, Any]) -> Receipt | None:
+        """Store one record. When this returns a receipt the record is acknowledged as the fsync policy promises.
+
+        None only with on_malformed = "skip", for something that is not a valid record (logged and counted).
+        Raises TomatoError storage_malformed, storage_full, storage_write; then the dataset stands as before.
+        """
+        checked = self._checked(record)
+        if checked is None:
+            return None
+        stream = stream_of(checked.schema_version)  # type: ignore[attr-defined]  # every record names its version
+        writer = self._streams.get(stream) or self._open_stream(stream, [])
+        seq = writer.append(self._n + 1, checked.to_json().encode(), checked.ts)
+        if self.settings.fsync == "always":
+            try:
+                writer.sync()
+            except TomatoError:
+                writer.take_back_last()
+                raise
+        else:
+            self._dirty.add(stream)
+        self._n += 1
+        self._sync_now_and_then()
+        return Receipt(stream, self._n, seq)
+
+    def offer(self, record: Record) -> bool:
+        """Store one record if the disk allows; the plant's loop goes on when it does not.
+
+        After a refusal the first record that fits again is preceded by an event_v1 that says how many are missing.
+        """
+        try:
+            if self._unwritten:
+                text = f"{self._unwritten} records could not be stored while the disk refused them."
+                self.append(_event(record.ts, "ALARM", "records_not_stored", text, count=self._unwritten))
+                self._unwritten = 0
+            return self.append(record) is not None
+        except TomatoError as error:
+            if error.code not in ("storage_full", "storage_write"):
+                raise
+            if self._unwritten == 0:
+                _log.error("record not stored", code=error.code, why=error.message, next_step=error.next_step)
+            self._unwritten += 1
+            return False
+
+    def flush(self) -> None:
+        """Hand everything gathered to the system (survives the end of this process)."""
+        for writer in self._streams.values():
+            writer.flush()
+
+    def sync(self) -> None:
+        """Put everything on the disk (survives a power cut). Raises TomatoError storage_full, storage_write."""
+        self._next_sync_s = time.monotonic() + self.settings.fsync_interval_s
+        for stream in sorted(self._dirty):
+            self._streams[stream].sync()
+        self._dirty.clear()
+
+    def close(self) -> None:
+        """Flush, sync (unless fsync = never), write the heads, let the lock go. Closing twice is fine."""
+        if self._lock is None:
+            return
+        try:
+            if self.settings.fsync == "never":
+                self.flush()
+            else:
+                self.sync()
+            self._write_heads()
+        finally:
+            for writer in self._streams.values():
+                writer.close()
+            self._lock.release()
+            self._lock = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def records(self) -> int:
+        """How many records the dataset holds, or rather: the count of the last one."""
+        return self._n
+
+    def heads(self) -> dict[str, Head]:
+        """Per stream its last record's counts and hash: write them down elsewhere to make the whole tamper-evident."""
+        return {stream: writer.head for stream, writer in sorted(self._streams.items()) if writer.head.seq}
+
+    # -- inside ------------------------------------------------------------------------------------------------
+
+    def _checked(self, record: Record | Mapping[str, Any]) -> Record | None:
+        if isinstance(record, Record):
+            return record
+        try:
+            return parse_record(json.dumps(dict(record), allow_nan=False))
+        except (TypeError, ValueError) as error:
+            self.refused_records += 1
+            reason = str(error).replace("\n", " ")[:300]
+            _log.error("not a valid record", reason=reason, policy=self.settings.on_malformed)
+            if self.settings.on_malformed == "skip":
+                return None
+            raise TomatoError(
+                "storage_malformed",
+                f"That is no record of the contract: {reason}",
+                "Compare it with docs/data_dictionary.md; nothing was written.",
+            ) from error
+
+    def _resume(self) -> None:
+        try:
+            for stream, files in stream_files(self._private).items():
+                self._open_stream(stream, files)
+        except BaseException:
+            if self._lock is not None:
+                self._lock.release()
+            raise
+        self._n = max((writer.head.n for writer in self._streams.values()), default=0)
+        for repair in self.repairs:
+            _log.warning("torn tail repaired", detail=repair.text)
+
+    def _open_stream(self, stream: str, files: list[Path]) -> StreamWriter:
+        writer = StreamWriter(self._private, stream, files, self.settings)
+        self.repairs.extend(writer.repairs)
+        self._streams[stream] = writer
+        return writer
+
+    def _sync_now_and_then(self) -> None:
+        now_s = time.monotonic()
+        try:
+            if self.settings.fsync == "interval" and now_s >= self._next_sync_s:
+                self.sync()
+            if now_s >= self._next_heads_s:
+                self._next_heads_s = now_s + HEADS_INTERVAL_S
+                self.flush()
+                self._write_heads()
+        except (TomatoError, OSError) as error:
+            # The record itself is in the file; telling the caller otherwise would have it stored twice.
+            self.sync_failures += 1
+            _log.error("sync failed", why=str(error))
+
+    def _write_heads(self) -> None:
+        heads = {s: {"n": h.n, "seq": h.seq, "hash": h.hash} for s, h in self.heads().items()}
+        replace_file(self._private / HEADS, json.dumps({"n": self._n, "streams": heads}, indent=1).encode() + b"\n")
+
+
+def _make_layout(root: Path, about: Mapping[str, Any]) -> None:
+    try:
+        for folder in ("private/images", "public/images", "schema"):
+            (root / folder).mkdir(parents=True, exist_ok=True)
+        if not (root / METADATA).exists():
+            schema_hash = write_schemas(root / "schema")
+            metadata = {"format": FORMAT, "schemas_sha256": schema_hash, "time_zone_of_file_names": "UTC", **about}
+            replace_file(root / METADATA, json.dumps(metadata, indent=1).encode() + b"\n")
+    except OSError as error:
+        raise TomatoError(
+            "storage_unwritable",
+            f"The data directory {root} cannot be written: {error.strerror or error}.",
+            "Give another --data-dir, or the right to write there.",
+        ) from error
+
+
+def _event(ts: datetime, level: str, name: str, text: str, **data: int) -> EventV1:
+    return EventV1.model_validate(
+        {"schema_version": "event_v1", "ts": ts, "level": level, "kind": "storage", "name": name, "text": text,
+         "data": data}
+    )

@@ -1,0 +1,79 @@
+"""Where everything stands in a dataset directory: streams, file names, run directories."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+from tomato_host.storage.settings import Rotate
+
+STREAM_OF: dict[str, str] = {
+    "observation_v1": "sensors_raw",
+    "device_status_v1": "devices",
+    "state_v1": "states",
+    "sensor_health_v1": "sensor_health",
+    "anomaly_v1": "anomalies",
+    "action_v1": "actions",
+    "vision_v1": "vision",
+    "vision_cv_v1": "vision_cv",
+    "forecast_36h_v1": "forecasts",
+    "prediction_36h_v1": "predictions",
+    "targets_v1": "targets",
+    "sampling_plan_v1": "sampling_plans",
+    "weather_adapter_log_v1": "weather_log",
+    "plan_v1": "plans",
+    "event_v1": "events",
+}
+"""The stream that each kind of record is filed in."""
+
+FORMAT = "tomato dataset 1"
+METADATA = "metadata.json"
+HEADS = "heads.json"
+
+_DATA_FILE = re.compile(r"(?P<stream>[a-z_]+?)_(?P<part>\d{4}-\d{2}(-\d{2})?|\d{6})\.jsonl")
+
+
+def stream_of(schema_version: str) -> str:
+    """The stream of a record kind; a kind unknown here gets its own, named after it."""
+    return STREAM_OF.get(schema_version, schema_version.rsplit("_v", 1)[0])
+
+
+def period(moment: datetime, rotate: Rotate) -> str:
+    """The part of a file name that time decides, in UTC: a day is 24 h there, on change days too."""
+    utc = moment.astimezone(UTC)
+    return f"{utc:%Y-%m}" if rotate == "month" else f"{utc:%Y-%m-%d}"
+
+
+def file_name(stream: str, part: str, public: bool = False) -> str:
+    """`states_2026-02.jsonl`, `states_public_2026-02.jsonl`, `states_000003.jsonl`."""
+    return f"{stream}_public_{part}.jsonl" if public else f"{stream}_{part}.jsonl"
+
+
+def split_name(name: str) -> tuple[str, str] | None:
+    """Stream and part of a data file's name, or None for any other file."""
+    match = _DATA_FILE.fullmatch(name)
+    return None if match is None else (match["stream"], match["part"])
+
+
+def create_run(base: Path, day: date) -> Path:
+    """Make and return a fresh directory `run_YYYYMMDD` (then `run_YYYYMMDD_2`, ...) for a simulated run."""
+    number = 1
+    while True:
+        name = f"run_{day:%Y%m%d}" + (f"_{number}" if number > 1 else "")
+        try:
+            (base / name).mkdir(parents=True)
+        except FileExistsError:
+            number += 1
+            continue
+        return base / name
+
+
+def find_runs(base: Path) -> list[Path]:
+    """All run directories below `base`, oldest day first, repeated days in the order they were made."""
+    found: list[tuple[str, int, Path]] = []
+    for path in base.glob("run_*"):
+        match = re.fullmatch(r"run_(\d{8})(?:_(\d+))?", path.name)
+        if match and path.is_dir():
+            found.append((match[1], int(match[2] or 1), path))
+    return [path for _, _, path in sorted(found)]

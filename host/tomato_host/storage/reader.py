@@ -1,0 +1,95 @@
+"""Read a dataset back: stream by stream, or all records in the order in which they were written."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from shared_schemas.records import Record, parse_record
+from tomato_host.errors import TomatoError
+from tomato_host.storage.chain import Link, parse_line
+from tomato_host.storage.layout import METADATA, split_name
+
+
+@dataclass(frozen=True, slots=True)
+class StoredLine:
+    """A line and where it stands."""
+
+    path: Path
+    number: int
+    link: Link
+
+
+def is_dataset(root: Path) -> bool:
+    """True for a directory that a Dataset was opened in."""
+    return (root / METADATA).is_file() and (root / "private").is_dir()
+
+
+def require_dataset(root: Path) -> None:
+    """Raises TomatoError storage_no_dataset when `root` holds none."""
+    if not is_dataset(root):
+        raise TomatoError(
+            "storage_no_dataset",
+            f"{root} holds no dataset ({METADATA} and private/ are missing).",
+            "Give the directory that --data-dir or --output-dir wrote, for a simulation its run_YYYYMMDD folder.",
+        )
+
+
+def stream_files(folder: Path) -> dict[str, list[Path]]:
+    """Data files per stream, in the order they were written (by the first record's count, whatever their names)."""
+    found: dict[str, list[tuple[int, str, Path]]] = {}
+    for path in folder.glob("*.jsonl"):
+        parts = split_name(path.name)
+        if parts is not None:
+            found.setdefault(parts[0], []).append((first_seq(path), parts[1], path))
+    return {stream: [path for _, _, path in sorted(files)] for stream, files in sorted(found.items())}
+
+
+def first_seq(path: Path) -> int:
+    """The count of the first readable record; a file without any sorts last."""
+    with path.open("rb") as file:
+        for line in file:
+            try:
+                return parse_line(line).seq
+            except ValueError:
+                continue
+    return 1 << 62
+
+
+def read_lines(files: list[Path]) -> Iterator[StoredLine]:
+    """Every line of the files. Raises TomatoError storage_damaged at a line that is none."""
+    for path in files:
+        with path.open("rb") as file:
+            for number, line in enumerate(file, start=1):
+                try:
+                    link = parse_line(line)
+                except ValueError:
+                    raise _damaged(path, number) from None
+                yield StoredLine(path, number, link)
+
+
+def read_all(root: Path, streams: set[str] | None = None) -> Iterator[StoredLine]:
+    """Lines of all (or the named) streams, merged into the order in which they were written."""
+    require_dataset(root)
+    files = stream_files(root / "private")
+    sources = [read_lines(paths) for stream, paths in files.items() if streams is None or stream in streams]
+    return heapq.merge(*sources, key=lambda line: line.link.n)
+
+
+def read_records(root: Path, streams: set[str] | None = None) -> Iterator[Record]:
+    """Records in the order in which they were written. Raises TomatoError storage_damaged."""
+    for line in read_all(root, streams):
+        try:
+            yield parse_record(line.link.payload)
+        except ValueError as error:
+            raise _damaged(line.path, line.number, f"breaks its contract: {error}") from error
+
+
+def _damaged(path: Path, number: int, what: str = "is not a whole record") -> TomatoError:
+    return TomatoError(
+        "storage_damaged",
+        f"{path.name} line {number} {what}.",
+        "Run `tomato-host dataset verify` on the dataset; opening it for writing repairs a torn tail.",
+    )

@@ -1,0 +1,28 @@
+"""How records reach the disk."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Fsync = Literal["always", "interval", "never"]
+Rotate = Literal["month", "day", "size"]
+OnMalformed = Literal["raise", "skip"]
+
+
+class StorageSettings(BaseModel):
+    """The knobs of `Dataset.open`; docs/dataset.md says what each one buys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    fsync: Fsync = "interval"
+    """always: on the disk when `append` returns. interval: within `fsync_interval_s`. never: when the system likes."""
+    fsync_interval_s: Annotated[float, Field(gt=0.0, le=3_600.0)] = 5.0
+    flush_every: Annotated[int, Field(ge=1, le=10_000)] = 1
+    """Lines gathered into one write; more than 1 acknowledges records before they left the process."""
+    rotate: Rotate = "month"
+    max_bytes: Annotated[int, Field(ge=1_024)] = 64 * 1024 * 1024
+    """Largest file with rotate = "size"."""
+    on_malformed: OnMalformed = "raise"
+    """What happens to something that is not a valid record: an error to the caller, or logged and left out."""
