@@ -53,14 +53,13 @@ def build_limits(settings: GuardSettings) -> dict[ActionType, OutputLimit]:
     for kind, name in OUTPUT_OF.items():
         out = OUTPUT_BY_NAME[name]
         pump = out.kind == "pump"
+        per_hour = _tighter(hour.get(name, out.hour_budget), out.hour_budget, f"{name} per hour")
+        per_day = _tighter(day.get(name, out.day_budget), out.day_budget, f"{name} per day")
         limits[kind] = OutputLimit(
             output=name,
             pulse_milli=_tighter(settings.water_ml_per_pulse, out.max_dose, "pulse") * MILLI if pump else out.max_on_ms,
-            hour_milli=_window_milli(
-                _tighter(hour.get(name, out.hour_budget), out.hour_budget, f"{name} per hour"),
-                out.budget_unit, HOUR_S),
-            day_milli=_window_milli(
-                _tighter(day.get(name, out.day_budget), out.day_budget, f"{name} per day"), out.budget_unit, DAY_S),
+            hour_milli=_window_milli(per_hour, out.budget_unit, HOUR_S),
+            day_milli=_window_milli(per_day, out.budget_unit, DAY_S),
             pause_s=float(settings.water_pause_s) if pump else 0.0,
             least_milli=5 * MILLI if pump else MILLI,
         )

@@ -1,0 +1,60 @@
+"""What the door looks at besides the proposal: the plain facts of this moment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from shared_schemas.records.action_v1 import ActionType, ActionV1
+from shared_schemas.records.state_v1 import StateV1
+from tomato_host.brain.guardrails.ledger import Ledger
+from tomato_host.brain.guardrails.limits import OutputLimit
+from tomato_host.brain.guardrails.profiles import Mode, Profile
+from tomato_host.brain.guardrails.settings import GuardSettings
+
+
+@dataclass(frozen=True, slots=True)
+class GuardContext:
+    """Facts of one moment. `leak` and `reservoir_ok` are None where no such sensor is fitted."""
+
+    now: datetime
+    state: StateV1 | None
+    mode: Mode = "NORMAL"
+    link_up: bool = True
+    board_state: str = "LEASED"
+    faults: tuple[str, ...] = ()
+    """Names of the faults that the board holds latched."""
+    leak: bool | None = None
+    reservoir_ok: bool | None = None
+    switched_off: tuple[str, ...] | None = None
+    """Outputs that safe mode has switched off; None where nobody says: in mode SAFE then all risky ones."""
+
+
+@dataclass(slots=True)
+class Case:
+    """One proposal under judgement. The rules read it; a clipping rule lowers `milli`."""
+
+    action: ActionV1
+    kind: ActionType
+    rank: int
+    milli: int
+    """Amount asked for, then what is left of it after clipping; 0 for OFF."""
+    span_s: float
+    """The time the deed reaches into the future."""
+    now_s: float
+    context: GuardContext
+    limit: OutputLimit
+    profile: Profile
+    settings: GuardSettings
+    books: Ledger
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A rule that refuses, or clips to `milli`; with the value it saw and the limit it holds."""
+
+    value: float | None
+    limit: float | None
+    text: str
+    milli: int | None = None
+    """None: refused. Otherwise the amount that is still allowed."""

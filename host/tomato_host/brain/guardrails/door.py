@@ -1,0 +1,214 @@
+"""The one door to the board: every proposal of any origin is validated, clipped, then committed - or refused, with why.
+
+Two phases. `judge` gives a verdict and, when it allows, promises the amount in the books. When the board's results
+are in, `commit` books what was delivered and frees the rest; `release` frees all of what was never sent. What is
+promised counts against every budget in full until then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from pydantic import ValidationError
+
+from shared_schemas.records.action_v1 import OUTPUT_OF, ActionType, ActionV1, Check, Params, Safety
+from tomato_host.brain.guardrails.context import Case, Finding, GuardContext
+from tomato_host.brain.guardrails.ledger import Hold, Ledger
+from tomato_host.brain.guardrails.limits import MILLI, OUTPUT_NAMES, build_limits, check_thresholds
+from tomato_host.brain.guardrails.profiles import PROFILES, RANK
+from tomato_host.brain.guardrails.rules import CLIPPING, OFF_RULES, REFUSING, RULE_NAMES, asks_for
+from tomato_host.brain.guardrails.settings import GuardSettings
+
+DOSED = frozenset({"water_pump", "co2_solenoid"})
+"""Outputs whose deeds are short: after a restart they count as delivered in full."""
+OFF_NAMES = tuple(name for name, _ in OFF_RULES)
+MOST_MILLI = 86_400 * MILLI
+EXCLUDES = {ActionType.SET_EXHAUST_FAN: "co2_solenoid"}
+"""Air out goes before gas in: an accepted exhaust ends a running CO2 hold."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the door says. `action` is the proposal with its verdict written into `safety` (and clipped `params`).
+
+    When refused, `rule`, `value` and `limit` name what refused it; when clipped, the last rule that clipped.
+    """
+
+    action: ActionV1
+    allowed: bool
+    rule: str | None = None
+    value: float | None = None
+    limit: float | None = None
+    checks: tuple[Check, ...] = ()
+    preempts: tuple[str, ...] = ()
+    """Outputs whose running action the executor must stop first."""
+
+
+def _check(rule: str, finding: Finding) -> Check:
+    """A finding as it stands in the record. Built without validation: this runs on every verdict."""
+    return Check.model_construct(
+        rule=rule, ok=finding.milli is not None, value=finding.value, limit=finding.limit, text=finding.text)
+
+
+def _refused(action: ActionV1, rule: str, finding: Finding, before: tuple[Check, ...] = ()) -> Verdict:
+    check = _check(rule, finding)
+    if check.ok:  # clipped to nothing worth doing: a refusal by the rule that clipped
+        check = check.model_copy(update={"ok": False})
+    safety = Safety.model_construct(
+        validated=False, guardrails=RULE_NAMES, refused_by=rule, clipped_by=(), checks=(*before, check))
+    return Verdict(action.model_copy(update={"safety": safety}), False, rule, finding.value, finding.limit,
+                   (*before, check))
+
+
+def _clipped_params(case: Case) -> Params:
+    """The params with the amount that is left; pulses are as many as the board needs for it."""
+    params = case.action.params
+    if case.kind is ActionType.WATER:
+        pulses = max(params.pulses or 1, -(-case.milli // case.limit.pulse_milli))
+        return params.model_copy(update={"ml": case.milli / MILLI, "pulses": pulses})
+    return params.model_copy(update={"seconds": case.milli / MILLI})
+
+
+class Guardrails:
+    """The door. Deterministic: equal settings, books and calls give equal verdicts."""
+
+    def __init__(self, settings: GuardSettings | None = None, books: Ledger | None = None) -> None:
+        """Raises ValueError when the settings are wider than the board's own limits."""
+        self.settings = settings or GuardSettings()
+        check_thresholds(self.settings)
+        self.limits = build_limits(self.settings)
+        self.books = books or Ledger(OUTPUT_NAMES)
+
+    # phase one
+    def judge(self, proposal: ActionV1, context: GuardContext) -> Verdict:
+        """Judge one proposal now. An allowed one holds its output and its amount until released."""
+        now_s = context.now.timestamp()
+        if proposal.type not in OUTPUT_OF:
+            return self._no_output(proposal, now_s)
+        milli, span_s = asks_for(proposal)
+        off = proposal.params.state == "OFF"
+        if not (off or 0 < milli <= MOST_MILLI):
+            return _refused(proposal, "schema", Finding(float(milli), float(MOST_MILLI), "amount out of range"))
+        case = Case(
+            action=proposal, kind=proposal.type, rank=RANK[proposal.origin], milli=milli,
+            span_s=min(span_s, float(self.settings.longest_s)), now_s=now_s, context=context,
+            limit=self.limits[proposal.type], profile=PROFILES[context.mode], settings=self.settings, books=self.books)
+        for name, rule in OFF_RULES if off else REFUSING:
+            finding = rule(case)
+            if finding is not None:
+                return self._refuse(case, name, finding)
+        return self._allow_off(case) if off else self._clip_and_allow(case)
+
+    def judge_raw(self, data: Any, context: GuardContext) -> Verdict:
+        """Judge something that only claims to be an action: JSON-able data from outside.
+
+        What is no valid `action_v1` is refused by rule `schema`; the verdict then carries a NO_ACTION in its place.
+        """
+        try:
+            return self.judge(ActionV1.model_validate(data), context)
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+            where = ".".join(str(part) for part in first["loc"]) or "action"
+            stand_in = ActionV1(schema_version="action_v1", ts=context.now, type=ActionType.NO_ACTION)
+            return _refused(stand_in, "schema", Finding(None, None, f"{where}: {first['msg']}"[:240]))
+
+    def _refuse(self, case: Case, rule: str, finding: Finding, before: tuple[Check, ...] = ()) -> Verdict:
+        if rule != "idempotency" and case.action.id is not None:
+            self.books.remember(case.action.id)
+        return _refused(case.action, rule, finding, before)
+
+    def _no_output(self, proposal: ActionV1, now_s: float) -> Verdict:
+        """STOP_ALL always passes and ends every hold; NO_ACTION is only recorded."""
+        preempts: tuple[str, ...] = ()
+        if proposal.type is ActionType.STOP_ALL:
+            preempts = tuple(name for name in OUTPUT_NAMES if self.books.hold(name, now_s) is not None)
+            for name in preempts:
+                self.books.end_hold(name)
+        safety = Safety.model_construct(validated=True, guardrails=(), refused_by=None, clipped_by=(), checks=())
+        return Verdict(proposal.model_copy(update={"safety": safety}), True, preempts=preempts)
+
+    def _clip_and_allow(self, case: Case) -> Verdict:
+        checks: tuple[Check, ...] = ()
+        last: tuple[str, Finding] | None = None
+        for name, rule in CLIPPING:
+            finding = rule(case)
+            if finding is None:
+                continue
+            if finding.milli is None or finding.milli < case.limit.least_milli:
+                return self._refuse(case, name, finding, checks)
+            case.milli = finding.milli
+            checks, last = (*checks, _check(name, finding)), (name, finding)
+        return self._promise(case, checks, last)
+
+    def _allow_off(self, case: Case) -> Verdict:
+        """OFF with seconds keeps the output off that long against lower ranks; without, it only ends the hold."""
+        return self._promise(case, (), None)
+
+    def _promise(self, case: Case, checks: tuple[Check, ...], last: tuple[str, Finding] | None) -> Verdict:
+        output, key = case.limit.output, str(case.action.id)
+        affected = [output]
+        if case.milli > 0 and case.kind in EXCLUDES:
+            affected.append(EXCLUDES[case.kind])
+        preempts = tuple(name for name in affected if self.books.hold(name, case.now_s) is not None)
+        for name in preempts:
+            self.books.end_hold(name)
+        self.books.remember(key)
+        self.books.promise(Hold(key, output, case.rank, case.milli, case.now_s, case.now_s + case.span_s))
+        names = RULE_NAMES if case.milli else OFF_NAMES
+        safety = Safety.model_construct(
+            validated=True, guardrails=names, refused_by=None, clipped_by=tuple(c.rule for c in checks), checks=checks)
+        update: dict[str, Any] = {"safety": safety}
+        if last is not None:
+            update["params"] = _clipped_params(case)
+        rule, finding = last if last is not None else (None, Finding(None, None, ""))
+        action = case.action.model_copy(update=update)
+        return Verdict(action, True, rule, finding.value, finding.limit, checks, preempts)
+
+    # phase two
+    def commit(self, action: ActionV1, now: datetime) -> None:
+        """The action is over and carries its outcome: book what the board delivered, free the rest.
+
+        Call it once for every accepted action, also for one that was replaced, aborted or refused by the board.
+        """
+        if action.type not in OUTPUT_OF or action.id is None:
+            return
+        delivered, when = 0.0, now
+        if action.outcome is not None:
+            ml, seconds = action.outcome.delivered_ml, action.outcome.delivered_s
+            delivered = (ml if action.type is ActionType.WATER else seconds) or 0.0
+            when = action.outcome.finished_ts or now
+        self.books.close(action.id, OUTPUT_OF[action.type], round(delivered * MILLI), when.timestamp())
+
+    def release(self, action: ActionV1) -> None:
+        """The accepted action was never sent: everything it was promised is free again."""
+        if action.type in OUTPUT_OF and action.id is not None:
+            self.books.close(action.id, OUTPUT_OF[action.type], 0, 0.0)
+
+    # restart
+    def save(self) -> dict[str, Any]:
+        """The books as JSON-able data; give it to `restore` after a restart."""
+        return self.books.to_dict()
+
+    def restore(self, data: dict[str, Any], now: datetime) -> None:
+        """Take over saved books after a restart, when no outcome will come for what was under way.
+
+        Doses count as delivered in full; a relay as ON from its start until now: the board drops it at lease end.
+        """
+        self.books, now_s = Ledger.from_dict(data), now.timestamp()
+        for held in self.books.open_holds():
+            elapsed = max(0, round((now_s - held.start_s) * MILLI))
+            milli = held.milli if held.output in DOSED else min(held.milli, elapsed)
+            self.books.close(held.key, held.output, milli, min(now_s, held.end_s))
+
+    def replay(self, actions: Iterable[ActionV1]) -> None:
+        """Rebuild the books from recorded actions (oldest first), when no saved books exist."""
+        for action in actions:
+            if action.id is not None and action.outcome is not None:
+                self.books.remember(action.id)
+                self.commit(action, action.ts)
+
+
+__all__ = ["Guardrails", "Verdict"]

@@ -1,0 +1,164 @@
+"""What has been promised to the board and what it has delivered: the books the guardrails keep.
+
+Amounts are integers in thousandths (ms of on-time, or microlitres), so that sums never drift. Times are seconds since
+the epoch. The books are plain data: `to_dict` and `from_dict` survive a restart, and equal histories give equal books.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import astuple, dataclass
+from typing import Any
+
+HOUR_S = 3_600.0
+DAY_S = 86_400.0
+MAX_KEYS = 8_192
+"""Idempotency keys kept at most; an older proposal is refused by its age anyhow."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """An accepted action: it has `output` until `end_s` and may deliver `milli` there."""
+
+    key: str
+    output: str
+    rank: int
+    milli: int
+    start_s: float
+    end_s: float
+
+
+class Window:
+    """The sum of what was used within the last `span_s` seconds."""
+
+    __slots__ = ("_entries", "_span_s", "_sum")
+
+    def __init__(self, span_s: float) -> None:
+        self._span_s = span_s
+        self._entries: deque[tuple[float, int]] = deque()
+        self._sum = 0
+
+    def add(self, at_s: float, milli: int) -> None:
+        """Count `milli` as used at `at_s`."""
+        self._entries.append((at_s, milli))
+        self._sum += milli
+
+    def used(self, now_s: float) -> int:
+        """Thousandths used in (now - span, now]; forgets what is older."""
+        entries, oldest = self._entries, now_s - self._span_s
+        while entries and entries[0][0] <= oldest:
+            self._sum -= entries.popleft()[1]
+        return self._sum
+
+    def entries(self) -> list[tuple[float, int]]:
+        """The entries, oldest first, for saving."""
+        return list(self._entries)
+
+
+class Ledger:
+    """Books of all outputs. Only `Guardrails` writes here.
+
+    A hold that was replaced or has run out stays in `_open` at its full amount until its outcome is known, so that
+    a result which comes late can never make room for too much.
+    """
+
+    __slots__ = ("_accepted", "_day", "_holds", "_hour", "_keys", "_last_s", "_open")
+
+    def __init__(self, outputs: tuple[str, ...]) -> None:
+        self._hour = {name: Window(HOUR_S) for name in outputs}
+        self._day = {name: Window(DAY_S) for name in outputs}
+        self._holds: dict[str, Hold] = {}
+        self._open: dict[str, Hold] = {}
+        self._accepted: deque[float] = deque()
+        self._keys: dict[str, None] = {}
+        self._last_s: dict[str, float] = {}
+
+    def hour_used(self, output: str, now_s: float) -> int:
+        """Thousandths delivered in the last hour, or promised and not yet accounted for."""
+        return self._hour[output].used(now_s) + self._promised(output, now_s - HOUR_S)
+
+    def day_used(self, output: str, now_s: float) -> int:
+        """Thousandths delivered in the last 24 h, or promised and not yet accounted for."""
+        return self._day[output].used(now_s) + self._promised(output, now_s - DAY_S)
+
+    def _promised(self, output: str, oldest_s: float) -> int:
+        return sum(h.milli for h in self._open.values() if h.output == output and h.end_s > oldest_s)
+
+    def hold(self, output: str, now_s: float) -> Hold | None:
+        """Who holds this output now."""
+        held = self._holds.get(output)
+        return held if held is not None and held.end_s > now_s else None
+
+    def last_s(self, output: str) -> float | None:
+        """When this output was last promised or used, epoch seconds; None when never."""
+        return self._last_s.get(output)
+
+    def accepted_within_hour(self, now_s: float) -> int:
+        """Actions accepted in the last hour."""
+        times, oldest = self._accepted, now_s - HOUR_S
+        while times and times[0] <= oldest:
+            times.popleft()
+        return len(times)
+
+    def knows(self, key: str) -> bool:
+        """Whether this idempotency key was judged before."""
+        return key in self._keys
+
+    def remember(self, key: str) -> None:
+        """Keep an idempotency key; the oldest leaves when the table is full."""
+        if len(self._keys) >= MAX_KEYS:
+            del self._keys[next(iter(self._keys))]
+        self._keys[key] = None
+
+    def promise(self, hold: Hold) -> None:
+        """Give the output to an accepted action, taking it from whoever had it."""
+        self._holds[hold.output] = hold
+        self._accepted.append(hold.start_s)
+        if hold.milli > 0:
+            self._open[hold.key] = hold
+            self._last_s[hold.output] = hold.start_s
+
+    def end_hold(self, output: str) -> None:
+        """Free the output; the amount stays counted until the outcome is known."""
+        self._holds.pop(output, None)
+
+    def close(self, key: str, output: str, delivered_milli: int, at_s: float) -> None:
+        """The outcome of an action: what it delivered is used at `at_s`, the rest of its promise is free again."""
+        self._open.pop(key, None)
+        held = self._holds.get(output)
+        if held is not None and held.key == key:
+            del self._holds[output]
+        if delivered_milli > 0:
+            self._hour[output].add(at_s, delivered_milli)
+            self._day[output].add(at_s, delivered_milli)
+            self._last_s[output] = max(at_s, self._last_s.get(output, at_s))
+
+    def open_holds(self) -> list[Hold]:
+        """Accepted actions whose outcome is not known yet."""
+        return list(self._open.values())
+
+    def to_dict(self) -> dict[str, Any]:
+        """The books as JSON-able data."""
+        return {
+            "used": {name: window.entries() for name, window in self._day.items()},
+            "holds": [list(astuple(hold)) for hold in self._holds.values()],
+            "open": [list(astuple(hold)) for hold in self._open.values()],
+            "accepted": list(self._accepted),
+            "keys": list(self._keys),
+            "last": dict(self._last_s),
+        }
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Ledger:
+        """Books as saved by `to_dict`."""
+        books = cls(tuple(data["used"]))
+        for name, entries in data["used"].items():
+            for at_s, milli in entries:
+                books._hour[name].add(at_s, milli)
+                books._day[name].add(at_s, milli)
+        books._holds = {hold.output: hold for hold in (Hold(*row) for row in data["holds"])}
+        books._open = {hold.key: hold for hold in (Hold(*row) for row in data["open"])}
+        books._accepted = deque(data["accepted"])
+        books._keys = dict.fromkeys(data["keys"])
+        books._last_s = dict(data["last"])
+        return books

@@ -1,0 +1,45 @@
+"""What a grower may tighten about the guardrails. Nothing here can widen what the board allows."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from shared_schemas.devices import OUTPUT_BY_NAME
+
+_PUMP = OUTPUT_BY_NAME["water_pump"]
+_CO2 = OUTPUT_BY_NAME["co2_solenoid"]
+
+
+class GuardSettings(BaseModel):
+    """Section `[guardrails]` of the TOML file: limits at or inside those of `shared_schemas/devices.py`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    water_ml_per_day: Annotated[int, Field(ge=0, le=_PUMP.day_budget)] = 2_200
+    water_ml_per_hour: Annotated[int, Field(ge=0, le=_PUMP.hour_budget)] = 500
+    water_ml_per_pulse: Annotated[int, Field(ge=1, le=_PUMP.max_dose)] = 200
+    water_pause_s: Annotated[int, Field(ge=_PUMP.min_off_ms // 1_000, le=86_400)] = 1_800
+    co2_s_per_day: Annotated[int, Field(ge=0, le=_CO2.day_budget)] = 600
+    co2_s_per_hour: Annotated[int, Field(ge=0, le=_CO2.hour_budget)] = 120
+    light_s_per_day: Annotated[int, Field(ge=0, le=OUTPUT_BY_NAME["light"].day_budget)] = 64_800
+    humidifier_s_per_day: Annotated[int, Field(ge=0, le=OUTPUT_BY_NAME["humidifier"].day_budget)] = 21_600
+    heater_s_per_day: Annotated[int, Field(ge=0, le=OUTPUT_BY_NAME["heater_mat"].day_budget)] = 43_200
+    longest_s: Annotated[int, Field(ge=60, le=21_600)] = 7_800
+    """No accepted action reaches further than this; the next decision must ask again."""
+    state_age_s: Annotated[int, Field(ge=10, le=7_200)] = 900
+    proposal_age_s: Annotated[int, Field(ge=1, le=3_600)] = 300
+    state_lag_s: Annotated[int, Field(ge=0, le=7_200)] = 900
+    """A proposal decided on a state that is older than the newest one by more than this is stale."""
+    min_confidence: Annotated[float, Field(ge=0.0, le=1.0)] = 0.5
+    low_confidence_dose_ml: Annotated[int, Field(ge=0, le=150)] = 60
+    actions_per_hour: Annotated[int, Field(ge=1, le=600)] = 60
+    rh_high_pct: Annotated[float, Field(ge=40.0, le=92.0)] = 88.0
+    co2_high_ppm: Annotated[float, Field(ge=400.0, le=1_500.0)] = 1_300.0
+    soil_temp_high_c: Annotated[float, Field(ge=15.0, le=28.0)] = 26.0
+    soil_wet_pct: Annotated[float, Field(ge=20.0, le=80.0)] = 55.0
+    air_hot_c: Annotated[float, Field(ge=25.0, le=38.0)] = 35.0
+    """The lamp stays off above this."""
+    air_cold_c: Annotated[float, Field(ge=-5.0, le=15.0)] = 10.0
+    """The exhaust stays off below this."""

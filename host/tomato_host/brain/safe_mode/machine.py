@@ -1,0 +1,137 @@
+"""The state machine of trust: NORMAL, CAUTION, SAFE, and the slow way back.
+
+NORMAL --HIGH anomaly--> CAUTION --calm--> NORMAL.  Any --cause--> SAFE --all causes gone for `calm_s`--> CAUTION
+(recovering) --`recover_s` without a cause--> NORMAL.  PAUSED lies over NORMAL and CAUTION and never hides SAFE.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Literal
+
+from tomato_host.brain.safe_mode.causes import CAUSE_BY_NAME, CAUSES, Cause
+from tomato_host.brain.safe_mode.settings import SafeModeSettings
+from tomato_host.brain.safe_mode.signals import Signals
+
+Mode = Literal["NORMAL", "CAUTION", "SAFE", "PAUSED"]
+KEEP_ON = ("circulation_fan",)
+"""What runs through safe mode: moving air keeps mould away and harms nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class SafeModeState:
+    """What the machine remembers; pass it in again with the next signals. Plain data, so a restart can restore it."""
+
+    mode: Mode = "NORMAL"
+    since: datetime | None = None
+    causes: tuple[str, ...] = ()
+    """Causes that hold SAFE, in table order."""
+    suspected: Mapping[str, datetime] = field(default_factory=dict)
+    """Flickering causes and since when they are seen; they count after `hold_s`."""
+    calm_since: datetime | None = None
+    """In SAFE: since when no cause is left."""
+    caution_until: datetime | None = None
+    off: tuple[str, ...] = ()
+    """Outputs that SAFE has switched off; they stay off until it is left."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """The machine's answer to one set of signals."""
+
+    state: SafeModeState
+    changed: bool
+    entered: tuple[str, ...]
+    """Causes that are new in this step."""
+    cleared: tuple[str, ...]
+    switch_off: tuple[str, ...]
+    keep_on: tuple[str, ...]
+    ventilate: bool
+    sampling_s: float | None
+    """State records at this pace while the mode lasts; None: the usual pace."""
+    notify: str | None
+    """One line for a person, on every change of mode or causes."""
+
+
+def step(state: SafeModeState, signals: Signals, settings: SafeModeSettings) -> Step:
+    """Take one step. Pure: equal inputs give equal answers; `signals.now` must not go backwards."""
+    suspected = _suspected(state, signals, settings)
+    causes = tuple(c.name for c in CAUSES if _holds(c, state, suspected, signals, settings))
+    entered = tuple(name for name in causes if name not in state.causes)
+    cleared = tuple(name for name in state.causes if name not in causes)
+    after = _next_mode(replace(state, suspected=suspected, causes=causes), signals, settings)
+    changed = after.mode != state.mode
+    if changed or state.since is None:
+        after = replace(after, since=signals.now)
+    return Step(
+        state=after, changed=changed, entered=entered, cleared=cleared, switch_off=after.off,
+        keep_on=KEEP_ON if after.mode == "SAFE" else (), sampling_s=_sampling(after, settings),
+        ventilate=any(CAUSE_BY_NAME[name].ventilate for name in causes),
+        notify=_message(after, changed, entered, cleared))
+
+
+def _suspected(state: SafeModeState, signals: Signals, settings: SafeModeSettings) -> dict[str, datetime]:
+    """Flickering causes seen now, each with the time it was first seen without a break."""
+    return {c.name: state.suspected.get(c.name, signals.now)
+            for c in CAUSES if not c.sudden and c.enter(signals, settings)}
+
+
+def _holds(
+    cause: Cause, state: SafeModeState, suspected: Mapping[str, datetime], signals: Signals, settings: SafeModeSettings
+) -> bool:
+    """Whether the cause counts now: newly in, or in and not yet allowed out."""
+    if cause.name in state.causes:
+        gone = cause.leave(signals, settings)
+        return not (gone and (signals.person_acknowledges or not cause.needs_person))
+    if cause.sudden:
+        return cause.enter(signals, settings)
+    since = suspected.get(cause.name)
+    return since is not None and (signals.now - since).total_seconds() >= settings.hold_s
+
+
+def _next_mode(state: SafeModeState, signals: Signals, settings: SafeModeSettings) -> SafeModeState:
+    now = signals.now
+    if state.causes:
+        named = {name for cause in state.causes for name in CAUSE_BY_NAME[cause].switch_off}
+        off = tuple(sorted(named | set(state.off)))
+        return replace(state, mode="SAFE", calm_since=None, caution_until=None, off=off)
+    if state.mode == "SAFE":
+        calm_since = state.calm_since or now
+        if (now - calm_since).total_seconds() < settings.calm_s:
+            return replace(state, calm_since=calm_since)
+        return _calm(replace(state, calm_since=None, off=(), caution_until=_later(now, settings.recover_s)), signals)
+    if signals.high:
+        lasting = _later(now, settings.caution_s)
+        until = max(lasting, state.caution_until) if state.caution_until else lasting
+        state = replace(state, caution_until=until)
+    return _calm(state, signals)
+
+
+def _calm(state: SafeModeState, signals: Signals) -> SafeModeState:
+    """The mode when nothing holds SAFE."""
+    until = state.caution_until
+    if until is not None and signals.now >= until:
+        until = None
+    mode: Mode = "PAUSED" if signals.person_paused else "CAUTION" if until else "NORMAL"
+    return replace(state, mode=mode, caution_until=until)
+
+
+def _later(now: datetime, seconds: float) -> datetime:
+    return datetime.fromtimestamp(now.timestamp() + seconds, now.tzinfo)
+
+
+def _sampling(state: SafeModeState, settings: SafeModeSettings) -> float | None:
+    return {"SAFE": settings.sampling_safe_s, "CAUTION": settings.sampling_caution_s}.get(state.mode)
+
+
+def _message(state: SafeModeState, changed: bool, entered: tuple[str, ...], cleared: tuple[str, ...]) -> str | None:
+    if entered:
+        rows = [CAUSE_BY_NAME[name] for name in entered]
+        return f"{state.mode}: " + " ".join(f"{row.message} Next: {row.next_step}." for row in rows)
+    if changed:
+        return f"{state.mode}: " + ("trust is returning." if state.mode == "CAUTION" else "the mode has changed.")
+    if cleared:
+        return f"{state.mode}: gone: {', '.join(cleared)}."
+    return None
