@@ -54,9 +54,9 @@ MESSAGES: tuple[Message, ...] = (
             "Sets or, without a value, reads one configuration entry (the RESULT carries it in `config_value`)."),
     Message(15, "CLEAR_FAULT", "to_board", ("cmd_id", "not_after_ms", "fault"), (), (), False,
             "Clears one latched fault, if its cause is gone."),
-    Message(16, "RESULT", "to_host", ("cmd_id", "status", "reason", "delivered", "t_ms"),
-            ("output", "config_key", "config_value"), (), False,
-            "What became of a command. cmd_id 0: a message without one was refused."),
+    Message(16, "RESULT", "to_host", ("status", "reason", "delivered", "t_ms"),
+            ("cmd_id", "output", "config_key", "config_value"), (), False,
+            "What became of a command. Without cmd_id: a message that had none was refused."),
 )
 """All messages. Type 3 is never given: 3 is what a terminal sends for Ctrl-C."""
 

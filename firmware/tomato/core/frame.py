@@ -24,6 +24,7 @@ class FrameReader:
         self.n = 0
         self.bad = 0
         self.ready = False
+        self.console_asked = False
         self.type = 0
         self.session = 0
         self.seq = 0
@@ -40,7 +41,10 @@ class FrameReader:
             byte = data[at]
             at += 1
             if byte:
-                if fill < FRAME_MAX:
+                if byte == 3 and fill == 1 and buf[0] == 13:
+                    self.console_asked = True  # 0D 03 between frames: mpremote knocks
+                    fill = 0
+                elif fill < FRAME_MAX:
                     buf[fill] = byte
                     fill += 1
             elif fill:
@@ -64,10 +68,6 @@ class FrameReader:
         self.seq = buf[4] << 8 | buf[5]
         self.body_end = body_end
         self.ready = True
-
-    def at_boundary(self):
-        """True between frames."""
-        return self.n == 0
 
 
 def _u32(buf, at):
