@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from tomato_host.runtime.clock import RealClock, SimClock
-from tomato_host.runtime.scheduler import Scheduler, local_moment
+from tomato_host.runtime.local_time import hours_since, local_moment
+from tomato_host.runtime.scheduler import Scheduler
 
 VIENNA = ZoneInfo("Europe/Vienna")
 DAY_MS = 86_400_000
@@ -37,9 +38,14 @@ def test_a_doubled_time_runs_once_at_the_first() -> None:
 
 
 def test_local_moment_is_plain_on_plain_days() -> None:
-    from datetime import date, time
-
     assert local_moment(date(2026, 7, 1), time(6, 0), VIENNA) == datetime(2026, 7, 1, 4, 0, tzinfo=UTC)
+
+
+def test_elapsed_hours_are_not_wall_hours() -> None:
+    # 20:00 to 10:00 of the next wall day is 13 h over the spring change and 15 h over the autumn one.
+    assert hours_since(time(20), datetime(2026, 3, 29, 8, tzinfo=UTC), VIENNA) == 13.0
+    assert hours_since(time(20), datetime(2026, 10, 25, 9, tzinfo=UTC), VIENNA) == 15.0
+    assert hours_since(time(6), datetime(2026, 7, 1, 4, tzinfo=UTC), VIENNA) == 0.0
 
 
 class SetClock:
@@ -55,40 +61,40 @@ class SetClock:
 
 
 def set_clock_scheduler(start: datetime) -> tuple[SetClock, Scheduler, list[str]]:
-    time = SetClock(start)
-    sched = Scheduler(RealClock(wall=lambda: time.wall, monotonic_ns=lambda: time.ns))
+    body = SetClock(start)
+    sched = Scheduler(RealClock(wall=lambda: body.wall, monotonic_ns=lambda: body.ns))
     seen: list[str] = []
-    sched.daily("nightly", "00:10", VIENNA, lambda run: seen.append(f"{time.wall.astimezone(VIENNA):%m-%d %H:%M}"))
-    return time, sched, seen
+    sched.daily("nightly", "00:10", VIENNA, lambda run: seen.append(f"{body.wall.astimezone(VIENNA):%m-%d %H:%M}"))
+    return body, sched, seen
 
 
-def run_hours(time: SetClock, sched: Scheduler, hours: float) -> None:
+def run_hours(body: SetClock, sched: Scheduler, hours: float) -> None:
     for _ in range(round(hours * 60)):
-        time.pass_s(60)
+        body.pass_s(60)
         sched.run_pending()
 
 
 def test_a_clock_set_forward_brings_the_daily_task_forward() -> None:
-    time, sched, seen = set_clock_scheduler(datetime(2026, 6, 1, 8, tzinfo=UTC))
-    time.wall += timedelta(hours=12)
-    run_hours(time, sched, 4)
+    body, sched, seen = set_clock_scheduler(datetime(2026, 6, 1, 8, tzinfo=UTC))
+    body.wall += timedelta(hours=12)
+    run_hours(body, sched, 4)
     assert seen == ["06-02 00:10"]
 
 
 def test_a_clock_set_back_does_not_repeat_the_day() -> None:
-    time, sched, seen = set_clock_scheduler(datetime(2026, 6, 1, 21, 55, tzinfo=UTC))
-    run_hours(time, sched, 1)
-    time.wall -= timedelta(hours=2)
-    run_hours(time, sched, 26)
+    body, sched, seen = set_clock_scheduler(datetime(2026, 6, 1, 21, 55, tzinfo=UTC))
+    run_hours(body, sched, 1)
+    body.wall -= timedelta(hours=2)
+    run_hours(body, sched, 26)
     assert seen == ["06-02 00:10", "06-03 00:10"]
 
 
 def test_days_that_a_stall_swallowed_are_counted() -> None:
-    time, sched, seen = set_clock_scheduler(datetime(2026, 6, 1, 12, tzinfo=UTC))
-    time.pass_s(3 * 86_400)
+    body, sched, seen = set_clock_scheduler(datetime(2026, 6, 1, 12, tzinfo=UTC))
+    body.pass_s(3 * 86_400)
     sched.run_pending()
     assert seen == ["06-04 14:00"] and sched.counts()["nightly"] == (1, 2)
-    run_hours(time, sched, 24)
+    run_hours(body, sched, 24)
     assert seen[1:] == ["06-05 00:10"]
 
 

@@ -6,10 +6,11 @@ import heapq
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta, tzinfo
+from datetime import date, timedelta, tzinfo
 from datetime import time as wall_time
 
 from tomato_host.runtime.clock import Clock, Wake
+from tomato_host.runtime.local_time import local_moment
 
 STOP_LATENCY_S = 0.25
 """Longest time a stop asked for by a signal handler stays unseen during a wait."""
@@ -275,21 +276,3 @@ class _Interruptible:
             if left_s <= STOP_LATENCY_S:
                 return False
         return True
-
-
-def local_moment(day: date, at: wall_time, zone: tzinfo) -> datetime:
-    """The UTC moment of wall time `at` on `day` in `zone`: first of two in a fold, end of the gap in a gap."""
-    local = datetime.combine(day, at, tzinfo=zone)
-    moment = local.astimezone(UTC)
-    if moment.astimezone(zone).replace(tzinfo=None) == local.replace(tzinfo=None):
-        return moment
-    # In a gap fold=0 gives the offset before the change: as many minutes past the gap's end as `at` is past
-    # its begin. The gap's end itself is the change of offset.
-    before = local.utcoffset()
-    after = local.replace(fold=1).utcoffset()
-    assert before is not None and after is not None
-    begin, end = moment - (after - before), moment
-    while end - begin > timedelta(seconds=1):
-        middle = begin + (end - begin) / 2
-        begin, end = (begin, middle) if middle.astimezone(zone).utcoffset() == after else (middle, end)
-    return end.replace(microsecond=0)

@@ -1,0 +1,33 @@
+"""Local wall time without traps: the moment of a wall time on a day, in the gap and in the fold."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta, tzinfo
+from datetime import time as wall_time
+
+
+def local_moment(day: date, at: wall_time, zone: tzinfo) -> datetime:
+    """The UTC moment of wall time `at` on `day` in `zone`: first of two in a fold, end of the gap in a gap."""
+    local = datetime.combine(day, at, tzinfo=zone)
+    moment = local.astimezone(UTC)
+    if moment.astimezone(zone).replace(tzinfo=None) == local.replace(tzinfo=None):
+        return moment
+    # In a gap fold=0 gives the offset before the change: as many minutes past the gap's end as `at` is past
+    # its begin. The gap's end itself is the change of offset.
+    before = local.utcoffset()
+    after = local.replace(fold=1).utcoffset()
+    assert before is not None and after is not None
+    begin, end = moment - (after - before), moment
+    while end - begin > timedelta(seconds=1):
+        middle = begin + (end - begin) / 2
+        begin, end = (begin, middle) if middle.astimezone(zone).utcoffset() == after else (middle, end)
+    return end.replace(microsecond=0)
+
+
+def hours_since(at: wall_time, now: datetime, zone: tzinfo) -> float:
+    """Elapsed hours (not wall hours) since wall time `at` last came round; 0 to just under 25."""
+    today = now.astimezone(zone).date()
+    moment = local_moment(today, at, zone)
+    if moment > now:
+        moment = local_moment(today - timedelta(days=1), at, zone)
+    return (now - moment) / timedelta(hours=1)
