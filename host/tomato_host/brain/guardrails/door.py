@@ -1,8 +1,8 @@
 """The one door to the board: every proposal of any origin is validated, clipped, then committed - or refused, with why.
 
-Two phases. `judge` gives a verdict and, when it allows, promises the amount in the books. When the board's results
-are in, `commit` books what was delivered and frees the rest; `release` frees all of what was never sent. What is
-promised counts against every budget in full until then.
+Two phases. `judge` gives a verdict and, when it allows, promises the amount in the books. The executor then asks
+`draw` before every pulse it sends, calls `settle` with the board's RESULT, and `release` when the action is over.
+What is under way or delivered counts against the budgets; what was never drawn is free again.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from tomato_host.brain.guardrails.profiles import PROFILES, RANK
 from tomato_host.brain.guardrails.rules import CLIPPING, OFF_RULES, REFUSING, RULE_NAMES, asks_for
 from tomato_host.brain.guardrails.settings import GuardSettings
 
-DOSED = frozenset({"water_pump", "co2_solenoid"})
-"""Outputs whose deeds are short: after a restart they count as delivered in full."""
+GRACE_S = 120.0
+"""A hold outlasts its span by this much: the board's minimum pauses push the last pulse back."""
 OFF_NAMES = tuple(name for name, _ in OFF_RULES)
 MOST_MILLI = 86_400 * MILLI
 EXCLUDES = {ActionType.SET_EXHAUST_FAN: "co2_solenoid"}
@@ -156,7 +156,7 @@ class Guardrails:
         for name in preempts:
             self.books.end_hold(name)
         self.books.remember(key)
-        self.books.promise(Hold(key, output, case.rank, case.milli, case.now_s, case.now_s + case.span_s))
+        self.books.promise(output, Hold(key, case.rank, case.milli, case.now_s + case.span_s + GRACE_S), case.now_s)
         names = RULE_NAMES if case.milli else OFF_NAMES
         safety = Safety.model_construct(
             validated=True, guardrails=names, refused_by=None, clipped_by=tuple(c.rule for c in checks), checks=checks)
@@ -168,24 +168,41 @@ class Guardrails:
         return Verdict(action, True, rule, finding.value, finding.limit, checks, preempts)
 
     # phase two
-    def commit(self, action: ActionV1, now: datetime) -> None:
-        """The action is over and carries its outcome: book what the board delivered, free the rest.
+    def draw(self, action: ActionV1, amount: float, now: datetime) -> float:
+        """How much of `amount` (ml or s) one pulse for this accepted action may take now; books it as under way.
 
-        Call it once for every accepted action, also for one that was replaced, aborted or refused by the board.
+        0.0 means: not now (hour or day full, hold over or taken by another). Never more than one pulse of the board.
         """
-        if action.type not in OUTPUT_OF or action.id is None:
-            return
-        delivered, when = 0.0, now
-        if action.outcome is not None:
-            ml, seconds = action.outcome.delivered_ml, action.outcome.delivered_s
-            delivered = (ml if action.type is ActionType.WATER else seconds) or 0.0
-            when = action.outcome.finished_ts or now
-        self.books.close(action.id, OUTPUT_OF[action.type], round(delivered * MILLI), when.timestamp())
+        limit, now_s = self.limits[action.type], now.timestamp()
+        held = self.books.hold(limit.output, now_s)
+        if held is None or held.key != action.id:
+            return 0.0
+        milli = min(
+            int(amount * MILLI), held.left_milli, limit.pulse_milli,
+            limit.hour_milli - self.books.hour_used(limit.output, now_s),
+            limit.day_milli - self.books.day_used(limit.output, now_s),
+        )
+        if milli <= 0:
+            return 0.0
+        self.books.draw(limit.output, milli)
+        return milli / MILLI
+
+    def settle(self, action: ActionV1, drawn: float, delivered: float, now: datetime) -> None:
+        """The board's RESULT for a pulse: `drawn` as `draw` gave it, `delivered` as the board measured it (ml or s)."""
+        output = self.limits[action.type].output
+        self.books.settle(output, round(drawn * MILLI), round(delivered * MILLI), now.timestamp())
 
     def release(self, action: ActionV1) -> None:
-        """The accepted action was never sent: everything it was promised is free again."""
-        if action.type in OUTPUT_OF and action.id is not None:
-            self.books.close(action.id, OUTPUT_OF[action.type], 0, 0.0)
+        """The action is over, stopped or was never sent: its hold ends, what it did not draw is free again.
+
+        A person's OFF keeps its hold for the time it was asked for; only its end or a higher rank lifts it.
+        """
+        if action.type not in OUTPUT_OF or action.params.state == "OFF":
+            return
+        output = OUTPUT_OF[action.type]
+        held = self.books.hold(output, float("-inf"))
+        if held is not None and held.key == action.id:
+            self.books.end_hold(output)
 
     # restart
     def save(self) -> dict[str, Any]:
@@ -193,22 +210,19 @@ class Guardrails:
         return self.books.to_dict()
 
     def restore(self, data: dict[str, Any], now: datetime) -> None:
-        """Take over saved books after a restart, when no outcome will come for what was under way.
-
-        Doses count as delivered in full; a relay as ON from its start until now: the board drops it at lease end.
-        """
-        self.books, now_s = Ledger.from_dict(data), now.timestamp()
-        for held in self.books.open_holds():
-            elapsed = max(0, round((now_s - held.start_s) * MILLI))
-            milli = held.milli if held.output in DOSED else min(held.milli, elapsed)
-            self.books.close(held.key, held.output, milli, min(now_s, held.end_s))
+        """Take over saved books; pulses whose result was never seen count as delivered in full."""
+        self.books = Ledger.from_dict(data, now.timestamp())
 
     def replay(self, actions: Iterable[ActionV1]) -> None:
-        """Rebuild the books from recorded actions (oldest first), when no saved books exist."""
+        """Rebuild the books from recorded actions with an outcome (oldest first), when no saved books exist."""
         for action in actions:
-            if action.id is not None and action.outcome is not None:
-                self.books.remember(action.id)
-                self.commit(action, action.ts)
+            if action.id is None or action.outcome is None:
+                continue
+            self.books.remember(action.id)
+            if action.type not in OUTPUT_OF:
+                continue
+            delivered = action.outcome.delivered_ml if action.type is ActionType.WATER else action.outcome.delivered_s
+            self.settle(action, 0.0, delivered or 0.0, action.outcome.finished_ts or action.ts)
 
 
 __all__ = ["Guardrails", "Verdict"]

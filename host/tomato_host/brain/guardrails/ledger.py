@@ -16,15 +16,13 @@ MAX_KEYS = 8_192
 """Idempotency keys kept at most; an older proposal is refused by its age anyhow."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Hold:
-    """An accepted action: it has `output` until `end_s` and may deliver `milli` there."""
+    """An accepted action that holds its output until `end_s` and may still draw `left_milli` from it."""
 
     key: str
-    output: str
     rank: int
-    milli: int
-    start_s: float
+    left_milli: int
     end_s: float
 
 
@@ -56,33 +54,26 @@ class Window:
 
 
 class Ledger:
-    """Books of all outputs. Only `Guardrails` writes here.
+    """Books of all outputs. Only `Guardrails` writes here."""
 
-    A hold that was replaced or has run out stays in `_open` at its full amount until its outcome is known, so that
-    a result which comes late can never make room for too much.
-    """
-
-    __slots__ = ("_accepted", "_day", "_holds", "_hour", "_keys", "_last_s", "_open")
+    __slots__ = ("_accepted", "_day", "_holds", "_hour", "_keys", "_last_s", "_under_way")
 
     def __init__(self, outputs: tuple[str, ...]) -> None:
         self._hour = {name: Window(HOUR_S) for name in outputs}
         self._day = {name: Window(DAY_S) for name in outputs}
+        self._under_way = dict.fromkeys(outputs, 0)
         self._holds: dict[str, Hold] = {}
-        self._open: dict[str, Hold] = {}
         self._accepted: deque[float] = deque()
         self._keys: dict[str, None] = {}
         self._last_s: dict[str, float] = {}
 
     def hour_used(self, output: str, now_s: float) -> int:
-        """Thousandths delivered in the last hour, or promised and not yet accounted for."""
-        return self._hour[output].used(now_s) + self._promised(output, now_s - HOUR_S)
+        """Thousandths delivered in the last hour or under way on the board."""
+        return self._hour[output].used(now_s) + self._under_way[output]
 
     def day_used(self, output: str, now_s: float) -> int:
-        """Thousandths delivered in the last 24 h, or promised and not yet accounted for."""
-        return self._day[output].used(now_s) + self._promised(output, now_s - DAY_S)
-
-    def _promised(self, output: str, oldest_s: float) -> int:
-        return sum(h.milli for h in self._open.values() if h.output == output and h.end_s > oldest_s)
+        """Thousandths delivered in the last 24 h or under way on the board."""
+        return self._day[output].used(now_s) + self._under_way[output]
 
     def hold(self, output: str, now_s: float) -> Hold | None:
         """Who holds this output now."""
@@ -110,55 +101,52 @@ class Ledger:
             del self._keys[next(iter(self._keys))]
         self._keys[key] = None
 
-    def promise(self, hold: Hold) -> None:
-        """Give the output to an accepted action, taking it from whoever had it."""
-        self._holds[hold.output] = hold
-        self._accepted.append(hold.start_s)
-        if hold.milli > 0:
-            self._open[hold.key] = hold
-            self._last_s[hold.output] = hold.start_s
+    def promise(self, output: str, hold: Hold, now_s: float) -> None:
+        """Give the output to an accepted action; what an earlier one had left to draw is free again."""
+        self._holds[output] = hold
+        self._accepted.append(now_s)
+        if hold.left_milli > 0:
+            self._last_s[output] = now_s
 
-    def end_hold(self, output: str) -> None:
-        """Free the output; the amount stays counted until the outcome is known."""
-        self._holds.pop(output, None)
+    def draw(self, output: str, milli: int) -> None:
+        """A pulse goes to the board: take it from the hold, count it as under way."""
+        self._holds[output].left_milli -= milli
+        self._under_way[output] += milli
 
-    def close(self, key: str, output: str, delivered_milli: int, at_s: float) -> None:
-        """The outcome of an action: what it delivered is used at `at_s`, the rest of its promise is free again."""
-        self._open.pop(key, None)
-        held = self._holds.get(output)
-        if held is not None and held.key == key:
-            del self._holds[output]
+    def settle(self, output: str, drawn_milli: int, delivered_milli: int, at_s: float) -> None:
+        """The board's result is in: the pulse is no longer under way, what it delivered is used at `at_s`."""
+        self._under_way[output] = max(0, self._under_way[output] - drawn_milli)
         if delivered_milli > 0:
             self._hour[output].add(at_s, delivered_milli)
             self._day[output].add(at_s, delivered_milli)
             self._last_s[output] = max(at_s, self._last_s.get(output, at_s))
 
-    def open_holds(self) -> list[Hold]:
-        """Accepted actions whose outcome is not known yet."""
-        return list(self._open.values())
+    def end_hold(self, output: str) -> None:
+        """End the hold; what was not drawn is free again. What is under way stays counted until settled."""
+        self._holds.pop(output, None)
 
     def to_dict(self) -> dict[str, Any]:
         """The books as JSON-able data."""
         return {
             "used": {name: window.entries() for name, window in self._day.items()},
-            "holds": [list(astuple(hold)) for hold in self._holds.values()],
-            "open": [list(astuple(hold)) for hold in self._open.values()],
+            "under_way": dict(self._under_way),
+            "holds": {name: list(astuple(hold)) for name, hold in self._holds.items()},
             "accepted": list(self._accepted),
             "keys": list(self._keys),
             "last": dict(self._last_s),
         }
 
     @classmethod
-    def from_dict(cls, data: dict[str, Any]) -> Ledger:
-        """Books as saved by `to_dict`."""
+    def from_dict(cls, data: dict[str, Any], now_s: float) -> Ledger:
+        """Books as saved by `to_dict`. A pulse whose result was never seen counts as delivered in full, now."""
         books = cls(tuple(data["used"]))
         for name, entries in data["used"].items():
             for at_s, milli in entries:
-                books._hour[name].add(at_s, milli)
-                books._day[name].add(at_s, milli)
-        books._holds = {hold.output: hold for hold in (Hold(*row) for row in data["holds"])}
-        books._open = {hold.key: hold for hold in (Hold(*row) for row in data["open"])}
+                books.settle(name, 0, milli, at_s)
+        books._holds = {name: Hold(*row) for name, row in data["holds"].items()}
         books._accepted = deque(data["accepted"])
         books._keys = dict.fromkeys(data["keys"])
         books._last_s = dict(data["last"])
+        for name, milli in data["under_way"].items():
+            books.settle(name, milli, milli, now_s)
         return books

@@ -184,7 +184,7 @@ def _co2(case: Case) -> Finding | None:
     if state.devices.light != "ON":
         return Finding(0.0, 1.0, "CO2 feeds nobody in the dark")
     held = case.books.hold("exhaust_fan", case.now_s)
-    if state.devices.exhaust_fan == "ON" or (held is not None and held.milli > 0):
+    if state.devices.exhaust_fan == "ON" or (held is not None and held.left_milli > 0):
         return Finding(1.0, 0.0, "the exhaust would blow the CO2 out")
     return _over(state.env.co2_ppm, case.settings.co2_high_ppm, "co2_ppm")
 
@@ -260,7 +260,7 @@ def per_action(case: Case) -> Finding | None:
 def hour_budget(case: Case) -> Finding | None:
     """A deed within the hour may use what is left of the rolling hour, a longer one the rate of the budget.
 
-    A longer one is spread out by the executor; the board holds the exact rolling sum before every single pulse.
+    `Guardrails.draw` holds the exact rolling sum again before every single pulse.
     """
     hour = case.limit.hour_milli
     if case.span_s > HOUR_S:

@@ -1,0 +1,59 @@
+"""What a controller is told and what it hands back: plain frozen data, no hidden state."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+from shared_schemas.records.action_v1 import ActionV1
+from shared_schemas.records.forecast_36h_v1 import Forecast36hV1
+from shared_schemas.records.plan_v1 import PlanV1
+from shared_schemas.records.prediction_36h_v1 import Prediction36hV1
+from shared_schemas.records.state_v1 import StateV1
+from shared_schemas.records.targets_v1 import TargetsV1
+from tomato_host.brain.control.settings import ControlSettings
+
+Mode = Literal["NORMAL", "CAUTION", "SAFE", "PAUSED"]
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What a controller remembers from one decision to the next. The runtime keeps it and passes it in again."""
+
+    decided_at: datetime | None = None
+    decisions: int = 0
+    """Counts up; gives plans and actions their ids."""
+    duty: Mapping[str, float] = field(default_factory=dict)
+    """Share of the time that each output was given in the last decision, 0..1."""
+    last_water_at: datetime | None = None
+    last_plan: PlanV1 | None = None
+    light_wanted: bool = False
+    """Whether the last decision wanted light; a change of it is an event."""
+    mode: Mode = "NORMAL"
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionContext:
+    """Everything a decision may rest on."""
+
+    now: datetime
+    state: StateV1
+    settings: ControlSettings = field(default_factory=ControlSettings)
+    targets: TargetsV1 | None = None
+    prediction: Prediction36hV1 | None = None
+    forecast: Forecast36hV1 | None = None
+    memory: Memory = field(default_factory=Memory)
+    mode: Mode = "NORMAL"
+    event: str | None = None
+    """Why this decision is taken outside the cycle; None on the cycle."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The plan, the deeds it asks for now (NO_ACTION when there are none), and the memory for the next decision."""
+
+    plan: PlanV1
+    proposals: tuple[ActionV1, ...]
+    memory: Memory

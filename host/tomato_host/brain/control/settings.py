@@ -1,0 +1,38 @@
+"""What a grower may set about the controller; everything else is in the stage table or in devices.py."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from tomato_host.brain.control.stages import Stage
+
+PolicyName = Literal["rules", "mpc", "timer"]
+
+
+class ControlSettings(BaseModel):
+    """Settings of the controller, section `[control]` of the TOML file."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    policy: PolicyName = "rules"
+    stage: Stage = "vegetative"
+    time_zone: str = "Europe/Vienna"
+    light_start_local_h: Annotated[float, Field(ge=0.0, lt=24.0)] = 6.0
+    cycle_s: Annotated[int, Field(ge=300, le=21_600)] = 7_200
+    event_pause_s: Annotated[int, Field(ge=60, le=7_200)] = 900
+    """An event never asks for a new decision sooner than this after the last one."""
+    water_ml_per_day: Annotated[float, Field(ge=0.0, le=2_500.0)] = 1_600.0
+    co2_s_per_day: Annotated[float, Field(ge=0.0, le=600.0)] = 300.0
+    water_pause_s: Annotated[int, Field(ge=600, le=86_400)] = 5_400
+    soil_ml_per_pct: Annotated[float, Field(gt=0.0, le=200.0)] = 12.0
+    """Water that raises one probe by one percent, for a first dose before the model has learned better."""
+    min_probe_confidence: Annotated[float, Field(ge=0.0, le=1.0)] = 0.5
+    blind_dose_ml: Annotated[float, Field(ge=0.0, le=150.0)] = 60.0
+    """With no probe to trust: a small dose by the clock, so that a dead probe does not mean a dead plant."""
+    blind_pause_s: Annotated[int, Field(ge=3_600, le=172_800)] = 28_800
+    use_co2: bool = True
+    horizon_h: Annotated[int, Field(ge=6, le=48)] = 36
+    planning_ms: Annotated[int, Field(ge=5, le=5_000)] = 120
+    """The planner returns the best plan it has by then."""
