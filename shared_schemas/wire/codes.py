@@ -18,7 +18,7 @@ REASONS: tuple[str, ...] = (
     "estop", "override", "leak", "reservoir_empty", "over_temp", "rh_stale", "rh_high", "soil_temp_stale",
     "soil_temp_high", "co2_stale", "co2_high", "no_flow", "stopped", "lease_lost", "max_on", "reset",
     "unknown_fault", "not_latched", "cause_lasts", "needs_button", "bad_key", "bad_value", "output_on",
-    "store_failed", "budget_unknown", "tag",
+    "store_failed", "budget_unknown", "tag", "leak_stale", "reservoir_stale",
 )
 """Why a command was rejected or a pulse aborted; the wire id is the position. New ones only at the end."""
 

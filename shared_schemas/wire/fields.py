@@ -79,6 +79,8 @@ FIELDS: tuple[Field, ...] = (
     Field(47, "hour_used", "counts", "s|ml", 0, 16, "Hour budget used, by output wire_id."),
     Field(48, "day_used", "counts", "s|ml", 0, 16, "Day budget used, by output wire_id."),
     Field(49, "writes_today", "uint", "", 0, 65_535, "Flash writes in the last 24 h."),
+    Field(50, "value", "int", "", -ID_MAX, ID_MAX, "What the rule that refused or aborted saw, in wire units."),
+    Field(51, "bound", "int", "", -ID_MAX, ID_MAX, "The limit it holds."),
 )
 """All fields, by key."""
 

@@ -55,7 +55,7 @@ MESSAGES: tuple[Message, ...] = (
     Message(15, "CLEAR_FAULT", "to_board", ("cmd_id", "not_after_ms", "fault"), (), (), False,
             "Clears one latched fault, if its cause is gone."),
     Message(16, "RESULT", "to_host", ("status", "reason", "delivered", "t_ms"),
-            ("cmd_id", "output", "config_key", "config_value"), (), False,
+            ("cmd_id", "output", "config_key", "config_value", "value", "bound"), (), False,
             "What became of a command. Without cmd_id: a message that had none was refused."),
 )
 """All messages. Type 3 is never given: 3 is what a terminal sends for Ctrl-C."""

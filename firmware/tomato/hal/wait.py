@@ -1,10 +1,9 @@
 """The one place where the loop sleeps: until link bytes arrive or the time is up.
 
 Agreement with a simulator: a module `tether` on the import path (the virtual board has one, a real board never)
-replaces the wait. `tether.wait(due_ms, True)` lets simulated time pass up to `due_ms` on the clock of `tether.now_ms`, and
-returns
-early when link bytes are on stdin or an input changed. The idle time is then not capped: nothing but the simulator
-changes an input. Without a tether the wait is capped at the 50 ms safety tick.
+replaces the wait. `tether.wait(due_ms, True)` lets simulated time pass up to `due_ms` on the clock of `tether.now_ms`,
+and returns early when link bytes are on stdin or an input changed. The idle time is then not capped: nothing but the
+simulator changes an input. Without a tether the wait is capped at the 50 ms safety tick.
 """
 
 import select

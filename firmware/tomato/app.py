@@ -1,0 +1,88 @@
+"""The board's one loop: listen, look, decide, act, speak, sleep. Everything it touches comes in through `hal`.
+
+`hal` (on a board `hal.hardware.Hardware`) offers:
+    ticks_ms() -> int          wrapping counter of 30 bits
+    link                       read() -> n into link.buf, send, flush, waiting, open, close
+    wait(idle_ms)              sleep, or less when link bytes arrive
+    lines(inputs)              estop, button, flow count, pin read-back into core.inputs: fast, every loop
+    sense(now_ms, inputs)      start or collect sensor readings that are due
+    sense_due_ms(now_ms)       when `sense` has something to do
+    apply(outputs)             bit mask -> pins
+    fed()                      feed the watchdog; called only after every task of one loop has checked in
+    store, identity            for the core; for HELLO
+    maintenance()              outputs off, watchdog kept fed: the console is in charge
+"""
+
+from tomato.core.board import Core
+from tomato.core.clock64 import Clock64
+from tomato.core.ring import SampleRing
+from tomato.core.sampler import SAMPLE_BODY_MAX, Sampler
+from tomato.core.session import Session
+
+RING_SLOTS = 512  # 512 samples of 10 s: 1.4 h at full pace, 23 h at 160 s, 45 h at 320 s (44 KB)
+
+_LISTENED = 1
+_LOOKED = 2
+_DECIDED = 4
+_ACTED = 8
+_SPOKE = 16
+_ALL = 31
+
+
+class App:
+    """Wires core, sampler, ring and session to one hal, and runs them."""
+
+    def __init__(self, hal, ring_slots=RING_SLOTS, config=None):
+        self.hal = hal
+        self.clock = Clock64(hal.ticks_ms())
+        self.core = Core(config, hal.store)
+        self.ring = SampleRing(ring_slots, SAMPLE_BODY_MAX)
+        self.sampler = Sampler(self.core, self.ring)
+        self.session = Session(self.core, self.sampler, self.ring, hal.link.send, hal.identity)
+        self.checked_in = 0
+
+    def step(self, now_ms):
+        """One turn of the loop; returns how many ms it may sleep."""
+        hal, core, session = self.hal, self.core, self.session
+        n = hal.link.read()
+        while n:
+            session.feed(now_ms, hal.link.buf, n)
+            n = hal.link.read() if n == len(hal.link.buf) else 0
+        self.checked_in |= _LISTENED
+        hal.lines(core.inputs)
+        hal.sense(now_ms, core.inputs)
+        self.checked_in |= _LOOKED
+        core.tick(now_ms)
+        self.checked_in |= _DECIDED
+        hal.apply(core.outputs)
+        self.checked_in |= _ACTED
+        session.tick(now_ms)
+        hal.link.flush()
+        self.checked_in |= _SPOKE
+        return self._idle_ms(now_ms)
+
+    def _idle_ms(self, now_ms):
+        if self.hal.link.waiting():
+            return 5
+        due = min(self.core.next_due_ms(now_ms), self.session.next_due_ms(now_ms), self.hal.sense_due_ms(now_ms))
+        return max(0, due - now_ms)
+
+    def turn(self):
+        """One step by the hal's own clock, with the watchdog fed when every task has checked in; returns idle ms."""
+        idle_ms = self.step(self.clock.update(self.hal.ticks_ms()))
+        if self.checked_in == _ALL:
+            self.hal.fed()
+        self.checked_in = 0
+        return idle_ms
+
+    def run(self):
+        """Loop until mpremote knocks on the console; everything is off when it returns or raises."""
+        hal, session = self.hal, self.session
+        hal.link.open()
+        try:
+            while not session.console_asked:
+                hal.wait(self.turn())
+        finally:
+            hal.apply(0)
+            hal.link.close()
+        hal.maintenance()
