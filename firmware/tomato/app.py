@@ -2,8 +2,8 @@
 
 `hal` (on a board `hal.hardware.Hardware`) offers:
     ticks_ms() -> int          wrapping counter of 30 bits
-    link                       read() -> n into link.buf, send, flush, waiting, open, close
-    wait(idle_ms)              sleep, or less when link bytes arrive
+    link                       read(ready) -> n into link.buf, send, flush, waiting, open, close
+    wait(idle_ms) -> int       sleep, or less when link bytes arrive; how many there are, -1 = unknown
     lines(inputs)              estop, button, flow count, pin read-back into core.inputs: fast, every loop
     sense(now_ms, inputs)      start or collect sensor readings that are due
     sense_due_ms(now_ms)       when `sense` has something to do
@@ -40,14 +40,12 @@ class App:
         self.sampler = Sampler(self.core, self.ring)
         self.session = Session(self.core, self.sampler, self.ring, hal.link.send, hal.identity)
         self.checked_in = 0
+        self.ready = -1  # link bytes known to wait; -1 = look
 
     def step(self, now_ms):
         """One turn of the loop; returns how many ms it may sleep."""
         hal, core, session = self.hal, self.core, self.session
-        n = hal.link.read()
-        while n:
-            session.feed(now_ms, hal.link.buf, n)
-            n = hal.link.read() if n == len(hal.link.buf) else 0
+        self._listen(now_ms)
         self.checked_in |= _LISTENED
         hal.lines(core.inputs)
         hal.sense(now_ms, core.inputs)
@@ -61,7 +59,17 @@ class App:
         self.checked_in |= _SPOKE
         return self._idle_ms(now_ms)
 
+    def _listen(self, now_ms):
+        """Take what the host has sent, at most one buffer a turn: a flood may not hold up the safety tick."""
+        link = self.hal.link
+        n = link.read(self.ready)
+        if n:
+            self.session.feed(now_ms, link.buf, n)
+        self.ready = max(0, self.ready - n) if self.ready >= 0 else -1
+
     def _idle_ms(self, now_ms):
+        if self.ready > 0:
+            return 0
         if self.hal.link.waiting():
             return 5
         due = min(self.core.next_due_ms(now_ms), self.session.next_due_ms(now_ms), self.hal.sense_due_ms(now_ms))
@@ -81,7 +89,9 @@ class App:
         hal.link.open()
         try:
             while not session.console_asked:
-                hal.wait(self.turn())
+                idle_ms = self.turn()
+                if self.ready <= 0:
+                    self.ready = hal.wait(idle_ms)
         finally:
             hal.apply(0)
             hal.link.close()

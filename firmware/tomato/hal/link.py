@@ -23,6 +23,7 @@ class Link:
     def __init__(self):
         self.sent_total = 0
         self.buf = bytearray(_IN_BYTES)
+        self._view = memoryview(self.buf)
         self._readinto = sys.stdin.buffer.readinto
         self._one = bytearray(1)
         self._write = sys.stdout.buffer.write
@@ -54,8 +55,10 @@ class Link:
             termios.tcsetattr(0, termios.TCSANOW, self._saved)
         micropython.kbd_intr(3)
 
-    def read(self):
-        """Read what has arrived into `buf`; returns the number of bytes."""
+    def read(self, ready=-1):
+        """Read what has arrived into `buf`; returns the number of bytes. `ready`: how many there are, -1 = unknown."""
+        if ready >= 0:
+            return self._readinto(self._view[:min(ready, _IN_BYTES)]) if ready else 0
         if termios:
             return self._readinto(self.buf) or 0
         n = 0

@@ -1,9 +1,16 @@
 """The one place where the loop sleeps: until link bytes arrive or the time is up.
 
-Agreement with a simulator: a module `tether` on the import path (the virtual board has one, a real board never)
-replaces the wait. `tether.wait(due_ms, True)` lets simulated time pass up to `due_ms` on the clock of `tether.now_ms`,
-and returns early when link bytes are on stdin or an input changed. The idle time is then not capped: nothing but the
-simulator changes an input. Without a tether the wait is capped at the 50 ms safety tick.
+Agreement with a simulator. A module `tether` on the import path (the virtual board has one, a real board never)
+replaces the wait. It offers:
+
+    tether.wait(idle_ms, sent_total) -> int
+        Called once a loop. `idle_ms` is the time until the next due moment (0 = call again at once);
+        `sent_total` counts all bytes the board has written to the link since it started.
+        Returns how many link bytes are ready on stdin, all of which the board then reads without polling
+        (0 = none; time may have passed, an input may have changed); -1 = unknown, look as a real board does.
+
+With a tether idle_ms is not capped: nothing but the simulator changes an input, and it returns early when it does.
+Without one the wait is capped at the 50 ms safety tick.
 """
 
 import select
@@ -24,11 +31,11 @@ class Gone(Exception):
     """The other end of the line is closed for ever (a pseudo-terminal hung up). A USB or UART line never says so."""
 
 
-def until(idle_ms):
-    """Sleep at most idle_ms, less when link bytes arrive. Raises Gone when the line was hung up."""
+def until(idle_ms, sent_total):
+    """Sleep at most idle_ms. Returns the number of link bytes to read, or -1 for unknown. Raises Gone on hang-up."""
     if tether is not None:
-        tether.wait(tether.now_ms + idle_ms, True)
-        return
+        return tether.wait(idle_ms, sent_total)
     for event in _poller.ipoll(min(idle_ms, SAFETY_TICK_MS)):
         if event[1] & (select.POLLHUP | select.POLLERR):
             raise Gone
+    return -1
