@@ -28,4 +28,6 @@ class VisionCvV1(Record):
     exposure_mean: Fraction
     usable: bool
     why_unusable: ShortText | None = None
+    canopy_height_fraction: Fraction | None = None
+    """Height of the canopy's bounding box over the frame's; against the same camera's past it hints at drooping."""
     image_sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None

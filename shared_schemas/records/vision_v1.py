@@ -20,6 +20,10 @@ class ModelProvenance(Part):
     prompt_tokens: Annotated[int, Field(ge=0)] | None = None
     completion_tokens: Annotated[int, Field(ge=0)] | None = None
     duration_s: Annotated[FiniteFloat, Field(ge=0.0)] | None = None
+    first_token_s: Annotated[FiniteFloat, Field(ge=0.0)] | None = None
+    prompt: ShortText = ""
+    """Name and version of the prompt file, such as `vision@1`."""
+    attempts: Annotated[int, Field(ge=1, le=10)] = 1
 
 
 class VisionV1(Record):
@@ -42,5 +46,7 @@ class VisionV1(Record):
     confidence: Fraction
     source: Identifier | None = None
     image_sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
+    model_confidence: Fraction | None = None
+    """What the model claims of itself; kept for evaluation, used for nothing."""
     flags: Annotated[tuple[str, ...], Listed] = ()
     provenance: ModelProvenance | None = None
