@@ -21,7 +21,7 @@ RISKY = frozenset({"water_pump", "co2_solenoid", "humidifier", "heater_mat"})
 PERMITTED: dict[str, frozenset[ActionType]] = {
     "controller": ALL_DEEDS,
     "person": ALL_DEEDS,
-    "safe_mode": GENTLE,
+    "safe_mode": GENTLE | {A.WATER},
     "policy": ALL_DEEDS,
     "api": ALL_DEEDS,
     "mqtt": ALL_DEEDS - {A.CO2_INJECT},

@@ -1,0 +1,52 @@
+"""What asks for a decision before the cycle is over."""
+
+from __future__ import annotations
+
+from tomato_host.brain.control.context import DecisionContext
+from tomato_host.brain.control.look import look
+from tomato_host.brain.control.water_rules import HARD_LOW_PCT
+
+VPD_MARGIN_KPA = 0.25
+TEMP_MARGIN_C = 2.5
+
+
+def due(context: DecisionContext) -> str | None:
+    """Why a new decision is due now, or None. On the cycle: "cycle"; otherwise the event's name.
+
+    `context.memory` is the memory after the last decision. Events keep `event_pause_s` between decisions, except for a
+    change of mode, which is answered at once.
+    """
+    memory, settings = context.memory, context.settings
+    if memory.decided_at is None:
+        return "first"
+    since_s = (context.now - memory.decided_at).total_seconds()
+    if since_s >= settings.cycle_s:
+        return "cycle"
+    if context.mode != memory.mode:
+        return f"mode {context.mode}"
+    see = look(context)
+    # The edge of the light hours falls anywhere in a cycle; light must not wait for it.
+    if see.aims.light and not memory.light_wanted and memory.last_plan is not None and since_s >= 60.0:
+        hot = any(rule.startswith("air >") for rule in memory.last_plan.rules_fired)
+        blocked = hot or any(text.startswith("light:") and "hot" in text for text in memory.last_plan.not_done)
+        if not blocked:
+            return "light hours begin"
+    return _climate(context) if since_s >= settings.event_pause_s else None
+
+
+def _climate(context: DecisionContext) -> str | None:
+    see = look(context)
+    if see.vpd_kpa is not None:
+        if see.vpd_kpa > see.aims.vpd_kpa[1] + VPD_MARGIN_KPA:
+            return "vpd high"
+        if see.vpd_kpa < see.aims.vpd_kpa[0] - VPD_MARGIN_KPA:
+            return "vpd low"
+    if see.air_temp_c is not None and see.air_temp_c > see.aims.air_temp_c[1] + TEMP_MARGIN_C:
+        return "hot"
+    if see.driest is not None and see.driest.moisture_pct is not None:
+        last = context.memory.last_water_at
+        since_s = None if last is None else (context.now - last).total_seconds()
+        dry = see.driest.moisture_pct < see.aims.soil_low_pct - HARD_LOW_PCT
+        if dry and (since_s is None or since_s >= context.settings.water_pause_s):
+            return "soil very dry"
+    return None

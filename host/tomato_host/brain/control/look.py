@@ -1,0 +1,67 @@
+"""The state as a controller may use it: a reading that is not trusted is no reading."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from shared_schemas.records.state_v1 import Probe, StateV1
+from tomato_host.brain.control.aims import Aims, aims_at
+from tomato_host.brain.control.context import DecisionContext
+
+LEAST_CONFIDENCE = 0.4
+
+
+def trusted(state: StateV1, name: str, value: float | None) -> float | None:
+    """`value` if its quantity is trusted; a quantity without its own confidence takes the overall one."""
+    if value is None or state.quantity_confidence.get(name, state.confidence) < LEAST_CONFIDENCE:
+        return None
+    return value
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """One moment: what is known, what is wanted."""
+
+    context: DecisionContext
+    aims: Aims
+    air_temp_c: float | None
+    rh_pct: float | None
+    vpd_kpa: float | None
+    co2_ppm: float | None
+    soil_temp_c: float | None
+    driest: Probe | None
+    """The driest probe that is trusted."""
+    doubted: tuple[str, ...]
+    """Probes that are not."""
+
+    @property
+    def now(self) -> datetime:
+        return self.context.now
+
+    @property
+    def cycle_s(self) -> float:
+        return float(self.context.settings.cycle_s)
+
+    def last_duty(self, output: str) -> float:
+        """Share this output was given in the last decision."""
+        return self.context.memory.duty.get(output, 0.0)
+
+
+def look(context: DecisionContext) -> Look:
+    """Sort the state into trusted readings and doubts."""
+    state, least = context.state, context.settings.min_probe_confidence
+    air = trusted(state, "air_temp_c", state.env.air_temp_c)
+    rh = trusted(state, "rh_pct", state.env.rh_pct)
+    good = [p for p in state.soil.probes if p.moisture_pct is not None and p.confidence >= least]
+    return Look(
+        context=context,
+        aims=aims_at(context.now, context.settings, context.targets),
+        air_temp_c=air,
+        rh_pct=rh,
+        vpd_kpa=state.env.vpd_kpa if air is not None and rh is not None else None,
+        co2_ppm=trusted(state, "co2_ppm", state.env.co2_ppm),
+        soil_temp_c=trusted(state, "soil_temp_c", state.soil.temp_c),
+        driest=min(good, key=lambda p: (p.moisture_pct or 0.0, p.id), default=None),
+        doubted=tuple(p.id for p in state.soil.probes if p not in good),
+    )

@@ -1,0 +1,121 @@
+"""From wishes to records: the same few lines for every controller."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Literal
+
+from shared_schemas.records.action_v1 import OUTPUT_OF, ActionType, ActionV1, Origin, Params, Why
+from shared_schemas.records.plan_v1 import PlanStep, PlanV1, RejectedPlan, Score
+from tomato_host.brain.control.context import Decision, DecisionContext
+
+TYPE_OF: dict[str, ActionType] = {output: kind for kind, output in OUTPUT_OF.items()}
+DURABLE_S = 120
+"""A proposal not carried out within this time is not carried out at all."""
+Controller = Literal["rules", "mpc", "fixed_timer", "safe_mode", "learned"]
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a rule says of one output. `amount` in ml for the pump, seconds for the rest; 0 means off."""
+
+    output: str
+    amount: float
+    text: str
+    """Why, in words a grower uses."""
+    fired: tuple[str, ...] = ()
+    hint: str = ""
+    spread: bool = False
+    """True: a duty over the cycle; False: at once."""
+    pulses: int = 1
+
+
+def stamp(now: datetime) -> str:
+    """A decision's name: its second in UTC, so that names never repeat after a restart."""
+    return now.astimezone(UTC).strftime("%Y%m%dT%H%M%S")
+
+
+def _params(wish: Wish, cycle_s: float) -> Params:
+    if wish.output == "water_pump":
+        return Params(ml=round(wish.amount, 1), pulses=wish.pulses)
+    period_s = float(cycle_s) if wish.spread else None
+    state: Literal["ON"] | None = None if wish.output == "co2_solenoid" else "ON"
+    return Params(state=state, seconds=round(wish.amount, 1), period_s=period_s)
+
+
+def _action(
+    context: DecisionContext, kind: ActionType, params: Params, why: Why, index: int, origin: Origin
+) -> ActionV1:
+    name = stamp(context.now)
+    return ActionV1(
+        schema_version="action_v1", ts=context.now, type=kind, params=params, why=why, id=f"a-{name}-{index}",
+        origin=origin, not_after=context.now + timedelta(seconds=DURABLE_S), decision_id=f"p-{name}")
+
+
+def propose(context: DecisionContext, wishes: Sequence[Wish], origin: Origin = "controller") -> tuple[ActionV1, ...]:
+    """The wishes as proposals: ON for the wanted, OFF for what ran and is no longer wanted, else one NO_ACTION."""
+    state, actions = context.state, list[ActionV1]()
+    for wish in wishes:
+        why = Why(rules_fired=wish.fired, objective_hint=wish.hint, text=wish.text[:240], state_ts=state.ts)
+        kind = TYPE_OF[wish.output]
+        if wish.amount > 0.0:
+            params = _params(wish, context.settings.cycle_s)
+        elif kind.value.startswith("SET_") and context.memory.duty.get(wish.output, 0.0) > 0.0:
+            params = Params(state="OFF")
+        else:
+            continue
+        actions.append(_action(context, kind, params, why, len(actions), origin))
+    if not actions:
+        text = "; ".join(f"{wish.output}: {wish.text}" for wish in wishes)[:240]
+        why = Why(objective_hint="nothing to do", text=text, state_ts=state.ts)
+        actions.append(_action(context, ActionType.NO_ACTION, Params(), why, 0, origin))
+    return tuple(actions)
+
+
+def duties(wishes: Sequence[Wish], cycle_s: float) -> dict[str, float]:
+    """Share of the cycle each output is on, 0..1; the pump has none."""
+    return {w.output: min(1.0, w.amount / cycle_s) for w in wishes if w.output != "water_pump"}
+
+
+def cycle_steps(context: DecisionContext, wishes: Sequence[Wish]) -> tuple[PlanStep, ...]:
+    """The coming cycle hour by hour, as far as one decision reaches: water now, duties even, light at its front."""
+    cycle_s = context.settings.cycle_s
+    share = duties(wishes, cycle_s)
+    light_s = next((w.amount for w in wishes if w.output == "light"), 0.0)
+    water = next((w.amount for w in wishes if w.output == "water_pump"), 0.0)
+    steps = []
+    for hour in range(max(1, -(-cycle_s // 3_600))):
+        span_s = min(3_600.0, cycle_s - hour * 3_600.0)
+        steps.append(PlanStep(
+            start=context.now + timedelta(hours=hour), water_ml=water if hour == 0 else 0.0,
+            light=min(1.0, max(0.0, (light_s - hour * 3_600.0) / span_s)),
+            circulation_fan=share.get("circulation_fan", 0.0), exhaust_fan=share.get("exhaust_fan", 0.0),
+            humidifier=share.get("humidifier", 0.0), heater_mat=share.get("heater_mat", 0.0),
+            co2_seconds=share.get("co2_solenoid", 0.0) * span_s))
+    return tuple(steps)
+
+
+def build_decision(
+    context: DecisionContext, controller: Controller, wishes: Sequence[Wish], *,
+    steps: tuple[PlanStep, ...] | None = None, horizon_h: float | None = None, score: Score | None = None,
+    rejected: tuple[RejectedPlan, ...] = (), explanation: str = "",
+) -> Decision:
+    """Plan, proposals and the memory for next time, from the wishes of one decision."""
+    wanted = [w for w in wishes if w.amount > 0.0]
+    plan = PlanV1(
+        schema_version="plan_v1", ts=context.now, id=f"p-{stamp(context.now)}", controller=controller,
+        state_ts=context.state.ts, horizon_h=horizon_h or context.settings.cycle_s / 3_600.0,
+        steps=steps if steps is not None else cycle_steps(context, wishes),
+        rules_fired=tuple(dict.fromkeys(rule for w in wanted for rule in w.fired)),
+        not_done=tuple(f"{w.output}: {w.text}"[:240] for w in wishes if w.amount <= 0.0),
+        score=score, rejected=rejected,
+        explanation=(explanation or "; ".join(w.text for w in wanted) or "nothing to do")[:240])
+    watered = any(w.output == "water_pump" for w in wanted)
+    memory = replace(
+        context.memory, decided_at=context.now, decisions=context.memory.decisions + 1,
+        duty=duties(wishes, context.settings.cycle_s), last_plan=plan, mode=context.mode,
+        last_water_at=context.now if watered else context.memory.last_water_at,
+        light_wanted=any(w.output == "light" for w in wanted))
+    return Decision(plan, propose(context, wishes, "safe_mode" if controller == "safe_mode" else "controller"), memory)
