@@ -62,7 +62,7 @@ def fault_rows() -> Iterable[object]:
     everything = (1 << len(devices.OUTPUTS)) - 1
     for f in wire.FAULTS:
         mask = everything if "*" in f.blocks else sum(1 << devices.OUTPUT_BY_NAME[n].wire_id for n in f.blocks)
-        yield (f.name, int(f.clear == "button"), mask)
+        yield (f.name, int(f.clear == "button"), mask, int(f.alarm))
 
 
 FIELD_KINDS = {"uint": 0, "int": 0, "bytes": 1, "text": 2, "values": 3, "counts": 3, "whys": 4}
@@ -77,7 +77,7 @@ def contract_tables() -> list[str]:
     lines += [f"O_{name} = {i}" for i, name in enumerate(columns)] + [""]
     lines += python_table("SENSORS", ((s.name, s.scale, round(s.lowest * s.scale), round(s.highest * s.scale))
                                       for s in devices.SENSORS), "name, scale, lowest and highest wire integer")
-    lines += python_table("FAULTS", fault_rows(), "name, wants the button, bit mask of outputs that stay off")
+    lines += python_table("FAULTS", fault_rows(), "name, wants the button, bit mask of outputs that stay off, buzzer")
     lines += python_table("CONFIG", ((c.name, c.lowest, c.highest, c.default) for c in wire.CONFIG_KEYS),
                           "name, lowest, highest, default")
     lines += python_table("FIELD_RULES", ((FIELD_KINDS[f.type], f.lowest, f.highest) for f in wire.FIELDS),
