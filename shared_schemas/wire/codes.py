@@ -73,7 +73,7 @@ FAULTS: tuple[Fault, ...] = (
     Fault(3, "no_flow", "host", ("water_pump",), "The pump ran and no water came: clogged or dry."),
     Fault(4, "stuck_valve", "button", ("water_pump",), "Water flowed while the pump was off.", True),
     Fault(5, "co2_high", "host", ("co2_solenoid",),
-          "CO2 reached co2_alarm_ppm: the valve may be stuck open; the exhaust is forced until it falls below the cut-off.", True),
+          "CO2 reached co2_alarm_ppm: the valve may be stuck open; the exhaust is forced meanwhile.", True),
     Fault(6, "soil_hot", "host", ("heater_mat",),
           "The substrate reached soil_hot_c: the heater may be stuck on.", True),
     Fault(7, "counters_lost", "host", (),
