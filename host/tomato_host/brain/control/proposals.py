@@ -14,6 +14,9 @@ from tomato_host.brain.control.context import Decision, DecisionContext
 TYPE_OF: dict[str, ActionType] = {output: kind for kind, output in OUTPUT_OF.items()}
 DURABLE_S = 120
 """A proposal not carried out within this time is not carried out at all."""
+OVERLAP_S = 60.0
+"""What is wanted for the whole cycle reaches this far into the next one, so that the next decision takes over a light
+that still shines: a gap of a moment would cost the lamp's minimum pause."""
 Controller = Literal["rules", "mpc", "fixed_timer", "safe_mode", "learned"]
 
 
@@ -42,7 +45,10 @@ def _params(wish: Wish, cycle_s: float) -> Params:
         return Params(ml=round(wish.amount, 1), pulses=wish.pulses)
     period_s = float(cycle_s) if wish.spread else None
     state: Literal["ON"] | None = None if wish.output == "co2_solenoid" else "ON"
-    return Params(state=state, seconds=round(wish.amount, 1), period_s=period_s)
+    seconds = wish.amount
+    if state and not wish.spread and wish.amount >= cycle_s:
+        seconds += OVERLAP_S
+    return Params(state=state, seconds=round(seconds, 1), period_s=period_s)
 
 
 def _action(
