@@ -1,0 +1,210 @@
+"""Slow drift: a sensor that leaves its companions, or its own habits, by more than its days usually differ.
+
+Every hour the mean of each sensor is filed. A feature is a number of one day that a healthy installation repeats:
+the difference of two temperatures, the logarithm of the ratio of two soil probes, the light while the lamp burns, the
+CO2 of the quietest hours, the mean humidity. The last 24 hours are compared with the days before, in steps of whole
+days so that the daily cycle cancels. Drift is called when the feature has left the old days by more than `floor` and by
+more than `SIGMAS` of what those days differed among themselves, and has moved in one direction for two days.
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+HOUR_S: Final = 3_600.0
+DAYS_KEPT: Final = 15
+HOURS_KEPT: Final = 24 * DAYS_KEPT
+HOURS_NEEDED: Final = 18
+"""A day counts with at least this many hours of data."""
+REFERENCE_DAYS_NEEDED: Final = 3
+SIGMAS: Final = 4.0
+RECENT_DAYS: Final = 2
+"""The newest whole days: they may already drift, so they are no part of the reference ..."""
+CLEARED_BELOW: Final = 0.5
+"""Drift ends when the evidence falls below this share."""
+
+
+@dataclass(frozen=True, slots=True)
+class Feature:
+    """One repeating number of a day and the least move of it that is worth a word."""
+
+    sensor: str
+    kind: str
+    """temperature_pair, soil_ratio, lamp_level, quiet_level, mean_level"""
+    floor: float
+    """K for temperatures, natural logarithm for all others."""
+    companions: tuple[str, ...] = ()
+
+
+def features_for(names: tuple[str, ...], daylight: bool) -> tuple[Feature, ...]:
+    """The features of an installation with these sensors."""
+    temperatures = [n for n in ("air_temp_c", "leaf_temp_c", "soil_temp_c") if n in names]
+    probes = [n for n in names if n.startswith("soil.")]
+    found = [
+        Feature(n, "temperature_pair", 0.55, tuple(m for m in temperatures if m != n)) for n in temperatures
+    ]
+    found += [Feature("rh_pct", "mean_level", 0.035), Feature("co2_ppm", "quiet_level", 0.035)]
+    if not daylight:
+        found.append(Feature("light_lux", "lamp_level", 0.03))
+    if len(probes) > 1:
+        found += [Feature(n, "soil_ratio", 0.035, tuple(m for m in probes if m != n)) for n in probes]
+    return tuple(f for f in found if f.sensor in names)
+
+
+class DriftWatch:
+    """Files hourly means and tells, once an hour, how much evidence of drift each sensor shows (1 = drifting)."""
+
+    __slots__ = ("_column", "_count", "_features", "_hour_end_s", "_hours", "_lamp", "_names", "_sum", "evidence")
+
+    def __init__(self, names: tuple[str, ...], daylight: bool) -> None:
+        self._names = names
+        self._column = {name: i for i, name in enumerate(names)}
+        self._features = features_for(names, daylight)
+        self._hours: Floats = np.full((HOURS_KEPT, len(names) + 1), np.nan)
+        self._sum = [0.0] * (len(names) + 1)
+        self._count = [0] * (len(names) + 1)
+        self._hour_end_s: float | None = None
+        self.evidence: dict[str, float] = {}
+        """Evidence by sensor; missing where the history is too short."""
+
+    def take(self, t_s: float, values: list[float | None], lamp_level: float | None) -> bool:
+        """File one sample: `values` in the order of the names, `lamp_level` lx while the lamp burns steadily.
+
+        Returns True when an hour was closed and `evidence` is new.
+        """
+        closed = False
+        if self._hour_end_s is None:
+            self._hour_end_s = (t_s // HOUR_S + 1.0) * HOUR_S
+        elif t_s >= self._hour_end_s:
+            self._close_hours(t_s)
+            closed = True
+        total, count = self._sum, self._count
+        for i, value in enumerate(values):
+            if value is not None:
+                total[i] += value
+                count[i] += 1
+        if lamp_level is not None:
+            total[-1] += lamp_level
+            count[-1] += 1
+        return closed
+
+    def _close_hours(self, t_s: float) -> None:
+        assert self._hour_end_s is not None
+        means = np.array([s / n if n else np.nan for s, n in zip(self._sum, self._count, strict=True)])
+        skipped = int((t_s - self._hour_end_s) // HOUR_S)
+        self._shift(1)
+        self._hours[-1] = means
+        if skipped:
+            self._shift(min(skipped, HOURS_KEPT))
+        self._hour_end_s = (t_s // HOUR_S + 1.0) * HOUR_S
+        self._sum = [0.0] * len(self._sum)
+        self._count = [0] * len(self._count)
+        self.evidence = self._weigh()
+
+    def _shift(self, hours: int) -> None:
+        self._hours[:-hours] = self._hours[hours:]
+        self._hours[-hours:] = np.nan
+
+    def _weigh(self) -> dict[str, float]:
+        """Evidence of drift by sensor."""
+        if np.isnan(self._hours[-24 * (RECENT_DAYS + REFERENCE_DAYS_NEEDED) :]).all(axis=0).all():
+            return {}
+        days = self._hours.reshape(DAYS_KEPT, 24, -1)
+        evidence: dict[str, float] = {}
+        for feature in self._features:
+            weight = self._feature_evidence(feature, days)
+            if weight is not None:
+                evidence[feature.sensor] = weight
+        return evidence
+
+    def _feature_evidence(self, feature: Feature, days: Floats) -> float | None:
+        own = days[:, :, self._column[feature.sensor]]
+        if feature.kind == "temperature_pair":
+            return _weakest([_move(_day_means(own - days[:, :, self._column[c]]), feature.floor)
+                             for c in feature.companions])
+        if feature.kind == "lamp_level":
+            return _size(_move(np.log(_day_means(days[:, :, -1], needed=2)), feature.floor))
+        logs = np.log(np.maximum(own, 1e-3))
+        if feature.kind == "soil_ratio":
+            pairs = [_move(_day_means(logs - np.log(np.maximum(days[:, :, self._column[c]], 1e-3))), feature.floor)
+                     for c in feature.companions]
+            alone = _move(_day_means(logs), feature.floor)
+            return _guilty(_weakest(pairs), pairs, alone)
+        if feature.kind == "quiet_level":
+            return _size(_move(_day_lows(logs), feature.floor))
+        return _size(_move(_day_means(logs), feature.floor))
+
+
+@dataclass(frozen=True, slots=True)
+class _Move:
+    """How far a feature has moved: signed, in its own unit, and as evidence (1 = enough)."""
+
+    by: float
+    evidence: float
+
+
+def _day_means(hours: Floats, needed: int = HOURS_NEEDED) -> Floats:
+    """Mean of each day `[days, 24] -> [days]`; NaN with fewer than `needed` hours."""
+    enough = (~np.isnan(hours)).sum(axis=1) >= needed
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        return np.where(enough, np.nanmean(hours, axis=1), np.nan)
+
+
+def _day_lows(hours: Floats) -> Floats:
+    """Mean of the six lowest hours of each day; NaN with too few hours."""
+    enough = (~np.isnan(hours)).sum(axis=1) >= HOURS_NEEDED
+    return np.where(enough, np.sort(hours, axis=1)[:, :6].mean(axis=1), np.nan)
+
+
+def _move(days: Floats, floor: float) -> _Move | None:
+    """Compare the newest day with the days before the recent ones. None while they are too few."""
+    newest, day_before = days[-1], days[-2]
+    reference = days[: -1 - RECENT_DAYS + 1]
+    reference = reference[~np.isnan(reference)]
+    if np.isnan(newest) or np.isnan(day_before) or len(reference) < REFERENCE_DAYS_NEEDED:
+        return None
+    centre = float(np.median(reference))
+    spread = _spread(reference)
+    by = float(newest - centre)
+    before = float(day_before - centre)
+    limit = max(floor, SIGMAS * spread)
+    steady = by * before > 0.0 and abs(before) >= 0.25 * abs(by) and abs(by) >= 0.9 * abs(before)
+    return _Move(by, abs(by) / limit if steady else min(0.99, abs(by) / limit))
+
+
+def _spread(reference: Floats) -> float:
+    """Standard deviation of a few days, enlarged for their small number (Student's t against the normal)."""
+    n = len(reference)
+    return float(reference.std(ddof=1)) * (1.0 + 1.5 / n)
+
+
+def _size(move: _Move | None) -> float | None:
+    return None if move is None else move.evidence
+
+
+def _weakest(moves: list[_Move | None]) -> float | None:
+    """A sensor drifts when it leaves every companion; leaving one only, the companion is to blame."""
+    known = [m for m in moves if m is not None]
+    if not known:
+        return None
+    if any(m.by * known[0].by <= 0.0 for m in known):
+        return min(0.99, min(m.evidence for m in known))
+    return min(m.evidence for m in known)
+
+
+def _guilty(pair: float | None, pairs: list[_Move | None], alone: _Move | None) -> float | None:
+    """Of two probes that part company, the one that left its own level in that direction is doubted."""
+    if pair is None or alone is None:
+        return pair
+    first = next(m for m in pairs if m is not None)
+    if alone.by * first.by <= 0.0 or abs(alone.by) < 0.4 * abs(first.by):
+        return min(0.99, pair)
+    return pair

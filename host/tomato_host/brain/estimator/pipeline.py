@@ -1,0 +1,319 @@
+"""The estimator: observation and device status in; state, anomalies, sensor health and sampling plan out.
+
+Pure and deterministic: the only clock is `ts` of the observation. Order of one step: judge every sensor, derive what
+follows from them, let the sensors judge each other, score confidence, compare with the thresholds, remember.
+Specifications: docs/confidence_scoring.md and docs/anomaly_thresholds.md.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from datetime import datetime, timedelta
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from shared_schemas.records import AnomalyV1, DeviceStatusV1, ObservationV1, VisionV1
+from tomato_host.brain.estimator.anomaly_detector import AnomalyDetector
+from tomato_host.brain.estimator.channels import PUMPED, channels_for
+from tomato_host.brain.estimator.confidence import (
+    cross_factor,
+    history_factor,
+    overall_confidence,
+    range_factor,
+    rate_factor,
+    sensor_confidence,
+)
+from tomato_host.brain.estimator.cross_check import DARK_LUX, LAMP_SETTLES_S, STRAY_LUX, CrossCheck
+from tomato_host.brain.estimator.drift import CLEARED_BELOW as DRIFT_CLEARED_BELOW
+from tomato_host.brain.estimator.drift import DriftWatch
+from tomato_host.brain.estimator.estimate import Estimate, SensorMoment
+from tomato_host.brain.estimator.explained import RecentEvents
+from tomato_host.brain.estimator.lamp_interference import LampInterference
+from tomato_host.brain.estimator.light import DailyLightIntegral
+from tomato_host.brain.estimator.ring_buffer import RingBuffer
+from tomato_host.brain.estimator.sensor_health import DRIFT, JUMP_REMEMBERED_S, SensorTrack
+from tomato_host.brain.estimator.settings import EstimatorSettings, ProbeSettings
+from tomato_host.brain.estimator.soil import WaterArrival, average_moisture_pct, trusted_probes
+from tomato_host.brain.estimator.vpd import absolute_humidity_g_m3, dew_point_c, saturation_vapour_pressure_kpa
+
+AIR, RH, CO2, LEAF, LIGHT, SOIL_TEMP, FIRST_PROBE = range(7)
+NAN: Final = float("nan")
+HISTORY_DERIVED: Final = ("vpd_kpa", "leaf_air_delta_c", "soil_avg_pct", "dli_mol_m2", "confidence", "lamp_on",
+                          "exhaust_on", "water_ml_today")
+BAD_SHARE_EVERY_S: Final = 600.0
+BAD_SHARE_MEMORY_S: Final = 21_600.0
+CHANGE_WINDOW_S: Final = 900.0
+CHANGE_STEP_S: Final = 60.0
+
+
+class Estimator:
+    """One installation's estimator. `step` is the only door; `history` holds the last 48 hours."""
+
+    def __init__(self, settings: EstimatorSettings | None = None) -> None:
+        self._settings = settings or EstimatorSettings()
+        self._zone = ZoneInfo(self._settings.timezone)
+        self._t_s: float | None = None
+        self._last: Estimate | None = None
+        self._open: tuple[AnomalyV1, ...] = ()
+
+    @property
+    def settings(self) -> EstimatorSettings:
+        """The settings in force; probes that the first observation brought along are added to them."""
+        return self._settings
+
+    @property
+    def history(self) -> RingBuffer:
+        """Filtered values of the last 48 h, one row a step. RuntimeError before the first step."""
+        if self._t_s is None:
+            raise RuntimeError("no observation has been taken yet")
+        return self._history
+
+    def step(
+        self, observation: ObservationV1, devices: DeviceStatusV1, vision: VisionV1 | None = None
+    ) -> Estimate:
+        """Take one observation and return the estimated moment.
+
+        Times must grow; an observation that is not newer than the last one (backlog) changes nothing and comes back
+        as the last estimate with `late` set and no anomalies. `vision` is the newest word on a picture, if any.
+        """
+        t_s = observation.ts.timestamp()
+        if self._t_s is None:
+            self._build(observation)
+            self._t_s = t_s - self._settings.sample_period_s
+        elif t_s <= self._t_s and self._last is not None:
+            return self._last.repeated_late()
+        gap_s = t_s - self._t_s
+        lamp = devices.outputs.light == "ON"
+        events = self._events.take(t_s, gap_s, devices, observation.door_open)
+        self._judge_sensors(t_s, observation, lamp, events)
+        values = [track.trusted for track in self._tracks]
+        lamp_for_s = t_s - self._events.lamp_since_s
+        self._cross.take(t_s, values, lamp, lamp_for_s)
+        self._cross.flag(t_s, self._tracks)
+        self._watch_drift(t_s, values, lamp, lamp_for_s)
+        confidences = self._score(t_s, values)
+        derived = self._derive(t_s, observation.ts, values)
+        overall = overall_confidence(
+            [(t.channel.weight, c) for t, c in zip(self._tracks, confidences, strict=True)
+             if t.fitted or t.channel.essential],
+            devices.mcu_connected,
+        )
+        probes = trusted_probes(values[FIRST_PROBE:], confidences[FIRST_PROBE:])
+        average = average_moisture_pct(probes)
+        self._arrival.take(t_s, devices.water_ml_used_today, values[FIRST_PROBE:])
+        signals = self._signals(t_s, observation, devices, values, derived, average, lamp)
+        anomalies = self._detector.take(t_s, observation.ts, signals)
+        for track in self._tracks:
+            if track.faults != track.told:
+                anomalies += self._detector.take_faults(t_s, observation.ts, track)
+        if anomalies:
+            self._open = self._detector.open
+        self._remember(t_s, values, derived, average, overall, devices)
+        self._t_s = t_s
+        self._last = self._moment(observation.ts, devices, vision, values, derived, confidences, overall, anomalies)
+        return self._last
+
+    def _build(self, first: ObservationV1) -> None:
+        """Allocate everything once, for the probes that are set and those the first observation brings along."""
+        known = {probe.id for probe in self._settings.probes}
+        new = tuple(ProbeSettings(id=r.id, zone=r.id) for r in first.soil if r.id not in known)
+        if new:
+            self._settings = self._settings.model_copy(update={"probes": self._settings.probes + new})
+        settings = self._settings
+        channels = channels_for(settings)
+        names = tuple(channel.name for channel in channels)
+        self._tracks = [SensorTrack(channel) for channel in channels]
+        self._scalars = tuple(zip(self._tracks, names[:FIRST_PROBE], strict=False))
+        self._probe_ids = tuple(probe.id for probe in settings.probes)
+        self._probes = [LampInterference(track) for track in self._tracks[FIRST_PROBE:]]
+        self._events = RecentEvents()
+        self._cross = CrossCheck(names, settings)
+        self._drift = DriftWatch(names, settings.daylight)
+        self._drift_evidence = [0.0] * len(names)
+        self._bad_share = [0.0] * len(names)
+        self._bad_share_s: float | None = None
+        self._dli = DailyLightIntegral(settings.umol_divisor_lux)
+        self._midnight_s = 0.0
+        self._arrival = WaterArrival()
+        self._detector = AnomalyDetector(names[FIRST_PROBE:])
+        self._vpd_trail: deque[tuple[float, float]] = deque(maxlen=int(CHANGE_WINDOW_S / CHANGE_STEP_S) + 2)
+        self._dark_since_s: float | None = None
+        self._stray_since_s: float | None = None
+        self._reset_ts: datetime | None = None
+        self._seen_reset = False
+        rows = int(settings.history_hours * 3600.0 / settings.sample_period_s) + 1
+        self._history = RingBuffer((*names, *HISTORY_DERIVED), rows)
+
+    def _judge_sensors(self, t_s: float, observation: ObservationV1, lamp: bool, events: int) -> None:
+        missing = observation.missing
+        readings = (
+            observation.air_temp_c, observation.rh_pct, observation.co2_ppm, observation.leaf_temp_c,
+            observation.light_lux, observation.soil_temp_c,
+        )
+        for (track, name), reading in zip(self._scalars, readings, strict=True):
+            reason = missing[name] if reading is None else ""
+            track.take(t_s, reading, bool(events & track.excused_by), 0.0, reason)
+        by_id = {probe.id: probe for probe in observation.soil}
+        for id_, interference in zip(self._probe_ids, self._probes, strict=True):
+            probe = by_id.get(id_)
+            if probe is None:
+                interference.take(t_s, None, lamp, False, False, "unplugged")
+            else:
+                excused = bool(events & interference.excused_by)
+                interference.take(
+                    t_s, probe.moisture_pct, lamp, bool(events & PUMPED), excused, probe.missing or ""
+                )
+
+    def _watch_drift(self, t_s: float, values: list[float | None], lamp: bool, lamp_for_s: float) -> None:
+        level = values[LIGHT] if lamp and lamp_for_s >= LAMP_SETTLES_S else None
+        if not self._drift.take(t_s, values, level):
+            return
+        for i, track in enumerate(self._tracks):
+            evidence = self._drift.evidence.get(track.channel.name, 0.0)
+            self._drift_evidence[i] = evidence
+            if evidence >= 1.0:
+                track.faults |= DRIFT
+            elif evidence < DRIFT_CLEARED_BELOW:
+                track.faults &= ~DRIFT
+
+    def _score(self, t_s: float, values: list[float | None]) -> list[float]:
+        """Confidence of every sensor, docs/confidence_scoring.md."""
+        if self._bad_share_s is None or t_s - self._bad_share_s >= BAD_SHARE_EVERY_S:
+            self._update_bad_share(t_s)
+        confidences = []
+        mismatch = self._cross.mismatch
+        for i, track in enumerate(self._tracks):
+            value = values[i]
+            if value is None:
+                confidences.append(0.0)
+                continue
+            channel = track.channel
+            natural = value <= channel.flat_below or value >= channel.flat_above
+            confidences.append(sensor_confidence(
+                range_factor(value, channel.low, channel.high, natural),
+                1.0 if t_s - track.jump_s > JUMP_REMEMBERED_S and not track.settling
+                else rate_factor(t_s - track.jump_s, track.settling),
+                1.0 if mismatch[i] <= 1.0 else cross_factor(mismatch[i]),
+                history_factor(self._bad_share[i], track.flat_share(t_s), self._drift_evidence[i]),
+            ))
+        return confidences
+
+    def _update_bad_share(self, t_s: float) -> None:
+        """Fold the newest share of bad samples into the six-hour memory."""
+        since = self._bad_share_s
+        weight = 0.0 if since is None else (t_s - since) / (BAD_SHARE_MEMORY_S + (t_s - since))
+        for i, track in enumerate(self._tracks):
+            share = track.take_bad_share()
+            self._bad_share[i] += (share - self._bad_share[i]) * weight
+        self._bad_share_s = t_s
+
+    def _derive(self, t_s: float, ts: datetime, values: list[float | None]) -> tuple[float | None, ...]:
+        """vpd, leaf minus air, leaf vpd, dew point, absolute humidity, light integral; None where a part is missing."""
+        air, rh, leaf, light = values[AIR], values[RH], values[LEAF], values[LIGHT]
+        vpd = delta = leaf_vpd = dew = absolute = None
+        formula = self._settings.formula
+        if air is not None and rh is not None:
+            saturated = saturation_vapour_pressure_kpa(air, formula)
+            vpd = saturated * (1.0 - rh / 100.0)
+            dew = dew_point_c(air, rh, formula)
+            absolute = absolute_humidity_g_m3(air, rh, formula)
+            if leaf is not None:
+                leaf_vpd = max(0.0, saturation_vapour_pressure_kpa(leaf, formula) - saturated + vpd)
+        if air is not None and leaf is not None:
+            delta = leaf - air
+        if t_s >= self._midnight_s:
+            self._dli.new_day()
+            self._midnight_s = _next_midnight_s(ts, self._zone)
+        if light is not None:
+            self._dli.take(t_s, light)
+        return vpd, delta, leaf_vpd, dew, absolute, self._dli.mol_m2 if self._tracks[LIGHT].fitted else None
+
+    def _signals(
+        self, t_s: float, observation: ObservationV1, devices: DeviceStatusV1, values: list[float | None],
+        derived: tuple[float | None, ...], average: float | None, lamp: bool,
+    ) -> list[float | None]:
+        """The signals of the threshold table, in its order; the probes follow."""
+        vpd, delta, _, dew, _, _ = derived
+        air, leaf = values[AIR], values[LEAF]
+        margin = None
+        if dew is not None and air is not None:
+            margin = (air if leaf is None or leaf > air else leaf) - dew
+        return [
+            air, values[RH], values[CO2], vpd, delta, values[SOIL_TEMP], average, margin,
+            self._vpd_change(t_s, vpd), *self._light_doubts(t_s, values[LIGHT], lamp),
+            _flag(observation.leak), _flag(observation.reservoir_ok, turned=True), self._arrival.unanswered_ml,
+            _flag(observation.door_open), 0.0 if devices.mcu_connected else 1.0, self._board_reset(devices),
+            float(len(devices.faults)), *values[FIRST_PROBE:],
+        ]
+
+    def _vpd_change(self, t_s: float, vpd: float | None) -> float | None:
+        """Absolute change of the deficit against 15 minutes ago, kPa."""
+        trail = self._vpd_trail
+        if vpd is None:
+            return None
+        if not trail or t_s - trail[-1][0] >= CHANGE_STEP_S:
+            trail.append((t_s, vpd))
+        while len(trail) > 1 and t_s - trail[0][0] > CHANGE_WINDOW_S:
+            trail.popleft()
+        return abs(vpd - trail[0][1])
+
+    def _light_doubts(self, t_s: float, light: float | None, lamp: bool) -> tuple[float | None, float | None]:
+        """Seconds of darkness under a burning lamp, seconds of light without one."""
+        if light is None:
+            return None, None
+        settled = t_s - self._events.lamp_since_s >= LAMP_SETTLES_S
+        if not (lamp and settled and light < DARK_LUX):
+            self._dark_since_s = None
+        elif self._dark_since_s is None:
+            self._dark_since_s = t_s
+        if lamp or not settled or self._settings.daylight or light < STRAY_LUX:
+            self._stray_since_s = None
+        elif self._stray_since_s is None:
+            self._stray_since_s = t_s
+        dark, stray = self._dark_since_s, self._stray_since_s
+        return (t_s - dark if dark is not None else 0.0), (t_s - stray if stray is not None else 0.0)
+
+    def _board_reset(self, devices: DeviceStatusV1) -> float:
+        """1 in the one sample that shows a new reset, else 0."""
+        new = devices.last_reset_ts != self._reset_ts
+        first = not self._seen_reset
+        self._reset_ts = devices.last_reset_ts
+        self._seen_reset = True
+        return 1.0 if new and not first else 0.0
+
+    def _remember(
+        self, t_s: float, values: list[float | None], derived: tuple[float | None, ...], average: float | None,
+        overall: float, devices: DeviceStatusV1,
+    ) -> None:
+        outputs = devices.outputs
+        row = [
+            t_s, *values, derived[0], derived[1], average, derived[5], overall,
+            1.0 if outputs.light == "ON" else 0.0, 1.0 if outputs.exhaust_fan == "ON" else 0.0,
+            devices.water_ml_used_today,
+        ]
+        self._history.append([NAN if v is None else v for v in row])
+
+    def _moment(
+        self, ts: datetime, devices: DeviceStatusV1, vision: VisionV1 | None, values: list[float | None],
+        derived: tuple[float | None, ...], confidences: list[float], overall: float, anomalies: list[AnomalyV1],
+    ) -> Estimate:
+        sensors: list[SensorMoment] = [
+            (t.channel.name, t.fitted, t.faults, c, t.last_good_s, t.reason)
+            for t, c in zip(self._tracks, confidences, strict=True)
+        ]
+        return Estimate(
+            self._settings, ts, devices, vision, values, derived, sensors, overall, tuple(anomalies), self._open
+        )
+
+
+def _flag(value: bool | None, turned: bool = False) -> float | None:
+    """A switch as a number; None stays None."""
+    if value is None:
+        return None
+    return 1.0 if value is not turned else 0.0
+
+
+def _next_midnight_s(ts: datetime, zone: ZoneInfo) -> float:
+    """The end of the local day that `ts` lies in, in seconds since the epoch."""
+    tomorrow = ts.astimezone(zone).date() + timedelta(days=1)
+    return datetime(tomorrow.year, tomorrow.month, tomorrow.day, tzinfo=zone).timestamp()

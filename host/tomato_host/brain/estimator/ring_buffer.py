@@ -1,0 +1,122 @@
+"""The last 48 hours of estimated values in one flat block of memory.
+
+Rows are written twice, `capacity` apart, so that every window of the past is one contiguous view: reading copies
+nothing and writing costs the same at noon and at the wrap.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Stats:
+    """Statistics of one column over a window, in the column's own unit. NaN rows do not count.
+
+    `slope_per_h` is the least-squares slope per hour, NaN with fewer than two values.
+    """
+
+    count: int
+    mean: float
+    std: float
+    lowest: float
+    highest: float
+    first: float
+    last: float
+    slope_per_h: float
+
+
+class RingBuffer:
+    """Fixed number of rows `(t_s, value per column)`; the oldest row makes room for the newest."""
+
+    __slots__ = ("_block", "_index", "_next", "_rows", "capacity", "columns")
+
+    def __init__(self, columns: Sequence[str], capacity: int) -> None:
+        """`columns` names the values of a row; `capacity` rows are kept. ValueError on nonsense."""
+        if capacity < 1:
+            raise ValueError(f"capacity {capacity} must be at least 1 row")
+        if len(set(columns)) != len(columns):
+            raise ValueError("two columns have the same name")
+        self.columns = tuple(columns)
+        self.capacity = capacity
+        self._index = {name: i + 1 for i, name in enumerate(self.columns)}
+        self._block: Floats = np.full((2 * capacity, len(self.columns) + 1), np.nan)
+        self._next = 0
+        self._rows = 0
+
+    def __len__(self) -> int:
+        return self._rows
+
+    @property
+    def nbytes(self) -> int:
+        """Memory held by the rows, in bytes; the same from the first row on."""
+        return int(self._block.nbytes)
+
+    def append(self, row: Sequence[float]) -> None:
+        """Take one row `(t_s, *values)`; unknown values are NaN. `t_s` must grow. ValueError otherwise."""
+        if self._rows and row[0] <= self._block[self._next + self.capacity - 1, 0]:
+            raise ValueError(f"time {row[0]} s is not later than the newest row")
+        self._put(row)
+
+    def _put(self, row: Sequence[float]) -> None:
+        at = self._next
+        self._block[at] = row
+        self._block[at + self.capacity] = self._block[at]
+        self._next = (at + 1) % self.capacity
+        if self._rows < self.capacity:
+            self._rows += 1
+
+    def rows(self) -> Floats:
+        """All rows, oldest first, as a read-only view `[rows, 1 + columns]`; column 0 is `t_s`."""
+        end = self._next + self.capacity
+        view = self._block[end - self._rows : end]
+        view.flags.writeable = False
+        return view
+
+    def last_n_hours(self, hours: float) -> Floats:
+        """Rows not older than `hours` before the newest one, oldest first; a read-only view until the next append."""
+        if not hours > 0.0:
+            raise ValueError(f"hours {hours} must be positive")
+        rows = self.rows()
+        if not len(rows):
+            return rows
+        return rows[int(np.searchsorted(rows[:, 0], rows[-1, 0] - hours * 3600.0, side="left")) :]
+
+    def column(self, name: str, hours: float) -> Floats:
+        """One column of the last `hours`, oldest first. KeyError names an unknown column."""
+        return self.last_n_hours(hours)[:, self._index[name]]
+
+    def stats(self, name: str, hours: float) -> Stats:
+        """Statistics of one column over the last `hours`."""
+        window = self.last_n_hours(hours)
+        values = window[:, self._index[name]]
+        known = ~np.isnan(values)
+        values = values[known]
+        if not len(values):
+            nan = float("nan")
+            return Stats(0, nan, nan, nan, nan, nan, nan, nan)
+        return Stats(
+            count=len(values),
+            mean=float(values.mean()),
+            std=float(values.std()),
+            lowest=float(values.min()),
+            highest=float(values.max()),
+            first=float(values[0]),
+            last=float(values[-1]),
+            slope_per_h=_slope_per_h(window[known, 0], values),
+        )
+
+
+def _slope_per_h(t_s: Floats, values: Floats) -> float:
+    """Least-squares slope per hour."""
+    if len(values) < 2:
+        return float("nan")
+    hours = (t_s - t_s[0]) / 3600.0
+    centred = hours - hours.mean()
+    return float(centred @ (values - values.mean()) / (centred @ centred))

@@ -1,0 +1,89 @@
+"""The root zone as a whole: average over trusted probes, pattern of zones, water that did not arrive."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Final
+
+from shared_schemas.records.state_v1 import ZonePattern
+
+TRUSTED: Final = 0.30
+"""A probe below this confidence takes part in no conclusion."""
+DRY_PCT: Final = 15.0
+WET_PCT: Final = 75.0
+TWO_ZONE_GAP_PCT: Final = 12.0
+"""Neighbouring probes further apart than this stand in different zones."""
+UNIFORM_SPAN_PCT: Final = 6.0
+
+Trusted = tuple[float, float]
+"""Moisture in % and confidence of one probe."""
+
+
+def trusted_probes(moistures: Sequence[float | None], confidences: Sequence[float]) -> list[Trusted]:
+    """The probes that may take part in a conclusion."""
+    return [(m, c) for m, c in zip(moistures, confidences, strict=True) if m is not None and c >= TRUSTED]
+
+
+def average_moisture_pct(probes: Sequence[Trusted]) -> float | None:
+    """Mean over trusted probes, weighted by confidence. None when there is none: missing is not dry."""
+    total = sum(c for _, c in probes)
+    return sum(m * c for m, c in probes) / total if total > 0.0 else None
+
+
+def zone_pattern(probes: Sequence[Trusted]) -> ZonePattern:
+    """How the water lies. One probe shows no pattern, no probe even less: both are "unknown".
+
+    dry / wet: all trusted probes on that side. uniform: within 6 points. two_zone: sorted by moisture there is one gap
+    of 12 points or more. gradient: a spread in between.
+    """
+    if len(probes) < 2:
+        return "unknown"
+    levels = sorted(m for m, _ in probes)
+    if levels[-1] < DRY_PCT:
+        return "dry"
+    if levels[0] > WET_PCT:
+        return "wet"
+    if levels[-1] - levels[0] <= UNIFORM_SPAN_PCT:
+        return "uniform"
+    widest = max(b - a for a, b in pairwise(levels))
+    return "two_zone" if widest >= TWO_ZONE_GAP_PCT else "gradient"
+
+
+class WaterArrival:
+    """Did the water that was pumped reach a probe? Counts millilitres that no probe has answered."""
+
+    __slots__ = ("_before", "_ml_seen", "_pending_ml", "_since_s", "unanswered_ml")
+
+    ANSWER_WITHIN_S: Final = 2_700.0
+    ANSWER_POINTS: Final = 0.5
+    FULL_PCT: Final = 60.0
+    """A root zone above this may let water run through without getting wetter."""
+
+    def __init__(self) -> None:
+        self._ml_seen: float | None = None
+        self._pending_ml = 0.0
+        self._since_s = 0.0
+        self._before: list[float | None] = []
+        self.unanswered_ml = 0.0
+
+    def take(self, t_s: float, ml_used_today: float, moistures: Sequence[float | None]) -> None:
+        """One sample: ml pumped since midnight and the trusted moisture of every probe."""
+        seen = self._ml_seen
+        self._ml_seen = ml_used_today
+        if seen is not None and ml_used_today > seen:
+            if self._pending_ml == 0.0:
+                self._before = list(moistures)
+                self._since_s = t_s
+            self._pending_ml += ml_used_today - seen
+        if self._pending_ml:
+            self._look_for_answer(t_s, moistures)
+
+    def _look_for_answer(self, t_s: float, moistures: Sequence[float | None]) -> None:
+        known = [(a, b) for a, b in zip(self._before, moistures, strict=True) if a is not None and b is not None]
+        if any(b - a >= self.ANSWER_POINTS or b >= self.FULL_PCT for a, b in known):
+            self._pending_ml = 0.0
+            self.unanswered_ml = 0.0
+        elif t_s - self._since_s >= self.ANSWER_WITHIN_S:
+            self.unanswered_ml = self.unanswered_ml + self._pending_ml if known else self.unanswered_ml
+            self._pending_ml = 0.0
