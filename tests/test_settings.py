@@ -43,3 +43,11 @@ def test_a_binary_file_is_unreadable_not_a_traceback(tmp_path: Path) -> None:
 
 def test_no_file_means_defaults() -> None:
     assert load_settings(None).site.timezone == "Europe/Vienna"
+
+
+def test_a_fact_is_set_once_and_reaches_every_room(tmp_path: Path) -> None:
+    path = tmp_path / "tomato.toml"
+    path.write_text("[site]\ntimezone = 'Europe/Lisbon'\n[guardrails]\nwater_ml_per_day = 1500\n")
+    settings = load_settings(path)
+    assert settings.control.time_zone == settings.estimator.timezone == "Europe/Lisbon"
+    assert settings.estimator.water_ml_budget_today == 1500.0

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 
-from shared_schemas.devices import OUTPUT_BY_NAME
+from tomato_host.brain.control.settings import ControlSettings
+from tomato_host.brain.estimator.settings import EstimatorSettings
+from tomato_host.brain.guardrails.settings import GuardSettings
+from tomato_host.brain.safe_mode.settings import SafeModeSettings
 from tomato_host.errors import TomatoError
+from tomato_host.storage.settings import StorageSettings
 
 
 class Section(BaseModel):
@@ -45,45 +49,16 @@ class BoardSettings(Section):
     """The board drops host-commanded outputs 5 s after the last renewal; 2.4 s forgives one lost frame."""
 
 
-class StorageSettings(Section):
-    """The dataset on disk."""
-
-    data_dir: str = "data"
-    fsync: Literal["always", "interval", "never"] = "interval"
-    rotate: Literal["month", "day", "size"] = "month"
-
-
-class PlantSettings(Section):
-    """What grows here."""
-
-    count: Annotated[int, Field(ge=1, le=4)] = 2
-    stage: Literal["seedling", "vegetative", "flowering", "fruiting"] = "vegetative"
-
-
-class DaySettings(Section):
-    """The day's frame and budgets; budgets may be tighter than the board's, never wider."""
-
-    controller: Literal["rules", "mpc", "fixed_timer"] = "rules"
-    cycle_minutes: Annotated[int, Field(ge=5, le=240)] = 120
-    state_minutes: Annotated[int, Field(ge=1, le=120)] = 30
-    photoperiod_h: Annotated[FiniteFloat, Field(ge=0.0, le=18.0)] = 16.0
-    lights_on_hour: Annotated[FiniteFloat, Field(ge=0.0, lt=24.0)] = 6.0
-    water_ml_per_day: Annotated[
-        FiniteFloat, Field(ge=0.0, le=float(OUTPUT_BY_NAME["water_pump"].day_budget))
-    ] = 2_200.0
-    co2_seconds_per_day: Annotated[
-        FiniteFloat, Field(ge=0.0, le=float(OUTPUT_BY_NAME["co2_solenoid"].day_budget))
-    ] = 600.0
-
-
 class Settings(Section):
     """The whole file."""
 
     site: SiteSettings = SiteSettings()
     board: BoardSettings = BoardSettings()
     storage: StorageSettings = StorageSettings()
-    plant: PlantSettings = PlantSettings()
-    day: DaySettings = DaySettings()
+    estimator: EstimatorSettings = EstimatorSettings()
+    control: ControlSettings = ControlSettings()
+    guardrails: GuardSettings = GuardSettings()
+    safe_mode: SafeModeSettings = SafeModeSettings()
 
 
 def _first_problem(error: ValidationError) -> str:
@@ -95,10 +70,30 @@ def _first_problem(error: ValidationError) -> str:
     return f"{key} = {problem['input']!r}: {problem['msg'][0].lower()}{problem['msg'][1:]}"
 
 
+_ONE_PLACE = (
+    (("site", "timezone"), ("estimator", "timezone")),
+    (("site", "timezone"), ("control", "time_zone")),
+    (("guardrails", "water_ml_per_day"), ("estimator", "water_ml_budget_today")),
+    (("guardrails", "co2_s_per_day"), ("estimator", "co2_seconds_budget_today")),
+)
+"""A fact is set once: what stands in the first place fills the second unless that is set too."""
+
+
+def _spread(raw: dict[str, Any]) -> dict[str, Any]:
+    """Copy facts that several rooms need to each of them."""
+    out = {name: dict(section) if isinstance(section, dict) else section for name, section in raw.items()}
+    for (from_section, from_key), (to_section, to_key) in _ONE_PLACE:
+        source = out.get(from_section)
+        target = out.setdefault(to_section, {})
+        if isinstance(source, dict) and from_key in source and isinstance(target, dict):
+            target.setdefault(to_key, source[from_key])
+    return out
+
+
 def parse_settings(raw: dict[str, Any], where: str = "settings") -> Settings:
     """Validate a mapping. Raises TomatoError E-CONFIG-INVALID that names key, value and range."""
     try:
-        return Settings.model_validate(raw)
+        return Settings.model_validate(_spread(raw))
     except ValidationError as error:
         raise TomatoError(
             "E-CONFIG-INVALID",
