@@ -36,7 +36,7 @@ CONFIG_KEYS: tuple[ConfigKey, ...] = (
     ConfigKey(13, "survival_vent_on_c", "degC", 100, 1_500, 3_800, 3_000, "SURVIVAL: exhaust on above this."),
     ConfigKey(14, "survival_vent_off_c", "degC", 100, 1_000, 3_700, 2_700, "SURVIVAL: exhaust off below this."),
     ConfigKey(15, "survival_enabled", "bool", 1, 0, 1, 1, "0 = stay READY with everything off when the host is gone."),
-    ConfigKey(16, "soil_dry_pct", "%", 100, 0, 3_000, 500, "Water content at the dry calibration point."),
-    ConfigKey(17, "soil_wet_pct", "%", 100, 3_001, 10_000, 4_500, "Water content at the wet calibration point."),
+    ConfigKey(16, "soil_dry_pct", "%", 100, 0, 3_000, 0, "Water content at the dry calibration point."),
+    ConfigKey(17, "soil_wet_pct", "%", 100, 3_001, 10_000, 10_000, "Water content at the wet calibration point."),
 )
 """All entries, by key."""

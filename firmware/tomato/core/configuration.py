@@ -1,0 +1,97 @@
+"""What the grower set: calibration and the survival programme, in one record with a CRC."""
+
+import binascii
+import struct
+
+from tomato import contract as c
+from tomato.core import slots
+
+N_CONFIG = len(c.CONFIG)
+_MAGIC = 0x4743
+_RECORD = "<HBBI%di" % N_CONFIG
+RECORD_BYTES = struct.calcsize(_RECORD) + 4
+
+# The time bound of a dose rests on the calibration: it may not leave the pump's own nameplate behind.
+_NAMEPLATE_LOWEST = 2
+_NAMEPLATE_HIGHEST = 2
+
+
+class Configuration:
+    """All CONFIG values by key, with the board's own defaults under them."""
+
+    def __init__(self, store, defaults):
+        self.values = [row[3] for row in c.CONFIG]
+        for key in defaults:
+            self.values[key] = defaults[key]
+        self.nameplate_ul_per_s = self.values[c.CFG_PUMP_UL_PER_S]
+        self.generation = 0
+        self.crc = 0
+        self.dirty = False
+        self.slots = slots.Slots(store, "config", sound, slots.generation)
+        self.is_default = True
+
+    def load(self):
+        """Take the newest whole record; False when there is none and the defaults are in force."""
+        record, _ = self.slots.load()
+        if record is not None:
+            fields = struct.unpack(_RECORD, record[:-4])
+            self.generation = fields[3]
+            for key in range(N_CONFIG):
+                if self.allowed(key, fields[4 + key]) == c.R_NONE:
+                    self.values[key] = fields[4 + key]
+            self.is_default = False
+        self._seal()
+        return not self.is_default
+
+    def allowed(self, key, value):
+        """R_NONE, or why this value may not be set; `self.bound` then holds the bound it broke."""
+        self.bound = 0
+        if type(key) is not int or not 0 <= key < N_CONFIG:
+            return c.R_BAD_KEY
+        if type(value) is not int:
+            return c.R_MALFORMED
+        lowest, highest = c.CONFIG[key][1], c.CONFIG[key][2]
+        if key == c.CFG_PUMP_UL_PER_S:
+            lowest = max(lowest, self.nameplate_ul_per_s // _NAMEPLATE_LOWEST)
+            highest = min(highest, self.nameplate_ul_per_s * _NAMEPLATE_HIGHEST)
+        if value < lowest:
+            self.bound = lowest
+            return c.R_BAD_VALUE
+        if value > highest:
+            self.bound = highest
+            return c.R_BAD_VALUE
+        return c.R_NONE
+
+    def set(self, key, value):
+        """Set one value that `allowed` let through; it is written at the next chance with all outputs off."""
+        if self.values[key] != value or self.is_default:
+            self.values[key] = value
+            self.is_default = False
+            self.dirty = True
+            self._seal()
+
+    def save(self):
+        """Write the record; True when it is safely there."""
+        body = self._body(self.generation + 1)
+        if not self.slots.save(body + struct.pack("<I", binascii.crc32(body))):
+            return False
+        self.generation += 1
+        self.dirty = False
+        return True
+
+    def _body(self, generation):
+        return struct.pack(_RECORD, _MAGIC, 1, N_CONFIG, generation, *self.values)
+
+    def _seal(self):
+        # Over the values alone, so that equal settings give equal CRCs whatever their history.
+        self.crc = binascii.crc32(self._body(0))
+
+
+def sound(record):
+    """True for a whole configuration record of this version."""
+    if record is None or len(record) != RECORD_BYTES:
+        return False
+    magic, version, items = struct.unpack("<HBB", record[:4])
+    if magic != _MAGIC or version != 1 or items != N_CONFIG:
+        return False
+    return binascii.crc32(record[:-4]) == struct.unpack("<I", record[-4:])[0]

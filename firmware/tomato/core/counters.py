@@ -1,0 +1,188 @@
+"""Rolling budgets per output that survive a reset: what was used, and what is prepaid until the next flash write.
+
+Amounts are in thousandths of the budget's unit (ms of a second, ul of a millilitre), so that a tick loses nothing.
+A record in flash says what was used AND hands out a prepaid share. Between two writes only the prepaid share may be
+used; after a reset all of it counts as spent. So a reset can never make a budget fresh, however often it happens.
+"""
+
+import binascii
+import struct
+from array import array
+
+from tomato import contract as c
+
+N_OUTPUTS = len(c.OUTPUTS)
+HOUR_MS = 3_600_000
+DAY_MS = 86_400_000
+_HOUR_CELLS = 13
+_HOUR_CELL_MS = 300_000
+_DAY_CELLS = 97
+_DAY_CELL_MS = 900_000
+_SHARES = 8
+_GROUPS = 8
+_GROUP_CELLS = 12
+
+HOUR_BUDGET = tuple(o[c.O_HOUR_BUDGET] * 1000 for o in c.OUTPUTS)
+DAY_BUDGET = tuple(o[c.O_DAY_BUDGET] * 1000 for o in c.OUTPUTS)
+# A relay cannot be on for longer than the window itself: such a budget never binds and needs no prepaid share.
+BOUND_HOUR = tuple(bool(o[c.O_IN_ML]) or o[c.O_HOUR_BUDGET] * 1000 < HOUR_MS for o in c.OUTPUTS)
+BOUND_DAY = tuple(bool(o[c.O_IN_ML]) or o[c.O_DAY_BUDGET] * 1000 < DAY_MS for o in c.OUTPUTS)
+SHARE = tuple(b // _SHARES for b in DAY_BUDGET)
+
+_MAGIC = 0x5443
+_RECORD = "<HBBI%dH%dH%dHII" % (N_OUTPUTS, N_OUTPUTS * _GROUPS, N_OUTPUTS)
+RECORD_BYTES = struct.calcsize(_RECORD) + 4
+_U16 = 65_535
+
+
+class Window:
+    """Sums over a rolling window of elapsed time: a ring of cells for each row, with running totals.
+
+    One cell more than the window needs, so that what is forgotten is always older than the window.
+    """
+
+    def __init__(self, cells, cell_ms):
+        self.cells = cells
+        self.cell_ms = cell_ms
+        self.at = 0
+        self.into_ms = 0
+        self.amount = array("i", [0] * (cells * N_OUTPUTS))
+        self.total = array("i", [0] * N_OUTPUTS)
+
+    def elapse(self, dt_ms):
+        """Let `dt_ms` pass; forget the cells that fall out of the window."""
+        self.into_ms += dt_ms
+        turns = 0
+        while self.into_ms >= self.cell_ms and turns < self.cells:
+            self.into_ms -= self.cell_ms
+            turns += 1
+            self.at = (self.at + 1) % self.cells
+            self._forget(self.at)
+        if turns == self.cells:
+            self.into_ms %= self.cell_ms
+
+    def _forget(self, cell):
+        base = cell * N_OUTPUTS
+        for i in range(N_OUTPUTS):
+            self.total[i] -= self.amount[base + i]
+            self.amount[base + i] = 0
+
+    def add(self, output, amount, cells_ago=0):
+        """Count `amount` (thousandths) as used now, or `cells_ago` cells ago."""
+        cell = (self.at - cells_ago) % self.cells
+        self.amount[cell * N_OUTPUTS + output] += amount
+        self.total[output] += amount
+
+    def since(self, output, first_ago, last_ago):
+        """What was used between two cells counted back from now, both included."""
+        used = 0
+        for ago in range(first_ago, last_ago + 1):
+            used += self.amount[((self.at - ago) % self.cells) * N_OUTPUTS + output]
+        return used
+
+
+class Counters:
+    """What every output has used in the last hour and the last day, and its prepaid share."""
+
+    def __init__(self):
+        self.hour = Window(_HOUR_CELLS, _HOUR_CELL_MS)
+        self.day = Window(_DAY_CELLS, _DAY_CELL_MS)
+        self.prepaid = array("i", [0] * N_OUTPUTS)
+        self.generation = 0
+        self.latched = 0
+        self.light_cycle_s = 0
+
+    def elapse(self, dt_ms):
+        """Let time pass."""
+        self.hour.elapse(dt_ms)
+        self.day.elapse(dt_ms)
+
+    def use(self, output, amount):
+        """Count `amount` thousandths as used now."""
+        self.hour.add(output, amount)
+        self.day.add(output, amount)
+        self.prepaid[output] -= amount
+
+    def spend_all(self):
+        """No trustworthy record: every budget counts as spent, as of now."""
+        for i in range(N_OUTPUTS):
+            self.hour.add(i, HOUR_BUDGET[i])
+            self.day.add(i, DAY_BUDGET[i])
+            self.prepaid[i] = 0
+
+    def hour_left(self, output):
+        """Thousandths left in the rolling hour."""
+        return HOUR_BUDGET[output] - self.hour.total[output]
+
+    def day_left(self, output):
+        """Thousandths left in the rolling day."""
+        return DAY_BUDGET[output] - self.day.total[output]
+
+    def low(self, output, dose):
+        """True when the prepaid share does not cover `dose` thousandths and a write would hand out much more."""
+        return BOUND_DAY[output] and self.prepaid[output] < dose <= 2 * (self.share(output) - self.prepaid[output])
+
+    def half_spent(self):
+        """True when some output has used half of what could be prepaid: a quiet moment is worth a write."""
+        for output in range(N_OUTPUTS):
+            if BOUND_DAY[output] and self.prepaid[output] < self.share(output) // 2:
+                return True
+        return False
+
+    def record(self):
+        """The bytes to store now; `granted` tells what they prepay once they are safely written."""
+        fields = [_MAGIC, 1, N_OUTPUTS, self.generation + 1]
+        fields += [_units_up(self.hour.total[i]) for i in range(N_OUTPUTS)]
+        for group in range(_GROUPS):
+            first = group * _GROUP_CELLS
+            last = first + _GROUP_CELLS - 1 if group < _GROUPS - 1 else _DAY_CELLS - 1
+            fields += [_units_up(self.day.since(i, first, last)) for i in range(N_OUTPUTS)]
+        fields += [self.share(i) // 1000 for i in range(N_OUTPUTS)]
+        body = struct.pack(_RECORD, *(fields + [self.latched, self.light_cycle_s]))
+        return body + struct.pack("<I", binascii.crc32(body))
+
+    def share(self, output):
+        """What the next record prepays for this output, in thousandths (whole units)."""
+        left = min(SHARE[output], max(0, self.day_left(output)))
+        return left - left % 1000
+
+    def written(self):
+        """The record is safely in flash: take over what it prepaid."""
+        self.generation += 1
+        for i in range(N_OUTPUTS):
+            self.prepaid[i] = self.share(i)
+
+    def restore(self, body, other_lost):
+        """Take over a valid record. What it had prepaid counts as spent; with the other slot lost, one share more:
+        a lost newer record could have prepaid that much."""
+        fields = struct.unpack(_RECORD, body[:-4])
+        self.generation = fields[3]
+        prepaid = 4 + N_OUTPUTS * (1 + _GROUPS)
+        for i in range(N_OUTPUTS):
+            lost = fields[prepaid + i] * 1000 + (SHARE[i] if other_lost else 0)
+            self.hour.add(i, fields[4 + i] * 1000 + lost)
+            self.day.add(i, lost)
+            for group in range(_GROUPS):
+                self.day.add(i, fields[4 + N_OUTPUTS * (1 + group) + i] * 1000, group * _GROUP_CELLS)
+        self.latched = fields[prepaid + N_OUTPUTS]
+        self.light_cycle_s = fields[prepaid + N_OUTPUTS + 1]
+
+
+def _units_up(thousandths):
+    return min(_U16, (thousandths + 999) // 1000)
+
+
+def sound(record):
+    """True for a whole counter record of this version."""
+    if record is None or len(record) != RECORD_BYTES:
+        return False
+    magic, version, outputs = struct.unpack("<HBB", record[:4])
+    if magic != _MAGIC or version != 1 or outputs != N_OUTPUTS:
+        return False
+    return binascii.crc32(record[:-4]) == struct.unpack("<I", record[-4:])[0]
+
+
+def fresh_record():
+    """What a new board is provisioned with: nothing used, nothing prepaid, generation 0."""
+    body = struct.pack(_RECORD, _MAGIC, 1, N_OUTPUTS, 0, *([0] * (N_OUTPUTS * (2 + _GROUPS) + 2)))
+    return body + struct.pack("<I", binascii.crc32(body))

@@ -1,0 +1,106 @@
+"""Faults that latch: found by looking at the inputs, kept with time and cause, cleared by name."""
+
+from tomato import contract as c
+
+N_FAULTS = len(c.FAULTS)
+ALL_OUTPUTS = (1 << len(c.OUTPUTS)) - 1
+NEEDS_BUTTON = tuple(bool(f[1]) for f in c.FAULTS)
+BLOCKS = tuple(f[2] for f in c.FAULTS)
+ALARM = tuple(bool(f[3]) for f in c.FAULTS)
+TEMP_SCALE = c.SENSORS[c.S_AIR_TEMP_C][1]
+SOIL_SCALE = c.SENSORS[c.S_SOIL_TEMP_C][1]
+
+
+class Faults:
+    """`latched` and `causes` are bit masks by fault id; `blocked` is the mask of outputs that must stay off."""
+
+    def __init__(self, inputs, events, fitted):
+        self.inputs = inputs
+        self.events = events
+        self.fitted = fitted
+        self.latched = 0
+        self.causes = 0
+        self.blocked = 0
+        self.alarm = False
+        self.t_ms = [0] * N_FAULTS
+        self.cause = [0] * N_FAULTS
+
+    @property
+    def halting(self):
+        """True while a latched fault stops everything."""
+        return self.blocked == ALL_OUTPUTS
+
+    def latch(self, fault, now_ms, cause):
+        """Latch with its time and what caused it (a reading, a count, a mask). Once latched the first cause stays."""
+        if self.latched & (1 << fault):
+            return
+        self.t_ms[fault] = now_ms
+        self.cause[fault] = cause
+        self.restore(self.latched | (1 << fault))
+        self.events.push(now_ms, c.EV_FAULT, fault, cause)
+
+    def restore(self, latched):
+        """Set the mask of latched faults, as after a reset."""
+        self.latched = latched & ((1 << N_FAULTS) - 1)
+        self.blocked = 0
+        self.alarm = False
+        for fault in range(N_FAULTS):
+            if self.latched & (1 << fault):
+                self.blocked |= BLOCKS[fault]
+                self.alarm = self.alarm or ALARM[fault]
+
+    def blocker(self, output):
+        """The first latched fault that blocks an output, or -1."""
+        for fault in range(N_FAULTS):
+            if self.latched & (1 << fault) and BLOCKS[fault] & (1 << output):
+                return fault
+        return -1
+
+    def clear(self, fault, now_ms, button):
+        """R_NONE when cleared, else why not."""
+        if type(fault) is not int or not 0 <= fault < N_FAULTS:
+            return c.R_UNKNOWN_FAULT
+        if not self.latched & (1 << fault):
+            return c.R_NOT_LATCHED
+        if self.causes & (1 << fault):
+            return c.R_CAUSE_LASTS
+        if NEEDS_BUTTON[fault] and not button:
+            return c.R_NEEDS_BUTTON
+        self.restore(self.latched & ~(1 << fault))
+        self.events.push(now_ms, c.EV_FAULT_CLEARED, fault, 1 if button else 0)
+        return c.R_NONE
+
+    def watch(self, now_ms):
+        """Look at the inputs; latch what is there. Called by every safety tick."""
+        self._cause(c.FAULT_ESTOP, self.inputs.estop, now_ms, 1)
+        self._cause(c.FAULT_OVERRUN, self.inputs.pin_fault, now_ms, self.inputs.pin_fault)
+        self._watch_leak(now_ms)
+        self._watch_level(c.FAULT_OVER_TEMP, c.S_AIR_TEMP_C, c.OVER_TEMP_ON_C * TEMP_SCALE,
+                          c.OVER_TEMP_OFF_C * TEMP_SCALE, now_ms)
+        self._watch_level(c.FAULT_CO2_HIGH, c.S_CO2_PPM, c.CO2_ALARM_PPM, c.CO2_CUTOFF_PPM, now_ms)
+        self._watch_level(c.FAULT_SOIL_HOT, c.S_SOIL_TEMP_C, c.SOIL_HOT_C * SOIL_SCALE,
+                          c.SOIL_TEMP_CUTOFF_C * SOIL_SCALE, now_ms)
+
+    def _cause(self, fault, present, now_ms, detail):
+        if present:
+            self.causes |= 1 << fault
+            self.latch(fault, now_ms, detail)
+        else:
+            self.causes &= ~(1 << fault)
+
+    def _watch_leak(self, now_ms):
+        if not self.fitted & (1 << c.S_LEAK):
+            return
+        if self.inputs.fresh(c.S_LEAK, now_ms, c.SWITCH_MAX_AGE_MS):
+            self._cause(c.FAULT_LEAK, self.inputs.value[c.S_LEAK], now_ms, 1)
+        # A silent leak sensor keeps what was known: the interlock refuses water while it is silent.
+
+    def _watch_level(self, fault, sensor, on_at, off_below, now_ms):
+        """A level with hysteresis. A silent sensor keeps what was known, on the safe side."""
+        if not self.inputs.fresh(sensor, now_ms, c.SENSOR_MAX_AGE_MS):
+            return
+        value = self.inputs.value[sensor]
+        if value >= on_at:
+            self._cause(fault, 1, now_ms, value)
+        elif value < off_below:
+            self.causes &= ~(1 << fault)

@@ -1,0 +1,89 @@
+"""The latest readings and switches: the only thing the core knows of the outside."""
+
+from array import array
+
+from tomato import contract as c
+
+N_SENSORS = len(c.SENSORS)
+_LOWEST = tuple(s[2] for s in c.SENSORS)
+_HIGHEST = tuple(s[3] for s in c.SENSORS)
+
+
+class Inputs:
+    """Readings by sensor id (`value` in wire units, `valid`, `why`, `t_ms`) and the raw lines of the board.
+
+    `estop` and `button` are 1 while pressed, `flow_count` counts pulses since boot, `pin_fault` is the mask of
+    outputs whose pin does not read back what was written. Everything is allocated once.
+    """
+
+    def __init__(self):
+        self.value = array("i", [0] * N_SENSORS)
+        self.valid = bytearray(N_SENSORS)
+        self.why = bytearray([c.WHY_NEVER_READ] * N_SENSORS)
+        self.t_ms = [0] * N_SENSORS
+        self.estop = 0
+        self.button = 0
+        self.flow_count = 0
+        self.pin_fault = 0
+
+    def put(self, sensor, value, now_ms):
+        """Store a reading; one outside the part's range becomes `out_of_range` instead."""
+        if value < _LOWEST[sensor] or value > _HIGHEST[sensor]:
+            self.lost(sensor, c.WHY_OUT_OF_RANGE, now_ms)
+            return
+        self.value[sensor] = value
+        self.valid[sensor] = 1
+        self.why[sensor] = c.WHY_NONE
+        self.t_ms[sensor] = now_ms
+
+    def lost(self, sensor, why, now_ms):
+        """Say that there is no value, and why (a WHY_ number)."""
+        self.valid[sensor] = 0
+        self.why[sensor] = why
+        self.t_ms[sensor] = now_ms
+
+    def age_ms(self, sensor, now_ms):
+        """Age of a valid reading in ms, or -1. A reading from the future counts as none."""
+        if not self.valid[sensor]:
+            return -1
+        age = now_ms - self.t_ms[sensor]
+        return age if age >= 0 else -1
+
+    def fresh(self, sensor, now_ms, max_age_ms):
+        """True when there is a valid reading not older than `max_age_ms`."""
+        age = self.age_ms(sensor, now_ms)
+        return 0 <= age <= max_age_ms
+
+
+class Button:
+    """One push button: a short press switches manual override, a long one opens the window for clearing faults."""
+
+    DEBOUNCE_MS = 50
+
+    def __init__(self):
+        self.held_ms = 0
+        self.armed = True
+        self.manual_ms = 0
+        self.window_ms = 0
+
+    def step(self, pressed, dt_ms):
+        """Advance by `dt_ms`; return 1 when manual override switched, 2 when the clearing window opened, else 0."""
+        self.manual_ms = max(0, self.manual_ms - dt_ms)
+        self.window_ms = max(0, self.window_ms - dt_ms)
+        if pressed:
+            return self._hold(dt_ms)
+        short = self.armed and self.held_ms >= self.DEBOUNCE_MS
+        self.held_ms = 0
+        self.armed = True
+        if not short:
+            return 0
+        self.manual_ms = 0 if self.manual_ms else c.MANUAL_MS
+        return 1
+
+    def _hold(self, dt_ms):
+        self.held_ms = min(self.held_ms + dt_ms, c.BUTTON_LONG_MS)
+        if not self.armed or self.held_ms < c.BUTTON_LONG_MS:
+            return 0
+        self.armed = False
+        self.window_ms = c.BUTTON_WINDOW_MS
+        return 2
