@@ -1,0 +1,189 @@
+"""The whole brain as one value: observe, weigh trust, decide, guard. No I/O; the same calls give the same answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from shared_schemas.records import (
+    ActionV1,
+    DeviceStatusV1,
+    Forecast36hV1,
+    ObservationV1,
+    PlanV1,
+    Prediction36hV1,
+    Severity,
+    StateV1,
+    TargetsV1,
+    VisionV1,
+)
+from shared_schemas.records.anomaly_v1 import AnomalyType
+from tomato_host.brain.control import ControlSettings, Decision, DecisionContext, Memory, events, fixed_timer, rules
+from tomato_host.brain.estimator.estimate import Estimate
+from tomato_host.brain.estimator.pipeline import Estimator
+from tomato_host.brain.estimator.settings import EstimatorSettings
+from tomato_host.brain.guardrails.context import GuardContext
+from tomato_host.brain.guardrails.door import Guardrails, Verdict
+from tomato_host.brain.guardrails.settings import GuardSettings
+from tomato_host.brain.safe_mode import SafeModeSettings, SafeModeState, Signals, Step, step
+
+Controller = Callable[[DecisionContext], Decision]
+
+CONTROLLERS: dict[str, Controller] = {"rules": rules.decide, "timer": fixed_timer.decide}
+"""Controllers by the name they have in the settings; the planner is added where it is built."""
+
+
+@dataclass(frozen=True, slots=True)
+class MindSettings:
+    """The settings of every part of the brain."""
+
+    estimator: EstimatorSettings = field(default_factory=EstimatorSettings)
+    control: ControlSettings = field(default_factory=ControlSettings)
+    guardrails: GuardSettings = field(default_factory=GuardSettings)
+    safe_mode: SafeModeSettings = field(default_factory=SafeModeSettings)
+
+
+@dataclass(frozen=True, slots=True)
+class Circumstances:
+    """What the process knows and no observation says. Spans in seconds."""
+
+    now: datetime
+    link_up: bool = True
+    link_down_s: float = 0.0
+    person_paused: bool = False
+    person_wants_safe: bool = False
+    person_acknowledges: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """One decision: its plan, and the door's word on each of its proposals, in their order."""
+
+    plan: PlanV1
+    verdicts: tuple[Verdict, ...]
+
+
+@dataclass(slots=True)
+class Outlook:
+    """What is expected: weather outside, climate inside, and the targets bent to it."""
+
+    weather: Forecast36hV1 | None = None
+    prediction: Prediction36hV1 | None = None
+    targets: TargetsV1 | None = None
+
+
+class Mind:
+    """Holds what the brain remembers between two calls; everything that happens comes in as an argument."""
+
+    def __init__(
+        self, settings: MindSettings | None = None, controllers: Mapping[str, Controller] = CONTROLLERS
+    ) -> None:
+        self.settings = settings or MindSettings()
+        self.estimator = Estimator(self.settings.estimator)
+        self.door = Guardrails(self.settings.guardrails)
+        self.outlook = Outlook()
+        self.memory = Memory()
+        self.trust = SafeModeState()
+        self._controllers = controllers
+        self._estimate: Estimate | None = None
+        self._observation: ObservationV1 | None = None
+        self._devices: DeviceStatusV1 | None = None
+
+    @property
+    def estimate(self) -> Estimate | None:
+        """The newest estimate; None before the first observation."""
+        return self._estimate
+
+    @property
+    def mode(self) -> str:
+        """NORMAL, CAUTION, SAFE or PAUSED."""
+        return self.trust.mode
+
+    def observe(
+        self, observation: ObservationV1, devices: DeviceStatusV1, vision: VisionV1 | None = None
+    ) -> Estimate:
+        """Take one observation; late ones (backlog) teach nothing about the present."""
+        estimate = self.estimator.step(observation, devices, vision)
+        if not estimate.late:
+            self._observation, self._devices = observation, devices
+            self._estimate = estimate
+        return estimate
+
+    def learn_devices(self, devices: DeviceStatusV1) -> None:
+        """Take the body's condition between two observations (a lost link, a latched fault)."""
+        self._devices = devices
+
+    def weigh_trust(self, here: Circumstances) -> Step:
+        """One step of safe mode's state machine."""
+        result = step(self.trust, self._signals(here), self.settings.safe_mode)
+        self.trust = result.state
+        return result
+
+    def why_decide(self, here: Circumstances) -> str | None:
+        """Why a decision is due now ("first", "cycle", an event), or None."""
+        if self._estimate is None:
+            return None
+        return events.due(self._context(here.now, self._estimate.state, None))
+
+    def decide(self, here: Circumstances, event: str | None) -> Judged:
+        """Plan and take every proposal through the door. Raises RuntimeError before the first observation."""
+        if self._estimate is None:
+            raise RuntimeError("nothing has been observed yet")
+        context = self._context(here.now, self._estimate.state, event)
+        decision = self._controllers[self.settings.control.policy](context)
+        self.memory = decision.memory
+        guard = self._guard_context(here)
+        return Judged(decision.plan, tuple(self.door.judge(proposal, guard) for proposal in decision.proposals))
+
+    def judge(self, proposal: ActionV1, here: Circumstances) -> Verdict:
+        """The same door for a proposal of anybody else."""
+        return self.door.judge(proposal, self._guard_context(here))
+
+    # -- inside ------------------------------------------------------------------------------------------------
+
+    def _context(self, now: datetime, state: StateV1, event: str | None) -> DecisionContext:
+        outlook = self.outlook
+        return DecisionContext(
+            now=now, state=state, settings=self.settings.control, targets=outlook.targets,
+            prediction=outlook.prediction, forecast=outlook.weather, memory=self.memory, mode=self.trust.mode,
+            event=event,
+        )
+
+    def _guard_context(self, here: Circumstances) -> GuardContext:
+        seen, devices = self._observation, self._devices
+        return GuardContext(
+            now=here.now,
+            state=self._estimate.state if self._estimate is not None else None,
+            mode=self.trust.mode,
+            link_up=here.link_up,
+            board_state=devices.board_state if devices is not None else "UNKNOWN",
+            faults=tuple(fault.name for fault in devices.faults) if devices is not None else (),
+            leak=seen.leak if seen is not None else None,
+            reservoir_ok=seen.reservoir_ok if seen is not None else None,
+            switched_off=self.trust.off,
+        )
+
+    def _signals(self, here: Circumstances) -> Signals:
+        estimate, seen, devices = self._estimate, self._observation, self._devices
+        if estimate is None or seen is None:
+            return Signals(
+                now=here.now, confidence=1.0, link_down_s=here.link_down_s, person_paused=here.person_paused,
+                person_wants_safe=here.person_wants_safe, person_acknowledges=here.person_acknowledges,
+            )
+        wide_open = [a for a in estimate.open_anomalies if a.type is not AnomalyType.WATER_NOT_ARRIVING]
+        return Signals(
+            now=here.now,
+            confidence=estimate.confidence,
+            state_age_s=(here.now - estimate.ts).total_seconds(),
+            link_down_s=here.link_down_s,
+            board_faults=tuple(fault.name for fault in devices.faults) if devices is not None else (),
+            leak=seen.leak,
+            air_temp_c=seen.air_temp_c,
+            water_not_arriving=len(wide_open) < len(estimate.open_anomalies),
+            critical=tuple(a.type.value for a in wide_open if a.severity is Severity.CRITICAL),
+            high=tuple(a.type.value for a in wide_open if a.severity is Severity.HIGH),
+            person_paused=here.person_paused,
+            person_wants_safe=here.person_wants_safe,
+            person_acknowledges=here.person_acknowledges,
+        )
