@@ -41,7 +41,7 @@ class TentParams:
     humidifier_g_h: float = 230.0
     heater_w: float = 20.0
     co2_g_s: float = 0.02
-    pump_ml_s: float = 10.0
+    pump_ml_s: float = 20.0
     drip_share_1: float = 0.52
     """Share of the pumped water that goes to zone 1."""
 

@@ -35,11 +35,7 @@ class _Poll:
         return self._real.ipoll(0, flags)
 
     def _pass(self, timeout):
-        if timeout < 0:
-            while not tether.wait(tether.now_ms + 3600000, True):
-                pass
-        else:
-            tether.wait(tether.now_ms + int(timeout), True)
+        tether.wait(3600000 if timeout < 0 else int(timeout), 0xFFFFFFFF)
 
 
 def poll():

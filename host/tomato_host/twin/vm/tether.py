@@ -1,7 +1,8 @@
 """Side channel of the virtual board: simulated time and input levels come in, pin changes and resets go out.
 
-Every record is 16 bytes, `<BBHIq`: kind, a, b, c, t_ms. The VM asks (WAIT, VALUES) and blocks until the twin answers,
-so the twin alone decides how time passes: in lock step with a host, or by the wall clock. Runs under MicroPython only.
+Every record is 16 bytes, `<BBHIq`: kind, a, b, c, t_ms. The VM asks (WAIT, NEED_VALUES) and blocks until the twin
+answers, so the twin alone decides how time passes: in lock step with a host, or by the wall clock. MicroPython only.
+`tomato.hal.wait` calls `wait(idle_ms, sent_total)`; the stand-ins for `time` and `select` end here as well.
 """
 
 import os
@@ -13,15 +14,14 @@ VALUES = "<16i"
 VALUES_BYTES = 64
 
 # Kinds the VM sends.
-WAIT = 1  # a: 1 = link bytes wake it too, b: heap asked -> c: bytes allocated, t: due
+WAIT = 1  # a: 1 = link bytes end it too, c: link bytes written since boot, t: due
 PIN = 2  # a: level, b: GPIO, t: now
 NEED_VALUES = 3  # t: now; the answer is the block of values
 RESET = 4  # a: cause, t: now
 WATCHDOG = 5  # c: timeout in ms, t: now
-CHIP = 6  # a: chip, b: register or command, t: now; a note for tests, no answer
+HEAP = 6  # c: bytes allocated after a collection, t: now
 
-# Flags of the answer to WAIT (GO): a = GPIO of the flow meter, b = its new pulses, c = levels of GPIO 0..31, t = now.
-GO_BYTES = 0x01
+# The answer to WAIT (GO): kind = flags, a = new flow meter pulses, b = link bytes ready, c = GPIO levels, t = now.
 GO_INPUTS = 0x02
 GO_HEAP = 0x04
 
@@ -31,6 +31,8 @@ now_ms = 0
 levels = 0
 
 _fd = int(os.getenv("TOMATO_TETHER_FD"))
+_cap_ms = int(os.getenv("TOMATO_WAIT_CAP_MS") or 0)  # 50 = no safety tick is skipped
+_flow_gpio = int(os.getenv("TOMATO_FLOW_GPIO") or -1)
 _out = open(_fd, "wb", 0)
 _in = open(_fd, "rb", 0)
 _tx = bytearray(RECORD_BYTES)
@@ -38,12 +40,13 @@ _rx = bytearray(RECORD_BYTES)
 _block = bytearray(VALUES_BYTES)
 _values = None
 _values_ms = -1
-_heap = 0
 _polls = 0
+_ready = 0
+_sent = 0
 timers = []
 edges = {}
 flow = None  # called with (gpio, pulses)
-watchdog = None  # called with (elapsed_ms, on_bytes) after every wait
+watchdog = None  # called with (elapsed_ms, idle) after every wait
 
 
 def _send(kind, a, b, c, t):
@@ -92,45 +95,59 @@ def clock_polled():
 
 
 def _exchange(due_ms, on_bytes):
-    """One WAIT and its GO. Returns the flags."""
-    global now_ms, levels, _heap, _polls
-    _send(WAIT, on_bytes, 0, _heap, due_ms)
-    _heap = 0
+    """One WAIT and its GO. Returns the flags; link bytes that became ready are counted in `_ready`."""
+    global now_ms, levels, _polls, _ready
+    _send(WAIT, on_bytes, 0, _sent, due_ms)
     _receive(_rx, RECORD_BYTES)
-    flags, gpio, pulses, seen, now = struct.unpack_from(RECORD, _rx, 0)
-    now_ms = now
+    flags, pulses, ready, seen, now_ms = struct.unpack_from(RECORD, _rx, 0)
     _polls = 0
+    _ready += ready
     if seen != levels:
-        old = levels
+        changed = levels ^ seen
         levels = seen
-        for number, handler in edges.items():
-            if (old ^ seen) >> number & 1:
-                handler(seen >> number & 1)
+        for gpio, handler in edges.items():
+            if changed >> gpio & 1:
+                handler(seen >> gpio & 1)
     if pulses and flow:
-        flow(gpio, pulses)
+        flow(_flow_gpio, pulses)
     if flags & GO_HEAP:
-        import gc
-
-        gc.collect()
-        _heap = gc.mem_alloc()
+        _tell_heap()
     return flags
 
 
-def wait(due_ms, on_bytes):
-    """Let simulated time pass to `due_ms`, running timers on the way. True when bytes or an input ended it."""
+def _tell_heap():
+    import gc
+
+    gc.collect()
+    _send(HEAP, 0, 0, gc.mem_alloc(), now_ms)
+
+
+def pass_time(due_ms, on_bytes):
+    """Let simulated time pass to `due_ms`, timers included. Link bytes or an input end it early when `on_bytes`."""
     while True:
         soonest = due_ms
         for timer in timers:
             if timer.due_ms < soonest:
                 soonest = timer.due_ms
         started = now_ms
-        flags = _exchange(soonest, 1 if on_bytes else 0)
+        flags = _exchange(soonest, on_bytes)
         for timer in timers[:]:
             if timer.due_ms <= now_ms:
                 timer.fire(now_ms)
         if watchdog:
             watchdog(now_ms - started, on_bytes)
-        if on_bytes and flags & (GO_BYTES | GO_INPUTS):
-            return True
-        if now_ms >= due_ms:
-            return False
+        if on_bytes and (_ready or flags & GO_INPUTS) or now_ms >= due_ms:
+            return
+
+
+def wait(idle_ms, sent_total):
+    """The firmware's own wait. Returns how many link bytes are ready on stdin."""
+    global _ready, _sent
+    _sent = sent_total
+    if _cap_ms and idle_ms > _cap_ms:
+        idle_ms = _cap_ms
+    if not _ready:
+        pass_time(now_ms + idle_ms, 1)
+    ready = _ready
+    _ready = 0
+    return ready

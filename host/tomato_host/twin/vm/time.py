@@ -29,7 +29,7 @@ def ticks_diff(end, start):
 
 def sleep_ms(ms):
     if ms > 0:
-        tether.wait(tether.now_ms + ms, False)
+        tether.pass_time(tether.now_ms + ms, 0)
 
 
 def sleep_us(us):

@@ -1,0 +1,100 @@
+"""The serial cable between board and host: a pseudo-terminal whose faults can be set."""
+
+from __future__ import annotations
+
+import array
+import fcntl
+import os
+import select
+import termios
+import tty
+from random import Random
+
+from tomato_host.twin.world import CableFaults
+
+SETTLE_MS = 2_000
+"""Wall time within which the kernel must have carried bytes through the pseudo-terminal."""
+
+
+class Cable:
+    """Owns the pseudo-terminal. The host opens `port_path`; `down` and `up` apply noise, loss, doubling and cuts."""
+
+    def __init__(self, faults: CableFaults, rng: Random) -> None:
+        self._master, self._slave = os.openpty()
+        tty.setraw(self._slave)
+        os.set_blocking(self._master, False)
+        self.port_path = os.ttyname(self._slave)
+        self._faults = faults
+        self._rng = rng
+        self._from_host = select.poll()
+        self._from_host.register(self._master, select.POLLIN)
+        self._at_host = select.poll()
+        self._at_host.register(self._slave, select.POLLIN)
+        self.lost_bytes = 0
+
+    def fileno(self) -> int:
+        """The board's side, to wait for bytes of the host."""
+        return self._master
+
+    def read_exactly(self, count: int) -> bytes:
+        """The `count` bytes the host has written; waits until the kernel has carried them over."""
+        data = b""
+        while len(data) < count:
+            try:
+                data += os.read(self._master, count - len(data))
+            except BlockingIOError:
+                if not self._from_host.poll(SETTLE_MS):
+                    break
+        return data
+
+    def read(self) -> bytes:
+        """What the host has written so far, perhaps nothing."""
+        try:
+            return os.read(self._master, 65_536)
+        except OSError:
+            return b""
+
+    def down(self, data: bytes) -> bytes:
+        """Host to board: what arrives of `data`."""
+        if self._faults.cut or self._faults.host_dead:
+            return b""
+        return self._spoilt(data) if self._faults.noise else data
+
+    def up(self, data: bytes) -> int:
+        """Board to host: put on the pseudo-terminal what gets through. Returns the number of bytes."""
+        if self._faults.cut or self._faults.host_dead:
+            return 0
+        if self._faults.noise:
+            data = self._spoilt(data)
+        written = 0
+        if data:
+            try:
+                written = os.write(self._master, data)
+            except BlockingIOError:
+                written = 0  # nobody reads; a USB line drops it too
+        self.lost_bytes += len(data) - written
+        return written
+
+    def wait_readable(self, count: int) -> int:
+        """Wait until the host's side holds at least `count` bytes; returns how many it holds."""
+        waiting = array.array("i", [0])
+        while True:
+            fcntl.ioctl(self._slave, termios.FIONREAD, waiting)
+            if waiting[0] >= count or not self._at_host.poll(SETTLE_MS):
+                return waiting[0]
+
+    def _spoilt(self, data: bytes) -> bytes:
+        """Flip a bit, lose or double the chunk with the probability of the noise."""
+        rng = self._rng
+        if not data or rng.random() >= self._faults.noise:
+            return data
+        way = rng.randrange(3)
+        if way == 0:
+            place = rng.randrange(len(data))
+            return data[:place] + bytes((data[place] ^ 1 << rng.randrange(8),)) + data[place + 1 :]
+        return b"" if way == 1 else data + data
+
+    def close(self) -> None:
+        """Take the port away."""
+        os.close(self._master)
+        os.close(self._slave)

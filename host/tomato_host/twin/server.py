@@ -1,0 +1,81 @@
+"""Starts the free-running twin as a separate process and hands out its port."""
+
+from __future__ import annotations
+
+import json
+import select
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from tomato_host.errors import TomatoError
+
+READY_S = 20.0
+
+
+class TwinHandle:
+    """A running twin. `port_path` is what a host opens; `close` ends the process."""
+
+    def __init__(self, process: subprocess.Popen[bytes], port_path: str) -> None:
+        self._process = process
+        self.port_path = port_path
+
+    @property
+    def pid(self) -> int:
+        """Process id of the twin."""
+        return self._process.pid
+
+    def alive(self) -> bool:
+        """Whether the twin still runs."""
+        return self._process.poll() is None
+
+    def close(self) -> None:
+        """End the twin; at most 5 s are granted to it."""
+        if self._process.poll() is None:
+            self._process.terminate()
+            try:
+                self._process.wait(5.0)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+        if self._process.stdout:
+            self._process.stdout.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
+                 trace: TracebackType | None) -> None:
+        self.close()
+
+
+def start(seed: int = 0, time_scale: float = 1.0, scenario: str = "", state: Path | None = None,
+          flash: Path | None = None, link: Path | None = None, vary: bool = False) -> TwinHandle:
+    """Start a twin that lives on when this process dies. Returns when its port can be opened.
+
+    Raises TomatoError `twin.not_started` with what the twin said.
+    """
+    command = [sys.executable, "-m", "tomato_host.twin.serve", "--seed", str(seed), "--time-scale", str(time_scale)]
+    for flag, value in (("--scenario", scenario), ("--state", state), ("--flash", flash), ("--link", link)):
+        if value:
+            command += [flag, str(value)]
+    if vary:
+        command.append("--vary")
+    with tempfile.TemporaryFile() as messages:  # a file, not a pipe: the twin must not break when this process dies
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=messages,
+                                   start_new_session=True)
+        assert process.stdout is not None
+        ready, _, _ = select.select([process.stdout], [], [], READY_S)
+        line = process.stdout.readline() if ready else b""
+        if line:
+            return TwinHandle(process, json.loads(line)["port"])
+        process.kill()
+        process.wait()
+        process.stdout.close()
+        messages.seek(0)
+        told = messages.read().decode(errors="replace").strip().splitlines()
+        raise TomatoError("twin.not_started", f"The twin did not start: {told[-1] if told else 'no answer'}",
+                          "Run `tomato-host doctor`, or `python -m tomato_host.twin.serve` to see its messages.")

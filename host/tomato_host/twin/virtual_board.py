@@ -1,0 +1,257 @@
+"""The virtual board: the real firmware in a MicroPython VM, its pins in a simulated tent, its line on a pty.
+
+Time passes only through `run_to`, for lock step and for the wall clock alike. All times are ms since the start of the
+world; the board's own clock starts from zero at each of its boots.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+from tomato_host.errors import TomatoError
+from tomato_host.twin import tether, vm_process
+from tomato_host.twin.cable import Cable
+from tomato_host.twin.firmware_files import firmware_dir
+from tomato_host.twin.sensors import to_block
+from tomato_host.twin.vm_process import VmProcess, VmSettings
+from tomato_host.twin.wiring import Wiring, read_wiring
+from tomato_host.twin.world import PUMP_BIT, World
+
+BOOT_MS = 400
+"""From power to the first line of boot.py, USB enumeration included."""
+RESET_INTO_PULSE_MS = 700
+CRASHES_IN_A_ROW = 5
+NEVER_MS = 1 << 62
+SAFETY_TICK_MS = 50
+
+
+class VirtualBoard:
+    """Processor, flash and line of one board in its world."""
+
+    def __init__(self, world: World, flash: Path | None = None, firmware: Path | None = None,
+                 heap: str = "480K", skip_idle: bool = True) -> None:
+        """`flash` keeps what the board stores (default: a directory that goes with this object).
+
+        Raises TomatoError when there is no VM, no firmware, or when the firmware does not stay alive.
+        """
+        self.world = world
+        self._temporary = None if flash else tempfile.TemporaryDirectory(prefix="tomato-board-")
+        home = flash or Path(self._temporary.name if self._temporary else ".")
+        files = firmware or firmware_dir()
+        self._wiring: Wiring = read_wiring(files)
+        self._settings = VmSettings(files, home.resolve() / "flash", heap, 0 if skip_idle else SAFETY_TICK_MS,
+                                    flow_gpio=self._wiring.flow_gpio)
+        self.cable = Cable(world.cable, world.rng)
+        self.port_path = self.cable.port_path
+        self.now_ms = 0
+        self.boots = 0
+        self.resets: list[tuple[int, int]] = []
+        """(moment, cause) of every reset after the first power-on."""
+        self.heap_used: list[tuple[int, int]] = []
+        """(moment, bytes) each time `ask_heap` was answered."""
+        self._vm: VmProcess | None = None
+        self._cause = vm_process.POWER_ON
+        self._boot_at_ms = 0
+        self._reset_at_ms = NEVER_MS
+        self._crashes = 0
+        self._cpu: int | None = None
+        self._pulses = 0
+        self._announced = 0
+        self._ask_heap = False
+        self._clear_wait()
+
+    def _clear_wait(self) -> None:
+        self._due_ms = NEVER_MS
+        self._on_bytes = False
+        self._unannounced = 0
+        self._sent = 0
+        self._levels = -1
+
+    @property
+    def vm_pid(self) -> int | None:
+        """Process id of the running VM, None while the board has no power."""
+        return self._vm.pid if self._vm else None
+
+    def ask_heap(self) -> None:
+        """Have the board tell its heap use at its next wake; the answer goes to `heap_used`."""
+        self._ask_heap = True
+
+    def receive(self, data: bytes) -> None:
+        """Bytes that reach the board's line at `now_ms`; a board without power does not hear them."""
+        if not data or self._vm is None:
+            return
+        try:
+            self._unannounced += self._vm.link.send(data)
+        except OSError:
+            return  # the board's buffer is full: bytes are lost, as on a UART
+
+    def next_due_ms(self) -> int:
+        """The next moment at which anything must happen."""
+        if self._vm is None:
+            return self._boot_at_ms
+        if self._unannounced and self._on_bytes:
+            return self.now_ms
+        due = min(self._due_ms, self._reset_at_ms, self.world.next_change_ms())
+        if self.world.flowing:
+            due = min(due, self._next_tick_ms())
+        return max(due, self.now_ms)
+
+    def _next_tick_ms(self) -> int:
+        """The end of the running safety tick in the board's own time."""
+        board_ms = self.now_ms - self._boot_at_ms
+        return self._boot_at_ms + (board_ms // SAFETY_TICK_MS + 1) * SAFETY_TICK_MS
+
+    def run_to(self, until_ms: int) -> int:
+        """Let time pass to `until_ms`, or to the first moment at which bytes for the host are on the line.
+
+        Returns how many bytes were put on the line at `now_ms`.
+        """
+        while True:
+            due = self.next_due_ms()
+            if due > until_ms:
+                self.now_ms = max(self.now_ms, until_ms)
+                self.world.advance_grid(self.now_ms)
+                return 0
+            self.now_ms = due
+            self.world.advance_grid(due)
+            if self.world.power.brownout:
+                self.world.power.brownout = False
+                self.power_cycle(vm_process.BROWN_OUT)
+            elif due >= self._reset_at_ms:
+                self.power_cycle(vm_process.POWER_ON)
+            elif self._vm is None:
+                self._boot()
+            else:
+                levels = self._input_levels()
+                changed = self._levels != levels
+                if due >= self._due_ms or (self._on_bytes and (self._unannounced or changed or self._flow_waits())):
+                    self._wake(levels, changed)
+            count = self._carry_up()
+            if count:
+                return count
+
+    def _flow_waits(self) -> bool:
+        return self.world.flow_pulses(self.now_ms) != self._pulses
+
+    def _input_levels(self) -> int:
+        world = self.world
+        return self._wiring.levels(reservoir_ok=world.reservoir_ok, leak=world.leak, door_open=world.door_open,
+                                   estop=world.estop, button=world.button)
+
+    def _wake(self, levels: int, changed: bool) -> None:
+        vm = self._vm
+        assert vm is not None
+        pulses = self.world.flow_pulses(self.now_ms)
+        flags = (tether.GO_INPUTS if changed else 0) | (tether.GO_HEAP if self._ask_heap else 0)
+        self._ask_heap = False
+        new = min(255, max(0, pulses - self._pulses))
+        ready, self._unannounced = self._unannounced, 0
+        self._levels = levels
+        self._pulses += new
+        try:
+            vm.tether.go(flags, new, ready, levels, self.now_ms - self._boot_at_ms)
+            self._serve(vm)
+        except tether.VmGone:
+            self._crashed(vm_process.POWER_ON)
+        except tether.VmHangs:
+            self._crashed(vm_process.WATCHDOG_BITE)
+
+    def _serve(self, vm: VmProcess) -> None:
+        """Answer the VM until it waits again or resets."""
+        receive, boot_ms = vm.tether.receive, self._boot_at_ms
+        while True:
+            kind, a, b, c, t_ms = receive()
+            if kind == tether.WAIT:
+                self._due_ms = boot_ms + t_ms
+                self._on_bytes = bool(a)
+                self._announced = c
+                return
+            if kind == tether.NEED_VALUES:
+                vm.tether.values(to_block(self.world.readings(boot_ms + t_ms)))
+            elif kind == tether.PIN:
+                self._pin(b, a, boot_ms + t_ms)
+            elif kind == tether.RESET:
+                self._announced = tether.SENT_UNKNOWN
+                self.power_cycle(a)
+                return
+            elif kind == tether.HEAP:
+                self.heap_used.append((self.now_ms, c))
+
+    def _pin(self, gpio: int, level: int, t_ms: int) -> None:
+        wire_id = self._wiring.output_of_gpio.get(gpio)
+        if wire_id is None:
+            return
+        self.world.set_output(wire_id, bool(level), t_ms)
+        if level and 1 << wire_id == PUMP_BIT and self.world.power.reset_on_pump:
+            self.world.power.reset_on_pump = False
+            self._reset_at_ms = t_ms + RESET_INTO_PULSE_MS
+
+    def _carry_up(self) -> int:
+        """Put what the board has written on the line; returns the number of bytes that went through."""
+        vm = self._vm
+        if vm is None:
+            return 0
+        if self._announced == tether.SENT_UNKNOWN:
+            data = vm.read_link()
+        else:
+            data = vm.read_link(self._announced - self._sent)
+            self._sent = self._announced
+        return self.cable.up(data) if data else 0
+
+    def power_cycle(self, cause: int = vm_process.POWER_ON) -> None:
+        """Take the power away now; the board boots again after BOOT_MS. Its flash keeps its contents."""
+        self.power_off()
+        self.resets.append((self.now_ms, cause))
+        self._cause = cause
+        self._boot_at_ms = self.now_ms + BOOT_MS
+
+    def power_off(self) -> None:
+        """No power: outputs fall off, the processor stops."""
+        if self._vm:
+            self._vm.cut_power()
+            self._vm = None
+        self.world.all_off(self.now_ms)
+        self._reset_at_ms = NEVER_MS
+        self._boot_at_ms = NEVER_MS
+        self._clear_wait()
+
+    def _boot(self) -> None:
+        self._boot_at_ms = self.now_ms
+        self._pulses = self.world.flow_pulses(self.now_ms)
+        self._announced = 0
+        self.boots += 1
+        self._vm = VmProcess(self._settings, self._cause)
+        if self._cpu is not None:
+            self.pin_to(self._cpu)
+        try:
+            self._serve(self._vm)  # start.py asks for the first levels
+        except (tether.VmGone, tether.VmHangs):
+            self._crashed(vm_process.POWER_ON)
+
+    def _crashed(self, cause: int) -> None:
+        """The processor stopped without asking for a reset: it starts again, as a board would, a few times."""
+        self._crashes += 1
+        if self._crashes >= CRASHES_IN_A_ROW:
+            told = self._settings.flash.parent / "board.stderr"
+            tail = told.read_text(errors="replace").strip().splitlines()[-1:] if told.exists() else []
+            self.close()
+            raise TomatoError("twin.vm_crashed", f"The firmware does not stay alive: {' '.join(tail) or 'no message'}.",
+                              "Run `tomato-host doctor`; look at board.stderr beside the board's flash directory.")
+        self.power_cycle(cause)
+
+    def pin_to(self, cpu: int) -> None:
+        """Keep the VM on one processor core, beside the process that drives it: a quarter of the switching cost."""
+        self._cpu = cpu
+        if self._vm and hasattr(os, "sched_setaffinity"):
+            os.sched_setaffinity(self._vm.pid, {cpu})
+
+    def close(self) -> None:
+        """Switch off for good and take the port away."""
+        self.power_off()
+        self.cable.close()
+        if self._temporary:
+            self._temporary.cleanup()
+            self._temporary = None
+

@@ -1,0 +1,39 @@
+"""Which GPIO of the virtual board is what, read from the firmware's own pin map `boards/virtual.py`."""
+
+from __future__ import annotations
+
+import runpy
+from dataclasses import dataclass
+from pathlib import Path
+
+from tomato_host.errors import TomatoError
+
+
+@dataclass(frozen=True, slots=True)
+class Wiring:
+    """GPIO numbers as the twin needs them: outputs to wire ids, inputs by name with the level that means 'yes'."""
+
+    output_of_gpio: dict[int, int]
+    input_levels: dict[str, tuple[int, int]]
+    """Name (reservoir_ok leak door_open estop button) to (GPIO, level while true)."""
+    flow_gpio: int
+
+    def levels(self, **states: bool) -> int:
+        """GPIO levels as one word for inputs given by name; a state without a pin is left out."""
+        word = 0
+        for name, (gpio, level) in self.input_levels.items():
+            if states[name] == bool(level):
+                word |= 1 << gpio
+        return word
+
+
+def read_wiring(firmware: Path) -> Wiring:
+    """The wiring of this firmware. Raises TomatoError `twin.no_firmware` when it has no virtual board."""
+    path = firmware / "tomato" / "boards" / "virtual.py"
+    try:
+        pins = runpy.run_path(str(path))
+    except OSError as error:
+        raise TomatoError("twin.no_firmware", f"The firmware has no pin map for the virtual board ({path}).",
+                          "Use the firmware of this version of tomato-host.") from error
+    outputs = {gpio: wire_id for wire_id, gpio in enumerate(pins["OUTPUT_PINS"])}
+    return Wiring(outputs, dict(pins["INPUTS"]), pins["FLOW_PIN"])

@@ -1,0 +1,191 @@
+"""Everything around the board: tent, surroundings, sensors, water, cable and power, with the faults of a scenario."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from random import Random
+
+from shared_schemas.devices import LIMITS, OUTPUT_BY_NAME
+from tomato_host.twin.outside import Climate, Surroundings, Weather
+from tomato_host.twin.params import TentParams
+from tomato_host.twin.physics import CO2, HEATER, PUMP, STEP_S, Tent
+from tomato_host.twin.scenarios import FAULTS, HOUR_MS, Scenario
+from tomato_host.twin.sensors import FLOW_PULSES_PER_ML, Readings, Sensors
+
+GRID_MS = int(STEP_S * 1_000)
+LEAK_WET_ML = 15.0
+PUMP_BIT = PUMP
+
+
+@dataclass(slots=True)
+class CableFaults:
+    """State of the serial cable. `noise` is the probability that a chunk is spoilt."""
+
+    noise: float = 0.0
+    cut: bool = False
+    host_dead: bool = False
+
+
+@dataclass(slots=True)
+class PowerFaults:
+    """What the supply does to the board."""
+
+    brownout: bool = False
+    reset_on_pump: bool = False
+
+
+@dataclass(slots=True)
+class SafetyRecord:
+    """Whether the promises to the plant were kept, measured on the truth and not on any report."""
+
+    pump_longest_ms: int = 0
+    pump_ml: float = 0.0
+    heater_on_above_c: float = -99.0
+    """Warmest true soil at which the heater was on."""
+    co2_dosed_at_ppm: float = 0.0
+    """Highest true CO2 at which dosing went on."""
+    theta_after_pump: float = 0.0
+    """Wettest zone at the end of a pump pulse, with no water running by a fault."""
+    wilted_h: float = 0.0
+    spilled_ml: float = 0.0
+
+    def broken(self) -> list[str]:
+        """The promises that were broken, in words; empty when all were kept."""
+        pump = OUTPUT_BY_NAME["water_pump"]
+        found = []
+        if self.pump_longest_ms > pump.max_on_ms + 100:
+            found.append(f"pump ran {self.pump_longest_ms} ms, limit {pump.max_on_ms}")
+        if self.heater_on_above_c > LIMITS["soil_temp_cutoff_c"] + 1.0:
+            found.append(f"heater on at {self.heater_on_above_c:.1f} degC soil")
+        if self.co2_dosed_at_ppm > LIMITS["co2_cutoff_ppm"] * 1.15 + 50.0:
+            found.append(f"CO2 dosed at {self.co2_dosed_at_ppm:.0f} ppm")
+        return found
+
+
+class World:
+    """One tent in its surroundings, moved on by `advance_to`. Time is in ms since `start`."""
+
+    def __init__(self, seed: int, params: TentParams | None = None, scenario: Scenario | None = None,
+                 start: datetime | None = None, weather: Weather | None = None) -> None:
+        """`start` (aware) defaults to 2026-05-01 00:00 in Vienna; `weather` to the seeded climate."""
+        self.start = start or datetime.fromisoformat("2026-05-01T00:00:00+02:00")
+        self.seed = seed
+        self.tent = Tent(params, seed)
+        self.surroundings = Surroundings(weather or Climate(seed, self.start), self.tent.params.place)
+        self.sensors = Sensors(seed, self.tent.params)
+        self.cable = CableFaults()
+        self.power = PowerFaults()
+        self.safety = SafetyRecord()
+        self.rng = Random(f"world-{seed}")
+        self.now_ms = 0
+        self.outputs = 0
+        self.door_open = False
+        self.estop = False
+        self.button = False
+        self.leaking = False
+        self.probe_drift_pct_h = 0.0
+        self._since_ms = {}  # type: dict[int, int]
+        self._flow_ml = 0.0
+        self._flow_since_ms = 0
+        self._flow_rate = 0.0
+        self._refill_ms = round(self.tent.params.refill_every_d * 24.0) * HOUR_MS
+        self._next_refill_ms = self._refill_ms
+        self._timeline = (scenario or Scenario()).timeline()
+
+    def next_change_ms(self) -> int:
+        """The next moment at which something changes of itself: a grid step or the scenario."""
+        grid = (self.now_ms // GRID_MS + 1) * GRID_MS
+        return min(grid, self._timeline[0][0]) if self._timeline else grid
+
+    def advance_to(self, t_ms: int) -> None:
+        """Move everything on to `t_ms`; earlier moments change nothing."""
+        while self.now_ms < t_ms:
+            moment = min(t_ms, self.next_change_ms())
+            if moment > self.now_ms:
+                self._advance(moment)
+            while self._timeline and self._timeline[0][0] <= self.now_ms:
+                _, strength, name = self._timeline.pop(0)
+                FAULTS[name].effect(self, strength)
+                self._flow_changed(self.now_ms)
+
+    def advance_grid(self, t_ms: int) -> None:
+        """Move on to the last change at or before `t_ms`: the same steps are taken however often this is called."""
+        while self.next_change_ms() <= t_ms:
+            self.advance_to(self.next_change_ms())
+
+    def _advance(self, t_ms: int) -> None:
+        dt_s = (t_ms - self.now_ms) / 1_000.0
+        tent, truth, safety = self.tent, self.tent.truth(), self.safety
+        tent.advance(dt_s, self.outputs, self.surroundings.at(self.now_ms / 1_000.0))
+        self.now_ms = t_ms
+        if self.outputs & HEATER and truth.soil_c > safety.heater_on_above_c:
+            safety.heater_on_above_c = truth.soil_c
+        if self.outputs & CO2 and truth.co2_ppm > safety.co2_dosed_at_ppm:
+            safety.co2_dosed_at_ppm = truth.co2_ppm
+        if truth.stress < 0.3:
+            safety.wilted_h += dt_s / 3_600.0
+        safety.spilled_ml = truth.floor_ml
+        if self.probe_drift_pct_h:
+            self.sensors.faults.probe_drift_pct[0] += self.probe_drift_pct_h * dt_s / 3_600.0
+        if t_ms >= self._next_refill_ms:
+            self._next_refill_ms += self._refill_ms
+            truth.reservoir_ml = tent.params.reservoir_ml
+            truth.tray_ml = 0.0
+
+    def set_output(self, wire_id: int, on: bool, t_ms: int) -> None:
+        """A relay switched at `t_ms`."""
+        bit = 1 << wire_id
+        if bool(self.outputs & bit) == on:
+            return
+        self.advance_to(t_ms)
+        if on:
+            self._since_ms[wire_id] = self.now_ms
+        elif bit == PUMP_BIT:
+            self._pump_stopped(self.now_ms - self._since_ms.get(wire_id, self.now_ms))
+        self.outputs ^= bit
+        self._flow_changed(self.now_ms)
+
+    def all_off(self, t_ms: int) -> None:
+        """Power is gone: every relay falls off."""
+        for output in OUTPUT_BY_NAME.values():
+            self.set_output(output.wire_id, False, t_ms)
+
+    def _pump_stopped(self, ran_ms: int) -> None:
+        truth = self.tent.truth()
+        self.safety.pump_longest_ms = max(self.safety.pump_longest_ms, ran_ms)
+        self.safety.pump_ml = truth.pumped_ml
+        if not self.tent.drip_ml_s:
+            self.safety.theta_after_pump = max(self.safety.theta_after_pump, truth.theta_1, truth.theta_2)
+
+    def _flow_changed(self, t_ms: int) -> None:
+        self._flow_ml = self._flow_at(t_ms)
+        self._flow_since_ms = t_ms
+        self._flow_rate = self.tent.water_rate_ml_s(self.outputs)
+
+    def _flow_at(self, t_ms: int) -> float:
+        return self._flow_ml + self._flow_rate * max(0, t_ms - self._flow_since_ms) / 1_000.0
+
+    @property
+    def flowing(self) -> bool:
+        """Whether water moves through the meter."""
+        return self._flow_rate > 0.0
+
+    def flow_pulses(self, t_ms: int) -> int:
+        """Pulses of the flow meter since the start, up to `t_ms`."""
+        return int(self._flow_at(t_ms) * FLOW_PULSES_PER_ML * self.sensors.flow_gain)
+
+    @property
+    def reservoir_ok(self) -> bool:
+        """The float switch."""
+        return self.tent.truth().reservoir_ml > self.tent.params.reservoir_low_ml
+
+    @property
+    def leak(self) -> bool:
+        """The leak sensor on the floor."""
+        return self.tent.truth().floor_ml > LEAK_WET_ML
+
+    def readings(self, t_ms: int) -> Readings:
+        """What the sensors show at `t_ms`."""
+        self.advance_to(t_ms)
+        return self.sensors.read(t_ms, self.tent.truth())
