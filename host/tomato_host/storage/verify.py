@@ -1,0 +1,139 @@
+"""Check a dataset from the first line to the last: form, contract, chain, heads, and the count over all streams."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from shared_schemas.records import parse_record
+from tomato_host.storage.chain import Head, Link, follows, genesis, parse_line
+from tomato_host.storage.layout import HEADS
+from tomato_host.storage.reader import require_dataset, stream_files
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """The first bad line of a stream, or something missing at its end. `line` is 0 when no line is to blame."""
+
+    file: str
+    line: int
+    what: str
+
+    @property
+    def text(self) -> str:
+        """One line for a person."""
+        return f"{self.file} line {self.line}: {self.what}" if self.line else f"{self.file}: {self.what}"
+
+
+@dataclass(slots=True)
+class Verification:
+    """What was looked at and what was found."""
+
+    records: int = 0
+    files: int = 0
+    streams: dict[str, Head] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+    torn_files: list[str] = field(default_factory=list)
+    """Tails that a repair kept aside; no fault of the dataset, but worth knowing."""
+
+    @property
+    def ok(self) -> bool:
+        """True when every record is whole, in its place and unchanged."""
+        return not self.problems
+
+
+def verify(root: Path, *, contract: bool = True) -> Verification:
+    """Verify all private streams. With `contract` every record is also read by its schema (slower).
+
+    After the first bad line of a stream the rest of that stream is not judged: its chain is broken there.
+    Raises TomatoError storage_no_dataset.
+    """
+    require_dataset(root)
+    folder = root / "private"
+    result = Verification(torn_files=sorted(path.name for path in folder.glob("*.torn")))
+    counts: list[tuple[int, int]] = []
+    for stream, files in stream_files(folder).items():
+        result.files += len(files)
+        _verify_stream(stream, files, contract, result, counts)
+    _verify_heads(folder, result)
+    if result.ok:
+        _verify_count(counts, result)
+    return result
+
+
+def _verify_stream(
+    stream: str, files: list[Path], contract: bool, result: Verification, counts: list[tuple[int, int]]
+) -> None:
+    head = genesis(stream)
+    for path in files:
+        with path.open("rb") as file:
+            for number, line in enumerate(file, start=1):
+                link, fault = _read(line, head, contract)
+                if link is None or fault:
+                    result.problems.append(Problem(path.name, number, fault))
+                    return
+                head = Head(link.n, link.seq, link.hash)
+                result.records += 1
+                _note_count(counts, link.n)
+                result.streams[stream] = head
+
+
+def _read(line: bytes, head: Head, contract: bool) -> tuple[Link | None, str]:
+    if not line.endswith(b"\n"):
+        return None, "the line is torn: its end is missing (opening the dataset for writing repairs that)"
+    try:
+        link = parse_line(line)
+    except ValueError:
+        return None, "not a whole record: torn, overwritten or edited"
+    fault = follows(link, head)
+    if not fault and contract:
+        try:
+            parse_record(link.payload)
+        except ValueError as error:
+            fault = f"breaks its contract: {str(error).splitlines()[0]}"
+    return link, fault
+
+
+def _verify_heads(folder: Path, result: Verification) -> None:
+    """What heads.json saw must still be there: this is how a tail cut off whole is noticed."""
+    path = folder / HEADS
+    if not path.is_file():
+        return
+    try:
+        heads = json.loads(path.read_bytes())["streams"]
+        wanted = {stream: Head(h["n"], h["seq"], h["hash"]) for stream, h in heads.items()}
+    except (ValueError, KeyError, TypeError):
+        result.problems.append(Problem(HEADS, 0, "is not readable; delete it, closing the dataset writes it anew"))
+        return
+    broken = {problem.file.rsplit("_", 1)[0] for problem in result.problems}
+    for stream, head in wanted.items():
+        found = result.streams.get(stream, genesis(stream))
+        if stream not in broken and found.seq < head.seq:
+            what = f"the last {head.seq - found.seq} records are missing (record {head.seq} was there)"
+            result.problems.append(Problem(stream, 0, what))
+        elif found.seq == head.seq and found.hash != head.hash:
+            result.problems.append(Problem(stream, 0, f"record {head.seq} is not the one that heads.json saw"))
+
+
+def _note_count(runs: list[tuple[int, int]], n: int) -> None:
+    """Keep the counts seen as runs of neighbours; streams are read one by one, so runs stay many but small."""
+    if runs and runs[-1][1] == n - 1:
+        runs[-1] = (runs[-1][0], n)
+    else:
+        runs.append((n, n))
+
+
+def _verify_count(runs: list[tuple[int, int]], result: Verification) -> None:
+    for begin, end in _gaps(sorted(runs)):
+        lost = f"records n={begin} to n={end} are" if end > begin else f"record n={begin} is"
+        result.problems.append(Problem("private", 0, f"{lost} missing from every stream"))
+
+
+def _gaps(runs: list[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    expected = 1
+    for begin, end in runs:
+        if begin > expected:
+            yield expected, begin - 1
+        expected = max(expected, end + 1)

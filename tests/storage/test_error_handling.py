@@ -1,0 +1,176 @@
+"""What is no record, what does not fit on the disk, and what a dataset does about both."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+from pathlib import Path
+
+import pytest
+from structlog.testing import capture_logs
+from tomato_host.errors import TomatoError
+from tomato_host.storage import Dataset, appender
+from tomato_host.storage.reader import read_records
+from tomato_host.storage.verify import verify
+
+from tests.storage.samples import event, lines_of, observations
+
+
+def test_rejects_non_serializable_record(tmp_path: Path) -> None:
+    bad = event(1).model_dump() | {"data": {"count": object()}}
+    with capture_logs() as logs, Dataset.open(tmp_path) as dataset:
+        dataset.append(event(0))
+        with pytest.raises(TomatoError) as caught:
+            dataset.append(bad)
+        assert caught.value.code == "storage_malformed"
+        dataset.append(event(2))
+        assert dataset.refused_records == 1
+    assert [log["event"] for log in logs] == ["not a valid record"] and logs[0]["log_level"] == "error"
+    assert [record.ts for record in read_records(tmp_path)] == [event(0).ts, event(2).ts]
+    assert verify(tmp_path).ok
+
+
+def test_malformed_observation_handling(tmp_path: Path) -> None:
+    good = observations(2)
+    raw = good[0].model_dump(mode="json")
+    bad = [
+        {key: value for key, value in raw.items() if key != "co2_ppm"},
+        raw | {"air_temp_c": "24.3"},
+        raw | {"air_temp_c": float("nan")},
+        raw | {"rh_pct": 140.0},
+        raw | {"ts": "2026-02-14T10:00:00"},
+        raw | {"schema_version": "observation_v9"},
+        raw | {"leak": None},
+    ]
+    with capture_logs() as logs, Dataset.open(tmp_path / "raise") as dataset:
+        for record in bad:
+            with pytest.raises(TomatoError) as caught:
+                dataset.append(record)
+            assert caught.value.code == "storage_malformed"
+        assert dataset.append(raw) is not None
+    with capture_logs() as more_logs, Dataset.open(tmp_path / "skip", on_malformed="skip") as dataset:
+        for record in [*bad, *good]:
+            dataset.append(record)
+        assert dataset.refused_records == len(bad)
+    assert list(read_records(tmp_path / "skip")) == good
+    assert list(read_records(tmp_path / "raise")) == good[:1]
+    assert len(logs) == len(more_logs) == len(bad)
+
+
+class FullDisk:
+    """Stands in for os.write on a disk with so many bytes left: short writes, then ENOSPC, as a kernel does."""
+
+    def __init__(self, left: int) -> None:
+        self.left = left
+        self.real = os.write
+
+    def __call__(self, fd: int, data: bytes) -> int:
+        if self.left <= 0:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        part = bytes(data)[: self.left]
+        self.left -= len(part)
+        return self.real(fd, part)
+
+
+def test_a_full_disk_loses_nothing_acknowledged_and_writing_resumes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk = FullDisk(left=1_000)
+    with Dataset.open(tmp_path, fsync="always") as dataset:
+        monkeypatch.setattr(appender.os, "write", disk)
+        stored, refused = [], []
+        for number in range(20):
+            if number == 15:
+                disk.left = 1 << 30
+            try:
+                dataset.append(event(number))
+                stored.append(event(number))
+            except TomatoError as error:
+                assert error.code == "storage_full" and "Free some space" in error.next_step
+                refused.append(number)
+                assert b"".join(p.read_bytes() for p in (tmp_path / "private").glob("*.jsonl")).endswith(b"}\n")
+        monkeypatch.undo()
+    assert 3 <= len(stored) - 5 <= 8 and refused == list(range(refused[0], 15))
+    assert list(read_records(tmp_path)) == stored
+    assert verify(tmp_path).ok
+
+
+def test_offer_keeps_the_loop_alive_and_owns_up_to_the_gap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    disk = FullDisk(left=1_000)
+    with Dataset.open(tmp_path) as dataset:
+        monkeypatch.setattr(appender.os, "write", disk)
+        results = [dataset.offer(event(number)) for number in range(15)]
+        disk.left = 1 << 30
+        assert dataset.offer(event(15)) is True
+        monkeypatch.undo()
+    records = list(read_records(tmp_path))
+    lost = results.count(False)
+    assert lost > 5 and results == [True] * (15 - lost) + [False] * lost
+    assert records[-1] == event(15)
+    confession = records[-2].model_dump()
+    assert confession["name"] == "records_not_stored" and confession["data"] == {"count": lost}
+    assert confession["level"] == "ALARM" and verify(tmp_path).ok
+
+
+def test_a_tail_that_could_not_be_cut_at_once_is_cut_before_the_next_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(fd: int, length: int) -> None:
+        raise OSError(errno.EIO, "input/output error")
+
+    with Dataset.open(tmp_path) as dataset:
+        dataset.append(event(0))
+        with monkeypatch.context() as patch:
+            patch.setattr(appender.os, "write", FullDisk(left=40))
+            patch.setattr(appender.os, "ftruncate", refuse)
+            with pytest.raises(TomatoError):
+                dataset.append(event(1))
+        assert not (tmp_path / "private" / dataset._streams["events"].file_name).read_bytes().endswith(b"\n")
+        dataset.append(event(2))
+    assert list(read_records(tmp_path)) == [event(0), event(2)] and verify(tmp_path).ok
+
+
+def test_a_failed_sync_takes_the_record_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(fd: int) -> None:
+        raise OSError(errno.EIO, "input/output error")
+
+    with Dataset.open(tmp_path, fsync="always") as dataset:
+        dataset.append(event(0))
+        with monkeypatch.context() as patch:
+            patch.setattr(appender.os, "fsync", refuse)
+            with pytest.raises(TomatoError) as caught:
+                dataset.append(event(1))
+            assert caught.value.code == "storage_write"
+        assert len(lines_of(tmp_path, "events")) == 1
+        dataset.append(event(2))
+    assert list(read_records(tmp_path)) == [event(0), event(2)] and verify(tmp_path).ok
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_the_kernels_own_size_limit_is_met_like_a_full_disk(tmp_path: Path) -> None:
+    """A real short write: the kernel refuses bytes beyond RLIMIT_FSIZE, in a child process of its own."""
+    import resource
+
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+            dataset = Dataset.open(tmp_path, fsync="always")
+            resource.setrlimit(resource.RLIMIT_FSIZE, (3_000, resource.RLIM_INFINITY))
+            refused = 0
+            for number in range(40):
+                if number == 30:
+                    resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+                try:
+                    dataset.append(event(number))
+                except TomatoError as error:
+                    refused += error.code == "storage_full"
+            dataset.close()
+            status = 0 if 10 <= refused <= 20 else 2
+        finally:
+            os._exit(status)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    result = verify(tmp_path)
+    assert result.ok and 20 <= result.records <= 30
