@@ -14,8 +14,8 @@ MIDNIGHT = datetime(2026, 6, 1, 22, 30, tzinfo=UTC)
 
 def state(
     ts: datetime = NOON, *, air: float | None = 24.0, rh: float | None = 66.0, vpd: float | None = 1.0,
-    co2: float | None = 700.0, soil_temp: float | None = 20.0, probes: tuple[tuple[float | None, float], ...] = ((32.0, 0.9),
-                                                                                                         (34.0, 0.9)),
+    co2: float | None = 700.0, soil_temp: float | None = 20.0,
+    probes: tuple[tuple[float | None, float], ...] = ((32.0, 0.9), (34.0, 0.9)),
     water_used: float = 0.0, co2_used: float = 0.0, confidence: float = 0.9, trust: dict[str, float] | None = None,
     light: str = "ON", exhaust: str = "OFF",
 ) -> StateV1:

@@ -90,12 +90,14 @@ class Guardrails:
             return self._no_output(proposal, now_s)
         milli, span_s = asks_for(proposal)
         off = proposal.params.state == "OFF"
-        if not (off or 0 < milli <= MOST_MILLI):
-            return _refused(proposal, "schema", Finding(float(milli), float(MOST_MILLI), "amount out of range"))
+        limit = self.limits[proposal.type]
+        if not (limit.least_milli <= milli <= MOST_MILLI or (off and milli == 0)):
+            asked, least = milli / MILLI, limit.least_milli / MILLI
+            return _refused(proposal, "schema", Finding(asked, least, "amount too small, too large or no number"))
         case = Case(
             action=proposal, kind=proposal.type, rank=RANK[proposal.origin], milli=milli,
             span_s=min(span_s, float(self.settings.longest_s)), now_s=now_s, context=context,
-            limit=self.limits[proposal.type], profile=PROFILES[context.mode], settings=self.settings, books=self.books)
+            limit=limit, profile=PROFILES[context.mode], settings=self.settings, books=self.books)
         for name, rule in OFF_RULES if off else REFUSING:
             finding = rule(case)
             if finding is not None:
@@ -131,13 +133,13 @@ class Guardrails:
         return Verdict(proposal.model_copy(update={"safety": safety}), True, preempts=preempts)
 
     def _clip_and_allow(self, case: Case) -> Verdict:
-        checks: tuple[Check, ...] = ()
+        limit, checks = case.limit, tuple[Check, ...]()
         last: tuple[str, Finding] | None = None
         for name, rule in CLIPPING:
             finding = rule(case)
             if finding is None:
                 continue
-            if finding.milli is None or finding.milli < case.limit.least_milli:
+            if finding.milli is None or finding.milli < limit.least_milli:
                 return self._refuse(case, name, finding, checks)
             case.milli = finding.milli
             checks, last = (*checks, _check(name, finding)), (name, finding)

@@ -7,6 +7,7 @@ Refusing rules come first, clipping ones last, so that a budget is never touched
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import isfinite
 
 from shared_schemas.records.action_v1 import ActionType, ActionV1
 from shared_schemas.records.state_v1 import StateV1
@@ -19,6 +20,9 @@ Rule = Callable[[Case], Finding | None]
 PERSON = RANK["person"]
 FUTURE_S = 5.0
 """Clock difference that is forgiven in a proposal's time."""
+WATER_SPAN_S = 900.0
+"""A dose with its pulses and their pauses is over within this time."""
+MOST_PULSES = 10
 READY_STATES = frozenset({"READY", "LEASED"})
 MIN_QUANTITY_CONFIDENCE = 0.4
 
@@ -249,10 +253,16 @@ def _clip(case: Case, milli: int, text: str) -> Finding | None:
 
 
 def per_action(case: Case) -> Finding | None:
-    """The largest single deed: pulses of the pump, or on-time within the span."""
+    """The largest single deed: pulses of the pump, or on-time within the span; never more of a span than allowed."""
     if case.kind is ActionType.WATER:
+        pulses = case.action.params.pulses or 1
+        if pulses > MOST_PULSES:
+            return Finding(float(pulses), float(MOST_PULSES), "pulses in one action")
         most = case.limit.pulse_milli * (case.action.params.pulses or 3)
         return _clip(case, int(min(most, case.limit.hour_milli) * case.profile.dose_share), "ml in one action")
+    period_s, longest_s = case.action.params.period_s or 0.0, float(case.settings.longest_s)
+    if period_s > longest_s:
+        return Finding(period_s, longest_s, "spread over too long, s")
     share = case.profile.dose_share if case.kind is ActionType.CO2_INJECT else 1.0
     return _clip(case, int(case.span_s * MILLI * share), "s in one action")
 
@@ -305,10 +315,12 @@ OFF_RULES: tuple[tuple[str, Rule], ...] = (("idempotency", idempotency), ("expir
 
 
 def asks_for(action: ActionV1) -> tuple[int, float]:
-    """(amount in thousandths, seconds into the future) that a proposal asks for; amount 0 for OFF."""
+    """(amount in thousandths, seconds into the future) that a proposal asks for; amount 0 for OFF, -1 for nonsense."""
     params = action.params
-    if action.type is ActionType.WATER:
-        return round((params.ml or 0.0) * MILLI), 900.0
-    seconds = params.seconds or 0.0
-    span_s = max(seconds, params.period_s or 0.0)
-    return (0 if params.state == "OFF" else round(seconds * MILLI)), span_s
+    amount = params.ml if action.type is ActionType.WATER else params.seconds
+    if not (isfinite(amount or 0.0) and isfinite(params.period_s or 0.0)):
+        return -1, 0.0
+    if params.state == "OFF":
+        return 0, amount or 0.0
+    span_s = WATER_SPAN_S if action.type is ActionType.WATER else max(amount or 0.0, params.period_s or 0.0)
+    return round((amount or 0.0) * MILLI), span_s

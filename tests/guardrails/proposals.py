@@ -1,0 +1,26 @@
+"""Proposals and contexts for the guardrails' tests."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from tomato_host.brain.guardrails import GuardContext
+
+from shared_schemas.records import ActionV1, StateV1
+from tests.control.states import NOON, state
+
+ON: dict[str, Any] = {"state": "ON", "seconds": 600.0}
+
+
+def proposal(kind: str, key: str | None = "a-1", *, ts: datetime = NOON, origin: str = "controller",
+             seen: datetime | None = None, not_after: datetime | None = None, **params: Any) -> ActionV1:
+    """An action_v1 as somebody would submit it."""
+    return ActionV1.model_validate({
+        "schema_version": "action_v1", "ts": ts, "type": kind, "params": params, "id": key, "origin": origin,
+        "why": {"state_ts": seen}, "not_after": not_after})
+
+
+def facts(now: datetime = NOON, seen: StateV1 | None = None, **more: Any) -> GuardContext:
+    """A healthy moment, with what a test changes."""
+    return GuardContext(now=now, state=seen if seen is not None else state(now), **more)

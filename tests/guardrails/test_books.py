@@ -1,0 +1,131 @@
+"""The second phase: what is drawn, settled and released, and what a restart remembers."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timedelta
+
+import pytest
+from tomato_host.brain.guardrails import Guardrails, GuardSettings
+from tomato_host.brain.guardrails.ledger import MAX_KEYS, Ledger
+from tomato_host.brain.guardrails.limits import _tighter, build_limits, check_thresholds
+
+from shared_schemas.devices import OUTPUT_BY_NAME
+from shared_schemas.records.action_v1 import ActionType, ActionV1, Outcome
+from tests.control.states import NOON
+from tests.guardrails.proposals import facts, proposal
+
+
+def at(seconds: float) -> datetime:
+    return NOON + timedelta(seconds=seconds)
+
+
+def accepted(door: Guardrails, key: str = "w", ml: float = 400.0) -> ActionV1:
+    verdict = door.judge(proposal("WATER", key, ml=ml), facts())
+    assert verdict.allowed
+    return verdict.action
+
+
+def test_a_pulse_is_never_more_than_the_board_gives() -> None:
+    door = Guardrails()
+    action = accepted(door)
+    assert door.draw(action, 400.0, NOON) == 200.0
+    assert door.draw(action, 400.0, at(60)) == 200.0
+    assert door.draw(action, 400.0, at(120)) == 0.0
+
+
+def test_what_was_not_delivered_is_not_used() -> None:
+    door = Guardrails()
+    action = accepted(door)
+    drawn = door.draw(action, 200.0, NOON)
+    door.settle(action, drawn, 30.0, NOON)
+    assert door.books.day_used("water_pump", NOON.timestamp()) == 30_000
+
+
+def test_the_rolling_hour_holds_before_every_pulse() -> None:
+    door = Guardrails(GuardSettings(water_ml_per_hour=250))
+    action = accepted(door, ml=250.0)
+    for drawn in (door.draw(action, 200.0, NOON), door.draw(action, 200.0, at(10))):
+        door.settle(action, drawn, drawn, NOON)
+    assert door.books.hour_used("water_pump", NOON.timestamp()) == 250_000
+    later = door.judge(proposal("WATER", "x", ts=at(1800), ml=100.0), facts(at(1800)))
+    assert later.rule == "hour_budget" and not later.allowed
+
+
+def test_nothing_is_drawn_without_the_hold() -> None:
+    door = Guardrails()
+    action = accepted(door)
+    assert door.draw(action.model_copy(update={"id": "other"}), 10.0, NOON) == 0.0
+    assert door.draw(action, 10.0, at(900 + 121)) == 0.0
+    door.release(action)
+    assert door.draw(action, 10.0, at(1)) == 0.0
+
+
+def test_release_lifts_only_its_own_hold() -> None:
+    door = Guardrails()
+    action = accepted(door)
+    door.release(action.model_copy(update={"id": "other"}))
+    door.release(proposal("NO_ACTION"))
+    assert door.draw(action, 10.0, NOON) == 10.0
+
+
+def test_books_survive_json_and_book_what_was_under_way() -> None:
+    door = Guardrails()
+    action = accepted(door)
+    door.settle(action, door.draw(action, 50.0, NOON), 50.0, NOON)
+    door.draw(action, 200.0, at(60))
+    saved = json.loads(json.dumps(door.save()))
+    other = Guardrails()
+    other.restore(saved, at(120))
+    assert other.books.day_used("water_pump", at(120).timestamp()) == 250_000
+    assert other.judge(proposal("WATER", "w", ts=at(120), ml=5.0), facts(at(120))).rule == "idempotency"
+    assert other.judge(proposal("WATER", "x", ts=at(130), ml=5.0), facts(at(130))).rule == "interval"
+    assert other.draw(action, 200.0, at(130)) == 150.0
+
+
+def test_books_can_be_rebuilt_from_recorded_actions() -> None:
+    done = Outcome(status="DONE", delivered_ml=180.0, finished_ts=at(30))
+    lit = Outcome(status="DONE", delivered_s=3600.0)
+    records = [
+        proposal("WATER", "w", ml=200.0).model_copy(update={"outcome": done}),
+        proposal("SET_LIGHT", "l", state="ON", seconds=3600.0).model_copy(update={"outcome": lit}),
+        proposal("STOP_ALL", "s").model_copy(update={"outcome": Outcome(status="DONE")}),
+        proposal("WATER", "refused", ml=10.0),
+        proposal("SET_LIGHT", "none", state="OFF").model_copy(update={"outcome": Outcome(status="ABORTED")}),
+    ]
+    door = Guardrails()
+    door.replay(records)
+    assert door.books.day_used("water_pump", at(40).timestamp()) == 180_000
+    assert door.books.day_used("light", at(40).timestamp()) == 3_600_000
+    assert door.books.knows("s") and not door.books.knows("refused")
+    assert door.books.last_s("water_pump") == at(30).timestamp()
+
+
+def test_the_key_table_is_bounded() -> None:
+    books = Ledger(("light",))
+    for n in range(MAX_KEYS + 5):
+        books.remember(str(n))
+    assert not books.knows("4") and books.knows("5") and books.knows(str(MAX_KEYS + 4))
+
+
+def test_every_limit_lies_inside_the_boards_own() -> None:
+    limits = build_limits(GuardSettings())
+    assert set(limits) == {kind for kind in ActionType if kind not in (ActionType.STOP_ALL, ActionType.NO_ACTION)}
+    for limit in limits.values():
+        out = OUTPUT_BY_NAME[limit.output]
+        assert 0 < limit.pulse_milli <= (out.max_dose * 1000 if out.kind == "pump" else out.max_on_ms)
+        bound = 10**12 if out.budget_unit == "s" and out.hour_budget >= 3600 else out.hour_budget * 1000
+        assert 0 < limit.hour_milli <= bound
+        assert 0 < limit.day_milli <= (10**12 if out.day_budget >= 86_400 else out.day_budget * 1000)
+
+
+def test_a_wider_limit_is_an_error() -> None:
+    with pytest.raises(ValueError, match="outside the board's limit"):
+        _tighter(601, 600, "co2 per day")
+    with pytest.raises(ValueError, match="outside the board's limit"):
+        _tighter(-1, 600, "co2 per day")
+    with pytest.raises(ValueError, match="rh_high_pct"):
+        check_thresholds(GuardSettings.model_construct(rh_high_pct=95.0, co2_high_ppm=1.0, soil_temp_high_c=1.0,
+                                                       air_hot_c=1.0))
+    with pytest.raises(ValueError, match="less than or equal"):
+        GuardSettings(water_ml_per_day=2_501)
