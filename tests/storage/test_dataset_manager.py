@@ -49,4 +49,4 @@ def test_records_come_back_in_the_order_they_were_written(tmp_path: Path) -> Non
 def test_a_directory_without_a_dataset_is_a_clear_error(tmp_path: Path) -> None:
     with pytest.raises(TomatoError) as caught:
         require_dataset(tmp_path)
-    assert caught.value.code == "storage_no_dataset"
+    assert caught.value.code == "E-STORAGE-NO-DATASET"

@@ -23,7 +23,7 @@ def test_rejects_non_serializable_record(tmp_path: Path) -> None:
         dataset.append(event(0))
         with pytest.raises(TomatoError) as caught:
             dataset.append(bad)
-        assert caught.value.code == "storage_malformed"
+        assert caught.value.code == "E-STORAGE-MALFORMED"
         dataset.append(event(2))
         assert dataset.refused_records == 1
     assert [log["event"] for log in logs] == ["not a valid record"] and logs[0]["log_level"] == "error"
@@ -47,7 +47,7 @@ def test_malformed_observation_handling(tmp_path: Path) -> None:
         for record in bad:
             with pytest.raises(TomatoError) as caught:
                 dataset.append(record)
-            assert caught.value.code == "storage_malformed"
+            assert caught.value.code == "E-STORAGE-MALFORMED"
         assert dataset.append(raw) is not None
     with capture_logs() as more_logs, Dataset.open(tmp_path / "skip", on_malformed="skip") as dataset:
         for record in [*bad, *good]:
@@ -87,7 +87,7 @@ def test_a_full_disk_loses_nothing_acknowledged_and_writing_resumes(
                 dataset.append(event(number))
                 stored.append(event(number))
             except TomatoError as error:
-                assert error.code == "storage_full" and "Free some space" in error.next_step
+                assert error.code == "E-STORAGE-FULL" and "Free some space" in error.next_step
                 refused.append(number)
                 assert b"".join(p.read_bytes() for p in (tmp_path / "private").glob("*.jsonl")).endswith(b"}\n")
         monkeypatch.undo()
@@ -141,7 +141,7 @@ def test_a_failed_sync_takes_the_record_back(tmp_path: Path, monkeypatch: pytest
             patch.setattr(appender.os, "fsync", refuse)
             with pytest.raises(TomatoError) as caught:
                 dataset.append(event(1))
-            assert caught.value.code == "storage_write"
+            assert caught.value.code == "E-STORAGE-WRITE"
         assert len(lines_of(tmp_path, "events")) == 1
         dataset.append(event(2))
     assert list(read_records(tmp_path)) == [event(0), event(2)] and verify(tmp_path).ok
@@ -166,7 +166,7 @@ def test_the_kernels_own_size_limit_is_met_like_a_full_disk(tmp_path: Path) -> N
                 try:
                     dataset.append(event(number))
                 except TomatoError as error:
-                    refused += error.code == "storage_full"
+                    refused += error.code == "E-STORAGE-FULL"
             dataset.close()
             status = 0 if 10 <= refused <= 20 else 2
         finally:

@@ -74,7 +74,7 @@ def test_gathered_lines_reach_the_file_in_one_write(tmp_path: Path) -> None:
 def test_fsync_always_and_gathering_contradict_each_other(tmp_path: Path) -> None:
     with pytest.raises(TomatoError) as caught:
         Dataset.open(tmp_path, fsync="always", flush_every=2)
-    assert caught.value.code == "storage_settings"
+    assert caught.value.code == "E-STORAGE-SETTINGS"
 
 
 def test_same_records_give_the_same_bytes(tmp_path: Path) -> None:
@@ -108,7 +108,7 @@ def test_one_writer_at_a_time(tmp_path: Path) -> None:
     with Dataset.open(tmp_path):
         with pytest.raises(TomatoError) as caught:
             Dataset.open(tmp_path)
-        assert caught.value.code == "storage_busy"
+        assert caught.value.code == "E-STORAGE-BUSY"
     Dataset.open(tmp_path).close()
 
 
@@ -116,7 +116,7 @@ def test_an_unwritable_directory_is_a_clear_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(TomatoError) as caught:
         Dataset.open(tmp_path / "file" / "data")
-    assert caught.value.code == "storage_unwritable" and "--data-dir" in caught.value.next_step
+    assert caught.value.code == "E-STORAGE-UNWRITABLE" and "--data-dir" in caught.value.next_step
 
 
 def test_schemas_and_metadata_come_with_the_data(tmp_path: Path) -> None:

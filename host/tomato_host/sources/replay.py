@@ -21,7 +21,7 @@ Malformed = Literal["fail", "skip"]
 class ReplaySource:
     """Observations of `lines` (JSON records) in their order; device_status_v1 records between them are followed.
 
-    `malformed`: "fail" raises TomatoError replay_malformed with the line's number, "skip" logs it, counts it in
+    `malformed`: "fail" raises TomatoError E-REPLAY-MALFORMED with the line's number, "skip" logs it, counts it in
     `skipped` and goes on. Records of other kinds are passed over.
     """
 
@@ -38,7 +38,7 @@ class ReplaySource:
     def from_file(cls, path: Path, malformed: Malformed = "fail") -> ReplaySource:
         """Replay a JSONL file: plain records, or the lines of a dataset."""
         if not path.is_file():
-            raise TomatoError("replay_no_file", f"{path} is not there.", "Check the path.")
+            raise TomatoError("E-REPLAY-NO-FILE", f"{path} is not there.", "Check the path.")
         return cls(_file_lines(path), malformed)
 
     def next_observation(self) -> ObservationV1 | None:
@@ -64,7 +64,7 @@ class ReplaySource:
         reason = str(error).replace("\n", " ")[:200]
         if self._malformed == "fail":
             raise TomatoError(
-                "replay_malformed",
+                "E-REPLAY-MALFORMED",
                 f"{where} is no valid record: {reason}",
                 "Repair the file, or replay with --malformed skip.",
             ) from error

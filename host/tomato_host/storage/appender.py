@@ -33,7 +33,7 @@ class LineAppender:
         self._cut_pending = False
 
     def append(self, lines: bytes) -> None:
-        """Write complete lines. Raises TomatoError storage_full or storage_write; then nothing was added."""
+        """Write complete lines. Raises TomatoError E-STORAGE-FULL or E-STORAGE-WRITE; then nothing was added."""
         if self._cut_pending:
             self._cut_back()
         try:
@@ -49,7 +49,7 @@ class LineAppender:
         self._unsynced = True
 
     def sync(self) -> None:
-        """Put everything written so far on the disk. Raises TomatoError storage_write."""
+        """Put everything written so far on the disk. Raises TomatoError E-STORAGE-WRITE."""
         if not self._unsynced:
             return
         try:
@@ -114,12 +114,12 @@ def replace_file(path: Path, content: bytes) -> None:
 def _refused(path: Path, error: OSError) -> TomatoError:
     if error.errno in _FULL:
         return TomatoError(
-            "storage_full",
+            "E-STORAGE-FULL",
             f"No space left to write {path.name}; the record was not stored.",
             "Free some space on that disk; writing resumes by itself, everything stored before is whole.",
         )
     return TomatoError(
-        "storage_write",
+        "E-STORAGE-WRITE",
         f"Writing {path.name} failed: {error.strerror or error}.",
         f"Check the disk and the permissions of {path.parent}.",
     )

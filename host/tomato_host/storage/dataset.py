@@ -41,13 +41,13 @@ class Dataset:
     """Append-only records of one directory; see docs/dataset.md for the guarantees.
 
     The same records in the same order give the same bytes, whatever machine, moment or speed.
-    Not for several threads; one process at a time (TomatoError storage_busy).
+    Not for several threads; one process at a time (TomatoError E-STORAGE-BUSY).
     """
 
     def __init__(self, root: Path, settings: StorageSettings, about: Mapping[str, Any]) -> None:
         if settings.fsync == "always" and settings.flush_every > 1:
             raise TomatoError(
-                "storage_settings",
+                "E-STORAGE-SETTINGS",
                 "fsync = always cannot be kept with flush_every above 1.",
                 "Set flush_every = 1, or fsync = interval.",
             )
@@ -84,7 +84,7 @@ class Dataset:
         """Open or make the dataset in `root`, repairing torn tails.
 
         `about` goes into metadata.json of a new dataset. With `now` each repair is also recorded as an event_v1.
-        Raises TomatoError storage_unwritable, storage_busy.
+        Raises TomatoError E-STORAGE-UNWRITABLE, E-STORAGE-BUSY.
         """
         settings = StorageSettings(
             fsync=fsync, rotate=rotate, flush_every=flush_every, fsync_interval_s=fsync_interval_s,
@@ -117,7 +117,7 @@ class Dataset:
         """Store one record. When this returns a receipt the record is acknowledged as the fsync policy promises.
 
         None only with on_malformed = "skip", for something that is not a valid record (logged and counted).
-        Raises TomatoError storage_malformed, storage_full, storage_write; then the dataset stands as before.
+        Raises TomatoError E-STORAGE-MALFORMED, E-STORAGE-FULL, E-STORAGE-WRITE; then the dataset stands as before.
         """
         checked = self._checked(record)
         if checked is None:
@@ -149,7 +149,7 @@ class Dataset:
                 self._unwritten = 0
             return self.append(record) is not None
         except TomatoError as error:
-            if error.code not in ("storage_full", "storage_write"):
+            if error.code not in ("E-STORAGE-FULL", "E-STORAGE-WRITE"):
                 raise
             if self._unwritten == 0:
                 _log.error("record not stored", code=error.code, why=error.message, next_step=error.next_step)
@@ -162,7 +162,7 @@ class Dataset:
             writer.flush()
 
     def sync(self) -> None:
-        """Put everything on the disk (survives a power cut). Raises TomatoError storage_full, storage_write."""
+        """Put everything on the disk (survives a power cut). Raises TomatoError E-STORAGE-FULL, E-STORAGE-WRITE."""
         self._next_sync_s = time.monotonic() + self.settings.fsync_interval_s
         for stream in sorted(self._dirty):
             self._streams[stream].sync()
@@ -213,7 +213,7 @@ class Dataset:
             if self.settings.on_malformed == "skip":
                 return None
             raise TomatoError(
-                "storage_malformed",
+                "E-STORAGE-MALFORMED",
                 f"That is no record of the contract: {reason}",
                 "Compare it with docs/data_dictionary.md; nothing was written.",
             ) from error
@@ -265,7 +265,7 @@ def _make_layout(root: Path, about: Mapping[str, Any]) -> None:
             replace_file(root / METADATA, json.dumps(metadata, indent=1).encode() + b"\n")
     except OSError as error:
         raise TomatoError(
-            "storage_unwritable",
+            "E-STORAGE-UNWRITABLE",
             f"The data directory {root} cannot be written: {error.strerror or error}.",
             "Give another --data-dir, or the right to write there.",
         ) from error

@@ -20,7 +20,7 @@ else:
 
 
 class WriterLock:
-    """Holds `private/.lock`. Raises TomatoError storage_busy when another process writes here."""
+    """Holds `private/.lock`. Raises TomatoError E-STORAGE-BUSY when another process writes here."""
 
     def __init__(self, folder: Path) -> None:
         self._fd = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o644)
@@ -30,7 +30,7 @@ class WriterLock:
             os.close(self._fd)
             self._fd = -1
             raise TomatoError(
-                "storage_busy",
+                "E-STORAGE-BUSY",
                 f"Another process is writing to {folder.parent}.",
                 "Stop it, or give this run its own --data-dir.",
             ) from error

@@ -28,10 +28,10 @@ def is_dataset(root: Path) -> bool:
 
 
 def require_dataset(root: Path) -> None:
-    """Raises TomatoError storage_no_dataset when `root` holds none."""
+    """Raises TomatoError E-STORAGE-NO-DATASET when `root` holds none."""
     if not is_dataset(root):
         raise TomatoError(
-            "storage_no_dataset",
+            "E-STORAGE-NO-DATASET",
             f"{root} holds no dataset ({METADATA} and private/ are missing).",
             "Give the directory that --data-dir or --output-dir wrote, for a simulation its run_YYYYMMDD folder.",
         )
@@ -59,7 +59,7 @@ def first_seq(path: Path) -> int:
 
 
 def read_lines(files: list[Path]) -> Iterator[StoredLine]:
-    """Every line of the files. Raises TomatoError storage_damaged at a line that is none."""
+    """Every line of the files. Raises TomatoError E-STORAGE-DAMAGED at a line that is none."""
     for path in files:
         with path.open("rb") as file:
             for number, line in enumerate(file, start=1):
@@ -79,7 +79,7 @@ def read_all(root: Path, streams: set[str] | None = None) -> Iterator[StoredLine
 
 
 def read_records(root: Path, streams: set[str] | None = None) -> Iterator[Record]:
-    """Records in the order in which they were written. Raises TomatoError storage_damaged."""
+    """Records in the order in which they were written. Raises TomatoError E-STORAGE-DAMAGED."""
     for line in read_all(root, streams):
         try:
             yield parse_record(line.link.payload)
@@ -89,7 +89,7 @@ def read_records(root: Path, streams: set[str] | None = None) -> Iterator[Record
 
 def _damaged(path: Path, number: int, what: str = "is not a whole record") -> TomatoError:
     return TomatoError(
-        "storage_damaged",
+        "E-STORAGE-DAMAGED",
         f"{path.name} line {number} {what}.",
         "Run `tomato-host dataset verify` on the dataset; opening it for writing repairs a torn tail.",
     )

@@ -48,7 +48,7 @@ def verify(root: Path, *, contract: bool = True) -> Verification:
     """Verify all private streams. With `contract` every record is also read by its schema (slower).
 
     After the first bad line of a stream the rest of that stream is not judged: its chain is broken there.
-    Raises TomatoError storage_no_dataset.
+    Raises TomatoError E-STORAGE-NO-DATASET.
     """
     require_dataset(root)
     folder = root / "private"
