@@ -1,0 +1,35 @@
+"""Pin map of the Raspberry Pi Pico and Pico 2. Never an output on GP15: USB start-up lets it float for 1 ms."""
+
+NAME = "pico"
+
+# GPIO by output wire id: light, circulation_fan, exhaust_fan, humidifier, heater_mat, water_pump, co2_solenoid.
+# All active high, each with a pull-down of at most 8.2 kOhm outside (RP2350-E9).
+OUTPUT_PINS = (2, 3, 4, 5, 6, 7, 8)
+
+# Name -> (GPIO, level while true). Inputs have pull-ups, and a broken wire reads as the unsafe answer.
+INPUTS = {
+    "estop": (10, 1),  # normally closed contact to ground
+    "button": (11, 0),  # push button to ground
+    "reservoir_ok": (12, 0),  # float closes to ground while there is water
+    "leak": (13, 1),  # the detector pulls to ground while it is dry
+    "door_open": (14, 1),  # reed contact closes to ground while the door is shut
+}
+FLOW_PIN = 22
+ADC_PINS = (26, 27)
+I2C_PINS = (0, 17, 16)  # bus, SCL, SDA
+ONEWIRE_PIN = 18
+LED_PIN = 19
+BUZZER_PIN = 20
+
+# What is wired to this board. Take out what you do not have: what needs it is then refused, or (leak, float, flow)
+# goes without that guard; see docs/safety.md.
+FITTED = ("air_temp_c", "rh_pct", "co2_ppm", "leaf_temp_c", "light_lux", "soil_temp_c", "soil_p1_pct", "soil_p2_pct",
+          "soil_p1_raw", "soil_p2_raw", "flow_ml", "reservoir_ok", "leak", "door_open")
+
+# CONFIG values of a board that nobody has calibrated: the pump's nameplate, and probes without two points.
+DEFAULTS = {"pump_ul_per_s": 20_000, "soil_p1_dry_raw": 0, "soil_p1_wet_raw": 0, "soil_p2_dry_raw": 0,
+            "soil_p2_wet_raw": 0}
+
+STATE_FOLDER = "/state"
+FIRST_BOOT_ID = None  # drawn at random, so that a wiped flash does not repeat old numbers
+PROVISION = False  # a missing budget record means "spent"; `tomato-host board flash` provisions a new board

@@ -1,0 +1,123 @@
+"""The real board as the app sees it: builds everything of one pin map, and passes between pins and core."""
+
+import sys
+import time
+
+import machine
+
+from tomato import contract as c
+from tomato.core.session import Identity
+from tomato.hal import wait as waiting
+from tomato.hal.flash_store import FlashStore, provision
+from tomato.hal.flow import FlowCounter
+from tomato.hal.link import Link
+from tomato.hal.pins import Outputs, Switch
+from tomato.hal.sensors import Sensors
+from tomato.hal.timer import Deadline
+from tomato.hal.watchdog import Watchdog
+
+SWITCH_SENSORS = ("reservoir_ok", "leak", "door_open")
+
+
+def this_board():
+    """The pin map module of the board this runs on."""
+    if sys.platform == "rp2":
+        from tomato.boards import pico as board
+    elif sys.platform == "esp32":
+        from tomato.boards import esp32 as board
+    else:
+        from tomato.boards import virtual as board
+    return board
+
+
+def fitted_mask(names):
+    """Bit mask by sensor id of the sensors named."""
+    mask = 0
+    for sensor in range(len(c.SENSORS)):
+        if c.SENSORS[sensor][0] in names:
+            mask |= 1 << sensor
+    return mask
+
+
+def config_of(board):
+    """What the core must know of a board: which sensors it has, and its own CONFIG defaults."""
+    keys = {c.CONFIG[key][0]: key for key in range(len(c.CONFIG))}
+    defaults = {keys[name]: board.DEFAULTS[name] for name in board.DEFAULTS}
+    return {"fitted": fitted_mask(board.FITTED), "defaults": defaults}
+
+
+class Hardware:
+    """Everything of the board. Made once; outputs are off from the first line on."""
+
+    def __init__(self, board=None):
+        board = board or this_board()
+        self.outputs = Outputs(board.OUTPUT_PINS, board.LED_PIN, board.BUZZER_PIN)
+        self.config = config_of(board)
+        if board.PROVISION:
+            provision(board.STATE_FOLDER)
+        self.store = FlashStore(board.STATE_FOLDER)
+        self.identity = Identity(self.store.next_boot_id(board.FIRST_BOOT_ID), board.NAME, machine.unique_id(),
+                                 machine.reset_cause())
+        self.estop = Switch(*board.INPUTS["estop"])
+        self.button = Switch(*board.INPUTS["button"])
+        self.switches = tuple((_sensor_id(name), Switch(*board.INPUTS[name]))
+                              for name in SWITCH_SENSORS if name in board.FITTED)
+        self.flow = FlowCounter(board.FLOW_PIN)
+        self.sensors = Sensors(board, self.config["fitted"])
+        self.deadline = Deadline(self.outputs)
+        self.link = Link()
+        self.watchdog = Watchdog()
+
+    def ticks_ms(self):
+        """The wrapping millisecond counter."""
+        return time.ticks_ms()
+
+    def wait(self, idle_ms):
+        """Sleep until link bytes arrive or `idle_ms` are over."""
+        return waiting.until(idle_ms, self.link.sent_total)
+
+    def lines(self, now_ms, inputs):
+        """Switches, flow count and pin read-back into the inputs: fast, every loop."""
+        inputs.estop = self.estop.read()
+        inputs.button = self.button.read()
+        inputs.flow_count = self.flow.read()
+        inputs.pin_fault = self.outputs.mismatch()
+        for sensor, switch in self.switches:
+            inputs.put(sensor, switch.read(), now_ms)
+
+    def sense(self, now_ms, core):
+        """Start or collect sensor readings that are due."""
+        self.sensors.poll(now_ms, core.inputs, core.config)
+
+    def sense_due_ms(self, now_ms):
+        """When `sense` has something to do."""
+        return self.sensors.due_ms
+
+    def act(self, now_ms, core):
+        """Carry the core's decision to the pins, arm the timer for the soonest end, write flash when all is off."""
+        self.outputs.apply(core.outputs)
+        self.outputs.signal(core.led, core.buzzer)
+        self.deadline.arm(now_ms, core.pulse_end_ms(), core.next_due_mask)
+        if core.save_due:
+            core.save(now_ms)
+
+    def apply(self, wanted):
+        """Drive the outputs without the core, as when the loop ends."""
+        self.outputs.apply(wanted)
+
+    def fed(self):
+        """Feed the watchdog."""
+        self.watchdog.feed()
+
+    def maintenance(self):
+        """Outputs off for good, the watchdog kept fed: the console is in charge."""
+        self.deadline.timer.deinit()
+        self.outputs.apply(0)
+        self.watchdog.maintenance()
+
+
+def _sensor_id(name):
+    for sensor in range(len(c.SENSORS)):
+        if c.SENSORS[sensor][0] == name:
+            return sensor
+    raise ValueError(name)

@@ -1,0 +1,61 @@
+"""All sensors of the board: conversions are started together and collected later, so that nothing ever waits."""
+
+from machine import ADC, I2C, Pin
+
+from tomato import contract as c
+from tomato.hal.sensors.bh1750 import Bh1750
+from tomato.hal.sensors.capacitive import CapacitiveProbe
+from tomato.hal.sensors.ds18b20 import Ds18b20
+from tomato.hal.sensors.mlx90614 import Mlx90614
+from tomato.hal.sensors.scd4x import Scd4x
+from tomato.hal.sensors.sht4x import Sht4x
+
+PERIOD_MS = 10_000
+COLLECT_AFTER_MS = 800  # the slowest part, the DS18B20, needs 750 ms
+
+
+class Sensors:
+    """Polls the fitted parts. Each has `start(now_ms, inputs)` and `collect(now_ms, inputs, config)`."""
+
+    def __init__(self, board, fitted):
+        bus = I2C(board.I2C_PINS[0], scl=Pin(board.I2C_PINS[1]), sda=Pin(board.I2C_PINS[2]), freq=100_000,
+                  timeout=10_000)
+        self.parts = []
+        self._fit(fitted, c.S_AIR_TEMP_C, lambda: Sht4x(bus))
+        self._fit(fitted, c.S_CO2_PPM, lambda: Scd4x(bus))
+        self._fit(fitted, c.S_LEAF_TEMP_C, lambda: Mlx90614(bus))
+        self._fit(fitted, c.S_LIGHT_LUX, lambda: Bh1750(bus))
+        self._fit(fitted, c.S_SOIL_TEMP_C, lambda: Ds18b20(board.ONEWIRE_PIN))
+        self._fit(fitted, c.S_SOIL_P1_RAW, lambda: CapacitiveProbe(ADC(Pin(board.ADC_PINS[0])), 0))
+        self._fit(fitted, c.S_SOIL_P2_RAW, lambda: CapacitiveProbe(ADC(Pin(board.ADC_PINS[1])), 1))
+        self.flow_fitted = bool(fitted & (1 << c.S_FLOW_ML))
+        self.missing = tuple(s for s in range(len(c.SENSORS)) if not fitted & (1 << s))
+        self.collecting = False
+        self.due_ms = 0
+
+    def _fit(self, fitted, sensor, make):
+        if fitted & (1 << sensor):
+            self.parts.append(make())
+
+    def poll(self, now_ms, inputs, config):
+        """Start a round, or collect it, when that is due."""
+        if now_ms < self.due_ms:
+            return
+        if self.collecting:
+            self._collect(now_ms, inputs, config)
+        else:
+            for part in self.parts:
+                part.start(now_ms, inputs)
+        self.due_ms = now_ms + (PERIOD_MS - COLLECT_AFTER_MS if self.collecting else COLLECT_AFTER_MS)
+        self.collecting = not self.collecting
+
+    def _collect(self, now_ms, inputs, config):
+        for part in self.parts:
+            part.collect(now_ms, inputs, config)
+        per_l = config[c.CFG_FLOW_PULSES_PER_L]
+        if self.flow_fitted and per_l:
+            inputs.put(c.S_FLOW_ML, inputs.flow_count * 1000 // per_l, now_ms)
+        else:
+            inputs.lost(c.S_FLOW_ML, c.WHY_DISABLED, now_ms)
+        for sensor in self.missing:
+            inputs.lost(sensor, c.WHY_DISABLED, now_ms)
