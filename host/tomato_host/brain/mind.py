@@ -30,6 +30,9 @@ from tomato_host.brain.safe_mode import SafeModeSettings, SafeModeState, Signals
 
 Controller = Callable[[DecisionContext], Decision]
 
+LOOK_AGAIN_S = 60.0
+"""How often an observation is asked whether it calls for a decision; a change of mode asks at once."""
+
 CONTROLLERS: dict[str, Controller] = {"rules": rules.decide, "timer": fixed_timer.decide}
 """Controllers by the name they have in the settings; the planner is added where it is built."""
 
@@ -64,6 +67,16 @@ class Judged:
     verdicts: tuple[Verdict, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What one observation led to. `trust` and `judged` are None for a late one (backlog)."""
+
+    estimate: Estimate
+    trust: Step | None = None
+    why: str | None = None
+    judged: Judged | None = None
+
+
 @dataclass(slots=True)
 class Outlook:
     """What is expected: weather outside, climate inside, and the targets bent to it."""
@@ -89,6 +102,7 @@ class Mind:
         self._estimate: Estimate | None = None
         self._observation: ObservationV1 | None = None
         self._devices: DeviceStatusV1 | None = None
+        self._looked_at: datetime | None = None
 
     @property
     def estimate(self) -> Estimate | None:
@@ -99,6 +113,27 @@ class Mind:
     def mode(self) -> str:
         """NORMAL, CAUTION, SAFE or PAUSED."""
         return self.trust.mode
+
+    def take(self, observation: ObservationV1, devices: DeviceStatusV1, here: Circumstances) -> Taken:
+        """One observation all the way: estimate, trust, and a decision where one is due.
+
+        Everything follows from the arguments and from what came before, so a replay of the records takes the same
+        steps. `here.now` is the moment the observation was received.
+        """
+        estimate = self.observe(observation, devices)
+        if estimate.late:
+            return Taken(estimate)
+        trust = self.weigh_trust(here)
+        why = self.why_decide(here) if self._shall_look(here.now, trust.changed) else None
+        judged = self.decide(here, None if why == "cycle" else why) if why is not None else None
+        return Taken(estimate, trust, why, judged)
+
+    def _shall_look(self, now: datetime, changed: bool) -> bool:
+        last = self._looked_at
+        if not changed and last is not None and (now - last).total_seconds() < LOOK_AGAIN_S:
+            return False
+        self._looked_at = now
+        return True
 
     def observe(
         self, observation: ObservationV1, devices: DeviceStatusV1, vision: VisionV1 | None = None

@@ -1,0 +1,109 @@
+"""The one place where a record is kept: on disk, in the status, in the tally, and told to whoever listens."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Literal, Protocol
+
+from shared_schemas.records import (
+    ActionV1,
+    AnomalyV1,
+    DeviceStatusV1,
+    EventV1,
+    Forecast36hV1,
+    ObservationV1,
+    PlanV1,
+    Prediction36hV1,
+    Record,
+    SensorHealthV1,
+    StateV1,
+    TargetsV1,
+)
+from tomato_host.runtime.status import Status
+
+Kind = Literal["link", "board", "mode", "process", "person", "weather", "model", "agent", "storage", "notification"]
+Level = Literal["INFO", "WARNING", "ALARM"]
+Datum = float | int | bool | str | None
+
+
+class Store(Protocol):
+    """What keeps records; never raises for a full disk (it says so in the dataset when it can again)."""
+
+    def offer(self, record: Record) -> bool:
+        """Keep one record; False when the disk refused it."""
+
+
+class Recorder:
+    """Every record passes here once, in the order in which things happened."""
+
+    def __init__(self, store: Store, status: Status) -> None:
+        self._store = store
+        self._status = status
+        self.listeners: list[Callable[[Record], None]] = []
+        """Called with every record after it was kept: notifications, metrics, bus."""
+
+    def keep(self, record: Record) -> None:
+        """Store a record, show it, tell the listeners."""
+        self._store.offer(record)
+        self._show(record)
+        self._status.revision += 1
+        for listener in self.listeners:
+            listener(record)
+
+    def event(self, now: datetime, level: Level, kind: Kind, name: str, text: str, **data: Datum) -> None:
+        """Keep an event_v1."""
+        self.keep(
+            EventV1(
+                schema_version="event_v1", ts=now, level=level, kind=kind, name=name, text=text[:4_000], data=dict(data)
+            )
+        )
+
+    def _show(self, record: Record) -> None:
+        status, tally = self._status, self._status.tally
+        if isinstance(record, ObservationV1):
+            tally.observations += 1
+        elif isinstance(record, StateV1):
+            status.state = record
+            tally.states += 1
+        elif isinstance(record, DeviceStatusV1):
+            status.devices = record
+        elif isinstance(record, SensorHealthV1):
+            status.health = record
+        elif isinstance(record, AnomalyV1):
+            self._show_anomaly(record)
+        elif isinstance(record, ActionV1):
+            self._show_action(record)
+        elif isinstance(record, PlanV1):
+            status.plan = record
+            tally.episodes += 1
+        elif isinstance(record, EventV1):
+            status.events.append(record)
+        elif isinstance(record, Prediction36hV1):
+            status.prediction = record
+        elif isinstance(record, Forecast36hV1):
+            status.weather = record
+        elif isinstance(record, TargetsV1):
+            status.targets = record
+
+    def _show_anomaly(self, anomaly: AnomalyV1) -> None:
+        status = self._status
+        key = anomaly.id or f"{anomaly.type.value}:{anomaly.subject}"
+        if anomaly.phase == "CLEARED":
+            status.open_anomalies.pop(key, None)
+        else:
+            status.open_anomalies[key] = anomaly
+            status.tally.anomalies += 1
+        status.anomalies.append(anomaly)
+
+    def _show_action(self, action: ActionV1) -> None:
+        """An action is kept when it is judged and again when its outcome is known; it counts once."""
+        status = self._status
+        status.actions.append(action)
+        if action.outcome is None:
+            if action.type.value == "NO_ACTION":
+                return
+            status.tally.actions += int(action.safety.validated)
+            status.tally.refused += int(not action.safety.validated)
+        elif action.outcome.delivered_ml is not None:
+            status.tally.water_ml += action.outcome.delivered_ml
