@@ -24,6 +24,12 @@ class Command(NamedTuple):
 COMMANDS: tuple[Command, ...] = (
     Command("run", "tomato_host.cli.run", "run", "Run the brain on a board or on the virtual board."),
     Command("doctor", "tomato_host.cli.doctor", "doctor", "Check this machine and say what to do."),
+    Command("water", "tomato_host.cli.override", "water", "Water once, through the guardrails."),
+    Command("light", "tomato_host.cli.override", "light", "Switch the lamp on, or keep it off, for a while."),
+    Command("pause", "tomato_host.cli.override", "pause", "Stop deciding for a while."),
+    Command("resume", "tomato_host.cli.override", "resume", "End a pause now."),
+    Command("mode", "tomato_host.cli.override", "mode", "Ask for safe mode, or take it back."),
+    Command("explain", "tomato_host.cli.explain", "explain", "What was decided, what was not, and why."),
 )
 """The table of commands, in the order of the help."""
 

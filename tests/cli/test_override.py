@@ -1,0 +1,97 @@
+"""The commands water, light, pause, resume and mode: what they send, what they show."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from tomato_host.cli.main import main
+from tomato_host.cli.override import parse_duration
+from tomato_host.errors import TomatoError
+from tomato_host.runtime.inbox import Inbox, Reply, Request
+
+
+def host_that_answers(data_dir: Path, answer: Callable[[Request], Reply]) -> tuple[threading.Thread, list[Request]]:
+    """A small host at the other end of the inbox: answers the first request and ends."""
+    inbox, seen = Inbox(data_dir), list[Request]()
+
+    def serve() -> None:
+        for _ in range(200):
+            for request in inbox.take():
+                seen.append(request)
+                inbox.reply(answer(request))
+                return
+            threading.Event().wait(0.02)
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    return thread, seen
+
+
+def run(data_dir: Path, *words: str, ok: bool = True) -> Request:
+    thread, seen = host_that_answers(data_dir, lambda r: Reply(id=r.id, ok=ok, text="per day: 2200 of 2200 ml"))
+    try:
+        with pytest.raises(SystemExit) as ended:
+            main([*words, "--data-dir", str(data_dir), "--timeout", "4"])
+    finally:
+        thread.join()
+    assert ended.value.code == (0 if ok else 2)
+    return seen[0]
+
+
+def test_water_is_a_persons_proposal_with_its_reason(tmp_path: Path) -> None:
+    request = run(tmp_path, "water", "--ml", "150", "--reason", "leaves hang")
+    assert request.kind == "action" and request.action is not None
+    assert (request.action.type, request.action.params.ml, request.action.origin) == ("WATER", 150.0, "person")
+    assert request.action.why.text == "leaves hang"
+
+
+@pytest.mark.parametrize(("word", "state"), [("on", "ON"), ("off", "OFF")])
+def test_light_is_bounded_in_time(tmp_path: Path, word: str, state: str) -> None:
+    request = run(tmp_path, "light", word, "--for", "90m")
+    assert request.action is not None
+    assert (request.action.params.state, request.action.params.seconds) == (state, 5400.0)
+
+
+@pytest.mark.parametrize(("words", "mode", "bounded"), [
+    (("pause", "--for", "30m"), "PAUSED", True), (("resume",), "NORMAL", False),
+    (("mode", "safe", "--for", "1h"), "SAFE", True), (("mode", "normal"), "NORMAL", False),
+])
+def test_modes(tmp_path: Path, words: tuple[str, ...], mode: str, bounded: bool) -> None:
+    request = run(tmp_path, *words)
+    assert request.kind == "mode" and request.mode == mode and (request.until is not None) == bounded
+
+
+def test_acknowledge(tmp_path: Path) -> None:
+    assert run(tmp_path, "mode", "acknowledge").kind == "acknowledge"
+
+
+def test_a_refusal_is_an_error_with_its_reason(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run(tmp_path, "water", "--ml", "50", ok=False)
+    assert "E-OVERRIDE-REFUSED" in (text := capsys.readouterr().err) and "2200 of 2200 ml" in text
+
+
+def test_json_answer(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run(tmp_path, "water", "--ml", "50", "--json")
+    assert json.loads(capsys.readouterr().out)["ok"] is True
+
+
+@pytest.mark.parametrize(("words", "code"), [
+    (("light", "dim"), "E-OVERRIDE-STATE"), (("light", "on", "--for", "soon"), "E-OVERRIDE-DURATION"),
+    (("mode", "party"), "E-OVERRIDE-MODE"), (("resume",), "E-INBOX-MISSING"),
+])
+def test_clear_errors(tmp_path: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], code: str) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([*words, "--data-dir", str(tmp_path)])
+    assert ended.value.code == 2 and code in capsys.readouterr().err
+
+
+def test_durations() -> None:
+    assert [parse_duration(text) for text in ("90s", "30m", "30 min".replace(" ", ""), "2h", "1.5H")] == [
+        90.0, 1800.0, 1800.0, 7200.0, 5400.0]
+    for text in ("", "2", "h", "0s", "25h", "-1h", "1e9h"):
+        with pytest.raises(TomatoError, match="E-OVERRIDE-DURATION"):
+            parse_duration(text)
