@@ -1,0 +1,119 @@
+"""Settings of the advisor: which model, which cameras, how long it may take. Everything has a default that is off."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Seconds = Annotated[float, Field(gt=0.0, le=86_400.0)]
+
+
+class CameraSettings(BaseModel):
+    """Where one camera's photos come from."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.\-]{1,48}$")] = "camera_main"
+    kind: Literal["folder", "http", "usb", "rpicam"]
+    path: Path | None = None
+    """Folder that something else fills with JPEG or PNG files (kind = "folder"); the newest one counts."""
+    url: str | None = None
+    """Snapshot address (kind = "http")."""
+    index: Annotated[int, Field(ge=0, le=63)] = 0
+    """Number of the USB or Raspberry Pi camera."""
+    timeout_s: Seconds = 10.0
+
+    @model_validator(mode="after")
+    def _has_its_address(self) -> CameraSettings:
+        if self.kind == "folder" and self.path is None:
+            raise ValueError(f"camera {self.name}: kind 'folder' needs path")
+        if self.kind == "http" and self.url is None:
+            raise ValueError(f"camera {self.name}: kind 'http' needs url")
+        return self
+
+
+class StaleSettings(BaseModel):
+    """How far the state may move before an answer about the old one is no longer worth waiting for."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    air_temp_c: Annotated[float, Field(gt=0.0)] = 4.0
+    rh_pct: Annotated[float, Field(gt=0.0)] = 15.0
+    vpd_kpa: Annotated[float, Field(gt=0.0)] = 0.6
+    soil_moisture_pct: Annotated[float, Field(gt=0.0)] = 8.0
+    debounce: Annotated[int, Field(ge=1, le=100)] = 3
+    """So many newer states in a row must be beyond a threshold: one outlier cancels nothing."""
+
+
+class AgentSettings(BaseModel):
+    """The table `[agent]` of the settings file."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    enabled: bool = True
+    """False: the advisor does nothing at all, not even measure photos."""
+    backend: Literal["none", "local", "http"] = "none"
+    """none: template text and measured photos only. local: xllamacpp in its own process. http: llama-server, Ollama."""
+    model_path: Path | None = None
+    projector_path: Path | None = None
+    """The mmproj file; without it the model reads no photos."""
+    threads: Annotated[int, Field(ge=1, le=256)] = 2
+    context_tokens: Annotated[int, Field(ge=512, le=131_072)] = 4096
+    image_tokens_max: Annotated[int, Field(ge=4, le=4096)] = 256
+    """256 tokens a photo: 41 s to the first token with a 7B on two cores; 1024 tokens: 149 s."""
+    memory_mode: Literal["fast", "small"] = "fast"
+    """small: 5.8 instead of 9.5 GB for a 7B model, a third slower."""
+    keep_loaded: bool = False
+    """True keeps the model in memory between wake cycles."""
+    endpoint_url: str = "http://127.0.0.1:8080/v1"
+    endpoint_model: str = "default"
+    endpoint_dialect: Literal["llama_server", "openai"] = "llama_server"
+    """llama_server understands our grammar; openai (Ollama) is asked for a JSON schema and checked harder."""
+    endpoint_key_env: Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]*$")] = "TOMATO_LLM_API_KEY"
+    """Name of the environment variable that holds the key; the key itself never stands in a file."""
+    allow_remote_endpoint: bool = False
+    """Photos leave the machine only when a person says so here."""
+    cameras: Annotated[tuple[CameraSettings, ...], Field(max_length=8)] = ()
+    photos_per_wake: Annotated[int, Field(ge=1, le=2)] = 1
+    keep_photos: bool = True
+    public_photos: bool = False
+    """Write a copy without any metadata into the public track."""
+    seed: Annotated[int, Field(ge=0, le=2**31 - 1)] = 1
+    temperature: Annotated[float, Field(ge=0.0, le=2.0)] = 0.2
+    text_max_tokens: Annotated[int, Field(ge=32, le=1024)] = 192
+    vision_max_tokens: Annotated[int, Field(ge=420, le=2048)] = 480
+    """At least 420: a model that writes byte by byte needs them for one verdict."""
+    wake_deadline_s: Seconds = 900.0
+    """The whole wake cycle; a 7B needs about 75 s a photo."""
+    backoff_first_s: Seconds = 5.0
+    backoff_most_s: Seconds = 3600.0
+    breaker_failures: Annotated[int, Field(ge=1, le=100)] = 3
+    """After so many failed cycles in a row the model is left alone for `breaker_rest_s`."""
+    breaker_rest_s: Seconds = 6 * 3600.0
+    stale: StaleSettings = StaleSettings()
+
+    @model_validator(mode="after")
+    def _complete_and_near(self) -> AgentSettings:
+        if self.backend == "local" and self.model_path is None:
+            raise ValueError("agent.backend = 'local' needs agent.model_path")
+        if self.backend == "http" and not self.allow_remote_endpoint and not is_loopback(self.endpoint_url):
+            raise ValueError(
+                f"agent.endpoint_url {self.endpoint_url} leaves this machine; set agent.allow_remote_endpoint = true"
+                " if that is meant"
+            )
+        return self
+
+
+def is_loopback(url: str) -> bool:
+    """True when the address can only be this machine. A name other than localhost counts as outside."""
+    host = urlsplit(url).hostname or ""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,1 @@
+"""Photos: taken, gated, measured, judged, compared."""
