@@ -25,7 +25,6 @@ class Faults:
         self.t_ms = [0] * N_FAULTS
         self.cause = [0] * N_FAULTS
 
-    @property
     def halting(self):
         """True while a latched fault stops everything."""
         return self.blocked == ALL_OUTPUTS

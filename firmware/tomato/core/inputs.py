@@ -7,6 +7,8 @@ from tomato import contract as c
 N_SENSORS = len(c.SENSORS)
 _LOWEST = tuple(s[2] for s in c.SENSORS)
 _HIGHEST = tuple(s[3] for s in c.SENSORS)
+SHORT = 1
+LONG = 2
 
 
 class Inputs:
@@ -67,7 +69,7 @@ class Button:
         self.window_ms = 0
 
     def step(self, pressed, dt_ms):
-        """Advance by `dt_ms`; return 1 when manual override switched, 2 when the clearing window opened, else 0."""
+        """Advance by `dt_ms`; SHORT: manual override switched. LONG: the clearing window opened. Else 0."""
         self.manual_ms = max(0, self.manual_ms - dt_ms)
         self.window_ms = max(0, self.window_ms - dt_ms)
         if pressed:
@@ -78,7 +80,7 @@ class Button:
         if not short:
             return 0
         self.manual_ms = 0 if self.manual_ms else c.MANUAL_MS
-        return 1
+        return SHORT
 
     def _hold(self, dt_ms):
         self.held_ms = min(self.held_ms + dt_ms, c.BUTTON_LONG_MS)
@@ -86,4 +88,4 @@ class Button:
             return 0
         self.armed = False
         self.window_ms = c.BUTTON_WINDOW_MS
-        return 2
+        return LONG

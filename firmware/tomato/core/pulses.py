@@ -6,7 +6,6 @@ All times here count down or up in elapsed ms, never against a clock: a clock th
 from array import array
 
 from tomato import contract as c
-from tomato.core import counters
 
 N_OUTPUTS = len(c.OUTPUTS)
 MAX_ON_MS = tuple(o[c.O_MAX_ON_MS] for o in c.OUTPUTS)
@@ -162,10 +161,6 @@ class Pulses:
         self.active &= ~(1 << output)
         self.left_ms[output] = 0
 
-    def reserve(self, output, amount):
-        """Thousandths of the budget's unit a request may use."""
-        return amount * 1000 if IN_ML[output] else amount
-
     def rested(self, output):
         """True when the minimum pause is over."""
         return self.off_ms[output] >= MIN_OFF_MS[output]
@@ -178,6 +173,14 @@ class Pulses:
                 soonest = self.left_ms[output]
         return soonest
 
+    def resume_ms(self, waiting, never_ms):
+        """ms until the first of the pulses in the mask `waiting` has waited out its pause."""
+        soonest = never_ms
+        for output in range(N_OUTPUTS):
+            if waiting & (1 << output):
+                soonest = min(soonest, MIN_OFF_MS[output] - self.off_ms[output])
+        return soonest
+
     def ending_with(self, on_mask, left_ms):
         """The mask of running pulses that end no later than in `left_ms`."""
         mask = 0
@@ -187,11 +190,6 @@ class Pulses:
         return mask
 
 
-def over_hour(used, output, dose):
-    """True when `dose` thousandths would exceed the rolling hour."""
-    return counters.BOUND_HOUR[output] and dose > used.hour_left(output)
-
-
-def over_day(used, output, dose):
-    """True when `dose` thousandths would exceed the rolling day."""
-    return counters.BOUND_DAY[output] and dose > used.day_left(output)
+def thousandths(output, amount):
+    """A dose in thousandths of its budget's unit: ms of a second, ul of a millilitre."""
+    return amount * 1000 if IN_ML[output] else amount

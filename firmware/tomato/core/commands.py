@@ -1,0 +1,113 @@
+"""What each command of the host does: one function per message, reason out, answer fields into a dict."""
+
+from tomato import contract as c
+from tomato.core import pulses, requests, states
+
+_PUMP = 1 << c.OUT_WATER_PUMP
+_FLOW_KEYS = (c.CFG_PUMP_UL_PER_S, c.CFG_FLOW_PULSES_PER_L)
+
+
+def carry_out(core, msg, answer):
+    """Do what `msg` asks for; R_NONE or why not. `answer` gets what else there is to tell."""
+    reason = late(core, msg.get(c.F_NOT_AFTER_MS))
+    if reason:
+        return reason
+    handler = HANDLERS.get(msg.get(c.F_TYPE))
+    return handler(core, msg, answer) if handler else c.R_UNKNOWN_TYPE
+
+
+def late(core, not_after_ms):
+    """A command that comes after its time is refused; one without a time is not."""
+    if not_after_ms is None:
+        return c.R_NONE
+    if type(not_after_ms) is not int:
+        return c.R_MALFORMED
+    by_ms = core.now_ms - not_after_ms
+    return core.judge.say(c.R_EXPIRED, requests.small(by_ms)) if by_ms > 0 else c.R_NONE
+
+
+def pulse(core, msg, answer):
+    """Begin or prolong one bounded pulse."""
+    output = msg.get(c.F_OUTPUT)
+    amount = msg.get(c.F_AMOUNT)
+    cmd_id = msg.get(c.F_CMD_ID)
+    if type(output) is not int or type(amount) is not int or type(cmd_id) is not int:
+        return c.R_MALFORMED
+    answer[c.F_STATUS] = c.STATUS_ACCEPTED
+    return core.begin(output, amount, cmd_id, pulses.BY_HOST)
+
+
+def lease(core, msg, answer):
+    """Take or renew the right to command. While a fault halts the board it only shows that a host is there."""
+    if core.state in (c.STATE_BOOT, c.STATE_SAFE):
+        return core.judge.say(c.R_STATE, core.state)
+    wanted = msg.get(c.F_LEASE_MS, c.LEASE_MS)
+    if type(wanted) is not int or wanted < 0:
+        return c.R_MALFORMED
+    core.lease_ms = min(wanted, c.LEASE_MS)
+    core.alone_ms = 0
+    if core.lease_ms:
+        core.happen(states.LEASE)
+    answer[c.F_STATUS] = c.STATUS_ACCEPTED
+    return c.R_NONE
+
+
+def stop(core, msg, answer):
+    """End the pulse of one output; nothing to end is no error."""
+    output = msg.get(c.F_OUTPUT)
+    if type(output) is not int or not 0 <= output < pulses.N_OUTPUTS:
+        return c.R_UNKNOWN_OUTPUT
+    core.end(output, c.R_STOPPED)
+    return c.R_NONE
+
+
+def stop_all(core, msg, answer):
+    """End every pulse."""
+    for output in range(pulses.N_OUTPUTS):
+        core.end(output, c.R_STOPPED)
+    return c.R_NONE
+
+
+def clear_fault(core, msg, answer):
+    """Clear one latched fault by its number."""
+    reason = core.faults.clear(msg.get(c.F_FAULT), core.now_ms, core.button.window_ms > 0)
+    if not reason:
+        core.change_state(0)
+    return reason
+
+
+def configure(core, msg, answer):
+    """Set, or without a value read, one configuration entry."""
+    key = msg.get(c.F_CONFIG_KEY)
+    value = msg.get(c.F_CONFIG_VALUE)
+    if type(key) is not int or not 0 <= key < len(core.config):
+        return c.R_BAD_KEY
+    if value is not None:
+        reason = set_entry(core, key, value)
+        if reason:
+            return reason
+    answer[c.F_CONFIG_KEY] = key
+    answer[c.F_CONFIG_VALUE] = core.config[key]
+    return c.R_NONE
+
+
+def set_entry(core, key, value):
+    """Set one entry; a dose that runs keeps the calibration it began with."""
+    if key in _FLOW_KEYS and core.pulses.active & _PUMP:
+        return core.judge.say(c.R_OUTPUT_ON, c.OUT_WATER_PUMP)
+    reason = core.configuration.allowed(key, value)
+    if reason:
+        return core.judge.say(reason, key, core.configuration.bound)
+    core.configuration.set(key, value)
+    core.events.push(core.now_ms, c.EV_CONFIG, key, value)
+    return c.R_NONE
+
+
+HANDLERS = {
+    c.M_PULSE: pulse,
+    c.M_LEASE: lease,
+    c.M_STOP: stop,
+    c.M_STOP_ALL: stop_all,
+    c.M_CLEAR_FAULT: clear_fault,
+    c.M_CONFIG: configure,
+}
