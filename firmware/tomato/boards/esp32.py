@@ -7,7 +7,7 @@ NAME = "esp32"
 OUTPUT_PINS = (16, 17, 18, 19, 23, 25, 26)
 
 # Name -> (GPIO, level while true). Inputs have pull-ups, and a broken wire reads as the unsafe answer.
-INPUTS = {
+INPUT_PINS = {
     "estop": (13, 1),  # normally closed contact to ground
     "button": (14, 0),  # push button to ground
     "reservoir_ok": (27, 0),  # float closes to ground while there is water

@@ -7,7 +7,7 @@ NAME = "virtual"
 OUTPUT_PINS = (2, 3, 4, 5, 6, 7, 8)
 
 # Name -> (GPIO, level while true). Inputs have pull-ups, and a broken wire reads as the unsafe answer.
-INPUTS = {
+INPUT_PINS = {
     "estop": (10, 1),  # normally closed contact to ground
     "button": (11, 0),  # push button to ground
     "reservoir_ok": (12, 0),  # float closes to ground while there is water

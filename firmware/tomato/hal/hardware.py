@@ -58,9 +58,9 @@ class Hardware:
         self.store = FlashStore(board.STATE_FOLDER)
         self.identity = Identity(self.store.next_boot_id(board.FIRST_BOOT_ID), board.NAME, machine.unique_id(),
                                  machine.reset_cause())
-        self.estop = Switch(*board.INPUTS["estop"])
-        self.button = Switch(*board.INPUTS["button"])
-        self.switches = tuple((_sensor_id(name), Switch(*board.INPUTS[name]))
+        self.estop = Switch(*board.INPUT_PINS["estop"])
+        self.button = Switch(*board.INPUT_PINS["button"])
+        self.switches = tuple((_sensor_id(name), Switch(*board.INPUT_PINS[name]))
                               for name in SWITCH_SENSORS if name in board.FITTED)
         self.flow = FlowCounter(board.FLOW_PIN)
         self.sensors = Sensors(board, self.config["fitted"])
