@@ -1,0 +1,112 @@
+"""The planner's core: a beam search over whole plans, free of any plant: a score, a set of edits, a clock.
+
+Each round edits every plan of the beam in every allowed way, scores all edited plans in one batch, and keeps the best
+few. Edits that help are also tried together (the best one, the best two, the best three ...): most act on different
+hours and add up, so that one round can do the work of many. Anytime: the best plan so far is always at hand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+Score = Callable[[Array], Array]
+"""Plans [B, H, K] -> J [B], larger is better. Must be deterministic; NaN counts as worst."""
+
+
+class Edits(Protocol):
+    """What may be changed in a plan."""
+
+    def neighbours(self, plans: Array, level: int) -> Array:
+        """Edited copies of plans [W, H, K] -> [W, M, H, K], all allowed; `level` 0 is coarse, higher is finer."""
+
+    def project(self, plans: Array) -> Array:
+        """The nearest allowed plans [B, H, K]."""
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """How wide and how long to look."""
+
+    width: int = 6
+    """Plans kept from round to round."""
+    levels: int = 3
+    """Edits get finer when a round brings nothing; after the finest one the search ends."""
+    rounds: int = 40
+    together: int = 24
+    """How many helpful edits are tried together at most."""
+    least_gain: float = 1e-6
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The result: plans in order of J, the best first, and what the search took."""
+
+    plans: Array
+    """[N, H, K], different from one another."""
+    j: Array
+    """[N], falling."""
+    rounds: int
+    scored: int
+    finished: bool
+    """False: the deadline came first."""
+
+
+def search(score: Score, edits: Edits, starts: Array, setting: Search, out_of_time: Callable[[], bool]) -> Found:
+    """Improve the best of `starts` [S, H, K] until nothing helps or time is over. The starts are always scored."""
+    plans = edits.project(starts)
+    plans, j = _best(plans, _scored(score, plans), setting.width)
+    level, rounds, scored = 0, 0, len(starts)
+    while level < setting.levels and rounds < setting.rounds:
+        if out_of_time():
+            return Found(plans, j, rounds, scored, finished=False)
+        before = float(j[0])
+        around = edits.neighbours(plans, level)
+        w, m, h, k = around.shape
+        flat = around.reshape(w * m, h, k)
+        flat_j = _scored(score, flat)
+        scored += w * m
+        pool, pool_j = np.concatenate([plans, flat]), np.concatenate([j, flat_j])
+        if not out_of_time():
+            combined = _combined(plans[0], around[0], flat_j[:m], before, setting, edits)
+            if combined is not None:
+                scored += len(combined)
+                pool, pool_j = np.concatenate([pool, combined]), np.concatenate([pool_j, _scored(score, combined)])
+        plans, j = _best(pool, pool_j, setting.width)
+        rounds += 1
+        if float(j[0]) - before <= setting.least_gain:
+            level += 1
+    return Found(plans, j, rounds, scored, finished=True)
+
+
+def _scored(score: Score, plans: Array) -> Array:
+    return np.nan_to_num(score(plans), nan=-np.inf, posinf=-np.inf, neginf=-np.inf)
+
+
+def _best(plans: Array, j: Array, width: int) -> tuple[Array, Array]:
+    """The best `width` plans that differ from one another, best first. Ties keep their order."""
+    order = np.argsort(-j, kind="stable")
+    kept: list[int] = []
+    for index in order[: 8 * width]:
+        # Equal J does not mean equal plan, but different J means different plans: compare only where it is needed.
+        same = (i for i in kept if j[i] == j[index])
+        if not any(np.array_equal(plans[i], plans[index]) for i in same):
+            kept.append(int(index))
+            if len(kept) == width:
+                break
+    return plans[kept], j[kept]
+
+
+def _combined(base: Array, around: Array, j: Array, before: float, setting: Search, edits: Edits) -> Array | None:
+    """The helpful edits of the best plan, added up from the most helpful one on; None when fewer than two help."""
+    order = np.argsort(-j, kind="stable")[: setting.together]
+    helpful = order[j[order] > before + setting.least_gain]
+    if len(helpful) < 2:
+        return None
+    sums = np.cumsum(around[helpful] - base, axis=0)
+    return edits.project(base + sums[1:])
