@@ -39,9 +39,11 @@ unit: $(STAMP)
 
 schemas: $(STAMP) ## write the generated files again (contract.py, CDDL, JSON Schema, data dictionary)
 	$(BIN)/python tools/generate_schemas.py
+	$(BIN)/python tools/generate_configuration.py
 
 check-schemas: $(STAMP)
 	$(BIN)/python tools/generate_schemas.py --check
+	$(BIN)/python tools/generate_configuration.py --check
 
 bench: $(STAMP) ## measure; prints tables, writes build/bench/*.json
 	$(BIN)/python tools/bench.py
