@@ -1,0 +1,55 @@
+"""Weights of several forecasts of one quantity by their recent skill, per horizon. A loser steps back by itself."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tomato_host.brain.world_model.psychrometrics import Array
+
+SHARPNESS = 12.0
+"""Weight = recent mean absolute error ** -SHARPNESS: near-equal forecasters are averaged, clear losers are silent."""
+
+MEMORY = 0.93
+"""Fading of the error record per day: about the last two weeks count."""
+
+_ENOUGH = 20.0
+"""Scored hours after which an expert's own record counts; before, its prior rank does."""
+
+
+class SkillBlend:
+    """Faded absolute errors of E experts at H horizons."""
+
+    def __init__(self, expert_count: int, horizon_count: int, prior: Array) -> None:
+        self.prior = prior
+        """Weights [E] before anything is known."""
+        self.error_sum: Array = np.zeros((expert_count, horizon_count))
+        self.scored: Array = np.zeros((expert_count, horizon_count))
+
+    def learn(self, forecasts: Array, truth: Array) -> None:
+        """Score forecasts [E, n, H] of one day against the truth [n, H]; unknown hours do not count."""
+        error = np.abs(forecasts - truth)
+        known = np.isfinite(error)
+        self.error_sum = self.error_sum * MEMORY + np.where(known, error, 0.0).sum(axis=1)
+        self.scored = self.scored * MEMORY + known.sum(axis=1)
+
+    def mean_error(self) -> Array:
+        """Recent mean absolute error [E, H]; infinite where too little is known."""
+        enough = self.scored >= _ENOUGH
+        return np.asarray(np.where(enough, self.error_sum / np.maximum(self.scored, 1e-9), np.inf))
+
+    def weights(self) -> Array:
+        """Non-negative weights [E, H], each column summing to 1."""
+        error = self.mean_error()
+        best = error.min(axis=0)
+        known = np.isfinite(best)
+        ratio = np.where(known, (error + 1e-9) / (np.where(known, best, 1.0) + 1e-9), np.inf)
+        skill = np.where(known, ratio**-SHARPNESS, self.prior[:, None])
+        return np.asarray(skill / skill.sum(axis=0))
+
+    def combine(self, forecasts: Array, allowed: Array) -> Array:
+        """One forecast [n, H] from [E, n, H]; experts not allowed [E] or without a value give their weight away."""
+        usable = np.isfinite(forecasts) & allowed[:, None, None]
+        weight = np.where(usable, self.weights()[:, None, :] + 1e-12 * self.prior[:, None, None], 0.0)
+        total = weight.sum(axis=0)
+        mixed = (weight * np.where(usable, forecasts, 0.0)).sum(axis=0)
+        return np.asarray(np.where(total > 0.0, mixed / np.maximum(total, 1e-300), np.nan))

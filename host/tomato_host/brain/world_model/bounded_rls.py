@@ -1,0 +1,78 @@
+"""Recursive least squares with forgetting, a prior that never fades, and bounds that physics sets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from tomato_host.brain.world_model.psychrometrics import Array
+
+FORGET_PER_DAY = 0.96
+"""About 25 days count: a plant's leaf area changes on that scale."""
+
+_HUBER = 2.0
+_SCALE_MEMORY = 0.8
+
+
+@dataclass(frozen=True)
+class Coefficient:
+    """One coefficient of a physical law: name, prior mean, prior standard deviation, and the bounds of its sign."""
+
+    name: str
+    prior: float
+    spread: float
+    low: float
+    high: float
+
+
+class BoundedRls:
+    """Coefficients of one linear law, taught in daily blocks."""
+
+    def __init__(self, law: tuple[Coefficient, ...], noise: float) -> None:
+        self.law = law
+        self.noise = noise
+        """Typical residual of one hour, in the target's unit; sets how strongly the prior is believed."""
+        self.prior = np.array([c.prior for c in law])
+        self.low = np.array([c.low for c in law])
+        self.high = np.array([c.high for c in law])
+        self._prior_weight = np.diag([(noise / c.spread) ** 2 for c in law])
+        self.gram: Array = np.zeros((len(law), len(law)))
+        self.rhs: Array = np.zeros(len(law))
+        self.theta: Array = self.prior.copy()
+        self.scale = noise
+        self.rows = 0.0
+
+    def teach(self, x: Array, target: Array) -> None:
+        """Absorb rows [n, p] with targets [n]; rows with NaN are left out, outliers are held down."""
+        known = np.isfinite(target) & np.isfinite(x).all(axis=1)
+        if not known.any():
+            return
+        x, target = x[known], target[known]
+        error = np.abs(target - x @ self.theta)
+        self.scale = _SCALE_MEMORY * self.scale + (1.0 - _SCALE_MEMORY) * max(float(np.median(error)), 1e-3)
+        weight = 1.0 / np.maximum(1.0, error / (_HUBER * self.scale))
+        self.gram = FORGET_PER_DAY * self.gram + (x.T * weight) @ x
+        self.rhs = FORGET_PER_DAY * self.rhs + (x.T * weight) @ target
+        self.rows = FORGET_PER_DAY * self.rows + float(weight.sum())
+        self.theta = self._solve_within_bounds()
+
+    def _solve_within_bounds(self) -> Array:
+        """Solve; pin what left its bounds; solve the rest again. Ends because pins are never loosened."""
+        normal = self.gram + self._prior_weight
+        right = self.rhs + self._prior_weight @ self.prior
+        free = np.ones(len(self.law), dtype=bool)
+        theta = self.prior.copy()
+        while free.any():
+            pinned = right[free] - normal[np.ix_(free, ~free)] @ theta[~free]
+            theta[free] = np.linalg.solve(normal[np.ix_(free, free)], pinned)
+            out = free & ((theta < self.low) | (theta > self.high))
+            theta = np.clip(theta, self.low, self.high)
+            if not out.any():
+                break
+            free &= ~out
+        return theta
+
+    def named(self) -> dict[str, float]:
+        """Coefficients by name, for records and people."""
+        return {c.name: round(float(v), 6) for c, v in zip(self.law, self.theta, strict=True)}

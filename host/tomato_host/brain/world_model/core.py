@@ -1,0 +1,223 @@
+"""The physics-shaped core: soil drying, air, vapour and leaf deficit, hour by hour, for many plans at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from tomato_host.brain.world_model.bounded_rls import BoundedRls
+from tomato_host.brain.world_model.hourly import OUTSIDE_COLUMNS, PLAN_COLUMNS, HourlyLog
+from tomato_host.brain.world_model.laws import (
+    AIR_LAW,
+    LEAF_LAW,
+    NOISE,
+    ROOM_C,
+    ROOM_VAPOUR_KPA,
+    SOIL_LAW,
+    SOIL_REFERENCE_PCT,
+    VAPOUR_LAW,
+    WET_ABOVE_PCT,
+)
+from tomato_host.brain.world_model.psychrometrics import Array, saturation_kpa
+
+_NEUTRAL = {"out_temp_c": ROOM_C, "out_vapour_kpa": ROOM_VAPOUR_KPA, "out_solar_wm2": 0.0, "out_wind_mps": 3.0}
+_SUN_UNIT_WM2 = 500.0
+_WATER_UNIT_ML = 100.0
+_CALM_MPS = 8.0
+_DRAUGHT_PER_MPS = 0.35 / 20.0
+_NOTHING: Array = np.array([np.nan])
+_COLUMN = {name: k for k, name in enumerate(PLAN_COLUMNS)}
+
+
+@dataclass(frozen=True)
+class CoreState:
+    """Where a rollout starts. All of shape [B] or scalars; soil [Z] or [Z, B]; water_before_ml is the last hour's."""
+
+    air_temp_c: Array | float
+    vapour_kpa: Array | float
+    soil_pct: Array
+    water_before_ml: Array | float = 0.0
+
+
+@dataclass(frozen=True)
+class Drivers:
+    """Known inputs of H hours for B futures: plans [B, H, K] in PLAN_COLUMNS, weather arrays [H] or [B, H]."""
+
+    plans: Array
+    out_temp_c: Array
+    out_vapour_kpa: Array
+    out_solar_wm2: Array
+    out_wind_mps: Array
+    vpd_kpa: Array | None = None
+    """Given only where no air inside is measured: the deficit that soil and leaf shall see instead."""
+
+    def plan(self, name: str) -> Array:
+        """One plan column [B, H]."""
+        return np.asarray(self.plans[:, :, _COLUMN[name]])
+
+    def airing(self) -> Array:
+        """Air change in shares of the exhaust's [B, H]: the fan itself and the draught of a windy hour."""
+        return np.minimum(self.plan("exhaust_fan") + draught(self.out_wind_mps), 1.5)
+
+
+def draught(wind_mps: Array) -> Array:
+    """Air change by wind in shares of the exhaust's: nothing up to 8 m/s, a third of the fan per 20 m/s above.
+
+    A prior that is not learned: spikes are too rare to learn from and too harsh to be surprised by.
+    """
+    return np.asarray(_DRAUGHT_PER_MPS * np.maximum(wind_mps - _CALM_MPS, 0.0))
+
+
+class Core:
+    """The learned laws of one tent."""
+
+    def __init__(self, soil: tuple[str, ...]) -> None:
+        self.soil_names = soil
+        self.soil = tuple(BoundedRls(SOIL_LAW, NOISE["soil"]) for _ in soil)
+        self.air = BoundedRls(AIR_LAW, NOISE["air"])
+        self.vapour = BoundedRls(VAPOUR_LAW, NOISE["vapour"])
+        self.leaf = BoundedRls(LEAF_LAW, NOISE["leaf"])
+
+    def laws(self) -> dict[str, BoundedRls]:
+        """Every law by name, in a fixed order."""
+        named = {f"soil.{k}": law for k, law in zip(self.soil_names, self.soil, strict=True)}
+        return {**named, "air": self.air, "vapour": self.vapour, "leaf": self.leaf}
+
+    def teach(self, log: HourlyLog, hours: int) -> None:
+        """Learn from the last `hours` hours of the log."""
+        rows = _Rows(log, hours)
+        for name, law in zip(self.soil_names, self.soil, strict=True):
+            moisture = log.column(name)[-hours - 1 :]
+            law.teach(rows.soil(moisture), np.diff(moisture))
+        law_x = rows.air()
+        self.air.teach(law_x, np.diff(rows.temp))
+        self.vapour.teach(rows.vapour(), np.diff(rows.vap))
+        self.leaf.teach(rows.leaf(), log.column("leaf_vpd_kpa")[-hours:])
+
+    def roll(self, start: CoreState, drivers: Drivers) -> dict[str, Array]:
+        """Roll B futures of H hours: soil [Z, B, H], air_temp_c, vapour_kpa, vpd_kpa, leaf_vpd_kpa [B, H]."""
+        temp, vapour, vpd = self._roll_air(start, drivers)
+        vpd = vpd if drivers.vpd_kpa is None else drivers.vpd_kpa
+        soil = self._roll_soil(start, drivers, vpd)
+        light, sun = drivers.plan("light"), drivers.out_solar_wm2 / _SUN_UNIT_WM2
+        k = self.leaf.theta
+        leaf = k[0] * vpd + k[1] * light + k[2] * sun + k[3] * drivers.plan("circulation_fan") + k[4]
+        return {
+            "soil": soil, "air_temp_c": temp, "vapour_kpa": vapour, "vpd_kpa": vpd,
+            "leaf_vpd_kpa": np.maximum(leaf, 0.0),
+        }
+
+    def _roll_air(self, start: CoreState, drivers: Drivers) -> tuple[Array, Array, Array]:
+        a, v = self.air.theta, self.vapour.theta
+        light, fan, mist = drivers.plan("light"), drivers.airing(), drivers.plan("humidifier")
+        circulation, sun = drivers.plan("circulation_fan"), drivers.out_solar_wm2 / _SUN_UNIT_WM2
+        keep_t = np.clip(1.0 - a[0] - a[2] * fan, 0.0, 1.0)
+        gain_t = (
+            (1.0 - keep_t) * ROOM_C + (a[1] + a[3] * fan) * (drivers.out_temp_c - ROOM_C) + a[4] * light
+            + a[5] * light * fan + a[6] * sun + a[7] * drivers.plan("heater_mat") + a[8] * mist
+            + a[9] * circulation + a[10]
+        )
+        keep_v = np.clip(1.0 - v[0] - v[2] * fan, 0.0, 1.0)
+        gain_v = (
+            (1.0 - keep_v) * ROOM_VAPOUR_KPA + (v[1] + v[3] * fan) * (drivers.out_vapour_kpa - ROOM_VAPOUR_KPA)
+            + v[4] * light + v[5] * light * fan + v[6] * sun + v[7] * mist + v[8] * mist * fan
+            + v[10] * circulation + v[11]
+        )
+        temps, vapours = np.empty_like(gain_t), np.empty_like(gain_v)
+        temp = np.broadcast_to(np.asarray(start.air_temp_c), gain_t.shape[:1])
+        vapour = np.broadcast_to(np.asarray(start.vapour_kpa), gain_t.shape[:1])
+        ceiling = saturation_kpa(temp)
+        for h in range(gain_t.shape[1]):
+            dry = np.maximum(ceiling - vapour, 0.0)
+            temp = np.minimum(np.maximum(keep_t[:, h] * temp + gain_t[:, h], -40.0), 60.0)
+            ceiling = saturation_kpa(temp)
+            vapour = np.minimum(np.maximum(keep_v[:, h] * vapour + gain_v[:, h] + v[9] * dry, 0.02), ceiling)
+            temps[:, h], vapours[:, h] = temp, vapour
+        return temps, vapours, saturation_kpa(temps) - vapours
+
+    def _roll_soil(self, start: CoreState, drivers: Drivers, vpd: Array) -> Array:
+        if not self.soil:
+            return np.empty((0, *vpd.shape))
+        k = np.stack([law.theta for law in self.soil])[:, :, None, None]
+        water = drivers.plan("water_ml") / _WATER_UNIT_ML
+        before = np.concatenate(
+            (np.broadcast_to(np.asarray(start.water_before_ml) / _WATER_UNIT_ML, water.shape[:1])[:, None],
+             water[:, :-1]), axis=1,
+        )
+        light = drivers.plan("light")
+        dry = k[:, 0] * vpd + k[:, 1] * light + k[:, 2] * drivers.plan("circulation_fan") + k[:, 3]
+        dry = np.minimum(dry, 0.0)
+        gained = k[:, 5] * water + k[:, 6] * before
+        pull, shed = k[:, 4, :, 0] / 10.0, k[:, 7] * (water + before) / 2.0
+        soil = np.empty((len(self.soil), *vpd.shape))
+        level = np.broadcast_to(np.asarray(start.soil_pct).reshape(len(self.soil), -1), soil.shape[:2])
+        for h in range(vpd.shape[1]):
+            lost = np.minimum(dry[:, :, h] + pull * (level - SOIL_REFERENCE_PCT), 0.0)
+            kept = np.maximum(gained[:, :, h] + shed[:, :, h] * np.maximum(level - WET_ABOVE_PCT, 0.0) / 10.0, 0.0)
+            level = np.minimum(np.maximum(level + lost + kept, 0.0), 100.0)
+            soil[:, :, h] = level
+        return soil
+
+
+class _Rows:
+    """Regressor rows of the laws for the last hours of a log."""
+
+    def __init__(self, log: HourlyLog, hours: int) -> None:
+        part = log.window(log.hours - hours - 1, log.hours)
+        self.temp = part.column("air_temp_c")
+        self.vpd = part.column("vpd_kpa") if part.has("vpd_kpa") else part.column("out_vpd_kpa")
+        self.vap = saturation_kpa(self.temp) - self.vpd
+        self.plan = {name: np.nan_to_num(part.column(name)) for name in PLAN_COLUMNS}
+        self.out = {
+            name: part.column(name) if part.has(name) else np.full(part.hours, value)
+            for name, value in _NEUTRAL.items()
+        }
+        self.sun = self.out["out_solar_wm2"] / _SUN_UNIT_WM2
+        self.light = self.plan["light"]
+        self.airing = np.minimum(self.plan["exhaust_fan"] + draught(self.out["out_wind_mps"]), 1.5)
+
+    def soil(self, moisture: Array) -> Array:
+        """Rows of SOIL_LAW [n, 8]."""
+        water = self.plan["water_ml"] / _WATER_UNIT_ML
+        wet = (water[1:] + water[:-1]) / 2.0 * np.maximum(moisture[:-1] - WET_ABOVE_PCT, 0.0) / 10.0
+        return np.stack((
+            self.vpd[1:], self.light[1:], self.plan["circulation_fan"][1:], np.ones(len(wet)),
+            (moisture[:-1] - SOIL_REFERENCE_PCT) / 10.0, water[1:], water[:-1], wet,
+        ), axis=1)
+
+    def air(self) -> Array:
+        """Rows of AIR_LAW [n, 11]."""
+        fan, light = self.airing[1:], self.light[1:]
+        room, out = ROOM_C - self.temp[:-1], self.out["out_temp_c"][1:] - ROOM_C
+        return np.stack((
+            room, out, fan * room, fan * out, light, light * fan, self.sun[1:], self.plan["heater_mat"][1:],
+            self.plan["humidifier"][1:], self.plan["circulation_fan"][1:], np.ones(len(fan)),
+        ), axis=1)
+
+    def vapour(self) -> Array:
+        """Rows of VAPOUR_LAW [n, 12]."""
+        fan, light, mist = self.airing[1:], self.light[1:], self.plan["humidifier"][1:]
+        room, out = ROOM_VAPOUR_KPA - self.vap[:-1], self.out["out_vapour_kpa"][1:] - ROOM_VAPOUR_KPA
+        return np.stack((
+            room, out, fan * room, fan * out, light, light * fan, self.sun[1:], mist, mist * fan, self.vpd[:-1],
+            self.plan["circulation_fan"][1:], np.ones(len(fan)),
+        ), axis=1)
+
+    def leaf(self) -> Array:
+        """Rows of LEAF_LAW [n, 5]."""
+        return np.stack((
+            self.vpd[1:], self.light[1:], self.sun[1:], self.plan["circulation_fan"][1:], np.ones(len(self.vpd) - 1),
+        ), axis=1)
+
+
+def weather_drivers(values: Mapping[str, Array]) -> dict[str, Array]:
+    """The weather arrays of `Drivers`, neutral where nothing is known."""
+    return {
+        name: np.where(np.isfinite(values.get(name, _NOTHING)), values.get(name, _NOTHING), neutral)
+        for name, neutral in _NEUTRAL.items()
+    }
+
+
+assert set(_NEUTRAL) <= set(OUTSIDE_COLUMNS)

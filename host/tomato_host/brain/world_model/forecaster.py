@@ -1,0 +1,89 @@
+"""One quantity's forecasters and their blend: learns a day at a time, forecasts any origins at once."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tomato_host.brain.world_model.blend import SkillBlend
+from tomato_host.brain.world_model.daily_ridge import DailyRidge
+from tomato_host.brain.world_model.features import Frame, Index, season_lag
+from tomato_host.brain.world_model.learners import (
+    ALLOWED,
+    EXPERTS,
+    LEARNERS,
+    NEEDS_WEATHER,
+    PRIOR,
+    Regressors,
+    recent_days,
+    regressor_count,
+)
+from tomato_host.brain.world_model.psychrometrics import Array
+from tomato_host.brain.world_model.quantities import Quantity
+from tomato_host.brain.world_model.track import RING_H
+
+
+class Forecaster:
+    """All experts of one quantity."""
+
+    def __init__(self, quantity: Quantity, plan: tuple[str, ...], horizons: Index, outside: bool) -> None:
+        self.quantity, self.plan, self.horizons, self.outside = quantity, plan, horizons, outside
+        self.ridges = tuple(
+            DailyRidge(len(horizons), regressor_count(one, quantity, plan), one.forget, one.robust, one.ridges)
+            for one in LEARNERS
+        )
+        self.blend = SkillBlend(len(EXPERTS), len(horizons), PRIOR)
+        self.issued: Array = np.full((len(EXPERTS), RING_H, len(horizons)), np.nan)
+        self.origin: Index = np.full(RING_H, -1, dtype=np.int64)
+
+    def experts(self, frame: Frame, origins: Index, physics: Array) -> Array:
+        """Forecasts [E, n, H] from origins [n]; `physics` [2, n, H] are the core's two rollouts."""
+        o, s, lag = self._indices(origins)
+        name = self.quantity.name
+        same = frame.at(name, s - lag)
+        x = Regressors.build(frame, self.quantity, self.plan, o, s, lag, self.outside)
+        out = np.empty((len(EXPERTS), *s.shape))
+        out[0], out[1], out[2] = frame.at(name, o), same, recent_days(frame, name, s, lag)
+        k = 3
+        for learner, ridge in zip(LEARNERS, self.ridges, strict=True):
+            count = len(learner.ridges)
+            usable = self.outside or not learner.outside
+            out[k : k + count] = same + ridge.predict(x.of(learner)) if usable else np.nan
+            k += count
+        out[k:] = physics
+        return np.clip(out, *self.quantity.limits)
+
+    def mix(self, experts: Array) -> Array:
+        """Blends [2, n, H]: with the weather ahead known (NaN where it is not), and without."""
+        blind = self.blend.combine(experts, ALLOWED[1])
+        seen = np.isfinite(experts[NEEDS_WEATHER]).any(axis=0)
+        if not seen.any():
+            return np.stack((np.full_like(blind, np.nan), blind))
+        return np.stack((np.where(seen, self.blend.combine(experts, ALLOWED[0]), np.nan), blind))
+
+    def remember(self, experts: Array, origin_hours: Index) -> None:
+        """Keep what each expert said at these absolute hours, until it can be scored."""
+        slot = origin_hours % RING_H
+        new = self.origin[slot] != origin_hours
+        self.issued[:, slot[new]] = experts[:, new]
+        self.origin[slot[new]] = origin_hours[new]
+
+    def learn(self, frame: Frame, targets: Index) -> None:
+        """Score the experts on target hours [n] of the log, then teach the ridges the same hours."""
+        s = np.broadcast_to(targets[:, None], (len(targets), len(self.horizons)))
+        o = s - self.horizons
+        truth = frame.at(self.quantity.name, s)
+        slot = (o + frame.log.start_hour) % RING_H
+        column = np.broadcast_to(np.arange(s.shape[1]), s.shape)
+        issued = np.where(self.origin[slot] == o + frame.log.start_hour, self.issued[:, slot, column], np.nan)
+        self.blend.learn(issued, truth)
+        lag = np.broadcast_to(season_lag(self.horizons), s.shape)
+        x = Regressors.build(frame, self.quantity, self.plan, o, s, lag, self.outside)
+        target = truth - frame.at(self.quantity.name, s - lag)
+        for learner, ridge in zip(LEARNERS, self.ridges, strict=True):
+            if self.outside or not learner.outside:
+                ridge.teach(x.of(learner), target)
+
+    def _indices(self, origins: Index) -> tuple[Index, Index, Index]:
+        shape = (len(origins), len(self.horizons))
+        o = np.broadcast_to(origins[:, None], shape)
+        return o, o + self.horizons, np.broadcast_to(season_lag(self.horizons), shape)

@@ -1,0 +1,74 @@
+"""The physical laws of the core with their priors: hourly steps, linear in what is learned.
+
+Priors are those of a 0.8 m tent with a 100 W lamp and two plants in 8 l pots (about 90 g/h of transpiration in
+light, a lamp gain of 4 K, an exhaust that changes the air 80 times an hour); spreads are wide enough for one day
+of data to move them. Bounds hold signs that physics forbids to flip: light never waters, water never dries.
+"""
+
+from __future__ import annotations
+
+from tomato_host.brain.world_model.bounded_rls import Coefficient
+
+ROOM_C = 20.0
+ROOM_VAPOUR_KPA = 1.2
+"""Reference air that walls exchange with when nothing is known of the outside."""
+
+SOIL_REFERENCE_PCT = 40.0
+WET_ABOVE_PCT = 35.0
+"""Above this, part of a dose may drain: its retention falls."""
+
+SOIL_LAW = (
+    # dM/dt = a VPD + b light + c fan + d, extended by a moisture term and by water, in points of water content an hour
+    Coefficient("vpd", -0.25, 0.30, -4.0, 0.0),
+    Coefficient("light", -0.25, 0.30, -4.0, 0.0),
+    Coefficient("fan", -0.02, 0.05, -1.0, 0.2),
+    Coefficient("constant", -0.05, 0.10, -1.5, 0.5),
+    Coefficient("moisture", -0.10, 0.15, -3.0, 0.0),
+    Coefficient("water_now", 0.30, 0.40, 0.0, 8.0),
+    Coefficient("water_before", 0.30, 0.40, 0.0, 8.0),
+    Coefficient("water_wet", -0.05, 0.20, -6.0, 0.0),
+)
+"""Per kPa, per share of light, per share of fan, per 10 points above 40 %, per 100 ml this hour and the hour before."""
+
+AIR_LAW = (
+    Coefficient("room", 0.60, 0.40, 0.0, 1.0),
+    Coefficient("outside", 0.25, 0.30, 0.0, 1.0),
+    Coefficient("exhaust_room", 0.25, 0.20, 0.0, 1.0),
+    Coefficient("exhaust_outside", 0.05, 0.15, 0.0, 1.0),
+    Coefficient("light", 3.0, 3.0, 0.0, 15.0),
+    Coefficient("light_exhaust", -1.5, 2.0, -12.0, 0.0),
+    Coefficient("sun", 1.0, 2.0, 0.0, 15.0),
+    Coefficient("heater", 0.4, 0.6, 0.0, 6.0),
+    Coefficient("humidifier", -0.3, 0.6, -5.0, 0.5),
+    Coefficient("circulation", 0.1, 0.3, -1.0, 2.0),
+    Coefficient("constant", 0.3, 1.5, -8.0, 8.0),
+)
+"""K an hour: towards room and outside air, with the exhaust more so, and what lamp, sun, mat and mist add."""
+
+VAPOUR_LAW = (
+    Coefficient("room", 0.60, 0.40, 0.0, 1.0),
+    Coefficient("outside", 0.25, 0.30, 0.0, 1.0),
+    Coefficient("exhaust_room", 0.25, 0.20, 0.0, 1.0),
+    Coefficient("exhaust_outside", 0.05, 0.15, 0.0, 1.0),
+    Coefficient("light", 0.25, 0.30, 0.0, 3.0),
+    Coefficient("light_exhaust", -0.15, 0.20, -2.0, 0.0),
+    Coefficient("sun", 0.10, 0.20, -0.5, 2.0),
+    Coefficient("humidifier", 0.50, 0.50, 0.0, 4.0),
+    Coefficient("humidifier_exhaust", -0.30, 0.40, -3.0, 0.0),
+    Coefficient("vpd", 0.05, 0.10, 0.0, 0.8),
+    Coefficient("circulation", 0.0, 0.05, -0.3, 0.5),
+    Coefficient("constant", 0.05, 0.15, -1.0, 1.0),
+)
+"""kPa of vapour pressure an hour, built like the law of the air; `vpd` is the plants' answer to dry air."""
+
+LEAF_LAW = (
+    Coefficient("vpd", 1.0, 0.3, 0.3, 2.0),
+    Coefficient("light", 0.10, 0.30, -1.0, 2.0),
+    Coefficient("sun", 0.10, 0.30, -1.0, 3.0),
+    Coefficient("circulation", 0.0, 0.10, -0.5, 0.5),
+    Coefficient("constant", 0.0, 0.15, -1.0, 1.0),
+)
+"""Leaf-to-air deficit in kPa from the air's deficit and what warms the leaf."""
+
+NOISE = {"soil": 0.3, "air": 0.6, "vapour": 0.08, "leaf": 0.1}
+"""Typical residual of one hour: points of water content, K, kPa, kPa."""

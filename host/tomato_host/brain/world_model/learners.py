@@ -1,0 +1,116 @@
+"""The table of forecasters that are blended for each quantity, and the regressors each ridge may look at."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from tomato_host.brain.world_model.features import (
+    BASE_SIZE,
+    COMPANION_SIZE,
+    OUTSIDE_SIZE,
+    Frame,
+    Index,
+    base_group,
+    companion_group,
+    outside_group,
+    plan_group,
+    plan_size,
+)
+from tomato_host.brain.world_model.psychrometrics import Array
+from tomato_host.brain.world_model.quantities import Quantity
+
+
+@dataclass(frozen=True)
+class Learner:
+    """One ridge: what it sees, how fast it forgets, how little a wild hour counts, and its penalties."""
+
+    name: str
+    companions: bool
+    outside: bool
+    forget: float
+    robust: float
+    ridges: tuple[float, ...]
+
+
+LEARNERS: tuple[Learner, ...] = (
+    Learner("pattern", False, False, 0.95, 1.0, (5.0,)),
+    Learner("companion", True, False, 0.95, 1.0, (5.0, 50.0)),
+    Learner("outside_fast", False, True, 0.90, 4.0, (0.5,)),
+    Learner("outside_slow", True, True, 0.95, 1.0, (50.0,)),
+)
+"""Weak penalties follow closely and win where weather rules; strong ones stay near the same hour of yesterday."""
+
+NAIVE = ("persistence", "seasonal", "recent_days")
+PHYSICS = ("core", "core_as_yesterday")
+RIDGED = tuple(f"{one.name}_{ridge:g}" for one in LEARNERS for ridge in one.ridges)
+EXPERTS: tuple[str, ...] = (*NAIVE, *RIDGED, *PHYSICS)
+"""All forecasters, in the order of the first axis of every forecast array."""
+
+NEEDS_WEATHER = np.array([name.startswith("outside") or name == "core" for name in EXPERTS])
+"""Experts that know the weather ahead."""
+
+_PRIOR = {"core": 1.0, "core_as_yesterday": 0.6, "seasonal": 0.6, "recent_days": 0.3, "persistence": 0.2}
+PRIOR: Array = np.array([_PRIOR.get(name, 1e-3) for name in EXPERTS])
+"""Weights before any hour was scored: physics and yesterday, nothing learned."""
+
+REGIMES = ("weather", "no_weather")
+ALLOWED = (np.array([name != "core_as_yesterday" for name in EXPERTS]), ~NEEDS_WEATHER)
+"""Who may speak with the weather known and without."""
+
+RECENT_DAYS = 7
+_RECENT_FADE = 0.8
+
+
+def recent_days(frame: Frame, name: str, s: Index, lag: Index) -> Array:
+    """Mean of the last seven same hours, the newest counting most; unknown days are left out."""
+    total, weight = np.zeros(s.shape), np.zeros(s.shape)
+    for day in range(RECENT_DAYS):
+        value = frame.at(name, s - lag - 24 * day)
+        known = np.isfinite(value)
+        total += np.where(known, value, 0.0) * _RECENT_FADE**day
+        weight += known * _RECENT_FADE**day
+    return np.asarray(np.where(weight > 0.0, total / np.maximum(weight, 1e-9), np.nan))
+
+
+@dataclass(frozen=True)
+class Regressors:
+    """The groups for origins and horizons [n, H], stacked on demand: [n, H, p]."""
+
+    base: Array
+    companion: Array
+    outside: Array
+
+    @classmethod
+    def build(
+        cls, frame: Frame, quantity: Quantity, plan: tuple[str, ...], o: Index, s: Index, lag: Index, outside: bool
+    ) -> Regressors:
+        """Compute every group once; `o`, `s`, `lag` are broadcast to [n, H]."""
+        base = base_group(frame, quantity, o, s, lag) + plan_group(frame, plan, o, s, lag)
+        companion = companion_group(frame, quantity, o)
+        weather = outside_group(frame, s, lag) if outside else []
+        return cls(_stack(base, s), _stack(companion, s), _stack(weather, s))
+
+    def of(self, learner: Learner) -> Array:
+        """What one learner sees [n, H, p]."""
+        parts = [self.base]
+        if learner.companions:
+            parts.append(self.companion)
+        if learner.outside:
+            parts.append(self.outside)
+        return np.concatenate(parts, axis=2) if len(parts) > 1 else self.base
+
+
+def _stack(columns: list[Array], like: Index) -> Array:
+    out = np.empty((*like.shape, len(columns)))
+    for k, column in enumerate(columns):
+        out[:, :, k] = column
+    return out
+
+
+def regressor_count(learner: Learner, quantity: Quantity, plan: tuple[str, ...]) -> int:
+    """Size of the learner's last axis."""
+    size = BASE_SIZE + plan_size(plan)
+    size += COMPANION_SIZE * len(quantity.companions) if learner.companions else 0
+    return size + (OUTSIDE_SIZE if learner.outside else 0)

@@ -1,0 +1,25 @@
+"""What a grower may set of the world model."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
+
+
+class WorldModelSettings(BaseModel):
+    """Thresholds of risk and the share of confidence a sample needs to teach."""
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid", allow_inf_nan=False)
+
+    min_confidence: Annotated[FiniteFloat, Field(ge=0.0, le=1.0)] = 0.5
+    """Readings trusted less than this do not teach the model."""
+    soil_dry_pct: Annotated[FiniteFloat, Field(ge=0.0, le=100.0)] = 22.0
+    """Water content below which the plant begins to suffer."""
+    soil_target_pct: Annotated[FiniteFloat, Field(ge=0.0, le=100.0)] = 32.0
+    """Water content that recommended water aims at."""
+    soil_wet_pct: Annotated[FiniteFloat, Field(ge=0.0, le=100.0)] = 52.0
+    vpd_high_kpa: Annotated[FiniteFloat, Field(ge=0.0, le=10.0)] = 1.6
+    vpd_low_kpa: Annotated[FiniteFloat, Field(ge=0.0, le=10.0)] = 0.2
+    heat_c: Annotated[FiniteFloat, Field(ge=0.0, le=60.0)] = 32.0
+    cold_c: Annotated[FiniteFloat, Field(ge=-20.0, le=40.0)] = 12.0
