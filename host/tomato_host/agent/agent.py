@@ -29,6 +29,9 @@ ALLOWED: dict[str, type[VisionV1] | type[VisionCvV1] | type[EventV1]] = {
 }
 """The only records that may come back. There is no way to write an action in any of them."""
 
+KILL_AFTER_S = 0.3
+"""A suspended process uses no processor; giving back its gigabytes does, so that waits until the anomaly was handled."""
+
 LINES_PER_POLL = 8
 RECORDS_PER_WAKE = 32
 
@@ -213,7 +216,7 @@ class Advisor:
         if process is not None:
             process.suspend()
             # Not a chore: the keeper may be stuck writing to the very process that was just suspended.
-            threading.Thread(target=process.kill, name="undertaker", daemon=True).start()
+            threading.Thread(target=_bury, args=(process,), name="undertaker", daemon=True).start()
 
     def _note(self, current: _Wake, name: str, text: str, ts: datetime | None) -> None:
         self._notes.append(
@@ -273,3 +276,8 @@ def checked_record(body: bytes) -> AdvisorRecord:
                 raise _Refused("an event that is not the advisor's to raise")
             return record
     raise _Refused("a record that the advisor may not write")
+
+
+def _bury(process: LineProcess) -> None:
+    time.sleep(KILL_AFTER_S)
+    process.kill()
