@@ -112,8 +112,10 @@ class TentParams:
     def greenhouse(cls) -> TentParams:
         """A small glass compartment with daylight and 5 stems on 2 m2, for the check against greenhouse figures."""
         return cls(place="greenhouse", width_m=1.0, depth_m=2.0, height_m=2.5, heat_capacity_j_k=60_000.0,
-                   wall_u_w_m2k=6.0, leak_m3_h=8.0, exhaust_m3_h=300.0, solar_transmission=0.65, plants=5, lai_0=2.7,
-                   fruit_load_0=60, r_stomata_min_s_m=82.0, pot_l=25.0)
+                   wall_u_w_m2k=6.0, leak_m3_h=8.0, exhaust_m3_h=300.0, solar_transmission=0.55, plants=5, lai_0=2.7,
+                   fruit_load_0=60, r_boundary_s_m=200.0, r_boundary_stirred_s_m=160.0,
+                   r_stomata_min_s_m=95.0, pot_l=25.0,
+                   reservoir_ml=1_000_000.0)
 
 
 _SPREADS: tuple[tuple[str, float], ...] = (

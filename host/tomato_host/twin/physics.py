@@ -146,7 +146,7 @@ class Tent:
         s.ppfd_umol = ppfd
         s.lux = lamp_ppfd * p.lamp_lux_per_umol + solar_in * 2.1 * p.sun_lux_per_umol
         caught = 1.0 - exp(-p.extinction * lai)
-        shortwave = lamp_ppfd * PAR_J_PER_UMOL + solar_in * 0.8
+        shortwave = lamp_ppfd * PAR_J_PER_UMOL + solar_in * 0.68  # half of sunlight is near infrared, mostly reflected
         absorbed_w_m2 = 0.9 * caught * shortwave
 
         # Leaf: conductances, linearised energy balance, transpiration. Watts per m2 floor.
@@ -158,7 +158,7 @@ class Tent:
         deficit = es_air - ea
         r_boundary = p.r_boundary_stirred_s_m if outputs & CIRCULATION else p.r_boundary_s_m
         r_stomata = _stomata(p, shortwave, s.co2_ppm, deficit, stress)
-        heat_w_k = 2.0 * lai * RHO_CP / r_boundary + 5.0 * caught
+        heat_w_k = 2.0 * lai * RHO_CP / r_boundary + 10.0 * caught  # both sides radiate
         vapour_w_pa = 2.0 * lai * RHO_CP / (GAMMA_PA_K * (r_boundary + r_stomata))
         slope = es_air * 4_217.0 / (air_c + 240.97) ** 2
         leaf_excess = (absorbed_w_m2 - vapour_w_pa * deficit) / (heat_w_k + vapour_w_pa * slope)
@@ -296,4 +296,4 @@ def _stomata(p: TentParams, shortwave: float, co2_ppm: float, deficit_pa: float,
     day = shortwave > 5.0
     carbon = 1.0 + (6.1e-7 if day else 1.1e-11) * min(co2_ppm - 200.0, 900.0) ** 2
     dry = 1.0 + (4.3e-6 if day else 5.2e-6) * min(max(deficit_pa, 0.0), 1_200.0) ** 2
-    return p.r_stomata_min_s_m * light * carbon * min(dry, 5.8) / max(stress, 0.05)
+    return p.r_stomata_min_s_m * light * carbon * min(dry, 3.8) / max(stress, 0.05)

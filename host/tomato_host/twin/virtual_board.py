@@ -22,7 +22,9 @@ from tomato_host.twin.world import PUMP_BIT, World
 BOOT_MS = 400
 """From power to the first line of boot.py, USB enumeration included."""
 RESET_INTO_PULSE_MS = 700
-CRASHES_IN_A_ROW = 5
+CRASHES_IN_A_ROW = 8
+QUICK_MS = 5_000
+"""A reset so soon after a boot counts as a crash."""
 NEVER_MS = 1 << 62
 SAFETY_TICK_MS = 50
 
@@ -174,7 +176,11 @@ class VirtualBoard:
                 self._pin(b, a, boot_ms + t_ms)
             elif kind == tether.RESET:
                 self._announced = tether.SENT_UNKNOWN
-                self.power_cycle(a)
+                if self.now_ms - boot_ms < QUICK_MS:
+                    self._crashed(a)
+                else:
+                    self._crashes = 0
+                    self.power_cycle(a)
                 return
             elif kind == tether.HEAP:
                 self.heap_used.append((self.now_ms, c))

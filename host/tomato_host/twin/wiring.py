@@ -36,4 +36,4 @@ def read_wiring(firmware: Path) -> Wiring:
         raise TomatoError("twin.no_firmware", f"The firmware has no pin map for the virtual board ({path}).",
                           "Use the firmware of this version of tomato-host.") from error
     outputs = {gpio: wire_id for wire_id, gpio in enumerate(pins["OUTPUT_PINS"])}
-    return Wiring(outputs, dict(pins["INPUTS"]), pins["FLOW_PIN"])
+    return Wiring(outputs, dict(pins["INPUT_PINS"]), pins["FLOW_PIN"])

@@ -18,7 +18,7 @@ i2c = I2C(0)
 pulses = [0]
 def count(_pin):
     pulses[0] += 1
-Pin(9, Pin.IN).irq(count, Pin.IRQ_RISING)
+Pin(22, Pin.IN).irq(count, Pin.IRQ_RISING)
 line = b""
 tether_out.write(b"hello %d\n" % machine.reset_cause())
 while True:
