@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
-from tests.agent.tiny_vlm import write_tiny_vlm
 from tomato_host.agent.runtime.local import LocalModel
 from tomato_host.agent.settings import AgentSettings
+
+from tests.agent.tiny_vlm import write_tiny_vlm
 
 
 @pytest.fixture(scope="session")

@@ -7,15 +7,15 @@ import time
 from pathlib import Path
 
 import pytest
+from tomato_host.agent.agent import Advisor
+from tomato_host.agent.cancel import Cancelled, CancelToken, StaleGuard
+from tomato_host.agent.settings import AgentSettings, CameraSettings, StaleSettings
 
 from tests.agent.phase_desk import phase_file
 from tests.agent.pictures import jpeg, plant
 from tests.agent.processes import processor_ns, quiet
 from tests.agent.tiny_vlm import SMALL, Width, write_tiny_vlm
 from tests.agent.wakes import context, state
-from tomato_host.agent.agent import Advisor
-from tomato_host.agent.cancel import Cancelled, CancelToken, StaleGuard
-from tomato_host.agent.settings import AgentSettings, CameraSettings, StaleSettings
 
 P95_MOST_S = 0.100
 SLOW = Width(layers=4, size=256, inner=768, heads=16)

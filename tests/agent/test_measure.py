@@ -7,10 +7,10 @@ import time
 import cv2
 import numpy as np
 import pytest
+from tomato_host.agent.vision.measure import BadPhoto, canopy_mask, measure_photo, open_photo
 
 from tests.agent.fetched import arabidopsis_pairs
 from tests.agent.pictures import GREEN, YELLOW, black, jpeg, plant
-from tomato_host.agent.vision.measure import BadPhoto, canopy_mask, measure_photo, open_photo
 
 IOU_LEAST = 0.90
 MEGAPIXEL_MOST_S = 0.050

@@ -8,16 +8,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
-from shared_schemas.records import VisionCvV1, VisionV1, parse_record
-from tests.agent.pictures import YELLOW, black, jpeg, plant
-from tests.agent.wakes import TS
 from tomato_host.agent.memory.store import Memory
 from tomato_host.agent.runtime.chat import BackendFault, ChatReply, ChatRequest
 from tomato_host.agent.runtime.local import LocalModel
 from tomato_host.agent.settings import AgentSettings
 from tomato_host.agent.vision.cameras import Photo
 from tomato_host.agent.vision.look import Look, look_at
+
+from shared_schemas.records import VisionCvV1, VisionV1, parse_record
+from tests.agent.pictures import YELLOW, black, jpeg, plant
+from tests.agent.wakes import TS
 
 ORDERS = (
     "",
@@ -83,7 +83,8 @@ def test_a_corrupt_and_a_black_photo_are_cleanly_unknown(tiny_model: LocalModel,
         at = look(tiny_model, tiny_settings)
         measured, judged = records_of(data, at)
         assert not measured.usable and why in (measured.why_unusable or "")
-        assert (judged.leaf_color, judged.wilting, judged.stress_score, judged.confidence) == ("unknown", None, None, 0.0)
+        assert (judged.leaf_color, judged.wilting, judged.stress_score) == ("unknown", None, None)
+        assert judged.confidence == 0.0
         assert judged.flags == ("photo_unusable",) and at.trouble == []
 
 

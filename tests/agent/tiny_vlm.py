@@ -1,4 +1,4 @@
-"""Writes a tiny vision-language model with random weights in the dimensions' true order: Qwen2.5-VL, text and projector.
+"""Writes a tiny vision-language model with random weights: a Qwen2.5-VL, its text half and its projector.
 
 It understands nothing, and it takes the very path through tokenizer, image encoder, sampler and grammar that the
 real one takes. WIDE makes a half slow enough to be caught in the act.
@@ -13,7 +13,8 @@ import gguf
 import numpy as np
 
 CONTROL = (
-    "<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|vision_start|>", "<|vision_end|>", "<|vision_pad|>", "<|image_pad|>",
+    "<|endoftext|>", "<|im_start|>", "<|im_end|>",
+    "<|vision_start|>", "<|vision_end|>", "<|vision_pad|>", "<|image_pad|>",
 )  # fmt: skip
 CHAT_TEMPLATE = (
     "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from shared_schemas.records import ActionV1, AnomalyV1, PlanV1, StateV1
 from tomato_host.agent.context import DayTotals, Task, WakeContext
+
+from shared_schemas.records import ActionV1, AnomalyV1, PlanV1, StateV1
 
 TS = "2026-02-14T10:00:00+01:00"
 

@@ -30,7 +30,7 @@ ALLOWED: dict[str, type[VisionV1] | type[VisionCvV1] | type[EventV1]] = {
 """The only records that may come back. There is no way to write an action in any of them."""
 
 KILL_AFTER_S = 0.3
-"""A suspended process uses no processor; giving back its gigabytes does, so that waits until the anomaly was handled."""
+"""A suspended process uses no processor; giving back its gigabytes does, so that waits until after the anomaly."""
 
 LINES_PER_POLL = 8
 RECORDS_PER_WAKE = 32

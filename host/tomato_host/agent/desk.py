@@ -45,9 +45,7 @@ def _one_wake(pipe: ChildPipe, context: WakeContext, desk: Desk) -> None:
             pipe.say(f"record {context.wake_id} {record.to_json()}")
     except Exception as fault:
         trouble = f"{type(fault).__name__}: {fault}"
-    if desk.settings.backend != "none" and not trouble:
-        trouble = "; ".join(desk.trouble)
-    pipe.say(f"done {context.wake_id} {trouble[:300]}")
+    pipe.say(f"done {context.wake_id} {(trouble or '; '.join(desk.trouble))[:300]}")
 
 
 def main() -> None:

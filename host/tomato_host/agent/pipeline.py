@@ -12,7 +12,7 @@ from tomato_host.agent.chronicle import write_chronicle
 from tomato_host.agent.context import WakeContext
 from tomato_host.agent.memory.store import Memory
 from tomato_host.agent.prompt_files import grammar
-from tomato_host.agent.runtime.chat import Backend
+from tomato_host.agent.runtime.chat import Backend, NoBackend
 from tomato_host.agent.settings import AgentSettings
 from tomato_host.agent.text.facts import Fact, cycle_facts, day_facts
 from tomato_host.agent.text.prose import Prose, write_prose
@@ -41,6 +41,8 @@ def run_wake(context: WakeContext, desk: Desk) -> Iterator[Record]:
         yield from _vision(context, desk)
     for task in TEXT_TASKS:
         if task in context.tasks and _has_ground(task, context):
+            if desk.trouble:
+                desk.backend = NoBackend()  # a model that just failed is not asked again in the same cycle
             yield _words(task, context, desk)
 
 
@@ -95,7 +97,7 @@ def _remember_vision(context: WakeContext, desk: Desk, record: VisionV1 | Vision
 def _words(task: str, context: WakeContext, desk: Desk) -> EventV1:
     facts = _facts(task, context, desk)
     prose = write_prose(task, facts, desk.backend, desk.settings)
-    if prose.fault is not None:
+    if prose.fault is not None and not isinstance(desk.backend, NoBackend):
         desk.trouble.append(prose.fault)
     event = text_event(task, context, prose, desk.backend)
     desk.memory.remember(
