@@ -30,6 +30,9 @@ COMMANDS: tuple[Command, ...] = (
     Command("resume", "tomato_host.cli.override", "resume", "End a pause now."),
     Command("mode", "tomato_host.cli.override", "mode", "Ask for safe mode, or take it back."),
     Command("explain", "tomato_host.cli.explain", "explain", "What was decided, what was not, and why."),
+    Command("simulate", "tomato_host.cli.simulate", "simulate", "Simulate a day: source, estimator, storage."),
+    Command("replay", "tomato_host.cli.replay", "replay", "Run recorded observations through today's brain."),
+    Command("dataset", "tomato_host.cli.dataset", "app", "Verify, publish, query and convert a dataset."),
 )
 """The table of commands, in the order of the help."""
 

@@ -1,0 +1,185 @@
+"""The public dataset: whitelisted records, every action with its state snapshot and its reasons, failures included."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from tomato_host.storage.appender import replace_file
+from tomato_host.storage.chain import Head, genesis, next_line
+from tomato_host.storage.layout import file_name, period, stream_of
+from tomato_host.storage.public_fields import PRIVATE_EVENTS, PUBLIC, publish
+from tomato_host.storage.public_images import export_images
+from tomato_host.storage.reader import read_all, require_dataset
+
+PUBLIC_CAMERAS = frozenset({"camera_main"})
+"""Cameras that look at the plant and at nothing else."""
+
+_STATES_REMEMBERED = 512
+BASELINES = frozenset({"rules", "fixed_timer"})
+
+
+@dataclass(slots=True)
+class Publication:
+    """What went out."""
+
+    records: Counter[str] = field(default_factory=Counter)
+    withheld_records: int = 0
+    actions_without_state: int = 0
+    actions_without_reason: int = 0
+    failures: Counter[str] = field(default_factory=Counter)
+    baseline_plans: int = 0
+    images: int = 0
+    images_kept_back: int = 0
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain numbers for a report."""
+        return {
+            "records": dict(sorted(self.records.items())), "withheld_records": self.withheld_records,
+            "actions_without_state": self.actions_without_state,
+            "actions_without_reason": self.actions_without_reason,
+            "failures": dict(sorted(self.failures.items())), "baseline_plans": self.baseline_plans,
+            "images": self.images, "images_kept_back": self.images_kept_back,
+        }
+
+
+class _Exporter:
+    """Walks once over the private records in their order; memory does not grow with the dataset."""
+
+    def __init__(self, withhold: tuple[str, ...], cameras: frozenset[str]) -> None:
+        self.result = Publication()
+        self._withhold = withhold
+        self._cameras = cameras
+        self._heads: dict[str, Head] = {}
+        self._n = 0
+        self._states: dict[str, dict[str, Any]] = {}
+        self._last_state: dict[str, Any] | None = None
+        self._reasons: dict[str, str] = {}
+
+    def lines(self, root: Path) -> Iterator[tuple[str, bytes]]:
+        """File name and line of everything that is public."""
+        for stored in read_all(root):
+            record = json.loads(stored.link.payload)
+            version = record.get("schema_version")
+            self._count_failure(version, record)
+            if not self._is_public(version, record):
+                self.result.withheld_records += 1
+                continue
+            shown = publish(record, PUBLIC[version], self._withhold)
+            self._hide_private_cameras(version, shown)
+            if version == "action_v1":
+                shown |= self._references(record)
+            yield self._line(version, record["ts"], shown)
+            if version == "plan_v1":
+                self._remember_plan(shown)
+
+    def _line(self, version: str, ts: str, shown: dict[str, Any]) -> tuple[str, bytes]:
+        stream = stream_of(version)
+        self._n += 1
+        head = self._heads.get(stream) or genesis(f"public/{stream}")
+        payload = json.dumps(shown, ensure_ascii=False, separators=(",", ":")).encode()
+        line, head = next_line(head, self._n, payload)
+        self._heads[stream] = head
+        self.result.records[stream] += 1
+        if version == "state_v1":
+            self._remember_state(ts, head)
+        return file_name(stream, period(datetime.fromisoformat(ts), "month"), public=True), line
+
+    def _is_public(self, version: str, record: dict[str, Any]) -> bool:
+        if version not in PUBLIC:
+            return False
+        if version == "event_v1":
+            return record["kind"] not in PRIVATE_EVENTS
+        return version != "vision_v1" or record.get("source") in self._cameras
+
+    def _hide_private_cameras(self, version: str, shown: dict[str, Any]) -> None:
+        if version == "state_v1":
+            vision = shown["plant"].get("vision")
+            if vision is not None and vision["source"] not in self._cameras:
+                shown["plant"]["vision"] = None
+
+    def _references(self, record: dict[str, Any]) -> dict[str, Any]:
+        """The state snapshot an action was decided on (by its time, else the last one before), and why."""
+        why = record.get("why", {})
+        state = self._states.get(_moment(why["state_ts"])) if why.get("state_ts") else None
+        exact = state is not None
+        state = state or self._last_state
+        if state is None:
+            self.result.actions_without_state += 1
+        reasoning = why.get("text") or "; ".join(why.get("rules_fired", ())) or why.get("objective_hint") or ""
+        reasoning = reasoning or self._reasons.get(record.get("decision_id") or "", "")
+        if not reasoning and record.get("origin") in ("person", "mqtt", "api"):
+            reasoning = f"asked for by {record['origin']}"
+        if not reasoning:
+            self.result.actions_without_reason += 1
+        return {
+            "state_ref": None if state is None else {**state, "exact": exact},
+            "reasoning": publish(reasoning, PUBLIC["event_v1"]["text"], self._withhold) or None,
+        }
+
+    def _remember_state(self, ts: str, head: Head) -> None:
+        self._last_state = {"ts": ts, "seq": head.seq, "hash": head.hash}
+        self._states[_moment(ts)] = self._last_state
+        if len(self._states) > _STATES_REMEMBERED:
+            del self._states[next(iter(self._states))]
+
+    def _remember_plan(self, shown: dict[str, Any]) -> None:
+        self._reasons[shown["id"]] = shown.get("explanation") or "; ".join(shown.get("rules_fired", ()))
+        if len(self._reasons) > _STATES_REMEMBERED:
+            del self._reasons[next(iter(self._reasons))]
+        self.result.baseline_plans += shown["controller"] in BASELINES
+
+    def _count_failure(self, version: str | None, record: dict[str, Any]) -> None:
+        if version == "event_v1" and record["level"] != "INFO":
+            self.result.failures[record["name"]] += 1
+        elif version == "anomaly_v1" and record.get("phase") != "CLEARED":
+            self.result.failures[record["type"]] += 1
+        elif version == "action_v1" and not record["safety"]["validated"]:
+            self.result.failures["action_refused"] += 1
+
+
+def export_public(
+    root: Path, *, withhold: Sequence[str] = (), cameras: frozenset[str] = PUBLIC_CAMERAS
+) -> Publication:
+    """Write `public/` anew from `private/`: the same dataset gives the same bytes.
+
+    `withhold`: phrases (an address, a name) to strike out of every text. The public lines have their own chain.
+    Raises TomatoError E-STORAGE-NO-DATASET, E-STORAGE-DAMAGED.
+    """
+    require_dataset(root)
+    folder = root / "public"
+    exporter = _Exporter(tuple(withhold), cameras)
+    written = _write_parts(folder, exporter.lines(root))
+    for path in folder.glob("*.jsonl"):
+        if path.name not in written:
+            path.unlink()
+    for name, part in written.items():
+        part.replace(folder / name)
+    result = exporter.result
+    result.images, result.images_kept_back = export_images(root / "private" / "images", folder / "images", cameras)
+    replace_file(folder / "report.json", json.dumps(result.as_json(), indent=1).encode() + b"\n")
+    return result
+
+
+def _write_parts(folder: Path, lines: Iterator[tuple[str, bytes]]) -> dict[str, Path]:
+    """Fill one `.part` beside each file to come, so that a broken export leaves the last good one."""
+    files: dict[str, BinaryIO] = {}
+    try:
+        for name, line in lines:
+            if name not in files:
+                files[name] = (folder / f"{name}.part").open("wb")
+            files[name].write(line)
+    finally:
+        for file in files.values():
+            file.close()
+    return {name: folder / f"{name}.part" for name in files}
+
+
+def _moment(ts: str) -> str:
+    """One text for one moment, whatever offset it was written with."""
+    return f"{datetime.fromisoformat(ts).timestamp():.6f}"
