@@ -24,6 +24,7 @@ class SkillBlend:
         """Weights [E] before anything is known."""
         self.error_sum: Array = np.zeros((expert_count, horizon_count))
         self.scored: Array = np.zeros((expert_count, horizon_count))
+        self._weights: Array | None = None
 
     def learn(self, forecasts: Array, truth: Array) -> None:
         """Score forecasts [E, n, H] of one day against the truth [n, H]; unknown hours do not count."""
@@ -31,6 +32,7 @@ class SkillBlend:
         known = np.isfinite(error)
         self.error_sum = self.error_sum * MEMORY + np.where(known, error, 0.0).sum(axis=1)
         self.scored = self.scored * MEMORY + known.sum(axis=1)
+        self._weights = None
 
     def mean_error(self) -> Array:
         """Recent mean absolute error [E, H]; infinite where too little is known."""
@@ -39,6 +41,11 @@ class SkillBlend:
 
     def weights(self) -> Array:
         """Non-negative weights [E, H], each column summing to 1."""
+        if self._weights is None:
+            self._weights = self._computed()
+        return self._weights
+
+    def _computed(self) -> Array:
         error = self.mean_error()
         best = error.min(axis=0)
         known = np.isfinite(best)

@@ -15,13 +15,17 @@ from tomato_host.brain.world_model.psychrometrics import Array, Mask
 MISS_PER_SIDE = 0.10
 """80 % intervals: a tenth of the hours may fall below, a tenth above."""
 
-STEP = 0.5
+STEP = 1.0
 """Threshold change per day and unit of excess misses, in typical residuals."""
 
 START = 1.6
 """80 % half-width over mean absolute residual of a normal (1.60) or double exponential (1.61) distribution."""
 
 _MEMORY = 0.9
+_NEAR = {0: 1.0, 1: 0.7, 23: 0.7, 2: 0.35, 22: 0.35}
+_SMOOTH: Array = np.array([[_NEAR.get((i - j) % 24, 0.0) for j in range(24)] for i in range(24)])
+"""Weights of the hours around each hour of the day."""
+
 _UNTAUGHT = 2.0
 """Widening while an hour of the day has not been scored yet."""
 
@@ -35,13 +39,14 @@ class Interval:
         self.size_count: Array = np.zeros((24, horizon_count))
         self.below: Array = np.full(horizon_count, START)
         self.above: Array = np.full(horizon_count, START)
+        self._typical: Array | None = None
 
     def typical(self) -> Array:
         """Typical absolute residual [24, H] by hour of day, smoothed over two hours either side."""
-        sums = sum(np.roll(self.size_sum, k, axis=0) * w for k, w in _SMOOTH)
-        counts = sum(np.roll(self.size_count, k, axis=0) * w for k, w in _SMOOTH)
-        guess = self.first_guess * _UNTAUGHT
-        return np.asarray((sums + 0.5 * guess) / (np.asarray(counts) + 0.5))
+        if self._typical is None:
+            guess = self.first_guess * _UNTAUGHT
+            self._typical = (_SMOOTH @ self.size_sum + 0.5 * guess) / (_SMOOTH @ self.size_count + 0.5)
+        return self._typical
 
     def around(self, mean: Array, hour_of_day: Index, columns: Index) -> tuple[Array, Array]:
         """Lower and upper bound of forecasts [n, H']; `columns` names their horizons' columns."""
@@ -61,11 +66,9 @@ class Interval:
         self._learn_size(np.abs(truth - mean), known, hour_of_day)
 
     def _learn_size(self, residual: Array, known: Mask, hour_of_day: Index) -> None:
+        self._typical = None
         self.size_sum *= _MEMORY
         self.size_count *= _MEMORY
         column = np.broadcast_to(np.arange(residual.shape[1]), residual.shape)
         np.add.at(self.size_sum, (hour_of_day[known], column[known]), residual[known])
         np.add.at(self.size_count, (hour_of_day[known], column[known]), 1.0)
-
-
-_SMOOTH = ((0, 1.0), (1, 0.7), (-1, 0.7), (2, 0.35), (-2, 0.35))

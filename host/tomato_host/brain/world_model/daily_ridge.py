@@ -29,7 +29,7 @@ class DailyRidge:
 
     def predict(self, x: Array) -> Array:
         """Corrections for regressors [n, H, p]: [ridges, n, H], NaN where a regressor is unknown or untaught."""
-        out = np.einsum("nhp,rhp->rnh", x, self.beta, optimize=False)
+        out = np.matmul(x.transpose(1, 0, 2), self.beta.transpose(1, 2, 0)).transpose(2, 1, 0).copy()
         out[:, :, self.rows < _MIN_ROWS] = np.nan
         return np.asarray(out)
 
@@ -51,16 +51,17 @@ class DailyRidge:
         self._solve()
 
     def _weights(self, x0: Array, y0: Array, known: Mask) -> Array:
-        error = np.abs(y0 - np.einsum("nhp,hp->nh", x0, self.beta[-1], optimize=False))
-        error[~known] = np.nan
-        taught = known.any(axis=0)
-        median = np.full(error.shape[1], np.nan)
-        median[taught] = np.nanmedian(error[:, taught], axis=0)
+        error = np.abs(y0 - np.matmul(x0.transpose(1, 0, 2), self.beta[-1][:, :, None])[:, :, 0].T)
+        count = known.sum(axis=0)
+        taught = count > 0
+        ranked = np.sort(np.where(known, error, np.inf), axis=0)
+        middle = ranked[np.maximum(count - 1, 0) // 2, np.arange(len(count))]
+        median = np.where(taught, middle, np.nan)
         first = np.isnan(self.typical)
         mixed = _SCALE_MEMORY * self.typical + (1.0 - _SCALE_MEMORY) * median
         self.typical = np.where(first, median, np.where(taught, mixed, self.typical))
         bound = self.robust * self.typical + 1e-9
-        return np.asarray(np.where(known, 1.0 / np.maximum(1.0, np.nan_to_num(error) / bound), 0.0))
+        return np.asarray(np.where(known, 1.0 / np.maximum(1.0, error / bound), 0.0))
 
     def _solve(self) -> None:
         rows = np.maximum(self.rows, 1e-9)

@@ -55,25 +55,27 @@ def look_ahead(model: WorldModel, log: HourlyLog, forecast: Forecast, zone: tzin
     return Outlook(bands, np.clip(np.nan_to_num(risk), 0.0, 1.0), driest, drop, hours, seen)
 
 
-def _band(bands: dict[str, Array], name: str, h: int) -> Band | None:
-    if name not in bands or not np.isfinite(bands[name][:, h]).all():
-        return None
-    mean, low, high = (round(float(v), 3) for v in bands[name][:, h])
-    return Band.model_construct(mean=mean, p10=low, p90=high)
+def _bands(series: Array) -> list[Band | None]:
+    """One band an hour from [3, H]; None where nothing is known."""
+    means, lows, highs = np.round(series, 3).tolist()
+    rows = zip(np.isfinite(series).all(axis=0).tolist(), means, lows, highs, strict=True)
+    return [Band.model_construct(mean=m, p10=low, p90=high) if ok else None for ok, m, low, high in rows]
 
 
 def _hours(model: WorldModel, view: Outlook) -> tuple[PredictedHour, ...]:
-    soil = [name for name in view.bands if name.startswith("soil.")]
+    nothing: list[Band | None] = [None] * len(view.hours)
+    bands = {name: _bands(series) for name, series in view.bands.items()}
+    soil = {name.removeprefix("soil."): column for name, column in bands.items() if name.startswith("soil.")}
+    temp, rh, vpd, leaf = (bands.get(name, nothing) for name in ("air_temp_c", "rh_pct", "vpd_kpa", "leaf_vpd_kpa"))
+    risk = np.round(view.risk, 3).tolist()
     out = []
     for h, ts in enumerate(view.hours):
-        found = {name.removeprefix("soil."): _band(view.bands, name, h) for name in soil}
-        zones = {name: band for name, band in found.items() if band is not None}
+        zones = {name: band for name, column in soil.items() if (band := column[h]) is not None}
         if len(zones) == 1:
             zones["avg"] = next(iter(zones.values()))
         out.append(PredictedHour.model_construct(
-            ts=ts, soil_pct=zones, air_temp_c=_band(view.bands, "air_temp_c", h), rh_pct=_band(view.bands, "rh_pct", h),
-            vpd_kpa=_band(view.bands, "vpd_kpa", h), leaf_vpd_kpa=_band(view.bands, "leaf_vpd_kpa", h),
-            stress_risk=round(float(view.risk[h]), 3),
+            ts=ts, soil_pct=zones, air_temp_c=temp[h], rh_pct=rh[h], vpd_kpa=vpd[h], leaf_vpd_kpa=leaf[h],
+            stress_risk=risk[h],
         ))
     return tuple(out)
 
