@@ -80,8 +80,7 @@ class AgentSettings(BaseModel):
     cameras: Annotated[tuple[CameraSettings, ...], Field(max_length=8)] = ()
     photos_per_wake: Annotated[int, Field(ge=1, le=2)] = 1
     keep_photos: bool = True
-    public_photos: bool = False
-    """Write a copy without any metadata into the public track."""
+    """In the private track; `tomato-host dataset export` makes the public copies, without EXIF."""
     seed: Annotated[int, Field(ge=0, le=2**31 - 1)] = 1
     temperature: Annotated[float, Field(ge=0.0, le=2.0)] = 0.2
     text_max_tokens: Annotated[int, Field(ge=32, le=1024)] = 192

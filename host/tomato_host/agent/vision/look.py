@@ -56,7 +56,8 @@ def look_at(photo: Photo, look: Look) -> Iterator[VisionCvV1 | VisionV1]:
         measure = measure_photo(pixels) if pixels is not None else Measure(False, "no picture", 0.0, 0.0)
     except BadPhoto as fault:
         pixels, measure = None, Measure(False, f"cannot be opened: {fault}", 0.0, 0.0)
-    _keep(photo, pixels, digest, look)
+    if look.data_dir is not None and look.settings.keep_photos:
+        write_whole(photo_path(look.data_dir, look.ts, photo.source, digest, suffix_of(photo.data)), photo.data)
     yield measured_record(photo.source, digest, measure, look.ts)
     yield _judged_record(photo.source, digest, pixels, measure, look)
 
@@ -183,12 +184,3 @@ def _record(
         provenance=provenance,
     )
 
-
-def _keep(photo: Photo, pixels: Pixels | None, digest: str, look: Look) -> None:
-    if look.data_dir is None or not look.settings.keep_photos:
-        return
-    suffix = suffix_of(photo.data)
-    write_whole(photo_path(look.data_dir, "private", look.ts, photo.source, digest, suffix), photo.data)
-    if look.settings.public_photos and pixels is not None:
-        public = photo_path(look.data_dir, "public", look.ts, photo.source, digest, ".jpg")
-        write_whole(public, stripped_jpeg(pixels))

@@ -1,4 +1,4 @@
-"""Photos on disk: the original in the private track, a copy without any metadata in the public one."""
+"""Photos on disk and on the way to the model: the original stays private, what is shown to a model is pixels only."""
 
 from __future__ import annotations
 
@@ -26,10 +26,13 @@ def stripped_jpeg(pixels: Pixels) -> bytes:
     return bytes(encoded.tobytes())
 
 
-def photo_path(data_dir: Path, track: str, taken: datetime, source: str, digest: str, suffix: str) -> Path:
-    """`<data>/<track>/images/YYYY-MM-DD/HHMMSS-source-digest.suffix`, time as in the record."""
-    name = f"{taken:%H%M%S}-{source}-{digest[:12]}{suffix}"
-    return data_dir / track / "images" / f"{taken:%Y-%m-%d}" / name
+def photo_path(data_dir: Path, taken: datetime, source: str, digest: str, suffix: str) -> Path:
+    """`<data>/private/images/YYYY-MM-DD/source_HHMMSS-digest.suffix`, time as in the record.
+
+    The public track is made from these by `tomato-host dataset export`, which drops EXIF and the like.
+    """
+    name = f"{source}_{taken:%H%M%S}-{digest[:12]}{suffix}"
+    return data_dir / "private" / "images" / f"{taken:%Y-%m-%d}" / name
 
 
 def suffix_of(data: bytes) -> str:

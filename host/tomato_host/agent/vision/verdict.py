@@ -82,7 +82,7 @@ def judge(said: Said, measure: Measure) -> Verdict:
         fruit_count_est=said.fruit_count_est,
         flower_count_est=said.flower_count_est,
         stress_score=said.stress_score,
-        notes=_NOTE_FORBIDDEN.sub(" ", said.notes).strip(),
+        notes=" ".join(_NOTE_FORBIDDEN.sub(" ", said.notes).split()),
         claimed_confidence=said.confidence,
     )
     for flag, fires, take_back in RULES:
