@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from math import isfinite
 
 from shared_schemas.records import (
     ActionV1,
@@ -20,6 +21,7 @@ from shared_schemas.records import (
 )
 from shared_schemas.records.anomaly_v1 import AnomalyType
 from tomato_host.brain.control import ControlSettings, Decision, DecisionContext, Memory, events, fixed_timer, rules
+from tomato_host.brain.control.context import RECENT_H
 from tomato_host.brain.estimator.estimate import Estimate
 from tomato_host.brain.estimator.pipeline import Estimator
 from tomato_host.brain.estimator.settings import EstimatorSettings
@@ -182,8 +184,14 @@ class Mind:
         return DecisionContext(
             now=now, state=state, settings=self.settings.control, targets=outlook.targets,
             prediction=outlook.prediction, forecast=outlook.weather, memory=self.memory, mode=self.trust.mode,
-            event=event,
+            recent=self._recent(), event=event,
         )
+
+    def _recent(self) -> dict[str, float]:
+        """Means of the air over the last half hour, of what is known."""
+        history = self.estimator.history
+        means = {name: history.stats(name, RECENT_H).mean for name in ("air_temp_c", "rh_pct", "vpd_kpa")}
+        return {name: mean for name, mean in means.items() if isfinite(mean)}
 
     def _guard_context(self, here: Circumstances) -> GuardContext:
         seen, devices = self._observation, self._devices

@@ -32,13 +32,8 @@ def light(see: Look) -> Wish:
 
 
 def circulation(see: Look) -> Wish:
-    """Moving air all day; more of it when the air is damp, for dew brings mould."""
-    share, fired = (0.5, "day") if see.aims.light else (0.3, "night")
-    damp = see.rh_pct is not None and see.rh_pct > 85.0
-    if damp:
-        share, fired = 0.9, "rh > 85%"
-    text = "damp air must move" if damp else "moving air"
-    return Wish("circulation_fan", share * see.cycle_s, text, (f"circulation: {fired}",), "even_climate", spread=True)
+    """Moving air around the clock: still air is where mould begins."""
+    return Wish("circulation_fan", see.cycle_s, "moving air", ("circulation",), "even_climate")
 
 
 def exhaust(see: Look) -> Wish:

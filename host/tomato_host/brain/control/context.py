@@ -15,6 +15,7 @@ from shared_schemas.records.state_v1 import StateV1
 from shared_schemas.records.targets_v1 import TargetsV1
 from tomato_host.brain.control.settings import ControlSettings
 
+RECENT_H = 0.5
 Mode = Literal["NORMAL", "CAUTION", "SAFE", "PAUSED"]
 
 
@@ -46,6 +47,8 @@ class DecisionContext:
     forecast: Forecast36hV1 | None = None
     memory: Memory = field(default_factory=Memory)
     mode: Mode = "NORMAL"
+    recent: Mapping[str, float] = field(default_factory=dict)
+    """Means over the last `RECENT_H` hours of vpd_kpa, air_temp_c, rh_pct: fans work in strokes, leaves feel means."""
     event: str | None = None
     """Why this decision is taken outside the cycle; None on the cycle."""
 

@@ -31,6 +31,8 @@ def due(context: DecisionContext) -> str | None:
         blocked = hot or any(text.startswith("light:") and "hot" in text for text in memory.last_plan.not_done)
         if not blocked:
             return "light hours begin"
+    if memory.light_wanted and not see.aims.light:
+        return "light hours end"
     return _climate(context) if since_s >= settings.event_pause_s else None
 
 

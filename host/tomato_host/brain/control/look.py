@@ -21,7 +21,7 @@ def trusted(state: StateV1, name: str, value: float | None) -> float | None:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """One moment: what is known, what is wanted."""
+    """One moment: what is known, what is wanted. Air is the mean of the last half hour where that is known."""
 
     context: DecisionContext
     aims: Aims
@@ -50,16 +50,17 @@ class Look:
 
 def look(context: DecisionContext) -> Look:
     """Sort the state into trusted readings and doubts."""
-    state, least = context.state, context.settings.min_probe_confidence
-    air = trusted(state, "air_temp_c", state.env.air_temp_c)
-    rh = trusted(state, "rh_pct", state.env.rh_pct)
+    state, least, recent = context.state, context.settings.min_probe_confidence, context.recent
+    air = trusted(state, "air_temp_c", recent.get("air_temp_c", state.env.air_temp_c))
+    rh = trusted(state, "rh_pct", recent.get("rh_pct", state.env.rh_pct))
+    vpd = recent.get("vpd_kpa", state.env.vpd_kpa)
     good = [p for p in state.soil.probes if p.moisture_pct is not None and p.confidence >= least]
     return Look(
         context=context,
         aims=aims_at(context.now, context.settings, context.targets),
         air_temp_c=air,
         rh_pct=rh,
-        vpd_kpa=state.env.vpd_kpa if air is not None and rh is not None else None,
+        vpd_kpa=vpd if air is not None and rh is not None else None,
         co2_ppm=trusted(state, "co2_ppm", state.env.co2_ppm),
         soil_temp_c=trusted(state, "soil_temp_c", state.soil.temp_c),
         driest=min(good, key=lambda p: (p.moisture_pct or 0.0, p.id), default=None),

@@ -21,13 +21,13 @@ class ControlSettings(BaseModel):
     time_zone: str = "Europe/Vienna"
     light_start_local_h: Annotated[float, Field(ge=0.0, lt=24.0)] = 6.0
     cycle_s: Annotated[int, Field(ge=300, le=21_600)] = 7_200
-    event_pause_s: Annotated[int, Field(ge=60, le=7_200)] = 900
+    event_pause_s: Annotated[int, Field(ge=60, le=7_200)] = 1_800
     """An event never asks for a new decision sooner than this after the last one."""
-    water_ml_per_day: Annotated[float, Field(ge=0.0, le=2_500.0)] = 1_600.0
+    water_ml_per_day: Annotated[float, Field(ge=0.0, le=2_500.0)] = 2_200.0
     co2_s_per_day: Annotated[float, Field(ge=0.0, le=600.0)] = 300.0
     water_pause_s: Annotated[int, Field(ge=600, le=86_400)] = 5_400
-    soil_ml_per_pct: Annotated[float, Field(gt=0.0, le=200.0)] = 12.0
-    """Water that raises one probe by one percent, for a first dose before the model has learned better."""
+    soil_ml_per_pct: Annotated[float, Field(gt=0.0, le=500.0)] = 100.0
+    """Pumped water that raises every pot by one percent: 10 ml for each litre of substrate, with some to spare."""
     min_probe_confidence: Annotated[float, Field(ge=0.0, le=1.0)] = 0.5
     blind_dose_ml: Annotated[float, Field(ge=0.0, le=150.0)] = 60.0
     """With no probe to trust: a small dose by the clock, so that a dead probe does not mean a dead plant."""

@@ -33,17 +33,17 @@ class StageBand:
     co2_ppm: float
     """Wanted in light hours; the valve is not opened above it."""
     dose_ml: float
-    """A usual dose; the need decides, this bounds it from above twice over."""
+    """A usual dose for two plants; the need decides, this bounds it from above twice over."""
 
 
 STAGES: dict[Stage, StageBand] = {
     "seedling": StageBand(
-        (0.4, 0.9), (0.3, 0.8), (21.0, 26.0), (18.0, 21.0), 28.0, 38.0, 50.0, 20.0, 16.0, 500.0, 40.0),
+        (0.4, 0.9), (0.3, 0.8), (21.0, 26.0), (18.0, 21.0), 28.0, 38.0, 50.0, 20.0, 16.0, 500.0, 60.0),
     "vegetative": StageBand(
-        (0.7, 1.2), (0.4, 0.9), (20.0, 27.0), (16.0, 20.0), 26.0, 36.0, 48.0, 18.0, 16.0, 800.0, 90.0),
+        (0.7, 1.2), (0.4, 0.9), (20.0, 27.0), (16.0, 20.0), 26.0, 36.0, 48.0, 18.0, 16.0, 800.0, 150.0),
     "flowering": StageBand(
-        (0.8, 1.3), (0.4, 1.0), (20.0, 27.0), (16.0, 20.0), 26.0, 36.0, 46.0, 18.0, 15.0, 800.0, 120.0),
+        (0.8, 1.3), (0.4, 1.0), (20.0, 27.0), (16.0, 20.0), 26.0, 36.0, 46.0, 18.0, 15.0, 800.0, 200.0),
     "fruiting": StageBand(
-        (0.8, 1.4), (0.4, 1.0), (20.0, 27.0), (16.0, 19.0), 25.0, 35.0, 46.0, 18.0, 14.0, 800.0, 150.0),
+        (0.8, 1.4), (0.4, 1.0), (20.0, 27.0), (16.0, 19.0), 25.0, 35.0, 46.0, 18.0, 14.0, 800.0, 220.0),
 }
 """Growth stages in the order a plant passes them."""

@@ -68,7 +68,8 @@ def water(see: Look) -> Wish:
 def _dose(see: Look, probe: str, moisture: float) -> Wish:
     aims, settings = see.aims, see.context.settings
     need = (aims.soil_target_pct - moisture) * settings.soil_ml_per_pct
-    cautious = see.context.mode != "NORMAL" or bool(see.doubted)
+    # A HIGH anomaly (a heat wave, say) is no reason for thirst; doubt about the readings is one for care.
+    cautious = see.context.mode == "SAFE" or bool(see.doubted)
     dose = min(need, 2.0 * aims.dose_ml, allowance_ml(see)) * (0.5 if cautious else 1.0)
     if dose < LEAST_ML:
         return Wish("water_pump", 0.0, "the water budget for this hour of the day is used")

@@ -1,0 +1,55 @@
+"""Binds the learned world model to the present, so that the planner can look through it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tomato_host.brain.control.context import DecisionContext
+from tomato_host.brain.control.mpc import Foresight
+from tomato_host.brain.world_model.hourly import HORIZON_H, HourlyLog
+from tomato_host.brain.world_model.intake import core_state, hours_outside, known_ahead
+from tomato_host.brain.world_model.model import WorldModel
+
+Array = NDArray[np.float64]
+LEAST_DAYS = 1
+"""Days the model must have learned before the planner trusts it more than the rules."""
+
+
+def foresee(model: WorldModel, log: HourlyLog, context: DecisionContext) -> Foresight | None:
+    """What the planner may look through now; None while the model knows this tent too little or no probe is trusted.
+
+    The plan that the forecast was made for is the last one; its difference to the bare physics is carried along.
+    """
+    if model.days_learned < LEAST_DAYS or log.hours < 24:
+        return None
+    zones = _trusted_zones(context, model.zones)
+    if not zones:
+        return None
+    horizon = min(context.settings.horizon_h, HORIZON_H)
+    start = core_state(context.state, model.zones, log)
+    weather = hours_outside(context.forecast, context.now)
+    steps = context.memory.last_plan.steps if context.memory.last_plan is not None else ()
+    ahead = known_ahead(context.forecast, steps, context.now)
+    forecast = model.forecast(log, ahead)
+    offsets = model.offsets(log, ahead, forecast)
+    outside = {name: values[:horizon] for name, values in weather.items()}
+
+    def roll(plans: Array) -> Mapping[str, Array]:
+        return model.rollout(start, plans, outside, offsets)
+
+    spread: dict[str, tuple[Array, Array]] = {}
+    for name in ("vpd_kpa", "air_temp_c", "soil.avg"):
+        if name in forecast.series:
+            mean, low, high = forecast.best(name)[:, 0, :horizon]
+            spread["soil" if name == "soil.avg" else name] = (
+                np.nan_to_num(low - mean), np.nan_to_num(high - mean))
+    return Foresight(roll, zones, spread)
+
+
+def _trusted_zones(context: DecisionContext, zones: tuple[str, ...]) -> tuple[str, ...]:
+    least = context.settings.min_probe_confidence
+    good = {f"soil.{p.id}" for p in context.state.soil.probes if p.moisture_pct is not None and p.confidence >= least}
+    return tuple(zone for zone in zones if zone in good)

@@ -1,0 +1,306 @@
+"""The planner: looks 24-36 hours ahead through the learned world model and asks for the best plan's first hours.
+
+It rolls every candidate through the model at once, judges it by `objective`, and searches with `beam`. It starts from
+what the rules would do, from its own last plan, and from a few plain plans; so it is never worse than these by its own
+measure. Without a model to look through, or in a mode that asks for caution, the rules decide.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shared_schemas.records.plan_v1 import PlanStep, PlanV1, RejectedPlan, Score
+from tomato_host.brain.control import rules
+from tomato_host.brain.control.aims import aims_at
+from tomato_host.brain.control.beam import Found, Search, search
+from tomato_host.brain.control.context import Decision, DecisionContext
+from tomato_host.brain.control.look import Look, look
+from tomato_host.brain.control.moves import MOST_DOSE_ML, Bounds, TentMoves
+from tomato_host.brain.control.objective import (
+    CIRCULATION,
+    CO2,
+    EXHAUST,
+    HEATER,
+    HUMIDIFIER,
+    LIGHT,
+    WATER,
+    Aim,
+    Expected,
+    Terms,
+    Weights,
+    judge,
+)
+from tomato_host.brain.control.photoperiod import light_seconds
+from tomato_host.brain.control.proposals import Wish, build_decision
+from tomato_host.brain.control.water_rules import PULSE_ML
+from tomato_host.brain.control.water_rules import water as water_rule
+
+Array = NDArray[np.float64]
+HOUR = timedelta(hours=1)
+COLUMN_OF = {"light": LIGHT, "circulation_fan": CIRCULATION, "exhaust_fan": EXHAUST, "humidifier": HUMIDIFIER,
+             "heater_mat": HEATER}
+BIAS_FADES_H = 8.0
+"""A difference between what was expected and what came is believed to fade over this many hours."""
+
+
+@dataclass(frozen=True, slots=True)
+class Foresight:
+    """What the planner may look through at this moment: the learned model, bound to the present and the weather."""
+
+    roll: Callable[[Array], Mapping[str, Array]]
+    """Plans [B, H, 7] (columns as in objective) -> courses [B, H]: vpd_kpa, air_temp_c and each name in `soil`."""
+    soil: tuple[str, ...]
+    """Names of the soil zones in the courses, those whose probe is trusted."""
+    spread: Mapping[str, tuple[Array, Array]] = field(default_factory=dict)
+    """Forecast intervals as offsets (low, high) [H] from the mean: vpd_kpa, air_temp_c, soil."""
+
+
+Foresee = Callable[[DecisionContext], Foresight | None]
+Clock = Callable[[], float]
+"""Seconds from any origin; only differences count. A clock that stands still makes the search run to its end."""
+
+
+def planner(
+    foresee: Foresee, clock: Clock, weights: Weights | None = None, setting: Search | None = None
+) -> Callable[[DecisionContext], Decision]:
+    """A controller that plans with `foresee`; deterministic as long as the clock leaves it the time."""
+    chosen, how = weights or Weights(), setting or Search(width=3, rounds=12, levels=3)
+
+    def decide(context: DecisionContext) -> Decision:
+        seen = foresee(context) if context.mode in ("NORMAL", "CAUTION") else None
+        if seen is None or not seen.soil or look(context).vpd_kpa is None:
+            return rules.decide(context)
+        return _plan(context, seen, chosen, how, clock)
+
+    return decide
+
+
+def _plan(context: DecisionContext, seen: Foresight, weights: Weights, how: Search, clock: Clock) -> Decision:
+    end = clock() + context.settings.planning_ms / 1_000.0
+    see = look(context)
+    guide = rules.decide(context)
+    aim, bounds = aim_ahead(context), bounds_ahead(see)
+    before = np.array([0.0, *(context.memory.duty.get(name, 0.0) for name in COLUMN_OF), 0.0])
+    moves = TentMoves(bounds)
+
+    def terms(plans: Array) -> Terms:
+        return judge(aim, _expected(seen, plans), plans, before, weights)
+
+    starts = _starts(context, guide.plan, bounds)
+    found = search(lambda plans: terms(plans).j, moves, starts, how, lambda: clock() >= end)
+    ranked = terms(found.plans)
+    return _decision(context, see, found, ranked, bounds)
+
+
+def _expected(seen: Foresight, plans: Array) -> Expected:
+    series = seen.roll(plans)
+    zones = np.stack([series[name] for name in seen.soil])
+    return Expected(series, zones.min(axis=0), zones.max(axis=0), seen.spread)
+
+
+def hours_ahead(context: DecisionContext) -> list[datetime]:
+    """The starts of the planned hours, from now on."""
+    return [context.now + HOUR * h for h in range(context.settings.horizon_h)]
+
+
+def aim_ahead(context: DecisionContext) -> Aim:
+    """The aims of each hour of the horizon, in the middle of the hour."""
+    settings, hours = context.settings, hours_ahead(context)
+    each = [aims_at(hour + HOUR / 2, settings, context.targets) for hour in hours]
+    zone, now = ZoneInfo(settings.time_zone), look(context)
+    light = np.array([_light_share(hour, zone, aims.light_start_h, aims.photoperiod_h)
+                      for hour, aims in zip(hours, each, strict=True)])
+    short = 0.0 if now.soil_temp_c is None else max(0.0, each[0].soil_temp_low_c - now.soil_temp_c)
+    return Aim(
+        light=light,
+        vpd_low=np.array([a.vpd_kpa[0] for a in each]), vpd_high=np.array([a.vpd_kpa[1] for a in each]),
+        air_low=np.array([a.air_temp_c[0] for a in each]),
+        air_high=np.array([max(a.air_temp_c[1], each[0].air_temp_c[1]) for a in each]),
+        soil_low_pct=each[0].soil_low_pct, soil_high_pct=each[0].soil_high_pct, soil_temp_short=short,
+        water_ml_per_hour=max(1.0, each[0].water_ml_per_day / 24.0),
+        co2_s_per_hour=max(1.0, each[0].co2_s_per_day / max(1.0, each[0].photoperiod_h)))
+
+
+def _light_share(hour: datetime, zone: ZoneInfo, start_h: float, length_h: float) -> float:
+    return light_seconds(hour, 3_600.0, zone, start_h, length_h)[1] / 3_600.0
+
+
+def bounds_ahead(see: Look) -> Bounds:
+    """What the plan may do in each hour: budgets by local day, water by daylight, gas and heat by what is known."""
+    context, aims = see.context, see.aims
+    settings, hours = context.settings, hours_ahead(context)
+    zone = ZoneInfo(settings.time_zone)
+    light = np.array([_light_share(h, zone, aims.light_start_h, aims.photoperiod_h) for h in hours])
+    days = [hour.astimezone(zone).toordinal() for hour in hours]
+    day_of = np.array([d - days[0] for d in days], dtype=np.int64)
+    count = int(day_of.max()) + 1
+    budgets = context.state.budgets
+    water_left = np.full(count, aims.water_ml_per_day)
+    water_left[0] = max(0.0, aims.water_ml_per_day - budgets.water_ml_used_today)
+    gas_left = np.full(count, aims.co2_s_per_day)
+    gas_left[0] = max(0.0, aims.co2_s_per_day - budgets.co2_seconds_used_today)
+    water = np.where(light > 0.0, MOST_DOSE_ML, 0.0)
+    last = context.memory.last_water_at
+    pause_h = 0.0 if last is None else (settings.water_pause_s - (context.now - last).total_seconds()) / 3_600.0
+    water[: max(0, int(np.ceil(pause_h)))] = 0.0
+    gas_ok = settings.use_co2 and context.mode == "NORMAL" and see.co2_ppm is not None and see.co2_ppm < aims.co2_ppm
+    heat_ok = see.soil_temp_c is not None and see.soil_temp_c < aims.soil_temp_low_c + 1.0
+    return Bounds(
+        light=light, water_ml=water, day_of=day_of, day_ml=water_left, humidifier=0.5,
+        heater=np.full(len(hours), 0.75 if heat_ok else 0.0), co2_s=np.full(len(hours), 100.0 if gas_ok else 0.0),
+        co2_left_s=gas_left, exhaust_most=np.ones(len(hours)), first_h=_first_hours(see))
+
+
+def _first_hours(see: Look) -> int:
+    """Hours until the next decision: the cycle, or the next edge of the light if that comes first."""
+    cycle_h = max(1, round(see.cycle_s / 3_600.0))
+    edge_s = see.aims.light_for_s if see.aims.light else see.aims.light_starts_in_s
+    return int(min(cycle_h, max(1, round(edge_s / 3_600.0))))
+
+
+def _starts(context: DecisionContext, guide: PlanV1, bounds: Bounds) -> Array:
+    """Plans to start from: the rules held on, the last plan shifted to now, and plain ones at several exhausts."""
+    horizon = len(bounds.light)
+    plain = np.zeros((horizon, 7))
+    plain[:, LIGHT], plain[:, CIRCULATION] = bounds.light, 1.0
+    held = plain.copy()
+    step = guide.steps[0]
+    for name, column in COLUMN_OF.items():
+        if column != LIGHT:
+            held[:, column] = getattr(step, name)
+    held[0, WATER] = step.water_ml
+    starts = [held]
+    for share in (0.0, 0.1, 0.25, 0.5, 1.0):
+        other = plain.copy()
+        other[:, EXHAUST] = share
+        starts.append(other)
+    shifted = _shifted(context, horizon, plain)
+    if shifted is not None:
+        starts.append(shifted)
+    return np.stack(starts)
+
+
+def _shifted(context: DecisionContext, horizon: int, plain: Array) -> Array | None:
+    """The last plan, moved to now; hours it did not reach are plain."""
+    last = context.memory.last_plan
+    if last is None or last.controller != "mpc":
+        return None
+    past = round((context.now - last.ts).total_seconds() / 3_600.0)
+    steps = last.steps[past : past + horizon]
+    if not steps:
+        return None
+    plan = plain.copy()
+    for hour, step in enumerate(steps):
+        plan[hour, WATER], plan[hour, CO2] = step.water_ml, step.co2_seconds
+        for name, column in COLUMN_OF.items():
+            plan[hour, column] = getattr(step, name)
+    if past == 0:  # the dose of this hour has been asked for already
+        plan[0, WATER] = 0.0
+    return plan
+
+
+def _decision(context: DecisionContext, see: Look, found: Found, terms: Terms, bounds: Bounds) -> Decision:
+    best, first = found.plans[0], bounds.first_h
+    wishes = _wishes(see, best, first)
+    steps = tuple(
+        PlanStep(
+            start=context.now + HOUR * hour, water_ml=round(float(row[WATER]), 1), light=_share(row[LIGHT]),
+            circulation_fan=_share(row[CIRCULATION]), exhaust_fan=_share(row[EXHAUST]),
+            humidifier=_share(row[HUMIDIFIER]), heater_mat=_share(row[HEATER]), co2_seconds=round(float(row[CO2]), 1))
+        for hour, row in enumerate(best))
+    made = build_decision(
+        context, "mpc", wishes, steps=steps, horizon_h=float(len(best)), score=_score(terms, 0),
+        rejected=_rejected(found, terms), explanation=_explain(wishes, terms))
+    return made
+
+
+def _share(value: float) -> float:
+    return round(float(min(1.0, max(0.0, value))), 3)
+
+
+def _wishes(see: Look, plan: Array, first: int) -> list[Wish]:
+    """The first hours of the plan as wishes; the rules' own caution about water stays in force."""
+    cycle_s, row = see.cycle_s, plan[0]
+    aims = see.aims
+    light_s = aims.light_for_s if aims.light and row[LIGHT] > 0.0 else 0.0
+    dark = "night: tomatoes need a dark period" if not aims.light else "the plan saves heat and water by a dark hour"
+    wishes = [Wish("light", light_s, "light hours" if light_s else dark, ("photoperiod",), "photosynthesis")]
+    for name, column in COLUMN_OF.items():
+        if column == LIGHT:
+            continue
+        share = float(row[column])
+        text = f"{name.replace('_', ' ')} {share:.0%} of the time" if share > 0.0 else "not worth it in this plan"
+        wishes.append(Wish(name, share * cycle_s, text, ("plan",), "vpd_in_band", spread=share < 1.0))
+    wishes.append(_water_wish(see, float(plan[:first, WATER].sum())))
+    gas_s = float(plan[:first, CO2].sum()) * cycle_s / (3_600.0 * first)
+    text = f"{gas_s:.0f} s of gas" if gas_s else "not worth it in this plan"
+    wishes.append(Wish("co2_solenoid", gas_s, text, ("plan",), "photosynthesis", spread=True))
+    return wishes
+
+
+def _water_wish(see: Look, planned_ml: float) -> Wish:
+    """The plan's dose; where a probe is doubted, no more than the rules would give."""
+    if planned_ml <= 0.0:
+        return Wish("water_pump", 0.0, "the plan waters later or not at all")
+    dose = min(planned_ml, MOST_DOSE_ML)
+    if see.doubted:
+        rule = water_rule(see)
+        dose = min(dose, rule.amount)
+        if dose <= 0.0:
+            return Wish("water_pump", 0.0, f"a probe is doubted: {rule.text}")
+    text = f"{dose:.0f} ml now, before the soil runs dry"
+    return Wish("water_pump", dose, text, ("plan",), "reduce_water_stress", pulses=max(1, round(dose / PULSE_ML)))
+
+
+def _score(terms: Terms, index: int) -> Score:
+    return Score(
+        j=round(float(terms.j[index]), 6), yield_proxy=round(float(terms.yield_proxy[index]), 6),
+        stress=round(float(terms.stress[index]), 6), resource_use=round(float(terms.resource_use[index]), 6),
+        action_churn=round(float(terms.action_churn[index]), 6))
+
+
+def _rejected(found: Found, terms: Terms) -> tuple[RejectedPlan, ...]:
+    """The next best plans: what differs from the chosen one, and which term decided."""
+    rows = []
+    for index in range(1, min(4, len(found.plans))):
+        rows.append(RejectedPlan(
+            summary=_difference(found.plans[0], found.plans[index]), score=_score(terms, index),
+            why=_why(terms, index)))
+    return tuple(rows)
+
+
+def _difference(best: Array, other: Array) -> str:
+    """The output and hours in which another plan differs most, in words."""
+    gap = np.abs(other - best) / np.array([100.0, 1.0, 1.0, 1.0, 1.0, 1.0, 30.0])
+    column = int(gap.sum(axis=0).argmax())
+    hours = np.flatnonzero(gap[:, column] > 1e-9)
+    if len(hours) == 0:
+        return "the same but for roundings"
+    name = ("water_ml", *COLUMN_OF, "co2_seconds")[column]
+    mine, theirs = best[hours, column].mean(), other[hours, column].mean()
+    return f"{name} {theirs:.2f} instead of {mine:.2f} in hours {hours[0]}-{hours[-1]}"
+
+
+def _why(terms: Terms, index: int) -> str:
+    parts = {
+        "more stress": float(terms.stress[index] - terms.stress[0]),
+        "less yield": float(terms.yield_proxy[0] - terms.yield_proxy[index]),
+        "more use": float(terms.resource_use[index] - terms.resource_use[0]),
+        "more switching": float(terms.action_churn[index] - terms.action_churn[0]) / 20.0,
+    }
+    name = max(parts, key=lambda key: parts[key])
+    return f"J {terms.j[index]:.4f} against {terms.j[0]:.4f}: {name}"
+
+
+def _explain(wishes: list[Wish], terms: Terms) -> str:
+    doing = "; ".join(w.text for w in wishes if w.amount > 0.0)
+    return f"J {terms.j[0]:.3f}, stress {terms.stress[0]:.3f} per hour: {doing}"
+
+
+__all__ = ["Foresight", "aim_ahead", "bounds_ahead", "planner"]

@@ -1,0 +1,148 @@
+"""What the planner maximises: J = w_yield YieldProxy - w_stress Stress - w_resource ResourceUse - w_smooth ActionChurn.
+
+All four terms are unit-free and per hour of the horizon, so that weights compare like with like: 1 of stress is an
+hour well outside a band, 1 of yield an hour of full light in perfect air with enough water, 1 of resources a whole
+hour's share of the water and gas budgets, 1 of churn one relay switched each hour.
+
+Uncertainty: stress is taken at the forecast's low, middle and high quantile, weighted 1:2:1, so that a plan is pushed
+away from an edge by as much as the forecast is unsure there. Soil is judged by its low quantile alone: too much water
+can be waited out, a dry pot cannot.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+VPD_SCALE_KPA = 0.3
+TEMP_SCALE_C = 3.0
+SOIL_SCALE_PCT = 4.0
+WORST = 2.0
+"""An hour is never worse than this in one respect: one bad hour must not hide all others."""
+SLOTS_PER_HOUR = 4.0
+"""A duty between off and on switches a relay on and off once a quarter of an hour (see the executor)."""
+QUANTILES = ((0, 0.25), (1, 0.5), (2, 0.25))
+"""(low, middle, high) and their weights."""
+CO2_GAIN = 0.2
+"""Most that gas adds to the yield of an hour (Nederhoff 1994: 15-25 % from 400 to 800 ppm)."""
+
+WATER, LIGHT, CIRCULATION, EXHAUST, HUMIDIFIER, HEATER, CO2 = range(7)
+"""Columns of a plan, as in the world model: ml an hour, shares of the hour, seconds an hour."""
+RELAYS = (LIGHT, CIRCULATION, EXHAUST, HUMIDIFIER, HEATER)
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """The four weights. Stress comes first, yield second; water and wear break ties."""
+
+    yield_: float = 1.0
+    stress: float = 3.0
+    resource: float = 0.25
+    smooth: float = 0.04
+
+
+@dataclass(frozen=True, slots=True)
+class Aim:
+    """What is wanted in each hour, arrays [H]; budgets per hour as the resource scale."""
+
+    light: Array
+    """Share of the hour with wanted light."""
+    vpd_low: Array
+    vpd_high: Array
+    air_low: Array
+    air_high: Array
+    soil_low_pct: float
+    soil_high_pct: float
+    soil_temp_short: float
+    """Kelvin by which the roots are too cold now; 0 when warm enough."""
+    water_ml_per_hour: float
+    co2_s_per_hour: float
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """Predicted courses [B, H]; `spread` gives (low, high) offsets [H] around the mean by series name."""
+
+    series: Mapping[str, Array]
+    driest: Array
+    """Mean of the driest zone [B, H]."""
+    wettest: Array
+    spread: Mapping[str, tuple[Array, Array]]
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """The four terms [B] and J [B]."""
+
+    j: Array
+    yield_proxy: Array
+    stress: Array
+    resource_use: Array
+    action_churn: Array
+
+
+def outside(value: Array, low: Array, high: Array, scale: float) -> Array:
+    """How far outside a band, in units of `scale`, bounded: 0 inside, at most WORST."""
+    return np.minimum((np.maximum(low - value, 0.0) + np.maximum(value - high, 0.0)) / scale, WORST)
+
+
+def stress(aim: Aim, expected: Expected, plans: Array) -> Array:
+    """Mean hourly stress [B]: air dryness and warmth by quantiles, the driest zone by its low quantile, cold roots."""
+    zero = np.zeros(len(aim.light))
+    total = np.zeros(len(plans))
+    for name, low, high, scale in (
+        ("vpd_kpa", aim.vpd_low, aim.vpd_high, VPD_SCALE_KPA), ("air_temp_c", aim.air_low, aim.air_high, TEMP_SCALE_C)
+    ):
+        mean = expected.series[name]
+        down, up = expected.spread.get(name, (zero, zero))
+        for offset, weight in ((down, 0.25), (zero, 0.5), (up, 0.25)):
+            total += weight * outside(mean + offset, low, high, scale).mean(axis=1)
+    down = expected.spread.get("soil", (zero, zero))[0]
+    dry = np.maximum(aim.soil_low_pct - (expected.driest + down), 0.0) / SOIL_SCALE_PCT
+    wet = np.maximum(expected.wettest - aim.soil_high_pct, 0.0) / SOIL_SCALE_PCT
+    total += np.minimum(dry, WORST).mean(axis=1) + np.minimum(wet, WORST).mean(axis=1)
+    if aim.soil_temp_short > 0.0:
+        warmed = plans[:, :, HEATER].mean(axis=1)
+        total += np.minimum(aim.soil_temp_short / TEMP_SCALE_C, 1.0) * np.maximum(0.0, 0.5 - warmed)
+    return total
+
+
+def yield_proxy(aim: Aim, expected: Expected, plans: Array) -> Array:
+    """Mean hourly yield [B]: light that falls while the air is right and water is there, a little more with gas."""
+    comfort = 1.0 - np.minimum(outside(expected.series["vpd_kpa"], aim.vpd_low, aim.vpd_high, VPD_SCALE_KPA), 1.0)
+    thirst = np.clip((expected.driest - (aim.soil_low_pct - SOIL_SCALE_PCT)) / SOIL_SCALE_PCT, 0.0, 1.0)
+    gas = 1.0 + CO2_GAIN * np.minimum(plans[:, :, CO2] / max(aim.co2_s_per_hour, 1.0), 1.0)
+    return np.asarray((plans[:, :, LIGHT] * (0.5 + 0.5 * comfort) * thirst * gas).mean(axis=1))
+
+
+def resource_use(aim: Aim, plans: Array) -> Array:
+    """Mean hourly use [B]: water and gas by their budgets; heat and mist by a tenth of their time."""
+    water = plans[:, :, WATER].mean(axis=1) / max(aim.water_ml_per_hour, 1.0)
+    gas = plans[:, :, CO2].mean(axis=1) / max(aim.co2_s_per_hour, 1.0)
+    power = plans[:, :, HEATER].mean(axis=1) + plans[:, :, HUMIDIFIER].mean(axis=1)
+    return np.asarray(0.5 * water + 0.25 * gas + 0.1 * power)
+
+
+def action_churn(plans: Array, before: Array) -> Array:
+    """Relay strokes per hour [B]: changes of duty from hour to hour, and the strokes of a duty between off and on."""
+    relays = plans[:, :, RELAYS]
+    first = np.broadcast_to(before[list(RELAYS)], relays[:, :1].shape)
+    change = np.abs(np.diff(np.concatenate([first, relays], axis=1), axis=1)).sum(axis=2)
+    partial = ((relays > 0.02) & (relays < 0.95)).sum(axis=2) * 2.0 * SLOTS_PER_HOUR
+    return np.asarray((change + partial).mean(axis=1))
+
+
+def judge(aim: Aim, expected: Expected, plans: Array, before: Array, weights: Weights) -> Terms:
+    """All terms of plans [B, H, 7]; `before` [7] is what runs now."""
+    gain, pain = yield_proxy(aim, expected, plans), stress(aim, expected, plans)
+    use, churn = resource_use(aim, plans), action_churn(plans, before)
+    j = weights.yield_ * gain - weights.stress * pain - weights.resource * use - weights.smooth * churn
+    return Terms(j, gain, pain, use, churn)
+
+
+assert {f.name for f in fields(Terms)} == {"j", "yield_proxy", "stress", "resource_use", "action_churn"}

@@ -1,0 +1,120 @@
+"""How well a stretch of days went, in figures a grower understands; and how sure a difference is.
+
+A stress hour is an hour in which the plant suffered: VPD more than `VPD_MARGIN_KPA` outside its band, air more than
+`TEMP_MARGIN_C` outside its, or the drier zone below `SOIL_STRESS_PCT`. All are judged on half-hour means, because
+stomata answer within a quarter to half an hour (Vialet-Chabrand et al. 2017, Plant Physiology 174) and do not see the
+single strokes of a fan.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tomato_host.brain.control.stages import StageBand
+
+Array = NDArray[np.float64]
+WINDOW_S = 1_800.0
+VPD_MARGIN_KPA = 0.2
+TEMP_MARGIN_C = 3.0
+SOIL_STRESS_PCT = 24.0
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """A run sampled evenly, true values, all arrays [N]."""
+
+    period_s: float
+    light: Array
+    """1 while the lamp (or the sun) shines, else 0."""
+    vpd_kpa: Array
+    air_temp_c: Array
+    driest_pct: Array
+    water_ml: Array
+    """Pumped since the start."""
+    switches: Array
+    """Relay transitions since the start."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The figures of one run."""
+
+    stress_h: float
+    vpd_stress_h: float
+    temp_stress_h: float
+    soil_stress_h: float
+    vpd_in_band_h: float
+    water_ml: float
+    switches: float
+
+
+def _means(values: Array, size: int) -> Array:
+    whole = len(values) // size * size
+    return np.asarray(values[:whole].reshape(-1, size).mean(axis=1))
+
+
+def outcome(course: Course, band: StageBand) -> Outcome:
+    """Judge one run by the bands of its growth stage. The last part of a window is left out."""
+    size = max(1, round(WINDOW_S / course.period_s))
+    hours = size * course.period_s / 3_600.0
+    light = _means(course.light, size) >= 0.5
+    vpd, air, soil = (_means(v, size) for v in (course.vpd_kpa, course.air_temp_c, course.driest_pct))
+    low, high = (np.where(light, band.vpd_day[i], band.vpd_night[i]) for i in (0, 1))
+    cold, hot = (np.where(light, band.temp_day_c[i], band.temp_night_c[i]) for i in (0, 1))
+    # A warm night is no stress as long as it is no warmer than a good day.
+    hot = np.maximum(hot, band.temp_day_c[1])
+    vpd_bad = (vpd < low - VPD_MARGIN_KPA) | (vpd > high + VPD_MARGIN_KPA)
+    temp_bad = (air < cold - TEMP_MARGIN_C) | (air > hot + TEMP_MARGIN_C)
+    soil_bad = soil < SOIL_STRESS_PCT
+    return Outcome(
+        stress_h=float((vpd_bad | temp_bad | soil_bad).sum() * hours),
+        vpd_stress_h=float(vpd_bad.sum() * hours),
+        temp_stress_h=float(temp_bad.sum() * hours),
+        soil_stress_h=float(soil_bad.sum() * hours),
+        vpd_in_band_h=float(((vpd >= low) & (vpd <= high)).sum() * hours),
+        water_ml=float(course.water_ml[-1] - course.water_ml[0]) if len(course.water_ml) else 0.0,
+        switches=float(course.switches[-1] - course.switches[0]) if len(course.switches) else 0.0,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A mean and its 95 % bootstrap interval."""
+
+    mean: float
+    low: float
+    high: float
+
+    @property
+    def excludes_zero(self) -> bool:
+        """Whether the difference is sure."""
+        return self.low > 0.0 or self.high < 0.0
+
+
+def bootstrap_mean(values: Array, seed: int = 0, draws: int = 10_000) -> Interval:
+    """Percentile bootstrap of a mean (Efron and Tibshirani 1993, ch. 13). Raises ValueError without values."""
+    if len(values) == 0:
+        raise ValueError("a mean needs at least one value")
+    rng = np.random.default_rng(seed)
+    means = values[rng.integers(0, len(values), (draws, len(values)))].mean(axis=1)
+    low, high = np.quantile(means, (0.025, 0.975))
+    return Interval(float(values.mean()), float(low), float(high))
+
+
+def relative_change(ours: Array, theirs: Array, seed: int = 0, draws: int = 10_000) -> Interval:
+    """(sum of ours - sum of theirs) / sum of theirs over paired runs, with its bootstrap interval over the pairs.
+
+    A ratio of sums, not a mean of ratios: a seed without stress must not divide by zero. 0 where theirs is all zero.
+    """
+    if len(ours) == 0 or len(ours) != len(theirs):
+        raise ValueError("paired runs are needed")
+    rng = np.random.default_rng(seed)
+    picks = rng.integers(0, len(ours), (draws, len(ours)))
+    base = theirs[picks].sum(axis=1)
+    change = np.where(base > 0.0, (ours[picks].sum(axis=1) - base) / np.where(base > 0.0, base, 1.0), 0.0)
+    total = float(theirs.sum())
+    low, high = np.quantile(change, (0.025, 0.975))
+    return Interval((float(ours.sum()) - total) / total if total > 0.0 else 0.0, float(low), float(high))
