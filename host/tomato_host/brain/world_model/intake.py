@@ -11,6 +11,7 @@ from shared_schemas.records.forecast_36h_v1 import Forecast36hV1, WeatherHour
 from shared_schemas.records.plan_v1 import PlanStep
 from shared_schemas.records.state_v1 import StateV1
 from tomato_host.brain.world_model.core import CoreState
+from tomato_host.brain.world_model.doubt import SPREAD_COLUMNS
 from tomato_host.brain.world_model.hourly import HISTORY_H, HORIZON_H, OUTSIDE_COLUMNS, PLAN_COLUMNS, Ahead, HourlyLog
 from tomato_host.brain.world_model.psychrometrics import Array, saturation_kpa, vpd_kpa
 from tomato_host.brain.world_model.settings import WorldModelSettings
@@ -156,6 +157,21 @@ def hours_outside(forecast: Forecast36hV1 | None, now: datetime) -> dict[str, Ar
     return out
 
 
+def hours_ensemble(forecast: Forecast36hV1 | None, now: datetime) -> dict[str, Array]:
+    """The ensemble's percentiles for the same hours; empty when the provider gave none."""
+    if forecast is None or all(hour.ext_temp_c_p10 is None for hour in forecast.hours):
+        return {}
+    first = hour_index(now)
+    out = {name: np.full(HORIZON_H, np.nan) for name in SPREAD_COLUMNS}
+    for hour in forecast.hours:
+        slot = hour_index(hour.ts) - first
+        if 0 <= slot < HORIZON_H:
+            for name in SPREAD_COLUMNS:
+                value = getattr(hour, name.replace("out_", "ext_"))
+                out[name][slot] = np.nan if value is None else value
+    return out
+
+
 def hours_planned(steps: Iterable[PlanStep], now: datetime) -> dict[str, Array]:
     """PLAN_COLUMNS for the HORIZON_H hours from the running one on; NaN where no step speaks."""
     first = hour_index(now)
@@ -169,9 +185,8 @@ def hours_planned(steps: Iterable[PlanStep], now: datetime) -> dict[str, Array]:
 
 
 def known_ahead(forecast: Forecast36hV1 | None, steps: Iterable[PlanStep], now: datetime) -> Ahead:
-    """Weather and plan of the hours to come as the model takes them. A stale forecast counts like none."""
-    fresh = forecast if forecast is not None and not forecast.stale else None
-    return Ahead({**hours_outside(fresh, now), **hours_planned(steps, now)})
+    """Weather and plan of the hours to come as the model takes them."""
+    return Ahead({**hours_outside(forecast, now), **hours_ensemble(forecast, now), **hours_planned(steps, now)})
 
 
 def core_state(state: StateV1, zones: tuple[str, ...], fallback: HourlyLog | None = None) -> CoreState:

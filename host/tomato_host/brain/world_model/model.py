@@ -11,6 +11,7 @@ import numpy as np
 
 from shared_schemas.records.prediction_36h_v1 import Prediction36hV1
 from tomato_host.brain.world_model.core import Core, CoreState, Drivers, weather_drivers
+from tomato_host.brain.world_model.doubt import widened
 from tomato_host.brain.world_model.features import PAD_H, Frame, Index
 from tomato_host.brain.world_model.forecaster import Forecaster
 from tomato_host.brain.world_model.hourly import HORIZON_H, OUTSIDE_COLUMNS, PLAN_COLUMNS, Ahead, HourlyLog
@@ -102,6 +103,7 @@ class WorldModel:
         ahead = ahead or Ahead()
         forecast = self.forecast(log, ahead)
         self.remember(forecast)
+        forecast = widened(self, log, ahead, forecast, weather_age_min)
         view = look_ahead(self, log, forecast, now.tzinfo or UTC)
         return to_record(self, log, ahead, view, now, weather_age_min)
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from shared_schemas.records.prediction_36h_v1 import Band, PredictedHour, Prediction36hV1, RiskWindow
+from tomato_host.brain.world_model.doubt import FRESH_MIN
 from tomato_host.brain.world_model.hourly import Ahead, HourlyLog
 from tomato_host.brain.world_model.intake import hour_start
 from tomato_host.brain.world_model.psychrometrics import Array
@@ -80,9 +81,13 @@ def _hours(model: WorldModel, view: Outlook) -> tuple[PredictedHour, ...]:
     return tuple(out)
 
 
-def _explain(model: WorldModel, log: HourlyLog, ahead: Ahead, view: Outlook) -> str:
+def _explain(
+    model: WorldModel, log: HourlyLog, ahead: Ahead, view: Outlook, weather_age_min: float | None
+) -> str:
     """One or two sentences: the worst hour and the driver that changed most, then what is not known."""
     parts = []
+    if weather_age_min is not None and weather_age_min > FRESH_MIN and view.weather_known.any():
+        parts.append(f"The weather forecast is {weather_age_min / 60.0:.0f} h old: intervals are wider.")
     if "vpd_kpa" in view.bands and np.isfinite(view.bands["vpd_kpa"][0]).any():
         parts.append(_worst_hour(log, ahead, view))
     if not view.weather_known.any():
@@ -180,6 +185,6 @@ def to_record(
     return Prediction36hV1(
         schema_version="prediction_36h_v1", ts=now, model_version=model.version, coefficients_hash=model.fingerprint(),
         weather_used=bool(view.weather_known.any()), weather_age_min=weather_age_min,
-        explanation=_explain(model, log, ahead, view), hours=_hours(model, view), risk_windows=_windows(model, view),
+        explanation=_explain(model, log, ahead, view, weather_age_min), hours=_hours(model, view), risk_windows=_windows(model, view),
         water_ml_recommended=water_recommended_ml(model, view, ahead),
     )

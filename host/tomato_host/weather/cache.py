@@ -1,0 +1,42 @@
+"""The last forecast of each place on disk, so that a restart or a silent provider does not leave the brain blind."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from shared_schemas.records.forecast_36h_v1 import Forecast36hV1
+
+
+@dataclass(frozen=True)
+class ForecastCache:
+    """One small file per place. A spoilt file counts as none."""
+
+    folder: Path
+    keep: timedelta = timedelta(hours=24)
+
+    def read(self, latitude_deg: float, longitude_deg: float, now: datetime) -> Forecast36hV1 | None:
+        """The kept forecast, unless it is older than `keep`, from the future, or unreadable."""
+        try:
+            kept = Forecast36hV1.from_json(self._path(latitude_deg, longitude_deg).read_bytes())
+        except (OSError, ValueError):
+            return None
+        age = now - kept.fetched_ts
+        return kept if timedelta(minutes=-2) <= age <= self.keep else None
+
+    def write(self, latitude_deg: float, longitude_deg: float, forecast: Forecast36hV1) -> None:
+        """Replace the kept forecast in one step. A full disk loses the cache, never the brain."""
+        path = self._path(latitude_deg, longitude_deg)
+        fresh = path.with_suffix(".tmp")
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            fresh.write_text(forecast.to_json(), encoding="utf-8")
+            os.replace(fresh, path)
+        except OSError:
+            fresh.unlink(missing_ok=True)
+
+    def _path(self, latitude_deg: float, longitude_deg: float) -> Path:
+        # Two decimals are about a kilometre: enough for a forecast, too little for an address.
+        return self.folder / f"forecast_{latitude_deg:.2f}_{longitude_deg:.2f}.json"
