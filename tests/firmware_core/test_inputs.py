@@ -1,8 +1,9 @@
 """Readings with their age and reason, and the one button."""
 
-from tests.firmware_core.rig import in_state
 from tomato import contract as c
 from tomato.core.inputs import LONG, SHORT, Button, Inputs
+
+from tests.firmware_core.rig import in_state
 
 
 def test_nothing_is_known_at_first():

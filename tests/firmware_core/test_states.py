@@ -1,8 +1,9 @@
 """The ways through the transition table: each by what really happens, with its event and its way back."""
 
-from tests.firmware_core.rig import STATES, MemoryStore, Rig, in_state
 from tomato import contract as c
 from tomato.core import states
+
+from tests.firmware_core.rig import STATES, MemoryStore, Rig, in_state
 
 NAMES = {"boot": c.STATE_BOOT, "safe": c.STATE_SAFE, "ready": c.STATE_READY, "leased": c.STATE_LEASED,
          "survival": c.STATE_SURVIVAL, "fault": c.STATE_FAULT}
@@ -31,8 +32,8 @@ def test_the_table_is_the_one_in_the_design():
 
 
 def test_the_happenings_are_numbered_as_named():
-    assert [states.BEGUN, states.SETTLED, states.LEASE, states.LAPSED, states.ABANDONED, states.HALT,
-            states.CLEARED] == list(range(len(states.HAPPENINGS)))
+    assert list(range(len(states.HAPPENINGS))) == [states.BEGUN, states.SETTLED, states.LEASE, states.LAPSED, states.ABANDONED, states.HALT,
+            states.CLEARED]
 
 
 def test_boot_to_safe_at_the_first_tick_and_to_ready_after_settling():

@@ -48,8 +48,16 @@ class FlashStore:
         return boot_id
 
 
-def provision(folder="/state"):
-    """Give a new board its first budgets; True when it did. A board that has any record, even torn, keeps it."""
-    from tomato.core import slots
+def provision(board=None):
+    """Give a new board its first budgets and its default configuration; True when it did.
 
-    return slots.provision(FlashStore(folder))
+    A board that has any record, even a torn one, keeps what it has: see docs/safety.md.
+    """
+    from tomato.boards import config_of, this_board
+    from tomato.core import configuration, slots
+
+    board = board or this_board()
+    store = FlashStore(board.STATE_FOLDER)
+    if not slots.provision(store):
+        return False
+    return configuration.Configuration(store, config_of(board)["defaults"]).save()

@@ -1,11 +1,10 @@
 """The real board as the app sees it: builds everything of one pin map, and passes between pins and core."""
 
-import sys
 import time
 
 import machine
 
-from tomato import contract as c
+from tomato.boards import config_of, sensor_id, this_board
 from tomato.core.session import Identity
 from tomato.hal import wait as waiting
 from tomato.hal.flash_store import FlashStore, provision
@@ -19,33 +18,6 @@ from tomato.hal.watchdog import Watchdog
 SWITCH_SENSORS = ("reservoir_ok", "leak", "door_open")
 
 
-def this_board():
-    """The pin map module of the board this runs on."""
-    if sys.platform == "rp2":
-        from tomato.boards import pico as board
-    elif sys.platform == "esp32":
-        from tomato.boards import esp32 as board
-    else:
-        from tomato.boards import virtual as board
-    return board
-
-
-def fitted_mask(names):
-    """Bit mask by sensor id of the sensors named."""
-    mask = 0
-    for sensor in range(len(c.SENSORS)):
-        if c.SENSORS[sensor][0] in names:
-            mask |= 1 << sensor
-    return mask
-
-
-def config_of(board):
-    """What the core must know of a board: which sensors it has, and its own CONFIG defaults."""
-    keys = {c.CONFIG[key][0]: key for key in range(len(c.CONFIG))}
-    defaults = {keys[name]: board.DEFAULTS[name] for name in board.DEFAULTS}
-    return {"fitted": fitted_mask(board.FITTED), "defaults": defaults}
-
-
 class Hardware:
     """Everything of the board. Made once; outputs are off from the first line on."""
 
@@ -54,13 +26,13 @@ class Hardware:
         self.outputs = Outputs(board.OUTPUT_PINS, board.LED_PIN, board.BUZZER_PIN)
         self.config = config_of(board)
         if board.PROVISION:
-            provision(board.STATE_FOLDER)
+            provision(board)
         self.store = FlashStore(board.STATE_FOLDER)
         self.identity = Identity(self.store.next_boot_id(board.FIRST_BOOT_ID), board.NAME, machine.unique_id(),
                                  machine.reset_cause())
         self.estop = Switch(*board.INPUT_PINS["estop"])
         self.button = Switch(*board.INPUT_PINS["button"])
-        self.switches = tuple((_sensor_id(name), Switch(*board.INPUT_PINS[name]))
+        self.switches = tuple((sensor_id(name), Switch(*board.INPUT_PINS[name]))
                               for name in SWITCH_SENSORS if name in board.FITTED)
         self.flow = FlowCounter(board.FLOW_PIN)
         self.sensors = Sensors(board, self.config["fitted"])
@@ -114,10 +86,3 @@ class Hardware:
         self.deadline.timer.deinit()
         self.outputs.apply(0)
         self.watchdog.maintenance()
-
-
-def _sensor_id(name):
-    for sensor in range(len(c.SENSORS)):
-        if c.SENSORS[sensor][0] == name:
-            return sensor
-    raise ValueError(name)
