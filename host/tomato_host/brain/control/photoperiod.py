@@ -29,7 +29,9 @@ def light_seconds(
     """
     here = now.astimezone(UTC)
     end = here + timedelta(seconds=span_s)
-    for day in (here - ONE_DAY, here, here + ONE_DAY):
+    # Steps of wall days: 24 h before a quarter past midnight is the day before yesterday after the spring change.
+    today = now.astimezone(zone)
+    for day in (today - ONE_DAY, today, today + ONE_DAY):
         start, stop = window(day, zone, start_local_h, hours)
         first, last = max(start, here), min(stop, end)
         if first < last:
