@@ -6,6 +6,7 @@ import re
 from datetime import UTC, date, datetime
 from pathlib import Path
 
+from tomato_host.errors import TomatoError
 from tomato_host.storage.settings import Rotate
 
 STREAM_OF: dict[str, str] = {
@@ -57,7 +58,10 @@ def split_name(name: str) -> tuple[str, str] | None:
 
 
 def create_run(base: Path, day: date) -> Path:
-    """Make and return a fresh directory `run_YYYYMMDD` (then `run_YYYYMMDD_2`, ...) for a simulated run."""
+    """Make and return a fresh directory `run_YYYYMMDD` (then `run_YYYYMMDD_2`, ...) for a simulated run.
+
+    Raises TomatoError E-STORAGE-UNWRITABLE.
+    """
     number = 1
     while True:
         name = f"run_{day:%Y%m%d}" + (f"_{number}" if number > 1 else "")
@@ -66,6 +70,12 @@ def create_run(base: Path, day: date) -> Path:
         except FileExistsError:
             number += 1
             continue
+        except OSError as error:
+            raise TomatoError(
+                "E-STORAGE-UNWRITABLE",
+                f"{base / name} cannot be made: {error.strerror or error}.",
+                "Give another output directory, or the right to write there.",
+            ) from error
         return base / name
 
 

@@ -49,7 +49,7 @@ PUBLIC: dict[str, Tree] = {
     },
     "action_v1": {
         **_all("schema_version ts type id origin not_after decision_id"),
-        "params": _all("ml pulses seconds state"),
+        "params": _all("ml pulses seconds state period_s"),
         "why": _all("state_ts", rules_fired=TEXT, objective_hint=TEXT, text=TEXT),
         "safety": {
             **_all("validated guardrails refused_by clipped_by"),
