@@ -4,15 +4,17 @@
     ticks_ms() -> int          wrapping counter of 30 bits
     link                       read(ready) -> n into link.buf, send, flush, waiting, open, close
     wait(idle_ms) -> int       sleep, or less when link bytes arrive; how many there are, -1 = unknown
-    lines(inputs)              estop, button, flow count, pin read-back into core.inputs: fast, every loop
-    sense(now_ms, inputs)      start or collect sensor readings that are due
+    lines(now_ms, inputs)      switches, flow count, pin read-back into core.inputs: fast, every loop
+    sense(now_ms, core)        start or collect sensor readings that are due
     sense_due_ms(now_ms)       when `sense` has something to do
-    apply(outputs)             bit mask -> pins
+    act(now_ms, core)          outputs, LED and buzzer to the pins, the timer armed, flash written when all is off
+    apply(outputs)             bit mask -> pins, without a core
     fed()                      feed the watchdog; called only after every task of one loop has checked in
-    store, identity            for the core; for HELLO
+    store, config, identity    for the core; for HELLO
     maintenance()              outputs off, watchdog kept fed: the console is in charge
 """
 
+from tomato import contract as c
 from tomato.core.board import Core
 from tomato.core.clock64 import Clock64
 from tomato.core.ring import SampleRing
@@ -35,9 +37,9 @@ class App:
     def __init__(self, hal, ring_slots=RING_SLOTS, config=None):
         self.hal = hal
         self.clock = Clock64(hal.ticks_ms())
-        self.core = Core(config, hal.store)
+        self.core = Core(config or hal.config, hal.store)
         self.ring = SampleRing(ring_slots, SAMPLE_BODY_MAX)
-        self.sampler = Sampler(self.core, self.ring)
+        self.sampler = Sampler(self.core, self.ring, self.core.config[c.CFG_SAMPLE_PERIOD_MS])
         self.session = Session(self.core, self.sampler, self.ring, hal.link.send, hal.identity)
         self.checked_in = 0
         self.ready = -1  # link bytes known to wait; -1 = look
@@ -45,14 +47,15 @@ class App:
     def step(self, now_ms):
         """One turn of the loop; returns how many ms it may sleep."""
         hal, core, session = self.hal, self.core, self.session
+        # Switches first: a command is judged by what they say now.
+        hal.lines(now_ms, core.inputs)
         self._listen(now_ms)
         self.checked_in |= _LISTENED
-        hal.lines(core.inputs)
-        hal.sense(now_ms, core.inputs)
+        hal.sense(now_ms, core)
         self.checked_in |= _LOOKED
         core.tick(now_ms)
         self.checked_in |= _DECIDED
-        hal.apply(core.outputs)
+        hal.act(now_ms, core)
         self.checked_in |= _ACTED
         session.tick(now_ms)
         hal.link.flush()
