@@ -33,6 +33,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("simulate", "tomato_host.cli.simulate", "simulate", "Simulate a day: source, estimator, storage."),
     Command("replay", "tomato_host.cli.replay", "replay", "Run recorded observations through today's brain."),
     Command("dataset", "tomato_host.cli.dataset", "app", "Verify, publish, query and convert a dataset."),
+    Command("twin", "tomato_host.cli.twin", "app", "Serve the virtual board by itself; list faults."),
 )
 """The table of commands, in the order of the help."""
 

@@ -12,6 +12,7 @@ from random import Random
 
 from tomato_host.twin.world import CableFaults
 
+LINE_HOLDS = 4_000
 SETTLE_MS = 2_000
 """Wall time within which the kernel must have carried bytes through the pseudo-terminal."""
 
@@ -76,11 +77,15 @@ class Cable:
         return written
 
     def wait_readable(self, count: int) -> int:
-        """Wait until the host's side holds at least `count` bytes; returns how many it holds."""
+        """Wait until the host's side holds at least `count` bytes; returns how many it holds.
+
+        The kernel shows at most LINE_HOLDS of them at a time; the rest follows as the host reads.
+        """
         waiting = array.array("i", [0])
+        wanted = min(count, LINE_HOLDS)
         while True:
             fcntl.ioctl(self._slave, termios.FIONREAD, waiting)
-            if waiting[0] >= count or not self._at_host.poll(SETTLE_MS):
+            if waiting[0] >= wanted or not self._at_host.poll(SETTLE_MS):
                 return waiting[0]
 
     def _spoilt(self, data: bytes) -> bytes:

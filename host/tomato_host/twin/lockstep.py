@@ -32,6 +32,7 @@ class LockStep:
         self.board = VirtualBoard(self.world, flash, skip_idle=skip_idle)
         self.port_path = self.board.port_path
         self._taken = 0
+        self.board.run_to(0)  # power on: the board hears the host's first word
         self._affinity = _stay_on_one_core(self.board, core)
 
     @property

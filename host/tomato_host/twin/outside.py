@@ -84,11 +84,11 @@ class MeasuredWeather:
             with (gzip.open(path, "rt") if path.suffix == ".gz" else path.open()) as file:
                 rows = list(csv.DictReader(file))[first_row:]
         except OSError as error:
-            raise TomatoError("twin.weather_file", f"Cannot read the weather file {path}: {error.strerror}.",
+            raise TomatoError("E-TWIN-WEATHER", f"Cannot read the weather file {path}: {error.strerror}.",
                               "Give a readable CSV, or leave it out for generated weather.") from error
         lacking = [name for name in names.values() if not rows or name not in rows[0]]
         if lacking:
-            raise TomatoError("twin.weather_file", f"The weather file {path} lacks {', '.join(lacking)}.",
+            raise TomatoError("E-TWIN-WEATHER", f"The weather file {path} lacks {', '.join(lacking)}.",
                               "Name the columns that hold temperature, humidity, radiation and wind.")
         self._rows: list[Air] = []
         for row in rows:

@@ -152,7 +152,7 @@ class Scenario:
     def parse(cls, text: str | None) -> Scenario:
         """Read `heatwave,leak@5,link_cut@6+0.2` (start hour, length in hours) or the path of a TOML file.
 
-        Raises TomatoError `twin.scenario` that names the fault and what is allowed.
+        Raises TomatoError `E-TWIN-SCENARIO` that names the fault and what is allowed.
         """
         if not text or text in ("calm", "none"):
             return cls()
@@ -207,4 +207,4 @@ def _checked(name: str, at_h: object, for_h: object, strength: object) -> Occurr
 
 
 def _bad(message: str) -> TomatoError:
-    return TomatoError("twin.scenario", message, f"Known faults: {', '.join(sorted(FAULTS))}; or a .toml file.")
+    return TomatoError("E-TWIN-SCENARIO", message, f"Known faults: {', '.join(sorted(FAULTS))}; or a .toml file.")

@@ -112,7 +112,7 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
 
 def _board(options: argparse.Namespace) -> VirtualBoard:
     if not 0.0 < options.time_scale <= 10_000.0:
-        raise TomatoError("twin.time_scale", f"--time-scale is {options.time_scale}.",
+        raise TomatoError("E-TWIN-TIME-SCALE", f"--time-scale is {options.time_scale}.",
                           "Give a number above 0 and at most 10000; lock step has no scale and no server.")
     params = TentParams.sample(options.seed) if options.vary else None
     weather = MeasuredWeather(options.weather) if options.weather else None

@@ -56,7 +56,7 @@ def start(seed: int = 0, time_scale: float = 1.0, scenario: str = "", state: Pat
           flash: Path | None = None, link: Path | None = None, vary: bool = False) -> TwinHandle:
     """Start a twin that lives on when this process dies. Returns when its port can be opened.
 
-    Raises TomatoError `twin.not_started` with what the twin said.
+    Raises TomatoError `E-TWIN-NOT-STARTED` with what the twin said.
     """
     command = [sys.executable, "-m", "tomato_host.twin.serve", "--seed", str(seed), "--time-scale", str(time_scale)]
     for flag, value in (("--scenario", scenario), ("--state", state), ("--flash", flash), ("--link", link)):
@@ -77,5 +77,5 @@ def start(seed: int = 0, time_scale: float = 1.0, scenario: str = "", state: Pat
         process.stdout.close()
         messages.seek(0)
         told = messages.read().decode(errors="replace").strip().splitlines()
-        raise TomatoError("twin.not_started", f"The twin did not start: {told[-1] if told else 'no answer'}",
+        raise TomatoError("E-TWIN-NOT-STARTED", f"The twin did not start: {told[-1] if told else 'no answer'}",
                           "Run `tomato-host doctor`, or `python -m tomato_host.twin.serve` to see its messages.")

@@ -243,7 +243,7 @@ class VirtualBoard:
             told = self._settings.flash.parent / "board.stderr"
             tail = told.read_text(errors="replace").strip().splitlines()[-1:] if told.exists() else []
             self.close()
-            raise TomatoError("twin.vm_crashed", f"The firmware does not stay alive: {' '.join(tail) or 'no message'}.",
+            raise TomatoError("E-TWIN-CRASHED", f"The firmware does not stay alive: {' '.join(tail) or 'no message'}.",
                               "Run `tomato-host doctor`; look at board.stderr beside the board's flash directory.")
         self.power_cycle(cause)
 

@@ -28,12 +28,12 @@ class Wiring:
 
 
 def read_wiring(firmware: Path) -> Wiring:
-    """The wiring of this firmware. Raises TomatoError `twin.no_firmware` when it has no virtual board."""
+    """The wiring of this firmware. Raises TomatoError `E-TWIN-NO-FIRMWARE` when it has no virtual board."""
     path = firmware / "tomato" / "boards" / "virtual.py"
     try:
         pins = runpy.run_path(str(path))
     except OSError as error:
-        raise TomatoError("twin.no_firmware", f"The firmware has no pin map for the virtual board ({path}).",
+        raise TomatoError("E-TWIN-NO-FIRMWARE", f"The firmware has no pin map for the virtual board ({path}).",
                           "Use the firmware of this version of tomato-host.") from error
     outputs = {gpio: wire_id for wire_id, gpio in enumerate(pins["OUTPUT_PINS"])}
     return Wiring(outputs, dict(pins["INPUT_PINS"]), pins["FLOW_PIN"])

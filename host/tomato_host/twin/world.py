@@ -92,6 +92,7 @@ class World:
         self._refill_ms = round(self.tent.params.refill_every_d * 24.0) * HOUR_MS
         self._next_refill_ms = self._refill_ms
         self._timeline = (scenario or Scenario()).timeline()
+        self._strike()
 
     def next_change_ms(self) -> int:
         """The next moment at which something changes of itself: a grid step or the scenario."""
@@ -102,17 +103,20 @@ class World:
         """Move everything on to `t_ms`; earlier moments change nothing."""
         while self.now_ms < t_ms:
             moment = min(t_ms, self.next_change_ms())
-            if moment > self.now_ms:
-                self._advance(moment)
-            while self._timeline and self._timeline[0][0] <= self.now_ms:
-                _, strength, name = self._timeline.pop(0)
-                FAULTS[name].effect(self, strength)
-                self._flow_changed(self.now_ms)
+            self._advance(moment)
+            self._strike()
 
     def advance_grid(self, t_ms: int) -> None:
         """Move on to the last change at or before `t_ms`: the same steps are taken however often this is called."""
         while self.next_change_ms() <= t_ms:
             self.advance_to(self.next_change_ms())
+
+    def _strike(self) -> None:
+        """Begin and end the faults that are due."""
+        while self._timeline and self._timeline[0][0] <= self.now_ms:
+            _, strength, name = self._timeline.pop(0)
+            FAULTS[name].effect(self, strength)
+            self._flow_changed(self.now_ms)
 
     def _advance(self, t_ms: int) -> None:
         dt_s = (t_ms - self.now_ms) / 1_000.0

@@ -1,0 +1,40 @@
+"""`tomato-host twin`: the simulated tent and its virtual board as a process of its own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(help="The simulated tent and its virtual board.", no_args_is_help=True)
+
+
+@app.command()
+def serve(
+    link: Annotated[Path | None, typer.Option(help="Symlink to make that points to the port.")] = None,
+    seed: Annotated[int, typer.Option(help="Varies sensors and weather.")] = 0,
+    time_scale: Annotated[float, typer.Option(help="World seconds per wall second.")] = 1.0,
+    scenario: Annotated[str, typer.Option(help="Faults: name[@hours[+length]],... or a .toml file.")] = "",
+    state: Annotated[Path | None, typer.Option(help="File to keep the truth of the tent in (JSON).")] = None,
+    flash: Annotated[Path | None, typer.Option(help="Directory that keeps what the board stores.")] = None,
+    weather: Annotated[Path | None, typer.Option(help="Hourly weather as CSV.")] = None,
+    vary: Annotated[bool, typer.Option(help="Vary the tent itself by the seed.")] = False,
+) -> None:
+    """Run a virtual board until SIGTERM or Ctrl-C; a host opens the printed port. SIGUSR1 resets the board."""
+    from tomato_host.twin.serve import main
+
+    arguments = ["--seed", str(seed), "--time-scale", str(time_scale), "--scenario", scenario]
+    for flag, value in (("--link", link), ("--state", state), ("--flash", flash), ("--weather", weather)):
+        if value is not None:
+            arguments += [flag, str(value)]
+    raise typer.Exit(main([*arguments, "--vary"] if vary else arguments))
+
+
+@app.command()
+def scenarios() -> None:
+    """List the faults by name, with their hours when none are given."""
+    from tomato_host.twin.scenarios import FAULTS
+
+    for fault in FAULTS.values():
+        typer.echo(f"{fault.name:16} {fault.kind:10} from hour {fault.at_h:g} for {fault.for_h:g} h: {fault.meaning}")
