@@ -59,8 +59,11 @@ def look_ahead(model: WorldModel, log: HourlyLog, forecast: Forecast, zone: tzin
 def _bands(series: Array) -> list[Band | None]:
     """One band an hour from [3, H]; None where nothing is known."""
     means, lows, highs = np.round(series, 3).tolist()
-    rows = zip(np.isfinite(series).all(axis=0).tolist(), means, lows, highs, strict=True)
-    return [Band.model_construct(mean=m, p10=low, p90=high) if ok else None for ok, m, low, high in rows]
+    known: list[bool] = [bool(ok) for ok in np.isfinite(series).min(axis=0)]
+    return [
+        Band.model_construct(mean=mean, p10=low, p90=high) if ok else None
+        for ok, mean, low, high in zip(known, means, lows, highs, strict=True)
+    ]
 
 
 def _hours(model: WorldModel, view: Outlook) -> tuple[PredictedHour, ...]:
@@ -185,6 +188,7 @@ def to_record(
     return Prediction36hV1(
         schema_version="prediction_36h_v1", ts=now, model_version=model.version, coefficients_hash=model.fingerprint(),
         weather_used=bool(view.weather_known.any()), weather_age_min=weather_age_min,
-        explanation=_explain(model, log, ahead, view, weather_age_min), hours=_hours(model, view), risk_windows=_windows(model, view),
+        explanation=_explain(model, log, ahead, view, weather_age_min),
+        hours=_hours(model, view), risk_windows=_windows(model, view),
         water_ml_recommended=water_recommended_ml(model, view, ahead),
     )
