@@ -53,7 +53,7 @@ def zone_pattern(probes: Sequence[Trusted]) -> ZonePattern:
 class WaterArrival:
     """Did the water that was pumped reach a probe? Counts millilitres that no probe has answered."""
 
-    __slots__ = ("_before", "_ml_seen", "_pending_ml", "_since_s", "unanswered_ml")
+    __slots__ = ("_answered_s", "_before", "_ml_seen", "_pending_ml", "_since_s", "unanswered_ml")
 
     ANSWER_WITHIN_S: Final = 2_700.0
     ANSWER_POINTS: Final = 0.5
@@ -64,6 +64,7 @@ class WaterArrival:
         self._ml_seen: float | None = None
         self._pending_ml = 0.0
         self._since_s = 0.0
+        self._answered_s = -1e12
         self._before: list[float | None] = []
         self.unanswered_ml = 0.0
 
@@ -71,7 +72,8 @@ class WaterArrival:
         """One sample: ml pumped since midnight and the trusted moisture of every probe."""
         seen = self._ml_seen
         self._ml_seen = ml_used_today
-        if seen is not None and ml_used_today > seen:
+        # A dose comes in pulses; once one of them has arrived, the others of that hour need no proof of their own.
+        if seen is not None and ml_used_today > seen and t_s - self._answered_s > self.ANSWER_WITHIN_S:
             if self._pending_ml == 0.0:
                 self._before = list(moistures)
                 self._since_s = t_s
@@ -84,6 +86,7 @@ class WaterArrival:
         if any(b - a >= self.ANSWER_POINTS or b >= self.FULL_PCT for a, b in known):
             self._pending_ml = 0.0
             self.unanswered_ml = 0.0
+            self._answered_s = t_s
         elif t_s - self._since_s >= self.ANSWER_WITHIN_S:
             self.unanswered_ml = self.unanswered_ml + self._pending_ml if known else self.unanswered_ml
             self._pending_ml = 0.0
