@@ -29,7 +29,7 @@ class SafeModeState:
     causes: tuple[str, ...] = ()
     """Causes that hold SAFE, in table order."""
     suspected: Mapping[str, datetime] = field(default_factory=dict)
-    """Flickering causes and since when they are seen; they count after `hold_s`."""
+    """Flickering causes and since when they are seen; they count after their hold."""
     calm_since: datetime | None = None
     """In SAFE: since when no cause is left."""
     caution_until: datetime | None = None
@@ -75,7 +75,7 @@ def step(state: SafeModeState, signals: Signals, settings: SafeModeSettings) -> 
 def _suspected(state: SafeModeState, signals: Signals, settings: SafeModeSettings) -> dict[str, datetime]:
     """Flickering causes seen now, each with the time it was first seen without a break."""
     return {c.name: state.suspected.get(c.name, signals.now)
-            for c in CAUSES if not c.sudden and c.enter(signals, settings)}
+            for c in CAUSES if c.hold != "none" and c.enter(signals, settings)}
 
 
 def _holds(
@@ -85,10 +85,10 @@ def _holds(
     if cause.name in state.causes:
         gone = cause.leave(signals, settings)
         return not (gone and (signals.person_acknowledges or not cause.needs_person))
-    if cause.sudden:
+    if cause.hold == "none":
         return cause.enter(signals, settings)
-    since = suspected.get(cause.name)
-    return since is not None and (signals.now - since).total_seconds() >= settings.hold_s
+    since, wait_s = suspected.get(cause.name), settings.hold_s if cause.hold == "short" else settings.long_hold_s
+    return since is not None and (signals.now - since).total_seconds() >= wait_s
 
 
 def _next_mode(state: SafeModeState, signals: Signals, settings: SafeModeSettings) -> SafeModeState:
@@ -102,7 +102,7 @@ def _next_mode(state: SafeModeState, signals: Signals, settings: SafeModeSetting
         if (now - calm_since).total_seconds() < settings.calm_s:
             return replace(state, calm_since=calm_since)
         return _calm(replace(state, calm_since=None, off=(), caution_until=_later(now, settings.recover_s)), signals)
-    if signals.high:
+    if signals.high or signals.water_not_arriving:
         lasting = _later(now, settings.caution_s)
         until = max(lasting, state.caution_until) if state.caution_until else lasting
         state = replace(state, caution_until=until)
