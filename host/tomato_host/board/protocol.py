@@ -1,0 +1,219 @@
+"""The host's side of the wire without any I/O: bytes in, messages out; messages in, bytes out.
+
+The serial shell, the simulator and the fuzzer all drive this same class. Nothing that arrives can raise: what is not a
+whole, well-formed message of the table becomes a `Damage`.
+"""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+from typing import Any
+
+import cbor2
+from cobs import cobs
+
+from shared_schemas.wire import FIELD_BY_NAME, FIELDS, MESSAGE_BY_NAME, MESSAGES, Field, Message
+
+VERSION = 1
+FRAME_MAX = 256
+HEADER_BYTES = 6
+CRC_BYTES = 4
+PAYLOAD_MAX = FRAME_MAX - 3
+
+_MESSAGE_BY_ID = {m.type_id: m for m in MESSAGES}
+_FIELD_BY_KEY = {f.key: f for f in FIELDS}
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """One whole message from the board, fields by name."""
+
+    name: str
+    session: int
+    seq: int
+    fields: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Damage:
+    """Bytes that were no message: `why` in a few words, `size` of what was thrown away."""
+
+    why: str
+    size: int
+
+
+@dataclass(slots=True)
+class LinkCounts:
+    """What passed the line since it was opened."""
+
+    frames_in: int = 0
+    frames_out: int = 0
+    bytes_in: int = 0
+    bytes_out: int = 0
+    damaged: int = 0
+    gaps: int = 0
+    """Frames of the board that never came, by their sequence numbers."""
+
+
+def encode_frame(type_id: int, session: int, seq: int, body: bytes) -> bytes:
+    """`00 | COBS(version, type, session, seq, body, crc32) | 00`. Raises ValueError above 256 bytes."""
+    payload = bytes((VERSION, type_id)) + session.to_bytes(2, "big") + seq.to_bytes(2, "big") + body
+    payload += zlib.crc32(payload).to_bytes(CRC_BYTES, "big")
+    if len(payload) > PAYLOAD_MAX:
+        raise ValueError(f"frame of {len(payload)} bytes; {PAYLOAD_MAX} at most")
+    return b"\0" + bytes(cobs.encode(payload)) + b"\0"
+
+
+def _fits(field_: Field, value: Any) -> bool:
+    """True when a received value has the type and range of its field."""
+    if field_.type in ("uint", "int"):
+        return type(value) is int and field_.lowest <= value <= field_.highest
+    if field_.type in ("bytes", "text"):
+        return isinstance(value, bytes if field_.type == "bytes" else str) and (
+            field_.lowest <= len(value) <= field_.highest
+        )
+    if field_.type == "whys":
+        return isinstance(value, dict) and all(type(k) is int and type(v) is int for k, v in value.items())
+    allow_null = field_.type == "values"
+    return isinstance(value, list) and all(type(v) is int or (allow_null and v is None) for v in value)
+
+
+def _whole_numbers(value: Any) -> Any:
+    """A whole float stands for its integer: another encoder may write numbers as half, single or double floats."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, list):
+        return [_whole_numbers(v) for v in value]
+    return value
+
+
+class BoardProtocol:
+    """Both directions of one line. `session` is the number the host gave this conversation."""
+
+    def __init__(self, session: int = 0) -> None:
+        self.session = session
+        self.counts = LinkCounts()
+        self._buffer = bytearray()
+        self._seq_out = 0
+        self._seq_in: int | None = None
+
+    def send(self, name: str, **fields: Any) -> bytes:
+        """The bytes of one message to the board. Raises ValueError for a field or value the table does not allow."""
+        message = MESSAGE_BY_NAME[name]
+        self._check_outgoing(message, fields)
+        body = cbor2.dumps({FIELD_BY_NAME[k].key: v for k, v in fields.items()})
+        frame = encode_frame(message.type_id, self.session, self._seq_out, body)
+        self._seq_out = (self._seq_out + 1) & 0xFFFF
+        self.counts.frames_out += 1
+        self.counts.bytes_out += len(frame)
+        return frame
+
+    @staticmethod
+    def _check_outgoing(message: Message, fields: dict[str, Any]) -> None:
+        if message.direction == "to_host":
+            raise ValueError(f"{message.name} is only sent by the board")
+        missing = set(message.required) - set(fields)
+        unknown = set(fields) - set(message.required) - set(message.optional)
+        if missing or unknown:
+            raise ValueError(f"{message.name}: missing {sorted(missing)}, not allowed {sorted(unknown)}")
+        for key, value in fields.items():
+            f = FIELD_BY_NAME[key]
+            if not _fits(f, value):
+                raise ValueError(f"{message.name}: {key} = {value!r}, allowed {f.lowest} to {f.highest}")
+
+    def receive_bytes(self, data: bytes) -> list[Received | Damage]:
+        """Take bytes as they come, in any portions; returns what they completed."""
+        self.counts.bytes_in += len(data)
+        self._buffer += data
+        out: list[Received | Damage] = []
+        while (end := self._buffer.find(0)) >= 0:
+            chunk = bytes(self._buffer[:end])
+            del self._buffer[: end + 1]
+            if chunk:
+                out.append(self._chunk(chunk))
+        if len(self._buffer) > FRAME_MAX:
+            # No zero where one must have come: keep nothing but the knowledge that we are inside noise.
+            out.append(self._damage("no end of frame", len(self._buffer)))
+            self._buffer[:] = b"\xff"
+        return out
+
+    def _damage(self, why: str, size: int) -> Damage:
+        self.counts.damaged += 1
+        return Damage(why, size)
+
+    def _chunk(self, chunk: bytes) -> Received | Damage:
+        """What stood between two zeros."""
+        try:
+            payload = cobs.decode(chunk)
+        except cobs.DecodeError:
+            return self._damage("broken stuffing", len(chunk))
+        if len(payload) < HEADER_BYTES + CRC_BYTES or len(payload) > PAYLOAD_MAX:
+            return self._damage("wrong length", len(chunk))
+        covered, crc = payload[:-CRC_BYTES], payload[-CRC_BYTES:]
+        if zlib.crc32(covered).to_bytes(CRC_BYTES, "big") != crc:
+            return self._damage("wrong checksum", len(chunk))
+        if covered[0] != VERSION:
+            return self._damage(f"frame version {covered[0]}", len(chunk))
+        return self._message(covered)
+
+    def _message(self, covered: bytes) -> Received | Damage:
+        """A payload whose checksum was right."""
+        type_id, seq = covered[1], int.from_bytes(covered[4:6], "big")
+        self._count_gap(seq)
+        message = _MESSAGE_BY_ID.get(type_id)
+        if message is None or message.direction == "to_board":
+            return self._damage(f"unknown message type {type_id}", len(covered))
+        try:
+            body = cbor2.loads(covered[HEADER_BYTES:])
+        except Exception as error:  # whatever the decoder finds wrong with foreign bytes, they are foreign bytes
+            return self._damage(f"{message.name}: {type(error).__name__}", len(covered))
+        fields = self._fields(message, body)
+        if isinstance(fields, str):
+            return self._damage(f"{message.name}: {fields}", len(covered))
+        self.counts.frames_in += 1
+        return Received(message.name, int.from_bytes(covered[2:4], "big"), seq, fields)
+
+    @staticmethod
+    def _fields(message: Message, body: Any) -> dict[str, Any] | str:
+        """Fields by name, or what is wrong with them. Fields a newer board adds are left out."""
+        if not isinstance(body, dict):
+            return "body is no map"
+        fields: dict[str, Any] = {}
+        for key, value in body.items():
+            known = _FIELD_BY_KEY.get(key) if type(key) is int else None
+            if known is None:
+                continue
+            number = _whole_numbers(value)
+            if not _fits(known, number):
+                return f"{known.name} out of range"
+            fields[known.name] = number
+        needed = message.answer or message.required
+        missing = [name for name in needed if name not in fields]
+        return f"{missing[0]} missing" if missing else fields
+
+    def _count_gap(self, seq: int) -> None:
+        if self._seq_in is not None:
+            gap = (seq - self._seq_in - 1) & 0xFFFF
+            if 0 < gap < 0x8000:
+                self.counts.gaps += gap
+        self._seq_in = seq
+
+
+@dataclass(frozen=True, slots=True)
+class Hello:
+    """Who the board says it is."""
+
+    schema_hash: bytes
+    boot_id: int
+    firmware: str
+    board: str
+    uid: bytes
+    uptime_ms: int
+    reset_cause: int
+    config_crc: int
+
+    @classmethod
+    def from_fields(cls, fields: dict[str, Any]) -> Hello:
+        """From the fields of a HELLO message."""
+        return cls(**{name: fields[name] for name in MESSAGE_BY_NAME["HELLO"].answer})

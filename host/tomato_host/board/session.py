@@ -1,0 +1,358 @@
+"""One conversation with one board over a line that may vanish: greet, keep time, ask, repeat, catch up, begin anew.
+
+Single-threaded: the deciding loop calls `poll`. The lease is renewed by that loop, never from in here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from shared_schemas.devices import LIMITS, OUTPUT_BY_NAME
+from shared_schemas.wire import CONFIG_KEYS, FAULTS, SCHEMA_HASH
+from tomato_host.board import intake
+from tomato_host.board.clock_sync import ClockSync, Exchange
+from tomato_host.board.commands import Command, CommandBook
+from tomato_host.board.events import (
+    BoardEvent,
+    Connected,
+    Disconnected,
+    Health,
+    LinkEvent,
+    Mismatch,
+    ProtocolFault,
+    Result,
+    Sample,
+)
+from tomato_host.board.port import PortLost
+from tomato_host.board.protocol import BoardProtocol, Damage, Hello, Received
+from tomato_host.errors import TomatoError
+
+HELLO_MS = 1_000
+PING_MS = 12_000
+"""Silence after which the board is asked for a sign of life."""
+SILENT_MS = 17_000
+"""Silence after which it counts as gone: two pings went unanswered."""
+TIME_MS = 60_000
+TIME_FIRST = 4
+"""Exchanges in quick succession after a connect, for a first good offset."""
+ACK_EVERY = 6
+BACKFILL_LIMIT = 64
+BACKFILL_RETRY_MS = 3_000
+NOT_AFTER_MS = 10_000
+BACKOFF_MS = (500, 1_000, 2_000, 5_000, 10_000)
+
+__all__ = [
+    "BoardEvent", "BoardSession", "Connected", "Disconnected", "Health", "LinkEvent", "Mismatch", "ProtocolFault",
+    "Result", "Sample",
+]
+
+
+class Port(Protocol):
+    """What a session needs of a line; see port.SerialPort."""
+
+    def read(self) -> bytes: ...
+    def write(self, data: bytes) -> None: ...
+    def flush(self) -> None: ...
+    def wait(self, timeout_s: float) -> bool: ...
+    def close(self) -> None: ...
+
+
+class BoardSession:
+    """The host's end. `port_factory` opens the line anew; `session` is this process's number, 1 to 65535.
+
+    `poll` must be called whenever bytes have arrived and at least every few seconds.
+    """
+
+    def __init__(self, port_factory: Callable[[], Port], session: int) -> None:
+        self._open_port = port_factory
+        self._port: Port | None = None
+        self.protocol = BoardProtocol(session)
+        self.clock = ClockSync()
+        self.hello: Hello | None = None
+        self.up = False
+        self._commands = CommandBook(session)
+        self._samples = intake.SampleFile()
+        self._event_seq = -1
+        self._events_acked = -1
+        self._unacked = 0
+        self._next_open_ms = 0
+        self._attempt = 0
+        self._hello_ms = -HELLO_MS
+        self._heard_ms = 0
+        self._ping_ms = 0
+        self._time_ms = 0
+        self._time_left = 0
+        self._backfill_ms: int | None = None
+        self._now_ms = 0
+
+    # -- what the loop calls -----------------------------------------------------------------------------------
+
+    @property
+    def awaiting(self) -> int:
+        """Commands whose last word is still out."""
+        return len(self._commands.open)
+
+    def open_now(self) -> None:
+        """Open the line at once. Raises TomatoError when it cannot be opened: for the first time, with a person by."""
+        self._port = self._open_port()
+
+    def poll(self, now_ms: int) -> list[LinkEvent]:
+        """Read what came, send what is due, return what happened, in order. Never raises for what the line does."""
+        self._now_ms = now_ms
+        events: list[LinkEvent] = []
+        try:
+            if self._port is None and not self._reopen(now_ms):
+                return events
+            self._read(now_ms, events)
+            self._send_due(now_ms, events)
+        except PortLost as lost:
+            self._drop(str(lost), now_ms, events)
+        return events
+
+    def wait(self, timeout_s: float) -> bool:
+        """Until bytes are there, `timeout_s` at most; short sleeps while there is no line."""
+        if self._port is None:
+            import time
+
+            time.sleep(min(timeout_s, 0.25))
+            return timeout_s > 0.25
+        try:
+            return self._port.wait(timeout_s)
+        except PortLost:
+            return True
+
+    def renew_lease(self, now_ms: int) -> None:
+        """Take or renew the right to command for 5 s."""
+        self._now_ms = now_ms
+        self._say("LEASE", lease_ms=LIMITS["lease_ms"])
+
+    def pulse(self, output: str, amount: int) -> int:
+        """Ask for one pulse in ms, or ml for the pump. Returns the command's id; its Result comes from `poll`."""
+        return self._command("PULSE", output=OUTPUT_BY_NAME[output].wire_id, amount=amount).cmd_id
+
+    def stop(self, output: str) -> int:
+        """End the pulse of one output."""
+        return self._command("STOP", output=OUTPUT_BY_NAME[output].wire_id).cmd_id
+
+    def stop_all(self, now_ms: int) -> int:
+        """End every pulse."""
+        self._now_ms = now_ms
+        return self._command("STOP_ALL").cmd_id
+
+    def set_sampling(self, period_ms: int) -> int:
+        """Set the sampling period."""
+        return self._command("SET_SAMPLING", period_ms=period_ms).cmd_id
+
+    def configure(self, key: str, value: int | None) -> int:
+        """Set one CONFIG entry (the stored integer), or read it with None."""
+        found = next((row for row in CONFIG_KEYS if row.name == key), None)
+        if found is None:
+            raise TomatoError("E-CONFIG-KEY", f"There is no board setting {key!r}.",
+                              f"take one of: {', '.join(row.name for row in CONFIG_KEYS)}")
+        fields = {"config_key": found.key} | ({} if value is None else {"config_value": value})
+        return self._command("CONFIG", **fields).cmd_id
+
+    def clear_fault(self, name: str) -> int:
+        """Clear one latched fault by its name."""
+        found = next((row for row in FAULTS if row.name == name), None)
+        if found is None:
+            raise TomatoError("E-FAULT-NAME", f"There is no fault {name!r}.",
+                              f"take one of: {', '.join(row.name for row in FAULTS)}")
+        return self._command("CLEAR_FAULT", fault=found.wire_id).cmd_id
+
+    def ask_health(self, now_ms: int) -> None:
+        """Ask for the board's condition."""
+        self._now_ms = now_ms
+        self._say("HEALTH")
+
+    def host_ms(self, t_ms: int) -> float:
+        """Host monotonic ms at a board time of the present boot; never later than now."""
+        if not self.clock.known:
+            return float(self._now_ms)
+        return min(self.clock.host_from_board_ms(t_ms), float(self._now_ms))
+
+    def close(self) -> None:
+        """Let go of the line."""
+        if self._port is not None:
+            self._port.close()
+            self._port = None
+        self.up = False
+
+    # -- the line ----------------------------------------------------------------------------------------------
+
+    def _reopen(self, now_ms: int) -> bool:
+        if now_ms < self._next_open_ms:
+            return False
+        try:
+            self._port = self._open_port()
+        except TomatoError:
+            self._next_open_ms = now_ms + BACKOFF_MS[min(self._attempt, len(BACKOFF_MS) - 1)]
+            self._attempt += 1
+            return False
+        self._heard_ms = now_ms
+        self._hello_ms = now_ms - HELLO_MS
+        return True
+
+    def _drop(self, why: str, now_ms: int, events: list[LinkEvent]) -> None:
+        """The line is gone."""
+        was_up = self.up
+        self.close()
+        self._next_open_ms = now_ms + BACKOFF_MS[0]
+        self._attempt = 1
+        if was_up:
+            events.append(Disconnected(why))
+
+    def _write(self, data: bytes) -> None:
+        if self._port is not None:
+            try:
+                self._port.write(data)
+            except PortLost:
+                # `poll` meets the same loss when it reads, and tells of it there.
+                return
+
+    def _say(self, name: str, **fields: Any) -> None:
+        self._write(self.protocol.send(name, **fields))
+
+    def _read(self, now_ms: int, events: list[LinkEvent]) -> None:
+        assert self._port is not None
+        self._port.flush()
+        while data := self._port.read():
+            for message in self.protocol.receive_bytes(data):
+                if isinstance(message, Damage):
+                    events.append(ProtocolFault(f"{message.size} bytes thrown away: {message.why}"))
+                else:
+                    self._handle(message, now_ms, events)
+
+    def _send_due(self, now_ms: int, events: list[LinkEvent]) -> None:
+        if not self.up:
+            if now_ms - self._hello_ms >= HELLO_MS:
+                self._hello_ms = now_ms
+                self._say("HELLO", schema_hash=SCHEMA_HASH)
+            return
+        silent_ms = now_ms - self._heard_ms
+        if silent_ms > SILENT_MS:
+            self.up = False
+            events.append(Disconnected(f"no sign of life for {silent_ms / 1000:.0f} s"))
+            return
+        if silent_ms > PING_MS and now_ms - self._ping_ms > SILENT_MS - PING_MS:
+            self._ping_ms = now_ms
+            self._say("HEALTH")
+        if self._time_left or now_ms - self._time_ms >= TIME_MS:
+            self._ask_time(now_ms)
+        for command in self._commands.due(now_ms):
+            self._send_command(command)
+        events += self._commands.given_up(now_ms)
+        self._catch_up(now_ms)
+
+    def _ask_time(self, now_ms: int) -> None:
+        if now_ms != self._time_ms:
+            self._time_ms = now_ms
+            self._time_left = max(0, self._time_left - 1)
+            self._say("TIME", t1_ms=now_ms)
+
+    def _catch_up(self, now_ms: int) -> None:
+        """Acknowledge what was handed out by earlier polls, ask for what is missing."""
+        acks: dict[str, int] = {}
+        if self._unacked >= ACK_EVERY and self._samples.whole_up_to >= 0:
+            acks["up_to"] = self._samples.whole_up_to
+            self._unacked = 0
+        if self._event_seq > self._events_acked:
+            acks["events_up_to"] = self._events_acked = self._event_seq
+        if acks:
+            self._say("ACK_UPTO", **acks)
+        if self._samples.gap and (self._backfill_ms is None or now_ms - self._backfill_ms >= BACKFILL_RETRY_MS):
+            self._backfill_ms = now_ms
+            self._say("BACKFILL", first_seq=self._samples.whole_up_to + 1, limit=BACKFILL_LIMIT)
+
+    # -- messages ----------------------------------------------------------------------------------------------
+
+    def _handle(self, message: Received, now_ms: int, events: list[LinkEvent]) -> None:
+        if message.name == "HELLO":
+            self._on_hello(message, now_ms, events)
+            return
+        if message.session != self.protocol.session or not self.up:
+            return  # an answer to somebody else, or of an earlier life
+        self._heard_ms = now_ms
+        fields = message.fields
+        if message.name == "SAMPLE":
+            self._on_sample(fields, now_ms, events)
+        elif message.name == "RESULT":
+            found = intake.result(fields) if "cmd_id" in fields else None
+            if found is not None and self._commands.answer(found, now_ms):
+                events.append(found)
+        elif message.name == "EVENT":
+            self._on_event(fields, events)
+        elif message.name == "HEALTH":
+            events.append(intake.health(fields))
+        elif message.name == "TIME":
+            self.clock.add(Exchange(fields["t1_ms"], fields["t2_ms"], fields["t3_ms"], now_ms))
+        elif message.name == "BACKFILL":
+            self._on_backfilled(fields)
+
+    def _on_hello(self, message: Received, now_ms: int, events: list[LinkEvent]) -> None:
+        hello = Hello.from_fields(message.fields)
+        if message.session != self.protocol.session:
+            # The board does not know our session: it was reset. Greet it, as at the beginning.
+            if self.up:
+                self.up = False
+                events.append(Disconnected("the board was reset"))
+            self._hello_ms = now_ms - HELLO_MS
+            return
+        self._heard_ms = now_ms
+        if hello.schema_hash != SCHEMA_HASH:
+            self._hello_ms = now_ms + 10 * HELLO_MS
+            events.append(Mismatch(
+                f"The board speaks schema {hello.schema_hash.hex()}, this host {SCHEMA_HASH.hex()}"
+                f" (firmware {hello.firmware})."
+            ))
+            return
+        if not self.up:
+            self._begin(hello, now_ms, events)
+
+    def _begin(self, hello: Hello, now_ms: int, events: list[LinkEvent]) -> None:
+        new_boot = self.hello is None or self.hello.boot_id != hello.boot_id
+        if new_boot:
+            self.clock.reset()
+            self._samples = intake.SampleFile()
+            self._event_seq = self._events_acked = -1
+            events += self._commands.close_all("reset")
+        self.hello = hello
+        self.up = True
+        self._attempt = 0
+        self._backfill_ms = None
+        self._time_left = TIME_FIRST
+        self.clock.seed(now_ms, hello.uptime_ms)
+        events.append(Connected(hello, new_boot))
+
+    def _on_sample(self, fields: dict[str, Any], now_ms: int, events: list[LinkEvent]) -> None:
+        seq = fields["seq"]
+        backlog = seq < self._samples.newest
+        if self._samples.take(seq):
+            self._unacked += 1
+            assert self.hello is not None
+            events.append(intake.sample(fields, self.hello.boot_id, self.host_ms(fields["t_ms"]), backlog))
+
+    def _on_event(self, fields: dict[str, Any], events: list[LinkEvent]) -> None:
+        if fields["seq"] > self._event_seq:
+            self._event_seq = fields["seq"]
+            assert self.hello is not None
+            events.append(intake.board_event(fields, self.hello.boot_id, self.host_ms(fields["t_ms"])))
+
+    def _on_backfilled(self, fields: dict[str, Any]) -> None:
+        """The board has sent what it had in that range; what did not come is gone for good."""
+        self._samples.covered(min(fields["last_seq"], self._samples.newest))
+        self._backfill_ms = None
+
+    # -- commands ----------------------------------------------------------------------------------------------
+
+    def _command(self, name: str, **fields: Any) -> Command:
+        command = self._commands.new(name, fields, self._now_ms)
+        if name not in ("STOP", "STOP_ALL", "SET_SAMPLING"):
+            command.fields["not_after_ms"] = max(0, round(self.clock.board_from_host_ms(self._now_ms))) + NOT_AFTER_MS
+        self._send_command(command)
+        return command
+
+    def _send_command(self, command: Command) -> None:
+        if self.up:
+            self._say(command.name, cmd_id=command.cmd_id, **command.fields)
