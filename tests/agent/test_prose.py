@@ -58,6 +58,9 @@ def test_references_become_facts() -> None:
         "The plant is fine at [F3] and rests quietly.",
         "See http colon slash slash <script>alert</script> now.",
         "Short.",
+        "A sentence that leans on no fact at all.",
+        "A sentence with only [F1] to lean on.",
+        "A sentence with F. and [F1] and [F2].",
         "No full stop at the end of this long sentence",
     ],
 )
@@ -67,8 +70,8 @@ def test_foreign_numbers_and_strange_text_are_refused(text: str) -> None:
 
 
 def test_what_the_token_limit_cut_off_is_dropped() -> None:
-    text, _ = accepted("The plant is calm and green today. The water wen", FACTS)
-    assert text == "The plant is calm and green today."
+    text, _ = accepted("Calm and green, with [F1] and [F2]. The water wen", FACTS)
+    assert text == "Calm and green, with air temperature 24.3 °C and water used today 1600 ml."
 
 
 _pieces = st.one_of(
@@ -95,10 +98,11 @@ def test_numbers_are_found_in_every_dress() -> None:
 
 def test_the_model_gets_a_second_chance_with_another_seed_then_the_template_speaks() -> None:
     settings = AgentSettings(seed=7)
-    bad, good = "It is 99 degrees in here today.", "The plant is calm and green today."
+    bad, good = "It is 99 degrees in here today.", "Calm and green, with [F1] and [F2]."
     second = Script(bad, good)
     prose = write_prose("summary", FACTS, second, settings)
-    assert prose.by_model and prose.text == good and prose.seed == 8
+    assert prose.by_model and prose.text.startswith("Calm and green, with air") and prose.seed == 8
+    assert prose.text.endswith("\n\nFacts: air temperature 24.3 °C; water used today 1600 ml.")
     assert [r.seed for r in second.asked] == [7, 8] and prose.refused == ("a number of its own: 99",)
     never = write_prose("summary", FACTS, Script(bad, bad), settings)
     assert not never.by_model and never.text == template_text("summary", FACTS) and len(never.refused) == 2

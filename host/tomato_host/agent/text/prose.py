@@ -10,13 +10,16 @@ from tomato_host.agent.runtime.chat import Backend, BackendFault, ChatReply, Cha
 from tomato_host.agent.settings import AgentSettings
 from tomato_host.agent.text.facts import Fact, numbered
 from tomato_host.agent.text.numbers import foreign_numbers, numbers_in
-from tomato_host.agent.text.templates import template_text
+from tomato_host.agent.text.templates import template_text, with_facts
 
 ATTEMPTS = 2
 CHARS_MIN, CHARS_MAX = 20, 2_000
+REFERENCES_MIN = 2
+"""A text that leans on fewer facts than this tells stories."""
 
 _REFERENCE = re.compile(r"\[F([1-9][0-9]?)\]")
 _ALLOWED = re.compile(r"[A-Za-z ,;:'().-]+")
+_STRAY_F = re.compile(r"\bF\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +49,7 @@ def write_prose(kind: str, facts: tuple[Fact, ...], backend: Backend, settings: 
             break  # a model that is absent or broken is not asked twice in one cycle
         text, why_not = accepted(reply.text, facts)
         if text is not None:
-            return Prose(text, True, tuple(refused), None, reply, page, seed)
+            return Prose(with_facts(text, facts), True, tuple(refused), None, reply, page, seed)
         refused.append(why_not)
     return Prose(template_text(kind, facts), False, tuple(refused), broken, None, page, settings.seed)
 
@@ -63,8 +66,10 @@ def accepted(raw: str, facts: tuple[Fact, ...]) -> tuple[str | None, str]:
     found = numbers_in(words)
     if found:
         return None, f"a number of its own: {found[0]}"
-    if not _ALLOWED.fullmatch(words):
+    if not _ALLOWED.fullmatch(words) or _STRAY_F.search(words):
         return None, "characters that prose does not need"
+    if len(_REFERENCE.findall(text)) < REFERENCES_MIN:
+        return None, f"fewer than {REFERENCES_MIN} references to facts"
     unknown = [n for n in _REFERENCE.findall(text) if int(n) > len(facts)]
     if unknown:
         return None, f"reference to F{unknown[0]}, which does not exist"
@@ -72,7 +77,7 @@ def accepted(raw: str, facts: tuple[Fact, ...]) -> tuple[str | None, str]:
     foreign = foreign_numbers(filled, (str(fact) for fact in facts))
     if foreign:
         return None, f"a number outside the facts: {foreign[0]}"
-    return filled, ""
+    return " ".join(filled.split()), ""
 
 
 def _request(page: Prompt, facts: tuple[Fact, ...], settings: AgentSettings, seed: int) -> ChatRequest:

@@ -14,6 +14,11 @@ OPENINGS = {
 TEXT_CHARS_MAX = 3_900
 
 
+def with_facts(prose: str, facts: tuple[Fact, ...]) -> str:
+    """A model's prose, and below it the plain facts, so that every reader can check the one against the other."""
+    return f"{prose}\n\nFacts: {'; '.join(str(fact) for fact in facts)}."[:TEXT_CHARS_MAX]
+
+
 def template_text(kind: str, facts: tuple[Fact, ...]) -> str:
     """Every fact in order, in one sentence."""
     listed = "; ".join(str(fact) for fact in facts) if facts else "nothing was measured"
