@@ -67,11 +67,13 @@ class SimulatedDay:
         self._source: Source = SyntheticSource(
             plan.seed, plan.start, plan.duration_h, plan.sample_period_s, [plan.scenario], day=plan.day
         )
-        self._estimator = Estimator(
-            EstimatorSettings(sample_period_s=plan.sample_period_s, state_period_s=plan.state_period_s)
-        )
-        about = {"simulated": {"seed": plan.seed, "scenario": plan.scenario, "start": plan.start.isoformat(),
-                               "duration_h": plan.duration_h}}
+        settings = EstimatorSettings(sample_period_s=plan.sample_period_s, state_period_s=plan.state_period_s)
+        self._estimator = Estimator(settings)
+        about = {
+            "simulated": {"seed": plan.seed, "scenario": plan.scenario, "start": plan.start.isoformat(),
+                          "duration_h": plan.duration_h},
+            "settings": {"estimator": settings.model_dump(mode="json")},
+        }
         self._dataset = Dataset.create_run(
             output_dir, plan.start.date(), fsync="never", rotate=plan.rotate, about=about
         )

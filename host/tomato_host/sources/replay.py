@@ -21,25 +21,31 @@ Malformed = Literal["fail", "skip"]
 class ReplaySource:
     """Observations of `lines` (JSON records) in their order; device_status_v1 records between them are followed.
 
-    `malformed`: "fail" raises TomatoError E-REPLAY-MALFORMED with the line's number, "skip" logs it, counts it in
-    `skipped` and goes on. Records of other kinds are passed over.
+    Only those from `begin` to before `end` are given, and records of other kinds are passed over. `malformed`: "fail"
+    raises TomatoError E-REPLAY-MALFORMED with the line's number, "skip" logs it and counts it in `skipped`.
     """
 
     lacking: frozenset[str] = frozenset()
 
-    def __init__(self, lines: Iterator[tuple[str, bytes]], malformed: Malformed = "fail") -> None:
+    def __init__(
+        self, lines: Iterator[tuple[str, bytes]], malformed: Malformed = "fail", *, begin: datetime | None = None,
+        end: datetime | None = None,
+    ) -> None:
         self._lines = lines
+        self._begin, self._end = begin, end
         self._malformed = malformed
         self._status: DeviceStatusV1 | None = None
         self._last_ts: datetime | None = None
         self.skipped = 0
 
     @classmethod
-    def from_file(cls, path: Path, malformed: Malformed = "fail") -> ReplaySource:
+    def from_file(
+        cls, path: Path, malformed: Malformed = "fail", *, begin: datetime | None = None, end: datetime | None = None
+    ) -> ReplaySource:
         """Replay a JSONL file: plain records, or the lines of a dataset."""
         if not path.is_file():
             raise TomatoError("E-REPLAY-NO-FILE", f"{path} is not there.", "Check the path.")
-        return cls(_file_lines(path), malformed)
+        return cls(_file_lines(path), malformed, begin=begin, end=end)
 
     def next_observation(self) -> ObservationV1 | None:
         """The next observation, or None at the end of the recording."""
@@ -51,7 +57,7 @@ class ReplaySource:
                 continue
             if isinstance(record, DeviceStatusV1):
                 self._status = record
-            elif isinstance(record, ObservationV1):
+            elif isinstance(record, ObservationV1) and self._in_span(record.ts):
                 self._last_ts = record.ts
                 return record
         return None
@@ -59,6 +65,9 @@ class ReplaySource:
     def device_status(self) -> DeviceStatusV1:
         """The last recorded status; without one: all outputs OFF, no board."""
         return self._status or unknown_status(self._last_ts or datetime.fromisoformat("1970-01-01T00:00:00+00:00"))
+
+    def _in_span(self, ts: datetime) -> bool:
+        return (self._begin is None or ts >= self._begin) and (self._end is None or ts < self._end)
 
     def _refuse(self, where: str, error: ValueError) -> None:
         reason = str(error).replace("\n", " ")[:200]

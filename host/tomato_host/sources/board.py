@@ -1,0 +1,184 @@
+"""The board as a source: samples and health become ObservationV1 and DeviceStatusV1."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta
+from typing import get_args
+from zoneinfo import ZoneInfo
+
+from shared_schemas.devices import OUTPUTS
+from shared_schemas.records import DeviceStatusV1, ObservationV1
+from shared_schemas.records.device_status_v1 import BoardState, LatchedFault, OnOff, Outputs
+from shared_schemas.records.observation_v1 import BoardStamp, MissingReason, SoilReading
+from shared_schemas.wire import FAULTS
+from tomato_host.board.events import Connected, Health, Sample
+
+REASON_OF: dict[str, MissingReason] = {
+    "never_read": "warming_up",
+    "no_answer": "timeout",
+    "bad_crc": "crc",
+    "out_of_range": "out_of_range",
+    "stale": "stale",
+    "warming_up": "warming_up",
+    "disabled": "not_fitted",
+    "uncalibrated": "invalid",
+}
+"""The board's word for a missing value, and the record's."""
+
+SCALARS = ("air_temp_c", "rh_pct", "co2_ppm", "leaf_temp_c", "light_lux", "soil_temp_c", "flow_ml")
+SWITCHES = ("reservoir_ok", "leak", "door_open")
+PROBES = (("P1", "soil_p1_pct", "soil_p1_raw"), ("P2", "soil_p2_pct", "soil_p2_raw"))
+RESET_CAUSES = {0: "unknown", 1: "power-on", 2: "hard reset", 3: "watchdog", 4: "deep sleep", 5: "soft reset"}
+"""MicroPython's numbers for `machine.reset_cause()`."""
+
+RESTLESS = ("ts", "free_heap_bytes", "safety_tick_worst_ms")
+"""Fields that change all the time; they alone are not worth a new record."""
+
+_STATES = frozenset(get_args(BoardState))
+_FAULT_IDS = {fault.name: fault.wire_id for fault in FAULTS}
+_PUMP, _CO2 = 5, 6
+
+
+class WaterMeter:
+    """Water since local midnight, in ml: what the flow meter counted, whoever opened the pump."""
+
+    def __init__(self) -> None:
+        self.used_ml = 0.0
+        self._flow_ml: float | None = None
+        self._day: date | None = None
+        self._seeded = False
+
+    def seed(self, ml: float) -> None:
+        """What the board remembers from before this process: its last 24 h, which errs on the dry side."""
+        if not self._seeded:
+            self._seeded = True
+            self.used_ml = max(self.used_ml, ml)
+
+    def take(self, flow_ml: float | None, local: datetime) -> None:
+        """A reading of the meter's running total."""
+        if self._day is not None and local.date() != self._day:
+            self.used_ml = 0.0
+        self._day = local.date()
+        if flow_ml is None:
+            return
+        if self._flow_ml is not None and flow_ml > self._flow_ml:
+            self.used_ml += flow_ml - self._flow_ml
+        self._flow_ml = flow_ml
+
+    def new_boot(self) -> None:
+        """The meter's total begins at zero again."""
+        self._flow_ml = 0.0
+
+
+class BoardSource:
+    """Keeps the last known condition of the body; a new DeviceStatusV1 is made only when something has changed."""
+
+    def __init__(self, timezone: str) -> None:
+        self._zone = ZoneInfo(timezone)
+        self._meter = WaterMeter()
+        self._reset_ts: datetime | None = None
+        self._reset_cause: str | None = None
+        self._firmware: str | None = None
+        self._boot_id: int | None = None
+        self._health: Health | None = None
+        self._outputs = 0
+        self._state = "UNKNOWN"
+        self._connected = False
+        self._status: DeviceStatusV1 | None = None
+
+    def on_connected(self, event: Connected, now: datetime) -> None:
+        """A board answers: since when it is up, and why it was reset."""
+        hello = event.hello
+        if hello.boot_id != self._boot_id:
+            if self._boot_id is not None:
+                self._meter.new_boot()
+            reset = now - timedelta(milliseconds=hello.uptime_ms)
+            self._reset_ts = self._local(reset.replace(microsecond=0))
+            self._health = None
+        self._boot_id, self._firmware = hello.boot_id, hello.firmware
+        self._reset_cause = RESET_CAUSES.get(hello.reset_cause, str(hello.reset_cause))
+        self._connected = True
+
+    def on_disconnected(self, now: datetime) -> DeviceStatusV1:
+        """The board is out of sight; what its outputs do is not known any more, they are shown as they were."""
+        self._connected = False
+        self._state = "UNKNOWN"
+        return self._update(now)
+
+    def on_health(self, health: Health, now: datetime) -> DeviceStatusV1:
+        """The board's own word on itself."""
+        self._health = health
+        self._outputs, self._state = health.outputs, health.state
+        if len(health.day_used) > _PUMP:
+            self._meter.seed(float(health.day_used[_PUMP]))
+        return self._update(now)
+
+    def on_sample(self, sample: Sample, now: datetime, now_ms: int) -> tuple[ObservationV1, DeviceStatusV1]:
+        """One set of readings, stamped with the time at which the board took it."""
+        taken = self._local(now - timedelta(milliseconds=max(0.0, now_ms - sample.host_ms)))
+        if not sample.backlog:
+            self._outputs, self._state = sample.outputs, sample.state
+            self._meter.take(sample.values.get("flow_ml"), taken)
+        return self._observation(sample, taken, self._local(now)), self._update(now)
+
+    # -- inside ------------------------------------------------------------------------------------------------
+
+    def _local(self, moment: datetime) -> datetime:
+        """In the plant's time zone, to the millisecond."""
+        local = moment.astimezone(self._zone)
+        return local.replace(microsecond=local.microsecond // 1000 * 1000)
+
+    def _observation(self, sample: Sample, taken: datetime, now: datetime) -> ObservationV1:
+        values = sample.values
+        missing = {name: _reason(sample, name) for name in (*SCALARS, *SWITCHES) if values.get(name) is None}
+        scalars = {name: values.get(name) for name in SCALARS}
+        switches = {name: None if (v := values.get(name)) is None else bool(v) for name in SWITCHES}
+        return ObservationV1(
+            schema_version="observation_v1", ts=taken, origin="board",
+            air_temp_c=scalars["air_temp_c"], rh_pct=scalars["rh_pct"], co2_ppm=scalars["co2_ppm"],
+            leaf_temp_c=scalars["leaf_temp_c"], light_lux=scalars["light_lux"], soil_temp_c=scalars["soil_temp_c"],
+            flow_ml=scalars["flow_ml"], reservoir_ok=switches["reservoir_ok"], leak=switches["leak"],
+            door_open=switches["door_open"], missing=missing,
+            soil=tuple(_probe(sample, *probe) for probe in PROBES),
+            board=BoardStamp(boot_id=sample.boot_id, seq=sample.seq, t_ms=sample.t_ms, backlog=sample.backlog),
+            received_ts=now,
+        )
+
+    def _update(self, now: datetime) -> DeviceStatusV1:
+        """The status now; the same object as before when nothing but the time has changed."""
+        fresh = self._make(now)
+        last = self._status
+        if last is None or fresh.model_copy(update={name: getattr(last, name) for name in RESTLESS}) != last:
+            self._status = fresh
+        assert self._status is not None
+        return self._status
+
+    def _make(self, now: datetime) -> DeviceStatusV1:
+        health = self._health
+        on_off: dict[str, OnOff] = {row.name: "ON" if self._outputs >> row.wire_id & 1 else "OFF" for row in OUTPUTS}
+        state = self._state if self._state in _STATES else "UNKNOWN"
+        return DeviceStatusV1(
+            schema_version="device_status_v1", ts=self._local(now), outputs=Outputs(**on_off),
+            mcu_connected=self._connected,
+            board_state=state,  # type: ignore[arg-type]  # checked against the literal's own words a line above
+            last_reset_ts=self._reset_ts, reset_cause=self._reset_cause, boot_id=self._boot_id,
+            water_ml_used_today=round(self._meter.used_ml, 1),
+            co2_seconds_used_today=float(health.day_used[_CO2]) if health and len(health.day_used) > _CO2 else 0.0,
+            faults=tuple(LatchedFault(id=_FAULT_IDS[name], name=name) for name in (health.faults if health else ())),
+            free_heap_bytes=health.heap_free if health else None,
+            safety_tick_worst_ms=health.tick_worst_us / 1000.0 if health else None,
+            firmware_version=self._firmware,
+        )
+
+
+def _reason(sample: Sample, name: str) -> MissingReason:
+    return REASON_OF.get(sample.why.get(name, ""), "invalid")
+
+
+def _probe(sample: Sample, probe_id: str, pct: str, raw: str) -> SoilReading:
+    count = sample.values.get(raw)
+    value = sample.values.get(pct)
+    return SoilReading(
+        id=probe_id, moisture_pct=value, raw=None if count is None else int(count),
+        missing=_reason(sample, pct) if value is None else None,
+    )
