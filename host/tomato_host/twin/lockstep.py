@@ -31,7 +31,8 @@ class LockStep:
         self.world = World(seed, params, faults, start, weather)
         self.board = VirtualBoard(self.world, flash, skip_idle=skip_idle)
         self.port_path = self.board.port_path
-        self._taken = 0
+        self.bytes_taken = 0
+        """Bytes carried down so far; a host that starts anew counts on from here."""
         self.board.run_to(0)  # power on: the board hears the host's first word
         self._affinity = _stay_on_one_core(self.board, core)
 
@@ -53,9 +54,9 @@ class LockStep:
         went.
         """
         board = self.board
-        if host_bytes_written > self._taken:
-            data = board.cable.read_exactly(host_bytes_written - self._taken)
-            self._taken = host_bytes_written
+        if host_bytes_written > self.bytes_taken:
+            data = board.cable.read_exactly(host_bytes_written - self.bytes_taken)
+            self.bytes_taken = host_bytes_written
             board.receive(board.cable.down(data))
         sent = board.run_to(until_ms)
         return board.cable.wait_readable(sent) if sent else 0

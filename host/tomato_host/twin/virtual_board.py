@@ -146,9 +146,9 @@ class VirtualBoard:
         vm = self._vm
         assert vm is not None
         pulses = self.world.flow_pulses(self.now_ms)
-        flags = (tether.GO_INPUTS if changed else 0) | (tether.GO_HEAP if self._ask_heap else 0)
-        self._ask_heap = False
         new = min(255, max(0, pulses - self._pulses))
+        flags = (tether.GO_INPUTS if changed or new else 0) | (tether.GO_HEAP if self._ask_heap else 0)
+        self._ask_heap = False
         ready, self._unannounced = self._unannounced, 0
         self._levels = levels
         self._pulses += new

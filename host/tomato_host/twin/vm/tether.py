@@ -144,8 +144,8 @@ def wait(idle_ms, sent_total):
     """The firmware's own wait. Returns how many link bytes are ready on stdin."""
     global _ready, _sent
     _sent = sent_total
-    if _cap_ms and idle_ms > _cap_ms:
-        idle_ms = _cap_ms
+    if _cap_ms:
+        idle_ms = min(idle_ms, _cap_ms - now_ms % _cap_ms)
     if not _ready:
         pass_time(now_ms + idle_ms, 1)
     ready = _ready
