@@ -13,7 +13,9 @@ TARGET = Path(__file__).resolve().parents[1] / "docs" / "configuration.md"
 HEAD = """# Configuration
 
 `tomato-host run --config tomato.toml`. Every key has a default; a file names only what differs.
-Unknown keys are refused by name. Secrets (tokens, passwords of brokers and notification services) come from environment variables, never from this file.
+Unknown keys are refused by name.
+
+Secrets (tokens, passwords of brokers and notification services) come from environment variables, never from this file.
 
 This page is generated: `make schemas`.
 """

@@ -63,6 +63,9 @@ class GenerousDoor:
         self.drawn -= drawn
         self.delivered += delivered
 
+    def give_back(self, action: ActionV1, drawn: float) -> None:
+        self.drawn -= drawn
+
     def release(self, action: ActionV1) -> None:
         self.released.append(action.id)
 
@@ -152,6 +155,17 @@ def test_a_dose_refused_by_the_board_is_not_repeated(executor: Executor, line: R
     assert len(line.pulses) == 1
     assert done.outcome is not None
     assert (done.outcome.status, done.outcome.reason) == ("REJECTED_BY_BOARD", "leak")
+
+
+def test_what_passes_by_itself_is_waited_for(executor: Executor, line: RecordedLine, door: GenerousDoor) -> None:
+    executor.start(action(ActionType.WATER, ml=100.0), (), 0, START)
+    executor.on_result(Word(1, "REJECTED", "saving"), 50, at(50))
+    executor.tick(2_400, at(2_400))
+    executor.on_result(Word(2, "DONE", delivered=100), 8_000, at(8_000))
+    (done,) = executor.take_finished()
+    assert [amount for _, _, amount, _ in line.pulses] == [100, 100]
+    assert done.outcome is not None and done.outcome.status == "DONE"
+    assert (door.drawn, door.delivered) == (0.0, 100.0)
 
 
 def test_a_lost_link_ends_doses_counts_them_whole_and_resumes_holds(

@@ -35,6 +35,9 @@ Controller = Callable[[DecisionContext], Decision]
 LOOK_AGAIN_S = 60.0
 """How often an observation is asked whether it calls for a decision; a change of mode asks at once."""
 
+NOT_ABLE = ("UNKNOWN", "BOOT", "SAFE")
+"""States of the board in which it could carry nothing out; a decision waits for a better moment."""
+
 CONTROLLERS: dict[str, Controller] = {"rules": rules.decide, "timer": fixed_timer.decide}
 """Controllers by the name they have in the settings; the planner is added where it is built."""
 
@@ -126,7 +129,8 @@ class Mind:
         if estimate.late:
             return Taken(estimate)
         trust = self.weigh_trust(here)
-        why = self.why_decide(here) if self._shall_look(here.now, trust.changed) else None
+        able = here.link_up and devices.board_state not in NOT_ABLE
+        why = self.why_decide(here) if able and self._shall_look(here.now, trust.changed) else None
         judged = self.decide(here, None if why == "cycle" else why) if why is not None else None
         return Taken(estimate, trust, why, judged)
 

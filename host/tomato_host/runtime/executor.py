@@ -16,6 +16,11 @@ RETRY_MS = 30_000
 """A refused pulse is tried again at this pace while its action still wants it (a minimum pause passes)."""
 MAX_REFUSALS = 5
 """After so many refusals in a row the board's word is final for this action."""
+SOON_OVER = frozenset({"saving", "no_lease"})
+"""The board writes its budget to flash, or waits for the lease: a matter of a second or two."""
+RETRY_SOON_MS = 2_000
+PASSES = SOON_OVER | {"min_pause", "busy", "group_excluded"}
+"""Refusals that are no judgement on the deed, only on the moment."""
 DUTY_SLOT_MS = 900_000
 """A duty is spread in slots of a quarter of an hour: short for air and roots, long for a relay."""
 FULL_DUTY = 0.95
@@ -40,6 +45,9 @@ class Door(Protocol):
 
     def settle(self, action: ActionV1, drawn: float, delivered: float, now: datetime) -> None:
         """What a pulse that was drawn has really delivered."""
+
+    def give_back(self, action: ActionV1, drawn: float) -> None:
+        """A pulse that was drawn and never began."""
 
     def release(self, action: ActionV1) -> None:
         """The action is over; what it did not draw is free again."""
@@ -166,15 +174,18 @@ class Executor:
             job.refusals = 0
             return
         drawn = job.open_cmds.pop(answer.cmd_id)
-        delivered = 0.0 if answer.status == "REJECTED" else answer.delivered
-        job.delivered += delivered
-        self._door.settle(job.action, drawn / job.milli, delivered / job.milli, now)
         if answer.status == "REJECTED":
+            self._door.give_back(job.action, drawn / job.milli)
+            if not job.row.renewable and job.segments:
+                job.segments[0].left += drawn
             self._refused(job, answer.reason, now_ms)
-        elif answer.status == "ABORTED":
-            self._aborted(job, answer.reason, now_ms)
-        elif not job.row.renewable:
-            job.next_try_ms = now_ms + job.row.min_off_ms
+        else:
+            job.delivered += answer.delivered
+            self._door.settle(job.action, drawn / job.milli, answer.delivered / job.milli, now)
+            if answer.status == "ABORTED":
+                self._aborted(job, answer.reason, now_ms)
+            elif not job.row.renewable:
+                job.next_try_ms = now_ms + job.row.min_off_ms
         self._close_answered(now)
         self.tick(now_ms, now)
 
@@ -191,6 +202,13 @@ class Executor:
             job.next_try_ms = now_ms
         for output in [name for name, job in self._jobs.items() if not job.row.renewable]:
             self._end(output, "link lost", now_ms, stop=False)
+        self._close_answered(now)
+
+    def switch_off(self, outputs: tuple[str, ...], reason: str, now_ms: int, now: datetime) -> None:
+        """End the jobs of these outputs and stop them on the board."""
+        for output in outputs:
+            if output in self._jobs:
+                self._end(output, reason, now_ms, stop=True)
         self._close_answered(now)
 
     def stop_all(self, reason: str, now_ms: int, now: datetime) -> None:
@@ -276,12 +294,12 @@ class Executor:
         job.all_cmds.append(command)
 
     def _refused(self, job: Job, reason: str, now_ms: int) -> None:
+        """A pulse did not begin. What passes by itself is waited for; a dose takes any other no as final."""
         job.refusals += 1
-        job.reason = reason
-        job.next_try_ms = now_ms + RETRY_MS
+        job.next_try_ms = now_ms + (RETRY_SOON_MS if reason in SOON_OVER else RETRY_MS)
         job.pulse_end_ms = 0
-        if job.row.kind != "relay" or job.refusals >= MAX_REFUSALS:
-            job.cut = True
+        if (job.row.kind != "relay" and reason not in PASSES) or job.refusals >= MAX_REFUSALS:
+            job.reason, job.cut = reason, True
             job.segments.clear()
 
     def _aborted(self, job: Job, reason: str, now_ms: int) -> None:

@@ -20,11 +20,15 @@ from shared_schemas.records import (
     StateV1,
     TargetsV1,
 )
+from tomato_host.board.events import Level
+from tomato_host.runtime.board_words import ROUTINE
 from tomato_host.runtime.status import Status
 
 Kind = Literal["link", "board", "mode", "process", "person", "weather", "model", "agent", "storage", "notification"]
-Level = Literal["INFO", "WARNING", "ALARM"]
 Datum = float | int | bool | str | None
+
+
+__all__ = ["Datum", "Kind", "Level", "Recorder", "Store"]
 
 
 class Store(Protocol):
@@ -78,7 +82,8 @@ class Recorder:
             status.plan = record
             tally.episodes += 1
         elif isinstance(record, EventV1):
-            status.events.append(record)
+            if record.name not in ROUTINE:
+                status.events.append(record)
         elif isinstance(record, Prediction36hV1):
             status.prediction = record
         elif isinstance(record, Forecast36hV1):

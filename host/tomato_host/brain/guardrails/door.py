@@ -194,6 +194,10 @@ class Guardrails:
         output = self.limits[action.type].output
         self.books.settle(output, round(drawn * MILLI), round(delivered * MILLI), now.timestamp())
 
+    def give_back(self, action: ActionV1, drawn: float) -> None:
+        """The board refused a pulse before it began: what was drawn for it may be drawn again."""
+        self.books.give_back(self.limits[action.type].output, str(action.id), round(drawn * MILLI))
+
     def release(self, action: ActionV1) -> None:
         """The action is over, stopped or was never sent: its hold ends, what it did not draw is free again.
 

@@ -121,6 +121,13 @@ class Ledger:
             self._day[output].add(at_s, delivered_milli)
             self._last_s[output] = max(at_s, self._last_s.get(output, at_s))
 
+    def give_back(self, output: str, key: str, drawn_milli: int) -> None:
+        """A pulse that never began: it is not under way, and its hold, if it still stands, may draw it again."""
+        self._under_way[output] = max(0, self._under_way[output] - drawn_milli)
+        held = self._holds.get(output)
+        if held is not None and held.key == key:
+            held.left_milli += drawn_milli
+
     def end_hold(self, output: str) -> None:
         """End the hold; what was not drawn is free again. What is under way stays counted until settled."""
         self._holds.pop(output, None)

@@ -1,0 +1,145 @@
+"""From the command line's words to a running supervisor, and the summary at the end."""
+
+from __future__ import annotations
+
+import json
+import random
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from tomato_host.board.session import BoardSession
+from tomato_host.brain.mind import Mind, MindSettings
+from tomato_host.runtime.display import Display, LineDisplay, LiveDisplay, NoDisplay
+from tomato_host.runtime.inbox import Inbox
+from tomato_host.runtime.recorder import Recorder
+from tomato_host.runtime.rig import SIM, Rig, open_rig
+from tomato_host.runtime.status import Status
+from tomato_host.runtime.supervisor import Supervisor
+from tomato_host.settings import Settings, load_settings
+from tomato_host.storage.dataset import Dataset
+
+HOUR_MS = 3_600_000
+SIM_SESSION = 1
+"""A simulated run takes the same session number every time; a real one draws it, so that names never repeat."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What the command line asked for."""
+
+    board: str | None
+    config: Path | None
+    data_dir: Path
+    time_scale: float = 1.0
+    duration_hours: float | None = None
+    seed: int = 0
+    scenario: str = ""
+    start: datetime | None = None
+    as_json: bool = False
+
+
+def mind_settings(settings: Settings) -> MindSettings:
+    """The brain's part of the settings."""
+    return MindSettings(
+        estimator=settings.estimator, control=settings.control, guardrails=settings.guardrails,
+        safe_mode=settings.safe_mode,
+    )
+
+
+def run_job(job: Job) -> int:
+    """Run until the duration is over or somebody stops it. Returns the exit code.
+
+    Raises TomatoError for what a person can mend: settings, port, data directory, firmware.
+    """
+    settings = load_settings(job.config)
+    started_s = time.monotonic()
+    start = job.start.replace(tzinfo=UTC) if job.start is not None and job.start.tzinfo is None else job.start
+    url = job.board or settings.board.url
+    with _dataset(job, settings, url) as dataset, _rig(job, url, start) as rig:
+        supervisor = _build(job, settings, rig, dataset)
+        begun_ms = rig.clock.monotonic_ms()
+        until_ms = None if job.duration_hours is None else begun_ms + round(job.duration_hours * HOUR_MS)
+        with _signals(supervisor.scheduler.stop):
+            supervisor.run(until_ms)
+        if job.as_json:
+            simulated_h = (rig.clock.monotonic_ms() - begun_ms) / HOUR_MS
+            print(json.dumps(summary(supervisor.status, time.monotonic() - started_s, simulated_h)))
+    return 0
+
+
+def summary(status: Status, wall_s: float, sim_h: float) -> dict[str, float]:
+    """The figures of one run."""
+    tally = status.tally
+    return {
+        "states": tally.states,
+        "actions": tally.actions,
+        "refused": tally.refused,
+        "anomalies": tally.anomalies,
+        "water_ml": round(tally.water_ml, 1),
+        "wall_s": round(wall_s, 2),
+        "sim_h": round(sim_h, 3),
+    }
+
+
+def _build(job: Job, settings: Settings, rig: Rig, dataset: Dataset) -> Supervisor:
+    status = Status(started_at=rig.clock.now(), now=rig.clock.now(), port=rig.ports.url)
+    number = random.SystemRandom().randrange(1, 1 << 16) if rig.real_time else SIM_SESSION
+    session = BoardSession(rig.ports.open, number)
+    session.open_now()
+    inbox = Inbox(job.data_dir) if rig.real_time or job.time_scale > 0.0 else None
+    return Supervisor(
+        settings, rig, session, Mind(mind_settings(settings)), Recorder(dataset, status), status,
+        _display(job, settings, status, rig), inbox,
+    )
+
+
+def _display(job: Job, settings: Settings, status: Status, rig: Rig) -> Display:
+    zone = ZoneInfo(settings.site.timezone)
+    if job.as_json or (not rig.real_time and job.time_scale == 0.0):
+        return NoDisplay()
+    return LiveDisplay(status, zone) if sys.stdout.isatty() else LineDisplay(status, zone)
+
+
+@contextmanager
+def _dataset(job: Job, settings: Settings, url: str) -> Iterator[Dataset]:
+    about = {"board": url} | ({"seed": job.seed, "scenario": job.scenario} if url == SIM else {})
+    dataset = Dataset.from_settings(job.data_dir, settings.storage, about=about)
+    try:
+        yield dataset
+    finally:
+        dataset.close()
+
+
+@contextmanager
+def _rig(job: Job, url: str, start: datetime | None) -> Iterator[Rig]:
+    rig = open_rig(url, time_scale=job.time_scale, seed=job.seed, scenario=job.scenario, start=start)
+    try:
+        yield rig
+    finally:
+        rig.close()
+
+
+@contextmanager
+def _signals(stop: Callable[[], None]) -> Iterator[None]:
+    """SIGINT and SIGTERM ask for an orderly end; the second one is for the impatient."""
+    before: dict[int, Any] = {}
+
+    def handler(number: int, _frame: object) -> None:
+        stop()
+        signal.signal(number, before[number])
+
+    for number in (int(signal.SIGINT), int(signal.SIGTERM)):
+        before[number] = signal.signal(number, handler)
+    try:
+        yield
+    finally:
+        for number, old in before.items():
+            signal.signal(number, old)

@@ -1,0 +1,330 @@
+"""The one place that wires rooms together: line, mind, hands, records, persons and time, in a single thread."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from shared_schemas.records import ActionV1, AnomalyV1
+from tomato_host.board.events import (
+    BoardEvent,
+    Connected,
+    Disconnected,
+    Health,
+    LinkEvent,
+    Mismatch,
+    ProtocolFault,
+    Result,
+    Sample,
+)
+from tomato_host.board.session import BoardSession
+from tomato_host.brain.estimator.estimate import Estimate
+from tomato_host.brain.guardrails.door import Verdict
+from tomato_host.brain.mind import Circumstances, Mind
+from tomato_host.errors import TomatoError
+from tomato_host.runtime.board_words import in_words
+from tomato_host.runtime.clock import Wake
+from tomato_host.runtime.display import Display
+from tomato_host.runtime.episode import Episode
+from tomato_host.runtime.executor import Executor
+from tomato_host.runtime.extensions import Extension
+from tomato_host.runtime.inbox import Inbox, Reply, Request
+from tomato_host.runtime.persons import Persons
+from tomato_host.runtime.recorder import Recorder
+from tomato_host.runtime.rig import Rig
+from tomato_host.runtime.scheduler import Run, Scheduler
+from tomato_host.runtime.status import Status
+from tomato_host.settings import Settings
+from tomato_host.sources.board import BoardSource
+
+WATCH_MS = 10_000
+"""While nothing is observed, trust is weighed at this pace."""
+HEALTH_MS = 60_000
+INBOX_MS = 500
+GOODBYE_MS = 1_500
+"""How long a shutdown waits for the board to confirm that everything is off."""
+
+
+class Supervisor:
+    """Runs one installation until it is told to stop.
+
+    The deciding loop renews the lease itself: a loop that hangs lets the board drop its outputs.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        rig: Rig,
+        session: BoardSession,
+        mind: Mind,
+        recorder: Recorder,
+        status: Status,
+        display: Display,
+        inbox: Inbox | None = None,
+        extensions: tuple[Extension, ...] = (),
+    ) -> None:
+        self.scheduler = Scheduler(rig.clock)
+        self.status = status
+        self._zone = ZoneInfo(settings.site.timezone)
+        self._settings = settings
+        self._rig = rig
+        self._clock = rig.clock
+        self._session = session
+        self._mind = mind
+        self._log = recorder
+        self._display = display
+        self._inbox = inbox
+        self._extensions = extensions
+        self._persons = Persons()
+        self._executor = Executor(_SessionLine(session), mind.door)
+        self._episode = Episode(mind, recorder, self)
+        self._source = BoardSource(settings.site.timezone)
+        self._down_since: datetime | None = None
+        self._ever_connected = False
+        self._followed: tuple[AnomalyV1, ...] | None = None
+        self._state_ms = round(settings.estimator.state_period_s * 1000)
+        self._down_since = self._now()
+        self._plan_tasks()
+
+    # -- life --------------------------------------------------------------------------------------------------
+
+    def run(self, until_ms: int | None = None) -> None:
+        """Run until `scheduler.stop()` or until the clock's `until_ms`; then make everything safe."""
+        self._display.start()
+        self._log.event(self._now(), "INFO", "process", "started", f"Running on {self._rig.name}.")
+        for extension in self._extensions:
+            extension.start(self)
+        try:
+            wake: Wake | None = _LineWake(self._session) if self._rig.real_time else None
+            self.scheduler.run(until_ms, wake, self._poll)
+        finally:
+            self._say_goodbye()
+
+    def _say_goodbye(self) -> None:
+        """Outputs safe, last records written; what goes wrong here must not hide what ended the run."""
+        for extension in self._extensions:
+            extension.stop()
+        try:
+            self._executor.stop_all("shutdown", self._clock.monotonic_ms(), self._now())
+            self._session.stop_all(self._clock.monotonic_ms())
+            end_ms = self._clock.monotonic_ms() + GOODBYE_MS
+            while self._clock.monotonic_ms() < end_ms and self._session.awaiting:
+                self._clock.wait_until_ms(min(end_ms, self._clock.monotonic_ms() + 50))
+                self._poll(self._clock.monotonic_ms())
+        except TomatoError as error:
+            self._log.event(self._now(), "WARNING", "link", "goodbye_failed", str(error))
+        self._executor.abandon("shutdown", self._now())
+        self._keep_finished()
+        self._episode.log_state("shutdown")
+        self._log.event(self._now(), "INFO", "process", "stopped", "Stopped; outputs are in their safe state.")
+        self._session.close()
+        self._display.stop()
+
+    def _plan_tasks(self) -> None:
+        settings, plan = self._settings, self.scheduler
+        plan.every("lease", round(settings.board.lease_renew_s * 1000), self._renew, priority=10)
+        plan.every("watch", WATCH_MS, self._watch, priority=20, first_after_ms=WATCH_MS)
+        plan.every("state", self._state_ms, self._state, priority=30, first_after_ms=self._state_ms)
+        plan.every("health", HEALTH_MS, self._ask_health, priority=40, first_after_ms=HEALTH_MS)
+        if self._inbox is not None:
+            plan.every("inbox", INBOX_MS, self._read_inbox, priority=50)
+
+    # -- tasks -------------------------------------------------------------------------------------------------
+
+    def _renew(self, run: Run) -> None:
+        self._poll(run.now_ms)
+        if self._session.up:
+            self._session.renew_lease(run.now_ms)
+            self._executor.tick(run.now_ms, self._now())
+        self._keep_finished()
+        self._show(run.now_ms)
+
+    def _watch(self, run: Run) -> None:
+        """Trust is weighed with every observation; this is for when there is none."""
+        self._poll(run.now_ms)
+        if self._down_since is not None:
+            self._episode.weigh_trust(self._circumstances())
+
+    def _state(self, run: Run) -> None:
+        self._poll(run.now_ms)
+        self._episode.log_state(None)
+
+    def _ask_health(self, run: Run) -> None:
+        self._poll(run.now_ms)
+        if self._session.up:
+            self._session.ask_health(run.now_ms)
+
+    def _read_inbox(self, run: Run) -> None:
+        assert self._inbox is not None
+        for request in self._inbox.take():
+            self._inbox.reply(self.submit(request))
+
+    # -- the line ----------------------------------------------------------------------------------------------
+
+    def _poll(self, now_ms: int) -> None:
+        for event in self._session.poll(now_ms):
+            self._handle(event, now_ms)
+        self._keep_finished()
+
+    def _handle(self, event: LinkEvent, now_ms: int) -> None:
+        now = self._now()
+        if isinstance(event, Sample):
+            self._observe(event, now)
+        elif isinstance(event, Result):
+            self._executor.on_result(event, now_ms, now)
+        elif isinstance(event, Health):
+            self._episode.log_devices(self._source.on_health(event, now))
+        elif isinstance(event, BoardEvent):
+            self._on_board_event(event, now)
+        elif isinstance(event, Connected):
+            self._on_connected(event, now)
+        elif isinstance(event, Disconnected):
+            self._on_disconnected(event, now_ms, now)
+        elif isinstance(event, ProtocolFault):
+            self._log.event(now, "INFO", "link", "noise", event.text)
+        elif isinstance(event, Mismatch):
+            self._on_mismatch(event, now)
+
+    def _observe(self, sample: Sample, now: datetime) -> None:
+        observation, devices = self._source.on_sample(sample, now, self._clock.monotonic_ms())
+        self.status.observation = observation
+        taken = self._episode.run(observation, devices, self._circumstances())
+        if not taken.estimate.late:
+            self._follow_sampling(taken.estimate, now)
+            if taken.judged is not None:
+                for extension in self._extensions:
+                    extension.on_decision(taken, now)
+
+    def _follow_sampling(self, estimate: Estimate, now: datetime) -> None:
+        """Look more closely while something is wrong, and as before when it is over."""
+        if estimate.open_anomalies is self._followed:
+            return
+        self._followed = estimate.open_anomalies
+        plan = estimate.sampling
+        period_s = min([plan.base_period_s, *(window.period_s for window in plan.overrides)])
+        if round(period_s * 1000) != self._state_ms:
+            self._state_ms = round(period_s * 1000)
+            self.scheduler.set_period("state", self._state_ms)
+            self._log.keep(plan)
+
+    def _on_board_event(self, event: BoardEvent, now: datetime) -> None:
+        level, text = in_words(event)
+        self._log.event(now, level, "board", event.name, text, a=event.a, b=event.b, t_ms=event.t_ms, seq=event.seq)
+        if event.name in ("fault", "fault_cleared", "state"):
+            self._session.ask_health(self._clock.monotonic_ms())
+
+    def _on_connected(self, event: Connected, now: datetime) -> None:
+        self._down_since, self._ever_connected = None, True
+        self.status.link, self.status.link_detail = "up", ""
+        self.status.firmware = event.hello.firmware
+        self._log.event(
+            now, "INFO", "link", "link_up", f"Board {event.hello.board} answers, firmware {event.hello.firmware}.",
+            boot_id=event.hello.boot_id,
+        )
+        self._source.on_connected(event, now)
+        self._session.set_sampling(round(self._settings.board.telemetry_period_s * 1000))
+        self._session.ask_health(self._clock.monotonic_ms())
+
+    def _on_mismatch(self, event: Mismatch, now: datetime) -> None:
+        """Nothing can be asked of such a board. At the start that ends the run; later it is told, and tried again."""
+        self.status.link, self.status.link_detail = "down", "other firmware"
+        self._log.event(now, "ALARM", "link", "schema_mismatch", event.text)
+        if not self._ever_connected:
+            raise TomatoError("E-SCHEMA-MISMATCH", event.text, "make flash")
+
+    def _on_disconnected(self, event: Disconnected, now_ms: int, now: datetime) -> None:
+        self._down_since = self._down_since or now
+        self.status.link, self.status.link_detail = "down", event.why
+        self._log.event(now, "WARNING", "link", "link_down", f"The board does not answer: {event.why}")
+        self._executor.on_link_lost(now_ms, now)
+        self._episode.log_devices(self._source.on_disconnected(now))
+
+    # -- hands -------------------------------------------------------------------------------------------------
+
+    def act(self, verdict: Verdict) -> None:
+        """Carry out one allowed action."""
+        self._executor.start(verdict.action, verdict.preempts, self._clock.monotonic_ms(), self._now())
+        self._keep_finished()
+
+    def switch_off(self, outputs: tuple[str, ...], reason: str) -> None:
+        """Stop these outputs now."""
+        self._executor.switch_off(outputs, reason, self._clock.monotonic_ms(), self._now())
+        self._keep_finished()
+
+    def submit(self, request: Request) -> Reply:
+        """A person's request: a proposal through the door, or a change of mode. Recorded either way."""
+        now = self._now()
+        self._log.event(now, "INFO", "person", f"person_{request.kind}", request.reason or "no reason given",
+                        mode=request.mode, request=request.id)
+        if request.kind != "action" or request.action is None:
+            text = self._persons.wish(request, now)
+            self._episode.weigh_trust(self._circumstances())
+            return Reply(id=request.id, ok=True, text=text)
+        return self._propose(request.id, request.action)
+
+    def _propose(self, request_id: str, proposal: ActionV1) -> Reply:
+        verdict = self._mind.judge(proposal, self._circumstances())
+        self._log.keep(verdict.action)
+        if verdict.allowed:
+            self.act(verdict)
+        text = "accepted" if verdict.allowed else f"refused by {verdict.rule}"
+        details = "; ".join(check.text for check in verdict.checks if check.text)
+        return Reply(id=request_id, ok=verdict.allowed, text=f"{text}: {details}" if details else text,
+                     action=verdict.action)
+
+    # -- small things ------------------------------------------------------------------------------------------
+
+    def _now(self) -> datetime:
+        """Wall time as the records carry it: in the plant's time zone."""
+        return self._clock.now().astimezone(self._zone)
+
+    def _circumstances(self) -> Circumstances:
+        now = self._now()
+        down_s = (now - self._down_since).total_seconds() if self._down_since is not None else 0.0
+        return Circumstances(
+            now=now, link_up=self._session.up, link_down_s=down_s, person_paused=self._persons.paused(now),
+            person_wants_safe=self._persons.wants_safe(now),
+            person_acknowledges=self._persons.take_acknowledgement(),
+        )
+
+    def _keep_finished(self) -> None:
+        for action in self._executor.take_finished():
+            self._log.keep(action)
+
+    def _show(self, now_ms: int) -> None:
+        status, now = self.status, self._now()
+        status.now = now
+        status.mode, status.mode_reason = self._mind.mode, ", ".join(self._mind.trust.causes)
+        status.jobs = {
+            name: now + timedelta(milliseconds=job.end_ms - now_ms) if job.row.renewable and job.end_ms else None
+            for name, job in self._executor.jobs.items()
+        }
+        decided = self._mind.memory.decided_at
+        if decided is not None:
+            status.next_decision_at = decided + timedelta(seconds=self._settings.control.cycle_s)
+        for extension in self._extensions:
+            extension.tick(now)
+        self._display.refresh(now_ms / 1000.0)
+
+
+class _SessionLine:
+    """The session as the executor wants it."""
+
+    def __init__(self, session: BoardSession) -> None:
+        self._session = session
+
+    def pulse(self, output: str, amount: int, now_ms: int) -> int:
+        return self._session.pulse(output, amount)
+
+    def stop(self, output: str, now_ms: int) -> int:
+        return self._session.stop(output)
+
+
+class _LineWake:
+    """Bytes on the line end a wait; a lost line does not (the session finds out when it polls)."""
+
+    def __init__(self, session: BoardSession) -> None:
+        self._session = session
+
+    def wait(self, timeout_s: float) -> bool | None:
+        return self._session.wait(timeout_s)
