@@ -75,7 +75,8 @@ class Rig:
         """Let `ms` pass in one go, then tick as the app does."""
         self.t += ms
         if self.core.outputs & (1 << c.OUT_WATER_PUMP):
-            self.flow_part += self.flow_per_s * ms
+            # The hardware timer ends the flow to the ms, however late the tick comes.
+            self.flow_part += self.flow_per_s * min(ms, self.core.left_ms(c.OUT_WATER_PUMP))
             self.core.inputs.flow_count += self.flow_part // 1000
             self.flow_part %= 1000
         self.look()

@@ -113,7 +113,7 @@ def test_after_a_reset_every_pause_begins_anew():
 
 
 def test_renewable_outputs_are_prolonged_without_a_gap_and_others_are_busy():
-    for output, (_, _, dose, renewable) in TABLE.items():
+    for output, (_, _, _, renewable) in TABLE.items():
         rig = in_state("leased")
         amount = {c.OUT_WATER_PUMP: 150}.get(output, 10_000)
         rig.pulse(output, amount)

@@ -32,8 +32,8 @@ def test_the_table_is_the_one_in_the_design():
 
 
 def test_the_happenings_are_numbered_as_named():
-    assert list(range(len(states.HAPPENINGS))) == [states.BEGUN, states.SETTLED, states.LEASE, states.LAPSED, states.ABANDONED, states.HALT,
-            states.CLEARED]
+    numbers = [states.BEGUN, states.SETTLED, states.LEASE, states.LAPSED, states.ABANDONED, states.HALT, states.CLEARED]
+    assert numbers == list(range(len(states.HAPPENINGS)))
 
 
 def test_boot_to_safe_at_the_first_tick_and_to_ready_after_settling():

@@ -19,6 +19,7 @@ from tomato.core import inputs as readings
 N_OUTPUTS = len(c.OUTPUTS)
 ALL_SENSORS = (1 << len(c.SENSORS)) - 1
 EVENT_SLOTS = 64
+SETTLING = (c.STATE_BOOT, c.STATE_SAFE)
 _EXHAUST = 1 << c.OUT_EXHAUST_FAN
 _CIRCULATION = 1 << c.OUT_CIRCULATION_FAN
 _PUMP = 1 << c.OUT_WATER_PUMP
@@ -152,7 +153,7 @@ class Core:
             forced = _EXHAUST | _CIRCULATION
         if self.faults.causes & (1 << c.FAULT_CO2_HIGH):
             forced |= _EXHAUST
-        if self.faults.latched & (1 << c.FAULT_ESTOP) or self.state in (c.STATE_BOOT, c.STATE_SAFE):
+        if self.faults.latched & (1 << c.FAULT_ESTOP) or self.state in SETTLING:
             forced = 0
         if bool(forced) != bool(self.forced):
             self.events.push(self.now_ms, c.EV_FORCED, 1 if forced else 0, 0)
