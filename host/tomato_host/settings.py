@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 
+from tomato_host.agent.settings import AgentSettings
 from tomato_host.brain.control.settings import ControlSettings
 from tomato_host.brain.estimator.settings import EstimatorSettings
 from tomato_host.brain.guardrails.settings import GuardSettings
@@ -59,6 +60,7 @@ class Settings(Section):
     control: ControlSettings = ControlSettings()
     guardrails: GuardSettings = GuardSettings()
     safe_mode: SafeModeSettings = SafeModeSettings()
+    agent: AgentSettings = AgentSettings()
 
 
 def _first_problem(error: ValidationError) -> str:

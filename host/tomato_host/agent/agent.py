@@ -164,6 +164,12 @@ class Advisor:
         wake_id = self._current.context.wake_id if self._current else None
         return AdvisorStatus(state, wake_id, self._breaker.failures, self._trouble, self._last_cancel)
 
+    @property
+    def process_group(self) -> int | None:
+        """The group that a cancellation stops, while there is one; for measuring from outside."""
+        process = self._current.process if self._current else None
+        return process.pid if process else None
+
     def close(self) -> None:
         """End everything; waits for the processes to be gone."""
         if self._keeper is None:

@@ -17,9 +17,7 @@ from tomato_host.agent.pipeline import Desk, run_wake
 from tomato_host.agent.runtime.chat import Backend, NoBackend
 from tomato_host.agent.runtime.child_pipe import ChildPipe
 from tomato_host.agent.runtime.choose import backend_for
-from tomato_host.agent.settings import AgentSettings
-
-MEMORY_FILE = ("private", "agent_memory.sqlite")
+from tomato_host.agent.settings import MEMORY_FILE, AgentSettings
 
 
 def serve(pipe: ChildPipe, make_backend: Callable[[AgentSettings], Backend] = backend_for) -> None:

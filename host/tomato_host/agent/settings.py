@@ -9,6 +9,9 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+MEMORY_FILE = ("private", "agent_memory.sqlite")
+"""Below the data folder. Private: it holds what the public export would strike out."""
+
 Seconds = Annotated[float, Field(gt=0.0, le=86_400.0)]
 
 
@@ -78,6 +81,8 @@ class AgentSettings(BaseModel):
     allow_remote_endpoint: bool = False
     """Photos leave the machine only when a person says so here."""
     cameras: Annotated[tuple[CameraSettings, ...], Field(max_length=8)] = ()
+    wake_every_s: Annotated[float, Field(ge=60.0, le=7 * 86_400.0)] = 7_200.0
+    """At the first decision this long after the last wake."""
     photos_per_wake: Annotated[int, Field(ge=1, le=2)] = 1
     keep_photos: bool = True
     """In the private track; `tomato-host dataset export` makes the public copies, without EXIF."""

@@ -33,6 +33,8 @@ COMMANDS: tuple[Command, ...] = (
     Command("simulate", "tomato_host.cli.simulate", "simulate", "Simulate a day: source, estimator, storage."),
     Command("replay", "tomato_host.cli.replay", "replay", "Run recorded observations through today's brain."),
     Command("dataset", "tomato_host.cli.dataset", "app", "Verify, publish, query and convert a dataset."),
+    Command("llm", "tomato_host.cli.llm", "app", "The language model: status, check, bench, eval."),
+    Command("memory", "tomato_host.cli.memory", "app", "Search what the advisor remembers."),
     Command("twin", "tomato_host.cli.twin", "app", "Serve the virtual board by itself; list faults."),
 )
 """The table of commands, in the order of the help."""
