@@ -15,7 +15,6 @@ from tomato_host.agent.prompt_files import grammar
 from tomato_host.agent.runtime.chat import BackendFault, ChatRequest
 from tomato_host.agent.runtime.openai_http import WIRE_BYTES_MAX, HttpModel
 from tomato_host.agent.settings import AgentSettings
-from tomato_host.agent.vision.verdict import read_reply
 
 from tests.agent.model_server import KEY, serving
 from tests.agent.pictures import jpeg, plant
