@@ -21,7 +21,7 @@ CIRCULATION_SWITCHED: Final = 64
 
 EXCUSE_LASTS_S: Final[dict[int, float]] = {
     LAMP_SWITCHED: 180.0,
-    PUMPED: 1_800.0,
+    PUMPED: 900.0,
     CO2_DOSED: 600.0,
     DOOR: 900.0,
     EXHAUST_SWITCHED: 300.0,
@@ -54,7 +54,9 @@ class Channel:
     smooth_s: float
     """Time constant of the noise filter."""
     excused_by: int
-    """Mask of events that explain a fast change."""
+    """Mask of events that explain a fast change ..."""
+    excused_pace: float
+    """... by making the believable pace this many times faster; a step at once stays as unbelievable as before."""
     weight: float
     """Say in the overall confidence."""
     essential: bool
@@ -62,25 +64,26 @@ class Channel:
 
 
 _NEVER_LOW, _NEVER_HIGH = -1e9, 1e9
-_AIR = DOOR | EXHAUST_SWITCHED
+_VENTED = DOOR | EXHAUST_SWITCHED
 
 CHANNELS: Final[tuple[Channel, ...]] = (
-    Channel("air_temp_c", -10.0, 60.0, 2.0, 0.6, 0.0, 3_600.0, _NEVER_LOW, _NEVER_HIGH, 30.0, _AIR, 3.0, True),
+    Channel("air_temp_c", -10.0, 60.0, 2.0, 0.6, 0.0, 3_600.0, _NEVER_LOW, _NEVER_HIGH, 30.0, DOOR, 10.0, 3.0, True),
     Channel("rh_pct", 2.0, 100.0, 7.0, 2.0, 0.0, 3_600.0, _NEVER_LOW, 99.0, 30.0,
-            _AIR | HUMIDIFIED | CIRCULATION_SWITCHED, 3.0, True),
+            _VENTED | HUMIDIFIED | CIRCULATION_SWITCHED, 10.0, 3.0, True),
     Channel("co2_ppm", 200.0, 10_000.0, 150.0, 120.0, 0.0, 3_600.0, _NEVER_LOW, _NEVER_HIGH, 60.0,
-            _AIR | CO2_DOSED | CIRCULATION_SWITCHED, 1.0, False),
-    Channel("leaf_temp_c", -10.0, 60.0, 2.5, 0.8, 0.0, 3_600.0, _NEVER_LOW, _NEVER_HIGH, 30.0, _AIR, 1.5, False),
+            _VENTED | CO2_DOSED | CIRCULATION_SWITCHED, 5.0, 1.0, False),
+    Channel("leaf_temp_c", -10.0, 60.0, 2.5, 0.8, 0.0, 3_600.0, _NEVER_LOW, _NEVER_HIGH, 30.0, DOOR, 10.0, 1.5, False),
     Channel("light_lux", 0.0, 119_000.0, 300.0, 600.0, 0.10, 3_600.0, 50.0, _NEVER_HIGH, 20.0,
-            LAMP_SWITCHED | DOOR, 1.0, False),
-    Channel("soil_temp_c", -5.0, 50.0, 1.2, 0.15, 0.0, 4_500.0, _NEVER_LOW, _NEVER_HIGH, 60.0, PUMPED | DOOR, 1.0,
+            LAMP_SWITCHED | DOOR, 1e9, 1.0, False),
+    Channel("soil_temp_c", -5.0, 50.0, 1.2, 0.15, 0.0, 4_500.0, _NEVER_LOW, _NEVER_HIGH, 60.0, PUMPED | DOOR, 20.0, 1.0,
             False),
 )
 """Every scalar sensor, in the order the estimator reads them."""
 
 SOIL_PROBE: Final = Channel("soil", 0.5, 99.9, 6.0, 1.0, 0.0, 3_600.0, _NEVER_LOW, _NEVER_HIGH, 60.0, PUMPED | DOOR,
-                            2.0, True)
-"""Every soil probe. Exactly 0 or 100 % is a probe in the air, a broken wire or a short, never a soil."""
+                            30.0, 2.0, True)
+"""Every soil probe. Exactly 0 or 100 % is a probe in the air, a broken wire or a short, never a soil. Water explains
+a rise only, a hand in the tent explains both ways."""
 
 
 def channels_for(settings: EstimatorSettings) -> tuple[Channel, ...]:

@@ -23,10 +23,11 @@ DAYS_KEPT: Final = 15
 HOURS_KEPT: Final = 24 * DAYS_KEPT
 HOURS_NEEDED: Final = 18
 """A day counts with at least this many hours of data."""
-REFERENCE_DAYS_NEEDED: Final = 3
-SIGMAS: Final = 4.0
+SIGMAS: Final = 2.8
+"""How many day-to-day deviations a move must exceed; false alarms cost more patience than a day of delay."""
+_WALK_NORM: Final = 34.0**0.5
 RECENT_DAYS: Final = 2
-"""The newest whole days: they may already drift, so they are no part of the reference ..."""
+"""The newest whole days: they may already drift, so they are no part of the reference."""
 CLEARED_BELOW: Final = 0.5
 """Drift ends when the evidence falls below this share."""
 
@@ -41,6 +42,8 @@ class Feature:
     floor: float
     """K for temperatures, natural logarithm for all others."""
     companions: tuple[str, ...] = ()
+    days_needed: int = 3
+    """Old days without which nothing is said."""
 
 
 def features_for(names: tuple[str, ...], daylight: bool) -> tuple[Feature, ...]:
@@ -50,11 +53,11 @@ def features_for(names: tuple[str, ...], daylight: bool) -> tuple[Feature, ...]:
     found = [
         Feature(n, "temperature_pair", 0.55, tuple(m for m in temperatures if m != n)) for n in temperatures
     ]
-    found += [Feature("rh_pct", "mean_level", 0.035), Feature("co2_ppm", "quiet_level", 0.035)]
+    found += [Feature("rh_pct", "mean_level", 0.10, days_needed=8), Feature("co2_ppm", "quiet_level", 0.035)]
     if not daylight:
         found.append(Feature("light_lux", "lamp_level", 0.03))
     if len(probes) > 1:
-        found += [Feature(n, "soil_ratio", 0.035, tuple(m for m in probes if m != n)) for n in probes]
+        found += [Feature(n, "soil_ratio", 0.035, tuple(m for m in probes if m != n), days_needed=5) for n in probes]
     return tuple(f for f in found if f.sensor in names)
 
 
@@ -114,8 +117,6 @@ class DriftWatch:
 
     def _weigh(self) -> dict[str, float]:
         """Evidence of drift by sensor."""
-        if np.isnan(self._hours[-24 * (RECENT_DAYS + REFERENCE_DAYS_NEEDED) :]).all(axis=0).all():
-            return {}
         days = self._hours.reshape(DAYS_KEPT, 24, -1)
         evidence: dict[str, float] = {}
         for feature in self._features:
@@ -127,19 +128,19 @@ class DriftWatch:
     def _feature_evidence(self, feature: Feature, days: Floats) -> float | None:
         own = days[:, :, self._column[feature.sensor]]
         if feature.kind == "temperature_pair":
-            return _weakest([_move(_day_means(own - days[:, :, self._column[c]]), feature.floor)
+            return _weakest([_move(_day_means(own - days[:, :, self._column[c]]), feature)
                              for c in feature.companions])
         if feature.kind == "lamp_level":
-            return _size(_move(np.log(_day_means(days[:, :, -1], needed=2)), feature.floor))
+            return _size(_move(np.log(_day_means(days[:, :, -1], needed=2)), feature))
         logs = np.log(np.maximum(own, 1e-3))
         if feature.kind == "soil_ratio":
-            pairs = [_move(_day_means(logs - np.log(np.maximum(days[:, :, self._column[c]], 1e-3))), feature.floor)
+            pairs = [_move(_day_means(logs - np.log(np.maximum(days[:, :, self._column[c]], 1e-3))), feature)
                      for c in feature.companions]
-            alone = _move(_day_means(logs), feature.floor)
+            alone = _move(_day_means(logs), feature)
             return _guilty(_weakest(pairs), pairs, alone)
         if feature.kind == "quiet_level":
-            return _size(_move(_day_lows(logs), feature.floor))
-        return _size(_move(_day_means(logs), feature.floor))
+            return _size(_move(_day_lows(logs), feature))
+        return _size(_move(_day_means(logs), feature))
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,26 +165,30 @@ def _day_lows(hours: Floats) -> Floats:
     return np.where(enough, np.sort(hours, axis=1)[:, :6].mean(axis=1), np.nan)
 
 
-def _move(days: Floats, floor: float) -> _Move | None:
-    """Compare the newest day with the days before the recent ones. None while they are too few."""
-    newest, day_before = days[-1], days[-2]
-    reference = days[: -1 - RECENT_DAYS + 1]
+def _move(days: Floats, feature: Feature) -> _Move | None:
+    """Compare the two newest days with those before them. None while those are too few.
+
+    A steady drift moves the newest day about 5/3 as far as the day before when both are seen; the two are weighed
+    in that proportion, which tells a slow walk from noise better than the newest day alone.
+    """
+    newest, day_before = float(days[-1]), float(days[-2])
+    reference = days[:-RECENT_DAYS]
     reference = reference[~np.isnan(reference)]
-    if np.isnan(newest) or np.isnan(day_before) or len(reference) < REFERENCE_DAYS_NEEDED:
+    if np.isnan(newest) or np.isnan(day_before) or len(reference) < feature.days_needed:
         return None
     centre = float(np.median(reference))
-    spread = _spread(reference)
-    by = float(newest - centre)
-    before = float(day_before - centre)
-    limit = max(floor, SIGMAS * spread)
+    by, before = newest - centre, day_before - centre
+    walked = abs(5.0 * by + 3.0 * before) / _WALK_NORM
+    evidence = walked / max(feature.floor, SIGMAS * _spread(reference))
     steady = by * before > 0.0 and abs(before) >= 0.25 * abs(by) and abs(by) >= 0.9 * abs(before)
-    return _Move(by, abs(by) / limit if steady else min(0.99, abs(by) / limit))
+    return _Move(by, evidence if steady else min(0.99, evidence))
 
 
 def _spread(reference: Floats) -> float:
-    """Standard deviation of a few days, enlarged for their small number (Student's t against the normal)."""
-    n = len(reference)
-    return float(reference.std(ddof=1)) * (1.0 + 1.5 / n)
+    """How much a few days differ: between the standard and the median deviation, so that one odd day (a first day after
+    planting, a day of heavy watering) does not blind the watch; enlarged for their small number."""
+    deviation = 1.4826 * float(np.median(np.abs(reference - np.median(reference))))
+    return 0.5 * (float(reference.std(ddof=1)) + deviation) * (1.0 + 1.5 / len(reference))
 
 
 def _size(move: _Move | None) -> float | None:
@@ -201,10 +206,8 @@ def _weakest(moves: list[_Move | None]) -> float | None:
 
 
 def _guilty(pair: float | None, pairs: list[_Move | None], alone: _Move | None) -> float | None:
-    """Of two probes that part company, the one that left its own level in that direction is doubted."""
+    """Of two probes that part company both are doubted, unless one has not moved that way: that one is cleared."""
     if pair is None or alone is None:
         return pair
     first = next(m for m in pairs if m is not None)
-    if alone.by * first.by <= 0.0 or abs(alone.by) < 0.4 * abs(first.by):
-        return min(0.99, pair)
-    return pair
+    return min(0.99, pair) if alone.by * first.by <= 0.0 else pair

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import deque
 from typing import Final
 
+from tomato_host.brain.estimator.channels import DOOR, PUMPED
 from tomato_host.brain.estimator.sensor_health import INTERFERENCE, SensorTrack
 
 WINDOW_S: Final = 120.0
@@ -28,11 +29,10 @@ class LampInterference:
     """Keeps the lamp's shift of one probe. Feed every sample; it passes the corrected one on to the track."""
 
     __slots__ = ("_after_n", "_after_sum", "_before", "_lamp", "_learned", "_recent", "_settle_from", "_track",
-                 "_wet", "excused_by", "flagged_s", "offset")
+                 "_wet", "flagged_s", "offset")
 
     def __init__(self, track: SensorTrack) -> None:
         self._track = track
-        self.excused_by = track.excused_by
         self._recent: deque[tuple[float, float]] = deque(maxlen=24)
         self._lamp: bool | None = None
         self._settle_from: float | None = None
@@ -45,17 +45,24 @@ class LampInterference:
         """Shift now taken off, in points of water content."""
         self.flagged_s = -1e12
 
-    def take(self, t_s: float, reading: float | None, lamp: bool, pumped: bool, excused: bool, reason: str) -> None:
-        """One sample of the probe with the lamp's state at that moment; `pumped`: water flowed not long ago."""
+    def take(self, t_s: float, reading: float | None, lamp: bool, events: int, reason: str) -> None:
+        """One sample of the probe; the lamp's state and the mask of recent events at that moment."""
         track = self._track
         if lamp is not self._lamp:
             self._switched(t_s, lamp)
         if self._settle_from is not None and reading is not None:
-            self._settle(t_s, reading, pumped, excused)
+            self._settle(t_s, reading, events)
             return
-        track.take(t_s, reading, excused, self.offset, reason)
+        track.take(t_s, reading, self._excused(reading, events), self.offset, reason)
         if reading is not None:
             self._recent.append((t_s, reading))
+
+    def _excused(self, reading: float | None, events: int) -> bool:
+        """A door (somebody works on the pots) explains any step, water only a rise."""
+        if events & DOOR or not events & PUMPED:
+            return bool(events & DOOR)
+        last = self._track.raw
+        return last is not None and reading is not None and reading - self.offset > last
 
     def _switched(self, t_s: float, lamp: bool) -> None:
         first = self._lamp is None
@@ -77,11 +84,11 @@ class LampInterference:
         self._after_n = 0
         self._wet = False
 
-    def _settle(self, t_s: float, reading: float, pumped: bool, excused: bool) -> None:
+    def _settle(self, t_s: float, reading: float, events: int) -> None:
         """Collect the two minutes after; then decide what the step was."""
         assert self._settle_from is not None
         low, high = self._track.channel.low, self._track.channel.high
-        self._wet = self._wet or pumped
+        self._wet = self._wet or bool(events & PUMPED)
         if low <= reading <= high:
             self._after_sum += reading
             self._after_n += 1
@@ -95,7 +102,7 @@ class LampInterference:
         if self._after_n:
             self._judge(t_s, self._after_sum / self._after_n - self._before)
         self._recent.clear()
-        self._track.take(t_s, reading, excused or self._wet, self.offset)
+        self._track.take(t_s, reading, self._excused(reading, events), self.offset)
         self._recent.append((t_s, reading))
 
     def _pass_by(self, t_s: float, reading: float, low: float, high: float) -> None:

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 from shared_schemas.records import AnomalyV1, DeviceStatusV1, ObservationV1, VisionV1
 from tomato_host.brain.estimator.anomaly_detector import AnomalyDetector
-from tomato_host.brain.estimator.channels import PUMPED, channels_for
+from tomato_host.brain.estimator.channels import channels_for
 from tomato_host.brain.estimator.confidence import (
     cross_factor,
     history_factor,
@@ -33,13 +33,14 @@ from tomato_host.brain.estimator.light import DailyLightIntegral
 from tomato_host.brain.estimator.ring_buffer import RingBuffer
 from tomato_host.brain.estimator.sensor_health import DRIFT, JUMP_REMEMBERED_S, SensorTrack
 from tomato_host.brain.estimator.settings import EstimatorSettings, ProbeSettings
-from tomato_host.brain.estimator.soil import WaterArrival, average_moisture_pct, trusted_probes
+from tomato_host.brain.estimator.soil import TRUSTED, WaterArrival, average_moisture_pct, trusted_probes
 from tomato_host.brain.estimator.vpd import absolute_humidity_g_m3, dew_point_c, saturation_vapour_pressure_kpa
 
 AIR, RH, CO2, LEAF, LIGHT, SOIL_TEMP, FIRST_PROBE = range(7)
 NAN: Final = float("nan")
 HISTORY_DERIVED: Final = ("vpd_kpa", "leaf_air_delta_c", "soil_avg_pct", "dli_mol_m2", "confidence", "lamp_on",
                           "exhaust_on", "water_ml_today")
+NOTHING_DERIVED: Final[tuple[float | None, ...]] = (None,) * 6
 BAD_SHARE_EVERY_S: Final = 600.0
 BAD_SHARE_MEMORY_S: Final = 21_600.0
 CHANGE_WINDOW_S: Final = 900.0
@@ -101,7 +102,8 @@ class Estimator:
         probes = trusted_probes(values[FIRST_PROBE:], confidences[FIRST_PROBE:])
         average = average_moisture_pct(probes)
         self._arrival.take(t_s, devices.water_ml_used_today, values[FIRST_PROBE:])
-        signals = self._signals(t_s, observation, devices, values, derived, average, lamp)
+        believed = [v if c >= TRUSTED else None for v, c in zip(values, confidences, strict=True)]
+        signals = self._signals(t_s, observation, devices, believed, derived, average, lamp)
         anomalies = self._detector.take(t_s, observation.ts, signals)
         for track in self._tracks:
             if track.faults != track.told:
@@ -157,12 +159,9 @@ class Estimator:
         for id_, interference in zip(self._probe_ids, self._probes, strict=True):
             probe = by_id.get(id_)
             if probe is None:
-                interference.take(t_s, None, lamp, False, False, "unplugged")
+                interference.take(t_s, None, lamp, events, "unplugged")
             else:
-                excused = bool(events & interference.excused_by)
-                interference.take(
-                    t_s, probe.moisture_pct, lamp, bool(events & PUMPED), excused, probe.missing or ""
-                )
+                interference.take(t_s, probe.moisture_pct, lamp, events, probe.missing or "")
 
     def _watch_drift(self, t_s: float, values: list[float | None], lamp: bool, lamp_for_s: float) -> None:
         level = values[LIGHT] if lamp and lamp_for_s >= LAMP_SETTLES_S else None
@@ -233,8 +232,11 @@ class Estimator:
         derived: tuple[float | None, ...], average: float | None, lamp: bool,
     ) -> list[float | None]:
         """The signals of the threshold table, in its order; the probes follow."""
-        vpd, delta, _, dew, _, _ = derived
         air, leaf = values[AIR], values[LEAF]
+        vpd = dew = delta = None
+        if air is not None:
+            vpd, _, _, dew, _, _ = derived if values[RH] is not None else NOTHING_DERIVED
+            delta = leaf - air if leaf is not None else None
         margin = None
         if dew is not None and air is not None:
             margin = (air if leaf is None or leaf > air else leaf) - dew

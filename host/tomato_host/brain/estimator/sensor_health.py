@@ -131,7 +131,7 @@ class SensorTrack:
             self._pending = None
             self._accept(t_s, corrected, restart=False)
         else:
-            self._take_step(t_s, corrected, excused)
+            self._take_step(t_s, corrected, last, limit, excused)
 
     @property
     def trusted(self) -> float | None:
@@ -261,16 +261,16 @@ class SensorTrack:
         patience = FLAT_RUN_MARGIN * max(self._flat_run_s, self._flat_run_before_s)
         self.stuck_after_s = min(max(self._channel.stuck_s, patience), STUCK_LONGEST_S)
 
-    def _take_step(self, t_s: float, value: float, excused: bool) -> None:
+    def _take_step(self, t_s: float, value: float, last: float, limit: float, excused: bool) -> None:
         """A step too large to believe: excused by an event, a lone spike, or a jump."""
         slow_pace = t_s - self._t_s >= SLOW_PACE_S
-        if excused:
+        if excused and abs(value - last) < limit + (limit - self._jump) * (self._channel.excused_pace - 1.0):
             self._pending = None
             self._accept(t_s, value, restart=True)
             return
         pending = self._pending
-        limit = self._jump + self._jump_share * abs(value)
-        confirmed = slow_pace or (pending is not None and (abs(value - pending) < limit or self._pending_tries >= 2))
+        near = self._jump + self._jump_share * abs(value)
+        confirmed = slow_pace or (pending is not None and (abs(value - pending) < near or self._pending_tries >= 2))
         if confirmed:
             self._pending = None
             self._pending_tries = 0
