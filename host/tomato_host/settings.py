@@ -14,8 +14,10 @@ from tomato_host.brain.control.settings import ControlSettings
 from tomato_host.brain.estimator.settings import EstimatorSettings
 from tomato_host.brain.guardrails.settings import GuardSettings
 from tomato_host.brain.safe_mode.settings import SafeModeSettings
+from tomato_host.brain.world_model.settings import WorldModelSettings
 from tomato_host.errors import TomatoError
 from tomato_host.storage.settings import StorageSettings
+from tomato_host.weather.settings import WeatherSettings
 
 
 class Section(BaseModel):
@@ -60,6 +62,8 @@ class Settings(Section):
     control: ControlSettings = ControlSettings()
     guardrails: GuardSettings = GuardSettings()
     safe_mode: SafeModeSettings = SafeModeSettings()
+    world_model: WorldModelSettings = WorldModelSettings()
+    weather: WeatherSettings = WeatherSettings()
     agent: AgentSettings = AgentSettings()
 
 

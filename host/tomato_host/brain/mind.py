@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from math import isfinite
+from zoneinfo import ZoneInfo
 
 from shared_schemas.records import (
     ActionV1,
@@ -21,14 +22,21 @@ from shared_schemas.records import (
 )
 from shared_schemas.records.anomaly_v1 import AnomalyType
 from tomato_host.brain.control import ControlSettings, Decision, DecisionContext, Memory, events, fixed_timer, rules
+from tomato_host.brain.control.base_targets import base_targets
 from tomato_host.brain.control.context import RECENT_H
+from tomato_host.brain.control.foresight import foresee
+from tomato_host.brain.control.mpc import Clock, planner
+from tomato_host.brain.control.mpc import Foresight as PlannerSight
 from tomato_host.brain.estimator.estimate import Estimate
 from tomato_host.brain.estimator.pipeline import Estimator
 from tomato_host.brain.estimator.settings import EstimatorSettings
+from tomato_host.brain.foresight import Foresight
 from tomato_host.brain.guardrails.context import GuardContext
 from tomato_host.brain.guardrails.door import Guardrails, Verdict
 from tomato_host.brain.guardrails.settings import GuardSettings
 from tomato_host.brain.safe_mode import SafeModeSettings, SafeModeState, Signals, Step, step
+from tomato_host.brain.world_model.settings import WorldModelSettings
+from tomato_host.brain.world_model.weather_adapter import Adapted, AdapterContext, adapt
 
 Controller = Callable[[DecisionContext], Decision]
 
@@ -39,7 +47,12 @@ NOT_ABLE = ("UNKNOWN", "BOOT", "SAFE")
 """States of the board in which it could carry nothing out; a decision waits for a better moment."""
 
 CONTROLLERS: dict[str, Controller] = {"rules": rules.decide, "timer": fixed_timer.decide}
-"""Controllers by the name they have in the settings; the planner is added where it is built."""
+"""Controllers that need no foresight, by the name they have in the settings."""
+
+
+def _standing_clock() -> float:
+    """A clock that stands still: the planner then searches to its end, the same way every time."""
+    return 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +63,7 @@ class MindSettings:
     control: ControlSettings = field(default_factory=ControlSettings)
     guardrails: GuardSettings = field(default_factory=GuardSettings)
     safe_mode: SafeModeSettings = field(default_factory=SafeModeSettings)
+    world_model: WorldModelSettings = field(default_factory=WorldModelSettings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +88,15 @@ class Judged:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """What one observation led to. `trust` and `judged` are None for a late one (backlog)."""
+    """What one observation led to. Everything but the estimate is None for a late one (backlog)."""
 
     estimate: Estimate
     trust: Step | None = None
+    rebuilt: Adapted | None = None
+    """Targets and attention for the day, when they were made anew."""
     why: str | None = None
+    prediction: Prediction36hV1 | None = None
+    """What was expected when the decision was taken."""
     judged: Judged | None = None
 
 
@@ -94,16 +112,18 @@ class Outlook:
 class Mind:
     """Holds what the brain remembers between two calls; everything that happens comes in as an argument."""
 
-    def __init__(
-        self, settings: MindSettings | None = None, controllers: Mapping[str, Controller] = CONTROLLERS
-    ) -> None:
+    def __init__(self, settings: MindSettings | None = None, planner_clock: Clock = _standing_clock) -> None:
+        """`planner_clock` bounds the planner's thinking by seconds of its own; simulations leave it standing."""
         self.settings = settings or MindSettings()
         self.estimator = Estimator(self.settings.estimator)
         self.door = Guardrails(self.settings.guardrails)
+        zone = ZoneInfo(self.settings.control.time_zone)
+        probes = tuple(probe.id for probe in self.settings.estimator.probes)
+        self.foresight = Foresight(self.settings.world_model, zone, probes)
         self.outlook = Outlook()
         self.memory = Memory()
         self.trust = SafeModeState()
-        self._controllers = controllers
+        self._controllers: Mapping[str, Controller] = {**CONTROLLERS, "mpc": planner(self._foresee, planner_clock)}
         self._estimate: Estimate | None = None
         self._observation: ObservationV1 | None = None
         self._devices: DeviceStatusV1 | None = None
@@ -129,10 +149,49 @@ class Mind:
         if estimate.late:
             return Taken(estimate)
         trust = self.weigh_trust(here)
+        if not self._shall_look(here.now, trust.changed):
+            return Taken(estimate, trust)
+        self.foresight.note_state(estimate.state)
+        rebuilt = self._rebuild(here.now)
         able = here.link_up and devices.board_state not in NOT_ABLE
-        why = self.why_decide(here) if able and self._shall_look(here.now, trust.changed) else None
-        judged = self.decide(here, None if why == "cycle" else why) if why is not None else None
-        return Taken(estimate, trust, why, judged)
+        why = self.why_decide(here) if able else None
+        if why is None:
+            return Taken(estimate, trust, rebuilt)
+        outlook = self.outlook
+        outlook.prediction = self.foresight.predict(here.now, outlook.weather, self.memory.last_plan)
+        return Taken(
+            estimate, trust, rebuilt, why, outlook.prediction, self.decide(here, None if why == "cycle" else why)
+        )
+
+    def note_weather(self, weather: Forecast36hV1) -> None:
+        """A forecast of the weather outside has arrived."""
+        self.outlook.weather = weather
+        self.foresight.note_weather(weather)
+
+    def note_outcome(self, action: ActionV1) -> None:
+        """An action has ended; what it delivered explains what comes."""
+        self.foresight.note_outcome(action)
+
+    def _rebuild(self, now: datetime) -> Adapted | None:
+        """At 00:10 local time learn the day and set the targets anew; also as soon as weather is first known."""
+        outlook = self.outlook
+        night = self.foresight.night_has_come(now)
+        if night:
+            self.foresight.learn(now)
+        if not night and (outlook.targets is not None or outlook.weather is None):
+            return None
+        settings = self.settings
+        context = AdapterContext(
+            now, base_targets(settings.control), settings.control.stage, self.trust.mode,
+            settings.estimator.state_period_s, settings.estimator.sample_period_s,
+        )
+        state = self._estimate.state if self._estimate is not None else None
+        adapted = adapt(outlook.weather, state, context)
+        outlook.targets = adapted.targets
+        return adapted
+
+    def _foresee(self, context: DecisionContext) -> PlannerSight | None:
+        return foresee(self.foresight.model, self.foresight.history.log(context.now), context)
 
     def _shall_look(self, now: datetime, changed: bool) -> bool:
         last = self._looked_at

@@ -16,7 +16,7 @@ from rich.text import Text
 
 from shared_schemas.devices import OUTPUTS
 from shared_schemas.records import ActionV1, EventV1
-from tomato_host.runtime.status import Status
+from tomato_host.runtime.status import Pulse, Status
 
 _Item = TypeVar("_Item")
 
@@ -85,6 +85,7 @@ class LineDisplay:
         self._last_summary_s = -60.0
         self._last_action: ActionV1 | None = None
         self._last_event: EventV1 | None = None
+        self._last_pulse: Pulse | None = None
 
     def start(self) -> None:
         """Nothing to set up."""
@@ -109,6 +110,9 @@ class LineDisplay:
         for action in _newer(self._status.actions, self._last_action):
             self._write(f"{self._clock(action.ts)} {action_line(action)}")
             self._last_action = action
+        for pulse in _newer(self._status.pulses, self._last_pulse):
+            self._write(f"{self._clock(pulse.ts)} board: {pulse_line(pulse)}")
+            self._last_pulse = pulse
 
     def _clock(self, moment: datetime) -> str:
         return f"{moment.astimezone(self._zone):%H:%M:%S}"
@@ -129,6 +133,12 @@ def one_line(status: Status) -> str:
     """The whole state in one line."""
     values = _values(status)
     return f"[{status.mode}, link {status.link}] " + "  ".join(f"{name} {text}" for name, text in values)
+
+
+def pulse_line(pulse: Pulse) -> str:
+    """What the board confirmed, in one line."""
+    why = f" ({pulse.reason})" if pulse.reason not in ("", "none") else ""
+    return f"pulse {pulse.output} {pulse.status}, {pulse.amount:.0f} {pulse.unit}{why}"
 
 
 def action_line(action: ActionV1) -> str:
@@ -226,6 +236,9 @@ def _outputs_line(status: Status, zone: ZoneInfo) -> Text:
         end = status.jobs.get(row.name)
         until = f" until {end.astimezone(zone):%H:%M}" if on and end else ""
         text.append(f"{row.name}{until}  ", style="bold green" if on else "dim")
+    if status.pulses:
+        last = status.pulses[-1]
+        text.append(f"\nboard    {last.ts.astimezone(zone):%H:%M:%S} {pulse_line(last)}", style="cyan")
     return text
 
 

@@ -43,6 +43,7 @@ class Episode:
             self._heed_trust(taken.trust, here.now)
         if taken.estimate.anomalies or taken.judged is not None:
             self.log_state(_why_now(taken))
+        self._log_expectations(taken)
         if taken.judged is not None:
             self._log.keep(taken.judged.plan)
             for verdict in taken.judged.verdicts:
@@ -78,6 +79,14 @@ class Episode:
         if devices is not self._devices:
             self._devices = devices
             self._log.keep(devices)
+
+    def _log_expectations(self, taken: Taken) -> None:
+        """Targets when they were made anew, and the forecast a decision rested on."""
+        if taken.rebuilt is not None:
+            for record in (taken.rebuilt.targets, taken.rebuilt.sampling, taken.rebuilt.log):
+                self._log.keep(record)
+        if taken.prediction is not None:
+            self._log.keep(taken.prediction)
 
     def _heed_trust(self, trust: Step, now: datetime) -> None:
         """Entering safe mode switches off at once; every change is an event that may be notified."""

@@ -165,14 +165,14 @@ class Executor:
                 del self._jobs[job.row.name]
                 self._finish(job, now)
 
-    def on_result(self, answer: Answer, now_ms: int, now: datetime) -> None:
-        """Take the board's word on one command."""
+    def on_result(self, answer: Answer, now_ms: int, now: datetime) -> str | None:
+        """Take the board's word on one command; returns the output it was about, None for other commands."""
         job = next((j for j in (*self._jobs.values(), *self._closing) if answer.cmd_id in j.open_cmds), None)
         if job is None:
-            return
+            return None
         if answer.status == "ACCEPTED":
             job.refusals = 0
-            return
+            return job.row.name
         drawn = job.open_cmds.pop(answer.cmd_id)
         if answer.status == "REJECTED":
             self._door.give_back(job.action, drawn / job.milli)
@@ -188,6 +188,7 @@ class Executor:
                 job.next_try_ms = now_ms + job.row.min_off_ms
         self._close_answered(now)
         self.tick(now_ms, now)
+        return job.row.name
 
     def on_link_lost(self, now_ms: int, now: datetime) -> None:
         """The board drops everything when the lease ends: doses end here, holds go on after a reconnect.

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from tomato_host.brain.mind import Taken
-
-if TYPE_CHECKING:
-    from tomato_host.runtime.supervisor import Supervisor
 
 
 class Extension(Protocol):
     """Called by the deciding loop, in its thread; each call must return within a few ms."""
 
-    def start(self, supervisor: Supervisor) -> None:
-        """The run begins; tasks may be put on `supervisor.scheduler`."""
+    def start(self) -> None:
+        """The run begins."""
 
     def on_decision(self, taken: Taken, now: datetime) -> None:
         """A decision has been taken and recorded."""

@@ -15,16 +15,21 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from tomato_host.agent.agent import Advisor
 from tomato_host.board.session import BoardSession
 from tomato_host.brain.mind import Mind, MindSettings
+from tomato_host.runtime.advice import Advice
 from tomato_host.runtime.display import Display, LineDisplay, LiveDisplay, NoDisplay
+from tomato_host.runtime.extensions import Extension
 from tomato_host.runtime.inbox import Inbox
 from tomato_host.runtime.recorder import Recorder
 from tomato_host.runtime.rig import SIM, Rig, open_rig
 from tomato_host.runtime.status import Status
 from tomato_host.runtime.supervisor import Supervisor
+from tomato_host.runtime.weather_watch import WeatherWatch
 from tomato_host.settings import Settings, load_settings
 from tomato_host.storage.dataset import Dataset
+from tomato_host.weather.service import build_service
 
 HOUR_MS = 3_600_000
 SIM_SESSION = 1
@@ -50,7 +55,7 @@ def mind_settings(settings: Settings) -> MindSettings:
     """The brain's part of the settings."""
     return MindSettings(
         estimator=settings.estimator, control=settings.control, guardrails=settings.guardrails,
-        safe_mode=settings.safe_mode,
+        safe_mode=settings.safe_mode, world_model=settings.world_model,
     )
 
 
@@ -95,10 +100,34 @@ def _build(job: Job, settings: Settings, rig: Rig, dataset: Dataset) -> Supervis
     session = BoardSession(rig.ports.open, number)
     session.open_now()
     inbox = Inbox(job.data_dir) if rig.real_time or job.time_scale > 0.0 else None
+    mind, recorder = _mind(settings, rig), Recorder(dataset, status)
     return Supervisor(
-        settings, rig, session, Mind(mind_settings(settings)), Recorder(dataset, status), status,
-        _display(job, settings, status, rig), inbox,
+        settings, rig, session, mind, recorder, status, _display(job, settings, status, rig), inbox,
+        _extensions(job, settings, rig, mind, recorder),
     )
+
+
+def _mind(settings: Settings, rig: Rig) -> Mind:
+    """The brain; only in real time is the planner bound by seconds."""
+    return Mind(mind_settings(settings), time.monotonic) if rig.real_time else Mind(mind_settings(settings))
+
+
+def _extensions(
+    job: Job, settings: Settings, rig: Rig, mind: Mind, recorder: Recorder
+) -> tuple[Extension, ...]:
+    """What hangs on the loop in real time. A simulation has no network and no advisor: it must repeat to the byte."""
+    if not rig.real_time:
+        return ()
+    found: list[Extension] = []
+    site = settings.site
+    if settings.weather.provider != "none":
+        service = build_service(
+            settings.weather, site.latitude_deg, site.longitude_deg, site.timezone, job.data_dir / "cache"
+        )
+        found.append(WeatherWatch(service, mind, recorder, rig.clock.now))
+    if settings.agent.enabled:
+        found.append(Advice(Advisor(settings.agent, job.data_dir), recorder))
+    return tuple(found)
 
 
 def _display(job: Job, settings: Settings, status: Status, rig: Rig) -> Display:

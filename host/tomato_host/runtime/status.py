@@ -37,6 +37,18 @@ class Tally:
     water_ml: float = 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class Pulse:
+    """One pulse as the board has confirmed it; `amount` in s, or ml for the pump."""
+
+    ts: datetime
+    output: str
+    status: str
+    amount: float
+    unit: str
+    reason: str
+
+
 @dataclass(slots=True)
 class Status:
     """The present. Only the deciding loop writes; readers take what they find (each field is replaced whole)."""
@@ -62,6 +74,8 @@ class Status:
     jobs: dict[str, datetime | None] = field(default_factory=dict)
     """Outputs with a job under way and when it ends (None: a dose)."""
     actions: deque[ActionV1] = field(default_factory=lambda: deque(maxlen=HISTORY))
+    pulses: deque[Pulse] = field(default_factory=lambda: deque(maxlen=HISTORY))
+    """The board's last words: DONE, ABORTED or REJECTED."""
     events: deque[EventV1] = field(default_factory=lambda: deque(maxlen=HISTORY))
     anomalies: deque[AnomalyV1] = field(default_factory=lambda: deque(maxlen=HISTORY))
     open_anomalies: dict[str, AnomalyV1] = field(default_factory=dict)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
+from shared_schemas.devices import OUTPUT_BY_NAME
 from shared_schemas.records import ActionV1, AnomalyV1
 from tomato_host.board.events import (
     BoardEvent,
@@ -33,7 +34,7 @@ from tomato_host.runtime.persons import Persons
 from tomato_host.runtime.recorder import Recorder
 from tomato_host.runtime.rig import Rig
 from tomato_host.runtime.scheduler import Run, Scheduler
-from tomato_host.runtime.status import Status
+from tomato_host.runtime.status import Pulse, Status
 from tomato_host.settings import Settings
 from tomato_host.sources.board import BoardSource
 
@@ -93,7 +94,7 @@ class Supervisor:
         self._display.start()
         self._log.event(self._now(), "INFO", "process", "started", f"Running on {self._rig.name}.")
         for extension in self._extensions:
-            extension.start(self)
+            extension.start()
         try:
             wake: Wake | None = _LineWake(self._session) if self._rig.real_time else None
             self.scheduler.run(until_ms, wake, self._poll)
@@ -171,7 +172,7 @@ class Supervisor:
         if isinstance(event, Sample):
             self._observe(event, now)
         elif isinstance(event, Result):
-            self._executor.on_result(event, now_ms, now)
+            self._on_result(event, now_ms, now)
         elif isinstance(event, Health):
             self._episode.log_devices(self._source.on_health(event, now))
         elif isinstance(event, BoardEvent):
@@ -184,6 +185,16 @@ class Supervisor:
             self._log.event(now, "INFO", "link", "noise", event.text)
         elif isinstance(event, Mismatch):
             self._on_mismatch(event, now)
+
+    def _on_result(self, result: Result, now_ms: int, now: datetime) -> None:
+        output = self._executor.on_result(result, now_ms, now)
+        if output is not None and result.status != "ACCEPTED":
+            unit = OUTPUT_BY_NAME[output].dose_unit
+            amount = result.delivered if unit == "ml" else result.delivered / 1000.0
+            self.status.pulses.append(
+                Pulse(now, output, result.status, amount, "ml" if unit == "ml" else "s", result.reason)
+            )
+            self.status.revision += 1
 
     def _observe(self, sample: Sample, now: datetime) -> None:
         observation, devices = self._source.on_sample(sample, now, self._clock.monotonic_ms())
@@ -289,6 +300,7 @@ class Supervisor:
 
     def _keep_finished(self) -> None:
         for action in self._executor.take_finished():
+            self._mind.note_outcome(action)
             self._log.keep(action)
 
     def _show(self, now_ms: int) -> None:
