@@ -42,7 +42,7 @@ def stamp(now: datetime) -> str:
 
 def _params(wish: Wish, cycle_s: float) -> Params:
     if wish.output == "water_pump":
-        return Params(ml=round(wish.amount, 1), pulses=wish.pulses)
+        return Params(ml=float(round(wish.amount)), pulses=wish.pulses)
     period_s = float(cycle_s) if wish.spread else None
     state: Literal["ON"] | None = None if wish.output == "co2_solenoid" else "ON"
     seconds = wish.amount

@@ -1,10 +1,13 @@
-"""Why trust can be lost: one row a cause, with its way in, its way back, and what it means for the outputs."""
+"""Why trust can be lost: one row a cause, with its way in, its way back, and what it means for the outputs.
+
+Water that seems not to arrive is no cause: it makes the mode CAUTION and calls a person. A pump kept off for a doubtful
+probe would kill the plant; the floor is guarded by the leak sensor and by the board's own flow interlock.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
 
 from tomato_host.brain.safe_mode.settings import SafeModeSettings
 from tomato_host.brain.safe_mode.signals import Signals
@@ -21,9 +24,8 @@ class Cause:
     name: str
     enter: Test
     leave: Test
-    hold: Literal["none", "short", "long"]
-    """How long it must last before it counts: at once, `hold_s` for what can flicker, `long_hold_s` for what may
-    answer itself (the next dose arrives after all); until then it makes the mode CAUTION at most."""
+    sudden: bool
+    """True: counts at once. False: must last `hold_s`, for causes that can flicker."""
     needs_person: bool
     """True: stays until a person says it is dealt with, and only if the cause is gone."""
     switch_off: tuple[str, ...]
@@ -51,38 +53,35 @@ def _cold(s: Signals, k: SafeModeSettings) -> bool:
 
 CAUSES: tuple[Cause, ...] = (
     Cause("leak", lambda s, k: s.leak is True, lambda s, k: s.leak is False,
-          hold="none", needs_person=True, switch_off=RISKY, ventilate=False,
+          sudden=True, needs_person=True, switch_off=RISKY, ventilate=False,
           message="Water lies where none should.",
           next_step="find and stop the water, dry the sensor, press the board's button"),
     Cause("board_fault", lambda s, k: bool(s.board_faults), lambda s, k: not s.board_faults,
-          hold="none", needs_person=False, switch_off=RISKY, ventilate=False,
+          sudden=True, needs_person=False, switch_off=RISKY, ventilate=False,
           message="The board has latched a fault.", next_step="remove the cause, then clear the fault by its id"),
     Cause("link_down", lambda s, k: s.link_down_s >= k.link_down_s, lambda s, k: s.link_down_s == 0.0,
-          hold="none", needs_person=False, switch_off=RISKY, ventilate=False,
+          sudden=True, needs_person=False, switch_off=RISKY, ventilate=False,
           message="The board does not answer; it looks after the plant by itself.",
           next_step="check cable and power"),
     Cause("state_stale", lambda s, k: s.state_age_s >= k.state_age_s, lambda s, k: s.state_age_s < k.state_age_s / 3.0,
-          hold="none", needs_person=False, switch_off=RISKY, ventilate=False,
+          sudden=True, needs_person=False, switch_off=RISKY, ventilate=False,
           message="There is no fresh state.", next_step="check the sensors and the link"),
     Cause("low_confidence", lambda s, k: s.confidence < k.confidence_low,
           lambda s, k: s.confidence >= k.confidence_back,
-          hold="short", needs_person=False, switch_off=RISKY, ventilate=False,
+          sudden=False, needs_person=False, switch_off=RISKY, ventilate=False,
           message="The readings cannot be trusted.", next_step="look which sensors have failed and why"),
     # The plant drinks most when it is hot: the pump stays available.
     Cause("over_temperature", _hot, _cooled,
-          hold="short", needs_person=False, switch_off=("light", "heater_mat", "co2_solenoid"), ventilate=True,
+          sudden=False, needs_person=False, switch_off=("light", "heater_mat", "co2_solenoid"), ventilate=True,
           message="The tent is too hot.", next_step="open it, check fan and lamp"),
     Cause("frost_risk", _cold, _warmed,
-          hold="short", needs_person=False, switch_off=("exhaust_fan", *WET, "co2_solenoid"), ventilate=False,
+          sudden=False, needs_person=False, switch_off=("exhaust_fan", *WET, "co2_solenoid"), ventilate=False,
           message="The tent is too cold.", next_step="warm the room, close the tent"),
-    Cause("water_not_arriving", lambda s, k: s.water_not_arriving, lambda s, k: not s.water_not_arriving,
-          hold="long", needs_person=True, switch_off=("water_pump",), ventilate=False,
-          message="Water was pumped but the soil did not get wetter.", next_step="check pump, hose and probes"),
     Cause("critical_anomaly", lambda s, k: bool(s.critical), lambda s, k: not s.critical,
-          hold="none", needs_person=False, switch_off=RISKY, ventilate=False,
+          sudden=True, needs_person=False, switch_off=RISKY, ventilate=False,
           message="A critical anomaly is open.", next_step="see `tomato-host explain`"),
     Cause("person", lambda s, k: s.person_wants_safe, lambda s, k: not s.person_wants_safe,
-          hold="none", needs_person=False, switch_off=RISKY, ventilate=False,
+          sudden=True, needs_person=False, switch_off=RISKY, ventilate=False,
           message="Asked for by a person.", next_step="`tomato-host mode normal` when done"),
 )
 CAUSE_BY_NAME: dict[str, Cause] = {cause.name: cause for cause in CAUSES}

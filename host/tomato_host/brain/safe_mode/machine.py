@@ -29,7 +29,7 @@ class SafeModeState:
     causes: tuple[str, ...] = ()
     """Causes that hold SAFE, in table order."""
     suspected: Mapping[str, datetime] = field(default_factory=dict)
-    """Flickering causes and since when they are seen; they count after their hold."""
+    """Flickering causes and since when they are seen; they count after `hold_s`."""
     calm_since: datetime | None = None
     """In SAFE: since when no cause is left."""
     caution_until: datetime | None = None
@@ -75,7 +75,7 @@ def step(state: SafeModeState, signals: Signals, settings: SafeModeSettings) -> 
 def _suspected(state: SafeModeState, signals: Signals, settings: SafeModeSettings) -> dict[str, datetime]:
     """Flickering causes seen now, each with the time it was first seen without a break."""
     return {c.name: state.suspected.get(c.name, signals.now)
-            for c in CAUSES if c.hold != "none" and c.enter(signals, settings)}
+            for c in CAUSES if not c.sudden and c.enter(signals, settings)}
 
 
 def _holds(
@@ -85,10 +85,10 @@ def _holds(
     if cause.name in state.causes:
         gone = cause.leave(signals, settings)
         return not (gone and (signals.person_acknowledges or not cause.needs_person))
-    if cause.hold == "none":
+    if cause.sudden:
         return cause.enter(signals, settings)
-    since, wait_s = suspected.get(cause.name), settings.hold_s if cause.hold == "short" else settings.long_hold_s
-    return since is not None and (signals.now - since).total_seconds() >= wait_s
+    since = suspected.get(cause.name)
+    return since is not None and (signals.now - since).total_seconds() >= settings.hold_s
 
 
 def _next_mode(state: SafeModeState, signals: Signals, settings: SafeModeSettings) -> SafeModeState:

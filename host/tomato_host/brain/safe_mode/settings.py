@@ -22,8 +22,6 @@ class SafeModeSettings(BaseModel):
     air_cold_back_c: Annotated[float, Field(ge=2.0, le=18.0)] = 10.0
     hold_s: Annotated[float, Field(ge=0.0, le=3_600.0)] = 30.0
     """A cause that can flicker must last this long before it counts."""
-    long_hold_s: Annotated[float, Field(ge=600.0, le=86_400.0)] = 14_400.0
-    """For water that seems not to arrive: the next doses may show that it does."""
     calm_s: Annotated[float, Field(ge=60.0, le=86_400.0)] = 900.0
     """All causes must be gone this long before trust starts to return."""
     recover_s: Annotated[float, Field(ge=60.0, le=86_400.0)] = 1_800.0
