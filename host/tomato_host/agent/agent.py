@@ -205,8 +205,12 @@ class Advisor:
             self._breaker.failed(self._clock())
         elif self._breaker.allows(current.started_s):
             self._breaker.succeeded()
-        self._idle_process = current.process
         self._current = None
+        if self._settings.keep_loaded:
+            self._idle_process = current.process
+        elif current.process is not None:
+            # Two hours of idling are not worth the memory; a new process costs half a second.
+            threading.Thread(target=current.process.kill, name="undertaker", daemon=True).start()
 
     def _fail(self, current: _Wake, why: str) -> None:
         current.token.pull(why)

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from datetime import date, datetime, timedelta, tzinfo
-from typing import Any, Protocol
+from typing import Protocol
 
 from shared_schemas.records import ActionV1, AnomalyV1, EventV1, Record, Severity, StateV1
 from tomato_host.agent.agent import Advisor
 from tomato_host.agent.context import DayTotals, Task, WakeContext
 from tomato_host.agent.day_book import DayBook
+from tomato_host.brain.mind import Taken
 
 URGENT = frozenset({Severity.HIGH, Severity.CRITICAL})
 """An anomaly this grave wants the processor for itself."""
@@ -38,23 +39,21 @@ class AdvisorExtension:
         self._anomalies: deque[AnomalyV1] = deque(maxlen=CONTEXT_RECORDS)
         self._actions: deque[ActionV1] = deque(maxlen=CONTEXT_RECORDS)
         self._woken_at: datetime | None = None
-        self._number = 0
         self._book = DayBook()
         self._finished_day: DayTotals | None = None
         self._today: date | None = None
 
-    def start(self, supervisor: Any) -> None:
+    def start(self) -> None:
         """Listen to every record that is kept from now on."""
         self._keeper.listeners.append(self._listen)
 
-    def on_decision(self, taken: Any, now: datetime) -> None:
+    def on_decision(self, taken: Taken, now: datetime) -> None:
         """After a decision: wake the advisor when the last time is long enough ago."""
         self._turn_the_page(now)
         if taken.judged is None or not self._due(now):
             return
-        self._number += 1
         context = WakeContext(
-            wake_id=f"w-{now.astimezone(self._zone):%Y%m%dT%H%M%S}-{self._number}",
+            wake_id=taken.judged.plan.id,
             ts=now,
             tasks=self._tasks(),
             state=taken.estimate.state,

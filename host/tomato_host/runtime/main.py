@@ -10,15 +10,15 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from tomato_host.agent.agent import Advisor
+from tomato_host.agent.extension import AdvisorExtension
 from tomato_host.board.session import BoardSession
 from tomato_host.brain.mind import Mind, MindSettings
-from tomato_host.runtime.advice import Advice
 from tomato_host.runtime.display import Display, LineDisplay, LiveDisplay, NoDisplay
 from tomato_host.runtime.extensions import Extension
 from tomato_host.runtime.inbox import Inbox
@@ -126,7 +126,9 @@ def _extensions(
         )
         found.append(WeatherWatch(service, mind, recorder, rig.clock.now))
     if settings.agent.enabled:
-        found.append(Advice(Advisor(settings.agent, job.data_dir), recorder))
+        every = timedelta(seconds=settings.agent.wake_every_s)
+        advisor = Advisor(settings.agent, job.data_dir)
+        found.append(AdvisorExtension(advisor, recorder, ZoneInfo(site.timezone), every))
     return tuple(found)
 
 

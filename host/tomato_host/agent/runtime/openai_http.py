@@ -30,7 +30,9 @@ class HttpModel:
     def __init__(self, settings: AgentSettings, key: str | None) -> None:
         self._settings = settings
         headers = {"Authorization": f"Bearer {key}"} if key else {}
-        self._client = httpx.Client(headers=headers, follow_redirects=False, trust_env=False)
+        # A connection kept open between two cycles is one the server may close in the very moment it is used again.
+        fresh = httpx.Limits(max_connections=1, max_keepalive_connections=0)
+        self._client = httpx.Client(headers=headers, follow_redirects=False, trust_env=False, limits=fresh)
 
     @property
     def name(self) -> str:
