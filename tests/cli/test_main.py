@@ -6,7 +6,6 @@ import subprocess
 import sys
 
 import pytest
-
 from tomato_host.cli.main import COMMANDS
 
 

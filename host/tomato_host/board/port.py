@@ -27,15 +27,15 @@ def _error(url: str, reason: OSError) -> TomatoError:
     number = reason.errno
     text = str(reason).lower()
     if number in (errno.EBUSY, errno.EAGAIN) or "exclusively lock" in text or "busy" in text:
-        return TomatoError("port_busy", f"{url} is in use by another program.",
+        return TomatoError("E-PORT-BUSY", f"{url} is in use by another program.",
                            "Close the other program (another tomato-host, mpremote, a serial monitor).")
     if number in (errno.EACCES, errno.EPERM) or "permission" in text or "access is denied" in text:
-        return TomatoError("port_permission", f"You may not open {url}.",
+        return TomatoError("E-PORT-PERMISSION", f"You may not open {url}.",
                            "Add yourself to its group (`sudo usermod -aG dialout $USER`) and log in again.")
     if number in (errno.ENOENT, errno.ENXIO, errno.ENODEV) or "could not open port" in text:
-        return TomatoError("port_missing", f"There is no port {url}.",
+        return TomatoError("E-PORT-MISSING", f"There is no port {url}.",
                            "Plug the board in and look at `tomato-host board info` for the ports there are.")
-    return TomatoError("port_failed", f"{url} did not open: {reason}.", "Check the cable and the address.")
+    return TomatoError("E-PORT-FAILED", f"{url} did not open: {reason}.", "Check the cable and the address.")
 
 
 class SerialPort:
@@ -51,7 +51,7 @@ class SerialPort:
     def open(cls, url: str) -> SerialPort:
         """Open `/dev/...`, `COM3`, `socket://host:port`, `rfc2217://host:port` or a pseudo-terminal path.
 
-        Raises TomatoError: port_busy, port_permission, port_missing, port_failed, port_address.
+        Raises TomatoError: E-PORT-BUSY, -PERMISSION, -MISSING, -FAILED, -ADDRESS.
         """
         try:
             device = serial.serial_for_url(url, baudrate=BAUD, timeout=0, write_timeout=0, do_not_open=True)
@@ -62,7 +62,7 @@ class SerialPort:
             device.rts = False
             device.open()
         except ValueError as error:
-            raise TomatoError("port_address", f"{url} is no port address: {error}.",
+            raise TomatoError("E-PORT-ADDRESS", f"{url} is no port address: {error}.",
                               "Give a path, socket://host:port or rfc2217://host:port.") from None
         except OSError as error:  # serial.SerialException is one
             raise _error(url, error) from None

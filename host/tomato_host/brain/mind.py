@@ -149,12 +149,12 @@ class Mind:
         if estimate.late:
             return Taken(estimate)
         trust = self.weigh_trust(here)
-        if not self._shall_look(here.now, trust.changed):
+        able = here.link_up and devices.board_state not in NOT_ABLE
+        if not able or not self._shall_look(here.now, trust.changed):
             return Taken(estimate, trust)
         self.foresight.note_state(estimate.state)
         rebuilt = self._rebuild(here.now)
-        able = here.link_up and devices.board_state not in NOT_ABLE
-        why = self.why_decide(here) if able else None
+        why = self.why_decide(here)
         if why is None:
             return Taken(estimate, trust, rebuilt)
         outlook = self.outlook

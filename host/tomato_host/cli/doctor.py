@@ -53,13 +53,13 @@ def check_python() -> Finding:
 
 def check_vm() -> Finding:
     """A MicroPython VM that really is one."""
-    from tomato_host.twin.vm_binary import find_vm
+    from tomato_host.twin.firmware_files import micropython
 
     try:
-        binary = find_vm()
+        binary = micropython()
     except TomatoError as error:
         return Finding("MicroPython VM", "note", error.message, error.next_step)
-    code = "import sys; print(sys.implementation.name, *sys.implementation.version[:3])"
+    code = "import sys; print(sys.implementation.name, '.'.join(str(n) for n in sys.implementation.version[:3]))"
     asked = subprocess.run([binary, "-c", code], capture_output=True, text=True, timeout=10, check=False)
     if asked.returncode or not asked.stdout.startswith("micropython"):
         return Finding("MicroPython VM", "problem", f"{binary} does not run", "make clean setup")
