@@ -55,6 +55,10 @@ class Recorder:
         for listener in self.listeners:
             listener(record)
 
+    def note(self, record: Record) -> None:
+        """Store a record that only a later replay needs: no display, no listeners."""
+        self._store.offer(record)
+
     def event(self, now: datetime, level: Level, kind: Kind, name: str, text: str, **data: Datum) -> None:
         """Keep an event_v1."""
         self.keep(

@@ -14,7 +14,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from shared_schemas.records import (
-    ActionType,
     ActionV1,
     AnomalyV1,
     DeviceStatusV1,
@@ -31,6 +30,7 @@ from shared_schemas.records import (
 )
 from tomato_host.brain.estimator.estimate import Estimate
 from tomato_host.brain.mind import Circumstances, Mind, MindSettings, Taken
+from tomato_host.runtime.recorded_door import MOVEMENTS, repeat
 
 WATCH = timedelta(seconds=10)
 """The pace at which the running host weighs trust while nothing is observed."""
@@ -86,6 +86,7 @@ class Checker:
         self._anomalies: list[AnomalyV1] = []
         self._plans: list[PlanV1] = []
         self._verdicts: list[ActionV1] = []
+        self._accepted: dict[str, ActionV1] = {}
         self._link_down_since: datetime | None = None
         self._watch_at: datetime | None = None
 
@@ -149,7 +150,8 @@ class Checker:
             self._compare(record, None if estimate is None else self._todays_state(record, estimate))
         elif isinstance(record, SensorHealthV1):
             self._compare(record, None if estimate is None else estimate.health)
-        elif isinstance(record, SamplingPlanV1):
+        elif isinstance(record, SamplingPlanV1) and not self._decides:
+            # In a run the plans of sampling come from the weather's side.
             self._compare(record, None if estimate is None else estimate.sampling)
 
     def _todays_state(self, recorded: StateV1, estimate: Estimate) -> StateV1:
@@ -159,8 +161,11 @@ class Checker:
 
     def _on_action(self, action: ActionV1) -> None:
         if action.outcome is not None:
-            self._book(action)
-        elif action.origin in ("controller", "safe_mode"):
+            self._accepted.pop(str(action.id), None)
+            return
+        if action.safety.validated:
+            self._accepted[str(action.id)] = action
+        if action.origin in ("controller", "safe_mode"):
             self._compare(action, self._verdicts.pop(0) if self._verdicts else None)
         else:
             # Somebody else's proposal: judged again by today's door, in the circumstances of that moment.
@@ -191,19 +196,19 @@ class Checker:
 
     # -- what else the brain was told ----------------------------------------------------------------------------
 
-    def _book(self, action: ActionV1) -> None:
-        """The outcome of a deed enters the door's books, as it did then."""
-        if action.type in (ActionType.STOP_ALL, ActionType.NO_ACTION) or action.outcome is None:
-            return
-        outcome = action.outcome
-        delivered = outcome.delivered_ml if action.type is ActionType.WATER else outcome.delivered_s
-        self._mind.door.settle(action, 0.0, delivered or 0.0, outcome.finished_ts or action.ts)
-        self._mind.door.release(action)
+    def _move_books(self, event: EventV1) -> None:
+        """The door's books move as they did then: a pulse drawn, settled, given back, an action released."""
+        action = self._accepted.get(str(event.data.get("action")))
+        if action is not None:
+            repeat(self._mind.door, event, action)
 
     def _on_event(self, event: EventV1) -> None:
-        if event.kind == "process" and event.name == "started":
+        if event.name in MOVEMENTS:
+            self._move_books(event)
+        elif event.kind == "process" and event.name == "started":
             self._close_group()
             self._mind, self._taken, self._devices = Mind(self._settings), None, None
+            self._accepted.clear()
             self._link_down_since = self._watch_at = event.ts
         elif event.kind == "link" and event.name == "link_down":
             self._link_down_since = self._link_down_since or event.ts

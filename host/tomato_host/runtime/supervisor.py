@@ -31,6 +31,7 @@ from tomato_host.runtime.executor import Executor
 from tomato_host.runtime.extensions import Extension
 from tomato_host.runtime.inbox import Inbox, Reply, Request
 from tomato_host.runtime.persons import Persons
+from tomato_host.runtime.recorded_door import RecordedDoor
 from tomato_host.runtime.recorder import Recorder
 from tomato_host.runtime.rig import Rig
 from tomato_host.runtime.scheduler import Run, Scheduler
@@ -77,7 +78,7 @@ class Supervisor:
         self._inbox = inbox
         self._extensions = extensions
         self._persons = Persons()
-        self._executor = Executor(_SessionLine(session), mind.door)
+        self._executor = Executor(_SessionLine(session), RecordedDoor(mind.door, recorder, rig.clock))
         self._episode = Episode(mind, recorder, self)
         self._source = BoardSource(settings.site.timezone)
         self._down_since: datetime | None = None
