@@ -40,6 +40,8 @@ class Search:
     rounds: int = 40
     together: int = 24
     """How many helpful edits are tried together at most."""
+    pairs: int = 20
+    """When no single edit helps, so many of the least bad ones are tried two by two; 0: not at all."""
     least_gain: float = 1e-6
 
 
@@ -73,10 +75,9 @@ def search(score: Score, edits: Edits, starts: Array, setting: Search, out_of_ti
         scored += w * m
         pool, pool_j = np.concatenate([plans, flat]), np.concatenate([j, flat_j])
         if not out_of_time():
-            combined = _combined(plans[0], around[0], flat_j[:m], before, setting, edits)
-            if combined is not None:
-                scored += len(combined)
-                pool, pool_j = np.concatenate([pool, combined]), np.concatenate([pool_j, _scored(score, combined)])
+            combined = edits.project(_combined(plans[0], around[0], flat_j[:m], before, setting))
+            scored += len(combined)
+            pool, pool_j = np.concatenate([pool, combined]), np.concatenate([pool_j, _scored(score, combined)])
         plans, j = _best(pool, pool_j, setting.width)
         rounds += 1
         if float(j[0]) - before <= setting.least_gain:
@@ -89,24 +90,22 @@ def _scored(score: Score, plans: Array) -> Array:
 
 
 def _best(plans: Array, j: Array, width: int) -> tuple[Array, Array]:
-    """The best `width` plans that differ from one another, best first. Ties keep their order."""
-    order = np.argsort(-j, kind="stable")
-    kept: list[int] = []
-    for index in order[: 8 * width]:
-        # Equal J does not mean equal plan, but different J means different plans: compare only where it is needed.
-        same = (i for i in kept if j[i] == j[index])
-        if not any(np.array_equal(plans[i], plans[index]) for i in same):
-            kept.append(int(index))
-            if len(kept) == width:
-                break
+    """The best `width` plans of different J, best first; of several with the same J, the first.
+
+    Edits that run into a bound give the same plan many times over; the same J to the last bit gives them away.
+    """
+    _, first = np.unique(-j, return_index=True)
+    kept = first[:width]
     return plans[kept], j[kept]
 
 
-def _combined(base: Array, around: Array, j: Array, before: float, setting: Search, edits: Edits) -> Array | None:
-    """The helpful edits of the best plan, added up from the most helpful one on; None when fewer than two help."""
-    order = np.argsort(-j, kind="stable")[: setting.together]
-    helpful = order[j[order] > before + setting.least_gain]
-    if len(helpful) < 2:
-        return None
-    sums = np.cumsum(around[helpful] - base, axis=0)
-    return edits.project(base + sums[1:])
+def _combined(base: Array, around: Array, j: Array, before: float, setting: Search) -> Array:
+    """Edits of the best plan taken together: the helpful ones added up from the most helpful one on; else pairs."""
+    order = np.argsort(-j, kind="stable")
+    helpful = order[: setting.together]
+    helpful = helpful[j[helpful] > before + setting.least_gain]
+    if len(helpful) > 1:
+        return np.asarray(base + np.cumsum(around[helpful] - base, axis=0)[1:])
+    change = around[order[: setting.pairs]] - base
+    first, second = np.triu_indices(len(change), 1)
+    return np.asarray(base + change[first] + change[second])

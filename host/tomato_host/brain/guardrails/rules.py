@@ -188,7 +188,8 @@ def _co2(case: Case) -> Finding | None:
     if state.devices.light != "ON":
         return Finding(0.0, 1.0, "CO2 feeds nobody in the dark")
     held = case.books.hold("exhaust_fan", case.now_s)
-    if state.devices.exhaust_fan == "ON" or (held is not None and held.left_milli > 0):
+    # A hold is newer than the state: the exhaust may have been asked to run, or to stop, a moment ago.
+    if state.devices.exhaust_fan == "ON" if held is None else held.left_milli > 0:
         return Finding(1.0, 0.0, "the exhaust would blow the CO2 out")
     return _over(state.env.co2_ppm, case.settings.co2_high_ppm, "co2_ppm")
 
