@@ -75,7 +75,7 @@ def _probe_drift(world: World, strength: float) -> None:
 
 
 def _link_noise(world: World, strength: float) -> None:
-    world.cable.noise = max(0.0, 0.02 * strength)
+    world.cable.noise = max(0.0, 0.1 * strength)
 
 
 def _link_cut(world: World, strength: float) -> None:
@@ -109,7 +109,7 @@ FAULTS: dict[str, Fault] = {f.name: f for f in (
     Fault("valve_stuck", "hardware", 5.0, 0.5, _valve_stuck, "Water runs at 4 ml/s with the pump off."),
     Fault("leak", "hardware", 5.0, 6.0, _leak, "Half of the pumped water runs on the floor."),
     Fault("probe_drift", "hardware", 4.0, 12.0, _probe_drift, "Probe 1 drifts up by 2 points an hour."),
-    Fault("link_noise", "link", 6.0, 2.0, _link_noise, "2 % of the chunks on the line flip, vanish or double."),
+    Fault("link_noise", "link", 6.0, 2.0, _link_noise, "A tenth of the chunks on the line flip, vanish or double."),
     Fault("link_cut", "link", 6.0, 0.5, _link_cut, "No byte passes the cable."),
     Fault("board_reset", "power", 2.0, 12.0, _board_reset, "The board resets in the middle of the next pump pulse."),
     Fault("host_kill", "link", 6.0, 0.5, _host_kill, "The host falls silent and starts again later."),
