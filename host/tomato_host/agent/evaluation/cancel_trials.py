@@ -26,10 +26,10 @@ def cancel_times_s(settings: AgentSettings, trials: int, pause_s: float = 2.0) -
         try:
             advisor.wake(WakeContext(wake_id=f"cancel-{number}", ts=datetime.now(UTC), tasks=("summary",)))
             time.sleep(pause_s)
-            group = advisor.process_group
+            running = members_of(advisor.process_group)
             started = time.perf_counter()
             cancelled = advisor.cancel("measured")
-            while group is not None and not group_is_quiet(group):
+            while not all(is_quiet(process) for process in running):
                 continue
             if cancelled:
                 took.append(time.perf_counter() - started)
@@ -43,15 +43,16 @@ def p95(values: list[float]) -> float | None:
     return values[min(len(values) - 1, int(0.95 * len(values)))] if values else None
 
 
-def group_is_quiet(group: int) -> bool:
-    """True when every thread of every process of the group is stopped, dead or gone (Linux)."""
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        fields = _fields(stat)
-        if fields and int(fields[2]) == group:
-            states = (_fields(thread) for thread in stat.parent.glob("task/*/stat"))
-            if any(thread and thread[0] not in OFF_THE_PROCESSOR for thread in states):
-                return False
-    return True
+def members_of(group: int | None) -> list[Path]:
+    """The /proc folders of a process group's members (Linux; empty elsewhere)."""
+    stats = ((stat.parent, _fields(stat)) for stat in Path("/proc").glob("[0-9]*/stat"))
+    return [folder for folder, fields in stats if fields and int(fields[2]) == group]
+
+
+def is_quiet(process: Path) -> bool:
+    """True when every thread of the process is stopped, dead or gone."""
+    states = (_fields(thread) for thread in process.glob("task/*/stat"))
+    return all(not fields or fields[0] in OFF_THE_PROCESSOR for fields in states)
 
 
 def _fields(stat: Path) -> list[str]:
