@@ -44,15 +44,15 @@ class RecentEvents:
                 self.lamp_since_s = t_s
                 until[LAMP_SWITCHED] = t_s + gap_s + EXCUSE_LASTS_S[LAMP_SWITCHED]
             self._lamp = outputs.light
-        if outputs.exhaust_fan != self._exhaust:
-            self._exhaust = outputs.exhaust_fan
+        first = self._exhaust is None
+        if outputs.exhaust_fan != self._exhaust and not first:
             until[EXHAUST_SWITCHED] = t_s + EXCUSE_LASTS_S[EXHAUST_SWITCHED]
-        if outputs.circulation_fan != self._circulation:
-            self._circulation = outputs.circulation_fan
+        if outputs.circulation_fan != self._circulation and not first:
             until[CIRCULATION_SWITCHED] = t_s + EXCUSE_LASTS_S[CIRCULATION_SWITCHED]
-        if outputs.humidifier != self._humidifier or outputs.humidifier == "ON":
-            self._humidifier = outputs.humidifier
+        if outputs.humidifier == "ON" or (outputs.humidifier != self._humidifier and not first):
             until[HUMIDIFIED] = t_s + EXCUSE_LASTS_S[HUMIDIFIED]
+        self._exhaust, self._circulation = outputs.exhaust_fan, outputs.circulation_fan
+        self._humidifier = outputs.humidifier
         if outputs.water_pump == "ON" or devices.water_ml_used_today > self._water_ml >= 0.0:
             until[PUMPED] = t_s + EXCUSE_LASTS_S[PUMPED]
         self._water_ml = devices.water_ml_used_today

@@ -1,0 +1,114 @@
+"""Humid air against steam tables, psychrolib and its own inverse."""
+
+from __future__ import annotations
+
+import math
+
+import psychrolib
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tomato_host.brain.estimator.vpd import (
+    Formula,
+    absolute_humidity_g_m3,
+    dew_point_c,
+    leaf_air_delta_c,
+    leaf_vpd_kpa,
+    saturation_vapour_pressure_kpa,
+    vapour_pressure_kpa,
+    vpd_kpa,
+)
+
+from tests.fixtures.vpd_reference_cases import VPD_REFERENCE_CASES
+
+FORMULAS: tuple[tuple[Formula, float], ...] = (("buck", 0.0006), ("magnus", 0.003))
+"""Formula and what it may differ from steam tables, which themselves differ by 0.03 % from psychrolib (ASHRAE)."""
+temps = st.floats(-40.0, 85.0)
+humidities = st.floats(0.0, 100.0)
+formulas = st.sampled_from([f for f, _ in FORMULAS])
+
+
+@pytest.mark.parametrize(("formula", "tolerance"), FORMULAS)
+def test_vpd_matches_reference_values(formula: Formula, tolerance: float) -> None:
+    for case in VPD_REFERENCE_CASES:
+        saturated = saturation_vapour_pressure_kpa(case.temp_c, formula)
+        assert saturated == pytest.approx(case.saturation_kpa, rel=tolerance), case.note
+        assert vpd_kpa(case.temp_c, case.rh_pct, formula) == pytest.approx(case.vpd_kpa, rel=tolerance, abs=1e-12)
+
+
+@pytest.mark.parametrize(("formula", "claimed"), [("buck", 0.00022), ("magnus", 0.0029)])
+def test_claimed_accuracy_against_psychrolib_between_0_and_45_degc(formula: Formula, claimed: float) -> None:
+    psychrolib.SetUnitSystem(psychrolib.SI)
+    worst = max(
+        abs(saturation_vapour_pressure_kpa(t / 10.0, formula) / (psychrolib.GetSatVapPres(t / 10.0) / 1_000.0) - 1.0)
+        for t in range(1, 451)
+    )
+    assert worst <= claimed
+
+
+def test_vpd_handles_edge_cases() -> None:
+    assert vpd_kpa(24.0, 100.0) == 0.0
+    assert vpd_kpa(24.0, 0.0) == saturation_vapour_pressure_kpa(24.0)
+    assert vpd_kpa(-40.0, 50.0) > 0.0
+    assert vpd_kpa(85.0, 50.0) > 0.0
+    for bad_temp in (math.nan, math.inf, -math.inf, -40.1, 85.1):
+        with pytest.raises(ValueError, match="temperature"):
+            vpd_kpa(bad_temp, 50.0)
+    for bad_rh in (math.nan, math.inf, -0.1, 100.1):
+        with pytest.raises(ValueError, match="relative humidity"):
+            vpd_kpa(24.0, bad_rh)
+    with pytest.raises(ValueError, match="no dew point"):
+        dew_point_c(24.0, 0.0)
+    with pytest.raises(ValueError, match="formula"):
+        saturation_vapour_pressure_kpa(24.0, "tetens")  # type: ignore[arg-type]  # the mistake under test
+    with pytest.raises(ValueError, match="finite"):
+        leaf_air_delta_c(math.nan, 24.0)
+
+
+@given(temps, humidities, formulas)
+def test_vpd_lies_between_nothing_and_saturation(temp: float, rh: float, formula: Formula) -> None:
+    saturated = saturation_vapour_pressure_kpa(temp, formula)
+    deficit = vpd_kpa(temp, rh, formula)
+    assert 0.0 <= deficit <= saturated
+    assert deficit + vapour_pressure_kpa(temp, rh, formula) == pytest.approx(saturated, rel=1e-12)
+
+
+@given(st.floats(-39.0, 84.0), humidities, formulas)
+def test_warmer_air_of_the_same_humidity_is_thirstier(temp: float, rh: float, formula: Formula) -> None:
+    assert vpd_kpa(temp + 1.0, rh, formula) >= vpd_kpa(temp, rh, formula)
+
+
+@given(st.floats(-20.0, 85.0), st.floats(5.0, 100.0), formulas)
+def test_dew_point_is_the_inverse_of_saturation(temp: float, rh: float, formula: Formula) -> None:
+    dew = dew_point_c(temp, rh, formula)
+    assert dew <= temp
+    if dew >= -40.0:
+        vapour = vapour_pressure_kpa(temp, rh, formula)
+        assert saturation_vapour_pressure_kpa(dew, formula) == pytest.approx(vapour, rel=1e-9)
+
+
+@given(st.floats(1.0, 45.0), st.floats(10.0, 100.0))
+def test_dew_point_agrees_with_psychrolib(temp: float, rh: float) -> None:
+    psychrolib.SetUnitSystem(psychrolib.SI)
+    expected = psychrolib.GetTDewPointFromRelHum(temp, rh / 100.0)
+    if expected > 0.0:  # below freezing psychrolib changes to ice, sensors do not
+        assert dew_point_c(temp, rh) == pytest.approx(expected, abs=0.02)
+
+
+def test_absolute_humidity_of_known_air() -> None:
+    # Saturated air at 20 degC holds 17.3 g/m3, at 30 degC 30.4 g/m3 (any psychrometric chart).
+    assert absolute_humidity_g_m3(20.0, 100.0) == pytest.approx(17.3, abs=0.05)
+    assert absolute_humidity_g_m3(30.0, 100.0) == pytest.approx(30.4, abs=0.1)
+    assert absolute_humidity_g_m3(20.0, 0.0) == 0.0
+
+
+def test_leaf_minus_air_is_negative_for_a_cooling_leaf() -> None:
+    assert leaf_air_delta_c(23.7, 24.3) == pytest.approx(-0.6)
+
+
+@given(st.floats(0.0, 40.0), st.floats(0.0, 40.0), st.floats(0.0, 100.0))
+def test_leaf_deficit_is_never_negative_and_grows_with_the_leaf(leaf: float, air: float, rh: float) -> None:
+    deficit = leaf_vpd_kpa(leaf, air, rh)
+    assert deficit >= 0.0
+    assert leaf_vpd_kpa(leaf + 1.0, air, rh) >= deficit
+    assert leaf_vpd_kpa(air, air, rh) == pytest.approx(vpd_kpa(air, rh), abs=1e-12)
