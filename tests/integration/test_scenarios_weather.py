@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from pathlib import Path
 
+from tomato_host.twin.params import TentParams
+
 from shared_schemas.devices import LIMITS, OUTPUT_BY_NAME
 from tests.integration.scenario_run import Story, run_scenario
 from tests.integration.test_scenarios_faults import assert_plant_safe
@@ -56,12 +58,13 @@ def test_cold_spell_closes_the_tent_and_passes(tmp_path: Path) -> None:
 
 
 def test_dry_inflow_is_humidified_and_passes(tmp_path: Path) -> None:
-    """In January the room is dry already; then it gets worse."""
-    calm = run_scenario(tmp_path / "calm", "", 2.5, start=JANUARY)
-    story = run_scenario(tmp_path / "dry", "dry_inflow@0.3+1.7", 3.5, start=JANUARY)
-    assert on_share(story, "humidifier", 0.5, 2.0) > on_share(calm, "humidifier", 0.5, 2.0) + 0.05
+    """In January, with young plants that give little vapour, the room is dry already; then it gets worse."""
+    young = TentParams(lai_0=0.5)
+    calm = run_scenario(tmp_path / "calm", "", 2.1, start=JANUARY, params=young)
+    story = run_scenario(tmp_path / "dry", "dry_inflow@0.3+1.7", 3.5, start=JANUARY, params=young)
+    assert on_share(story, "humidifier", 0.5, 2.0) > on_share(calm, "humidifier", 0.5, 2.0) + 0.02
     assert [a for a in story.actions("SET_HUMIDIFIER", 0.3, 2.2) if a.params.state == "ON" and a.safety.validated]
-    assert abs(mean_rh(story, 1.5, 2.0) - mean_rh(calm, 1.5, 2.0)) < 12.0, "most of it is made up for"
+    assert mean_rh(calm, 1.0, 2.0) - 12.0 < mean_rh(story, 1.0, 2.0) < mean_rh(calm, 1.0, 2.0) - 3.0
     assert on_share(story, "humidifier", 2.7, 3.5) < on_share(story, "humidifier", 1.0, 2.0)
     assert_plant_safe(story)
 
