@@ -29,8 +29,9 @@ class Coefficient:
 class BoundedRls:
     """Coefficients of one linear law, taught in daily blocks."""
 
-    def __init__(self, law: tuple[Coefficient, ...], noise: float) -> None:
+    def __init__(self, law: tuple[Coefficient, ...], noise: float, forget: float = FORGET_PER_DAY) -> None:
         self.law = law
+        self.forget = forget
         self.noise = noise
         """Typical residual of one hour, in the target's unit; sets how strongly the prior is believed."""
         self.prior = np.array([c.prior for c in law])
@@ -52,9 +53,9 @@ class BoundedRls:
         error = np.abs(target - x @ self.theta)
         self.scale = _SCALE_MEMORY * self.scale + (1.0 - _SCALE_MEMORY) * max(float(np.median(error)), 1e-3)
         weight = 1.0 / np.maximum(1.0, error / (_HUBER * self.scale))
-        self.gram = FORGET_PER_DAY * self.gram + (x.T * weight) @ x
-        self.rhs = FORGET_PER_DAY * self.rhs + (x.T * weight) @ target
-        self.rows = FORGET_PER_DAY * self.rows + float(weight.sum())
+        self.gram = self.forget * self.gram + (x.T * weight) @ x
+        self.rhs = self.forget * self.rhs + (x.T * weight) @ target
+        self.rows = self.forget * self.rows + float(weight.sum())
         self.theta = self._solve_within_bounds()
 
     def _solve_within_bounds(self) -> Array:

@@ -15,16 +15,14 @@ from tomato_host.brain.world_model.laws import (
     NOISE,
     ROOM_C,
     ROOM_VAPOUR_KPA,
-    SOIL_LAW,
     SOIL_REFERENCE_PCT,
     VAPOUR_LAW,
-    WET_ABOVE_PCT,
 )
 from tomato_host.brain.world_model.psychrometrics import Array, saturation_kpa
+from tomato_host.brain.world_model.soil_law import WATER_UNIT_ML, WINDOW_H, SoilLaw, regressors
 
 _NEUTRAL = {"out_temp_c": ROOM_C, "out_vapour_kpa": ROOM_VAPOUR_KPA, "out_solar_wm2": 0.0, "out_wind_mps": 3.0}
 _SUN_UNIT_WM2 = 500.0
-_WATER_UNIT_ML = 100.0
 _CALM_MPS = 8.0
 _DRAUGHT_PER_MPS = 0.35 / 20.0
 _NOTHING: Array = np.array([np.nan])
@@ -50,8 +48,8 @@ class Drivers:
     out_vapour_kpa: Array
     out_solar_wm2: Array
     out_wind_mps: Array
-    vpd_kpa: Array | None = None
-    """Given only where no air inside is measured: the deficit that soil and leaf shall see instead."""
+    measured_vpd_kpa: Array | None = None
+    """Where given, the deficit that soil and leaf see instead of the rolled one."""
 
     def plan(self, name: str) -> Array:
         """One plan column [B, H]."""
@@ -75,41 +73,48 @@ class Core:
 
     def __init__(self, soil: tuple[str, ...]) -> None:
         self.soil_names = soil
-        self.soil = tuple(BoundedRls(SOIL_LAW, NOISE["soil"]) for _ in soil)
+        self.soil = tuple(SoilLaw() for _ in soil)
         self.air = BoundedRls(AIR_LAW, NOISE["air"])
         self.vapour = BoundedRls(VAPOUR_LAW, NOISE["vapour"])
         self.leaf = BoundedRls(LEAF_LAW, NOISE["leaf"])
 
-    def laws(self) -> dict[str, BoundedRls]:
-        """Every law by name, in a fixed order."""
-        named = {f"soil.{k}": law for k, law in zip(self.soil_names, self.soil, strict=True)}
-        return {**named, "air": self.air, "vapour": self.vapour, "leaf": self.leaf}
+    def coefficients(self) -> dict[str, dict[str, float]]:
+        """Every law's coefficients by name, in a fixed order."""
+        soil = {name: law.named() for name, law in zip(self.soil_names, self.soil, strict=True)}
+        return {**soil, "air": self.air.named(), "vapour": self.vapour.named(), "leaf": self.leaf.named()}
 
     def teach(self, log: HourlyLog, hours: int) -> None:
         """Learn from the last `hours` hours of the log."""
         rows = _Rows(log, hours)
-        for name, law in zip(self.soil_names, self.soil, strict=True):
-            moisture = log.column(name)[-hours - 1 :]
-            law.teach(rows.soil(moisture), np.diff(moisture))
-        law_x = rows.air()
-        self.air.teach(law_x, np.diff(rows.temp))
+        self._teach_soil(log, min(hours + WINDOW_H - 1, log.hours - 1))
+        self.air.teach(rows.air(), np.diff(rows.temp))
         self.vapour.teach(rows.vapour(), np.diff(rows.vap))
         self.leaf.teach(rows.leaf(), log.column("leaf_vpd_kpa")[-hours:])
 
+    def _teach_soil(self, log: HourlyLog, hours: int) -> None:
+        rows = _Rows(log, hours)
+        for name, law in zip(self.soil_names, self.soil, strict=True):
+            moisture = log.column(name)[-hours - 1 :]
+            plan = rows.plan
+            x = regressors(rows.vpd, plan["light"], plan["circulation_fan"], moisture, plan["water_ml"])
+            law.teach(x, moisture)
+
     def roll(self, start: CoreState, drivers: Drivers) -> dict[str, Array]:
-        """Roll B futures of H hours: soil [Z, B, H], air_temp_c, vapour_kpa, vpd_kpa, leaf_vpd_kpa [B, H]."""
-        temp, vapour, vpd = self._roll_air(start, drivers)
-        vpd = vpd if drivers.vpd_kpa is None else drivers.vpd_kpa
-        soil = self._roll_soil(start, drivers, vpd)
+        """Roll B futures of H hours: soil [Z, B, H], air_temp_c, vpd_kpa, leaf_vpd_kpa [B, H]."""
+        temp, vpd = self.roll_air(start, drivers)
+        seen = vpd if drivers.measured_vpd_kpa is None else drivers.measured_vpd_kpa
+        return {"soil": self.roll_soil(start, drivers, seen), "air_temp_c": temp, "vpd_kpa": vpd,
+                "leaf_vpd_kpa": self.leaf_vpd(drivers, seen)}
+
+    def leaf_vpd(self, drivers: Drivers, vpd: Array) -> Array:
+        """The leaf's deficit [B, H] in air of that deficit."""
         light, sun = drivers.plan("light"), drivers.out_solar_wm2 / _SUN_UNIT_WM2
         k = self.leaf.theta
         leaf = k[0] * vpd + k[1] * light + k[2] * sun + k[3] * drivers.plan("circulation_fan") + k[4]
-        return {
-            "soil": soil, "air_temp_c": temp, "vapour_kpa": vapour, "vpd_kpa": vpd,
-            "leaf_vpd_kpa": np.maximum(leaf, 0.0),
-        }
+        return np.asarray(np.maximum(leaf, 0.0))
 
-    def _roll_air(self, start: CoreState, drivers: Drivers) -> tuple[Array, Array, Array]:
+    def roll_air(self, start: CoreState, drivers: Drivers) -> tuple[Array, Array]:
+        """Air temperature in degC and deficit in kPa, both [B, H]."""
         a, v = self.air.theta, self.vapour.theta
         light, fan, mist = drivers.plan("light"), drivers.airing(), drivers.plan("humidifier")
         circulation, sun = drivers.plan("circulation_fan"), drivers.out_solar_wm2 / _SUN_UNIT_WM2
@@ -135,28 +140,28 @@ class Core:
             ceiling = saturation_kpa(temp)
             vapour = np.minimum(np.maximum(keep_v[:, h] * vapour + gain_v[:, h] + v[9] * dry, 0.02), ceiling)
             temps[:, h], vapours[:, h] = temp, vapour
-        return temps, vapours, saturation_kpa(temps) - vapours
+        return temps, saturation_kpa(temps) - vapours
 
-    def _roll_soil(self, start: CoreState, drivers: Drivers, vpd: Array) -> Array:
+    def roll_soil(self, start: CoreState, drivers: Drivers, vpd: Array) -> Array:
+        """Water content of every zone in % [Z, B, H] in air of that deficit."""
         if not self.soil:
             return np.empty((0, *vpd.shape))
         k = np.stack([law.theta for law in self.soil])[:, :, None, None]
-        water = drivers.plan("water_ml") / _WATER_UNIT_ML
-        before = np.concatenate(
-            (np.broadcast_to(np.asarray(start.water_before_ml) / _WATER_UNIT_ML, water.shape[:1])[:, None],
-             water[:, :-1]), axis=1,
-        )
-        light = drivers.plan("light")
-        dry = k[:, 0] * vpd + k[:, 1] * light + k[:, 2] * drivers.plan("circulation_fan") + k[:, 3]
-        dry = np.minimum(dry, 0.0)
-        gained = k[:, 5] * water + k[:, 6] * before
-        pull, shed = k[:, 4, :, 0] / 10.0, k[:, 7] * (water + before) / 2.0
+        capacity = np.array([law.capacity_pct for law in self.soil])[:, None]
+        water, light = drivers.plan("water_ml") / WATER_UNIT_ML, drivers.plan("light")
+        first = np.broadcast_to(np.asarray(start.water_before_ml) / WATER_UNIT_ML, water.shape[:1])[:, None]
+        before = np.concatenate((first, water[:, :-1]), axis=1)
+        dry = k[:, 0] * vpd + k[:, 1] * light + k[:, 2] * light * vpd + k[:, 3] * drivers.plan("circulation_fan")
+        dry = np.minimum(dry + k[:, 4], 0.0)
+        gained = k[:, 6] * water + k[:, 7] * before
+        pull, shed = k[:, 5, :, 0] / 10.0, -k[:, 8, :, 0]
         soil = np.empty((len(self.soil), *vpd.shape))
         level = np.broadcast_to(np.asarray(start.soil_pct).reshape(len(self.soil), -1), soil.shape[:2])
         for h in range(vpd.shape[1]):
             lost = np.minimum(dry[:, :, h] + pull * (level - SOIL_REFERENCE_PCT), 0.0)
-            kept = np.maximum(gained[:, :, h] + shed[:, :, h] * np.maximum(level - WET_ABOVE_PCT, 0.0) / 10.0, 0.0)
-            level = np.minimum(np.maximum(level + lost + kept, 0.0), 100.0)
+            gain = gained[:, :, h]
+            over = np.minimum(np.maximum(level + gain - capacity, 0.0), gain)
+            level = np.minimum(np.maximum(level + lost + gain - shed * over, 0.0), 100.0)
             soil[:, :, h] = level
         return soil
 
@@ -177,15 +182,6 @@ class _Rows:
         self.sun = self.out["out_solar_wm2"] / _SUN_UNIT_WM2
         self.light = self.plan["light"]
         self.airing = np.minimum(self.plan["exhaust_fan"] + draught(self.out["out_wind_mps"]), 1.5)
-
-    def soil(self, moisture: Array) -> Array:
-        """Rows of SOIL_LAW [n, 8]."""
-        water = self.plan["water_ml"] / _WATER_UNIT_ML
-        wet = (water[1:] + water[:-1]) / 2.0 * np.maximum(moisture[:-1] - WET_ABOVE_PCT, 0.0) / 10.0
-        return np.stack((
-            self.vpd[1:], self.light[1:], self.plan["circulation_fan"][1:], np.ones(len(wet)),
-            (moisture[:-1] - SOIL_REFERENCE_PCT) / 10.0, water[1:], water[:-1], wet,
-        ), axis=1)
 
     def air(self) -> Array:
         """Rows of AIR_LAW [n, 11]."""

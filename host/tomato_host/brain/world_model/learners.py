@@ -42,13 +42,20 @@ LEARNERS: tuple[Learner, ...] = (
 )
 """Weak penalties follow closely and win where weather rules; strong ones stay near the same hour of yesterday."""
 
+CORE_LEARNER = Learner("core_ridge", False, False, 0.90, 2.0, (5.0,))
+"""The light correction on top of the physics: what the core got wrong lately, by time of day."""
+
+CORE_LEARNER_SIZE = 7
+LOOK_BACK_H = (6, 24)
+"""Horizons whose last known misses of the core are told to its correction."""
+
 NAIVE = ("persistence", "seasonal", "recent_days")
 PHYSICS = ("core", "core_as_yesterday")
 RIDGED = tuple(f"{one.name}_{ridge:g}" for one in LEARNERS for ridge in one.ridges)
-EXPERTS: tuple[str, ...] = (*NAIVE, *RIDGED, *PHYSICS)
+EXPERTS: tuple[str, ...] = (*NAIVE, *RIDGED, *PHYSICS, "core_ridge", "core_as_yesterday_ridge")
 """All forecasters, in the order of the first axis of every forecast array."""
 
-NEEDS_WEATHER = np.array([name.startswith("outside") or name == "core" for name in EXPERTS])
+NEEDS_WEATHER = np.array([name.startswith("outside") or name in ("core", "core_ridge") for name in EXPERTS])
 """Experts that know the weather ahead."""
 
 _PRIOR = {"core": 1.0, "core_as_yesterday": 0.6, "seasonal": 0.6, "recent_days": 0.3, "persistence": 0.2}
@@ -56,7 +63,7 @@ PRIOR: Array = np.array([_PRIOR.get(name, 1e-3) for name in EXPERTS])
 """Weights before any hour was scored: physics and yesterday, nothing learned."""
 
 REGIMES = ("weather", "no_weather")
-ALLOWED = (np.array([name != "core_as_yesterday" for name in EXPERTS]), ~NEEDS_WEATHER)
+ALLOWED = (np.array([not name.startswith("core_as_yesterday") for name in EXPERTS]), ~NEEDS_WEATHER)
 """Who may speak with the weather known and without."""
 
 RECENT_DAYS = 7

@@ -15,8 +15,9 @@ from tomato_host.brain.world_model.doubt import widened
 from tomato_host.brain.world_model.features import PAD_H, Frame, Index
 from tomato_host.brain.world_model.forecaster import Forecaster
 from tomato_host.brain.world_model.hourly import HORIZON_H, OUTSIDE_COLUMNS, PLAN_COLUMNS, Ahead, HourlyLog
+from tomato_host.brain.world_model.learners import LOOK_BACK_H
 from tomato_host.brain.world_model.outlook import look_ahead, to_record
-from tomato_host.brain.world_model.psychrometrics import Array, rh_from_vpd, saturation_kpa
+from tomato_host.brain.world_model.psychrometrics import Array, Mask, rh_from_vpd, saturation_kpa
 from tomato_host.brain.world_model.quantities import Kind, Quantity, tent_quantities
 from tomato_host.brain.world_model.settings import WorldModelSettings
 from tomato_host.brain.world_model.stress import stress_risk
@@ -26,6 +27,9 @@ FIRST_GUESS: dict[Kind, float] = {"soil": 1.5, "air_temp": 2.0, "vpd": 0.3, "lea
 """Typical error before anything was scored, in the quantity's unit; intervals start at twice this."""
 
 RH_FIRST_GUESS_PCT = 8.0
+AIR = ("air_temp_c", "vpd_kpa")
+"""Forecast first: soil and leaf live in that air."""
+
 SOIL_AVG, RH = "soil.avg", "rh_pct"
 
 
@@ -66,6 +70,8 @@ class WorldModel:
         self.forecasters = {
             q.name: Forecaster(q, self.shape.plan, self.horizons, self.shape.outside) for q in self.shape.quantities
         }
+        names = list(self.forecasters)
+        self.order = [name for name in names if name in AIR] + [name for name in names if name not in AIR]
         self.tracks = {q.name: Track(self.horizons, FIRST_GUESS[q.kind], q.limits) for q in self.shape.quantities}
         if len(self.zones) > 1:
             self.tracks[SOIL_AVG] = Track(self.horizons, FIRST_GUESS["soil"], (0.0, 100.0))
@@ -82,12 +88,20 @@ class WorldModel:
         """
         frame = Frame(log, ahead)
         at = np.array([log.hours - 1], dtype=np.int64) if origins is None else origins
-        physics = self._physics(frame, at)
-        experts = {
-            name: one.experts(frame, at, self._physics_of(name, one.quantity.kind, physics))
-            for name, one in self.forecasters.items()
-        }
-        mixed = {name: self.forecasters[name].mix(found) for name, found in experts.items()}
+        start, drivers, blind = self._futures(frame, at)
+        physics = dict(zip(("air_temp_c", "vpd_kpa"), self.core.roll_air(start, drivers), strict=True))
+        misses = self._misses(frame, at)
+        experts: dict[str, Array] = {}
+        mixed: dict[str, Array] = {}
+        for name in self.order:
+            if name not in AIR and "soil" not in physics:
+                seen = self._best_vpd(mixed, physics["vpd_kpa"], drivers)
+                physics["soil"] = self.core.roll_soil(start, drivers, seen)
+                physics["leaf_vpd_kpa"] = self.core.leaf_vpd(drivers, seen)
+            one = self.forecasters[name]
+            rolled = self._by_future(self._physics_of(name, one.quantity.kind, physics), blind)
+            experts[name] = one.experts(frame, at, rolled, misses[name])
+            mixed[name] = one.mix(experts[name])
         mixed |= self._derived(mixed)
         hour = frame.hour_of_day(at[:, None] + self.horizons).astype(np.int64) % 24
         series = {name: self.tracks[name].promise(value, hour) for name, value in mixed.items()}
@@ -116,8 +130,7 @@ class WorldModel:
         """Hash of every coefficient; equal hashes give equal forecasts of equal inputs."""
         if self._fingerprint is None:
             digest = hashlib.sha256()
-            for law in self.core.laws().values():
-                digest.update(law.theta.tobytes())
+            digest.update(repr(self.core.coefficients()).encode())
             for one in self.forecasters.values():
                 for ridge in one.ridges:
                     digest.update(ridge.beta.tobytes())
@@ -146,8 +159,11 @@ class WorldModel:
         frame = Frame(log, ahead)
         self._score(frame, targets)
         self.core.teach(log, hours)
-        for one in self.forecasters.values():
-            one.learn(frame, targets)
+        earliest = int(targets[0] - self.horizons.max())
+        misses = self._misses(frame, np.arange(earliest, int(targets[-1]), dtype=np.int64))
+        index = targets[:, None] - self.horizons - earliest
+        for name, one in self.forecasters.items():
+            one.learn(frame, targets, misses[name][:, index])
         self.learned_until_hour = log.start_hour + log.hours
         self.days_learned += 1
         self._fingerprint = None
@@ -161,32 +177,33 @@ class WorldModel:
         `offsets` (see `offsets`) lift the physics to the blended forecast. Keys: zone names, soil.avg, air_temp_c,
         rh_pct, vpd_kpa, leaf_vpd_kpa, stress_risk.
         """
-        rolled = self.core.roll(start, Drivers(plans, **weather_drivers(weather)))
-        lift = offsets or {}
-        count = plans.shape[1]
-        temp = rolled["air_temp_c"] + lift.get("air_temp_c", np.zeros(HORIZON_H))[:count]
-        vpd = np.maximum(rolled["vpd_kpa"] + lift.get("vpd_kpa", np.zeros(HORIZON_H))[:count], 0.0)
-        out = {"air_temp_c": temp, "vpd_kpa": vpd, "rh_pct": rh_from_vpd(temp, vpd)}
-        out["leaf_vpd_kpa"] = np.maximum(
-            rolled["leaf_vpd_kpa"] + lift.get("leaf_vpd_kpa", np.zeros(HORIZON_H))[:count], 0.0
-        )
-        soil = rolled["soil"]
+        drivers = Drivers(plans, **weather_drivers(weather))
+        lift = {name: value[: plans.shape[1]] for name, value in (offsets or {}).items()}
+        temp, vpd = self.core.roll_air(start, drivers)
+        temp = temp + lift.get("air_temp_c", 0.0)
+        vpd = np.maximum(vpd + lift.get("vpd_kpa", 0.0), 0.0)
+        leaf = np.maximum(self.core.leaf_vpd(drivers, vpd) + lift.get("leaf_vpd_kpa", 0.0), 0.0)
+        out = {"air_temp_c": temp, "vpd_kpa": vpd, "rh_pct": rh_from_vpd(temp, vpd), "leaf_vpd_kpa": leaf}
+        soil = self.core.roll_soil(start, drivers, vpd)
         for z, name in enumerate(self.zones):
-            out[name] = np.clip(soil[z] + lift.get(name, np.zeros(HORIZON_H))[:count], 0.0, 100.0)
+            out[name] = np.clip(soil[z] + lift.get(name, 0.0), 0.0, 100.0)
         if self.zones:
             out |= self._soil_summary(out, np.atleast_1d(np.asarray(start.soil_pct)))
         return out
 
     def offsets(self, log: HourlyLog, ahead: Ahead, forecast: Forecast) -> dict[str, Array]:
         """What the blended forecast adds to the bare physics under the same plan: {name: [36]}."""
-        physics = self._physics(Frame(log, ahead), np.array([log.hours - 1], dtype=np.int64))
-        base = {**{n: physics["soil"][z] for z, n in enumerate(self.zones)}, **physics}
-        lift = {}
-        for name in self.forecasters:
-            if name in base and len(self.horizons) == HORIZON_H:
-                rolled = np.where(np.isfinite(base[name][0, 0]), base[name][0, 0], base[name][1, 0])
-                lift[name] = np.nan_to_num(forecast.best(name)[0, 0] - rolled)
-        return lift
+        if len(self.horizons) != HORIZON_H:
+            return {}
+        start, drivers, _ = self._futures(Frame(log, ahead), np.array([log.hours - 1], dtype=np.int64))
+        temp, vpd = self.core.roll_air(start, drivers)
+        best = {name: forecast.best(name)[0, 0] for name in self.forecasters}
+        seen = np.where(np.isfinite(best["vpd_kpa"]), best["vpd_kpa"], vpd[:1]) if "vpd_kpa" in best else vpd
+        seen = np.broadcast_to(seen, vpd.shape)
+        base = {"air_temp_c": temp, "vpd_kpa": vpd, "leaf_vpd_kpa": self.core.leaf_vpd(drivers, seen)}
+        soil = self.core.roll_soil(start, drivers, seen)
+        base |= {name: soil[z] for z, name in enumerate(self.zones)}
+        return {name: np.nan_to_num(best[name] - base[name][0]) for name in best if name in base}
 
     def _soil_summary(self, out: dict[str, Array], start: Array) -> dict[str, Array]:
         zones = np.stack([out[name] for name in self.zones])
@@ -203,32 +220,57 @@ class WorldModel:
         vapour = saturation_kpa(temp) - frame.at("vpd_kpa", at)
         return CoreState(temp, vapour, soil, np.nan_to_num(frame.at("water_ml", at)))
 
-    def _physics(self, frame: Frame, at: Index) -> dict[str, Array]:
-        """Core rollouts from hours [n]: {name: [2, n, H]}, with the weather ahead and with yesterday's instead."""
+    def _futures(self, frame: Frame, at: Index) -> tuple[CoreState, Drivers, Mask]:
+        """Starts and drivers of 2n rollouts from hours [n]: first with the weather ahead, then with yesterday's.
+
+        The mask [n, 36] marks hours that the weather ahead does not reach.
+        """
         s = at[:, None] + np.arange(1, HORIZON_H + 1)
         plans = np.stack([frame.at(name, s) for name in PLAN_COLUMNS], axis=2)
-        known, yesterday = {}, {}
-        day = at[:, None] - 24 + np.arange(1, HORIZON_H + 1) - np.where(np.arange(HORIZON_H) < 24, 0, 24)
+        day = s - np.where(np.arange(HORIZON_H) < 24, 24, 48)
+        weather = {}
         for name in OUTSIDE_COLUMNS:
-            known[name] = frame.at(name, s)
-            yesterday[name] = frame.at(name, np.maximum(day, -PAD_H))
-        filled = {k: np.where(np.isfinite(v), v, yesterday[k]) for k, v in known.items()}
-        both = {k: np.concatenate((v, yesterday[k])) for k, v in filled.items()}
+            known, yesterday = frame.at(name, s), frame.at(name, np.maximum(day, -PAD_H))
+            weather[name] = np.concatenate((np.where(np.isfinite(known), known, yesterday), yesterday))
         one = self.start_state(frame, at)
         start = CoreState(
             np.tile(np.asarray(one.air_temp_c), 2), np.tile(np.asarray(one.vapour_kpa), 2), np.tile(one.soil_pct, 2),
             np.tile(np.asarray(one.water_before_ml), 2),
         )
-        vpd = None if frame.log.has("vpd_kpa") else both["out_vpd_kpa"]
-        drivers = Drivers(np.concatenate((plans, plans)), **weather_drivers(both), vpd_kpa=vpd)
-        rolled = self.core.roll(start, drivers)
-        blind = ~np.isfinite(known["out_temp_c"]).cumprod(axis=1).astype(bool)
-        picked = self.horizons - 1
-        out = {}
-        for name, value in rolled.items():
-            split = value.reshape(*value.shape[:-2], 2, len(at), HORIZON_H).copy()
-            split[..., 0, :, :][..., blind] = np.nan
-            out[name] = split[..., picked]
+        outside_only = None if frame.log.has("vpd_kpa") else weather["out_vpd_kpa"]
+        drivers = Drivers(np.concatenate((plans, plans)), **weather_drivers(weather), measured_vpd_kpa=outside_only)
+        blind = ~np.isfinite(frame.at("out_temp_c", s)).cumprod(axis=1).astype(bool)
+        return start, drivers, blind
+
+    def _best_vpd(self, mixed: dict[str, Array], rolled: Array, drivers: Drivers) -> Array:
+        """The deficit that the pots will feel [2n, 36]: the blended forecast where there is one, else the rolled."""
+        if drivers.measured_vpd_kpa is not None:
+            return drivers.measured_vpd_kpa
+        if "vpd_kpa" not in mixed or len(self.horizons) != HORIZON_H:
+            return rolled
+        blended = mixed["vpd_kpa"].reshape(rolled.shape)
+        return np.asarray(np.where(np.isfinite(blended), blended, rolled))
+
+    def _by_future(self, rolled: Array, blind: Mask) -> Array:
+        """Rollouts [2n, 36] as [2, n, H]; without a value where the weather ahead is not known."""
+        split = rolled.reshape(2, *blind.shape).copy()
+        split[0][blind] = np.nan
+        return np.asarray(split[..., self.horizons - 1])
+
+    def _misses(self, frame: Frame, at: Index) -> dict[str, Array]:
+        """Measured minus rolled at hours [n], rolled from LOOK_BACK_H before with what really was done: [2, n]."""
+        out = {name: np.full((len(LOOK_BACK_H), len(at)), np.nan) for name in self.forecasters}
+        for row, back in enumerate(LOOK_BACK_H):
+            from_h = np.maximum(at - back, -PAD_H)
+            s = from_h[:, None] + np.arange(1, back + 1)
+            plans = np.stack([frame.at(name, s) for name in PLAN_COLUMNS], axis=2)
+            weather = {name: frame.at(name, s) for name in OUTSIDE_COLUMNS}
+            vpd = frame.at("vpd_kpa", s) if frame.log.has("vpd_kpa") else weather["out_vpd_kpa"]
+            state = self.start_state(frame, from_h)
+            rolled = self.core.roll(state, Drivers(plans, **weather_drivers(weather), measured_vpd_kpa=vpd))
+            for name, one in self.forecasters.items():
+                said = self._physics_of(name, one.quantity.kind, rolled)[..., -1]
+                out[name][row] = frame.at(name, at) - said
         return out
 
     def _physics_of(self, name: str, kind: Kind, physics: dict[str, Array]) -> Array:

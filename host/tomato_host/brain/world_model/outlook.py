@@ -176,7 +176,7 @@ def water_recommended_ml(model: WorldModel, view: Outlook, ahead: Ahead) -> floa
     if not model.zones or not np.isfinite(view.driest[:day]).any():
         return None
     planned = float(np.nan_to_num(ahead.column("water_ml")[:day]).sum())
-    gain = min(max(float(law.theta[5] + law.theta[6]), 0.1) for law in model.core.soil)
+    gain = min(max(float(law.theta[6] + law.theta[7]), 0.1) for law in model.core.soil)
     lacking = model.settings.soil_target_pct - float(view.driest[:day][np.isfinite(view.driest[:day])][-1])
     return round(max(planned + 100.0 * lacking / gain, 0.0), 0)
 

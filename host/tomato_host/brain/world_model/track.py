@@ -9,8 +9,8 @@ from tomato_host.brain.world_model.features import Index
 from tomato_host.brain.world_model.learners import REGIMES
 from tomato_host.brain.world_model.psychrometrics import Array
 
-RING_H = 64
-"""Origins kept: 36 h of horizon, a day of origins, some slack."""
+RING_H = 96
+"""Origins kept: 36 h of horizon, a day of targets, a day to look back from each origin."""
 
 
 class Track:
