@@ -43,8 +43,8 @@ Controller = Callable[[DecisionContext], Decision]
 LOOK_AGAIN_S = 60.0
 """How often an observation is asked whether it calls for a decision; a change of mode asks at once."""
 
-NOT_ABLE = ("UNKNOWN", "BOOT", "SAFE")
-"""States of the board in which it could carry nothing out; a decision waits for a better moment."""
+NOT_ABLE = ("UNKNOWN", "BOOT", "SAFE", "READY")
+"""States of the board in which it could carry nothing out yet; a decision waits until it is leased."""
 
 CONTROLLERS: dict[str, Controller] = {"rules": rules.decide, "timer": fixed_timer.decide}
 """Controllers that need no foresight, by the name they have in the settings."""
