@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from tomato_host.brain.world_model.core import CALM_MPS
 from tomato_host.brain.world_model.hourly import HORIZON_H, OUTSIDE_COLUMNS, PLAN_COLUMNS, Ahead, HourlyLog
 from tomato_host.brain.world_model.psychrometrics import Array
 from tomato_host.brain.world_model.quantities import Quantity
@@ -88,8 +89,9 @@ class Frame:
         """Padded weather drivers in regressor units: the five columns, root of light, and dry light."""
         if self._drivers is None:
             temp, vapour, vpd, solar, wind = (self.padded(name) for name in OUTSIDE_COLUMNS)
+            breeze = np.minimum(wind, CALM_MPS)
             self._drivers = (
-                temp, solar / 100.0, vpd, wind, vapour, np.sqrt(np.maximum(solar, 0.0)) / 3.0, vpd * solar / 500.0,
+                temp, solar / 100.0, vpd, breeze, vapour, np.sqrt(np.maximum(solar, 0.0)) / 3.0, vpd * solar / 500.0,
             )
         return self._drivers
 

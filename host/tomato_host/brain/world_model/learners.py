@@ -58,6 +58,9 @@ EXPERTS: tuple[str, ...] = (*NAIVE, *RIDGED, *PHYSICS, "core_ridge", "core_as_ye
 NEEDS_WEATHER = np.array([name.startswith("outside") or name in ("core", "core_ridge") for name in EXPERTS])
 """Experts that know the weather ahead."""
 
+KNOWS_STORM = np.array([name.startswith("core") and "yesterday" not in name for name in EXPERTS])
+"""Experts that follow wind beyond experience by themselves."""
+
 _PRIOR = {"core": 1.0, "core_as_yesterday": 0.6, "seasonal": 0.6, "recent_days": 0.3, "persistence": 0.2}
 PRIOR: Array = np.array([_PRIOR.get(name, 1e-3) for name in EXPERTS])
 """Weights before any hour was scored: physics and yesterday, nothing learned."""

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 import numpy as np
 
 from shared_schemas.records.prediction_36h_v1 import Prediction36hV1
-from tomato_host.brain.world_model.core import Core, CoreState, Drivers, weather_drivers
+from tomato_host.brain.world_model.core import CALM_MPS, Core, CoreState, Drivers, weather_drivers
 from tomato_host.brain.world_model.doubt import widened
 from tomato_host.brain.world_model.features import PAD_H, Frame, Index
 from tomato_host.brain.world_model.forecaster import Forecaster
 from tomato_host.brain.world_model.hourly import HORIZON_H, OUTSIDE_COLUMNS, PLAN_COLUMNS, Ahead, HourlyLog
-from tomato_host.brain.world_model.learners import LOOK_BACK_H
+from tomato_host.brain.world_model.learners import KNOWS_STORM, LOOK_BACK_H
 from tomato_host.brain.world_model.outlook import look_ahead, to_record
 from tomato_host.brain.world_model.psychrometrics import Array, Mask, rh_from_vpd, saturation_kpa
 from tomato_host.brain.world_model.quantities import Kind, Quantity, tent_quantities
@@ -91,6 +91,7 @@ class WorldModel:
         start, drivers, blind = self._futures(frame, at)
         physics = dict(zip(("air_temp_c", "vpd_kpa"), self.core.roll_air(start, drivers), strict=True))
         misses = self._misses(frame, at)
+        storm = self._storm(start, drivers, physics)
         experts: dict[str, Array] = {}
         mixed: dict[str, Array] = {}
         for name in self.order:
@@ -101,6 +102,8 @@ class WorldModel:
             one = self.forecasters[name]
             rolled = self._by_future(self._physics_of(name, one.quantity.kind, physics), blind)
             experts[name] = one.experts(frame, at, rolled, misses[name])
+            if name in storm:
+                experts[name][~KNOWS_STORM] += self._by_future(storm[name], blind)[0]
             mixed[name] = one.mix(experts[name])
         mixed |= self._derived(mixed)
         hour = frame.hour_of_day(at[:, None] + self.horizons).astype(np.int64) % 24
@@ -118,7 +121,7 @@ class WorldModel:
         forecast = self.forecast(log, ahead)
         self.remember(forecast)
         forecast = widened(self, log, ahead, forecast, weather_age_min)
-        view = look_ahead(self, log, forecast, now.tzinfo or UTC)
+        view = look_ahead(self, log, ahead, forecast, now.tzinfo or UTC)
         return to_record(self, log, ahead, view, now, weather_age_min)
 
     @property
@@ -241,6 +244,17 @@ class WorldModel:
         drivers = Drivers(np.concatenate((plans, plans)), **weather_drivers(weather), measured_vpd_kpa=outside_only)
         blind = ~np.isfinite(frame.at("out_temp_c", s)).cumprod(axis=1).astype(bool)
         return start, drivers, blind
+
+    def _storm(self, start: CoreState, drivers: Drivers, physics: dict[str, Array]) -> dict[str, Array]:
+        """What wind beyond all experience adds to the air [2n, 36], by physics alone; empty in ordinary weather.
+
+        Regressions know no storms and would stretch a coefficient learned in a breeze; they get this instead.
+        """
+        if not (drivers.out_wind_mps > CALM_MPS).any():
+            return {}
+        calm = replace(drivers, out_wind_mps=np.minimum(drivers.out_wind_mps, CALM_MPS))
+        rolled = zip(("air_temp_c", "vpd_kpa"), self.core.roll_air(start, calm), strict=True)
+        return {name: physics[name] - value for name, value in rolled}
 
     def _best_vpd(self, mixed: dict[str, Array], rolled: Array, drivers: Drivers) -> Array:
         """The deficit that the pots will feel [2n, 36]: the blended forecast where there is one, else the rolled."""

@@ -9,16 +9,21 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from shared_schemas.records.prediction_36h_v1 import Band, PredictedHour, Prediction36hV1, RiskWindow
+from tomato_host.brain.world_model.core import draught
 from tomato_host.brain.world_model.doubt import FRESH_MIN
 from tomato_host.brain.world_model.hourly import Ahead, HourlyLog
 from tomato_host.brain.world_model.intake import hour_start
-from tomato_host.brain.world_model.psychrometrics import Array
+from tomato_host.brain.world_model.psychrometrics import Array, Mask
 from tomato_host.brain.world_model.stress import stress_risk
 
 if TYPE_CHECKING:
     from tomato_host.brain.world_model.model import Forecast, WorldModel
 
 RiskKind = Literal["drying", "vpd_high", "vpd_low", "heat", "cold", "wet"]
+STORM_SHARE = 0.08
+"""Air change by wind, in shares of the exhaust's, from which drying is warned of: gusts of about 32 m/s, wind of 16."""
+
+FAST_DROP_PCT_H = 1.5
 _ENOUGH_DAYS = 7
 _MIN_RISK = 0.2
 
@@ -31,13 +36,15 @@ class Outlook:
     risk: Array
     driest: Array
     drop: Array
+    storm: Array
+    """Air change by wind beyond the ordinary, in shares of the exhaust's."""
     hours: list[datetime]
     """End of each forecast hour, local."""
     weather_known: Array
     """Whether the weather ahead was known for that hour."""
 
 
-def look_ahead(model: WorldModel, log: HourlyLog, forecast: Forecast, zone: tzinfo) -> Outlook:
+def look_ahead(model: WorldModel, log: HourlyLog, ahead: Ahead, forecast: Forecast, zone: tzinfo) -> Outlook:
     """Combine the series of one origin into what a record tells."""
     bands = {name: forecast.best(name)[:, 0] for name in forecast.series}
     means = np.stack([bands[name][0] for name in model.zones]) if model.zones else np.full((1, 36), np.nan)
@@ -49,11 +56,13 @@ def look_ahead(model: WorldModel, log: HourlyLog, forecast: Forecast, zone: tzin
     nothing = np.full_like(driest, np.nan)
     vpd = bands["vpd_kpa"][0] if "vpd_kpa" in bands else nothing
     leaf = bands["leaf_vpd_kpa"][0] if "leaf_vpd_kpa" in bands else None
-    risk = stress_risk(vpd, leaf, driest, drop, model.settings)
+    wind = np.nan_to_num(ahead.column("out_wind_mps"))[forecast.horizons - 1]
+    storm = draught(wind)
+    risk = stress_risk(vpd, leaf, driest, drop, model.settings, storm)
     start = hour_start(int(forecast.origin_hours[0]) + 1)
     hours = [(start + timedelta(hours=int(h))).astimezone(zone) for h in forecast.horizons]
     seen = np.isfinite(next(iter(forecast.series.values()))[0, 0, 0]) if forecast.series else np.zeros(0, bool)
-    return Outlook(bands, np.clip(np.nan_to_num(risk), 0.0, 1.0), driest, drop, hours, seen)
+    return Outlook(bands, np.clip(np.nan_to_num(risk), 0.0, 1.0), driest, drop, storm, hours, seen)
 
 
 def _bands(series: Array) -> list[Band | None]:
@@ -145,9 +154,10 @@ def _windows(model: WorldModel, view: Outlook) -> tuple[RiskWindow, ...]:
     vpd, temp = view.bands.get("vpd_kpa", nothing), view.bands.get("air_temp_c", nothing)
     wettest = np.max([view.bands[name][0] for name in model.zones], axis=0) if model.zones else nothing[0]
     with np.errstate(invalid="ignore"):
-        kinds: tuple[tuple[RiskKind, Array, str], ...] = (
-            ("drying", (view.driest < s.soil_dry_pct) | (vpd[0] > s.vpd_high_kpa) | (view.drop > 1.5),
+        kinds: tuple[tuple[RiskKind, Mask, str], ...] = (
+            ("drying", (view.driest < s.soil_dry_pct) | (vpd[0] > s.vpd_high_kpa) | (view.drop > FAST_DROP_PCT_H),
              "the plant loses water faster than is good for it"),
+            ("drying", view.storm > STORM_SHARE, "storm lets outside air in: the plant dries faster than usual"),
             ("vpd_high", vpd[0] > s.vpd_high_kpa, f"air drier than {s.vpd_high_kpa:g} kPa"),
             ("vpd_low", vpd[0] < s.vpd_low_kpa, f"air wetter than {s.vpd_low_kpa:g} kPa: leaves may stay wet"),
             ("heat", temp[0] > s.heat_c, f"air above {s.heat_c:g} degC"),
@@ -157,7 +167,7 @@ def _windows(model: WorldModel, view: Outlook) -> tuple[RiskWindow, ...]:
     return tuple(window for kind, bad, text in kinds for window in _stretches(view, kind, np.asarray(bad), text))
 
 
-def _stretches(view: Outlook, kind: RiskKind, bad: Array, text: str) -> list[RiskWindow]:
+def _stretches(view: Outlook, kind: RiskKind, bad: Mask, text: str) -> list[RiskWindow]:
     edges = np.flatnonzero(np.diff(np.concatenate(([0], bad.astype(np.int8), [0]))))
     out = []
     for first, past in zip(edges[::2], edges[1::2], strict=True):
