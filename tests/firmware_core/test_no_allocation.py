@@ -1,7 +1,8 @@
-"""The safety tick allocates nothing after start-up: proven with the heap locked. On CPython these run without a lock."""
+"""The safety tick allocates nothing after start-up: proven with the heap locked. CPython runs them without a lock."""
+
+from tomato import contract as c
 
 from tests.firmware_core.rig import Rig
-from tomato import contract as c
 
 try:
     from micropython import heap_lock, heap_unlock

@@ -92,6 +92,18 @@ def test_the_pause_holds_to_the_millisecond():
         assert rig.pulse(output) == c.R_NONE
 
 
+def test_a_request_in_the_very_moment_a_pulse_ends_finds_the_pause():
+    for output, (_, min_off, _, _) in TABLE.items():
+        if not min_off:
+            continue
+        rig = in_state("leased")
+        rig.flow_per_s = 5
+        rig.pulse(output, {c.OUT_WATER_PUMP: 20}.get(output, 1_000))
+        rig.t += 1_000
+        assert rig.pulse(output) == c.R_MIN_PAUSE
+        assert not rig.on(output)
+
+
 def test_a_fan_without_a_pause_starts_again_at_once():
     rig = in_state("leased")
     rig.pulse(c.OUT_CIRCULATION_FAN, 1_000)

@@ -34,7 +34,7 @@ def test_light_follows_its_day_by_elapsed_time():
 def test_the_last_light_pulse_of_the_day_ends_with_the_day():
     rig = abandoned()
     rig.core.survival.cycle_ms = 57_600_000 - 90_000
-    rig.core.pulses.drop(c.OUT_LIGHT)
+    rig.core.end(c.OUT_LIGHT, c.R_STOPPED)
     rig.core.pulses.off_ms[c.OUT_LIGHT] = 10**6
     rig.run(2_000, 1_000)
     assert rig.on(c.OUT_LIGHT)
@@ -214,6 +214,16 @@ def test_a_hand_over_from_survival_keeps_the_lamp_on():
     assert rig.on(c.OUT_LIGHT)
     assert rig.pulse(c.OUT_LIGHT, 60_000) == c.R_NONE
     assert rig.core.pulses.owner[c.OUT_LIGHT] == 0
+
+
+def test_what_survival_began_ends_with_the_lease_that_took_it_over():
+    rig = abandoned()
+    rig.lease()
+    rig.run(c.LEASE_MS - 50)
+    assert rig.on(c.OUT_LIGHT) and rig.on(c.OUT_CIRCULATION_FAN)
+    rig.step()
+    assert rig.core.state == c.STATE_READY
+    assert rig.core.outputs == 0
 
 
 def test_survival_s_results_are_not_the_host_s():

@@ -74,9 +74,10 @@ class Core:
         dt = max(0, now_ms - self.now_ms)
         self.now_ms = now_ms
         self.tick_gap_ms = max(self.tick_gap_ms, dt)
+        pump_was_on = self.outputs & _PUMP
         self._elapse(dt)
         self._end_complete()
-        self._look(dt)
+        self._look(dt, pump_was_on)
         self.change_state(dt)
         self._end_forbidden()
         if self.state == c.STATE_SURVIVAL and not self.button.manual_ms:
@@ -102,6 +103,8 @@ class Core:
             return
         delivered = self.pulses.delivered(output)
         self.pulses.drop(output)
+        # Off from this very moment: a request that comes within the same call must find the pause, not the pulse.
+        self.outputs &= ~(1 << output)
         self.finished.push(self.pulses.cmd_id[output], output, reason, delivered, value, bound)
         self.events.push(self.now_ms, c.EV_PULSE_END, output, delivered)
         if reason:
@@ -109,9 +112,9 @@ class Core:
 
     # -- looking
 
-    def _look(self, dt):
+    def _look(self, dt, pump_was_on):
         self.faults.watch(self.now_ms)
-        shown = self.flow.step(self.outputs & _PUMP, self.config[c.CFG_FLOW_PULSES_PER_L], dt)
+        shown = self.flow.step(pump_was_on, self.config[c.CFG_FLOW_PULSES_PER_L], dt)
         if shown >= 0:
             # What the flow meter shows passes by itself: it latches, and its cause does not last.
             self.faults.latch(shown, self.now_ms, self.inputs.flow_count)
@@ -174,9 +177,11 @@ class Core:
         reason = self.judge.verdict(output, self.pulses.active | self.forced, self.now_ms)
         if reason:
             return reason
-        if self.state != c.STATE_LEASED and self.pulses.owner[output] == pulses.BY_HOST and not pulses.FINISH[output]:
-            return self.judge.say(c.R_LEASE_LOST, self.state)
-        return c.R_NONE
+        if pulses.FINISH[output] or self.state == c.STATE_LEASED:
+            return c.R_NONE
+        if self.state == c.STATE_SURVIVAL and self.pulses.owner[output] == pulses.BY_SURVIVAL:
+            return c.R_NONE
+        return self.judge.say(c.R_LEASE_LOST, self.state)
 
     # -- outputs
 

@@ -50,7 +50,7 @@ def pause_over(core, output):
             return c.R_NONE
         return core.judge.say(c.R_BUSY, core.pulses.left_ms[output])
     # An output that forced ventilation keeps on has no pause to wait out.
-    if core.outputs & bit or core.pulses.rested(output):
+    if core.forced & bit or core.pulses.rested(output):
         return c.R_NONE
     return core.judge.say(c.R_MIN_PAUSE, core.pulses.off_ms[output], pulses.MIN_OFF_MS[output])
 
