@@ -84,6 +84,8 @@ class BoardSession:
         self._time_ms = 0
         self._time_left = 0
         self._backfill_ms: int | None = None
+        self._seen_since: set[int] = set()
+        """Samples that came since the running BACKFILL was asked for, known ones included."""
         self._now_ms = 0
 
     # -- what the loop calls -----------------------------------------------------------------------------------
@@ -263,6 +265,7 @@ class BoardSession:
             self._say("ACK_UPTO", **acks)
         if self._samples.gap and (self._backfill_ms is None or now_ms - self._backfill_ms >= BACKFILL_RETRY_MS):
             self._backfill_ms = now_ms
+            self._seen_since.clear()
             self._say("BACKFILL", first_seq=self._samples.whole_up_to + 1, limit=BACKFILL_LIMIT)
 
     # -- messages ----------------------------------------------------------------------------------------------
@@ -321,6 +324,7 @@ class BoardSession:
         self.up = True
         self._attempt = 0
         self._backfill_ms = None
+        self._seen_since.clear()
         self._time_left = TIME_FIRST
         self.clock.seed(now_ms, hello.uptime_ms)
         events.append(Connected(hello, new_boot))
@@ -328,6 +332,7 @@ class BoardSession:
     def _on_sample(self, fields: dict[str, Any], now_ms: int, events: list[LinkEvent]) -> None:
         seq = fields["seq"]
         backlog = seq < self._samples.newest
+        self._seen_since.add(seq)
         if self._samples.take(seq):
             self._unacked += 1
             assert self.hello is not None
@@ -340,8 +345,11 @@ class BoardSession:
             events.append(intake.board_event(fields, self.hello.boot_id, self.host_ms(fields["t_ms"])))
 
     def _on_backfilled(self, fields: dict[str, Any]) -> None:
-        """The board has sent what it had in that range; what did not come is gone for good."""
-        self._samples.covered(min(fields["last_seq"], self._samples.newest))
+        """The board has sent all it still had in that range. If all of it arrived, the rest is gone for good."""
+        first, last = fields["first_seq"], fields["last_seq"]
+        arrived = sum(first <= seq <= last for seq in self._seen_since)
+        if arrived >= fields["count"] and first <= self._samples.whole_up_to + 1:
+            self._samples.covered(min(last, self._samples.newest))
         self._backfill_ms = None
 
     # -- commands ----------------------------------------------------------------------------------------------
