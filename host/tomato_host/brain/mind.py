@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from math import isfinite
 from zoneinfo import ZoneInfo
+
+import numpy as np
 
 from shared_schemas.records import (
     ActionV1,
@@ -253,8 +254,13 @@ class Mind:
     def _recent(self) -> dict[str, float]:
         """Means of the air over the last half hour, of what is known."""
         history = self.estimator.history
-        means = {name: history.stats(name, RECENT_H).mean for name in ("air_temp_c", "rh_pct", "vpd_kpa")}
-        return {name: mean for name, mean in means.items() if isfinite(mean)}
+        means = {}
+        for name in ("air_temp_c", "rh_pct", "vpd_kpa"):
+            values = history.column(name, RECENT_H)
+            known = values[np.isfinite(values)]
+            if len(known):
+                means[name] = float(known.sum()) / len(known)
+        return means
 
     def _guard_context(self, here: Circumstances) -> GuardContext:
         seen, devices = self._observation, self._devices

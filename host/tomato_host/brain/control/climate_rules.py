@@ -12,6 +12,8 @@ from tomato_host.brain.control.proposals import Wish
 HOT_FOR_LIGHT_C = 33.0
 FRESH_AIR = 0.08
 """Least share of exhaust by day: leaves use up the CO2 of a closed tent."""
+SHARE_PER_KPA = 0.4
+"""How much more or less exhaust one kPa outside the band calls for, in one step."""
 SMALL = 0.05
 """A duty below this is not worth a relay's wear."""
 
@@ -37,25 +39,30 @@ def circulation(see: Look) -> Wish:
 
 
 def exhaust(see: Look) -> Wish:
-    """Out with heat and damp; by day a little fresh air; never with cold outside getting in."""
+    """Out with heat and damp; by day a little fresh air; never with cold outside getting in.
+
+    Damp is worked off step by step from the last share, for a small tent answers within minutes and overshoots.
+    """
     low_c, high_c = see.aims.air_temp_c
     low_kpa, high_kpa = see.aims.vpd_kpa
-    share, text, fired = 0.0, "nothing to blow out", tuple[str, ...]()
-    if see.aims.light:
-        share, text, fired = FRESH_AIR, "fresh air", ("fresh air by day",)
     if see.air_temp_c is not None and see.air_temp_c < low_c - 2.0:
         return Wish("exhaust_fan", 0.0, f"{see.air_temp_c:.1f} degC: keep the warmth in")
+    least = FRESH_AIR if see.aims.light else 0.0
+    share, text, fired = see.last_duty("exhaust_fan"), "as before: the air is right", ("exhaust holds",)
     if see.vpd_kpa is not None and see.vpd_kpa < low_kpa:
-        need = _clip(0.15 + (low_kpa - see.vpd_kpa) / low_kpa)
-        if need > share:
-            share, text, fired = need, f"VPD {see.vpd_kpa:.2f} kPa is too low", (f"vpd < {low_kpa:g} kPa",)
+        share += SHARE_PER_KPA * (low_kpa - see.vpd_kpa) + SMALL
+        text, fired = f"VPD {see.vpd_kpa:.2f} kPa is too low", (f"vpd < {low_kpa:g} kPa",)
+    elif see.vpd_kpa is not None and see.vpd_kpa > high_kpa:
+        share -= SHARE_PER_KPA * (see.vpd_kpa - high_kpa) + SMALL
+        text, fired = f"VPD {see.vpd_kpa:.2f} kPa: less air out", (f"vpd > {high_kpa:g} kPa",)
+    if share <= least:
+        share, text, fired = least, "fresh air" if least else "nothing to blow out", ("fresh air by day",)
     if see.air_temp_c is not None and see.air_temp_c > high_c:
         need = _clip(0.2 + (see.air_temp_c - high_c) / 4.0)
         if need > share:
             share, text, fired = need, f"{see.air_temp_c:.1f} degC is too warm", (f"air > {high_c:g} degC",)
-    if share <= FRESH_AIR and see.vpd_kpa is not None and see.vpd_kpa > high_kpa:
-        return Wish("exhaust_fan", 0.0, f"VPD {see.vpd_kpa:.2f} kPa: keep the moisture in")
-    return Wish("exhaust_fan", share * see.cycle_s, text, fired, "air_in_band", spread=True)
+    share = _clip(share)
+    return Wish("exhaust_fan", share * see.cycle_s if share >= SMALL else 0.0, text, fired, "air_in_band", spread=True)
 
 
 def humidifier(see: Look) -> Wish:

@@ -30,8 +30,8 @@ class Memory:
     """Share of the time that each output was given in the last decision, 0..1."""
     last_water_at: datetime | None = None
     last_plan: PlanV1 | None = None
-    light_wanted: bool = False
-    """Whether the last decision wanted light; a change of it is an event."""
+    light_edge_at: datetime | None = None
+    """When the light hours next begin or end, as seen at the last decision; passing it is an event."""
     mode: Mode = "NORMAL"
 
 

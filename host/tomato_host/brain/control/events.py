@@ -24,15 +24,9 @@ def due(context: DecisionContext) -> str | None:
         return "cycle"
     if context.mode != memory.mode:
         return f"mode {context.mode}"
-    see = look(context)
-    # The edge of the light hours falls anywhere in a cycle; light must not wait for it.
-    if see.aims.light and not memory.light_wanted and memory.last_plan is not None and since_s >= 60.0:
-        hot = any(rule.startswith("air >") for rule in memory.last_plan.rules_fired)
-        blocked = hot or any(text.startswith("light:") and "hot" in text for text in memory.last_plan.not_done)
-        if not blocked:
-            return "light hours begin"
-    if memory.light_wanted and not see.aims.light:
-        return "light hours end"
+    # The edge of the light hours falls anywhere in a cycle; neither lamp nor climate must wait for it.
+    if memory.light_edge_at is not None and context.now >= memory.light_edge_at:
+        return "light hours change"
     return _climate(context) if since_s >= settings.event_pause_s else None
 
 

@@ -57,7 +57,12 @@ class TentMoves:
     def __init__(self, bounds: Bounds) -> None:
         self.bounds = bounds
         horizon = len(bounds.light)
-        self._changes = [_changes(level, horizon, bounds.first_h) for level in SIZES]
+        useful = {EXHAUST, HUMIDIFIER, WATER}
+        useful |= {HEATER} if np.any(bounds.heater > 0.0) else set()
+        useful |= {CO2} if np.any(bounds.co2_s > 0.0) else set()
+        useful |= {LIGHT} if np.any(bounds.light > 0.0) else set()
+        self._changes = [
+            _changes({k: v for k, v in level.items() if k in useful}, horizon, bounds.first_h) for level in SIZES]
 
     def neighbours(self, plans: Array, level: int) -> Array:
         """Every stretch of every output a little up or down."""

@@ -9,6 +9,7 @@ from typing import Literal
 
 from shared_schemas.records.action_v1 import OUTPUT_OF, ActionType, ActionV1, Origin, Params, Why
 from shared_schemas.records.plan_v1 import PlanStep, PlanV1, RejectedPlan, Score
+from tomato_host.brain.control.aims import aims_at
 from tomato_host.brain.control.context import Decision, DecisionContext
 
 TYPE_OF: dict[str, ActionType] = {output: kind for kind, output in OUTPUT_OF.items()}
@@ -103,6 +104,13 @@ def cycle_steps(context: DecisionContext, wishes: Sequence[Wish]) -> tuple[PlanS
     return tuple(steps)
 
 
+def _light_edge(context: DecisionContext) -> datetime | None:
+    """When the light hours next begin or end within the cycle; None where neither happens."""
+    aims, cycle_s = aims_at(context.now, context.settings, context.targets), context.settings.cycle_s
+    edge_s = aims.light_for_s if aims.light else aims.light_starts_in_s
+    return context.now + timedelta(seconds=edge_s) if edge_s < cycle_s else None
+
+
 def build_decision(
     context: DecisionContext, controller: Controller, wishes: Sequence[Wish], *,
     steps: tuple[PlanStep, ...] | None = None, horizon_h: float | None = None, score: Score | None = None,
@@ -123,5 +131,5 @@ def build_decision(
         context.memory, decided_at=context.now, decisions=context.memory.decisions + 1,
         duty=duties(wishes, context.settings.cycle_s), last_plan=plan, mode=context.mode,
         last_water_at=context.now if watered else context.memory.last_water_at,
-        light_wanted=any(w.output == "light" for w in wanted))
+        light_edge_at=_light_edge(context))
     return Decision(plan, propose(context, wishes, "safe_mode" if controller == "safe_mode" else "controller"), memory)
