@@ -98,7 +98,7 @@ def _settings(recording: Path, config: Path | None) -> MindSettings:
     """Those of --config, else those that a dataset was recorded with, else the defaults."""
     import json
 
-    from tomato_host.brain.mind import MindSettings
+    from tomato_host.runtime.main import mind_settings
     from tomato_host.settings import Settings, load_settings, parse_settings
 
     found: Settings = load_settings(config)
@@ -107,9 +107,7 @@ def _settings(recording: Path, config: Path | None) -> MindSettings:
         recorded = json.loads(metadata.read_bytes()).get("settings")
         if recorded is not None:
             found = parse_settings(recorded, str(metadata))
-    return MindSettings(
-        estimator=found.estimator, control=found.control, guardrails=found.guardrails, safe_mode=found.safe_mode
-    )
+    return mind_settings(found)
 
 
 def _report(result: ReplayResult, data_dir: Path | None, as_json: bool) -> None:

@@ -142,7 +142,10 @@ def _display(job: Job, settings: Settings, status: Status, rig: Rig) -> Display:
 @contextmanager
 def _dataset(job: Job, settings: Settings, url: str) -> Iterator[Dataset]:
     about = {"board": url} | ({"seed": job.seed, "scenario": job.scenario} if url == SIM else {})
-    dataset = Dataset.from_settings(job.data_dir, settings.storage, about=about)
+    brain = settings.model_dump(mode="json", include=set(MindSettings.__dataclass_fields__))
+    dataset = Dataset.from_settings(
+        job.data_dir, settings.storage, about={**about, "settings": brain}, now=lambda: datetime.now(UTC)
+    )
     try:
         yield dataset
     finally:

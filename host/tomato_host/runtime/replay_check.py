@@ -15,25 +15,29 @@ from typing import Any
 
 from shared_schemas.records import (
     ActionV1,
-    AnomalyV1,
     DeviceStatusV1,
     EventV1,
     Forecast36hV1,
     ObservationV1,
-    PlanV1,
-    Prediction36hV1,
     Record,
     SamplingPlanV1,
     SensorHealthV1,
     StateV1,
-    TargetsV1,
 )
 from tomato_host.brain.estimator.estimate import Estimate
-from tomato_host.brain.mind import Circumstances, Mind, MindSettings, Taken
+from tomato_host.brain.mind import Circumstances, Mind, MindSettings
+from tomato_host.runtime.inbox import Request
+from tomato_host.runtime.persons import Persons
 from tomato_host.runtime.recorded_door import MOVEMENTS, repeat
 
 WATCH = timedelta(seconds=10)
 """The pace at which the running host weighs trust while nothing is observed."""
+
+
+_COMPARED = frozenset({"anomaly_v1", "plan_v1", "state_v1", "sensor_health_v1", "sampling_plan_v1", "targets_v1",
+                       "weather_adapter_log_v1", "prediction_36h_v1"})
+_OWN = frozenset({"controller", "safe_mode", "policy"})
+"""Origins of proposals that the brain makes itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,15 +84,7 @@ class Checker:
         self._settings = settings
         self._decides = decides
         self._keep = keep
-        self._mind = Mind(settings)
-        self._devices: DeviceStatusV1 | None = None
-        self._taken: Taken | None = None
-        self._anomalies: list[AnomalyV1] = []
-        self._plans: list[PlanV1] = []
-        self._verdicts: list[ActionV1] = []
-        self._accepted: dict[str, ActionV1] = {}
-        self._link_down_since: datetime | None = None
-        self._watch_at: datetime | None = None
+        self._begin_anew(None)
 
     def check(self, records: Iterable[Record]) -> CheckResult:
         """Compare everything; the answer names what differs."""
@@ -96,6 +92,18 @@ class Checker:
             self._take(record)
         self._close_group()
         return self.result
+
+    def _begin_anew(self, now: datetime | None) -> None:
+        """A process has started: a fresh brain, nobody's wishes, and no link yet."""
+        self._mind = Mind(self._settings)
+        self._persons = Persons()
+        self._devices: DeviceStatusV1 | None = None
+        self._estimate: Estimate | None = None
+        self._expected: dict[str, list[Record]] = {}
+        self._accepted: dict[str, ActionV1] = {}
+        self._link_down_since = self._watch_at = now
+
+    # -- what the brain was told ---------------------------------------------------------------------------------
 
     def _take(self, record: Record) -> None:
         if isinstance(record, ObservationV1):
@@ -107,13 +115,11 @@ class Checker:
         elif isinstance(record, EventV1):
             self._on_event(record)
         elif isinstance(record, Forecast36hV1):
-            self._mind.outlook.weather = record
-        elif isinstance(record, Prediction36hV1):
-            self._mind.outlook.prediction = record
-        elif isinstance(record, TargetsV1):
-            self._mind.outlook.targets = record
-        else:
-            self._compare_record(record)
+            self._mind.note_weather(record)
+        elif isinstance(record, ActionV1):
+            self._on_action(record)
+        elif _kind(record) in _COMPARED:
+            self._compare(record, self._today(record))
 
     def _observe(self, observation: ObservationV1) -> None:
         self.result.observations += 1
@@ -121,72 +127,112 @@ class Checker:
         self._let_time_pass(now)
         if self._devices is None:
             return
-        if self._decides:
-            self._taken = self._mind.take(observation, self._devices, Circumstances(now=now))
-        else:
-            self._taken = Taken(self._mind.observe(observation, self._devices))
-        self._anomalies = list(self._taken.estimate.anomalies)
-        if self._taken.judged is not None:
-            self._plans = [self._taken.judged.plan]
-            self._verdicts = [verdict.action for verdict in self._taken.judged.verdicts]
+        if not self._decides:
+            self._estimate = self._mind.observe(observation, self._devices)
+            self._expect(self._estimate.anomalies)
+            return
+        taken = self._mind.take(observation, self._devices, self._here(now))
+        self._estimate = self._mind.estimate
+        self._expect(taken.estimate.anomalies)
+        if taken.rebuilt is not None:
+            self._expect((taken.rebuilt.targets, taken.rebuilt.sampling, taken.rebuilt.log))
+        if taken.prediction is not None:
+            self._expect((taken.prediction,))
+        if taken.judged is not None:
+            self._expect((taken.judged.plan, *(verdict.action for verdict in taken.judged.verdicts)))
 
-    def _close_group(self) -> None:
-        """What today's brain said of the last observation and nobody recorded."""
-        for record in (*self._anomalies, *self._plans, *self._verdicts):
-            self._differ(record, "", None, _brief(record))
-        self._anomalies, self._plans, self._verdicts = [], [], []
+    def _here(self, now: datetime) -> Circumstances:
+        down = self._link_down_since
+        return Circumstances(
+            now=now, link_up=down is None, link_down_s=0.0 if down is None else (now - down).total_seconds(),
+            person_paused=self._persons.paused(now), person_wants_safe=self._persons.wants_safe(now),
+            person_acknowledges=self._persons.take_acknowledgement(),
+        )
 
-    # -- comparing ---------------------------------------------------------------------------------------------
+    def _on_event(self, event: EventV1) -> None:
+        if event.name in MOVEMENTS:
+            action = self._accepted.get(str(event.data.get("action")))
+            if action is not None:
+                repeat(self._mind.door, event, action)
+        elif event.kind == "process" and event.name == "started":
+            self._close_group()
+            self._begin_anew(event.ts)
+        elif event.kind == "link" and event.name == "link_down":
+            self._link_down_since = self._link_down_since or event.ts
+        elif event.kind == "link" and event.name == "link_up":
+            self._let_time_pass(event.ts)
+            self._link_down_since = None
+        elif event.kind == "person" and event.name in ("person_mode", "person_acknowledge"):
+            self._persons.wish(_request(event), event.ts)
+            self._mind.weigh_trust(self._here(event.ts))
 
-    def _compare_record(self, record: Record) -> None:
-        estimate = None if self._taken is None else self._taken.estimate
-        if isinstance(record, AnomalyV1):
-            self._compare(record, self._anomalies.pop(0) if self._anomalies else None)
-        elif isinstance(record, PlanV1):
-            self._compare(record, self._plans.pop(0) if self._plans else None)
-        elif isinstance(record, ActionV1):
-            self._on_action(record)
-        elif isinstance(record, StateV1):
-            self._compare(record, None if estimate is None else self._todays_state(record, estimate))
-        elif isinstance(record, SensorHealthV1):
-            self._compare(record, None if estimate is None else estimate.health)
-        elif isinstance(record, SamplingPlanV1) and not self._decides:
-            # In a run the plans of sampling come from the weather's side.
-            self._compare(record, None if estimate is None else estimate.sampling)
-
-    def _todays_state(self, recorded: StateV1, estimate: Estimate) -> StateV1:
-        """When a state is written on the cadence, and that a shutdown wrote one, is the process's part."""
-        mode = self._mind.mode if self._decides else None
-        return estimate.state.model_copy(update={"mode": mode, "reason": recorded.reason})
+    def _let_time_pass(self, now: datetime) -> None:
+        """While the link was down the host weighed trust every 10 s from its start on."""
+        if self._watch_at is None or not self._decides:
+            return
+        while self._watch_at + WATCH <= now:
+            self._watch_at += WATCH
+            if self._link_down_since is not None and self._watch_at > self._link_down_since:
+                self._mind.weigh_trust(self._here(self._watch_at))
 
     def _on_action(self, action: ActionV1) -> None:
+        """First comes the verdict, later the same action with its outcome."""
         if action.outcome is not None:
             self._accepted.pop(str(action.id), None)
+            self._mind.note_outcome(action)
             return
         if action.safety.validated:
             self._accepted[str(action.id)] = action
-        if action.origin in ("controller", "safe_mode"):
-            self._compare(action, self._verdicts.pop(0) if self._verdicts else None)
+        if action.origin in _OWN:
+            self._compare(action, self._today(action))
         else:
-            # Somebody else's proposal: judged again by today's door, in the circumstances of that moment.
-            verdict = self._mind.judge(_as_proposed(action), Circumstances(now=action.ts))
-            self._compare(action, verdict.action)
+            # Somebody else's proposal: judged again by today's door.
+            self._compare(action, self._mind.judge(_as_proposed(action), self._here(action.ts)).action)
+
+    # -- comparing ---------------------------------------------------------------------------------------------
+
+    def _expect(self, records: Iterable[Record]) -> None:
+        for record in records:
+            self._expected.setdefault(_kind(record), []).append(record)
+
+    def _today(self, recorded: Record) -> Record | None:
+        """What today's brain says in the place of a recorded record; None for nothing."""
+        estimate = self._estimate
+        if isinstance(recorded, StateV1):
+            # When a state is written on the cadence, or at a shutdown, is the process's part, and so is `reason`.
+            update = {"mode": self._mind.mode if self._decides else None, "reason": recorded.reason}
+            return None if estimate is None else estimate.state.model_copy(update=update)
+        if isinstance(recorded, SensorHealthV1):
+            return None if estimate is None else estimate.health
+        waiting = self._expected.get(_kind(recorded))
+        if isinstance(recorded, SamplingPlanV1) and not waiting:
+            # Not the day's plan but the closer look that anomalies ask for; when to write it is the process's part.
+            return None if estimate is None else estimate.sampling
+        return waiting.pop(0) if waiting else None
+
+    def _close_group(self) -> None:
+        """What today's brain said of the last observation and nobody recorded."""
+        for records in self._expected.values():
+            for record in records:
+                self._differ(record, None, _brief(record))
+        self._expected.clear()
 
     def _compare(self, recorded: Record, today: Record | None) -> None:
         kind = _kind(recorded)
         self.result.compared[kind] += 1
         if today is None:
-            self._differ(recorded, "", _brief(recorded), None)
+            self._differ(recorded, _brief(recorded), None)
             return
-        if recorded.to_json() == today.to_json():
+        old, new = recorded.to_json(), today.to_json()
+        if old == new:
             return
         self.result.differing[kind] += 1
-        for path, old, new in _fields(json.loads(recorded.to_json()), json.loads(today.to_json())):
-            self._note(Difference(kind, recorded.ts.isoformat(), path, old, new))
+        for path, before, after in _fields(json.loads(old), json.loads(new)):
+            self._note(Difference(kind, recorded.ts.isoformat(), path, before, after))
 
-    def _differ(self, record: Record, path: str, old: Any, new: Any) -> None:
+    def _differ(self, record: Record, old: Any, new: Any) -> None:
         self.result.differing[_kind(record)] += 1
-        self._note(Difference(_kind(record), record.ts.isoformat(), path, old, new))
+        self._note(Difference(_kind(record), record.ts.isoformat(), "", old, new))
 
     def _note(self, difference: Difference) -> None:
         if len(self.result.differences) < self._keep:
@@ -194,38 +240,14 @@ class Checker:
         else:
             self.result.more_differences += 1
 
-    # -- what else the brain was told ----------------------------------------------------------------------------
 
-    def _move_books(self, event: EventV1) -> None:
-        """The door's books move as they did then: a pulse drawn, settled, given back, an action released."""
-        action = self._accepted.get(str(event.data.get("action")))
-        if action is not None:
-            repeat(self._mind.door, event, action)
-
-    def _on_event(self, event: EventV1) -> None:
-        if event.name in MOVEMENTS:
-            self._move_books(event)
-        elif event.kind == "process" and event.name == "started":
-            self._close_group()
-            self._mind, self._taken, self._devices = Mind(self._settings), None, None
-            self._accepted.clear()
-            self._link_down_since = self._watch_at = event.ts
-        elif event.kind == "link" and event.name == "link_down":
-            self._link_down_since = self._link_down_since or event.ts
-        elif event.kind == "link" and event.name == "link_up":
-            self._let_time_pass(event.ts)
-            self._link_down_since = None
-
-    def _let_time_pass(self, now: datetime) -> None:
-        """While the link was down the host weighed trust every 10 s from its start on."""
-        if self._watch_at is None:
-            return
-        while self._watch_at + WATCH <= now:
-            self._watch_at += WATCH
-            down = self._link_down_since
-            if down is not None and self._watch_at > down and self._decides:
-                down_s = (self._watch_at - down).total_seconds()
-                self._mind.weigh_trust(Circumstances(now=self._watch_at, link_up=False, link_down_s=down_s))
+def _request(event: EventV1) -> Request:
+    """The person's request behind an event."""
+    until = event.data.get("until")
+    return Request.model_validate({
+        "id": event.data.get("request") or "recorded", "ts": event.ts, "kind": event.name.removeprefix("person_"),
+        "mode": event.data.get("mode"), "until": None if until is None else datetime.fromisoformat(str(until)),
+    })
 
 
 def _as_proposed(action: ActionV1) -> ActionV1:

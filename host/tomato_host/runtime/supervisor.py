@@ -200,7 +200,7 @@ class Supervisor:
     def _observe(self, sample: Sample, now: datetime) -> None:
         observation, devices = self._source.on_sample(sample, now, self._clock.monotonic_ms())
         self.status.observation = observation
-        taken = self._episode.run(observation, devices, self._circumstances())
+        taken = self._episode.run(observation, devices, self._circumstances(observation.received_ts))
         if not taken.estimate.late:
             self._follow_sampling(taken.estimate, now)
             if taken.judged is not None:
@@ -267,7 +267,8 @@ class Supervisor:
         """A person's request: a proposal through the door, or a change of mode. Recorded either way."""
         now = self._now()
         self._log.event(now, "INFO", "person", f"person_{request.kind}", request.reason or "no reason given",
-                        mode=request.mode, request=request.id)
+                        mode=request.mode, request=request.id,
+                        until=request.until.isoformat() if request.until is not None else None)
         if request.kind != "action" or request.action is None:
             text = self._persons.wish(request, now)
             self._episode.weigh_trust(self._circumstances())
@@ -290,8 +291,9 @@ class Supervisor:
         """Wall time as the records carry it: in the plant's time zone."""
         return self._clock.now().astimezone(self._zone)
 
-    def _circumstances(self) -> Circumstances:
-        now = self._now()
+    def _circumstances(self, now: datetime | None = None) -> Circumstances:
+        """An observation is judged at the moment it says it was received, which a replay can read again."""
+        now = now or self._now()
         down_s = (now - self._down_since).total_seconds() if self._down_since is not None else 0.0
         return Circumstances(
             now=now, link_up=self._session.up, link_down_s=down_s, person_paused=self._persons.paused(now),
