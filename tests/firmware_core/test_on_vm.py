@@ -10,7 +10,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 MODULES = ("test_matrix", "test_states", "test_inputs", "test_pulses", "test_interlocks", "test_faults",
-           "test_counters", "test_saving", "test_configuration", "test_survival", "test_commands", "test_no_allocation")
+           "test_counters", "test_saving", "test_configuration", "test_survival", "test_commands", "test_no_allocation",
+           "tests.firmware_link.test_codec")
 
 
 def vm() -> str:

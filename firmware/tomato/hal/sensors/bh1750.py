@@ -10,8 +10,8 @@ MEASURE_ONCE = b"\x20"  # one shot, high resolution: 180 ms at most, then it sle
 
 
 def lux(raw):
-    """E = raw / 1.2 * 69 / 31 lx, in whole lx."""
-    return raw * 115 // 62
+    """E = raw / 1.2 * 69 / 31 lx, to the nearest lx."""
+    return (raw * 115 + 31) // 62
 
 
 class Bh1750:
