@@ -26,7 +26,7 @@ def tiny_settings(tiny_files: tuple[Path, Path]) -> AgentSettings:
         model_path=tiny_files[0],
         projector_path=tiny_files[1],
         image_tokens_max=16,
-        threads=2,
+        threads=1,
         temperature=1.0,
         wake_deadline_s=120.0,
         keep_loaded=True,

@@ -27,7 +27,7 @@ def config(tiny_files: tuple[Path, Path], tmp_path: Path) -> Path:
     path = tmp_path / "tomato.toml"
     path.write_text(
         f'[agent]\nbackend = "local"\nmodel_path = "{tiny_files[0]}"\nprojector_path = "{tiny_files[1]}"\n'
-        "image_tokens_max = 16\ntemperature = 1.0\n"
+        "image_tokens_max = 16\ntemperature = 1.0\nthreads = 1\n"
     )
     return path
 
@@ -70,7 +70,7 @@ def test_eval_writes_a_report_over_labelled_photos(config: Path, tmp_path: Path)
             (tmp_path / name).write_bytes(jpeg(pixels))
             file.write(json.dumps({"file": name, "leaf_color": colour, "wilting": False}) + "\n")
     report = tmp_path / "report.md"
-    argv = ["eval", str(tmp_path), "--config", str(config), "--report", str(report), "--cancel-trials", "2", "--json"]
+    argv = ["eval", str(tmp_path), "--config", str(config), "--report", str(report), "--cancel-trials", "1", "--json"]
     done = RUN.invoke(llm.app, argv)
     figures = json.loads(done.output)
     assert figures["photos"] == 3 and figures["json_validity"] == 1.0
