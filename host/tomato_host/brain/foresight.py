@@ -65,6 +65,6 @@ class Foresight:
         log = self.history.log(now)
         if log.hours < 1 or not log.has("air_temp_c"):
             return None
-        age_min = max(0.0, (now - weather.run_ts) / timedelta(minutes=1)) if weather is not None else None
+        age_min = max(0.0, (now - weather.fetched_ts) / timedelta(minutes=1)) if weather is not None else None
         local = now.astimezone(self._zone)
         return self.model.predict(local, log, known_ahead(weather, plan.steps if plan else (), now), age_min)

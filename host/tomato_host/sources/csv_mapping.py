@@ -28,6 +28,13 @@ CONTROL = ("vent_pct", "screen_pct", "transpiration", "water_ml", "light_on", "f
 """What was done meanwhile; for models, not for observations."""
 
 
+DERIVED = ("vpd_kpa", "leaf_vpd_kpa")
+"""Quantities that some loggers compute themselves; for models, not for observations."""
+
+EXTRA = "extra."
+"""Prefix of columns that may explain others: `extra.ec.P1` belongs to probe P1, `extra.anything` to all."""
+
+
 class Column(BaseModel):
     """One column: value = number in the file * factor + offset."""
 
@@ -63,10 +70,11 @@ class CsvMapping(BaseModel):
     @field_validator("columns")
     @classmethod
     def _known_quantities(cls, columns: dict[str, Column]) -> dict[str, Column]:
-        known = {*INDOOR, *OUTDOOR, *CONTROL}
+        known = {*INDOOR, *OUTDOOR, *CONTROL, *DERIVED}
         for name in columns:
-            if name not in known and not (name.startswith("soil.") and len(name) > 5):
-                raise ValueError(f"quantity {name!r} is unknown; known are {', '.join(sorted(known))} and soil.<probe>")
+            free = name.startswith(("soil.", EXTRA)) and not name.endswith(".")
+            if name not in known and not free:
+                raise ValueError(f"quantity {name!r} is unknown; known are {', '.join(sorted(known))}, soil.<probe> and extra.<name>")
         return columns
 
     @field_validator("time_zone")
