@@ -41,9 +41,9 @@ def test_budgets_pauses_and_groups_are_kept() -> None:
         twin.advance(90.0)
     assert granted == pytest.approx(600.0), "one hour's budget of the pump"
     assert twin.apply("co2_solenoid", 10.0).granted == 10.0
-    assert twin.apply("exhaust_fan", 60.0).reason == "group"
+    assert twin.apply("exhaust_fan", 60.0).reason == "group_excluded"
     twin.advance(15.0)
-    assert twin.apply("co2_solenoid", 10.0).reason == "min_off"
+    assert twin.apply("co2_solenoid", 10.0).reason == "min_pause"
     assert twin.device_status().co2_seconds_used_today == pytest.approx(10.0)
 
 
@@ -55,7 +55,7 @@ def test_a_lamp_is_renewed_a_pump_is_not() -> None:
     twin.advance(500.0)
     assert twin.world.outputs == 1
     twin.apply("water_pump", 250.0)
-    assert twin.apply("water_pump", 50.0).reason == "running"
+    assert twin.apply("water_pump", 50.0).reason == "busy"
 
 
 def test_water_raises_what_the_probes_see() -> None:

@@ -24,6 +24,7 @@ from tomato_host.twin.world import World
 
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
+SLICE_MS = 600_000
 UNPLUGGED_RAW = 64_000
 
 
@@ -35,17 +36,38 @@ class Applied:
     reason: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A pulse that is over: what it delivered (s or ml), and the reason when it was cut."""
+
+    output: str
+    at_ms: int
+    delivered: float
+    reason: str = ""
+
+
 @dataclass(slots=True)
 class _Running:
-    """One output's pulse and its history: (end moment in ms, amount in s or ml) of past pulses."""
+    """One output's pulse and its history: (moment in ms, amount in s or ml) in slices of at most SLICE_MS."""
 
     until_ms: int = -1
     since_ms: int = 0
+    booked_ms: int = 0
+    """Up to here the running pulse is in the history."""
     off_since_ms: int = -DAY_MS
     past: deque[tuple[int, float]] = field(default_factory=deque)
 
     def used(self, since_ms: int) -> float:
         return sum(amount for end, amount in self.past if end > since_ms)
+
+    def book(self, now_ms: int, per_s: float) -> None:
+        """Put the running pulse into the history up to now; `per_s` is what it delivers in a second."""
+        while self.booked_ms < now_ms:
+            end_ms = min(now_ms, self.booked_ms + SLICE_MS)
+            self.past.append((end_ms, (end_ms - self.booked_ms) / 1_000.0 * per_s))
+            self.booked_ms = end_ms
+        while self.past and self.past[0][0] <= now_ms - DAY_MS:
+            self.past.popleft()
 
 
 class DirectTwin:
@@ -63,6 +85,8 @@ class DirectTwin:
         self._boot_id = 1
         self._boot_ms = 0
         self._silent_ms = 0
+        self.ended: list[Ended] = []
+        """Pulses that ended since a caller last emptied this list, in order."""
         self._pump_ml_s = self.world.tent.params.pump_ml_s
         self._last: Readings | None = None
 
@@ -76,9 +100,9 @@ class DirectTwin:
         """Milliseconds since the start."""
         return self.world.now_ms
 
-    def next_observation(self) -> ObservationV1 | None:
-        """Advance by one period and observe. While the cable is cut or the host dead, time passes unobserved."""
-        self.advance(self.period_ms / 1_000.0)
+    def next_observation(self, after_ms: int | None = None) -> ObservationV1 | None:
+        """Advance by one period (or `after_ms`) and observe. While the cable is cut, time passes unobserved."""
+        self.advance((self.period_ms if after_ms is None else after_ms) / 1_000.0)
         for _ in range(7 * DAY_MS // self.period_ms):
             if not self._deaf():
                 return self.observe()
@@ -100,8 +124,11 @@ class DirectTwin:
 
     def _end_due(self, now_ms: int) -> None:
         for output, state in zip(OUTPUTS, self._running, strict=True):
-            if 0 <= state.until_ms <= now_ms or (state.until_ms >= 0 and self._interlocked(output)):
-                self._switch_off(output, state, now_ms)
+            if state.until_ms < 0:
+                continue
+            broken = self._interlocked(output)
+            if broken or state.until_ms <= now_ms:
+                self._switch_off(output, state, now_ms, broken)
 
     def _mind_board(self, now_ms: int) -> None:
         """Lease, brown-out and reset as the board would live through them."""
@@ -109,30 +136,29 @@ class DirectTwin:
         if self._deaf():
             self._silent_ms = self._silent_ms or now_ms
             if now_ms - self._silent_ms >= LIMITS["lease_ms"]:
-                self._all_off(now_ms, keep_finishing=True)
+                self._all_off(now_ms, "lease_lost", keep_finishing=True)
         else:
             self._silent_ms = 0
         pump = self._running[OUTPUT_BY_NAME["water_pump"].wire_id]
         if power.brownout or (power.reset_on_pump and pump.until_ms >= 0):
             power.brownout = power.reset_on_pump = False
-            self._all_off(now_ms, keep_finishing=False)
+            self._all_off(now_ms, "reset", keep_finishing=False)
             self._boot_id += 1
             self._boot_ms = now_ms
 
-    def _all_off(self, now_ms: int, keep_finishing: bool) -> None:
+    def _all_off(self, now_ms: int, reason: str, keep_finishing: bool) -> None:
         for output, state in zip(OUTPUTS, self._running, strict=True):
             if state.until_ms >= 0 and not (keep_finishing and output.on_lease_loss == "finish"):
-                self._switch_off(output, state, now_ms)
+                self._switch_off(output, state, now_ms, reason)
 
-    def _switch_off(self, output: Output, state: _Running, now_ms: int) -> None:
-        seconds = (now_ms - state.since_ms) / 1_000.0
-        amount = seconds * self._pump_ml_s if output.budget_unit == "ml" else seconds
-        state.past.append((now_ms, amount))
-        while state.past and state.past[0][0] <= now_ms - DAY_MS:
-            state.past.popleft()
+    def _switch_off(self, output: Output, state: _Running, now_ms: int, reason: str = "") -> None:
+        per_s = self._pump_ml_s if output.budget_unit == "ml" else 1.0
+        state.book(now_ms, per_s)
+        amount = (now_ms - state.since_ms) / 1_000.0 * per_s
         state.until_ms = -1
         state.off_since_ms = now_ms
         self.world.set_output(output.wire_id, False, now_ms)
+        self.ended.append(Ended(output.name, now_ms, amount, reason))
 
     def _interlocked(self, output: Output) -> str:
         """The first need of `output` that does not hold, or an empty string."""
@@ -171,27 +197,38 @@ class DirectTwin:
         refused = self._refused(output, state, now_ms)
         if refused:
             return Applied(0.0, refused)
-        left = min(output.hour_budget - state.used(now_ms - HOUR_MS), output.day_budget - state.used(now_ms - DAY_MS))
+        if state.until_ms >= 0:
+            state.book(now_ms, 1.0)
+        left = self._left(output, state, now_ms)
         if left <= 0.0:
             return Applied(0.0, "budget")
         granted = min(amount, left)
         ms = round((granted / self._pump_ml_s if output.dose_unit == "ml" else granted) * 1_000)
         if state.until_ms < 0:
-            state.since_ms = now_ms
+            state.since_ms = state.booked_ms = now_ms
             self.world.set_output(output.wire_id, True, now_ms)
         state.until_ms = now_ms + min(ms, output.max_on_ms)
         return Applied(granted, "clipped" if granted < seconds_or_ml else "")
+
+    @staticmethod
+    def _left(output: Output, state: _Running, now_ms: int) -> float:
+        """What the hour and the day still allow; a budget of the whole span is none."""
+        left = float(output.max_dose)
+        for budget, span_ms in ((output.hour_budget, HOUR_MS), (output.day_budget, DAY_MS)):
+            if output.budget_unit == "ml" or budget * 1_000 < span_ms:
+                left = min(left, budget - state.used(now_ms - span_ms))
+        return left
 
     def _refused(self, output: Output, state: _Running, now_ms: int) -> str:
         if self._deaf():
             return "no_link"
         if state.until_ms < 0 and now_ms - state.off_since_ms < output.min_off_ms:
-            return "min_off"
+            return "min_pause"
         if state.until_ms >= 0 and not output.renewable:
-            return "running"
+            return "busy"
         for other, running in zip(OUTPUTS, self._running, strict=True):
             if other is not output and other.group == output.group and running.until_ms >= 0:
-                return "group"
+                return "group_excluded"
         return self._interlocked(output)
 
     def stop(self, output_name: str) -> None:
@@ -199,11 +236,11 @@ class DirectTwin:
         output = OUTPUT_BY_NAME[output_name]
         state = self._running[output.wire_id]
         if state.until_ms >= 0:
-            self._switch_off(output, state, self.world.now_ms)
+            self._switch_off(output, state, self.world.now_ms, "stopped")
 
     def stop_all(self) -> None:
         """End all pulses now."""
-        self._all_off(self.world.now_ms, keep_finishing=False)
+        self._all_off(self.world.now_ms, "stopped", keep_finishing=False)
 
     def observe(self) -> ObservationV1:
         """The observation of this moment, quantised as the board would send it."""

@@ -1,0 +1,1 @@
+"""Campaigns: many tents, faults and controllers, lived through without firmware and compared."""

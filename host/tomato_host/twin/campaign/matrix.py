@@ -1,0 +1,128 @@
+"""The matrix of a campaign: every controller in every scenario with every seed, on as many processes as asked."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any, get_args
+
+from tomato_host.brain.control.settings import ControlSettings, PolicyName
+from tomato_host.brain.mind import MindSettings
+from tomato_host.errors import TomatoError
+from tomato_host.twin.campaign.life import Life
+from tomato_host.twin.campaign.score import Score
+from tomato_host.twin.direct import DirectTwin
+from tomato_host.twin.params import TentParams
+from tomato_host.twin.scenarios import FAULTS, Scenario
+
+START = datetime.fromisoformat("2026-05-01T06:00:00+02:00")
+CONTROLLERS: tuple[PolicyName, ...] = get_args(PolicyName)
+CHART_PERIOD_S = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One run of the matrix."""
+
+    controller: PolicyName
+    scenario: str
+    seed: int
+    days: float
+    period_s: float
+    chart: bool = False
+    """Whether to keep the course of the last day."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of a run: one flat row, and the last day's course when asked for."""
+
+    row: dict[str, Any]
+    course: tuple[tuple[float, ...], ...] = ()
+    """(hour of the day, air degC, RH %, VPD kPa, theta 1, theta 2, CO2 ppm, outputs) every few minutes."""
+
+
+def cells(controllers: tuple[PolicyName, ...], scenarios: tuple[str, ...], seeds: range, days: float,
+          period_s: float) -> list[Cell]:
+    """The matrix in a fixed order. The first seed's calm run of each controller keeps its course for the chart."""
+    return [Cell(c, s, seed, days, period_s, chart=s == scenarios[0] and seed == seeds[0])
+            for c in controllers for s in scenarios for seed in seeds]
+
+
+def live(cell: Cell) -> Outcome:
+    """Live one cell. Depends on nothing but the cell."""
+    twin = DirectTwin(cell.seed, TentParams.sample(cell.seed), cell.scenario, START, cell.period_s)
+    life = Life(twin, MindSettings(control=ControlSettings(policy=cell.controller)))
+    score, course = Score(), []
+    end_ms = round(cell.days * 86_400_000.0)
+    last_day_ms, next_ms = max(0, end_ms - 86_400_000), 0
+    while twin.now_ms < end_ms:
+        before_ms = twin.now_ms
+        if life.step() is None:
+            break
+        score.note(twin.world, (twin.now_ms - before_ms) / 1_000.0)
+        if cell.chart and twin.now_ms >= max(last_day_ms, next_ms):
+            next_ms = twin.now_ms + round(CHART_PERIOD_S * 1_000.0)
+            course.append(_point(twin))
+    row = {**asdict(cell), **score.row(twin.world), "refused": life.refused, "anomalies": life.anomalies,
+           "mode": life.mind.mode}
+    row.pop("chart")
+    return Outcome(row, tuple(course))
+
+
+def _point(twin: DirectTwin) -> tuple[float, ...]:
+    truth, now = twin.world.tent.truth(), twin.now
+    hour = now.hour + now.minute / 60.0
+    return (hour, truth.air_c, truth.rh_pct, truth.vpd_kpa, truth.theta_1, truth.theta_2, truth.co2_ppm,
+            float(twin.world.outputs))
+
+
+def run(matrix: list[Cell], jobs: int) -> Iterator[tuple[int, Outcome]]:
+    """Live the matrix on `jobs` processes; yields (index, outcome) as they come, the same for any `jobs`."""
+    if jobs <= 1:
+        for index, cell in enumerate(matrix):
+            yield index, live(cell)
+        return
+    with multiprocessing.get_context("spawn").Pool(jobs, maxtasksperchild=64) as pool:
+        yield from pool.imap_unordered(_indexed, list(enumerate(matrix)))
+
+
+def _indexed(item: tuple[int, Cell]) -> tuple[int, Outcome]:
+    return item[0], live(item[1])
+
+
+def read_seeds(text: str) -> range:
+    """`7` or `0-31`, both ends included. Raises TomatoError `E-CAMPAIGN`."""
+    first, dash, last = text.partition("-")
+    try:
+        seeds = range(int(first), int(last if dash else first) + 1)
+    except ValueError:
+        seeds = range(0)
+    if not 0 < len(seeds) <= 10_000:
+        raise TomatoError("E-CAMPAIGN", f"'{text}' is no range of seeds.", "Write one number, or first-last: 0-31.")
+    return seeds
+
+
+def read_scenarios(text: str) -> tuple[str, ...]:
+    """`all`, or scenarios separated by `/` (faults of one scenario by commas). Raises TomatoError."""
+    if text == "all":
+        return ("calm", *FAULTS)
+    named = tuple(part.strip() or "calm" for part in text.split("/"))
+    for name in named:
+        Scenario.parse(name)
+    return named
+
+
+def read_controllers(text: str) -> tuple[PolicyName, ...]:
+    """Names separated by commas, or `all`. Raises TomatoError `E-CAMPAIGN`."""
+    if text == "all":
+        return CONTROLLERS
+    wanted = [part.strip() for part in text.split(",")]
+    found = tuple(name for name in CONTROLLERS if name in wanted)
+    unknown = [name for name in wanted if name not in CONTROLLERS]
+    if unknown or not found:
+        raise TomatoError("E-CAMPAIGN", f"There is no controller '{(unknown or [''])[0]}'.",
+                          f"Known controllers: {', '.join(CONTROLLERS)}, or all.")
+    return found

@@ -1,0 +1,98 @@
+"""Campaigns: the matrix, the same results for any number of processes, the report, clear errors."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pyarrow.parquet as pq
+import pytest
+from tomato_host.brain.control.settings import ControlSettings
+from tomato_host.brain.mind import MindSettings
+from tomato_host.errors import TomatoError
+from tomato_host.twin.campaign import matrix, report
+from tomato_host.twin.campaign.chart import day_chart
+from tomato_host.twin.campaign.life import Life
+from tomato_host.twin.direct import DirectTwin
+from tomato_host.twin.params import TentParams
+
+
+def test_the_matrix_is_complete_and_in_order() -> None:
+    todo = matrix.cells(("rules", "timer"), ("calm", "leak"), range(3), 1.0, 60.0)
+    assert len(todo) == 12 and len(set(todo)) == 12
+    assert [c.chart for c in todo].count(True) == 2, "one course for each controller"
+
+
+def test_results_do_not_depend_on_the_number_of_processes() -> None:
+    todo = matrix.cells(("rules", "timer"), ("calm", "leak@1"), range(1), 0.15, 120.0)
+    alone = dict(matrix.run(todo, 1))
+    together = dict(matrix.run(todo, 2))
+    assert alone == together
+    assert {o.row["broken"] for o in alone.values()} == {""}
+
+
+def test_a_day_of_light_is_given_and_water_when_dry() -> None:
+    twin = DirectTwin(1, TentParams(theta_0=0.22), start=matrix.START, period_s=60.0)
+    life = Life(twin, MindSettings(control=ControlSettings(policy="rules")))
+    light_min = 0
+    for _ in range(1_440):
+        assert life.step() is not None
+        light_min += twin.world.outputs & 1
+    assert 15.5 <= light_min / 60.0 <= 18.0
+    assert twin.world.tent.truth().pumped_ml > 150.0
+    assert twin.world.safety.broken() == [] and twin.world.tent.truth().drained_ml < 50.0
+
+
+def test_a_lost_link_is_lived_through() -> None:
+    twin = DirectTwin(1, scenario="link_cut@0.5+0.5", start=matrix.START, period_s=60.0)
+    life = Life(twin, MindSettings())
+    seen = [life.step() for _ in range(120)]
+    assert all(t is not None for t in seen)
+    assert twin.now_ms > 120 * 60_000, "time passed unobserved"
+    assert twin.world.outputs & 1, "the lamp came back with the link"
+
+
+def test_report_parquet_and_chart(tmp_path: Path) -> None:
+    todo = matrix.cells(("rules", "timer"), ("calm",), range(2), 0.1, 120.0)
+    outcomes = [o for _, o in sorted(matrix.run(todo, 1), key=lambda pair: pair[0])]
+    report.write_parquet([o.row for o in outcomes], tmp_path / "runs.parquet")
+    assert pq.read_table(tmp_path / "runs.parquet").num_rows == 4
+    text = report.write_report(outcomes, tmp_path).read_text()
+    assert "| rules | 2 |" in text and "| timer | 2 |" in text and "Kept in all 4 runs" in text
+    root = ElementTree.fromstring((tmp_path / "day.svg").read_text())
+    assert len(root.findall(".//{http://www.w3.org/2000/svg}polyline")) == 8, "four panels, two controllers"
+
+
+def test_a_chart_without_points_is_refused() -> None:
+    with pytest.raises(ValueError, match="at least one point"):
+        day_chart("x", [("air", [("rules", [])])])
+
+
+@pytest.mark.parametrize("seeds", ["", "x", "5-3", "0-99999", "-1"])
+def test_bad_seeds_are_refused(seeds: str) -> None:
+    with pytest.raises(TomatoError) as caught:
+        matrix.read_seeds(seeds)
+    assert caught.value.code == "E-CAMPAIGN"
+
+
+def test_words_are_read() -> None:
+    assert matrix.read_seeds("7") == range(7, 8) and matrix.read_seeds("0-31") == range(32)
+    assert matrix.read_scenarios("calm/leak@1,heatwave") == ("calm", "leak@1,heatwave")
+    assert len(matrix.read_scenarios("all")) == 16
+    assert matrix.read_controllers("all") == matrix.CONTROLLERS
+    with pytest.raises(TomatoError):
+        matrix.read_controllers("magic")
+    with pytest.raises(TomatoError):
+        matrix.read_scenarios("calm/hailstorm")
+
+
+def test_the_command_writes_its_folder(tmp_path: Path) -> None:
+    out = tmp_path / "c"
+    command = [sys.executable, "-c", "from tomato_host.cli.main import main; main()", "campaign", "--days", "0.05", "--seeds", "3", "--json",
+               "--out", str(out)]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert run.returncode == 0, run.stderr
+    assert '"runs": 1' in run.stdout
+    assert {p.name for p in out.iterdir()} == {"runs.parquet", "report.md", "day.svg"}
