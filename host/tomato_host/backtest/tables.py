@@ -1,0 +1,270 @@
+"""From files to hourly logs: built-in tables, a grower's CSV with its mapping, or a dataset folder of this project."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+
+from shared_schemas.records import Forecast36hV1, StateV1
+from tomato_host.brain.world_model.hourly import OUTSIDE_COLUMNS, PLAN_COLUMNS, HourlyLog
+from tomato_host.brain.world_model.intake import HourlyHistory, hour_index
+from tomato_host.brain.world_model.psychrometrics import Array, leaf_vpd_kpa, saturation_kpa, vpd_kpa
+from tomato_host.brain.world_model.quantities import Kind, Quantity
+from tomato_host.errors import TomatoError
+from tomato_host.sources.csv_mapping import EXTRA, CsvMapping, header_of, load_mapping, open_table, read_rows
+from tomato_host.sources.measured import MAPPINGS, data_folder
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_LONGEST_FILL_H = 6
+_TARGETS: tuple[tuple[str, Kind], ...] = (
+    ("air_temp_c", "air_temp"), ("vpd_kpa", "vpd"), ("leaf_vpd_kpa", "leaf_vpd"), ("soil_temp_c", "other"),
+)
+_COMPANIONS = ("air_temp_c", "soil_temp_c", "co2_ppm", "light_lux", "transpiration", "vent_pct", "screen_pct")
+_PLANNED = {"water_ml": "water_ml", "light_on": "light", "fan_on": "exhaust_fan"}
+_EXPLAINS_VPD = ("air_temp_c",)
+
+
+@dataclass(frozen=True)
+class Case:
+    """One place of a table: its log, and what is forecast from it."""
+
+    name: str
+    log: HourlyLog
+    quantities: tuple[Quantity, ...]
+    plan: tuple[str, ...]
+
+    @property
+    def has_weather(self) -> bool:
+        """Whether the weather outside is known."""
+        return self.log.has("out_temp_c")
+
+
+@dataclass(frozen=True)
+class BuiltIn:
+    """A table that is known by its columns: its mapping, the column that names places, and its weather."""
+
+    mapping: CsvMapping
+    group: str
+    weather_file: str
+    weather: CsvMapping
+
+
+def _built_in(name: str, columns: dict[str, str], weather_file: str, weather: str) -> BuiltIn:
+    mapping = CsvMapping.model_validate(
+        {"name": name, "time_column": "time_local", "time_zone": "+01:00", "columns": columns}
+    )
+    return BuiltIn(mapping, "compartment", weather_file, MAPPINGS[weather])
+
+
+BUILT_IN: dict[str, BuiltIn] = {
+    "agc2": _built_in("agc2_tomato_slab_hourly", {
+        "soil.P1": "WC_slab1", "soil.P2": "WC_slab2", "extra.ec.P1": "EC_slab1", "extra.ec.P2": "EC_slab2",
+        "extra.temp.P1": "t_slab1", "extra.temp.P2": "t_slab2", "extra.rise.P1": "rise1", "extra.rise.P2": "rise2",
+    }, "agc2_weather_hourly.csv.gz", "agc2_weather_hourly"),
+    "agc3": _built_in("agc3_lettuce_exp2_hourly", {"air_temp_c": "T_Air", "rh_pct": "rh_Air", "vpd_kpa": "vpd_kpa"},
+                      "agc3_exp2_weather_hourly.csv.gz", "agc3_weather_hourly"),
+}
+"""Tables of the measured-data folder by short name."""
+
+
+def load_cases(
+    data: str, mapping_file: Path | None = None, weather: str = "auto", group: str | None = None
+) -> list[Case]:
+    """All places of `data`: a short name, a CSV path, or a dataset folder.
+
+    `weather` is a CSV path, "none", or "auto" for the table's own. Raises TomatoError with the way out.
+    """
+    path = Path(data)
+    if path.is_dir():
+        return [_from_dataset(path)]
+    known = BUILT_IN.get(data)
+    if known is not None:
+        path = data_folder() / f"{known.mapping.name}.csv.gz"
+    known = known or _recognised(path, mapping_file)
+    mapping = known.mapping if known else load_mapping(mapping_file) if mapping_file else None
+    if mapping is None:
+        raise TomatoError(
+            "E-CSV-UNKNOWN", f"No built-in mapping knows the columns of {path.name}.",
+            "Write a mapping file (docs/forecast.md has one to copy) and give it with --mapping.",
+        )
+    column = group or (known.group if known else None)
+    outside = _weather(path, mapping, known, weather)
+    places = _places(path, mapping, column)
+    tables = {name: _hourly(path, mapping.selecting(select)) for name, select in places}
+    hours = [hour for table in tables.values() for column in table.values() for hour in column]
+    if not hours:
+        raise TomatoError("E-CSV-EMPTY", f"{path.name} has no readable values.", "Check the mapping.")
+    span = (min(hours), max(hours) - min(hours) + 1)
+    return [_case(name, table, mapping, outside, span) for name, table in tables.items()]
+
+
+def _recognised(path: Path, mapping_file: Path | None) -> BuiltIn | None:
+    if mapping_file is not None:
+        return None
+    header = set(header_of(path))
+    for one in BUILT_IN.values():
+        if {one.group, *(spec.column for spec in one.mapping.columns.values())} <= header:
+            return one
+    return None
+
+
+def _places(path: Path, mapping: CsvMapping, column: str | None) -> list[tuple[str, dict[str, str]]]:
+    if column is None:
+        return [(path.name.split(".")[0], {})]
+    header = header_of(path, mapping.delimiter)
+    if column not in header:
+        raise TomatoError("E-CSV-COLUMNS", f"{path.name} has no column {column}.", "Name the right one with --group.")
+    at = header.index(column)
+    with open_table(path) as file:
+        next(file)
+        names = sorted({line.rstrip("\r\n").split(mapping.delimiter)[at] for line in file})
+    return [(name, {column: name}) for name in names]
+
+
+def _weather(path: Path, mapping: CsvMapping, known: BuiltIn | None, wanted: str) -> dict[str, dict[int, float]]:
+    """Hourly means of the outside by quantity; empty when there is none."""
+    if wanted == "none":
+        return {}
+    if wanted != "auto":
+        found = next((m for m in MAPPINGS.values() if _fits(Path(wanted), m)), None)
+        if found is None:
+            raise TomatoError("E-CSV-UNKNOWN", f"No built-in mapping knows the weather table {wanted}.",
+                              "Put ext_temp_c, ext_rh_pct, ext_wind_mps, ext_solar_wm2 into the main mapping instead.")
+        return _hourly(Path(wanted), found)
+    if known is not None and (path.parent / known.weather_file).exists():
+        return _hourly(path.parent / known.weather_file, known.weather)
+    return {}
+
+
+def _fits(path: Path, mapping: CsvMapping) -> bool:
+    header = set(header_of(path))
+    names = {spec.column for spec in mapping.columns.values()}
+    return "ext_temp_c" in mapping.columns and names <= header
+
+
+def _hourly(path: Path, mapping: CsvMapping) -> dict[str, dict[int, float]]:
+    """Means (sums for water) by quantity and hour."""
+    sums: dict[str, dict[int, list[float]]] = {}
+    for row in read_rows(path, mapping):
+        hour = hour_index(row.ts)
+        for name, value in row.values.items():
+            if value is not None:
+                kept = sums.setdefault(name, {}).setdefault(hour, [0.0, 0.0])
+                kept[0] += value
+                kept[1] += 1.0
+    return {
+        name: {hour: s if name == "water_ml" else s / n for hour, (s, n) in column.items()}
+        for name, column in sums.items()
+    }
+
+
+def _case(
+    name: str, table: dict[str, dict[int, float]], mapping: CsvMapping, weather: dict[str, dict[int, float]],
+    span: tuple[int, int],
+) -> Case:
+    """One place on the hours that all places of its table span, so that all are judged on the same days."""
+    start, count = span
+    measured = {key: _column(column, start, count) for key, column in table.items()}
+    outside = {key: column for key, column in measured.items() if key.startswith("ext_")}
+    outside |= {key: _column(column, start, count) for key, column in weather.items()}
+    values = _named(measured) | _outside({key: _filled(column) for key, column in outside.items()})
+    offset = mapping.zone.utcoffset(_EPOCH.replace(tzinfo=None))
+    hours_off = offset.total_seconds() / 3_600.0 if offset else 0.0
+    log = HourlyLog(start, hours_off, values)
+    return Case(name, log, _quantities(values), tuple(c for c in PLAN_COLUMNS if c in values))
+
+
+def _column(by_hour: dict[int, float], start: int, count: int) -> Array:
+    out = np.full(count, np.nan)
+    for hour, value in by_hour.items():
+        if 0 <= hour - start < count:
+            out[hour - start] = value
+    return out
+
+
+def _filled(column: Array) -> Array:
+    """Short gaps of the weather keep the last known hour."""
+    out, run = column.copy(), 0
+    for i in range(1, len(out)):
+        run = run + 1 if np.isnan(column[i]) else 0
+        if 0 < run <= _LONGEST_FILL_H:
+            out[i] = out[i - 1]
+    return out
+
+
+def _named(measured: dict[str, Array]) -> dict[str, Array]:
+    out = {name: column for name, column in measured.items() if not name.startswith("ext_") and name not in _PLANNED}
+    out |= {_PLANNED[name]: column for name, column in measured.items() if name in _PLANNED}
+    if "vpd_kpa" not in out and {"air_temp_c", "rh_pct"} <= set(out):
+        out["vpd_kpa"] = vpd_kpa(out["air_temp_c"], out["rh_pct"])
+    if "leaf_vpd_kpa" not in out and {"leaf_temp_c", "air_temp_c", "rh_pct"} <= set(out):
+        out["leaf_vpd_kpa"] = leaf_vpd_kpa(out["leaf_temp_c"], out["air_temp_c"], out["rh_pct"])
+    return out
+
+
+def _outside(ext: dict[str, Array]) -> dict[str, Array]:
+    if not {"ext_temp_c", "ext_rh_pct"} <= set(ext):
+        return {}
+    temp, rh = ext["ext_temp_c"], ext["ext_rh_pct"]
+    calm = np.where(np.isfinite(temp), 0.0, np.nan)
+    values = (
+        temp, saturation_kpa(temp) * rh / 100.0, vpd_kpa(temp, rh), ext.get("ext_solar_wm2", calm),
+        ext.get("ext_wind_mps", calm),
+    )
+    return dict(zip(OUTSIDE_COLUMNS, values, strict=True))
+
+
+def _quantities(values: dict[str, Array]) -> tuple[Quantity, ...]:
+    """What can be forecast, each with the columns measured beside it that may explain it."""
+    found = []
+    extras = [name for name in values if name.startswith(EXTRA)]
+    for name in sorted(values):
+        if name.startswith("soil."):
+            probe = name.removeprefix("soil.")
+            own = tuple(e for e in extras if e.endswith(f".{probe}") or e.count(".") == 1)
+            shared = ("soil_temp_c",) if "soil_temp_c" in values else ()
+            found.append(Quantity(name, "soil", (*own, *shared)))
+    for name, kind in _TARGETS:
+        if name in values:
+            beside = _EXPLAINS_VPD if name == "vpd_kpa" and "air_temp_c" in values else ()
+            found.append(Quantity(name, kind, beside))
+    return tuple(found)
+
+
+def _from_dataset(root: Path) -> Case:
+    """A dataset of this project: states teach, forecasts tell the weather, water comes from the day's counter."""
+    from tomato_host.storage.reader import read_records, require_dataset
+
+    require_dataset(root)
+    history = HourlyHistory(keep_hours=10**6)
+    last = _replay(history, read_records(root, {"states", "forecasts", "weather"}))
+    if last is None:
+        raise TomatoError("E-BACKTEST-EMPTY", f"{root} holds no state.", "Let the brain run for some weeks first.")
+    log = history.log(last)
+    quantities = _quantities(dict(log.values))
+    return Case(root.name, log, quantities, tuple(c for c in PLAN_COLUMNS if log.has(c)))
+
+
+def _replay(history: HourlyHistory, records: Iterable[object]) -> datetime | None:
+    last: StateV1 | None = None
+    for record in records:
+        if isinstance(record, Forecast36hV1):
+            history.add_weather(record)
+        elif isinstance(record, StateV1):
+            history.add_state(record)
+            before = last.budgets.water_ml_used_today if last else 0.0
+            given = record.budgets.water_ml_used_today - before
+            if last is not None and given > 0.0:
+                history.add_water(record.ts, given)
+            last = record
+    return last.ts if last is not None else None
+
+
+def without_weather(case: Case) -> Case:
+    """The same case with the outside unknown."""
+    values = {name: column for name, column in case.log.values.items() if name not in OUTSIDE_COLUMNS}
+    return replace(case, log=replace(case.log, values=values))

@@ -1,0 +1,94 @@
+"""`tomato-host backtest`: how good would the forecast have been on recorded data, and did its intervals hold?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tomato_host.errors import TomatoError
+
+if TYPE_CHECKING:
+    from tomato_host.backtest.report import Report
+
+
+def backtest(
+    data: Annotated[str, typer.Argument(help="agc2, agc3, a CSV (gzipped or plain), or a dataset folder.")],
+    horizons: Annotated[str, typer.Option(help="Hours ahead to report.")] = "1,6,12,24,36",
+    mapping: Annotated[Path | None, typer.Option(help="TOML that names the columns of a CSV.")] = None,
+    weather: Annotated[str, typer.Option(help="auto, none, or a CSV of the outside.")] = "auto",
+    group: Annotated[str | None, typer.Option(help="Column that names the places in the CSV.")] = None,
+    quantity: Annotated[str | None, typer.Option(help="Only these, by comma: vpd_kpa, soil, air_temp_c ...")] = None,
+    from_day: Annotated[int | None, typer.Option(help="First day that counts; default 45, or 44 % if short.")] = None,
+    lightgbm: Annotated[bool, typer.Option(help="Beside LightGBM too, where the extra `bench` is installed.")] = True,
+    plot: Annotated[Path | None, typer.Option(help="Write the reliability curve as SVG.")] = None,
+    json_out: Annotated[bool, typer.Option("--json", help="Plain figures for scripts.")] = False,
+) -> None:
+    """Rolling-origin backtest beside persistence, seasonal naive, climatology, ridge and LightGBM."""
+    import json
+
+    from tomato_host.backtest.baselines import baselines
+    from tomato_host.backtest.report import reliability_svg, summarise
+    from tomato_host.backtest.rolling import judge
+    from tomato_host.backtest.tables import load_cases
+
+    hours = _hours(horizons)
+    only = tuple(name.strip() for name in quantity.split(",")) if quantity else None
+    cases = load_cases(data, mapping, weather, group)
+    rules = baselines(lightgbm)
+    judged = [one for case in cases for one in judge(case, hours, rules, from_day, only, _told)]
+    judged = [one for one in judged if one.counts.any(axis=0).all()]
+    if not judged:
+        raise TomatoError("E-BACKTEST-SHORT", f"{data} is too short, or has no such quantity.",
+                          "Give more days, or an earlier --from-day.")
+    reports = summarise(judged, hours)
+    _told("")
+    if plot is not None:
+        plot.write_text(reliability_svg(reports), encoding="utf-8")
+    if json_out:
+        weather_known = any(case.has_weather for case in cases)
+        told = {"data": data, "weather": weather_known, "reports": [r.as_json() for r in reports]}
+        typer.echo(json.dumps(told))
+        return
+    for report in reports:
+        _show(report)
+
+
+def _hours(text: str) -> tuple[int, ...]:
+    try:
+        hours = tuple(sorted({int(part) for part in text.split(",")}))
+    except ValueError:
+        hours = ()
+    if not hours or hours[0] < 1 or hours[-1] > 36:
+        raise TomatoError("E-BACKTEST-HORIZON", f"--horizons {text} is no list of hours from 1 to 36.",
+                          "Example: --horizons 1,6,12,24,36")
+    return hours
+
+
+def _told(text: str) -> None:
+    """Progress on one line of standard error, for people only."""
+    import sys
+
+    if sys.stderr.isatty():
+        sys.stderr.write(f"\r{text:<70}" if text else "\r" + " " * 70 + "\r")
+        sys.stderr.flush()
+
+
+def _show(report: Report) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
+    table = Table(title=f"{report.quantity}: mean absolute error, {report.origins} origins")
+    table.add_column("model")
+    for h in report.horizons:
+        table.add_column(f"{h} h", justify="right")
+    best = [min(row[j] for row in report.mae.values()) for j in range(len(report.horizons))]
+    for name, row in report.mae.items():
+        cells = [f"[bold]{v:.3f}[/]" if v == best[j] else f"{v:.3f}" for j, v in enumerate(row)]
+        table.add_row(name, *cells)
+    table.add_section()
+    table.add_row("80 % interval covers", *(f"{v:.1%}" for v in report.coverage))
+    table.add_row("its width", *(f"{v:.3f}" for v in report.width))
+    console.print(table)
