@@ -150,6 +150,8 @@ class Checker:
         )
 
     def _on_event(self, event: EventV1) -> None:
+        if event.name != "started":
+            self._let_time_pass(event.ts)
         if event.name in MOVEMENTS:
             action = self._accepted.get(str(event.data.get("action")))
             if action is not None:
@@ -160,7 +162,6 @@ class Checker:
         elif event.kind == "link" and event.name == "link_down":
             self._link_down_since = self._link_down_since or event.ts
         elif event.kind == "link" and event.name == "link_up":
-            self._let_time_pass(event.ts)
             self._link_down_since = None
         elif event.kind == "person" and event.name in ("person_mode", "person_acknowledge"):
             self._persons.wish(_request(event), event.ts)
