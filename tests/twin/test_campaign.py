@@ -90,7 +90,8 @@ def test_words_are_read() -> None:
 
 def test_the_command_writes_its_folder(tmp_path: Path) -> None:
     out = tmp_path / "c"
-    command = [sys.executable, "-c", "from tomato_host.cli.main import main; main()", "campaign", "--days", "0.05", "--seeds", "3", "--json",
+    start = "from tomato_host.cli.main import main; main()"
+    command = [sys.executable, "-c", start, "campaign", "--days", "0.05", "--seeds", "3", "--json",
                "--out", str(out)]
     run = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert run.returncode == 0, run.stderr

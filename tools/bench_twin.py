@@ -1,0 +1,112 @@
+"""How fast the twin lives: a day with the real firmware in lock step, a day without, and whether memory stays flat."""
+
+from __future__ import annotations
+
+import json
+import resource
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from tomato_host.board.session import BoardSession
+from tomato_host.brain.mind import Mind, MindSettings
+from tomato_host.runtime.display import NoDisplay
+from tomato_host.runtime.main import mind_settings
+from tomato_host.runtime.recorder import Recorder
+from tomato_host.runtime.rig import SIM_START, LockStepClock, Ports, Rig
+from tomato_host.runtime.scheduler import Run
+from tomato_host.runtime.status import Status
+from tomato_host.runtime.supervisor import Supervisor
+from tomato_host.settings import Settings
+from tomato_host.storage.dataset import Dataset
+from tomato_host.twin.campaign.life import Life
+from tomato_host.twin.direct import DirectTwin
+from tomato_host.twin.lockstep import LockStep
+from tomato_host.twin.physics import LIGHT, Tent
+from tomato_host.twin.world import World
+
+TITLE = "Twin: simulated seconds per wall second, memory per day"
+DAY_S = 86_400.0
+DAY_MS = 86_400_000
+
+
+def _rss_kb(pid: int | str) -> int:
+    """Resident memory of a process, KiB."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1])
+    return 0
+
+
+def full_stack(days: float, seed: int = 7) -> dict[str, Any]:
+    """Everything - firmware, line, brain, records - for `days`, with memory noted at the end of each."""
+    settings = Settings()
+    memory: list[dict[str, int]] = []
+    with tempfile.TemporaryDirectory() as folder:
+        twin = LockStep(seed, start=SIM_START, flash=Path(folder) / "board")
+        ports = Ports(twin.port_path)
+        rig = Rig(LockStepClock(twin, ports, 0.0), ports, "lock step", real_time=False)
+        dataset = Dataset.from_settings(Path(folder) / "data", settings.storage, about={"board": "sim"})
+        status = Status(started_at=rig.clock.now(), now=rig.clock.now(), port=ports.url)
+        session = BoardSession(ports.open, 1)
+        session.open_now()
+        mind, recorder = Mind(mind_settings(settings)), Recorder(dataset, status)
+        supervisor = Supervisor(settings, rig, session, mind, recorder, status, NoDisplay())
+
+        def note(_run: Run) -> None:
+            twin.board.ask_heap()
+            memory.append({"host_rss_kb": _rss_kb("self"), "vm_rss_kb": _rss_kb(twin.board.vm_pid or "self")})
+
+        supervisor.scheduler.every("memory", DAY_MS // 2, note, first_after_ms=DAY_MS // 2)
+        begun, own, children = time.perf_counter(), _cpu(resource.RUSAGE_SELF), _cpu(resource.RUSAGE_CHILDREN)
+        supervisor.run(round(days * DAY_MS))
+        wall = time.perf_counter() - begun
+        own = _cpu(resource.RUSAGE_SELF) - own
+        dataset.close()
+        heap = [used for _, used in twin.board.heap_used]
+        twin.close()
+        board = _cpu(resource.RUSAGE_CHILDREN) - children
+    return {"days": days, "wall_s_per_day": wall / days, "sim_s_per_wall_s": days * DAY_S / wall,
+            "cpu_s_per_day": {"host and twin": own / days, "board VM": board / days},
+            "memory_each_half_day": memory, "vm_heap_bytes_each_half_day": heap}
+
+
+def _cpu(who: int) -> float:
+    used = resource.getrusage(who)
+    return used.ru_utime + used.ru_stime
+
+
+def direct(days: float, period_s: float) -> dict[str, float]:
+    """The brain on the twin without firmware."""
+    life = Life(DirectTwin(7, start=SIM_START, period_s=period_s), MindSettings())
+    begun = time.perf_counter()
+    cpu = time.process_time()
+    while life.twin.now_ms < days * DAY_MS:
+        life.step()
+    wall, cpu = time.perf_counter() - begun, time.process_time() - cpu
+    return {"wall_s_per_day": wall / days, "cpu_s_per_day": cpu / days, "sim_s_per_wall_s": days * DAY_S / wall}
+
+
+def physics(days: float) -> dict[str, float]:
+    """The tent alone."""
+    tent, outside = Tent(), World(1).surroundings.at(0.0)
+    begun = time.perf_counter()
+    tent.advance(days * DAY_S, LIGHT, outside)
+    return {"wall_s_per_day": (time.perf_counter() - begun) / days}
+
+
+def run(quick: bool) -> dict[str, object]:
+    """Quick: 2 days with firmware. Full: 30 days."""
+    return {
+        "with firmware, lock step": full_stack(2.0 if quick else 30.0),
+        "without firmware, observed each 10 s": direct(1.0 if quick else 7.0, 10.0),
+        "without firmware, observed each 60 s": direct(1.0 if quick else 7.0, 60.0),
+        "physics alone": physics(1.0 if quick else 30.0),
+    }
+
+
+if __name__ == "__main__":
+    import sys
+
+    print(json.dumps(run("--full" not in sys.argv), indent=1))
