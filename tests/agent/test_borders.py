@@ -15,6 +15,7 @@ from tomato_host.agent import agent
 from tomato_host.agent.agent import Advisor
 from tomato_host.agent.breaker import Breaker
 from tomato_host.agent.chronicle import public_view
+from tomato_host.agent.evaluation.cancel_trials import members_of
 from tomato_host.agent.prompt_files import FOLDER, grammar, prompt
 from tomato_host.agent.runtime.chat import ChatRequest
 from tomato_host.agent.runtime.local import LocalModel
@@ -137,6 +138,31 @@ def test_a_line_process_speaks_is_suspended_resumed_and_killed() -> None:
     while not child.ended:
         assert time.monotonic() < deadline
     assert not child.send("ef") and child.take() is None
+
+
+@ONLY_LINUX
+@pytest.mark.parametrize("end", ["os._exit(0)", "os.kill(os.getpid(), 9)"], ids=["leaves", "is_killed"])
+def test_a_suspended_group_does_not_outlive_the_brain(end: str) -> None:
+    """The brain dies in the moment between suspending and killing."""
+    code = (
+        "import os, sys, time\n"
+        "from tests.agent.wakes import context\n"
+        "from tomato_host.agent.agent import Advisor\n"
+        "from tomato_host.agent.settings import AgentSettings\n"
+        "advisor = Advisor(AgentSettings(keep_loaded=True), command=[sys.executable, '-m', 'tests.agent.eager_desk'])\n"
+        "advisor.wake(context(tasks=('summary',)))\n"
+        "while advisor.status().state == 'working': advisor.poll(); time.sleep(0.002)\n"
+        "advisor.wake(context('w-2', ('summary',)))\n"
+        "while advisor.process_group is None: time.sleep(0.002)\n"
+        "print(advisor.process_group, flush=True)\n"
+        f"advisor.cancel('leak')\ntime.sleep(0.05)\n{end}\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    group = int(done.stdout)
+    deadline = time.monotonic() + 5.0
+    while members_of(group):
+        assert time.monotonic() < deadline, "a suspended process was left behind"
+        time.sleep(0.02)
 
 
 def test_too_much_output_is_the_end_of_a_process() -> None:

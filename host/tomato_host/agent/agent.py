@@ -93,6 +93,7 @@ class Advisor:
         self._last_cancel: str | None = None
         self._chores: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._keeper: threading.Thread | None = None
+        self._undertakers: list[threading.Thread] = []
         if settings.enabled:
             self._keeper = threading.Thread(target=self._do_chores, name="advisor", daemon=True)
             self._keeper.start()
@@ -181,7 +182,8 @@ class Advisor:
         if process is not None:
             process.kill()
         self._chores.put(None)
-        self._keeper.join(10.0)
+        for thread in (self._keeper, *self._undertakers):
+            thread.join(10.0)
         self._keeper = None
 
     # -- the deciding loop's thread ------------------------------------------------------------------------------
@@ -210,7 +212,7 @@ class Advisor:
             self._idle_process = current.process
         elif current.process is not None:
             # Two hours of idling are not worth the memory; a new process costs half a second.
-            threading.Thread(target=current.process.kill, name="undertaker", daemon=True).start()
+            self._bury(current.process, 0.0)
 
     def _fail(self, current: _Wake, why: str) -> None:
         current.token.pull(why)
@@ -226,7 +228,13 @@ class Advisor:
         if process is not None:
             process.suspend()
             # Not a chore: the keeper may be stuck writing to the very process that was just suspended.
-            threading.Thread(target=_bury, args=(process,), name="undertaker", daemon=True).start()
+            self._bury(process, KILL_AFTER_S)
+
+    def _bury(self, process: LineProcess, after_s: float) -> None:
+        self._undertakers = [thread for thread in self._undertakers if thread.is_alive()]
+        thread = threading.Thread(target=_kill, args=(process, after_s), name="undertaker", daemon=True)
+        self._undertakers.append(thread)
+        thread.start()
 
     def _note(self, current: _Wake, name: str, text: str, ts: datetime | None) -> None:
         self._notes.append(
@@ -288,6 +296,6 @@ def checked_record(body: bytes) -> AdvisorRecord:
     raise _Refused("a record that the advisor may not write")
 
 
-def _bury(process: LineProcess) -> None:
-    time.sleep(KILL_AFTER_S)
+def _kill(process: LineProcess, after_s: float) -> None:
+    time.sleep(after_s)
     process.kill()

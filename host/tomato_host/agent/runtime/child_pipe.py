@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import queue
+import signal
 import sys
 import threading
+
+PR_SET_PDEATHSIG = 1
+"""From linux/prctl.h."""
 
 
 class ChildPipe:
@@ -15,6 +20,7 @@ class ChildPipe:
     """
 
     def __init__(self) -> None:
+        _die_with_the_parent()
         self._out = os.dup(1)
         null = os.open(os.devnull, os.O_WRONLY)
         os.dup2(null, 1)
@@ -37,3 +43,10 @@ class ChildPipe:
         for line in sys.stdin:
             self._commands.put(line.rstrip("\n"))
         os._exit(0)
+
+
+def _die_with_the_parent() -> None:
+    """Linux: be killed when the thread that started us ends. The closed pipe tells a running process the same, but a
+    suspended one, whose parent died in that very moment, would otherwise keep its gigabytes for ever."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(signal.SIGKILL))
