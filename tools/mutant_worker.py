@@ -1,0 +1,97 @@
+"""Runs tests in one process with one module's source replaced; exit 0 when all pass. For tools/mutants.py."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.abc
+import importlib.machinery
+import importlib.util
+import json
+import resource
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
+
+ROOT = Path(__file__).resolve().parent.parent
+SECONDS = 60
+"""A mutant that loops for ever counts as killed."""
+
+
+class Replacement(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+    """Finds one module by its file and gives it other source."""
+
+    def __init__(self, module: str, file: Path, source: str) -> None:
+        self.module, self.file, self.source = module, file, source
+
+    def find_spec(self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None,
+                  ) -> importlib.machinery.ModuleSpec | None:
+        if fullname != self.module:
+            return None
+        return importlib.util.spec_from_file_location(fullname, self.file, loader=self)
+
+    def exec_module(self, module: ModuleType) -> None:
+        exec(compile(self.source, str(self.file), "exec"), module.__dict__)
+
+
+def module_name(file: Path) -> str:
+    """Dotted name under firmware/, host/ or the root."""
+    for base in (ROOT / "firmware", ROOT / "host", ROOT):
+        if file.is_relative_to(base):
+            return ".".join(file.relative_to(base).with_suffix("").parts)
+    raise ValueError(f"{file} is outside the repository")
+
+
+def plain_tests(folder: str) -> list[str]:
+    """Names `module:function` of a folder's plain test functions: those that need no pytest."""
+    names = []
+    for file in sorted((ROOT / folder).glob("test_*.py")):
+        if "import pytest" in file.read_text(encoding="utf-8"):
+            continue
+        module = ".".join(file.relative_to(ROOT).with_suffix("").parts)
+        names += [f"{module}:{test}" for test in dir(importlib.import_module(module)) if test.startswith("test_")]
+    return names
+
+
+def run_plain(names: Sequence[str]) -> bool:
+    """Call each in this process; False at the first that fails."""
+    for name in names:
+        module, function = name.split(":")
+        try:
+            getattr(importlib.import_module(module), function)()
+        except Exception:
+            return False
+    return True
+
+
+def write_durations(target: Path, folders: Sequence[str]) -> None:
+    """CPU seconds of each plain test, unchanged code; a test that fails here ends it all."""
+    durations = {}
+    for name in [n for folder in folders for n in plain_tests(folder)]:
+        module, function = name.split(":")
+        started = time.process_time()
+        getattr(importlib.import_module(module), function)()
+        durations[name] = round(time.process_time() - started, 4)
+    target.write_text(json.dumps(durations), encoding="utf-8")
+
+
+def main() -> int:
+    """argv: the real file, the changed file, tests (folders, files, or `order:FILE`); or --time FILE and folders."""
+    sys.path[:0] = [str(ROOT), str(ROOT / "host"), str(ROOT / "firmware")]
+    sys.dont_write_bytecode = True
+    if sys.argv[1] == "--time":
+        write_durations(Path(sys.argv[2]), sys.argv[3:])
+        return 0
+    real, changed, tests = Path(sys.argv[1]).resolve(), Path(sys.argv[2]), sys.argv[3:]
+    resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS))
+    sys.meta_path.insert(0, Replacement(module_name(real), real, changed.read_text(encoding="utf-8")))
+    if tests[0].startswith("order:"):
+        return 0 if run_plain(json.loads(Path(tests[0][6:]).read_text(encoding="utf-8"))) else 1
+    import pytest
+
+    return int(pytest.main(["-x", "-q", "-p", "no:cacheprovider", "-m", "not soak", *tests]))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
