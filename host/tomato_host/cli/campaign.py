@@ -11,10 +11,10 @@ import typer
 def campaign(
     days: Annotated[float, typer.Option(min=0.01, max=400.0, help="Length of each run.")] = 7.0,
     seeds: Annotated[str, typer.Option(help="One number, or first-last.")] = "0-3",
-    scenarios: Annotated[str, typer.Option(help="all, or names with / between; faults of one by commas.")] = "calm",
+    scenarios: Annotated[str, typer.Option(help="all, or names with / between (faults of one by commas).")] = "",
     controllers: Annotated[str, typer.Option(help="rules, mpc, timer with commas between, or all.")] = "rules",
     jobs: Annotated[int, typer.Option("-j", "--jobs", min=1, max=256, help="Processes.")] = 1,
-    compare: Annotated[bool, typer.Option("--compare", help="All controllers; same as --controllers all.")] = False,
+    compare: Annotated[bool, typer.Option("--compare", help="All controllers, in calm and adverse weather.")] = False,
     period_s: Annotated[float, typer.Option(min=1.0, max=600.0, help="Seconds between observations.")] = 60.0,
     out: Annotated[Path, typer.Option(help="Folder for runs.parquet, report.md and day.svg.")] = Path("campaign"),
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON line instead of progress.")] = False,
@@ -24,10 +24,12 @@ def campaign(
     import time
 
     from tomato_host.errors import TomatoError
+    from tomato_host.twin.campaign import compare as comparison
     from tomato_host.twin.campaign import matrix, report
 
     wanted = matrix.read_controllers("all" if compare else controllers)
-    todo = matrix.cells(wanted, matrix.read_scenarios(scenarios), matrix.read_seeds(seeds), days, period_s)
+    named = scenarios or (comparison.SCENARIOS if compare else "calm")
+    todo = matrix.cells(wanted, matrix.read_scenarios(named), matrix.read_seeds(seeds), days, period_s)
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:

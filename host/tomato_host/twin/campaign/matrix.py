@@ -11,6 +11,7 @@ from typing import Any, get_args
 from tomato_host.brain.control.settings import ControlSettings, PolicyName
 from tomato_host.brain.mind import MindSettings
 from tomato_host.errors import TomatoError
+from tomato_host.twin.campaign.compare import Watch
 from tomato_host.twin.campaign.life import Life
 from tomato_host.twin.campaign.score import Score
 from tomato_host.twin.direct import DirectTwin
@@ -54,8 +55,9 @@ def cells(controllers: tuple[PolicyName, ...], scenarios: tuple[str, ...], seeds
 def live(cell: Cell) -> Outcome:
     """Live one cell. Depends on nothing but the cell."""
     twin = DirectTwin(cell.seed, TentParams.sample(cell.seed), cell.scenario, START, cell.period_s)
-    life = Life(twin, MindSettings(control=ControlSettings(policy=cell.controller)))
-    score, course = Score(), []
+    settings = ControlSettings(policy=cell.controller)
+    life = Life(twin, MindSettings(control=settings))
+    score, watch, course = Score(), Watch(settings, cell.period_s), []
     end_ms = round(cell.days * 86_400_000.0)
     last_day_ms, next_ms = max(0, end_ms - 86_400_000), 0
     while twin.now_ms < end_ms:
@@ -63,11 +65,12 @@ def live(cell: Cell) -> Outcome:
         if life.step() is None:
             break
         score.note(twin.world, (twin.now_ms - before_ms) / 1_000.0)
+        watch.note(twin.world, twin.now)
         if cell.chart and twin.now_ms >= max(last_day_ms, next_ms):
             next_ms = twin.now_ms + round(CHART_PERIOD_S * 1_000.0)
             course.append(_point(twin))
-    row = {**asdict(cell), **score.row(twin.world), "refused": life.refused, "anomalies": life.anomalies,
-           "mode": life.mind.mode}
+    row = {**asdict(cell), **score.row(twin.world), **watch.figures(), "refused": life.refused,
+           "anomalies": life.anomalies, "mode": life.mind.mode}
     row.pop("chart")
     return Outcome(row, tuple(course))
 

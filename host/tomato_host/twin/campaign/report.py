@@ -8,10 +8,12 @@ from typing import Any
 
 from tomato_host.errors import TomatoError
 from tomato_host.twin.campaign.chart import day_chart
+from tomato_host.twin.campaign.compare import section
 from tomato_host.twin.campaign.matrix import Outcome
 
 FIGURES: tuple[tuple[str, str], ...] = (
     ("vpd_ok_share", "VPD in band (light hours)"), ("air_ok_share", "air in band"), ("soil_ok_share", "soil in band"),
+    ("plant_stress_h", "stress hours"), ("vpd_in_band_h", "VPD in band, h"), ("switches", "switches"),
     ("stress_h", "drought, h"), ("assimilated_g", "CO2 fixed, g"), ("water_ml", "water, ml"),
     ("drained_ml", "drained, ml"), ("energy_kwh", "energy, kWh"), ("refused", "refused"), ("anomalies", "anomalies"),
 )
@@ -33,7 +35,7 @@ def write_report(outcomes: Sequence[Outcome], folder: Path) -> Path:
     """Write report.md and day.svg into `folder`; returns the report's path."""
     rows = [o.row for o in outcomes]
     lines = ["# Campaign", "", _what(rows), "", "## Controllers, mean of all runs", "",
-             *_table(rows, "controller"), "", "## Scenarios", ""]
+             *_table(rows, "controller"), "", *section(rows), "## Scenarios", ""]
     for controller in _distinct(rows, "controller"):
         lines += [f"### {controller}", "", *_table([r for r in rows if r["controller"] == controller], "scenario"), ""]
     broken = [r for r in rows if r["broken"]]
