@@ -13,6 +13,7 @@ from shared_schemas.records.plan_v1 import PlanV1
 from shared_schemas.records.prediction_36h_v1 import Prediction36hV1
 from shared_schemas.records.state_v1 import StateV1
 from shared_schemas.records.targets_v1 import TargetsV1
+from tomato_host.brain.control.lessons import Lesson
 from tomato_host.brain.control.settings import ControlSettings
 
 RECENT_H = 0.5
@@ -33,6 +34,8 @@ class Memory:
     light_edge_at: datetime | None = None
     """When the light hours next begin or end, as seen at the last decision; passing it is an event."""
     mode: Mode = "NORMAL"
+    lessons: tuple[Lesson, ...] = ()
+    """What the planner saw its duties do."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,8 @@ LEAST_DAYS = 1
 def foresee(model: WorldModel, log: HourlyLog, context: DecisionContext) -> Foresight | None:
     """What the planner may look through now; None while the model knows this tent too little or no probe is trusted.
 
-    The plan that the forecast was made for is the last one; its difference to the bare physics is carried along.
+    The planner rolls the bare physics and takes off its present error itself: what the blended forecast adds belongs to
+    the plan it was made for and to yesterday's weather, and would lead astray a plan that does otherwise.
     """
     if model.days_learned < LEAST_DAYS or log.hours < 24:
         return None
@@ -34,11 +35,10 @@ def foresee(model: WorldModel, log: HourlyLog, context: DecisionContext) -> Fore
     steps = context.memory.last_plan.steps if context.memory.last_plan is not None else ()
     ahead = known_ahead(context.forecast, steps, context.now)
     forecast = model.forecast(log, ahead)
-    offsets = model.offsets(log, ahead, forecast)
     outside = {name: values[:horizon] for name, values in weather.items()}
 
     def roll(plans: Array) -> Mapping[str, Array]:
-        return model.rollout(start, plans, outside, offsets)
+        return model.rollout(start, plans, outside)
 
     spread: dict[str, tuple[Array, Array]] = {}
     for name in ("vpd_kpa", "air_temp_c", "soil.avg"):

@@ -14,7 +14,7 @@ Array = NDArray[np.float64]
 LEAST_DOSE_ML = 40.0
 MOST_DOSE_ML = 400.0
 SIZES: tuple[dict[int, tuple[float, ...]], ...] = (
-    {EXHAUST: (0.4, 0.15), HUMIDIFIER: (0.25,), HEATER: (0.5,), WATER: (200.0,), LIGHT: (1.0,), CO2: (40.0,)},
+    {EXHAUST: (0.4, 0.15), HUMIDIFIER: (0.25,), HEATER: (0.5,), WATER: (200.0,), CO2: (40.0,)},
     {EXHAUST: (0.1, 0.05), HUMIDIFIER: (0.1,), HEATER: (0.2,), WATER: (80.0,), CO2: (15.0,)},
     {EXHAUST: (0.02,), HUMIDIFIER: (0.04,), WATER: (30.0,)},
 )
@@ -26,7 +26,7 @@ class Bounds:
     """What is allowed in each hour, arrays [H] or single numbers."""
 
     light: Array
-    """Wanted share of light: a plan may only take light away, hour by hour."""
+    """Share of light in each hour, given by the photoperiod: a plan has no say in it."""
     water_ml: Array
     """Most in each hour; 0 where watering is not wanted (night, pause)."""
     day_of: NDArray[np.int64]
@@ -60,7 +60,6 @@ class TentMoves:
         useful = {EXHAUST, HUMIDIFIER, WATER}
         useful |= {HEATER} if np.any(bounds.heater > 0.0) else set()
         useful |= {CO2} if np.any(bounds.co2_s > 0.0) else set()
-        useful |= {LIGHT} if np.any(bounds.light > 0.0) else set()
         self._changes = [
             _changes({k: v for k, v in level.items() if k in useful}, horizon, bounds.first_h) for level in SIZES]
 
@@ -76,7 +75,7 @@ class TentMoves:
         first = b.first_h
         for k in (EXHAUST, HUMIDIFIER, HEATER, CO2):
             out[:, :first, k] = out[:, :first, k].mean(axis=1, keepdims=True)
-        out[:, :, LIGHT] = np.where(out[:, :, LIGHT] >= 0.5 * b.light, b.light, 0.0)
+        out[:, :, LIGHT] = b.light
         out[:, :, CIRCULATION] = np.clip(out[:, :, CIRCULATION], 0.0, 1.0)
         out[:, :, EXHAUST] = _snap(np.clip(out[:, :, EXHAUST], 0.0, b.exhaust_most))
         out[:, :, HUMIDIFIER] = _snap(np.clip(out[:, :, HUMIDIFIER], 0.0, b.humidifier))

@@ -8,7 +8,7 @@ measure. Without a model to look through, or in a mode that asks for caution, th
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -19,7 +19,9 @@ from shared_schemas.records.plan_v1 import PlanStep, PlanV1, RejectedPlan, Score
 from tomato_host.brain.control import rules
 from tomato_host.brain.control.aims import aims_at
 from tomato_host.brain.control.beam import Found, Search, search
+from tomato_host.brain.control.climate_rules import light as light_rule
 from tomato_host.brain.control.context import Decision, DecisionContext
+from tomato_host.brain.control.lessons import Lesson, Residual, add, hold_plans
 from tomato_host.brain.control.look import Look, look
 from tomato_host.brain.control.moves import MOST_DOSE_ML, Bounds, TentMoves
 from tomato_host.brain.control.objective import (
@@ -45,8 +47,9 @@ Array = NDArray[np.float64]
 HOUR = timedelta(hours=1)
 COLUMN_OF = {"light": LIGHT, "circulation_fan": CIRCULATION, "exhaust_fan": EXHAUST, "humidifier": HUMIDIFIER,
              "heater_mat": HEATER}
-BIAS_FADES_H = 8.0
-"""A difference between what was expected and what came is believed to fade over this many hours."""
+AIR = ("vpd_kpa", "air_temp_c")
+SETTLED_S = 1_500.0
+"""Duties must have been in force this long before the last half hour tells anything of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,19 +92,45 @@ def _plan(context: DecisionContext, seen: Foresight, weights: Weights, how: Sear
     before = np.array([0.0, *(context.memory.duty.get(name, 0.0) for name in COLUMN_OF), 0.0])
     moves = TentMoves(bounds)
 
+    learned = _learned(context)
+    residual = _residual(learned, seen, context)
+
     def terms(plans: Array) -> Terms:
-        return judge(aim, _expected(seen, plans), plans, before, weights)
+        return judge(aim, _expected(seen, plans, residual), plans, before, weights)
 
     starts = _starts(context, guide.plan, bounds)
     found = search(lambda plans: terms(plans).j, moves, starts, how, lambda: clock() >= end)
     ranked = terms(found.plans)
-    return _decision(context, see, found, ranked, bounds)
+    made = _decision(context, see, found, ranked, bounds)
+    return replace(made, memory=replace(made.memory, lessons=learned))
 
 
-def _expected(seen: Foresight, plans: Array) -> Expected:
+def _expected(seen: Foresight, plans: Array, residual: Residual | None) -> Expected:
     series = seen.roll(plans)
+    if residual is not None:
+        series = residual.correct(series, plans)
     zones = np.stack([series[name] for name in seen.soil])
     return Expected(series, zones.min(axis=0), zones.max(axis=0), seen.spread)
+
+
+def _learned(context: DecisionContext) -> tuple[Lesson, ...]:
+    """The lessons so far, with that of the last half hour when its duties were in force long enough."""
+    memory = context.memory
+    if memory.decided_at is None or (context.now - memory.decided_at).total_seconds() < SETTLED_S:
+        return memory.lessons
+    duty = [0.0] * 7
+    for name, column in COLUMN_OF.items():
+        duty[column] = memory.duty.get(name, 0.0)
+    duty[LIGHT] = 1.0 if duty[LIGHT] > 0.0 else 0.0
+    air = {name: value for name, value in context.recent.items() if name in AIR}
+    return add(memory.lessons, Lesson(context.now, tuple(duty), air))
+
+
+def _residual(lessons: tuple[Lesson, ...], seen: Foresight, context: DecisionContext) -> Residual | None:
+    if not lessons:
+        return None
+    said = seen.roll(hold_plans(lessons, context.settings.horizon_h))
+    return Residual(lessons, {name: said[name][:, 0] for name in AIR}, context.now)
 
 
 def hours_ahead(context: DecisionContext) -> list[datetime]:
@@ -137,6 +166,8 @@ def bounds_ahead(see: Look) -> Bounds:
     settings, hours = context.settings, hours_ahead(context)
     zone = ZoneInfo(settings.time_zone)
     light = np.array([_light_share(h, zone, aims.light_start_h, aims.photoperiod_h) for h in hours])
+    if aims.light and light_rule(see).amount <= 0.0:
+        light[: _first_hours(see)] = 0.0  # too hot for the lamp
     days = [hour.astimezone(zone).toordinal() for hour in hours]
     day_of = np.array([d - days[0] for d in days], dtype=np.int64)
     count = int(day_of.max()) + 1
@@ -227,10 +258,7 @@ def _share(value: float) -> float:
 def _wishes(see: Look, plan: Array, first: int) -> list[Wish]:
     """The first hours of the plan as wishes; the rules' own caution about water stays in force."""
     cycle_s, row = see.cycle_s, plan[0]
-    aims = see.aims
-    light_s = aims.light_for_s if aims.light and row[LIGHT] > 0.0 else 0.0
-    dark = "night: tomatoes need a dark period" if not aims.light else "the plan saves heat and water by a dark hour"
-    wishes = [Wish("light", light_s, "light hours" if light_s else dark, ("photoperiod",), "photosynthesis")]
+    wishes = [light_rule(see)]
     for name, column in COLUMN_OF.items():
         if column == LIGHT:
             continue

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 
 VPD_SCALE_KPA = 0.3
-TEMP_SCALE_C = 3.0
+TEMP_SCALE_C = 5.0
 SOIL_SCALE_PCT = 4.0
 WORST = 2.0
 """An hour is never worse than this in one respect: one bad hour must not hide all others."""

@@ -28,7 +28,7 @@ class Course:
 
     period_s: float
     light: Array
-    """1 while the lamp (or the sun) shines, else 0."""
+    """1 in the light hours that the plant is owed, else 0; a lamp left dark changes nothing in what air is right."""
     vpd_kpa: Array
     air_temp_c: Array
     driest_pct: Array
