@@ -35,6 +35,8 @@ COMMANDS: tuple[Command, ...] = (
     Command("dataset", "tomato_host.cli.dataset", "app", "Verify, publish, query and convert a dataset."),
     Command("llm", "tomato_host.cli.llm", "app", "The language model: status, check, bench, eval."),
     Command("memory", "tomato_host.cli.memory", "app", "Search what the advisor remembers."),
+    Command("forecast", "tomato_host.cli.forecast", "forecast", "The next 36 hours in the tent, as a chart."),
+    Command("model", "tomato_host.cli.model", "app", "Versions of the forecast: list, promote, roll back."),
     Command("backtest", "tomato_host.cli.backtest", "backtest", "How good is the forecast on recorded data?"),
     Command("twin", "tomato_host.cli.twin", "app", "Serve the virtual board by itself; list faults."),
     Command("campaign", "tomato_host.cli.campaign", "campaign", "Compare controllers over many simulated tents."),

@@ -34,6 +34,10 @@ class SkillBlend:
         self.scored = self.scored * MEMORY + known.sum(axis=1)
         self._weights = None
 
+    def forget_computed(self) -> None:
+        """Drop the cached weights."""
+        self._weights = None
+
     def mean_error(self) -> Array:
         """Recent mean absolute error [E, H]; infinite where too little is known."""
         enough = self.scored >= _ENOUGH

@@ -41,6 +41,10 @@ class Interval:
         self.above: Array = np.full(horizon_count, START)
         self._typical: Array | None = None
 
+    def forget_computed(self) -> None:
+        """Drop the cached typical residuals."""
+        self._typical = None
+
     def typical(self) -> Array:
         """Typical absolute residual [24, H] by hour of day, smoothed over two hours either side."""
         if self._typical is None:

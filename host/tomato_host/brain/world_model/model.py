@@ -135,10 +135,20 @@ class WorldModel:
             digest = hashlib.sha256()
             digest.update(repr(self.core.coefficients()).encode())
             for one in self.forecasters.values():
-                for ridge in one.ridges:
+                for ridge in (*one.ridges, *one.core_ridges):
                     digest.update(ridge.beta.tobytes())
+                digest.update(one.blend.weights().tobytes())
             self._fingerprint = digest.hexdigest()[:16]
         return self._fingerprint
+
+    def forget_computed(self) -> None:
+        """Drop everything that was computed from coefficients and is computed again when asked."""
+        self._fingerprint = None
+        for one in self.forecasters.values():
+            one.blend.forget_computed()
+        for track in self.tracks.values():
+            for interval in track.intervals:
+                interval.forget_computed()
 
     def remember(self, forecast: Forecast) -> None:
         """Keep an issued forecast until the truth is known; `learn` scores it."""

@@ -1,0 +1,83 @@
+"""`tomato-host forecast`: the next 36 hours from what was recorded, as a chart in the terminal or an SVG file."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+from zoneinfo import ZoneInfo
+
+import typer
+
+from tomato_host.errors import TomatoError
+
+if TYPE_CHECKING:
+    from shared_schemas.records import Forecast36hV1, Prediction36hV1
+    from tomato_host.backtest.tables import Case
+    from tomato_host.settings import Settings
+
+_RECENT = timedelta(hours=3)
+"""Records older than this are history: the weather of today has nothing to say about them."""
+
+
+def forecast(
+    data: Annotated[str, typer.Argument(help="The brain's data folder, a CSV, or agc2 / agc3.")] = "data",
+    config: Annotated[Path | None, typer.Option(help="Settings file.")] = None,
+    mapping: Annotated[Path | None, typer.Option(help="TOML that names the columns of a CSV.")] = None,
+    weather: Annotated[bool, typer.Option(help="Ask the weather service, if the records are of today.")] = True,
+    plot: Annotated[Path | None, typer.Option(help="Write the chart as SVG.")] = None,
+    json_out: Annotated[bool, typer.Option("--json", help="The record as one JSON line.")] = False,
+) -> None:
+    """Forecast from the last recorded hour."""
+    from tomato_host.backtest.tables import load_cases
+    from tomato_host.models.chart import as_svg, in_terminal
+    from tomato_host.settings import load_settings
+
+    settings = load_settings(config)
+    if not Path(data).exists() and "." not in data and data not in ("agc2", "agc3"):
+        raise TomatoError("E-FORECAST-NO-DATA", f"There is no {data} to forecast from.",
+                          "let `tomato-host run` record a day, or name a data folder or a CSV")
+    case = load_cases(data, mapping)[0]
+    record, told = _predicted(case, data, settings, weather)
+    if plot is not None:
+        plot.write_text(as_svg(record), encoding="utf-8")
+    if json_out:
+        typer.echo(record.to_json())
+        return
+    typer.echo(in_terminal(record))
+    typer.echo(told)
+
+
+def _predicted(case: Case, data: str, settings: Settings, weather: bool) -> tuple[Prediction36hV1, str]:
+    """The record, and one line on model and weather."""
+    from tomato_host.brain.world_model.hourly import HISTORY_H
+    from tomato_host.brain.world_model.intake import hour_start, known_ahead
+    from tomato_host.brain.world_model.model import Shape, WorldModel
+    from tomato_host.models.store import ModelStore
+
+    log, zone = case.log, ZoneInfo(settings.site.timezone)
+    now = hour_start(log.start_hour + log.hours).astimezone(zone)
+    outside: Forecast36hV1 | None = None
+    told, age_min = "No weather was asked for.", None
+    if weather and datetime.now(UTC) - now < _RECENT:
+        outside, told, age_min = _weather(settings, Path(data), now)
+    store = ModelStore(Path(data) / "models")
+    model = store.load_active(settings.world_model) if Path(data).is_dir() else None
+    if model is None or {q.name for q in model.shape.quantities} - set(log.values):
+        model = WorldModel(Shape(case.quantities, case.plan, case.has_weather or outside is not None),
+                           settings.world_model)
+        for end in range(log.hours % 24 or 24, log.hours + 1, 24):
+            model.learn(log.window(end - HISTORY_H, end))
+    recent = log.window(log.hours - HISTORY_H, log.hours)
+    record = model.predict(now, recent, known_ahead(outside, (), now), age_min)
+    return record, f"Model {record.model_version}, {model.days_learned} days learned. {told}"
+
+
+def _weather(settings: Settings, root: Path, now: datetime) -> tuple[Forecast36hV1 | None, str, float | None]:
+    from tomato_host.weather.service import build_service
+
+    site = settings.site
+    cache = root / "cache" if root.is_dir() else Path.home() / ".cache" / "tomato-host"
+    service = build_service(settings.weather, site.latitude_deg, site.longitude_deg, site.timezone, cache)
+    answer = service.get(now)
+    return answer.forecast, answer.told, answer.age_min
