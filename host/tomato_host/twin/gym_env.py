@@ -1,0 +1,120 @@
+"""The twin as a gymnasium environment, for those who want to train on it: `pip install tomato-host[gym]`.
+
+One step is one decision of some minutes. Observations are what the board would report (with its noise), never the
+truth; the reward rests on the truth. What an action asks for passes the limits of the table of devices, as on the board.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+try:
+    import gymnasium
+    from gymnasium import spaces
+except ImportError as error:
+    from tomato_host.errors import TomatoError
+
+    raise TomatoError("E-EXTRA-GYM", "gymnasium is not installed.", "Run `pip install 'tomato-host[gym]'`.") from error
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shared_schemas.records import ObservationV1
+from tomato_host.twin.campaign.matrix import START
+from tomato_host.twin.direct import DirectTwin
+from tomato_host.twin.params import TentParams
+
+STEP_S = 900.0
+RENEW_S = 60.0
+FIELDS: tuple[tuple[str, float, float], ...] = (
+    ("air_temp_c", -10.0, 50.0), ("rh_pct", 0.0, 100.0), ("co2_ppm", 0.0, 5_000.0), ("leaf_temp_c", -10.0, 50.0),
+    ("light_lux", 0.0, 120_000.0), ("soil_temp_c", -10.0, 50.0), ("soil_p1_pct", 0.0, 100.0),
+    ("soil_p2_pct", 0.0, 100.0), ("water_left_ml", 0.0, 2_500.0), ("hour_sin", -1.0, 1.0), ("hour_cos", -1.0, 1.0),
+)
+"""What an observation holds, with its bounds; a quantity without a value keeps its last one."""
+RELAYS = ("light", "circulation_fan", "exhaust_fan", "humidifier", "heater_mat")
+"""The first entries of an action: share of the step that each is on. Then water (share of 250 ml), CO2 (of 30 s)."""
+WATER_ML, CO2_S, DAY_ML = 250.0, 30.0, 2_500.0
+
+Observation = NDArray[np.float32]
+Action = NDArray[np.float32]
+
+
+class TomatoTent(gymnasium.Env[Observation, Action]):
+    """A tent for `days` days. `scenario` names faults; each `reset(seed=...)` is another tent and weather."""
+
+    metadata = {"render_modes": []}
+
+    def __init__(self, days: float = 7.0, scenario: str = "", vary: bool = True) -> None:
+        self._days, self._scenario, self._vary = days, scenario, vary
+        self.observation_space = spaces.Box(
+            np.array([low for _, low, _ in FIELDS], np.float32), np.array([high for _, _, high in FIELDS], np.float32),
+            dtype=np.float32,
+        )
+        self.action_space = spaces.Box(0.0, 1.0, (len(RELAYS) + 2,), np.float32)
+        self._twin = DirectTwin(0)
+        self._seen = np.zeros(len(FIELDS), np.float32)
+
+    @property
+    def twin(self) -> DirectTwin:
+        """The tent behind the environment; its truth is for judging, not for deciding."""
+        return self._twin
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None
+              ) -> tuple[Observation, dict[str, Any]]:
+        """Another tent, the same for the same seed."""
+        super().reset(seed=seed)
+        drawn = int(self.np_random.integers(0, 2**31 - 1))
+        params = TentParams.sample(drawn) if self._vary else None
+        self._twin = DirectTwin(drawn, params, self._scenario, START, STEP_S)
+        self._seen = np.array([(low + high) / 2.0 for _, low, high in FIELDS], np.float32)
+        return self._look(), {"seed": drawn}
+
+    def step(self, action: Action) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
+        """Live through one step; terminated when the plants have died of drought."""
+        twin, truth = self._twin, self._twin.world.tent.truth()
+        fixed, water = truth.assimilated_g, truth.pumped_ml
+        wished = np.clip(np.nan_to_num(np.asarray(action, np.float64)), 0.0, 1.0)
+        if wished[5] > 0.02:
+            twin.apply("water_pump", float(wished[5]) * WATER_ML)
+        if wished[6] > 0.02:
+            twin.apply("co2_solenoid", float(wished[6]) * CO2_S)
+        stressed, dried = self._live(wished)
+        dead = twin.world.safety.wilted_h > 48.0
+        gained = truth.assimilated_g - fixed
+        reward = gained - 2.0 * stressed - 0.001 * (truth.pumped_ml - water) - 0.5 * dried - (50.0 if dead else 0.0)
+        over = twin.now_ms >= self._days * 86_400_000.0
+        info = {"assimilated_g": gained, "broken": twin.world.safety.broken()}
+        return self._look(), float(reward), dead, over, info
+
+    def _live(self, wished: NDArray[np.float64]) -> tuple[float, float]:
+        """Pass one step, renewing relays; returns hours of drought and hours with the VPD out of 0.4-1.5 kPa."""
+        twin, truth = self._twin, self._twin.world.tent.truth()
+        stressed = strayed = 0.0
+        for k in range(round(STEP_S / RENEW_S)):
+            left = [share * STEP_S - k * RENEW_S for share in wished[: len(RELAYS)]]
+            for name, seconds in zip(RELAYS, left, strict=True):
+                if seconds > 0.0:
+                    twin.apply(name, min(float(seconds), RENEW_S + 1.0))
+            twin.advance(RENEW_S)
+            stressed += (1.0 - truth.stress) * RENEW_S / 3_600.0
+            strayed += 0.0 if 0.4 <= truth.vpd_kpa <= 1.5 else RENEW_S / 3_600.0
+        return stressed, strayed
+
+    def _look(self) -> Observation:
+        observation, twin = self._twin.observe(), self._twin
+        hour = 2.0 * math.pi * (twin.now.hour + twin.now.minute / 60.0) / 24.0
+        left = DAY_ML - twin.device_status().water_ml_used_today
+        values = _values(observation) | {"water_left_ml": left, "hour_sin": math.sin(hour), "hour_cos": math.cos(hour)}
+        for k, (name, low, high) in enumerate(FIELDS):
+            value = values[name]
+            if value is not None:
+                self._seen[k] = min(high, max(low, value))
+        return self._seen.copy()
+
+
+def _values(observation: ObservationV1) -> dict[str, float | None]:
+    soil = {f"soil_{probe.id.lower()}_pct": probe.moisture_pct for probe in observation.soil}
+    names = ("air_temp_c", "rh_pct", "co2_ppm", "leaf_temp_c", "light_lux", "soil_temp_c")
+    return {name: getattr(observation, name) for name in names} | soil
