@@ -112,3 +112,18 @@ def test_reopening_after_a_repair_twice_keeps_both_tails(original: Path, tmp_pat
         Dataset.open(root).close()
     assert [p.read_bytes() for p in sorted((root / "private").glob("*.torn"))] == [b"one", b"two"]
     assert verify(root).torn_files == ["events_2026-02.jsonl.1.torn", "events_2026-02.jsonl.2.torn"]
+
+
+def test_records_that_a_power_cut_took_are_owned_up_to(tmp_path: Path) -> None:
+    with Dataset.open(tmp_path, fsync="never") as dataset:
+        for number in range(10):
+            dataset.append(event(number))
+    path = data_file(tmp_path)
+    path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:7]))
+    with Dataset.open(tmp_path, now=lambda: START) as dataset:
+        assert dataset.losses == ["events: the last 3 records are gone (record 10 was there)."]
+    told = list(read_records(tmp_path))[-1].model_dump()
+    assert told["name"] == "records_lost" and told["level"] == "ALARM"
+    # Told once: closing renewed the heads.
+    with Dataset.open(tmp_path) as dataset:
+        assert dataset.losses == []

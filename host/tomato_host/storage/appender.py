@@ -21,6 +21,7 @@ class LineAppender:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._fd = -1
         try:
             is_new = not path.exists()
             self._fd = os.open(path, _FLAGS, 0o644)
@@ -28,6 +29,7 @@ class LineAppender:
             if is_new:
                 sync_directory(path.parent)
         except OSError as error:
+            self.close()
             raise _refused(path, error) from error
         self._unsynced = False
         self._cut_pending = False
@@ -57,6 +59,10 @@ class LineAppender:
         except OSError as error:
             raise _refused(self.path, error) from error
         self._unsynced = False
+
+    def handle(self) -> int:
+        """A second handle on the file, to be synced and closed by somebody else."""
+        return os.dup(self._fd)
 
     def take_back(self, size: int) -> None:
         """Forget everything after `size` bytes: lines written whose sync failed were never acknowledged."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any, NamedTuple, Self
@@ -14,7 +15,9 @@ import structlog
 from shared_schemas.records import EventV1, Record, parse_record
 from tomato_host.errors import TomatoError
 from tomato_host.storage.appender import replace_file
+from tomato_host.storage.background import BackgroundWorker
 from tomato_host.storage.chain import Head
+from tomato_host.storage.heads import read_heads
 from tomato_host.storage.layout import FORMAT, HEADS, METADATA, create_run, stream_of
 from tomato_host.storage.lock import WriterLock
 from tomato_host.storage.reader import stream_files
@@ -54,6 +57,8 @@ class Dataset:
         self.root = root
         self.settings = settings
         self.repairs: list[Repair] = []
+        self.losses: list[str] = []
+        self._background = BackgroundWorker()
         self.refused_records = 0
         self.sync_failures = 0
         self._unwritten = 0
@@ -83,7 +88,7 @@ class Dataset:
     ) -> Self:
         """Open or make the dataset in `root`, repairing torn tails.
 
-        `about` goes into metadata.json of a new dataset. With `now` each repair is also recorded as an event_v1.
+        `about` goes into metadata.json of a new dataset. With `now` repairs and losses are also recorded as event_v1.
         Raises TomatoError E-STORAGE-UNWRITABLE, E-STORAGE-BUSY.
         """
         settings = StorageSettings(
@@ -106,6 +111,8 @@ class Dataset:
         if now is not None:
             for repair in dataset.repairs:
                 dataset.append(_event(now(), "WARNING", "tail_repaired", repair.text))
+            for loss in dataset.losses:
+                dataset.append(_event(now(), "ALARM", "records_lost", loss))
         return dataset
 
     @classmethod
@@ -162,22 +169,22 @@ class Dataset:
             writer.flush()
 
     def sync(self) -> None:
-        """Put everything on the disk (survives a power cut). Raises TomatoError E-STORAGE-FULL, E-STORAGE-WRITE."""
-        self._next_sync_s = time.monotonic() + self.settings.fsync_interval_s
-        for stream in sorted(self._dirty):
-            self._streams[stream].sync()
+        """Put everything on the disk now (survives a power cut). Raises TomatoError E-STORAGE-FULL, E-STORAGE-WRITE."""
+        for writer in self._streams.values():
+            writer.sync()
         self._dirty.clear()
 
     def close(self) -> None:
         """Flush, sync (unless fsync = never), write the heads, let the lock go. Closing twice is fine."""
         if self._lock is None:
             return
+        self._background.close()
         try:
             if self.settings.fsync == "never":
                 self.flush()
             else:
                 self.sync()
-            self._write_heads()
+            replace_file(self._private / HEADS, self._heads_text())
         finally:
             for writer in self._streams.values():
                 writer.close()
@@ -227,8 +234,11 @@ class Dataset:
                 self._lock.release()
             raise
         self._n = max((writer.head.n for writer in self._streams.values()), default=0)
+        self._note_losses()
         for repair in self.repairs:
             _log.warning("torn tail repaired", detail=repair.text)
+        for loss in self.losses:
+            _log.error("records lost", detail=loss)
 
     def _open_stream(self, stream: str, files: list[Path]) -> StreamWriter:
         writer = StreamWriter(self._private, stream, files, self.settings)
@@ -237,22 +247,63 @@ class Dataset:
         return writer
 
     def _sync_now_and_then(self) -> None:
+        """Hand the periodic syncs to the background; when the last ones are not through yet, the next append asks."""
         now_s = time.monotonic()
+        sync_due = self.settings.fsync == "interval" and now_s >= self._next_sync_s
+        heads_due = now_s >= self._next_heads_s
+        if not (sync_due or heads_due):
+            return
         try:
-            if self.settings.fsync == "interval" and now_s >= self._next_sync_s:
-                self.sync()
-            if now_s >= self._next_heads_s:
-                self._next_heads_s = now_s + HEADS_INTERVAL_S
-                self.flush()
-                self._write_heads()
+            self.flush()
+            handles = [self._streams[stream].handle() for stream in sorted(self._dirty)] if sync_due else []
         except (TomatoError, OSError) as error:
             # The record itself is in the file; telling the caller otherwise would have it stored twice.
-            self.sync_failures += 1
-            _log.error("sync failed", why=str(error))
+            self._sync_failed(error)
+            return
+        heads = self._heads_text() if heads_due else None
+        taken = self._background.submit(lambda: self._sync_handles([h for h in handles if h is not None], heads))
+        if not taken:
+            _close_all(handles)
+            return
+        if sync_due:
+            self._next_sync_s = now_s + self.settings.fsync_interval_s
+            self._dirty.clear()
+        if heads_due:
+            self._next_heads_s = now_s + HEADS_INTERVAL_S
 
-    def _write_heads(self) -> None:
+    def _sync_handles(self, handles: list[int], heads: bytes | None) -> None:
+        """In the background: data first, then the heads that vouch for it."""
+        try:
+            for handle in handles:
+                os.fsync(handle)
+            if heads is not None:
+                replace_file(self._private / HEADS, heads)
+        except OSError as error:
+            self._sync_failed(error)
+        finally:
+            _close_all(handles)
+
+    def _sync_failed(self, error: Exception) -> None:
+        self.sync_failures += 1
+        _log.error("sync failed", why=str(error))
+
+    def _heads_text(self) -> bytes:
         heads = {s: {"n": h.n, "seq": h.seq, "hash": h.hash} for s, h in self.heads().items()}
-        replace_file(self._private / HEADS, json.dumps({"n": self._n, "streams": heads}, indent=1).encode() + b"\n")
+        return json.dumps({"n": self._n, "streams": heads}, indent=1).encode() + b"\n"
+
+    def _note_losses(self) -> None:
+        """Records that heads.json saw and that are gone: only a power cut without fsync, or a hand, does that."""
+        for stream, head in read_heads(self._private).items():
+            found = self._streams[stream].head.seq if stream in self._streams else 0
+            if found < head.seq:
+                gone = head.seq - found
+                self.losses.append(f"{stream}: the last {gone} records are gone (record {head.seq} was there).")
+
+
+def _close_all(handles: Sequence[int | None]) -> None:
+    for handle in handles:
+        if handle is not None:
+            os.close(handle)
 
 
 def _make_layout(root: Path, about: Mapping[str, Any]) -> None:

@@ -65,6 +65,11 @@ class StreamWriter:
         if self._file is not None:
             self._file.sync()
 
+    def handle(self) -> int | None:
+        """Flush, and give a handle on the file being filled that somebody else syncs and closes."""
+        self.flush()
+        return None if self._file is None else self._file.handle()
+
     def close(self) -> None:
         """Flush and close the file."""
         try:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from shared_schemas.records import parse_record
 from tomato_host.storage.chain import Head, Link, follows, genesis, parse_line
+from tomato_host.storage.heads import parse_heads
 from tomato_host.storage.layout import HEADS
 from tomato_host.storage.reader import require_dataset, stream_files
 
@@ -102,9 +102,8 @@ def _verify_heads(folder: Path, result: Verification) -> None:
     if not path.is_file():
         return
     try:
-        heads = json.loads(path.read_bytes())["streams"]
-        wanted = {stream: Head(h["n"], h["seq"], h["hash"]) for stream, h in heads.items()}
-    except (ValueError, KeyError, TypeError):
+        wanted = parse_heads(path.read_bytes())
+    except ValueError:
         result.problems.append(Problem(HEADS, 0, "is not readable; delete it, closing the dataset writes it anew"))
         return
     broken = {problem.file.rsplit("_", 1)[0] for problem in result.problems}
