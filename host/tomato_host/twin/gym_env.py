@@ -1,7 +1,7 @@
 """The twin as a gymnasium environment, for those who want to train on it: `pip install tomato-host[gym]`.
 
 One step is one decision of some minutes. Observations are what the board would report (with its noise), never the
-truth; the reward rests on the truth. What an action asks for passes the limits of the table of devices, as on the board.
+truth; the reward rests on the truth. What an action asks for passes the limits of the table of devices first.
 """
 
 from __future__ import annotations
