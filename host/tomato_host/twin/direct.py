@@ -9,6 +9,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 from shared_schemas.devices import LIMITS, OUTPUT_BY_NAME, OUTPUTS, Output
 from shared_schemas.records import DeviceStatusV1, ObservationV1
@@ -22,6 +23,7 @@ from tomato_host.twin.sensors import FLOW_PULSES_PER_ML, PROBE_DRY_RAW, PROBE_WE
 from tomato_host.twin.tether import ABSENT_BITS
 from tomato_host.twin.world import World
 
+VIENNA = ZoneInfo("Europe/Vienna")
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
 SLICE_MS = 600_000
@@ -276,9 +278,16 @@ class DirectTwin:
             schema_version="device_status_v1", ts=self.now, outputs=OutputStates.model_validate(states),
             mcu_connected=not self._deaf(), board_state=board_state, boot_id=self._boot_id, faults=faults,
             last_reset_ts=world.start + timedelta(milliseconds=self._boot_ms),
-            water_ml_used_today=self._running[OUTPUT_BY_NAME["water_pump"].wire_id].used(now_ms - DAY_MS),
-            co2_seconds_used_today=self._running[OUTPUT_BY_NAME["co2_solenoid"].wire_id].used(now_ms - DAY_MS),
+            water_ml_used_today=self._running[OUTPUT_BY_NAME["water_pump"].wire_id].used(self._midnight_ms()),
+            co2_seconds_used_today=self._running[OUTPUT_BY_NAME["co2_solenoid"].wire_id].used(self._midnight_ms()),
         )
+
+
+    def _midnight_ms(self) -> int:
+        """The last local midnight, in ms since the start (negative before the first)."""
+        local = self.now.astimezone(VIENNA)
+        midnight = local.replace(hour=0, minute=0, second=0, microsecond=0)
+        return round((midnight - self.world.start) / timedelta(milliseconds=1))
 
 
 _QUANTITIES_OF: dict[str, tuple[str, ...]] = {
