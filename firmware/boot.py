@@ -34,3 +34,9 @@ def reset_board():
 
 
 outputs_off()
+try:
+    import slot
+
+    slot.choose()
+except Exception as error:  # whatever is wrong with a file, the outputs are off and the console answers
+    remember(error)

@@ -6,10 +6,11 @@ import sys
 def main():
     """Run until the console is asked for; after any error switch everything off and start again."""
     try:
+        import slot
         from tomato.app import App
         from tomato.hal.hardware import Hardware
 
-        App(Hardware()).run()
+        App(Hardware()).run(slot.confirm)
     except Exception as error:
         import boot
 

@@ -22,6 +22,7 @@ from tomato.core.sampler import SAMPLE_BODY_MAX, Sampler
 from tomato.core.session import Session
 
 RING_SLOTS = 512  # 512 samples of 10 s: 1.4 h at full pace, 23 h at 160 s, 45 h at 320 s (44 KB)
+SETTLED_MS = 60_000
 
 _LISTENED = 1
 _LOOKED = 2
@@ -86,13 +87,19 @@ class App:
         self.checked_in = 0
         return idle_ms
 
-    def run(self):
-        """Loop until mpremote knocks on the console; everything is off when it returns or raises."""
+    def run(self, settled=None):
+        """Loop until mpremote knocks on the console; everything is off when it returns or raises.
+
+        `settled()` is called once when the firmware has run for a minute, at a moment with every output off.
+        """
         hal, session = self.hal, self.session
         hal.link.open()
         try:
             while not session.console_asked:
                 idle_ms = self.turn()
+                if settled and self.clock.now_ms >= SETTLED_MS and not self.core.outputs:
+                    settled()
+                    settled = None
                 if self.ready <= 0:
                     self.ready = hal.wait(idle_ms)
         finally:

@@ -38,6 +38,8 @@ COMMANDS: tuple[Command, ...] = (
     Command("forecast", "tomato_host.cli.forecast", "forecast", "The next 36 hours in the tent, as a chart."),
     Command("model", "tomato_host.cli.model", "app", "Versions of the forecast: list, promote, roll back."),
     Command("backtest", "tomato_host.cli.backtest", "backtest", "How good is the forecast on recorded data?"),
+    Command("board", "tomato_host.cli.board", "app", "Look at a board, flash it, talk to its console."),
+    Command("calibrate", "tomato_host.cli.calibrate", "app", "Teach the board your substrate and your pump."),
     Command("twin", "tomato_host.cli.twin", "app", "Serve the virtual board by itself; list faults."),
     Command("campaign", "tomato_host.cli.campaign", "campaign", "Compare controllers over many simulated tents."),
 )
