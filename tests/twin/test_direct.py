@@ -89,6 +89,26 @@ def test_sensor_dropout_says_no_value_because() -> None:
     assert twin.apply("humidifier", 30.0).reason == "rh_fresh"
 
 
+def test_a_clogged_pump_is_stopped_and_latched_until_a_person_came() -> None:
+    twin = DirectTwin(1, scenario="pump_clog@0+1")
+    twin.advance(1.0)
+    assert twin.apply("water_pump", 250.0).granted > 0
+    twin.advance(30.0)
+    assert twin.ended[-1].reason == "no_flow" and twin.world.safety.pump_longest_ms <= 3_000
+    assert [f.name for f in twin.device_status().faults] == ["no_flow"]
+    assert twin.apply("water_pump", 50.0).granted == 0.0
+    assert not twin.take_acknowledgement()
+    twin.advance(2.5 * 3_600)
+    assert twin.take_acknowledgement() and not twin.take_acknowledgement()
+    assert twin.device_status().faults == () and twin.apply("water_pump", 50.0).granted == 50.0
+
+
+def test_a_stuck_valve_is_latched() -> None:
+    twin = DirectTwin(1, scenario="valve_stuck@0.1+0.1")
+    twin.advance(500.0)
+    assert [f.name for f in twin.device_status().faults] == ["stuck_valve"]
+
+
 def test_reset_in_a_pulse_ends_it_and_counts_the_boot() -> None:
     twin = DirectTwin(1, scenario="board_reset@0+1")
     twin.advance(1.0)

@@ -27,6 +27,11 @@ VIENNA = ZoneInfo("Europe/Vienna")
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
 SLICE_MS = 600_000
+PERSON_AFTER_MS = HOUR_MS
+"""A person clears a latched fault and acknowledges it this long after its cause has gone."""
+PUMP: Final = OUTPUT_BY_NAME["water_pump"]
+LATCHING: tuple[str, ...] = ("leak", "no_flow", "stuck_valve")
+"""Faults the board would latch, in the order of their ids here."""
 UNPLUGGED_RAW = 64_000
 
 
@@ -89,6 +94,9 @@ class DirectTwin:
         self._silent_ms = 0
         self.ended: list[Ended] = []
         """Pulses that ended since a caller last emptied this list, in order."""
+        self._latched: dict[str, int] = {}
+        """Latched fault to the last moment at which its cause was there."""
+        self._acknowledged = False
         self._pump_ml_s = self.world.tent.params.pump_ml_s
         self._last: Readings | None = None
 
@@ -118,11 +126,36 @@ class DirectTwin:
         """Let time pass; pulses end when they are due, a lease that nobody renews drops its outputs."""
         target = self.world.now_ms + round(seconds * 1_000)
         while self.world.now_ms < target:
-            moment = min([target, self.world.next_change_ms()]
+            moment = min([target, self.world.next_change_ms(), self._flow_check_ms()]
                          + [r.until_ms for r in self._running if r.until_ms >= 0])
             self.world.advance_to(moment)
+            self._watch_faults(moment)
             self._end_due(moment)
             self._mind_board(moment)
+
+    def _flow_check_ms(self) -> int:
+        """When the running pump must have moved water."""
+        pump = self._running[PUMP.wire_id]
+        check_ms = pump.since_ms + LIMITS["flow_check_after_ms"]
+        return check_ms if pump.until_ms >= 0 and check_ms > self.world.now_ms else 1 << 62
+
+    def _watch_faults(self, now_ms: int) -> None:
+        """Latch what the board would latch; a person comes an hour after the cause has gone."""
+        world, pump = self.world, self._running[PUMP.wire_id]
+        flow = world.tent.water_rate_ml_s(world.outputs)
+        pumping = pump.until_ms >= 0 and now_ms - pump.since_ms >= LIMITS["flow_check_after_ms"]
+        causes = (world.leak, pumping and flow < 0.1 * self._pump_ml_s, pump.until_ms < 0 and flow > 0.0)
+        for name, there in zip(LATCHING, causes, strict=True):
+            if there:
+                self._latched[name] = now_ms
+        for name in [n for n, seen_ms in self._latched.items() if now_ms - seen_ms >= PERSON_AFTER_MS]:
+            del self._latched[name]
+            self._acknowledged = True
+
+    def take_acknowledgement(self) -> bool:
+        """True once after a person has cleared a fault."""
+        said, self._acknowledged = self._acknowledged, False
+        return said
 
     def _end_due(self, now_ms: int) -> None:
         for output, state in zip(OUTPUTS, self._running, strict=True):
@@ -141,7 +174,7 @@ class DirectTwin:
                 self._all_off(now_ms, "lease_lost", keep_finishing=True)
         else:
             self._silent_ms = 0
-        pump = self._running[OUTPUT_BY_NAME["water_pump"].wire_id]
+        pump = self._running[PUMP.wire_id]
         if power.brownout or (power.reset_on_pump and pump.until_ms >= 0):
             power.brownout = power.reset_on_pump = False
             self._all_off(now_ms, "reset", keep_finishing=False)
@@ -165,6 +198,8 @@ class DirectTwin:
     def _interlocked(self, output: Output) -> str:
         """The first need of `output` that does not hold, or an empty string."""
         world, last = self.world, self._last
+        if output is PUMP and self._latched:
+            return next(iter(self._latched))
         for need in output.needs:
             if need == "no_leak" and world.leak:
                 return need
@@ -270,18 +305,16 @@ class DirectTwin:
     def device_status(self) -> DeviceStatusV1:
         """The outputs and budgets of this moment."""
         world = self.world
-        now_ms = world.now_ms
         states = {o.name: "ON" if world.outputs >> o.wire_id & 1 else "OFF" for o in OUTPUTS}
         board_state: BoardState = "LEASED"
-        faults = (LatchedFault(id=0, name="leak", t_ms=now_ms - self._boot_ms),) if world.leak else ()
+        faults = tuple(LatchedFault(id=LATCHING.index(name), name=name) for name in self._latched)
         return DeviceStatusV1(
             schema_version="device_status_v1", ts=self.now, outputs=OutputStates.model_validate(states),
             mcu_connected=not self._deaf(), board_state=board_state, boot_id=self._boot_id, faults=faults,
             last_reset_ts=world.start + timedelta(milliseconds=self._boot_ms),
-            water_ml_used_today=self._running[OUTPUT_BY_NAME["water_pump"].wire_id].used(self._midnight_ms()),
+            water_ml_used_today=self._running[PUMP.wire_id].used(self._midnight_ms()),
             co2_seconds_used_today=self._running[OUTPUT_BY_NAME["co2_solenoid"].wire_id].used(self._midnight_ms()),
         )
-
 
     def _midnight_ms(self) -> int:
         """The last local midnight, in ms since the start (negative before the first)."""

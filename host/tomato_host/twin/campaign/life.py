@@ -97,7 +97,8 @@ class Life:
         if silent_s > LINK_DOWN_S + self.twin.period_ms / 1_000.0:
             self._executor.on_link_lost(now_ms, now)
         self._settle(now_ms, now)
-        taken = self.mind.take(observation, self.twin.device_status(), Circumstances(now))
+        here = Circumstances(now, person_acknowledges=self.twin.take_acknowledgement())
+        taken = self.mind.take(observation, self.twin.device_status(), here)
         self.anomalies += len(taken.estimate.anomalies)
         if taken.trust is not None and taken.trust.entered:
             self._executor.switch_off(taken.trust.switch_off, "safe mode", now_ms, now)
