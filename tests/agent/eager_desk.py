@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 from tomato_host.agent.desk import serve
 from tomato_host.agent.runtime.chat import ChatReply, ChatRequest
@@ -28,7 +29,7 @@ class Eager:
         return
 
 
-def eager(_settings: AgentSettings) -> Eager:
+def eager(_settings: AgentSettings, _data_dir: Path | None) -> Eager:
     """What `serve` calls for a backend."""
     return Eager()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from pathlib import Path
 
 from tomato_host.agent.desk import serve
 from tomato_host.agent.runtime.chat import BackendFault, ChatReply, ChatRequest
@@ -72,7 +73,7 @@ RUDE = ("rude_action", "rude_alarm", "rude_flood", "rude_long_line", "rude_other
 MANNERS = (*REPLIES, "after_ten_minutes", "raises", "breaks_its_contract", *RUDE)
 
 
-def hostile(_settings: AgentSettings) -> Hostile:
+def hostile(_settings: AgentSettings, _data_dir: Path | None) -> Hostile:
     """What `serve` calls for a backend."""
     return Hostile(sys.argv[-1])
 

@@ -19,7 +19,7 @@ def phase_file(settings: AgentSettings) -> Path:
     return settings.model_path.with_suffix(".phase")
 
 
-def tell_tale(settings: AgentSettings) -> Backend:
+def tell_tale(settings: AgentSettings, _data_dir: Path | None) -> Backend:
     """The real local model, with its reply builder telling when the question is out and the first words are in."""
     path = phase_file(settings)
 

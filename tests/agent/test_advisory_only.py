@@ -100,6 +100,7 @@ def test_a_day_with_an_alarming_advisor_has_the_same_actions(photos: Path, witho
     seen = [r for r in kept if isinstance(r, VisionV1) and r.pest_signs == "likely"]
     told = [r for r in kept if isinstance(r, EventV1) and r.kind == "agent" and "Open the pump" in r.text]
     assert seen and told, "the advisor must have spoken for this to mean anything"
+    assert "chronicle" in {event.name for event in told}, "midnight has passed"
 
 
 @pytest.mark.timeout(600)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from tomato_host.agent.evaluation.cancel_trials import members_of
 from tomato_host.agent.prompt_files import FOLDER, grammar, prompt
 from tomato_host.agent.runtime.chat import ChatRequest
 from tomato_host.agent.runtime.local import LocalModel
+from tomato_host.agent.runtime.model_files import file_sha256
 from tomato_host.agent.runtime.process import LineProcess, scrubbed_environment
 from tomato_host.agent.settings import AgentSettings
 from tomato_host.agent.vision.verdict import Said
@@ -174,6 +176,19 @@ def test_too_much_output_is_the_end_of_a_process() -> None:
             time.sleep(0.005)
         assert why in child.fault
         child.kill()
+
+
+def test_the_hash_of_the_weights_is_the_files_own_and_is_read_once(tmp_path: Path) -> None:
+    weights, cache = tmp_path / "w.gguf", tmp_path / "private" / "hashes.json"
+    weights.write_bytes(b"weights")
+    assert file_sha256(weights, cache) == hashlib.sha256(b"weights").hexdigest()
+    stat = weights.stat()
+    weights.write_bytes(b"changed")
+    os.utime(weights, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    assert file_sha256(weights, cache) == hashlib.sha256(b"weights").hexdigest(), "same name, size and time: the cache"
+    assert file_sha256(weights) == hashlib.sha256(b"changed").hexdigest()
+    cache.write_text("{broken")
+    assert file_sha256(weights, cache) == hashlib.sha256(b"changed").hexdigest()
 
 
 def test_a_failing_model_is_left_alone_for_longer_and_longer() -> None:

@@ -20,13 +20,13 @@ from tomato_host.agent.runtime.choose import backend_for
 from tomato_host.agent.settings import MEMORY_FILE, AgentSettings
 
 
-def serve(pipe: ChildPipe, make_backend: Callable[[AgentSettings], Backend] = backend_for) -> None:
+def serve(pipe: ChildPipe, make_backend: Callable[[AgentSettings, Path | None], Backend] = backend_for) -> None:
     """Obey until the parent goes away."""
     start = json.loads(pipe.next_command())
     settings = AgentSettings.model_validate_json(json.dumps(start["settings"]))
     data_dir = Path(start["data_dir"]) if start["data_dir"] else None
     memory = Memory(data_dir.joinpath(*MEMORY_FILE) if data_dir else None)
-    backend = make_backend(settings)
+    backend = make_backend(settings, data_dir)
     while True:
         use_model, _, context_json = pipe.next_command().partition(" ")
         context = WakeContext.from_json(context_json)

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 from tomato_host.agent.runtime.chat import Backend, NoBackend
 from tomato_host.agent.settings import AgentSettings
 
+HASH_CACHE = "model_hashes.json"
 
-def backend_for(settings: AgentSettings) -> Backend:
+
+def backend_for(settings: AgentSettings, data_dir: Path | None = None) -> Backend:
     """The configured backend; nothing is started yet. The endpoint's key comes from the environment."""
     if settings.backend == "local":
         from tomato_host.agent.runtime.local import LocalModel
 
-        return LocalModel(settings)
+        return LocalModel(settings, data_dir / "private" / HASH_CACHE if data_dir else None)
     if settings.backend == "http":
         from tomato_host.agent.runtime.openai_http import HttpModel
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any
 
 from tomato_host.agent.runtime.chat import BackendFault, ChatReply, ChatRequest, ReplyBuilder, error_text, openai_body
@@ -19,8 +20,9 @@ WORKER_LINE_BYTES_MAX = 65_536
 class LocalModel:
     """Backend over one worker process. Not thread-safe: one question at a time, as the model itself."""
 
-    def __init__(self, settings: AgentSettings) -> None:
+    def __init__(self, settings: AgentSettings, hash_cache: Path | None = None) -> None:
         self._settings = settings
+        self._hash_cache = hash_cache
         self._worker: LineProcess | None = None
         self._number = 0
         self._hash: str | None = None
@@ -39,11 +41,11 @@ class LocalModel:
 
     @property
     def model_hash(self) -> str:
-        """SHA-256 of the weights file; read once."""
+        """SHA-256 of the weights file; read once, and remembered in the cache file."""
         if self._hash is None:
             if self._settings.model_path is None or not self._settings.model_path.is_file():
                 return "missing"
-            self._hash = file_sha256(self._settings.model_path)
+            self._hash = file_sha256(self._settings.model_path, self._hash_cache)
         return self._hash
 
     @property

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from tomato_host.agent.settings import AgentSettings
+from tomato_host.agent.whole_files import write_whole
 
 GIB = 1024**3
 
@@ -71,17 +73,26 @@ def memory_needed_gb(settings: AgentSettings) -> float:
     return (weights * factor + projector + context) / 1e9
 
 
-def file_sha256(path: Path) -> str:
-    """SHA-256 of a file, read in pieces; a second or two per gigabyte. Cached per path, size and change time."""
+def file_sha256(path: Path, cache: Path | None = None) -> str:
+    """SHA-256 of a file; a second or two per gigabyte, so `cache` (JSON) keeps it by path, size and change time."""
     stat = os.stat(path)
-    key = (str(path), stat.st_size, stat.st_mtime_ns)
-    if key not in _HASHES:
+    key = f"{path}:{stat.st_size}:{stat.st_mtime_ns}"
+    known = _read_hashes(cache)
+    if key not in known:
         with open(path, "rb") as file:
-            _HASHES[key] = hashlib.file_digest(file, "sha256").hexdigest()
-    return _HASHES[key]
+            known[key] = hashlib.file_digest(file, "sha256").hexdigest()
+        if cache is not None:
+            write_whole(cache, json.dumps(known).encode())
+    return known[key]
 
 
-_HASHES: dict[tuple[str, int, int], str] = {}
+def _read_hashes(cache: Path | None) -> dict[str, str]:
+    """A cache that cannot be read is an empty one."""
+    try:
+        raw = json.loads(cache.read_text()) if cache is not None else {}
+    except (OSError, ValueError):
+        return {}
+    return {k: v for k, v in raw.items() if isinstance(v, str)} if isinstance(raw, dict) else {}
 
 
 def _size(path: Path | None) -> int | None:
