@@ -94,7 +94,7 @@ def test_gas_only_in_light_with_the_exhaust_closed() -> None:
 
 def test_the_driest_trusted_probe_decides() -> None:
     dry = asked(decide(state(probes=((20.0, 0.9), (40.0, 0.9)))))["WATER"]
-    assert dry.params.ml == 300.0 and dry.why.rules_fired == ("soil.P1 < 26%",)
+    assert dry.params.ml == 300.0 and dry.why.rules_fired == ("soil.P1 < 30%",)
     assert "WATER" not in asked(decide(state(probes=((20.0, 0.2), (40.0, 0.9)))))
 
 
@@ -110,8 +110,8 @@ def test_water_waits_for_its_pause_the_morning_and_the_budget() -> None:
     dry = ((20.0, 0.9), (20.0, 0.9))
     recent = Memory(last_water_at=NOON - timedelta(minutes=80))
     assert "WATER" not in asked(decide(state(probes=dry), memory=recent))
-    assert "WATER" not in asked(decide(state(MIDNIGHT, probes=dry)))
-    assert "WATER" in asked(decide(state(MIDNIGHT, probes=((18.0, 0.9),))))
+    assert "WATER" not in asked(decide(state(MIDNIGHT, probes=((25.0, 0.9),))))
+    assert "WATER" in asked(decide(state(MIDNIGHT, probes=((22.0, 0.9),))))
     assert "WATER" not in asked(decide(state(probes=dry, water_used=2190.0)))
     morning = datetime(2026, 6, 1, 4, 0, tzinfo=UTC)
     assert "WATER" not in asked(decide(state(morning, probes=dry, water_used=790.0))), "the day's water is spread"
@@ -135,7 +135,7 @@ def test_nothing_to_do_is_a_decision_with_reasons() -> None:
 
 
 def test_safe_mode_keeps_air_moving_and_risky_things_off() -> None:
-    seen = state(probes=((21.0, 0.9),), vpd=2.5, rh=40.0, soil_temp=10.0, co2=400.0)
+    seen = state(probes=((24.0, 0.9),), vpd=2.5, rh=40.0, soil_temp=10.0, co2=400.0)
     safe = decide(seen, mode="SAFE")
     assert safe.plan.controller == "safe_mode"
     assert set(asked(safe)) <= {"SET_LIGHT", "SET_CIRCULATION_FAN", "SET_EXHAUST_FAN"}

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
-KEPT = 16
+KEPT = 10
 LASTS_H = 6.0
 """A lesson's weight falls to a third in this time: the weather moves on."""
 FADES_H = 12.0

@@ -73,7 +73,7 @@ def planner(
     foresee: Foresee, clock: Clock, weights: Weights | None = None, setting: Search | None = None
 ) -> Callable[[DecisionContext], Decision]:
     """A controller that plans with `foresee`; deterministic as long as the clock leaves it the time."""
-    chosen, how = weights or Weights(), setting or Search(width=3, rounds=12, levels=3)
+    chosen, how = weights or Weights(), setting or Search(width=2, rounds=8, pairs=10)
 
     def decide(context: DecisionContext) -> Decision:
         seen = foresee(context) if context.mode in ("NORMAL", "CAUTION") else None

@@ -33,6 +33,6 @@ class ControlSettings(BaseModel):
     """With no probe to trust: a small dose by the clock, so that a dead probe does not mean a dead plant."""
     blind_pause_s: Annotated[int, Field(ge=3_600, le=172_800)] = 28_800
     use_co2: bool = True
-    horizon_h: Annotated[int, Field(ge=6, le=48)] = 36
+    horizon_h: Annotated[int, Field(ge=6, le=36)] = 24
     planning_ms: Annotated[int, Field(ge=5, le=5_000)] = 120
     """The planner returns the best plan it has by then."""
