@@ -14,6 +14,7 @@ from tomato_host.errors import TomatoError
 if TYPE_CHECKING:
     from shared_schemas.records import Forecast36hV1, Prediction36hV1
     from tomato_host.backtest.tables import Case
+    from tomato_host.brain.world_model.hourly import HourlyLog
     from tomato_host.settings import Settings
 
 _RECENT = timedelta(hours=3)
@@ -55,7 +56,7 @@ def _predicted(case: Case, data: str, settings: Settings, weather: bool) -> tupl
     from tomato_host.brain.world_model.model import Shape, WorldModel
     from tomato_host.models.store import ModelStore
 
-    log, zone = case.log, ZoneInfo(settings.site.timezone)
+    log, zone = _until_last_reading(case), ZoneInfo(settings.site.timezone)
     now = hour_start(log.start_hour + log.hours).astimezone(zone)
     outside: Forecast36hV1 | None = None
     told, age_min = "No weather was asked for.", None
@@ -71,6 +72,14 @@ def _predicted(case: Case, data: str, settings: Settings, weather: bool) -> tupl
     recent = log.window(log.hours - HISTORY_H, log.hours)
     record = model.predict(now, recent, known_ahead(outside, (), now), age_min)
     return record, f"Model {record.model_version}, {model.days_learned} days learned. {told}"
+
+
+def _until_last_reading(case: Case) -> HourlyLog:
+    """The log without the hours at its end in which nothing was measured."""
+    import numpy as np
+
+    known = np.any([np.isfinite(case.log.column(q.name)) for q in case.quantities], axis=0)
+    return case.log.until(int(np.flatnonzero(known)[-1]) + 1) if known.any() else case.log
 
 
 def _weather(settings: Settings, root: Path, now: datetime) -> tuple[Forecast36hV1 | None, str, float | None]:

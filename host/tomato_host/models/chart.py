@@ -18,10 +18,14 @@ class Panel:
     title: str
     colour: str
     hours: list[tuple[float, float, float] | None]
+    scale: tuple[float, float] | None = None
+    """Fixed edges, where the numbers alone would mislead."""
 
     @property
     def range(self) -> tuple[float, float]:
         """Lowest and highest value drawn, never nothing."""
+        if self.scale is not None:
+            return self.scale
         low = min((h[0] for h in self.hours if h), default=0.0)
         high = max((h[2] for h in self.hours if h), default=1.0)
         return (low, high) if high - low > 1e-6 else (low - 0.5, high + 0.5)
@@ -37,7 +41,7 @@ def panels(prediction: Prediction36hV1) -> list[Panel]:
     for name, title in (("air_temp_c", "air, degC"), ("rh_pct", "humidity, %"), ("vpd_kpa", "VPD, kPa")):
         found.append(Panel(title, _COLOURS[name], [_edge(getattr(h, name)) for h in prediction.hours]))
     risk = [(h.stress_risk, h.stress_risk, h.stress_risk) for h in prediction.hours]
-    found.append(Panel("stress risk, 0 to 1", _COLOURS["risk"], [*risk]))
+    found.append(Panel("stress risk, 0 to 1", _COLOURS["risk"], [*risk], (0.0, 1.0)))
     return [panel for panel in found if any(panel.hours)]
 
 
@@ -86,7 +90,8 @@ def as_svg(prediction: Prediction36hV1) -> str:
     width, height, left = 760, 110, 60
     total = height * len(drawn) + 60
     lines = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {total}" font-family="sans-serif" font-size="11">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {total}"',
+        ' font-family="sans-serif" font-size="11">',
         f'<rect width="{width}" height="{total}" fill="white"/>',
         f'<text x="{left}" y="18">{_escaped(prediction.explanation)}</text>',
     ]

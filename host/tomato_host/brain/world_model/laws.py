@@ -1,8 +1,8 @@
 """The physical laws of the core with their priors: hourly steps, linear in what is learned.
 
-Priors are those of a 0.8 m tent with a 100 W lamp and two plants in 8 l pots (about 90 g/h of transpiration in
-light, a lamp gain of 4 K, an exhaust that changes the air 80 times an hour); spreads are wide enough for one day
-of data to move them. Bounds hold signs that physics forbids to flip: light never waters, water never dries.
+Priors are those of a 0.8 m tent with a 100 W lamp and two plants in 8 l pots: about 90 g/h of transpiration in
+light, which takes 60 of the 100 W, so that the lamp warms by 2 K only, and an exhaust of 80 m3/h that thins the
+vapour faster than it cools. Spreads are wide enough for one day of data to move them. Bounds hold signs that physics forbids to flip: light never waters, water never dries.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ this hour and the hour before, per point above capacity."""
 AIR_LAW = (
     Coefficient("room", 0.60, 0.40, 0.0, 1.0),
     Coefficient("outside", 0.25, 0.30, 0.0, 1.0),
-    Coefficient("exhaust_room", 0.25, 0.20, 0.0, 1.0),
+    Coefficient("exhaust_room", 0.15, 0.20, 0.0, 1.0),
     Coefficient("exhaust_outside", 0.05, 0.15, 0.0, 1.0),
-    Coefficient("light", 3.0, 3.0, 0.0, 15.0),
-    Coefficient("light_exhaust", -1.5, 2.0, -12.0, 0.0),
+    Coefficient("light", 2.0, 3.0, 0.0, 15.0),
+    Coefficient("light_exhaust", -0.6, 2.0, -12.0, 0.0),
     Coefficient("sun", 1.0, 2.0, 0.0, 15.0),
     Coefficient("heater", 0.4, 0.6, 0.0, 6.0),
     Coefficient("humidifier", -0.3, 0.6, -5.0, 0.5),
@@ -52,8 +52,8 @@ VAPOUR_LAW = (
     Coefficient("outside", 0.25, 0.30, 0.0, 1.0),
     Coefficient("exhaust_room", 0.25, 0.20, 0.0, 1.0),
     Coefficient("exhaust_outside", 0.05, 0.15, 0.0, 1.0),
-    Coefficient("light", 0.25, 0.30, 0.0, 3.0),
-    Coefficient("light_exhaust", -0.15, 0.20, -2.0, 0.0),
+    Coefficient("light", 0.35, 0.30, 0.0, 3.0),
+    Coefficient("light_exhaust", -0.35, 0.30, -2.0, 0.0),
     Coefficient("sun", 0.10, 0.20, -0.5, 2.0),
     Coefficient("humidifier", 0.50, 0.50, 0.0, 4.0),
     Coefficient("humidifier_exhaust", -0.30, 0.40, -3.0, 0.0),
