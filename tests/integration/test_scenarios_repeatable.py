@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 SCENARIO = "link_noise@0.1+0.2,board_reset@0+1,sensor_dropout@0.5+0.2,heatwave@0.4+1"
-HOURS = "1.1"
+HOURS = "0.8"
 
 
 def start_run(where: Path, seed: int = 7) -> subprocess.Popen[bytes]:
@@ -47,7 +47,7 @@ def test_same_seed_same_bytes_side_by_side_and_under_load(tmp_path: Path) -> Non
     side_by_side = [start_run(tmp_path / name) for name in ("a", "b")]
     for run in side_by_side:
         finished(run)
-    with load(3):
+    with load(2):
         finished(start_run(tmp_path / "c"))
     first = fingerprints(tmp_path / "a")
     assert len(first) > 10 and any("sensors_raw" in name for name in first)

@@ -166,11 +166,11 @@ def test_heater_warms_the_soil_by_its_power() -> None:
 
 
 def test_a_season_grows_and_ripens() -> None:
-    """Sixty days of good care: leaves up to the picking limit, some kilograms of fruit, nothing explodes."""
+    """Forty days of good care: leaves up to the picking limit, some kilograms of fruit, nothing explodes."""
     tent = Tent()
     truth = tent.truth()
-    for _ in range(60 * 24):
-        hour = _ % 24
+    for hour_of_run in range(40 * 24):
+        hour = hour_of_run % 24
         tent.advance(3_600.0, CIRCULATION | (LIGHT | EXHAUST if hour < 16 else 0), ROOM)
         if truth.theta_1 < 0.38:
             tent.advance(20.0, CIRCULATION | PUMP, ROOM)
