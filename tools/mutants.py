@@ -26,8 +26,8 @@ CORE = ROOT / "firmware" / "tomato" / "core"
 SAFETY_MODULES = [CORE / f"{name}.py" for name in (
     "states", "pulses", "interlocks", "requests", "counters", "faults", "survival", "saving", "slots", "configuration",
     "commands", "inputs", "board")]
-FAST_S = 0.2
-"""Slower tests are left out of the run: a mutant must be killed by the fast ones."""
+FAST_S = 0.5
+"""Slower tests, in CPU time under coverage, are left out: a mutant must be killed by the fast ones."""
 SURVIVORS = ROOT / "tests" / "firmware_core" / "survivors.md"
 WORKER = ROOT / "tools" / "mutant_worker.py"
 
@@ -51,6 +51,8 @@ class Mutant:
     change: str
     original: str
     source: str
+    span: range
+    """Lines of the function it is in; empty for what runs at import."""
 
     @property
     def key(self) -> str:
@@ -70,10 +72,10 @@ def mutants_of(path: Path) -> Iterator[Mutant]:
     for index, node in sorted(nodes, key=lambda pair: (pair[1].lineno, pair[1].col_offset, pair[0])):
         for change in _changes(node):
             original = lines[node.lineno - 1].strip()
-            function = _function_at(functions, node.lineno)
+            function, span = _function_at(functions, node.lineno)
             number = seen[function, original, change] = seen.get((function, original, change), 0) + 1
             name = change if number == 1 else f"{change} ({number})"
-            yield Mutant(path, node.lineno, function, name, original, _apply(text, index, change))
+            yield Mutant(path, node.lineno, function, name, original, _apply(text, index, change), span)
 
 
 def _functions(tree: ast.AST) -> Iterator[tuple[int, int, str]]:
@@ -82,14 +84,17 @@ def _functions(tree: ast.AST) -> Iterator[tuple[int, int, str]]:
             yield node.lineno, node.end_lineno or node.lineno, node.name
 
 
-def _function_at(functions: list[tuple[int, int, str]], line: int) -> str:
+def _function_at(functions: list[tuple[int, int, str]], line: int) -> tuple[str, range]:
     inner = [f for f in functions if f[0] <= line <= f[1]]
-    return min(inner, key=lambda f: f[1] - f[0])[2] if inner else "module"
+    if not inner:
+        return "module", range(0)
+    first, last, name = min(inner, key=lambda f: f[1] - f[0])
+    return name, range(first, last + 1)
 
 
 def _changeable(node: ast.AST) -> bool:
     kinds = (ast.Compare, ast.BoolOp, ast.BinOp, ast.UnaryOp, ast.If, ast.While, ast.IfExp, ast.Assign, ast.AugAssign,
-             ast.Expr, ast.Return)
+             ast.Expr)
     return isinstance(node, kinds) or _is_number(node)
 
 
@@ -103,13 +108,14 @@ def _changes(node: ast.AST) -> Iterator[str]:
         yield from (f"comparison {i}" for i, op in enumerate(node.ops) if type(op) in SWAPS)
     elif isinstance(node, ast.BoolOp):
         yield "and/or"
-        yield from (f"drop operand {i}" for i in range(len(node.values)))
     elif isinstance(node, ast.BinOp) and type(node.op) in ARITHMETIC:
         yield "operator"
     elif isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not | ast.Invert | ast.USub):
         yield "drop unary"
     elif isinstance(node, ast.If | ast.While | ast.IfExp):
-        yield "negate condition"
+        # Comparisons and and/or are changed by themselves.
+        if not isinstance(node.test, ast.Compare | ast.BoolOp | ast.UnaryOp):
+            yield "negate condition"
     elif isinstance(node, ast.Constant):
         yield "flip" if isinstance(node.value, bool) else "plus 1"
     elif isinstance(node, ast.AugAssign):
@@ -118,8 +124,6 @@ def _changes(node: ast.AST) -> Iterator[str]:
             yield "operator"
     elif isinstance(node, ast.Assign) or (isinstance(node, ast.Expr) and isinstance(node.value, ast.Call)):
         yield "delete"
-    elif isinstance(node, ast.Return) and node.value is not None and not isinstance(node.value, ast.Constant):
-        yield "return nothing"
 
 
 def _apply(text: str, index: int, change: str) -> str:
@@ -143,11 +147,8 @@ def _changed(node: ast.AST, change: str) -> ast.AST:
     if isinstance(node, ast.Compare):
         at = int(change.split()[1])
         node.ops[at] = SWAPS[type(node.ops[at])]()
-    elif isinstance(node, ast.BoolOp) and change == "and/or":
-        node.op = ast.Or() if isinstance(node.op, ast.And) else ast.And()
     elif isinstance(node, ast.BoolOp):
-        rest = [v for i, v in enumerate(node.values) if i != int(change.split()[2])]
-        return rest[0] if len(rest) == 1 else ast.BoolOp(node.op, rest)
+        node.op = ast.Or() if isinstance(node.op, ast.And) else ast.And()
     elif change == "operator" and isinstance(node, ast.BinOp | ast.AugAssign):
         node.op = ARITHMETIC[type(node.op)]()
     elif isinstance(node, ast.UnaryOp):
@@ -157,8 +158,6 @@ def _changed(node: ast.AST, change: str) -> ast.AST:
     elif isinstance(node, ast.Constant):
         assert isinstance(node.value, int)
         node.value = (not node.value) if change == "flip" else node.value + 1
-    elif isinstance(node, ast.Return):
-        node.value = ast.Constant(None)
     else:
         return ast.Pass()
     return node
@@ -179,16 +178,27 @@ def read_survivors(path: Path) -> dict[str, str]:
     return listed
 
 
-def fast_tests(tests: list[str], folder: Path) -> list[str]:
-    """For the plain tests of the body: a file that names the fast ones, quickest first. Others stay as they are."""
-    if not all("firmware_core" in test for test in tests):
-        return tests
-    durations = folder / "durations.json"
-    subprocess.run([sys.executable, str(WORKER), "--time", str(durations), *tests], cwd=ROOT, check=True)
-    quick = sorted((s, name) for name, s in json.loads(durations.read_text(encoding="utf-8")).items() if s < FAST_S)
-    order = folder / "order.json"
-    order.write_text(json.dumps([name for _, name in quick]), encoding="utf-8")
-    return [f"order:{order}"]
+class Baseline:
+    """What each plain test of the body costs and which lines it runs, so that a mutant meets only its own tests."""
+
+    def __init__(self, tests: list[str], folder: Path) -> None:
+        measured = folder / "baseline.json"
+        subprocess.run([sys.executable, str(WORKER), "--baseline", str(measured), *tests], cwd=ROOT, check=True)
+        rows = json.loads(measured.read_text(encoding="utf-8"))
+        self.folder = folder
+        self.quickest_first = [name for name in sorted(rows, key=lambda n: rows[n]["s"]) if rows[name]["s"] < FAST_S]
+        self.lines = {name: {file: set(lines) for file, lines in rows[name]["lines"].items()} for name in rows}
+
+    def chosen_for(self, mutant: Mutant) -> list[str]:
+        """The fast tests that run the changed line; all of them for what runs at import."""
+        file = str(mutant.path)
+        run_by_any = set().union(*(self.lines[n].get(file, set()) for n in self.quickest_first))
+        # The line of a statement that goes over several is its first; a default value belongs to the whole function.
+        line = max((n for n in run_by_any if n in mutant.span and n <= mutant.line), default=0)
+        those = [n for n in self.quickest_first if line in self.lines[n].get(file, ())]
+        order = self.folder / f"{mutant.key}.json"
+        order.write_text(json.dumps(those or self.quickest_first), encoding="utf-8")
+        return [f"order:{order}"]
 
 
 def killed(mutant: Mutant, tests: list[str], folder: Path) -> bool:
@@ -197,7 +207,6 @@ def killed(mutant: Mutant, tests: list[str], folder: Path) -> bool:
     changed.write_text(mutant.source, encoding="utf-8")
     result = subprocess.run([sys.executable, str(WORKER), str(mutant.path), str(changed), *tests], cwd=ROOT,
                             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    changed.unlink()
     return result.returncode != 0
 
 
@@ -205,8 +214,9 @@ def verdicts(mutants: list[Mutant], tests: list[str], processes: int) -> list[bo
     """For each mutant whether it was killed."""
     with tempfile.TemporaryDirectory() as name, ThreadPoolExecutor(processes) as pool:
         folder = Path(name)
-        chosen = fast_tests(tests, folder)
-        return list(pool.map(lambda m: killed(m, chosen, folder), mutants))
+        plain = all("firmware_core" in test for test in tests)
+        baseline = Baseline(tests, folder) if plain else None
+        return list(pool.map(lambda m: killed(m, baseline.chosen_for(m) if baseline else tests, folder), mutants))
 
 
 def judge(survived: list[Mutant], checked_keys: set[str], listed: dict[str, str], modules: set[str]) -> list[str]:
