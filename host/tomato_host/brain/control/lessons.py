@@ -16,13 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
-KEPT = 10
-LASTS_H = 6.0
+KEPT = 20
+LASTS_H = 8.0
 """A lesson's weight falls to a third in this time: the weather moves on."""
 FADES_H = 12.0
 """What is learned now is believed less for hours further ahead."""
-PULL = 0.05
-SCALES = (0.3, 0.25, 0.2)
+PULL = 0.03
+SCALES = (0.5, 0.4, 0.3)
 """Distances in light, exhaust and humidifier at which two duties are no longer alike."""
 COLUMNS = (1, 3, 4)
 """Light, exhaust and humidifier in a plan."""

@@ -1,7 +1,8 @@
 """How well a stretch of days went, in figures a grower understands; and how sure a difference is.
 
-A stress hour is an hour in which the plant suffered: VPD more than `VPD_MARGIN_KPA` outside its band, air more than
-`TEMP_MARGIN_C` outside its, or the drier zone below `SOIL_STRESS_PCT`. All are judged on half-hour means, because
+A stress hour is an hour in which the plant suffered: VPD more than `VPD_MARGIN_KPA` outside the band of its stage, air
+above `HOT_C` or below `COLD_C`, or the drier zone below `SOIL_STRESS_PCT`. Tomato sets no fruit above 32 degC and is
+chilled below 12 degC (Heuvelink (ed.), "Tomatoes", 2nd ed. 2018, ch. 8). All are judged on half-hour means, because
 stomata answer within a quarter to half an hour (Vialet-Chabrand et al. 2017, Plant Physiology 174) and do not see the
 single strokes of a fan.
 """
@@ -18,7 +19,7 @@ from tomato_host.brain.control.stages import StageBand
 Array = NDArray[np.float64]
 WINDOW_S = 1_800.0
 VPD_MARGIN_KPA = 0.2
-TEMP_MARGIN_C = 3.0
+HOT_C, COLD_C = 32.0, 12.0
 SOIL_STRESS_PCT = 24.0
 
 
@@ -63,11 +64,8 @@ def outcome(course: Course, band: StageBand) -> Outcome:
     light = _means(course.light, size) >= 0.5
     vpd, air, soil = (_means(v, size) for v in (course.vpd_kpa, course.air_temp_c, course.driest_pct))
     low, high = (np.where(light, band.vpd_day[i], band.vpd_night[i]) for i in (0, 1))
-    cold, hot = (np.where(light, band.temp_day_c[i], band.temp_night_c[i]) for i in (0, 1))
-    # A warm night is no stress as long as it is no warmer than a good day.
-    hot = np.maximum(hot, band.temp_day_c[1])
     vpd_bad = (vpd < low - VPD_MARGIN_KPA) | (vpd > high + VPD_MARGIN_KPA)
-    temp_bad = (air < cold - TEMP_MARGIN_C) | (air > hot + TEMP_MARGIN_C)
+    temp_bad = (air < COLD_C) | (air > HOT_C)
     soil_bad = soil < SOIL_STRESS_PCT
     return Outcome(
         stress_h=float((vpd_bad | temp_bad | soil_bad).sum() * hours),

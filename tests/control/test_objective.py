@@ -1,0 +1,103 @@
+"""Each term of the objective: unit-free, bounded, and pulling the right way."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from tomato_host.brain.control.objective import (
+    CO2,
+    EXHAUST,
+    LIGHT,
+    WATER,
+    WORST,
+    Aim,
+    Expected,
+    Weights,
+    action_churn,
+    judge,
+    outside,
+    resource_use,
+    stress,
+    yield_proxy,
+)
+
+Array = NDArray[np.float64]
+H = 4
+AIM = Aim(np.ones(H), np.full(H, 0.7), np.full(H, 1.2), np.full(H, 20.0), np.full(H, 27.0), 30.0, 48.0, 0.0, 90.0, 20.0)
+
+
+def expected(vpd: float = 1.0, air: float = 24.0, soil: float = 36.0, spread: float = 0.0) -> Expected:
+    band = (np.full(H, -spread), np.full(H, spread))
+    return Expected({"vpd_kpa": np.full((1, H), vpd), "air_temp_c": np.full((1, H), air)}, np.full((1, H), soil),
+                    np.full((1, H), soil), {"vpd_kpa": band})
+
+
+def plan(**columns: float) -> Array:
+    made = np.zeros((1, H, 7))
+    for name, value in columns.items():
+        made[:, :, {"water": WATER, "light": LIGHT, "exhaust": EXHAUST, "co2": CO2}[name]] = value
+    return made
+
+
+def test_a_perfect_hour_has_no_stress() -> None:
+    assert stress(AIM, expected(), plan())[0] == 0.0
+
+
+@pytest.mark.parametrize(("name", "values"), [("vpd", (1.2, 1.4, 1.8, 2.4)), ("vpd", (0.7, 0.5, 0.2, 0.0)),
+                                               ("air", (27.0, 29.0, 33.0, 38.0)), ("air", (20.0, 18.0, 14.0, 8.0)),
+                                               ("soil", (30.0, 28.0, 25.0, 20.0)), ("soil", (48.0, 50.0, 53.0, 60.0))])
+def test_stress_grows_with_distance_and_is_bounded(name: str, values: tuple[float, ...]) -> None:
+    found = [float(stress(AIM, expected(**{name: value}), plan())[0]) for value in values]
+    assert found[0] == 0.0 and found == sorted(found) and found[1] > 0.0 and found[-1] <= WORST
+
+
+def test_uncertainty_pushes_away_from_an_edge() -> None:
+    near = [float(stress(AIM, expected(vpd=1.15, spread=s), plan())[0]) for s in (0.0, 0.1, 0.3)]
+    middle = [float(stress(AIM, expected(vpd=0.95, spread=s), plan())[0]) for s in (0.0, 0.1, 0.2)]
+    assert near == sorted(near) and near[-1] > near[0] == 0.0 and middle == [0.0, 0.0, 0.0]
+
+
+def test_yield_wants_light_air_water_and_gas() -> None:
+    best = yield_proxy(AIM, expected(), plan(light=1.0))[0]
+    assert best == pytest.approx(1.0)
+    assert yield_proxy(AIM, expected(), plan())[0] == 0.0
+    assert yield_proxy(AIM, expected(vpd=2.0), plan(light=1.0))[0] < best
+    assert yield_proxy(AIM, expected(soil=24.0), plan(light=1.0))[0] == 0.0
+    assert best < yield_proxy(AIM, expected(), plan(light=1.0, co2=20.0))[0] <= 1.2
+
+
+def test_use_is_in_shares_of_the_budget() -> None:
+    assert resource_use(AIM, plan(water=90.0))[0] == pytest.approx(0.5)
+    assert resource_use(AIM, plan(co2=20.0))[0] == pytest.approx(0.25)
+
+
+def test_churn_counts_strokes() -> None:
+    off, steady = np.zeros(7), plan(exhaust=1.0)
+    assert action_churn(steady, np.array([0, 0, 0, 1.0, 0, 0, 0]))[0] == 0.0
+    assert action_churn(steady, off)[0] == pytest.approx(1.0 / H)
+    assert action_churn(plan(exhaust=0.5), np.array([0, 0, 0, 0.5, 0, 0, 0]))[0] == pytest.approx(8.0)
+    flicker = plan()
+    flicker[0, ::2, EXHAUST] = 1.0
+    assert action_churn(flicker, off)[0] > action_churn(steady, off)[0]
+
+
+def test_the_sum_is_the_sum() -> None:
+    weights = Weights(1.0, 2.0, 0.5, 0.25)
+    terms = judge(AIM, expected(vpd=1.5), plan(light=1.0, water=45.0, exhaust=0.5), np.zeros(7), weights)
+    assert terms.j[0] == pytest.approx(
+        terms.yield_proxy[0] - 2.0 * terms.stress[0] - 0.5 * terms.resource_use[0] - 0.25 * terms.action_churn[0])
+
+
+def test_cold_roots_want_heat() -> None:
+    cold = replace(AIM, soil_temp_short=3.0)
+    warm = plan()
+    warm[:, :, 5] = 0.6
+    assert stress(cold, expected(), plan())[0] > stress(cold, expected(), warm)[0]
+
+
+def test_outside_is_bounded() -> None:
+    value = outside(np.array([-100.0, 0.5, 100.0]), np.array([0.0]), np.array([1.0]), 0.3)
+    assert list(value) == [WORST, 0.0, WORST]

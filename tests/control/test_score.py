@@ -1,0 +1,53 @@
+"""The figures of a campaign, on courses whose answer is known."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from tomato_host.brain.control.score import Course, bootstrap_mean, outcome, relative_change
+from tomato_host.brain.control.stages import STAGES
+
+BAND = STAGES["vegetative"]
+N = 24 * 60
+
+
+def course(**changes: object) -> Course:
+    base = {"light": np.ones(N), "vpd_kpa": np.full(N, 1.0), "air_temp_c": np.full(N, 24.0),
+            "driest_pct": np.full(N, 36.0), "water_ml": np.linspace(0.0, 800.0, N), "switches": np.arange(N) / 10.0}
+    return Course(60.0, **{**base, **changes})  # type: ignore[arg-type]  # test tables of arrays
+
+
+def test_a_good_day() -> None:
+    found = outcome(course(), BAND)
+    assert (found.stress_h, found.vpd_in_band_h, found.water_ml) == (0.0, 24.0, 800.0)
+    assert found.switches == pytest.approx((N - 1) / 10.0)
+
+
+def test_stress_is_counted_once_however_many_causes() -> None:
+    dry, hot, thirsty = np.full(N, 1.0), np.full(N, 24.0), np.full(N, 36.0)
+    dry[:120], hot[60:180], thirsty[:60] = 1.6, 33.0, 20.0
+    found = outcome(course(vpd_kpa=dry, air_temp_c=hot, driest_pct=thirsty), BAND)
+    assert (found.vpd_stress_h, found.temp_stress_h, found.soil_stress_h, found.stress_h) == (2.0, 2.0, 1.0, 3.0)
+
+
+def test_strokes_of_a_fan_are_no_stress() -> None:
+    strokes = np.where(np.arange(N) % 10 < 5, 0.4, 1.5)
+    assert outcome(course(vpd_kpa=strokes), BAND).vpd_stress_h == 0.0
+
+
+def test_night_has_its_own_band() -> None:
+    found = outcome(course(light=np.zeros(N), vpd_kpa=np.full(N, 0.5)), BAND)
+    assert found.vpd_in_band_h == 24.0 and found.stress_h == 0.0
+
+
+def test_intervals() -> None:
+    sure = bootstrap_mean(np.array([1.0, 1.1, 0.9, 1.0, 1.05]))
+    assert sure.excludes_zero and sure.low <= sure.mean <= sure.high
+    assert not bootstrap_mean(np.array([-1.0, 1.0, -1.0, 1.0])).excludes_zero
+    halved = relative_change(np.array([5.0, 5.0, 4.0]), np.array([10.0, 10.0, 8.0]))
+    assert halved.mean == pytest.approx(-0.5) and halved.excludes_zero
+    assert relative_change(np.zeros(3), np.zeros(3)).mean == 0.0
+    with pytest.raises(ValueError, match="at least one"):
+        bootstrap_mean(np.array([]))
+    with pytest.raises(ValueError, match="paired"):
+        relative_change(np.ones(2), np.ones(3))
