@@ -35,7 +35,7 @@ class ForecastCache:
             fresh.write_text(forecast.to_json(), encoding="utf-8")
             os.replace(fresh, path)
         except OSError:
-            fresh.unlink(missing_ok=True)
+            return
 
     def _path(self, latitude_deg: float, longitude_deg: float) -> Path:
         # Two decimals are about a kilometre: enough for a forecast, too little for an address.

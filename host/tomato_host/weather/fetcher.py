@@ -30,6 +30,7 @@ class Fetcher:
     rng: random.Random = field(default_factory=lambda: random.Random(0))
     sleep: Callable[[float], None] = time.sleep
     transport: httpx.BaseTransport | None = None
+    _client: httpx.Client | None = field(default=None, init=False, repr=False)
 
     def get_json(self, url: str, params: Mapping[str, str]) -> Any:
         """The answer's JSON. Raises WeatherUnavailable after the last attempt, at once for a refusal."""
@@ -55,10 +56,11 @@ class Fetcher:
         return self.rng.uniform(0.1, min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2.0**attempt))
 
     def _once(self, url: str, params: Mapping[str, str]) -> Any:
-        headers = {"User-Agent": _AGENT}
+        if self._client is None:  # made once: loading the certificates takes longer than asking
+            headers = {"User-Agent": _AGENT}
+            self._client = httpx.Client(timeout=self.timeout_s, transport=self.transport, headers=headers)
         try:
-            with httpx.Client(timeout=self.timeout_s, transport=self.transport, headers=headers) as client:
-                answer = client.get(url, params=dict(params))
+            answer = self._client.get(url, params=dict(params))
         except httpx.TimeoutException:
             raise _Passing(f"no answer within {self.timeout_s:g} s") from None
         except httpx.HTTPError as error:

@@ -79,7 +79,7 @@ def _monotone_in_water(model: WorldModel) -> bool:
     base[:, :, 1] = (np.arange(HORIZON_H) % 24 < 16).astype(float)
     wetter = np.repeat(base, 6, axis=0)
     wetter[np.arange(6), np.arange(6) * 6, 0] = _MORE_WATER_ML
-    for start in (12.0, 30.0, 50.0):
+    for start in (12.0, 30.0, 39.9, 50.0):
         state = CoreState(22.0, 1.6, np.full(zones, start))
         dry, wet = model.rollout(state, base, weather), model.rollout(state, wetter, weather)
         if any((wet[name] < dry[name] - 1e-6).any() for name in model.zones):

@@ -1,0 +1,152 @@
+"""Candidates, versions on disk, two-step loading, rolling back."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tomato_host.brain.world_model.hourly import HourlyLog
+from tomato_host.brain.world_model.model import WorldModel
+from tomato_host.brain.world_model.promotion import Nursery, compare, failed_properties
+from tomato_host.brain.world_model.state import clone, restore, to_arrays
+from tomato_host.cli import model as model_cli
+from tomato_host.errors import TomatoError
+from tomato_host.models.store import KEEP, ModelStore
+
+from tests.world_model.synthetic import ahead_of, tent_log
+
+NOW = datetime(2026, 6, 1, 0, 10, tzinfo=UTC)
+
+
+@pytest.fixture(scope="module")
+def log() -> HourlyLog:
+    return tent_log(12)
+
+
+@pytest.fixture(scope="module")
+def taught(log: HourlyLog) -> WorldModel:
+    model = WorldModel()
+    for end in range(24, 10 * 24 + 1, 24):
+        model.learn(log.until(end), ahead_of(log, end))
+    return model
+
+
+def test_a_model_restored_from_its_arrays_says_the_same(taught: WorldModel, log: HourlyLog) -> None:
+    copy = WorldModel()
+    restore(copy, to_arrays(taught))
+    assert copy.fingerprint() == taught.fingerprint()
+    one, two = (m.forecast(log.until(241), ahead_of(log, 241)) for m in (taught, copy))
+    for name in one.series:
+        assert np.array_equal(one.series[name], two.series[name], equal_nan=True)
+    arrays = to_arrays(taught)
+    arrays.pop("model.days_learned")
+    with pytest.raises(ValueError, match="days_learned is missing"):
+        restore(WorldModel(), arrays)
+
+
+def test_a_better_candidate_wins_and_a_worse_one_does_not(taught: WorldModel, log: HourlyLog) -> None:
+    green = WorldModel()
+    green.learn(log.until(24))
+    unseen = log.until(11 * 24)
+    assert compare(green, taught, unseen).promoted
+    refused = compare(taught, green, unseen)
+    assert not refused.promoted and refused.ratio is not None and refused.ratio > 1.0
+    assert "incumbent" in refused.why
+
+
+@pytest.mark.parametrize(("spoil", "word"), [("nan", "finite"), ("dries", "monotone")])
+def test_a_candidate_that_breaks_a_promise_never_speaks(
+    taught: WorldModel, log: HourlyLog, spoil: str, word: str
+) -> None:
+    bad = clone(taught)
+    if spoil == "nan":
+        bad.tracks["vpd_kpa"].intervals[1].below[:] = np.nan
+    else:
+        for soil in bad.core.soil:
+            for law in soil.laws:
+                law.theta[6] = -1.0  # as if water dried the pot
+    assert any(word in name for name in failed_properties(bad, log.until(11 * 24)))
+    assert not compare(taught, bad, log.until(11 * 24)).promoted
+
+
+def test_the_nursery_promotes_by_night_and_keeps_speaking(log: HourlyLog) -> None:
+    nursery = Nursery(WorldModel())
+    verdicts = []
+    for end in range(24, 11 * 24 + 1, 24):
+        verdicts.append(nursery.learn(log.until(end), ahead_of(log, end)))
+        nursery.predict(datetime(2026, 6, 1, tzinfo=UTC), log.until(end), ahead_of(log, end))
+    assert verdicts[0].why == "the first day learned"
+    assert sum(v.promoted for v in verdicts) >= 4
+    assert nursery.active.days_learned <= nursery.candidate.days_learned == 11
+
+
+def test_versions_are_verified_activated_and_rolled_back(taught: WorldModel, log: HourlyLog, tmp_path: Path) -> None:
+    store = ModelStore(tmp_path)
+    first = store.save(taught, log.until(240), NOW, "night 1")
+    other = clone(taught)
+    other.learn(log.until(264), ahead_of(log, 264))
+    second = store.save(other, log.until(264), NOW, "night 2")
+    assert store.active() is None and store.load_active() is None
+    store.activate(first, NOW, "first")
+    store.activate(second, NOW, "won")
+    loaded = store.load_active()
+    assert loaded is not None and loaded.fingerprint() == other.fingerprint()
+    manifest = store.manifest(second)
+    assert manifest.data_to_ts > manifest.data_from_ts and manifest.days_learned == 11
+    assert store.rollback(NOW, "regression") == first
+    assert [c["what"] for c in store.changes()] == ["promoted", "promoted", "rolled_back"]
+    with pytest.raises(TomatoError, match="no version before"):
+        store.rollback(NOW, "again")
+
+
+def test_a_damaged_version_never_speaks_and_the_one_before_it_does(
+    taught: WorldModel, log: HourlyLog, tmp_path: Path
+) -> None:
+    store = ModelStore(tmp_path)
+    first, second = (store.save(taught, log, NOW) for _ in range(2))
+    assert first != second
+    store.activate(first, NOW, "a")
+    store.activate(second, NOW, "b")
+    body = bytearray((tmp_path / second / "model.npz").read_bytes())
+    body[len(body) // 2] ^= 1
+    (tmp_path / second / "model.npz").write_bytes(bytes(body))
+    with pytest.raises(TomatoError, match="another hash"):
+        store.verify(second)
+    with pytest.raises(TomatoError, match="another hash"):
+        store.activate(second, NOW, "again")
+    loaded = store.load_active()
+    assert loaded is not None and loaded.fingerprint() == taught.fingerprint()
+    (tmp_path / first / "manifest.json").write_text(json.dumps({"version": first}))
+    assert store.load_active() is None
+    with pytest.raises(TomatoError, match="no model version"):
+        store.verify("nowhere")
+
+
+def test_old_versions_go_the_active_one_stays(log: HourlyLog, tmp_path: Path) -> None:
+    store, small = ModelStore(tmp_path), WorldModel()
+    first = store.save(small, log, NOW)
+    store.activate(first, NOW, "stays")
+    for _ in range(KEEP + 3):
+        store.save(small, log, NOW)
+    names = [m.version for m in store.versions()]
+    assert first in names and len(names) == KEEP + 1
+
+
+def test_the_command_line_lists_promotes_and_rolls_back(
+    taught: WorldModel, log: HourlyLog, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model_cli.list_versions(tmp_path)
+    assert "No model version" in capsys.readouterr().out
+    store = ModelStore(tmp_path / "models")
+    first, second = (store.save(taught, log, NOW) for _ in range(2))
+    model_cli.promote(first, tmp_path)
+    model_cli.promote(second, tmp_path)
+    model_cli.list_versions(tmp_path)
+    assert f"* {second}" in capsys.readouterr().out
+    model_cli.rollback(tmp_path)
+    model_cli.list_versions(tmp_path, json_out=True)
+    told = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert told["active"] == first and told["changes"][-1]["what"] == "rolled_back"
