@@ -97,9 +97,9 @@ def physics(days: float) -> dict[str, float]:
 
 
 def run(quick: bool) -> dict[str, object]:
-    """Quick: 2 days with firmware. Full: 30 days."""
+    """Quick: one day with firmware. Full: 30 days."""
     return {
-        "with firmware, lock step": full_stack(2.0 if quick else 30.0),
+        "with firmware, lock step": full_stack(1.0 if quick else 30.0),
         "without firmware, observed each 10 s": direct(1.0 if quick else 7.0, 10.0),
         "without firmware, observed each 60 s": direct(1.0 if quick else 7.0, 60.0),
         "physics alone": physics(1.0 if quick else 30.0),

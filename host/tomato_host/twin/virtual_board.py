@@ -240,12 +240,20 @@ class VirtualBoard:
         """The processor stopped without asking for a reset: it starts again, as a board would, a few times."""
         self._crashes += 1
         if self._crashes >= CRASHES_IN_A_ROW:
-            told = self._settings.flash.parent / "board.stderr"
-            tail = told.read_text(errors="replace").strip().splitlines()[-1:] if told.exists() else []
+            words = self._last_words()
             self.close()
-            raise TomatoError("E-TWIN-CRASHED", f"The firmware does not stay alive: {' '.join(tail) or 'no message'}.",
+            raise TomatoError("E-TWIN-CRASHED", f"The firmware does not stay alive: {words}.",
                               "Run `tomato-host doctor`; look at board.stderr beside the board's flash directory.")
         self.power_cycle(cause)
+
+    def _last_words(self) -> str:
+        """The last line the VM or the firmware's own error file holds."""
+        flash = self._settings.flash
+        for told in (flash / "last_error.txt", flash.parent / "board.stderr"):
+            lines = told.read_text(errors="replace").strip().splitlines() if told.exists() else []
+            if lines:
+                return lines[-1]
+        return "no message"
 
     def pin_to(self, cpu: int) -> None:
         """Keep the VM on one processor core, beside the process that drives it: a quarter of the switching cost."""

@@ -8,5 +8,9 @@ import tether
 sys.modules["termios"] = line_settings
 tether.pass_time(0, 0)  # the first answer brings the levels of the inputs
 
-import boot  # noqa: E402, F401
-import main  # noqa: E402, F401
+try:
+    import boot  # noqa: F401
+    import main  # noqa: F401
+except Exception as error:
+    sys.print_exception(error, sys.stderr)  # stdout is the link
+    raise SystemExit(1)
