@@ -7,9 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import typer
 from tomato_host.board.port import SerialPort
 from tomato_host.board.session import BoardSession
 from tomato_host.cli import calibrate
+from tomato_host.cli.clear_fault import clear_fault
 from tomato_host.errors import TomatoError
 from tomato_host.twin.lockstep import LockStep
 from typer.testing import CliRunner
@@ -63,6 +65,21 @@ def test_a_dose_before_its_pause_is_refused_by_name(bench: calibrate.Bench) -> N
 def test_the_board_refuses_a_rate_far_from_its_nameplate(bench: calibrate.Bench) -> None:
     with pytest.raises(TomatoError, match="bad_value"):
         bench.configure(calibrate.pump_values(10.0, 990.0))
+
+
+def test_latched_faults_are_listed_and_cleared_by_name(
+    bench: calibrate.Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(calibrate, "open_bench", lambda port: bench)
+    monkeypatch.setattr(bench.session, "close", lambda: None)
+    app = typer.Typer()
+    app.command()(clear_fault)
+    told = CliRunner().invoke(app, ["--json"])
+    assert json.loads(told.stdout)["faults"] == []
+    refused = CliRunner().invoke(app, ["leak"])
+    assert isinstance(refused.exception, TomatoError)
+    assert "not_latched" in str(refused.exception)
+    assert "latched: nothing" in CliRunner().invoke(app, []).stdout
 
 
 @pytest.mark.parametrize(("dry", "wet", "dry_pct", "wet_pct"), [
