@@ -27,6 +27,7 @@ from tomato_host.runtime.rig import SIM, Rig, open_rig
 from tomato_host.runtime.status import Status
 from tomato_host.runtime.supervisor import Supervisor
 from tomato_host.runtime.weather_watch import WeatherWatch
+from tomato_host.service.feed import Feed
 from tomato_host.settings import Settings, load_settings
 from tomato_host.storage.dataset import Dataset
 from tomato_host.weather.service import build_service
@@ -103,7 +104,7 @@ def _build(job: Job, settings: Settings, rig: Rig, dataset: Dataset) -> Supervis
     mind, recorder = _mind(settings, rig), Recorder(dataset, status)
     return Supervisor(
         settings, rig, session, mind, recorder, status, _display(job, settings, status, rig), inbox,
-        _extensions(job, settings, rig, mind, recorder),
+        _extensions(job, settings, rig, mind, recorder, status),
     )
 
 
@@ -113,7 +114,7 @@ def _mind(settings: Settings, rig: Rig) -> Mind:
 
 
 def _extensions(
-    job: Job, settings: Settings, rig: Rig, mind: Mind, recorder: Recorder
+    job: Job, settings: Settings, rig: Rig, mind: Mind, recorder: Recorder, status: Status
 ) -> tuple[Extension, ...]:
     """What hangs on the loop in real time. A simulation has no network and no advisor: it must repeat to the byte."""
     if not rig.real_time:
@@ -129,6 +130,8 @@ def _extensions(
         every = timedelta(seconds=settings.agent.wake_every_s)
         advisor = Advisor(settings.agent, job.data_dir)
         found.append(AdvisorExtension(advisor, recorder, ZoneInfo(site.timezone), every))
+    if settings.service.enabled:
+        found.append(Feed(status, recorder, settings.service, job.data_dir))
     return tuple(found)
 
 

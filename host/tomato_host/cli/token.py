@@ -1,0 +1,56 @@
+"""`tomato-host token`: who may read from elsewhere, and who may change anything."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import typer
+
+app = typer.Typer(no_args_is_help=True)
+
+DataDir = typer.Option(Path("data"), "--data-dir", help="The data directory of the host.")
+
+
+@app.command()
+def create(
+    name: str = typer.Argument(help="Whose it is; it stands in the record of every change."),
+    role: str = typer.Option("operate", "--role", help="view, operate or admin."),
+    data_dir: Path = DataDir,
+    as_json: bool = typer.Option(False, "--json", help="For scripts."),
+) -> None:
+    """Make a token and show it once; only its hash is kept."""
+    from tomato_host.service.tokens import TokenFile
+
+    secret = TokenFile(data_dir).create(name, role)
+    if as_json:
+        typer.echo(json.dumps({"name": name, "role": role, "token": secret}))
+    else:
+        typer.echo(f"{secret}\nThis is the only time it is shown. Role {role}, for {name}.")
+
+
+@app.command("list")
+def list_tokens(
+    data_dir: Path = DataDir,
+    as_json: bool = typer.Option(False, "--json", help="For scripts."),
+) -> None:
+    """Show names, roles and ages."""
+    from tomato_host.service.tokens import TokenFile
+
+    tokens = TokenFile(data_dir).all()
+    if as_json:
+        typer.echo(json.dumps([{"name": t.name, "role": t.role, "created": t.created} for t in tokens]))
+        return
+    for token in tokens:
+        typer.echo(f"{token.name:24} {token.role:8} since {token.created}")
+    if not tokens:
+        typer.echo("No tokens: reading works on this machine only, changing nowhere.")
+
+
+@app.command()
+def revoke(name: str = typer.Argument(help="Which one."), data_dir: Path = DataDir) -> None:
+    """Make a token worthless, at once."""
+    from tomato_host.service.tokens import TokenFile
+
+    TokenFile(data_dir).revoke(name)
+    typer.echo(f"{name} is revoked.")

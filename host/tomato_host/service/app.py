@@ -1,0 +1,156 @@
+"""The dashboard's web application: pages, JSON, live events, metrics. Reads never reach the deciding loop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from fastapi import Depends, FastAPI, HTTPException, Query, Request
+from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse, Response
+from fastapi.staticfiles import StaticFiles
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from sse_starlette.sse import EventSourceResponse
+from starlette.concurrency import run_in_threadpool
+
+from tomato_host import __version__
+from tomato_host.errors import TomatoError
+from tomato_host.runtime.inbox import Reply
+from tomato_host.service import changes
+from tomato_host.service.history import History
+from tomato_host.service.metrics import PlantCollector
+from tomato_host.service.present import Present
+from tomato_host.service.security import Border, Doorman
+from tomato_host.service.settings import ServiceSettings
+from tomato_host.service.tokens import TokenFile
+
+WEB = Path(__file__).parent / "web"
+QUEUE = 256
+Json = dict[str, Any]
+
+
+def create_app(
+    present: Present, history: History, settings: ServiceSettings, data_dir: Path, tokens: TokenFile | None = None
+) -> FastAPI:
+    """The application over one present, one history and one data directory."""
+    app = FastAPI(
+        title="tomato-host", version=__version__, docs_url=None, redoc_url=None,
+        description="State, history and overrides of one embodied tomato. Every change goes through the guardrails.",
+    )
+    door = Doorman(tokens or TokenFile(data_dir))
+    app.add_middleware(Border, settings=settings)
+    app.add_exception_handler(TomatoError, _told)
+    _reads(app, present, history, door)
+    _changes(app, data_dir, door)
+    _pages(app)
+    return app
+
+
+async def _told(_request: Request, error: Exception) -> JSONResponse:
+    """An error meant for a person: the host is not running, say."""
+    assert isinstance(error, TomatoError)
+    return JSONResponse({"detail": error.message, "code": error.code, "next": error.next_step}, status_code=503)
+
+
+def _reads(app: FastAPI, present: Present, history: History, door: Doorman) -> None:
+    read = [Depends(door.read)]
+
+    @app.get("/api/glance", dependencies=read, tags=["read"])
+    async def glance() -> Json:
+        """Everything the first screen shows."""
+        return present.glance()
+
+    @app.get("/api/history", dependencies=read, tags=["read"])
+    async def columns(span: Literal["24h", "7d", "season"] = "24h") -> Json:
+        """Columns for the charts of one span."""
+        return await run_in_threadpool(history.columns, span)
+
+    @app.get("/api/events", dependencies=read, tags=["read"])
+    async def events(
+        level: Literal["INFO", "WARNING", "ALARM"] = "INFO", limit: Annotated[int, Query(ge=1, le=300)] = 100
+    ) -> list[Json]:
+        """What happened, newest last."""
+        ranks = {"INFO": 0, "WARNING": 1, "ALARM": 2}
+        found = [event for event in present.lately["event_v1"] if ranks[event["level"]] >= ranks[level]]
+        return found[-limit:]
+
+    @app.get("/api/actions", dependencies=read, tags=["read"])
+    async def actions(limit: Annotated[int, Query(ge=1, le=300)] = 100) -> list[Json]:
+        """What was asked for, the door's word, and what became of it; newest last."""
+        return list(present.lately["action_v1"])[-limit:]
+
+    @app.get("/api/stream", dependencies=read, tags=["read"])
+    async def stream(request: Request) -> EventSourceResponse:
+        """Server-sent events: status every second, records as they come."""
+        return EventSourceResponse(_live(request, present), ping=15)
+
+    @app.get("/metrics", dependencies=read, tags=["read"])
+    async def metrics() -> Response:
+        """For Prometheus."""
+        registry = CollectorRegistry(auto_describe=False)
+        registry.register(PlantCollector(present))
+        return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+
+    @app.get("/healthz", tags=["read"])
+    async def health() -> Response:
+        """200 while the deciding loop talks to this process, else 503."""
+        return PlainTextResponse("ok" if present.connected else "no host", 200 if present.connected else 503)
+
+
+async def _live(request: Request, present: Present) -> AsyncIterator[Json]:
+    queue: asyncio.Queue[str] = asyncio.Queue(QUEUE)
+    present.listeners.add(queue)
+    try:
+        while not await request.is_disconnected():
+            yield {"data": await queue.get()}
+    finally:
+        present.listeners.discard(queue)
+
+
+def _changes(app: FastAPI, data_dir: Path, door: Doorman) -> None:
+    @app.post("/api/water", tags=["change"], responses=_WORDS)
+    async def water(ask: changes.WaterAsk, who: str = Depends(door.operate)) -> Json:
+        """Give water once, if the guardrails allow it."""
+        action = changes.water_action(ask, who)
+        return _word(await run_in_threadpool(changes.propose, data_dir, action, who, ask.reason))
+
+    @app.post("/api/switch", tags=["change"], responses=_WORDS)
+    async def switch(ask: changes.SwitchAsk, who: str = Depends(door.operate)) -> Json:
+        """Switch an output for a time, if the guardrails allow it."""
+        action = changes.switch_action(ask, who)
+        return _word(await run_in_threadpool(changes.propose, data_dir, action, who, ask.reason))
+
+    @app.post("/api/mode", tags=["change"], responses=_WORDS)
+    async def mode(ask: changes.ModeAsk, who: str = Depends(door.operate)) -> Json:
+        """Pause, ask for safe mode, or take either back; it lapses by itself."""
+        return _word(await run_in_threadpool(changes.change_mode, data_dir, ask, who))
+
+    @app.post("/api/acknowledge", tags=["change"], responses=_WORDS)
+    async def acknowledge(reason: changes.Reason, who: str = Depends(door.admin)) -> Json:
+        """Say that what needed a hand (a leak, say) has been dealt with."""
+        return _word(await run_in_threadpool(changes.acknowledge, data_dir, who, reason))
+
+
+_WORDS: dict[int | str, dict[str, Any]] = {
+    401: {"description": "No token, or not one of ours."},
+    403: {"description": "The token's role does not reach that far."},
+    409: {"description": "The guardrails refused; the text names rule, value and limit."},
+    503: {"description": "No running host took it."},
+}
+
+
+def _word(reply: Reply) -> Json:
+    """The door's word. A refusal is 409 with its reason."""
+    action = reply.action.model_dump(mode="json") if reply.action is not None else None
+    if not reply.ok:
+        raise HTTPException(409, reply.text)
+    return {"ok": True, "text": reply.text, "action": action}
+
+
+def _pages(app: FastAPI) -> None:
+    @app.get("/", include_in_schema=False)
+    async def index() -> FileResponse:
+        return FileResponse(WEB / "index.html", headers={"Cache-Control": "no-cache"})
+
+    app.mount("/static", StaticFiles(directory=WEB), name="static")

@@ -1,0 +1,137 @@
+"""The past for charts: columns of states and doses, read once from the dataset and grown by what comes in."""
+
+from __future__ import annotations
+
+import json
+import threading
+from bisect import bisect_left
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+Json = dict[str, Any]
+
+SPANS_S: dict[str, float] = {"24h": 86_400.0, "7d": 7 * 86_400.0, "season": 200 * 86_400.0}
+MOST_POINTS = 1_500
+"""No chart draws more; longer spans are thinned evenly."""
+FINE_PERIOD_S = 60.0
+FINE_KEPT = 2_000
+"""Observations at a minute's pace for the last day, on top of the states."""
+TAIL_BYTES = 6_000_000
+COLUMNS = ("air_temp_c", "rh_pct", "vpd_kpa", "co2_ppm", "leaf_air_delta_c", "light_on", "confidence")
+
+
+def epoch(ts: str) -> float:
+    """Seconds since 1970 of an ISO time."""
+    return datetime.fromisoformat(ts).timestamp()
+
+
+def lines_of(data_dir: Path, stream: str, tail_bytes: int | None = None) -> Iterator[Json]:
+    """Records of one stream, oldest first; with `tail_bytes` only the end of it. Broken lines are passed over."""
+    for path in sorted((data_dir / "private").glob(f"{stream}_[0-9]*.jsonl")):
+        with path.open("rb") as file:
+            if tail_bytes is not None and path.stat().st_size > tail_bytes:
+                file.seek(-tail_bytes, 2)
+                file.readline()
+            for line in file:
+                try:
+                    yield json.loads(line)["record"]
+                except (ValueError, KeyError):
+                    continue
+
+
+class History:
+    """States, fine readings and doses in columns. `load` may run in another thread before the first request."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self._data_dir = data_dir
+        self._t: list[float] = []
+        self._rows: list[tuple[float | None, ...]] = []
+        self._soil: list[dict[str, float | None]] = []
+        self._fine_t: list[float] = []
+        self._fine: list[tuple[float | None, ...]] = []
+        self._fine_soil: list[dict[str, float | None]] = []
+        self._doses: list[tuple[float, float]] = []
+        self._lock = threading.Lock()
+
+    def load(self) -> None:
+        """Read what the dataset holds."""
+        for stream, tail in (("states", None), ("actions", None), ("sensors_raw", TAIL_BYTES)):
+            for record in lines_of(self._data_dir, stream, tail):
+                self.take(record)
+
+    def take(self, record: Json) -> None:
+        """Grow by one record; kinds that no chart shows are ignored, so are those out of order."""
+        kind = record.get("schema_version")
+        with self._lock:
+            if kind == "state_v1":
+                self._take_state(record)
+            elif kind == "observation_v1":
+                self._take_fine(record)
+            elif kind == "action_v1":
+                self._take_dose(record)
+
+    def _take_dose(self, action: Json) -> None:
+        outcome = action.get("outcome")
+        if outcome and outcome.get("delivered_ml"):
+            self._doses.append((epoch(outcome.get("finished_ts") or action["ts"]), outcome["delivered_ml"]))
+
+    def _take_state(self, state: Json) -> None:
+        t = epoch(state["ts"])
+        if self._t and t <= self._t[-1]:
+            return
+        env = state["env"]
+        self._t.append(t)
+        self._rows.append((
+            env["air_temp_c"], env["rh_pct"], env["vpd_kpa"], env["co2_ppm"], state["plant"]["leaf_air_delta_c"],
+            1.0 if state["devices"]["light"] == "ON" else 0.0, state["confidence"],
+        ))
+        self._soil.append({probe["id"]: probe["moisture_pct"] for probe in state["soil"]["probes"]})
+
+    def _take_fine(self, seen: Json) -> None:
+        t = epoch(seen["ts"])
+        if self._fine_t and t < self._fine_t[-1] + FINE_PERIOD_S:
+            return
+        air, leaf = seen["air_temp_c"], seen["leaf_temp_c"]
+        delta = None if air is None or leaf is None else round(leaf - air, 2)
+        light = seen["light_lux"]
+        self._fine_t.append(t)
+        self._fine.append((air, seen["rh_pct"], None, seen["co2_ppm"], delta,
+                           None if light is None else float(light > 200.0), None))
+        self._fine_soil.append({probe["id"]: probe["moisture_pct"] for probe in seen["soil"]})
+        if len(self._fine_t) > FINE_KEPT:
+            del self._fine_t[:200], self._fine[:200], self._fine_soil[:200]
+
+    def columns(self, span: str) -> Json:
+        """The columns of one span (a key of SPANS_S): `t` in epoch seconds, null where nothing is known."""
+        with self._lock:
+            return self._columns(span)
+
+    def _columns(self, span: str) -> Json:
+        fine = span == "24h" and len(self._fine_t) > 1
+        times, rows, soil = (
+            (self._fine_t, self._fine, self._fine_soil) if fine else (self._t, self._rows, self._soil)
+        )
+        newest = max(times[-1] if times else 0.0, self._t[-1] if self._t else 0.0)
+        first = bisect_left(times, newest - SPANS_S[span])
+        step = max(1, -(-(len(times) - first) // MOST_POINTS))
+        picked = range(first, len(times), step)
+        out: Json = {"span": span, "t": [times[i] for i in picked]}
+        for at, name in enumerate(COLUMNS):
+            out[name] = [rows[i][at] for i in picked]
+        if fine:
+            out["vpd_kpa"] = [_vpd(rows[i][0], rows[i][1]) for i in picked]
+        probes = sorted({probe for i in picked for probe in soil[i]})
+        out["soil"] = {probe: [soil[i].get(probe) for i in picked] for probe in probes}
+        out["doses"] = [{"t": t, "ml": ml} for t, ml in self._doses if t >= newest - SPANS_S[span]]
+        return out
+
+
+def _vpd(air_temp_c: float | None, rh_pct: float | None) -> float | None:
+    """Vapour pressure deficit of a raw reading, kPa; the estimator's own formula."""
+    if air_temp_c is None or rh_pct is None:
+        return None
+    from tomato_host.brain.estimator.vpd import saturation_vapour_pressure_kpa
+
+    return round(saturation_vapour_pressure_kpa(air_temp_c) * (1.0 - rh_pct / 100.0), 3)

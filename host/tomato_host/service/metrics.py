@@ -1,0 +1,125 @@
+"""Prometheus metrics, computed from the present at each scrape; names follow the field's conventions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from typing import Any
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+
+from tomato_host import __version__
+from tomato_host.service.present import Present
+
+Json = dict[str, Any]
+
+AIR = (
+    ("air_temp_c", "tomato_air_temperature_celsius", "Air temperature in the canopy.", 1.0),
+    ("rh_pct", "tomato_air_relative_humidity_ratio", "Relative humidity of the air, 0 to 1.", 0.01),
+    ("co2_ppm", "tomato_air_co2_ppm", "CO2 of the air.", 1.0),
+    ("leaf_temp_c", "tomato_leaf_temperature_celsius", "Leaf temperature by infrared.", 1.0),
+    ("soil_temp_c", "tomato_soil_temperature_celsius", "Substrate temperature.", 1.0),
+    ("light_lux", "tomato_light_illuminance_lux", "Illuminance at the canopy.", 1.0),
+)
+OUTPUTS = ("light", "circulation_fan", "exhaust_fan", "humidifier", "heater_mat", "water_pump", "co2_solenoid")
+MODES = ("NORMAL", "CAUTION", "SAFE", "PAUSED")
+
+
+def _gauge(name: str, text: str, value: float | None) -> Iterator[Metric]:
+    if value is not None:
+        yield GaugeMetricFamily(name, text, value=value)
+
+
+class PlantCollector(Collector):
+    """Turns the newest records into metrics; what is not known is left out, never zero."""
+
+    def __init__(self, present: Present) -> None:
+        self._present = present
+
+    def collect(self) -> Iterable[Metric]:
+        """One scrape."""
+        newest = self._present.newest
+        yield from self._build()
+        if seen := newest.get("observation_v1"):
+            yield from _readings(seen)
+        if state := newest.get("state_v1"):
+            yield from _state(state)
+        if devices := newest.get("device_status_v1"):
+            yield from _devices(devices)
+        yield from self._counts()
+
+    def _build(self) -> Iterator[Metric]:
+        yield InfoMetricFamily("tomato_build", "Version of the host and the board's firmware.",
+                               value={"version": __version__, "firmware": str(self._present.status.get("firmware"))})
+        status = self._present.status
+        mode = GaugeMetricFamily("tomato_mode", "1 for the mode in force.", labels=["mode"])
+        for name in MODES:
+            mode.add_metric([name], float(status.get("mode") == name))
+        yield mode
+        yield GaugeMetricFamily("tomato_link_up", "1 while the board answers.", value=float(status.get("link") == "up"))
+        yield GaugeMetricFamily("tomato_feed_up", "1 while the deciding loop talks to this process.",
+                                value=float(self._present.connected))
+
+    def _counts(self) -> Iterator[Metric]:
+        tally = self._present.status.get("tally", {})
+        for key, name, text in (
+            ("observations", "tomato_observations", "Observations taken."),
+            ("episodes", "tomato_decisions", "Decisions taken."),
+            ("actions", "tomato_actions_accepted", "Actions the guardrails accepted."),
+            ("refused", "tomato_actions_refused", "Actions the guardrails refused."),
+            ("anomalies", "tomato_anomalies", "Anomalies opened."),
+        ):
+            if key in tally:
+                yield CounterMetricFamily(name, text, value=float(tally[key]))
+        if "water_ml" in tally:
+            yield CounterMetricFamily("tomato_irrigation_volume_liters", "Water delivered in this run.",
+                                      value=tally["water_ml"] / 1000.0)
+        open_now = GaugeMetricFamily("tomato_anomaly_open", "1 while an anomaly is open.", labels=["type", "subject"])
+        for anomaly in self._present.open_anomalies.values():
+            open_now.add_metric([anomaly["type"], anomaly.get("subject") or ""], 1.0)
+        yield open_now
+        plan = self._present.newest.get("plan_v1")
+        if plan and plan.get("planning_ms") is not None:
+            yield from _gauge("tomato_plan_duration_seconds", "Time the last plan took.", plan["planning_ms"] / 1000.0)
+
+
+def _readings(seen: Json) -> Iterator[Metric]:
+    last = GaugeMetricFamily("tomato_sensor_last_reading_timestamp_seconds", "When a sensor last gave a value.",
+                             labels=["sensor"])
+    taken = datetime.fromisoformat(seen["ts"]).timestamp()
+    for key, name, text, factor in AIR:
+        value = seen.get(key)
+        if value is not None:
+            last.add_metric([key], taken)
+            yield GaugeMetricFamily(name, text, value=value * factor)
+    soil = GaugeMetricFamily("tomato_soil_water_content_ratio", "Volumetric water content, 0 to 1.", labels=["plant"])
+    for probe in seen["soil"]:
+        if probe["moisture_pct"] is not None:
+            soil.add_metric([probe["id"]], probe["moisture_pct"] / 100.0)
+            last.add_metric([f"soil.{probe['id']}"], taken)
+    yield soil
+    yield last
+
+
+def _state(state: Json) -> Iterator[Metric]:
+    yield from _gauge("tomato_vapour_pressure_deficit_kilopascal", "VPD of the air.", state["env"]["vpd_kpa"])
+    yield from _gauge("tomato_state_confidence_ratio", "Confidence in the estimated state.", state["confidence"])
+    budgets = state["budgets"]
+    yield from _gauge("tomato_water_budget_left_liters", "Water that may still be given today.",
+                      max(0.0, budgets["water_ml_budget_today"] - budgets["water_ml_used_today"]) / 1000.0)
+
+
+def _devices(devices: Json) -> Iterator[Metric]:
+    on = GaugeMetricFamily("tomato_output_on", "1 while an output is on.", labels=["output"])
+    for name in OUTPUTS:
+        on.add_metric([name], float(devices["outputs"][name] == "ON"))
+    yield on
+    latched = GaugeMetricFamily("tomato_interlock_active", "1 while the board holds a fault.", labels=["rule"])
+    for fault in devices["faults"]:
+        latched.add_metric([fault["name"]], 1.0)
+    yield latched
+    if devices.get("free_heap_bytes") is not None:
+        yield GaugeMetricFamily("tomato_board_heap_free_bytes", "Free heap on the board.",
+                                value=devices["free_heap_bytes"])

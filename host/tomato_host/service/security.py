@@ -1,0 +1,141 @@
+"""The border of the API: who may come in, how often, how large, and what every answer must say."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from fastapi import HTTPException, Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from tomato_host.service.settings import ServiceSettings
+from tomato_host.service.tokens import RANK, Role, TokenFile
+
+LARGEST_BODY = 16_384
+HEADERS = {
+    "Content-Security-Policy": "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:;"
+    " frame-ancestors 'none'; base-uri 'none'; form-action 'self'",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
+}
+LOOPBACK = frozenset({"127.0.0.1", "::1", "testclient"})
+LOCAL_NAMES = frozenset({"127.0.0.1", "localhost", "[::1]", "testserver"})
+
+
+class Bucket:
+    """A token bucket for each client: `per_minute` on average, a tenth of that at once."""
+
+    def __init__(self, per_minute: int, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._rate = per_minute / 60.0
+        self._most = max(5.0, per_minute / 10.0)
+        self._monotonic = monotonic
+        self._left: dict[str, tuple[float, float]] = {}
+
+    def take(self, client: str) -> bool:
+        """True when this client may go on."""
+        now = self._monotonic()
+        left, since = self._left.get(client, (self._most, now))
+        left = min(self._most, left + (now - since) * self._rate)
+        if len(self._left) > 1_000:
+            self._left.clear()
+        self._left[client] = (max(0.0, left - 1.0), now)
+        return left >= 1.0
+
+
+class Border:
+    """ASGI middleware: host names, body size, rate, and the headers of every answer."""
+
+    def __init__(self, app: ASGIApp, settings: ServiceSettings) -> None:
+        self._app = app
+        self._hosts = LOCAL_NAMES | {settings.host, *settings.hosts}
+        self._reads = Bucket(settings.reads_per_minute)
+        self._writes = Bucket(settings.writes_per_minute)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        refusal = self._refusal(scope)
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message.get("headers", []), *ENCODED_HEADERS]
+            await send(message)
+
+        if refusal is not None:
+            await _answer(send_with_headers, *refusal)
+            return
+        await self._app(scope, _bounded(receive), send_with_headers)
+
+    def _refusal(self, scope: Scope) -> tuple[int, str] | None:
+        headers = {key.decode().lower(): value.decode("latin-1") for key, value in scope["headers"]}
+        host = headers.get("host", "")
+        name = host.rsplit(":", 1)[0] if not host.endswith("]") else host
+        if name not in self._hosts:
+            return 421, "this host name is not served here; add it to [service] hosts"
+        client = scope["client"][0] if scope.get("client") else "unknown"
+        writes = scope["method"] not in ("GET", "HEAD", "OPTIONS")
+        if not (self._writes if writes else self._reads).take(client):
+            return 429, "too many requests; wait a minute"
+        length = headers.get("content-length", "0")
+        if not length.isdigit() or int(length) > LARGEST_BODY:
+            return 413, f"at most {LARGEST_BODY} bytes"
+        return None
+
+
+ENCODED_HEADERS = [(name.lower().encode(), value.encode()) for name, value in HEADERS.items()]
+
+
+def _bounded(receive: Receive) -> Receive:
+    """A body without a length is cut at the limit."""
+    seen = 0
+
+    async def limited() -> Message:
+        nonlocal seen
+        message = await receive()
+        seen += len(message.get("body", b""))
+        if seen > LARGEST_BODY:
+            return {"type": "http.disconnect"}
+        return message
+
+    return limited
+
+
+async def _answer(send: Send, status: int, text: str) -> None:
+    body = b'{"detail":"' + text.encode() + b'"}'
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+class Doorman:
+    """Decides by token. Reading from this machine is open; everything else wants a role."""
+
+    def __init__(self, tokens: TokenFile) -> None:
+        self._tokens = tokens
+
+    def read(self, request: Request) -> None:
+        """A read: open on localhost, else any token."""
+        if request.client is None or request.client.host not in LOOPBACK:
+            self._want(request, "view")
+
+    def operate(self, request: Request) -> str:
+        """A change: token of role operate; returns its name for the audit."""
+        return self._want(request, "operate")
+
+    def admin(self, request: Request) -> str:
+        """A change of calibration or faults: token of role admin."""
+        return self._want(request, "admin")
+
+    def _want(self, request: Request, least: Role) -> str:
+        # Only this header counts: a page of somebody else cannot make a browser send it.
+        kind, _, secret = request.headers.get("authorization", "").partition(" ")
+        role = self._tokens.role_of(secret) if kind.lower() == "bearer" and secret else None
+        if role is None:
+            raise HTTPException(401, "a token is needed: tomato-host token create", {"WWW-Authenticate": "Bearer"})
+        if RANK[role] < RANK[least]:
+            raise HTTPException(403, f"this token may {role}; it takes {least}")
+        return self._tokens.name_of(secret)

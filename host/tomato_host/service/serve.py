@@ -1,0 +1,84 @@
+"""The dashboard's own process: `python -m tomato_host.service.serve`, started by the deciding loop with a socket."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import structlog
+import uvicorn
+from fastapi import FastAPI
+
+from tomato_host.service.app import create_app
+from tomato_host.service.history import History
+from tomato_host.service.present import Present
+from tomato_host.service.settings import ServiceSettings
+
+LONGEST_LINE = 4_000_000
+_log = structlog.get_logger("dashboard")
+
+
+async def listen(fd: int, present: Present, history: History) -> None:
+    """Take in the deciding loop's lines until it hangs up; then this process has nothing to show and ends."""
+    reader, _writer = await asyncio.open_connection(sock=socket.socket(fileno=fd), limit=LONGEST_LINE)
+    present.connected = True
+    while line := await reader.readline():
+        record = present.take(line)
+        if record is not None:
+            history.take(record)
+    present.connected = False
+
+
+def build(data_dir: Path, settings: ServiceSettings, fd: int | None) -> tuple[FastAPI, Present]:
+    """The application with its feed attached; without a descriptor it shows the dataset only."""
+    present, history = Present(), History(data_dir)
+    app = create_app(present, history, settings, data_dir)
+    stopping: list[asyncio.Task[None]] = []
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        await asyncio.to_thread(history.load)
+        if fd is not None:
+            stopping.append(asyncio.create_task(_listen_then_end(fd, present, history)))
+        yield
+
+    app.router.lifespan_context = lifespan
+    return app, present
+
+
+async def _listen_then_end(fd: int, present: Present, history: History) -> None:
+    try:
+        await listen(fd, present, history)
+    finally:
+        # The host is gone: whoever restarts it starts a dashboard, too. SIGTERM lets uvicorn close its clients.
+        os.kill(os.getpid(), 15)
+
+
+def main() -> None:
+    """Serve until the host hangs up or SIGTERM."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data-dir", type=Path, required=True)
+    parser.add_argument("--settings", default="{}", help="ServiceSettings as JSON")
+    args = parser.parse_args()
+    settings = ServiceSettings.model_validate_json(args.settings)
+    fd = os.environ.pop("TOMATO_FEED_FD", None)
+    app, _ = build(args.data_dir, settings, int(fd) if fd else None)
+    config = uvicorn.Config(
+        app, host=settings.host, port=settings.port, log_level="warning", access_log=False, timeout_graceful_shutdown=2,
+        server_header=False, proxy_headers=False,
+    )
+    try:
+        uvicorn.Server(config).run()
+    except SystemExit:
+        # uvicorn ends so when the port is taken; the host goes on without a dashboard and tries again.
+        _log.warning("the dashboard's port is taken", host=settings.host, port=settings.port)
+        raise
+
+
+if __name__ == "__main__":
+    main()

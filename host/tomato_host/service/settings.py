@@ -1,0 +1,23 @@
+"""What a grower may set about the dashboard and its interface."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class ServiceSettings(BaseModel):
+    """Section `[service]`: the web dashboard, the API and the metrics, in a process of their own."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    enabled: bool = True
+    host: str = "127.0.0.1"
+    """Any other address than this machine's own wants a token for reading, too."""
+    port: Annotated[int, Field(ge=0, le=65_535)] = 8_421
+    """0 takes any free port (it is told in the log)."""
+    hosts: tuple[str, ...] = ()
+    """Further names under which browsers may reach it, e.g. `tomato.local`; others are refused (DNS rebinding)."""
+    reads_per_minute: Annotated[int, Field(ge=10, le=100_000)] = 1_200
+    writes_per_minute: Annotated[int, Field(ge=1, le=1_000)] = 30
