@@ -62,7 +62,8 @@ def one_trial(settings: AgentSettings, phase: str, pause_s: float) -> float:
             time.sleep(0.001)
         time.sleep(pause_s)
         assert path.read_text().startswith(told), "the phase was over before it could be interrupted"
-        pids = [advisor._current.process.pid, int(path.read_text().split()[1])]  # type: ignore[union-attr]
+        assert advisor.process_group is not None
+        pids = [advisor.process_group, int(path.read_text().split()[1])]
         early = [r for r in advisor.poll() if getattr(r, "schema_version", "") != "vision_cv_v1"]
         assert early == []
         return _cancel_and_time(advisor, pids)

@@ -120,6 +120,16 @@ def test_without_a_model_every_kind_has_its_template() -> None:
         assert "24.3 °C" in prose.text and "1600 ml" in prose.text and prose.fault is not None
 
 
+def test_a_template_says_the_most_telling_thing_first_and_leaves_nothing_out() -> None:
+    facts = cycle_facts(context())
+    for kind, first in (("summary", "Noticed: anomaly soil dry"), ("explanation", "Decided: reason of the plan P1 is dry")):
+        text = template_text(kind, facts)
+        assert text.startswith(first)
+    assert all(str(fact) in template_text("explanation", facts) for fact in facts)
+    assert template_text("hypothesis", facts).endswith("worth a look.")
+    assert template_text("summary", ()) == "Nothing was measured."
+
+
 def test_facts_carry_units_and_leave_out_the_unknown() -> None:
     facts = {f.name: f.value for f in cycle_facts(context())}
     assert facts["air temperature"] == "24.3 °C" and facts["vapour pressure deficit"] == "1.16 kPa"

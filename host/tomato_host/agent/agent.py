@@ -36,7 +36,7 @@ LINES_PER_POLL = 8
 RECORDS_PER_WAKE = 32
 
 
-class _Refused(Exception):
+class Refused(Exception):
     """A line from the desk that is not one of ours."""
 
 
@@ -146,7 +146,7 @@ class Advisor:
                 break
             try:
                 record = self._read(current, line)
-            except _Refused as fault:
+            except Refused as fault:
                 self._fail(current, str(fault))
                 return records
             if record is not None:
@@ -192,13 +192,13 @@ class Advisor:
         kind, _, rest = line.partition(b" ")
         wake_id, _, body = rest.partition(b" ")
         if wake_id.decode(errors="replace") != current.context.wake_id:
-            raise _Refused("a line about another cycle")
+            raise Refused("a line about another cycle")
         if kind == b"done":
             self._finish(current, body.decode(errors="replace")[:300])
             return None
         current.records += 1
         if kind != b"record" or current.records > RECORDS_PER_WAKE:
-            raise _Refused("a line that is no record, or too many of them")
+            raise Refused("a line that is no record, or too many of them")
         return checked_record(body)
 
     def _finish(self, current: _Wake, trouble: str) -> None:
@@ -289,11 +289,11 @@ def checked_record(body: bytes) -> AdvisorRecord:
             try:
                 record = kind.from_json(body)
             except ValueError as fault:
-                raise _Refused(f"a {version} that does not hold") from fault
+                raise Refused(f"a {version} that does not hold") from fault
             if isinstance(record, EventV1) and (record.kind != "agent" or record.level == "ALARM"):
-                raise _Refused("an event that is not the advisor's to raise")
+                raise Refused("an event that is not the advisor's to raise")
             return record
-    raise _Refused("a record that the advisor may not write")
+    raise Refused("a record that the advisor may not write")
 
 
 def _kill(process: LineProcess, after_s: float) -> None:

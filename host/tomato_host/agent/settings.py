@@ -18,7 +18,7 @@ Seconds = Annotated[float, Field(gt=0.0, le=86_400.0)]
 class CameraSettings(BaseModel):
     """Where one camera's photos come from."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.\-]{1,48}$")] = "camera_main"
     kind: Literal["folder", "http", "usb", "rpicam"]
@@ -42,7 +42,7 @@ class CameraSettings(BaseModel):
 class StaleSettings(BaseModel):
     """How far the state may move before an answer about the old one is no longer worth waiting for."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     air_temp_c: Annotated[float, Field(gt=0.0)] = 4.0
     rh_pct: Annotated[float, Field(gt=0.0)] = 15.0
@@ -55,7 +55,7 @@ class StaleSettings(BaseModel):
 class AgentSettings(BaseModel):
     """The table `[agent]` of the settings file."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     enabled: bool = True
     """False: the advisor does nothing at all, not even measure photos."""

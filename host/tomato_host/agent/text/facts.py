@@ -11,17 +11,18 @@ from tomato_host.agent.memory.store import Fact as Remembered
 
 FACTS_MAX = 24
 
-STATE_FACTS: tuple[tuple[str, Callable[[StateV1], float | None], str], ...] = (
-    ("air temperature", lambda s: s.env.air_temp_c, "{:.1f} °C"),
-    ("relative humidity", lambda s: s.env.rh_pct, "{:.0f} %"),
-    ("vapour pressure deficit", lambda s: s.env.vpd_kpa, "{:.2f} kPa"),
-    ("carbon dioxide", lambda s: s.env.co2_ppm, "{:.0f} ppm"),
-    ("leaf minus air temperature", lambda s: s.plant.leaf_air_delta_c, "{:+.1f} °C"),
-    ("mean soil moisture", lambda s: s.soil.avg_moisture_pct, "{:.1f} %"),
-    ("soil temperature", lambda s: s.soil.temp_c, "{:.1f} °C"),
-    ("water used today", lambda s: s.budgets.water_ml_used_today, "{:.0f} ml"),
-    ("water budget today", lambda s: s.budgets.water_ml_budget_today, "{:.0f} ml"),
+STATE_FACTS: tuple[tuple[str, str, Callable[[StateV1], float | None], str], ...] = (
+    ("air", "air temperature", lambda s: s.env.air_temp_c, "{:.1f} °C"),
+    ("air", "relative humidity", lambda s: s.env.rh_pct, "{:.0f} %"),
+    ("air", "vapour pressure deficit", lambda s: s.env.vpd_kpa, "{:.2f} kPa"),
+    ("air", "carbon dioxide", lambda s: s.env.co2_ppm, "{:.0f} ppm"),
+    ("air", "leaf minus air temperature", lambda s: s.plant.leaf_air_delta_c, "{:+.1f} °C"),
+    ("soil", "mean soil moisture", lambda s: s.soil.avg_moisture_pct, "{:.1f} %"),
+    ("soil", "soil temperature", lambda s: s.soil.temp_c, "{:.1f} °C"),
+    ("water", "water used today", lambda s: s.budgets.water_ml_used_today, "{:.0f} ml"),
+    ("water", "water budget today", lambda s: s.budgets.water_ml_budget_today, "{:.0f} ml"),
 )
+"""Group, name, where it is, how it is written."""
 
 DAY_FACTS: tuple[tuple[str, Callable[[DayTotals], float | str | None], str], ...] = (
     ("date", lambda d: d.date, "{}"),
@@ -40,10 +41,11 @@ DAY_FACTS: tuple[tuple[str, Callable[[DayTotals], float | str | None], str], ...
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """One quotable fact: `name` without, `value` with numbers."""
+    """One quotable fact: `name` without, `value` with numbers; `group` is the sentence a template puts it into."""
 
     name: str
     value: str
+    group: str = "more"
 
     def __str__(self) -> str:
         return f"{self.name} {self.value}"
@@ -56,14 +58,15 @@ def cycle_facts(context: WakeContext, remembered: Iterable[Remembered] = ()) -> 
         *(_anomaly_fact(a) for a in context.anomalies[:4]),
         *(_action_fact(a) for a in context.actions[:6]),
         *_plan_facts(context.plan),
-        *(Fact(r.key.replace("_", " ").replace(".", " "), f"{r.value} {r.unit}".strip()) for r in remembered),
+        *(Fact(r.key.replace("_", " ").replace(".", " "), f"{r.value} {r.unit}".strip(), "season") for r in remembered),
     ]
     return tuple(facts[:FACTS_MAX])
 
 
 def day_facts(day: DayTotals) -> tuple[Fact, ...]:
     """One day in facts; what was not measured is not there."""
-    return tuple(Fact(name, form.format(value)) for name, get, form in DAY_FACTS if (value := get(day)) is not None)
+    known = ((name, form, get(day)) for name, get, form in DAY_FACTS)
+    return tuple(Fact(name, form.format(value), "day") for name, form, value in known if value is not None)
 
 
 def numbered(facts: tuple[Fact, ...]) -> str:
@@ -73,10 +76,11 @@ def numbered(facts: tuple[Fact, ...]) -> str:
 
 def _state_facts(state: StateV1 | None) -> list[Fact]:
     if state is None:
-        return [Fact("state", "unknown")]
-    known = [Fact(n, form.format(value)) for n, get, form in STATE_FACTS if (value := get(state)) is not None]
+        return [Fact("state", "unknown", "air")]
+    read = ((group, name, form, get(state)) for group, name, get, form in STATE_FACTS)
+    known = [Fact(name, form.format(value), group) for group, name, form, value in read if value is not None]
     probes = [
-        Fact(f"soil probe {p.id}", f"{p.moisture_pct:.1f} %" if p.moisture_pct is not None else "gives no value")
+        Fact(f"soil probe {p.id}", "without a value" if p.moisture_pct is None else f"{p.moisture_pct:.1f} %", "soil")
         for p in state.soil.probes[:4]
     ]
     return [*known, *probes]
@@ -85,7 +89,8 @@ def _state_facts(state: StateV1 | None) -> list[Fact]:
 def _anomaly_fact(anomaly: AnomalyV1) -> Fact:
     name = anomaly.type.value.replace("_", " ").lower()
     about = f" of {anomaly.subject}" if anomaly.subject else ""
-    return Fact(f"anomaly {name}{about}", f"{anomaly.phase.lower()}, severity {anomaly.severity.value.lower()}")
+    how = f"{anomaly.phase.lower()}, severity {anomaly.severity.value.lower()}"
+    return Fact(f"anomaly {name}{about}", how, "noticed")
 
 
 def _action_fact(action: ActionV1) -> Fact:
@@ -104,11 +109,11 @@ def _action_fact(action: ActionV1) -> Fact:
     name = action.type.value.replace("_", " ").lower()
     rules = f" because {'; '.join(action.why.rules_fired)}" if action.why.rules_fired else ""
     status = action.outcome.status if action.outcome else "PROPOSED"
-    return Fact(f"action {name}", f"{amount} {status.replace('_', ' ').lower()}{rules}".strip())
+    return Fact(f"action {name}", f"{amount} {status.replace('_', ' ').lower()}{rules}".strip(), "deeds")
 
 
 def _plan_facts(plan: PlanV1 | None) -> list[Fact]:
     if plan is None:
         return []
-    why = [Fact("reason of the plan", plan.explanation)] if plan.explanation else []
-    return [*why, *(Fact("not done", reason) for reason in plan.not_done[:3])]
+    why = [Fact("reason of the plan", plan.explanation.rstrip(". "), "plan")] if plan.explanation else []
+    return [*why, *(Fact("not done", reason, "plan") for reason in plan.not_done[:3])]

@@ -4,12 +4,27 @@ from __future__ import annotations
 
 from tomato_host.agent.text.facts import Fact
 
-OPENINGS = {
-    "summary": "State of the cycle",
-    "explanation": "Grounds of the decision",
-    "hypothesis": "Noticed, cause unknown; worth a look",
-    "chronicle": "The day",
+SENTENCES = {
+    "air": "Air and leaf",
+    "soil": "Soil",
+    "water": "Water",
+    "noticed": "Noticed",
+    "deeds": "Done or asked for",
+    "plan": "Decided",
+    "season": "Known of the season",
+    "day": "The day",
+    "more": "Also",
 }
+
+ORDER: dict[str, tuple[str, ...]] = {
+    "summary": ("noticed", "air", "soil", "water", "deeds", "season", "more"),
+    "explanation": ("plan", "deeds", "noticed", "soil", "air", "water", "more"),
+    "hypothesis": ("noticed", "air", "soil", "deeds", "water", "more"),
+    "chronicle": ("day", "more"),
+}
+"""Which sentences a text has, the most telling first."""
+
+CLOSING = {"hypothesis": " The cause is not known; this is worth a look."}
 
 TEXT_CHARS_MAX = 3_900
 
@@ -20,6 +35,11 @@ def with_facts(prose: str, facts: tuple[Fact, ...]) -> str:
 
 
 def template_text(kind: str, facts: tuple[Fact, ...]) -> str:
-    """Every fact in order, in one sentence."""
-    listed = "; ".join(str(fact) for fact in facts) if facts else "nothing was measured"
-    return f"{OPENINGS[kind]}: {listed}."[:TEXT_CHARS_MAX]
+    """One sentence a group of facts."""
+    sentences = []
+    for group in ORDER[kind]:
+        listed = "; ".join(str(fact) for fact in facts if fact.group == group)
+        if listed:
+            sentences.append(f"{SENTENCES[group]}: {listed}.")
+    text = " ".join(sentences) or "Nothing was measured."
+    return (text + CLOSING.get(kind, ""))[:TEXT_CHARS_MAX]
