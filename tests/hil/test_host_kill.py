@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pytest
 from tomato_host.twin import server
 
 from shared_schemas.devices import LIMITS, OUTPUT_BY_NAME
@@ -73,3 +74,45 @@ def test_sigkill_during_a_pump_pulse(tmp_path: Path) -> None:
         again.listen()
         assert ended or again.await_message("EVENT", event=3), "the pulse's end was kept for the new host"
         again.close()
+
+
+def sampled(data: Path) -> list[dict[str, Any]]:
+    """Observations in a dataset so far, whole lines only."""
+    found: list[dict[str, Any]] = []
+    for path in sorted(data.glob("private/sensors_raw_*.jsonl")):
+        found += [json.loads(line)["record"] for line in path.read_text().splitlines() if line.endswith("}")]
+    return found
+
+
+def wait_for_samples(data: Path, count: int, seconds: float) -> list[dict[str, Any]]:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        found = sampled(data)
+        if len(found) >= count:
+            return found
+        time.sleep(0.5)
+    raise AssertionError(f"only {len(sampled(data))} samples")
+
+
+@pytest.mark.soak
+def test_the_whole_host_is_killed_and_started_again(tmp_path: Path) -> None:
+    """`tomato-host run` on a free-running twin, SIGKILL, start again: the same dataset goes on, nothing is lost."""
+    data = tmp_path / "data"
+    begin = "from tomato_host.cli.main import main; main()"
+    command = [sys.executable, "-c", begin, "run", "--data-dir", str(data), "--json", "--board"]
+    with server.start(seed=1, state=tmp_path / "state.json", flash=tmp_path / "board") as twin:
+        first = subprocess.Popen([*command, twin.port_path], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        before = wait_for_samples(data, 3, 60.0)
+        os.kill(first.pid, signal.SIGKILL)
+        first.wait()
+        until(tmp_path / "state.json", lambda t: not t["outputs"], 20.0)
+        time.sleep(15.0)  # a sample is taken while nobody listens
+        second = subprocess.Popen([*command, twin.port_path], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        after = wait_for_samples(data, len(before) + 4, 90.0)
+        second.send_signal(signal.SIGTERM)
+        _, errors = second.communicate(timeout=30)
+        assert second.returncode == 0, errors.decode()
+        seqs = sorted({o["board"]["seq"] for o in after})
+        assert {o["board"]["boot_id"] for o in after} == {1}, "the board never restarted"
+        assert seqs == list(range(seqs[0], seqs[-1] + 1)), "what was measured meanwhile came out of the board's store"
+        assert truth(tmp_path / "state.json")["broken"] == []

@@ -12,6 +12,7 @@ import select
 import signal
 import sys
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
 
@@ -106,6 +107,7 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--state", type=Path, help="file to keep the truth of the tent in (JSON)")
     parser.add_argument("--flash", type=Path, help="directory that keeps what the board stores")
     parser.add_argument("--weather", type=Path, help="hourly weather as CSV instead of the generated one")
+    parser.add_argument("--start", type=datetime.fromisoformat, help="wall time of the twin's beginning (default: now)")
     parser.add_argument("--vary", action="store_true", help="vary the tent's parameters by the seed")
     return parser.parse_args(argv)
 
@@ -116,7 +118,8 @@ def _board(options: argparse.Namespace) -> VirtualBoard:
                           "Give a number above 0 and at most 10000; lock step has no scale and no server.")
     params = TentParams.sample(options.seed) if options.vary else None
     weather = MeasuredWeather(options.weather) if options.weather else None
-    world = World(options.seed, params, Scenario.parse(options.scenario), weather=weather)
+    start = (options.start or datetime.now(UTC)).astimezone(UTC)
+    world = World(options.seed, params, Scenario.parse(options.scenario), start, weather)
     return VirtualBoard(world, options.flash)
 
 
