@@ -139,7 +139,7 @@ class Core:
         for h in range(gain_t.shape[1]):
             dry = np.maximum(ceiling - vapour, 0.0)
             temp = np.minimum(np.maximum(keep_t[:, h] * temp + gain_t[:, h], -40.0), 60.0)
-            ceiling = saturation_kpa(temp)
+            ceiling = 0.6108 * np.exp(17.27 * temp / (temp + 237.3))  # saturation_kpa without its ceremony
             vapour = np.minimum(np.maximum(keep_v[:, h] * vapour + gain_v[:, h] + v[9] * dry, 0.02), ceiling)
             temps[:, h], vapours[:, h] = temp, vapour
         return temps, saturation_kpa(temps) - vapours

@@ -2,7 +2,8 @@
 
 Priors are those of a 0.8 m tent with a 100 W lamp and two plants in 8 l pots: about 90 g/h of transpiration in
 light, which takes 60 of the 100 W, so that the lamp warms by 2 K only, and an exhaust of 80 m3/h that thins the
-vapour faster than it cools. Spreads are wide enough for one day of data to move them. Bounds hold signs that physics forbids to flip: light never waters, water never dries.
+vapour faster than it cools. Spreads are wide enough for one day of data to move them. Bounds hold signs that physics
+forbids to flip: light never waters, water never dries.
 """
 
 from __future__ import annotations

@@ -283,18 +283,18 @@ class WorldModel:
 
     def _misses(self, frame: Frame, at: Index) -> dict[str, Array]:
         """Measured minus rolled at hours [n], rolled from LOOK_BACK_H before with what really was done: [2, n]."""
-        out = {name: np.full((len(LOOK_BACK_H), len(at)), np.nan) for name in self.forecasters}
-        for row, back in enumerate(LOOK_BACK_H):
-            from_h = np.maximum(at - back, -PAD_H)
-            s = from_h[:, None] + np.arange(1, back + 1)
-            plans = np.stack([frame.at(name, s) for name in PLAN_COLUMNS], axis=2)
-            weather = {name: frame.at(name, s) for name in OUTSIDE_COLUMNS}
-            vpd = frame.at("vpd_kpa", s) if frame.log.has("vpd_kpa") else weather["out_vpd_kpa"]
-            state = self.start_state(frame, from_h)
-            rolled = self.core.roll(state, Drivers(plans, **weather_drivers(weather), measured_vpd_kpa=vpd))
-            for name, one in self.forecasters.items():
-                said = self._physics_of(name, one.quantity.kind, rolled)[..., -1]
-                out[name][row] = frame.at(name, at) - said
+        from_h = np.maximum(np.concatenate([at - back for back in LOOK_BACK_H]), -PAD_H)
+        s = np.minimum(from_h[:, None] + np.arange(1, max(LOOK_BACK_H) + 1), frame.log.hours + HORIZON_H - 1)
+        plans = np.stack([frame.at(name, s) for name in PLAN_COLUMNS], axis=2)
+        weather = {name: frame.at(name, s) for name in OUTSIDE_COLUMNS}
+        vpd = frame.at("vpd_kpa", s) if frame.log.has("vpd_kpa") else weather["out_vpd_kpa"]
+        state = self.start_state(frame, from_h)
+        rolled = self.core.roll(state, Drivers(plans, **weather_drivers(weather), measured_vpd_kpa=vpd))
+        out = {}
+        for name, one in self.forecasters.items():
+            course = self._physics_of(name, one.quantity.kind, rolled)
+            said = [course[k * len(at) : (k + 1) * len(at), back - 1] for k, back in enumerate(LOOK_BACK_H)]
+            out[name] = frame.at(name, at) - np.stack(said)
         return out
 
     def _physics_of(self, name: str, kind: Kind, physics: dict[str, Array]) -> Array:

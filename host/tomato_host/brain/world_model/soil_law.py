@@ -49,6 +49,9 @@ class SoilLaw:
     def teach(self, x: Array, moisture: Array) -> None:
         """Learn from hourly regressors [n, 8] (all of SOIL_LAW but the overflow) and moisture [n + 1]."""
         target = np.diff(moisture)
+        if not x[:, 6].any():
+            self.laws[self.chosen].teach(*_summed(np.column_stack((x, np.zeros(len(x)))), target))
+            return
         for i, (law, capacity) in enumerate(zip(self.laws, CAPACITIES_PCT, strict=True)):
             gained = np.maximum(x[:, 6] * law.theta[6] + x[:, 7] * law.theta[7], 0.0)
             over = np.where(gained > 0.0, np.maximum(moisture[:-1] + gained - capacity, 0.0), 0.0)
