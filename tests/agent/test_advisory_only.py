@@ -18,16 +18,18 @@ from tomato_host.brain.mind import Mind
 from tomato_host.runtime.display import NoDisplay
 from tomato_host.runtime.main import HOUR_MS, mind_settings
 from tomato_host.runtime.recorder import Recorder
+from tomato_host.runtime.replay_check import Checker
 from tomato_host.runtime.rig import SIM, open_rig
 from tomato_host.runtime.status import Status
 from tomato_host.runtime.supervisor import Supervisor
 from tomato_host.settings import Settings, parse_settings
 
-from shared_schemas.records import ActionV1, EventV1, PlanV1, Record, VisionV1
+from shared_schemas.records import ActionV1, EventV1, PlanV1, Record, StateV1, VisionV1
 from tests.agent.pictures import jpeg, plant
 from tests.agent.wakes import context, state
 
 HOURS = 24.0
+SETTINGS: Settings = parse_settings({"board": {"telemetry_period_s": 300.0}})
 PYTHON = [sys.executable]
 COMMANDS = {
     "on": [*PYTHON, "-m", "tests.agent.eager_desk"],
@@ -47,7 +49,6 @@ class Kept(list[Record]):
 
 def a_day(how: str, photos: Path) -> Kept:
     """Run the whole brain on the real firmware in lock step, with the advisor in the given condition."""
-    settings: Settings = parse_settings({"board": {"telemetry_period_s": 300.0}})
     rig = open_rig(SIM, time_scale=0.0, seed=11)
     try:
         kept = Kept()
@@ -55,9 +56,10 @@ def a_day(how: str, photos: Path) -> Kept:
         recorder = Recorder(kept, status)
         session = BoardSession(rig.ports.open, 1)
         session.open_now()
-        extensions = (advisor_in(how, photos, recorder),) if how != "off" else ()
+        mind = Mind(mind_settings(SETTINGS))
+        extensions = (advisor_in(how, photos, recorder, mind),) if how != "off" else ()
         supervisor = Supervisor(
-            settings, rig, session, Mind(mind_settings(settings)), recorder, status, NoDisplay(), None, extensions
+            SETTINGS, rig, session, mind, recorder, status, NoDisplay(), None, extensions
         )
         supervisor.run(rig.clock.monotonic_ms() + round(HOURS * HOUR_MS))
         return kept
@@ -65,12 +67,12 @@ def a_day(how: str, photos: Path) -> Kept:
         rig.close()
 
 
-def advisor_in(how: str, photos: Path, recorder: Recorder) -> AdvisorExtension:
+def advisor_in(how: str, photos: Path, recorder: Recorder, mind: Mind) -> AdvisorExtension:
     """The production extension around a replaced process."""
     camera = CameraSettings(name="cam", kind="folder", path=photos)
     settings = AgentSettings(cameras=(camera,), backoff_first_s=0.1, backoff_most_s=0.1)
     advisor = Advisor(settings, command=COMMANDS[how])
-    return AdvisorExtension(advisor, recorder, ZoneInfo("Europe/Vienna"), timedelta(hours=2))
+    return AdvisorExtension(advisor, recorder, ZoneInfo("Europe/Vienna"), timedelta(hours=2), mind)
 
 
 def deeds(kept: Kept) -> list[str]:
@@ -100,6 +102,10 @@ def test_a_day_with_an_alarming_advisor_has_the_same_actions(photos: Path, witho
     seen = [r for r in kept if isinstance(r, VisionV1) and r.pest_signs == "likely"]
     told = [r for r in kept if isinstance(r, EventV1) and r.kind == "agent" and "Open the pump" in r.text]
     assert seen and told, "the advisor must have spoken for this to mean anything"
+    shown = [r for r in kept if isinstance(r, StateV1) and r.plant.vision is not None]
+    assert shown, "the state shows what was seen"
+    result = Checker(mind_settings(SETTINGS)).check(kept)
+    assert result.same, [difference.text for difference in result.differences[:3]]
     assert "chronicle" in {event.name for event in told}, "midnight has passed"
 
 

@@ -122,7 +122,7 @@ def test_without_a_model_every_kind_has_its_template() -> None:
 
 def test_a_template_says_the_most_telling_thing_first_and_leaves_nothing_out() -> None:
     facts = cycle_facts(context())
-    for kind, first in (("summary", "Noticed: anomaly soil dry"), ("explanation", "Decided: reason of the plan P1 is dry")):
+    for kind, first in (("summary", "Noticed: anomaly soil dry"), ("explanation", "Decided: reason of the plan")):
         text = template_text(kind, facts)
         assert text.startswith(first)
     assert all(str(fact) in template_text("explanation", facts) for fact in facts)

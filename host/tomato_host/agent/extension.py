@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import date, datetime, timedelta, tzinfo
 from typing import Protocol
 
-from shared_schemas.records import ActionV1, AnomalyV1, EventV1, Record, Severity, StateV1
+from shared_schemas.records import ActionV1, AnomalyV1, EventV1, Record, Severity, StateV1, VisionV1
 from tomato_host.agent.agent import Advisor
 from tomato_host.agent.context import DayTotals, Task, WakeContext
 from tomato_host.agent.day_book import DayBook
@@ -28,11 +28,21 @@ class Keeper(Protocol):
         """Store one record."""
 
 
+class Seer(Protocol):
+    """Where a judged photo is shown: in the state."""
+
+    def note_vision(self, vision: VisionV1) -> None:
+        """Take the newest verdict."""
+
+
 class AdvisorExtension:
     """One per run. Reads records, writes records; holds nothing through which anything could be moved."""
 
-    def __init__(self, advisor: Advisor, keeper: Keeper, zone: tzinfo, wake_every: timedelta) -> None:
+    def __init__(
+        self, advisor: Advisor, keeper: Keeper, zone: tzinfo, wake_every: timedelta, seer: Seer | None = None
+    ) -> None:
         self._advisor = advisor
+        self._seer = seer
         self._keeper = keeper
         self._zone = zone
         self._wake_every = wake_every
@@ -72,6 +82,8 @@ class AdvisorExtension:
         """Keep what the advisor has finished."""
         for record in self._advisor.poll():
             self._keeper.keep(record)
+            if isinstance(record, VisionV1) and self._seer is not None:
+                self._seer.note_vision(record)
 
     def stop(self) -> None:
         """The run ends."""

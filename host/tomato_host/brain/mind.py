@@ -129,6 +129,7 @@ class Mind:
         self._observation: ObservationV1 | None = None
         self._devices: DeviceStatusV1 | None = None
         self._looked_at: datetime | None = None
+        self._vision: VisionV1 | None = None
 
     @property
     def estimate(self) -> Estimate | None:
@@ -146,7 +147,7 @@ class Mind:
         Everything follows from the arguments and from what came before, so a replay of the records takes the same
         steps. `here.now` is the moment the observation was received.
         """
-        estimate = self.observe(observation, devices)
+        estimate = self.observe(observation, devices, self._vision)
         if estimate.late:
             return Taken(estimate)
         trust = self.weigh_trust(here)
@@ -168,6 +169,11 @@ class Mind:
         """A forecast of the weather outside has arrived."""
         self.outlook.weather = weather
         self.foresight.note_weather(weather)
+
+    def note_vision(self, vision: VisionV1) -> None:
+        """A photo has been judged. The state shows it, nothing is decided by it; one without trust is passed over."""
+        if vision.confidence > 0.0:
+            self._vision = vision
 
     def note_outcome(self, action: ActionV1) -> None:
         """An action has ended; what it delivered explains what comes."""

@@ -129,7 +129,7 @@ def _extensions(
     if settings.agent.enabled:
         every = timedelta(seconds=settings.agent.wake_every_s)
         advisor = Advisor(settings.agent, job.data_dir)
-        found.append(AdvisorExtension(advisor, recorder, ZoneInfo(site.timezone), every))
+        found.append(AdvisorExtension(advisor, recorder, ZoneInfo(site.timezone), every, mind))
     if settings.service.enabled:
         found.append(Feed(status, recorder, settings.service, job.data_dir))
     return tuple(found)

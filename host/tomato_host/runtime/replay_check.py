@@ -23,6 +23,7 @@ from shared_schemas.records import (
     SamplingPlanV1,
     SensorHealthV1,
     StateV1,
+    VisionV1,
 )
 from tomato_host.brain.estimator.estimate import Estimate
 from tomato_host.brain.mind import Circumstances, Mind, MindSettings
@@ -116,6 +117,8 @@ class Checker:
             self._on_event(record)
         elif isinstance(record, Forecast36hV1):
             self._mind.note_weather(record)
+        elif isinstance(record, VisionV1):
+            self._mind.note_vision(record)
         elif isinstance(record, ActionV1):
             self._on_action(record)
         elif _kind(record) in _COMPARED:
