@@ -18,9 +18,10 @@ from numpy.typing import NDArray
 
 from shared_schemas.records import DeviceStatusV1, ObservationV1
 from shared_schemas.records.device_status_v1 import Outputs
-from shared_schemas.records.observation_v1 import SoilReading
+from shared_schemas.records.observation_v1 import MissingReason, SoilReading
 
 Floats = NDArray[np.float64]
+Switches = NDArray[np.bool_]
 
 KINDS = ("stuck", "jump", "drift", "out_of_range", "disconnect")
 SENSORS = ("air_temp_c", "rh_pct", "co2_ppm", "leaf_temp_c", "light_lux", "soil_temp_c", "soil.P1", "soil.P2")
@@ -43,6 +44,9 @@ BROKEN_READINGS: dict[str, tuple[float | None, ...]] = {
 """What a broken sensor of that kind says: its rail, its power-on value, or a driver's refusal (None)."""
 
 
+DISCONNECTED: tuple[MissingReason, ...] = ("timeout", "nack", "unplugged", "crc")
+
+
 @dataclass(frozen=True)
 class Label:
     """The truth about one run."""
@@ -62,13 +66,14 @@ class Run:
     label: Label | None
     t_s: Floats
     readings: dict[str, Floats]
-    reason: dict[str, str]
-    lamp: NDArray[np.bool_]
-    exhaust: NDArray[np.bool_]
-    humidifier: NDArray[np.bool_]
-    pump: NDArray[np.bool_]
-    co2_valve: NDArray[np.bool_]
-    door: NDArray[np.bool_]
+    reason: MissingReason
+    """Why the faulty sensor gives no value while the fault lasts; a single lost sample is always `crc`."""
+    lamp: Switches
+    exhaust: Switches
+    humidifier: Switches
+    pump: Switches
+    co2_valve: Switches
+    door: Switches
     water_ml: Floats
     co2_s: Floats
     interference: dict[str, float] = field(default_factory=dict)
@@ -120,12 +125,12 @@ def _inject(rng: np.random.Generator, run: Run, label: Label) -> None:
         values[window] = seen[~np.isnan(seen)][-1]
     elif label.kind == "disconnect":
         values[window] = np.nan
-        run.reason[label.sensor] = str(rng.choice(["timeout", "nack", "unplugged", "crc"]))
+        run.reason = DISCONNECTED[int(rng.integers(len(DISCONNECTED)))]
     elif label.kind == "out_of_range":
         broken = BROKEN_READINGS[label.sensor]
         reading = broken[int(rng.integers(len(broken)))]
         values[window] = np.nan if reading is None else reading
-        run.reason[label.sensor] = "out_of_range"
+        run.reason = "out_of_range"
     elif label.kind == "jump":
         values[window] += _jump(rng, label.sensor, float(values[first]))
         _clip(label.sensor, values)
@@ -169,17 +174,17 @@ class _Tent:
     light: Floats
     soil_temp: Floats
     probes: list[Floats]
-    lamp: NDArray[np.bool_]
-    exhaust: NDArray[np.bool_]
-    humidifier: NDArray[np.bool_]
-    pump: NDArray[np.bool_]
-    co2_valve: NDArray[np.bool_]
-    door: NDArray[np.bool_]
+    lamp: Switches
+    exhaust: Switches
+    humidifier: Switches
+    pump: Switches
+    co2_valve: Switches
+    door: Switches
     water_ml: Floats
     co2_s: Floats
 
 
-def _bouts(rng: np.random.Generator, n: int, per_day: float, shortest: int, longest: int) -> NDArray[np.bool_]:
+def _bouts(rng: np.random.Generator, n: int, per_day: float, shortest: int, longest: int) -> Switches:
     """Random bouts of whole minutes."""
     mask = np.zeros(n, dtype=bool)
     for start in rng.integers(0, n, rng.poisson(per_day * n / MINUTES)):
@@ -218,7 +223,8 @@ def _wander(rng: np.random.Generator, days: int, spread: float) -> Floats:
     marks = np.zeros(days + 2)
     for i in range(1, days + 2):
         marks[i] = 0.6 * marks[i - 1] + rng.normal(0.0, spread * 0.8)
-    return np.interp(np.arange(days * MINUTES) / MINUTES, np.arange(days + 2), marks)
+    smooth: Floats = np.interp(np.arange(days * MINUTES) / MINUTES, np.arange(days + 2), marks)
+    return smooth
 
 
 def _saturated_g_m3(temp_c: float) -> float:
@@ -226,7 +232,10 @@ def _saturated_g_m3(temp_c: float) -> float:
     return 610.78 * 10 ** (7.5 * temp_c / (237.3 + temp_c)) / (461.5 * (temp_c + 273.15)) * 1e3
 
 
-def _integrate(rng: np.random.Generator, lamp, exhaust, humidifier, door, co2_valve, pump, room_temp, room_vapour):  # type: ignore[no-untyped-def]
+def _integrate(
+    rng: np.random.Generator, lamp: Switches, exhaust: Switches, humidifier: Switches, door: Switches,
+    co2_valve: Switches, pump: Switches, room_temp: Floats, room_vapour: Floats,
+) -> tuple[Floats, Floats, Floats, Floats, Floats, list[Floats], Floats, Floats]:
     """Euler steps of one minute for air, vapour, CO2, leaf, soil temperature and two probes."""
     n = len(lamp)
     out = np.empty((5, n))
@@ -274,7 +283,8 @@ def _sensed(rng: np.random.Generator, seed: int, days: int, period_s: float, lab
     grid = np.arange(len(tent.air)) * 60.0
 
     def smooth(values: Floats) -> Floats:
-        return np.interp(seconds, grid, values)
+        filled: Floats = np.interp(seconds, grid, values)
+        return filled
 
     def noise(sd: float) -> Floats:
         return rng.normal(0.0, sd, len(seconds))
@@ -301,7 +311,7 @@ def _sensed(rng: np.random.Generator, seed: int, days: int, period_s: float, lab
     for values in readings.values():
         values[rng.random(len(values)) < 0.0005] = np.nan
     return Run(
-        seed, period_s, label, START.timestamp() + seconds, readings, dict.fromkeys(SENSORS, "crc"), lamp,
+        seed, period_s, label, START.timestamp() + seconds, readings, "crc", lamp,
         tent.exhaust[minute], tent.humidifier[minute], tent.pump[minute], tent.co2_valve[minute], tent.door[minute],
         tent.water_ml[minute], tent.co2_s[minute], interference,
     )
@@ -325,15 +335,21 @@ def records(run: Run) -> Iterator[tuple[ObservationV1, DeviceStatusV1]]:
 
 def _observation(run: Run, ts: datetime, values: tuple[float, ...], door: bool) -> ObservationV1:
     known = [None if v != v else v for v in values]
-    missing = {name: run.reason[name] for name, v in zip(SENSORS[:6], known, strict=False) if v is None}
+    label = run.label
+    failing = label.sensor if label and label.onset_s <= ts.timestamp() < label.end_s else ""
+
+    def reason(name: str) -> MissingReason:
+        return run.reason if name == failing else "crc"
+
+    missing = {name: reason(name) for name, v in zip(SENSORS[:6], known, strict=False) if v is None}
     soil = tuple(
-        SoilReading(id=name[5:], moisture_pct=v, missing=None if v is not None else run.reason[name])  # type: ignore[arg-type]
+        SoilReading(id=name[5:], moisture_pct=v, missing=None if v is not None else reason(name))
         for name, v in zip(SENSORS[6:], known[6:], strict=True)
     )
     return ObservationV1(
         schema_version="observation_v1", ts=ts, origin="synthetic", air_temp_c=known[0], rh_pct=known[1],
         co2_ppm=known[2], leaf_temp_c=known[3], light_lux=known[4], soil_temp_c=known[5], soil=soil, flow_ml=0.0,
-        reservoir_ok=True, leak=False, door_open=door, missing=missing,  # type: ignore[arg-type]
+        reservoir_ok=True, leak=False, door_open=door, missing=missing,
     )
 
 

@@ -57,7 +57,7 @@ def features_for(names: tuple[str, ...], daylight: bool) -> tuple[Feature, ...]:
     if not daylight:
         found.append(Feature("light_lux", "lamp_level", 0.03))
     if len(probes) > 1:
-        found += [Feature(n, "soil_ratio", 0.035, tuple(m for m in probes if m != n), days_needed=5) for n in probes]
+        found += [Feature(n, "soil_ratio", 0.04, tuple(m for m in probes if m != n), days_needed=5) for n in probes]
     return tuple(f for f in found if f.sensor in names)
 
 
