@@ -117,4 +117,16 @@ def test_bad_options_are_one_line_and_code_2() -> None:
 def test_a_twin_that_cannot_start_says_why() -> None:
     with pytest.raises(TomatoError) as caught:
         server.start(scenario="hailstorm")
-    assert caught.value.code == "E-TWIN-NOT-STARTED" and "hailstorm" in caught.value.message
+    assert caught.value.code == "E-TWIN-SCENARIO" and "hailstorm" in caught.value.message
+    with pytest.raises(TomatoError) as caught:
+        server.start(time_scale=-1.0)
+    assert caught.value.code == "E-TWIN-NOT-STARTED" and "time-scale" in caught.value.message
+
+
+def test_a_forgotten_twin_ends_by_itself() -> None:
+    with server.start(time_scale=SCALE, linger_s=1.0) as twin:
+        host = real_time_host(twin.port_path)
+        host.greet()
+        assert twin.alive()
+        host.close()
+        assert eventually(lambda: not twin.alive())

@@ -22,14 +22,15 @@ class LockStep:
 
     def __init__(self, seed: int = 0, scenario: Scenario | str | None = None, start: datetime | None = None,
                  params: TentParams | None = None, weather: Weather | None = None, flash: Path | None = None,
-                 skip_idle: bool = True, core: int | None = None, heap: str = "480K") -> None:
+                 skip_idle: bool = True, core: int | None = None, heap: str = "480K",
+                 firmware: Path | None = None) -> None:
         """`start` (aware) is the wall time of moment 0; `core` numbers the processor core for this run, if it matters.
 
         Raises TomatoError for an unknown scenario, a missing VM or firmware.
         """
         faults = scenario if isinstance(scenario, Scenario) else Scenario.parse(scenario)
         self.world = World(seed, params, faults, start, weather)
-        self.board = VirtualBoard(self.world, flash, heap=heap, skip_idle=skip_idle)
+        self.board = VirtualBoard(self.world, flash, firmware, heap, skip_idle)
         self.port_path = self.board.port_path
         self.bytes_taken = 0
         """Bytes carried down so far; a host that starts anew counts on from here."""

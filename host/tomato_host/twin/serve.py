@@ -46,10 +46,13 @@ class Pace:
 class Server:
     """Drives a virtual board by the wall clock and carries bytes as they come."""
 
-    def __init__(self, board: VirtualBoard, scale: float, state: Path | None) -> None:
+    def __init__(self, board: VirtualBoard, scale: float, state: Path | None, linger_s: float = 0.0) -> None:
+        """`linger_s`: end after so many wall seconds without a byte from any host; 0 = never."""
         self._board = board
         self._pace = Pace(scale)
         self._state = state
+        self._linger_s = linger_s
+        self._heard_s = time.monotonic()
         self._ending = False
         self._reset_asked = False
         self._state_due_ms = 0
@@ -67,7 +70,7 @@ class Server:
         board, pace = self._board, self._pace
         waiter = select.poll()
         waiter.register(board.cable.fileno(), select.POLLIN)
-        while not self._ending:
+        while not self._ending and not self._forgotten():
             now_ms = pace.now_ms()
             while board.now_ms < now_ms or board.next_due_ms() <= now_ms:
                 board.run_to(now_ms)
@@ -79,6 +82,10 @@ class Server:
             if waiter.poll(min(LOOK_UP_MS, max(0.0, left_ms))):
                 board.run_to(max(board.now_ms, pace.now_ms()))
                 board.receive(board.cable.down(board.cable.read()))
+                self._heard_s = time.monotonic()
+
+    def _forgotten(self) -> bool:
+        return 0.0 < self._linger_s < time.monotonic() - self._heard_s
 
     def _write_state(self) -> None:
         """Tell the truth of the tent in a small file, for people and tests; written whole by rename."""
@@ -107,6 +114,7 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--state", type=Path, help="file to keep the truth of the tent in (JSON)")
     parser.add_argument("--flash", type=Path, help="directory that keeps what the board stores")
     parser.add_argument("--weather", type=Path, help="hourly weather as CSV instead of the generated one")
+    parser.add_argument("--linger", type=float, default=0.0, help="end after so many silent wall seconds; 0 = never")
     parser.add_argument("--start", type=datetime.fromisoformat, help="wall time of the twin's beginning (default: now)")
     parser.add_argument("--vary", action="store_true", help="vary the tent's parameters by the seed")
     return parser.parse_args(argv)
@@ -134,7 +142,7 @@ def main(argv: list[str] | None = None) -> int:
     options = _arguments(argv)
     try:
         board = _board(options)
-        server = Server(board, options.time_scale, options.state)
+        server = Server(board, options.time_scale, options.state, options.linger)
         signal.signal(signal.SIGTERM, server.end)
         signal.signal(signal.SIGINT, server.end)
         signal.signal(signal.SIGUSR1, server.reset)

@@ -12,8 +12,12 @@ from types import TracebackType
 from typing import Self
 
 from tomato_host.errors import TomatoError
+from tomato_host.twin.firmware_files import firmware_dir, micropython
+from tomato_host.twin.scenarios import Scenario
 
 READY_S = 20.0
+LINGER_S = 3_600.0
+"""A twin whose host was killed and never came back ends by itself after an hour."""
 
 
 class TwinHandle:
@@ -53,12 +57,18 @@ class TwinHandle:
 
 
 def start(seed: int = 0, time_scale: float = 1.0, scenario: str = "", state: Path | None = None,
-          flash: Path | None = None, link: Path | None = None, vary: bool = False) -> TwinHandle:
-    """Start a twin that lives on when this process dies. Returns when its port can be opened.
+          flash: Path | None = None, link: Path | None = None, vary: bool = False,
+          linger_s: float = LINGER_S) -> TwinHandle:
+    """Start a twin that lives on when this process dies, `linger_s` beyond the last byte of any host (0: for ever).
 
-    Raises TomatoError `E-TWIN-NOT-STARTED` with what the twin said.
+    Returns when its port can be opened. Raises TomatoError for an unknown scenario, a missing VM or firmware, and
+    `E-TWIN-NOT-STARTED` with what the twin said otherwise.
     """
-    command = [sys.executable, "-m", "tomato_host.twin.serve", "--seed", str(seed), "--time-scale", str(time_scale)]
+    Scenario.parse(scenario)
+    firmware_dir()
+    micropython()
+    command = [sys.executable, "-m", "tomato_host.twin.serve", "--seed", str(seed), "--time-scale", str(time_scale),
+               "--linger", str(linger_s)]
     for flag, value in (("--scenario", scenario), ("--state", state), ("--flash", flash), ("--link", link)):
         if value:
             command += [flag, str(value)]
