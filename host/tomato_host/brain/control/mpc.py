@@ -21,7 +21,7 @@ from tomato_host.brain.control.aims import aims_at
 from tomato_host.brain.control.beam import Found, Search, search
 from tomato_host.brain.control.climate_rules import light as light_rule
 from tomato_host.brain.control.context import Decision, DecisionContext
-from tomato_host.brain.control.lessons import Lesson, Residual, add, hold_plans
+from tomato_host.brain.control.lessons import AIR, Experience, Lesson, add
 from tomato_host.brain.control.look import Look, look
 from tomato_host.brain.control.moves import MOST_DOSE_ML, Bounds, TentMoves
 from tomato_host.brain.control.objective import (
@@ -47,7 +47,6 @@ Array = NDArray[np.float64]
 HOUR = timedelta(hours=1)
 COLUMN_OF = {"light": LIGHT, "circulation_fan": CIRCULATION, "exhaust_fan": EXHAUST, "humidifier": HUMIDIFIER,
              "heater_mat": HEATER}
-AIR = ("vpd_kpa", "air_temp_c")
 SETTLED_S = 1_500.0
 """Duties must have been in force this long before the last half hour tells anything of them."""
 
@@ -93,10 +92,10 @@ def _plan(context: DecisionContext, seen: Foresight, weights: Weights, how: Sear
     moves = TentMoves(bounds)
 
     learned = _learned(context)
-    residual = _residual(learned, seen, context)
+    experience = Experience(learned, context.now) if learned else None
 
     def terms(plans: Array) -> Terms:
-        return judge(aim, _expected(seen, plans, residual), plans, before, weights)
+        return judge(aim, _expected(seen, plans, experience), plans, before, weights)
 
     starts = _starts(context, guide.plan, bounds)
     found = search(lambda plans: terms(plans).j, moves, starts, how, lambda: clock() >= end)
@@ -105,10 +104,10 @@ def _plan(context: DecisionContext, seen: Foresight, weights: Weights, how: Sear
     return replace(made, memory=replace(made.memory, lessons=learned))
 
 
-def _expected(seen: Foresight, plans: Array, residual: Residual | None) -> Expected:
+def _expected(seen: Foresight, plans: Array, experience: Experience | None) -> Expected:
     series = seen.roll(plans)
-    if residual is not None:
-        series = residual.correct(series, plans)
+    if experience is not None:
+        series = experience.correct(series, plans)
     zones = np.stack([series[name] for name in seen.soil])
     return Expected(series, zones.min(axis=0), zones.max(axis=0), seen.spread)
 
@@ -123,14 +122,7 @@ def _learned(context: DecisionContext) -> tuple[Lesson, ...]:
         duty[column] = memory.duty.get(name, 0.0)
     duty[LIGHT] = 1.0 if duty[LIGHT] > 0.0 else 0.0
     air = {name: value for name, value in context.recent.items() if name in AIR}
-    return add(memory.lessons, Lesson(context.now, tuple(duty), air))
-
-
-def _residual(lessons: tuple[Lesson, ...], seen: Foresight, context: DecisionContext) -> Residual | None:
-    if not lessons:
-        return None
-    said = seen.roll(hold_plans(lessons, context.settings.horizon_h))
-    return Residual(lessons, {name: said[name][:, 0] for name in AIR}, context.now)
+    return add(memory.lessons, Lesson(context.now, tuple(duty), air)) if len(air) == len(AIR) else memory.lessons
 
 
 def hours_ahead(context: DecisionContext) -> list[datetime]:
