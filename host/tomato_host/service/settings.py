@@ -20,4 +20,4 @@ class ServiceSettings(BaseModel):
     hosts: tuple[str, ...] = ()
     """Further names under which browsers may reach it, e.g. `tomato.local`; others are refused (DNS rebinding)."""
     reads_per_minute: Annotated[int, Field(ge=10, le=100_000)] = 1_200
-    writes_per_minute: Annotated[int, Field(ge=1, le=1_000)] = 30
+    writes_per_minute: Annotated[int, Field(ge=1, le=100_000)] = 30

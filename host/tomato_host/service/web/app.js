@@ -148,9 +148,9 @@ function showNext(glance) {
   $("next").textContent = glance.status.next_decision_at ? `Next decision at ${shortTime(glance.status.next_decision_at)}, or sooner if something happens.` : "No decision yet.";
   if (glance.plan) {
     $("plan-text").textContent = `Decided at ${shortTime(glance.plan.ts)} (${glance.plan.controller}): ${glance.plan.explanation}`;
-    fill($("not-done"), glance.plan.not_done.map((text) => element("li", text)));
+    fill($("not-done"), glance.plan.not_done.map((text) => element("li", text.replace(/^(\w+):/, (_, name) => `${NAMES[name] || name}:`))));
   }
-  $("forecast-text").textContent = glance.prediction ? glance.prediction.explanation : "A forecast needs one whole hour of readings.";
+  $("forecast-text").textContent = glance.prediction ? glance.prediction.explanation : "";
 }
 
 function showEvents(glance) {
@@ -225,7 +225,11 @@ function dosePlugin(doses) {
 function draw(id, series, data, options = {}) {
   const box = $(id);
   if (state.charts[id]) state.charts[id].destroy();
-  if (!data[0].length) { fill(box, [element("p", "Nothing recorded yet.", "dim")]); state.charts[id] = null; return; }
+  if (data[0].length < 2) {
+    fill(box, [element("p", options.empty || "Nothing recorded yet: the first minutes are being measured.", "dim")]);
+    state.charts[id] = null;
+    return;
+  }
   box.replaceChildren();
   state.charts[id] = new uPlot({
     width: Math.max(260, box.clientWidth), height: 190, cursor: { y: false }, axes: axes(),
@@ -256,7 +260,7 @@ function drawForecast() {
   const data = [hours.map((h) => new Date(h.ts) / 1000), hours.map((h) => h.vpd_kpa.p90), hours.map((h) => h.vpd_kpa.mean), hours.map((h) => h.vpd_kpa.p10)];
   const came = yesterdaysTruth(data[0]);
   draw("chart-forecast", [line("high", "--band", 2), line("expected kPa", "--leaf", 2), line("low", "--band", 2), line("a day before", "--dim", 2, { dash: [4, 4] })],
-    [...data, came], { bands: [{ series: [1, 3], fill: colour("--band") }] });
+    [...data, came], { bands: [{ series: [1, 3], fill: colour("--band") }], empty: "Not yet: a forecast needs one whole hour of readings." });
 }
 
 function yesterdaysTruth(times) {
