@@ -16,10 +16,11 @@ from tomato_host.brain.world_model.laws import (
     ROOM_C,
     ROOM_VAPOUR_KPA,
     SOIL_REFERENCE_PCT,
+    THIRSTY_BELOW_PCT,
     VAPOUR_LAW,
 )
 from tomato_host.brain.world_model.psychrometrics import Array, saturation_kpa
-from tomato_host.brain.world_model.soil_law import WATER_UNIT_ML, WINDOW_H, SoilLaw, regressors
+from tomato_host.brain.world_model.soil_law import WATER_UNIT_ML, WINDOW_H, SoilLaw, demand, regressors
 
 _NEUTRAL = {"out_temp_c": ROOM_C, "out_vapour_kpa": ROOM_VAPOUR_KPA, "out_solar_wm2": 0.0, "out_wind_mps": 3.0}
 _SUN_UNIT_WM2 = 500.0
@@ -156,11 +157,13 @@ class Core:
         dry = k[:, 0] * vpd + k[:, 1] * light + k[:, 2] * light * vpd + k[:, 3] * drivers.plan("circulation_fan")
         dry = np.minimum(dry + k[:, 4], 0.0)
         gained = k[:, 6] * water + k[:, 7] * before
-        pull, shed = k[:, 5, :, 0] / 10.0, -k[:, 8, :, 0]
+        pull, shed = k[:, 5, :, 0] / 10.0, -k[:, 9, :, 0]
+        held = k[:, 8] * demand(vpd, light) / 10.0
         soil = np.empty((len(self.soil), *vpd.shape))
         level = np.broadcast_to(np.asarray(start.soil_pct).reshape(len(self.soil), -1), soil.shape[:2])
         for h in range(vpd.shape[1]):
-            lost = np.minimum(dry[:, :, h] + pull * (level - SOIL_REFERENCE_PCT), 0.0)
+            asked = dry[:, :, h] + pull * (level - SOIL_REFERENCE_PCT)
+            lost = np.minimum(asked + held[:, :, h] * np.maximum(THIRSTY_BELOW_PCT - level, 0.0), 0.0)
             gain = gained[:, :, h]
             over = np.minimum(np.maximum(level + gain - capacity, 0.0), gain)
             level = np.minimum(np.maximum(level + lost + gain - shed * over, 0.0), 100.0)

@@ -15,11 +15,15 @@ ROOM_VAPOUR_KPA = 1.2
 """Reference air that walls exchange with when nothing is known of the outside."""
 
 SOIL_REFERENCE_PCT = 40.0
+THIRSTY_BELOW_PCT = 26.0
+"""Below this a substrate holds its water back."""
+
 CAPACITIES_PCT = (32.0, 35.0, 37.0, 39.0, 41.0, 43.0, 45.0, 47.0, 49.0, 52.0, 56.0, 62.0)
 """Container capacities that compete for each pot, in its own probe's points: water above it drains within the hour."""
 
 SOIL_LAW = (
-    # dM/dt = a VPD + b light + c fan + d, extended by light * VPD (open stomata), moisture and water, in points an hour
+    # dM/dt = a VPD + b light + c fan + d, extended by light * VPD (open stomata), moisture, water, and the thirst of a
+    # dry pot whose roots give less (Feddes et al. 1978), in points an hour
     Coefficient("vpd", -0.10, 0.20, -4.0, 0.0),
     Coefficient("light", -0.20, 0.30, -4.0, 0.0),
     Coefficient("light_vpd", -0.20, 0.30, -4.0, 0.0),
@@ -28,10 +32,11 @@ SOIL_LAW = (
     Coefficient("moisture", -0.10, 0.15, -3.0, 0.0),
     Coefficient("water_now", 0.30, 0.40, 0.0, 8.0),
     Coefficient("water_before", 0.30, 0.40, 0.0, 8.0),
+    Coefficient("thirst", 0.10, 0.20, 0.0, 1.0),
     Coefficient("overflow", -0.50, 0.50, -1.0, 0.0),
 )
 """Per kPa, per share of light, per their product, per share of fan, per hour, per 10 points above 40 %, per 100 ml
-this hour and the hour before, per point above capacity."""
+this hour and the hour before, per demand and 10 points below THIRSTY_BELOW_PCT, per point above capacity."""
 
 AIR_LAW = (
     Coefficient("room", 0.60, 0.40, 0.0, 1.0),

@@ -5,10 +5,16 @@ from __future__ import annotations
 import numpy as np
 
 from tomato_host.brain.world_model.bounded_rls import BoundedRls
-from tomato_host.brain.world_model.laws import CAPACITIES_PCT, NOISE, SOIL_LAW, SOIL_REFERENCE_PCT
+from tomato_host.brain.world_model.laws import (
+    CAPACITIES_PCT,
+    NOISE,
+    SOIL_LAW,
+    SOIL_REFERENCE_PCT,
+    THIRSTY_BELOW_PCT,
+)
 from tomato_host.brain.world_model.psychrometrics import Array
 
-WINDOW_H = 12
+WINDOW_H = 6
 """Hours over which the law is taught: long enough to hear the drying through the probe's noise."""
 
 FORGET_PER_DAY = 0.85
@@ -47,7 +53,7 @@ class SoilLaw:
         return CAPACITIES_PCT[self.chosen]
 
     def teach(self, x: Array, moisture: Array) -> None:
-        """Learn from hourly regressors [n, 8] (all of SOIL_LAW but the overflow) and moisture [n + 1]."""
+        """Learn from hourly regressors [n, 9] (all of SOIL_LAW but the overflow) and moisture [n + 1]."""
         target = np.diff(moisture)
         if not x[:, 6].any():
             self.laws[self.chosen].teach(*_summed(np.column_stack((x, np.zeros(len(x)))), target))
@@ -68,12 +74,18 @@ class SoilLaw:
 
 
 def regressors(vpd: Array, light: Array, fan: Array, before: Array, water_ml: Array) -> Array:
-    """Hourly rows [n, 8] of SOIL_LAW without its overflow; arguments cover n + 1 hours, `before` is the moisture."""
+    """Hourly rows [n, 9] of SOIL_LAW without its overflow; arguments cover n + 1 hours, `before` is the moisture."""
     water = water_ml / WATER_UNIT_ML
     return np.column_stack((
         vpd[1:], light[1:], light[1:] * vpd[1:], fan[1:], np.ones(len(vpd) - 1),
         (before[:-1] - SOIL_REFERENCE_PCT) / 10.0, water[1:], water[:-1],
+        demand(vpd[1:], light[1:]) * np.maximum(THIRSTY_BELOW_PCT - before[:-1], 0.0) / 10.0,
     ))
+
+
+def demand(vpd: Array, light: Array) -> Array:
+    """What the air asks of the roots, in kPa: all of the deficit in light, a third of it in the dark."""
+    return np.asarray(vpd * (0.3 + 0.7 * light))
 
 
 def _summed(x: Array, y: Array) -> tuple[Array, Array]:
