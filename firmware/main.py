@@ -6,11 +6,19 @@ import sys
 def main():
     """Run until the console is asked for; after any error switch everything off and start again."""
     try:
+        import gc
+
+        from tomato.core.ring import SampleRing
+
+        ring = SampleRing()  # the one large block, while the heap is still in one piece
         import slot
         from tomato.app import App
+
+        gc.collect()
         from tomato.hal.hardware import Hardware
 
-        App(Hardware()).run(slot.confirm)
+        gc.collect()
+        App(Hardware(), ring).run(slot.confirm)
     except Exception as error:
         import boot
 

@@ -9,6 +9,7 @@
     sense_due_ms(now_ms)       when `sense` has something to do
     act(now_ms, core)          outputs, LED and buzzer to the pins, the timer armed, flash written when all is off
     apply(outputs)             bit mask -> pins, without a core
+    bitten                     True when the last reset is known to be the watchdog's
     fed()                      feed the watchdog; called only after every task of one loop has checked in
     store, config, identity    for the core; for HELLO
     maintenance()              outputs off, watchdog kept fed: the console is in charge
@@ -18,10 +19,9 @@ from tomato import contract as c
 from tomato.core.board import Core
 from tomato.core.clock64 import Clock64
 from tomato.core.ring import SampleRing
-from tomato.core.sampler import SAMPLE_BODY_MAX, Sampler
+from tomato.core.sampler import Sampler
 from tomato.core.session import Session
 
-RING_SLOTS = 512  # 512 samples of 10 s: 1.4 h at full pace, 23 h at 160 s, 45 h at 320 s (44 KB)
 SETTLED_MS = 60_000
 
 _LISTENED = 1
@@ -35,11 +35,13 @@ _ALL = 31
 class App:
     """Wires core, sampler, ring and session to one hal, and runs them."""
 
-    def __init__(self, hal, ring_slots=RING_SLOTS, config=None):
+    def __init__(self, hal, ring=None, config=None):
         self.hal = hal
         self.clock = Clock64(hal.ticks_ms())
         self.core = Core(config or hal.config, hal.store)
-        self.ring = SampleRing(ring_slots, SAMPLE_BODY_MAX)
+        if hal.bitten:
+            self.core.faults.latch(c.FAULT_WATCHDOG_RESET, 0, hal.identity.reset_cause)
+        self.ring = ring or SampleRing()
         self.sampler = Sampler(self.core, self.ring, self.core.config[c.CFG_SAMPLE_PERIOD_MS])
         self.session = Session(self.core, self.sampler, self.ring, hal.link.send, hal.identity)
         self.checked_in = 0

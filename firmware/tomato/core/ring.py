@@ -1,5 +1,8 @@
 """What the board keeps for a host that is away: samples, thinned with time, and events. All preallocated."""
 
+SAMPLE_BODY_MAX = 72  # every number at its longest, every reason that can stand beside it
+SLOTS = 384  # samples of 10 s: 1.1 h at full pace, 17 h at 160 s, 34 h at 320 s, 68 h at 640 s (30 KB)
+
 _HEAD = 5  # bytes before a stored body: sequence number (4, big-endian), length (1)
 
 
@@ -10,7 +13,7 @@ class SampleRing:
     while its size stays: n slots hold n * stride sampling periods.
     """
 
-    def __init__(self, slots, slot_bytes):
+    def __init__(self, slots=SLOTS, slot_bytes=SAMPLE_BODY_MAX):
         self.slots = slots
         self.width = slot_bytes + _HEAD
         self.store = bytearray(slots * self.width)

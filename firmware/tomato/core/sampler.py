@@ -2,8 +2,8 @@
 
 from tomato import contract as c
 from tomato.core.cbor import Writer
+from tomato.core.ring import SAMPLE_BODY_MAX
 
-SAMPLE_BODY_MAX = 80
 _N = len(c.SENSORS)
 
 

@@ -1,5 +1,6 @@
 """The real board as the app sees it: builds everything of one pin map, and passes between pins and core."""
 
+import sys
 import time
 
 import machine
@@ -30,6 +31,8 @@ class Hardware:
         self.store = FlashStore(board.STATE_FOLDER)
         self.identity = Identity(self.store.next_boot_id(board.FIRST_BOOT_ID), board.NAME, machine.unique_id(),
                                  machine.reset_cause())
+        # An RP2 gives this cause for every reset by software, too (micropython#19409): there it says nothing.
+        self.bitten = sys.platform != "rp2" and machine.reset_cause() == machine.WDT_RESET
         self.estop = Switch(*board.INPUT_PINS["estop"])
         self.button = Switch(*board.INPUT_PINS["button"])
         self.switches = tuple((sensor_id(name), Switch(*board.INPUT_PINS[name]))
@@ -39,6 +42,7 @@ class Hardware:
         self.deadline = Deadline(self.outputs)
         self.link = Link()
         self.watchdog = Watchdog()
+        self.looked_us = time.ticks_us()
 
     def ticks_ms(self):
         """The wrapping millisecond counter."""
@@ -50,6 +54,7 @@ class Hardware:
 
     def lines(self, now_ms, inputs):
         """Switches, flow count and pin read-back into the inputs: fast, every loop."""
+        self.looked_us = time.ticks_us()
         inputs.estop = self.estop.read()
         inputs.button = self.button.read()
         inputs.flow_count = self.flow.read()
@@ -66,8 +71,12 @@ class Hardware:
         return self.sensors.due_ms
 
     def act(self, now_ms, core):
-        """Carry the core's decision to the pins, arm the timer for the soonest end, write flash when all is off."""
+        """Carry the core's decision to the pins, arm the timer for the soonest end, write flash when all is off.
+
+        Keeps the longest way from looking at the switches to moving the pins in `core.tick_worst_us`.
+        """
         self.outputs.apply(core.outputs)
+        core.tick_worst_us = max(core.tick_worst_us, time.ticks_diff(time.ticks_us(), self.looked_us))
         self.outputs.signal(core.led, core.buzzer)
         self.deadline.arm(now_ms, core.pulse_end_ms(), core.next_due_mask)
         if core.save_due:
