@@ -6,7 +6,7 @@ from tomato_host.brain.control.context import DecisionContext
 from tomato_host.brain.control.look import look
 from tomato_host.brain.control.water_rules import HARD_LOW_PCT
 
-VPD_MARGIN_KPA = 0.25
+VPD_MARGIN_KPA = 0.15
 TEMP_MARGIN_C = 2.5
 
 

@@ -19,8 +19,8 @@ from tomato_host.brain.control.balance import Duties, Tent, air_of, room_of
 
 Array = NDArray[np.float64]
 KEPT = 20
-FRESH_H, STANDING_H, STANDING = 2.0, 24.0, 0.15
-"""A lesson's weight: most of it gone in two hours (the weather moves on), a share of it kept to the same hour of the
+FRESH_H, STANDING_H, STANDING = 0.7, 24.0, 0.1
+"""A lesson's weight: most of it gone within the hour (the weather moves on), a share of it kept to the same hour of the
 next day (the lamp comes on again)."""
 FADES_H = 12.0
 """What is learned now is believed less for hours further ahead."""
