@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from datetime import UTC, datetime, time, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -9,13 +11,17 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from tomato_host.brain.control.photoperiod import is_light
+from tomato_host.runtime.main import mind_settings
+from tomato_host.runtime.replay_check import Checker
 from tomato_host.runtime.simulated_day import DayPlan, SimulatedDay
+from tomato_host.settings import Settings
 from tomato_host.sources.synthetic import SyntheticDay
 from tomato_host.storage.reader import read_records, stream_files
 from tomato_host.storage.verify import verify
 
 from shared_schemas.records import DeviceStatusV1, ObservationV1, StateV1
 
+ROOT = Path(__file__).resolve().parents[2]
 VIENNA = ZoneInfo("Europe/Vienna")
 CHANGES = {
     "spring": datetime(2026, 3, 28, 0, 0, tzinfo=VIENNA),
@@ -70,3 +76,25 @@ def test_the_controllers_light_window_over_the_change(change: str, light: str) -
     for minute in (n for n in edges if minutes[n]):
         wall = (begin + timedelta(minutes=minute)).astimezone(VIENNA)
         assert (wall.hour, wall.minute) == (lights_on.hour, lights_on.minute) or wall.hour == 3
+
+
+@pytest.mark.parametrize(("start", "hours"), [
+    ("2026-10-24T23:30", "3"), pytest.param("2026-03-28T23:30", "3", marks=pytest.mark.soak),
+])
+def test_the_real_loop_over_the_change(tmp_path: Path, start: str, hours: str) -> None:
+    """Firmware, line and brain: a sample each 10 s of elapsed time, and a replay that says the same."""
+    words = ["run", "--board", "sim", "--time-scale", "0", "--seed", "2", "--json", "--data-dir", str(tmp_path)]
+    done = subprocess.run(
+        [sys.executable, "-m", "tomato_host", *words, "--start", start, "--duration-hours", hours],
+        capture_output=True, text=True, timeout=280, cwd=ROOT / "host",
+    )
+    assert done.returncode == 0, done.stderr
+    records = list(read_records(tmp_path))
+    seen = [r.ts for r in records if isinstance(r, ObservationV1) and r.board is not None and not r.board.backlog]
+    begin = datetime.fromisoformat(start).replace(tzinfo=UTC)
+    assert {(later - earlier) / timedelta(seconds=1) for earlier, later in pairwise(seen)} == {10.0}
+    assert seen[0] - begin < timedelta(seconds=60) and len(seen) >= int(hours) * 360 - 6
+    states = [r.ts for r in records if isinstance(r, StateV1)]
+    assert sorted(set(states)) == states and len(states) >= int(hours) * 2
+    checked = Checker(mind_settings(Settings())).check(records)
+    assert checked.same and checked.compared["plan_v1"] >= 2, checked.differences[:3]

@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from tomato_host.runtime.clock import RealClock, SimClock
-from tomato_host.runtime.local_time import hours_since, local_moment
+from tomato_host.runtime.local_time import hours_since, local_moment, stamped
 from tomato_host.runtime.scheduler import Scheduler
 
 VIENNA = ZoneInfo("Europe/Vienna")
@@ -46,6 +46,17 @@ def test_elapsed_hours_are_not_wall_hours() -> None:
     assert hours_since(time(20), datetime(2026, 3, 29, 8, tzinfo=UTC), VIENNA) == 13.0
     assert hours_since(time(20), datetime(2026, 10, 25, 9, tzinfo=UTC), VIENNA) == 15.0
     assert hours_since(time(6), datetime(2026, 7, 1, 4, tzinfo=UTC), VIENNA) == 0.0
+
+
+def test_a_stamp_reckons_by_elapsed_time_through_the_doubled_hour() -> None:
+    moment = datetime(2026, 10, 25, 1, 0, 5, tzinfo=UTC)  # 02:00:05 for the second time
+    stamp = stamped(moment, VIENNA)
+    assert stamp.isoformat() == "2026-10-25T02:00:05+01:00" and stamp == moment
+    assert stamp - timedelta(seconds=10) == moment - timedelta(seconds=10)
+    assert stamped(stamp - timedelta(seconds=10), VIENNA).isoformat() == "2026-10-25T02:59:55+02:00"
+    # With a zone attached the same reckoning goes an hour wrong: this is what the stamp is for.
+    zoned = moment.astimezone(VIENNA) - timedelta(seconds=10)
+    assert zoned.astimezone(UTC) != moment - timedelta(seconds=10)
 
 
 class SetClock:

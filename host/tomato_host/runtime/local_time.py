@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, timedelta, tzinfo
+from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
 from datetime import time as wall_time
 
 
@@ -22,6 +22,19 @@ def local_moment(day: date, at: wall_time, zone: tzinfo) -> datetime:
         middle = begin + (end - begin) / 2
         begin, end = (begin, middle) if middle.astimezone(zone).utcoffset() == after else (middle, end)
     return end.replace(microsecond=0)
+
+
+def stamped(moment: datetime, zone: tzinfo) -> datetime:
+    """The same moment in the local time of `zone`, with a fixed offset.
+
+    Records carry local time, and everybody reckons with it. With a zone attached Python would reckon by the wall:
+    ten seconds before 02:00:05 of the doubled hour it would see the first 01:59:55 for the second. With the offset
+    attached it reckons by elapsed time, exactly as a replay does that has read the offset from a file.
+    """
+    local = moment.astimezone(zone)
+    offset = local.utcoffset()
+    assert offset is not None
+    return local.replace(tzinfo=timezone(offset), fold=0)
 
 
 def hours_since(at: wall_time, now: datetime, zone: tzinfo) -> float:

@@ -30,6 +30,7 @@ from tomato_host.runtime.episode import Episode
 from tomato_host.runtime.executor import Executor
 from tomato_host.runtime.extensions import Extension
 from tomato_host.runtime.inbox import Inbox, Reply, Request
+from tomato_host.runtime.local_time import stamped
 from tomato_host.runtime.persons import Persons
 from tomato_host.runtime.recorded_door import RecordedDoor
 from tomato_host.runtime.recorder import Recorder
@@ -288,8 +289,8 @@ class Supervisor:
     # -- small things ------------------------------------------------------------------------------------------
 
     def _now(self) -> datetime:
-        """Wall time as the records carry it: in the plant's time zone."""
-        return self._clock.now().astimezone(self._zone)
+        """Wall time as the records carry it: local, with its offset."""
+        return stamped(self._clock.now(), self._zone)
 
     def _circumstances(self, now: datetime | None = None) -> Circumstances:
         """An observation is judged at the moment it says it was received, which a replay can read again."""

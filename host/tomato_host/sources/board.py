@@ -12,6 +12,7 @@ from shared_schemas.records.device_status_v1 import BoardState, LatchedFault, On
 from shared_schemas.records.observation_v1 import BoardStamp, MissingReason, SoilReading
 from shared_schemas.wire import FAULTS
 from tomato_host.board.events import Connected, Health, Sample
+from tomato_host.runtime.local_time import stamped
 
 REASON_OF: dict[str, MissingReason] = {
     "never_read": "warming_up",
@@ -125,7 +126,7 @@ class BoardSource:
 
     def _local(self, moment: datetime) -> datetime:
         """In the plant's time zone, to the millisecond."""
-        local = moment.astimezone(self._zone)
+        local = stamped(moment, self._zone)
         return local.replace(microsecond=local.microsecond // 1000 * 1000)
 
     def _observation(self, sample: Sample, taken: datetime, now: datetime) -> ObservationV1:

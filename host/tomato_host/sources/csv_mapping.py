@@ -74,7 +74,8 @@ class CsvMapping(BaseModel):
         for name in columns:
             free = name.startswith(("soil.", EXTRA)) and not name.endswith(".")
             if name not in known and not free:
-                raise ValueError(f"quantity {name!r} is unknown; known are {', '.join(sorted(known))}, soil.<probe> and extra.<name>")
+                listed = ", ".join(sorted(known))
+                raise ValueError(f"quantity {name!r} is unknown; known are {listed}, soil.<probe> and extra.<name>")
         return columns
 
     @field_validator("time_zone")

@@ -12,6 +12,7 @@ from shared_schemas.devices import SENSOR_BY_NAME
 from shared_schemas.records import DeviceStatusV1, ObservationV1
 from shared_schemas.records.observation_v1 import QUANTITIES
 from tomato_host.errors import TomatoError
+from tomato_host.runtime.local_time import stamped
 from tomato_host.sources.csv_mapping import INDOOR, CsvMapping, Row, header_of, read_rows
 from tomato_host.sources.replay import unknown_status
 
@@ -110,7 +111,7 @@ class MeasuredSource:
     def device_status(self) -> DeviceStatusV1:
         """Nothing is known about outputs; the recorder is taken to have been connected while it recorded."""
         ts = self._last_ts or datetime.fromisoformat("1970-01-01T00:00:00+00:00")
-        return unknown_status(ts.astimezone(self._zone)).model_copy(update={"mcu_connected": True})
+        return unknown_status(stamped(ts, self._zone)).model_copy(update={"mcu_connected": True})
 
     def _observation(self, row: Row) -> ObservationV1:
         fields: dict[str, object] = {}
@@ -124,7 +125,7 @@ class MeasuredSource:
             value, reason = _reading(f"soil.{probe}", "soil_p1_pct", row)
             soil.append({"id": probe, "moisture_pct": value, "missing": reason})
         return ObservationV1.model_validate({
-            "schema_version": "observation_v1", "ts": row.ts.astimezone(self._zone), "origin": "replay", **fields,
+            "schema_version": "observation_v1", "ts": stamped(row.ts, self._zone), "origin": "replay", **fields,
             "soil": soil, "missing": missing,
         })
 

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 from shared_schemas.devices import OUTPUTS, SENSOR_BY_NAME
 from shared_schemas.records import DeviceStatusV1, ObservationV1
-from tomato_host.runtime.local_time import hours_since
+from tomato_host.runtime.local_time import hours_since, stamped
 from tomato_host.sources.scenarios import SCENARIOS, Readings, Scenario
 
 VIENNA = ZoneInfo("Europe/Vienna")
@@ -92,7 +92,7 @@ class SyntheticSource:
         for scenario in self._scenarios:
             scenario.apply(readings, hour)
         self._connected = readings.board_connected
-        return _observation(self._now.astimezone(self._zone), readings)
+        return _observation(stamped(self._now, self._zone), readings)
 
     def device_status(self) -> DeviceStatusV1:
         """Lamp by the photoperiod, pump during the watering, circulation fan always."""
@@ -103,11 +103,11 @@ class SyntheticSource:
             on.add("water_pump")
         return DeviceStatusV1.model_validate({
             "schema_version": "device_status_v1",
-            "ts": self._now.astimezone(self._zone),
+            "ts": stamped(self._now, self._zone),
             "outputs": {output.name: "ON" if output.name in on else "OFF" for output in OUTPUTS},
             "mcu_connected": self._connected,
             "board_state": "LEASED" if self._connected else "UNKNOWN",
-            "last_reset_ts": self._start.astimezone(self._zone),
+            "last_reset_ts": stamped(self._start, self._zone),
             "water_ml_used_today": round(self._watered_today_ml, 1),
         })
 
