@@ -41,6 +41,17 @@ def test_water_on_a_full_root_zone_needs_no_answer() -> None:
     assert arrival.unanswered_ml == 0.0
 
 
+@pytest.mark.parametrize("period_s", [10.0, 300.0, 1_800.0])
+def test_count_that_comes_with_or_after_the_water_is_no_accusation(period_s: float) -> None:
+    arrival = WaterArrival()
+    for i in range(int(4 * 3_600 / period_s) + 1):
+        t_s = i * period_s
+        level = 25.0 if t_s < 3_600.0 else 34.0
+        counted_s = 3_600.0 + min(period_s, 300.0) * (period_s < 1_800.0)
+        arrival.take(t_s, 400.0 if t_s >= counted_s else 0.0, [level])
+    assert arrival.unanswered_ml == 0.0
+
+
 def test_blind_probes_answer_nothing_and_accuse_nobody() -> None:
     arrival = WaterArrival()
     for minute in range(120):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import Final
@@ -53,12 +54,16 @@ def zone_pattern(probes: Sequence[Trusted]) -> ZonePattern:
 class WaterArrival:
     """Did the water that was pumped reach a probe? Counts millilitres that no probe has answered."""
 
-    __slots__ = ("_answered_s", "_before", "_ml_seen", "_pending_ml", "_since_s", "unanswered_ml")
+    __slots__ = ("_answered_s", "_before", "_ml_seen", "_pending_ml", "_since_s", "_trail", "unanswered_ml")
 
     ANSWER_WITHIN_S: Final = 2_700.0
     ANSWER_POINTS: Final = 0.5
     FULL_PCT: Final = 60.0
     """A root zone above this may let water run through without getting wetter."""
+    TRAIL_S: Final = 900.0
+    """The count of millilitres may reach us after the water reached the probe, so it is compared with the lowest level
+    of this long before the count."""
+    TRAIL_STEP_S: Final = 60.0
 
     def __init__(self) -> None:
         self._ml_seen: float | None = None
@@ -66,6 +71,7 @@ class WaterArrival:
         self._since_s = 0.0
         self._answered_s = -1e12
         self._before: list[float | None] = []
+        self._trail: deque[tuple[float, tuple[float | None, ...]]] = deque(maxlen=int(self.TRAIL_S / self.TRAIL_STEP_S))
         self.unanswered_ml = 0.0
 
     def take(self, t_s: float, ml_used_today: float, moistures: Sequence[float | None]) -> None:
@@ -75,11 +81,19 @@ class WaterArrival:
         # A dose comes in pulses; once one of them has arrived, the others of that hour need no proof of their own.
         if seen is not None and ml_used_today > seen and t_s - self._answered_s > self.ANSWER_WITHIN_S:
             if self._pending_ml == 0.0:
-                self._before = list(moistures)
+                self._before = self._lowest_lately(t_s, moistures)
                 self._since_s = t_s
             self._pending_ml += ml_used_today - seen
+        if not self._trail or t_s - self._trail[-1][0] >= self.TRAIL_STEP_S:
+            self._trail.append((t_s, tuple(moistures)))
         if self._pending_ml:
             self._look_for_answer(t_s, moistures)
+
+    def _lowest_lately(self, t_s: float, moistures: Sequence[float | None]) -> list[float | None]:
+        """Lowest known level of each probe before now: one sample ago at a slow pace, minutes at a fast one."""
+        rows = [row for at, row in self._trail if t_s - at <= self.TRAIL_S]
+        rows = [*(rows or [row for _, row in self._trail][-1:]), tuple(moistures)]
+        return [min((m for m in column if m is not None), default=None) for column in zip(*rows, strict=True)]
 
     def _look_for_answer(self, t_s: float, moistures: Sequence[float | None]) -> None:
         known = [(a, b) for a, b in zip(self._before, moistures, strict=True) if a is not None and b is not None]
