@@ -48,6 +48,12 @@ def contract_constants() -> list[str]:
     return lines
 
 
+def number_row(name: str, numbers: Iterable[int]) -> list[str]:
+    """One flat tuple of numbers, ten a line: no object a row on the board's heap."""
+    texts = [f"{n}," for n in numbers]
+    return [f"{name} = (", *("    " + " ".join(texts[i:i + 10]) for i in range(0, len(texts), 10)), ")"]
+
+
 def output_rows() -> Iterable[object]:
     """Output limits as tuples; the group is a number, `finish` and `ml` are 1."""
     groups = sorted({o.group for o in devices.OUTPUTS})
@@ -80,8 +86,10 @@ def contract_tables() -> list[str]:
     lines += python_table("FAULTS", fault_rows(), "name, wants the button, bit mask of outputs that stay off, buzzer")
     lines += python_table("CONFIG", ((c.name, c.lowest, c.highest, c.default) for c in wire.CONFIG_KEYS),
                           "name, lowest, highest, default")
-    lines += python_table("FIELD_RULES", ((FIELD_KINDS[f.type], f.lowest, f.highest) for f in wire.FIELDS),
-                          "kind (0 integer, 1 bytes, 2 text, 3 array, 4 map), lowest, highest value or length")
+    lines += ["# By field key: kind (0 integer, 1 bytes, 2 text, 3 array, 4 map), lowest and highest value or length.",
+              f"FIELD_KIND = {bytes(FIELD_KINDS[f.type] for f in wire.FIELDS)!r}",
+              *number_row("FIELD_LOWEST", (f.lowest for f in wire.FIELDS)),
+              *number_row("FIELD_HIGHEST", (f.highest for f in wire.FIELDS)), ""]
     key = {f.name: f.key for f in wire.FIELDS}
     lines += ["# message type -> required keys, allowed keys, allowed when the schema hashes differ", "TO_BOARD = {"]
     for m in wire.MESSAGES:

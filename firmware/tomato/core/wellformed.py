@@ -24,7 +24,7 @@ def complaint(type_id, msg):
 
 def fits(key, value):
     """True when the value has the type and range of its field."""
-    kind, lowest, highest = c.FIELD_RULES[key]
+    kind = c.FIELD_KIND[key]
     if isinstance(value, bool) or not isinstance(value, _KINDS[kind]):
         return False
-    return lowest <= (len(value) if kind else value) <= highest
+    return c.FIELD_LOWEST[key] <= (len(value) if kind else value) <= c.FIELD_HIGHEST[key]
