@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import select
+import time
 from pathlib import Path
 
 import serial
@@ -14,6 +15,7 @@ from tomato_host.errors import TomatoError
 BAUD = 115_200
 BY_ID = Path("/dev/serial/by-id")
 READ_MAX = 4_096
+LOOK_EVERY_S = 0.02
 OUT_MAX = 16_384
 """Bytes queued for a board that does not take them; beyond that the line counts as lost."""
 
@@ -80,7 +82,7 @@ class SerialPort:
         try:
             fd = self.fileno()
             if fd < 0:
-                return bytes(self._device.read(self._device.in_waiting or 1))
+                return bytes(self._device.read(self._device.in_waiting))
             data = os.read(fd, READ_MAX) if select.select([fd], [], [], 0)[0] else None
         except BlockingIOError:
             return b""
@@ -121,12 +123,21 @@ class SerialPort:
     def wait(self, timeout_s: float) -> bool:
         """Until bytes are there, `timeout_s` seconds at most. True when there are."""
         fd = self.fileno()
-        if fd < 0:
-            raise PortLost(f"{self.url}: this kind of port cannot be waited on")
         try:
+            if fd < 0:
+                return self._look_until(time.monotonic() + timeout_s)
             return bool(select.select([fd], [], [], max(0.0, timeout_s))[0])
         except (OSError, ValueError) as error:
             raise PortLost(f"{self.url}: {error}") from None
+
+    def _look_until(self, deadline_s: float) -> bool:
+        """The wait of a port that cannot be selected on (rfc2217)."""
+        while not self._device.in_waiting:
+            left_s = deadline_s - time.monotonic()
+            if left_s <= 0:
+                return False
+            time.sleep(min(left_s, LOOK_EVERY_S))
+        return True
 
     def close(self) -> None:
         """Let go of the line; closing twice is fine."""
