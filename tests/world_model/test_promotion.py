@@ -93,7 +93,7 @@ def test_versions_are_verified_activated_and_rolled_back(taught: WorldModel, log
     store.activate(first, NOW, "first")
     store.activate(second, NOW, "won")
     loaded = store.load_active()
-    assert loaded is not None and loaded.fingerprint() == other.fingerprint()
+    assert loaded is not None and loaded[0] == second and loaded[1].fingerprint() == other.fingerprint()
     manifest = store.manifest(second)
     assert manifest.data_to_ts > manifest.data_from_ts and manifest.days_learned == 11
     assert store.rollback(NOW, "regression") == first
@@ -118,7 +118,7 @@ def test_a_damaged_version_never_speaks_and_the_one_before_it_does(
     with pytest.raises(TomatoError, match="another hash"):
         store.activate(second, NOW, "again")
     loaded = store.load_active()
-    assert loaded is not None and loaded.fingerprint() == taught.fingerprint()
+    assert loaded is not None and loaded[0] == first and loaded[1].fingerprint() == taught.fingerprint()
     (tmp_path / first / "manifest.json").write_text(json.dumps({"version": first}))
     assert store.load_active() is None
     with pytest.raises(TomatoError, match="no model version"):

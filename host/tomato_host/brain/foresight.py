@@ -9,6 +9,7 @@ from shared_schemas.records import ActionV1, Forecast36hV1, PlanV1, Prediction36
 from shared_schemas.records.action_v1 import OUTPUT_OF
 from tomato_host.brain.world_model.intake import HourlyHistory, known_ahead
 from tomato_host.brain.world_model.model import Shape, WorldModel
+from tomato_host.brain.world_model.promotion import Nursery
 from tomato_host.brain.world_model.quantities import tent_quantities
 from tomato_host.brain.world_model.settings import WorldModelSettings
 
@@ -20,10 +21,17 @@ class Foresight:
     """The world model with its diary. Deterministic: everything comes in through the `note_*` calls."""
 
     def __init__(self, settings: WorldModelSettings, zone: ZoneInfo, probes: tuple[str, ...]) -> None:
-        self.model = WorldModel(Shape(quantities=tent_quantities(probes)), settings)
+        self.nursery = Nursery(WorldModel(Shape(quantities=tent_quantities(probes)), settings))
+        self.nights = 0
+        """Nights learned since the start."""
         self.history = HourlyHistory(settings)
         self._zone = zone
         self._learned_on: date | None = None
+
+    @property
+    def model(self) -> WorldModel:
+        """The model that speaks."""
+        return self.nursery.active
 
     def note_state(self, state: StateV1) -> None:
         """A state was estimated."""
@@ -56,7 +64,15 @@ class Foresight:
         """Learn the last 24 hours."""
         log = self.history.log(now)
         if log.hours > 1:
-            self.model.learn(log)
+            self.nursery.learn(log)
+            self.nights += 1
+
+    def adopt(self, model: WorldModel) -> bool:
+        """Let a stored model speak, if it forecasts the same quantities from the same plan; says whether it does."""
+        if model.shape != self.model.shape:
+            return False
+        self.nursery = Nursery(model)
+        return True
 
     def predict(
         self, now: datetime, weather: Forecast36hV1 | None, plan: PlanV1 | None
@@ -67,4 +83,4 @@ class Foresight:
             return None
         age_min = max(0.0, (now - weather.fetched_ts) / timedelta(minutes=1)) if weather is not None else None
         local = now.astimezone(self._zone)
-        return self.model.predict(local, log, known_ahead(weather, plan.steps if plan else (), now), age_min)
+        return self.nursery.predict(local, log, known_ahead(weather, plan.steps if plan else (), now), age_min)

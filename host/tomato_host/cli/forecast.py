@@ -62,8 +62,8 @@ def _predicted(case: Case, data: str, settings: Settings, weather: bool) -> tupl
     told, age_min = "No weather was asked for.", None
     if weather and datetime.now(UTC) - now < _RECENT:
         outside, told, age_min = _weather(settings, Path(data), now)
-    store = ModelStore(Path(data) / "models")
-    model = store.load_active(settings.world_model) if Path(data).is_dir() else None
+    found = ModelStore(Path(data) / "models").load_active(settings.world_model) if Path(data).is_dir() else None
+    model = found[1] if found else None
     if model is None or {q.name for q in model.shape.quantities} - set(log.values):
         model = WorldModel(Shape(case.quantities, case.plan, case.has_weather or outside is not None),
                            settings.world_model)

@@ -137,12 +137,14 @@ def _text(moment: datetime | None) -> str | None:
 def _check(recording: Path, config: Path | None, as_json: bool) -> None:
     import json
 
+    from tomato_host.models.store import ModelStore
     from tomato_host.runtime.replay_check import Checker
     from tomato_host.storage.reader import read_records, require_dataset
 
     require_dataset(recording)
     simulated = "simulated" in json.loads((recording / "metadata.json").read_bytes())
-    checker = Checker(_settings(recording, config), decides=not simulated)
+    models = ModelStore(recording / "models")
+    checker = Checker(_settings(recording, config), decides=not simulated, stored_model=models.verify)
     result = checker.check(read_records(recording))
     _report_check(result, as_json)
     if not result.same:

@@ -129,17 +129,21 @@ class ModelStore:
         self.note(now, "rolled_back", before, f"{why} (instead of {spoiled})")
         return str(before)
 
+    def has_before(self) -> bool:
+        """Whether there is a version to roll back to."""
+        return bool(self._pointer().get("before"))
+
     def active(self) -> str | None:
         """The version that speaks, or None."""
         return self._pointer().get("version")
 
-    def load_active(self, settings: WorldModelSettings | None = None) -> WorldModel | None:
+    def load_active(self, settings: WorldModelSettings | None = None) -> tuple[str, WorldModel] | None:
         """The speaking version, verified; a damaged one gives way to the one before it, None when there is none."""
         pointer = self._pointer()
         for version in (pointer.get("version"), pointer.get("before")):
             if version:
                 try:
-                    return self.verify(version, settings)
+                    return str(version), self.verify(version, settings)
                 except TomatoError:
                     continue
         return None

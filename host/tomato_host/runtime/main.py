@@ -19,9 +19,11 @@ from tomato_host.agent.agent import Advisor
 from tomato_host.agent.extension import AdvisorExtension
 from tomato_host.board.session import BoardSession
 from tomato_host.brain.mind import Mind, MindSettings
+from tomato_host.models.store import ModelStore
 from tomato_host.runtime.display import Display, LineDisplay, LiveDisplay, NoDisplay
 from tomato_host.runtime.extensions import Extension
 from tomato_host.runtime.inbox import Inbox
+from tomato_host.runtime.model_keeper import ModelKeeper
 from tomato_host.runtime.recorder import Recorder
 from tomato_host.runtime.rig import SIM, Rig, open_rig
 from tomato_host.runtime.status import Status
@@ -119,7 +121,7 @@ def _extensions(
     """What hangs on the loop in real time. A simulation has no network and no advisor: it must repeat to the byte."""
     if not rig.real_time:
         return ()
-    found: list[Extension] = []
+    found: list[Extension] = [ModelKeeper(ModelStore(job.data_dir / "models"), mind, recorder, rig.clock.now)]
     site = settings.site
     if settings.weather.provider != "none":
         service = build_service(

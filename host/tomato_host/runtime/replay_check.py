@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -27,6 +27,7 @@ from shared_schemas.records import (
 )
 from tomato_host.brain.estimator.estimate import Estimate
 from tomato_host.brain.mind import Circumstances, Mind, MindSettings
+from tomato_host.brain.world_model.model import WorldModel
 from tomato_host.runtime.inbox import Request
 from tomato_host.runtime.persons import Persons
 from tomato_host.runtime.recorded_door import MOVEMENTS, repeat
@@ -79,8 +80,15 @@ class CheckResult:
 class Checker:
     """Walks once over the records in the order in which they were written."""
 
-    def __init__(self, settings: MindSettings, *, decides: bool = True, keep: int = 200) -> None:
-        """`decides`: the recording holds decisions (a run), not estimates alone (a simulated day)."""
+    def __init__(
+        self, settings: MindSettings, *, decides: bool = True, keep: int = 200,
+        stored_model: Callable[[str], WorldModel] | None = None,
+    ) -> None:
+        """`decides`: the recording holds decisions (a run), not estimates alone (a simulated day).
+
+        `stored_model` gives the world model of a version that the recorded run had loaded when it started.
+        """
+        self._stored_model = stored_model
         self.result = CheckResult()
         self._settings = settings
         self._decides = decides
@@ -162,6 +170,8 @@ class Checker:
         elif event.kind == "process" and event.name == "started":
             self._close_group()
             self._begin_anew(event.ts)
+        elif event.kind == "model" and event.name == "model_loaded" and self._stored_model is not None:
+            self._mind.foresight.adopt(self._stored_model(str(event.data.get("version"))))
         elif event.kind == "link" and event.name == "link_down":
             self._link_down_since = self._link_down_since or event.ts
         elif event.kind == "link" and event.name == "link_up":

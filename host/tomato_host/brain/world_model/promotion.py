@@ -17,6 +17,9 @@ from tomato_host.brain.world_model.psychrometrics import Array
 from tomato_host.brain.world_model.state import clone
 
 JUDGED_H = (1, 6, 12, 24)
+REGRESSION = 0.8
+"""The model before speaks again when its error on a day was at most this share of the new one's."""
+
 _DAY_H = 24
 _MORE_WATER_ML = 50.0
 
@@ -31,6 +34,8 @@ class Verdict:
     """Candidate's error over the incumbent's on the held-out hours, mean over quantities and horizons."""
     failed: tuple[str, ...] = ()
     """Property checks that the candidate failed."""
+
+    rolled_back: bool = False
 
 
 def held_out_error(model: WorldModel, log: HourlyLog) -> dict[str, float]:
@@ -111,6 +116,8 @@ class Nursery:
 
     active: WorldModel
     candidate: WorldModel = field(init=False)
+    before: WorldModel | None = None
+    """Who spoke until the last promotion, kept in case the new one disappoints."""
     last: Verdict | None = None
 
     def __post_init__(self) -> None:
@@ -147,11 +154,23 @@ class Nursery:
             self.active = clone(self.candidate)
             self.last = Verdict(True, "the first day learned")
             return self.last
-        verdict = compare(self.active, self.candidate, log)
+        verdict = self._regressed(log) or compare(self.active, self.candidate, log)
         if verdict.failed:
             self.candidate = clone(self.active)
+        elif verdict.rolled_back and self.before is not None:
+            self.active, self.before = self.before, None
         elif verdict.promoted:
-            self.active = clone(self.candidate)
+            self.before, self.active = self.active, clone(self.candidate)
         self.candidate.learn(log, ahead, hours)
         self.last = verdict
         return verdict
+
+    def _regressed(self, log: HourlyLog) -> Verdict | None:
+        """Whether the one who spoke before would have been clearly better on the day that ended."""
+        if self.before is None:
+            return None
+        back = compare(self.active, self.before, log)
+        if not back.promoted or back.ratio is None or back.ratio > REGRESSION:
+            return None
+        return Verdict(False, f"rolled back: the model before would have erred {back.ratio:.1%} as much", back.ratio,
+                       rolled_back=True)

@@ -1,0 +1,99 @@
+"""What the night leaves on disk, and who speaks after a restart."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from shared_schemas.records import EventV1, Record
+from tests.world_model.synthetic import tent_log
+from tomato_host.brain.mind import Mind
+from tomato_host.brain.world_model.promotion import Verdict
+from tomato_host.models.store import ModelStore
+from tomato_host.runtime.model_keeper import ModelKeeper
+from tomato_host.runtime.recorder import Recorder
+from tomato_host.runtime.status import Status
+
+NOW = datetime(2026, 6, 1, 0, 10, tzinfo=UTC)
+
+
+class Kept:
+    """A store that remembers what it was offered."""
+
+    def __init__(self) -> None:
+        self.records: list[Record] = []
+
+    def offer(self, record: Record) -> bool:
+        self.records.append(record)
+        return True
+
+    def events(self) -> list[str]:
+        return [record.name for record in self.records if isinstance(record, EventV1)]
+
+
+def _night(mind: Mind, days: int) -> None:
+    """One night as the brain lives through it, on a made-up log."""
+    mind.foresight.nursery.learn(tent_log(8).until(days * 24))
+    mind.foresight.nights += 1
+
+
+def _keeper(folder: Path, mind: Mind) -> tuple[ModelKeeper, Kept]:
+    kept = Kept()
+    recorder = Recorder(kept, Status(started_at=NOW, now=NOW))
+    return ModelKeeper(ModelStore(folder), mind, recorder, lambda: NOW), kept
+
+
+def test_nights_are_kept_and_the_speaker_survives_a_restart(tmp_path: Path) -> None:
+    mind = Mind()
+    keeper, kept = _keeper(tmp_path, mind)
+    keeper.start()
+    for days in (1, 2, 3):
+        _night(mind, days)
+        keeper.tick(NOW + timedelta(days=days))
+        keeper.tick(NOW + timedelta(days=days, seconds=2))
+    keeper.stop()
+    store = ModelStore(tmp_path)
+    assert len(store.versions()) == 3
+    assert kept.events()[0] == "model_promoted" and len(kept.events()) == 3
+    active = store.load_active()
+    assert active is not None
+
+    again = Mind()
+    keeper, kept = _keeper(tmp_path, again)
+    keeper.start()
+    keeper.stop()
+    assert kept.events() == ["model_loaded"]
+    assert again.foresight.model.fingerprint() == active[1].fingerprint()
+
+
+def test_a_refusal_and_a_regression_are_written_down(tmp_path: Path) -> None:
+    mind = Mind()
+    keeper, kept = _keeper(tmp_path, mind)
+    keeper.start()
+    verdicts = (Verdict(True, "first"), Verdict(True, "won", 0.9), Verdict(False, "lost", 1.2),
+                Verdict(False, "rolled back: worse", 0.7, rolled_back=True))
+    for days, verdict in enumerate(verdicts, start=1):
+        _night(mind, days)
+        mind.foresight.nursery.last = verdict
+        keeper.tick(NOW + timedelta(days=days))
+    keeper.stop()
+    assert kept.events() == ["model_promoted", "model_promoted", "model_refused", "model_rolled_back"]
+    said = [change["what"] for change in ModelStore(tmp_path).changes()]
+    assert said[0] == "promoted" and "refused" in said and "regressed" in said
+
+
+def test_a_model_of_another_tent_does_not_speak(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from tomato_host.brain.world_model.model import Shape, WorldModel
+    from tomato_host.brain.world_model.quantities import tent_quantities
+
+    store = ModelStore(tmp_path)
+    other = WorldModel(Shape(quantities=tent_quantities(("P9",))))
+    store.activate(store.save(other, tent_log(2), NOW), NOW, "another tent")
+    mind = Mind()
+    before = mind.foresight.model
+    keeper, kept = _keeper(tmp_path, mind)
+    keeper.start()
+    keeper.stop()
+    assert mind.foresight.model is before and kept.events() == []
