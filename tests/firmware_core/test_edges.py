@@ -328,3 +328,41 @@ def test_a_dose_is_asked_for_exactly_when_its_pause_is_over_and_never_of_nothing
         board = AskedBoard(off_ms)
         survival.Survival(board, rig.core.inputs, rig.core.configuration, rig.core.used)._water(rig.t)
         assert len(board.asked) == asked, (dose, off_ms)
+
+
+def test_a_stuck_valve_is_told_once_for_its_water():
+    rig = in_state("ready")
+    watch = watch_of(rig)
+    watch.step(0, 450, 5_000)
+    rig.core.inputs.flow_count += 10
+    assert watch.step(0, 450, 50) == c.FAULT_STUCK_VALVE
+    assert watch.step(0, 450, 50) == -1
+    assert watch.rest_ms == 50
+
+
+def test_an_output_that_waits_is_no_business_of_the_hardware_timer():
+    rig = in_state("leased")
+    rig.pulse(c.OUT_LIGHT, 5_000)
+    rig.core.outputs = 0
+    assert rig.core.pulse_end_ms() == -1
+    assert rig.core.pulses.ending_with(0, 10_000) == 0
+    rig.pulse(c.OUT_CIRCULATION_FAN, 9_000)
+    rig.core.outputs = 1 << c.OUT_CIRCULATION_FAN
+    assert rig.core.pulse_end_ms() == 9_000
+    assert rig.core.next_due_mask == 1 << c.OUT_CIRCULATION_FAN
+
+
+def test_what_a_start_tells_of_its_counters():
+    fresh = Rig(MemoryStore())
+    assert fresh.events(c.EV_COUNTERS) == [(0, 0)]
+    used = counters.Counters()
+    store = MemoryStore()
+    store.records["counters.a"] = used.record()
+    assert Rig(store).events(c.EV_COUNTERS) == [(1, 0)]
+    store.records["counters.b"] = b""
+    assert Rig(store).events(c.EV_COUNTERS) == [(1, 1)]
+    lost = Rig(MemoryStore(provisioned=False))
+    assert lost.events(c.EV_COUNTERS) == [(2, 0)]
+    assert lost.core.faults.cause[c.FAULT_COUNTERS_LOST] == 0
+    assert lost.core.faults.cause[c.FAULT_CONFIG_LOST] == 0
+    assert lost.events(c.EV_FAULT) == [(c.FAULT_COUNTERS_LOST, 0), (c.FAULT_CONFIG_LOST, 0)]
