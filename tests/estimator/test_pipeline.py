@@ -22,6 +22,7 @@ from shared_schemas.records import (
     VisionV1,
     parse_record,
 )
+from shared_schemas.records.observation_v1 import BoardStamp
 from tests.estimator.days import LIT, NOON, VIENNA, Drive, Gone, calm_readings, devices, faults, observe
 
 
@@ -167,6 +168,28 @@ def test_observation_out_of_the_backlog_changes_nothing() -> None:
     assert late.anomalies == ()
     assert late.state == newest.state
     assert len(drive.estimator.history) == 30
+
+
+def test_clock_set_back_does_not_blind_the_estimator() -> None:
+    drive = Drive()
+    drive.run(30.0)
+    drive.ts -= timedelta(hours=1)
+    drive.run(1.5)
+    assert drive.estimate.late
+    drive.run(1.0)
+    assert not drive.estimate.late
+    assert drive.estimate.ts == drive.ts
+    assert drive.estimate.state.env.air_temp_c == pytest.approx(24.0, abs=0.2)
+    assert drive.anomalies == []
+
+
+def test_backlog_never_counts_as_a_clock_set_back() -> None:
+    drive = Drive()
+    drive.run(30.0)
+    for i in range(50):
+        old = observe(NOON - timedelta(hours=1) + timedelta(seconds=10 * i), calm_readings(Random(i)))
+        stamp = BoardStamp(boot_id=1, seq=i, t_ms=10_000 * i, backlog=True)
+        assert drive.estimator.step(old.model_copy(update={"board": stamp}), devices()).late
 
 
 def test_light_integral_counts_photons_and_starts_anew_at_local_midnight() -> None:

@@ -45,6 +45,7 @@ BAD_SHARE_EVERY_S: Final = 600.0
 BAD_SHARE_MEMORY_S: Final = 21_600.0
 CHANGE_WINDOW_S: Final = 900.0
 CHANGE_STEP_S: Final = 60.0
+LATE_MEANS_CLOCK_SET: Final = 12
 
 
 class Estimator:
@@ -56,6 +57,7 @@ class Estimator:
         self._t_s: float | None = None
         self._last: Estimate | None = None
         self._open: tuple[AnomalyV1, ...] = ()
+        self._late_in_a_row = 0
 
     @property
     def settings(self) -> EstimatorSettings:
@@ -75,13 +77,16 @@ class Estimator:
         """Take one observation and return the estimated moment.
 
         Times must grow; an observation that is not newer than the last one (backlog) changes nothing and comes back
-        as the last estimate with `late` set and no anomalies. `vision` is the newest word on a picture, if any.
+        as the last estimate with `late` set and no anomalies. After twelve such in a row that are no backlog the clock
+        was set back, and memory starts anew. `vision` is the newest word on a picture, if any.
         """
         t_s = observation.ts.timestamp()
         if self._t_s is None:
             self._build(observation)
             self._t_s = t_s - self._settings.sample_period_s
-        elif t_s <= self._t_s and self._last is not None:
+        elif t_s > self._t_s:
+            self._late_in_a_row = 0
+        elif self._last is not None and not self._clock_was_set_back(observation):
             return self._last.repeated_late()
         gap_s = t_s - self._t_s
         lamp = devices.outputs.light == "ON"
@@ -115,6 +120,18 @@ class Estimator:
         self._last = self._moment(observation.ts, devices, vision, values, derived, confidences, overall, anomalies)
         return self._last
 
+    def _clock_was_set_back(self, observation: ObservationV1) -> bool:
+        """Fresh observations that keep coming from the past: the clock was set. Rather begin anew than go blind."""
+        if observation.board is not None and observation.board.backlog:
+            return False
+        self._late_in_a_row += 1
+        if self._late_in_a_row < LATE_MEANS_CLOCK_SET:
+            return False
+        self._late_in_a_row = 0
+        self._build(observation)
+        self._t_s = observation.ts.timestamp() - self._settings.sample_period_s
+        return True
+
     def _build(self, first: ObservationV1) -> None:
         """Allocate everything once, for the probes that are set and those the first observation brings along."""
         known = {probe.id for probe in self._settings.probes}
@@ -138,6 +155,7 @@ class Estimator:
         self._midnight_s = 0.0
         self._arrival = WaterArrival()
         self._detector = AnomalyDetector(names[FIRST_PROBE:])
+        self._open = ()
         self._vpd_trail: deque[tuple[float, float]] = deque(maxlen=int(CHANGE_WINDOW_S / CHANGE_STEP_S) + 2)
         self._dark_since_s: float | None = None
         self._stray_since_s: float | None = None
