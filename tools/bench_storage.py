@@ -107,11 +107,11 @@ def _verify(root: Path) -> None:
 def _memory(root: Path, days: int) -> dict[str, object]:
     """Python memory that source, estimator and dataset hold on to, after ten days and after the whole span.
 
-    Half-hourly observations: the estimator's 48 h are full and every module is loaded by then; what grows is a leak.
+    Hourly observations: the estimator's 48 h are full and every module is loaded by then; what grows is a leak.
     """
     tracemalloc.start()
-    source = SyntheticSource(1, START, days * 24.0, 1_800.0)
-    estimator = Estimator(EstimatorSettings(sample_period_s=1_800.0))
+    source = SyntheticSource(1, START, days * 24.0, 3_600.0)
+    estimator = Estimator(EstimatorSettings(sample_period_s=3_600.0))
     held: dict[int, int] = {}
     with Dataset.open(root, fsync="never") as dataset:
         while (observation := source.next_observation()) is not None:
