@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from tomato_host.board.session import BoardSession
+from tomato_host.brain.control.settings import ControlSettings
 from tomato_host.brain.mind import Mind
 from tomato_host.runtime.display import NoDisplay
 from tomato_host.runtime.inbox import new_request
@@ -22,6 +23,7 @@ from tomato_host.twin.lockstep import LockStep
 from tomato_host.twin.params import TentParams
 from tomato_host.twin.world import World
 
+from shared_schemas.devices import OUTPUT_BY_NAME
 from shared_schemas.records import ActionV1, AnomalyV1, DeviceStatusV1, EventV1, ObservationV1, Record, StateV1
 
 HOUR_MS = 3_600_000
@@ -38,6 +40,16 @@ class Story:
     resets: int = 0
     told: list[Record] = field(default_factory=list)
     """What the recorder handed to its listeners: what notifications are made of."""
+    switched: list[tuple[int, int]] = field(default_factory=lambda: [(0, 0)])
+    """(moment in ms, relays on from then) as the relays really were."""
+
+    def on_share(self, output: str, from_h: float, to_h: float) -> float:
+        """Share of these hours in which a relay was truly on."""
+        begin, end, bit = from_h * HOUR_MS, to_h * HOUR_MS, 1 << OUTPUT_BY_NAME[output].wire_id
+        until = [t for t, _ in self.switched[1:]] + [round(end)]
+        on_ms = sum(max(0.0, min(stop, end) - max(start, begin))
+                    for (start, outputs), stop in zip(self.switched, until, strict=True) if outputs & bit)
+        return on_ms / (end - begin)
 
     def _between(self, kind: type, from_h: float, to_h: float) -> list[Record]:
         begin, end = self.start + timedelta(hours=from_h), self.start + timedelta(hours=to_h)
@@ -106,17 +118,32 @@ class Hands:
         self.supervisor.submit(new_request("acknowledge", "cause removed"))
 
 
+BRISK = Settings(control=ControlSettings(cycle_s=1_800, water_pause_s=1_800, event_pause_s=600))
+"""Decisions every half hour, so that a test need not live through the two hours of the usual cycle."""
+
 Help = tuple[float, Callable[[Hands], None]]
 """At which hour a person does what."""
+
+
+def _watch_relays(world: World, story: Story) -> None:
+    switch = world.set_output
+
+    def watched(wire_id: int, on: bool, t_ms: int) -> None:
+        switch(wire_id, on, t_ms)
+        if world.outputs != story.switched[-1][1]:
+            story.switched.append((t_ms, world.outputs))
+
+    world.set_output = watched  # type: ignore[method-assign]  # one instance, watched by its test
 
 
 def run_scenario(where: Path, scenario: str, hours: float, seed: int = 7, params: TentParams | None = None,
                  settings: Settings | None = None, prepare: Callable[[World], None] | None = None,
                  help_at: tuple[Help, ...] = (), start: datetime = SIM_START) -> Story:
     """Live through `hours` of the scenario with the real firmware in lock step."""
-    settings = settings or Settings()
+    settings = settings or BRISK
     twin = LockStep(seed, scenario, start, params=params, flash=where / "board")
     story = Story(twin.start, world=twin.world)
+    _watch_relays(twin.world, story)
     if prepare:
         prepare(twin.world)
     ports = Ports(twin.port_path)

