@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tomato import contract as c
-from tomato_host.board.events import BoardEvent, Connected, Disconnected, Health, ProtocolFault, Result, Sample
+from tomato_host.board.clock_sync import ClockSync, Exchange
+from tomato_host.board.events import (
+    BoardEvent,
+    Connected,
+    Disconnected,
+    Health,
+    Mismatch,
+    ProtocolFault,
+    Result,
+    Sample,
+)
 
+from shared_schemas.wire import SCHEMA_HASH
 from tests.board.bench import Bench, clean
 
 
@@ -163,3 +176,34 @@ def test_on_a_bad_cable_each_pulse_moves_once_and_each_sample_arrives_once(
     seqs = [s.seq for s in bench.of(Sample)]
     assert len(set(seqs)) == len(seqs)
     assert sorted(seqs) == list(range(max(seqs) + 1))
+
+
+def test_another_schema_is_told_with_both_hashes_and_nothing_is_commanded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(c, "SCHEMA_HASH", b"\xde\xad\xbe\xef\0\0\0\1")
+    bench = Bench()
+    bench.run(15_000)
+    told = bench.of(Mismatch)
+    assert told
+    assert "deadbeef00000001" in told[0].text
+    assert SCHEMA_HASH.hex() in told[0].text
+    assert not bench.session.up
+    assert bench.of(Connected) == []
+    monkeypatch.setattr(c, "SCHEMA_HASH", SCHEMA_HASH)
+    bench.run(15_000)
+    assert bench.session.up, "once it is flashed, the same session goes on"
+
+
+def test_an_offset_and_a_drift_are_found_behind_jitter() -> None:
+    clock, draw = ClockSync(), random.Random(5)
+    host_ms = 0.0
+    while host_ms < 1_800_000:
+        board_ms = 5_000 + host_ms * (1 + 80e-6)
+        there, back = 2 + draw.expovariate(0.05), 2 + draw.expovariate(0.05)
+        clock.add(Exchange(host_ms, board_ms + there, board_ms + there, host_ms + there + back))
+        host_ms += 60_000
+    assert clock.drift_ppm == pytest.approx(80, abs=25)
+    assert clock.board_from_host_ms(host_ms) == pytest.approx(5_000 + host_ms * (1 + 80e-6), abs=25)
+    assert clock.host_from_board_ms(clock.board_from_host_ms(123_456.0)) == pytest.approx(123_456.0, abs=1e-6)
+    assert not clock.add(Exchange(10, 5, 4, 9)), "times that run backwards are no exchange"
+    clock.reset()
+    assert not clock.known
