@@ -6,15 +6,15 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-
-from shared_schemas.records import EventV1, Record
-from tests.world_model.synthetic import tent_log
 from tomato_host.brain.mind import Mind
 from tomato_host.brain.world_model.promotion import Verdict
 from tomato_host.models.store import ModelStore
 from tomato_host.runtime.model_keeper import ModelKeeper
 from tomato_host.runtime.recorder import Recorder
 from tomato_host.runtime.status import Status
+
+from shared_schemas.records import EventV1, Record
+from tests.world_model.synthetic import tent_log
 
 NOW = datetime(2026, 6, 1, 0, 10, tzinfo=UTC)
 
