@@ -260,7 +260,8 @@ def _wishes(see: Look, plan: Array, first: int) -> list[Wish]:
     wishes.append(_water_wish(see, float(plan[:first, WATER].sum())))
     gas_s = float(plan[:first, CO2].sum()) * cycle_s / (3_600.0 * first)
     text = f"{gas_s:.0f} s of gas" if gas_s else "not worth it in this plan"
-    wishes.append(Wish("co2_solenoid", gas_s, text, ("plan",), "photosynthesis", spread=True))
+    # At once, not spread: eight strokes of the valve bring no more than two.
+    wishes.append(Wish("co2_solenoid", gas_s, text, ("plan",), "photosynthesis"))
     return wishes
 
 
