@@ -15,7 +15,7 @@ core = Core({}, Store())
 ring = SampleRing()
 session = Session(core, Sampler(core, ring), ring, link.send)
 link.open()
-while True:
+while not session.console_asked:
     now_ms = time.ticks_ms()
     n = link.read()
     if n:
@@ -24,3 +24,4 @@ while True:
     session.tick(now_ms)
     link.flush()
     wait.until(50, 0)
+link.close()

@@ -13,6 +13,7 @@ from types import ModuleType
 import pytest
 from tomato_host.board import flash
 from tomato_host.board.console import Console, ConsoleLost
+from tomato_host.board.identify import ask
 from tomato_host.errors import TomatoError
 from tomato_host.twin.firmware_files import firmware_dir
 
@@ -232,5 +233,19 @@ def test_a_board_that_goes_away_while_it_is_flashed_is_told(tmp_path: Path) -> N
         board.cut()
         with pytest.raises(ConsoleLost):
             console.run("print(1)")
+    finally:
+        board.close()
+
+
+@pytest.mark.skipif(not has_vm(), reason="no MicroPython VM here")
+def test_a_running_firmware_hands_its_line_to_the_console(tmp_path: Path) -> None:
+    root = firmware_dir().parent
+    board = VmConsole(tmp_path, root / "tools" / "link_vm_board.py", f"{firmware_dir()}:{root / 'tools'}:.frozen")
+    try:
+        hello, health = ask(board.path)
+        assert hello is not None, "the firmware's session answers on this very line"
+        assert health is not None
+        with Console(board.path) as console:
+            assert console.run("print(session.console_asked, core.outputs)").split() == ["True", "0"]
     finally:
         board.close()
