@@ -135,6 +135,17 @@ def test_gaps_and_nonsense_never_break_it(log: HourlyLog) -> None:
     assert WorldModel().predict(_now(), empty).explanation
 
 
+def test_an_unplugged_probe_leaves_the_other_and_the_average(log: HourlyLog) -> None:
+    lone = {n: (np.full_like(v, np.nan) if n == "soil.P2" else v) for n, v in log.values.items()}
+    one = HourlyLog(log.start_hour, log.utc_offset_h, lone)
+    model = WorldModel()
+    for end in (24, 48, 72):
+        model.learn(one.until(end), ahead_of(one, end))
+    hour = model.predict(_now(), one.until(72), ahead_of(one, 72)).hours[12]
+    assert set(hour.soil_pct) == {"P1", "avg"}
+    assert hour.soil_pct["avg"].mean == hour.soil_pct["P1"].mean
+
+
 def test_the_reason_names_what_changed(taught: WorldModel, log: HourlyLog) -> None:
     dry = {n: v.copy() for n, v in ahead_of(log, NOW_H).values.items()}
     dry["out_vapour_kpa"] = dry["out_vapour_kpa"] * 0.3

@@ -9,8 +9,8 @@ from tomato_host.brain.world_model.psychrometrics import Array
 SHARPNESS = 12.0
 """Weight = recent mean absolute error ** -SHARPNESS: near-equal forecasters are averaged, clear losers are silent."""
 
-MEMORY = 0.93
-"""Fading of the error record per day: about the last two weeks count."""
+MEMORY = 0.88
+"""Fading of the error record per day: about the last week counts."""
 
 _ENOUGH = 20.0
 """Scored hours after which an expert's own record counts; before, its prior rank does."""

@@ -306,7 +306,7 @@ class WorldModel:
     def _derived(self, mixed: dict[str, Array]) -> dict[str, Array]:
         out = {}
         if SOIL_AVG in self.tracks:
-            out[SOIL_AVG] = np.mean([mixed[name] for name in self.zones], axis=0)
+            out[SOIL_AVG] = _mean_of_known(np.stack([mixed[name] for name in self.zones]))
         if RH in self.tracks:
             out[RH] = rh_from_vpd(mixed["air_temp_c"], mixed["vpd_kpa"])
         return out
@@ -330,3 +330,10 @@ class WorldModel:
         if name == RH:
             return rh_from_vpd(frame.at("air_temp_c", s), frame.at("vpd_kpa", s))
         return frame.at(name, s)
+
+
+def _mean_of_known(zones: Array) -> Array:
+    """Mean over the first axis of what is known; NaN where nothing is."""
+    known = np.isfinite(zones)
+    count = known.sum(axis=0)
+    return np.asarray(np.where(count > 0, np.where(known, zones, 0.0).sum(axis=0) / np.maximum(count, 1), np.nan))
