@@ -366,3 +366,75 @@ def test_what_a_start_tells_of_its_counters():
     assert lost.core.faults.cause[c.FAULT_COUNTERS_LOST] == 0
     assert lost.core.faults.cause[c.FAULT_CONFIG_LOST] == 0
     assert lost.events(c.EV_FAULT) == [(c.FAULT_COUNTERS_LOST, 0), (c.FAULT_CONFIG_LOST, 0)]
+
+
+def test_how_everything_begins():
+    rig = Rig()
+    core = rig.core
+    assert core.events.slots == 64
+    assert (core.faults.causes, core.used.latched, core.outputs, core.pulses.active) == (0, 0, 0, 0)
+    assert [core.off_ms(output) for output in range(7)] == [0] * 7
+    assert list(core.inputs.t_ms) == [0] * len(c.SENSORS)
+    rig.step()
+    rig.step()
+    assert core.blink_ms == 50
+
+
+def test_a_lease_begins_the_time_alone_anew():
+    rig = in_state("ready")
+    assert rig.core.alone_ms > 0
+    rig.lease()
+    assert rig.core.alone_ms == 0
+
+
+def test_the_windows_are_an_hour_and_a_day_and_one_cell():
+    used = counters.Counters()
+    assert (used.hour.cells - 1) * used.hour.cell_ms == counters.HOUR_MS == 3_600_000
+    assert (used.day.cells - 1) * used.day.cell_ms == counters.DAY_MS == 86_400_000
+
+
+def test_a_share_that_just_covers_the_dose_is_not_low():
+    used = counters.Counters()
+    used.prepaid[5] = 100_000
+    assert not used.low(5, 100_000)
+    used.prepaid[5] = 99_999
+    assert used.low(5, 100_000)
+
+
+def test_each_missing_guard_is_its_own():
+    for missing, other, reason in ((c.S_LEAK, c.S_RESERVOIR_OK, c.R_RESERVOIR_STALE),
+                                   (c.S_RESERVOIR_OK, c.S_LEAK, c.R_LEAK_STALE)):
+        rig = Rig(config={"fitted": ~(1 << missing)})
+        rig.readings[missing] = None
+        rig.leased()
+        assert rig.core.judge.verdict(c.OUT_WATER_PUMP, 0, rig.t) == c.R_NONE
+        rig.readings[other] = None
+        rig.step()
+        assert rig.core.judge.verdict(c.OUT_WATER_PUMP, 0, rig.t) == reason
+
+
+def test_forced_time_is_no_pulse_s_time():
+    rig = in_state("ready")
+    rig.readings[c.S_AIR_TEMP_C] = 4_000
+    rig.run(2_000)
+    assert rig.on(c.OUT_EXHAUST_FAN)
+    assert rig.core.pulses.on_ms[c.OUT_EXHAUST_FAN] == 0
+
+
+def test_every_millisecond_counts():
+    rig = in_state("leased")
+    rig.pulse(c.OUT_HUMIDIFIER, 1_000)
+    rig.step(1)
+    assert rig.core.used.day.total[c.OUT_HUMIDIFIER] == 1
+    rig.step(998)
+    assert rig.on(c.OUT_HUMIDIFIER)
+    rig.step(1)
+    assert not rig.on(c.OUT_HUMIDIFIER)
+    assert rig.core.used.day.total[c.OUT_HUMIDIFIER] == 1_000
+
+
+def test_a_dropped_pulse_has_no_time_left():
+    rig = in_state("leased")
+    rig.pulse(c.OUT_LIGHT)
+    rig.send(c.M_STOP, output=c.OUT_LIGHT)
+    assert rig.core.left_ms(c.OUT_LIGHT) == 0
