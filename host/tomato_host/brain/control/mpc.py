@@ -47,6 +47,11 @@ Array = NDArray[np.float64]
 HOUR = timedelta(hours=1)
 COLUMN_OF = {"light": LIGHT, "circulation_fan": CIRCULATION, "exhaust_fan": EXHAUST, "humidifier": HUMIDIFIER,
              "heater_mat": HEATER}
+EDGE_KPA = 0.08
+"""The planner aims this far inside the VPD band, for what it expects is never quite what comes."""
+LATE_PCT = 1.0
+"""The soil may dry this far below the low mark in a plan: the rules water below the mark, a planner need not do it
+a day before."""
 SETTLED_S = 1_500.0
 """Duties must have been in force this long before the last half hour tells anything of them."""
 
@@ -140,10 +145,11 @@ def aim_ahead(context: DecisionContext) -> Aim:
     short = 0.0 if now.soil_temp_c is None else max(0.0, each[0].soil_temp_low_c - now.soil_temp_c)
     return Aim(
         light=light,
-        vpd_low=np.array([a.vpd_kpa[0] for a in each]), vpd_high=np.array([a.vpd_kpa[1] for a in each]),
+        vpd_low=np.array([a.vpd_kpa[0] for a in each]) + EDGE_KPA,
+        vpd_high=np.array([a.vpd_kpa[1] for a in each]) - EDGE_KPA,
         air_low=np.array([a.air_temp_c[0] for a in each]),
         air_high=np.array([max(a.air_temp_c[1], each[0].air_temp_c[1]) for a in each]),
-        soil_low_pct=each[0].soil_low_pct, soil_high_pct=each[0].soil_high_pct, soil_temp_short=short,
+        soil_low_pct=each[0].soil_low_pct - LATE_PCT, soil_high_pct=each[0].soil_high_pct, soil_temp_short=short,
         water_ml_per_hour=max(1.0, each[0].water_ml_per_day / 24.0),
         co2_s_per_hour=max(1.0, each[0].co2_s_per_day / max(1.0, each[0].photoperiod_h)))
 

@@ -5,8 +5,8 @@ hour well outside a band, 1 of yield an hour of full light in perfect air with e
 hour's share of the water and gas budgets, 1 of churn one relay switched each hour.
 
 Uncertainty: stress is taken at the forecast's low, middle and high quantile, weighted 1:2:1, so that a plan is pushed
-away from an edge by as much as the forecast is unsure there. Soil is judged half way down to its low quantile: too
-much water can be waited out, a dry pot cannot.
+away from an edge by as much as the forecast is unsure there. Soil is judged a quarter of the way down to its low
+quantile: too much water can be waited out, a dry pot cannot.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ def stress(aim: Aim, expected: Expected, plans: Array) -> Array:
         for offset, weight in ((down, 0.25), (zero, 0.5), (up, 0.25)):
             total += weight * outside(mean + offset, low, high, scale).mean(axis=1)
     down = expected.spread.get("soil", (zero, zero))[0]
-    dry = np.maximum(aim.soil_low_pct - (expected.driest + 0.5 * down), 0.0) / SOIL_SCALE_PCT
+    dry = np.maximum(aim.soil_low_pct - (expected.driest + 0.25 * down), 0.0) / SOIL_SCALE_PCT
     wet = np.maximum(expected.wettest - aim.soil_high_pct, 0.0) / SOIL_SCALE_PCT
     total += np.minimum(dry, WORST).mean(axis=1) + np.minimum(wet, WORST).mean(axis=1)
     if aim.soil_temp_short > 0.0:

@@ -1,10 +1,11 @@
 """How well a stretch of days went, in figures a grower understands; and how sure a difference is.
 
-A stress hour is an hour in which the plant suffered: VPD more than `VPD_MARGIN_KPA` outside the band of its stage, air
-above `HOT_C` or below `COLD_C`, or the drier zone below `SOIL_STRESS_PCT`. Tomato sets no fruit above 32 degC and is
-chilled below 12 degC (Heuvelink (ed.), "Tomatoes", 2nd ed. 2018, ch. 8). All are judged on half-hour means, because
-stomata answer within a quarter to half an hour (Vialet-Chabrand et al. 2017, Plant Physiology 174) and do not see the
-single strokes of a fan.
+A stress hour is an hour in which the plant suffered: VPD more than `DRY_MARGIN_KPA` above the band of its stage or
+below `WET_KPA` (leaves stay wet, grey mould settles, calcium stops: Holder and Cockshull 1990, J. Hort. Sci. 65),
+air above `HOT_C` or below `COLD_C` (no fruit sets above 32 degC, chilling below 12: Heuvelink (ed.), "Tomatoes",
+2nd ed. 2018, ch. 8), or the drier zone below `SOIL_STRESS_PCT`. All are judged on half-hour means, because stomata
+answer within a quarter to half an hour (Vialet-Chabrand et al. 2017, Plant Physiology 174) and do not see the single
+strokes of a fan.
 """
 
 from __future__ import annotations
@@ -18,7 +19,9 @@ from tomato_host.brain.control.stages import StageBand
 
 Array = NDArray[np.float64]
 WINDOW_S = 1_800.0
-VPD_MARGIN_KPA = 0.2
+DRY_MARGIN_KPA = 0.2
+WET_KPA = (0.3, 0.15)
+"""By day, by night."""
 HOT_C, COLD_C = 32.0, 12.0
 SOIL_STRESS_PCT = 24.0
 
@@ -64,7 +67,7 @@ def outcome(course: Course, band: StageBand) -> Outcome:
     light = _means(course.light, size) >= 0.5
     vpd, air, soil = (_means(v, size) for v in (course.vpd_kpa, course.air_temp_c, course.driest_pct))
     low, high = (np.where(light, band.vpd_day[i], band.vpd_night[i]) for i in (0, 1))
-    vpd_bad = (vpd < low - VPD_MARGIN_KPA) | (vpd > high + VPD_MARGIN_KPA)
+    vpd_bad = (vpd < np.where(light, *WET_KPA)) | (vpd > high + DRY_MARGIN_KPA)
     temp_bad = (air < COLD_C) | (air > HOT_C)
     soil_bad = soil < SOIL_STRESS_PCT
     return Outcome(
