@@ -1,7 +1,7 @@
 """Details that a mutation run showed nobody was looking at: exact edges, exact figures in answers."""
 
 from tomato import contract as c
-from tomato.core import counters, interlocks, slots, states, survival
+from tomato.core import counters, interlocks, pulses, slots, states, survival
 from tomato.core.inputs import Button
 
 from tests.firmware_core.rig import MemoryStore, Rig, in_state
@@ -438,3 +438,33 @@ def test_a_dropped_pulse_has_no_time_left():
     rig.pulse(c.OUT_LIGHT)
     rig.send(c.M_STOP, output=c.OUT_LIGHT)
     assert rig.core.left_ms(c.OUT_LIGHT) == 0
+
+
+def test_a_flow_meter_is_fitted_by_its_own_bit():
+    inputs = in_state("ready").core.inputs
+    assert interlocks.FlowWatch(inputs, 1 << c.S_FLOW_ML).fitted
+    assert not interlocks.FlowWatch(inputs, ~(1 << c.S_FLOW_ML)).fitted
+
+
+def test_the_size_of_a_stored_record():
+    assert counters.RECORD_BYTES == len(counters.fresh_record()) == 160
+
+
+def test_no_results_at_first():
+    assert not pulses.Finished().take({})
+
+
+def test_the_figures_of_the_programme():
+    rig = in_state("ready")
+    programme = rig.core.survival
+    assert programme._day_ms() == 86_400_000
+    board = AskedBoard(0)
+    board.left_ms = lambda output: 0
+    programme.board = board
+    programme.cycle_ms = 0
+    programme._light()
+    programme._air(rig.t)
+    assert board.asked == [(c.OUT_LIGHT, 600_000), (c.OUT_CIRCULATION_FAN, 120_000)]
+    for moisture, thirsty in ((2_500, False), (2_499, True)):
+        rig.core.inputs.put(c.S_SOIL_P1_PCT, moisture, rig.t)
+        assert programme._thirsty(rig.t) == thirsty
