@@ -19,6 +19,7 @@ from tomato_host.board.events import (
     Result,
     Sample,
 )
+from tomato_host.board.session import BoardSession
 
 from shared_schemas.wire import SCHEMA_HASH
 from tests.board.bench import Bench, clean
@@ -207,3 +208,36 @@ def test_an_offset_and_a_drift_are_found_behind_jitter() -> None:
     assert not clock.add(Exchange(10, 5, 4, 9)), "times that run backwards are no exchange"
     clock.reset()
     assert not clock.known
+
+
+def test_nothing_is_acknowledged_before_the_caller_had_it(bench: Bench) -> None:
+    acked: list[tuple[int, int]] = []
+    wire_ack = bench.body.session.handlers[c.M_ACK_UPTO]
+
+    def ack(now_ms: int, msg: dict[int, int]) -> None:
+        if c.F_UP_TO in msg:
+            acked.append((msg[c.F_UP_TO], stored))
+        wire_ack(now_ms, msg)
+
+    bench.body.session.handlers[c.M_ACK_UPTO] = ack
+    stored = -1
+    for _ in range(3_000):
+        for event in bench.run(50):
+            if isinstance(event, Sample):
+                stored = event.seq
+    assert len(acked) >= 2
+    assert all(up_to <= had for up_to, had in acked)
+
+
+def test_what_an_earlier_process_has_stored_is_not_handed_out_again(bench: Bench) -> None:
+    bench.run(45_000)
+    stored = {(s.boot_id, s.seq) for s in bench.of(Sample)}
+    retained = bench.body.session.ring.count
+    assert retained > 0
+    bench.events.clear()
+    bench.session = BoardSession(bench._open, 8, lambda sample: (sample.boot_id, sample.seq) in stored)
+    bench.run(60_000)
+    again = {(s.boot_id, s.seq) for s in bench.of(Sample)}
+    assert again
+    assert not again & stored
+    assert sorted(seq for _, seq in again | stored) == list(range(len(again | stored)))

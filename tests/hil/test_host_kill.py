@@ -112,7 +112,7 @@ def test_the_whole_host_is_killed_and_started_again(tmp_path: Path) -> None:
         second.send_signal(signal.SIGTERM)
         _, errors = second.communicate(timeout=30)
         assert second.returncode == 0, errors.decode()
-        seqs = sorted({o["board"]["seq"] for o in after})
+        seqs = sorted(o["board"]["seq"] for o in after)
         assert {o["board"]["boot_id"] for o in after} == {1}, "the board never restarted"
         assert seqs == list(range(seqs[0], seqs[-1] + 1)), "what was measured meanwhile came out of the board's store"
         assert truth(tmp_path / "state.json")["broken"] == []

@@ -64,7 +64,9 @@ class BoardSession:
     `poll` must be called whenever bytes have arrived and at least every few seconds.
     """
 
-    def __init__(self, port_factory: Callable[[], Port], session: int) -> None:
+    def __init__(self, port_factory: Callable[[], Port], session: int,
+                 is_stored: Callable[[Sample], bool] = lambda _: False) -> None:
+        """`is_stored` knows the samples an earlier process has put away; they are acknowledged and not told again."""
         self._open_port = port_factory
         self._port: Port | None = None
         self.protocol = BoardProtocol(session)
@@ -73,6 +75,10 @@ class BoardSession:
         self.up = False
         self._commands = CommandBook(session)
         self._samples = intake.SampleFile()
+        self._is_stored = is_stored
+        self._handed_out = -1
+        """Everything up to here left `poll` before its present call: only that may be acknowledged."""
+        self._events_handed_out = -1
         self._event_seq = -1
         self._events_acked = -1
         self._unacked = 0
@@ -85,7 +91,7 @@ class BoardSession:
         self._time_left = 0
         self._backfill_ms: int | None = None
         self._seen_since: set[int] = set()
-        """Samples that came since the running BACKFILL was asked for, known ones included."""
+        """Samples out of the ring since the running BACKFILL was asked for, known ones included."""
         self._now_ms = 0
 
     # -- what the loop calls -----------------------------------------------------------------------------------
@@ -102,6 +108,7 @@ class BoardSession:
     def poll(self, now_ms: int) -> list[LinkEvent]:
         """Read what came, send what is due, return what happened, in order. Never raises for what the line does."""
         self._now_ms = now_ms
+        self._handed_out, self._events_handed_out = self._samples.whole_up_to, self._event_seq
         events: list[LinkEvent] = []
         try:
             if self._port is None and not self._reopen(now_ms):
@@ -256,11 +263,11 @@ class BoardSession:
     def _catch_up(self, now_ms: int) -> None:
         """Acknowledge what was handed out by earlier polls, ask for what is missing."""
         acks: dict[str, int] = {}
-        if self._unacked >= ACK_EVERY and self._samples.whole_up_to >= 0:
-            acks["up_to"] = self._samples.whole_up_to
+        if self._unacked >= ACK_EVERY and self._handed_out >= 0:
+            acks["up_to"] = self._handed_out
             self._unacked = 0
-        if self._event_seq > self._events_acked:
-            acks["events_up_to"] = self._events_acked = self._event_seq
+        if self._events_handed_out > self._events_acked:
+            acks["events_up_to"] = self._events_acked = self._events_handed_out
         if acks:
             self._say("ACK_UPTO", **acks)
         if self._samples.gap and (self._backfill_ms is None or now_ms - self._backfill_ms >= BACKFILL_RETRY_MS):
@@ -318,7 +325,7 @@ class BoardSession:
         if new_boot:
             self.clock.reset()
             self._samples = intake.SampleFile()
-            self._event_seq = self._events_acked = -1
+            self._event_seq = self._events_acked = self._events_handed_out = self._handed_out = -1
             events += self._commands.close_all("reset")
         self.hello = hello
         self.up = True
@@ -332,11 +339,15 @@ class BoardSession:
     def _on_sample(self, fields: dict[str, Any], now_ms: int, events: list[LinkEvent]) -> None:
         seq = fields["seq"]
         backlog = seq < self._samples.newest
-        self._seen_since.add(seq)
+        if seq <= self._samples.newest:
+            # A live sample does not count: it may not be in the ring that BACKFILL walks through.
+            self._seen_since.add(seq)
+        assert self.hello is not None
         if self._samples.take(seq):
             self._unacked += 1
-            assert self.hello is not None
-            events.append(intake.sample(fields, self.hello.boot_id, self.host_ms(fields["t_ms"]), backlog))
+            taken = intake.sample(fields, self.hello.boot_id, self.host_ms(fields["t_ms"]), backlog)
+            if not self._is_stored(taken):
+                events.append(taken)
 
     def _on_event(self, fields: dict[str, Any], events: list[LinkEvent]) -> None:
         if fields["seq"] > self._event_seq:

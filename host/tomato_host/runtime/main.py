@@ -27,6 +27,7 @@ from tomato_host.runtime.model_keeper import ModelKeeper
 from tomato_host.runtime.recorder import Recorder
 from tomato_host.runtime.rig import SIM, Rig, open_rig
 from tomato_host.runtime.status import Status
+from tomato_host.runtime.stored_samples import stored_samples
 from tomato_host.runtime.supervisor import Supervisor
 from tomato_host.runtime.weather_watch import WeatherWatch
 from tomato_host.service.feed import Feed
@@ -100,7 +101,8 @@ def summary(status: Status, wall_s: float, sim_h: float) -> dict[str, float]:
 def _build(job: Job, settings: Settings, rig: Rig, dataset: Dataset) -> Supervisor:
     status = Status(started_at=rig.clock.now(), now=rig.clock.now(), port=rig.ports.url)
     number = random.SystemRandom().randrange(1, 1 << 16) if rig.real_time else SIM_SESSION
-    session = BoardSession(rig.ports.open, number)
+    is_stored = stored_samples(job.data_dir, rig.clock) if rig.real_time else lambda _: False
+    session = BoardSession(rig.ports.open, number, is_stored)
     session.open_now()
     inbox = Inbox(job.data_dir) if rig.real_time or job.time_scale > 0.0 else None
     mind, recorder = _mind(settings, rig), Recorder(dataset, status)
