@@ -62,5 +62,7 @@ class PlanV1(Record):
     score: Score | None = None
     rejected: Annotated[tuple[RejectedPlan, ...], Listed, Field(max_length=3)] = ()
     explanation: ShortText = ""
+    shadow: bool = False
+    """True: what the rules would have done, published for comparison; nothing of it was carried out."""
     planning_ms: Annotated[FiniteFloat, Field(ge=0.0)] | None = None
     """Null in simulated runs: wall time would break byte equality."""

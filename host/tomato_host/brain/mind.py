@@ -85,6 +85,8 @@ class Judged:
 
     plan: PlanV1
     verdicts: tuple[Verdict, ...]
+    baseline: PlanV1 | None = None
+    """What the rules would have done, when somebody else decided."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,7 +243,8 @@ class Mind:
         decision = self._controllers[self.settings.control.policy](context)
         self.memory = decision.memory
         guard = self._guard_context(here)
-        return Judged(decision.plan, tuple(self.door.judge(proposal, guard) for proposal in decision.proposals))
+        verdicts = tuple(self.door.judge(proposal, guard) for proposal in decision.proposals)
+        return Judged(decision.plan, verdicts, _baseline(context, decision.plan))
 
     def judge(self, proposal: ActionV1, here: Circumstances) -> Verdict:
         """The same door for a proposal of anybody else."""
@@ -305,3 +308,11 @@ class Mind:
             person_wants_safe=here.person_wants_safe,
             person_acknowledges=here.person_acknowledges,
         )
+
+
+def _baseline(context: DecisionContext, taken: PlanV1) -> PlanV1 | None:
+    """What the rules would have done in the same context, for comparison; None when they did decide."""
+    if taken.controller in ("rules", "safe_mode"):
+        return None
+    plan = rules.decide(context).plan
+    return plan.model_copy(update={"id": f"{plan.id}-rules", "shadow": True})

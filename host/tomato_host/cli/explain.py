@@ -49,7 +49,7 @@ def read_story(root: Path, at: datetime | None) -> Story:
     state: StateV1 | None = None
     prediction: Prediction36hV1 | None = None
     for record in read_records(root, STREAMS):
-        if isinstance(record, PlanV1) and (at is None or record.ts <= at):
+        if isinstance(record, PlanV1) and not record.shadow and (at is None or record.ts <= at):
             story = Story(record)
             story.state, story.prediction = state, prediction
         elif isinstance(record, ActionV1) and story is not None and record.decision_id == story.plan.id:

@@ -45,6 +45,8 @@ class Episode:
             self.log_state(_why_now(taken))
         self._log_expectations(taken)
         if taken.judged is not None:
+            if taken.judged.baseline is not None:
+                self._log.keep(taken.judged.baseline)
             self._log.keep(taken.judged.plan)
             for verdict in taken.judged.verdicts:
                 self._log.keep(verdict.action)

@@ -82,7 +82,7 @@ class Recorder:
             self._show_anomaly(record)
         elif isinstance(record, ActionV1):
             self._show_action(record)
-        elif isinstance(record, PlanV1):
+        elif isinstance(record, PlanV1) and not record.shadow:
             status.plan = record
             tally.episodes += 1
         elif isinstance(record, EventV1):

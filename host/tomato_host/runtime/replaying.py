@@ -119,7 +119,7 @@ def _count(result: ReplayResult, record: Record) -> None:
         result.states += 1
     elif isinstance(record, AnomalyV1):
         result.anomalies += 1
-    elif isinstance(record, PlanV1):
+    elif isinstance(record, PlanV1) and not record.shadow:
         result.decisions += 1
     elif isinstance(record, ActionV1):
         result.actions += record.safety.validated

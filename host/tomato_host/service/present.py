@@ -36,6 +36,8 @@ class Present:
             return None
         record: Json = told.get("record", {})
         kind = record.get("schema_version", "")
+        if record.get("shadow"):
+            return None  # what was not carried out is for the dataset, not for the first screen
         if self.newest.get(kind) == record:
             return None
         self.newest[kind] = record
