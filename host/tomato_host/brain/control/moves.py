@@ -13,6 +13,7 @@ from tomato_host.brain.control.objective import CIRCULATION, CO2, EXHAUST, HEATE
 Array = NDArray[np.float64]
 LEAST_DOSE_ML = 40.0
 MOST_DOSE_ML = 400.0
+LEAST_GAS_S = 4.0
 SIZES: tuple[dict[int, tuple[float, ...]], ...] = (
     {EXHAUST: (0.4, 0.15), HUMIDIFIER: (0.25,), HEATER: (0.5,), WATER: (200.0,), CO2: (40.0,)},
     {EXHAUST: (0.1, 0.05), HUMIDIFIER: (0.1,), HEATER: (0.2,), WATER: (80.0,), CO2: (15.0,)},
@@ -82,7 +83,9 @@ class TentMoves:
         out[:, :, HEATER] = _snap(np.clip(out[:, :, HEATER], 0.0, b.heater))
         gas = np.clip(out[:, :, CO2], 0.0, b.co2_s)
         gas[(out[:, :, EXHAUST] > 0.0) | (out[:, :, LIGHT] <= 0.0)] = 0.0
-        out[:, :, CO2] = _within_days(gas, b.day_of, b.co2_left_s)
+        gas = _within_days(gas, b.day_of, b.co2_left_s)
+        gas[gas < LEAST_GAS_S] = 0.0
+        out[:, :, CO2] = gas
         water = np.clip(out[:, :, WATER], 0.0, b.water_ml)
         water[water < LEAST_DOSE_ML] = 0.0
         water = _within_days(water, b.day_of, b.day_ml)

@@ -13,6 +13,7 @@ from tomato_host.brain.control.aims import aims_at
 from tomato_host.brain.control.context import Decision, DecisionContext
 
 TYPE_OF: dict[str, ActionType] = {output: kind for kind, output in OUTPUT_OF.items()}
+LEAST_S, LEAST_ML = 1.0, 5.0
 DURABLE_S = 120
 """A proposal not carried out within this time is not carried out at all."""
 OVERLAP_S = 60.0
@@ -111,12 +112,20 @@ def _light_edge(context: DecisionContext) -> datetime | None:
     return context.now + timedelta(seconds=edge_s) if edge_s < cycle_s else None
 
 
+def worthwhile(wish: Wish) -> Wish:
+    """The wish, or nothing where the amount is not worth a relay's stroke: below 1 s, below 5 ml."""
+    least = LEAST_ML if wish.output == "water_pump" else LEAST_S
+    return replace(wish, amount=0.0, text=f"too little to be worth it: {wish.text}"[:240]) if (
+        0.0 < wish.amount < least) else wish
+
+
 def build_decision(
     context: DecisionContext, controller: Controller, wishes: Sequence[Wish], *,
     steps: tuple[PlanStep, ...] | None = None, horizon_h: float | None = None, score: Score | None = None,
     rejected: tuple[RejectedPlan, ...] = (), explanation: str = "",
 ) -> Decision:
     """Plan, proposals and the memory for next time, from the wishes of one decision."""
+    wishes = [worthwhile(wish) for wish in wishes]
     wanted = [w for w in wishes if w.amount > 0.0]
     plan = PlanV1(
         schema_version="plan_v1", ts=context.now, id=f"p-{stamp(context.now)}", controller=controller,
