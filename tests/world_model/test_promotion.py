@@ -78,8 +78,8 @@ def test_the_nursery_promotes_by_night_and_keeps_speaking(log: HourlyLog) -> Non
     for end in range(24, 11 * 24 + 1, 24):
         verdicts.append(nursery.learn(log.until(end), ahead_of(log, end)))
         nursery.predict(datetime(2026, 6, 1, tzinfo=UTC), log.until(end), ahead_of(log, end))
-    assert verdicts[0].why == "the first day learned"
-    assert sum(v.promoted for v in verdicts) >= 4
+    assert [v.why for v in verdicts[:7]] == [f"day {d} of the first 7 learned" for d in range(1, 8)]
+    assert all(v.ratio is not None for v in verdicts[7:])
     assert nursery.active.days_learned <= nursery.candidate.days_learned == 11
 
 

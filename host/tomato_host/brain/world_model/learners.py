@@ -61,9 +61,9 @@ NEEDS_WEATHER = np.array([name.startswith("outside") or name in ("core", "core_r
 KNOWS_STORM = np.array([name.startswith("core") and "yesterday" not in name for name in EXPERTS])
 """Experts that follow wind beyond experience by themselves."""
 
-_PRIOR = {"core": 1.0, "core_as_yesterday": 0.6, "seasonal": 0.6, "recent_days": 0.3, "persistence": 0.2}
+_PRIOR = {"core": 1.0, "core_as_yesterday": 0.6, "seasonal": 0.02, "recent_days": 0.01, "persistence": 0.005}
 PRIOR: Array = np.array([_PRIOR.get(name, 1e-3) for name in EXPERTS])
-"""Weights before any hour was scored: physics and yesterday, nothing learned."""
+"""Weights before any hour was scored: physics; yesterday only where physics cannot start."""
 
 REGIMES = ("weather", "no_weather")
 ALLOWED = (np.array([not name.startswith("core_as_yesterday") for name in EXPERTS]), ~NEEDS_WEATHER)

@@ -17,6 +17,9 @@ from tomato_host.brain.world_model.psychrometrics import Array
 from tomato_host.brain.world_model.state import clone
 
 JUDGED_H = (1, 6, 12, 24)
+FIRST_DAYS = 7
+"""Days without a contest: every one of them teaches more than any test of a day could tell."""
+
 REGRESSION = 0.8
 """The model before speaks again when its error on a day was at most this share of the new one's."""
 
@@ -147,13 +150,10 @@ class Nursery:
     def learn(self, log: HourlyLog, ahead: Ahead | None = None, hours: int = _DAY_H) -> Verdict:
         """Judge last night's candidate on the day that ended, let it speak if it won, then teach it that day.
 
-        The very first day has no incumbent worth the name: what it taught speaks at once.
+        In the first week there is no incumbent worth the name: what a day taught speaks at once, if it is sound.
         """
-        if self.active.days_learned == 0:
-            self.candidate.learn(log, ahead, hours)
-            self.active = clone(self.candidate)
-            self.last = Verdict(True, "the first day learned")
-            return self.last
+        if self.active.days_learned < FIRST_DAYS:
+            return self._learn_early(log, ahead, hours)
         verdict = self._regressed(log) or compare(self.active, self.candidate, log)
         if verdict.failed:
             self.candidate = clone(self.active)
@@ -164,6 +164,17 @@ class Nursery:
         self.candidate.learn(log, ahead, hours)
         self.last = verdict
         return verdict
+
+    def _learn_early(self, log: HourlyLog, ahead: Ahead | None, hours: int) -> Verdict:
+        self.candidate.learn(log, ahead, hours)
+        failed = failed_properties(self.candidate, log)
+        if failed:
+            self.candidate = clone(self.active)
+            self.last = Verdict(False, f"the candidate breaks: {', '.join(failed)}", failed=failed)
+        else:
+            self.active = clone(self.candidate)
+            self.last = Verdict(True, f"day {self.active.days_learned} of the first {FIRST_DAYS} learned")
+        return self.last
 
     def _regressed(self, log: HourlyLog) -> Verdict | None:
         """Whether the one who spoke before would have been clearly better on the day that ended."""
