@@ -25,7 +25,7 @@ from tomato_host.brain.mind import Circumstances, Mind
 from tomato_host.errors import TomatoError
 from tomato_host.runtime.board_words import in_words
 from tomato_host.runtime.clock import Wake
-from tomato_host.runtime.display import Display
+from tomato_host.runtime.display import Display, NoDisplay
 from tomato_host.runtime.episode import Episode
 from tomato_host.runtime.executor import Executor
 from tomato_host.runtime.extensions import Extension
@@ -78,6 +78,7 @@ class Supervisor:
         self._display = display
         self._inbox = inbox
         self._extensions = extensions
+        self._unwatched = isinstance(display, NoDisplay) and not extensions
         self._persons = Persons()
         self._executor = Executor(_SessionLine(session), RecordedDoor(mind.door, recorder, rig.clock))
         self._episode = Episode(mind, recorder, self)
@@ -308,6 +309,8 @@ class Supervisor:
             self._log.keep(action)
 
     def _show(self, now_ms: int) -> None:
+        if self._unwatched:
+            return
         status, now = self.status, self._now()
         status.now = now
         status.mode, status.mode_reason = self._mind.mode, ", ".join(self._mind.trust.causes)
