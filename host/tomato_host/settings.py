@@ -16,6 +16,7 @@ from tomato_host.brain.guardrails.settings import GuardSettings
 from tomato_host.brain.safe_mode.settings import SafeModeSettings
 from tomato_host.brain.world_model.settings import WorldModelSettings
 from tomato_host.errors import TomatoError
+from tomato_host.service.notify.settings import NotifySettings
 from tomato_host.service.settings import ServiceSettings
 from tomato_host.storage.settings import StorageSettings
 from tomato_host.weather.settings import WeatherSettings
@@ -67,6 +68,7 @@ class Settings(Section):
     weather: WeatherSettings = WeatherSettings()
     agent: AgentSettings = AgentSettings()
     service: ServiceSettings = ServiceSettings()
+    notify: NotifySettings = NotifySettings()
 
 
 def _first_problem(error: ValidationError) -> str:

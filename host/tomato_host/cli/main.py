@@ -31,6 +31,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("mode", "tomato_host.cli.override", "mode", "Ask for safe mode, or take it back."),
     Command("explain", "tomato_host.cli.explain", "explain", "What was decided, what was not, and why."),
     Command("token", "tomato_host.cli.token", "app", "Who may use the dashboard's API: create, list, revoke."),
+    Command("notify", "tomato_host.cli.notify", "app", "Messages to people: does one arrive?"),
     Command("simulate", "tomato_host.cli.simulate", "simulate", "Simulate a day: source, estimator, storage."),
     Command("replay", "tomato_host.cli.replay", "replay", "Run recorded observations through today's brain."),
     Command("dataset", "tomato_host.cli.dataset", "app", "Verify, publish, query and convert a dataset."),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import signal
 import sys
@@ -31,6 +32,7 @@ from tomato_host.runtime.stored_samples import stored_samples
 from tomato_host.runtime.supervisor import Supervisor
 from tomato_host.runtime.weather_watch import WeatherWatch
 from tomato_host.service.feed import Feed
+from tomato_host.service.notify.extension import build_notifier
 from tomato_host.settings import Settings, load_settings
 from tomato_host.storage.dataset import Dataset
 from tomato_host.weather.service import build_service
@@ -136,6 +138,8 @@ def _extensions(
         found.append(AdvisorExtension(advisor, recorder, ZoneInfo(site.timezone), every, mind))
     if settings.service.enabled:
         found.append(Feed(status, recorder, settings.service, job.data_dir))
+    if settings.notify.enabled:
+        found.append(build_notifier(settings.notify, recorder, job.data_dir, os.environ))
     return tuple(found)
 
 

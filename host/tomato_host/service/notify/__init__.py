@@ -1,0 +1,1 @@
+"""Messages to people: what is worth one, and how it gets there."""
