@@ -52,6 +52,8 @@ class Frame:
         self._cumulative: dict[str, Array] = {}
         self._means: dict[str, Array] = {}
         self._drivers: tuple[Array, ...] | None = None
+        self.shared: dict[tuple[object, ...], tuple[Array, Array]] = {}
+        """Groups of regressors that all quantities of one moment share."""
 
     def padded(self, name: str) -> Array:
         """The column with PAD_H hours before and HORIZON_H hours after it."""

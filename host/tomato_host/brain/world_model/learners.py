@@ -97,10 +97,13 @@ class Regressors:
         cls, frame: Frame, quantity: Quantity, plan: tuple[str, ...], o: Index, s: Index, lag: Index, outside: bool
     ) -> Regressors:
         """Compute every group once; `o`, `s`, `lag` are broadcast to [n, H]."""
-        base = base_group(frame, quantity, o, s, lag) + plan_group(frame, plan, o, s, lag)
-        companion = companion_group(frame, quantity, o)
-        weather = outside_group(frame, s, lag) if outside else []
-        return cls(_stack(base, s), _stack(companion, s), _stack(weather, s))
+        own, companion = base_group(frame, quantity, o, s, lag), companion_group(frame, quantity, o)
+        key = (plan, outside, o.tobytes(), s.tobytes())
+        if key not in frame.shared:  # plan and weather are the same for every quantity of a moment
+            weather = outside_group(frame, s, lag) if outside else []
+            frame.shared[key] = (_stack(plan_group(frame, plan, o, s, lag), s), _stack(weather, s))
+        planned, seen = frame.shared[key]
+        return cls(np.concatenate((_stack(own, s), planned), axis=2), _stack(companion, s), seen)
 
     def of(self, learner: Learner) -> Array:
         """What one learner sees [n, H, p]."""
