@@ -468,3 +468,66 @@ def test_the_figures_of_the_programme():
     for moisture, thirsty in ((2_500, False), (2_499, True)):
         rig.core.inputs.put(c.S_SOIL_P1_PCT, moisture, rig.t)
         assert programme._thirsty(rig.t) == thirsty
+
+
+def test_what_a_start_finds_is_dated_to_the_start():
+    rig = Rig(MemoryStore(provisioned=False))
+    for fault in (c.FAULT_COUNTERS_LOST, c.FAULT_CONFIG_LOST):
+        assert rig.core.faults.t_ms[fault] == 0
+    assert [rig.core.events.at(i)[1] for i in range(rig.core.events.count)] == [0] * rig.core.events.count
+    assert Rig().core.events.at(0)[1] == 0
+    assert (rig.core.saver.day_ms, rig.core.saver.writes, counters.Counters().latched) == (0, 0, 0)
+
+
+def test_three_hours_to_a_stored_group():
+    used = counters.Counters()
+    used.use(5, 400_000)
+    used.elapse(12 * 900_000)
+    again = counters.Counters()
+    again.restore(used.record(), False)
+    assert again.day.since(5, 12, 12) == 400_000
+
+
+def test_the_grace_after_the_start_is_exact():
+    rig = in_state("ready")
+    watch = watch_of(rig)
+    watch.step(0, 450, 4_999)
+    rig.core.inputs.flow_count += 100
+    assert watch.step(0, 450, 1) == -1
+
+
+def test_a_later_dose_takes_its_own_time():
+    rig = in_state("leased")
+    for _ in range(2):
+        assert rig.pulse(c.OUT_WATER_PUMP, 60) == c.R_NONE
+        rig.run(5_000)
+        assert rig.core.pulses.on_ms[c.OUT_WATER_PUMP] >= 2_900
+        rig.run(61_000, 1_000)
+
+
+def test_a_litre_is_a_litre():
+    running = in_state("ready").core.pulses
+    running.inputs.flow_count = running.flow_base + 450
+    assert running.flowed_ml() == 1_000
+
+
+def test_the_prepaid_share_in_a_refusal():
+    rig = in_state("leased")
+    rig.core.used.prepaid[c.OUT_WATER_PUMP] = 200_000
+    assert rig.pulse(c.OUT_WATER_PUMP, 250) == c.R_SAVING
+    assert (rig.answer[c.F_VALUE], rig.answer[c.F_BOUND]) == (200, 250)
+
+
+def test_a_night_is_two_hours_and_a_look_a_second():
+    assert (survival.NIGHT_MS, survival.PACE_MS, survival.RENEW_BELOW_MS) == (7_200_000, 1_000, 20_000)
+
+
+def test_the_cap_of_the_programme_is_exact():
+    rig = in_state("ready")
+    rig.core.inputs.put(c.S_SOIL_P1_PCT, 1_000, rig.t)
+    rig.core.used.day.add(c.OUT_WATER_PUMP, 500_000)
+    for more, asked in ((0, 1), (1, 0)):
+        rig.core.used.day.add(c.OUT_WATER_PUMP, more)
+        board = AskedBoard(7_200_000)
+        survival.Survival(board, rig.core.inputs, rig.core.configuration, rig.core.used)._water(rig.t)
+        assert len(board.asked) == asked
