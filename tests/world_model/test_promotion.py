@@ -83,6 +83,21 @@ def test_the_nursery_promotes_by_night_and_keeps_speaking(log: HourlyLog) -> Non
     assert nursery.active.days_learned <= nursery.candidate.days_learned == 11
 
 
+def test_the_model_before_speaks_again_when_the_new_one_disappoints(taught: WorldModel, log: HourlyLog) -> None:
+    nursery = Nursery(clone(taught))
+    spoilt = clone(taught)
+    for one in spoilt.forecasters.values():
+        for ridge in one.ridges:
+            ridge.beta *= -3.0
+        one.blend.error_sum[:] = 1.0
+        one.blend.scored[:] = 100.0
+    nursery.before, nursery.active = clone(taught), spoilt
+    verdict = nursery.learn(log.until(11 * 24), ahead_of(log, 11 * 24))
+    assert verdict.rolled_back and not verdict.promoted
+    assert verdict.why.startswith("rolled back")
+    assert nursery.active.fingerprint() == taught.fingerprint() and nursery.before is None
+
+
 def test_versions_are_verified_activated_and_rolled_back(taught: WorldModel, log: HourlyLog, tmp_path: Path) -> None:
     store = ModelStore(tmp_path)
     first = store.save(taught, log.until(240), NOW, "night 1")

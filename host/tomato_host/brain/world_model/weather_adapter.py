@@ -165,8 +165,10 @@ def _apply(
 def _clipped(
     field: str, wanted: float, before: float, values: Mapping[str, float], state: StateV1 | None
 ) -> tuple[float, str]:
-    """The value that may be applied and the limit that cut it, empty when none did. A limit never moves a field back
-    past where it already stood."""
+    """The value that may be applied and the limit that cut it, empty when none did.
+
+    A limit never moves a field back past where it already stood.
+    """
     edge = LIMITS.get(field)
     applied, limit = wanted, ""
     if edge is not None and not edge.low <= applied <= edge.high:
