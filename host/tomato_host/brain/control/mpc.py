@@ -47,9 +47,9 @@ Array = NDArray[np.float64]
 HOUR = timedelta(hours=1)
 COLUMN_OF = {"light": LIGHT, "circulation_fan": CIRCULATION, "exhaust_fan": EXHAUST, "humidifier": HUMIDIFIER,
              "heater_mat": HEATER}
-EDGE_KPA = 0.08
+EDGE_KPA = 0.1
 """The planner aims this far inside the VPD band, for what it expects is never quite what comes."""
-LATE_PCT = 1.0
+LATE_PCT = 1.5
 """The soil may dry this far below the low mark in a plan: the rules water below the mark, a planner need not do it
 a day before."""
 SETTLED_S = 1_500.0
