@@ -137,3 +137,21 @@ def console(port: Port = None) -> None:
     Console(url).close()
     typer.echo("The firmware stands aside until `tomato-host board reset`.")
     raise typer.Exit(subprocess.call(repl_command(url)))
+
+
+@app.command()
+def off(port: Annotated[str | None, typer.Option("--board", "--port", help="Port of the board.")] = None,
+        as_json: Json = False) -> None:
+    """End every pulse, whoever asked for it; for emergencies, and for systemd when the host has died."""
+    from dataclasses import asdict
+
+    from tomato_host.board.all_off import switch_all_off
+    from tomato_host.board.identify import find_board
+
+    url = find_board(port)
+    done = switch_all_off(url)
+    if as_json:
+        typer.echo(json.dumps({"port": url, **asdict(done)}))
+        return
+    kept = f"; kept on by the board itself: {', '.join(done.still_on)}" if done.still_on else ""
+    typer.echo(f"{url}: everything asked for is off, the board is {done.state}{kept}")

@@ -43,6 +43,9 @@ COMMANDS: tuple[Command, ...] = (
     Command("board", "tomato_host.cli.board", "app", "Look at a board, flash it, talk to its console."),
     Command("clear-fault", "tomato_host.cli.clear_fault", "clear_fault", "Show the board's latched faults, clear one."),
     Command("calibrate", "tomato_host.cli.calibrate", "app", "Teach the board your substrate and your pump."),
+    Command("install-service", "tomato_host.cli.install_service", "install_service", "Start with the machine."),
+    Command("backup", "tomato_host.cli.backup", "backup", "Save a data directory, running or not."),
+    Command("restore", "tomato_host.cli.backup", "restore", "Bring a saved data directory back."),
     Command("twin", "tomato_host.cli.twin", "app", "Serve the virtual board by itself; list faults."),
     Command("campaign", "tomato_host.cli.campaign", "campaign", "Compare controllers over many simulated tents."),
 )

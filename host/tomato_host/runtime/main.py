@@ -27,6 +27,7 @@ from tomato_host.runtime.inbox import Inbox
 from tomato_host.runtime.model_keeper import ModelKeeper
 from tomato_host.runtime.recorder import Recorder
 from tomato_host.runtime.rig import SIM, Rig, open_rig
+from tomato_host.runtime.sd_notify import from_environment
 from tomato_host.runtime.status import Status
 from tomato_host.runtime.stored_samples import stored_samples
 from tomato_host.runtime.supervisor import Supervisor
@@ -140,6 +141,8 @@ def _extensions(
         found.append(Feed(status, recorder, settings.service, job.data_dir))
     if settings.notify.enabled:
         found.append(build_notifier(settings.notify, recorder, job.data_dir, os.environ))
+    if told := from_environment(os.environ, status):
+        found.append(told)
     return tuple(found)
 
 

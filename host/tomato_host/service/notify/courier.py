@@ -51,11 +51,8 @@ class Courier:
             self._waiting.append((time.monotonic(), message))
             self._wake.notify()
 
-    def stop(self, grace_s: float = 0.0) -> None:
-        """Carry no more, after granting `grace_s` for what waits."""
-        end_s = time.monotonic() + grace_s
-        while self._waiting and not self.failures and time.monotonic() < end_s:
-            time.sleep(0.02)
+    def stop(self) -> None:
+        """One more try for each message that waits, then no more; returns at once (outputs must not wait for this)."""
         with self._wake:
             self._ended = True
             self._wake.notify()
@@ -79,24 +76,24 @@ class Courier:
                 done = False
             with self._wake:
                 self._note(done, since_s, entry)
-                if not done and not self._ended:
+                if not done:
                     self._wake.wait_for(lambda: self._ended, self._pause_s())
 
     def _next(self) -> tuple[float, Message] | None:
         with self._wake:
             self._wake.wait_for(lambda: self._ended or bool(self._waiting))
-            return None if self._ended else self._waiting[0]
+            return self._waiting[0] if self._waiting else None
 
     def _note(self, done: bool, since_s: float, entry: tuple[float, Message]) -> None:
         self.failures = 0 if done else self.failures + 1
         self.sent += int(done)
-        stale = time.monotonic() - since_s > KEPT_S
-        if (done or stale) and entry in self._waiting:
+        given_up = not done and (self._ended or time.monotonic() - since_s > KEPT_S)
+        if (done or given_up) and entry in self._waiting:
             self._waiting.remove(entry)
-            self.dropped += int(not done)
+            self.dropped += int(given_up)
 
     def _pause_s(self) -> float:
-        return self._pauses_s[min(self.failures - 1, len(self._pauses_s) - 1)]
+        return self._pauses_s[min(max(self.failures, 1), len(self._pauses_s)) - 1]
 
 
 def addresses(variable: str, environment: Mapping[str, str]) -> list[str]:

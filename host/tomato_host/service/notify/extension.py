@@ -19,8 +19,6 @@ from tomato_host.service.notify.settings import NotifySettings
 
 FAILED_AFTER = 3
 """Tries in a row after which the dataset says that a service does not take messages."""
-GOODBYE_S = 2.0
-"""What the last message is granted at the end of a run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +71,9 @@ class Notifier:
             self._note_health(courier, now)
 
     def stop(self) -> None:
-        """Grant the last messages a moment."""
-        end_s = self._monotonic() + GOODBYE_S
+        """End after one more try for what waits; the board's own goodbye gives it the time."""
         for courier in self._couriers:
-            courier.stop(max(0.0, end_s - self._monotonic()))
+            courier.stop()
         if self._deadman is not None:
             self._deadman.stop()
 

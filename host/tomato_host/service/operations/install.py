@@ -1,0 +1,138 @@
+"""What systemd and udev are told: the text of both files, and how they get to their places."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from tomato_host.errors import TomatoError
+
+UNIT_PATH = Path("etc/systemd/system/tomato-host.service")
+RULE_PATH = Path("etc/udev/rules.d/99-tomato.rules")
+
+UNIT = """\
+# The brain as a service. Made by `tomato-host install-service`; own changes belong in `systemctl edit tomato-host`.
+[Unit]
+Description=Embodied tomato: brain of the plant
+After=network-online.target time-sync.target
+Wants=network-online.target
+# A plant cannot wait for a person: try for ever.
+StartLimitIntervalSec=0
+
+[Service]
+Type=notify
+NotifyAccess=main
+User={user}
+SupplementaryGroups=dialout
+ExecStart={program} run --board {board} --data-dir {data_dir}{config}
+# However the host ended - also when it was killed - everything it asked for is switched off.
+ExecStopPost=-{program} board off --board {board}
+Restart=always
+RestartSec=5
+# The deciding loop gives a sign each 2.4 s; one that hangs is ended and started anew.
+WatchdogSec=30
+WatchdogSignal=SIGKILL
+TimeoutStartSec=90
+TimeoutStopSec=20
+KillSignal=SIGTERM
+# Addresses of notification services and other secrets: KEY=value lines, readable by root only.
+EnvironmentFile=-/etc/tomato-host/environment
+# A leak of memory ends in a restart, not in a dead computer.
+MemoryMax=1G
+UMask=0027
+NoNewPrivileges=yes
+ProtectSystem=strict
+ProtectHome=read-only
+PrivateTmp=yes
+ProtectKernelTunables=yes
+ProtectControlGroups=yes
+RestrictSUIDSGID=yes
+LockPersonality=yes
+ReadWritePaths={data_dir}
+
+[Install]
+WantedBy=multi-user.target
+"""
+
+RULE = """\
+# A board gets the stable name /dev/tomato, and group dialout may open it. ModemManager must not talk to it.
+# Raspberry Pi Pico and Pico 2 with MicroPython.
+SUBSYSTEM=="tty", ATTRS{idVendor}=="2e8a", ATTRS{idProduct}=="0005", SYMLINK+="tomato", GROUP="dialout", MODE="0660", ENV{ID_MM_DEVICE_IGNORE}="1"
+# ESP32 family with its own USB.
+SUBSYSTEM=="tty", ATTRS{idVendor}=="303a", SYMLINK+="tomato", GROUP="dialout", MODE="0660", ENV{ID_MM_DEVICE_IGNORE}="1"
+# Common USB-serial bridges on ESP32 boards (CP210x, CH340, CH9102): no fixed name, they are on other gear, too.
+SUBSYSTEM=="tty", ATTRS{idVendor}=="10c4", ATTRS{idProduct}=="ea60", GROUP="dialout", MODE="0660", ENV{ID_MM_DEVICE_IGNORE}="1"
+SUBSYSTEM=="tty", ATTRS{idVendor}=="1a86", GROUP="dialout", MODE="0660", ENV{ID_MM_DEVICE_IGNORE}="1"
+"""  # noqa: E501 - udev knows no continuation that all its versions read alike
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What the grower decides about the service."""
+
+    user: str = "tomato"
+    program: str = "/usr/local/bin/tomato-host"
+    board: str = "/dev/tomato"
+    data_dir: str = "/var/lib/tomato-host"
+    config: str = ""
+
+
+def unit(choice: Choice) -> str:
+    """The systemd unit. Raises TomatoError E-SERVICE-VALUE for words that systemd would read otherwise."""
+    for name in ("user", "program", "board", "data_dir", "config"):
+        value = getattr(choice, name)
+        if any(c in value for c in " \t\n\"'\\%$;"):
+            raise TomatoError("E-SERVICE-VALUE", f"{name} {value!r} has a blank, quote, % or $ in it.",
+                              "choose a plain path or name")
+    if choice.board == "sim":
+        raise TomatoError("E-SERVICE-VALUE", "A service for the virtual board would water nothing.",
+                          "give the board's port, e.g. --board /dev/tomato")
+    config = f" --config {choice.config}" if choice.config else ""
+    return UNIT.format(user=choice.user, program=choice.program, board=choice.board, data_dir=choice.data_dir,
+                       config=config)
+
+
+def install(choice: Choice, root: Path = Path("/")) -> list[Path]:
+    """Write both files below `root`, each in one step; with the real root also tell systemd and udev.
+
+    Raises TomatoError E-SERVICE-VALUE, E-SERVICE-RIGHTS, E-SERVICE-SYSTEM.
+    """
+    files = {UNIT_PATH: unit(choice), RULE_PATH: RULE}
+    written = []
+    try:
+        for path, text in files.items():
+            target = root / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            part = target.with_name(f".{target.name}.part")
+            part.write_text(text, encoding="utf-8")
+            part.chmod(0o644)
+            os.replace(part, target)
+            written.append(target)
+        if root == Path("/"):
+            _prepare(choice)
+    except PermissionError as error:
+        raise TomatoError("E-SERVICE-RIGHTS", f"{error.filename} cannot be written.",
+                          "run it with sudo, or look first with --dry-run") from None
+    return written
+
+
+def _prepare(choice: Choice) -> None:
+    """The data directory for its user, and the news for systemd and udev."""
+    data_dir = Path(choice.data_dir)
+    data_dir.mkdir(parents=True, exist_ok=True)
+    try:
+        shutil.chown(data_dir, choice.user)
+    except LookupError:
+        raise TomatoError("E-SERVICE-SYSTEM", f"There is no user {choice.user!r}.",
+                          f"sudo useradd --system --groups dialout {choice.user}, then again") from None
+    for command in (("systemctl", "daemon-reload"), ("udevadm", "control", "--reload"), ("udevadm", "trigger")):
+        if shutil.which(command[0]) is None:
+            raise TomatoError("E-SERVICE-SYSTEM", f"{command[0]} is not on this machine.",
+                              "the files are written; a machine without systemd needs its own way to start")
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise TomatoError("E-SERVICE-SYSTEM", f"{' '.join(command)}: {done.stderr.strip()[:200]}",
+                              "the files are written; run that command yourself")
