@@ -68,7 +68,9 @@ def mutants_of(path: Path) -> Iterator[Mutant]:
     tree = ast.parse(text)
     functions = list(_functions(tree))
     seen: dict[tuple[str, str, str], int] = {}
-    nodes = [(i, n) for i, n in enumerate(ast.walk(tree)) if isinstance(n, ast.stmt | ast.expr) and _changeable(n)]
+    skipped = {id(inner) for outer in _unrun(tree) for inner in ast.walk(outer)}
+    nodes = [(i, n) for i, n in enumerate(ast.walk(tree))
+             if isinstance(n, ast.stmt | ast.expr) and _changeable(n) and id(n) not in skipped]
     for index, node in sorted(nodes, key=lambda pair: (pair[1].lineno, pair[1].col_offset, pair[0])):
         for change in _changes(node):
             original = lines[node.lineno - 1].strip()
@@ -76,6 +78,16 @@ def mutants_of(path: Path) -> Iterator[Mutant]:
             number = seen[function, original, change] = seen.get((function, original, change), 0) + 1
             name = change if number == 1 else f"{change} ({number})"
             yield Mutant(path, node.lineno, function, name, original, _apply(text, index, change), span)
+
+
+def _unrun(tree: ast.AST) -> Iterator[ast.AST]:
+    """Annotations and decorators: what they say is for readers and type checkers."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            yield from node.decorator_list
+        for name in ("annotation", "returns"):
+            if isinstance(getattr(node, name, None), ast.AST):
+                yield getattr(node, name)
 
 
 def _functions(tree: ast.AST) -> Iterator[tuple[int, int, str]]:

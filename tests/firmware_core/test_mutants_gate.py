@@ -63,6 +63,11 @@ def test_every_kind_of_change_is_made_and_each_differs(mutants: ModuleType, tmp_
     assert len({m.source for m in made}) == len(made) == len({m.key for m in made})
 
 
+def test_annotations_and_decorators_are_left_alone(mutants: ModuleType, tmp_path: Path) -> None:
+    source = "@thing(frozen=True)\nclass A:\n    n: int | None\n    def f(self, x: int | None) -> int | None:\n        ..."
+    assert of_sample(mutants, tmp_path, source) == []
+
+
 def test_a_key_outlives_edits_elsewhere(mutants: ModuleType, tmp_path: Path) -> None:
     before = {m.key for m in of_sample(mutants, tmp_path)}
     after = {m.key for m in of_sample(mutants, tmp_path, "import os\n" + SAMPLE)}
