@@ -64,7 +64,7 @@ def test_every_kind_of_change_is_made_and_each_differs(mutants: ModuleType, tmp_
 
 
 def test_annotations_and_decorators_are_left_alone(mutants: ModuleType, tmp_path: Path) -> None:
-    source = "@thing(frozen=True)\nclass A:\n    n: int | None\n    def f(self, x: int | None) -> int | None:\n        ..."
+    source = "@thing(frozen=True)\nclass A:\n    n: int | None\n    def f(self, x: int | str) -> int | str: ..."
     assert of_sample(mutants, tmp_path, source) == []
 
 
