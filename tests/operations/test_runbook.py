@@ -1,0 +1,46 @@
+"""The runbook has a line for every fault, alarm and anomaly there is, and its commands exist."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from tomato_host.cli.main import COMMANDS
+from tomato_host.twin.scenarios import FAULTS as SCENARIOS
+from tomato_host.twin.scenarios import Scenario
+
+from shared_schemas.records.anomaly_v1 import AnomalyType
+from shared_schemas.wire import FAULTS
+
+ROOT = Path(__file__).resolve().parents[2]
+TEXT = (ROOT / "docs" / "runbook.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", sorted(SCENARIOS))
+def test_every_scenario_has_a_drill(name: str) -> None:
+    assert f"| `--scenario {name}` |" in TEXT
+
+
+@pytest.mark.parametrize("name", [fault.name for fault in FAULTS])
+def test_every_fault_of_the_board_has_a_way_back(name: str) -> None:
+    assert re.search(rf"`{name}`|clear-fault {name}`", TEXT)
+
+
+@pytest.mark.parametrize("name", [kind.value for kind in AnomalyType])
+def test_every_anomaly_is_met(name: str) -> None:
+    assert re.search(rf"\b{name}\b", TEXT)
+
+
+def test_every_scenario_written_there_can_be_run() -> None:
+    found = re.findall(r"--scenario ([\w@+.,]+)", TEXT)
+    assert len(found) > len(SCENARIOS)
+    for text in found:
+        assert Scenario.parse(text).occurrences
+
+
+def test_every_command_written_there_exists() -> None:
+    known = {command.name for command in COMMANDS}
+    used = set(re.findall(r"tomato-host ([a-z][a-z-]+)", TEXT)) - {"start"}
+    assert used <= known, used - known
+    assert {"backup", "restore", "install-service", "clear-fault", "board"} <= used
