@@ -20,12 +20,12 @@ from tomato_host.brain.control.beam import Search, search
 
 Array = NDArray[np.float64]
 TITLE = "Planner core on lettuce-greenhouse-gym 0.1.3"
-HORIZON = 16
+HORIZON = 12
 """Steps of half an hour that a plan covers."""
 SUBSTEPS = 1
 """The closed forms below are within 1 % of the gym's own RK4 in growth at one substep a step."""
-BLOCKS = ((0, 1), (1, 2), (2, 3), (3, 5), (5, 8), (8, 12), (12, 18), (0, 3), (0, 6), (6, 12), (0, 12))
-"""Stretches of steps that one edit lifts or lowers together: fine near, coarse far."""
+BLOCKS = (*((k, k + 1) for k in range(12)), (0, 3), (3, 6), (6, 12), (0, 6), (0, 12))
+"""Stretches of steps that one edit lifts or lowers together: each alone, and some together."""
 SIZES = (1.0, 0.4, 0.15, 0.05)
 """Edit sizes in units of the largest change per step, coarse to fine."""
 DIRECTIONS = tuple(d for d in product((0.0, 1.0, -1.0), repeat=3) if any(d))
@@ -144,7 +144,7 @@ class Planner:
     privileged = True
 
     def __init__(self, width: int = 1, horizon: int = HORIZON, rounds: int = 20, limit_ms: float = 52.0,
-                 warm: bool = True, growth_value: float = 0.0) -> None:
+                 warm: bool = True, growth_value: float = 1.0) -> None:
         self.width, self.horizon, self.rounds, self.limit_s = width, horizon, rounds, limit_ms / 1_000.0
         self.warm, self.growth_value = warm, growth_value
         self.times_ms: list[float] = []
