@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
 import numpy as np
 
 from shared_schemas.records import (
+    ActionType,
     ActionV1,
     DeviceStatusV1,
     Forecast36hV1,
@@ -131,6 +132,7 @@ class Mind:
         self._observation: ObservationV1 | None = None
         self._devices: DeviceStatusV1 | None = None
         self._looked_at: datetime | None = None
+        self._watered_before: datetime | None = None
         self._vision: VisionV1 | None = None
 
     @property
@@ -178,8 +180,10 @@ class Mind:
             self._vision = vision
 
     def note_outcome(self, action: ActionV1) -> None:
-        """An action has ended; what it delivered explains what comes."""
+        """An action has ended; what it delivered explains what comes. Water that never came was no watering."""
         self.foresight.note_outcome(action)
+        if action.type is ActionType.WATER and action.outcome is not None and not action.outcome.delivered_ml:
+            self._forget_watering(action.ts)
 
     def _rebuild(self, now: datetime) -> Adapted | None:
         """At 00:10 local time learn the day and set the targets anew; also as soon as weather is first known."""
@@ -241,10 +245,19 @@ class Mind:
             raise RuntimeError("nothing has been observed yet")
         context = self._context(here.now, self._estimate.state, event)
         decision = self._controllers[self.settings.control.policy](context)
+        if decision.memory.last_water_at != self.memory.last_water_at:
+            self._watered_before = self.memory.last_water_at
         self.memory = decision.memory
         guard = self._guard_context(here)
         verdicts = tuple(self.door.judge(proposal, guard) for proposal in decision.proposals)
+        if any(v.action.type is ActionType.WATER and not v.allowed for v in verdicts):
+            self._forget_watering(here.now)
         return Judged(decision.plan, verdicts, _baseline(context, decision.plan))
+
+    def _forget_watering(self, at: datetime) -> None:
+        """The watering decided at that moment did not happen; the pause counts from the one before."""
+        if self.memory.last_water_at == at:
+            self.memory = replace(self.memory, last_water_at=self._watered_before)
 
     def judge(self, proposal: ActionV1, here: Circumstances) -> Verdict:
         """The same door for a proposal of anybody else."""
