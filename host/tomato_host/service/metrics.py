@@ -11,6 +11,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from tomato_host import __version__
+from tomato_host.service import metrics_expected
 from tomato_host.service.present import Present
 
 Json = dict[str, Any]
@@ -48,6 +49,10 @@ class PlantCollector(Collector):
             yield from _state(state)
         if devices := newest.get("device_status_v1"):
             yield from _devices(devices)
+        if wanted := newest.get("targets_v1"):
+            yield from metrics_expected.targets(wanted)
+        if expected := newest.get("prediction_36h_v1"):
+            yield from metrics_expected.forecast(expected)
         yield from self._counts()
 
     def _build(self) -> Iterator[Metric]:
