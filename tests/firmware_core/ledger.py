@@ -8,7 +8,7 @@ LIGHT, CIRCULATION, EXHAUST, HUMIDIFIER, HEATER, PUMP, CO2 = range(7)
 
 # From devices.py and the issue, by hand: longest pulse, least pause, budgets of on-time (None: no bound), all in ms.
 MAX_ON = (900_000, 900_000, 900_000, 300_000, 600_000, 30_000, 30_000)
-MIN_OFF = (60_000, 0, 10_000, 60_000, 60_000, 60_000, 60_000)
+MIN_OFF = (5_000, 0, 10_000, 60_000, 60_000, 60_000, 60_000)
 HOUR_ON = (None, None, None, 1_800_000, 2_700_000, None, 120_000)
 DAY_ON = (64_800_000, None, None, 21_600_000, 43_200_000, None, 600_000)
 PUMP_HOUR_ML, PUMP_DAY_ML = 600, 2_500

@@ -7,7 +7,7 @@ from tests.firmware_core.rig import Rig, in_state
 
 # Written by hand from devices.py: max_on_ms, min_off_ms, largest dose, may be prolonged.
 TABLE = {
-    c.OUT_LIGHT: (900_000, 60_000, 900_000, True),
+    c.OUT_LIGHT: (900_000, 5_000, 900_000, True),
     c.OUT_CIRCULATION_FAN: (900_000, 0, 900_000, True),
     c.OUT_EXHAUST_FAN: (900_000, 10_000, 900_000, True),
     c.OUT_HUMIDIFIER: (300_000, 60_000, 300_000, False),
