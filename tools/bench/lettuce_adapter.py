@@ -20,11 +20,11 @@ from tomato_host.brain.control.beam import Search, search
 
 Array = NDArray[np.float64]
 TITLE = "Planner core on lettuce-greenhouse-gym 0.1.3"
-HORIZON = 12
+HORIZON = 16
 """Steps of half an hour that a plan covers."""
 SUBSTEPS = 1
 """The closed forms below are within 1 % of the gym's own RK4 in growth at one substep a step."""
-BLOCKS = (*((k, k + 1) for k in range(12)), (0, 3), (3, 6), (6, 12), (0, 6), (0, 12))
+BLOCKS = (*((k, k + 1) for k in range(HORIZON)), (0, 3), (3, 6), (6, 12), (12, 16), (0, 6), (0, 12), (0, 16))
 """Stretches of steps that one edit lifts or lowers together: each alone, and some together."""
 SIZES = (1.0, 0.4, 0.15, 0.05)
 """Edit sizes in units of the largest change per step, coarse to fine."""
