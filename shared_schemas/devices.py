@@ -51,7 +51,7 @@ OUTPUTS: tuple[Output, ...] = (
     Output(0, "light", "relay", 900_000, 5_000, 3_600, 64_800, "s", "off", "light",
            ("not_over_temp", "not_estop"),
            "LED grow lamp; 18 h a day at most (tomato needs a dark period), renewed every few minutes. The pause bounds"
-           " inrush; it also follows the moments of darkness in which the budgets are written to flash, so it is short.",
+           " inrush; it also follows the dark moments in which the budgets are written to flash, so it is short.",
            max_dose=900_000, renewable=True),
     Output(1, "circulation_fan", "relay", 900_000, 0, 3_600, 86_400, "s", "off", "circulation",
            ("not_estop",),
