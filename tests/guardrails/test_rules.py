@@ -107,6 +107,8 @@ PASSED = [
     ("gas", proposal("CO2_INJECT", seconds=20.0), facts()),
     ("untrusted wet probe is no reason", proposal("WATER", ml=50.0), facts(seen=state(probes=((90.0, 0.1),)))),
     ("in time", proposal("WATER", not_after=at(60), seen=NOON, ml=50.0), facts()),
+    ("in the last moment", proposal("WATER", not_after=NOON, ml=50.0), facts()),
+    ("caution leaves light alone", proposal("SET_LIGHT", state="ON", seconds=7200.0), facts(mode="CAUTION")),
     ("ten pulses", proposal("WATER", ml=50.0, pulses=10), facts()),
     ("the least dose", proposal("WATER", ml=5.0), facts()),
     ("the longest span", proposal("SET_LIGHT", state="ON", seconds=60.0, period_s=7800.0), facts()),
@@ -145,6 +147,14 @@ def test_clipping_lowers_the_amount_and_says_so(
     assert (given.ml if asked.type.value == "WATER" else given.seconds) == pytest.approx(left)
     assert rule in verdict.action.safety.clipped_by
     assert verdict.value is not None and verdict.limit is not None and verdict.value != verdict.limit
+
+
+def test_a_used_up_budget_leaves_nothing_and_says_nothing_is_left() -> None:
+    door = Guardrails(GuardSettings(water_ml_per_day=100))
+    first = door.judge(proposal("WATER", "a", ml=100.0), facts())
+    door.settle(first.action, door.draw(first.action, 100.0, NOON), 130.0, NOON)
+    later = door.judge(proposal("WATER", "b", ts=at(7200), ml=50.0), facts(at(7200)))
+    assert later.rule == "day_budget" and (later.value, later.limit) == (50.0, 0.0)
 
 
 def test_small_dose_passes_a_doubtful_state_unclipped() -> None:
