@@ -16,6 +16,7 @@ from tomato_host.brain.guardrails.settings import GuardSettings
 from tomato_host.brain.safe_mode.settings import SafeModeSettings
 from tomato_host.brain.world_model.settings import WorldModelSettings
 from tomato_host.errors import TomatoError
+from tomato_host.service.mqtt.settings import MqttSettings
 from tomato_host.service.notify.settings import NotifySettings
 from tomato_host.service.settings import ServiceSettings
 from tomato_host.storage.settings import StorageSettings
@@ -69,6 +70,7 @@ class Settings(Section):
     agent: AgentSettings = AgentSettings()
     service: ServiceSettings = ServiceSettings()
     notify: NotifySettings = NotifySettings()
+    mqtt: MqttSettings = MqttSettings()
 
 
 def _first_problem(error: ValidationError) -> str:

@@ -33,6 +33,7 @@ from tomato_host.runtime.stored_samples import stored_samples
 from tomato_host.runtime.supervisor import Supervisor
 from tomato_host.runtime.weather_watch import WeatherWatch
 from tomato_host.service.feed import Feed
+from tomato_host.service.mqtt.extension import build_feed
 from tomato_host.service.notify.extension import build_notifier
 from tomato_host.settings import Settings, load_settings
 from tomato_host.storage.dataset import Dataset
@@ -139,6 +140,8 @@ def _extensions(
         found.append(AdvisorExtension(advisor, recorder, ZoneInfo(site.timezone), every, mind))
     if settings.service.enabled:
         found.append(Feed(status, recorder, settings.service, job.data_dir))
+    if settings.mqtt.enabled:
+        found.append(build_feed(settings.mqtt, status, recorder, job.data_dir))
     if settings.notify.enabled:
         found.append(build_notifier(settings.notify, recorder, job.data_dir, os.environ))
     if told := from_environment(os.environ, status):

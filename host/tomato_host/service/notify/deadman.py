@@ -6,13 +6,13 @@ import threading
 import time
 from collections.abc import Callable
 
-import httpx
-
 TIMEOUT_S = 10.0
 
 
 def fetch(url: str) -> bool:
     """GET the address; True for any answer below 400."""
+    import httpx  # 9 MB that a host without a sign of life need not hold
+
     try:
         return httpx.get(url, timeout=TIMEOUT_S, follow_redirects=True).status_code < 400
     except (httpx.HTTPError, httpx.InvalidURL):

@@ -1,0 +1,1 @@
+"""MQTT and Home Assistant: what a broker hears of the plant, and what may be asked through it."""

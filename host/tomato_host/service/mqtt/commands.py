@@ -1,0 +1,94 @@
+"""What a message on a command topic asks for, or why it moves nothing. Pure: the clock is given."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections import deque
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from shared_schemas.records.action_v1 import ActionType, ActionV1, Params, Why
+from tomato_host.runtime.inbox import Request, new_request
+from tomato_host.service.mqtt.words import DOSE_ML
+
+DURABLE = timedelta(seconds=60)
+LAMP_S = 3_600.0
+FUTURE_S = 5.0
+"""How far another clock may be ahead."""
+LARGEST_BYTES = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Nothing moves; `text` says why."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class SetDose:
+    """The amount that the next press of the button gives; by itself it moves nothing."""
+
+    ml: float
+
+
+class Commands:
+    """Reads messages; remembers the last ones, because QoS 1 may deliver one twice."""
+
+    def __init__(self, max_age_s: float) -> None:
+        self._max_age_s = max_age_s
+        self._seen: deque[tuple[str, bytes]] = deque(maxlen=200)
+        self.dose_ml = 30.0
+
+    def read(self, name: str, payload: bytes, retained: bool, now: datetime) -> Request | SetDose | Refusal:
+        """What is to be done with one message."""
+        if retained:
+            return Refusal("retained: a command is for the moment in which it is given")
+        if len(payload) > LARGEST_BYTES:
+            return Refusal("too large")
+        try:
+            told = json.loads(payload)
+            moment = datetime.fromisoformat(told["ts"])
+            age_s = (now - moment).total_seconds()
+            value = str(told.get("value", ""))
+        except (ValueError, TypeError, KeyError, AttributeError):
+            return Refusal('not understood; the form is {"value": "...", "ts": "<time with offset>"}')
+        if not -FUTURE_S <= age_s <= self._max_age_s:
+            return Refusal(f"stale: {age_s:.0f} s old, at most {self._max_age_s:g} s; are both clocks right?")
+        if (name, payload) in self._seen:
+            return Refusal("delivered twice; done once")
+        self._seen.append((name, payload))
+        return self._dose(value) if name == "dose" else self._request(name, now)
+
+    def _dose(self, value: str) -> SetDose | Refusal:
+        try:
+            ml = float(value)
+        except ValueError:
+            ml = -1.0
+        if not DOSE_ML[0] <= ml <= DOSE_ML[1]:
+            return Refusal(f"a dose is {DOSE_ML[0]} to {DOSE_ML[1]} ml")
+        self.dose_ml = ml
+        return SetDose(ml)
+
+    def _request(self, name: str, now: datetime) -> Request | Refusal:
+        reason = f"mqtt: {name}"
+        if name == "water":
+            return _action(ActionType.WATER, Params(ml=self.dose_ml), reason, now)
+        if name == "lamp_on":
+            return _action(ActionType.SET_LIGHT, Params(state="ON", seconds=LAMP_S), reason, now)
+        if name == "lamp_off":
+            return _action(ActionType.SET_LIGHT, Params(state="OFF"), reason, now)
+        if name in ("pause", "resume"):
+            mode = "PAUSED" if name == "pause" else "NORMAL"
+            return new_request("mode", reason, mode=mode, until=now + timedelta(hours=1))
+        return Refusal("there is no such command")
+
+
+def _action(kind: ActionType, params: Params, reason: str, now: datetime) -> Request:
+    action = ActionV1(
+        schema_version="action_v1", ts=now.astimezone(UTC), type=kind, params=params, origin="mqtt",
+        id=f"mqtt-{uuid.uuid4().hex}", not_after=now + DURABLE,
+        why=Why(text=reason, objective_hint="asked for by a person"),
+    )
+    return new_request("action", reason, action=action)

@@ -1,0 +1,29 @@
+"""What a grower may set about MQTT; the password stands in the environment."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class MqttSettings(BaseModel):
+    """Section `[mqtt]`: a broker that hears of the plant, for Home Assistant and others."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    enabled: bool = False
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=1, le=65_535)] = 1_883
+    tls: bool = False
+    """Encrypted, the broker's certificate checked; its port is mostly 8883."""
+    username: str = ""
+    password_from: Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]{0,63}$")] = "TOMATO_MQTT_PASSWORD"
+    """The environment variable with the password."""
+    node: Annotated[str, Field(pattern=r"^[a-z0-9_]{1,40}$")] = "tomato"
+    """Name of this installation in topics: `tomato/<node>/...`."""
+    discovery_prefix: Annotated[str, Field(pattern=r"^[a-z0-9_/]{1,60}$")] = "homeassistant"
+    commands: bool = True
+    """False: the broker is told, never listened to."""
+    command_max_age_s: Annotated[float, Field(ge=1.0, le=600.0)] = 30.0
+    """A command that is older has been lying somewhere; it moves nothing."""

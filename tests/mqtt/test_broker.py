@@ -1,0 +1,208 @@
+"""Against a real mosquitto: discovery, availability, commands, a broker that restarts, kill -9."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tomato_host.runtime.inbox import Inbox, Reply, Request
+from tomato_host.runtime.recorder import Recorder
+from tomato_host.runtime.status import Status
+from tomato_host.service.mqtt.settings import MqttSettings
+
+from shared_schemas.records import Record
+
+pytest.importorskip("aiomqtt", reason="extra [mqtt] is not installed")
+mqtt = pytest.importorskip("paho.mqtt.client")
+MOSQUITTO = shutil.which("mosquitto") or ("/usr/sbin/mosquitto" if Path("/usr/sbin/mosquitto").exists() else None)
+pytestmark = pytest.mark.skipif(MOSQUITTO is None, reason="mosquitto is not here (apt install mosquitto)")
+NOW = datetime(2026, 5, 1, 8, 0, tzinfo=UTC)
+
+
+class NoStore:
+    """Keeps nothing."""
+
+    def offer(self, record: Record) -> bool:
+        return True
+
+
+class Broker:
+    """A real broker on a port of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = int(probe.getsockname()[1])
+        self._config = folder / "mosquitto.conf"
+        self._config.write_text(f"listener {self.port} 127.0.0.1\nallow_anonymous true\n")
+        self.start()
+
+    def start(self) -> None:
+        assert MOSQUITTO is not None
+        self.process = subprocess.Popen([MOSQUITTO, "-c", str(self._config)], stdout=subprocess.DEVNULL,
+                                        stderr=subprocess.DEVNULL)
+        until(self._listens)
+
+    def _listens(self) -> bool:
+        try:
+            socket.create_connection(("127.0.0.1", self.port), 0.5).close()
+        except OSError:
+            return False
+        return True
+
+    def stop(self) -> None:
+        self.process.terminate()
+        self.process.wait(10)
+
+
+class Listener:
+    """What a Home Assistant would hear."""
+
+    def __init__(self, port: int) -> None:
+        self.newest: dict[str, bytes] = {}
+        self.answers: list[dict[str, Any]] = []
+        self.client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2)
+        self.client.on_connect = lambda client, *_: client.subscribe("#", qos=1)
+        self.client.on_message = self._hear
+        self.client.reconnect_delay_set(1, 1)
+        self.client.connect("127.0.0.1", port)
+        self.client.loop_start()
+
+    def _hear(self, _client: object, _data: object, message: Any) -> None:
+        self.newest[message.topic] = message.payload
+        if message.topic == "tomato/tent/answer":
+            self.answers.append(json.loads(message.payload))
+
+    def command(self, name: str, value: str = "PRESS", age_s: float = 0.0, retain: bool = False) -> None:
+        ts = (datetime.now(UTC) - timedelta(seconds=age_s)).isoformat()
+        self.client.publish(f"tomato/tent/command/{name}", json.dumps({"value": value, "ts": ts}), qos=1, retain=retain)
+
+    def close(self) -> None:
+        self.client.disconnect()
+        self.client.loop_stop()
+
+
+def until(wanted: Callable[[], object]) -> None:
+    end = time.monotonic() + 30
+    while not wanted():
+        assert time.monotonic() < end, "it never happened"
+        time.sleep(0.05)
+
+
+class House:
+    """A deciding loop's stand-in: a real inbox that is answered, and the real feed to the real MQTT process."""
+
+    def __init__(self, tmp_path: Path, port: int) -> None:
+        from tomato_host.service.mqtt.extension import build_feed
+
+        self.asked: list[Request] = []
+        self.status = Status(NOW, NOW, link="up")
+        self.recorder = Recorder(NoStore(), self.status)
+        self._inbox = Inbox(tmp_path)
+        self.feed = build_feed(MqttSettings(port=port, node="tent"), self.status, self.recorder, tmp_path)
+        self._ending = threading.Event()
+        self.feed.start()
+        self._thread = threading.Thread(target=self._live)
+        self._thread.start()
+
+    def _live(self) -> None:
+        while not self._ending.wait(0.1):
+            self.feed.tick(NOW)
+            for request in self._inbox.take():
+                self.asked.append(request)
+                self._inbox.reply(Reply(id=request.id, ok=True, text="accepted"))
+
+    def pid(self) -> int:
+        assert self.feed._process is not None
+        return self.feed._process.pid
+
+    def close(self) -> None:
+        self._ending.set()
+        self._thread.join()
+        self.feed.stop()
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[Broker]:
+    found = Broker(tmp_path)
+    yield found
+    found.stop()
+
+
+@pytest.fixture
+def ear(broker: Broker) -> Iterator[Listener]:
+    found = Listener(broker.port)
+    yield found
+    found.close()
+
+
+@pytest.fixture
+def house(broker: Broker, ear: Listener, tmp_path: Path) -> Iterator[House]:
+    found = House(tmp_path, broker.port)
+    try:
+        until(lambda: ear.newest.get("tomato/tent/board") == b"online")
+        yield found
+    finally:
+        found.close()
+
+
+def test_told_asked_refused_and_answered(house: House, ear: Listener, broker: Broker) -> None:
+    assert ear.newest["tomato/tent/host"] == b"online"
+    assert json.loads(ear.newest["homeassistant/device/tomato_tent/config"])["availability_mode"] == "all"
+    until(lambda: "tomato/tent/state" in ear.newest)
+    ear.command("dose", "45")
+    until(lambda: len(ear.answers) == 1)
+    ear.command("water")
+    until(lambda: len(ear.answers) == 2)
+    assert [(r.action.origin, r.action.params.ml) for r in house.asked if r.action] == [("mqtt", 45.0)]
+    assert ear.answers[1]["ok"] is True
+    ear.command("water", age_s=120.0)
+    until(lambda: len(ear.answers) == 3)
+    ear.command("water", retain=True)
+    until(lambda: len(ear.answers) == 4)
+    assert ["stale" in ear.answers[2]["text"], "retained" in ear.answers[3]["text"]] == [True, True]
+    assert len(house.asked) == 1, "what is stale or retained moves nothing"
+    late = Listener(broker.port)
+    until(lambda: "tomato/tent/host" in late.newest)
+    assert "tomato/tent/command/water" not in late.newest, "nor does it lie in wait"
+    late.close()
+    house.status.link = "down"
+    until(lambda: ear.newest["tomato/tent/board"] == b"offline")
+    ear.newest.pop("homeassistant/device/tomato_tent/config")
+    ear.client.publish("homeassistant/status", "online")
+    until(lambda: "homeassistant/device/tomato_tent/config" in ear.newest)
+
+
+def test_kill_9_is_told_by_the_will_and_a_restart_heals(house: House, ear: Listener) -> None:
+    os.kill(house.pid(), signal.SIGKILL)
+    until(lambda: ear.newest["tomato/tent/host"] == b"offline")
+    until(lambda: ear.newest["tomato/tent/host"] == b"online")
+    assert house.feed.restarts == 1
+
+
+def test_a_broker_that_restarts_is_told_everything_anew(house: House, ear: Listener, broker: Broker) -> None:
+    broker.stop()
+    ear.newest.clear()
+    time.sleep(0.5)
+    broker.start()
+    until(lambda: ear.newest.get("tomato/tent/host") == b"online")
+    until(lambda: "homeassistant/device/tomato_tent/config" in ear.newest)
+    ear.command("pause")
+    until(lambda: house.asked)
+    assert house.asked[-1].mode == "PAUSED"
+
+
+def test_an_orderly_end_says_offline(house: House, ear: Listener) -> None:
+    house.close()
+    until(lambda: ear.newest["tomato/tent/host"] == b"offline")
