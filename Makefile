@@ -8,7 +8,7 @@ DATA ?= data
 # Heavy work is kept off the second core's back with nice where it matters.
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: help run setup test lint types unit schemas check-schemas bench soak mutants hil flash test-web test-llm clean
+.PHONY: help run setup test lint types unit schemas check-schemas bench coverage soak mutants hil flash test-web test-llm clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -47,6 +47,10 @@ check-schemas: $(STAMP)
 
 bench: $(STAMP) ## measure; prints tables, writes build/bench/*.json
 	$(BIN)/python tools/bench.py
+
+coverage: $(STAMP) ## every line and branch of the body's core and of the guardrails, or fail
+	$(PYTEST) -m 'not soak' --cov=tomato.core --cov=tomato_host.brain.guardrails --cov-branch --cov-fail-under=100 \
+	  --cov-report=term-missing:skip-covered tests/firmware_core tests/firmware_link tests/board tests/wire tests/guardrails
 
 soak: $(STAMP) ## long campaigns: a million state-machine steps, thousands of kills
 	$(PYTEST) -n 2 -m soak tests

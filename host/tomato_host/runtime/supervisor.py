@@ -106,8 +106,6 @@ class Supervisor:
 
     def _say_goodbye(self) -> None:
         """Outputs safe, last records written; what goes wrong here must not hide what ended the run."""
-        for extension in self._extensions:
-            extension.stop()
         try:
             self._executor.stop_all("shutdown", self._clock.monotonic_ms(), self._now())
             self._session.stop_all(self._clock.monotonic_ms())
@@ -122,6 +120,9 @@ class Supervisor:
         self._episode.log_state("shutdown")
         self._log.event(self._now(), "INFO", "process", "stopped", "Stopped; outputs are in their safe state.")
         self._session.close()
+        # Last, because their processes may take seconds to end: the outputs were made safe before anything else.
+        for extension in self._extensions:
+            extension.stop()
         self._display.stop()
 
     def _plan_tasks(self) -> None:
