@@ -61,6 +61,26 @@ def test_nothing_is_drawn_without_the_hold() -> None:
     assert door.draw(action, 10.0, at(1)) == 0.0
 
 
+def test_a_pulse_that_never_began_may_be_drawn_again_and_is_not_used() -> None:
+    door = Guardrails()
+    action = accepted(door, ml=150.0)
+    drawn = door.draw(action, 150.0, at(0))
+    assert drawn == 150.0 and door.draw(action, 150.0, at(1)) == 0.0
+    door.give_back(action, drawn)
+    assert door.books.hour_used("water_pump", at(2).timestamp()) == 0
+    assert door.draw(action, 150.0, at(2)) == 150.0
+
+
+def test_what_comes_back_after_the_hold_has_ended_opens_nothing() -> None:
+    door = Guardrails()
+    action = accepted(door, ml=150.0)
+    drawn = door.draw(action, 150.0, at(0))
+    door.release(action)
+    door.give_back(action, drawn)
+    assert door.books.hour_used("water_pump", at(1).timestamp()) == 0
+    assert door.draw(action, 150.0, at(1)) == 0.0
+
+
 def test_release_lifts_only_its_own_hold() -> None:
     door = Guardrails()
     action = accepted(door)
