@@ -14,6 +14,9 @@ from tomato_host.board.protocol import BoardProtocol, Hello, Received
 from tomato_host.errors import TomatoError
 
 HELLO_EVERY_S = 1.0
+CTRL_D = b"\x04"
+GREETINGS = 8
+"""More than `ask` sends before it gives up."""
 
 
 def find_board(port: str | None) -> str:
@@ -36,7 +39,7 @@ def ask(url: str, timeout_s: float = 5.0,
         now_s: Callable[[], float] = time.monotonic) -> tuple[Hello | None, Health | None]:
     """HELLO and HEALTH of the firmware on a port; None where nothing like it answers. Raises TomatoError E-PORT-*."""
     port = SerialPort.open(url)
-    protocol = BoardProtocol(secrets.randbelow(0xFFFF) + 1)
+    protocol = BoardProtocol(_quiet_session())
     hello: Hello | None = None
     deadline, next_hello = now_s() + timeout_s, now_s()
     try:
@@ -58,6 +61,16 @@ def ask(url: str, timeout_s: float = 5.0,
     finally:
         port.close()
     return hello, None
+
+
+def _quiet_session() -> int:
+    """A session number whose greetings hold no Ctrl-D: to a board with nothing but a REPL that is a soft reset."""
+    for _ in range(100):
+        session = secrets.randbelow(0xFFFF) + 1
+        greeting = BoardProtocol(session)
+        if not any(CTRL_D in greeting.send("HELLO", schema_hash=SCHEMA_HASH) for _ in range(GREETINGS)):
+            return session
+    return session
 
 
 def ask_after_reset(url: str, timeout_s: float = 25.0) -> Hello | None:
