@@ -6,9 +6,9 @@ import math
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, settings
+from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 from tomato import contract as c
 
 from tests.firmware_core.bench_world import BenchWorld
@@ -168,17 +168,29 @@ class HostileWorld(RuleBasedStateMachine):
         assert self.world.core.next_due_ms(self.world.board_ms) > 0
 
 
-def campaign(examples: int, steps: int) -> None:
-    run_state_machine_as_test(HostileWorld, settings=settings(
-        max_examples=examples, stateful_step_count=steps, deadline=None, derandomize=True, database=None,
+def campaign(shard: int, examples: int, steps: int) -> int:
+    """Drive the world `examples` times `steps` rules from the shard's seed; answer how many rules really ran."""
+    ran = 0
+
+    @seed(shard)
+    class Counted(HostileWorld):
+        @invariant()
+        def one_more_step(self) -> None:
+            nonlocal ran
+            ran += 1
+
+    run_state_machine_as_test(Counted, settings=settings(
+        max_examples=examples, stateful_step_count=steps, deadline=None, database=None,
         suppress_health_check=list(HealthCheck), phases=(Phase.generate,)))
+    return ran
 
 
 def test_ten_thousand_steps() -> None:
-    campaign(100, 100)
+    assert campaign(0, 110, 100) >= 10_000
 
 
 @pytest.mark.soak
 @pytest.mark.timeout(0)
-def test_a_million_steps() -> None:
-    campaign(5_000, 200)
+@pytest.mark.parametrize("shard", range(1, 21))
+def test_a_million_steps_in_twenty_shards(shard: int) -> None:
+    assert campaign(shard, 275, 200) >= 50_000
