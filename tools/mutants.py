@@ -228,7 +228,21 @@ def verdicts(mutants: list[Mutant], tests: list[str], processes: int) -> list[bo
         folder = Path(name)
         plain = all("firmware_core" in test for test in tests)
         baseline = Baseline(tests, folder) if plain else None
-        return list(pool.map(lambda m: killed(m, baseline.chosen_for(m) if baseline else tests, folder), mutants))
+        found = pool.map(lambda m: killed(m, baseline.chosen_for(m) if baseline else tests, folder), mutants)
+        return list(_told(mutants, found))
+
+
+def _told(mutants: list[Mutant], found: Iterator[bool]) -> Iterator[bool]:
+    """Pass the verdicts on; tell on stderr how far the run is, and each survivor as soon as it is known."""
+    alive = 0
+    for count, (mutant, dead) in enumerate(zip(mutants, found, strict=True), 1):
+        if not dead:
+            alive += 1
+            print(f"survived: {mutant.key}  {mutant.path.name}:{mutant.line} {mutant.change}: {mutant.original}",
+                  file=sys.stderr, flush=True)
+        if count % 50 == 0 or count == len(mutants):
+            print(f"{count} of {len(mutants)}, {alive} survived so far", file=sys.stderr, flush=True)
+        yield dead
 
 
 def judge(survived: list[Mutant], checked_keys: set[str], listed: dict[str, str], modules: set[str]) -> list[str]:
