@@ -57,11 +57,34 @@ def test_a_better_candidate_wins_and_a_worse_one_does_not(taught: WorldModel, lo
     assert "incumbent" in refused.why
 
 
+def spoilable(model: WorldModel) -> WorldModel:
+    """A copy whose arrays are its own, so that a test may write into them."""
+    made = clone(model)
+    restore(made, to_arrays(model))
+    return made
+
+
+def test_a_copy_shares_until_it_learns_and_then_changes_nobody_else(taught: WorldModel, log: HourlyLog) -> None:
+    before = to_arrays(taught)
+    copy = clone(taught)
+    assert all(
+        mine.gram is theirs.gram
+        for mine, theirs in zip(taught.forecasters["vpd_kpa"].ridges, copy.forecasters["vpd_kpa"].ridges, strict=True)
+    )
+    with pytest.raises(ValueError, match="read-only"):
+        copy.forecasters["vpd_kpa"].issued[:] = 0.0
+    copy.learn(log.until(11 * 24), ahead_of(log, 11 * 24))
+    apart = spoilable(taught)
+    apart.learn(log.until(11 * 24), ahead_of(log, 11 * 24))
+    assert copy.fingerprint() == apart.fingerprint() != taught.fingerprint()
+    assert all(np.array_equal(value, before[name], equal_nan=True) for name, value in to_arrays(taught).items())
+
+
 @pytest.mark.parametrize(("spoil", "word"), [("nan", "finite"), ("dries", "monotone")])
 def test_a_candidate_that_breaks_a_promise_never_speaks(
     taught: WorldModel, log: HourlyLog, spoil: str, word: str
 ) -> None:
-    bad = clone(taught)
+    bad = spoilable(taught)
     if spoil == "nan":
         bad.tracks["vpd_kpa"].intervals[1].below[:] = np.nan
     else:
@@ -85,7 +108,7 @@ def test_the_nursery_promotes_by_night_and_keeps_speaking(log: HourlyLog) -> Non
 
 def test_the_model_before_speaks_again_when_the_new_one_disappoints(taught: WorldModel, log: HourlyLog) -> None:
     nursery = Nursery(clone(taught))
-    spoilt = clone(taught)
+    spoilt = spoilable(taught)
     for one in spoilt.forecasters.values():
         for ridge in one.ridges:
             ridge.beta *= -3.0

@@ -11,6 +11,7 @@ import numpy as np
 
 from tomato_host.brain.world_model.features import Index
 from tomato_host.brain.world_model.psychrometrics import Array, Mask
+from tomato_host.brain.world_model.shared_arrays import own
 
 MISS_PER_SIDE = 0.095
 """80 % intervals: a tenth of the hours may fall below, a tenth above; half a point less is aimed at on each side,
@@ -72,6 +73,7 @@ class Interval:
 
     def _learn_size(self, residual: Array, known: Mask, hour_of_day: Index) -> None:
         self._typical = None
+        self.size_sum, self.size_count = own(self.size_sum), own(self.size_count)
         self.size_sum *= _MEMORY
         self.size_count *= _MEMORY
         column = np.broadcast_to(np.arange(residual.shape[1]), residual.shape)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from tomato_host.brain.world_model.psychrometrics import Array, Mask
+from tomato_host.brain.world_model.shared_arrays import own
 
 _SCALE_MEMORY = 0.9
 _MIN_ROWS = 12.0
@@ -41,6 +42,7 @@ class DailyRidge:
         x0 = np.where(known[:, :, None], x, 0.0)
         y0 = np.where(known, target, 0.0)
         weight = self._weights(x0, y0, known)
+        self.gram, self.rhs, self.beta = own(self.gram), own(self.rhs), own(self.beta)
         self.gram *= self.forget
         self.rhs *= self.forget
         xw = np.ascontiguousarray((x0 * weight[:, :, None]).transpose(1, 2, 0))

@@ -22,6 +22,7 @@ from tomato_host.brain.world_model.learners import (
 )
 from tomato_host.brain.world_model.psychrometrics import Array
 from tomato_host.brain.world_model.quantities import Quantity
+from tomato_host.brain.world_model.shared_arrays import own
 from tomato_host.brain.world_model.track import RING_H
 
 _CORE_ROW = EXPERTS.index("core")
@@ -79,6 +80,7 @@ class Forecaster:
         """Keep what each expert said at these absolute hours, until it can be scored."""
         slot = origin_hours % RING_H
         new = self.origin[slot] != origin_hours
+        self.issued, self.origin = own(self.issued), own(self.origin)
         self.issued[:, slot[new]] = experts[:, new]
         self.origin[slot[new]] = origin_hours[new]
 

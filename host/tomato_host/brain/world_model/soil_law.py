@@ -13,6 +13,7 @@ from tomato_host.brain.world_model.laws import (
     THIRSTY_BELOW_PCT,
 )
 from tomato_host.brain.world_model.psychrometrics import Array
+from tomato_host.brain.world_model.shared_arrays import own
 
 WINDOW_H = 6
 """Hours over which the law is taught: long enough to hear the drying through the probe's noise."""
@@ -58,6 +59,7 @@ class SoilLaw:
         if not x[:, 6].any():
             self.laws[self.chosen].teach(*_summed(np.column_stack((x, np.zeros(len(x)))), target))
             return
+        self.errors = own(self.errors)
         for i, (law, capacity) in enumerate(zip(self.laws, CAPACITIES_PCT, strict=True)):
             gained = np.maximum(x[:, 6] * law.theta[6] + x[:, 7] * law.theta[7], 0.0)
             over = np.where(gained > 0.0, np.maximum(moisture[:-1] + gained - capacity, 0.0), 0.0)

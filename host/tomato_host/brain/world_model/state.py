@@ -11,6 +11,7 @@ import numpy as np
 from tomato_host.brain.world_model.bounded_rls import BoundedRls
 from tomato_host.brain.world_model.model import WorldModel
 from tomato_host.brain.world_model.psychrometrics import Array
+from tomato_host.brain.world_model.shared_arrays import share
 
 _RLS = ("gram", "rhs", "theta", "scale", "rows")
 _RIDGE = ("gram", "rhs", "rows", "typical", "beta")
@@ -68,5 +69,9 @@ def restore(model: WorldModel, arrays: dict[str, Array]) -> None:
 
 
 def clone(model: WorldModel) -> WorldModel:
-    """An independent copy."""
-    return deepcopy(model)
+    """An independent copy. Both hold the same arrays until one of them writes: 11 MB of a tent's model, not 22."""
+    learned = [getattr(part, attribute) for _, part, attributes in _parts(model) for attribute in attributes]
+    held = [value for value in learned if isinstance(value, np.ndarray)]
+    for array in held:
+        share(array)
+    return deepcopy(model, {id(array): array for array in held})

@@ -8,6 +8,7 @@ from tomato_host.brain.world_model.conformal import Interval
 from tomato_host.brain.world_model.features import Index
 from tomato_host.brain.world_model.learners import REGIMES
 from tomato_host.brain.world_model.psychrometrics import Array
+from tomato_host.brain.world_model.shared_arrays import own
 
 RING_H = 96
 """Origins kept: 36 h of horizon, a day of targets, a day to look back from each origin."""
@@ -40,6 +41,7 @@ class Track:
         """Keep what was issued at these absolute hours; what was issued first stands."""
         slot = origin_hours % RING_H
         new = self.origin[slot] != origin_hours
+        self.issued, self.origin = own(self.issued), own(self.origin)
         self.issued[:, :, slot[new]] = promised[:, :, new]
         self.origin[slot[new]] = origin_hours[new]
 
