@@ -8,17 +8,21 @@ from pathlib import Path
 
 import pytest
 import typer
+from tomato_host.board.calibration import pump_values, soil_values
 from tomato_host.board.port import SerialPort
 from tomato_host.board.session import BoardSession
-from tomato_host.cli import calibrate
+from tomato_host.cli import board_talk, calibrate
+from tomato_host.cli.board_talk import Bench
 from tomato_host.cli.clear_fault import clear_fault
 from tomato_host.errors import TomatoError
 from tomato_host.twin.lockstep import LockStep
 from typer.testing import CliRunner
 
+HERE = ("--port", "board")
+
 
 @pytest.fixture
-def bench(tmp_path: Path) -> Iterator[calibrate.Bench]:
+def bench(tmp_path: Path) -> Iterator[Bench]:
     """A bench on the virtual board; waiting is what moves its time."""
     twin = LockStep(seed=5, flash=tmp_path)
     port = SerialPort.open(twin.port_path)
@@ -29,57 +33,57 @@ def bench(tmp_path: Path) -> Iterator[calibrate.Bench]:
         port.flush()
         twin.advance(twin.now_ms + round(seconds * 1000), port.bytes_written)
 
-    made = calibrate.Bench(session, lambda: twin.now_ms, wait)
+    made = Bench(session, lambda: twin.now_ms, wait)
     made.connect()
     yield made
     session.close()
     twin.close()
 
 
-def test_the_board_reads_a_probe_and_takes_the_two_points(bench: calibrate.Bench) -> None:
+def test_the_board_reads_a_probe_and_takes_the_two_points(bench: Bench) -> None:
     raw = bench.raw_count(1)
     assert 20_000 < raw < 53_000
-    values = calibrate.soil_values(1, 51_000, 24_000, 5.0, 48.0)
+    values = soil_values(1, 51_000, 24_000, 5.0, 48.0)
     bench.configure(values)
     for key, value in values.items():
         assert bench.result(bench.session.configure(key, None)).value == value
 
 
-def test_the_pump_runs_once_and_the_rate_is_taken(bench: calibrate.Bench) -> None:
+def test_the_pump_runs_once_and_the_rate_is_taken(bench: Bench) -> None:
     bench.until(lambda event: None, 62_000)
     seconds = bench.dose(100)
     assert 2.0 < seconds <= 10.0
-    values = calibrate.pump_values(seconds, 100.0)
+    values = pump_values(seconds, 100.0)
     bench.until(lambda event: None, 1_000)
     bench.configure(values)
     assert bench.result(bench.session.configure("pump_ul_per_s", None)).value == values["pump_ul_per_s"]
 
 
-def test_a_dose_before_its_pause_is_refused_by_name(bench: calibrate.Bench) -> None:
+def test_a_dose_before_its_pause_is_refused_by_name(bench: Bench) -> None:
     bench.until(lambda event: None, 5_000)
     with pytest.raises(TomatoError, match="min_pause") as told:
         bench.dose(100)
     assert told.value.code == "E-BOARD-REFUSED"
 
 
-def test_the_board_refuses_a_rate_far_from_its_nameplate(bench: calibrate.Bench) -> None:
+def test_the_board_refuses_a_rate_far_from_its_nameplate(bench: Bench) -> None:
     with pytest.raises(TomatoError, match="bad_value"):
-        bench.configure(calibrate.pump_values(10.0, 990.0))
+        bench.configure(pump_values(10.0, 990.0))
 
 
 def test_latched_faults_are_listed_and_cleared_by_name(
-    bench: calibrate.Bench, monkeypatch: pytest.MonkeyPatch
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(calibrate, "open_bench", lambda port: bench)
+    monkeypatch.setattr(board_talk, "open_bench", lambda port: bench)
     monkeypatch.setattr(bench.session, "close", lambda: None)
     app = typer.Typer()
     app.command()(clear_fault)
-    told = CliRunner().invoke(app, ["--json"])
+    told = CliRunner().invoke(app, ["--json", "--port", "board"])
     assert json.loads(told.stdout)["faults"] == []
-    refused = CliRunner().invoke(app, ["leak"])
+    refused = CliRunner().invoke(app, ["leak", "--port", "board"])
     assert isinstance(refused.exception, TomatoError)
     assert "not_latched" in str(refused.exception)
-    assert "latched: nothing" in CliRunner().invoke(app, []).stdout
+    assert "latched: nothing" in CliRunner().invoke(app, ["--port", "board"]).stdout
 
 
 @pytest.mark.parametrize(("dry", "wet", "dry_pct", "wet_pct"), [
@@ -87,15 +91,15 @@ def test_latched_faults_are_listed_and_cleared_by_name(
     (50_000, 20_000, 31.0, 45.0), (50_000, 20_000, 5.0, 30.0), (50_000, 20_000, 5.0, 101.0)])
 def test_points_that_make_no_sense(dry: int, wet: int, dry_pct: float, wet_pct: float) -> None:
     with pytest.raises(TomatoError) as told:
-        calibrate.soil_values(1, dry, wet, dry_pct, wet_pct)
+        soil_values(1, dry, wet, dry_pct, wet_pct)
     assert told.value.code == "E-CALIBRATE-RANGE"
 
 
 def test_pump_values() -> None:
-    assert calibrate.pump_values(10.0, 187.0) == {"pump_ul_per_s": 18_700}
+    assert pump_values(10.0, 187.0) == {"pump_ul_per_s": 18_700}
     for seconds, ml in ((0.0, 100.0), (-1.0, 100.0), (10.0, 5.0), (1.0, 300.0)):
         with pytest.raises(TomatoError):
-            calibrate.pump_values(seconds, ml)
+            pump_values(seconds, ml)
 
 
 def test_a_script_must_give_every_value() -> None:
@@ -107,23 +111,25 @@ def test_a_script_must_give_every_value() -> None:
     assert isinstance(outcome.exception, TomatoError)
 
 
-def test_without_a_port_the_next_step_is_told() -> None:
-    outcome = CliRunner().invoke(calibrate.app, ["pump", "--seconds", "10", "--ml", "187", "--json"])
+def test_without_a_port_the_next_step_is_told(tmp_path: Path) -> None:
+    words = ["pump", "--seconds", "10", "--ml", "187", "--json", "--data-dir", str(tmp_path)]
+    outcome = CliRunner().invoke(calibrate.app, words)
     assert isinstance(outcome.exception, TomatoError)
     assert outcome.exception.code == "E-PORT-MISSING"
 
 
 def test_the_wizard_and_the_script_say_what_the_board_took(
-    bench: calibrate.Bench, monkeypatch: pytest.MonkeyPatch
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(calibrate, "open_bench", lambda port: bench)
+    monkeypatch.setattr(board_talk, "open_bench", lambda port: bench)
     monkeypatch.setattr(bench.session, "close", lambda: None)
-    script = CliRunner().invoke(calibrate.app, ["pump", "--seconds", "10", "--ml", "187", "--json"])
+    script = CliRunner().invoke(calibrate.app, ["pump", *HERE, "--seconds", "10", "--ml", "187", "--json"])
     assert json.loads(script.stdout) == {"set": {"pump_ul_per_s": 18_700}}
-    wizard = CliRunner().invoke(calibrate.app, ["soil", "--probe", "2", "--wet-raw", "20000"], input="y\n5\n45\n")
+    words = ["soil", *HERE, "--probe", "2", "--wet-raw", "20000"]
+    wizard = CliRunner().invoke(calibrate.app, words, input="y\n5\n45\n")
     assert wizard.exit_code == 0, wizard.output
     assert "The dry point reads" in wizard.stdout and "soil_wet_pct = 4500" in wizard.stdout
     bench.until(lambda event: None, 62_000)
-    pumped = CliRunner().invoke(calibrate.app, ["pump", "--dose-ml", "50"], input="y\n50\n")
+    pumped = CliRunner().invoke(calibrate.app, ["pump", *HERE, "--dose-ml", "50"], input="y\n50\n")
     assert pumped.exit_code == 0, pumped.output
     assert "pump_ul_per_s" in pumped.stdout

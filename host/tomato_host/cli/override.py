@@ -33,7 +33,7 @@ def parse_duration(text: str) -> float:
     return seconds
 
 
-def _person_action(kind: str, reason: str, **params: Any) -> dict[str, Any]:
+def person_action(kind: str, reason: str, **params: Any) -> dict[str, Any]:
     """The fields of an action request; imports wait until a command is really called."""
     from shared_schemas.records import ActionV1
 
@@ -41,7 +41,7 @@ def _person_action(kind: str, reason: str, **params: Any) -> dict[str, Any]:
     return {"action": ActionV1.model_validate({
         "schema_version": "action_v1", "ts": now, "type": kind, "origin": "person",
         "id": f"h-{now:%Y%m%dT%H%M%S%f}", "params": params,
-        "why": {"rules_fired": ["manual_override"], "text": reason or "asked for by a person"}})}
+        "why": {"rules_fired": ["manual_override"], "text": reason[:200] or "asked for by a person"}})}
 
 
 def _send(data_dir: Path, request: Request, timeout_s: float, as_json: bool) -> None:
@@ -66,7 +66,7 @@ def water(
     """Water once, through the guardrails."""
     from tomato_host.runtime.inbox import new_request
 
-    _send(data_dir, new_request("action", reason, **_person_action("WATER", reason, ml=ml)), timeout_s, as_json)
+    _send(data_dir, new_request("action", reason, **person_action("WATER", reason, ml=ml)), timeout_s, as_json)
 
 
 def light(
@@ -80,7 +80,7 @@ def light(
     if state.lower() not in ("on", "off"):
         raise TomatoError("E-OVERRIDE-STATE", f"{state!r} is neither on nor off.", "write `light on` or `light off`")
     params = {"state": state.upper(), "seconds": parse_duration(duration)}
-    _send(data_dir, new_request("action", reason, **_person_action("SET_LIGHT", reason, **params)), timeout_s, as_json)
+    _send(data_dir, new_request("action", reason, **person_action("SET_LIGHT", reason, **params)), timeout_s, as_json)
 
 
 def _mode(wanted: Literal["NORMAL", "PAUSED", "SAFE"], duration: str | None, reason: str, data_dir: Path,

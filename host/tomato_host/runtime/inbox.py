@@ -14,35 +14,58 @@ import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from shared_schemas.records.action_v1 import ActionV1
 from tomato_host.errors import TomatoError
 
 LARGEST_BYTES = 65_536
+LONGEST_REASON = 200
 MOST_AT_ONCE = 20
 """Requests taken in one round of the loop; a flood waits."""
 REPLY_KEPT_S = 600.0
 POLL_S = 0.05
 
 
+Kind = Literal["action", "mode", "acknowledge", "calibrate", "read_probe", "dose", "clear_fault", "faults"]
+
+NEEDED = {"action": "action", "mode": "mode", "calibrate": "values", "dose": "action", "clear_fault": "fault"}
+"""By kind of request the field without which it means nothing."""
+
+
 class Request(BaseModel):
-    """What a person asks for: a deed through the guardrails, or a change of mode, bounded in time."""
+    """What a person asks for: a deed through the guardrails, a change of mode, or work on the board itself."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     id: Annotated[str, Field(pattern=r"^[a-z0-9-]{1,64}$")]
     ts: AwareDatetime
-    kind: Literal["action", "mode", "acknowledge"]
-    reason: Annotated[str, Field(max_length=200)] = ""
+    kind: Kind
+    reason: Annotated[str, Field(max_length=LONGEST_REASON)] = ""
     action: ActionV1 | None = None
-    """For kind `action`: the proposal, origin person."""
+    """For kinds `action` and `dose`: the proposal, origin person or api."""
     mode: Literal["NORMAL", "PAUSED", "SAFE"] | None = None
     """For kind `mode`: what is asked for; NORMAL takes back an earlier PAUSED or SAFE."""
     until: AwareDatetime | None = None
     """For kind `mode`: when the request lapses by itself."""
+    values: dict[str, int] = {}
+    """For kind `calibrate`: CONFIG entries as stored integers."""
+    probe: Literal[1, 2] = 1
+    """For kind `read_probe`."""
+    fault: Annotated[str, Field(max_length=40)] = ""
+    """For kind `clear_fault`: its name."""
+    port: Annotated[str, Field(max_length=400)] = ""
+    """The port somebody named for work on the board; a host that holds another one refuses."""
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        """Each kind brings what it is about."""
+        needed = NEEDED.get(self.kind)
+        if needed is not None and not getattr(self, needed):
+            raise ValueError(f"a request of kind {self.kind} needs {needed}")
+        return self
 
 
 class Reply(BaseModel):
@@ -54,7 +77,18 @@ class Reply(BaseModel):
     ok: bool
     text: str
     action: ActionV1 | None = None
-    """The proposal with its verdict."""
+    """The proposal with its verdict; after a dose with its outcome."""
+    code: str = ""
+    """When it failed for a reason that has a code of docs/errors.md."""
+    values: dict[str, int] = {}
+    """CONFIG entries the board took."""
+    raw: int | None = None
+    """A probe's raw count."""
+    seconds: float | None = None
+    """How long the pump was on."""
+    board_state: str = ""
+    faults: tuple[str, ...] = ()
+    """What the board holds latched."""
 
 
 def _write_atomic(path: Path, text: str) -> None:
@@ -129,9 +163,9 @@ class Inbox:
         return removed
 
 
-def new_request(kind: Literal["action", "mode", "acknowledge"], reason: str, **fields: Any) -> Request:
+def new_request(kind: Kind, reason: str, **fields: Any) -> Request:
     """A request of this moment with an id of its own."""
-    return Request(id=uuid.uuid4().hex, ts=datetime.now(UTC), kind=kind, reason=reason, **fields)
+    return Request(id=uuid.uuid4().hex, ts=datetime.now(UTC), kind=kind, reason=reason[:LONGEST_REASON], **fields)
 
 
 def submit(data_dir: Path, request: Request) -> None:
@@ -161,11 +195,17 @@ def wait_reply(
             path.unlink()
             return reply
         sleep(POLL_S)
+    taken_back = False
     for waiting in folder.glob(f"*_{request.id}.json"):
         with contextlib.suppress(OSError):
             waiting.unlink()
-    raise TomatoError("E-INBOX-SILENT", f"No running host answered within {timeout_s:g} s; the request was taken back.",
-                      "start `tomato-host run`, or give the --data-dir of the one that runs")
+            taken_back = True
+    if taken_back:
+        raise TomatoError(
+            "E-INBOX-SILENT", f"No running host answered within {timeout_s:g} s; the request was taken back.",
+            "start `tomato-host run`, or give the --data-dir of the one that runs")
+    raise TomatoError("E-INBOX-SILENT", f"The host took the request and has not answered within {timeout_s:g} s.",
+                      "look at the dashboard's events for what became of it before you ask again")
 
 
 def later(seconds: float) -> datetime:

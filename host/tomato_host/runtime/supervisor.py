@@ -37,6 +37,8 @@ from tomato_host.runtime.recorder import Recorder
 from tomato_host.runtime.rig import Rig
 from tomato_host.runtime.scheduler import Run, Scheduler
 from tomato_host.runtime.status import Pulse, Status
+from tomato_host.runtime.workbench import KINDS as BOARD_KINDS
+from tomato_host.runtime.workbench import Workbench
 from tomato_host.settings import Settings
 from tomato_host.sources.board import BoardSource
 
@@ -44,6 +46,7 @@ WATCH_MS = 10_000
 """While nothing is observed, trust is weighed at this pace."""
 HEALTH_MS = 60_000
 INBOX_MS = 500
+TIDY_MS = 600_000
 GOODBYE_MS = 1_500
 """How long a shutdown waits for the board to confirm that everything is off."""
 
@@ -82,6 +85,8 @@ class Supervisor:
         self._persons = Persons()
         self._executor = Executor(_SessionLine(session), RecordedDoor(mind.door, recorder, rig.clock))
         self._episode = Episode(mind, recorder, self)
+        self._workbench = Workbench(
+            session, self, rig.ports.url, round(settings.board.telemetry_period_s * 1000))
         self._source = BoardSource(settings.site.timezone)
         self._down_since: datetime | None = None
         self._ever_connected = False
@@ -133,6 +138,7 @@ class Supervisor:
         plan.every("health", HEALTH_MS, self._ask_health, priority=40, first_after_ms=HEALTH_MS)
         if self._inbox is not None:
             plan.every("inbox", INBOX_MS, self._read_inbox, priority=50)
+            plan.every("tidy", TIDY_MS, self._tidy_inbox, priority=90, first_after_ms=TIDY_MS)
 
     # -- tasks -------------------------------------------------------------------------------------------------
 
@@ -162,13 +168,23 @@ class Supervisor:
     def _read_inbox(self, run: Run) -> None:
         assert self._inbox is not None
         for request in self._inbox.take():
-            self._inbox.reply(self.submit(request))
+            if request.kind in BOARD_KINDS:
+                self._note_request(request)
+                self._workbench.take(request, run.now_ms)
+            else:
+                self._inbox.reply(self.submit(request))
+        self._workbench.tick(run.now_ms)
+
+    def _tidy_inbox(self, run: Run) -> None:
+        assert self._inbox is not None
+        self._inbox.tidy(self._now().timestamp())
 
     # -- the line ----------------------------------------------------------------------------------------------
 
     def _poll(self, now_ms: int) -> None:
         for event in self._session.poll(now_ms):
             self._handle(event, now_ms)
+            self._workbench.hear(event, now_ms)
         self._keep_finished()
 
     def _handle(self, event: LinkEvent, now_ms: int) -> None:
@@ -268,17 +284,31 @@ class Supervisor:
 
     def submit(self, request: Request) -> Reply:
         """A person's request: a proposal through the door, or a change of mode. Recorded either way."""
-        now = self._now()
-        self._log.event(now, "INFO", "person", f"person_{request.kind}", request.reason or "no reason given",
-                        mode=request.mode, request=request.id,
-                        until=request.until.isoformat() if request.until is not None else None)
+        self._note_request(request)
         if request.kind != "action" or request.action is None:
-            text = self._persons.wish(request, now)
+            text = self._persons.wish(request, self._now())
             self._episode.weigh_trust(self._circumstances())
             return Reply(id=request.id, ok=True, text=text)
-        return self._propose(request.id, request.action)
+        return self.propose(request.id, request.action)
 
-    def _propose(self, request_id: str, proposal: ActionV1) -> Reply:
+    def _note_request(self, request: Request) -> None:
+        """Whatever a person asks for stands in the record before anything is done about it."""
+        if request.kind == "faults":
+            return  # looking is no deed
+        self._log.event(self._now(), "INFO", "person", f"person_{request.kind}", request.reason or "no reason given",
+                        mode=request.mode, request=request.id,
+                        until=request.until.isoformat() if request.until is not None else None)
+
+    def answer(self, request: Request, reply: Reply) -> None:
+        """What became of a request for work on the board: recorded, then told to whoever asked."""
+        if request.kind != "faults":
+            self._log.event(self._now(), "INFO", "person", f"person_{request.kind}_answered", reply.text,
+                            request=request.id, ok=reply.ok)
+        if self._inbox is not None:
+            self._inbox.reply(reply)
+
+    def propose(self, request_id: str, proposal: ActionV1) -> Reply:
+        """A person's proposal through the door; what it allows is carried out."""
         verdict = self._mind.judge(proposal, self._circumstances())
         self._log.keep(verdict.action)
         if verdict.allowed:
@@ -308,6 +338,7 @@ class Supervisor:
         for action in self._executor.take_finished():
             self._mind.note_outcome(action)
             self._log.keep(action)
+            self._workbench.hear(action, self._clock.monotonic_ms())
 
     def _show(self, now_ms: int) -> None:
         if self._unwatched:

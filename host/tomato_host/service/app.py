@@ -18,6 +18,7 @@ from tomato_host import __version__
 from tomato_host.errors import TomatoError
 from tomato_host.runtime.inbox import Reply
 from tomato_host.service import changes
+from tomato_host.service.board_routes import add_board_routes
 from tomato_host.service.history import History
 from tomato_host.service.metrics import PlantCollector
 from tomato_host.service.present import Present
@@ -43,6 +44,7 @@ def create_app(
     app.add_exception_handler(TomatoError, _told)
     _reads(app, present, history, door)
     _changes(app, data_dir, door)
+    add_board_routes(app, data_dir, door, _WORDS)
     _pages(app)
     return app
 

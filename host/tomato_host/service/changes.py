@@ -56,16 +56,17 @@ class ModeAsk(Ask):
 
 def water_action(ask: WaterAsk, who: str) -> ActionV1:
     """The proposal of a watering."""
-    return _action(ActionType.WATER, Params(ml=ask.ml), ask.reason, who)
+    return action_of(ActionType.WATER, Params(ml=ask.ml), ask.reason, who)
 
 
 def switch_action(ask: SwitchAsk, who: str) -> ActionV1:
     """The proposal of a switch."""
     params = Params(state="OFF") if ask.state == "OFF" else Params(state="ON", seconds=ask.seconds)
-    return _action(SWITCHES[ask.output], params, ask.reason, who)
+    return action_of(SWITCHES[ask.output], params, ask.reason, who)
 
 
-def _action(kind: ActionType, params: Params, reason: str, who: str) -> ActionV1:
+def action_of(kind: ActionType, params: Params, reason: str, who: str) -> ActionV1:
+    """A proposal of somebody who came by the API."""
     now = datetime.now(UTC)
     return ActionV1(
         schema_version="action_v1", ts=now, type=kind, params=params, origin="api", id=f"api-{uuid.uuid4().hex}",

@@ -40,3 +40,18 @@ class WriterLock:
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
+
+
+def is_held(folder: Path) -> bool:
+    """Whether some process writes to the dataset whose `private` folder this is. Looks only; nothing is made."""
+    try:
+        fd = os.open(folder / ".lock", os.O_RDWR | getattr(os, "O_CLOEXEC", 0))
+    except OSError:
+        return False
+    try:
+        _take(fd)
+    except OSError:
+        return True
+    finally:
+        os.close(fd)
+    return False

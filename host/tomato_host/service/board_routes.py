@@ -1,0 +1,121 @@
+"""The API's way to the board itself: calibration and latched faults, by the same inbox and in the board's own words."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from fastapi import Depends, FastAPI, HTTPException
+from pydantic import Field, FiniteFloat
+from starlette.concurrency import run_in_threadpool
+
+from shared_schemas.records.action_v1 import ActionType, Params
+from tomato_host.board.calibration import pump_values, soil_values
+from tomato_host.errors import TomatoError
+from tomato_host.runtime.inbox import Kind, Reply, new_request, submit, wait_reply
+from tomato_host.service.changes import Ask, Reason, action_of
+from tomato_host.service.security import Doorman
+
+Json = dict[str, Any]
+PATIENCE_S: dict[Kind, float] = {"calibrate": 75.0, "read_probe": 150.0, "dose": 150.0, "clear_fault": 40.0}
+"""A little longer than the host gives the board; a probe is read five times, a pump may have to wait for its pause."""
+
+Raw = Annotated[int, Field(ge=0, le=65_535)]
+Probe = Literal[1, 2]
+
+
+class SoilPoints(Ask):
+    """Two points of one probe: raw counts, and water contents in % of the volume."""
+
+    probe: Probe
+    dry_raw: Raw
+    wet_raw: Raw
+    dry_pct: Annotated[FiniteFloat, Field(ge=0.0, le=30.0)]
+    wet_pct: Annotated[FiniteFloat, Field(gt=30.0, le=100.0)]
+    reason: Reason
+
+
+class PumpJug(Ask):
+    """How long the pump ran, and what was in the jug then."""
+
+    seconds: Annotated[FiniteFloat, Field(gt=0.0, le=120.0)]
+    ml: Annotated[FiniteFloat, Field(gt=0.0, le=1_000.0)]
+    reason: Reason
+
+
+class ProbeAsk(Ask):
+    """Which probe to read."""
+
+    probe: Probe
+    reason: Reason
+
+
+class DoseAsk(Ask):
+    """How much the pump is to give into the jug, in ml."""
+
+    ml: Annotated[FiniteFloat, Field(ge=20.0, le=250.0)] = 200.0
+    reason: Reason
+
+
+class FaultAsk(Ask):
+    """Which latched fault to clear, by its name."""
+
+    fault: Annotated[str, Field(min_length=1, max_length=40)]
+    reason: Reason
+
+
+def add_board_routes(app: FastAPI, data_dir: Path, door: Doorman, words: dict[int | str, dict[str, Any]]) -> None:
+    """Everything here wants a token of role admin, goes through the running host, and stands in its record."""
+
+    async def asked(kind: Kind, who: str, reason: str, **fields: Any) -> Json:
+        return answer(await run_in_threadpool(_ask, data_dir, kind, who, reason, fields))
+
+    @app.post("/api/calibrate/soil", tags=["board"], responses=words)
+    async def calibrate_soil(ask: SoilPoints, who: str = Depends(door.admin)) -> Json:
+        """Teach the board two points of one probe; `values` has what it took."""
+        values = _in_range(lambda: soil_values(ask.probe, ask.dry_raw, ask.wet_raw, ask.dry_pct, ask.wet_pct))
+        return await asked("calibrate", who, ask.reason, values=values)
+
+    @app.post("/api/calibrate/pump", tags=["board"], responses=words)
+    async def calibrate_pump(ask: PumpJug, who: str = Depends(door.admin)) -> Json:
+        """Teach the board what the pump delivers; `values` has what it took."""
+        values = _in_range(lambda: pump_values(ask.seconds, ask.ml))
+        return await asked("calibrate", who, ask.reason, values=values)
+
+    @app.post("/api/calibrate/probe", tags=["board"], responses=words)
+    async def read_probe(ask: ProbeAsk, who: str = Depends(door.admin)) -> Json:
+        """Read a probe's raw count: the median of five fresh ones, in `raw`; takes about ten seconds."""
+        return await asked("read_probe", who, ask.reason, probe=ask.probe)
+
+    @app.post("/api/calibrate/dose", tags=["board"], responses=words)
+    async def dose(ask: DoseAsk, who: str = Depends(door.admin)) -> Json:
+        """Run the pump into a jug, through the guardrails; `seconds` tells how long it was on."""
+        action = action_of(ActionType.WATER, Params(ml=ask.ml, pulses=1), ask.reason, who)
+        return await asked("dose", who, ask.reason, action=action)
+
+    @app.post("/api/clear-fault", tags=["board"], responses=words)
+    async def clear_fault(ask: FaultAsk, who: str = Depends(door.admin)) -> Json:
+        """Clear one latched fault; the board refuses while its cause lasts, and where it wants the button."""
+        return await asked("clear_fault", who, ask.reason, fault=ask.fault)
+
+
+def answer(reply: Reply) -> Json:
+    """The board's word: 409 with its reason when it is a no, 503 when there is none."""
+    if not reply.ok:
+        raise HTTPException(503 if reply.code == "E-BOARD-SILENT" else 409, reply.text)
+    told = reply.model_dump(mode="json", include={"text", "values", "raw", "seconds", "board_state", "faults"})
+    return {"ok": True, **told}
+
+
+def _in_range(make: Any) -> dict[str, int]:
+    try:
+        values: dict[str, int] = make()
+    except TomatoError as error:
+        raise HTTPException(409, f"{error.message} Next: {error.next_step}") from None
+    return values
+
+
+def _ask(data_dir: Path, kind: Kind, who: str, reason: str, fields: dict[str, Any]) -> Reply:
+    request = new_request(kind, f"api {who}: {reason}", **fields)
+    submit(data_dir, request)
+    return wait_reply(data_dir, request, PATIENCE_S[kind])
