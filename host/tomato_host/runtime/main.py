@@ -21,7 +21,7 @@ from tomato_host.agent.extension import AdvisorExtension
 from tomato_host.board.session import BoardSession
 from tomato_host.brain.mind import Mind, MindSettings
 from tomato_host.models.store import ModelStore
-from tomato_host.runtime.display import Display, LineDisplay, LiveDisplay, NoDisplay
+from tomato_host.runtime.display import Display, LineDisplay, NoDisplay
 from tomato_host.runtime.extensions import Extension
 from tomato_host.runtime.inbox import Inbox
 from tomato_host.runtime.model_keeper import ModelKeeper
@@ -153,7 +153,11 @@ def _display(job: Job, settings: Settings, status: Status, rig: Rig) -> Display:
     zone = ZoneInfo(settings.site.timezone)
     if job.as_json or (not rig.real_time and job.time_scale == 0.0):
         return NoDisplay()
-    return LiveDisplay(status, zone) if sys.stdout.isatty() else LineDisplay(status, zone)
+    if not sys.stdout.isatty():
+        return LineDisplay(status, zone)
+    from tomato_host.runtime.panel import LiveDisplay  # rich is for people at a terminal; a service does without
+
+    return LiveDisplay(status, zone)
 
 
 @contextmanager

@@ -7,12 +7,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tomato_host.board.port import SerialPort
 from tomato_host.errors import TomatoError
 from tomato_host.runtime.clock import Clock, RealClock, Wake
-from tomato_host.twin import server
-from tomato_host.twin.lockstep import LockStep
+
+if TYPE_CHECKING:
+    from tomato_host.twin.lockstep import LockStep
 
 SIM = "sim"
 SIM_START = datetime(2026, 5, 1, 4, 0, tzinfo=UTC)
@@ -113,12 +115,16 @@ def open_rig(
 
 
 def _free_twin(seed: int, scenario: str, flash: Path | None) -> Rig:
+    from tomato_host.twin import server  # a real tent needs none of it
+
     twin = server.start(seed=seed, scenario=scenario, flash=flash)
     ports = Ports(twin.port_path)
     return Rig(RealClock(), ports, "virtual board", real_time=True, closers=[twin.close], twin_pid=twin.pid)
 
 
 def _lock_step(time_scale: float, seed: int, scenario: str, start: datetime | None, flash: Path | None) -> Rig:
+    from tomato_host.twin.lockstep import LockStep
+
     twin = LockStep(seed=seed, scenario=scenario or None, start=start or SIM_START, flash=flash)
     ports = Ports(twin.port_path)
     clock = LockStepClock(twin, ports, time_scale)

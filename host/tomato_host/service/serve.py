@@ -10,17 +10,17 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-import structlog
 import uvicorn
 from fastapi import FastAPI
 
+from tomato_host.logs import Log
 from tomato_host.service.app import create_app
 from tomato_host.service.history import History
 from tomato_host.service.present import Present
 from tomato_host.service.settings import ServiceSettings
 
 LONGEST_LINE = 4_000_000
-_log = structlog.get_logger("dashboard")
+_log = Log("dashboard")
 
 
 async def listen(fd: int, present: Present, history: History) -> None:

@@ -7,13 +7,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
-import structlog
-
 from shared_schemas.devices import OUTPUTS
 from shared_schemas.records import DeviceStatusV1, ObservationV1, parse_record
 from tomato_host.errors import TomatoError
+from tomato_host.logs import Log
 
-_log = structlog.get_logger("replay")
+_log = Log("replay")
 
 Malformed = Literal["fail", "skip"]
 

@@ -6,14 +6,13 @@ import json
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
-import structlog
-
 from shared_schemas.records import EventV1, Record, parse_record
 from tomato_host.errors import TomatoError
+from tomato_host.logs import Log
 from tomato_host.storage.appender import replace_file
 from tomato_host.storage.background import BackgroundWorker
 from tomato_host.storage.chain import Head
@@ -25,11 +24,14 @@ from tomato_host.storage.recovery import Repair
 from tomato_host.storage.schema_copy import write_schemas
 from tomato_host.storage.settings import Fsync, OnMalformed, Rotate, StorageSettings
 from tomato_host.storage.stream import StreamWriter
+from tomato_host.storage.waiting import WaitingRecords
 
+MOST_AT_ONCE = 200
+"""Waiting records written before a new one: some 20 ms, so that a returning disk does not hold up the lease."""
 HEADS_INTERVAL_S = 60.0
 """How old heads.json may grow while the dataset is open: what was cut off a tail since then is not noticed."""
 
-_log = structlog.get_logger("storage")
+_log = Log("storage")
 
 
 class Receipt(NamedTuple):
@@ -61,7 +63,8 @@ class Dataset:
         self._background = BackgroundWorker()
         self.refused_records = 0
         self.sync_failures = 0
-        self._unwritten = 0
+        self._waiting = WaitingRecords()
+        self._newest_ts = datetime.min.replace(tzinfo=UTC)
         self._private = root / "private"
         self._n = 0
         self._streams: dict[str, StreamWriter] = {}
@@ -141,27 +144,46 @@ class Dataset:
         else:
             self._dirty.add(stream)
         self._n += 1
+        self._newest_ts = checked.ts
         self._sync_now_and_then()
         return Receipt(stream, self._n, seq)
 
     def offer(self, record: Record) -> bool:
-        """Store one record if the disk allows; the plant's loop goes on when it does not.
+        """Store one record if the disk allows, else keep it waiting; the plant's loop goes on either way.
 
-        After a refusal the first record that fits again is preceded by an event_v1 that says how many are missing.
+        True when this record and all before it are stored. What waits is written first, in order, as soon as the disk
+        takes it. Should so much wait that some had to be let go, an event_v1 says how many are missing.
         """
         try:
-            if self._unwritten:
-                text = f"{self._unwritten} records could not be stored while the disk refused them."
-                self.append(_event(record.ts, "ALARM", "records_not_stored", text, count=self._unwritten))
-                self._unwritten = 0
+            if not self._write_waiting(MOST_AT_ONCE):
+                self._waiting.add(record)
+                return False
             return self.append(record) is not None
         except TomatoError as error:
             if error.code not in ("E-STORAGE-FULL", "E-STORAGE-WRITE"):
                 raise
-            if self._unwritten == 0:
-                _log.error("record not stored", code=error.code, why=error.message, next_step=error.next_step)
-            self._unwritten += 1
+            if not self._waiting:
+                _log.error("records wait for the disk", code=error.code, why=error.message, next_step=error.next_step)
+            self._waiting.add(record)
             return False
+
+    @property
+    def waiting(self) -> int:
+        """Records that were offered and are not stored yet."""
+        return len(self._waiting)
+
+    def _write_waiting(self, most: int) -> bool:
+        """Write some of what waits; True when nothing waits any more. Raises TomatoError as `append` does."""
+        while self._waiting and most > 0:
+            self.append(self._waiting.first)
+            self._waiting.done()
+            most -= 1
+        if not self._waiting and self._waiting.lost:
+            lost, ts = self._waiting.lost, self._newest_ts
+            text = f"{lost} records could not be kept while the disk refused them."
+            self.append(_event(ts, "ALARM", "records_not_stored", text, count=lost))
+            self._waiting.lost = 0
+        return not self._waiting
 
     def flush(self) -> None:
         """Hand everything gathered to the system (survives the end of this process)."""
@@ -175,16 +197,25 @@ class Dataset:
         self._dirty.clear()
 
     def close(self) -> None:
-        """Flush, sync (unless fsync = never), write the heads, let the lock go. Closing twice is fine."""
+        """Flush, sync (unless fsync = never), write the heads, let the lock go. Closing twice is fine.
+
+        Raises TomatoError E-STORAGE-FULL, E-STORAGE-WRITE, also when records still wait: they are lost then.
+        """
         if self._lock is None:
             return
         self._background.close()
         try:
+            self._write_waiting(len(self._waiting))
             if self.settings.fsync == "never":
                 self.flush()
             else:
                 self.sync()
-            replace_file(self._private / HEADS, self._heads_text())
+            self._write_heads()
+        except TomatoError as error:
+            if self._waiting:
+                text = f"{len(self._waiting)} records never found room and are lost. {error.message}"
+                raise TomatoError(error.code, text, error.next_step) from None
+            raise
         finally:
             for writer in self._streams.values():
                 writer.close()
@@ -286,6 +317,13 @@ class Dataset:
     def _sync_failed(self, error: Exception) -> None:
         self.sync_failures += 1
         _log.error("sync failed", why=str(error))
+
+    def _write_heads(self) -> None:
+        """The heads vouch for what is there; records without them are none the worse."""
+        try:
+            replace_file(self._private / HEADS, self._heads_text())
+        except OSError as error:
+            self._sync_failed(error)
 
     def _heads_text(self) -> bytes:
         heads = {s: {"n": h.n, "seq": h.seq, "hash": h.hash} for s, h in self.heads().items()}

@@ -6,12 +6,13 @@ import random
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
-
-import httpx
+from typing import TYPE_CHECKING, Any
 
 from tomato_host.weather.rate_limit import RateLimiter
 from tomato_host.weather.series import WeatherUnavailable
+
+if TYPE_CHECKING:
+    import httpx
 
 _PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
 _FIRST_PAUSE_S = 1.0
@@ -56,6 +57,8 @@ class Fetcher:
         return self.rng.uniform(0.1, min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2.0**attempt))
 
     def _once(self, url: str, params: Mapping[str, str]) -> Any:
+        import httpx  # some MB, held from the first question on
+
         if self._client is None:  # made once: loading the certificates takes longer than asking
             headers = {"User-Agent": _AGENT}
             self._client = httpx.Client(timeout=self.timeout_s, transport=self.transport, headers=headers)

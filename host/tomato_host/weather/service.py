@@ -8,8 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
-
-import httpx
+from typing import TYPE_CHECKING
 
 from shared_schemas.records.forecast_36h_v1 import Forecast36hV1
 from tomato_host.weather.cache import ForecastCache
@@ -20,6 +19,9 @@ from tomato_host.weather.open_meteo import OpenMeteo
 from tomato_host.weather.rate_limit import GEOSPHERE_LIMITS, RateLimiter
 from tomato_host.weather.series import Provider, WeatherUnavailable
 from tomato_host.weather.settings import WeatherSettings
+
+if TYPE_CHECKING:
+    import httpx
 
 FETCH_HOURS = 60
 """Asked for more than 36 h, so that a day-old forecast still covers the horizon."""
