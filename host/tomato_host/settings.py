@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,6 +17,7 @@ from tomato_host.brain.guardrails.settings import GuardSettings
 from tomato_host.brain.safe_mode.settings import SafeModeSettings
 from tomato_host.brain.world_model.settings import WorldModelSettings
 from tomato_host.errors import TomatoError
+from tomato_host.service.bus.settings import BusSettings
 from tomato_host.service.mqtt.settings import MqttSettings
 from tomato_host.service.notify.settings import NotifySettings
 from tomato_host.service.settings import ServiceSettings
@@ -71,6 +73,7 @@ class Settings(Section):
     service: ServiceSettings = ServiceSettings()
     notify: NotifySettings = NotifySettings()
     mqtt: MqttSettings = MqttSettings()
+    bus: BusSettings = BusSettings()
 
 
 def _first_problem(error: ValidationError) -> str:
@@ -79,12 +82,14 @@ def _first_problem(error: ValidationError) -> str:
     key = ".".join(str(part) for part in problem["loc"])
     if problem["type"] == "extra_forbidden":
         return f"{key} is not a known key"
-    return f"{key} = {problem['input']!r}: {problem['msg'][0].lower()}{problem['msg'][1:]}"
+    value = re.sub(r"//[^/]*@", "//***@", repr(problem["input"]))  # somebody may have put a password into an address
+    return f"{key} = {value}: {problem['msg'][0].lower()}{problem['msg'][1:]}"
 
 
 _ONE_PLACE = (
     (("site", "timezone"), ("estimator", "timezone")),
     (("site", "timezone"), ("control", "time_zone")),
+    (("mqtt", "node"), ("bus", "node")),
     (("guardrails", "water_ml_per_day"), ("estimator", "water_ml_budget_today")),
     (("guardrails", "co2_s_per_day"), ("estimator", "co2_seconds_budget_today")),
 )

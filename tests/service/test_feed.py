@@ -12,7 +12,9 @@ from pathlib import Path
 import pytest
 from tomato_host.runtime.recorder import Recorder
 from tomato_host.runtime.status import Status
-from tomato_host.service.feed import OUTBOX_BYTES, Feed
+from tomato_host.service.bus.outbox import ROOM_BYTES
+from tomato_host.service.bus.ranks import Rank
+from tomato_host.service.feed import Feed
 from tomato_host.service.settings import ServiceSettings
 
 from shared_schemas.records import EventV1, Record
@@ -87,7 +89,8 @@ def test_a_dashboard_that_does_not_read_costs_nothing(tmp_path: Path) -> None:
                 began = time.perf_counter()
                 feed.tick(NOW)
                 longest = max(longest, time.perf_counter() - began)
-        assert len(feed._outbox) < 2 * OUTBOX_BYTES, "memory is bounded"
+        assert feed.outbox.waiting_bytes <= ROOM_BYTES[Rank.DEED], "memory is bounded"
+        assert feed.outbox.dropped[Rank.DEED] > 1_000, "and what was let go is counted"
         assert longest < 0.5, "no tick waits for a reader"
     finally:
         feed.stop()

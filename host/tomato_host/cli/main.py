@@ -32,6 +32,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("explain", "tomato_host.cli.explain", "explain", "What was decided, what was not, and why."),
     Command("token", "tomato_host.cli.token", "app", "Who may use the dashboard's API: create, list, revoke."),
     Command("notify", "tomato_host.cli.notify", "app", "Messages to people: does one arrive?"),
+    Command("fleet", "tomato_host.cli.fleet", "app", "All tents of one broker in one table."),
     Command("simulate", "tomato_host.cli.simulate", "simulate", "Simulate a day: source, estimator, storage."),
     Command("replay", "tomato_host.cli.replay", "replay", "Run recorded observations through today's brain."),
     Command("dataset", "tomato_host.cli.dataset", "app", "Verify, publish, query and convert a dataset."),

@@ -32,6 +32,7 @@ from tomato_host.runtime.status import Status
 from tomato_host.runtime.stored_samples import stored_samples
 from tomato_host.runtime.supervisor import Supervisor
 from tomato_host.runtime.weather_watch import WeatherWatch
+from tomato_host.service.bus.extension import build_bus
 from tomato_host.service.feed import Feed
 from tomato_host.service.mqtt.extension import build_feed
 from tomato_host.service.notify.extension import build_notifier
@@ -139,9 +140,11 @@ def _extensions(
         advisor = Advisor(settings.agent, job.data_dir)
         found.append(AdvisorExtension(advisor, recorder, ZoneInfo(site.timezone), every, mind))
     if settings.service.enabled:
-        found.append(Feed(status, recorder, settings.service, job.data_dir))
+        found.append(Feed(status, recorder, settings.service, job.data_dir, bus=settings.bus))
     if settings.mqtt.enabled:
         found.append(build_feed(settings.mqtt, status, recorder, job.data_dir))
+    if settings.bus.enabled:
+        found.append(build_bus(settings.bus, status, recorder, job.data_dir))
     if settings.notify.enabled:
         found.append(build_notifier(settings.notify, recorder, job.data_dir, os.environ))
     if told := from_environment(os.environ, status):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from shared_schemas.records import (
     ActionV1,
@@ -80,5 +81,7 @@ class Status:
     anomalies: deque[AnomalyV1] = field(default_factory=lambda: deque(maxlen=HISTORY))
     open_anomalies: dict[str, AnomalyV1] = field(default_factory=dict)
     tally: Tally = field(default_factory=Tally)
+    feeds: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Ways out of the loop (dashboard, mqtt, bus): what each had to drop, what waits, how its broker does."""
     revision: int = 0
     """Rises with every change; readers may wait for it."""

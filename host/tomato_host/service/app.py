@@ -19,6 +19,8 @@ from tomato_host.errors import TomatoError
 from tomato_host.runtime.inbox import Reply
 from tomato_host.service import changes
 from tomato_host.service.board_routes import add_board_routes
+from tomato_host.service.bus.settings import BusSettings
+from tomato_host.service.fleet.page import add_fleet
 from tomato_host.service.history import History
 from tomato_host.service.metrics import PlantCollector
 from tomato_host.service.present import Present
@@ -32,7 +34,8 @@ Json = dict[str, Any]
 
 
 def create_app(
-    present: Present, history: History, settings: ServiceSettings, data_dir: Path, tokens: TokenFile | None = None
+    present: Present, history: History, settings: ServiceSettings, data_dir: Path, tokens: TokenFile | None = None,
+    bus: BusSettings | None = None,
 ) -> FastAPI:
     """The application over one present, one history and one data directory."""
     app = FastAPI(
@@ -46,6 +49,7 @@ def create_app(
     _changes(app, data_dir, door)
     add_board_routes(app, data_dir, door, _WORDS)
     _pages(app)
+    add_fleet(app, bus or BusSettings(), door)
     return app
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 import json
 import os
 import socket
@@ -11,24 +12,34 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from itertools import count
 from pathlib import Path
+from typing import Any
 
 from shared_schemas.records import Record
 from tomato_host.brain.mind import Taken
 from tomato_host.runtime.recorder import Recorder
 from tomato_host.runtime.status import Status
+from tomato_host.service.bus.outbox import Outbox
+from tomato_host.service.bus.ranks import Rank, rank_of
+from tomato_host.service.bus.settings import BusSettings
 from tomato_host.service.settings import ServiceSettings
 
 STATUS_EVERY_S = 1.0
-OUTBOX_BYTES = 1_000_000
-"""What a dashboard that reads slowly may be behind; beyond that it is told everything anew."""
 RECENT = 200
+"""Alarms, and as many deeds, that a process started again is told once more."""
+AT_ONCE_BYTES = 65_536
+HEARD_BYTES = 16_384
+"""The longest word that a process may send back."""
 PAUSES_S = (1.0, 2.0, 5.0, 10.0, 30.0)
 """Before a dashboard that died is started again."""
 
 
 class Feed:
-    """An extension of the deciding loop: records and status as JSON lines into a socket, never blocking."""
+    """An extension of the deciding loop: records and status as JSON lines into a socket, never blocking.
+
+    This is the bus inside one machine: alarms go first, and a reader that does not keep up loses telemetry, counted.
+    """
 
     def __init__(
         self,
@@ -38,16 +49,26 @@ class Feed:
         data_dir: Path,
         *,
         command: Sequence[str] | None = None,
+        name: str = "dashboard",
+        bus: BusSettings | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._status = status
         self._settings = settings
         self._data_dir = data_dir
         self._command = list(command) if command else None
+        self._name = name
+        self._bus = bus
         self._monotonic = monotonic
         self._newest: dict[str, bytes] = {}
-        self._recent: deque[bytes] = deque(maxlen=RECENT)
-        self._outbox = bytearray()
+        self._order = count()
+        self._recent: dict[Rank, deque[tuple[int, bytes]]] = {
+            rank: deque(maxlen=RECENT) for rank in (Rank.ALARM, Rank.DEED)
+        }
+        self.outbox = Outbox()
+        self._sending = bytearray()
+        self._heard = bytearray()
+        self._word: dict[str, Any] = {}
         self._socket: socket.socket | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._failures = 0
@@ -63,12 +84,13 @@ class Feed:
     def hear(self, record: Record) -> None:
         """Every record that is kept goes to the dashboard, too."""
         line = b'{"record":' + record.to_json().encode() + b"}\n"
-        version = record.schema_version  # type: ignore[attr-defined]  # every record names its version
-        self._newest[version] = line
-        if version in ("action_v1", "event_v1", "anomaly_v1"):
-            self._recent.append(line)
-        if self._socket is not None:
-            self._outbox += line
+        version: str = record.schema_version  # type: ignore[attr-defined]  # every record names its version
+        rank = rank_of(version, getattr(record, "level", None))
+        if rank is Rank.TELEMETRY:
+            self._newest[version] = line
+        else:
+            self._recent[rank].append((next(self._order), line))
+        self.outbox.offer(rank, line)
 
     def on_decision(self, taken: Taken, now: datetime) -> None:
         """Decisions come as records."""
@@ -79,10 +101,8 @@ class Feed:
         self._look_after(now_s)
         if self._socket is None:
             return
-        if now_s - self._told_at_s >= STATUS_EVERY_S:
-            self._told_at_s = now_s
-            self._outbox += status_line(self._status)
-        self._flush()
+        self._listen()
+        self._flush(now_s)
 
     def stop(self) -> None:
         """End the dashboard's process; 3 s are granted to it."""
@@ -104,6 +124,7 @@ class Feed:
         command = self._command or [
             sys.executable, "-m", "tomato_host.service.serve", "--data-dir", str(self._data_dir),
             "--settings", self._settings.model_dump_json(),
+            *(["--bus", self._bus.model_dump_json()] if self._bus is not None else []),
         ]
         environment = {**os.environ, "TOMATO_FEED_FD": str(theirs.fileno())}
         self._process = subprocess.Popen(
@@ -111,7 +132,15 @@ class Feed:
         )
         theirs.close()
         self._socket = ours
-        self._outbox = bytearray(b"".join([*self._newest.values(), *self._recent]))
+        self._begin_anew()
+
+    def _begin_anew(self) -> None:
+        """A new process hears the newest of all telemetry and what happened lately, in the order it happened."""
+        recent = [line for _, line in heapq.merge(*self._recent.values())]
+        self._sending = bytearray(b"".join([*self._newest.values(), *recent]))
+        told = {*self._newest.values(), *recent}
+        self.outbox.forget(told.__contains__)
+        self._heard.clear()
 
     def _look_after(self, now_s: float) -> None:
         process = self._process
@@ -124,26 +153,54 @@ class Feed:
             self.restarts += 1
             self._spawn()
 
-    def _flush(self) -> None:
+    def _flush(self, now_s: float) -> None:
         assert self._socket is not None
         try:
-            while self._outbox:
-                sent = self._socket.send(self._outbox[:65_536])
-                del self._outbox[:sent]
+            while self._sending or self._fill(now_s):
+                sent = self._socket.send(self._sending[:AT_ONCE_BYTES])
+                del self._sending[:sent]
         except BlockingIOError:
-            if len(self._outbox) > OUTBOX_BYTES:
-                # Too far behind: begin again after the line that is half out.
-                end = self._outbox.find(b"\n") + 1
-                del self._outbox[end:]
-                self._outbox += b"".join([*self._newest.values(), *self._recent])
+            pass  # what waits stays in the outbox, which lets telemetry go first
         except OSError:
             self._hang_up()
+
+    def _fill(self, now_s: float) -> bool:
+        """Take the next lines; the status, which only its newest version matters of, after all of them."""
+        self._sending += b"".join(line for _, line in self.outbox.take(AT_ONCE_BYTES))
+        if not self._sending and now_s - self._told_at_s >= STATUS_EVERY_S:
+            self._told_at_s = now_s
+            self._note_health()
+            self._sending += status_line(self._status)
+        return bool(self._sending)
+
+    def _note_health(self) -> None:
+        """How this way out does, for everybody who reads the status."""
+        self._status.feeds[self._name] = {
+            "dropped": self.outbox.counts(), "waiting_bytes": self.outbox.waiting_bytes, "restarts": self.restarts,
+            **self._word,
+        }
+
+    def _listen(self) -> None:
+        """The process may say how it does: one JSON object a line, its newest counts."""
+        assert self._socket is not None
+        try:
+            self._heard += self._socket.recv(HEARD_BYTES)
+        except OSError:
+            return  # nothing said, or nobody there; sending finds out
+        *lines, rest = self._heard.split(b"\n")
+        self._heard = bytearray(rest[-HEARD_BYTES:])
+        try:
+            word = json.loads(lines[-1]) if lines else None
+        except ValueError:
+            return
+        if isinstance(word, dict):
+            self._word = word
 
     def _hang_up(self) -> None:
         if self._socket is not None:
             self._socket.close()
             self._socket = None
-        self._outbox.clear()
+        self._sending.clear()
 
 
 def status_line(status: Status) -> bytes:
@@ -170,5 +227,6 @@ def status_line(status: Status) -> bytes:
             "actions": tally.actions, "refused": tally.refused, "anomalies": tally.anomalies,
             "water_ml": round(tally.water_ml, 1),
         },
+        "feeds": status.feeds,
     }
     return b'{"status":' + json.dumps(told).encode() + b"}\n"

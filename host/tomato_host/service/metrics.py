@@ -54,6 +54,7 @@ class PlantCollector(Collector):
         if expected := newest.get("prediction_36h_v1"):
             yield from metrics_expected.forecast(expected)
         yield from self._counts()
+        yield from _feeds(self._present.status.get("feeds", {}))
 
     def _build(self) -> Iterator[Metric]:
         yield InfoMetricFamily("tomato_build", "Version of the host and the board's firmware.",
@@ -88,6 +89,25 @@ class PlantCollector(Collector):
         plan = self._present.newest.get("plan_v1")
         if plan and plan.get("planning_ms") is not None:
             yield from _gauge("tomato_plan_duration_seconds", "Time the last plan took.", plan["planning_ms"] / 1000.0)
+
+
+def _feeds(feeds: Json) -> Iterator[Metric]:
+    """Ways out of the deciding loop; what each had to let go, telemetry first."""
+    dropped = CounterMetricFamily("tomato_feed_dropped", "Messages let go because nobody took them in time.",
+                                  labels=["feed", "rank"])
+    waiting = GaugeMetricFamily("tomato_feed_waiting_bytes", "What waits to be told.", labels=["feed"])
+    restarts = CounterMetricFamily("tomato_feed_restarts", "How often the process was started again.", labels=["feed"])
+    for name, told in feeds.items():
+        later = told.get("bus_dropped", {})
+        for rank, count in told["dropped"].items():
+            dropped.add_metric([name, rank], count + later.get(rank, 0))
+        waiting.add_metric([name], told["waiting_bytes"] + told.get("bus_waiting_bytes", 0))
+        restarts.add_metric([name], told["restarts"])
+    yield from (dropped, waiting, restarts)
+    if "up" in (bus := feeds.get("bus", {})):
+        yield GaugeMetricFamily("tomato_bus_up", "1 while the broker of the bus answers.", value=float(bus["up"]))
+        yield CounterMetricFamily("tomato_bus_messages", "Messages the broker has taken.", value=float(bus["sent"]))
+        yield CounterMetricFamily("tomato_bus_losses", "How often the broker was lost.", value=float(bus["losses"]))
 
 
 def _readings(seen: Json) -> Iterator[Metric]:

@@ -15,6 +15,7 @@ from fastapi import FastAPI
 
 from tomato_host.logs import Log
 from tomato_host.service.app import create_app
+from tomato_host.service.bus.settings import BusSettings
 from tomato_host.service.history import History
 from tomato_host.service.present import Present
 from tomato_host.service.settings import ServiceSettings
@@ -34,10 +35,12 @@ async def listen(fd: int, present: Present, history: History) -> None:
     present.connected = False
 
 
-def build(data_dir: Path, settings: ServiceSettings, fd: int | None) -> tuple[FastAPI, Present]:
+def build(
+    data_dir: Path, settings: ServiceSettings, fd: int | None, bus: BusSettings | None = None
+) -> tuple[FastAPI, Present]:
     """The application with its feed attached; without a descriptor it shows the dataset only."""
     present, history = Present(), History(data_dir)
-    app = create_app(present, history, settings, data_dir)
+    app = create_app(present, history, settings, data_dir, bus=bus)
     stopping: list[asyncio.Task[None]] = []
 
     @asynccontextmanager
@@ -64,10 +67,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data-dir", type=Path, required=True)
     parser.add_argument("--settings", default="{}", help="ServiceSettings as JSON")
+    parser.add_argument("--bus", default="{}", help="BusSettings as JSON: the broker of /fleet")
     args = parser.parse_args()
     settings = ServiceSettings.model_validate_json(args.settings)
     fd = os.environ.pop("TOMATO_FEED_FD", None)
-    app, _ = build(args.data_dir, settings, int(fd) if fd else None)
+    app, _ = build(
+        args.data_dir, settings, int(fd) if fd else None, BusSettings.model_validate_json(args.bus)
+    )
     config = uvicorn.Config(
         app, host=settings.host, port=settings.port, log_level="warning", access_log=False, timeout_graceful_shutdown=2,
         server_header=False, proxy_headers=False,

@@ -20,4 +20,4 @@ def build_feed(settings: MqttSettings, status: Status, recorder: Recorder, data_
         raise TomatoError("E-EXTRA-MQTT", "aiomqtt is not installed.", "pip install 'tomato-host[mqtt]'")
     command = [sys.executable, "-m", "tomato_host.service.mqtt.serve", "--data-dir", str(data_dir),
                "--settings", settings.model_dump_json()]
-    return Feed(status, recorder, ServiceSettings(), data_dir, command=command)
+    return Feed(status, recorder, ServiceSettings(), data_dir, command=command, name="mqtt")

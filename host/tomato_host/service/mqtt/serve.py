@@ -17,12 +17,13 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from tomato_host.errors import TomatoError
 from tomato_host.runtime.inbox import Request, submit, wait_reply
-from tomato_host.service.history import History
+from tomato_host.service.bus.card import card_of
+from tomato_host.service.bus.intake import Intake
+from tomato_host.service.bus.message import topic
 from tomato_host.service.mqtt.commands import Commands, Refusal, SetDose
 from tomato_host.service.mqtt.settings import MqttSettings
 from tomato_host.service.mqtt.words import board_online, discovery, state, topics
 from tomato_host.service.present import Present
-from tomato_host.service.serve import listen
 
 TELL_EVERY_S = 10.0
 LOOK_EVERY_S = 0.5
@@ -97,7 +98,15 @@ class Bridge:
                 last_s, self._told["state"] = loop.time(), ""
                 text = json.dumps(state(self._present, self._commands.dose_ml))
                 await client.publish(self._where.state, text, qos=0)
+                await self._show_card(client)
             await asyncio.sleep(LOOK_EVERY_S)
+
+    async def _show_card(self, client: aiomqtt.Client) -> None:
+        """For `tomato-host fleet`; kept by the broker, and known as old by the moment it names."""
+        dropped = self._present.status.get("feeds", {}).get("mqtt", {}).get("dropped", {})
+        card = card_of(self._present, self._settings.node, dropped)
+        if card is not None:
+            await client.publish(topic(self._settings.node, "card"), card.model_dump_json(), qos=1, retain=True)
 
     async def _tell_changes(self, client: aiomqtt.Client) -> None:
         """Retained words, each only when it changed; the description before the availability."""
@@ -109,10 +118,10 @@ class Bridge:
             self._where.board: "online" if board_online(self._present) else "offline",
             self._where.host: "online",
         }
-        for topic, text in words.items():
-            if self._told.get(topic) != text:
-                await client.publish(topic, text, qos=1, retain=True)
-                self._told[topic] = text
+        for where, text in words.items():
+            if self._told.get(where) != text:
+                await client.publish(where, text, qos=1, retain=True)
+                self._told[where] = text
 
     async def _hear_for_ever(self, client: aiomqtt.Client) -> None:
         async for message in client.messages:
@@ -157,11 +166,19 @@ class Bridge:
         await client.publish(self._where.answer, json.dumps(told), qos=1)
 
 
+async def _hear(fd: int, present: Present) -> None:
+    """Take in the deciding loop's lines until it hangs up."""
+    present.connected = True
+    async for line in (await Intake.open(fd)).lines():
+        present.take(line)
+    present.connected = False
+
+
 async def serve(settings: MqttSettings, data_dir: Path, fd: int) -> None:
     """Run until the host hangs up or SIGTERM."""
     present = Present()
     bridge = asyncio.create_task(Bridge(settings, data_dir, present).run())
-    feed = asyncio.create_task(listen(fd, present, History(data_dir)))
+    feed = asyncio.create_task(_hear(fd, present))
     ended = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ended.set)
     waiting = asyncio.create_task(ended.wait())

@@ -1,0 +1,72 @@
+"""`/fleet` and `/api/fleet`: all tents of the broker in one page of the dashboard. Reads never touch the loop."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from fastapi import Depends, FastAPI, Response
+from fastapi.responses import FileResponse
+from starlette.concurrency import run_in_threadpool
+
+from tomato_host.errors import TomatoError
+from tomato_host.service.bus.address import parse_address
+from tomato_host.service.bus.settings import BusSettings
+from tomato_host.service.fleet.read import read_fleet
+from tomato_host.service.fleet.rows import rows_of
+from tomato_host.service.security import Doorman
+
+WEB = Path(__file__).parents[1] / "web"
+KEPT_S = 2.0
+"""However many pages are open, the broker is asked no more often than this."""
+Json = dict[str, Any]
+
+
+class FleetView:
+    """The newest table; asked for anew when it is older than KEPT_S."""
+
+    def __init__(self, settings: BusSettings, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._settings = settings
+        self._monotonic = monotonic
+        self._asked_at_s = float("-inf")
+        self._told: Json = {}
+
+    def look(self) -> Json:
+        """`nodes`, worst first; `problem` and `next` when there is no broker or it does not answer."""
+        if not self._settings.enabled:
+            return {"broker": None, "nodes": [], "problem": "No broker is named.",
+                    "next": "[bus] enabled = true in the settings file; docs/fleet.md"}
+        now_s = self._monotonic()
+        if now_s - self._asked_at_s >= KEPT_S:
+            self._told = self._ask()
+            self._asked_at_s = now_s
+        return self._told
+
+    def _ask(self) -> Json:
+        address = parse_address(self._settings.url)
+        try:
+            heard = read_fleet(address, os.environ.get(self._settings.password_from) or None)
+        except TomatoError as error:
+            # The last table stays on the screen, said to be old: better than nothing to look at.
+            return {**self._told, "broker": str(address), "nodes": self._told.get("nodes", []),
+                    "problem": error.message, "next": error.next_step}
+        rows = rows_of(heard, self._settings.stale_after_s)
+        return {"broker": str(address), "nodes": [row.to_json() for row in rows], "problem": None, "next": None}
+
+
+def add_fleet(app: FastAPI, settings: BusSettings, door: Doorman) -> None:
+    """Hang page and data on the dashboard."""
+    view = FleetView(settings)
+
+    @app.get("/api/fleet", dependencies=[Depends(door.read)], tags=["read"])
+    async def fleet(response: Response) -> Json:
+        """Every node of the broker that `[bus]` names, worst first."""
+        response.headers["Cache-Control"] = "no-store"
+        return await run_in_threadpool(view.look)
+
+    @app.get("/fleet", include_in_schema=False)
+    async def page() -> FileResponse:
+        return FileResponse(WEB / "fleet.html", headers={"Cache-Control": "no-cache"})
