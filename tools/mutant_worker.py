@@ -1,4 +1,8 @@
-"""Runs tests in one process with one module's source replaced; exit 0 when all pass. For tools/mutants.py."""
+"""Runs tests with one module's source replaced, each time in a fork of its own. For tools/mutants.py.
+
+Reads jobs as lines of JSON [real file, changed file, [tests]] (folders, files or `order:FILE`) and answers each with
+`killed` or `survived`. What costs time to import and is never changed is imported once, before the first fork.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,7 @@ import importlib.abc
 import importlib.machinery
 import importlib.util
 import json
+import os
 import resource
 import sys
 import time
@@ -86,13 +91,8 @@ def write_baseline(target: Path, folders: Sequence[str]) -> None:
     target.write_text(json.dumps(baseline), encoding="utf-8")
 
 
-def main() -> int:
-    """argv: real file, changed file, tests (folders, files or `order:FILE`). Or: --baseline FILE and folders."""
-    sys.path[:0] = [str(ROOT), str(ROOT / "host"), str(ROOT / "firmware")]
-    if sys.argv[1] == "--baseline":
-        write_baseline(Path(sys.argv[2]), sys.argv[3:])
-        return 0
-    real, changed, tests = Path(sys.argv[1]).resolve(), Path(sys.argv[2]), sys.argv[3:]
+def judge(real: Path, changed: Path, tests: Sequence[str]) -> int:
+    """0 when all tests pass with the changed source in the place of the real one."""
     plain = tests[0].startswith("order:")
     limit_s = PLAIN_S if plain else PYTEST_S
     resource.setrlimit(resource.RLIMIT_CPU, (limit_s, limit_s))
@@ -102,6 +102,42 @@ def main() -> int:
     import pytest
 
     return int(pytest.main(["-x", "-q", "-p", "no:cacheprovider", "-m", "not soak", *tests]))
+
+
+def killed_in_a_fork(real: Path, changed: Path, tests: Sequence[str]) -> bool:
+    """True when a test fails, or the fork does not live to its end."""
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, 1)
+            os.dup2(nowhere, 2)
+            code = judge(real, changed, tests)
+        finally:
+            os._exit(code)
+    _, status = os.waitpid(child, 0)
+    return status != 0
+
+
+def serve() -> None:
+    """Jobs from stdin until it ends."""
+    for line in sys.stdin:
+        real, changed, tests = json.loads(line)
+        if not tests[0].startswith("order:"):
+            for name in ("pytest", "hypothesis.stateful", "shared_schemas.records"):
+                importlib.import_module(name)
+        print("killed" if killed_in_a_fork(Path(real).resolve(), Path(changed), tests) else "survived", flush=True)
+
+
+def main() -> int:
+    """No argument: serve jobs. Or: --baseline FILE and folders."""
+    sys.path[:0] = [str(ROOT), str(ROOT / "host"), str(ROOT / "firmware")]
+    if sys.argv[1:2] == ["--baseline"]:
+        write_baseline(Path(sys.argv[2]), sys.argv[3:])
+        return 0
+    serve()
+    return 0
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ import argparse
 import ast
 import hashlib
 import json
+import queue
 import subprocess
 import sys
 import tempfile
@@ -213,13 +214,30 @@ class Baseline:
         return [f"order:{order}"]
 
 
-def killed(mutant: Mutant, tests: list[str], folder: Path) -> bool:
-    """True when a test fails, or none ends, with the changed source in the place of the real one."""
-    changed = folder / f"{mutant.key}.py"
-    changed.write_text(mutant.source, encoding="utf-8")
-    result = subprocess.run([sys.executable, str(WORKER), str(mutant.path), str(changed), *tests], cwd=ROOT,
-                            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    return result.returncode != 0
+class Worker:
+    """A process that judges one mutant after the other, each in a fork."""
+
+    def __init__(self) -> None:
+        self._process = subprocess.Popen([sys.executable, str(WORKER)], cwd=ROOT, text=True, stdin=subprocess.PIPE,
+                                         stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+
+    def killed(self, mutant: Mutant, tests: list[str], folder: Path) -> bool:
+        """True when a test fails, or none ends. Raises RuntimeError when the worker itself is gone."""
+        changed = folder / f"{mutant.key}.py"
+        changed.write_text(mutant.source, encoding="utf-8")
+        assert self._process.stdin is not None and self._process.stdout is not None
+        self._process.stdin.write(json.dumps([str(mutant.path), str(changed), tests]) + "\n")
+        self._process.stdin.flush()
+        answer = self._process.stdout.readline().strip()
+        if answer not in ("killed", "survived"):
+            raise RuntimeError(f"the worker ended at {mutant.key}")
+        return answer == "killed"
+
+    def close(self) -> None:
+        """Let the process end."""
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        self._process.wait()
 
 
 def verdicts(mutants: list[Mutant], tests: list[str], processes: int) -> list[bool]:
@@ -228,8 +246,20 @@ def verdicts(mutants: list[Mutant], tests: list[str], processes: int) -> list[bo
         folder = Path(name)
         plain = all("firmware_core" in test for test in tests)
         baseline = Baseline(tests, folder) if plain else None
-        found = pool.map(lambda m: killed(m, baseline.chosen_for(m) if baseline else tests, folder), mutants)
-        return list(_told(mutants, found))
+        idle: queue.SimpleQueue[Worker] = queue.SimpleQueue()
+        for _ in range(processes):
+            idle.put(Worker())
+
+        def killed(mutant: Mutant) -> bool:
+            worker = idle.get()
+            dead = worker.killed(mutant, baseline.chosen_for(mutant) if baseline else tests, folder)
+            idle.put(worker)
+            return dead
+
+        found = list(_told(mutants, pool.map(killed, mutants)))
+        for _ in range(processes):
+            idle.get().close()
+        return found
 
 
 def _told(mutants: list[Mutant], found: Iterator[bool]) -> Iterator[bool]:
