@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 
 class Log:
-    """The log of one room; each call names an event and gives its facts by key. Holds no secrets."""
+    """The log of one room; each call names an event and gives its facts by key. Holds no secrets.
+
+    A log that cannot be written (its file is on the disk that is full) is no reason to stop anything.
+    """
 
     def __init__(self, room: str) -> None:
         self._room = room
 
     def warning(self, event: str, **facts: Any) -> None:
         """Something a person should look at some day."""
-        self._logger().warning(event, **facts)
+        with contextlib.suppress(OSError):
+            self._logger().warning(event, **facts)
 
     def error(self, event: str, **facts: Any) -> None:
         """Something was lost, or is about to be."""
-        self._logger().error(event, **facts)
+        with contextlib.suppress(OSError):
+            self._logger().error(event, **facts)
 
     def _logger(self) -> Any:
         import structlog

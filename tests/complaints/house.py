@@ -111,13 +111,17 @@ class House:
             body = answer.read().decode()
         return json.loads(body) if path.startswith("/api") else body
 
-    def post(self, path: str, role: str = "admin", **body: Any) -> tuple[int, dict[str, Any]]:
-        """A change with a token of that role: status and answer."""
+    def token(self, role: str) -> str:
+        """A token of that role, made at its first use."""
         if role not in self._secrets:
             self._secrets[role] = TokenFile(self.data).create(f"ana-{role}", role)
+        return self._secrets[role]
+
+    def post(self, path: str, role: str = "admin", **body: Any) -> tuple[int, dict[str, Any]]:
+        """A change with a token of that role: status and answer."""
         request = Request(
             f"http://127.0.0.1:{self.port}{path}", json.dumps(body).encode(),
-            {"Authorization": f"Bearer {self._secrets[role]}", "Content-Type": "application/json"},
+            {"Authorization": f"Bearer {self.token(role)}", "Content-Type": "application/json"},
         )
         try:
             with urlopen(request, timeout=200) as answer:

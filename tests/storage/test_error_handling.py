@@ -13,6 +13,7 @@ from tomato_host.errors import TomatoError
 from tomato_host.storage import Dataset, appender
 from tomato_host.storage.reader import read_records
 from tomato_host.storage.verify import verify
+from tomato_host.storage.waiting import WaitingRecords
 
 from tests.storage.samples import event, lines_of, observations
 
@@ -96,21 +97,69 @@ def test_a_full_disk_loses_nothing_acknowledged_and_writing_resumes(
     assert verify(tmp_path).ok
 
 
-def test_offer_keeps_the_loop_alive_and_owns_up_to_the_gap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_the_disk_refuses_waits_and_is_kept_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     disk = FullDisk(left=1_000)
     with Dataset.open(tmp_path) as dataset:
         monkeypatch.setattr(appender.os, "write", disk)
         results = [dataset.offer(event(number)) for number in range(15)]
+        refused = results.count(False)
+        assert refused > 5 and dataset.waiting == refused and results == [True] * (15 - refused) + [False] * refused
+        disk.left = 1 << 30
+        assert dataset.offer(event(15)) is True and dataset.waiting == 0
+        monkeypatch.undo()
+    assert list(read_records(tmp_path)) == [event(number) for number in range(16)]
+    assert verify(tmp_path).ok
+
+
+def test_what_finds_no_room_even_in_memory_is_counted_and_owned_up_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk = FullDisk(left=1_000)
+    with Dataset.open(tmp_path) as dataset:
+        dataset._waiting = WaitingRecords(most_bytes=7_000)
+        monkeypatch.setattr(appender.os, "write", disk)
+        stored = [dataset.offer(event(number)) for number in range(15)].count(True)
+        kept = dataset.waiting
+        assert 2 <= kept <= 3
         disk.left = 1 << 30
         assert dataset.offer(event(15)) is True
         monkeypatch.undo()
-    records = list(read_records(tmp_path))
-    lost = results.count(False)
-    assert lost > 5 and results == [True] * (15 - lost) + [False] * lost
-    assert records[-1] == event(15)
-    confession = records[-2].model_dump()
-    assert confession["name"] == "records_not_stored" and confession["data"] == {"count": lost}
-    assert confession["level"] == "ALARM" and verify(tmp_path).ok
+    *before, confession, last = read_records(tmp_path)
+    assert before == [event(number) for number in range(stored + kept)] and last == event(15)
+    told = confession.model_dump()
+    assert (told["name"], told["level"]) == ("records_not_stored", "ALARM")
+    assert told["data"] == {"count": 15 - stored - kept} and verify(tmp_path).ok
+
+
+def test_a_long_queue_is_written_in_portions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    disk = FullDisk(left=0)
+    with Dataset.open(tmp_path) as dataset:
+        monkeypatch.setattr(appender.os, "write", disk)
+        for number in range(450):
+            dataset.offer(event(number % 50))
+        disk.left = 1 << 30
+        waits = []
+        while True:
+            done = dataset.offer(event(7))
+            waits.append(dataset.waiting)
+            if done:
+                break
+        monkeypatch.undo()
+    assert waits == [251, 52, 0] and len(list(read_records(tmp_path))) == 453
+
+
+def test_what_still_waits_at_the_end_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    dataset = Dataset.open(tmp_path)
+    dataset.append(event(0))
+    monkeypatch.setattr(appender.os, "write", FullDisk(left=0))
+    dataset.offer(event(1))
+    with pytest.raises(TomatoError, match="1 records never found room and are lost") as caught:
+        dataset.close()
+    assert caught.value.code == "E-STORAGE-FULL"
+    monkeypatch.undo()
+    with Dataset.open(tmp_path) as again:
+        again.append(event(2))
+    assert list(read_records(tmp_path)) == [event(0), event(2)] and verify(tmp_path).ok
 
 
 def test_a_tail_that_could_not_be_cut_at_once_is_cut_before_the_next_line(

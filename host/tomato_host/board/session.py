@@ -65,8 +65,12 @@ class BoardSession:
     """
 
     def __init__(self, port_factory: Callable[[], Port], session: int,
-                 is_stored: Callable[[Sample], bool] = lambda _: False) -> None:
-        """`is_stored` knows the samples an earlier process has put away; they are acknowledged and not told again."""
+                 is_stored: Callable[[Sample], bool] = lambda _: False,
+                 may_acknowledge: Callable[[], bool] = lambda: True) -> None:
+        """`is_stored` knows the samples an earlier process has put away; they are acknowledged and not told again.
+
+        While `may_acknowledge` says no - what was handed out is not on the disk - the board is left to keep its own.
+        """
         self._open_port = port_factory
         self._port: Port | None = None
         self.protocol = BoardProtocol(session)
@@ -76,6 +80,7 @@ class BoardSession:
         self._commands = CommandBook(session)
         self._samples = intake.SampleFile()
         self._is_stored = is_stored
+        self._may_acknowledge = may_acknowledge
         self._handed_out = -1
         """Everything up to here left `poll` before its present call: only that may be acknowledged."""
         self._events_handed_out = -1
@@ -262,6 +267,14 @@ class BoardSession:
 
     def _catch_up(self, now_ms: int) -> None:
         """Acknowledge what was handed out by earlier polls, ask for what is missing."""
+        if self._may_acknowledge():
+            self._acknowledge()
+        if self._samples.gap and (self._backfill_ms is None or now_ms - self._backfill_ms >= BACKFILL_RETRY_MS):
+            self._backfill_ms = now_ms
+            self._seen_since.clear()
+            self._say("BACKFILL", first_seq=self._samples.whole_up_to + 1, limit=BACKFILL_LIMIT)
+
+    def _acknowledge(self) -> None:
         acks: dict[str, int] = {}
         if self._unacked >= ACK_EVERY and self._handed_out >= 0:
             acks["up_to"] = self._handed_out
@@ -270,10 +283,6 @@ class BoardSession:
             acks["events_up_to"] = self._events_acked = self._events_handed_out
         if acks:
             self._say("ACK_UPTO", **acks)
-        if self._samples.gap and (self._backfill_ms is None or now_ms - self._backfill_ms >= BACKFILL_RETRY_MS):
-            self._backfill_ms = now_ms
-            self._seen_since.clear()
-            self._say("BACKFILL", first_seq=self._samples.whole_up_to + 1, limit=BACKFILL_LIMIT)
 
     # -- messages ----------------------------------------------------------------------------------------------
 

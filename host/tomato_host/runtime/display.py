@@ -80,7 +80,13 @@ class LineDisplay:
 
 
 def _print_line(line: str) -> None:
-    print(line, file=sys.stdout, flush=True)
+    """A line for whoever reads along. When the disk under a log file is full the plant's loop goes on without."""
+    try:
+        print(line, file=sys.stdout, flush=True)
+    except BrokenPipeError:
+        raise  # the reader has gone away (`| head`): that ends the run, safely
+    except OSError:
+        return
 
 
 def _newer(items: Iterable[_Item], last: _Item | None) -> list[_Item]:

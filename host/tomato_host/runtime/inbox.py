@@ -7,6 +7,7 @@ directory in each round of its loop; a request is removed before it is carried o
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import time
@@ -94,8 +95,13 @@ class Reply(BaseModel):
 def _write_atomic(path: Path, text: str) -> None:
     # The temporary name lacks the suffix, so the other end never picks it up.
     part = path.with_name(f".{path.name}.{os.getpid()}")
-    part.write_text(text, encoding="utf-8")
-    os.replace(part, path)
+    try:
+        part.write_text(text, encoding="utf-8")
+        os.replace(part, path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            part.unlink()
+        raise
 
 
 class Inbox:
@@ -178,8 +184,9 @@ def submit(data_dir: Path, request: Request) -> None:
     try:
         _write_atomic(folder / name, request.model_dump_json())
     except OSError as error:
-        raise TomatoError("E-INBOX-UNWRITABLE", f"{folder} cannot be written: {error}.",
-                          "run the command as the user that runs the host") from None
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        raise TomatoError("E-INBOX-UNWRITABLE", f"{folder} cannot be written: {error.strerror or error}.",
+                          "make room on that disk" if full else "run it as the user that runs the host") from None
 
 
 def wait_reply(

@@ -107,7 +107,7 @@ def _build(job: Job, settings: Settings, rig: Rig, dataset: Dataset) -> Supervis
     status = Status(started_at=rig.clock.now(), now=rig.clock.now(), port=rig.ports.url)
     number = random.SystemRandom().randrange(1, 1 << 16) if rig.real_time else SIM_SESSION
     is_stored = stored_samples(job.data_dir, rig.clock) if rig.real_time else lambda _: False
-    session = BoardSession(rig.ports.open, number, is_stored)
+    session = BoardSession(rig.ports.open, number, is_stored, lambda: not dataset.waiting)
     session.open_now()
     inbox = Inbox(job.data_dir) if rig.real_time or job.time_scale > 0.0 else None
     mind, recorder = _mind(settings, rig), Recorder(dataset, status)

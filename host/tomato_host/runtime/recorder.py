@@ -32,10 +32,10 @@ __all__ = ["Datum", "Kind", "Level", "Recorder", "Store"]
 
 
 class Store(Protocol):
-    """What keeps records; never raises for a full disk (it says so in the dataset when it can again)."""
+    """What keeps records; never raises for a full disk (what it refuses waits until there is room)."""
 
     def offer(self, record: Record) -> bool:
-        """Keep one record; False when the disk refused it."""
+        """Keep one record; True when it and all before it are stored, False while they wait for the disk."""
 
 
 class Recorder:
@@ -46,18 +46,31 @@ class Recorder:
         self._status = status
         self.listeners: list[Callable[[Record], None]] = []
         """Called with every record after it was kept: notifications, metrics, bus."""
+        self._stored = True
 
     def keep(self, record: Record) -> None:
         """Store a record, show it, tell the listeners."""
-        self._store.offer(record)
+        stored = self._store.offer(record)
         self._show(record)
         self._status.revision += 1
         for listener in self.listeners:
             listener(record)
+        self._note_disk(stored, record.ts)
 
     def note(self, record: Record) -> None:
         """Store a record that only a later replay needs: no display, no listeners."""
-        self._store.offer(record)
+        self._note_disk(self._store.offer(record), record.ts)
+
+    def _note_disk(self, stored: bool, now: datetime) -> None:
+        """A disk that refuses, or takes again, is told at once: those who listen need no disk to hear it."""
+        if stored == self._stored:
+            return
+        self._stored = stored
+        if stored:
+            self.event(now, "INFO", "storage", "records_stored", "The disk takes records again; what waited is kept.")
+        else:
+            self.event(now, "ALARM", "storage", "records_waiting",
+                       "The disk takes no records. Control goes on, they wait in memory: make room before a restart.")
 
     def event(self, now: datetime, level: Level, kind: Kind, name: str, text: str, **data: Datum) -> None:
         """Keep an event_v1."""

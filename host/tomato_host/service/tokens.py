@@ -68,7 +68,10 @@ class TokenFile:
         return next((t.name for t in self.all() if secrets.compare_digest(t.sha256, wanted)), "unknown")
 
     def create(self, name: str, role: str) -> str:
-        """Make a token and return it: the only time it is seen. Raises TomatoError E-TOKEN-NAME, E-TOKEN-ROLE."""
+        """Make a token and return it: the only time it is seen.
+
+        Raises TomatoError E-TOKEN-NAME, E-TOKEN-ROLE, E-STORAGE-UNWRITABLE.
+        """
         if role not in RANK:
             raise TomatoError("E-TOKEN-ROLE", f"There is no role {role!r}.", f"take one of: {', '.join(RANK)}")
         if not name or any(token.name == name for token in self.all()):
@@ -93,12 +96,16 @@ class TokenFile:
             return ()
 
     def _write(self, tokens: tuple[Token, ...]) -> None:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
         part = self._path.with_suffix(".part")
-        fd = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(fd, "w", encoding="utf-8") as file:
-            json.dump([asdict(token) for token in tokens], file, indent=1)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, self._path)
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            fd = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            with os.fdopen(fd, "w", encoding="utf-8") as file:
+                json.dump([asdict(token) for token in tokens], file, indent=1)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(part, self._path)
+        except OSError as error:
+            raise TomatoError("E-STORAGE-UNWRITABLE", f"{self._path} cannot be written: {error.strerror or error}.",
+                              "make room on that disk, or check who owns the directory") from None
         self._stamp = None

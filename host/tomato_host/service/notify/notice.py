@@ -15,6 +15,7 @@ ENDS = {
     "link_up": "link_down",
     "weather_back": "weather_lost",
     "sensor_back": "sensor_lost",
+    "records_stored": "records_waiting",
     "fault_cleared": "fault",
     "mode_normal": "mode_safe",
     "mode_caution": "mode_safe",
