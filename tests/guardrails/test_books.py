@@ -149,3 +149,82 @@ def test_a_wider_limit_is_an_error() -> None:
                                                        air_hot_c=1.0))
     with pytest.raises(ValueError, match="less than or equal"):
         GuardSettings(water_ml_per_day=2_501)
+
+
+def test_an_hour_and_a_day_end_on_the_second() -> None:
+    door, action = Guardrails(), proposal("WATER", "w", ml=50.0)
+    door.settle(action, 0.0, 50.0, NOON)
+    for used, span in ((door.books.hour_used, 3_600.0), (door.books.day_used, 86_400.0)):
+        assert used("water_pump", NOON.timestamp() + span - 0.001) == 50_000
+        assert used("water_pump", NOON.timestamp() + span) == 0
+
+
+def test_under_way_counts_until_it_is_settled_and_never_below_nothing() -> None:
+    door = Guardrails()
+    action = accepted(door)
+    assert door.draw(action, 150.0, NOON) == 150.0
+    now_s = NOON.timestamp()
+    assert door.books.hour_used("water_pump", now_s) == door.books.day_used("water_pump", now_s) == 150_000
+    door.settle(action, 200.0, 0.0, NOON)
+    assert door.books.hour_used("water_pump", now_s) == 0
+    assert door.draw(action, 100.0, NOON) == 100.0
+    door.give_back(action, 150.0)
+    assert door.books.day_used("water_pump", now_s) == 0
+
+
+def test_nothing_delivered_is_no_use_and_no_event() -> None:
+    door, action = Guardrails(), proposal("WATER", "w", ml=50.0)
+    door.settle(action, 0.0, 0.0, NOON)
+    assert door.save()["used"]["water_pump"] == [] and door.books.last_s("water_pump") is None
+
+
+def test_a_late_result_of_an_early_pulse_does_not_turn_the_clock_back() -> None:
+    door, action = Guardrails(), proposal("WATER", "w", ml=50.0)
+    door.settle(action, 0.0, 10.0, at(100))
+    door.settle(action, 0.0, 10.0, at(50))
+    assert door.books.last_s("water_pump") == at(100).timestamp()
+
+
+def test_a_hold_lasts_its_span_and_two_minutes() -> None:
+    door = Guardrails()
+    action = accepted(door)
+    assert door.draw(action, 1.0, at(900 + 119.9)) == 1.0
+    assert door.draw(action, 1.0, at(900 + 120)) == 0.0
+    lamp = door.judge(proposal("SET_LIGHT", "l", state="ON", seconds=60.0, period_s=600.0), facts()).action
+    assert door.draw(lamp, 1.0, at(719)) == 1.0 and door.draw(lamp, 1.0, at(720)) == 0.0
+
+
+def test_a_pulse_takes_thousandths_and_no_more_than_the_day_has_left() -> None:
+    door = Guardrails(GuardSettings(water_ml_per_day=100))
+    action = accepted(door, ml=100.0)
+    assert door.draw(action, 0.0009, NOON) == 0.0
+    assert door.draw(action, 0.001, NOON) == 0.001
+    door.settle(action, 0.001, 60.0, NOON)
+    assert door.draw(action, 100.0, NOON) == 40.0
+    assert door.draw(action, 100.0, NOON) == 0.0
+
+
+def test_switching_off_is_not_released_by_its_own_end() -> None:
+    door = Guardrails()
+    off = door.judge(proposal("SET_LIGHT", "p", origin="person", state="OFF", seconds=600.0), facts()).action
+    door.release(off)
+    assert door.books.hold("light", NOON.timestamp()) is not None
+    on = door.judge(proposal("SET_LIGHT", "q", origin="person", state="ON", seconds=60.0), facts()).action
+    door.release(on)
+    assert door.books.hold("light", NOON.timestamp()) is None
+
+
+def test_a_hold_that_is_over_can_still_be_released() -> None:
+    door = Guardrails()
+    action = accepted(door)
+    door.release(action)
+    assert door.save()["holds"] == {}
+
+
+def test_what_a_restart_finds_is_what_was_saved() -> None:
+    door = Guardrails()
+    action = accepted(door)
+    door.settle(action, door.draw(action, 50.0, NOON), 50.0, NOON)
+    other = Guardrails()
+    other.restore(json.loads(json.dumps(door.save())), at(1))
+    assert json.loads(json.dumps(other.save())) == json.loads(json.dumps(door.save()))

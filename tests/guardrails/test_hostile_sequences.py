@@ -23,6 +23,10 @@ DAY = {"water_pump": LIMITS.water_ml_per_day, "co2_solenoid": 600, "light": 64_8
 HOUR = {"water_pump": LIMITS.water_ml_per_hour, "co2_solenoid": 120, "humidifier": 1_800, "heater_mat": 2_700}
 
 
+ROUNDING = 0.0005
+"""The books count thousandths; a proposal may be half of one beside them."""
+
+
 class HostileProposals(RuleBasedStateMachine):
     """Submits anything at any time; an executor that draws greedily; its own plain books check the door's."""
 
@@ -87,9 +91,10 @@ class HostileProposals(RuleBasedStateMachine):
             assert not (here.leak and action.type is not ActionType.CO2_INJECT)
             assert here.mode != "SAFE"
         if action.type is ActionType.WATER:
-            assert params.ml is not None and 5.0 <= params.ml <= LIMITS.water_ml_per_hour
+            assert params.ml is not None and 5.0 - ROUNDING <= params.ml <= LIMITS.water_ml_per_hour + ROUNDING
         else:
-            assert params.seconds is not None and 1.0 <= params.seconds <= LIMITS.longest_s
+            assert params.seconds is not None
+            assert 1.0 - ROUNDING <= params.seconds <= LIMITS.longest_s + ROUNDING
         if action.type is ActionType.SET_HUMIDIFIER:
             assert here.state is not None and here.state.env.rh_pct is not None and here.state.env.rh_pct < 88.0
 
