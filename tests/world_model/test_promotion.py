@@ -89,8 +89,7 @@ def test_a_candidate_that_breaks_a_promise_never_speaks(
         bad.tracks["vpd_kpa"].intervals[1].below[:] = np.nan
     else:
         for soil in bad.core.soil:
-            for law in soil.laws:
-                law.theta[6] = -1.0  # as if water dried the pot
+            soil.law.theta[6] = -1.0  # as if water dried the pot
     assert any(word in name for name in failed_properties(bad, log.until(11 * 24)))
     assert not compare(taught, bad, log.until(11 * 24)).promoted
 

@@ -28,7 +28,7 @@ from tomato_host.brain.world_model.settings import WorldModelSettings
 from tomato_host.brain.world_model.state import restore, to_arrays
 from tomato_host.errors import TomatoError
 
-FORMAT = 1
+FORMAT = 2
 KEEP = 14
 """Versions kept; the active one and the one before it always stay."""
 

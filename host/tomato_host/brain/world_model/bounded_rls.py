@@ -74,6 +74,21 @@ class BoundedRls:
             free &= ~out
         return theta
 
+    def loosen(self, index: int, step: float) -> None:
+        """Let one coefficient wander: its variance grows by `step` squared, what the others learned stays."""
+        column = self.gram[:, index]
+        share = column / (column[index] + (self.noise / step) ** 2)
+        self.rhs = self.rhs - share * self.rhs[index]
+        self.gram = self.gram - np.outer(share, column)
+
+    def restart(self, index: int, value: float, spread: float) -> None:
+        """Forget what was learned of one coefficient and believe `value` give or take `spread` instead."""
+        own = (self.noise / spread) ** 2
+        rhs, gram, theta = self.rhs - self.gram[:, index] * self.theta[index], self.gram.copy(), self.theta.copy()
+        gram[index], gram[:, index] = 0.0, 0.0
+        gram[index, index], rhs[index], theta[index] = own, own * value, value
+        self.gram, self.rhs, self.theta = gram, rhs, theta
+
     def named(self) -> dict[str, float]:
         """Coefficients by name, for records and people."""
         return {c.name: round(float(v), 6) for c, v in zip(self.law, self.theta, strict=True)}

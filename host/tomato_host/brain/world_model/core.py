@@ -15,12 +15,10 @@ from tomato_host.brain.world_model.laws import (
     NOISE,
     ROOM_C,
     ROOM_VAPOUR_KPA,
-    SOIL_REFERENCE_PCT,
-    THIRSTY_BELOW_PCT,
     VAPOUR_LAW,
 )
 from tomato_host.brain.world_model.psychrometrics import Array, saturation_kpa
-from tomato_host.brain.world_model.soil_law import WATER_UNIT_ML, WINDOW_H, SoilLaw, demand, regressors
+from tomato_host.brain.world_model.soil_law import DAY_H, WATER_UNIT_ML, SoilHours, SoilLaw, roll_levels
 
 _NEUTRAL = {"out_temp_c": ROOM_C, "out_vapour_kpa": ROOM_VAPOUR_KPA, "out_solar_wm2": 0.0, "out_wind_mps": 3.0}
 _SUN_UNIT_WM2 = 500.0
@@ -89,18 +87,18 @@ class Core:
     def teach(self, log: HourlyLog, hours: int) -> None:
         """Learn from the last `hours` hours of the log."""
         rows = _Rows(log, hours)
-        self._teach_soil(log, min(hours + WINDOW_H - 1, log.hours - 1))
+        self._teach_soil(log, hours)
         self.air.teach(rows.air(), np.diff(rows.temp))
         self.vapour.teach(rows.vapour(), np.diff(rows.vap))
         self.leaf.teach(rows.leaf(), log.column("leaf_vpd_kpa")[-hours:])
 
     def _teach_soil(self, log: HourlyLog, hours: int) -> None:
-        rows = _Rows(log, hours)
+        past = min(hours + DAY_H, log.hours - 1)
+        rows = _Rows(log, past)
+        plan = rows.plan
+        seen = SoilHours(rows.vpd, plan["light"], plan["circulation_fan"], plan["water_ml"] / WATER_UNIT_ML)
         for name, law in zip(self.soil_names, self.soil, strict=True):
-            moisture = log.column(name)[-hours - 1 :]
-            plan = rows.plan
-            x = regressors(rows.vpd, plan["light"], plan["circulation_fan"], moisture, plan["water_ml"])
-            law.teach(x, moisture)
+            law.teach(log.column(name)[-past - 1 :], seen, hours)
 
     def roll(self, start: CoreState, drivers: Drivers) -> dict[str, Array]:
         """Roll B futures of H hours: soil [Z, B, H], air_temp_c, vpd_kpa, leaf_vpd_kpa [B, H]."""
@@ -149,26 +147,11 @@ class Core:
         """Water content of every zone in % [Z, B, H] in air of that deficit."""
         if not self.soil:
             return np.empty((0, *vpd.shape))
-        k = np.stack([law.theta for law in self.soil])[:, :, None, None]
-        capacity = np.array([law.capacity_pct for law in self.soil])[:, None]
-        water, light = drivers.plan("water_ml") / WATER_UNIT_ML, drivers.plan("light")
-        first = np.broadcast_to(np.asarray(start.water_before_ml) / WATER_UNIT_ML, water.shape[:1])[:, None]
-        before = np.concatenate((first, water[:, :-1]), axis=1)
-        dry = k[:, 0] * vpd + k[:, 1] * light + k[:, 2] * light * vpd + k[:, 3] * drivers.plan("circulation_fan")
-        dry = np.minimum(dry + k[:, 4], 0.0)
-        gained = k[:, 6] * water + k[:, 7] * before
-        pull, shed = k[:, 5, :, 0] / 10.0, -k[:, 9, :, 0]
-        held = k[:, 8] * demand(vpd, light) / 10.0
-        soil = np.empty((len(self.soil), *vpd.shape))
-        level = np.broadcast_to(np.asarray(start.soil_pct).reshape(len(self.soil), -1), soil.shape[:2])
-        for h in range(vpd.shape[1]):
-            asked = dry[:, :, h] + pull * (level - SOIL_REFERENCE_PCT)
-            lost = np.minimum(asked + held[:, :, h] * np.maximum(THIRSTY_BELOW_PCT - level, 0.0), 0.0)
-            gain = gained[:, :, h]
-            over = np.minimum(np.maximum(level + gain - capacity, 0.0), gain)
-            level = np.minimum(np.maximum(level + lost + gain - shed * over, 0.0), 100.0)
-            soil[:, :, h] = level
-        return soil
+        theta = np.stack([law.theta for law in self.soil])
+        water = drivers.plan("water_ml") / WATER_UNIT_ML
+        before = np.broadcast_to(np.asarray(start.water_before_ml) / WATER_UNIT_ML, water.shape[:1])
+        ahead = SoilHours(vpd, drivers.plan("light"), drivers.plan("circulation_fan"), water)
+        return roll_levels(theta, np.asarray(start.soil_pct).reshape(len(self.soil), -1), before, ahead)
 
 
 class _Rows:

@@ -18,12 +18,15 @@ SOIL_REFERENCE_PCT = 40.0
 THIRSTY_BELOW_PCT = 26.0
 """Below this a substrate holds its water back."""
 
-CAPACITIES_PCT = (32.0, 35.0, 37.0, 39.0, 41.0, 43.0, 45.0, 47.0, 49.0, 52.0, 56.0, 62.0)
-"""Container capacities that compete for each pot, in its own probe's points: water above it drains within the hour."""
+CAPACITIES_PCT = tuple(float(pct) for pct in range(28, 64))
+"""Container capacities that a pot may turn out to have, in its own probe's points: water above it soon drains."""
+
+ROOMY_PCT = 99.0
+"""Capacity assumed before anything was seen to drain: none."""
 
 SOIL_LAW = (
-    # dM/dt = a VPD + b light + c fan + d, extended by light * VPD (open stomata), moisture, water, and the thirst of a
-    # dry pot whose roots give less (Feddes et al. 1978), in points an hour
+    # dM/dt = thirst * (a VPD + b light + c fan + d), extended by light * VPD (open stomata), moisture, water, the
+    # thirst of a dry pot whose roots give less (Feddes et al. 1978), and drainage above capacity, in points an hour
     Coefficient("vpd", -0.10, 0.20, -4.0, 0.0),
     Coefficient("light", -0.20, 0.30, -4.0, 0.0),
     Coefficient("light_vpd", -0.20, 0.30, -4.0, 0.0),
@@ -32,11 +35,13 @@ SOIL_LAW = (
     Coefficient("moisture", -0.10, 0.15, -3.0, 0.0),
     Coefficient("water_now", 0.30, 0.40, 0.0, 8.0),
     Coefficient("water_before", 0.30, 0.40, 0.0, 8.0),
-    Coefficient("thirst", 0.10, 0.20, 0.0, 1.0),
-    Coefficient("overflow", -0.50, 0.50, -1.0, 0.0),
+    Coefficient("thirst", 0.50, 0.20, 0.0, 1.0),
+    Coefficient("overflow", -0.90, 0.15, -1.0, -0.5),
+    Coefficient("capacity", 47.0, 8.0, 25.0, 75.0),
 )
 """Per kPa, per share of light, per their product, per share of fan, per hour, per 10 points above 40 %, per 100 ml
-this hour and the hour before, per demand and 10 points below THIRSTY_BELOW_PCT, per point above capacity."""
+this hour and the hour before, share of the drying lost per 10 points below THIRSTY_BELOW_PCT, per point of fresh
+water above capacity, and that capacity in %."""
 
 AIR_LAW = (
     Coefficient("room", 0.60, 0.40, 0.0, 1.0),
@@ -78,5 +83,5 @@ LEAF_LAW = (
 )
 """Leaf-to-air deficit in kPa from the air's deficit and what warms the leaf."""
 
-NOISE = {"soil": 0.3, "air": 0.6, "vapour": 0.08, "leaf": 0.1}
-"""Typical residual of one hour: points of water content, K, kPa, kPa."""
+NOISE = {"soil": 1.0, "air": 0.6, "vapour": 0.08, "leaf": 0.1}
+"""Typical residual: points of water content some hours ahead; K, kPa, kPa of one hour."""

@@ -1,98 +1,166 @@
-"""One pot's water: the drying law, and the container capacity that explains best what stayed of each dose."""
+"""One pot's water: how it dries, drinks and drains, taught by what rollouts of up to a day would have missed."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
+from numpy.typing import NDArray
 
 from tomato_host.brain.world_model.bounded_rls import BoundedRls
 from tomato_host.brain.world_model.laws import (
     CAPACITIES_PCT,
     NOISE,
+    ROOMY_PCT,
     SOIL_LAW,
     SOIL_REFERENCE_PCT,
     THIRSTY_BELOW_PCT,
 )
 from tomato_host.brain.world_model.psychrometrics import Array
-from tomato_host.brain.world_model.shared_arrays import own
 
-WINDOW_H = 6
-"""Hours over which the law is taught: long enough to hear the drying through the probe's noise."""
+_Hours = NDArray[np.int64]
+DAY_H = 24
+TAUGHT_H = (3, 6, 12, 18, 24)
+"""Horizons whose misses teach a pot whose watering is known: a small error of one hour is heard after a day."""
 
-FORGET_PER_DAY = 0.85
-"""About a week counts: leaves grow, pots dry unevenly."""
+TAUGHT_UNWATERED_H = (6,)
+"""The same where no watering is told: long enough to hear the drying through the probe's noise."""
 
-_UNKNOWN = len(CAPACITIES_PCT) - 1
-"""Index of the capacity assumed before anything drained: roomy."""
+FORGET_PER_DAY = 0.75
+"""Some four days count: leaves grow, pots dry unevenly, probes age."""
 
 WATER_UNIT_ML = 100.0
+_CAPACITY = [c.name for c in SOIL_LAW].index("capacity")
+_CAPACITY_STEP_PCT = 0.3
+"""How far the capacity may wander in a day, in the points of an ageing probe."""
+
+_CAPACITY_SPREAD_PCT = 1.0
+_DOSE_H = 3
+"""Hours after a dose in which drainage shows, and a controller's habits do not yet."""
+
 _ERROR_MEMORY = 0.85
-_MARGIN = 0.9
-"""A tighter capacity has to win by this factor over the roomiest before it is believed."""
+_MARGIN = 0.85
+"""A capacity has to win by this factor over none before it is believed."""
+
+_SLOPE_STEPS = np.where(np.arange(len(SOIL_LAW)) == _CAPACITY, 0.05, 0.001)
+
+
+@dataclass(frozen=True)
+class SoilHours:
+    """What a pot lives through, by hour [..., H]: kPa, shares of light and fan, water in WATER_UNIT_ML."""
+
+    vpd: Array
+    light: Array
+    fan: Array
+    water: Array
+
+    def at(self, index: _Hours) -> SoilHours:
+        """Those hours of a course [n]."""
+        return SoilHours(self.vpd[index], self.light[index], self.fan[index], self.water[index])
 
 
 class SoilLaw:
-    """The law of one zone under every capacity; the one with the least recent error speaks."""
+    """The law of one zone, and how well each container capacity explains what stayed of the doses lately."""
 
     def __init__(self) -> None:
-        self.laws = tuple(BoundedRls(SOIL_LAW, NOISE["soil"], FORGET_PER_DAY) for _ in CAPACITIES_PCT)
-        self.errors: Array = np.zeros(len(CAPACITIES_PCT))
-
-    @property
-    def chosen(self) -> int:
-        """Index of the capacity believed."""
-        best = int(np.argmin(self.errors))
-        return best if self.errors[best] < _MARGIN * self.errors[_UNKNOWN] else _UNKNOWN
+        self.law = BoundedRls(SOIL_LAW, NOISE["soil"], FORGET_PER_DAY)
+        self.errors: Array = np.zeros(len(CAPACITIES_PCT) + 1)
+        """Faded error of each of CAPACITIES_PCT, and of none, in the hours after doses."""
+        self.drains = False
+        """Whether a capacity is believed."""
 
     @property
     def theta(self) -> Array:
-        """Coefficients under the capacity believed, in the order of SOIL_LAW."""
-        return self.laws[self.chosen].theta
+        """Coefficients in the order of SOIL_LAW; the capacity is ROOMY_PCT until one is believed."""
+        return self.law.theta if self.drains else _with_capacity(self.law.theta, ROOMY_PCT)
 
-    @property
-    def capacity_pct(self) -> float:
-        """Container capacity in points of the zone's probe."""
-        return CAPACITIES_PCT[self.chosen]
+    def teach(self, moisture: Array, hours: SoilHours, new: int) -> None:
+        """Learn the last `new` hours of a course [n], of which up to a day more tells where rollouts began."""
+        watered = bool(hours.water[-new:].any())
+        if watered:
+            self._weigh_capacities(moisture, hours, new)
+        if self.drains:
+            self.law.loosen(_CAPACITY, _CAPACITY_STEP_PCT)
+        told = TAUGHT_H if hours.water.any() else TAUGHT_UNWATERED_H
+        self.law.teach(*_rows(self.theta, moisture, hours, new, told))
 
-    def teach(self, x: Array, moisture: Array) -> None:
-        """Learn from hourly regressors [n, 9] (all of SOIL_LAW but the overflow) and moisture [n + 1]."""
-        target = np.diff(moisture)
-        if not x[:, 6].any():
-            self.laws[self.chosen].teach(*_summed(np.column_stack((x, np.zeros(len(x)))), target))
+    def _weigh_capacities(self, moisture: Array, hours: SoilHours, new: int) -> None:
+        """Roll from before each dose under every capacity; believe the best if it beats having none."""
+        begin = np.arange(max(len(moisture) - new - _DOSE_H, 0), len(moisture) - 1, dtype=np.int64)
+        begin = begin[hours.water[begin + 1] > 0.0]
+        theta = np.repeat(self.theta[None], len(self.errors), axis=0)
+        theta[:, _CAPACITY] = (*CAPACITIES_PCT, ROOMY_PCT)
+        levels, truth = _rolled(theta, moisture, hours, begin, _DOSE_H, new)
+        error = np.abs(levels - truth)
+        self.errors = _ERROR_MEMORY * self.errors + np.nan_to_num(error).sum(axis=(1, 2))
+        best = int(np.argmin(self.errors))
+        if not self.drains:
+            self._believe(best, self.errors[best] < _MARGIN * self.errors[-1])
             return
-        self.errors = own(self.errors)
-        for i, (law, capacity) in enumerate(zip(self.laws, CAPACITIES_PCT, strict=True)):
-            gained = np.maximum(x[:, 6] * law.theta[6] + x[:, 7] * law.theta[7], 0.0)
-            over = np.where(gained > 0.0, np.maximum(moisture[:-1] + gained - capacity, 0.0), 0.0)
-            rows, wanted = _summed(np.column_stack((x, np.minimum(over, gained))), target)
-            error = np.abs(wanted - rows @ law.theta)
-            known = np.isfinite(error)
-            if known.any():
-                self.errors[i] = _ERROR_MEMORY * self.errors[i] + float(error[known].mean())
-            law.teach(rows, wanted)
+        now = int(np.argmin(np.abs(np.array(CAPACITIES_PCT) - self.law.theta[_CAPACITY])))
+        if self.errors[now] >= self.errors[-1]:
+            self.drains = False
+        else:
+            self._believe(best, self.errors[best] < _MARGIN * self.errors[now])
+
+    def _believe(self, best: int, wins: bool) -> None:
+        if wins and best < len(CAPACITIES_PCT):
+            self.drains = True
+            self.law.restart(_CAPACITY, CAPACITIES_PCT[best], _CAPACITY_SPREAD_PCT)
 
     def named(self) -> dict[str, float]:
-        """Coefficients and capacity by name."""
-        return {**self.laws[self.chosen].named(), "capacity_pct": self.capacity_pct}
+        """Coefficients by name."""
+        return {c.name: round(float(v), 6) for c, v in zip(SOIL_LAW, self.theta, strict=True)}
 
 
-def regressors(vpd: Array, light: Array, fan: Array, before: Array, water_ml: Array) -> Array:
-    """Hourly rows [n, 9] of SOIL_LAW without its overflow; arguments cover n + 1 hours, `before` is the moisture."""
-    water = water_ml / WATER_UNIT_ML
-    return np.column_stack((
-        vpd[1:], light[1:], light[1:] * vpd[1:], fan[1:], np.ones(len(vpd) - 1),
-        (before[:-1] - SOIL_REFERENCE_PCT) / 10.0, water[1:], water[:-1],
-        demand(vpd[1:], light[1:]) * np.maximum(THIRSTY_BELOW_PCT - before[:-1], 0.0) / 10.0,
-    ))
+def roll_levels(theta: Array, start: Array, water_before: Array, ahead: SoilHours) -> Array:
+    """Water content in % [R, B, H] of R pots (or guesses at one) with coefficients [R, 11] through B courses [B, H].
+
+    `start` [R, B] or [R, 1] in %, `water_before` [B] of the hour before. Only fresh water drains, this hour's or what
+    the hour before left: a capacity believed too low then costs the last dose and not the pot.
+    """
+    k = theta.T[:, :, None, None]
+    before = np.concatenate((water_before[:, None], ahead.water[:, :-1]), axis=1)
+    dry = k[0] * ahead.vpd + k[1] * ahead.light + k[2] * (ahead.light * ahead.vpd) + k[3] * ahead.fan + k[4]
+    dry = np.minimum(dry, 0.0)
+    gained = k[6] * ahead.water + k[7] * before
+    pull, thirst, shed, capacity = k[5, ..., 0] / 10.0, k[8, ..., 0] / 10.0, -k[9, ..., 0], k[10, ..., 0]
+    level = np.broadcast_to(start, dry.shape[:2])
+    fresh = np.broadcast_to(k[6, ..., 0] * water_before, dry.shape[:2])
+    levels = np.empty(dry.shape)
+    for h in range(dry.shape[2]):
+        full = np.minimum(dry[:, :, h] + pull * (level - SOIL_REFERENCE_PCT), 0.0)
+        drawn = full * np.maximum(1.0 - thirst * np.maximum(THIRSTY_BELOW_PCT - level, 0.0), 0.0)
+        wet = level + drawn + gained[:, :, h]
+        drained = shed * np.minimum(np.maximum(wet - capacity, 0.0), fresh + gained[:, :, h])
+        level = np.minimum(np.maximum(wet - drained, 0.0), 100.0)
+        fresh = np.maximum(gained[:, :, h] - drained, 0.0)
+        levels[:, :, h] = level
+    return levels
 
 
-def demand(vpd: Array, light: Array) -> Array:
-    """What the air asks of the roots, in kPa: all of the deficit in light, a third of it in the dark."""
-    return np.asarray(vpd * (0.3 + 0.7 * light))
+def _rows(theta: Array, moisture: Array, hours: SoilHours, new: int, told: tuple[int, ...]) -> tuple[Array, Array]:
+    """Regressors [n, 11] and targets [n] of the law around `theta`: slopes of the rolled level, and what it missed."""
+    begin = np.arange(len(moisture) - 1, dtype=np.int64)
+    turned = theta + np.vstack((np.zeros(len(theta)), np.diag(_SLOPE_STEPS)))
+    levels, truth = _rolled(turned, moisture, hours, begin, max(told), new)
+    at = np.array(told) - 1
+    base = levels[0][:, at]
+    slopes = (levels[1:, :, at] - base) / _SLOPE_STEPS[:, None, None]
+    x = slopes.reshape(len(theta), -1).T
+    return x, (truth[:, at] - base).ravel() + x @ theta
 
 
-def _summed(x: Array, y: Array) -> tuple[Array, Array]:
-    """Means of rows and targets over sliding windows: the noise of a probe counts once a window, not every hour."""
-    window = min(WINDOW_H, len(y))
-    total_x = np.concatenate((np.zeros((1, x.shape[1])), np.cumsum(x, axis=0)))
-    total_y = np.concatenate(([0.0], np.cumsum(y)))
-    return (total_x[window:] - total_x[:-window]) / window, (total_y[window:] - total_y[:-window]) / window
+def _rolled(
+    theta: Array, moisture: Array, hours: SoilHours, begin: _Hours, ahead: int, new: int
+) -> tuple[Array, Array]:
+    """Levels [R, B, ahead] rolled from the hours `begin` [B], and the truth [B, ahead] where it is one of the new."""
+    s = begin[:, None] + np.arange(1, ahead + 1)
+    inside = np.minimum(s, len(moisture) - 1)
+    levels = roll_levels(theta, moisture[begin][None], hours.water[begin], hours.at(inside))
+    is_new = (s < len(moisture)) & (s >= len(moisture) - new)
+    return levels, np.where(is_new, moisture[inside], np.nan)
+
+
+def _with_capacity(theta: Array, capacity_pct: float) -> Array:
+    return np.where(np.arange(len(theta)) == _CAPACITY, capacity_pct, theta)

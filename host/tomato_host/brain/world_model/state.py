@@ -26,10 +26,10 @@ def _parts(model: WorldModel) -> Iterator[tuple[str, Any, tuple[str, ...]]]:
     yield "model", model, _MODEL
     laws: dict[str, BoundedRls] = {"air": model.core.air, "vapour": model.core.vapour, "leaf": model.core.leaf}
     for zone, soil in zip(model.zones, model.core.soil, strict=True):
-        yield f"core.{zone}", soil, ("errors",)
-        laws |= {f"{zone}.{i}": law for i, law in enumerate(soil.laws)}
+        yield f"core.{zone}", soil, ("errors", "drains")
+        laws[zone] = soil.law
     for name, law in laws.items():
-        yield f"core.{name}", law, _RLS
+        yield f"core.{name}.law", law, _RLS
     for name, one in model.forecasters.items():
         yield f"forecaster.{name}", one, _ISSUED
         yield f"forecaster.{name}.blend", one.blend, _BLEND
