@@ -7,69 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tomato_host.board.session import BoardSession
-from tomato_host.brain.mind import Mind
-from tomato_host.runtime.display import NoDisplay
-from tomato_host.runtime.inbox import Inbox, Reply, Request, new_request, submit
-from tomato_host.runtime.main import mind_settings
-from tomato_host.runtime.recorder import Recorder
-from tomato_host.runtime.rig import LockStepClock, Ports, Rig
-from tomato_host.runtime.status import Status
-from tomato_host.runtime.supervisor import Supervisor
-from tomato_host.settings import Settings
-from tomato_host.twin.lockstep import LockStep
+from tomato_host.runtime.inbox import Reply, new_request, submit
 
-from shared_schemas.records import EventV1, Record
 from tests.complaints.house import House, Tent, house, until
+from tests.complaints.loop import Loop
 from tests.guardrails.proposals import proposal
 
 SOIL = {"soil_p1_dry_raw": 51_000, "soil_p1_wet_raw": 24_000, "soil_dry_pct": 500, "soil_wet_pct": 4_800}
-
-
-class Kept:
-    """Keeps records in memory."""
-
-    def __init__(self) -> None:
-        self.records: list[Record] = []
-
-    def offer(self, record: Record) -> bool:
-        self.records.append(record)
-        return True
-
-
-class Loop:
-    """The whole loop on the firmware in lock step, with an inbox."""
-
-    def __init__(self, place: Path) -> None:
-        self.twin = LockStep(5, flash=place / "flash")
-        self.data = place
-        ports = Ports(self.twin.port_path)
-        rig = Rig(LockStepClock(self.twin, ports, 0.0), ports, "lock step", real_time=False)
-        session = BoardSession(ports.open, 1)
-        session.open_now()
-        self.session = session
-        self.kept = Kept()
-        status = Status(started_at=rig.clock.now(), now=rig.clock.now(), port=ports.url)
-        settings = Settings()
-        self.supervisor = Supervisor(
-            settings, rig, session, Mind(mind_settings(settings)), Recorder(self.kept, status), status, NoDisplay(),
-            Inbox(place),
-        )
-
-    def live(self, seconds: float) -> None:
-        self.supervisor.scheduler.run(self.twin.now_ms + round(seconds * 1_000), None, self.supervisor._poll)
-
-    def ask(self, request: Request, within_s: float) -> Reply | None:
-        """The answer to one request, if it came within this much simulated time."""
-        submit(self.data, request)
-        path = self.data / "inbox" / "replies" / f"{request.id}.json"
-        end_ms = self.twin.now_ms + round(within_s * 1_000)
-        while self.twin.now_ms < end_ms and not path.exists():
-            self.live(0.5)
-        return Reply.model_validate_json(path.read_bytes()) if path.exists() else None
-
-    def events(self, name: str) -> list[EventV1]:
-        return [r for r in self.kept.records if isinstance(r, EventV1) and r.name == name]
 
 
 @pytest.fixture
@@ -77,8 +21,7 @@ def loop(tmp_path: Path) -> Iterator[Loop]:
     made = Loop(tmp_path)
     made.live(70.0)  # beyond the pump's pause after a boot
     yield made
-    made.session.close()
-    made.twin.close()
+    made.close()
 
 
 def test_the_board_takes_a_calibration_and_says_so(loop: Loop) -> None:

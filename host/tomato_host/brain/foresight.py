@@ -54,11 +54,16 @@ class Foresight:
         self.history.add_weather(weather)
 
     def night_has_come(self, now: datetime) -> bool:
-        """True once per local day, from 00:10 on; the first day of a run has nothing to learn yet."""
+        """True once per local day, from 00:10 on; the first day of a run has nothing to learn yet.
+
+        A clock set back over 00:10 does not make a second night of one; one set back by days begins a new count.
+        """
         today = (now.astimezone(self._zone) - NIGHTLY).date()
-        first, new = self._learned_on is None, self._learned_on != today
+        last = self._learned_on
+        if last is not None and timedelta(0) <= last - today <= timedelta(days=1):
+            return False
         self._learned_on = today
-        return new and not first
+        return last is not None and today > last
 
     def learn(self, now: datetime) -> None:
         """Learn the last 24 hours."""

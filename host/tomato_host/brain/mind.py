@@ -208,7 +208,8 @@ class Mind:
 
     def _shall_look(self, now: datetime, changed: bool) -> bool:
         last = self._looked_at
-        if not changed and last is not None and (now - last).total_seconds() < LOOK_AGAIN_S:
+        # A last look that lies ahead was taken before the clock was set back: look now.
+        if not changed and last is not None and 0.0 <= (now - last).total_seconds() < LOOK_AGAIN_S:
             return False
         self._looked_at = now
         return True

@@ -161,7 +161,7 @@ class Checker:
         )
 
     def _on_event(self, event: EventV1) -> None:
-        if event.name != "started":
+        if event.name not in ("started", "clock_set"):
             self._let_time_pass(event.ts)
         if event.name in MOVEMENTS:
             action = self._accepted.get(str(event.data.get("action")))
@@ -170,6 +170,8 @@ class Checker:
         elif event.kind == "process" and event.name == "started":
             self._close_group()
             self._begin_anew(event.ts)
+        elif event.kind == "process" and event.name == "clock_set":
+            self._shift(timedelta(seconds=float(event.data.get("seconds") or 0.0)))
         elif event.kind == "model" and event.name == "model_loaded" and self._stored_model is not None:
             self._mind.foresight.adopt(self._stored_model(str(event.data.get("version"))))
         elif event.kind == "link" and event.name == "link_down":
@@ -179,6 +181,13 @@ class Checker:
         elif event.kind == "person" and event.name in ("person_mode", "person_acknowledge"):
             self._persons.wish(_request(event), event.ts)
             self._mind.weigh_trust(self._here(event.ts))
+
+    def _shift(self, moved: timedelta) -> None:
+        """The recorded host's clock was set: what it counts from moved with it."""
+        if self._link_down_since is not None:
+            self._link_down_since += moved
+        if self._watch_at is not None:
+            self._watch_at += moved
 
     def _let_time_pass(self, now: datetime) -> None:
         """While the link was down the host weighed trust every 10 s from its start on."""

@@ -23,8 +23,10 @@ from tomato_host.brain.estimator.estimate import Estimate
 from tomato_host.brain.guardrails.door import Verdict
 from tomato_host.brain.mind import Circumstances, Mind
 from tomato_host.errors import TomatoError
+from tomato_host.runtime import clock_watch
 from tomato_host.runtime.board_words import in_words
 from tomato_host.runtime.clock import Wake
+from tomato_host.runtime.clock_watch import ClockWatch
 from tomato_host.runtime.display import Display, NoDisplay
 from tomato_host.runtime.episode import Episode
 from tomato_host.runtime.executor import Executor
@@ -75,6 +77,7 @@ class Supervisor:
         self._settings = settings
         self._rig = rig
         self._clock = rig.clock
+        self._clock_watch = ClockWatch(rig.clock)
         self._session = session
         self._mind = mind
         self._log = recorder
@@ -143,12 +146,23 @@ class Supervisor:
     # -- tasks -------------------------------------------------------------------------------------------------
 
     def _renew(self, run: Run) -> None:
+        self._heed_clock()
         self._poll(run.now_ms)
         if self._session.up:
             self._session.renew_lease(run.now_ms)
             self._executor.tick(run.now_ms, self._now())
         self._keep_finished()
         self._show(run.now_ms)
+
+    def _heed_clock(self) -> None:
+        """A clock that was set is told, and does not make a lost link older or younger than it is."""
+        moved = self._clock_watch.step()
+        if moved is None:
+            return
+        if self._down_since is not None:
+            self._down_since += moved
+        self._log.event(self._now(), "WARNING", "process", "clock_set", clock_watch.in_words(moved),
+                        seconds=round(moved.total_seconds(), 3))
 
     def _watch(self, run: Run) -> None:
         """Trust is weighed with every observation; this is for when there is none."""

@@ -79,8 +79,9 @@ class History:
 
     def _take_state(self, state: Json) -> None:
         t = epoch(state["ts"])
-        if self._t and t <= self._t[-1]:
+        if self._t and t == self._t[-1]:
             return
+        _rewind(t, self._t, self._rows, self._soil)
         env = state["env"]
         self._t.append(t)
         self._rows.append((
@@ -91,6 +92,9 @@ class History:
 
     def _take_fine(self, seen: Json) -> None:
         t = epoch(seen["ts"])
+        if (seen.get("board") or {}).get("backlog"):
+            return
+        _rewind(t, self._fine_t, self._fine, self._fine_soil)
         if self._fine_t and t < self._fine_t[-1] + FINE_PERIOD_S:
             return
         air, leaf = seen["air_temp_c"], seen["leaf_temp_c"]
@@ -126,6 +130,14 @@ class History:
         out["soil"] = {probe: [soil[i].get(probe) for i in picked] for probe in probes}
         out["doses"] = [{"t": t, "ml": ml} for t, ml in self._doses if t >= newest - SPANS_S[span]]
         return out
+
+
+def _rewind(t: float, times: list[float], *columns: list[Any]) -> None:
+    """The clock was set back: what it had shown as later than `t` gives way, so that no moment stands there twice."""
+    keep = bisect_left(times, t)
+    if keep < len(times):
+        for column in (times, *columns):
+            del column[keep:]
 
 
 def _vpd(air_temp_c: float | None, rh_pct: float | None) -> float | None:

@@ -57,14 +57,19 @@ class WaterMeter:
 
     def take(self, flow_ml: float | None, local: datetime) -> None:
         """A reading of the meter's running total."""
-        if self._day is not None and local.date() != self._day:
-            self.used_ml = 0.0
-        self._day = local.date()
+        self._turn_page(local.date())
         if flow_ml is None:
             return
         if self._flow_ml is not None and flow_ml > self._flow_ml:
             self.used_ml += flow_ml - self._flow_ml
         self._flow_ml = flow_ml
+
+    def _turn_page(self, today: date) -> None:
+        """A new day begins at zero. A clock set back over midnight does not: yesterday's water is not given twice."""
+        if self._day is not None and today > self._day:
+            self.used_ml = 0.0
+        if self._day is None or today > self._day or self._day - today > timedelta(days=1):
+            self._day = today
 
     def new_boot(self) -> None:
         """The meter's total begins at zero again."""

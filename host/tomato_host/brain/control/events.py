@@ -6,6 +6,8 @@ from tomato_host.brain.control.context import DecisionContext
 from tomato_host.brain.control.look import look
 from tomato_host.brain.control.water_rules import HARD_LOW_PCT
 
+CLOCK_SET_BACK_S = 60.0
+"""A last decision further in the future than this was taken by a clock that has been set back since."""
 VPD_MARGIN_KPA = 0.15
 TEMP_MARGIN_C = 2.5
 
@@ -20,6 +22,8 @@ def due(context: DecisionContext) -> str | None:
     if memory.decided_at is None:
         return "first"
     since_s = (context.now - memory.decided_at).total_seconds()
+    if since_s < -CLOCK_SET_BACK_S:
+        return "clock set back"
     if since_s >= settings.cycle_s:
         return "cycle"
     if context.mode != memory.mode:

@@ -73,8 +73,11 @@ def step(state: SafeModeState, signals: Signals, settings: SafeModeSettings) -> 
 
 
 def _suspected(state: SafeModeState, signals: Signals, settings: SafeModeSettings) -> dict[str, datetime]:
-    """Flickering causes seen now, each with the time it was first seen without a break."""
-    return {c.name: state.suspected.get(c.name, signals.now)
+    """Flickering causes seen now, each with the time it was first seen without a break.
+
+    A clock set back must not make a cause wait for its own past: what was first seen later than now counts from now.
+    """
+    return {c.name: min(state.suspected.get(c.name, signals.now), signals.now)
             for c in CAUSES if not c.sudden and c.enter(signals, settings)}
 
 
@@ -98,7 +101,7 @@ def _next_mode(state: SafeModeState, signals: Signals, settings: SafeModeSetting
         off = tuple(sorted(named | set(state.off)))
         return replace(state, mode="SAFE", calm_since=None, caution_until=None, off=off)
     if state.mode == "SAFE":
-        calm_since = state.calm_since or now
+        calm_since = min(state.calm_since or now, now)
         if (now - calm_since).total_seconds() < settings.calm_s:
             return replace(state, calm_since=calm_since)
         return _calm(replace(state, calm_since=None, off=(), caution_until=_later(now, settings.recover_s)), signals)

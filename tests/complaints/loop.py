@@ -1,0 +1,89 @@
+"""The whole deciding loop on the real firmware in lock step: hours in seconds, with a clock that can be set."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from tomato_host.board.session import BoardSession
+from tomato_host.brain.mind import Mind
+from tomato_host.runtime.clock import Wake
+from tomato_host.runtime.display import NoDisplay
+from tomato_host.runtime.inbox import Inbox, Reply, Request, submit
+from tomato_host.runtime.main import mind_settings
+from tomato_host.runtime.recorder import Recorder
+from tomato_host.runtime.rig import SIM_START, LockStepClock, Ports, Rig
+from tomato_host.runtime.status import Status
+from tomato_host.runtime.supervisor import Supervisor
+from tomato_host.settings import Settings
+from tomato_host.twin.lockstep import LockStep
+
+from shared_schemas.records import EventV1, Record
+
+
+class Kept:
+    """Keeps records in memory."""
+
+    def __init__(self) -> None:
+        self.records: list[Record] = []
+
+    def offer(self, record: Record) -> bool:
+        self.records.append(record)
+        return True
+
+
+class SetClock:
+    """The lock step's clock, whose wall time somebody may set; its monotonic count goes on."""
+
+    def __init__(self, clock: LockStepClock) -> None:
+        self._clock = clock
+        self.ahead = timedelta(0)
+
+    def now(self) -> datetime:
+        return self._clock.now() + self.ahead
+
+    def monotonic_ms(self) -> int:
+        return self._clock.monotonic_ms()
+
+    def wait_until_ms(self, deadline_ms: int, wake: Wake | None = None) -> None:
+        self._clock.wait_until_ms(deadline_ms, wake)
+
+
+class Loop:
+    """Supervisor, mind, session, board and tent; every record in order, and a person's inbox."""
+
+    def __init__(self, place: Path, settings: Settings | None = None, start: datetime = SIM_START) -> None:
+        self.twin = LockStep(5, start=start, flash=place / "flash")
+        self.data = place
+        ports = Ports(self.twin.port_path)
+        self.clock = SetClock(LockStepClock(self.twin, ports, 0.0))
+        rig = Rig(self.clock, ports, "lock step", real_time=False)
+        self.session = BoardSession(ports.open, 1)
+        self.session.open_now()
+        self.kept = Kept()
+        status = Status(started_at=rig.clock.now(), now=rig.clock.now(), port=ports.url)
+        settings = settings or Settings()
+        self.mind = Mind(mind_settings(settings))
+        self.supervisor = Supervisor(
+            settings, rig, self.session, self.mind, Recorder(self.kept, status), status, NoDisplay(), Inbox(place)
+        )
+
+    def live(self, seconds: float) -> None:
+        """Let this much time pass, whatever the wall clock says."""
+        self.supervisor.scheduler.run(self.twin.now_ms + round(seconds * 1_000), None, self.supervisor._poll)
+
+    def ask(self, request: Request, within_s: float) -> Reply | None:
+        """The answer to one request, if it came within this much simulated time."""
+        submit(self.data, request)
+        path = self.data / "inbox" / "replies" / f"{request.id}.json"
+        end_ms = self.twin.now_ms + round(within_s * 1_000)
+        while self.twin.now_ms < end_ms and not path.exists():
+            self.live(0.5)
+        return Reply.model_validate_json(path.read_bytes()) if path.exists() else None
+
+    def events(self, name: str) -> list[EventV1]:
+        return [r for r in self.kept.records if isinstance(r, EventV1) and r.name == name]
+
+    def close(self) -> None:
+        self.session.close()
+        self.twin.close()
