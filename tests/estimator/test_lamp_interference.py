@@ -95,3 +95,11 @@ def test_half_hourly_samples_are_compared_one_before_with_one_after() -> None:
     told = drive.run(240.0, _hears(0.2), BRIGHT)
     assert faults(told) == [("soil.P1", "LIGHT_INTERFERENCE")]
     assert drive.estimate.state.soil.probes[0].moisture_pct == pytest.approx(34.0, abs=0.6)
+
+
+def test_what_is_taken_off_a_pot_that_dries_out_under_the_lamp_never_leaves_the_scale() -> None:
+    drive = Drive()
+    drive.run(20.0, _night, DARK)
+    drive.run(60.0, _hears(0.25), BRIGHT)  # 8.5 points are the lamp's
+    drive.run(10.0 * 60.0, lambda readings, s: readings.update(P1=max(0.5, 42.5 - 4.5 * s / 3_600.0)), BRIGHT)
+    assert drive.estimate.state.soil.probes[0].moisture_pct in (None, 0.0)

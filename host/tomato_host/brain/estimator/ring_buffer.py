@@ -1,7 +1,7 @@
 """The last 48 hours of estimated values in one flat block of memory.
 
-Rows are written twice, `capacity` apart, so that every window of the past is one contiguous view: reading copies
-nothing and writing costs the same at noon and at the wrap.
+Rows are written one after the other; when the block is full the kept ones move to its front, once in an eighth of
+the capacity (2 MB every six hours). So every window of the past is one contiguous view, and reading copies nothing.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
+SPARE_SHARE = 8
+"""The block is longer than what is kept by one part in so many: room to write before the kept rows move."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +48,8 @@ class RingBuffer:
         self.columns = tuple(columns)
         self.capacity = capacity
         self._index = {name: i + 1 for i, name in enumerate(self.columns)}
-        self._block: Floats = np.full((2 * capacity, len(self.columns) + 1), np.nan)
+        room = capacity + max(1, capacity // SPARE_SHARE)
+        self._block: Floats = np.full((room, len(self.columns) + 1), np.nan)
         self._next = 0
         self._rows = 0
 
@@ -60,22 +63,22 @@ class RingBuffer:
 
     def append(self, row: Sequence[float]) -> None:
         """Take one row `(t_s, *values)`; unknown values are NaN. `t_s` must grow. ValueError otherwise."""
-        if self._rows and row[0] <= self._block[self._next + self.capacity - 1, 0]:
+        if self._rows and row[0] <= self._block[self._next - 1, 0]:
             raise ValueError(f"time {row[0]} s is not later than the newest row")
         self._put(row)
 
     def _put(self, row: Sequence[float]) -> None:
-        at = self._next
-        self._block[at] = row
-        self._block[at + self.capacity] = self._block[at]
-        self._next = (at + 1) % self.capacity
-        if self._rows < self.capacity:
-            self._rows += 1
+        if self._next == len(self._block):
+            kept = self.capacity - 1
+            self._block[:kept] = self._block[self._next - kept :]
+            self._next = kept
+        self._block[self._next] = row
+        self._next += 1
+        self._rows = min(self._rows + 1, self.capacity)
 
     def rows(self) -> Floats:
         """All rows, oldest first, as a read-only view `[rows, 1 + columns]`; column 0 is `t_s`."""
-        end = self._next + self.capacity
-        view = self._block[end - self._rows : end]
+        view = self._block[self._next - self._rows : self._next]
         view.flags.writeable = False
         return view
 

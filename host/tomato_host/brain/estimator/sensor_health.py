@@ -120,7 +120,8 @@ class SensorTrack:
         if self._missing_since is not None:
             self._back(t_s)
         self._watch_flatness(t_s, reading)
-        corrected = reading - offset
+        # What is taken off a probe that has dried out meanwhile must not leave the scale.
+        corrected = min(max(reading - offset, self._low), self._high)
         last = self.raw
         if last is None:
             self._accept(t_s, corrected, restart=True)
