@@ -37,7 +37,7 @@ SOIL_LAW = (
     Coefficient("water_before", 0.30, 0.40, 0.0, 8.0),
     Coefficient("thirst", 0.50, 0.20, 0.0, 1.0),
     Coefficient("overflow", -0.90, 0.15, -1.0, -0.5),
-    Coefficient("capacity", 47.0, 8.0, 25.0, 75.0),
+    Coefficient("capacity", 47.0, 8.0, THIRSTY_BELOW_PCT, 75.0),
 )
 """Per kPa, per share of light, per their product, per share of fan, per hour, per 10 points above 40 %, per 100 ml
 this hour and the hour before, share of the drying lost per 10 points below THIRSTY_BELOW_PCT, per point of fresh

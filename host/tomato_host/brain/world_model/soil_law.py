@@ -125,6 +125,7 @@ def roll_levels(theta: Array, start: Array, water_before: Array, ahead: SoilHour
     dry = np.minimum(dry, 0.0)
     gained = k[6] * ahead.water + k[7] * before
     pull, thirst, shed, capacity = k[5, ..., 0] / 10.0, k[8, ..., 0] / 10.0, -k[9, ..., 0], k[10, ..., 0]
+    left = np.maximum(1.0 + pull, 0.0)  # what dried cannot drain as well: more water must never leave a pot drier
     level = np.broadcast_to(start, dry.shape[:2])
     fresh = np.broadcast_to(k[6, ..., 0] * water_before, dry.shape[:2])
     levels = np.empty(dry.shape)
@@ -134,7 +135,7 @@ def roll_levels(theta: Array, start: Array, water_before: Array, ahead: SoilHour
         wet = level + drawn + gained[:, :, h]
         drained = shed * np.minimum(np.maximum(wet - capacity, 0.0), fresh + gained[:, :, h])
         level = np.minimum(np.maximum(wet - drained, 0.0), 100.0)
-        fresh = np.maximum(gained[:, :, h] - drained, 0.0)
+        fresh = np.maximum(gained[:, :, h] - drained, 0.0) * left
         levels[:, :, h] = level
     return levels
 
