@@ -31,6 +31,9 @@ def full_present() -> Present:
     present.status = {
         "link": "up", "mode": "NORMAL", "firmware": "1",
         "tally": {"observations": 5, "episodes": 2, "actions": 2, "refused": 1, "anomalies": 1, "water_ml": 90.0},
+        "disk": {"free_bytes": 9, "stored_bytes": 8, "written_bytes": 7, "thinned": 6, "let_go": 5, "is_thinning": 1},
+        "feeds": {"bus": {"dropped": {"telemetry": 1}, "waiting_bytes": 2, "restarts": 3, "up": True, "sent": 4,
+                          "losses": 5, "bus_dropped": {"telemetry": 6}, "bus_waiting_bytes": 7}},
     }
     air = {"air_temp_c": 24.0, "rh_pct": 60.0, "co2_ppm": 500.0, "leaf_temp_c": 23.0, "soil_temp_c": 20.0,
            "light_lux": 20_000.0}
@@ -123,4 +126,6 @@ def test_promtool_reads_rules_and_metrics() -> None:
     subprocess.run(["promtool", "check", "rules", str(RULES)], check=True, timeout=60)
     registry = CollectorRegistry()
     registry.register(PlantCollector(full_present()))
-    subprocess.run(["promtool", "check", "metrics"], input=generate_latest(registry), check=True, timeout=60)
+    told = subprocess.run(["promtool", "check", "metrics"], input=generate_latest(registry), capture_output=True,
+                          timeout=60)
+    assert told.returncode == 0, told.stderr.decode()

@@ -10,7 +10,6 @@ from typing import Annotated, Any, Literal
 from fastapi import Depends, FastAPI, HTTPException, Query, Request
 from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse, Response
 from fastapi.staticfiles import StaticFiles
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from sse_starlette.sse import EventSourceResponse
 from starlette.concurrency import run_in_threadpool
 
@@ -22,7 +21,6 @@ from tomato_host.service.board_routes import add_board_routes
 from tomato_host.service.bus.settings import BusSettings
 from tomato_host.service.fleet.page import add_fleet
 from tomato_host.service.history import History
-from tomato_host.service.metrics import PlantCollector
 from tomato_host.service.present import Present
 from tomato_host.service.security import Border, Doorman
 from tomato_host.service.settings import ServiceSettings
@@ -94,9 +92,10 @@ def _reads(app: FastAPI, present: Present, history: History, door: Doorman) -> N
     @app.get("/metrics", dependencies=read, tags=["read"])
     async def metrics() -> Response:
         """For Prometheus."""
-        registry = CollectorRegistry(auto_describe=False)
-        registry.register(PlantCollector(present))
-        return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+        from tomato_host.service.scrape import page
+
+        content, kind = page(present)
+        return Response(content, media_type=kind)
 
     @app.get("/healthz", tags=["read"])
     async def health() -> Response:

@@ -39,13 +39,13 @@ def targets(record: Json) -> Iterator[Metric]:
 def forecast(record: Json) -> Iterator[Metric]:
     """The newest prediction_36h_v1, so many hours after it was made; compare with `offset` of the same length."""
     for key, name, text, factor in FORECASTS:
-        family = GaugeMetricFamily(name, text, labels=["horizon", "quantile"])
+        family = GaugeMetricFamily(name, text, labels=["horizon", "estimate"])
         for hours in HORIZONS_H:
             if hours > len(record["hours"]):
                 continue
             hour = record["hours"][hours - 1]
             band = hour["soil_pct"].get("avg") if key == "soil_pct" else hour.get(key)
             if band is not None:
-                for quantile in ("p10", "mean", "p90"):
-                    family.add_metric([f"{hours}h", quantile], band[quantile] * factor)
+                for estimate in ("p10", "mean", "p90"):
+                    family.add_metric([f"{hours}h", quantile], band[estimate] * factor)
         yield family
