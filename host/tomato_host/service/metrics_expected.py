@@ -47,5 +47,5 @@ def forecast(record: Json) -> Iterator[Metric]:
             band = hour["soil_pct"].get("avg") if key == "soil_pct" else hour.get(key)
             if band is not None:
                 for estimate in ("p10", "mean", "p90"):
-                    family.add_metric([f"{hours}h", quantile], band[estimate] * factor)
+                    family.add_metric([f"{hours}h", estimate], band[estimate] * factor)
         yield family
