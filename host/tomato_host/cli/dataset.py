@@ -28,10 +28,13 @@ def verify(
         problems = [{"file": p.file, "line": p.line, "what": p.what} for p in result.problems]
         heads = {stream: {"n": h.n, "seq": h.seq, "hash": h.hash} for stream, h in result.streams.items()}
         typer.echo(json.dumps({"ok": result.ok, "records": result.records, "files": result.files,
-                               "problems": problems, "torn": result.torn_files, "heads": heads}))
+                               "problems": problems, "torn": result.torn_files, "let_go": result.let_go,
+                               "heads": heads}))
     else:
         for problem in result.problems:
             typer.echo(f"BAD   {problem.text}")
+        if result.let_go:
+            typer.echo(f"note  the disk budget let go of the first {result.let_go} readings")
         for name in result.torn_files:
             typer.echo(f"note  {name}: a tail that a repair kept aside")
         verdict = "in order" if result.ok else "NOT in order"

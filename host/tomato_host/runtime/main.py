@@ -21,6 +21,7 @@ from tomato_host.agent.extension import AdvisorExtension
 from tomato_host.board.session import BoardSession
 from tomato_host.brain.mind import Mind, MindSettings
 from tomato_host.models.store import ModelStore
+from tomato_host.runtime.disk_watch import DiskWatch
 from tomato_host.runtime.display import Display, LineDisplay, NoDisplay
 from tomato_host.runtime.extensions import Extension
 from tomato_host.runtime.inbox import Inbox
@@ -37,6 +38,7 @@ from tomato_host.service.feed import Feed
 from tomato_host.service.mqtt.extension import build_feed
 from tomato_host.service.notify.extension import build_notifier
 from tomato_host.settings import Settings, load_settings
+from tomato_host.storage.budgeted import BudgetedStore
 from tomato_host.storage.dataset import Dataset
 from tomato_host.weather.service import build_service
 
@@ -110,10 +112,12 @@ def _build(job: Job, settings: Settings, rig: Rig, dataset: Dataset) -> Supervis
     session = BoardSession(rig.ports.open, number, is_stored, lambda: not dataset.waiting)
     session.open_now()
     inbox = Inbox(job.data_dir) if rig.real_time or job.time_scale > 0.0 else None
-    mind, recorder = _mind(settings, rig), Recorder(dataset, status)
+    mind, store = _mind(settings, rig), BudgetedStore(dataset)
+    recorder = Recorder(store, status)
+    store.tell = recorder.keep
     return Supervisor(
         settings, rig, session, mind, recorder, status, _display(job, settings, status, rig), inbox,
-        _extensions(job, settings, rig, mind, recorder, status),
+        _extensions(job, settings, rig, mind, recorder, status, store),
     )
 
 
@@ -123,12 +127,15 @@ def _mind(settings: Settings, rig: Rig) -> Mind:
 
 
 def _extensions(
-    job: Job, settings: Settings, rig: Rig, mind: Mind, recorder: Recorder, status: Status
+    job: Job, settings: Settings, rig: Rig, mind: Mind, recorder: Recorder, status: Status, store: BudgetedStore
 ) -> tuple[Extension, ...]:
     """What hangs on the loop in real time. A simulation has no network and no advisor: it must repeat to the byte."""
     if not rig.real_time:
         return ()
-    found: list[Extension] = [ModelKeeper(ModelStore(job.data_dir / "models"), mind, recorder, rig.clock.now)]
+    found: list[Extension] = [
+        ModelKeeper(ModelStore(job.data_dir / "models"), mind, recorder, rig.clock.now),
+        DiskWatch(store, status, job.data_dir),
+    ]
     site = settings.site
     if settings.weather.provider != "none":
         service = build_service(

@@ -83,5 +83,7 @@ class Status:
     tally: Tally = field(default_factory=Tally)
     feeds: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Ways out of the loop (dashboard, mqtt, bus): what each had to drop, what waits, how its broker does."""
+    disk: dict[str, int] = field(default_factory=dict)
+    """What the disk holds and takes (disk_watch.py)."""
     revision: int = 0
     """Rises with every change; readers may wait for it."""

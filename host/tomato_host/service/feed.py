@@ -228,5 +228,6 @@ def status_line(status: Status) -> bytes:
             "water_ml": round(tally.water_ml, 1),
         },
         "feeds": status.feeds,
+        "disk": status.disk,
     }
     return b'{"status":' + json.dumps(told).encode() + b"}\n"

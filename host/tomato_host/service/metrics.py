@@ -55,6 +55,7 @@ class PlantCollector(Collector):
             yield from metrics_expected.forecast(expected)
         yield from self._counts()
         yield from _feeds(self._present.status.get("feeds", {}))
+        yield from _disk(self._present.status.get("disk", {}))
 
     def _build(self) -> Iterator[Metric]:
         yield InfoMetricFamily("tomato_build", "Version of the host and the board's firmware.",
@@ -108,6 +109,26 @@ def _feeds(feeds: Json) -> Iterator[Metric]:
         yield GaugeMetricFamily("tomato_bus_up", "1 while the broker of the bus answers.", value=float(bus["up"]))
         yield CounterMetricFamily("tomato_bus_messages", "Messages the broker has taken.", value=float(bus["sent"]))
         yield CounterMetricFamily("tomato_bus_losses", "How often the broker was lost.", value=float(bus["losses"]))
+
+
+DISK_GAUGES = (
+    ("free_bytes", "tomato_disk_free_bytes", "Free on the disk of the data directory."),
+    ("stored_bytes", "tomato_disk_records_bytes", "What all records together take."),
+    ("is_thinning", "tomato_disk_over_budget", "1 while readings are thinned to keep the day's budget."),
+)
+DISK_COUNTERS = (
+    ("written_bytes", "tomato_disk_written_bytes", "Records written since the host started."),
+    ("thinned", "tomato_disk_readings_thinned", "Readings left out because the day's budget was spent."),
+    ("let_go", "tomato_disk_readings_let_go", "Oldest readings deleted because all records were too much."),
+)
+
+
+def _disk(disk: Json) -> Iterator[Metric]:
+    for key, name, text in DISK_GAUGES:
+        yield from _gauge(name, text, disk.get(key))
+    for key, name, text in DISK_COUNTERS:
+        if key in disk:
+            yield CounterMetricFamily(name, text, value=float(disk[key]))
 
 
 def _readings(seen: Json) -> Iterator[Metric]:

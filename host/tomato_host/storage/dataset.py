@@ -15,6 +15,7 @@ from tomato_host.errors import TomatoError
 from tomato_host.logs import Log
 from tomato_host.storage.appender import replace_file
 from tomato_host.storage.background import BackgroundWorker
+from tomato_host.storage.budget import RESERVE
 from tomato_host.storage.chain import Head
 from tomato_host.storage.heads import read_heads
 from tomato_host.storage.layout import FORMAT, HEADS, METADATA, create_run, stream_of
@@ -28,7 +29,7 @@ from tomato_host.storage.waiting import WaitingRecords
 
 MOST_AT_ONCE = 200
 """Waiting records written before a new one: some 20 ms, so that a returning disk does not hold up the lease."""
-HEADS_INTERVAL_S = 60.0
+HEADS_INTERVAL_S = 300.0
 """How old heads.json may grow while the dataset is open: what was cut off a tail since then is not noticed."""
 
 _log = Log("storage")
@@ -70,6 +71,7 @@ class Dataset:
         self._streams: dict[str, StreamWriter] = {}
         self._dirty: set[str] = set()
         self._next_sync_s = time.monotonic() + settings.fsync_interval_s
+        self._next_telemetry_s = time.monotonic() + settings.fsync_telemetry_s
         self._next_heads_s = time.monotonic() + HEADS_INTERVAL_S
         _make_layout(root, about)
         self._lock: WriterLock | None = WriterLock(self._private)
@@ -280,13 +282,13 @@ class Dataset:
     def _sync_now_and_then(self) -> None:
         """Hand the periodic syncs to the background; when the last ones are not through yet, the next append asks."""
         now_s = time.monotonic()
-        sync_due = self.settings.fsync == "interval" and now_s >= self._next_sync_s
+        due = self._due_for_sync(now_s)
         heads_due = now_s >= self._next_heads_s
-        if not (sync_due or heads_due):
+        if not (due or heads_due):
             return
         try:
             self.flush()
-            handles = [self._streams[stream].handle() for stream in sorted(self._dirty)] if sync_due else []
+            handles = [self._streams[stream].handle() for stream in sorted(due)]
         except (TomatoError, OSError) as error:
             # The record itself is in the file; telling the caller otherwise would have it stored twice.
             self._sync_failed(error)
@@ -296,11 +298,19 @@ class Dataset:
         if not taken:
             _close_all(handles)
             return
-        if sync_due:
+        if due:
             self._next_sync_s = now_s + self.settings.fsync_interval_s
-            self._dirty.clear()
+            self._dirty -= due
+        if now_s >= self._next_telemetry_s:
+            self._next_telemetry_s = now_s + self.settings.fsync_telemetry_s
         if heads_due:
             self._next_heads_s = now_s + HEADS_INTERVAL_S
+
+    def _due_for_sync(self, now_s: float) -> set[str]:
+        """Streams to be put on the disk now: what may be thinned may also wait longer."""
+        if self.settings.fsync != "interval" or now_s < self._next_sync_s:
+            return set()
+        return set(self._dirty) if now_s >= self._next_telemetry_s else self._dirty - RESERVE.keys()
 
     def _sync_handles(self, handles: list[int], heads: bytes | None) -> None:
         """In the background: data first, then the heads that vouch for it."""

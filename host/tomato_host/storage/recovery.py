@@ -49,6 +49,12 @@ def repair_tail(path: Path) -> tuple[Head | None, Repair | None]:
     return head, repair
 
 
+def last_head(path: Path) -> Head | None:
+    """The head that the last whole record of a file makes; nothing is repaired."""
+    link, _, _ = _last_whole_line(path, path.stat().st_size)
+    return None if link is None else Head(link.n, link.seq, link.hash)
+
+
 def _last_whole_line(path: Path, size: int) -> tuple[Link | None, int, bool]:
     """The last line that is a whole record, the offset behind it, and whether its newline stands."""
     span = _BLOCK

@@ -11,6 +11,7 @@ from tomato_host.storage.chain import Head, Link, follows, genesis, parse_line
 from tomato_host.storage.heads import parse_heads
 from tomato_host.storage.layout import HEADS
 from tomato_host.storage.reader import require_dataset, stream_files
+from tomato_host.storage.retention import LET_GO, MAY_GO, LetGo, read_let_go
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,8 @@ class Verification:
     files: int = 0
     streams: dict[str, Head] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
+    let_go: int = 0
+    """Oldest readings that the disk budget let go of, as the dataset itself notes; no fault either."""
     torn_files: list[str] = field(default_factory=list)
     """Tails that a repair kept aside; no fault of the dataset, but worth knowing."""
 
@@ -54,19 +57,33 @@ def verify(root: Path, *, contract: bool = True) -> Verification:
     folder = root / "private"
     result = Verification(torn_files=sorted(path.name for path in folder.glob("*.torn")))
     counts: list[tuple[int, int]] = []
+    gone = _read_note(folder, result)
     for stream, files in stream_files(folder).items():
+        begin = genesis(stream)
+        if gone is not None and stream == MAY_GO:
+            files = [path for path in files if path.name not in gone.files]
+            begin = gone.head
         result.files += len(files)
-        _verify_stream(stream, files, contract, result, counts)
+        _verify_stream(stream, begin, files, contract, result, counts)
     _verify_heads(folder, result)
     if result.ok:
-        _verify_count(counts, result)
+        _verify_count(counts, gone, result)
     return result
 
 
+def _read_note(folder: Path, result: Verification) -> LetGo | None:
+    try:
+        gone = read_let_go(folder)
+    except ValueError as error:
+        result.problems.append(Problem(LET_GO, 0, f"is not readable: {error}"))
+        return None
+    result.let_go = gone.seq if gone is not None else 0
+    return gone
+
+
 def _verify_stream(
-    stream: str, files: list[Path], contract: bool, result: Verification, counts: list[tuple[int, int]]
+    stream: str, head: Head, files: list[Path], contract: bool, result: Verification, counts: list[tuple[int, int]]
 ) -> None:
-    head = genesis(stream)
     for path in files:
         with path.open("rb") as file:
             for number, line in enumerate(file, start=1):
@@ -124,8 +141,17 @@ def _note_count(runs: list[tuple[int, int]], n: int) -> None:
         runs.append((n, n))
 
 
-def _verify_count(runs: list[tuple[int, int]], result: Verification) -> None:
-    for begin, end in _gaps(sorted(runs)):
+def _verify_count(runs: list[tuple[int, int]], gone: LetGo | None, result: Verification) -> None:
+    """What is missing in the count over all streams must be what was let go, no more and no less."""
+    gaps = list(_gaps(sorted(runs)))
+    if gone is not None:
+        before = [(begin, end) for begin, end in gaps if end <= gone.n]
+        missing = sum(end - begin + 1 for begin, end in before)
+        if missing != gone.seq:
+            what = f"{missing} records up to n={gone.n} are missing, and {gone.seq} were let go"
+            result.problems.append(Problem("private", 0, what))
+        gaps = [gap for gap in gaps if gap not in before]
+    for begin, end in gaps:
         lost = f"records n={begin} to n={end} are" if end > begin else f"record n={begin} is"
         result.problems.append(Problem("private", 0, f"{lost} missing from every stream"))
 

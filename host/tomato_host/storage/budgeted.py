@@ -1,0 +1,105 @@
+"""The dataset as the running host fills it: within the budget of its disk, and saying so when it thins."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+
+from shared_schemas.records import EventV1, Record
+from tomato_host.logs import Log
+from tomato_host.storage import retention
+from tomato_host.storage.budget import Budget
+from tomato_host.storage.dataset import Dataset
+from tomato_host.storage.layout import stream_of
+
+LINE_BYTES = 84
+"""What a line holds beyond its record, counts and hash, at most as long as 10^9 records are not reached."""
+QUIET = timedelta(hours=1)
+"""So long nothing was thinned: it is over."""
+_log = Log("storage")
+
+
+@dataclass(slots=True)
+class DiskTally:
+    """What was written and left out since the start of this run."""
+
+    written_bytes: int = 0
+    thinned: int = 0
+    let_go: int = 0
+    is_thinning: bool = False
+
+
+class BudgetedStore:
+    """Keeps what fits. `tell` takes events about it; it is the recorder's `keep` in a running host."""
+
+    def __init__(self, dataset: Dataset) -> None:
+        self._dataset = dataset
+        self._settings = dataset.settings
+        self._folder = dataset.root / "private"
+        self._budget = Budget(dataset.settings.mb_per_day * 1e6)
+        self._looked_on: date | None = None
+        self._thinned_at: datetime | None = None
+        self._thinned_before = 0
+        self.tally = DiskTally()
+        self.tell: Callable[[Record], object] = dataset.offer
+
+    def offer(self, record: Record) -> bool:
+        """Keep one record, unless it is a reading that the day has no room for. Otherwise as Dataset.offer."""
+        self._look_once_a_day(record.ts)
+        stream = stream_of(record.schema_version)  # type: ignore[attr-defined]  # every record names its version
+        size = len(record.to_json()) + LINE_BYTES
+        if not self._budget.admits(stream, record.ts, size):
+            self._note_thinned(record.ts)
+            return self._dataset.waiting == 0
+        self._note_quiet(record.ts)
+        self.tally.written_bytes += size
+        return self._dataset.offer(record)
+
+    # -- inside ------------------------------------------------------------------------------------------------
+
+    def _note_thinned(self, ts: datetime) -> None:
+        self.tally.thinned += 1
+        self._thinned_at = ts
+        if not self.tally.is_thinning:
+            self.tally.is_thinning = True
+            self._thinned_before = self.tally.thinned - 1
+            text = (f"More readings than {self._settings.mb_per_day:g} MB a day hold: they are thinned evenly. "
+                    "Decisions, refusals, events and alarms are kept as ever.")
+            self.tell(_event(ts, "WARNING", "raw_thinned", text))
+
+    def _note_quiet(self, ts: datetime) -> None:
+        if not self.tally.is_thinning or self._thinned_at is None or ts - self._thinned_at < QUIET:
+            return
+        self.tally.is_thinning = False
+        count = self.tally.thinned - self._thinned_before
+        self.tell(_event(ts, "INFO", "raw_whole", f"All readings are kept again; {count} were left out.", count=count))
+
+    def _look_once_a_day(self, ts: datetime) -> None:
+        """Over the budget of all days together? A disk that refuses even this is told about by what is offered."""
+        day = ts.astimezone(UTC).date()
+        if day == self._looked_on:
+            return
+        self._looked_on = day
+        try:
+            self._let_go(ts)
+        except (OSError, ValueError) as error:
+            _log.error("cannot make room", why=str(error))
+
+    def _let_go(self, ts: datetime) -> None:
+        retention.delete_let_go(self._folder)
+        paths = retention.too_much(self._folder, self._settings.mb_total * 1e6)
+        if not paths:
+            return
+        self._dataset.flush()
+        count = retention.note_let_go(self._folder, paths)
+        retention.delete_let_go(self._folder)
+        self.tally.let_go += count
+        names = ", ".join(path.name for path in paths[:5])
+        text = f"All records together passed {self._settings.mb_total:g} MB: {count} readings went ({names})."
+        self.tell(_event(ts, "WARNING", "raw_let_go", text, count=count))
+
+
+def _event(ts: datetime, level: str, name: str, text: str, **data: int) -> EventV1:
+    return EventV1.model_validate({"schema_version": "event_v1", "ts": ts, "level": level, "kind": "storage",
+                                   "name": name, "text": text, "data": data})

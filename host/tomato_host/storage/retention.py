@@ -1,0 +1,84 @@
+"""When there is too much: the oldest files of raw readings go, and a note says which, so that `verify` can vouch."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from tomato_host.storage.appender import replace_file
+from tomato_host.storage.chain import Head
+from tomato_host.storage.reader import first_seq, stream_files
+from tomato_host.storage.recovery import last_head
+
+LET_GO = "let_go.json"
+MAY_GO = "sensors_raw"
+"""The only stream that is ever let go of: nine tenths of all bytes, and nothing but readings."""
+
+
+@dataclass(frozen=True, slots=True)
+class LetGo:
+    """What is gone of the stream: its first `seq` records, the last of which was `n` with `hash`."""
+
+    n: int
+    seq: int
+    hash: str
+    files: tuple[str, ...]
+    """Names let go last; one that is still there was being deleted when the power failed."""
+
+    @property
+    def head(self) -> Head:
+        """Where the chain goes on."""
+        return Head(self.n, self.seq, self.hash)
+
+
+def read_let_go(folder: Path) -> LetGo | None:
+    """The note in `private/`; None when everything is there. Raises ValueError when it cannot be read."""
+    try:
+        told = json.loads((folder / LET_GO).read_bytes())
+        return LetGo(int(told["n"]), int(told["seq"]), str(told["hash"]), tuple(map(str, told["files"])))
+    except FileNotFoundError:
+        return None
+    except (OSError, KeyError, TypeError) as error:
+        raise ValueError(f"no note of what was let go: {error!r}") from error
+
+
+def stored_bytes(folder: Path) -> int:
+    """Size of all records."""
+    return sum(path.stat().st_size for path in folder.glob("*.jsonl"))
+
+
+def too_much(folder: Path, most_bytes: float) -> list[Path]:
+    """The files to let go of, oldest first; never the one that is being filled."""
+    over = stored_bytes(folder) - most_bytes
+    out = []
+    for path in stream_files(folder).get(MAY_GO, [])[:-1]:
+        if over <= 0:
+            break
+        over -= path.stat().st_size
+        out.append(path)
+    return out
+
+
+def note_let_go(folder: Path, paths: list[Path]) -> int:
+    """Write down, on the disk, that these files go; returns how many records they hold. Deleting comes after."""
+    head = last_head(paths[-1])
+    if head is None:
+        return 0
+    before = read_let_go(folder)
+    note = LetGo(head.n, head.seq, head.hash, tuple(path.name for path in paths))
+    replace_file(folder / LET_GO, json.dumps(asdict(note), indent=1).encode() + b"\n")
+    return head.seq - (before.seq if before is not None else first_seq(paths[0]) - 1)
+
+
+def delete_let_go(folder: Path) -> None:
+    """Delete what the note names and is still there; to be called again after a power cut."""
+    try:
+        note = read_let_go(folder)
+    except ValueError:
+        return  # what no note vouches for stays
+    for name in note.files if note is not None else ():
+        path = folder / name
+        head = last_head(path) if path.parent == folder and path.is_file() else None
+        if note is not None and head is not None and head.seq <= note.seq:
+            path.unlink()

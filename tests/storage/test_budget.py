@@ -1,0 +1,222 @@
+"""The disk budget: what a day may write, what goes first, what never goes, and that the dataset can vouch for it."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from prometheus_client import CollectorRegistry, generate_latest
+from tomato_host.cli.main import main
+from tomato_host.runtime.disk_watch import DiskWatch
+from tomato_host.runtime.recorder import Recorder
+from tomato_host.runtime.status import Status
+from tomato_host.service.feed import status_line
+from tomato_host.service.metrics import PlantCollector
+from tomato_host.service.present import Present
+from tomato_host.storage import Dataset, StorageSettings
+from tomato_host.storage.budget import AT_LEAST_EVERY, RESERVE, Budget
+from tomato_host.storage.budgeted import BudgetedStore
+from tomato_host.storage.layout import STREAM_OF
+from tomato_host.storage.reader import read_records, stream_files
+from tomato_host.storage.retention import LET_GO, delete_let_go, note_let_go, too_much
+from tomato_host.storage.verify import verify
+
+from shared_schemas.records import EventV1, ObservationV1, Record
+from tests.storage.samples import observations
+
+START = datetime(2026, 5, 1, tzinfo=UTC)
+DAY = timedelta(days=1)
+ONE = observations(1)[0]
+PROTECTED = ("actions", "plans", "events", "anomalies", "states", "targets", "forecasts", "vision")
+
+
+def reading(at: timedelta) -> ObservationV1:
+    return ONE.model_copy(update={"ts": START + at})
+
+
+def alarm(at: timedelta, n: int = 0) -> EventV1:
+    return EventV1(schema_version="event_v1", ts=START + at, level="ALARM", kind="board", name=f"alarm_{n}", text="x")
+
+
+def store(root: Path, mb_per_day: float = 0.5, mb_total: float = 10_000.0, **more: Any) -> BudgetedStore:
+    wanted = StorageSettings(fsync="never", mb_per_day=mb_per_day, mb_total=mb_total, **more)
+    return BudgetedStore(Dataset.from_settings(root, wanted))
+
+
+def kept(root: Path, stream: str) -> list[Record]:
+    return list(read_records(root, {stream}))
+
+
+def test_what_may_be_thinned_is_a_short_list() -> None:
+    assert set(RESERVE) <= set(STREAM_OF.values())
+    assert not set(RESERVE) & set(PROTECTED)
+    assert all(RESERVE["sensors_raw"] > share for name, share in RESERVE.items() if name != "sensors_raw")
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.tuples(st.sampled_from([*RESERVE, *PROTECTED]), st.integers(1, 3_000), st.integers(0, 600)),
+                max_size=400))
+def test_any_day_stays_within_the_budget_and_nothing_protected_is_refused(flow: list[tuple[str, int, int]]) -> None:
+    per_day = 50_000
+    budget, now = Budget(per_day), START
+    admitted: list[tuple[datetime, int]] = []
+    floors: dict[str, datetime] = {}
+    for stream, size, wait_s in flow:
+        now += timedelta(seconds=wait_s)
+        taken = budget.admits(stream, now, size)
+        if stream in PROTECTED:
+            assert taken
+        elif stream not in floors or now - floors[stream] >= AT_LEAST_EVERY:
+            assert taken, "never blind for longer than ten minutes"
+            floors[stream] = now
+        elif taken:
+            floors[stream] = now
+            admitted.append((now, size))
+    for begin, _ in admitted:
+        assert sum(size for ts, size in admitted if begin <= ts < begin + DAY) <= per_day
+
+
+def test_a_clock_that_jumps_fills_no_more_than_a_burst() -> None:
+    budget = Budget(8_000)
+    taken = [budget.admits("sensors_raw", START, 100) for _ in range(20)]
+    assert sum(taken) == 5, "half the burst is for what matters more"
+    late = START + timedelta(days=300)
+    assert sum(budget.admits("sensors_raw", late, 100) for _ in range(20)) == 5
+    assert sum(budget.admits("sensors_raw", START, 100) for _ in range(20)) == 1, "set back: one, then nothing"
+
+
+def test_a_flood_of_readings_is_thinned_evenly_and_every_alarm_is_kept(tmp_path: Path) -> None:
+    disk = store(tmp_path)
+    for minute in range(1_440):
+        for second in range(0, 60, 4):
+            disk.offer(reading(timedelta(minutes=minute, seconds=second)))
+        if minute % 10 == 0:
+            disk.offer(alarm(timedelta(minutes=minute), minute))
+    disk._dataset.close()
+    written = sum(path.stat().st_size for path in (tmp_path / "private").glob("*.jsonl"))
+    alarms = [r for r in kept(tmp_path, "events") if isinstance(r, EventV1)]
+    assert [r.name for r in alarms if r.level == "ALARM"] == [f"alarm_{m}" for m in range(0, 1_440, 10)]
+    assert [r.name for r in alarms if r.name.startswith("raw")] == ["raw_thinned"], "said once, not each time"
+    assert written <= 0.5e6, "a day's bytes"
+    by_hour = [0] * 24
+    for record in kept(tmp_path, "sensors_raw"):
+        by_hour[record.ts.hour] += 1
+    assert min(by_hour[3:]) > 0.5 * max(by_hour[3:]), "evenly: the evening is as fine as the noon"
+    assert disk.tally.thinned == 1_440 * 15 - sum(by_hour)
+    assert verify(tmp_path).ok
+
+
+def test_when_it_is_over_it_is_said(tmp_path: Path) -> None:
+    disk = store(tmp_path)
+    for second in range(1_000):
+        disk.offer(reading(timedelta(seconds=second)))
+    for minute in range(60, 240, 5):
+        disk.offer(reading(timedelta(minutes=minute)))
+    disk._dataset.close()
+    said = [r for r in kept(tmp_path, "events") if isinstance(r, EventV1)]
+    assert [r.name for r in said] == ["raw_thinned", "raw_whole"]
+    assert said[1].data["count"] == disk.tally.thinned > 0
+    assert not disk.tally.is_thinning
+
+
+def fill_days(root: Path, days: int) -> None:
+    disk = store(root, mb_per_day=1_000.0, rotate="day")
+    for day in range(days):
+        for n in range(200):
+            disk.offer(reading(timedelta(days=day, minutes=n)))
+            if n % 20 == 0:
+                disk.offer(alarm(timedelta(days=day, minutes=n), n))
+    disk._dataset.close()
+
+
+def test_the_oldest_readings_go_and_the_dataset_vouches_for_the_rest(tmp_path: Path) -> None:
+    fill_days(tmp_path, 4)
+    folder = tmp_path / "private"
+    before = verify(tmp_path)
+    paths = too_much(folder, sum(p.stat().st_size for p in folder.glob("*.jsonl")) - 1)
+    assert [path.name for path in paths] == ["sensors_raw_2026-05-01.jsonl"]
+    assert note_let_go(folder, paths) == 200
+    delete_let_go(folder)
+    after = verify(tmp_path)
+    assert (after.ok, after.let_go, after.records) == (True, 200, before.records - 200)
+    assert note_let_go(folder, stream_files(folder)["sensors_raw"][:2]) == 400, "the second time, what is new"
+    assert verify(tmp_path).ok, "a power cut between note and deletion"
+    delete_let_go(folder)
+    assert (verify(tmp_path).ok, verify(tmp_path).let_go) == (True, 600)
+    with Dataset.open(tmp_path) as dataset:
+        assert dataset.losses == []
+        dataset.append(reading(timedelta(days=9)))
+    assert verify(tmp_path).ok, "and it goes on"
+
+
+@pytest.mark.parametrize("deed", ["one file too many", "forged note", "broken note"])
+def test_what_was_not_let_go_and_is_gone_is_found(tmp_path: Path, deed: str) -> None:
+    fill_days(tmp_path, 4)
+    folder = tmp_path / "private"
+    note_let_go(folder, stream_files(folder)["sensors_raw"][:1])
+    delete_let_go(folder)
+    if deed == "one file too many":
+        (folder / "sensors_raw_2026-05-02.jsonl").unlink()
+    elif deed == "forged note":
+        told = json.loads((folder / LET_GO).read_text())
+        (folder / LET_GO).write_text(json.dumps({**told, "seq": told["seq"] + 1}))
+    else:
+        (folder / LET_GO).write_text("{}")
+    assert not verify(tmp_path).ok
+
+
+def test_a_running_host_makes_room_by_itself_and_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    big = "m" * 4_000
+    disk = store(tmp_path, mb_per_day=1_000.0, mb_total=10.0, rotate="day")
+    for day in range(6):
+        for n in range(700):
+            # Long reasons make readings large, so that ten megabytes are soon full.
+            disk._dataset.append(EventV1(schema_version="event_v1", ts=START, level="INFO", kind="process",
+                                         name="filler", text=big[:3_500]))
+            disk.offer(reading(timedelta(days=day, minutes=n)))
+    disk._dataset.close()
+    said = [r for r in kept(tmp_path, "events") if isinstance(r, EventV1) and r.name == "raw_let_go"]
+    assert said
+    assert sum(int(r.data["count"] or 0) for r in said) == disk.tally.let_go == verify(tmp_path).let_go
+    assert not (tmp_path / "private" / "sensors_raw_2026-05-01.jsonl").exists()
+    main_ended = None
+    try:
+        main(["dataset", "verify", str(tmp_path), "--no-contract"])
+    except SystemExit as ended:
+        main_ended = ended.code
+    assert main_ended in (None, 0)
+    assert f"let go of the first {disk.tally.let_go} readings" in capsys.readouterr().out
+
+
+def test_status_and_metrics_show_the_disk(tmp_path: Path) -> None:
+    disk = store(tmp_path)
+    status = Status(START, START)
+    recorder = Recorder(disk, status)
+    disk.tell = recorder.keep
+    heard: list[str] = []
+    recorder.listeners.append(lambda record: heard.append(getattr(record, "name", "")))
+    for second in range(300):
+        recorder.keep(reading(timedelta(seconds=second)))
+    assert heard.count("raw_thinned") == 1, "the dashboard and the phone hear of it, too"
+    watch = DiskWatch(disk, status, tmp_path, monotonic=lambda: 0.0)
+    watch.tick(START)
+    present = Present()
+    present.take(status_line(status))
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(PlantCollector(present))
+    text = generate_latest(registry).decode()
+    assert f"tomato_disk_written_bytes_total {float(disk.tally.written_bytes)}" in text
+    assert f"tomato_disk_readings_thinned_total {float(disk.tally.thinned)}" in text
+    assert "tomato_disk_over_budget 1.0" in text
+    assert "tomato_disk_free_bytes" in text
+    assert disk.tally.thinned > 0
+    disk._dataset.close()
+    real = sum(path.stat().st_size for path in (tmp_path / "private").glob("*.jsonl"))
+    assert real == pytest.approx(disk.tally.written_bytes, rel=0.05)
