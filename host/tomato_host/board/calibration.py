@@ -7,6 +7,8 @@ from tomato_host.errors import TomatoError
 
 LEAST_SPAN_COUNTS = 2_000
 """Two points closer than this say nothing: the probe was not moved, or is not one."""
+LEAST_RUN_S = 0.5
+"""A pump that ran shorter than this has only coughed."""
 
 SOIL_KEYS = ("soil_p1_dry_raw", "soil_p1_wet_raw", "soil_p2_dry_raw", "soil_p2_wet_raw", "soil_dry_pct", "soil_wet_pct")
 PUMP_KEYS = ("pump_ul_per_s", "flow_pulses_per_l")
@@ -27,8 +29,9 @@ def soil_values(probe: int, dry_raw: int, wet_raw: int, dry_pct: float, wet_pct:
 
 def pump_values(seconds: float, ml: float) -> dict[str, int]:
     """CONFIG entries for the pump, checked. Raises TomatoError E-CALIBRATE-RANGE."""
-    if seconds <= 0.0:
-        raise TomatoError("E-CALIBRATE-RANGE", f"The pump cannot have run for {seconds:g} s.", "give the time it ran")
+    if not seconds >= LEAST_RUN_S:
+        raise TomatoError("E-CALIBRATE-RANGE", f"The pump cannot have run for {seconds:g} s.",
+                          f"give the time it ran, {LEAST_RUN_S:g} s at least")
     return checked({"pump_ul_per_s": round(ml * 1000 / seconds)})
 
 

@@ -37,11 +37,12 @@ def create_app(
 ) -> FastAPI:
     """The application over one present, one history and one data directory."""
     app = FastAPI(
-        title="tomato-host", version=__version__, docs_url=None, redoc_url=None,
+        title="tomato-host", version=__version__, docs_url=None, redoc_url=None, responses=_ALWAYS,
         description="State, history and overrides of one embodied tomato. Every change goes through the guardrails.",
     )
-    door = Doorman(tokens or TokenFile(data_dir))
-    app.add_middleware(Border, settings=settings)
+    keys = tokens or TokenFile(data_dir)
+    door = Doorman(keys)
+    app.add_middleware(Border, settings=settings, tokens=keys)
     app.add_exception_handler(TomatoError, _told)
     _reads(app, present, history, door)
     _changes(app, data_dir, door)
@@ -89,7 +90,7 @@ def _reads(app: FastAPI, present: Present, history: History, door: Doorman) -> N
         """Server-sent events: status every second, records as they come."""
         return EventSourceResponse(_live(request, present), ping=15)
 
-    @app.get("/metrics", dependencies=read, tags=["read"])
+    @app.get("/metrics", dependencies=read, tags=["read"], response_class=PlainTextResponse)
     async def metrics() -> Response:
         """For Prometheus."""
         from tomato_host.service.scrape import page
@@ -97,7 +98,7 @@ def _reads(app: FastAPI, present: Present, history: History, door: Doorman) -> N
         content, kind = page(present)
         return Response(content, media_type=kind)
 
-    @app.get("/healthz", tags=["read"])
+    @app.get("/healthz", tags=["read"], response_class=PlainTextResponse, responses=_UNWELL)
     async def health() -> Response:
         """200 while the deciding loop talks to this process, else 503."""
         return PlainTextResponse("ok" if present.connected else "no host", 200 if present.connected else 503)
@@ -137,10 +138,17 @@ def _changes(app: FastAPI, data_dir: Path, door: Doorman) -> None:
         return _word(await run_in_threadpool(changes.acknowledge, data_dir, who, reason))
 
 
+_UNWELL: dict[int | str, dict[str, Any]] = {503: {"description": "The deciding loop does not talk to this process."}}
+_ALWAYS: dict[int | str, dict[str, Any]] = {
+    421: {"description": "This host name is not served here."},
+    429: {"description": "Too many requests."},
+}
 _WORDS: dict[int | str, dict[str, Any]] = {
+    400: {"description": "The body is no JSON."},
     401: {"description": "No token, or not one of ours."},
     403: {"description": "The token's role does not reach that far."},
     409: {"description": "The guardrails refused; the text names rule, value and limit."},
+    413: {"description": "The body is too large."},
     503: {"description": "No running host took it."},
 }
 

@@ -10,7 +10,7 @@ from pydantic import Field, FiniteFloat
 from starlette.concurrency import run_in_threadpool
 
 from shared_schemas.records.action_v1 import ActionType, Params
-from tomato_host.board.calibration import pump_values, soil_values
+from tomato_host.board.calibration import LEAST_RUN_S, pump_values, soil_values
 from tomato_host.errors import TomatoError
 from tomato_host.runtime.inbox import Kind, Reply, new_request, submit, wait_reply
 from tomato_host.service.changes import Ask, Reason, action_of
@@ -38,7 +38,7 @@ class SoilPoints(Ask):
 class PumpJug(Ask):
     """How long the pump ran, and what was in the jug then."""
 
-    seconds: Annotated[FiniteFloat, Field(gt=0.0, le=120.0)]
+    seconds: Annotated[FiniteFloat, Field(ge=LEAST_RUN_S, le=120.0)]
     ml: Annotated[FiniteFloat, Field(gt=0.0, le=1_000.0)]
     reason: Reason
 

@@ -25,6 +25,18 @@ LOOPBACK = frozenset({"127.0.0.1", "::1", "testclient"})
 LOCAL_NAMES = frozenset({"127.0.0.1", "localhost", "[::1]", "testserver"})
 
 
+TOKEN_NEEDED = "a token is needed: tomato-host token create"
+
+
+def bearer(authorization: str) -> str:
+    """The secret of an Authorization header, empty when there is none.
+
+    Only this header counts: a page of somebody else cannot make a browser send it.
+    """
+    kind, _, secret = authorization.partition(" ")
+    return secret if kind.lower() == "bearer" else ""
+
+
 class Bucket:
     """A token bucket for each client: `per_minute` on average, a tenth of that at once."""
 
@@ -46,10 +58,14 @@ class Bucket:
 
 
 class Border:
-    """ASGI middleware: host names, body size, rate, and the headers of every answer."""
+    """ASGI middleware: host names, body size, rate, and the headers of every answer.
 
-    def __init__(self, app: ASGIApp, settings: ServiceSettings) -> None:
+    A change without a token of ours is turned away here, before anybody reads what it says.
+    """
+
+    def __init__(self, app: ASGIApp, settings: ServiceSettings, tokens: TokenFile) -> None:
         self._app = app
+        self._tokens = tokens
         self._hosts = LOCAL_NAMES | {settings.host, *settings.hosts}
         self._reads = Bucket(settings.reads_per_minute)
         self._writes = Bucket(settings.writes_per_minute)
@@ -83,6 +99,8 @@ class Border:
         length = headers.get("content-length", "0")
         if not length.isdigit() or int(length) > LARGEST_BODY:
             return 413, f"at most {LARGEST_BODY} bytes"
+        if writes and self._tokens.role_of(bearer(headers.get("authorization", ""))) is None:
+            return 401, TOKEN_NEEDED
         return None
 
 
@@ -107,6 +125,8 @@ def _bounded(receive: Receive) -> Receive:
 async def _answer(send: Send, status: int, text: str) -> None:
     body = b'{"detail":"' + text.encode() + b'"}'
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    if status == 401:
+        headers.append((b"www-authenticate", b"Bearer"))
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
 
@@ -131,11 +151,10 @@ class Doorman:
         return self._want(request, "admin")
 
     def _want(self, request: Request, least: Role) -> str:
-        # Only this header counts: a page of somebody else cannot make a browser send it.
-        kind, _, secret = request.headers.get("authorization", "").partition(" ")
-        role = self._tokens.role_of(secret) if kind.lower() == "bearer" and secret else None
+        secret = bearer(request.headers.get("authorization", ""))
+        role = self._tokens.role_of(secret)
         if role is None:
-            raise HTTPException(401, "a token is needed: tomato-host token create", {"WWW-Authenticate": "Bearer"})
+            raise HTTPException(401, TOKEN_NEEDED, {"WWW-Authenticate": "Bearer"})
         if RANK[role] < RANK[least]:
             raise HTTPException(403, f"this token may {role}; it takes {least}")
         return self._tokens.name_of(secret)
