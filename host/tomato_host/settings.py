@@ -17,6 +17,7 @@ from tomato_host.brain.guardrails.settings import GuardSettings
 from tomato_host.brain.safe_mode.settings import SafeModeSettings
 from tomato_host.brain.world_model.settings import WorldModelSettings
 from tomato_host.errors import TomatoError
+from tomato_host.log_file import LogSettings
 from tomato_host.service.bus.settings import BusSettings
 from tomato_host.service.mqtt.settings import MqttSettings
 from tomato_host.service.notify.settings import NotifySettings
@@ -74,6 +75,7 @@ class Settings(Section):
     notify: NotifySettings = NotifySettings()
     mqtt: MqttSettings = MqttSettings()
     bus: BusSettings = BusSettings()
+    logs: LogSettings = LogSettings()
 
 
 def _first_problem(error: ValidationError) -> str:

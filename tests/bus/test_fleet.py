@@ -208,3 +208,20 @@ def test_nobody_loads_a_brokers_library_unasked() -> None:
             "print([name for name in ('redis', 'aiomqtt', 'paho') if name in sys.modules])")
     asked = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert asked.stdout.strip() == "[]"
+
+
+@needs_redis
+def test_the_doctor_asks_the_broker(tmp_path: Path, broker: RealRedis) -> None:
+    from tomato_host.cli.doctor import check_broker
+
+    assert check_broker(None).level == "ok"
+    config = tmp_path / "tomato.toml"
+    config.write_text(f'[bus]\nenabled = true\nurl = "{broker.url}"\n')
+    with broker.client() as redis:
+        redis.sadd("tomato/nodes", "north")
+    assert "knows 1 nodes: north" in check_broker(config).text
+    broker.stop()
+    found = check_broker(config)
+    assert found.level == "problem"
+    assert "start it" in found.next_step
+    broker.start()

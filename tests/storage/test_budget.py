@@ -27,7 +27,7 @@ from tomato_host.storage.retention import LET_GO, delete_let_go, note_let_go, to
 from tomato_host.storage.verify import verify
 
 from shared_schemas.records import EventV1, ObservationV1, Record
-from tests.storage.samples import observations
+from tests.storage.samples import observations, state
 
 START = datetime(2026, 5, 1, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -220,3 +220,27 @@ def test_status_and_metrics_show_the_disk(tmp_path: Path) -> None:
     disk._dataset.close()
     real = sum(path.stat().st_size for path in (tmp_path / "private").glob("*.jsonl"))
     assert real == pytest.approx(disk.tally.written_bytes, rel=0.05)
+
+
+def test_the_doctor_says_how_long_it_lasts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from tomato_host.cli import doctor
+
+    assert "no day of records yet" in doctor.check_disk_budget(None, tmp_path).text
+    disk = store(tmp_path, mb_per_day=1_000.0)
+    for hour in range(49):
+        disk.offer(state(START + timedelta(hours=hour)))
+        for n in range(60):
+            disk.offer(reading(timedelta(hours=hour, minutes=n)))
+    disk._dataset.close()
+    found = doctor.check_disk_budget(None, tmp_path)
+    taken = sum(path.stat().st_size for path in (tmp_path / "private").glob("*.jsonl"))
+    assert found.level == "ok"
+    assert f"{taken / 2 / 1e6:.1f} MB a day" in found.text
+    short = type("Usage", (), {"free": taken * 5})
+    monkeypatch.setattr(doctor.shutil, "disk_usage", lambda _: short)
+    found = doctor.check_disk_budget(None, tmp_path)
+    assert (found.level, "full in 10 days" in found.text) == ("problem", True)
+    config = tmp_path / "tomato.toml"
+    config.write_text("[storage]\nmb_total = 10.0\n")
+    monkeypatch.setattr(doctor.shutil, "disk_usage", lambda _: type("Usage", (), {"free": 29 * 10**6}))
+    assert doctor.check_disk_budget(config, tmp_path).level == "ok", "the budget of all days ends before the disk"

@@ -17,16 +17,19 @@ from typing import Literal
 import typer
 
 from tomato_host.errors import TomatoError
-from tomato_host.settings import load_settings
+from tomato_host.settings import Settings, load_settings
 
 Level = Literal["ok", "note", "problem"]
 
+MIN_DAYS = 30
+"""A disk that is full sooner wants a hand now."""
 MIN_FREE_MB = 500
 """A season of records and photos' first weeks; below this the disk fills before anybody looks."""
 
 EXTRAS = {
     "data": ("duckdb", "Parquet export and SQL queries"),
     "mqtt": ("aiomqtt", "Home Assistant over MQTT"),
+    "redis": ("redis", "many tents on one broker"),
     "notify": ("apprise", "notifications"),
     "llm": ("xllamacpp", "photo analysis and chronicle"),
     "camera": ("cv2", "canopy measurement"),
@@ -95,6 +98,41 @@ def check_data_dir(data_dir: Path) -> Finding:
     return Finding("Data directory", "ok", f"{data_dir} ({free_mb:,} MB free)")
 
 
+def check_disk_budget(config: Path | None, data_dir: Path) -> Finding:
+    """How fast the records grow, against the budget and the free space."""
+    from tomato_host.storage.outlook import outlook
+
+    settings, seen = _settings(config).storage, outlook(data_dir)
+    budget = f"budget {settings.mb_per_day:g} MB a day, {settings.mb_total:,g} MB in all"
+    if seen is None or seen.bytes_per_day is None:
+        return Finding("Disk budget", "ok", f"{budget}; no day of records yet to judge by")
+    per_day_mb, stored_mb = seen.bytes_per_day / 1e6, seen.stored_bytes / 1e6
+    text = f"{stored_mb:,.0f} MB of records, {per_day_mb:.1f} MB a day; {budget}"
+    days = shutil.disk_usage(_nearest_existing(data_dir.absolute())).free / seen.bytes_per_day
+    if days < MIN_DAYS and stored_mb + days * per_day_mb < settings.mb_total:
+        return Finding("Disk budget", "problem", f"{text}; the disk is full in {days:.0f} days",
+                       "make room, or lower [storage] mb_total")
+    if per_day_mb > settings.mb_per_day:
+        return Finding("Disk budget", "note", f"{text}; readings are thinned", "raise [storage] mb_per_day")
+    return Finding("Disk budget", "ok", text)
+
+
+def check_broker(config: Path | None) -> Finding:
+    """The broker of the bus, when one is named."""
+    from tomato_host.service.bus.address import parse_address
+    from tomato_host.service.fleet.read import read_fleet
+
+    settings = _settings(config).bus
+    if not settings.enabled:
+        return Finding("Bus", "ok", "in this machine only; [bus] enabled = true for many tents")
+    address = parse_address(settings.url)
+    try:
+        nodes = [heard.node for heard in read_fleet(address, os.environ.get(settings.password_from) or None)]
+    except TomatoError as error:
+        return Finding("Bus", "problem", error.message, error.next_step)
+    return Finding("Bus", "ok", f"{address} knows {len(nodes)} nodes: {', '.join(nodes[:5])}")
+
+
 def check_clock() -> Finding:
     """The wall clock: photoperiod and records depend on it."""
     now = datetime.now(UTC)
@@ -115,6 +153,14 @@ def check_extras() -> list[Finding]:
     return found
 
 
+def _settings(config: Path | None) -> Settings:
+    """The settings, or the defaults where the file is broken: that is a finding of its own."""
+    try:
+        return load_settings(config)
+    except TomatoError:
+        return Settings()
+
+
 def check_config(config: Path | None) -> Finding:
     """The settings file, when there is one."""
     try:
@@ -131,6 +177,8 @@ def examine(config: Path | None, data_dir: Path) -> list[Finding]:
         check_vm,
         check_ports,
         lambda: check_data_dir(data_dir),
+        lambda: check_disk_budget(config, data_dir),
+        lambda: check_broker(config),
         check_clock,
         lambda: check_config(config),
     ]

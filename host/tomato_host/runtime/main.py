@@ -20,6 +20,7 @@ from tomato_host.agent.agent import Advisor
 from tomato_host.agent.extension import AdvisorExtension
 from tomato_host.board.session import BoardSession
 from tomato_host.brain.mind import Mind, MindSettings
+from tomato_host.log_file import log_to
 from tomato_host.models.store import ModelStore
 from tomato_host.runtime.disk_watch import DiskWatch
 from tomato_host.runtime.display import Display, LineDisplay, NoDisplay
@@ -79,7 +80,7 @@ def run_job(job: Job) -> int:
     started_s = time.monotonic()
     start = job.start.replace(tzinfo=UTC) if job.start is not None and job.start.tzinfo is None else job.start
     url = job.board or settings.board.url
-    with _dataset(job, settings, url) as dataset, _rig(job, url, start) as rig:
+    with log_to(settings.logs) as terminal, _dataset(job, settings, url) as dataset, _rig(job, url, start) as rig:
         supervisor = _build(job, settings, rig, dataset)
         begun_ms = rig.clock.monotonic_ms()
         until_ms = None if job.duration_hours is None else begun_ms + round(job.duration_hours * HOUR_MS)
@@ -87,7 +88,7 @@ def run_job(job: Job) -> int:
             supervisor.run(until_ms)
         if job.as_json:
             simulated_h = (rig.clock.monotonic_ms() - begun_ms) / HOUR_MS
-            print(json.dumps(summary(supervisor.status, time.monotonic() - started_s, simulated_h)))
+            print(json.dumps(summary(supervisor.status, time.monotonic() - started_s, simulated_h)), file=terminal)
     return 0
 
 

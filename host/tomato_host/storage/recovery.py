@@ -55,6 +55,12 @@ def last_head(path: Path) -> Head | None:
     return None if link is None else Head(link.n, link.seq, link.hash)
 
 
+def last_payload(path: Path) -> bytes | None:
+    """The last whole record of a file, as its own JSON."""
+    link, _, _ = _last_whole_line(path, path.stat().st_size)
+    return None if link is None else link.payload
+
+
 def _last_whole_line(path: Path, size: int) -> tuple[Link | None, int, bool]:
     """The last line that is a whole record, the offset behind it, and whether its newline stands."""
     span = _BLOCK
