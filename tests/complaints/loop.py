@@ -9,27 +9,31 @@ from tomato_host.board.session import BoardSession
 from tomato_host.brain.mind import Mind
 from tomato_host.runtime.clock import Wake
 from tomato_host.runtime.display import NoDisplay
+from tomato_host.runtime.earlier import read_earlier
 from tomato_host.runtime.inbox import Inbox, Reply, Request, submit
 from tomato_host.runtime.main import mind_settings
 from tomato_host.runtime.recorder import Recorder
 from tomato_host.runtime.rig import SIM_START, LockStepClock, Ports, Rig
 from tomato_host.runtime.status import Status
+from tomato_host.runtime.stored_samples import stored_samples
 from tomato_host.runtime.supervisor import Supervisor
 from tomato_host.settings import Settings
+from tomato_host.storage.dataset import Dataset
 from tomato_host.twin.lockstep import LockStep
 
 from shared_schemas.records import EventV1, Record
 
 
 class Kept:
-    """Keeps records in memory."""
+    """Keeps records in memory, too."""
 
-    def __init__(self) -> None:
+    def __init__(self, dataset: Dataset) -> None:
         self.records: list[Record] = []
+        self._dataset = dataset
 
     def offer(self, record: Record) -> bool:
         self.records.append(record)
-        return True
+        return self._dataset.offer(record)
 
 
 class SetClock:
@@ -49,24 +53,45 @@ class SetClock:
         self._clock.wait_until_ms(deadline_ms, wake)
 
 
+class Board:
+    """The real firmware in its tent, and the line to it."""
+
+    def __init__(self, place: Path, start: datetime = SIM_START) -> None:
+        self.twin = LockStep(5, start=start, flash=place / "flash")
+        self.ports = Ports(self.twin.port_path)
+        self.hosts = 0
+
+    def live_alone(self, seconds: float) -> None:
+        """Let time pass with no host."""
+        end_ms = self.twin.now_ms + round(seconds * 1_000)
+        while self.twin.now_ms < end_ms:
+            self.twin.advance(end_ms, self.ports.bytes_written)
+
+
 class Loop:
     """Supervisor, mind, session, board and tent; every record in order, and a person's inbox."""
 
-    def __init__(self, place: Path, settings: Settings | None = None, start: datetime = SIM_START) -> None:
-        self.twin = LockStep(5, start=start, flash=place / "flash")
+    def __init__(self, place: Path, settings: Settings | None = None, start: datetime = SIM_START,
+                 board: Board | None = None) -> None:
+        """`board`: one that an earlier loop has left behind."""
+        self.board = board or Board(place, start)
+        self.twin, ports = self.board.twin, self.board.ports
         self.data = place
-        ports = Ports(self.twin.port_path)
         self.clock = SetClock(LockStepClock(self.twin, ports, 0.0))
         rig = Rig(self.clock, ports, "lock step", real_time=False)
-        self.session = BoardSession(ports.open, 1)
+        self.board.hosts += 1
+        self.dataset = Dataset.open(place)
+        self.session = BoardSession(ports.open, self.board.hosts, stored_samples(place, self.clock))
         self.session.open_now()
-        self.kept = Kept()
+        self.kept = Kept(self.dataset)
         status = Status(started_at=rig.clock.now(), now=rig.clock.now(), port=ports.url)
         settings = settings or Settings()
         self.mind = Mind(mind_settings(settings))
         self.supervisor = Supervisor(
-            settings, rig, self.session, self.mind, Recorder(self.kept, status), status, NoDisplay(), Inbox(place)
+            settings, rig, self.session, self.mind, Recorder(self.kept, status), status, NoDisplay(), Inbox(place),
+            earlier=read_earlier(place),
         )
+        self.supervisor.begin()
 
     def live(self, seconds: float) -> None:
         """Let this much time pass, whatever the wall clock says."""
@@ -84,6 +109,12 @@ class Loop:
     def events(self, name: str) -> list[EventV1]:
         return [r for r in self.kept.records if isinstance(r, EventV1) and r.name == name]
 
-    def close(self) -> None:
+    def die(self) -> Board:
+        """As kill -9: no goodbye to anybody. The system closes files and line; the board lives on."""
         self.session.close()
+        self.dataset.close()
+        return self.board
+
+    def close(self) -> None:
+        self.die()
         self.twin.close()

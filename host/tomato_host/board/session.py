@@ -65,9 +65,9 @@ class BoardSession:
     """
 
     def __init__(self, port_factory: Callable[[], Port], session: int,
-                 is_stored: Callable[[Sample], bool] = lambda _: False,
+                 is_stored: Callable[[Sample | BoardEvent], bool] = lambda _: False,
                  may_acknowledge: Callable[[], bool] = lambda: True) -> None:
-        """`is_stored` knows the samples an earlier process has put away; they are acknowledged and not told again.
+        """`is_stored` knows what an earlier process has put away; it is acknowledged and not told again.
 
         While `may_acknowledge` says no - what was handed out is not on the disk - the board is left to keep its own.
         """
@@ -362,7 +362,9 @@ class BoardSession:
         if fields["seq"] > self._event_seq:
             self._event_seq = fields["seq"]
             assert self.hello is not None
-            events.append(intake.board_event(fields, self.hello.boot_id, self.host_ms(fields["t_ms"])))
+            taken = intake.board_event(fields, self.hello.boot_id, self.host_ms(fields["t_ms"]))
+            if not self._is_stored(taken):
+                events.append(taken)
 
     def _on_backfilled(self, fields: dict[str, Any]) -> None:
         """The board has sent all it still had in that range. If all of it arrived, the rest is gone for good."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from zoneinfo import ZoneInfo
@@ -168,6 +168,14 @@ class Mind:
         return Taken(
             estimate, trust, rebuilt, why, outlook.prediction, self.decide(here, None if why == "cycle" else why)
         )
+
+    def resume(self, finished: Iterable[ActionV1]) -> None:
+        """Deeds of an earlier process, oldest first: their water and time count, and pauses do not begin anew."""
+        deeds = tuple(finished)
+        self.door.replay(deeds)
+        watered = [a.ts for a in deeds if a.type is ActionType.WATER and a.outcome and a.outcome.delivered_ml]
+        if watered:
+            self.memory = replace(self.memory, last_water_at=max(watered))
 
     def note_weather(self, weather: Forecast36hV1) -> None:
         """A forecast of the weather outside has arrived."""

@@ -24,6 +24,7 @@ from tomato_host.log_file import log_to
 from tomato_host.models.store import ModelStore
 from tomato_host.runtime.disk_watch import DiskWatch
 from tomato_host.runtime.display import Display, LineDisplay, NoDisplay
+from tomato_host.runtime.earlier import read_earlier
 from tomato_host.runtime.extensions import Extension
 from tomato_host.runtime.inbox import Inbox
 from tomato_host.runtime.model_keeper import ModelKeeper
@@ -119,6 +120,7 @@ def _build(job: Job, settings: Settings, rig: Rig, dataset: Dataset) -> Supervis
     return Supervisor(
         settings, rig, session, mind, recorder, status, _display(job, settings, status, rig), inbox,
         _extensions(job, settings, rig, mind, recorder, status, store),
+        read_earlier(job.data_dir) if rig.real_time else None,
     )
 
 

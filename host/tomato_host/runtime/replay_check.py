@@ -25,6 +25,7 @@ from shared_schemas.records import (
     StateV1,
     VisionV1,
 )
+from shared_schemas.records.action_v1 import OUTPUT_OF
 from tomato_host.brain.estimator.estimate import Estimate
 from tomato_host.brain.mind import Circumstances, Mind, MindSettings
 from tomato_host.brain.world_model.model import WorldModel
@@ -89,6 +90,8 @@ class Checker:
         `stored_model` gives the world model of a version that the recorded run had loaded when it started.
         """
         self._stored_model = stored_model
+        self._accepted: dict[str, ActionV1] = {}
+        self._finished: dict[str, ActionV1] = {}
         self.result = CheckResult()
         self._settings = settings
         self._decides = decides
@@ -109,7 +112,6 @@ class Checker:
         self._devices: DeviceStatusV1 | None = None
         self._estimate: Estimate | None = None
         self._expected: dict[str, list[Record]] = {}
-        self._accepted: dict[str, ActionV1] = {}
         self._link_down_since = self._watch_at = now
 
     # -- what the brain was told ---------------------------------------------------------------------------------
@@ -170,6 +172,8 @@ class Checker:
         elif event.kind == "process" and event.name == "started":
             self._close_group()
             self._begin_anew(event.ts)
+            resumed = int(event.data.get("resumed") or 0)
+            self._mind.resume(list(self._finished.values())[-resumed:] if resumed else ())
         elif event.kind == "process" and event.name == "clock_set":
             self._shift(timedelta(seconds=float(event.data.get("seconds") or 0.0)))
         elif event.kind == "model" and event.name == "model_loaded" and self._stored_model is not None:
@@ -202,6 +206,8 @@ class Checker:
         """First comes the verdict, later the same action with its outcome."""
         if action.outcome is not None:
             self._accepted.pop(str(action.id), None)
+            if action.type in OUTPUT_OF:
+                self._finished[str(action.id)] = action
             self._mind.note_outcome(action)
             return
         if action.safety.validated:

@@ -28,6 +28,7 @@ from tomato_host.runtime.board_words import in_words
 from tomato_host.runtime.clock import Wake
 from tomato_host.runtime.clock_watch import ClockWatch
 from tomato_host.runtime.display import Display, NoDisplay
+from tomato_host.runtime.earlier import Earlier
 from tomato_host.runtime.episode import Episode
 from tomato_host.runtime.executor import Executor
 from tomato_host.runtime.extensions import Extension
@@ -70,6 +71,7 @@ class Supervisor:
         display: Display,
         inbox: Inbox | None = None,
         extensions: tuple[Extension, ...] = (),
+        earlier: Earlier | None = None,
     ) -> None:
         self.scheduler = Scheduler(rig.clock)
         self.status = status
@@ -86,7 +88,9 @@ class Supervisor:
         self._extensions = extensions
         self._unwatched = isinstance(display, NoDisplay) and not extensions
         self._persons = Persons()
-        self._executor = Executor(_SessionLine(session), RecordedDoor(mind.door, recorder, rig.clock))
+        self._door = RecordedDoor(mind.door, recorder, rig.clock)
+        self._executor = Executor(_SessionLine(session), self._door)
+        self._earlier = earlier or Earlier()
         self._episode = Episode(mind, recorder, self)
         self._workbench = Workbench(
             session, self, rig.ports.url, round(settings.board.telemetry_period_s * 1000))
@@ -103,7 +107,7 @@ class Supervisor:
     def run(self, until_ms: int | None = None) -> None:
         """Run until `scheduler.stop()` or until the clock's `until_ms`; then make everything safe."""
         self._display.start()
-        self._log.event(self._now(), "INFO", "process", "started", f"Running on {self._rig.name}.")
+        self.begin()
         for extension in self._extensions:
             extension.start()
         try:
@@ -111,6 +115,13 @@ class Supervisor:
             self.scheduler.run(until_ms, wake, self._poll)
         finally:
             self._say_goodbye()
+
+    def begin(self) -> None:
+        """Take over what an earlier process left, and say so in the record."""
+        # How many deeds the books begin with: a replay takes over as many from the record before this event.
+        self._mind.resume(self._earlier.finished)
+        self._log.event(self._now(), "INFO", "process", "started", f"Running on {self._rig.name}.",
+                        resumed=len(self._earlier.finished))
 
     def _say_goodbye(self) -> None:
         """Outputs safe, last records written; what goes wrong here must not hide what ended the run."""
@@ -125,6 +136,7 @@ class Supervisor:
             self._log.event(self._now(), "WARNING", "link", "goodbye_failed", str(error))
         self._executor.abandon("shutdown", self._now())
         self._keep_finished()
+        self._close_earlier(at_once=True)
         self._episode.log_state("shutdown")
         self._log.event(self._now(), "INFO", "process", "stopped", "Stopped; outputs are in their safe state.")
         self._session.close()
@@ -152,6 +164,7 @@ class Supervisor:
             self._session.renew_lease(run.now_ms)
             self._executor.tick(run.now_ms, self._now())
         self._keep_finished()
+        self._close_earlier()
         self._show(run.now_ms)
 
     def _heed_clock(self) -> None:
@@ -163,6 +176,13 @@ class Supervisor:
             self._down_since += moved
         self._log.event(self._now(), "WARNING", "process", "clock_set", clock_watch.in_words(moved),
                         seconds=round(moved.total_seconds(), 3))
+
+    def _close_earlier(self, at_once: bool = False) -> None:
+        """End the story of deeds that an earlier process left open."""
+        now_ms = self._clock.monotonic_ms()
+        for action in self._earlier.take_closed(now_ms, self._now(), self._door, at_once):
+            self._mind.note_outcome(action)
+            self._log.keep(action)
 
     def _watch(self, run: Run) -> None:
         """Trust is weighed with every observation; this is for when there is none."""
@@ -254,12 +274,15 @@ class Supervisor:
 
     def _on_board_event(self, event: BoardEvent, now: datetime) -> None:
         level, text = in_words(event)
-        self._log.event(now, level, "board", event.name, text, a=event.a, b=event.b, t_ms=event.t_ms, seq=event.seq)
+        self._log.event(now, level, "board", event.name, text, a=event.a, b=event.b, t_ms=event.t_ms, seq=event.seq,
+                        boot=event.boot_id)
+        self._earlier.hear(event, now - timedelta(milliseconds=self._clock.monotonic_ms() - event.host_ms))
         if event.name in ("fault", "fault_cleared", "state"):
             self._session.ask_health(self._clock.monotonic_ms())
 
     def _on_connected(self, event: Connected, now: datetime) -> None:
         self._down_since, self._ever_connected = None, True
+        self._earlier.connected(self._clock.monotonic_ms())
         self.status.link, self.status.link_detail = "up", ""
         self.status.firmware = event.hello.firmware
         self._log.event(
