@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from fastapi import Depends, FastAPI, HTTPException
-from pydantic import Field, FiniteFloat
+from pydantic import BeforeValidator, Field, FiniteFloat
 from starlette.concurrency import run_in_threadpool
 
 from shared_schemas.records.action_v1 import ActionType, Params
@@ -20,7 +20,14 @@ Json = dict[str, Any]
 PATIENCE_S: dict[Kind, float] = {"calibrate": 75.0, "read_probe": 150.0, "dose": 150.0, "clear_fault": 40.0}
 """A little longer than the host gives the board; a probe is read five times, a pump may have to wait for its pause."""
 
-Raw = Annotated[int, Field(ge=0, le=65_535)]
+
+
+def _whole(value: Any) -> Any:
+    """JSON has one kind of number: 51200.0 is a count as good as 51200."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+Raw = Annotated[int, BeforeValidator(_whole), Field(ge=0, le=65_535)]
 Probe = Literal[1, 2]
 
 

@@ -25,9 +25,9 @@ Reason = Annotated[str, Field(min_length=1, max_length=150)]
 
 
 class Ask(BaseModel):
-    """A body of the API: unknown keys are refused."""
+    """A body of the API: unknown keys are refused, and so is `true` where a number belongs."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
 class WaterAsk(Ask):
