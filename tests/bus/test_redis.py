@@ -277,3 +277,21 @@ def test_a_password_comes_from_the_environment_and_is_never_told(
         assert "NOAUTH" in told.out + told.err or "Authentication" in told.out + told.err
     finally:
         broker.stop()
+
+
+def test_a_node_needs_no_more_rights_than_the_page_says(
+    broker: RealRedis, start: Callable[..., Node], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "fleet.md").read_text()
+    rule = page[page.index("ACL SETUSER"):].split("`")[0].replace(">...", ">pass")
+    with broker.client() as client:
+        client.execute_command(*rule.split())
+    monkeypatch.setenv("TOMATO_BUS_PASSWORD", "pass")
+    node = start(broker.url.replace("//", "//north@"), "north")
+    node.keep(alarm(1))
+    until(lambda: len(broker.texts("tomato/north/alarm")) == 1)
+    until(lambda: "north" in fleet(broker))
+    forger = start(broker.url.replace("//", "//north@"), "south")
+    until(lambda: forger.word.get("losses", 0) >= 1)
+    forger.keep(alarm(2))
+    assert broker.texts("tomato/south/alarm") == []
