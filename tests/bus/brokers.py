@@ -127,6 +127,7 @@ class Node:
         wanted = BusSettings(enabled=True, url=url, node=name, **{"card_every_s": 1.0, **settings})
         self.feed = build_bus(wanted, self.status, self.recorder, folder)
         self.longest_tick_s = 0.0
+        self.is_frozen = False
         self._lock = threading.Lock()
         self._ending = threading.Event()
         self.feed.start()
@@ -140,6 +141,8 @@ class Node:
 
     def _live(self) -> None:
         while not self._ending.wait(0.05):
+            if self.is_frozen:
+                continue
             with self._lock:
                 self.status.now = datetime.now(UTC)
                 began = time.perf_counter()

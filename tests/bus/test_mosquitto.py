@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from tomato_host.service.bus.address import parse_address
 from tomato_host.service.bus.message import id_of
-from tomato_host.service.fleet.read import read_fleet
+from tomato_host.service.fleet.read import forget_node, read_fleet
 from tomato_host.service.fleet.rows import Row, rows_of
 from tomato_host.service.mqtt.extension import build_feed
 from tomato_host.service.mqtt.settings import MqttSettings
@@ -86,6 +86,8 @@ def test_the_same_topics_and_texts_and_one_table(broker: RealMosquitto, start: C
         until(lambda: (row := fleet(broker).get("north")) is not None and row.air_temp_c == 24.5)
         south.close()
         until(lambda: fleet(broker, 3.0)["south"].level == "stale" and fleet(broker, 3.0)["north"].level == "well")
+        forget_node(parse_address(broker.url), None, "south")
+        assert set(fleet(broker)) == {"north"}
     finally:
         ear.close()
 

@@ -97,6 +97,32 @@ def test_two_nodes_stand_in_one_table_and_a_dead_one_is_stale(broker: RealRedis,
     assert fleet(broker, 3.0)["north"].level == "well"
 
 
+def test_a_node_that_is_no_more_can_be_forgotten(broker: RealRedis, start: Callable[..., Node]) -> None:
+    gone, here = start(broker.url, "gone"), start(broker.url, "here")
+    gone.keep(alarm(1))
+    until(lambda: set(fleet(broker)) == {"gone", "here"} and broker.texts("tomato/gone/alarm"))
+    gone.close()
+    subprocess.run(command("forget", "gone", "--broker", broker.url), check=True)
+    assert set(fleet(broker)) == {"here"}
+    with broker.client() as client:
+        assert client.keys("tomato/gone/*") == []
+    again = subprocess.run(command("forget", "gone", "--broker", broker.url), capture_output=True, text=True)
+    assert (again.returncode, "E-BUS-NODE" in again.stderr) == (2, True)
+    assert here.word["up"]
+
+
+def test_a_loop_that_hangs_is_stale_though_its_bus_process_lives(
+    broker: RealRedis, start: Callable[..., Node]
+) -> None:
+    node = start(broker.url, "north")
+    until(lambda: "north" in fleet(broker) and fleet(broker, 3.0)["north"].level == "well")
+    node.is_frozen = True
+    until(lambda: fleet(broker, 3.0)["north"].level == "stale")
+    os.kill(node.pid(), 0)
+    node.is_frozen = False
+    until(lambda: fleet(broker, 3.0)["north"].level == "well")
+
+
 def test_alarms_of_all_nodes_come_before_any_telemetry(broker: RealRedis, start: Callable[..., Node]) -> None:
     node = start(broker.url, "north")
     node.keep(*(reading(n) for n in range(30)), *(deed(n) for n in range(5)), *(alarm(n) for n in range(5)))

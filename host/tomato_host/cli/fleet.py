@@ -85,6 +85,20 @@ def follow(
             time.sleep(backoff.next_s())
 
 
+@app.command()
+def forget(
+    node: str = typer.Argument(help="Its name, as in the table."),
+    broker: str | None = Broker,
+    config: Path | None = Config,
+) -> None:
+    """Take a node that is no more off the table. One that still speaks comes back by itself."""
+    from tomato_host.service.fleet.read import forget_node
+
+    settings, address = where(broker, config)
+    forget_node(address, password_of(settings), node)
+    typer.echo(f"{node} is forgotten.")
+
+
 def where(broker: str | None, config: Path | None) -> tuple[BusSettings, Address]:
     """The broker that was meant. Raises TomatoError E-BUS-NO-BROKER, E-BUS-URL, E-CONFIG-*."""
     from tomato_host.service.bus.address import parse_address

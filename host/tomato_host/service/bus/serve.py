@@ -30,6 +30,7 @@ class BusProcess:
     def __init__(self, settings: BusSettings, data_dir: Path) -> None:
         self._settings = settings
         self._present = Present()
+        self._has_news = False
         self._outbox = Outbox({**ROOM_BYTES, Rank.TELEMETRY: settings.telemetry_room_kb * 1_000})
         self.courier = Courier(settings.node, open_carrier(settings), self._outbox)
         if settings.catch_up_h > 0.0:
@@ -38,16 +39,17 @@ class BusProcess:
     async def hear(self, intake: Intake) -> None:
         """Take in what the loop says until it hangs up."""
         async for line in intake.lines():
-            self._present.connected = True
+            self._present.connected = self._has_news = True
             self._present.take(line)
             record = _record(line)
             if record is not None:
                 self.courier.offer(record)
 
     async def show(self) -> None:
-        """Put the card up again and again."""
+        """Put the card up while the loop speaks: of a loop that hangs this process must not say that it lives."""
         while True:
-            card = card_of(self._present, self._settings.node, self.dropped())
+            card = card_of(self._present, self._settings.node, self.dropped()) if self._has_news else None
+            self._has_news = False
             if card is not None:
                 self.courier.show(card.model_dump_json().encode())
             await asyncio.sleep(self._settings.card_every_s if card is not None else SAY_EVERY_S / 4)

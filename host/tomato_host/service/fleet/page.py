@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -33,17 +34,18 @@ class FleetView:
         self._monotonic = monotonic
         self._asked_at_s = float("-inf")
         self._told: Json = {}
+        self._asking = threading.Lock()
 
     def look(self) -> Json:
         """`nodes`, worst first; `problem` and `next` when there is no broker or it does not answer."""
         if not self._settings.enabled:
             return {"broker": None, "nodes": [], "problem": "No broker is named.",
                     "next": "[bus] enabled = true in the settings file; docs/fleet.md"}
-        now_s = self._monotonic()
-        if now_s - self._asked_at_s >= KEPT_S:
-            self._told = self._ask()
-            self._asked_at_s = now_s
-        return self._told
+        with self._asking:
+            if self._monotonic() - self._asked_at_s >= KEPT_S:
+                self._told = self._ask()
+                self._asked_at_s = self._monotonic()
+            return self._told
 
     def _ask(self) -> Json:
         address = parse_address(self._settings.url)

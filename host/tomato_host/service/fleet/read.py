@@ -10,7 +10,8 @@ from tomato_host.errors import TomatoError
 from tomato_host.service.bus.address import Address
 from tomato_host.service.bus.card import Card, read_card
 from tomato_host.service.bus.carrier import require_extra
-from tomato_host.service.bus.message import NODE, NODES, topic
+from tomato_host.service.bus.message import NODE, NODES, UNHANDLED, topic
+from tomato_host.service.bus.ranks import Rank
 from tomato_host.service.fleet.rows import Heard
 
 PATIENCE_S = 3.0
@@ -29,6 +30,24 @@ def read_fleet(address: Address, password: str | None, patience_s: float = PATIE
             "E-BUS-DOWN", f"The broker {address} does not answer: {error}.",
             "start it, or check address, password (its environment variable) and firewall",
         ) from None
+
+
+def forget_node(address: Address, password: str | None, node: str, patience_s: float = PATIENCE_S) -> None:
+    """Take a node that is no more off the list, with all that the broker keeps of it.
+
+    Raises TomatoError E-BUS-NODE when the broker knows none of that name, else as `read_fleet`.
+    """
+    if node not in {heard.node for heard in read_fleet(address, password, patience_s)}:
+        raise TomatoError("E-BUS-NODE", f"The broker {address} knows no node {node[:40]!r}.", "see tomato-host fleet")
+    if not address.is_redis:
+        _collect(address, password, patience_s, {}, farewell=topic(node, "card"))
+        return
+    from tomato_host.service.bus.redis_client import open_redis
+
+    client: Any = open_redis(address, password, patience_s)
+    with client:
+        client.srem(NODES, node)
+        client.delete(*(topic(node, what) for what in (*(rank.word for rank in Rank), "card", UNHANDLED)))
 
 
 class _Down(Exception):
@@ -86,8 +105,10 @@ def _read_mqtt(address: Address, password: str | None, patience_s: float) -> lis
     return out
 
 
-def _collect(address: Address, password: str | None, patience_s: float, cards: dict[str, bytes]) -> None:
-    """Subscribe, take what the broker keeps, leave."""
+def _collect(
+    address: Address, password: str | None, patience_s: float, cards: dict[str, bytes], farewell: str | None = None
+) -> None:
+    """Subscribe, take what the broker keeps, leave; a kept text that nobody shall find any more is emptied before."""
     import paho.mqtt.client as mqtt
     from paho.mqtt.enums import CallbackAPIVersion
 
@@ -97,6 +118,8 @@ def _collect(address: Address, password: str | None, patience_s: float, cards: d
         if reason.is_failure:
             state["refused"] = str(reason)
         else:
+            if farewell is not None:
+                client.publish(farewell, b"", qos=1, retain=True)
             client.subscribe(topic("+", "card"), qos=1)
 
     def subscribed(*_: object) -> None:

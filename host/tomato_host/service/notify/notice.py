@@ -16,6 +16,7 @@ ENDS = {
     "weather_back": "weather_lost",
     "sensor_back": "sensor_lost",
     "records_stored": "records_waiting",
+    "raw_whole": "raw_thinned",
     "fault_cleared": "fault",
     "mode_normal": "mode_safe",
     "mode_caution": "mode_safe",
