@@ -66,8 +66,9 @@ def host(place: Path) -> Iterator[Host]:
 
 @pytest.fixture(scope="module")
 def app(place: Path) -> FastAPI:
-    present = Present()
+    present = Present(monotonic=lambda: 0.0)
     present.connected = True
+    present.take(json.dumps({"status": {"link": "up", "mode": "NORMAL", "tally": {}}}).encode())
     for kind in RECORDS:
         present.take(json.dumps({"record": example(kind)}).encode())
     limits = ServiceSettings(reads_per_minute=100_000, writes_per_minute=100_000)

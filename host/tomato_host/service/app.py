@@ -100,8 +100,8 @@ def _reads(app: FastAPI, present: Present, history: History, door: Doorman) -> N
 
     @app.get("/healthz", tags=["read"], response_class=PlainTextResponse, responses=_UNWELL)
     async def health() -> Response:
-        """200 while the deciding loop talks to this process, else 503."""
-        return PlainTextResponse("ok" if present.connected else "no host", 200 if present.connected else 503)
+        """200 while the deciding loop talks to this process, else 503: it is gone, or hangs."""
+        return PlainTextResponse("ok" if present.alive else "no host", 200 if present.alive else 503)
 
 
 async def _live(request: Request, present: Present) -> AsyncIterator[Json]:

@@ -67,7 +67,7 @@ class PlantCollector(Collector):
         yield mode
         yield GaugeMetricFamily("tomato_link_up", "1 while the board answers.", value=float(status.get("link") == "up"))
         yield GaugeMetricFamily("tomato_feed_up", "1 while the deciding loop talks to this process.",
-                                value=float(self._present.connected))
+                                value=float(self._present.alive))
 
     def _counts(self) -> Iterator[Metric]:
         tally = self._present.status.get("tally", {})

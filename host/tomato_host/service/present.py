@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections import deque
+from collections.abc import Callable
 from typing import Any
 
 Json = dict[str, Any]
@@ -13,10 +15,16 @@ KEPT = {"action_v1": 300, "event_v1": 300, "anomaly_v1": 100}
 """How many of each are at hand; older ones come from the dataset."""
 
 
+SILENT_S = 10.0
+"""The loop tells its status with every lease it renews, each 2.4 s; silent for longer, it hangs."""
+
+
 class Present:
     """Fed with lines of the deciding loop; read by requests. One thread (the event loop) does both."""
 
-    def __init__(self) -> None:
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._monotonic = monotonic
+        self._heard_s = float("-inf")
         self.status: Json = {"link": "unknown", "mode": "UNKNOWN"}
         self.newest: dict[str, Json] = {}
         self.lately: dict[str, deque[Json]] = {kind: deque(maxlen=n) for kind, n in KEPT.items()}
@@ -32,6 +40,7 @@ class Present:
             return None
         if "status" in told:
             self.status = told["status"]
+            self._heard_s = self._monotonic()
             self._tell("status", told["status"])
             return None
         record: Json = told.get("record", {})
@@ -64,12 +73,17 @@ class Present:
             if not queue.full():
                 queue.put_nowait(text)
 
+    @property
+    def alive(self) -> bool:
+        """Whether the deciding loop is there and turns. A process that hangs keeps its connection and says nothing."""
+        return self.connected and self._monotonic() - self._heard_s < SILENT_S
+
     def glance(self) -> Json:
         """Everything the first screen shows."""
         pick = self.newest.get
         return {
             "status": self.status,
-            "feed": {"connected": self.connected},
+            "feed": {"connected": self.alive},
             "observation": pick("observation_v1"),
             "state": pick("state_v1"),
             "devices": pick("device_status_v1"),

@@ -77,7 +77,7 @@ def state(present: Present, dose_ml: float) -> Json:
 
 def board_online(present: Present) -> bool:
     """The board's own heartbeat, as the host hears it."""
-    return present.connected and present.status.get("link") == "up"
+    return present.alive and present.status.get("link") == "up"
 
 
 def discovery(node: str, prefix: str, probes: list[str], commands: bool) -> Json:

@@ -266,11 +266,19 @@ function drawForecast() {
 function yesterdaysTruth(times) {
   const h = state.history;
   if (!h || !h.t.length) return times.map(() => null);
+// A host that hangs keeps its connection and says nothing: silence is told, too.
+setInterval(() => {
+  if (!state.glance?.feed.connected || Date.now() - (state.heard || 0) < 10000) return;
+  state.glance.feed.connected = false;
+  show();
+}, 2000);
+
   return times.map((t) => {
     const at = h.t.findIndex((x) => x >= t - 86400);
     return at >= 0 && Math.abs(h.t[at] - (t - 86400)) < 3600 ? h.vpd_kpa[at] : null;
   });
 }
+      state.heard = Date.now();
 
 async function loadHistory() {
   const answer = await fetch(`/api/history?span=${state.span}`, auth());
@@ -300,7 +308,7 @@ const SLOTS = { observation_v1: "observation", state_v1: "state", device_status_
 function take({ kind, data }) {
   const glance = state.glance;
   if (!glance) return;
-  if (kind === "status") { glance.status = data; glance.feed.connected = true; }
+  if (kind === "status") { glance.status = data; glance.feed.connected = true; state.heard = Date.now(); }
   else if (SLOTS[kind]) glance[SLOTS[kind]] = data;
   else if (kind === "action_v1") glance.actions = [...glance.actions, data].slice(-120);
   else if (kind === "event_v1") glance.events = [...glance.events, data].slice(-120);

@@ -1,0 +1,58 @@
+"""The USB plug is pulled and put back: told within seconds, healed by itself, and no reading is missing."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+from tomato_host.twin import server
+
+from shared_schemas.devices import LIMITS
+from tests.complaints.cable import Cable
+from tests.complaints.house import House, Tent, until
+
+
+def gapless(samples: list[tuple[int, int]]) -> bool:
+    """Whether no number is missing between the first and the newest."""
+    numbers = {seq for _, seq in samples}
+    return len(numbers) == max(numbers) - min(numbers) + 1
+
+
+@pytest.mark.parametrize("away_s", [8.0, pytest.param(60.0, marks=pytest.mark.soak)])
+def test_pulled_and_put_back(tmp_path: Path, away_s: float) -> None:
+    state = tmp_path / "truth.json"
+    with server.start(seed=3, state=state, flash=tmp_path / "flash") as twin:
+        cable = Cable(twin.port_path, tmp_path)
+        here, tent = House(tmp_path, str(cable.port)), Tent(state)
+        try:
+            here.start()
+            until(lambda: here.status()["link"] == "up" and len(here.samples()) >= 3, "the first readings")
+            code, _ = here.post("/api/switch", output="circulation_fan", state="ON", seconds=3_600.0, reason="air")
+            assert code == 200
+            until(lambda: tent.on("circulation_fan"), "the fan's start")
+
+            cable.pull()
+            pulled_s, pulled_ms = time.monotonic(), tent()["now_ms"]
+            until(lambda: here.status()["link"] == "down", "the lost link on the dashboard", 5.0)
+            (told,) = here.seen("link_down")
+            assert told["level"] == "WARNING" and "ttyTomato" in told["text"]
+            code, answer = here.post("/api/water", ml=30.0, reason="try")
+            assert code == 409 and "not connected" in answer["detail"], "no promise without a board"
+            until(lambda: not tent()["outputs"], "all off by the lapsed lease")
+            assert tent()["now_ms"] - pulled_ms <= LIMITS["lease_ms"] + 2_000
+            time.sleep(max(0.0, away_s - (time.monotonic() - pulled_s)))
+
+            cable.plug()
+            until(lambda: here.status()["link"] == "up", "the link")
+            until(lambda: tent.on("circulation_fan"), "what was asked for goes on")
+            newest = max(here.samples())
+            until(lambda: max(here.samples()) > newest, "new readings")
+            until(lambda: gapless(here.samples()), "those of the time alone, from the board's store")
+            here.stop()
+            here.assert_whole()
+            assert [n for n in here.names() if n in ("link_up", "link_down")] == ["link_up", "link_down", "link_up"]
+            assert not tent()["broken"]
+        finally:
+            here.end()
+            cable.close()
