@@ -163,6 +163,16 @@ def test_a_reader_killed_in_mid_work_loses_nothing(
         assert client.xpending("tomato/north/alarm", "g")["pending"] == 0
 
 
+def test_a_reader_that_counts_takes_no_more_than_it_prints(broker: RealRedis, start: Callable[..., Node]) -> None:
+    node = start(broker.url, "north")
+    node.keep(*(alarm(n) for n in range(7)))
+    until(lambda: len(broker.texts("tomato/north/alarm")) == 7)
+    told, _ = follow(broker, "a", "--most", "5", "--alarms").communicate(timeout=30)
+    assert names([line.encode() for line in told.splitlines()]) == [f"alarm_{n}" for n in range(5)]
+    with broker.client() as client:
+        assert client.xpending("tomato/north/alarm", "g")["pending"] == 0
+
+
 def test_work_that_lasts_longer_than_idle_is_not_taken_away(
     broker: RealRedis, start: Callable[..., Node], tmp_path: Path
 ) -> None:

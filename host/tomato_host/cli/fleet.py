@@ -69,16 +69,18 @@ def follow(
         raise TomatoError("E-BUS-GROUPS", "MQTT has no groups with acknowledgement and claims.",
                           "use Redis, or subscribe to tomato/+/alarm with any MQTT client")
     require_extra(address)
-    from tomato_host.service.bus.group import GroupReader
+    from tomato_host.service.bus.group import AT_ONCE, GroupReader
     from tomato_host.service.bus.redis_client import open_redis
 
     client = open_redis(address, password_of(settings), 10.0)
     ranks = (Rank.ALARM,) if only_alarms else tuple(Rank)
-    reader, backoff, done = GroupReader(client, group, name, idle_s=idle_s, ranks=ranks), Backoff(), 0
+    # One that counts takes few at a time, so that little is left in its hands.
+    reader = GroupReader(client, group, name, idle_s=idle_s, ranks=ranks, at_once=AT_ONCE if most is None else 1)
+    backoff, done = Backoff(), 0
     while most is None or done < most:
         try:
             for delivery in reader.next(2.0):
-                done += _handle(reader, delivery, run, idle_s)
+                done += _handle(reader, delivery, run, idle_s) if most is None or done < most else 0
             backoff.reset()
         except TomatoError as error:
             typer.echo(f"tomato-host: {error}", err=True)

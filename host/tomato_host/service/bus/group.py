@@ -42,13 +42,14 @@ class GroupReader:
 
     def __init__(
         self, client: Redis, group: str, name: str, *, idle_s: float = 60.0, ranks: tuple[Rank, ...] = tuple(Rank),
-        monotonic: Callable[[], float] = time.monotonic,
+        at_once: int = AT_ONCE, monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._redis: Any = client
         self._group = group
         self._name = name
         self._idle_ms = round(idle_s * 1000)
         self._ranks = ranks
+        self._at_once = at_once
         self._monotonic = monotonic
         self._topics: dict[Rank, list[str]] = {rank: [] for rank in ranks}
         self._look_again_s = float("-inf")
@@ -128,13 +129,13 @@ class GroupReader:
     def _read(self, names: list[str], block_ms: int | None) -> list[Delivery]:
         """COUNT is for each stream, so a blocked read takes one of each."""
         found = self._redis.xreadgroup(self._group, self._name, dict.fromkeys(names, ">"),
-                                       count=AT_ONCE if block_ms is None else 1, block=block_ms)
+                                       count=self._at_once if block_ms is None else 1, block=block_ms)
         return [Delivery(key.decode(), entry, fields.get(FIELD, b""), False)
                 for key, entries in found or () for entry, fields in entries]
 
     def _claimed(self, name: str) -> list[Delivery]:
         _next, entries, _gone = self._redis.xautoclaim(
-            name, self._group, self._name, min_idle_time=self._idle_ms, count=AT_ONCE)
+            name, self._group, self._name, min_idle_time=self._idle_ms, count=self._at_once)
         found = [Delivery(name, entry, fields.get(FIELD, b""), True) for entry, fields in entries]
         return [delivery for delivery in found if not self._is_hopeless(delivery)]
 
