@@ -55,8 +55,13 @@ coverage: $(STAMP) ## every line and branch of the body's core and of the guardr
 soak: $(STAMP) ## long campaigns: a million state-machine steps, thousands of kills
 	$(PYTEST) -n 2 -m soak tests
 
-mutants: $(STAMP) ## mutation run over the safety modules
+# The quick tests first: a mutant needs but one that fails.
+GUARD_TESTS := $(foreach name,tables figures rules books hostile_sequences,tests/guardrails/test_$(name).py)
+
+mutants: $(STAMP) ## mutation run over the safety modules of the body, then over the guardrails
 	$(BIN)/python tools/mutants.py
+	$(BIN)/python tools/mutants.py --paths host/tomato_host/brain/guardrails --tests $(GUARD_TESTS) \
+	  --survivors tests/guardrails/survivors.md
 
 hil: $(STAMP) ## hardware in the loop: make hil PORT=/dev/ttyACM0
 	@test -n "$(PORT)" || { echo "make hil needs a board: make hil PORT=/dev/ttyACM0"; exit 2; }

@@ -1,7 +1,7 @@
 """Mutation run over the safety modules: changes them one spot at a time and demands that a test notices.
 
-    make mutants                                            the board's safety modules
-    python tools/mutants.py --paths host/tomato_host/brain/guardrails --tests tests/guardrails
+    make mutants                          the board's safety modules, then the guardrails
+    python tools/mutants.py --sample 20   a quick look at every twentieth mutant of the board
 
 A mutant no test kills must stand in the survivors file with a reason; an unlisted survivor and a stale line both fail.
 """

@@ -228,3 +228,36 @@ def test_what_a_restart_finds_is_what_was_saved() -> None:
     other = Guardrails()
     other.restore(json.loads(json.dumps(door.save())), at(1))
     assert json.loads(json.dumps(other.save())) == json.loads(json.dumps(door.save()))
+
+
+def test_air_out_ends_the_gas_that_was_promised() -> None:
+    door = Guardrails()
+    gas = door.judge(proposal("CO2_INJECT", "g", seconds=20.0), facts()).action
+    assert door.judge(proposal("SET_EXHAUST_FAN", "e", state="ON", seconds=60.0), facts()).allowed
+    assert door.books.hold("co2_solenoid", NOON.timestamp()) is None
+    assert door.draw(gas, 5.0, NOON) == 0.0
+
+
+def test_a_long_deed_keeps_to_each_hour_of_its_own() -> None:
+    door = Guardrails()
+    mist = door.judge(proposal("SET_HUMIDIFIER", "m", state="ON", seconds=3_600.0, period_s=7_200.0), facts()).action
+    drawn = [door.draw(mist, 300.0, at(n)) for n in range(8)]
+    assert drawn == [300.0] * 6 + [0.0] * 2
+    for n in range(6):
+        door.settle(mist, 300.0, 300.0, at(n))
+    assert door.draw(mist, 300.0, at(3_599)) == 0.0
+    assert door.draw(mist, 300.0, at(3_600)) == 300.0
+
+
+def test_a_thousandth_is_used_as_well() -> None:
+    door = Guardrails()
+    door.settle(proposal("WATER", "w", ml=50.0), 0.0, 0.001, NOON)
+    assert door.books.day_used("water_pump", NOON.timestamp()) == 1
+
+
+def test_a_promise_begins_the_pause_across_a_restart() -> None:
+    door = Guardrails()
+    accepted(door)
+    other = Guardrails()
+    other.restore(json.loads(json.dumps(door.save())), at(1))
+    assert other.books.last_s("water_pump") == NOON.timestamp()
