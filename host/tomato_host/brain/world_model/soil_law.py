@@ -39,8 +39,17 @@ _DOSE_H = 3
 """Hours after a dose in which drainage shows, and a controller's habits do not yet."""
 
 _ERROR_MEMORY = 0.85
-_MARGIN = 0.85
-"""A capacity has to win by this factor over none before it is believed."""
+_BITES_PCT = 0.05
+"""A capacity is judged by the hours in which it makes at least this difference, in points."""
+
+_MARGIN = 0.7
+"""Where it makes a difference, a capacity has to err this much less than none before it is believed ..."""
+
+_LEAST_GAIN_PCT_H = 1.0
+"""... and have spared this much error in all, in points times hours."""
+
+_MUCH_BETTER = 1.5
+"""A capacity that has spared this many times more than the believed one takes its place."""
 
 _SLOPE_STEPS = np.where(np.arange(len(SOIL_LAW)) == _CAPACITY, 0.05, 0.001)
 
@@ -64,8 +73,8 @@ class SoilLaw:
 
     def __init__(self) -> None:
         self.law = BoundedRls(SOIL_LAW, NOISE["soil"], FORGET_PER_DAY)
-        self.errors: Array = np.zeros(len(CAPACITIES_PCT) + 1)
-        """Faded error of each of CAPACITIES_PCT, and of none, in the hours after doses."""
+        self.errors: Array = np.zeros((2, len(CAPACITIES_PCT)))
+        """Faded error with each capacity and with none, in the hours after doses in which the two differ."""
         self.drains = False
         """Whether a capacity is believed."""
 
@@ -88,23 +97,23 @@ class SoilLaw:
         """Roll from before each dose under every capacity; believe the best if it beats having none."""
         begin = np.arange(max(len(moisture) - new - _DOSE_H, 0), len(moisture) - 1, dtype=np.int64)
         begin = begin[hours.water[begin + 1] > 0.0]
-        theta = np.repeat(self.theta[None], len(self.errors), axis=0)
+        theta = np.repeat(self.theta[None], len(CAPACITIES_PCT) + 1, axis=0)
         theta[:, _CAPACITY] = (*CAPACITIES_PCT, ROOMY_PCT)
         levels, truth = _rolled(theta, moisture, hours, begin, _DOSE_H, new)
         error = np.abs(levels - truth)
-        self.errors = _ERROR_MEMORY * self.errors + np.nan_to_num(error).sum(axis=(1, 2))
-        best = int(np.argmin(self.errors))
-        if not self.drains:
-            self._believe(best, self.errors[best] < _MARGIN * self.errors[-1])
-            return
-        now = int(np.argmin(np.abs(np.array(CAPACITIES_PCT) - self.law.theta[_CAPACITY])))
-        if self.errors[now] >= self.errors[-1]:
-            self.drains = False
-        else:
-            self._believe(best, self.errors[best] < _MARGIN * self.errors[now])
+        bites = (np.abs(levels[:-1] - levels[-1]) > _BITES_PCT) & np.isfinite(error[:-1])
+        missed = [np.where(bites, one, 0.0).sum(axis=(1, 2)) for one in (error[:-1], error[-1])]
+        self.errors = _ERROR_MEMORY * self.errors + np.stack(missed)
+        self._believe_the_best()
 
-    def _believe(self, best: int, wins: bool) -> None:
-        if wins and best < len(CAPACITIES_PCT):
+    def _believe_the_best(self) -> None:
+        gain = self.errors[1] - self.errors[0]
+        sound = (self.errors[0] < _MARGIN * self.errors[1]) & (gain > _LEAST_GAIN_PCT_H)
+        best = int(np.argmax(np.where(sound, gain, -np.inf)))
+        now = int(np.argmin(np.abs(np.array(CAPACITIES_PCT) - self.law.theta[_CAPACITY])))
+        if self.drains and gain[now] < 0.0:
+            self.drains = False
+        if sound[best] and (not self.drains or gain[best] > _MUCH_BETTER * gain[now]):
             self.drains = True
             self.law.restart(_CAPACITY, CAPACITIES_PCT[best], _CAPACITY_SPREAD_PCT)
 
