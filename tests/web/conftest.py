@@ -8,13 +8,17 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from urllib.request import urlopen
 
 import pytest
 from tomato_host.service.tokens import TokenFile
 from tomato_host.twin import server
+
+from tests.web import season
 
 FLAGS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
@@ -42,8 +46,9 @@ class Host:
     def __post_init__(self) -> None:
         self.config = self.data_dir.parent / "tomato.toml"
         self.config.write_text(
-            f"[service]\nport = {self.port}\n[weather]\nprovider = 'none'\n[agent]\nenabled = false\n"
-            "[board]\ntelemetry_period_s = 1.0\n"
+            f"[service]\nport = {self.port}\n[weather]\nprovider = 'none'\n[board]\ntelemetry_period_s = 1.0\n"
+            "[agent]\nwake_every_s = 60\n"
+            f"[[agent.cameras]]\nname = 'camera_main'\nkind = 'folder'\npath = '{self.data_dir.parent}/camera'\n"
         )
 
     @property
@@ -70,11 +75,19 @@ class Host:
             self.process = None
 
 
+def photograph_if_possible(folder: Path) -> None:
+    """Without OpenCV there is no photo, and its test skips."""
+    with suppress(ImportError):
+        season.photograph(folder)
+
+
 @pytest.fixture(scope="module")
 def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
     place = tmp_path_factory.mktemp("web")
     data = place / "data"
     data.mkdir()
+    season.fill(data, datetime.now(UTC))
+    photograph_if_possible(place / "camera")
     with server.start(seed=5, flash=place / "flash") as twin:
         made = Host(twin.port_path, data, free_port())
         made.start()
@@ -87,6 +100,11 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
 @pytest.fixture(scope="module")
 def token(host: Host) -> str:
     return TokenFile(host.data_dir).create("browser", "operate")
+
+
+@pytest.fixture(scope="module")
+def admin(host: Host) -> str:
+    return TokenFile(host.data_dir).create("gardener", "admin")
 
 
 @pytest.fixture(scope="module")

@@ -21,6 +21,7 @@ from tomato_host.service.board_routes import add_board_routes
 from tomato_host.service.bus.settings import BusSettings
 from tomato_host.service.fleet.page import add_fleet
 from tomato_host.service.history import History
+from tomato_host.service.past_routes import add_past
 from tomato_host.service.present import Present
 from tomato_host.service.security import Border, Doorman
 from tomato_host.service.settings import ServiceSettings
@@ -44,7 +45,8 @@ def create_app(
     door = Doorman(keys)
     app.add_middleware(Border, settings=settings, tokens=keys)
     app.add_exception_handler(TomatoError, _told)
-    _reads(app, present, history, door)
+    _reads(app, present, door)
+    add_past(app, history, data_dir, door)
     _changes(app, data_dir, door)
     add_board_routes(app, data_dir, door, _WORDS)
     _pages(app)
@@ -58,18 +60,13 @@ async def _told(_request: Request, error: Exception) -> JSONResponse:
     return JSONResponse({"detail": error.message, "code": error.code, "next": error.next_step}, status_code=503)
 
 
-def _reads(app: FastAPI, present: Present, history: History, door: Doorman) -> None:
+def _reads(app: FastAPI, present: Present, door: Doorman) -> None:
     read = [Depends(door.read)]
 
     @app.get("/api/glance", dependencies=read, tags=["read"])
     async def glance() -> Json:
         """Everything the first screen shows."""
         return present.glance()
-
-    @app.get("/api/history", dependencies=read, tags=["read"])
-    async def columns(span: Literal["24h", "7d", "season"] = "24h") -> Json:
-        """Columns for the charts of one span."""
-        return await run_in_threadpool(history.columns, span)
 
     @app.get("/api/events", dependencies=read, tags=["read"])
     async def events(

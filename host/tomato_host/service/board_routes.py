@@ -27,7 +27,7 @@ def _whole(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-Raw = Annotated[int, BeforeValidator(_whole), Field(ge=0, le=65_535)]
+Raw = Annotated[int, Field(ge=0, le=65_535), BeforeValidator(_whole)]
 Probe = Literal[1, 2]
 
 

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import json
 import threading
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
+from collections import deque
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from tomato_host.brain.humid_air import saturation_vapour_pressure_kpa
+from tomato_host.service.promises import Promises
+
 Json = dict[str, Any]
+Row = tuple[float | None, ...]
+Soil = dict[str, float | None]
 
 SPANS_S: dict[str, float] = {"24h": 86_400.0, "7d": 7 * 86_400.0, "season": 200 * 86_400.0}
 MOST_POINTS = 1_500
@@ -18,7 +24,9 @@ MOST_POINTS = 1_500
 FINE_PERIOD_S = 60.0
 FINE_KEPT = 2_000
 """Observations at a minute's pace for the last day, on top of the states."""
-TAIL_BYTES = 6_000_000
+TAILS_BYTES = {"sensors_raw": 6_000_000, "predictions": 2_000_000, "plans": 1_000_000}
+"""Of these streams only the end is read at the start; of the others all."""
+SKIPS_KEPT = 200
 COLUMNS = ("air_temp_c", "rh_pct", "vpd_kpa", "co2_ppm", "leaf_air_delta_c", "light_on", "confidence")
 
 
@@ -47,18 +55,20 @@ class History:
     def __init__(self, data_dir: Path) -> None:
         self._data_dir = data_dir
         self._t: list[float] = []
-        self._rows: list[tuple[float | None, ...]] = []
-        self._soil: list[dict[str, float | None]] = []
+        self._rows: list[Row] = []
+        self._soil: list[Soil] = []
         self._fine_t: list[float] = []
-        self._fine: list[tuple[float | None, ...]] = []
-        self._fine_soil: list[dict[str, float | None]] = []
+        self._fine: list[Row] = []
+        self._fine_soil: list[Soil] = []
         self._doses: list[tuple[float, float]] = []
+        self._promises = Promises()
+        self._skips: deque[Json] = deque(maxlen=SKIPS_KEPT)
         self._lock = threading.Lock()
 
     def load(self) -> None:
         """Read what the dataset holds."""
-        for stream, tail in (("states", None), ("actions", None), ("sensors_raw", TAIL_BYTES)):
-            for record in lines_of(self._data_dir, stream, tail):
+        for stream in ("states", "actions", "sensors_raw", "predictions", "plans"):
+            for record in lines_of(self._data_dir, stream, TAILS_BYTES.get(stream)):
                 self.take(record)
 
     def take(self, record: Json) -> None:
@@ -71,6 +81,10 @@ class History:
                 self._take_fine(record)
             elif kind == "action_v1":
                 self._take_dose(record)
+            elif kind == "prediction_36h_v1":
+                self._promises.take(record)
+            elif kind == "plan_v1":
+                self._skips.extend({"ts": record["ts"], "text": text} for text in record.get("not_done", ()))
 
     def _take_dose(self, action: Json) -> None:
         outcome = action.get("outcome")
@@ -101,11 +115,30 @@ class History:
         delta = None if air is None or leaf is None else round(leaf - air, 2)
         light = seen["light_lux"]
         self._fine_t.append(t)
-        self._fine.append((air, seen["rh_pct"], None, seen["co2_ppm"], delta,
+        self._fine.append((air, seen["rh_pct"], _vpd(air, seen["rh_pct"]), seen["co2_ppm"], delta,
                            None if light is None else float(light > 200.0), None))
         self._fine_soil.append({probe["id"]: probe["moisture_pct"] for probe in seen["soil"]})
         if len(self._fine_t) > FINE_KEPT:
             del self._fine_t[:200], self._fine[:200], self._fine_soil[:200]
+
+    def skips(self) -> list[Json]:
+        """What was considered and not done, each with its reason; newest last."""
+        with self._lock:
+            return list(self._skips)
+
+    def past_forecast(self) -> Json:
+        """Yesterday's forecast against what came."""
+        with self._lock:
+            return self._promises.judged(self._t[-1] if self._t else 0.0, self._hourly_mean)
+
+    def _hourly_mean(self, name: str, end: float) -> float | None:
+        hour = range(bisect_right(self._t, end - 3_600.0), bisect_right(self._t, end))
+        if name == "soil_avg_pct":
+            found = [value for i in hour for value in self._soil[i].values() if value is not None]
+        else:
+            column = COLUMNS.index(name)
+            found = [value for i in hour if (value := self._rows[i][column]) is not None]
+        return round(sum(found) / len(found), 3) if found else None
 
     def columns(self, span: str) -> Json:
         """The columns of one span (a key of SPANS_S): `t` in epoch seconds, null where nothing is known."""
@@ -113,10 +146,7 @@ class History:
             return self._columns(span)
 
     def _columns(self, span: str) -> Json:
-        fine = span == "24h" and len(self._fine_t) > 1
-        times, rows, soil = (
-            (self._fine_t, self._fine, self._fine_soil) if fine else (self._t, self._rows, self._soil)
-        )
+        times, rows, soil = self._last_day() if span == "24h" else (self._t, self._rows, self._soil)
         newest = max(times[-1] if times else 0.0, self._t[-1] if self._t else 0.0)
         first = bisect_left(times, newest - SPANS_S[span])
         step = max(1, -(-(len(times) - first) // MOST_POINTS))
@@ -124,12 +154,19 @@ class History:
         out: Json = {"span": span, "t": [times[i] for i in picked]}
         for at, name in enumerate(COLUMNS):
             out[name] = [rows[i][at] for i in picked]
-        if fine:
-            out["vpd_kpa"] = [_vpd(rows[i][0], rows[i][1]) for i in picked]
         probes = sorted({probe for i in picked for probe in soil[i]})
         out["soil"] = {probe: [soil[i].get(probe) for i in picked] for probe in probes}
         out["doses"] = [{"t": t, "ml": ml} for t, ml in self._doses if t >= newest - SPANS_S[span]]
         return out
+
+    def _last_day(self) -> tuple[list[float], list[Row], list[Soil]]:
+        """Readings at a minute's pace as far back as they are at hand, states before that."""
+        if len(self._fine_t) < 2:
+            return self._t, self._rows, self._soil
+        since = bisect_left(self._t, self._fine_t[-1] - SPANS_S["24h"])
+        until = max(since, bisect_left(self._t, self._fine_t[0]))
+        coarse = slice(since, until)
+        return (self._t[coarse] + self._fine_t, self._rows[coarse] + self._fine, self._soil[coarse] + self._fine_soil)
 
 
 def _rewind(t: float, times: list[float], *columns: list[Any]) -> None:
@@ -144,6 +181,4 @@ def _vpd(air_temp_c: float | None, rh_pct: float | None) -> float | None:
     """Vapour pressure deficit of a raw reading, kPa; the estimator's own formula."""
     if air_temp_c is None or rh_pct is None:
         return None
-    from tomato_host.brain.estimator.vpd import saturation_vapour_pressure_kpa
-
     return round(saturation_vapour_pressure_kpa(air_temp_c) * (1.0 - rh_pct / 100.0), 3)

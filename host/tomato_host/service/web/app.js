@@ -1,13 +1,15 @@
 "use strict";
-// The dashboard's page: asks once for everything, then listens; draws with uPlot; asks for changes with a token.
+// The dashboard's page: asks once for everything, then listens. charts.js draws, hand.js asks for changes.
 
 const $ = (id) => document.getElementById(id);
-const state = { glance: null, span: "24h", charts: {}, history: null };
+const state = { glance: null, span: "24h", quantity: "vpd_kpa", shown: "all", charts: {}, history: null, past: null, skips: [] };
 const NAMES = { light: "light", circulation_fan: "circulation", exhaust_fan: "exhaust", humidifier: "humidifier",
   heater_mat: "heater mat", water_pump: "pump", co2_solenoid: "CO2 valve" };
 
-const time = (ts) => ts ? new Date(ts).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit" }) : "-";
-const shortTime = (ts) => ts ? new Date(ts).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" }) : "-";
+const CLOCK = { hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
+const time = (ts) => ts ? new Date(ts).toLocaleTimeString([], { ...CLOCK, second: "2-digit" }) : "-";
+const shortTime = (ts) => ts ? new Date(ts).toLocaleTimeString([], CLOCK) : "-";
+const day = (ts) => new Date(ts).toLocaleString([], { weekday: "short", ...CLOCK });
 const number = (value, digits) => value === null || value === undefined ? "–" : value.toFixed(digits);
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
@@ -148,33 +150,70 @@ function showNext(glance) {
   $("next").textContent = glance.status.next_decision_at ? `Next decision at ${shortTime(glance.status.next_decision_at)}, or sooner if something happens.` : "No decision yet.";
   if (glance.plan) {
     $("plan-text").textContent = `Decided at ${shortTime(glance.plan.ts)} (${glance.plan.controller}): ${glance.plan.explanation}`;
-    fill($("not-done"), glance.plan.not_done.map((text) => element("li", text.replace(/^(\w+):/, (_, name) => `${NAMES[name] || name}:`))));
+    fill($("not-done"), glance.plan.not_done.map((text) => element("li", named(text))));
   }
   $("forecast-text").textContent = glance.prediction ? glance.prediction.explanation : "";
 }
 
-function showEvents(glance) {
-  const rows = glance.events.map((e) => [e.ts, e.level, e.name.replaceAll("_", " "), e.text]);
+const named = (text) => text.replace(/^(\w+):/, (_, name) => `${NAMES[name] || name}:`);
+
+// Every event, refusal and skip as [when, level, sort, what, says]; sort is what the buttons choose by.
+function happenings(glance) {
+  const rows = glance.events.map((e) => [e.ts, e.level, e.level === "INFO" ? "event" : "warning", e.name.replaceAll("_", " "), e.text]);
   for (const a of glance.actions) {
-    if (a.safety.refused_by) rows.push([a.ts, "WARNING", "refused", `${describe(a)}: ${outcome(a)[1]}`]);
-    if (a.type === "NO_ACTION") rows.push([a.ts, "INFO", "nothing done", a.why.text]);
+    if (a.safety.refused_by) rows.push([a.ts, "WARNING", "skip", "refused", `${describe(a)}: ${outcome(a)[1]}`]);
+    if (a.type === "NO_ACTION") rows.push([a.ts, "INFO", "skip", "nothing done", a.why.text]);
   }
-  rows.sort((a, b) => new Date(b[0]) - new Date(a[0]));
-  fill($("events"), rows.slice(0, 80).map(([ts, level, name, text]) => {
+  for (const s of state.skips) rows.push([s.ts, "INFO", "skip", "not done", named(s.text)]);
+  return rows.sort((a, b) => new Date(b[0]) - new Date(a[0]));
+}
+
+function showEvents(glance) {
+  const rows = happenings(glance).filter((row) => state.shown === "all" || row[2] === state.shown).slice(0, 120);
+  fill($("events"), rows.map(([ts, level, , name, text]) => {
     const row = element("tr", undefined, level);
     row.append(element("td", time(ts)), element("td", name), element("td", text));
     return row;
   }));
+  $("no-events").hidden = rows.length > 0;
+}
+
+const percent = (share) => share === null || share === undefined ? "–" : `${number(100 * share, 0)} %`;
+
+function visionRows(seen, measured) {
+  const rows = [];
+  if (seen && !seen.provenance) rows.push(["the model", "has not looked at it"]);
+  else if (seen) {
+    rows.push(["leaves", seen.leaf_color], ["wilting", seen.wilting === null ? "cannot tell" : seen.wilting ? "yes" : "no"],
+      ["pests", seen.pest_signs], ["fruit", seen.fruit_count_est === null ? "not counted" : `about ${seen.fruit_count_est}`],
+      ["the model says", seen.notes || "nothing more"], ["trust in it", `${number(seen.confidence, 2)}, from its history`]);
+  }
+  if (measured) {
+    rows.push(["measured", measured.usable ? `canopy ${percent(measured.canopy_fraction)} of the picture, ${percent(measured.yellow_fraction)} of it yellow`
+      : `not usable: ${measured.why_unusable}`]);
+  }
+  return rows;
 }
 
 function showVision(glance) {
   const seen = glance.vision, measured = glance.vision_cv;
   $("photo").hidden = !seen && !measured;
   if ($("photo").hidden) return;
-  const parts = [];
-  if (seen) parts.push(`The model says: leaves ${seen.leaf_color}, ${seen.notes} (confidence from its history ${number(seen.confidence, 2)}).`);
-  if (measured) parts.push(measured.usable ? `Measured: canopy ${number(100 * measured.canopy_fraction, 0)} % of the picture, ${number(100 * measured.yellow_fraction, 0)} % of it yellow.` : `The photo is not usable: ${measured.why_unusable}.`);
-  $("vision").textContent = parts.join(" ");
+  fill($("vision"), visionRows(seen, measured).flatMap(([name, value]) => [element("dt", name), element("dd", value)]));
+  const newest = measured || seen;
+  $("photo-when").textContent = `${newest.source || "camera"}, ${day(newest.ts)}`;
+  if (newest.image_sha256 && newest.image_sha256 !== state.photo) showPhoto(newest.image_sha256);
+}
+
+// An <img> cannot send a token; fetched, the photo shows on another machine, too.
+async function showPhoto(digest) {
+  state.photo = digest;
+  const answer = await fetch(`/api/photo/${digest}`, auth()).catch(() => null);
+  const picture = $("photo-img");
+  picture.hidden = !answer || !answer.ok;
+  if (picture.hidden) return;
+  if (picture.src) URL.revokeObjectURL(picture.src);
+  picture.src = URL.createObjectURL(await answer.blob());
 }
 
 function show() {
@@ -183,109 +222,9 @@ function show() {
   const [style, text] = verdict(glance);
   if ($("verdict").textContent !== text) $("verdict").textContent = text;
   $("verdict").className = `verdict ${style}`;
-  $("clock").textContent = glance.status.now ? new Date(glance.status.now).toLocaleString() : "";
+  $("clock").textContent = glance.status.now ? new Date(glance.status.now).toLocaleString([], { dateStyle: "full", timeStyle: "short", hourCycle: "h23" }) : "";
   showPlant(glance); showSafety(glance); showActions(glance); showNext(glance); showEvents(glance); showVision(glance);
-}
-
-// -- charts ----------------------------------------------------------------------------------------------------
-
-function axes() {
-  const ink = colour("--dim"), line = colour("--line");
-  const common = { stroke: ink, grid: { stroke: line, width: 1 }, ticks: { stroke: line } };
-  return [{ ...common }, { ...common, size: 46 }];
-}
-
-function bandPlugin(low, high) {
-  return { hooks: { drawClear: (u) => {
-    const top = u.valToPos(high, "y", true), bottom = u.valToPos(low, "y", true);
-    u.ctx.save();
-    u.ctx.fillStyle = colour("--band");
-    u.ctx.fillRect(u.bbox.left, Math.max(top, u.bbox.top), u.bbox.width, Math.min(bottom, u.bbox.top + u.bbox.height) - Math.max(top, u.bbox.top));
-    u.ctx.restore();
-  } } };
-}
-
-function dosePlugin(doses) {
-  return { hooks: { draw: (u) => {
-    u.ctx.save();
-    u.ctx.strokeStyle = colour("--water");
-    u.ctx.fillStyle = colour("--water");
-    for (const dose of doses) {
-      const x = u.valToPos(dose.t, "x", true);
-      if (x < u.bbox.left || x > u.bbox.left + u.bbox.width) continue;
-      u.ctx.beginPath();
-      u.ctx.moveTo(x, u.bbox.top + u.bbox.height);
-      u.ctx.lineTo(x, u.bbox.top + u.bbox.height - 16);
-      u.ctx.stroke();
-    }
-    u.ctx.restore();
-  } } };
-}
-
-function draw(id, series, data, options = {}) {
-  const box = $(id);
-  if (state.charts[id]) state.charts[id].destroy();
-  if (data[0].length < 2) {
-    fill(box, [element("p", options.empty || "Nothing recorded yet: the first minutes are being measured.", "dim")]);
-    state.charts[id] = null;
-    return;
-  }
-  box.replaceChildren();
-  state.charts[id] = new uPlot({
-    width: Math.max(260, box.clientWidth), height: 190, cursor: { y: false }, axes: axes(),
-    series: [{}, ...series], scales: { x: { time: true }, ...(options.scales || {}) }, plugins: options.plugins || [],
-    bands: options.bands || [],
-  }, data, box);
-}
-
-const line = (label, name, digits, extra = {}) => ({ label, stroke: colour(name), width: 1.6, spanGaps: false,
-  value: (u, v) => v === null || v === undefined ? "–" : v.toFixed(digits), ...extra });
-
-function drawHistory() {
-  const h = state.history;
-  if (!h) return;
-  const targets = state.glance && state.glance.targets && state.glance.targets.adapted;
-  const vpdBand = targets ? [targets.vpd_day_kpa.low, targets.vpd_day_kpa.high] : [0.8, 1.3];
-  draw("chart-vpd", [line("VPD kPa", "--leaf", 2)], [h.t, h.vpd_kpa], { plugins: [bandPlugin(...vpdBand)] });
-  const probes = Object.keys(h.soil), shades = ["--water", "--ripe", "--amber", "--leaf"];
-  const band = targets ? [bandPlugin(targets.soil_moisture_pct.low, targets.soil_moisture_pct.high)] : [];
-  draw("chart-soil", probes.map((p, i) => line(p, shades[i % 4], 1)), [h.t, ...probes.map((p) => h.soil[p])],
-    { plugins: [...band, dosePlugin(h.doses)] });
-  draw("chart-air", [line("°C", "--ripe", 1), line("% RH", "--water", 0)], [h.t, h.air_temp_c, h.rh_pct]);
-}
-
-function drawForecast() {
-  const p = state.glance && state.glance.prediction;
-  const hours = p ? p.hours.filter((hour) => hour.vpd_kpa) : [];
-  const data = [hours.map((h) => new Date(h.ts) / 1000), hours.map((h) => h.vpd_kpa.p90), hours.map((h) => h.vpd_kpa.mean), hours.map((h) => h.vpd_kpa.p10)];
-  const came = yesterdaysTruth(data[0]);
-  draw("chart-forecast", [line("high", "--band", 2), line("expected kPa", "--leaf", 2), line("low", "--band", 2), line("a day before", "--dim", 2, { dash: [4, 4] })],
-    [...data, came], { bands: [{ series: [1, 3], fill: colour("--band") }], empty: "Not yet: a forecast needs one whole hour of readings." });
-}
-
-function yesterdaysTruth(times) {
-  const h = state.history;
-  if (!h || !h.t.length) return times.map(() => null);
-// A host that hangs keeps its connection and says nothing: silence is told, too.
-setInterval(() => {
-  if (!state.glance?.feed.connected || Date.now() - (state.heard || 0) < 10000) return;
-  state.glance.feed.connected = false;
-  show();
-}, 2000);
-
-  return times.map((t) => {
-    const at = h.t.findIndex((x) => x >= t - 86400);
-    return at >= 0 && Math.abs(h.t[at] - (t - 86400)) < 3600 ? h.vpd_kpa[at] : null;
-  });
-}
-      state.heard = Date.now();
-
-async function loadHistory() {
-  const answer = await fetch(`/api/history?span=${state.span}`, auth());
-  if (!answer.ok) return;
-  state.history = await answer.json();
-  drawHistory();
-  drawForecast();
+  showFaults(glance.devices ? glance.devices.faults : []);
 }
 
 // -- the line to the host --------------------------------------------------------------------------------------
@@ -295,11 +234,17 @@ function auth(extra = {}) {
   return token ? { ...extra, headers: { ...(extra.headers || {}), Authorization: `Bearer ${token}` } } : extra;
 }
 
+async function ask_for(path) {
+  const answer = await fetch(path, auth());
+  return answer.ok ? answer.json() : null;
+}
+
 async function loadGlance() {
   const answer = await fetch("/api/glance", auth());
   if (!answer.ok) throw new Error(answer.status);
   state.glance = await answer.json();
   show();
+  state.skips = await ask_for("/api/skips") || [];
 }
 
 const SLOTS = { observation_v1: "observation", state_v1: "state", device_status_v1: "devices", sensor_health_v1: "health",
@@ -317,16 +262,25 @@ function take({ kind, data }) {
     glance.anomalies = glance.anomalies.filter((a) => key(a) !== key(data));
     if (data.phase !== "CLEARED") glance.anomalies.push(data);
   }
+  if (kind === "plan_v1") state.skips = [...state.skips, ...data.not_done.map((text) => ({ ts: data.ts, text }))].slice(-200);
   if (kind === "prediction_36h_v1") drawForecast();
   if (kind === "state_v1") loadHistory();
   show();
 }
+
+// A host that hangs keeps its connection and says nothing: silence is told, too.
+setInterval(() => {
+  if (!state.glance?.feed.connected || Date.now() - (state.heard || 0) < 10000) return;
+  state.glance.feed.connected = false;
+  show();
+}, 2000);
 
 // EventSource cannot send a token; a stream read by fetch can, and it works from another machine, too.
 async function listen() {
   for (let pause = 500; ; pause = Math.min(pause * 2, 10000)) {
     try {
       await loadGlance();
+      state.heard = Date.now();
       await loadHistory();
       const answer = await fetch("/api/stream", auth());
       if (!answer.ok || !answer.body) throw new Error(answer.status);
@@ -351,59 +305,22 @@ async function readLines(reader) {
   }
 }
 
-// -- by hand ---------------------------------------------------------------------------------------------------
-
-function fields() {
-  const what = $("what").value, water = what === "water", mode = what === "mode";
-  $("l-ml").hidden = !water;
-  $("l-state").hidden = $("l-minutes").hidden = water || mode;
-  $("l-mode").hidden = $("l-hours").hidden = !mode;
-  if ($("state").value === "OFF") $("l-minutes").hidden = true;
-  if (mode && $("mode").value === "NORMAL") $("l-hours").hidden = true;
-}
-
-function request() {
-  const what = $("what").value, reason = $("why").value.trim();
-  if (what === "water") return ["/api/water", { ml: +$("ml").value, reason }, `Give ${$("ml").value} ml of water now?`];
-  if (what === "mode") return ["/api/mode", { mode: $("mode").value, hours: +$("hours").value, reason }, `Set the mode to ${$("mode").value}?`];
-  const on = $("state").value === "ON";
-  return ["/api/switch", { output: what, state: $("state").value, ...(on ? { seconds: 60 * +$("minutes").value } : {}), reason },
-    `Switch ${NAMES[what]} ${on ? "on for " + $("minutes").value + " minutes" : "off"}?`];
-}
-
-function confirmed(text) {
-  $("confirm-text").textContent = text;
-  const dialog = $("confirm");
-  dialog.returnValue = "no";
-  dialog.showModal();
-  return new Promise((resolve) => dialog.addEventListener("close", () => resolve(dialog.returnValue === "yes"), { once: true }));
-}
-
-async function ask(event) {
-  event.preventDefault();
-  const [path, body, question] = request();
-  if (!await confirmed(question)) return;
-  sessionStorage.setItem("token", $("token").value);
-  $("reply").textContent = "asking ...";
-  const answer = await fetch(path, auth({ method: "POST", body: JSON.stringify(body), headers: { "Content-Type": "application/json" } })).catch(() => null);
-  if (!answer) { $("reply").textContent = "The dashboard does not answer."; return; }
-  const told = await answer.json().catch(() => ({}));
-  const detail = typeof told.detail === "string" ? told.detail : JSON.stringify(told.detail || "");
-  $("reply").textContent = answer.ok ? told.text : `${answer.status === 409 ? "Not done" : "Refused"}: ${detail}${told.next ? " Next: " + told.next : ""}`;
+// Buttons of which one is pressed: `data-NAME` holds the value it stands for.
+function choice(name, chosen) {
+  const buttons = [...document.querySelectorAll(`[data-${name}]`)];
+  for (const button of buttons) {
+    button.addEventListener("click", () => {
+      for (const other of buttons) other.setAttribute("aria-pressed", String(other === button));
+      chosen(button.dataset[name]);
+    });
+  }
 }
 
 document.addEventListener("DOMContentLoaded", () => {
-  for (const button of document.querySelectorAll("[data-span]")) {
-    button.addEventListener("click", () => {
-      state.span = button.dataset.span;
-      for (const other of document.querySelectorAll("[data-span]")) other.setAttribute("aria-pressed", String(other === button));
-      loadHistory();
-    });
-  }
-  for (const id of ["what", "state", "mode"]) $(id).addEventListener("change", fields);
-  $("override").addEventListener("submit", ask);
-  $("token").value = sessionStorage.getItem("token") || "";
-  fields();
-  addEventListener("resize", () => { drawHistory(); drawForecast(); });
+  choice("span", (span) => { state.span = span; loadHistory(); });
+  choice("quantity", (name) => { state.quantity = name; drawForecast(); drawPast(); });
+  choice("shown", (sort) => { state.shown = sort; if (state.glance) showEvents(state.glance); });
+  startForms();
+  addEventListener("resize", () => { drawHistory(); drawForecast(); drawPast(); });
   listen();
 });
