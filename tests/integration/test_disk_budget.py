@@ -61,6 +61,9 @@ def test_a_board_that_tells_every_second_is_thinned_and_no_deed_is_lost(place: P
     assert len(thin["sensors_raw"]) >= HOURS * 60, "still one a minute"
     said = [json.loads(text)["name"] for text in thin["events"] if b'"raw_' in text]
     assert said == ["raw_thinned"]
+    checked = subprocess.run([sys.executable, "-m", "tomato_host", "replay", str(place / "thin" / "data"), "--check"],
+                             capture_output=True, text=True, timeout=120)
+    assert "The disk budget left readings out (first on 2026-05-01T06:" in checked.stdout
     for stream in ("actions", "plans", "states"):
         assert thin[stream] == whole[stream], f"the same {stream}, to the byte"
     assert [text for text in thin["events"] if b'"raw_' not in text] == whole["events"]

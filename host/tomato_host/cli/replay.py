@@ -146,19 +146,30 @@ def _check(recording: Path, config: Path | None, as_json: bool) -> None:
     models = ModelStore(recording / "models")
     checker = Checker(_settings(recording, config), decides=not simulated, stored_model=models.verify)
     result = checker.check(read_records(recording))
-    _report_check(result, as_json)
+    _report_check(result, as_json, _incomplete_from(recording))
     if not result.same:
         raise typer.Exit(2)
 
 
-def _report_check(result: CheckResult, as_json: bool) -> None:
+def _incomplete_from(recording: Path) -> str | None:
+    """When the disk budget first left readings out: from there on today's brain cannot know what it was told."""
+    from shared_schemas.records import EventV1
+    from tomato_host.storage.budgeted import LEAVES_OUT
+    from tomato_host.storage.reader import read_records
+
+    events = (record for record in read_records(recording, {"events"}) if isinstance(record, EventV1))
+    return next((event.ts.isoformat() for event in events if event.name in LEAVES_OUT), None)
+
+
+def _report_check(result: CheckResult, as_json: bool, incomplete_from: str | None) -> None:
     import json
 
     if as_json:
         listed = [{"kind": d.kind, "ts": d.ts, "field": d.field, "recorded": d.recorded, "today": d.today}
                   for d in result.differences]
         typer.echo(json.dumps({"same": result.same, "observations": result.observations,
-                               "compared": result.compared, "differing": result.differing, "differences": listed}))
+                               "compared": result.compared, "differing": result.differing, "differences": listed,
+                               "incomplete_from": incomplete_from}))
         return
     for difference in result.differences:
         typer.echo(difference.text)
@@ -166,4 +177,6 @@ def _report_check(result: CheckResult, as_json: bool) -> None:
         typer.echo(f"... and {result.more_differences} more")
     for kind, count in sorted(result.compared.items()):
         typer.echo(f"{kind:20s} {count:8d} compared {result.differing[kind]:8d} differ")
+    if incomplete_from is not None:
+        typer.echo(f"The disk budget left readings out (first on {incomplete_from}): differences are to be expected.")
     typer.echo("Today's brain says the same, byte for byte." if result.same else "Today's brain says something else.")

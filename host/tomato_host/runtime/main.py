@@ -114,7 +114,7 @@ def _build(job: Job, settings: Settings, rig: Rig, dataset: Dataset) -> Supervis
     session = BoardSession(rig.ports.open, number, is_stored, lambda: not dataset.waiting)
     session.open_now()
     inbox = Inbox(job.data_dir) if rig.real_time or job.time_scale > 0.0 else None
-    mind, store = _mind(settings, rig), BudgetedStore(dataset)
+    mind, store = _mind(settings, rig), BudgetedStore(dataset, lambda: rig.clock.monotonic_ms() / 1000.0)
     recorder = Recorder(store, status)
     store.tell = recorder.keep
     return Supervisor(

@@ -1,8 +1,10 @@
-"""What may be written: a bucket of bytes that fills evenly through the day. Pure: time comes with the records."""
+"""What may be written: a bucket of bytes that fills evenly through the day. Pure: time is given.
+
+Time is a count of seconds that only grows. The records' own times do not: they come from two clocks, out of a board's
+store hours late, and a wall clock may be set.
+"""
 
 from __future__ import annotations
-
-from datetime import datetime, timedelta
 
 DAY_S = 86_400.0
 BURST = 1 / 8
@@ -15,7 +17,7 @@ RESERVE: dict[str, float] = {
 
 What is not named here is never thinned: actions with their refusals, plans, events, anomalies, states, targets.
 """
-AT_LEAST_EVERY = timedelta(minutes=10)
+AT_LEAST_EVERY_S = 600.0
 """However little there is: one record of a thinned stream in this time."""
 
 
@@ -30,26 +32,24 @@ class Budget:
         self._burst = bytes_per_day * BURST
         self._rate = bytes_per_day * (1.0 - BURST) / DAY_S
         self._left = self._burst
-        self._now: datetime | None = None
-        self._kept_at: dict[str, datetime] = {}
+        self._now_s: float | None = None
+        self._kept_at_s: dict[str, float] = {}
 
-    def admits(self, stream: str, ts: datetime, size: int) -> bool:
+    def admits(self, stream: str, now_s: float, size: int) -> bool:
         """Whether a record of `size` bytes shall be written; if so it is paid for."""
-        self._fill(ts)
+        self._fill(now_s)
         share = RESERVE.get(stream)
-        if share is not None and self._left - size < share * self._burst and not self._is_long_ago(stream, ts):
+        if share is not None and self._left - size < share * self._burst and not self._is_long_ago(stream, now_s):
             return False
         if share is not None:
-            self._kept_at[stream] = ts
+            self._kept_at_s[stream] = now_s
         self._left = max(self._left - size, -self._rate * DAY_S)
         return True
 
-    def _fill(self, ts: datetime) -> None:
-        """A clock set back fills nothing; one set forward no more than a burst."""
-        if self._now is not None and ts > self._now:
-            self._left = min(self._burst, self._left + (ts - self._now).total_seconds() * self._rate)
-        self._now = ts
+    def _fill(self, now_s: float) -> None:
+        if self._now_s is not None:
+            self._left = min(self._burst, self._left + (now_s - self._now_s) * self._rate)
+        self._now_s = now_s
 
-    def _is_long_ago(self, stream: str, ts: datetime) -> bool:
-        kept_at = self._kept_at.get(stream)
-        return kept_at is None or ts - kept_at >= AT_LEAST_EVERY or ts < kept_at
+    def _is_long_ago(self, stream: str, now_s: float) -> bool:
+        return now_s - self._kept_at_s.get(stream, float("-inf")) >= AT_LEAST_EVERY_S

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import datetime
 
 from shared_schemas.records import EventV1, Record
 from tomato_host.logs import Log
 from tomato_host.storage import retention
-from tomato_host.storage.budget import Budget
+from tomato_host.storage.budget import DAY_S, Budget
 from tomato_host.storage.dataset import Dataset
 from tomato_host.storage.layout import stream_of
 
 LINE_BYTES = 84
 """What a line holds beyond its record, counts and hash, at most as long as 10^9 records are not reached."""
-QUIET = timedelta(hours=1)
+QUIET_S = 3_600.0
 """So long nothing was thinned: it is over."""
+LEAVES_OUT = frozenset({"raw_thinned", "raw_let_go"})
+"""Events after which the dataset no longer holds all that the brain was told."""
 _log = Log("storage")
 
 
@@ -31,36 +33,41 @@ class DiskTally:
 
 
 class BudgetedStore:
-    """Keeps what fits. `tell` takes events about it; it is the recorder's `keep` in a running host."""
+    """Keeps what fits. `tell` takes events about it; it is the recorder's `keep` in a running host.
 
-    def __init__(self, dataset: Dataset) -> None:
+    `now_s` counts seconds that only grow; a simulation gives its own.
+    """
+
+    def __init__(self, dataset: Dataset, now_s: Callable[[], float]) -> None:
         self._dataset = dataset
         self._settings = dataset.settings
         self._folder = dataset.root / "private"
         self._budget = Budget(dataset.settings.mb_per_day * 1e6)
-        self._looked_on: date | None = None
-        self._thinned_at: datetime | None = None
+        self._now_s = now_s
+        self._looked_at_s = float("-inf")
+        self._thinned_at_s = float("-inf")
         self._thinned_before = 0
         self.tally = DiskTally()
         self.tell: Callable[[Record], object] = dataset.offer
 
     def offer(self, record: Record) -> bool:
         """Keep one record, unless it is a reading that the day has no room for. Otherwise as Dataset.offer."""
-        self._look_once_a_day(record.ts)
+        now_s = self._now_s()
+        self._look_once_a_day(record.ts, now_s)
         stream = stream_of(record.schema_version)  # type: ignore[attr-defined]  # every record names its version
         size = len(record.to_json()) + LINE_BYTES
-        if not self._budget.admits(stream, record.ts, size):
-            self._note_thinned(record.ts)
+        if not self._budget.admits(stream, now_s, size):
+            self._note_thinned(record.ts, now_s)
             return self._dataset.waiting == 0
-        self._note_quiet(record.ts)
+        self._note_quiet(record.ts, now_s)
         self.tally.written_bytes += size
         return self._dataset.offer(record)
 
     # -- inside ------------------------------------------------------------------------------------------------
 
-    def _note_thinned(self, ts: datetime) -> None:
+    def _note_thinned(self, ts: datetime, now_s: float) -> None:
         self.tally.thinned += 1
-        self._thinned_at = ts
+        self._thinned_at_s = now_s
         if not self.tally.is_thinning:
             self.tally.is_thinning = True
             self._thinned_before = self.tally.thinned - 1
@@ -68,19 +75,18 @@ class BudgetedStore:
                     "Decisions, refusals, events and alarms are kept as ever.")
             self.tell(_event(ts, "WARNING", "raw_thinned", text))
 
-    def _note_quiet(self, ts: datetime) -> None:
-        if not self.tally.is_thinning or self._thinned_at is None or ts - self._thinned_at < QUIET:
+    def _note_quiet(self, ts: datetime, now_s: float) -> None:
+        if not self.tally.is_thinning or now_s - self._thinned_at_s < QUIET_S:
             return
         self.tally.is_thinning = False
         count = self.tally.thinned - self._thinned_before
         self.tell(_event(ts, "INFO", "raw_whole", f"All readings are kept again; {count} were left out.", count=count))
 
-    def _look_once_a_day(self, ts: datetime) -> None:
+    def _look_once_a_day(self, ts: datetime, now_s: float) -> None:
         """Over the budget of all days together? A disk that refuses even this is told about by what is offered."""
-        day = ts.astimezone(UTC).date()
-        if day == self._looked_on:
+        if now_s - self._looked_at_s < DAY_S:
             return
-        self._looked_on = day
+        self._looked_at_s = now_s
         try:
             self._let_go(ts)
         except (OSError, ValueError) as error:
