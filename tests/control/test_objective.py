@@ -10,13 +10,17 @@ from numpy.typing import NDArray
 from tomato_host.brain.control.objective import (
     CO2,
     EXHAUST,
+    HARM,
     LIGHT,
+    NEAR_HARM,
     WATER,
     WORST,
     Aim,
     Expected,
     Weights,
     action_churn,
+    beyond,
+    hourly,
     judge,
     outside,
     resource_use,
@@ -101,3 +105,28 @@ def test_cold_roots_want_heat() -> None:
 def test_outside_is_bounded() -> None:
     value = outside(np.array([-100.0, 0.5, 100.0]), np.array([0.0]), np.array([1.0]), 0.3)
     assert list(value) == [WORST, 0.0, WORST]
+
+
+def test_what_cannot_reach_the_band_still_tries_to_come_near() -> None:
+    far = outside(np.array([1.3, 1.6, 2.2, 3.0]), np.array([0.0]), np.array([1.0]), 0.3)
+    assert list(far) == sorted(far) and far[0] == pytest.approx(1.0) and len(set(far)) == 4
+
+
+def test_a_line_of_harm_is_a_step_with_a_ramp() -> None:
+    low, high = np.array([0.3]), np.array([1.4])
+    crossed = beyond(np.array([0.2, 0.3, 0.4, 1.0, 1.4, 1.5]), low, high, 0.1)
+    assert crossed == pytest.approx([1.0, 0.5, 0.0, 0.0, 0.5, 1.0])
+    lines = ((np.full(H, 0.5), np.full(H, 1.4)), (np.full(H, 0.3), np.full(H, 1.4)))
+    harmed = replace(AIM, vpd_harm=lines)
+    near, worse = (stress(harmed, expected(vpd=v), plan())[0] - stress(AIM, expected(vpd=v), plan())[0]
+                   for v in (0.42, 0.2))
+    assert near == pytest.approx(NEAR_HARM) and worse == pytest.approx(NEAR_HARM + HARM)
+
+
+def test_hours_with_steady_duties_add_up_to_the_plan() -> None:
+    """What `hourly` leaves out is what passes from hour to hour and what light and water bring."""
+    weights, steady = Weights(), plan(exhaust=0.5)
+    terms = judge(AIM, expected(vpd=1.5), steady, steady[0, 0], weights)
+    each = hourly(AIM, expected(vpd=1.5), steady, weights)
+    assert each.shape == (1, H)
+    assert each.mean() == pytest.approx(-3.0 * terms.stress[0] - weights.smooth * terms.action_churn[0])

@@ -283,10 +283,10 @@ class Mind:
         )
 
     def _recent(self) -> dict[str, float]:
-        """Means of the air over the last half hour, of what is known."""
+        """Means over the last half hour, of what is known: the air, and the shares of time outputs were seen on."""
         history = self.estimator.history
         means = {}
-        for name in ("air_temp_c", "rh_pct", "vpd_kpa"):
+        for name in ("air_temp_c", "rh_pct", "vpd_kpa", "exhaust_on", "humidifier_on"):
             values = history.column(name, RECENT_H)
             known = values[np.isfinite(values)]
             if len(known):

@@ -1,4 +1,4 @@
-"""The air of a small tent as two balances in steady state, anchored at what was just measured.
+"""The air of a small tent as two balances in steady state.
 
 A learned hourly law is straight in the duties; air exchange is not: the first tenth of the exhaust does more than the
 last half. Within the hour a tent is in balance, so heat and vapour give its air from lamp, mist, leaves and exchange:
@@ -6,9 +6,8 @@ last half. Within the hour a tent is in balance, so heat and vapour give its air
     T = T_room + Q / (wall + c * flow)        Q = lamp + fan - latent heat of what evaporates
     e = e_room + (leaves + mist) / flow       not above saturation
 
-`room_of` turns this round: what the room must be for the air that was measured under the duties in force. Plans with
-other duties are then judged in the same room. Nameplate figures of the tent (its size, lamp, fan, humidifier) are
-priors that a grower reads off the parts; what they miss, the residual of lessons.py takes off.
+Room and figures are learned from the air that was measured under the duties in force (lessons.py). Nameplate figures
+of the tent (its size, lamp, fan, humidifier) are where learning starts; a grower reads them off the parts.
 """
 
 from __future__ import annotations
@@ -30,19 +29,22 @@ G_M3_PER_KPA = 2166.7
 """Vapour density in g/m3 = this times kPa over kelvin."""
 
 
-@dataclass(frozen=True, slots=True)
-class Tent:
-    """Nameplate figures of a 0.8 m tent with two plants."""
+Figure = float | Array
 
-    wall_w_k: float = 18.0
-    leak_m3_h: float = 7.0
-    exhaust_m3_h: float = 80.0
-    lamp_w: float = 100.0
-    fan_w: float = 4.0
-    mist_g_h: float = 230.0
-    leaves_light_g_h: float = 75.0
+
+@dataclass(frozen=True)
+class Tent:
+    """Nameplate figures of a 0.8 m tent with two plants; arrays where several tents are thought of at once."""
+
+    wall_w_k: Figure = 18.0
+    leak_m3_h: Figure = 7.0
+    exhaust_m3_h: Figure = 80.0
+    lamp_w: Figure = 100.0
+    fan_w: Figure = 4.0
+    mist_g_h: Figure = 230.0
+    leaves_light_g_h: Figure = 75.0
     """Transpiration in full light at 1 kPa ..."""
-    leaves_dark_g_h: float = 18.0
+    leaves_dark_g_h: Figure = 18.0
     """... and without."""
 
 
@@ -73,23 +75,10 @@ def _flow_and_heat(duties: Duties, wet_g_h: Array, tent: Tent) -> tuple[Array, A
     return flow, heat / (tent.wall_w_k + W_PER_K_M3_H * flow)
 
 
-def room_of(temp_c: Array, vpd_kpa: Array, duties: Duties, tent: Tent) -> tuple[Array, Array, Array]:
-    """(room degC, room vapour g/m3, how much to trust the vapour 0..1) that explain measured air under `duties`.
-
-    With little exchange the leaves' share is large and the room is guessed, not seen: trust falls with it.
-    """
-    wet = _leaves(duties, vpd_kpa, tent) + tent.mist_g_h * duties.mist
-    flow, lift_k = _flow_and_heat(duties, wet, tent)
-    inside = vapour_g_m3(saturation_kpa(temp_c) - vpd_kpa, temp_c)
-    room_c = np.clip(temp_c - lift_k, 0.0, 45.0)
-    room_g = np.clip(inside - wet / flow, 1.0, 25.0)
-    return np.asarray(room_c), np.asarray(room_g), np.asarray(1.0 / (1.0 + (0.3 * wet / flow) ** 2))
-
-
-def air_of(room_c: float, room_g_m3: float, duties: Duties, tent: Tent) -> tuple[Array, Array]:
-    """(air degC, VPD kPa) in balance with a room under `duties`."""
-    vpd = np.full(duties.light.shape, 1.0)
-    temp = np.full(duties.light.shape, room_c)
+def air_of(room_c: Figure, room_g_m3: Figure, duties: Duties, tent: Tent) -> tuple[Array, Array]:
+    """(air degC, VPD kPa) in balance with a room under `duties`; room and tent may be arrays that broadcast."""
+    vpd = np.full(np.broadcast_shapes(np.shape(room_c), duties.light.shape), 1.0)
+    temp = vpd
     for _ in range(5):  # leaves and air depend on each other; half steps settle within a few rounds
         wet = _leaves(duties, vpd, tent) + tent.mist_g_h * duties.mist
         flow, lift_k = _flow_and_heat(duties, wet, tent)

@@ -105,6 +105,8 @@ def co2(see: Look, exhaust_s: float) -> Wish:
         return Wish("co2_solenoid", 0.0, "switched off in the settings")
     if not see.aims.light or see.context.mode != "NORMAL":
         return Wish("co2_solenoid", 0.0, "only in light hours and in mode NORMAL")
+    if state.devices.light != "ON":
+        return Wish("co2_solenoid", 0.0, "the lamp is not on yet: gas feeds nobody in the dark")
     if exhaust_s > 0.0:
         return Wish("co2_solenoid", 0.0, "the exhaust is on")
     if see.co2_ppm is None:

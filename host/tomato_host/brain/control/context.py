@@ -13,7 +13,7 @@ from shared_schemas.records.plan_v1 import PlanV1
 from shared_schemas.records.prediction_36h_v1 import Prediction36hV1
 from shared_schemas.records.state_v1 import StateV1
 from shared_schemas.records.targets_v1 import TargetsV1
-from tomato_host.brain.control.lessons import Lesson
+from tomato_host.brain.control.lessons import Belief, first_belief
 from tomato_host.brain.control.settings import ControlSettings
 
 RECENT_H = 0.5
@@ -34,8 +34,8 @@ class Memory:
     light_edge_at: datetime | None = None
     """When the light hours next begin or end, as seen at the last decision; passing it is an event."""
     mode: Mode = "NORMAL"
-    lessons: tuple[Lesson, ...] = ()
-    """What the planner saw its duties do."""
+    tent: Belief = field(default_factory=first_belief)
+    """What the planner believes of the tent, from what it saw duties do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,8 @@ class DecisionContext:
     memory: Memory = field(default_factory=Memory)
     mode: Mode = "NORMAL"
     recent: Mapping[str, float] = field(default_factory=dict)
-    """Means over the last `RECENT_H` hours of vpd_kpa, air_temp_c, rh_pct: fans work in strokes, leaves feel means."""
+    """Means over the last `RECENT_H` hours of vpd_kpa, air_temp_c, rh_pct: fans work in strokes, leaves feel means.
+    Shares of the same time that exhaust_on and humidifier_on were seen: what the door or the board cut short."""
     event: str | None = None
     """Why this decision is taken outside the cycle; None on the cycle."""
 

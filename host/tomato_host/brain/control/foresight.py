@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tomato_host.brain.control.context import DecisionContext
-from tomato_host.brain.control.mpc import Foresight
+from tomato_host.brain.control.mpc import DAY_H, Foresight
 from tomato_host.brain.world_model.hourly import HORIZON_H, HourlyLog
 from tomato_host.brain.world_model.intake import core_state, hours_outside, known_ahead
 from tomato_host.brain.world_model.model import WorldModel
@@ -46,7 +46,7 @@ def foresee(model: WorldModel, log: HourlyLog, context: DecisionContext) -> Fore
             mean, low, high = forecast.best(name)[:, 0, :horizon]
             spread["soil" if name == "soil.avg" else name] = (
                 np.nan_to_num(low - mean), np.nan_to_num(high - mean))
-    return Foresight(roll, zones, spread)
+    return Foresight(roll, zones, spread, np.nan_to_num(log.column("humidifier")[-DAY_H:]))
 
 
 def _trusted_zones(context: DecisionContext, zones: tuple[str, ...]) -> tuple[str, ...]:

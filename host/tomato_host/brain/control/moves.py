@@ -14,6 +14,8 @@ Array = NDArray[np.float64]
 LEAST_DOSE_ML = 40.0
 MOST_DOSE_ML = 400.0
 LEAST_GAS_S = 4.0
+ROUNDING = 1e-6
+"""A sum may pass its limit by this much: plans are sums of many edits."""
 SIZES: tuple[dict[int, tuple[float, ...]], ...] = (
     {EXHAUST: (0.4, 0.15), HUMIDIFIER: (0.25,), HEATER: (0.5,), WATER: (200.0,), CO2: (40.0,)},
     {EXHAUST: (0.1, 0.05), HUMIDIFIER: (0.1,), HEATER: (0.2,), WATER: (80.0,), CO2: (15.0,)},
@@ -35,6 +37,8 @@ class Bounds:
     day_ml: Array
     """Water left for each of these days."""
     humidifier: float
+    mist_left_h: Array
+    """Hours of mist that may be used up to the end of each hour: the board's day budget less what the last day used."""
     heater: Array
     co2_s: Array
     co2_left_s: Array
@@ -79,7 +83,9 @@ class TentMoves:
         out[:, :, LIGHT] = b.light
         out[:, :, CIRCULATION] = np.clip(out[:, :, CIRCULATION], 0.0, 1.0)
         out[:, :, EXHAUST] = _snap(np.clip(out[:, :, EXHAUST], 0.0, b.exhaust_most))
-        out[:, :, HUMIDIFIER] = _snap(np.clip(out[:, :, HUMIDIFIER], 0.0, b.humidifier))
+        mist = _up_to(np.clip(out[:, :, HUMIDIFIER], 0.0, b.humidifier), b.mist_left_h)
+        mist[:, :first] = mist[:, :first].min(axis=1, keepdims=True)
+        out[:, :, HUMIDIFIER] = _snap(mist)
         out[:, :, HEATER] = _snap(np.clip(out[:, :, HEATER], 0.0, b.heater))
         gas = np.clip(out[:, :, CO2], 0.0, b.co2_s)
         gas[(out[:, :, EXHAUST] > 0.0) | (out[:, :, LIGHT] <= 0.0)] = 0.0
@@ -97,6 +103,13 @@ class TentMoves:
 def _snap(share: Array) -> Array:
     """Off below 4 %, full above 95 %: what lies between is worth its relay strokes."""
     return np.where(share < 0.04, 0.0, np.where(share > 0.95, 1.0, share))
+
+
+def _up_to(amount: Array, left: Array) -> Array:
+    """Cut hours down so that the sum up to each hour stays within `left` [H], which never falls: first come first."""
+    total = np.cumsum(amount, axis=1)
+    cut = np.minimum.accumulate(np.minimum(left - total + ROUNDING, 0.0), axis=1)
+    return np.asarray(amount + np.diff(cut, axis=1, prepend=0.0))
 
 
 def _within_days(amount: Array, day_of: NDArray[np.int64], left: Array) -> Array:

@@ -7,21 +7,23 @@ measure. Without a model to look through, or in a mode that asks for caution, th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from itertools import pairwise, product
 from zoneinfo import ZoneInfo
 
 import numpy as np
 from numpy.typing import NDArray
 
+from shared_schemas.devices import OUTPUT_BY_NAME
 from shared_schemas.records.plan_v1 import PlanStep, PlanV1, RejectedPlan, Score
 from tomato_host.brain.control import rules
-from tomato_host.brain.control.aims import aims_at
+from tomato_host.brain.control.aims import Aims, aims_at
 from tomato_host.brain.control.beam import Found, Search, search
 from tomato_host.brain.control.climate_rules import light as light_rule
 from tomato_host.brain.control.context import Decision, DecisionContext
-from tomato_host.brain.control.lessons import AIR, Experience, Lesson, add
+from tomato_host.brain.control.lessons import AIR, Belief, Experience, Lesson, learn
 from tomato_host.brain.control.look import Look, look
 from tomato_host.brain.control.moves import MOST_DOSE_ML, Bounds, TentMoves
 from tomato_host.brain.control.objective import (
@@ -36,10 +38,12 @@ from tomato_host.brain.control.objective import (
     Expected,
     Terms,
     Weights,
+    hourly,
     judge,
 )
 from tomato_host.brain.control.photoperiod import light_seconds
 from tomato_host.brain.control.proposals import Wish, build_decision
+from tomato_host.brain.control.score import AIR_MARGIN_C, COLD_C, DRY_MARGIN_KPA, HOT_C, WET_KPA
 from tomato_host.brain.control.water_rules import PULSE_ML
 from tomato_host.brain.control.water_rules import water as water_rule
 
@@ -47,11 +51,25 @@ Array = NDArray[np.float64]
 HOUR = timedelta(hours=1)
 COLUMN_OF = {"light": LIGHT, "circulation_fan": CIRCULATION, "exhaust_fan": EXHAUST, "humidifier": HUMIDIFIER,
              "heater_mat": HEATER}
-EDGE_KPA = 0.1
-"""The planner aims this far inside the VPD band, for what it expects is never quite what comes."""
+EDGE_WET_KPA, EDGE_DRY_KPA = 0.2, 0.08
+"""The planner aims this far inside the VPD band, for neither reading nor expectation is quite the truth; further on the
+wet side, where mist and leaves can overshoot within minutes and mould begins."""
 LATE_PCT = 1.5
 """The soil may dry this far below the low mark in a plan: the rules water below the mark, a planner need not do it
 a day before."""
+GRID_EXHAUST = (0.0, 0.1, 0.2, 0.35, 0.55, 0.8, 1.0)
+GRID_MIST = (0.0, 0.05, 0.1, 0.2, 0.3, 0.42)
+DAY_H = 24
+MIST_H_PER_DAY = 0.98 * OUTPUT_BY_NAME["humidifier"].day_budget / 3_600.0
+"""What the board allows in any 24 h; the rest is for strokes that run over."""
+SEEN_ON = {"exhaust_on": EXHAUST, "humidifier_on": HUMIDIFIER}
+CUT_SHORT = 0.12
+"""A share of time on that differs by more than this from what was asked for was cut short by the door or the board;
+less is the coarseness of samples, and the asked share is nearer to the truth."""
+MOST_MIST = 0.44
+"""Share of an hour: the board's half an hour, less what a stroke that runs over takes from the next one."""
+REMEMBERED = 4 * HOUR
+"""So long the planner goes on by what it has learned while a doubted reading of the air teaches nothing new."""
 SETTLED_S = 1_500.0
 """Duties must have been in force this long before the last half hour tells anything of them."""
 
@@ -66,6 +84,8 @@ class Foresight:
     """Names of the soil zones in the courses, those whose probe is trusted."""
     spread: Mapping[str, tuple[Array, Array]] = field(default_factory=dict)
     """Forecast intervals as offsets (low, high) [H] from the mean: vpd_kpa, air_temp_c, soil."""
+    mist_h: Array = field(default_factory=lambda: np.zeros(DAY_H))
+    """Hours of mist in each of the last 24 whole hours, the newest last."""
 
 
 Foresee = Callable[[DecisionContext], Foresight | None]
@@ -80,8 +100,9 @@ def planner(
     chosen, how = weights or Weights(), setting or Search(width=2, rounds=8, pairs=10)
 
     def decide(context: DecisionContext) -> Decision:
+        context = replace(context, memory=replace(context.memory, tent=_learned(context)))
         seen = foresee(context) if context.mode in ("NORMAL", "CAUTION") else None
-        if seen is None or not seen.soil or look(context).vpd_kpa is None:
+        if seen is None or not seen.soil or not (look(context).vpd_kpa is not None or _remembers(context)):
             return rules.decide(context)
         return _plan(context, seen, chosen, how, clock)
 
@@ -92,21 +113,22 @@ def _plan(context: DecisionContext, seen: Foresight, weights: Weights, how: Sear
     end = clock() + context.settings.planning_ms / 1_000.0
     see = look(context)
     guide = rules.decide(context)
-    aim, bounds = aim_ahead(context), bounds_ahead(see)
+    aim, bounds = aim_ahead(context), bounds_ahead(see, seen.mist_h)
     before = np.array([0.0, *(context.memory.duty.get(name, 0.0) for name in COLUMN_OF), 0.0])
     moves = TentMoves(bounds)
 
-    learned = _learned(context)
-    experience = Experience(learned, context.now) if learned else None
+    belief = context.memory.tent
+    experience = Experience(belief) if belief.at is not None else None
 
     def terms(plans: Array) -> Terms:
         return judge(aim, _expected(seen, plans, experience), plans, before, weights)
 
-    starts = _starts(context, guide.plan, bounds)
+    starts = np.concatenate([
+        _starts(context, guide.plan, bounds),
+        _hour_by_hour(bounds, lambda plans: hourly(aim, _expected(seen, plans, experience), plans, weights))])
     found = search(lambda plans: terms(plans).j, moves, starts, how, lambda: clock() >= end)
     ranked = terms(found.plans)
-    made = _decision(context, see, found, ranked, bounds)
-    return replace(made, memory=replace(made.memory, lessons=learned))
+    return _decision(context, see, found, ranked, bounds)
 
 
 def _expected(seen: Foresight, plans: Array, experience: Experience | None) -> Expected:
@@ -117,17 +139,29 @@ def _expected(seen: Foresight, plans: Array, experience: Experience | None) -> E
     return Expected(series, zones.min(axis=0), zones.max(axis=0), seen.spread)
 
 
-def _learned(context: DecisionContext) -> tuple[Lesson, ...]:
-    """The lessons so far, with that of the last half hour when its duties were in force long enough."""
-    memory = context.memory
+def _remembers(context: DecisionContext) -> bool:
+    """Whether the belief is fresh enough to plan by while the air's reading is doubted; without mist, then."""
+    at = context.memory.tent.at
+    return at is not None and context.now - at <= REMEMBERED
+
+
+def _learned(context: DecisionContext) -> Belief:
+    """The belief about the tent, with what the last half hour teaches when its duties were in force long enough."""
+    memory, see = context.memory, look(context)
     if memory.decided_at is None or (context.now - memory.decided_at).total_seconds() < SETTLED_S:
-        return memory.lessons
+        return memory.tent
+    air = {name: value for name, value in context.recent.items() if name in AIR}
+    if len(air) < len(AIR) or see.vpd_kpa is None:
+        return memory.tent
     duty = [0.0] * 7
     for name, column in COLUMN_OF.items():
         duty[column] = memory.duty.get(name, 0.0)
     duty[LIGHT] = 1.0 if duty[LIGHT] > 0.0 else 0.0
-    air = {name: value for name, value in context.recent.items() if name in AIR}
-    return add(memory.lessons, Lesson(context.now, tuple(duty), air)) if len(air) == len(AIR) else memory.lessons
+    for name, column in SEEN_ON.items():
+        seen = context.recent.get(name, duty[column])
+        if abs(seen - duty[column]) > CUT_SHORT:
+            duty[column] = seen
+    return learn(memory.tent, Lesson(context.now, tuple(duty), air))
 
 
 def hours_ahead(context: DecisionContext) -> list[datetime]:
@@ -145,20 +179,45 @@ def aim_ahead(context: DecisionContext) -> Aim:
     short = 0.0 if now.soil_temp_c is None else max(0.0, each[0].soil_temp_low_c - now.soil_temp_c)
     return Aim(
         light=light,
-        vpd_low=np.array([a.vpd_kpa[0] for a in each]) + EDGE_KPA,
-        vpd_high=np.array([a.vpd_kpa[1] for a in each]) - EDGE_KPA,
+        vpd_low=np.array([a.vpd_kpa[0] for a in each]) + EDGE_WET_KPA,
+        vpd_high=np.array([a.vpd_kpa[1] for a in each]) - EDGE_DRY_KPA,
         air_low=np.array([a.air_temp_c[0] for a in each]),
-        air_high=np.array([max(a.air_temp_c[1], each[0].air_temp_c[1]) for a in each]),
+        air_high=np.full(len(each), max(a.air_temp_c[1] for a in each)),  # a night as warm as a good day is no harm
         soil_low_pct=each[0].soil_low_pct - LATE_PCT, soil_high_pct=each[0].soil_high_pct, soil_temp_short=short,
         water_ml_per_hour=max(1.0, each[0].water_ml_per_day / 24.0),
-        co2_s_per_hour=max(1.0, each[0].co2_s_per_day / max(1.0, each[0].photoperiod_h)))
+        co2_s_per_hour=max(1.0, each[0].co2_s_per_day / max(1.0, each[0].photoperiod_h)),
+        vpd_harm=_vpd_harm(each), air_harm=_air_harm(each))
+
+
+def _vpd_harm(each: Sequence[Aims]) -> tuple[tuple[Array, Array], ...]:
+    """Lines of harm of the air's dryness: a margin around the band, and what score.py counts as stress."""
+    low, high = (np.array([a.vpd_kpa[k] for a in each]) for k in (0, 1))
+    wet = np.array([WET_KPA[0] if a.light else WET_KPA[1] for a in each])
+    return (low - DRY_MARGIN_KPA, high + DRY_MARGIN_KPA), (wet, high + DRY_MARGIN_KPA)
+
+
+def _air_harm(each: Sequence[Aims]) -> tuple[tuple[Array, Array], ...]:
+    """Lines of harm of the air's warmth: a margin around the band, and what score.py counts as stress."""
+    low = np.array([a.air_temp_c[0] for a in each])
+    warm = max(a.air_temp_c[1] for a in each)
+    ones = np.ones(len(each))
+    return (low - AIR_MARGIN_C, (warm + AIR_MARGIN_C) * ones), (COLD_C * ones, HOT_C * ones)
 
 
 def _light_share(hour: datetime, zone: ZoneInfo, start_h: float, length_h: float) -> float:
     return light_seconds(hour, 3_600.0, zone, start_h, length_h)[1] / 3_600.0
 
 
-def bounds_ahead(see: Look) -> Bounds:
+def _mist_left(see: Look, used_h: Array, horizon: int) -> Array:
+    """Hours of mist that may be used up to the end of each hour ahead, while what was used falls out of the day."""
+    since_h = see.now.minute / 60.0 + see.now.second / 3_600.0
+    running_h = since_h * see.last_duty("humidifier")  # the hour under way is in no whole hour yet
+    leaving = np.concatenate([np.cumsum(used_h), np.full(max(0, horizon - len(used_h)), used_h.sum())])[:horizon]
+    leaving[: _first_hours(see)] = 0.0  # the door asks what is left now, whatever is freed while the duty runs
+    return np.asarray(np.maximum(0.0, MIST_H_PER_DAY - running_h - used_h.sum() + leaving))
+
+
+def bounds_ahead(see: Look, mist_h: Array | None = None) -> Bounds:
     """What the plan may do in each hour: budgets by local day, water by daylight, gas and heat by what is known."""
     context, aims = see.context, see.aims
     settings, hours = context.settings, hours_ahead(context)
@@ -178,11 +237,18 @@ def bounds_ahead(see: Look) -> Bounds:
     last = context.memory.last_water_at
     pause_h = 0.0 if last is None else (settings.water_pause_s - (context.now - last).total_seconds()) / 3_600.0
     water[: max(0, int(np.ceil(pause_h)))] = 0.0
+    if see.driest is not None and (see.driest.moisture_pct or 0.0) >= aims.soil_low_pct:
+        water[: _first_hours(see)] = 0.0  # no dose before the grower's mark: water that lies in the pot early is lost
     gas_ok = settings.use_co2 and context.mode == "NORMAL" and see.co2_ppm is not None and see.co2_ppm < aims.co2_ppm
+    gas = np.full(len(hours), 100.0 if gas_ok else 0.0)
+    if context.state.devices.light != "ON":
+        gas[: _first_hours(see)] = 0.0  # the door gives none before the lamp is seen to shine
     heat_ok = see.soil_temp_c is not None and see.soil_temp_c < aims.soil_temp_low_c + 1.0
     return Bounds(
-        light=light, water_ml=water, day_of=day_of, day_ml=water_left, humidifier=0.5,
-        heater=np.full(len(hours), 0.75 if heat_ok else 0.0), co2_s=np.full(len(hours), 100.0 if gas_ok else 0.0),
+        light=light, water_ml=water, day_of=day_of, day_ml=water_left,
+        humidifier=MOST_MIST if see.vpd_kpa is not None else 0.0,
+        mist_left_h=_mist_left(see, np.zeros(DAY_H) if mist_h is None else mist_h, len(hours)),
+        heater=np.full(len(hours), 0.75 if heat_ok else 0.0), co2_s=gas,
         co2_left_s=gas_left, exhaust_most=np.ones(len(hours)), first_h=_first_hours(see))
 
 
@@ -213,6 +279,26 @@ def _starts(context: DecisionContext, guide: PlanV1, bounds: Bounds) -> Array:
     if shifted is not None:
         starts.append(shifted)
     return np.stack(starts)
+
+
+def _hour_by_hour(bounds: Bounds, gain: Callable[[Array], Array]) -> Array:
+    """A plan [1, H, 7] of the duties that would be best in each stretch of hours if nothing carried over.
+
+    The air follows its duties within minutes, so this is nearly right for the air, and keeps the search out of plans
+    that every small edit makes worse.
+    """
+    horizon = len(bounds.light)
+    pairs = np.array(list(product(GRID_EXHAUST, GRID_MIST)))
+    plans = np.zeros((len(pairs), horizon, 7))
+    plans[:, :, LIGHT], plans[:, :, CIRCULATION] = bounds.light, 1.0
+    plans[:, :, EXHAUST], plans[:, :, HUMIDIFIER] = pairs[:, :1], pairs[:, 1:]
+    each = gain(plans)
+    made: Array = plans[0].copy()
+    edges = [0, bounds.first_h, *range(bounds.first_h + 1, horizon + 1)]
+    for start, stop in pairwise(edges):
+        best = int(each[:, start:stop].sum(axis=1).argmax())
+        made[start:stop] = plans[best, start:stop]
+    return made[None]
 
 
 def _shifted(context: DecisionContext, horizon: int, plain: Array) -> Array | None:

@@ -22,8 +22,13 @@ Array = NDArray[np.float64]
 VPD_SCALE_KPA = 0.3
 TEMP_SCALE_C = 5.0
 SOIL_SCALE_PCT = 4.0
-WORST = 2.0
+WORST = 4.0
 """An hour is never worse than this in one respect: one bad hour must not hide all others."""
+NEAR_HARM, HARM = 0.5, 1.5
+"""What an hour costs beyond the margin around a band, and beyond the line that counts as stress in score.py."""
+VPD_RAMP_KPA, AIR_RAMP_C = 0.1, 0.8
+"""A line of harm is that wide: what is expected is never known to the last digit."""
+MOST_SOIL = 2.0
 SLOTS_PER_HOUR = 4.0
 """A duty between off and on switches a relay on and off once a quarter of an hour (see the executor)."""
 QUANTILES = ((0, 0.25), (1, 0.5), (2, 0.25))
@@ -33,6 +38,7 @@ CO2_GAIN = 0.2
 
 WATER, LIGHT, CIRCULATION, EXHAUST, HUMIDIFIER, HEATER, CO2 = range(7)
 """Columns of a plan, as in the world model: ml an hour, shares of the hour, seconds an hour."""
+POWER = 0.1
 RELAYS = (LIGHT, CIRCULATION, EXHAUST, HUMIDIFIER, HEATER)
 
 
@@ -62,6 +68,11 @@ class Aim:
     """Kelvin by which the roots are too cold now; 0 when warm enough."""
     water_ml_per_hour: float
     co2_s_per_hour: float
+    vpd_harm: tuple[tuple[Array, Array], ...] = ()
+    """Two lines of harm in kPa, each (least, most) [H]: the margin around the band, and what score.py counts as stress;
+    none where no harm is known."""
+    air_harm: tuple[tuple[Array, Array], ...] = ()
+    """The same in degC."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,29 +98,47 @@ class Terms:
 
 
 def outside(value: Array, low: Array, high: Array, scale: float) -> Array:
-    """How far outside a band, in units of `scale`, bounded: 0 inside, at most WORST."""
-    return np.minimum((np.maximum(low - value, 0.0) + np.maximum(value - high, 0.0)) / scale, WORST)
+    """How far outside a band: 0 inside, in units of `scale` up to one, then by its logarithm, at most WORST.
+
+    The logarithm keeps a plan that cannot reach the band trying to come near it, and no bad hour hides the others.
+    """
+    far = (np.maximum(low - value, 0.0) + np.maximum(value - high, 0.0)) / scale
+    return np.asarray(np.minimum(np.where(far > 1.0, 1.0 + np.log(np.maximum(far, 1.0)), far), WORST))
 
 
-def stress(aim: Aim, expected: Expected, plans: Array) -> Array:
-    """Mean hourly stress [B]: air dryness and warmth by quantiles, the driest zone by its low quantile, cold roots."""
+def beyond(value: Array, low: Array, high: Array, ramp: float) -> Array:
+    """Whether a line of harm is crossed: 0 inside, 1 outside, a ramp across the line."""
+    return np.asarray(np.clip(np.maximum(low - value, value - high) / ramp + 0.5, 0.0, 1.0))
+
+
+def hourly_stress(aim: Aim, expected: Expected, plans: Array) -> Array:
+    """Stress of each hour [B, H]: air dryness and warmth by quantiles, the driest zone, wet soil, cold roots."""
     zero = np.zeros(len(aim.light))
-    total = np.zeros(len(plans))
-    for name, low, high, scale in (
-        ("vpd_kpa", aim.vpd_low, aim.vpd_high, VPD_SCALE_KPA), ("air_temp_c", aim.air_low, aim.air_high, TEMP_SCALE_C)
+    total = np.zeros(plans.shape[:2])
+    for name, low, high, lines, scale, ramp in (
+        ("vpd_kpa", aim.vpd_low, aim.vpd_high, aim.vpd_harm, VPD_SCALE_KPA, VPD_RAMP_KPA),
+        ("air_temp_c", aim.air_low, aim.air_high, aim.air_harm, TEMP_SCALE_C, AIR_RAMP_C),
     ):
         mean = expected.series[name]
         down, up = expected.spread.get(name, (zero, zero))
         for offset, weight in ((down, 0.25), (zero, 0.5), (up, 0.25)):
-            total += weight * outside(mean + offset, low, high, scale).mean(axis=1)
+            value = mean + offset
+            total += weight * outside(value, low, high, scale)
+            for (least, most), harm in zip(lines, (NEAR_HARM, HARM), strict=False):
+                total += weight * harm * beyond(value, least, most, ramp)
     down = expected.spread.get("soil", (zero, zero))[0]
     dry = np.maximum(aim.soil_low_pct - (expected.driest + 0.25 * down), 0.0) / SOIL_SCALE_PCT
     wet = np.maximum(expected.wettest - aim.soil_high_pct, 0.0) / SOIL_SCALE_PCT
-    total += np.minimum(dry, WORST).mean(axis=1) + np.minimum(wet, WORST).mean(axis=1)
+    total += np.minimum(dry, MOST_SOIL) + np.minimum(wet, MOST_SOIL)
     if aim.soil_temp_short > 0.0:
-        warmed = plans[:, :, HEATER].mean(axis=1)
+        warmed = plans[:, :, HEATER].mean(axis=1, keepdims=True)
         total += np.minimum(aim.soil_temp_short / TEMP_SCALE_C, 1.0) * np.maximum(0.0, 0.5 - warmed)
     return total
+
+
+def stress(aim: Aim, expected: Expected, plans: Array) -> Array:
+    """Mean hourly stress [B]."""
+    return np.asarray(hourly_stress(aim, expected, plans).mean(axis=1))
 
 
 def yield_proxy(aim: Aim, expected: Expected, plans: Array) -> Array:
@@ -125,7 +154,7 @@ def resource_use(aim: Aim, plans: Array) -> Array:
     water = plans[:, :, WATER].mean(axis=1) / max(aim.water_ml_per_hour, 1.0)
     gas = plans[:, :, CO2].mean(axis=1) / max(aim.co2_s_per_hour, 1.0)
     power = plans[:, :, HEATER].mean(axis=1) + plans[:, :, HUMIDIFIER].mean(axis=1)
-    return np.asarray(0.5 * water + 0.25 * gas + 0.1 * power)
+    return np.asarray(0.5 * water + 0.25 * gas + POWER * power)
 
 
 def action_churn(plans: Array, before: Array) -> Array:
@@ -135,6 +164,15 @@ def action_churn(plans: Array, before: Array) -> Array:
     change = np.abs(np.diff(np.concatenate([first, relays], axis=1), axis=1)).sum(axis=2)
     partial = ((relays > 0.02) & (relays < 0.95)).sum(axis=2) * 2.0 * SLOTS_PER_HOUR
     return np.asarray((change + partial).mean(axis=1))
+
+
+def hourly(aim: Aim, expected: Expected, plans: Array, weights: Weights) -> Array:
+    """What each hour [B, H] of plans with steady duties brings, without what passes from hour to hour."""
+    pain = hourly_stress(aim, expected, plans)
+    relays = plans[:, :, RELAYS]
+    partial = ((relays > 0.02) & (relays < 0.95)).sum(axis=2) * 2.0 * SLOTS_PER_HOUR
+    power = plans[:, :, HEATER] + plans[:, :, HUMIDIFIER]
+    return np.asarray(-weights.stress * pain - weights.smooth * partial - weights.resource * POWER * power)
 
 
 def judge(aim: Aim, expected: Expected, plans: Array, before: Array, weights: Weights) -> Terms:

@@ -24,6 +24,8 @@ WET_KPA = (0.3, 0.15)
 """By day, by night."""
 HOT_C, COLD_C = 32.0, 12.0
 SOIL_STRESS_PCT = 24.0
+AIR_MARGIN_C = 3.0
+"""Air outside its band by more than this is stress in the wider definition."""
 
 
 @dataclass(frozen=True, slots=True)

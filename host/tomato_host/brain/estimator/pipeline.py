@@ -39,7 +39,7 @@ from tomato_host.brain.humid_air import absolute_humidity_g_m3, dew_point_c, sat
 AIR, RH, CO2, LEAF, LIGHT, SOIL_TEMP, FIRST_PROBE = range(7)
 NAN: Final = float("nan")
 HISTORY_DERIVED: Final = ("vpd_kpa", "leaf_air_delta_c", "soil_avg_pct", "dli_mol_m2", "confidence", "lamp_on",
-                          "exhaust_on", "water_ml_today")
+                          "exhaust_on", "humidifier_on", "water_ml_today")
 NOTHING_DERIVED: Final[tuple[float | None, ...]] = (None,) * 6
 BAD_SHARE_EVERY_S: Final = 600.0
 BAD_SHARE_MEMORY_S: Final = 21_600.0
@@ -309,7 +309,7 @@ class Estimator:
         row = [
             t_s, *values, derived[0], derived[1], average, derived[5], overall,
             1.0 if outputs.light == "ON" else 0.0, 1.0 if outputs.exhaust_fan == "ON" else 0.0,
-            devices.water_ml_used_today,
+            1.0 if outputs.humidifier == "ON" else 0.0, devices.water_ml_used_today,
         ]
         self._history.append([NAN if v is None else v for v in row])
 
