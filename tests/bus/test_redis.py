@@ -229,6 +229,33 @@ def test_redis_that_restarts_without_memory_is_told_every_alarm_again(
     assert node.longest_tick_s < 0.25, "the deciding loop waited for nothing"
 
 
+@pytest.mark.parametrize("persistent", [True, False])
+def test_a_reader_lives_through_a_restart_of_redis(
+    tmp_path: Path, start: Callable[..., Node], persistent: bool
+) -> None:
+    broker = RealRedis(tmp_path / "kept", persistent=persistent)
+    reader = None
+    try:
+        node = start(broker.url, "north")
+        until(lambda: node.word.get("up"))
+        node.keep(*(alarm(n) for n in range(3)))
+        reader = follow(broker, "a", "--alarms", "--most", "6", "--idle", "1")
+        assert reader.stdout is not None
+        told = [reader.stdout.readline() for _ in range(3)]
+        broker.stop()
+        until(lambda: node.word.get("up") is False)
+        node.keep(*(alarm(n) for n in range(3, 6)))
+        broker.start()
+        told += [reader.stdout.readline() for _ in range(3)]
+        assert names([line.encode() for line in told]) == [f"alarm_{n}" for n in range(6)]
+        assert reader.wait(20) == 0
+    finally:
+        if reader is not None:
+            reader.kill()
+            reader.wait()
+        broker.stop()
+
+
 def test_a_bus_process_killed_loses_and_doubles_no_alarm(broker: RealRedis, start: Callable[..., Node]) -> None:
     node = start(broker.url, "north")
     node.keep(*(alarm(n) for n in range(5)))

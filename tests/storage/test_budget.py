@@ -258,3 +258,26 @@ def test_the_doctor_says_how_long_it_lasts(tmp_path: Path, monkeypatch: pytest.M
     config.write_text("[storage]\nmb_total = 10.0\n")
     monkeypatch.setattr(doctor.shutil, "disk_usage", lambda _: type("Usage", (), {"free": 29 * 10**6}))
     assert doctor.check_disk_budget(config, tmp_path).level == "ok", "the budget of all days ends before the disk"
+
+
+def test_the_oldest_days_of_photos_go_and_nothing_else(tmp_path: Path) -> None:
+    images = tmp_path / "private" / "images"
+    disk = store(tmp_path, photos_mb_total=1.0)
+    for day in range(1, 6):
+        folder = images / f"2026-05-0{day}"
+        folder.mkdir()
+        for n in range(3):
+            (folder / f"camera_main_12000{n}.jpg").write_bytes(b"x" * 100_000)
+    (images / "notes.txt").write_text("mine")
+    give(disk, alarm(timedelta()))
+    disk._dataset.close()
+    assert sorted(path.name for path in images.iterdir()) == ["2026-05-03", "2026-05-04", "2026-05-05", "notes.txt"]
+    (said,) = [r for r in kept(tmp_path, "events") if isinstance(r, EventV1) and r.name == "photos_let_go"]
+    assert (said.data["count"], "up to 2026-05-02" in said.text) == (6, True)
+    one = store(tmp_path / "one", photos_mb_total=1.0)
+    folder = tmp_path / "one" / "private" / "images" / "2026-05-01"
+    folder.mkdir()
+    (folder / "a.jpg").write_bytes(b"x" * 2_000_000)
+    give(one, alarm(timedelta()))
+    one._dataset.close()
+    assert (folder / "a.jpg").exists(), "never the newest day"

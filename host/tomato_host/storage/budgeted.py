@@ -89,6 +89,7 @@ class BudgetedStore:
         self._looked_at_s = now_s
         try:
             self._let_go(ts)
+            self._let_photos_go(ts)
         except (OSError, ValueError) as error:
             _log.error("cannot make room", why=str(error))
 
@@ -104,6 +105,15 @@ class BudgetedStore:
         names = ", ".join(path.name for path in paths[:5])
         text = f"All records together passed {self._settings.mb_total:g} MB: {count} readings went ({names})."
         self.tell(_event(ts, "WARNING", "raw_let_go", text, count=count))
+
+    def _let_photos_go(self, ts: datetime) -> None:
+        photos = retention.old_photos(self._folder, self._settings.photos_mb_total * 1e6)
+        if not photos:
+            return
+        retention.delete_photos(photos)
+        last = photos[-1].parent.name
+        text = f"All photos together passed {self._settings.photos_mb_total:g} MB: those up to {last} went."
+        self.tell(_event(ts, "WARNING", "photos_let_go", text, count=len(photos)))
 
 
 def _event(ts: datetime, level: str, name: str, text: str, **data: int) -> EventV1:

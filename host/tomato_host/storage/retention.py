@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -14,6 +15,9 @@ from tomato_host.storage.recovery import last_head
 LET_GO = "let_go.json"
 MAY_GO = "sensors_raw"
 """The only stream that is ever let go of: nine tenths of all bytes, and nothing but readings."""
+
+
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,3 +86,26 @@ def delete_let_go(folder: Path) -> None:
         head = last_head(path) if path.parent == folder and path.is_file() else None
         if note is not None and head is not None and head.seq <= note.seq:
             path.unlink()
+
+
+def old_photos(folder: Path, most_bytes: float) -> list[Path]:
+    """Photos to let go of, whole days, oldest first; never those of the newest day."""
+    days = sorted(path for path in (folder / "images").glob("*") if _DAY.fullmatch(path.name) and path.is_dir())
+    photos = {day: sorted(path for path in day.iterdir() if path.is_file() and not path.is_symlink()) for day in days}
+    sizes = {day: sum(path.stat().st_size for path in found) for day, found in photos.items()}
+    over, out = sum(sizes.values()) - most_bytes, []
+    for day in days[:-1]:
+        if over <= 0:
+            break
+        over -= sizes[day]
+        out += photos[day]
+    return out
+
+
+def delete_photos(photos: list[Path]) -> None:
+    """Delete them and the days that are empty then."""
+    for path in photos:
+        path.unlink(missing_ok=True)
+    for day in {path.parent for path in photos}:
+        if not any(day.iterdir()):
+            day.rmdir()

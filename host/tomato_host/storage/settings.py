@@ -31,5 +31,7 @@ class StorageSettings(BaseModel):
     """Records a day. Beyond that readings are thinned evenly; decisions, refusals, events and alarms never are."""
     mb_total: Annotated[float, Field(ge=10.0, le=10_000_000.0)] = 4_000.0
     """All records together. Beyond that the oldest files of raw readings are let go, and nothing else."""
+    photos_mb_total: Annotated[float, Field(ge=1.0, le=10_000_000.0)] = 2_000.0
+    """All photos together. Beyond that those of the oldest days are let go."""
     on_malformed: OnMalformed = "raise"
     """What happens to something that is not a valid record: an error to the caller, or logged and left out."""
