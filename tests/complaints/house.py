@@ -57,8 +57,8 @@ class House:
         self.port = free_port()
         self.config = place / "tomato.toml"
         self.config.write_text(
-            f"[service]\nport = {self.port}\n[weather]\nprovider = 'none'\n[agent]\nenabled = false\n"
-            f"[board]\ntelemetry_period_s = 1.0\n{extra}"
+            f"[service]\nport = {self.port}\nwrites_per_minute = 1000\n[weather]\nprovider = 'none'\n"
+            f"[agent]\nenabled = false\n[board]\ntelemetry_period_s = 1.0\n{extra}"
         )
         self.process: subprocess.Popen[str] | None = None
         self.said = place / "host.log"

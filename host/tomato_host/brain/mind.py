@@ -188,9 +188,9 @@ class Mind:
             self._vision = vision
 
     def note_outcome(self, action: ActionV1) -> None:
-        """An action has ended; what it delivered explains what comes. Water that never came was no watering."""
+        """An action has ended; what it delivered explains what comes. Water that surely never came was no watering."""
         self.foresight.note_outcome(action)
-        if action.type is ActionType.WATER and action.outcome is not None and not action.outcome.delivered_ml:
+        if action.type is ActionType.WATER and action.outcome is not None and action.outcome.delivered_ml == 0.0:
             self._forget_watering(action.ts)
 
     def _rebuild(self, now: datetime) -> Adapted | None:

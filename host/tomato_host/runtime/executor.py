@@ -91,6 +91,8 @@ class Job:
     reason: str = ""
     cut: bool = False
     """Something ended it before its time."""
+    unknown: bool = False
+    """A pulse of it was under way when nobody could hear the board any more."""
 
     @property
     def milli(self) -> float:
@@ -196,6 +198,7 @@ class Executor:
         What was under way counts as delivered in full: the books may err on the dry side only.
         """
         for job in (*self._jobs.values(), *self._closing):
+            job.unknown = job.unknown or bool(job.open_cmds)
             for drawn in job.open_cmds.values():
                 self._door.settle(job.action, drawn / job.milli, drawn / job.milli, now)
             job.open_cmds.clear()
@@ -221,7 +224,7 @@ class Executor:
     def abandon(self, reason: str, now: datetime) -> None:
         """Close every job now, answered or not: the process ends."""
         for job in (*self._jobs.values(), *self._closing):
-            job.reason, job.cut = job.reason or reason, True
+            job.reason, job.cut, job.unknown = job.reason or reason, True, job.unknown or bool(job.open_cmds)
             for drawn in job.open_cmds.values():
                 self._door.settle(job.action, drawn / job.milli, drawn / job.milli, now)
             self._finish(job, now)
@@ -318,9 +321,11 @@ class Executor:
             self._finish(job, now)
 
     def _finish(self, job: Job, now: datetime) -> None:
+        """A dose whose pulse ended unheard has delivered nobody knows what: the record says so, rather than nothing."""
         self._door.release(job.action)
-        ml = job.delivered if job.row.dose_unit == "ml" else None
-        seconds = None if ml is not None else job.delivered / 1000.0
+        told = not job.unknown or job.row.renewable
+        ml = job.delivered if job.row.dose_unit == "ml" and told else None
+        seconds = job.delivered / 1000.0 if job.row.dose_unit != "ml" and told else None
         self._finished.append(
             _with_outcome(
                 job.action, _ending(job), now, ml=ml, seconds=seconds, reason=job.reason, cmd_ids=tuple(job.all_cmds)
