@@ -12,6 +12,7 @@ from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse, Res
 from fastapi.staticfiles import StaticFiles
 from sse_starlette.sse import EventSourceResponse
 from starlette.concurrency import run_in_threadpool
+from starlette.middleware.gzip import GZipMiddleware
 
 from tomato_host import __version__
 from tomato_host.errors import TomatoError
@@ -43,6 +44,7 @@ def create_app(
     )
     keys = tokens or TokenFile(data_dir)
     door = Doorman(keys)
+    app.add_middleware(GZipMiddleware, minimum_size=2_000, compresslevel=5)
     app.add_middleware(Border, settings=settings, tokens=keys)
     app.add_exception_handler(TomatoError, _told)
     _reads(app, present, door)
