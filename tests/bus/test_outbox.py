@@ -91,6 +91,28 @@ SLOW = (
 )
 
 
+READS = (
+    "import os, sys\n"
+    "out, fd = open(sys.argv[1], 'ab', 0), int(os.environ['TOMATO_FEED_FD'])\n"
+    "while data := os.read(fd, 65536):\n"
+    "    out.write(data)\n"
+)
+
+
+def test_an_alarm_waits_for_no_tick(tmp_path) -> None:  # type: ignore[no-untyped-def]
+    status, out = Status(NOW, NOW), tmp_path / "heard"
+    recorder = Recorder(NoStore(), status)
+    feed = Feed(status, recorder, ServiceSettings(), tmp_path, command=[sys.executable, "-c", READS, str(out)])
+    feed.start()
+    try:
+        recorder.keep(reading(1))
+        recorder.keep(alarm(7))
+        until(lambda: out.exists() and b"observation_v1" in out.read_bytes())
+        assert out.read_bytes().index(b"alarm_7") < out.read_bytes().index(b"observation_v1"), "and overtakes the rest"
+    finally:
+        feed.stop()
+
+
 def test_inside_one_machine_a_slow_reader_loses_telemetry_and_gets_every_alarm(tmp_path) -> None:  # type: ignore[no-untyped-def]
     status = Status(NOW, NOW)
     recorder = Recorder(NoStore(), status)

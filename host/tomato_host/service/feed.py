@@ -91,6 +91,8 @@ class Feed:
         else:
             self._recent[rank].append((next(self._order), line))
         self.outbox.offer(rank, line)
+        if rank is Rank.ALARM and self._socket is not None:
+            self._flush(self._monotonic())  # not even the next tick is waited for
 
     def on_decision(self, taken: Taken, now: datetime) -> None:
         """Decisions come as records."""
