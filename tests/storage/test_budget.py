@@ -17,11 +17,13 @@ from tomato_host.runtime.recorder import Recorder
 from tomato_host.runtime.status import Status
 from tomato_host.service.feed import status_line
 from tomato_host.service.metrics import PlantCollector
+from tomato_host.service.operations.backup import backup, restore
 from tomato_host.service.present import Present
 from tomato_host.storage import Dataset, StorageSettings
 from tomato_host.storage.budget import AT_LEAST_EVERY_S, DAY_S, RESERVE, Budget
 from tomato_host.storage.budgeted import BudgetedStore
 from tomato_host.storage.layout import STREAM_OF
+from tomato_host.storage.public import export_public
 from tomato_host.storage.reader import read_records, stream_files
 from tomato_host.storage.retention import LET_GO, delete_let_go, note_let_go, too_much
 from tomato_host.storage.verify import verify
@@ -166,6 +168,19 @@ def test_the_oldest_readings_go_and_the_dataset_vouches_for_the_rest(tmp_path: P
         assert dataset.losses == []
         dataset.append(reading(timedelta(days=9)))
     assert verify(tmp_path).ok, "and it goes on"
+
+
+def test_a_restored_dataset_vouches_for_what_went_and_can_be_published(tmp_path: Path) -> None:
+    saved, back = tmp_path / "saved", tmp_path / "back"
+    fill_days(saved, 3)
+    folder = saved / "private"
+    note_let_go(folder, stream_files(folder)["sensors_raw"][:1])
+    delete_let_go(folder)
+    backup(saved, tmp_path / "b.tar.gz")
+    restore(tmp_path / "b.tar.gz", back)
+    assert (verify(back).ok, verify(back).let_go) == (True, 200)
+    export_public(back)
+    assert list((back / "public").glob("events_public_2026-05*.jsonl"))
 
 
 @pytest.mark.parametrize("deed", ["one file too many", "forged note", "broken note"])

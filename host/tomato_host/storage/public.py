@@ -153,6 +153,7 @@ def export_public(
     """
     require_dataset(root)
     folder = root / "public"
+    folder.mkdir(exist_ok=True)  # a backup keeps files, not empty directories
     exporter = _Exporter(tuple(withhold), cameras)
     written = _write_parts(folder, exporter.lines(root))
     for path in folder.glob("*.jsonl"):
