@@ -1,22 +1,51 @@
-"""The doctor looks, says how things are, and what to do; it changes nothing and never falls over."""
+"""The doctor looks, says how things are and why, and what to do; it changes nothing and never falls over."""
 
 from __future__ import annotations
 
 import json
+import socket
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from importlib import metadata
 from pathlib import Path
 
+import pytest
 from tomato_host.cli import doctor
+from tomato_host.cli.checks import around, board, data, machine
+from tomato_host.cli.checks.finding import Finding
+from tomato_host.service.tokens import TokenFile
+from tomato_host.settings import Settings, SiteSettings, parse_settings
+from tomato_host.storage.dataset import Dataset
 
 from tests.cli.test_main import tomato_host
+from tests.complaints.house import house
+from tests.storage.samples import event
+
+NAMES = ("Python", "Packages", "Clock", "Time zone", "Configuration", "Data directory", "Disk budget", "Dataset",
+         "Boards", "udev rule", "Board", "MicroPython VM", "Weather", "MQTT broker", "Bus", "Notifications",
+         "Language model", "Dashboard", "Service")
+NOW = datetime(2026, 6, 1, 12, 0, tzinfo=UTC)
 
 
-def test_a_healthy_machine_passes(tmp_path: Path) -> None:
-    result = tomato_host("doctor", "--json", "--data-dir", str(tmp_path))
+@pytest.fixture
+def quiet(tmp_path: Path) -> Path:
+    """Settings that need no network."""
+    config = tmp_path / "quiet.toml"
+    config.write_text("[weather]\nprovider = 'none'\n")
+    return config
+
+
+def test_a_healthy_machine_passes(tmp_path: Path, quiet: Path) -> None:
+    place = tmp_path / "data"
+    result = tomato_host("doctor", "--json", "--config", str(quiet), "--data-dir", str(place))
     findings = {finding["name"]: finding for finding in json.loads(result.stdout)}
     assert result.returncode == 0, result.stdout
+    assert set(NAMES) <= set(findings)
     assert findings["MicroPython VM"]["level"] == "ok"
     assert findings["MicroPython VM"]["text"].startswith("micropython 1.")
-    assert not list(tmp_path.iterdir()), "looking changes nothing"
+    assert not place.exists(), "looking changes nothing"
+    for finding in findings.values():
+        assert finding["text"] and (finding["level"] == "ok" or finding["next_step"]), finding
 
 
 def test_a_wrong_settings_file_and_place_are_problems_with_a_next_step(tmp_path: Path) -> None:
@@ -31,15 +60,156 @@ def test_a_wrong_settings_file_and_place_are_problems_with_a_next_step(tmp_path:
         assert findings[name]["next_step"]
 
 
-def test_a_full_disk_is_a_problem(tmp_path: Path, monkeypatch) -> None:  # type: ignore[no-untyped-def]
-    monkeypatch.setattr(doctor, "MIN_FREE_MB", 10**9)
-    assert doctor.check_data_dir(tmp_path).level == "problem"
+def test_the_table_is_for_people(tmp_path: Path, quiet: Path) -> None:
+    result = tomato_host("doctor", "--config", str(quiet), "--data-dir", str(tmp_path))
+    assert result.returncode == 0 and "how it is" in result.stdout and "Traceback" not in result.stderr
 
 
-def test_a_check_that_fails_is_a_finding(tmp_path: Path, monkeypatch) -> None:  # type: ignore[no-untyped-def]
-    def broken() -> doctor.Finding:
+def test_brackets_survive_the_table(capsys: pytest.CaptureFixture[str]) -> None:
+    doctor._print_table([Finding("Weather", "note", "away", "set [weather]")])
+    assert "[weather]" in capsys.readouterr().out
+
+
+def test_with_a_running_host_it_asks_the_host(tmp_path: Path) -> None:
+    with house(tmp_path) as (here, _):
+        told = here.command("doctor", "--json", "--config", str(here.config))
+        findings = {finding["name"]: finding for finding in json.loads(told.stdout)}
+        assert findings["Board"]["level"] == "ok", findings["Board"]
+        assert findings["Board"]["text"] == "the running host says LEASED, no fault"
+        assert "a host is writing" in findings["Dataset"]["text"]
+        here.stop()
+        told = here.command("doctor", "--json", "--config", str(here.config), "--port", here.board)
+        findings = {finding["name"]: finding for finding in json.loads(told.stdout)}
+        assert findings["Board"]["level"] == "ok" and "firmware 0.1.0, schema " in findings["Board"]["text"]
+        assert "all whole" in findings["Dataset"]["text"]
+
+
+def test_a_full_disk_is_a_problem(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(data, "MIN_FREE_MB", 10**9)
+    assert data.check_data_dir(tmp_path).level == "problem"
+
+
+def test_a_check_that_fails_is_a_finding() -> None:
+    def broken() -> Finding:
         raise RuntimeError("the bus is on fire")
 
-    monkeypatch.setattr(doctor, "check_ports", broken)
-    texts = [finding.text for finding in doctor.examine(None, tmp_path)]
-    assert "the bus is on fire" in texts
+    (found,) = doctor.examine([("Bus", broken)])
+    assert (found.name, found.level) == ("Bus", "problem") and "the bus is on fire" in found.text
+
+
+def test_missing_and_old_packages(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(metadata, "requires", lambda _: ["pydantic>=99.0", "no-such-thing>=1", "x>=2; extra == 'y'"])
+    found = machine.check_packages()
+    assert found.level == "problem" and "older than 99.0" in found.text and "no-such-thing is missing" in found.text
+    assert "x is missing" not in found.text
+    monkeypatch.undo()
+    assert machine.check_packages().level == "ok"
+
+
+@pytest.mark.parametrize(("newest", "synchronised", "level"), [
+    (None, True, "ok"), (None, None, "ok"), (None, False, "note"), (NOW - timedelta(hours=1), True, "ok"),
+    (NOW + timedelta(hours=1), True, "problem"),
+])
+def test_the_clock(
+    monkeypatch: pytest.MonkeyPatch, newest: datetime | None, synchronised: bool | None, level: str
+) -> None:
+    monkeypatch.setattr(machine, "_synchronised", lambda: synchronised)
+    assert machine.check_clock(newest, NOW).level == level
+    assert machine.check_clock(None, NOW.replace(year=2000)).level == "problem"
+
+
+def test_the_plants_time_zone() -> None:
+    assert "Europe/Vienna, 14:00 there now (+0200)" in machine.check_time_zone(SiteSettings(), NOW).text
+
+
+def test_a_damaged_dataset_is_named_by_its_line(tmp_path: Path) -> None:
+    with Dataset.open(tmp_path) as dataset:
+        for number in range(5):
+            dataset.append(event(number))
+        assert data.check_integrity(tmp_path).text == "a host is writing to it"
+    assert data.check_integrity(tmp_path).level == "ok"
+    (path,) = (tmp_path / "private").glob("events_*.jsonl")
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join([lines[0], *lines[2:]]))
+    found = data.check_integrity(tmp_path)
+    assert found.level == "problem" and path.name in found.text
+
+
+def test_the_udev_rule(tmp_path: Path) -> None:
+    assert board.check_udev((tmp_path / "none",)).level == "note"
+    assert board.check_udev((tmp_path,)).level == "note"
+    (tmp_path / board.RULE_NAME).write_text("")
+    assert board.check_udev((tmp_path,)).level == "ok"
+
+
+def test_a_port_that_is_not_there(tmp_path: Path) -> None:
+    found = board.check_board(str(tmp_path / "ttyNone"), tmp_path)
+    assert found.level == "problem" and "no port" in found.text
+
+
+@pytest.fixture
+def listening() -> Iterator[int]:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server.getsockname()[1]
+
+
+def closed_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def settings(**sections: object) -> Settings:
+    return parse_settings(dict(sections))
+
+
+def test_brokers_that_are_there_and_not(listening: int) -> None:
+    assert around.check_mqtt(settings()).level == around.check_bus(settings().bus).level == "ok"
+    there = settings(mqtt={"enabled": True, "port": listening})
+    gone = settings(mqtt={"enabled": True, "port": closed_port()})
+    assert (around.check_mqtt(there).level, around.check_mqtt(gone).level) == ("ok", "problem")
+    assert "[mqtt]" in around.check_mqtt(gone).next_step
+
+
+def test_weather_that_cannot_be_reached_is_worth_knowing_and_no_more(listening: int) -> None:
+    here = settings(weather={"geosphere_url": f"http://127.0.0.1:{listening}/v1"})
+    away = settings(weather={"geosphere_url": f"http://127.0.0.1:{closed_port()}/v1"})
+    assert (around.check_weather(here).level, around.check_weather(away).level) == ("ok", "note")
+
+
+def test_messages_without_an_address(tmp_path: Path) -> None:
+    on = settings(notify={"enabled": True})
+    assert around.check_messages(settings(), {}).level == "note"
+    assert around.check_messages(on, {}).level == "problem"
+    secret = around.check_messages(on, {"TOMATO_NOTIFY_URLS": "ntfys://ntfy.sh/geheim"})
+    assert secret.level == "ok" and "geheim" not in secret.text
+
+
+def test_a_model_that_is_not_where_the_settings_say(tmp_path: Path, listening: int) -> None:
+    absent = settings(agent={"backend": "local", "model_path": tmp_path / "no.gguf"})
+    found = around.check_model(absent)
+    assert found.level == "problem" and "no.gguf" in found.text and found.next_step
+    assert around.check_model(settings()).level == "ok"
+    served = settings(agent={"backend": "http", "endpoint_url": f"http://127.0.0.1:{listening}/v1"})
+    nobody = settings(agent={"backend": "http", "endpoint_url": f"http://127.0.0.1:{closed_port()}/v1"})
+    assert (around.check_model(served).level, around.check_model(nobody).level) == ("ok", "problem")
+
+
+def test_open_to_the_network_without_a_token(tmp_path: Path) -> None:
+    open_to_all, local = settings(service={"host": "0.0.0.0"}), settings()
+    assert around.check_tokens(open_to_all, tmp_path).level == "problem"
+    assert around.check_tokens(local, tmp_path).level == "note"
+    secret = TokenFile(tmp_path).create("ana", "view")
+    found = around.check_tokens(open_to_all, tmp_path)
+    assert found.level == "ok" and "ana (view)" in found.text and secret not in found.text
+
+
+@pytest.mark.parametrize(("load", "active", "enabled", "restarts", "level"), [
+    ("loaded", "active", "enabled", "0", "ok"), ("loaded", "active", "enabled", "7", "note"),
+    ("loaded", "failed", "enabled", "3", "problem"), ("loaded", "inactive", "enabled", "0", "note"),
+    ("loaded", "active", "disabled", "0", "note"), ("not-found", "inactive", "", "0", "note"),
+])
+def test_the_service(load: str, active: str, enabled: str, restarts: str, level: str) -> None:
+    told = f"LoadState={load}\nActiveState={active}\nUnitFileState={enabled}\nNRestarts={restarts}\n"
+    assert around.judge_service(told).level == level
+    assert around.judge_service("").level == "note"

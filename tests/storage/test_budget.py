@@ -252,27 +252,31 @@ def test_status_and_metrics_show_the_disk(tmp_path: Path) -> None:
 
 
 def test_the_doctor_says_how_long_it_lasts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from tomato_host.cli import doctor
+    from tomato_host.cli.checks import data
+    from tomato_host.settings import load_settings
 
-    assert "no day of records yet" in doctor.check_disk_budget(None, tmp_path).text
+    def look(config: Path | None):  # type: ignore[no-untyped-def]
+        return data.check_disk_budget(load_settings(config).storage, tmp_path)
+
+    assert "no day of records yet" in look(None).text
     disk = store(tmp_path, mb_per_day=1_000.0)
     for hour in range(49):
         give(disk, state(START + timedelta(hours=hour)))
         for n in range(60):
             give(disk, reading(timedelta(hours=hour, minutes=n)))
     disk._dataset.close()
-    found = doctor.check_disk_budget(None, tmp_path)
+    found = look(None)
     taken = sum(path.stat().st_size for path in (tmp_path / "private").glob("*.jsonl"))
     assert found.level == "ok"
     assert f"{taken / 2 / 1e6:.1f} MB a day" in found.text
     short = type("Usage", (), {"free": taken * 5})
-    monkeypatch.setattr(doctor.shutil, "disk_usage", lambda _: short)
-    found = doctor.check_disk_budget(None, tmp_path)
+    monkeypatch.setattr(data.shutil, "disk_usage", lambda _: short)
+    found = look(None)
     assert (found.level, "full in 10 days" in found.text) == ("problem", True)
     config = tmp_path / "tomato.toml"
     config.write_text("[storage]\nmb_total = 10.0\n")
-    monkeypatch.setattr(doctor.shutil, "disk_usage", lambda _: type("Usage", (), {"free": 29 * 10**6}))
-    assert doctor.check_disk_budget(config, tmp_path).level == "ok", "the budget of all days ends before the disk"
+    monkeypatch.setattr(data.shutil, "disk_usage", lambda _: type("Usage", (), {"free": 29 * 10**6}))
+    assert look(config).level == "ok", "the budget of all days ends before the disk"
 
 
 def test_the_oldest_days_of_photos_go_and_nothing_else(tmp_path: Path) -> None:
