@@ -44,3 +44,19 @@ def test_every_command_written_there_exists() -> None:
     used = set(re.findall(r"tomato-host ([a-z][a-z-]+)", TEXT)) - {"start"}
     assert used <= known, used - known
     assert {"backup", "restore", "install-service", "clear-fault", "board"} <= used
+
+
+COMPLAINTS = [line for line in TEXT.splitlines() if line.startswith("| ") and "`test" in line and line.count("|") == 4]
+
+
+def test_every_complaint_names_its_proof_and_every_proof_is_there() -> None:
+    assert len(COMPLAINTS) >= 16
+    named = set()
+    for line in COMPLAINTS:
+        found = re.findall(r"`((?:tests/\w+/)?test_\w+\.py)`", line)
+        assert found, line
+        named |= {name if "/" in name else f"tests/complaints/{name}" for name in found}
+    for name in named:
+        assert "def test_" in (ROOT / name).read_text(encoding="utf-8"), name
+    there = {f"tests/complaints/{path.name}" for path in (ROOT / "tests" / "complaints").glob("test_*.py")}
+    assert there <= named, there - named
