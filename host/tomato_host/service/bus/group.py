@@ -134,9 +134,10 @@ class GroupReader:
                 for key, entries in found or () for entry, fields in entries]
 
     def _claimed(self, name: str) -> list[Delivery]:
-        _next, entries, _gone = self._redis.xautoclaim(
+        answer = self._redis.xautoclaim(
             name, self._group, self._name, min_idle_time=self._idle_ms, count=self._at_once)
-        found = [Delivery(name, entry, fields.get(FIELD, b""), True) for entry, fields in entries]
+        # What the stream has trimmed meanwhile Redis 6.2 gives without fields; newer ones leave it out.
+        found = [Delivery(name, entry, fields.get(FIELD, b""), True) for entry, fields in answer[1] if fields]
         return [delivery for delivery in found if not self._is_hopeless(delivery)]
 
     def _is_hopeless(self, delivery: Delivery) -> bool:
