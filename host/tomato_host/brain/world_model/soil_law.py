@@ -131,22 +131,25 @@ def roll_levels(theta: Array, start: Array, water_before: Array, ahead: SoilHour
     k = theta.T[:, :, None, None]
     before = np.concatenate((water_before[:, None], ahead.water[:, :-1]), axis=1)
     dry = k[0] * ahead.vpd + k[1] * ahead.light + k[2] * (ahead.light * ahead.vpd) + k[3] * ahead.fan + k[4]
-    dry = np.minimum(dry, 0.0)
-    gained = k[6] * ahead.water + k[7] * before
     pull, thirst, shed, capacity = k[5, ..., 0] / 10.0, k[8, ..., 0] / 10.0, -k[9, ..., 0], k[10, ..., 0]
+    dry = np.minimum(dry, 0.0) - pull[..., None] * SOIL_REFERENCE_PCT
+    gained = k[6] * ahead.water + k[7] * before
+    drinks_at_0 = 1.0 - thirst * THIRSTY_BELOW_PCT
     left = np.maximum(1.0 + pull, 0.0)  # what dried cannot drain as well: more water must never leave a pot drier
     level = np.broadcast_to(start, dry.shape[:2])
     fresh = np.broadcast_to(k[6, ..., 0] * water_before, dry.shape[:2])
-    levels = np.empty(dry.shape)
-    for h in range(dry.shape[2]):
-        full = np.minimum(dry[:, :, h] + pull * (level - SOIL_REFERENCE_PCT), 0.0)
-        drawn = full * np.maximum(1.0 - thirst * np.maximum(THIRSTY_BELOW_PCT - level, 0.0), 0.0)
-        wet = level + drawn + gained[:, :, h]
-        drained = shed * np.minimum(np.maximum(wet - capacity, 0.0), fresh + gained[:, :, h])
-        level = np.minimum(np.maximum(wet - drained, 0.0), 100.0)
-        fresh = np.maximum(gained[:, :, h] - drained, 0.0) * left
-        levels[:, :, h] = level
-    return levels
+    drains = bool((capacity < ROOMY_PCT).any())
+    levels = np.empty((dry.shape[2], *dry.shape[:2]))
+    for h, (asked, gain) in enumerate(zip(dry.transpose(2, 0, 1), gained.transpose(2, 0, 1), strict=True)):
+        drinks = np.maximum(np.minimum(drinks_at_0 + thirst * level, 1.0), 0.0)
+        level = level + np.minimum(asked + pull * level, 0.0) * drinks + gain
+        if drains:
+            drained = shed * np.minimum(np.maximum(level - capacity, 0.0), fresh + gain)
+            fresh = np.maximum(gain - drained, 0.0) * left
+            level = level - drained
+        level = np.minimum(np.maximum(level, 0.0), 100.0)
+        levels[h] = level
+    return levels.transpose(1, 2, 0)
 
 
 def _rows(theta: Array, moisture: Array, hours: SoilHours, new: int, told: tuple[int, ...]) -> tuple[Array, Array]:
