@@ -1,4 +1,4 @@
-"""Days in the simulated tent as an hourly log: a plain grower's schedule, closed-loop watering, real sensor models."""
+"""Days in the simulated tent as an hourly log: a plain grower's schedule or the brain's rules, real sensor models."""
 
 from __future__ import annotations
 
@@ -8,9 +8,12 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import numpy as np
+from tomato_host.brain.mind import MindSettings
 from tomato_host.brain.world_model.hourly import OUTSIDE_COLUMNS, PLAN_COLUMNS, Ahead, HourlyLog
 from tomato_host.brain.world_model.intake import hour_index
 from tomato_host.brain.world_model.psychrometrics import leaf_vpd_kpa, saturation_kpa, vpd_kpa
+from tomato_host.twin.campaign.life import Life
+from tomato_host.twin.direct import DirectTwin
 from tomato_host.twin.params import TentParams
 from tomato_host.twin.scenarios import Scenario
 from tomato_host.twin.sensors import PROBE_DRY_RAW, PROBE_WET_RAW
@@ -52,7 +55,7 @@ class TwinRun:
     def ahead(self, hour: int) -> Ahead:
         """Weather and plans of the hours after `hour`, as they came."""
         names = (*OUTSIDE_COLUMNS, *PLAN_COLUMNS)
-        return Ahead({name: self.log.values[name][hour : hour + 36] for name in names})
+        return Ahead({name: self.log.values[name][hour : hour + 36] for name in names if name in self.log.values})
 
 
 def run_twin(
@@ -79,6 +82,25 @@ def run_twin(
     return run
 
 
+def run_under_rules(seed: int, days: float, period_s: float = 60.0) -> TwinRun:
+    """The whole brain with its rules in a tent of its own; the log is the brain's, as it will be of a real tent.
+
+    Probes stand as the estimator believed them. The weather is what a perfect service would have said.
+    """
+    twin = DirectTwin(seed, TentParams.sample(seed), None, START, period_s)
+    life = Life(twin, MindSettings())
+    history = life.mind.foresight.history
+    history.keep_hours = int(days * 24)
+    while twin.now_ms < days * 86_400_000:
+        life.step()
+    log = history.log(twin.now)
+    values = {name: np.array(column) for name, column in log.values.items()}
+    values["water_ml"] = np.nan_to_num(values["water_ml"])  # an hour that nobody spoke of had no water
+    for row in range(log.hours):
+        _outside(twin.world, log.start_hour - hour_index(START) + row, row, values)
+    return TwinRun(HourlyLog(log.start_hour, log.utc_offset_h, values))
+
+
 _MEASURED = ("air_temp_c", "vpd_kpa", "leaf_vpd_kpa", "soil_temp_c", "soil.P1", "soil.P2")
 
 
@@ -103,7 +125,7 @@ def _one_hour(
                 world.set_output(OUTPUT_BY_NAME[name].wire_id, False, max(end, world.now_ms))
         _sample(world, until, rows)
         vpd.append(world.tent.truth().vpd_kpa)
-    _outside(world, hour, values)
+    _outside(world, hour, hour, values)
     shares = {"light": float(lit), "circulation_fan": 1.0, "exhaust_fan": exhaust, "water_ml": water_ml}
     for name, share in shares.items():
         values[name][hour] = share
@@ -122,11 +144,10 @@ def _sample(world: World, t_ms: int, rows: dict[str, list[float]]) -> None:
         rows[f"soil.P{probe + 1}"].append(pct)
 
 
-def _outside(world: World, hour: int, values: dict[str, np.ndarray]) -> None:
+def _outside(world: World, hour: int, row: int, values: dict[str, np.ndarray]) -> None:
+    """Write the weather of an hour of the run into a row of the table."""
     air = world.surroundings.open_air((hour + 0.5) * 3_600.0)
     deficit = float(vpd_kpa(air.temp_c, air.rh_pct))
-    values["out_temp_c"][hour] = air.temp_c
-    values["out_vpd_kpa"][hour] = deficit
-    values["out_vapour_kpa"][hour] = float(saturation_kpa(air.temp_c)) - deficit
-    values["out_solar_wm2"][hour] = air.solar_w_m2
-    values["out_wind_mps"][hour] = air.wind_m_s
+    found = (air.temp_c, float(saturation_kpa(air.temp_c)) - deficit, deficit, air.solar_w_m2, air.wind_m_s)
+    for name, value in zip(OUTSIDE_COLUMNS, found, strict=True):
+        values[name][row] = value
