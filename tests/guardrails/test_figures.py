@@ -227,3 +227,15 @@ def test_the_newer_promise_about_the_exhaust_counts_not_the_older_state() -> Non
     assert door.judge(proposal("SET_EXHAUST_FAN", "off", state="OFF", seconds=60.0), facts()).allowed
     late = facts(seen=state(exhaust="ON"))
     assert door.judge(proposal("CO2_INJECT", "h", seconds=20.0), late).allowed
+
+
+def test_a_dose_without_a_number_of_pulses_is_at_most_three() -> None:
+    verdict = Guardrails(GuardSettings(water_ml_per_pulse=100)).judge(proposal("WATER", ml=900.0), facts())
+    assert (verdict.rule, verdict.action.params.ml, verdict.action.params.pulses) == ("per_action", 300.0, 3)
+
+
+def test_a_deed_of_exactly_an_hour_has_what_the_hour_has_left() -> None:
+    door = Guardrails()
+    door.settle(proposal("SET_HUMIDIFIER", "a", **ON), 0.0, 1_000.0, NOON)
+    verdict = door.judge(proposal("SET_HUMIDIFIER", "b", state="ON", seconds=3_000.0, period_s=3_600.0), facts())
+    assert (verdict.rule, verdict.limit) == ("hour_budget", 800.0)
