@@ -11,7 +11,8 @@ from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Fiel
 class Part(BaseModel):
     """A named part of a record: strict (no coercion), frozen, unknown fields refused, no NaN or infinity."""
 
-    model_config = ConfigDict(strict=True, frozen=True, extra="forbid", allow_inf_nan=False)
+    # A process builds the validators of the kinds it meets, at the first one: no process meets them all.
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid", allow_inf_nan=False, defer_build=True)
 
 
 def _iso_text_or_datetime(value: Any) -> Any:

@@ -49,7 +49,8 @@ class RingBuffer:
         self.capacity = capacity
         self._index = {name: i + 1 for i, name in enumerate(self.columns)}
         room = capacity + max(1, capacity // SPARE_SHARE)
-        self._block: Floats = np.full((room, len(self.columns) + 1), np.nan)
+        # Zeros, which nobody reads, are memory that is taken only when a row is written to it.
+        self._block: Floats = np.zeros((room, len(self.columns) + 1))
         self._next = 0
         self._rows = 0
 

@@ -42,7 +42,8 @@ class Forecaster:
             for _ in PHYSICS
         )
         self.blend = SkillBlend(len(EXPERTS), len(horizons), PRIOR)
-        self.issued: Array = np.full((len(EXPERTS), RING_H, len(horizons)), np.nan)
+        # Zeros are memory that nobody has touched yet; `origin` says which rows mean something.
+        self.issued: Array = np.zeros((len(EXPERTS), RING_H, len(horizons)))
         self.origin: Index = np.full(RING_H, -1, dtype=np.int64)
 
     def experts(self, frame: Frame, origins: Index, physics: Array, misses: Array) -> Array:

@@ -21,8 +21,8 @@ class Track:
         self.horizons = horizons
         self.limits = limits
         self.intervals = tuple(Interval(len(horizons), first_guess) for _ in REGIMES)
-        self.issued: Array = np.full((3, len(REGIMES), RING_H, len(horizons)), np.nan)
-        """Mean, low and high by regime, origin hour modulo RING_H, horizon."""
+        self.issued: Array = np.zeros((3, len(REGIMES), RING_H, len(horizons)))
+        """Mean, low and high by regime, origin hour modulo RING_H, horizon; of rows that `origin` names."""
         self.origin: Index = np.full(RING_H, -1, dtype=np.int64)
 
     def promise(self, mixed: Array, hour_of_day: Index) -> Array:

@@ -52,17 +52,16 @@ function draw(id, series, data, options = {}) {
   box.replaceChildren();
   state.charts[id] = new uPlot({
     width: Math.max(260, box.clientWidth), height: 190, cursor: { y: false }, axes: axes(),
-    series: [{}, ...series], scales: { x: { time: true }, ...(options.scales || {}) }, plugins: options.plugins || [],
-    bands: options.bands || [],
+    series: [{ label: "at", value: (u, t) => t === null || t === undefined ? "–" : day(t * 1000) }, ...series], scales: { x: { time: true }, ...(options.scales || {}) }, plugins: options.plugins || [],
+    bands: options.bands || [], hooks: { ready: [(u) => u.setLegend({ idx: newestKnown(data) })] },
   }, data, box);
-  state.charts[id].setLegend({ idx: newestKnown(data) });
 }
 
-// Until somebody points at a moment the legend shows the newest one.
+// Until somebody points at a moment the legend shows the newest one of which the last series knows something.
 function newestKnown(data) {
-  const known = (i) => data.slice(1).some((values) => values[i] !== null && values[i] !== undefined);
-  let at = data[0].length - 1;
-  while (at > 0 && !known(at)) at -= 1;
+  const last = data.at(-1);
+  let at = last.length - 1;
+  while (at > 0 && (last[at] === null || last[at] === undefined)) at -= 1;
   return at;
 }
 
