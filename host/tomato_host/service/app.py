@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import anyio
 from fastapi import Depends, FastAPI, HTTPException, Query, Request
 from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse, Response
 from fastapi.staticfiles import StaticFiles
@@ -30,6 +32,8 @@ from tomato_host.service.tokens import TokenFile
 
 WEB = Path(__file__).parent / "web"
 QUEUE = 256
+LOOK_UP_S = 0.5
+"""How soon an open page learns that this process ends; its stream then ends like any answer."""
 Json = dict[str, Any]
 
 
@@ -87,7 +91,10 @@ def _reads(app: FastAPI, present: Present, door: Doorman) -> None:
     @app.get("/api/stream", dependencies=read, tags=["read"])
     async def stream(request: Request) -> EventSourceResponse:
         """Server-sent events: status every second, records as they come."""
-        return EventSourceResponse(_live(request, present), ping=15)
+        over = anyio.Event()
+        return EventSourceResponse(
+            _live(request, present, over), ping=15, shutdown_event=over, shutdown_grace_period=2.0 * LOOK_UP_S
+        )
 
     @app.get("/metrics", dependencies=read, tags=["read"], response_class=PlainTextResponse)
     async def metrics() -> Response:
@@ -103,12 +110,13 @@ def _reads(app: FastAPI, present: Present, door: Doorman) -> None:
         return PlainTextResponse("ok" if present.alive else "no host", 200 if present.alive else 503)
 
 
-async def _live(request: Request, present: Present) -> AsyncIterator[Json]:
+async def _live(request: Request, present: Present, over: anyio.Event) -> AsyncIterator[Json]:
     queue: asyncio.Queue[str] = asyncio.Queue(QUEUE)
     present.listeners.add(queue)
     try:
-        while not await request.is_disconnected():
-            yield {"data": await queue.get()}
+        while not over.is_set() and not await request.is_disconnected():
+            with suppress(TimeoutError):
+                yield {"data": await asyncio.wait_for(queue.get(), LOOK_UP_S)}
     finally:
         present.listeners.discard(queue)
 
