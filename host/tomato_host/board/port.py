@@ -34,6 +34,9 @@ def _error(url: str, reason: OSError) -> TomatoError:
     if number in (errno.EACCES, errno.EPERM) or "permission" in text or "access is denied" in text:
         return TomatoError("E-PORT-PERMISSION", f"You may not open {url}.",
                            "Add yourself to its group (`sudo usermod -aG dialout $USER`) and log in again.")
+    if "://" in url and ("refused" in text or "could not open port" in text):
+        return TomatoError("E-PORT-MISSING", f"Nobody answers at {url}.",
+                           "Check host and port, and whether the program there that holds the board runs.")
     if number in (errno.ENOENT, errno.ENXIO, errno.ENODEV) or "could not open port" in text:
         return TomatoError("E-PORT-MISSING", f"There is no port {url}.",
                            "Plug the board in and look at `tomato-host board info` for the ports there are.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -118,6 +119,6 @@ def main(argv: Sequence[str] | None = None) -> None:
         print("tomato-host: interrupted", file=sys.stderr)
         raise SystemExit(130) from None
     except BrokenPipeError:
-        # Whoever read our output went away (`| head`); that is no error of ours.
-        sys.stderr.close()
+        # Whoever read our output went away (`| head`); that is no error of ours. The rest of it goes nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(0) from None

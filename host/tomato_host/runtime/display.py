@@ -65,15 +65,20 @@ class LineDisplay:
         self._print_new()
 
     def _print_new(self) -> None:
+        """What is new, in the order in which it happened."""
+        lines: list[tuple[datetime, str]] = []
         for event in _newer(self._status.events, self._last_event):
-            self._write(f"{self._clock(event.ts)} {event.level.lower()}: {event.text}")
+            lines.append((event.ts, f"{event.level.lower()}: {event.text}"))
             self._last_event = event
         for action in _newer(self._status.actions, self._last_action):
-            self._write(f"{self._clock(action.ts)} {action_line(action)}")
+            ended = action.outcome.finished_ts if action.outcome is not None else None
+            lines.append((ended or action.ts, action_line(action)))
             self._last_action = action
         for pulse in _newer(self._status.pulses, self._last_pulse):
-            self._write(f"{self._clock(pulse.ts)} board: {pulse_line(pulse)}")
+            lines.append((pulse.ts, f"board: {pulse_line(pulse)}"))
             self._last_pulse = pulse
+        for moment, text in sorted(lines, key=lambda line: line[0]):
+            self._write(f"{self._clock(moment)} {text}")
 
     def _clock(self, moment: datetime) -> str:
         return f"{moment.astimezone(self._zone):%H:%M:%S}"

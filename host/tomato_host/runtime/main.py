@@ -109,6 +109,8 @@ def summary(status: Status, wall_s: float, sim_h: float) -> dict[str, float]:
 
 def _build(job: Job, settings: Settings, rig: Rig, dataset: Dataset) -> Supervisor:
     status = Status(started_at=rig.clock.now(), now=rig.clock.now(), port=rig.ports.url)
+    if rig.real_time and settings.service.enabled and settings.service.port:
+        status.dashboard = f"http://{settings.service.host}:{settings.service.port}"
     number = random.SystemRandom().randrange(1, 1 << 16) if rig.real_time else SIM_SESSION
     is_stored = stored_samples(job.data_dir, rig.clock) if rig.real_time else lambda _: False
     session = BoardSession(rig.ports.open, number, is_stored, lambda: not dataset.waiting)

@@ -49,10 +49,11 @@ class LiveDisplay:
 
 def render(status: Status, zone: ZoneInfo) -> RenderableType:
     """The whole panel."""
+    words = ("Ctrl-C ends safely", status.dashboard)
     return Panel(
         Group(_safety_line(status, zone), _plant_table(status), _outputs_line(status, zone), _deeds(status, zone),
               _next_line(status, zone)),
-        title="tomato", subtitle="Ctrl-C ends safely", border_style=_MODE_STYLE.get(status.mode, "white"),
+        title="tomato", subtitle=" - ".join(filter(None, words)), border_style=_MODE_STYLE.get(status.mode, "white"),
     )
 
 

@@ -60,6 +60,8 @@ class Status:
     link: str = "connecting"
     link_detail: str = ""
     port: str = ""
+    dashboard: str = ""
+    """Its address, for whoever has just started the host."""
     firmware: str = ""
     mode: str = "NORMAL"
     mode_reason: str = ""

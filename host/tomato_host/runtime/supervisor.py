@@ -120,7 +120,8 @@ class Supervisor:
         """Take over what an earlier process left, and say so in the record."""
         # How many deeds the books begin with: a replay takes over as many from the record before this event.
         self._mind.resume(self._earlier.finished)
-        self._log.event(self._now(), "INFO", "process", "started", f"Running on {self._rig.name}.",
+        where = f" Dashboard: {self.status.dashboard}" if self.status.dashboard else ""
+        self._log.event(self._now(), "INFO", "process", "started", f"Running on {self._rig.name}.{where}",
                         resumed=len(self._earlier.finished))
 
     def _say_goodbye(self) -> None:
@@ -128,6 +129,8 @@ class Supervisor:
         try:
             self._executor.stop_all("shutdown", self._clock.monotonic_ms(), self._now())
             self._session.stop_all(self._clock.monotonic_ms())
+            if self._session.up:
+                self._session.ask_health(self._clock.monotonic_ms())
             end_ms = self._clock.monotonic_ms() + GOODBYE_MS
             while self._clock.monotonic_ms() < end_ms and self._session.awaiting:
                 self._clock.wait_until_ms(min(end_ms, self._clock.monotonic_ms() + 50))
@@ -139,6 +142,7 @@ class Supervisor:
         self._close_earlier(at_once=True)
         self._episode.log_state("shutdown")
         self._log.event(self._now(), "INFO", "process", "stopped", "Stopped; outputs are in their safe state.")
+        self.status.jobs = {}
         self._session.close()
         # Last, because their processes may take seconds to end: the outputs were made safe before anything else.
         for extension in self._extensions:

@@ -23,7 +23,7 @@ from tomato_host.runtime.status import Status
 from tomato_host.service.bus.outbox import Outbox
 from tomato_host.service.bus.ranks import Rank, rank_of
 from tomato_host.service.bus.settings import BusSettings
-from tomato_host.service.settings import ServiceSettings
+from tomato_host.service.settings import PORT_TAKEN, ServiceSettings
 
 STATUS_EVERY_S = 1.0
 RECENT = 200
@@ -75,6 +75,8 @@ class Feed:
         self._start_at_s = 0.0
         self._told_at_s = 0.0
         self.restarts = 0
+        self._recorder = recorder
+        self._told_port_taken = False
         recorder.listeners.append(self.hear)
 
     def start(self) -> None:
@@ -100,7 +102,7 @@ class Feed:
     def tick(self, now: datetime) -> None:
         """Send what the socket takes now; look after the process."""
         now_s = self._monotonic()
-        self._look_after(now_s)
+        self._look_after(now_s, now)
         if self._socket is None:
             return
         self._listen()
@@ -129,8 +131,9 @@ class Feed:
             *(["--bus", self._bus.model_dump_json()] if self._bus is not None else []),
         ]
         environment = {**os.environ, "TOMATO_FEED_FD": str(theirs.fileno())}
+        # A session of its own: a Ctrl-C is for the host, which makes the outputs safe first and then ends this one.
         self._process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, pass_fds=(theirs.fileno(),), env=environment
+            command, stdin=subprocess.DEVNULL, pass_fds=(theirs.fileno(),), env=environment, start_new_session=True
         )
         theirs.close()
         self._socket = ours
@@ -144,9 +147,11 @@ class Feed:
         self.outbox.forget(told.__contains__)
         self._heard.clear()
 
-    def _look_after(self, now_s: float) -> None:
+    def _look_after(self, now_s: float, now: datetime) -> None:
         process = self._process
         if process is not None and process.poll() is not None:
+            if process.returncode == PORT_TAKEN:
+                self._tell_port_taken(now)
             self._process = None
             self._hang_up()
             self._start_at_s = now_s + PAUSES_S[min(self._failures, len(PAUSES_S) - 1)]
@@ -154,6 +159,15 @@ class Feed:
         elif process is None and now_s >= self._start_at_s:
             self.restarts += 1
             self._spawn()
+
+    def _tell_port_taken(self, now: datetime) -> None:
+        """Once; it is tried again and again all the same."""
+        if not self._told_port_taken:
+            self._told_port_taken = True
+            where = f"{self._settings.host}:{self._settings.port}"
+            self._recorder.event(now, "WARNING", "process", "dashboard_port_taken",
+                                 f"No dashboard: {where} is taken, by another host perhaps. Everything else goes on; "
+                                 "set [service] port to a free one, or 0 for any.")
 
     def _flush(self, now_s: float) -> None:
         assert self._socket is not None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import errno
 import os
 import socket
 from collections.abc import AsyncIterator
@@ -18,7 +19,7 @@ from tomato_host.service.app import create_app
 from tomato_host.service.bus.settings import BusSettings
 from tomato_host.service.history import History
 from tomato_host.service.present import Present
-from tomato_host.service.settings import ServiceSettings
+from tomato_host.service.settings import PORT_TAKEN, ServiceSettings
 
 LONGEST_LINE = 4_000_000
 _log = Log("dashboard")
@@ -78,12 +79,28 @@ def main() -> None:
         app, host=settings.host, port=settings.port, log_level="warning", access_log=False, timeout_graceful_shutdown=2,
         server_header=False, proxy_headers=False,
     )
+    listening = bind(settings)
     try:
-        uvicorn.Server(config).run()
-    except SystemExit:
-        # uvicorn ends so when the port is taken; the host goes on without a dashboard and tries again.
-        _log.warning("the dashboard's port is taken", host=settings.host, port=settings.port)
+        uvicorn.Server(config).run(sockets=[listening])
+    finally:
+        listening.close()
+
+
+def bind(settings: ServiceSettings) -> socket.socket:
+    """The socket to listen on. A port that is taken ends this process with PORT_TAKEN, which the host tells."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((settings.host, settings.port))
+    except OSError as error:
+        listening.close()
+        if error.errno in (errno.EADDRINUSE, errno.EADDRNOTAVAIL, errno.EACCES):
+            raise SystemExit(PORT_TAKEN) from None
         raise
+    if settings.port == 0:
+        _log.warning("the dashboard listens", host=settings.host, port=listening.getsockname()[1])
+    return listening
 
 
 if __name__ == "__main__":

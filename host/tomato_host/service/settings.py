@@ -6,6 +6,9 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
+PORT_TAKEN = 3
+"""The exit code by which the dashboard's process says that it cannot listen."""
+
 
 class ServiceSettings(BaseModel):
     """Section `[service]`: the web dashboard, the API and the metrics, in a process of their own."""
