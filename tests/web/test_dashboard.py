@@ -183,6 +183,9 @@ def test_every_skip_can_be_seen_by_itself(browser, host: Host) -> None:  # type:
     until(lambda: len(browser.execute_script(script)) > 0)
     assert set(browser.execute_script(script)) <= {"refused", "nothing done", "not done"}
     browser.find_element("css selector", "[data-shown=all]").click()
+    until(lambda: "pulse start" in browser.execute_script(script))
+    browser.find_element("css selector", "[data-shown=news]").click()
+    until(lambda: not {"pulse start", "pulse end"} & set(browser.execute_script(script)))
 
 
 def teach(browser, admin: str, script: str, button: str, reply: str) -> str:  # type: ignore[no-untyped-def]

@@ -22,6 +22,12 @@ _SENSORS = tuple(row.name for row in SENSORS)
 _FAULTS = tuple(row.name for row in FAULTS)
 
 
+def _amount(output: int, amount: int) -> str:
+    """A dose in ml, anything else in seconds."""
+    is_dose = 0 <= output < len(OUTPUTS) and OUTPUTS[output].dose_unit == "ml"
+    return f"{amount} ml" if is_dose else f"{amount / 1000.0:g} s"
+
+
 def in_words(event: BoardEvent) -> tuple[Level, str]:
     """Level and sentence for one event of the board."""
     a, b = event.a, event.b
@@ -45,8 +51,10 @@ def in_words(event: BoardEvent) -> tuple[Level, str]:
     if event.name == "counters":
         text = ("fresh", "restored", "lost, so budgets count as spent")[a] if 0 <= a <= 2 else str(a)
         return ("WARNING" if a == 2 else "INFO"), f"Budget counters {text}."
-    if event.name in ("pulse_start", "pulse_end"):
-        return "INFO", f"{_name(_OUTPUTS, a)}: {event.name.replace('_', ' ')} {b}."
+    if event.name == "pulse_start":
+        return "INFO", f"{_name(_OUTPUTS, a)}: on, for {_amount(a, b)} at most."
+    if event.name == "pulse_end":
+        return "INFO", f"{_name(_OUTPUTS, a)}: off after {_amount(a, b)}."
     if event.name in ("pulse_aborted", "refused"):
         return "INFO", f"{_name(_OUTPUTS, a)}: {event.name.replace('_', ' ')}, {_name(REASONS, b)}."
     if event.name == "lease_lost":

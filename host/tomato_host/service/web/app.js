@@ -2,7 +2,7 @@
 // The dashboard's page: asks once for everything, then listens. charts.js draws, hand.js asks for changes.
 
 const $ = (id) => document.getElementById(id);
-const state = { glance: null, span: "24h", quantity: "vpd_kpa", shown: "all", charts: {}, history: null, past: null, skips: [] };
+const state = { glance: null, span: "24h", quantity: "vpd_kpa", shown: "news", charts: {}, history: null, past: null, skips: [] };
 const NAMES = { light: "light", circulation_fan: "circulation", exhaust_fan: "exhaust", humidifier: "humidifier",
   heater_mat: "heater mat", water_pump: "pump", co2_solenoid: "CO2 valve" };
 
@@ -157,9 +157,12 @@ function showNext(glance) {
 
 const named = (text) => text.replace(/^(\w+):/, (_, name) => `${NAMES[name] || name}:`);
 
+// What the board says of every single pulse; deeds and their outcomes tell it better.
+const ROUTINE = new Set(["pulse_start", "pulse_end", "config", "button"]);
+
 // Every event, refusal and skip as [when, level, sort, what, says]; sort is what the buttons choose by.
 function happenings(glance) {
-  const rows = glance.events.map((e) => [e.ts, e.level, e.level === "INFO" ? "event" : "warning", e.name.replaceAll("_", " "), e.text]);
+  const rows = glance.events.map((e) => [e.ts, e.level, ROUTINE.has(e.name) ? "routine" : e.level === "INFO" ? "event" : "warning", e.name.replaceAll("_", " "), e.text]);
   for (const a of glance.actions) {
     if (a.safety.refused_by) rows.push([a.ts, "WARNING", "skip", "refused", `${describe(a)}: ${outcome(a)[1]}`]);
     if (a.type === "NO_ACTION") rows.push([a.ts, "INFO", "skip", "nothing done", a.why.text]);
@@ -169,7 +172,8 @@ function happenings(glance) {
 }
 
 function showEvents(glance) {
-  const rows = happenings(glance).filter((row) => state.shown === "all" || row[2] === state.shown).slice(0, 120);
+  const wanted = { all: () => true, news: (sort) => sort !== "routine" }[state.shown] || ((sort) => sort === state.shown);
+  const rows = happenings(glance).filter((row) => wanted(row[2])).slice(0, 120);
   fill($("events"), rows.map(([ts, level, , name, text]) => {
     const row = element("tr", undefined, level);
     row.append(element("td", time(ts)), element("td", name), element("td", text));
