@@ -225,6 +225,8 @@ def _running(python: str, rest_s: float, phase_s: float) -> dict[str, object]:
         finally:
             _end(host)
         ticks = [json.loads(line) for line in (folder / "ticks").read_text().splitlines()]
+    # Other work on the machine shows in the times, and hardly in the processor times.
+    figures["load_average_1min"] = round(os.getloadavg()[0], 1)
     figures |= _ticks("without_pages", [row for row in ticks if quiet <= row[0] < crowded])
     return figures | _ticks("with_20_pages", [row for row in ticks if crowded <= row[0] < over])
 
