@@ -46,7 +46,8 @@ class Host:
     def __post_init__(self) -> None:
         self.config = self.data_dir.parent / "tomato.toml"
         self.config.write_text(
-            f"[service]\nport = {self.port}\n[weather]\nprovider = 'none'\n[board]\ntelemetry_period_s = 1.0\n"
+            f"[service]\nport = {self.port}\nreads_per_minute = 100000\nwrites_per_minute = 100000\n"
+            "[weather]\nprovider = 'none'\n[board]\ntelemetry_period_s = 1.0\n"
             "[agent]\nwake_every_s = 60\n"
             f"[[agent.cameras]]\nname = 'camera_main'\nkind = 'folder'\npath = '{self.data_dir.parent}/camera'\n"
         )

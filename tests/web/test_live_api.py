@@ -1,0 +1,34 @@
+"""The API of a running host on the real firmware under hostile requests: whatever comes in, no 5xx comes out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from tomato_host.service.tokens import TokenFile
+
+from tests.service.test_fuzz import ENDLESS, schemathesis, throw
+from tests.web.conftest import Host
+
+pytestmark = pytest.mark.web
+SLOW = {"/api/calibrate/dose", "/api/calibrate/probe"}
+"""They run a pump and read a probe for up to two minutes; the form's own test does that once."""
+EXAMPLES = 6
+
+
+def test_a_running_host_answers_whatever_is_thrown_at_it(host: Host) -> None:
+    key = {"Authorization": f"Bearer {TokenFile(host.data_dir).create('thrower', 'admin')}"}
+    told: dict[int, int] = {}
+
+    def check(case: Any) -> None:
+        answer = case.call_and_validate(headers=key)
+        told[answer.status_code] = told.get(answer.status_code, 0) + 1
+
+    schema = schemathesis.openapi.from_url(f"{host.url}/openapi.json")
+    operations = [result.ok() for result in schema.get_all_operations()]
+    for operation in operations:
+        if operation.path not in {ENDLESS, *SLOW}:
+            throw(operation, EXAMPLES, check)
+    print(f"status codes: {told}")
+    assert told.get(200, 0) > 0 and max(told) < 500
+    assert host.process is not None and host.process.poll() is None, "the host still runs"
