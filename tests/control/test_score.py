@@ -30,6 +30,22 @@ def test_stress_is_counted_once_however_many_causes() -> None:
     assert (found.vpd_stress_h, found.temp_stress_h, found.soil_stress_h, found.stress_h) == (2.0, 2.0, 1.0, 3.0)
 
 
+def test_other_definitions_are_counted_beside_the_first() -> None:
+    damp, hot = np.full(N, 1.0), np.full(N, 24.0)
+    damp[:120], damp[120:240], damp[240:360] = 0.65, 0.4, 0.2
+    hot[600:660] = 30.5
+    found = outcome(course(vpd_kpa=damp, air_temp_c=hot), BAND)
+    assert (found.stress_h, found.margin_stress_h, found.strict_stress_h) == (2.0, 5.0, 6.0)
+    assert found.vpd_in_band_h == 18.0
+
+
+def test_the_definitions_hold_one_another() -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        found = outcome(course(vpd_kpa=rng.uniform(0.0, 2.0, N).repeat(1), light=rng.integers(0, 2, N)), BAND)
+        assert found.vpd_stress_h <= found.margin_stress_h <= found.strict_stress_h == 24.0 - found.vpd_in_band_h
+
+
 def test_strokes_of_a_fan_are_no_stress() -> None:
     strokes = np.where(np.arange(N) % 10 < 5, 0.4, 1.5)
     assert outcome(course(vpd_kpa=strokes), BAND).vpd_stress_h == 0.0

@@ -6,6 +6,9 @@ air above `HOT_C` or below `COLD_C` (no fruit sets above 32 degC, chilling below
 2nd ed. 2018, ch. 8), or the drier zone below `SOIL_STRESS_PCT`. All are judged on half-hour means, because stomata
 answer within a quarter to half an hour (Vialet-Chabrand et al. 2017, Plant Physiology 174) and do not see the single
 strokes of a fan.
+
+Where the line is drawn is a judgement, so two others are counted beside it (`OTHERS`): hours beyond a margin around the
+bands of the stage, and hours outside the VPD band at all. A controller that wins by one definition only has not won.
 """
 
 from __future__ import annotations
@@ -25,7 +28,9 @@ WET_KPA = (0.3, 0.15)
 HOT_C, COLD_C = 32.0, 12.0
 SOIL_STRESS_PCT = 24.0
 AIR_MARGIN_C = 3.0
-"""Air outside its band by more than this is stress in the wider definition."""
+"""Air outside its band by more than this is stress by the definition of margins."""
+OTHERS = {"margin_stress_h": "beyond the margins", "strict_stress_h": "outside the VPD band at all"}
+"""Other definitions of stress, by their figure in `Outcome`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +57,10 @@ class Outcome:
     vpd_stress_h: float
     temp_stress_h: float
     soil_stress_h: float
+    margin_stress_h: float
+    """VPD beyond its band by `DRY_MARGIN_KPA` on either side, air beyond its by `AIR_MARGIN_C`, or dry soil."""
+    strict_stress_h: float
+    """VPD outside its band at all, or dry soil."""
     vpd_in_band_h: float
     water_ml: float
     switches: float
@@ -72,12 +81,19 @@ def outcome(course: Course, band: StageBand) -> Outcome:
     vpd_bad = (vpd < np.where(light, *WET_KPA)) | (vpd > high + DRY_MARGIN_KPA)
     temp_bad = (air < COLD_C) | (air > HOT_C)
     soil_bad = soil < SOIL_STRESS_PCT
+    in_band = (vpd >= low) & (vpd <= high)
+    near = (vpd < low - DRY_MARGIN_KPA) | (vpd > high + DRY_MARGIN_KPA)
+    cool, warm = (np.where(light, band.temp_day_c[i], band.temp_night_c[i]) for i in (0, 1))
+    warm = np.maximum(warm, band.temp_day_c[1])  # a night as warm as a good day is no harm
+    near |= (air < cool - AIR_MARGIN_C) | (air > warm + AIR_MARGIN_C)
     return Outcome(
         stress_h=float((vpd_bad | temp_bad | soil_bad).sum() * hours),
         vpd_stress_h=float(vpd_bad.sum() * hours),
         temp_stress_h=float(temp_bad.sum() * hours),
         soil_stress_h=float(soil_bad.sum() * hours),
-        vpd_in_band_h=float(((vpd >= low) & (vpd <= high)).sum() * hours),
+        margin_stress_h=float((near | soil_bad).sum() * hours),
+        strict_stress_h=float((~in_band | soil_bad).sum() * hours),
+        vpd_in_band_h=float(in_band.sum() * hours),
         water_ml=float(course.water_ml[-1] - course.water_ml[0]) if len(course.water_ml) else 0.0,
         switches=float(course.switches[-1] - course.switches[0]) if len(course.switches) else 0.0,
     )
