@@ -2,14 +2,44 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+
+import pytest
+from prometheus_client import CollectorRegistry, generate_latest
+from tomato_host.service.metrics import PlantCollector
+from tomato_host.service.present import Present
+from tomato_host.twin.sensors import chip_bits
 
 from shared_schemas.records import ActionV1, AnomalyV1, StateV1
 from tests.complaints.house import house, until
 from tests.complaints.loop import Loop
 
 
-def test_a_sensor_that_is_gone_leaves_a_hole_and_not_its_last_value(tmp_path: Path) -> None:
+def test_a_chip_that_is_gone_leaves_a_hole_and_not_its_last_value(tmp_path: Path) -> None:
+    """In lock step: what the board sends, the dashboard shows and Prometheus reads once the SHT4x is gone."""
+    loop, present = Loop(tmp_path), Present()
+    try:
+        loop.live(300)
+        loop.twin.world.sensors.faults.absent = chip_bits("sht4x")
+        loop.live(300)
+    finally:
+        loop.close()
+    for record in loop.kept.records:
+        present.take(json.dumps({"record": json.loads(record.to_json())}).encode())
+    glance = present.glance()
+    assert glance["observation"]["air_temp_c"] is None and glance["observation"]["missing"]["air_temp_c"]
+    assert glance["observation"]["co2_ppm"] is not None
+    assert "SENSOR_DISCONNECT" in {a["type"] for a in glance["anomalies"]}
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(PlantCollector(present))
+    lines = generate_latest(registry).decode().splitlines()
+    assert not [line for line in lines if line.startswith("tomato_air_temperature_celsius ")]
+    assert [line for line in lines if line.startswith("tomato_air_co2_ppm ") or "co2" in line]
+
+
+@pytest.mark.soak
+def test_a_sensor_that_is_gone_in_the_real_process(tmp_path: Path) -> None:
     with house(tmp_path, scenario="sensor_dropout@0.003+1") as (here, _):
         until(lambda: here.get("/api/glance")["observation"]["air_temp_c"] is not None, "a first value")
         until(lambda: here.get("/api/glance")["observation"]["air_temp_c"] is None, "the hole")

@@ -6,11 +6,19 @@ import time
 from pathlib import Path
 
 import pytest
+from tomato_host.errors import TomatoError
+from tomato_host.runtime.inbox import new_request
+from tomato_host.runtime.main import mind_settings
+from tomato_host.runtime.replay_check import Checker
+from tomato_host.settings import Settings
 from tomato_host.twin import server
 
 from shared_schemas.devices import LIMITS
+from shared_schemas.records import ActionV1
 from tests.complaints.cable import Cable
 from tests.complaints.house import House, Tent, until
+from tests.complaints.loop import Loop
+from tests.guardrails.proposals import proposal
 
 
 def gapless(samples: list[tuple[int, int]]) -> bool:
@@ -56,3 +64,37 @@ def test_pulled_and_put_back(tmp_path: Path, away_s: float) -> None:
         finally:
             here.end()
             cable.close()
+
+
+def test_a_dose_that_ended_unheard_is_told_when_the_plug_is_back(tmp_path: Path) -> None:
+    """The real firmware in lock step: the line goes away while the pump runs, the board finishes its one dose alone."""
+    loop = Loop(tmp_path)
+    try:
+        loop.live(70)
+        dose = proposal("WATER", "h-1", origin="person", ml=200.0).model_copy(update={"ts": loop.supervisor._now()})
+        answer = loop.ask(new_request("action", "dry leaf", action=dose), 5.0)
+        assert answer is not None and answer.ok
+        loop.live(3)
+        port = loop.session._port
+        assert port is not None
+        vars(loop.session)["_open_port"] = _nobody_there
+        port.close()
+        loop.live(40)
+        assert loop.events("link_down")
+        assert not [r for r in loop.kept.records if isinstance(r, ActionV1) and r.id == "h-1" and r.outcome]
+        vars(loop.session)["_open_port"] = loop.board.ports.open
+        loop.live(60)
+        (ended,) = [r for r in loop.kept.records if isinstance(r, ActionV1) and r.id == "h-1" and r.outcome]
+        assert ended.outcome is not None and (ended.outcome.status, ended.outcome.reason) == ("ABORTED", "link lost")
+        pumped = loop.twin.world.tent.truth().pumped_ml
+        assert ended.outcome.delivered_ml == pytest.approx(pumped, abs=12.0)
+        used = loop.mind.door.books.day_used("water_pump", loop.supervisor._now().timestamp()) / 1_000
+        assert pumped - 12.0 <= used <= 220.0, "booked once"
+    finally:
+        loop.close()
+    checked = Checker(mind_settings(Settings())).check(loop.kept.records)
+    assert checked.same, [d.text for d in checked.differences[:3]]
+
+
+def _nobody_there() -> None:
+    raise TomatoError("E-PORT-MISSING", "There is no port.", "plug it in")

@@ -152,5 +152,6 @@ def test_brownout_restarts_the_board_with_its_counters(tmp_path: Path) -> None:
     assert before > 50.0
     assert story.devices(0.6)[-1].water_ml_used_today >= before - 1.0, "budgets survive a reset"
     assert story.devices(0.5)[-1].board_state == "LEASED"
-    assert story.devices(0.5)[-1].outputs.light == "ON", "the lamp is asked for again"
+    assert story.devices(0.5, 1.19)[-1].outputs.light == "ON", "the lamp is asked for again"
+    assert story.devices(0.5)[-1].outputs.light == "OFF", "and the last word of a run is that all is off"
     assert_plant_safe(story)

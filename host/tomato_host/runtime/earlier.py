@@ -1,4 +1,4 @@
-"""What an earlier process of this installation left behind: deeds that ended, and deeds whose end nobody recorded.
+"""What an earlier process, or a lost line, left behind: deeds that ended, and deeds whose end nobody recorded.
 
 A host may be killed at any instant. The next one takes its books over, so that no budget and no pause begins anew, and
 closes what was under way: with what the board says it delivered, or, when it cannot say, as cut off.
@@ -16,6 +16,7 @@ from shared_schemas.devices import OUTPUT_BY_NAME
 from shared_schemas.records import ActionV1, parse_record
 from shared_schemas.records.action_v1 import OUTPUT_OF, Outcome
 from tomato_host.board.events import BoardEvent
+from tomato_host.runtime.executor import Unheard
 from tomato_host.runtime.recorded_door import DRAWN, GIVEN_BACK, SETTLED, RecordedDoor
 from tomato_host.runtime.stored_samples import tail
 
@@ -33,6 +34,9 @@ class LeftOpen:
     under_way: float = 0.0
     told: bool = False
     """The board has said how its last pulse ended."""
+    booked: bool = False
+    """It stands in the books already."""
+    reason: str = REASON
 
     @property
     def output(self) -> str:
@@ -47,6 +51,13 @@ class Earlier:
     finished: tuple[ActionV1, ...] = ()
     left_open: list[LeftOpen] = field(default_factory=list)
     _due_ms: int | None = None
+
+    def add(self, unheard: list[Unheard]) -> None:
+        """Doses of this very process whose end nobody heard, because the line was lost."""
+        self.left_open += [LeftOpen(dose.action, dose.delivered, 1.0, booked=True, reason=dose.reason)
+                           for dose in unheard]
+        if unheard:
+            self._due_ms = None
 
     def connected(self, now_ms: int) -> None:
         """The board answers: from now on it may tell what it still knows."""
@@ -73,14 +84,15 @@ class Earlier:
         closed = [left for left in self.left_open if over or left.told]
         for left in closed:
             self.left_open.remove(left)
-            door.settle(left.action, 0.0, left.delivered + left.under_way, now)
+            if not left.booked:
+                door.settle(left.action, 0.0, left.delivered + left.under_way, now)
         return [_closed(left, now) for left in closed]
 
 
 def _closed(left: LeftOpen, now: datetime) -> ActionV1:
     water = OUTPUT_BY_NAME[left.output].dose_unit == "ml"
     known = left.delivered if left.told or left.under_way <= 0.0 else None
-    reason = REASON if known is not None else f"{REASON}, the board cannot say how much came"
+    reason = left.reason if known is not None else f"{left.reason}, the board cannot say how much came"
     outcome = Outcome(
         status="ABORTED", delivered_ml=known if water else None, delivered_s=None if water else known, reason=reason,
         finished_ts=now,

@@ -105,6 +105,16 @@ class Job:
         return self.segments[-1].start_ms + self.segments[-1].left if self.segments else 0
 
 
+@dataclass(frozen=True, slots=True)
+class Unheard:
+    """A dose that was under way when the line was lost: the board may tell its end when it is back. In s or ml."""
+
+    action: ActionV1
+    delivered: float
+    """By its pulses that were heard of."""
+    reason: str
+
+
 def plan_segments(action: ActionV1, row: Output, now_ms: int) -> list[Segment]:
     """Lay the action out in time: at once, in pulses, or spread evenly over `params.period_s`."""
     params = action.params
@@ -131,6 +141,7 @@ class Executor:
         self._jobs: dict[str, Job] = {}
         self._closing: list[Job] = []
         self._finished: list[ActionV1] = []
+        self._unheard: list[Unheard] = []
 
     @property
     def jobs(self) -> dict[str, Job]:
@@ -206,6 +217,10 @@ class Executor:
             job.next_try_ms = now_ms
         for output in [name for name, job in self._jobs.items() if not job.row.renewable]:
             self._end(output, "link lost", now_ms, stop=False)
+        for job in [old for old in self._closing if old.unknown and not old.row.renewable]:
+            self._closing.remove(job)
+            self._door.release(job.action)
+            self._unheard.append(Unheard(job.action, job.delivered / job.milli, job.reason))
         self._close_answered(now)
 
     def switch_off(self, outputs: tuple[str, ...], reason: str, now_ms: int, now: datetime) -> None:
@@ -230,6 +245,11 @@ class Executor:
             self._finish(job, now)
         self._jobs.clear()
         self._closing.clear()
+
+    def take_unheard(self) -> list[Unheard]:
+        """Doses since the last call that were lost sight of; they count in the books, and have no outcome yet."""
+        unheard, self._unheard = self._unheard, []
+        return unheard
 
     def take_finished(self) -> list[ActionV1]:
         """Actions with their outcome since the last call, in the order they ended."""

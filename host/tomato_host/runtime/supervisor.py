@@ -309,6 +309,7 @@ class Supervisor:
         self.status.link, self.status.link_detail = "down", event.why
         self._log.event(now, "WARNING", "link", "link_down", f"The board does not answer: {event.why}")
         self._executor.on_link_lost(now_ms, now)
+        self._earlier.add(self._executor.take_unheard())
         self._episode.log_devices(self._source.on_disconnected(now))
 
     # -- hands -------------------------------------------------------------------------------------------------
