@@ -8,7 +8,7 @@ import errno
 import os
 import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import uvicorn
@@ -63,6 +63,16 @@ async def _listen_then_end(fd: int, present: Present, history: History) -> None:
         os.kill(os.getpid(), 15)
 
 
+def give_way() -> None:
+    """The deciding loop goes first: a line of it that wakes this process must not take its processor.
+
+    Linux knows that as SCHED_BATCH; without it a tick waits for the fan-out to all open pages, 7 ms on two busy cores.
+    """
+    with suppress(AttributeError, OSError):
+        os.nice(5)
+        os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
+
+
 def main() -> None:
     """Serve until the host hangs up or SIGTERM."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -70,6 +80,7 @@ def main() -> None:
     parser.add_argument("--settings", default="{}", help="ServiceSettings as JSON")
     parser.add_argument("--bus", default="{}", help="BusSettings as JSON: the broker of /fleet")
     args = parser.parse_args()
+    give_way()
     settings = ServiceSettings.model_validate_json(args.settings)
     fd = os.environ.pop("TOMATO_FEED_FD", None)
     app, _ = build(
