@@ -26,6 +26,7 @@ from tomato_host.board.events import (
 )
 from tomato_host.board.port import PortLost
 from tomato_host.board.protocol import BoardProtocol, Damage, Hello, Received
+from tomato_host.board.ripening import Ripening
 from tomato_host.errors import TomatoError
 
 HELLO_MS = 1_000
@@ -66,10 +67,12 @@ class BoardSession:
 
     def __init__(self, port_factory: Callable[[], Port], session: int,
                  is_stored: Callable[[Sample | BoardEvent], bool] = lambda _: False,
-                 may_acknowledge: Callable[[], bool] = lambda: True) -> None:
+                 may_acknowledge: Callable[[], bool] = lambda: True,
+                 samples_safe_after_ms: int = 0, events_safe_after_ms: int = 0) -> None:
         """`is_stored` knows what an earlier process has put away; it is acknowledged and not told again.
 
-        While `may_acknowledge` says no - what was handed out is not on the disk - the board is left to keep its own.
+        While `may_acknowledge` says no - what was handed out is not in its file - the board is left to keep its own,
+        and also until the file has surely been synced: the two spans.
         """
         self._open_port = port_factory
         self._port: Port | None = None
@@ -81,9 +84,9 @@ class BoardSession:
         self._samples = intake.SampleFile()
         self._is_stored = is_stored
         self._may_acknowledge = may_acknowledge
-        self._handed_out = -1
-        """Everything up to here left `poll` before its present call: only that may be acknowledged."""
-        self._events_handed_out = -1
+        self._handed_out = Ripening(samples_safe_after_ms)
+        """What left `poll` before its present call, and is safe by now: only that may be acknowledged."""
+        self._events_handed_out = Ripening(events_safe_after_ms)
         self._event_seq = -1
         self._events_acked = -1
         self._unacked = 0
@@ -113,7 +116,8 @@ class BoardSession:
     def poll(self, now_ms: int) -> list[LinkEvent]:
         """Read what came, send what is due, return what happened, in order. Never raises for what the line does."""
         self._now_ms = now_ms
-        self._handed_out, self._events_handed_out = self._samples.whole_up_to, self._event_seq
+        self._handed_out.note(self._samples.whole_up_to, now_ms)
+        self._events_handed_out.note(self._event_seq, now_ms)
         events: list[LinkEvent] = []
         try:
             if self._port is None and not self._reopen(now_ms):
@@ -276,11 +280,11 @@ class BoardSession:
 
     def _acknowledge(self) -> None:
         acks: dict[str, int] = {}
-        if self._unacked >= ACK_EVERY and self._handed_out >= 0:
-            acks["up_to"] = self._handed_out
+        if self._unacked >= ACK_EVERY and self._handed_out.ripe >= 0:
+            acks["up_to"] = self._handed_out.ripe
             self._unacked = 0
-        if self._events_handed_out > self._events_acked:
-            acks["events_up_to"] = self._events_acked = self._events_handed_out
+        if self._events_handed_out.ripe > self._events_acked:
+            acks["events_up_to"] = self._events_acked = self._events_handed_out.ripe
         if acks:
             self._say("ACK_UPTO", **acks)
 
@@ -334,7 +338,9 @@ class BoardSession:
         if new_boot:
             self.clock.reset()
             self._samples = intake.SampleFile()
-            self._event_seq = self._events_acked = self._events_handed_out = self._handed_out = -1
+            self._event_seq = self._events_acked = -1
+            self._handed_out.clear()
+            self._events_handed_out.clear()
             events += self._commands.close_all("reset")
         self.hello = hello
         self.up = True

@@ -45,6 +45,8 @@ from tomato_host.storage.dataset import Dataset
 from tomato_host.weather.service import build_service
 
 HOUR_MS = 3_600_000
+SYNC_TAKES_S = 5.0
+"""What the sync of a slow card may take; until then the board keeps its own copy."""
 SIM_SESSION = 1
 """A simulated run takes the same session number every time; a real one draws it, so that names never repeat."""
 
@@ -113,7 +115,9 @@ def _build(job: Job, settings: Settings, rig: Rig, dataset: Dataset) -> Supervis
         status.dashboard = f"http://{settings.service.host}:{settings.service.port}"
     number = random.SystemRandom().randrange(1, 1 << 16) if rig.real_time else SIM_SESSION
     is_stored = stored_samples(job.data_dir, rig.clock) if rig.real_time else lambda _: False
-    session = BoardSession(rig.ports.open, number, is_stored, lambda: not dataset.waiting)
+    session = BoardSession(
+        rig.ports.open, number, is_stored, lambda: not dataset.waiting, *_safe_after_ms(settings, rig.real_time)
+    )
     session.open_now()
     inbox = Inbox(job.data_dir) if rig.real_time or job.time_scale > 0.0 else None
     mind, store = _mind(settings, rig), BudgetedStore(dataset, lambda: rig.clock.monotonic_ms() / 1000.0)
@@ -124,6 +128,15 @@ def _build(job: Job, settings: Settings, rig: Rig, dataset: Dataset) -> Supervis
         _extensions(job, settings, rig, mind, recorder, status, store),
         read_earlier(job.data_dir) if rig.real_time else None,
     )
+
+
+def _safe_after_ms(settings: Settings, real_time: bool) -> tuple[int, int]:
+    """How long after a sample, and an event, was handed to the dataset it has surely survived a power cut."""
+    storage = settings.storage
+    if storage.fsync != "interval" or not real_time:
+        return 0, 0
+    samples_s, events_s = storage.fsync_telemetry_s + SYNC_TAKES_S, storage.fsync_interval_s + SYNC_TAKES_S
+    return round(samples_s * 1000), round(events_s * 1000)
 
 
 def _mind(settings: Settings, rig: Rig) -> Mind:
