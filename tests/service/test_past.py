@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
@@ -115,3 +116,13 @@ def test_the_dashboards_process_holds_no_numpy_and_no_rich() -> None:
     asked = "import sys, json; import tomato_host.service.serve; print(json.dumps(sorted(sys.modules)))"
     told = subprocess.run([sys.executable, "-c", asked], capture_output=True, check=True, timeout=60).stdout
     assert not {"numpy", "rich", "structlog", "httpx", "prometheus_client", "cv2"} & set(json.loads(told))
+
+
+@pytest.mark.skipif(not hasattr(os, "SCHED_BATCH"), reason="only Linux knows it")
+def test_a_process_beside_the_loop_gives_way() -> None:
+    asked = (
+        "import os; from tomato_host.service.manners import give_way; before = os.nice(0); give_way();"
+        "print(os.sched_getscheduler(0) == os.SCHED_BATCH, os.nice(0) - before)"
+    )
+    told = subprocess.run([sys.executable, "-c", asked], capture_output=True, check=True, timeout=60).stdout
+    assert told.decode().split() in (["True", "5"], ["True", "0"])  # 0: as humble as one can be already

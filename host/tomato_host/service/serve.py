@@ -8,7 +8,7 @@ import errno
 import os
 import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import uvicorn
@@ -18,6 +18,7 @@ from tomato_host.logs import Log
 from tomato_host.service.app import create_app
 from tomato_host.service.bus.settings import BusSettings
 from tomato_host.service.history import History
+from tomato_host.service.manners import give_way
 from tomato_host.service.present import Present
 from tomato_host.service.settings import PORT_TAKEN, ServiceSettings
 
@@ -61,16 +62,6 @@ async def _listen_then_end(fd: int, present: Present, history: History) -> None:
     finally:
         # The host is gone: whoever restarts it starts a dashboard, too. SIGTERM lets uvicorn close its clients.
         os.kill(os.getpid(), 15)
-
-
-def give_way() -> None:
-    """The deciding loop goes first: a line of it that wakes this process must not take its processor.
-
-    Linux knows that as SCHED_BATCH; without it a tick waits for the fan-out to all open pages, 7 ms on two busy cores.
-    """
-    with suppress(AttributeError, OSError):
-        os.nice(5)
-        os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
 
 
 def main() -> None:

@@ -19,6 +19,7 @@ from tomato_host.service.bus.intake import Intake
 from tomato_host.service.bus.outbox import ROOM_BYTES, Outbox
 from tomato_host.service.bus.ranks import Rank
 from tomato_host.service.bus.settings import BusSettings
+from tomato_host.service.manners import give_way
 from tomato_host.service.present import Present
 
 SAY_EVERY_S = 1.0
@@ -94,6 +95,7 @@ def main() -> None:
     parser.add_argument("--data-dir", type=Path, required=True)
     parser.add_argument("--settings", default="{}", help="BusSettings as JSON")
     args = parser.parse_args()
+    give_way()
     settings = BusSettings.model_validate_json(args.settings)
     asyncio.run(serve(settings, args.data_dir, int(os.environ["TOMATO_FEED_FD"])))
 

@@ -20,6 +20,7 @@ from tomato_host.runtime.inbox import Request, submit, wait_reply
 from tomato_host.service.bus.card import card_of
 from tomato_host.service.bus.intake import Intake
 from tomato_host.service.bus.message import topic
+from tomato_host.service.manners import give_way
 from tomato_host.service.mqtt.commands import Commands, Refusal, SetDose
 from tomato_host.service.mqtt.settings import MqttSettings
 from tomato_host.service.mqtt.words import board_online, discovery, state, topics
@@ -194,6 +195,7 @@ def main() -> None:
     parser.add_argument("--data-dir", type=Path, required=True)
     parser.add_argument("--settings", default="{}", help="MqttSettings as JSON")
     args = parser.parse_args()
+    give_way()
     settings = MqttSettings.model_validate_json(args.settings)
     asyncio.run(serve(settings, args.data_dir, int(os.environ["TOMATO_FEED_FD"])))
 
