@@ -115,6 +115,30 @@ def test_the_last_plan_is_where_the_next_begins() -> None:
     assert again == decide(small_tent(), later, memory=first.memory)
 
 
+def test_gas_waits_for_the_lamp() -> None:
+    for light, most in (("ON", 100.0), ("OFF", 0.0)):
+        seen = state(co2=450.0, light=light)
+        bounds = mpc.bounds_ahead(mpc.look(DecisionContext(now=seen.ts, state=seen, settings=SETTINGS)))
+        assert set(bounds.co2_s[: bounds.first_h]) == {most} and set(bounds.co2_s[bounds.first_h :]) == {100.0}
+
+
+def test_no_dose_before_the_mark() -> None:
+    moist = decide(small_tent(soil=29.0), state(probes=((29.5, 0.9), (34.0, 0.9))))
+    dry = decide(small_tent(soil=27.0), state(probes=((27.0, 0.9), (34.0, 0.9))))
+    assert not any(a.type.value == "WATER" for a in moist.proposals)
+    assert any(a.type.value == "WATER" for a in dry.proposals)
+
+
+def test_the_aim_keeps_inside_the_band_however_narrow() -> None:
+    aim = mpc.aim_ahead(DecisionContext(now=NOON, state=state(), settings=SETTINGS))
+    narrow = mpc.aim_ahead(DecisionContext(
+        now=NOON, state=state(), settings=SETTINGS.model_copy(update={"stage": "seedling"})))
+    for each in (aim, narrow):
+        assert (each.vpd_low < each.vpd_high).all()
+    assert aim.vpd_low[0] == pytest.approx(0.9) and aim.vpd_high[0] == pytest.approx(1.04)
+    assert aim.vpd_low[12] > 0.4 and aim.vpd_high[12] < 0.9
+
+
 def test_what_the_door_thinks_of_a_plan() -> None:
     door, memory = Guardrails(), Memory()
     for hours in range(0, 26, 2):

@@ -93,6 +93,14 @@ def test_gas_only_in_light_with_the_exhaust_closed() -> None:
     assert seconds(decide(state(co2=450.0, co2_used=298.0)), "CO2_INJECT") == 0.0
 
 
+def test_no_gas_before_the_lamp_is_seen_to_shine() -> None:
+    """At the edge of the light hours the lamp is only just asked for: no exhaust is closed for gas that is refused."""
+    dark = decide(state(co2=450.0, light="OFF"))
+    assert seconds(dark, "SET_LIGHT") > 0.0 and seconds(dark, "CO2_INJECT") == 0.0
+    assert seconds(dark, "SET_EXHAUST_FAN") > 0.0
+    assert any("not on yet" in text for text in dark.plan.not_done)
+
+
 def test_the_driest_trusted_probe_decides() -> None:
     dry = asked(decide(state(probes=((20.0, 0.9), (40.0, 0.9)))))["WATER"]
     assert dry.params.ml == 300.0 and dry.why.rules_fired == ("soil.P1 < 30%",)

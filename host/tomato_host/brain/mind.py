@@ -35,6 +35,7 @@ from tomato_host.brain.estimator.settings import EstimatorSettings
 from tomato_host.brain.foresight import Foresight
 from tomato_host.brain.guardrails.context import GuardContext
 from tomato_host.brain.guardrails.door import Guardrails, Verdict
+from tomato_host.brain.guardrails.limits import MILLI
 from tomato_host.brain.guardrails.settings import GuardSettings
 from tomato_host.brain.safe_mode import SafeModeSettings, SafeModeState, Signals, Step, step
 from tomato_host.brain.world_model.settings import WorldModelSettings
@@ -279,7 +280,8 @@ class Mind:
         return DecisionContext(
             now=now, state=state, settings=self.settings.control, targets=outlook.targets,
             prediction=outlook.prediction, forecast=outlook.weather, memory=self.memory, mode=self.trust.mode,
-            recent=self._recent(), event=event,
+            recent=self._recent(), mist_used_s=self.door.books.day_used("humidifier", now.timestamp()) / MILLI,
+            event=event,
         )
 
     def _recent(self) -> dict[str, float]:

@@ -53,6 +53,8 @@ class DecisionContext:
     recent: Mapping[str, float] = field(default_factory=dict)
     """Means over the last `RECENT_H` hours of vpd_kpa, air_temp_c, rh_pct: fans work in strokes, leaves feel means.
     Shares of the same time that exhaust_on and humidifier_on were seen: what the door or the board cut short."""
+    mist_used_s: float | None = None
+    """Seconds of mist in the last 24 h by the door's books, those under way included; None where nobody keeps books."""
     event: str | None = None
     """Why this decision is taken outside the cycle; None on the cycle."""
 

@@ -51,14 +51,17 @@ Array = NDArray[np.float64]
 HOUR = timedelta(hours=1)
 COLUMN_OF = {"light": LIGHT, "circulation_fan": CIRCULATION, "exhaust_fan": EXHAUST, "humidifier": HUMIDIFIER,
              "heater_mat": HEATER}
-EDGE_WET_KPA, EDGE_DRY_KPA = 0.2, 0.08
-"""The planner aims this far inside the VPD band, for neither reading nor expectation is quite the truth; further on the
-wet side, where mist and leaves can overshoot within minutes and mould begins."""
+EDGES_DAY_KPA, EDGES_NIGHT_KPA = (0.2, 0.16), (0.25, 0.08)
+"""(wet side, dry side): the planner aims this far inside the VPD band, for neither reading nor expectation is quite the
+truth: where a sensor hangs alone makes 0.2 kPa. By night the wet side is the dangerous one: mould begins there, and a
+dark leaf does not mind dry air."""
 LATE_PCT = 1.5
-"""The soil may dry this far below the low mark in a plan: the rules water below the mark, a planner need not do it
-a day before."""
+"""The soil may dry this far below the low mark, and no dose is given before: who looks ahead needs less in reserve than
+the rules, which water below the mark because they cannot see when it will be reached."""
 GRID_EXHAUST = (0.0, 0.1, 0.2, 0.35, 0.55, 0.8, 1.0)
 GRID_MIST = (0.0, 0.05, 0.1, 0.2, 0.3, 0.42)
+MIST_PRICES = (0.0, 1.0, 2.5, 5.0, 10.0, 20.0)
+"""What an hour of mist costs in J of an hour."""
 DAY_H = 24
 MIST_H_PER_DAY = 0.98 * OUTPUT_BY_NAME["humidifier"].day_budget / 3_600.0
 """What the board allows in any 24 h; the rest is for strokes that run over."""
@@ -132,11 +135,11 @@ def _plan(context: DecisionContext, seen: Foresight, weights: Weights, how: Sear
 
 
 def _expected(seen: Foresight, plans: Array, experience: Experience | None) -> Expected:
-    series = seen.roll(plans)
+    series, spread = seen.roll(plans), seen.spread
     if experience is not None:
-        series = experience.correct(series, plans)
+        series, spread = experience.correct(series, plans), experience.spread(spread, plans.shape[1])
     zones = np.stack([series[name] for name in seen.soil])
-    return Expected(series, zones.min(axis=0), zones.max(axis=0), seen.spread)
+    return Expected(series, zones.min(axis=0), zones.max(axis=0), spread)
 
 
 def _remembers(context: DecisionContext) -> bool:
@@ -179,14 +182,21 @@ def aim_ahead(context: DecisionContext) -> Aim:
     short = 0.0 if now.soil_temp_c is None else max(0.0, each[0].soil_temp_low_c - now.soil_temp_c)
     return Aim(
         light=light,
-        vpd_low=np.array([a.vpd_kpa[0] for a in each]) + EDGE_WET_KPA,
-        vpd_high=np.array([a.vpd_kpa[1] for a in each]) - EDGE_DRY_KPA,
+        vpd_low=np.array([a.vpd_kpa[0] + _edges(a)[0] for a in each]),
+        vpd_high=np.array([a.vpd_kpa[1] - _edges(a)[1] for a in each]),
         air_low=np.array([a.air_temp_c[0] for a in each]),
         air_high=np.full(len(each), max(a.air_temp_c[1] for a in each)),  # a night as warm as a good day is no harm
         soil_low_pct=each[0].soil_low_pct - LATE_PCT, soil_high_pct=each[0].soil_high_pct, soil_temp_short=short,
         water_ml_per_hour=max(1.0, each[0].water_ml_per_day / 24.0),
         co2_s_per_hour=max(1.0, each[0].co2_s_per_day / max(1.0, each[0].photoperiod_h)),
         vpd_harm=_vpd_harm(each), air_harm=_air_harm(each))
+
+
+def _edges(aims: Aims) -> tuple[float, float]:
+    """How far inside the VPD band to aim, wet side and dry side; a narrow band is met in its middle."""
+    wet, dry = EDGES_DAY_KPA if aims.light else EDGES_NIGHT_KPA
+    share = min(1.0, 0.9 * (aims.vpd_kpa[1] - aims.vpd_kpa[0]) / (wet + dry))
+    return wet * share, dry * share
 
 
 def _vpd_harm(each: Sequence[Aims]) -> tuple[tuple[Array, Array], ...]:
@@ -210,11 +220,11 @@ def _light_share(hour: datetime, zone: ZoneInfo, start_h: float, length_h: float
 
 def _mist_left(see: Look, used_h: Array, horizon: int) -> Array:
     """Hours of mist that may be used up to the end of each hour ahead, while what was used falls out of the day."""
-    since_h = see.now.minute / 60.0 + see.now.second / 3_600.0
-    running_h = since_h * see.last_duty("humidifier")  # the hour under way is in no whole hour yet
+    known_s = see.context.mist_used_s
+    now_h = float(used_h.sum()) if known_s is None else known_s / 3_600.0
     leaving = np.concatenate([np.cumsum(used_h), np.full(max(0, horizon - len(used_h)), used_h.sum())])[:horizon]
     leaving[: _first_hours(see)] = 0.0  # the door asks what is left now, whatever is freed while the duty runs
-    return np.asarray(np.maximum(0.0, MIST_H_PER_DAY - running_h - used_h.sum() + leaving))
+    return np.asarray(np.maximum(0.0, MIST_H_PER_DAY - now_h + np.minimum(leaving, now_h)))
 
 
 def bounds_ahead(see: Look, mist_h: Array | None = None) -> Bounds:
@@ -237,8 +247,8 @@ def bounds_ahead(see: Look, mist_h: Array | None = None) -> Bounds:
     last = context.memory.last_water_at
     pause_h = 0.0 if last is None else (settings.water_pause_s - (context.now - last).total_seconds()) / 3_600.0
     water[: max(0, int(np.ceil(pause_h)))] = 0.0
-    if see.driest is not None and (see.driest.moisture_pct or 0.0) >= aims.soil_low_pct:
-        water[: _first_hours(see)] = 0.0  # no dose before the grower's mark: water that lies in the pot early is lost
+    if see.driest is not None and (see.driest.moisture_pct or 0.0) >= aims.soil_low_pct - LATE_PCT:
+        water[: _first_hours(see)] = 0.0
     gas_ok = settings.use_co2 and context.mode == "NORMAL" and see.co2_ppm is not None and see.co2_ppm < aims.co2_ppm
     gas = np.full(len(hours), 100.0 if gas_ok else 0.0)
     if context.state.devices.light != "ON":
@@ -282,10 +292,10 @@ def _starts(context: DecisionContext, guide: PlanV1, bounds: Bounds) -> Array:
 
 
 def _hour_by_hour(bounds: Bounds, gain: Callable[[Array], Array]) -> Array:
-    """A plan [1, H, 7] of the duties that would be best in each stretch of hours if nothing carried over.
+    """Plans [S, H, 7] of the duties that would be best in each stretch of hours if nothing carried over.
 
     The air follows its duties within minutes, so this is nearly right for the air, and keeps the search out of plans
-    that every small edit makes worse.
+    that every small edit makes worse. Mist has a price in each: at the right one the day's budget reaches to its end.
     """
     horizon = len(bounds.light)
     pairs = np.array(list(product(GRID_EXHAUST, GRID_MIST)))
@@ -293,12 +303,14 @@ def _hour_by_hour(bounds: Bounds, gain: Callable[[Array], Array]) -> Array:
     plans[:, :, LIGHT], plans[:, :, CIRCULATION] = bounds.light, 1.0
     plans[:, :, EXHAUST], plans[:, :, HUMIDIFIER] = pairs[:, :1], pairs[:, 1:]
     each = gain(plans)
-    made: Array = plans[0].copy()
     edges = [0, bounds.first_h, *range(bounds.first_h + 1, horizon + 1)]
-    for start, stop in pairwise(edges):
-        best = int(each[:, start:stop].sum(axis=1).argmax())
-        made[start:stop] = plans[best, start:stop]
-    return made[None]
+    made = np.empty((len(MIST_PRICES), horizon, 7))
+    for row, price in enumerate(MIST_PRICES):
+        worth = each - price * pairs[:, 1:]
+        for start, stop in pairwise(edges):
+            best = int(worth[:, start:stop].sum(axis=1).argmax())
+            made[row, start:stop] = plans[best, start:stop]
+    return made
 
 
 def _shifted(context: DecisionContext, horizon: int, plain: Array) -> Array | None:

@@ -49,7 +49,7 @@ class Weights:
     yield_: float = 1.0
     stress: float = 3.0
     resource: float = 0.25
-    smooth: float = 0.045
+    smooth: float = 0.06
 
 
 @dataclass(frozen=True, slots=True)
