@@ -80,7 +80,7 @@ def test_a_port_that_vanishes_is_told_and_the_host_lives_on(tmp_path: Path) -> N
     data, link = tmp_path / "data", tmp_path / "board"
     first = server.start(seed=3, link=link, flash=tmp_path / "flash")
     with host("--board", str(link), "--data-dir", str(data)) as run:
-        until(lambda: "link_up" in names(data))
+        until(lambda: "link_up" in names(data) and records(data, "sensors_raw"))
         first.close()
         until(lambda: "link_down" in names(data))
         assert run.poll() is None
