@@ -132,3 +132,18 @@ def test_the_prepaid_share_in_a_refusal():
     rig.core.used.prepaid[c.OUT_WATER_PUMP] = 200_000
     assert rig.pulse(c.OUT_WATER_PUMP, 250) == c.R_SAVING
     assert (rig.answer[c.F_VALUE], rig.answer[c.F_BOUND]) == (200, 250)
+
+
+def test_only_water_and_gas_hold_a_write_back():
+    for output, waits in ((c.OUT_LIGHT, False), (c.OUT_CIRCULATION_FAN, False), (c.OUT_EXHAUST_FAN, False),
+                          (c.OUT_HUMIDIFIER, False), (c.OUT_HEATER_MAT, False), (c.OUT_WATER_PUMP, True),
+                          (c.OUT_CO2_SOLENOID, True)):
+        rig = in_state("leased")
+        rig.step(c.SAVE_RETRY_MS)
+        rig.lease()
+        assert rig.pulse(output) == c.R_NONE
+        rig.step()
+        written = len(rig.store.written)
+        rig.core.saver.asked = True
+        rig.step()
+        assert (len(rig.store.written) == written) == waits, output
