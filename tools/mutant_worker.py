@@ -21,7 +21,7 @@ from pathlib import Path
 from types import ModuleType
 
 ROOT = Path(__file__).resolve().parent.parent
-PLAIN_S, PYTEST_S = 12, 120
+PLAIN_S, PYTEST_S = 12, 40
 """CPU time after which a mutant that loops counts as killed."""
 
 
