@@ -15,8 +15,11 @@ from typing import Any
 import pytest
 from tomato_host.runtime.recorder import Recorder
 from tomato_host.runtime.status import Status
+from tomato_host.service.bus.address import parse_address
 from tomato_host.service.bus.extension import build_bus
 from tomato_host.service.bus.settings import BusSettings
+from tomato_host.service.fleet.read import read_fleet
+from tomato_host.service.fleet.rows import Row, rows_of
 
 from shared_schemas.records import ActionV1, EventV1, ObservationV1, Record
 
@@ -162,6 +165,11 @@ class Node:
         self._ending.set()
         self._thread.join()
         self.feed.stop()
+
+
+def fleet(broker: RealBroker, stale_after_s: float = 30.0) -> dict[str, Row]:
+    """Every node the broker knows, by name."""
+    return {row.node: row for row in rows_of(read_fleet(parse_address(broker.url), None), stale_after_s)}
 
 
 def alarm(n: int, ts: datetime = NOW) -> EventV1:

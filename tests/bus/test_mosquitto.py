@@ -6,17 +6,15 @@ import json
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from tomato_host.service.bus.address import parse_address
 from tomato_host.service.bus.message import id_of
-from tomato_host.service.fleet.read import forget_node, read_fleet
-from tomato_host.service.fleet.rows import Row, rows_of
+from tomato_host.service.fleet.read import forget_node
 from tomato_host.service.mqtt.extension import build_feed
 from tomato_host.service.mqtt.settings import MqttSettings
 
-from tests.bus.brokers import Node, RealMosquitto, alarm, deed, needs_mosquitto, reading, until
+from tests.bus.brokers import Node, RealMosquitto, alarm, deed, fleet, needs_mosquitto, reading, until
 
 pytest.importorskip("aiomqtt", reason="extra [mqtt] is not installed")
 mqtt = pytest.importorskip("paho.mqtt.client")
@@ -51,23 +49,6 @@ def broker(tmp_path: Path) -> Iterator[RealMosquitto]:
     found = RealMosquitto(tmp_path / "mosquitto")
     yield found
     found.stop()
-
-
-@pytest.fixture
-def start(tmp_path: Path) -> Iterator[Callable[..., Node]]:
-    nodes: list[Node] = []
-
-    def begin(url: str, name: str, **more: Any) -> Node:
-        nodes.append(Node(tmp_path / name, url, name, **more))
-        return nodes[-1]
-
-    yield begin
-    for node in nodes:
-        node.close()
-
-
-def fleet(broker: RealMosquitto, stale_after_s: float = 30.0) -> dict[str, Row]:
-    return {row.node: row for row in rows_of(read_fleet(parse_address(broker.url), None), stale_after_s)}
 
 
 def test_the_same_topics_and_texts_and_one_table(broker: RealMosquitto, start: Callable[..., Node]) -> None:

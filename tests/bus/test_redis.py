@@ -10,22 +10,18 @@ import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 from tomato_host.service.bus import group as group_module
-from tomato_host.service.bus.address import parse_address
 from tomato_host.service.bus.message import id_of
 from tomato_host.service.bus.ranks import Rank
 from tomato_host.service.feed import status_line
-from tomato_host.service.fleet.read import read_fleet
-from tomato_host.service.fleet.rows import Row, rows_of
 from tomato_host.service.metrics import PlantCollector
 from tomato_host.service.present import Present
 from tomato_host.storage import Dataset
 
-from tests.bus.brokers import Node, RealRedis, alarm, deed, needs_redis, reading, until, watering
+from tests.bus.brokers import Node, RealRedis, alarm, deed, fleet, needs_redis, reading, until, watering
 
 pytest.importorskip("redis", reason="extra [redis] is not installed")
 pytestmark = needs_redis
@@ -36,23 +32,6 @@ def broker(tmp_path: Path) -> Iterator[RealRedis]:
     found = RealRedis(tmp_path / "redis")
     yield found
     found.stop()
-
-
-@pytest.fixture
-def start(tmp_path: Path) -> Iterator[Callable[..., Node]]:
-    nodes: list[Node] = []
-
-    def begin(url: str, name: str, **more: Any) -> Node:
-        nodes.append(Node(tmp_path / name, url, name, **more))
-        return nodes[-1]
-
-    yield begin
-    for node in nodes:
-        node.close()
-
-
-def fleet(broker: RealRedis, stale_after_s: float = 30.0) -> dict[str, Row]:
-    return {row.node: row for row in rows_of(read_fleet(parse_address(broker.url), None), stale_after_s)}
 
 
 def names(texts: list[bytes]) -> list[str]:
