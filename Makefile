@@ -5,10 +5,11 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PORT ?=
 DATA ?= data
+SEEDS ?= 1 2 3
 # Heavy work is kept off the second core's back with nice where it matters.
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: help run setup test lint types unit schemas check-schemas bench coverage soak mutants hil flash test-web test-llm clean
+.PHONY: help run setup test lint types unit schemas check-schemas bench coverage soak explore mutants hil flash test-web test-llm clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -55,6 +56,12 @@ coverage: $(STAMP) ## every line and branch of the body's core and of the guardr
 
 soak: $(STAMP) ## long campaigns: a million state-machine steps, thousands of kills
 	$(PYTEST) -n 2 -m soak tests
+
+explore: $(STAMP) ## every property test with fresh examples: make explore [SEEDS="1 2 3"]
+	for seed in $(SEEDS); do \
+	  $(PYTEST) -n 2 --dist loadfile -q -m 'hypothesis and not soak and not web and not llm and not hil' \
+	    --hypothesis-profile=exploring --hypothesis-seed=$$seed tests || exit 1; \
+	done
 
 # The quick tests first: a mutant needs but one that fails.
 GUARD_TESTS := $(foreach name,tables figures rules books hostile_sequences,tests/guardrails/test_$(name).py)

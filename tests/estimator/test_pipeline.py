@@ -276,6 +276,19 @@ def test_history_holds_the_last_48_hours_and_memory_stays_flat() -> None:
     assert after - before < 20_000
 
 
+def test_a_leaf_impossibly_far_from_its_air_tells_no_difference() -> None:
+    """Each reading is plausible alone, the pair is not: no difference is told, and the hot leaf is still reported."""
+    estimator = Estimator()
+    raised = set()
+    for minute in range(60):
+        readings = calm_readings(Random(minute)) | {"air_temp_c": -5.0 + 0.01 * (minute % 3), "leaf_temp_c": 56.0}
+        estimate = estimator.step(observe(NOON + timedelta(minutes=minute), readings), devices())
+        raised |= {a.type.value for a in estimate.open_anomalies}
+        assert parse_record(estimate.state.to_json()) == estimate.state
+    assert estimate.state.plant.leaf_air_delta_c is None
+    assert "LEAF_HOT" in raised
+
+
 def test_history_is_refused_before_the_first_step() -> None:
     with pytest.raises(RuntimeError, match="no observation"):
         _ = Estimator().history

@@ -280,9 +280,13 @@ class Mind:
         return DecisionContext(
             now=now, state=state, settings=self.settings.control, targets=outlook.targets,
             prediction=outlook.prediction, forecast=outlook.weather, memory=self.memory, mode=self.trust.mode,
-            recent=self._recent(), mist_used_s=self.door.books.day_used("humidifier", now.timestamp()) / MILLI,
-            event=event,
+            recent=self._recent(), mist_used_s=self._day_used("humidifier", now),
+            water_used_ml=self._day_used("water_pump", now), event=event,
         )
+
+    def _day_used(self, output: str, now: datetime) -> float:
+        """Seconds or ml of the last 24 h by the door's books."""
+        return self.door.books.day_used(output, now.timestamp()) / MILLI
 
     def _recent(self) -> dict[str, float]:
         """Means over the last half hour, of what is known: the air, and the shares of time outputs were seen on."""

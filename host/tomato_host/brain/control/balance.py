@@ -3,7 +3,7 @@
 A learned hourly law is straight in the duties; air exchange is not: the first tenth of the exhaust does more than the
 last half. Within the hour a tent is in balance, so heat and vapour give its air from lamp, mist, leaves and exchange:
 
-    T = T_room + Q / (wall + c * flow)        Q = lamp + fan - latent heat of what evaporates
+    T = T_room + Q / (wall + c * flow)        Q = lamp + fan + mat - latent heat of what evaporates
     e = e_room + (leaves + mist) / flow       not above saturation
 
 Room and figures are learned from the air that was measured under the duties in force (lessons.py). Nameplate figures
@@ -41,6 +41,8 @@ class Tent:
     exhaust_m3_h: Figure = 80.0
     lamp_w: Figure = 100.0
     fan_w: Figure = 4.0
+    mat_w: Figure = 20.0
+    """Root heat; it reaches the air through the pots, hours later and undiminished."""
     mist_g_h: Figure = 230.0
     leaves_light_g_h: Figure = 75.0
     """Transpiration in full light at 1 kPa ..."""
@@ -56,6 +58,7 @@ class Duties:
     circulation: Array
     exhaust: Array
     mist: Array
+    mat: Figure = 0.0
 
 
 def vapour_g_m3(kpa: Array, temp_c: Array) -> Array:
@@ -71,7 +74,8 @@ def _leaves(duties: Duties, vpd_kpa: Array, tent: Tent) -> Array:
 
 def _flow_and_heat(duties: Duties, wet_g_h: Array, tent: Tent) -> tuple[Array, Array]:
     flow = tent.leak_m3_h + tent.exhaust_m3_h * duties.exhaust
-    heat = tent.lamp_w * duties.light + tent.fan_w * duties.circulation - W_PER_G_H * wet_g_h
+    heat = tent.lamp_w * duties.light + tent.fan_w * duties.circulation + tent.mat_w * duties.mat
+    heat = heat - W_PER_G_H * wet_g_h
     return flow, heat / (tent.wall_w_k + W_PER_K_M3_H * flow)
 
 

@@ -55,6 +55,8 @@ class DecisionContext:
     Shares of the same time that exhaust_on and humidifier_on were seen: what the door or the board cut short."""
     mist_used_s: float | None = None
     """Seconds of mist in the last 24 h by the door's books, those under way included; None where nobody keeps books."""
+    water_used_ml: float | None = None
+    """The same for water, in ml."""
     event: str | None = None
     """Why this decision is taken outside the cycle; None on the cycle."""
 

@@ -47,7 +47,8 @@ def foresee(model: WorldModel, log: HourlyLog, context: DecisionContext) -> Fore
             mean, low, high = forecast.best(name)[:, 0, :horizon]
             spread["soil" if name == "soil.avg" else name] = (
                 np.nan_to_num(low - mean), np.nan_to_num(high - mean))
-    return Foresight(roll, zones, spread, np.nan_to_num(log.column("humidifier")[-DAY_H:]))
+    mist_h, water_ml = (np.nan_to_num(log.column(name)[-DAY_H:]) for name in ("humidifier", "water_ml"))
+    return Foresight(roll, zones, spread, mist_h, water_ml)
 
 
 def _trusted_zones(context: DecisionContext, zones: tuple[str, ...]) -> tuple[str, ...]:

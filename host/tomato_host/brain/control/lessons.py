@@ -130,7 +130,7 @@ def _fade(horizon: int) -> Array:
 
 
 def _duties(plans: Array) -> Duties:
-    return Duties(plans[..., 1], plans[..., 2], plans[..., 3], plans[..., 4])
+    return Duties(plans[..., 1], plans[..., 2], plans[..., 3], plans[..., 4], plans[..., 5])
 
 
 def _belief(mean: Array, covariance: Array, at: datetime | None) -> Belief:

@@ -34,8 +34,8 @@ class Bounds:
     """Most in each hour; 0 where watering is not wanted (night, pause)."""
     day_of: NDArray[np.int64]
     """Which local day each hour belongs to: 0 today, 1 tomorrow ..."""
-    day_ml: Array
-    """Water left for each of these days."""
+    water_left_ml: Array
+    """Water that may be given up to each hour: the day's budget less what the 24 h before it have used."""
     humidifier: float
     mist_left_h: Array
     """Hours of mist that may be used up to the end of each hour: the board's day budget less what the last day used."""
@@ -94,7 +94,7 @@ class TentMoves:
         out[:, :, CO2] = gas
         water = np.clip(out[:, :, WATER], 0.0, b.water_ml)
         water[water < LEAST_DOSE_ML] = 0.0
-        water = _within_days(water, b.day_of, b.day_ml)
+        water = _up_to(water, b.water_left_ml)
         water[water < 0.5 * LEAST_DOSE_ML] = 0.0
         out[:, :, WATER] = water
         return out

@@ -21,7 +21,7 @@ from tomato_host.brain.control.climate_rules import light as light_rule
 from tomato_host.brain.control.context import Decision, DecisionContext
 from tomato_host.brain.control.lessons import AIR, Belief, Experience, Lesson, learn
 from tomato_host.brain.control.look import Look, look
-from tomato_host.brain.control.moves import MOST_DOSE_ML, Bounds, TentMoves
+from tomato_host.brain.control.moves import Bounds, TentMoves
 from tomato_host.brain.control.objective import (
     CIRCULATION,
     CO2,
@@ -38,10 +38,9 @@ from tomato_host.brain.control.objective import (
     judge,
 )
 from tomato_host.brain.control.proposals import Wish, build_decision
-from tomato_host.brain.control.starts import hour_by_hour, rough_plans
+from tomato_host.brain.control.starts import hour_by_hour, plain_plan, rough_plans, shifted
 from tomato_host.brain.control.telling import explain, rejected, score_of
-from tomato_host.brain.control.water_rules import PULSE_ML
-from tomato_host.brain.control.water_rules import water as water_rule
+from tomato_host.brain.control.watering import thirst, water_wish
 
 Array = NDArray[np.float64]
 SEEN_ON = {"exhaust_on": EXHAUST, "humidifier_on": HUMIDIFIER}
@@ -66,6 +65,8 @@ class Foresight:
     """Forecast intervals as offsets (low, high) [H] from the mean: vpd_kpa, air_temp_c, soil."""
     mist_h: Array = field(default_factory=lambda: np.zeros(DAY_H))
     """Hours of mist in each of the last 24 whole hours, the newest last."""
+    water_h: Array = field(default_factory=lambda: np.zeros(DAY_H))
+    """Water in these hours, in ml."""
 
 
 Foresee = Callable[[DecisionContext], Foresight | None]
@@ -93,7 +94,10 @@ def _plan(context: DecisionContext, seen: Foresight, weights: Weights, how: Sear
     end = clock() + context.settings.planning_ms / 1_000.0
     see = look(context)
     guide = rules.decide(context)
-    aim, bounds = aim_ahead(context), bounds_ahead(see, seen.mist_h)
+    plain = plain_plan(aim_ahead(context).light)
+    last = shifted(context, len(plain), plain)
+    thirsty = thirst(seen.roll, seen.soil, plain if last is None else last, context.settings.water_ml_per_day)
+    aim, bounds = aim_ahead(context, thirsty), bounds_ahead(see, seen.mist_h, seen.water_h, thirsty)
     before = np.array([0.0, *(context.memory.duty.get(name, 0.0) for name in COLUMN_OF), 0.0])
     moves = TentMoves(bounds)
 
@@ -108,7 +112,7 @@ def _plan(context: DecisionContext, seen: Foresight, weights: Weights, how: Sear
         hour_by_hour(bounds, lambda plans: hourly(aim, _expected(seen, plans, experience), plans, weights))])
     found = search(lambda plans: terms(plans).j, moves, starts, how, lambda: clock() >= end)
     ranked = terms(found.plans)
-    return _decision(context, see, found, ranked, bounds)
+    return _decision(context, see, found, ranked, bounds, thirsty)
 
 
 def _expected(seen: Foresight, plans: Array, experience: Experience | None) -> Expected:
@@ -144,9 +148,11 @@ def _learned(context: DecisionContext) -> Belief:
     return learn(memory.tent, Lesson(context.now, tuple(duty), air))
 
 
-def _decision(context: DecisionContext, see: Look, found: Found, terms: Terms, bounds: Bounds) -> Decision:
+def _decision(
+    context: DecisionContext, see: Look, found: Found, terms: Terms, bounds: Bounds, thirsty: float
+) -> Decision:
     best, first = found.plans[0], bounds.first_h
-    wishes = _wishes(see, best, first)
+    wishes = _wishes(see, best, first, thirsty)
     steps = tuple(
         PlanStep(
             start=context.now + HOUR * hour, water_ml=round(float(row[WATER]), 1), light=_share(row[LIGHT]),
@@ -163,7 +169,7 @@ def _share(value: float) -> float:
     return round(float(min(1.0, max(0.0, value))), 3)
 
 
-def _wishes(see: Look, plan: Array, first: int) -> list[Wish]:
+def _wishes(see: Look, plan: Array, first: int, thirsty: float) -> list[Wish]:
     """The first hours of the plan as wishes; the rules' own caution about water stays in force."""
     cycle_s, row = see.cycle_s, plan[0]
     wishes = [light_rule(see)]
@@ -173,23 +179,9 @@ def _wishes(see: Look, plan: Array, first: int) -> list[Wish]:
         share = float(row[column])
         text = f"{name.replace('_', ' ')} {share:.0%} of the time" if share > 0.0 else "not worth it in this plan"
         wishes.append(Wish(name, share * cycle_s, text, ("plan",), "vpd_in_band", spread=share < 1.0))
-    wishes.append(_water_wish(see, float(plan[:first, WATER].sum())))
+    wishes.append(water_wish(see, float(plan[:first, WATER].sum()), thirsty))
     gas_s = float(plan[:first, CO2].sum()) * cycle_s / (3_600.0 * first)
     text = f"{gas_s:.0f} s of gas" if gas_s else "not worth it in this plan"
     # At once, not spread: eight strokes of the valve bring no more than two.
     wishes.append(Wish("co2_solenoid", gas_s, text, ("plan",), "photosynthesis"))
     return wishes
-
-
-def _water_wish(see: Look, planned_ml: float) -> Wish:
-    """The plan's dose; where a probe is doubted, no more than the rules would give."""
-    if planned_ml <= 0.0:
-        return Wish("water_pump", 0.0, "the plan waters later or not at all")
-    dose = min(planned_ml, MOST_DOSE_ML)
-    if see.doubted:
-        rule = water_rule(see)
-        dose = min(dose, rule.amount)
-        if dose <= 0.0:
-            return Wish("water_pump", 0.0, f"a probe is doubted: {rule.text}")
-    text = f"{dose:.0f} ml now, before the soil runs dry"
-    return Wish("water_pump", dose, text, ("plan",), "reduce_water_stress", pulses=max(1, round(dose / PULSE_ML)))

@@ -26,9 +26,13 @@ WORST = 4.0
 """An hour is never worse than this in one respect: one bad hour must not hide all others."""
 NEAR_HARM, HARM = 0.5, 1.5
 """What an hour costs beyond the margin around a band, and beyond the line that counts as stress in score.py."""
-VPD_RAMP_KPA, AIR_RAMP_C = 0.1, 0.8
+VPD_RAMP_KPA, AIR_RAMP_C = 0.1, 1.6
 """A line of harm is that wide: what is expected is never known to the last digit."""
-MOST_SOIL = 2.0
+SOIL_RAMP_PCT = 2.0
+"""Probes differ from their pots by some points, so the line of harm of the soil is a wide one."""
+MOST_WET = 0.5
+"""A wet pot is borne with where the other one is dry: drippers are never quite even, and roots drown only in standing
+water, which the pots here drain."""
 SLOTS_PER_HOUR = 4.0
 """A duty between off and on switches a relay on and off once a quarter of an hour (see the executor)."""
 QUANTILES = ((0, 0.25), (1, 0.5), (2, 0.25))
@@ -76,6 +80,8 @@ class Aim:
     none where no harm is known."""
     air_harm: tuple[tuple[Array, Array], ...] = ()
     """The same in degC."""
+    soil_harm_pct: float = 0.0
+    """Below this the driest zone counts as harmed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,14 +135,25 @@ def hourly_stress(aim: Aim, expected: Expected, plans: Array) -> Array:
             total += weight * outside(value, low, high, scale)
             for (least, most), harm in zip(lines, (NEAR_HARM, HARM), strict=False):
                 total += weight * harm * beyond(value, least, most, ramp)
-    down = expected.spread.get("soil", (zero, zero))[0]
-    dry = np.maximum(aim.soil_low_pct - (expected.driest + 0.25 * down), 0.0) / SOIL_SCALE_PCT
-    wet = np.maximum(expected.wettest - aim.soil_high_pct, 0.0) / SOIL_SCALE_PCT
-    total += np.minimum(dry, MOST_SOIL) + np.minimum(wet, MOST_SOIL)
+    total += soil_stress(aim, expected)
     if aim.soil_temp_short > 0.0:
         warmed = plans[:, :, HEATER].mean(axis=1, keepdims=True)
         total += np.minimum(aim.soil_temp_short / TEMP_SCALE_C, 1.0) * np.maximum(0.0, 0.5 - warmed)
     return total
+
+
+def soil_stress(aim: Aim, expected: Expected) -> Array:
+    """Stress of each hour [B, H] by water: the driest zone against its mark and its line of harm, the wettest's excess.
+
+    It never stops growing on the dry side: a pot that is dry already is no reason to let it dry on.
+    """
+    down = expected.spread.get("soil", (0.0, 0.0))[0]
+    driest = expected.driest + 0.25 * down
+    nowhere = np.full_like(driest, np.inf)
+    dry = outside(driest, np.full_like(driest, aim.soil_low_pct), nowhere, SOIL_SCALE_PCT)
+    harmed = HARM * beyond(driest, np.full_like(driest, aim.soil_harm_pct), nowhere, SOIL_RAMP_PCT)
+    wet = np.maximum(expected.wettest - aim.soil_high_pct, 0.0) / SOIL_SCALE_PCT
+    return np.asarray(dry + harmed + np.minimum(wet, MOST_WET))
 
 
 def stress(aim: Aim, expected: Expected, plans: Array) -> Array:

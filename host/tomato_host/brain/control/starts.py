@@ -20,11 +20,17 @@ MIST_PRICES = (0.0, 1.0, 2.5, 5.0, 10.0, 20.0)
 """What an hour of mist costs in J of an hour."""
 
 
+def plain_plan(bounds_light: Array) -> Array:
+    """A plan [H, 7] of light and moving air alone."""
+    plan = np.zeros((len(bounds_light), 7))
+    plan[:, LIGHT], plan[:, CIRCULATION] = bounds_light, 1.0
+    return plan
+
+
 def rough_plans(context: DecisionContext, guide: PlanV1, bounds: Bounds) -> Array:
     """Plans to start from: the rules held on, the last plan shifted to now, and plain ones at several exhausts."""
     horizon = len(bounds.light)
-    plain = np.zeros((horizon, 7))
-    plain[:, LIGHT], plain[:, CIRCULATION] = bounds.light, 1.0
+    plain = plain_plan(bounds.light)
     held = plain.copy()
     step = guide.steps[0]
     for name, column in COLUMN_OF.items():
@@ -36,9 +42,9 @@ def rough_plans(context: DecisionContext, guide: PlanV1, bounds: Bounds) -> Arra
         other = plain.copy()
         other[:, EXHAUST] = share
         starts.append(other)
-    shifted = _shifted(context, horizon, plain)
-    if shifted is not None:
-        starts.append(shifted)
+    again = shifted(context, horizon, plain)
+    if again is not None:
+        starts.append(again)
     return np.stack(starts)
 
 
@@ -64,7 +70,7 @@ def hour_by_hour(bounds: Bounds, gain: Callable[[Array], Array]) -> Array:
     return made
 
 
-def _shifted(context: DecisionContext, horizon: int, plain: Array) -> Array | None:
+def shifted(context: DecisionContext, horizon: int, plain: Array) -> Array | None:
     """The last plan, moved to now; hours it did not reach are plain."""
     last = context.memory.last_plan
     if last is None or last.controller != "mpc":

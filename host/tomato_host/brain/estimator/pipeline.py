@@ -46,6 +46,9 @@ BAD_SHARE_MEMORY_S: Final = 21_600.0
 CHANGE_WINDOW_S: Final = 900.0
 CHANGE_STEP_S: Final = 60.0
 LATE_MEANS_CLOCK_SET: Final = 12
+LEAF_FROM_AIR_MAX_K: Final = 60.0
+"""No leaf is further from its air than this (the range of `state_v1`): one of the two readings lies, so neither tells a
+difference. Both are in their own plausible range, and LEAF_HOT still speaks."""
 
 
 class Estimator:
@@ -236,7 +239,7 @@ class Estimator:
             absolute = absolute_humidity_g_m3(air, rh, formula)
             if leaf is not None:
                 leaf_vpd = max(0.0, saturation_vapour_pressure_kpa(leaf, formula) - saturated + vpd)
-        if air is not None and leaf is not None:
+        if air is not None and leaf is not None and abs(leaf - air) <= LEAF_FROM_AIR_MAX_K:
             delta = leaf - air
         if t_s >= self._midnight_s:
             self._dli.new_day()
