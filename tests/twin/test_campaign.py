@@ -96,4 +96,44 @@ def test_the_command_writes_its_folder(tmp_path: Path) -> None:
     run = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert run.returncode == 0, run.stderr
     assert '"runs": 1' in run.stdout
-    assert {p.name for p in out.iterdir()} == {"runs.parquet", "report.md", "day.svg"}
+    assert {p.name for p in out.iterdir()} == {"runs.jsonl", "runs.parquet", "report.md", "day.svg"}
+
+
+def test_a_stopped_campaign_goes_on_and_leaves_no_process_behind(tmp_path: Path) -> None:
+    """Stopped in its middle, resumed, and the same as one that was never stopped; other code's runs are refused."""
+    def command(out: Path, *more: str) -> list[str]:
+        start = "from tomato_host.cli.main import main; main()"
+        return [sys.executable, "-c", start, "campaign", "--days", "0.3", "--seeds", "0-3", "--out", str(out), *more]
+
+    whole, torn = tmp_path / "whole", tmp_path / "torn"
+    subprocess.run(command(whole, "--json"), check=True, capture_output=True, timeout=120)
+    with subprocess.Popen(command(torn, "-j", "2"), stderr=subprocess.PIPE, text=True) as stopped:
+        assert stopped.stderr is not None
+        assert "campaign 1/4" in stopped.stderr.readline()
+        children = children_of(stopped.pid)
+        stopped.terminate()
+        assert stopped.wait(60) == 130
+        assert "--resume" in stopped.stderr.read()
+    assert children and not any(is_alive(pid) for pid in children)
+    before = len((torn / "runs.jsonl").read_text().splitlines()) - 1
+    assert 1 <= before < 4
+    with (torn / "runs.jsonl").open("a") as file:
+        file.write('{"cell": {"contr')
+    subprocess.run(command(torn, "--resume", "--json"), check=True, capture_output=True, timeout=120)
+    assert (torn / "report.md").read_bytes() == (whole / "report.md").read_bytes()
+    assert pq.read_table(torn / "runs.parquet").equals(pq.read_table(whole / "runs.parquet"))
+
+    kept_by_others = torn / "runs.jsonl"
+    kept_by_others.write_text('{"code": "x"}\n')
+    refused = subprocess.run(command(torn, "--resume"), capture_output=True, text=True, timeout=60, check=False)
+    assert refused.returncode == 2 and "E-CAMPAIGN" in refused.stderr + refused.stdout
+
+
+def children_of(pid: int) -> list[int]:
+    tasks = Path(f"/proc/{pid}/task").iterdir()
+    return [int(word) for task in tasks for word in (task / "children").read_text().split()]
+
+
+def is_alive(pid: int) -> bool:
+    status = Path(f"/proc/{pid}/status")
+    return status.exists() and "State:\tZ" not in status.read_text()

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -17,11 +21,14 @@ def campaign(
     compare: Annotated[bool, typer.Option("--compare", help="All controllers, in calm and adverse weather.")] = False,
     period_s: Annotated[float, typer.Option(min=1.0, max=600.0, help="Seconds between observations.")] = 60.0,
     out: Annotated[Path, typer.Option(help="Folder for runs.parquet, report.md and day.svg.")] = Path("campaign"),
+    resume: Annotated[bool, typer.Option("--resume", help="Go on where a stopped one was.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON line instead of progress.")] = False,
 ) -> None:
-    """Live a matrix of simulated runs and write a Parquet, a report and a chart."""
+    """Live a matrix of simulated runs and write a Parquet, a report and a chart.
+
+    Finished runs are kept as they come: what was stopped goes on with --resume.
+    """
     import json
-    import time
 
     from tomato_host.errors import TomatoError
     from tomato_host.twin.campaign import compare as comparison
@@ -36,7 +43,7 @@ def campaign(
         raise TomatoError("E-CAMPAIGN", f"Cannot make the folder {out}: {error.strerror}.",
                           "Give another folder with --out.") from error
     begun = time.monotonic()
-    found = _with_progress(todo, jobs, quiet=as_json)
+    found = _lived(todo, jobs, out, resume, quiet=as_json)
     report.write_parquet([o.row for o in found], out / "runs.parquet")
     path = report.write_report(found, out)
     wall_s = time.monotonic() - begun
@@ -47,19 +54,61 @@ def campaign(
         typer.echo(f"{len(found)} runs in {wall_s:.1f} s, {broken} with a broken promise; see {path}")
 
 
-def _with_progress(todo: list, jobs: int, quiet: bool) -> list:  # type: ignore[type-arg]  # help must not import twin
-    """Outcomes in matrix order, whatever the order in which they came."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+def _lived(todo: list, jobs: int, out: Path, resume: bool, quiet: bool) -> list:  # type: ignore[type-arg]  # lazy twin
+    """Outcomes in matrix order, whatever the order in which they came; kept on the way."""
+    from tomato_host.twin.campaign import kept, matrix
 
-    from tomato_host.twin.campaign import matrix
+    keeper = kept.Kept(out)
+    found = keeper.begin(resume)
+    left = [cell for cell in todo if cell not in found]
+    with _stoppable(), _Progress(len(todo), len(todo) - len(left), quiet) as progress:
+        for index, outcome in matrix.run(left, jobs):
+            cell = left[index]
+            found[cell] = outcome
+            keeper.add(cell, outcome)
+            progress.step(f"{cell.controller} {cell.scenario} seed {cell.seed}")
+    return [found[cell] for cell in todo]
 
-    found: dict[int, matrix.Outcome] = {}
-    columns = (TextColumn("campaign"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
-               TextColumn("{task.fields[last]}"))
-    with Progress(*columns, disable=quiet) as progress:
-        task = progress.add_task("runs", total=len(todo), last="")
-        for index, outcome in matrix.run(todo, jobs):
-            found[index] = outcome
-            cell = todo[index]
-            progress.update(task, advance=1, last=f"{cell.controller} {cell.scenario} seed {cell.seed}")
-    return [found[index] for index in sorted(found)]
+
+@contextmanager
+def _stoppable() -> Iterator[None]:
+    """A stop asked for by a service manager or a closed shell is taken like Ctrl-C, so no process stays behind."""
+    import signal
+
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    except KeyboardInterrupt:
+        typer.echo("stopped; what was finished is kept, --resume goes on from there", err=True)
+        raise
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+class _Progress:
+    """A bar on a terminal, else a line on stderr after every twentieth of the work; nothing when quiet."""
+
+    def __init__(self, total: int, done: int, quiet: bool) -> None:
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        self._total, self._done, self._first, self._quiet = total, done, done, quiet
+        self._begun = time.monotonic()
+        self._bar = Progress(TextColumn("campaign"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
+                             TextColumn("{task.fields[last]}"), disable=quiet or not sys.stdout.isatty())
+        self._task = self._bar.add_task("runs", total=total, completed=done, last="")
+
+    def __enter__(self) -> _Progress:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def step(self, last: str) -> None:
+        """One run more."""
+        self._done += 1
+        self._bar.update(self._task, advance=1, last=last)
+        each = max(1, self._total // 20)
+        if not self._quiet and self._bar.disable and self._done % each == 0:
+            left_s = (time.monotonic() - self._begun) / (self._done - self._first) * (self._total - self._done)
+            typer.echo(f"campaign {self._done}/{self._total}, about {left_s / 60.0:.0f} min left", err=True)

@@ -1,0 +1,64 @@
+"""Runs of a campaign as they finish, one JSON line each, so that one that was stopped can go on where it was.
+
+The first line tells the code that made them: runs of other code are not mixed with these, for the same cell must always
+mean the same run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+import shared_schemas
+import tomato_host
+from tomato_host.errors import TomatoError
+from tomato_host.twin.campaign.matrix import Cell, Outcome
+
+NAME = "runs.jsonl"
+
+
+def fingerprint() -> str:
+    """sha256 over every source that a run may depend on."""
+    digest = hashlib.sha256()
+    for package in (tomato_host, shared_schemas):
+        root = Path(str(package.__file__)).parent
+        for path in sorted(root.rglob("*.py")):
+            digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()
+
+
+class Kept:
+    """The finished runs in one folder. `begin` first; what cannot be read again is lived again."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / NAME
+
+    def begin(self, resume: bool) -> dict[Cell, Outcome]:
+        """The runs that need not be lived again: none, unless `resume`. Raises TomatoError `E-CAMPAIGN`."""
+        made_by = fingerprint()
+        found = dict(self._read(made_by)) if resume and self.path.exists() else {}
+        self.path.write_text(json.dumps({"code": made_by}) + "\n", encoding="utf-8")
+        for cell, outcome in found.items():
+            self.add(cell, outcome)
+        return found
+
+    def add(self, cell: Cell, outcome: Outcome) -> None:
+        """Keep one run."""
+        line = json.dumps({"cell": asdict(cell), "row": outcome.row, "course": outcome.course})
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(line + "\n")
+
+    def _read(self, made_by: str) -> Iterator[tuple[Cell, Outcome]]:
+        head, *lines = self.path.read_text(encoding="utf-8").splitlines() or [""]
+        if head != json.dumps({"code": made_by}):
+            raise TomatoError("E-CAMPAIGN", f"The runs kept in {self.path} were made by other code than this.",
+                              "Leave --resume out to begin anew, or give another folder with --out.")
+        for line in lines:
+            try:
+                kept = json.loads(line)
+            except ValueError:  # torn by the stop itself
+                continue
+            yield Cell(**kept["cell"]), Outcome(kept["row"], tuple(tuple(point) for point in kept["course"]))

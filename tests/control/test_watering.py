@@ -1,0 +1,116 @@
+"""The planner's water: thirst beyond a day's water, the mark it drinks at, and doses between plan and rules."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from tomato_host.brain.control import ControlSettings, DecisionContext, ahead, look, watering
+from tomato_host.brain.control.moves import TentMoves
+from tomato_host.brain.control.objective import WATER, Aim, Expected, soil_stress
+
+from tests.control.states import NOON, state
+
+Array = NDArray[np.float64]
+SETTINGS = ControlSettings(policy="mpc", horizon_h=24)
+PCT_PER_ML = 0.004
+
+
+def pots(*drying_pct_h: float) -> tuple[object, tuple[str, ...]]:
+    """A stand-in for the world model: pots that dry steadily and take up every millilitre."""
+
+    def roll(plans: Array) -> Mapping[str, Array]:
+        gained = np.cumsum(plans[:, :, WATER], axis=1) * PCT_PER_ML
+        hours = np.arange(1, plans.shape[1] + 1)
+        return {f"soil.P{k}": 35.0 - rate * hours + gained for k, rate in enumerate(drying_pct_h)}
+
+    return roll, tuple(f"soil.P{k}" for k in range(len(drying_pct_h)))
+
+
+def seen(moisture: float = 36.0, confidence: float = 1.0) -> look.Look:
+    now = state(probes=((moisture, confidence), (moisture, confidence)))
+    return look.look(DecisionContext(now=now.ts, state=now, settings=SETTINGS))
+
+
+def test_thirst_is_what_the_driest_pot_dries_in_a_day_in_water() -> None:
+    roll, zones = pots(0.1, 0.3)
+    a_day_ml = 24.0 * 0.3 / PCT_PER_ML
+    found = watering.thirst(roll, zones, np.zeros((24, 7)), 2_200.0)  # type: ignore[arg-type]
+    assert found == pytest.approx(a_day_ml / 2_200.0)
+    watered = np.zeros((24, 7))
+    watered[::3, WATER] = 200.0
+    assert watering.thirst(roll, zones, watered, 2_200.0) == pytest.approx(found)  # type: ignore[arg-type]
+
+
+def test_a_pot_that_gets_wetter_by_itself_has_no_thirst_and_one_that_takes_nothing_up_is_no_division_by_zero() -> None:
+    roll, zones = pots(-0.2)
+    assert watering.thirst(roll, zones, np.zeros((24, 7)), 2_200.0) == 0.0  # type: ignore[arg-type]
+    deaf = lambda plans: {"soil.P0": np.broadcast_to(30.0 - 0.1 * np.arange(24), plans.shape[:2])}  # noqa: E731
+    assert np.isfinite(watering.thirst(deaf, ("soil.P0",), np.zeros((24, 7)), 0.0))
+
+
+@given(st.floats(0.0, 5.0), st.floats(0.0, 5.0))
+def test_the_mark_rises_with_thirst_from_a_little_below_the_low_mark_to_the_target(a: float, b: float) -> None:
+    aims = seen().aims
+    low, high = (watering.soil_mark_pct(aims, thirst) for thirst in sorted((a, b)))
+    assert aims.soil_low_pct - watering.LATE_PCT <= low <= high <= aims.soil_target_pct
+
+
+def test_who_can_wait_waits_and_who_cannot_is_watered_ahead() -> None:
+    """A pot at 36 % gets nothing now, unless a day's water is less than a day's thirst; the reason is told."""
+    see = seen(36.0)
+    assert ahead.bounds_ahead(see, thirst=0.5).water_ml[0] == 0.0
+    assert ahead.bounds_ahead(see, thirst=1.3).water_ml[0] > 0.0
+    assert "runs dry" in watering.water_wish(see, 200.0, 0.5).text
+    assert "130% of a day's 2200 ml" in watering.water_wish(see, 200.0, 1.3).text
+
+
+def test_a_dry_pot_gets_at_least_what_the_rules_would_give() -> None:
+    dry = seen(22.0)
+    least = watering.water_wish(dry, 0.0, 0.5)
+    assert least.amount > 0.0 and "is dry at 22.0 %" in least.text
+    assert watering.water_wish(dry, 390.0, 0.5).amount == 390.0
+    assert watering.water_wish(seen(29.0), 0.0, 0.5).amount == 0.0
+
+
+def test_the_driest_zone_is_never_given_up_and_a_wet_one_never_forbids_it_water() -> None:
+    """Stress by water grows all the way down, faster below the line of harm, and outweighs the other pot's wetness."""
+    hours = np.ones(1)
+    aim = Aim(hours, hours, hours, hours, hours, 28.5, 48.0, 0.0, 90.0, 20.0, soil_harm_pct=26.0)
+
+    def stress(driest: float, wettest: float) -> float:
+        return float(soil_stress(aim, Expected({}, np.array([[driest]]), np.array([[wettest]]), {}))[0, 0])
+
+    course = [stress(level, 40.0) for level in (40.0, 28.5, 27.0, 25.0, 22.0, 18.0, 12.0, 6.0)]
+    assert course[0] == course[1] == 0.0 and all(a < b for a, b in pairwise(course[1:]))
+    assert stress(24.0, 60.0) - stress(24.0, 40.0) < stress(24.0, 40.0) - stress(28.5, 40.0)
+
+
+def test_water_of_a_plan_fits_into_any_24_hours() -> None:
+    """2,000 ml went in the last 24 h, half of it 20 h ago: there is a little now, and as much again as falls out."""
+    used = np.zeros(24)
+    used[[3, 20]] = 1_000.0
+    now = state(NOON, probes=((25.0, 1.0), (25.0, 1.0)))
+    context = DecisionContext(now=now.ts, state=now, settings=SETTINGS, water_used_ml=2_000.0)
+    bounds = ahead.bounds_ahead(look.look(context), water_h=used)
+    assert list(bounds.water_left_ml[:4]) == [200.0] * 4
+    assert list(bounds.water_left_ml[4:21]) == [1_200.0] * 17 and bounds.water_left_ml[21] == 2_200.0
+    plans = np.zeros((1, 24, 7))
+    plans[:, :, WATER] = 400.0
+    kept = TentMoves(bounds).project(plans)[0, :, WATER]
+    assert (np.cumsum(kept) <= bounds.water_left_ml + 1e-5).all() and kept.sum() > 1_000.0
+
+
+def test_root_heat_is_for_cold_roots_and_for_cold_air_too() -> None:
+    def heat(air: float, roots: float) -> float:
+        now = state(air=air, soil_temp=roots)
+        context = DecisionContext(now=now.ts, state=now, settings=SETTINGS)
+        return float(ahead.bounds_ahead(look.look(context)).heater[0])
+
+    assert heat(24.0, 17.0) > 0.0 and heat(24.0, 21.0) == 0.0
+    assert heat(13.0, 21.0) > 0.0 and heat(13.0, 25.0) == 0.0
