@@ -1,8 +1,10 @@
-"""The planner's water: thirst beyond a day's water, the mark it drinks at, and doses between plan and rules."""
+"""Water: thirst beyond a day, the mark at which the planner waters, and what is given when probes are in doubt."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
+from datetime import timedelta
 from itertools import pairwise
 
 import numpy as np
@@ -10,9 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from tomato_host.brain.control import ControlSettings, DecisionContext, ahead, look, watering
+from tomato_host.brain.control import ControlSettings, DecisionContext, Memory, ahead, look, watering
+from tomato_host.brain.control.habit import habit_ml
 from tomato_host.brain.control.moves import TentMoves
 from tomato_host.brain.control.objective import WATER, Aim, Expected, soil_stress
+from tomato_host.brain.control.proposals import Wish
+from tomato_host.brain.control.water_rules import DOUBT_SHARE, water
 
 from tests.control.states import NOON, state
 
@@ -114,3 +119,53 @@ def test_root_heat_is_for_cold_roots_and_for_cold_air_too() -> None:
 
     assert heat(24.0, 17.0) > 0.0 and heat(24.0, 21.0) == 0.0
     assert heat(13.0, 21.0) > 0.0 and heat(13.0, 25.0) == 0.0
+
+
+def at(hour_local: float, probes: tuple[tuple[float | None, float], ...], habit_ml: float, used: float = 0.0) -> Wish:
+    """What the rules ask for at that hour of a summer day in Vienna, the last dose long ago."""
+    ts = NOON.replace(hour=0) + timedelta(hours=hour_local - 2.0)
+    now = state(ts, probes=probes, water_used=used)
+    memory = Memory(decided_at=ts - timedelta(hours=2), last_water_at=ts - timedelta(hours=3), habit_ml=habit_ml)
+    return water(look.look(DecisionContext(now=ts, state=now, settings=SETTINGS, memory=memory)))
+
+
+GONE = ((None, 0.0), (None, 0.0))
+
+
+def test_without_a_probe_plants_are_kept_alive_by_their_habit_and_never_flooded() -> None:
+    """No probe answers any more: through the day they get 70 % of what they used to drink, and nothing at night."""
+    given = 0.0
+    for hour in (6.5, 8.5, 10.5, 12.5, 14.5, 16.5, 18.5, 20.5):
+        given += at(hour, GONE, 1_800.0, given).amount
+    assert 0.6 * 1_800.0 <= given <= DOUBT_SHARE * 1_800.0 + 1.0
+    assert at(23.0, GONE, 1_800.0).amount == 0.0
+    assert "by the habit of 1800 ml" in at(12.5, GONE, 1_800.0).text
+    assert at(12.5, GONE, 0.0).amount == 0.0, "without a habit the small dose by the clock is not due yet"
+
+
+def test_a_doubted_probe_that_reads_dry_is_a_sign_of_drought() -> None:
+    """Half a dose, within the habitual water, though the other probe is trusted and moist; one in the air is not."""
+    doubted = at(12.5, ((18.0, 0.3), (44.0, 0.9)), 1_500.0)
+    assert 0.0 < doubted.amount <= 150.0 and "dry at 18.0 %" in doubted.text
+    assert at(12.5, ((18.0, 0.3), (44.0, 0.9)), 1_500.0, used=1_400.0).amount <= SETTINGS.blind_dose_ml
+    assert at(12.5, ((2.0, 0.3), (44.0, 0.9)), 1_500.0).amount == 0.0
+    assert at(12.5, ((18.0, 0.1), (44.0, 0.9)), 1_500.0).amount == 0.0
+
+
+def test_probes_that_nobody_trusts_do_not_withhold_water() -> None:
+    assert at(12.5, ((40.0, 0.3), (44.0, 0.3)), 1_500.0).fired == ("blind_dose",)
+    assert at(12.5, ((40.0, 0.9), (44.0, 0.3)), 1_500.0).amount == 0.0
+
+
+def test_the_habit_is_learned_while_every_probe_is_trusted() -> None:
+    def after(days: float, confidence: float) -> float:
+        memory, ts = Memory(decided_at=NOON), NOON
+        for _ in range(round(days * 12)):
+            ts += timedelta(hours=2)
+            now = state(ts, probes=((35.0, confidence), (35.0, 0.9)))
+            context = DecisionContext(now=ts, state=now, settings=SETTINGS, memory=memory, water_used_ml=1_600.0)
+            memory = replace(memory, decided_at=ts, habit_ml=habit_ml(context))
+        return memory.habit_ml
+
+    assert 500.0 < after(1.0, 0.9) < 800.0 and after(8.0, 0.9) == pytest.approx(1_600.0, rel=0.05)
+    assert after(8.0, 0.3) == 0.0

@@ -30,6 +30,8 @@ class Memory:
     duty: Mapping[str, float] = field(default_factory=dict)
     """Share of the time that each output was given in the last decision, 0..1."""
     last_water_at: datetime | None = None
+    habit_ml: float = 0.0
+    """Water of a day as it has been lately, in ml, while every probe was trusted."""
     last_plan: PlanV1 | None = None
     light_edge_at: datetime | None = None
     """When the light hours next begin or end, as seen at the last decision; passing it is an event."""

@@ -10,6 +10,9 @@ from tomato_host.brain.control.aims import Aims, aims_at
 from tomato_host.brain.control.context import DecisionContext
 
 LEAST_CONFIDENCE = 0.4
+LEAST_PROBE, IN_AIR_PCT = 0.25, 6.0
+"""A doubted probe is still heard as a sign of drought from this confidence on (it drifts, or left its companion),
+unless it reads as a probe in the air does: a pot that dry has no living plant."""
 
 
 def trusted(state: StateV1, name: str, value: float | None) -> float | None:
@@ -31,9 +34,14 @@ class Look:
     co2_ppm: float | None
     soil_temp_c: float | None
     driest: Probe | None
-    """The driest probe that is trusted."""
+    """The driest probe that is trusted, or doubted and drier still."""
     doubted: tuple[str, ...]
     """Probes that are not."""
+
+    @property
+    def driest_doubted(self) -> bool:
+        """Whether the driest probe is one of those that are not trusted."""
+        return self.driest is not None and self.driest.id in self.doubted
 
     @property
     def now(self) -> datetime:
@@ -55,6 +63,8 @@ def look(context: DecisionContext) -> Look:
     rh = trusted(state, "rh_pct", recent.get("rh_pct", state.env.rh_pct))
     vpd = recent.get("vpd_kpa", state.env.vpd_kpa)
     good = [p for p in state.soil.probes if p.moisture_pct is not None and p.confidence >= least]
+    heard = [p for p in state.soil.probes
+             if p in good or ((p.moisture_pct or 0.0) >= IN_AIR_PCT and p.confidence >= LEAST_PROBE)]
     return Look(
         context=context,
         aims=aims_at(context.now, context.settings, context.targets),
@@ -63,6 +73,6 @@ def look(context: DecisionContext) -> Look:
         vpd_kpa=vpd if air is not None and rh is not None else None,
         co2_ppm=trusted(state, "co2_ppm", state.env.co2_ppm),
         soil_temp_c=trusted(state, "soil_temp_c", state.soil.temp_c),
-        driest=min(good, key=lambda p: (p.moisture_pct or 0.0, p.id), default=None),
+        driest=min(heard, key=lambda p: (p.moisture_pct or 0.0, p.id), default=None),
         doubted=tuple(p.id for p in state.soil.probes if p not in good),
     )

@@ -11,6 +11,7 @@ from shared_schemas.records.action_v1 import OUTPUT_OF, ActionType, ActionV1, Or
 from shared_schemas.records.plan_v1 import PlanStep, PlanV1, RejectedPlan, Score
 from tomato_host.brain.control.aims import aims_at
 from tomato_host.brain.control.context import Decision, DecisionContext
+from tomato_host.brain.control.habit import habit_ml
 
 TYPE_OF: dict[str, ActionType] = {output: kind for kind, output in OUTPUT_OF.items()}
 LEAST_S, LEAST_ML = 1.0, 5.0
@@ -140,5 +141,5 @@ def build_decision(
         context.memory, decided_at=context.now, decisions=context.memory.decisions + 1,
         duty=duties(wishes, context.settings.cycle_s), last_plan=plan, mode=context.mode,
         last_water_at=context.now if watered else context.memory.last_water_at,
-        light_edge_at=_light_edge(context))
+        light_edge_at=_light_edge(context), habit_ml=habit_ml(context))
     return Decision(plan, propose(context, wishes, "safe_mode" if controller == "safe_mode" else "controller"), memory)

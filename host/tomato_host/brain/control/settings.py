@@ -30,7 +30,7 @@ class ControlSettings(BaseModel):
     """Pumped water that raises every pot by one percent: 10 ml for each litre of substrate, with some to spare."""
     min_probe_confidence: Annotated[float, Field(ge=0.0, le=1.0)] = 0.5
     blind_dose_ml: Annotated[float, Field(ge=0.0, le=150.0)] = 60.0
-    """With no probe to trust: a small dose by the clock, so that a dead probe does not mean a dead plant."""
+    """With no probe to trust and no habit known yet: a small dose by the clock; also the least that habit gives."""
     blind_pause_s: Annotated[int, Field(ge=3_600, le=172_800)] = 28_800
     use_co2: bool = True
     horizon_h: Annotated[int, Field(ge=6, le=36)] = 24

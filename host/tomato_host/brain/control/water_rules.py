@@ -16,6 +16,9 @@ RESERVE = 0.35
 PULSE_ML = 100.0
 """A dose is given in pulses of about this size, so that the substrate takes it up."""
 LEAST_ML = 20.0
+DOUBT_SHARE = 0.7
+"""Of the habitual water when no probe can be trusted: plants drank more than that while it was known, so it cannot
+flood; and it keeps them alive for weeks."""
 
 
 def allowance_ml(see: Look) -> float:
@@ -26,16 +29,29 @@ def allowance_ml(see: Look) -> float:
     return max(0.0, free - see.context.state.budgets.water_ml_used_today)
 
 
+def _habit_left_ml(see: Look) -> float:
+    """What the careful share of the habitual water leaves for now, spread over the light hours."""
+    aims, settings = see.aims, see.context.settings
+    passed = share_of_day(see.now, ZoneInfo(settings.time_zone), aims.light_start_h, aims.photoperiod_h)
+    free = DOUBT_SHARE * see.context.memory.habit_ml * (RESERVE + (1.0 - RESERVE) * passed)
+    return max(0.0, free - see.context.state.budgets.water_ml_used_today)
+
+
 def _since_water_s(see: Look) -> float | None:
     last = see.context.memory.last_water_at
     return None if last is None else (see.now - last).total_seconds()
 
 
 def _blind(see: Look) -> Wish:
-    """No probe to trust: a small dose by the clock, by day, so that a dead probe does not mean a dead plant."""
+    """No probe to trust: by habit, and at least a small dose by the clock, so that a dead probe is no dead plant."""
     settings, since = see.context.settings, _since_water_s(see)
     if not see.aims.light:
         return Wish("water_pump", 0.0, "no trusted soil probe; no blind dose at night")
+    by_habit = min(see.aims.dose_ml, _habit_left_ml(see), allowance_ml(see))
+    if by_habit >= settings.blind_dose_ml and (since is None or since >= settings.water_pause_s):
+        text = f"no trusted soil probe: {by_habit:.0f} ml, by the habit of {see.context.memory.habit_ml:.0f} ml a day"
+        wish = Wish("water_pump", by_habit, text, ("blind_dose",), "keep_alive")
+        return replace(wish, pulses=max(1, round(by_habit / PULSE_ML)))
     if since is not None and since < settings.blind_pause_s:
         return Wish("water_pump", 0.0, "no trusted soil probe; the last dose is not long ago")
     if since is None and see.context.memory.decided_at is None:
@@ -54,6 +70,8 @@ def water(see: Look) -> Wish:
         return _blind(see)
     moisture, since = probe.moisture_pct, _since_water_s(see)
     hard_low = aims.soil_low_pct - HARD_LOW_PCT
+    if moisture >= aims.soil_low_pct and len(see.doubted) == len(see.context.state.soil.probes):
+        return _blind(see)  # moist, say probes that nobody trusts
     if moisture >= aims.soil_low_pct:
         return Wish("water_pump", 0.0, f"{probe.id} at {moisture:.1f} % is moist enough")
     if see.context.mode == "SAFE" and moisture > hard_low:
@@ -71,6 +89,8 @@ def _dose(see: Look, probe: str, moisture: float) -> Wish:
     # A HIGH anomaly (a heat wave, say) is no reason for thirst; doubt about the readings is one for care.
     cautious = see.context.mode == "SAFE" or bool(see.doubted)
     dose = min(need, 2.0 * aims.dose_ml, allowance_ml(see)) * (0.5 if cautious else 1.0)
+    if see.driest_doubted:  # a sign of drought, no measure of it
+        dose = min(dose, max(_habit_left_ml(see), settings.blind_dose_ml))
     if dose < LEAST_ML:
         return Wish("water_pump", 0.0, "the water budget for this hour of the day is used")
     fired = (f"soil.{probe} < {aims.soil_low_pct:g}%", *(("half dose: doubt",) if cautious else ()))

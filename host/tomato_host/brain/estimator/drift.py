@@ -28,6 +28,8 @@ SIGMAS: Final = 2.8
 _WALK_NORM: Final = 34.0**0.5
 RECENT_DAYS: Final = 2
 """The newest whole days: they may already drift, so they are no part of the reference."""
+POTS_PART: Final = 0.3
+"""Share of the parting that each of two probes must have moved itself before their pots are held to part."""
 CLEARED_BELOW: Final = 0.5
 """Drift ends when the evidence falls below this share."""
 
@@ -137,7 +139,9 @@ class DriftWatch:
             pairs = [_move(_day_means(logs - np.log(np.maximum(days[:, :, self._column[c]], 1e-3))), feature)
                      for c in feature.companions]
             alone = _move(_day_means(logs), feature)
-            return _guilty(_weakest(pairs), pairs, alone)
+            others = [_move(_day_means(np.log(np.maximum(days[:, :, self._column[c]], 1e-3))), feature)
+                      for c in feature.companions]
+            return _guilty(_weakest(pairs), pairs, alone, others)
         if feature.kind == "quiet_level":
             return _size(_move(_day_lows(logs), feature))
         return _size(_move(_day_means(logs), feature))
@@ -205,9 +209,18 @@ def _weakest(moves: list[_Move | None]) -> float | None:
     return min(m.evidence for m in known)
 
 
-def _guilty(pair: float | None, pairs: list[_Move | None], alone: _Move | None) -> float | None:
-    """Of two probes that part company both are doubted, unless one has not moved that way: that one is cleared."""
+def _guilty(
+    pair: float | None, pairs: list[_Move | None], alone: _Move | None, others: list[_Move | None]
+) -> float | None:
+    """Of two probes that part company both are doubted, unless one has not moved that way: that one is cleared.
+
+    Where both have clearly left their own days, in opposite directions, the pots part and not the probes: drippers are
+    never even, and two probes hardly age apart on the same days.
+    """
     if pair is None or alone is None:
         return pair
     first = next(m for m in pairs if m is not None)
-    return min(0.99, pair) if alone.by * first.by <= 0.0 else pair
+    if alone.by * first.by <= 0.0:
+        return min(0.99, pair)
+    apart = any(m is not None and m.by * alone.by < 0.0 and abs(m.by) >= POTS_PART * abs(first.by) for m in others)
+    return min(CLEARED_BELOW, pair) if apart and abs(alone.by) >= POTS_PART * abs(first.by) else pair
