@@ -19,6 +19,8 @@ from urllib.request import Request, urlopen
 from tomato_host.service.tokens import TokenFile
 from tomato_host.storage.verify import verify
 from tomato_host.twin import server
+from tomato_host.twin.params import TentParams
+from tomato_host.twin.sensors import Sensors
 
 from shared_schemas.devices import OUTPUT_BY_NAME
 
@@ -194,12 +196,20 @@ class Tent:
         return bool(self()["outputs"] & bit(output))
 
 
+SEED = 3
+
+
+def metered(pumped_ml: float) -> float:
+    """What this house's flow meter shows of that much water: no two are alike, and the board believes its own."""
+    return pumped_ml * Sensors(SEED, TentParams()).flow_gain
+
+
 @contextmanager
 def house(place: Path, extra: str = "", *, start: bool = True, scenario: str = "", time_scale: float = 1.0,
           data: Path | None = None, **popen: Any) -> Iterator[tuple[House, Tent]]:
     """A host on a virtual board that outlives it, and the tent behind the board."""
     state = place / "truth.json"
-    with server.start(seed=3, state=state, flash=place / "flash", scenario=scenario, time_scale=time_scale) as twin:
+    with server.start(seed=SEED, state=state, flash=place / "flash", scenario=scenario, time_scale=time_scale) as twin:
         made = House(place, twin.port_path, extra, data)
         try:
             if start:
