@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
@@ -22,11 +22,12 @@ from tomato_host.brain.control.water_rules import DOUBT_SHARE, water
 from tests.control.states import NOON, state
 
 Array = NDArray[np.float64]
+Roll = Callable[[Array], Mapping[str, Array]]
 SETTINGS = ControlSettings(policy="mpc", horizon_h=24)
 PCT_PER_ML = 0.004
 
 
-def pots(*drying_pct_h: float) -> tuple[object, tuple[str, ...]]:
+def pots(*drying_pct_h: float) -> tuple[Roll, tuple[str, ...]]:
     """A stand-in for the world model: pots that dry steadily and take up every millilitre."""
 
     def roll(plans: Array) -> Mapping[str, Array]:
@@ -45,17 +46,20 @@ def seen(moisture: float = 36.0, confidence: float = 1.0) -> look.Look:
 def test_thirst_is_what_the_driest_pot_dries_in_a_day_in_water() -> None:
     roll, zones = pots(0.1, 0.3)
     a_day_ml = 24.0 * 0.3 / PCT_PER_ML
-    found = watering.thirst(roll, zones, np.zeros((24, 7)), 2_200.0)  # type: ignore[arg-type]
+    found = watering.thirst(roll, zones, np.zeros((24, 7)), 2_200.0)
     assert found == pytest.approx(a_day_ml / 2_200.0)
     watered = np.zeros((24, 7))
     watered[::3, WATER] = 200.0
-    assert watering.thirst(roll, zones, watered, 2_200.0) == pytest.approx(found)  # type: ignore[arg-type]
+    assert watering.thirst(roll, zones, watered, 2_200.0) == pytest.approx(found)
 
 
 def test_a_pot_that_gets_wetter_by_itself_has_no_thirst_and_one_that_takes_nothing_up_is_no_division_by_zero() -> None:
     roll, zones = pots(-0.2)
-    assert watering.thirst(roll, zones, np.zeros((24, 7)), 2_200.0) == 0.0  # type: ignore[arg-type]
-    deaf = lambda plans: {"soil.P0": np.broadcast_to(30.0 - 0.1 * np.arange(24), plans.shape[:2])}  # noqa: E731
+    assert watering.thirst(roll, zones, np.zeros((24, 7)), 2_200.0) == 0.0
+
+    def deaf(plans: Array) -> Mapping[str, Array]:
+        return {"soil.P0": np.broadcast_to(30.0 - 0.1 * np.arange(24), plans.shape[:2])}
+
     assert np.isfinite(watering.thirst(deaf, ("soil.P0",), np.zeros((24, 7)), 0.0))
 
 
