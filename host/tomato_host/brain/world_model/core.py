@@ -131,17 +131,18 @@ class Core:
             + v[4] * light + v[5] * light * fan + v[6] * sun + v[7] * mist + v[8] * mist * fan
             + v[10] * circulation + v[11]
         )
-        temps, vapours = np.empty_like(gain_t), np.empty_like(gain_v)
         temp = np.broadcast_to(np.asarray(start.air_temp_c), gain_t.shape[:1])
         vapour = np.broadcast_to(np.asarray(start.vapour_kpa), gain_t.shape[:1])
-        ceiling = saturation_kpa(temp)
-        for h in range(gain_t.shape[1]):
+        temps, vapours = np.empty((2, *gain_t.T.shape))
+        for h, (keep, gain) in enumerate(zip(keep_t.T, gain_t.T, strict=True)):
+            temps[h] = temp = np.minimum(np.maximum(keep * temp + gain, -40.0), 60.0)
+        ceilings = saturation_kpa(temps)
+        ceiling = saturation_kpa(np.asarray(start.air_temp_c, dtype=np.float64))
+        for h, (keep, gain) in enumerate(zip(keep_v.T, gain_v.T, strict=True)):
             dry = np.maximum(ceiling - vapour, 0.0)
-            temp = np.minimum(np.maximum(keep_t[:, h] * temp + gain_t[:, h], -40.0), 60.0)
-            ceiling = 0.6108 * np.exp(17.27 * temp / (temp + 237.3))  # saturation_kpa without its ceremony
-            vapour = np.minimum(np.maximum(keep_v[:, h] * vapour + gain_v[:, h] + v[9] * dry, 0.02), ceiling)
-            temps[:, h], vapours[:, h] = temp, vapour
-        return temps, saturation_kpa(temps) - vapours
+            ceiling = ceilings[h]
+            vapours[h] = vapour = np.minimum(np.maximum(keep * vapour + gain + v[9] * dry, 0.02), ceiling)
+        return temps.T, (ceilings - vapours).T
 
     def roll_soil(self, start: CoreState, drivers: Drivers, vpd: Array) -> Array:
         """Water content of every zone in % [Z, B, H] in air of that deficit."""

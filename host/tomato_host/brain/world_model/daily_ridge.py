@@ -39,39 +39,43 @@ class DailyRidge:
         known = np.isfinite(target) & np.isfinite(x).all(axis=2)
         if not known.any():
             return
-        x0 = np.where(known[:, :, None], x, 0.0)
-        y0 = np.where(known, target, 0.0)
-        weight = self._weights(x0, y0, known)
+        rows = np.ascontiguousarray(x.transpose(1, 0, 2))  # [H, n, p]: one plain matrix product per horizon
+        rows[~known.T] = 0.0
+        y = np.where(known, target, 0.0).T
+        weight = self._weights(rows, y, known.T)
         self.gram, self.rhs, self.beta = own(self.gram), own(self.rhs), own(self.beta)
         self.gram *= self.forget
         self.rhs *= self.forget
-        xw = np.ascontiguousarray((x0 * weight[:, :, None]).transpose(1, 2, 0))
-        xh = np.ascontiguousarray(x0.transpose(1, 0, 2))
-        self.gram += xw @ xh
-        self.rhs += (xw @ y0.T[:, :, None])[:, :, 0]
-        self.rows = self.rows * self.forget + weight.sum(axis=0)
+        weighted = (rows * weight[:, :, None]).transpose(0, 2, 1)
+        self.gram += weighted @ rows
+        self.rhs += (weighted @ y[:, :, None])[:, :, 0]
+        self.rows = self.rows * self.forget + weight.sum(axis=1)
         self._solve()
 
-    def _weights(self, x0: Array, y0: Array, known: Mask) -> Array:
-        error = np.abs(y0 - np.matmul(x0.transpose(1, 0, 2), self.beta[-1][:, :, None])[:, :, 0].T)
-        count = known.sum(axis=0)
+    def _weights(self, rows: Array, y: Array, known: Mask) -> Array:
+        """What each hour counts, [H, n], from rows [H, n, p] and targets [H, n]."""
+        error = np.abs(y - np.matmul(rows, self.beta[-1][:, :, None])[:, :, 0])
+        count = known.sum(axis=1)
         taught = count > 0
-        ranked = np.sort(np.where(known, error, np.inf), axis=0)
-        middle = ranked[np.maximum(count - 1, 0) // 2, np.arange(len(count))]
+        ranked = np.sort(np.where(known, error, np.inf), axis=1)
+        middle = ranked[np.arange(len(count)), np.maximum(count - 1, 0) // 2]
         median = np.where(taught, middle, np.nan)
         first = np.isnan(self.typical)
         mixed = _SCALE_MEMORY * self.typical + (1.0 - _SCALE_MEMORY) * median
         self.typical = np.where(first, median, np.where(taught, mixed, self.typical))
-        bound = self.robust * self.typical + 1e-9
+        bound = (self.robust * self.typical + 1e-9)[:, None]
         return np.asarray(np.where(known, 1.0 / np.maximum(1.0, error / bound), 0.0))
 
     def _solve(self) -> None:
         rows = np.maximum(self.rows, 1e-9)
-        size = self.gram.shape[1]
         scale = np.sqrt(np.diagonal(self.gram, axis1=1, axis2=2) / rows[:, None]) + 1e-6
-        unit = self.gram / (scale[:, :, None] * scale[:, None, :] * rows[:, None, None])
+        unit = self.gram / scale[:, :, None]
+        unit /= (scale * rows[:, None])[:, None, :]
         right = (self.rhs / (scale * rows[:, None]))[:, :, None]
+        diagonal = np.einsum("hii->hi", unit)  # a view: a penalty is added in place, the next one by its difference
+        held = 0.0
         for i, ridge in enumerate(self.ridges):
-            held = unit + np.eye(size) * (ridge / rows)[:, None, None]
-            self.beta[i] = np.linalg.solve(held, right)[:, :, 0] / scale
+            diagonal += ((ridge - held) / rows)[:, None]
+            held = ridge
+            self.beta[i] = np.linalg.solve(unit, right)[:, :, 0] / scale
         self.beta[:, self.rows < _MIN_ROWS] = 0.0

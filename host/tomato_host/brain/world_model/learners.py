@@ -71,16 +71,16 @@ ALLOWED = (np.array([not name.startswith("core_as_yesterday") for name in EXPERT
 
 RECENT_DAYS = 7
 _RECENT_FADE = 0.8
+_RECENT_AGES_H: Index = 24 * np.arange(RECENT_DAYS, dtype=np.int64)[:, None, None]
+_RECENT_WEIGHTS: Array = _RECENT_FADE ** np.arange(RECENT_DAYS, dtype=np.float64)[:, None, None]
 
 
 def recent_days(frame: Frame, name: str, s: Index, lag: Index) -> Array:
     """Mean of the last seven same hours, the newest counting most; unknown days are left out."""
-    total, weight = np.zeros(s.shape), np.zeros(s.shape)
-    for day in range(RECENT_DAYS):
-        value = frame.at(name, s - lag - 24 * day)
-        known = np.isfinite(value)
-        total += np.where(known, value, 0.0) * _RECENT_FADE**day
-        weight += known * _RECENT_FADE**day
+    value = frame.at(name, (s - lag) - _RECENT_AGES_H)
+    known = np.isfinite(value)
+    total = (np.where(known, value, 0.0) * _RECENT_WEIGHTS).sum(axis=0)
+    weight = (known * _RECENT_WEIGHTS).sum(axis=0)
     return np.asarray(np.where(weight > 0.0, total / np.maximum(weight, 1e-9), np.nan))
 
 
