@@ -74,6 +74,7 @@ def test_pots_are_forecast_twice_as_well_as_by_yesterday(watered: str) -> None:
 
 
 @pytest.mark.soak
+@pytest.mark.timeout(3_600)
 @pytest.mark.parametrize(
     ("watered", "at_most"), [("by hand", 0.5), ("at a threshold", 0.5), ("by the rules", 1.0)],
 )
@@ -118,6 +119,7 @@ def test_a_storm_is_warned_of_and_a_calm_day_is_not() -> None:
 
 
 @pytest.mark.soak
+@pytest.mark.timeout(3_600)
 def test_a_hundred_storms_and_a_hundred_calm_days() -> None:
     hits, false, drier = storm_figures(range(100))
     print(f"storms warned of: {hits} of 100 ({drier} dried the air), calm days warned of: {false}")
