@@ -27,7 +27,7 @@ class Planner:
 
     privileged = True
 
-    def __init__(self, horizon: int = HORIZON, rounds: int = 12, limit_ms: float = 55.0, growth_value: float = 1.0,
+    def __init__(self, horizon: int = HORIZON, rounds: int = 12, limit_ms: float = 50.0, growth_value: float = 1.0,
                  plain: bool = False) -> None:
         self.horizon, self.rounds, self.limit_s = horizon, rounds, limit_ms / 1_000.0
         self.growth_value, self.plain = growth_value, plain
@@ -131,7 +131,7 @@ def main() -> None:
     print(f"{TITLE}, {result['days']:g} days")
     print(f"{'controller':<28}{'return':>10}{'ms/decision':>14}{'p99 ms':>10}")
     for name, row in result["controllers"].items():
-        print(f"{name:<28}{row['return']:>10.2f}{row['ms_mean']:>14.2f}{row['ms_p99']:>10.2f}")
+        print(f"{name:<28}{row['return']:>10.3f}{row['ms_mean']:>14.2f}{row['ms_p99']:>10.2f}")
 
 
 if __name__ == "__main__":
