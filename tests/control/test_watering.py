@@ -13,13 +13,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from tomato_host.brain.control import ControlSettings, DecisionContext, Memory, ahead, look, watering
-from tomato_host.brain.control.habit import habit_ml
+from tomato_host.brain.control.habit import habit_ml, recalled_ml
 from tomato_host.brain.control.moves import TentMoves
 from tomato_host.brain.control.objective import WATER, Aim, Expected, soil_stress
 from tomato_host.brain.control.proposals import Wish
 from tomato_host.brain.control.water_rules import DOUBT_SHARE, water
+from tomato_host.brain.mind import Mind
 
+from shared_schemas.records.action_v1 import ActionV1, Outcome
 from tests.control.states import NOON, state
+from tests.guardrails.proposals import proposal
 
 Array = NDArray[np.float64]
 Roll = Callable[[Array], Mapping[str, Array]]
@@ -173,3 +176,16 @@ def test_the_habit_is_learned_while_every_probe_is_trusted() -> None:
 
     assert 500.0 < after(1.0, 0.9) < 800.0 and after(8.0, 0.9) == pytest.approx(1_600.0, rel=0.05)
     assert after(8.0, 0.3) == 0.0
+
+
+def test_a_restart_does_not_forget_the_habit() -> None:
+    """The next process has the doses on record: half of what the last two days brought is a day's habit again."""
+    def dose(hours_ago: float, ml: float) -> ActionV1:
+        asked = proposal("WATER", f"w{hours_ago}", ts=NOON - timedelta(hours=hours_ago), ml=ml)
+        return asked.model_copy(update={"outcome": Outcome(status="DONE", delivered_ml=ml)})
+
+    mind = Mind()
+    mind.resume([dose(80.0, 200.0), dose(30.0, 200.0), dose(8.0, 200.0), dose(2.0, 200.0)])
+    assert mind.memory.habit_ml == 300.0 and mind.memory.last_water_at == NOON - timedelta(hours=2)
+    assert at(12.5, GONE, mind.memory.habit_ml).fired == ("blind_dose",)
+    assert recalled_ml([]) == 0.0

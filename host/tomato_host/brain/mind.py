@@ -27,6 +27,7 @@ from tomato_host.brain.control import ControlSettings, Decision, DecisionContext
 from tomato_host.brain.control.base_targets import base_targets
 from tomato_host.brain.control.context import RECENT_H
 from tomato_host.brain.control.foresight import foresee
+from tomato_host.brain.control.habit import recalled_ml
 from tomato_host.brain.control.mpc import Clock, planner
 from tomato_host.brain.control.mpc import Foresight as PlannerSight
 from tomato_host.brain.estimator.estimate import Estimate
@@ -176,7 +177,7 @@ class Mind:
         self.door.replay(deeds)
         watered = [a.ts for a in deeds if a.type is ActionType.WATER and a.outcome and a.outcome.delivered_ml]
         if watered:
-            self.memory = replace(self.memory, last_water_at=max(watered))
+            self.memory = replace(self.memory, last_water_at=max(watered), habit_ml=recalled_ml(deeds))
 
     def note_weather(self, weather: Forecast36hV1) -> None:
         """A forecast of the weather outside has arrived."""
