@@ -16,12 +16,12 @@ from tomato_host.brain.control.water_rules import PULSE_ML, water
 
 Array = NDArray[np.float64]
 
-LATE_PCT = 0.75
+LATE_PCT = 1.0
 """The soil may dry this far below the low mark, and no dose is given before: who looks ahead needs less in reserve than
 the rules, which water below the mark because they cannot see when it will be reached."""
 OVERDUE_PCT = 0.5
 """This far below its mark a zone gets at least what the rules would give, whatever the plan says."""
-THIRST_RESERVE = (0.8, 1.1)
+THIRST_RESERVE = (0.95, 1.2)
 """A day's thirst, as a share of the day's water, from which on the pots are kept fuller, and at which they are kept as
 full as a dose ever aims at: what a day's water cannot make good must be there before."""
 DAY_H = 24
