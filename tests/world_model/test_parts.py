@@ -62,6 +62,16 @@ def test_a_ridge_taught_nothing_claims_nothing_and_nan_rows_do_not_teach() -> No
     assert np.isnan(ridge.predict(np.ones((1, 1, 2)))).all()
 
 
+@pytest.mark.parametrize("hours", [1, 24])
+def test_teaching_leaves_the_regressors_as_they_were(hours: int) -> None:
+    """Several ridges look at the same rows; what one cannot use is unknown to the next as well."""
+    x = np.ones((hours, 2, 3))
+    x[0, 0, 1] = np.nan
+    told = x.copy()
+    DailyRidge(2, 3, forget=1.0, robust=1.0, ridges=(1.0,)).teach(x, np.ones((hours, 2)))
+    assert np.array_equal(x, told, equal_nan=True)
+
+
 def test_coefficients_stay_within_their_bounds_and_find_the_truth_inside() -> None:
     rng = np.random.default_rng(3)
     law = (Coefficient("drying", -0.2, 0.5, -4.0, 0.0), Coefficient("water", 0.5, 0.5, 0.0, 8.0))

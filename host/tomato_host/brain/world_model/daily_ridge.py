@@ -39,7 +39,7 @@ class DailyRidge:
         known = np.isfinite(target) & np.isfinite(x).all(axis=2)
         if not known.any():
             return
-        rows = np.ascontiguousarray(x.transpose(1, 0, 2))  # [H, n, p]: one plain matrix product per horizon
+        rows = x.transpose(1, 0, 2).copy()  # [H, n, p]: one plain matrix product per horizon; `x` is shared
         rows[~known.T] = 0.0
         y = np.where(known, target, 0.0).T
         weight = self._weights(rows, y, known.T)
