@@ -112,10 +112,12 @@ def test_a_stopped_campaign_goes_on_and_leaves_no_process_behind(tmp_path: Path)
         assert stopped.stderr is not None
         assert "campaign 1/4" in stopped.stderr.readline()
         children = children_of(stopped.pid)
+        tracker = [pid for pid in children if b"resource_tracker" in Path(f"/proc/{pid}/cmdline").read_bytes()]
         stopped.terminate()
         assert stopped.wait(60) == 130
         assert "--resume" in stopped.stderr.read()
-    assert children and all_end_within(10.0, children)
+    assert len(tracker) < len(children) and not any(is_alive(pid) for pid in children if pid not in tracker)
+    assert all_end_within(10.0, tracker)
     before = len((torn / "runs.jsonl").read_text().splitlines()) - 1
     assert 1 <= before < 4
     with (torn / "runs.jsonl").open("a") as file:
