@@ -15,8 +15,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from tomato_host.runtime.recorder import Recorder
-from tomato_host.runtime.status import Status
+from tomato_host.loop.recorder import Recorder
+from tomato_host.loop.status import Status
 from tomato_host.service.bus.extension import build_bus
 from tomato_host.service.bus.settings import BusSettings
 from tomato_host.sources.synthetic import SyntheticSource

@@ -24,8 +24,8 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from tomato_host.runtime.recorder import Recorder
-from tomato_host.runtime.status import Status
+from tomato_host.loop.recorder import Recorder
+from tomato_host.loop.status import Status
 from tomato_host.service.feed import Feed
 from tomato_host.service.history import History
 from tomato_host.service.settings import ServiceSettings

@@ -9,21 +9,22 @@ import time
 from pathlib import Path
 from typing import Any
 
+from tomato_host.app import loop_settings, mind_settings
 from tomato_host.board.session import BoardSession
-from tomato_host.brain.mind import Mind, MindSettings
-from tomato_host.runtime.display import NoDisplay
-from tomato_host.runtime.main import mind_settings
-from tomato_host.runtime.recorder import Recorder
-from tomato_host.runtime.rig import SIM_START, LockStepClock, Ports, Rig
-from tomato_host.runtime.scheduler import Run
-from tomato_host.runtime.status import Status
-from tomato_host.runtime.supervisor import Supervisor
+from tomato_host.brain.brain import Mind, MindSettings
+from tomato_host.loop.extensions import NoDisplay
+from tomato_host.loop.recorder import Recorder
+from tomato_host.loop.rig import Ports, Rig
+from tomato_host.loop.scheduler import Run
+from tomato_host.loop.status import Status
+from tomato_host.loop.supervisor import Supervisor
 from tomato_host.settings import Settings
 from tomato_host.storage.dataset import Dataset
 from tomato_host.twin.campaign.life import Life
 from tomato_host.twin.direct import DirectTwin
 from tomato_host.twin.lockstep import LockStep
 from tomato_host.twin.physics import LIGHT, Tent
+from tomato_host.twin.rig import SIM_START, LockStepClock
 from tomato_host.twin.world import World
 
 TITLE = "Twin: simulated seconds per wall second, memory per day"
@@ -52,7 +53,7 @@ def full_stack(days: float, seed: int = 7) -> dict[str, Any]:
         session = BoardSession(ports.open, 1)
         session.open_now()
         mind, recorder = Mind(mind_settings(settings)), Recorder(dataset, status)
-        supervisor = Supervisor(settings, rig, session, mind, recorder, status, NoDisplay())
+        supervisor = Supervisor(loop_settings(settings), rig, session, mind, recorder, status, NoDisplay())
 
         def note(_run: Run) -> None:
             twin.board.ask_heap()

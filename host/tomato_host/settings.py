@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 
-from tomato_host.agent.settings import AgentSettings
+from tomato_host.advisor.settings import AgentSettings
 from tomato_host.brain.control.settings import ControlSettings
 from tomato_host.brain.estimator.settings import EstimatorSettings
 from tomato_host.brain.guardrails.settings import GuardSettings

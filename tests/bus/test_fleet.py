@@ -17,7 +17,7 @@ from tomato_host.cli.main import main
 from tomato_host.errors import TomatoError
 from tomato_host.service.app import create_app
 from tomato_host.service.bus.address import parse_address
-from tomato_host.service.bus.card import LARGEST_BYTES, Card, card_of, read_card, verdict
+from tomato_host.service.bus.node_summary import LARGEST_BYTES, Card, card_of, read_card, verdict
 from tomato_host.service.bus.settings import BusSettings
 from tomato_host.service.fleet.page import FleetView
 from tomato_host.service.fleet.rows import Heard, age_text, rows_of
@@ -203,7 +203,7 @@ def test_the_page_shows_the_fleet_and_a_lost_broker(tmp_path: Path, broker: Real
 
 
 def test_nobody_loads_a_brokers_library_unasked() -> None:
-    code = ("import sys, tomato_host.runtime.main, tomato_host.service.serve, tomato_host.service.bus.extension\n"
+    code = ("import sys, tomato_host.app, tomato_host.service.serve, tomato_host.service.bus.extension\n"
             "import tomato_host.service.bus.serve, tomato_host.cli.fleet\n"
             "print([name for name in ('redis', 'aiomqtt', 'paho') if name in sys.modules])")
     asked = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -102,8 +102,8 @@ def test_alarms_of_a_broker_less_hour_arrive_with_the_broker(
 
 
 def test_the_home_assistant_bridge_shows_its_node_too(broker: RealMosquitto, tmp_path: Path) -> None:
-    from tomato_host.runtime.recorder import Recorder
-    from tomato_host.runtime.status import Status
+    from tomato_host.loop.recorder import Recorder
+    from tomato_host.loop.status import Status
 
     from tests.bus.brokers import NOW, NoStore
 

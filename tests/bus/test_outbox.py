@@ -9,11 +9,11 @@ import sys
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tomato_host.runtime.recorder import Recorder
-from tomato_host.runtime.status import Status
+from tomato_host.loop.recorder import Recorder
+from tomato_host.loop.status import Status
 from tomato_host.service.bus.backoff import FIRST_S, MOST_S, Backoff
 from tomato_host.service.bus.outbox import Outbox
-from tomato_host.service.bus.ranks import Rank, rank_of
+from tomato_host.service.bus.priorities import Rank, rank_of
 from tomato_host.service.feed import Feed
 from tomato_host.service.settings import ServiceSettings
 

@@ -15,7 +15,7 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 from tomato_host.service.bus import group as group_module
 from tomato_host.service.bus.message import id_of
-from tomato_host.service.bus.ranks import Rank
+from tomato_host.service.bus.priorities import Rank
 from tomato_host.service.feed import status_line
 from tomato_host.service.metrics import PlantCollector
 from tomato_host.service.present import Present

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from tomato_host.cli.main import main
 from tomato_host.cli.override import parse_duration
+from tomato_host.commands.inbox import Inbox, Reply, Request
 from tomato_host.errors import TomatoError
-from tomato_host.runtime.inbox import Inbox, Reply, Request
 
 
 def host_that_answers(data_dir: Path, answer: Callable[[Request], Reply]) -> tuple[threading.Thread, list[Request]]:

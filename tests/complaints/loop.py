@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 
+from tomato_host.app import loop_settings, mind_settings
 from tomato_host.board.session import BoardSession
-from tomato_host.brain.mind import Mind
-from tomato_host.runtime.clock import Wake
-from tomato_host.runtime.display import NoDisplay
-from tomato_host.runtime.earlier import read_earlier
-from tomato_host.runtime.inbox import Inbox, Reply, Request, submit
-from tomato_host.runtime.main import mind_settings
-from tomato_host.runtime.recorder import Recorder
-from tomato_host.runtime.rig import SIM_START, LockStepClock, Ports, Rig
-from tomato_host.runtime.status import Status
-from tomato_host.runtime.stored_samples import stored_samples
-from tomato_host.runtime.supervisor import Supervisor
+from tomato_host.brain.brain import Mind
+from tomato_host.commands.inbox import Inbox, Reply, Request, submit
+from tomato_host.loop.clock import Wake, wall_time_at
+from tomato_host.loop.extensions import NoDisplay
+from tomato_host.loop.recorder import Recorder
+from tomato_host.loop.rig import Ports, Rig
+from tomato_host.loop.status import Status
+from tomato_host.loop.supervisor import Supervisor
+from tomato_host.recovery.crash_recovery import read_earlier
+from tomato_host.recovery.stored_samples import stored_samples
 from tomato_host.settings import Settings
 from tomato_host.storage.dataset import Dataset
 from tomato_host.twin.lockstep import LockStep
+from tomato_host.twin.rig import SIM_START, LockStepClock
 
 from shared_schemas.records import EventV1, Record
 
@@ -81,14 +83,14 @@ class Loop:
         rig = Rig(self.clock, ports, "lock step", real_time=False)
         self.board.hosts += 1
         self.dataset = Dataset.open(place)
-        self.session = BoardSession(ports.open, self.board.hosts, stored_samples(place, self.clock))
+        self.session = BoardSession(ports.open, self.board.hosts, stored_samples(place, partial(wall_time_at, self.clock)))
         self.session.open_now()
         self.kept = Kept(self.dataset)
         status = Status(started_at=rig.clock.now(), now=rig.clock.now(), port=ports.url)
         settings = settings or Settings()
         self.mind = Mind(mind_settings(settings))
         self.supervisor = Supervisor(
-            settings, rig, self.session, self.mind, Recorder(self.kept, status), status, NoDisplay(), Inbox(place),
+            loop_settings(settings), rig, self.session, self.mind, Recorder(self.kept, status), status, NoDisplay(), Inbox(place),
             earlier=read_earlier(place),
         )
         self.supervisor.begin()

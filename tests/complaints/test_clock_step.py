@@ -11,8 +11,8 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from tomato_host.runtime.main import mind_settings
-from tomato_host.runtime.replay_check import Checker
+from tomato_host.app import mind_settings
+from tomato_host.replay.check import Checker
 from tomato_host.service.history import History
 from tomato_host.settings import Settings
 

@@ -9,11 +9,11 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
+from tomato_host.app import mind_settings
 from tomato_host.brain.foresight import Foresight
 from tomato_host.brain.world_model.settings import WorldModelSettings
 from tomato_host.cli.explain import read_story
-from tomato_host.runtime.main import mind_settings
-from tomato_host.runtime.replay_check import Checker
+from tomato_host.replay.check import Checker
 from tomato_host.service.history import History
 from tomato_host.settings import Settings
 from tomato_host.sources.board import WaterMeter

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tomato_host.runtime.inbox import new_request
-from tomato_host.runtime.main import mind_settings
-from tomato_host.runtime.replay_check import Checker
+from tomato_host.app import mind_settings
+from tomato_host.commands.inbox import new_request
+from tomato_host.replay.check import Checker
 from tomato_host.settings import Settings
 from tomato_host.storage.reader import read_records
 

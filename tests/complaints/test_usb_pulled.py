@@ -6,10 +6,10 @@ import time
 from pathlib import Path
 
 import pytest
+from tomato_host.app import mind_settings
+from tomato_host.commands.inbox import new_request
 from tomato_host.errors import TomatoError
-from tomato_host.runtime.inbox import new_request
-from tomato_host.runtime.main import mind_settings
-from tomato_host.runtime.replay_check import Checker
+from tomato_host.replay.check import Checker
 from tomato_host.settings import Settings
 from tomato_host.twin import server
 

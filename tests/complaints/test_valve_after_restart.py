@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tomato_host.runtime.inbox import new_request
+from tomato_host.commands.inbox import new_request
 
 from shared_schemas.records import ActionV1
 from tests.complaints.house import bit

@@ -10,10 +10,18 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from tomato_host.brain.control import ControlSettings, DecisionContext, Memory, ahead, mpc, objective
+from tomato_host.brain.control import ControlSettings, DecisionContext, Memory, horizon, mpc, objective
 from tomato_host.brain.control.balance import Duties, Tent, air_of
-from tomato_host.brain.control.lessons import UNSURE, Belief, Experience, Lesson, first_belief, learn, tent_of
-from tomato_host.brain.control.moves import TentMoves, blocks
+from tomato_host.brain.control.parameter_estimation import (
+    UNSURE,
+    Belief,
+    Experience,
+    Lesson,
+    first_belief,
+    learn,
+    tent_of,
+)
+from tomato_host.brain.control.plan_edits import TentMoves, blocks
 from tomato_host.brain.guardrails import GuardContext, Guardrails
 
 from tests.control.states import MIDNIGHT, NOON, state
@@ -118,7 +126,7 @@ def test_the_last_plan_is_where_the_next_begins() -> None:
 def test_gas_waits_for_the_lamp() -> None:
     for light, most in (("ON", 100.0), ("OFF", 0.0)):
         seen = state(co2=450.0, light=light)
-        bounds = ahead.bounds_ahead(mpc.look(DecisionContext(now=seen.ts, state=seen, settings=SETTINGS)))
+        bounds = horizon.bounds_ahead(mpc.look(DecisionContext(now=seen.ts, state=seen, settings=SETTINGS)))
         assert set(bounds.co2_s[: bounds.first_h]) == {most} and set(bounds.co2_s[bounds.first_h :]) == {100.0}
 
 
@@ -130,8 +138,8 @@ def test_no_dose_before_the_mark() -> None:
 
 
 def test_the_aim_keeps_inside_the_band_however_narrow() -> None:
-    aim = ahead.aim_ahead(DecisionContext(now=NOON, state=state(), settings=SETTINGS))
-    narrow = ahead.aim_ahead(DecisionContext(
+    aim = horizon.aim_ahead(DecisionContext(now=NOON, state=state(), settings=SETTINGS))
+    narrow = horizon.aim_ahead(DecisionContext(
         now=NOON, state=state(), settings=SETTINGS.model_copy(update={"stage": "seedling"})))
     for each in (aim, narrow):
         assert (each.vpd_low < each.vpd_high).all()
@@ -274,7 +282,7 @@ def test_stretches_cover_every_hour(horizon: int) -> None:
 def test_projected_plans_are_allowed_whatever_was_asked() -> None:
     seen = state(MIDNIGHT, co2=450.0, soil_temp=15.0)
     see = mpc.look(DecisionContext(now=seen.ts, state=seen, settings=SETTINGS))
-    bounds = ahead.bounds_ahead(see)
+    bounds = horizon.bounds_ahead(see)
     moves, rng = TentMoves(bounds), np.random.default_rng(0)
     plans = moves.project(rng.normal(0.5, 2.0, (200, 24, 7)) * np.array([300, 1, 1, 1, 1, 1, 60]))
     assert np.allclose(moves.project(plans)[:, :, 3:6], plans[:, :, 3:6], rtol=0.0, atol=1e-9)
@@ -289,10 +297,10 @@ def test_mist_of_a_plan_fits_into_what_is_left_of_the_day() -> None:
     used = np.zeros(24)
     used[3:13] = 0.5
     seen = state(NOON)
-    bounds = ahead.bounds_ahead(mpc.look(DecisionContext(now=seen.ts, state=seen, settings=SETTINGS)), used)
+    bounds = horizon.bounds_ahead(mpc.look(DecisionContext(now=seen.ts, state=seen, settings=SETTINGS)), used)
     left = bounds.mist_left_h
-    assert left[0] == left[1] == pytest.approx(ahead.MIST_H_PER_DAY - 5.0)
-    assert left[-1] == pytest.approx(ahead.MIST_H_PER_DAY)
+    assert left[0] == left[1] == pytest.approx(horizon.MIST_H_PER_DAY - 5.0)
+    assert left[-1] == pytest.approx(horizon.MIST_H_PER_DAY)
     plans = np.zeros((1, 24, 7))
     plans[:, :, 4] = 0.44
     kept = TentMoves(bounds).project(plans)[0, :, 4]

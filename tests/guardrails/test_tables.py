@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from tomato_host.brain.guardrails import GuardSettings
-from tomato_host.brain.guardrails.door import OFF_NAMES
+from tomato_host.brain.guardrails.guardrails import OFF_NAMES
 from tomato_host.brain.guardrails.ledger import MAX_KEYS
 from tomato_host.brain.guardrails.limits import UNBOUNDED_MILLI, OutputLimit, _tighter, build_limits, check_thresholds
 from tomato_host.brain.guardrails.profiles import PERMITTED, PROFILES, RANK, RISKY

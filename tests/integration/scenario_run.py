@@ -7,20 +7,21 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from tomato_host.app import loop_settings, mind_settings
 from tomato_host.board.session import BoardSession
+from tomato_host.brain.brain import Mind
 from tomato_host.brain.control.settings import ControlSettings
-from tomato_host.brain.mind import Mind
-from tomato_host.runtime.display import NoDisplay
-from tomato_host.runtime.inbox import new_request
-from tomato_host.runtime.main import mind_settings
-from tomato_host.runtime.recorder import Recorder
-from tomato_host.runtime.rig import SIM_START, LockStepClock, Ports, Rig
-from tomato_host.runtime.status import Status
-from tomato_host.runtime.supervisor import Supervisor
+from tomato_host.commands.inbox import new_request
+from tomato_host.loop.extensions import NoDisplay
+from tomato_host.loop.recorder import Recorder
+from tomato_host.loop.rig import Ports, Rig
+from tomato_host.loop.status import Status
+from tomato_host.loop.supervisor import Supervisor
 from tomato_host.settings import Settings
 from tomato_host.storage.dataset import Dataset
 from tomato_host.twin.lockstep import LockStep
 from tomato_host.twin.params import TentParams
+from tomato_host.twin.rig import SIM_START, LockStepClock
 from tomato_host.twin.world import World
 
 from shared_schemas.devices import OUTPUT_BY_NAME
@@ -155,7 +156,7 @@ def run_scenario(where: Path, scenario: str, hours: float, seed: int = 7, params
         session.open_now()
         recorder = Recorder(dataset, status)
         recorder.listeners += [story.records.append, story.told.append]
-        supervisor = Supervisor(settings, rig, session, Mind(mind_settings(settings)), recorder, status, NoDisplay())
+        supervisor = Supervisor(loop_settings(settings), rig, session, Mind(mind_settings(settings)), recorder, status, NoDisplay())
         hands = Hands(twin.world, session, supervisor)
         for hour, deed in help_at:
             supervisor.scheduler.once("a person", round(hour * HOUR_MS), lambda _run, deed=deed: deed(hands))

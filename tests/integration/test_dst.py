@@ -10,10 +10,10 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
+from tomato_host.app import mind_settings
 from tomato_host.brain.control.photoperiod import is_light
-from tomato_host.runtime.main import mind_settings
-from tomato_host.runtime.replay_check import Checker
-from tomato_host.runtime.simulated_day import DayPlan, SimulatedDay
+from tomato_host.loop.simulated_day import DayPlan, SimulatedDay
+from tomato_host.replay.check import Checker
 from tomato_host.settings import Settings
 from tomato_host.sources.synthetic import SyntheticDay
 from tomato_host.storage.reader import read_records, stream_files

@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tomato_host.runtime.inbox import Inbox, Reply, Request
-from tomato_host.runtime.recorder import Recorder
-from tomato_host.runtime.status import Status
+from tomato_host.commands.inbox import Inbox, Reply, Request
+from tomato_host.loop.recorder import Recorder
+from tomato_host.loop.status import Status
 from tomato_host.service.mqtt.settings import MqttSettings
 
 from shared_schemas.records import Record

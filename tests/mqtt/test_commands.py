@@ -6,7 +6,7 @@ import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from tomato_host.runtime.inbox import Request
+from tomato_host.commands.inbox import Request
 from tomato_host.service.mqtt.commands import Commands, Refusal, SetDose
 from tomato_host.service.mqtt.words import discovery, state, topics
 from tomato_host.service.present import Present

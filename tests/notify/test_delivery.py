@@ -15,12 +15,12 @@ from pathlib import Path
 
 import pytest
 from tomato_host.errors import TomatoError
-from tomato_host.runtime.recorder import Recorder
-from tomato_host.runtime.status import Status
-from tomato_host.service.notify.courier import Courier, apprise_sender
+from tomato_host.loop.recorder import Recorder
+from tomato_host.loop.status import Status
 from tomato_host.service.notify.deadman import DeadMan, fetch
 from tomato_host.service.notify.extension import FAILED_AFTER, Notifier, Route, build_notifier
 from tomato_host.service.notify.gate import Gate, Message
+from tomato_host.service.notify.publisher import Courier, apprise_sender
 from tomato_host.service.notify.settings import NotifySettings, RuleSettings
 
 from shared_schemas.records import Record

@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from tomato_host.runtime.sd_notify import SdNotify, from_environment
-from tomato_host.runtime.status import Status
+from tomato_host.loop.sd_notify import SdNotify, from_environment
+from tomato_host.loop.status import Status
 
 NOW = datetime(2026, 5, 1, 8, 0, tzinfo=UTC)
 

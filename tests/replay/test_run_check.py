@@ -9,9 +9,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tomato_host.runtime.main import mind_settings
-from tomato_host.runtime.replay_check import Checker
-from tomato_host.runtime.simulated_day import DayPlan, SimulatedDay
+from tomato_host.app import mind_settings
+from tomato_host.loop.simulated_day import DayPlan, SimulatedDay
+from tomato_host.replay.check import Checker
 from tomato_host.settings import Settings
 from tomato_host.storage.reader import read_records
 from tomato_host.storage.verify import verify

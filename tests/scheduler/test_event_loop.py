@@ -7,8 +7,8 @@ import time
 from datetime import UTC, datetime
 
 import pytest
-from tomato_host.runtime.clock import RealClock, SimClock
-from tomato_host.runtime.scheduler import Run, Scheduler
+from tomato_host.loop.clock import RealClock, SimClock
+from tomato_host.loop.scheduler import Run, Scheduler
 
 START = datetime(2026, 2, 14, 0, 0, tzinfo=UTC)
 HOUR_MS = 3_600_000

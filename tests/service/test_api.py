@@ -13,7 +13,7 @@ import pytest
 from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tomato_host.runtime.inbox import Inbox, Reply
+from tomato_host.commands.inbox import Inbox, Reply
 from tomato_host.service.app import create_app
 from tomato_host.service.history import History
 from tomato_host.service.present import Present

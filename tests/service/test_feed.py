@@ -10,10 +10,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from tomato_host.runtime.recorder import Recorder
-from tomato_host.runtime.status import Status
+from tomato_host.loop.recorder import Recorder
+from tomato_host.loop.status import Status
 from tomato_host.service.bus.outbox import ROOM_BYTES
-from tomato_host.service.bus.ranks import Rank
+from tomato_host.service.bus.priorities import Rank
 from tomato_host.service.feed import Feed
 from tomato_host.service.settings import ServiceSettings
 

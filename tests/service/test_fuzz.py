@@ -12,7 +12,7 @@ import pytest
 from fastapi import FastAPI
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from tomato_host.runtime.inbox import Inbox, Reply
+from tomato_host.commands.inbox import Inbox, Reply
 from tomato_host.service.app import create_app
 from tomato_host.service.history import History
 from tomato_host.service.present import Present

@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, generate_latest
 from tomato_host.cli.main import main
-from tomato_host.runtime.disk_watch import DiskWatch
-from tomato_host.runtime.recorder import Recorder
-from tomato_host.runtime.status import Status
+from tomato_host.loop.disk_watch import DiskWatch
+from tomato_host.loop.recorder import Recorder
+from tomato_host.loop.status import Status
 from tomato_host.service.feed import status_line
 from tomato_host.service.metrics import PlantCollector
 from tomato_host.service.operations.backup import backup, restore

@@ -6,12 +6,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from tomato_host.brain.mind import Mind
+from tomato_host.brain.brain import Mind
 from tomato_host.brain.world_model.promotion import Verdict
+from tomato_host.loop.model_checkpoints import ModelKeeper
+from tomato_host.loop.recorder import Recorder
+from tomato_host.loop.status import Status
 from tomato_host.models.store import ModelStore
-from tomato_host.runtime.model_keeper import ModelKeeper
-from tomato_host.runtime.recorder import Recorder
-from tomato_host.runtime.status import Status
 
 from shared_schemas.records import EventV1, Record
 from tests.world_model.synthetic import tent_log

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import numpy as np
-from tomato_host.brain.mind import MindSettings
+from tomato_host.brain.brain import MindSettings
 from tomato_host.brain.world_model.hourly import OUTSIDE_COLUMNS, PLAN_COLUMNS, Ahead, HourlyLog
 from tomato_host.brain.world_model.intake import hour_index
 from tomato_host.brain.world_model.psychrometrics import leaf_vpd_kpa, saturation_kpa, vpd_kpa

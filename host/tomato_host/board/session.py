@@ -13,6 +13,7 @@ from shared_schemas.wire import CONFIG_KEYS, FAULTS, SCHEMA_HASH
 from tomato_host.board import intake
 from tomato_host.board.clock_sync import ClockSync, Exchange
 from tomato_host.board.commands import Command, CommandBook
+from tomato_host.board.delayed_watermark import Ripening
 from tomato_host.board.events import (
     BoardEvent,
     Connected,
@@ -26,7 +27,6 @@ from tomato_host.board.events import (
 )
 from tomato_host.board.port import PortLost
 from tomato_host.board.protocol import BoardProtocol, Damage, Hello, Received
-from tomato_host.board.ripening import Ripening
 from tomato_host.errors import TomatoError
 
 HELLO_MS = 1_000

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tomato_host.board.events import Health, LinkEvent, Result
     from tomato_host.board.session import BoardSession
     from tomato_host.board.upkeep import Steps
-    from tomato_host.runtime.inbox import Kind, Reply
+    from tomato_host.commands.inbox import Kind, Reply
 
 Port = Annotated[str, typer.Option("--port", envvar="TOMATO_PORT", help="The board's port, as for `run --board`.")]
 DataDir = Annotated[Path, typer.Option("--data-dir", help="Where a running host keeps its data: it is asked then.")]
@@ -188,7 +188,7 @@ class ThroughHost:
 
     def _ask(self, kind: Kind, **fields: Any) -> Reply:
         """The host's answer. Raises TomatoError: what the board said, E-OVERRIDE-REFUSED, E-INBOX-SILENT."""
-        from tomato_host.runtime.inbox import new_request, submit, wait_reply
+        from tomato_host.commands.inbox import new_request, submit, wait_reply
 
         request = new_request(kind, self.reason, port=self.port, **fields)
         submit(self.data_dir, request)

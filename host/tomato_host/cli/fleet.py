@@ -61,8 +61,8 @@ def follow(
     A message is acknowledged when it is printed or, with --run, when the command ends with 0.
     """
     from tomato_host.service.bus.backoff import Backoff
-    from tomato_host.service.bus.carrier import require_extra
-    from tomato_host.service.bus.ranks import Rank
+    from tomato_host.service.bus.priorities import Rank
+    from tomato_host.service.bus.transport import require_extra
 
     settings, address = where(broker, config)
     if not address.is_redis:

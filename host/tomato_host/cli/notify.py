@@ -24,9 +24,9 @@ def test(
 ) -> None:
     """Send one message to every address of every rule, now, and say which took it."""
     from tomato_host.errors import TomatoError
-    from tomato_host.service.notify.courier import addresses, apprise_sender, scheme
     from tomato_host.service.notify.deadman import fetch
     from tomato_host.service.notify.gate import Message
+    from tomato_host.service.notify.publisher import addresses, apprise_sender, scheme
     from tomato_host.settings import load_settings
 
     settings = load_settings(config).notify

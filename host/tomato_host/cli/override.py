@@ -12,7 +12,7 @@ import typer
 from tomato_host.errors import TomatoError
 
 if TYPE_CHECKING:
-    from tomato_host.runtime.inbox import Request
+    from tomato_host.commands.inbox import Request
 
 DataDir = Annotated[Path, typer.Option("--data-dir", help="The data directory of the running host.")]
 Reason = Annotated[str, typer.Option("--reason", help="Why; it is written into the record.")]
@@ -46,7 +46,7 @@ def person_action(kind: str, reason: str, **params: Any) -> dict[str, Any]:
 
 def _send(data_dir: Path, request: Request, timeout_s: float, as_json: bool) -> None:
     """Hand the request over, show the answer; a refusal is an error with its reason."""
-    from tomato_host.runtime.inbox import submit, wait_reply
+    from tomato_host.commands.inbox import submit, wait_reply
 
     submit(data_dir, request)
     reply = wait_reply(data_dir, request, timeout_s)
@@ -64,7 +64,7 @@ def water(
     reason: Reason = "", data_dir: DataDir = HERE, timeout_s: Wait = 15.0, as_json: AsJson = False,
 ) -> None:
     """Water once, through the guardrails."""
-    from tomato_host.runtime.inbox import new_request
+    from tomato_host.commands.inbox import new_request
 
     _send(data_dir, new_request("action", reason, **person_action("WATER", reason, ml=ml)), timeout_s, as_json)
 
@@ -75,7 +75,7 @@ def light(
     reason: Reason = "", data_dir: DataDir = HERE, timeout_s: Wait = 15.0, as_json: AsJson = False,
 ) -> None:
     """Switch the lamp on or keep it off for a while; afterwards the plan goes on."""
-    from tomato_host.runtime.inbox import new_request
+    from tomato_host.commands.inbox import new_request
 
     if state.lower() not in ("on", "off"):
         raise TomatoError("E-OVERRIDE-STATE", f"{state!r} is neither on nor off.", "write `light on` or `light off`")
@@ -85,7 +85,7 @@ def light(
 
 def _mode(wanted: Literal["NORMAL", "PAUSED", "SAFE"], duration: str | None, reason: str, data_dir: Path,
           timeout_s: float, as_json: bool) -> None:
-    from tomato_host.runtime.inbox import later, new_request
+    from tomato_host.commands.inbox import later, new_request
 
     until = later(parse_duration(duration)) if duration is not None else None
     _send(data_dir, new_request("mode", reason, mode=wanted, until=until), timeout_s, as_json)
@@ -110,7 +110,7 @@ def mode(
     reason: Reason = "", data_dir: DataDir = HERE, timeout_s: Wait = 15.0, as_json: AsJson = False,
 ) -> None:
     """Ask for safe mode, take it back, or say that what needed a hand has been dealt with."""
-    from tomato_host.runtime.inbox import new_request
+    from tomato_host.commands.inbox import new_request
 
     word = wanted.lower()
     if word == "acknowledge":

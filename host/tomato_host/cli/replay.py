@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from tomato_host.brain.mind import MindSettings
-    from tomato_host.runtime.replay_check import CheckResult
-    from tomato_host.runtime.replaying import ReplayResult
+    from tomato_host.brain.brain import MindSettings
+    from tomato_host.replay.check import CheckResult
+    from tomato_host.replay.replay import ReplayResult
     from tomato_host.sources.interface import Source
 
 
@@ -43,8 +43,8 @@ def replay(
 
 
 def _run(source: Source, settings: MindSettings, data_dir: Path | None) -> ReplayResult:
-    from tomato_host.brain.mind import Mind
-    from tomato_host.runtime.replaying import NoStore, replay
+    from tomato_host.brain.brain import Mind
+    from tomato_host.replay.replay import NoStore, replay
     from tomato_host.storage import Dataset
 
     if data_dir is None:
@@ -98,7 +98,7 @@ def _settings(recording: Path, config: Path | None) -> MindSettings:
     """Those of --config, else those that a dataset was recorded with, else the defaults."""
     import json
 
-    from tomato_host.runtime.main import mind_settings
+    from tomato_host.app import mind_settings
     from tomato_host.settings import Settings, load_settings, parse_settings
 
     found: Settings = load_settings(config)
@@ -138,7 +138,7 @@ def _check(recording: Path, config: Path | None, as_json: bool) -> None:
     import json
 
     from tomato_host.models.store import ModelStore
-    from tomato_host.runtime.replay_check import Checker
+    from tomato_host.replay.check import Checker
     from tomato_host.storage.reader import read_records, require_dataset
 
     require_dataset(recording)

@@ -11,7 +11,7 @@ import typer
 
 if TYPE_CHECKING:
     from shared_schemas.records import StateV1
-    from tomato_host.runtime.simulated_day import SimulatedDay
+    from tomato_host.loop.simulated_day import SimulatedDay
 
 
 class ScenarioName(StrEnum):
@@ -49,7 +49,7 @@ def simulate(
     import json
     import time
 
-    from tomato_host.runtime.simulated_day import DayPlan, SimulatedDay
+    from tomato_host.loop.simulated_day import DayPlan, SimulatedDay
 
     begin = time.monotonic()
     plan = DayPlan(

@@ -17,8 +17,8 @@ from starlette.concurrency import run_in_threadpool
 from starlette.middleware.gzip import GZipMiddleware
 
 from tomato_host import __version__
+from tomato_host.commands.inbox import Reply
 from tomato_host.errors import TomatoError
-from tomato_host.runtime.inbox import Reply
 from tomato_host.service import changes
 from tomato_host.service.board_routes import add_board_routes
 from tomato_host.service.bus.settings import BusSettings

@@ -11,8 +11,8 @@ from starlette.concurrency import run_in_threadpool
 
 from shared_schemas.records.action_v1 import ActionType, Params
 from tomato_host.board.calibration import LEAST_RUN_S, pump_values, soil_values
+from tomato_host.commands.inbox import Kind, Reply, new_request, submit, wait_reply
 from tomato_host.errors import TomatoError
-from tomato_host.runtime.inbox import Kind, Reply, new_request, submit, wait_reply
 from tomato_host.service.changes import Ask, Reason, action_of
 from tomato_host.service.security import Doorman
 

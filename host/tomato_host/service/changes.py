@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 
 from shared_schemas.records.action_v1 import ActionType, ActionV1, Params, Why
-from tomato_host.runtime.inbox import Reply, Request, new_request, submit, wait_reply
+from tomato_host.commands.inbox import Reply, Request, new_request, submit, wait_reply
 
 PATIENCE_S = 5.0
 DURABLE = timedelta(seconds=60)

@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import Any
 
 from shared_schemas.records import Record
-from tomato_host.brain.mind import Taken
-from tomato_host.runtime.recorder import Recorder
-from tomato_host.runtime.status import Status
+from tomato_host.brain.brain import Taken
+from tomato_host.loop.recorder import Recorder
+from tomato_host.loop.status import Status
 from tomato_host.service.bus.outbox import Outbox
-from tomato_host.service.bus.ranks import Rank, rank_of
+from tomato_host.service.bus.priorities import Rank, rank_of
 from tomato_host.service.bus.settings import BusSettings
 from tomato_host.service.settings import PORT_TAKEN, ServiceSettings
 

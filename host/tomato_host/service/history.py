@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tomato_host.brain.humid_air import saturation_vapour_pressure_kpa
-from tomato_host.service.promises import Promises
+from tomato_host.service.forecast_review import Promises
 
 Json = dict[str, Any]
 Row = tuple[float | None, ...]

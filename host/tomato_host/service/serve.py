@@ -18,8 +18,8 @@ from tomato_host.logs import Log
 from tomato_host.service.app import create_app
 from tomato_host.service.bus.settings import BusSettings
 from tomato_host.service.history import History
-from tomato_host.service.manners import give_way
 from tomato_host.service.present import Present
+from tomato_host.service.process_priority import give_way
 from tomato_host.service.settings import PORT_TAKEN, ServiceSettings
 
 LONGEST_LINE = 4_000_000

@@ -12,7 +12,7 @@ from shared_schemas.records.device_status_v1 import BoardState, LatchedFault, On
 from shared_schemas.records.observation_v1 import BoardStamp, MissingReason, SoilReading
 from shared_schemas.wire import FAULTS
 from tomato_host.board.events import Connected, Health, Sample
-from tomato_host.runtime.local_time import stamped
+from tomato_host.brain.local_time import stamped
 
 REASON_OF: dict[str, MissingReason] = {
     "never_read": "warming_up",

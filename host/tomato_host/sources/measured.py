@@ -11,8 +11,8 @@ from pathlib import Path
 from shared_schemas.devices import SENSOR_BY_NAME
 from shared_schemas.records import DeviceStatusV1, ObservationV1
 from shared_schemas.records.observation_v1 import QUANTITIES
+from tomato_host.brain.local_time import stamped
 from tomato_host.errors import TomatoError
-from tomato_host.runtime.local_time import stamped
 from tomato_host.sources.csv_mapping import INDOOR, CsvMapping, Row, header_of, read_rows
 from tomato_host.sources.replay import unknown_status
 

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 from shared_schemas.devices import OUTPUTS, SENSOR_BY_NAME
 from shared_schemas.records import DeviceStatusV1, ObservationV1
-from tomato_host.runtime.local_time import hours_since, stamped
+from tomato_host.brain.local_time import hours_since, stamped
 from tomato_host.sources.scenarios import SCENARIOS, Readings, Scenario
 
 VIENNA = ZoneInfo("Europe/Vienna")

@@ -6,7 +6,7 @@ its band is reached, so that nothing chatters at an edge.
 
 from __future__ import annotations
 
-from tomato_host.brain.control.look import Look
+from tomato_host.brain.control.control_inputs import Look
 from tomato_host.brain.control.proposals import Wish
 
 HOT_FOR_LIGHT_C = 33.0

@@ -13,7 +13,7 @@ from shared_schemas.records.plan_v1 import PlanV1
 from shared_schemas.records.prediction_36h_v1 import Prediction36hV1
 from shared_schemas.records.state_v1 import StateV1
 from shared_schemas.records.targets_v1 import TargetsV1
-from tomato_host.brain.control.lessons import Belief, first_belief
+from tomato_host.brain.control.parameter_estimation import Belief, first_belief
 from tomato_host.brain.control.settings import ControlSettings
 
 RECENT_H = 0.5

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tomato_host.brain.control.climate_rules import light
 from tomato_host.brain.control.context import Decision, DecisionContext
-from tomato_host.brain.control.look import look
+from tomato_host.brain.control.control_inputs import look
 from tomato_host.brain.control.proposals import Wish, build_decision
 
 DOSES_A_DAY = 4

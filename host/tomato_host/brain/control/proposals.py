@@ -11,7 +11,7 @@ from shared_schemas.records.action_v1 import OUTPUT_OF, ActionType, ActionV1, Or
 from shared_schemas.records.plan_v1 import PlanStep, PlanV1, RejectedPlan, Score
 from tomato_host.brain.control.aims import aims_at
 from tomato_host.brain.control.context import Decision, DecisionContext
-from tomato_host.brain.control.habit import habit_ml
+from tomato_host.brain.control.water_usage import habit_ml
 
 TYPE_OF: dict[str, ActionType] = {output: kind for kind, output in OUTPUT_OF.items()}
 LEAST_S, LEAST_ML = 1.0, 5.0

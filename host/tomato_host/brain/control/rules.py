@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from tomato_host.brain.control.climate_rules import FRESH_AIR, circulation, co2, exhaust, heater, humidifier, light
 from tomato_host.brain.control.context import Decision, DecisionContext
-from tomato_host.brain.control.look import Look, look
+from tomato_host.brain.control.control_inputs import Look, look
 from tomato_host.brain.control.proposals import Wish, build_decision
 from tomato_host.brain.control.water_rules import water
 

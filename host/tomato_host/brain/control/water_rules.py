@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from zoneinfo import ZoneInfo
 
-from tomato_host.brain.control.look import Look
+from tomato_host.brain.control.control_inputs import Look
 from tomato_host.brain.control.photoperiod import share_of_day
 from tomato_host.brain.control.proposals import Wish
 

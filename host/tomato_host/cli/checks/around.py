@@ -72,7 +72,7 @@ def check_bus(settings: BusSettings) -> Finding:
 
 def check_messages(settings: Settings, environment: Mapping[str, str] = os.environ) -> Finding:
     """Whether every rule has somewhere to go; addresses are not shown."""
-    from tomato_host.service.notify.courier import addresses
+    from tomato_host.service.notify.publisher import addresses
 
     if not settings.notify.enabled:
         return Finding("Notifications", "note", "off: an alarm rings nowhere", "docs/notifications.md")
@@ -86,7 +86,7 @@ def check_messages(settings: Settings, environment: Mapping[str, str] = os.envir
 
 def check_model(settings: Settings) -> Finding:
     """The language model's files; everything else works without one."""
-    from tomato_host.agent.checkup import status
+    from tomato_host.advisor.checkup import status
 
     if not settings.agent.enabled:
         return Finding("Language model", "ok", "the advisor is switched off")

@@ -96,7 +96,7 @@ def check_integrity(data_dir: Path) -> Finding:
 
 def newest_record(data_dir: Path) -> datetime | None:
     """When the last event was recorded; None without a dataset."""
-    from tomato_host.runtime.stored_samples import tail
+    from tomato_host.recovery.stored_samples import tail
 
     last = None
     for record in tail(data_dir, "event_v1"):

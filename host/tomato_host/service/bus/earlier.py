@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from tomato_host.service.bus.ranks import Rank, rank_of_record
+from tomato_host.service.bus.priorities import Rank, rank_of_record
 from tomato_host.service.history import lines_of
 
 STREAMS = ("anomalies", "events", "plans", "actions")

@@ -12,7 +12,7 @@ from redis.exceptions import RedisError, ResponseError
 
 from tomato_host.errors import TomatoError
 from tomato_host.service.bus.message import NODE, NODES, UNHANDLED, topic
-from tomato_host.service.bus.ranks import Rank
+from tomato_host.service.bus.priorities import Rank
 
 FIELD = b"m"
 LOOK_FOR_NODES_S = 5.0

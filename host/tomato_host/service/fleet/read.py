@@ -8,10 +8,10 @@ from typing import Any
 
 from tomato_host.errors import TomatoError
 from tomato_host.service.bus.address import Address
-from tomato_host.service.bus.card import Card, read_card
-from tomato_host.service.bus.carrier import require_extra
 from tomato_host.service.bus.message import NODE, NODES, UNHANDLED, topic
-from tomato_host.service.bus.ranks import Rank
+from tomato_host.service.bus.node_summary import Card, read_card
+from tomato_host.service.bus.priorities import Rank
+from tomato_host.service.bus.transport import require_extra
 from tomato_host.service.fleet.rows import Heard
 
 PATIENCE_S = 3.0

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, NamedTuple
 
-from tomato_host.service.bus.card import Card
+from tomato_host.service.bus.node_summary import Card
 
 Level = Literal["bad", "stale", "watch", "well"]
 ORDER: tuple[Level, ...] = ("bad", "stale", "watch", "well")

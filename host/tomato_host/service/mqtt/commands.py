@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from shared_schemas.records.action_v1 import ActionType, ActionV1, Params, Why
-from tomato_host.runtime.inbox import Request, new_request
+from tomato_host.commands.inbox import Request, new_request
 from tomato_host.service.mqtt.words import DOSE_ML
 
 DURABLE = timedelta(seconds=60)

@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 from tomato_host.errors import TomatoError
-from tomato_host.runtime.recorder import Recorder
-from tomato_host.runtime.status import Status
+from tomato_host.loop.recorder import Recorder
+from tomato_host.loop.status import Status
 from tomato_host.service.feed import Feed
 from tomato_host.service.mqtt.settings import MqttSettings
 from tomato_host.service.settings import ServiceSettings

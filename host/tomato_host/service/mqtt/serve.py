@@ -15,16 +15,16 @@ import aiomqtt
 import structlog
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
+from tomato_host.commands.inbox import Request, submit, wait_reply
 from tomato_host.errors import TomatoError
-from tomato_host.runtime.inbox import Request, submit, wait_reply
-from tomato_host.service.bus.card import card_of
 from tomato_host.service.bus.intake import Intake
 from tomato_host.service.bus.message import topic
-from tomato_host.service.manners import give_way
+from tomato_host.service.bus.node_summary import card_of
 from tomato_host.service.mqtt.commands import Commands, Refusal, SetDose
 from tomato_host.service.mqtt.settings import MqttSettings
 from tomato_host.service.mqtt.words import board_online, discovery, state, topics
 from tomato_host.service.present import Present
+from tomato_host.service.process_priority import give_way
 
 TELL_EVERY_S = 10.0
 LOOK_EVERY_S = 0.5

@@ -9,12 +9,12 @@ from datetime import datetime
 from pathlib import Path
 
 from shared_schemas.records import Record
-from tomato_host.brain.mind import Taken
-from tomato_host.runtime.recorder import Recorder
-from tomato_host.service.notify.courier import Courier, Send, addresses, apprise_sender, scheme
+from tomato_host.brain.brain import Taken
+from tomato_host.loop.recorder import Recorder
 from tomato_host.service.notify.deadman import DeadMan
 from tomato_host.service.notify.gate import Gate, Message
 from tomato_host.service.notify.notice import notice_of
+from tomato_host.service.notify.publisher import Courier, Send, addresses, apprise_sender, scheme
 from tomato_host.service.notify.settings import NotifySettings
 
 FAILED_AFTER = 3

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from tomato_host.brain.mind import Circumstances, Mind, MindSettings, Taken
-from tomato_host.runtime.executor import Executor
+from tomato_host.brain.brain import Circumstances, Mind, MindSettings, Taken
+from tomato_host.brain.execution.executor import Executor
 from tomato_host.twin.direct import DirectTwin
 
 RENEW_MS = 10_000

@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, get_args
 
+from tomato_host.brain.brain import MindSettings
 from tomato_host.brain.control.settings import ControlSettings, PolicyName
-from tomato_host.brain.mind import MindSettings
 from tomato_host.errors import TomatoError
 from tomato_host.twin.campaign.compare import Watch
 from tomato_host.twin.campaign.life import Life
