@@ -68,9 +68,14 @@ def full_stack(days: float, seed: int = 7) -> dict[str, Any]:
         heap = [used for _, used in twin.board.heap_used]
         twin.close()
         board = _cpu(resource.RUSAGE_CHILDREN) - children
-    return {"days": days, "wall_s_per_day": wall / days, "sim_s_per_wall_s": days * DAY_S / wall,
-            "cpu_s_per_day": {"host and twin": own / days, "board VM": board / days},
-            "memory_each_half_day": memory, "vm_heap_bytes_each_half_day": heap}
+    return {
+        "days": days,
+        "wall_s_per_day": wall / days,
+        "sim_s_per_wall_s": days * DAY_S / wall,
+        "cpu_s_per_day": {"host and twin": own / days, "board VM": board / days},
+        "memory_each_half_day": memory,
+        "vm_heap_bytes_each_half_day": heap,
+    }
 
 
 def _cpu(who: int) -> float:

@@ -31,15 +31,25 @@ HEALTHY_DAYS_BEFORE_DRIFT = 7
 DRIFT_DAYS = 4
 
 JUMP_SIZE: dict[str, tuple[float, float]] = {
-    "air_temp_c": (4.0, 12.0), "rh_pct": (12.0, 35.0), "co2_ppm": (250.0, 1500.0), "leaf_temp_c": (5.0, 15.0),
-    "soil_temp_c": (3.0, 10.0), "soil.P1": (10.0, 35.0), "soil.P2": (10.0, 35.0),
+    "air_temp_c": (4.0, 12.0),
+    "rh_pct": (12.0, 35.0),
+    "co2_ppm": (250.0, 1500.0),
+    "leaf_temp_c": (5.0, 15.0),
+    "soil_temp_c": (3.0, 10.0),
+    "soil.P1": (10.0, 35.0),
+    "soil.P2": (10.0, 35.0),
 }
 """Size of a jump in the unit of the sensor; the light sensor jumps by 30 to 60 % of what it shows."""
 
 BROKEN_READINGS: dict[str, tuple[float | None, ...]] = {
-    "air_temp_c": (-40.0, 85.0, 72.0, None), "rh_pct": (0.0, None), "co2_ppm": (0.0, 40_000.0, None),
-    "leaf_temp_c": (-40.0, 85.0, None), "light_lux": (120_000.0, None), "soil_temp_c": (-40.0, 85.0, None),
-    "soil.P1": (0.0, 100.0, None), "soil.P2": (0.0, 100.0, None),
+    "air_temp_c": (-40.0, 85.0, 72.0, None),
+    "rh_pct": (0.0, None),
+    "co2_ppm": (0.0, 40_000.0, None),
+    "leaf_temp_c": (-40.0, 85.0, None),
+    "light_lux": (120_000.0, None),
+    "soil_temp_c": (-40.0, 85.0, None),
+    "soil.P1": (0.0, 100.0, None),
+    "soil.P2": (0.0, 100.0, None),
 }
 """What a broken sensor of that kind says: its rail, its power-on value, or a driver's refusal (None)."""
 
@@ -233,8 +243,15 @@ def _saturated_g_m3(temp_c: float) -> float:
 
 
 def _integrate(
-    rng: np.random.Generator, lamp: Switches, exhaust: Switches, humidifier: Switches, door: Switches,
-    co2_valve: Switches, pump: Switches, room_temp: Floats, room_vapour: Floats,
+    rng: np.random.Generator,
+    lamp: Switches,
+    exhaust: Switches,
+    humidifier: Switches,
+    door: Switches,
+    co2_valve: Switches,
+    pump: Switches,
+    room_temp: Floats,
+    room_vapour: Floats,
 ) -> tuple[Floats, Floats, Floats, Floats, Floats, list[Floats], Floats, Floats]:
     """Euler steps of one minute for air, vapour, CO2, leaf, soil temperature and two probes."""
     n = len(lamp)
@@ -311,9 +328,21 @@ def _sensed(rng: np.random.Generator, seed: int, days: int, period_s: float, lab
     for values in readings.values():
         values[rng.random(len(values)) < 0.0005] = np.nan
     return Run(
-        seed, period_s, label, START.timestamp() + seconds, readings, "crc", lamp,
-        tent.exhaust[minute], tent.humidifier[minute], tent.pump[minute], tent.co2_valve[minute], tent.door[minute],
-        tent.water_ml[minute], tent.co2_s[minute], interference,
+        seed,
+        period_s,
+        label,
+        START.timestamp() + seconds,
+        readings,
+        "crc",
+        lamp,
+        tent.exhaust[minute],
+        tent.humidifier[minute],
+        tent.pump[minute],
+        tent.co2_valve[minute],
+        tent.door[minute],
+        tent.water_ml[minute],
+        tent.co2_s[minute],
+        interference,
     )
 
 
@@ -322,8 +351,16 @@ def records(run: Run) -> Iterator[tuple[ObservationV1, DeviceStatusV1]]:
     columns = [run.readings[name].tolist() for name in SENSORS]
     devices: DeviceStatusV1 | None = None
     key: tuple[object, ...] | None = None
-    switches = zip(run.lamp.tolist(), run.exhaust.tolist(), run.humidifier.tolist(), run.pump.tolist(),
-                   run.co2_valve.tolist(), run.water_ml.tolist(), run.co2_s.tolist(), strict=True)
+    switches = zip(
+        run.lamp.tolist(),
+        run.exhaust.tolist(),
+        run.humidifier.tolist(),
+        run.pump.tolist(),
+        run.co2_valve.tolist(),
+        run.water_ml.tolist(),
+        run.co2_s.tolist(),
+        strict=True,
+    )
     doors = run.door.tolist()
     for i, (values, now) in enumerate(zip(zip(*columns, strict=True), switches, strict=True)):
         ts = START + timedelta(seconds=i * run.period_s)
@@ -347,9 +384,21 @@ def _observation(run: Run, ts: datetime, values: tuple[float, ...], door: bool) 
         for name, v in zip(SENSORS[6:], known[6:], strict=True)
     )
     return ObservationV1(
-        schema_version="observation_v1", ts=ts, origin="synthetic", air_temp_c=known[0], rh_pct=known[1],
-        co2_ppm=known[2], leaf_temp_c=known[3], light_lux=known[4], soil_temp_c=known[5], soil=soil, flow_ml=0.0,
-        reservoir_ok=True, leak=False, door_open=door, missing=missing,
+        schema_version="observation_v1",
+        ts=ts,
+        origin="synthetic",
+        air_temp_c=known[0],
+        rh_pct=known[1],
+        co2_ppm=known[2],
+        leaf_temp_c=known[3],
+        light_lux=known[4],
+        soil_temp_c=known[5],
+        soil=soil,
+        flow_ml=0.0,
+        reservoir_ok=True,
+        leak=False,
+        door_open=door,
+        missing=missing,
     )
 
 
@@ -359,11 +408,22 @@ def _device_status(
     def word(on: bool) -> str:
         return "ON" if on else "OFF"
 
-    outputs = Outputs.model_validate({
-        "light": word(lamp), "circulation_fan": "ON", "exhaust_fan": word(exhaust), "humidifier": word(humidifier),
-        "heater_mat": "OFF", "water_pump": word(pump), "co2_solenoid": word(co2),
-    })
+    outputs = Outputs.model_validate(
+        {
+            "light": word(lamp),
+            "circulation_fan": "ON",
+            "exhaust_fan": word(exhaust),
+            "humidifier": word(humidifier),
+            "heater_mat": "OFF",
+            "water_pump": word(pump),
+            "co2_solenoid": word(co2),
+        }
+    )
     return DeviceStatusV1(
-        schema_version="device_status_v1", ts=ts, outputs=outputs, mcu_connected=True,
-        water_ml_used_today=water_ml, co2_seconds_used_today=co2_s,
+        schema_version="device_status_v1",
+        ts=ts,
+        outputs=outputs,
+        mcu_connected=True,
+        water_ml_used_today=water_ml,
+        co2_seconds_used_today=co2_s,
     )

@@ -1,7 +1,7 @@
 """Write every file that follows from shared_schemas; with --check, fail when a committed one differs.
 
-    python tools/generate_schemas.py          write
-    python tools/generate_schemas.py --check  exit 1 and name the files that drifted
+python tools/generate_schemas.py          write
+python tools/generate_schemas.py --check  exit 1 and name the files that drifted
 """
 
 from __future__ import annotations
@@ -36,8 +36,13 @@ def contract_constants() -> list[str]:
     lines = [f"SCHEMA_HASH = {wire.SCHEMA_HASH!r}", ""]
     lines += [f"M_{m.name} = {m.type_id}" for m in wire.MESSAGES] + [""]
     lines += [f"F_{f.name.upper()} = {f.key}" for f in wire.FIELDS] + [""]
-    codes = (("STATE_", wire.STATES), ("STATUS_", wire.STATUSES), ("R_", wire.REASONS), ("WHY_", wire.WHY),
-             ("EV_", [name for name, _, _ in wire.EVENTS]))
+    codes = (
+        ("STATE_", wire.STATES),
+        ("STATUS_", wire.STATUSES),
+        ("R_", wire.REASONS),
+        ("WHY_", wire.WHY),
+        ("EV_", [name for name, _, _ in wire.EVENTS]),
+    )
     for prefix, names in codes:
         lines += [*numbered(prefix, names), ""]
     lines += [f"FAULT_{f.name.upper()} = {f.wire_id}" for f in wire.FAULTS] + [""]
@@ -51,16 +56,26 @@ def contract_constants() -> list[str]:
 def number_row(name: str, numbers: Iterable[int]) -> list[str]:
     """One flat tuple of numbers, ten a line: no object a row on the board's heap."""
     texts = [f"{n}," for n in numbers]
-    return [f"{name} = (", *("    " + " ".join(texts[i:i + 10]) for i in range(0, len(texts), 10)), ")"]
+    return [f"{name} = (", *("    " + " ".join(texts[i : i + 10]) for i in range(0, len(texts), 10)), ")"]
 
 
 def output_rows() -> Iterable[object]:
     """Output limits as tuples; the group is a number, `finish` and `ml` are 1."""
     groups = sorted({o.group for o in devices.OUTPUTS})
     for o in devices.OUTPUTS:
-        yield (o.name, o.max_on_ms, o.min_off_ms, o.hour_budget, o.day_budget, o.max_dose, int(o.dose_unit == "ml"),
-               int(o.on_lease_loss == "finish"), groups.index(o.group), o.needs,
-               int(o.renewable))
+        yield (
+            o.name,
+            o.max_on_ms,
+            o.min_off_ms,
+            o.hour_budget,
+            o.day_budget,
+            o.max_dose,
+            int(o.dose_unit == "ml"),
+            int(o.on_lease_loss == "finish"),
+            groups.index(o.group),
+            o.needs,
+            int(o.renewable),
+        )
 
 
 def fault_rows() -> Iterable[object]:
@@ -76,27 +91,51 @@ FIELD_KINDS = {"uint": 0, "int": 0, "bytes": 1, "text": 2, "values": 3, "counts"
 
 def contract_tables() -> list[str]:
     """The compact tables the core walks through."""
-    lines = python_table("OUTPUTS", output_rows(), "name, max_on_ms, min_off_ms, hour_budget, day_budget, max_dose, "
-                         "dose in ml, finish on lease loss, group, needs, may be prolonged")
-    columns = ("NAME", "MAX_ON_MS", "MIN_OFF_MS", "HOUR_BUDGET", "DAY_BUDGET", "MAX_DOSE", "IN_ML", "FINISH", "GROUP",
-               "NEEDS", "RENEWABLE")
+    lines = python_table(
+        "OUTPUTS",
+        output_rows(),
+        "name, max_on_ms, min_off_ms, hour_budget, day_budget, max_dose, "
+        "dose in ml, finish on lease loss, group, needs, may be prolonged",
+    )
+    columns = (
+        "NAME",
+        "MAX_ON_MS",
+        "MIN_OFF_MS",
+        "HOUR_BUDGET",
+        "DAY_BUDGET",
+        "MAX_DOSE",
+        "IN_ML",
+        "FINISH",
+        "GROUP",
+        "NEEDS",
+        "RENEWABLE",
+    )
     lines += [f"O_{name} = {i}" for i, name in enumerate(columns)] + [""]
-    lines += python_table("SENSORS", ((s.name, s.scale, round(s.lowest * s.scale), round(s.highest * s.scale))
-                                      for s in devices.SENSORS), "name, scale, lowest and highest wire integer")
+    lines += python_table(
+        "SENSORS",
+        ((s.name, s.scale, round(s.lowest * s.scale), round(s.highest * s.scale)) for s in devices.SENSORS),
+        "name, scale, lowest and highest wire integer",
+    )
     lines += python_table("FAULTS", fault_rows(), "name, wants the button, bit mask of outputs that stay off, buzzer")
-    lines += python_table("CONFIG", ((c.name, c.lowest, c.highest, c.default) for c in wire.CONFIG_KEYS),
-                          "name, lowest, highest, default")
-    lines += ["# By field key: kind (0 integer, 1 bytes, 2 text, 3 array, 4 map), lowest and highest value or length.",
-              f"FIELD_KIND = {bytes(FIELD_KINDS[f.type] for f in wire.FIELDS)!r}",
-              *number_row("FIELD_LOWEST", (f.lowest for f in wire.FIELDS)),
-              *number_row("FIELD_HIGHEST", (f.highest for f in wire.FIELDS)), ""]
+    lines += python_table(
+        "CONFIG", ((c.name, c.lowest, c.highest, c.default) for c in wire.CONFIG_KEYS), "name, lowest, highest, default"
+    )
+    lines += [
+        "# By field key: kind (0 integer, 1 bytes, 2 text, 3 array, 4 map), lowest and highest value or length.",
+        f"FIELD_KIND = {bytes(FIELD_KINDS[f.type] for f in wire.FIELDS)!r}",
+        *number_row("FIELD_LOWEST", (f.lowest for f in wire.FIELDS)),
+        *number_row("FIELD_HIGHEST", (f.highest for f in wire.FIELDS)),
+        "",
+    ]
     key = {f.name: f.key for f in wire.FIELDS}
     lines += ["# message type -> required keys, allowed keys, allowed when the schema hashes differ", "TO_BOARD = {"]
     for m in wire.MESSAGES:
         if m.direction != "to_host":
             required = tuple(key[n] for n in m.required)
-            lines.append(f"    {m.type_id}: ({required!r}, {required + tuple(key[n] for n in m.optional)!r}, "
-                         f"{m.always_allowed!r}),")
+            lines.append(
+                f"    {m.type_id}: ({required!r}, {required + tuple(key[n] for n in m.optional)!r}, "
+                f"{m.always_allowed!r}),"
+            )
     return [*lines, "}"]
 
 
@@ -105,8 +144,15 @@ def contract_py() -> str:
     return "\n".join([f'"""{GENERATED}"""', "", *contract_constants(), *contract_tables(), ""])
 
 
-CDDL_TYPES = {"uint": "uint", "int": "int", "bytes": "bstr", "text": "tstr", "values": "[* (int / null)]",
-              "counts": "[* uint]", "whys": "{* uint => uint}"}
+CDDL_TYPES = {
+    "uint": "uint",
+    "int": "int",
+    "bytes": "bstr",
+    "text": "tstr",
+    "values": "[* (int / null)]",
+    "counts": "[* uint]",
+    "whys": "{* uint => uint}",
+}
 
 
 def cddl_field(field: wire.Field) -> str:
@@ -148,37 +194,86 @@ def markdown_table(head: tuple[str, ...], rows: Iterable[tuple[object, ...]]) ->
 
 def dictionary_devices() -> list[str]:
     """Outputs, sensors and limits for the reader."""
-    outputs = ((o.wire_id, o.name, f"{o.max_on_ms / 1000:g} s", f"{o.min_off_ms / 1000:g} s",
-                f"{o.max_dose} {o.dose_unit}", f"{o.hour_budget} {o.budget_unit}", f"{o.day_budget} {o.budget_unit}",
-                ", ".join(o.needs), o.meaning) for o in devices.OUTPUTS)
-    sensors = ((s.wire_id, s.name, s.unit, s.scale, f"{s.lowest:g} to {s.highest:g}", s.part, s.meaning)
-               for s in devices.SENSORS)
-    output_head = ("id", "name", "longest on", "shortest off", "largest dose", "per hour", "per day", "needs",
-                   "meaning")
+    outputs = (
+        (
+            o.wire_id,
+            o.name,
+            f"{o.max_on_ms / 1000:g} s",
+            f"{o.min_off_ms / 1000:g} s",
+            f"{o.max_dose} {o.dose_unit}",
+            f"{o.hour_budget} {o.budget_unit}",
+            f"{o.day_budget} {o.budget_unit}",
+            ", ".join(o.needs),
+            o.meaning,
+        )
+        for o in devices.OUTPUTS
+    )
+    sensors = (
+        (s.wire_id, s.name, s.unit, s.scale, f"{s.lowest:g} to {s.highest:g}", s.part, s.meaning)
+        for s in devices.SENSORS
+    )
+    output_head = (
+        "id",
+        "name",
+        "longest on",
+        "shortest off",
+        "largest dose",
+        "per hour",
+        "per day",
+        "needs",
+        "meaning",
+    )
     sensor_head = ("id", "name", "unit", "wire scale", "range", "part", "meaning")
-    return ["## Outputs", "", *markdown_table(output_head, outputs),
-            "## Sensors", "", *markdown_table(sensor_head, sensors),
-            "## Limits of the board", "", *markdown_table(("name", "value"), devices.LIMITS.items())]
+    return [
+        "## Outputs",
+        "",
+        *markdown_table(output_head, outputs),
+        "## Sensors",
+        "",
+        *markdown_table(sensor_head, sensors),
+        "## Limits of the board",
+        "",
+        *markdown_table(("name", "value"), devices.LIMITS.items()),
+    ]
 
 
 def dictionary_wire() -> list[str]:
     """Messages, fields and codes for the reader."""
-    messages = ((m.type_id, m.name, m.direction, ", ".join(m.required), ", ".join(m.optional), ", ".join(m.answer),
-                 m.meaning) for m in wire.MESSAGES)
+    messages = (
+        (m.type_id, m.name, m.direction, ", ".join(m.required), ", ".join(m.optional), ", ".join(m.answer), m.meaning)
+        for m in wire.MESSAGES
+    )
     fields = ((f.key, f.name, f.type, f.unit, f"{f.lowest} to {f.highest}", f.meaning) for f in wire.FIELDS)
-    config = ((c.key, c.name, c.unit, c.scale, f"{c.lowest} to {c.highest}", c.default, c.meaning)
-              for c in wire.CONFIG_KEYS)
+    config = (
+        (c.key, c.name, c.unit, c.scale, f"{c.lowest} to {c.highest}", c.default, c.meaning) for c in wire.CONFIG_KEYS
+    )
     faults = ((f.wire_id, f.name, f.clear, ", ".join(f.blocks), f.meaning) for f in wire.FAULTS)
     message_head = ("type", "name", "direction", "required", "optional", "the board's own", "meaning")
-    lines = ["## Messages on the wire", "", f"Schema hash `{wire.SCHEMA_HASH.hex()}`.", "",
-             *markdown_table(message_head, messages),
-             "## Fields on the wire", "", *markdown_table(("key", "name", "type", "unit", "range", "meaning"), fields),
-             "## Configuration of the board", "",
-             *markdown_table(("key", "name", "unit", "scale", "range", "default", "meaning"), config),
-             "## Faults", "", *markdown_table(("id", "name", "cleared by", "blocks", "meaning"), faults),
-             "## Events", "", *markdown_table(("id", "name", "a", "b"), ((i, *e) for i, e in enumerate(wire.EVENTS)))]
-    for title, names in (("States", wire.STATES), ("Results", wire.STATUSES), ("Reasons", wire.REASONS),
-                         ("Why a reading is missing", wire.WHY)):
+    lines = [
+        "## Messages on the wire",
+        "",
+        f"Schema hash `{wire.SCHEMA_HASH.hex()}`.",
+        "",
+        *markdown_table(message_head, messages),
+        "## Fields on the wire",
+        "",
+        *markdown_table(("key", "name", "type", "unit", "range", "meaning"), fields),
+        "## Configuration of the board",
+        "",
+        *markdown_table(("key", "name", "unit", "scale", "range", "default", "meaning"), config),
+        "## Faults",
+        "",
+        *markdown_table(("id", "name", "cleared by", "blocks", "meaning"), faults),
+        "## Events",
+        "",
+        *markdown_table(("id", "name", "a", "b"), ((i, *e) for i, e in enumerate(wire.EVENTS))),
+    ]
+    for title, names in (
+        ("States", wire.STATES),
+        ("Results", wire.STATUSES),
+        ("Reasons", wire.REASONS),
+        ("Why a reading is missing", wire.WHY),
+    ):
         lines += [f"## {title}", "", *markdown_table(("id", "name"), enumerate(names))]
     return lines
 
@@ -221,8 +316,13 @@ def dictionary_records() -> list[str]:
                 continue
             meaning = str(part.get("description", "")).split("\n\n")[0].replace("\n", " ")
             rows = ((f, json_kind(p), json_range(p), p.get("description", "")) for f, p in part["properties"].items())
-            lines += [f"### {title}" if part is schema else f"#### {title} (in {name})", "", meaning, "",
-                      *markdown_table(("field", "type", "range", "meaning"), rows)]
+            lines += [
+                f"### {title}" if part is schema else f"#### {title} (in {name})",
+                "",
+                meaning,
+                "",
+                *markdown_table(("field", "type", "range", "meaning"), rows),
+            ]
     return lines
 
 

@@ -76,8 +76,11 @@ class Job:
 def mind_settings(settings: Settings) -> MindSettings:
     """The brain's part of the settings."""
     return MindSettings(
-        estimator=settings.estimator, control=settings.control, guardrails=settings.guardrails,
-        safe_mode=settings.safe_mode, world_model=settings.world_model,
+        estimator=settings.estimator,
+        control=settings.control,
+        guardrails=settings.guardrails,
+        safe_mode=settings.safe_mode,
+        world_model=settings.world_model,
     )
 
 
@@ -142,7 +145,14 @@ def _build(job: Job, settings: Settings, rig: Rig, dataset: Dataset) -> Supervis
     recorder = Recorder(store, status)
     store.tell = recorder.keep
     return Supervisor(
-        loop_settings(settings), rig, session, mind, recorder, status, _display(job, settings, status, rig), inbox,
+        loop_settings(settings),
+        rig,
+        session,
+        mind,
+        recorder,
+        status,
+        _display(job, settings, status, rig),
+        inbox,
         _extensions(job, settings, rig, mind, recorder, status, store),
         read_earlier(job.data_dir) if rig.real_time else None,
     )

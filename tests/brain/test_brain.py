@@ -18,24 +18,42 @@ START = datetime(2026, 5, 1, 8, 0, tzinfo=UTC)
 def observation(at: datetime, soil_pct: float = 38.0, reservoir_ok: bool = True) -> ObservationV1:
     """A calm day whose readings breathe a little: a flat line would rightly be taken for a dead sensor."""
     swing = math.sin((at - START).total_seconds() / 600.0) + 0.05 * math.sin((at - START).total_seconds() * 7.0)
-    return ObservationV1.model_validate({
-        "schema_version": "observation_v1", "ts": at, "origin": "synthetic", "air_temp_c": 24.0 + 0.4 * swing,
-        "rh_pct": 62.0 - swing, "co2_ppm": 600.0 + 20.0 * swing, "leaf_temp_c": 23.4 + 0.4 * swing, "light_lux": 0.0,
-        "soil_temp_c": 20.5 + 0.1 * swing, "flow_ml": 0.0, "reservoir_ok": reservoir_ok, "leak": False,
-        "door_open": False, "soil": [
-            {"id": "P1", "moisture_pct": soil_pct + 0.1 * swing, "raw": 40_000},
-            {"id": "P2", "moisture_pct": 38.0 + 0.1 * swing, "raw": 40_000},
-        ],
-    })
+    return ObservationV1.model_validate(
+        {
+            "schema_version": "observation_v1",
+            "ts": at,
+            "origin": "synthetic",
+            "air_temp_c": 24.0 + 0.4 * swing,
+            "rh_pct": 62.0 - swing,
+            "co2_ppm": 600.0 + 20.0 * swing,
+            "leaf_temp_c": 23.4 + 0.4 * swing,
+            "light_lux": 0.0,
+            "soil_temp_c": 20.5 + 0.1 * swing,
+            "flow_ml": 0.0,
+            "reservoir_ok": reservoir_ok,
+            "leak": False,
+            "door_open": False,
+            "soil": [
+                {"id": "P1", "moisture_pct": soil_pct + 0.1 * swing, "raw": 40_000},
+                {"id": "P2", "moisture_pct": 38.0 + 0.1 * swing, "raw": 40_000},
+            ],
+        }
+    )
 
 
 def devices(at: datetime, state: str = "LEASED") -> DeviceStatusV1:
     off = dict.fromkeys(
         ("light", "circulation_fan", "exhaust_fan", "humidifier", "heater_mat", "water_pump", "co2_solenoid"), "OFF"
     )
-    return DeviceStatusV1.model_validate({
-        "schema_version": "device_status_v1", "ts": at, "outputs": off, "mcu_connected": True, "board_state": state,
-    })
+    return DeviceStatusV1.model_validate(
+        {
+            "schema_version": "device_status_v1",
+            "ts": at,
+            "outputs": off,
+            "mcu_connected": True,
+            "board_state": state,
+        }
+    )
 
 
 def live(mind: Mind, minutes: float, begin: datetime = START, **reading: object) -> list[Taken]:

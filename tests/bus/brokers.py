@@ -86,8 +86,18 @@ class RealRedis(RealBroker):
 
     def command(self) -> list[str]:
         assert REDIS is not None
-        return [REDIS, "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--dir", str(self.folder),
-                *self._options]
+        return [
+            REDIS,
+            "--port",
+            str(self.port),
+            "--bind",
+            "127.0.0.1",
+            "--save",
+            "",
+            "--dir",
+            str(self.folder),
+            *self._options,
+        ]
 
     def client(self) -> Any:
         from redis import Redis

@@ -75,9 +75,7 @@ def test_the_same_topics_and_texts_and_one_table(broker: RealMosquitto, start: C
         ear.close()
 
 
-def test_alarms_of_a_broker_less_hour_arrive_with_the_broker(
-    broker: RealMosquitto, start: Callable[..., Node]
-) -> None:
+def test_alarms_of_a_broker_less_hour_arrive_with_the_broker(broker: RealMosquitto, start: Callable[..., Node]) -> None:
     node = start(broker.url, "north", telemetry_room_kb=10)
     until(lambda: node.word.get("up"))
     broker.stop()

@@ -23,11 +23,18 @@ ROOM = {Rank.ALARM: 100, Rank.DEED: 50, Rank.TELEMETRY: 30}
 LINES = st.lists(st.tuples(st.sampled_from(Rank), st.binary(min_size=1, max_size=20)))
 
 
-@pytest.mark.parametrize(("kind", "level", "rank"), [
-    ("event_v1", "ALARM", Rank.ALARM), ("event_v1", "WARNING", Rank.DEED), ("anomaly_v1", None, Rank.ALARM),
-    ("action_v1", None, Rank.DEED), ("plan_v1", None, Rank.DEED), ("observation_v1", None, Rank.TELEMETRY),
-    ("something_v9", None, Rank.TELEMETRY),
-])
+@pytest.mark.parametrize(
+    ("kind", "level", "rank"),
+    [
+        ("event_v1", "ALARM", Rank.ALARM),
+        ("event_v1", "WARNING", Rank.DEED),
+        ("anomaly_v1", None, Rank.ALARM),
+        ("action_v1", None, Rank.DEED),
+        ("plan_v1", None, Rank.DEED),
+        ("observation_v1", None, Rank.TELEMETRY),
+        ("something_v9", None, Rank.TELEMETRY),
+    ],
+)
 def test_every_record_has_a_rank(kind: str, level: str | None, rank: Rank) -> None:
     assert rank_of(kind, level) is rank
 
@@ -52,7 +59,7 @@ def test_no_rank_takes_room_from_another_and_every_loss_is_counted(lines: list[t
     for rank in Rank:
         offered = [line for r, line in lines if r is rank]
         kept = [line for r, line in taken if r is rank]
-        assert kept == offered[len(offered) - len(kept):], "the newest stay, in order"
+        assert kept == offered[len(offered) - len(kept) :], "the newest stay, in order"
         assert outbox.dropped[rank] == len(offered) - len(kept)
         if sum(map(len, offered)) <= ROOM[rank]:
             assert kept == offered, "what fits is never dropped, whatever the others do"
@@ -117,8 +124,14 @@ def test_inside_one_machine_a_slow_reader_loses_telemetry_and_gets_every_alarm(t
     status = Status(NOW, NOW)
     recorder = Recorder(NoStore(), status)
     clock, go, out = [0.0], tmp_path / "go", tmp_path / "heard"
-    feed = Feed(status, recorder, ServiceSettings(), tmp_path, command=[sys.executable, "-c", SLOW, str(go), str(out)],
-                monotonic=lambda: clock[0])
+    feed = Feed(
+        status,
+        recorder,
+        ServiceSettings(),
+        tmp_path,
+        command=[sys.executable, "-c", SLOW, str(go), str(out)],
+        monotonic=lambda: clock[0],
+    )
     feed.start()
 
     def ticked() -> None:

@@ -96,8 +96,10 @@ def test_old_replies_are_tidied(tmp_path: Path) -> None:
 def test_many_writers_lose_nothing(tmp_path: Path) -> None:
     inbox = Inbox(tmp_path)
     made = [new_request("acknowledge", str(n)) for n in range(40)]
-    writers = [threading.Thread(target=lambda part=part: [submit(tmp_path, r) for r in part])
-               for part in (made[:20], made[20:])]
+    writers = [
+        threading.Thread(target=lambda part=part: [submit(tmp_path, r) for r in part])
+        for part in (made[:20], made[20:])
+    ]
     for writer in writers:
         writer.start()
     seen: set[str] = set()

@@ -68,6 +68,6 @@ def _read(fd: int) -> bytes:
 def _write(fd: int, data: bytes) -> None:
     try:
         while data:
-            data = data[os.write(fd, data):]
+            data = data[os.write(fd, data) :]
     except OSError:
         return  # nobody takes it: lost, as on a wire

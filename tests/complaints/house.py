@@ -72,9 +72,23 @@ class House:
         """Start the host and wait until its dashboard answers."""
         with self.said.open("a") as log:
             self.process = subprocess.Popen(
-                [sys.executable, *begin, "run", "--board", self.board, "--data-dir", str(self.data),
-                 "--config", str(self.config)],
-                stdout=log, stderr=log, text=True, cwd=ROOT, env={**os.environ, **(environment or {})}, **popen,
+                [
+                    sys.executable,
+                    *begin,
+                    "run",
+                    "--board",
+                    self.board,
+                    "--data-dir",
+                    str(self.data),
+                    "--config",
+                    str(self.config),
+                ],
+                stdout=log,
+                stderr=log,
+                text=True,
+                cwd=ROOT,
+                env={**os.environ, **(environment or {})},
+                **popen,
             )
         until(lambda: self.process is not None and (self.process.poll() is not None or self.alive()), "the start")
         assert self.process.poll() is None, self.said.read_text()
@@ -122,7 +136,8 @@ class House:
     def post(self, path: str, role: str = "admin", **body: Any) -> tuple[int, dict[str, Any]]:
         """A change with a token of that role: status and answer."""
         request = Request(
-            f"http://127.0.0.1:{self.port}{path}", json.dumps(body).encode(),
+            f"http://127.0.0.1:{self.port}{path}",
+            json.dumps(body).encode(),
             {"Authorization": f"Bearer {self.token(role)}", "Content-Type": "application/json"},
         )
         try:
@@ -143,8 +158,13 @@ class House:
     def command(self, *words: str, seconds: float = 200.0) -> subprocess.CompletedProcess[str]:
         """A command of the grower's, on the same data directory."""
         return subprocess.run(
-            [sys.executable, *MAIN, *words, "--data-dir", str(self.data)], capture_output=True, text=True, cwd=ROOT,
-            timeout=seconds, check=False, env={k: v for k, v in os.environ.items() if k != "TOMATO_PORT"},
+            [sys.executable, *MAIN, *words, "--data-dir", str(self.data)],
+            capture_output=True,
+            text=True,
+            cwd=ROOT,
+            timeout=seconds,
+            check=False,
+            env={k: v for k, v in os.environ.items() if k != "TOMATO_PORT"},
         )
 
     # -- what is kept ------------------------------------------------------------------------------------------
@@ -205,8 +225,16 @@ def metered(pumped_ml: float) -> float:
 
 
 @contextmanager
-def house(place: Path, extra: str = "", *, start: bool = True, scenario: str = "", time_scale: float = 1.0,
-          data: Path | None = None, **popen: Any) -> Iterator[tuple[House, Tent]]:
+def house(
+    place: Path,
+    extra: str = "",
+    *,
+    start: bool = True,
+    scenario: str = "",
+    time_scale: float = 1.0,
+    data: Path | None = None,
+    **popen: Any,
+) -> Iterator[tuple[House, Tent]]:
     """A host on a virtual board that outlives it, and the tent behind the board."""
     state = place / "truth.json"
     with server.start(seed=SEED, state=state, flash=place / "flash", scenario=scenario, time_scale=time_scale) as twin:

@@ -73,8 +73,9 @@ class Board:
 class Loop:
     """Supervisor, mind, session, board and tent; every record in order, and a person's inbox."""
 
-    def __init__(self, place: Path, settings: Settings | None = None, start: datetime = SIM_START,
-                 board: Board | None = None) -> None:
+    def __init__(
+        self, place: Path, settings: Settings | None = None, start: datetime = SIM_START, board: Board | None = None
+    ) -> None:
         """`board`: one that an earlier loop has left behind."""
         self.board = board or Board(place, start)
         self.twin, ports = self.board.twin, self.board.ports
@@ -83,14 +84,23 @@ class Loop:
         rig = Rig(self.clock, ports, "lock step", real_time=False)
         self.board.hosts += 1
         self.dataset = Dataset.open(place)
-        self.session = BoardSession(ports.open, self.board.hosts, stored_samples(place, partial(wall_time_at, self.clock)))
+        self.session = BoardSession(
+            ports.open, self.board.hosts, stored_samples(place, partial(wall_time_at, self.clock))
+        )
         self.session.open_now()
         self.kept = Kept(self.dataset)
         status = Status(started_at=rig.clock.now(), now=rig.clock.now(), port=ports.url)
         settings = settings or Settings()
         self.mind = Mind(mind_settings(settings))
         self.supervisor = Supervisor(
-            loop_settings(settings), rig, self.session, self.mind, Recorder(self.kept, status), status, NoDisplay(), Inbox(place),
+            loop_settings(settings),
+            rig,
+            self.session,
+            self.mind,
+            Recorder(self.kept, status),
+            status,
+            NoDisplay(),
+            Inbox(place),
             earlier=read_earlier(place),
         )
         self.supervisor.begin()

@@ -132,7 +132,8 @@ def test_the_real_process(tmp_path: Path, wall: tuple[Path, dict[str, str]]) -> 
             assert abs(moment - expected) < ARRIVAL, "the screen shows the clock's own time"
             lamp = tent.on("light")
             code, answer = here.post(
-                "/api/switch", output="light", state="OFF" if lamp else "ON", reason="look", seconds=60.0)
+                "/api/switch", output="light", state="OFF" if lamp else "ON", reason="look", seconds=60.0
+            )
             assert code != 503, answer
             if code == 200:
                 until(lambda lamp=lamp: tent.on("light") is not lamp, "the lamp's switching")

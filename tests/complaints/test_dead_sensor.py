@@ -46,9 +46,12 @@ def test_a_sensor_that_is_gone_in_the_real_process(tmp_path: Path) -> None:
         glance = here.get("/api/glance")
         assert glance["observation"]["missing"]["air_temp_c"] and glance["observation"]["co2_ppm"] is not None
         assert "tomato_air_temperature_celsius" not in here.get("/metrics").replace("# HELP tomato_air", "").replace(
-            "# TYPE tomato_air", ""), "what is not known is left out, never repeated"
-        until(lambda: [a for a in here.get("/api/glance")["anomalies"] if a["type"] == "SENSOR_DISCONNECT"],
-              "the anomaly on the dashboard")
+            "# TYPE tomato_air", ""
+        ), "what is not known is left out, never repeated"
+        until(
+            lambda: [a for a in here.get("/api/glance")["anomalies"] if a["type"] == "SENSOR_DISCONNECT"],
+            "the anomaly on the dashboard",
+        )
         here.stop()
         here.assert_whole()
 

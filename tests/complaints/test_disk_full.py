@@ -85,7 +85,9 @@ def test_a_quota(tmp_path: Path) -> None:
         assert here.process is not None
         pid, free = here.process.pid, resource.RLIM_INFINITY
         live_through_it(
-            here, tent, lambda: resource.prlimit(pid, resource.RLIMIT_FSIZE, (1, free)),
+            here,
+            tent,
+            lambda: resource.prlimit(pid, resource.RLIMIT_FSIZE, (1, free)),
             lambda: resource.prlimit(pid, resource.RLIMIT_FSIZE, (free, free)),
         )
 

@@ -104,8 +104,9 @@ def killed_during(here: House, tent: Tent, path: str, pin: str, **ask: Any) -> d
     here.start()
 
     def ended() -> Any:
-        return next((a for a in here.get("/api/actions?limit=300") if a["id"] == answer["action"]["id"]
-                     and a["outcome"]), None)
+        return next(
+            (a for a in here.get("/api/actions?limit=300") if a["id"] == answer["action"]["id"] and a["outcome"]), None
+        )
 
     outcome: dict[str, Any] = until(ended, "its end on the dashboard")["outcome"]
     assert outcome["status"] == "ABORTED" and outcome["reason"] == "host_restart"
@@ -118,8 +119,9 @@ def killed_during(here: House, tent: Tent, path: str, pin: str, **ask: Any) -> d
 def test_the_real_process(tmp_path: Path) -> None:
     with house(tmp_path) as (here, tent):
         until(lambda: here.status()["tally"]["episodes"], "the first decision")
-        outcome = killed_during(here, tent, "/api/switch", "circulation_fan", output="circulation_fan", state="ON",
-                                seconds=120.0)
+        outcome = killed_during(
+            here, tent, "/api/switch", "circulation_fan", output="circulation_fan", state="ON", seconds=120.0
+        )
         assert 0.0 < outcome["delivered_s"] <= 20.0
         assert not tent()["broken"]
     checked = Checker(mind_settings(Settings())).check(read_records(here.data))

@@ -57,8 +57,11 @@ def test_from_outside(tmp_path: Path) -> None:
         assert answer(here, "/api/water", "POST", Authorization=f"Bearer {secret[:-1]}x")[0] == 401
         assert answer(here, "/api/water", "POST", Cookie=f"token={secret}")[0] == 401, "no cookie, so no forged form"
         assert answer(here, f"/api/water?token={secret}", "POST")[0] == 401, "no token in an address"
-        assert tent()["outputs"] == before or not here.kept("actions") or all(
-            a["origin"] != "api" for a in here.kept("actions"))
+        assert (
+            tent()["outputs"] == before
+            or not here.kept("actions")
+            or all(a["origin"] != "api" for a in here.kept("actions"))
+        )
 
         outside = own_address()
         if outside is not None:

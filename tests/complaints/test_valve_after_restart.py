@@ -37,8 +37,11 @@ def test_power_comes_back_in_mid_dose(tmp_path: Path, who: str) -> None:
         loop = Loop(tmp_path, board=board)
     try:
         loop.live(120)
-        decided = [r.outcome.delivered_ml or 0.0 for r in loop.kept.records if isinstance(r, ActionV1) and r.id != "h-1"
-                   and r.type.value == "WATER" and r.outcome]
+        decided = [
+            r.outcome.delivered_ml or 0.0
+            for r in loop.kept.records
+            if isinstance(r, ActionV1) and r.id != "h-1" and r.type.value == "WATER" and r.outcome
+        ]
         since = board.twin.world.tent.truth().pumped_ml - pumped
         assert since <= sum(decided) * 1.05 + 5.0, "the rest of the dose is not given blindly"
         assert not board.twin.world.safety.broken()

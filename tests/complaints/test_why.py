@@ -29,8 +29,10 @@ def test_deeds_refusals_and_what_was_left_undone(tmp_path: Path) -> None:
         until(lambda: here.status()["mode"] == "SAFE", "safe mode")
         code, answer = here.post("/api/switch", output="humidifier", state="ON", seconds=60.0, reason="dry air")
         assert code == 409 and "refused by mode: mode SAFE allows no SET_HUMIDIFIER" in answer["detail"]
-        refused = until(lambda: [a for a in here.get("/api/actions?limit=300") if not a["safety"]["validated"]],
-                        "the refusal on the dashboard")[-1]
+        refused = until(
+            lambda: [a for a in here.get("/api/actions?limit=300") if not a["safety"]["validated"]],
+            "the refusal on the dashboard",
+        )[-1]
         assert refused["safety"]["refused_by"] and refused["safety"]["checks"][-1]["text"]
         assert "ana-admin: dry air" in refused["why"]["text"]
         here.stop()

@@ -79,8 +79,12 @@ def test_the_plan_records_its_score_and_three_that_lost() -> None:
     assert plan.score is not None and len(plan.rejected) >= 1
     assert all(r.score.j <= plan.score.j and r.why.startswith("J ") and r.summary for r in plan.rejected)
     weights = objective.Weights()
-    j = (weights.yield_ * plan.score.yield_proxy - weights.stress * plan.score.stress
-         - weights.resource * plan.score.resource_use - weights.smooth * plan.score.action_churn)
+    j = (
+        weights.yield_ * plan.score.yield_proxy
+        - weights.stress * plan.score.stress
+        - weights.resource * plan.score.resource_use
+        - weights.smooth * plan.score.action_churn
+    )
     assert plan.score.j == pytest.approx(j, abs=1e-4)
 
 
@@ -139,8 +143,9 @@ def test_no_dose_before_the_mark() -> None:
 
 def test_the_aim_keeps_inside_the_band_however_narrow() -> None:
     aim = horizon.aim_ahead(DecisionContext(now=NOON, state=state(), settings=SETTINGS))
-    narrow = horizon.aim_ahead(DecisionContext(
-        now=NOON, state=state(), settings=SETTINGS.model_copy(update={"stage": "seedling"})))
+    narrow = horizon.aim_ahead(
+        DecisionContext(now=NOON, state=state(), settings=SETTINGS.model_copy(update={"stage": "seedling"}))
+    )
     for each in (aim, narrow):
         assert (each.vpd_low < each.vpd_high).all()
     assert aim.vpd_low[0] == pytest.approx(0.9) and aim.vpd_high[0] == pytest.approx(1.01)
@@ -241,8 +246,10 @@ def test_what_was_cut_short_is_learned_as_it_was() -> None:
     duty = {"light": 1.0, "circulation_fan": 1.0, "humidifier": 0.4}
     mist = Memory(decided_at=NOON - timedelta(hours=2), duty=duty)
     air = {"vpd_kpa": 1.4, "air_temp_c": 24.0, "rh_pct": 55.0}
-    told = [decide(small_tent(), memory=mist, recent={**air, "humidifier_on": share}).memory.tent
-            for share in (0.4, 0.43, 0.0)]
+    told = [
+        decide(small_tent(), memory=mist, recent={**air, "humidifier_on": share}).memory.tent
+        for share in (0.4, 0.43, 0.0)
+    ]
     factor = [figure(belief, "mist_g_h") for belief in told]
     assert factor[0] == factor[1] < factor[2]
 
@@ -261,8 +268,12 @@ def test_an_error_of_the_model_does_not_last() -> None:
     memory, vpd = Memory(), 0.4
     for cycle in range(6):
         now = NOON + timedelta(hours=2 * cycle) if cycle < 5 else NOON + timedelta(hours=24)
-        made = decide(small_tent(error=0.6), state(now, vpd=vpd), memory=memory,
-                      recent={"vpd_kpa": vpd, "air_temp_c": 23.0, "rh_pct": 60.0})
+        made = decide(
+            small_tent(error=0.6),
+            state(now, vpd=vpd),
+            memory=memory,
+            recent={"vpd_kpa": vpd, "air_temp_c": 23.0, "rh_pct": 60.0},
+        )
         memory, step = made.memory, made.plan.steps[0]
         duties = Duties(*(np.array([v]) for v in (1.0, 1.0, step.exhaust_fan, step.humidifier)))
         vpd = float(air_of(20.0, 9.0, duties, Tent())[1][0])

@@ -175,10 +175,16 @@ def test_the_timer_is_blind() -> None:
     assert amounts(state(vpd=0.2, probes=((50.0, 0.9),))) == amounts(state(vpd=2.4, probes=((10.0, 0.9),)))
 
 
-@pytest.mark.parametrize(("output", "amount", "asks"), [
-    ("co2_solenoid", 0.02, False), ("co2_solenoid", 1.0, True), ("water_pump", 4.9, False), ("water_pump", 5.0, True),
-    ("humidifier", 0.4, False),
-])
+@pytest.mark.parametrize(
+    ("output", "amount", "asks"),
+    [
+        ("co2_solenoid", 0.02, False),
+        ("co2_solenoid", 1.0, True),
+        ("water_pump", 4.9, False),
+        ("water_pump", 5.0, True),
+        ("humidifier", 0.4, False),
+    ],
+)
 def test_what_is_too_little_is_not_asked_for(output: str, amount: float, asks: bool) -> None:
     made = build_decision(DecisionContext(now=NOON, state=state()), "mpc", [Wish(output, amount, "a trifle")])
     assert (made.proposals[0].type.value != "NO_ACTION") == asks

@@ -180,6 +180,7 @@ def test_the_habit_is_learned_while_every_probe_is_trusted() -> None:
 
 def test_a_restart_does_not_forget_the_habit() -> None:
     """The next process has the doses on record: half of what the last two days brought is a day's habit again."""
+
     def dose(hours_ago: float, ml: float) -> ActionV1:
         asked = proposal("WATER", f"w{hours_ago}", ts=NOON - timedelta(hours=hours_ago), ml=ml)
         return asked.model_copy(update={"outcome": Outcome(status="DONE", delivered_ml=ml)})

@@ -145,8 +145,9 @@ def test_a_wider_limit_is_an_error() -> None:
     with pytest.raises(ValueError, match="outside the board's limit"):
         _tighter(-1, 600, "co2 per day")
     with pytest.raises(ValueError, match="rh_high_pct"):
-        check_thresholds(GuardSettings.model_construct(rh_high_pct=95.0, co2_high_ppm=1.0, soil_temp_high_c=1.0,
-                                                       air_hot_c=1.0))
+        check_thresholds(
+            GuardSettings.model_construct(rh_high_pct=95.0, co2_high_ppm=1.0, soil_temp_high_c=1.0, air_hot_c=1.0)
+        )
     with pytest.raises(ValueError, match="less than or equal"):
         GuardSettings(water_ml_per_day=2_501)
 

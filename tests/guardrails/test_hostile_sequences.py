@@ -18,8 +18,13 @@ from tests.control.states import NOON, state
 
 AMOUNTS = st.one_of(st.floats(-1e6, 1e6), st.sampled_from([0.0, 1e-9, 0.5, 5.0, 30.0, 200.0, 3600.0, 7200.0, 1e12]))
 LIMITS = GuardSettings()
-DAY = {"water_pump": LIMITS.water_ml_per_day, "co2_solenoid": 600, "light": 64_800, "humidifier": 21_600,
-       "heater_mat": 43_200}
+DAY = {
+    "water_pump": LIMITS.water_ml_per_day,
+    "co2_solenoid": 600,
+    "light": 64_800,
+    "humidifier": 21_600,
+    "heater_mat": 43_200,
+}
 HOUR = {"water_pump": LIMITS.water_ml_per_hour, "co2_solenoid": 120, "humidifier": 1_800, "heater_mat": 2_700}
 
 
@@ -46,33 +51,74 @@ class HostileProposals(RuleBasedStateMachine):
     def start(self) -> None:
         self.look(0.9, 0.9, 60.0, 700.0, 30.0, "NORMAL", True, None)
 
-    @rule(confidence=st.floats(0, 1), rh_trust=st.floats(0, 1), rh=st.floats(0, 100), co2=st.floats(0, 5000),
-          soil=st.floats(0, 100), mode=st.sampled_from(["NORMAL", "CAUTION", "SAFE", "PAUSED"]), link=st.booleans(),
-          leak=st.sampled_from([None, False, True]))
-    def look(self, confidence: float, rh_trust: float, rh: float, co2: float, soil: float, mode: Any, link: bool,
-             leak: bool | None) -> None:
+    @rule(
+        confidence=st.floats(0, 1),
+        rh_trust=st.floats(0, 1),
+        rh=st.floats(0, 100),
+        co2=st.floats(0, 5000),
+        soil=st.floats(0, 100),
+        mode=st.sampled_from(["NORMAL", "CAUTION", "SAFE", "PAUSED"]),
+        link=st.booleans(),
+        leak=st.sampled_from([None, False, True]),
+    )
+    def look(
+        self,
+        confidence: float,
+        rh_trust: float,
+        rh: float,
+        co2: float,
+        soil: float,
+        mode: Any,
+        link: bool,
+        leak: bool | None,
+    ) -> None:
         seen = state(self.now, confidence=confidence, rh=rh, co2=co2, probes=((soil, 0.9),), trust={"rh_pct": rh_trust})
         self.context = GuardContext(self.now, seen, mode=mode, link_up=link, leak=leak)
 
     @rule(seconds=st.sampled_from([1, 30, 61, 600, 1800, 3600, 20_000, 90_000]))
     def time_passes(self, seconds: int) -> None:
         self.now += timedelta(seconds=seconds)
-        self.context = GuardContext(self.now, self.context.state, self.context.mode, self.context.link_up,
-                                    leak=self.context.leak)
+        self.context = GuardContext(
+            self.now, self.context.state, self.context.mode, self.context.link_up, leak=self.context.leak
+        )
 
-    @rule(kind=st.sampled_from(sorted(ActionType)), origin=st.sampled_from(sorted(PERMITTED)), amount=AMOUNTS,
-          period=st.one_of(st.none(), AMOUNTS), state_name=st.sampled_from(["ON", "OFF", None]),
-          age=st.sampled_from([0, 0, 0, 100, 1000, -100]), pulses=st.sampled_from([None, 1, 5, 100, -3]),
-          repeat=st.booleans())
-    def submit(self, kind: ActionType, origin: Any, amount: float, period: float | None, state_name: Any, age: int,
-               pulses: int | None, repeat: bool) -> None:
+    @rule(
+        kind=st.sampled_from(sorted(ActionType)),
+        origin=st.sampled_from(sorted(PERMITTED)),
+        amount=AMOUNTS,
+        period=st.one_of(st.none(), AMOUNTS),
+        state_name=st.sampled_from(["ON", "OFF", None]),
+        age=st.sampled_from([0, 0, 0, 100, 1000, -100]),
+        pulses=st.sampled_from([None, 1, 5, 100, -3]),
+        repeat=st.booleans(),
+    )
+    def submit(
+        self,
+        kind: ActionType,
+        origin: Any,
+        amount: float,
+        period: float | None,
+        state_name: Any,
+        age: int,
+        pulses: int | None,
+        repeat: bool,
+    ) -> None:
         self.count += 0 if repeat else 1
         water = kind is ActionType.WATER
         asked = ActionV1.model_construct(
-            schema_version="action_v1", ts=self.now - timedelta(seconds=age), type=kind, id=f"a-{self.count}",
-            origin=origin, params=Params.model_construct(
-                ml=amount if water else None, pulses=pulses, seconds=None if water else amount,
-                state=None if water else state_name, period_s=period))
+            schema_version="action_v1",
+            ts=self.now - timedelta(seconds=age),
+            type=kind,
+            id=f"a-{self.count}",
+            origin=origin,
+            params=Params.model_construct(
+                ml=amount if water else None,
+                pulses=pulses,
+                seconds=None if water else amount,
+                state=None if water else state_name,
+                period_s=period,
+            ),
+        )
         verdict = self.door.judge(asked, self.context)
         if not verdict.allowed:
             assert verdict.rule and verdict.action.safety.refused_by == verdict.rule

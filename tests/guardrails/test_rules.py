@@ -25,8 +25,14 @@ def at(seconds: float) -> Any:
 def unchecked(kind: str, **params: Any) -> ActionV1:
     """A proposal that went round the contract's own validation."""
     full = {"ml": None, "pulses": None, "seconds": None, "state": None, "period_s": None, **params}
-    return ActionV1.model_construct(schema_version="action_v1", ts=NOON, type=ActionType(kind), id="x", origin="person",
-                                    params=Params.model_construct(**full))
+    return ActionV1.model_construct(
+        schema_version="action_v1",
+        ts=NOON,
+        type=ActionType(kind),
+        id="x",
+        origin="person",
+        params=Params.model_construct(**full),
+    )
 
 
 def test_a_sound_proposal_passes_and_names_every_rule_it_passed() -> None:
@@ -54,8 +60,12 @@ REFUSED = [
     ("no state", proposal("WATER", ml=50.0), GuardContext(NOON, None), "state_fresh"),
     ("stale state", proposal("WATER", ml=50.0), facts(seen=state(at(-901))), "state_fresh"),
     ("decided on an old state", proposal("WATER", seen=at(-901), ml=50.0), facts(), "state_lag"),
-    ("humidity not trusted", proposal("SET_HUMIDIFIER", origin="person", **ON),
-     facts(seen=state(trust={"rh_pct": 0.3})), "quantity"),
+    (
+        "humidity not trusted",
+        proposal("SET_HUMIDIFIER", origin="person", **ON),
+        facts(seen=state(trust={"rh_pct": 0.3})),
+        "quantity",
+    ),
     ("CO2 not trusted", proposal("CO2_INJECT", seconds=20.0), facts(seen=state(trust={"co2_ppm": 0.0})), "quantity"),
     ("leak", proposal("WATER", origin="person", ml=50.0), facts(leak=True), "environment"),
     ("leak and mist", proposal("SET_HUMIDIFIER", **ON), facts(leak=True), "environment"),
@@ -71,8 +81,12 @@ REFUSED = [
     ("soil temperature unknown", proposal("SET_HEATER_MAT", **ON), facts(seen=state(soil_temp=None)), "environment"),
     ("hot lamp", proposal("SET_LIGHT", **ON), facts(seen=state(air=35.0)), "environment"),
     ("cold exhaust", proposal("SET_EXHAUST_FAN", **ON), facts(seen=state(air=9.9)), "environment"),
-    ("doubt and mist", proposal("SET_HUMIDIFIER", **ON), facts(seen=state(confidence=0.49, trust={"rh_pct": 0.9})),
-     "confidence"),
+    (
+        "doubt and mist",
+        proposal("SET_HUMIDIFIER", **ON),
+        facts(seen=state(confidence=0.49, trust={"rh_pct": 0.9})),
+        "confidence",
+    ),
     ("negative amount", unchecked("WATER", ml=-5.0), facts(), "schema"),
     ("no number", unchecked("WATER", ml=float("nan")), facts(), "schema"),
     ("endless", unchecked("SET_LIGHT", seconds=float("inf"), state="ON"), facts(), "schema"),
@@ -129,10 +143,20 @@ CLIPPED = [
     ("caution gives less", proposal("WATER", ml=900.0), facts(mode="CAUTION"), "per_action", 300.0),
     ("doubt gives a small dose", proposal("WATER", ml=200.0), facts(seen=state(confidence=0.4)), "confidence", 60.0),
     ("humidifier's hour", proposal("SET_HUMIDIFIER", state="ON", seconds=3600.0), facts(), "hour_budget", 1800.0),
-    ("humidifier's rate", proposal("SET_HUMIDIFIER", state="ON", seconds=7200.0, period_s=7200.0), facts(),
-     "hour_budget", 3600.0),
-    ("no further than the next decision", proposal("SET_LIGHT", state="ON", seconds=20_000.0), facts(), "per_action",
-     7800.0),
+    (
+        "humidifier's rate",
+        proposal("SET_HUMIDIFIER", state="ON", seconds=7200.0, period_s=7200.0),
+        facts(),
+        "hour_budget",
+        3600.0,
+    ),
+    (
+        "no further than the next decision",
+        proposal("SET_LIGHT", state="ON", seconds=20_000.0),
+        facts(),
+        "per_action",
+        7800.0,
+    ),
     ("gas by the hour", proposal("CO2_INJECT", seconds=300.0), facts(), "hour_budget", 120.0),
 ]
 
@@ -258,12 +282,19 @@ def test_no_action_is_recorded_and_moves_nothing() -> None:
     assert verdict.allowed and verdict.action.safety.validated and door.save() == before
 
 
-@pytest.mark.parametrize("data", [
-    {}, {"schema_version": "action_v1"}, "text", None, 7,
-    {"schema_version": "action_v1", "ts": "2026-06-01T10:00:00Z", "type": "WATER", "params": {"ml": float("nan")}},
-    {"schema_version": "action_v1", "ts": "2026-06-01T10:00:00Z", "type": "SET_LIGHT", "params": {"state": "ON"}},
-    {"schema_version": "action_v1", "ts": "2026-06-01T10:00:00", "type": "WATER", "params": {"ml": 5.0}},
-])
+@pytest.mark.parametrize(
+    "data",
+    [
+        {},
+        {"schema_version": "action_v1"},
+        "text",
+        None,
+        7,
+        {"schema_version": "action_v1", "ts": "2026-06-01T10:00:00Z", "type": "WATER", "params": {"ml": float("nan")}},
+        {"schema_version": "action_v1", "ts": "2026-06-01T10:00:00Z", "type": "SET_LIGHT", "params": {"state": "ON"}},
+        {"schema_version": "action_v1", "ts": "2026-06-01T10:00:00", "type": "WATER", "params": {"ml": 5.0}},
+    ],
+)
 def test_what_is_no_action_is_refused_by_schema(data: Any) -> None:
     verdict = Guardrails().judge_raw(data, facts())
     assert not verdict.allowed and verdict.rule == "schema" and verdict.checks[-1].text
@@ -277,7 +308,18 @@ def test_json_able_data_is_judged_like_a_record() -> None:
 def test_rules_that_read_the_state_refuse_to_run_without_one() -> None:
     asked = proposal("SET_HUMIDIFIER", **ON)
     settings = GuardSettings()
-    case = Case(asked, asked.type, RANK["controller"], 1, 1.0, 0.0, GuardContext(NOON, None),
-                build_limits(settings)[asked.type], PROFILES["NORMAL"], settings, Guardrails().books)
+    case = Case(
+        asked,
+        asked.type,
+        RANK["controller"],
+        1,
+        1.0,
+        0.0,
+        GuardContext(NOON, None),
+        build_limits(settings)[asked.type],
+        PROFILES["NORMAL"],
+        settings,
+        Guardrails().books,
+    )
     with pytest.raises(ValueError, match="state_fresh must come before"):
         quantity(case)

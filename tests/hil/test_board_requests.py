@@ -35,10 +35,14 @@ def test_the_board_takes_a_calibration_and_says_so(loop: Loop) -> None:
     assert [e.data["a"] for e in loop.events("config")] == [1, 2, 16, 17], "the board's own record of it"
 
 
-@pytest.mark.parametrize(("values", "word"), [
-    ({"survival_enabled": 0}, "no calibration"), ({"soil_p1_dry_raw": 70_000}, "out of range"),
-    ({"pump_ul_per_s": 99_000}, "bad_value"),
-])
+@pytest.mark.parametrize(
+    ("values", "word"),
+    [
+        ({"survival_enabled": 0}, "no calibration"),
+        ({"soil_p1_dry_raw": 70_000}, "out of range"),
+        ({"pump_ul_per_s": 99_000}, "bad_value"),
+    ],
+)
 def test_what_no_calibration_may_set_is_refused(loop: Loop, values: dict[str, int], word: str) -> None:
     reply = loop.ask(new_request("calibrate", "", values=values), 5.0)
     assert reply is not None and not reply.ok and word in reply.text
@@ -57,8 +61,7 @@ def test_a_probe_is_read_and_the_pace_is_given_back(loop: Loop) -> None:
 
 
 def test_a_dose_goes_through_the_guardrails_and_its_time_comes_back(loop: Loop) -> None:
-    action = proposal("WATER", "h-1", origin="person", ml=100.0).model_copy(
-        update={"ts": loop.supervisor._now()})
+    action = proposal("WATER", "h-1", origin="person", ml=100.0).model_copy(update={"ts": loop.supervisor._now()})
     reply = loop.ask(new_request("dose", "jug", action=action), 60.0)
     assert reply is not None and reply.ok, reply
     assert reply.seconds is not None and 2.0 < reply.seconds <= 10.0
@@ -116,8 +119,21 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[House, T
 
 def test_the_commands_find_the_running_host(running: tuple[House, Tent]) -> None:
     here, _ = running
-    words = ["calibrate", "soil", "--probe", "1", "--dry-raw", "51000", "--wet-raw", "24000", "--dry-pct", "5",
-             "--wet-pct", "48", "--json"]
+    words = [
+        "calibrate",
+        "soil",
+        "--probe",
+        "1",
+        "--dry-raw",
+        "51000",
+        "--wet-raw",
+        "24000",
+        "--dry-pct",
+        "5",
+        "--wet-pct",
+        "48",
+        "--json",
+    ]
     told = here.command(*words)
     assert told.returncode == 0, told.stderr
     assert json.loads(told.stdout) == {"set": SOIL}

@@ -78,15 +78,22 @@ def test_the_controllers_light_window_over_the_change(change: str, light: str) -
         assert (wall.hour, wall.minute) == (lights_on.hour, lights_on.minute) or wall.hour == 3
 
 
-@pytest.mark.parametrize(("start", "hours"), [
-    ("2026-10-24T23:30", "3"), pytest.param("2026-03-28T23:30", "3", marks=pytest.mark.soak),
-])
+@pytest.mark.parametrize(
+    ("start", "hours"),
+    [
+        ("2026-10-24T23:30", "3"),
+        pytest.param("2026-03-28T23:30", "3", marks=pytest.mark.soak),
+    ],
+)
 def test_the_real_loop_over_the_change(tmp_path: Path, start: str, hours: str) -> None:
     """Firmware, line and brain: a sample each 10 s of elapsed time, and a replay that says the same."""
     words = ["run", "--board", "sim", "--time-scale", "0", "--seed", "2", "--json", "--data-dir", str(tmp_path)]
     done = subprocess.run(
         [sys.executable, "-m", "tomato_host", *words, "--start", start, "--duration-hours", hours],
-        capture_output=True, text=True, timeout=280, cwd=ROOT / "host",
+        capture_output=True,
+        text=True,
+        timeout=280,
+        cwd=ROOT / "host",
     )
     assert done.returncode == 0, done.stderr
     records = list(read_records(tmp_path))

@@ -21,6 +21,7 @@ def unplug(*probes: int) -> object:
     def pull(hands: Hands) -> None:
         for probe in probes:
             hands.world.sensors.faults.probe_unplugged[probe] = True
+
     return pull
 
 

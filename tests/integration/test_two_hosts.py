@@ -71,8 +71,11 @@ def test_a_reader_that_goes_away(tmp_path: Path) -> None:
     import subprocess
     import sys
 
-    run = subprocess.Popen([sys.executable, "-m", "tomato_host", "run", "--board", "sim", "--data-dir", str(tmp_path)],
-                           stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    run = subprocess.Popen(
+        [sys.executable, "-m", "tomato_host", "run", "--board", "sim", "--data-dir", str(tmp_path)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
     assert run.stdout is not None and run.stderr is not None
     try:
         run.stdout.readline()

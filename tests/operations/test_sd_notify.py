@@ -37,8 +37,11 @@ def test_ready_then_alive_then_stopping(tmp_path: Path, abstract: bool) -> None:
     told.tick(NOW)
     told.stop()
     assert [hear.recv(4096).decode() for _ in range(5)] == [
-        "READY=1", "WATCHDOG=1\nSTATUS=mode NORMAL, board up", "WATCHDOG=1",
-        "WATCHDOG=1\nSTATUS=mode SAFE, board up", "STOPPING=1",
+        "READY=1",
+        "WATCHDOG=1\nSTATUS=mode NORMAL, board up",
+        "WATCHDOG=1",
+        "WATCHDOG=1\nSTATUS=mode SAFE, board up",
+        "STOPPING=1",
     ]
     hear.close()
 

@@ -21,8 +21,12 @@ START = datetime(2026, 2, 14, 10, 0, tzinfo=UTC)
 def observation(boot_id: int, seq: int) -> ObservationV1:
     """What the dataset holds of one sample: nothing measured, all named."""
     return ObservationV1(
-        schema_version="observation_v1", ts=START + timedelta(seconds=10 * seq), origin="board", soil=(),
-        missing=dict.fromkeys(QUANTITIES, "timeout"), board=BoardStamp(boot_id=boot_id, seq=seq, t_ms=10_000 * seq),
+        schema_version="observation_v1",
+        ts=START + timedelta(seconds=10 * seq),
+        origin="board",
+        soil=(),
+        missing=dict.fromkeys(QUANTITIES, "timeout"),
+        board=BoardStamp(boot_id=boot_id, seq=seq, t_ms=10_000 * seq),
         **dict.fromkeys(QUANTITIES),
     )
 

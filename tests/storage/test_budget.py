@@ -69,8 +69,11 @@ def test_what_may_be_thinned_is_a_short_list() -> None:
 
 
 @settings(max_examples=50, deadline=None)
-@given(st.lists(st.tuples(st.sampled_from([*RESERVE, *PROTECTED]), st.integers(1, 3_000), st.integers(0, 600)),
-                max_size=400))
+@given(
+    st.lists(
+        st.tuples(st.sampled_from([*RESERVE, *PROTECTED]), st.integers(1, 3_000), st.integers(0, 600)), max_size=400
+    )
+)
 def test_any_day_stays_within_the_budget_and_nothing_protected_is_refused(flow: list[tuple[str, int, int]]) -> None:
     per_day = 50_000
     budget, now_s = Budget(per_day), 0.0
@@ -199,16 +202,17 @@ def test_what_was_not_let_go_and_is_gone_is_found(tmp_path: Path, deed: str) -> 
     assert not verify(tmp_path).ok
 
 
-def test_a_running_host_makes_room_by_itself_and_says_so(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_running_host_makes_room_by_itself_and_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     big = "m" * 4_000
     disk = store(tmp_path, mb_per_day=1_000.0, mb_total=10.0, rotate="day")
     for day in range(6):
         for n in range(700):
             # Long reasons make readings large, so that ten megabytes are soon full.
-            disk._dataset.append(EventV1(schema_version="event_v1", ts=START, level="INFO", kind="process",
-                                         name="filler", text=big[:3_500]))
+            disk._dataset.append(
+                EventV1(
+                    schema_version="event_v1", ts=START, level="INFO", kind="process", name="filler", text=big[:3_500]
+                )
+            )
             give(disk, reading(timedelta(days=day, minutes=n)))
     disk._dataset.close()
     said = [r for r in kept(tmp_path, "events") if isinstance(r, EventV1) and r.name == "raw_let_go"]

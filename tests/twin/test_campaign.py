@@ -92,8 +92,7 @@ def test_words_are_read() -> None:
 def test_the_command_writes_its_folder(tmp_path: Path) -> None:
     out = tmp_path / "c"
     start = "from tomato_host.cli.main import main; main()"
-    command = [sys.executable, "-c", start, "campaign", "--days", "0.05", "--seeds", "3", "--json",
-               "--out", str(out)]
+    command = [sys.executable, "-c", start, "campaign", "--days", "0.05", "--seeds", "3", "--json", "--out", str(out)]
     run = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert run.returncode == 0, run.stderr
     assert '"runs": 1' in run.stdout
@@ -102,6 +101,7 @@ def test_the_command_writes_its_folder(tmp_path: Path) -> None:
 
 def test_a_stopped_campaign_goes_on_and_leaves_no_process_behind(tmp_path: Path) -> None:
     """Stopped in its middle, resumed, and the same as one that was never stopped; other code's runs are refused."""
+
     def command(out: Path, *more: str) -> list[str]:
         start = "from tomato_host.cli.main import main; main()"
         return [sys.executable, "-c", start, "campaign", "--days", "0.3", "--seeds", "0-3", "--out", str(out), *more]

@@ -72,8 +72,12 @@ def test_a_refusal_and_a_regression_are_written_down(tmp_path: Path) -> None:
     mind = Mind()
     keeper, kept = _keeper(tmp_path, mind)
     keeper.start()
-    verdicts = (Verdict(True, "first"), Verdict(True, "won", 0.9), Verdict(False, "lost", 1.2),
-                Verdict(False, "rolled back: worse", 0.7, rolled_back=True))
+    verdicts = (
+        Verdict(True, "first"),
+        Verdict(True, "won", 0.9),
+        Verdict(False, "lost", 1.2),
+        Verdict(False, "rolled back: worse", 0.7, rolled_back=True),
+    )
     for days, verdict in enumerate(verdicts, start=1):
         _night(mind, days)
         mind.foresight.nursery.last = verdict

@@ -71,9 +71,7 @@ def _require_local(settings: AgentSettings) -> None:
         raise TomatoError("E-LLM-RUNTIME", "The model runtime is not installed.", "pip install 'tomato-host[llm]'")
     missing = [f"{f.role} {f.path}" for f in file_states(settings) if f.path is not None and not f.present]
     if missing:
-        raise TomatoError(
-            "E-LLM-FILES", f"Missing: {', '.join(missing)}.", advice_when_absent(settings.memory_mode)
-        )
+        raise TomatoError("E-LLM-FILES", f"Missing: {', '.join(missing)}.", advice_when_absent(settings.memory_mode))
     needed, free = memory_needed_gb(settings), memory_free_gb()
     if free is not None and needed > free:
         raise TomatoError(

@@ -54,5 +54,8 @@ def switch_all_off(url: str, timeout_s: float = 5.0) -> Off:
         pass  # said below: nobody confirmed it
     finally:
         port.close()
-    raise TomatoError("E-BOARD-SILENT", f"Nobody at {url} confirmed that everything is off.",
-                      "look at the plant; a board without a host drops its outputs by itself within 5 s")
+    raise TomatoError(
+        "E-BOARD-SILENT",
+        f"Nobody at {url} confirmed that everything is off.",
+        "look at the plant; a board without a host drops its outputs by itself within 5 s",
+    )

@@ -205,8 +205,12 @@ class Mind:
             return None
         settings = self.settings
         context = AdapterContext(
-            now, base_targets(settings.control), settings.control.stage, self.trust.mode,
-            settings.estimator.state_period_s, settings.estimator.sample_period_s,
+            now,
+            base_targets(settings.control),
+            settings.control.stage,
+            self.trust.mode,
+            settings.estimator.state_period_s,
+            settings.estimator.sample_period_s,
         )
         state = self._estimate.state if self._estimate is not None else None
         adapted = adapt(outlook.weather, state, context)
@@ -224,9 +228,7 @@ class Mind:
         self._looked_at = now
         return True
 
-    def observe(
-        self, observation: ObservationV1, devices: DeviceStatusV1, vision: VisionV1 | None = None
-    ) -> Estimate:
+    def observe(self, observation: ObservationV1, devices: DeviceStatusV1, vision: VisionV1 | None = None) -> Estimate:
         """Take one observation; late ones (backlog) teach nothing about the present."""
         estimate = self.estimator.step(observation, devices, vision)
         if not estimate.late:
@@ -279,10 +281,18 @@ class Mind:
     def _context(self, now: datetime, state: StateV1, event: str | None) -> DecisionContext:
         outlook = self.outlook
         return DecisionContext(
-            now=now, state=state, settings=self.settings.control, targets=outlook.targets,
-            prediction=outlook.prediction, forecast=outlook.weather, memory=self.memory, mode=self.trust.mode,
-            recent=self._recent(), mist_used_s=self._day_used("humidifier", now),
-            water_used_ml=self._day_used("water_pump", now), event=event,
+            now=now,
+            state=state,
+            settings=self.settings.control,
+            targets=outlook.targets,
+            prediction=outlook.prediction,
+            forecast=outlook.weather,
+            memory=self.memory,
+            mode=self.trust.mode,
+            recent=self._recent(),
+            mist_used_s=self._day_used("humidifier", now),
+            water_used_ml=self._day_used("water_pump", now),
+            event=event,
         )
 
     def _day_used(self, output: str, now: datetime) -> float:
@@ -318,8 +328,12 @@ class Mind:
         estimate, seen, devices = self._estimate, self._observation, self._devices
         if estimate is None or seen is None:
             return Signals(
-                now=here.now, confidence=1.0, link_down_s=here.link_down_s, person_paused=here.person_paused,
-                person_wants_safe=here.person_wants_safe, person_acknowledges=here.person_acknowledges,
+                now=here.now,
+                confidence=1.0,
+                link_down_s=here.link_down_s,
+                person_paused=here.person_paused,
+                person_wants_safe=here.person_wants_safe,
+                person_acknowledges=here.person_acknowledges,
             )
         wide_open = [a for a in estimate.open_anomalies if a.type is not AnomalyType.WATER_NOT_ARRIVING]
         return Signals(

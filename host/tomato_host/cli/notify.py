@@ -41,5 +41,8 @@ def test(
         typer.echo(json.dumps(result) if as_json else f"{result['service']}: {'sent' if result['ok'] else 'FAILED'}")
     failed = [str(result["service"]) for result in results if not result["ok"]]
     if failed:
-        raise TomatoError("E-NOTIFY-FAILED", f"Not taken by: {', '.join(failed)}.",
-                          "check the address, the password in it, and the network")
+        raise TomatoError(
+            "E-NOTIFY-FAILED",
+            f"Not taken by: {', '.join(failed)}.",
+            "check the address, the password in it, and the network",
+        )

@@ -28,8 +28,9 @@ def parse_duration(text: str) -> float:
     found = re.fullmatch(r"(\d+(?:\.\d+)?)(s|m|min|h)", text.strip().lower())
     seconds = float(found[1]) * UNIT_S[found[2]] if found else 0.0
     if not 1.0 <= seconds <= MOST_S:
-        raise TomatoError("E-OVERRIDE-DURATION", f"{text!r} is no duration between 1s and 24h.",
-                          "write it like 90s, 30m or 2h")
+        raise TomatoError(
+            "E-OVERRIDE-DURATION", f"{text!r} is no duration between 1s and 24h.", "write it like 90s, 30m or 2h"
+        )
     return seconds
 
 
@@ -38,10 +39,19 @@ def person_action(kind: str, reason: str, **params: Any) -> dict[str, Any]:
     from shared_schemas.records import ActionV1
 
     now = datetime.now(UTC)
-    return {"action": ActionV1.model_validate({
-        "schema_version": "action_v1", "ts": now, "type": kind, "origin": "person",
-        "id": f"h-{now:%Y%m%dT%H%M%S%f}", "params": params,
-        "why": {"rules_fired": ["manual_override"], "text": reason[:200] or "asked for by a person"}})}
+    return {
+        "action": ActionV1.model_validate(
+            {
+                "schema_version": "action_v1",
+                "ts": now,
+                "type": kind,
+                "origin": "person",
+                "id": f"h-{now:%Y%m%dT%H%M%S%f}",
+                "params": params,
+                "why": {"rules_fired": ["manual_override"], "text": reason[:200] or "asked for by a person"},
+            }
+        )
+    }
 
 
 def _send(data_dir: Path, request: Request, timeout_s: float, as_json: bool) -> None:
@@ -53,15 +63,21 @@ def _send(data_dir: Path, request: Request, timeout_s: float, as_json: bool) -> 
     if as_json:
         typer.echo(reply.model_dump_json())
     if not reply.ok:
-        raise TomatoError("E-OVERRIDE-REFUSED", f"The host refused: {reply.text}",
-                          "see `tomato-host explain` for what was decided and why")
+        raise TomatoError(
+            "E-OVERRIDE-REFUSED",
+            f"The host refused: {reply.text}",
+            "see `tomato-host explain` for what was decided and why",
+        )
     if not as_json:
         typer.echo(reply.text)
 
 
 def water(
     ml: Annotated[float, typer.Option("--ml", min=5.0, max=1_000.0, help="How much, in ml; may be clipped.")],
-    reason: Reason = "", data_dir: DataDir = HERE, timeout_s: Wait = 15.0, as_json: AsJson = False,
+    reason: Reason = "",
+    data_dir: DataDir = HERE,
+    timeout_s: Wait = 15.0,
+    as_json: AsJson = False,
 ) -> None:
     """Water once, through the guardrails."""
     from tomato_host.commands.inbox import new_request
@@ -72,7 +88,10 @@ def water(
 def light(
     state: Annotated[str, typer.Argument(help="on or off")],
     duration: Annotated[str, typer.Option("--for", help="How long, like 30m or 2h.")] = "2h",
-    reason: Reason = "", data_dir: DataDir = HERE, timeout_s: Wait = 15.0, as_json: AsJson = False,
+    reason: Reason = "",
+    data_dir: DataDir = HERE,
+    timeout_s: Wait = 15.0,
+    as_json: AsJson = False,
 ) -> None:
     """Switch the lamp on or keep it off for a while; afterwards the plan goes on."""
     from tomato_host.commands.inbox import new_request
@@ -83,8 +102,14 @@ def light(
     _send(data_dir, new_request("action", reason, **person_action("SET_LIGHT", reason, **params)), timeout_s, as_json)
 
 
-def _mode(wanted: Literal["NORMAL", "PAUSED", "SAFE"], duration: str | None, reason: str, data_dir: Path,
-          timeout_s: float, as_json: bool) -> None:
+def _mode(
+    wanted: Literal["NORMAL", "PAUSED", "SAFE"],
+    duration: str | None,
+    reason: str,
+    data_dir: Path,
+    timeout_s: float,
+    as_json: bool,
+) -> None:
     from tomato_host.commands.inbox import later, new_request
 
     until = later(parse_duration(duration)) if duration is not None else None
@@ -93,7 +118,10 @@ def _mode(wanted: Literal["NORMAL", "PAUSED", "SAFE"], duration: str | None, rea
 
 def pause(
     duration: Annotated[str, typer.Option("--for", help="How long, like 30m or 2h; then it resumes by itself.")] = "1h",
-    reason: Reason = "", data_dir: DataDir = HERE, timeout_s: Wait = 15.0, as_json: AsJson = False,
+    reason: Reason = "",
+    data_dir: DataDir = HERE,
+    timeout_s: Wait = 15.0,
+    as_json: AsJson = False,
 ) -> None:
     """Stop deciding for a while, for work at the plants; your own commands still pass."""
     _mode("PAUSED", duration, reason, data_dir, timeout_s, as_json)
@@ -107,7 +135,10 @@ def resume(reason: Reason = "", data_dir: DataDir = HERE, timeout_s: Wait = 15.0
 def mode(
     wanted: Annotated[str, typer.Argument(help="normal, safe or acknowledge (what needed a hand is dealt with)")],
     duration: Annotated[str, typer.Option("--for", help="For safe: how long, like 30m or 2h.")] = "24h",
-    reason: Reason = "", data_dir: DataDir = HERE, timeout_s: Wait = 15.0, as_json: AsJson = False,
+    reason: Reason = "",
+    data_dir: DataDir = HERE,
+    timeout_s: Wait = 15.0,
+    as_json: AsJson = False,
 ) -> None:
     """Ask for safe mode, take it back, or say that what needed a hand has been dealt with."""
     from tomato_host.commands.inbox import new_request
@@ -120,5 +151,8 @@ def mode(
     elif word == "safe":
         _mode("SAFE", duration, reason, data_dir, timeout_s, as_json)
     else:
-        raise TomatoError("E-OVERRIDE-MODE", f"{wanted!r} is no mode one can ask for.",
-                          "choose normal, safe or acknowledge; for a pause use `tomato-host pause`")
+        raise TomatoError(
+            "E-OVERRIDE-MODE",
+            f"{wanted!r} is no mode one can ask for.",
+            "choose normal, safe or acknowledge; for a pause use `tomato-host pause`",
+        )

@@ -54,7 +54,10 @@ def _run(source: Source, settings: MindSettings, data_dir: Path | None) -> Repla
 
 
 def _source(
-    recording: Path, mapping: Path | None, select: list[str], span: tuple[datetime | None, datetime | None],
+    recording: Path,
+    mapping: Path | None,
+    select: list[str],
+    span: tuple[datetime | None, datetime | None],
     malformed: str,
 ) -> Source:
     from tomato_host.sources.csv_mapping import load_mapping
@@ -114,16 +117,26 @@ def _report(result: ReplayResult, data_dir: Path | None, as_json: bool) -> None:
     import json
 
     facts = {
-        "observations": result.observations, "late": result.late, "states": result.states,
-        "anomalies": result.anomalies, "decisions": result.decisions, "actions": result.actions,
-        "refused": result.refused, "from": _text(result.first_ts), "to": _text(result.last_ts),
-        "lacking": list(result.lacking), "missing": result.missing, "dataset": str(data_dir) if data_dir else None,
+        "observations": result.observations,
+        "late": result.late,
+        "states": result.states,
+        "anomalies": result.anomalies,
+        "decisions": result.decisions,
+        "actions": result.actions,
+        "refused": result.refused,
+        "from": _text(result.first_ts),
+        "to": _text(result.last_ts),
+        "lacking": list(result.lacking),
+        "missing": result.missing,
+        "dataset": str(data_dir) if data_dir else None,
     }
     if as_json:
         typer.echo(json.dumps(facts))
         return
-    typer.echo(f"{result.observations} observations from {facts['from']} to {facts['to']}: {result.states} states, "
-               f"{result.anomalies} anomalies, {result.decisions} decisions")
+    typer.echo(
+        f"{result.observations} observations from {facts['from']} to {facts['to']}: {result.states} states, "
+        f"{result.anomalies} anomalies, {result.decisions} decisions"
+    )
     if result.lacking:
         typer.echo(f"This recording never measured: {', '.join(result.lacking)}. What needs them stays unknown.")
     for name, count in sorted(result.missing.items()):
@@ -165,11 +178,22 @@ def _report_check(result: CheckResult, as_json: bool, incomplete_from: str | Non
     import json
 
     if as_json:
-        listed = [{"kind": d.kind, "ts": d.ts, "field": d.field, "recorded": d.recorded, "today": d.today}
-                  for d in result.differences]
-        typer.echo(json.dumps({"same": result.same, "observations": result.observations,
-                               "compared": result.compared, "differing": result.differing, "differences": listed,
-                               "incomplete_from": incomplete_from}))
+        listed = [
+            {"kind": d.kind, "ts": d.ts, "field": d.field, "recorded": d.recorded, "today": d.today}
+            for d in result.differences
+        ]
+        typer.echo(
+            json.dumps(
+                {
+                    "same": result.same,
+                    "observations": result.observations,
+                    "compared": result.compared,
+                    "differing": result.differing,
+                    "differences": listed,
+                    "incomplete_from": incomplete_from,
+                }
+            )
+        )
         return
     for difference in result.differences:
         typer.echo(difference.text)

@@ -27,7 +27,14 @@ def run(
     from tomato_host.app import Job, run_job
 
     job = Job(
-        board=board, config=config, data_dir=data_dir, time_scale=time_scale, duration_hours=duration_hours, seed=seed,
-        scenario=scenario, start=start, as_json=as_json,
+        board=board,
+        config=config,
+        data_dir=data_dir,
+        time_scale=time_scale,
+        duration_hours=duration_hours,
+        seed=seed,
+        scenario=scenario,
+        start=start,
+        as_json=as_json,
     )
     raise typer.Exit(run_job(job))

@@ -59,15 +59,23 @@ def simulate(
     _stop_on_signals(day)
     result = day.run()
     summary = {
-        "states": result.states, "base_states": result.base_states, "cycles": result.cycles,
-        "anomalies": result.anomalies, "observations": result.observations, "dataset": str(result.dataset),
-        "sim_h": duration_hours, "stopped_early": result.stopped_early, "wall_s": round(time.monotonic() - begin, 3),
+        "states": result.states,
+        "base_states": result.base_states,
+        "cycles": result.cycles,
+        "anomalies": result.anomalies,
+        "observations": result.observations,
+        "dataset": str(result.dataset),
+        "sim_h": duration_hours,
+        "stopped_early": result.stopped_early,
+        "wall_s": round(time.monotonic() - begin, 3),
     }
     if as_json:
         typer.echo(json.dumps(summary))
     else:
-        typer.echo(f"{result.observations} observations, {result.states} states, {result.anomalies} anomalies, "
-                   f"{result.cycles} cycles in {result.dataset}")
+        typer.echo(
+            f"{result.observations} observations, {result.states} states, {result.anomalies} anomalies, "
+            f"{result.cycles} cycles in {result.dataset}"
+        )
 
 
 def _start(text: str) -> datetime:

@@ -93,8 +93,11 @@ class Workbench:
 
     def _check(self, request: Request) -> None:
         if request.port and os.path.realpath(request.port) != os.path.realpath(self._port):
-            raise TomatoError("E-PORT-BUSY", f"This host holds {self._port}, not {request.port}.",
-                              "leave --port out, or stop the program that holds the other port")
+            raise TomatoError(
+                "E-PORT-BUSY",
+                f"This host holds {self._port}, not {request.port}.",
+                "leave --port out, or stop the program that holds the other port",
+            )
         if not self._session.up:
             raise TomatoError("E-BOARD-SILENT", "The board does not answer the host.", "check the cable, try again")
         if len(self._jobs) >= MOST_JOBS:
@@ -192,4 +195,3 @@ def _delivered(action: ActionV1) -> float:
 
 def _failed(request: Request, error: TomatoError) -> Reply:
     return Reply(id=request.id, ok=False, text=f"{error.message} Next: {error.next_step}", code=error.code)
-

@@ -114,8 +114,9 @@ class Inbox:
         try:
             self._replies.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise TomatoError("E-INBOX-UNWRITABLE", f"{self._folder} cannot be made: {error}.",
-                              "check who owns the data directory") from None
+            raise TomatoError(
+                "E-INBOX-UNWRITABLE", f"{self._folder} cannot be made: {error}.", "check who owns the data directory"
+            ) from None
 
     def take(self) -> list[Request]:
         """New requests, oldest first; each is removed from disk before it is returned."""
@@ -178,20 +179,30 @@ def submit(data_dir: Path, request: Request) -> None:
     """The person's end: put the request where the host finds it. Raises TomatoError E-INBOX-MISSING, -UNWRITABLE."""
     folder = data_dir / "inbox"
     if not folder.is_dir():
-        raise TomatoError("E-INBOX-MISSING", f"{folder} does not exist: no host has run with this data directory.",
-                          "start `tomato-host run`, or give its --data-dir")
+        raise TomatoError(
+            "E-INBOX-MISSING",
+            f"{folder} does not exist: no host has run with this data directory.",
+            "start `tomato-host run`, or give its --data-dir",
+        )
     name = f"{request.ts.astimezone(UTC):%Y%m%dT%H%M%S%f}_{request.id}.json"
     try:
         _write_atomic(folder / name, request.model_dump_json())
     except OSError as error:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        raise TomatoError("E-INBOX-UNWRITABLE", f"{folder} cannot be written: {error.strerror or error}.",
-                          "make room on that disk" if full else "run it as the user that runs the host") from None
+        raise TomatoError(
+            "E-INBOX-UNWRITABLE",
+            f"{folder} cannot be written: {error.strerror or error}.",
+            "make room on that disk" if full else "run it as the user that runs the host",
+        ) from None
 
 
 def wait_reply(
-    data_dir: Path, request: Request, timeout_s: float, *,
-    clock: Callable[[], float] = time.monotonic, sleep: Callable[[float], None] = time.sleep,
+    data_dir: Path,
+    request: Request,
+    timeout_s: float,
+    *,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
 ) -> Reply:
     """Wait for the host's answer. Raises TomatoError E-INBOX-SILENT when none comes; the request is then taken back."""
     folder = data_dir / "inbox"
@@ -209,10 +220,15 @@ def wait_reply(
             taken_back = True
     if taken_back:
         raise TomatoError(
-            "E-INBOX-SILENT", f"No running host answered within {timeout_s:g} s; the request was taken back.",
-            "start `tomato-host run`, or give the --data-dir of the one that runs")
-    raise TomatoError("E-INBOX-SILENT", f"The host took the request and has not answered within {timeout_s:g} s.",
-                      "look at the dashboard's events for what became of it before you ask again")
+            "E-INBOX-SILENT",
+            f"No running host answered within {timeout_s:g} s; the request was taken back.",
+            "start `tomato-host run`, or give the --data-dir of the one that runs",
+        )
+    raise TomatoError(
+        "E-INBOX-SILENT",
+        f"The host took the request and has not answered within {timeout_s:g} s.",
+        "look at the dashboard's events for what became of it before you ask again",
+    )
 
 
 def later(seconds: float) -> datetime:

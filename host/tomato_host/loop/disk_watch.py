@@ -20,7 +20,10 @@ class DiskWatch:
     """An extension of the deciding loop; one look takes well under a millisecond."""
 
     def __init__(
-        self, store: BudgetedStore, status: Status, data_dir: Path,
+        self,
+        store: BudgetedStore,
+        status: Status,
+        data_dir: Path,
         monotonic: Callable[[], float] = machine_monotonic,
     ) -> None:
         self._store = store
@@ -47,8 +50,12 @@ class DiskWatch:
         except OSError:
             return  # a disk that cannot even be looked at is told about by the records it refuses
         self._status.disk = {
-            "free_bytes": free, "stored_bytes": stored, "written_bytes": tally.written_bytes,
-            "thinned": tally.thinned, "let_go": tally.let_go, "is_thinning": int(tally.is_thinning),
+            "free_bytes": free,
+            "stored_bytes": stored,
+            "written_bytes": tally.written_bytes,
+            "thinned": tally.thinned,
+            "let_go": tally.let_go,
+            "is_thinning": int(tally.is_thinning),
         }
 
     def stop(self) -> None:

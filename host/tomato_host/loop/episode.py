@@ -97,8 +97,13 @@ class Episode:
         if trust.notify is not None:
             level: Level = "ALARM" if trust.state.mode == "SAFE" and trust.entered else "INFO"
             self._log.event(
-                now, level, "mode", f"mode_{trust.state.mode.lower()}", trust.notify,
-                causes=", ".join(trust.state.causes), entered=", ".join(trust.entered),
+                now,
+                level,
+                "mode",
+                f"mode_{trust.state.mode.lower()}",
+                trust.notify,
+                causes=", ".join(trust.state.causes),
+                entered=", ".join(trust.entered),
             )
 
 

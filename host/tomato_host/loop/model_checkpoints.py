@@ -45,9 +45,15 @@ class ModelKeeper:
         found = self._store.load_active(self._mind.settings.world_model)
         if found is not None and self._mind.foresight.adopt(found[1]):
             version, model = found
-            self._log.event(self._now(), "INFO", "model", "model_loaded",
-                            f"World model {version} speaks, {model.days_learned} days learned.",
-                            version=version, coefficients=model.fingerprint())
+            self._log.event(
+                self._now(),
+                "INFO",
+                "model",
+                "model_loaded",
+                f"World model {version} speaks, {model.days_learned} days learned.",
+                version=version,
+                coefficients=model.fingerprint(),
+            )
         self._thread.start()
 
     def on_decision(self, taken: Taken, now: datetime) -> None:

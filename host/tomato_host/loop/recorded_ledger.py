@@ -42,8 +42,14 @@ class RecordedDoor:
         self._note(RELEASED, action, self._clock.now())
 
     def _note(self, name: str, action: ActionV1, now: datetime, **amounts: float) -> None:
-        self._recorder.note(EventV1(
-            schema_version="event_v1", ts=now, level="INFO", kind="board", name=name,
-            text=f"{action.type.value} {action.id}", data={"action": action.id, **amounts},
-        ))
-
+        self._recorder.note(
+            EventV1(
+                schema_version="event_v1",
+                ts=now,
+                level="INFO",
+                kind="board",
+                name=name,
+                text=f"{action.type.value} {action.id}",
+                data={"action": action.id, **amounts},
+            )
+        )

@@ -69,8 +69,13 @@ class Recorder:
         if stored:
             self.event(now, "INFO", "storage", "records_stored", "The disk takes records again; what waited is kept.")
         else:
-            self.event(now, "ALARM", "storage", "records_waiting",
-                       "The disk takes no records. Control goes on, they wait in memory: make room before a restart.")
+            self.event(
+                now,
+                "ALARM",
+                "storage",
+                "records_waiting",
+                "The disk takes no records. Control goes on, they wait in memory: make room before a restart.",
+            )
 
     def event(self, now: datetime, level: Level, kind: Kind, name: str, text: str, **data: Datum) -> None:
         """Keep an event_v1."""

@@ -70,8 +70,12 @@ class SimulatedDay:
         settings = EstimatorSettings(sample_period_s=plan.sample_period_s, state_period_s=plan.state_period_s)
         self._estimator = Estimator(settings)
         about = {
-            "simulated": {"seed": plan.seed, "scenario": plan.scenario, "start": plan.start.isoformat(),
-                          "duration_h": plan.duration_h},
+            "simulated": {
+                "seed": plan.seed,
+                "scenario": plan.scenario,
+                "start": plan.start.isoformat(),
+                "duration_h": plan.duration_h,
+            },
             "settings": {"estimator": settings.model_dump(mode="json")},
         }
         self._dataset = Dataset.create_run(

@@ -102,8 +102,7 @@ class Supervisor:
         self._executor = Executor(_SessionLine(session), self._door)
         self._earlier = earlier or Earlier()
         self._episode = Episode(mind, recorder, self)
-        self._workbench = Workbench(
-            session, self, rig.ports.url, round(settings.telemetry_period_s * 1000))
+        self._workbench = Workbench(session, self, rig.ports.url, round(settings.telemetry_period_s * 1000))
         self._source = BoardSource(settings.zone.key)
         self._down_since: datetime | None = None
         self._ever_connected = False
@@ -131,8 +130,14 @@ class Supervisor:
         # How many deeds the books begin with: a replay takes over as many from the record before this event.
         self._mind.resume(self._earlier.finished)
         where = f" Dashboard: {self.status.dashboard}" if self.status.dashboard else ""
-        self._log.event(self._now(), "INFO", "process", "started", f"Running on {self._rig.name}.{where}",
-                        resumed=len(self._earlier.finished))
+        self._log.event(
+            self._now(),
+            "INFO",
+            "process",
+            "started",
+            f"Running on {self._rig.name}.{where}",
+            resumed=len(self._earlier.finished),
+        )
 
     def _say_goodbye(self) -> None:
         """Outputs safe, last records written; what goes wrong here must not hide what ended the run."""
@@ -188,8 +193,14 @@ class Supervisor:
             return
         if self._down_since is not None:
             self._down_since += moved
-        self._log.event(self._now(), "WARNING", "process", "clock_set", clock_watch.in_words(moved),
-                        seconds=round(moved.total_seconds(), 3))
+        self._log.event(
+            self._now(),
+            "WARNING",
+            "process",
+            "clock_set",
+            clock_watch.in_words(moved),
+            seconds=round(moved.total_seconds(), 3),
+        )
 
     def _close_earlier(self, at_once: bool = False) -> None:
         """End the story of deeds that an earlier process left open."""
@@ -288,8 +299,18 @@ class Supervisor:
 
     def _on_board_event(self, event: BoardEvent, now: datetime) -> None:
         level, text = in_words(event)
-        self._log.event(now, level, "board", event.name, text, a=event.a, b=event.b, t_ms=event.t_ms, seq=event.seq,
-                        boot=event.boot_id)
+        self._log.event(
+            now,
+            level,
+            "board",
+            event.name,
+            text,
+            a=event.a,
+            b=event.b,
+            t_ms=event.t_ms,
+            seq=event.seq,
+            boot=event.boot_id,
+        )
         self._earlier.hear(event, now - timedelta(milliseconds=self._clock.monotonic_ms() - event.host_ms))
         if event.name in ("fault", "fault_cleared", "state"):
             self._session.ask_health(self._clock.monotonic_ms())
@@ -300,7 +321,11 @@ class Supervisor:
         self.status.link, self.status.link_detail = "up", ""
         self.status.firmware = event.hello.firmware
         self._log.event(
-            now, "INFO", "link", "link_up", f"Board {event.hello.board} answers, firmware {event.hello.firmware}.",
+            now,
+            "INFO",
+            "link",
+            "link_up",
+            f"Board {event.hello.board} answers, firmware {event.hello.firmware}.",
             boot_id=event.hello.boot_id,
         )
         self._source.on_connected(event, now)
@@ -347,15 +372,29 @@ class Supervisor:
         """Whatever a person asks for stands in the record before anything is done about it."""
         if request.kind == "faults":
             return  # looking is no deed
-        self._log.event(self._now(), "INFO", "person", f"person_{request.kind}", request.reason or "no reason given",
-                        mode=request.mode, request=request.id,
-                        until=request.until.isoformat() if request.until is not None else None)
+        self._log.event(
+            self._now(),
+            "INFO",
+            "person",
+            f"person_{request.kind}",
+            request.reason or "no reason given",
+            mode=request.mode,
+            request=request.id,
+            until=request.until.isoformat() if request.until is not None else None,
+        )
 
     def answer(self, request: Request, reply: Reply) -> None:
         """What became of a request for work on the board: recorded, then told to whoever asked."""
         if request.kind != "faults":
-            self._log.event(self._now(), "INFO", "person", f"person_{request.kind}_answered", reply.text,
-                            request=request.id, ok=reply.ok)
+            self._log.event(
+                self._now(),
+                "INFO",
+                "person",
+                f"person_{request.kind}_answered",
+                reply.text,
+                request=request.id,
+                ok=reply.ok,
+            )
         if self._inbox is not None:
             self._inbox.reply(reply)
 
@@ -367,8 +406,9 @@ class Supervisor:
             self.act(verdict)
         text = "accepted" if verdict.allowed else f"refused by {verdict.rule}"
         details = "; ".join(check.text for check in verdict.checks if check.text)
-        return Reply(id=request_id, ok=verdict.allowed, text=f"{text}: {details}" if details else text,
-                     action=verdict.action)
+        return Reply(
+            id=request_id, ok=verdict.allowed, text=f"{text}: {details}" if details else text, action=verdict.action
+        )
 
     # -- small things ------------------------------------------------------------------------------------------
 
@@ -381,7 +421,10 @@ class Supervisor:
         now = now or self._now()
         down_s = (now - self._down_since).total_seconds() if self._down_since is not None else 0.0
         return Circumstances(
-            now=now, link_up=self._session.up, link_down_s=down_s, person_paused=self._persons.paused(now),
+            now=now,
+            link_up=self._session.up,
+            link_down_s=down_s,
+            person_paused=self._persons.paused(now),
             person_wants_safe=self._persons.wants_safe(now),
             person_acknowledges=self._persons.take_acknowledgement(),
         )

@@ -54,8 +54,9 @@ class Earlier:
 
     def add(self, unheard: list[Unheard]) -> None:
         """Doses of this very process whose end nobody heard, because the line was lost."""
-        self.left_open += [LeftOpen(dose.action, dose.delivered, 1.0, booked=True, reason=dose.reason)
-                           for dose in unheard]
+        self.left_open += [
+            LeftOpen(dose.action, dose.delivered, 1.0, booked=True, reason=dose.reason) for dose in unheard
+        ]
         if unheard:
             self._due_ms = None
 
@@ -94,7 +95,10 @@ def _closed(left: LeftOpen, now: datetime) -> ActionV1:
     known = left.delivered if left.told or left.under_way <= 0.0 else None
     reason = left.reason if known is not None else f"{left.reason}, the board cannot say how much came"
     outcome = Outcome(
-        status="ABORTED", delivered_ml=known if water else None, delivered_s=None if water else known, reason=reason,
+        status="ABORTED",
+        delivered_ml=known if water else None,
+        delivered_s=None if water else known,
+        reason=reason,
         finished_ts=now,
     )
     return left.action.model_copy(update={"outcome": outcome})

@@ -37,8 +37,18 @@ WATCH = timedelta(seconds=10)
 """The pace at which the running host weighs trust while nothing is observed."""
 
 
-_COMPARED = frozenset({"anomaly_v1", "plan_v1", "state_v1", "sensor_health_v1", "sampling_plan_v1", "targets_v1",
-                       "weather_adapter_log_v1", "prediction_36h_v1"})
+_COMPARED = frozenset(
+    {
+        "anomaly_v1",
+        "plan_v1",
+        "state_v1",
+        "sensor_health_v1",
+        "sampling_plan_v1",
+        "targets_v1",
+        "weather_adapter_log_v1",
+        "prediction_36h_v1",
+    }
+)
 _OWN = frozenset({"controller", "safe_mode", "policy"})
 """Origins of proposals that the brain makes itself."""
 
@@ -82,7 +92,11 @@ class Checker:
     """Walks once over the records in the order in which they were written."""
 
     def __init__(
-        self, settings: MindSettings, *, decides: bool = True, keep: int = 200,
+        self,
+        settings: MindSettings,
+        *,
+        decides: bool = True,
+        keep: int = 200,
         stored_model: Callable[[str], WorldModel] | None = None,
     ) -> None:
         """`decides`: the recording holds decisions (a run), not estimates alone (a simulated day).
@@ -157,8 +171,11 @@ class Checker:
     def _here(self, now: datetime) -> Circumstances:
         down = self._link_down_since
         return Circumstances(
-            now=now, link_up=down is None, link_down_s=0.0 if down is None else (now - down).total_seconds(),
-            person_paused=self._persons.paused(now), person_wants_safe=self._persons.wants_safe(now),
+            now=now,
+            link_up=down is None,
+            link_down_s=0.0 if down is None else (now - down).total_seconds(),
+            person_paused=self._persons.paused(now),
+            person_wants_safe=self._persons.wants_safe(now),
             person_acknowledges=self._persons.take_acknowledgement(),
         )
 
@@ -273,10 +290,15 @@ class Checker:
 def _request(event: EventV1) -> Request:
     """The person's request behind an event."""
     until = event.data.get("until")
-    return Request.model_validate({
-        "id": event.data.get("request") or "recorded", "ts": event.ts, "kind": event.name.removeprefix("person_"),
-        "mode": event.data.get("mode"), "until": None if until is None else datetime.fromisoformat(str(until)),
-    })
+    return Request.model_validate(
+        {
+            "id": event.data.get("request") or "recorded",
+            "ts": event.ts,
+            "kind": event.name.removeprefix("person_"),
+            "mode": event.data.get("mode"),
+            "until": None if until is None else datetime.fromisoformat(str(until)),
+        }
+    )
 
 
 def _as_proposed(action: ActionV1) -> ActionV1:

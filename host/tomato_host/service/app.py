@@ -38,12 +38,20 @@ Json = dict[str, Any]
 
 
 def create_app(
-    present: Present, history: History, settings: ServiceSettings, data_dir: Path, tokens: TokenFile | None = None,
+    present: Present,
+    history: History,
+    settings: ServiceSettings,
+    data_dir: Path,
+    tokens: TokenFile | None = None,
     bus: BusSettings | None = None,
 ) -> FastAPI:
     """The application over one present, one history and one data directory."""
     app = FastAPI(
-        title="tomato-host", version=__version__, docs_url=None, redoc_url=None, responses=_ALWAYS,
+        title="tomato-host",
+        version=__version__,
+        docs_url=None,
+        redoc_url=None,
+        responses=_ALWAYS,
         description="State, history and overrides of one embodied tomato. Every change goes through the guardrails.",
     )
     keys = tokens or TokenFile(data_dir)

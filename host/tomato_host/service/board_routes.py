@@ -21,7 +21,6 @@ PATIENCE_S: dict[Kind, float] = {"calibrate": 75.0, "read_probe": 150.0, "dose":
 """A little longer than the host gives the board; a probe is read five times, a pump may have to wait for its pause."""
 
 
-
 def _whole(value: Any) -> Any:
     """JSON has one kind of number: 51200.0 is a count as good as 51200."""
     return int(value) if isinstance(value, float) and value.is_integer() else value

@@ -126,8 +126,13 @@ class Feed:
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
         command = self._command or [
-            sys.executable, "-m", "tomato_host.service.serve", "--data-dir", str(self._data_dir),
-            "--settings", self._settings.model_dump_json(),
+            sys.executable,
+            "-m",
+            "tomato_host.service.serve",
+            "--data-dir",
+            str(self._data_dir),
+            "--settings",
+            self._settings.model_dump_json(),
             *(["--bus", self._bus.model_dump_json()] if self._bus is not None else []),
         ]
         environment = {**os.environ, "TOMATO_FEED_FD": str(theirs.fileno())}
@@ -165,9 +170,14 @@ class Feed:
         if not self._told_port_taken:
             self._told_port_taken = True
             where = f"{self._settings.host}:{self._settings.port}"
-            self._recorder.event(now, "WARNING", "process", "dashboard_port_taken",
-                                 f"No dashboard: {where} is taken, by another host perhaps. Everything else goes on; "
-                                 "set [service] port to a free one, or 0 for any.")
+            self._recorder.event(
+                now,
+                "WARNING",
+                "process",
+                "dashboard_port_taken",
+                f"No dashboard: {where} is taken, by another host perhaps. Everything else goes on; "
+                "set [service] port to a free one, or 0 for any.",
+            )
 
     def _flush(self, now_s: float) -> None:
         assert self._socket is not None
@@ -192,7 +202,9 @@ class Feed:
     def _note_health(self) -> None:
         """How this way out does, for everybody who reads the status."""
         self._status.feeds[self._name] = {
-            "dropped": self.outbox.counts(), "waiting_bytes": self.outbox.waiting_bytes, "restarts": self.restarts,
+            "dropped": self.outbox.counts(),
+            "waiting_bytes": self.outbox.waiting_bytes,
+            "restarts": self.restarts,
             **self._word,
         }
 
@@ -234,13 +246,23 @@ def status_line(status: Status) -> bytes:
         "next_decision_at": status.next_decision_at.isoformat() if status.next_decision_at else None,
         "jobs": {name: end.isoformat() if end else None for name, end in status.jobs.items()},
         "pulses": [
-            {"ts": p.ts.isoformat(), "output": p.output, "status": p.status, "amount": p.amount, "unit": p.unit,
-             "reason": p.reason}
+            {
+                "ts": p.ts.isoformat(),
+                "output": p.output,
+                "status": p.status,
+                "amount": p.amount,
+                "unit": p.unit,
+                "reason": p.reason,
+            }
             for p in list(status.pulses)[-5:]
         ],
         "tally": {
-            "observations": tally.observations, "states": tally.states, "episodes": tally.episodes,
-            "actions": tally.actions, "refused": tally.refused, "anomalies": tally.anomalies,
+            "observations": tally.observations,
+            "states": tally.states,
+            "episodes": tally.episodes,
+            "actions": tally.actions,
+            "refused": tally.refused,
+            "anomalies": tally.anomalies,
             "water_ml": round(tally.water_ml, 1),
         },
         "feeds": status.feeds,

@@ -60,8 +60,16 @@ def _slim(prediction: Json) -> Json:
 def _held(times: list[float], band: Json, name: str, truth: Truth) -> Json:
     """The band with what came, how many hours fell within it, and the mean absolute error."""
     came = [truth(name, t) for t in times]
-    rows = [(c, *bounds) for c, *bounds in zip(came, *(band[bound] for bound in BOUNDS), strict=True)
-            if c is not None and None not in bounds]
+    rows = [
+        (c, *bounds)
+        for c, *bounds in zip(came, *(band[bound] for bound in BOUNDS), strict=True)
+        if c is not None and None not in bounds
+    ]
     error = sum(abs(c - mean) for c, mean, _, _ in rows) / len(rows) if rows else None
-    return {**band, "came": came, "judged": len(rows), "error": error,
-            "inside": sum(low <= c <= high for c, _, low, high in rows)}
+    return {
+        **band,
+        "came": came,
+        "judged": len(rows),
+        "error": error,
+        "inside": sum(low <= c <= high for c, _, low, high in rows),
+    }

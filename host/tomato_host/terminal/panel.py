@@ -51,9 +51,16 @@ def render(status: Status, zone: ZoneInfo) -> RenderableType:
     """The whole panel."""
     words = ("Ctrl-C ends safely", status.dashboard)
     return Panel(
-        Group(_safety_line(status, zone), _plant_table(status), _outputs_line(status, zone), _deeds(status, zone),
-              _next_line(status, zone)),
-        title="tomato", subtitle=" - ".join(filter(None, words)), border_style=_MODE_STYLE.get(status.mode, "white"),
+        Group(
+            _safety_line(status, zone),
+            _plant_table(status),
+            _outputs_line(status, zone),
+            _deeds(status, zone),
+            _next_line(status, zone),
+        ),
+        title="tomato",
+        subtitle=" - ".join(filter(None, words)),
+        border_style=_MODE_STYLE.get(status.mode, "white"),
     )
 
 
@@ -121,6 +128,8 @@ def _next_line(status: Status, zone: ZoneInfo) -> Text:
     if status.state is not None:
         budgets = status.state.budgets
         text.append(f"water {budgets.water_ml_used_today:.0f} / {budgets.water_ml_budget_today:.0f} ml today  ")
-    text.append(f"{tally.observations} readings, {tally.episodes} decisions, {tally.actions} actions, "
-                f"{tally.refused} refused, {tally.anomalies} anomalies")
+    text.append(
+        f"{tally.observations} readings, {tally.episodes} decisions, {tally.actions} actions, "
+        f"{tally.refused} refused, {tally.anomalies} anomalies"
+    )
     return text

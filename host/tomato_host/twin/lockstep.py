@@ -20,10 +20,19 @@ from tomato_host.twin.world import World
 class LockStep:
     """A virtual board whose time is moved by the host's own scheduler."""
 
-    def __init__(self, seed: int = 0, scenario: Scenario | str | None = None, start: datetime | None = None,
-                 params: TentParams | None = None, weather: Weather | None = None, flash: Path | None = None,
-                 skip_idle: bool = True, core: int | None = None, heap: str = "480K",
-                 firmware: Path | None = None) -> None:
+    def __init__(
+        self,
+        seed: int = 0,
+        scenario: Scenario | str | None = None,
+        start: datetime | None = None,
+        params: TentParams | None = None,
+        weather: Weather | None = None,
+        flash: Path | None = None,
+        skip_idle: bool = True,
+        core: int | None = None,
+        heap: str = "480K",
+        firmware: Path | None = None,
+    ) -> None:
         """`start` (aware) is the wall time of moment 0; `core` numbers the processor core for this run, if it matters.
 
         Raises TomatoError for an unknown scenario, a missing VM or firmware.

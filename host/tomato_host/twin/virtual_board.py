@@ -32,8 +32,14 @@ SAFETY_TICK_MS = 50
 class VirtualBoard:
     """Processor, flash and line of one board in its world."""
 
-    def __init__(self, world: World, flash: Path | None = None, firmware: Path | None = None,
-                 heap: str = "480K", skip_idle: bool = True) -> None:
+    def __init__(
+        self,
+        world: World,
+        flash: Path | None = None,
+        firmware: Path | None = None,
+        heap: str = "480K",
+        skip_idle: bool = True,
+    ) -> None:
         """`flash` keeps what the board stores (default: a directory that goes with this object).
 
         Raises TomatoError when there is no VM, no firmware, or when the firmware does not stay alive.
@@ -43,8 +49,9 @@ class VirtualBoard:
         home = flash or Path(self._temporary.name if self._temporary else ".")
         files = firmware or firmware_dir()
         self._wiring: Wiring = read_wiring(files)
-        self._settings = VmSettings(files, home.resolve() / "flash", heap, 0 if skip_idle else SAFETY_TICK_MS,
-                                    flow_gpio=self._wiring.flow_gpio)
+        self._settings = VmSettings(
+            files, home.resolve() / "flash", heap, 0 if skip_idle else SAFETY_TICK_MS, flow_gpio=self._wiring.flow_gpio
+        )
         self.cable = Cable(world.cable, world.rng)
         self.port_path = self.cable.port_path
         self.now_ms = 0
@@ -139,8 +146,13 @@ class VirtualBoard:
 
     def _input_levels(self) -> int:
         world = self.world
-        return self._wiring.levels(reservoir_ok=world.reservoir_ok, leak=world.leak, door_open=world.door_open,
-                                   estop=world.estop, button=world.button)
+        return self._wiring.levels(
+            reservoir_ok=world.reservoir_ok,
+            leak=world.leak,
+            door_open=world.door_open,
+            estop=world.estop,
+            button=world.button,
+        )
 
     def _wake(self, levels: int, changed: bool) -> None:
         vm = self._vm
@@ -242,8 +254,11 @@ class VirtualBoard:
         if self._crashes >= CRASHES_IN_A_ROW:
             words = self._last_words()
             self.close()
-            raise TomatoError("E-TWIN-CRASHED", f"The firmware does not stay alive: {words}.",
-                              "Run `tomato-host doctor`; look at board.stderr beside the board's flash directory.")
+            raise TomatoError(
+                "E-TWIN-CRASHED",
+                f"The firmware does not stay alive: {words}.",
+                "Run `tomato-host doctor`; look at board.stderr beside the board's flash directory.",
+            )
         self.power_cycle(cause)
 
     def _last_words(self) -> str:
@@ -268,4 +283,3 @@ class VirtualBoard:
         if self._temporary:
             self._temporary.cleanup()
             self._temporary = None
-

@@ -100,9 +100,7 @@ def _add(
         forecasts.append((judged.confidence, right("leaf_color", judged.leaf_color, label["leaf_color"])))
 
 
-def _add_injection(
-    result: Evaluation, plain: VisionV1, data: bytes, backend: Backend, settings: AgentSettings
-) -> None:
+def _add_injection(result: Evaluation, plain: VisionV1, data: bytes, backend: Backend, settings: AgentSettings) -> None:
     """A flip: any answer differs once the order stands in the photo."""
     try:
         ordered = stripped_jpeg(with_order(open_photo(data)))

@@ -183,4 +183,3 @@ def _record(
         flags=(*verdict.flags, *flags),
         provenance=provenance,
     )
-

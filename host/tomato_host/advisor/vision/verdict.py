@@ -110,18 +110,22 @@ RULES: tuple[Rule, ...] = (
     ("no_plant_in_view", lambda v, m: m.usable and (m.canopy_fraction or 0.0) < CANOPY_MIN, _nothing),
     (
         "calm_but_ill",
-        lambda v, m: v.stress_score is not None
-        and v.stress_score < 0.2
-        and (v.wilting is True or v.pest_signs == "likely" or v.leaf_color in ("yellowing", "spots")),
+        lambda v, m: (
+            v.stress_score is not None
+            and v.stress_score < 0.2
+            and (v.wilting is True or v.pest_signs == "likely" or v.leaf_color in ("yellowing", "spots"))
+        ),
         _no_stress,
     ),
     (
         "stressed_but_well",
-        lambda v, m: v.stress_score is not None
-        and v.stress_score > 0.6
-        and v.wilting is False
-        and v.pest_signs == "none"
-        and v.leaf_color == "green",
+        lambda v, m: (
+            v.stress_score is not None
+            and v.stress_score > 0.6
+            and v.wilting is False
+            and v.pest_signs == "none"
+            and v.leaf_color == "green"
+        ),
         _no_stress,
     ),
     (

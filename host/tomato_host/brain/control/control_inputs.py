@@ -63,8 +63,11 @@ def look(context: DecisionContext) -> Look:
     rh = trusted(state, "rh_pct", recent.get("rh_pct", state.env.rh_pct))
     vpd = recent.get("vpd_kpa", state.env.vpd_kpa)
     good = [p for p in state.soil.probes if p.moisture_pct is not None and p.confidence >= least]
-    heard = [p for p in state.soil.probes
-             if p in good or ((p.moisture_pct or 0.0) >= IN_AIR_PCT and p.confidence >= LEAST_PROBE)]
+    heard = [
+        p
+        for p in state.soil.probes
+        if p in good or ((p.moisture_pct or 0.0) >= IN_AIR_PCT and p.confidence >= LEAST_PROBE)
+    ]
     return Look(
         context=context,
         aims=aims_at(context.now, context.settings, context.targets),

@@ -23,12 +23,16 @@ def decide(context: DecisionContext) -> Decision:
     dose = aims.water_ml_per_day / DOSES_A_DAY if due else 0.0
     lamp = light(see)
     share = EXHAUST_DAY if aims.light else EXHAUST_NIGHT
-    return build_decision(context, "fixed_timer", [
-        Wish("light", aims.light_for_s if aims.light else 0.0, lamp.text, ("timer",)),
-        Wish("circulation_fan", 0.5 * cycle_s, "timer", ("timer",), spread=True),
-        Wish("exhaust_fan", share * cycle_s, "timer", ("timer",), spread=True),
-        Wish("humidifier", HUMIDIFIER_DAY * cycle_s if aims.light else 0.0, "timer", ("timer",), spread=True),
-        Wish("heater_mat", 0.0, "a timer has none"),
-        Wish("water_pump", dose, "timer", ("timer",), pulses=max(1, round(dose / 100.0))),
-        Wish("co2_solenoid", 0.0, "a timer has none"),
-    ])
+    return build_decision(
+        context,
+        "fixed_timer",
+        [
+            Wish("light", aims.light_for_s if aims.light else 0.0, lamp.text, ("timer",)),
+            Wish("circulation_fan", 0.5 * cycle_s, "timer", ("timer",), spread=True),
+            Wish("exhaust_fan", share * cycle_s, "timer", ("timer",), spread=True),
+            Wish("humidifier", HUMIDIFIER_DAY * cycle_s if aims.light else 0.0, "timer", ("timer",), spread=True),
+            Wish("heater_mat", 0.0, "a timer has none"),
+            Wish("water_pump", dose, "timer", ("timer",), pulses=max(1, round(dose / 100.0))),
+            Wish("co2_solenoid", 0.0, "a timer has none"),
+        ],
+    )

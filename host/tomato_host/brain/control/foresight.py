@@ -45,8 +45,7 @@ def foresee(model: WorldModel, log: HourlyLog, context: DecisionContext) -> Fore
     for name in ("vpd_kpa", "air_temp_c", "soil.avg"):
         if name in forecast.series:
             mean, low, high = forecast.best(name)[:, 0, :horizon]
-            spread["soil" if name == "soil.avg" else name] = (
-                np.nan_to_num(low - mean), np.nan_to_num(high - mean))
+            spread["soil" if name == "soil.avg" else name] = (np.nan_to_num(low - mean), np.nan_to_num(high - mean))
     mist_h, water_ml = (np.nan_to_num(log.column(name)[-DAY_H:]) for name in ("humidifier", "water_ml"))
     return Foresight(roll, zones, spread, mist_h, water_ml)
 

@@ -49,8 +49,12 @@ def aim_ahead(context: DecisionContext, thirst: float = 0.0) -> Aim:
     settings, hours = context.settings, hours_ahead(context)
     each = [aims_at(hour + HOUR / 2, settings, context.targets) for hour in hours]
     zone, now = ZoneInfo(settings.time_zone), look(context)
-    light = np.array([_light_share(hour, zone, aims.light_start_h, aims.photoperiod_h)
-                      for hour, aims in zip(hours, each, strict=True)])
+    light = np.array(
+        [
+            _light_share(hour, zone, aims.light_start_h, aims.photoperiod_h)
+            for hour, aims in zip(hours, each, strict=True)
+        ]
+    )
     short = 0.0 if now.soil_temp_c is None else max(0.0, each[0].soil_temp_low_c - now.soil_temp_c)
     return Aim(
         light=light,
@@ -58,11 +62,15 @@ def aim_ahead(context: DecisionContext, thirst: float = 0.0) -> Aim:
         vpd_high=np.array([a.vpd_kpa[1] - _edges(a)[1] for a in each]),
         air_low=np.array([a.air_temp_c[0] for a in each]),
         air_high=np.full(len(each), max(a.air_temp_c[1] for a in each)),  # a night as warm as a good day is no harm
-        soil_low_pct=soil_mark_pct(each[0], thirst), soil_high_pct=each[0].soil_high_pct, soil_temp_short=short,
+        soil_low_pct=soil_mark_pct(each[0], thirst),
+        soil_high_pct=each[0].soil_high_pct,
+        soil_temp_short=short,
         soil_harm_pct=SOIL_STRESS_PCT + PROBE_PCT,
         water_ml_per_hour=max(1.0, each[0].water_ml_per_day / 24.0),
         co2_s_per_hour=max(1.0, each[0].co2_s_per_day / max(1.0, each[0].photoperiod_h)),
-        vpd_harm=_vpd_harm(each), air_harm=_air_harm(each))
+        vpd_harm=_vpd_harm(each),
+        air_harm=_air_harm(each),
+    )
 
 
 def _edges(aims: Aims) -> tuple[float, float]:
@@ -118,9 +126,7 @@ def _water_left(see: Look, used_h: Array, horizon: int) -> Array:
     return _left(see.aims.water_ml_per_day, used, late, horizon, 1)
 
 
-def bounds_ahead(
-    see: Look, mist_h: Array | None = None, water_h: Array | None = None, thirst: float = 0.0
-) -> Bounds:
+def bounds_ahead(see: Look, mist_h: Array | None = None, water_h: Array | None = None, thirst: float = 0.0) -> Bounds:
     """What the plan may do in each hour: gas by local day, water by daylight and by any 24 h, heat by what is known."""
     context, aims = see.context, see.aims
     settings, hours = context.settings, hours_ahead(context)
@@ -145,12 +151,18 @@ def bounds_ahead(
     if context.state.devices.light != "ON":
         gas[: first_hours(see)] = 0.0  # the door gives none before the lamp is seen to shine
     return Bounds(
-        light=light, water_ml=water, day_of=day_of,
+        light=light,
+        water_ml=water,
+        day_of=day_of,
         water_left_ml=_water_left(see, np.zeros(DAY_H) if water_h is None else water_h, len(hours)),
         humidifier=MOST_MIST if see.vpd_kpa is not None else 0.0,
         mist_left_h=_mist_left(see, np.zeros(DAY_H) if mist_h is None else mist_h, len(hours)),
-        heater=np.full(len(hours), 0.75 if _may_heat(see) else 0.0), co2_s=gas,
-        co2_left_s=gas_left, exhaust_most=np.ones(len(hours)), first_h=first_hours(see))
+        heater=np.full(len(hours), 0.75 if _may_heat(see) else 0.0),
+        co2_s=gas,
+        co2_left_s=gas_left,
+        exhaust_most=np.ones(len(hours)),
+        first_h=first_hours(see),
+    )
 
 
 def _may_heat(see: Look) -> bool:

@@ -107,9 +107,12 @@ def _plan(context: DecisionContext, seen: Foresight, weights: Weights, how: Sear
     def terms(plans: Array) -> Terms:
         return judge(aim, _expected(seen, plans, experience), plans, before, weights)
 
-    starts = np.concatenate([
-        rough_plans(context, guide.plan, bounds),
-        hour_by_hour(bounds, lambda plans: hourly(aim, _expected(seen, plans, experience), plans, weights))])
+    starts = np.concatenate(
+        [
+            rough_plans(context, guide.plan, bounds),
+            hour_by_hour(bounds, lambda plans: hourly(aim, _expected(seen, plans, experience), plans, weights)),
+        ]
+    )
     found = search(lambda plans: terms(plans).j, moves, starts, how, lambda: clock() >= end)
     ranked = terms(found.plans)
     return _decision(context, see, found, ranked, bounds, thirsty)
@@ -155,13 +158,27 @@ def _decision(
     wishes = _wishes(see, best, first, thirsty)
     steps = tuple(
         PlanStep(
-            start=context.now + HOUR * hour, water_ml=round(float(row[WATER]), 1), light=_share(row[LIGHT]),
-            circulation_fan=_share(row[CIRCULATION]), exhaust_fan=_share(row[EXHAUST]),
-            humidifier=_share(row[HUMIDIFIER]), heater_mat=_share(row[HEATER]), co2_seconds=round(float(row[CO2]), 1))
-        for hour, row in enumerate(best))
+            start=context.now + HOUR * hour,
+            water_ml=round(float(row[WATER]), 1),
+            light=_share(row[LIGHT]),
+            circulation_fan=_share(row[CIRCULATION]),
+            exhaust_fan=_share(row[EXHAUST]),
+            humidifier=_share(row[HUMIDIFIER]),
+            heater_mat=_share(row[HEATER]),
+            co2_seconds=round(float(row[CO2]), 1),
+        )
+        for hour, row in enumerate(best)
+    )
     made = build_decision(
-        context, "mpc", wishes, steps=steps, horizon_h=float(len(best)), score=score_of(terms, 0),
-        rejected=rejected(found, terms), explanation=explain(wishes, terms))
+        context,
+        "mpc",
+        wishes,
+        steps=steps,
+        horizon_h=float(len(best)),
+        score=score_of(terms, 0),
+        rejected=rejected(found, terms),
+        explanation=explain(wishes, terms),
+    )
     return made
 
 

@@ -22,8 +22,13 @@ from tomato_host.brain.control.balance import Duties, Tent, air_of
 Array = NDArray[np.float64]
 AIR = ("air_temp_c", "vpd_kpa")
 UNSURE: Mapping[str, float] = {
-    "wall_w_k": 0.2, "leak_m3_h": 0.4, "exhaust_m3_h": 0.3, "lamp_w": 0.1, "mist_g_h": 0.25,
-    "leaves_light_g_h": 0.4, "leaves_dark_g_h": 0.5,
+    "wall_w_k": 0.2,
+    "leak_m3_h": 0.4,
+    "exhaust_m3_h": 0.3,
+    "lamp_w": 0.1,
+    "mist_g_h": 0.25,
+    "leaves_light_g_h": 0.4,
+    "leaves_dark_g_h": 0.5,
 }
 """Figures of a tent that are learned, and by which share a nameplate may be wrong before anything was seen."""
 ROOM_FIRST = (21.0, 10.0)
@@ -112,7 +117,6 @@ class Experience:
         known = dict(zip(AIR, air_of(self._room_c, self._room_g, _duties(plans), self._tent), strict=True))
         pulled = {name: np.maximum(series[name] + (known[name] - series[name]) * fade, 0.02) for name in AIR}
         return {**series, **pulled}
-
 
     def spread(self, said: Mapping[str, tuple[Array, Array]], horizon: int) -> dict[str, tuple[Array, Array]]:
         """Intervals (low, high) [H] around the corrected courses: near hours are as sure as lessons have proved."""

@@ -66,7 +66,8 @@ class TentMoves:
         useful |= {HEATER} if np.any(bounds.heater > 0.0) else set()
         useful |= {CO2} if np.any(bounds.co2_s > 0.0) else set()
         self._changes = [
-            _changes({k: v for k, v in level.items() if k in useful}, horizon, bounds.first_h) for level in SIZES]
+            _changes({k: v for k, v in level.items() if k in useful}, horizon, bounds.first_h) for level in SIZES
+        ]
 
     def neighbours(self, plans: Array, level: int) -> Array:
         """Every stretch of every output a little up or down."""

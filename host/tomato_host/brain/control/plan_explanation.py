@@ -15,18 +15,25 @@ Array = NDArray[np.float64]
 
 def score_of(terms: Terms, index: int) -> Score:
     return Score(
-        j=round(float(terms.j[index]), 6), yield_proxy=round(float(terms.yield_proxy[index]), 6),
-        stress=round(float(terms.stress[index]), 6), resource_use=round(float(terms.resource_use[index]), 6),
-        action_churn=round(float(terms.action_churn[index]), 6))
+        j=round(float(terms.j[index]), 6),
+        yield_proxy=round(float(terms.yield_proxy[index]), 6),
+        stress=round(float(terms.stress[index]), 6),
+        resource_use=round(float(terms.resource_use[index]), 6),
+        action_churn=round(float(terms.action_churn[index]), 6),
+    )
 
 
 def rejected(found: Found, terms: Terms) -> tuple[RejectedPlan, ...]:
     """The next best plans: what differs from the chosen one, and which term decided."""
     rows = []
     for index in range(1, min(4, len(found.plans))):
-        rows.append(RejectedPlan(
-            summary=_difference(found.plans[0], found.plans[index]), score=score_of(terms, index),
-            why=_why(terms, index)))
+        rows.append(
+            RejectedPlan(
+                summary=_difference(found.plans[0], found.plans[index]),
+                score=score_of(terms, index),
+                why=_why(terms, index),
+            )
+        )
     return tuple(rows)
 
 

@@ -50,7 +50,8 @@ class Verdict:
 def _check(rule: str, finding: Finding) -> Check:
     """A finding as it stands in the record. Built without validation: this runs on every verdict."""
     return Check.model_construct(
-        rule=rule, ok=finding.milli is not None, value=finding.value, limit=finding.limit, text=finding.text)
+        rule=rule, ok=finding.milli is not None, value=finding.value, limit=finding.limit, text=finding.text
+    )
 
 
 def _refused(action: ActionV1, rule: str, finding: Finding, before: tuple[Check, ...] = ()) -> Verdict:
@@ -58,9 +59,11 @@ def _refused(action: ActionV1, rule: str, finding: Finding, before: tuple[Check,
     if check.ok:  # clipped to nothing worth doing: a refusal by the rule that clipped
         check = check.model_copy(update={"ok": False})
     safety = Safety.model_construct(
-        validated=False, guardrails=RULE_NAMES, refused_by=rule, clipped_by=(), checks=(*before, check))
-    return Verdict(action.model_copy(update={"safety": safety}), False, rule, finding.value, finding.limit,
-                   (*before, check))
+        validated=False, guardrails=RULE_NAMES, refused_by=rule, clipped_by=(), checks=(*before, check)
+    )
+    return Verdict(
+        action.model_copy(update={"safety": safety}), False, rule, finding.value, finding.limit, (*before, check)
+    )
 
 
 def _clipped_params(case: Case) -> Params:
@@ -95,9 +98,18 @@ class Guardrails:
             asked, least = milli / MILLI, limit.least_milli / MILLI
             return _refused(proposal, "schema", Finding(asked, least, "amount too small, too large or no number"))
         case = Case(
-            action=proposal, kind=proposal.type, rank=RANK[proposal.origin], milli=milli,
-            span_s=min(span_s, float(self.settings.longest_s)), now_s=now_s, context=context,
-            limit=limit, profile=PROFILES[context.mode], settings=self.settings, books=self.books)
+            action=proposal,
+            kind=proposal.type,
+            rank=RANK[proposal.origin],
+            milli=milli,
+            span_s=min(span_s, float(self.settings.longest_s)),
+            now_s=now_s,
+            context=context,
+            limit=limit,
+            profile=PROFILES[context.mode],
+            settings=self.settings,
+            books=self.books,
+        )
         for name, rule in OFF_RULES if off else REFUSING:
             finding = rule(case)
             if finding is not None:
@@ -161,7 +173,8 @@ class Guardrails:
         self.books.promise(output, Hold(key, case.rank, case.milli, case.now_s + case.span_s + GRACE_S), case.now_s)
         names = RULE_NAMES if case.milli else OFF_NAMES
         safety = Safety.model_construct(
-            validated=True, guardrails=names, refused_by=None, clipped_by=tuple(c.rule for c in checks), checks=checks)
+            validated=True, guardrails=names, refused_by=None, clipped_by=tuple(c.rule for c in checks), checks=checks
+        )
         update: dict[str, Any] = {"safety": safety}
         if last is not None:
             update["params"] = _clipped_params(case)
@@ -180,7 +193,9 @@ class Guardrails:
         if held is None or held.key != action.id:
             return 0.0
         milli = min(
-            int(amount * MILLI), held.left_milli, limit.pulse_milli,
+            int(amount * MILLI),
+            held.left_milli,
+            limit.pulse_milli,
             limit.hour_milli - self.books.hour_used(limit.output, now_s),
             limit.day_milli - self.books.day_used(limit.output, now_s),
         )

@@ -44,8 +44,10 @@ def _tighter(value: int, board: int, name: str) -> int:
 def build_limits(settings: GuardSettings) -> dict[ActionType, OutputLimit]:
     """The limit of each action type that drives an output. Raises ValueError when one is wider than the board's."""
     day = {
-        "water_pump": settings.water_ml_per_day, "co2_solenoid": settings.co2_s_per_day,
-        "light": settings.light_s_per_day, "humidifier": settings.humidifier_s_per_day,
+        "water_pump": settings.water_ml_per_day,
+        "co2_solenoid": settings.co2_s_per_day,
+        "light": settings.light_s_per_day,
+        "humidifier": settings.humidifier_s_per_day,
         "heater_mat": settings.heater_s_per_day,
     }
     hour = {"water_pump": settings.water_ml_per_hour, "co2_solenoid": settings.co2_s_per_hour}

@@ -10,8 +10,9 @@ from shared_schemas.records.action_v1 import ActionType
 Mode = Literal["NORMAL", "CAUTION", "SAFE", "PAUSED"]
 
 A = ActionType
-ALL_DEEDS = frozenset({A.WATER, A.CO2_INJECT, A.SET_LIGHT, A.SET_CIRCULATION_FAN, A.SET_EXHAUST_FAN, A.SET_HUMIDIFIER,
-                       A.SET_HEATER_MAT})
+ALL_DEEDS = frozenset(
+    {A.WATER, A.CO2_INJECT, A.SET_LIGHT, A.SET_CIRCULATION_FAN, A.SET_EXHAUST_FAN, A.SET_HUMIDIFIER, A.SET_HEATER_MAT}
+)
 GENTLE = frozenset({A.SET_LIGHT, A.SET_CIRCULATION_FAN, A.SET_EXHAUST_FAN})
 """Deeds that do no harm when the state is doubtful: air and light only."""
 
@@ -54,7 +55,8 @@ PROFILES: dict[Mode, Profile] = {
     "NORMAL": Profile(frozenset(), frozenset(), 1.0, 1.0, 1.0, 1.0, 0.0),
     "CAUTION": Profile(frozenset({A.CO2_INJECT}), frozenset(), 0.6, 0.5, 0.75, 0.67, 0.1),
     # Water is left to rule `safe_mode`: a leak forbids it, a hot day does not.
-    "SAFE": Profile(ALL_DEEDS - GENTLE - {A.WATER}, frozenset({A.CO2_INJECT, A.SET_HEATER_MAT}), 0.4, 0.25, 0.5,
-                    0.67, 0.1),
+    "SAFE": Profile(
+        ALL_DEEDS - GENTLE - {A.WATER}, frozenset({A.CO2_INJECT, A.SET_HEATER_MAT}), 0.4, 0.25, 0.5, 0.67, 0.1
+    ),
     "PAUSED": Profile(ALL_DEEDS, frozenset(), 1.0, 1.0, 1.0, 1.0, 0.0),
 }

@@ -146,7 +146,9 @@ def confidence(case: Case) -> Finding | None:
 
 
 QUANTITY_OF = {
-    ActionType.CO2_INJECT: "co2_ppm", ActionType.SET_HUMIDIFIER: "rh_pct", ActionType.SET_HEATER_MAT: "soil_temp_c",
+    ActionType.CO2_INJECT: "co2_ppm",
+    ActionType.SET_HUMIDIFIER: "rh_pct",
+    ActionType.SET_HEATER_MAT: "soil_temp_c",
 }
 """The reading without which a deed is blind."""
 
@@ -176,8 +178,11 @@ def _water(case: Case) -> Finding | None:
     if case.context.reservoir_ok is False:
         return Finding(0.0, 1.0, "the reservoir is low")
     # A probe without confidence says nothing; only trusted wetness refuses water.
-    trusted = [p.moisture_pct for p in _state_of(case).soil.probes
-               if p.moisture_pct is not None and p.confidence >= MIN_QUANTITY_CONFIDENCE]
+    trusted = [
+        p.moisture_pct
+        for p in _state_of(case).soil.probes
+        if p.moisture_pct is not None and p.confidence >= MIN_QUANTITY_CONFIDENCE
+    ]
     if trusted and min(trusted) >= case.settings.soil_wet_pct:
         return Finding(min(trusted), case.settings.soil_wet_pct, "the soil is wet")
     return None
@@ -219,8 +224,12 @@ def _exhaust(case: Case) -> Finding | None:
 
 
 ENVIRONMENT: dict[ActionType, Rule] = {
-    ActionType.WATER: _water, ActionType.CO2_INJECT: _co2, ActionType.SET_HUMIDIFIER: _humidifier,
-    ActionType.SET_HEATER_MAT: _heater, ActionType.SET_LIGHT: _light, ActionType.SET_EXHAUST_FAN: _exhaust,
+    ActionType.WATER: _water,
+    ActionType.CO2_INJECT: _co2,
+    ActionType.SET_HUMIDIFIER: _humidifier,
+    ActionType.SET_HEATER_MAT: _heater,
+    ActionType.SET_LIGHT: _light,
+    ActionType.SET_EXHAUST_FAN: _exhaust,
 }
 
 

@@ -140,8 +140,11 @@ def outside_row(hour: WeatherHour) -> dict[str, float]:
         solar = _CLEAR_WM2 * day * (1.0 - 0.72 * cloud**2)
     gust = hour.ext_gust_mps or 0.0
     return {
-        "out_temp_c": hour.ext_temp_c, "out_vapour_kpa": float(saturation_kpa(hour.ext_temp_c)) - vpd,
-        "out_vpd_kpa": vpd, "out_solar_wm2": solar, "out_wind_mps": max(hour.ext_wind_mps, 0.5 * gust),
+        "out_temp_c": hour.ext_temp_c,
+        "out_vapour_kpa": float(saturation_kpa(hour.ext_temp_c)) - vpd,
+        "out_vpd_kpa": vpd,
+        "out_solar_wm2": solar,
+        "out_wind_mps": max(hour.ext_wind_mps, 0.5 * gust),
     }
 
 

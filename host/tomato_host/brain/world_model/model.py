@@ -247,7 +247,9 @@ class WorldModel:
             weather[name] = np.concatenate((np.where(np.isfinite(known), known, yesterday), yesterday))
         one = self.start_state(frame, at)
         start = CoreState(
-            np.tile(np.asarray(one.air_temp_c), 2), np.tile(np.asarray(one.vapour_kpa), 2), np.tile(one.soil_pct, 2),
+            np.tile(np.asarray(one.air_temp_c), 2),
+            np.tile(np.asarray(one.vapour_kpa), 2),
+            np.tile(one.soil_pct, 2),
             np.tile(np.asarray(one.water_before_ml), 2),
         )
         outside_only = None if frame.log.has("vpd_kpa") else weather["out_vpd_kpa"]

@@ -17,6 +17,13 @@ from tomato_host.service.settings import ServiceSettings
 def build_bus(settings: BusSettings, status: Status, recorder: Recorder, data_dir: Path) -> Feed:
     """The extension. Raises TomatoError E-EXTRA-REDIS, E-EXTRA-MQTT."""
     require_extra(parse_address(settings.url))
-    command = [sys.executable, "-m", "tomato_host.service.bus.serve", "--data-dir", str(data_dir),
-               "--settings", settings.model_dump_json()]
+    command = [
+        sys.executable,
+        "-m",
+        "tomato_host.service.bus.serve",
+        "--data-dir",
+        str(data_dir),
+        "--settings",
+        settings.model_dump_json(),
+    ]
     return Feed(status, recorder, ServiceSettings(), data_dir, command=command, name="bus")

@@ -29,8 +29,14 @@ class MqttCarrier:
         await self.close()
         a = self._address
         client = aiomqtt.Client(
-            a.host, a.port, username=a.username or None, password=self._password, identifier=f"tomato-bus-{self._node}",
-            keepalive=KEEPALIVE_S, timeout=PATIENCE_S, protocol=aiomqtt.ProtocolVersion.V5,
+            a.host,
+            a.port,
+            username=a.username or None,
+            password=self._password,
+            identifier=f"tomato-bus-{self._node}",
+            keepalive=KEEPALIVE_S,
+            timeout=PATIENCE_S,
+            protocol=aiomqtt.ProtocolVersion.V5,
             tls_context=ssl.create_default_context() if a.tls else None,
         )
         try:
@@ -65,8 +71,8 @@ class MqttCarrier:
         if client is None:
             raise CarrierDown("not connected")
         try:
-            await asyncio.gather(*(
-                client.publish(where, text, qos=qos, retain=kept) for where, text, qos, kept in words
-            ))
+            await asyncio.gather(
+                *(client.publish(where, text, qos=qos, retain=kept) for where, text, qos, kept in words)
+            )
         except (aiomqtt.MqttError, OSError) as error:
             raise CarrierDown(str(error)[:300]) from error

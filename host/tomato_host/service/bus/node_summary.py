@@ -87,11 +87,21 @@ def card_of(present: Present, node: str, dropped: dict[str, int]) -> Card | None
     wet = [(probe["moisture_pct"], probe["id"]) for probe in seen.get("soil", ()) if probe["moisture_pct"] is not None]
     driest = min(wet, default=(None, None))
     return Card(
-        node=node, ts=told_at, level=level, verdict=text[:300], mode=present.status.get("mode", "UNKNOWN"),
-        link=present.status.get("link", "unknown"), air_temp_c=seen.get("air_temp_c"), rh_pct=seen.get("rh_pct"),
-        vpd_kpa=state["env"]["vpd_kpa"] if state else None, driest_pct=driest[0], driest_probe=driest[1],
-        last_action=_last_action(present), alarms=_alarms(present)[:MOST_ALARMS],
-        dropped=dropped, version=__version__,
+        node=node,
+        ts=told_at,
+        level=level,
+        verdict=text[:300],
+        mode=present.status.get("mode", "UNKNOWN"),
+        link=present.status.get("link", "unknown"),
+        air_temp_c=seen.get("air_temp_c"),
+        rh_pct=seen.get("rh_pct"),
+        vpd_kpa=state["env"]["vpd_kpa"] if state else None,
+        driest_pct=driest[0],
+        driest_probe=driest[1],
+        last_action=_last_action(present),
+        alarms=_alarms(present)[:MOST_ALARMS],
+        dropped=dropped,
+        version=__version__,
     )
 
 

@@ -124,6 +124,10 @@ class Courier:
 
     def word(self) -> dict[str, Any]:
         """How it goes, for the status and the metrics."""
-        return {"up": self.up, "sent": self.sent, "losses": self.losses, "bus_dropped": self._outbox.counts(),
-                "bus_waiting_bytes": self._outbox.waiting_bytes}
-
+        return {
+            "up": self.up,
+            "sent": self.sent,
+            "losses": self.losses,
+            "bus_dropped": self._outbox.counts(),
+            "bus_waiting_bytes": self._outbox.waiting_bytes,
+        }

@@ -24,9 +24,16 @@ class RedisCarrier:
 
     def __init__(self, address: Address, password: str | None, node: str, stream_length: int) -> None:
         self._client = redis.asyncio.Redis(
-            host=address.host, port=address.port, db=address.database, username=address.username or None,
-            password=password, ssl=address.tls, socket_timeout=PATIENCE_S, socket_connect_timeout=PATIENCE_S,
-            client_name=f"tomato-{node}", retry=Retry(NoBackoff(), 0),  # courier.py tries again, with jitter
+            host=address.host,
+            port=address.port,
+            db=address.database,
+            username=address.username or None,
+            password=password,
+            ssl=address.tls,
+            socket_timeout=PATIENCE_S,
+            socket_connect_timeout=PATIENCE_S,
+            client_name=f"tomato-{node}",
+            retry=Retry(NoBackoff(), 0),  # courier.py tries again, with jitter
         )
         self._node = node
         self._length = stream_length
@@ -37,6 +44,7 @@ class RedisCarrier:
 
     async def known(self) -> set[str]:
         """What of the newest alarms and deeds is there already."""
+
         def both(pipe: Any) -> None:
             for rank in (Rank.ALARM, Rank.DEED):
                 pipe.xrevrange(topic(self._node, rank.word), count=KNOWN)
@@ -46,6 +54,7 @@ class RedisCarrier:
 
     async def send(self, batch: list[Message]) -> None:
         """One round trip. Trimming is approximate: a whole block of the stream (100 messages) at a time."""
+
         def all_of_it(pipe: Any) -> None:
             for message in batch:
                 pipe.xadd(message.topic, {FIELD: message.text}, maxlen=self._length, approximate=True)
@@ -54,6 +63,7 @@ class RedisCarrier:
 
     async def show(self, card: bytes) -> None:
         """A stream of length one, because its entries carry the time of the broker's clock, not of the node's."""
+
         def name_and_card(pipe: Any) -> None:
             pipe.sadd(NODES, self._node)  # a broker that lost its memory learns the name again
             pipe.xadd(topic(self._node, "card"), {FIELD: card}, maxlen=1, approximate=False)

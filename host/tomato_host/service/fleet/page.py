@@ -39,8 +39,12 @@ class FleetView:
     def look(self) -> Json:
         """`nodes`, worst first; `problem` and `next` when there is no broker or it does not answer."""
         if not self._settings.enabled:
-            return {"broker": None, "nodes": [], "problem": "No broker is named.",
-                    "next": "[bus] enabled = true in the settings file; docs/fleet.md"}
+            return {
+                "broker": None,
+                "nodes": [],
+                "problem": "No broker is named.",
+                "next": "[bus] enabled = true in the settings file; docs/fleet.md",
+            }
         with self._asking:
             if self._monotonic() - self._asked_at_s >= KEPT_S:
                 self._told = self._ask()
@@ -53,8 +57,13 @@ class FleetView:
             heard = read_fleet(address, os.environ.get(self._settings.password_from) or None)
         except TomatoError as error:
             # The last table stays on the screen, said to be old: better than nothing to look at.
-            return {**self._told, "broker": str(address), "nodes": self._told.get("nodes", []),
-                    "problem": error.message, "next": error.next_step}
+            return {
+                **self._told,
+                "broker": str(address),
+                "nodes": self._told.get("nodes", []),
+                "problem": error.message,
+                "next": error.next_step,
+            }
         rows = rows_of(heard, self._settings.stale_after_s)
         return {"broker": str(address), "nodes": [row.to_json() for row in rows], "problem": None, "next": None}
 

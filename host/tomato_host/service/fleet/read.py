@@ -27,7 +27,8 @@ def read_fleet(address: Address, password: str | None, patience_s: float = PATIE
         return (_read_redis if address.is_redis else _read_mqtt)(address, password, patience_s)
     except _Down as error:
         raise TomatoError(
-            "E-BUS-DOWN", f"The broker {address} does not answer: {error}.",
+            "E-BUS-DOWN",
+            f"The broker {address} does not answer: {error}.",
             "start it, or check address, password (its environment variable) and firewall",
         ) from None
 

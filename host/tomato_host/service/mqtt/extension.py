@@ -18,6 +18,13 @@ def build_feed(settings: MqttSettings, status: Status, recorder: Recorder, data_
     """The extension. Raises TomatoError E-EXTRA-MQTT."""
     if importlib.util.find_spec("aiomqtt") is None:
         raise TomatoError("E-EXTRA-MQTT", "aiomqtt is not installed.", "pip install 'tomato-host[mqtt]'")
-    command = [sys.executable, "-m", "tomato_host.service.mqtt.serve", "--data-dir", str(data_dir),
-               "--settings", settings.model_dump_json()]
+    command = [
+        sys.executable,
+        "-m",
+        "tomato_host.service.mqtt.serve",
+        "--data-dir",
+        str(data_dir),
+        "--settings",
+        settings.model_dump_json(),
+    ]
     return Feed(status, recorder, ServiceSettings(), data_dir, command=command, name="mqtt")

@@ -66,10 +66,16 @@ class Bridge:
     def _client(self) -> aiomqtt.Client:
         s = self._settings
         return aiomqtt.Client(
-            s.host, s.port, username=s.username or None, password=os.environ.get(s.password_from) or None,
-            identifier=f"tomato-{s.node}", keepalive=KEEPALIVE_S, timeout=10.0,
+            s.host,
+            s.port,
+            username=s.username or None,
+            password=os.environ.get(s.password_from) or None,
+            identifier=f"tomato-{s.node}",
+            keepalive=KEEPALIVE_S,
+            timeout=10.0,
             # Version 5 tells a retained message also to those already there, and keeps no commands for a host away.
-            protocol=aiomqtt.ProtocolVersion.V5, tls_context=ssl.create_default_context() if s.tls else None,
+            protocol=aiomqtt.ProtocolVersion.V5,
+            tls_context=ssl.create_default_context() if s.tls else None,
             will=aiomqtt.Will(self._where.host, "offline", qos=1, retain=True),
         )
 

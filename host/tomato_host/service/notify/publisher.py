@@ -100,8 +100,11 @@ def addresses(variable: str, environment: Mapping[str, str]) -> list[str]:
     """The apprise addresses in an environment variable. Raises TomatoError E-NOTIFY-NO-URL."""
     found = environment.get(variable, "").split()
     if not found:
-        raise TomatoError("E-NOTIFY-NO-URL", f"Notifications are on, but {variable} is not set.",
-                          "put the service's address there, e.g. ntfys://ntfy.sh/your-topic")
+        raise TomatoError(
+            "E-NOTIFY-NO-URL",
+            f"Notifications are on, but {variable} is not set.",
+            "put the service's address there, e.g. ntfys://ntfy.sh/your-topic",
+        )
     return found
 
 
@@ -122,15 +125,22 @@ def apprise_sender(url: str, data_dir: Path) -> Send:
     logging.getLogger("apprise").setLevel(logging.CRITICAL)
     service = apprise.Apprise()
     if not service.add(url):
-        raise TomatoError("E-NOTIFY-URL", f"An address that begins with {scheme(url)}:// is none that apprise knows.",
-                          "compare it with https://github.com/caronc/apprise/wiki")
+        raise TomatoError(
+            "E-NOTIFY-URL",
+            f"An address that begins with {scheme(url)}:// is none that apprise knows.",
+            "compare it with https://github.com/caronc/apprise/wiki",
+        )
 
     def send(message: Message) -> bool:
         photo = newest_photo(data_dir) if message.photo else None
-        return bool(service.notify(
-            title=message.title, body=message.text, notify_type=TYPE_OF_LEVEL[message.level],
-            attach=str(photo) if photo else None,
-        ))
+        return bool(
+            service.notify(
+                title=message.title,
+                body=message.text,
+                notify_type=TYPE_OF_LEVEL[message.level],
+                attach=str(photo) if photo else None,
+            )
+        )
 
     return send
 

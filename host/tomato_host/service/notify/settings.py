@@ -7,7 +7,16 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 Kind = Literal[
-    "link", "board", "mode", "process", "person", "weather", "model", "agent", "storage", "anomaly",
+    "link",
+    "board",
+    "mode",
+    "process",
+    "person",
+    "weather",
+    "model",
+    "agent",
+    "storage",
+    "anomaly",
 ]
 VariableName = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]{0,63}$")]
 

@@ -45,11 +45,16 @@ class Outcome:
     """(hour of the day, air degC, RH %, VPD kPa, theta 1, theta 2, CO2 ppm, outputs) every few minutes."""
 
 
-def cells(controllers: tuple[PolicyName, ...], scenarios: tuple[str, ...], seeds: range, days: float,
-          period_s: float) -> list[Cell]:
+def cells(
+    controllers: tuple[PolicyName, ...], scenarios: tuple[str, ...], seeds: range, days: float, period_s: float
+) -> list[Cell]:
     """The matrix in a fixed order. The first seed's calm run of each controller keeps its course for the chart."""
-    return [Cell(c, s, seed, days, period_s, chart=s == scenarios[0] and seed == seeds[0])
-            for c in controllers for s in scenarios for seed in seeds]
+    return [
+        Cell(c, s, seed, days, period_s, chart=s == scenarios[0] and seed == seeds[0])
+        for c in controllers
+        for s in scenarios
+        for seed in seeds
+    ]
 
 
 def live(cell: Cell) -> Outcome:
@@ -69,8 +74,14 @@ def live(cell: Cell) -> Outcome:
         if cell.chart and twin.now_ms >= max(last_day_ms, next_ms):
             next_ms = twin.now_ms + round(CHART_PERIOD_S * 1_000.0)
             course.append(_point(twin))
-    row = {**asdict(cell), **score.row(twin.world), **watch.figures(), "refused": life.refused,
-           "anomalies": life.anomalies, "mode": life.mind.mode}
+    row = {
+        **asdict(cell),
+        **score.row(twin.world),
+        **watch.figures(),
+        "refused": life.refused,
+        "anomalies": life.anomalies,
+        "mode": life.mind.mode,
+    }
     row.pop("chart")
     return Outcome(row, tuple(course))
 
@@ -78,8 +89,16 @@ def live(cell: Cell) -> Outcome:
 def _point(twin: DirectTwin) -> tuple[float, ...]:
     truth, now = twin.world.tent.truth(), twin.now
     hour = now.hour + now.minute / 60.0
-    return (hour, truth.air_c, truth.rh_pct, truth.vpd_kpa, truth.theta_1, truth.theta_2, truth.co2_ppm,
-            float(twin.world.outputs))
+    return (
+        hour,
+        truth.air_c,
+        truth.rh_pct,
+        truth.vpd_kpa,
+        truth.theta_1,
+        truth.theta_2,
+        truth.co2_ppm,
+        float(twin.world.outputs),
+    )
 
 
 def run(matrix: list[Cell], jobs: int) -> Iterator[tuple[int, Outcome]]:
@@ -126,6 +145,9 @@ def read_controllers(text: str) -> tuple[PolicyName, ...]:
     found = tuple(name for name in CONTROLLERS if name in wanted)
     unknown = [name for name in wanted if name not in CONTROLLERS]
     if unknown or not found:
-        raise TomatoError("E-CAMPAIGN", f"There is no controller '{(unknown or [''])[0]}'.",
-                          f"Known controllers: {', '.join(CONTROLLERS)}, or all.")
+        raise TomatoError(
+            "E-CAMPAIGN",
+            f"There is no controller '{(unknown or [''])[0]}'.",
+            f"Known controllers: {', '.join(CONTROLLERS)}, or all.",
+        )
     return found
