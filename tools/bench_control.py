@@ -9,9 +9,10 @@ from itertools import product
 from typing import Any
 
 import numpy as np
-from tomato_host.brain.control import ControlSettings, DecisionContext, Memory, mpc
-from tomato_host.brain.control.beam import Search, search
-from tomato_host.brain.control.foresight import foresee
+from tomato_host.brain.control import ControlSettings, DecisionContext, Memory
+from tomato_host.brain.control.planner import mpc
+from tomato_host.brain.control.planner.beam_search import Search, search
+from tomato_host.brain.control.planner.world_model_adapter import foresee
 from tomato_host.brain.guardrails import GuardContext, Guardrails, GuardSettings
 from tomato_host.brain.world_model.hourly import HourlyLog
 from tomato_host.brain.world_model.model import WorldModel

@@ -7,7 +7,7 @@ from itertools import product
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from tomato_host.brain.control.beam import Search, search
+from tomato_host.brain.control.planner.beam_search import Search, search
 
 Array = NDArray[np.float64]
 LEVELS = (0.0, 0.5, 1.0)

@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from tomato_host.brain.control import ControlSettings, DecisionContext, Memory, horizon, mpc, objective
-from tomato_host.brain.control.balance import Duties, Tent, air_of
+from tomato_host.brain.control import ControlSettings, DecisionContext, Memory
 from tomato_host.brain.control.parameter_estimation import (
     UNSURE,
     Belief,
@@ -21,7 +20,9 @@ from tomato_host.brain.control.parameter_estimation import (
     learn,
     tent_of,
 )
-from tomato_host.brain.control.plan_edits import TentMoves, blocks
+from tomato_host.brain.control.planner import horizon, mpc, objective
+from tomato_host.brain.control.planner.plan_edits import TentMoves, blocks
+from tomato_host.brain.control.tent_balance import Duties, Tent, air_of
 from tomato_host.brain.guardrails import GuardContext, Guardrails
 
 from tests.control.states import MIDNIGHT, NOON, state

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from tomato_host.brain.control.objective import (
+from tomato_host.brain.control.planner.objective import (
     CO2,
     EXHAUST,
     HARM,

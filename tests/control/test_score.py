@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from tomato_host.brain.control.score import Course, bootstrap_mean, outcome, relative_change
-from tomato_host.brain.control.stages import STAGES
+from tomato_host.brain.control.evaluation import Course, bootstrap_mean, outcome, relative_change
+from tomato_host.brain.control.targets import STAGES
 
 BAND = STAGES["vegetative"]
 N = 24 * 60

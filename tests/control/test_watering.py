@@ -13,11 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from tomato_host.brain.brain import Brain
-from tomato_host.brain.control import ControlSettings, DecisionContext, Memory, control_inputs, horizon, watering
-from tomato_host.brain.control.objective import WATER, Aim, Expected, soil_stress
-from tomato_host.brain.control.plan_edits import TentMoves
+from tomato_host.brain.control import ControlSettings, DecisionContext, Memory, control_inputs
+from tomato_host.brain.control.planner import horizon, watering
+from tomato_host.brain.control.planner.objective import WATER, Aim, Expected, soil_stress
+from tomato_host.brain.control.planner.plan_edits import TentMoves
 from tomato_host.brain.control.proposals import Wish
-from tomato_host.brain.control.water_rules import DOUBT_SHARE, water
+from tomato_host.brain.control.rules import DOUBT_SHARE, water
 from tomato_host.brain.control.water_usage import habit_ml, recalled_ml
 
 from shared_schemas.records.action_v1 import ActionV1, Outcome

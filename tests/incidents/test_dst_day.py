@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from tomato_host.app import brain_settings
-from tomato_host.brain.foresight import Foresight
+from tomato_host.brain.forecast_state import Foresight
 from tomato_host.brain.world_model.settings import WorldModelSettings
 from tomato_host.cli.explain import read_story
 from tomato_host.replay.check import Checker

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from lettuce_edits import REACH, SIZES, BlockEdits, Moment, ProgrammeEdits, RateLimit
 from lettuce_plant import Array, Plant
-from tomato_host.brain.control.beam import Search, search
+from tomato_host.brain.control.planner.beam_search import Search, search
 
 TITLE = "Planner core on lettuce-greenhouse-gym 0.1.3"
 HORIZON = 16

@@ -28,20 +28,20 @@ from tomato_host.brain.control import (
     ControlSettings,
     DecisionContext,
     Memory,
-    events,
+    decision_triggers,
     fixed_timer,
     rules,
 )
-from tomato_host.brain.control.base_targets import base_targets
 from tomato_host.brain.control.context import RECENT_H
-from tomato_host.brain.control.foresight import foresee
-from tomato_host.brain.control.mpc import Clock, planner
-from tomato_host.brain.control.mpc import Foresight as PlannerSight
+from tomato_host.brain.control.planner.mpc import Clock, planner
+from tomato_host.brain.control.planner.mpc import Foresight as PlannerSight
+from tomato_host.brain.control.planner.world_model_adapter import foresee
+from tomato_host.brain.control.targets import base_targets
 from tomato_host.brain.control.water_usage import recalled_ml
 from tomato_host.brain.estimator.estimate import Estimate
 from tomato_host.brain.estimator.pipeline import Estimator
 from tomato_host.brain.estimator.settings import EstimatorSettings
-from tomato_host.brain.foresight import Foresight
+from tomato_host.brain.forecast_state import Foresight
 from tomato_host.brain.guardrails.context import GuardContext
 from tomato_host.brain.guardrails.guardrails import Guardrails, Verdict
 from tomato_host.brain.guardrails.limits import MILLI
@@ -258,7 +258,7 @@ class Brain:
         """Why a decision is due now ("first", "cycle", an event), or None."""
         if self._estimate is None:
             return None
-        return events.due(self._context(here.now, self._estimate.state, None))
+        return decision_triggers.due(self._context(here.now, self._estimate.state, None))
 
     def decide(self, here: RuntimeContext, event: str | None) -> Decision:
         """Plan and take every proposal through the guardrails. Raises RuntimeError before the first observation."""

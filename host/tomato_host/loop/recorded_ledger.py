@@ -6,7 +6,7 @@ from datetime import datetime
 
 from shared_schemas.records import ActionV1, EventV1
 from tomato_host.brain.guardrails.guardrails import Guardrails
-from tomato_host.brain.guardrails.movements import DRAWN, GIVEN_BACK, RELEASED, SETTLED
+from tomato_host.brain.guardrails.ledger_events import DRAWN, GIVEN_BACK, RELEASED, SETTLED
 from tomato_host.loop.clock import Clock
 from tomato_host.loop.recorder import Recorder
 

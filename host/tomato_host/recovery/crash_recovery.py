@@ -17,7 +17,7 @@ from shared_schemas.records import ActionV1, parse_record
 from shared_schemas.records.action_v1 import OUTPUT_OF, Outcome
 from tomato_host.board.events import BoardEvent
 from tomato_host.brain.execution.executor import BudgetLedger, UnconfirmedDose
-from tomato_host.brain.guardrails.movements import DRAWN, GIVEN_BACK, SETTLED
+from tomato_host.brain.guardrails.ledger_events import DRAWN, GIVEN_BACK, SETTLED
 from tomato_host.recovery.stored_samples import tail
 
 REASON = "host_restart"

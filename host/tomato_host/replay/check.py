@@ -28,7 +28,7 @@ from shared_schemas.records import (
 from shared_schemas.records.action_v1 import OUTPUT_OF
 from tomato_host.brain.brain import Brain, BrainSettings, RuntimeContext
 from tomato_host.brain.estimator.estimate import Estimate
-from tomato_host.brain.guardrails.movements import MOVEMENTS, repeat
+from tomato_host.brain.guardrails.ledger_events import MOVEMENTS, repeat
 from tomato_host.brain.world_model.model import WorldModel
 from tomato_host.commands.inbox import Request
 from tomato_host.commands.operator_overrides import OperatorOverrides

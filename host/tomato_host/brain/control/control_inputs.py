@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from shared_schemas.records.state_v1 import Probe, StateV1
-from tomato_host.brain.control.aims import Aims, aims_at
 from tomato_host.brain.control.context import DecisionContext
+from tomato_host.brain.control.targets import Aims, aims_at
 
 LEAST_CONFIDENCE = 0.4
 LEAST_PROBE, IN_AIR_PCT = 0.25, 6.0

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from tomato_host.brain.control.climate_rules import light
 from tomato_host.brain.control.context import ControlDecision, DecisionContext
 from tomato_host.brain.control.control_inputs import look
 from tomato_host.brain.control.proposals import Wish, build_decision
+from tomato_host.brain.control.rules import light
 
 DOSES_A_DAY = 4
 EXHAUST_DAY, EXHAUST_NIGHT = 0.25, 0.1

@@ -17,7 +17,7 @@ from datetime import datetime, timedelta
 import numpy as np
 from numpy.typing import NDArray
 
-from tomato_host.brain.control.balance import Duties, Tent, air_of
+from tomato_host.brain.control.tent_balance import Duties, Tent, air_of
 
 Array = NDArray[np.float64]
 AIR = ("air_temp_c", "vpd_kpa")

@@ -9,8 +9,8 @@ from typing import Literal
 
 from shared_schemas.records.action_v1 import OUTPUT_OF, ActionType, ActionV1, Origin, Params, Why
 from shared_schemas.records.plan_v1 import PlanStep, PlanV1, RejectedPlan, Score
-from tomato_host.brain.control.aims import aims_at
 from tomato_host.brain.control.context import ControlDecision, DecisionContext
+from tomato_host.brain.control.targets import aims_at
 from tomato_host.brain.control.water_usage import habit_ml
 
 TYPE_OF: dict[str, ActionType] = {output: kind for kind, output in OUTPUT_OF.items()}

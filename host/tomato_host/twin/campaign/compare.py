@@ -10,10 +10,10 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
+from tomato_host.brain.control.evaluation import OTHERS, Course, Interval, bootstrap_mean, outcome, relative_change
 from tomato_host.brain.control.photoperiod import is_light
-from tomato_host.brain.control.score import OTHERS, Course, Interval, bootstrap_mean, outcome, relative_change
 from tomato_host.brain.control.settings import ControlSettings
-from tomato_host.brain.control.stages import STAGES
+from tomato_host.brain.control.targets import STAGES
 from tomato_host.twin.physics import HUMIDIFIER
 from tomato_host.twin.world import World
 

@@ -7,12 +7,12 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from tomato_host.brain.control.aims import Aims
 from tomato_host.brain.control.control_inputs import Look
-from tomato_host.brain.control.objective import WATER
-from tomato_host.brain.control.plan_edits import MOST_DOSE_ML
+from tomato_host.brain.control.planner.objective import WATER
+from tomato_host.brain.control.planner.plan_edits import MOST_DOSE_ML
 from tomato_host.brain.control.proposals import Wish
-from tomato_host.brain.control.water_rules import PULSE_ML, water
+from tomato_host.brain.control.rules import PULSE_ML, water
+from tomato_host.brain.control.targets import Aims
 
 Array = NDArray[np.float64]
 

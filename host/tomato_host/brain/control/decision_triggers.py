@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tomato_host.brain.control.context import DecisionContext
 from tomato_host.brain.control.control_inputs import look
-from tomato_host.brain.control.water_rules import HARD_LOW_PCT
+from tomato_host.brain.control.rules import HARD_LOW_PCT
 
 CLOCK_SET_BACK_S = 60.0
 """A last decision further in the future than this was taken by a clock that has been set back since."""

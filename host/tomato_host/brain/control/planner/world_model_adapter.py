@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tomato_host.brain.control.context import DecisionContext
-from tomato_host.brain.control.horizon import DAY_H
-from tomato_host.brain.control.mpc import Foresight
+from tomato_host.brain.control.planner.horizon import DAY_H
+from tomato_host.brain.control.planner.mpc import Foresight
 from tomato_host.brain.world_model.hourly import HORIZON_H, HourlyLog
 from tomato_host.brain.world_model.intake import core_state, hours_outside, known_ahead
 from tomato_host.brain.world_model.model import WorldModel

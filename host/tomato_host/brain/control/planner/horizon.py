@@ -10,15 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared_schemas.devices import OUTPUT_BY_NAME
-from tomato_host.brain.control.aims import Aims, aims_at
-from tomato_host.brain.control.climate_rules import light as light_rule
 from tomato_host.brain.control.context import DecisionContext
 from tomato_host.brain.control.control_inputs import Look, look
-from tomato_host.brain.control.objective import Aim
+from tomato_host.brain.control.evaluation import AIR_MARGIN_C, COLD_C, DRY_MARGIN_KPA, HOT_C, SOIL_STRESS_PCT, WET_KPA
 from tomato_host.brain.control.photoperiod import light_seconds
-from tomato_host.brain.control.plan_edits import MOST_DOSE_ML, Bounds
-from tomato_host.brain.control.score import AIR_MARGIN_C, COLD_C, DRY_MARGIN_KPA, HOT_C, SOIL_STRESS_PCT, WET_KPA
-from tomato_host.brain.control.watering import soil_mark_pct
+from tomato_host.brain.control.planner.objective import Aim
+from tomato_host.brain.control.planner.plan_edits import MOST_DOSE_ML, Bounds
+from tomato_host.brain.control.planner.watering import soil_mark_pct
+from tomato_host.brain.control.rules import light as light_rule
+from tomato_host.brain.control.targets import Aims, aims_at
 
 Array = NDArray[np.float64]
 HOUR = timedelta(hours=1)

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared_schemas.records.plan_v1 import RejectedPlan, Score
-from tomato_host.brain.control.beam import Found
-from tomato_host.brain.control.objective import COLUMN_OF, Terms
+from tomato_host.brain.control.planner.beam_search import Found
+from tomato_host.brain.control.planner.objective import COLUMN_OF, Terms
 from tomato_host.brain.control.proposals import Wish
 
 Array = NDArray[np.float64]

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tomato_host.brain.control.stages import StageBand
+from tomato_host.brain.control.targets import StageBand
 
 Array = NDArray[np.float64]
 WINDOW_S = 1_800.0

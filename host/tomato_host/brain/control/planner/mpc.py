@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 
 from shared_schemas.records.plan_v1 import PlanStep
 from tomato_host.brain.control import rules
-from tomato_host.brain.control.beam import Found, Search, search
-from tomato_host.brain.control.climate_rules import light as light_rule
 from tomato_host.brain.control.context import ControlDecision, DecisionContext
 from tomato_host.brain.control.control_inputs import Look, look
-from tomato_host.brain.control.horizon import DAY_H, HOUR, aim_ahead, bounds_ahead
-from tomato_host.brain.control.initial_plans import hour_by_hour, plain_plan, rough_plans, shifted
-from tomato_host.brain.control.objective import (
+from tomato_host.brain.control.parameter_estimation import AIR, Belief, Experience, Lesson, learn
+from tomato_host.brain.control.planner.beam_search import Found, Search, search
+from tomato_host.brain.control.planner.horizon import DAY_H, HOUR, aim_ahead, bounds_ahead
+from tomato_host.brain.control.planner.initial_plans import hour_by_hour, plain_plan, rough_plans, shifted
+from tomato_host.brain.control.planner.objective import (
     CIRCULATION,
     CO2,
     COLUMN_OF,
@@ -36,11 +36,11 @@ from tomato_host.brain.control.objective import (
     hourly,
     judge,
 )
-from tomato_host.brain.control.parameter_estimation import AIR, Belief, Experience, Lesson, learn
-from tomato_host.brain.control.plan_edits import Bounds, TentMoves
-from tomato_host.brain.control.plan_explanation import explain, rejected, score_of
+from tomato_host.brain.control.planner.plan_edits import Bounds, TentMoves
+from tomato_host.brain.control.planner.plan_explanation import explain, rejected, score_of
+from tomato_host.brain.control.planner.watering import thirst, water_wish
 from tomato_host.brain.control.proposals import Wish, build_decision
-from tomato_host.brain.control.watering import thirst, water_wish
+from tomato_host.brain.control.rules import light as light_rule
 
 Array = NDArray[np.float64]
 SEEN_ON = {"exhaust_on": EXHAUST, "humidifier_on": HUMIDIFIER}

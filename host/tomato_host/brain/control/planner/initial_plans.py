@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from shared_schemas.records.plan_v1 import PlanV1
 from tomato_host.brain.control.context import DecisionContext
-from tomato_host.brain.control.objective import CIRCULATION, CO2, COLUMN_OF, EXHAUST, HUMIDIFIER, LIGHT, WATER
-from tomato_host.brain.control.plan_edits import Bounds
+from tomato_host.brain.control.planner.objective import CIRCULATION, CO2, COLUMN_OF, EXHAUST, HUMIDIFIER, LIGHT, WATER
+from tomato_host.brain.control.planner.plan_edits import Bounds
 
 Array = NDArray[np.float64]
 GRID_EXHAUST = (0.0, 0.1, 0.2, 0.35, 0.55, 0.8, 1.0)
