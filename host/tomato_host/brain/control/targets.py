@@ -83,7 +83,7 @@ def _range(band: tuple[float, float]) -> TargetRange:
 
 
 @dataclass(frozen=True, slots=True)
-class Aims:
+class Setpoints:
     """Bands for this moment: VPD kPa, air degC, soil % by volume, CO2 ppm; light as the wall clock wants it."""
 
     light: bool
@@ -116,7 +116,7 @@ def stage_band(settings: ControlSettings, targets: TargetsV1 | None) -> StageBan
     return STAGES[targets.growth_stage if targets is not None else settings.stage]
 
 
-def aims_at(now: datetime, settings: ControlSettings, targets: TargetsV1 | None) -> Aims:
+def setpoints_at(now: datetime, settings: ControlSettings, targets: TargetsV1 | None) -> Setpoints:
     """What to steer for at `now` and over the coming cycle."""
     zone, band, given = ZoneInfo(settings.time_zone), stage_band(settings, targets), valid_targets(targets, now)
     start_h = given.lights_on_hour if given else settings.light_start_local_h
@@ -134,6 +134,6 @@ def aims_at(now: datetime, settings: ControlSettings, targets: TargetsV1 | None)
         soil = (low, low + 0.6 * (high - low), high)
         co2 = min(co2, given.co2_day_ppm.high)
         water, gas = min(water, given.water_ml_budget), min(gas, given.co2_seconds_budget)
-    return Aims(
+    return Setpoints(
         light, wait_s, for_s, vpd, air, *soil, band.soil_temp_low_c, co2, band.dose_ml, water, gas, start_h, hours
     )
