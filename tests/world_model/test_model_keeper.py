@@ -65,7 +65,7 @@ def test_nights_are_kept_and_the_speaker_survives_a_restart(tmp_path: Path) -> N
     keeper.start()
     keeper.stop()
     assert kept.events() == ["model_loaded"]
-    assert again.foresight.model.fingerprint() == active[1].fingerprint()
+    assert again.forecast_state.model.fingerprint() == active[1].fingerprint()
 
 
 def test_a_refusal_and_a_regression_are_written_down(tmp_path: Path) -> None:

@@ -57,7 +57,7 @@ def requests(inputs: ControlInputs) -> list[OutputRequest]:
 
 
 def safe_requests(inputs: ControlInputs) -> list[OutputRequest]:
-    """Safe mode: light by the clock unless it is hot, air that moves, heat let out, water only when the soil is very dry."""
+    """Safe mode: light by the clock unless hot, moving air, heat let out, water only for very dry soil."""
     fired, full = ("safe_mode",), inputs.cycle_s
     moving = OutputRequest("circulation_fan", full, "safe mode keeps the air moving", fired, "safety", spread=True)
     out = exhaust(inputs)
