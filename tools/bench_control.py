@@ -13,7 +13,7 @@ from tomato_host.brain.control import ControlSettings, DecisionContext, Memory, 
 from tomato_host.brain.control.beam import Search, search
 from tomato_host.brain.control.foresight import foresee
 from tomato_host.brain.guardrails import GuardContext, Guardrails, GuardSettings
-from tomato_host.brain.world_model.hourly import HourlyLog
+from tomato_host.brain.world_model.data import HourlyLog
 from tomato_host.brain.world_model.model import WorldModel
 
 from shared_schemas.records import ActionV1, StateV1

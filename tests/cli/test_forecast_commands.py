@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from tomato_host.backtest.tables import load_cases
-from tomato_host.brain.world_model.intake import hour_start
+from tomato_host.brain.world_model.hourly_history import hour_start
 from tomato_host.cli.backtest import backtest
 from tomato_host.cli.forecast import forecast
 from tomato_host.cli.main import main

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from tomato_host.brain.world_model.hourly import OUTSIDE_COLUMNS, PLAN_COLUMNS, Ahead, HourlyLog
+from tomato_host.brain.world_model.data import OUTSIDE_COLUMNS, PLAN_COLUMNS, Ahead, HourlyLog
 from tomato_host.brain.world_model.psychrometrics import saturation_kpa
 
 START_HOUR = 494_064

@@ -9,10 +9,16 @@ import numpy as np
 import pytest
 from tomato_host.backtest.rolling import issue_all
 from tomato_host.backtest.tables import Case
-from tomato_host.brain.world_model.core import CoreState
+from tomato_host.brain.world_model.data import PLAN_COLUMNS, Ahead, HourlyLog
+from tomato_host.brain.world_model.dynamics import CoreState
 from tomato_host.brain.world_model.features import Frame
-from tomato_host.brain.world_model.hourly import PLAN_COLUMNS, Ahead, HourlyLog
-from tomato_host.brain.world_model.intake import HourlyHistory, core_state, hour_start, hours_outside, known_ahead
+from tomato_host.brain.world_model.hourly_history import (
+    HourlyHistory,
+    core_state,
+    hour_start,
+    hours_outside,
+    known_ahead,
+)
 from tomato_host.brain.world_model.model import WorldModel
 from tomato_host.brain.world_model.quantities import tent_quantities
 

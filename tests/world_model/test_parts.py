@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from tomato_host.brain.world_model.blend import SkillBlend
 from tomato_host.brain.world_model.bounded_rls import BoundedRls, Coefficient
 from tomato_host.brain.world_model.conformal import Interval
-from tomato_host.brain.world_model.core import CALM_MPS, Core, CoreState, Drivers, draught
 from tomato_host.brain.world_model.daily_ridge import DailyRidge
-from tomato_host.brain.world_model.hourly import PLAN_COLUMNS
+from tomato_host.brain.world_model.data import PLAN_COLUMNS
+from tomato_host.brain.world_model.dynamics import CALM_MPS, Core, CoreState, Drivers, draught
 from tomato_host.brain.world_model.psychrometrics import leaf_vpd_kpa, rh_from_vpd, vpd_kpa
 from tomato_host.brain.world_model.settings import WorldModelSettings
 from tomato_host.brain.world_model.stress import stress_risk

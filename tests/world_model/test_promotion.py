@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tomato_host.brain.world_model.hourly import HourlyLog
+from tomato_host.brain.world_model.data import HourlyLog
 from tomato_host.brain.world_model.model import WorldModel
+from tomato_host.brain.world_model.model_arrays import clone, restore, to_arrays
 from tomato_host.brain.world_model.promotion import Nursery, compare, failed_properties
-from tomato_host.brain.world_model.state import clone, restore, to_arrays
 from tomato_host.cli import model as model_cli
 from tomato_host.errors import TomatoError
 from tomato_host.models.store import KEEP, ModelStore

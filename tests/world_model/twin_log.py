@@ -9,8 +9,8 @@ from datetime import datetime, timedelta
 
 import numpy as np
 from tomato_host.brain.brain import BrainSettings
-from tomato_host.brain.world_model.hourly import OUTSIDE_COLUMNS, PLAN_COLUMNS, Ahead, HourlyLog
-from tomato_host.brain.world_model.intake import hour_index
+from tomato_host.brain.world_model.data import OUTSIDE_COLUMNS, PLAN_COLUMNS, Ahead, HourlyLog
+from tomato_host.brain.world_model.hourly_history import hour_index
 from tomato_host.brain.world_model.psychrometrics import leaf_vpd_kpa, saturation_kpa, vpd_kpa
 from tomato_host.twin.campaign.life import Life
 from tomato_host.twin.direct import DirectTwin

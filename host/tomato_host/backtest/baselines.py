@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from tomato_host.backtest.tables import Case
-from tomato_host.brain.world_model.hourly import OUTSIDE_COLUMNS
+from tomato_host.brain.world_model.data import OUTSIDE_COLUMNS
 from tomato_host.brain.world_model.psychrometrics import Array
 from tomato_host.brain.world_model.quantities import Quantity
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from tomato_host.backtest.baselines import Baseline
 from tomato_host.backtest.tables import Case
-from tomato_host.brain.world_model.hourly import HISTORY_H, OUTSIDE_COLUMNS, PLAN_COLUMNS, Ahead
+from tomato_host.brain.world_model.data import HISTORY_H, OUTSIDE_COLUMNS, PLAN_COLUMNS, Ahead
 from tomato_host.brain.world_model.model import Shape, WorldModel
 from tomato_host.brain.world_model.psychrometrics import Array, Mask
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from shared_schemas.records import Forecast36hV1, StateV1
-from tomato_host.brain.world_model.hourly import OUTSIDE_COLUMNS, PLAN_COLUMNS, HourlyLog
-from tomato_host.brain.world_model.intake import HourlyHistory, hour_index
+from tomato_host.brain.world_model.data import OUTSIDE_COLUMNS, PLAN_COLUMNS, HourlyLog
+from tomato_host.brain.world_model.hourly_history import HourlyHistory, hour_index
 from tomato_host.brain.world_model.psychrometrics import Array, leaf_vpd_kpa, saturation_kpa, vpd_kpa
 from tomato_host.brain.world_model.quantities import Kind, Quantity
 from tomato_host.errors import TomatoError

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from shared_schemas.records import ActionV1, Forecast36hV1, PlanV1, Prediction36hV1, StateV1
 from shared_schemas.records.action_v1 import OUTPUT_OF
-from tomato_host.brain.world_model.intake import HourlyHistory, known_ahead
+from tomato_host.brain.world_model.hourly_history import HourlyHistory, known_ahead
 from tomato_host.brain.world_model.model import Shape, WorldModel
 from tomato_host.brain.world_model.promotion import Nursery
 from tomato_host.brain.world_model.quantities import tent_quantities

@@ -14,7 +14,7 @@ from tomato_host.errors import TomatoError
 if TYPE_CHECKING:
     from shared_schemas.records import Forecast36hV1, Prediction36hV1
     from tomato_host.backtest.tables import Case
-    from tomato_host.brain.world_model.hourly import HourlyLog
+    from tomato_host.brain.world_model.data import HourlyLog
     from tomato_host.settings import Settings
 
 _RECENT = timedelta(hours=3)
@@ -54,8 +54,8 @@ def forecast(
 
 def _predicted(case: Case, data: str, settings: Settings, weather: bool) -> tuple[Prediction36hV1, str]:
     """The record, and one line on model and weather."""
-    from tomato_host.brain.world_model.hourly import HISTORY_H
-    from tomato_host.brain.world_model.intake import hour_start, known_ahead
+    from tomato_host.brain.world_model.data import HISTORY_H
+    from tomato_host.brain.world_model.hourly_history import hour_start, known_ahead
     from tomato_host.brain.world_model.model import Shape, WorldModel
     from tomato_host.models.store import ModelStore
 

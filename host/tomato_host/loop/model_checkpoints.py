@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from tomato_host.brain.brain import Brain, StepResult
-from tomato_host.brain.world_model.hourly import HourlyLog
+from tomato_host.brain.world_model.data import HourlyLog
 from tomato_host.brain.world_model.model import WorldModel
+from tomato_host.brain.world_model.model_arrays import clone
 from tomato_host.brain.world_model.promotion import Verdict
-from tomato_host.brain.world_model.state import clone
 from tomato_host.loop.recorder import Recorder
 from tomato_host.models.store import ModelStore
 

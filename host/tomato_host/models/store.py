@@ -20,12 +20,12 @@ from typing import Any
 
 import numpy as np
 
-from tomato_host.brain.world_model.hourly import HourlyLog
-from tomato_host.brain.world_model.intake import hour_start
+from tomato_host.brain.world_model.data import HourlyLog
+from tomato_host.brain.world_model.hourly_history import hour_start
 from tomato_host.brain.world_model.model import Shape, WorldModel
+from tomato_host.brain.world_model.model_arrays import restore, to_arrays
 from tomato_host.brain.world_model.quantities import Quantity
 from tomato_host.brain.world_model.settings import WorldModelSettings
-from tomato_host.brain.world_model.state import restore, to_arrays
 from tomato_host.errors import TomatoError
 
 FORMAT = 2

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from tomato_host.brain.control.context import DecisionContext
 from tomato_host.brain.control.horizon import DAY_H
 from tomato_host.brain.control.mpc import Foresight
-from tomato_host.brain.world_model.hourly import HORIZON_H, HourlyLog
-from tomato_host.brain.world_model.intake import core_state, hours_outside, known_ahead
+from tomato_host.brain.world_model.data import HORIZON_H, HourlyLog
+from tomato_host.brain.world_model.hourly_history import core_state, hours_outside, known_ahead
 from tomato_host.brain.world_model.model import WorldModel
 
 Array = NDArray[np.float64]

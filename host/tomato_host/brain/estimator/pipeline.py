@@ -27,14 +27,14 @@ from tomato_host.brain.estimator.cross_check import DARK_LUX, LAMP_SETTLES_S, ST
 from tomato_host.brain.estimator.drift import CLEARED_BELOW as DRIFT_CLEARED_BELOW
 from tomato_host.brain.estimator.drift import DriftWatch
 from tomato_host.brain.estimator.estimate import Estimate, SensorMoment
-from tomato_host.brain.estimator.explained import RecentEvents
 from tomato_host.brain.estimator.lamp_interference import LampInterference
 from tomato_host.brain.estimator.light import DailyLightIntegral
+from tomato_host.brain.estimator.recent_events import RecentEvents
 from tomato_host.brain.estimator.ring_buffer import RingBuffer
 from tomato_host.brain.estimator.sensor_health import DRIFT, JUMP_REMEMBERED_S, SensorTrack
 from tomato_host.brain.estimator.settings import EstimatorSettings, ProbeSettings
 from tomato_host.brain.estimator.soil import TRUSTED, WaterArrival, average_moisture_pct, trusted_probes
-from tomato_host.brain.humid_air import absolute_humidity_g_m3, dew_point_c, saturation_vapour_pressure_kpa
+from tomato_host.brain.psychrometrics import absolute_humidity_g_m3, dew_point_c, saturation_vapour_pressure_kpa
 
 AIR, RH, CO2, LEAF, LIGHT, SOIL_TEMP, FIRST_PROBE = range(7)
 NAN: Final = float("nan")

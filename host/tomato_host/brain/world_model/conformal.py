@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from tomato_host.brain.world_model.arrays import own
 from tomato_host.brain.world_model.features import Index
 from tomato_host.brain.world_model.psychrometrics import Array, Mask
-from tomato_host.brain.world_model.shared_arrays import own
 
 MISS_PER_SIDE = 0.095
 """80 % intervals: a tenth of the hours may fall below, a tenth above; half a point less is aimed at on each side,

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from tomato_host.brain.world_model.arrays import own
 from tomato_host.brain.world_model.psychrometrics import Array, Mask
-from tomato_host.brain.world_model.shared_arrays import own
 
 _SCALE_MEMORY = 0.9
 _MIN_ROWS = 12.0

@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from tomato_host.brain.world_model.core import CALM_MPS
-from tomato_host.brain.world_model.hourly import HORIZON_H, OUTSIDE_COLUMNS, PLAN_COLUMNS, Ahead, HourlyLog
+from tomato_host.brain.world_model.data import HORIZON_H, OUTSIDE_COLUMNS, PLAN_COLUMNS, Ahead, HourlyLog
+from tomato_host.brain.world_model.dynamics import CALM_MPS
 from tomato_host.brain.world_model.psychrometrics import Array
 from tomato_host.brain.world_model.quantities import Quantity
 

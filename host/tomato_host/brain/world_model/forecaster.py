@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from tomato_host.brain.world_model.arrays import own
 from tomato_host.brain.world_model.blend import SkillBlend
 from tomato_host.brain.world_model.daily_ridge import DailyRidge
 from tomato_host.brain.world_model.features import Frame, Index, season_lag
@@ -22,7 +23,6 @@ from tomato_host.brain.world_model.learners import (
 )
 from tomato_host.brain.world_model.psychrometrics import Array
 from tomato_host.brain.world_model.quantities import Quantity
-from tomato_host.brain.world_model.shared_arrays import own
 from tomato_host.brain.world_model.track import RING_H
 
 _CORE_ROW = EXPERTS.index("core")

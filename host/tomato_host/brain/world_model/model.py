@@ -10,12 +10,12 @@ from datetime import UTC, datetime
 import numpy as np
 
 from shared_schemas.records.prediction_36h_v1 import Prediction36hV1
-from tomato_host.brain.world_model.core import CALM_MPS, Core, CoreState, Drivers, weather_drivers
+from tomato_host.brain.world_model.data import HORIZON_H, OUTSIDE_COLUMNS, PLAN_COLUMNS, Ahead, HourlyLog
+from tomato_host.brain.world_model.dynamics import CALM_MPS, Core, CoreState, Drivers, weather_drivers
 from tomato_host.brain.world_model.features import PAD_H, Frame, Index
 from tomato_host.brain.world_model.forecaster import Forecaster
-from tomato_host.brain.world_model.hourly import HORIZON_H, OUTSIDE_COLUMNS, PLAN_COLUMNS, Ahead, HourlyLog
 from tomato_host.brain.world_model.learners import KNOWS_STORM, LOOK_BACK_H
-from tomato_host.brain.world_model.outlook import look_ahead, to_record
+from tomato_host.brain.world_model.prediction_record import look_ahead, to_record
 from tomato_host.brain.world_model.psychrometrics import Array, Mask, rh_from_vpd, saturation_kpa
 from tomato_host.brain.world_model.quantities import Kind, Quantity, tent_quantities
 from tomato_host.brain.world_model.settings import WorldModelSettings

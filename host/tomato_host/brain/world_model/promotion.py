@@ -9,12 +9,12 @@ from datetime import datetime
 import numpy as np
 
 from shared_schemas.records.prediction_36h_v1 import Prediction36hV1
-from tomato_host.brain.world_model.core import CoreState
+from tomato_host.brain.world_model.data import HORIZON_H, OUTSIDE_COLUMNS, PLAN_COLUMNS, Ahead, HourlyLog
+from tomato_host.brain.world_model.dynamics import CoreState
 from tomato_host.brain.world_model.features import Index
-from tomato_host.brain.world_model.hourly import HORIZON_H, OUTSIDE_COLUMNS, PLAN_COLUMNS, Ahead, HourlyLog
 from tomato_host.brain.world_model.model import Forecast, WorldModel
+from tomato_host.brain.world_model.model_arrays import clone
 from tomato_host.brain.world_model.psychrometrics import Array
-from tomato_host.brain.world_model.state import clone
 
 JUDGED_H = (1, 6, 12, 24)
 FIRST_DAYS = 7

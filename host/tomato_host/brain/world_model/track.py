@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from tomato_host.brain.world_model.arrays import own
 from tomato_host.brain.world_model.conformal import Interval
 from tomato_host.brain.world_model.features import Index
 from tomato_host.brain.world_model.learners import REGIMES
 from tomato_host.brain.world_model.psychrometrics import Array
-from tomato_host.brain.world_model.shared_arrays import own
 
 RING_H = 96
 """Origins kept: 36 h of horizon, a day of targets, a day to look back from each origin."""

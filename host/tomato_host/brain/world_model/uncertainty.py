@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tomato_host.brain.world_model.core import Drivers, weather_drivers
+from tomato_host.brain.world_model.data import OUTSIDE_COLUMNS, PLAN_COLUMNS, Ahead, HourlyLog
+from tomato_host.brain.world_model.dynamics import Drivers, weather_drivers
 from tomato_host.brain.world_model.features import Frame
-from tomato_host.brain.world_model.hourly import OUTSIDE_COLUMNS, PLAN_COLUMNS, Ahead, HourlyLog
 from tomato_host.brain.world_model.psychrometrics import Array, rh_from_vpd, saturation_kpa
 
 if TYPE_CHECKING:

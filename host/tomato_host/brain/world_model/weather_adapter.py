@@ -13,7 +13,7 @@ from shared_schemas.records.sampling_plan_v1 import SamplingOverride, SamplingPl
 from shared_schemas.records.state_v1 import StateV1
 from shared_schemas.records.targets_v1 import TargetRange, TargetSet, TargetsV1
 from shared_schemas.records.weather_adapter_log_v1 import AdapterChange, Clip, WeatherAdapterLogV1
-from tomato_host.brain.world_model.scenarios import RULES, Rule, Seen
+from tomato_host.brain.world_model.weather_scenarios import RULES, Rule, Seen
 
 HORIZON = timedelta(hours=36)
 LEAD = timedelta(hours=1)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tomato_host.brain.world_model.bounded_rls import BoundedRls
-from tomato_host.brain.world_model.laws import (
+from tomato_host.brain.world_model.priors import (
     CAPACITIES_PCT,
     NOISE,
     ROOMY_PCT,

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from tomato_host.brain.world_model.arrays import share
 from tomato_host.brain.world_model.bounded_rls import BoundedRls
 from tomato_host.brain.world_model.model import WorldModel
 from tomato_host.brain.world_model.psychrometrics import Array
-from tomato_host.brain.world_model.shared_arrays import share
 
 _RLS = ("gram", "rhs", "theta", "scale", "rows")
 _RIDGE = ("gram", "rhs", "rows", "typical", "beta")

@@ -10,8 +10,8 @@ import numpy as np
 from shared_schemas.records.forecast_36h_v1 import Forecast36hV1, WeatherHour
 from shared_schemas.records.plan_v1 import PlanStep
 from shared_schemas.records.state_v1 import StateV1
-from tomato_host.brain.world_model.core import CoreState
-from tomato_host.brain.world_model.hourly import HISTORY_H, HORIZON_H, OUTSIDE_COLUMNS, PLAN_COLUMNS, Ahead, HourlyLog
+from tomato_host.brain.world_model.data import HISTORY_H, HORIZON_H, OUTSIDE_COLUMNS, PLAN_COLUMNS, Ahead, HourlyLog
+from tomato_host.brain.world_model.dynamics import CoreState
 from tomato_host.brain.world_model.psychrometrics import Array, saturation_kpa, vpd_kpa
 from tomato_host.brain.world_model.settings import WorldModelSettings
 from tomato_host.brain.world_model.uncertainty import SPREAD_COLUMNS

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tomato_host.brain.world_model.bounded_rls import BoundedRls, Coefficient
-from tomato_host.brain.world_model.laws import CAPACITIES_PCT, SOIL_LAW
-from tomato_host.brain.world_model.soil_law import DAY_H, SoilHours, SoilLaw, roll_levels
+from tomato_host.brain.world_model.priors import CAPACITIES_PCT, SOIL_LAW
+from tomato_host.brain.world_model.soil_dynamics import DAY_H, SoilHours, SoilLaw, roll_levels
 
 CAPACITY = [c.name for c in SOIL_LAW].index("capacity")
 POT = np.array([-0.14, -0.22, -0.25, 0.0, -0.03, -0.04, 0.45, 0.06, 0.6, -0.9, 41.4])

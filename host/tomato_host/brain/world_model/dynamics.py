@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from tomato_host.brain.world_model.bounded_rls import BoundedRls
-from tomato_host.brain.world_model.hourly import OUTSIDE_COLUMNS, PLAN_COLUMNS, HourlyLog
-from tomato_host.brain.world_model.laws import (
+from tomato_host.brain.world_model.data import OUTSIDE_COLUMNS, PLAN_COLUMNS, HourlyLog
+from tomato_host.brain.world_model.priors import (
     AIR_LAW,
     LEAF_LAW,
     NOISE,
@@ -18,7 +18,7 @@ from tomato_host.brain.world_model.laws import (
     VAPOUR_LAW,
 )
 from tomato_host.brain.world_model.psychrometrics import Array, saturation_kpa
-from tomato_host.brain.world_model.soil_law import DAY_H, WATER_UNIT_ML, SoilHours, SoilLaw, roll_levels
+from tomato_host.brain.world_model.soil_dynamics import DAY_H, WATER_UNIT_ML, SoilHours, SoilLaw, roll_levels
 
 _NEUTRAL = {"out_temp_c": ROOM_C, "out_vapour_kpa": ROOM_VAPOUR_KPA, "out_solar_wm2": 0.0, "out_wind_mps": 3.0}
 _SUN_UNIT_WM2 = 500.0

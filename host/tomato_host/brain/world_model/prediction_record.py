@@ -10,9 +10,9 @@ import numpy as np
 from pydantic import TypeAdapter
 
 from shared_schemas.records.prediction_36h_v1 import PredictedHour, Prediction36hV1, RiskWindow
-from tomato_host.brain.world_model.core import draught
-from tomato_host.brain.world_model.hourly import Ahead, HourlyLog
-from tomato_host.brain.world_model.intake import hour_start
+from tomato_host.brain.world_model.data import Ahead, HourlyLog
+from tomato_host.brain.world_model.dynamics import draught
+from tomato_host.brain.world_model.hourly_history import hour_start
 from tomato_host.brain.world_model.psychrometrics import Array, Mask
 from tomato_host.brain.world_model.stress import stress_risk
 from tomato_host.brain.world_model.uncertainty import FRESH_MIN
