@@ -48,7 +48,7 @@ from tomato_host.brain.guardrails.limits import MILLI
 from tomato_host.brain.guardrails.settings import GuardSettings
 from tomato_host.brain.safe_mode import SafeModeSettings, SafeModeState, Signals, Step, step
 from tomato_host.brain.world_model.settings import WorldModelSettings
-from tomato_host.brain.world_model.weather_adapter import Adapted, AdapterContext, adapt
+from tomato_host.brain.world_model.weather_adapter import AdaptedTargets, AdapterContext, adapt
 
 Controller = Callable[[DecisionContext], ControlDecision]
 
@@ -106,7 +106,7 @@ class StepResult:
 
     estimate: Estimate
     trust: Step | None = None
-    rebuilt: Adapted | None = None
+    rebuilt: AdaptedTargets | None = None
     """Targets and attention for the day, when they were made anew."""
     why: str | None = None
     prediction: Prediction36hV1 | None = None
@@ -203,7 +203,7 @@ class Brain:
         if action.type is ActionType.WATER and action.outcome is not None and action.outcome.delivered_ml == 0.0:
             self._forget_watering(action.ts)
 
-    def _rebuild(self, now: datetime) -> Adapted | None:
+    def _rebuild(self, now: datetime) -> AdaptedTargets | None:
         """At 00:10 local time learn the day and set the targets anew; also as soon as weather is first known."""
         outlook = self.outlook
         night = self.foresight.night_has_come(now)

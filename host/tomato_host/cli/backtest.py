@@ -10,7 +10,7 @@ import typer
 from tomato_host.errors import TomatoError
 
 if TYPE_CHECKING:
-    from tomato_host.backtest.report import Report
+    from tomato_host.backtest.report import BacktestReport
 
 
 def backtest(
@@ -30,14 +30,14 @@ def backtest(
 
     from tomato_host.backtest.baselines import baselines
     from tomato_host.backtest.report import reliability_svg, summarise
-    from tomato_host.backtest.rolling import judge
+    from tomato_host.backtest.rolling import score_case
     from tomato_host.backtest.tables import load_cases
 
     hours = _hours(horizons)
     only = tuple(name.strip() for name in quantity.split(",")) if quantity else None
     cases = load_cases(data, mapping, weather, group)
     rules = baselines(lightgbm)
-    judged = [one for case in cases for one in judge(case, hours, rules, from_day, only, _told)]
+    judged = [one for case in cases for one in score_case(case, hours, rules, from_day, only, _told)]
     judged = [one for one in judged if one.counts.any(axis=0).all()]
     if not judged:
         raise TomatoError(
@@ -81,7 +81,7 @@ def _told(text: str) -> None:
         sys.stderr.flush()
 
 
-def _show(report: Report) -> None:
+def _show(report: BacktestReport) -> None:
     from rich.console import Console
     from rich.table import Table
 

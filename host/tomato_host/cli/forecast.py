@@ -13,7 +13,7 @@ from tomato_host.errors import TomatoError
 
 if TYPE_CHECKING:
     from shared_schemas.records import Forecast36hV1, Prediction36hV1
-    from tomato_host.backtest.tables import Case
+    from tomato_host.backtest.tables import BacktestCase
     from tomato_host.brain.world_model.data import HourlyLog
     from tomato_host.settings import Settings
 
@@ -52,11 +52,11 @@ def forecast(
     typer.echo(told)
 
 
-def _predicted(case: Case, data: str, settings: Settings, weather: bool) -> tuple[Prediction36hV1, str]:
+def _predicted(case: BacktestCase, data: str, settings: Settings, weather: bool) -> tuple[Prediction36hV1, str]:
     """The record, and one line on model and weather."""
-    from tomato_host.brain.world_model.data import HISTORY_H
+    from tomato_host.brain.world_model.data import HISTORY_H, ModelShape
     from tomato_host.brain.world_model.hourly_history import hour_start, known_ahead
-    from tomato_host.brain.world_model.model import Shape, WorldModel
+    from tomato_host.brain.world_model.model import WorldModel
     from tomato_host.models.store import ModelStore
 
     log, zone = _until_last_reading(case), ZoneInfo(settings.site.timezone)
@@ -69,7 +69,7 @@ def _predicted(case: Case, data: str, settings: Settings, weather: bool) -> tupl
     model = found[1] if found else None
     if model is None or {q.name for q in model.shape.quantities} - set(log.values):
         model = WorldModel(
-            Shape(case.quantities, case.plan, case.has_weather or outside is not None), settings.world_model
+            ModelShape(case.quantities, case.plan, case.has_weather or outside is not None), settings.world_model
         )
         for end in range(log.hours % 24 or 24, log.hours + 1, 24):
             model.learn(log.window(end - HISTORY_H, end))
@@ -78,7 +78,7 @@ def _predicted(case: Case, data: str, settings: Settings, weather: bool) -> tupl
     return record, f"Model {record.model_version}, {model.days_learned} days learned. {told}"
 
 
-def _until_last_reading(case: Case) -> HourlyLog:
+def _until_last_reading(case: BacktestCase) -> HourlyLog:
     """The log without the hours at its end in which nothing was measured."""
     import numpy as np
 

@@ -12,7 +12,7 @@ from tomato_host.brain.brain import Brain, StepResult
 from tomato_host.brain.world_model.data import HourlyLog
 from tomato_host.brain.world_model.model import WorldModel
 from tomato_host.brain.world_model.model_arrays import clone
-from tomato_host.brain.world_model.promotion import Verdict
+from tomato_host.brain.world_model.promotion import PromotionVerdict
 from tomato_host.loop.recorder import Recorder
 from tomato_host.models.store import ModelStore
 
@@ -21,7 +21,7 @@ from tomato_host.models.store import ModelStore
 class Night:
     """What one night left: the verdict on the night before, the model that learned, and from what."""
 
-    verdict: Verdict
+    verdict: PromotionVerdict
     candidate: WorldModel
     log: HourlyLog
     now: datetime

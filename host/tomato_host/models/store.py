@@ -20,11 +20,10 @@ from typing import Any
 
 import numpy as np
 
-from tomato_host.brain.world_model.data import HourlyLog
+from tomato_host.brain.world_model.data import HourlyLog, ModelShape, Quantity
 from tomato_host.brain.world_model.hourly_history import hour_start
-from tomato_host.brain.world_model.model import Shape, WorldModel
+from tomato_host.brain.world_model.model import WorldModel
 from tomato_host.brain.world_model.model_arrays import restore, to_arrays
-from tomato_host.brain.world_model.quantities import Quantity
 from tomato_host.brain.world_model.settings import WorldModelSettings
 from tomato_host.errors import TomatoError
 
@@ -34,7 +33,7 @@ KEEP = 14
 
 
 @dataclass(frozen=True)
-class Manifest:
+class ModelManifest:
     """What a version is and where it comes from."""
 
     version: str
@@ -69,7 +68,7 @@ class ModelStore:
         np.savez_compressed(buffer, **to_arrays(model))  # type: ignore[arg-type]  # numpy types **kwds as bool
         body = buffer.getvalue()
         shape = model.shape
-        manifest = Manifest(
+        manifest = ModelManifest(
             version,
             FORMAT,
             now.isoformat(),
@@ -104,7 +103,7 @@ class ModelStore:
         if hashlib.sha256(body).hexdigest() != manifest.file_sha256:
             raise _damaged(version, "has another hash than its manifest says")
         quantities = tuple(Quantity(q["name"], q["kind"], tuple(q["companions"])) for q in manifest.quantities)
-        shape = Shape(quantities, tuple(manifest.plan), manifest.outside, tuple(manifest.horizons))
+        shape = ModelShape(quantities, tuple(manifest.plan), manifest.outside, tuple(manifest.horizons))
         model = WorldModel(shape, settings)
         try:
             with np.load(BytesIO(body), allow_pickle=False) as stored:
@@ -156,7 +155,7 @@ class ModelStore:
                     continue
         return None
 
-    def versions(self) -> list[Manifest]:
+    def versions(self) -> list[ModelManifest]:
         """All versions, oldest first; folders without a readable manifest are left out."""
         found = []
         for folder in sorted(self.root.glob("*/manifest.json")):
@@ -166,7 +165,7 @@ class ModelStore:
                 continue
         return sorted(found, key=lambda m: m.created_ts)
 
-    def manifest(self, version: str) -> Manifest:
+    def manifest(self, version: str) -> ModelManifest:
         """The manifest of one version. Raises TomatoError E-MODEL-UNKNOWN, E-MODEL-DAMAGED."""
         path = self.root / version / "manifest.json"
         if os.sep in version or not path.exists():
@@ -174,7 +173,7 @@ class ModelStore:
                 "E-MODEL-UNKNOWN", f"There is no model version {version}.", "See `tomato-host model list`."
             )
         try:
-            manifest = Manifest(**json.loads(path.read_bytes()))
+            manifest = ModelManifest(**json.loads(path.read_bytes()))
         except (OSError, ValueError, TypeError) as error:
             raise _damaged(version, f"has no readable manifest ({error})") from None
         if manifest.format != FORMAT:

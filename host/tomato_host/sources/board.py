@@ -55,7 +55,7 @@ class WaterMeter:
             self._seeded = True
             self.used_ml = max(self.used_ml, ml)
 
-    def take(self, flow_ml: float | None, local: datetime) -> None:
+    def update(self, flow_ml: float | None, local: datetime) -> None:
         """A reading of the meter's running total."""
         self._turn_page(local.date())
         if flow_ml is None:
@@ -124,7 +124,7 @@ class BoardSource:
         taken = self._local(now - timedelta(milliseconds=max(0.0, now_ms - sample.host_ms)))
         if not sample.backlog:
             self._outputs, self._state = sample.outputs, sample.state
-            self._meter.take(sample.values.get("flow_ml"), taken)
+            self._meter.update(sample.values.get("flow_ml"), taken)
         return self._observation(sample, taken, self._local(now)), self._update(now)
 
     # -- inside ------------------------------------------------------------------------------------------------

@@ -35,7 +35,7 @@ EXTRA = "extra."
 """Prefix of columns that may explain others: `extra.ec.P1` belongs to probe P1, `extra.anything` to all."""
 
 
-class Column(BaseModel):
+class CsvColumn(BaseModel):
     """One column: value = number in the file * factor + offset."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -65,11 +65,11 @@ class CsvMapping(BaseModel):
     empty: tuple[str, ...] = ("", "NaN", "nan", "NA", "null", "-")
     select: dict[str, str] = Field(default_factory=dict)
     """Take only rows whose column holds this text, for files that hold several places."""
-    columns: dict[str, Annotated[Column, BeforeValidator(_plain_name_is_a_column)]] = Field(min_length=1)
+    columns: dict[str, Annotated[CsvColumn, BeforeValidator(_plain_name_is_a_column)]] = Field(min_length=1)
 
     @field_validator("columns")
     @classmethod
-    def _known_quantities(cls, columns: dict[str, Column]) -> dict[str, Column]:
+    def _known_quantities(cls, columns: dict[str, CsvColumn]) -> dict[str, CsvColumn]:
         known = {*INDOOR, *OUTDOOR, *CONTROL, *DERIVED}
         for name in columns:
             free = name.startswith(("soil.", EXTRA)) and not name.endswith(".")
@@ -100,7 +100,7 @@ class CsvMapping(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class CsvRow:
     """One line of the table: values by quantity, None for an empty cell; names in `unreadable` were no numbers."""
 
     number: int
@@ -146,7 +146,7 @@ def header_of(path: Path, delimiter: str = ",") -> list[str]:
             raise TomatoError("E-CSV-FILE", what, "Give a CSV file, gzipped or plain.") from error
 
 
-def read_rows(path: Path, mapping: CsvMapping) -> Iterator[Row]:
+def read_rows(path: Path, mapping: CsvMapping) -> Iterator[CsvRow]:
     """Selected rows in the order of the file, times in UTC.
 
     Raises TomatoError E-CSV-FILE, E-CSV-COLUMNS (names the missing ones), E-CSV-TIME (names the line).
@@ -174,8 +174,8 @@ def read_rows(path: Path, mapping: CsvMapping) -> Iterator[Row]:
 
 
 def _row(
-    number: int, ts: datetime, cells: list[str], places: dict[str, tuple[int, Column]], mapping: CsvMapping
-) -> Row:
+    number: int, ts: datetime, cells: list[str], places: dict[str, tuple[int, CsvColumn]], mapping: CsvMapping
+) -> CsvRow:
     values: dict[str, float | None] = {}
     unreadable: list[str] = []
     for name, (place, spec) in places.items():
@@ -192,7 +192,7 @@ def _row(
             values[name] = number_read * spec.factor + spec.offset
         else:
             unreadable.append(name)
-    return Row(number, ts, values, tuple(unreadable))
+    return CsvRow(number, ts, values, tuple(unreadable))
 
 
 def _moment(text: str, mapping: CsvMapping, zone: tzinfo, path: Path, line: int) -> datetime:

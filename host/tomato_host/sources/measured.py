@@ -13,7 +13,7 @@ from shared_schemas.records import DeviceStatusV1, ObservationV1
 from shared_schemas.records.observation_v1 import QUANTITIES
 from tomato_host.brain.local_time import stamped
 from tomato_host.errors import TomatoError
-from tomato_host.sources.csv_mapping import INDOOR, CsvMapping, Row, header_of, read_rows
+from tomato_host.sources.csv_mapping import INDOOR, CsvMapping, CsvRow, header_of, read_rows
 from tomato_host.sources.replay import unknown_status
 
 # The clocks of these recordings know no summer time: 2020-03-29 has a 02:30.
@@ -147,7 +147,7 @@ class MeasuredSource:
         ts = self._last_ts or datetime.fromisoformat("1970-01-01T00:00:00+00:00")
         return unknown_status(stamped(ts, self._zone)).model_copy(update={"mcu_connected": True})
 
-    def _observation(self, row: Row) -> ObservationV1:
+    def _observation(self, row: CsvRow) -> ObservationV1:
         fields: dict[str, object] = {}
         missing: dict[str, str] = {}
         for name in QUANTITIES:
@@ -176,7 +176,7 @@ def lacking(mapping: CsvMapping) -> frozenset[str]:
     return frozenset(names if mapping.probes else {*names, "soil"})
 
 
-def _reading(name: str, sensor: str, row: Row) -> tuple[float | None, str | None]:
+def _reading(name: str, sensor: str, row: CsvRow) -> tuple[float | None, str | None]:
     """Value and no reason, or no value and the reason."""
     if name not in row.values:
         return None, "not_measured"
@@ -189,7 +189,7 @@ def _reading(name: str, sensor: str, row: Row) -> tuple[float | None, str | None
     return round(value, 4), None
 
 
-def _between(rows: Iterator[Row], begin: datetime | None, end: datetime | None) -> Iterator[Row]:
+def _between(rows: Iterator[CsvRow], begin: datetime | None, end: datetime | None) -> Iterator[CsvRow]:
     for row in rows:
         if (begin is None or row.ts >= begin) and (end is None or row.ts < end):
             yield row

@@ -30,7 +30,7 @@ _BACK_OFF = (timedelta(minutes=5), timedelta(minutes=15), timedelta(minutes=30),
 
 
 @dataclass(frozen=True)
-class Answer:
+class WeatherResult:
     """A forecast (None when there is none at all) and one line a person understands."""
 
     forecast: Forecast36hV1 | None
@@ -53,7 +53,7 @@ class WeatherService:
     _outside: set[str] = field(default_factory=set, init=False)
     _why: str = field(default="", init=False)
 
-    def get(self, now: datetime) -> Answer:
+    def get(self, now: datetime) -> WeatherResult:
         """The forecast for `now` (aware). Never raises for a silent provider."""
         kept = self.cache.read(self.latitude_deg, self.longitude_deg, now)
         if kept is not None and now - kept.fetched_ts < self.ttl:
@@ -64,7 +64,7 @@ class WeatherService:
                 self.cache.write(self.latitude_deg, self.longitude_deg, fresh)
                 return self._answer(fresh, now, "")
         if kept is None:
-            return Answer(None, f"No weather forecast: {self._why or 'no provider is set'}.")
+            return WeatherResult(None, f"No weather forecast: {self._why or 'no provider is set'}.")
         return self._answer(_as_stale(kept, now), now, self._why)
 
     def _ask(self, now: datetime) -> Forecast36hV1 | None:
@@ -87,11 +87,11 @@ class WeatherService:
         self._failures += 1
         return None
 
-    def _answer(self, forecast: Forecast36hV1, now: datetime, why: str) -> Answer:
+    def _answer(self, forecast: Forecast36hV1, now: datetime, why: str) -> WeatherResult:
         age_min = max((now - forecast.fetched_ts) / timedelta(minutes=1), 0.0)
         run_h = (now - forecast.run_ts) / timedelta(hours=1)
         told = f"Weather of {forecast.provider}, run {run_h:.0f} h old, fetched {age_min:.0f} min ago"
-        return Answer(forecast, f"{told}{', stale: ' + why if why else ''}.", age_min)
+        return WeatherResult(forecast, f"{told}{', stale: ' + why if why else ''}.", age_min)
 
 
 def _as_stale(kept: Forecast36hV1, now: datetime) -> Forecast36hV1:

@@ -222,7 +222,7 @@ class _Handler(BaseHTTPRequestHandler):
     owner: WeatherStub
 
     def do_GET(self) -> None:
-        """Answer one request."""
+        """WeatherResult one request."""
         parsed = urlparse(self.path)
         self.owner.requests.append(self.path)
         faults = self.owner.faults

@@ -11,7 +11,7 @@ from tomato_host.brain.control.context import DecisionContext
 from tomato_host.brain.control.horizon import DAY_H
 from tomato_host.brain.control.mpc import Foresight
 from tomato_host.brain.world_model.data import HORIZON_H, HourlyLog
-from tomato_host.brain.world_model.hourly_history import core_state, hours_outside, known_ahead
+from tomato_host.brain.world_model.hourly_history import known_ahead, rollout_start, weather_ahead
 from tomato_host.brain.world_model.model import WorldModel
 
 Array = NDArray[np.float64]
@@ -31,8 +31,8 @@ def foresee(model: WorldModel, log: HourlyLog, context: DecisionContext) -> Fore
     if not zones:
         return None
     horizon = min(context.settings.horizon_h, HORIZON_H)
-    start = core_state(context.state, model.zones, log)
-    weather = hours_outside(context.forecast, context.now)
+    start = rollout_start(context.state, model.zones, log)
+    weather = weather_ahead(context.forecast, context.now)
     steps = context.memory.last_plan.steps if context.memory.last_plan is not None else ()
     ahead = known_ahead(context.forecast, steps, context.now)
     forecast = model.forecast(log, ahead)

@@ -39,7 +39,7 @@ SIGNALS: tuple[str, ...] = (
     "board_reset",
     "board_faults",
 )
-"""Signals in the order in which `AnomalyDetector.take` wants them; the soil probes follow."""
+"""Signals in the order in which `AnomalyDetector.update` wants them; the soil probes follow."""
 
 _RANK = {Severity.LOW: 0, Severity.MEDIUM: 1, Severity.HIGH: 2, Severity.CRITICAL: 3}
 _POLICY_OF_BIT: dict[int, FaultPolicy] = {
@@ -104,7 +104,7 @@ class AnomalyDetector:
         found = [group.opened for group in self._groups.values() if group.opened is not None]
         return (*found, *self._faults.values())
 
-    def take(self, t_s: float, ts: datetime, signals: Sequence[float | None]) -> list[AnomalyV1]:
+    def update(self, t_s: float, ts: datetime, signals: Sequence[float | None]) -> list[AnomalyV1]:
         """Judge one sample of all signals (order: SIGNALS, then soil probes). Unknown signals are None."""
         told: list[AnomalyV1] = []
         for rule in self._rules:
@@ -156,7 +156,7 @@ class AnomalyDetector:
         opened, group.opened = group.opened, None
         told.append(_cleared(opened, ts, {rule.row.signal: round(value * rule.sign, 3)}))
 
-    def take_faults(self, t_s: float, ts: datetime, track: SensorTrack) -> list[AnomalyV1]:
+    def fault_changes(self, t_s: float, ts: datetime, track: SensorTrack) -> list[AnomalyV1]:
         """Tell the faults of one sensor that came or went since the last call."""
         name = track.channel.name
         before, now = track.told, track.faults

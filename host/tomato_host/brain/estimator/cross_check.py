@@ -61,7 +61,7 @@ class CrossCheck:
         self.mismatch = [0.0] * len(names)
         """Largest mismatch of each sensor with its companions; 0 without one."""
 
-    def take(self, t_s: float, values: Sequence[float | None], lamp: bool, lamp_for_s: float) -> None:
+    def update(self, t_s: float, values: Sequence[float | None], lamp: bool, lamp_for_s: float) -> None:
         """One sample: trusted values by sensor, the lamp, and for how long it has been as it is."""
         mismatch = self.mismatch
         for i in range(len(mismatch)):

@@ -77,7 +77,7 @@ class DriftWatch:
         self.evidence: dict[str, float] = {}
         """Evidence by sensor; missing where the history is too short."""
 
-    def take(self, t_s: float, values: list[float | None], lamp_level: float | None) -> bool:
+    def update(self, t_s: float, values: list[float | None], lamp_level: float | None) -> bool:
         """File one sample: `values` in the order of the names, `lamp_level` lx while the lamp burns steadily.
 
         Returns True when an hour was closed and `evidence` is new.

@@ -56,7 +56,7 @@ class LampInterference:
         """Shift now taken off, in points of water content."""
         self.flagged_s = -1e12
 
-    def take(self, t_s: float, reading: float | None, lamp: bool, events: int, reason: str) -> None:
+    def update(self, t_s: float, reading: float | None, lamp: bool, events: int, reason: str) -> None:
         """One sample of the probe; the lamp's state and the mask of recent events at that moment."""
         track = self._track
         if lamp is not self._lamp:
@@ -64,7 +64,7 @@ class LampInterference:
         if self._settle_from is not None and reading is not None:
             self._settle(t_s, reading, events)
             return
-        track.take(t_s, reading, self._excused(reading, events), self.offset, reason)
+        track.update(t_s, reading, self._excused(reading, events), self.offset, reason)
         if reading is not None:
             self._recent.append((t_s, reading))
 
@@ -113,13 +113,13 @@ class LampInterference:
         if self._after_n:
             self._judge(t_s, self._after_sum / self._after_n - self._before)
         self._recent.clear()
-        self._track.take(t_s, reading, self._excused(reading, events), self.offset)
+        self._track.update(t_s, reading, self._excused(reading, events), self.offset)
         self._recent.append((t_s, reading))
 
     def _pass_by(self, t_s: float, reading: float, low: float, high: float) -> None:
         held = self._track.value
         if held is None or not low <= reading <= high:
-            self._track.take(t_s, reading, True, self.offset)
+            self._track.update(t_s, reading, True, self.offset)
         else:
             self._track.hold(t_s, held)
 

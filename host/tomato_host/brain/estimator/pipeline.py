@@ -100,11 +100,11 @@ class Estimator:
             return self._last.repeated_late()
         gap_s = t_s - self._t_s
         lamp = devices.outputs.light == "ON"
-        events = self._events.take(t_s, gap_s, devices, observation.door_open)
+        events = self._events.update(t_s, gap_s, devices, observation.door_open)
         self._judge_sensors(t_s, observation, lamp, events)
         values = [track.trusted for track in self._tracks]
         lamp_for_s = t_s - self._events.lamp_since_s
-        self._cross.take(t_s, values, lamp, lamp_for_s)
+        self._cross.update(t_s, values, lamp, lamp_for_s)
         self._cross.flag(t_s, self._tracks)
         self._watch_drift(t_s, values, lamp, lamp_for_s)
         confidences = self._score(t_s, values)
@@ -119,13 +119,13 @@ class Estimator:
         )
         probes = trusted_probes(values[FIRST_PROBE:], confidences[FIRST_PROBE:])
         average = average_moisture_pct(probes)
-        self._arrival.take(t_s, devices.water_ml_used_today, values[FIRST_PROBE:])
+        self._arrival.update(t_s, devices.water_ml_used_today, values[FIRST_PROBE:])
         believed = [v if c >= TRUSTED else None for v, c in zip(values, confidences, strict=True)]
         signals = self._signals(t_s, observation, devices, believed, derived, average, lamp)
-        anomalies = self._detector.take(t_s, observation.ts, signals)
+        anomalies = self._detector.update(t_s, observation.ts, signals)
         for track in self._tracks:
             if track.faults != track.told:
-                anomalies += self._detector.take_faults(t_s, observation.ts, track)
+                anomalies += self._detector.fault_changes(t_s, observation.ts, track)
         if anomalies:
             self._open = self._detector.open
         self._remember(t_s, values, derived, average, overall, devices)
@@ -189,18 +189,18 @@ class Estimator:
         )
         for (track, name), reading in zip(self._scalars, readings, strict=True):
             reason = missing[name] if reading is None else ""
-            track.take(t_s, reading, bool(events & track.excused_by), 0.0, reason)
+            track.update(t_s, reading, bool(events & track.excused_by), 0.0, reason)
         by_id = {probe.id: probe for probe in observation.soil}
         for id_, interference in zip(self._probe_ids, self._probes, strict=True):
             probe = by_id.get(id_)
             if probe is None:
-                interference.take(t_s, None, lamp, events, "unplugged")
+                interference.update(t_s, None, lamp, events, "unplugged")
             else:
-                interference.take(t_s, probe.moisture_pct, lamp, events, probe.missing or "")
+                interference.update(t_s, probe.moisture_pct, lamp, events, probe.missing or "")
 
     def _watch_drift(self, t_s: float, values: list[float | None], lamp: bool, lamp_for_s: float) -> None:
         level = values[LIGHT] if lamp and lamp_for_s >= LAMP_SETTLES_S else None
-        if not self._drift.take(t_s, values, level):
+        if not self._drift.update(t_s, values, level):
             return
         for i, track in enumerate(self._tracks):
             evidence = self._drift.evidence.get(track.channel.name, 0.0)
@@ -240,7 +240,7 @@ class Estimator:
         since = self._bad_share_s
         weight = 0.0 if since is None else (t_s - since) / (BAD_SHARE_MEMORY_S + (t_s - since))
         for i, track in enumerate(self._tracks):
-            share = track.take_bad_share()
+            share = track.pop_bad_share()
             self._bad_share[i] += (share - self._bad_share[i]) * weight
         self._bad_share_s = t_s
 
@@ -262,7 +262,7 @@ class Estimator:
             self._dli.new_day()
             self._midnight_s = _next_midnight_s(ts, self._zone)
         if light is not None:
-            self._dli.take(t_s, light)
+            self._dli.update(t_s, light)
         return vpd, delta, leaf_vpd, dew, absolute, self._dli.mol_m2 if self._tracks[LIGHT].fitted else None
 
     def _signals(

@@ -35,7 +35,7 @@ class RecentEvents:
         self.lamp_since_s = -1e12
         """Since when the lamp has been as it is now; long ago when it was never seen to switch."""
 
-    def take(self, t_s: float, gap_s: float, devices: DeviceStatusV1, door_open: bool | None) -> int:
+    def update(self, t_s: float, gap_s: float, devices: DeviceStatusV1, door_open: bool | None) -> int:
         """Mask of the events that may explain a change in this sample; `gap_s` seconds since the last one."""
         outputs = devices.outputs
         until = self._until

@@ -1,6 +1,6 @@
 """One sensor over time: filter its noise, judge each sample, remember its faults.
 
-`SensorTrack.take` is called for every sample and stays small; the rules are those of docs/confidence_scoring.md.
+`SensorTrack.update` is called for every sample and stays small; the rules are those of docs/confidence_scoring.md.
 Bits instead of sets keep a sample at about a microsecond.
 """
 
@@ -134,15 +134,15 @@ class SensorTrack:
         """The policy this track judges by."""
         return self._channel
 
-    def take(self, t_s: float, reading: float | None, excused: bool, offset: float = 0.0, reason: str = "") -> None:
+    def update(self, t_s: float, reading: float | None, excused: bool, offset: float = 0.0, reason: str = "") -> None:
         """Judge one sample. `reading` as measured, `offset` a known interference in it, `reason` why it is None."""
         self._seen += 1
         if reading is None:
-            self._take_missing(t_s, reason)
+            self._on_missing(t_s, reason)
             return
         self.fitted = True
         if reading < self._low or reading > self._high:
-            self._take_out_of_range(t_s)
+            self._on_out_of_range(t_s)
             return
         if self._missing_since is not None:
             self._back(t_s)
@@ -159,14 +159,14 @@ class SensorTrack:
             self._pending = None
             self._accept(t_s, corrected, restart=False)
         else:
-            self._take_step(t_s, corrected, last, limit, excused)
+            self._on_large_step(t_s, corrected, last, limit, excused)
 
     @property
     def trusted(self) -> float | None:
         """The filtered value, or None while a fault says that the sensor tells nothing."""
         return None if self.faults & NO_VALUE else self.value
 
-    def take_bad_share(self) -> float:
+    def pop_bad_share(self) -> float:
         """Share of bad samples since the last call, 0..1; starts the count anew."""
         share = self._bad / self._seen if self._seen else 0.0
         self._seen = self._bad = 0
@@ -214,12 +214,12 @@ class SensorTrack:
         if self.faults & JUMP and t_s - self.jump_s >= JUMP_REMEMBERED_S:
             self.faults &= ~JUMP
 
-    def _take_missing(self, t_s: float, reason: str) -> None:
+    def _on_missing(self, t_s: float, reason: str) -> None:
         self.reason = reason
         if reason == "not_fitted" or reason == "not_measured" or (reason == "warming_up" and self.raw is None):
             return
         if reason == "out_of_range":
-            self._take_out_of_range(t_s)
+            self._on_out_of_range(t_s)
             return
         self.fitted = True
         self._complain(t_s)
@@ -229,7 +229,7 @@ class SensorTrack:
             self.faults |= DISCONNECT
         self._lose_stale(t_s)
 
-    def _take_out_of_range(self, t_s: float) -> None:
+    def _on_out_of_range(self, t_s: float) -> None:
         self.fitted = True
         self.faults |= OUT_OF_RANGE
         self._complain(t_s)
@@ -289,7 +289,7 @@ class SensorTrack:
         patience = FLAT_RUN_MARGIN * max(self._flat_run_s, self._flat_run_before_s)
         self.stuck_after_s = min(max(self._channel.stuck_s, patience), STUCK_LONGEST_S)
 
-    def _take_step(self, t_s: float, value: float, last: float, limit: float, excused: bool) -> None:
+    def _on_large_step(self, t_s: float, value: float, last: float, limit: float, excused: bool) -> None:
         """A step too large to believe: excused by an event, a lone spike, or a jump."""
         slow_pace = t_s - self._t_s >= SLOW_PACE_S
         if excused and abs(value - last) < limit + (limit - self._jump) * (self._channel.excused_pace - 1.0):

@@ -74,7 +74,7 @@ class WaterArrival:
         self._trail: deque[tuple[float, tuple[float | None, ...]]] = deque(maxlen=int(self.TRAIL_S / self.TRAIL_STEP_S))
         self.unanswered_ml = 0.0
 
-    def take(self, t_s: float, ml_used_today: float, moistures: Sequence[float | None]) -> None:
+    def update(self, t_s: float, ml_used_today: float, moistures: Sequence[float | None]) -> None:
         """One sample: ml pumped since midnight and the trusted moisture of every probe."""
         seen = self._ml_seen
         self._ml_seen = ml_used_today
