@@ -1,4 +1,4 @@
-"""The simple rules and the two learners every forecast has to be measured against, on the same origins."""
+"""The simple rules and the two learners that every forecast is measured against, on the same origins."""
 
 from __future__ import annotations
 
@@ -141,18 +141,18 @@ def _refitted(case: BacktestCase, quantity: Quantity, horizons: tuple[int, ...],
     return np.where(np.isfinite(out), out, column[:, None])
 
 
-def _ridge_fit(x: Array, y: Array, asked: Array) -> Array:
+def _ridge_fit(x: Array, y: Array, at: Array) -> Array:
     whole = np.isfinite(x).all(axis=1)
     x, y = x[whole], y[whole]
     if len(y) < 24:
-        return np.full(len(asked), np.nan)
+        return np.full(len(at), np.nan)
     middle, width = x.mean(axis=0), x.std(axis=0) + 1e-9
     z = (x - middle) / width
     beta = np.linalg.solve(z.T @ z + _RIDGE * np.eye(z.shape[1]), z.T @ (y - y.mean()))
-    return np.asarray((asked - middle) / width @ beta + y.mean())
+    return np.asarray((at - middle) / width @ beta + y.mean())
 
 
-def _lightgbm_fit(x: Array, y: Array, asked: Array) -> Array:
+def _lightgbm_fit(x: Array, y: Array, at: Array) -> Array:
     import lightgbm
 
     settings = {
@@ -166,7 +166,7 @@ def _lightgbm_fit(x: Array, y: Array, asked: Array) -> Array:
         "deterministic": True,
     }
     booster = lightgbm.train(settings, lightgbm.Dataset(x, y), num_boost_round=150)
-    return np.asarray(booster.predict(asked))
+    return np.asarray(booster.predict(at))
 
 
 def baselines(lightgbm_wanted: bool) -> tuple[Baseline, ...]:

@@ -42,10 +42,10 @@ class BacktestReport:
         }
 
 
-def summarise(judged: Iterable[ScoredSeries], horizons: tuple[int, ...]) -> list[BacktestReport]:
+def summarise(scored: Iterable[ScoredSeries], horizons: tuple[int, ...]) -> list[BacktestReport]:
     """One report per kind of quantity: all soil probes of all places together, each other quantity by its name."""
     groups: dict[str, list[ScoredSeries]] = {}
-    for one in judged:
+    for one in scored:
         groups.setdefault("soil_pct" if one.quantity.startswith("soil.") else one.quantity, []).append(one)
     return [_report(name, found, horizons) for name, found in groups.items()]
 
@@ -105,7 +105,7 @@ def _rounded(value: float) -> float:
 
 
 def reliability_svg(reports: list[BacktestReport]) -> str:
-    """Observed over nominal coverage, one line per quantity; the diagonal is what was promised."""
+    """Observed over nominal coverage, one line per quantity; the diagonal is the nominal one."""
     size, edge = 420, 52
     span = size - 2 * edge
 
@@ -128,7 +128,7 @@ def reliability_svg(reports: list[BacktestReport]) -> str:
         lines.append(f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="2"/>')
         lines.append(f'<text x="{edge + 10}" y="{edge + 16 * i + 8}" fill="{colour}">{report.quantity}</text>')
     middle = size / 2
-    lines.append(f'<text x="{middle}" y="{size - 12}" text-anchor="middle">promised share inside the interval</text>')
+    lines.append(f'<text x="{middle}" y="{size - 12}" text-anchor="middle">nominal share inside the interval</text>')
     lines.append(f'<text x="14" y="{middle}" text-anchor="middle" transform="rotate(-90 14 {middle})">observed</text>')
     return "\n".join([*lines, "</svg>", ""])
 

@@ -1,4 +1,4 @@
-"""Run the world model over a log as it would have lived through it, and judge it beside the baselines."""
+"""Run the world model over a log as it would have run live, and score it beside the baselines."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ class ScoredSeries:
 def issue_all(case: BacktestCase, horizons: tuple[int, ...]) -> tuple[WorldModel, dict[str, Array]]:
     """The model's forecasts as issued: {quantity: [3, T, H]}; every night it learns the day that ended.
 
-    The weather ahead is the measured one where the log has it: what a perfect weather service would have said.
+    The weather ahead is the measured one where the log has it: what a perfect weather service would have forecast.
     """
     model = WorldModel(ModelShape(case.quantities, case.plan, case.has_weather, horizons))
     log = case.log
     out = {q.name: np.full((3, log.hours, len(horizons)), np.nan) for q in case.quantities}
-    told = [name for name in (*OUTSIDE_COLUMNS, *PLAN_COLUMNS) if name in log.values]
+    available = [name for name in (*OUTSIDE_COLUMNS, *PLAN_COLUMNS) if name in log.values]
     first = -int(log.start_hour + log.utc_offset_h) % DAY_H
     edges = [*range(first, log.hours, DAY_H), log.hours]
     begin = 0
@@ -47,11 +47,11 @@ def issue_all(case: BacktestCase, horizons: tuple[int, ...]) -> tuple[WorldModel
         if end <= begin:
             continue
         known = log.window(end - HISTORY_H, end)
-        ahead = KnownAhead({name: log.values[name][end : end + 36] for name in told})
+        ahead = KnownAhead({name: log.values[name][end : end + 36] for name in available})
         shift = max(end - HISTORY_H, 0)
         forecast = model.forecast(known, ahead, np.arange(begin - shift, end - shift, dtype=np.int64))
-        for name, kept in out.items():
-            kept[:, begin:end] = forecast.best(name)
+        for name, issued in out.items():
+            issued[:, begin:end] = forecast.best(name)
         model.record_issued(forecast)
         model.learn(known, ahead, end - begin)
         begin = end

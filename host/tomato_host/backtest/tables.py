@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from shared_schemas.records import Forecast36hV1, StateV1
-from tomato_host.brain.psychrometrics import leaf_vpd_array_kpa, saturation_array_kpa, vpd_array_kpa
+from tomato_host.brain.psychrometrics import leaf_vpd_array_kpa, vapour_array_kpa, vpd_array_kpa
 from tomato_host.brain.world_model.arrays import Array
 from tomato_host.brain.world_model.data import OUTSIDE_COLUMNS, PLAN_COLUMNS, HourlyLog, Kind, Quantity
 from tomato_host.brain.world_model.hourly_history import HourlyHistory, hour_index
@@ -94,7 +94,8 @@ def load_cases(
 ) -> list[BacktestCase]:
     """All places of `data`: a short name, a CSV path, or a dataset folder.
 
-    `weather` is a CSV path, "none", or "auto" for the table's own. Raises TomatoError with the way out.
+    `weather` is a CSV path, "none", or "auto" for the table's own. Raises TomatoError E-CSV-UNKNOWN, E-CSV-EMPTY,
+    E-CSV-COLUMNS or E-BACKTEST-EMPTY.
     """
     path = Path(data)
     if path.is_dir():
@@ -175,9 +176,9 @@ def _hourly(path: Path, mapping: CsvMapping) -> dict[str, dict[int, float]]:
         hour = hour_index(row.ts)
         for name, value in row.values.items():
             if value is not None:
-                kept = sums.setdefault(name, {}).setdefault(hour, [0.0, 0.0])
-                kept[0] += value
-                kept[1] += 1.0
+                total = sums.setdefault(name, {}).setdefault(hour, [0.0, 0.0])
+                total[0] += value
+                total[1] += 1.0
     return {
         name: {hour: s if name == "water_ml" else s / n for hour, (s, n) in column.items()}
         for name, column in sums.items()
@@ -191,7 +192,7 @@ def _case(
     weather: dict[str, dict[int, float]],
     span: tuple[int, int],
 ) -> BacktestCase:
-    """One place on the hours that all places of its table span, so that all are judged on the same days."""
+    """One place on the hours that all places of its table span, so that all are scored on the same days."""
     start, count = span
     measured = {key: _column(column, start, count) for key, column in table.items()}
     outside = {key: column for key, column in measured.items() if key.startswith("ext_")}
@@ -238,7 +239,7 @@ def _outside(ext: dict[str, Array]) -> dict[str, Array]:
     calm = np.where(np.isfinite(temp), 0.0, np.nan)
     values = (
         temp,
-        saturation_array_kpa(temp) * rh / 100.0,
+        vapour_array_kpa(temp, rh),
         vpd_array_kpa(temp, rh),
         ext.get("ext_solar_wm2", calm),
         ext.get("ext_wind_mps", calm),
@@ -264,7 +265,7 @@ def _quantities(values: dict[str, Array]) -> tuple[Quantity, ...]:
 
 
 def _from_dataset(root: Path) -> BacktestCase:
-    """A dataset of this project: states teach, forecasts tell the weather, water comes from the day's counter."""
+    """A dataset of this project: hours from states, weather from forecasts, water from the day's counter."""
     from tomato_host.storage.reader import read_records, require_dataset
 
     require_dataset(root)

@@ -87,13 +87,13 @@ class ModelKeeper:
         """Act on the verdict about last night's version, then save tonight's."""
         verdict, waiting = night.verdict, self._waiting
         if verdict.rolled_back:
-            self._store.note(night.now, "regressed", self._store.active() or "", verdict.why)
+            self._store.log_change(night.now, "regressed", self._store.active() or "", verdict.why)
             if self._store.has_before():
                 self._store.rollback(night.now, verdict.why)
         elif verdict.promoted and waiting is not None:
             self._store.activate(waiting, night.now, verdict.why)
         elif waiting is not None:
-            self._store.note(night.now, "refused", waiting, verdict.why)
+            self._store.log_change(night.now, "refused", waiting, verdict.why)
         self._waiting = self._store.save(night.candidate, night.log, night.now)
         if self._store.active() is None:
             self._store.activate(self._waiting, night.now, "the first version")

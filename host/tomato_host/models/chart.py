@@ -32,7 +32,7 @@ class ChartPanel:
 
 
 def panels(prediction: Prediction36hV1) -> list[ChartPanel]:
-    """What there is to draw, soil first."""
+    """The quantities to draw, soil first."""
     found = []
     probes = list(prediction.hours[0].soil_pct)
     for probe in probes:

@@ -77,7 +77,7 @@ class WorldModel:
         """
         padded = PaddedLog(log, ahead)
         at = np.array([log.hours - 1], dtype=np.int64) if origins is None else origins
-        start, inputs, blind = self._futures(padded, at)
+        start, inputs, unknown = self._futures(padded, at)
         physics = dict(zip(("air_temp_c", "vpd_kpa"), self.dynamics.roll_air(start, inputs), strict=True))
         misses = self._misses(padded, at)
         storm = self._storm(start, inputs, physics)
@@ -89,10 +89,10 @@ class WorldModel:
                 physics["soil"] = self.dynamics.roll_soil(start, inputs, vpd)
                 physics["leaf_vpd_kpa"] = self.dynamics.leaf_vpd(inputs, vpd)
             forecaster = self.forecasters[name]
-            rolled = self._by_future(self._physics_of(name, forecaster.quantity.kind, physics), blind)
+            rolled = self._by_future(self._physics_of(name, forecaster.quantity.kind, physics), unknown)
             experts[name] = forecaster.experts(padded, at, rolled, misses[name])
             if name in storm:
-                experts[name][~KNOWS_STORM] += self._by_future(storm[name], blind)[0]
+                experts[name][~KNOWS_STORM] += self._by_future(storm[name], unknown)[0]
             blended[name] = forecaster.blended(experts[name])
         blended |= self._derived(blended)
         hour = padded.hour_of_day(at[:, None] + self.horizons).astype(np.int64) % 24
@@ -218,10 +218,10 @@ class WorldModel:
         start, inputs, _ = self._futures(PaddedLog(log, ahead), np.array([log.hours - 1], dtype=np.int64))
         temp, vpd = self.dynamics.roll_air(start, inputs)
         best = {name: forecast.best(name)[0, 0] for name in self.forecasters}
-        seen = np.where(np.isfinite(best["vpd_kpa"]), best["vpd_kpa"], vpd[:1]) if "vpd_kpa" in best else vpd
-        seen = np.broadcast_to(seen, vpd.shape)
-        base = {"air_temp_c": temp, "vpd_kpa": vpd, "leaf_vpd_kpa": self.dynamics.leaf_vpd(inputs, seen)}
-        soil = self.dynamics.roll_soil(start, inputs, seen)
+        deficit = np.where(np.isfinite(best["vpd_kpa"]), best["vpd_kpa"], vpd[:1]) if "vpd_kpa" in best else vpd
+        deficit = np.broadcast_to(deficit, vpd.shape)
+        base = {"air_temp_c": temp, "vpd_kpa": vpd, "leaf_vpd_kpa": self.dynamics.leaf_vpd(inputs, deficit)}
+        soil = self.dynamics.roll_soil(start, inputs, deficit)
         base |= {name: soil[z] for z, name in enumerate(self.zones)}
         return {name: np.nan_to_num(best[name] - base[name][0]) for name in best if name in base}
 
@@ -254,8 +254,8 @@ class WorldModel:
         )
         outside_only = None if padded.log.has("vpd_kpa") else weather["out_vpd_kpa"]
         inputs = RolloutInputs(np.concatenate((plans, plans)), **weather_inputs(weather), measured_vpd_kpa=outside_only)
-        blind = ~np.isfinite(padded.at("out_temp_c", s)).cumprod(axis=1).astype(bool)
-        return start, inputs, blind
+        unknown = ~np.isfinite(padded.at("out_temp_c", s)).cumprod(axis=1).astype(bool)
+        return start, inputs, unknown
 
     def _storm(self, start: RolloutStart, inputs: RolloutInputs, physics: dict[str, Array]) -> dict[str, Array]:
         """What wind beyond the learned range adds to the air [2n, 36], by physics alone; empty in ordinary weather.
@@ -277,10 +277,10 @@ class WorldModel:
         deficit = blended["vpd_kpa"].reshape(rolled.shape)
         return np.asarray(np.where(np.isfinite(deficit), deficit, rolled))
 
-    def _by_future(self, rolled: Array, blind: Mask) -> Array:
+    def _by_future(self, rolled: Array, unknown: Mask) -> Array:
         """Rollouts [2n, 36] as [2, n, H]; without a value where the weather ahead is not known."""
-        split = rolled.reshape(2, *blind.shape).copy()
-        split[0][blind] = np.nan
+        split = rolled.reshape(2, *unknown.shape).copy()
+        split[0][unknown] = np.nan
         return np.asarray(split[..., self.horizons - 1])
 
     def _misses(self, padded: PaddedLog, at: Index) -> dict[str, Array]:

@@ -1,4 +1,17 @@
-"""A model that learned overnight is a candidate: it speaks only after winning on hours that neither model has seen."""
+"""Promotion: what was learned overnight is a candidate, which becomes active after winning on hours that neither saw.
+
+    first week    every day's learning becomes active at once, if it passes the checks: a day of data improves a young
+                  model by more than a test on one day could tell
+    afterwards    the candidate holds the days up to yesterday; the day that ended is the test for both, and only then
+                  does the candidate learn it. It becomes active when its error, mean over quantities and horizons of
+                  `SCORED_H`, is below the active model's
+    rolled back   the model before the last promotion becomes active again when it would have erred at most REGRESSION
+                  times as much on a later day
+    refused       a candidate that fails a check (finite, inside its bounds, ordered bands, more water never leaves a
+                  pot drier) is dropped, and learning starts again from the active model
+
+One number decides, because a rule per quantity leaves mixtures of two models that nobody has tested together.
+"""
 
 from __future__ import annotations
 
@@ -22,12 +35,12 @@ from tomato_host.brain.world_model.data import (
 from tomato_host.brain.world_model.model import WorldModel
 from tomato_host.brain.world_model.model_arrays import clone
 
-JUDGED_H = (1, 6, 12, 24)
+SCORED_H = (1, 6, 12, 24)
 FIRST_DAYS = 7
-"""Days without a contest: every one of them teaches more than any test of a day could tell."""
+"""Days without a comparison, see above."""
 
 REGRESSION = 0.8
-"""The model before speaks again when its error on a day was at most this share of the new one's."""
+"""The model before becomes active again when its error on a day was at most this share of the new one's."""
 
 _DAY_H = 24
 _MORE_WATER_ML = 50.0
@@ -35,7 +48,7 @@ _MORE_WATER_ML = 50.0
 
 @dataclass(frozen=True)
 class PromotionVerdict:
-    """Whether the candidate may speak, and why."""
+    """Whether the candidate becomes active, and why."""
 
     promoted: bool
     why: str
@@ -51,7 +64,7 @@ def held_out_error(model: WorldModel, log: HourlyLog) -> dict[str, float]:
     """Mean absolute error by `quantity@h` on the last day of the log, forecast from before or within that day."""
     found: dict[str, float] = {}
     last = log.hours
-    for h in JUDGED_H:
+    for h in SCORED_H:
         at = np.flatnonzero(model.horizons == h)
         origins = np.arange(max(last - _DAY_H - h, 1), last - h, dtype=np.int64)
         if not at.size or not origins.size:
@@ -66,16 +79,16 @@ def held_out_error(model: WorldModel, log: HourlyLog) -> dict[str, float]:
 
 
 def failed_properties(model: WorldModel, log: HourlyLog) -> tuple[str, ...]:
-    """Names of the promises that a model breaks: finite, bounded, monotone in watering."""
+    """Names of the properties that a model lacks: finite, bounded, ordered, monotone in watering."""
     failed = []
     forecast = model.forecast(log, KnownAhead())
-    for name, track in model.issued_series.items():
+    for name, series in model.issued_series.items():
         values = forecast.series[name][:, 1]
         if not np.isfinite(values).all():
             if np.isfinite(log.column(name)[-1:]).all():
                 failed.append(f"finite {name}")
             continue
-        low, high = track.limits
+        low, high = series.limits
         if (values < low).any() or (values > high).any():
             failed.append(f"bounded {name}")
         if (values[1] > values[0] + 1e-9).any() or (values[0] > values[2] + 1e-9).any():
@@ -86,7 +99,7 @@ def failed_properties(model: WorldModel, log: HourlyLog) -> tuple[str, ...]:
 
 
 def _monotone_in_water(model: WorldModel) -> bool:
-    """More water at any one hour never leaves a pot drier at any later hour, from dry, middling and wet starts."""
+    """More water at any one hour never leaves a pot drier at any later hour, from dry, medium and wet starts."""
     zones = len(model.zones)
     weather = {name: np.full(HORIZON_H, value) for name, value in zip(OUTSIDE_COLUMNS, _MILD, strict=True)}
     base = np.zeros((1, HORIZON_H, len(PLAN_COLUMNS)))
@@ -105,15 +118,15 @@ _MILD = (18.0, 1.2, 0.8, 200.0, 3.0)
 
 
 def compare(incumbent: WorldModel, candidate: WorldModel, log: HourlyLog) -> PromotionVerdict:
-    """Judge a candidate on the last day of the log, which neither model may have learned yet."""
+    """Compare a candidate on the last day of the log, which neither model may have learned yet."""
     failed = failed_properties(candidate, log)
     if failed:
         return PromotionVerdict(False, f"the candidate breaks: {', '.join(failed)}", failed=failed)
-    mine, theirs = held_out_error(candidate, log), held_out_error(incumbent, log)
-    shared = [name for name in mine if name in theirs and theirs[name] > 0.0]
+    errors, reference = held_out_error(candidate, log), held_out_error(incumbent, log)
+    shared = [name for name in errors if name in reference and reference[name] > 0.0]
     if not shared:
         return PromotionVerdict(False, "no held-out hours to judge by")
-    ratio = float(np.mean([mine[name] / theirs[name] for name in shared]))
+    ratio = float(np.mean([errors[name] / reference[name] for name in shared]))
     if ratio < 1.0:
         return PromotionVerdict(
             True, f"error falls to {ratio:.1%} of the incumbent's on {len(shared)} held-out figures", ratio
@@ -125,12 +138,12 @@ def compare(incumbent: WorldModel, candidate: WorldModel, log: HourlyLog) -> Pro
 
 @dataclass
 class ModelPair:
-    """The model that speaks and the one that learns. Has the surface of a WorldModel that the brain calls."""
+    """The active model and the candidate that learns. Has the methods of a WorldModel that the brain calls."""
 
     active: WorldModel
     candidate: WorldModel = field(init=False)
     before: WorldModel | None = None
-    """Who spoke until the last promotion, kept in case the new one disappoints."""
+    """What was active until the last promotion, for a rollback."""
     last: PromotionVerdict | None = None
 
     def __post_init__(self) -> None:
@@ -139,7 +152,7 @@ class ModelPair:
     def predict(
         self, now: datetime, log: HourlyLog, ahead: KnownAhead | None = None, weather_age_min: float | None = None
     ) -> Prediction36hV1:
-        """The active model's forecast; the candidate's is remembered too, so that its intervals are earned."""
+        """The active model's forecast; the candidate's is recorded too, so that its intervals are calibrated."""
         self.candidate.record_issued(self.candidate.forecast(log, ahead))
         return self.active.predict(now, log, ahead, weather_age_min)
 
@@ -162,10 +175,7 @@ class ModelPair:
         return self.active.offsets(log, ahead, forecast)
 
     def learn(self, log: HourlyLog, ahead: KnownAhead | None = None, hours: int = _DAY_H) -> PromotionVerdict:
-        """Judge last night's candidate on the day that ended, let it speak if it won, then teach it that day.
-
-        In the first week there is no incumbent worth the name: what a day taught speaks at once, if it is sound.
-        """
+        """Compare last night's candidate on the day that ended, activate it if it won, then let it learn that day."""
         if self.active.days_learned < FIRST_DAYS:
             return self._learn_early(log, ahead, hours)
         verdict = self._regressed(log) or compare(self.active, self.candidate, log)
@@ -191,7 +201,7 @@ class ModelPair:
         return self.last
 
     def _regressed(self, log: HourlyLog) -> PromotionVerdict | None:
-        """Whether the one who spoke before would have been clearly better on the day that ended."""
+        """Whether the model before would have been clearly better on the day that ended; None when not."""
         if self.before is None:
             return None
         back = compare(self.active, self.before, log)

@@ -1,4 +1,4 @@
-"""Policy on the forecast: scenarios ahead -> targets, attention and budgets for the day, every clip explained."""
+"""Policy on the forecast: scenarios ahead -> targets, sampling and budgets for the day, every clip explained."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from tomato_host.brain.world_model.weather_scenarios import RULES, ScenarioRule,
 
 HORIZON = timedelta(hours=36)
 LEAD = timedelta(hours=1)
-"""Closer attention begins this long before the scenario's first hour."""
+"""Closer sampling begins this long before the scenario's first hour."""
 
 _RESERVE_ML = 100.0
 _MIN_TRUST = 0.5
 _MIN_BAND = {"vpd_day_kpa": 0.3, "vpd_night_kpa": 0.3, "soil_moisture_pct": 4.0, "air_temp_night_c": 2.0}
-"""Bands are never pressed narrower than this: a controller needs room."""
+"""Bands are never made narrower than this: a controller needs some width."""
 
 
 @dataclass(frozen=True)
 class FieldLimit:
-    """Hard edges of one field, and what sets them."""
+    """Hard limits of one field, and what sets them."""
 
     low: float
     high: float
@@ -56,7 +56,7 @@ LIMITS: dict[str, FieldLimit] = {
 
 @dataclass(frozen=True)
 class AdapterContext:
-    """What the adapter is told beside forecast and state."""
+    """The inputs of the adapter beside forecast and state."""
 
     now: datetime
     base: TargetSet
@@ -194,13 +194,13 @@ def _clipped(
     if edge is not None and not edge.low <= applied <= edge.high:
         applied, limit = min(max(applied, edge.low), edge.high), edge.name
     band, _, side = field.partition(".")
-    room = _MIN_BAND.get(band)
-    if side and room is not None:
+    width = _MIN_BAND.get(band)
+    if side and width is not None:
         other = values[f"{band}.{'high' if side == 'low' else 'low'}"]
-        if side == "low" and applied > other - room:
-            applied, limit = other - room, f"the band keeps {room:g} of width"
-        if side == "high" and applied < other + room:
-            applied, limit = other + room, f"the band keeps {room:g} of width"
+        if side == "low" and applied > other - width:
+            applied, limit = other - width, f"the band keeps {width:g} of width"
+        if side == "high" and applied < other + width:
+            applied, limit = other + width, f"the band keeps {width:g} of width"
     if wanted > before and field in ("water_ml_budget", "soil_moisture_pct.low"):
         reason = _no_more_water(values, state)
         if reason:

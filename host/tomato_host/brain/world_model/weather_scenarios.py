@@ -1,4 +1,4 @@
-"""The weather scenarios as a table: how each shows in a forecast, and what it changes in targets and attention."""
+"""The weather scenarios as a table: how each shows in a forecast, and what it changes in targets and sampling."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import numpy as np
 
 from shared_schemas.records.forecast_36h_v1 import WeatherHour
 from shared_schemas.records.targets_v1 import Scenario
-from tomato_host.brain.psychrometrics import saturation_array_kpa
+from tomato_host.brain.psychrometrics import vapour_array_kpa
 
 DRY_VAPOUR_KPA = 0.75
-"""Outside air below this dries a lived-in room at 21 degC to under 30 % RH when it is let in."""
+"""Outside air below this dries a room at 21 degC to under 30 % RH when it enters."""
 
 DRY_DROP = 0.30
 """A fall of the vapour outside by this share within the horizon is an inflow of dry air ..."""
@@ -43,7 +43,7 @@ class ScenarioWindow:
 
 @dataclass(frozen=True)
 class TargetChange:
-    """One wish: add to, or multiply, a field of the targets."""
+    """One change: add to, or multiply, a field of the targets."""
 
     field: str
     how: Literal["add", "times"]
@@ -52,7 +52,7 @@ class TargetChange:
 
 @dataclass(frozen=True)
 class ScenarioRule:
-    """One scenario: detector, wishes, and how often to look while it lasts."""
+    """One scenario: detector, changes, and how often to sample while it lasts."""
 
     scenario: Scenario
     detect: Callable[[tuple[WeatherHour, ...]], ScenarioWindow | None]
@@ -62,7 +62,7 @@ class ScenarioRule:
 
 def vapour_kpa(hour: WeatherHour) -> float:
     """Vapour pressure of the outside air."""
-    return float(saturation_array_kpa(hour.ext_temp_c)) * hour.ext_rh_pct / 100.0
+    return float(vapour_array_kpa(hour.ext_temp_c, hour.ext_rh_pct))
 
 
 def _stretch(flags: list[bool], least: int) -> tuple[int, int] | None:
@@ -161,4 +161,4 @@ RULES: tuple[ScenarioRule, ...] = (
         900.0,
     ),
 )
-"""All scenarios in the order in which they are applied. Tighter bands, earlier light, water where it will be needed."""
+"""All scenarios in the order in which they are applied. Tighter bands, earlier light, water before it is needed."""
