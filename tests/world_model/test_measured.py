@@ -16,7 +16,7 @@ pytestmark = pytest.mark.skipif(not data_folder().is_dir(), reason="needs the me
 
 
 def _report(data: str, only: str, weather: bool = True) -> BacktestReport:
-    cases = load_cases(data)
+    cases = load_cases(data, time_zone="UTC")
     cases = cases if weather else [without_weather(case) for case in cases]
     judged = [one for case in cases for one in score_case(case, HORIZONS, RULES, only=(only,))]
     return summarise(judged, HORIZONS)[0]

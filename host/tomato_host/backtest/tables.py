@@ -90,11 +90,12 @@ BUILT_IN: dict[str, BuiltIn] = {
 
 
 def load_cases(
-    data: str, mapping_file: Path | None = None, weather: str = "auto", group: str | None = None
+    data: str, mapping_file: Path | None = None, weather: str = "auto", group: str | None = None, *, time_zone: str
 ) -> list[BacktestCase]:
     """All places of `data`: a short name, a CSV path, or a dataset folder.
 
-    `weather` is a CSV path, "none", or "auto" for the table's own. Raises TomatoError E-CSV-UNKNOWN, E-CSV-EMPTY,
+    `weather` is a CSV path, "none", or "auto" for the table's own; `time_zone`, that of the site, holds where a mapping
+    file names none. Raises TomatoError E-CSV-UNKNOWN, E-CSV-EMPTY,
     E-CSV-COLUMNS or E-BACKTEST-EMPTY.
     """
     path = Path(data)
@@ -104,7 +105,7 @@ def load_cases(
     if known is not None:
         path = data_folder() / f"{known.mapping.name}.csv.gz"
     known = known or _recognised(path, mapping_file)
-    mapping = known.mapping if known else load_mapping(mapping_file) if mapping_file else None
+    mapping = known.mapping if known else load_mapping(mapping_file, time_zone) if mapping_file else None
     if mapping is None:
         raise TomatoError(
             "E-CSV-UNKNOWN",

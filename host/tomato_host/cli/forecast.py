@@ -41,7 +41,7 @@ def forecast(
             f"There is no {data} to forecast from.",
             "let `tomato-host run` record a day, or name a data folder or a CSV",
         )
-    case = load_cases(data, mapping)[0]
+    case = load_cases(data, mapping, time_zone=settings.site.timezone)[0]
     record, told = _predicted(case, data, settings, weather)
     if plot is not None:
         plot.write_text(as_svg(record), encoding="utf-8")
@@ -93,4 +93,4 @@ def _weather(settings: Settings, root: Path, now: datetime) -> tuple[Forecast36h
     cache = root / "cache" if root.is_dir() else Path.home() / ".cache" / "tomato-host"
     service = build_service(settings.weather, site.latitude_deg, site.longitude_deg, site.timezone, cache)
     answer = service.get(now)
-    return answer.forecast, answer.told, answer.age_min
+    return answer.forecast, answer.text, answer.age_min

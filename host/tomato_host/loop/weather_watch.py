@@ -65,7 +65,7 @@ class WeatherWatch:
         if stale != self._stale:
             self._stale = stale
             name = "weather_lost" if stale else "weather_back"
-            self._log.event(now, "WARNING" if stale else "INFO", "weather", name, answer.told)
+            self._log.event(now, "WARNING" if stale else "INFO", "weather", name, answer.text)
         if forecast is not None and (forecast.fetched_ts != self._fetched or forecast.stale):
             self._keep(forecast)
 

@@ -56,8 +56,8 @@ class CsvMapping(BaseModel):
 
     name: Annotated[str, Field(min_length=1, max_length=64)]
     time_column: str
-    time_zone: str = "Europe/Vienna"
-    """An IANA name, or a fixed offset such as "+01:00" for clocks that know no summer time."""
+    time_zone: str
+    """Zone of times without an offset: an IANA name, or a fixed one such as "+01:00" for clocks without summer time."""
     time_format: str = "iso"
     """`iso`, or a strptime pattern such as "%d.%m.%Y %H:%M"."""
     delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ","
@@ -109,11 +109,14 @@ class CsvRow:
     unreadable: tuple[str, ...] = ()
 
 
-def load_mapping(path: Path) -> CsvMapping:
-    """Read a mapping file. Raises TomatoError E-MAPPING-FILE that names the key."""
+def load_mapping(path: Path, time_zone: str) -> CsvMapping:
+    """Read a mapping file; `time_zone`, that of the site, holds where the file has none.
+
+    Raises TomatoError E-MAPPING-FILE that names the key.
+    """
     try:
         raw = tomllib.loads(path.read_text(encoding="utf-8"))
-        return CsvMapping.model_validate({"name": path.stem, **raw})
+        return CsvMapping.model_validate({"name": path.stem, "time_zone": time_zone, **raw})
     except OSError as error:
         what = f"{path} cannot be read: {error.strerror or error}."
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

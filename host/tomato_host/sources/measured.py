@@ -1,4 +1,4 @@
-"""Measured greenhouse data as a source: recorded tables become observations that own up to what they lack."""
+"""Measured greenhouse data as a source: recorded tables become observations that name what they lack."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tomato_host.errors import TomatoError
 from tomato_host.sources.csv_mapping import INDOOR, CsvMapping, CsvRow, header_of, read_rows
 from tomato_host.sources.replay import unknown_status
 
-# The clocks of these recordings know no summer time: 2020-03-29 has a 02:30.
+# The clocks of these recordings have no summer time: 2020-03-29 has a 02:30.
 _ZONE = "+01:00"
 _SLAB = {"soil.P1": "WC_slab1", "soil.P2": "WC_slab2", "soil_temp_c": "t_slab1"}
 LUX_PER_UMOL_SUN = 54.0
@@ -123,7 +123,7 @@ class MeasuredSource:
             raise TomatoError(
                 "E-CSV-NOT-INDOOR",
                 f"{path.name} holds nothing measured in the tent ({', '.join(self.mapping.columns)}).",
-                "Weather tables serve the backtest; replay needs indoor readings.",
+                "Weather tables are for the backtest; replay needs indoor readings.",
             )
         self._zone = self.mapping.zone
         self._rows = _between(read_rows(path, self.mapping), begin, end)
