@@ -80,8 +80,10 @@ def test_sensor_dropout_lowers_trust_and_it_returns(tmp_path: Path) -> None:
     lost = story.observations(0.35, 0.68)
     assert lost and all(o.air_temp_c is None and o.missing["rh_pct"] for o in lost)
     assert story.anomalies("SENSOR_DISCONNECT", 0.3, 0.4) and story.alarms(0.3, 0.5)
-    gone, back = (story.events(name, since, until) for name, since, until in
-                  (("sensor_lost", 0.3, 0.4), ("sensor_back", 0.69, 0.75)))
+    gone, back = (
+        story.events(name, since, until)
+        for name, since, until in (("sensor_lost", 0.3, 0.4), ("sensor_back", 0.69, 0.75))
+    )
     assert [e.data["a"] for e in gone] == [e.data["a"] for e in back] == [0, 1], "the board says so itself, once each"
     assert story.mode(0.5) in ("CAUTION", "SAFE")
     assert all(o.air_temp_c is not None for o in story.observations(0.75))

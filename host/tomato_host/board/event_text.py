@@ -93,8 +93,10 @@ WORDS: dict[str, Callable[[int, int], Words]] = {
     "pulse_end": lambda a, b: ("INFO", f"{_name(_OUTPUTS, a)}: off after {_amount(a, b)}."),
     "pulse_aborted": _aborted,
     "fault": _fault,
-    "fault_cleared": lambda a, b: ("INFO", f"Fault {_name(_FAULTS, a)} cleared "
-                                           f"{'by its button' if b else 'by command'}."),
+    "fault_cleared": lambda a, b: (
+        "INFO",
+        f"Fault {_name(_FAULTS, a)} cleared {'by its button' if b else 'by command'}.",
+    ),
     "lease_lost": lambda a, b: ("INFO", "The lease lapsed on the board; host-commanded outputs are off."),
     "estop": _estop,
     "button": lambda a, b: ("INFO", "The board's button was held: for one minute faults may be cleared by name."),

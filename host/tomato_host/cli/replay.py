@@ -107,14 +107,14 @@ def _settings(recording: Path, config: Path | None) -> Settings:
     """Those of --config, else those that a dataset was recorded with, else the defaults."""
     import json
 
-    from tomato_host.settings import load_settings, parse_settings
+    from tomato_host.settings import load_settings, parse_recorded_settings
 
     found = load_settings(config)
     metadata = recording / "metadata.json"
     if config is None and metadata.is_file():
         recorded = json.loads(metadata.read_bytes()).get("settings")
         if recorded is not None:
-            found = parse_settings(recorded, str(metadata))
+            found = parse_recorded_settings(recorded, str(metadata))
     return found
 
 

@@ -10,12 +10,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 from shared_schemas.records import DeviceStatusV1, StateV1
 from tomato_host.brain.estimator.estimate import Estimate
 from tomato_host.brain.estimator.pipeline import Estimator
 from tomato_host.brain.estimator.settings import EstimatorSettings
+from tomato_host.brain.settings import SiteSettings
 from tomato_host.loop.clock import SimClock
 from tomato_host.loop.scheduler import Run, Scheduler
 from tomato_host.sources.interface import Source
@@ -73,7 +73,7 @@ class SimulatedDay:
             plan.sample_period_s,
             [plan.scenario],
             day=plan.day,
-            zone=ZoneInfo(settings.timezone),
+            zone=SiteSettings().zone,
         )
         self._estimator = Estimator(settings)
         about = {
