@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal
 
 from shared_schemas.records.action_v1 import ActionV1
+from shared_schemas.records.base import Mode
 from shared_schemas.records.forecast_36h_v1 import Forecast36hV1
 from shared_schemas.records.plan_v1 import PlanV1
 from shared_schemas.records.prediction_36h_v1 import Prediction36hV1
@@ -18,7 +18,6 @@ from tomato_host.brain.control.settings import ControlSettings
 from tomato_host.brain.settings import BudgetSettings, SiteSettings
 
 RECENT_H = 0.5
-Mode = Literal["NORMAL", "CAUTION", "SAFE", "PAUSED"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from pydantic import ValidationError
-
 from shared_schemas.records.action_v1 import OUTPUT_OF, ActionType, ActionV1, Check, Params, Safety
 from tomato_host.brain.guardrails.context import GuardContext, ProposalCase, RuleFinding
 from tomato_host.brain.guardrails.ledger import Hold, Ledger
@@ -122,19 +120,6 @@ class Guardrails:
                 return self._refuse(case, name, finding)
         return self._allow_off(case) if off else self._clip_and_allow(case)
 
-    def judge_raw(self, data: Any, context: GuardContext) -> Verdict:
-        """Judge something that only claims to be an action: JSON-able data from outside.
-
-        What is no valid `action_v1` is refused by rule `schema`; the verdict then carries a NO_ACTION in its place.
-        """
-        try:
-            return self.judge(ActionV1.model_validate(data), context)
-        except ValidationError as error:
-            first = error.errors(include_url=False, include_input=False)[0]
-            where = ".".join(str(part) for part in first["loc"]) or "action"
-            stand_in = ActionV1(schema_version="action_v1", ts=context.now, type=ActionType.NO_ACTION)
-            return _refused(stand_in, "schema", RuleFinding(None, None, f"{where}: {first['msg']}"[:240]))
-
     def _refuse(self, case: ProposalCase, rule: str, finding: RuleFinding, before: tuple[Check, ...] = ()) -> Verdict:
         if rule != "idempotency" and case.action.id is not None:
             self.ledger.remember(case.action.id)
@@ -232,14 +217,6 @@ class Guardrails:
             self.ledger.end_hold(output)
 
     # restart
-    def save(self) -> dict[str, Any]:
-        """The ledger as JSON-able data; give it to `restore` after a restart."""
-        return self.ledger.to_dict()
-
-    def restore(self, data: dict[str, Any], now: datetime) -> None:
-        """Take over saved ledger; pulses whose result was never seen count as delivered in full."""
-        self.ledger = Ledger.from_dict(data, now.timestamp())
-
     def replay(self, actions: Iterable[ActionV1]) -> None:
         """Rebuild the ledger from recorded actions with an outcome (oldest first), when no saved ledger exist."""
         for action in actions:

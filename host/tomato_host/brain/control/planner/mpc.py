@@ -18,10 +18,7 @@ from tomato_host.brain.control import rules
 from tomato_host.brain.control.context import ControlDecision, DecisionContext
 from tomato_host.brain.control.control_inputs import ControlInputs, read_inputs
 from tomato_host.brain.control.parameter_estimation import AIR, DutyMeasurement, NearTermModel, ParameterEstimate, learn
-from tomato_host.brain.control.planner.beam_search import SearchResult, SearchSettings, search
-from tomato_host.brain.control.planner.horizon import DAY_H, HOUR, horizon_targets, plan_bounds
-from tomato_host.brain.control.planner.initial_plans import baseline_plans, hourwise_plans, plain_plan, shifted
-from tomato_host.brain.control.planner.objective import (
+from tomato_host.brain.control.plan_columns import (
     CIRCULATION,
     CO2,
     COLUMN_OF,
@@ -30,12 +27,11 @@ from tomato_host.brain.control.planner.objective import (
     HUMIDIFIER,
     LIGHT,
     WATER,
-    Expected,
-    Terms,
-    Weights,
-    hourly,
-    judge,
 )
+from tomato_host.brain.control.planner.beam_search import SearchResult, SearchSettings, search
+from tomato_host.brain.control.planner.horizon import DAY_H, HOUR, horizon_targets, plan_bounds
+from tomato_host.brain.control.planner.initial_plans import baseline_plans, hourwise_plans, plain_plan, shifted
+from tomato_host.brain.control.planner.objective import Expected, Terms, Weights, hourly, judge
 from tomato_host.brain.control.planner.plan_edits import Bounds, TentPlanEdits
 from tomato_host.brain.control.planner.plan_explanation import explain, rejected, score_of
 from tomato_host.brain.control.planner.watering import water_demand, water_request
