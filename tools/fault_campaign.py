@@ -15,7 +15,6 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 from numpy.typing import NDArray
-from tomato_host.brain.psychrometrics import absolute_humidity_g_m3
 
 from shared_schemas.records import DeviceStatusV1, ObservationV1
 from shared_schemas.records.device_status_v1 import Outputs
@@ -238,6 +237,11 @@ def _wander(rng: np.random.Generator, days: int, spread: float) -> Floats:
     return smooth
 
 
+def _saturated_g_m3(temp_c: float) -> float:
+    """Tetens 1930, good enough for a made-up tent."""
+    return 610.78 * 10 ** (7.5 * temp_c / (237.3 + temp_c)) / (461.5 * (temp_c + 273.15)) * 1e3
+
+
 def _integrate(
     rng: np.random.Generator,
     lamp: Switches,
@@ -265,7 +269,7 @@ def _integrate(
     for i in range(n):
         vent = 0.03 + 0.25 * exhaust[i] + 0.5 * guardrails[i]
         air += (room_temp[i] - air) * (0.03 + vent * 0.15) + 0.27 * lamp[i]
-        full = absolute_humidity_g_m3(air, 100.0)
+        full = _saturated_g_m3(air)
         transpired = (0.35 * lamp[i] + 0.05) * max(0.0, 1.0 - vapour / full)
         vapour += (room_vapour[i] - vapour) * vent * 0.25 + transpired + 0.9 * humidifier[i]
         vapour = min(vapour, 0.985 * full)
@@ -303,7 +307,7 @@ def _sensed(rng: np.random.Generator, seed: int, days: int, period_s: float, lab
         return rng.normal(0.0, sd, len(seconds))
 
     air = smooth(tent.air) + noise(rng.uniform(0.015, 0.05))
-    full = np.array([absolute_humidity_g_m3(t, 100.0) for t in tent.air])
+    full = np.array([_saturated_g_m3(t) for t in tent.air])
     rh = smooth(100.0 * tent.vapour / full) + noise(rng.uniform(0.08, 0.3))
     lamp = tent.lamp[minute]
     light = tent.light[minute] * (1.0 + noise(rng.uniform(0.002, 0.008))) + np.abs(noise(0.6))
