@@ -36,14 +36,14 @@ class ModelKeeper:
         self._log = recorder
         self._now = now
         self._nights: queue.SimpleQueue[Night | None] = queue.SimpleQueue()
-        self._seen = brain.foresight.nights
+        self._seen = brain.forecast_state.nights
         self._waiting: str | None = None
         self._thread = threading.Thread(target=self._write, name="models", daemon=True)
 
     def start(self) -> None:
         """Let the version that spoke last speak on, if it is whole and fits this tent."""
         found = self._store.load_active(self._brain.settings.world_model)
-        if found is not None and self._brain.foresight.adopt(found[1]):
+        if found is not None and self._brain.forecast_state.adopt(found[1]):
             version, model = found
             self._log.event(
                 self._now(),
@@ -61,7 +61,7 @@ class ModelKeeper:
 
     def tick(self, now: datetime) -> None:
         """Hand over what a night has left."""
-        foresight = self._brain.foresight
+        foresight = self._brain.forecast_state
         verdict = foresight.nursery.last
         if foresight.nights == self._seen or verdict is None:
             return
