@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from shared_schemas.records import DeviceStatusV1, StateV1
 from tomato_host.brain.estimator.estimate import Estimate
@@ -64,10 +65,16 @@ class SimulatedDay:
         self._plan = plan
         self._clock = SimClock(plan.start, plan.time_scale)
         self.scheduler = Scheduler(self._clock)
-        self._source: Source = SyntheticSource(
-            plan.seed, plan.start, plan.duration_h, plan.sample_period_s, [plan.scenario], day=plan.day
-        )
         settings = EstimatorSettings(sample_period_s=plan.sample_period_s, state_period_s=plan.state_period_s)
+        self._source: Source = SyntheticSource(
+            plan.seed,
+            plan.start,
+            plan.duration_h,
+            plan.sample_period_s,
+            [plan.scenario],
+            day=plan.day,
+            zone=ZoneInfo(settings.timezone),
+        )
         self._estimator = Estimator(settings)
         about = {
             "simulated": {
