@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from tomato_host.twin.params import TentParams
 from tomato_host.twin.physics import Truth
-from tomato_host.twin.tether import ABSENT_BITS
+from tomato_host.twin.vm_channel import ABSENT_BITS
 
 PLACEMENT_SD_K = 0.55
 PLACEMENT_SWING_K = 0.45
@@ -39,7 +39,7 @@ class Readings:
     soil_temp_c: float
     soil_raw: tuple[int, int]
     absent: int
-    """Bits of tether.ABSENT_BITS for chips that do not answer; << 8 for those whose bytes are spoilt."""
+    """Bits of vm_channel.ABSENT_BITS for chips that do not answer; << 8 for those whose bytes are spoilt."""
 
 
 @dataclass(slots=True)
@@ -129,7 +129,7 @@ class Sensors:
 
 
 def to_block(r: Readings) -> tuple[int, ...]:
-    """The readings as the 16 integers of the tether's block of values."""
+    """The readings as the 16 integers of the channel's block of values."""
     return (
         round(r.air_temp_c * 1_000),
         round(r.rh_pct * 1_000),

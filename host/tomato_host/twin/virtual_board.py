@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 
 from tomato_host.errors import TomatoError
-from tomato_host.twin import tether, vm_process
+from tomato_host.twin import vm_channel, vm_process
 from tomato_host.twin.cable import Cable
 from tomato_host.twin.firmware_files import firmware_dir
 from tomato_host.twin.sensors import to_block
@@ -159,42 +159,42 @@ class VirtualBoard:
         assert vm is not None
         pulses = self.world.flow_pulses(self.now_ms)
         new = min(255, max(0, pulses - self._pulses))
-        flags = (tether.GO_INPUTS if changed or new else 0) | (tether.GO_HEAP if self._ask_heap else 0)
+        flags = (vm_channel.GO_INPUTS if changed or new else 0) | (vm_channel.GO_HEAP if self._ask_heap else 0)
         self._ask_heap = False
         ready, self._unannounced = self._unannounced, 0
         self._levels = levels
         self._pulses += new
         try:
-            vm.tether.go(flags, new, ready, levels, self.now_ms - self._boot_at_ms)
+            vm.channel.go(flags, new, ready, levels, self.now_ms - self._boot_at_ms)
             self._serve(vm)
-        except tether.VmGone:
+        except vm_channel.VmGone:
             self._crashed(vm_process.POWER_ON)
-        except tether.VmHangs:
+        except vm_channel.VmHangs:
             self._crashed(vm_process.WATCHDOG_BITE)
 
     def _serve(self, vm: VmProcess) -> None:
         """Answer the VM until it waits again or resets."""
-        receive, boot_ms = vm.tether.receive, self._boot_at_ms
+        receive, boot_ms = vm.channel.receive, self._boot_at_ms
         while True:
             kind, a, b, c, t_ms = receive()
-            if kind == tether.WAIT:
+            if kind == vm_channel.WAIT:
                 self._due_ms = boot_ms + t_ms
                 self._on_bytes = bool(a)
                 self._announced = c
                 return
-            if kind == tether.NEED_VALUES:
-                vm.tether.values(to_block(self.world.readings(boot_ms + t_ms)))
-            elif kind == tether.PIN:
+            if kind == vm_channel.NEED_VALUES:
+                vm.channel.values(to_block(self.world.readings(boot_ms + t_ms)))
+            elif kind == vm_channel.PIN:
                 self._pin(b, a, boot_ms + t_ms)
-            elif kind == tether.RESET:
-                self._announced = tether.SENT_UNKNOWN
+            elif kind == vm_channel.RESET:
+                self._announced = vm_channel.SENT_UNKNOWN
                 if self.now_ms - boot_ms < QUICK_MS:
                     self._crashed(a)
                 else:
                     self._crashes = 0
                     self.power_cycle(a)
                 return
-            elif kind == tether.HEAP:
+            elif kind == vm_channel.HEAP:
                 self.heap_used.append((self.now_ms, c))
 
     def _pin(self, gpio: int, level: int, t_ms: int) -> None:
@@ -211,7 +211,7 @@ class VirtualBoard:
         vm = self._vm
         if vm is None:
             return 0
-        if self._announced == tether.SENT_UNKNOWN:
+        if self._announced == vm_channel.SENT_UNKNOWN:
             data = vm.read_link()
         else:
             data = vm.read_link(self._announced - self._sent)
@@ -245,7 +245,7 @@ class VirtualBoard:
             self.pin_to(self._cpu)
         try:
             self._serve(self._vm)  # start.py asks for the first levels
-        except (tether.VmGone, tether.VmHangs):
+        except (vm_channel.VmGone, vm_channel.VmHangs):
             self._crashed(vm_process.POWER_ON)
 
     def _crashed(self, cause: int) -> None:

@@ -1,6 +1,6 @@
 """Stand-in for `time` on the virtual board: the twin's clock, with the 2^30 ms wrap of the real boards."""
 
-import tether
+import vm_channel
 from utime import gmtime, localtime, mktime  # noqa: F401
 
 _PERIOD = 1 << 30
@@ -8,11 +8,11 @@ _HALF = 1 << 29
 
 
 def ticks_ms():
-    return tether.clock_polled() & (_PERIOD - 1)
+    return vm_channel.clock_polled() & (_PERIOD - 1)
 
 
 def ticks_us():
-    return tether.clock_polled() * 1000 & (_PERIOD - 1)
+    return vm_channel.clock_polled() * 1000 & (_PERIOD - 1)
 
 
 def ticks_cpu():
@@ -29,7 +29,7 @@ def ticks_diff(end, start):
 
 def sleep_ms(ms):
     if ms > 0:
-        tether.pass_time(tether.now_ms + ms, 0)
+        vm_channel.pass_time(vm_channel.now_ms + ms, 0)
 
 
 def sleep_us(us):
@@ -43,8 +43,8 @@ def sleep(seconds):
 
 
 def time():
-    return tether.now_ms // 1000
+    return vm_channel.now_ms // 1000
 
 
 def time_ns():
-    return tether.now_ms * 1000000
+    return vm_channel.now_ms * 1000000

@@ -1,6 +1,6 @@
 """The twin's end of the side channel to the VM: 16-byte records, and the block of physical values.
 
-The other end is `twin/vm/tether.py`; a test holds the two tables together.
+The other end is `twin/vm/vm_channel.py`; a test holds the two tables together.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class VmHangs(Exception):
     """The VM gave no sign for longer than its watchdog allows."""
 
 
-class Tether:
+class VmChannel:
     """Reads and writes records on one end of a socket pair."""
 
     def __init__(self, sock: socket.socket, hang_s: float) -> None:

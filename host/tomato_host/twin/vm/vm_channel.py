@@ -30,7 +30,7 @@ POLLS_PER_MS = 500  # a loop that only looks at the clock must still see it move
 now_ms = 0
 levels = 0
 
-_fd = int(os.getenv("TOMATO_TETHER_FD"))
+_fd = int(os.getenv("TOMATO_CHANNEL_FD"))
 _cap_ms = int(os.getenv("TOMATO_WAIT_CAP_MS") or 0)  # 50 = no safety tick is skipped
 _flow_gpio = int(os.getenv("TOMATO_FLOW_GPIO") or -1)
 _out = open(_fd, "wb", 0)
@@ -74,7 +74,7 @@ def arm_watchdog(timeout_ms):
 
 
 def values():
-    """The physical values at this moment, as integers (see `twin/tether.py` on the host for the order)."""
+    """The physical values at this moment, as integers (see `twin/vm_channel.py` on the host for the order)."""
     global _values, _values_ms
     if _values_ms != now_ms:
         _send(NEED_VALUES, 0, 0, 0, now_ms)
