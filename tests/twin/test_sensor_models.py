@@ -72,4 +72,4 @@ def test_an_unplugged_probe_reads_full_scale_and_a_stuck_one_stays() -> None:
 def test_the_block_of_values_fits_the_channel() -> None:
     block = to_block(Sensors(1, TentParams()).read(0, Tent().truth()))
     assert len(block) == len(VALUE_NAMES) == 16
-    assert VALUES.unpack(VALUES.pack(*block)) == block
+    assert VALUES.unpack(VALUES.pack(1_234, *block)) == (1_234, *block)

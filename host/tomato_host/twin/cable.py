@@ -1,4 +1,4 @@
-"""The serial cable between board and host: a pseudo-terminal whose faults can be set."""
+"""The serial cable between board and host, with faults that can be set: a pseudo-terminal, or memory in lock step."""
 
 from __future__ import annotations
 

@@ -69,6 +69,7 @@ class VirtualBoard:
         self._pulses = 0
         self._announced = 0
         self._ask_heap = False
+        self._until_ms = 0
         self._clear_wait()
 
     def _clear_wait(self) -> None:
@@ -117,6 +118,7 @@ class VirtualBoard:
 
         Returns how many bytes were put on the line at `now_ms`.
         """
+        self._until_ms = until_ms
         while True:
             due = self.next_due_ms()
             if due > until_ms:
@@ -165,25 +167,39 @@ class VirtualBoard:
         self._levels = levels
         self._pulses += new
         try:
-            vm.channel.go(flags, new, ready, levels, self.now_ms - self._boot_at_ms)
+            vm.channel.go(flags, new, ready, levels, self.now_ms - self._boot_at_ms, self._alone_until_ms(levels))
             self._serve(vm)
         except vm_channel.VmGone:
             self._crashed(vm_process.POWER_ON)
         except vm_channel.VmHangs:
             self._crashed(vm_process.WATCHDOG_BITE)
 
+    def _alone_until_ms(self, levels: int) -> int:
+        """Until when the board may go on without an exchange, in its own time; before its present: not at all.
+
+        Nothing that reaches the board changes before the next step of the world, an end of power, or what the host
+        may write at `until_ms`, as long as no water runs through the meter and the inputs are those it knows.
+        """
+        world = self.world
+        if world.flowing or levels != self._levels or self._flow_waits():
+            return -1
+        return min(self._until_ms, world.next_change_ms() - 1, self._reset_at_ms - 1) - self._boot_at_ms
+
     def _serve(self, vm: VmProcess) -> None:
         """Answer the VM until it waits again or resets."""
         receive, boot_ms = vm.channel.receive, self._boot_at_ms
         while True:
-            kind, a, b, c, t_ms = receive()
+            kind, a, b, c, t_ms, passed_ms = receive()
+            if boot_ms + passed_ms > self.now_ms:
+                self.now_ms = boot_ms + passed_ms
             if kind == vm_channel.WAIT:
                 self._due_ms = boot_ms + t_ms
                 self._on_bytes = bool(a)
                 self._announced = c
                 return
             if kind == vm_channel.NEED_VALUES:
-                vm.channel.values(to_block(self.world.readings(boot_ms + t_ms)))
+                block = to_block(self.world.readings(boot_ms + t_ms))
+                vm.channel.values(block, self._alone_until_ms(self._input_levels()))
             elif kind == vm_channel.PIN:
                 self._pin(b, a, boot_ms + t_ms)
             elif kind == vm_channel.RESET:

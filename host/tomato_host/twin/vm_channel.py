@@ -1,21 +1,25 @@
-"""The twin's end of the side channel to the VM: 16-byte records, and the block of physical values.
+"""The twin's end of the side channel to the VM: fixed records each way, and the block of physical values.
 
-The other end is `twin/vm/vm_channel.py`; a test holds the two tables together.
+The other end is `twin/vm/vm_channel.py`; a test holds the two tables together. Two pipes carry it: they cost half of
+what a socket pair does, and host and VM take turns on them some ten thousand times a simulated day.
 """
 
 from __future__ import annotations
 
-import socket
+import os
+import select
 import struct
+from dataclasses import dataclass
 
-RECORD = struct.Struct("<BBHIq")
-VALUES = struct.Struct("<16i")
+RECORD = struct.Struct("<BBHIqq")
+VALUES = struct.Struct("<q16i")
 
 WAIT, PIN, NEED_VALUES, RESET, WATCHDOG, HEAP = 1, 2, 3, 4, 5, 6
 GO_INPUTS = 0x02
 GO_HEAP = 0x04
 SENT_UNKNOWN = 0xFFFF_FFFF
 """A board that waits in `select` does not count what it has sent."""
+READ_BYTES = 4_096
 
 VALUE_NAMES = (
     "air_mc",
@@ -48,45 +52,68 @@ class VmHangs(Exception):
     """The VM gave no sign for longer than its watchdog allows."""
 
 
+@dataclass(frozen=True, slots=True)
+class VmEnds:
+    """The VM's ends of both pipes: descriptors it reads from and writes to."""
+
+    reads: int
+    writes: int
+
+    def close(self) -> None:
+        """Close them in this process, once the VM has its own."""
+        os.close(self.reads)
+        os.close(self.writes)
+
+
 class VmChannel:
-    """Reads and writes records on one end of a socket pair."""
+    """Reads and writes records; `vm_ends` is what the VM gets."""
 
-    def __init__(self, sock: socket.socket, hang_s: float) -> None:
-        self._sock = sock
+    def __init__(self, hang_s: float) -> None:
+        """A VM that says nothing for `hang_s` wall seconds counts as hung."""
+        self._in, vm_out = os.pipe()
+        vm_in, self._out = os.pipe()
+        self.vm_ends = VmEnds(vm_in, vm_out)
+        self._hang_ms = round(hang_s * 1_000.0)
+        self._arrivals = select.poll()
+        self._arrivals.register(self._in, select.POLLIN)
         self._buffer = b""
-        sock.settimeout(hang_s)
+        self._place = 0
 
-    def receive(self) -> tuple[int, int, int, int, int]:
-        """The next record as (kind, a, b, c, t_ms). Raises VmGone or VmHangs."""
-        buffer = self._buffer
-        while len(buffer) < 16:
-            try:
-                data = self._sock.recv(4096)
-            except TimeoutError:
-                raise VmHangs from None
-            except OSError:
-                raise VmGone from None
-            if not data:
-                raise VmGone
-            buffer += data
-        self._buffer = buffer[16:]
-        kind, a, b, c, t_ms = RECORD.unpack_from(buffer)
-        return kind, a, b, c, t_ms
+    def receive(self) -> tuple[int, int, int, int, int, int]:
+        """The next record as (kind, a, b, c, t_ms, passed_ms). Raises VmGone or VmHangs."""
+        place = self._place
+        while len(self._buffer) < place + RECORD.size:
+            self._fill(place)
+            place = 0
+        self._place = place + RECORD.size
+        kind, a, b, c, t_ms, passed_ms = RECORD.unpack_from(self._buffer, place)
+        return kind, a, b, c, t_ms, passed_ms
 
-    def go(self, flags: int, pulses: int, ready: int, levels: int, now_ms: int) -> None:
+    def _fill(self, place: int) -> None:
+        """Wait for more bytes; those before `place` are done with."""
+        if not self._arrivals.poll(self._hang_ms):
+            raise VmHangs
+        data = os.read(self._in, READ_BYTES)
+        if not data:
+            raise VmGone
+        self._buffer = self._buffer[place:] + data
+        self._place = 0
+
+    def go(self, flags: int, pulses: int, ready: int, levels: int, now_ms: int, alone_until_ms: int) -> None:
         """Answer a WAIT."""
-        self._send(RECORD.pack(flags, pulses, ready, levels, now_ms))
+        self._send(RECORD.pack(flags, pulses, ready, levels, now_ms, alone_until_ms))
 
-    def values(self, values: tuple[int, ...]) -> None:
+    def values(self, values: tuple[int, ...], alone_until_ms: int) -> None:
         """Answer a NEED_VALUES."""
-        self._send(VALUES.pack(*values))
+        self._send(VALUES.pack(alone_until_ms, *values))
 
     def _send(self, data: bytes) -> None:
         try:
-            self._sock.sendall(data)
-        except OSError:
+            os.write(self._out, data)
+        except BrokenPipeError:
             raise VmGone from None
 
     def close(self) -> None:
         """Close this end; the VM ends when it notices."""
-        self._sock.close()
+        os.close(self._in)
+        os.close(self._out)

@@ -39,12 +39,13 @@ class VmProcess:
     """The running processor. `link` carries the serial bytes, `channel` everything else."""
 
     def __init__(self, settings: VmSettings, reset_cause: int) -> None:
-        ours, theirs = socket.socketpair()
+        self.channel = VmChannel(HANG_S)
+        ends = self.channel.vm_ends
         link, board_link = socket.socketpair()
         board_link.setblocking(False)
         environment = {
             "MICROPYPATH": f"{VM_DIR}:{settings.firmware}:.frozen",
-            "TOMATO_CHANNEL_FD": str(theirs.fileno()),
+            "TOMATO_CHANNEL_FDS": f"{ends.reads} {ends.writes}",
             "TOMATO_RESET_CAUSE": str(reset_cause),
             "TOMATO_UNIQUE_ID": settings.unique_id,
             "TOMATO_FLOW_GPIO": str(settings.flow_gpio),
@@ -61,14 +62,13 @@ class VmProcess:
                 stderr=stderr,
                 cwd=settings.flash,
                 env=environment,
-                pass_fds=[theirs.fileno()],
+                pass_fds=[ends.reads, ends.writes],
                 start_new_session=True,
             )
-        theirs.close()
+        ends.close()
         board_link.close()
         link.setblocking(False)
         self.link = link
-        self.channel = VmChannel(ours, HANG_S)
 
     @property
     def pid(self) -> int:

@@ -1,19 +1,25 @@
 """Side channel of the virtual board: simulated time and input levels come in, pin changes and resets go out.
 
-Every record is 16 bytes, `<BBHIq`: kind, a, b, c, t_ms. The VM asks (WAIT, NEED_VALUES) and blocks until the twin
+Every record is `<BBHIqq`: kind, a, b, c, t_ms, passed_ms. The VM asks (WAIT, NEED_VALUES) and blocks until the twin
 answers, so the twin alone decides how time passes: in lock step with a host, or by the wall clock. MicroPython only.
 `tomato.hal.wait` calls `wait(idle_ms, sent_total)`; the stand-ins for `time` and `select` end here as well.
+
+Each answer says how long the VM may go on alone: until then no input changes and no byte comes, whatever the board
+does, so a WAIT whose due moment lies within that span would only be answered with what is known already. The board
+makes exactly the same steps at the same moments, only the exchange is left out. What others must know of - a pin that
+moved, bytes for the host, the need of physical values - ends it: then the VM asks again.
 """
 
 import os
 import struct
 
-RECORD = "<BBHIq"
-RECORD_BYTES = 16
+RECORD = "<BBHIqq"
+RECORD_BYTES = 24
 VALUES = "<16i"
-VALUES_BYTES = 64
+VALUES_AT = 8  # a q in front: until when the VM may go on alone
+VALUES_BYTES = 72
 
-# Kinds the VM sends.
+# Kinds the VM sends; passed = the moment up to which it has let time pass.
 WAIT = 1  # a: 1 = link bytes end it too, c: link bytes written since boot, t: due
 PIN = 2  # a: level, b: GPIO, t: now
 NEED_VALUES = 3  # t: now; the answer is the block of values
@@ -21,21 +27,24 @@ RESET = 4  # a: cause, t: now
 WATCHDOG = 5  # c: timeout in ms, t: now
 HEAP = 6  # c: bytes allocated after a collection, t: now
 
-# The answer to WAIT (GO): kind = flags, a = new flow meter pulses, b = link bytes ready, c = GPIO levels, t = now.
+# The answer to WAIT (GO): kind = flags, a = new flow meter pulses, b = link bytes ready, c = GPIO levels, t = now,
+# passed = until when the VM may go on alone.
 GO_INPUTS = 0x02
 GO_HEAP = 0x04
+SENT_UNKNOWN = 0xFFFFFFFF
 
 POLLS_PER_MS = 500  # a loop that only looks at the clock must still see it move
 
 now_ms = 0
 levels = 0
 
-_fd = int(os.getenv("TOMATO_CHANNEL_FD"))
 _cap_ms = int(os.getenv("TOMATO_WAIT_CAP_MS") or 0)  # 50 = no safety tick is skipped
 _flow_gpio = int(os.getenv("TOMATO_FLOW_GPIO") or -1)
-_out = open(_fd, "wb", 0)
-_in = open(_fd, "rb", 0)
-_tx = bytearray(RECORD_BYTES)
+_fds = os.getenv("TOMATO_CHANNEL_FDS").split()
+_in = open(int(_fds[0]), "rb", 0)
+_out = open(int(_fds[1]), "wb", 0)
+_tx = bytearray(RECORD_BYTES * 32)
+_tx_n = 0
 _rx = bytearray(RECORD_BYTES)
 _block = bytearray(VALUES_BYTES)
 _values = None
@@ -43,43 +52,58 @@ _values_ms = -1
 _polls = 0
 _ready = 0
 _sent = 0
+_told_sent = 0  # link bytes written as the last WAIT that went out had it
+_passed_ms = 0
+_alone_ms = -1
 timers = []
 edges = {}
 flow = None  # called with (gpio, pulses)
 watchdog = None  # called with (elapsed_ms, idle) after every wait
 
 
-def _send(kind, a, b, c, t):
-    struct.pack_into(RECORD, _tx, 0, kind, a, b, c, t)
-    _out.write(_tx)
+def _queue(kind, a, b, c, t):
+    """Put a record behind those that wait for the next exchange."""
+    global _tx_n
+    if _tx_n == len(_tx):
+        _flush()
+    struct.pack_into(RECORD, _tx, _tx_n, kind, a, b, c, t, _passed_ms)
+    _tx_n += RECORD_BYTES
+
+
+def _flush():
+    global _tx_n
+    _out.write(_tx, _tx_n)
+    _tx_n = 0
 
 
 def _receive(buf, n):
+    _flush()
     if _in.readinto(buf) != n:
         raise SystemExit(0)  # the twin is gone, and with it power
 
 
 def pin_changed(gpio, level):
-    _send(PIN, level, gpio, 0, now_ms)
+    _queue(PIN, level, gpio, 0, now_ms)
 
 
 def reset(cause):
-    _send(RESET, cause, 0, 0, now_ms)
+    _queue(RESET, cause, 0, 0, now_ms)
     _receive(_rx, RECORD_BYTES)  # never answered: the twin cuts the power
     raise SystemExit(0)
 
 
 def arm_watchdog(timeout_ms):
-    _send(WATCHDOG, 0, 0, timeout_ms, now_ms)
+    _queue(WATCHDOG, 0, 0, timeout_ms, now_ms)
 
 
 def values():
     """The physical values at this moment, as integers (see `twin/vm_channel.py` on the host for the order)."""
-    global _values, _values_ms
+    global _values, _values_ms, _alone_ms
     if _values_ms != now_ms:
-        _send(NEED_VALUES, 0, 0, 0, now_ms)
+        _queue(NEED_VALUES, 0, 0, 0, now_ms)
         _receive(_block, VALUES_BYTES)
-        _values = struct.unpack(VALUES, _block)
+        _alone_ms = struct.unpack_from("<q", _block, 0)[0]
+        _values = struct.unpack_from(VALUES, _block, VALUES_AT)
         _values_ms = now_ms
     return _values
 
@@ -96,10 +120,12 @@ def clock_polled():
 
 def _exchange(due_ms, on_bytes):
     """One WAIT and its GO. Returns the flags; link bytes that became ready are counted in `_ready`."""
-    global now_ms, levels, _polls, _ready
-    _send(WAIT, on_bytes, 0, _sent, due_ms)
+    global now_ms, levels, _polls, _ready, _told_sent, _passed_ms, _alone_ms
+    _queue(WAIT, on_bytes, 0, _sent, due_ms)
+    _told_sent = _sent
     _receive(_rx, RECORD_BYTES)
-    flags, pulses, ready, seen, now_ms = struct.unpack_from(RECORD, _rx, 0)
+    flags, pulses, ready, seen, now_ms, _alone_ms = struct.unpack_from(RECORD, _rx, 0)
+    _passed_ms = now_ms
     _polls = 0
     _ready += ready
     if seen != levels:
@@ -111,15 +137,27 @@ def _exchange(due_ms, on_bytes):
     if pulses and flow:
         flow(_flow_gpio, pulses)
     if flags & GO_HEAP:
-        _tell_heap()
+        _report_heap()
     return flags
 
 
-def _tell_heap():
+def _go_on(due_ms, on_bytes):
+    """Let time pass to `due_ms`: alone where nobody else has to know of it, by an exchange otherwise."""
+    global now_ms, _polls, _passed_ms
+    if due_ms > _alone_ms or _tx_n or _sent != _told_sent or _sent == SENT_UNKNOWN:
+        return _exchange(due_ms, on_bytes)
+    if due_ms > _passed_ms:
+        _passed_ms = due_ms
+    now_ms = _passed_ms
+    _polls = 0
+    return 0
+
+
+def _report_heap():
     import gc
 
     gc.collect()
-    _send(HEAP, 0, 0, gc.mem_alloc(), now_ms)
+    _queue(HEAP, 0, 0, gc.mem_alloc(), now_ms)
 
 
 def pass_time(due_ms, on_bytes):
@@ -130,7 +168,7 @@ def pass_time(due_ms, on_bytes):
             if timer.due_ms < soonest:
                 soonest = timer.due_ms
         started = now_ms
-        flags = _exchange(soonest, on_bytes)
+        flags = _go_on(soonest, on_bytes)
         for timer in timers[:]:
             if timer.due_ms <= now_ms:
                 timer.fire(now_ms)
