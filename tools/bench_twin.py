@@ -46,7 +46,7 @@ def full_stack(days: float, seed: int = 7) -> dict[str, Any]:
     memory: list[dict[str, int]] = []
     with tempfile.TemporaryDirectory() as folder:
         twin = LockStep(seed, start=SIM_START, flash=Path(folder) / "board")
-        ports = Ports(twin.port_path)
+        ports = Ports(twin.port_path, twin.open_port)
         rig = Rig(LockStepClock(twin, ports, 0.0), ports, "lock step", real_time=False)
         dataset = Dataset.from_settings(Path(folder) / "data", settings.storage, about={"board": "sim"})
         status = Status(started_at=rig.clock.now(), now=rig.clock.now(), port=ports.url)

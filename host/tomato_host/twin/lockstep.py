@@ -10,6 +10,7 @@ import os
 from datetime import datetime
 from pathlib import Path
 
+from tomato_host.twin.memory_line import MemoryPort
 from tomato_host.twin.outside import Weather
 from tomato_host.twin.params import TentParams
 from tomato_host.twin.scenarios import Scenario
@@ -70,6 +71,10 @@ class LockStep:
             board.receive(board.cable.down(data))
         sent = board.run_to(until_ms)
         return board.cable.wait_readable(sent) if sent else 0
+
+    def open_port(self) -> MemoryPort:
+        """The line's end for a host in this process; one in another process opens `port_path`."""
+        return self.board.cable.open_memory_port()
 
     def close(self) -> None:
         """Switch the board off and free its port."""

@@ -51,6 +51,6 @@ def free_running_rig(seed: int, scenario: str, flash: Path | None) -> Rig:
 def lock_step_rig(time_scale: float, seed: int, scenario: str, start: datetime | None, flash: Path | None) -> Rig:
     """Start the twin in this process; waiting is what moves it. Raises TomatoError as the twin does."""
     twin = LockStep(seed=seed, scenario=scenario or None, start=start or SIM_START, flash=flash)
-    ports = Ports(twin.port_path)
+    ports = Ports(twin.port_path, twin.open_port)
     clock = LockStepClock(twin, ports, time_scale)
     return Rig(clock, ports, "virtual board in lock step", real_time=False, closers=[twin.close])
