@@ -33,7 +33,7 @@ class NoStore:
     """Keeps nothing."""
 
     def offer(self, record: Record) -> bool:
-        """Taken."""
+        """StepResult."""
         return True
 
 

@@ -121,7 +121,7 @@ def verdicts(count: int) -> dict[str, float]:
         "refused": {"state": "ON", "seconds": 600.0, "period_s": 9000.0},
     }
     for name, params in kinds.items():
-        door = Guardrails(GuardSettings(actions_per_hour=600))
+        guardrails = Guardrails(GuardSettings(actions_per_hour=600))
         actions = [
             ActionV1.model_validate(
                 {
@@ -140,7 +140,7 @@ def verdicts(count: int) -> dict[str, float]:
         here = [GuardContext(m.now, seen.model_copy(update={"ts": m.now})) for m in moments]
         began = time.thread_time()
         for action, moment in zip(spread, here, strict=True):
-            door.judge(action, moment)
+            guardrails.judge(action, moment)
         out[f"{name}_us"] = round(1e6 * (time.thread_time() - began) / count, 1)
     return out
 

@@ -157,7 +157,7 @@ def _feed(ticks: int) -> dict[str, object]:
                 now[0] += 2.4
                 begin = time.perf_counter()
                 for _ in range(3):
-                    recorder.keep(event)
+                    recorder.record(event)
                 feed.tick(START)
                 took.append(time.perf_counter() - begin)
         finally:

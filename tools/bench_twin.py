@@ -9,9 +9,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tomato_host.app import loop_settings, mind_settings
+from tomato_host.app import brain_settings, loop_settings
 from tomato_host.board.session import BoardSession
-from tomato_host.brain.brain import Mind, MindSettings
+from tomato_host.brain.brain import Brain, BrainSettings
 from tomato_host.loop.extensions import NoDisplay
 from tomato_host.loop.recorder import Recorder
 from tomato_host.loop.rig import Ports, Rig
@@ -52,8 +52,8 @@ def full_stack(days: float, seed: int = 7) -> dict[str, Any]:
         status = Status(started_at=rig.clock.now(), now=rig.clock.now(), port=ports.url)
         session = BoardSession(ports.open, 1)
         session.open_now()
-        mind, recorder = Mind(mind_settings(settings)), Recorder(dataset, status)
-        supervisor = Supervisor(loop_settings(settings), rig, session, mind, recorder, status, NoDisplay())
+        brain, recorder = Brain(brain_settings(settings)), Recorder(dataset, status)
+        supervisor = Supervisor(loop_settings(settings), rig, session, brain, recorder, status, NoDisplay())
 
         def note(_run: Run) -> None:
             twin.board.ask_heap()
@@ -85,7 +85,7 @@ def _cpu(who: int) -> float:
 
 def direct(days: float, period_s: float) -> dict[str, float]:
     """The brain on the twin without firmware."""
-    life = Life(DirectTwin(7, start=SIM_START, period_s=period_s), MindSettings())
+    life = Life(DirectTwin(7, start=SIM_START, period_s=period_s), BrainSettings())
     begun = time.perf_counter()
     cpu = time.process_time()
     while life.twin.now_ms < days * DAY_MS:

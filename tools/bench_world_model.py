@@ -27,12 +27,12 @@ _DAYS = 16
 _NOW = datetime(2026, 6, 1, tzinfo=UTC)
 
 
-def _best_ms(deed: Callable[[], object], repeats: int) -> tuple[float, float]:
+def _best_ms(action: Callable[[], object], repeats: int) -> tuple[float, float]:
     """Median and fastest of `repeats` calls in ms of this process's own CPU time (other load does not count)."""
     times = []
     for _ in range(repeats):
         begin = time.process_time()
-        deed()
+        action()
         times.append((time.process_time() - begin) * 1_000.0)
     return round(statistics.median(times), 2), round(min(times), 2)
 

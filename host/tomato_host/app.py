@@ -23,7 +23,7 @@ from zoneinfo import ZoneInfo
 from tomato_host.advisor.advisor import Advisor
 from tomato_host.advisor.extension import AdvisorExtension
 from tomato_host.board.session import BoardSession
-from tomato_host.brain.brain import Mind, MindSettings
+from tomato_host.brain.brain import Brain, BrainSettings
 from tomato_host.commands.inbox import Inbox
 from tomato_host.errors import TomatoError
 from tomato_host.log_file import log_to
@@ -38,7 +38,7 @@ from tomato_host.loop.status import Status
 from tomato_host.loop.supervisor import LoopSettings, Supervisor
 from tomato_host.loop.weather_watch import WeatherWatch
 from tomato_host.models.store import ModelStore
-from tomato_host.recovery.crash_recovery import read_earlier
+from tomato_host.recovery.crash_recovery import read_interrupted_actions
 from tomato_host.recovery.stored_samples import stored_samples
 from tomato_host.service.bus.extension import build_bus
 from tomato_host.service.feed import Feed
@@ -73,9 +73,9 @@ class Job:
     as_json: bool = False
 
 
-def mind_settings(settings: Settings) -> MindSettings:
+def brain_settings(settings: Settings) -> BrainSettings:
     """The brain's part of the settings."""
-    return MindSettings(
+    return BrainSettings(
         estimator=settings.estimator,
         control=settings.control,
         guardrails=settings.guardrails,
@@ -141,20 +141,20 @@ def _build(job: Job, settings: Settings, rig: Rig, dataset: Dataset) -> Supervis
     )
     session.open_now()
     inbox = Inbox(job.data_dir) if rig.real_time or job.time_scale > 0.0 else None
-    mind, store = _mind(settings, rig), BudgetedStore(dataset, lambda: rig.clock.monotonic_ms() / 1000.0)
+    brain, store = _brain(settings, rig), BudgetedStore(dataset, lambda: rig.clock.monotonic_ms() / 1000.0)
     recorder = Recorder(store, status)
-    store.tell = recorder.keep
+    store.tell = recorder.record
     return Supervisor(
         loop_settings(settings),
         rig,
         session,
-        mind,
+        brain,
         recorder,
         status,
         _display(job, settings, status, rig),
         inbox,
-        _extensions(job, settings, rig, mind, recorder, status, store),
-        read_earlier(job.data_dir) if rig.real_time else None,
+        _extensions(job, settings, rig, brain, recorder, status, store),
+        read_interrupted_actions(job.data_dir) if rig.real_time else None,
     )
 
 
@@ -167,19 +167,19 @@ def _safe_after_ms(settings: Settings, real_time: bool) -> tuple[int, int]:
     return round(samples_s * 1000), round(events_s * 1000)
 
 
-def _mind(settings: Settings, rig: Rig) -> Mind:
+def _brain(settings: Settings, rig: Rig) -> Brain:
     """The brain; only in real time is the planner bound by seconds."""
-    return Mind(mind_settings(settings), time.monotonic) if rig.real_time else Mind(mind_settings(settings))
+    return Brain(brain_settings(settings), time.monotonic) if rig.real_time else Brain(brain_settings(settings))
 
 
 def _extensions(
-    job: Job, settings: Settings, rig: Rig, mind: Mind, recorder: Recorder, status: Status, store: BudgetedStore
+    job: Job, settings: Settings, rig: Rig, brain: Brain, recorder: Recorder, status: Status, store: BudgetedStore
 ) -> tuple[Extension, ...]:
     """What hangs on the loop in real time. A simulation has no network and no advisor: it must repeat to the byte."""
     if not rig.real_time:
         return ()
     found: list[Extension] = [
-        ModelKeeper(ModelStore(job.data_dir / "models"), mind, recorder, rig.clock.now),
+        ModelKeeper(ModelStore(job.data_dir / "models"), brain, recorder, rig.clock.now),
         DiskWatch(store, status, job.data_dir),
     ]
     site = settings.site
@@ -187,11 +187,11 @@ def _extensions(
         service = build_service(
             settings.weather, site.latitude_deg, site.longitude_deg, site.timezone, job.data_dir / "cache"
         )
-        found.append(WeatherWatch(service, mind, recorder, rig.clock.now))
+        found.append(WeatherWatch(service, brain, recorder, rig.clock.now))
     if settings.agent.enabled:
         every = timedelta(seconds=settings.agent.wake_every_s)
         advisor = Advisor(settings.agent, job.data_dir)
-        found.append(AdvisorExtension(advisor, recorder, ZoneInfo(site.timezone), every, mind))
+        found.append(AdvisorExtension(advisor, recorder, ZoneInfo(site.timezone), every, brain))
     if settings.service.enabled:
         found.append(Feed(status, recorder, settings.service, job.data_dir, bus=settings.bus))
     if settings.mqtt.enabled:
@@ -219,7 +219,7 @@ def _display(job: Job, settings: Settings, status: Status, rig: Rig) -> Display:
 @contextmanager
 def _dataset(job: Job, settings: Settings, url: str) -> Iterator[Dataset]:
     about = {"board": url} | ({"seed": job.seed, "scenario": job.scenario} if url == SIM else {})
-    brain = settings.model_dump(mode="json", include=set(MindSettings.__dataclass_fields__))
+    brain = settings.model_dump(mode="json", include=set(BrainSettings.__dataclass_fields__))
     dataset = Dataset.from_settings(
         job.data_dir, settings.storage, about={**about, "settings": brain}, now=lambda: datetime.now(UTC)
     )

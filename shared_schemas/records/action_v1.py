@@ -100,7 +100,7 @@ _NEEDS: dict[ActionType, tuple[str, ...]] = {
 
 
 class ActionV1(Record):
-    """A deed asked for. The same record, appended again, carries the verdict and the outcome.
+    """An action asked for. The same record, appended again, carries the verdict and the outcome.
 
     Example:
         {"schema_version": "action_v1", "ts": "2026-02-14T10:00:05+01:00", "type": "WATER",

@@ -13,9 +13,9 @@ from tomato_host.advisor.advisor import Advisor
 from tomato_host.advisor.daily_totals import DayBook
 from tomato_host.advisor.extension import AdvisorExtension
 from tomato_host.advisor.settings import AgentSettings, CameraSettings
-from tomato_host.app import HOUR_MS, SIM, loop_settings, mind_settings, open_rig
+from tomato_host.app import HOUR_MS, SIM, brain_settings, loop_settings, open_rig
 from tomato_host.board.session import BoardSession
-from tomato_host.brain.brain import Mind
+from tomato_host.brain.brain import Brain
 from tomato_host.loop.extensions import NoDisplay
 from tomato_host.loop.recorder import Recorder
 from tomato_host.loop.status import Status
@@ -55,10 +55,10 @@ def a_day(how: str, photos: Path) -> Kept:
         recorder = Recorder(kept, status)
         session = BoardSession(rig.ports.open, 1)
         session.open_now()
-        mind = Mind(mind_settings(SETTINGS))
-        extensions = (advisor_in(how, photos, recorder, mind),) if how != "off" else ()
+        brain = Brain(brain_settings(SETTINGS))
+        extensions = (advisor_in(how, photos, recorder, brain),) if how != "off" else ()
         supervisor = Supervisor(
-            loop_settings(SETTINGS), rig, session, mind, recorder, status, NoDisplay(), None, extensions
+            loop_settings(SETTINGS), rig, session, brain, recorder, status, NoDisplay(), None, extensions
         )
         supervisor.run(rig.clock.monotonic_ms() + round(HOURS * HOUR_MS))
         return kept
@@ -66,15 +66,15 @@ def a_day(how: str, photos: Path) -> Kept:
         rig.close()
 
 
-def advisor_in(how: str, photos: Path, recorder: Recorder, mind: Mind) -> AdvisorExtension:
+def advisor_in(how: str, photos: Path, recorder: Recorder, brain: Brain) -> AdvisorExtension:
     """The production extension around a replaced process."""
     camera = CameraSettings(name="cam", kind="folder", path=photos)
     settings = AgentSettings(cameras=(camera,), backoff_first_s=0.1, backoff_most_s=0.1)
     advisor = Advisor(settings, command=COMMANDS[how])
-    return AdvisorExtension(advisor, recorder, ZoneInfo("Europe/Vienna"), timedelta(hours=2), mind)
+    return AdvisorExtension(advisor, recorder, ZoneInfo("Europe/Vienna"), timedelta(hours=2), brain)
 
 
-def deeds(kept: Kept) -> list[str]:
+def actions(kept: Kept) -> list[str]:
     """What was decided and done, and why."""
     return [record.to_json() for record in kept if isinstance(record, ActionV1 | PlanV1)]
 
@@ -89,7 +89,7 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def without(photos: Path) -> list[str]:
     """The day with the advisor off."""
-    done = deeds(a_day("off", photos))
+    done = actions(a_day("off", photos))
     assert len(done) > 24
     return done
 
@@ -97,13 +97,13 @@ def without(photos: Path) -> list[str]:
 @pytest.mark.timeout(600)
 def test_a_day_with_an_alarming_advisor_has_the_same_actions(photos: Path, without: list[str]) -> None:
     kept = a_day("on", photos)
-    assert deeds(kept) == without
+    assert actions(kept) == without
     seen = [r for r in kept if isinstance(r, VisionV1) and r.pest_signs == "likely"]
     told = [r for r in kept if isinstance(r, EventV1) and r.kind == "agent" and "Open the pump" in r.text]
     assert seen and told, "the advisor must have spoken for this to mean anything"
     shown = [r for r in kept if isinstance(r, StateV1) and r.plant.vision is not None]
     assert shown, "the state shows what was seen"
-    result = Checker(mind_settings(SETTINGS)).check(kept)
+    result = Checker(brain_settings(SETTINGS)).check(kept)
     assert result.same, [difference.text for difference in result.differences[:3]]
     assert "chronicle" in {event.name for event in told}, "midnight has passed"
 
@@ -113,7 +113,7 @@ def test_a_day_with_an_alarming_advisor_has_the_same_actions(photos: Path, witho
 @pytest.mark.parametrize("how", ["absent", "dead"])
 def test_a_day_with_a_broken_advisor_has_the_same_actions(how: str, photos: Path, without: list[str]) -> None:
     kept = a_day(how, photos)
-    assert deeds(kept) == without
+    assert actions(kept) == without
     assert [r for r in kept if isinstance(r, EventV1) and r.name == "advisor_failed"]
 
 
@@ -138,9 +138,9 @@ def test_a_grave_anomaly_cancels_and_a_light_one_does_not() -> None:
     try:
         light = context().anomalies[0]
         advisor.wake(context())
-        recorder.keep(light)
+        recorder.record(light)
         assert advisor.status().state == "working"
-        recorder.keep(light.model_copy(update={"severity": "CRITICAL", "type": light.type.__class__.LEAK}))
+        recorder.record(light.model_copy(update={"severity": "CRITICAL", "type": light.type.__class__.LEAK}))
         assert advisor.status().last_cancel == "anomaly LEAK"
         extension.tick(light.ts)
         assert recorder.kept[-1].name == "advice_cancelled"  # type: ignore[attr-defined]

@@ -76,9 +76,9 @@ def test_python_code_in_the_worker_can_open_no_connection_and_start_no_program()
         "import sys, socket, subprocess, os\n"
         "from tomato_host.advisor.backends.worker import _forbid\n"
         "sys.addaudithook(_forbid)\n"
-        "for deed in (lambda: socket.create_connection(('127.0.0.1', 9)), lambda: subprocess.run(['true']),"
+        "for action in (lambda: socket.create_connection(('127.0.0.1', 9)), lambda: subprocess.run(['true']),"
         " lambda: os.system('true')):\n"
-        "    try:\n        deed()\n"
+        "    try:\n        action()\n"
         "    except PermissionError as fault:\n        print('refused', fault)\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -86,7 +86,7 @@ def test_python_code_in_the_worker_can_open_no_connection_and_start_no_program()
 
 
 def test_no_schema_of_the_advisor_holds_a_command() -> None:
-    """Neither what the model fills in nor what may come back has room for a deed."""
+    """Neither what the model fills in nor what may come back has room for an action."""
     assert not set(Said.model_fields) & set(Params.model_fields)
     assert ActionV1 not in advisor.ALLOWED.values()
     code = "".join(path.read_text() for path in FOLDER.rglob("*.py"))

@@ -150,7 +150,7 @@ class Node:
     def keep(self, *records: Record) -> None:
         with self._lock:
             for record in records:
-                self.recorder.keep(record)
+                self.recorder.record(record)
 
     def _live(self) -> None:
         while not self._ending.wait(0.05):

@@ -110,7 +110,7 @@ def test_the_home_assistant_bridge_shows_its_node_too(broker: RealMosquitto, tmp
     feed = build_feed(MqttSettings(port=broker.port, node="tent"), status, recorder, tmp_path)
     feed.start()
     try:
-        recorder.keep(reading(1, air_temp_c=22.0))
+        recorder.record(reading(1, air_temp_c=22.0))
 
         def shown() -> bool:
             feed.tick(NOW)

@@ -112,8 +112,8 @@ def test_an_alarm_waits_for_no_tick(tmp_path) -> None:  # type: ignore[no-untype
     feed = Feed(status, recorder, ServiceSettings(), tmp_path, command=[sys.executable, "-c", READS, str(out)])
     feed.start()
     try:
-        recorder.keep(reading(1))
-        recorder.keep(alarm(7))
+        recorder.record(reading(1))
+        recorder.record(alarm(7))
         until(lambda: out.exists() and b"observation_v1" in out.read_bytes())
         assert out.read_bytes().index(b"alarm_7") < out.read_bytes().index(b"observation_v1"), "and overtakes the rest"
     finally:
@@ -140,11 +140,11 @@ def test_inside_one_machine_a_slow_reader_loses_telemetry_and_gets_every_alarm(t
 
     try:
         for n in range(4_000):
-            recorder.keep(reading(n))
+            recorder.record(reading(n))
             if n % 100 == 0:
-                recorder.keep(alarm(n))
+                recorder.record(alarm(n))
                 ticked()
-        recorder.keep(deed(1))
+        recorder.record(deed(1))
         go.touch()
 
         def all_told() -> bool:

@@ -18,7 +18,7 @@ from tomato_host.settings import Settings, SiteSettings, parse_settings
 from tomato_host.storage.dataset import Dataset
 
 from tests.cli.test_main import tomato_host
-from tests.complaints.house import house
+from tests.incidents.running_host import running_host
 from tests.storage.samples import event
 
 NAMES = (
@@ -89,7 +89,7 @@ def test_brackets_survive_the_table(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_with_a_running_host_it_asks_the_host(tmp_path: Path) -> None:
-    with house(tmp_path) as (here, _):
+    with running_host(tmp_path) as (here, _):
         told = here.command("doctor", "--json", "--config", str(here.config))
         findings = {finding["name"]: finding for finding in json.loads(told.stdout)}
         assert findings["Board"]["level"] == "ok", findings["Board"]

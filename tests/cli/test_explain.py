@@ -21,7 +21,7 @@ from tests.control.states import NOON, state
 @pytest.fixture
 def dataset(tmp_path: Path) -> Path:
     """Two decisions: at noon with a leak, two hours later without."""
-    door, kept = Guardrails(), Dataset.open(tmp_path, fsync="never")
+    guardrails, kept = Guardrails(), Dataset.open(tmp_path, fsync="never")
     for hours, leak in ((0, True), (2, False)):
         now = NOON + timedelta(hours=hours)
         seen = state(now, probes=((20.0, 0.9), (30.0, 0.9)))
@@ -29,7 +29,7 @@ def dataset(tmp_path: Path) -> Path:
         kept.append(seen)
         kept.append(made.plan)
         for proposal in made.proposals:
-            action = door.judge(proposal, GuardContext(now, seen, leak=leak)).action
+            action = guardrails.judge(proposal, GuardContext(now, seen, leak=leak)).action
             kept.append(action)
             if action.type.value == "WATER" and action.safety.validated:
                 done = Outcome(status="DONE", delivered_ml=199.0)

@@ -153,13 +153,13 @@ def test_the_aim_keeps_inside_the_band_however_narrow() -> None:
 
 
 def test_what_the_door_thinks_of_a_plan() -> None:
-    door, memory = Guardrails(), Memory()
+    guardrails, memory = Guardrails(), Memory()
     for hours in range(0, 26, 2):
         seen = state(NOON + timedelta(hours=hours), probes=((30.0, 0.9), (31.0, 0.9)))
         made = decide(small_tent(soil=30.0), seen, memory=memory)
         memory = made.memory
         for proposal in made.proposals:
-            verdict = door.judge(proposal, GuardContext(seen.ts, seen))
+            verdict = guardrails.judge(proposal, GuardContext(seen.ts, seen))
             assert verdict.allowed or verdict.rule in ("day_budget", "interval"), verdict.rule
 
 
@@ -242,7 +242,7 @@ def test_beliefs_stay_sound_whatever_is_told() -> None:
 
 
 def test_what_was_cut_short_is_learned_as_it_was() -> None:
-    """Mist that the door refused is not taken for mist that does nothing."""
+    """Mist that the guardrails refused is not taken for mist that does nothing."""
     duty = {"light": 1.0, "circulation_fan": 1.0, "humidifier": 0.4}
     mist = Memory(decided_at=NOON - timedelta(hours=2), duty=duty)
     air = {"vpd_kpa": 1.4, "air_temp_c": 24.0, "rh_pct": 55.0}

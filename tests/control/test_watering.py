@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from tomato_host.brain.brain import Mind
+from tomato_host.brain.brain import Brain
 from tomato_host.brain.control import ControlSettings, DecisionContext, Memory, control_inputs, horizon, watering
 from tomato_host.brain.control.objective import WATER, Aim, Expected, soil_stress
 from tomato_host.brain.control.plan_edits import TentMoves
@@ -185,8 +185,8 @@ def test_a_restart_does_not_forget_the_habit() -> None:
         asked = proposal("WATER", f"w{hours_ago}", ts=NOON - timedelta(hours=hours_ago), ml=ml)
         return asked.model_copy(update={"outcome": Outcome(status="DONE", delivered_ml=ml)})
 
-    mind = Mind()
-    mind.resume([dose(80.0, 200.0), dose(30.0, 200.0), dose(8.0, 200.0), dose(2.0, 200.0)])
-    assert mind.memory.habit_ml == 300.0 and mind.memory.last_water_at == NOON - timedelta(hours=2)
-    assert at(12.5, GONE, mind.memory.habit_ml).fired == ("blind_dose",)
+    brain = Brain()
+    brain.resume([dose(80.0, 200.0), dose(30.0, 200.0), dose(8.0, 200.0), dose(2.0, 200.0)])
+    assert brain.memory.habit_ml == 300.0 and brain.memory.last_water_at == NOON - timedelta(hours=2)
+    assert at(12.5, GONE, brain.memory.habit_ml).fired == ("blind_dose",)
     assert recalled_ml([]) == 0.0

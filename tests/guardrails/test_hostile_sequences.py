@@ -29,15 +29,15 @@ HOUR = {"water_pump": LIMITS.water_ml_per_hour, "co2_solenoid": 120, "humidifier
 
 
 ROUNDING = 0.0005
-"""The books count thousandths; a proposal may be half of one beside them."""
+"""The ledger count thousandths; a proposal may be half of one beside them."""
 
 
 class HostileProposals(RuleBasedStateMachine):
-    """Submits anything at any time; an executor that draws greedily; its own plain books check the door's."""
+    """Submits anything at any time; an executor that draws greedily; its own plain ledger check the guardrails'."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.door = Guardrails()
+        self.guardrails = Guardrails()
         self.now: datetime = NOON
         self.count = 0
         self.running: list[ActionV1] = []
@@ -119,7 +119,7 @@ class HostileProposals(RuleBasedStateMachine):
                 period_s=period,
             ),
         )
-        verdict = self.door.judge(asked, self.context)
+        verdict = self.guardrails.judge(asked, self.context)
         if not verdict.allowed:
             assert verdict.rule and verdict.action.safety.refused_by == verdict.rule
             return
@@ -146,9 +146,9 @@ class HostileProposals(RuleBasedStateMachine):
 
     @precondition(lambda self: self.running)
     @rule(data=st.data(), amount=st.sampled_from([1.0, 30.0, 200.0, 900.0, 5000.0]))
-    def draw(self, data: st.DataObject, amount: float) -> None:
-        action = data.draw(st.sampled_from(self.running[-6:]))
-        drawn = self.door.draw(action, amount, self.now)
+    def allocate(self, data: st.DataObject, amount: float) -> None:
+        action = data.allocate(st.sampled_from(self.running[-6:]))
+        drawn = self.guardrails.allocate(action, amount, self.now)
         if drawn > 0.0:
             out = OUTPUT_BY_NAME[OUTPUT_OF[action.type]]
             assert drawn <= (out.max_dose if out.kind == "pump" else out.max_on_ms / 1000.0)
@@ -158,18 +158,18 @@ class HostileProposals(RuleBasedStateMachine):
     @rule(share=st.sampled_from([0.0, 0.3, 1.0]))
     def result(self, share: float) -> None:
         action, drawn = self.open.pop(0)
-        self.door.settle(action, drawn, drawn * share, self.now)
+        self.guardrails.settle(action, drawn, drawn * share, self.now)
         self.sent.append((OUTPUT_OF[action.type], self.now, drawn * share))
 
     @precondition(lambda self: self.running)
     @rule()
     def finish(self) -> None:
-        self.door.release(self.running.pop(0))
+        self.guardrails.release(self.running.pop(0))
 
     @rule()
     def restart(self) -> None:
-        saved, self.door = self.door.save(), Guardrails()
-        self.door.restore(saved, self.now)
+        saved, self.guardrails = self.guardrails.save(), Guardrails()
+        self.guardrails.restore(saved, self.now)
         self.sent += [(OUTPUT_OF[action.type], self.now, drawn) for action, drawn in self.open]
         self.open.clear()
 

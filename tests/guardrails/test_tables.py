@@ -1,4 +1,4 @@
-"""The tables of the door against figures written down by hand: a limit that changes must be changed twice."""
+"""The tables of the guardrails against figures written down by hand: a limit that changes must be changed twice."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LIMITS = {
     "SET_HUMIDIFIER": ("humidifier", 300_000, 1_800_000, 21_600_000, 0.0, 1_000),
     "SET_HEATER_MAT": ("heater_mat", 600_000, 2_700_000, 43_200_000, 0.0, 1_000),
 }
-"""Output, then thousandths of ml or s: one pulse, an hour, a day; pause in s; the least that is worth a deed."""
+"""Output, then thousandths of ml or s: one pulse, an hour, a day; pause in s; the least that is worth an action."""
 
 SETTINGS = {
     # name: (default, lowest, highest)
@@ -95,13 +95,13 @@ def test_a_threshold_above_the_boards_own_is_named(name: str, wide: float) -> No
 
 def test_ranks_and_permissions() -> None:
     assert RANK == {"llm": 0, "policy": 1, "controller": 1, "mqtt": 2, "api": 2, "person": 3, "safe_mode": 4}
-    deeds = {ActionType(kind) for kind in LIMITS}
+    actions = {ActionType(kind) for kind in LIMITS}
     risky = {ActionType(kind) for kind, row in LIMITS.items() if row[0] in RISKY}
     assert {"water_pump", "co2_solenoid", "humidifier", "heater_mat"} == RISKY
-    gentle = deeds - risky
+    gentle = actions - risky
     for origin in ("controller", "person", "policy", "api"):
-        assert PERMITTED[origin] == deeds
-    assert PERMITTED["mqtt"] == deeds - {ActionType.CO2_INJECT}
+        assert PERMITTED[origin] == actions
+    assert PERMITTED["mqtt"] == actions - {ActionType.CO2_INJECT}
     assert PERMITTED["safe_mode"] == PERMITTED["llm"] == gentle | {ActionType.WATER}
     assert set(PERMITTED) == set(RANK)
 

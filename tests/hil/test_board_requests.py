@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from tomato_host.commands.inbox import Reply, new_request, submit
 
-from tests.complaints.house import House, Tent, house, until
-from tests.complaints.loop import Loop
 from tests.guardrails.proposals import proposal
+from tests.incidents.loop import Loop
+from tests.incidents.running_host import RunningHost, Tent, running_host, until
 
 SOIL = {"soil_p1_dry_raw": 51_000, "soil_p1_wet_raw": 24_000, "soil_dry_pct": 500, "soil_wet_pct": 4_800}
 
@@ -74,10 +74,10 @@ def test_a_lost_line_ends_it_with_a_word(loop: Loop) -> None:
     submit(loop.data, request := new_request("read_probe", "", probe=1))
     loop.live(3.0)
     loop.session.close()
-    loop.supervisor._workbench.hear(_gone(), loop.twin.now_ms)
+    loop.supervisor._board_requests.hear(_gone(), loop.twin.now_ms)
     reply = Reply.model_validate_json((loop.data / "inbox" / "replies" / f"{request.id}.json").read_bytes())
     assert not reply.ok and reply.code == "E-BOARD-SILENT"
-    later = loop.supervisor._workbench
+    later = loop.supervisor._board_requests
     later.take(second := new_request("calibrate", "", values=SOIL), loop.twin.now_ms)
     reply = Reply.model_validate_json((loop.data / "inbox" / "replies" / f"{second.id}.json").read_bytes())
     assert not reply.ok and reply.code == "E-BOARD-SILENT"
@@ -112,12 +112,12 @@ def test_a_leak_is_cleared_only_by_name_after_its_cause_and_with_the_button(loop
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[House, Tent]]:
-    with house(tmp_path_factory.mktemp("bench")) as made:
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[RunningHost, Tent]]:
+    with running_host(tmp_path_factory.mktemp("bench")) as made:
         yield made
 
 
-def test_the_commands_find_the_running_host(running: tuple[House, Tent]) -> None:
+def test_the_commands_find_the_running_host(running: tuple[RunningHost, Tent]) -> None:
     here, _ = running
     words = [
         "calibrate",
@@ -148,7 +148,7 @@ def test_the_commands_find_the_running_host(running: tuple[House, Tent]) -> None
     until(lambda: here.seen("person_calibrate_answered"), "the record on the dashboard")
 
 
-def test_the_api_has_the_same_door_for_admins_only(running: tuple[House, Tent]) -> None:
+def test_the_api_has_the_same_door_for_admins_only(running: tuple[RunningHost, Tent]) -> None:
     here, _ = running
     points = {"probe": 2, "dry_raw": 50_000, "wet_raw": 23_000, "dry_pct": 5.0, "wet_pct": 48.0, "reason": "spring"}
     assert here.post("/api/calibrate/soil", role="operate", **points)[0] == 403

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from tomato_host.app import loop_settings, mind_settings
+from tomato_host.app import brain_settings, loop_settings
 from tomato_host.board.session import BoardSession
-from tomato_host.brain.brain import Mind
+from tomato_host.brain.brain import Brain
 from tomato_host.brain.control.settings import ControlSettings
 from tomato_host.commands.inbox import new_request
 from tomato_host.loop.extensions import NoDisplay
@@ -104,7 +104,7 @@ class Story:
 
 
 @dataclass
-class Hands:
+class Actuator:
     """A person beside the tent: sees the world, reaches the button, and asks the running host for things."""
 
     world: World
@@ -131,7 +131,7 @@ class Hands:
 BRISK = Settings(control=ControlSettings(cycle_s=1_800, water_pause_s=1_800, event_pause_s=600))
 """Decisions every half hour, so that a test need not live through the two hours of the usual cycle."""
 
-Help = tuple[float, Callable[[Hands], None]]
+Help = tuple[float, Callable[[Actuator], None]]
 """At which hour a person does what."""
 
 
@@ -174,11 +174,11 @@ def run_scenario(
         recorder = Recorder(dataset, status)
         recorder.listeners += [story.records.append, story.told.append]
         supervisor = Supervisor(
-            loop_settings(settings), rig, session, Mind(mind_settings(settings)), recorder, status, NoDisplay()
+            loop_settings(settings), rig, session, Brain(brain_settings(settings)), recorder, status, NoDisplay()
         )
-        hands = Hands(twin.world, session, supervisor)
-        for hour, deed in help_at:
-            supervisor.scheduler.once("a person", round(hour * HOUR_MS), lambda _run, deed=deed: deed(hands))
+        hands = Actuator(twin.world, session, supervisor)
+        for hour, action in help_at:
+            supervisor.scheduler.once("a person", round(hour * HOUR_MS), lambda _run, action=action: action(hands))
         supervisor.run(round(hours * HOUR_MS))
         story.resets = len(twin.board.resets)
     finally:

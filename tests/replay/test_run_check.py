@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tomato_host.app import mind_settings
+from tomato_host.app import brain_settings
 from tomato_host.loop.simulated_day import DayPlan, SimulatedDay
 from tomato_host.replay.check import Checker
 from tomato_host.settings import Settings
@@ -74,11 +74,11 @@ def test_a_persons_pause_is_repeated(tmp_path: Path) -> None:
             "data": {"mode": "PAUSED", "request": "r-1", "until": (start + timedelta(minutes=30)).isoformat()},
         }
     )
-    checker = Checker(mind_settings(Settings()))
+    checker = Checker(brain_settings(Settings()))
     modes = []
     place = next(i for i, record in enumerate(records) if record.ts > pause.ts)
     for record in [*records[:place], pause, *records[place:]]:
         checker.check([record])
-        modes.append((record.ts, checker._mind.mode))
+        modes.append((record.ts, checker._brain.mode))
     paused = [ts for ts, mode in modes if mode == "PAUSED"]
     assert paused[0] == pause.ts and start + timedelta(minutes=29) <= paused[-1] <= start + timedelta(minutes=31)

@@ -186,15 +186,15 @@ def test_a_restored_dataset_vouches_for_what_went_and_can_be_published(tmp_path:
     assert list((back / "public").glob("events_public_2026-05*.jsonl"))
 
 
-@pytest.mark.parametrize("deed", ["one file too many", "forged note", "broken note"])
-def test_what_was_not_let_go_and_is_gone_is_found(tmp_path: Path, deed: str) -> None:
+@pytest.mark.parametrize("action", ["one file too many", "forged note", "broken note"])
+def test_what_was_not_let_go_and_is_gone_is_found(tmp_path: Path, action: str) -> None:
     fill_days(tmp_path, 4)
     folder = tmp_path / "private"
     note_let_go(folder, stream_files(folder)["sensors_raw"][:1])
     delete_let_go(folder)
-    if deed == "one file too many":
+    if action == "one file too many":
         (folder / "sensors_raw_2026-05-02.jsonl").unlink()
-    elif deed == "forged note":
+    elif action == "forged note":
         told = json.loads((folder / LET_GO).read_text())
         (folder / LET_GO).write_text(json.dumps({**told, "seq": told["seq"] + 1}))
     else:
@@ -232,11 +232,11 @@ def test_status_and_metrics_show_the_disk(tmp_path: Path) -> None:
     disk = store(tmp_path)
     status = Status(START, START)
     recorder = Recorder(disk, status)
-    disk.tell = recorder.keep
+    disk.tell = recorder.record
     heard: list[str] = []
     recorder.listeners.append(lambda record: heard.append(getattr(record, "name", "")))
     for second in range(300):
-        recorder.keep(reading(timedelta(seconds=second)))
+        recorder.record(reading(timedelta(seconds=second)))
     assert heard.count("raw_thinned") == 1, "the dashboard and the phone hear of it, too"
     watch = DiskWatch(disk, status, tmp_path, monotonic=lambda: 0.0)
     watch.tick(START)

@@ -136,7 +136,7 @@ def test_export_filters_private_fields(root: Path) -> None:
     everything = "".join((root / "public" / name).read_text() for name in names)
     for private in ("camera_door", "street", "Lindengasse", "192.168", "+43", '"lat"', "sensors_raw"):
         assert private not in everything
-    # Raw samples, the door camera's findings and the notification stay private; the rest is all there.
+    # Raw samples, the guardrails camera's findings and the notification stay private; the rest is all there.
     assert result.withheld_records == 5
     assert result.records == {"states": 3, "plans": 2, "actions": 3, "events": 1}
     allowed = set(PUBLIC["action_v1"]) | {"state_ref", "reasoning"}

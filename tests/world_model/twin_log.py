@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import numpy as np
-from tomato_host.brain.brain import MindSettings
+from tomato_host.brain.brain import BrainSettings
 from tomato_host.brain.world_model.hourly import OUTSIDE_COLUMNS, PLAN_COLUMNS, Ahead, HourlyLog
 from tomato_host.brain.world_model.intake import hour_index
 from tomato_host.brain.world_model.psychrometrics import leaf_vpd_kpa, saturation_kpa, vpd_kpa
@@ -92,8 +92,8 @@ def run_under_rules(seed: int, days: float, period_s: float = 60.0) -> TwinRun:
     Probes stand as the estimator believed them. The weather is what a perfect service would have said.
     """
     twin = DirectTwin(seed, TentParams.sample(seed), None, START, period_s)
-    life = Life(twin, MindSettings())
-    history = life.mind.foresight.history
+    life = Life(twin, BrainSettings())
+    history = life.brain.foresight.history
     history.keep_hours = int(days * 24)
     while twin.now_ms < days * 86_400_000:
         life.step()

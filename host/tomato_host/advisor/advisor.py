@@ -1,4 +1,4 @@
-"""The advisor as the deciding loop sees it: three calls that never wait, and records that were checked at the door."""
+"""The advisor as the deciding loop sees it: three calls that never wait, and records checked on receipt."""
 
 from __future__ import annotations
 

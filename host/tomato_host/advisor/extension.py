@@ -11,7 +11,7 @@ from shared_schemas.records import ActionV1, AnomalyV1, EventV1, Record, Severit
 from tomato_host.advisor.advisor import Advisor
 from tomato_host.advisor.context import DayTotals, Task, WakeContext
 from tomato_host.advisor.daily_totals import DayBook
-from tomato_host.brain.brain import Taken
+from tomato_host.brain.brain import StepResult
 
 URGENT = frozenset({Severity.HIGH, Severity.CRITICAL})
 """An anomaly this grave wants the processor for itself."""
@@ -24,7 +24,7 @@ class Keeper(Protocol):
 
     listeners: list[Callable[[Record], None]]
 
-    def keep(self, record: Record) -> None:
+    def record(self, record: Record) -> None:
         """Store one record."""
 
 
@@ -57,19 +57,19 @@ class AdvisorExtension:
         """Listen to every record that is kept from now on."""
         self._keeper.listeners.append(self._listen)
 
-    def on_decision(self, taken: Taken, now: datetime) -> None:
+    def on_decision(self, taken: StepResult, now: datetime) -> None:
         """After a decision: wake the advisor when the last time is long enough ago."""
         self._turn_the_page(now)
-        if taken.judged is None or not self._due(now):
+        if taken.decision is None or not self._due(now):
             return
         context = WakeContext(
-            wake_id=taken.judged.plan.id,
+            wake_id=taken.decision.plan.id,
             ts=now,
             tasks=self._tasks(),
             state=taken.estimate.state,
             anomalies=tuple(self._anomalies),
-            actions=tuple(self._actions) or tuple(v.action for v in taken.judged.verdicts)[:CONTEXT_RECORDS],
-            plan=taken.judged.plan,
+            actions=tuple(self._actions) or tuple(v.action for v in taken.decision.verdicts)[:CONTEXT_RECORDS],
+            plan=taken.decision.plan,
             day=self._finished_day,
         )
         if self._advisor.wake(context):
@@ -81,7 +81,7 @@ class AdvisorExtension:
     def tick(self, now: datetime) -> None:
         """Keep what the advisor has finished."""
         for record in self._advisor.poll():
-            self._keeper.keep(record)
+            self._keeper.record(record)
             if isinstance(record, VisionV1) and self._seer is not None:
                 self._seer.note_vision(record)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 
 
-class Ripening:
+class DelayedWatermark:
     """Remembers when a growing number was reached, and gives the newest that is `after_ms` old."""
 
     def __init__(self, after_ms: int = 0) -> None:

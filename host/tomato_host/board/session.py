@@ -13,7 +13,7 @@ from shared_schemas.wire import CONFIG_KEYS, FAULTS, SCHEMA_HASH
 from tomato_host.board import intake
 from tomato_host.board.clock_sync import ClockSync, Exchange
 from tomato_host.board.commands import Command, CommandBook
-from tomato_host.board.delayed_watermark import Ripening
+from tomato_host.board.delayed_watermark import DelayedWatermark
 from tomato_host.board.events import (
     BoardEvent,
     Connected,
@@ -97,9 +97,9 @@ class BoardSession:
         self._samples = intake.SampleFile()
         self._is_stored = is_stored
         self._may_acknowledge = may_acknowledge
-        self._handed_out = Ripening(samples_safe_after_ms)
+        self._handed_out = DelayedWatermark(samples_safe_after_ms)
         """What left `poll` before its present call, and is safe by now: only that may be acknowledged."""
-        self._events_handed_out = Ripening(events_safe_after_ms)
+        self._events_handed_out = DelayedWatermark(events_safe_after_ms)
         self._event_seq = -1
         self._events_acked = -1
         self._unacked = 0

@@ -23,7 +23,15 @@ from shared_schemas.records import (
     VisionV1,
 )
 from shared_schemas.records.anomaly_v1 import AnomalyType
-from tomato_host.brain.control import ControlSettings, Decision, DecisionContext, Memory, events, fixed_timer, rules
+from tomato_host.brain.control import (
+    ControlDecision,
+    ControlSettings,
+    DecisionContext,
+    Memory,
+    events,
+    fixed_timer,
+    rules,
+)
 from tomato_host.brain.control.base_targets import base_targets
 from tomato_host.brain.control.context import RECENT_H
 from tomato_host.brain.control.foresight import foresee
@@ -42,7 +50,7 @@ from tomato_host.brain.safe_mode import SafeModeSettings, SafeModeState, Signals
 from tomato_host.brain.world_model.settings import WorldModelSettings
 from tomato_host.brain.world_model.weather_adapter import Adapted, AdapterContext, adapt
 
-Controller = Callable[[DecisionContext], Decision]
+Controller = Callable[[DecisionContext], ControlDecision]
 
 LOOK_AGAIN_S = 60.0
 """How often an observation is asked whether it calls for a decision; a change of mode asks at once."""
@@ -60,7 +68,7 @@ def _standing_clock() -> float:
 
 
 @dataclass(frozen=True, slots=True)
-class MindSettings:
+class BrainSettings:
     """The settings of every part of the brain."""
 
     estimator: EstimatorSettings = field(default_factory=EstimatorSettings)
@@ -71,7 +79,7 @@ class MindSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class Circumstances:
+class RuntimeContext:
     """What the process knows and no observation says. Spans in seconds."""
 
     now: datetime
@@ -83,8 +91,8 @@ class Circumstances:
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
-    """One decision: its plan, and the door's word on each of its proposals, in their order."""
+class Decision:
+    """One decision: its plan, and the guardrails' word on each of its proposals, in their order."""
 
     plan: PlanV1
     verdicts: tuple[Verdict, ...]
@@ -93,7 +101,7 @@ class Judged:
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class StepResult:
     """What one observation led to. Everything but the estimate is None for a late one (backlog)."""
 
     estimate: Estimate
@@ -103,7 +111,7 @@ class Taken:
     why: str | None = None
     prediction: Prediction36hV1 | None = None
     """What was expected when the decision was taken."""
-    judged: Judged | None = None
+    decision: Decision | None = None
 
 
 @dataclass(slots=True)
@@ -115,14 +123,14 @@ class Outlook:
     targets: TargetsV1 | None = None
 
 
-class Mind:
+class Brain:
     """Holds what the brain remembers between two calls; everything that happens comes in as an argument."""
 
-    def __init__(self, settings: MindSettings | None = None, planner_clock: Clock = _standing_clock) -> None:
+    def __init__(self, settings: BrainSettings | None = None, planner_clock: Clock = _standing_clock) -> None:
         """`planner_clock` bounds the planner's thinking by seconds of its own; simulations leave it standing."""
-        self.settings = settings or MindSettings()
+        self.settings = settings or BrainSettings()
         self.estimator = Estimator(self.settings.estimator)
-        self.door = Guardrails(self.settings.guardrails)
+        self.guardrails = Guardrails(self.settings.guardrails)
         zone = ZoneInfo(self.settings.control.time_zone)
         probes = tuple(probe.id for probe in self.settings.estimator.probes)
         self.foresight = Foresight(self.settings.world_model, zone, probes)
@@ -147,7 +155,7 @@ class Mind:
         """NORMAL, CAUTION, SAFE or PAUSED."""
         return self.trust.mode
 
-    def take(self, observation: ObservationV1, devices: DeviceStatusV1, here: Circumstances) -> Taken:
+    def take(self, observation: ObservationV1, devices: DeviceStatusV1, here: RuntimeContext) -> StepResult:
         """One observation all the way: estimate, trust, and a decision where one is due.
 
         Everything follows from the arguments and from what came before, so a replay of the records takes the same
@@ -155,29 +163,29 @@ class Mind:
         """
         estimate = self.observe(observation, devices, self._vision)
         if estimate.late:
-            return Taken(estimate)
+            return StepResult(estimate)
         trust = self.weigh_trust(here)
         able = here.link_up and devices.board_state not in NOT_ABLE
         if not able or not self._shall_look(here.now, trust.changed):
-            return Taken(estimate, trust)
+            return StepResult(estimate, trust)
         self.foresight.note_state(estimate.state)
         rebuilt = self._rebuild(here.now)
         why = self.why_decide(here)
         if why is None:
-            return Taken(estimate, trust, rebuilt)
+            return StepResult(estimate, trust, rebuilt)
         outlook = self.outlook
         outlook.prediction = self.foresight.predict(here.now, outlook.weather, self.memory.last_plan)
-        return Taken(
+        return StepResult(
             estimate, trust, rebuilt, why, outlook.prediction, self.decide(here, None if why == "cycle" else why)
         )
 
     def resume(self, finished: Iterable[ActionV1]) -> None:
-        """Deeds of an earlier process, oldest first: their water and time count, and pauses do not begin anew."""
-        deeds = tuple(finished)
-        self.door.replay(deeds)
-        watered = [a.ts for a in deeds if a.type is ActionType.WATER and a.outcome and a.outcome.delivered_ml]
+        """Actions of an earlier process, oldest first: their water and time count, and pauses do not begin anew."""
+        actions = tuple(finished)
+        self.guardrails.replay(actions)
+        watered = [a.ts for a in actions if a.type is ActionType.WATER and a.outcome and a.outcome.delivered_ml]
         if watered:
-            self.memory = replace(self.memory, last_water_at=max(watered), habit_ml=recalled_ml(deeds))
+            self.memory = replace(self.memory, last_water_at=max(watered), habit_ml=recalled_ml(actions))
 
     def note_weather(self, weather: Forecast36hV1) -> None:
         """A forecast of the weather outside has arrived."""
@@ -240,20 +248,20 @@ class Mind:
         """Take the body's condition between two observations (a lost link, a latched fault)."""
         self._devices = devices
 
-    def weigh_trust(self, here: Circumstances) -> Step:
+    def weigh_trust(self, here: RuntimeContext) -> Step:
         """One step of safe mode's state machine."""
         result = step(self.trust, self._signals(here), self.settings.safe_mode)
         self.trust = result.state
         return result
 
-    def why_decide(self, here: Circumstances) -> str | None:
+    def why_decide(self, here: RuntimeContext) -> str | None:
         """Why a decision is due now ("first", "cycle", an event), or None."""
         if self._estimate is None:
             return None
         return events.due(self._context(here.now, self._estimate.state, None))
 
-    def decide(self, here: Circumstances, event: str | None) -> Judged:
-        """Plan and take every proposal through the door. Raises RuntimeError before the first observation."""
+    def decide(self, here: RuntimeContext, event: str | None) -> Decision:
+        """Plan and take every proposal through the guardrails. Raises RuntimeError before the first observation."""
         if self._estimate is None:
             raise RuntimeError("nothing has been observed yet")
         context = self._context(here.now, self._estimate.state, event)
@@ -262,19 +270,19 @@ class Mind:
             self._watered_before = self.memory.last_water_at
         self.memory = decision.memory
         guard = self._guard_context(here)
-        verdicts = tuple(self.door.judge(proposal, guard) for proposal in decision.proposals)
+        verdicts = tuple(self.guardrails.judge(proposal, guard) for proposal in decision.proposals)
         if any(v.action.type is ActionType.WATER and not v.allowed for v in verdicts):
             self._forget_watering(here.now)
-        return Judged(decision.plan, verdicts, _baseline(context, decision.plan))
+        return Decision(decision.plan, verdicts, _baseline(context, decision.plan))
 
     def _forget_watering(self, at: datetime) -> None:
         """The watering decided at that moment did not happen; the pause counts from the one before."""
         if self.memory.last_water_at == at:
             self.memory = replace(self.memory, last_water_at=self._watered_before)
 
-    def judge(self, proposal: ActionV1, here: Circumstances) -> Verdict:
-        """The same door for a proposal of anybody else."""
-        return self.door.judge(proposal, self._guard_context(here))
+    def judge(self, proposal: ActionV1, here: RuntimeContext) -> Verdict:
+        """The same guardrails for a proposal of anybody else."""
+        return self.guardrails.judge(proposal, self._guard_context(here))
 
     # -- inside ------------------------------------------------------------------------------------------------
 
@@ -296,8 +304,8 @@ class Mind:
         )
 
     def _day_used(self, output: str, now: datetime) -> float:
-        """Seconds or ml of the last 24 h by the door's books."""
-        return self.door.books.day_used(output, now.timestamp()) / MILLI
+        """Seconds or ml of the last 24 h by the guardrails' ledger."""
+        return self.guardrails.ledger.day_used(output, now.timestamp()) / MILLI
 
     def _recent(self) -> dict[str, float]:
         """Means over the last half hour, of what is known: the air, and the shares of time outputs were seen on."""
@@ -310,7 +318,7 @@ class Mind:
                 means[name] = float(known.sum()) / len(known)
         return means
 
-    def _guard_context(self, here: Circumstances) -> GuardContext:
+    def _guard_context(self, here: RuntimeContext) -> GuardContext:
         seen, devices = self._observation, self._devices
         return GuardContext(
             now=here.now,
@@ -324,7 +332,7 @@ class Mind:
             switched_off=self.trust.off,
         )
 
-    def _signals(self, here: Circumstances) -> Signals:
+    def _signals(self, here: RuntimeContext) -> Signals:
         estimate, seen, devices = self._estimate, self._observation, self._devices
         if estimate is None or seen is None:
             return Signals(

@@ -84,7 +84,7 @@ def amount(action: ActionV1) -> str:
 
 
 def verdict(action: ActionV1) -> str:
-    """The door's word: passed, clipped or refused, with rule, value and limit."""
+    """The guardrails' word: passed, clipped or refused, with rule, value and limit."""
     safety = action.safety
     words = []
     for check in safety.checks:
@@ -109,7 +109,7 @@ def outcome(action: ActionV1) -> str:
 def as_dict(story: Story) -> dict[str, Any]:
     """The story as JSON-able data."""
     plan, prediction = story.plan, story.prediction
-    deeds = [a for a in story.actions.values() if a.type.value != "NO_ACTION"]
+    actions = [a for a in story.actions.values() if a.type.value != "NO_ACTION"]
     return {
         "decision": plan.id,
         "ts": plan.ts.isoformat(),
@@ -126,12 +126,12 @@ def as_dict(story: Story) -> dict[str, Any]:
                 "verdict": verdict(a),
                 "outcome": outcome(a),
             }
-            for a in deeds
+            for a in actions
             if a.safety.validated
         ],
         "refused": [
             {"action": a.type.value, "amount": amount(a), "why": a.why.text, "verdict": verdict(a)}
-            for a in deeds
+            for a in actions
             if not a.safety.validated
         ],
         "not_done": list(plan.not_done),

@@ -1,4 +1,4 @@
-"""A person's own commands: water, light, pause, resume, mode. The same door, a higher rank, bounded in time."""
+"""A person's own commands: water, light, pause, resume, mode. The same guardrails, a higher rank, bounded in time."""
 
 from __future__ import annotations
 

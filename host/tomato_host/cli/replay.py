@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from tomato_host.brain.brain import MindSettings
+    from tomato_host.brain.brain import BrainSettings
     from tomato_host.replay.check import CheckResult
     from tomato_host.replay.replay import ReplayResult
     from tomato_host.sources.interface import Source
@@ -42,15 +42,15 @@ def replay(
     _report(_run(source, _settings(recording, config), data_dir), data_dir, as_json)
 
 
-def _run(source: Source, settings: MindSettings, data_dir: Path | None) -> ReplayResult:
-    from tomato_host.brain.brain import Mind
+def _run(source: Source, settings: BrainSettings, data_dir: Path | None) -> ReplayResult:
+    from tomato_host.brain.brain import Brain
     from tomato_host.replay.replay import NoStore, replay
     from tomato_host.storage import Dataset
 
     if data_dir is None:
-        return replay(source, Mind(settings), NoStore())
+        return replay(source, Brain(settings), NoStore())
     with Dataset.open(data_dir, fsync="never", about={"replay": True}) as dataset:
-        return replay(source, Mind(settings), dataset)
+        return replay(source, Brain(settings), dataset)
 
 
 def _source(
@@ -97,11 +97,11 @@ def _moment(text: str | None) -> datetime | None:
     return moment if moment.tzinfo is not None else moment.replace(tzinfo=ZoneInfo("Europe/Vienna"))
 
 
-def _settings(recording: Path, config: Path | None) -> MindSettings:
+def _settings(recording: Path, config: Path | None) -> BrainSettings:
     """Those of --config, else those that a dataset was recorded with, else the defaults."""
     import json
 
-    from tomato_host.app import mind_settings
+    from tomato_host.app import brain_settings
     from tomato_host.settings import Settings, load_settings, parse_settings
 
     found: Settings = load_settings(config)
@@ -110,7 +110,7 @@ def _settings(recording: Path, config: Path | None) -> MindSettings:
         recorded = json.loads(metadata.read_bytes()).get("settings")
         if recorded is not None:
             found = parse_settings(recorded, str(metadata))
-    return mind_settings(found)
+    return brain_settings(found)
 
 
 def _report(result: ReplayResult, data_dir: Path | None, as_json: bool) -> None:

@@ -30,7 +30,7 @@ DOSE_MS = 120_000
 News = LinkEvent | ActionV1
 
 
-class House(Protocol):
+class RequestHost(Protocol):
     """What the workbench needs of the supervisor."""
 
     def propose(self, request_id: str, proposal: ActionV1) -> Reply:
@@ -51,10 +51,10 @@ class _Job:
     due_ms: int
 
 
-class Workbench:
+class BoardRequests:
     """Requests under way. `port` is the line the host holds, `sampling_ms` the pace it wants when nobody measures."""
 
-    def __init__(self, session: BoardSession, house: House, port: str, sampling_ms: int) -> None:
+    def __init__(self, session: BoardSession, house: RequestHost, port: str, sampling_ms: int) -> None:
         self._session = session
         self._house = house
         self._port = port

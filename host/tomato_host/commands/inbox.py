@@ -37,7 +37,7 @@ NEEDED = {"action": "action", "mode": "mode", "calibrate": "values", "dose": "ac
 
 
 class Request(BaseModel):
-    """What a person asks for: a deed through the guardrails, a change of mode, or work on the board itself."""
+    """What a person asks for: an action through the guardrails, a change of mode, or work on the board itself."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

@@ -12,7 +12,7 @@ LONGEST = timedelta(hours=24)
 
 
 @dataclass(slots=True)
-class Persons:
+class OperatorOverrides:
     """The wishes in force."""
 
     paused_until: datetime | None = None

@@ -37,6 +37,6 @@ def in_words(moved: timedelta) -> str:
     amount = f"{seconds / 3600:.1f} h" if seconds >= 3600 else f"{seconds:.0f} s"
     way = f"forward by {amount}, or the machine slept" if moved > timedelta(0) else f"back by {amount}"
     return (
-        f"The machine's clock was set {way}. Pulses, leases and the board's budgets do not mind; "
+        f"The machine's clock was set {way}. Pulses, leases and the board's budgets do not brain; "
         "what is planned by local time has been placed anew."
     )

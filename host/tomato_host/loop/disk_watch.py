@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from time import monotonic as machine_monotonic
 
-from tomato_host.brain.brain import Taken
+from tomato_host.brain.brain import StepResult
 from tomato_host.loop.status import Status
 from tomato_host.storage.budgeted import BudgetedStore
 from tomato_host.storage.retention import stored_bytes
@@ -35,7 +35,7 @@ class DiskWatch:
     def start(self) -> None:
         """Nothing to begin."""
 
-    def on_decision(self, taken: Taken, now: datetime) -> None:
+    def on_decision(self, taken: StepResult, now: datetime) -> None:
         """Nothing to do with decisions."""
 
     def tick(self, now: datetime) -> None:

@@ -6,73 +6,73 @@ from datetime import datetime
 from typing import Protocol
 
 from shared_schemas.records import DeviceStatusV1, ObservationV1, StateV1
-from tomato_host.brain.brain import Circumstances, Mind, Taken
+from tomato_host.brain.brain import Brain, RuntimeContext, StepResult
 from tomato_host.brain.guardrails.guardrails import Verdict
 from tomato_host.brain.safe_mode import Step
 from tomato_host.loop.recorder import Level, Recorder
 
 
-class Hands(Protocol):
+class Actuator(Protocol):
     """What an episode may do to the world."""
 
     def act(self, verdict: Verdict) -> None:
-        """Carry out one action that the door has allowed."""
+        """Carry out one action that the guardrails has allowed."""
 
     def switch_off(self, outputs: tuple[str, ...], reason: str) -> None:
         """Stop these outputs now; stopping needs nobody's leave."""
 
 
 class Episode:
-    """Runs observations through the mind; the records come out in the order in which things happened."""
+    """Runs observations through the brain; the records come out in the order in which things happened."""
 
-    def __init__(self, mind: Mind, recorder: Recorder, hands: Hands) -> None:
-        self._mind = mind
+    def __init__(self, brain: Brain, recorder: Recorder, hands: Actuator) -> None:
+        self._brain = brain
         self._log = recorder
         self._hands = hands
         self._devices: DeviceStatusV1 | None = None
         self._stated_at: datetime | None = None
 
-    def run(self, observation: ObservationV1, devices: DeviceStatusV1, here: Circumstances) -> Taken:
+    def run(self, observation: ObservationV1, devices: DeviceStatusV1, here: RuntimeContext) -> StepResult:
         """One observation: read, estimate, forecast, plan, guard, act, log."""
         self._log_devices(devices)
-        self._log.keep(observation)
-        taken = self._mind.take(observation, devices, here)
+        self._log.record(observation)
+        taken = self._brain.take(observation, devices, here)
         for anomaly in taken.estimate.anomalies:
-            self._log.keep(anomaly)
+            self._log.record(anomaly)
         if taken.trust is not None:
             self._heed_trust(taken.trust, here.now)
-        if taken.estimate.anomalies or taken.judged is not None:
+        if taken.estimate.anomalies or taken.decision is not None:
             self.log_state(_why_now(taken))
         self._log_expectations(taken)
-        if taken.judged is not None:
-            if taken.judged.baseline is not None:
-                self._log.keep(taken.judged.baseline)
-            self._log.keep(taken.judged.plan)
-            for verdict in taken.judged.verdicts:
-                self._log.keep(verdict.action)
+        if taken.decision is not None:
+            if taken.decision.baseline is not None:
+                self._log.record(taken.decision.baseline)
+            self._log.record(taken.decision.plan)
+            for verdict in taken.decision.verdicts:
+                self._log.record(verdict.action)
                 if verdict.allowed:
                     self._hands.act(verdict)
         return taken
 
     def log_state(self, reason: str | None) -> StateV1 | None:
         """Write the newest state and the sensors' health, once for each moment; None before the first."""
-        estimate = self._mind.estimate
+        estimate = self._brain.estimate
         if estimate is None or self._stated_at == estimate.ts:
             return None
         self._stated_at = estimate.ts
-        state = estimate.state.model_copy(update={"mode": self._mind.mode, "reason": reason})
-        self._log.keep(state)
-        self._log.keep(estimate.health)
+        state = estimate.state.model_copy(update={"mode": self._brain.mode, "reason": reason})
+        self._log.record(state)
+        self._log.record(estimate.health)
         return state
 
     def log_devices(self, devices: DeviceStatusV1) -> None:
-        """Write the body's condition and let the mind know, outside an observation (a lost link, a fault)."""
+        """Write the body's condition and let the brain know, outside an observation (a lost link, a fault)."""
         self._log_devices(devices)
-        self._mind.learn_devices(devices)
+        self._brain.learn_devices(devices)
 
-    def weigh_trust(self, here: Circumstances) -> None:
+    def weigh_trust(self, here: RuntimeContext) -> None:
         """Let time pass for trust while nothing is observed."""
-        self._heed_trust(self._mind.weigh_trust(here), here.now)
+        self._heed_trust(self._brain.weigh_trust(here), here.now)
 
     # -- inside ------------------------------------------------------------------------------------------------
 
@@ -80,15 +80,15 @@ class Episode:
         """Only a change is worth a line."""
         if devices is not self._devices:
             self._devices = devices
-            self._log.keep(devices)
+            self._log.record(devices)
 
-    def _log_expectations(self, taken: Taken) -> None:
+    def _log_expectations(self, taken: StepResult) -> None:
         """Targets when they were made anew, and the forecast a decision rested on."""
         if taken.rebuilt is not None:
             for record in (taken.rebuilt.targets, taken.rebuilt.sampling, taken.rebuilt.log):
-                self._log.keep(record)
+                self._log.record(record)
         if taken.prediction is not None:
-            self._log.keep(taken.prediction)
+            self._log.record(taken.prediction)
 
     def _heed_trust(self, trust: Step, now: datetime) -> None:
         """Entering safe mode switches off at once; every change is an event that may be notified."""
@@ -107,7 +107,7 @@ class Episode:
             )
 
 
-def _why_now(taken: Taken) -> str | None:
+def _why_now(taken: StepResult) -> str | None:
     """Why a state is written outside the cadence."""
     if taken.why is not None:
         return f"decision: {taken.why}"

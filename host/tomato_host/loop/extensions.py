@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Protocol
 
-from tomato_host.brain.brain import Taken
+from tomato_host.brain.brain import StepResult
 
 
 class Extension(Protocol):
@@ -14,7 +14,7 @@ class Extension(Protocol):
     def start(self) -> None:
         """The run begins."""
 
-    def on_decision(self, taken: Taken, now: datetime) -> None:
+    def on_decision(self, taken: StepResult, now: datetime) -> None:
         """A decision has been taken and recorded."""
 
     def tick(self, now: datetime) -> None:

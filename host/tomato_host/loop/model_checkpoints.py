@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from tomato_host.brain.brain import Mind, Taken
+from tomato_host.brain.brain import Brain, StepResult
 from tomato_host.brain.world_model.hourly import HourlyLog
 from tomato_host.brain.world_model.model import WorldModel
 from tomato_host.brain.world_model.promotion import Verdict
@@ -30,20 +30,20 @@ class Night:
 class ModelKeeper:
     """An extension of the deciding loop. Writing happens in a thread of its own; a full disk stops no decision."""
 
-    def __init__(self, store: ModelStore, mind: Mind, recorder: Recorder, now: Callable[[], datetime]) -> None:
+    def __init__(self, store: ModelStore, brain: Brain, recorder: Recorder, now: Callable[[], datetime]) -> None:
         self._store = store
-        self._mind = mind
+        self._brain = brain
         self._log = recorder
         self._now = now
         self._nights: queue.SimpleQueue[Night | None] = queue.SimpleQueue()
-        self._seen = mind.foresight.nights
+        self._seen = brain.foresight.nights
         self._waiting: str | None = None
         self._thread = threading.Thread(target=self._write, name="models", daemon=True)
 
     def start(self) -> None:
         """Let the version that spoke last speak on, if it is whole and fits this tent."""
-        found = self._store.load_active(self._mind.settings.world_model)
-        if found is not None and self._mind.foresight.adopt(found[1]):
+        found = self._store.load_active(self._brain.settings.world_model)
+        if found is not None and self._brain.foresight.adopt(found[1]):
             version, model = found
             self._log.event(
                 self._now(),
@@ -56,12 +56,12 @@ class ModelKeeper:
             )
         self._thread.start()
 
-    def on_decision(self, taken: Taken, now: datetime) -> None:
+    def on_decision(self, taken: StepResult, now: datetime) -> None:
         """Decisions do not concern the models."""
 
     def tick(self, now: datetime) -> None:
         """Hand over what a night has left."""
-        foresight = self._mind.foresight
+        foresight = self._brain.foresight
         verdict = foresight.nursery.last
         if foresight.nights == self._seen or verdict is None:
             return

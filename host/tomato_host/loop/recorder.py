@@ -48,7 +48,7 @@ class Recorder:
         """Called with every record after it was kept: notifications, metrics, bus."""
         self._stored = True
 
-    def keep(self, record: Record) -> None:
+    def record(self, record: Record) -> None:
         """Store a record, show it, tell the listeners."""
         stored = self._store.offer(record)
         self._show(record)
@@ -57,7 +57,7 @@ class Recorder:
             listener(record)
         self._note_disk(stored, record.ts)
 
-    def note(self, record: Record) -> None:
+    def record_quietly(self, record: Record) -> None:
         """Store a record that only a later replay needs: no display, no listeners."""
         self._note_disk(self._store.offer(record), record.ts)
 
@@ -79,7 +79,7 @@ class Recorder:
 
     def event(self, now: datetime, level: Level, kind: Kind, name: str, text: str, **data: Datum) -> None:
         """Keep an event_v1."""
-        self.keep(
+        self.record(
             EventV1(
                 schema_version="event_v1", ts=now, level=level, kind=kind, name=name, text=text[:4_000], data=dict(data)
             )

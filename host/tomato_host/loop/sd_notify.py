@@ -7,7 +7,7 @@ import socket
 from collections.abc import Mapping
 from datetime import datetime
 
-from tomato_host.brain.brain import Taken
+from tomato_host.brain.brain import StepResult
 from tomato_host.loop.status import Status
 
 
@@ -26,7 +26,7 @@ class SdNotify:
         """The loop begins."""
         self._say("READY=1")
 
-    def on_decision(self, taken: Taken, now: datetime) -> None:
+    def on_decision(self, taken: StepResult, now: datetime) -> None:
         """Decisions are told elsewhere."""
 
     def tick(self, now: datetime) -> None:

@@ -22,7 +22,7 @@ from shared_schemas.records import (
 )
 
 HISTORY = 50
-"""Deeds, events and anomalies kept at hand; everything older is in the dataset."""
+"""Actions, events and anomalies kept at hand; everything older is in the dataset."""
 
 
 @dataclass(slots=True)

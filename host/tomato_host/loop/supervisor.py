@@ -1,4 +1,4 @@
-"""The one place that wires rooms together: line, mind, hands, records, persons and time, in a single thread."""
+"""The one place that wires rooms together: line, brain, hands, records, persons and time, in a single thread."""
 
 from __future__ import annotations
 
@@ -21,27 +21,27 @@ from tomato_host.board.events import (
     Sample,
 )
 from tomato_host.board.session import BoardSession
-from tomato_host.brain.brain import Circumstances, Mind
+from tomato_host.brain.brain import Brain, RuntimeContext
 from tomato_host.brain.estimator.estimate import Estimate
 from tomato_host.brain.execution.executor import Executor
 from tomato_host.brain.guardrails.guardrails import Verdict
 from tomato_host.brain.local_time import stamped
 from tomato_host.commands.board_requests import KINDS as BOARD_KINDS
-from tomato_host.commands.board_requests import Workbench
+from tomato_host.commands.board_requests import BoardRequests
 from tomato_host.commands.inbox import Inbox, Reply, Request
-from tomato_host.commands.operator_overrides import Persons
+from tomato_host.commands.operator_overrides import OperatorOverrides
 from tomato_host.errors import TomatoError
 from tomato_host.loop import clock_watch
 from tomato_host.loop.clock import Wake
 from tomato_host.loop.clock_watch import ClockWatch
 from tomato_host.loop.episode import Episode
 from tomato_host.loop.extensions import Display, Extension, NoDisplay
-from tomato_host.loop.recorded_ledger import RecordedDoor
+from tomato_host.loop.recorded_ledger import RecordedLedger
 from tomato_host.loop.recorder import Recorder
 from tomato_host.loop.rig import Rig
 from tomato_host.loop.scheduler import Run, Scheduler
 from tomato_host.loop.status import Pulse, Status
-from tomato_host.recovery.crash_recovery import Earlier
+from tomato_host.recovery.crash_recovery import InterruptedActions
 from tomato_host.sources.board import BoardSource
 
 WATCH_MS = 10_000
@@ -75,13 +75,13 @@ class Supervisor:
         settings: LoopSettings,
         rig: Rig,
         session: BoardSession,
-        mind: Mind,
+        brain: Brain,
         recorder: Recorder,
         status: Status,
         display: Display,
         inbox: Inbox | None = None,
         extensions: tuple[Extension, ...] = (),
-        earlier: Earlier | None = None,
+        earlier: InterruptedActions | None = None,
     ) -> None:
         self.scheduler = Scheduler(rig.clock)
         self.status = status
@@ -91,18 +91,18 @@ class Supervisor:
         self._clock = rig.clock
         self._clock_watch = ClockWatch(rig.clock)
         self._session = session
-        self._mind = mind
+        self._brain = brain
         self._log = recorder
         self._display = display
         self._inbox = inbox
         self._extensions = extensions
         self._unwatched = isinstance(display, NoDisplay) and not extensions
-        self._persons = Persons()
-        self._door = RecordedDoor(mind.door, recorder, rig.clock)
-        self._executor = Executor(_SessionLine(session), self._door)
-        self._earlier = earlier or Earlier()
-        self._episode = Episode(mind, recorder, self)
-        self._workbench = Workbench(session, self, rig.ports.url, round(settings.telemetry_period_s * 1000))
+        self._overrides = OperatorOverrides()
+        self._guardrails = RecordedLedger(brain.guardrails, recorder, rig.clock)
+        self._executor = Executor(_SessionLine(session), self._guardrails)
+        self._earlier = earlier or InterruptedActions()
+        self._episode = Episode(brain, recorder, self)
+        self._board_requests = BoardRequests(session, self, rig.ports.url, round(settings.telemetry_period_s * 1000))
         self._source = BoardSource(settings.zone.key)
         self._down_since: datetime | None = None
         self._ever_connected = False
@@ -127,8 +127,8 @@ class Supervisor:
 
     def begin(self) -> None:
         """Take over what an earlier process left, and say so in the record."""
-        # How many deeds the books begin with: a replay takes over as many from the record before this event.
-        self._mind.resume(self._earlier.finished)
+        # How many actions the ledger begin with: a replay takes over as many from the record before this event.
+        self._brain.resume(self._earlier.finished)
         where = f" Dashboard: {self.status.dashboard}" if self.status.dashboard else ""
         self._log.event(
             self._now(),
@@ -203,11 +203,11 @@ class Supervisor:
         )
 
     def _close_earlier(self, at_once: bool = False) -> None:
-        """End the story of deeds that an earlier process left open."""
+        """End the story of actions that an earlier process left open."""
         now_ms = self._clock.monotonic_ms()
-        for action in self._earlier.take_closed(now_ms, self._now(), self._door, at_once):
-            self._mind.note_outcome(action)
-            self._log.keep(action)
+        for action in self._earlier.pop_closed(now_ms, self._now(), self._guardrails, at_once):
+            self._brain.note_outcome(action)
+            self._log.record(action)
 
     def _watch(self, run: Run) -> None:
         """Trust is weighed with every observation; this is for when there is none."""
@@ -229,10 +229,10 @@ class Supervisor:
         for request in self._inbox.take():
             if request.kind in BOARD_KINDS:
                 self._note_request(request)
-                self._workbench.take(request, run.now_ms)
+                self._board_requests.take(request, run.now_ms)
             else:
                 self._inbox.reply(self.submit(request))
-        self._workbench.tick(run.now_ms)
+        self._board_requests.tick(run.now_ms)
 
     def _tidy_inbox(self, run: Run) -> None:
         assert self._inbox is not None
@@ -243,7 +243,7 @@ class Supervisor:
     def _poll(self, now_ms: int) -> None:
         for event in self._session.poll(now_ms):
             self._handle(event, now_ms)
-            self._workbench.hear(event, now_ms)
+            self._board_requests.hear(event, now_ms)
         self._keep_finished()
 
     def _handle(self, event: LinkEvent, now_ms: int) -> None:
@@ -281,7 +281,7 @@ class Supervisor:
         taken = self._episode.run(observation, devices, self._circumstances(observation.received_ts))
         if not taken.estimate.late:
             self._follow_sampling(taken.estimate, now)
-            if taken.judged is not None:
+            if taken.decision is not None:
                 for extension in self._extensions:
                     extension.on_decision(taken, now)
 
@@ -295,7 +295,7 @@ class Supervisor:
         if round(period_s * 1000) != self._state_ms:
             self._state_ms = round(period_s * 1000)
             self.scheduler.set_period("state", self._state_ms)
-            self._log.keep(plan)
+            self._log.record(plan)
 
     def _on_board_event(self, event: BoardEvent, now: datetime) -> None:
         level, text = in_words(event)
@@ -344,7 +344,7 @@ class Supervisor:
         self.status.link, self.status.link_detail = "down", event.why
         self._log.event(now, "WARNING", "link", "link_down", f"The board does not answer: {event.why}")
         self._executor.on_link_lost(now_ms, now)
-        self._earlier.add(self._executor.take_unheard())
+        self._earlier.add(self._executor.pop_unconfirmed())
         self._episode.log_devices(self._source.on_disconnected(now))
 
     # -- hands -------------------------------------------------------------------------------------------------
@@ -360,10 +360,10 @@ class Supervisor:
         self._keep_finished()
 
     def submit(self, request: Request) -> Reply:
-        """A person's request: a proposal through the door, or a change of mode. Recorded either way."""
+        """A person's request: a proposal through the guardrails, or a change of mode. Recorded either way."""
         self._note_request(request)
         if request.kind != "action" or request.action is None:
-            text = self._persons.wish(request, self._now())
+            text = self._overrides.wish(request, self._now())
             self._episode.weigh_trust(self._circumstances())
             return Reply(id=request.id, ok=True, text=text)
         return self.propose(request.id, request.action)
@@ -371,7 +371,7 @@ class Supervisor:
     def _note_request(self, request: Request) -> None:
         """Whatever a person asks for stands in the record before anything is done about it."""
         if request.kind == "faults":
-            return  # looking is no deed
+            return  # looking is no action
         self._log.event(
             self._now(),
             "INFO",
@@ -399,9 +399,9 @@ class Supervisor:
             self._inbox.reply(reply)
 
     def propose(self, request_id: str, proposal: ActionV1) -> Reply:
-        """A person's proposal through the door; what it allows is carried out."""
-        verdict = self._mind.judge(proposal, self._circumstances())
-        self._log.keep(verdict.action)
+        """A person's proposal through the guardrails; what it allows is carried out."""
+        verdict = self._brain.judge(proposal, self._circumstances())
+        self._log.record(verdict.action)
         if verdict.allowed:
             self.act(verdict)
         text = "accepted" if verdict.allowed else f"refused by {verdict.rule}"
@@ -416,36 +416,36 @@ class Supervisor:
         """Wall time as the records carry it: local, with its offset."""
         return stamped(self._clock.now(), self._zone)
 
-    def _circumstances(self, now: datetime | None = None) -> Circumstances:
+    def _circumstances(self, now: datetime | None = None) -> RuntimeContext:
         """An observation is judged at the moment it says it was received, which a replay can read again."""
         now = now or self._now()
         down_s = (now - self._down_since).total_seconds() if self._down_since is not None else 0.0
-        return Circumstances(
+        return RuntimeContext(
             now=now,
             link_up=self._session.up,
             link_down_s=down_s,
-            person_paused=self._persons.paused(now),
-            person_wants_safe=self._persons.wants_safe(now),
-            person_acknowledges=self._persons.take_acknowledgement(),
+            person_paused=self._overrides.paused(now),
+            person_wants_safe=self._overrides.wants_safe(now),
+            person_acknowledges=self._overrides.take_acknowledgement(),
         )
 
     def _keep_finished(self) -> None:
-        for action in self._executor.take_finished():
-            self._mind.note_outcome(action)
-            self._log.keep(action)
-            self._workbench.hear(action, self._clock.monotonic_ms())
+        for action in self._executor.pop_finished():
+            self._brain.note_outcome(action)
+            self._log.record(action)
+            self._board_requests.hear(action, self._clock.monotonic_ms())
 
     def _show(self, now_ms: int) -> None:
         if self._unwatched:
             return
         status, now = self.status, self._now()
         status.now = now
-        status.mode, status.mode_reason = self._mind.mode, ", ".join(self._mind.trust.causes)
+        status.mode, status.mode_reason = self._brain.mode, ", ".join(self._brain.trust.causes)
         status.jobs = {
             name: now + timedelta(milliseconds=job.end_ms - now_ms) if job.row.renewable and job.end_ms else None
             for name, job in self._executor.jobs.items()
         }
-        decided = self._mind.memory.decided_at
+        decided = self._brain.memory.decided_at
         if decided is not None:
             status.next_decision_at = decided + timedelta(seconds=self._settings.decision_period_s)
         for extension in self._extensions:

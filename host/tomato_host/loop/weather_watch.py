@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Protocol
 
 from shared_schemas.records import Forecast36hV1
-from tomato_host.brain.brain import Mind, Taken
+from tomato_host.brain.brain import Brain, StepResult
 from tomato_host.loop.recorder import Recorder
 from tomato_host.weather.service import Answer
 
@@ -26,9 +26,9 @@ class Service(Protocol):
 class WeatherWatch:
     """An extension of the deciding loop. The network never makes it wait."""
 
-    def __init__(self, service: Service, mind: Mind, recorder: Recorder, now: Callable[[], datetime]) -> None:
+    def __init__(self, service: Service, brain: Brain, recorder: Recorder, now: Callable[[], datetime]) -> None:
         self._service = service
-        self._mind = mind
+        self._brain = brain
         self._log = recorder
         self._now = now
         self._answers: queue.SimpleQueue[Answer] = queue.SimpleQueue()
@@ -41,7 +41,7 @@ class WeatherWatch:
         """Begin asking."""
         self._thread.start()
 
-    def on_decision(self, taken: Taken, now: datetime) -> None:
+    def on_decision(self, taken: StepResult, now: datetime) -> None:
         """Decisions do not concern the weather."""
 
     def tick(self, now: datetime) -> None:
@@ -72,6 +72,6 @@ class WeatherWatch:
     def _keep(self, forecast: Forecast36hV1) -> None:
         new = forecast.fetched_ts != self._fetched
         self._fetched = forecast.fetched_ts
-        self._mind.note_weather(forecast)
+        self._brain.note_weather(forecast)
         if new:
-            self._log.keep(forecast)
+            self._log.record(forecast)

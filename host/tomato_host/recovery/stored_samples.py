@@ -13,7 +13,7 @@ from tomato_host.storage.layout import stream_of
 from tomato_host.storage.reader import stream_files
 
 TAIL_BYTES = 2_000_000
-"""Enough for four times what the board's rings can hold, and for some days of deeds."""
+"""Enough for four times what the board's rings can hold, and for some days of actions."""
 SAME_MOMENT = timedelta(seconds=30)
 """Boot ids of virtual boards repeat; the same number at another time is another sample."""
 

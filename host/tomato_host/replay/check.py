@@ -1,6 +1,6 @@
 """Replay as proof: recorded observations through today's brain, every state, anomaly and decision compared.
 
-The records say all that the brain was told: observations, device statuses, weather, deeds and their outcomes, the
+The records say all that the brain was told: observations, device statuses, weather, actions and their outcomes, the
 loss of the link. So today's brain must say again what was recorded, byte for byte, or the difference is shown.
 """
 
@@ -26,12 +26,12 @@ from shared_schemas.records import (
     VisionV1,
 )
 from shared_schemas.records.action_v1 import OUTPUT_OF
-from tomato_host.brain.brain import Circumstances, Mind, MindSettings
+from tomato_host.brain.brain import Brain, BrainSettings, RuntimeContext
 from tomato_host.brain.estimator.estimate import Estimate
 from tomato_host.brain.guardrails.movements import MOVEMENTS, repeat
 from tomato_host.brain.world_model.model import WorldModel
 from tomato_host.commands.inbox import Request
-from tomato_host.commands.operator_overrides import Persons
+from tomato_host.commands.operator_overrides import OperatorOverrides
 
 WATCH = timedelta(seconds=10)
 """The pace at which the running host weighs trust while nothing is observed."""
@@ -93,7 +93,7 @@ class Checker:
 
     def __init__(
         self,
-        settings: MindSettings,
+        settings: BrainSettings,
         *,
         decides: bool = True,
         keep: int = 200,
@@ -121,8 +121,8 @@ class Checker:
 
     def _begin_anew(self, now: datetime | None) -> None:
         """A process has started: a fresh brain, nobody's wishes, and no link yet."""
-        self._mind = Mind(self._settings)
-        self._persons = Persons()
+        self._brain = Brain(self._settings)
+        self._overrides = OperatorOverrides()
         self._devices: DeviceStatusV1 | None = None
         self._estimate: Estimate | None = None
         self._expected: dict[str, list[Record]] = {}
@@ -136,13 +136,13 @@ class Checker:
             self._observe(record)
         elif isinstance(record, DeviceStatusV1):
             self._devices = record
-            self._mind.learn_devices(record)
+            self._brain.learn_devices(record)
         elif isinstance(record, EventV1):
             self._on_event(record)
         elif isinstance(record, Forecast36hV1):
-            self._mind.note_weather(record)
+            self._brain.note_weather(record)
         elif isinstance(record, VisionV1):
-            self._mind.note_vision(record)
+            self._brain.note_vision(record)
         elif isinstance(record, ActionV1):
             self._on_action(record)
         elif _kind(record) in _COMPARED:
@@ -155,28 +155,28 @@ class Checker:
         if self._devices is None:
             return
         if not self._decides:
-            self._estimate = self._mind.observe(observation, self._devices)
+            self._estimate = self._brain.observe(observation, self._devices)
             self._expect(self._estimate.anomalies)
             return
-        taken = self._mind.take(observation, self._devices, self._here(now))
-        self._estimate = self._mind.estimate
+        taken = self._brain.take(observation, self._devices, self._here(now))
+        self._estimate = self._brain.estimate
         self._expect(taken.estimate.anomalies)
         if taken.rebuilt is not None:
             self._expect((taken.rebuilt.targets, taken.rebuilt.sampling, taken.rebuilt.log))
         if taken.prediction is not None:
             self._expect((taken.prediction,))
-        if taken.judged is not None:
-            self._expect((taken.judged.plan, *(verdict.action for verdict in taken.judged.verdicts)))
+        if taken.decision is not None:
+            self._expect((taken.decision.plan, *(verdict.action for verdict in taken.decision.verdicts)))
 
-    def _here(self, now: datetime) -> Circumstances:
+    def _here(self, now: datetime) -> RuntimeContext:
         down = self._link_down_since
-        return Circumstances(
+        return RuntimeContext(
             now=now,
             link_up=down is None,
             link_down_s=0.0 if down is None else (now - down).total_seconds(),
-            person_paused=self._persons.paused(now),
-            person_wants_safe=self._persons.wants_safe(now),
-            person_acknowledges=self._persons.take_acknowledgement(),
+            person_paused=self._overrides.paused(now),
+            person_wants_safe=self._overrides.wants_safe(now),
+            person_acknowledges=self._overrides.take_acknowledgement(),
         )
 
     def _on_event(self, event: EventV1) -> None:
@@ -185,23 +185,23 @@ class Checker:
         if event.name in MOVEMENTS:
             action = self._accepted.get(str(event.data.get("action")))
             if action is not None:
-                repeat(self._mind.door, event, action)
+                repeat(self._brain.guardrails, event, action)
         elif event.kind == "process" and event.name == "started":
             self._close_group()
             self._begin_anew(event.ts)
             resumed = int(event.data.get("resumed") or 0)
-            self._mind.resume(list(self._finished.values())[-resumed:] if resumed else ())
+            self._brain.resume(list(self._finished.values())[-resumed:] if resumed else ())
         elif event.kind == "process" and event.name == "clock_set":
             self._shift(timedelta(seconds=float(event.data.get("seconds") or 0.0)))
         elif event.kind == "model" and event.name == "model_loaded" and self._stored_model is not None:
-            self._mind.foresight.adopt(self._stored_model(str(event.data.get("version"))))
+            self._brain.foresight.adopt(self._stored_model(str(event.data.get("version"))))
         elif event.kind == "link" and event.name == "link_down":
             self._link_down_since = self._link_down_since or event.ts
         elif event.kind == "link" and event.name == "link_up":
             self._link_down_since = None
         elif event.kind == "person" and event.name in ("person_mode", "person_acknowledge"):
-            self._persons.wish(_request(event), event.ts)
-            self._mind.weigh_trust(self._here(event.ts))
+            self._overrides.wish(_request(event), event.ts)
+            self._brain.weigh_trust(self._here(event.ts))
 
     def _shift(self, moved: timedelta) -> None:
         """The recorded host's clock was set: what it counts from moved with it."""
@@ -217,7 +217,7 @@ class Checker:
         while self._watch_at + WATCH <= now:
             self._watch_at += WATCH
             if self._link_down_since is not None and self._watch_at > self._link_down_since:
-                self._mind.weigh_trust(self._here(self._watch_at))
+                self._brain.weigh_trust(self._here(self._watch_at))
 
     def _on_action(self, action: ActionV1) -> None:
         """First comes the verdict, later the same action with its outcome."""
@@ -225,15 +225,15 @@ class Checker:
             self._accepted.pop(str(action.id), None)
             if action.type in OUTPUT_OF:
                 self._finished[str(action.id)] = action
-            self._mind.note_outcome(action)
+            self._brain.note_outcome(action)
             return
         if action.safety.validated:
             self._accepted[str(action.id)] = action
         if action.origin in _OWN:
             self._compare(action, self._today(action))
         else:
-            # Somebody else's proposal: judged again by today's door.
-            self._compare(action, self._mind.judge(_as_proposed(action), self._here(action.ts)).action)
+            # Somebody else's proposal: judged again by today's guardrails.
+            self._compare(action, self._brain.judge(_as_proposed(action), self._here(action.ts)).action)
 
     # -- comparing ---------------------------------------------------------------------------------------------
 
@@ -246,7 +246,7 @@ class Checker:
         estimate = self._estimate
         if isinstance(recorded, StateV1):
             # When a state is written on the cadence, or at a shutdown, is the process's part, and so is `reason`.
-            update = {"mode": self._mind.mode if self._decides else None, "reason": recorded.reason}
+            update = {"mode": self._brain.mode if self._decides else None, "reason": recorded.reason}
             return None if estimate is None else estimate.state.model_copy(update=update)
         if isinstance(recorded, SensorHealthV1):
             return None if estimate is None else estimate.health

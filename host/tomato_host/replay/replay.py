@@ -14,7 +14,7 @@ from shared_schemas.records import (
     Record,
     StateV1,
 )
-from tomato_host.brain.brain import Circumstances, Mind
+from tomato_host.brain.brain import Brain, RuntimeContext
 from tomato_host.brain.guardrails.guardrails import Verdict
 from tomato_host.loop.episode import Episode
 from tomato_host.loop.recorder import Recorder, Store
@@ -40,15 +40,15 @@ class ReplayResult:
     """Observations without a value, per quantity that the source does measure."""
 
 
-class TiedHands:
-    """In a replay nothing moves: what the door allows is released again at once."""
+class NullActuator:
+    """In a replay nothing moves: what the guardrails allows is released again at once."""
 
-    def __init__(self, mind: Mind) -> None:
-        self._mind = mind
+    def __init__(self, brain: Brain) -> None:
+        self._brain = brain
 
     def act(self, verdict: Verdict) -> None:
-        """Free the promised amount; the deed is long past or was never possible."""
-        self._mind.door.release(verdict.action)
+        """Free the promised amount; the action is long past or was never possible."""
+        self._brain.guardrails.release(verdict.action)
 
     def switch_off(self, outputs: tuple[str, ...], reason: str) -> None:
         """Nothing is on."""
@@ -62,14 +62,14 @@ class NoStore:
         return True
 
 
-def replay(source: Source, mind: Mind, store: Store) -> ReplayResult:
-    """Run every observation of `source` through `mind`; states go to `store` at the cadence of the settings.
+def replay(source: Source, brain: Brain, store: Store) -> ReplayResult:
+    """Run every observation of `source` through `brain`; states go to `store` at the cadence of the settings.
 
     Raises what the source raises. The moment of receipt counts as now.
     """
     result = ReplayResult(lacking=tuple(sorted(source.lacking)))
     episode: Episode | None = None
-    period = timedelta(seconds=mind.settings.estimator.state_period_s)
+    period = timedelta(seconds=brain.settings.estimator.state_period_s)
     next_state: datetime | None = None
     devices = _Devices(source)
     while (observation := source.next_observation()) is not None:
@@ -77,8 +77,8 @@ def replay(source: Source, mind: Mind, store: Store) -> ReplayResult:
         if episode is None:
             recorder = Recorder(store, Status(started_at=now, now=now))
             recorder.listeners.append(lambda record: _count(result, record))
-            episode = Episode(mind, recorder, TiedHands(mind))
-        taken = episode.run(observation, devices.now(), Circumstances(now=now))
+            episode = Episode(brain, recorder, NullActuator(brain))
+        taken = episode.run(observation, devices.now(), RuntimeContext(now=now))
         _note(result, observation, late=taken.estimate.late)
         if not taken.estimate.late and (next_state is None or observation.ts >= next_state):
             episode.log_state(None)

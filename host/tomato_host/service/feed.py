@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from shared_schemas.records import Record
-from tomato_host.brain.brain import Taken
+from tomato_host.brain.brain import StepResult
 from tomato_host.loop.recorder import Recorder
 from tomato_host.loop.status import Status
 from tomato_host.service.bus.outbox import Outbox
@@ -27,7 +27,7 @@ from tomato_host.service.settings import PORT_TAKEN, ServiceSettings
 
 STATUS_EVERY_S = 1.0
 RECENT = 200
-"""Alarms, and as many deeds, that a process started again is told once more."""
+"""Alarms, and as many actions, that a process started again is told once more."""
 AT_ONCE_BYTES = 65_536
 HEARD_BYTES = 16_384
 """The longest word that a process may send back."""
@@ -96,7 +96,7 @@ class Feed:
         if rank is Rank.ALARM and self._socket is not None:
             self._flush(self._monotonic())  # not even the next tick is waited for
 
-    def on_decision(self, taken: Taken, now: datetime) -> None:
+    def on_decision(self, taken: StepResult, now: datetime) -> None:
         """Decisions come as records."""
 
     def tick(self, now: datetime) -> None:

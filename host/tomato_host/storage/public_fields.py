@@ -97,7 +97,7 @@ PRIVATE_EVENTS = frozenset({"notification", "person"})
 """Kinds of event that name people or their devices."""
 
 BOOK_EVENTS = "books_"
-"""Events whose names begin so let a replay repeat the guardrails' books; the deeds they belong to are public."""
+"""Events whose names begin so let a replay repeat the guardrails' books; the actions they belong to are public."""
 
 _UNIT = re.compile(r"_(c|pct|ppm|kpa|mps|ml|lux|s|ms|min|h|wm2|count|mol_m2|g_m3|per_h|ml_h)$")
 _COUNTS = frozenset(

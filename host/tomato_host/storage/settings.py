@@ -19,7 +19,7 @@ class StorageSettings(BaseModel):
     fsync: Fsync = "interval"
     """always: on the disk when `append` returns. interval: as the next two say. never: when the system likes."""
     fsync_interval_s: Annotated[float, Field(gt=0.0, le=3_600.0)] = 5.0
-    """Decisions, refusals, deeds, events, alarms."""
+    """Decisions, refusals, actions, events, alarms."""
     fsync_telemetry_s: Annotated[float, Field(gt=0.0, le=3_600.0)] = 60.0
     """Readings and what follows from them alone; a card lives longer when these wait for each other."""
     flush_every: Annotated[int, Field(ge=1, le=10_000)] = 1

@@ -1,4 +1,4 @@
-"""The twin without firmware: observations straight from the sensor models, deeds bounded by the table of devices.
+"""The twin without firmware: observations straight from the sensor models, actions bounded by the table of devices.
 
 For campaigns and learning, where the board's protocol would only cost time. `DirectTwin` is a Source.
 """
@@ -37,7 +37,7 @@ UNPLUGGED_RAW = 64_000
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """What became of a deed: how much is on its way (s or ml), and why not more."""
+    """What became of an action: how much is on its way (s or ml), and why not more."""
 
     granted: float
     reason: str = ""

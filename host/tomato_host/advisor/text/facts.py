@@ -52,7 +52,7 @@ class Fact:
 
 
 def cycle_facts(context: WakeContext, remembered: Iterable[Remembered] = ()) -> tuple[Fact, ...]:
-    """State, anomalies, deeds and plan of one cycle, then what the season remembers; at most FACTS_MAX."""
+    """State, anomalies, actions and plan of one cycle, then what the season remembers; at most FACTS_MAX."""
     facts = [
         *_state_facts(context.state),
         *(_anomaly_fact(a) for a in context.anomalies[:4]),
@@ -109,7 +109,7 @@ def _action_fact(action: ActionV1) -> Fact:
     name = action.type.value.replace("_", " ").lower()
     rules = f" because {'; '.join(action.why.rules_fired)}" if action.why.rules_fired else ""
     status = action.outcome.status if action.outcome else "PROPOSED"
-    return Fact(f"action {name}", f"{amount} {status.replace('_', ' ').lower()}{rules}".strip(), "deeds")
+    return Fact(f"action {name}", f"{amount} {status.replace('_', ' ').lower()}{rules}".strip(), "actions")
 
 
 def _plan_facts(plan: PlanV1 | None) -> list[Fact]:

@@ -9,7 +9,7 @@ SENTENCES = {
     "soil": "Soil",
     "water": "Water",
     "noticed": "Noticed",
-    "deeds": "Done or asked for",
+    "actions": "Done or asked for",
     "plan": "Decided",
     "season": "Known of the season",
     "day": "The day",
@@ -17,9 +17,9 @@ SENTENCES = {
 }
 
 ORDER: dict[str, tuple[str, ...]] = {
-    "summary": ("noticed", "air", "soil", "water", "deeds", "season", "more"),
-    "explanation": ("plan", "deeds", "noticed", "soil", "air", "water", "more"),
-    "hypothesis": ("noticed", "air", "soil", "deeds", "water", "more"),
+    "summary": ("noticed", "air", "soil", "water", "actions", "season", "more"),
+    "explanation": ("plan", "actions", "noticed", "soil", "air", "water", "more"),
+    "hypothesis": ("noticed", "air", "soil", "actions", "water", "more"),
     "chronicle": ("day", "more"),
 }
 """Which sentences a text has, the most telling first."""

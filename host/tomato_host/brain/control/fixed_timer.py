@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tomato_host.brain.control.climate_rules import light
-from tomato_host.brain.control.context import Decision, DecisionContext
+from tomato_host.brain.control.context import ControlDecision, DecisionContext
 from tomato_host.brain.control.control_inputs import look
 from tomato_host.brain.control.proposals import Wish, build_decision
 
@@ -12,7 +12,7 @@ EXHAUST_DAY, EXHAUST_NIGHT = 0.25, 0.1
 HUMIDIFIER_DAY = 0.1
 
 
-def decide(context: DecisionContext) -> Decision:
+def decide(context: DecisionContext) -> ControlDecision:
     """Light by the clock, a quarter of the water four times in the light hours, fans and mist at fixed shares."""
     see = look(context)
     aims, cycle_s = see.aims, see.cycle_s

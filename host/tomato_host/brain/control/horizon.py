@@ -25,7 +25,7 @@ HOUR = timedelta(hours=1)
 EDGES_DAY_KPA, EDGES_NIGHT_KPA = (0.2, 0.19), (0.25, 0.08)
 """(wet side, dry side): the planner aims this far inside the VPD band, for neither reading nor expectation is quite the
 truth: where a sensor hangs alone makes 0.2 kPa. By night the wet side is the dangerous one: mould begins there, and a
-dark leaf does not mind dry air."""
+dark leaf does not brain dry air."""
 AIR_READS_C = 0.3
 """The air's temperature is known this well; lines of stress are kept away from by as much."""
 PROBE_PCT = 2.0
@@ -103,7 +103,7 @@ def _light_share(hour: datetime, zone: ZoneInfo, start_h: float, length_h: float
 def _left(most: float, used_now: float | None, used_h: Array, horizon: int, held_h: int) -> Array:
     """What may be used up to each hour ahead of a budget for any 24 h, while what was used falls out of the day.
 
-    `used_h` are the last 24 hours, `used_now` what the door's books say. For `held_h` hours nothing is freed.
+    `used_h` are the last 24 hours, `used_now` what the guardrails' books say. For `held_h` hours nothing is freed.
     """
     known = float(used_h.sum())
     now = known if used_now is None else used_now
@@ -113,7 +113,7 @@ def _left(most: float, used_now: float | None, used_h: Array, horizon: int, held
 
 
 def _mist_left(see: Look, used_h: Array, horizon: int) -> Array:
-    """Hours of mist; the door asks what is left now, whatever is freed while the first duty runs."""
+    """Hours of mist; the guardrails asks what is left now, whatever is freed while the first duty runs."""
     known_s = see.context.mist_used_s
     return _left(MIST_H_PER_DAY, None if known_s is None else known_s / 3_600.0, used_h, horizon, first_hours(see))
 
@@ -149,7 +149,7 @@ def bounds_ahead(see: Look, mist_h: Array | None = None, water_h: Array | None =
     gas_ok = settings.use_co2 and context.mode == "NORMAL" and see.co2_ppm is not None and see.co2_ppm < aims.co2_ppm
     gas = np.full(len(hours), 100.0 if gas_ok else 0.0)
     if context.state.devices.light != "ON":
-        gas[: first_hours(see)] = 0.0  # the door gives none before the lamp is seen to shine
+        gas[: first_hours(see)] = 0.0  # the guardrails gives none before the lamp is seen to shine
     return Bounds(
         light=light,
         water_ml=water,

@@ -17,7 +17,7 @@ from shared_schemas.records.plan_v1 import PlanStep
 from tomato_host.brain.control import rules
 from tomato_host.brain.control.beam import Found, Search, search
 from tomato_host.brain.control.climate_rules import light as light_rule
-from tomato_host.brain.control.context import Decision, DecisionContext
+from tomato_host.brain.control.context import ControlDecision, DecisionContext
 from tomato_host.brain.control.control_inputs import Look, look
 from tomato_host.brain.control.horizon import DAY_H, HOUR, aim_ahead, bounds_ahead
 from tomato_host.brain.control.initial_plans import hour_by_hour, plain_plan, rough_plans, shifted
@@ -45,8 +45,8 @@ from tomato_host.brain.control.watering import thirst, water_wish
 Array = NDArray[np.float64]
 SEEN_ON = {"exhaust_on": EXHAUST, "humidifier_on": HUMIDIFIER}
 CUT_SHORT = 0.12
-"""A share of time on that differs by more than this from what was asked for was cut short by the door or the board;
-less is the coarseness of samples, and the asked share is nearer to the truth."""
+"""A share of time on that differs by more than this from what was asked for was cut short by the guardrails or the
+board; less is the coarseness of samples, and the asked share is nearer to the truth."""
 REMEMBERED = 4 * HOUR
 """So long the planner goes on by what it has learned while a doubted reading of the air teaches nothing new."""
 SETTLED_S = 1_500.0
@@ -76,11 +76,11 @@ Clock = Callable[[], float]
 
 def planner(
     foresee: Foresee, clock: Clock, weights: Weights | None = None, setting: Search | None = None
-) -> Callable[[DecisionContext], Decision]:
+) -> Callable[[DecisionContext], ControlDecision]:
     """A controller that plans with `foresee`; deterministic as long as the clock leaves it the time."""
     chosen, how = weights or Weights(), setting or Search(width=2, rounds=8, pairs=10)
 
-    def decide(context: DecisionContext) -> Decision:
+    def decide(context: DecisionContext) -> ControlDecision:
         context = replace(context, memory=replace(context.memory, tent=_learned(context)))
         seen = foresee(context) if context.mode in ("NORMAL", "CAUTION") else None
         if seen is None or not seen.soil or not (look(context).vpd_kpa is not None or _remembers(context)):
@@ -90,7 +90,7 @@ def planner(
     return decide
 
 
-def _plan(context: DecisionContext, seen: Foresight, weights: Weights, how: Search, clock: Clock) -> Decision:
+def _plan(context: DecisionContext, seen: Foresight, weights: Weights, how: Search, clock: Clock) -> ControlDecision:
     end = clock() + context.settings.planning_ms / 1_000.0
     see = look(context)
     guide = rules.decide(context)
@@ -153,7 +153,7 @@ def _learned(context: DecisionContext) -> Belief:
 
 def _decision(
     context: DecisionContext, see: Look, found: Found, terms: Terms, bounds: Bounds, thirsty: float
-) -> Decision:
+) -> ControlDecision:
     best, first = found.plans[0], bounds.first_h
     wishes = _wishes(see, best, first, thirsty)
     steps = tuple(

@@ -10,7 +10,7 @@ from typing import Literal
 from shared_schemas.records.action_v1 import OUTPUT_OF, ActionType, ActionV1, Origin, Params, Why
 from shared_schemas.records.plan_v1 import PlanStep, PlanV1, RejectedPlan, Score
 from tomato_host.brain.control.aims import aims_at
-from tomato_host.brain.control.context import Decision, DecisionContext
+from tomato_host.brain.control.context import ControlDecision, DecisionContext
 from tomato_host.brain.control.water_usage import habit_ml
 
 TYPE_OF: dict[str, ActionType] = {output: kind for kind, output in OUTPUT_OF.items()}
@@ -147,7 +147,7 @@ def build_decision(
     score: Score | None = None,
     rejected: tuple[RejectedPlan, ...] = (),
     explanation: str = "",
-) -> Decision:
+) -> ControlDecision:
     """Plan, proposals and the memory for next time, from the wishes of one decision."""
     wishes = [worthwhile(wish) for wish in wishes]
     wanted = [w for w in wishes if w.amount > 0.0]
@@ -177,4 +177,6 @@ def build_decision(
         light_edge_at=_light_edge(context),
         habit_ml=habit_ml(context),
     )
-    return Decision(plan, propose(context, wishes, "safe_mode" if controller == "safe_mode" else "controller"), memory)
+    return ControlDecision(
+        plan, propose(context, wishes, "safe_mode" if controller == "safe_mode" else "controller"), memory
+    )

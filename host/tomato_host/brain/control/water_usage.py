@@ -16,12 +16,12 @@ RECALLED_D = 2
 """Days of earlier doses that tell the habit after a restart."""
 
 
-def recalled_ml(deeds: Iterable[ActionV1]) -> float:
-    """A day's habitual water by the deeds of an earlier process, in ml: the mean of its last two days.
+def recalled_ml(actions: Iterable[ActionV1]) -> float:
+    """A day's habitual water by the actions of an earlier process, in ml: the mean of its last two days.
 
     A record that is shorter tells less than the plants drank, which errs on the careful side.
     """
-    doses = [(a.ts, a.outcome.delivered_ml or 0.0) for a in deeds if a.type is ActionType.WATER and a.outcome]
+    doses = [(a.ts, a.outcome.delivered_ml or 0.0) for a in actions if a.type is ActionType.WATER and a.outcome]
     if not doses:
         return 0.0
     since = max(ts for ts, _ in doses) - timedelta(days=RECALLED_D)
@@ -29,7 +29,7 @@ def recalled_ml(deeds: Iterable[ActionV1]) -> float:
 
 
 def habit_ml(context: DecisionContext) -> float:
-    """A day's habitual water by now, in ml: learned from the door's books while every probe is trusted."""
+    """A day's habitual water by now, in ml: learned from the guardrails' books while every probe is trusted."""
     memory, least = context.memory, context.settings.min_probe_confidence
     probes = context.state.soil.probes
     if context.water_used_ml is None or memory.decided_at is None or not probes:

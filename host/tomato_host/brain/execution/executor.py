@@ -20,7 +20,7 @@ SOON_OVER = frozenset({"saving", "no_lease"})
 """The board writes its budget to flash, or waits for the lease: a matter of a second or two."""
 RETRY_SOON_MS = 2_000
 PASSES = SOON_OVER | {"min_pause", "busy", "group_excluded"}
-"""Refusals that are no judgement on the deed, only on the moment."""
+"""Refusals that are no judgement on the action, only on the moment."""
 DUTY_SLOT_MS = 900_000
 """A duty is spread in slots of a quarter of an hour: short for air and roots, long for a relay."""
 FULL_DUTY = 0.95
@@ -37,16 +37,16 @@ class Line(Protocol):
         """End the pulse of one output; returns the command id."""
 
 
-class Door(Protocol):
+class BudgetLedger(Protocol):
     """The second phase of the guardrails: amounts in s or ml."""
 
-    def draw(self, action: ActionV1, amount: float, now: datetime) -> float:
+    def allocate(self, action: ActionV1, amount: float, now: datetime) -> float:
         """How much of `amount` one pulse may take now; 0.0 means: not now."""
 
     def settle(self, action: ActionV1, drawn: float, delivered: float, now: datetime) -> None:
         """What a pulse that was drawn has really delivered."""
 
-    def give_back(self, action: ActionV1, drawn: float) -> None:
+    def refund(self, action: ActionV1, drawn: float) -> None:
         """A pulse that was drawn and never began."""
 
     def release(self, action: ActionV1) -> None:
@@ -106,7 +106,7 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True)
-class Unheard:
+class UnconfirmedDose:
     """A dose that was under way when the line was lost: the board may tell its end when it is back. In s or ml."""
 
     action: ActionV1
@@ -135,13 +135,13 @@ def plan_segments(action: ActionV1, row: Output, now_ms: int) -> list[Segment]:
 class Executor:
     """At most one job an output; a newer action for the same output replaces the older one."""
 
-    def __init__(self, line: Line, door: Door) -> None:
+    def __init__(self, line: Line, guardrails: BudgetLedger) -> None:
         self._line = line
-        self._door = door
+        self._guardrails = guardrails
         self._jobs: dict[str, Job] = {}
         self._closing: list[Job] = []
         self._finished: list[ActionV1] = []
-        self._unheard: list[Unheard] = []
+        self._unheard: list[UnconfirmedDose] = []
 
     @property
     def jobs(self) -> dict[str, Job]:
@@ -149,7 +149,7 @@ class Executor:
         return self._jobs
 
     def start(self, action: ActionV1, preempts: tuple[str, ...], now_ms: int, now: datetime) -> None:
-        """Take an accepted action; `preempts` are outputs that must stop for it. Outcomes come from `take_finished`."""
+        """Take an accepted action; `preempts` are outputs that must stop for it. Outcomes come from `pop_finished`."""
         if action.type is ActionType.NO_ACTION:
             return
         if action.type is ActionType.STOP_ALL:
@@ -164,7 +164,7 @@ class Executor:
         self._end(output, "replaced", now_ms, stop=off)
         if off:
             self._finished.append(_with_outcome(action, "DONE", now))
-            self._door.release(action)
+            self._guardrails.release(action)
             return
         row = OUTPUT_BY_NAME[output]
         self._jobs[output] = Job(action, row, plan_segments(action, row, now_ms))
@@ -188,13 +188,13 @@ class Executor:
             return job.row.name
         drawn = job.open_cmds.pop(answer.cmd_id)
         if answer.status == "REJECTED":
-            self._door.give_back(job.action, drawn / job.milli)
+            self._guardrails.refund(job.action, drawn / job.milli)
             if not job.row.renewable and job.segments:
                 job.segments[0].left += drawn
             self._refused(job, answer.reason, now_ms)
         else:
             job.delivered += answer.delivered
-            self._door.settle(job.action, drawn / job.milli, answer.delivered / job.milli, now)
+            self._guardrails.settle(job.action, drawn / job.milli, answer.delivered / job.milli, now)
             if answer.status == "ABORTED":
                 self._aborted(job, answer.reason, now_ms)
             elif not job.row.renewable:
@@ -206,12 +206,12 @@ class Executor:
     def on_link_lost(self, now_ms: int, now: datetime) -> None:
         """The board drops everything when the lease ends: doses end here, holds go on after a reconnect.
 
-        What was under way counts as delivered in full: the books may err on the dry side only.
+        What was under way counts as delivered in full: the ledger may err on the dry side only.
         """
         for job in (*self._jobs.values(), *self._closing):
             job.unknown = job.unknown or bool(job.open_cmds)
             for drawn in job.open_cmds.values():
-                self._door.settle(job.action, drawn / job.milli, drawn / job.milli, now)
+                self._guardrails.settle(job.action, drawn / job.milli, drawn / job.milli, now)
             job.open_cmds.clear()
             job.pulse_end_ms = 0
             job.next_try_ms = now_ms
@@ -219,8 +219,8 @@ class Executor:
             self._end(output, "link lost", now_ms, stop=False)
         for job in [old for old in self._closing if old.unknown and not old.row.renewable]:
             self._closing.remove(job)
-            self._door.release(job.action)
-            self._unheard.append(Unheard(job.action, job.delivered / job.milli, job.reason))
+            self._guardrails.release(job.action)
+            self._unheard.append(UnconfirmedDose(job.action, job.delivered / job.milli, job.reason))
         self._close_answered(now)
 
     def switch_off(self, outputs: tuple[str, ...], reason: str, now_ms: int, now: datetime) -> None:
@@ -241,17 +241,17 @@ class Executor:
         for job in (*self._jobs.values(), *self._closing):
             job.reason, job.cut, job.unknown = job.reason or reason, True, job.unknown or bool(job.open_cmds)
             for drawn in job.open_cmds.values():
-                self._door.settle(job.action, drawn / job.milli, drawn / job.milli, now)
+                self._guardrails.settle(job.action, drawn / job.milli, drawn / job.milli, now)
             self._finish(job, now)
         self._jobs.clear()
         self._closing.clear()
 
-    def take_unheard(self) -> list[Unheard]:
-        """Doses since the last call that were lost sight of; they count in the books, and have no outcome yet."""
+    def pop_unconfirmed(self) -> list[UnconfirmedDose]:
+        """Doses since the last call that were lost sight of; they count in the ledger, and have no outcome yet."""
         unheard, self._unheard = self._unheard, []
         return unheard
 
-    def take_finished(self) -> list[ActionV1]:
+    def pop_finished(self) -> list[ActionV1]:
         """Actions with their outcome since the last call, in the order they ended."""
         finished, self._finished = self._finished, []
         return finished
@@ -295,7 +295,7 @@ class Executor:
         if running > RENEW_BEFORE_MS or now_ms + running >= end_ms:
             return
         more = min(job.row.max_on_ms, end_ms - now_ms) - running
-        drawn = round(self._door.draw(job.action, more / 1000.0, now) * 1000.0)
+        drawn = round(self._guardrails.allocate(job.action, more / 1000.0, now) * 1000.0)
         if drawn <= 0:
             self._refused(job, "budget", now_ms)
             return
@@ -303,9 +303,9 @@ class Executor:
         self._send(job, running + drawn, drawn, now_ms)
 
     def _dose(self, job: Job, segment: Segment, now_ms: int, now: datetime) -> None:
-        """Give the next part of a dose, as large as the board and the door allow."""
+        """Give the next part of a dose, as large as the board and the guardrails allow."""
         most = job.row.max_dose if job.row.dose_unit == "ml" else job.row.max_on_ms
-        drawn = int(self._door.draw(job.action, min(most, segment.left) / job.milli, now) * job.milli)
+        drawn = int(self._guardrails.allocate(job.action, min(most, segment.left) / job.milli, now) * job.milli)
         if drawn <= 0:
             self._refused(job, "budget", now_ms)
             return
@@ -342,7 +342,7 @@ class Executor:
 
     def _finish(self, job: Job, now: datetime) -> None:
         """A dose whose pulse ended unheard has delivered nobody knows what: the record says so, rather than nothing."""
-        self._door.release(job.action)
+        self._guardrails.release(job.action)
         told = not job.unknown or job.row.renewable
         ml = job.delivered if job.row.dose_unit == "ml" and told else None
         seconds = job.delivered / 1000.0 if job.row.dose_unit != "ml" and told else None

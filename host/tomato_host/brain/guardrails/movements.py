@@ -10,14 +10,14 @@ MOVEMENTS = frozenset({DRAWN, SETTLED, GIVEN_BACK, RELEASED})
 """Names of the events. They stay off the display: a person sees the action and its outcome."""
 
 
-def repeat(door: Guardrails, event: EventV1, action: ActionV1) -> None:
+def repeat(guardrails: Guardrails, event: EventV1, action: ActionV1) -> None:
     """Make one recorded movement again."""
     drawn, delivered = float(event.data.get("drawn") or 0.0), float(event.data.get("delivered") or 0.0)
     if event.name == DRAWN:
-        door.draw(action, drawn, event.ts)
+        guardrails.allocate(action, drawn, event.ts)
     elif event.name == SETTLED:
-        door.settle(action, drawn, delivered, event.ts)
+        guardrails.settle(action, drawn, delivered, event.ts)
     elif event.name == GIVEN_BACK:
-        door.give_back(action, drawn)
+        guardrails.refund(action, drawn)
     elif event.name == RELEASED:
-        door.release(action)
+        guardrails.release(action)

@@ -18,7 +18,7 @@ from tomato_host.service.bus.address import parse_address
 from tomato_host.service.bus.settings import BusSettings
 from tomato_host.service.fleet.read import read_fleet
 from tomato_host.service.fleet.rows import rows_of
-from tomato_host.service.security import Doorman
+from tomato_host.service.security import AccessControl
 
 WEB = Path(__file__).parents[1] / "web"
 KEPT_S = 2.0
@@ -68,11 +68,11 @@ class FleetView:
         return {"broker": str(address), "nodes": [row.to_json() for row in rows], "problem": None, "next": None}
 
 
-def add_fleet(app: FastAPI, settings: BusSettings, door: Doorman) -> None:
+def add_fleet(app: FastAPI, settings: BusSettings, access: AccessControl) -> None:
     """Hang page and data on the dashboard."""
     view = FleetView(settings)
 
-    @app.get("/api/fleet", dependencies=[Depends(door.read)], tags=["read"])
+    @app.get("/api/fleet", dependencies=[Depends(access.read)], tags=["read"])
     async def fleet(response: Response) -> Json:
         """Every node of the broker that `[bus]` names, worst first."""
         response.headers["Cache-Control"] = "no-store"

@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 
 from shared_schemas.records import Record
-from tomato_host.brain.brain import Taken
+from tomato_host.brain.brain import StepResult
 from tomato_host.loop.recorder import Recorder
 from tomato_host.service.notify.deadman import DeadMan
 from tomato_host.service.notify.gate import Gate, Message
@@ -61,7 +61,7 @@ class Notifier:
             for route in self._routes:
                 _carry(route, route.gate.hear(notice, self._monotonic()))
 
-    def on_decision(self, taken: Taken, now: datetime) -> None:
+    def on_decision(self, taken: StepResult, now: datetime) -> None:
         """Decisions come as records."""
 
     def tick(self, now: datetime) -> None:

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, get_args
 
-from tomato_host.brain.brain import MindSettings
+from tomato_host.brain.brain import BrainSettings
 from tomato_host.brain.control.settings import ControlSettings, PolicyName
 from tomato_host.errors import TomatoError
 from tomato_host.twin.campaign.compare import Watch
@@ -61,7 +61,7 @@ def live(cell: Cell) -> Outcome:
     """Live one cell. Depends on nothing but the cell."""
     twin = DirectTwin(cell.seed, TentParams.sample(cell.seed), cell.scenario, START, cell.period_s)
     settings = ControlSettings(policy=cell.controller)
-    life = Life(twin, MindSettings(control=settings))
+    life = Life(twin, BrainSettings(control=settings))
     score, watch, course = Score(), Watch(settings, cell.period_s), []
     end_ms = round(cell.days * 86_400_000.0)
     last_day_ms, next_ms = max(0, end_ms - 86_400_000), 0
@@ -80,7 +80,7 @@ def live(cell: Cell) -> Outcome:
         **watch.figures(),
         "refused": life.refused,
         "anomalies": life.anomalies,
-        "mode": life.mind.mode,
+        "mode": life.brain.mode,
     }
     row.pop("chart")
     return Outcome(row, tuple(course))

@@ -6,13 +6,13 @@ from datetime import datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from tests.complaints.house import House, Tent, house, until
+from tests.incidents.running_host import RunningHost, Tent, running_host, until
 from tests.mqtt.test_broker import Broker, Listener, pytestmark
 
 __all__ = ["pytestmark"]  # skipped, with its reason, where there is no mosquitto
 
 
-def refused_and_gone(here: House, tent: Tent, ear: Listener, word: str, count: int) -> None:
+def refused_and_gone(here: RunningHost, tent: Tent, ear: Listener, word: str, count: int) -> None:
     """The sender has an answer, the plant no water."""
     until(lambda: len(ear.answers) >= count, "the answer")
     assert ear.answers[count - 1]["ok"] is False and word in ear.answers[count - 1]["text"]
@@ -35,7 +35,7 @@ light_start_local_h = {morning_h}.0
     try:
         ear.command("water", retain=True)
         ear.command("light", "ON", retain=True)
-        with house(tmp_path, extra) as (here, tent):
+        with running_host(tmp_path, extra) as (here, tent):
             refused_and_gone(here, tent, ear, "retained", 2)
             here.kill()
             here.start()

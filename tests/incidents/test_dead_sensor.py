@@ -12,8 +12,8 @@ from tomato_host.service.present import Present
 from tomato_host.twin.sensors import chip_bits
 
 from shared_schemas.records import ActionV1, AnomalyV1, StateV1
-from tests.complaints.house import house, until
-from tests.complaints.loop import Loop
+from tests.incidents.loop import Loop
+from tests.incidents.running_host import running_host, until
 
 
 def test_a_chip_that_is_gone_leaves_a_hole_and_not_its_last_value(tmp_path: Path) -> None:
@@ -40,7 +40,7 @@ def test_a_chip_that_is_gone_leaves_a_hole_and_not_its_last_value(tmp_path: Path
 
 @pytest.mark.soak
 def test_a_sensor_that_is_gone_in_the_real_process(tmp_path: Path) -> None:
-    with house(tmp_path, scenario="sensor_dropout@0.003+1") as (here, _):
+    with running_host(tmp_path, scenario="sensor_dropout@0.003+1") as (here, _):
         until(lambda: here.get("/api/glance")["observation"]["air_temp_c"] is not None, "a first value")
         until(lambda: here.get("/api/glance")["observation"]["air_temp_c"] is None, "the hole")
         glance = here.get("/api/glance")

@@ -6,9 +6,9 @@ from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 
-from tomato_host.app import loop_settings, mind_settings
+from tomato_host.app import brain_settings, loop_settings
 from tomato_host.board.session import BoardSession
-from tomato_host.brain.brain import Mind
+from tomato_host.brain.brain import Brain
 from tomato_host.commands.inbox import Inbox, Reply, Request, submit
 from tomato_host.loop.clock import Wake, wall_time_at
 from tomato_host.loop.extensions import NoDisplay
@@ -16,7 +16,7 @@ from tomato_host.loop.recorder import Recorder
 from tomato_host.loop.rig import Ports, Rig
 from tomato_host.loop.status import Status
 from tomato_host.loop.supervisor import Supervisor
-from tomato_host.recovery.crash_recovery import read_earlier
+from tomato_host.recovery.crash_recovery import read_interrupted_actions
 from tomato_host.recovery.stored_samples import stored_samples
 from tomato_host.settings import Settings
 from tomato_host.storage.dataset import Dataset
@@ -71,7 +71,7 @@ class Board:
 
 
 class Loop:
-    """Supervisor, mind, session, board and tent; every record in order, and a person's inbox."""
+    """Supervisor, brain, session, board and tent; every record in order, and a person's inbox."""
 
     def __init__(
         self, place: Path, settings: Settings | None = None, start: datetime = SIM_START, board: Board | None = None
@@ -91,17 +91,17 @@ class Loop:
         self.kept = Kept(self.dataset)
         status = Status(started_at=rig.clock.now(), now=rig.clock.now(), port=ports.url)
         settings = settings or Settings()
-        self.mind = Mind(mind_settings(settings))
+        self.brain = Brain(brain_settings(settings))
         self.supervisor = Supervisor(
             loop_settings(settings),
             rig,
             self.session,
-            self.mind,
+            self.brain,
             Recorder(self.kept, status),
             status,
             NoDisplay(),
             Inbox(place),
-            earlier=read_earlier(place),
+            earlier=read_interrupted_actions(place),
         )
         self.supervisor.begin()
 

@@ -50,7 +50,7 @@ def bit(output: str) -> int:
     return 1 << OUTPUT_BY_NAME[output].wire_id
 
 
-class House:
+class RunningHost:
     """`tomato-host run` with everything a grower has: dashboard, API, command line, dataset."""
 
     def __init__(self, place: Path, board: str, extra: str = "", data: Path | None = None) -> None:
@@ -225,7 +225,7 @@ def metered(pumped_ml: float) -> float:
 
 
 @contextmanager
-def house(
+def running_host(
     place: Path,
     extra: str = "",
     *,
@@ -234,11 +234,11 @@ def house(
     time_scale: float = 1.0,
     data: Path | None = None,
     **popen: Any,
-) -> Iterator[tuple[House, Tent]]:
+) -> Iterator[tuple[RunningHost, Tent]]:
     """A host on a virtual board that outlives it, and the tent behind the board."""
     state = place / "truth.json"
     with server.start(seed=SEED, state=state, flash=place / "flash", scenario=scenario, time_scale=time_scale) as twin:
-        made = House(place, twin.port_path, extra, data)
+        made = RunningHost(place, twin.port_path, extra, data)
         try:
             if start:
                 made.start(**popen)

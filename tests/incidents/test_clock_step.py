@@ -11,15 +11,15 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from tomato_host.app import mind_settings
+from tomato_host.app import brain_settings
 from tomato_host.replay.check import Checker
 from tomato_host.service.history import History
 from tomato_host.settings import Settings
 
 from shared_schemas.records import ObservationV1, PlanV1, StateV1
 from shared_schemas.records.targets_v1 import TargetsV1
-from tests.complaints.house import house, until
-from tests.complaints.loop import Loop
+from tests.incidents.loop import Loop
+from tests.incidents.running_host import running_host, until
 
 HOUR = timedelta(hours=1)
 SHIM = Path(__file__).parent / "set_clock.c"
@@ -68,7 +68,7 @@ def test_hours_around_the_step(tmp_path: Path, step: timedelta) -> None:
         assert times[-1] >= newest.timestamp() - widest, "the chart goes on to the present"
 
     # The record itself says all of it: today's brain comes to the same.
-    checked = Checker(mind_settings(Settings())).check(loop.kept.records)
+    checked = Checker(brain_settings(Settings())).check(loop.kept.records)
     assert checked.same, [d.text for d in checked.differences[:3]]
 
 
@@ -118,7 +118,7 @@ def wall(tmp_path: Path) -> tuple[Path, dict[str, str]]:
 def test_the_real_process(tmp_path: Path, wall: tuple[Path, dict[str, str]]) -> None:
     """Host and dashboard get a wall clock that is set under their feet; the monotonic one goes on."""
     setting, environment = wall
-    with house(tmp_path, environment=environment) as (here, tent):
+    with running_host(tmp_path, environment=environment) as (here, tent):
         until(lambda: len(here.samples()) >= 3, "the first readings")
         for count, ahead_s in enumerate((3_600, 0), start=1):
             with setting.open("r+b") as file:

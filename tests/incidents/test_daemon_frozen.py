@@ -8,12 +8,12 @@ import time
 from pathlib import Path
 
 from shared_schemas.devices import LIMITS
-from tests.complaints.house import house, until
+from tests.incidents.running_host import running_host, until
 
 
 def test_a_daemon_that_hangs_holds_nothing(tmp_path: Path) -> None:
     """SIGSTOP: the process is there, its connections too, but it decides nothing. (Dead ones: test_kill_9.py.)"""
-    with house(tmp_path) as (here, tent):
+    with running_host(tmp_path) as (here, tent):
         assert here.process is not None
         until(lambda: here.status()["tally"]["episodes"], "the first decision")
         code, _ = here.post("/api/switch", output="circulation_fan", state="ON", seconds=3_600.0, reason="air")

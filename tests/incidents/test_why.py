@@ -1,15 +1,15 @@
-"""Why did it (not) act? Every deed, every refusal and every thing left undone has its reason, where a person looks."""
+"""Why did it (not) act? Every action, every refusal and every thing left undone has its reason, where one looks."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
 
-from tests.complaints.house import house, until
+from tests.incidents.running_host import running_host, until
 
 
 def test_deeds_refusals_and_what_was_left_undone(tmp_path: Path) -> None:
-    with house(tmp_path) as (here, _):
+    with running_host(tmp_path) as (here, _):
         until(lambda: here.status()["tally"]["episodes"], "the first decision")
         until(lambda: here.get("/api/glance")["plan"], "the plan on the dashboard")
         plan = here.get("/api/glance")["plan"]

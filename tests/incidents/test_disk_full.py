@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.complaints.house import House, Tent, house, until
+from tests.incidents.running_host import RunningHost, Tent, running_host, until
 
 
 @contextmanager
@@ -41,7 +41,7 @@ def fill(disk: Path) -> Path:
     return ballast
 
 
-def live_through_it(here: House, tent: Tent, refuse: Callable[[], object], allow: Callable[[], object]) -> None:
+def live_through_it(here: RunningHost, tent: Tent, refuse: Callable[[], object], allow: Callable[[], object]) -> None:
     until(lambda: len(here.samples()) >= 3, "the first readings")
     here.token("admin")
     refuse()
@@ -75,13 +75,13 @@ def live_through_it(here: House, tent: Tent, refuse: Callable[[], object], allow
 
 
 def test_a_full_file_system(tmp_path: Path) -> None:
-    with small_disk(tmp_path) as disk, house(tmp_path, data=disk / "data") as (here, tent):
+    with small_disk(tmp_path) as disk, running_host(tmp_path, data=disk / "data") as (here, tent):
         live_through_it(here, tent, lambda: fill(disk), (disk / "somebody-elses-film").unlink)
 
 
 def test_a_quota(tmp_path: Path) -> None:
     """The kernel refuses every byte beyond a limit that is set on the running process, as a quota does."""
-    with house(tmp_path) as (here, tent):
+    with running_host(tmp_path) as (here, tent):
         assert here.process is not None
         pid, free = here.process.pid, resource.RLIM_INFINITY
         live_through_it(
@@ -94,7 +94,7 @@ def test_a_quota(tmp_path: Path) -> None:
 
 def test_a_host_killed_meanwhile_gets_its_readings_again_from_the_board(tmp_path: Path) -> None:
     """What was not on the disk was never acknowledged, so the board still has it."""
-    with house(tmp_path) as (here, _):
+    with running_host(tmp_path) as (here, _):
         assert here.process is not None
         until(lambda: len(here.samples()) >= 8, "the first readings")
         resource.prlimit(here.process.pid, resource.RLIMIT_FSIZE, (1, resource.RLIM_INFINITY))

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from tomato_host.twin import server
 
-from tests.complaints.cable import Cable
-from tests.complaints.house import House, until
+from tests.incidents.cable import Cable
+from tests.incidents.running_host import RunningHost, until
 from tests.notify.test_delivery import Endpoint
 
 FLAPS = 4
@@ -18,7 +18,7 @@ def test_a_loose_plug(tmp_path: Path) -> None:
     phone = Endpoint()
     with server.start(seed=3, flash=tmp_path / "flash") as twin:
         cable = Cable(twin.port_path, tmp_path)
-        here = House(tmp_path, str(cable.port), "[notify]\nenabled = true\n")
+        here = RunningHost(tmp_path, str(cable.port), "[notify]\nenabled = true\n")
         try:
             here.start(environment={"TOMATO_NOTIFY_URLS": f"json://127.0.0.1:{phone.port}/"})
             until(lambda: here.status()["link"] == "up", "the link")

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tomato_host.app import mind_settings
+from tomato_host.app import brain_settings
 from tomato_host.commands.inbox import new_request
 from tomato_host.replay.check import Checker
 from tomato_host.settings import Settings
@@ -14,9 +14,9 @@ from tomato_host.storage.reader import read_records
 
 from shared_schemas.devices import LIMITS, OUTPUT_BY_NAME
 from shared_schemas.records import ActionV1
-from tests.complaints.house import House, Tent, bit, house, metered, until
-from tests.complaints.loop import Loop
 from tests.guardrails.proposals import proposal
+from tests.incidents.loop import Loop
+from tests.incidents.running_host import RunningHost, Tent, bit, metered, running_host, until
 
 DOSE_ML = 200.0
 PUMP = OUTPUT_BY_NAME["water_pump"]
@@ -54,13 +54,13 @@ def test_the_next_host_tells_how_the_dose_ended(tmp_path: Path, away: str) -> No
             assert ended.outcome.delivered_ml is None, "the board has forgotten; the record does not invent it"
         else:
             assert ended.outcome.delivered_ml == pytest.approx(pumped, abs=12.0), "as the flow meter counts"
-        used = second.mind.door.books.day_used("water_pump", second.supervisor._now().timestamp()) / 1_000
+        used = second.brain.guardrails.ledger.day_used("water_pump", second.supervisor._now().timestamp()) / 1_000
         assert used >= pumped - 12.0, "the books err on the dry side"
         second.supervisor._say_goodbye()
     finally:
         second.close()
     records = list(read_records(tmp_path))
-    checked = Checker(mind_settings(Settings())).check(records)
+    checked = Checker(brain_settings(Settings())).check(records)
     assert checked.same, [d.text for d in checked.differences[:3]]
 
 
@@ -80,18 +80,18 @@ def test_a_host_that_crashes_again_and_again_does_not_water_in_each_life(tmp_pat
     assert words[0] == "accepted" and all(word.startswith("refused by interval") for word in words[1:]), words
 
 
-def one_of_each(here: House) -> None:
-    """The record is whole: readings, deeds and the board's events once each, no deed without an end."""
+def one_of_each(here: RunningHost) -> None:
+    """The record is whole: readings, actions and the board's events once each, no action without an end."""
     here.assert_whole()
     closed = [a["id"] for a in here.kept("actions") if a["outcome"]]
-    assert len(closed) == len(set(closed)), "each deed ends once"
+    assert len(closed) == len(set(closed)), "each action ends once"
     begun = {a["id"] for a in here.kept("actions") if a["safety"]["validated"] and a["type"] != "NO_ACTION"}
-    assert begun == set(closed), "no deed is left open"
+    assert begun == set(closed), "no action is left open"
     told = [(e["data"]["boot"], e["data"]["seq"]) for e in here.kept("events") if "boot" in e["data"]]
     assert told and len(told) == len(set(told)), "an event of the board is there twice"
 
 
-def killed_during(here: House, tent: Tent, path: str, pin: str, **ask: Any) -> dict[str, Any]:
+def killed_during(here: RunningHost, tent: Tent, path: str, pin: str, **ask: Any) -> dict[str, Any]:
     """The real process is killed while it holds an output; returns how the next one says it ended."""
     code, answer = here.post(path, reason="look", **ask)
     assert code == 200, answer
@@ -117,21 +117,21 @@ def killed_during(here: House, tent: Tent, path: str, pin: str, **ask: Any) -> d
 
 
 def test_the_real_process(tmp_path: Path) -> None:
-    with house(tmp_path) as (here, tent):
+    with running_host(tmp_path) as (here, tent):
         until(lambda: here.status()["tally"]["episodes"], "the first decision")
         outcome = killed_during(
             here, tent, "/api/switch", "circulation_fan", output="circulation_fan", state="ON", seconds=120.0
         )
         assert 0.0 < outcome["delivered_s"] <= 20.0
         assert not tent()["broken"]
-    checked = Checker(mind_settings(Settings())).check(read_records(here.data))
+    checked = Checker(brain_settings(Settings())).check(read_records(here.data))
     assert checked.same, [d.text for d in checked.differences[:3]]
 
 
 @pytest.mark.soak
 def test_the_real_process_with_the_pump(tmp_path: Path) -> None:
     """As above, after the minute in which the board lets nobody water."""
-    with house(tmp_path) as (here, tent):
+    with running_host(tmp_path) as (here, tent):
         until(lambda: tent()["now_ms"] > 65_000, "the pump's pause after a boot", 90.0)
         outcome = killed_during(here, tent, "/api/water", "water_pump", ml=DOSE_ML)
         assert outcome["delivered_ml"] == pytest.approx(metered(tent()["pumped_ml"]), abs=2.0)

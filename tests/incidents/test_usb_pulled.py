@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
-from tomato_host.app import mind_settings
+from tomato_host.app import brain_settings
 from tomato_host.commands.inbox import new_request
 from tomato_host.errors import TomatoError
 from tomato_host.replay.check import Checker
@@ -15,10 +15,10 @@ from tomato_host.twin import server
 
 from shared_schemas.devices import LIMITS
 from shared_schemas.records import ActionV1
-from tests.complaints.cable import Cable
-from tests.complaints.house import House, Tent, until
-from tests.complaints.loop import Loop
 from tests.guardrails.proposals import proposal
+from tests.incidents.cable import Cable
+from tests.incidents.loop import Loop
+from tests.incidents.running_host import RunningHost, Tent, until
 
 
 def gapless(samples: list[tuple[int, int]]) -> bool:
@@ -32,7 +32,7 @@ def test_pulled_and_put_back(tmp_path: Path, away_s: float) -> None:
     state = tmp_path / "truth.json"
     with server.start(seed=3, state=state, flash=tmp_path / "flash") as twin:
         cable = Cable(twin.port_path, tmp_path)
-        here, tent = House(tmp_path, str(cable.port)), Tent(state)
+        here, tent = RunningHost(tmp_path, str(cable.port)), Tent(state)
         try:
             here.start()
             until(lambda: here.status()["link"] == "up" and len(here.samples()) >= 3, "the first readings")
@@ -88,11 +88,11 @@ def test_a_dose_that_ended_unheard_is_told_when_the_plug_is_back(tmp_path: Path)
         assert ended.outcome is not None and (ended.outcome.status, ended.outcome.reason) == ("ABORTED", "link lost")
         pumped = loop.twin.world.tent.truth().pumped_ml
         assert ended.outcome.delivered_ml == pytest.approx(pumped, abs=12.0)
-        used = loop.mind.door.books.day_used("water_pump", loop.supervisor._now().timestamp()) / 1_000
+        used = loop.brain.guardrails.ledger.day_used("water_pump", loop.supervisor._now().timestamp()) / 1_000
         assert pumped - 12.0 <= used <= 220.0, "booked once"
     finally:
         loop.close()
-    checked = Checker(mind_settings(Settings())).check(loop.kept.records)
+    checked = Checker(brain_settings(Settings())).check(loop.kept.records)
     assert checked.same, [d.text for d in checked.differences[:3]]
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
-from tomato_host.app import mind_settings
+from tomato_host.app import brain_settings
 from tomato_host.brain.foresight import Foresight
 from tomato_host.brain.world_model.settings import WorldModelSettings
 from tomato_host.cli.explain import read_story
@@ -19,7 +19,7 @@ from tomato_host.settings import Settings
 from tomato_host.sources.board import WaterMeter
 
 from shared_schemas.records import PlanV1, StateV1, TargetsV1
-from tests.complaints.loop import Loop
+from tests.incidents.loop import Loop
 
 VIENNA = ZoneInfo("Europe/Vienna")
 CHANGES = {"spring": date(2026, 3, 29), "autumn": date(2026, 10, 25)}
@@ -85,6 +85,6 @@ def test_the_night_of_the_change_with_the_real_firmware(tmp_path: Path, change: 
 
     for plan in plans:
         assert read_story(tmp_path, plan.ts).plan.id == plan.id, "one moment, one decision"
-    checked = Checker(mind_settings(Settings())).check(records)
+    checked = Checker(brain_settings(Settings())).check(records)
     assert checked.same, [d.text for d in checked.differences[:3]]
     assert json.loads(records[-1].to_json())

@@ -8,9 +8,9 @@ import pytest
 from tomato_host.commands.inbox import new_request
 
 from shared_schemas.records import ActionV1
-from tests.complaints.house import bit
-from tests.complaints.loop import Loop
 from tests.guardrails.proposals import proposal
+from tests.incidents.loop import Loop
+from tests.incidents.running_host import bit
 
 DOSE_ML = 200.0
 

@@ -9,10 +9,10 @@ from pathlib import Path
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
-from tests.complaints.house import House, house
+from tests.incidents.running_host import RunningHost, running_host
 
 
-def answer(here: House, path: str, method: str = "GET", **headers: str) -> tuple[int, str, dict[str, str]]:
+def answer(here: RunningHost, path: str, method: str = "GET", **headers: str) -> tuple[int, str, dict[str, str]]:
     """Status, body and headers, whatever they are."""
     data = b"{}" if method == "POST" else None
     request = Request(f"http://127.0.0.1:{here.port}{path}", data, headers, method=method)
@@ -36,7 +36,7 @@ def own_address() -> str | None:
 
 def test_from_outside(tmp_path: Path) -> None:
     password = "geheim-4711"
-    with house(tmp_path, environment={"TOMATO_MQTT_PASSWORD": password}) as (here, tent):
+    with running_host(tmp_path, environment={"TOMATO_MQTT_PASSWORD": password}) as (here, tent):
         secret = here.token("admin")
         schema = json.loads(answer(here, "/openapi.json")[1])
         before = tent()["outputs"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from tests.complaints.house import house, until
+from tests.incidents.running_host import running_host, until
 from tests.mqtt.test_broker import Broker, Listener, pytestmark
 
 __all__ = ["pytestmark"]  # skipped, with its reason, where there is no mosquitto
@@ -15,7 +15,7 @@ def test_stopped_and_started_again(tmp_path: Path) -> None:
     broker = Broker(tmp_path)
     ear = Listener(broker.port)
     try:
-        with house(tmp_path, f"[mqtt]\nenabled = true\nport = {broker.port}\nnode = 'tent'\n") as (here, tent):
+        with running_host(tmp_path, f"[mqtt]\nenabled = true\nport = {broker.port}\nnode = 'tent'\n") as (here, tent):
             until(lambda: ear.newest.get("tomato/tent/board") == b"online", "the board in Home Assistant")
             broker.stop()
             ear.newest.clear()
