@@ -35,7 +35,7 @@ def test_both_ends_of_the_channel_agree() -> None:
     for name in ("WAIT", "PIN", "NEED_VALUES", "RESET", "WATCHDOG", "HEAP", "GO_INPUTS", "GO_HEAP", "SENT_UNKNOWN"):
         assert there[name] == getattr(vm_channel, name)
     assert there["RECORD_BYTES"] == vm_channel.RECORD.size
-    assert there["VALUES_BYTES"] == vm_channel.VALUES.size == there["VALUES_AT"] + 4 * len(vm_channel.VALUE_NAMES)
+    assert there["ANSWER_BYTES"] == vm_channel.ANSWER.size == there["VALUES_AT"] + 4 * len(vm_channel.VALUE_NAMES)
 
 
 def test_board_says_hello_at_power_on_with_its_clock_at_zero(probe: Probe) -> None:

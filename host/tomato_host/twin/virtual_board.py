@@ -14,6 +14,7 @@ from tomato_host.errors import TomatoError
 from tomato_host.twin import vm_channel, vm_process
 from tomato_host.twin.cable import Cable
 from tomato_host.twin.firmware_files import firmware_dir
+from tomato_host.twin.preview import Preview
 from tomato_host.twin.sensors import to_block
 from tomato_host.twin.vm_process import VmProcess, VmSettings
 from tomato_host.twin.wiring import Wiring, read_wiring
@@ -27,6 +28,7 @@ QUICK_MS = 5_000
 """A reset so soon after a boot counts as a crash."""
 NEVER_MS = 1 << 62
 SAFETY_TICK_MS = 50
+ASKING = (vm_channel.WAIT, vm_channel.NEED_VALUES, vm_channel.RESET)
 
 
 class VirtualBoard:
@@ -70,6 +72,7 @@ class VirtualBoard:
         self._announced = 0
         self._ask_heap = False
         self._until_ms = 0
+        self._preview = Preview(world)
         self._clear_wait()
 
     def _clear_wait(self) -> None:
@@ -166,13 +169,28 @@ class VirtualBoard:
         ready, self._unannounced = self._unannounced, 0
         self._levels = levels
         self._pulses += new
+        now_ms = self.now_ms
+        alone_ms, values = self._foresee(levels)
         try:
-            vm.channel.go(flags, new, ready, levels, self.now_ms - self._boot_at_ms, self._alone_until_ms(levels))
+            vm.channel.answer(flags, new, ready, levels, now_ms - self._boot_at_ms, alone_ms, *values)
             self._serve(vm)
         except vm_channel.VmGone:
             self._crashed(vm_process.POWER_ON)
         except vm_channel.VmHangs:
             self._crashed(vm_process.WATCHDOG_BITE)
+
+    def _foresee(self, levels: int) -> tuple[int, tuple[int, ...]]:
+        """Until when the board may go on alone, and the values for the moment it is due next, in its own time."""
+        if self.world.flowing or self._flow_waits():
+            return -1, vm_channel.NO_VALUES
+        at_ms = max(self._due_ms, self.now_ms)
+        block = None
+        if at_ms <= self._until_ms and at_ms < self._reset_at_ms:
+            block = self._preview.block(at_ms, self._input_levels)
+        if block is None:
+            return self._alone_until_ms(levels), vm_channel.NO_VALUES
+        at_ms -= self._boot_at_ms
+        return max(at_ms, self._alone_until_ms(self._input_levels())), (at_ms, *block)
 
     def _alone_until_ms(self, levels: int) -> int:
         """Until when the board may go on without an exchange, in its own time; before its present: not at all.
@@ -186,12 +204,18 @@ class VirtualBoard:
         return min(self._until_ms, world.next_change_ms() - 1, self._reset_at_ms - 1) - self._boot_at_ms
 
     def _serve(self, vm: VmProcess) -> None:
-        """Answer the VM until it waits again or resets."""
+        """Handle what the VM sends until it waits again or resets."""
         receive, boot_ms = vm.channel.receive, self._boot_at_ms
+        earlier: list[tuple[int, int, int, int, int]] = []
         while True:
             kind, a, b, c, t_ms, passed_ms = receive()
-            if boot_ms + passed_ms > self.now_ms:
-                self.now_ms = boot_ms + passed_ms
+            if kind in ASKING:
+                self._preview.settle(used=bool(b))
+                if boot_ms + passed_ms > self.now_ms:
+                    self.now_ms = boot_ms + passed_ms
+                if earlier:
+                    self._note(earlier)
+                    earlier.clear()
             if kind == vm_channel.WAIT:
                 self._due_ms = boot_ms + t_ms
                 self._on_bytes = bool(a)
@@ -199,19 +223,28 @@ class VirtualBoard:
                 return
             if kind == vm_channel.NEED_VALUES:
                 block = to_block(self.world.readings(boot_ms + t_ms))
-                vm.channel.values(block, self._alone_until_ms(self._input_levels()))
-            elif kind == vm_channel.PIN:
-                self._pin(b, a, boot_ms + t_ms)
+                vm.channel.answer(0, 0, 0, 0, 0, self._alone_until_ms(self._input_levels()), t_ms, *block)
             elif kind == vm_channel.RESET:
-                self._announced = vm_channel.SENT_UNKNOWN
-                if self.now_ms - boot_ms < QUICK_MS:
-                    self._crashed(a)
-                else:
-                    self._crashes = 0
-                    self.power_cycle(a)
+                self._on_reset(a)
                 return
+            else:
+                earlier.append((kind, a, b, c, boot_ms + t_ms))
+
+    def _note(self, records: list[tuple[int, int, int, int, int]]) -> None:
+        """What the board did before it asked; kept until then, because the world's time may first have to go back."""
+        for kind, a, b, c, t_ms in records:
+            if kind == vm_channel.PIN:
+                self._pin(b, a, t_ms)
             elif kind == vm_channel.HEAP:
                 self.heap_used.append((self.now_ms, c))
+
+    def _on_reset(self, cause: int) -> None:
+        self._announced = vm_channel.SENT_UNKNOWN
+        if self.now_ms - self._boot_at_ms < QUICK_MS:
+            self._crashed(cause)
+        else:
+            self._crashes = 0
+            self.power_cycle(cause)
 
     def _pin(self, gpio: int, level: int, t_ms: int) -> None:
         wire_id = self._wiring.output_of_gpio.get(gpio)
@@ -243,6 +276,7 @@ class VirtualBoard:
 
     def power_off(self) -> None:
         """No power: outputs fall off, the processor stops."""
+        self._preview.settle(used=False)
         if self._vm:
             self._vm.cut_power()
             self._vm = None

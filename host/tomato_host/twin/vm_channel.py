@@ -1,4 +1,4 @@
-"""The twin's end of the side channel to the VM: fixed records each way, and the block of physical values.
+"""The twin's end of the side channel to the VM: fixed records up, fixed answers down.
 
 The other end is `twin/vm/vm_channel.py`; a test holds the two tables together. Two pipes carry it: they cost half of
 what a socket pair does, and host and VM take turns on them some ten thousand times a simulated day.
@@ -12,13 +12,16 @@ import struct
 from dataclasses import dataclass
 
 RECORD = struct.Struct("<BBHIqq")
-VALUES = struct.Struct("<q16i")
+ANSWER = struct.Struct("<BBHIqqq16i")
+"""Flags, new flow pulses, link bytes ready, levels, now_ms, alone_until_ms, values_ms, the block of values."""
 
 WAIT, PIN, NEED_VALUES, RESET, WATCHDOG, HEAP = 1, 2, 3, 4, 5, 6
 GO_INPUTS = 0x02
 GO_HEAP = 0x04
 SENT_UNKNOWN = 0xFFFF_FFFF
 """A board that waits in `select` does not count what it has sent."""
+NO_VALUES = (-1,) + (0,) * 16
+"""The end of an answer without values: a moment that never comes."""
 READ_BYTES = 4_096
 
 VALUE_NAMES = (
@@ -99,13 +102,11 @@ class VmChannel:
         self._buffer = self._buffer[place:] + data
         self._place = 0
 
-    def go(self, flags: int, pulses: int, ready: int, levels: int, now_ms: int, alone_until_ms: int) -> None:
-        """Answer a WAIT."""
-        self._send(RECORD.pack(flags, pulses, ready, levels, now_ms, alone_until_ms))
-
-    def values(self, values: tuple[int, ...], alone_until_ms: int) -> None:
-        """Answer a NEED_VALUES."""
-        self._send(VALUES.pack(alone_until_ms, *values))
+    def answer(
+        self, flags: int, pulses: int, ready: int, levels: int, now_ms: int, alone_until_ms: int, *values: int
+    ) -> None:
+        """Answer a WAIT or NEED_VALUES. `values`: the moment for which they hold, and the block; or NO_VALUES."""
+        self._send(ANSWER.pack(flags, pulses, ready, levels, now_ms, alone_until_ms, *values))
 
     def _send(self, data: bytes) -> None:
         try:

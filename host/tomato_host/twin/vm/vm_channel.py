@@ -4,7 +4,10 @@ Every record is `<BBHIqq`: kind, a, b, c, t_ms, passed_ms. The VM asks (WAIT, NE
 answers, so the twin alone decides how time passes: in lock step with a host, or by the wall clock. MicroPython only.
 `tomato.hal.wait` calls `wait(idle_ms, sent_total)`; the stand-ins for `time` and `select` end here as well.
 
-Each answer says how long the VM may go on alone: until then no input changes and no byte comes, whatever the board
+An answer may bring the physical values of a moment to come, when the board is expected to look at its sensors. Whether
+it did (`_used`) goes back with the next WAIT, NEED_VALUES or RESET.
+
+Each answer also says how long the VM may go on alone: until then no input changes and no byte comes, whatever the board
 does, so a WAIT whose due moment lies within that span would only be answered with what is known already. The board
 makes exactly the same steps at the same moments, only the exchange is left out. What others must know of - a pin that
 moved, bytes for the host, the need of physical values - ends it: then the VM asks again.
@@ -15,11 +18,13 @@ import struct
 
 RECORD = "<BBHIqq"
 RECORD_BYTES = 24
+ANSWER = "<BBHIqqq"
 VALUES = "<16i"
-VALUES_AT = 8  # a q in front: until when the VM may go on alone
-VALUES_BYTES = 72
+VALUES_AT = 32
+ANSWER_BYTES = 96
 
-# Kinds the VM sends; passed = the moment up to which it has let time pass.
+# Kinds the VM sends; b of those that wait for an answer: 1 = the values brought were used; passed = the moment up to
+# which it has let time pass.
 WAIT = 1  # a: 1 = link bytes end it too, c: link bytes written since boot, t: due
 PIN = 2  # a: level, b: GPIO, t: now
 NEED_VALUES = 3  # t: now; the answer is the block of values
@@ -27,8 +32,8 @@ RESET = 4  # a: cause, t: now
 WATCHDOG = 5  # c: timeout in ms, t: now
 HEAP = 6  # c: bytes allocated after a collection, t: now
 
-# The answer to WAIT (GO): kind = flags, a = new flow meter pulses, b = link bytes ready, c = GPIO levels, t = now,
-# passed = until when the VM may go on alone.
+# The answer: flags, new flow meter pulses, link bytes ready, GPIO levels, now, until when the VM may go on alone, for
+# which moment the values hold, the block of values. After NEED_VALUES only the last three count.
 GO_INPUTS = 0x02
 GO_HEAP = 0x04
 SENT_UNKNOWN = 0xFFFFFFFF
@@ -45,10 +50,11 @@ _in = open(int(_fds[0]), "rb", 0)
 _out = open(int(_fds[1]), "wb", 0)
 _tx = bytearray(RECORD_BYTES * 32)
 _tx_n = 0
-_rx = bytearray(RECORD_BYTES)
-_block = bytearray(VALUES_BYTES)
+_rx = bytearray(ANSWER_BYTES)
 _values = None
-_values_ms = -1
+_values_ms = -1  # the moment of _values
+_brought_ms = -1  # the moment of the values in _rx
+_used = 0
 _polls = 0
 _ready = 0
 _sent = 0
@@ -76,19 +82,25 @@ def _flush():
     _tx_n = 0
 
 
-def _receive(buf, n):
+def _ask(kind, a, c, t):
+    """Send what waits and this record, and wait for the answer in `_rx`."""
+    global _used
+    _queue(kind, a, _used, c, t)
+    _used = 0
     _flush()
-    if _in.readinto(buf) != n:
+    if _in.readinto(_rx) != ANSWER_BYTES:
         raise SystemExit(0)  # the twin is gone, and with it power
 
 
 def pin_changed(gpio, level):
+    global _brought_ms
+    if now_ms != _brought_ms:
+        _brought_ms = -1  # another output, another future
     _queue(PIN, level, gpio, 0, now_ms)
 
 
 def reset(cause):
-    _queue(RESET, cause, 0, 0, now_ms)
-    _receive(_rx, RECORD_BYTES)  # never answered: the twin cuts the power
+    _ask(RESET, cause, 0, now_ms)  # never answered: the twin cuts the power
     raise SystemExit(0)
 
 
@@ -98,12 +110,15 @@ def arm_watchdog(timeout_ms):
 
 def values():
     """The physical values at this moment, as integers (see `twin/vm_channel.py` on the host for the order)."""
-    global _values, _values_ms, _alone_ms
+    global _values, _values_ms, _brought_ms, _alone_ms, _used
     if _values_ms != now_ms:
-        _queue(NEED_VALUES, 0, 0, 0, now_ms)
-        _receive(_block, VALUES_BYTES)
-        _alone_ms = struct.unpack_from("<q", _block, 0)[0]
-        _values = struct.unpack_from(VALUES, _block, VALUES_AT)
+        if _brought_ms == now_ms:
+            _used = 1
+        else:
+            _ask(NEED_VALUES, 0, 0, now_ms)
+            _alone_ms = struct.unpack_from(ANSWER, _rx, 0)[5]
+            _brought_ms = -1
+        _values = struct.unpack_from(VALUES, _rx, VALUES_AT)
         _values_ms = now_ms
     return _values
 
@@ -119,12 +134,11 @@ def clock_polled():
 
 
 def _exchange(due_ms, on_bytes):
-    """One WAIT and its GO. Returns the flags; link bytes that became ready are counted in `_ready`."""
-    global now_ms, levels, _polls, _ready, _told_sent, _passed_ms, _alone_ms
-    _queue(WAIT, on_bytes, 0, _sent, due_ms)
+    """One WAIT and its answer. Returns the flags; link bytes that became ready are counted in `_ready`."""
+    global now_ms, levels, _polls, _ready, _told_sent, _passed_ms, _alone_ms, _brought_ms
+    _ask(WAIT, on_bytes, _sent, due_ms)
     _told_sent = _sent
-    _receive(_rx, RECORD_BYTES)
-    flags, pulses, ready, seen, now_ms, _alone_ms = struct.unpack_from(RECORD, _rx, 0)
+    flags, pulses, ready, seen, now_ms, _alone_ms, _brought_ms = struct.unpack_from(ANSWER, _rx, 0)
     _passed_ms = now_ms
     _polls = 0
     _ready += ready
