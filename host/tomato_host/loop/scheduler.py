@@ -5,9 +5,10 @@ from __future__ import annotations
 import heapq
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, timedelta, tzinfo
 from datetime import time as wall_time
+from typing import NamedTuple
 
 from tomato_host.brain.local_time import local_moment
 from tomato_host.loop.clock import Clock, Wake
@@ -53,15 +54,16 @@ class _Entry:
     extra_pending: bool = False
 
 
-@dataclass(order=True, slots=True)
-class _Due:
+class _Due(NamedTuple):
+    """A place in the heap; `serial` is unique, so no comparison gets as far as the entry."""
+
     due_ms: int
     priority: int
     order: int
     serial: int
-    entry: _Entry = field(compare=False)
-    ticket: int = field(compare=False)
-    extra: bool = field(compare=False, default=False)
+    entry: _Entry
+    ticket: int
+    extra: bool = False
 
 
 class Scheduler:
@@ -142,6 +144,7 @@ class Scheduler:
 
         `on_wake(now_ms)` is called each time `wake` ended a wait before its deadline.
         """
+        interruptible = _Interruptible(self, wake)
         while not self._stopping:
             self.run_pending(until_ms)
             due_ms = self.next_due_ms()
@@ -150,7 +153,7 @@ class Scheduler:
             done = until_ms is not None and (due_ms is None or due_ms >= until_ms)
             deadline_ms = until_ms if done else due_ms
             assert deadline_ms is not None
-            self._clock.wait_until_ms(deadline_ms, _Interruptible(self, wake))
+            self._clock.wait_until_ms(deadline_ms, interruptible)
             if self._clock.monotonic_ms() >= deadline_ms:
                 if done:
                     return

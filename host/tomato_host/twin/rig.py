@@ -23,10 +23,16 @@ class LockStepClock:
         self._ports = ports
         self._scale = time_scale
         self._paced_from = time.monotonic()
+        self._now_ms = twin.now_ms
+        self._now = twin.start + timedelta(milliseconds=twin.now_ms)
 
     def now(self) -> datetime:
-        """Simulated wall time, aware, UTC."""
-        return self._twin.start + timedelta(milliseconds=self._twin.now_ms)
+        """Simulated wall time, aware, UTC; the same object while time stands."""
+        now_ms = self._twin.now_ms
+        if now_ms != self._now_ms:
+            self._now_ms = now_ms
+            self._now = self._twin.start + timedelta(milliseconds=now_ms)
+        return self._now
 
     def monotonic_ms(self) -> int:
         """Simulated milliseconds since the start."""

@@ -28,6 +28,7 @@ QUICK_MS = 5_000
 """A reset so soon after a boot counts as a crash."""
 NEVER_MS = 1 << 62
 SAFETY_TICK_MS = 50
+INPUTS = ("reservoir_ok", "leak", "door_open", "estop", "button")
 ASKING = (vm_channel.WAIT, vm_channel.NEED_VALUES, vm_channel.RESET)
 
 
@@ -72,6 +73,8 @@ class VirtualBoard:
         self._announced = 0
         self._ask_heap = False
         self._until_ms = 0
+        self._input_states: tuple[bool, ...] = ()
+        self._input_word = 0
         self._preview = Preview(world)
         self._clear_wait()
 
@@ -151,13 +154,11 @@ class VirtualBoard:
 
     def _input_levels(self) -> int:
         world = self.world
-        return self._wiring.levels(
-            reservoir_ok=world.reservoir_ok,
-            leak=world.leak,
-            door_open=world.door_open,
-            estop=world.estop,
-            button=world.button,
-        )
+        states = (world.reservoir_ok, world.leak, world.door_open, world.estop, world.button)
+        if states != self._input_states:
+            self._input_states = states
+            self._input_word = self._wiring.levels(**dict(zip(INPUTS, states, strict=True)))
+        return self._input_word
 
     def _wake(self, levels: int, changed: bool) -> None:
         vm = self._vm
