@@ -20,8 +20,7 @@ WALL_STEP_MS = 1_000
 """A wall clock that moved further than this against monotonic time has been set; daily tasks are placed anew."""
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(NamedTuple):
     """What a task learns about the run it is in. Moments are ms of the clock's monotonic count."""
 
     name: str
@@ -81,7 +80,8 @@ class Scheduler:
         self._serial = 0
         self._orders = 0
         self._stopping = False
-        self._wall_offset = self._offset()
+        self._has_daily = False
+        self._wall_offset = 0
 
     # -- registration ------------------------------------------------------------------------------------------
 
@@ -102,6 +102,9 @@ class Scheduler:
         entry = self._register(name, task, priority)
         entry.local = wall_time.fromisoformat(at)
         entry.zone = zone
+        if not self._has_daily:
+            self._has_daily = True
+            self._wall_offset = self._offset()
         self._place_daily(entry)
 
     def once(self, name: str, after_ms: int, task: Task, *, priority: int = 100) -> None:
@@ -251,6 +254,8 @@ class Scheduler:
         return int(self._clock.now().timestamp() * 1000) - self._clock.monotonic_ms()
 
     def _watch_wall_clock(self) -> None:
+        if not self._has_daily:
+            return
         offset = self._offset()
         if abs(offset - self._wall_offset) <= WALL_STEP_MS:
             return

@@ -41,6 +41,8 @@ class MemoryPort:
 
     def read(self) -> bytes:
         """What has arrived, perhaps nothing."""
+        if not self._line.to_host:
+            return b""
         data = bytes(self._line.to_host)
         self._line.to_host.clear()
         return data

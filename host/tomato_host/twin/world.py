@@ -105,8 +105,10 @@ class World:
 
     def next_change_ms(self) -> int:
         """The next moment at which something changes of itself: a grid step or the scenario."""
-        grid = (self.now_ms // GRID_MS + 1) * GRID_MS
-        return min(grid, self._timeline[0][0]) if self._timeline else grid
+        grid = self.now_ms - self.now_ms % GRID_MS + GRID_MS
+        if self._timeline and self._timeline[0][0] < grid:
+            return self._timeline[0][0]
+        return grid
 
     def changes_course_by(self, t_ms: int) -> bool:
         """Whether up to `t_ms` more happens than grid steps: a fault, a refill, growth."""
@@ -134,8 +136,8 @@ class World:
 
     def advance_grid(self, t_ms: int) -> None:
         """Move on to the last change at or before `t_ms`: the same steps are taken however often this is called."""
-        while self.next_change_ms() <= t_ms:
-            self.advance_to(self.next_change_ms())
+        while (change_ms := self.next_change_ms()) <= t_ms:
+            self.advance_to(change_ms)
 
     def _strike(self) -> None:
         """Begin and end the faults that are due."""
@@ -194,6 +196,8 @@ class World:
         self._flow_rate = self.tent.water_rate_ml_s(self.outputs)
 
     def _flow_at(self, t_ms: int) -> float:
+        if not self._flow_rate:
+            return self._flow_ml
         return self._flow_ml + self._flow_rate * max(0, t_ms - self._flow_since_ms) / 1_000.0
 
     @property

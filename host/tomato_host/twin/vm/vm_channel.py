@@ -174,6 +174,12 @@ def _report_heap():
     _queue(HEAP, 0, 0, gc.mem_alloc(), now_ms)
 
 
+def _fire_due():
+    for timer in timers[:]:  # firing changes the list
+        if timer.due_ms <= now_ms:
+            timer.fire(now_ms)
+
+
 def pass_time(due_ms, on_bytes):
     """Let simulated time pass to `due_ms`, timers included. Link bytes or an input end it early when `on_bytes`."""
     while True:
@@ -183,9 +189,10 @@ def pass_time(due_ms, on_bytes):
                 soonest = timer.due_ms
         started = now_ms
         flags = _go_on(soonest, on_bytes)
-        for timer in timers[:]:
+        for timer in timers:
             if timer.due_ms <= now_ms:
-                timer.fire(now_ms)
+                _fire_due()
+                break
         if watchdog:
             watchdog(now_ms - started, on_bytes)
         if on_bytes and (_ready or flags & GO_INPUTS) or now_ms >= due_ms:
