@@ -33,14 +33,16 @@ class LockStep:
         core: int | None = None,
         heap: str = "480K",
         firmware: Path | None = None,
+        lookahead: bool = True,
     ) -> None:
         """`start` (aware) is the wall time of moment 0; `core` numbers the processor core for this run, if it matters.
 
+        `skip_idle` and `lookahead` as for VirtualBoard.
         Raises TomatoError for an unknown scenario, a missing VM or firmware.
         """
         faults = scenario if isinstance(scenario, Scenario) else Scenario.parse(scenario)
         self.world = World(seed, params, faults, start, weather)
-        self.board = VirtualBoard(self.world, flash, firmware, heap, skip_idle)
+        self.board = VirtualBoard(self.world, flash, firmware, heap, skip_idle, lookahead)
         self.port_path = self.board.port_path
         self.bytes_taken = 0
         """Bytes carried down so far; a host that starts anew counts on from here."""

@@ -42,9 +42,12 @@ class VirtualBoard:
         firmware: Path | None = None,
         heap: str = "480K",
         skip_idle: bool = True,
+        lookahead: bool = True,
     ) -> None:
         """`flash` keeps what the board stores (default: a directory that goes with this object).
 
+        Without `skip_idle` the board wakes for every safety tick, without `lookahead` every wait of the board is an
+        exchange with the VM: both are references, to show that what is left out changes nothing.
         Raises TomatoError when there is no VM, no firmware, or when the firmware does not stay alive.
         """
         self.world = world
@@ -76,6 +79,7 @@ class VirtualBoard:
         self._input_states: tuple[bool, ...] = ()
         self._input_word = 0
         self._preview = Preview(world)
+        self._lookahead = lookahead
         self._clear_wait()
 
     def _clear_wait(self) -> None:
@@ -182,7 +186,7 @@ class VirtualBoard:
 
     def _foresee(self, levels: int) -> tuple[int, tuple[int, ...]]:
         """Until when the board may go on alone, and the values for the moment it is due next, in its own time."""
-        if self.world.flowing or self._flow_waits():
+        if not self._lookahead or self.world.flowing or self._flow_waits():
             return -1, vm_channel.NO_VALUES
         at_ms = max(self._due_ms, self.now_ms)
         block = None
@@ -200,7 +204,7 @@ class VirtualBoard:
         may write at `until_ms`, as long as no water runs through the meter and the inputs are those it knows.
         """
         world = self.world
-        if world.flowing or levels != self._levels or self._flow_waits():
+        if not self._lookahead or world.flowing or levels != self._levels or self._flow_waits():
             return -1
         return min(self._until_ms, world.next_change_ms() - 1, self._reset_at_ms - 1) - self._boot_at_ms
 
