@@ -75,6 +75,8 @@ class VirtualBoard:
         self._pulses = 0
         self._announced = 0
         self._ask_heap = False
+        self.exchanges = 0
+        """Turns taken with the VM so far: answers to its waits and questions."""
         self._until_ms = 0
         self._input_states: tuple[bool, ...] = ()
         self._input_word = 0
@@ -174,6 +176,7 @@ class VirtualBoard:
         ready, self._unannounced = self._unannounced, 0
         self._levels = levels
         self._pulses += new
+        self.exchanges += 1
         now_ms = self.now_ms
         alone_ms, values = self._foresee(levels)
         try:
@@ -227,6 +230,7 @@ class VirtualBoard:
                 self._announced = c
                 return
             if kind == vm_channel.NEED_VALUES:
+                self.exchanges += 1
                 block = to_block(self.world.readings(boot_ms + t_ms))
                 vm.channel.answer(0, 0, 0, 0, 0, self._alone_until_ms(self._input_levels()), t_ms, *block)
             elif kind == vm_channel.RESET:
