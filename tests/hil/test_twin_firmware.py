@@ -220,7 +220,8 @@ def test_a_line_in_memory_carries_the_same_bytes_as_the_pseudo_terminal(tmp_path
 
 
 def test_two_runs_are_the_same(tmp_path: Path) -> None:
-    assert conversation(tmp_path / "a", True) == conversation(tmp_path / "b", True)
+    runs = [conversation(tmp_path / name, step_ms=LEASE_EVERY_MS, in_memory=True) for name in "ab"]
+    assert runs[0] == runs[1]
 
 
 def test_a_reset_keeps_the_counters(twin: LockStep) -> None:
