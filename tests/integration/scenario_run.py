@@ -164,7 +164,7 @@ def run_scenario(
     _watch_relays(twin.world, story)
     if prepare:
         prepare(twin.world)
-    ports = Ports(twin.port_path)
+    ports = Ports(twin.port_path, twin.open_port)
     rig = Rig(LockStepClock(twin, ports, 0.0), ports, "virtual board in lock step", real_time=False)
     dataset = Dataset.from_settings(where / "data", settings.storage, about={"board": "sim"})
     try:

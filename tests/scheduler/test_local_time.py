@@ -13,6 +13,13 @@ VIENNA = ZoneInfo("Europe/Vienna")
 DAY_MS = 86_400_000
 
 
+def test_both_hours_of_the_doubled_one_keep_their_offset() -> None:
+    """In a zone the two compare as equal; looked up one after the other they must not be taken for one."""
+    for fold, hours in ((0, 2), (1, 1), (0, 2)):
+        moment = datetime(2026, 10, 25, 2, 30, tzinfo=VIENNA, fold=fold)
+        assert stamped(moment, VIENNA).utcoffset() == timedelta(hours=hours)
+
+
 def local_runs(start: datetime, days: int, at: str) -> list[str]:
     clock = SimClock(start, 0)
     sched = Scheduler(clock)

@@ -69,6 +69,8 @@ class CommandBook:
 
     def due(self, now_ms: int) -> list[Command]:
         """Commands to send again now."""
+        if not self.open:
+            return []
         again = []
         for command in self.open.values():
             wait_ms = ANSWER_MS
@@ -81,6 +83,8 @@ class CommandBook:
 
     def given_up(self, now_ms: int) -> list[Result]:
         """Close commands that nobody ever answered."""
+        if not self.open:
+            return []
         lost = [c for c in self.open.values() if not c.accepted and now_ms - c.asked_ms > PATIENCE_MS]
         for command in lost:
             del self.open[command.cmd_id]

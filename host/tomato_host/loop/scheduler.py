@@ -5,9 +5,10 @@ from __future__ import annotations
 import heapq
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, timedelta, tzinfo
 from datetime import time as wall_time
+from typing import NamedTuple
 
 from tomato_host.brain.local_time import local_moment
 from tomato_host.loop.clock import Clock, Wake
@@ -19,8 +20,7 @@ WALL_STEP_MS = 1_000
 """A wall clock that moved further than this against monotonic time has been set; daily tasks are placed anew."""
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(NamedTuple):
     """What a task learns about the run it is in. Moments are ms of the clock's monotonic count."""
 
     name: str
@@ -53,15 +53,16 @@ class _Entry:
     extra_pending: bool = False
 
 
-@dataclass(order=True, slots=True)
-class _Due:
+class _Due(NamedTuple):
+    """A place in the heap; `serial` is unique, so no comparison gets as far as the entry."""
+
     due_ms: int
     priority: int
     order: int
     serial: int
-    entry: _Entry = field(compare=False)
-    ticket: int = field(compare=False)
-    extra: bool = field(compare=False, default=False)
+    entry: _Entry
+    ticket: int
+    extra: bool = False
 
 
 class Scheduler:
@@ -79,7 +80,8 @@ class Scheduler:
         self._serial = 0
         self._orders = 0
         self._stopping = False
-        self._wall_offset = self._offset()
+        self._has_daily = False
+        self._wall_offset = 0
 
     # -- registration ------------------------------------------------------------------------------------------
 
@@ -100,6 +102,9 @@ class Scheduler:
         entry = self._register(name, task, priority)
         entry.local = wall_time.fromisoformat(at)
         entry.zone = zone
+        if not self._has_daily:
+            self._has_daily = True
+            self._wall_offset = self._offset()
         self._place_daily(entry)
 
     def once(self, name: str, after_ms: int, task: Task, *, priority: int = 100) -> None:
@@ -142,6 +147,7 @@ class Scheduler:
 
         `on_wake(now_ms)` is called each time `wake` ended a wait before its deadline.
         """
+        interruptible = _Interruptible(self, wake)
         while not self._stopping:
             self.run_pending(until_ms)
             due_ms = self.next_due_ms()
@@ -150,7 +156,7 @@ class Scheduler:
             done = until_ms is not None and (due_ms is None or due_ms >= until_ms)
             deadline_ms = until_ms if done else due_ms
             assert deadline_ms is not None
-            self._clock.wait_until_ms(deadline_ms, _Interruptible(self, wake))
+            self._clock.wait_until_ms(deadline_ms, interruptible)
             if self._clock.monotonic_ms() >= deadline_ms:
                 if done:
                     return
@@ -248,6 +254,8 @@ class Scheduler:
         return int(self._clock.now().timestamp() * 1000) - self._clock.monotonic_ms()
 
     def _watch_wall_clock(self) -> None:
+        if not self._has_daily:
+            return
         offset = self._offset()
         if abs(offset - self._wall_offset) <= WALL_STEP_MS:
             return

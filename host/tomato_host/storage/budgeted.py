@@ -55,13 +55,14 @@ class BudgetedStore:
         now_s = self._now_s()
         self._look_once_a_day(record.ts, now_s)
         stream = stream_of(record.schema_version)  # type: ignore[attr-defined]  # every record names its version
-        size = len(record.to_json()) + LINE_BYTES
+        text = record.to_json()
+        size = len(text) + LINE_BYTES
         if not self._budget.admits(stream, now_s, size):
             self._note_thinned(record.ts, now_s)
             return self._dataset.waiting == 0
         self._note_quiet(record.ts, now_s)
         self.tally.written_bytes += size
-        return self._dataset.offer(record)
+        return self._dataset.offer(record, text)
 
     # -- inside ------------------------------------------------------------------------------------------------
 

@@ -129,8 +129,10 @@ class Dataset:
         """A new dataset in a fresh `base/run_YYYYMMDD` (options as for `open`)."""
         return cls.open(create_run(Path(base), day), **options)
 
-    def append(self, record: Record | Mapping[str, Any]) -> Receipt | None:
-        """Store one record. When this returns a receipt the record is acknowledged as the fsync policy promises.
+    def append(self, record: Record | Mapping[str, Any], text: str | None = None) -> Receipt | None:
+        """Store one record; `text` is its JSON, if the caller has made it already.
+
+        When this returns a receipt the record is acknowledged as the fsync policy promises.
 
         None only with on_malformed = "skip", for something that is not a valid record (logged and counted).
         Raises TomatoError E-STORAGE-MALFORMED, E-STORAGE-FULL, E-STORAGE-WRITE; then the dataset stands as before.
@@ -140,7 +142,7 @@ class Dataset:
             return None
         stream = stream_of(checked.schema_version)  # type: ignore[attr-defined]  # every record names its version
         writer = self._streams.get(stream) or self._open_stream(stream, [])
-        seq = writer.append(self._n + 1, checked.to_json().encode(), checked.ts)
+        seq = writer.append(self._n + 1, (text or checked.to_json()).encode(), checked.ts)
         if self.settings.fsync == "always":
             try:
                 writer.sync()
@@ -154,7 +156,7 @@ class Dataset:
         self._sync_now_and_then()
         return Receipt(stream, self._n, seq)
 
-    def offer(self, record: Record) -> bool:
+    def offer(self, record: Record, text: str | None = None) -> bool:
         """Store one record if the disk allows, else keep it waiting; the plant's loop goes on either way.
 
         True when this record and all before it are stored. What waits is written first, in order, as soon as the disk
@@ -164,7 +166,7 @@ class Dataset:
             if not self._write_waiting(MOST_AT_ONCE):
                 self._waiting.add(record)
                 return False
-            return self.append(record) is not None
+            return self.append(record, text) is not None
         except TomatoError as error:
             if error.code not in ("E-STORAGE-FULL", "E-STORAGE-WRITE"):
                 raise
