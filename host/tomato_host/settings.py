@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 
-from tomato_host.advisor.settings import AgentSettings
+from tomato_host.advisor.settings import AdvisorSettings
 from tomato_host.brain.control.settings import ControlSettings
 from tomato_host.brain.estimator.settings import EstimatorSettings
 from tomato_host.brain.guardrails.settings import GuardSettings
@@ -70,7 +70,7 @@ class Settings(Section):
     safe_mode: SafeModeSettings = SafeModeSettings()
     world_model: WorldModelSettings = WorldModelSettings()
     weather: WeatherSettings = WeatherSettings()
-    agent: AgentSettings = AgentSettings()
+    agent: AdvisorSettings = AdvisorSettings()
     service: ServiceSettings = ServiceSettings()
     notify: NotifySettings = NotifySettings()
     mqtt: MqttSettings = MqttSettings()

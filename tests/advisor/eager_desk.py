@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 
 from tomato_host.advisor.backends.chat import ChatReply, ChatRequest
-from tomato_host.advisor.backends.child_pipe import ChildPipe
-from tomato_host.advisor.settings import AgentSettings
+from tomato_host.advisor.backends.process import ChildPipe
+from tomato_host.advisor.settings import AdvisorSettings
 from tomato_host.advisor.worker_process import serve
 
 ALARMING = {
@@ -29,7 +29,7 @@ class Eager:
         return
 
 
-def eager(_settings: AgentSettings, _data_dir: Path | None) -> Eager:
+def eager(_settings: AdvisorSettings, _data_dir: Path | None) -> Eager:
     """What `serve` calls for a backend."""
     return Eager()
 

@@ -7,8 +7,8 @@ import time
 from pathlib import Path
 
 from tomato_host.advisor.backends.chat import BackendFault, ChatReply, ChatRequest
-from tomato_host.advisor.backends.child_pipe import ChildPipe
-from tomato_host.advisor.settings import AgentSettings
+from tomato_host.advisor.backends.process import ChildPipe
+from tomato_host.advisor.settings import AdvisorSettings
 from tomato_host.advisor.worker_process import serve
 
 COMMAND_LIKE = '{"schema_version":"action_v1","type":"WATER","params":{"ml":99999.0},"origin":"person"}'
@@ -52,28 +52,28 @@ def rude(pipe: ChildPipe, manner: str) -> None:
     while True:
         pipe.next_command()
         if manner == "rude_action":
-            pipe.say(f"record {wake_id} {COMMAND_LIKE}")
+            pipe.send_line(f"record {wake_id} {COMMAND_LIKE}")
         elif manner == "rude_alarm":
             event = '{"schema_version":"event_v1","ts":"2026-02-14T10:00:00+01:00","level":"ALARM","kind":"board",'
-            pipe.say(f'record {wake_id} {event}"name":"leak","text":"run"}}')
+            pipe.send_line(f'record {wake_id} {event}"name":"leak","text":"run"}}')
         elif manner == "rude_flood":
             for _ in range(1_000_000):
-                pipe.say(f"record {wake_id} " + "x" * 900)
+                pipe.send_line(f"record {wake_id} " + "x" * 900)
         elif manner == "rude_long_line":
-            pipe.say("x" * 10_000_000)
+            pipe.send_line("x" * 10_000_000)
         elif manner == "rude_other_cycle":
-            pipe.say("done w-999 ")
+            pipe.send_line("done w-999 ")
         elif manner == "rude_exit":
             sys.exit(1)
         elif manner == "rude_bytes":
-            pipe.say("\udcff\x00\x01 ".encode("utf-8", "ignore").decode() + "record")
+            pipe.send_line("\udcff\x00\x01 ".encode("utf-8", "ignore").decode() + "record")
 
 
 RUDE = ("rude_action", "rude_alarm", "rude_flood", "rude_long_line", "rude_other_cycle", "rude_exit", "rude_bytes")
 MANNERS = (*REPLIES, "after_ten_minutes", "raises", "breaks_its_contract", *RUDE)
 
 
-def hostile(_settings: AgentSettings, _data_dir: Path | None) -> Hostile:
+def hostile(_settings: AdvisorSettings, _data_dir: Path | None) -> Hostile:
     """What `serve` calls for a backend."""
     return Hostile(sys.argv[-1])
 

@@ -8,18 +8,18 @@ from typing import Any
 
 from tomato_host.advisor.backends import local
 from tomato_host.advisor.backends.chat import Backend, ReplyBuilder
-from tomato_host.advisor.backends.child_pipe import ChildPipe
-from tomato_host.advisor.settings import AgentSettings
+from tomato_host.advisor.backends.process import ChildPipe
+from tomato_host.advisor.settings import AdvisorSettings
 from tomato_host.advisor.worker_process import serve
 
 
-def phase_file(settings: AgentSettings) -> Path:
+def phase_file(settings: AdvisorSettings) -> Path:
     """Beside the model, the one path that this process knows from its settings."""
     assert settings.model_path is not None
     return settings.model_path.with_suffix(".phase")
 
 
-def tell_tale(settings: AgentSettings, _data_dir: Path | None) -> Backend:
+def tell_tale(settings: AdvisorSettings, _data_dir: Path | None) -> Backend:
     """The real local model, with its reply builder telling when the question is out and the first words are in."""
     path = phase_file(settings)
 

@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 from tomato_host.advisor import advisor
 from tomato_host.advisor.advisor import Advisor, checked_record
 from tomato_host.advisor.backends.chat import BackendFault, ChatReply, ChatRequest, ReplyBuilder
-from tomato_host.advisor.memory.store import Memory
-from tomato_host.advisor.pipeline import Desk, run_wake
-from tomato_host.advisor.settings import AgentSettings, CameraSettings
+from tomato_host.advisor.memory import MemoryStore
+from tomato_host.advisor.pipeline import WakeResources, run_wake
+from tomato_host.advisor.settings import AdvisorSettings, CameraSettings
 from tomato_host.advisor.text.numbers import foreign_numbers
 from tomato_host.advisor.vision.cameras import Photo
 
@@ -30,7 +30,7 @@ from tests.advisor.processes import queue_ns
 from tests.advisor.wakes import context, state
 
 DELAY_MOST_S = 0.005
-SETTINGS = AgentSettings(
+SETTINGS = AdvisorSettings(
     cameras=(CameraSettings(name="cam", kind="folder", path=Path("unused")),), wake_deadline_s=600.0, backend="http"
 )
 PHOTO = jpeg(plant(1, size=160))
@@ -152,7 +152,7 @@ _anything = st.one_of(
 def test_whatever_a_model_says_becomes_a_valid_record_or_nothing(text: str) -> None:
     """No exception, no foreign number, no trust in its own confidence, and nothing that could be an action."""
     wake = context(tasks=("vision", "summary", "explanation", "hypothesis", "chronicle"))
-    desk = Desk(SETTINGS, None, Says(text), Memory(None), camera=lambda camera: Photo(camera.name, PHOTO))
+    desk = WakeResources(SETTINGS, None, Says(text), MemoryStore(None), camera=lambda camera: Photo(camera.name, PHOTO))
     records = list(run_wake(wake, desk))
     assert [type(r) for r in records] == [VisionCvV1, VisionV1, EventV1, EventV1, EventV1, EventV1]
     for record in records:
@@ -207,14 +207,14 @@ def test_failures_rest_the_model_and_text_goes_on(tmp_path: Path) -> None:
 
 
 def test_an_advisor_that_is_off_does_nothing() -> None:
-    advisor = Advisor(AgentSettings(enabled=False))
+    advisor = Advisor(AdvisorSettings(enabled=False))
     assert not advisor.wake(context()) and advisor.poll() == [] and not advisor.cancel("leak")
     assert advisor.status().state == "off"
     advisor.close()
 
 
 def test_a_program_that_is_not_there_is_a_failure_not_an_exception() -> None:
-    advisor = Advisor(AgentSettings(), command=["/nonexistent/program"])
+    advisor = Advisor(AdvisorSettings(), command=["/nonexistent/program"])
     try:
         assert advisor.wake(context())
         deadline = time.monotonic() + 5.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
-from tomato_host.service.notify.gate import Gate
+from tomato_host.service.notify.filter import NotificationFilter
 from tomato_host.service.notify.notice import Notice, notice_of
 from tomato_host.service.notify.settings import RuleSettings
 
@@ -41,14 +41,14 @@ def anomaly(severity: str, phase: str = "OPENED", subject: str | None = "P1") ->
     )
 
 
-def say(gate: Gate, record: EventV1 | AnomalyV1, now_s: float) -> list[str]:
+def say(gate: NotificationFilter, record: EventV1 | AnomalyV1, now_s: float) -> list[str]:
     notice = notice_of(record)
     assert notice is not None
-    return [message.text for message in gate.hear(notice, now_s)]
+    return [message.text for message in gate.apply(notice, now_s)]
 
 
-def gate(most_per_hour: int = 20, **rule: object) -> Gate:
-    return Gate(RuleSettings.model_validate(rule), most_per_hour)
+def gate(most_per_hour: int = 20, **rule: object) -> NotificationFilter:
+    return NotificationFilter(RuleSettings.model_validate(rule), most_per_hour)
 
 
 def test_below_the_level_nothing_is_told() -> None:
@@ -152,5 +152,5 @@ def test_emergency_stop_ends_with_its_release() -> None:
 def test_memory_stays_bounded() -> None:
     mine = gate(most_per_hour=1)
     for n in range(2_000):
-        mine.hear(Notice(f"k{n}", "WARNING", "board", "x"), float(n))
+        mine.apply(Notice(f"k{n}", "WARNING", "board", "x"), float(n))
     assert len(mine._known) <= 501

@@ -1,4 +1,4 @@
-"""Publication: only what the whitelist names, nothing secret, every action with its state and its reason."""
+"""Public export: only what the whitelist names, nothing secret, every action with its state and its reason."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tomato_host.storage import Dataset
 from tomato_host.storage.chain import Head, follows, genesis, parse_line
 from tomato_host.storage.public import export_public
-from tomato_host.storage.public_fields import PUBLIC, WITHHELD, Leaf, clean_text
+from tomato_host.storage.public_fields import PUBLIC, WITHHELD, FieldRule, clean_text
 from tomato_host.storage.public_images import camera_of, strip_jpeg
 
 from shared_schemas.records import RECORDS, EventV1, PlanV1, VisionV1
@@ -233,7 +233,7 @@ def test_a_withheld_phrase_never_comes_through(phrase: str) -> None:
 
 def test_every_whitelisted_name_exists_in_the_contract() -> None:
     def check(tree: Any, schema: dict[str, Any], root: dict[str, Any], where: str) -> None:
-        if isinstance(tree, Leaf):
+        if isinstance(tree, FieldRule):
             return
         for option in [schema, *schema.get("anyOf", [])]:
             option = option.get("items", option)

@@ -52,7 +52,7 @@ class StaleSettings(BaseModel):
     """So many newer states in a row must be beyond a threshold: one outlier cancels nothing."""
 
 
-class AgentSettings(BaseModel):
+class AdvisorSettings(BaseModel):
     """The table `[agent]` of the settings file."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -101,7 +101,7 @@ class AgentSettings(BaseModel):
     stale: StaleSettings = StaleSettings()
 
     @model_validator(mode="after")
-    def _complete_and_near(self) -> AgentSettings:
+    def _complete_and_near(self) -> AdvisorSettings:
         if self.backend == "local" and self.model_path is None:
             raise ValueError("agent.backend = 'local' needs agent.model_path")
         if self.backend == "http" and not self.allow_remote_endpoint and not is_loopback(self.endpoint_url):

@@ -1,4 +1,4 @@
-"""Prometheus metrics, computed from the present at each scrape; names follow the field's conventions."""
+"""Prometheus metrics, computed from the newest records at each scrape; names follow the field's conventions."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Any
 
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from tomato_host import __version__
-from tomato_host.service import metrics_expected
-from tomato_host.service.present import Present
+from tomato_host.service.live_state import LiveState
 
 Json = dict[str, Any]
 
@@ -36,7 +36,7 @@ def _gauge(name: str, text: str, value: float | None) -> Iterator[Metric]:
 class PlantCollector(Collector):
     """Turns the newest records into metrics; what is not known is left out, never zero."""
 
-    def __init__(self, present: Present) -> None:
+    def __init__(self, present: LiveState) -> None:
         self._present = present
 
     def collect(self) -> Iterable[Metric]:
@@ -50,9 +50,9 @@ class PlantCollector(Collector):
         if devices := newest.get("device_status_v1"):
             yield from _devices(devices)
         if wanted := newest.get("targets_v1"):
-            yield from metrics_expected.targets(wanted)
+            yield from _targets(wanted)
         if expected := newest.get("prediction_36h_v1"):
-            yield from metrics_expected.forecast(expected)
+            yield from _forecast(expected)
         yield from self._counts()
         yield from _feeds(self._present.status.get("feeds", {}))
         yield from _disk(self._present.status.get("disk", {}))
@@ -180,3 +180,63 @@ def _devices(devices: Json) -> Iterator[Metric]:
         yield GaugeMetricFamily(
             "tomato_board_heap_free_bytes", "Free heap on the board.", value=devices["free_heap_bytes"]
         )
+
+
+BANDS = (
+    (
+        "tomato_target_air_temperature_celsius",
+        "Target band of the air temperature.",
+        1.0,
+        (("air_temp_day_c", "day"), ("air_temp_night_c", "night")),
+    ),
+    (
+        "tomato_target_vapour_pressure_deficit_kilopascal",
+        "Target band of the VPD.",
+        1.0,
+        (("vpd_day_kpa", "day"), ("vpd_night_kpa", "night")),
+    ),
+    (
+        "tomato_target_soil_water_content_ratio",
+        "Target band of the water content, 0 to 1.",
+        0.01,
+        (("soil_moisture_pct", "all"),),
+    ),
+)
+HORIZONS_H = (1, 6, 24)
+FORECASTS = (
+    ("air_temp_c", "tomato_forecast_air_temperature_celsius", "Forecast of the air temperature.", 1.0),
+    ("vpd_kpa", "tomato_forecast_vapour_pressure_deficit_kilopascal", "Forecast of the VPD.", 1.0),
+    ("soil_pct", "tomato_forecast_soil_water_content_ratio", "Forecast of the water content, 0 to 1.", 0.01),
+)
+
+
+def _targets(record: Json) -> Iterator[Metric]:
+    """The bands in force, from a targets_v1."""
+    for name, text, factor, rows in BANDS:
+        family = GaugeMetricFamily(name, text, labels=["period", "bound"])
+        for key, period in rows:
+            for bound in ("low", "high"):
+                family.add_metric([period, bound], record["adapted"][key][bound] * factor)
+        yield family
+
+
+def _forecast(record: Json) -> Iterator[Metric]:
+    """The newest prediction_36h_v1, so many hours after it was made; compare with `offset` of the same length."""
+    for key, name, text, factor in FORECASTS:
+        family = GaugeMetricFamily(name, text, labels=["horizon", "estimate"])
+        for hours in HORIZONS_H:
+            if hours > len(record["hours"]):
+                continue
+            hour = record["hours"][hours - 1]
+            band = hour["soil_pct"].get("avg") if key == "soil_pct" else hour.get(key)
+            if band is not None:
+                for estimate in ("p10", "mean", "p90"):
+                    family.add_metric([f"{hours}h", estimate], band[estimate] * factor)
+        yield family
+
+
+def metrics_page(present: LiveState) -> tuple[bytes, str]:
+    """The metrics of this moment, and their content type."""
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(PlantCollector(present))
+    return generate_latest(registry), CONTENT_TYPE_LATEST

@@ -13,19 +13,14 @@ from typing import Any, NamedTuple, Self
 from shared_schemas.records import EventV1, Record, parse_record
 from tomato_host.errors import TomatoError
 from tomato_host.logs import Log
-from tomato_host.storage.appender import replace_file
-from tomato_host.storage.background import BackgroundWorker
-from tomato_host.storage.budget import RESERVE
-from tomato_host.storage.chain import Head
-from tomato_host.storage.heads import read_heads
-from tomato_host.storage.layout import FORMAT, HEADS, METADATA, create_run, stream_of
-from tomato_host.storage.lock import WriterLock
+from tomato_host.storage.appender import WriterLock, replace_file
+from tomato_host.storage.buffering import BackgroundWorker, WaitingRecords
+from tomato_host.storage.chain import Head, read_heads
+from tomato_host.storage.layout import FORMAT, HEADS, METADATA, RESERVE, create_run, stream_of, write_schemas
 from tomato_host.storage.reader import stream_files
-from tomato_host.storage.recovery import Repair
-from tomato_host.storage.schema_copy import write_schemas
+from tomato_host.storage.recovery import TailRepair
 from tomato_host.storage.settings import Fsync, OnMalformed, Rotate, StorageSettings
 from tomato_host.storage.stream import StreamWriter
-from tomato_host.storage.waiting import WaitingRecords
 
 MOST_AT_ONCE = 200
 """Waiting records written before a new one: some 20 ms, so that a returning disk does not hold up the lease."""
@@ -59,7 +54,7 @@ class Dataset:
             )
         self.root = root
         self.settings = settings
-        self.repairs: list[Repair] = []
+        self.repairs: list[TailRepair] = []
         self.losses: list[str] = []
         self._background = BackgroundWorker()
         self.refused_records = 0
@@ -145,13 +140,13 @@ class Dataset:
             try:
                 writer.sync()
             except TomatoError:
-                writer.take_back_last()
+                writer.undo_last()
                 raise
         else:
             self._dirty.add(stream)
         self._n += 1
         self._newest_ts = checked.ts
-        self._sync_now_and_then()
+        self._sync_when_due()
         return Receipt(stream, self._n, seq)
 
     def offer(self, record: Record) -> bool:
@@ -182,7 +177,7 @@ class Dataset:
         """Write some of what waits; True when nothing waits any more. Raises TomatoError as `append` does."""
         while self._waiting and most > 0:
             self.append(self._waiting.first)
-            self._waiting.done()
+            self._waiting.pop_first()
             most -= 1
         if not self._waiting and self._waiting.lost:
             lost, ts = self._waiting.lost, self._newest_ts
@@ -271,7 +266,7 @@ class Dataset:
                 self._lock.release()
             raise
         self._n = max((writer.head.n for writer in self._streams.values()), default=0)
-        self._note_losses()
+        self._find_losses()
         for repair in self.repairs:
             _log.warning("torn tail repaired", detail=repair.text)
         for loss in self.losses:
@@ -283,7 +278,7 @@ class Dataset:
         self._streams[stream] = writer
         return writer
 
-    def _sync_now_and_then(self) -> None:
+    def _sync_when_due(self) -> None:
         """Hand the periodic syncs to the background; when the last ones are not through yet, the next append asks."""
         now_s = time.monotonic()
         due = self._due_for_sync(now_s)
@@ -343,7 +338,7 @@ class Dataset:
         heads = {s: {"n": h.n, "seq": h.seq, "hash": h.hash} for s, h in self.heads().items()}
         return json.dumps({"n": self._n, "streams": heads}, indent=1).encode() + b"\n"
 
-    def _note_losses(self) -> None:
+    def _find_losses(self) -> None:
         """Records that heads.json saw and that are gone: only a power cut without fsync, or a hand, does that."""
         for stream, head in read_heads(self._private).items():
             found = self._streams[stream].head.seq if stream in self._streams else 0

@@ -1,11 +1,14 @@
-"""Where everything stands in a dataset directory: streams, file names, run directories."""
+"""Where everything stands in a dataset directory: streams, file names, run directories, the copy of the schemas."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 from datetime import UTC, date, datetime
 from pathlib import Path
 
+from shared_schemas.records import RECORDS
 from tomato_host.errors import TomatoError
 from tomato_host.storage.settings import Rotate
 
@@ -27,6 +30,19 @@ STREAM_OF: dict[str, str] = {
     "event_v1": "events",
 }
 """The stream that each kind of record is filed in."""
+
+RESERVE: dict[str, float] = {
+    "sensors_raw": 0.5,
+    "devices": 0.1,
+    "sensor_health": 0.1,
+    "predictions": 0.1,
+    "sampling_plans": 0.1,
+    "weather_log": 0.1,
+}
+"""Streams that may be thinned, and how full the bucket must be (of the burst) for each: readings go first.
+
+What is not named here is never thinned: actions with their refusals, plans, events, anomalies, states, targets.
+"""
 
 FORMAT = "tomato dataset 1"
 METADATA = "metadata.json"
@@ -87,3 +103,13 @@ def find_runs(base: Path) -> list[Path]:
         if match and path.is_dir():
             found.append((match[1], int(match[2] or 1), path))
     return [path for _, _, path in sorted(found)]
+
+
+def write_schemas(folder: Path) -> str:
+    """Write one JSON Schema per record kind; returns the SHA-256 over all of them."""
+    digest = hashlib.sha256()
+    for version, model in RECORDS.items():
+        text = json.dumps(model.model_json_schema(), indent=1, sort_keys=True) + "\n"
+        digest.update(text.encode())
+        (folder / f"{version}.schema.json").write_text(text, encoding="utf-8")
+    return digest.hexdigest()

@@ -25,7 +25,7 @@ BASELINES = frozenset({"rules", "fixed_timer"})
 
 
 @dataclass(slots=True)
-class Publication:
+class PublicExport:
     """What went out."""
 
     records: Counter[str] = field(default_factory=Counter)
@@ -55,7 +55,7 @@ class _Exporter:
     """Walks once over the private records in their order; memory does not grow with the dataset."""
 
     def __init__(self, withhold: tuple[str, ...], cameras: frozenset[str]) -> None:
-        self.result = Publication()
+        self.result = PublicExport()
         self._withhold = withhold
         self._cameras = cameras
         self._heads: dict[str, Head] = {}
@@ -146,7 +146,9 @@ class _Exporter:
             self.result.failures["action_refused"] += 1
 
 
-def export_public(root: Path, *, withhold: Sequence[str] = (), cameras: frozenset[str] = PUBLIC_CAMERAS) -> Publication:
+def export_public(
+    root: Path, *, withhold: Sequence[str] = (), cameras: frozenset[str] = PUBLIC_CAMERAS
+) -> PublicExport:
     """Write `public/` anew from `private/`: the same dataset gives the same bytes.
 
     `withhold`: phrases (an address, a name) to strike out of every text. The public lines have their own chain.

@@ -65,7 +65,7 @@ def check_mqtt(settings: Settings) -> Finding:
 
 def check_bus(settings: BusSettings) -> Finding:
     """The broker of the bus, when one is named."""
-    from tomato_host.service.bus.address import parse_address
+    from tomato_host.service.bus.transport import parse_address
     from tomato_host.service.fleet.read import read_fleet
 
     if not settings.enabled:

@@ -1,20 +1,20 @@
-"""What is told: topics, the state as one JSON text, and the one discovery payload for Home Assistant."""
+"""What is published: topics, the state as one JSON text, and the one discovery payload for Home Assistant."""
 
 from __future__ import annotations
 
 from typing import Any, NamedTuple
 
 from tomato_host import __version__
-from tomato_host.service.present import Present
+from tomato_host.service.live_state import LiveState
 
 Json = dict[str, Any]
 
 EXPIRE_AFTER_S = 120
-"""A value that was not told again for so long is unknown to Home Assistant."""
+"""A value that was not published again for so long is unknown to Home Assistant."""
 
 
-class Topics(NamedTuple):
-    """Where things are said."""
+class MqttTopics(NamedTuple):
+    """The topics of one installation."""
 
     host: str
     board: str
@@ -25,10 +25,10 @@ class Topics(NamedTuple):
     birth: str
 
 
-def topics(node: str, prefix: str) -> Topics:
+def topics(node: str, prefix: str) -> MqttTopics:
     """The topics of one installation; `command` is followed by the command's name."""
     root = f"tomato/{node}"
-    return Topics(
+    return MqttTopics(
         f"{root}/host",
         f"{root}/board",
         f"{root}/state",
@@ -61,12 +61,12 @@ BUTTONS = (
 )
 DOSE_ML = (10, 200)
 DATED = '{"value": "{{ value }}", "ts": "{{ utcnow().isoformat() }}"}'
-"""Every command carries its moment, so that one which lay in a queue is known as old."""
+"""Every command carries its time, so that one which waited in a queue is recognised as old."""
 
 
-def state(present: Present, dose_ml: float) -> Json:
+def state_payload(live: LiveState, dose_ml: float) -> Json:
     """All values in one text; what is not known is null."""
-    newest = present.newest
+    newest = live.newest
     seen, estimate = newest.get("observation_v1", {}), newest.get("state_v1")
     out: Json = {key: seen.get(key) for key, *_ in SENSORS}
     out["soil"] = {probe["id"]: probe["moisture_pct"] for probe in seen.get("soil", ())}
@@ -75,21 +75,21 @@ def state(present: Present, dose_ml: float) -> Json:
     out["water_ml_left_today"] = (
         round(max(0.0, budgets["water_ml_budget_today"] - budgets["water_ml_used_today"]), 1) if budgets else None
     )
-    out["mode"] = present.status.get("mode")
+    out["mode"] = live.status.get("mode")
     out["dose_ml"] = dose_ml
     devices = newest.get("device_status_v1", {})
     out["outputs"] = devices.get("outputs", {})
-    out["problem"] = "ON" if devices.get("faults") or present.open_anomalies else "OFF"
+    out["problem"] = "ON" if devices.get("faults") or live.open_anomalies else "OFF"
     return out
 
 
-def board_online(present: Present) -> bool:
-    """The board's own heartbeat, as the host hears it."""
-    return present.alive and present.status.get("link") == "up"
+def board_online(live: LiveState) -> bool:
+    """Whether the board answers the host."""
+    return live.alive and live.status.get("link") == "up"
 
 
 def discovery(node: str, prefix: str, probes: list[str], commands: bool) -> Json:
-    """One retained payload for the whole device. No switch: nothing that stays open can be asked for."""
+    """One retained payload for the whole device. No switch: every request is bounded in time."""
     where, unique = topics(node, prefix), f"tomato_{node}"
     parts: Json = {}
 

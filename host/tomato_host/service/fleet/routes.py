@@ -1,4 +1,4 @@
-"""`/fleet` and `/api/fleet`: all tents of the broker in one page of the dashboard. Reads never touch the loop."""
+"""`/fleet` and `/api/fleet`: all tents of the broker in one page. Reads never reach the deciding loop."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from fastapi.responses import FileResponse
 from starlette.concurrency import run_in_threadpool
 
 from tomato_host.errors import TomatoError
-from tomato_host.service.bus.address import parse_address
 from tomato_host.service.bus.settings import BusSettings
+from tomato_host.service.bus.transport import parse_address
 from tomato_host.service.fleet.read import read_fleet
 from tomato_host.service.fleet.rows import rows_of
 from tomato_host.service.security import AccessControl
@@ -26,17 +26,17 @@ KEPT_S = 2.0
 Json = dict[str, Any]
 
 
-class FleetView:
-    """The newest table; asked for anew when it is older than KEPT_S."""
+class FleetTable:
+    """The newest table; read again when it is older than KEPT_S."""
 
     def __init__(self, settings: BusSettings, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._settings = settings
         self._monotonic = monotonic
-        self._asked_at_s = float("-inf")
-        self._told: Json = {}
-        self._asking = threading.Lock()
+        self._read_at_s = float("-inf")
+        self._answer: Json = {}
+        self._lock = threading.Lock()
 
-    def look(self) -> Json:
+    def read(self) -> Json:
         """`nodes`, worst first; `problem` and `next` when there is no broker or it does not answer."""
         if not self._settings.enabled:
             return {
@@ -45,38 +45,38 @@ class FleetView:
                 "problem": "No broker is named.",
                 "next": "[bus] enabled = true in the settings file; docs/fleet.md",
             }
-        with self._asking:
-            if self._monotonic() - self._asked_at_s >= KEPT_S:
-                self._told = self._ask()
-                self._asked_at_s = self._monotonic()
-            return self._told
+        with self._lock:
+            if self._monotonic() - self._read_at_s >= KEPT_S:
+                self._answer = self._read()
+                self._read_at_s = self._monotonic()
+            return self._answer
 
-    def _ask(self) -> Json:
+    def _read(self) -> Json:
         address = parse_address(self._settings.url)
         try:
-            heard = read_fleet(address, os.environ.get(self._settings.password_from) or None)
+            reports = read_fleet(address, os.environ.get(self._settings.password_from) or None)
         except TomatoError as error:
-            # The last table stays on the screen, said to be old: better than nothing to look at.
+            # The last table stays on the screen, marked as old.
             return {
-                **self._told,
+                **self._answer,
                 "broker": str(address),
-                "nodes": self._told.get("nodes", []),
+                "nodes": self._answer.get("nodes", []),
                 "problem": error.message,
                 "next": error.next_step,
             }
-        rows = rows_of(heard, self._settings.stale_after_s)
+        rows = rows_of(reports, self._settings.stale_after_s)
         return {"broker": str(address), "nodes": [row.to_json() for row in rows], "problem": None, "next": None}
 
 
-def add_fleet(app: FastAPI, settings: BusSettings, access: AccessControl) -> None:
-    """Hang page and data on the dashboard."""
-    view = FleetView(settings)
+def add_fleet_routes(app: FastAPI, settings: BusSettings, access: AccessControl) -> None:
+    """Add the page and its data to the application."""
+    table = FleetTable(settings)
 
     @app.get("/api/fleet", dependencies=[Depends(access.read)], tags=["read"])
     async def fleet(response: Response) -> Json:
         """Every node of the broker that `[bus]` names, worst first."""
         response.headers["Cache-Control"] = "no-store"
-        return await run_in_threadpool(view.look)
+        return await run_in_threadpool(table.read)
 
     @app.get("/fleet", include_in_schema=False)
     async def page() -> FileResponse:

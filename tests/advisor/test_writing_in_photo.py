@@ -8,13 +8,12 @@ from datetime import datetime
 import numpy as np
 import pytest
 from tomato_host.advisor.backends.chat import ChatReply, ChatRequest
-from tomato_host.advisor.memory.store import Memory
-from tomato_host.advisor.settings import AgentSettings
-from tomato_host.advisor.vision import look as looking
-from tomato_host.advisor.vision import words_in_photo
+from tomato_host.advisor.memory import MemoryStore
+from tomato_host.advisor.settings import AdvisorSettings
+from tomato_host.advisor.vision import photo_files, photo_review
 from tomato_host.advisor.vision.cameras import Photo
-from tomato_host.advisor.vision.look import Look, look_at
-from tomato_host.advisor.vision.words_in_photo import Writing, cover_writing
+from tomato_host.advisor.vision.photo_files import CoveredPhoto, cover_writing
+from tomato_host.advisor.vision.photo_review import PhotoReview, review_photo
 
 from tests.advisor.pictures import jpeg, plant
 from tests.advisor.wakes import TS
@@ -33,7 +32,7 @@ def test_a_note_is_read_and_painted_over() -> None:
 
 
 def test_without_the_extra_nothing_is_searched(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(words_in_photo, "_reader", lambda: None)
+    monkeypatch.setattr(photo_files, "_reader", lambda: None)
     writing = cover_writing(NOTE)
     assert not writing.searched and writing.words == () and writing.covered is NOTE
 
@@ -43,7 +42,7 @@ def test_the_finder_of_another_library_is_used_as_told(monkeypatch: pytest.Monke
     sure = ([[0, 0], [40, 0], [40, 20], [0, 20]], "OPEN", 0.9)
     doubtful = ([[100, 0], [140, 0], [140, 20], [100, 20]], "?", 0.2)
     found = [sure, doubtful]
-    monkeypatch.setattr(words_in_photo, "_reader", lambda: lambda pixels: (found, None))
+    monkeypatch.setattr(photo_files, "_reader", lambda: lambda pixels: (found, None))
     writing = cover_writing(NOTE)
     assert writing.words == ("OPEN",)
     assert (writing.covered[5:15, 5:35] == 128).all() and np.array_equal(writing.covered[:, 100:], NOTE[:, 100:])
@@ -66,8 +65,8 @@ def test_a_photo_with_writing_is_flagged_and_the_model_sees_it_covered(monkeypat
             return
 
     covered = np.full_like(NOTE, 128)
-    monkeypatch.setattr(looking, "cover_writing", lambda pixels: Writing(True, ("IGNORE",), covered))
-    at = Look(datetime.fromisoformat(TS), AgentSettings(), None, Watching(), Memory(None), [])
-    _, judged = look_at(Photo("cam", jpeg(NOTE)), at)
+    monkeypatch.setattr(photo_review, "cover_writing", lambda pixels: CoveredPhoto(True, ("IGNORE",), covered))
+    at = PhotoReview(datetime.fromisoformat(TS), AdvisorSettings(), None, Watching(), MemoryStore(None), [])
+    _, judged = review_photo(Photo("cam", jpeg(NOTE)), at)
     assert "writing_in_photo" in judged.flags  # type: ignore[union-attr]
     assert shown == [jpeg(covered)]

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 
 @dataclass(slots=True)
-class Breaker:
+class CircuitBreaker:
     """Failures double the pause; enough in a row open the circuit for a long rest, then one trial is let through."""
 
     backoff_first_s: float
@@ -20,12 +20,12 @@ class Breaker:
         """True when an attempt may start at `now_s` (monotonic seconds)."""
         return now_s >= self.not_before_s
 
-    def failed(self, now_s: float) -> None:
+    def record_failure(self, now_s: float) -> None:
         """Note a failure and set the next moment at which an attempt is allowed."""
         self.failures += 1
         self.not_before_s = now_s + self._pause_s()
 
-    def succeeded(self) -> None:
+    def record_success(self) -> None:
         """Close the circuit again."""
         self.failures = 0
         self.not_before_s = float("-inf")

@@ -34,7 +34,7 @@ CREATE VIRTUAL TABLE IF NOT EXISTS words USING fts5 (text, kind UNINDEXED, ref U
 
 
 @dataclass(frozen=True, slots=True)
-class Fact:
+class StoredFact:
     """One thing known about this season, with where it comes from and how long it holds."""
 
     key: str
@@ -47,7 +47,7 @@ class Fact:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class MemoryMatch:
     """One hit of a search, best first."""
 
     ts: str
@@ -56,7 +56,7 @@ class Found:
     text: str
 
 
-class Memory:
+class MemoryStore:
     """Both levels in one file. `path` None keeps it in memory only."""
 
     def __init__(self, path: Path | None) -> None:
@@ -73,7 +73,7 @@ class Memory:
         """Close the file."""
         self._db.close()
 
-    def remember(self, wake_id: str, ts: datetime, kind: str, trust: Trust, text: str, body_json: str) -> None:
+    def add_episode(self, wake_id: str, ts: datetime, kind: str, trust: Trust, text: str, body_json: str) -> None:
         """Add one episode line."""
         with self._db:
             self._db.execute("BEGIN")
@@ -83,7 +83,7 @@ class Memory:
             )
             self._index(text, kind, wake_id, ts)
 
-    def learn(
+    def set_fact(
         self,
         key: str,
         value: str,
@@ -114,15 +114,15 @@ class Memory:
                 self._db.execute("UPDATE facts SET superseded_by = ? WHERE id = ?", (new, old[0]))
             self._index(f"{key} {value} {unit}".strip(), "fact", key, ts)
 
-    def facts(self, now: datetime) -> tuple[Fact, ...]:
+    def facts(self, now: datetime) -> tuple[StoredFact, ...]:
         """Current facts that have not expired, by key."""
         rows = self._db.execute(
             "SELECT key, value, unit, source, trust, ts, expires_ts FROM facts WHERE superseded_by IS NULL ORDER BY key"
         )
-        facts = (Fact(*row) for row in rows)
+        facts = (StoredFact(*row) for row in rows)
         return tuple(f for f in facts if f.expires_ts is None or datetime.fromisoformat(f.expires_ts) > now)
 
-    def search(self, query: str, limit: int = 20) -> tuple[Found, ...]:
+    def search(self, query: str, limit: int = 20) -> tuple[MemoryMatch, ...]:
         """Full-text search over episodes and facts; every word must occur. Any text is a valid query."""
         wanted = " ".join(f'"{word}"' for word in query.replace('"', " ").split())
         if not wanted:
@@ -130,9 +130,9 @@ class Memory:
         rows = self._db.execute(
             "SELECT ts, kind, ref, text FROM words WHERE words MATCH ? ORDER BY rank, ts DESC LIMIT ?", (wanted, limit)
         )
-        return tuple(Found(*row) for row in rows)
+        return tuple(MemoryMatch(*row) for row in rows)
 
-    def note_check(self, ts: datetime, model_hash: str, prompt_hash: str, agreed: int, differed: int) -> None:
+    def add_check(self, ts: datetime, model_hash: str, prompt_hash: str, agreed: int, differed: int) -> None:
         """Remember how often a verdict agreed with the measured picture."""
         self._db.execute(
             "INSERT INTO checks (ts, model_hash, prompt_hash, agreed, differed) VALUES (?, ?, ?, ?, ?)",
@@ -148,7 +148,7 @@ class Memory:
         ).fetchone()
         return int(row[0]), int(row[1])
 
-    def note_canopy(self, ts: datetime, source: str, fraction: float, height: float) -> None:
+    def add_canopy(self, ts: datetime, source: str, fraction: float, height: float) -> None:
         """Remember one camera's measured canopy (shares of the frame)."""
         self._db.execute(
             "INSERT INTO canopies (ts, source, fraction, height) VALUES (?, ?, ?, ?)",

@@ -6,12 +6,12 @@ import os
 from pathlib import Path
 
 from tomato_host.advisor.backends.chat import Backend, NoBackend
-from tomato_host.advisor.settings import AgentSettings
+from tomato_host.advisor.settings import AdvisorSettings
 
 HASH_CACHE = "model_hashes.json"
 
 
-def backend_for(settings: AgentSettings, data_dir: Path | None = None) -> Backend:
+def backend_for(settings: AdvisorSettings, data_dir: Path | None = None) -> Backend:
     """The configured backend; nothing is started yet. The endpoint's key comes from the environment."""
     if settings.backend == "local":
         from tomato_host.advisor.backends.local import LocalModel
