@@ -87,7 +87,7 @@ def test_the_verdict_is_the_first_true_line() -> None:
     present.newest["device_status_v1"] = {"faults": [{"name": "leak"}]}
     assert verdict(present) == ("bad", "Board holds fault leak")
     present.status["link"] = "down"
-    assert verdict(present)[1].startswith("No line to the board")
+    assert verdict(present)[1].startswith("No link to the board")
     present.status |= {"mode": "SAFE", "mode_reason": "leak"}
     assert verdict(present) == ("bad", "Safe mode: leak")
 
@@ -100,7 +100,7 @@ def test_the_verdict_is_the_dashboards_own() -> None:
         '"SAFE"',
         'status.link !== "up"',
         "devices.faults.length",
-        "grave.length",
+        "severe.length",
         '"CAUTION"',
         '"PAUSED"',
         "anomalies.length",
@@ -153,7 +153,7 @@ def test_rows_worst_first_and_silent_ones_say_so() -> None:
         ("n", "stale", None),
         ("z", "well", True),
     ]
-    assert "not heard for 7 min" in rows[1].verdict
+    assert "no message for 7 min" in rows[1].verdict
 
 
 @pytest.mark.parametrize(

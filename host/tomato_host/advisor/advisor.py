@@ -37,7 +37,7 @@ RECORDS_PER_WAKE = 32
 
 
 class LineRefused(Exception):
-    """A line from the worker process that is not one of ours."""
+    """A line from the worker process that does not follow the protocol."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,14 +110,14 @@ class Advisor:
         return True
 
     def observe(self, state: StateV1) -> None:
-        """Tell of a newer state; an answer about an old world is cancelled, debounced."""
+        """Compare a newer state; a cycle about an outdated one is cancelled, debounced."""
         if self._current is not None:
             reason = self._current.guard.check(state)
             if reason is not None:
                 self.cancel(reason, state.ts)
 
     def cancel(self, reason: str, ts: datetime | None = None) -> bool:
-        """Drop the answer and take the whole process group off the processor, now. False when nothing was running."""
+        """Drop the answer and suspend the whole process group at once. False when nothing was running."""
         current = self._current
         if current is None or not current.token.cancel(reason):
             return False
@@ -283,7 +283,7 @@ class Advisor:
 
 
 def checked_record(body: bytes) -> AdvisorRecord:
-    """One record of an allowed kind; an event must be of kind agent and below ALARM: it wakes nobody at night."""
+    """One record of an allowed kind; an event must be of kind agent and below ALARM."""
     for version, kind in ALLOWED.items():
         if b'"schema_version":"' + version.encode() + b'"' in body[:80]:
             try:

@@ -1,4 +1,4 @@
-"""Cancelling: a token that remembers why, and the guard that notices when an answer would be about an old world."""
+"""Cancelling: a token with its reason, and the guard that detects that an answer would be about an outdated state."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class StateChange:
 
 
 class StaleGuard:
-    """Counts newer states that are beyond a threshold; says so only after `debounce` of them in a row."""
+    """Counts newer states that are beyond a threshold; reports them only after `debounce` in a row."""
 
     def __init__(self, settings: StaleSettings, asked_about: StateV1 | None) -> None:
         self._settings = settings

@@ -90,7 +90,7 @@ def check(backend: Backend, settings: AdvisorSettings) -> list[str]:
     for timing, fits in _questions(backend, settings):
         if not fits:
             raise TomatoError(
-                "E-LLM-ANSWER", f"The answer about {timing.what} has not the asked form.",
+                "E-LLM-ANSWER", f"The answer about {timing.what} does not have the required form.",
                 "use a server that understands GBNF grammars (llama-server), or another model",
             )  # fmt: skip
         lines.append(f"{timing.what}: answered in form within {timing.total_s:.1f} s")

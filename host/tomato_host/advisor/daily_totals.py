@@ -29,7 +29,7 @@ class RunningMean:
 
 @dataclass(slots=True)
 class DailyTotals:
-    """One page. Delivered amounts are what the board reported, not what was asked for."""
+    """Running totals. Delivered amounts are what the board reported, not what was requested."""
 
     temps_c: list[float] = field(default_factory=list)
     vpd_kpa: RunningMean = field(default_factory=RunningMean)
@@ -42,7 +42,7 @@ class DailyTotals:
     resets: int = 0
 
     def add(self, record: Record) -> None:
-        """Take one record as it is kept."""
+        """Add one record."""
         if isinstance(record, StateV1):
             self._add_state(record)
         elif isinstance(record, ActionV1):
@@ -53,7 +53,7 @@ class DailyTotals:
             self.resets += record.kind == "board" and record.name in ("boot", "reset")
 
     def totals(self, date: str) -> DayTotals:
-        """Close the page of `date` (YYYY-MM-DD)."""
+        """The totals of `date` (YYYY-MM-DD)."""
         return DayTotals(
             date=date,
             air_temp_min_c=min(self.temps_c, default=None),

@@ -1,4 +1,4 @@
-"""Hangs the advisor on the deciding loop: wakes it after decisions, cancels it on anomalies, keeps its records."""
+"""The advisor as an extension of the deciding loop: woken after decisions, cancelled on anomalies."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from tomato_host.advisor.daily_totals import DailyTotals
 from tomato_host.brain.brain import StepResult
 
 URGENT = frozenset({Severity.HIGH, Severity.CRITICAL})
-"""An anomaly this grave wants the processor for itself."""
+"""An anomaly of this severity needs the processor."""
 
 CONTEXT_RECORDS = 12
 
 
 class RecordSink(Protocol):
-    """What is needed of the recorder."""
+    """The part of the recorder that the advisor needs."""
 
     listeners: list[Callable[[Record], None]]
 
@@ -29,14 +29,14 @@ class RecordSink(Protocol):
 
 
 class VisionReceiver(Protocol):
-    """Where a judged photo is shown: in the state."""
+    """Receives photo verdicts: the estimator shows the newest one in the state."""
 
     def note_vision(self, vision: VisionV1) -> None:
-        """Take the newest verdict."""
+        """Use this verdict as the newest."""
 
 
 class AdvisorExtension:
-    """One per run. Reads records, writes records; holds nothing through which anything could be moved."""
+    """One per run. Reads and writes records; has no reference by which an output could be switched."""
 
     def __init__(
         self,
@@ -59,7 +59,7 @@ class AdvisorExtension:
         self._today: date | None = None
 
     def start(self) -> None:
-        """Listen to every record that is kept from now on."""
+        """Receive every record from now on."""
         self._recorder.listeners.append(self._on_record)
 
     def on_decision(self, result: StepResult, now: datetime) -> None:
@@ -84,7 +84,7 @@ class AdvisorExtension:
             self._actions.clear()
 
     def tick(self, now: datetime) -> None:
-        """Keep what the advisor has finished."""
+        """Record what the advisor has finished."""
         for record in self._advisor.poll():
             self._recorder.record(record)
             if isinstance(record, VisionV1) and self._vision_receiver is not None:

@@ -96,7 +96,7 @@ class MemoryStore:
     ) -> None:
         """Set a fact; an older one of the same key stays on file, marked as superseded.
 
-        Raises ValueError for a value that is not ours to write.
+        Raises ValueError for a fact that is neither measured nor decided.
         """
         if trust not in ("measured", "decided"):
             raise ValueError(f"a fact must be measured or decided, not {trust!r}")

@@ -1,4 +1,4 @@
-"""One wake cycle of the advisor: photo, measure, verdict, words, memory. Yields records as they become ready."""
+"""One wake cycle of the advisor: photo, measurement, verdict, texts, memory. Yields records as they become ready."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class WakeResources:
 
 
 def run_wake(context: WakeContext, resources: WakeResources) -> Iterator[Record]:
-    """The whole cycle. Nothing here knows an output, a board or a guardrail: records are all that can come out."""
+    """The whole cycle. Nothing here has access to an output, the board or the guardrails: only records can come out."""
     if "vision" in context.tasks:
         yield from _vision(context, resources)
     for task in TEXT_TASKS:

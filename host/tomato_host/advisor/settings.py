@@ -75,11 +75,11 @@ class AdvisorSettings(BaseModel):
     endpoint_url: str = "http://127.0.0.1:8080/v1"
     endpoint_model: str = "default"
     endpoint_dialect: Literal["llama_server", "openai"] = "llama_server"
-    """llama_server understands our grammar; openai (Ollama) is asked for a JSON schema and checked harder."""
+    """llama_server understands our grammar; openai (Ollama) gets a JSON schema and stricter checks."""
     endpoint_key_env: Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]*$")] = "TOMATO_LLM_API_KEY"
     """Name of the environment variable that holds the key; the key itself never stands in a file."""
     allow_remote_endpoint: bool = False
-    """Photos leave the machine only when a person says so here."""
+    """Photos leave the machine only when this is set."""
     cameras: Annotated[tuple[CameraSettings, ...], Field(max_length=8)] = ()
     wake_every_s: Annotated[float, Field(ge=60.0, le=7 * 86_400.0)] = 7_200.0
     """At the first decision this long after the last wake."""

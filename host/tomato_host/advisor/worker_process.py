@@ -1,4 +1,4 @@
-"""The advisor's own process: photos are opened and words are written here, far from the deciding loop.
+"""The advisor's own process: photos are decoded and texts are written here, apart from the deciding loop.
 
 Lines in: the settings once, then one wake context after the other. Lines out: `record <wake> <json>`,
 `done <wake> <problem>`. When the parent goes away, so does this process, and with it the model worker.
@@ -21,7 +21,7 @@ from tomato_host.advisor.settings import MEMORY_FILE, AdvisorSettings
 
 
 def serve(pipe: ChildPipe, make_backend: Callable[[AdvisorSettings, Path | None], Backend] = backend_for) -> None:
-    """Obey until the parent goes away."""
+    """Process wake contexts until the parent goes away."""
     start = json.loads(pipe.next_command())
     settings = AdvisorSettings.model_validate_json(json.dumps(start["settings"]))
     data_dir = Path(start["data_dir"]) if start["data_dir"] else None

@@ -1,4 +1,4 @@
-"""The API's way to the board itself: calibration and latched faults, by the same inbox and in the board's own words."""
+"""Routes to the board itself: calibration and latched faults, by the same inbox, with the board's own answers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tomato_host.service.security import AccessControl
 
 Json = dict[str, Any]
 PATIENCE_S: dict[Kind, float] = {"calibrate": 75.0, "read_probe": 150.0, "dose": 150.0, "clear_fault": 40.0}
-"""A little longer than the host gives the board; a probe is read five times, a pump may have to wait for its pause."""
+"""A little longer than the host waits for the board: a probe is read five times, a pump may wait for its pause."""
 
 
 def _whole(value: Any) -> Any:
@@ -42,7 +42,7 @@ class SoilBody(RequestBody):
 
 
 class PumpBody(RequestBody):
-    """How long the pump ran, and what was in the jug then."""
+    """How long the pump ran, and how much was in the jug afterwards."""
 
     seconds: Annotated[FiniteFloat, Field(ge=LEAST_RUN_S, le=120.0)]
     ml: Annotated[FiniteFloat, Field(gt=0.0, le=1_000.0)]
@@ -57,7 +57,7 @@ class ProbeBody(RequestBody):
 
 
 class DoseBody(RequestBody):
-    """How much the pump is to give into the jug, in ml."""
+    """How much the pump delivers into the jug, in ml."""
 
     ml: Annotated[FiniteFloat, Field(ge=20.0, le=250.0)] = 200.0
     reason: Reason
@@ -71,46 +71,46 @@ class FaultBody(RequestBody):
 
 
 def add_board_routes(app: FastAPI, data_dir: Path, access: AccessControl) -> None:
-    """Everything here wants a token of role admin, goes through the running host, and stands in its record."""
+    """All of them need a token of role admin, go through the running host, and are recorded."""
 
     async def asked(kind: Kind, who: str, reason: str, **fields: Any) -> Json:
         return answer(await run_in_threadpool(_ask, data_dir, kind, who, reason, fields))
 
     @app.post("/api/calibrate/soil", tags=["board"], responses=REFUSALS)
     async def calibrate_soil(ask: SoilBody, who: str = Depends(access.admin)) -> Json:
-        """Teach the board two points of one probe; `values` has what it took."""
+        """Set two calibration points of one probe; `values` has what the board stored."""
         values = _in_range(lambda: soil_values(ask.probe, ask.dry_raw, ask.wet_raw, ask.dry_pct, ask.wet_pct))
         return await asked("calibrate", who, ask.reason, values=values)
 
     @app.post("/api/calibrate/pump", tags=["board"], responses=REFUSALS)
     async def calibrate_pump(ask: PumpBody, who: str = Depends(access.admin)) -> Json:
-        """Teach the board what the pump delivers; `values` has what it took."""
+        """Set what the pump delivers; `values` has what the board stored."""
         values = _in_range(lambda: pump_values(ask.seconds, ask.ml))
         return await asked("calibrate", who, ask.reason, values=values)
 
     @app.post("/api/calibrate/probe", tags=["board"], responses=REFUSALS)
     async def read_probe(ask: ProbeBody, who: str = Depends(access.admin)) -> Json:
-        """Read a probe's raw count: the median of five fresh ones, in `raw`; takes about ten seconds."""
+        """Read a probe's raw count: the median of five new readings, in `raw`; takes about ten seconds."""
         return await asked("read_probe", who, ask.reason, probe=ask.probe)
 
     @app.post("/api/calibrate/dose", tags=["board"], responses=REFUSALS)
     async def dose(ask: DoseBody, who: str = Depends(access.admin)) -> Json:
-        """Run the pump into a jug, through the guardrails; `seconds` tells how long it was on."""
+        """Run the pump into a jug, through the guardrails; `seconds` is how long it was on."""
         action = action_of(ActionType.WATER, Params(ml=ask.ml, pulses=1), ask.reason, who)
         return await asked("dose", who, ask.reason, action=action)
 
     @app.post("/api/clear-fault", tags=["board"], responses=REFUSALS)
     async def clear_fault(ask: FaultBody, who: str = Depends(access.admin)) -> Json:
-        """Clear one latched fault; the board refuses while its cause lasts, and where it wants the button."""
+        """Clear one latched fault; the board refuses while its cause lasts, and when the fault needs the button."""
         return await asked("clear_fault", who, ask.reason, fault=ask.fault)
 
 
 def answer(reply: Reply) -> Json:
-    """The board's word: 409 with its reason when it is a no, 503 when there is none."""
+    """The board's answer: 409 with its reason when it refuses, 503 when it does not answer."""
     if not reply.ok:
         raise HTTPException(503 if reply.code == "E-BOARD-SILENT" else 409, reply.text)
-    told = reply.model_dump(mode="json", include={"text", "values", "raw", "seconds", "board_state", "faults"})
-    return {"ok": True, **told}
+    shown = reply.model_dump(mode="json", include={"text", "values", "raw", "seconds", "board_state", "faults"})
+    return {"ok": True, **shown}
 
 
 def _in_range(make: Any) -> dict[str, int]:

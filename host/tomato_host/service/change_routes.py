@@ -27,19 +27,19 @@ SWITCHES: dict[str, ActionType] = {
     "heater_mat": ActionType.SET_HEATER_MAT,
 }
 REFUSALS: dict[int | str, dict[str, Any]] = {
-    400: {"description": "The body is no JSON."},
-    401: {"description": "No token, or not one of ours."},
-    403: {"description": "The token's role does not reach that far."},
+    400: {"description": "The body is not valid JSON."},
+    401: {"description": "No token, or an unknown one."},
+    403: {"description": "The token's role does not allow this."},
     409: {"description": "The guardrails refused; the text names rule, value and limit."},
     413: {"description": "The body is too large."},
-    503: {"description": "No running host took it."},
+    503: {"description": "No running host accepted it."},
 }
 """The answers that every route with a change may give, for the OpenAPI description."""
 Reason = Annotated[str, Field(min_length=1, max_length=150)]
 
 
 class RequestBody(BaseModel):
-    """A body of the API: unknown keys are refused, and so is `true` where a number belongs."""
+    """A body of the API: unknown keys are refused, and so is a boolean where a number is expected."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
@@ -80,7 +80,7 @@ def switch_action(ask: SwitchBody, who: str) -> ActionV1:
 
 
 def action_of(kind: ActionType, params: Params, reason: str, who: str) -> ActionV1:
-    """A proposal of somebody who came by the API."""
+    """A proposal that came by the API."""
     now = datetime.now(UTC)
     return ActionV1(
         schema_version="action_v1",
@@ -90,12 +90,12 @@ def action_of(kind: ActionType, params: Params, reason: str, who: str) -> Action
         origin="api",
         id=f"api-{uuid.uuid4().hex}",
         not_after=now + DURABLE,
-        why=Why(text=f"{who}: {reason}", objective_hint="asked for by a person"),
+        why=Why(text=f"{who}: {reason}", objective_hint="requested by an operator"),
     )
 
 
 def propose(data_dir: Path, action: ActionV1, who: str, reason: str) -> Reply:
-    """Hand a proposal to the running host and wait for the door's word. Raises TomatoError as the inbox does."""
+    """Submit a proposal to the running host and wait for the decision. Raises TomatoError as the inbox does."""
     return _ask(data_dir, new_request("action", f"api {who}: {reason}", action=action))
 
 
@@ -106,7 +106,7 @@ def change_mode(data_dir: Path, ask: ModeBody, who: str) -> Reply:
 
 
 def submit_acknowledgement(data_dir: Path, who: str, reason: str) -> Reply:
-    """Say that what needed a hand has been dealt with."""
+    """Acknowledge that what needed an operator has been dealt with."""
     return _ask(data_dir, new_request("acknowledge", f"api {who}: {reason}"))
 
 
@@ -116,7 +116,7 @@ def _ask(data_dir: Path, request: Request) -> Reply:
 
 
 def add_change_routes(app: FastAPI, data_dir: Path, access: AccessControl) -> None:
-    """Everything here wants a token and goes through the guardrails of the running host."""
+    """All of them need a token and go through the guardrails of the running host."""
 
     @app.post("/api/water", tags=["change"], responses=REFUSALS)
     async def water(ask: WaterBody, who: str = Depends(access.operate)) -> Json:
@@ -132,12 +132,12 @@ def add_change_routes(app: FastAPI, data_dir: Path, access: AccessControl) -> No
 
     @app.post("/api/mode", tags=["change"], responses=REFUSALS)
     async def mode(ask: ModeBody, who: str = Depends(access.operate)) -> Json:
-        """Pause, ask for safe mode, or take either back; it lapses by itself."""
+        """Pause, ask for safe mode, or take either back; it expires by itself."""
         return _answer(await run_in_threadpool(change_mode, data_dir, ask, who))
 
     @app.post("/api/acknowledge", tags=["change"], responses=REFUSALS)
     async def acknowledge(reason: Reason, who: str = Depends(access.admin)) -> Json:
-        """Say that what needed a hand (a leak, say) has been dealt with."""
+        """Acknowledge that what needed an operator (a leak, for example) has been dealt with."""
         return _answer(await run_in_threadpool(submit_acknowledgement, data_dir, who, reason))
 
 

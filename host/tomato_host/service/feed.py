@@ -34,7 +34,7 @@ RESTART_DELAYS_S = (1.0, 2.0, 5.0, 10.0, 30.0)
 class ProcessFeed:
     """An extension of the deciding loop: records and status as JSON lines into a socket, never blocking.
 
-    This is the bus inside one machine: alarms go first, and a reader that does not keep up loses telemetry, counted.
+    Alarms go first, and a reader that does not keep up loses telemetry first, which is counted.
     """
 
     def __init__(

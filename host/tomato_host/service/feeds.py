@@ -60,7 +60,7 @@ def _port_taken_event(settings: ServiceSettings, recorder: Recorder) -> Callable
             "process",
             "dashboard_port_taken",
             f"No dashboard: {settings.host}:{settings.port} is taken, by another host perhaps. "
-            "Everything else goes on; set [service] port to a free one, or 0 for any.",
+            "Everything else continues; set [service] port to a free one, or 0 for any.",
         )
 
     return on_exit

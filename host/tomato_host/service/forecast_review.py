@@ -13,7 +13,7 @@ Truth = Callable[[str, float], float | None]
 
 QUANTITIES = ("vpd_kpa", "air_temp_c", "soil_avg_pct")
 APART_S = 3_600.0
-"""Forecasts made closer together than this say the same."""
+"""Forecasts made closer together than this hardly differ."""
 KEPT = 40
 DAY_S = 86_400.0
 YOUNGEST_S = 2 * 3_600.0

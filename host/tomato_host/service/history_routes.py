@@ -18,12 +18,12 @@ Json = dict[str, Any]
 
 _PICTURE: dict[int | str, dict[str, Any]] = {
     200: {"content": {"image/jpeg": {}, "image/png": {}}, "description": "The photo."},
-    404: {"description": "No such photo is kept."},
+    404: {"description": "There is no such photo."},
 }
 
 
 def add_history_routes(app: FastAPI, history: History, data_dir: Path, access: AccessControl) -> None:
-    """All of it comes from this process' memory or its own reading of the disk; the deciding loop is not asked."""
+    """All of it comes from this process' memory or from the disk; the deciding loop is not involved."""
     read = [Depends(access.read)]
 
     @app.get("/api/history", dependencies=read, tags=["read"])
@@ -33,7 +33,7 @@ def add_history_routes(app: FastAPI, history: History, data_dir: Path, access: A
 
     @app.get("/api/forecast/past", dependencies=read, tags=["read"])
     async def past_forecast() -> Json:
-        """What was forecast a day ago, with what came, and how often it came within the interval."""
+        """What was forecast a day ago, what was measured, and how often that lay within the interval."""
         return await run_in_threadpool(history.past_forecast)
 
     @app.get("/api/skips", dependencies=read, tags=["read"])
@@ -43,10 +43,10 @@ def add_history_routes(app: FastAPI, history: History, data_dir: Path, access: A
 
     @app.get("/api/photo/{digest}", dependencies=read, tags=["read"], response_class=Response, responses=_PICTURE)
     async def one_photo(digest: Annotated[str, PathField(pattern=r"^[0-9a-f]{64}$")]) -> Response:
-        """A kept photo by its SHA-256, pixels only: nothing that a camera writes into a file leaves."""
+        """A stored photo by its SHA-256, pixels only: without anything that a camera writes into a file."""
         found = await run_in_threadpool(photo, data_dir, digest)
         if found is None:
-            raise HTTPException(404, "this photo is not kept")
+            raise HTTPException(404, "there is no such photo")
         return Response(found[0], media_type=found[1], headers={"Cache-Control": "private, max-age=86400"})
 
 
@@ -57,7 +57,7 @@ _KEPT_CHUNKS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND", b"gAMA", b"sRGB")
 
 
 def photo(data_dir: Path, digest: str) -> tuple[bytes, str] | None:
-    """The photo of that SHA-256 (hex) without what a camera writes into it, and its type; None when it is not kept."""
+    """The photo of that SHA-256 (hex) without what a camera writes into it, and its type; None when there is none."""
     for path in _candidates(data_dir, digest):
         data = _whole(path)
         if data is not None and hashlib.sha256(data).hexdigest() == digest:
@@ -66,7 +66,7 @@ def photo(data_dir: Path, digest: str) -> tuple[bytes, str] | None:
 
 
 def _candidates(data_dir: Path, digest: str) -> list[Path]:
-    """Newest day first; `agent/vision/photo_files.py` names the files."""
+    """Newest day first; `advisor/vision/photo_files.py` names the files."""
     days = sorted((data_dir / "private" / "images").glob("*-*-*"), reverse=True)
     return [path for day in days for path in day.glob(f"*-{digest[:12]}.*")]
 

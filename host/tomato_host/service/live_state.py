@@ -13,7 +13,7 @@ from typing import Any
 Json = dict[str, Any]
 
 KEPT = {"action_v1": 300, "event_v1": 300, "anomaly_v1": 100}
-"""How many of each are at hand; older ones come from the dataset."""
+"""How many of each are held in memory; older ones are read from the dataset."""
 
 
 SILENT_S = 10.0

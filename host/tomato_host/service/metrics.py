@@ -70,14 +70,16 @@ class PlantCollector(Collector):
         yield mode
         yield GaugeMetricFamily("tomato_link_up", "1 while the board answers.", value=float(status.get("link") == "up"))
         yield GaugeMetricFamily(
-            "tomato_feed_up", "1 while the deciding loop talks to this process.", value=float(self._present.alive)
+            "tomato_feed_up",
+            "1 while the deciding loop sends its status to this process.",
+            value=float(self._present.alive),
         )
 
     def _counts(self) -> Iterator[Metric]:
         tally = self._present.status.get("tally", {})
         for key, name, text in (
-            ("observations", "tomato_observations", "Observations taken."),
-            ("episodes", "tomato_decisions", "Decisions taken."),
+            ("observations", "tomato_observations", "Observations recorded."),
+            ("episodes", "tomato_decisions", "Decisions made."),
             ("actions", "tomato_actions_accepted", "Actions the guardrails accepted."),
             ("refused", "tomato_actions_refused", "Actions the guardrails refused."),
             ("anomalies", "tomato_anomalies", "Anomalies opened."),
@@ -98,12 +100,12 @@ class PlantCollector(Collector):
 
 
 def _feeds(feeds: Json) -> Iterator[Metric]:
-    """Ways out of the deciding loop; what each had to let go, telemetry first."""
+    """The child processes' feeds, and what each had to drop."""
     dropped = CounterMetricFamily(
-        "tomato_feed_dropped", "Messages let go because nobody took them in time.", labels=["feed", "rank"]
+        "tomato_feed_dropped", "Messages dropped because the reader was too slow.", labels=["feed", "rank"]
     )
-    waiting = GaugeMetricFamily("tomato_feed_waiting_bytes", "What waits to be told.", labels=["feed"])
-    restarts = CounterMetricFamily("tomato_feed_restarts", "How often the process was started again.", labels=["feed"])
+    waiting = GaugeMetricFamily("tomato_feed_waiting_bytes", "Bytes waiting to be sent.", labels=["feed"])
+    restarts = CounterMetricFamily("tomato_feed_restarts", "Restarts of the child process.", labels=["feed"])
     for name, told in feeds.items():
         later = told.get("bus_dropped", {})
         for rank, count in told["dropped"].items():
@@ -113,19 +115,21 @@ def _feeds(feeds: Json) -> Iterator[Metric]:
     yield from (dropped, waiting, restarts)
     if "up" in (bus := feeds.get("bus", {})):
         yield GaugeMetricFamily("tomato_bus_up", "1 while the broker of the bus answers.", value=float(bus["up"]))
-        yield CounterMetricFamily("tomato_bus_messages", "Messages the broker has taken.", value=float(bus["sent"]))
-        yield CounterMetricFamily("tomato_bus_losses", "How often the broker was lost.", value=float(bus["losses"]))
+        yield CounterMetricFamily(
+            "tomato_bus_messages", "Messages the broker has acknowledged.", value=float(bus["sent"])
+        )
+        yield CounterMetricFamily("tomato_bus_losses", "Lost connections to the broker.", value=float(bus["losses"]))
 
 
 DISK_GAUGES = (
-    ("free_bytes", "tomato_disk_free_bytes", "Free on the disk of the data directory."),
-    ("stored_bytes", "tomato_disk_records_bytes", "What all records together take."),
+    ("free_bytes", "tomato_disk_free_bytes", "Free space on the disk of the data directory."),
+    ("stored_bytes", "tomato_disk_records_bytes", "Size of all records."),
     ("is_thinning", "tomato_disk_over_budget", "1 while readings are thinned to keep the day's budget."),
 )
 DISK_COUNTERS = (
     ("written_bytes", "tomato_disk_written_bytes", "Records written since the host started."),
     ("thinned", "tomato_disk_readings_thinned", "Readings left out because the day's budget was spent."),
-    ("let_go", "tomato_disk_readings_let_go", "Oldest readings deleted because all records were too much."),
+    ("let_go", "tomato_disk_readings_let_go", "Oldest readings deleted because all records exceeded their limit."),
 )
 
 
@@ -172,7 +176,9 @@ def _devices(devices: Json) -> Iterator[Metric]:
     for name in OUTPUTS:
         on.add_metric([name], float(devices["outputs"][name] == "ON"))
     yield on
-    latched = GaugeMetricFamily("tomato_interlock_active", "1 while the board holds a fault.", labels=["rule"])
+    latched = GaugeMetricFamily(
+        "tomato_interlock_active", "1 while the fault is latched on the board.", labels=["rule"]
+    )
     for fault in devices["faults"]:
         latched.add_metric([fault["name"]], 1.0)
     yield latched

@@ -1,4 +1,4 @@
-"""The border of the API: who may come in, how often, how large, and what every answer must say."""
+"""Security of the API: authentication, rate limits, body sizes, and the headers of every answer."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ TOKEN_NEEDED = "a token is needed: tomato-host token create"
 def bearer(authorization: str) -> str:
     """The secret of an Authorization header, empty when there is none.
 
-    Only this header counts: a page of somebody else cannot make a browser send it.
+    Only this header counts: a foreign page cannot make a browser send it.
     """
     kind, _, secret = authorization.partition(" ")
     return secret if kind.lower() == "bearer" else ""
@@ -60,7 +60,7 @@ class RateLimiter:
 class SecurityMiddleware:
     """ASGI middleware: host names, body size, rate, and the headers of every answer.
 
-    A change without a token of ours is turned away here, before anybody reads what it says.
+    A change without a valid token is refused here, before its body is parsed.
     """
 
     def __init__(self, app: ASGIApp, settings: ServiceSettings, tokens: TokenFile) -> None:
@@ -132,7 +132,7 @@ async def _answer(send: Send, status: int, text: str) -> None:
 
 
 class AccessControl:
-    """Decides by token. Reading from this machine is open; everything else wants a role."""
+    """Checks tokens. Reading from this machine is open; everything else needs a role."""
 
     def __init__(self, tokens: TokenFile) -> None:
         self._tokens = tokens
@@ -156,5 +156,5 @@ class AccessControl:
         if role is None:
             raise HTTPException(401, TOKEN_NEEDED, {"WWW-Authenticate": "Bearer"})
         if RANK[role] < RANK[least]:
-            raise HTTPException(403, f"this token may {role}; it takes {least}")
+            raise HTTPException(403, f"this token has the role {role}; {least} is needed")
         return self._tokens.name_of(secret)

@@ -21,7 +21,7 @@ class QueryResult(NamedTuple):
 def query(root: Path, sql: str) -> QueryResult:
     """Run one SQL statement; each stream is a view with `n`, `seq` and the record's fields (`ts` in UTC).
 
-    Raises TomatoError E-QUERY with DuckDB's word on it, E-EXTRA-DATA, E-STORAGE-NO-DATASET.
+    Raises TomatoError E-QUERY with DuckDB's message, E-EXTRA-DATA, E-STORAGE-NO-DATASET.
     """
     with _connection(root) as (connection, names):
         duckdb = _duckdb()

@@ -41,7 +41,7 @@ class LineAppender:
         try:
             written = os.write(self._fd, lines)
             while written < len(lines):
-                # A short write means that space or a quota just ran out; asking again tells which.
+                # A short write means that space or a quota just ran out; writing again shows which.
                 written += os.write(self._fd, lines[written:])
         except OSError as error:
             self._truncate_pending = True
@@ -61,7 +61,7 @@ class LineAppender:
         self._unsynced = False
 
     def handle(self) -> int:
-        """A second handle on the file, to be synced and closed by somebody else."""
+        """A second handle on the file, to be synced and closed by the caller."""
         return os.dup(self._fd)
 
     def truncate_to(self, size: int) -> None:
@@ -167,7 +167,7 @@ class WriterLock:
 
 
 def is_held(folder: Path) -> bool:
-    """Whether some process writes to the dataset whose `private` folder this is. Looks only; nothing is made."""
+    """Whether some process writes to the dataset whose `private` folder this is. Creates nothing."""
     try:
         fd = os.open(folder / ".lock", os.O_RDWR | getattr(os, "O_CLOEXEC", 0))
     except OSError:

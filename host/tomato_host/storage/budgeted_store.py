@@ -15,9 +15,9 @@ from tomato_host.storage.layout import RESERVE, stream_of
 LINE_BYTES = 84
 """What a line holds beyond its record, counts and hash, at most as long as 10^9 records are not reached."""
 QUIET_S = 3_600.0
-"""So long nothing was thinned: it is over."""
+"""After so long without thinning it counts as over."""
 INCOMPLETE_AFTER = frozenset({"raw_thinned", "raw_let_go"})
-"""Events after which the dataset no longer holds all that the brain was told."""
+"""Events after which the dataset no longer holds every input of the brain."""
 _log = Log("storage")
 
 
@@ -32,9 +32,9 @@ class StorageTally:
 
 
 class BudgetedStore:
-    """Keeps what fits. `tell` takes events about it; it is the recorder's `keep` in a running host.
+    """Stores what fits. `record_event` receives events about it; in a running host it is the recorder's `record`.
 
-    `now_s` counts seconds that only grow; a simulation gives its own.
+    `now_s` counts seconds that only grow; a simulation passes its own.
     """
 
     def __init__(self, dataset: Dataset, now_s: Callable[[], float]) -> None:
@@ -50,7 +50,7 @@ class BudgetedStore:
         self.record_event: Callable[[Record], object] = dataset.offer
 
     def offer(self, record: Record) -> bool:
-        """Keep one record, unless it is a reading that the day has no room for. Otherwise as Dataset.offer."""
+        """Store one record, unless it is a reading beyond the day's budget. Otherwise as Dataset.offer."""
         now_s = self._now_s()
         self._check_totals_daily(record.ts, now_s)
         stream = stream_of(record.schema_version)  # type: ignore[attr-defined]  # every record names its version
@@ -86,7 +86,7 @@ class BudgetedStore:
         )
 
     def _check_totals_daily(self, ts: datetime, now_s: float) -> None:
-        """Over the budget of all days together? A disk that refuses even this is told about by what is offered."""
+        """Enforce the limits of all records and all photos. A disk that refuses this is reported by `offer`."""
         if now_s - self._checked_at_s < DAY_S:
             return
         self._checked_at_s = now_s
@@ -135,15 +135,15 @@ def _event(ts: datetime, level: str, name: str, text: str, **data: int) -> Event
 
 DAY_S = 86_400.0
 BURST = 1 / 8
-"""Share of a day's budget that may come at once: what a board's store hands over after a night alone."""
+"""Share of a day's budget that may come at once: what a board's store sends after a night without a host."""
 AT_LEAST_EVERY_S = 600.0
 """However little there is: one record of a thinned stream in this time."""
 
 
 class WriteBudget:
-    """Says of each record whether it fits. In any 24 h no more than `bytes_per_day` of thinnable records do.
+    """A token bucket of bytes. In any 24 h it admits no more than `bytes_per_day` of thinnable records.
 
-    Records that must be kept are always paid for, if need be with a debt, which is bounded so that a day later
+    Records that must be stored are always admitted, if need be with a debt, which is bounded so that a day later
     everything is as it was.
     """
 

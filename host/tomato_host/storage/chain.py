@@ -18,7 +18,7 @@ _LINE = re.compile(rb'\{"n":(\d{1,18}),"seq":(\d{1,18}),"hash":"([0-9a-f]{32})",
 
 @dataclass(frozen=True, slots=True)
 class ChainedLine:
-    """One line taken apart. `n` counts over the whole dataset, `seq` within the stream, both from 1."""
+    """One parsed line. `n` counts over the whole dataset, `seq` within the stream, both from 1."""
 
     n: int
     seq: int
@@ -58,9 +58,9 @@ def next_line(head: Head, n: int, payload: bytes) -> tuple[bytes, Head]:
 
 
 def parse_line(line: bytes) -> ChainedLine:
-    """Take one line apart; a newline at its end is optional.
+    """Parse one line; a newline at its end is optional.
 
-    Raises ValueError when it is not a whole line of a dataset. Its hash is not looked at here.
+    Raises ValueError when it is not a whole line of a dataset. Its hash is not checked here.
     """
     match = _LINE.fullmatch(line.rstrip(b"\n"))
     if match is None:

@@ -339,7 +339,7 @@ class Dataset:
         return json.dumps({"n": self._n, "streams": heads}, indent=1).encode() + b"\n"
 
     def _find_losses(self) -> None:
-        """Records that heads.json saw and that are gone: only a power cut without fsync, or a hand, does that."""
+        """Records that heads.json saw and that are gone: only a power cut without fsync, or an edit, does that."""
         for stream, head in read_heads(self._private).items():
             found = self._streams[stream].head.seq if stream in self._streams else 0
             if found < head.seq:
@@ -365,7 +365,7 @@ def _make_layout(root: Path, about: Mapping[str, Any]) -> None:
         raise TomatoError(
             "E-STORAGE-UNWRITABLE",
             f"The data directory {root} cannot be written: {error.strerror or error}.",
-            "Give another --data-dir, or the right to write there.",
+            "Give another --data-dir, or allow writing there.",
         ) from error
 
 

@@ -90,7 +90,7 @@ def create_run(base: Path, day: date) -> Path:
             raise TomatoError(
                 "E-STORAGE-UNWRITABLE",
                 f"{base / name} cannot be made: {error.strerror or error}.",
-                "Give another output directory, or the right to write there.",
+                "Give another output directory, or allow writing there.",
             ) from error
         return base / name
 

@@ -1,4 +1,4 @@
-"""The whitelist of publication: what of which record anybody may see. What is not named here stays private."""
+"""The whitelist of publication: the public fields of each kind of record. What is not named here stays private."""
 
 from __future__ import annotations
 
@@ -91,13 +91,13 @@ PUBLIC: dict[str, Tree] = {
     },
     "event_v1": {**_all("schema_version ts level kind name"), "text": TEXT, "data": NUMBERS},
 }
-"""Kinds that are published. Raw samples, weather (it tells the place), link and model internals are not."""
+"""Kinds that are published. Raw samples, weather (it reveals the place), link and model internals are not."""
 
 PRIVATE_EVENTS = frozenset({"notification", "person"})
 """Kinds of event that name people or their devices."""
 
-BOOK_EVENTS = "books_"
-"""Events whose names begin so let a replay repeat the guardrails' books; the actions they belong to are public."""
+LEDGER_EVENTS = "books_"
+"""Events whose names begin so let a replay repeat the guardrails' ledger; the actions they belong to are public."""
 
 _UNIT = re.compile(r"_(c|pct|ppm|kpa|mps|ml|lux|s|ms|min|h|wm2|count|mol_m2|g_m3|per_h|ml_h)$")
 _COUNTS = frozenset(

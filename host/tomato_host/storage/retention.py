@@ -1,4 +1,4 @@
-"""When there is too much: the oldest files of raw readings go, and a note says which, so that `verify` can vouch."""
+"""Limits of the whole dataset: the oldest files of raw readings are deleted, and a file lists them for `verify`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tomato_host.storage.recovery import last_head, last_payload
 
 DELETION_FILE = "let_go.json"
 DELETABLE = "sensors_raw"
-"""The only stream that is ever let go of: nine tenths of all bytes, and nothing but readings."""
+"""The only stream that is ever deleted from: nine tenths of all bytes, and nothing but readings."""
 
 
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
@@ -24,29 +24,29 @@ _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 @dataclass(frozen=True, slots=True)
 class DeletedReadings:
-    """What is gone of the stream: its first `seq` records, the last of which was `n` with `hash`."""
+    """What was deleted of the stream: its first `seq` records, the last of which was `n` with `hash`."""
 
     n: int
     seq: int
     hash: str
     files: tuple[str, ...]
-    """Names let go last; one that is still there was being deleted when the power failed."""
+    """The files deleted last; one that still exists was being deleted when the power failed."""
 
     @property
     def head(self) -> Head:
-        """Where the chain goes on."""
+        """Where the chain continues."""
         return Head(self.n, self.seq, self.hash)
 
 
 def read_deletion(folder: Path) -> DeletedReadings | None:
-    """The note in `private/`; None when everything is there. Raises ValueError when it cannot be read."""
+    """The deletion file in `private/`; None when nothing was deleted. Raises ValueError when it cannot be read."""
     try:
         told = json.loads((folder / DELETION_FILE).read_bytes())
         return DeletedReadings(int(told["n"]), int(told["seq"]), str(told["hash"]), tuple(map(str, told["files"])))
     except FileNotFoundError:
         return None
     except (OSError, KeyError, TypeError) as error:
-        raise ValueError(f"no note of what was let go: {error!r}") from error
+        raise ValueError(f"not a deletion file: {error!r}") from error
 
 
 def stored_bytes(folder: Path) -> int:
@@ -55,7 +55,7 @@ def stored_bytes(folder: Path) -> int:
 
 
 def files_to_delete(folder: Path, most_bytes: float) -> list[Path]:
-    """The files to let go of, oldest first; never the one that is being filled."""
+    """The files to delete, oldest first; never the one that is being filled."""
     over = stored_bytes(folder) - most_bytes
     out = []
     for path in stream_files(folder).get(DELETABLE, [])[:-1]:
@@ -67,7 +67,7 @@ def files_to_delete(folder: Path, most_bytes: float) -> list[Path]:
 
 
 def record_deletion(folder: Path, paths: list[Path]) -> int:
-    """Write down, on the disk, that these files go; returns how many records they hold. Deleting comes after."""
+    """Record durably that these files are deleted; returns how many records they hold. Deleting comes after."""
     head = last_head(paths[-1])
     if head is None:
         return 0
@@ -78,11 +78,11 @@ def record_deletion(folder: Path, paths: list[Path]) -> int:
 
 
 def delete_recorded(folder: Path) -> None:
-    """Delete what the note names and is still there; to be called again after a power cut."""
+    """Delete the recorded files that still exist; to be called again after a power cut."""
     try:
         note = read_deletion(folder)
     except ValueError:
-        return  # what no note vouches for stays
+        return  # without a readable deletion file nothing is deleted
     for name in note.files if note is not None else ():
         path = folder / name
         head = last_head(path) if path.parent == folder and path.is_file() else None
@@ -91,7 +91,7 @@ def delete_recorded(folder: Path) -> None:
 
 
 def old_photos(folder: Path, most_bytes: float) -> list[Path]:
-    """Photos to let go of, whole days, oldest first; never those of the newest day."""
+    """Photos to delete, whole days, oldest first; never those of the newest day."""
     days = sorted(path for path in (folder / "images").glob("*") if _DAY.fullmatch(path.name) and path.is_dir())
     photos = {day: sorted(path for path in day.iterdir() if path.is_file() and not path.is_symlink()) for day in days}
     sizes = {day: sum(path.stat().st_size for path in found) for day, found in photos.items()}
@@ -114,9 +114,9 @@ def delete_photos(photos: list[Path]) -> None:
 
 
 STEADY_STREAM = "states"
-"""A stream that is written steadily and never thinned: its first and last record say how long it has been."""
+"""A stream that is written steadily and never thinned: its first and last record give the time span."""
 SHORTEST_DAYS = 0.25
-"""Of less than six hours nobody can tell."""
+"""Less than six hours give no estimate."""
 
 
 class DatasetGrowth(NamedTuple):

@@ -66,7 +66,7 @@ class StreamWriter:
             self._file.sync()
 
     def handle(self) -> int | None:
-        """Flush, and give a handle on the file being filled that somebody else syncs and closes."""
+        """Flush, and give a handle on the file being filled that the caller syncs and closes."""
         self.flush()
         return None if self._file is None else self._file.handle()
 

@@ -23,22 +23,22 @@ class DatasetProblem:
 
     @property
     def text(self) -> str:
-        """One line for a person."""
+        """One line of text."""
         return f"{self.file} line {self.line}: {self.what}" if self.line else f"{self.file}: {self.what}"
 
 
 @dataclass(slots=True)
 class Verification:
-    """What was looked at and what was found."""
+    """What was checked and what was found."""
 
     records: int = 0
     files: int = 0
     streams: dict[str, Head] = field(default_factory=dict)
     problems: list[DatasetProblem] = field(default_factory=list)
     let_go: int = 0
-    """Oldest readings that the disk budget let go of, as the dataset itself notes; no fault either."""
+    """Oldest readings that the disk budget deleted, as the dataset itself records; not a problem."""
     torn_files: list[str] = field(default_factory=list)
-    """Tails that a repair kept aside; no fault of the dataset, but worth knowing."""
+    """Tails that a repair moved to files of their own; not a problem of the dataset, but worth knowing."""
 
     @property
     def ok(self) -> bool:
@@ -135,7 +135,7 @@ def _verify_heads(folder: Path, result: Verification) -> None:
 
 
 def _add_count(runs: list[tuple[int, int]], n: int) -> None:
-    """Keep the counts seen as runs of neighbours; streams are read one by one, so runs stay many but small."""
+    """Store the counts seen as runs of consecutive numbers: streams are read one after the other."""
     if runs and runs[-1][1] == n - 1:
         runs[-1] = (runs[-1][0], n)
     else:
@@ -149,7 +149,7 @@ def _verify_count(runs: list[tuple[int, int]], deleted: DeletedReadings | None, 
         before = [(begin, end) for begin, end in gaps if end <= deleted.n]
         missing = sum(end - begin + 1 for begin, end in before)
         if missing != deleted.seq:
-            what = f"{missing} records up to n={deleted.n} are missing, and {deleted.seq} were let go"
+            what = f"{missing} records up to n={deleted.n} are missing, and {deleted.seq} were deleted"
             result.problems.append(DatasetProblem("private", 0, what))
         gaps = [gap for gap in gaps if gap not in before]
     for begin, end in gaps:

@@ -38,7 +38,7 @@ class LocalModel:
 
     @property
     def name(self) -> str:
-        """For people."""
+        """For display."""
         return self._settings.model_path.name if self._settings.model_path else "none"
 
     @property
@@ -72,7 +72,7 @@ class LocalModel:
             while (message := self._message(worker, started + request.deadline_s)).get("end") is None:
                 builder.add(message.get("chunk"), time.monotonic() - started)
         except BackendFault as fault:
-            # A refusal (a corrupt photo, say) is an answer; anything else leaves a worker nobody can trust.
+            # A refusal (a corrupt photo, say) is an answer; anything else leaves the worker in an unknown state.
             if "refused" not in str(fault):
                 self.close()
             else:

@@ -46,7 +46,7 @@ def file_states(settings: AdvisorSettings) -> tuple[ModelFile, ...]:
 
 
 def advice_when_absent(memory_mode: str) -> str:
-    """What a person has to fetch, in one line."""
+    """What has to be downloaded, in one line."""
     names = " and ".join(f"{name} ({size:.1f} GB)" for name, size in WANTED)
     return (
         f"download {names}, set agent.model_path and agent.projector_path to them and agent.backend = 'local';"
@@ -55,7 +55,7 @@ def advice_when_absent(memory_mode: str) -> str:
 
 
 def memory_free_gb() -> float | None:
-    """Free memory in GB (Linux: MemAvailable); None where the system does not tell."""
+    """Free memory in GB (Linux: MemAvailable); None where the system does not report it."""
     try:
         for line in Path("/proc/meminfo").read_text().splitlines():
             if line.startswith("MemAvailable:"):

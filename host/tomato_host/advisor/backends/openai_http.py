@@ -36,7 +36,7 @@ class HttpModel:
 
     @property
     def name(self) -> str:
-        """For people."""
+        """For display."""
         return f"{self._settings.endpoint_model} at {self._settings.endpoint_url}"
 
     @property

@@ -30,7 +30,7 @@ def scrubbed_environment(extra: Mapping[str, str] | None = None) -> dict[str, st
 
 
 class LineProcess:
-    """One child with line-wise pipes. Output beyond its limits is treated as an attack: the child is killed.
+    """One child with line-wise pipes. A child whose output exceeds its limits is killed.
 
     `own_group` puts the child and all its descendants into one process group, so that one signal stops them all.
     """
@@ -92,11 +92,11 @@ class LineProcess:
 
     @property
     def ended(self) -> bool:
-        """True when the child closed its output and everything it said was taken."""
+        """True when the child closed its output and all its lines were read."""
         return self._ended and not self._lines
 
     def suspend(self) -> None:
-        """Take the child (and its group) off the processor now. Where the system cannot suspend, it is killed."""
+        """Suspend the child (and its group) at once. Where the system cannot suspend, it is killed."""
         self._signal(signal.SIGSTOP if CAN_SUSPEND else None)
 
     def resume(self) -> None:
@@ -120,7 +120,7 @@ class LineProcess:
 
     def _signal(self, number: int | None) -> None:
         if self._popen.returncode is not None:
-            return  # reaped: the number may belong to somebody else by now
+            return  # reaped: the number may belong to another process by now
         try:
             if self._own_group:
                 os.killpg(self.pid, number or signal.SIGKILL)
@@ -201,7 +201,7 @@ class ChildPipe:
 
 
 def _end_with_parent() -> None:
-    """Linux: be killed when the thread that started us ends. The closed pipe tells a running process the same, but a
+    """Linux: be killed when the thread that started us ends. The closed pipe ends a running process, too, but a
     suspended one, whose parent died in that very moment, would otherwise keep its gigabytes for ever."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(signal.SIGKILL))

@@ -1,4 +1,4 @@
-"""The model's own process: loads GGUF files with xllamacpp and answers over its pipe. It owns nothing else."""
+"""The model's own process: loads GGUF files with xllamacpp and answers over its pipe. It has access to nothing else."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def _load(command: dict[str, Any]) -> Any:
     params.cache_ram_mib = 0
     params.warmup = False
     params.verbosity = -1
-    # The library cannot be had without its loopback listener: nobody may know its key, and it shows no page.
+    # The library always opens a loopback listener: its key is random and unknown, and it serves no page.
     params.api_keys = [secrets.token_hex(32)]
     params.ui = False
     return xllamacpp.Server(params)
@@ -71,7 +71,7 @@ def _chat(pipe: ChildPipe, server: Any, command: dict[str, Any]) -> None:
 
 
 def main() -> None:
-    """Obey `load` and `chat` until the parent goes away."""
+    """Process `load` and `chat` until the parent goes away."""
     pipe = ChildPipe()
     _lower_priority()
     server: Any = None

@@ -14,7 +14,7 @@ from tomato_host.advisor.text.numbers import foreign_numbers, numbers_in
 ATTEMPTS = 2
 CHARS_MIN, CHARS_MAX = 20, 2_000
 REFERENCES_MIN = 2
-"""A text that leans on fewer facts than this tells stories."""
+"""A text that refers to fewer facts than this is refused as unfounded."""
 
 _REFERENCE = re.compile(r"\[F([1-9][0-9]?)\]")
 _ALLOWED = re.compile(r"[A-Za-z ,;:'().-]+")
@@ -23,7 +23,7 @@ _STRAY_F = re.compile(r"\bF\b")
 
 @dataclass(frozen=True, slots=True)
 class ProseResult:
-    """A text fit to be shown. `refused` tells why the model's own texts were not, `fault` why it gave none."""
+    """A text fit to be shown. `refused` says why the model's own texts were not, `fault` why there was none."""
 
     text: str
     by_model: bool
@@ -101,7 +101,7 @@ SENTENCES = {
     "soil": "Soil",
     "water": "Water",
     "noticed": "Noticed",
-    "actions": "Done or asked for",
+    "actions": "Done or requested",
     "plan": "Decided",
     "season": "Known of the season",
     "day": "The day",
@@ -114,9 +114,9 @@ ORDER: dict[str, tuple[str, ...]] = {
     "hypothesis": ("noticed", "air", "soil", "actions", "water", "more"),
     "chronicle": ("day", "more"),
 }
-"""Which sentences a text has, the most telling first."""
+"""Which sentences a text has, the most important first."""
 
-CLOSING = {"hypothesis": " The cause is not known; this is worth a look."}
+CLOSING = {"hypothesis": " The cause is not known; please check."}
 
 TEXT_CHARS_MAX = 3_900
 

@@ -25,7 +25,7 @@ class Agreement:
 
     @property
     def agreed(self) -> int:
-        """Questions on which both said the same."""
+        """Questions with the same answer."""
         return self.asked - len(self.differ)
 
 

@@ -1,4 +1,4 @@
-"""Where photos come from: a folder, an HTTP snapshot, a USB camera, the Raspberry Pi's camera. Bytes in, no opinion."""
+"""Where photos come from: a folder, an HTTP snapshot, a USB camera, the Raspberry Pi's camera."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from tomato_host.advisor.settings import CameraSettings
 
 PHOTO_BYTES_MAX = 24 * 1024 * 1024
-"""A larger file is no photo of ours."""
+"""A larger file is refused."""
 
 SUFFIXES = (".jpg", ".jpeg", ".png")
 
 
 class PhotoUnavailable(Exception):
-    """This camera gave nothing; the argument says why."""
+    """This camera gave no photo; the argument says why."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,7 +37,7 @@ Pixels = NDArray[np.uint8]
 
 
 class UnreadablePhoto(Exception):
-    """These bytes are no picture that can be opened."""
+    """These bytes cannot be decoded as a picture."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ def open_photo(data: bytes) -> Pixels:
         raise UnreadablePhoto("no picture in these bytes")
     height, width = decoded.shape[:2]
     if height * width > DECODED_PIXELS_MAX or min(height, width) < 16:
-        raise UnreadablePhoto(f"{width} x {height} pixels is no photo of ours")
+        raise UnreadablePhoto(f"{width} x {height} pixels is not an accepted photo size")
     return shrink(np.asarray(decoded, np.uint8))
 
 

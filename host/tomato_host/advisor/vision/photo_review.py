@@ -1,4 +1,4 @@
-"""Looks at one photo twice: measures it, then asks the model, and sets the two side by side."""
+"""Reviews one photo twice: measures it, then asks the model, and compares the two."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class VisionAnswer:
 
 
 def review_photo(photo: Photo, review: PhotoReview) -> Iterator[VisionCvV1 | VisionV1]:
-    """The measured record, then the model's. The second one is there even when all it says is 'unknown'."""
+    """The measured record, then the model's. The second one comes even when its verdict is 'unknown'."""
     digest = sha256_of(photo.data)
     try:
         pixels: Pixels | None = open_photo(photo.data)
@@ -102,7 +102,7 @@ def _judged_record(
 
 
 def _ask(page: PromptFile, jpeg: bytes, review: PhotoReview) -> VisionAnswer:
-    """One question, one more when the form was wrong; then the gate stays closed."""
+    """One question, one more when the form was wrong; then the verdict is 'unknown'."""
     settings = review.settings
     seed = settings.seed
     for attempt in range(1, ATTEMPTS + 1):

@@ -1,4 +1,4 @@
-"""The model's answer about one photo: grammar, then types, then sense. What does not pass is 'unknown'."""
+"""The model's answer about one photo: grammar, then types, then plausibility. What does not pass is 'unknown'."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Count = Annotated[int, Field(ge=0, le=99)]
 
 
 class VisionReply(BaseModel):
-    """The model's half of vision_v1, as the grammar allows it. `confidence` is what it claims; nobody believes it."""
+    """The model's half of vision_v1, as the grammar allows it. `confidence` is only recorded."""
 
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
 
@@ -58,7 +58,7 @@ class PhotoVerdict:
 
 
 def unknown(*flags: str) -> PhotoVerdict:
-    """The closed gate."""
+    """The verdict when nothing could be learned."""
     return PhotoVerdict(flags=flags)
 
 
@@ -74,7 +74,7 @@ def read_reply(text: str) -> VisionReply | None:
 
 
 def judge(reply: VisionReply, measure: PhotoMeasure) -> PhotoVerdict:
-    """Apply every rule of sense; a rule that fires takes its fields back to unknown and leaves its name as a flag."""
+    """Apply every plausibility rule; a rule that fires resets its fields to unknown and adds its name as a flag."""
     verdict = PhotoVerdict(
         leaf_color=reply.leaf_color,
         wilting=reply.wilting,
@@ -134,7 +134,7 @@ RULES: tuple[Rule, ...] = (
         _without_counts,
     ),
 )
-"""Name, when it fires, what it takes back."""
+"""Name, condition, correction."""
 
 
 def _floats(raw: object) -> object:

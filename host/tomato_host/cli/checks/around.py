@@ -104,7 +104,7 @@ def check_model(settings: Settings) -> Finding:
         return Finding("Language model", "ok", "the advisor is switched off")
     told = status(settings.agent)
     if told["backend"] == "none":
-        return Finding("Language model", "ok", "none; templates speak in its place", "docs/agent.md tells of one")
+        return Finding("Language model", "ok", "none; templates speak in its place", "docs/advisor.md tells of one")
     if not told["complete"]:
         absent = ", ".join(str(f["path"]) for f in told["files"] if f["path"] and f["bytes"] is None)
         return Finding("Language model", "problem", f"not there: {absent}", str(told["advice"] or ""))

@@ -35,7 +35,7 @@ class Delivery:
 class GroupReader:
     """One reader of a group. Alarms of all nodes come before any action, actions before telemetry.
 
-    At least once: a message may come twice (its id is the same then), never not at all while Redis keeps it.
+    At least once: a message may come twice (its id is the same then), and is never lost while Redis holds it.
     A method that needs Redis raises TomatoError E-BUS-DOWN when it is away; call it again later.
     Nodes of 0.1 publish actions under an older topic; its streams are read with the same priority.
     """
@@ -155,7 +155,7 @@ class GroupReader:
 
     def _claimed(self, name: str) -> list[Delivery]:
         answer = self._redis.xautoclaim(name, self._group, self._name, min_idle_time=self._idle_ms, count=self._batch)
-        # What the stream has trimmed meanwhile Redis 6.2 gives without fields; newer ones leave it out.
+        # Entries trimmed in the meantime come without fields from Redis 6.2; newer versions leave them out.
         found = [Delivery(name, entry, fields.get(FIELD, b""), True) for entry, fields in answer[1] if fields]
         return [delivery for delivery in found if not self._is_hopeless(delivery)]
 

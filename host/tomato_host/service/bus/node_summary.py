@@ -13,7 +13,7 @@ from tomato_host.service.live_state import LiveState
 
 LARGEST_BYTES = 8_000
 MOST_ALARMS = 20
-GRAVE = frozenset({"HIGH", "CRITICAL"})
+SEVERE = frozenset({"HIGH", "CRITICAL"})
 Level = Literal["well", "watch", "bad"]
 
 
@@ -76,12 +76,12 @@ def verdict(present: LiveState) -> tuple[Level, str]:
     status, mode = present.status, present.status.get("mode")
     open_now = list(present.open_anomalies.values())
     faults = present.newest.get("device_status_v1", {}).get("faults", ())
-    grave = [_name(a) for a in open_now if a["severity"] in GRAVE]
+    severe = [_name(a) for a in open_now if a["severity"] in SEVERE]
     table: tuple[tuple[bool, Level, str], ...] = (
         (mode == "SAFE", "bad", f"Safe mode: {status.get('mode_reason') or 'confidence is too low'}"),
-        (status.get("link") != "up", "bad", "No link to the board. The board runs its own survival programme."),
+        (status.get("link") != "up", "bad", "No link to the board. The board continues on its own."),
         (bool(faults), "bad", "Board holds fault " + ", ".join(fault["name"] for fault in faults)),
-        (bool(grave), "bad", grave[0] if grave else ""),
+        (bool(severe), "bad", severe[0] if severe else ""),
         (mode == "CAUTION", "watch", "Caution: confidence is recovering"),
         (mode == "PAUSED", "watch", "Paused by an operator"),
         (bool(open_now), "watch", f"Watching: {_name(open_now[0])}" if open_now else ""),

@@ -50,7 +50,7 @@ class BusProcess:
                 self._publisher.add(record)
 
     async def publish_summaries(self) -> None:
-        """Only while the loop sends: of a loop that hangs this process must not say that it lives."""
+        """Only while the loop sends: for a loop that hangs no summary may claim that it is alive."""
         while True:
             summary = summarize_node(self._state, self._settings.node, self.dropped()) if self._has_news else None
             self._has_news = False
@@ -80,7 +80,7 @@ def _record(line: bytes) -> dict[str, Any] | None:
 
 
 def stored_records(data_dir: Path, now: datetime, hours: float) -> list[dict[str, Any]]:
-    """Alarms and actions of the dataset not older than `hours`: what a crash may have kept from the broker.
+    """Alarms and actions of the dataset not older than `hours`: what a crash may have left unpublished.
 
     As the feed would have sent them; alarms first, oldest first within a stream.
     """

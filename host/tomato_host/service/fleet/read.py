@@ -59,7 +59,7 @@ class _Down(Exception):
 
 
 def _read_redis(address: Address, password: str | None, patience_s: float) -> list[NodeReport]:
-    """Ages by the broker's own clock on both sides: neither the node's nor ours need be right."""
+    """Ages by the broker's own clock on both sides: neither the node's nor this machine's need be right."""
     from redis.exceptions import RedisError
 
     from tomato_host.service.bus.redis_transport import open_redis

@@ -94,6 +94,6 @@ def _action(kind: ActionType, params: Params, reason: str, now: datetime) -> Req
         origin="mqtt",
         id=f"mqtt-{uuid.uuid4().hex}",
         not_after=now + DURABLE,
-        why=Why(text=reason, objective_hint="asked for by a person"),
+        why=Why(text=reason, objective_hint="requested by an operator"),
     )
     return new_request("action", reason, action=action)

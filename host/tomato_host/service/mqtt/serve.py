@@ -72,7 +72,7 @@ class MqttBridge:
             identifier=f"tomato-{s.node}",
             keepalive=KEEPALIVE_S,
             timeout=10.0,
-            # Version 5 tells a retained message also to those already there, and keeps no commands for a host away.
+            # Version 5 marks retained messages for connected clients, too, and queues no commands for an absent host.
             protocol=aiomqtt.ProtocolVersion.V5,
             tls_context=ssl.create_default_context() if s.tls else None,
             will=aiomqtt.Will(self._topics.host, "offline", qos=1, retain=True),

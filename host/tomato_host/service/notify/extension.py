@@ -18,7 +18,7 @@ from tomato_host.service.notify.publisher import NotificationPublisher, Send, ad
 from tomato_host.service.notify.settings import NotifySettings
 
 FAILED_AFTER = 3
-"""Tries in a row after which the dataset says that a service does not take messages."""
+"""Failed attempts in a row after which an event records that a service does not accept messages."""
 
 
 @dataclass(frozen=True, slots=True)

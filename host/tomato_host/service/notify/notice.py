@@ -25,7 +25,7 @@ ENDS = {
 """The event on the left ends the one on the right, of the same subject."""
 
 WITH_SUBJECT = frozenset({"fault", "fault_cleared", "sensor_lost", "sensor_back"})
-"""Events of the board whose `a` says which fault or sensor."""
+"""Events of the board whose `a` is the fault or sensor."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,5 @@
 "use strict";
-// What a person may ask for: overrides, calibration, faults. Every request is confirmed, carries a token and a reason.
+// Requests of the operator: overrides, calibration, faults. Every request is confirmed, carries a token and a reason.
 
 function fields() {
   const what = $("what").value, water = what === "water", mode = what === "mode";
@@ -27,28 +27,28 @@ function confirmed(text) {
   return new Promise((resolve) => dialog.addEventListener("close", () => resolve(dialog.returnValue === "yes"), { once: true }));
 }
 
-function who() {
+function identified() {
   return ["why", "token"].every((id) => $(id).reportValidity());
 }
 
-// Ask, tell the answer in its place, and return what came back when it was a yes.
+// Send a request, show the answer, and return it when the request was carried out.
 async function submit(path, body, question, out) {
-  if (!who() || !await confirmed(question)) return null;
+  if (!identified() || !await confirmed(question)) return null;
   sessionStorage.setItem("token", $("token").value);
-  out.textContent = "asking ...";
+  out.textContent = "sending ...";
   const answer = await fetch(path, auth({ method: "POST", body: JSON.stringify(body), headers: { "Content-Type": "application/json" } })).catch(() => null);
   if (!answer) { out.textContent = "The dashboard does not answer."; return null; }
-  const told = await answer.json().catch(() => ({}));
-  out.textContent = answer.ok ? told.text : refusal(answer.status, told);
-  return answer.ok ? told : null;
+  const reply = await answer.json().catch(() => ({}));
+  out.textContent = answer.ok ? reply.text : refusal(answer.status, reply);
+  return answer.ok ? reply : null;
 }
 
-function refusal(status, told) {
-  const wrong = Array.isArray(told.detail) ? told.detail.map((d) => `${d.loc.slice(1).join(".")}: ${d.msg}`).join("; ") : told.detail;
-  return `${status === 409 ? "Not done" : "Refused"}: ${wrong || status}${told.next ? " Next: " + told.next : ""}`;
+function refusal(status, reply) {
+  const wrong = Array.isArray(reply.detail) ? reply.detail.map((d) => `${d.loc.slice(1).join(".")}: ${d.msg}`).join("; ") : reply.detail;
+  return `${status === 409 ? "Not done" : "Refused"}: ${wrong || status}${reply.next ? " Next: " + reply.next : ""}`;
 }
 
-async function askOverride(event) {
+async function sendOverride(event) {
   event.preventDefault();
   await submit(...override(), $("reply"));
 }
@@ -59,37 +59,37 @@ const reason = () => $("why").value.trim();
 
 async function readPoint(point) {
   const probe = +$("probe").value;
-  const told = await submit("/api/calibrate/probe", { probe, reason: reason() },
+  const reply = await submit("/api/calibrate/probe", { probe, reason: reason() },
     `Read probe ${probe} now? Is it in the ${point} substrate? It takes about ten seconds.`, $("soil-reply"));
-  if (told) $(`${point}-raw`).value = told.raw;
+  if (reply) $(`${point}-raw`).value = reply.raw;
 }
 
-async function teachSoil(event) {
+async function saveSoil(event) {
   event.preventDefault();
   const body = { probe: +$("probe").value, dry_raw: +$("dry-raw").value, wet_raw: +$("wet-raw").value,
     dry_pct: +$("dry-pct").value, wet_pct: +$("wet-pct").value, reason: reason() };
   await submit("/api/calibrate/soil", body,
-    `Teach the board: probe ${body.probe} shows ${body.dry_raw} at ${body.dry_pct} % and ${body.wet_raw} at ${body.wet_pct} %?`, $("soil-reply"));
+    `Save on the board: probe ${body.probe} shows ${body.dry_raw} at ${body.dry_pct} % and ${body.wet_raw} at ${body.wet_pct} %?`, $("soil-reply"));
 }
 
 async function runJug() {
   const ml = +$("jug-dose").value;
-  const told = await submit("/api/calibrate/dose", { ml, reason: reason() },
+  const reply = await submit("/api/calibrate/dose", { ml, reason: reason() },
     `Run the pump for about ${ml} ml? Is the hose in the measuring jug?`, $("pump-reply"));
-  if (told && told.seconds) $("jug-seconds").value = told.seconds.toFixed(2);
+  if (reply && reply.seconds) $("jug-seconds").value = reply.seconds.toFixed(2);
 }
 
-async function teachPump(event) {
+async function savePump(event) {
   event.preventDefault();
   const body = { seconds: +$("jug-seconds").value, ml: +$("jug-ml").value, reason: reason() };
   await submit("/api/calibrate/pump", body,
-    `Teach the board: ${body.ml} ml in ${body.seconds} s, that is ${number(body.ml / body.seconds, 1)} ml/s?`, $("pump-reply"));
+    `Save on the board: ${body.ml} ml in ${body.seconds} s, that is ${number(body.ml / body.seconds, 1)} ml/s?`, $("pump-reply"));
 }
 
 async function clearFault(event) {
   event.preventDefault();
   const fault = $("fault").value;
-  await submit("/api/clear-fault", { fault, reason: reason() }, `Clear ${fault.replaceAll("_", " ")}? Is its cause really gone?`, $("fault-reply"));
+  await submit("/api/clear-fault", { fault, reason: reason() }, `Clear ${fault.replaceAll("_", " ")}? Has its cause been removed?`, $("fault-reply"));
 }
 
 function showFaults(faults) {
@@ -102,9 +102,9 @@ function showFaults(faults) {
 
 function startForms() {
   for (const id of ["what", "state", "mode"]) $(id).addEventListener("change", fields);
-  $("override").addEventListener("submit", askOverride);
-  $("soil-form").addEventListener("submit", teachSoil);
-  $("pump-form").addEventListener("submit", teachPump);
+  $("override").addEventListener("submit", sendOverride);
+  $("soil-form").addEventListener("submit", saveSoil);
+  $("pump-form").addEventListener("submit", savePump);
   $("faults-form").addEventListener("submit", clearFault);
   for (const point of ["dry", "wet"]) $(`read-${point}`).addEventListener("click", () => readPoint(point));
   $("run-jug").addEventListener("click", runJug);
