@@ -125,7 +125,7 @@ def test_a_template_says_the_most_telling_thing_first_and_leaves_nothing_out() -
         text = template_text(kind, facts)
         assert text.startswith(first)
     assert all(str(fact) in template_text("explanation", facts) for fact in facts)
-    assert template_text("hypothesis", facts).endswith("worth a look.")
+    assert template_text("hypothesis", facts).endswith("please check.")
     assert template_text("summary", ()) == "Nothing was measured."
 
 

@@ -57,7 +57,7 @@ def test_fifty_of_fifty_texts_are_valid_and_no_foreign_number_passes(
         for event in run_wake(wake, desk):
             assert parse_record(event.to_json()) == event
             assert foreign_numbers(event.text, vouched) == (), event.text  # type: ignore[attr-defined]
-            assert desk.trouble == []
+            assert desk.problems == []
             written_by = event.data["written_by"]  # type: ignore[attr-defined]
             by_model += written_by == "model"
             valid += 1

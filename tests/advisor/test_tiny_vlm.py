@@ -65,7 +65,7 @@ def test_fifty_of_fifty_photos_end_in_a_valid_record(tiny_model: LocalModel, tin
         at = look(Whispered(tiny_model, order), settings)
         _, judged = records_of(jpeg(photo), at)
         assert parse_record(judged.to_json()) == judged
-        assert not BAD_FLAGS & set(judged.flags), (number, judged.flags, at.trouble)
+        assert not BAD_FLAGS & set(judged.flags), (number, judged.flags, at.problems)
         assert judged.provenance is not None and judged.provenance.prompt_tokens is not None
         assert judged.provenance.prompt_tokens > 16 and judged.confidence <= 0.25
         answered += judged.model_confidence is not None
@@ -87,7 +87,7 @@ def test_a_corrupt_and_a_black_photo_are_cleanly_unknown(
         assert not measured.usable and why in (measured.why_unusable or "")
         assert (judged.leaf_color, judged.wilting, judged.stress_score) == ("unknown", None, None)
         assert judged.confidence == 0.0
-        assert judged.flags == ("photo_unusable",) and at.trouble == []
+        assert judged.flags == ("photo_unusable",) and at.problems == []
 
 
 def test_the_runtime_refuses_a_corrupt_photo_and_goes_on(tiny_model: LocalModel) -> None:

@@ -43,7 +43,7 @@ def test_a_dose_is_a_number_and_a_button() -> None:
         ("water", b"x" * 2_000, False, "too large"),
         ("dose", dated("nan"), False, "10 to 200"),
         ("dose", dated("1e9"), False, "10 to 200"),
-        ("open_valve", dated(), False, "no such command"),
+        ("open_valve", dated(), False, "unknown command"),
     ],
 )
 def test_what_moves_nothing_says_why(name: str, payload: bytes, retained: bool, why: str) -> None:

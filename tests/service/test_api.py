@@ -17,7 +17,7 @@ from tomato_host.commands.inbox import Inbox, Reply
 from tomato_host.service.history import History
 from tomato_host.service.http_api import create_app
 from tomato_host.service.live_state import LiveState
-from tomato_host.service.security import HEADERS, LARGEST_BODY, RateLimiter
+from tomato_host.service.security import HEADERS, LARGEST_BODY, ClientRateLimiter
 from tomato_host.service.settings import ServiceSettings
 from tomato_host.service.tokens import TokenFile
 
@@ -129,7 +129,7 @@ def test_too_many_changes_are_refused(present: LiveState, tmp_path: Path) -> Non
 
 def test_a_bucket_refills_with_time() -> None:
     now = [0.0]
-    bucket = RateLimiter(60, lambda: now[0])
+    bucket = ClientRateLimiter(60, lambda: now[0])
     assert [bucket.allows("a") for _ in range(7)] == [True] * 6 + [False]
     assert bucket.allows("b"), "each client has its own"
     now[0] = 1.0

@@ -198,7 +198,7 @@ def test_an_action_without_a_state_or_reason_is_owned_up_to(tmp_path: Path) -> N
     result = export_public(tmp_path)
     assert (result.actions_without_state, result.actions_without_reason) == (2, 1)
     actions = public_records(tmp_path, "actions")
-    assert [(a["state_ref"], a["reasoning"]) for a in actions] == [(None, None), (None, "asked for by person")]
+    assert [(a["state_ref"], a["reasoning"]) for a in actions] == [(None, None), (None, "requested by person")]
 
 
 @pytest.mark.parametrize("secret", SECRETS)

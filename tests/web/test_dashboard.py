@@ -233,7 +233,7 @@ def test_a_probe_is_read_through_the_form(browser, host: Host, admin: str) -> No
 
 def test_calibration_takes_an_admin_and_sense(browser, host: Host, token: str, admin: str) -> None:  # type: ignore[no-untyped-def]
     open_page(browser, host)
-    assert "it takes admin" in teach(browser, token, SOIL, "#soil-form button[type=submit]", "soil-reply")
+    assert "admin is needed" in teach(browser, token, SOIL, "#soil-form button[type=submit]", "soil-reply")
     jug = "const put = (id, v) => document.getElementById(id).value = v; put('jug-seconds', 100); put('jug-ml', 1);"
     assert "out of range" in teach(browser, admin, jug, "#pump-form button[type=submit]", "pump-reply")
 

@@ -37,7 +37,7 @@ def bearer(authorization: str) -> str:
     return secret if kind.lower() == "bearer" else ""
 
 
-class RateLimiter:
+class ClientRateLimiter:
     """A token bucket (leaky rate limit) for each client: `per_minute` on average, a tenth of that at once."""
 
     def __init__(self, per_minute: int, monotonic: Callable[[], float] = time.monotonic) -> None:
@@ -67,8 +67,8 @@ class SecurityMiddleware:
         self._app = app
         self._tokens = tokens
         self._hosts = LOCAL_NAMES | {settings.host, *settings.hosts}
-        self._reads = RateLimiter(settings.reads_per_minute)
-        self._writes = RateLimiter(settings.writes_per_minute)
+        self._reads = ClientRateLimiter(settings.reads_per_minute)
+        self._writes = ClientRateLimiter(settings.writes_per_minute)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":

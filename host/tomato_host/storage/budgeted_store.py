@@ -6,11 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from shared_schemas.records import EventV1, Record
+from shared_schemas.records import Record
 from tomato_host.logs import Log
 from tomato_host.storage import retention
 from tomato_host.storage.dataset import Dataset
-from tomato_host.storage.layout import RESERVE, stream_of
+from tomato_host.storage.layout import RESERVE, storage_event, stream_of
 
 LINE_BYTES = 84
 """What a line holds beyond its record, counts and hash, at most as long as 10^9 records are not reached."""
@@ -74,7 +74,7 @@ class BudgetedStore:
                 f"More readings than {self._settings.mb_per_day:g} MB a day hold: they are thinned evenly. "
                 "Decisions, refusals, events and alarms are kept as ever."
             )
-            self.record_event(_event(ts, "WARNING", "raw_thinned", text))
+            self.record_event(storage_event(ts, "WARNING", "raw_thinned", text))
 
     def _end_thinning(self, ts: datetime, now_s: float) -> None:
         if not self.tally.is_thinning or now_s - self._thinned_at_s < QUIET_S:
@@ -82,7 +82,7 @@ class BudgetedStore:
         self.tally.is_thinning = False
         count = self.tally.thinned - self._thinned_before
         self.record_event(
-            _event(ts, "INFO", "raw_whole", f"All readings are kept again; {count} were left out.", count=count)
+            storage_event(ts, "INFO", "raw_whole", f"All readings are kept again; {count} were left out.", count=count)
         )
 
     def _check_totals_daily(self, ts: datetime, now_s: float) -> None:
@@ -107,7 +107,7 @@ class BudgetedStore:
         self.tally.let_go += count
         names = ", ".join(path.name for path in paths[:5])
         text = f"All records together passed {self._settings.mb_total:g} MB: {count} readings went ({names})."
-        self.record_event(_event(ts, "WARNING", "raw_let_go", text, count=count))
+        self.record_event(storage_event(ts, "WARNING", "raw_let_go", text, count=count))
 
     def _delete_photos(self, ts: datetime) -> None:
         photos = retention.old_photos(self._folder, self._settings.photos_mb_total * 1e6)
@@ -116,21 +116,7 @@ class BudgetedStore:
         retention.delete_photos(photos)
         last = photos[-1].parent.name
         text = f"All photos together passed {self._settings.photos_mb_total:g} MB: those up to {last} went."
-        self.record_event(_event(ts, "WARNING", "photos_let_go", text, count=len(photos)))
-
-
-def _event(ts: datetime, level: str, name: str, text: str, **data: int) -> EventV1:
-    return EventV1.model_validate(
-        {
-            "schema_version": "event_v1",
-            "ts": ts,
-            "level": level,
-            "kind": "storage",
-            "name": name,
-            "text": text,
-            "data": data,
-        }
-    )
+        self.record_event(storage_event(ts, "WARNING", "photos_let_go", text, count=len(photos)))
 
 
 DAY_S = 86_400.0

@@ -10,13 +10,13 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
-from shared_schemas.records import EventV1, Record, parse_record
+from shared_schemas.records import Record, parse_record
 from tomato_host.errors import TomatoError
 from tomato_host.logs import Log
 from tomato_host.storage.appender import WriterLock, replace_file
 from tomato_host.storage.buffering import BackgroundWorker, WaitingRecords
 from tomato_host.storage.chain import Head, read_heads
-from tomato_host.storage.layout import FORMAT, HEADS, METADATA, RESERVE, create_run, stream_of, write_schemas
+from tomato_host.storage.layout import HEADS, RESERVE, create_run, make_layout, storage_event, stream_of
 from tomato_host.storage.reader import stream_files
 from tomato_host.storage.recovery import TailRepair
 from tomato_host.storage.settings import Fsync, OnMalformed, Rotate, StorageSettings
@@ -68,7 +68,7 @@ class Dataset:
         self._next_sync_s = time.monotonic() + settings.fsync_interval_s
         self._next_telemetry_s = time.monotonic() + settings.fsync_telemetry_s
         self._next_heads_s = time.monotonic() + HEADS_INTERVAL_S
-        _make_layout(root, about)
+        make_layout(root, about)
         self._lock: WriterLock | None = WriterLock(self._private)
         self._resume()
 
@@ -114,9 +114,9 @@ class Dataset:
         dataset = cls(Path(root), settings, about or {})
         if now is not None:
             for repair in dataset.repairs:
-                dataset.append(_event(now(), "WARNING", "tail_repaired", repair.text))
+                dataset.append(storage_event(now(), "WARNING", "tail_repaired", repair.text))
             for loss in dataset.losses:
-                dataset.append(_event(now(), "ALARM", "records_lost", loss))
+                dataset.append(storage_event(now(), "ALARM", "records_lost", loss))
         return dataset
 
     @classmethod
@@ -182,7 +182,7 @@ class Dataset:
         if not self._waiting and self._waiting.lost:
             lost, ts = self._waiting.lost, self._newest_ts
             text = f"{lost} records could not be kept while the disk refused them."
-            self.append(_event(ts, "ALARM", "records_not_stored", text, count=lost))
+            self.append(storage_event(ts, "ALARM", "records_not_stored", text, count=lost))
             self._waiting.lost = 0
         return not self._waiting
 
@@ -351,33 +351,3 @@ def _close_all(handles: Sequence[int | None]) -> None:
     for handle in handles:
         if handle is not None:
             os.close(handle)
-
-
-def _make_layout(root: Path, about: Mapping[str, Any]) -> None:
-    try:
-        for folder in ("private/images", "public/images", "schema"):
-            (root / folder).mkdir(parents=True, exist_ok=True)
-        if not (root / METADATA).exists():
-            schema_hash = write_schemas(root / "schema")
-            metadata = {"format": FORMAT, "schemas_sha256": schema_hash, "time_zone_of_file_names": "UTC", **about}
-            replace_file(root / METADATA, json.dumps(metadata, indent=1).encode() + b"\n")
-    except OSError as error:
-        raise TomatoError(
-            "E-STORAGE-UNWRITABLE",
-            f"The data directory {root} cannot be written: {error.strerror or error}.",
-            "Give another --data-dir, or allow writing there.",
-        ) from error
-
-
-def _event(ts: datetime, level: str, name: str, text: str, **data: int) -> EventV1:
-    return EventV1.model_validate(
-        {
-            "schema_version": "event_v1",
-            "ts": ts,
-            "level": level,
-            "kind": "storage",
-            "name": name,
-            "text": text,
-            "data": data,
-        }
-    )

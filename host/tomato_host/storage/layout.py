@@ -5,11 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import Any
 
-from shared_schemas.records import RECORDS
+from shared_schemas.records import RECORDS, EventV1
 from tomato_host.errors import TomatoError
+from tomato_host.storage.appender import replace_file
 from tomato_host.storage.settings import Rotate
 
 STREAM_OF: dict[str, str] = {
@@ -113,3 +116,38 @@ def write_schemas(folder: Path) -> str:
         digest.update(text.encode())
         (folder / f"{version}.schema.json").write_text(text, encoding="utf-8")
     return digest.hexdigest()
+
+
+def make_layout(root: Path, about: Mapping[str, Any]) -> None:
+    """Make the directories of a dataset and, in a new one, its schemas and metadata.json.
+
+    Raises TomatoError E-STORAGE-UNWRITABLE.
+    """
+    try:
+        for folder in ("private/images", "public/images", "schema"):
+            (root / folder).mkdir(parents=True, exist_ok=True)
+        if not (root / METADATA).exists():
+            schema_hash = write_schemas(root / "schema")
+            metadata = {"format": FORMAT, "schemas_sha256": schema_hash, "time_zone_of_file_names": "UTC", **about}
+            replace_file(root / METADATA, json.dumps(metadata, indent=1).encode() + b"\n")
+    except OSError as error:
+        raise TomatoError(
+            "E-STORAGE-UNWRITABLE",
+            f"The data directory {root} cannot be written: {error.strerror or error}.",
+            "Give another --data-dir, or allow writing there.",
+        ) from error
+
+
+def storage_event(ts: datetime, level: str, name: str, text: str, **data: int) -> EventV1:
+    """An event of kind storage."""
+    return EventV1.model_validate(
+        {
+            "schema_version": "event_v1",
+            "ts": ts,
+            "level": level,
+            "kind": "storage",
+            "name": name,
+            "text": text,
+            "data": data,
+        }
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from tomato_host import __version__
@@ -91,85 +92,7 @@ def board_online(live: LiveState) -> bool:
 def discovery(node: str, prefix: str, probes: list[str], commands: bool) -> Json:
     """One retained payload for the whole device. No switch: every request is bounded in time."""
     where, unique = topics(node, prefix), f"tomato_{node}"
-    parts: Json = {}
-
-    def add(platform: str, key: str, name: str, **more: Any) -> None:
-        parts[key] = {
-            "platform": platform,
-            "unique_id": f"{unique}_{key}",
-            "name": name,
-            "default_entity_id": f"{platform}.{unique}_{key}",
-            **more,
-        }
-
-    def sensor(key: str, name: str, path: str, **more: Any) -> None:
-        add(
-            "sensor",
-            key,
-            name,
-            state_topic=where.state,
-            expire_after=EXPIRE_AFTER_S,
-            value_template=f"{{{{ value_json.{path} }}}}",
-            **{k: v for k, v in more.items() if v is not None},
-        )
-
-    for key, name, device_class, unit in SENSORS:
-        sensor(key, name, key, device_class=device_class, unit_of_measurement=unit, state_class="measurement")
-    for probe in probes:
-        sensor(
-            f"soil_{probe.lower()}",
-            f"Soil {probe}",
-            f"soil['{probe}']",
-            device_class="moisture",
-            unit_of_measurement="%",
-            state_class="measurement",
-        )
-    for key, name, unit_or_none, icon in OTHERS:
-        sensor(
-            key,
-            name,
-            key,
-            unit_of_measurement=unit_or_none,
-            icon=icon,
-            state_class="measurement" if unit_or_none else None,
-        )
-    add(
-        "binary_sensor",
-        "problem",
-        "Problem",
-        state_topic=where.state,
-        device_class="problem",
-        value_template="{{ value_json.problem }}",
-        expire_after=EXPIRE_AFTER_S,
-    )
-    if commands:
-        for key, name, icon in BUTTONS:
-            add(
-                "button",
-                key,
-                name,
-                command_topic=f"{where.command}{key}",
-                command_template=DATED,
-                icon=icon,
-                qos=1,
-                retain=False,
-            )
-        add(
-            "number",
-            "dose",
-            "Dose",
-            command_topic=f"{where.command}dose",
-            command_template=DATED,
-            qos=1,
-            retain=False,
-            state_topic=where.state,
-            value_template="{{ value_json.dose_ml }}",
-            min=DOSE_ML[0],
-            max=DOSE_ML[1],
-            step=5,
-            unit_of_measurement="mL",
-            mode="box",
-        )
+    parts = [*_sensors(where, probes), _problem_sensor(where), *(_controls(where) if commands else ())]
     return {
         "device": {
             "identifiers": [unique],
@@ -180,5 +103,82 @@ def discovery(node: str, prefix: str, probes: list[str], commands: bool) -> Json
         "origin": {"name": "tomato-host", "sw_version": __version__},
         "availability": [{"topic": where.host}, {"topic": where.board}],
         "availability_mode": "all",
-        "components": parts,
+        "components": {key: _component(unique, key, fields) for key, fields in parts},
     }
+
+
+def _component(unique: str, key: str, fields: Json) -> Json:
+    platform = fields["platform"]
+    ids = {"unique_id": f"{unique}_{key}", "default_entity_id": f"{platform}.{unique}_{key}"}
+    return {name: value for name, value in {**fields, **ids}.items() if value is not None}
+
+
+def _sensors(where: MqttTopics, probes: list[str]) -> Iterator[tuple[str, Json]]:
+    for key, name, device_class, unit in SENSORS:
+        yield key, _sensor(where, name, key, device_class=device_class, unit=unit)
+    for probe in probes:
+        yield (
+            f"soil_{probe.lower()}",
+            _sensor(where, f"Soil {probe}", f"soil['{probe}']", device_class="moisture", unit="%"),
+        )
+    for key, name, unit_or_none, icon in OTHERS:
+        yield key, _sensor(where, name, key, unit=unit_or_none, icon=icon)
+
+
+def _sensor(
+    where: MqttTopics,
+    name: str,
+    path: str,
+    *,
+    unit: str | None,
+    device_class: str | None = None,
+    icon: str | None = None,
+) -> Json:
+    """A sensor entity that reads `path` of the state; None leaves a field out."""
+    return {
+        "platform": "sensor",
+        "name": name,
+        "state_topic": where.state,
+        "expire_after": EXPIRE_AFTER_S,
+        "value_template": f"{{{{ value_json.{path} }}}}",
+        "device_class": device_class,
+        "unit_of_measurement": unit,
+        "icon": icon,
+        "state_class": "measurement" if unit else None,
+    }
+
+
+def _problem_sensor(where: MqttTopics) -> tuple[str, Json]:
+    return "problem", {
+        "platform": "binary_sensor",
+        "name": "Problem",
+        "state_topic": where.state,
+        "device_class": "problem",
+        "value_template": "{{ value_json.problem }}",
+        "expire_after": EXPIRE_AFTER_S,
+    }
+
+
+def _controls(where: MqttTopics) -> Iterator[tuple[str, Json]]:
+    command = {"command_template": DATED, "qos": 1, "retain": False}
+    for key, name, icon in BUTTONS:
+        yield (
+            key,
+            {"platform": "button", "name": name, "command_topic": f"{where.command}{key}", "icon": icon, **command},
+        )
+    yield (
+        "dose",
+        {
+            "platform": "number",
+            "name": "Dose",
+            "command_topic": f"{where.command}dose",
+            **command,
+            "state_topic": where.state,
+            "value_template": "{{ value_json.dose_ml }}",
+            "min": DOSE_ML[0],
+            "max": DOSE_ML[1],
+            "step": 5,
+            "unit_of_measurement": "mL",
+            "mode": "box",
+        },
+    )
