@@ -31,7 +31,7 @@ HOURS = 24.0
 SETTINGS: Settings = parse_settings({"board": {"telemetry_period_s": 300.0}})
 PYTHON = [sys.executable]
 COMMANDS = {
-    "on": [*PYTHON, "-m", "tests.advisor.eager_desk"],
+    "on": [*PYTHON, "-m", "tests.advisor.eager_worker"],
     "absent": ["/nonexistent/program"],
     "dead": [*PYTHON, "-c", "import sys; sys.stdin.readline(); sys.exit(1)"],
 }
@@ -130,7 +130,7 @@ class Listening:
             listener(record)
 
 
-def test_a_grave_anomaly_cancels_and_a_light_one_does_not() -> None:
+def test_a_severe_anomaly_cancels_and_a_light_one_does_not() -> None:
     recorder = Listening()
     advisor = Advisor(AdvisorSettings(), command=[*PYTHON, "-c", "import sys; sys.stdin.read()"])
     extension = AdvisorExtension(advisor, recorder, ZoneInfo("Europe/Vienna"), timedelta(hours=2))
@@ -148,12 +148,12 @@ def test_a_grave_anomaly_cancels_and_a_light_one_does_not() -> None:
         extension.stop()
 
 
-def test_the_day_book_adds_up_what_was_delivered() -> None:
-    book = DailyTotals()
+def test_the_daily_totals_add_up_what_was_delivered() -> None:
+    day = DailyTotals()
     action = context().actions[0]
     for record in (state(18.0), state(26.0), action, action.model_copy(update={"outcome": None}), *context().anomalies):
-        book.note(record)
-    totals = book.totals("2026-02-14")
+        day.add(record)
+    totals = day.totals("2026-02-14")
     assert (totals.air_temp_min_c, totals.air_temp_max_c) == (18.0, 26.0)
     assert (totals.water_ml, totals.actions_done, totals.anomalies, totals.actions_refused) == (199.0, 1, 1, 0)
     assert totals.vpd_mean_kpa == 1.16 and DailyTotals().totals("2026-02-15").air_temp_min_c is None

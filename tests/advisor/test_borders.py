@@ -153,7 +153,7 @@ def test_a_suspended_group_does_not_outlive_the_brain(end: str) -> None:
         "from tests.advisor.wakes import context\n"
         "from tomato_host.advisor.advisor import Advisor\n"
         "from tomato_host.advisor.settings import AdvisorSettings\n"
-        "command = [sys.executable, '-m', 'tests.advisor.eager_desk']\n"
+        "command = [sys.executable, '-m', 'tests.advisor.eager_worker']\n"
         "advisor = Advisor(AdvisorSettings(keep_loaded=True), command=command)\n"
         "advisor.wake(context(tasks=('summary',)))\n"
         "while advisor.status().state == 'working': advisor.poll(); time.sleep(0.002)\n"

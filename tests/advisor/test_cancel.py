@@ -11,7 +11,7 @@ from tomato_host.advisor.advisor import Advisor
 from tomato_host.advisor.cancel import CancelToken, StaleGuard, WakeCancelled
 from tomato_host.advisor.settings import AdvisorSettings, CameraSettings, StaleSettings
 
-from tests.advisor.phase_desk import phase_file
+from tests.advisor.phase_worker import phase_file
 from tests.advisor.pictures import jpeg, plant
 from tests.advisor.processes import processor_ns, quiet
 from tests.advisor.tiny_vlm import SMALL, Width, write_tiny_vlm
@@ -53,7 +53,7 @@ def one_trial(settings: AdvisorSettings, phase: str, pause_s: float) -> float:
     task, _, _, told = PHASES[phase]
     path = phase_file(settings)
     path.unlink(missing_ok=True)
-    advisor = Advisor(settings, command=[sys.executable, "-m", "tests.advisor.phase_desk"])
+    advisor = Advisor(settings, command=[sys.executable, "-m", "tests.advisor.phase_worker"])
     try:
         assert advisor.wake(context(tasks=(task,)))  # type: ignore[arg-type]
         deadline = time.monotonic() + 30.0
@@ -128,7 +128,7 @@ def test_unknown_values_never_make_a_context_stale() -> None:
     unknown = state().model_copy(update={"env": state().env.model_copy(update={"air_temp_c": None})})
     guard = StaleGuard(StaleSettings(debounce=1), unknown)
     assert guard.check(state(40.0)) is None
-    assert StaleGuard(StaleSettings(debounce=1), None).stale(state(40.0)) is None
+    assert StaleGuard(StaleSettings(debounce=1), None).check(state(40.0)) is None
 
 
 def test_the_advisor_cancels_itself_when_the_world_moved_on() -> None:

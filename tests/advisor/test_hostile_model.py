@@ -24,7 +24,7 @@ from tomato_host.advisor.text.numbers import foreign_numbers
 from tomato_host.advisor.vision.cameras import Photo
 
 from shared_schemas.records import EventV1, VisionCvV1, VisionV1
-from tests.advisor.hostile_desk import COMMAND_LIKE, MANNERS, REPLIES
+from tests.advisor.hostile_worker import COMMAND_LIKE, MANNERS, REPLIES
 from tests.advisor.pictures import jpeg, plant
 from tests.advisor.processes import queue_ns
 from tests.advisor.wakes import context, state
@@ -62,7 +62,7 @@ def one_cycle(manner: str, tmp_path: Path) -> tuple[list[Any], Stopwatch, Adviso
     ahead = [0.0]
     advisor = Advisor(
         SETTINGS.model_copy(update={"cameras": (camera,)}),
-        command=[sys.executable, "-m", "tests.advisor.hostile_desk", manner],
+        command=[sys.executable, "-m", "tests.advisor.hostile_worker", manner],
         clock=lambda: time.monotonic() + ahead[0],
     )
     watch, records = Stopwatch(), []
@@ -168,11 +168,11 @@ def test_whatever_a_model_says_becomes_a_valid_record_or_nothing(text: str) -> N
 
 @settings(max_examples=300, deadline=None)
 @given(st.one_of(st.binary(max_size=400), _json.map(lambda v: json.dumps(v).encode()), st.just(COMMAND_LIKE.encode())))
-def test_no_line_from_the_process_gets_past_the_door_unchecked(body: bytes) -> None:
+def test_no_line_from_the_process_is_recorded_unchecked(body: bytes) -> None:
     """Either one of the three kinds, or refused; never an action and never another exception."""
     try:
         record = checked_record(body)
-    except advisor.Refused:
+    except advisor.LineRefused:
         return
     assert type(record) in (VisionV1, VisionCvV1, EventV1)
 

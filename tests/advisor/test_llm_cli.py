@@ -97,7 +97,7 @@ def test_scores() -> None:
 
 def test_memory_search(tmp_path: Path) -> None:
     store = MemoryStore(tmp_path.joinpath(*MEMORY_FILE))
-    store.remember("w-1", datetime.fromisoformat(TS), "summary", "decided", "lower leaves turn yellow", "{}")
+    store.add_episode("w-1", datetime.fromisoformat(TS), "summary", "decided", "lower leaves turn yellow", "{}")
     store.close()
     where = ["--data-dir", str(tmp_path)]
     assert "w-1  lower leaves turn yellow" in RUN.invoke(memory.app, ["search", "yellow", *where]).output

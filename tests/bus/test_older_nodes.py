@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from tomato_host.service.bus.message import Priority, id_of, message_of
 from tomato_host.service.bus.node_summary import parse_summary
+from tomato_host.service.bus.serve import stored_records
 from tomato_host.service.fleet.rows import NodeReport, rows_of
 from tomato_host.storage import Dataset
 
@@ -45,6 +46,14 @@ def test_a_summary_of_an_older_node_counts_its_dropped_actions() -> None:
     again = parse_summary(summary.model_dump_json())
     assert again == summary, "and what is written now is read, too"
     assert '"deed"' not in summary.model_dump_json()
+
+
+def test_ledger_events_are_published_under_neither_name(tmp_path: Path) -> None:
+    now = datetime.now(UTC)
+    with Dataset.open(tmp_path) as dataset:
+        for name in ("books_drawn", "ledger_allocated", "pump_done"):
+            dataset.append(action_event(1, now).model_copy(update={"kind": "board", "name": name}))
+    assert [record["name"] for record in stored_records(tmp_path, now, 1.0)] == ["pump_done"]
 
 
 @pytest.fixture

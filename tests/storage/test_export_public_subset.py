@@ -191,7 +191,16 @@ def test_the_export_is_repeatable_and_its_chain_holds(root: Path) -> None:
         head = Head(link.n, link.seq, link.hash)
 
 
-def test_an_action_without_a_state_or_reason_is_owned_up_to(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["ledger_allocated", "books_drawn"])
+def test_ledger_events_stay_private_under_both_names(tmp_path: Path, name: str) -> None:
+    with Dataset.open(tmp_path) as dataset:
+        dataset.append(event(1))
+        dataset.append(event(2).model_copy(update={"kind": "board", "name": name}))
+    assert export_public(tmp_path).withheld_records == 1
+    assert [record["name"] for record in public_records(tmp_path, "events")] == ["tick"]
+
+
+def test_an_action_without_a_state_or_reason_is_counted(tmp_path: Path) -> None:
     with Dataset.open(tmp_path) as dataset:
         dataset.append(action(1, why={}))
         dataset.append(action(2, why={}, origin="person"))

@@ -20,14 +20,13 @@ from tomato_host.service.bus.transport import Transport, parse_address, require_
 from tomato_host.service.history import lines_of
 from tomato_host.service.live_state import FeedReader, LiveState
 from tomato_host.service.process_priority import lower_priority
+from tomato_host.storage.public_fields import LEDGER_EVENTS
 
 STATUS_EVERY_S = 1.0
 STREAMS = ("anomalies", "events", "plans", "actions")
 TAIL_BYTES = 500_000
 MOST_STORED = 500
 """Of each priority; what a broker missed beyond that can be read from the dataset."""
-LEDGER_EVENTS = "books_"
-"""Movements of the guardrails' ledger: recorded for a replay, not published."""
 
 
 class BusProcess:

@@ -153,4 +153,4 @@ def test_memory_stays_bounded() -> None:
     mine = gate(most_per_hour=1)
     for n in range(2_000):
         mine.apply(Notice(f"k{n}", "WARNING", "board", "x"), float(n))
-    assert len(mine._known) <= 501
+    assert len(mine._tracked) <= 501
