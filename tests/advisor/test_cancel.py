@@ -132,7 +132,7 @@ def test_unknown_values_never_make_a_context_stale() -> None:
 
 
 def test_the_advisor_cancels_itself_when_the_world_moved_on() -> None:
-    """A desk that never answers, and a tent that heats up meanwhile."""
+    """A worker process that never answers, and a tent that heats up meanwhile."""
     settings = AdvisorSettings(stale=StaleSettings(air_temp_c=4.0, debounce=2))
     advisor = Advisor(settings, command=[sys.executable, "-c", "import sys; sys.stdin.read()"])
     try:

@@ -152,8 +152,10 @@ _anything = st.one_of(
 def test_whatever_a_model_says_becomes_a_valid_record_or_nothing(text: str) -> None:
     """No exception, no foreign number, no trust in its own confidence, and nothing that could be an action."""
     wake = context(tasks=("vision", "summary", "explanation", "hypothesis", "chronicle"))
-    desk = WakeResources(SETTINGS, None, Says(text), MemoryStore(None), camera=lambda camera: Photo(camera.name, PHOTO))
-    records = list(run_wake(wake, desk))
+    resources = WakeResources(
+        SETTINGS, None, Says(text), MemoryStore(None), camera=lambda camera: Photo(camera.name, PHOTO)
+    )
+    records = list(run_wake(wake, resources))
     assert [type(r) for r in records] == [VisionCvV1, VisionV1, EventV1, EventV1, EventV1, EventV1]
     for record in records:
         assert checked_record(record.to_json().encode()) == record
@@ -162,7 +164,7 @@ def test_whatever_a_model_says_becomes_a_valid_record_or_nothing(text: str) -> N
     for event in records[2:]:
         assert isinstance(event, EventV1)
         if event.data["written_by"] == "model":
-            vouched = (wake.to_json(), str(desk.memory.facts(wake.ts)), "-0.6 1.16 26.4 18.2 439 1600 62")
+            vouched = (wake.to_json(), str(resources.memory.facts(wake.ts)), "-0.6 1.16 26.4 18.2 439 1600 62")
             assert foreign_numbers(event.text, vouched) == (), event.text
 
 

@@ -66,12 +66,12 @@ def test_search_finds_words_and_survives_any_query() -> None:
 def test_a_cycle_is_remembered_and_the_measured_canopy_becomes_a_fact(tmp_path: Path) -> None:
     settings = AdvisorSettings(cameras=(CameraSettings(name="cam", kind="folder", path=tmp_path),))
     memory = MemoryStore(None)
-    desk = WakeResources(settings, None, NoBackend(), memory, camera=lambda camera: Photo("cam", jpeg(plant(1))))
-    records = list(run_wake(context("w-9"), desk))
+    resources = WakeResources(settings, None, NoBackend(), memory, camera=lambda camera: Photo("cam", jpeg(plant(1))))
+    records = list(run_wake(context("w-9"), resources))
     assert len(memory.episodes("w-9")) == len(records) == 4
     (fact,) = memory.facts(NOW)
     assert fact.key == "canopy_share.cam" and fact.trust == "measured" and fact.source.startswith("photo ")
-    later = list(run_wake(context("w-10", ("summary",)), desk))
+    later = list(run_wake(context("w-10", ("summary",)), resources))
     assert "canopy share cam" in later[0].text  # type: ignore[attr-defined]
 
 

@@ -115,7 +115,7 @@ def test_a_missing_photo_is_told_and_the_words_go_on(tmp_path: Path) -> None:
 
 
 def test_the_chronicle_is_written_whole_and_says_who_wrote_it(tmp_path: Path) -> None:
-    desk = WakeResources(AdvisorSettings(), tmp_path, NoBackend(), MemoryStore(None))
-    (event,) = run_wake(context(tasks=("chronicle",)), desk)
+    resources = WakeResources(AdvisorSettings(), tmp_path, NoBackend(), MemoryStore(None))
+    (event,) = run_wake(context(tasks=("chronicle",)), resources)
     page = (tmp_path / "public" / "chronicle" / "2026-02-14.md").read_text()
     assert event.text in page and "a template" in page  # type: ignore[attr-defined]

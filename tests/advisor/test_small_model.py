@@ -53,11 +53,11 @@ def test_fifty_of_fifty_texts_are_valid_and_no_foreign_number_passes(
     by_model = valid = 0
     for cycle in range(CYCLES):
         settings = AdvisorSettings(seed=100 * cycle, temperature=0.7, text_max_tokens=80)
-        desk = WakeResources(settings, None, backend, MemoryStore(None))
-        for event in run_wake(wake, desk):
+        resources = WakeResources(settings, None, backend, MemoryStore(None))
+        for event in run_wake(wake, resources):
             assert parse_record(event.to_json()) == event
             assert foreign_numbers(event.text, vouched) == (), event.text  # type: ignore[attr-defined]
-            assert desk.problems == []
+            assert resources.problems == []
             written_by = event.data["written_by"]  # type: ignore[attr-defined]
             by_model += written_by == "model"
             valid += 1
