@@ -31,7 +31,7 @@ class RecordSink(Protocol):
 class VisionReceiver(Protocol):
     """Receives photo verdicts: the estimator shows the newest one in the state."""
 
-    def note_vision(self, vision: VisionV1) -> None:
+    def add_vision(self, vision: VisionV1) -> None:
         """Use this verdict as the newest."""
 
 
@@ -88,7 +88,7 @@ class AdvisorExtension:
         for record in self._advisor.poll():
             self._recorder.record(record)
             if isinstance(record, VisionV1) and self._vision_receiver is not None:
-                self._vision_receiver.note_vision(record)
+                self._vision_receiver.add_vision(record)
 
     def stop(self) -> None:
         """The run ends."""
