@@ -40,12 +40,10 @@ from tomato_host.loop.weather_watch import WeatherWatch
 from tomato_host.models.store import ModelStore
 from tomato_host.recovery.crash_recovery import read_interrupted_actions
 from tomato_host.recovery.stored_samples import stored_samples
-from tomato_host.service.bus.extension import build_bus
-from tomato_host.service.feed import Feed
-from tomato_host.service.mqtt.extension import build_feed
+from tomato_host.service.feeds import bus_feed, dashboard_feed, mqtt_feed
 from tomato_host.service.notify.extension import build_notifier
 from tomato_host.settings import Settings, load_settings
-from tomato_host.storage.budgeted import BudgetedStore
+from tomato_host.storage.budgeted_store import BudgetedStore
 from tomato_host.storage.dataset import Dataset
 from tomato_host.terminal.status_lines import LineDisplay
 from tomato_host.weather.service import build_service
@@ -145,7 +143,7 @@ def _build(job: Job, settings: Settings, rig: Rig, dataset: Dataset) -> Supervis
     inbox = Inbox(job.data_dir) if rig.real_time or job.time_scale > 0.0 else None
     brain, store = _brain(settings, rig), BudgetedStore(dataset, lambda: rig.clock.monotonic_ms() / 1000.0)
     recorder = Recorder(store, status)
-    store.tell = recorder.record
+    store.record_event = recorder.record
     return Supervisor(
         loop_settings(settings),
         rig,
@@ -195,11 +193,11 @@ def _extensions(
         advisor = Advisor(settings.agent, job.data_dir)
         found.append(AdvisorExtension(advisor, recorder, ZoneInfo(site.timezone), every, brain))
     if settings.service.enabled:
-        found.append(Feed(status, recorder, settings.service, job.data_dir, bus=settings.bus))
+        found.append(dashboard_feed(settings.service, settings.bus, status, recorder, job.data_dir))
     if settings.mqtt.enabled:
-        found.append(build_feed(settings.mqtt, status, recorder, job.data_dir))
+        found.append(mqtt_feed(settings.mqtt, status, recorder, job.data_dir))
     if settings.bus.enabled:
-        found.append(build_bus(settings.bus, status, recorder, job.data_dir))
+        found.append(bus_feed(settings.bus, status, recorder, job.data_dir))
     if settings.notify.enabled:
         found.append(build_notifier(settings.notify, recorder, job.data_dir, os.environ))
     if told := from_environment(os.environ, status):

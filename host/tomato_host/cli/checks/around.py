@@ -65,7 +65,7 @@ def check_mqtt(settings: Settings) -> Finding:
 
 def check_bus(settings: BusSettings) -> Finding:
     """The broker of the bus, when one is named."""
-    from tomato_host.service.bus.address import parse_address
+    from tomato_host.service.bus.transport import parse_address
     from tomato_host.service.fleet.read import read_fleet
 
     if not settings.enabled:
@@ -104,7 +104,7 @@ def check_model(settings: Settings) -> Finding:
         return Finding("Language model", "ok", "the advisor is switched off")
     told = status(settings.agent)
     if told["backend"] == "none":
-        return Finding("Language model", "ok", "none; templates speak in its place", "docs/agent.md tells of one")
+        return Finding("Language model", "ok", "none; templates speak in its place", "docs/advisor.md tells of one")
     if not told["complete"]:
         absent = ", ".join(str(f["path"]) for f in told["files"] if f["path"] and f["bytes"] is None)
         return Finding("Language model", "problem", f"not there: {absent}", str(told["advice"] or ""))
