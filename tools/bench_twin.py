@@ -12,19 +12,19 @@ from typing import Any
 from tomato_host.app import brain_settings, loop_settings
 from tomato_host.board.session import BoardSession
 from tomato_host.brain.brain import Brain, BrainSettings
+from tomato_host.loop.board_runtime import Ports, Rig
 from tomato_host.loop.extensions import NoDisplay
 from tomato_host.loop.recorder import Recorder
-from tomato_host.loop.rig import Ports, Rig
 from tomato_host.loop.scheduler import Run
 from tomato_host.loop.status import Status
 from tomato_host.loop.supervisor import Supervisor
 from tomato_host.settings import Settings
 from tomato_host.storage.dataset import Dataset
+from tomato_host.twin.board_runtime import SIM_START, LockStepClock
 from tomato_host.twin.campaign.life import Life
 from tomato_host.twin.direct import DirectTwin
 from tomato_host.twin.lockstep import LockStep
 from tomato_host.twin.physics import LIGHT, Tent
-from tomato_host.twin.rig import SIM_START, LockStepClock
 from tomato_host.twin.world import World
 
 TITLE = "Twin: simulated seconds per wall second, memory per day"

@@ -27,12 +27,12 @@ from tomato_host.brain.brain import Brain, BrainSettings
 from tomato_host.commands.inbox import Inbox
 from tomato_host.errors import TomatoError
 from tomato_host.log_file import log_to
+from tomato_host.loop.board_runtime import Ports, Rig
 from tomato_host.loop.clock import RealClock, wall_time_at
 from tomato_host.loop.disk_watch import DiskWatch
 from tomato_host.loop.extensions import Display, Extension, NoDisplay
 from tomato_host.loop.model_checkpoints import ModelKeeper
 from tomato_host.loop.recorder import Recorder
-from tomato_host.loop.rig import Ports, Rig
 from tomato_host.loop.sd_notify import from_environment
 from tomato_host.loop.status import Status
 from tomato_host.loop.supervisor import LoopSettings, Supervisor
@@ -243,11 +243,11 @@ def open_rig(
     Raises TomatoError: what SerialPort.open or the twin raises; E-TIME-SCALE for a scaled real board.
     """
     if url == SIM:
-        from tomato_host.twin import rig as twin_rig  # a real tent needs none of it
+        from tomato_host.twin import board_runtime as twin_runtime  # a real tent needs none of it
 
         if time_scale == 1.0:
-            return twin_rig.free_running_rig(seed, scenario, flash)
-        return twin_rig.lock_step_rig(time_scale, seed, scenario, start, flash)
+            return twin_runtime.free_running_rig(seed, scenario, flash)
+        return twin_runtime.lock_step_rig(time_scale, seed, scenario, start, flash)
     if time_scale != 1.0:
         raise TomatoError(
             "E-TIME-SCALE", f"A real board cannot run at time scale {time_scale:g}.", "leave --time-scale out"

@@ -11,8 +11,8 @@ import typer
 from tomato_host.board.calibration import pump_values, soil_values
 from tomato_host.board.port import SerialPort
 from tomato_host.board.session import BoardSession
-from tomato_host.cli import board_talk, calibrate
-from tomato_host.cli.board_talk import Bench
+from tomato_host.cli import board_client, calibrate
+from tomato_host.cli.board_client import Bench
 from tomato_host.cli.clear_fault import clear_fault
 from tomato_host.errors import TomatoError
 from tomato_host.twin.lockstep import LockStep
@@ -72,7 +72,7 @@ def test_the_board_refuses_a_rate_far_from_its_nameplate(bench: Bench) -> None:
 
 
 def test_latched_faults_are_listed_and_cleared_by_name(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(board_talk, "open_bench", lambda port: bench)
+    monkeypatch.setattr(board_client, "open_bench", lambda port: bench)
     monkeypatch.setattr(bench.session, "close", lambda: None)
     app = typer.Typer()
     app.command()(clear_fault)
@@ -125,7 +125,7 @@ def test_without_a_port_the_next_step_is_told(tmp_path: Path) -> None:
 
 
 def test_the_wizard_and_the_script_say_what_the_board_took(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(board_talk, "open_bench", lambda port: bench)
+    monkeypatch.setattr(board_client, "open_bench", lambda port: bench)
     monkeypatch.setattr(bench.session, "close", lambda: None)
     script = CliRunner().invoke(calibrate.app, ["pump", *HERE, "--seconds", "10", "--ml", "187", "--json"])
     assert json.loads(script.stdout) == {"set": {"pump_ul_per_s": 18_700}}

@@ -10,18 +10,18 @@ from tomato_host.app import brain_settings, loop_settings
 from tomato_host.board.session import BoardSession
 from tomato_host.brain.brain import Brain
 from tomato_host.commands.inbox import Inbox, Reply, Request, submit
+from tomato_host.loop.board_runtime import Ports, Rig
 from tomato_host.loop.clock import Wake, wall_time_at
 from tomato_host.loop.extensions import NoDisplay
 from tomato_host.loop.recorder import Recorder
-from tomato_host.loop.rig import Ports, Rig
 from tomato_host.loop.status import Status
 from tomato_host.loop.supervisor import Supervisor
 from tomato_host.recovery.crash_recovery import read_interrupted_actions
 from tomato_host.recovery.stored_samples import stored_samples
 from tomato_host.settings import Settings
 from tomato_host.storage.dataset import Dataset
+from tomato_host.twin.board_runtime import SIM_START, LockStepClock
 from tomato_host.twin.lockstep import LockStep
-from tomato_host.twin.rig import SIM_START, LockStepClock
 
 from shared_schemas.records import EventV1, Record
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from tomato_host.twin import server
 
-from tests.incidents.cable import Cable
 from tests.incidents.running_host import RunningHost, until
+from tests.incidents.serial_link import Cable
 from tests.notify.test_delivery import Endpoint
 
 FLAPS = 4

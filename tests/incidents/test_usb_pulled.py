@@ -16,9 +16,9 @@ from tomato_host.twin import server
 from shared_schemas.devices import LIMITS
 from shared_schemas.records import ActionV1
 from tests.guardrails.proposals import proposal
-from tests.incidents.cable import Cable
 from tests.incidents.loop import Loop
 from tests.incidents.running_host import RunningHost, Tent, until
+from tests.incidents.serial_link import Cable
 
 
 def gapless(samples: list[tuple[int, int]]) -> bool:

@@ -12,16 +12,16 @@ from tomato_host.board.session import BoardSession
 from tomato_host.brain.brain import Brain
 from tomato_host.brain.control.settings import ControlSettings
 from tomato_host.commands.inbox import new_request
+from tomato_host.loop.board_runtime import Ports, Rig
 from tomato_host.loop.extensions import NoDisplay
 from tomato_host.loop.recorder import Recorder
-from tomato_host.loop.rig import Ports, Rig
 from tomato_host.loop.status import Status
 from tomato_host.loop.supervisor import Supervisor
 from tomato_host.settings import Settings
 from tomato_host.storage.dataset import Dataset
+from tomato_host.twin.board_runtime import SIM_START, LockStepClock
 from tomato_host.twin.lockstep import LockStep
 from tomato_host.twin.params import TentParams
-from tomato_host.twin.rig import SIM_START, LockStepClock
 from tomato_host.twin.world import World
 
 from shared_schemas.devices import OUTPUT_BY_NAME

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from shared_schemas.devices import OUTPUTS
 from shared_schemas.wire import SCHEMA_HASH
-from tomato_host.board import intake
+from tomato_host.board import decoding
 from tomato_host.board.port import PortLost, SerialPort
 from tomato_host.board.protocol import BoardProtocol, Received
 from tomato_host.errors import TomatoError
@@ -47,7 +47,7 @@ def switch_all_off(url: str, timeout_s: float = 5.0) -> Off:
                 if message.name == "HELLO" and not greeted:
                     greeted, next_s = True, 0.0
                 elif message.name == "HEALTH":
-                    health = intake.health(message.fields)
+                    health = decoding.health(message.fields)
                     on = tuple(row.name for row in OUTPUTS if health.outputs >> row.wire_id & 1)
                     return Off(health.state, on)
     except PortLost:

@@ -10,9 +10,8 @@ from typing import Any, Protocol
 
 from shared_schemas.devices import LIMITS, OUTPUT_BY_NAME
 from shared_schemas.wire import CONFIG_KEYS, FAULTS, SCHEMA_HASH
-from tomato_host.board import intake
+from tomato_host.board import decoding
 from tomato_host.board.clock_sync import ClockSync, Exchange
-from tomato_host.board.commands import Command, CommandBook
 from tomato_host.board.delayed_watermark import DelayedWatermark
 from tomato_host.board.events import (
     BoardEvent,
@@ -25,6 +24,7 @@ from tomato_host.board.events import (
     Result,
     Sample,
 )
+from tomato_host.board.pending_commands import Command, CommandBook
 from tomato_host.board.port import PortLost
 from tomato_host.board.protocol import BoardProtocol, Damage, Hello, Received
 from tomato_host.errors import TomatoError
@@ -94,7 +94,7 @@ class BoardSession:
         self.hello: Hello | None = None
         self.up = False
         self._commands = CommandBook(session)
-        self._samples = intake.SampleFile()
+        self._samples = decoding.SampleFile()
         self._is_stored = is_stored
         self._may_acknowledge = may_acknowledge
         self._handed_out = DelayedWatermark(samples_safe_after_ms)
@@ -318,13 +318,13 @@ class BoardSession:
         if message.name == "SAMPLE":
             self._on_sample(fields, now_ms, events)
         elif message.name == "RESULT":
-            found = intake.result(fields) if "cmd_id" in fields else None
+            found = decoding.result(fields) if "cmd_id" in fields else None
             if found is not None and self._commands.answer(found, now_ms):
                 events.append(found)
         elif message.name == "EVENT":
             self._on_event(fields, events)
         elif message.name == "HEALTH":
-            events.append(intake.health(fields))
+            events.append(decoding.health(fields))
         elif message.name == "TIME":
             self.clock.add(Exchange(fields["t1_ms"], fields["t2_ms"], fields["t3_ms"], now_ms))
         elif message.name == "BACKFILL":
@@ -356,7 +356,7 @@ class BoardSession:
         new_boot = self.hello is None or self.hello.boot_id != hello.boot_id
         if new_boot:
             self.clock.reset()
-            self._samples = intake.SampleFile()
+            self._samples = decoding.SampleFile()
             self._event_seq = self._events_acked = -1
             self._handed_out.clear()
             self._events_handed_out.clear()
@@ -379,7 +379,7 @@ class BoardSession:
         assert self.hello is not None
         if self._samples.take(seq):
             self._unacked += 1
-            taken = intake.sample(fields, self.hello.boot_id, self.host_ms(fields["t_ms"]), backlog)
+            taken = decoding.sample(fields, self.hello.boot_id, self.host_ms(fields["t_ms"]), backlog)
             if not self._is_stored(taken):
                 events.append(taken)
 
@@ -387,7 +387,7 @@ class BoardSession:
         if fields["seq"] > self._event_seq:
             self._event_seq = fields["seq"]
             assert self.hello is not None
-            taken = intake.board_event(fields, self.hello.boot_id, self.host_ms(fields["t_ms"]))
+            taken = decoding.board_event(fields, self.hello.boot_id, self.host_ms(fields["t_ms"]))
             if not self._is_stored(taken):
                 events.append(taken)
 

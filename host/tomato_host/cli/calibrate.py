@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from tomato_host.cli.board_talk import HERE, DataDir, Port, Talk, open_talk
+from tomato_host.cli.board_client import HERE, DataDir, Port, Talk, open_talk
 from tomato_host.errors import TomatoError
 
 app = typer.Typer(no_args_is_help=True, help="Calibrate the soil probes and the pump; the board keeps the values.")

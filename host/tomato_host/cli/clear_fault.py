@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from tomato_host.cli.board_talk import HERE, DataDir, Port, open_talk
+from tomato_host.cli.board_client import HERE, DataDir, Port, open_talk
 
 
 def clear_fault(

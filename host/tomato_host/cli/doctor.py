@@ -9,8 +9,8 @@ from pathlib import Path
 
 import typer
 
-from tomato_host.cli.checks import around, board, data, machine
-from tomato_host.cli.checks.finding import Finding
+from tomato_host.cli.checks import board, data, machine, services
+from tomato_host.cli.checks.diagnosis import Finding
 
 Check = Callable[[], Finding | list[Finding]]
 
@@ -31,13 +31,13 @@ def checks(config: Path | None, data_dir: Path, port: str) -> dict[str, Check]:
         "udev rule": board.check_udev,
         "Board": lambda: board.check_board(port or settings.board.url, data_dir),
         "MicroPython VM": machine.check_vm,
-        "Weather": lambda: around.check_weather(settings),
-        "MQTT broker": lambda: around.check_mqtt(settings),
-        "Bus": lambda: around.check_bus(settings.bus),
-        "Notifications": lambda: around.check_messages(settings),
-        "Language model": lambda: around.check_model(settings),
-        "Dashboard": lambda: around.check_tokens(settings, data_dir),
-        "Service": around.check_service,
+        "Weather": lambda: services.check_weather(settings),
+        "MQTT broker": lambda: services.check_mqtt(settings),
+        "Bus": lambda: services.check_bus(settings.bus),
+        "Notifications": lambda: services.check_messages(settings),
+        "Language model": lambda: services.check_model(settings),
+        "Dashboard": lambda: services.check_tokens(settings, data_dir),
+        "Service": services.check_service,
         "Extras": machine.check_extras,
     }
 

@@ -13,11 +13,11 @@ from typing import Any, Protocol
 
 from shared_schemas.records import ActionV1
 from shared_schemas.records.action_v1 import ActionType
-from tomato_host.board import upkeep
+from tomato_host.board import maintenance
 from tomato_host.board.calibration import checked
 from tomato_host.board.events import Disconnected, LinkEvent
+from tomato_host.board.maintenance import PumpWatch, Wait
 from tomato_host.board.session import BoardSession
-from tomato_host.board.upkeep import PumpWatch, Wait
 from tomato_host.commands.inbox import Reply, Request
 from tomato_host.errors import TomatoError
 
@@ -141,13 +141,13 @@ class BoardRequests:
         return self._faults(request, now_ms)
 
     def _calibrate(self, request: Request) -> Generator[Wait, Any, Reply]:
-        taken = yield from upkeep.configure(self._session, checked(request.values))
+        taken = yield from maintenance.configure(self._session, checked(request.values))
         words = ", ".join(f"{key} = {value}" for key, value in taken.items())
         return Reply(id=request.id, ok=True, text=f"The board took {words}.", values=taken)
 
     def _read_probe(self, request: Request) -> Generator[Wait, Any, Reply]:
         try:
-            raw = yield from upkeep.raw_count(self._session, request.probe)
+            raw = yield from maintenance.raw_count(self._session, request.probe)
         finally:
             self._session.set_sampling(self._sampling_ms)
         return Reply(id=request.id, ok=True, text=f"Probe {request.probe} reads {raw} counts.", raw=raw)
@@ -174,7 +174,7 @@ class BoardRequests:
             self._house.switch_off(("water_pump",), "calibration took too long")
             raise TomatoError("E-BOARD-SILENT", "The board did not tell the end of the dose.", "try again")
         if not pump.pulses or done.outcome.status != "DONE":
-            raise upkeep.refusal(done.outcome.status, done.outcome.reason)
+            raise maintenance.refusal(done.outcome.status, done.outcome.reason)
         text = f"The pump ran for {pump.seconds:.2f} s."
         return Reply(id=request.id, ok=True, text=text, seconds=pump.seconds, action=done)
 
@@ -182,9 +182,9 @@ class BoardRequests:
         """Clear the named fault, if one is named; then tell which are left."""
         begun = ""
         if request.kind == "clear_fault":
-            yield from upkeep.clear_fault(self._session, request.fault)
+            yield from maintenance.clear_fault(self._session, request.fault)
             begun = f"{request.fault} is cleared. "
-        board = yield from upkeep.condition(self._session, now_ms)
+        board = yield from maintenance.condition(self._session, now_ms)
         text = f"{begun}The board is {board.state}; latched: {', '.join(board.faults) or 'nothing'}."
         return Reply(id=request.id, ok=True, text=text, board_state=board.state, faults=board.faults)
 

@@ -32,13 +32,13 @@ from tomato_host.commands.inbox import Inbox, Reply, Request
 from tomato_host.commands.operator_overrides import OperatorOverrides
 from tomato_host.errors import TomatoError
 from tomato_host.loop import clock_watch
+from tomato_host.loop.board_runtime import Rig
 from tomato_host.loop.clock import Wake
 from tomato_host.loop.clock_watch import ClockWatch
 from tomato_host.loop.episode import Episode
 from tomato_host.loop.extensions import Display, Extension, NoDisplay
 from tomato_host.loop.recorded_ledger import RecordedLedger
 from tomato_host.loop.recorder import Recorder
-from tomato_host.loop.rig import Rig
 from tomato_host.loop.scheduler import Run, Scheduler
 from tomato_host.loop.status import Pulse, Status
 from tomato_host.recovery.crash_recovery import InterruptedActions

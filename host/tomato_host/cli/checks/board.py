@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from tomato_host.cli.checks.finding import Finding
+from tomato_host.cli.checks.diagnosis import Finding
 from tomato_host.errors import TomatoError
 
 RULES = (Path("/etc/udev/rules.d"), Path("/usr/lib/udev/rules.d"), Path("/lib/udev/rules.d"))
@@ -89,7 +89,7 @@ def _over_port(url: str) -> Finding:
 
 
 def _through_host(data_dir: Path) -> Finding:
-    from tomato_host.cli.board_talk import ThroughHost
+    from tomato_host.cli.board_client import ThroughHost
 
     try:
         state, faults = ThroughHost(data_dir, "", "doctor").condition()

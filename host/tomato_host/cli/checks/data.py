@@ -7,7 +7,7 @@ import shutil
 from datetime import datetime
 from pathlib import Path
 
-from tomato_host.cli.checks.finding import Finding
+from tomato_host.cli.checks.diagnosis import Finding
 from tomato_host.errors import TomatoError
 from tomato_host.settings import Settings, load_settings
 from tomato_host.storage.settings import StorageSettings

@@ -11,7 +11,7 @@ from importlib import metadata
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from tomato_host.cli.checks.finding import Finding
+from tomato_host.cli.checks.diagnosis import Finding
 from tomato_host.errors import TomatoError
 from tomato_host.settings import SiteSettings
 

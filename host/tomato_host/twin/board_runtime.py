@@ -6,8 +6,8 @@ import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from tomato_host.loop.board_runtime import Ports, Rig
 from tomato_host.loop.clock import RealClock, Wake
-from tomato_host.loop.rig import Ports, Rig
 from tomato_host.twin import server
 from tomato_host.twin.lockstep import LockStep
 

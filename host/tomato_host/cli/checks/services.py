@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from tomato_host.cli.checks.finding import Finding
+from tomato_host.cli.checks.diagnosis import Finding
 from tomato_host.errors import TomatoError
 from tomato_host.service.bus.settings import BusSettings
 from tomato_host.settings import Settings

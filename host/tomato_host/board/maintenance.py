@@ -1,7 +1,7 @@
 """What a person does to the board itself - calibrate, read a probe, clear a fault - as steps that wait for its word.
 
 No I/O and no clock: a step is a generator that yields what it waits for and is given the first news that fits, or
-None when the time is over. `cli/calibrate.py` drives one over a port of its own, `runtime/workbench.py` several at once
+None when the time is over. `cli/calibrate.py` drives one over a port of its own, `commands/board_requests.py` several at once
 beside the deciding loop.
 """
 

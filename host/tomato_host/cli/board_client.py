@@ -14,8 +14,8 @@ from tomato_host.errors import TomatoError
 
 if TYPE_CHECKING:
     from tomato_host.board.events import Health, LinkEvent, Result
+    from tomato_host.board.maintenance import Steps
     from tomato_host.board.session import BoardSession
-    from tomato_host.board.upkeep import Steps
     from tomato_host.commands.inbox import Kind, Reply
 
 Port = Annotated[str, typer.Option("--port", envvar="TOMATO_PORT", help="The board's port, as for `run --board`.")]
@@ -98,42 +98,42 @@ class Bench:
 
     def result(self, cmd_id: int) -> Result:
         """The board's word on a command. Raises TomatoError E-BOARD-REFUSED or E-BOARD-SILENT."""
-        from tomato_host.board import upkeep
+        from tomato_host.board import maintenance
 
-        return self.do(upkeep.result(cmd_id))  # type: ignore[no-any-return]  # steps end in a Result
+        return self.do(maintenance.result(cmd_id))  # type: ignore[no-any-return]  # steps end in a Result
 
     def configure(self, values: dict[str, int]) -> None:
         """Set CONFIG entries, one by one, each confirmed."""
-        from tomato_host.board import upkeep
+        from tomato_host.board import maintenance
 
-        self.do(upkeep.configure(self.session, values))
+        self.do(maintenance.configure(self.session, values))
 
     def raw_count(self, probe: int) -> int:
         """The median of a few fresh raw counts of a probe. Raises TomatoError E-CALIBRATE-READING."""
-        from tomato_host.board import upkeep
+        from tomato_host.board import maintenance
 
-        return int(self.do(upkeep.raw_count(self.session, probe)))
+        return int(self.do(maintenance.raw_count(self.session, probe)))
 
     def clear_fault(self, name: str) -> None:
         """Clear one latched fault. Raises TomatoError E-FAULT-NAME, E-BOARD-REFUSED."""
-        from tomato_host.board import upkeep
+        from tomato_host.board import maintenance
 
-        self.do(upkeep.clear_fault(self.session, name))
+        self.do(maintenance.clear_fault(self.session, name))
 
     def condition(self) -> tuple[str, tuple[str, ...]]:
         """State of the board, and names of the faults it holds. Raises TomatoError E-BOARD-SILENT."""
-        from tomato_host.board import upkeep
+        from tomato_host.board import maintenance
 
-        board: Health = self.do(upkeep.condition(self.session, self.now_ms()))
+        board: Health = self.do(maintenance.condition(self.session, self.now_ms()))
         return board.state, board.faults
 
     def dose(self, ml: int) -> float:
         """Run the pump for one dose; seconds it was on, by the board's own clock. Raises TomatoError as `result`."""
-        from tomato_host.board import upkeep
+        from tomato_host.board import maintenance
         from tomato_host.board.events import Result
 
         self.until(lambda event: None, 500, lease=True)
-        cmd_id, pump = self.session.pulse("water_pump", ml), upkeep.PumpWatch()
+        cmd_id, pump = self.session.pulse("water_pump", ml), maintenance.PumpWatch()
 
         def ended(event: LinkEvent) -> object:
             refused = isinstance(event, Result) and event.cmd_id == cmd_id and event.status in ("REJECTED", "ABORTED")
@@ -141,7 +141,7 @@ class Bench:
 
         outcome = self.until(ended, DOSE_MS, lease=True)
         if isinstance(outcome, Result):
-            raise upkeep.refusal(outcome.status, outcome.reason)
+            raise maintenance.refusal(outcome.status, outcome.reason)
         if outcome is None:
             raise TomatoError("E-BOARD-SILENT", "The board did not tell the end of the dose.", "try again")
         return pump.seconds
