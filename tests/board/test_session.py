@@ -111,9 +111,9 @@ def test_a_board_reset_ends_what_was_under_way_and_starts_a_new_time_line(bench:
 
 def test_silence_is_noticed_without_a_lost_port(bench: Bench) -> None:
     bench.up = lambda data: b""
-    told = [e for e in bench.run(40_000) if isinstance(e, Disconnected)]
-    assert len(told) == 1
-    assert "no sign of life" in told[0].why
+    reported = [e for e in bench.run(40_000) if isinstance(e, Disconnected)]
+    assert len(reported) == 1
+    assert "no answer for" in reported[0].why
     bench.up = clean
     bench.run(10_000)
     assert bench.session.up
@@ -183,10 +183,10 @@ def test_another_schema_is_told_with_both_hashes_and_nothing_is_commanded(monkey
     monkeypatch.setattr(c, "SCHEMA_HASH", b"\xde\xad\xbe\xef\0\0\0\1")
     bench = Bench()
     bench.run(15_000)
-    told = bench.of(Mismatch)
-    assert told
-    assert "deadbeef00000001" in told[0].text
-    assert SCHEMA_HASH.hex() in told[0].text
+    reported = bench.of(Mismatch)
+    assert reported
+    assert "deadbeef00000001" in reported[0].text
+    assert SCHEMA_HASH.hex() in reported[0].text
     assert not bench.session.up
     assert bench.of(Connected) == []
     monkeypatch.setattr(c, "SCHEMA_HASH", SCHEMA_HASH)

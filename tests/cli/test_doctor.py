@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from tomato_host.cli import doctor
 from tomato_host.cli.checks import board, data, machine, services
-from tomato_host.cli.checks.diagnosis import Finding
+from tomato_host.cli.checks.diagnosis import Diagnosis
 from tomato_host.service.tokens import TokenFile
 from tomato_host.settings import Settings, SiteSettings, parse_settings
 from tomato_host.storage.dataset import Dataset
@@ -84,22 +84,22 @@ def test_the_table_is_for_people(tmp_path: Path, quiet: Path) -> None:
 
 
 def test_brackets_survive_the_table(capsys: pytest.CaptureFixture[str]) -> None:
-    doctor._print_table([Finding("Weather", "note", "away", "set [weather]")])
+    doctor._print_table([Diagnosis("Weather", "note", "away", "set [weather]")])
     assert "[weather]" in capsys.readouterr().out
 
 
 def test_with_a_running_host_it_asks_the_host(tmp_path: Path) -> None:
-    with running_host(tmp_path) as (here, _):
-        told = here.command("doctor", "--json", "--config", str(here.config))
-        findings = {finding["name"]: finding for finding in json.loads(told.stdout)}
+    with running_host(tmp_path) as (host, _):
+        output = host.command("doctor", "--json", "--config", str(host.config))
+        findings = {finding["name"]: finding for finding in json.loads(output.stdout)}
         assert findings["Board"]["level"] == "ok", findings["Board"]
         assert findings["Board"]["text"] == "the running host says LEASED, no fault"
         assert "a host is writing" in findings["Dataset"]["text"]
-        here.stop()
-        told = here.command("doctor", "--json", "--config", str(here.config), "--port", here.board)
-        findings = {finding["name"]: finding for finding in json.loads(told.stdout)}
+        host.stop()
+        output = host.command("doctor", "--json", "--config", str(host.config), "--port", host.board)
+        findings = {finding["name"]: finding for finding in json.loads(output.stdout)}
         assert findings["Board"]["level"] == "ok" and "firmware 0.1.0, schema " in findings["Board"]["text"]
-        assert "all whole" in findings["Dataset"]["text"]
+        assert "all intact" in findings["Dataset"]["text"]
 
 
 def test_a_full_disk_is_a_problem(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -108,7 +108,7 @@ def test_a_full_disk_is_a_problem(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_check_that_fails_is_a_finding() -> None:
-    def broken() -> Finding:
+    def broken() -> Diagnosis:
         raise RuntimeError("the bus is on fire")
 
     (found,) = doctor.examine([("Bus", broken)])
@@ -196,16 +196,16 @@ def test_brokers_that_are_there_and_not(listening: int) -> None:
 
 
 def test_weather_that_cannot_be_reached_is_worth_knowing_and_no_more(listening: int) -> None:
-    here = settings(weather={"geosphere_url": f"http://127.0.0.1:{listening}/v1"})
+    host = settings(weather={"geosphere_url": f"http://127.0.0.1:{listening}/v1"})
     away = settings(weather={"geosphere_url": f"http://127.0.0.1:{closed_port()}/v1"})
-    assert (services.check_weather(here).level, services.check_weather(away).level) == ("ok", "note")
+    assert (services.check_weather(host).level, services.check_weather(away).level) == ("ok", "note")
 
 
 def test_messages_without_an_address(tmp_path: Path) -> None:
     on = settings(notify={"enabled": True})
-    assert services.check_messages(settings(), {}).level == "note"
-    assert services.check_messages(on, {}).level == "problem"
-    secret = services.check_messages(on, {"TOMATO_NOTIFY_URLS": "ntfys://ntfy.sh/geheim"})
+    assert services.check_notifications(settings(), {}).level == "note"
+    assert services.check_notifications(on, {}).level == "problem"
+    secret = services.check_notifications(on, {"TOMATO_NOTIFY_URLS": "ntfys://ntfy.sh/geheim"})
     assert secret.level == "ok" and "geheim" not in secret.text
 
 
@@ -240,6 +240,6 @@ def test_open_to_the_network_without_a_token(tmp_path: Path) -> None:
     ],
 )
 def test_the_service(load: str, active: str, enabled: str, restarts: str, level: str) -> None:
-    told = f"LoadState={load}\nActiveState={active}\nUnitFileState={enabled}\nNRestarts={restarts}\n"
-    assert services.judge_service(told).level == level
+    output = f"LoadState={load}\nActiveState={active}\nUnitFileState={enabled}\nNRestarts={restarts}\n"
+    assert services.judge_service(output).level == level
     assert services.judge_service("").level == "note"

@@ -38,7 +38,7 @@ def dataset(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def told(capsys: pytest.CaptureFixture[str], dataset: Path, *more: str) -> str:
+def reported(capsys: pytest.CaptureFixture[str], dataset: Path, *more: str) -> str:
     with pytest.raises(SystemExit) as ended:
         main(["explain", "--data-dir", str(dataset), *more])
     assert ended.value.code == 0
@@ -46,14 +46,14 @@ def told(capsys: pytest.CaptureFixture[str], dataset: Path, *more: str) -> str:
 
 
 def test_the_newest_decision_with_its_outcome(dataset: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    text = told(capsys, dataset)
+    text = reported(capsys, dataset)
     assert "14:00 by rules" in text and "P1 is dry at 20.0 %" in text
     assert "DONE 199 ml" in text and "heater_mat: soil at 20.0 degC is warm enough" in text
     assert len(text.splitlines()) < 40
 
 
 def test_an_earlier_decision_and_the_rule_that_refused(dataset: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    story = json.loads(told(capsys, dataset, "--at", "2026-06-01T12:30", "--json"))
+    story = json.loads(reported(capsys, dataset, "--at", "2026-06-01T12:30", "--json"))
     assert story["decision"] == "p-20260601T100000"
     refused = {row["action"]: row["verdict"] for row in story["refused"]}
     assert refused["WATER"].startswith("refused by environment: water lies where none should (1, limit 0)")

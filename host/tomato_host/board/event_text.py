@@ -1,4 +1,4 @@
-"""What the board's events mean to a person: a level and one sentence each."""
+"""The board's events as text for the operator: a level and one sentence each."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from shared_schemas.wire import FAULTS, REASONS, STATES, WHY
 from tomato_host.board.events import BoardEvent, Level
 
 ROUTINE = frozenset({"pulse_start", "pulse_end", "config", "button"})
-"""Events that results and records tell better; they are kept, and show on no screen as news."""
+"""Events that duplicate results and records; they are recorded, but not shown as news."""
 
 ALARMS = frozenset({"leak", "over_temp", "estop", "stuck_valve", "no_flow", "overrun", "co2_high"})
-"""Faults that want a person now."""
+"""Faults that need the operator now."""
 
 
 def _name(table: tuple[str, ...], code: int) -> str:
@@ -28,7 +28,7 @@ def _amount(output: int, amount: int) -> str:
     return f"{amount} ml" if is_dose else f"{amount / 1000.0:g} s"
 
 
-def in_words(event: BoardEvent) -> tuple[Level, str]:
+def describe(event: BoardEvent) -> tuple[Level, str]:
     """Level and sentence for one event of the board."""
     a, b = event.a, event.b
     if event.name == "fault":

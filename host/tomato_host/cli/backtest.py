@@ -37,7 +37,7 @@ def backtest(
     only = tuple(name.strip() for name in quantity.split(",")) if quantity else None
     cases = load_cases(data, mapping, weather, group)
     rules = baselines(lightgbm)
-    judged = [one for case in cases for one in judge(case, hours, rules, from_day, only, _told)]
+    judged = [one for case in cases for one in judge(case, hours, rules, from_day, only, _print_progress)]
     judged = [one for one in judged if one.counts.any(axis=0).all()]
     if not judged:
         raise TomatoError(
@@ -46,7 +46,7 @@ def backtest(
             "Give more days, or an earlier --from-day.",
         )
     reports = summarise(judged, hours)
-    _told("")
+    _print_progress("")
     if plot is not None:
         plot.write_text(reliability_svg(reports), encoding="utf-8")
     if json_out:
@@ -72,7 +72,7 @@ def _hours(text: str) -> tuple[int, ...]:
     return hours
 
 
-def _told(text: str) -> None:
+def _print_progress(text: str) -> None:
     """Progress on one line of standard error, for people only."""
     import sys
 

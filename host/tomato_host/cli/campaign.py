@@ -44,7 +44,7 @@ def campaign(
             "E-CAMPAIGN", f"Cannot make the folder {out}: {error.strerror}.", "Give another folder with --out."
         ) from error
     begun = time.monotonic()
-    found = _lived(todo, jobs, out, resume, quiet=as_json)
+    found = _run_cells(todo, jobs, out, resume, quiet=as_json)
     report.write_parquet([o.row for o in found], out / "runs.parquet")
     path = report.write_report(found, out)
     wall_s = time.monotonic() - begun
@@ -55,14 +55,14 @@ def campaign(
         typer.echo(f"{len(found)} runs in {wall_s:.1f} s, {broken} with a broken promise; see {path}")
 
 
-def _lived(todo: list, jobs: int, out: Path, resume: bool, quiet: bool) -> list:  # type: ignore[type-arg]  # lazy twin
+def _run_cells(todo: list, jobs: int, out: Path, resume: bool, quiet: bool) -> list:  # type: ignore[type-arg]  # lazy twin
     """Outcomes in matrix order, whatever the order in which they came; kept on the way."""
     from tomato_host.twin.campaign import kept, matrix
 
     keeper = kept.Kept(out)
     found = keeper.begin(resume)
     left = [cell for cell in todo if cell not in found]
-    with _stoppable(), _Progress(len(todo), len(todo) - len(left), quiet) as progress:
+    with _stop_on_sigterm(), _Progress(len(todo), len(todo) - len(left), quiet) as progress:
         for index, outcome in matrix.run(left, jobs):
             cell = left[index]
             found[cell] = outcome
@@ -72,7 +72,7 @@ def _lived(todo: list, jobs: int, out: Path, resume: bool, quiet: bool) -> list:
 
 
 @contextmanager
-def _stoppable() -> Iterator[None]:
+def _stop_on_sigterm() -> Iterator[None]:
     """A stop asked for by a service manager or a closed shell is taken like Ctrl-C, so no process stays behind."""
     import signal
 

@@ -136,3 +136,42 @@ class SimClock:
                 return
         self._now_ms = deadline_ms
         self._paced_to_ns = end_ns
+
+
+EPOCH = datetime.fromtimestamp(0, UTC)
+CLOCK_SET_THRESHOLD = timedelta(seconds=2)
+"""A time service slews smaller errors away; what it steps is larger."""
+
+
+class ClockWatch:
+    """Detects that the wall clock was set, by comparing it with the monotonic count.
+
+    A machine that slept looks like one whose clock was set forward.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._offset = self._measure()
+
+    def step(self) -> timedelta | None:
+        """How far the clock has been set since the last call; None when it has not."""
+        offset = self._measure()
+        moved = offset - self._offset
+        if abs(moved) < CLOCK_SET_THRESHOLD:
+            return None
+        self._offset = offset
+        return moved
+
+    def _measure(self) -> timedelta:
+        return self._clock.now() - EPOCH - timedelta(milliseconds=self._clock.monotonic_ms())
+
+
+def describe_clock_step(moved: timedelta) -> str:
+    """One sentence for the record."""
+    seconds = abs(moved.total_seconds())
+    amount = f"{seconds / 3600:.1f} h" if seconds >= 3600 else f"{seconds:.0f} s"
+    direction = f"forward by {amount}, or the machine slept" if moved > timedelta(0) else f"back by {amount}"
+    return (
+        f"The machine's clock was set {direction}. Pulses, leases and the board's budgets are not affected; "
+        "tasks by local time have been rescheduled."
+    )

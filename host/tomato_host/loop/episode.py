@@ -25,78 +25,78 @@ class Actuator(Protocol):
 class Episode:
     """Runs observations through the brain; the records come out in the order in which things happened."""
 
-    def __init__(self, brain: Brain, recorder: Recorder, hands: Actuator) -> None:
+    def __init__(self, brain: Brain, recorder: Recorder, actuator: Actuator) -> None:
         self._brain = brain
-        self._log = recorder
-        self._hands = hands
+        self._recorder = recorder
+        self._actuator = actuator
         self._devices: DeviceStatusV1 | None = None
         self._stated_at: datetime | None = None
 
-    def run(self, observation: ObservationV1, devices: DeviceStatusV1, here: RuntimeContext) -> StepResult:
+    def run(self, observation: ObservationV1, devices: DeviceStatusV1, context: RuntimeContext) -> StepResult:
         """One observation: read, estimate, forecast, plan, guard, act, log."""
-        self._log_devices(devices)
-        self._log.record(observation)
-        taken = self._brain.take(observation, devices, here)
-        for anomaly in taken.estimate.anomalies:
-            self._log.record(anomaly)
-        if taken.trust is not None:
-            self._heed_trust(taken.trust, here.now)
-        if taken.estimate.anomalies or taken.decision is not None:
-            self.log_state(_why_now(taken))
-        self._log_expectations(taken)
-        if taken.decision is not None:
-            if taken.decision.baseline is not None:
-                self._log.record(taken.decision.baseline)
-            self._log.record(taken.decision.plan)
-            for verdict in taken.decision.verdicts:
-                self._log.record(verdict.action)
+        self._record_devices(devices)
+        self._recorder.record(observation)
+        result = self._brain.take(observation, devices, context)
+        for anomaly in result.estimate.anomalies:
+            self._recorder.record(anomaly)
+        if result.trust is not None:
+            self._apply_trust(result.trust, context.now)
+        if result.estimate.anomalies or result.decision is not None:
+            self.record_state(_why_now(result))
+        self._record_expectations(result)
+        if result.decision is not None:
+            if result.decision.baseline is not None:
+                self._recorder.record(result.decision.baseline)
+            self._recorder.record(result.decision.plan)
+            for verdict in result.decision.verdicts:
+                self._recorder.record(verdict.action)
                 if verdict.allowed:
-                    self._hands.act(verdict)
-        return taken
+                    self._actuator.act(verdict)
+        return result
 
-    def log_state(self, reason: str | None) -> StateV1 | None:
+    def record_state(self, reason: str | None) -> StateV1 | None:
         """Write the newest state and the sensors' health, once for each moment; None before the first."""
         estimate = self._brain.estimate
         if estimate is None or self._stated_at == estimate.ts:
             return None
         self._stated_at = estimate.ts
         state = estimate.state.model_copy(update={"mode": self._brain.mode, "reason": reason})
-        self._log.record(state)
-        self._log.record(estimate.health)
+        self._recorder.record(state)
+        self._recorder.record(estimate.health)
         return state
 
-    def log_devices(self, devices: DeviceStatusV1) -> None:
+    def record_devices(self, devices: DeviceStatusV1) -> None:
         """Write the body's condition and let the brain know, outside an observation (a lost link, a fault)."""
-        self._log_devices(devices)
+        self._record_devices(devices)
         self._brain.learn_devices(devices)
 
-    def weigh_trust(self, here: RuntimeContext) -> None:
+    def update_trust(self, context: RuntimeContext) -> None:
         """Let time pass for trust while nothing is observed."""
-        self._heed_trust(self._brain.weigh_trust(here), here.now)
+        self._apply_trust(self._brain.weigh_trust(context), context.now)
 
     # -- inside ------------------------------------------------------------------------------------------------
 
-    def _log_devices(self, devices: DeviceStatusV1) -> None:
+    def _record_devices(self, devices: DeviceStatusV1) -> None:
         """Only a change is worth a line."""
         if devices is not self._devices:
             self._devices = devices
-            self._log.record(devices)
+            self._recorder.record(devices)
 
-    def _log_expectations(self, taken: StepResult) -> None:
+    def _record_expectations(self, result: StepResult) -> None:
         """Targets when they were made anew, and the forecast a decision rested on."""
-        if taken.rebuilt is not None:
-            for record in (taken.rebuilt.targets, taken.rebuilt.sampling, taken.rebuilt.log):
-                self._log.record(record)
-        if taken.prediction is not None:
-            self._log.record(taken.prediction)
+        if result.rebuilt is not None:
+            for record in (result.rebuilt.targets, result.rebuilt.sampling, result.rebuilt.log):
+                self._recorder.record(record)
+        if result.prediction is not None:
+            self._recorder.record(result.prediction)
 
-    def _heed_trust(self, trust: Step, now: datetime) -> None:
+    def _apply_trust(self, trust: Step, now: datetime) -> None:
         """Entering safe mode switches off at once; every change is an event that may be notified."""
         if trust.entered:
-            self._hands.switch_off(trust.switch_off, ", ".join(trust.entered))
+            self._actuator.switch_off(trust.switch_off, ", ".join(trust.entered))
         if trust.notify is not None:
             level: Level = "ALARM" if trust.state.mode == "SAFE" and trust.entered else "INFO"
-            self._log.event(
+            self._recorder.event(
                 now,
                 level,
                 "mode",
@@ -107,8 +107,8 @@ class Episode:
             )
 
 
-def _why_now(taken: StepResult) -> str | None:
+def _why_now(result: StepResult) -> str | None:
     """Why a state is written outside the cadence."""
-    if taken.why is not None:
-        return f"decision: {taken.why}"
-    return ", ".join(dict.fromkeys(f"{a.type.value} {a.phase.lower()}" for a in taken.estimate.anomalies))[:240]
+    if result.why is not None:
+        return f"decision: {result.why}"
+    return ", ".join(dict.fromkeys(f"{a.type.value} {a.phase.lower()}" for a in result.estimate.anomalies))[:240]

@@ -33,7 +33,7 @@ from tomato_host.brain.world_model.model import WorldModel
 from tomato_host.commands.inbox import Request
 from tomato_host.commands.operator_overrides import OperatorOverrides
 
-WATCH = timedelta(seconds=10)
+TRUST_PERIOD = timedelta(seconds=10)
 """The pace at which the running host weighs trust while nothing is observed."""
 
 
@@ -49,7 +49,7 @@ _COMPARED = frozenset(
         "prediction_36h_v1",
     }
 )
-_OWN = frozenset({"controller", "safe_mode", "policy"})
+_OWN_ORIGINS = frozenset({"controller", "safe_mode", "policy"})
 """Origins of proposals that the brain makes itself."""
 
 
@@ -96,7 +96,7 @@ class Checker:
         settings: BrainSettings,
         *,
         decides: bool = True,
-        keep: int = 200,
+        max_differences: int = 200,
         stored_model: Callable[[str], WorldModel] | None = None,
     ) -> None:
         """`decides`: the recording holds decisions (a run), not estimates alone (a simulated day).
@@ -109,28 +109,28 @@ class Checker:
         self.result = CheckResult()
         self._settings = settings
         self._decides = decides
-        self._keep = keep
-        self._begin_anew(None)
+        self._max_differences = max_differences
+        self._restart(None)
 
     def check(self, records: Iterable[Record]) -> CheckResult:
         """Compare everything; the answer names what differs."""
         for record in records:
-            self._take(record)
+            self._on_record(record)
         self._close_group()
         return self.result
 
-    def _begin_anew(self, now: datetime | None) -> None:
+    def _restart(self, now: datetime | None) -> None:
         """A process has started: a fresh brain, nobody's wishes, and no link yet."""
         self._brain = Brain(self._settings)
         self._overrides = OperatorOverrides()
         self._devices: DeviceStatusV1 | None = None
         self._estimate: Estimate | None = None
         self._expected: dict[str, list[Record]] = {}
-        self._link_down_since = self._watch_at = now
+        self._link_down_since = self._trust_at = now
 
     # -- what the brain was told ---------------------------------------------------------------------------------
 
-    def _take(self, record: Record) -> None:
+    def _on_record(self, record: Record) -> None:
         if isinstance(record, ObservationV1):
             self._close_group()
             self._observe(record)
@@ -146,29 +146,29 @@ class Checker:
         elif isinstance(record, ActionV1):
             self._on_action(record)
         elif _kind(record) in _COMPARED:
-            self._compare(record, self._today(record))
+            self._compare(record, self._recomputed(record))
 
     def _observe(self, observation: ObservationV1) -> None:
         self.result.observations += 1
         now = observation.received_ts or observation.ts
-        self._let_time_pass(now)
+        self._advance_to(now)
         if self._devices is None:
             return
         if not self._decides:
             self._estimate = self._brain.observe(observation, self._devices)
             self._expect(self._estimate.anomalies)
             return
-        taken = self._brain.take(observation, self._devices, self._here(now))
+        result = self._brain.take(observation, self._devices, self._context(now))
         self._estimate = self._brain.estimate
-        self._expect(taken.estimate.anomalies)
-        if taken.rebuilt is not None:
-            self._expect((taken.rebuilt.targets, taken.rebuilt.sampling, taken.rebuilt.log))
-        if taken.prediction is not None:
-            self._expect((taken.prediction,))
-        if taken.decision is not None:
-            self._expect((taken.decision.plan, *(verdict.action for verdict in taken.decision.verdicts)))
+        self._expect(result.estimate.anomalies)
+        if result.rebuilt is not None:
+            self._expect((result.rebuilt.targets, result.rebuilt.sampling, result.rebuilt.log))
+        if result.prediction is not None:
+            self._expect((result.prediction,))
+        if result.decision is not None:
+            self._expect((result.decision.plan, *(verdict.action for verdict in result.decision.verdicts)))
 
-    def _here(self, now: datetime) -> RuntimeContext:
+    def _context(self, now: datetime) -> RuntimeContext:
         down = self._link_down_since
         return RuntimeContext(
             now=now,
@@ -176,19 +176,19 @@ class Checker:
             link_down_s=0.0 if down is None else (now - down).total_seconds(),
             person_paused=self._overrides.paused(now),
             person_wants_safe=self._overrides.wants_safe(now),
-            person_acknowledges=self._overrides.take_acknowledgement(),
+            person_acknowledges=self._overrides.pop_acknowledgement(),
         )
 
     def _on_event(self, event: EventV1) -> None:
         if event.name not in ("started", "clock_set"):
-            self._let_time_pass(event.ts)
+            self._advance_to(event.ts)
         if event.name in MOVEMENTS:
             action = self._accepted.get(str(event.data.get("action")))
             if action is not None:
                 repeat(self._brain.guardrails, event, action)
         elif event.kind == "process" and event.name == "started":
             self._close_group()
-            self._begin_anew(event.ts)
+            self._restart(event.ts)
             resumed = int(event.data.get("resumed") or 0)
             self._brain.resume(list(self._finished.values())[-resumed:] if resumed else ())
         elif event.kind == "process" and event.name == "clock_set":
@@ -200,24 +200,24 @@ class Checker:
         elif event.kind == "link" and event.name == "link_up":
             self._link_down_since = None
         elif event.kind == "person" and event.name in ("person_mode", "person_acknowledge"):
-            self._overrides.wish(_request(event), event.ts)
-            self._brain.weigh_trust(self._here(event.ts))
+            self._overrides.apply(_request(event), event.ts)
+            self._brain.weigh_trust(self._context(event.ts))
 
     def _shift(self, moved: timedelta) -> None:
         """The recorded host's clock was set: what it counts from moved with it."""
         if self._link_down_since is not None:
             self._link_down_since += moved
-        if self._watch_at is not None:
-            self._watch_at += moved
+        if self._trust_at is not None:
+            self._trust_at += moved
 
-    def _let_time_pass(self, now: datetime) -> None:
+    def _advance_to(self, now: datetime) -> None:
         """While the link was down the host weighed trust every 10 s from its start on."""
-        if self._watch_at is None or not self._decides:
+        if self._trust_at is None or not self._decides:
             return
-        while self._watch_at + WATCH <= now:
-            self._watch_at += WATCH
-            if self._link_down_since is not None and self._watch_at > self._link_down_since:
-                self._brain.weigh_trust(self._here(self._watch_at))
+        while self._trust_at + TRUST_PERIOD <= now:
+            self._trust_at += TRUST_PERIOD
+            if self._link_down_since is not None and self._trust_at > self._link_down_since:
+                self._brain.weigh_trust(self._context(self._trust_at))
 
     def _on_action(self, action: ActionV1) -> None:
         """First comes the verdict, later the same action with its outcome."""
@@ -229,11 +229,11 @@ class Checker:
             return
         if action.safety.validated:
             self._accepted[str(action.id)] = action
-        if action.origin in _OWN:
-            self._compare(action, self._today(action))
+        if action.origin in _OWN_ORIGINS:
+            self._compare(action, self._recomputed(action))
         else:
             # Somebody else's proposal: judged again by today's guardrails.
-            self._compare(action, self._brain.judge(_as_proposed(action), self._here(action.ts)).action)
+            self._compare(action, self._brain.judge(_as_proposed(action), self._context(action.ts)).action)
 
     # -- comparing ---------------------------------------------------------------------------------------------
 
@@ -241,7 +241,7 @@ class Checker:
         for record in records:
             self._expected.setdefault(_kind(record), []).append(record)
 
-    def _today(self, recorded: Record) -> Record | None:
+    def _recomputed(self, recorded: Record) -> Record | None:
         """What today's brain says in the place of a recorded record; None for nothing."""
         estimate = self._estimate
         if isinstance(recorded, StateV1):
@@ -274,14 +274,14 @@ class Checker:
             return
         self.result.differing[kind] += 1
         for path, before, after in _fields(json.loads(old), json.loads(new)):
-            self._note(Difference(kind, recorded.ts.isoformat(), path, before, after))
+            self._add_difference(Difference(kind, recorded.ts.isoformat(), path, before, after))
 
     def _differ(self, record: Record, old: Any, new: Any) -> None:
         self.result.differing[_kind(record)] += 1
-        self._note(Difference(_kind(record), record.ts.isoformat(), "", old, new))
+        self._add_difference(Difference(_kind(record), record.ts.isoformat(), "", old, new))
 
-    def _note(self, difference: Difference) -> None:
-        if len(self.result.differences) < self._keep:
+    def _add_difference(self, difference: Difference) -> None:
+        if len(self.result.differences) < self._max_differences:
             self.result.differences.append(difference)
         else:
             self.result.more_differences += 1

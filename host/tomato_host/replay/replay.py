@@ -1,4 +1,4 @@
-"""Recorded observations through today's brain: the same episode, with hands that move nothing."""
+"""Replay: recorded observations through the current brain, with an actuator that moves nothing."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ class ReplayResult:
 
 
 class NullActuator:
-    """In a replay nothing moves: what the guardrails allows is released again at once."""
+    """The actuator of a replay: nothing moves, and what the guardrails reserve is released at once."""
 
     def __init__(self, brain: Brain) -> None:
         self._brain = brain
 
     def act(self, verdict: Verdict) -> None:
-        """Free the promised amount; the action is long past or was never possible."""
+        """Release the reserved amount; the action is long past or was never possible."""
         self._brain.guardrails.release(verdict.action)
 
     def switch_off(self, outputs: tuple[str, ...], reason: str) -> None:
@@ -55,10 +55,10 @@ class NullActuator:
 
 
 class NoStore:
-    """Keeps nothing, for a replay that only counts."""
+    """Stores nothing, for a replay that only counts."""
 
     def offer(self, record: Record) -> bool:
-        """Take a record and forget it."""
+        """Discard the record."""
         return True
 
 
@@ -76,12 +76,12 @@ def replay(source: Source, brain: Brain, store: Store) -> ReplayResult:
         now = observation.received_ts or observation.ts
         if episode is None:
             recorder = Recorder(store, Status(started_at=now, now=now))
-            recorder.listeners.append(lambda record: _count(result, record))
+            recorder.listeners.append(lambda record: _count_record(result, record))
             episode = Episode(brain, recorder, NullActuator(brain))
-        taken = episode.run(observation, devices.now(), RuntimeContext(now=now))
-        _note(result, observation, late=taken.estimate.late)
-        if not taken.estimate.late and (next_state is None or observation.ts >= next_state):
-            episode.log_state(None)
+        step = episode.run(observation, devices.now(), RuntimeContext(now=now))
+        _count_observation(result, observation, late=step.estimate.late)
+        if not step.estimate.late and (next_state is None or observation.ts >= next_state):
+            episode.record_state(None)
             next_state = (next_state or observation.ts) + period
             while next_state <= observation.ts:
                 next_state += period
@@ -103,7 +103,7 @@ class _Devices:
         return last
 
 
-def _note(result: ReplayResult, observation: ObservationV1, late: bool) -> None:
+def _count_observation(result: ReplayResult, observation: ObservationV1, late: bool) -> None:
     result.observations += 1
     result.late += late
     result.first_ts = result.first_ts or observation.ts
@@ -114,7 +114,7 @@ def _note(result: ReplayResult, observation: ObservationV1, late: bool) -> None:
         result.missing[name] = result.missing.get(name, 0) + 1
 
 
-def _count(result: ReplayResult, record: Record) -> None:
+def _count_record(result: ReplayResult, record: Record) -> None:
     if isinstance(record, StateV1):
         result.states += 1
     elif isinstance(record, AnomalyV1):

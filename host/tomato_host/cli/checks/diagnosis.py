@@ -1,4 +1,4 @@
-"""One thing looked at: how it is, why, and what to do when it is not well."""
+"""The result of one check."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 Level = Literal["ok", "note", "problem"]
-"""`note`: fine as it is, but worth knowing. `problem`: something must be mended; the doctor then ends with 1."""
+"""`note`: works, but worth knowing. `problem`: must be fixed; the doctor then exits with 1."""
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
-    """One verdict: its name, level, the reason, and the next step."""
+class Diagnosis:
+    """Name of the check, level, result, and the next step."""
 
     name: str
     level: Level
