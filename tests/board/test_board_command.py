@@ -18,7 +18,7 @@ from tomato_host.cli import main as front_door
 from tomato_host.errors import TomatoError
 
 from shared_schemas.wire import SCHEMA_HASH
-from tests.board.bench import Body
+from tests.board.bench import CoreBoard
 from tests.board.vm_console import VmConsole, has_vm
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -27,11 +27,11 @@ needs_vm = pytest.mark.skipif(not has_vm(), reason="no MicroPython VM here")
 
 @pytest.fixture
 def body_port() -> Iterator[str]:
-    """The body's own session on CPython at the end of a pseudo-terminal."""
+    """The board's own session on CPython at the end of a pseudo-terminal."""
     master, slave = os.openpty()
     tty.setraw(slave)
     path = os.ttyname(slave)
-    body, ending = Body(), threading.Event()
+    board, ending = CoreBoard(), threading.Event()
 
     def live() -> None:
         import select
@@ -40,11 +40,11 @@ def body_port() -> Iterator[str]:
         while not ending.is_set():
             now_ms += 50
             if select.select([master], [], [], 0.005)[0]:
-                body.feed(os.read(master, 4096), now_ms)
-            body.step(now_ms)
-            if body.out:
-                os.write(master, bytes(body.out))
-                body.out.clear()
+                board.feed(os.read(master, 4096), now_ms)
+            board.step(now_ms)
+            if board.out:
+                os.write(master, bytes(board.out))
+                board.out.clear()
 
     thread = threading.Thread(target=live)
     thread.start()
