@@ -124,7 +124,7 @@ class Listening:
         self.listeners: list = []
         self.kept: list[Record] = []
 
-    def keep(self, record: Record) -> None:
+    def record(self, record: Record) -> None:
         self.kept.append(record)
         for listener in self.listeners:
             listener(record)

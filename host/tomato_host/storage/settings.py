@@ -25,6 +25,7 @@ class StorageSettings(BaseModel):
     flush_every: Annotated[int, Field(ge=1, le=10_000)] = 1
     """Lines gathered into one write; more than 1 acknowledges records before they left the process."""
     rotate: Rotate = "month"
+    """When a new file is begun."""
     max_bytes: Annotated[int, Field(ge=1_024)] = 64 * 1024 * 1024
     """Largest file with rotate = "size"."""
     mb_per_day: Annotated[float, Field(ge=0.5, le=100_000.0)] = 20.0
