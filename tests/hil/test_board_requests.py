@@ -70,15 +70,15 @@ def test_a_dose_goes_through_the_guardrails_and_its_time_comes_back(loop: Loop) 
     assert again is not None and not again.ok and "idempotency" in again.text
 
 
-def test_a_lost_line_ends_it_with_a_word(loop: Loop) -> None:
+def test_a_lost_line_ends_it_with_a_reply(loop: Loop) -> None:
     submit(loop.data, request := new_request("read_probe", "", probe=1))
     loop.live(3.0)
     loop.session.close()
-    loop.supervisor._board_requests.hear(_gone(), loop.twin.now_ms)
+    loop.supervisor._board_requests.on_event(_gone(), loop.twin.now_ms)
     reply = Reply.model_validate_json((loop.data / "inbox" / "replies" / f"{request.id}.json").read_bytes())
     assert not reply.ok and reply.code == "E-BOARD-SILENT"
     later = loop.supervisor._board_requests
-    later.take(second := new_request("calibrate", "", values=SOIL), loop.twin.now_ms)
+    later.begin(second := new_request("calibrate", "", values=SOIL), loop.twin.now_ms)
     reply = Reply.model_validate_json((loop.data / "inbox" / "replies" / f"{second.id}.json").read_bytes())
     assert not reply.ok and reply.code == "E-BOARD-SILENT"
 

@@ -97,8 +97,8 @@ def test_a_lost_link_is_neither_older_nor_younger_for_it(tmp_path: Path) -> None
         for ahead in (HOUR, -HOUR):
             loop.supervisor._link_down_since = loop.supervisor._now() - timedelta(seconds=20)
             loop.clock.ahead = ahead
-            loop.supervisor._heed_clock()
-            assert loop.supervisor._circumstances().link_down_s == pytest.approx(20.0, abs=0.1)
+            loop.supervisor._check_clock()
+            assert loop.supervisor._runtime_context().link_down_s == pytest.approx(20.0, abs=0.1)
     finally:
         loop.close()
 

@@ -56,7 +56,7 @@ def test_the_next_host_tells_how_the_dose_ended(tmp_path: Path, away: str) -> No
             assert ended.outcome.delivered_ml == pytest.approx(pumped, abs=12.0), "as the flow meter counts"
         used = second.brain.guardrails.ledger.day_used("water_pump", second.supervisor._now().timestamp()) / 1_000
         assert used >= pumped - 12.0, "the books err on the dry side"
-        second.supervisor._say_goodbye()
+        second.supervisor._shut_down()
     finally:
         second.close()
     records = list(read_records(tmp_path))
