@@ -61,7 +61,7 @@ def test_a_probe_is_read_and_the_pace_is_given_back(loop: Loop) -> None:
 
 
 def test_a_dose_goes_through_the_guardrails_and_its_time_comes_back(loop: Loop) -> None:
-    action = proposal("WATER", "h-1", origin="person", ml=100.0).model_copy(update={"ts": loop.supervisor._now()})
+    action = proposal("WATER", "h-1", origin="person", ml=100.0).model_copy(update={"ts": loop.supervisor.now()})
     reply = loop.ask(new_request("dose", "jug", action=action), 60.0)
     assert reply is not None and reply.ok, reply
     assert reply.seconds is not None and 2.0 < reply.seconds <= 10.0
@@ -74,10 +74,10 @@ def test_a_lost_line_ends_it_with_a_reply(loop: Loop) -> None:
     submit(loop.data, request := new_request("read_probe", "", probe=1))
     loop.live(3.0)
     loop.session.close()
-    loop.supervisor._board_requests.on_event(_gone(), loop.twin.now_ms)
+    loop.supervisor.requests.board.on_event(_gone(), loop.twin.now_ms)
     reply = Reply.model_validate_json((loop.data / "inbox" / "replies" / f"{request.id}.json").read_bytes())
     assert not reply.ok and reply.code == "E-BOARD-SILENT"
-    later = loop.supervisor._board_requests
+    later = loop.supervisor.requests.board
     later.begin(second := new_request("calibrate", "", values=SOIL), loop.twin.now_ms)
     reply = Reply.model_validate_json((loop.data / "inbox" / "replies" / f"{second.id}.json").read_bytes())
     assert not reply.ok and reply.code == "E-BOARD-SILENT"

@@ -107,7 +107,7 @@ class Loop:
 
     def live(self, seconds: float) -> None:
         """Let this much time pass, whatever the wall clock says."""
-        self.supervisor.scheduler.run(self.twin.now_ms + round(seconds * 1_000), None, self.supervisor._poll)
+        self.supervisor.scheduler.run(self.twin.now_ms + round(seconds * 1_000), None, self.supervisor.poll)
 
     def ask(self, request: Request, within_s: float) -> Reply | None:
         """The answer to one request, if it came within this much simulated time."""

@@ -77,17 +77,17 @@ def test_midnight_lived_twice_is_one_night_and_one_day_of_water(tmp_path: Path) 
     loop = Loop(tmp_path, start=datetime(2026, 5, 1, 20, 0, tzinfo=UTC))  # 22:00 in Vienna
     try:
         loop.live(3_600)
-        loop.supervisor._source._meter.used_ml = 700.0
+        loop.supervisor.links.source._meter.used_ml = 700.0
         loop.live(1.4 * 3_600)  # 00:24
         nights = len([r for r in loop.kept.records if isinstance(r, TargetsV1)])
-        assert nights == 1 and loop.supervisor._source._meter.used_ml < 300.0
-        loop.supervisor._source._meter.used_ml = 250.0
+        assert nights == 1 and loop.supervisor.links.source._meter.used_ml < 300.0
+        loop.supervisor.links.source._meter.used_ml = 250.0
         loop.clock.ahead = -HOUR
         loop.live(2 * 3_600)
     finally:
         loop.close()
     assert len([r for r in loop.kept.records if isinstance(r, TargetsV1)]) == 1
-    assert loop.supervisor._source._meter.used_ml >= 250.0
+    assert loop.supervisor.links.source._meter.used_ml >= 250.0
 
 
 def test_a_lost_link_is_neither_older_nor_younger_for_it(tmp_path: Path) -> None:
@@ -95,10 +95,10 @@ def test_a_lost_link_is_neither_older_nor_younger_for_it(tmp_path: Path) -> None
     try:
         loop.live(60)
         for ahead in (HOUR, -HOUR):
-            loop.supervisor._link_down_since = loop.supervisor._now() - timedelta(seconds=20)
+            loop.supervisor._context.link_down_since = loop.supervisor.now() - timedelta(seconds=20)
             loop.clock.ahead = ahead
-            loop.supervisor._check_clock()
-            assert loop.supervisor._runtime_context().link_down_s == pytest.approx(20.0, abs=0.1)
+            loop.supervisor.check_clock()
+            assert loop.supervisor._context.at(loop.supervisor.now()).link_down_s == pytest.approx(20.0, abs=0.1)
     finally:
         loop.close()
 

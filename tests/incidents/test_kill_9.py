@@ -25,7 +25,7 @@ AWAY_S = {"at once": 0.0, "in time": 15.0, "after SURVIVAL": 700.0, "with a rese
 
 def watered(loop: Loop, name: str, ml: float = DOSE_ML) -> Any:
     """A person's watering, and the host's answer."""
-    action = proposal("WATER", name, origin="person", ml=ml).model_copy(update={"ts": loop.supervisor._now()})
+    action = proposal("WATER", name, origin="person", ml=ml).model_copy(update={"ts": loop.supervisor.now()})
     return loop.ask(new_request("action", "dry leaf", action=action), 5.0)
 
 
@@ -54,9 +54,9 @@ def test_the_next_host_tells_how_the_dose_ended(tmp_path: Path, away: str) -> No
             assert ended.outcome.delivered_ml is None, "the board has forgotten; the record does not invent it"
         else:
             assert ended.outcome.delivered_ml == pytest.approx(pumped, abs=12.0), "as the flow meter counts"
-        used = second.brain.guardrails.ledger.day_used("water_pump", second.supervisor._now().timestamp()) / 1_000
+        used = second.brain.guardrails.ledger.day_used("water_pump", second.supervisor.now().timestamp()) / 1_000
         assert used >= pumped - 12.0, "the books err on the dry side"
-        second.supervisor._shut_down()
+        second.supervisor.shut_down()
     finally:
         second.close()
     records = list(read_records(tmp_path))

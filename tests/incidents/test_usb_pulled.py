@@ -75,7 +75,7 @@ def test_a_dose_that_ended_unheard_is_told_when_the_plug_is_back(tmp_path: Path)
     loop = Loop(tmp_path)
     try:
         loop.live(70)
-        dose = proposal("WATER", "h-1", origin="person", ml=200.0).model_copy(update={"ts": loop.supervisor._now()})
+        dose = proposal("WATER", "h-1", origin="person", ml=200.0).model_copy(update={"ts": loop.supervisor.now()})
         answer = loop.ask(new_request("action", "dry leaf", action=dose), 5.0)
         assert answer is not None and answer.ok
         loop.live(3)
@@ -92,7 +92,7 @@ def test_a_dose_that_ended_unheard_is_told_when_the_plug_is_back(tmp_path: Path)
         assert ended.outcome is not None and (ended.outcome.status, ended.outcome.reason) == ("ABORTED", "link lost")
         pumped = loop.twin.world.tent.truth().pumped_ml
         assert ended.outcome.delivered_ml == pytest.approx(pumped, abs=12.0)
-        used = loop.brain.guardrails.ledger.day_used("water_pump", loop.supervisor._now().timestamp()) / 1_000
+        used = loop.brain.guardrails.ledger.day_used("water_pump", loop.supervisor.now().timestamp()) / 1_000
         assert pumped - 12.0 <= used <= 220.0, "booked once"
     finally:
         loop.close()

@@ -1,7 +1,7 @@
-"""Replay as proof: recorded observations through today's brain, every state, anomaly and decision compared.
+"""Replay as proof: recorded observations through the current brain, every state, anomaly and decision compared.
 
-The records say all that the brain was told: observations, device statuses, weather, actions and their outcomes, the
-loss of the link. So today's brain must say again what was recorded, byte for byte, or the difference is shown.
+The records hold all inputs of the brain: observations, device statuses, weather, actions and their outcomes, the loss
+of the link. So the current brain must produce what was recorded, byte for byte, or the difference is shown.
 """
 
 from __future__ import annotations
@@ -26,16 +26,13 @@ from shared_schemas.records import (
     VisionV1,
 )
 from shared_schemas.records.action_v1 import OUTPUT_OF
-from tomato_host.brain.brain import Brain, BrainSettings, RuntimeContext
-from tomato_host.brain.estimator.estimate import Estimate
+from tomato_host.brain.brain import Brain, BrainSettings
+from tomato_host.brain.guardrails.guardrails import Verdict
 from tomato_host.brain.guardrails.movements import MOVEMENTS, repeat
 from tomato_host.brain.world_model.model import WorldModel
 from tomato_host.commands.inbox import Request
-from tomato_host.commands.operator_overrides import OperatorOverrides
-
-TRUST_PERIOD = timedelta(seconds=10)
-"""The pace at which the running host weighs trust while nothing is observed."""
-
+from tomato_host.loop.context_state import ContextState
+from tomato_host.loop.episode import TRUST_PERIOD, Episode, EstimateOnly
 
 _COMPARED = frozenset(
     {
@@ -65,7 +62,7 @@ class Difference:
 
     @property
     def text(self) -> str:
-        """One line for a person."""
+        """One line of text."""
         if not self.field:
             side = "only in the record" if self.today is None else "only today"
             return f"{self.ts} {self.kind}: {side}: {self.recorded or self.today}"
@@ -84,12 +81,17 @@ class CheckResult:
 
     @property
     def same(self) -> bool:
-        """True when today's brain says exactly what was recorded."""
+        """True when the current brain produces exactly what was recorded."""
         return not self.differing
 
 
 class Checker:
-    """Walks once over the records in the order in which they were written."""
+    """Runs the recorded observations through the episode's walk, and compares what comes out with the recording.
+
+    The recording is read once, in the order in which it was written. Records that the brain was given (device statuses,
+    weather, ledger movements, outcomes, requests) are given to it again at their place; records that it made are
+    compared with what the walk makes now.
+    """
 
     def __init__(
         self,
@@ -113,22 +115,23 @@ class Checker:
         self._restart(None)
 
     def check(self, records: Iterable[Record]) -> CheckResult:
-        """Compare everything; the answer names what differs."""
+        """Compare everything; the result names what differs."""
         for record in records:
             self._on_record(record)
         self._close_group()
         return self.result
 
     def _restart(self, now: datetime | None) -> None:
-        """A process has started: a fresh brain, nobody's wishes, and no link yet."""
+        """A process has started: a fresh brain, no overrides, and no link yet."""
         self._brain = Brain(self._settings)
-        self._overrides = OperatorOverrides()
+        self._walked = self._brain if self._decides else EstimateOnly(self._brain.estimator)
+        self._expected = _Expected()
+        self._episode = Episode(self._walked, self._expected, _NoActuator())
+        self._context = ContextState(now)
         self._devices: DeviceStatusV1 | None = None
-        self._estimate: Estimate | None = None
-        self._expected: dict[str, list[Record]] = {}
-        self._link_down_since = self._trust_at = now
+        self._trust_at = now
 
-    # -- what the brain was told ---------------------------------------------------------------------------------
+    # -- what the brain was given ----------------------------------------------------------------------------------
 
     def _on_record(self, record: Record) -> None:
         if isinstance(record, ObservationV1):
@@ -152,32 +155,8 @@ class Checker:
         self.result.observations += 1
         now = observation.received_ts or observation.ts
         self._advance_to(now)
-        if self._devices is None:
-            return
-        if not self._decides:
-            self._estimate = self._brain.observe(observation, self._devices)
-            self._expect(self._estimate.anomalies)
-            return
-        result = self._brain.take(observation, self._devices, self._context(now))
-        self._estimate = self._brain.estimate
-        self._expect(result.estimate.anomalies)
-        if result.rebuilt is not None:
-            self._expect((result.rebuilt.targets, result.rebuilt.sampling, result.rebuilt.log))
-        if result.prediction is not None:
-            self._expect((result.prediction,))
-        if result.decision is not None:
-            self._expect((result.decision.plan, *(verdict.action for verdict in result.decision.verdicts)))
-
-    def _context(self, now: datetime) -> RuntimeContext:
-        down = self._link_down_since
-        return RuntimeContext(
-            now=now,
-            link_up=down is None,
-            link_down_s=0.0 if down is None else (now - down).total_seconds(),
-            person_paused=self._overrides.paused(now),
-            person_wants_safe=self._overrides.wants_safe(now),
-            person_acknowledges=self._overrides.pop_acknowledgement(),
-        )
+        if self._devices is not None:
+            self._episode.run(observation, self._devices, self._context.at(now))
 
     def _on_event(self, event: EventV1) -> None:
         if event.name not in ("started", "clock_set"):
@@ -196,28 +175,28 @@ class Checker:
         elif event.kind == "model" and event.name == "model_loaded" and self._stored_model is not None:
             self._brain.foresight.adopt(self._stored_model(str(event.data.get("version"))))
         elif event.kind == "link" and event.name == "link_down":
-            self._link_down_since = self._link_down_since or event.ts
+            self._context.link_went_down(event.ts)
         elif event.kind == "link" and event.name == "link_up":
-            self._link_down_since = None
+            self._context.link_came_up()
         elif event.kind == "person" and event.name in ("person_mode", "person_acknowledge"):
-            self._overrides.apply(_request(event), event.ts)
-            self._brain.weigh_trust(self._context(event.ts))
+            self._context.apply(_request(event), event.ts)
+            self._episode.update_trust(self._context.at(event.ts))
 
     def _shift(self, moved: timedelta) -> None:
         """The recorded host's clock was set: what it counts from moved with it."""
-        if self._link_down_since is not None:
-            self._link_down_since += moved
+        self._context.clock_was_set(moved)
         if self._trust_at is not None:
             self._trust_at += moved
 
     def _advance_to(self, now: datetime) -> None:
-        """While the link was down the host weighed trust every 10 s from its start on."""
+        """While the link was down the host updated trust every TRUST_PERIOD from its start on."""
         if self._trust_at is None or not self._decides:
             return
         while self._trust_at + TRUST_PERIOD <= now:
             self._trust_at += TRUST_PERIOD
-            if self._link_down_since is not None and self._trust_at > self._link_down_since:
-                self._brain.weigh_trust(self._context(self._trust_at))
+            down_since = self._context.link_down_since
+            if down_since is not None and self._trust_at > down_since:
+                self._episode.update_trust(self._context.at(self._trust_at))
 
     def _on_action(self, action: ActionV1) -> None:
         """First comes the verdict, later the same action with its outcome."""
@@ -232,36 +211,30 @@ class Checker:
         if action.origin in _OWN_ORIGINS:
             self._compare(action, self._recomputed(action))
         else:
-            # Somebody else's proposal: judged again by today's guardrails.
-            self._compare(action, self._brain.judge(_as_proposed(action), self._context(action.ts)).action)
+            # A proposal from outside the brain: judged again by the current guardrails.
+            self._compare(action, self._brain.judge(_as_proposed(action), self._context.at(action.ts)).action)
 
     # -- comparing ---------------------------------------------------------------------------------------------
 
-    def _expect(self, records: Iterable[Record]) -> None:
-        for record in records:
-            self._expected.setdefault(_kind(record), []).append(record)
-
     def _recomputed(self, recorded: Record) -> Record | None:
-        """What today's brain says in the place of a recorded record; None for nothing."""
-        estimate = self._estimate
+        """What the current brain makes in the place of a recorded record; None for nothing."""
+        estimate = self._walked.estimate
         if isinstance(recorded, StateV1):
             # When a state is written on the cadence, or at a shutdown, is the process's part, and so is `reason`.
-            update = {"mode": self._brain.mode if self._decides else None, "reason": recorded.reason}
+            update = {"mode": self._walked.mode, "reason": recorded.reason}
             return None if estimate is None else estimate.state.model_copy(update=update)
         if isinstance(recorded, SensorHealthV1):
             return None if estimate is None else estimate.health
-        waiting = self._expected.get(_kind(recorded))
-        if isinstance(recorded, SamplingPlanV1) and not waiting:
-            # Not the day's plan but the closer look that anomalies ask for; when to write it is the process's part.
+        made = self._expected.pop(_kind(recorded))
+        if made is None and isinstance(recorded, SamplingPlanV1):
+            # Not the day's plan but the closer sampling that anomalies ask for; when to write it is the process's part.
             return None if estimate is None else estimate.sampling
-        return waiting.pop(0) if waiting else None
+        return made
 
     def _close_group(self) -> None:
-        """What today's brain said of the last observation and nobody recorded."""
-        for records in self._expected.values():
-            for record in records:
-                self._differ(record, None, _brief(record))
-        self._expected.clear()
+        """Report what the current brain made of the last observation and the recording does not have."""
+        for record in self._expected.pop_all():
+            self._differ(record, None, _brief(record))
 
     def _compare(self, recorded: Record, today: Record | None) -> None:
         kind = _kind(recorded)
@@ -287,8 +260,44 @@ class Checker:
             self.result.more_differences += 1
 
 
+class _Expected:
+    """The sink of a check: what the walk makes waits, by kind, for its counterpart in the recording.
+
+    Left out are the records that the recording itself gives (observations, devices), events, and states with their
+    health, which the recording process also writes at moments of its own.
+    """
+
+    def __init__(self) -> None:
+        self._waiting: dict[str, list[Record]] = {}
+
+    def record(self, record: Record) -> None:
+        if not isinstance(record, ObservationV1 | DeviceStatusV1 | EventV1 | StateV1 | SensorHealthV1):
+            self._waiting.setdefault(_kind(record), []).append(record)
+
+    def pop(self, kind: str) -> Record | None:
+        """The oldest record of that kind; None when there is none."""
+        waiting = self._waiting.get(kind)
+        return waiting.pop(0) if waiting else None
+
+    def pop_all(self) -> list[Record]:
+        """Everything that is left, by kind."""
+        left = [record for records in self._waiting.values() for record in records]
+        self._waiting.clear()
+        return left
+
+
+class _NoActuator:
+    """In a check nothing moves; what the ledger did is in the recording, and repeated from there."""
+
+    def act(self, verdict: Verdict) -> None:
+        """Nothing."""
+
+    def switch_off(self, outputs: tuple[str, ...], reason: str) -> None:
+        """Nothing."""
+
+
 def _request(event: EventV1) -> Request:
-    """The person's request behind an event."""
+    """The operator's request behind an event."""
     until = event.data.get("until")
     return Request.model_validate(
         {

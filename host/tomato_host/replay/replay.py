@@ -8,18 +8,17 @@ from datetime import datetime, timedelta
 from shared_schemas.records import (
     ActionV1,
     AnomalyV1,
-    DeviceStatusV1,
     ObservationV1,
     PlanV1,
     Record,
     StateV1,
 )
 from tomato_host.brain.brain import Brain, RuntimeContext
-from tomato_host.brain.guardrails.guardrails import Verdict
+from tomato_host.brain.guardrails.guardrails import Guardrails, Verdict
 from tomato_host.loop.episode import Episode
 from tomato_host.loop.recorder import Recorder, Store
 from tomato_host.loop.status import Status
-from tomato_host.sources.interface import Source
+from tomato_host.sources.interface import ChangedDevices, Source
 
 
 @dataclass(slots=True)
@@ -43,12 +42,12 @@ class ReplayResult:
 class NullActuator:
     """The actuator of a replay: nothing moves, and what the guardrails reserve is released at once."""
 
-    def __init__(self, brain: Brain) -> None:
-        self._brain = brain
+    def __init__(self, guardrails: Guardrails) -> None:
+        self._guardrails = guardrails
 
     def act(self, verdict: Verdict) -> None:
         """Release the reserved amount; the action is long past or was never possible."""
-        self._brain.guardrails.release(verdict.action)
+        self._guardrails.release(verdict.action)
 
     def switch_off(self, outputs: tuple[str, ...], reason: str) -> None:
         """Nothing is on."""
@@ -71,13 +70,13 @@ def replay(source: Source, brain: Brain, store: Store) -> ReplayResult:
     episode: Episode | None = None
     period = timedelta(seconds=brain.settings.estimator.state_period_s)
     next_state: datetime | None = None
-    devices = _Devices(source)
+    devices = ChangedDevices(source)
     while (observation := source.next_observation()) is not None:
         now = observation.received_ts or observation.ts
         if episode is None:
             recorder = Recorder(store, Status(started_at=now, now=now))
             recorder.listeners.append(lambda record: _count_record(result, record))
-            episode = Episode(brain, recorder, NullActuator(brain))
+            episode = Episode(brain, recorder, NullActuator(brain.guardrails))
         step = episode.run(observation, devices.now(), RuntimeContext(now=now))
         _count_observation(result, observation, late=step.estimate.late)
         if not step.estimate.late and (next_state is None or observation.ts >= next_state):
@@ -86,21 +85,6 @@ def replay(source: Source, brain: Brain, store: Store) -> ReplayResult:
             while next_state <= observation.ts:
                 next_state += period
     return result
-
-
-class _Devices:
-    """The source's device status, as one object for as long as only its time changes."""
-
-    def __init__(self, source: Source) -> None:
-        self._source = source
-        self._last: DeviceStatusV1 | None = None
-
-    def now(self) -> DeviceStatusV1:
-        fresh = self._source.device_status()
-        last = self._last
-        if last is None or fresh.model_copy(update={"ts": last.ts}) != last:
-            self._last = last = fresh
-        return last
 
 
 def _count_observation(result: ReplayResult, observation: ObservationV1, late: bool) -> None:
