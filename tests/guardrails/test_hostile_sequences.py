@@ -147,7 +147,7 @@ class HostileProposals(RuleBasedStateMachine):
     @precondition(lambda self: self.running)
     @rule(data=st.data(), amount=st.sampled_from([1.0, 30.0, 200.0, 900.0, 5000.0]))
     def allocate(self, data: st.DataObject, amount: float) -> None:
-        action = data.allocate(st.sampled_from(self.running[-6:]))
+        action = data.draw(st.sampled_from(self.running[-6:]))
         drawn = self.guardrails.allocate(action, amount, self.now)
         if drawn > 0.0:
             out = OUTPUT_BY_NAME[OUTPUT_OF[action.type]]
