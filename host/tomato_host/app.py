@@ -236,6 +236,8 @@ def _display(options: RunOptions, settings: Settings, status: Status, runtime: B
 def _dataset(options: RunOptions, settings: Settings, url: str) -> Iterator[Dataset]:
     about = {"board": url} | ({"seed": options.seed, "scenario": options.scenario} if url == SIM else {})
     brain = settings.model_dump(mode="json", include=set(BrainSettings.__dataclass_fields__))
+    # Of the site the zone alone: the position stays private.
+    brain["site"] = {"timezone": settings.site.timezone}
     dataset = Dataset.from_settings(
         options.data_dir, settings.storage, about={**about, "settings": brain}, now=lambda: datetime.now(UTC)
     )

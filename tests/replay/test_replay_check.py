@@ -90,4 +90,4 @@ def test_the_text_form_names_each_difference(copy: Path, capsys: pytest.CaptureF
         main(["replay", str(copy), "--check"])
     out = capsys.readouterr().out
     assert ended.value.code == 2 and "state_v1 confidence: recorded 0.5, today " in out
-    assert "Today's brain says something else." in out
+    assert "The current brain produces something else." in out

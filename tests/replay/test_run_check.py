@@ -47,7 +47,7 @@ def test_a_run_on_the_virtual_board_replays_byte_for_byte(tmp_path: Path) -> Non
     assert reported["same"] and reported["compared"]["state_v1"] >= summary["states"]
     assert reported["compared"]["plan_v1"] >= 3 and reported["compared"]["action_v1"] >= 5
     names = {record.name for record in read_records(tmp_path, {"events"}) if isinstance(record, EventV1)}
-    assert names >= {"books_drawn", "books_settled", "link_down", "link_up"}
+    assert names >= {"ledger_allocated", "ledger_settled", "link_down", "link_up"}
     assert reported["compared"]["anomaly_v1"] >= 2
     # Another brain, here one with another idea of dry soil and another day, is found out.
     config = tmp_path / "other.toml"

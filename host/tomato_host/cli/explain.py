@@ -10,33 +10,21 @@ from zoneinfo import ZoneInfo
 
 import typer
 
+from tomato_host.cli.recorded_settings import dataset_zone, parse_local_time
 from tomato_host.errors import TomatoError
 
 if TYPE_CHECKING:
     from shared_schemas.records import ActionV1, PlanV1, Prediction36hV1, StateV1
 
-ZONE = ZoneInfo("Europe/Vienna")
 STREAMS = {"plans", "actions", "predictions", "states"}
 
 
-def parse_moment(text: str) -> datetime:
-    """An ISO 8601 moment; without an offset it is local time in Vienna. Raises TomatoError E-EXPLAIN-TIME."""
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise TomatoError(
-            "E-EXPLAIN-TIME",
-            f"{text!r} is not a valid time.",
-            "write it like 2026-06-01T14:00, with an offset if it is not local time",
-        ) from None
-    return moment if moment.tzinfo is not None else moment.replace(tzinfo=ZONE)
-
-
 class DecisionReport:
-    """The records that belong to one decision."""
+    """The records that belong to one decision; `zone` is that of the plants, for times as text."""
 
-    def __init__(self, plan: PlanV1) -> None:
+    def __init__(self, plan: PlanV1, zone: ZoneInfo) -> None:
         self.plan = plan
+        self.zone = zone
         self.actions: dict[str, ActionV1] = {}
         """By id; a later line (with the outcome) replaces the earlier one (with the verdict)."""
         self.state: StateV1 | None = None
@@ -48,12 +36,13 @@ def read_report(root: Path, at: datetime | None) -> DecisionReport:
     from shared_schemas.records import ActionV1, PlanV1, Prediction36hV1, StateV1
     from tomato_host.storage.reader import read_records
 
+    zone = dataset_zone(root)
     report: DecisionReport | None = None
     state: StateV1 | None = None
     prediction: Prediction36hV1 | None = None
     for record in read_records(root, STREAMS):
         if isinstance(record, PlanV1) and not record.shadow and (at is None or record.ts <= at):
-            report = DecisionReport(record)
+            report = DecisionReport(record, zone)
             report.state, report.prediction = state, prediction
         elif isinstance(record, ActionV1) and report is not None and record.decision_id == report.plan.id:
             report.actions[record.id or str(len(report.actions))] = record
@@ -62,7 +51,7 @@ def read_report(root: Path, at: datetime | None) -> DecisionReport:
         elif isinstance(record, Prediction36hV1):
             prediction = record
     if report is None:
-        when = "" if at is None else f" not later than {at.astimezone(ZONE):%Y-%m-%d %H:%M}"
+        when = "" if at is None else f" not later than {at.astimezone(zone):%Y-%m-%d %H:%M}"
         raise TomatoError(
             "E-EXPLAIN-NONE", f"{root} holds no decision{when}.", "wait for the first decision, or give a later --at"
         )
@@ -108,7 +97,7 @@ def outcome(action: ActionV1) -> str:
 
 def as_dict(report: DecisionReport) -> dict[str, Any]:
     """The report as JSON-able data."""
-    plan, prediction = report.plan, report.prediction
+    plan, prediction, zone = report.plan, report.prediction, report.zone
     actions = [a for a in report.actions.values() if a.type.value != "NO_ACTION"]
     return {
         "decision": plan.id,
@@ -137,7 +126,7 @@ def as_dict(report: DecisionReport) -> dict[str, Any]:
         "not_done": list(plan.not_done),
         "forecast": prediction.explanation if prediction else None,
         "risks": [
-            f"{w.kind} {w.start.astimezone(ZONE):%H:%M}-{w.end.astimezone(ZONE):%H:%M} ({w.risk:.0%}): {w.text}"
+            f"{w.kind} {w.start.astimezone(zone):%H:%M}-{w.end.astimezone(zone):%H:%M} ({w.risk:.0%}): {w.text}"
             for w in prediction.risk_windows
         ]
         if prediction
@@ -168,7 +157,7 @@ def as_text(report: DecisionReport) -> list[str]:
     """The report as lines for one screen."""
     data, plan = as_dict(report), report.plan
     lines = [
-        f"{plan.ts.astimezone(ZONE):%a %d %b %Y %H:%M} by {plan.controller}: {plan.explanation}",
+        f"{plan.ts.astimezone(report.zone):%a %d %b %Y %H:%M} by {plan.controller}: {plan.explanation}",
         f"  seen: {_observed(report.state)}",
     ]
     if plan.score is not None:
@@ -196,5 +185,8 @@ def explain(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object for scripts.")] = False,
 ) -> None:
     """Show one decision: what was decided, what was not and why, what the forecast said, which rule clipped."""
-    report = read_report(data_dir, parse_moment(at) if at is not None else None)
+    moment = None
+    if at is not None:
+        moment = parse_local_time(at, dataset_zone(data_dir), "E-EXPLAIN-TIME", "2026-06-01T14:00")
+    report = read_report(data_dir, moment)
     typer.echo(json.dumps(as_dict(report)) if as_json else "\n".join(as_text(report)))

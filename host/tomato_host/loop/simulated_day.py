@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from shared_schemas.records import AnomalyV1, ObservationV1, Record, StateV1
 from tomato_host.brain.brain import RuntimeContext
@@ -41,6 +42,8 @@ class DayPlan:
     cycle_period_s: float = 7_200.0
     day: SyntheticDay = field(default_factory=SyntheticDay)
     rotate: Rotate = "month"
+    timezone: str = EstimatorSettings().timezone
+    """IANA name; the day, its lamp and its record times follow this zone."""
 
 
 @dataclass(slots=True)
@@ -67,10 +70,18 @@ class SimulatedDay:
         self._clock = SimClock(plan.start, plan.time_scale)
         self.scheduler = Scheduler(self._clock)
         self._source: Source = SyntheticSource(
-            plan.seed, plan.start, plan.duration_h, plan.sample_period_s, [plan.scenario], day=plan.day
+            plan.seed,
+            plan.start,
+            plan.duration_h,
+            plan.sample_period_s,
+            [plan.scenario],
+            day=plan.day,
+            zone=ZoneInfo(plan.timezone),
         )
         self._devices = ChangedDevices(self._source)
-        settings = EstimatorSettings(sample_period_s=plan.sample_period_s, state_period_s=plan.state_period_s)
+        settings = EstimatorSettings(
+            sample_period_s=plan.sample_period_s, state_period_s=plan.state_period_s, timezone=plan.timezone
+        )
         self._estimator = EstimateOnly(Estimator(settings))
         about = {
             "simulated": {

@@ -17,7 +17,7 @@ from shared_schemas.records import ActionV1, parse_record
 from shared_schemas.records.action_v1 import OUTPUT_OF, Outcome
 from tomato_host.board.events import BoardEvent
 from tomato_host.brain.execution.executor import BudgetLedger, UnconfirmedDose
-from tomato_host.brain.guardrails.movements import DRAWN, GIVEN_BACK, SETTLED
+from tomato_host.brain.guardrails.ledger_events import ALLOCATED, REFUNDED, SETTLED, ledger_event
 from tomato_host.recovery.stored_samples import tail
 
 REASON = "host_restart"
@@ -127,11 +127,11 @@ def read_interrupted_actions(root: Path) -> InterruptedActions:
 
 def _move(left: InterruptedAction, event: dict[str, Any]) -> None:
     """Apply one recorded movement of the ledger."""
-    data, name = event["data"], event["name"]
+    data, name = event["data"], ledger_event(event["name"])
     drawn = float(data.get("drawn") or 0.0)
-    if name == DRAWN:
+    if name == ALLOCATED:
         left.under_way += drawn
-    elif name in (SETTLED, GIVEN_BACK):
+    elif name in (SETTLED, REFUNDED):
         left.under_way = max(0.0, left.under_way - drawn)
         left.delivered += float(data.get("delivered") or 0.0) if name == SETTLED else 0.0
 

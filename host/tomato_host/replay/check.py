@@ -28,7 +28,7 @@ from shared_schemas.records import (
 from shared_schemas.records.action_v1 import OUTPUT_OF
 from tomato_host.brain.brain import Brain, BrainSettings
 from tomato_host.brain.guardrails.guardrails import Verdict
-from tomato_host.brain.guardrails.movements import MOVEMENTS, repeat
+from tomato_host.brain.guardrails.ledger_events import ledger_event, replay_event
 from tomato_host.brain.world_model.model import WorldModel
 from tomato_host.commands.inbox import Request
 from tomato_host.loop.context_state import ContextState
@@ -161,10 +161,10 @@ class Checker:
     def _on_event(self, event: EventV1) -> None:
         if event.name not in ("started", "clock_set"):
             self._advance_to(event.ts)
-        if event.name in MOVEMENTS:
+        if ledger_event(event.name) is not None:
             action = self._accepted.get(str(event.data.get("action")))
             if action is not None:
-                repeat(self._brain.guardrails, event, action)
+                replay_event(self._brain.guardrails, event, action)
         elif event.kind == "process" and event.name == "started":
             self._close_group()
             self._restart(event.ts)

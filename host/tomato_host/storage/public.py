@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 from tomato_host.storage.appender import replace_file
 from tomato_host.storage.chain import Head, genesis, next_line
 from tomato_host.storage.layout import file_name, period, stream_of
-from tomato_host.storage.public_fields import BOOK_EVENTS, PRIVATE_EVENTS, PUBLIC, publish
+from tomato_host.storage.public_fields import LEDGER_EVENTS, PRIVATE_EVENTS, PUBLIC, publish
 from tomato_host.storage.public_images import export_images
 from tomato_host.storage.reader import read_all, require_dataset
 
@@ -97,7 +97,7 @@ class _Exporter:
         if version not in PUBLIC:
             return False
         if version == "event_v1":
-            return record["kind"] not in PRIVATE_EVENTS and not record["name"].startswith(BOOK_EVENTS)
+            return record["kind"] not in PRIVATE_EVENTS and not record["name"].startswith(LEDGER_EVENTS)
         return version != "vision_v1" or record.get("source") in self._cameras
 
     def _hide_private_cameras(self, version: str, shown: dict[str, Any]) -> None:

@@ -96,8 +96,11 @@ PUBLIC: dict[str, Tree] = {
 PRIVATE_EVENTS = frozenset({"notification", "person"})
 """Kinds of event that name people or their devices."""
 
-BOOK_EVENTS = "books_"
-"""Events whose names begin so let a replay repeat the guardrails' books; the actions they belong to are public."""
+LEDGER_EVENTS = ("ledger_", "books_")
+"""Events whose names begin so let a replay repeat the guardrails' ledger; the actions they belong to are public.
+
+`books_` until 0.1. Such events are neither exported nor published on the bus.
+"""
 
 _UNIT = re.compile(r"_(c|pct|ppm|kpa|mps|ml|lux|s|ms|min|h|wm2|count|mol_m2|g_m3|per_h|ml_h)$")
 _COUNTS = frozenset(

@@ -13,8 +13,8 @@ STREAMS = ("anomalies", "events", "plans", "actions")
 TAIL_BYTES = 500_000
 MOST = 500
 """Of each rank; what a broker missed beyond that is read from the dataset by whoever needs it."""
-BOOKS = "books_"
-"""Movements of the guardrails' books: kept for a replay, told to nobody."""
+LEDGER_EVENTS = ("ledger_", "books_")
+"""Movements of the guardrails' ledger, `books_` until 0.1: recorded for a replay, not published."""
 
 
 def earlier(data_dir: Path, now: datetime, hours: float) -> list[dict[str, Any]]:
@@ -33,5 +33,5 @@ def earlier(data_dir: Path, now: datetime, hours: float) -> list[dict[str, Any]]
 
 
 def _wanted(record: dict[str, Any], since: datetime) -> bool:
-    is_books = str(record.get("name", "")).startswith(BOOKS)
-    return not is_books and not record.get("shadow") and datetime.fromisoformat(record["ts"]) >= since
+    is_ledger = str(record.get("name", "")).startswith(LEDGER_EVENTS)
+    return not is_ledger and not record.get("shadow") and datetime.fromisoformat(record["ts"]) >= since
