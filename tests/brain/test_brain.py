@@ -61,7 +61,7 @@ def live(brain: Brain, minutes: float, begin: datetime = START, **reading: objec
     taken = []
     for step in range(int(minutes * 6)):
         at = begin + timedelta(seconds=10 * step)
-        taken.append(brain.take(observation(at, **reading), devices(at), RuntimeContext(now=at)))  # type: ignore[arg-type]
+        taken.append(brain.step(observation(at, **reading), devices(at), RuntimeContext(now=at)))  # type: ignore[arg-type]
     return taken
 
 
@@ -72,9 +72,9 @@ def judged(taken: list[StepResult]) -> list[StepResult]:
 def test_no_decision_before_the_board_is_leased() -> None:
     brain = Brain()
     for state in ("BOOT", "SAFE", "READY"):
-        assert brain.take(observation(START), devices(START, state), RuntimeContext(now=START)).decision is None
+        assert brain.step(observation(START), devices(START, state), RuntimeContext(now=START)).decision is None
     at = START + timedelta(seconds=10)
-    assert brain.take(observation(at), devices(at), RuntimeContext(now=at)).why == "first"
+    assert brain.step(observation(at), devices(at), RuntimeContext(now=at)).why == "first"
 
 
 def test_a_decision_every_cycle_and_none_between_in_quiet_times() -> None:
@@ -96,7 +96,7 @@ def test_water_that_never_came_is_no_watering() -> None:
     (verdict,) = [v for v in taken[0].decision.verdicts if v.action.type is ActionType.WATER]  # type: ignore[union-attr]
     assert verdict.allowed and brain.memory.last_water_at == verdict.action.ts
     nothing = Outcome(status="REJECTED_BY_BOARD", delivered_ml=0.0, reason="leak")
-    brain.note_outcome(verdict.action.model_copy(update={"outcome": nothing}))
+    brain.add_outcome(verdict.action.model_copy(update={"outcome": nothing}))
     assert brain.memory.last_water_at is None
 
 
@@ -117,7 +117,7 @@ def test_the_same_observations_give_the_same_mind() -> None:
         for _ in range(300):
             seen = source.next_observation()
             assert seen is not None
-            taken = brain.take(seen, source.device_status(), RuntimeContext(now=seen.ts))
+            taken = brain.step(seen, source.device_status(), RuntimeContext(now=seen.ts))
             said.append(taken.estimate.state.to_json())
             if taken.decision is not None:
                 said += [taken.decision.plan.to_json(), *(v.action.to_json() for v in taken.decision.verdicts)]

@@ -122,11 +122,13 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize(("case", "asked", "here", "rule", "value", "limit"), REFUSED, ids=[row[0] for row in REFUSED])
+@pytest.mark.parametrize(
+    ("case", "asked", "context", "rule", "value", "limit"), REFUSED, ids=[row[0] for row in REFUSED]
+)
 def test_a_refusal_shows_what_it_saw_and_what_it_holds(
-    case: str, asked: ActionV1, here: GuardContext, rule: str, value: float | None, limit: float | None
+    case: str, asked: ActionV1, context: GuardContext, rule: str, value: float | None, limit: float | None
 ) -> None:
-    verdict = Guardrails().judge(asked, here)
+    verdict = Guardrails().judge(asked, context)
     assert not verdict.allowed and verdict.rule == rule
     assert verdict.value == (None if value is None else pytest.approx(value))
     assert verdict.limit == (None if limit is None else pytest.approx(limit))
@@ -163,11 +165,11 @@ PASSED = [
 ]
 
 
-@pytest.mark.parametrize(("case", "asked", "here"), PASSED, ids=[row[0] for row in PASSED])
+@pytest.mark.parametrize(("case", "asked", "context"), PASSED, ids=[row[0] for row in PASSED])
 def test_what_lies_on_the_right_side_of_an_edge_passes_untouched(
-    case: str, asked: ActionV1, here: GuardContext
+    case: str, asked: ActionV1, context: GuardContext
 ) -> None:
-    verdict = Guardrails().judge(asked, here)
+    verdict = Guardrails().judge(asked, context)
     assert verdict.allowed, verdict.rule
     assert (verdict.rule, verdict.value, verdict.limit, verdict.checks) == (None, None, None, ())
     assert verdict.action.params == asked.params and verdict.action.safety.guardrails == RULE_NAMES
@@ -247,18 +249,18 @@ CLIPPED = [
 
 
 @pytest.mark.parametrize(
-    ("case", "asked", "here", "rule", "value", "limit", "pulses"), CLIPPED, ids=[row[0] for row in CLIPPED]
+    ("case", "asked", "context", "rule", "value", "limit", "pulses"), CLIPPED, ids=[row[0] for row in CLIPPED]
 )
 def test_clipping_shows_what_was_asked_and_what_is_left(
     case: str,
     asked: ActionV1,
-    here: GuardContext,
+    context: GuardContext,
     rule: str | None,
     value: float | None,
     limit: float | None,
     pulses: int | None,
 ) -> None:
-    verdict = Guardrails().judge(asked, here)
+    verdict = Guardrails().judge(asked, context)
     assert verdict.allowed and (verdict.rule, verdict.value, verdict.limit) == (rule, value, limit)
     given = verdict.action.params
     if rule is not None:

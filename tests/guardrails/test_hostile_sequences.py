@@ -129,20 +129,24 @@ class HostileProposals(RuleBasedStateMachine):
             self.running.append(verdict.action)
 
     def check_accepted(self, action: ActionV1) -> None:
-        here, params = self.context, action.params
-        assert (here.link_up and here.mode != "PAUSED") or (action.origin in ("person", "safe_mode") and here.link_up)
+        context, params = self.context, action.params
+        assert (context.link_up and context.mode != "PAUSED") or (
+            action.origin in ("person", "safe_mode") and context.link_up
+        )
         assert action.type in PERMITTED[action.origin]
         if action.type not in GENTLE:
-            assert here.state is not None and (self.now - here.state.ts).total_seconds() <= LIMITS.state_age_s
-            assert not (here.leak and action.type is not ActionType.CO2_INJECT)
-            assert here.mode != "SAFE"
+            assert context.state is not None and (self.now - context.state.ts).total_seconds() <= LIMITS.state_age_s
+            assert not (context.leak and action.type is not ActionType.CO2_INJECT)
+            assert context.mode != "SAFE"
         if action.type is ActionType.WATER:
             assert params.ml is not None and 5.0 - ROUNDING <= params.ml <= LIMITS.water_ml_per_hour + ROUNDING
         else:
             assert params.seconds is not None
             assert 1.0 - ROUNDING <= params.seconds <= LIMITS.longest_s + ROUNDING
         if action.type is ActionType.SET_HUMIDIFIER:
-            assert here.state is not None and here.state.env.rh_pct is not None and here.state.env.rh_pct < 88.0
+            assert (
+                context.state is not None and context.state.env.rh_pct is not None and context.state.env.rh_pct < 88.0
+            )
 
     @precondition(lambda self: self.running)
     @rule(data=st.data(), amount=st.sampled_from([1.0, 30.0, 200.0, 900.0, 5000.0]))

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from tomato_host.brain.guardrails import GuardContext, Guardrails, GuardSettings
-from tomato_host.brain.guardrails.context import Case
+from tomato_host.brain.guardrails.context import ProposalCase
 from tomato_host.brain.guardrails.limits import build_limits
 from tomato_host.brain.guardrails.profiles import PROFILES, RANK
 from tomato_host.brain.guardrails.rules import RULE_NAMES, quantity
@@ -99,9 +99,9 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize(("case", "asked", "here", "rule"), REFUSED, ids=[row[0] for row in REFUSED])
-def test_refusals_name_their_rule(case: str, asked: ActionV1, here: GuardContext, rule: str) -> None:
-    verdict = Guardrails().judge(asked, here)
+@pytest.mark.parametrize(("case", "asked", "context", "rule"), REFUSED, ids=[row[0] for row in REFUSED])
+def test_refusals_name_their_rule(case: str, asked: ActionV1, context: GuardContext, rule: str) -> None:
+    verdict = Guardrails().judge(asked, context)
     assert not verdict.allowed and verdict.rule == rule
     assert not verdict.action.safety.validated and verdict.action.safety.refused_by == rule
     assert verdict.checks[-1].rule == rule and verdict.checks[-1].text
@@ -130,9 +130,9 @@ PASSED = [
 ]
 
 
-@pytest.mark.parametrize(("case", "asked", "here"), PASSED, ids=[row[0] for row in PASSED])
-def test_what_the_rules_let_pass(case: str, asked: ActionV1, here: GuardContext) -> None:
-    verdict = Guardrails().judge(asked, here)
+@pytest.mark.parametrize(("case", "asked", "context"), PASSED, ids=[row[0] for row in PASSED])
+def test_what_the_rules_let_pass(case: str, asked: ActionV1, context: GuardContext) -> None:
+    verdict = Guardrails().judge(asked, context)
     assert verdict.allowed, verdict.rule
     assert verdict.action.params == asked.params
 
@@ -161,11 +161,11 @@ CLIPPED = [
 ]
 
 
-@pytest.mark.parametrize(("case", "asked", "here", "rule", "left"), CLIPPED, ids=[row[0] for row in CLIPPED])
+@pytest.mark.parametrize(("case", "asked", "context", "rule", "left"), CLIPPED, ids=[row[0] for row in CLIPPED])
 def test_clipping_lowers_the_amount_and_says_so(
-    case: str, asked: ActionV1, here: GuardContext, rule: str, left: float
+    case: str, asked: ActionV1, context: GuardContext, rule: str, left: float
 ) -> None:
-    verdict = Guardrails().judge(asked, here)
+    verdict = Guardrails().judge(asked, context)
     assert verdict.allowed and verdict.rule == rule
     given = verdict.action.params
     assert (given.ml if asked.type.value == "WATER" else given.seconds) == pytest.approx(left)
@@ -310,7 +310,7 @@ def test_json_able_data_is_judged_like_a_record() -> None:
 def test_rules_that_read_the_state_refuse_to_run_without_one() -> None:
     asked = proposal("SET_HUMIDIFIER", **ON)
     settings = GuardSettings()
-    case = Case(
+    case = ProposalCase(
         asked,
         asked.type,
         RANK["controller"],

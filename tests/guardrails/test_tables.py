@@ -124,7 +124,7 @@ def test_profiles() -> None:
         "SAFE": {"CO2_INJECT", "SET_HUMIDIFIER", "SET_HEATER_MAT"},
         "PAUSED": set(LIMITS),
     }
-    to_person = {mode: {kind.value for kind in p.forbidden_to_person} for mode, p in PROFILES.items()}
+    to_person = {mode: {kind.value for kind in p.forbidden_to_operator} for mode, p in PROFILES.items()}
     assert to_person == {"NORMAL": set(), "CAUTION": set(), "SAFE": {"CO2_INJECT", "SET_HEATER_MAT"}, "PAUSED": set()}
 
 

@@ -35,8 +35,8 @@ class Kept:
 
 def _night(brain: Brain, days: int) -> None:
     """One night as the brain lives through it, on a made-up log."""
-    brain.foresight.nursery.learn(tent_log(8).until(days * 24))
-    brain.foresight.nights += 1
+    brain.forecast_state.nursery.learn(tent_log(8).until(days * 24))
+    brain.forecast_state.nights += 1
 
 
 def _keeper(folder: Path, brain: Brain) -> tuple[ModelCheckpoints, Kept]:
@@ -65,7 +65,7 @@ def test_nights_are_kept_and_the_speaker_survives_a_restart(tmp_path: Path) -> N
     keeper.start()
     keeper.stop()
     assert kept.events() == ["model_loaded"]
-    assert again.foresight.model.fingerprint() == active[1].fingerprint()
+    assert again.forecast_state.model.fingerprint() == active[1].fingerprint()
 
 
 def test_a_refusal_and_a_regression_are_written_down(tmp_path: Path) -> None:
@@ -80,7 +80,7 @@ def test_a_refusal_and_a_regression_are_written_down(tmp_path: Path) -> None:
     )
     for days, verdict in enumerate(verdicts, start=1):
         _night(brain, days)
-        brain.foresight.nursery.last = verdict
+        brain.forecast_state.nursery.last = verdict
         keeper.tick(NOW + timedelta(days=days))
     keeper.stop()
     assert kept.events() == ["model_promoted", "model_promoted", "model_refused", "model_rolled_back"]
@@ -96,8 +96,8 @@ def test_a_model_of_another_tent_does_not_speak(tmp_path: Path, monkeypatch: pyt
     other = WorldModel(Shape(quantities=tent_quantities(("P9",))))
     store.activate(store.save(other, tent_log(2), NOW), NOW, "another tent")
     brain = Brain()
-    before = brain.foresight.model
+    before = brain.forecast_state.model
     keeper, kept = _keeper(tmp_path, brain)
     keeper.start()
     keeper.stop()
-    assert brain.foresight.model is before and kept.events() == []
+    assert brain.forecast_state.model is before and kept.events() == []

@@ -93,7 +93,7 @@ def run_under_rules(seed: int, days: float, period_s: float = 60.0) -> TwinRun:
     """
     twin = DirectTwin(seed, TentParams.sample(seed), None, START, period_s)
     life = Life(twin, BrainSettings())
-    history = life.brain.foresight.history
+    history = life.brain.forecast_state.history
     history.keep_hours = int(days * 24)
     while twin.now_ms < days * 86_400_000:
         life.step()

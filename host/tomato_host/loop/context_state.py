@@ -24,9 +24,9 @@ class ContextState:
             now=now,
             link_up=down is None,
             link_down_s=0.0 if down is None else (now - down).total_seconds(),
-            person_paused=self._overrides.paused(now),
-            person_wants_safe=self._overrides.wants_safe(now),
-            person_acknowledges=self._overrides.pop_acknowledgement(),
+            operator_paused=self._overrides.paused(now),
+            operator_wants_safe=self._overrides.wants_safe(now),
+            operator_acknowledges=self._overrides.pop_acknowledgement(),
         )
 
     def link_came_up(self) -> None:

@@ -1,6 +1,6 @@
 """One episode: the walk of one observation through the brain to the board and into the record. It exists once.
 
-    observe -> estimate -> trust -> forecast -> decide -> guard -> execute -> outcome -> record
+    observe -> estimate -> safe mode -> forecast -> decide -> guard -> execute -> outcome -> record
 
 Everything that feeds observations to the brain runs this walk: the live supervisor, `replay`, `replay --check`, the
 simulated day and the campaigns. They differ in four things only, which they pass in:
@@ -30,10 +30,10 @@ from tomato_host.brain.brain import Decision, RuntimeContext, StepResult
 from tomato_host.brain.estimator.estimate import Estimate
 from tomato_host.brain.estimator.pipeline import Estimator
 from tomato_host.brain.guardrails.guardrails import Verdict
-from tomato_host.brain.safe_mode import Step
+from tomato_host.brain.safe_mode import SafeModeStep
 
-TRUST_PERIOD = timedelta(seconds=10)
-"""While the link is down nothing is observed; trust is then updated at this period, counted from the start."""
+SAFE_MODE_PERIOD = timedelta(seconds=10)
+"""While the link is down nothing is observed; the safe mode is then updated at this period, counted from the start."""
 REASON_MAX = 240
 """Longest `reason` of a state_v1."""
 
@@ -62,10 +62,10 @@ class EpisodeBrain(Protocol):
     def estimate(self) -> Estimate | None: ...
     @property
     def mode(self) -> str | None: ...
-    def take(self, observation: ObservationV1, devices: DeviceStatusV1, context: RuntimeContext) -> StepResult: ...
-    def learn_devices(self, devices: DeviceStatusV1) -> None: ...
-    def weigh_trust(self, context: RuntimeContext) -> Step: ...
-    def note_outcome(self, action: ActionV1) -> None: ...
+    def step(self, observation: ObservationV1, devices: DeviceStatusV1, context: RuntimeContext) -> StepResult: ...
+    def update_devices(self, devices: DeviceStatusV1) -> None: ...
+    def update_safe_mode(self, context: RuntimeContext) -> SafeModeStep: ...
+    def add_outcome(self, action: ActionV1) -> None: ...
 
 
 class Episode:
@@ -81,12 +81,12 @@ class Episode:
         self._stated_at: datetime | None = None
 
     def run(self, observation: ObservationV1, devices: DeviceStatusV1, context: RuntimeContext) -> StepResult:
-        """One observation: estimate, trust, forecast, decide, guard (all in the brain), execute, record."""
+        """One observation: estimate, safe mode, forecast, decide, guard (all in the brain), execute, record."""
         self._record_devices(devices)
         self._sink.record(observation)
-        step = self._brain.take(observation, devices, context)
+        step = self._brain.step(observation, devices, context)
         self._record_all(*step.estimate.anomalies)
-        self._apply_trust(step.trust, context.now)
+        self._apply_safe_mode(step.safe_mode, context.now)
         if step.estimate.anomalies or step.decision is not None:
             self.record_state(_state_reason(step))
         self._record_expectations(step)
@@ -95,7 +95,7 @@ class Episode:
 
     def finish(self, action: ActionV1) -> None:
         """The outcome of an action: the brain learns it, the record keeps it."""
-        self._brain.note_outcome(action)
+        self._brain.add_outcome(action)
         self._sink.record(action)
 
     def record_state(self, reason: str | None) -> StateV1 | None:
@@ -113,11 +113,11 @@ class Episode:
     def record_devices(self, devices: DeviceStatusV1) -> None:
         """A device status outside an observation (a lost link, a fault): record it and pass it to the brain."""
         self._record_devices(devices)
-        self._brain.learn_devices(devices)
+        self._brain.update_devices(devices)
 
-    def update_trust(self, context: RuntimeContext) -> None:
-        """Let time pass for trust while nothing is observed."""
-        self._apply_trust(self._brain.weigh_trust(context), context.now)
+    def update_safe_mode(self, context: RuntimeContext) -> None:
+        """Let time pass for the safe mode while nothing is observed."""
+        self._apply_safe_mode(self._brain.update_safe_mode(context), context.now)
 
     # -- inside ------------------------------------------------------------------------------------------------
 
@@ -131,14 +131,14 @@ class Episode:
             self._devices = devices
             self._sink.record(devices)
 
-    def _apply_trust(self, trust: Step | None, now: datetime) -> None:
+    def _apply_safe_mode(self, safe_mode: SafeModeStep | None, now: datetime) -> None:
         """Entering safe mode switches off at once; every change is an event that may be notified."""
-        if trust is None:
+        if safe_mode is None:
             return
-        if trust.entered:
-            self._actuator.switch_off(trust.switch_off, ", ".join(trust.entered))
-        if trust.notify is not None:
-            self._sink.record(_mode_event(trust, trust.notify, now))
+        if safe_mode.entered:
+            self._actuator.switch_off(safe_mode.switch_off, ", ".join(safe_mode.entered))
+        if safe_mode.notify is not None:
+            self._sink.record(_mode_event(safe_mode, safe_mode.notify, now))
 
     def _record_expectations(self, step: StepResult) -> None:
         """Targets when they were made anew, and the forecast a decision rests on."""
@@ -169,21 +169,21 @@ class EstimateOnly:
         self._estimator = estimator
         self.estimate: Estimate | None = None
 
-    def take(self, observation: ObservationV1, devices: DeviceStatusV1, context: RuntimeContext) -> StepResult:
+    def step(self, observation: ObservationV1, devices: DeviceStatusV1, context: RuntimeContext) -> StepResult:
         """Estimate; a late observation (backlog) does not replace the present estimate."""
         estimate = self._estimator.step(observation, devices)
         if not estimate.late:
             self.estimate = estimate
         return StepResult(estimate)
 
-    def learn_devices(self, devices: DeviceStatusV1) -> None:
+    def update_devices(self, devices: DeviceStatusV1) -> None:
         """The estimator sees devices with observations only."""
 
-    def weigh_trust(self, context: RuntimeContext) -> Step:
+    def update_safe_mode(self, context: RuntimeContext) -> SafeModeStep:
         """Raises RuntimeError: without a brain there is no mode."""
-        raise RuntimeError("an estimator alone has no trust")
+        raise RuntimeError("an estimator alone has no mode")
 
-    def note_outcome(self, action: ActionV1) -> None:
+    def add_outcome(self, action: ActionV1) -> None:
         """Nothing is decided, so there are no outcomes."""
 
 
@@ -195,13 +195,13 @@ def _state_reason(step: StepResult) -> str:
     return ", ".join(dict.fromkeys(names))[:REASON_MAX]
 
 
-def _mode_event(trust: Step, text: str, now: datetime) -> EventV1:
+def _mode_event(safe_mode: SafeModeStep, text: str, now: datetime) -> EventV1:
     return EventV1(
         schema_version="event_v1",
         ts=now,
-        level="ALARM" if trust.state.mode == "SAFE" and trust.entered else "INFO",
+        level="ALARM" if safe_mode.state.mode == "SAFE" and safe_mode.entered else "INFO",
         kind="mode",
-        name=f"mode_{trust.state.mode.lower()}",
+        name=f"mode_{safe_mode.state.mode.lower()}",
         text=text[:4_000],
-        data={"causes": ", ".join(trust.state.causes), "entered": ", ".join(trust.entered)},
+        data={"causes": ", ".join(safe_mode.state.causes), "entered": ", ".join(safe_mode.entered)},
     )

@@ -36,14 +36,14 @@ class ModelCheckpoints:
         self._recorder = recorder
         self._now = now
         self._queue: queue.SimpleQueue[NightlyUpdate | None] = queue.SimpleQueue()
-        self._seen = brain.foresight.nights
+        self._seen = brain.forecast_state.nights
         self._waiting: str | None = None
         self._thread = threading.Thread(target=self._write, name="models", daemon=True)
 
     def start(self) -> None:
         """Load the active version, if it is intact and fits this installation."""
         found = self._store.load_active(self._brain.settings.world_model)
-        if found is not None and self._brain.foresight.adopt(found[1]):
+        if found is not None and self._brain.forecast_state.adopt(found[1]):
             version, model = found
             self._recorder.event(
                 self._now(),
@@ -61,14 +61,14 @@ class ModelCheckpoints:
 
     def tick(self, now: datetime) -> None:
         """Record a finished nightly update and queue it for writing."""
-        foresight = self._brain.foresight
-        verdict = foresight.nursery.last
-        if foresight.nights == self._seen or verdict is None:
+        forecasts = self._brain.forecast_state
+        verdict = forecasts.nursery.last
+        if forecasts.nights == self._seen or verdict is None:
             return
-        self._seen = foresight.nights
+        self._seen = forecasts.nights
         name = "model_promoted" if verdict.promoted else "model_rolled_back" if verdict.rolled_back else "model_refused"
         self._recorder.event(now, "INFO", "model", name, f"World model: {verdict.why}.")
-        self._queue.put(NightlyUpdate(verdict, clone(foresight.nursery.candidate), foresight.history.log(now), now))
+        self._queue.put(NightlyUpdate(verdict, clone(forecasts.nursery.candidate), forecasts.history.log(now), now))
 
     def stop(self) -> None:
         """Finish writing; a thread that hangs on a dead disk is abandoned."""

@@ -72,7 +72,7 @@ class RequestHandler:
         self._record_request(request)
         if request.kind != "action" or request.action is None:
             text = self._context.apply(request, self._now())
-            self._episode.update_trust(self._context.at(self._now()))
+            self._episode.update_safe_mode(self._context.at(self._now()))
             return Reply(id=request.id, ok=True, text=text)
         return self.propose(request.id, request.action)
 

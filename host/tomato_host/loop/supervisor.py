@@ -23,7 +23,7 @@ from tomato_host.loop.actuator import ExecutorActuator, SessionCommands
 from tomato_host.loop.board_runtime import BoardRuntime
 from tomato_host.loop.clock import ClockWatch, Wake, describe_clock_step
 from tomato_host.loop.context_state import ContextState
-from tomato_host.loop.episode import TRUST_PERIOD, Episode
+from tomato_host.loop.episode import SAFE_MODE_PERIOD, Episode
 from tomato_host.loop.extensions import Display, Extension
 from tomato_host.loop.link_events import LinkEventHandler
 from tomato_host.loop.recorded_ledger import RecordedLedger
@@ -35,7 +35,7 @@ from tomato_host.loop.status_refresh import StatusRefresh
 from tomato_host.recovery.crash_recovery import InterruptedActions
 from tomato_host.sources.board import BoardSource
 
-TRUST_MS = round(TRUST_PERIOD.total_seconds() * 1000)
+SAFE_MODE_MS = round(SAFE_MODE_PERIOD.total_seconds() * 1000)
 HEALTH_MS = 60_000
 INBOX_MS = 500
 INBOX_CLEANUP_MS = 600_000
@@ -188,7 +188,7 @@ class Supervisor:
     def _plan_tasks(self, with_inbox: bool) -> None:
         settings, plan = self._settings, self.scheduler
         plan.every("lease", round(settings.lease_renew_s * 1000), self._renew, priority=10)
-        plan.every("watch", TRUST_MS, self._update_trust, priority=20, first_after_ms=TRUST_MS)
+        plan.every("watch", SAFE_MODE_MS, self._update_safe_mode, priority=20, first_after_ms=SAFE_MODE_MS)
         plan.every("state", self._state_ms, self._record_state, priority=30, first_after_ms=self._state_ms)
         plan.every("health", HEALTH_MS, self._ask_health, priority=40, first_after_ms=HEALTH_MS)
         if with_inbox:
@@ -220,11 +220,11 @@ class Supervisor:
         for action in self._interrupted.pop_closed(now_ms, self.now(), self._ledger, at_once):
             self._episode.finish(action)
 
-    def _update_trust(self, run: Run) -> None:
-        """Trust is updated with every observation; this is for when there is none."""
+    def _update_safe_mode(self, run: Run) -> None:
+        """Safe mode is updated with every observation; this is for when there is none."""
         self.poll(run.now_ms)
         if self._context.link_down_since is not None:
-            self._episode.update_trust(self._context.at(self.now()))
+            self._episode.update_safe_mode(self._context.at(self.now()))
 
     def _record_state(self, run: Run) -> None:
         self.poll(run.now_ms)

@@ -72,6 +72,6 @@ class WeatherWatch:
     def _record(self, forecast: Forecast36hV1) -> None:
         new = forecast.fetched_ts != self._fetched
         self._fetched = forecast.fetched_ts
-        self._brain.note_weather(forecast)
+        self._brain.add_weather(forecast)
         if new:
             self._recorder.record(forecast)

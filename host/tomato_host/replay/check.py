@@ -32,7 +32,7 @@ from tomato_host.brain.guardrails.ledger_events import ledger_event, replay_even
 from tomato_host.brain.world_model.model import WorldModel
 from tomato_host.commands.inbox import Request
 from tomato_host.loop.context_state import ContextState
-from tomato_host.loop.episode import TRUST_PERIOD, Episode, EstimateOnly
+from tomato_host.loop.episode import SAFE_MODE_PERIOD, Episode, EstimateOnly
 
 _COMPARED = frozenset(
     {
@@ -129,7 +129,7 @@ class Checker:
         self._episode = Episode(self._walked, self._expected, _NoActuator())
         self._context = ContextState(now)
         self._devices: DeviceStatusV1 | None = None
-        self._trust_at = now
+        self._safe_mode_at = now
 
     # -- what the brain was given ----------------------------------------------------------------------------------
 
@@ -139,13 +139,13 @@ class Checker:
             self._observe(record)
         elif isinstance(record, DeviceStatusV1):
             self._devices = record
-            self._brain.learn_devices(record)
+            self._brain.update_devices(record)
         elif isinstance(record, EventV1):
             self._on_event(record)
         elif isinstance(record, Forecast36hV1):
-            self._brain.note_weather(record)
+            self._brain.add_weather(record)
         elif isinstance(record, VisionV1):
-            self._brain.note_vision(record)
+            self._brain.add_vision(record)
         elif isinstance(record, ActionV1):
             self._on_action(record)
         elif _kind(record) in _COMPARED:
@@ -173,30 +173,30 @@ class Checker:
         elif event.kind == "process" and event.name == "clock_set":
             self._shift(timedelta(seconds=float(event.data.get("seconds") or 0.0)))
         elif event.kind == "model" and event.name == "model_loaded" and self._stored_model is not None:
-            self._brain.foresight.adopt(self._stored_model(str(event.data.get("version"))))
+            self._brain.forecast_state.adopt(self._stored_model(str(event.data.get("version"))))
         elif event.kind == "link" and event.name == "link_down":
             self._context.link_went_down(event.ts)
         elif event.kind == "link" and event.name == "link_up":
             self._context.link_came_up()
         elif event.kind == "person" and event.name in ("person_mode", "person_acknowledge"):
             self._context.apply(_request(event), event.ts)
-            self._episode.update_trust(self._context.at(event.ts))
+            self._episode.update_safe_mode(self._context.at(event.ts))
 
     def _shift(self, moved: timedelta) -> None:
         """The recorded host's clock was set: what it counts from moved with it."""
         self._context.clock_was_set(moved)
-        if self._trust_at is not None:
-            self._trust_at += moved
+        if self._safe_mode_at is not None:
+            self._safe_mode_at += moved
 
     def _advance_to(self, now: datetime) -> None:
-        """While the link was down the host updated trust every TRUST_PERIOD from its start on."""
-        if self._trust_at is None or not self._decides:
+        """While the link was down the host updated safe mode every SAFE_MODE_PERIOD from its start on."""
+        if self._safe_mode_at is None or not self._decides:
             return
-        while self._trust_at + TRUST_PERIOD <= now:
-            self._trust_at += TRUST_PERIOD
+        while self._safe_mode_at + SAFE_MODE_PERIOD <= now:
+            self._safe_mode_at += SAFE_MODE_PERIOD
             down_since = self._context.link_down_since
-            if down_since is not None and self._trust_at > down_since:
-                self._episode.update_trust(self._context.at(self._trust_at))
+            if down_since is not None and self._safe_mode_at > down_since:
+                self._episode.update_safe_mode(self._context.at(self._safe_mode_at))
 
     def _on_action(self, action: ActionV1) -> None:
         """First comes the verdict, later the same action with its outcome."""
@@ -204,7 +204,7 @@ class Checker:
             self._accepted.pop(str(action.id), None)
             if action.type in OUTPUT_OF:
                 self._finished[str(action.id)] = action
-            self._brain.note_outcome(action)
+            self._brain.add_outcome(action)
             return
         if action.safety.validated:
             self._accepted[str(action.id)] = action

@@ -10,7 +10,7 @@ from shared_schemas.devices import OUTPUTS
 from shared_schemas.records import DeviceStatusV1, ObservationV1
 from shared_schemas.records.device_status_v1 import BoardState, LatchedFault, OnOff, Outputs
 from shared_schemas.records.observation_v1 import BoardStamp, MissingReason, SoilReading
-from shared_schemas.wire import FAULTS
+from shared_schemas.wire import FAULTS, RESET_CAUSES
 from tomato_host.board.events import Connected, Health, Sample
 from tomato_host.brain.local_time import stamped
 
@@ -29,8 +29,6 @@ REASON_OF: dict[str, MissingReason] = {
 SCALARS = ("air_temp_c", "rh_pct", "co2_ppm", "leaf_temp_c", "light_lux", "soil_temp_c", "flow_ml")
 SWITCHES = ("reservoir_ok", "leak", "door_open")
 PROBES = (("P1", "soil_p1_pct", "soil_p1_raw"), ("P2", "soil_p2_pct", "soil_p2_raw"))
-RESET_CAUSES = {0: "unknown", 1: "power-on", 2: "hard reset", 3: "watchdog", 4: "deep sleep", 5: "soft reset"}
-"""MicroPython's numbers for `machine.reset_cause()`."""
 
 RESTLESS = ("ts", "free_heap_bytes", "safety_tick_worst_ms")
 """Fields that change all the time; they alone are not worth a new record."""

@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from tomato_host.brain.control.stages import Stage
-
+Stage = Literal["seedling", "vegetative", "flowering", "fruiting"]
+"""Growth stages in the order a plant passes them, as in `targets_v1`."""
 PolicyName = Literal["rules", "mpc", "timer"]
 
 

@@ -31,7 +31,7 @@ class GuardContext:
 
 
 @dataclass(slots=True)
-class Case:
+class ProposalCase:
     """One proposal under judgement. The rules read it; a clipping rule lowers `milli`."""
 
     action: ActionV1
@@ -50,7 +50,7 @@ class Case:
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class RuleFinding:
     """A rule that refuses, or clips to `milli`; with the value it saw and the limit it holds."""
 
     value: float | None

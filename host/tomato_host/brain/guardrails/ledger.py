@@ -26,7 +26,7 @@ class Hold:
     end_s: float
 
 
-class Window:
+class RollingWindow:
     """The sum of what was used within the last `span_s` seconds."""
 
     __slots__ = ("_entries", "_span_s", "_sum")
@@ -54,13 +54,13 @@ class Window:
 
 
 class Ledger:
-    """Books of all outputs. Only `Guardrails` writes here."""
+    """Books of all outputs. Only `Guardrails` writes context."""
 
     __slots__ = ("_accepted", "_day", "_holds", "_hour", "_keys", "_last_s", "_under_way")
 
     def __init__(self, outputs: tuple[str, ...]) -> None:
-        self._hour = {name: Window(HOUR_S) for name in outputs}
-        self._day = {name: Window(DAY_S) for name in outputs}
+        self._hour = {name: RollingWindow(HOUR_S) for name in outputs}
+        self._day = {name: RollingWindow(DAY_S) for name in outputs}
         self._under_way = dict.fromkeys(outputs, 0)
         self._holds: dict[str, Hold] = {}
         self._accepted: deque[float] = deque()

@@ -69,7 +69,7 @@ def build_limits(settings: GuardSettings) -> dict[ActionType, OutputLimit]:
 
 
 def check_thresholds(settings: GuardSettings) -> None:
-    """Raise ValueError when a threshold here is wider than the interlock on the board."""
+    """Raise ValueError when a threshold context is wider than the interlock on the board."""
     pairs = (
         ("rh_high_pct", settings.rh_high_pct, LIMITS["rh_cutoff_pct"]),
         ("co2_high_ppm", settings.co2_high_ppm, LIMITS["co2_cutoff_ppm"]),

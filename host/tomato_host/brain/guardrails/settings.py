@@ -1,4 +1,4 @@
-"""What a grower may tighten about the guardrails. Nothing here can widen what the board allows."""
+"""What a grower may tighten about the guardrails. Nothing context can widen what the board allows."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ Figure = float | Array
 
 
 @dataclass(frozen=True)
-class Tent:
+class BalanceParameters:
     """Nameplate figures of a 0.8 m tent with two plants; arrays where several tents are thought of at once."""
 
     wall_w_k: Figure = 18.0
@@ -66,20 +66,20 @@ def vapour_g_m3(kpa: Array, temp_c: Array) -> Array:
     return np.asarray(G_M3_PER_KPA * kpa / (temp_c + 273.15))
 
 
-def _leaves(duties: Duties, vpd_kpa: Array, tent: Tent) -> Array:
+def _leaves(duties: Duties, vpd_kpa: Array, tent: BalanceParameters) -> Array:
     """Transpiration in g/h: grows with the deficit, less than in proportion because stomata close."""
     pull = 0.4 + 0.6 * np.minimum(np.maximum(vpd_kpa, 0.0), 2.5)
     return np.asarray((tent.leaves_light_g_h * duties.light + tent.leaves_dark_g_h) * pull)
 
 
-def _flow_and_heat(duties: Duties, wet_g_h: Array, tent: Tent) -> tuple[Array, Array]:
+def _flow_and_heat(duties: Duties, wet_g_h: Array, tent: BalanceParameters) -> tuple[Array, Array]:
     flow = tent.leak_m3_h + tent.exhaust_m3_h * duties.exhaust
     heat = tent.lamp_w * duties.light + tent.fan_w * duties.circulation + tent.mat_w * duties.mat
     heat = heat - W_PER_G_H * wet_g_h
     return flow, heat / (tent.wall_w_k + W_PER_K_M3_H * flow)
 
 
-def air_of(room_c: Figure, room_g_m3: Figure, duties: Duties, tent: Tent) -> tuple[Array, Array]:
+def steady_state_air(room_c: Figure, room_g_m3: Figure, duties: Duties, tent: BalanceParameters) -> tuple[Array, Array]:
     """(air degC, VPD kPa) in balance with a room under `duties`; room and tent may be arrays that broadcast."""
     vpd = np.full(np.broadcast_shapes(np.shape(room_c), duties.light.shape), 1.0)
     temp = vpd

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from shared_schemas.records.plan_v1 import PlanV1
 from tomato_host.brain.control.context import DecisionContext
-from tomato_host.brain.control.objective import CIRCULATION, CO2, COLUMN_OF, EXHAUST, HUMIDIFIER, LIGHT, WATER
-from tomato_host.brain.control.plan_edits import Bounds
+from tomato_host.brain.control.planner.objective import CIRCULATION, CO2, COLUMN_OF, EXHAUST, HUMIDIFIER, LIGHT, WATER
+from tomato_host.brain.control.planner.plan_edits import Bounds
 
 Array = NDArray[np.float64]
 GRID_EXHAUST = (0.0, 0.1, 0.2, 0.35, 0.55, 0.8, 1.0)
@@ -27,7 +27,7 @@ def plain_plan(bounds_light: Array) -> Array:
     return plan
 
 
-def rough_plans(context: DecisionContext, guide: PlanV1, bounds: Bounds) -> Array:
+def baseline_plans(context: DecisionContext, guide: PlanV1, bounds: Bounds) -> Array:
     """Plans to start from: the rules held on, the last plan shifted to now, and plain ones at several exhausts."""
     horizon = len(bounds.light)
     plain = plain_plan(bounds.light)
@@ -48,7 +48,7 @@ def rough_plans(context: DecisionContext, guide: PlanV1, bounds: Bounds) -> Arra
     return np.stack(starts)
 
 
-def hour_by_hour(bounds: Bounds, gain: Callable[[Array], Array]) -> Array:
+def hourwise_plans(bounds: Bounds, gain: Callable[[Array], Array]) -> Array:
     """Plans [S, H, 7] of the duties that would be best in each stretch of hours if nothing carried over.
 
     The air follows its duties within minutes, so this is nearly right for the air, and keeps the search out of plans

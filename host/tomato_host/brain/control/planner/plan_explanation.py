@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared_schemas.records.plan_v1 import RejectedPlan, Score
-from tomato_host.brain.control.beam import Found
-from tomato_host.brain.control.objective import COLUMN_OF, Terms
-from tomato_host.brain.control.proposals import Wish
+from tomato_host.brain.control.planner.beam_search import SearchResult
+from tomato_host.brain.control.planner.objective import COLUMN_OF, Terms
+from tomato_host.brain.control.proposals import OutputRequest
 
 Array = NDArray[np.float64]
 
@@ -23,7 +23,7 @@ def score_of(terms: Terms, index: int) -> Score:
     )
 
 
-def rejected(found: Found, terms: Terms) -> tuple[RejectedPlan, ...]:
+def rejected(found: SearchResult, terms: Terms) -> tuple[RejectedPlan, ...]:
     """The next best plans: what differs from the chosen one, and which term decided."""
     rows = []
     for index in range(1, min(4, len(found.plans))):
@@ -60,6 +60,6 @@ def _why(terms: Terms, index: int) -> str:
     return f"J {terms.j[index]:.4f} against {terms.j[0]:.4f}: {name}"
 
 
-def explain(wishes: list[Wish], terms: Terms) -> str:
-    doing = "; ".join(w.text for w in wishes if w.amount > 0.0)
+def explain(requests: list[OutputRequest], terms: Terms) -> str:
+    doing = "; ".join(w.text for w in requests if w.amount > 0.0)
     return f"J {terms.j[0]:.3f}, stress {terms.stress[0]:.3f} per hour: {doing}"

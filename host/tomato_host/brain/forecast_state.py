@@ -17,7 +17,7 @@ NIGHTLY = timedelta(minutes=10)
 """The day is learned at 00:10 local time."""
 
 
-class Foresight:
+class ForecastState:
     """The world model with its diary. Deterministic: everything comes in through the `note_*` calls."""
 
     def __init__(self, settings: WorldModelSettings, zone: ZoneInfo, probes: tuple[str, ...]) -> None:
@@ -33,11 +33,11 @@ class Foresight:
         """The model that speaks."""
         return self.nursery.active
 
-    def note_state(self, state: StateV1) -> None:
+    def add_state(self, state: StateV1) -> None:
         """A state was estimated."""
         self.history.add_state(state)
 
-    def note_outcome(self, action: ActionV1) -> None:
+    def add_outcome(self, action: ActionV1) -> None:
         """An action has ended: what was really delivered explains what the soil and the air do next."""
         outcome = action.outcome
         output = OUTPUT_OF.get(action.type)
@@ -49,11 +49,11 @@ class Foresight:
         elif output == "co2_solenoid" and outcome.delivered_s:
             self.history.add_on_time(output, when, outcome.delivered_s)
 
-    def note_weather(self, weather: Forecast36hV1) -> None:
+    def add_weather(self, weather: Forecast36hV1) -> None:
         """A forecast has arrived; its first hours later stand for what the weather was."""
         self.history.add_weather(weather)
 
-    def night_has_come(self, now: datetime) -> bool:
+    def night_is_due(self, now: datetime) -> bool:
         """True once per local day, from 00:10 on; the first day of a run has nothing to learn yet.
 
         A clock set back over 00:10 does not make a second night of one; one set back by days begins a new count.

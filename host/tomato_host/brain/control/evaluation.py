@@ -7,8 +7,9 @@ air above `HOT_C` or below `COLD_C` (no fruit sets above 32 degC, chilling below
 answer within a quarter to half an hour (Vialet-Chabrand et al. 2017, Plant Physiology 174) and do not see the single
 strokes of a fan.
 
-Where the line is drawn is a judgement, so two others are counted beside it (`OTHERS`): hours beyond a margin around the
-bands of the stage, and hours outside the VPD band at all. A controller that wins by one definition only has not won.
+Where the line is drawn is a judgement, so two others are counted beside it (`OTHER_STRESS_FIGURES`): hours beyond a
+margin around the bands of the stage, and hours outside the VPD band at all. A controller that wins by one definition
+only has not won.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tomato_host.brain.control.stages import StageBand
+from tomato_host.brain.control.targets import StageBand
 
 Array = NDArray[np.float64]
 WINDOW_S = 1_800.0
@@ -29,12 +30,12 @@ HOT_C, COLD_C = 32.0, 12.0
 SOIL_STRESS_PCT = 24.0
 AIR_MARGIN_C = 3.0
 """Air outside its band by more than this is stress by the definition of margins."""
-OTHERS = {"margin_stress_h": "beyond the margins", "strict_stress_h": "outside the VPD band at all"}
-"""Other definitions of stress, by their figure in `Outcome`."""
+OTHER_STRESS_FIGURES = {"margin_stress_h": "beyond the margins", "strict_stress_h": "outside the VPD band at all"}
+"""Other definitions of stress, by their figure in `RunEvaluation`."""
 
 
 @dataclass(frozen=True, slots=True)
-class Course:
+class RunSeries:
     """A run sampled evenly, true values, all arrays [N]."""
 
     period_s: float
@@ -50,7 +51,7 @@ class Course:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class RunEvaluation:
     """The figures of one run."""
 
     stress_h: float
@@ -71,7 +72,7 @@ def _means(values: Array, size: int) -> Array:
     return np.asarray(values[:whole].reshape(-1, size).mean(axis=1))
 
 
-def outcome(course: Course, band: StageBand) -> Outcome:
+def evaluate_run(course: RunSeries, band: StageBand) -> RunEvaluation:
     """Judge one run by the bands of its growth stage. The last part of a window is left out."""
     size = max(1, round(WINDOW_S / course.period_s))
     hours = size * course.period_s / 3_600.0
@@ -86,7 +87,7 @@ def outcome(course: Course, band: StageBand) -> Outcome:
     cool, warm = (np.where(light, band.temp_day_c[i], band.temp_night_c[i]) for i in (0, 1))
     warm = np.maximum(warm, band.temp_day_c[1])  # a night as warm as a good day is no harm
     near |= (air < cool - AIR_MARGIN_C) | (air > warm + AIR_MARGIN_C)
-    return Outcome(
+    return RunEvaluation(
         stress_h=float((vpd_bad | temp_bad | soil_bad).sum() * hours),
         vpd_stress_h=float(vpd_bad.sum() * hours),
         temp_stress_h=float(temp_bad.sum() * hours),
@@ -100,7 +101,7 @@ def outcome(course: Course, band: StageBand) -> Outcome:
 
 
 @dataclass(frozen=True, slots=True)
-class Interval:
+class BootstrapInterval:
     """A mean and its 95 % bootstrap interval."""
 
     mean: float
@@ -113,17 +114,17 @@ class Interval:
         return self.low > 0.0 or self.high < 0.0
 
 
-def bootstrap_mean(values: Array, seed: int = 0, draws: int = 10_000) -> Interval:
+def bootstrap_mean(values: Array, seed: int = 0, draws: int = 10_000) -> BootstrapInterval:
     """Percentile bootstrap of a mean (Efron and Tibshirani 1993, ch. 13). Raises ValueError without values."""
     if len(values) == 0:
         raise ValueError("a mean needs at least one value")
     rng = np.random.default_rng(seed)
     means = values[rng.integers(0, len(values), (draws, len(values)))].mean(axis=1)
     low, high = np.quantile(means, (0.025, 0.975))
-    return Interval(float(values.mean()), float(low), float(high))
+    return BootstrapInterval(float(values.mean()), float(low), float(high))
 
 
-def relative_change(ours: Array, theirs: Array, seed: int = 0, draws: int = 10_000) -> Interval:
+def relative_change(ours: Array, theirs: Array, seed: int = 0, draws: int = 10_000) -> BootstrapInterval:
     """(sum of ours - sum of theirs) / sum of theirs over paired runs, with its bootstrap interval over the pairs.
 
     A ratio of sums, not a mean of ratios: a seed without stress must not divide by zero. 0 where theirs is all zero.
@@ -136,4 +137,4 @@ def relative_change(ours: Array, theirs: Array, seed: int = 0, draws: int = 10_0
     change = np.where(base > 0.0, (ours[picks].sum(axis=1) - base) / np.where(base > 0.0, base, 1.0), 0.0)
     total = float(theirs.sum())
     low, high = np.quantile(change, (0.025, 0.975))
-    return Interval((float(ours.sum()) - total) / total if total > 0.0 else 0.0, float(low), float(high))
+    return BootstrapInterval((float(ours.sum()) - total) / total if total > 0.0 else 0.0, float(low), float(high))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from tomato_host.brain.control.context import DecisionContext
-from tomato_host.brain.control.control_inputs import look
-from tomato_host.brain.control.water_rules import HARD_LOW_PCT
+from tomato_host.brain.control.control_inputs import read_inputs
+from tomato_host.brain.control.rules import HARD_LOW_PCT
 
 CLOCK_SET_BACK_S = 60.0
 """A last decision further in the future than this was taken by a clock that has been set back since."""
@@ -12,7 +12,7 @@ VPD_MARGIN_KPA = 0.15
 TEMP_MARGIN_C = 2.5
 
 
-def due(context: DecisionContext) -> str | None:
+def trigger(context: DecisionContext) -> str | None:
     """Why a new decision is due now, or None. On the cycle: "cycle"; otherwise the event's name.
 
     `context.memory` is the memory after the last decision. Events keep `event_pause_s` between decisions, except for a
@@ -35,18 +35,18 @@ def due(context: DecisionContext) -> str | None:
 
 
 def _climate(context: DecisionContext) -> str | None:
-    see = look(context)
-    if see.vpd_kpa is not None:
-        if see.vpd_kpa > see.aims.vpd_kpa[1] + VPD_MARGIN_KPA:
+    inputs = read_inputs(context)
+    if inputs.vpd_kpa is not None:
+        if inputs.vpd_kpa > inputs.setpoints.vpd_kpa[1] + VPD_MARGIN_KPA:
             return "vpd high"
-        if see.vpd_kpa < see.aims.vpd_kpa[0] - VPD_MARGIN_KPA:
+        if inputs.vpd_kpa < inputs.setpoints.vpd_kpa[0] - VPD_MARGIN_KPA:
             return "vpd low"
-    if see.air_temp_c is not None and see.air_temp_c > see.aims.air_temp_c[1] + TEMP_MARGIN_C:
+    if inputs.air_temp_c is not None and inputs.air_temp_c > inputs.setpoints.air_temp_c[1] + TEMP_MARGIN_C:
         return "hot"
-    if see.driest is not None and see.driest.moisture_pct is not None:
+    if inputs.driest is not None and inputs.driest.moisture_pct is not None:
         last = context.memory.last_water_at
         since_s = None if last is None else (context.now - last).total_seconds()
-        dry = see.driest.moisture_pct < see.aims.soil_low_pct - HARD_LOW_PCT
+        dry = inputs.driest.moisture_pct < inputs.setpoints.soil_low_pct - HARD_LOW_PCT
         if dry and (since_s is None or since_s >= context.settings.water_pause_s):
             return "soil very dry"
     return None

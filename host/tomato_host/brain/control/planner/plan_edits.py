@@ -8,12 +8,12 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from tomato_host.brain.control.objective import CIRCULATION, CO2, EXHAUST, HEATER, HUMIDIFIER, LIGHT, WATER
+from tomato_host.brain.control.planner.objective import CIRCULATION, CO2, EXHAUST, HEATER, HUMIDIFIER, LIGHT, WATER
 
 Array = NDArray[np.float64]
-LEAST_DOSE_ML = 40.0
-MOST_DOSE_ML = 400.0
-LEAST_GAS_S = 4.0
+MIN_DOSE_ML = 40.0
+MAX_DOSE_ML = 400.0
+MIN_GAS_S = 4.0
 ROUNDING = 1e-6
 """A sum may pass its limit by this much: plans are sums of many edits."""
 SIZES: tuple[dict[int, tuple[float, ...]], ...] = (
@@ -56,8 +56,8 @@ def blocks(horizon: int, first: int) -> list[tuple[int, int]]:
     return list(dict.fromkeys([*single, *((a, b) for a, b in longer if b - a > 2), (0, horizon)]))
 
 
-class TentMoves:
-    """Edits of plans [W, H, 7] of the tent inside its bounds."""
+class TentPlanEdits:
+    """PlanEdits of plans [W, H, 7] of the tent inside its bounds."""
 
     def __init__(self, bounds: Bounds) -> None:
         self.bounds = bounds
@@ -69,7 +69,7 @@ class TentMoves:
             _changes({k: v for k, v in level.items() if k in useful}, horizon, bounds.first_h) for level in SIZES
         ]
 
-    def neighbours(self, plans: Array, level: int) -> Array:
+    def variants(self, plans: Array, level: int) -> Array:
         """Every stretch of every output a little up or down."""
         edited = plans[:, None] + self._changes[level][None]
         w, m, h, k = edited.shape
@@ -91,12 +91,12 @@ class TentMoves:
         gas = np.clip(out[:, :, CO2], 0.0, b.co2_s)
         gas[(out[:, :, EXHAUST] > 0.0) | (out[:, :, LIGHT] <= 0.0)] = 0.0
         gas = _within_days(gas, b.day_of, b.co2_left_s)
-        gas[gas < LEAST_GAS_S] = 0.0
+        gas[gas < MIN_GAS_S] = 0.0
         out[:, :, CO2] = gas
         water = np.clip(out[:, :, WATER], 0.0, b.water_ml)
-        water[water < LEAST_DOSE_ML] = 0.0
+        water[water < MIN_DOSE_ML] = 0.0
         water = _up_to(water, b.water_left_ml)
-        water[water < 0.5 * LEAST_DOSE_ML] = 0.0
+        water[water < 0.5 * MIN_DOSE_ML] = 0.0
         out[:, :, WATER] = water
         return out
 
@@ -130,7 +130,7 @@ def _changes(sizes: dict[int, tuple[float, ...]], horizon: int, first: int) -> A
     rows = []
     for column, steps in sizes.items():
         spans = blocks(horizon, first)
-        if column == WATER:  # a dose belongs to one hour; where it lies is for the neighbours to find
+        if column == WATER:  # a dose belongs to one hour; where it lies is for the variants to find
             spans = [(h, h + 1) for h in range(0, horizon, 1 if horizon <= 12 else 2)]
         for start, stop in spans:
             for size in steps:

@@ -8,24 +8,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tomato_host.brain.control.context import DecisionContext
-from tomato_host.brain.control.horizon import DAY_H
-from tomato_host.brain.control.mpc import Foresight
+from tomato_host.brain.control.planner.horizon import DAY_H
+from tomato_host.brain.control.planner.mpc import PlannerModel
 from tomato_host.brain.world_model.hourly import HORIZON_H, HourlyLog
 from tomato_host.brain.world_model.intake import core_state, hours_outside, known_ahead
 from tomato_host.brain.world_model.model import WorldModel
 
 Array = NDArray[np.float64]
-LEAST_DAYS = 1
+MIN_DAYS_LEARNED = 1
 """Days the model must have learned before the planner trusts it more than the rules."""
 
 
-def foresee(model: WorldModel, log: HourlyLog, context: DecisionContext) -> Foresight | None:
+def bind_model(model: WorldModel, log: HourlyLog, context: DecisionContext) -> PlannerModel | None:
     """What the planner may look through now; None while the model knows this tent too little or no probe is trusted.
 
     The planner rolls the bare physics and takes off its present error itself: what the blended forecast adds belongs to
     the plan it was made for and to yesterday's weather, and would lead astray a plan that does otherwise.
     """
-    if model.days_learned < LEAST_DAYS or log.hours < 24:
+    if model.days_learned < MIN_DAYS_LEARNED or log.hours < 24:
         return None
     zones = _trusted_zones(context, model.zones)
     if not zones:
@@ -47,7 +47,7 @@ def foresee(model: WorldModel, log: HourlyLog, context: DecisionContext) -> Fore
             mean, low, high = forecast.best(name)[:, 0, :horizon]
             spread["soil" if name == "soil.avg" else name] = (np.nan_to_num(low - mean), np.nan_to_num(high - mean))
     mist_h, water_ml = (np.nan_to_num(log.column(name)[-DAY_H:]) for name in ("humidifier", "water_ml"))
-    return Foresight(roll, zones, spread, mist_h, water_ml)
+    return PlannerModel(roll, zones, spread, mist_h, water_ml)
 
 
 def _trusted_zones(context: DecisionContext, zones: tuple[str, ...]) -> tuple[str, ...]:

@@ -22,7 +22,7 @@ Array = NDArray[np.float64]
 VPD_SCALE_KPA = 0.3
 TEMP_SCALE_C = 5.0
 SOIL_SCALE_PCT = 4.0
-WORST = 4.0
+MAX_STRESS = 4.0
 """An hour is never worse than this in one respect: one bad hour must not hide all others."""
 NEAR_HARM, HARM = 0.5, 1.5
 """What an hour costs beyond the margin around a band, and beyond the line that counts as stress in score.py."""
@@ -30,7 +30,7 @@ VPD_RAMP_KPA, AIR_RAMP_C = 0.1, 1.6
 """A line of harm is that wide: what is expected is never known to the last digit."""
 SOIL_RAMP_PCT = 2.0
 """Probes differ from their pots by some points, so the line of harm of the soil is a wide one."""
-MOST_WET = 0.5
+MAX_WET_STRESS = 0.5
 """A wet pot is borne with where the other one is dry: drippers are never quite even, and roots drown only in standing
 water, which the pots here drain."""
 SLOTS_PER_HOUR = 4.0
@@ -65,7 +65,7 @@ class Weights:
 
 
 @dataclass(frozen=True, slots=True)
-class Aim:
+class HorizonTargets:
     """What is wanted in each hour, arrays [H]; budgets per hour as the resource scale."""
 
     light: Array
@@ -112,12 +112,12 @@ class Terms:
 
 
 def outside(value: Array, low: Array, high: Array, scale: float) -> Array:
-    """How far outside a band: 0 inside, in units of `scale` up to one, then by its logarithm, at most WORST.
+    """How far outside a band: 0 inside, in units of `scale` up to one, then by its logarithm, at most MAX_STRESS.
 
     The logarithm keeps a plan that cannot reach the band trying to come near it, and no bad hour hides the others.
     """
     far = (np.maximum(low - value, 0.0) + np.maximum(value - high, 0.0)) / scale
-    return np.asarray(np.minimum(np.where(far > 1.0, 1.0 + np.log(np.maximum(far, 1.0)), far), WORST))
+    return np.asarray(np.minimum(np.where(far > 1.0, 1.0 + np.log(np.maximum(far, 1.0)), far), MAX_STRESS))
 
 
 def beyond(value: Array, low: Array, high: Array, ramp: float) -> Array:
@@ -125,7 +125,7 @@ def beyond(value: Array, low: Array, high: Array, ramp: float) -> Array:
     return np.asarray(np.clip(np.maximum(low - value, value - high) / ramp + 0.5, 0.0, 1.0))
 
 
-def hourly_stress(aim: Aim, expected: Expected, plans: Array) -> Array:
+def hourly_stress(aim: HorizonTargets, expected: Expected, plans: Array) -> Array:
     """Stress of each hour [B, H]: air dryness and warmth by quantiles, the driest zone, wet soil, cold roots."""
     zero = np.zeros(len(aim.light))
     total = np.zeros(plans.shape[:2])
@@ -147,7 +147,7 @@ def hourly_stress(aim: Aim, expected: Expected, plans: Array) -> Array:
     return total
 
 
-def soil_stress(aim: Aim, expected: Expected) -> Array:
+def soil_stress(aim: HorizonTargets, expected: Expected) -> Array:
     """Stress of each hour [B, H] by water: the driest zone against its mark and its line of harm, the wettest's excess.
 
     It never stops growing on the dry side: a pot that is dry already is no reason to let it dry on.
@@ -158,23 +158,23 @@ def soil_stress(aim: Aim, expected: Expected) -> Array:
     dry = outside(driest, np.full_like(driest, aim.soil_low_pct), nowhere, SOIL_SCALE_PCT)
     harmed = HARM * beyond(driest, np.full_like(driest, aim.soil_harm_pct), nowhere, SOIL_RAMP_PCT)
     wet = np.maximum(expected.wettest - aim.soil_high_pct, 0.0) / SOIL_SCALE_PCT
-    return np.asarray(dry + harmed + np.minimum(wet, MOST_WET))
+    return np.asarray(dry + harmed + np.minimum(wet, MAX_WET_STRESS))
 
 
-def stress(aim: Aim, expected: Expected, plans: Array) -> Array:
+def stress(aim: HorizonTargets, expected: Expected, plans: Array) -> Array:
     """Mean hourly stress [B]."""
     return np.asarray(hourly_stress(aim, expected, plans).mean(axis=1))
 
 
-def yield_proxy(aim: Aim, expected: Expected, plans: Array) -> Array:
+def yield_proxy(aim: HorizonTargets, expected: Expected, plans: Array) -> Array:
     """Mean hourly yield [B]: light that falls while the air is right and water is there, a little more with gas."""
     comfort = 1.0 - np.minimum(outside(expected.series["vpd_kpa"], aim.vpd_low, aim.vpd_high, VPD_SCALE_KPA), 1.0)
-    thirst = np.clip((expected.driest - (aim.soil_low_pct - SOIL_SCALE_PCT)) / SOIL_SCALE_PCT, 0.0, 1.0)
+    watered = np.clip((expected.driest - (aim.soil_low_pct - SOIL_SCALE_PCT)) / SOIL_SCALE_PCT, 0.0, 1.0)
     gas = 1.0 + CO2_GAIN * np.minimum(plans[:, :, CO2] / max(aim.co2_s_per_hour, 1.0), 1.0)
-    return np.asarray((plans[:, :, LIGHT] * (0.5 + 0.5 * comfort) * thirst * gas).mean(axis=1))
+    return np.asarray((plans[:, :, LIGHT] * (0.5 + 0.5 * comfort) * watered * gas).mean(axis=1))
 
 
-def resource_use(aim: Aim, plans: Array) -> Array:
+def resource_use(aim: HorizonTargets, plans: Array) -> Array:
     """Mean hourly use [B]: water and gas by their budgets; heat and mist by a tenth of their time."""
     water = plans[:, :, WATER].mean(axis=1) / max(aim.water_ml_per_hour, 1.0)
     gas = plans[:, :, CO2].mean(axis=1) / max(aim.co2_s_per_hour, 1.0)
@@ -191,7 +191,7 @@ def action_churn(plans: Array, before: Array) -> Array:
     return np.asarray((change + partial).mean(axis=1))
 
 
-def hourly(aim: Aim, expected: Expected, plans: Array, weights: Weights) -> Array:
+def hourly(aim: HorizonTargets, expected: Expected, plans: Array, weights: Weights) -> Array:
     """What each hour [B, H] of plans with steady duties brings, without what passes from hour to hour."""
     pain = hourly_stress(aim, expected, plans)
     relays = plans[:, :, RELAYS]
@@ -200,7 +200,7 @@ def hourly(aim: Aim, expected: Expected, plans: Array, weights: Weights) -> Arra
     return np.asarray(-weights.stress * pain - weights.smooth * partial - weights.resource * POWER * power)
 
 
-def judge(aim: Aim, expected: Expected, plans: Array, before: Array, weights: Weights) -> Terms:
+def judge(aim: HorizonTargets, expected: Expected, plans: Array, before: Array, weights: Weights) -> Terms:
     """All terms of plans [B, H, 7]; `before` [7] is what runs now."""
     gain, pain = yield_proxy(aim, expected, plans), stress(aim, expected, plans)
     use, churn = resource_use(aim, plans), action_churn(plans, before)
