@@ -14,7 +14,7 @@ from tomato_host.brain.control.planner import mpc
 from tomato_host.brain.control.planner.beam_search import SearchSettings, search
 from tomato_host.brain.control.planner.world_model_adapter import bind_model
 from tomato_host.brain.guardrails import GuardContext, Guardrails, GuardSettings
-from tomato_host.brain.world_model.hourly import HourlyLog
+from tomato_host.brain.world_model.data import HourlyLog
 from tomato_host.brain.world_model.model import WorldModel
 
 from shared_schemas.records import ActionV1, StateV1

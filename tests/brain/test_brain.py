@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 from tomato_host.brain.brain import Brain, BrainSettings, RuntimeContext, StepResult
 from tomato_host.brain.control import ControlSettings
@@ -12,6 +13,7 @@ from tomato_host.sources.synthetic import SyntheticSource
 from shared_schemas.records import ActionType, DeviceStatusV1, ObservationV1
 from shared_schemas.records.action_v1 import Outcome
 
+SITE_ZONE = ZoneInfo("Europe/Vienna")
 START = datetime(2026, 5, 1, 8, 0, tzinfo=UTC)
 
 
@@ -112,7 +114,7 @@ def test_the_rules_plan_is_published_when_somebody_else_decides() -> None:
 
 def test_the_same_observations_give_the_same_mind() -> None:
     def run() -> list[str]:
-        source, brain = SyntheticSource(start=START, seed=4), Brain()
+        source, brain = SyntheticSource(start=START, seed=4, zone=SITE_ZONE), Brain()
         said = []
         for _ in range(300):
             seen = source.next_observation()

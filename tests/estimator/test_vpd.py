@@ -8,7 +8,7 @@ import psychrolib
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tomato_host.brain.humid_air import (
+from tomato_host.brain.psychrometrics import (
     Formula,
     absolute_humidity_g_m3,
     dew_point_c,

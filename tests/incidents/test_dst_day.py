@@ -47,7 +47,7 @@ def test_the_days_water_begins_at_local_midnight(change: date) -> None:
     for moment in four_days(change):
         flow += 1.0
         local = moment.astimezone(VIENNA)
-        meter.take(flow, local)
+        meter.update(flow, local)
         most[local.date()] = meter.used_ml
     hours = {change + timedelta(days=n): h for n, h in ((-1, 24), (0, 23 if change.month == 3 else 25), (1, 24))}
     for day, length_h in hours.items():

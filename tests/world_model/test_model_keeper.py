@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from tomato_host.brain.brain import Brain
-from tomato_host.brain.world_model.promotion import Verdict
+from tomato_host.brain.world_model.promotion import PromotionVerdict
 from tomato_host.loop.model_checkpoints import ModelCheckpoints
 from tomato_host.loop.recorder import Recorder
 from tomato_host.loop.status import Status
@@ -73,10 +73,10 @@ def test_a_refusal_and_a_regression_are_written_down(tmp_path: Path) -> None:
     keeper, kept = _keeper(tmp_path, brain)
     keeper.start()
     verdicts = (
-        Verdict(True, "first"),
-        Verdict(True, "won", 0.9),
-        Verdict(False, "lost", 1.2),
-        Verdict(False, "rolled back: worse", 0.7, rolled_back=True),
+        PromotionVerdict(True, "first"),
+        PromotionVerdict(True, "won", 0.9),
+        PromotionVerdict(False, "lost", 1.2),
+        PromotionVerdict(False, "rolled back: worse", 0.7, rolled_back=True),
     )
     for days, verdict in enumerate(verdicts, start=1):
         _night(brain, days)
@@ -89,11 +89,11 @@ def test_a_refusal_and_a_regression_are_written_down(tmp_path: Path) -> None:
 
 
 def test_a_model_of_another_tent_does_not_speak(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from tomato_host.brain.world_model.model import Shape, WorldModel
-    from tomato_host.brain.world_model.quantities import tent_quantities
+    from tomato_host.brain.world_model.data import ModelShape, tent_quantities
+    from tomato_host.brain.world_model.model import WorldModel
 
     store = ModelStore(tmp_path)
-    other = WorldModel(Shape(quantities=tent_quantities(("P9",))))
+    other = WorldModel(ModelShape(quantities=tent_quantities(("P9",))))
     store.activate(store.save(other, tent_log(2), NOW), NOW, "another tent")
     brain = Brain()
     before = brain.forecast_state.model

@@ -47,7 +47,7 @@ from tomato_host.brain.guardrails.limits import MILLI
 from tomato_host.brain.guardrails.settings import GuardSettings
 from tomato_host.brain.safe_mode import SafeModeSettings, SafeModeState, SafeModeStep, Signals, step
 from tomato_host.brain.world_model.settings import WorldModelSettings
-from tomato_host.brain.world_model.weather_adapter import Adapted, AdapterContext, adapt
+from tomato_host.brain.world_model.weather_adapter import AdaptedTargets, AdapterContext, adapt
 
 Controller = Callable[[DecisionContext], ControlDecision]
 
@@ -105,7 +105,7 @@ class StepResult:
 
     estimate: Estimate
     safe_mode: SafeModeStep | None = None
-    rebuilt: Adapted | None = None
+    rebuilt: AdaptedTargets | None = None
     """Targets and attention for the day, when they were made anew."""
     why: str | None = None
     prediction: Prediction36hV1 | None = None
@@ -204,7 +204,7 @@ class Brain:
         if action.type is ActionType.WATER and action.outcome is not None and action.outcome.delivered_ml == 0.0:
             self._undo_watering(action.ts)
 
-    def _rebuild(self, now: datetime) -> Adapted | None:
+    def _rebuild(self, now: datetime) -> AdaptedTargets | None:
         """At 00:10 local time learn the day and set the targets anew; also as soon as weather is first known."""
         forecasts = self.forecasts
         night = self.forecast_state.night_is_due(now)

@@ -7,10 +7,10 @@ from zoneinfo import ZoneInfo
 
 from shared_schemas.records import ActionV1, Forecast36hV1, PlanV1, Prediction36hV1, StateV1
 from shared_schemas.records.action_v1 import OUTPUT_OF
-from tomato_host.brain.world_model.intake import HourlyHistory, known_ahead
-from tomato_host.brain.world_model.model import Shape, WorldModel
-from tomato_host.brain.world_model.promotion import Nursery
-from tomato_host.brain.world_model.quantities import tent_quantities
+from tomato_host.brain.world_model.data import ModelShape, tent_quantities
+from tomato_host.brain.world_model.hourly_history import HourlyHistory, known_ahead
+from tomato_host.brain.world_model.model import WorldModel
+from tomato_host.brain.world_model.promotion import ModelPair
 from tomato_host.brain.world_model.settings import WorldModelSettings
 
 NIGHTLY = timedelta(minutes=10)
@@ -21,7 +21,7 @@ class ForecastState:
     """The world model with its diary. Deterministic: everything comes in through the `note_*` calls."""
 
     def __init__(self, settings: WorldModelSettings, zone: ZoneInfo, probes: tuple[str, ...]) -> None:
-        self.nursery = Nursery(WorldModel(Shape(quantities=tent_quantities(probes)), settings))
+        self.nursery = ModelPair(WorldModel(ModelShape(quantities=tent_quantities(probes)), settings))
         self.nights = 0
         """Nights learned since the start."""
         self.history = HourlyHistory(settings)
@@ -76,7 +76,7 @@ class ForecastState:
         """Let a stored model speak, if it forecasts the same quantities from the same plan; says whether it does."""
         if model.shape != self.model.shape:
             return False
-        self.nursery = Nursery(model)
+        self.nursery = ModelPair(model)
         return True
 
     def predict(self, now: datetime, weather: Forecast36hV1 | None, plan: PlanV1 | None) -> Prediction36hV1 | None:

@@ -44,7 +44,7 @@ def replay(
         return
     zone = dataset_zone(recording, config)
     span = (_moment(begin, zone), _moment(end, zone))
-    source = _source(recording, mapping, select or [], span, malformed)
+    source = _source(recording, mapping, select or [], span, malformed, zone.key)
     settings = brain_settings(dataset_settings(recording, config))
     _report(_run(source, settings, data_dir), data_dir, as_json)
 
@@ -66,6 +66,7 @@ def _source(
     select: list[str],
     span: tuple[datetime | None, datetime | None],
     malformed: str,
+    time_zone: str,
 ) -> Source:
     from tomato_host.sources.csv_mapping import load_mapping
     from tomato_host.sources.measured import MeasuredSource, recognise
@@ -77,7 +78,7 @@ def _source(
         return ReplaySource(dataset_lines(recording), policy, begin=span[0], end=span[1])
     if mapping is None and ".jsonl" in recording.name:
         return ReplaySource.from_file(recording, policy, begin=span[0], end=span[1])
-    table = load_mapping(mapping) if mapping is not None else recognise(recording)
+    table = load_mapping(mapping, time_zone) if mapping is not None else recognise(recording)
     return MeasuredSource(recording, table.selecting(dict(map(_pair, select))), begin=span[0], end=span[1])
 
 

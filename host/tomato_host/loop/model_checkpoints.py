@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from tomato_host.brain.brain import Brain, StepResult
-from tomato_host.brain.world_model.hourly import HourlyLog
+from tomato_host.brain.world_model.data import HourlyLog
 from tomato_host.brain.world_model.model import WorldModel
-from tomato_host.brain.world_model.promotion import Verdict
-from tomato_host.brain.world_model.state import clone
+from tomato_host.brain.world_model.model_arrays import clone
+from tomato_host.brain.world_model.promotion import PromotionVerdict
 from tomato_host.loop.recorder import Recorder
 from tomato_host.models.store import ModelStore
 
@@ -21,7 +21,7 @@ from tomato_host.models.store import ModelStore
 class NightlyUpdate:
     """Result of one night: the verdict on last night's candidate, the new candidate, and the log it learned from."""
 
-    verdict: Verdict
+    verdict: PromotionVerdict
     candidate: WorldModel
     log: HourlyLog
     now: datetime
@@ -87,13 +87,13 @@ class ModelCheckpoints:
         """Apply the verdict on last night's version, then save tonight's."""
         verdict, waiting = update.verdict, self._waiting
         if verdict.rolled_back:
-            self._store.note(update.now, "regressed", self._store.active() or "", verdict.why)
+            self._store.log_change(update.now, "regressed", self._store.active() or "", verdict.why)
             if self._store.has_before():
                 self._store.rollback(update.now, verdict.why)
         elif verdict.promoted and waiting is not None:
             self._store.activate(waiting, update.now, verdict.why)
         elif waiting is not None:
-            self._store.note(update.now, "refused", waiting, verdict.why)
+            self._store.log_change(update.now, "refused", waiting, verdict.why)
         self._waiting = self._store.save(update.candidate, update.log, update.now)
         if self._store.active() is None:
             self._store.activate(self._waiting, update.now, "the first version")

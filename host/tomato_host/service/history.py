@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from tomato_host.brain.humid_air import saturation_vapour_pressure_kpa
+from tomato_host.brain.psychrometrics import saturation_vapour_pressure_kpa
 from tomato_host.service.forecast_review import Promises
 
 Json = dict[str, Any]

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tomato_host.brain.world_model.psychrometrics import saturation_kpa
+from tomato_host.brain.psychrometrics import saturation_array_kpa
 
 Array = NDArray[np.float64]
 
@@ -87,7 +87,7 @@ def steady_state_air(room_c: Figure, room_g_m3: Figure, duties: Duties, tent: Ba
         wet = _leaves(duties, vpd, tent) + tent.mist_g_h * duties.mist
         flow, lift_k = _flow_and_heat(duties, wet, tent)
         temp = room_c + lift_k
-        full = saturation_kpa(temp)
+        full = saturation_array_kpa(temp)
         vapour = (room_g_m3 + wet / flow) * (temp + 273.15) / G_M3_PER_KPA
         vpd = 0.5 * vpd + 0.5 * np.maximum(full - vapour, 0.02)
     return temp, vpd

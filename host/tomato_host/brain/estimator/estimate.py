@@ -1,7 +1,6 @@
-"""What one step of the estimator returns: a frozen moment, from which the records are written when asked for.
+"""What one step of the estimator returns: the plain numbers of a moment, from which records are built on first use.
 
-Observations come every ten seconds, records are written every half hour. The moment therefore keeps plain numbers and
-builds `state`, `health` and `sampling` on first use; whoever does not ask does not pay.
+Observations come every ten seconds, records are written every half hour; a step that writes none should not build any.
 """
 
 from __future__ import annotations
@@ -52,11 +51,11 @@ class Estimate:
         self.confidence = confidence
         """Overall confidence, 0..1."""
         self.anomalies = anomalies
-        """What opened, worsened or cleared at this very step."""
+        """Anomalies that opened, worsened or cleared at this step."""
         self.open_anomalies = open_anomalies
-        """Everything that is open now."""
+        """All anomalies that are open now."""
         self.late = late
-        """True when the observation was older than one already taken: nothing was changed by it."""
+        """True when the observation was older than one already processed: it changed nothing."""
 
     @cached_property
     def state(self) -> StateV1:
@@ -103,12 +102,12 @@ class Estimate:
 
     @cached_property
     def sampling(self) -> SamplingPlanV1:
-        """How closely to look from now on."""
+        """How often to sample from now on."""
         settings = self._settings
         return sampling_plan(self.ts, settings.state_period_s, settings.sample_period_s, self.open_anomalies)
 
     def repeated_late(self) -> Estimate:
-        """This moment once more, as the answer to an observation that came too late to count."""
+        """This moment once more, as the result of an observation that came too late to count."""
         return Estimate(
             self._settings,
             self.ts,

@@ -1,4 +1,4 @@
-"""What a grower may set about the estimator: the probes, the lamp, the budgets, the cadence."""
+"""The settings of the estimator, `[estimator]`: the probes, the lamp, the budgets, the cadence."""
 
 from __future__ import annotations
 

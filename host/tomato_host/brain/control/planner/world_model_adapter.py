@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from tomato_host.brain.control.context import DecisionContext
 from tomato_host.brain.control.planner.horizon import DAY_H
 from tomato_host.brain.control.planner.mpc import PlannerModel
-from tomato_host.brain.world_model.hourly import HORIZON_H, HourlyLog
-from tomato_host.brain.world_model.intake import core_state, hours_outside, known_ahead
+from tomato_host.brain.world_model.data import HORIZON_H, HourlyLog
+from tomato_host.brain.world_model.hourly_history import known_ahead, rollout_start, weather_ahead
 from tomato_host.brain.world_model.model import WorldModel
 
 Array = NDArray[np.float64]
@@ -31,8 +31,8 @@ def bind_model(model: WorldModel, log: HourlyLog, context: DecisionContext) -> P
     if not zones:
         return None
     horizon = min(context.settings.horizon_h, HORIZON_H)
-    start = core_state(context.state, model.zones, log)
-    weather = hours_outside(context.forecast, context.now)
+    start = rollout_start(context.state, model.zones, log)
+    weather = weather_ahead(context.forecast, context.now)
     steps = context.memory.last_plan.steps if context.memory.last_plan is not None else ()
     ahead = known_ahead(context.forecast, steps, context.now)
     forecast = model.forecast(log, ahead)

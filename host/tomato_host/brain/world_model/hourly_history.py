@@ -1,4 +1,4 @@
-"""From records to hours: states, what was delivered, and weather become the columns the model learns from."""
+"""From records to hourly columns: states, delivered amounts and weather become what the model learns from."""
 
 from __future__ import annotations
 
@@ -10,11 +10,19 @@ import numpy as np
 from shared_schemas.records.forecast_36h_v1 import Forecast36hV1, WeatherHour
 from shared_schemas.records.plan_v1 import PlanStep
 from shared_schemas.records.state_v1 import StateV1
-from tomato_host.brain.world_model.core import CoreState
-from tomato_host.brain.world_model.hourly import HISTORY_H, HORIZON_H, OUTSIDE_COLUMNS, PLAN_COLUMNS, Ahead, HourlyLog
-from tomato_host.brain.world_model.psychrometrics import Array, saturation_kpa, vpd_kpa
+from tomato_host.brain.psychrometrics import saturation_array_kpa, vpd_array_kpa
+from tomato_host.brain.world_model.arrays import Array
+from tomato_host.brain.world_model.data import (
+    HISTORY_H,
+    HORIZON_H,
+    OUTSIDE_COLUMNS,
+    PLAN_COLUMNS,
+    SPREAD_COLUMNS,
+    HourlyLog,
+    KnownAhead,
+    RolloutStart,
+)
 from tomato_host.brain.world_model.settings import WorldModelSettings
-from tomato_host.brain.world_model.uncertainty import SPREAD_COLUMNS
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _HOUR = timedelta(hours=1)
@@ -37,7 +45,7 @@ def hour_start(index: int) -> datetime:
 
 
 class HourlyHistory:
-    """Running hourly means of the last two weeks. Feed it everything; take a `log` of complete hours at any time."""
+    """Running hourly means of the last two weeks. Add every record; `log` gives the complete hours at any time."""
 
     def __init__(self, settings: WorldModelSettings | None = None, keep_hours: int = HISTORY_H) -> None:
         self.settings = settings or WorldModelSettings()
@@ -48,7 +56,7 @@ class HourlyHistory:
         self._timed: set[str] = set()
 
     def add_state(self, state: StateV1) -> None:
-        """Take a state's trusted numbers; untrusted ones leave a gap. `ts` must carry the local offset."""
+        """Add the values of a state that have enough confidence, no others. Its `ts` must carry the local offset."""
         self._offset_h = _offset_h(state.ts)
         row = _trusted(state, self.settings.min_confidence)
         row |= {name: float(getattr(state.devices, name) == "ON") for name in SWITCHED}
@@ -59,7 +67,7 @@ class HourlyHistory:
         self._add_total(hour_index(when), "water_ml", ml)
 
     def add_on_time(self, output: str, when: datetime, seconds: float) -> None:
-        """On-time really delivered, in s. An output told of here is no longer judged by the states' snapshots."""
+        """On-time really delivered, in s. For an output given here the snapshots in states no longer count."""
         if output == "co2_solenoid":
             self._add_total(hour_index(when), "co2_seconds", seconds)
         elif output in SWITCHED:
@@ -67,15 +75,15 @@ class HourlyHistory:
             self._add_total(hour_index(when), _ON_TIME + output, seconds)
 
     def add_weather(self, forecast: Forecast36hV1) -> None:
-        """Keep the newest forecast for each hour: later it stands for what the weather was."""
+        """Store the newest forecast of each hour; once the hour is over it counts as what the weather was."""
         for hour in forecast.hours:
             self._outside[hour_index(hour.ts)] = outside_row(hour)
 
     def log(self, now: datetime) -> HourlyLog:
-        """All complete hours up to `now`, at most `keep_hours`, the oldest forgotten."""
+        """All complete hours up to `now`, at most `keep_hours`; older ones are dropped."""
         end = hour_index(now)
         start = end - self.keep_hours
-        self._forget(start)
+        self._drop(start)
         known = [hour for hour in self._sums if hour < end]
         start = min(known, default=end - 1)
         names = sorted({name for hour in known for name in self._sums[hour]})
@@ -102,7 +110,7 @@ class HourlyHistory:
         kept = self._sums.setdefault(hour, {})
         kept[name] = (kept.get(name, (0.0, 1.0))[0] + amount, 1.0)
 
-    def _forget(self, before: int) -> None:
+    def _drop(self, before: int) -> None:
         for table in (self._sums, self._outside):
             for hour in [hour for hour in table if hour < before]:
                 del table[hour]
@@ -131,8 +139,8 @@ def _trusted(state: StateV1, least: float) -> dict[str, float]:
 
 
 def outside_row(hour: WeatherHour) -> dict[str, float]:
-    """OUTSIDE_COLUMNS of one forecast hour; the harsher of wind and half the gust counts as wind."""
-    vpd = float(vpd_kpa(hour.ext_temp_c, hour.ext_rh_pct))
+    """OUTSIDE_COLUMNS of one forecast hour; the larger of wind and half the gust counts as wind."""
+    vpd = float(vpd_array_kpa(hour.ext_temp_c, hour.ext_rh_pct))
     solar = hour.ext_solar_wm2
     if solar is None:
         cloud = (hour.ext_cloud_cover_pct or 0.0) / 100.0
@@ -141,15 +149,15 @@ def outside_row(hour: WeatherHour) -> dict[str, float]:
     gust = hour.ext_gust_mps or 0.0
     return {
         "out_temp_c": hour.ext_temp_c,
-        "out_vapour_kpa": float(saturation_kpa(hour.ext_temp_c)) - vpd,
+        "out_vapour_kpa": float(saturation_array_kpa(hour.ext_temp_c)) - vpd,
         "out_vpd_kpa": vpd,
         "out_solar_wm2": solar,
         "out_wind_mps": max(hour.ext_wind_mps, 0.5 * gust),
     }
 
 
-def hours_outside(forecast: Forecast36hV1 | None, now: datetime) -> dict[str, Array]:
-    """OUTSIDE_COLUMNS for the HORIZON_H hours from the running one on; NaN where the forecast says nothing."""
+def weather_ahead(forecast: Forecast36hV1 | None, now: datetime) -> dict[str, Array]:
+    """OUTSIDE_COLUMNS for the HORIZON_H hours from the running one on; NaN where the forecast has none."""
     first = hour_index(now)
     out = {name: np.full(HORIZON_H, np.nan) for name in OUTSIDE_COLUMNS}
     for hour in forecast.hours if forecast else ():
@@ -160,7 +168,7 @@ def hours_outside(forecast: Forecast36hV1 | None, now: datetime) -> dict[str, Ar
     return out
 
 
-def hours_ensemble(forecast: Forecast36hV1 | None, now: datetime) -> dict[str, Array]:
+def ensemble_ahead(forecast: Forecast36hV1 | None, now: datetime) -> dict[str, Array]:
     """The ensemble's percentiles for the same hours; empty when the provider gave none."""
     if forecast is None or all(hour.ext_temp_c_p10 is None for hour in forecast.hours):
         return {}
@@ -175,8 +183,8 @@ def hours_ensemble(forecast: Forecast36hV1 | None, now: datetime) -> dict[str, A
     return out
 
 
-def hours_planned(steps: Iterable[PlanStep], now: datetime) -> dict[str, Array]:
-    """PLAN_COLUMNS for the HORIZON_H hours from the running one on; NaN where no step speaks."""
+def plan_ahead(steps: Iterable[PlanStep], now: datetime) -> dict[str, Array]:
+    """PLAN_COLUMNS for the HORIZON_H hours from the running one on; NaN where the plan has no step."""
     first = hour_index(now)
     out = {name: np.full(HORIZON_H, np.nan) for name in PLAN_COLUMNS}
     for step in steps:
@@ -187,22 +195,22 @@ def hours_planned(steps: Iterable[PlanStep], now: datetime) -> dict[str, Array]:
     return out
 
 
-def known_ahead(forecast: Forecast36hV1 | None, steps: Iterable[PlanStep], now: datetime) -> Ahead:
-    """Weather and plan of the hours to come as the model takes them."""
-    return Ahead({**hours_outside(forecast, now), **hours_ensemble(forecast, now), **hours_planned(steps, now)})
+def known_ahead(forecast: Forecast36hV1 | None, steps: Iterable[PlanStep], now: datetime) -> KnownAhead:
+    """Weather and plan of the hours to come, as the model reads them."""
+    return KnownAhead({**weather_ahead(forecast, now), **ensemble_ahead(forecast, now), **plan_ahead(steps, now)})
 
 
-def core_state(state: StateV1, zones: tuple[str, ...], fallback: HourlyLog | None = None) -> CoreState:
-    """Where the planner's rollouts start: the state now; what lacks is the last known hour's, else a mild guess."""
+def rollout_start(state: StateV1, zones: tuple[str, ...], fallback: HourlyLog | None = None) -> RolloutStart:
+    """Where the planner's rollouts start: the state now; what is missing is the last known hour's, else a default."""
 
-    def last(name: str, guess: float) -> float:
+    def last(name: str, default: float) -> float:
         column = fallback.column(name) if fallback is not None else np.array([])
         known = column[np.isfinite(column)]
-        return float(known[-1]) if known.size else guess
+        return float(known[-1]) if known.size else default
 
     temp = state.env.air_temp_c if state.env.air_temp_c is not None else last("air_temp_c", 22.0)
     deficit = state.env.vpd_kpa if state.env.vpd_kpa is not None else last("vpd_kpa", 1.0)
     probes = {f"soil.{p.id}": p.moisture_pct for p in state.soil.probes}
     average = state.soil.avg_moisture_pct if state.soil.avg_moisture_pct is not None else 32.0
     soil = [value if (value := probes.get(zone)) is not None else last(zone, average) for zone in zones]
-    return CoreState(temp, float(saturation_kpa(temp)) - deficit, np.array(soil), last("water_ml", 0.0))
+    return RolloutStart(temp, float(saturation_array_kpa(temp)) - deficit, np.array(soil), last("water_ml", 0.0))

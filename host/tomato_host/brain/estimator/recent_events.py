@@ -1,4 +1,4 @@
-"""What just happened in the tent that may explain a fast change of a reading: lamp, pump, door, fans, CO2."""
+"""Recent events in the tent that may explain a fast change of a reading: lamp, pump, door, fans, CO2."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _BITS: Final = tuple(EXCUSE_LASTS_S)
 
 
 class RecentEvents:
-    """Remembers until when each kind of event still counts. Feed every sample."""
+    """Until when each kind of event still counts. Call `update` with every sample."""
 
     __slots__ = ("_circulation", "_co2_s", "_exhaust", "_humidifier", "_lamp", "_until", "_water_ml", "lamp_since_s")
 
@@ -35,7 +35,7 @@ class RecentEvents:
         self.lamp_since_s = -1e12
         """Since when the lamp has been as it is now; long ago when it was never seen to switch."""
 
-    def take(self, t_s: float, gap_s: float, devices: DeviceStatusV1, door_open: bool | None) -> int:
+    def update(self, t_s: float, gap_s: float, devices: DeviceStatusV1, door_open: bool | None) -> int:
         """Mask of the events that may explain a change in this sample; `gap_s` seconds since the last one."""
         outputs = devices.outputs
         until = self._until

@@ -1,4 +1,8 @@
-"""Everything a world model has learned as named arrays, and back: what is stored, compared and restored."""
+"""Everything a world model has learned as named arrays, and back: what is stored, compared and restored.
+
+The dotted names (`core.<zone>.law.gram`, `track.rh_pct.interval0.below`) are the format of stored models and stay, even
+where the code calls a part by another name.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from tomato_host.brain.world_model.arrays import Array, share
 from tomato_host.brain.world_model.bounded_rls import BoundedRls
 from tomato_host.brain.world_model.model import WorldModel
-from tomato_host.brain.world_model.psychrometrics import Array
-from tomato_host.brain.world_model.shared_arrays import share
 
 _RLS = ("gram", "rhs", "theta", "scale", "rows")
 _RIDGE = ("gram", "rhs", "rows", "typical", "beta")
@@ -24,8 +27,12 @@ _MODEL = ("learned_until_hour", "days_learned")
 def _parts(model: WorldModel) -> Iterator[tuple[str, Any, tuple[str, ...]]]:
     """Every object that learns, by name, with the attributes that hold what it learned."""
     yield "model", model, _MODEL
-    laws: dict[str, BoundedRls] = {"air": model.core.air, "vapour": model.core.vapour, "leaf": model.core.leaf}
-    for zone, soil in zip(model.zones, model.core.soil, strict=True):
+    laws: dict[str, BoundedRls] = {
+        "air": model.dynamics.air,
+        "vapour": model.dynamics.vapour,
+        "leaf": model.dynamics.leaf,
+    }
+    for zone, soil in zip(model.zones, model.dynamics.soil, strict=True):
         yield f"core.{zone}", soil, ("errors", "drains")
         laws[zone] = soil.law
     for name, law in laws.items():
@@ -35,9 +42,9 @@ def _parts(model: WorldModel) -> Iterator[tuple[str, Any, tuple[str, ...]]]:
         yield f"forecaster.{name}.blend", one.blend, _BLEND
         for i, ridge in enumerate((*one.ridges, *one.core_ridges)):
             yield f"forecaster.{name}.ridge{i}", ridge, _RIDGE
-    for name, track in model.tracks.items():
-        yield f"track.{name}", track, _ISSUED
-        for i, interval in enumerate(track.intervals):
+    for name, series in model.issued_series.items():
+        yield f"track.{name}", series, _ISSUED
+        for i, interval in enumerate(series.intervals):
             yield f"track.{name}.interval{i}", interval, _INTERVAL
 
 
@@ -51,7 +58,7 @@ def to_arrays(model: WorldModel) -> dict[str, Array]:
 
 
 def restore(model: WorldModel, arrays: dict[str, Array]) -> None:
-    """Give a model of the same shape what was stored. Raises ValueError that names the first array that differs."""
+    """Put stored arrays into a model of the same shape. Raises ValueError that names the first array that differs."""
     wanted = to_arrays(model)
     for name, value in wanted.items():
         if name not in arrays:
@@ -65,7 +72,7 @@ def restore(model: WorldModel, arrays: dict[str, Array]) -> None:
             value, old = arrays[f"{name}.{attribute}"], getattr(part, attribute)
             whole = isinstance(old, np.ndarray)
             setattr(part, attribute, value.astype(old.dtype).copy() if whole else type(old)(value))
-    model.forget_computed()
+    model.clear_caches()
 
 
 def clone(model: WorldModel) -> WorldModel:

@@ -1,4 +1,4 @@
-"""The physical laws of the core with their priors: hourly steps, linear in what is learned.
+"""Priors and bounds of every learned coefficient: hourly laws of soil, air, vapour and leaf, linear in what is learned.
 
 Priors are those of a 0.8 m tent with a 100 W lamp and two plants in 8 l pots: about 90 g/h of transpiration in
 light, which takes 60 of the 100 W, so that the lamp warms by 2 K only, and an exhaust of 80 m3/h that thins the
@@ -15,18 +15,19 @@ ROOM_VAPOUR_KPA = 1.2
 """Reference air that walls exchange with when nothing is known of the outside."""
 
 SOIL_REFERENCE_PCT = 40.0
-THIRSTY_BELOW_PCT = 26.0
-"""Below this a substrate holds its water back."""
+UPTAKE_FALLS_BELOW_PCT = 26.0
+"""Below this water content the substrate holds its water back and the roots take up less."""
 
 CAPACITIES_PCT = tuple(float(pct) for pct in range(28, 64))
 """Container capacities that a pot may turn out to have, in its own probe's points: water above it soon drains."""
 
-ROOMY_PCT = 99.0
-"""Capacity assumed before anything was seen to drain: none."""
+NO_CAPACITY_PCT = 99.0
+"""Capacity assumed before anything was seen to drain: none, the pot holds all water."""
 
 SOIL_LAW = (
-    # dM/dt = thirst * (a VPD + b light + c fan + d), extended by light * VPD (open stomata), moisture, water, the
-    # thirst of a dry pot whose roots give less (Feddes et al. 1978), and drainage above capacity, in points an hour
+    # dM/dt = uptake * (a VPD + b light + c fan + d), extended by light * VPD (open stomata), moisture, water, the
+    # reduced uptake from a dry pot (Feddes et al. 1978), and drainage above capacity, in points an hour. The name
+    # "thirst" is part of the recorded hash of the coefficients and therefore stays
     Coefficient("vpd", -0.10, 0.20, -4.0, 0.0),
     Coefficient("light", -0.20, 0.30, -4.0, 0.0),
     Coefficient("light_vpd", -0.20, 0.30, -4.0, 0.0),
@@ -37,10 +38,10 @@ SOIL_LAW = (
     Coefficient("water_before", 0.30, 0.40, 0.0, 8.0),
     Coefficient("thirst", 0.50, 0.20, 0.0, 1.0),
     Coefficient("overflow", -0.90, 0.15, -1.0, -0.5),
-    Coefficient("capacity", 47.0, 8.0, THIRSTY_BELOW_PCT, 75.0),
+    Coefficient("capacity", 47.0, 8.0, UPTAKE_FALLS_BELOW_PCT, 75.0),
 )
 """Per kPa, per share of light, per their product, per share of fan, per hour, per 10 points above 40 %, per 100 ml
-this hour and the hour before, share of the drying lost per 10 points below THIRSTY_BELOW_PCT, per point of fresh
+this hour and the hour before, share of the drying lost per 10 points below UPTAKE_FALLS_BELOW_PCT, per point of fresh
 water above capacity, and that capacity in %."""
 
 AIR_LAW = (
@@ -72,7 +73,7 @@ VAPOUR_LAW = (
     Coefficient("circulation", 0.0, 0.05, -0.3, 0.5),
     Coefficient("constant", 0.05, 0.15, -1.0, 1.0),
 )
-"""kPa of vapour pressure an hour, built like the law of the air; `vpd` is the plants' answer to dry air."""
+"""kPa of vapour pressure an hour, built like the law of the air; `vpd` is how the plants respond to dry air."""
 
 LEAF_LAW = (
     Coefficient("vpd", 1.0, 0.3, 0.3, 2.0),
