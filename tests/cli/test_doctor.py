@@ -10,6 +10,7 @@ from importlib import metadata
 from pathlib import Path
 
 import pytest
+from tomato_host import __version__
 from tomato_host.cli import doctor
 from tomato_host.cli.checks import board, data, machine, services
 from tomato_host.cli.checks.diagnosis import Diagnosis
@@ -98,7 +99,7 @@ def test_with_a_running_host_it_asks_the_host(tmp_path: Path) -> None:
         host.stop()
         output = host.command("doctor", "--json", "--config", str(host.config), "--port", host.board)
         findings = {finding["name"]: finding for finding in json.loads(output.stdout)}
-        assert findings["Board"]["level"] == "ok" and "firmware 0.1.0, schema " in findings["Board"]["text"]
+        assert findings["Board"]["level"] == "ok" and f"firmware {__version__}, schema " in findings["Board"]["text"]
         assert "all intact" in findings["Dataset"]["text"]
 
 
