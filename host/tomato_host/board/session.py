@@ -1,9 +1,9 @@
 """The link session with one board: hello, clock sync, commands with repeats, backfill, reconnect.
 
-Single-threaded and free of waiting: the deciding loop calls `poll(now_ms)`, which reads what has arrived, sends what is
-due and returns what happened as events in order. The bytes are handled by `protocol.py` (sans-I/O), the port by
-`port.py`; this file holds the state of one conversation. The lease is renewed by the deciding loop, never from in here:
-a loop that hangs must let the board drop its outputs.
+Single-threaded and free of waiting: the deciding loop calls `poll(now_ms)`, which reads what has arrived, sends what
+is due and returns what happened as events in order. The bytes are handled by `protocol.py` (sans-I/O), the port by
+`port.py`; this file holds the state of one conversation. The lease is renewed by the deciding loop, never from in
+here: a loop that hangs must let the board drop its outputs.
 
 States:
 
@@ -16,23 +16,25 @@ another number belong to an earlier process and are ignored. `boot_id` names the
 clock sync, sample numbering and all open commands (they ended with the reset). A different schema hash allows HELLO,
 HEALTH and STOP_ALL only; the session stays in greeting and reports `Mismatch`.
 
-*Commands* get an id that never repeats within the board's memory, and a `not_after` in board time. One without an answer
-is sent again every second under the same id; the board returns the stored result and moves nothing twice, so a lost
-RESULT is harmless. After 20 s the command is reported as REJECTED(no_answer); its `not_after` (10 s) has passed by then,
-so the board would refuse it even if it still arrived. An accepted pulse is queried when it should have ended 5 s ago.
+*Commands* get an id that never repeats within the board's memory, and a `not_after` in board time. One without an
+answer is sent again every second under the same id; the board returns the stored result and moves nothing twice, so a
+lost RESULT is harmless. After 20 s the command is reported as REJECTED(no_answer); its `not_after` (10 s) has passed
+by then, so the board would refuse it even if it still arrived. An accepted pulse is queried when it should have ended
+5 s ago.
 
-*Samples and events* are numbered. The board keeps each until it is acknowledged, and it is acknowledged only when it is
-safe on disk: returned by an earlier `poll`, written by the storage, and old enough to have been synced
+*Samples and events* are numbered. The board keeps each until it is acknowledged, and it is acknowledged only when it
+is safe on disk: returned by an earlier `poll`, written by the storage, and old enough to have been synced
 (`DelayedWatermark`). Live samples come first; a gap in the numbers is closed by BACKFILL, in order of age. When the
-board has sent all it still had and a number is missing, that sample is lost and the watermark moves on. Duplicates, from
-repeats or from a process that was killed before it acknowledged, are dropped by number (`SampleTracker`, `is_stored`).
+board has sent all it still had and a number is missing, that sample is lost and the watermark moves on. Duplicates,
+from repeats or from a process that was killed before it acknowledged, are dropped by number (`SampleTracker`,
+`is_stored`).
 
-*Time.* Four timestamps per exchange, minimum-delay filter, fitted offset and drift (`clock_sync.py`); four exchanges in
-quick succession after a connect, then one a minute. Records keep the board's own `(boot_id, t_ms)` beside the UTC.
+*Time.* Four timestamps per exchange, minimum-delay filter, fitted offset and drift (`clock_sync.py`); four exchanges
+in quick succession after a connect, then one a minute. Records keep the board's own `(boot_id, t_ms)` beside the UTC.
 
-Alternatives rejected: a reader thread (the lease would then outlive a hung decision, and the order of events would depend
-on the machine); acknowledging what was merely received (a power cut would lose it on both sides); sequence-numbered
-commands without ids (a repeat after a reset could move water twice).
+Alternatives rejected: a reader thread (the lease would then outlive a hung decision, and the order of events would
+depend on the machine); acknowledging what was merely received (a power cut would lose it on both sides);
+sequence-numbered commands without ids (a repeat after a reset could move water twice).
 """
 
 from __future__ import annotations

@@ -1,19 +1,20 @@
 """Two times from one clock: wall time for records, a monotonic count for everything that waits.
 
-Everything timed in the host asks an injected `Clock`; nothing calls `time` or `datetime.now` on its own. There are three:
-`RealClock` (the machine's), `SimClock` (logical time, at any scale) and the twin's lock step, for which waiting *is* what
-moves board and tent (`twin/board_runtime.py`).
+Everything timed in the host asks an injected `Clock`; nothing calls `time` or `datetime.now` on its own. There are
+three: `RealClock` (the machine's), `SimClock` (logical time, at any scale) and the twin's lock step, for which
+waiting *is* what moves board and tent (`twin/board_runtime.py`).
 
-Wall time may step: an operator, a time service or a battery-less Raspberry Pi sets it by hours. The monotonic count never
-goes back. Hence leases, retries, pulses and the scheduler use the count only; wall time goes into records and into what
-follows the local day. Two consequences need care. A moment of the board arrives as a monotonic moment and becomes wall
-time by what the wall clock shows *now* (`wall_time_at`), not by an offset fixed at the start. And spans counted in wall
-time, such as how long the link has been down, must be moved when the clock is set: `ClockWatch` detects a step by
-comparing the two times, the supervisor records it (`clock_set`), and a replay applies the same correction.
+Wall time may step: an operator, a time service or a battery-less Raspberry Pi sets it by hours. The monotonic count
+never goes back. Hence leases, retries, pulses and the scheduler use the count only; wall time goes into records and
+into what follows the local day. Two consequences need care. A moment of the board arrives as a monotonic moment and
+becomes wall time by what the wall clock shows *now* (`wall_time_at`), not by an offset fixed at the start. And spans
+counted in wall time, such as how long the link has been down, must be moved when the clock is set: `ClockWatch`
+detects a step by comparing the two times, the supervisor records it (`clock_set`), and a replay applies the same
+correction.
 
-`SimClock` stands still between waits and lands on each deadline exactly. So the steps of a run do not depend on the scale
-or on how busy the machine is; with a scale above 0 only the pacing differs, and it is paced against the sum of all waits,
-so that work done in between does not accumulate as delay.
+`SimClock` stands still between waits and lands on each deadline exactly. So the steps of a run do not depend on the
+scale or on how busy the machine is; with a scale above 0 only the pacing differs, and it is paced against the sum of
+all waits, so that work done in between does not accumulate as delay.
 """
 
 from __future__ import annotations
