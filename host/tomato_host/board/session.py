@@ -16,11 +16,11 @@ another number belong to an earlier process and are ignored. `boot_id` names the
 clock sync, sample numbering and all open commands (they ended with the reset). A different schema hash allows HELLO,
 HEALTH and STOP_ALL only; the session stays in greeting and reports `Mismatch`.
 
-*Commands* get an id that never repeats within the board's memory, and (stops excepted) a `not_after` in board time. One without an
-answer is sent again every second under the same id; the board returns the stored result and moves nothing twice, so a
-lost RESULT is harmless. After 20 s the command is reported as REJECTED(no_answer); its `not_after` (10 s) has passed
-by then, so the board would refuse it even if it still arrived. An accepted pulse is queried when it should have ended
-5 s ago.
+*Commands* get an id that never repeats within the board's memory, and (stops excepted) a `not_after` in board time.
+One without an answer is sent again every second under the same id; the board returns the stored result and moves
+nothing twice, so a lost RESULT is harmless. After 20 s the command is reported as REJECTED(no_answer); its
+`not_after` (10 s) has passed by then, so the board would refuse it even if it still arrived. An accepted pulse is
+queried when it should have ended 5 s ago.
 
 *Samples and events* are numbered. The board keeps each until it is acknowledged, and it is acknowledged only when it
 is safe on disk: returned by an earlier `poll`, written by the storage, and old enough to have been synced
