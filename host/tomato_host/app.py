@@ -53,14 +53,14 @@ from tomato_host.weather.service import build_service
 SIM = "sim"
 HOUR_MS = 3_600_000
 SYNC_ALLOWANCE_S = 5.0
-"""What the sync of a slow card may take; until then the board keeps its own copy."""
+"""What the sync of a slow SD card may take; until then the board keeps its own copy."""
 SIM_SESSION = 1
-"""A simulated run takes the same session number every time; a real one draws it, so that names never repeat."""
+"""A simulated run has the same session number every time; a real one is random, so that ids never repeat."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunOptions:
-    """What the command line asked for."""
+    """Options of `tomato-host run`."""
 
     board: str | None
     config: Path | None
@@ -96,9 +96,9 @@ def loop_settings(settings: Settings) -> LoopSettings:
 
 
 def run_host(options: RunOptions) -> int:
-    """Run until the duration is over or somebody stops it. Returns the exit code.
+    """Run until the duration is over or a signal stops it. Returns the exit code.
 
-    Raises TomatoError for what a person can mend: settings, port, data directory, firmware.
+    Raises TomatoError for what the operator can correct: settings, port, data directory, firmware.
     """
     settings = load_settings(options.config)
     started_s = time.monotonic()
@@ -169,7 +169,7 @@ def _build(options: RunOptions, settings: Settings, runtime: BoardRuntime, datas
 
 
 def _safe_after_ms(settings: Settings, real_time: bool) -> tuple[int, int]:
-    """How long after a sample, and an event, was handed to the dataset it has surely survived a power cut."""
+    """How long after it was appended a sample, and an event, survives a power cut for sure."""
     storage = settings.storage
     if storage.fsync != "interval" or not real_time:
         return 0, 0
@@ -178,7 +178,7 @@ def _safe_after_ms(settings: Settings, real_time: bool) -> tuple[int, int]:
 
 
 def _brain(settings: Settings, runtime: BoardRuntime) -> Brain:
-    """The brain; only in real time is the planner bound by seconds."""
+    """The brain; its planner is bounded by wall time in real time only."""
     return Brain(brain_settings(settings), time.monotonic) if runtime.real_time else Brain(brain_settings(settings))
 
 
@@ -191,7 +191,7 @@ def _extensions(
     status: Status,
     store: BudgetedStore,
 ) -> tuple[Extension, ...]:
-    """What hangs on the loop in real time. A simulation has no network and no advisor: it must repeat to the byte."""
+    """The extensions, in real time only. A simulation has no network and no advisor: it must repeat to the byte."""
     if not runtime.real_time:
         return ()
     extensions: list[Extension] = [
@@ -287,7 +287,7 @@ def _runtime(options: RunOptions, url: str, start: datetime | None) -> Iterator[
 
 @contextmanager
 def _signals(stop: Callable[[], None]) -> Iterator[None]:
-    """SIGINT and SIGTERM ask for an orderly end; the second one is for the impatient."""
+    """SIGINT and SIGTERM ask for an orderly end; a second one ends at once."""
     before: dict[int, Any] = {}
 
     def handler(number: int, _frame: object) -> None:

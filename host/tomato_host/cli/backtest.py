@@ -1,4 +1,4 @@
-"""`tomato-host backtest`: how good would the forecast have been on recorded data, and did its intervals hold?"""
+"""`tomato-host backtest`: accuracy and interval coverage of the forecast on recorded data."""
 
 from __future__ import annotations
 
@@ -53,8 +53,8 @@ def backtest(
         plot.write_text(reliability_svg(reports), encoding="utf-8")
     if json_out:
         weather_known = any(case.has_weather for case in cases)
-        told = {"data": data, "weather": weather_known, "reports": [r.as_json() for r in reports]}
-        typer.echo(json.dumps(told))
+        facts = {"data": data, "weather": weather_known, "reports": [r.as_json() for r in reports]}
+        typer.echo(json.dumps(facts))
         return
     for report in reports:
         _show(report)
@@ -75,7 +75,7 @@ def _hours(text: str) -> tuple[int, ...]:
 
 
 def _print_progress(text: str) -> None:
-    """Progress on one line of standard error, for people only."""
+    """Progress on one line of standard error, on a terminal only."""
     import sys
 
     if sys.stderr.isatty():

@@ -1,4 +1,4 @@
-"""`tomato-host run`: run the brain on a board or on the virtual board, until it is told to stop."""
+"""`tomato-host run`: run the brain on a board or on the virtual board, until it is stopped."""
 
 from __future__ import annotations
 

@@ -102,7 +102,7 @@ def _shown(value: float | None, digits: int = 1) -> str:
 
 
 def _stop_on_signals(day: SimulatedDay) -> None:
-    """SIGINT and SIGTERM end the run after the task in hand, with every file closed."""
+    """SIGINT and SIGTERM end the run after the present task, with every file closed."""
     import signal
 
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -50,10 +50,10 @@ def check_packages() -> Diagnosis:
         )
     wrong, found = [], []
     for need in needs:
-        told = _NEED.match(need)
-        if told is None or ";" in need:
+        match = _NEED.match(need)
+        if match is None or ";" in need:
             continue  # an extra, or one for other machines
-        name, least = told.groups()
+        name, least = match.groups()
         try:
             version = metadata.version(name)
         except metadata.PackageNotFoundError:

@@ -102,19 +102,19 @@ def check_model(settings: Settings) -> Diagnosis:
 
     if not settings.agent.enabled:
         return Diagnosis("Language model", "ok", "the advisor is switched off")
-    told = status(settings.agent)
-    if told["backend"] == "none":
+    facts = status(settings.agent)
+    if facts["backend"] == "none":
         return Diagnosis("Language model", "ok", "none; texts come from templates", "see docs/agent.md to set one up")
-    if not told["complete"]:
-        absent = ", ".join(str(f["path"]) for f in told["files"] if f["path"] and f["bytes"] is None)
-        return Diagnosis("Language model", "problem", f"missing: {absent}", str(told["advice"] or ""))
-    if told["backend"] == "http":
-        url = urlsplit(str(told["endpoint"]))
+    if not facts["complete"]:
+        absent = ", ".join(str(f["path"]) for f in facts["files"] if f["path"] and f["bytes"] is None)
+        return Diagnosis("Language model", "problem", f"missing: {absent}", str(facts["advice"] or ""))
+    if facts["backend"] == "http":
+        url = urlsplit(str(facts["endpoint"]))
         why = reach(url.hostname or "", url.port or (443 if url.scheme == "https" else 80))
         if why is not None:
             return Diagnosis("Language model", "problem", f"no server at {url.netloc} ({why})", "start the server")
     return Diagnosis(
-        "Language model", "ok", f"{told['backend']}, in place", "tomato-host llm check sends a test prompt"
+        "Language model", "ok", f"{facts['backend']}, in place", "tomato-host llm check sends a test prompt"
     )
 
 
