@@ -88,7 +88,7 @@ def evaluate(
     cancel_trials: Annotated[int, typer.Option(min=0, max=1000, help="How often to time a cancellation.")] = 0,
     as_json: AsJson = False,
 ) -> None:
-    """Ask about labelled photos, plain and with an order written across them, and report the accuracy of the answers."""
+    """Evaluate labelled photos, plain and with an order written across them, and report the accuracy."""
     from tomato_host.advisor import checkup
     from tomato_host.advisor.evaluation.cancel_trials import cancel_times_s, p95
     from tomato_host.advisor.evaluation.report import as_mapping, as_markdown
