@@ -76,6 +76,8 @@ class RunOptions:
 def brain_settings(settings: Settings) -> BrainSettings:
     """The brain's part of the settings."""
     return BrainSettings(
+        site=settings.site,
+        budgets=settings.budgets,
         estimator=settings.estimator,
         control=settings.control,
         guardrails=settings.guardrails,

@@ -7,14 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from tomato_host.brain.control.plan_columns import CO2, EXHAUST, LIGHT, WATER
 from tomato_host.brain.control.planner.objective import (
-    CO2,
-    EXHAUST,
     HARM,
-    LIGHT,
     MAX_STRESS,
     NEAR_HARM,
-    WATER,
     Expected,
     HorizonTargets,
     Weights,

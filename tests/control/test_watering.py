@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from tomato_host.brain.brain import Brain
 from tomato_host.brain.control import ControllerMemory, ControlSettings, DecisionContext, control_inputs
+from tomato_host.brain.control.plan_columns import WATER
 from tomato_host.brain.control.planner import horizon, watering
-from tomato_host.brain.control.planner.objective import WATER, Expected, HorizonTargets, soil_stress
+from tomato_host.brain.control.planner.objective import Expected, HorizonTargets, soil_stress
 from tomato_host.brain.control.planner.plan_edits import TentPlanEdits
 from tomato_host.brain.control.proposals import OutputRequest
 from tomato_host.brain.control.rules import CAUTIOUS_SHARE, water

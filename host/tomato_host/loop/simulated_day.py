@@ -10,13 +10,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 from shared_schemas.records import AnomalyV1, ObservationV1, Record, StateV1
 from tomato_host.brain.brain import RuntimeContext
 from tomato_host.brain.estimator.pipeline import Estimator
 from tomato_host.brain.estimator.settings import EstimatorSettings
 from tomato_host.brain.guardrails.guardrails import Verdict
+from tomato_host.brain.settings import DEFAULT_TIME_ZONE, SiteSettings
 from tomato_host.loop.clock import SimClock
 from tomato_host.loop.episode import Episode, EstimateOnly
 from tomato_host.loop.scheduler import Run, Scheduler
@@ -42,7 +42,7 @@ class DayPlan:
     cycle_period_s: float = 7_200.0
     day: SyntheticDay = field(default_factory=SyntheticDay)
     rotate: Rotate = "month"
-    timezone: str = EstimatorSettings().timezone
+    timezone: str = DEFAULT_TIME_ZONE
     """IANA name; the day, its lamp and its record times follow this zone."""
 
 
@@ -69,6 +69,7 @@ class SimulatedDay:
         self._plan = plan
         self._clock = SimClock(plan.start, plan.time_scale)
         self.scheduler = Scheduler(self._clock)
+        site = SiteSettings(timezone=plan.timezone)
         self._source: Source = SyntheticSource(
             plan.seed,
             plan.start,
@@ -76,13 +77,11 @@ class SimulatedDay:
             plan.sample_period_s,
             [plan.scenario],
             day=plan.day,
-            zone=ZoneInfo(plan.timezone),
+            zone=site.zone,
         )
         self._devices = ChangedDevices(self._source)
-        settings = EstimatorSettings(
-            sample_period_s=plan.sample_period_s, state_period_s=plan.state_period_s, timezone=plan.timezone
-        )
-        self._estimator = EstimateOnly(Estimator(settings))
+        settings = EstimatorSettings(sample_period_s=plan.sample_period_s, state_period_s=plan.state_period_s)
+        self._estimator = EstimateOnly(Estimator(settings, site))
         about = {
             "simulated": {
                 "seed": plan.seed,
@@ -90,7 +89,7 @@ class SimulatedDay:
                 "start": plan.start.isoformat(),
                 "duration_h": plan.duration_h,
             },
-            "settings": {"estimator": settings.model_dump(mode="json")},
+            "settings": {"estimator": settings.model_dump(mode="json"), "site": {"timezone": plan.timezone}},
         }
         self._dataset = Dataset.create_run(
             output_dir, plan.start.date(), fsync="never", rotate=plan.rotate, about=about

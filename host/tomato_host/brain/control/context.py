@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal
 
 from shared_schemas.records.action_v1 import ActionV1
+from shared_schemas.records.base import Mode
 from shared_schemas.records.forecast_36h_v1 import Forecast36hV1
 from shared_schemas.records.plan_v1 import PlanV1
 from shared_schemas.records.prediction_36h_v1 import Prediction36hV1
@@ -15,9 +15,9 @@ from shared_schemas.records.state_v1 import StateV1
 from shared_schemas.records.targets_v1 import TargetsV1
 from tomato_host.brain.control.parameter_estimation import ParameterEstimate, prior_estimate
 from tomato_host.brain.control.settings import ControlSettings
+from tomato_host.brain.settings import BudgetSettings, SiteSettings
 
 RECENT_H = 0.5
-Mode = Literal["NORMAL", "CAUTION", "SAFE", "PAUSED"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +47,8 @@ class DecisionContext:
     now: datetime
     state: StateV1
     settings: ControlSettings = field(default_factory=ControlSettings)
+    site: SiteSettings = field(default_factory=SiteSettings)
+    budgets: BudgetSettings = field(default_factory=BudgetSettings)
     targets: TargetsV1 | None = None
     prediction: Prediction36hV1 | None = None
     forecast: Forecast36hV1 | None = None

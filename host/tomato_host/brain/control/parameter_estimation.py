@@ -17,6 +17,7 @@ from datetime import datetime, timedelta
 import numpy as np
 from numpy.typing import NDArray
 
+from tomato_host.brain.control.plan_columns import CIRCULATION, EXHAUST, HEATER, HUMIDIFIER, LIGHT
 from tomato_host.brain.control.tent_balance import BalanceParameters, Duties, steady_state_air
 
 Array = NDArray[np.float64]
@@ -136,7 +137,7 @@ def _fade(horizon: int) -> Array:
 
 
 def _duties(plans: Array) -> Duties:
-    return Duties(plans[..., 1], plans[..., 2], plans[..., 3], plans[..., 4], plans[..., 5])
+    return Duties(*(plans[..., column] for column in (LIGHT, CIRCULATION, EXHAUST, HUMIDIFIER, HEATER)))
 
 
 def _belief(mean: Array, covariance: Array, at: datetime | None) -> ParameterEstimate:

@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from pydantic import ValidationError
-
 from shared_schemas.records.action_v1 import OUTPUT_OF, ActionType, ActionV1, Check, Params, Safety
 from tomato_host.brain.guardrails.context import GuardContext, ProposalCase, RuleFinding
 from tomato_host.brain.guardrails.ledger import Hold, Ledger
@@ -21,6 +19,7 @@ from tomato_host.brain.guardrails.limits import MILLI, OUTPUT_NAMES, build_limit
 from tomato_host.brain.guardrails.profiles import PROFILES, RANK
 from tomato_host.brain.guardrails.rules import CLIPPING, OFF_RULES, REFUSING, RULE_NAMES, asks_for
 from tomato_host.brain.guardrails.settings import GuardSettings
+from tomato_host.brain.settings import BudgetSettings
 
 GRACE_S = 120.0
 """A hold outlasts its span by this much: the board's minimum pauses push the last pulse back."""
@@ -78,11 +77,16 @@ def _clipped_params(case: ProposalCase) -> Params:
 class Guardrails:
     """The guardrails. Deterministic: equal settings, ledger and calls give equal verdicts."""
 
-    def __init__(self, settings: GuardSettings | None = None, ledger: Ledger | None = None) -> None:
+    def __init__(
+        self,
+        settings: GuardSettings | None = None,
+        budgets: BudgetSettings | None = None,
+        ledger: Ledger | None = None,
+    ) -> None:
         """Raises ValueError when the settings are wider than the board's own limits."""
         self.settings = settings or GuardSettings()
         check_thresholds(self.settings)
-        self.limits = build_limits(self.settings)
+        self.limits = build_limits(self.settings, budgets or BudgetSettings())
         self.ledger = ledger or Ledger(OUTPUT_NAMES)
 
     # phase one
@@ -115,19 +119,6 @@ class Guardrails:
             if finding is not None:
                 return self._refuse(case, name, finding)
         return self._allow_off(case) if off else self._clip_and_allow(case)
-
-    def judge_raw(self, data: Any, context: GuardContext) -> Verdict:
-        """Judge something that only claims to be an action: JSON-able data from outside.
-
-        What is no valid `action_v1` is refused by rule `schema`; the verdict then carries a NO_ACTION in its place.
-        """
-        try:
-            return self.judge(ActionV1.model_validate(data), context)
-        except ValidationError as error:
-            first = error.errors(include_url=False, include_input=False)[0]
-            where = ".".join(str(part) for part in first["loc"]) or "action"
-            stand_in = ActionV1(schema_version="action_v1", ts=context.now, type=ActionType.NO_ACTION)
-            return _refused(stand_in, "schema", RuleFinding(None, None, f"{where}: {first['msg']}"[:240]))
 
     def _refuse(self, case: ProposalCase, rule: str, finding: RuleFinding, before: tuple[Check, ...] = ()) -> Verdict:
         if rule != "idempotency" and case.action.id is not None:
@@ -226,14 +217,6 @@ class Guardrails:
             self.ledger.end_hold(output)
 
     # restart
-    def save(self) -> dict[str, Any]:
-        """The ledger as JSON-able data; give it to `restore` after a restart."""
-        return self.ledger.to_dict()
-
-    def restore(self, data: dict[str, Any], now: datetime) -> None:
-        """Take over saved ledger; pulses whose result was never seen count as delivered in full."""
-        self.ledger = Ledger.from_dict(data, now.timestamp())
-
     def replay(self, actions: Iterable[ActionV1]) -> None:
         """Rebuild the ledger from recorded actions with an outcome (oldest first), when no saved ledger exist."""
         for action in actions:

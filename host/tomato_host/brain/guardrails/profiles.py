@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
-from shared_schemas.records.action_v1 import ActionType
-
-Mode = Literal["NORMAL", "CAUTION", "SAFE", "PAUSED"]
+from shared_schemas.devices import OUTPUTS, names_of
+from shared_schemas.records.action_v1 import OUTPUT_OF, ActionType
+from shared_schemas.records.base import Mode
 
 A = ActionType
-ALL_ACTIONS = frozenset(
-    {A.WATER, A.CO2_INJECT, A.SET_LIGHT, A.SET_CIRCULATION_FAN, A.SET_EXHAUST_FAN, A.SET_HUMIDIFIER, A.SET_HEATER_MAT}
-)
-GENTLE = frozenset({A.SET_LIGHT, A.SET_CIRCULATION_FAN, A.SET_EXHAUST_FAN})
+ALL_ACTIONS = frozenset(OUTPUT_OF)
+GENTLE = frozenset(ActionType(row.action) for row in OUTPUTS if row.risk == "gentle")
 """Actions that do no harm when the state is doubtful: air and light only."""
 
-RISKY = frozenset({"water_pump", "co2_solenoid", "humidifier", "heater_mat"})
-"""What mode SAFE keeps off when nobody says more exactly."""
+RISKY = frozenset(names_of(risk="risky"))
+"""What mode SAFE keeps off when the context does not list the outputs."""
 
 PERMITTED: dict[str, frozenset[ActionType]] = {
     "controller": ALL_ACTIONS,
@@ -27,7 +24,7 @@ PERMITTED: dict[str, frozenset[ActionType]] = {
     "api": ALL_ACTIONS,
     "mqtt": ALL_ACTIONS - {A.CO2_INJECT},
     # The language model proposes; gas and heat are not for it.
-    "llm": frozenset({A.WATER, A.SET_LIGHT, A.SET_CIRCULATION_FAN, A.SET_EXHAUST_FAN}),
+    "llm": GENTLE | {A.WATER},
 }
 """Actions each origin may ask for. STOP_ALL, NO_ACTION and OFF are open to all of these."""
 

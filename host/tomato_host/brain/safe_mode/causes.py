@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from shared_schemas.devices import names_of
 from tomato_host.brain.safe_mode.settings import SafeModeSettings
 from tomato_host.brain.safe_mode.signals import Signals
 
 Test = Callable[[Signals, SafeModeSettings], bool]
-RISKY = ("water_pump", "co2_solenoid", "humidifier", "heater_mat")
-WET = ("water_pump", "humidifier")
+RISKY = names_of(risk="risky")
+CARRY_WATER = names_of(carries_water=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +126,7 @@ CAUSES: tuple[Cause, ...] = (
         _warmed,
         sudden=False,
         needs_operator=False,
-        switch_off=("exhaust_fan", *WET, "co2_solenoid"),
+        switch_off=("exhaust_fan", *CARRY_WATER, "co2_solenoid"),
         ventilate=False,
         message="The tent is too cold.",
         next_step="warm the room, close the tent",

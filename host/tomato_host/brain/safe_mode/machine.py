@@ -9,13 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Literal
 
+from shared_schemas.records.base import Mode
 from tomato_host.brain.safe_mode.causes import CAUSE_BY_NAME, CAUSES, Cause
 from tomato_host.brain.safe_mode.settings import SafeModeSettings
 from tomato_host.brain.safe_mode.signals import Signals
 
-Mode = Literal["NORMAL", "CAUTION", "SAFE", "PAUSED"]
 KEEP_ON = ("circulation_fan",)
 """What runs through safe mode: moving air keeps mould away and harms nothing."""
 

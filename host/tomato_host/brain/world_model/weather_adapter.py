@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from shared_schemas.devices import OUTPUT_BY_NAME
+from shared_schemas.records.base import Mode
 from shared_schemas.records.forecast_36h_v1 import Forecast36hV1, WeatherHour
 from shared_schemas.records.sampling_plan_v1 import SamplingOverride, SamplingPlanV1
 from shared_schemas.records.state_v1 import StateV1
@@ -61,7 +62,7 @@ class AdapterContext:
     now: datetime
     base: TargetSet
     growth_stage: Literal["seedling", "vegetative", "flowering", "fruiting"]
-    mode: Literal["NORMAL", "CAUTION", "SAFE", "PAUSED"] = "NORMAL"
+    mode: Mode = "NORMAL"
     base_period_s: float = 1_800.0
     telemetry_period_s: float = 10.0
 

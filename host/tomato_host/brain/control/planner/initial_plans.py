@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from shared_schemas.records.plan_v1 import PlanV1
 from tomato_host.brain.control.context import DecisionContext
-from tomato_host.brain.control.planner.objective import CIRCULATION, CO2, COLUMN_OF, EXHAUST, HUMIDIFIER, LIGHT, WATER
+from tomato_host.brain.control.plan_columns import CIRCULATION, CO2, COLUMN_OF, EXHAUST, HUMIDIFIER, LIGHT, WATER
 from tomato_host.brain.control.planner.plan_edits import Bounds
 
 Array = NDArray[np.float64]

@@ -18,10 +18,7 @@ from tomato_host.brain.control import rules
 from tomato_host.brain.control.context import ControlDecision, DecisionContext
 from tomato_host.brain.control.control_inputs import ControlInputs, read_inputs
 from tomato_host.brain.control.parameter_estimation import AIR, DutyMeasurement, NearTermModel, ParameterEstimate, learn
-from tomato_host.brain.control.planner.beam_search import SearchResult, SearchSettings, search
-from tomato_host.brain.control.planner.horizon import DAY_H, HOUR, horizon_targets, plan_bounds
-from tomato_host.brain.control.planner.initial_plans import baseline_plans, hourwise_plans, plain_plan, shifted
-from tomato_host.brain.control.planner.objective import (
+from tomato_host.brain.control.plan_columns import (
     CIRCULATION,
     CO2,
     COLUMN_OF,
@@ -30,12 +27,11 @@ from tomato_host.brain.control.planner.objective import (
     HUMIDIFIER,
     LIGHT,
     WATER,
-    Expected,
-    Terms,
-    Weights,
-    hourly,
-    judge,
 )
+from tomato_host.brain.control.planner.beam_search import SearchResult, SearchSettings, search
+from tomato_host.brain.control.planner.horizon import DAY_H, HOUR, horizon_targets, plan_bounds
+from tomato_host.brain.control.planner.initial_plans import baseline_plans, hourwise_plans, plain_plan, shifted
+from tomato_host.brain.control.planner.objective import Expected, Terms, Weights, hourly, judge
 from tomato_host.brain.control.planner.plan_edits import Bounds, TentPlanEdits
 from tomato_host.brain.control.planner.plan_explanation import explain, rejected, score_of
 from tomato_host.brain.control.planner.watering import water_demand, water_request
@@ -98,7 +94,9 @@ def _plan(
     guide = rules.decide(context)
     plain = plain_plan(horizon_targets(context).light)
     last = shifted(context, len(plain), plain)
-    demand = water_demand(seen.roll, seen.soil, plain if last is None else last, context.settings.water_ml_per_day)
+    demand = water_demand(
+        seen.roll, seen.soil, plain if last is None else last, float(context.budgets.water_ml_per_day)
+    )
     aim, bounds = horizon_targets(context, demand), plan_bounds(inputs, seen.mist_h, seen.water_h, demand)
     before = np.array([0.0, *(context.memory.duty.get(name, 0.0) for name in COLUMN_OF), 0.0])
     moves = TentPlanEdits(bounds)

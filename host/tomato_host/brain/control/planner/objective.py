@@ -17,6 +17,8 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
+from tomato_host.brain.control.plan_columns import CO2, COLUMN_OF, HEATER, HUMIDIFIER, LIGHT, WATER
+
 Array = NDArray[np.float64]
 
 VPD_SCALE_KPA = 0.3
@@ -40,18 +42,8 @@ QUANTILES = ((0, 0.25), (1, 0.5), (2, 0.25))
 CO2_GAIN = 0.2
 """Most that gas adds to the yield of an hour (Nederhoff 1994: 15-25 % from 400 to 800 ppm)."""
 
-WATER, LIGHT, CIRCULATION, EXHAUST, HUMIDIFIER, HEATER, CO2 = range(7)
-"""Columns of a plan, as in the world model: ml an hour, shares of the hour, seconds an hour."""
-COLUMN_OF = {
-    "light": LIGHT,
-    "circulation_fan": CIRCULATION,
-    "exhaust_fan": EXHAUST,
-    "humidifier": HUMIDIFIER,
-    "heater_mat": HEATER,
-}
-"""The columns that are duties, by output."""
 POWER = 0.1
-RELAYS = (LIGHT, CIRCULATION, EXHAUST, HUMIDIFIER, HEATER)
+RELAYS = tuple(COLUMN_OF.values())
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from tomato_host.brain.control.planner.objective import CIRCULATION, CO2, EXHAUST, HEATER, HUMIDIFIER, LIGHT, WATER
+from tomato_host.brain.control.plan_columns import CIRCULATION, CO2, EXHAUST, HEATER, HUMIDIFIER, LIGHT, WATER
 
 Array = NDArray[np.float64]
 MIN_DOSE_ML = 40.0

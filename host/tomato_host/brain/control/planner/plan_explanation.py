@@ -6,8 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared_schemas.records.plan_v1 import RejectedPlan, Score
+from tomato_host.brain.control.plan_columns import COLUMN_OF
 from tomato_host.brain.control.planner.beam_search import SearchResult
-from tomato_host.brain.control.planner.objective import COLUMN_OF, Terms
+from tomato_host.brain.control.planner.objective import Terms
 from tomato_host.brain.control.proposals import OutputRequest
 
 Array = NDArray[np.float64]

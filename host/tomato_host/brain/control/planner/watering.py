@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tomato_host.brain.control.control_inputs import ControlInputs
-from tomato_host.brain.control.planner.objective import WATER
+from tomato_host.brain.control.plan_columns import WATER
 from tomato_host.brain.control.planner.plan_edits import MAX_DOSE_ML
 from tomato_host.brain.control.proposals import OutputRequest
 from tomato_host.brain.control.rules import PULSE_ML, water
