@@ -14,20 +14,20 @@ from typing import Any
 from tomato_host.app import brain_settings, loop_settings
 from tomato_host.board.session import BoardSession
 from tomato_host.brain.brain import Brain, BrainSettings
+from tomato_host.loop.board_runtime import BoardRuntime, SerialLink
 from tomato_host.loop.extensions import NoDisplay
 from tomato_host.loop.recorder import Recorder
-from tomato_host.loop.rig import Ports, Rig
 from tomato_host.loop.scheduler import Run
 from tomato_host.loop.status import Status
 from tomato_host.loop.supervisor import Supervisor
 from tomato_host.settings import Settings
 from tomato_host.storage.dataset import Dataset
+from tomato_host.twin.board_runtime import SIM_START, LockStepClock
 from tomato_host.twin.campaign.life import Life
 from tomato_host.twin.direct import DirectTwin
 from tomato_host.twin.firmware_files import micropython
 from tomato_host.twin.lockstep import LockStep
 from tomato_host.twin.physics import LIGHT, Tent
-from tomato_host.twin.rig import SIM_START, LockStepClock
 from tomato_host.twin.vm_channel import ANSWER, NO_VALUES, RECORD, VmChannel
 from tomato_host.twin.world import World
 
@@ -50,14 +50,14 @@ def full_stack(days: float, seed: int = 7) -> dict[str, Any]:
     memory: list[dict[str, int]] = []
     with tempfile.TemporaryDirectory() as folder:
         twin = LockStep(seed, start=SIM_START, flash=Path(folder) / "board")
-        ports = Ports(twin.port_path, twin.open_port)
-        rig = Rig(LockStepClock(twin, ports, 0.0), ports, "lock step", real_time=False)
+        link = SerialLink(twin.port_path, twin.open_port)
+        runtime = BoardRuntime(LockStepClock(twin, link, 0.0), link, "lock step", real_time=False)
         dataset = Dataset.from_settings(Path(folder) / "data", settings.storage, about={"board": "sim"})
-        status = Status(started_at=rig.clock.now(), now=rig.clock.now(), port=ports.url)
-        session = BoardSession(ports.open, 1)
+        status = Status(started_at=runtime.clock.now(), now=runtime.clock.now(), port=link.url)
+        session = BoardSession(link.open, 1)
         session.open_now()
         brain, recorder = Brain(brain_settings(settings)), Recorder(dataset, status)
-        supervisor = Supervisor(loop_settings(settings), rig, session, brain, recorder, status, NoDisplay())
+        supervisor = Supervisor(loop_settings(settings), runtime, session, brain, recorder, status, NoDisplay())
 
         def note(_run: Run) -> None:
             twin.board.ask_heap()

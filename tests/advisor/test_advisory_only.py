@@ -13,7 +13,7 @@ from tomato_host.advisor.advisor import Advisor
 from tomato_host.advisor.daily_totals import DailyTotals
 from tomato_host.advisor.extension import AdvisorExtension
 from tomato_host.advisor.settings import AdvisorSettings, CameraSettings
-from tomato_host.app import HOUR_MS, SIM, brain_settings, loop_settings, open_rig
+from tomato_host.app import HOUR_MS, SIM, brain_settings, loop_settings, open_board
 from tomato_host.board.session import BoardSession
 from tomato_host.brain.brain import Brain
 from tomato_host.loop.extensions import NoDisplay
@@ -48,22 +48,22 @@ class Kept(list[Record]):
 
 def a_day(how: str, photos: Path) -> Kept:
     """Run the whole brain on the real firmware in lock step, with the advisor in the given condition."""
-    rig = open_rig(SIM, time_scale=0.0, seed=11)
+    runtime = open_board(SIM, time_scale=0.0, seed=11)
     try:
         kept = Kept()
-        status = Status(started_at=rig.clock.now(), now=rig.clock.now(), port=rig.ports.url)
+        status = Status(started_at=runtime.clock.now(), now=runtime.clock.now(), port=runtime.link.url)
         recorder = Recorder(kept, status)
-        session = BoardSession(rig.ports.open, 1)
+        session = BoardSession(runtime.link.open, 1)
         session.open_now()
         brain = Brain(brain_settings(SETTINGS))
         extensions = (advisor_in(how, photos, recorder, brain),) if how != "off" else ()
         supervisor = Supervisor(
-            loop_settings(SETTINGS), rig, session, brain, recorder, status, NoDisplay(), None, extensions
+            loop_settings(SETTINGS), runtime, session, brain, recorder, status, NoDisplay(), None, extensions
         )
-        supervisor.run(rig.clock.monotonic_ms() + round(HOURS * HOUR_MS))
+        supervisor.run(runtime.clock.monotonic_ms() + round(HOURS * HOUR_MS))
         return kept
     finally:
-        rig.close()
+        runtime.close()
 
 
 def advisor_in(how: str, photos: Path, recorder: Recorder, brain: Brain) -> AdvisorExtension:

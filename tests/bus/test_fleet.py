@@ -263,7 +263,7 @@ def test_nobody_loads_a_brokers_library_unasked() -> None:
 
 @needs_redis
 def test_the_doctor_asks_the_broker(tmp_path: Path, broker: RealRedis) -> None:
-    from tomato_host.cli.checks.around import check_bus
+    from tomato_host.cli.checks.services import check_bus
     from tomato_host.settings import load_settings
 
     def check_broker(config: Path | None):  # type: ignore[no-untyped-def]

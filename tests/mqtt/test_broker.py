@@ -120,7 +120,7 @@ class RunningHost:
     def _live(self) -> None:
         while not self._ending.wait(0.1):
             self.feed.tick(NOW)
-            for request in self._inbox.take():
+            for request in self._inbox.pop_requests():
                 self.asked.append(request)
                 self._inbox.reply(Reply(id=request.id, ok=True, text="accepted"))
 

@@ -157,7 +157,7 @@ def test_promtool_reads_rules_and_metrics() -> None:
     subprocess.run(["promtool", "check", "rules", str(RULES)], check=True, timeout=60)
     registry = CollectorRegistry()
     registry.register(PlantCollector(full_present()))
-    told = subprocess.run(
+    reported = subprocess.run(
         ["promtool", "check", "metrics"], input=generate_latest(registry), capture_output=True, timeout=60
     )
-    assert told.returncode == 0, told.stderr.decode()
+    assert reported.returncode == 0, reported.stderr.decode()

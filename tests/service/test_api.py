@@ -151,7 +151,7 @@ def test_the_doors_word_comes_back(client: TestClient, tmp_path: Path, ok: bool)
     def host() -> None:
         end = time.monotonic() + 10
         while not seen and time.monotonic() < end:
-            for request in inbox.take():
+            for request in inbox.pop_requests():
                 seen.append(request)
                 inbox.reply(Reply(id=request.id, ok=ok, text="accepted" if ok else "refused by leak: water on floor"))
             time.sleep(0.01)

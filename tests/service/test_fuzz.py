@@ -42,7 +42,7 @@ class Host(threading.Thread):
 
     def run(self) -> None:
         while not self._over.wait(0.002):
-            for request in self._inbox.take():
+            for request in self._inbox.pop_requests():
                 self.answered += 1
                 self._inbox.reply(Reply(id=request.id, ok=self.answered % 2 == 0, text="refused by leak"))
 

@@ -224,7 +224,7 @@ def test_a_running_host_makes_room_by_itself_and_says_so(tmp_path: Path, capsys:
     except SystemExit as ended:
         main_ended = ended.code
     assert main_ended in (None, 0)
-    assert f"let go of the first {disk.tally.let_go} readings" in capsys.readouterr().out
+    assert f"removed the first {disk.tally.let_go} readings" in capsys.readouterr().out
 
 
 def test_status_and_metrics_show_the_disk(tmp_path: Path) -> None:

@@ -41,7 +41,7 @@ class Received:
 
 @dataclass(frozen=True, slots=True)
 class Damage:
-    """Bytes that were no message: `why` in a few words, `size` of what was thrown away."""
+    """Bytes that were no message: `why` in a few words, `size` of what was discarded."""
 
     why: str
     size: int
@@ -49,7 +49,7 @@ class Damage:
 
 @dataclass(slots=True)
 class LinkCounts:
-    """What passed the line since it was opened."""
+    """Traffic since the port was opened."""
 
     frames_in: int = 0
     frames_out: int = 0
@@ -93,7 +93,7 @@ def _whole_numbers(value: Any) -> Any:
 
 
 class BoardProtocol:
-    """Both directions of one line. `session` is the number the host gave this conversation."""
+    """Both directions of one link. `session` is the number the host chose for this session."""
 
     def __init__(self, session: int = 0) -> None:
         self.session = session
@@ -127,7 +127,7 @@ class BoardProtocol:
                 raise ValueError(f"{message.name}: {key} = {value!r}, allowed {f.lowest} to {f.highest}")
 
     def receive_bytes(self, data: bytes) -> list[Received | Damage]:
-        """Take bytes as they come, in any portions; returns what they completed."""
+        """Parse bytes as they come, in any portions; returns what they completed."""
         self.counts.bytes_in += len(data)
         self._buffer += data
         out: list[Received | Damage] = []
@@ -137,7 +137,7 @@ class BoardProtocol:
             if chunk:
                 out.append(self._chunk(chunk))
         if len(self._buffer) > FRAME_MAX:
-            # No zero where one must have come: keep nothing but the knowledge that we are inside noise.
+            # No zero where one must have come: this is noise. One non-zero byte marks that the next zero ends it.
             out.append(self._damage("no end of frame", len(self._buffer)))
             self._buffer[:] = b"\xff"
         return out
@@ -147,7 +147,7 @@ class BoardProtocol:
         return Damage(why, size)
 
     def _chunk(self, chunk: bytes) -> Received | Damage:
-        """What stood between two zeros."""
+        """Decode what stood between two zeros."""
         try:
             payload = cobs.decode(chunk)
         except cobs.DecodeError:
@@ -162,7 +162,7 @@ class BoardProtocol:
         return self._message(covered)
 
     def _message(self, covered: bytes) -> Received | Damage:
-        """A payload whose checksum was right."""
+        """Decode a payload whose checksum was right."""
         type_id, seq = covered[1], int.from_bytes(covered[4:6], "big")
         self._count_gap(seq)
         message = _MESSAGE_BY_ID.get(type_id)
@@ -180,7 +180,7 @@ class BoardProtocol:
 
     @staticmethod
     def _fields(message: Message, body: Any) -> dict[str, Any] | str:
-        """Fields by name, or what is wrong with them. Fields a newer board adds are left out."""
+        """Fields by name, or what is wrong with them. Unknown fields of a newer board are dropped."""
         if not isinstance(body, dict):
             return "body is no map"
         fields: dict[str, Any] = {}
@@ -206,7 +206,7 @@ class BoardProtocol:
 
 @dataclass(frozen=True, slots=True)
 class Hello:
-    """Who the board says it is."""
+    """Identity of the board, from its HELLO."""
 
     schema_hash: bytes
     boot_id: int

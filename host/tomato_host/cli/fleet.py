@@ -1,4 +1,4 @@
-"""`tomato-host fleet`: every node of a broker in one table; `fleet follow`: what they say, message by message."""
+"""`tomato-host fleet`: every node of a broker in one table; `fleet follow`: their messages one by one."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def follow(
     only_alarms: bool = typer.Option(False, "--alarms", help="Nothing but alarms."),
     most: int | None = typer.Option(None, "--most", min=1, help="End after so many messages."),
 ) -> None:
-    """Print what all nodes say, alarms first, one JSON object a line.
+    """Print the messages of all nodes, alarms first, one JSON object a line.
 
     A message is acknowledged when it is printed or, with --run, when the command ends with 0.
     """
@@ -95,16 +95,16 @@ def forget(
     broker: str | None = Broker,
     config: Path | None = Config,
 ) -> None:
-    """Take a node that is no more off the table. One that still speaks comes back by itself."""
+    """Remove a node from the table. One that still publishes comes back by itself."""
     from tomato_host.service.fleet.read import forget_node
 
     settings, address = where(broker, config)
     forget_node(address, password_of(settings), node)
-    typer.echo(f"{node} is forgotten.")
+    typer.echo(f"{node} is removed.")
 
 
 def where(broker: str | None, config: Path | None) -> tuple[BusSettings, Address]:
-    """The broker that was meant. Raises TomatoError E-BUS-NO-BROKER, E-BUS-URL, E-CONFIG-*."""
+    """The broker of --broker or the settings. Raises TomatoError E-BUS-NO-BROKER, E-BUS-URL, E-CONFIG-*."""
     from tomato_host.service.bus.transport import parse_address
     from tomato_host.settings import load_settings
 
@@ -135,7 +135,7 @@ def _once(settings: BusSettings, address: Address, stale_after_s: float, as_json
     if as_json:
         typer.echo(json.dumps([row.to_json() for row in rows]))
     elif not rows:
-        typer.echo(f"{address} answers; no node has spoken to it yet. On each: [bus] enabled = true (docs/fleet.md).")
+        typer.echo(f"{address} answers; no node has published yet. On each: [bus] enabled = true (docs/fleet.md).")
     else:
         from rich.console import Console
 
@@ -143,7 +143,7 @@ def _once(settings: BusSettings, address: Address, stale_after_s: float, as_json
 
 
 def _watch(settings: BusSettings, address: Address, stale_after_s: float, every_s: float, as_json: bool) -> None:
-    """A broker that goes away is said, and waited for."""
+    """A broker that goes away is reported, and retried."""
     from rich.console import Console
     from rich.live import Live
 
@@ -165,7 +165,7 @@ SAFE = {True: "yes", False: "NO", None: "?"}
 
 
 def table(rows: list[FleetRow], title: str) -> Table:
-    """The rows for a terminal; what nodes said is shown as text, never as markup."""
+    """The rows for a terminal; what nodes published is shown as text, never as markup."""
     from rich.table import Table
     from rich.text import Text
 
@@ -227,7 +227,7 @@ def _handle(reader: GroupReader, delivery: Delivery, run: str | None, idle_s: fl
 
 
 def _work(reader: GroupReader, delivery: Delivery, run: str, idle_s: float) -> int:
-    """The exit code of the command; while it works nobody else takes the message over."""
+    """The exit code of the command; while it works the message is not claimed by another reader."""
     environment: dict[str, Any] = {**os.environ, "TOMATO_TOPIC": delivery.topic}
     with subprocess.Popen(run, shell=True, stdin=subprocess.PIPE, env=environment) as process:
         text: bytes | None = delivery.text

@@ -1,4 +1,4 @@
-"""`tomato-host memory`: search what the advisor remembers."""
+"""`tomato-host memory`: search the advisor's memory."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(no_args_is_help=True, help="What the advisor remembers of the season.")
+app = typer.Typer(no_args_is_help=True, help="The advisor's memory of the season.")
 
 
 @app.callback()

@@ -1,4 +1,4 @@
-"""`tomato-host notify`: does a message really arrive?"""
+"""`tomato-host notify`: send a test notification."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from pathlib import Path
 
 import typer
 
-app = typer.Typer(no_args_is_help=True, help="Messages to people.")
+app = typer.Typer(no_args_is_help=True, help="Notifications: send a test message.")
 
 
 @app.callback()
 def _root() -> None:
-    """Messages to people."""
+    """Notifications."""
 
 
 @app.command()
 def test(
     config: Path | None = typer.Option(None, "--config", help="TOML settings file."),
-    data_dir: Path = typer.Option(Path("data"), "--data-dir", help="Where a photo would come from."),
+    data_dir: Path = typer.Option(Path("data"), "--data-dir", help="Data directory, for the photo."),
     as_json: bool = typer.Option(False, "--json", help="For scripts."),
 ) -> None:
-    """Send one message to every address of every rule, now, and say which took it."""
+    """Send one message to every address of every rule, now, and report which accepted it."""
     from tomato_host.errors import TomatoError
     from tomato_host.service.notify.deadman import fetch
     from tomato_host.service.notify.filter import Notification

@@ -1,4 +1,4 @@
-"""A talk with the board for one command: over a port of our own, or through the running host that holds the port."""
+"""Access to the board for one command: over a port of our own, or through the running host that holds the port."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from tomato_host.errors import TomatoError
 
 if TYPE_CHECKING:
     from tomato_host.board.events import Health, LinkEvent, Result
+    from tomato_host.board.maintenance import Steps
     from tomato_host.board.session import BoardSession
-    from tomato_host.board.upkeep import Steps
     from tomato_host.commands.inbox import Kind, Reply
 
 Port = Annotated[str, typer.Option("--port", envvar="TOMATO_PORT", help="The board's port, as for `run --board`.")]
-DataDir = Annotated[Path, typer.Option("--data-dir", help="Where a running host keeps its data: it is asked then.")]
-HERE = Path("data")
+DataDir = Annotated[Path, typer.Option("--data-dir", help="Data directory of a running host to go through.")]
+DEFAULT_DATA_DIR = Path("data")
 STEP_MS = 200
 CONNECT_MS = 15_000
 LEASE_EVERY_MS = 2_000
@@ -29,8 +29,8 @@ PATIENCE_S = {"calibrate": 75.0, "read_probe": 150.0, "dose": 150.0, "clear_faul
 """How long the host may take for each kind of request: a little longer than it gives the board."""
 
 
-class Talk(Protocol):
-    """What the wizards need of either way."""
+class BoardClient(Protocol):
+    """What the wizards need, whichever way the board is reached."""
 
     def raw_count(self, probe: int) -> int:
         """The median of a few fresh raw counts of a probe."""
@@ -48,12 +48,12 @@ class Talk(Protocol):
         """State of the board, and names of the faults it holds."""
 
     def close(self) -> None:
-        """End the talk."""
+        """Release the board."""
 
 
 @dataclass(slots=True)
-class Bench:
-    """A talk outside the deciding loop. `now_ms` and `wait_s` are the clock's and the line's."""
+class DirectClient:
+    """Our own session on a free port. `now_ms` is the clock, `wait_s` waits for bytes on the port."""
 
     session: BoardSession
     now_ms: Callable[[], int]
@@ -83,90 +83,90 @@ class Bench:
             return end.value
 
     def connect(self) -> None:
-        """Greet the board. Raises TomatoError E-BOARD-SILENT or E-SCHEMA-MISMATCH."""
+        """Connect to the board. Raises TomatoError E-BOARD-SILENT or E-SCHEMA-MISMATCH."""
         from tomato_host.board.events import Connected, Mismatch
 
         answer = self.until(lambda e: e if isinstance(e, Connected | Mismatch) else None, CONNECT_MS)
         if answer is None:
             raise TomatoError(
                 "E-BOARD-SILENT",
-                "Nobody answers on that port.",
+                "No board answers on that port.",
                 "check the cable; `make flash` if the board has no firmware yet",
             )
         if isinstance(answer, Mismatch):
             raise TomatoError("E-SCHEMA-MISMATCH", answer.text, "make flash")
 
     def result(self, cmd_id: int) -> Result:
-        """The board's word on a command. Raises TomatoError E-BOARD-REFUSED or E-BOARD-SILENT."""
-        from tomato_host.board import upkeep
+        """The board's result for a command. Raises TomatoError E-BOARD-REFUSED or E-BOARD-SILENT."""
+        from tomato_host.board import maintenance
 
-        return self.do(upkeep.result(cmd_id))  # type: ignore[no-any-return]  # steps end in a Result
+        return self.do(maintenance.result(cmd_id))  # type: ignore[no-any-return]  # steps end in a Result
 
     def configure(self, values: dict[str, int]) -> None:
         """Set CONFIG entries, one by one, each confirmed."""
-        from tomato_host.board import upkeep
+        from tomato_host.board import maintenance
 
-        self.do(upkeep.configure(self.session, values))
+        self.do(maintenance.configure(self.session, values))
 
     def raw_count(self, probe: int) -> int:
         """The median of a few fresh raw counts of a probe. Raises TomatoError E-CALIBRATE-READING."""
-        from tomato_host.board import upkeep
+        from tomato_host.board import maintenance
 
-        return int(self.do(upkeep.raw_count(self.session, probe)))
+        return int(self.do(maintenance.raw_count(self.session, probe)))
 
     def clear_fault(self, name: str) -> None:
         """Clear one latched fault. Raises TomatoError E-FAULT-NAME, E-BOARD-REFUSED."""
-        from tomato_host.board import upkeep
+        from tomato_host.board import maintenance
 
-        self.do(upkeep.clear_fault(self.session, name))
+        self.do(maintenance.clear_fault(self.session, name))
 
     def condition(self) -> tuple[str, tuple[str, ...]]:
         """State of the board, and names of the faults it holds. Raises TomatoError E-BOARD-SILENT."""
-        from tomato_host.board import upkeep
+        from tomato_host.board import maintenance
 
-        board: Health = self.do(upkeep.condition(self.session, self.now_ms()))
+        board: Health = self.do(maintenance.condition(self.session, self.now_ms()))
         return board.state, board.faults
 
     def dose(self, ml: int) -> float:
         """Run the pump for one dose; seconds it was on, by the board's own clock. Raises TomatoError as `result`."""
-        from tomato_host.board import upkeep
+        from tomato_host.board import maintenance
         from tomato_host.board.events import Result
 
         self.until(lambda event: None, 500, lease=True)
-        cmd_id, pump = self.session.pulse("water_pump", ml), upkeep.PumpWatch()
+        cmd_id, pump = self.session.pulse("water_pump", ml), maintenance.PumpTimer()
 
         def ended(event: LinkEvent) -> object:
             refused = isinstance(event, Result) and event.cmd_id == cmd_id and event.status in ("REJECTED", "ABORTED")
-            return event if refused else (pump.take(event) or None)
+            return event if refused else (pump.update(event) or None)
 
         outcome = self.until(ended, DOSE_MS, lease=True)
         if isinstance(outcome, Result):
-            raise upkeep.refusal(outcome.status, outcome.reason)
+            raise maintenance.refusal(outcome.status, outcome.reason)
         if outcome is None:
-            raise TomatoError("E-BOARD-SILENT", "The board did not tell the end of the dose.", "try again")
+            raise TomatoError("E-BOARD-SILENT", "The board did not report the end of the dose.", "try again")
         return pump.seconds
 
     def close(self) -> None:
-        """Let go of the line."""
+        """Close the port."""
         self.session.close()
 
 
 @dataclass(frozen=True, slots=True)
-class ThroughHost:
-    """A talk by way of the running host: its guardrails, its record, its port."""
+class HostClient:
+    """Access by way of the running host: its guardrails, its record, its port."""
 
     data_dir: Path
     port: str
     reason: str
 
     def raw_count(self, probe: int) -> int:
-        """As Bench.raw_count."""
+        """As DirectClient.raw_count."""
         raw = self._ask("read_probe", probe=probe).raw
         assert raw is not None
         return raw
 
     def dose(self, ml: int) -> float:
-        """As Bench.dose, but the guardrails may clip or refuse it."""
+        """As DirectClient.dose, but the guardrails may clip or refuse it."""
         from tomato_host.cli.override import person_action
 
         seconds = self._ask("dose", **person_action("WATER", self.reason, ml=float(ml), pulses=1)).seconds
@@ -174,20 +174,20 @@ class ThroughHost:
         return seconds
 
     def configure(self, values: dict[str, int]) -> None:
-        """As Bench.configure."""
+        """As DirectClient.configure."""
         self._ask("calibrate", values=values)
 
     def clear_fault(self, name: str) -> None:
-        """As Bench.clear_fault."""
+        """As DirectClient.clear_fault."""
         self._ask("clear_fault", fault=name)
 
     def condition(self) -> tuple[str, tuple[str, ...]]:
-        """As Bench.condition."""
+        """As DirectClient.condition."""
         reply = self._ask("faults")
         return reply.board_state, reply.faults
 
     def close(self) -> None:
-        """The host keeps its line."""
+        """Nothing to do: the host keeps its port."""
 
     def _ask(self, kind: Kind, **fields: Any) -> Reply:
         """The host's answer. Raises TomatoError: what the board said, E-OVERRIDE-REFUSED, E-INBOX-SILENT."""
@@ -206,32 +206,32 @@ class ThroughHost:
         return reply
 
 
-def open_talk(port: str, data_dir: Path, reason: str) -> Talk:
+def open_client(port: str, data_dir: Path, reason: str) -> BoardClient:
     """Our own port when it is free, else the host that runs with this data directory.
 
-    Raises TomatoError: E-PORT-MISSING when neither is there, and what SerialPort.open and Bench.connect raise.
+    Raises TomatoError: E-PORT-MISSING when neither is there, and what SerialPort.open and DirectClient.connect raise.
     """
     from tomato_host.storage.appender import is_held
 
     host_runs = is_held(data_dir / "private")
     if not port:
         if host_runs:
-            return ThroughHost(data_dir, "", reason)
+            return HostClient(data_dir, "", reason)
         raise TomatoError(
             "E-PORT-MISSING",
             f"No port was given, and no host runs with --data-dir {data_dir}.",
             "add `--port /dev/ttyACM0`, set TOMATO_PORT, or name the running host's data directory",
         )
     try:
-        return open_bench(port)
+        return open_direct_client(port)
     except TomatoError as error:
         if error.code != "E-PORT-BUSY" or not host_runs:
             raise
-        return ThroughHost(data_dir, port, reason)
+        return HostClient(data_dir, port, reason)
 
 
-def open_bench(port: str) -> Bench:
-    """Open the port and greet the board. Raises TomatoError as SerialPort.open and Bench.connect do."""
+def open_direct_client(port: str) -> DirectClient:
+    """Open the port and connect to the board. Raises TomatoError as SerialPort.open and DirectClient.connect do."""
     import time
 
     from tomato_host.board.port import SerialPort
@@ -239,10 +239,10 @@ def open_bench(port: str) -> Bench:
 
     session = BoardSession(lambda: SerialPort.open(port), os.getpid() % 65_535 + 1)
     session.open_now()
-    bench = Bench(session, lambda: time.monotonic_ns() // 1_000_000, session.wait)
+    client = DirectClient(session, lambda: time.monotonic_ns() // 1_000_000, session.wait)
     try:
-        bench.connect()
+        client.connect()
     except TomatoError:
         session.close()
         raise
-    return bench
+    return client

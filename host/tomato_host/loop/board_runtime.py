@@ -1,4 +1,4 @@
-"""What a supervisor runs on: a board's serial line and the time that belongs to it."""
+"""What a supervisor runs on: the serial link to one board, and the clock that belongs to it."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ class CountingPort(Port, Protocol):
     def bytes_written(self) -> int: ...
 
 
-class Ports:
-    """Opens the line anew after each loss, and counts what was written over all of its lives."""
+class SerialLink:
+    """Opens the serial port again after each loss, and counts the bytes written over all reconnects."""
 
     def __init__(self, url: str, open_port: Callable[[], CountingPort] | None = None) -> None:
         """`open_port` opens a line that is no serial port; by default `url` is opened as one."""
@@ -29,7 +29,7 @@ class Ports:
         self._earlier_bytes = 0
 
     def open(self) -> CountingPort:
-        """Open the line. Raises TomatoError as SerialPort.open does."""
+        """Open the port. Raises TomatoError as SerialPort.open does."""
         port = self._open_port()
         if self._port is not None:
             self._earlier_bytes += self._port.bytes_written
@@ -38,23 +38,23 @@ class Ports:
 
     @property
     def bytes_written(self) -> int:
-        """Bytes handed to the line so far, over all reconnects."""
+        """Bytes written so far, over all reconnects."""
         return self._earlier_bytes + (self._port.bytes_written if self._port is not None else 0)
 
 
 @dataclass(slots=True)
-class Rig:
-    """What the supervisor is put on. `real_time` tells whether a wake may come from the line itself."""
+class BoardRuntime:
+    """One board as the supervisor sees it. `real_time`: a wait may be ended by bytes on the link itself."""
 
     clock: Clock
-    ports: Ports
+    link: SerialLink
     name: str
     real_time: bool
     closers: list[Callable[[], None]] = field(default_factory=list)
     twin_pid: int | None = None
 
     def close(self) -> None:
-        """End what was started for this run."""
+        """Close everything that was started for this run."""
         for closer in self.closers:
             closer()
         self.closers.clear()

@@ -10,7 +10,7 @@ import tty
 from pathlib import Path
 
 
-class Cable:
+class PullableLink:
     """`port` is where the host finds the board: a name that vanishes with the plug, as under /dev."""
 
     def __init__(self, board: str, place: Path) -> None:
@@ -21,11 +21,11 @@ class Cable:
         self._lock = threading.Lock()
         self._wanted = True
         self.plug()
-        self._thread = threading.Thread(target=self._carry, daemon=True)
+        self._thread = threading.Thread(target=self._forward, daemon=True)
         self._thread.start()
 
     def plug(self) -> None:
-        """Put it in."""
+        """Plug it in."""
         with self._lock:
             self._ours, self._theirs = pty.openpty()
             tty.setraw(self._theirs)
@@ -41,14 +41,14 @@ class Cable:
             self._ours = self._theirs = -1
 
     def close(self) -> None:
-        """Take it away for good."""
+        """Remove it for good."""
         self._wanted = False
         self._thread.join(5)
         if self._ours >= 0:
             self.pull()
         os.close(self._board)
 
-    def _carry(self) -> None:
+    def _forward(self) -> None:
         while self._wanted:
             select.select([self._board, *([self._ours] if self._ours >= 0 else [])], [], [], 0.02)
             with self._lock:
@@ -70,4 +70,4 @@ def _write(fd: int, data: bytes) -> None:
         while data:
             data = data[os.write(fd, data) :]
     except OSError:
-        return  # nobody takes it: lost, as on a wire
+        return  # no reader: lost, as on a wire

@@ -1,8 +1,8 @@
-"""What a person does to the board itself - calibrate, read a probe, clear a fault - as steps that wait for its word.
+"""Operator work on the board (calibrate, read a probe, clear a fault) as generators that wait for its answers.
 
-No I/O and no clock: a step is a generator that yields what it waits for and is given the first news that fits, or
-None when the time is over. `cli/calibrate.py` drives one over a port of its own, `runtime/workbench.py` several at once
-beside the deciding loop.
+No I/O and no clock: a step is a generator that yields what it waits for and is given the first event that fits, or
+None when the time is over. `cli/board_client.py` drives one over a port of its own; `commands/board_requests.py` runs
+several at once beside the deciding loop.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ PUMP = OUTPUT_BY_NAME["water_pump"].wire_id
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """What a step waits for: the first news of which `wanted` makes something."""
+    """What a step waits for: the first event of which `wanted` makes something."""
 
     wanted: Callable[[Any], Any]
     within_ms: int = ANSWER_MS
@@ -36,8 +36,8 @@ Steps = Generator[Wait, Any, Any]
 
 
 def result(cmd_id: int) -> Generator[Wait, Any, Result]:
-    """The board's word on a command. Raises TomatoError E-BOARD-REFUSED or E-BOARD-SILENT."""
-    answer = yield Wait(lambda news: news if isinstance(news, Result) and news.cmd_id == cmd_id else None)
+    """The board's result for a command. Raises TomatoError E-BOARD-REFUSED or E-BOARD-SILENT."""
+    answer = yield Wait(lambda event: event if isinstance(event, Result) and event.cmd_id == cmd_id else None)
     if answer is None or answer.reason == "no_answer":
         raise TomatoError("E-BOARD-SILENT", "The board did not answer the command.", "check the cable, try again")
     if answer.status in ("REJECTED", "ABORTED"):
@@ -46,25 +46,25 @@ def result(cmd_id: int) -> Generator[Wait, Any, Result]:
 
 
 def refusal(status: str, reason: str) -> TomatoError:
-    """The board's no, as an error for a person."""
+    """The error for a command that the board rejected or aborted."""
     return TomatoError(
         "E-BOARD-REFUSED",
-        f"The board said {status.lower()}: {reason}.",
-        "docs/safety.md tells what each interlock wants; mend that and try again",
+        f"The board answered {status.lower()}: {reason}.",
+        "see docs/safety.md for what each interlock requires, correct it and try again",
     )
 
 
 def configure(session: BoardSession, values: dict[str, int]) -> Generator[Wait, Any, dict[str, int]]:
     """Set CONFIG entries one by one, each confirmed. A refusal names what was set before it."""
-    taken: dict[str, int] = {}
+    accepted: dict[str, int] = {}
     for key, value in values.items():
         try:
             yield from result(session.configure(key, value))
         except TomatoError as error:
-            before = f" It has taken {', '.join(taken)}; give all values again." if taken else ""
+            before = f" Already set: {', '.join(accepted)}; give all values again." if accepted else ""
             raise TomatoError(error.code, f"{key}: {error.message}{before}", error.next_step) from None
-        taken[key] = value
-    return taken
+        accepted[key] = value
+    return accepted
 
 
 def raw_count(session: BoardSession, probe: int) -> Generator[Wait, Any, int]:
@@ -73,12 +73,12 @@ def raw_count(session: BoardSession, probe: int) -> Generator[Wait, Any, int]:
     counts: list[float] = []
     yield from result(session.set_sampling(READ_PERIOD_MS))
 
-    def reading(news: LinkEvent) -> str | None:
-        if not isinstance(news, Sample) or news.backlog:
+    def reading(event: LinkEvent) -> str | None:
+        if not isinstance(event, Sample) or event.backlog:
             return None
-        value = news.values.get(name)
+        value = event.values.get(name)
         if value is None:
-            return news.why.get(name, "unknown")
+            return event.why.get(name, "unknown")
         counts.append(value)
         return "enough" if len(counts) >= READINGS else None
 
@@ -95,9 +95,9 @@ def raw_count(session: BoardSession, probe: int) -> Generator[Wait, Any, int]:
 def condition(session: BoardSession, now_ms: int) -> Generator[Wait, Any, Health]:
     """The board's condition, its latched faults among it. Raises TomatoError E-BOARD-SILENT."""
     session.ask_health(now_ms)
-    found = yield Wait(lambda news: news if isinstance(news, Health) else None)
+    found = yield Wait(lambda event: event if isinstance(event, Health) else None)
     if found is None:
-        raise TomatoError("E-BOARD-SILENT", "The board did not tell its condition.", "check the cable, try again")
+        raise TomatoError("E-BOARD-SILENT", "The board did not report its condition.", "check the cable, try again")
     return found  # type: ignore[no-any-return]  # what the lambda made: a Health
 
 
@@ -107,29 +107,29 @@ def clear_fault(session: BoardSession, name: str) -> Generator[Wait, Any, Result
     return answer
 
 
-class PumpWatch:
-    """How long the pump was on, from the board's own marks; several pulses add up."""
+class PumpTimer:
+    """How long the pump was on, by the board's own event times; several pulses add up."""
 
     def __init__(self) -> None:
         self.on_ms = 0
         self.pulses = 0
         self._begun_ms: int | None = None
 
-    def take(self, news: object) -> bool:
+    def update(self, event: object) -> bool:
         """True when a pulse of the pump has just ended."""
-        if not isinstance(news, BoardEvent) or news.a != PUMP:
+        if not isinstance(event, BoardEvent) or event.a != PUMP:
             return False
-        if news.name == "pulse_start":
-            self._begun_ms = news.t_ms
-        elif news.name == "pulse_end" and self._begun_ms is not None:
-            self.on_ms += news.t_ms - self._begun_ms
+        if event.name == "pulse_start":
+            self._begun_ms = event.t_ms
+        elif event.name == "pulse_end" and self._begun_ms is not None:
+            self.on_ms += event.t_ms - self._begun_ms
             self.pulses += 1
             self._begun_ms = None
             return True
         return False
 
     @property
-    def resting(self) -> bool:
+    def idle(self) -> bool:
         """True when every pulse that began has ended."""
         return self._begun_ms is None
 
