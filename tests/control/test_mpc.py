@@ -24,6 +24,7 @@ from tomato_host.brain.control.planner import horizon, mpc, objective
 from tomato_host.brain.control.planner.plan_edits import TentPlanEdits, blocks
 from tomato_host.brain.control.tent_balance import BalanceParameters, Duties, steady_state_air
 from tomato_host.brain.guardrails import GuardContext, Guardrails
+from tomato_host.brain.settings import BudgetSettings
 
 from tests.control.states import MIDNIGHT, NOON, state
 
@@ -69,8 +70,7 @@ def test_it_waters_before_the_soil_is_dry_and_only_by_day() -> None:
 
 
 def test_budgets_of_the_day_hold_in_the_plan() -> None:
-    tight = ControlSettings(policy="mpc", horizon_h=24, water_ml_per_day=500.0)
-    made = decide(small_tent(soil=24.0), state(water_used=300.0), settings=tight)
+    made = decide(small_tent(soil=24.0), state(water_used=300.0), budgets=BudgetSettings(water_ml_per_day=500))
     today = [s.water_ml for s in made.plan.steps if (s.start + timedelta(hours=2)).day == 1]
     assert sum(today) <= 200.5
 

@@ -9,6 +9,7 @@ import pytest
 from tomato_host.brain.guardrails import GuardContext, Guardrails, GuardSettings
 from tomato_host.brain.guardrails.ledger import MAX_KEYS
 from tomato_host.brain.guardrails.rules import RULE_NAMES
+from tomato_host.brain.settings import BudgetSettings
 
 from shared_schemas.records import ActionV1
 from shared_schemas.records.action_v1 import ActionType, Params
@@ -272,7 +273,7 @@ def test_clipping_shows_what_was_asked_and_what_is_left(
 
 
 def test_a_dose_clipped_twice_names_both_and_the_last() -> None:
-    guardrails = Guardrails(GuardSettings(water_ml_per_day=50))
+    guardrails = Guardrails(budgets=BudgetSettings(water_ml_per_day=50))
     verdict = guardrails.judge(proposal("WATER", ml=200.0), facts(seen=state(confidence=0.4)))
     assert verdict.action.safety.clipped_by == ("confidence", "day_budget")
     assert (verdict.rule, verdict.value, verdict.limit) == ("day_budget", 60.0, 50.0)
@@ -281,12 +282,12 @@ def test_a_dose_clipped_twice_names_both_and_the_last() -> None:
 
 def test_a_dose_clipped_below_its_least_is_refused_by_what_clipped_it() -> None:
     for left, allowed in ((4, False), (5, True)):
-        verdict = Guardrails(GuardSettings(water_ml_per_day=left)).judge(proposal("WATER", ml=200.0), facts())
+        verdict = Guardrails(budgets=BudgetSettings(water_ml_per_day=left)).judge(proposal("WATER", ml=200.0), facts())
         assert (verdict.allowed, verdict.rule) == (allowed, "day_budget")
 
 
 def test_a_persons_half_of_the_gas_budget_in_caution() -> None:
-    guardrails = Guardrails()
+    guardrails = Guardrails(budgets=BudgetSettings(co2_s_per_day=600))
     lit = proposal("CO2_INJECT", "a", origin="person", seconds=100.0)
     guardrails.settle(lit, 0.0, 299.0, at(-4_000))
     verdict = guardrails.judge(proposal("CO2_INJECT", "b", origin="person", seconds=10.0), facts(mode="CAUTION"))

@@ -11,16 +11,17 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from tomato_host.brain.guardrails import GuardContext, Guardrails, GuardSettings
 from tomato_host.brain.guardrails.profiles import GENTLE, PERMITTED
+from tomato_host.brain.settings import BudgetSettings
 
 from shared_schemas.devices import OUTPUT_BY_NAME
 from shared_schemas.records.action_v1 import OUTPUT_OF, ActionType, ActionV1, Outcome, Params
 from tests.control.states import NOON, state
 
 AMOUNTS = st.one_of(st.floats(-1e6, 1e6), st.sampled_from([0.0, 1e-9, 0.5, 5.0, 30.0, 200.0, 3600.0, 7200.0, 1e12]))
-LIMITS = GuardSettings()
+LIMITS, BUDGETS = GuardSettings(), BudgetSettings()
 DAY = {
-    "water_pump": LIMITS.water_ml_per_day,
-    "co2_solenoid": 600,
+    "water_pump": BUDGETS.water_ml_per_day,
+    "co2_solenoid": BUDGETS.co2_s_per_day,
     "light": 64_800,
     "humidifier": 21_600,
     "heater_mat": 43_200,

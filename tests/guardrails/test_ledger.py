@@ -9,6 +9,7 @@ from tomato_host.brain.guardrails import Guardrails, GuardSettings
 from tomato_host.brain.guardrails.ledger import MAX_KEYS, Ledger
 from tomato_host.brain.guardrails.ledger_events import ALLOCATED, REFUNDED, RELEASED, SETTLED, replay_event
 from tomato_host.brain.guardrails.limits import _tighter, build_limits, check_thresholds
+from tomato_host.brain.settings import BudgetSettings
 
 from shared_schemas.devices import OUTPUT_BY_NAME
 from shared_schemas.records import EventV1
@@ -156,7 +157,7 @@ def test_the_key_table_is_bounded() -> None:
 
 
 def test_every_limit_lies_inside_the_boards_own() -> None:
-    limits = build_limits(GuardSettings())
+    limits = build_limits(GuardSettings(), BudgetSettings())
     assert set(limits) == {kind for kind in ActionType if kind not in (ActionType.STOP_ALL, ActionType.NO_ACTION)}
     for limit in limits.values():
         out = OUTPUT_BY_NAME[limit.output]
@@ -176,7 +177,7 @@ def test_a_wider_limit_is_an_error() -> None:
             GuardSettings.model_construct(rh_high_pct=95.0, co2_high_ppm=1.0, soil_temp_high_c=1.0, air_hot_c=1.0)
         )
     with pytest.raises(ValueError, match="less than or equal"):
-        GuardSettings(water_ml_per_day=2_501)
+        BudgetSettings(water_ml_per_day=2_501)
 
 
 def test_an_hour_and_a_day_end_on_the_second() -> None:
@@ -226,7 +227,7 @@ def test_a_hold_lasts_its_span_and_two_minutes() -> None:
 
 
 def test_a_pulse_takes_thousandths_and_no_more_than_the_day_has_left() -> None:
-    guardrails = Guardrails(GuardSettings(water_ml_per_day=100))
+    guardrails = Guardrails(budgets=BudgetSettings(water_ml_per_day=100))
     action = accepted(guardrails, ml=100.0)
     assert guardrails.allocate(action, 0.0009, NOON) == 0.0
     assert guardrails.allocate(action, 0.001, NOON) == 0.001

@@ -11,6 +11,7 @@ from tomato_host.brain.guardrails.context import ProposalCase
 from tomato_host.brain.guardrails.limits import build_limits
 from tomato_host.brain.guardrails.profiles import PROFILES, RANK
 from tomato_host.brain.guardrails.rules import RULE_NAMES, quantity
+from tomato_host.brain.settings import BudgetSettings
 
 from shared_schemas.records import ActionV1
 from shared_schemas.records.action_v1 import ActionType, Params
@@ -174,7 +175,7 @@ def test_clipping_lowers_the_amount_and_says_so(
 
 
 def test_a_used_up_budget_leaves_nothing_and_says_nothing_is_left() -> None:
-    guardrails = Guardrails(GuardSettings(water_ml_per_day=100))
+    guardrails = Guardrails(budgets=BudgetSettings(water_ml_per_day=100))
     first = guardrails.judge(proposal("WATER", "a", ml=100.0), facts())
     guardrails.settle(first.action, guardrails.allocate(first.action, 100.0, NOON), 130.0, NOON)
     later = guardrails.judge(proposal("WATER", "b", ts=at(7200), ml=50.0), facts(at(7200)))
@@ -223,7 +224,7 @@ def test_a_chattering_controller_is_stopped_a_person_has_twice_the_room() -> Non
 
 
 def test_the_day_is_the_last_24_hours() -> None:
-    guardrails = Guardrails(GuardSettings(water_ml_per_day=300))
+    guardrails = Guardrails(budgets=BudgetSettings(water_ml_per_day=300))
     first = guardrails.judge(proposal("WATER", "a", ml=200.0), facts())
     drawn = guardrails.allocate(first.action, 200.0, NOON)
     guardrails.settle(first.action, drawn, 200.0, NOON)
@@ -295,7 +296,7 @@ def test_rules_that_read_the_state_refuse_to_run_without_one() -> None:
         1.0,
         0.0,
         GuardContext(NOON, None),
-        build_limits(settings)[asked.type],
+        build_limits(settings, BudgetSettings())[asked.type],
         PROFILES["NORMAL"],
         settings,
         Guardrails().ledger,

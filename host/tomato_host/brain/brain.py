@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from zoneinfo import ZoneInfo
 
 import numpy as np
 
@@ -46,6 +45,7 @@ from tomato_host.brain.guardrails.guardrails import Guardrails, Verdict
 from tomato_host.brain.guardrails.limits import MILLI
 from tomato_host.brain.guardrails.settings import GuardSettings
 from tomato_host.brain.safe_mode import SafeModeSettings, SafeModeState, SafeModeStep, Signals, step
+from tomato_host.brain.settings import BudgetSettings, SiteSettings
 from tomato_host.brain.world_model.settings import WorldModelSettings
 from tomato_host.brain.world_model.weather_adapter import AdaptedTargets, AdapterContext, adapt
 
@@ -70,6 +70,8 @@ def _standing_clock() -> float:
 class BrainSettings:
     """The settings of every part of the brain."""
 
+    site: SiteSettings = field(default_factory=SiteSettings)
+    budgets: BudgetSettings = field(default_factory=BudgetSettings)
     estimator: EstimatorSettings = field(default_factory=EstimatorSettings)
     control: ControlSettings = field(default_factory=ControlSettings)
     guardrails: GuardSettings = field(default_factory=GuardSettings)
@@ -128,9 +130,9 @@ class Brain:
     def __init__(self, settings: BrainSettings | None = None, planner_clock: Clock = _standing_clock) -> None:
         """`planner_clock` bounds the planner's thinking by seconds of its own; simulations leave it standing."""
         self.settings = settings or BrainSettings()
-        self.estimator = Estimator(self.settings.estimator)
-        self.guardrails = Guardrails(self.settings.guardrails)
-        zone = ZoneInfo(self.settings.control.time_zone)
+        self.estimator = Estimator(self.settings.estimator, self.settings.site, self.settings.budgets)
+        self.guardrails = Guardrails(self.settings.guardrails, self.settings.budgets)
+        zone = self.settings.site.zone
         probes = tuple(probe.id for probe in self.settings.estimator.probes)
         self.forecast_state = ForecastState(self.settings.world_model, zone, probes)
         self.forecasts = CurrentForecasts()
@@ -215,7 +217,7 @@ class Brain:
         settings = self.settings
         context = AdapterContext(
             now,
-            base_targets(settings.control),
+            base_targets(settings.control, settings.budgets),
             settings.control.stage,
             self.safe_mode.mode,
             settings.estimator.state_period_s,
@@ -293,6 +295,8 @@ class Brain:
             now=now,
             state=state,
             settings=self.settings.control,
+            site=self.settings.site,
+            budgets=self.settings.budgets,
             targets=forecasts.targets,
             prediction=forecasts.prediction,
             forecast=forecasts.weather,

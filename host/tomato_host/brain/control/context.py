@@ -15,6 +15,7 @@ from shared_schemas.records.state_v1 import StateV1
 from shared_schemas.records.targets_v1 import TargetsV1
 from tomato_host.brain.control.parameter_estimation import ParameterEstimate, prior_estimate
 from tomato_host.brain.control.settings import ControlSettings
+from tomato_host.brain.settings import BudgetSettings, SiteSettings
 
 RECENT_H = 0.5
 
@@ -46,6 +47,8 @@ class DecisionContext:
     now: datetime
     state: StateV1
     settings: ControlSettings = field(default_factory=ControlSettings)
+    site: SiteSettings = field(default_factory=SiteSettings)
+    budgets: BudgetSettings = field(default_factory=BudgetSettings)
     targets: TargetsV1 | None = None
     prediction: Prediction36hV1 | None = None
     forecast: Forecast36hV1 | None = None

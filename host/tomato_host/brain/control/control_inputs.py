@@ -70,7 +70,7 @@ def read_inputs(context: DecisionContext) -> ControlInputs:
     ]
     return ControlInputs(
         context=context,
-        setpoints=setpoints_at(context.now, context.settings, context.targets),
+        setpoints=setpoints_at(context.now, context),
         air_temp_c=air,
         rh_pct=rh,
         vpd_kpa=vpd if air is not None and rh is not None else None,

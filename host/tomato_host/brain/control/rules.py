@@ -8,7 +8,6 @@ Water follows the driest usable probe, inside a budget that is spread over the l
 from __future__ import annotations
 
 from dataclasses import replace
-from zoneinfo import ZoneInfo
 
 from tomato_host.brain.control.context import ControlDecision, DecisionContext
 from tomato_host.brain.control.control_inputs import ControlInputs, read_inputs
@@ -197,8 +196,8 @@ def co2(inputs: ControlInputs, exhaust_s: float) -> OutputRequest:
 
 def _free_ml(inputs: ControlInputs, per_day_ml: float) -> float:
     """What of a day's water is left for now: the reserve at once, the rest in step with the light hours."""
-    setpoints, settings = inputs.setpoints, inputs.context.settings
-    passed = share_of_day(inputs.now, ZoneInfo(settings.time_zone), setpoints.light_start_h, setpoints.photoperiod_h)
+    setpoints = inputs.setpoints
+    passed = share_of_day(inputs.now, inputs.context.site.zone, setpoints.light_start_h, setpoints.photoperiod_h)
     free = per_day_ml * (FREE_AT_ONCE + (1.0 - FREE_AT_ONCE) * passed)
     return max(0.0, free - inputs.context.state.budgets.water_ml_used_today)
 

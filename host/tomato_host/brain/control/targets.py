@@ -10,11 +10,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from zoneinfo import ZoneInfo
 
 from shared_schemas.records.targets_v1 import TargetRange, TargetSet, TargetsV1
+from tomato_host.brain.control.context import DecisionContext
 from tomato_host.brain.control.photoperiod import is_light, light_seconds
 from tomato_host.brain.control.settings import ControlSettings, Stage
+from tomato_host.brain.settings import BudgetSettings
 
 OUTSIDE_CO2_PPM = 400.0
 """What ventilation alone can always give."""
@@ -61,7 +62,7 @@ STAGES: dict[Stage, StageBand] = {
 """Growth stages in the order a plant passes them."""
 
 
-def base_targets(settings: ControlSettings) -> TargetSet:
+def base_targets(settings: ControlSettings, budgets: BudgetSettings) -> TargetSet:
     """The row of the growth stage as a target set."""
     band = STAGES[settings.stage]
     return TargetSet(
@@ -73,8 +74,8 @@ def base_targets(settings: ControlSettings) -> TargetSet:
         co2_day_ppm=_range((OUTSIDE_CO2_PPM, band.co2_ppm)),
         photoperiod_h=band.photoperiod_h,
         lights_on_hour=settings.light_start_local_h,
-        water_ml_budget=settings.water_ml_per_day,
-        co2_seconds_budget=float(settings.co2_s_per_day),
+        water_ml_budget=float(budgets.water_ml_per_day),
+        co2_seconds_budget=float(budgets.co2_s_per_day),
     )
 
 
@@ -116,16 +117,17 @@ def stage_band(settings: ControlSettings, targets: TargetsV1 | None) -> StageBan
     return STAGES[targets.growth_stage if targets is not None else settings.stage]
 
 
-def setpoints_at(now: datetime, settings: ControlSettings, targets: TargetsV1 | None) -> Setpoints:
+def setpoints_at(now: datetime, context: DecisionContext) -> Setpoints:
     """What to steer for at `now` and over the coming cycle."""
-    zone, band, given = ZoneInfo(settings.time_zone), stage_band(settings, targets), valid_targets(targets, now)
+    settings, targets, budgets = context.settings, context.targets, context.budgets
+    zone, band, given = context.site.zone, stage_band(settings, targets), valid_targets(targets, now)
     start_h = given.lights_on_hour if given else settings.light_start_local_h
     hours = given.photoperiod_h if given else band.photoperiod_h
     light = is_light(now, zone, start_h, hours)
     wait_s, for_s = light_seconds(now, settings.cycle_s, zone, start_h, hours)
     vpd, air = (band.vpd_day, band.temp_day_c) if light else (band.vpd_night, band.temp_night_c)
     soil = (band.soil_low_pct, band.soil_target_pct, band.soil_high_pct)
-    co2, water, gas = band.co2_ppm, settings.water_ml_per_day, float(settings.co2_s_per_day)
+    co2, water, gas = band.co2_ppm, float(budgets.water_ml_per_day), float(budgets.co2_s_per_day)
     if given is not None:
         chosen = given.vpd_day_kpa if light else given.vpd_night_kpa
         warm = given.air_temp_day_c if light else given.air_temp_night_c

@@ -16,6 +16,7 @@ from tomato_host.brain.estimator.sampling import sampling_plan
 from tomato_host.brain.estimator.sensor_health import FAULT_OF_BIT, INTERFERENCE, NO_VALUE
 from tomato_host.brain.estimator.settings import EstimatorSettings
 from tomato_host.brain.estimator.soil import Trusted, average_moisture_pct, trusted_probes, zone_pattern
+from tomato_host.brain.settings import BudgetSettings
 
 SensorMoment = tuple[str, bool, int, float, float | None, str]
 """name, fitted, fault bits, confidence, last good time in s, reason of the last missing value"""
@@ -30,6 +31,7 @@ class Estimate:
     def __init__(
         self,
         settings: EstimatorSettings,
+        budgets: BudgetSettings,
         ts: datetime,
         devices: DeviceStatusV1,
         vision: VisionV1 | None,
@@ -42,6 +44,7 @@ class Estimate:
         late: bool = False,
     ) -> None:
         self._settings = settings
+        self._budgets = budgets
         self._devices = devices
         self._vision = vision
         self._values = values
@@ -85,9 +88,9 @@ class Estimate:
             devices=self._device_part(),
             budgets=Budgets(
                 water_ml_used_today=self._devices.water_ml_used_today,
-                water_ml_budget_today=self._settings.water_ml_budget_today,
+                water_ml_budget_today=float(self._budgets.water_ml_per_day),
                 co2_seconds_used_today=self._devices.co2_seconds_used_today,
-                co2_seconds_budget_today=self._settings.co2_seconds_budget_today,
+                co2_seconds_budget_today=float(self._budgets.co2_s_per_day),
             ),
             confidence=round(self.confidence, 4),
             quantity_confidence=self._quantity_confidence(),
@@ -110,6 +113,7 @@ class Estimate:
         """This moment once more, as the result of an observation that came too late to count."""
         return Estimate(
             self._settings,
+            self._budgets,
             self.ts,
             self._devices,
             self._vision,

@@ -57,6 +57,7 @@ from tomato_host.brain.estimator.sensor_health import DRIFT, JUMP_REMEMBERED_S, 
 from tomato_host.brain.estimator.settings import EstimatorSettings, ProbeSettings
 from tomato_host.brain.estimator.soil import TRUSTED, WaterArrival, average_moisture_pct, trusted_probes
 from tomato_host.brain.psychrometrics import absolute_humidity_g_m3, dew_point_c, saturation_vapour_pressure_kpa
+from tomato_host.brain.settings import BudgetSettings, SiteSettings
 
 AIR, RH, CO2, LEAF, LIGHT, SOIL_TEMP, FIRST_PROBE = range(7)
 NAN: Final = float("nan")
@@ -85,9 +86,15 @@ difference is not reported. Both are in their own plausible range, and LEAF_HOT 
 class Estimator:
     """One installation's estimator. `step` is the only entry; `history` holds the last 48 hours."""
 
-    def __init__(self, settings: EstimatorSettings | None = None) -> None:
+    def __init__(
+        self,
+        settings: EstimatorSettings | None = None,
+        site: SiteSettings | None = None,
+        budgets: BudgetSettings | None = None,
+    ) -> None:
         self._settings = settings or EstimatorSettings()
-        self._zone = ZoneInfo(self._settings.timezone)
+        self._zone = (site or SiteSettings()).zone
+        self._budgets = budgets or BudgetSettings()
         self._t_s: float | None = None
         self._last: Estimate | None = None
         self._open: tuple[AnomalyV1, ...] = ()
@@ -403,7 +410,17 @@ class Estimator:
             for t, c in zip(self._tracks, confidences, strict=True)
         ]
         return Estimate(
-            self._settings, ts, devices, vision, values, derived, sensors, overall, tuple(anomalies), self._open
+            self._settings,
+            self._budgets,
+            ts,
+            devices,
+            vision,
+            values,
+            derived,
+            sensors,
+            overall,
+            tuple(anomalies),
+            self._open,
         )
 
 

@@ -19,6 +19,7 @@ from tomato_host.brain.guardrails.limits import MILLI, OUTPUT_NAMES, build_limit
 from tomato_host.brain.guardrails.profiles import PROFILES, RANK
 from tomato_host.brain.guardrails.rules import CLIPPING, OFF_RULES, REFUSING, RULE_NAMES, asks_for
 from tomato_host.brain.guardrails.settings import GuardSettings
+from tomato_host.brain.settings import BudgetSettings
 
 GRACE_S = 120.0
 """A hold outlasts its span by this much: the board's minimum pauses push the last pulse back."""
@@ -76,11 +77,16 @@ def _clipped_params(case: ProposalCase) -> Params:
 class Guardrails:
     """The guardrails. Deterministic: equal settings, ledger and calls give equal verdicts."""
 
-    def __init__(self, settings: GuardSettings | None = None, ledger: Ledger | None = None) -> None:
+    def __init__(
+        self,
+        settings: GuardSettings | None = None,
+        budgets: BudgetSettings | None = None,
+        ledger: Ledger | None = None,
+    ) -> None:
         """Raises ValueError when the settings are wider than the board's own limits."""
         self.settings = settings or GuardSettings()
         check_thresholds(self.settings)
-        self.limits = build_limits(self.settings)
+        self.limits = build_limits(self.settings, budgets or BudgetSettings())
         self.ledger = ledger or Ledger(OUTPUT_NAMES)
 
     # phase one

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import numpy as np
 
@@ -21,6 +20,7 @@ from tomato_host.brain.control.evaluation import (
 from tomato_host.brain.control.photoperiod import is_light
 from tomato_host.brain.control.settings import ControlSettings
 from tomato_host.brain.control.targets import STAGES
+from tomato_host.brain.settings import SiteSettings
 from tomato_host.twin.physics import HUMIDIFIER
 from tomato_host.twin.world import World
 
@@ -46,7 +46,7 @@ class Watch:
 
     def __init__(self, settings: ControlSettings, period_s: float) -> None:
         self._settings, self._period_s = settings, period_s
-        self._zone = ZoneInfo(settings.time_zone)
+        self._zone = SiteSettings().zone
         self._rows: list[tuple[float, ...]] = []
         self._outputs, self._switches = 0, 0
         self._misted_ml = 0.0

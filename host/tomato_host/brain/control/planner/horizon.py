@@ -46,9 +46,9 @@ def horizon_hours(context: DecisionContext) -> list[datetime]:
 
 def horizon_targets(context: DecisionContext, demand: float = 0.0) -> HorizonTargets:
     """The setpoints of each hour of the horizon, in the middle of the hour."""
-    settings, hours = context.settings, horizon_hours(context)
-    each = [setpoints_at(hour + HOUR / 2, settings, context.targets) for hour in hours]
-    zone, now = ZoneInfo(settings.time_zone), read_inputs(context)
+    hours = horizon_hours(context)
+    each = [setpoints_at(hour + HOUR / 2, context) for hour in hours]
+    zone, now = context.site.zone, read_inputs(context)
     light = np.array(
         [
             _light_share(hour, zone, setpoints.light_start_h, setpoints.photoperiod_h)
@@ -132,7 +132,7 @@ def plan_bounds(
     """What the plan may do in each hour: gas by local day, water by daylight and by any 24 h, heat by what is known."""
     context, setpoints = inputs.context, inputs.setpoints
     settings, hours = context.settings, horizon_hours(context)
-    zone = ZoneInfo(settings.time_zone)
+    zone = context.site.zone
     light = np.array([_light_share(h, zone, setpoints.light_start_h, setpoints.photoperiod_h) for h in hours])
     if setpoints.light and light_rule(inputs).amount <= 0.0:
         light[: first_hours(inputs)] = 0.0  # too hot for the lamp

@@ -121,7 +121,9 @@ def _plan(
     guide = rules.decide(context)
     plain = plain_plan(horizon_targets(context).light)
     last = shifted(context, len(plain), plain)
-    demand = water_demand(seen.roll, seen.soil, plain if last is None else last, context.settings.water_ml_per_day)
+    demand = water_demand(
+        seen.roll, seen.soil, plain if last is None else last, float(context.budgets.water_ml_per_day)
+    )
     aim, bounds = horizon_targets(context, demand), plan_bounds(inputs, seen.mist_h, seen.water_h, demand)
     before = np.array([0.0, *(context.memory.duty.get(name, 0.0) for name in COLUMN_OF), 0.0])
     moves = TentPlanEdits(bounds)
