@@ -40,12 +40,10 @@ from tomato_host.loop.weather_watch import WeatherWatch
 from tomato_host.models.store import ModelStore
 from tomato_host.recovery.crash_recovery import read_interrupted_actions
 from tomato_host.recovery.stored_samples import stored_samples
-from tomato_host.service.bus.extension import build_bus
-from tomato_host.service.feed import Feed
-from tomato_host.service.mqtt.extension import build_feed
+from tomato_host.service.feeds import bus_feed, dashboard_feed, mqtt_feed
 from tomato_host.service.notify.extension import build_notifier
 from tomato_host.settings import Settings, load_settings
-from tomato_host.storage.budgeted import BudgetedStore
+from tomato_host.storage.budgeted_store import BudgetedStore
 from tomato_host.storage.dataset import Dataset
 from tomato_host.terminal.status_lines import LineDisplay
 from tomato_host.weather.service import build_service
@@ -155,7 +153,7 @@ def _build(options: RunOptions, settings: Settings, runtime: BoardRuntime, datas
     inbox = Inbox(options.data_dir) if runtime.real_time or options.time_scale > 0.0 else None
     brain, store = _brain(settings, runtime), BudgetedStore(dataset, lambda: runtime.clock.monotonic_ms() / 1000.0)
     recorder = Recorder(store, status)
-    store.tell = recorder.record
+    store.record_event = recorder.record
     return Supervisor(
         loop_settings(settings),
         runtime,
@@ -211,11 +209,11 @@ def _extensions(
         advisor = Advisor(settings.agent, options.data_dir)
         extensions.append(AdvisorExtension(advisor, recorder, ZoneInfo(site.timezone), every, brain))
     if settings.service.enabled:
-        extensions.append(Feed(status, recorder, settings.service, options.data_dir, bus=settings.bus))
+        extensions.append(dashboard_feed(settings.service, settings.bus, status, recorder, options.data_dir))
     if settings.mqtt.enabled:
-        extensions.append(build_feed(settings.mqtt, status, recorder, options.data_dir))
+        extensions.append(mqtt_feed(settings.mqtt, status, recorder, options.data_dir))
     if settings.bus.enabled:
-        extensions.append(build_bus(settings.bus, status, recorder, options.data_dir))
+        extensions.append(bus_feed(settings.bus, status, recorder, options.data_dir))
     if settings.notify.enabled:
         extensions.append(build_notifier(settings.notify, recorder, options.data_dir, os.environ))
     if notifier := from_environment(os.environ, status):

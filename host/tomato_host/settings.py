@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 
-from tomato_host.advisor.settings import AgentSettings
+from tomato_host.advisor.settings import AdvisorSettings
 from tomato_host.brain.control.settings import ControlSettings
 from tomato_host.brain.estimator.settings import EstimatorSettings
 from tomato_host.brain.guardrails.settings import GuardSettings
@@ -57,7 +57,7 @@ class Settings(Section):
     safe_mode: SafeModeSettings = SafeModeSettings()
     world_model: WorldModelSettings = WorldModelSettings()
     weather: WeatherSettings = WeatherSettings()
-    agent: AgentSettings = AgentSettings()
+    agent: AdvisorSettings = AdvisorSettings()
     service: ServiceSettings = ServiceSettings()
     notify: NotifySettings = NotifySettings()
     mqtt: MqttSettings = MqttSettings()

@@ -57,7 +57,7 @@ def test_an_earlier_decision_and_the_rule_that_refused(dataset: Path, capsys: py
     story = json.loads(reported(capsys, dataset, "--at", "2026-06-01T12:30", "--json"))
     assert story["decision"] == "p-20260601T100000"
     refused = {row["action"]: row["verdict"] for row in story["refused"]}
-    assert refused["WATER"].startswith("refused by environment: water lies where none should (1, limit 0)")
+    assert refused["WATER"].startswith("refused by environment: the leak sensor is wet (1, limit 0)")
 
 
 @pytest.mark.parametrize(

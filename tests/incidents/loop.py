@@ -60,7 +60,7 @@ class Board:
 
     def __init__(self, place: Path, start: datetime = SIM_START) -> None:
         self.twin = LockStep(5, start=start, flash=place / "flash")
-        self.link = SerialLink(self.twin.port_path)
+        self.link = SerialLink(self.twin.port_path, self.twin.open_port)
         self.hosts = 0
 
     def live_alone(self, seconds: float) -> None:

@@ -57,7 +57,7 @@ def test_hours_around_the_step(tmp_path: Path, step: timedelta) -> None:
     for span in ("24h", "7d"):
         history = History(tmp_path)
         for record in loop.kept.records:
-            history.take(json.loads(record.to_json()))
+            history.add(json.loads(record.to_json()))
         times = history.columns(span)["t"]
         gaps = [later - earlier for earlier, later in pairwise(times)]
         assert min(gaps) > 0.0

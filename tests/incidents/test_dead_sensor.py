@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
+from tomato_host.service.live_state import LiveState
 from tomato_host.service.metrics import PlantCollector
-from tomato_host.service.present import Present
 from tomato_host.twin.sensors import chip_bits
 
 from shared_schemas.records import ActionV1, AnomalyV1, StateV1
@@ -18,7 +18,7 @@ from tests.incidents.running_host import running_host, until
 
 def test_a_chip_that_is_gone_leaves_a_hole_and_not_its_last_value(tmp_path: Path) -> None:
     """In lock step: what the board sends, the dashboard shows and Prometheus reads once the SHT4x is gone."""
-    loop, present = Loop(tmp_path), Present()
+    loop, present = Loop(tmp_path), LiveState()
     try:
         loop.live(300)
         loop.twin.world.sensors.faults.absent = chip_bits("sht4x")
@@ -26,8 +26,8 @@ def test_a_chip_that_is_gone_leaves_a_hole_and_not_its_last_value(tmp_path: Path
     finally:
         loop.close()
     for record in loop.kept.records:
-        present.take(json.dumps({"record": json.loads(record.to_json())}).encode())
-    glance = present.glance()
+        present.update(json.dumps({"record": json.loads(record.to_json())}).encode())
+    glance = present.overview()
     assert glance["observation"]["air_temp_c"] is None and glance["observation"]["missing"]["air_temp_c"]
     assert glance["observation"]["co2_ppm"] is not None
     assert "SENSOR_DISCONNECT" in {a["type"] for a in glance["anomalies"]}

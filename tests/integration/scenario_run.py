@@ -164,7 +164,7 @@ def run_scenario(
     _watch_relays(twin.world, story)
     if prepare:
         prepare(twin.world)
-    link = SerialLink(twin.port_path)
+    link = SerialLink(twin.port_path, twin.open_port)
     runtime = BoardRuntime(LockStepClock(twin, link, 0.0), link, "virtual board in lock step", real_time=False)
     dataset = Dataset.from_settings(where / "data", settings.storage, about={"board": "sim"})
     try:

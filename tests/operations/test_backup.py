@@ -144,7 +144,7 @@ def crafted(path: Path, name: str, text: bytes, listed: bytes | None = None) -> 
 @pytest.mark.parametrize("name", ["../evil", "/evil", "a/../../evil"])
 def test_nothing_is_written_outside(tmp_path: Path, name: str) -> None:
     crafted(tmp_path / "b.tar.gz", name, b"x")
-    with pytest.raises(TomatoError, match="no whole backup"):
+    with pytest.raises(TomatoError, match="not a complete backup"):
         restore(tmp_path / "b.tar.gz", tmp_path / "deep" / "back")
     assert not list(tmp_path.rglob("evil"))
 

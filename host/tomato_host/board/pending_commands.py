@@ -69,6 +69,8 @@ class PendingCommands:
 
     def due(self, now_ms: int) -> list[PendingCommand]:
         """Commands to send again now."""
+        if not self.open:
+            return []
         again = []
         for command in self.open.values():
             wait_ms = RESEND_MS
@@ -81,6 +83,8 @@ class PendingCommands:
 
     def pop_unanswered(self, now_ms: int) -> list[Result]:
         """Remove commands that were never answered; returns a REJECTED result for each."""
+        if not self.open:
+            return []
         lost = [c for c in self.open.values() if not c.accepted and now_ms - c.asked_ms > GIVE_UP_MS]
         for command in lost:
             del self.open[command.cmd_id]

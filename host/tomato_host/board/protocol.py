@@ -6,6 +6,7 @@ whole, well-formed message of the table becomes a `Damage`.
 
 from __future__ import annotations
 
+import struct
 import zlib
 from dataclasses import dataclass
 from typing import Any
@@ -23,6 +24,9 @@ PAYLOAD_MAX = FRAME_MAX - 3
 
 _MESSAGE_BY_ID = {m.type_id: m for m in MESSAGES}
 _FIELD_BY_KEY = {f.key: f for f in FIELDS}
+_REQUIRED = {m.name: frozenset(m.required) for m in MESSAGES}
+_ALLOWED = {m.name: frozenset((*m.required, *m.optional)) for m in MESSAGES}
+_HEADER = struct.Struct(">BBHH")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +62,7 @@ class LinkCounts:
 
 def encode_frame(type_id: int, session: int, seq: int, body: bytes) -> bytes:
     """`00 | COBS(version, type, session, seq, body, crc32) | 00`. Raises ValueError above 256 bytes."""
-    payload = bytes((VERSION, type_id)) + session.to_bytes(2, "big") + seq.to_bytes(2, "big") + body
+    payload = _HEADER.pack(VERSION, type_id, session, seq) + body
     payload += zlib.crc32(payload).to_bytes(CRC_BYTES, "big")
     if len(payload) > PAYLOAD_MAX:
         raise ValueError(f"frame of {len(payload)} bytes; {PAYLOAD_MAX} at most")
@@ -113,8 +117,8 @@ class BoardProtocol:
     def _check_outgoing(message: Message, fields: dict[str, Any]) -> None:
         if message.direction == "to_host":
             raise ValueError(f"{message.name} is only sent by the board")
-        missing = set(message.required) - set(fields)
-        unknown = set(fields) - set(message.required) - set(message.optional)
+        missing = _REQUIRED[message.name] - fields.keys()
+        unknown = fields.keys() - _ALLOWED[message.name]
         if missing or unknown:
             raise ValueError(f"{message.name}: missing {sorted(missing)}, not allowed {sorted(unknown)}")
         for key, value in fields.items():

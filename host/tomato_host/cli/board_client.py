@@ -211,7 +211,7 @@ def open_client(port: str, data_dir: Path, reason: str) -> BoardClient:
 
     Raises TomatoError: E-PORT-MISSING when neither is there, and what SerialPort.open and DirectClient.connect raise.
     """
-    from tomato_host.storage.lock import is_held
+    from tomato_host.storage.appender import is_held
 
     host_runs = is_held(data_dir / "private")
     if not port:

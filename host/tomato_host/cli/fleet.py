@@ -16,10 +16,10 @@ from tomato_host.errors import TomatoError
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from tomato_host.service.bus.address import Address
     from tomato_host.service.bus.group import Delivery, GroupReader
     from tomato_host.service.bus.settings import BusSettings
-    from tomato_host.service.fleet.rows import Row
+    from tomato_host.service.bus.transport import Address
+    from tomato_host.service.fleet.rows import FleetRow
 
 app = typer.Typer(invoke_without_command=True, help="All tents of one broker.")
 
@@ -60,9 +60,8 @@ def follow(
 
     A message is acknowledged when it is printed or, with --run, when the command ends with 0.
     """
-    from tomato_host.service.bus.backoff import Backoff
-    from tomato_host.service.bus.priorities import Rank
-    from tomato_host.service.bus.transport import require_extra
+    from tomato_host.service.bus.message import Priority
+    from tomato_host.service.bus.transport import Backoff, require_extra
 
     settings, address = where(broker, config)
     if not address.is_redis:
@@ -72,17 +71,17 @@ def follow(
             "use Redis, or subscribe to tomato/+/alarm with any MQTT client",
         )
     require_extra(address)
-    from tomato_host.service.bus.group import AT_ONCE, GroupReader
-    from tomato_host.service.bus.redis_client import open_redis
+    from tomato_host.service.bus.group import BATCH, GroupReader
+    from tomato_host.service.bus.redis_transport import open_redis
 
     client = open_redis(address, password_of(settings), 10.0)
-    ranks = (Rank.ALARM,) if only_alarms else tuple(Rank)
-    # With --most few are fetched at a time, so that few are left unacknowledged at the end.
-    reader = GroupReader(client, group, name, idle_s=idle_s, ranks=ranks, at_once=AT_ONCE if most is None else 1)
+    priorities = (Priority.ALARM,) if only_alarms else tuple(Priority)
+    # With --most the messages are taken one by one, so that none stays delivered but unprocessed.
+    reader = GroupReader(client, group, name, idle_s=idle_s, priorities=priorities, batch=BATCH if most is None else 1)
     backoff, done = Backoff(), 0
     while most is None or done < most:
         try:
-            for delivery in reader.next(2.0):
+            for delivery in reader.read(2.0):
                 done += _handle(reader, delivery, run, idle_s) if most is None or done < most else 0
             backoff.reset()
         except TomatoError as error:
@@ -106,7 +105,7 @@ def forget(
 
 def where(broker: str | None, config: Path | None) -> tuple[BusSettings, Address]:
     """The broker of --broker or the settings. Raises TomatoError E-BUS-NO-BROKER, E-BUS-URL, E-CONFIG-*."""
-    from tomato_host.service.bus.address import parse_address
+    from tomato_host.service.bus.transport import parse_address
     from tomato_host.settings import load_settings
 
     settings = load_settings(config).bus
@@ -124,7 +123,7 @@ def password_of(settings: BusSettings) -> str | None:
     return os.environ.get(settings.password_from) or None
 
 
-def _rows(settings: BusSettings, address: Address, stale_after_s: float) -> list[Row]:
+def _rows(settings: BusSettings, address: Address, stale_after_s: float) -> list[FleetRow]:
     from tomato_host.service.fleet.read import read_fleet
     from tomato_host.service.fleet.rows import rows_of
 
@@ -165,7 +164,7 @@ COLOURS = {"bad": "red", "stale": "magenta", "watch": "yellow", "well": "green"}
 SAFE = {True: "yes", False: "NO", None: "?"}
 
 
-def table(rows: list[Row], title: str) -> Table:
+def table(rows: list[FleetRow], title: str) -> Table:
     """The rows for a terminal; what nodes published is shown as text, never as markup."""
     from rich.table import Table
     from rich.text import Text
@@ -190,7 +189,7 @@ def table(rows: list[Row], title: str) -> Table:
     return out
 
 
-def _cells(row: Row) -> list[str]:
+def _cells(row: FleetRow) -> list[str]:
     from tomato_host.service.fleet.rows import age_text
 
     done = row.last_action
@@ -223,7 +222,7 @@ def _handle(reader: GroupReader, delivery: Delivery, run: str | None, idle_s: fl
         typer.echo(delivery.text.decode(errors="replace"))
     elif _work(reader, delivery, run, idle_s) != 0:
         return 0
-    reader.done(delivery)
+    reader.acknowledge(delivery)
     return 1
 
 
@@ -238,4 +237,4 @@ def _work(reader: GroupReader, delivery: Delivery, run: str, idle_s: float) -> i
                 return process.returncode
             except subprocess.TimeoutExpired:
                 text = None
-                reader.still_at_it(delivery)
+                reader.extend(delivery)

@@ -20,11 +20,11 @@ def install_service(
     root: Path = typer.Option(Path("/"), "--root", help="Write below this directory (for images and packages)."),
 ) -> None:
     """Write the systemd unit and the udev rule; then `systemctl enable --now tomato-host`."""
-    from tomato_host.service.operations.install import RULE, RULE_PATH, UNIT_PATH, Choice, install, unit
+    from tomato_host.service.operations.install import RULE, RULE_PATH, UNIT_PATH, ServiceOptions, install, unit
     from tomato_host.settings import load_settings
 
     load_settings(config)  # a service with a broken file would start for ever
-    choice = Choice(
+    choice = ServiceOptions(
         user=user or os.environ.get("SUDO_USER") or getpass.getuser(),
         program=_program(),
         board=board,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from tomato_host.advisor.settings import AgentSettings
+    from tomato_host.advisor.settings import AdvisorSettings
 
 app = typer.Typer(no_args_is_help=True, help="The language model: status, check, bench, eval.")
 
@@ -108,7 +108,7 @@ def evaluate(
     typer.echo(json.dumps(as_mapping(result)) if as_json else as_markdown(result))
 
 
-def _settings(config: Path | None) -> AgentSettings:
+def _settings(config: Path | None) -> AdvisorSettings:
     from tomato_host.settings import load_settings
 
     return load_settings(config).agent

@@ -25,7 +25,7 @@ def test(
     """Send one message to every address of every rule, now, and report which accepted it."""
     from tomato_host.errors import TomatoError
     from tomato_host.service.notify.deadman import fetch
-    from tomato_host.service.notify.gate import Message
+    from tomato_host.service.notify.filter import Notification
     from tomato_host.service.notify.publisher import addresses, apprise_sender, scheme
     from tomato_host.settings import load_settings
 
@@ -33,7 +33,9 @@ def test(
     results: list[dict[str, object]] = []
     for url in dict.fromkeys(u for rule in settings.rules for u in addresses(rule.urls_from, os.environ)):
         photo = any(rule.photo for rule in settings.rules)
-        sent = apprise_sender(url, data_dir)(Message("INFO", "Tomato test", "This is how a message arrives.", photo))
+        sent = apprise_sender(url, data_dir)(
+            Notification("INFO", "Tomato test", "This is how a message arrives.", photo)
+        )
         results.append({"service": scheme(url), "ok": sent})
     if deadman := os.environ.get(settings.deadman_url_from, "").strip():
         results.append({"service": "sign of life", "ok": fetch(deadman)})

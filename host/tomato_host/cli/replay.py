@@ -71,7 +71,7 @@ def _source(
     from tomato_host.sources.csv_mapping import load_mapping
     from tomato_host.sources.measured import MeasuredSource, recognise
     from tomato_host.sources.replay import ReplaySource
-    from tomato_host.storage.replay_lines import dataset_lines
+    from tomato_host.storage.reader import dataset_lines
 
     policy: Any = malformed
     if recording.is_dir():
@@ -151,11 +151,11 @@ def _check(recording: Path, config: Path | None, as_json: bool) -> None:
 def _incomplete_from(recording: Path) -> str | None:
     """When the disk budget first left readings out: from there on the current brain lacks inputs."""
     from shared_schemas.records import EventV1
-    from tomato_host.storage.budgeted import LEAVES_OUT
+    from tomato_host.storage.budgeted_store import INCOMPLETE_AFTER
     from tomato_host.storage.reader import read_records
 
     events = (record for record in read_records(recording, {"events"}) if isinstance(record, EventV1))
-    return next((event.ts.isoformat() for event in events if event.name in LEAVES_OUT), None)
+    return next((event.ts.isoformat() for event in events if event.name in INCOMPLETE_AFTER), None)
 
 
 def _report_check(result: CheckResult, as_json: bool, incomplete_from: str | None) -> None:

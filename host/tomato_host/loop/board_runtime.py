@@ -4,22 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from tomato_host.board.port import SerialPort
+from tomato_host.board.session import Port
 from tomato_host.loop.clock import Clock
+
+
+class CountingPort(Port, Protocol):
+    """A line that counts what it has carried to the board; see port.SerialPort."""
+
+    @property
+    def bytes_written(self) -> int: ...
 
 
 class SerialLink:
     """Opens the serial port again after each loss, and counts the bytes written over all reconnects."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, open_port: Callable[[], CountingPort] | None = None) -> None:
+        """`open_port` opens a line that is no serial port; by default `url` is opened as one."""
         self.url = url
-        self._port: SerialPort | None = None
+        self._open_port = open_port or (lambda: SerialPort.open(url))
+        self._port: CountingPort | None = None
         self._earlier_bytes = 0
 
-    def open(self) -> SerialPort:
+    def open(self) -> CountingPort:
         """Open the port. Raises TomatoError as SerialPort.open does."""
-        port = SerialPort.open(self.url)
+        port = self._open_port()
         if self._port is not None:
             self._earlier_bytes += self._port.bytes_written
         self._port = port

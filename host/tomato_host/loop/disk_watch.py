@@ -10,7 +10,7 @@ from time import monotonic as machine_monotonic
 
 from tomato_host.brain.brain import StepResult
 from tomato_host.loop.status import Status
-from tomato_host.storage.budgeted import BudgetedStore
+from tomato_host.storage.budgeted_store import BudgetedStore
 from tomato_host.storage.retention import stored_bytes
 
 CHECK_EVERY_S = 60.0

@@ -24,7 +24,8 @@ from __future__ import annotations
 import heapq
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import NamedTuple
 
 from tomato_host.loop.clock import Clock, Wake
 
@@ -32,8 +33,7 @@ STOP_LATENCY_S = 0.25
 """Longest time a stop asked for by a signal handler stays unseen during a wait."""
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(NamedTuple):
     """What a task learns about the run it is in. Moments are ms of the clock's monotonic count."""
 
     name: str
@@ -59,14 +59,15 @@ class _Entry:
     alive: bool = True
 
 
-@dataclass(order=True, slots=True)
-class _Due:
+class _Due(NamedTuple):
+    """A place in the heap; `serial` is unique, so no comparison gets as far as the entry."""
+
     due_ms: int
     priority: int
     order: int
     serial: int
-    entry: _Entry = field(compare=False)
-    ticket: int = field(compare=False)
+    entry: _Entry
+    ticket: int
 
 
 class Scheduler:
@@ -124,6 +125,7 @@ class Scheduler:
 
         `on_wake(now_ms)` is called each time `wake` ended a wait before its deadline.
         """
+        interruptible = _Interruptible(self, wake)
         while not self._stopping:
             self.run_pending(until_ms)
             due_ms = self.next_due_ms()
@@ -132,7 +134,7 @@ class Scheduler:
             done = until_ms is not None and (due_ms is None or due_ms >= until_ms)
             deadline_ms = until_ms if done else due_ms
             assert deadline_ms is not None
-            self._clock.wait_until_ms(deadline_ms, _Interruptible(self, wake))
+            self._clock.wait_until_ms(deadline_ms, interruptible)
             if self._clock.monotonic_ms() >= deadline_ms:
                 if done:
                     return

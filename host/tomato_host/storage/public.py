@@ -25,8 +25,8 @@ BASELINES = frozenset({"rules", "fixed_timer"})
 
 
 @dataclass(slots=True)
-class Publication:
-    """What went out."""
+class PublicExport:
+    """What was published."""
 
     records: Counter[str] = field(default_factory=Counter)
     withheld_records: int = 0
@@ -55,7 +55,7 @@ class _Exporter:
     """Walks once over the private records in their order; memory does not grow with the dataset."""
 
     def __init__(self, withhold: tuple[str, ...], cameras: frozenset[str]) -> None:
-        self.result = Publication()
+        self.result = PublicExport()
         self._withhold = withhold
         self._cameras = cameras
         self._heads: dict[str, Head] = {}
@@ -117,7 +117,7 @@ class _Exporter:
         reasoning = why.get("text") or "; ".join(why.get("rules_fired", ())) or why.get("objective_hint") or ""
         reasoning = reasoning or self._reasons.get(record.get("decision_id") or "", "")
         if not reasoning and record.get("origin") in ("person", "mqtt", "api"):
-            reasoning = f"asked for by {record['origin']}"
+            reasoning = f"requested by {record['origin']}"
         if not reasoning:
             self.result.actions_without_reason += 1
         return {
@@ -146,7 +146,9 @@ class _Exporter:
             self.result.failures["action_refused"] += 1
 
 
-def export_public(root: Path, *, withhold: Sequence[str] = (), cameras: frozenset[str] = PUBLIC_CAMERAS) -> Publication:
+def export_public(
+    root: Path, *, withhold: Sequence[str] = (), cameras: frozenset[str] = PUBLIC_CAMERAS
+) -> PublicExport:
     """Write `public/` anew from `private/`: the same dataset gives the same bytes.
 
     `withhold`: phrases (an address, a name) to strike out of every text. The public lines have their own chain.

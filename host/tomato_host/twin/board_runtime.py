@@ -23,10 +23,16 @@ class LockStepClock:
         self._link = link
         self._scale = time_scale
         self._paced_from = time.monotonic()
+        self._now_ms = twin.now_ms
+        self._now = twin.start + timedelta(milliseconds=twin.now_ms)
 
     def now(self) -> datetime:
-        """Simulated wall time, aware, UTC."""
-        return self._twin.start + timedelta(milliseconds=self._twin.now_ms)
+        """Simulated wall time, aware, UTC; the same object while time stands."""
+        now_ms = self._twin.now_ms
+        if now_ms != self._now_ms:
+            self._now_ms = now_ms
+            self._now = self._twin.start + timedelta(milliseconds=now_ms)
+        return self._now
 
     def monotonic_ms(self) -> int:
         """Simulated milliseconds since the start."""
@@ -53,6 +59,6 @@ def lock_step_board(
 ) -> BoardRuntime:
     """Start the twin in this process; waiting is what moves it. Raises TomatoError as the twin does."""
     twin = LockStep(seed=seed, scenario=scenario or None, start=start or SIM_START, flash=flash)
-    link = SerialLink(twin.port_path)
+    link = SerialLink(twin.port_path, twin.open_port)
     clock = LockStepClock(twin, link, time_scale)
     return BoardRuntime(clock, link, "virtual board in lock step", real_time=False, closers=[twin.close])

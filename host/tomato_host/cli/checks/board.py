@@ -54,7 +54,7 @@ def check_udev(folders: tuple[Path, ...] = RULES) -> Diagnosis:
 
 def check_board(url: str, data_dir: Path) -> Diagnosis:
     """The board's condition, over its port or through the host that holds it."""
-    from tomato_host.storage.lock import is_held
+    from tomato_host.storage.appender import is_held
 
     if is_held(data_dir / "private"):
         return _through_host(data_dir)

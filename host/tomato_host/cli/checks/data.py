@@ -55,9 +55,9 @@ def check_data_dir(data_dir: Path) -> Diagnosis:
 
 def check_disk_budget(settings: StorageSettings, data_dir: Path) -> Diagnosis:
     """How fast the records grow, against the budget and the free space."""
-    from tomato_host.storage.outlook import outlook
+    from tomato_host.storage.retention import dataset_growth
 
-    seen = outlook(data_dir)
+    seen = dataset_growth(data_dir)
     budget = f"budget {settings.mb_per_day:g} MB a day, {settings.mb_total:,g} MB in all"
     if seen is None or seen.bytes_per_day is None:
         return Diagnosis("Disk budget", "ok", f"{budget}; no day of records yet to judge by")
@@ -78,7 +78,7 @@ def check_disk_budget(settings: StorageSettings, data_dir: Path) -> Diagnosis:
 
 def check_integrity(data_dir: Path) -> Diagnosis:
     """Every record intact, in order, unchanged; only checked while no host writes."""
-    from tomato_host.storage.lock import is_held
+    from tomato_host.storage.appender import is_held
     from tomato_host.storage.reader import is_dataset
     from tomato_host.storage.verify import verify
 

@@ -65,7 +65,7 @@ def check_mqtt(settings: Settings) -> Diagnosis:
 
 def check_bus(settings: BusSettings) -> Diagnosis:
     """The broker of the bus, when one is named."""
-    from tomato_host.service.bus.address import parse_address
+    from tomato_host.service.bus.transport import parse_address
     from tomato_host.service.fleet.read import read_fleet
 
     if not settings.enabled:
@@ -104,7 +104,7 @@ def check_model(settings: Settings) -> Diagnosis:
         return Diagnosis("Language model", "ok", "the advisor is switched off")
     facts = status(settings.agent)
     if facts["backend"] == "none":
-        return Diagnosis("Language model", "ok", "none; texts come from templates", "see docs/agent.md to set one up")
+        return Diagnosis("Language model", "ok", "none; texts come from templates", "see docs/advisor.md to set one up")
     if not facts["complete"]:
         absent = ", ".join(str(f["path"]) for f in facts["files"] if f["path"] and f["bytes"] is None)
         return Diagnosis("Language model", "problem", f"missing: {absent}", str(facts["advice"] or ""))
