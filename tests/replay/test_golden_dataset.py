@@ -20,6 +20,16 @@ from tests.replay.golden_dataset import unpack
 BOOKS = {"books_drawn": 82, "books_settled": 74, "books_given_back": 8, "books_released": 32}
 """Ledger events of the recording, under their names of 0.1."""
 
+REWORDED = {"gas feeds nobody in the dark": "no CO2 in the dark"}
+"""Sentences in plans that read differently since 0.1."""
+
+
+def reworded(text: object) -> object:
+    """A sentence of the recording as it is written today."""
+    for old, new in REWORDED.items():
+        text = text.replace(old, new) if isinstance(text, str) else text
+    return text
+
 
 @pytest.fixture(scope="module")
 def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -35,13 +45,15 @@ def test_it_loads_and_verifies(recording: Path) -> None:
 def test_its_decisions_repeat(recording: Path) -> None:
     """Lamp and humidifier are clipped by what their day budgets have left, so every ledger event must be repeated.
 
-    One field differs for a reason that is no rename: 0.1 had two CO2 budgets, 300 s in [control] and 600 s in
+    One field differs for a reason: 0.1 had two CO2 budgets, 300 s in [control] and 600 s in
     [guardrails], and showed the larger in the state; the one budget of today is the smaller, which ruled.
     """
     result = Checker(brain_settings(dataset_settings(recording, None))).check(read_records(recording))
     co2 = ("state_v1", "budgets.co2_seconds_budget_today", 600.0, 300.0)
-    assert {(d.kind, d.field, d.recorded, d.today) for d in result.differences} == {co2}
-    assert result.differing == {"state_v1": 33} and not result.more_differences
+    others = [d for d in result.differences if (d.kind, d.field, d.recorded, d.today) != co2]
+    assert [d.text for d in others if reworded(d.recorded) != d.today] == []
+    assert result.differing["state_v1"] == 33 and set(result.differing) <= {"state_v1", "plan_v1"}
+    assert not result.more_differences
     assert result.compared["action_v1"] == 36 and result.compared["plan_v1"] == 9 and result.compared["state_v1"] == 33
 
 

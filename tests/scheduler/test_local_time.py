@@ -8,6 +8,8 @@ from zoneinfo import ZoneInfo
 from tomato_host.brain.local_time import hours_since, local_moment, stamped
 
 VIENNA = ZoneInfo("Europe/Vienna")
+
+
 def test_both_hours_of_the_doubled_one_keep_their_offset() -> None:
     """In a zone the two compare as equal; looked up one after the other they must not be taken for one."""
     for fold, hours in ((0, 2), (1, 1), (0, 2)):
