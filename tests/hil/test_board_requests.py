@@ -38,7 +38,7 @@ def test_the_board_takes_a_calibration_and_says_so(loop: Loop) -> None:
 @pytest.mark.parametrize(
     ("values", "word"),
     [
-        ({"survival_enabled": 0}, "no calibration"),
+        ({"survival_enabled": 0}, "not a calibration value"),
         ({"soil_p1_dry_raw": 70_000}, "out of range"),
         ({"pump_ul_per_s": 99_000}, "bad_value"),
     ],
