@@ -15,7 +15,7 @@ from tomato_host.brain.world_model.psychrometrics import leaf_vpd_kpa, saturatio
 from tomato_host.twin.campaign.life import Life
 from tomato_host.twin.direct import DirectTwin
 from tomato_host.twin.params import TentParams
-from tomato_host.twin.scenarios import Scenario
+from tomato_host.sources.scenarios import Scenario
 from tomato_host.twin.sensors import PROBE_DRY_RAW, PROBE_WET_RAW
 from tomato_host.twin.world import World
 

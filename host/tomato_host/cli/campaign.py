@@ -44,7 +44,7 @@ def campaign(
             "E-CAMPAIGN", f"Cannot make the folder {out}: {error.strerror}.", "Give another folder with --out."
         ) from error
     begun = time.monotonic()
-    found = _lived(todo, jobs, out, resume, quiet=as_json)
+    found = _run(todo, jobs, out, resume, quiet=as_json)
     report.write_parquet([o.row for o in found], out / "runs.parquet")
     path = report.write_report(found, out)
     wall_s = time.monotonic() - begun
@@ -55,18 +55,18 @@ def campaign(
         typer.echo(f"{len(found)} runs in {wall_s:.1f} s, {broken} with a broken promise; see {path}")
 
 
-def _lived(todo: list, jobs: int, out: Path, resume: bool, quiet: bool) -> list:  # type: ignore[type-arg]  # lazy twin
+def _run(todo: list, jobs: int, out: Path, resume: bool, quiet: bool) -> list:  # type: ignore[type-arg]  # lazy twin
     """Outcomes in matrix order, whatever the order in which they came; kept on the way."""
-    from tomato_host.twin.campaign import kept, matrix
+    from tomato_host.twin.campaign import matrix, results_store
 
-    keeper = kept.Kept(out)
-    found = keeper.begin(resume)
+    store = results_store.ResultsStore(out)
+    found = store.begin(resume)
     left = [cell for cell in todo if cell not in found]
     with _stoppable(), _Progress(len(todo), len(todo) - len(left), quiet) as progress:
         for index, outcome in matrix.run(left, jobs):
             cell = left[index]
             found[cell] = outcome
-            keeper.add(cell, outcome)
+            store.add(cell, outcome)
             progress.step(f"{cell.controller} {cell.scenario} seed {cell.seed}")
     return [found[cell] for cell in todo]
 

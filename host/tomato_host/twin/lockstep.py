@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tomato_host.twin.outside import Weather
 from tomato_host.twin.params import TentParams
-from tomato_host.twin.scenarios import Scenario
+from tomato_host.sources.scenarios import Scenario
 from tomato_host.twin.virtual_board import VirtualBoard
 from tomato_host.twin.world import World
 
@@ -65,11 +65,11 @@ class LockStep:
         """
         board = self.board
         if host_bytes_written > self.bytes_taken:
-            data = board.cable.read_exactly(host_bytes_written - self.bytes_taken)
+            data = board.serial_link.read_exactly(host_bytes_written - self.bytes_taken)
             self.bytes_taken = host_bytes_written
-            board.receive(board.cable.down(data))
+            board.receive(board.serial_link.down(data))
         sent = board.run_to(until_ms)
-        return board.cable.wait_readable(sent) if sent else 0
+        return board.serial_link.wait_readable(sent) if sent else 0
 
     def close(self) -> None:
         """Switch the board off and free its port."""

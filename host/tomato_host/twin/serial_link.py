@@ -1,4 +1,4 @@
-"""The serial cable between board and host: a pseudo-terminal whose faults can be set."""
+"""The serial link between board and host: a pseudo-terminal whose faults can be set."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ import termios
 import tty
 from random import Random
 
-from tomato_host.twin.world import CableFaults
+from tomato_host.twin.line_and_power import SerialLinkFaults
 
 LINE_HOLDS = 4_000
 SETTLE_MS = 2_000
 """Wall time within which the kernel must have carried bytes through the pseudo-terminal."""
 
 
-class Cable:
+class SerialLink:
     """Owns the pseudo-terminal. The host opens `port_path`; `down` and `up` apply noise, loss, doubling and cuts."""
 
-    def __init__(self, faults: CableFaults, rng: Random) -> None:
+    def __init__(self, faults: SerialLinkFaults, rng: Random) -> None:
         self._master, self._slave = os.openpty()
         tty.setraw(self._slave)
         os.set_blocking(self._master, False)
