@@ -301,10 +301,9 @@ class Mind:
 
     def _recent(self) -> dict[str, float]:
         """Means over the last half hour, of what is known: the air, and the shares of time outputs were seen on."""
-        history = self.estimator.history
         means = {}
-        for name in ("air_temp_c", "rh_pct", "vpd_kpa", "exhaust_on", "humidifier_on"):
-            values = history.column(name, RECENT_H)
+        names = ("air_temp_c", "rh_pct", "vpd_kpa", "exhaust_on", "humidifier_on")
+        for name, values in zip(names, self.estimator.history.columns_of(names, RECENT_H), strict=True):
             known = values[np.isfinite(values)]
             if len(known):
                 means[name] = float(known.sum()) / len(known)

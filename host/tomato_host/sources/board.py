@@ -32,8 +32,10 @@ PROBES = (("P1", "soil_p1_pct", "soil_p1_raw"), ("P2", "soil_p2_pct", "soil_p2_r
 RESET_CAUSES = {0: "unknown", 1: "power-on", 2: "hard reset", 3: "watchdog", 4: "deep sleep", 5: "soft reset"}
 """MicroPython's numbers for `machine.reset_cause()`."""
 
-RESTLESS = ("ts", "free_heap_bytes", "safety_tick_worst_ms")
-"""Fields that change all the time; they alone are not worth a new record."""
+Facts = tuple[
+    int, bool, str, datetime | None, str | None, int | None, float, float, tuple[str, ...], str | None
+]
+"""Of a status, everything but the time, the free heap and the longest safety tick: those alone are no new record."""
 
 _STATES = frozenset(get_args(BoardState))
 _FAULT_IDS = {fault.name: fault.wire_id for fault in FAULTS}
@@ -91,6 +93,7 @@ class BoardSource:
         self._state = "UNKNOWN"
         self._connected = False
         self._status: DeviceStatusV1 | None = None
+        self._told: Facts | None = None
 
     def on_connected(self, event: Connected, now: datetime) -> None:
         """A board answers: since when it is up, and why it was reset."""
@@ -161,32 +164,58 @@ class BoardSource:
 
     def _update(self, now: datetime) -> DeviceStatusV1:
         """The status now; the same object as before when nothing but the time has changed."""
-        fresh = self._make(now)
-        last = self._status
-        if last is None or fresh.model_copy(update={name: getattr(last, name) for name in RESTLESS}) != last:
-            self._status = fresh
-        assert self._status is not None
+        facts = self._facts()
+        if self._status is None or facts != self._told:
+            self._told, self._status = facts, self._make(now, *facts)
         return self._status
 
-    def _make(self, now: datetime) -> DeviceStatusV1:
+    def _facts(self) -> Facts:
+        """What a status tells, but for the time and the figures that change all the time."""
         health = self._health
-        on_off: dict[str, OnOff] = {row.name: "ON" if self._outputs >> row.wire_id & 1 else "OFF" for row in OUTPUTS}
-        state = self._state if self._state in _STATES else "UNKNOWN"
+        return (
+            self._outputs,
+            self._connected,
+            self._state if self._state in _STATES else "UNKNOWN",
+            self._reset_ts,
+            self._reset_cause,
+            self._boot_id,
+            round(self._meter.used_ml, 1),
+            float(health.day_used[_CO2]) if health and len(health.day_used) > _CO2 else 0.0,
+            health.faults if health else (),
+            self._firmware,
+        )
+
+    def _make(
+        self,
+        now: datetime,
+        outputs: int,
+        connected: bool,
+        state: str,
+        reset_ts: datetime | None,
+        reset_cause: str | None,
+        boot_id: int | None,
+        water_ml: float,
+        co2_s: float,
+        faults: tuple[str, ...],
+        firmware: str | None,
+    ) -> DeviceStatusV1:
+        health = self._health
+        on_off: dict[str, OnOff] = {row.name: "ON" if outputs >> row.wire_id & 1 else "OFF" for row in OUTPUTS}
         return DeviceStatusV1(
             schema_version="device_status_v1",
             ts=self._local(now),
             outputs=Outputs(**on_off),
-            mcu_connected=self._connected,
-            board_state=state,  # type: ignore[arg-type]  # checked against the literal's own words a line above
-            last_reset_ts=self._reset_ts,
-            reset_cause=self._reset_cause,
-            boot_id=self._boot_id,
-            water_ml_used_today=round(self._meter.used_ml, 1),
-            co2_seconds_used_today=float(health.day_used[_CO2]) if health and len(health.day_used) > _CO2 else 0.0,
-            faults=tuple(LatchedFault(id=_FAULT_IDS[name], name=name) for name in (health.faults if health else ())),
+            mcu_connected=connected,
+            board_state=state,  # type: ignore[arg-type]  # checked against the literal's own words by `_facts`
+            last_reset_ts=reset_ts,
+            reset_cause=reset_cause,
+            boot_id=boot_id,
+            water_ml_used_today=water_ml,
+            co2_seconds_used_today=co2_s,
+            faults=tuple(LatchedFault(id=_FAULT_IDS[name], name=name) for name in faults),
             free_heap_bytes=health.heap_free if health else None,
             safety_tick_worst_ms=health.tick_worst_us / 1000.0 if health else None,
-            firmware_version=self._firmware,
+            firmware_version=firmware,
         )
 
 

@@ -91,7 +91,9 @@ class SimulatedTent:
         board, now, now_ms = self.board, self.now, self.board.now_ms
         board.measure()
         self._collect()
-        self._source.on_health(board.health(), now)
+        if board.news != self._news:
+            self._news = board.news
+            self._source.on_health(board.health(), now)
         observation, self._devices = self._source.on_sample(board.sample(), now, now_ms)
         return observation
 
@@ -177,4 +179,5 @@ class SimulatedTent:
         )  # fmt: skip
         self._source.on_connected(Connected(hello, new_boot=again), self.now)
         if not self.silent:
+            self._news = board.news
             self._devices = self._source.on_health(board.health(), self.now)

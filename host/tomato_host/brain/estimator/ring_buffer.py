@@ -96,6 +96,11 @@ class RingBuffer:
         """One column of the last `hours`, oldest first. KeyError names an unknown column."""
         return self.last_n_hours(hours)[:, self._index[name]]
 
+    def columns_of(self, names: Sequence[str], hours: float) -> tuple[Floats, ...]:
+        """Several columns of the last `hours`, found at once. KeyError names an unknown column."""
+        window = self.last_n_hours(hours)
+        return tuple(window[:, self._index[name]] for name in names)
+
     def stats(self, name: str, hours: float) -> Stats:
         """Statistics of one column over the last `hours`."""
         window = self.last_n_hours(hours)

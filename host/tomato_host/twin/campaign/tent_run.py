@@ -77,12 +77,12 @@ class TentRun:
         tent = self.tent
         end_ms = self._on_grid(self._seen_ms + tent.period_ms - RENEW_MS)
         while tent.now_ms < end_ms:
-            due_ms = tent.now_ms + 1 if tent.has_results else max(tent.now_ms + 1, self._executor.next_due_ms())
-            tent.advance_to(min(self._on_grid(due_ms), end_ms), until_result=True)
+            due_ms = self._on_grid(tent.now_ms + 1 if tent.has_results else self._executor.next_due_ms())
+            tent.advance_to(min(max(due_ms, self._on_grid(tent.now_ms + 1)), end_ms), until_result=True)
             tent.advance_to(self._on_grid(tent.now_ms))
-            now_ms, now = tent.now_ms, tent.now
-            self._settle(now_ms, now)
-            self._executor.tick(now_ms, now)
+            if tent.has_results or tent.now_ms >= due_ms:
+                self._settle(tent.now_ms, tent.now)
+                self._executor.tick(tent.now_ms, tent.now)
 
     def _on_grid(self, t_ms: int) -> int:
         """The first moment of the grid at or after `t_ms`; it begins with the last observation."""
