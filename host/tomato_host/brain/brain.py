@@ -7,8 +7,6 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-import numpy as np
-
 from shared_schemas.records import (
     ActionType,
     ActionV1,
@@ -46,6 +44,8 @@ Controller = Callable[[DecisionContext], Decision]
 
 LOOK_AGAIN_S = 60.0
 """How often an observation is asked whether it calls for a decision; a change of mode asks at once."""
+
+RECENT_COLUMNS = ("air_temp_c", "rh_pct", "vpd_kpa", "exhaust_on", "humidifier_on")
 
 NOT_ABLE = ("UNKNOWN", "BOOT", "SAFE", "READY")
 """States of the board in which it could carry nothing out yet; a decision waits until it is leased."""
@@ -301,13 +301,7 @@ class Mind:
 
     def _recent(self) -> dict[str, float]:
         """Means over the last half hour, of what is known: the air, and the shares of time outputs were seen on."""
-        means = {}
-        names = ("air_temp_c", "rh_pct", "vpd_kpa", "exhaust_on", "humidifier_on")
-        for name, values in zip(names, self.estimator.history.columns_of(names, RECENT_H), strict=True):
-            known = values[np.isfinite(values)]
-            if len(known):
-                means[name] = float(known.sum()) / len(known)
-        return means
+        return self.estimator.history.means(RECENT_COLUMNS, RECENT_H)
 
     def _guard_context(self, here: Circumstances) -> GuardContext:
         seen, devices = self._observation, self._devices

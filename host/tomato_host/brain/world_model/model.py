@@ -111,14 +111,21 @@ class WorldModel:
         return Forecast(at + log.start_hour, self.horizons, series, experts)
 
     def predict(
-        self, now: datetime, log: HourlyLog, ahead: Ahead | None = None, weather_age_min: float | None = None
+        self,
+        now: datetime,
+        log: HourlyLog,
+        ahead: Ahead | None = None,
+        weather_age_min: float | None = None,
+        forecast: Forecast | None = None,
     ) -> Prediction36hV1:
         """The forecast record of this moment; hours are named by their end, in the zone of `now`.
 
-        The issued forecast is remembered, so that `learn` scores what was really said.
+        The issued forecast is remembered, so that `learn` scores what was really said. A caller that has made it of
+        the same log already, by a model that knows the same, hands it over as `forecast`.
         """
         ahead = ahead or Ahead()
-        forecast = self.forecast(log, ahead)
+        if forecast is None:
+            forecast = self.forecast(log, ahead)
         self.remember(forecast)
         forecast = widened(self, log, ahead, forecast, weather_age_min)
         view = look_ahead(self, log, ahead, forecast, now.tzinfo or UTC)

@@ -123,6 +123,9 @@ class Nursery:
     """Who spoke until the last promotion, kept in case the new one disappoints."""
     last: Verdict | None = None
 
+    alike: bool = field(init=False, default=True)
+    """Whether both would forecast the same: since one was copied from the other, neither has learned."""
+
     def __post_init__(self) -> None:
         self.candidate = clone(self.active)
 
@@ -130,8 +133,9 @@ class Nursery:
         self, now: datetime, log: HourlyLog, ahead: Ahead | None = None, weather_age_min: float | None = None
     ) -> Prediction36hV1:
         """The active model's forecast; the candidate's is remembered too, so that its intervals are earned."""
-        self.candidate.remember(self.candidate.forecast(log, ahead))
-        return self.active.predict(now, log, ahead, weather_age_min)
+        forecast = self.candidate.forecast(log, ahead)
+        self.candidate.remember(forecast)
+        return self.active.predict(now, log, ahead, weather_age_min, forecast if self.alike else None)
 
     def forecast(self, log: HourlyLog, ahead: Ahead | None = None, origins: Index | None = None) -> Forecast:
         """See WorldModel."""
@@ -162,6 +166,7 @@ class Nursery:
         elif verdict.promoted:
             self.before, self.active = self.active, clone(self.candidate)
         self.candidate.learn(log, ahead, hours)
+        self.alike = False
         self.last = verdict
         return verdict
 
@@ -174,6 +179,7 @@ class Nursery:
         else:
             self.active = clone(self.candidate)
             self.last = Verdict(True, f"day {self.active.days_learned} of the first {FIRST_DAYS} learned")
+        self.alike = True
         return self.last
 
     def _regressed(self, log: HourlyLog) -> Verdict | None:
