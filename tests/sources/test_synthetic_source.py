@@ -7,14 +7,16 @@ from datetime import UTC, datetime
 
 import pytest
 from tomato_host.sources.scenarios import CALM, FAULTS, OLD_NAMES
-from tomato_host.sources.synthetic_faults import SYNTHETIC_FAULTS, SyntheticFault, SyntheticReadings
 from tomato_host.sources.synthetic import SyntheticSource
+from tomato_host.sources.synthetic_faults import SYNTHETIC_FAULTS, SyntheticFault, SyntheticReadings
 
 from shared_schemas.records import ObservationV1
 from tests.sources.conftest import START
 
 
-def day(seed: int = 7, *scenarios: str | SyntheticFault, hours: float = 24.0, start: datetime = START) -> list[ObservationV1]:
+def day(
+    seed: int = 7, *scenarios: str | SyntheticFault, hours: float = 24.0, start: datetime = START
+) -> list[ObservationV1]:
     source = SyntheticSource(seed, start, hours, 300.0, scenarios)
     seen = []
     while (observation := source.next_observation()) is not None:

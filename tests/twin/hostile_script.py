@@ -17,6 +17,7 @@ from tomato_host.twin.sensors import Readings, SensorFaults, chip_bits
 from tomato_host.twin.world import World
 
 from shared_schemas.devices import OUTPUTS
+from shared_schemas.wire import CONFIG_KEYS
 
 QUIET = Readings(
     air_temp_c=24.0,
@@ -54,7 +55,7 @@ def scripted_world(seed: int = 1) -> tuple[World, ScriptedSensors]:
 
 @dataclass(frozen=True)
 class Act:
-    """One thing that happens: a message by name and fields, or a change of the world by name."""
+    """One thing that happens: a message by name and fields, a change of the world by name, or `host` gone or back."""
 
     name: str
     fields: dict[str, Any] = field(default_factory=dict)
@@ -122,10 +123,11 @@ BOUNDS: dict[str, tuple[float, ...]] = {
 CONFIGS = (("pump_ul_per_s", (12_000, 20_000, 30_000)), ("flow_pulses_per_l", (0, 450, 450, 450)),
            ("survival_enabled", (0, 1, 1)), ("survival_soil_low_pct", (2_500, 5_000)))  # fmt: skip
 STEP_MS = 1_000
+KEY_OF = {row.name: row.key for row in CONFIG_KEYS}
 
 
-def hostile_script(seed: int, minutes: int, config_keys: dict[str, int]) -> Script:
-    """Random, the same for the same seed: about an act every 6 s, with quiet stretches and lost hosts between."""
+def hostile_script(seed: int, minutes: int, paces_s: tuple[int, ...] = (1, 1, 2, 3, 5, 10, 20, 61)) -> Script:
+    """Random, the same for the same seed: acts `paces_s` apart, with quiet stretches and lost hosts between."""
     rng, script, now_ms = random.Random(f"hostile-{seed}"), [], 61_000
     while now_ms < minutes * 60_000:
         kind = rng.random()
@@ -133,15 +135,16 @@ def hostile_script(seed: int, minutes: int, config_keys: dict[str, int]) -> Scri
             script.append((now_ms, _command(rng)))
         elif kind < 0.52:
             key, values = rng.choice(CONFIGS)
-            script.append((now_ms, Act("CONFIG", {"config_key": config_keys[key], "config_value": rng.choice(values)})))
+            script.append((now_ms, Act("CONFIG", {"config_key": KEY_OF[key], "config_value": rng.choice(values)})))
         elif kind < 0.60:
             script += _pressed(rng, now_ms)
             now_ms += 5_000
         elif kind < 0.64:
             away_ms = rng.choice((2_000, 8_000, 30_000, 700_000))
             begin_ms = -(-now_ms // 2_000) * 2_000  # right after a renewal
-            script += [(begin_ms, Act("cut", value=1.0)), (begin_ms + away_ms, Act("cut", value=0.0))]
-            now_ms = begin_ms + away_ms
+            gone, back = rng.choice(((Act("cut", value=1.0), Act("cut")), (Act("host"), Act("host", value=1.0))))
+            script += [(begin_ms, gone), (begin_ms + away_ms, back)]
+            now_ms = begin_ms + (away_ms if gone.name == "cut" else 1_000)
         else:
             name = rng.choice(tuple(BOUNDS))
             script.append((now_ms, Act(name, value=rng.choice(BOUNDS[name]))))
@@ -149,7 +152,7 @@ def hostile_script(seed: int, minutes: int, config_keys: dict[str, int]) -> Scri
                 script += [(now_ms + 1_000, Act(n, value=values[0])) for n, values in BOUNDS.items()
                            if n not in ("brownout", "reset_on_pump")]  # fmt: skip
                 now_ms += 1_000
-        now_ms += STEP_MS * rng.choice((1, 1, 2, 3, 5, 10, 20, 61))
+        now_ms += STEP_MS * rng.choice(paces_s)
     return script
 
 
@@ -157,7 +160,7 @@ def _command(rng: random.Random) -> Act:
     kind = rng.random()
     if kind < 0.75:
         output = rng.randrange(len(OUTPUTS))
-        amount = max(1, round(MODEST[output] * rng.choice((0.1, 0.5, 1.0, 1.0, 2.0, 20.0))))
+        amount = max(1, min(1_000_000, round(MODEST[output] * rng.choice((0.1, 0.5, 1.0, 1.0, 2.0, 20.0)))))
         return Act("PULSE", {"output": output, "amount": amount})
     if kind < 0.85:
         return Act("STOP", {"output": rng.randrange(len(OUTPUTS))})
@@ -173,3 +176,19 @@ def _pressed(rng: random.Random, now_ms: int) -> Script:
     if held_ms > 3_000:
         script += [(now_ms + held_ms + 1_000, Act("CLEAR_FAULT", {"fault": fault})) for fault in range(11)]
     return script
+
+
+def abandoned_script() -> Script:
+    """A board under way whose host goes for twelve minutes: SURVIVAL lights, airs and waters, until it comes back."""
+    light, pump = 0, 5
+    return [
+        (62_000, Act("PULSE", {"output": light, "amount": 600_000})),
+        (64_000, Act("PULSE", {"output": pump, "amount": 40})),
+        (70_000, Act("host")),
+        (72_000, Act("probes", value=51_000.0)),
+        (300_000, Act("CONFIG", {"config_key": KEY_OF["survival_pause_s"], "config_value": 600})),
+        (720_000, Act("air", value=31.0)),
+        (760_000, Act("air", value=24.0)),
+        (790_000, Act("host", value=1.0)),
+        (800_000, Act("PULSE", {"output": light, "amount": 30_000})),
+    ]

@@ -12,11 +12,11 @@ from tomato_host.brain.brain import MindSettings
 from tomato_host.brain.world_model.hourly import OUTSIDE_COLUMNS, PLAN_COLUMNS, Ahead, HourlyLog
 from tomato_host.brain.world_model.intake import hour_index
 from tomato_host.brain.world_model.psychrometrics import leaf_vpd_kpa, saturation_kpa, vpd_kpa
-from tomato_host.twin.campaign.life import Life
-from tomato_host.twin.direct import DirectTwin
-from tomato_host.twin.params import TentParams
 from tomato_host.sources.scenarios import Scenario
+from tomato_host.twin.campaign.tent_run import TentRun
+from tomato_host.twin.params import TentParams
 from tomato_host.twin.sensors import PROBE_DRY_RAW, PROBE_WET_RAW
+from tomato_host.twin.simulated_tent import SimulatedTent
 from tomato_host.twin.world import World
 
 from shared_schemas.devices import OUTPUT_BY_NAME
@@ -91,12 +91,12 @@ def run_under_rules(seed: int, days: float, period_s: float = 60.0) -> TwinRun:
 
     Probes stand as the estimator believed them. The weather is what a perfect service would have said.
     """
-    twin = DirectTwin(seed, TentParams.sample(seed), None, START, period_s)
-    life = Life(twin, MindSettings())
-    history = life.mind.foresight.history
+    twin = SimulatedTent(seed, TentParams.sample(seed), None, START, period_s)
+    run = TentRun(twin, MindSettings())
+    history = run.mind.foresight.history
     history.keep_hours = int(days * 24)
     while twin.now_ms < days * 86_400_000:
-        life.step()
+        run.step()
     log = history.log(twin.now)
     values = {name: np.array(column) for name, column in log.values.items()}
     values["water_ml"] = np.nan_to_num(values["water_ml"])  # an hour that nobody spoke of had no water

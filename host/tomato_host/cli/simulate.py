@@ -42,9 +42,7 @@ def simulate(
 
     name = _known(scenario)
     begin = time.monotonic()
-    plan = DayPlan(
-        start=_start(start), seed=seed, duration_h=duration_hours, scenario=name, time_scale=time_scale
-    )
+    plan = DayPlan(start=_start(start), seed=seed, duration_h=duration_hours, scenario=name, time_scale=time_scale)
     day = SimulatedDay(plan, output_dir, on_state=_print_state if verbose else None)
     _stop_on_signals(day)
     result = day.run()

@@ -32,9 +32,7 @@ PROBES = (("P1", "soil_p1_pct", "soil_p1_raw"), ("P2", "soil_p2_pct", "soil_p2_r
 RESET_CAUSES = {0: "unknown", 1: "power-on", 2: "hard reset", 3: "watchdog", 4: "deep sleep", 5: "soft reset"}
 """MicroPython's numbers for `machine.reset_cause()`."""
 
-Facts = tuple[
-    int, bool, str, datetime | None, str | None, int | None, float, float, tuple[str, ...], str | None
-]
+Facts = tuple[int, bool, str, datetime | None, str | None, int | None, float, float, tuple[str, ...], str | None]
 """Of a status, everything but the time, the free heap and the longest safety tick: those alone are no new record."""
 
 _STATES = frozenset(get_args(BoardState))

@@ -116,7 +116,9 @@ SYNTHETIC_FAULTS: dict[str, SyntheticFault | None] = {
     "dry_inflow": SyntheticFault("dry_inflow", "dry outside air for 8 h", 9.0, 17.0, _dry_inflow, 1.0),
     "cold_spell": SyntheticFault("cold_spell", "cold night: -12 degC for 10 h", 0.0, 10.0, _cold_spell, 2.0),
     "wind_spike": SyntheticFault("wind_spike", "the tent blown open for 30 min", 13.0, 13.5, _wind_spike, 0.1),
-    "probe_disconnect": SyntheticFault("probe_disconnect", "soil probe P1 unplugged for 6 h", 8.0, 14.0, _probe_disconnect),
+    "probe_disconnect": SyntheticFault(
+        "probe_disconnect", "soil probe P1 unplugged for 6 h", 8.0, 14.0, _probe_disconnect
+    ),
     "probe_stuck": SyntheticFault("probe_stuck", "soil probe P1 frozen at one value for 12 h", 8.0, 20.0, _probe_stuck),
     "probe_jump": SyntheticFault("probe_jump", "soil probe P1 reads 22 % more for 6 h", 8.0, 14.0, _probe_jump),
     "probe_drift": SyntheticFault("probe_drift", "soil probe P1 drifts by 0.5 % an hour", 0.0, 1e9, _probe_drift),

@@ -1,8 +1,9 @@
 """The board of a simulated tent on CPython: the firmware's own core between the tent's sensors and its relays.
 
 This is the board for campaigns and learning, where the line and its bytes would only cost time. Every decision -
-interlocks, budgets, pauses, faults, survival, flash writes - is the core's; nothing of it is written a second time. What
-stands here is what a board's hardware does: sensors measure, switches close, relays move, flash keeps, power fails.
+interlocks, budgets, pauses, faults, survival, flash writes - is the core's; nothing of it is written a second time.
+What stands here is what a board's hardware does: sensors measure, switches close, relays move, flash stores, power
+fails.
 `virtual_board.py` does the same for the whole firmware in a MicroPython VM; `tests/twin/test_one_simulator.py` drives
 both with one hostile sequence and compares.
 
@@ -72,6 +73,8 @@ class CoreBoard:
         self._tick_ms: int = self.firmware.contract.SAFETY_TICK_MS
         self._host_renews = False
         self._ended: list[Result] = []
+        self._seen = self._lines()
+        self._flow_ml_s = 0.0
         self._seq = 0
         self._reset_at_ms = NEVER_MS
         self._held = False
@@ -127,8 +130,9 @@ class CoreBoard:
         if self.core is None:
             return
         board_ms = self._meet_moment(self.now_ms)
-        self._bus.start(board_ms, self.core.inputs, self.world.sensors.faults.absent)
-        self._bus.collect(board_ms, self.world.readings(self.now_ms), self.core)
+        readings = self.world.readings(self.now_ms)
+        self._bus.start(board_ms, readings, self.core.inputs)
+        self._bus.collect(board_ms, readings, self.core)
         self._sense_at_ms = self.now_ms + self._sense_period_ms + self._bus.COLLECT_AFTER_MS
         self._tick(self.now_ms)
 
@@ -279,7 +283,7 @@ class CoreBoard:
             bus.collect(board_ms, self.world.readings(now_ms), self.core)
             self._sense_at_ms = now_ms + self._sense_period_ms - bus.COLLECT_AFTER_MS
         else:
-            bus.start(board_ms, self.core.inputs, self.world.sensors.faults.absent)
+            bus.start(board_ms, self.world.readings(now_ms), self.core.inputs)
             self._sense_at_ms = now_ms + bus.COLLECT_AFTER_MS
 
     def _act(self, now_ms: int) -> None:

@@ -47,11 +47,13 @@ class DueMoments:
     def next_ms(self) -> int:
         """When the core must be ticked next, if no input changes and no command comes before."""
         core = self._core
-        due: int = core.next_due_ms(core.now_ms)
-        return min(due, self._on_grid(core.now_ms + self._accrual_ms()))
+        now_ms: int = core.now_ms
+        due: int = core.next_due_ms(now_ms)
+        return min(due, self._on_grid(now_ms + self._accrual_ms()))
 
     def _on_grid(self, t_ms: int) -> int:
-        return -(-t_ms // self._tick_ms) * self._tick_ms
+        tick_ms: int = self._tick_ms
+        return -(-t_ms // tick_ms) * tick_ms
 
     def _accrual_ms(self) -> int:
         """ms until one of the six."""
@@ -80,9 +82,9 @@ def low_in_ms(used: Any, output: int, dose_ms: int) -> int:
     """ms until `used.low(output, dose_ms)` turns true while the output runs on; perhaps too early, never too late.
 
     It is true once the prepaid share is below the dose AND a write would hand out much more. Both the prepaid share
-    and what is left of the day fall by 1 a ms. What a write hands out is the lesser of a fixed share of the day's budget
-    and what is left of the day in whole units: at first it stands, so that its distance from the prepaid share grows;
-    then it falls in steps, and the distance wavers by less than one unit.
+    and what is left of the day fall by 1 a ms. What a write hands out is the lesser of a fixed share of the day's
+    budget and what is left of the day in whole units: at first it stands, so that its distance from the prepaid share
+    grows; then it falls in steps, and the distance wavers by less than one unit.
     """
     prepaid: int = used.prepaid[output]
     if prepaid >= dose_ms:

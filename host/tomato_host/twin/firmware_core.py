@@ -76,9 +76,7 @@ def _register(home: Path) -> None:
             f"Another Python package named {PACKAGE!r} is loaded ({known.__file__}).",
             "Run tomato-host in an environment of its own.",
         )
-    spec = importlib.util.spec_from_file_location(
-        PACKAGE, home / "__init__.py", submodule_search_locations=[str(home)]
-    )
+    spec = importlib.util.spec_from_file_location(PACKAGE, home / "__init__.py", submodule_search_locations=[str(home)])
     assert spec is not None and spec.loader is not None
     package = importlib.util.module_from_spec(spec)
     sys.modules[PACKAGE] = package

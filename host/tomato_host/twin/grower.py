@@ -1,8 +1,8 @@
 """The person by a simulated tent: comes an hour after a fault's cause has gone, presses the button, clears the fault.
 
-What a board has latched stays latched until somebody says so; leak, over-temperature, a stuck valve, the emergency stop
-and an overrun want the button at the board as well (docs/safety.md). The person cannot see what the board cannot: a pump
-that is still clogged is cleared all the same, and latches again with the next dose.
+What a board has latched stays latched until somebody says so; leak, over-temperature, a stuck valve, the emergency
+stop and an overrun want the button at the board as well (docs/safety.md). The person cannot see what the board cannot:
+a pump that is still clogged is cleared all the same, and latches again with the next dose.
 """
 
 from __future__ import annotations

@@ -10,9 +10,9 @@ import os
 from datetime import datetime
 from pathlib import Path
 
+from tomato_host.sources.scenarios import Scenario
 from tomato_host.twin.outside import Weather
 from tomato_host.twin.params import TentParams
-from tomato_host.sources.scenarios import Scenario
 from tomato_host.twin.virtual_board import VirtualBoard
 from tomato_host.twin.world import World
 

@@ -17,9 +17,9 @@ from pathlib import Path
 from types import FrameType
 
 from tomato_host.errors import TomatoError
+from tomato_host.sources.scenarios import Scenario
 from tomato_host.twin.outside import MeasuredWeather
 from tomato_host.twin.params import TentParams
-from tomato_host.sources.scenarios import Scenario
 from tomato_host.twin.virtual_board import VirtualBoard
 from tomato_host.twin.world import World
 

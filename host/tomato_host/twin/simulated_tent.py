@@ -58,6 +58,7 @@ class SimulatedTent:
         self._commands = 0
         self._open: set[int] = set()
         self._results: list[Result] = []
+        self._news = (0, 0)
         self._meet_boot()
 
     @property

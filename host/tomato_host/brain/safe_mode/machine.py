@@ -62,9 +62,7 @@ def step(state: SafeModeState, signals: Signals, settings: SafeModeSettings) -> 
     entered = tuple(name for name in causes if name not in state.causes)
     cleared = tuple(name for name in state.causes if name not in causes)
     same = suspected == state.suspected and causes == state.causes
-    after = _next_mode(
-        state if same else replace(state, suspected=suspected, causes=causes), signals, settings
-    )
+    after = _next_mode(state if same else replace(state, suspected=suspected, causes=causes), signals, settings)
     changed = after.mode != state.mode
     if changed or state.since is None:
         after = replace(after, since=signals.now)

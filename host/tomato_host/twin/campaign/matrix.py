@@ -11,12 +11,12 @@ from typing import Any, get_args
 from tomato_host.brain.brain import MindSettings
 from tomato_host.brain.control.settings import ControlSettings, PolicyName
 from tomato_host.errors import TomatoError
+from tomato_host.sources.scenarios import FAULTS, Scenario
 from tomato_host.twin.campaign.compare import Watch
 from tomato_host.twin.campaign.score import Score
 from tomato_host.twin.campaign.tent_run import TentRun
 from tomato_host.twin.params import TentParams
 from tomato_host.twin.simulated_tent import SimulatedTent
-from tomato_host.sources.scenarios import FAULTS, Scenario
 
 START = datetime.fromisoformat("2026-05-01T06:00:00+02:00")
 CONTROLLERS: tuple[PolicyName, ...] = get_args(PolicyName)
