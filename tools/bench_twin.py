@@ -22,7 +22,7 @@ from tomato_host.settings import Settings
 from tomato_host.storage.dataset import Dataset
 from tomato_host.twin.campaign.tent_run import TentRun
 from tomato_host.twin.lockstep import LockStep
-from tomato_host.twin.physics import LIGHT, Tent
+from tomato_host.twin.physics import LIGHT, TentPhysics
 from tomato_host.twin.rig import SIM_START, LockStepClock
 from tomato_host.twin.simulated_tent import SimulatedTent
 from tomato_host.twin.world import World
@@ -96,7 +96,7 @@ def direct(days: float, period_s: float) -> dict[str, float]:
 
 def physics(days: float) -> dict[str, float]:
     """The tent alone."""
-    tent, outside = Tent(), World(1).surroundings.at(0.0)
+    tent, outside = TentPhysics(), World(1).surroundings.at(0.0)
     begun = time.perf_counter()
     tent.advance(days * DAY_S, LIGHT, outside)
     return {"wall_s_per_day": (time.perf_counter() - begun) / days}

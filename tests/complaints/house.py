@@ -20,7 +20,7 @@ from tomato_host.service.tokens import TokenFile
 from tomato_host.storage.verify import verify
 from tomato_host.twin import server
 from tomato_host.twin.params import TentParams
-from tomato_host.twin.sensors import Sensors
+from tomato_host.twin.sensors import SimulatedSensors
 
 from shared_schemas.devices import OUTPUT_BY_NAME
 
@@ -221,7 +221,7 @@ SEED = 3
 
 def metered(pumped_ml: float) -> float:
     """What this house's flow meter shows of that much water: no two are alike, and the board believes its own."""
-    return pumped_ml * Sensors(SEED, TentParams()).flow_gain
+    return pumped_ml * SimulatedSensors(SEED, TentParams()).flow_gain
 
 
 @contextmanager

@@ -148,6 +148,16 @@ def test_reset_in_a_pulse_ends_it_and_counts_the_boot() -> None:
     assert tent.device_status().boot_id == 2
 
 
+def test_a_dose_that_was_done_before_a_reset_counts_as_done() -> None:
+    tent = rested()
+    command = tent.pulse("water_pump", 50)
+    tent.board.run_to(tent.now_ms + 10_000)
+    tent.board.power_cycle()
+    tent.advance(30.0)
+    words = [(r.status, r.reason) for r in tent.take_results() if r.cmd_id == command]
+    assert words == [("ACCEPTED", "none"), ("DONE", "none")]
+
+
 def test_a_reset_never_makes_a_budget_fresh() -> None:
     tent = rested()
     assert said(tent, "water_pump", 250)[0] == "ACCEPTED"

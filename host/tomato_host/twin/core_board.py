@@ -116,7 +116,7 @@ class CoreBoard:
         return _result({contract.F_CMD_ID: fields.get("cmd_id", 0), **answer})
 
     def take_ended(self) -> list[Result]:
-        """Results of pulses that ended since the last call, in order; those of a board that was reset are lost."""
+        """Results of pulses that ended since the last call, in order. A pulse that a reset ends has no result."""
         ended, self._ended = self._ended, []
         return ended
 
@@ -227,7 +227,6 @@ class CoreBoard:
         """Power fails for a moment now: relays fall off, the core forgets, flash stays."""
         self.world.all_off(self.now_ms)
         self.core = None
-        self._ended.clear()
         self._held = False
         self._reset_at_ms = NEVER_MS
         self._due_ms = self._boot_at_ms = self.now_ms + BOOT_MS

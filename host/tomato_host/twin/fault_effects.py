@@ -10,8 +10,8 @@ from typing import Protocol
 
 from tomato_host.twin.line_and_power import PowerFaults, SerialLinkFaults
 from tomato_host.twin.outside import Surroundings
-from tomato_host.twin.physics import Tent
-from tomato_host.twin.sensors import Sensors, chip_bits
+from tomato_host.twin.physics import TentPhysics
+from tomato_host.twin.sensors import SimulatedSensors, chip_bits
 
 JUMP_PCT = 22.0
 
@@ -19,9 +19,9 @@ JUMP_PCT = 22.0
 class Breakable(Protocol):
     """What a fault may touch; `twin.world.World` is one."""
 
-    tent: Tent
+    tent: TentPhysics
     surroundings: Surroundings
-    sensors: Sensors
+    sensors: SimulatedSensors
     serial_link: SerialLinkFaults
     power: PowerFaults
     leaking: bool

@@ -93,7 +93,7 @@ class Truth:
         return saturation_pa(self.air_c) * (1.0 - self.rh_pct / 100.0) / 1_000.0
 
 
-class Tent:
+class TentPhysics:
     """One tent with its plants. `advance` moves it on; `truth` is its state; nothing in it looks at a clock."""
 
     def __init__(self, params: TentParams | None = None, seed: int = 0) -> None:

@@ -53,7 +53,7 @@ class SensorFaults:
     probe_drift_pct: list[float] = field(default_factory=lambda: [0.0, 0.0])
 
 
-class Sensors:
+class SimulatedSensors:
     """All parts of one board. The same seed and the same moments of asking give the same readings."""
 
     def __init__(self, seed: int, params: TentParams) -> None:

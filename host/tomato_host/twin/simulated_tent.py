@@ -144,7 +144,7 @@ class SimulatedTent:
         self._results.append(answer)
 
     def _collect(self) -> None:
-        """Ends of pulses, in order; those of an earlier boot are never told, the commands have ended with it."""
+        """Ends of pulses, in order, as the board tells them at once."""
         for result in self.board.take_ended():
             self._open.discard(result.cmd_id)
             self._results.append(result)
@@ -170,6 +170,7 @@ class SimulatedTent:
         """A board that has started anew: what was under way has ended with its reset, as the link's session says."""
         board = self.board
         again = self._greeted > 0
+        self._collect()
         self._greeted = board.boots
         for cmd_id in sorted(self._open):
             self._results.append(Result(cmd_id, "ABORTED", "reset", 0.0))

@@ -15,8 +15,8 @@ from tomato_host.twin.fault_effects import EFFECTS, Effect
 from tomato_host.twin.line_and_power import PowerFaults, SerialLinkFaults
 from tomato_host.twin.outside import Climate, Surroundings, Weather
 from tomato_host.twin.params import TentParams
-from tomato_host.twin.physics import CO2, HEATER, PUMP, STEP_S, Tent
-from tomato_host.twin.sensors import FLOW_PULSES_PER_ML, Readings, Sensors
+from tomato_host.twin.physics import CO2, HEATER, PUMP, STEP_S, TentPhysics
+from tomato_host.twin.sensors import FLOW_PULSES_PER_ML, Readings, SimulatedSensors
 
 GRID_MS = int(STEP_S * 1_000)
 LEAK_WET_ML = 15.0
@@ -65,9 +65,9 @@ class World:
         """`start` (aware) defaults to 2026-05-01 00:00 in Vienna; `weather` to the seeded climate."""
         self.start = start or datetime.fromisoformat("2026-05-01T00:00:00+02:00")
         self.seed = seed
-        self.tent = Tent(params, seed)
+        self.tent = TentPhysics(params, seed)
         self.surroundings = Surroundings(weather or Climate(seed, self.start), self.tent.params.place)
-        self.sensors = Sensors(seed, self.tent.params)
+        self.sensors = SimulatedSensors(seed, self.tent.params)
         self.serial_link = SerialLinkFaults()
         self.power = PowerFaults()
         self.safety = SafetyRecord()

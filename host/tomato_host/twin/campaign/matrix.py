@@ -13,7 +13,7 @@ from tomato_host.brain.control.settings import ControlSettings, PolicyName
 from tomato_host.errors import TomatoError
 from tomato_host.sources.scenarios import FAULTS, Scenario
 from tomato_host.twin.campaign.compare import Watch
-from tomato_host.twin.campaign.score import Score
+from tomato_host.twin.campaign.score import TentScore
 from tomato_host.twin.campaign.tent_run import TentRun
 from tomato_host.twin.params import TentParams
 from tomato_host.twin.simulated_tent import SimulatedTent
@@ -37,7 +37,7 @@ class Cell:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class CellOutcome:
     """What came of a run: one flat row, and the last day's course when asked for."""
 
     row: dict[str, Any]
@@ -57,14 +57,14 @@ def cells(
     ]
 
 
-def simulate(cell: Cell) -> Outcome:
+def simulate(cell: Cell) -> CellOutcome:
     """Run one cell. Depends on nothing but the cell."""
     settings = ControlSettings(policy=cell.controller)
     tent = SimulatedTent(
         cell.seed, TentParams.sample(cell.seed), cell.scenario, START, cell.period_s, timezone=settings.time_zone
     )
     run = TentRun(tent, MindSettings(control=settings))
-    score, watch, course = Score(), Watch(settings, cell.period_s), []
+    score, watch, course = TentScore(), Watch(settings, cell.period_s), []
     end_ms = round(cell.days * 86_400_000.0)
     last_day_ms, next_ms = max(0, end_ms - 86_400_000), 0
     while tent.now_ms < end_ms:
@@ -85,7 +85,7 @@ def simulate(cell: Cell) -> Outcome:
         "mode": run.mind.mode,
     }
     row.pop("chart")
-    return Outcome(row, tuple(course))
+    return CellOutcome(row, tuple(course))
 
 
 def _point(tent: SimulatedTent) -> tuple[float, ...]:
@@ -103,7 +103,7 @@ def _point(tent: SimulatedTent) -> tuple[float, ...]:
     )
 
 
-def run(matrix: list[Cell], jobs: int) -> Iterator[tuple[int, Outcome]]:
+def run(matrix: list[Cell], jobs: int) -> Iterator[tuple[int, CellOutcome]]:
     """Run the matrix on `jobs` processes; yields (index, outcome) as they come, the same for any `jobs`."""
     if jobs <= 1:
         for index, cell in enumerate(matrix):
@@ -113,7 +113,7 @@ def run(matrix: list[Cell], jobs: int) -> Iterator[tuple[int, Outcome]]:
         yield from pool.imap_unordered(_indexed, list(enumerate(matrix)))
 
 
-def _indexed(item: tuple[int, Cell]) -> tuple[int, Outcome]:
+def _indexed(item: tuple[int, Cell]) -> tuple[int, CellOutcome]:
     return item[0], simulate(item[1])
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import shared_schemas
 import tomato_host
 from tomato_host.errors import TomatoError
-from tomato_host.twin.campaign.matrix import Cell, Outcome
+from tomato_host.twin.campaign.matrix import Cell, CellOutcome
 from tomato_host.twin.firmware_files import firmware_dir
 
 NAME = "runs.jsonl"
@@ -37,7 +37,7 @@ class ResultsStore:
     def __init__(self, folder: Path) -> None:
         self.path = folder / NAME
 
-    def begin(self, resume: bool) -> dict[Cell, Outcome]:
+    def begin(self, resume: bool) -> dict[Cell, CellOutcome]:
         """The runs that need not be run again: none, unless `resume`. Raises TomatoError `E-CAMPAIGN`."""
         made_by = fingerprint()
         found = dict(self._read(made_by)) if resume and self.path.exists() else {}
@@ -46,13 +46,13 @@ class ResultsStore:
             self.add(cell, outcome)
         return found
 
-    def add(self, cell: Cell, outcome: Outcome) -> None:
+    def add(self, cell: Cell, outcome: CellOutcome) -> None:
         """Store one run."""
         line = json.dumps({"cell": asdict(cell), "row": outcome.row, "course": outcome.course})
         with self.path.open("a", encoding="utf-8") as file:
             file.write(line + "\n")
 
-    def _read(self, made_by: str) -> Iterator[tuple[Cell, Outcome]]:
+    def _read(self, made_by: str) -> Iterator[tuple[Cell, CellOutcome]]:
         head, *lines = self.path.read_text(encoding="utf-8").splitlines() or [""]
         if head != json.dumps({"code": made_by}):
             raise TomatoError(
@@ -65,4 +65,4 @@ class ResultsStore:
                 stored = json.loads(line)
             except ValueError:  # torn by the stop itself
                 continue
-            yield Cell(**stored["cell"]), Outcome(stored["row"], tuple(tuple(point) for point in stored["course"]))
+            yield Cell(**stored["cell"]), CellOutcome(stored["row"], tuple(tuple(point) for point in stored["course"]))
