@@ -223,7 +223,8 @@ class Core:
             due = min(due, c.FLOW_CHECK_AFTER_MS - self.flow.dry_ms)
         if self.inputs.button or self.button.manual_ms or self.button.window_ms:
             due = min(due, c.SAFETY_TICK_MS)
-        if self.saver.wanted:
+        if self.saver.wanted and not self.pulses.active & saving.UNINTERRUPTED:
+            # A write that waits for a dose comes with the dose's end, which is due anyway.
             due = min(due, c.SAVE_RETRY_MS - self.saver.since_ms)
         due = min(due, self.pulses.resume_ms(self.pulses.active & ~self.outputs, _NEVER_MS))
         return self.now_ms + max(1, due)

@@ -10,10 +10,10 @@ import os
 from datetime import datetime
 from pathlib import Path
 
+from tomato_host.sources.scenarios import Scenario
 from tomato_host.twin.memory_line import MemoryPort
 from tomato_host.twin.outside import Weather
 from tomato_host.twin.params import TentParams
-from tomato_host.twin.scenarios import Scenario
 from tomato_host.twin.virtual_board import VirtualBoard
 from tomato_host.twin.world import World
 
@@ -68,15 +68,15 @@ class LockStep:
         """
         board = self.board
         if host_bytes_written > self.bytes_taken:
-            data = board.cable.read_exactly(host_bytes_written - self.bytes_taken)
+            data = board.serial_link.read_exactly(host_bytes_written - self.bytes_taken)
             self.bytes_taken = host_bytes_written
-            board.receive(board.cable.down(data))
+            board.receive(board.serial_link.down(data))
         sent = board.run_to(until_ms)
-        return board.cable.wait_readable(sent) if sent else 0
+        return board.serial_link.wait_readable(sent) if sent else 0
 
     def open_port(self) -> MemoryPort:
         """The line's end for a host in this process; one in another process opens `port_path`."""
-        return self.board.cable.open_memory_port()
+        return self.board.serial_link.open_memory_port()
 
     def close(self) -> None:
         """Switch the board off and free its port."""

@@ -12,10 +12,10 @@ from pathlib import Path
 
 from tomato_host.errors import TomatoError
 from tomato_host.twin import vm_channel, vm_process
-from tomato_host.twin.cable import Cable
 from tomato_host.twin.firmware_files import firmware_dir
 from tomato_host.twin.preview import Preview
 from tomato_host.twin.sensors import to_block
+from tomato_host.twin.serial_link import SimulatedLine
 from tomato_host.twin.vm_process import VmProcess, VmSettings
 from tomato_host.twin.wiring import Wiring, read_wiring
 from tomato_host.twin.world import PUMP_BIT, World
@@ -58,8 +58,8 @@ class VirtualBoard:
         self._settings = VmSettings(
             files, home.resolve() / "flash", heap, 0 if skip_idle else SAFETY_TICK_MS, flow_gpio=self._wiring.flow_gpio
         )
-        self.cable = Cable(world.cable, world.rng)
-        self.port_path = self.cable.port_path
+        self.serial_link = SimulatedLine(world.serial_link, world.rng)
+        self.port_path = self.serial_link.port_path
         self.now_ms = 0
         self.boots = 0
         self.resets: list[tuple[int, int]] = []
@@ -274,7 +274,7 @@ class VirtualBoard:
         else:
             data = vm.read_link(self._announced - self._sent)
             self._sent = self._announced
-        return self.cable.up(data) if data else 0
+        return self.serial_link.up(data) if data else 0
 
     def power_cycle(self, cause: int = vm_process.POWER_ON) -> None:
         """Take the power away now; the board boots again after BOOT_MS. Its flash keeps its contents."""
@@ -338,7 +338,7 @@ class VirtualBoard:
     def close(self) -> None:
         """Switch off for good and take the port away."""
         self.power_off()
-        self.cable.close()
+        self.serial_link.close()
         if self._temporary:
             self._temporary.cleanup()
             self._temporary = None
