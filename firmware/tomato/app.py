@@ -44,6 +44,7 @@ class App:
         self.ring = ring or SampleRing()
         self.sampler = Sampler(self.core, self.ring, self.core.config[c.CFG_SAMPLE_PERIOD_MS])
         self.session = Session(self.core, self.sampler, self.ring, hal.link.send, hal.identity)
+        self.lasted = None  # main.py puts it here: a run of its own without it must work, too
         self.checked_in = 0
         self.ready = -1  # link bytes known to wait; -1 = look
 
@@ -81,6 +82,16 @@ class App:
         due = min(self.core.next_due_ms(now_ms), self.session.next_due_ms(now_ms), self.hal.sense_due_ms(now_ms))
         return max(0, due - now_ms)
 
+    def _settle(self, settled):
+        """Say that this start has lasted, and confirm the firmware while all is off; what is left to call."""
+        if self.lasted:
+            self.lasted()
+            self.lasted = None
+        if self.core.outputs:
+            return settled
+        settled()
+        return None
+
     def turn(self):
         """One step by the hal's own clock, with the watchdog fed when every task has checked in; returns idle ms."""
         idle_ms = self.step(self.clock.update(self.hal.ticks_ms()))
@@ -92,16 +103,17 @@ class App:
     def run(self, settled=None):
         """Loop until mpremote knocks on the console; everything is off when it returns or raises.
 
-        `settled()` is called once when the firmware has run for a minute, at a moment with every output off.
+        `self.lasted()` is called once when the firmware has run for a minute, `settled()` then at the first moment
+        with every output off.
         """
         hal, session = self.hal, self.session
         hal.link.open()
         try:
+            self.ready = hal.wait(0)  # what came while the board was starting
             while not session.console_asked:
                 idle_ms = self.turn()
-                if settled and self.clock.now_ms >= SETTLED_MS and not self.core.outputs:
-                    settled()
-                    settled = None
+                if settled and self.clock.now_ms >= SETTLED_MS:
+                    settled = self._settle(settled)
                 if self.ready <= 0:
                     self.ready = hal.wait(idle_ms)
         finally:

@@ -71,7 +71,7 @@ def version(n: int) -> flash.Firmware:
         f"tomato/core/only_in_{n}.py": b"here = %d\n" % n,
     }
     root = {"boot.py": b"# boot %d\n" % n, "main.py": b"# main\n",
-            "slot.py": (firmware_dir() / "slot.py").read_bytes()}
+            **{name: (firmware_dir() / name).read_bytes() for name in ("slot.py", "tries.py")}}
     return flash.Firmware(package, root)
 
 
@@ -105,7 +105,7 @@ def boots_whole(folder: Path) -> int:
 def test_a_new_board_runs_the_first_slot_without_trial(flash_folder: Path) -> None:
     done = flash.install(FolderBoard(flash_folder), version(1))
     assert (flash_folder / "slot").read_text() == "a"
-    assert len(done.uploaded) == 7
+    assert len(done.uploaded) == 8
     assert boots_whole(flash_folder) == 1
 
 

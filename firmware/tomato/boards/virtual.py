@@ -15,7 +15,10 @@ INPUT_PINS = {
     "door_open": (14, 1),  # reed contact closes to ground while the door is shut
 }
 FLOW_PIN = 22
+FLOW_PULL_UP = True
 ADC_PINS = (26, 27)
+ADC_FULL_SCALE = None  # 3.3 V by itself
+TIMER_IDS = (-1, -1)  # the end of a pulse, the feeding in maintenance: software timers
 I2C_PINS = (0, 17, 16)  # bus, SCL, SDA
 ONEWIRE_PIN = 18
 LED_PIN = 19

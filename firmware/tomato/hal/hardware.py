@@ -37,11 +37,11 @@ class Hardware:
         self.button = Switch(*board.INPUT_PINS["button"])
         self.switches = tuple((sensor_id(name), Switch(*board.INPUT_PINS[name]))
                               for name in SWITCH_SENSORS if name in board.FITTED)
-        self.flow = FlowCounter(board.FLOW_PIN)
+        self.flow = FlowCounter(board.FLOW_PIN, board.FLOW_PULL_UP)
         self.sensors = Sensors(board, self.config["fitted"])
-        self.deadline = Deadline(self.outputs)
+        self.deadline = Deadline(self.outputs, board.TIMER_IDS[0])
         self.link = Link()
-        self.watchdog = Watchdog()
+        self.watchdog = Watchdog(board.TIMER_IDS[1])
         self.looked_us = time.ticks_us()
 
     def ticks_ms(self):

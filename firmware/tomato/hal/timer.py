@@ -6,9 +6,9 @@ from machine import Timer
 class Deadline:
     """One one-shot timer for the pulse that ends first; the safety tick re-arms it for the next."""
 
-    def __init__(self, outputs):
+    def __init__(self, outputs, timer_id=-1):
         self.outputs = outputs
-        self.timer = Timer(-1)
+        self.timer = Timer(timer_id)
         self.mask = 0
         self.end_ms = -1
         # A bound method is an object: made once, because an interrupt may not allocate.
@@ -32,7 +32,7 @@ class Deadline:
             try:
                 self.timer.init(mode=Timer.ONE_SHOT, period=in_ms, callback=self._callback, hard=True)
                 return
-            except TypeError:  # a port without hard timers
+            except (TypeError, ValueError):  # a port without hard timers: it does not know the word, or refuses it
                 self._hard = False
         self.timer.init(mode=Timer.ONE_SHOT, period=in_ms, callback=self._callback)
 

@@ -19,8 +19,9 @@ from pathlib import Path
 from tomato_host.board.console import BoardFiles
 from tomato_host.errors import TomatoError
 
-ROOT_FILES = ("boot.py", "slot.py", "main.py")
-"""Kept as source in the root, replaced one by one and whole; each version works with the others' last one."""
+ROOT_FILES = ("tries.py", "slot.py", "boot.py", "main.py")
+"""Kept as source in the root, replaced one by one in this order and whole; each version works with the others' last
+one. `main.py` comes last: it is the one that needs the others."""
 AS_SOURCE = ("tomato/core/cobs_viper.py",)
 """Holds machine code when compiled: the board's own compiler knows its processor."""
 TRIES = 3
@@ -174,9 +175,9 @@ def _check(board: BoardFiles, slot: str, firmware: Firmware) -> None:
 
 
 def _replace_root(board: BoardFiles, firmware: Firmware, flashed: Flashed) -> None:
-    """boot.py, slot.py, main.py: each written beside itself, checked, and renamed over the old one."""
+    """The files of the root: each written beside itself, checked, and renamed over the old one."""
     there = board.hashes("")
-    for name, data in firmware.root.items():
+    for name, data in sorted(firmware.root.items(), key=lambda item: ROOT_FILES.index(item[0])):
         if there.get(name) == _digest(data):
             flashed.unchanged += 1
             continue

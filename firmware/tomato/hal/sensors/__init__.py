@@ -14,6 +14,14 @@ PERIOD_MS = 10_000
 COLLECT_AFTER_MS = 800  # the slowest part, the DS18B20, needs 750 ms
 
 
+def adc(board, number):
+    """The converter of a soil probe, on a scale that a probe at 3.3 V stays within."""
+    pin = Pin(board.ADC_PINS[number])
+    if board.ADC_FULL_SCALE:
+        return ADC(pin, atten=getattr(ADC, board.ADC_FULL_SCALE))
+    return ADC(pin)
+
+
 class Sensors:
     """Polls the fitted parts. Each has `start(now_ms, inputs)` and `collect(now_ms, inputs, config)`."""
 
@@ -26,8 +34,8 @@ class Sensors:
         self._fit(fitted, c.S_LEAF_TEMP_C, lambda: Mlx90614(bus))
         self._fit(fitted, c.S_LIGHT_LUX, lambda: Bh1750(bus))
         self._fit(fitted, c.S_SOIL_TEMP_C, lambda: Ds18b20(board.ONEWIRE_PIN))
-        self._fit(fitted, c.S_SOIL_P1_RAW, lambda: CapacitiveProbe(ADC(Pin(board.ADC_PINS[0])), 0))
-        self._fit(fitted, c.S_SOIL_P2_RAW, lambda: CapacitiveProbe(ADC(Pin(board.ADC_PINS[1])), 1))
+        self._fit(fitted, c.S_SOIL_P1_RAW, lambda: CapacitiveProbe(adc(board, 0), 0))
+        self._fit(fitted, c.S_SOIL_P2_RAW, lambda: CapacitiveProbe(adc(board, 1), 1))
         self.flow_fitted = bool(fitted & (1 << c.S_FLOW_ML))
         self.missing = tuple(s for s in range(len(c.SENSORS)) if not fitted & (1 << s))
         self.collecting = False

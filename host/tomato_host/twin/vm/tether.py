@@ -20,6 +20,7 @@ NEED_VALUES = 3  # t: now; the answer is the block of values
 RESET = 4  # a: cause, t: now
 WATCHDOG = 5  # c: timeout in ms, t: now
 HEAP = 6  # c: bytes allocated after a collection, t: now
+PROMPT = 7  # the program has ended, t: now
 
 # The answer to WAIT (GO): kind = flags, a = new flow meter pulses, b = link bytes ready, c = GPIO levels, t = now.
 GO_INPUTS = 0x02
@@ -67,6 +68,10 @@ def reset(cause):
     _send(RESET, cause, 0, 0, now_ms)
     _receive(_rx, RECORD_BYTES)  # never answered: the twin cuts the power
     raise SystemExit(0)
+
+
+def at_prompt():
+    _send(PROMPT, 0, 0, 0, now_ms)
 
 
 def arm_watchdog(timeout_ms):
