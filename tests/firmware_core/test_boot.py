@@ -168,11 +168,14 @@ def interrupted_at(chip: Chip, moments: set[int]) -> tuple[str, int]:
 
 
 def test_a_0x03_at_any_moment_in_which_it_interrupts_ends_no_start(chip: Chip) -> None:
-    """Every instruction of boot.py and main.py until `kbd_intr(-1)`, one 0x03 or two of them."""
+    """Every instruction of boot.py and main.py until `kbd_intr(-1)`, one 0x03 or two of them.
+
+    Both platforms run the same instructions: each takes every other one.
+    """
     outcome, moments = interrupted_at(chip, set())
     assert outcome == "prompt" and chip.ran == 1, "the app was run, and came back as for maintenance"
     assert moments > 100
-    for moment in range(1, moments + 1):
+    for moment in range(1 + (chip.platform == "esp32"), moments + 1, 2):
         second = moment + moment % 7  # the same one, or up to six instructions later
         chip.ran, chip.register = 0, b""
         outcome, _ = interrupted_at(chip, {moment, second})

@@ -243,7 +243,8 @@ def test_a_pin_map_keeps_to_what_the_port_has(board: ModuleType) -> None:
     for version in VERSIONS:
         port = profile(f"{'rp2' if board is pico else 'esp32'}-{version}")
         out = {*board.OUTPUT_PINS, board.LED_PIN, board.BUZZER_PIN, board.ONEWIRE_PIN, *board.I2C_PINS[1:]}
-        pulled_up = {gpio for gpio, _ in board.INPUT_PINS.values()} | {board.FLOW_PIN for _ in range(board.FLOW_PULL_UP)}
+        pulled_up = {gpio for gpio, _ in board.INPUT_PINS.values()}
+        pulled_up |= {board.FLOW_PIN for _ in range(board.FLOW_PULL_UP)}
         assert (out | pulled_up | {board.FLOW_PIN}) <= set(port["pins"])
         assert not (out | pulled_up) & set(port["input_only"])
         assert set(board.ADC_PINS) <= set(port["adc_pins"])

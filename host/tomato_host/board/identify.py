@@ -10,13 +10,10 @@ from shared_schemas.wire import SCHEMA_HASH
 from tomato_host.board import intake
 from tomato_host.board.events import Health
 from tomato_host.board.port import BY_ID, PortLost, SerialPort, list_ports
-from tomato_host.board.protocol import BoardProtocol, Hello, Received
+from tomato_host.board.protocol import BoardProtocol, Hello, Received, calm_session
 from tomato_host.errors import TomatoError
 
 HELLO_EVERY_S = 1.0
-CTRL_D = b"\x04"
-GREETINGS = 8
-"""More than `ask` sends before it gives up."""
 
 
 def find_board(port: str | None) -> str:
@@ -39,14 +36,14 @@ def ask(url: str, timeout_s: float = 5.0,
         now_s: Callable[[], float] = time.monotonic) -> tuple[Hello | None, Health | None]:
     """HELLO and HEALTH of the firmware on a port; None where nothing like it answers. Raises TomatoError E-PORT-*."""
     port = SerialPort.open(url)
-    protocol = BoardProtocol(_quiet_session())
+    protocol = BoardProtocol(calm_session(secrets.randbelow(1 << 16)))
     hello: Hello | None = None
     deadline, next_hello = now_s() + timeout_s, now_s()
     try:
         while (now := now_s()) < deadline:
             if hello is None and now >= next_hello:
                 next_hello = now + HELLO_EVERY_S
-                port.write(protocol.send("HELLO", schema_hash=SCHEMA_HASH))
+                port.write(protocol.send_calm("HELLO", schema_hash=SCHEMA_HASH))
             port.wait(0.1)
             for message in protocol.receive_bytes(port.read()):
                 if not isinstance(message, Received) or message.session != protocol.session:
@@ -61,16 +58,6 @@ def ask(url: str, timeout_s: float = 5.0,
     finally:
         port.close()
     return hello, None
-
-
-def _quiet_session() -> int:
-    """A session number whose greetings hold no Ctrl-D: to a board with nothing but a REPL that is a soft reset."""
-    for _ in range(100):
-        session = secrets.randbelow(0xFFFF) + 1
-        greeting = BoardProtocol(session)
-        if not any(CTRL_D in greeting.send("HELLO", schema_hash=SCHEMA_HASH) for _ in range(GREETINGS)):
-            return session
-    return session
 
 
 def ask_after_reset(url: str, timeout_s: float = 25.0) -> Hello | None:

@@ -25,7 +25,7 @@ from tomato_host.board.events import (
     Sample,
 )
 from tomato_host.board.port import PortLost
-from tomato_host.board.protocol import BoardProtocol, Damage, Hello, Received
+from tomato_host.board.protocol import BoardProtocol, Damage, Hello, Received, calm_session
 from tomato_host.board.ripening import Ripening
 from tomato_host.errors import TomatoError
 
@@ -69,13 +69,14 @@ class BoardSession:
                  is_stored: Callable[[Sample | BoardEvent], bool] = lambda _: False,
                  may_acknowledge: Callable[[], bool] = lambda: True,
                  samples_safe_after_ms: int = 0, events_safe_after_ms: int = 0) -> None:
-        """`is_stored` knows what an earlier process has put away; it is acknowledged and not told again.
+        """`session` becomes one that holds no bytes of MicroPython's console. `is_stored` knows what an earlier process has put away; it is acknowledged and not told again.
 
         While `may_acknowledge` says no - what was handed out is not in its file - the board is left to keep its own,
         and also until the file has surely been synced: the two spans.
         """
         self._open_port = port_factory
         self._port: Port | None = None
+        session = calm_session(session)
         self.protocol = BoardProtocol(session)
         self.clock = ClockSync()
         self.hello: Hello | None = None
@@ -246,7 +247,7 @@ class BoardSession:
         if not self.up:
             if now_ms - self._hello_ms >= HELLO_MS:
                 self._hello_ms = now_ms
-                self._say("HELLO", schema_hash=SCHEMA_HASH)
+                self._write(self.protocol.send_calm("HELLO", schema_hash=SCHEMA_HASH))
             return
         silent_ms = now_ms - self._heard_ms
         if silent_ms > SILENT_MS:

@@ -62,10 +62,11 @@ def run_file(name, kbd_intr):
     text = _source(name)
     if text is None:
         return True
-    code = compile(text, name, "exec")
-    kbd_intr(CTRL_C)
+    # Armed by the file's own first line: between that and its first jump no code of ours may be interrupted.
+    code = compile("kbd_intr(3); " + text, name, "exec")
+    names = {"__name__": "__main__", "__file__": name, "kbd_intr": kbd_intr}
     try:
-        exec(code, {"__name__": "__main__", "__file__": name})
+        exec(code, names)
         return True
     except SystemExit:
         raise
