@@ -116,6 +116,11 @@ def test_the_same_version_again_uploads_nothing(flash_folder: Path) -> None:
     assert (flash_folder / "slot").read_text() == "a"
 
 
+def test_it_says_which_firmware_runs_again_if_the_new_one_fails(flash_folder: Path) -> None:
+    assert flash.install(FolderBoard(flash_folder), version(1)).before == ""
+    assert flash.install(FolderBoard(flash_folder), version(2)).before == "a"
+
+
 def test_only_what_changed_is_uploaded_and_what_is_gone_removed(flash_folder: Path) -> None:
     for n in (1, 2):
         flash.install(FolderBoard(flash_folder), version(n))

@@ -48,6 +48,8 @@ class Flashed:
     unchanged: int = 0
     removed: list[str] = field(default_factory=list)
     provisioned: bool = False
+    before: str = ""
+    """The slot that runs again when the new one does not stay up; "" = there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +149,17 @@ def install(board: BoardFiles, firmware: Firmware, say: Say = lambda _: None) ->
     _replace_root(board, firmware, flashed)
     flashed.provisioned = provision(board, flashed.slot)
     _point(board, f"{flashed.slot} {TRIES} {running}" if running else flashed.slot)
+    flashed.before = running
     return flashed
+
+
+def what_happens_next(flashed: Flashed) -> str:
+    """What a board that does not answer after flashing really does by itself."""
+    if flashed.before:
+        return (f"after {TRIES} starts that fail it goes back to the firmware of slot {flashed.before} by itself; "
+                "`tomato-host board logs` has the error")
+    return (f"it has no earlier firmware: after {TRIES} starts that fail it stays at MicroPython's prompt "
+            "with every output off and tries again every ten minutes; `tomato-host board logs` has the error")
 
 
 def _fill(board: BoardFiles, flashed: Flashed, firmware: Firmware, say: Say) -> None:

@@ -69,7 +69,9 @@ class BoardSession:
                  is_stored: Callable[[Sample | BoardEvent], bool] = lambda _: False,
                  may_acknowledge: Callable[[], bool] = lambda: True,
                  samples_safe_after_ms: int = 0, events_safe_after_ms: int = 0) -> None:
-        """`session` becomes one that holds no bytes of MicroPython's console. `is_stored` knows what an earlier process has put away; it is acknowledged and not told again.
+        """`session` becomes one that holds no bytes of MicroPython's console.
+
+        `is_stored` knows what an earlier process has put away; it is acknowledged and not told again.
 
         While `may_acknowledge` says no - what was handed out is not in its file - the board is left to keep its own,
         and also until the file has surely been synced: the two spans.

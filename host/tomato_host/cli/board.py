@@ -86,17 +86,20 @@ def flash(port: Port = None, as_json: Json = False,
             say(f"{url}: {runtime.machine}, MicroPython {'.'.join(str(n) for n in runtime.version)}")
             if not source:
                 firmware = flashing.compiled(firmware, runtime.mpy)
-            say(f"{len(firmware.package)} files, {f'bytecode v{runtime.mpy}' if firmware.compiled else 'sources'}")
+            kind = f"bytecode v{runtime.mpy}" if firmware.compiled else "sources" if source else (
+                f"sources: no mpy-cross for bytecode v{runtime.mpy} is installed here, so the board starts slowly")
+            say(f"{len(firmware.package)} files, {kind}")
             done = flashing.install(console, firmware, say)
             console.reset()
     except ConsoleLost as lost:
         raise TomatoError("E-FLASH-LOST", f"The board stopped answering while it was flashed ({lost}).",
                           "Check the cable and flash again; until then it boots what it ran before.") from None
     say(f"slot {done.slot}: {len(done.uploaded)} uploaded, {done.unchanged} unchanged, {len(done.removed)} removed")
+    say("waiting for the board to start")
     hello = ask_after_reset(url)
     if hello is None:
         raise TomatoError("E-FLASH-SILENT", "The board was flashed and reset, but does not answer.",
-                          "Look at `tomato-host board logs`; after three failed boots it goes back by itself.")
+                          flashing.what_happens_next(done))
     _tell({"slot": done.slot, "uploaded": len(done.uploaded), "unchanged": done.unchanged,
            "compiled": firmware.compiled, "provisioned": done.provisioned} | _facts(url, hello, None), as_json)
 
