@@ -70,8 +70,11 @@ def version(n: int) -> flash.Firmware:
         "tomato/core/same.py": b"same = 1\n",
         f"tomato/core/only_in_{n}.py": b"here = %d\n" % n,
     }
-    root = {"boot.py": b"# boot %d\n" % n, "main.py": b"# main\n",
-            **{name: (firmware_dir() / name).read_bytes() for name in ("slot.py", "tries.py")}}
+    root = {
+        "boot.py": b"# boot %d\n" % n,
+        "main.py": b"# main\n",
+        **{name: (firmware_dir() / name).read_bytes() for name in ("slot.py", "tries.py")},
+    }
     return flash.Firmware(package, root)
 
 

@@ -55,8 +55,12 @@ class Chip:
         app, hardware = types.ModuleType("tomato.app"), types.ModuleType("tomato.hal.hardware")
         app.App = lambda *_: self  # type: ignore[attr-defined]
         hardware.Hardware = lambda: None  # type: ignore[attr-defined]
-        for name, module in {"micropython": micropython, "time": time, "tomato.app": app,
-                             "tomato.hal.hardware": hardware}.items():
+        for name, module in {
+            "micropython": micropython,
+            "time": time,
+            "tomato.app": app,
+            "tomato.hal.hardware": hardware,
+        }.items():
             self.patch.setitem(sys.modules, name, module)
         for name in ("boot", "main", "slot", "tries"):
             sys.modules.pop(name, None)

@@ -65,13 +65,22 @@ class Board:
         self._side, theirs = os.pipe()
         os.set_blocking(self._side, False)
         environment = {
-            "MICROPYPATH": f"{HERE}:{VM_DIR}:{self.firmware}:.frozen", "TOMATO_TETHER_FD": str(theirs),
-            "TOMATO_RETAINED": str(self.flash.parent / "retained"), "PATH": os.environ["PATH"],
+            "MICROPYPATH": f"{HERE}:{VM_DIR}:{self.firmware}:.frozen",
+            "TOMATO_TETHER_FD": str(theirs),
+            "TOMATO_RETAINED": str(self.flash.parent / "retained"),
+            "PATH": os.environ["PATH"],
         }
         self._process = subprocess.Popen(
-            [micropython(), "-X", "heapsize=480K", str(HERE / "start.py")], cwd=self.flash, env=environment,
-            stdin=self._board_end, stdout=self._board_end, stderr=subprocess.DEVNULL, pass_fds=[theirs],
-            start_new_session=True, preexec_fn=_own_terminal)
+            [micropython(), "-X", "heapsize=480K", str(HERE / "start.py")],
+            cwd=self.flash,
+            env=environment,
+            stdin=self._board_end,
+            stdout=self._board_end,
+            stderr=subprocess.DEVNULL,
+            pass_fds=[theirs],
+            start_new_session=True,
+            preexec_fn=_own_terminal,
+        )
         os.close(theirs)
 
     def look(self) -> None:

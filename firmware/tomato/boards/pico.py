@@ -26,12 +26,31 @@ BUZZER_PIN = 20
 
 # What is wired to this board. Take out what you do not have: what needs it is then refused, or (leak, float, flow)
 # goes without that guard; see docs/safety.md.
-FITTED = ("air_temp_c", "rh_pct", "co2_ppm", "leaf_temp_c", "light_lux", "soil_temp_c", "soil_p1_pct", "soil_p2_pct",
-          "soil_p1_raw", "soil_p2_raw", "flow_ml", "reservoir_ok", "leak", "door_open")
+FITTED = (
+    "air_temp_c",
+    "rh_pct",
+    "co2_ppm",
+    "leaf_temp_c",
+    "light_lux",
+    "soil_temp_c",
+    "soil_p1_pct",
+    "soil_p2_pct",
+    "soil_p1_raw",
+    "soil_p2_raw",
+    "flow_ml",
+    "reservoir_ok",
+    "leak",
+    "door_open",
+)
 
 # CONFIG values of a board that nobody has calibrated: the pump's nameplate, and probes without two points.
-DEFAULTS = {"pump_ul_per_s": 20_000, "soil_p1_dry_raw": 0, "soil_p1_wet_raw": 0, "soil_p2_dry_raw": 0,
-            "soil_p2_wet_raw": 0}
+DEFAULTS = {
+    "pump_ul_per_s": 20_000,
+    "soil_p1_dry_raw": 0,
+    "soil_p1_wet_raw": 0,
+    "soil_p2_dry_raw": 0,
+    "soil_p2_wet_raw": 0,
+}
 
 STATE_FOLDER = "state"  # below the root, where MicroPython starts
 FIRST_BOOT_ID = None  # drawn at random, so that a wiped flash does not repeat old numbers

@@ -26,8 +26,22 @@ BUZZER_PIN = 20
 
 # What is wired to this board. Take out what you do not have: what needs it is then refused, or (leak, float, flow)
 # goes without that guard; see docs/safety.md.
-FITTED = ("air_temp_c", "rh_pct", "co2_ppm", "leaf_temp_c", "light_lux", "soil_temp_c", "soil_p1_pct", "soil_p2_pct",
-          "soil_p1_raw", "soil_p2_raw", "flow_ml", "reservoir_ok", "leak", "door_open")
+FITTED = (
+    "air_temp_c",
+    "rh_pct",
+    "co2_ppm",
+    "leaf_temp_c",
+    "light_lux",
+    "soil_temp_c",
+    "soil_p1_pct",
+    "soil_p2_pct",
+    "soil_p1_raw",
+    "soil_p2_raw",
+    "flow_ml",
+    "reservoir_ok",
+    "leak",
+    "door_open",
+)
 
 # The virtual probes follow the contract's default calibration, the virtual pump its default rate.
 DEFAULTS = {}

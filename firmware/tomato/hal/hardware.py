@@ -29,14 +29,16 @@ class Hardware:
         if board.PROVISION:
             provision(board)
         self.store = FlashStore(board.STATE_FOLDER)
-        self.identity = Identity(self.store.next_boot_id(board.FIRST_BOOT_ID), board.NAME, machine.unique_id(),
-                                 machine.reset_cause())
+        self.identity = Identity(
+            self.store.next_boot_id(board.FIRST_BOOT_ID), board.NAME, machine.unique_id(), machine.reset_cause()
+        )
         # An RP2 gives this cause for every reset by software, too (micropython#19409): there it says nothing.
         self.bitten = sys.platform != "rp2" and machine.reset_cause() == machine.WDT_RESET
         self.estop = Switch(*board.INPUT_PINS["estop"])
         self.button = Switch(*board.INPUT_PINS["button"])
-        self.switches = tuple((sensor_id(name), Switch(*board.INPUT_PINS[name]))
-                              for name in SWITCH_SENSORS if name in board.FITTED)
+        self.switches = tuple(
+            (sensor_id(name), Switch(*board.INPUT_PINS[name])) for name in SWITCH_SENSORS if name in board.FITTED
+        )
         self.flow = FlowCounter(board.FLOW_PIN, board.FLOW_PULL_UP)
         self.sensors = Sensors(board, self.config["fitted"])
         self.deadline = Deadline(self.outputs, board.TIMER_IDS[0])

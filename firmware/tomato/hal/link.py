@@ -62,7 +62,7 @@ class Link:
     def read(self, ready=-1):
         """Read what has arrived into `buf`; returns the number of bytes. `ready`: how many there are, -1 = unknown."""
         if ready >= 0:
-            return self._readinto(self._view[:min(ready, _IN_BYTES)]) if ready else 0
+            return self._readinto(self._view[: min(ready, _IN_BYTES)]) if ready else 0
         if termios:
             return self._readinto(self.buf) or 0
         n = 0
@@ -82,7 +82,7 @@ class Link:
         """Queue n bytes of a whole frame. False when there is no room: then none of it is queued."""
         if self._out_n + n > _OUT_BYTES:
             return False
-        self._out_view[self._out_n:self._out_n + n] = memoryview(data)[:n]
+        self._out_view[self._out_n : self._out_n + n] = memoryview(data)[:n]
         self._out_n += n
         return True
 
@@ -99,13 +99,13 @@ class Link:
                 break
             else:
                 break
-            wrote = self._write(self._out_view[done:min(done + self._chunk, most)])
+            wrote = self._write(self._out_view[done : min(done + self._chunk, most)])
             if not wrote:
                 break
             done += wrote
         if done:
             left = self._out_n - done
             if left:
-                self._out_view[:left] = self._out_view[done:self._out_n]
+                self._out_view[:left] = self._out_view[done : self._out_n]
             self._out_n = left
             self.sent_total += done

@@ -39,8 +39,9 @@ def switch_all_off(url: str, timeout_s: float = 5.0) -> Off:
                 next_s = time.monotonic() + AGAIN_S
                 # STOP_ALL is heeded from anybody in any session; HELLO and HEALTH are for the answer only.
                 port.write(protocol.send_calm("STOP_ALL"))
-                port.write(protocol.send_calm("HEALTH") if greeted
-                           else protocol.send_calm("HELLO", schema_hash=SCHEMA_HASH))
+                port.write(
+                    protocol.send_calm("HEALTH") if greeted else protocol.send_calm("HELLO", schema_hash=SCHEMA_HASH)
+                )
             port.wait(0.1)
             for message in protocol.receive_bytes(port.read()):
                 if not isinstance(message, Received) or message.session != protocol.session:
@@ -55,5 +56,8 @@ def switch_all_off(url: str, timeout_s: float = 5.0) -> Off:
         pass  # said below: nobody confirmed it
     finally:
         port.close()
-    raise TomatoError("E-BOARD-SILENT", f"Nobody at {url} confirmed that everything is off.",
-                      "look at the plant; a board without a host drops its outputs by itself within 5 s")
+    raise TomatoError(
+        "E-BOARD-SILENT",
+        f"Nobody at {url} confirmed that everything is off.",
+        "look at the plant; a board without a host drops its outputs by itself within 5 s",
+    )

@@ -23,18 +23,20 @@ def find_board(port: str | None) -> str:
         return port
     found = list_ports()
     if not found:
-        raise TomatoError("E-BOARD-NOT-FOUND",
-                          f"No board found: looked in {BY_ID} and for USB serial ports, and there are none.",
-                          "Plug the board in with a data cable, or name its port with --port.")
+        raise TomatoError(
+            "E-BOARD-NOT-FOUND",
+            f"No board found: looked in {BY_ID} and for USB serial ports, and there are none.",
+            "Plug the board in with a data cable, or name its port with --port.",
+        )
     likely = [path for path in found if "micropython" in path.lower()] or found
     if len(likely) > 1:
-        raise TomatoError("E-BOARD-SEVERAL", f"There are several ports: {', '.join(likely)}.",
-                          "Name one with --port.")
+        raise TomatoError("E-BOARD-SEVERAL", f"There are several ports: {', '.join(likely)}.", "Name one with --port.")
     return likely[0]
 
 
-def ask(url: str, timeout_s: float = 5.0,
-        now_s: Callable[[], float] = time.monotonic) -> tuple[Hello | None, Health | None]:
+def ask(
+    url: str, timeout_s: float = 5.0, now_s: Callable[[], float] = time.monotonic
+) -> tuple[Hello | None, Health | None]:
     """HELLO and HEALTH of the firmware on a port; None where nothing like it answers. Raises TomatoError E-PORT-*."""
     port = SerialPort.open(url)
     protocol = BoardProtocol(calm_session(secrets.randbelow(1 << 16)))
@@ -61,8 +63,9 @@ def ask(url: str, timeout_s: float = 5.0,
     return hello, None
 
 
-def ask_after_reset(url: str, quiet_s: float = 20.0, longest_s: float = 90.0,
-                    now_s: Callable[[], float] = time.monotonic) -> Hello | None:
+def ask_after_reset(
+    url: str, quiet_s: float = 20.0, longest_s: float = 90.0, now_s: Callable[[], float] = time.monotonic
+) -> Hello | None:
     """HELLO of a board that is starting, waiting by what the board shows; None when it shows nothing for `quiet_s`.
 
     A port that goes, a port that comes and a byte that arrives are signs of life. One open line is used as long as it

@@ -44,8 +44,16 @@ NOT_AFTER_MS = 10_000
 BACKOFF_MS = (500, 1_000, 2_000, 5_000, 10_000)
 
 __all__ = [
-    "BoardEvent", "BoardSession", "Connected", "Disconnected", "Health", "LinkEvent", "Mismatch", "ProtocolFault",
-    "Result", "Sample",
+    "BoardEvent",
+    "BoardSession",
+    "Connected",
+    "Disconnected",
+    "Health",
+    "LinkEvent",
+    "Mismatch",
+    "ProtocolFault",
+    "Result",
+    "Sample",
 ]
 
 
@@ -65,10 +73,15 @@ class BoardSession:
     `poll` must be called whenever bytes have arrived and at least every few seconds.
     """
 
-    def __init__(self, port_factory: Callable[[], Port], session: int,
-                 is_stored: Callable[[Sample | BoardEvent], bool] = lambda _: False,
-                 may_acknowledge: Callable[[], bool] = lambda: True,
-                 samples_safe_after_ms: int = 0, events_safe_after_ms: int = 0) -> None:
+    def __init__(
+        self,
+        port_factory: Callable[[], Port],
+        session: int,
+        is_stored: Callable[[Sample | BoardEvent], bool] = lambda _: False,
+        may_acknowledge: Callable[[], bool] = lambda: True,
+        samples_safe_after_ms: int = 0,
+        events_safe_after_ms: int = 0,
+    ) -> None:
         """`session` becomes one that holds no bytes of MicroPython's console.
 
         `is_stored` knows what an earlier process has put away; it is acknowledged and not told again.
@@ -169,8 +182,11 @@ class BoardSession:
         """Set one CONFIG entry (the stored integer), or read it with None."""
         found = next((row for row in CONFIG_KEYS if row.name == key), None)
         if found is None:
-            raise TomatoError("E-CONFIG-KEY", f"There is no board setting {key!r}.",
-                              f"take one of: {', '.join(row.name for row in CONFIG_KEYS)}")
+            raise TomatoError(
+                "E-CONFIG-KEY",
+                f"There is no board setting {key!r}.",
+                f"take one of: {', '.join(row.name for row in CONFIG_KEYS)}",
+            )
         fields = {"config_key": found.key} | ({} if value is None else {"config_value": value})
         return self._command("CONFIG", **fields).cmd_id
 
@@ -178,8 +194,9 @@ class BoardSession:
         """Clear one latched fault by its name."""
         found = next((row for row in FAULTS if row.name == name), None)
         if found is None:
-            raise TomatoError("E-FAULT-NAME", f"There is no fault {name!r}.",
-                              f"take one of: {', '.join(row.name for row in FAULTS)}")
+            raise TomatoError(
+                "E-FAULT-NAME", f"There is no fault {name!r}.", f"take one of: {', '.join(row.name for row in FAULTS)}"
+            )
         return self._command("CLEAR_FAULT", fault=found.wire_id).cmd_id
 
     def ask_health(self, now_ms: int) -> None:
@@ -328,10 +345,12 @@ class BoardSession:
         self._heard_ms = now_ms
         if hello.schema_hash != SCHEMA_HASH:
             self._hello_ms = now_ms + 10 * HELLO_MS
-            events.append(Mismatch(
-                f"The board speaks schema {hello.schema_hash.hex()}, this host {SCHEMA_HASH.hex()}"
-                f" (firmware {hello.firmware})."
-            ))
+            events.append(
+                Mismatch(
+                    f"The board speaks schema {hello.schema_hash.hex()}, this host {SCHEMA_HASH.hex()}"
+                    f" (firmware {hello.firmware})."
+                )
+            )
             return
         if not self.up:
             self._begin(hello, now_ms, events)

@@ -24,14 +24,24 @@ def _facts(url: str, hello: Hello, health: Health | None) -> dict[str, object]:
     from shared_schemas.wire import SCHEMA_HASH
 
     facts: dict[str, object] = {
-        "port": url, "board": hello.board, "uid": hello.uid.hex(), "firmware": hello.firmware,
-        "schema_hash": hello.schema_hash.hex(), "host_schema_hash": SCHEMA_HASH.hex(),
-        "config_crc": f"{hello.config_crc:08x}", "boot_id": hello.boot_id, "uptime_s": hello.uptime_ms // 1000,
+        "port": url,
+        "board": hello.board,
+        "uid": hello.uid.hex(),
+        "firmware": hello.firmware,
+        "schema_hash": hello.schema_hash.hex(),
+        "host_schema_hash": SCHEMA_HASH.hex(),
+        "config_crc": f"{hello.config_crc:08x}",
+        "boot_id": hello.boot_id,
+        "uptime_s": hello.uptime_ms // 1000,
         "reset_cause": RESET_CAUSES.get(hello.reset_cause, str(hello.reset_cause)),
     }
     if health:
-        facts |= {"state": health.state, "faults": list(health.faults), "heap_free": health.heap_free,
-                  "retained_samples": health.retained}
+        facts |= {
+            "state": health.state,
+            "faults": list(health.faults),
+            "heap_free": health.heap_free,
+            "retained_samples": health.retained,
+        }
     return facts
 
 
@@ -60,13 +70,19 @@ def info(port: Port = None, as_json: Json = False) -> None:
     with Console(url) as console:
         runtime = runtime_of(console)
     version = ".".join(str(n) for n in runtime.version)
-    raise TomatoError("E-BOARD-NO-FIRMWARE", f"{url} is a {runtime.machine or 'board'} with MicroPython {version}, "
-                      "but our firmware does not answer.", f"make flash PORT={url}")
+    raise TomatoError(
+        "E-BOARD-NO-FIRMWARE",
+        f"{url} is a {runtime.machine or 'board'} with MicroPython {version}, but our firmware does not answer.",
+        f"make flash PORT={url}",
+    )
 
 
 @app.command()
-def flash(port: Port = None, as_json: Json = False,
-          source: Annotated[bool, typer.Option(help="Upload sources, do not compile.")] = False) -> None:
+def flash(
+    port: Port = None,
+    as_json: Json = False,
+    source: Annotated[bool, typer.Option(help="Upload sources, do not compile.")] = False,
+) -> None:
     """Put this version's firmware on the board; a cable pulled half-way leaves the old one running."""
     from tomato_host.board import flash as flashing
     from tomato_host.board.console import Console, ConsoleLost
@@ -86,22 +102,42 @@ def flash(port: Port = None, as_json: Json = False,
             say(f"{url}: {runtime.machine}, MicroPython {'.'.join(str(n) for n in runtime.version)}")
             if not source:
                 firmware = flashing.compiled(firmware, runtime.mpy)
-            kind = f"bytecode v{runtime.mpy}" if firmware.compiled else "sources" if source else (
-                f"sources: no mpy-cross for bytecode v{runtime.mpy} is installed here, so the board starts slowly")
+            kind = (
+                f"bytecode v{runtime.mpy}"
+                if firmware.compiled
+                else "sources"
+                if source
+                else (
+                    f"sources: no mpy-cross for bytecode v{runtime.mpy} is installed here, so the board starts slowly"
+                )
+            )
             say(f"{len(firmware.package)} files, {kind}")
             done = flashing.install(console, firmware, say)
             console.reset()
     except ConsoleLost as lost:
-        raise TomatoError("E-FLASH-LOST", f"The board stopped answering while it was flashed ({lost}).",
-                          "Check the cable and flash again; until then it boots what it ran before.") from None
+        raise TomatoError(
+            "E-FLASH-LOST",
+            f"The board stopped answering while it was flashed ({lost}).",
+            "Check the cable and flash again; until then it boots what it ran before.",
+        ) from None
     say(f"slot {done.slot}: {len(done.uploaded)} uploaded, {done.unchanged} unchanged, {len(done.removed)} removed")
     say("waiting for the board to start")
     hello = ask_after_reset(url)
     if hello is None:
-        raise TomatoError("E-FLASH-SILENT", "The board was flashed and reset, but does not answer.",
-                          flashing.what_happens_next(done))
-    _tell({"slot": done.slot, "uploaded": len(done.uploaded), "unchanged": done.unchanged,
-           "compiled": firmware.compiled, "provisioned": done.provisioned} | _facts(url, hello, None), as_json)
+        raise TomatoError(
+            "E-FLASH-SILENT", "The board was flashed and reset, but does not answer.", flashing.what_happens_next(done)
+        )
+    _tell(
+        {
+            "slot": done.slot,
+            "uploaded": len(done.uploaded),
+            "unchanged": done.unchanged,
+            "compiled": firmware.compiled,
+            "provisioned": done.provisioned,
+        }
+        | _facts(url, hello, None),
+        as_json,
+    )
 
 
 @app.command()
@@ -143,8 +179,10 @@ def console(port: Port = None) -> None:
 
 
 @app.command()
-def off(port: Annotated[str | None, typer.Option("--board", "--port", help="Port of the board.")] = None,
-        as_json: Json = False) -> None:
+def off(
+    port: Annotated[str | None, typer.Option("--board", "--port", help="Port of the board.")] = None,
+    as_json: Json = False,
+) -> None:
     """End every pulse, whoever asked for it; for emergencies, and for systemd when the host has died."""
     from dataclasses import asdict
 

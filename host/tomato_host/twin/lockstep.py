@@ -20,10 +20,21 @@ from tomato_host.twin.world import World
 class LockStep:
     """A virtual board whose time is moved by the host's own scheduler."""
 
-    def __init__(self, seed: int = 0, scenario: Scenario | str | None = None, start: datetime | None = None,
-                 params: TentParams | None = None, weather: Weather | None = None, flash: Path | None = None,
-                 skip_idle: bool = True, core: int | None = None, heap: str = "480K",
-                 firmware: Path | None = None, port: str = "", ticks_from: int = 0) -> None:
+    def __init__(
+        self,
+        seed: int = 0,
+        scenario: Scenario | str | None = None,
+        start: datetime | None = None,
+        params: TentParams | None = None,
+        weather: Weather | None = None,
+        flash: Path | None = None,
+        skip_idle: bool = True,
+        core: int | None = None,
+        heap: str = "480K",
+        firmware: Path | None = None,
+        port: str = "",
+        ticks_from: int = 0,
+    ) -> None:
         """`start` (aware) is the wall time of moment 0; `core` numbers the processor core for this run, if it matters.
 
         `port` (such as "esp32-1.28") makes it a board of that kind, "" the virtual board; `ticks_from` is what its
@@ -32,8 +43,7 @@ class LockStep:
         """
         faults = scenario if isinstance(scenario, Scenario) else Scenario.parse(scenario)
         self.world = World(seed, params, faults, start, weather)
-        self.board = VirtualBoard(self.world, flash, firmware, heap, skip_idle, port,
-                                  ticks_from=ticks_from)
+        self.board = VirtualBoard(self.world, flash, firmware, heap, skip_idle, port, ticks_from=ticks_from)
         self.port_path = self.board.port_path
         self.bytes_taken = 0
         """Bytes carried down so far; a host that starts anew counts on from here."""

@@ -18,8 +18,22 @@ SENT_UNKNOWN = 0xFFFF_FFFF
 """A board that waits in `select` does not count what it has sent."""
 
 VALUE_NAMES = (
-    "air_mc", "rh_mpct", "co2_dppm", "leaf_mc", "case_mc", "lux_d", "soil_mc", "adc_26", "adc_27", "adc_28", "adc_29",
-    "scd_mc", "scd_mpct", "spare_13", "spare_14", "absent",
+    "air_mc",
+    "rh_mpct",
+    "co2_dppm",
+    "leaf_mc",
+    "case_mc",
+    "lux_d",
+    "soil_mc",
+    "adc_26",
+    "adc_27",
+    "adc_28",
+    "adc_29",
+    "scd_mc",
+    "scd_mpct",
+    "spare_13",
+    "spare_14",
+    "absent",
 )
 """Places in the block: m = 1/1000, d = 1/10; `absent` has a bit per chip, and << 8 one for spoilt CRCs."""
 

@@ -33,9 +33,17 @@ SAFETY_TICK_MS = 50
 class VirtualBoard:
     """Processor, flash and line of one board in its world."""
 
-    def __init__(self, world: World, flash: Path | None = None, firmware: Path | None = None,
-                 heap: str = "480K", skip_idle: bool = True, port: str = "", stay_at_prompt: bool = False,
-                 ticks_from: int = 0) -> None:
+    def __init__(
+        self,
+        world: World,
+        flash: Path | None = None,
+        firmware: Path | None = None,
+        heap: str = "480K",
+        skip_idle: bool = True,
+        port: str = "",
+        stay_at_prompt: bool = False,
+        ticks_from: int = 0,
+    ) -> None:
         """`flash` keeps what the board stores (default: a directory that goes with this object).
 
         `port` (such as "esp32-1.28") makes it a board of that kind, with its own pin map; "" is the virtual board,
@@ -49,9 +57,16 @@ class VirtualBoard:
         files = firmware or firmware_dir()
         platform = port.partition("-")[0]
         self._wiring: Wiring = read_wiring(files, platform)
-        self._settings = VmSettings(files, home.resolve() / "flash", heap, 0 if skip_idle else SAFETY_TICK_MS,
-                                    flow_gpio=self._wiring.flow_gpio, port=port or DEFAULT, platform=platform,
-                                    ticks_from=ticks_from)
+        self._settings = VmSettings(
+            files,
+            home.resolve() / "flash",
+            heap,
+            0 if skip_idle else SAFETY_TICK_MS,
+            flow_gpio=self._wiring.flow_gpio,
+            port=port or DEFAULT,
+            platform=platform,
+            ticks_from=ticks_from,
+        )
         self._stay_at_prompt = stay_at_prompt
         self.at_prompt = False
         """True when the firmware has ended and MicroPython's prompt is in charge."""
@@ -149,8 +164,13 @@ class VirtualBoard:
 
     def _input_levels(self) -> int:
         world = self.world
-        return self._wiring.levels(reservoir_ok=world.reservoir_ok, leak=world.leak, door_open=world.door_open,
-                                   estop=world.estop, button=world.button)
+        return self._wiring.levels(
+            reservoir_ok=world.reservoir_ok,
+            leak=world.leak,
+            door_open=world.door_open,
+            estop=world.estop,
+            button=world.button,
+        )
 
     def _wake(self, levels: int, changed: bool) -> None:
         vm = self._vm
@@ -266,8 +286,11 @@ class VirtualBoard:
     def _give_up(self) -> None:
         words = self._last_words()
         self.close()
-        raise TomatoError("E-TWIN-CRASHED", f"The firmware does not stay alive: {words}.",
-                          "Run `tomato-host doctor`; look at board.stderr beside the board's flash directory.")
+        raise TomatoError(
+            "E-TWIN-CRASHED",
+            f"The firmware does not stay alive: {words}.",
+            "Run `tomato-host doctor`; look at board.stderr beside the board's flash directory.",
+        )
 
     def _last_words(self) -> str:
         """The last line the VM or the firmware's own error file holds."""
@@ -291,4 +314,3 @@ class VirtualBoard:
         if self._temporary:
             self._temporary.cleanup()
             self._temporary = None
-

@@ -41,7 +41,6 @@ class VmSettings:
     ticks_from: int = 0
     """What the millisecond counter holds at power-on."""
 
-
     @property
     def retained(self) -> Path:
         """The register that outlives a reset; whoever cuts the power removes it."""
@@ -74,8 +73,13 @@ class VmProcess:
         with (settings.flash.parent / "board.stderr").open("ab") as stderr:
             self._process = subprocess.Popen(
                 [micropython(), "-X", f"heapsize={settings.heap}", str(VM_DIR / "start.py")],
-                stdin=board_link.fileno(), stdout=board_link.fileno(), stderr=stderr, cwd=settings.flash,
-                env=environment, pass_fds=[theirs.fileno()], start_new_session=True,
+                stdin=board_link.fileno(),
+                stdout=board_link.fileno(),
+                stderr=stderr,
+                cwd=settings.flash,
+                env=environment,
+                pass_fds=[theirs.fileno()],
+                start_new_session=True,
             )
         theirs.close()
         board_link.close()

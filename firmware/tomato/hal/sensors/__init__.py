@@ -26,8 +26,9 @@ class Sensors:
     """Polls the fitted parts. Each has `start(now_ms, inputs)` and `collect(now_ms, inputs, config)`."""
 
     def __init__(self, board, fitted):
-        bus = I2C(board.I2C_PINS[0], scl=Pin(board.I2C_PINS[1]), sda=Pin(board.I2C_PINS[2]), freq=100_000,
-                  timeout=10_000)
+        bus = I2C(
+            board.I2C_PINS[0], scl=Pin(board.I2C_PINS[1]), sda=Pin(board.I2C_PINS[2]), freq=100_000, timeout=10_000
+        )
         self.parts = []
         self._fit(fitted, c.S_AIR_TEMP_C, lambda: Sht4x(bus))
         self._fit(fitted, c.S_CO2_PPM, lambda: Scd4x(bus))
