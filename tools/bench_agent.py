@@ -15,17 +15,17 @@ sys.path.insert(0, str(HERE.parent))  # the tiny model and the drawn plants belo
 
 import cv2  # noqa: E402
 import numpy as np  # noqa: E402
-from tomato_host.agent import checkup  # noqa: E402
-from tomato_host.agent.agent import Advisor  # noqa: E402
-from tomato_host.agent.context import WakeContext  # noqa: E402
-from tomato_host.agent.evaluation.cancel_trials import cancel_times_s, p95  # noqa: E402
-from tomato_host.agent.runtime.local import LocalModel  # noqa: E402
-from tomato_host.agent.settings import AgentSettings  # noqa: E402
-from tomato_host.agent.vision.measure import canopy_mask, measure_photo, open_photo  # noqa: E402
+from tomato_host.advisor import checkup  # noqa: E402
+from tomato_host.advisor.advisor import Advisor  # noqa: E402
+from tomato_host.advisor.backends.local import LocalModel  # noqa: E402
+from tomato_host.advisor.context import WakeContext  # noqa: E402
+from tomato_host.advisor.evaluation.cancel_trials import cancel_times_s, p95  # noqa: E402
+from tomato_host.advisor.settings import AgentSettings  # noqa: E402
+from tomato_host.advisor.vision.measure import canopy_mask, measure_photo, open_photo  # noqa: E402
 
-from tests.agent.fetched import FOLDER  # noqa: E402
-from tests.agent.pictures import plant  # noqa: E402
-from tests.agent.tiny_vlm import write_tiny_vlm  # noqa: E402
+from tests.advisor.fetched import FOLDER  # noqa: E402
+from tests.advisor.pictures import plant  # noqa: E402
+from tests.advisor.tiny_vlm import write_tiny_vlm  # noqa: E402
 
 TITLE = "Advisor: photo, loop, cancel, models"
 

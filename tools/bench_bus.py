@@ -15,8 +15,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from tomato_host.runtime.recorder import Recorder
-from tomato_host.runtime.status import Status
+from tomato_host.loop.recorder import Recorder
+from tomato_host.loop.status import Status
 from tomato_host.service.bus.extension import build_bus
 from tomato_host.service.bus.settings import BusSettings
 from tomato_host.sources.synthetic import SyntheticSource
@@ -33,7 +33,7 @@ class NoStore:
     """Keeps nothing."""
 
     def offer(self, record: Record) -> bool:
-        """Taken."""
+        """StepResult."""
         return True
 
 
@@ -44,8 +44,10 @@ def redis_server() -> Iterator[int]:
         probe.bind(("127.0.0.1", 0))
         port = int(probe.getsockname()[1])
     with tempfile.TemporaryDirectory() as folder:
-        process = subprocess.Popen(["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", "",
-                                    "--dir", folder], stdout=subprocess.DEVNULL)
+        process = subprocess.Popen(
+            ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", folder],
+            stdout=subprocess.DEVNULL,
+        )
         try:
             yield port
         finally:
@@ -96,9 +98,11 @@ def _flood(client: Any, feed: Any, recorder: Recorder, status: Status, alarms: i
     rss = Path(f"/proc/{feed._process.pid}/status").read_text().split("VmRSS:")[1].split()[0]
     return {
         "flood_readings_per_s": FLOOD_PER_S,
-        "alarms_sent": alarms, "alarms_arrived": len(arrived),
+        "alarms_sent": alarms,
+        "alarms_arrived": len(arrived),
         "alarm_to_redis_ms": {"p50": statistics.median(latency_ms), "most": max(latency_ms)},
-        "loop_hear_us": _quantiles(hears), "loop_tick_us": _quantiles(ticks),
+        "loop_hear_us": _quantiles(hears),
+        "loop_tick_us": _quantiles(ticks),
         "bus_process_mb": round(int(rss) / 1e3, 1),
     }
 

@@ -52,8 +52,10 @@ def _cost(days: int) -> dict[str, float]:
             record_us.append((time.perf_counter_ns() - middle) / 1e3)
     gc.unfreeze()
     return {
-        "us_per_observation_p50": _quantile(step_us, 0.5), "us_per_observation_p99": _quantile(step_us, 0.99),
-        "cpu_us_per_observation_p50": _quantile(cpu_us, 0.5), "cpu_us_per_observation_p99": _quantile(cpu_us, 0.99),
+        "us_per_observation_p50": _quantile(step_us, 0.5),
+        "us_per_observation_p99": _quantile(step_us, 0.99),
+        "cpu_us_per_observation_p50": _quantile(cpu_us, 0.5),
+        "cpu_us_per_observation_p99": _quantile(cpu_us, 0.99),
         "us_per_observation_mean_with_records": (sum(step_us) + sum(record_us)) / len(step_us),
         "us_records_p50": _quantile(record_us, 0.5),
     }
@@ -77,8 +79,11 @@ def _memory(days: int) -> dict[str, float]:
     grown = tracemalloc.get_traced_memory()[0] - held
     tracemalloc.stop()
     return {
-        "peak_bytes_per_observation_p50": float(np.median(peaks)), "held_mb": held / 1e6,
-        "history_mb": estimator.history.nbytes / 1e6, "grown_kb_in_second_half": grown / 1e3, "days": float(days),
+        "peak_bytes_per_observation_p50": float(np.median(peaks)),
+        "held_mb": held / 1e6,
+        "history_mb": estimator.history.nbytes / 1e6,
+        "grown_kb_in_second_half": grown / 1e3,
+        "days": float(days),
     }
 
 
@@ -112,8 +117,9 @@ def _measured(compartments: tuple[str, ...], until: datetime | None) -> dict[str
     return {
         "sensor_days": sensor_days,
         **{f"alarms_per_100_sensor_days_{fault}": 100.0 * n / sensor_days for fault, n in sorted(alarms.items())},
-        "alarms_per_100_sensor_days_without_gaps":
-            100.0 * sum(n for fault, n in alarms.items() if fault != "DISCONNECT") / sensor_days,
+        "alarms_per_100_sensor_days_without_gaps": 100.0
+        * sum(n for fault, n in alarms.items() if fault != "DISCONNECT")
+        / sensor_days,
     }
 
 

@@ -124,8 +124,11 @@ def _memory(root: Path, days: int) -> dict[str, object]:
         records = dataset.records
     tracemalloc.stop()
     return {
-        "memory_days": days, "memory_records": records, "memory_kib_day_10": held[10] // 1024,
-        "memory_kib_last_day": held[days - 1] // 1024, "memory_growth_kib": (held[days - 1] - held[10]) // 1024,
+        "memory_days": days,
+        "memory_records": records,
+        "memory_kib_day_10": held[10] // 1024,
+        "memory_kib_last_day": held[days - 1] // 1024,
+        "memory_growth_kib": (held[days - 1] - held[10]) // 1024,
     }
 
 

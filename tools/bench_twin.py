@@ -9,21 +9,22 @@ import time
 from pathlib import Path
 from typing import Any
 
+from tomato_host.app import brain_settings, loop_settings
 from tomato_host.board.session import BoardSession
-from tomato_host.brain.mind import Mind, MindSettings
-from tomato_host.runtime.display import NoDisplay
-from tomato_host.runtime.main import mind_settings
-from tomato_host.runtime.recorder import Recorder
-from tomato_host.runtime.rig import SIM_START, LockStepClock, Ports, Rig
-from tomato_host.runtime.scheduler import Run
-from tomato_host.runtime.status import Status
-from tomato_host.runtime.supervisor import Supervisor
+from tomato_host.brain.brain import Brain, BrainSettings
+from tomato_host.loop.extensions import NoDisplay
+from tomato_host.loop.recorder import Recorder
+from tomato_host.loop.rig import Ports, Rig
+from tomato_host.loop.scheduler import Run
+from tomato_host.loop.status import Status
+from tomato_host.loop.supervisor import Supervisor
 from tomato_host.settings import Settings
 from tomato_host.storage.dataset import Dataset
 from tomato_host.twin.campaign.life import Life
 from tomato_host.twin.direct import DirectTwin
 from tomato_host.twin.lockstep import LockStep
 from tomato_host.twin.physics import LIGHT, Tent
+from tomato_host.twin.rig import SIM_START, LockStepClock
 from tomato_host.twin.world import World
 
 TITLE = "Twin: simulated seconds per wall second, memory per day"
@@ -51,8 +52,8 @@ def full_stack(days: float, seed: int = 7) -> dict[str, Any]:
         status = Status(started_at=rig.clock.now(), now=rig.clock.now(), port=ports.url)
         session = BoardSession(ports.open, 1)
         session.open_now()
-        mind, recorder = Mind(mind_settings(settings)), Recorder(dataset, status)
-        supervisor = Supervisor(settings, rig, session, mind, recorder, status, NoDisplay())
+        brain, recorder = Brain(brain_settings(settings)), Recorder(dataset, status)
+        supervisor = Supervisor(loop_settings(settings), rig, session, brain, recorder, status, NoDisplay())
 
         def note(_run: Run) -> None:
             twin.board.ask_heap()
@@ -67,9 +68,14 @@ def full_stack(days: float, seed: int = 7) -> dict[str, Any]:
         heap = [used for _, used in twin.board.heap_used]
         twin.close()
         board = _cpu(resource.RUSAGE_CHILDREN) - children
-    return {"days": days, "wall_s_per_day": wall / days, "sim_s_per_wall_s": days * DAY_S / wall,
-            "cpu_s_per_day": {"host and twin": own / days, "board VM": board / days},
-            "memory_each_half_day": memory, "vm_heap_bytes_each_half_day": heap}
+    return {
+        "days": days,
+        "wall_s_per_day": wall / days,
+        "sim_s_per_wall_s": days * DAY_S / wall,
+        "cpu_s_per_day": {"host and twin": own / days, "board VM": board / days},
+        "memory_each_half_day": memory,
+        "vm_heap_bytes_each_half_day": heap,
+    }
 
 
 def _cpu(who: int) -> float:
@@ -79,7 +85,7 @@ def _cpu(who: int) -> float:
 
 def direct(days: float, period_s: float) -> dict[str, float]:
     """The brain on the twin without firmware."""
-    life = Life(DirectTwin(7, start=SIM_START, period_s=period_s), MindSettings())
+    life = Life(DirectTwin(7, start=SIM_START, period_s=period_s), BrainSettings())
     begun = time.perf_counter()
     cpu = time.process_time()
     while life.twin.now_ms < days * DAY_MS:

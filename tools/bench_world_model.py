@@ -27,12 +27,12 @@ _DAYS = 16
 _NOW = datetime(2026, 6, 1, tzinfo=UTC)
 
 
-def _best_ms(deed: Callable[[], object], repeats: int) -> tuple[float, float]:
+def _best_ms(action: Callable[[], object], repeats: int) -> tuple[float, float]:
     """Median and fastest of `repeats` calls in ms of this process's own CPU time (other load does not count)."""
     times = []
     for _ in range(repeats):
         begin = time.process_time()
-        deed()
+        action()
         times.append((time.process_time() - begin) * 1_000.0)
     return round(statistics.median(times), 2), round(min(times), 2)
 
@@ -55,9 +55,14 @@ def run(quick: bool) -> dict[str, object]:
     start = model.start_state(Frame(known), np.array([hour - 1]))
     roll = _best_ms(lambda: model.rollout(start, plans, weather), repeats)
     figures: dict[str, object] = {
-        "forecast_36h_median_ms": predict[0], "forecast_36h_best_ms": predict[1], "forecast_limit_ms": 5.0,
-        "daily_update_median_ms": learn[0], "daily_update_best_ms": learn[1], "daily_update_limit_ms": 50.0,
-        "rollout_300_plans_median_ms": roll[0], "series_forecast": len(model.tracks),
+        "forecast_36h_median_ms": predict[0],
+        "forecast_36h_best_ms": predict[1],
+        "forecast_limit_ms": 5.0,
+        "daily_update_median_ms": learn[0],
+        "daily_update_best_ms": learn[1],
+        "daily_update_limit_ms": 50.0,
+        "rollout_300_plans_median_ms": roll[0],
+        "series_forecast": len(model.tracks),
     }
     return figures | _lightgbm(quick)
 

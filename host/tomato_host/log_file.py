@@ -50,7 +50,7 @@ class BoundedFiles:
     def write(self, text: bytes) -> None:
         """Keep whole lines together where they fit."""
         for line in text.splitlines(keepends=True):
-            line = line[:self._max_bytes]
+            line = line[: self._max_bytes]
             try:
                 if self._size + len(line) > self._max_bytes:
                     self._step_back()
@@ -91,8 +91,11 @@ def log_to(settings: LogSettings) -> Iterator[TextIO]:
         Path(settings.file).parent.mkdir(parents=True, exist_ok=True)
         files = BoundedFiles(Path(settings.file), round(settings.max_mb * 1e6), settings.keep)
     except OSError as error:
-        raise TomatoError("E-LOG-FILE", f"The log file {settings.file} cannot be written: {error.strerror or error}.",
-                          "give another place in [logs] file, or the right to write there") from None
+        raise TomatoError(
+            "E-LOG-FILE",
+            f"The log file {settings.file} cannot be written: {error.strerror or error}.",
+            "give another place in [logs] file, or the right to write there",
+        ) from None
     with _turned_away(files) as terminal:
         yield terminal
     files.close()

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 
-from tomato_host.agent.settings import AgentSettings
+from tomato_host.advisor.settings import AgentSettings
 from tomato_host.brain.control.settings import ControlSettings
 from tomato_host.brain.estimator.settings import EstimatorSettings
 from tomato_host.brain.guardrails.settings import GuardSettings
@@ -44,8 +44,11 @@ class SiteSettings(Section):
     """Where the plants stand. The position is for weather and sun; it is never published."""
 
     timezone: Annotated[str, AfterValidator(_known_zone)] = "Europe/Vienna"
+    """IANA time zone of the plants, for example `Europe/Vienna`; every local time follows from it."""
     latitude_deg: Annotated[FiniteFloat, Field(ge=-90.0, le=90.0)] = 48.21
+    """Latitude, north positive."""
     longitude_deg: Annotated[FiniteFloat, Field(ge=-180.0, le=180.0)] = 16.37
+    """Longitude, east positive."""
 
 
 class BoardSettings(Section):
@@ -54,6 +57,7 @@ class BoardSettings(Section):
     url: str = "sim"
     """`sim`, a device path, `socket://host:port` or `rfc2217://host:port`."""
     telemetry_period_s: Annotated[FiniteFloat, Field(ge=1.0, le=600.0)] = 10.0
+    """Time between two samples of the board."""
     lease_renew_s: Annotated[FiniteFloat, Field(ge=0.5, le=2.4)] = 2.4
     """The board drops host-commanded outputs 5 s after the last renewal; 2.4 s forgives one lost frame."""
 

@@ -60,4 +60,3 @@ class Record(Part):
     def from_json(cls, line: str | bytes) -> Self:
         """Read one JSON line. Raises pydantic.ValidationError that names the field and the allowed range."""
         return cls.model_validate_json(line)
-

@@ -20,7 +20,7 @@ from shared_schemas.records.base import (
     ShortText,
     Timestamp,
 )
-from shared_schemas.records.device_status_v1 import OnOff
+from shared_schemas.records.device_fields import OutputStates
 
 ZonePattern = Literal["uniform", "two_zone", "gradient", "dry", "wet", "unknown"]
 
@@ -75,16 +75,9 @@ class Soil(Part):
     zone_pattern: ZonePattern
 
 
-class Devices(Part):
+class Devices(OutputStates):
     """The outputs and the board at that moment."""
 
-    light: OnOff
-    circulation_fan: OnOff
-    exhaust_fan: OnOff
-    humidifier: OnOff
-    heater_mat: OnOff
-    water_pump: OnOff
-    co2_solenoid: OnOff
     mcu_connected: bool
     last_reset_ts: Timestamp | None
 

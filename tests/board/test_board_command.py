@@ -107,9 +107,15 @@ def test_of_several_ports_the_one_that_says_micropython_is_taken(monkeypatch: py
 
 def test_the_command_ends_with_one_line_and_code_2() -> None:
     program = "from tomato_host.cli.main import main; main()"
-    told = subprocess.run([sys.executable, "-c", program, "board", "info", "--port", "/dev/ttyNONE"],
-                          capture_output=True, text=True, timeout=60, check=False, cwd=ROOT,
-                          env={**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'host'}"})
+    told = subprocess.run(
+        [sys.executable, "-c", program, "board", "info", "--port", "/dev/ttyNONE"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'host'}"},
+    )
     assert told.returncode == 2
     assert told.stderr.count("\n") == 1
     assert "E-PORT-MISSING" in told.stderr

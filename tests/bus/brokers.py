@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tomato_host.runtime.recorder import Recorder
-from tomato_host.runtime.status import Status
+from tomato_host.loop.recorder import Recorder
+from tomato_host.loop.status import Status
 from tomato_host.service.bus.address import parse_address
 from tomato_host.service.bus.extension import build_bus
 from tomato_host.service.bus.settings import BusSettings
@@ -86,8 +86,18 @@ class RealRedis(RealBroker):
 
     def command(self) -> list[str]:
         assert REDIS is not None
-        return [REDIS, "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--dir", str(self.folder),
-                *self._options]
+        return [
+            REDIS,
+            "--port",
+            str(self.port),
+            "--bind",
+            "127.0.0.1",
+            "--save",
+            "",
+            "--dir",
+            str(self.folder),
+            *self._options,
+        ]
 
     def client(self) -> Any:
         from redis import Redis
@@ -140,7 +150,7 @@ class Node:
     def keep(self, *records: Record) -> None:
         with self._lock:
             for record in records:
-                self.recorder.keep(record)
+                self.recorder.record(record)
 
     def _live(self) -> None:
         while not self._ending.wait(0.05):

@@ -17,7 +17,7 @@ from tomato_host.cli.main import main
 from tomato_host.errors import TomatoError
 from tomato_host.service.app import create_app
 from tomato_host.service.bus.address import parse_address
-from tomato_host.service.bus.card import LARGEST_BYTES, Card, card_of, read_card, verdict
+from tomato_host.service.bus.node_summary import LARGEST_BYTES, Card, card_of, read_card, verdict
 from tomato_host.service.bus.settings import BusSettings
 from tomato_host.service.fleet.page import FleetView
 from tomato_host.service.fleet.rows import Heard, age_text, rows_of
@@ -33,18 +33,33 @@ def card(node: str = "tent", **more: Any) -> Card:
     return Card(node=node, ts=NOW, level="well", verdict="All is well", mode="NORMAL", link="up", **more)
 
 
-@pytest.mark.parametrize(("url", "shown"), [
-    ("redis://broker", "redis://broker:6379"), ("rediss://me@broker:7000/3", "rediss://broker:7000"),
-    ("mqtt://10.0.0.2", "mqtt://10.0.0.2:1883"), ("mqtts://broker", "mqtts://broker:8883"),
-])
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("redis://broker", "redis://broker:6379"),
+        ("rediss://me@broker:7000/3", "rediss://broker:7000"),
+        ("mqtt://10.0.0.2", "mqtt://10.0.0.2:1883"),
+        ("mqtts://broker", "mqtts://broker:8883"),
+    ],
+)
 def test_addresses(url: str, shown: str) -> None:
     assert str(parse_address(url)) == shown
 
 
-@pytest.mark.parametrize("url", [
-    "http://broker", "redis://", "redis://broker:port", "redis://broker/16", "redis://broker/x", "mqtt://a?b=c", "",
-    "redis://me:s3cret@broker", "redis://:s3cret@broker:port",
-])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://broker",
+        "redis://",
+        "redis://broker:port",
+        "redis://broker/16",
+        "redis://broker/x",
+        "mqtt://a?b=c",
+        "",
+        "redis://me:s3cret@broker",
+        "redis://:s3cret@broker:port",
+    ],
+)
 def test_wrong_addresses_are_refused_without_repeating_them(url: str) -> None:
     with pytest.raises(TomatoError) as refused:
         parse_address(url)
@@ -80,9 +95,17 @@ def test_the_verdict_is_the_first_true_line() -> None:
 def test_the_verdict_is_the_dashboards_own() -> None:
     """The first line of web/app.js knows the same cases, in the same order."""
     script = (Path(__file__).parents[2] / "host/tomato_host/service/web/app.js").read_text()
-    lines = script[script.index("function verdict"):]
-    words = ['"SAFE"', 'status.link !== "up"', "devices.faults.length", "grave.length", '"CAUTION"', '"PAUSED"',
-             "anomalies.length", "All is well"]
+    lines = script[script.index("function verdict") :]
+    words = [
+        '"SAFE"',
+        'status.link !== "up"',
+        "devices.faults.length",
+        "grave.length",
+        '"CAUTION"',
+        '"PAUSED"',
+        "anomalies.length",
+        "All is well",
+    ]
     places = [lines.index(word) for word in words]
     assert places == sorted(places)
 
@@ -99,8 +122,14 @@ def test_a_card_survives_the_road_and_a_forged_one_is_none() -> None:
     assert told is not None
     assert read_card(told.model_dump_json()) == told
     assert (told.driest_probe, told.driest_pct) == ("P1", 30.0)
-    for forged in ("", "{}", "[1]", "x" * (LARGEST_BYTES + 1), told.model_dump_json().replace("24.5", '"hot"'),
-                   told.model_dump_json().replace('"tent"', '"../../etc"')):
+    for forged in (
+        "",
+        "{}",
+        "[1]",
+        "x" * (LARGEST_BYTES + 1),
+        told.model_dump_json().replace("24.5", '"hot"'),
+        told.model_dump_json().replace('"tent"', '"../../etc"'),
+    ):
         assert read_card(forged) is None
     nasty = read_card(json.dumps({**json.loads(told.model_dump_json()), "verdict": "\x1b[2J\u202eevil"}))
     assert nasty is not None
@@ -109,15 +138,21 @@ def test_a_card_survives_the_road_and_a_forged_one_is_none() -> None:
 
 def test_rows_worst_first_and_silent_ones_say_so() -> None:
     bad = card("a").model_copy(update={"level": "bad", "verdict": "leak"})
-    rows = rows_of([Heard("z", 1.0, card("z")), Heard("a", 1.0, bad), Heard("m", 400.0, card("m")),
-                    Heard("n", 0.0, None)], 35.0)
+    rows = rows_of(
+        [Heard("z", 1.0, card("z")), Heard("a", 1.0, bad), Heard("m", 400.0, card("m")), Heard("n", 0.0, None)], 35.0
+    )
     assert [(row.node, row.level, row.safe) for row in rows] == [
-        ("a", "bad", False), ("m", "stale", None), ("n", "stale", None), ("z", "well", True)]
+        ("a", "bad", False),
+        ("m", "stale", None),
+        ("n", "stale", None),
+        ("z", "well", True),
+    ]
     assert "not heard for 7 min" in rows[1].verdict
 
 
-@pytest.mark.parametrize(("age_s", "text"), [(7, "7 s"), (119.4, "119 s"), (600, "10 min"), (10_800, "3 h"),
-                                             (200_000, "2 d")])
+@pytest.mark.parametrize(
+    ("age_s", "text"), [(7, "7 s"), (119.4, "119 s"), (600, "10 min"), (10_800, "3 h"), (200_000, "2 d")]
+)
 def test_ages_as_one_says_them(age_s: float, text: str) -> None:
     assert age_text(age_s) == text
 
@@ -128,16 +163,17 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-@pytest.mark.parametrize(("words", "code", "help_"), [
-    (["fleet"], "E-BUS-NO-BROKER", "--broker redis://host:6379"),
-    (["fleet", "--broker", "http://x"], "E-BUS-URL", "redis://host:6379/0"),
-    (["fleet", "--broker", "redis://127.0.0.1:{port}"], "E-BUS-DOWN", "start it"),
-    (["fleet", "--broker", "mqtt://127.0.0.1:{port}"], "E-BUS-DOWN", "start it"),
-    (["fleet", "follow", "--group", "g", "--name", "n", "--broker", "mqtt://x"], "E-BUS-GROUPS", "use Redis"),
-])
-def test_errors_name_the_next_step(
-    words: list[str], code: str, help_: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+@pytest.mark.parametrize(
+    ("words", "code", "help_"),
+    [
+        (["fleet"], "E-BUS-NO-BROKER", "--broker redis://host:6379"),
+        (["fleet", "--broker", "http://x"], "E-BUS-URL", "redis://host:6379/0"),
+        (["fleet", "--broker", "redis://127.0.0.1:{port}"], "E-BUS-DOWN", "start it"),
+        (["fleet", "--broker", "mqtt://127.0.0.1:{port}"], "E-BUS-DOWN", "start it"),
+        (["fleet", "follow", "--group", "g", "--name", "n", "--broker", "mqtt://x"], "E-BUS-GROUPS", "use Redis"),
+    ],
+)
+def test_errors_name_the_next_step(words: list[str], code: str, help_: str, capsys: pytest.CaptureFixture[str]) -> None:
     if "redis://127" in str(words):
         pytest.importorskip("redis")
     if "mqtt://127" in str(words):
@@ -185,14 +221,21 @@ def test_the_page_shows_the_fleet_and_a_lost_broker(tmp_path: Path, broker: Real
         redis.sadd("tomato/nodes", "evil\n")
         redis.sadd("tomato/nodes", "liar")
         redis.xadd("tomato/liar/card", {"m": card("north").model_dump_json()})
-        redis.xadd("tomato/old/card", {"m": card("old").model_dump_json()},
-                   id=f"{int((datetime.now(UTC) - timedelta(minutes=5)).timestamp() * 1000)}-0")
+        redis.xadd(
+            "tomato/old/card",
+            {"m": card("old").model_dump_json()},
+            id=f"{int((datetime.now(UTC) - timedelta(minutes=5)).timestamp() * 1000)}-0",
+        )
         redis.sadd("tomato/nodes", "old")
     clock = [0.0]
     view = FleetView(BusSettings(enabled=True, url=broker.url), monotonic=lambda: clock[0])
     told = view.look()
     assert [(row["node"], row["level"]) for row in told["nodes"]] == [
-        ("liar", "stale"), ("old", "stale"), ("north", "well"), ("south", "well")], "each under its own name only"
+        ("liar", "stale"),
+        ("old", "stale"),
+        ("north", "well"),
+        ("south", "well"),
+    ], "each under its own name only"
     broker.stop()
     assert view.look() is told, "asked at most every two seconds"
     clock[0] = 10.0
@@ -203,9 +246,11 @@ def test_the_page_shows_the_fleet_and_a_lost_broker(tmp_path: Path, broker: Real
 
 
 def test_nobody_loads_a_brokers_library_unasked() -> None:
-    code = ("import sys, tomato_host.runtime.main, tomato_host.service.serve, tomato_host.service.bus.extension\n"
-            "import tomato_host.service.bus.serve, tomato_host.cli.fleet\n"
-            "print([name for name in ('redis', 'aiomqtt', 'paho') if name in sys.modules])")
+    code = (
+        "import sys, tomato_host.app, tomato_host.service.serve, tomato_host.service.bus.extension\n"
+        "import tomato_host.service.bus.serve, tomato_host.cli.fleet\n"
+        "print([name for name in ('redis', 'aiomqtt', 'paho') if name in sys.modules])"
+    )
     asked = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert asked.stdout.strip() == "[]"
 

@@ -75,9 +75,7 @@ def test_the_same_topics_and_texts_and_one_table(broker: RealMosquitto, start: C
         ear.close()
 
 
-def test_alarms_of_a_broker_less_hour_arrive_with_the_broker(
-    broker: RealMosquitto, start: Callable[..., Node]
-) -> None:
+def test_alarms_of_a_broker_less_hour_arrive_with_the_broker(broker: RealMosquitto, start: Callable[..., Node]) -> None:
     node = start(broker.url, "north", telemetry_room_kb=10)
     until(lambda: node.word.get("up"))
     broker.stop()
@@ -102,8 +100,8 @@ def test_alarms_of_a_broker_less_hour_arrive_with_the_broker(
 
 
 def test_the_home_assistant_bridge_shows_its_node_too(broker: RealMosquitto, tmp_path: Path) -> None:
-    from tomato_host.runtime.recorder import Recorder
-    from tomato_host.runtime.status import Status
+    from tomato_host.loop.recorder import Recorder
+    from tomato_host.loop.status import Status
 
     from tests.bus.brokers import NOW, NoStore
 
@@ -112,7 +110,7 @@ def test_the_home_assistant_bridge_shows_its_node_too(broker: RealMosquitto, tmp
     feed = build_feed(MqttSettings(port=broker.port, node="tent"), status, recorder, tmp_path)
     feed.start()
     try:
-        recorder.keep(reading(1, air_temp_c=22.0))
+        recorder.record(reading(1, air_temp_c=22.0))
 
         def shown() -> bool:
             feed.tick(NOW)

@@ -9,11 +9,11 @@ import sys
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tomato_host.runtime.recorder import Recorder
-from tomato_host.runtime.status import Status
+from tomato_host.loop.recorder import Recorder
+from tomato_host.loop.status import Status
 from tomato_host.service.bus.backoff import FIRST_S, MOST_S, Backoff
 from tomato_host.service.bus.outbox import Outbox
-from tomato_host.service.bus.ranks import Rank, rank_of
+from tomato_host.service.bus.priorities import Rank, rank_of
 from tomato_host.service.feed import Feed
 from tomato_host.service.settings import ServiceSettings
 
@@ -23,11 +23,18 @@ ROOM = {Rank.ALARM: 100, Rank.DEED: 50, Rank.TELEMETRY: 30}
 LINES = st.lists(st.tuples(st.sampled_from(Rank), st.binary(min_size=1, max_size=20)))
 
 
-@pytest.mark.parametrize(("kind", "level", "rank"), [
-    ("event_v1", "ALARM", Rank.ALARM), ("event_v1", "WARNING", Rank.DEED), ("anomaly_v1", None, Rank.ALARM),
-    ("action_v1", None, Rank.DEED), ("plan_v1", None, Rank.DEED), ("observation_v1", None, Rank.TELEMETRY),
-    ("something_v9", None, Rank.TELEMETRY),
-])
+@pytest.mark.parametrize(
+    ("kind", "level", "rank"),
+    [
+        ("event_v1", "ALARM", Rank.ALARM),
+        ("event_v1", "WARNING", Rank.DEED),
+        ("anomaly_v1", None, Rank.ALARM),
+        ("action_v1", None, Rank.DEED),
+        ("plan_v1", None, Rank.DEED),
+        ("observation_v1", None, Rank.TELEMETRY),
+        ("something_v9", None, Rank.TELEMETRY),
+    ],
+)
 def test_every_record_has_a_rank(kind: str, level: str | None, rank: Rank) -> None:
     assert rank_of(kind, level) is rank
 
@@ -52,7 +59,7 @@ def test_no_rank_takes_room_from_another_and_every_loss_is_counted(lines: list[t
     for rank in Rank:
         offered = [line for r, line in lines if r is rank]
         kept = [line for r, line in taken if r is rank]
-        assert kept == offered[len(offered) - len(kept):], "the newest stay, in order"
+        assert kept == offered[len(offered) - len(kept) :], "the newest stay, in order"
         assert outbox.dropped[rank] == len(offered) - len(kept)
         if sum(map(len, offered)) <= ROOM[rank]:
             assert kept == offered, "what fits is never dropped, whatever the others do"
@@ -105,8 +112,8 @@ def test_an_alarm_waits_for_no_tick(tmp_path) -> None:  # type: ignore[no-untype
     feed = Feed(status, recorder, ServiceSettings(), tmp_path, command=[sys.executable, "-c", READS, str(out)])
     feed.start()
     try:
-        recorder.keep(reading(1))
-        recorder.keep(alarm(7))
+        recorder.record(reading(1))
+        recorder.record(alarm(7))
         until(lambda: out.exists() and b"observation_v1" in out.read_bytes())
         assert out.read_bytes().index(b"alarm_7") < out.read_bytes().index(b"observation_v1"), "and overtakes the rest"
     finally:
@@ -117,8 +124,14 @@ def test_inside_one_machine_a_slow_reader_loses_telemetry_and_gets_every_alarm(t
     status = Status(NOW, NOW)
     recorder = Recorder(NoStore(), status)
     clock, go, out = [0.0], tmp_path / "go", tmp_path / "heard"
-    feed = Feed(status, recorder, ServiceSettings(), tmp_path, command=[sys.executable, "-c", SLOW, str(go), str(out)],
-                monotonic=lambda: clock[0])
+    feed = Feed(
+        status,
+        recorder,
+        ServiceSettings(),
+        tmp_path,
+        command=[sys.executable, "-c", SLOW, str(go), str(out)],
+        monotonic=lambda: clock[0],
+    )
     feed.start()
 
     def ticked() -> None:
@@ -127,11 +140,11 @@ def test_inside_one_machine_a_slow_reader_loses_telemetry_and_gets_every_alarm(t
 
     try:
         for n in range(4_000):
-            recorder.keep(reading(n))
+            recorder.record(reading(n))
             if n % 100 == 0:
-                recorder.keep(alarm(n))
+                recorder.record(alarm(n))
                 ticked()
-        recorder.keep(deed(1))
+        recorder.record(deed(1))
         go.touch()
 
         def all_told() -> bool:

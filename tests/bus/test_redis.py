@@ -15,7 +15,7 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 from tomato_host.service.bus import group as group_module
 from tomato_host.service.bus.message import id_of
-from tomato_host.service.bus.ranks import Rank
+from tomato_host.service.bus.priorities import Rank
 from tomato_host.service.feed import status_line
 from tomato_host.service.metrics import PlantCollector
 from tomato_host.service.present import Present
@@ -43,8 +43,12 @@ def command(*words: str) -> list[str]:
 
 
 def follow(broker: RealRedis, reader: str, *words: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(command("follow", "--broker", broker.url, "--group", "g", "--name", reader, *words),
-                            stdout=subprocess.PIPE, text=True, start_new_session=True)
+    return subprocess.Popen(
+        command("follow", "--broker", broker.url, "--group", "g", "--name", reader, *words),
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
 
 
 def test_two_nodes_stand_in_one_table_and_a_dead_one_is_stale(broker: RealRedis, start: Callable[..., Node]) -> None:
@@ -62,8 +66,13 @@ def test_two_nodes_stand_in_one_table_and_a_dead_one_is_stale(broker: RealRedis,
     assert table["north"].last_action == {"ts": "2026-05-01T08:00:00+00:00", "type": "WATER", "text": "120 ml"}
     assert 0.0 <= (table["north"].age_s or 0.0) < 5.0
 
-    shown = subprocess.run(command("--broker", broker.url), capture_output=True, text=True, check=True,
-                           env={**os.environ, "COLUMNS": "200"})
+    shown = subprocess.run(
+        command("--broker", broker.url),
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "COLUMNS": "200"},
+    )
     words = ("north", "south", "23.5", "P1 18.5 %", "WATER 120 ml", "NO")
     assert [word for word in words if word not in shown.stdout] == []
 
@@ -90,9 +99,7 @@ def test_a_node_that_is_no_more_can_be_forgotten(broker: RealRedis, start: Calla
     until(lambda: here.word.get("up"))  # the one that lives goes on; its word comes every few seconds
 
 
-def test_a_loop_that_hangs_is_stale_though_its_bus_process_lives(
-    broker: RealRedis, start: Callable[..., Node]
-) -> None:
+def test_a_loop_that_hangs_is_stale_though_its_bus_process_lives(broker: RealRedis, start: Callable[..., Node]) -> None:
     node = start(broker.url, "north")
     until(lambda: "north" in fleet(broker) and fleet(broker, 3.0)["north"].level == "well")
     node.is_frozen = True
@@ -325,7 +332,7 @@ def test_a_node_needs_no_more_rights_than_the_page_says(
     broker: RealRedis, start: Callable[..., Node], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     page = (Path(__file__).parents[2] / "docs" / "fleet.md").read_text()
-    rule = page[page.index("ACL SETUSER"):].split("`")[0].replace(">...", ">pass")
+    rule = page[page.index("ACL SETUSER") :].split("`")[0].replace(">...", ">pass")
     with broker.client() as client:
         client.execute_command(*rule.split())
     monkeypatch.setenv("TOMATO_BUS_PASSWORD", "pass")

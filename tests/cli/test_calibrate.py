@@ -71,9 +71,7 @@ def test_the_board_refuses_a_rate_far_from_its_nameplate(bench: Bench) -> None:
         bench.configure(pump_values(10.0, 990.0))
 
 
-def test_latched_faults_are_listed_and_cleared_by_name(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_latched_faults_are_listed_and_cleared_by_name(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(board_talk, "open_bench", lambda port: bench)
     monkeypatch.setattr(bench.session, "close", lambda: None)
     app = typer.Typer()
@@ -86,9 +84,17 @@ def test_latched_faults_are_listed_and_cleared_by_name(
     assert "latched: nothing" in CliRunner().invoke(app, ["--port", "board"]).stdout
 
 
-@pytest.mark.parametrize(("dry", "wet", "dry_pct", "wet_pct"), [
-    (50_000, 49_000, 5.0, 45.0), (50_000, 70_000, 5.0, 45.0), (50_000, 20_000, -1.0, 45.0),
-    (50_000, 20_000, 31.0, 45.0), (50_000, 20_000, 5.0, 30.0), (50_000, 20_000, 5.0, 101.0)])
+@pytest.mark.parametrize(
+    ("dry", "wet", "dry_pct", "wet_pct"),
+    [
+        (50_000, 49_000, 5.0, 45.0),
+        (50_000, 70_000, 5.0, 45.0),
+        (50_000, 20_000, -1.0, 45.0),
+        (50_000, 20_000, 31.0, 45.0),
+        (50_000, 20_000, 5.0, 30.0),
+        (50_000, 20_000, 5.0, 101.0),
+    ],
+)
 def test_points_that_make_no_sense(dry: int, wet: int, dry_pct: float, wet_pct: float) -> None:
     with pytest.raises(TomatoError) as told:
         soil_values(1, dry, wet, dry_pct, wet_pct)
@@ -118,9 +124,7 @@ def test_without_a_port_the_next_step_is_told(tmp_path: Path) -> None:
     assert outcome.exception.code == "E-PORT-MISSING"
 
 
-def test_the_wizard_and_the_script_say_what_the_board_took(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_wizard_and_the_script_say_what_the_board_took(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(board_talk, "open_bench", lambda port: bench)
     monkeypatch.setattr(bench.session, "close", lambda: None)
     script = CliRunner().invoke(calibrate.app, ["pump", *HERE, "--seconds", "10", "--ml", "187", "--json"])

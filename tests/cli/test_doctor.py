@@ -18,12 +18,30 @@ from tomato_host.settings import Settings, SiteSettings, parse_settings
 from tomato_host.storage.dataset import Dataset
 
 from tests.cli.test_main import tomato_host
-from tests.complaints.house import house
+from tests.incidents.running_host import running_host
 from tests.storage.samples import event
 
-NAMES = ("Python", "Packages", "Clock", "Time zone", "Configuration", "Data directory", "Disk budget", "Dataset",
-         "Boards", "udev rule", "Board", "MicroPython VM", "Weather", "MQTT broker", "Bus", "Notifications",
-         "Language model", "Dashboard", "Service")
+NAMES = (
+    "Python",
+    "Packages",
+    "Clock",
+    "Time zone",
+    "Configuration",
+    "Data directory",
+    "Disk budget",
+    "Dataset",
+    "Boards",
+    "udev rule",
+    "Board",
+    "MicroPython VM",
+    "Weather",
+    "MQTT broker",
+    "Bus",
+    "Notifications",
+    "Language model",
+    "Dashboard",
+    "Service",
+)
 NOW = datetime(2026, 6, 1, 12, 0, tzinfo=UTC)
 
 
@@ -71,7 +89,7 @@ def test_brackets_survive_the_table(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_with_a_running_host_it_asks_the_host(tmp_path: Path) -> None:
-    with house(tmp_path) as (here, _):
+    with running_host(tmp_path) as (here, _):
         told = here.command("doctor", "--json", "--config", str(here.config))
         findings = {finding["name"]: finding for finding in json.loads(told.stdout)}
         assert findings["Board"]["level"] == "ok", findings["Board"]
@@ -106,10 +124,16 @@ def test_missing_and_old_packages(monkeypatch: pytest.MonkeyPatch) -> None:
     assert machine.check_packages().level == "ok"
 
 
-@pytest.mark.parametrize(("newest", "synchronised", "level"), [
-    (None, True, "ok"), (None, None, "ok"), (None, False, "note"), (NOW - timedelta(hours=1), True, "ok"),
-    (NOW + timedelta(hours=1), True, "problem"),
-])
+@pytest.mark.parametrize(
+    ("newest", "synchronised", "level"),
+    [
+        (None, True, "ok"),
+        (None, None, "ok"),
+        (None, False, "note"),
+        (NOW - timedelta(hours=1), True, "ok"),
+        (NOW + timedelta(hours=1), True, "problem"),
+    ],
+)
 def test_the_clock(
     monkeypatch: pytest.MonkeyPatch, newest: datetime | None, synchronised: bool | None, level: str
 ) -> None:
@@ -204,11 +228,17 @@ def test_open_to_the_network_without_a_token(tmp_path: Path) -> None:
     assert found.level == "ok" and "ana (view)" in found.text and secret not in found.text
 
 
-@pytest.mark.parametrize(("load", "active", "enabled", "restarts", "level"), [
-    ("loaded", "active", "enabled", "0", "ok"), ("loaded", "active", "enabled", "7", "note"),
-    ("loaded", "failed", "enabled", "3", "problem"), ("loaded", "inactive", "enabled", "0", "note"),
-    ("loaded", "active", "disabled", "0", "note"), ("not-found", "inactive", "", "0", "note"),
-])
+@pytest.mark.parametrize(
+    ("load", "active", "enabled", "restarts", "level"),
+    [
+        ("loaded", "active", "enabled", "0", "ok"),
+        ("loaded", "active", "enabled", "7", "note"),
+        ("loaded", "failed", "enabled", "3", "problem"),
+        ("loaded", "inactive", "enabled", "0", "note"),
+        ("loaded", "active", "disabled", "0", "note"),
+        ("not-found", "inactive", "", "0", "note"),
+    ],
+)
 def test_the_service(load: str, active: str, enabled: str, restarts: str, level: str) -> None:
     told = f"LoadState={load}\nActiveState={active}\nUnitFileState={enabled}\nNRestarts={restarts}\n"
     assert around.judge_service(told).level == level

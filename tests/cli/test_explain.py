@@ -21,7 +21,7 @@ from tests.control.states import NOON, state
 @pytest.fixture
 def dataset(tmp_path: Path) -> Path:
     """Two decisions: at noon with a leak, two hours later without."""
-    door, kept = Guardrails(), Dataset.open(tmp_path, fsync="never")
+    guardrails, kept = Guardrails(), Dataset.open(tmp_path, fsync="never")
     for hours, leak in ((0, True), (2, False)):
         now = NOON + timedelta(hours=hours)
         seen = state(now, probes=((20.0, 0.9), (30.0, 0.9)))
@@ -29,7 +29,7 @@ def dataset(tmp_path: Path) -> Path:
         kept.append(seen)
         kept.append(made.plan)
         for proposal in made.proposals:
-            action = door.judge(proposal, GuardContext(now, seen, leak=leak)).action
+            action = guardrails.judge(proposal, GuardContext(now, seen, leak=leak)).action
             kept.append(action)
             if action.type.value == "WATER" and action.safety.validated:
                 done = Outcome(status="DONE", delivered_ml=199.0)
@@ -59,8 +59,9 @@ def test_an_earlier_decision_and_the_rule_that_refused(dataset: Path, capsys: py
     assert refused["WATER"].startswith("refused by environment: water lies where none should (1, limit 0)")
 
 
-@pytest.mark.parametrize(("words", "code"), [(("--at", "noon"), "E-EXPLAIN-TIME"),
-                                             (("--at", "2020-01-01T00:00"), "E-EXPLAIN-NONE")])
+@pytest.mark.parametrize(
+    ("words", "code"), [(("--at", "noon"), "E-EXPLAIN-TIME"), (("--at", "2020-01-01T00:00"), "E-EXPLAIN-NONE")]
+)
 def test_clear_errors(dataset: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], code: str) -> None:
     with pytest.raises(SystemExit) as ended:
         main(["explain", "--data-dir", str(dataset), *words])
@@ -78,5 +79,3 @@ def test_moments_are_local_unless_they_say_otherwise() -> None:
     assert parse_moment("2026-06-01T12:00+00:00").utcoffset() == timedelta(0)
     with pytest.raises(TomatoError):
         parse_moment("")
-
-

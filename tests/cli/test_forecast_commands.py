@@ -47,8 +47,16 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     ec = 3.0 - v["soil.P1"] / 50.0
     lines = [";".join(("time", *COLUMNS))]
     for h in range(log.hours):
-        row = (v["air_temp_c"][h], v["vpd_kpa"][h], v["soil.P1"][h] / 100.0, ec[h], v["out_temp_c"][h], rh_out[h],
-               v["water_ml"][h] / 2.0, v["light"][h])
+        row = (
+            v["air_temp_c"][h],
+            v["vpd_kpa"][h],
+            v["soil.P1"][h] / 100.0,
+            ec[h],
+            v["out_temp_c"][h],
+            rh_out[h],
+            v["water_ml"][h] / 2.0,
+            v["light"][h],
+        )
         cells = ["" if 100 <= h < 104 else f"{x:.4f}".replace(".", ",") for x in row]
         for minute in (0, 30):
             ts = hour_start(START_HOUR + h) + timedelta(minutes=minute)
@@ -86,12 +94,17 @@ def test_the_backtest_of_a_growers_table(
     assert "80 % interval covers" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize(("words", "code"), [
-    (["backtest", "{csv}"], "E-CSV-UNKNOWN"), (["backtest", "{csv}", "--horizons", "0,50"], "E-BACKTEST-HORIZON"),
-    (["backtest", "{csv}", "--mapping", "{toml}", "--from-day", "40", "--no-lightgbm"], "E-BACKTEST-SHORT"),
-    (["backtest", "{csv}", "--mapping", "{toml}", "--group", "house"], "E-CSV-COLUMNS"),
-    (["backtest", "/nowhere.csv"], "E-CSV-FILE"), (["forecast", "nothing-here"], "E-FORECAST-NO-DATA"),
-])
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (["backtest", "{csv}"], "E-CSV-UNKNOWN"),
+        (["backtest", "{csv}", "--horizons", "0,50"], "E-BACKTEST-HORIZON"),
+        (["backtest", "{csv}", "--mapping", "{toml}", "--from-day", "40", "--no-lightgbm"], "E-BACKTEST-SHORT"),
+        (["backtest", "{csv}", "--mapping", "{toml}", "--group", "house"], "E-CSV-COLUMNS"),
+        (["backtest", "/nowhere.csv"], "E-CSV-FILE"),
+        (["forecast", "nothing-here"], "E-FORECAST-NO-DATA"),
+    ],
+)
 def test_what_cannot_be_done_is_one_clear_line(
     table: tuple[Path, Path], words: list[str], code: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

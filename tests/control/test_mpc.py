@@ -10,10 +10,18 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from tomato_host.brain.control import ControlSettings, DecisionContext, Memory, ahead, mpc, objective
+from tomato_host.brain.control import ControlSettings, DecisionContext, Memory, horizon, mpc, objective
 from tomato_host.brain.control.balance import Duties, Tent, air_of
-from tomato_host.brain.control.lessons import UNSURE, Belief, Experience, Lesson, first_belief, learn, tent_of
-from tomato_host.brain.control.moves import TentMoves, blocks
+from tomato_host.brain.control.parameter_estimation import (
+    UNSURE,
+    Belief,
+    Experience,
+    Lesson,
+    first_belief,
+    learn,
+    tent_of,
+)
+from tomato_host.brain.control.plan_edits import TentMoves, blocks
 from tomato_host.brain.guardrails import GuardContext, Guardrails
 
 from tests.control.states import MIDNIGHT, NOON, state
@@ -71,8 +79,12 @@ def test_the_plan_records_its_score_and_three_that_lost() -> None:
     assert plan.score is not None and len(plan.rejected) >= 1
     assert all(r.score.j <= plan.score.j and r.why.startswith("J ") and r.summary for r in plan.rejected)
     weights = objective.Weights()
-    j = (weights.yield_ * plan.score.yield_proxy - weights.stress * plan.score.stress
-         - weights.resource * plan.score.resource_use - weights.smooth * plan.score.action_churn)
+    j = (
+        weights.yield_ * plan.score.yield_proxy
+        - weights.stress * plan.score.stress
+        - weights.resource * plan.score.resource_use
+        - weights.smooth * plan.score.action_churn
+    )
     assert plan.score.j == pytest.approx(j, abs=1e-4)
 
 
@@ -118,7 +130,7 @@ def test_the_last_plan_is_where_the_next_begins() -> None:
 def test_gas_waits_for_the_lamp() -> None:
     for light, most in (("ON", 100.0), ("OFF", 0.0)):
         seen = state(co2=450.0, light=light)
-        bounds = ahead.bounds_ahead(mpc.look(DecisionContext(now=seen.ts, state=seen, settings=SETTINGS)))
+        bounds = horizon.bounds_ahead(mpc.look(DecisionContext(now=seen.ts, state=seen, settings=SETTINGS)))
         assert set(bounds.co2_s[: bounds.first_h]) == {most} and set(bounds.co2_s[bounds.first_h :]) == {100.0}
 
 
@@ -130,9 +142,10 @@ def test_no_dose_before_the_mark() -> None:
 
 
 def test_the_aim_keeps_inside_the_band_however_narrow() -> None:
-    aim = ahead.aim_ahead(DecisionContext(now=NOON, state=state(), settings=SETTINGS))
-    narrow = ahead.aim_ahead(DecisionContext(
-        now=NOON, state=state(), settings=SETTINGS.model_copy(update={"stage": "seedling"})))
+    aim = horizon.aim_ahead(DecisionContext(now=NOON, state=state(), settings=SETTINGS))
+    narrow = horizon.aim_ahead(
+        DecisionContext(now=NOON, state=state(), settings=SETTINGS.model_copy(update={"stage": "seedling"}))
+    )
     for each in (aim, narrow):
         assert (each.vpd_low < each.vpd_high).all()
     assert aim.vpd_low[0] == pytest.approx(0.9) and aim.vpd_high[0] == pytest.approx(1.01)
@@ -140,13 +153,13 @@ def test_the_aim_keeps_inside_the_band_however_narrow() -> None:
 
 
 def test_what_the_door_thinks_of_a_plan() -> None:
-    door, memory = Guardrails(), Memory()
+    guardrails, memory = Guardrails(), Memory()
     for hours in range(0, 26, 2):
         seen = state(NOON + timedelta(hours=hours), probes=((30.0, 0.9), (31.0, 0.9)))
         made = decide(small_tent(soil=30.0), seen, memory=memory)
         memory = made.memory
         for proposal in made.proposals:
-            verdict = door.judge(proposal, GuardContext(seen.ts, seen))
+            verdict = guardrails.judge(proposal, GuardContext(seen.ts, seen))
             assert verdict.allowed or verdict.rule in ("day_budget", "interval"), verdict.rule
 
 
@@ -229,12 +242,14 @@ def test_beliefs_stay_sound_whatever_is_told() -> None:
 
 
 def test_what_was_cut_short_is_learned_as_it_was() -> None:
-    """Mist that the door refused is not taken for mist that does nothing."""
+    """Mist that the guardrails refused is not taken for mist that does nothing."""
     duty = {"light": 1.0, "circulation_fan": 1.0, "humidifier": 0.4}
     mist = Memory(decided_at=NOON - timedelta(hours=2), duty=duty)
     air = {"vpd_kpa": 1.4, "air_temp_c": 24.0, "rh_pct": 55.0}
-    told = [decide(small_tent(), memory=mist, recent={**air, "humidifier_on": share}).memory.tent
-            for share in (0.4, 0.43, 0.0)]
+    told = [
+        decide(small_tent(), memory=mist, recent={**air, "humidifier_on": share}).memory.tent
+        for share in (0.4, 0.43, 0.0)
+    ]
     factor = [figure(belief, "mist_g_h") for belief in told]
     assert factor[0] == factor[1] < factor[2]
 
@@ -253,8 +268,12 @@ def test_an_error_of_the_model_does_not_last() -> None:
     memory, vpd = Memory(), 0.4
     for cycle in range(6):
         now = NOON + timedelta(hours=2 * cycle) if cycle < 5 else NOON + timedelta(hours=24)
-        made = decide(small_tent(error=0.6), state(now, vpd=vpd), memory=memory,
-                      recent={"vpd_kpa": vpd, "air_temp_c": 23.0, "rh_pct": 60.0})
+        made = decide(
+            small_tent(error=0.6),
+            state(now, vpd=vpd),
+            memory=memory,
+            recent={"vpd_kpa": vpd, "air_temp_c": 23.0, "rh_pct": 60.0},
+        )
         memory, step = made.memory, made.plan.steps[0]
         duties = Duties(*(np.array([v]) for v in (1.0, 1.0, step.exhaust_fan, step.humidifier)))
         vpd = float(air_of(20.0, 9.0, duties, Tent())[1][0])
@@ -274,7 +293,7 @@ def test_stretches_cover_every_hour(horizon: int) -> None:
 def test_projected_plans_are_allowed_whatever_was_asked() -> None:
     seen = state(MIDNIGHT, co2=450.0, soil_temp=15.0)
     see = mpc.look(DecisionContext(now=seen.ts, state=seen, settings=SETTINGS))
-    bounds = ahead.bounds_ahead(see)
+    bounds = horizon.bounds_ahead(see)
     moves, rng = TentMoves(bounds), np.random.default_rng(0)
     plans = moves.project(rng.normal(0.5, 2.0, (200, 24, 7)) * np.array([300, 1, 1, 1, 1, 1, 60]))
     assert np.allclose(moves.project(plans)[:, :, 3:6], plans[:, :, 3:6], rtol=0.0, atol=1e-9)
@@ -289,10 +308,10 @@ def test_mist_of_a_plan_fits_into_what_is_left_of_the_day() -> None:
     used = np.zeros(24)
     used[3:13] = 0.5
     seen = state(NOON)
-    bounds = ahead.bounds_ahead(mpc.look(DecisionContext(now=seen.ts, state=seen, settings=SETTINGS)), used)
+    bounds = horizon.bounds_ahead(mpc.look(DecisionContext(now=seen.ts, state=seen, settings=SETTINGS)), used)
     left = bounds.mist_left_h
-    assert left[0] == left[1] == pytest.approx(ahead.MIST_H_PER_DAY - 5.0)
-    assert left[-1] == pytest.approx(ahead.MIST_H_PER_DAY)
+    assert left[0] == left[1] == pytest.approx(horizon.MIST_H_PER_DAY - 5.0)
+    assert left[-1] == pytest.approx(horizon.MIST_H_PER_DAY)
     plans = np.zeros((1, 24, 7))
     plans[:, :, 4] = 0.44
     kept = TentMoves(bounds).project(plans)[0, :, 4]

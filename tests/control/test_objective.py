@@ -35,8 +35,12 @@ AIM = Aim(np.ones(H), np.full(H, 0.7), np.full(H, 1.2), np.full(H, 20.0), np.ful
 
 def expected(vpd: float = 1.0, air: float = 24.0, soil: float = 36.0, spread: float = 0.0) -> Expected:
     band = (np.full(H, -spread), np.full(H, spread))
-    return Expected({"vpd_kpa": np.full((1, H), vpd), "air_temp_c": np.full((1, H), air)}, np.full((1, H), soil),
-                    np.full((1, H), soil), {"vpd_kpa": band})
+    return Expected(
+        {"vpd_kpa": np.full((1, H), vpd), "air_temp_c": np.full((1, H), air)},
+        np.full((1, H), soil),
+        np.full((1, H), soil),
+        {"vpd_kpa": band},
+    )
 
 
 def plan(**columns: float) -> Array:
@@ -50,9 +54,17 @@ def test_a_perfect_hour_has_no_stress() -> None:
     assert stress(AIM, expected(), plan())[0] == 0.0
 
 
-@pytest.mark.parametrize(("name", "values"), [("vpd", (1.2, 1.4, 1.8, 2.4)), ("vpd", (0.7, 0.5, 0.2, 0.0)),
-                                               ("air", (27.0, 29.0, 33.0, 38.0)), ("air", (20.0, 18.0, 14.0, 8.0)),
-                                               ("soil", (30.0, 28.0, 25.0, 20.0)), ("soil", (48.0, 50.0, 53.0, 60.0))])
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("vpd", (1.2, 1.4, 1.8, 2.4)),
+        ("vpd", (0.7, 0.5, 0.2, 0.0)),
+        ("air", (27.0, 29.0, 33.0, 38.0)),
+        ("air", (20.0, 18.0, 14.0, 8.0)),
+        ("soil", (30.0, 28.0, 25.0, 20.0)),
+        ("soil", (48.0, 50.0, 53.0, 60.0)),
+    ],
+)
 def test_stress_grows_with_distance_and_is_bounded(name: str, values: tuple[float, ...]) -> None:
     found = [float(stress(AIM, expected(**{name: value}), plan())[0]) for value in values]
     assert found[0] == 0.0 and found == sorted(found) and found[1] > 0.0 and found[-1] <= WORST
@@ -92,7 +104,8 @@ def test_the_sum_is_the_sum() -> None:
     weights = Weights(1.0, 2.0, 0.5, 0.25)
     terms = judge(AIM, expected(vpd=1.5), plan(light=1.0, water=45.0, exhaust=0.5), np.zeros(7), weights)
     assert terms.j[0] == pytest.approx(
-        terms.yield_proxy[0] - 2.0 * terms.stress[0] - 0.5 * terms.resource_use[0] - 0.25 * terms.action_churn[0])
+        terms.yield_proxy[0] - 2.0 * terms.stress[0] - 0.5 * terms.resource_use[0] - 0.25 * terms.action_churn[0]
+    )
 
 
 def test_cold_roots_want_heat() -> None:
@@ -118,8 +131,9 @@ def test_a_line_of_harm_is_a_step_with_a_ramp() -> None:
     assert crossed == pytest.approx([1.0, 0.5, 0.0, 0.0, 0.5, 1.0])
     lines = ((np.full(H, 0.5), np.full(H, 1.4)), (np.full(H, 0.3), np.full(H, 1.4)))
     harmed = replace(AIM, vpd_harm=lines)
-    near, worse = (stress(harmed, expected(vpd=v), plan())[0] - stress(AIM, expected(vpd=v), plan())[0]
-                   for v in (0.42, 0.2))
+    near, worse = (
+        stress(harmed, expected(vpd=v), plan())[0] - stress(AIM, expected(vpd=v), plan())[0] for v in (0.42, 0.2)
+    )
     assert near == pytest.approx(NEAR_HARM) and worse == pytest.approx(NEAR_HARM + HARM)
 
 

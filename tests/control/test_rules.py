@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from tomato_host.brain.control import ControlSettings, Decision, DecisionContext, Memory, fixed_timer, rules
+from tomato_host.brain.control import ControlDecision, ControlSettings, DecisionContext, Memory, fixed_timer, rules
 from tomato_host.brain.control.proposals import Wish, build_decision
 from tomato_host.brain.guardrails import GuardContext, Guardrails
 
@@ -15,16 +15,16 @@ from shared_schemas.records import ActionV1
 from tests.control.states import MIDNIGHT, NOON, state
 
 
-def decide(seen: Any = None, **more: Any) -> Decision:
+def decide(seen: Any = None, **more: Any) -> ControlDecision:
     seen = seen if seen is not None else state()
     return rules.decide(DecisionContext(now=seen.ts, state=seen, **more))
 
 
-def asked(decision: Decision) -> Mapping[str, ActionV1]:
+def asked(decision: ControlDecision) -> Mapping[str, ActionV1]:
     return {action.type.value: action for action in decision.proposals}
 
 
-def seconds(decision: Decision, kind: str) -> float:
+def seconds(decision: ControlDecision, kind: str) -> float:
     action = asked(decision).get(kind)
     return (action.params.seconds or 0.0) if action is not None else 0.0
 
@@ -156,14 +156,14 @@ def test_safe_mode_keeps_air_moving_and_risky_things_off() -> None:
 
 
 def test_everything_the_rules_ask_for_on_a_good_day_passes_the_door() -> None:
-    door, memory = Guardrails(), Memory()
+    guardrails, memory = Guardrails(), Memory()
     for hours in range(0, 24, 2):
         now = NOON + timedelta(hours=hours)
         seen = state(now, probes=((24.0, 0.9), (30.0, 0.9)))
         made = decide(seen, memory=memory)
         memory = made.memory
         for proposal in made.proposals:
-            verdict = door.judge(proposal, GuardContext(now, seen))
+            verdict = guardrails.judge(proposal, GuardContext(now, seen))
             assert verdict.allowed or verdict.rule == "day_budget", (proposal.type, verdict.rule)
 
 
@@ -175,10 +175,16 @@ def test_the_timer_is_blind() -> None:
     assert amounts(state(vpd=0.2, probes=((50.0, 0.9),))) == amounts(state(vpd=2.4, probes=((10.0, 0.9),)))
 
 
-@pytest.mark.parametrize(("output", "amount", "asks"), [
-    ("co2_solenoid", 0.02, False), ("co2_solenoid", 1.0, True), ("water_pump", 4.9, False), ("water_pump", 5.0, True),
-    ("humidifier", 0.4, False),
-])
+@pytest.mark.parametrize(
+    ("output", "amount", "asks"),
+    [
+        ("co2_solenoid", 0.02, False),
+        ("co2_solenoid", 1.0, True),
+        ("water_pump", 4.9, False),
+        ("water_pump", 5.0, True),
+        ("humidifier", 0.4, False),
+    ],
+)
 def test_what_is_too_little_is_not_asked_for(output: str, amount: float, asks: bool) -> None:
     made = build_decision(DecisionContext(now=NOON, state=state()), "mpc", [Wish(output, amount, "a trifle")])
     assert (made.proposals[0].type.value != "NO_ACTION") == asks

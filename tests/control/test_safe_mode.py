@@ -71,11 +71,17 @@ def test_a_flicker_does_not_count() -> None:
     assert walk(walk(once.state, 25, 25).state, 30, 50, confidence=0.1).state.mode == "NORMAL"
 
 
-@pytest.mark.parametrize(("facts", "between"), [
-    ({"confidence": 0.3}, {"confidence": 0.5}), ({"air_temp_c": 36.5}, {"air_temp_c": 34.0}),
-    ({"air_temp_c": 6.0}, {"air_temp_c": 8.0}), ({"state_age_s": 900.0}, {"state_age_s": 400.0}),
-    ({"link_down_s": 60.0}, {"link_down_s": 5.0}), ({"air_temp_c": 36.5}, {"air_temp_c": None}),
-])
+@pytest.mark.parametrize(
+    ("facts", "between"),
+    [
+        ({"confidence": 0.3}, {"confidence": 0.5}),
+        ({"air_temp_c": 36.5}, {"air_temp_c": 34.0}),
+        ({"air_temp_c": 6.0}, {"air_temp_c": 8.0}),
+        ({"state_age_s": 900.0}, {"state_age_s": 400.0}),
+        ({"link_down_s": 60.0}, {"link_down_s": 5.0}),
+        ({"air_temp_c": 36.5}, {"air_temp_c": None}),
+    ],
+)
 def test_hysteresis_holds_between_the_limits(facts: dict[str, Any], between: dict[str, Any]) -> None:
     inside = walk(SafeModeState(), 0, 60, **facts)
     assert walk(inside.state, 70, 3000, **between).state.mode == "SAFE"

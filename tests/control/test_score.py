@@ -12,8 +12,14 @@ N = 24 * 60
 
 
 def course(**changes: object) -> Course:
-    base = {"light": np.ones(N), "vpd_kpa": np.full(N, 1.0), "air_temp_c": np.full(N, 24.0),
-            "driest_pct": np.full(N, 36.0), "water_ml": np.linspace(0.0, 800.0, N), "switches": np.arange(N) / 10.0}
+    base = {
+        "light": np.ones(N),
+        "vpd_kpa": np.full(N, 1.0),
+        "air_temp_c": np.full(N, 24.0),
+        "driest_pct": np.full(N, 36.0),
+        "water_ml": np.linspace(0.0, 800.0, N),
+        "switches": np.arange(N) / 10.0,
+    }
     return Course(60.0, **{**base, **changes})  # type: ignore[arg-type]  # test tables of arrays
 
 

@@ -12,13 +12,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from tomato_host.brain.control import ControlSettings, DecisionContext, Memory, ahead, look, watering
-from tomato_host.brain.control.habit import habit_ml, recalled_ml
-from tomato_host.brain.control.moves import TentMoves
+from tomato_host.brain.brain import Brain
+from tomato_host.brain.control import ControlSettings, DecisionContext, Memory, control_inputs, horizon, watering
 from tomato_host.brain.control.objective import WATER, Aim, Expected, soil_stress
+from tomato_host.brain.control.plan_edits import TentMoves
 from tomato_host.brain.control.proposals import Wish
 from tomato_host.brain.control.water_rules import DOUBT_SHARE, water
-from tomato_host.brain.mind import Mind
+from tomato_host.brain.control.water_usage import habit_ml, recalled_ml
 
 from shared_schemas.records.action_v1 import ActionV1, Outcome
 from tests.control.states import NOON, state
@@ -41,9 +41,9 @@ def pots(*drying_pct_h: float) -> tuple[Roll, tuple[str, ...]]:
     return roll, tuple(f"soil.P{k}" for k in range(len(drying_pct_h)))
 
 
-def seen(moisture: float = 36.0, confidence: float = 1.0) -> look.Look:
+def seen(moisture: float = 36.0, confidence: float = 1.0) -> control_inputs.Look:
     now = state(probes=((moisture, confidence), (moisture, confidence)))
-    return look.look(DecisionContext(now=now.ts, state=now, settings=SETTINGS))
+    return control_inputs.look(DecisionContext(now=now.ts, state=now, settings=SETTINGS))
 
 
 def test_thirst_is_what_the_driest_pot_dries_in_a_day_in_water() -> None:
@@ -76,8 +76,8 @@ def test_the_mark_rises_with_thirst_from_a_little_below_the_low_mark_to_the_targ
 def test_who_can_wait_waits_and_who_cannot_is_watered_ahead() -> None:
     """A pot at 36 % gets nothing now, unless a day's water is less than a day's thirst; the reason is told."""
     see = seen(36.0)
-    assert ahead.bounds_ahead(see, thirst=0.5).water_ml[0] == 0.0
-    assert ahead.bounds_ahead(see, thirst=1.3).water_ml[0] > 0.0
+    assert horizon.bounds_ahead(see, thirst=0.5).water_ml[0] == 0.0
+    assert horizon.bounds_ahead(see, thirst=1.3).water_ml[0] > 0.0
     assert "runs dry" in watering.water_wish(see, 200.0, 0.5).text
     assert "130% of a day's 2200 ml" in watering.water_wish(see, 200.0, 1.3).text
 
@@ -109,7 +109,7 @@ def test_water_of_a_plan_fits_into_any_24_hours() -> None:
     used[[3, 20]] = 1_000.0
     now = state(NOON, probes=((25.0, 1.0), (25.0, 1.0)))
     context = DecisionContext(now=now.ts, state=now, settings=SETTINGS, water_used_ml=2_000.0)
-    bounds = ahead.bounds_ahead(look.look(context), water_h=used)
+    bounds = horizon.bounds_ahead(control_inputs.look(context), water_h=used)
     assert list(bounds.water_left_ml[:4]) == [200.0] * 4
     assert list(bounds.water_left_ml[4:21]) == [1_200.0] * 17 and bounds.water_left_ml[21] == 2_200.0
     plans = np.zeros((1, 24, 7))
@@ -122,7 +122,7 @@ def test_root_heat_is_for_cold_roots_and_for_cold_air_too() -> None:
     def heat(air: float, roots: float) -> float:
         now = state(air=air, soil_temp=roots)
         context = DecisionContext(now=now.ts, state=now, settings=SETTINGS)
-        return float(ahead.bounds_ahead(look.look(context)).heater[0])
+        return float(horizon.bounds_ahead(control_inputs.look(context)).heater[0])
 
     assert heat(24.0, 17.0) > 0.0 and heat(24.0, 21.0) == 0.0
     assert heat(13.0, 21.0) > 0.0 and heat(13.0, 25.0) == 0.0
@@ -133,7 +133,7 @@ def at(hour_local: float, probes: tuple[tuple[float | None, float], ...], habit_
     ts = NOON.replace(hour=0) + timedelta(hours=hour_local - 2.0)
     now = state(ts, probes=probes, water_used=used)
     memory = Memory(decided_at=ts - timedelta(hours=2), last_water_at=ts - timedelta(hours=3), habit_ml=habit_ml)
-    return water(look.look(DecisionContext(now=ts, state=now, settings=SETTINGS, memory=memory)))
+    return water(control_inputs.look(DecisionContext(now=ts, state=now, settings=SETTINGS, memory=memory)))
 
 
 GONE = ((None, 0.0), (None, 0.0))
@@ -180,12 +180,13 @@ def test_the_habit_is_learned_while_every_probe_is_trusted() -> None:
 
 def test_a_restart_does_not_forget_the_habit() -> None:
     """The next process has the doses on record: half of what the last two days brought is a day's habit again."""
+
     def dose(hours_ago: float, ml: float) -> ActionV1:
         asked = proposal("WATER", f"w{hours_ago}", ts=NOON - timedelta(hours=hours_ago), ml=ml)
         return asked.model_copy(update={"outcome": Outcome(status="DONE", delivered_ml=ml)})
 
-    mind = Mind()
-    mind.resume([dose(80.0, 200.0), dose(30.0, 200.0), dose(8.0, 200.0), dose(2.0, 200.0)])
-    assert mind.memory.habit_ml == 300.0 and mind.memory.last_water_at == NOON - timedelta(hours=2)
-    assert at(12.5, GONE, mind.memory.habit_ml).fired == ("blind_dose",)
+    brain = Brain()
+    brain.resume([dose(80.0, 200.0), dose(30.0, 200.0), dose(8.0, 200.0), dose(2.0, 200.0)])
+    assert brain.memory.habit_ml == 300.0 and brain.memory.last_water_at == NOON - timedelta(hours=2)
+    assert at(12.5, GONE, brain.memory.habit_ml).fired == ("blind_dose",)
     assert recalled_ml([]) == 0.0

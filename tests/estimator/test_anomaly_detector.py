@@ -55,9 +55,16 @@ def test_worsening_keeps_the_id_of_the_event() -> None:
 def test_all_thresholds_specified_in_spec() -> None:
     rows = table_with(PAGE, "type", "opens at")
     code = [
-        {"type": t.type.value, "signal": t.signal, "side": t.side, "opens at": f"{t.opens_at:g}",
-         "clears at": f"{t.clears_at:g}", "hold s": f"{t.hold_s:g}", "clear s": f"{t.clear_s:g}",
-         "severity": t.severity.value}
+        {
+            "type": t.type.value,
+            "signal": t.signal,
+            "side": t.side,
+            "opens at": f"{t.opens_at:g}",
+            "clears at": f"{t.clears_at:g}",
+            "hold s": f"{t.hold_s:g}",
+            "clear s": f"{t.clear_s:g}",
+            "severity": t.severity.value,
+        }
         for t in THRESHOLDS
     ]
     assert rows == code
@@ -65,8 +72,12 @@ def test_all_thresholds_specified_in_spec() -> None:
     assert {row["type"] for row in rows} == {t.value for t in AnomalyType} - told_by_others
     fault_rows = table_with(PAGE, "fault", "severity if essential")
     assert fault_rows == [
-        {"fault": p.fault.value, "type": p.type.value, "severity": p.severity.value,
-         "severity if essential": p.severity_essential.value}
+        {
+            "fault": p.fault.value,
+            "type": p.type.value,
+            "severity": p.severity.value,
+            "severity if essential": p.severity_essential.value,
+        }
         for p in FAULT_POLICIES
     ]
     assert {row["fault"] for row in fault_rows} == {f.value for f in FaultType}

@@ -18,7 +18,8 @@ def evidence(first_per_day: float, second_per_day: float, after: int = 8, days: 
         daily = 1.5 * math.sin(2.0 * math.pi * hour / 24.0)
         values: list[float | None] = [
             32.0 + daily + rng.gauss(0.0, 0.2) + first_per_day * moving,
-            38.0 + daily + rng.gauss(0.0, 0.2) + second_per_day * moving]
+            38.0 + daily + rng.gauss(0.0, 0.2) + second_per_day * moving,
+        ]
         if watch.take(hour * 3_600.0, values, None):
             for name, weight in watch.evidence.items():
                 most[name] = max(most[name], weight)

@@ -45,10 +45,21 @@ def test_fault_detection_stuck_at(name: str) -> None:
     assert faults(over, "CLEARED") == [(NAME_OF.get(name, name), "STUCK_AT")]
 
 
-@pytest.mark.parametrize(("name", "size"), [
-    ("air_temp_c", 5.0), ("air_temp_c", -5.0), ("rh_pct", -15.0), ("co2_ppm", 400.0), ("leaf_temp_c", 5.0),
-    ("light_lux", -7_000.0), ("soil_temp_c", 3.0), ("P1", 12.0), ("P1", -12.0), ("P2", 25.0),
-])
+@pytest.mark.parametrize(
+    ("name", "size"),
+    [
+        ("air_temp_c", 5.0),
+        ("air_temp_c", -5.0),
+        ("rh_pct", -15.0),
+        ("co2_ppm", 400.0),
+        ("leaf_temp_c", 5.0),
+        ("light_lux", -7_000.0),
+        ("soil_temp_c", 3.0),
+        ("P1", 12.0),
+        ("P1", -12.0),
+        ("P2", 25.0),
+    ],
+)
 def test_fault_detection_jump(name: str, size: float) -> None:
     drive = Drive()
     drive.run(10.0)
@@ -84,10 +95,17 @@ def test_single_wild_sample_is_dropped_and_not_told() -> None:
     assert abs(drive.estimate.state.env.air_temp_c - before) < 0.2  # type: ignore[operator]  # never None here
 
 
-@pytest.mark.parametrize(("value", "fault"), [
-    (Gone("out_of_range"), "OUT_OF_RANGE"), (0.0, "OUT_OF_RANGE"), (100.0, "OUT_OF_RANGE"),
-    (Gone("unplugged"), "DISCONNECT"), (Gone("crc"), "DISCONNECT"), (Gone("stale"), "DISCONNECT"),
-])
+@pytest.mark.parametrize(
+    ("value", "fault"),
+    [
+        (Gone("out_of_range"), "OUT_OF_RANGE"),
+        (0.0, "OUT_OF_RANGE"),
+        (100.0, "OUT_OF_RANGE"),
+        (Gone("unplugged"), "DISCONNECT"),
+        (Gone("crc"), "DISCONNECT"),
+        (Gone("stale"), "DISCONNECT"),
+    ],
+)
 def test_dead_probe_is_told_once_and_gives_no_value(value: float | Gone, fault: str) -> None:
     drive = Drive()
     drive.run(5.0)
@@ -124,11 +142,14 @@ def test_saturated_air_is_not_a_stuck_hygrometer() -> None:
     assert faults(told) == []
 
 
-@pytest.mark.parametrize(("outputs", "readings"), [
-    ({"water_pump": "ON"}, {"P1": 9.0}),
-    ({"co2_solenoid": "ON"}, {"co2_ppm": 240.0}),
-    ({"humidifier": "ON"}, {"rh_pct": 9.0}),
-])
+@pytest.mark.parametrize(
+    ("outputs", "readings"),
+    [
+        ({"water_pump": "ON"}, {"P1": 9.0}),
+        ({"co2_solenoid": "ON"}, {"co2_ppm": 240.0}),
+        ({"humidifier": "ON"}, {"rh_pct": 9.0}),
+    ],
+)
 def test_deed_of_the_house_explains_a_fast_change(outputs: dict[str, str], readings: dict[str, float]) -> None:
     drive = Drive()
     drive.run(5.0)

@@ -8,11 +8,20 @@ from hypothesis import strategies as st
 from tomato_host.brain.estimator.soil import WaterArrival, average_moisture_pct, trusted_probes, zone_pattern
 
 
-@pytest.mark.parametrize(("moistures", "pattern"), [
-    ((15.6, 49.2), "two_zone"), ((30.0, 33.0), "uniform"), ((30.0, 39.0), "gradient"), ((8.0, 12.0), "dry"),
-    ((80.0, 90.0), "wet"), ((30.0,), "unknown"), ((), "unknown"), ((20.0, 28.0, 36.0), "gradient"),
-    ((20.0, 22.0, 45.0, 47.0), "two_zone"),
-])
+@pytest.mark.parametrize(
+    ("moistures", "pattern"),
+    [
+        ((15.6, 49.2), "two_zone"),
+        ((30.0, 33.0), "uniform"),
+        ((30.0, 39.0), "gradient"),
+        ((8.0, 12.0), "dry"),
+        ((80.0, 90.0), "wet"),
+        ((30.0,), "unknown"),
+        ((), "unknown"),
+        ((20.0, 28.0, 36.0), "gradient"),
+        ((20.0, 22.0, 45.0, 47.0), "two_zone"),
+    ],
+)
 def test_zone_pattern(moistures: tuple[float, ...], pattern: str) -> None:
     assert zone_pattern([(m, 1.0) for m in moistures]) == pattern
 

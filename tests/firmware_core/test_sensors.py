@@ -172,8 +172,17 @@ def test_bh1750_values_time_register_and_silence(bus: fake.Bus) -> None:
 
 def test_ds18b20_table_of_the_data_sheet() -> None:
     ds = driver("ds18b20")
-    for raw, want in ((0x07D0, 12_500), (0x0191, 2_506), (0x00A2, 1_012), (0x0008, 50), (0x0000, 0), (0xFFF8, -50),
-                      (0xFF5E, -1_013), (0xFE6F, -2_507), (0xFC90, -5_500)):
+    for raw, want in (
+        (0x07D0, 12_500),
+        (0x0191, 2_506),
+        (0x00A2, 1_012),
+        (0x0008, 50),
+        (0x0000, 0),
+        (0xFFF8, -50),
+        (0xFF5E, -1_013),
+        (0xFE6F, -2_507),
+        (0xFC90, -5_500),
+    ):
         assert ds.temp_c_x100(raw) == want
 
 
@@ -182,9 +191,13 @@ def test_ds18b20_reads_checks_and_comes_back() -> None:
     inputs, part = Inputs(), ds.Ds18b20(18)
     tail = bytes((0x4B, 0x46, 0x7F, 0xFF, 0x0C, 0x10))
     good = bytes((0x91, 0x01)) + tail + b"\x70"
-    for pad, reason in ((good, c.WHY_NONE), (bytes((0x5E, 0xFF)) + tail + b"\x6a", c.WHY_NONE),
-                        (bytes((0x92, 0x01)) + tail + b"\x70", c.WHY_BAD_CRC), (bytes(9), c.WHY_BAD_CRC),
-                        (bytes((0x50, 0x05)) + tail + b"\x1c", c.WHY_WARMING_UP)):
+    for pad, reason in (
+        (good, c.WHY_NONE),
+        (bytes((0x5E, 0xFF)) + tail + b"\x6a", c.WHY_NONE),
+        (bytes((0x92, 0x01)) + tail + b"\x70", c.WHY_BAD_CRC),
+        (bytes(9), c.WHY_BAD_CRC),
+        (bytes((0x50, 0x05)) + tail + b"\x1c", c.WHY_WARMING_UP),
+    ):
         fake.OneWire.scratchpads = [pad]
         read(part, inputs)
         assert why(inputs, c.S_SOIL_TEMP_C) == reason
@@ -264,8 +277,14 @@ def test_conversions_start_together_and_are_collected_later_without_waiting() ->
     inputs.flow_count = 900
     for now in range(0, 25_000, 100):
         sensors.poll(now, inputs, CONFIG)
-    assert part.log == [("start", 0), ("collect", 800), ("start", 10_000), ("collect", 10_800), ("start", 20_000),
-                        ("collect", 20_800)]
+    assert part.log == [
+        ("start", 0),
+        ("collect", 800),
+        ("start", 10_000),
+        ("collect", 10_800),
+        ("start", 20_000),
+        ("collect", 20_800),
+    ]
     assert inputs.value[c.S_FLOW_ML] == 2_000
     assert sensors.due_ms == 30_000
 

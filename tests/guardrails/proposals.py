@@ -13,12 +13,29 @@ from tests.control.states import NOON, state
 ON: dict[str, Any] = {"state": "ON", "seconds": 600.0}
 
 
-def proposal(kind: str, key: str | None = "a-1", *, ts: datetime = NOON, origin: str = "controller",
-             seen: datetime | None = None, not_after: datetime | None = None, **params: Any) -> ActionV1:
+def proposal(
+    kind: str,
+    key: str | None = "a-1",
+    *,
+    ts: datetime = NOON,
+    origin: str = "controller",
+    seen: datetime | None = None,
+    not_after: datetime | None = None,
+    **params: Any,
+) -> ActionV1:
     """An action_v1 as somebody would submit it."""
-    return ActionV1.model_validate({
-        "schema_version": "action_v1", "ts": ts, "type": kind, "params": params, "id": key, "origin": origin,
-        "why": {"state_ts": seen}, "not_after": not_after})
+    return ActionV1.model_validate(
+        {
+            "schema_version": "action_v1",
+            "ts": ts,
+            "type": kind,
+            "params": params,
+            "id": key,
+            "origin": origin,
+            "why": {"state_ts": seen},
+            "not_after": not_after,
+        }
+    )
 
 
 def facts(now: datetime = NOON, seen: StateV1 | None = None, **more: Any) -> GuardContext:

@@ -20,87 +20,87 @@ def at(seconds: float) -> datetime:
     return NOON + timedelta(seconds=seconds)
 
 
-def accepted(door: Guardrails, key: str = "w", ml: float = 400.0) -> ActionV1:
-    verdict = door.judge(proposal("WATER", key, ml=ml), facts())
+def accepted(guardrails: Guardrails, key: str = "w", ml: float = 400.0) -> ActionV1:
+    verdict = guardrails.judge(proposal("WATER", key, ml=ml), facts())
     assert verdict.allowed
     return verdict.action
 
 
 def test_a_pulse_is_never_more_than_the_board_gives() -> None:
-    door = Guardrails()
-    action = accepted(door)
-    assert door.draw(action, 400.0, NOON) == 200.0
-    assert door.draw(action, 400.0, at(60)) == 200.0
-    assert door.draw(action, 400.0, at(120)) == 0.0
+    guardrails = Guardrails()
+    action = accepted(guardrails)
+    assert guardrails.allocate(action, 400.0, NOON) == 200.0
+    assert guardrails.allocate(action, 400.0, at(60)) == 200.0
+    assert guardrails.allocate(action, 400.0, at(120)) == 0.0
 
 
 def test_what_was_not_delivered_is_not_used() -> None:
-    door = Guardrails()
-    action = accepted(door)
-    drawn = door.draw(action, 200.0, NOON)
-    door.settle(action, drawn, 30.0, NOON)
-    assert door.books.day_used("water_pump", NOON.timestamp()) == 30_000
+    guardrails = Guardrails()
+    action = accepted(guardrails)
+    drawn = guardrails.allocate(action, 200.0, NOON)
+    guardrails.settle(action, drawn, 30.0, NOON)
+    assert guardrails.ledger.day_used("water_pump", NOON.timestamp()) == 30_000
 
 
 def test_the_rolling_hour_holds_before_every_pulse() -> None:
-    door = Guardrails(GuardSettings(water_ml_per_hour=250))
-    action = accepted(door, ml=250.0)
-    for drawn in (door.draw(action, 200.0, NOON), door.draw(action, 200.0, at(10))):
-        door.settle(action, drawn, drawn, NOON)
-    assert door.books.hour_used("water_pump", NOON.timestamp()) == 250_000
-    later = door.judge(proposal("WATER", "x", ts=at(1800), ml=100.0), facts(at(1800)))
+    guardrails = Guardrails(GuardSettings(water_ml_per_hour=250))
+    action = accepted(guardrails, ml=250.0)
+    for drawn in (guardrails.allocate(action, 200.0, NOON), guardrails.allocate(action, 200.0, at(10))):
+        guardrails.settle(action, drawn, drawn, NOON)
+    assert guardrails.ledger.hour_used("water_pump", NOON.timestamp()) == 250_000
+    later = guardrails.judge(proposal("WATER", "x", ts=at(1800), ml=100.0), facts(at(1800)))
     assert later.rule == "hour_budget" and not later.allowed
 
 
 def test_nothing_is_drawn_without_the_hold() -> None:
-    door = Guardrails()
-    action = accepted(door)
-    assert door.draw(action.model_copy(update={"id": "other"}), 10.0, NOON) == 0.0
-    assert door.draw(action, 10.0, at(900 + 121)) == 0.0
-    door.release(action)
-    assert door.draw(action, 10.0, at(1)) == 0.0
+    guardrails = Guardrails()
+    action = accepted(guardrails)
+    assert guardrails.allocate(action.model_copy(update={"id": "other"}), 10.0, NOON) == 0.0
+    assert guardrails.allocate(action, 10.0, at(900 + 121)) == 0.0
+    guardrails.release(action)
+    assert guardrails.allocate(action, 10.0, at(1)) == 0.0
 
 
 def test_a_pulse_that_never_began_may_be_drawn_again_and_is_not_used() -> None:
-    door = Guardrails()
-    action = accepted(door, ml=150.0)
-    drawn = door.draw(action, 150.0, at(0))
-    assert drawn == 150.0 and door.draw(action, 150.0, at(1)) == 0.0
-    door.give_back(action, drawn)
-    assert door.books.hour_used("water_pump", at(2).timestamp()) == 0
-    assert door.draw(action, 150.0, at(2)) == 150.0
+    guardrails = Guardrails()
+    action = accepted(guardrails, ml=150.0)
+    drawn = guardrails.allocate(action, 150.0, at(0))
+    assert drawn == 150.0 and guardrails.allocate(action, 150.0, at(1)) == 0.0
+    guardrails.refund(action, drawn)
+    assert guardrails.ledger.hour_used("water_pump", at(2).timestamp()) == 0
+    assert guardrails.allocate(action, 150.0, at(2)) == 150.0
 
 
 def test_what_comes_back_after_the_hold_has_ended_opens_nothing() -> None:
-    door = Guardrails()
-    action = accepted(door, ml=150.0)
-    drawn = door.draw(action, 150.0, at(0))
-    door.release(action)
-    door.give_back(action, drawn)
-    assert door.books.hour_used("water_pump", at(1).timestamp()) == 0
-    assert door.draw(action, 150.0, at(1)) == 0.0
+    guardrails = Guardrails()
+    action = accepted(guardrails, ml=150.0)
+    drawn = guardrails.allocate(action, 150.0, at(0))
+    guardrails.release(action)
+    guardrails.refund(action, drawn)
+    assert guardrails.ledger.hour_used("water_pump", at(1).timestamp()) == 0
+    assert guardrails.allocate(action, 150.0, at(1)) == 0.0
 
 
 def test_release_lifts_only_its_own_hold() -> None:
-    door = Guardrails()
-    action = accepted(door)
-    door.release(action.model_copy(update={"id": "other"}))
-    door.release(proposal("NO_ACTION"))
-    assert door.draw(action, 10.0, NOON) == 10.0
+    guardrails = Guardrails()
+    action = accepted(guardrails)
+    guardrails.release(action.model_copy(update={"id": "other"}))
+    guardrails.release(proposal("NO_ACTION"))
+    assert guardrails.allocate(action, 10.0, NOON) == 10.0
 
 
 def test_books_survive_json_and_book_what_was_under_way() -> None:
-    door = Guardrails()
-    action = accepted(door)
-    door.settle(action, door.draw(action, 50.0, NOON), 50.0, NOON)
-    door.draw(action, 200.0, at(60))
-    saved = json.loads(json.dumps(door.save()))
+    guardrails = Guardrails()
+    action = accepted(guardrails)
+    guardrails.settle(action, guardrails.allocate(action, 50.0, NOON), 50.0, NOON)
+    guardrails.allocate(action, 200.0, at(60))
+    saved = json.loads(json.dumps(guardrails.save()))
     other = Guardrails()
     other.restore(saved, at(120))
-    assert other.books.day_used("water_pump", at(120).timestamp()) == 250_000
+    assert other.ledger.day_used("water_pump", at(120).timestamp()) == 250_000
     assert other.judge(proposal("WATER", "w", ts=at(120), ml=5.0), facts(at(120))).rule == "idempotency"
     assert other.judge(proposal("WATER", "x", ts=at(130), ml=5.0), facts(at(130))).rule == "interval"
-    assert other.draw(action, 200.0, at(130)) == 150.0
+    assert other.allocate(action, 200.0, at(130)) == 150.0
 
 
 def test_books_can_be_rebuilt_from_recorded_actions() -> None:
@@ -113,19 +113,19 @@ def test_books_can_be_rebuilt_from_recorded_actions() -> None:
         proposal("WATER", "refused", ml=10.0),
         proposal("SET_LIGHT", "none", state="OFF").model_copy(update={"outcome": Outcome(status="ABORTED")}),
     ]
-    door = Guardrails()
-    door.replay(records)
-    assert door.books.day_used("water_pump", at(40).timestamp()) == 180_000
-    assert door.books.day_used("light", at(40).timestamp()) == 3_600_000
-    assert door.books.knows("s") and not door.books.knows("refused")
-    assert door.books.last_s("water_pump") == at(30).timestamp()
+    guardrails = Guardrails()
+    guardrails.replay(records)
+    assert guardrails.ledger.day_used("water_pump", at(40).timestamp()) == 180_000
+    assert guardrails.ledger.day_used("light", at(40).timestamp()) == 3_600_000
+    assert guardrails.ledger.knows("s") and not guardrails.ledger.knows("refused")
+    assert guardrails.ledger.last_s("water_pump") == at(30).timestamp()
 
 
 def test_the_key_table_is_bounded() -> None:
-    books = Ledger(("light",))
+    ledger = Ledger(("light",))
     for n in range(MAX_KEYS + 5):
-        books.remember(str(n))
-    assert not books.knows("4") and books.knows("5") and books.knows(str(MAX_KEYS + 4))
+        ledger.remember(str(n))
+    assert not ledger.knows("4") and ledger.knows("5") and ledger.knows(str(MAX_KEYS + 4))
 
 
 def test_every_limit_lies_inside_the_boards_own() -> None:
@@ -145,119 +145,124 @@ def test_a_wider_limit_is_an_error() -> None:
     with pytest.raises(ValueError, match="outside the board's limit"):
         _tighter(-1, 600, "co2 per day")
     with pytest.raises(ValueError, match="rh_high_pct"):
-        check_thresholds(GuardSettings.model_construct(rh_high_pct=95.0, co2_high_ppm=1.0, soil_temp_high_c=1.0,
-                                                       air_hot_c=1.0))
+        check_thresholds(
+            GuardSettings.model_construct(rh_high_pct=95.0, co2_high_ppm=1.0, soil_temp_high_c=1.0, air_hot_c=1.0)
+        )
     with pytest.raises(ValueError, match="less than or equal"):
         GuardSettings(water_ml_per_day=2_501)
 
 
 def test_an_hour_and_a_day_end_on_the_second() -> None:
-    door, action = Guardrails(), proposal("WATER", "w", ml=50.0)
-    door.settle(action, 0.0, 50.0, NOON)
-    for used, span in ((door.books.hour_used, 3_600.0), (door.books.day_used, 86_400.0)):
+    guardrails, action = Guardrails(), proposal("WATER", "w", ml=50.0)
+    guardrails.settle(action, 0.0, 50.0, NOON)
+    for used, span in ((guardrails.ledger.hour_used, 3_600.0), (guardrails.ledger.day_used, 86_400.0)):
         assert used("water_pump", NOON.timestamp() + span - 0.001) == 50_000
         assert used("water_pump", NOON.timestamp() + span) == 0
 
 
 def test_under_way_counts_until_it_is_settled_and_never_below_nothing() -> None:
-    door = Guardrails()
-    action = accepted(door)
-    assert door.draw(action, 150.0, NOON) == 150.0
+    guardrails = Guardrails()
+    action = accepted(guardrails)
+    assert guardrails.allocate(action, 150.0, NOON) == 150.0
     now_s = NOON.timestamp()
-    assert door.books.hour_used("water_pump", now_s) == door.books.day_used("water_pump", now_s) == 150_000
-    door.settle(action, 200.0, 0.0, NOON)
-    assert door.books.hour_used("water_pump", now_s) == 0
-    assert door.draw(action, 100.0, NOON) == 100.0
-    door.give_back(action, 150.0)
-    assert door.books.day_used("water_pump", now_s) == 0
+    assert (
+        guardrails.ledger.hour_used("water_pump", now_s) == guardrails.ledger.day_used("water_pump", now_s) == 150_000
+    )
+    guardrails.settle(action, 200.0, 0.0, NOON)
+    assert guardrails.ledger.hour_used("water_pump", now_s) == 0
+    assert guardrails.allocate(action, 100.0, NOON) == 100.0
+    guardrails.refund(action, 150.0)
+    assert guardrails.ledger.day_used("water_pump", now_s) == 0
 
 
 def test_nothing_delivered_is_no_use_and_no_event() -> None:
-    door, action = Guardrails(), proposal("WATER", "w", ml=50.0)
-    door.settle(action, 0.0, 0.0, NOON)
-    assert door.save()["used"]["water_pump"] == [] and door.books.last_s("water_pump") is None
+    guardrails, action = Guardrails(), proposal("WATER", "w", ml=50.0)
+    guardrails.settle(action, 0.0, 0.0, NOON)
+    assert guardrails.save()["used"]["water_pump"] == [] and guardrails.ledger.last_s("water_pump") is None
 
 
 def test_a_late_result_of_an_early_pulse_does_not_turn_the_clock_back() -> None:
-    door, action = Guardrails(), proposal("WATER", "w", ml=50.0)
-    door.settle(action, 0.0, 10.0, at(100))
-    door.settle(action, 0.0, 10.0, at(50))
-    assert door.books.last_s("water_pump") == at(100).timestamp()
+    guardrails, action = Guardrails(), proposal("WATER", "w", ml=50.0)
+    guardrails.settle(action, 0.0, 10.0, at(100))
+    guardrails.settle(action, 0.0, 10.0, at(50))
+    assert guardrails.ledger.last_s("water_pump") == at(100).timestamp()
 
 
 def test_a_hold_lasts_its_span_and_two_minutes() -> None:
-    door = Guardrails()
-    action = accepted(door)
-    assert door.draw(action, 1.0, at(900 + 119.9)) == 1.0
-    assert door.draw(action, 1.0, at(900 + 120)) == 0.0
-    lamp = door.judge(proposal("SET_LIGHT", "l", state="ON", seconds=60.0, period_s=600.0), facts()).action
-    assert door.draw(lamp, 1.0, at(719)) == 1.0 and door.draw(lamp, 1.0, at(720)) == 0.0
+    guardrails = Guardrails()
+    action = accepted(guardrails)
+    assert guardrails.allocate(action, 1.0, at(900 + 119.9)) == 1.0
+    assert guardrails.allocate(action, 1.0, at(900 + 120)) == 0.0
+    lamp = guardrails.judge(proposal("SET_LIGHT", "l", state="ON", seconds=60.0, period_s=600.0), facts()).action
+    assert guardrails.allocate(lamp, 1.0, at(719)) == 1.0 and guardrails.allocate(lamp, 1.0, at(720)) == 0.0
 
 
 def test_a_pulse_takes_thousandths_and_no_more_than_the_day_has_left() -> None:
-    door = Guardrails(GuardSettings(water_ml_per_day=100))
-    action = accepted(door, ml=100.0)
-    assert door.draw(action, 0.0009, NOON) == 0.0
-    assert door.draw(action, 0.001, NOON) == 0.001
-    door.settle(action, 0.001, 60.0, NOON)
-    assert door.draw(action, 100.0, NOON) == 40.0
-    assert door.draw(action, 100.0, NOON) == 0.0
+    guardrails = Guardrails(GuardSettings(water_ml_per_day=100))
+    action = accepted(guardrails, ml=100.0)
+    assert guardrails.allocate(action, 0.0009, NOON) == 0.0
+    assert guardrails.allocate(action, 0.001, NOON) == 0.001
+    guardrails.settle(action, 0.001, 60.0, NOON)
+    assert guardrails.allocate(action, 100.0, NOON) == 40.0
+    assert guardrails.allocate(action, 100.0, NOON) == 0.0
 
 
 def test_switching_off_is_not_released_by_its_own_end() -> None:
-    door = Guardrails()
-    off = door.judge(proposal("SET_LIGHT", "p", origin="person", state="OFF", seconds=600.0), facts()).action
-    door.release(off)
-    assert door.books.hold("light", NOON.timestamp()) is not None
-    on = door.judge(proposal("SET_LIGHT", "q", origin="person", state="ON", seconds=60.0), facts()).action
-    door.release(on)
-    assert door.books.hold("light", NOON.timestamp()) is None
+    guardrails = Guardrails()
+    off = guardrails.judge(proposal("SET_LIGHT", "p", origin="person", state="OFF", seconds=600.0), facts()).action
+    guardrails.release(off)
+    assert guardrails.ledger.hold("light", NOON.timestamp()) is not None
+    on = guardrails.judge(proposal("SET_LIGHT", "q", origin="person", state="ON", seconds=60.0), facts()).action
+    guardrails.release(on)
+    assert guardrails.ledger.hold("light", NOON.timestamp()) is None
 
 
 def test_a_hold_that_is_over_can_still_be_released() -> None:
-    door = Guardrails()
-    action = accepted(door)
-    door.release(action)
-    assert door.save()["holds"] == {}
+    guardrails = Guardrails()
+    action = accepted(guardrails)
+    guardrails.release(action)
+    assert guardrails.save()["holds"] == {}
 
 
 def test_what_a_restart_finds_is_what_was_saved() -> None:
-    door = Guardrails()
-    action = accepted(door)
-    door.settle(action, door.draw(action, 50.0, NOON), 50.0, NOON)
+    guardrails = Guardrails()
+    action = accepted(guardrails)
+    guardrails.settle(action, guardrails.allocate(action, 50.0, NOON), 50.0, NOON)
     other = Guardrails()
-    other.restore(json.loads(json.dumps(door.save())), at(1))
-    assert json.loads(json.dumps(other.save())) == json.loads(json.dumps(door.save()))
+    other.restore(json.loads(json.dumps(guardrails.save())), at(1))
+    assert json.loads(json.dumps(other.save())) == json.loads(json.dumps(guardrails.save()))
 
 
 def test_air_out_ends_the_gas_that_was_promised() -> None:
-    door = Guardrails()
-    gas = door.judge(proposal("CO2_INJECT", "g", seconds=20.0), facts()).action
-    assert door.judge(proposal("SET_EXHAUST_FAN", "e", state="ON", seconds=60.0), facts()).allowed
-    assert door.books.hold("co2_solenoid", NOON.timestamp()) is None
-    assert door.draw(gas, 5.0, NOON) == 0.0
+    guardrails = Guardrails()
+    gas = guardrails.judge(proposal("CO2_INJECT", "g", seconds=20.0), facts()).action
+    assert guardrails.judge(proposal("SET_EXHAUST_FAN", "e", state="ON", seconds=60.0), facts()).allowed
+    assert guardrails.ledger.hold("co2_solenoid", NOON.timestamp()) is None
+    assert guardrails.allocate(gas, 5.0, NOON) == 0.0
 
 
 def test_a_long_deed_keeps_to_each_hour_of_its_own() -> None:
-    door = Guardrails()
-    mist = door.judge(proposal("SET_HUMIDIFIER", "m", state="ON", seconds=3_600.0, period_s=7_200.0), facts()).action
-    drawn = [door.draw(mist, 300.0, at(n)) for n in range(8)]
+    guardrails = Guardrails()
+    mist = guardrails.judge(
+        proposal("SET_HUMIDIFIER", "m", state="ON", seconds=3_600.0, period_s=7_200.0), facts()
+    ).action
+    drawn = [guardrails.allocate(mist, 300.0, at(n)) for n in range(8)]
     assert drawn == [300.0] * 6 + [0.0] * 2
     for n in range(6):
-        door.settle(mist, 300.0, 300.0, at(n))
-    assert door.draw(mist, 300.0, at(3_599)) == 0.0
-    assert door.draw(mist, 300.0, at(3_600)) == 300.0
+        guardrails.settle(mist, 300.0, 300.0, at(n))
+    assert guardrails.allocate(mist, 300.0, at(3_599)) == 0.0
+    assert guardrails.allocate(mist, 300.0, at(3_600)) == 300.0
 
 
 def test_a_thousandth_is_used_as_well() -> None:
-    door = Guardrails()
-    door.settle(proposal("WATER", "w", ml=50.0), 0.0, 0.001, NOON)
-    assert door.books.day_used("water_pump", NOON.timestamp()) == 1
+    guardrails = Guardrails()
+    guardrails.settle(proposal("WATER", "w", ml=50.0), 0.0, 0.001, NOON)
+    assert guardrails.ledger.day_used("water_pump", NOON.timestamp()) == 1
 
 
 def test_a_promise_begins_the_pause_across_a_restart() -> None:
-    door = Guardrails()
-    accepted(door)
+    guardrails = Guardrails()
+    accepted(guardrails)
     other = Guardrails()
-    other.restore(json.loads(json.dumps(door.save())), at(1))
-    assert other.books.last_s("water_pump") == NOON.timestamp()
+    other.restore(json.loads(json.dumps(guardrails.save())), at(1))
+    assert other.ledger.last_s("water_pump") == NOON.timestamp()

@@ -18,21 +18,26 @@ from tests.control.states import NOON, state
 
 AMOUNTS = st.one_of(st.floats(-1e6, 1e6), st.sampled_from([0.0, 1e-9, 0.5, 5.0, 30.0, 200.0, 3600.0, 7200.0, 1e12]))
 LIMITS = GuardSettings()
-DAY = {"water_pump": LIMITS.water_ml_per_day, "co2_solenoid": 600, "light": 64_800, "humidifier": 21_600,
-       "heater_mat": 43_200}
+DAY = {
+    "water_pump": LIMITS.water_ml_per_day,
+    "co2_solenoid": 600,
+    "light": 64_800,
+    "humidifier": 21_600,
+    "heater_mat": 43_200,
+}
 HOUR = {"water_pump": LIMITS.water_ml_per_hour, "co2_solenoid": 120, "humidifier": 1_800, "heater_mat": 2_700}
 
 
 ROUNDING = 0.0005
-"""The books count thousandths; a proposal may be half of one beside them."""
+"""The ledger count thousandths; a proposal may be half of one beside them."""
 
 
 class HostileProposals(RuleBasedStateMachine):
-    """Submits anything at any time; an executor that draws greedily; its own plain books check the door's."""
+    """Submits anything at any time; an executor that draws greedily; its own plain ledger check the guardrails'."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.door = Guardrails()
+        self.guardrails = Guardrails()
         self.now: datetime = NOON
         self.count = 0
         self.running: list[ActionV1] = []
@@ -46,34 +51,75 @@ class HostileProposals(RuleBasedStateMachine):
     def start(self) -> None:
         self.look(0.9, 0.9, 60.0, 700.0, 30.0, "NORMAL", True, None)
 
-    @rule(confidence=st.floats(0, 1), rh_trust=st.floats(0, 1), rh=st.floats(0, 100), co2=st.floats(0, 5000),
-          soil=st.floats(0, 100), mode=st.sampled_from(["NORMAL", "CAUTION", "SAFE", "PAUSED"]), link=st.booleans(),
-          leak=st.sampled_from([None, False, True]))
-    def look(self, confidence: float, rh_trust: float, rh: float, co2: float, soil: float, mode: Any, link: bool,
-             leak: bool | None) -> None:
+    @rule(
+        confidence=st.floats(0, 1),
+        rh_trust=st.floats(0, 1),
+        rh=st.floats(0, 100),
+        co2=st.floats(0, 5000),
+        soil=st.floats(0, 100),
+        mode=st.sampled_from(["NORMAL", "CAUTION", "SAFE", "PAUSED"]),
+        link=st.booleans(),
+        leak=st.sampled_from([None, False, True]),
+    )
+    def look(
+        self,
+        confidence: float,
+        rh_trust: float,
+        rh: float,
+        co2: float,
+        soil: float,
+        mode: Any,
+        link: bool,
+        leak: bool | None,
+    ) -> None:
         seen = state(self.now, confidence=confidence, rh=rh, co2=co2, probes=((soil, 0.9),), trust={"rh_pct": rh_trust})
         self.context = GuardContext(self.now, seen, mode=mode, link_up=link, leak=leak)
 
     @rule(seconds=st.sampled_from([1, 30, 61, 600, 1800, 3600, 20_000, 90_000]))
     def time_passes(self, seconds: int) -> None:
         self.now += timedelta(seconds=seconds)
-        self.context = GuardContext(self.now, self.context.state, self.context.mode, self.context.link_up,
-                                    leak=self.context.leak)
+        self.context = GuardContext(
+            self.now, self.context.state, self.context.mode, self.context.link_up, leak=self.context.leak
+        )
 
-    @rule(kind=st.sampled_from(sorted(ActionType)), origin=st.sampled_from(sorted(PERMITTED)), amount=AMOUNTS,
-          period=st.one_of(st.none(), AMOUNTS), state_name=st.sampled_from(["ON", "OFF", None]),
-          age=st.sampled_from([0, 0, 0, 100, 1000, -100]), pulses=st.sampled_from([None, 1, 5, 100, -3]),
-          repeat=st.booleans())
-    def submit(self, kind: ActionType, origin: Any, amount: float, period: float | None, state_name: Any, age: int,
-               pulses: int | None, repeat: bool) -> None:
+    @rule(
+        kind=st.sampled_from(sorted(ActionType)),
+        origin=st.sampled_from(sorted(PERMITTED)),
+        amount=AMOUNTS,
+        period=st.one_of(st.none(), AMOUNTS),
+        state_name=st.sampled_from(["ON", "OFF", None]),
+        age=st.sampled_from([0, 0, 0, 100, 1000, -100]),
+        pulses=st.sampled_from([None, 1, 5, 100, -3]),
+        repeat=st.booleans(),
+    )
+    def submit(
+        self,
+        kind: ActionType,
+        origin: Any,
+        amount: float,
+        period: float | None,
+        state_name: Any,
+        age: int,
+        pulses: int | None,
+        repeat: bool,
+    ) -> None:
         self.count += 0 if repeat else 1
         water = kind is ActionType.WATER
         asked = ActionV1.model_construct(
-            schema_version="action_v1", ts=self.now - timedelta(seconds=age), type=kind, id=f"a-{self.count}",
-            origin=origin, params=Params.model_construct(
-                ml=amount if water else None, pulses=pulses, seconds=None if water else amount,
-                state=None if water else state_name, period_s=period))
-        verdict = self.door.judge(asked, self.context)
+            schema_version="action_v1",
+            ts=self.now - timedelta(seconds=age),
+            type=kind,
+            id=f"a-{self.count}",
+            origin=origin,
+            params=Params.model_construct(
+                ml=amount if water else None,
+                pulses=pulses,
+                seconds=None if water else amount,
+                state=None if water else state_name,
+                period_s=period,
+            ),
+        )
+        verdict = self.guardrails.judge(asked, self.context)
         if not verdict.allowed:
             assert verdict.rule and verdict.action.safety.refused_by == verdict.rule
             return
@@ -100,9 +146,9 @@ class HostileProposals(RuleBasedStateMachine):
 
     @precondition(lambda self: self.running)
     @rule(data=st.data(), amount=st.sampled_from([1.0, 30.0, 200.0, 900.0, 5000.0]))
-    def draw(self, data: st.DataObject, amount: float) -> None:
+    def allocate(self, data: st.DataObject, amount: float) -> None:
         action = data.draw(st.sampled_from(self.running[-6:]))
-        drawn = self.door.draw(action, amount, self.now)
+        drawn = self.guardrails.allocate(action, amount, self.now)
         if drawn > 0.0:
             out = OUTPUT_BY_NAME[OUTPUT_OF[action.type]]
             assert drawn <= (out.max_dose if out.kind == "pump" else out.max_on_ms / 1000.0)
@@ -112,18 +158,18 @@ class HostileProposals(RuleBasedStateMachine):
     @rule(share=st.sampled_from([0.0, 0.3, 1.0]))
     def result(self, share: float) -> None:
         action, drawn = self.open.pop(0)
-        self.door.settle(action, drawn, drawn * share, self.now)
+        self.guardrails.settle(action, drawn, drawn * share, self.now)
         self.sent.append((OUTPUT_OF[action.type], self.now, drawn * share))
 
     @precondition(lambda self: self.running)
     @rule()
     def finish(self) -> None:
-        self.door.release(self.running.pop(0))
+        self.guardrails.release(self.running.pop(0))
 
     @rule()
     def restart(self) -> None:
-        saved, self.door = self.door.save(), Guardrails()
-        self.door.restore(saved, self.now)
+        saved, self.guardrails = self.guardrails.save(), Guardrails()
+        self.guardrails.restore(saved, self.now)
         self.sent += [(OUTPUT_OF[action.type], self.now, drawn) for action, drawn in self.open]
         self.open.clear()
 

@@ -112,8 +112,10 @@ def test_health_is_well_and_the_tick_holds_under_a_flood(talk: Talk) -> None:
     talk.session.ask_health(talk.now_ms())
     health = talk.until(lambda e: isinstance(e, Health), 10.0)
     assert isinstance(health, Health)
-    print(f"\nstate {health.state}, heap free {health.heap_free}, longest tick {health.tick_worst_us} us, "
-          f"faults {health.faults}")
+    print(
+        f"\nstate {health.state}, heap free {health.heap_free}, longest tick {health.tick_worst_us} us, "
+        f"faults {health.faults}"
+    )
     assert health.tick_worst_us < 50_000
     assert health.outputs == 0
 

@@ -108,7 +108,7 @@ def test_a_silent_host_loses_its_outputs_at_lease_end(twin: LockStep) -> None:
 
 
 def test_after_ten_minutes_alone_it_keeps_the_plant_alive(twin: LockStep) -> None:
-    """The way in, the deed, and the way back: SURVIVAL takes over, a returning host takes the board again."""
+    """The way in, the action, and the way back: SURVIVAL takes over, a returning host takes the board again."""
     host = leased(twin)
     host.close()
     alone_until_ms = twin.now_ms + 11 * 60_000

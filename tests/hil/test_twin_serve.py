@@ -23,8 +23,9 @@ SCALE = 20.0
 
 @pytest.fixture
 def twin(tmp_path: Path) -> Iterator[TwinHandle]:
-    handle = server.start(seed=2, time_scale=SCALE, state=tmp_path / "state.json", flash=tmp_path / "board",
-                          link=tmp_path / "board0")
+    handle = server.start(
+        seed=2, time_scale=SCALE, state=tmp_path / "state.json", flash=tmp_path / "board", link=tmp_path / "board0"
+    )
     yield handle
     handle.close()
 
@@ -83,9 +84,11 @@ def test_time_runs_at_its_scale(twin: TwinHandle, tmp_path: Path) -> None:
 
 
 def test_it_outlives_the_process_that_started_it(tmp_path: Path) -> None:
-    starter = ("import sys; from pathlib import Path; from tomato_host.twin import server; "
-               "h = server.start(seed=1, time_scale=20.0, state=Path(sys.argv[1])); print(h.pid, flush=True); "
-               "import os, signal; os.kill(os.getpid(), signal.SIGKILL)")
+    starter = (
+        "import sys; from pathlib import Path; from tomato_host.twin import server; "
+        "h = server.start(seed=1, time_scale=20.0, state=Path(sys.argv[1])); print(h.pid, flush=True); "
+        "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
+    )
     state = tmp_path / "state.json"
     run = subprocess.run([sys.executable, "-c", starter, str(state)], capture_output=True, timeout=60, check=False)
     assert run.returncode == -signal.SIGKILL, run.stderr.decode()
@@ -108,8 +111,9 @@ def _state(pid: int) -> str:
 
 def test_bad_options_are_one_line_and_code_2() -> None:
     for bad in (["--scenario", "hailstorm"], ["--time-scale", "0"], ["--weather", "/nowhere.csv"]):
-        run = subprocess.run([sys.executable, "-m", "tomato_host.twin.serve", *bad], capture_output=True, timeout=60,
-                             check=False)
+        run = subprocess.run(
+            [sys.executable, "-m", "tomato_host.twin.serve", *bad], capture_output=True, timeout=60, check=False
+        )
         assert run.returncode == 2
         assert len(run.stderr.decode().strip().splitlines()) == 1 and "Traceback" not in run.stderr.decode()
 

@@ -29,8 +29,7 @@ def assert_plant_safe(story: Story) -> None:
 
 def watered(story: Story, from_h: float, to_h: float = 1e4) -> float:
     """Millilitres the board confirmed for doses decided in these hours, finished or cut."""
-    return sum(a.outcome.delivered_ml or 0.0 for a in story.actions("WATER", from_h, to_h)
-               if a.outcome is not None)
+    return sum(a.outcome.delivered_ml or 0.0 for a in story.actions("WATER", from_h, to_h) if a.outcome is not None)
 
 
 def test_leak_stops_water_until_a_person_has_dried_it(tmp_path: Path) -> None:

@@ -8,19 +8,19 @@ from pathlib import Path
 import pytest
 from tomato_host.twin import server
 
-from tests.complaints.house import House, house, until
+from tests.incidents.running_host import RunningHost, running_host, until
 from tests.integration.test_run_bad_input import answer
 
 
 def test_a_second_host(tmp_path: Path) -> None:
-    with house(tmp_path) as (here, _):
+    with running_host(tmp_path) as (here, _):
         told = answer("--board", "sim", "--data-dir", str(here.data), "--config", str(here.config))
         assert told["code"] == "E-STORAGE-BUSY" and "--data-dir" in told["next"]
 
         place = tmp_path / "second"
         place.mkdir()
         with server.start(seed=4, flash=place / "flash") as twin:
-            second = House(place, twin.port_path)
+            second = RunningHost(place, twin.port_path)
             second.config.write_text(here.config.read_text())
             second.port = here.port
             try:
@@ -44,7 +44,7 @@ def test_ctrl_c_reaches_the_host_alone(tmp_path: Path, after_s: float) -> None:
     import time
 
     with server.start(seed=4, flash=tmp_path / "flash") as twin:
-        here = House(tmp_path, twin.port_path)
+        here = RunningHost(tmp_path, twin.port_path)
         try:
             here.start(process_group=0)
             assert here.process is not None
@@ -71,8 +71,11 @@ def test_a_reader_that_goes_away(tmp_path: Path) -> None:
     import subprocess
     import sys
 
-    run = subprocess.Popen([sys.executable, "-m", "tomato_host", "run", "--board", "sim", "--data-dir", str(tmp_path)],
-                           stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    run = subprocess.Popen(
+        [sys.executable, "-m", "tomato_host", "run", "--board", "sim", "--data-dir", str(tmp_path)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
     assert run.stdout is not None and run.stderr is not None
     try:
         run.stdout.readline()

@@ -6,7 +6,7 @@ import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from tomato_host.runtime.inbox import Request
+from tomato_host.commands.inbox import Request
 from tomato_host.service.mqtt.commands import Commands, Refusal, SetDose
 from tomato_host.service.mqtt.words import discovery, state, topics
 from tomato_host.service.present import Present
@@ -29,20 +29,23 @@ def test_a_dose_is_a_number_and_a_button() -> None:
     assert request.action.not_after == NOW + timedelta(seconds=60)
 
 
-@pytest.mark.parametrize(("name", "payload", "retained", "why"), [
-    ("water", dated(), True, "retained"),
-    ("water", dated(age_s=31.0), False, "stale"),
-    ("water", dated(age_s=-60.0), False, "stale"),
-    ("water", b"PRESS", False, "not understood"),
-    ("water", b'{"value": "x"}', False, "not understood"),
-    ("water", b'{"ts": "2026-05-01T08:00:00"}', False, "not understood"),
-    ("water", b"[]", False, "not understood"),
-    ("water", b"\xff\xfe", False, "not understood"),
-    ("water", b"x" * 2_000, False, "too large"),
-    ("dose", dated("nan"), False, "10 to 200"),
-    ("dose", dated("1e9"), False, "10 to 200"),
-    ("open_valve", dated(), False, "no such command"),
-])
+@pytest.mark.parametrize(
+    ("name", "payload", "retained", "why"),
+    [
+        ("water", dated(), True, "retained"),
+        ("water", dated(age_s=31.0), False, "stale"),
+        ("water", dated(age_s=-60.0), False, "stale"),
+        ("water", b"PRESS", False, "not understood"),
+        ("water", b'{"value": "x"}', False, "not understood"),
+        ("water", b'{"ts": "2026-05-01T08:00:00"}', False, "not understood"),
+        ("water", b"[]", False, "not understood"),
+        ("water", b"\xff\xfe", False, "not understood"),
+        ("water", b"x" * 2_000, False, "too large"),
+        ("dose", dated("nan"), False, "10 to 200"),
+        ("dose", dated("1e9"), False, "10 to 200"),
+        ("open_valve", dated(), False, "no such command"),
+    ],
+)
 def test_what_moves_nothing_says_why(name: str, payload: bytes, retained: bool, why: str) -> None:
     commands = Commands(30.0)
     answer = commands.read(name, payload, retained, NOW)

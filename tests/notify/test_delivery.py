@@ -15,12 +15,12 @@ from pathlib import Path
 
 import pytest
 from tomato_host.errors import TomatoError
-from tomato_host.runtime.recorder import Recorder
-from tomato_host.runtime.status import Status
-from tomato_host.service.notify.courier import Courier, apprise_sender
+from tomato_host.loop.recorder import Recorder
+from tomato_host.loop.status import Status
 from tomato_host.service.notify.deadman import DeadMan, fetch
 from tomato_host.service.notify.extension import FAILED_AFTER, Notifier, Route, build_notifier
 from tomato_host.service.notify.gate import Gate, Message
+from tomato_host.service.notify.publisher import Courier, apprise_sender
 from tomato_host.service.notify.settings import NotifySettings, RuleSettings
 
 from shared_schemas.records import Record
@@ -94,10 +94,15 @@ def test_a_recorded_alarm_arrives_with_the_newest_photo(endpoint: Endpoint, tmp_
     os.utime(photos / "a.jpg", (1, 1))
     recorder = Recorder(NoStore(), Status(NOW, NOW))
     settings = NotifySettings(enabled=True, rules=(RuleSettings(level="ALARM", photo=True),))
-    notifier = build_notifier(settings, recorder, tmp_path, {
-        "TOMATO_NOTIFY_URLS": f"json://127.0.0.1:{endpoint.port}/hook",
-        "TOMATO_DEADMAN_URL": f"http://127.0.0.1:{endpoint.port}/alive",
-    })
+    notifier = build_notifier(
+        settings,
+        recorder,
+        tmp_path,
+        {
+            "TOMATO_NOTIFY_URLS": f"json://127.0.0.1:{endpoint.port}/hook",
+            "TOMATO_DEADMAN_URL": f"http://127.0.0.1:{endpoint.port}/alive",
+        },
+    )
     notifier.start()
     recorder.event(NOW, "WARNING", "link", "link_down", "Not told: below the level.")
     recorder.event(NOW, "ALARM", "board", "fault", "Fault leak latched on the board.", a=3)
@@ -133,8 +138,9 @@ def test_a_hanging_service_delays_neither_the_loop_nor_another(endpoint: Endpoin
     hold = threading.Event()
     hanging = Courier("hanging", lambda _: hold.wait(30))
     well = Courier("well", apprise_sender(f"json://127.0.0.1:{endpoint.port}/", tmp_path))
-    notifier = Notifier((Route(Gate(RuleSettings(), 1000), (hanging, well)),), None,
-                        recorder := Recorder(NoStore(), Status(NOW, NOW)))
+    notifier = Notifier(
+        (Route(Gate(RuleSettings(), 1000), (hanging, well)),), None, recorder := Recorder(NoStore(), Status(NOW, NOW))
+    )
     notifier.start()
     began = time.perf_counter()
     for n in range(300):
@@ -191,8 +197,15 @@ def test_addresses_are_wanted_and_never_shown(tmp_path: Path) -> None:
 def test_the_command_sends_for_real(endpoint: Endpoint, tmp_path: Path) -> None:
     def run() -> subprocess.CompletedProcess[str]:
         environment = {**os.environ, "TOMATO_NOTIFY_URLS": f"json://u:geheim@127.0.0.1:{endpoint.port}/hook"}
-        return subprocess.run([sys.executable, "-m", "tomato_host", "notify", "test", "--json"], cwd=tmp_path,
-                              env=environment, capture_output=True, text=True, timeout=60, check=False)
+        return subprocess.run(
+            [sys.executable, "-m", "tomato_host", "notify", "test", "--json"],
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
 
     done = run()
     assert done.returncode == 0, done.stderr

@@ -15,17 +15,30 @@ NOW = datetime(2026, 5, 1, 8, 0, tzinfo=UTC)
 
 
 def event(name: str, level: str, kind: str = "link", **data: int) -> EventV1:
-    return EventV1.model_validate({
-        "schema_version": "event_v1", "ts": NOW, "level": level, "kind": kind, "name": name, "text": f"{name}.",
-        "data": data,
-    })
+    return EventV1.model_validate(
+        {
+            "schema_version": "event_v1",
+            "ts": NOW,
+            "level": level,
+            "kind": kind,
+            "name": name,
+            "text": f"{name}.",
+            "data": data,
+        }
+    )
 
 
 def anomaly(severity: str, phase: str = "OPENED", subject: str | None = "P1") -> AnomalyV1:
-    return AnomalyV1.model_validate({
-        "schema_version": "anomaly_v1", "ts": NOW, "severity": severity, "type": "SOIL_DRY", "phase": phase,
-        "subject": subject,
-    })
+    return AnomalyV1.model_validate(
+        {
+            "schema_version": "anomaly_v1",
+            "ts": NOW,
+            "severity": severity,
+            "type": "SOIL_DRY",
+            "phase": phase,
+            "subject": subject,
+        }
+    )
 
 
 def say(gate: Gate, record: EventV1 | AnomalyV1, now_s: float) -> list[str]:
@@ -110,9 +123,15 @@ def test_faults_are_told_apart_by_number() -> None:
     assert say(mine, event("fault_cleared", "INFO", "board", a=1), 1.0) == ["Recovered: fault. fault_cleared."]
 
 
-@pytest.mark.parametrize(("severity", "level"), [
-    ("LOW", "INFO"), ("MEDIUM", "INFO"), ("HIGH", "WARNING"), ("CRITICAL", "ALARM"),
-])
+@pytest.mark.parametrize(
+    ("severity", "level"),
+    [
+        ("LOW", "INFO"),
+        ("MEDIUM", "INFO"),
+        ("HIGH", "WARNING"),
+        ("CRITICAL", "ALARM"),
+    ],
+)
 def test_severity_becomes_a_level(severity: str, level: str) -> None:
     notice = notice_of(anomaly(severity))
     assert notice is not None

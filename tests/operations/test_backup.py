@@ -29,7 +29,8 @@ def records(n: int) -> Record:
     if n % 3:
         return EventV1(schema_version="event_v1", ts=ts, level="INFO", kind="process", name="n", text=f"event {n}")
     return AnomalyV1.model_validate(
-        {"schema_version": "anomaly_v1", "ts": ts, "severity": "LOW", "type": "SOIL_DRY", "subject": f"P{n}"})
+        {"schema_version": "anomaly_v1", "ts": ts, "severity": "LOW", "type": "SOIL_DRY", "subject": f"P{n}"}
+    )
 
 
 @pytest.fixture

@@ -19,11 +19,19 @@ def test_the_committed_files_are_what_the_command_writes() -> None:
     assert (DEPLOY / "99-tomato.rules").read_text() == RULE
 
 
-@pytest.mark.parametrize("line", [
-    "Type=notify", "WatchdogSec=30", "Restart=always", "StartLimitIntervalSec=0", "SupplementaryGroups=dialout",
-    "ExecStopPost=-/usr/local/bin/tomato-host board off --board /dev/tomato",
-    "EnvironmentFile=-/etc/tomato-host/environment", "ReadWritePaths=/var/lib/tomato-host",
-])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "Type=notify",
+        "WatchdogSec=30",
+        "Restart=always",
+        "StartLimitIntervalSec=0",
+        "SupplementaryGroups=dialout",
+        "ExecStopPost=-/usr/local/bin/tomato-host board off --board /dev/tomato",
+        "EnvironmentFile=-/etc/tomato-host/environment",
+        "ReadWritePaths=/var/lib/tomato-host",
+    ],
+)
 def test_the_unit_promises(line: str) -> None:
     assert line in unit(Choice()).splitlines()
 
@@ -32,8 +40,9 @@ def test_the_unit_promises(line: str) -> None:
 def test_systemd_reads_the_unit_without_a_complaint(tmp_path: Path) -> None:
     path = tmp_path / "tomato-host.service"
     path.write_text(unit(Choice(user="root", program=sys.executable, data_dir=str(tmp_path))))
-    done = subprocess.run(["systemd-analyze", "verify", "--man=no", str(path)], capture_output=True, text=True,
-                          timeout=60, check=False)
+    done = subprocess.run(
+        ["systemd-analyze", "verify", "--man=no", str(path)], capture_output=True, text=True, timeout=60, check=False
+    )
     if "connect" in done.stderr or "bus" in done.stderr.lower():
         pytest.skip(f"systemd-analyze does not work here: {done.stderr.strip()[:100]}")
     assert (done.returncode, done.stderr) == (0, "")
@@ -48,10 +57,17 @@ def test_every_udev_line_gives_rights_and_keeps_modem_manager_away() -> None:
         assert "0666" not in line
 
 
-@pytest.mark.parametrize("bad", [
-    {"board": "/dev/x y"}, {"board": "sim"}, {"user": "a;b"}, {"data_dir": "/x\nExecStart=/bin/evil"},
-    {"config": "/a%b"}, {"program": "/x'y"},
-])
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"board": "/dev/x y"},
+        {"board": "sim"},
+        {"user": "a;b"},
+        {"data_dir": "/x\nExecStart=/bin/evil"},
+        {"config": "/a%b"},
+        {"program": "/x'y"},
+    ],
+)
 def test_words_that_systemd_would_read_otherwise_are_refused(bad: dict[str, str]) -> None:
     with pytest.raises(TomatoError) as caught:
         unit(Choice(**bad))
@@ -69,7 +85,11 @@ def test_it_writes_below_a_root(tmp_path: Path) -> None:
 def test_dry_run_shows_both_and_writes_nothing(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "tomato_host", "install-service", "--dry-run", "--root", str(tmp_path), "--user", "ana"],
-        capture_output=True, text=True, timeout=60, check=False)
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     assert "User=ana\n" in done.stdout
     assert RULE in done.stdout

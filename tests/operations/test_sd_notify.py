@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from tomato_host.runtime.sd_notify import SdNotify, from_environment
-from tomato_host.runtime.status import Status
+from tomato_host.loop.sd_notify import SdNotify, from_environment
+from tomato_host.loop.status import Status
 
 NOW = datetime(2026, 5, 1, 8, 0, tzinfo=UTC)
 
@@ -37,8 +37,11 @@ def test_ready_then_alive_then_stopping(tmp_path: Path, abstract: bool) -> None:
     told.tick(NOW)
     told.stop()
     assert [hear.recv(4096).decode() for _ in range(5)] == [
-        "READY=1", "WATCHDOG=1\nSTATUS=mode NORMAL, board up", "WATCHDOG=1",
-        "WATCHDOG=1\nSTATUS=mode SAFE, board up", "STOPPING=1",
+        "READY=1",
+        "WATCHDOG=1\nSTATUS=mode NORMAL, board up",
+        "WATCHDOG=1",
+        "WATCHDOG=1\nSTATUS=mode SAFE, board up",
+        "STOPPING=1",
     ]
     hear.close()
 

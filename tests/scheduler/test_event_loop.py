@@ -7,8 +7,8 @@ import time
 from datetime import UTC, datetime
 
 import pytest
-from tomato_host.runtime.clock import RealClock, SimClock
-from tomato_host.runtime.scheduler import Run, Scheduler
+from tomato_host.loop.clock import RealClock, SimClock
+from tomato_host.loop.scheduler import Run, Scheduler
 
 START = datetime(2026, 2, 14, 0, 0, tzinfo=UTC)
 HOUR_MS = 3_600_000
@@ -96,7 +96,10 @@ def test_after_a_stall_a_task_runs_once_and_the_missed_runs_are_counted() -> Non
     sched.run_pending()
     sched.run(until_ms=75_000)
     assert [(r.due_ms, r.now_ms, r.missed) for r in runs] == [
-        (0, 0, 0), (10_000, 57_000, 4), (60_000, 60_000, 0), (70_000, 70_000, 0),
+        (0, 0, 0),
+        (10_000, 57_000, 4),
+        (60_000, 60_000, 0),
+        (70_000, 70_000, 0),
     ]
     assert sched.counts()["sample"] == (4, 4)
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from tomato_host.runtime.clock import RealClock, SimClock
-from tomato_host.runtime.local_time import hours_since, local_moment, stamped
-from tomato_host.runtime.scheduler import Scheduler
+from tomato_host.brain.local_time import hours_since, local_moment, stamped
+from tomato_host.loop.clock import RealClock, SimClock
+from tomato_host.loop.scheduler import Scheduler
 
 VIENNA = ZoneInfo("Europe/Vienna")
 DAY_MS = 86_400_000

@@ -13,7 +13,7 @@ import pytest
 from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tomato_host.runtime.inbox import Inbox, Reply
+from tomato_host.commands.inbox import Inbox, Reply
 from tomato_host.service.app import create_app
 from tomato_host.service.history import History
 from tomato_host.service.present import Present
@@ -173,8 +173,11 @@ def test_the_doors_word_comes_back(client: TestClient, tmp_path: Path, ok: bool)
 def test_metrics_use_the_names_of_the_field(client: TestClient) -> None:
     text = client.get("/metrics").text
     for line in (
-        "tomato_air_temperature_celsius 24.3", 'tomato_soil_water_content_ratio{plant="P1"} 0.156',
-        "tomato_irrigation_volume_liters_total 1.6", 'tomato_mode{mode="NORMAL"} 1.0', "tomato_link_up 1.0",
+        "tomato_air_temperature_celsius 24.3",
+        'tomato_soil_water_content_ratio{plant="P1"} 0.156',
+        "tomato_irrigation_volume_liters_total 1.6",
+        'tomato_mode{mode="NORMAL"} 1.0',
+        "tomato_link_up 1.0",
         'tomato_anomaly_open{subject="",type="WIND_SPIKE"} 1.0',
     ):
         assert line in text, line
@@ -208,9 +211,7 @@ JSONISH = st.recursive(
     keys=st.sets(st.sampled_from(["ml", "output", "mode", "reason"])),
 )
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_no_body_makes_a_server_error(
-    client: TestClient, path: str, body: object, keys: set[str]
-) -> None:
+def test_no_body_makes_a_server_error(client: TestClient, path: str, body: object, keys: set[str]) -> None:
     known = WRITES[path]
     if isinstance(body, dict):
         body = {**body, **{key: known[key] for key in keys if key in known}}

@@ -10,10 +10,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from tomato_host.runtime.recorder import Recorder
-from tomato_host.runtime.status import Status
+from tomato_host.loop.recorder import Recorder
+from tomato_host.loop.status import Status
 from tomato_host.service.bus.outbox import ROOM_BYTES
-from tomato_host.service.bus.ranks import Rank
+from tomato_host.service.bus.priorities import Rank
 from tomato_host.service.feed import Feed
 from tomato_host.service.settings import ServiceSettings
 
@@ -69,7 +69,7 @@ def test_records_and_status_arrive_in_order(tmp_path: Path) -> None:
     feed.start()
     try:
         for n in range(20):
-            recorder.keep(event(n))
+            recorder.record(event(n))
         until(feed, clock, lambda: any("status" in line for line in heard(out)))
     finally:
         feed.stop()
@@ -84,7 +84,7 @@ def test_a_dashboard_that_does_not_read_costs_nothing(tmp_path: Path) -> None:
     try:
         longest = 0.0
         for n in range(8_000):
-            recorder.keep(event(n))
+            recorder.record(event(n))
             if n % 100 == 0:
                 began = time.perf_counter()
                 feed.tick(NOW)
@@ -101,7 +101,7 @@ def test_a_dashboard_that_dies_is_started_again_and_told_everything(tmp_path: Pa
     feed, recorder, out = make(tmp_path, READS_TO_FILE, clock)
     feed.start()
     try:
-        recorder.keep(event(1))
+        recorder.record(event(1))
         until(feed, clock, lambda: len(heard(out)) >= 1)
         assert feed._process is not None
         os.kill(feed._process.pid, 9)

@@ -12,7 +12,7 @@ import pytest
 from fastapi import FastAPI
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from tomato_host.runtime.inbox import Inbox, Reply
+from tomato_host.commands.inbox import Inbox, Reply
 from tomato_host.service.app import create_app
 from tomato_host.service.history import History
 from tomato_host.service.present import Present
@@ -94,8 +94,14 @@ def throw(operation: Any, examples: int, check: Callable[[Any], None]) -> None:
     either = [GenerationMode.POSITIVE, GenerationMode.NEGATIVE]
     strategy = st.one_of(*(operation.as_strategy(generation_mode=mode) for mode in either))
 
-    @settings(max_examples=examples, derandomize=True, deadline=None, database=None, phases=[Phase.generate],
-              suppress_health_check=list(HealthCheck))
+    @settings(
+        max_examples=examples,
+        derandomize=True,
+        deadline=None,
+        database=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
     @given(strategy)
     def thrown(case: Any) -> None:
         check(case)

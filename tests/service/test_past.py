@@ -121,7 +121,7 @@ def test_the_dashboards_process_holds_no_numpy_and_no_rich() -> None:
 @pytest.mark.skipif(not hasattr(os, "SCHED_BATCH"), reason="only Linux knows it")
 def test_a_process_beside_the_loop_gives_way() -> None:
     asked = (
-        "import os; from tomato_host.service.manners import give_way; before = os.nice(0); give_way();"
+        "import os; from tomato_host.service.process_priority import give_way; before = os.nice(0); give_way();"
         "print(os.sched_getscheduler(0) == os.SCHED_BATCH, os.nice(0) - before)"
     )
     told = subprocess.run([sys.executable, "-c", asked], capture_output=True, check=True, timeout=60).stdout

@@ -54,8 +54,15 @@ def test_returns_none_after_eof(tmp_path: Path) -> None:
 def test_malformed_line_policy(tmp_path: Path) -> None:
     path = tmp_path / "observations.jsonl"
     good = recorded(4)
-    lines = [good[0].to_json(), '{"schema_version": "observation_v1", "ts":', good[1].to_json(), "", "[]",
-             good[2].to_json().replace('"origin":"synthetic"', '"origin":"moon"'), good[3].to_json()]
+    lines = [
+        good[0].to_json(),
+        '{"schema_version": "observation_v1", "ts":',
+        good[1].to_json(),
+        "",
+        "[]",
+        good[2].to_json().replace('"origin":"synthetic"', '"origin":"moon"'),
+        good[3].to_json(),
+    ]
     path.write_text("\n".join(lines) + "\n")
     strict = ReplaySource.from_file(path, malformed="fail")
     assert strict.next_observation() == good[0]

@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, generate_latest
 from tomato_host.cli.main import main
-from tomato_host.runtime.disk_watch import DiskWatch
-from tomato_host.runtime.recorder import Recorder
-from tomato_host.runtime.status import Status
+from tomato_host.loop.disk_watch import DiskWatch
+from tomato_host.loop.recorder import Recorder
+from tomato_host.loop.status import Status
 from tomato_host.service.feed import status_line
 from tomato_host.service.metrics import PlantCollector
 from tomato_host.service.operations.backup import backup, restore
@@ -69,8 +69,11 @@ def test_what_may_be_thinned_is_a_short_list() -> None:
 
 
 @settings(max_examples=50, deadline=None)
-@given(st.lists(st.tuples(st.sampled_from([*RESERVE, *PROTECTED]), st.integers(1, 3_000), st.integers(0, 600)),
-                max_size=400))
+@given(
+    st.lists(
+        st.tuples(st.sampled_from([*RESERVE, *PROTECTED]), st.integers(1, 3_000), st.integers(0, 600)), max_size=400
+    )
+)
 def test_any_day_stays_within_the_budget_and_nothing_protected_is_refused(flow: list[tuple[str, int, int]]) -> None:
     per_day = 50_000
     budget, now_s = Budget(per_day), 0.0
@@ -183,15 +186,15 @@ def test_a_restored_dataset_vouches_for_what_went_and_can_be_published(tmp_path:
     assert list((back / "public").glob("events_public_2026-05*.jsonl"))
 
 
-@pytest.mark.parametrize("deed", ["one file too many", "forged note", "broken note"])
-def test_what_was_not_let_go_and_is_gone_is_found(tmp_path: Path, deed: str) -> None:
+@pytest.mark.parametrize("action", ["one file too many", "forged note", "broken note"])
+def test_what_was_not_let_go_and_is_gone_is_found(tmp_path: Path, action: str) -> None:
     fill_days(tmp_path, 4)
     folder = tmp_path / "private"
     note_let_go(folder, stream_files(folder)["sensors_raw"][:1])
     delete_let_go(folder)
-    if deed == "one file too many":
+    if action == "one file too many":
         (folder / "sensors_raw_2026-05-02.jsonl").unlink()
-    elif deed == "forged note":
+    elif action == "forged note":
         told = json.loads((folder / LET_GO).read_text())
         (folder / LET_GO).write_text(json.dumps({**told, "seq": told["seq"] + 1}))
     else:
@@ -199,16 +202,17 @@ def test_what_was_not_let_go_and_is_gone_is_found(tmp_path: Path, deed: str) -> 
     assert not verify(tmp_path).ok
 
 
-def test_a_running_host_makes_room_by_itself_and_says_so(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_running_host_makes_room_by_itself_and_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     big = "m" * 4_000
     disk = store(tmp_path, mb_per_day=1_000.0, mb_total=10.0, rotate="day")
     for day in range(6):
         for n in range(700):
             # Long reasons make readings large, so that ten megabytes are soon full.
-            disk._dataset.append(EventV1(schema_version="event_v1", ts=START, level="INFO", kind="process",
-                                         name="filler", text=big[:3_500]))
+            disk._dataset.append(
+                EventV1(
+                    schema_version="event_v1", ts=START, level="INFO", kind="process", name="filler", text=big[:3_500]
+                )
+            )
             give(disk, reading(timedelta(days=day, minutes=n)))
     disk._dataset.close()
     said = [r for r in kept(tmp_path, "events") if isinstance(r, EventV1) and r.name == "raw_let_go"]
@@ -228,11 +232,11 @@ def test_status_and_metrics_show_the_disk(tmp_path: Path) -> None:
     disk = store(tmp_path)
     status = Status(START, START)
     recorder = Recorder(disk, status)
-    disk.tell = recorder.keep
+    disk.tell = recorder.record
     heard: list[str] = []
     recorder.listeners.append(lambda record: heard.append(getattr(record, "name", "")))
     for second in range(300):
-        recorder.keep(reading(timedelta(seconds=second)))
+        recorder.record(reading(timedelta(seconds=second)))
     assert heard.count("raw_thinned") == 1, "the dashboard and the phone hear of it, too"
     watch = DiskWatch(disk, status, tmp_path, monotonic=lambda: 0.0)
     watch.tick(START)

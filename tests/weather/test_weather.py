@@ -61,8 +61,9 @@ def _fetcher(clock: Clock, timeout_s: float = 2.0, attempts: int = 3) -> Fetcher
 
 
 def _service(stub: WeatherStub, clock: Clock, folder: Path, fallback: str = "open_meteo") -> WeatherService:
-    settings = WeatherSettings(geosphere_url=stub.url, open_meteo_url=f"{stub.url}/open_meteo", timeout_s=2.0,
-                               fallback=fallback)  # type: ignore[arg-type]
+    settings = WeatherSettings(
+        geosphere_url=stub.url, open_meteo_url=f"{stub.url}/open_meteo", timeout_s=2.0, fallback=fallback
+    )  # type: ignore[arg-type]
     return build_service(settings, *VIENNA, "Europe/Vienna", folder, random.Random(1), clock.sleep, clock.monotonic)
 
 
@@ -113,8 +114,10 @@ def test_across_the_change_of_the_clock_hours_stay_an_hour_apart(clock: Clock) -
 def test_the_stub_answers_in_the_shape_of_the_recorded_service(stub: WeatherStub) -> None:
     recorded = json.loads((FIXTURES / "nwp-v2-1h-1km.steyr.subset.json").read_text())
     names = recorded["features"][0]["properties"]["parameters"]
-    status, made = stub.answer("/timeseries/forecast/nwp-v2-1h-1km", {
-        "lat_lon": "48.042,14.4142", "parameters": ",".join(n for n in names if n not in ("sund", "sy"))})
+    status, made = stub.answer(
+        "/timeseries/forecast/nwp-v2-1h-1km",
+        {"lat_lon": "48.042,14.4142", "parameters": ",".join(n for n in names if n not in ("sund", "sy"))},
+    )
     assert status == 200
     assert set(made) == set(recorded) - {"datapoints"}
     assert set(made["features"][0]) == set(recorded["features"][0])
@@ -152,10 +155,16 @@ def test_the_fallback_has_the_same_meaning(stub: WeatherStub, clock: Clock) -> N
         assert abs(a.ext_wind_mps - b.ext_wind_mps) < 0.1
 
 
-@pytest.mark.parametrize(("fault", "why"), [
-    ("http_500", "HTTP 500 (3 attempts)"), ("http_429", "HTTP 429 (3 attempts)"), ("no_json", "no JSON"),
-    ("cut", "connection failed"), ("http_400", "outside of dataset bounds"),
-])
+@pytest.mark.parametrize(
+    ("fault", "why"),
+    [
+        ("http_500", "HTTP 500 (3 attempts)"),
+        ("http_429", "HTTP 429 (3 attempts)"),
+        ("no_json", "no JSON"),
+        ("cut", "connection failed"),
+        ("http_400", "outside of dataset bounds"),
+    ],
+)
 def test_troubles_are_named_after_patient_attempts(stub: WeatherStub, clock: Clock, fault: str, why: str) -> None:
     stub.faults = {fault}
     with pytest.raises(WeatherUnavailable) as told:
@@ -172,10 +181,15 @@ def test_a_slow_service_costs_the_timeout_and_no_more(stub: WeatherStub, clock: 
         GeoSphere(_fetcher(clock, timeout_s=0.2, attempts=2), stub.url).fetch(*VIENNA, NOW, 48)
 
 
-@pytest.mark.parametrize("body", [
-    b"{}", b"[]", b'{"reference_time": "x"}',
-    b'{"reference_time": "2026-07-15T06:00+00:00", "timestamps": ["2026-07-15T10:00+00:00"], "features": []}',
-])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"{}",
+        b"[]",
+        b'{"reference_time": "x"}',
+        b'{"reference_time": "2026-07-15T06:00+00:00", "timestamps": ["2026-07-15T10:00+00:00"], "features": []}',
+    ],
+)
 def test_answers_of_another_shape_are_refused(body: bytes) -> None:
     transport = httpx.MockTransport(lambda request: httpx.Response(200, content=body))
     fetcher = Fetcher(RateLimiter(GEOSPHERE_LIMITS, lambda: 0.0), transport=transport)
@@ -184,8 +198,16 @@ def test_answers_of_another_shape_are_refused(body: bytes) -> None:
             provider.fetch(*VIENNA, NOW, 48)
 
 
-@pytest.mark.parametrize(("fault", "least", "most"), [("nulls", 0.8, 0.99), ("late", 1.0, 1.0), ("stale", 0.2, 0.45),
-                                                      ("null_lead_0", 0.95, 1.0), ("ensemble_down", 1.0, 1.0)])
+@pytest.mark.parametrize(
+    ("fault", "least", "most"),
+    [
+        ("nulls", 0.8, 0.99),
+        ("late", 1.0, 1.0),
+        ("stale", 0.2, 0.45),
+        ("null_lead_0", 0.95, 1.0),
+        ("ensemble_down", 1.0, 1.0),
+    ],
+)
 def test_what_is_missing_or_old_lowers_the_quality(
     stub: WeatherStub, clock: Clock, fault: str, least: float, most: float
 ) -> None:

@@ -49,7 +49,8 @@ def ask(browser, token: str, script: str, why: str) -> None:  # type: ignore[no-
         f"reply.textContent = ''; {script}; why.value = arguments[0];"
         "document.getElementById('token').value = arguments[1];"
         "for (const id of ['what', 'state', 'mode']) document.getElementById(id).dispatchEvent(new Event('change'));",
-        why, token,
+        why,
+        token,
     )
     browser.find_element("css selector", "#override button[type=submit]").click()
     until(lambda: browser.execute_script("return document.getElementById('confirm').open"), 5)
@@ -129,12 +130,15 @@ def test_first_paint_is_light_and_quick(browser, host: Host) -> None:  # type: i
     for _ in range(3):
         browser.execute_cdp_cmd("Network.clearBrowserCache", {})
         open_page(browser, host)
-        figures.append(browser.execute_script(
-            "const all = performance.getEntriesByType('resource').concat(performance.getEntriesByType('navigation'));"
-            "const at = (name) => performance.getEntriesByName(name)[0].startTime;"
-            "return {paint_ms: at('first-contentful-paint'), useful_ms: at('useful'), bytes: all"
-            ".filter(e => !e.name.includes('/api/stream')).reduce((sum, e) => sum + (e.transferSize || 0), 0)}"
-        ))
+        figures.append(
+            browser.execute_script(
+                "const all = performance.getEntriesByType('resource')"
+                ".concat(performance.getEntriesByType('navigation'));"
+                "const at = (name) => performance.getEntriesByName(name)[0].startTime;"
+                "return {paint_ms: at('first-contentful-paint'), useful_ms: at('useful'), bytes: all"
+                ".filter(e => !e.name.includes('/api/stream')).reduce((sum, e) => sum + (e.transferSize || 0), 0)}"
+            )
+        )
     note("first_paint", figures)
     best = min(figures, key=lambda one: one["useful_ms"])
     assert 0 < best["paint_ms"] < 1_000 and best["useful_ms"] < 1_000
@@ -144,13 +148,18 @@ def test_first_paint_is_light_and_quick(browser, host: Host) -> None:  # type: i
 def test_a_season_is_drawn_at_once(browser, host: Host) -> None:  # type: ignore[no-untyped-def]
     open_page(browser, host)
     until(lambda: browser.execute_script("return state.charts['chart-vpd'] !== undefined && state.past !== null"))
-    took = [float(browser.execute_async_script(
-        "const done = arguments[0], before = state.charts['chart-vpd'], from = performance.now();"
-        "document.querySelector(`[data-span='season']`).click();"
-        "const look = () => state.history.span === 'season' && state.charts['chart-vpd'] !== before"
-        " && state.charts['chart-vpd'].data[0].length > 1000"
-        " ? requestAnimationFrame(() => done(performance.now() - from)) : requestAnimationFrame(look); look();"
-    )) for _ in range(3)]
+    took = [
+        float(
+            browser.execute_async_script(
+                "const done = arguments[0], before = state.charts['chart-vpd'], from = performance.now();"
+                "document.querySelector(`[data-span='season']`).click();"
+                "const look = () => state.history.span === 'season' && state.charts['chart-vpd'] !== before"
+                " && state.charts['chart-vpd'].data[0].length > 1000"
+                " ? requestAnimationFrame(() => done(performance.now() - from)) : requestAnimationFrame(look); look();"
+            )
+        )
+        for _ in range(3)
+    ]
     note("season_chart_ms", took)
     browser.execute_script("document.querySelector(`[data-span='24h']`).click()")
     assert min(took) < 500
@@ -192,7 +201,8 @@ def teach(browser, admin: str, script: str, button: str, reply: str) -> str:  # 
     """Fill a calibration form, press its button, confirm, and return what the page then says."""
     browser.execute_script(
         "calibration.open = true; why.value = 'browser test'; document.getElementById('token').value = arguments[0];"
-        f"document.getElementById('{reply}').textContent = '';" + script, admin,
+        f"document.getElementById('{reply}').textContent = '';" + script,
+        admin,
     )
     browser.find_element("css selector", button).click()
     until(lambda: browser.execute_script("return document.getElementById('confirm').open"), 5)
@@ -201,8 +211,10 @@ def teach(browser, admin: str, script: str, button: str, reply: str) -> str:  # 
     return text(browser, reply)
 
 
-SOIL = "const put = (id, v) => document.getElementById(id).value = v; put('probe', 2); put('dry-raw', 51200);" \
+SOIL = (
+    "const put = (id, v) => document.getElementById(id).value = v; put('probe', 2); put('dry-raw', 51200);"
     "put('wet-raw', 23800); put('dry-pct', 5); put('wet-pct', 48);"
+)
 
 
 def test_the_board_learns_two_points_through_the_form(browser, host: Host, admin: str) -> None:  # type: ignore[no-untyped-def]

@@ -29,12 +29,23 @@ def tent_log(days: int = 12, seed: int = 0) -> HourlyLog:
         soil[:, h] = level
     soil += rng.normal(0.0, 0.05, soil.shape)
     values = {
-        "air_temp_c": 21.0 + 3.0 * lit + 0.1 * spell + rng.normal(0.0, 0.1, hours), "vpd_kpa": vpd,
-        "leaf_vpd_kpa": vpd * 1.05, "soil.P1": soil[0], "soil.P2": soil[1], "soil_temp_c": 20.0 + lit,
-        "out_temp_c": out_temp, "out_vapour_kpa": out_vapour, "out_vpd_kpa": out_vpd,
+        "air_temp_c": 21.0 + 3.0 * lit + 0.1 * spell + rng.normal(0.0, 0.1, hours),
+        "vpd_kpa": vpd,
+        "leaf_vpd_kpa": vpd * 1.05,
+        "soil.P1": soil[0],
+        "soil.P2": soil[1],
+        "soil_temp_c": 20.0 + lit,
+        "out_temp_c": out_temp,
+        "out_vapour_kpa": out_vapour,
+        "out_vpd_kpa": out_vpd,
         "out_solar_wm2": 400.0 * np.maximum(0.0, np.sin(2 * np.pi * (hour - 6) / 24)),
-        "out_wind_mps": np.full(hours, 3.0), "light": lit, "circulation_fan": np.ones(hours),
-        "exhaust_fan": 0.2 * lit, "water_ml": water, "humidifier": np.zeros(hours), "heater_mat": np.zeros(hours),
+        "out_wind_mps": np.full(hours, 3.0),
+        "light": lit,
+        "circulation_fan": np.ones(hours),
+        "exhaust_fan": 0.2 * lit,
+        "water_ml": water,
+        "humidifier": np.zeros(hours),
+        "heater_mat": np.zeros(hours),
         "co2_seconds": np.zeros(hours),
     }
     return HourlyLog(START_HOUR, 2.0, values)

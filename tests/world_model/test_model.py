@@ -115,8 +115,15 @@ def test_an_old_forecast_widens_the_interval_hour_by_hour(taught: WorldModel, lo
 def test_a_doubtful_ensemble_widens_the_interval(taught: WorldModel, log: HourlyLog) -> None:
     sure = ahead_of(log, NOW_H)
     temp = sure.values["out_temp_c"]
-    doubt = Ahead({**sure.values, "out_temp_c_p10": temp - 6.0, "out_temp_c_p90": temp + 6.0,
-                   "out_rh_pct_p10": np.full(36, 35.0), "out_rh_pct_p90": np.full(36, 90.0)})
+    doubt = Ahead(
+        {
+            **sure.values,
+            "out_temp_c_p10": temp - 6.0,
+            "out_temp_c_p90": temp + 6.0,
+            "out_rh_pct_p10": np.full(36, 35.0),
+            "out_rh_pct_p90": np.full(36, 90.0),
+        }
+    )
     narrow, wide = (taught.predict(_now(), log.until(NOW_H), known, 0.0) for known in (sure, doubt))
     assert _width(wide) > 1.05 * _width(narrow)
     assert narrow.hours[5].vpd_kpa.mean == wide.hours[5].vpd_kpa.mean
@@ -181,16 +188,39 @@ def test_offsets_lift_the_rollout_to_the_forecast(taught: WorldModel, log: Hourl
 
 
 def _state(ts: datetime, vpd: float, p1: float, trust: float) -> StateV1:
-    return StateV1.model_validate({
-        "schema_version": "state_v1", "ts": ts, "env": {"air_temp_c": 24.0, "rh_pct": 60.0, "co2_ppm": 450.0,
-        "vpd_kpa": vpd}, "plant": {"leaf_temp_c": 23.5, "leaf_air_delta_c": -0.5},
-        "soil": {"temp_c": 20.0, "probes": ({"id": "P1", "moisture_pct": p1, "confidence": trust},),
-        "avg_moisture_pct": p1, "zone_pattern": "uniform"},
-        "devices": {"light": "ON", "circulation_fan": "ON", "exhaust_fan": "OFF", "humidifier": "OFF",
-        "heater_mat": "OFF", "water_pump": "OFF", "co2_solenoid": "OFF", "mcu_connected": True, "last_reset_ts": None},
-        "budgets": {"water_ml_used_today": 0.0, "water_ml_budget_today": 2200.0, "co2_seconds_used_today": 0.0,
-        "co2_seconds_budget_today": 600.0}, "confidence": trust,
-        "quantity_confidence": {"air_temp_c": trust, "rh_pct": trust}})
+    return StateV1.model_validate(
+        {
+            "schema_version": "state_v1",
+            "ts": ts,
+            "env": {"air_temp_c": 24.0, "rh_pct": 60.0, "co2_ppm": 450.0, "vpd_kpa": vpd},
+            "plant": {"leaf_temp_c": 23.5, "leaf_air_delta_c": -0.5},
+            "soil": {
+                "temp_c": 20.0,
+                "probes": ({"id": "P1", "moisture_pct": p1, "confidence": trust},),
+                "avg_moisture_pct": p1,
+                "zone_pattern": "uniform",
+            },
+            "devices": {
+                "light": "ON",
+                "circulation_fan": "ON",
+                "exhaust_fan": "OFF",
+                "humidifier": "OFF",
+                "heater_mat": "OFF",
+                "water_pump": "OFF",
+                "co2_solenoid": "OFF",
+                "mcu_connected": True,
+                "last_reset_ts": None,
+            },
+            "budgets": {
+                "water_ml_used_today": 0.0,
+                "water_ml_budget_today": 2200.0,
+                "co2_seconds_used_today": 0.0,
+                "co2_seconds_budget_today": 600.0,
+            },
+            "confidence": trust,
+            "quantity_confidence": {"air_temp_c": trust, "rh_pct": trust},
+        }
+    )
 
 
 def test_untrusted_samples_leave_a_gap_and_hours_are_means() -> None:
@@ -213,10 +243,27 @@ def test_untrusted_samples_leave_a_gap_and_hours_are_means() -> None:
 
 def test_weather_and_plan_land_on_their_hours() -> None:
     now = datetime(2026, 5, 13, 10, 20, tzinfo=ZONE)
-    hours = tuple(WeatherHour(ts=now.replace(minute=0) + timedelta(hours=h), ext_temp_c=20.0 + h, ext_rh_pct=50.0,
-                              ext_wind_mps=3.0, ext_gust_mps=20.0, ext_cloud_cover_pct=50.0) for h in range(5))
-    weather = Forecast36hV1(schema_version="forecast_36h_v1", ts=now, provider="p", model="m", run_ts=now,
-                            fetched_ts=now, freq_minutes=60, hours=hours)
+    hours = tuple(
+        WeatherHour(
+            ts=now.replace(minute=0) + timedelta(hours=h),
+            ext_temp_c=20.0 + h,
+            ext_rh_pct=50.0,
+            ext_wind_mps=3.0,
+            ext_gust_mps=20.0,
+            ext_cloud_cover_pct=50.0,
+        )
+        for h in range(5)
+    )
+    weather = Forecast36hV1(
+        schema_version="forecast_36h_v1",
+        ts=now,
+        provider="p",
+        model="m",
+        run_ts=now,
+        fetched_ts=now,
+        freq_minutes=60,
+        hours=hours,
+    )
     outside = hours_outside(weather, now)
     assert outside["out_temp_c"][:5].tolist() == [20.0, 21.0, 22.0, 23.0, 24.0]
     assert np.isnan(outside["out_temp_c"][5:]).all()

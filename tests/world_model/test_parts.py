@@ -22,8 +22,12 @@ psychrolib.SetUnitSystem(psychrolib.SI)
 
 @pytest.mark.parametrize(("temp", "rh"), [(5.0, 90.0), (18.0, 40.0), (24.0, 60.0), (36.0, 25.0)])
 def test_vpd_agrees_with_an_independent_library(temp: float, rh: float) -> None:
-    expected = psychrolib.GetVaporPressureDeficit(
-        temp, psychrolib.GetHumRatioFromRelHum(temp, rh / 100.0, 101_325.0), 101_325.0) / 1_000.0
+    expected = (
+        psychrolib.GetVaporPressureDeficit(
+            temp, psychrolib.GetHumRatioFromRelHum(temp, rh / 100.0, 101_325.0), 101_325.0
+        )
+        / 1_000.0
+    )
     assert float(vpd_kpa(temp, rh)) == pytest.approx(expected, rel=0.01)
     assert float(rh_from_vpd(temp, vpd_kpa(temp, rh))) == pytest.approx(rh, abs=1e-6)
 
@@ -155,8 +159,13 @@ def test_storm_dries_the_air_and_a_breeze_does_not() -> None:
 
 
 def test_stress_rises_with_each_of_its_causes_and_unknown_causes_do_not_count() -> None:
-    calm = {"vpd_kpa": np.array([1.0]), "leaf_vpd_kpa": np.array([1.0]), "driest_pct": np.array([35.0]),
-            "drop_pct_h": np.array([0.3]), "settings": WorldModelSettings()}
+    calm = {
+        "vpd_kpa": np.array([1.0]),
+        "leaf_vpd_kpa": np.array([1.0]),
+        "driest_pct": np.array([35.0]),
+        "drop_pct_h": np.array([0.3]),
+        "settings": WorldModelSettings(),
+    }
     base = float(stress_risk(**calm)[0])
     assert base < 0.1
     for name, worse in (("vpd_kpa", 2.0), ("leaf_vpd_kpa", 3.0), ("driest_pct", 15.0), ("drop_pct_h", 3.0)):

@@ -42,8 +42,9 @@ def _taught(moisture: np.ndarray, hours: SoilHours) -> SoilLaw:
 def _day_ahead(law: SoilLaw, moisture: np.ndarray, hours: SoilHours) -> float:
     """Mean absolute error a day ahead over a course."""
     begin = np.arange(len(moisture) - DAY_H)
-    rolled = roll_levels(law.theta[None], moisture[begin][None], hours.water[begin],
-                         hours.at(begin[:, None] + np.arange(1, DAY_H + 1)))
+    rolled = roll_levels(
+        law.theta[None], moisture[begin][None], hours.water[begin], hours.at(begin[:, None] + np.arange(1, DAY_H + 1))
+    )
     return float(np.abs(rolled[0, :, -1] - moisture[begin + DAY_H]).mean())
 
 
@@ -93,8 +94,13 @@ _LIKELY = [st.floats(max(c.low, c.prior - 3 * c.spread), min(c.high, c.prior + 3
 
 
 @settings(max_examples=150, deadline=None)
-@given(theta=st.tuples(*_LIKELY), start=st.floats(2.0, 70.0), hour=st.integers(0, 23), ml=st.floats(1.0, 600.0),
-       seed=st.integers(0, 20))
+@given(
+    theta=st.tuples(*_LIKELY),
+    start=st.floats(2.0, 70.0),
+    hour=st.integers(0, 23),
+    ml=st.floats(1.0, 600.0),
+    seed=st.integers(0, 20),
+)
 def test_more_water_never_leaves_a_pot_drier(
     theta: tuple[float, ...], start: float, hour: int, ml: float, seed: int
 ) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import numpy as np
-from tomato_host.brain.mind import MindSettings
+from tomato_host.brain.brain import BrainSettings
 from tomato_host.brain.world_model.hourly import OUTSIDE_COLUMNS, PLAN_COLUMNS, Ahead, HourlyLog
 from tomato_host.brain.world_model.intake import hour_index
 from tomato_host.brain.world_model.psychrometrics import leaf_vpd_kpa, saturation_kpa, vpd_kpa
@@ -59,8 +59,12 @@ class TwinRun:
 
 
 def run_twin(
-    seed: int, days: float, scenario: str | None = None, irrigation: Irrigation = threshold_irrigation,
-    vary_tent: bool = True, start: datetime = START,
+    seed: int,
+    days: float,
+    scenario: str | None = None,
+    irrigation: Irrigation = threshold_irrigation,
+    vary_tent: bool = True,
+    start: datetime = START,
 ) -> TwinRun:
     """Simulate; every hour holds means of samples 10 min apart, water as pumped, and outputs as shares of the hour."""
     params = TentParams.sample(seed) if vary_tent else TentParams()
@@ -88,8 +92,8 @@ def run_under_rules(seed: int, days: float, period_s: float = 60.0) -> TwinRun:
     Probes stand as the estimator believed them. The weather is what a perfect service would have said.
     """
     twin = DirectTwin(seed, TentParams.sample(seed), None, START, period_s)
-    life = Life(twin, MindSettings())
-    history = life.mind.foresight.history
+    life = Life(twin, BrainSettings())
+    history = life.brain.foresight.history
     history.keep_hours = int(days * 24)
     while twin.now_ms < days * 86_400_000:
         life.step()
@@ -110,8 +114,10 @@ def _one_hour(
     lit = 6 <= hour % 24 < 22
     exhaust = exhaust + (0.3 if lit else 0.0)
     begin_ms = hour * 3_600_000
-    off_ms = {"exhaust_fan": begin_ms + round(exhaust * 3_600_000),
-              "water_pump": begin_ms + round(water_ml / world.tent.params.pump_ml_s * 1_000)}
+    off_ms = {
+        "exhaust_fan": begin_ms + round(exhaust * 3_600_000),
+        "water_pump": begin_ms + round(water_ml / world.tent.params.pump_ml_s * 1_000),
+    }
     world.set_output(OUTPUT_BY_NAME["light"].wire_id, lit, begin_ms)
     world.set_output(OUTPUT_BY_NAME["circulation_fan"].wire_id, True, begin_ms)
     for name, end in off_ms.items():

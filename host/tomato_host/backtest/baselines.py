@@ -95,8 +95,9 @@ def _table(case: Case, quantity: Quantity, horizon: int) -> Array:
     columns += [log.column(name) for name in quantity.companions]
     if case.has_weather:
         columns += [_shifted(log.column(name), -horizon) for name in OUTSIDE_COLUMNS]
-        columns += [_shifted(log.column(name), 24 - horizon if horizon <= 24 else 48 - horizon)
-                    for name in OUTSIDE_COLUMNS]
+        columns += [
+            _shifted(log.column(name), 24 - horizon if horizon <= 24 else 48 - horizon) for name in OUTSIDE_COLUMNS
+        ]
     return np.stack(columns, axis=1)
 
 
@@ -155,8 +156,16 @@ def _ridge_fit(x: Array, y: Array, asked: Array) -> Array:
 def _lightgbm_fit(x: Array, y: Array, asked: Array) -> Array:
     import lightgbm
 
-    settings = {"objective": "l1", "num_leaves": 15, "learning_rate": 0.05, "min_data_in_leaf": 20,
-                "verbosity": -1, "num_threads": 1, "seed": 0, "deterministic": True}
+    settings = {
+        "objective": "l1",
+        "num_leaves": 15,
+        "learning_rate": 0.05,
+        "min_data_in_leaf": 20,
+        "verbosity": -1,
+        "num_threads": 1,
+        "seed": 0,
+        "deterministic": True,
+    }
     booster = lightgbm.train(settings, lightgbm.Dataset(x, y), num_boost_round=150)
     return np.asarray(booster.predict(asked))
 

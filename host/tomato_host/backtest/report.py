@@ -31,8 +31,13 @@ class Report:
     def as_json(self) -> dict[str, object]:
         """Plain figures."""
         return {
-            "quantity": self.quantity, "horizons_h": list(self.horizons), "origins": self.origins, "mae": self.mae,
-            "rmse": self.rmse, "coverage_80": self.coverage, "width_80": self.width,
+            "quantity": self.quantity,
+            "horizons_h": list(self.horizons),
+            "origins": self.origins,
+            "mae": self.mae,
+            "rmse": self.rmse,
+            "coverage_80": self.coverage,
+            "width_80": self.width,
             "reliability": [{"nominal": n, "observed": o} for n, o in self.reliability],
         }
 
@@ -49,15 +54,23 @@ def _report(name: str, found: list[Judged], horizons: tuple[int, ...]) -> Report
     mae: dict[str, list[float]] = {}
     rmse: dict[str, list[float]] = {}
     for model in found[0].means:
-        errors = [_pooled(found, lambda one, j, m=model: one.means[m][:, j] - one.truth[:, j], j)
-                  for j in range(len(horizons))]
+        errors = [
+            _pooled(found, lambda one, j, m=model: one.means[m][:, j] - one.truth[:, j], j)
+            for j in range(len(horizons))
+        ]
         mae[model] = [_rounded(np.abs(e).mean()) for e in errors]
         rmse[model] = [_rounded(np.sqrt((e**2).mean())) for e in errors]
     inside = [_pooled(found, _is_inside, j) for j in range(len(horizons))]
     width = [_pooled(found, lambda one, j: one.high[:, j] - one.low[:, j], j) for j in range(len(horizons))]
     return Report(
-        name, horizons, sum(int(one.counts[:, 0].sum()) for one in found), mae, rmse,
-        [_rounded(i.mean()) for i in inside], [_rounded(w.mean()) for w in width], _reliability(found),
+        name,
+        horizons,
+        sum(int(one.counts[:, 0].sum()) for one in found),
+        mae,
+        rmse,
+        [_rounded(i.mean()) for i in inside],
+        [_rounded(w.mean()) for w in width],
+        _reliability(found),
     )
 
 

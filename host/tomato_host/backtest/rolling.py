@@ -70,8 +70,12 @@ def test_start(case: Case, from_day: int | None) -> int:
 
 
 def judge(
-    case: Case, horizons: tuple[int, ...], baselines: tuple[Baseline, ...], from_day: int | None = None,
-    only: tuple[str, ...] | None = None, progress: Callable[[str], None] = lambda text: None,
+    case: Case,
+    horizons: tuple[int, ...],
+    baselines: tuple[Baseline, ...],
+    from_day: int | None = None,
+    only: tuple[str, ...] | None = None,
+    progress: Callable[[str], None] = lambda text: None,
 ) -> list[Judged]:
     """Every quantity of one case by every model."""
     start = test_start(case, from_day)

@@ -21,7 +21,10 @@ from tomato_host.sources.measured import MAPPINGS, data_folder
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LONGEST_FILL_H = 6
 _TARGETS: tuple[tuple[str, Kind], ...] = (
-    ("air_temp_c", "air_temp"), ("vpd_kpa", "vpd"), ("leaf_vpd_kpa", "leaf_vpd"), ("soil_temp_c", "other"),
+    ("air_temp_c", "air_temp"),
+    ("vpd_kpa", "vpd"),
+    ("leaf_vpd_kpa", "leaf_vpd"),
+    ("soil_temp_c", "other"),
 )
 _COMPANIONS = ("air_temp_c", "soil_temp_c", "co2_ppm", "light_lux", "transpiration", "vent_pct", "screen_pct")
 _PLANNED = {"water_ml": "water_ml", "light_on": "light", "fan_on": "exhaust_fan"}
@@ -61,12 +64,27 @@ def _built_in(name: str, columns: dict[str, str], weather_file: str, weather: st
 
 
 BUILT_IN: dict[str, BuiltIn] = {
-    "agc2": _built_in("agc2_tomato_slab_hourly", {
-        "soil.P1": "WC_slab1", "soil.P2": "WC_slab2", "extra.ec.P1": "EC_slab1", "extra.ec.P2": "EC_slab2",
-        "extra.temp.P1": "t_slab1", "extra.temp.P2": "t_slab2", "extra.rise.P1": "rise1", "extra.rise.P2": "rise2",
-    }, "agc2_weather_hourly.csv.gz", "agc2_weather_hourly"),
-    "agc3": _built_in("agc3_lettuce_exp2_hourly", {"air_temp_c": "T_Air", "rh_pct": "rh_Air", "vpd_kpa": "vpd_kpa"},
-                      "agc3_exp2_weather_hourly.csv.gz", "agc3_weather_hourly"),
+    "agc2": _built_in(
+        "agc2_tomato_slab_hourly",
+        {
+            "soil.P1": "WC_slab1",
+            "soil.P2": "WC_slab2",
+            "extra.ec.P1": "EC_slab1",
+            "extra.ec.P2": "EC_slab2",
+            "extra.temp.P1": "t_slab1",
+            "extra.temp.P2": "t_slab2",
+            "extra.rise.P1": "rise1",
+            "extra.rise.P2": "rise2",
+        },
+        "agc2_weather_hourly.csv.gz",
+        "agc2_weather_hourly",
+    ),
+    "agc3": _built_in(
+        "agc3_lettuce_exp2_hourly",
+        {"air_temp_c": "T_Air", "rh_pct": "rh_Air", "vpd_kpa": "vpd_kpa"},
+        "agc3_exp2_weather_hourly.csv.gz",
+        "agc3_weather_hourly",
+    ),
 }
 """Tables of the measured-data folder by short name."""
 
@@ -88,7 +106,8 @@ def load_cases(
     mapping = known.mapping if known else load_mapping(mapping_file) if mapping_file else None
     if mapping is None:
         raise TomatoError(
-            "E-CSV-UNKNOWN", f"No built-in mapping knows the columns of {path.name}.",
+            "E-CSV-UNKNOWN",
+            f"No built-in mapping knows the columns of {path.name}.",
             "Write a mapping file (docs/forecast.md has one to copy) and give it with --mapping.",
         )
     column = group or (known.group if known else None)
@@ -132,8 +151,11 @@ def _weather(path: Path, mapping: CsvMapping, known: BuiltIn | None, wanted: str
     if wanted != "auto":
         found = next((m for m in MAPPINGS.values() if _fits(Path(wanted), m)), None)
         if found is None:
-            raise TomatoError("E-CSV-UNKNOWN", f"No built-in mapping knows the weather table {wanted}.",
-                              "Put ext_temp_c, ext_rh_pct, ext_wind_mps, ext_solar_wm2 into the main mapping instead.")
+            raise TomatoError(
+                "E-CSV-UNKNOWN",
+                f"No built-in mapping knows the weather table {wanted}.",
+                "Put ext_temp_c, ext_rh_pct, ext_wind_mps, ext_solar_wm2 into the main mapping instead.",
+            )
         return _hourly(Path(wanted), found)
     if known is not None and (path.parent / known.weather_file).exists():
         return _hourly(path.parent / known.weather_file, known.weather)
@@ -163,7 +185,10 @@ def _hourly(path: Path, mapping: CsvMapping) -> dict[str, dict[int, float]]:
 
 
 def _case(
-    name: str, table: dict[str, dict[int, float]], mapping: CsvMapping, weather: dict[str, dict[int, float]],
+    name: str,
+    table: dict[str, dict[int, float]],
+    mapping: CsvMapping,
+    weather: dict[str, dict[int, float]],
     span: tuple[int, int],
 ) -> Case:
     """One place on the hours that all places of its table span, so that all are judged on the same days."""
@@ -212,7 +237,10 @@ def _outside(ext: dict[str, Array]) -> dict[str, Array]:
     temp, rh = ext["ext_temp_c"], ext["ext_rh_pct"]
     calm = np.where(np.isfinite(temp), 0.0, np.nan)
     values = (
-        temp, saturation_kpa(temp) * rh / 100.0, vpd_kpa(temp, rh), ext.get("ext_solar_wm2", calm),
+        temp,
+        saturation_kpa(temp) * rh / 100.0,
+        vpd_kpa(temp, rh),
+        ext.get("ext_solar_wm2", calm),
         ext.get("ext_wind_mps", calm),
     )
     return dict(zip(OUTSIDE_COLUMNS, values, strict=True))

@@ -21,8 +21,15 @@ def sample(fields: dict[str, Any], boot_id: int, host_ms: float, backlog: bool) 
     codes: dict[int, int] = fields.get("why", {})
     why = {SENSORS[i].name: word(WHY, code) for i, code in codes.items() if 0 <= i < len(SENSORS)}
     return Sample(
-        boot_id, fields["seq"], fields["t_ms"], host_ms, values, why, fields["outputs"],
-        word(STATES, fields["state"]), backlog,
+        boot_id,
+        fields["seq"],
+        fields["t_ms"],
+        host_ms,
+        values,
+        why,
+        fields["outputs"],
+        word(STATES, fields["state"]),
+        backlog,
     )
 
 
@@ -39,8 +46,11 @@ def board_event(fields: dict[str, Any], boot_id: int, host_ms: float) -> BoardEv
 def result(fields: dict[str, Any]) -> Result:
     """A RESULT in words."""
     return Result(
-        fields["cmd_id"], word(STATUSES, fields["status"]), word(REASONS, fields["reason"]),
-        float(fields["delivered"]), fields.get("config_value"),
+        fields["cmd_id"],
+        word(STATUSES, fields["status"]),
+        word(REASONS, fields["reason"]),
+        float(fields["delivered"]),
+        fields.get("config_value"),
     )
 
 
@@ -48,10 +58,19 @@ def health(fields: dict[str, Any]) -> Health:
     """A HEALTH in words."""
     faults = tuple(f.name for f in FAULTS if fields["faults"] >> f.wire_id & 1)
     return Health(
-        t_ms=fields["t_ms"], state=word(STATES, fields["state"]), outputs=fields["outputs"], faults=faults,
-        lease_ms=fields["lease_ms"], heap_free=fields["heap_free"], tick_worst_us=fields["tick_worst_us"],
-        hour_used=tuple(fields["hour_used"]), day_used=tuple(fields["day_used"]), rx_bad=fields["rx_bad"],
-        tx_dropped=fields["tx_dropped"], retained=fields["retained"], lost=fields["lost"],
+        t_ms=fields["t_ms"],
+        state=word(STATES, fields["state"]),
+        outputs=fields["outputs"],
+        faults=faults,
+        lease_ms=fields["lease_ms"],
+        heap_free=fields["heap_free"],
+        tick_worst_us=fields["tick_worst_us"],
+        hour_used=tuple(fields["hour_used"]),
+        day_used=tuple(fields["day_used"]),
+        rx_bad=fields["rx_bad"],
+        tx_dropped=fields["tx_dropped"],
+        retained=fields["retained"],
+        lost=fields["lost"],
         writes_today=fields["writes_today"],
     )
 

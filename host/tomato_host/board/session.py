@@ -13,6 +13,7 @@ from shared_schemas.wire import CONFIG_KEYS, FAULTS, SCHEMA_HASH
 from tomato_host.board import intake
 from tomato_host.board.clock_sync import ClockSync, Exchange
 from tomato_host.board.commands import Command, CommandBook
+from tomato_host.board.delayed_watermark import DelayedWatermark
 from tomato_host.board.events import (
     BoardEvent,
     Connected,
@@ -26,7 +27,6 @@ from tomato_host.board.events import (
 )
 from tomato_host.board.port import PortLost
 from tomato_host.board.protocol import BoardProtocol, Damage, Hello, Received, calm_session
-from tomato_host.board.ripening import Ripening
 from tomato_host.errors import TomatoError
 
 HELLO_MS = 1_000
@@ -100,9 +100,9 @@ class BoardSession:
         self._samples = intake.SampleFile()
         self._is_stored = is_stored
         self._may_acknowledge = may_acknowledge
-        self._handed_out = Ripening(samples_safe_after_ms)
+        self._handed_out = DelayedWatermark(samples_safe_after_ms)
         """What left `poll` before its present call, and is safe by now: only that may be acknowledged."""
-        self._events_handed_out = Ripening(events_safe_after_ms)
+        self._events_handed_out = DelayedWatermark(events_safe_after_ms)
         self._event_seq = -1
         self._events_acked = -1
         self._unacked = 0

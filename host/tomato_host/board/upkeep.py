@@ -47,8 +47,11 @@ def result(cmd_id: int) -> Generator[Wait, Any, Result]:
 
 def refusal(status: str, reason: str) -> TomatoError:
     """The board's no, as an error for a person."""
-    return TomatoError("E-BOARD-REFUSED", f"The board said {status.lower()}: {reason}.",
-                       "docs/safety.md tells what each interlock wants; mend that and try again")
+    return TomatoError(
+        "E-BOARD-REFUSED",
+        f"The board said {status.lower()}: {reason}.",
+        "docs/safety.md tells what each interlock wants; mend that and try again",
+    )
 
 
 def configure(session: BoardSession, values: dict[str, int]) -> Generator[Wait, Any, dict[str, int]]:
@@ -81,8 +84,11 @@ def raw_count(session: BoardSession, probe: int) -> Generator[Wait, Any, int]:
 
     why = yield Wait(reading, READING_MS)
     if why != "enough":
-        raise TomatoError("E-CALIBRATE-READING", f"Probe {probe} gives no count: {why or 'no sample came'}.",
-                          "plug the probe in; `tomato-host doctor` and docs/wiring.md help")
+        raise TomatoError(
+            "E-CALIBRATE-READING",
+            f"Probe {probe} gives no count: {why or 'no sample came'}.",
+            "plug the probe in; `tomato-host doctor` and docs/wiring.md help",
+        )
     return round(statistics.median(counts))
 
 

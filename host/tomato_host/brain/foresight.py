@@ -79,9 +79,7 @@ class Foresight:
         self.nursery = Nursery(model)
         return True
 
-    def predict(
-        self, now: datetime, weather: Forecast36hV1 | None, plan: PlanV1 | None
-    ) -> Prediction36hV1 | None:
+    def predict(self, now: datetime, weather: Forecast36hV1 | None, plan: PlanV1 | None) -> Prediction36hV1 | None:
         """The next 36 h under the plan in force; None until a whole hour has been seen."""
         log = self.history.log(now)
         if log.hours < 1 or not log.has("air_temp_c"):

@@ -40,8 +40,11 @@ def backtest(
     judged = [one for case in cases for one in judge(case, hours, rules, from_day, only, _told)]
     judged = [one for one in judged if one.counts.any(axis=0).all()]
     if not judged:
-        raise TomatoError("E-BACKTEST-SHORT", f"{data} is too short, or has no such quantity.",
-                          "Give more days, or an earlier --from-day.")
+        raise TomatoError(
+            "E-BACKTEST-SHORT",
+            f"{data} is too short, or has no such quantity.",
+            "Give more days, or an earlier --from-day.",
+        )
     reports = summarise(judged, hours)
     _told("")
     if plot is not None:
@@ -61,8 +64,11 @@ def _hours(text: str) -> tuple[int, ...]:
     except ValueError:
         hours = ()
     if not hours or hours[0] < 1 or hours[-1] > 36:
-        raise TomatoError("E-BACKTEST-HORIZON", f"--horizons {text} is no list of hours from 1 to 36.",
-                          "Example: --horizons 1,6,12,24,36")
+        raise TomatoError(
+            "E-BACKTEST-HORIZON",
+            f"--horizons {text} is no list of hours from 1 to 36.",
+            "Example: --horizons 1,6,12,24,36",
+        )
     return hours
 
 

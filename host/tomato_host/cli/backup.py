@@ -19,8 +19,11 @@ def backup(
     from tomato_host.service.operations.backup import backup as save
 
     told = save(data_dir, file)
-    typer.echo(json.dumps(told) if as_json else
-               f"{told['file']}: {told['files']} files, {told['bytes']:,} bytes, sha256 {told['sha256']}")
+    typer.echo(
+        json.dumps(told)
+        if as_json
+        else f"{told['file']}: {told['files']} files, {told['bytes']:,} bytes, sha256 {told['sha256']}"
+    )
 
 
 def restore(
@@ -33,5 +36,8 @@ def restore(
 
     manifest = bring_back(file, data_dir)
     count = len(manifest["files"])
-    typer.echo(json.dumps({"data_dir": str(data_dir), "files": count}) if as_json else
-               f"{data_dir}: {count} files, all as saved. Next: tomato-host dataset verify {data_dir}")
+    typer.echo(
+        json.dumps({"data_dir": str(data_dir), "files": count})
+        if as_json
+        else f"{data_dir}: {count} files, all as saved. Next: tomato-host dataset verify {data_dir}"
+    )

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tomato_host.board.events import Health, LinkEvent, Result
     from tomato_host.board.session import BoardSession
     from tomato_host.board.upkeep import Steps
-    from tomato_host.runtime.inbox import Kind, Reply
+    from tomato_host.commands.inbox import Kind, Reply
 
 Port = Annotated[str, typer.Option("--port", envvar="TOMATO_PORT", help="The board's port, as for `run --board`.")]
 DataDir = Annotated[Path, typer.Option("--data-dir", help="Where a running host keeps its data: it is asked then.")]
@@ -88,8 +88,11 @@ class Bench:
 
         answer = self.until(lambda e: e if isinstance(e, Connected | Mismatch) else None, CONNECT_MS)
         if answer is None:
-            raise TomatoError("E-BOARD-SILENT", "Nobody answers on that port.",
-                              "check the cable; `make flash` if the board has no firmware yet")
+            raise TomatoError(
+                "E-BOARD-SILENT",
+                "Nobody answers on that port.",
+                "check the cable; `make flash` if the board has no firmware yet",
+            )
         if isinstance(answer, Mismatch):
             raise TomatoError("E-SCHEMA-MISMATCH", answer.text, "make flash")
 
@@ -188,15 +191,18 @@ class ThroughHost:
 
     def _ask(self, kind: Kind, **fields: Any) -> Reply:
         """The host's answer. Raises TomatoError: what the board said, E-OVERRIDE-REFUSED, E-INBOX-SILENT."""
-        from tomato_host.runtime.inbox import new_request, submit, wait_reply
+        from tomato_host.commands.inbox import new_request, submit, wait_reply
 
         request = new_request(kind, self.reason, port=self.port, **fields)
         submit(self.data_dir, request)
         reply = wait_reply(self.data_dir, request, PATIENCE_S[kind])
         if not reply.ok:
             text, _, next_step = reply.text.partition(" Next: ")
-            raise TomatoError(reply.code or "E-OVERRIDE-REFUSED", f"Through the running host: {text}",
-                              next_step or "see `tomato-host explain` for what was decided and why")
+            raise TomatoError(
+                reply.code or "E-OVERRIDE-REFUSED",
+                f"Through the running host: {text}",
+                next_step or "see `tomato-host explain` for what was decided and why",
+            )
         return reply
 
 
@@ -211,8 +217,11 @@ def open_talk(port: str, data_dir: Path, reason: str) -> Talk:
     if not port:
         if host_runs:
             return ThroughHost(data_dir, "", reason)
-        raise TomatoError("E-PORT-MISSING", f"No port was given, and no host runs with --data-dir {data_dir}.",
-                          "add `--port /dev/ttyACM0`, set TOMATO_PORT, or name the running host's data directory")
+        raise TomatoError(
+            "E-PORT-MISSING",
+            f"No port was given, and no host runs with --data-dir {data_dir}.",
+            "add `--port /dev/ttyACM0`, set TOMATO_PORT, or name the running host's data directory",
+        )
     try:
         return open_bench(port)
     except TomatoError as error:

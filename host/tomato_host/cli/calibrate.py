@@ -17,16 +17,22 @@ REASON = "calibration from the command line"
 
 
 def _told(values: dict[str, int], as_json: bool) -> None:
-    typer.echo(json.dumps({"set": values}) if as_json
-               else "The board took " + ", ".join(f"{key} = {value}" for key, value in values.items()) + ".")
+    typer.echo(
+        json.dumps({"set": values})
+        if as_json
+        else "The board took " + ", ".join(f"{key} = {value}" for key, value in values.items()) + "."
+    )
 
 
 def _missing(**values: object) -> None:
     """In a script every value must be there. Raises TomatoError E-CALIBRATE-VALUE."""
     absent = [f"--{name.replace('_', '-')}" for name, value in values.items() if value is None]
     if absent:
-        raise TomatoError("E-CALIBRATE-VALUE", f"With --json nothing is asked: {', '.join(absent)} is missing.",
-                          "give all values, or leave --json out for the wizard")
+        raise TomatoError(
+            "E-CALIBRATE-VALUE",
+            f"With --json nothing is asked: {', '.join(absent)} is missing.",
+            "give all values, or leave --json out for the wizard",
+        )
 
 
 def _point(talk: Talk, probe: int, name: str, raw: int | None, pct: float | None) -> tuple[int, float]:

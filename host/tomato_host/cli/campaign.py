@@ -40,8 +40,9 @@ def campaign(
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise TomatoError("E-CAMPAIGN", f"Cannot make the folder {out}: {error.strerror}.",
-                          "Give another folder with --out.") from error
+        raise TomatoError(
+            "E-CAMPAIGN", f"Cannot make the folder {out}: {error.strerror}.", "Give another folder with --out."
+        ) from error
     begun = time.monotonic()
     found = _lived(todo, jobs, out, resume, quiet=as_json)
     report.write_parquet([o.row for o in found], out / "runs.parquet")
@@ -93,8 +94,14 @@ class _Progress:
 
         self._total, self._done, self._first, self._quiet = total, done, done, quiet
         self._begun = time.monotonic()
-        self._bar = Progress(TextColumn("campaign"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
-                             TextColumn("{task.fields[last]}"), disable=quiet or not sys.stdout.isatty())
+        self._bar = Progress(
+            TextColumn("campaign"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[last]}"),
+            disable=quiet or not sys.stdout.isatty(),
+        )
         self._task = self._bar.add_task("runs", total=total, completed=done, last="")
 
     def __enter__(self) -> _Progress:

@@ -27,9 +27,19 @@ def verify(
     if as_json:
         problems = [{"file": p.file, "line": p.line, "what": p.what} for p in result.problems]
         heads = {stream: {"n": h.n, "seq": h.seq, "hash": h.hash} for stream, h in result.streams.items()}
-        typer.echo(json.dumps({"ok": result.ok, "records": result.records, "files": result.files,
-                               "problems": problems, "torn": result.torn_files, "let_go": result.let_go,
-                               "heads": heads}))
+        typer.echo(
+            json.dumps(
+                {
+                    "ok": result.ok,
+                    "records": result.records,
+                    "files": result.files,
+                    "problems": problems,
+                    "torn": result.torn_files,
+                    "let_go": result.let_go,
+                    "heads": heads,
+                }
+            )
+        )
     else:
         for problem in result.problems:
             typer.echo(f"BAD   {problem.text}")
@@ -63,8 +73,9 @@ def export(
         return
     for stream, count in sorted(result.records.items()):
         typer.echo(f"{count:9d}  {stream}")
-    typer.echo(f"{result.withheld_records:9d}  kept private; {result.images} photos shown, "
-               f"{result.images_kept_back} kept back")
+    typer.echo(
+        f"{result.withheld_records:9d}  kept private; {result.images} photos shown, {result.images_kept_back} kept back"
+    )
     typer.echo(f"Written to {root / 'public'}. Read it once yourself before you publish it.")
 
 
@@ -118,8 +129,10 @@ def info(root: Root, as_json: AsJson = False) -> None:
     for key, value in facts["metadata"].items():
         typer.echo(f"{key}: {value}")
     for name, stream in facts["streams"].items():
-        typer.echo(f"{name:15s} {stream['records']:9d} records  {stream['bytes']:11d} bytes  "
-                   f"{stream['first_ts']} to {stream['last_ts']}  head {stream['hash']}")
+        typer.echo(
+            f"{name:15s} {stream['records']:9d} records  {stream['bytes']:11d} bytes  "
+            f"{stream['first_ts']} to {stream['last_ts']}  head {stream['hash']}"
+        )
 
 
 def _facts(root: Path) -> dict[str, Any]:
@@ -141,8 +154,11 @@ def _facts(root: Path) -> dict[str, Any]:
                     first = first or last
         if first is not None and last is not None:
             streams[stream] = {
-                "records": last.seq, "files": len(files), "bytes": sum(path.stat().st_size for path in files),
-                "first_ts": json.loads(first.payload)["ts"], "last_ts": json.loads(last.payload)["ts"],
+                "records": last.seq,
+                "files": len(files),
+                "bytes": sum(path.stat().st_size for path in files),
+                "first_ts": json.loads(first.payload)["ts"],
+                "last_ts": json.loads(last.payload)["ts"],
                 "hash": last.hash,
             }
     return {"metadata": json.loads((root / METADATA).read_bytes()), "streams": streams}

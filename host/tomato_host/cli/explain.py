@@ -24,8 +24,11 @@ def parse_moment(text: str) -> datetime:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
-        raise TomatoError("E-EXPLAIN-TIME", f"{text!r} is no moment.",
-                          "write it like 2026-06-01T14:00, with an offset if it is not local time") from None
+        raise TomatoError(
+            "E-EXPLAIN-TIME",
+            f"{text!r} is no moment.",
+            "write it like 2026-06-01T14:00, with an offset if it is not local time",
+        ) from None
     return moment if moment.tzinfo is not None else moment.replace(tzinfo=ZONE)
 
 
@@ -60,8 +63,9 @@ def read_story(root: Path, at: datetime | None) -> Story:
             prediction = record
     if story is None:
         when = "" if at is None else f" not later than {at.astimezone(ZONE):%Y-%m-%d %H:%M}"
-        raise TomatoError("E-EXPLAIN-NONE", f"{root} holds no decision{when}.",
-                          "wait for the first decision, or give a later --at")
+        raise TomatoError(
+            "E-EXPLAIN-NONE", f"{root} holds no decision{when}.", "wait for the first decision, or give a later --at"
+        )
     return story
 
 
@@ -80,7 +84,7 @@ def amount(action: ActionV1) -> str:
 
 
 def verdict(action: ActionV1) -> str:
-    """The door's word: passed, clipped or refused, with rule, value and limit."""
+    """The guardrails' word: passed, clipped or refused, with rule, value and limit."""
     safety = action.safety
     words = []
     for check in safety.checks:
@@ -95,28 +99,49 @@ def outcome(action: ActionV1) -> str:
     done = action.outcome
     if done is None:
         return "no result yet" if action.safety.validated else "not sent"
-    amounts = [f"{done.delivered_ml:g} ml" if done.delivered_ml is not None else "",
-               f"{done.delivered_s / 60:.1f} min" if done.delivered_s is not None else ""]
+    amounts = [
+        f"{done.delivered_ml:g} ml" if done.delivered_ml is not None else "",
+        f"{done.delivered_s / 60:.1f} min" if done.delivered_s is not None else "",
+    ]
     return " ".join(part for part in (done.status, *amounts, f"({done.reason})" if done.reason else "") if part)
 
 
 def as_dict(story: Story) -> dict[str, Any]:
     """The story as JSON-able data."""
     plan, prediction = story.plan, story.prediction
-    deeds = [a for a in story.actions.values() if a.type.value != "NO_ACTION"]
+    actions = [a for a in story.actions.values() if a.type.value != "NO_ACTION"]
     return {
-        "decision": plan.id, "ts": plan.ts.isoformat(), "controller": plan.controller,
-        "state_ts": plan.state_ts.isoformat(), "explanation": plan.explanation,
+        "decision": plan.id,
+        "ts": plan.ts.isoformat(),
+        "controller": plan.controller,
+        "state_ts": plan.state_ts.isoformat(),
+        "explanation": plan.explanation,
         "score": plan.score.model_dump() if plan.score else None,
         "rules_fired": list(plan.rules_fired),
-        "done": [{"action": a.type.value, "amount": amount(a), "why": a.why.text, "verdict": verdict(a),
-                  "outcome": outcome(a)} for a in deeds if a.safety.validated],
-        "refused": [{"action": a.type.value, "amount": amount(a), "why": a.why.text, "verdict": verdict(a)}
-                    for a in deeds if not a.safety.validated],
+        "done": [
+            {
+                "action": a.type.value,
+                "amount": amount(a),
+                "why": a.why.text,
+                "verdict": verdict(a),
+                "outcome": outcome(a),
+            }
+            for a in actions
+            if a.safety.validated
+        ],
+        "refused": [
+            {"action": a.type.value, "amount": amount(a), "why": a.why.text, "verdict": verdict(a)}
+            for a in actions
+            if not a.safety.validated
+        ],
         "not_done": list(plan.not_done),
         "forecast": prediction.explanation if prediction else None,
-        "risks": [f"{w.kind} {w.start.astimezone(ZONE):%H:%M}-{w.end.astimezone(ZONE):%H:%M} ({w.risk:.0%}): {w.text}"
-                  for w in prediction.risk_windows] if prediction else [],
+        "risks": [
+            f"{w.kind} {w.start.astimezone(ZONE):%H:%M}-{w.end.astimezone(ZONE):%H:%M} ({w.risk:.0%}): {w.text}"
+            for w in prediction.risk_windows
+        ]
+        if prediction
+        else [],
         "rejected": [{"plan": r.summary, "why": r.why} for r in plan.rejected],
     }
 
@@ -125,24 +150,33 @@ def _seen(state: StateV1 | None) -> str:
     if state is None:
         return "no state recorded before it"
     env = state.env
-    parts = [f"{env.air_temp_c:.1f} degC" if env.air_temp_c is not None else "",
-             f"RH {env.rh_pct:.0f} %" if env.rh_pct is not None else "",
-             f"VPD {env.vpd_kpa:.2f} kPa" if env.vpd_kpa is not None else "",
-             *(f"{p.id} {p.moisture_pct:.1f} %" if p.moisture_pct is not None else f"{p.id} not trusted"
-               for p in state.soil.probes),
-             f"confidence {state.confidence:.2f}", f"mode {state.mode}" if state.mode else ""]
+    parts = [
+        f"{env.air_temp_c:.1f} degC" if env.air_temp_c is not None else "",
+        f"RH {env.rh_pct:.0f} %" if env.rh_pct is not None else "",
+        f"VPD {env.vpd_kpa:.2f} kPa" if env.vpd_kpa is not None else "",
+        *(
+            f"{p.id} {p.moisture_pct:.1f} %" if p.moisture_pct is not None else f"{p.id} not trusted"
+            for p in state.soil.probes
+        ),
+        f"confidence {state.confidence:.2f}",
+        f"mode {state.mode}" if state.mode else "",
+    ]
     return ", ".join(part for part in parts if part)
 
 
 def as_text(story: Story) -> list[str]:
     """The story as lines for one screen."""
     told, plan = as_dict(story), story.plan
-    lines = [f"{plan.ts.astimezone(ZONE):%a %d %b %Y %H:%M} by {plan.controller}: {plan.explanation}",
-             f"  seen: {_seen(story.state)}"]
+    lines = [
+        f"{plan.ts.astimezone(ZONE):%a %d %b %Y %H:%M} by {plan.controller}: {plan.explanation}",
+        f"  seen: {_seen(story.state)}",
+    ]
     if plan.score is not None:
         score = plan.score
-        lines.append(f"  score: J {score.j:.3f} = yield {score.yield_proxy:.3f}, stress {score.stress:.3f}, "
-                     f"use {score.resource_use:.3f}, switching {score.action_churn:.2f}")
+        lines.append(
+            f"  score: J {score.j:.3f} = yield {score.yield_proxy:.3f}, stress {score.stress:.3f}, "
+            f"use {score.resource_use:.3f}, switching {score.action_churn:.2f}"
+        )
     sections: list[tuple[str, list[str]]] = [
         ("Done", [f"{d['action']} {d['amount']}: {d['why']} [{d['verdict']}; {d['outcome']}]" for d in told["done"]]),
         ("Refused", [f"{d['action']} {d['amount']}: {d['verdict']}" for d in told["refused"]]),

@@ -61,13 +61,16 @@ def follow(
     A message is acknowledged when it is printed or, with --run, when the command ends with 0.
     """
     from tomato_host.service.bus.backoff import Backoff
-    from tomato_host.service.bus.carrier import require_extra
-    from tomato_host.service.bus.ranks import Rank
+    from tomato_host.service.bus.priorities import Rank
+    from tomato_host.service.bus.transport import require_extra
 
     settings, address = where(broker, config)
     if not address.is_redis:
-        raise TomatoError("E-BUS-GROUPS", "MQTT has no groups with acknowledgement and claims.",
-                          "use Redis, or subscribe to tomato/+/alarm with any MQTT client")
+        raise TomatoError(
+            "E-BUS-GROUPS",
+            "MQTT has no groups with acknowledgement and claims.",
+            "use Redis, or subscribe to tomato/+/alarm with any MQTT client",
+        )
     require_extra(address)
     from tomato_host.service.bus.group import AT_ONCE, GroupReader
     from tomato_host.service.bus.redis_client import open_redis
@@ -108,8 +111,11 @@ def where(broker: str | None, config: Path | None) -> tuple[BusSettings, Address
 
     settings = load_settings(config).bus
     if broker is None and not settings.enabled:
-        raise TomatoError("E-BUS-NO-BROKER", "No broker is named, so there is no fleet to show.",
-                          "give --broker redis://host:6379 (or mqtt://host), or --config with [bus] enabled = true")
+        raise TomatoError(
+            "E-BUS-NO-BROKER",
+            "No broker is named, so there is no fleet to show.",
+            "give --broker redis://host:6379 (or mqtt://host), or --config with [bus] enabled = true",
+        )
     return settings, parse_address(broker or settings.url)
 
 
@@ -165,8 +171,19 @@ def table(rows: list[Row], title: str) -> Table:
     from rich.text import Text
 
     out = Table(title=title, title_justify="left", header_style="bold")
-    for column in ("node", "safe?", "mode", "heard", "air °C", "RH %", "VPD kPa", "driest soil", "last action",
-                   "alarms", "dropped"):
+    for column in (
+        "node",
+        "safe?",
+        "mode",
+        "heard",
+        "air °C",
+        "RH %",
+        "VPD kPa",
+        "driest soil",
+        "last action",
+        "alarms",
+        "dropped",
+    ):
         out.add_column(column, overflow="fold")
     for row in rows:
         out.add_row(*(Text(cell, style=COLOURS[row.level] if at < 2 else "") for at, cell in enumerate(_cells(row))))
@@ -181,8 +198,19 @@ def _cells(row: Row) -> list[str]:
     soil = f"{row.driest_probe} {row.driest_pct:.1f} %" if row.driest_pct is not None else "–"
     age = "never" if row.age_s is None else f"{age_text(row.age_s)} ago"
     safe = SAFE[row.safe] if row.level != "stale" else "? stale"
-    return [row.node, safe, row.mode, age, _number(row.air_temp_c, 1), _number(row.rh_pct, 0), _number(row.vpd_kpa, 2),
-            soil, last, ", ".join(row.alarms) or ("–" if row.level != "bad" else row.verdict), str(row.dropped)]
+    return [
+        row.node,
+        safe,
+        row.mode,
+        age,
+        _number(row.air_temp_c, 1),
+        _number(row.rh_pct, 0),
+        _number(row.vpd_kpa, 2),
+        soil,
+        last,
+        ", ".join(row.alarms) or ("–" if row.level != "bad" else row.verdict),
+        str(row.dropped),
+    ]
 
 
 def _number(value: float | None, digits: int) -> str:

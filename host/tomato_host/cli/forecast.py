@@ -36,8 +36,11 @@ def forecast(
 
     settings = load_settings(config)
     if not Path(data).exists() and "." not in data and data not in ("agc2", "agc3"):
-        raise TomatoError("E-FORECAST-NO-DATA", f"There is no {data} to forecast from.",
-                          "let `tomato-host run` record a day, or name a data folder or a CSV")
+        raise TomatoError(
+            "E-FORECAST-NO-DATA",
+            f"There is no {data} to forecast from.",
+            "let `tomato-host run` record a day, or name a data folder or a CSV",
+        )
     case = load_cases(data, mapping)[0]
     record, told = _predicted(case, data, settings, weather)
     if plot is not None:
@@ -65,8 +68,9 @@ def _predicted(case: Case, data: str, settings: Settings, weather: bool) -> tupl
     found = ModelStore(Path(data) / "models").load_active(settings.world_model) if Path(data).is_dir() else None
     model = found[1] if found else None
     if model is None or {q.name for q in model.shape.quantities} - set(log.values):
-        model = WorldModel(Shape(case.quantities, case.plan, case.has_weather or outside is not None),
-                           settings.world_model)
+        model = WorldModel(
+            Shape(case.quantities, case.plan, case.has_weather or outside is not None), settings.world_model
+        )
         for end in range(log.hours % 24 or 24, log.hours + 1, 24):
             model.learn(log.window(end - HISTORY_H, end))
     recent = log.window(log.hours - HISTORY_H, log.hours)

@@ -25,8 +25,11 @@ def install_service(
 
     load_settings(config)  # a service with a broken file would start for ever
     choice = Choice(
-        user=user or os.environ.get("SUDO_USER") or getpass.getuser(), program=_program(), board=board,
-        data_dir=str(data_dir.absolute()), config=str(config.absolute()) if config else "",
+        user=user or os.environ.get("SUDO_USER") or getpass.getuser(),
+        program=_program(),
+        board=board,
+        data_dir=str(data_dir.absolute()),
+        config=str(config.absolute()) if config else "",
     )
     if dry_run:
         typer.echo(f"# {root / UNIT_PATH}\n{unit(choice)}\n# {root / RULE_PATH}\n{RULE}", nl=False)

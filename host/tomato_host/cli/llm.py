@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from tomato_host.agent.settings import AgentSettings
+    from tomato_host.advisor.settings import AgentSettings
 
 app = typer.Typer(no_args_is_help=True, help="The language model: what is there, does it answer, how good is it.")
 
@@ -20,7 +20,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on standar
 @app.command()
 def status(config: Config = None, as_json: AsJson = False) -> None:
     """What is configured and what is there; starts nothing."""
-    from tomato_host.agent.checkup import status as look
+    from tomato_host.advisor.checkup import status as look
 
     found = look(_settings(config))
     if as_json:
@@ -42,7 +42,7 @@ def status(config: Config = None, as_json: AsJson = False) -> None:
 @app.command()
 def check(config: Config = None, as_json: AsJson = False) -> None:
     """Start the model and ask one question of each kind."""
-    from tomato_host.agent import checkup
+    from tomato_host.advisor import checkup
 
     settings = _settings(config)
     backend = checkup.require_model(settings)
@@ -62,7 +62,7 @@ def bench(
     """Time it: first token, tokens per second, a whole photo."""
     from dataclasses import asdict
 
-    from tomato_host.agent import checkup
+    from tomato_host.advisor import checkup
 
     settings = _settings(config)
     backend = checkup.require_model(settings)
@@ -89,11 +89,11 @@ def evaluate(
     as_json: AsJson = False,
 ) -> None:
     """Ask about labelled photos, plain and with an order written across them, and report how good the answers are."""
-    from tomato_host.agent import checkup
-    from tomato_host.agent.evaluation.cancel_trials import cancel_times_s, p95
-    from tomato_host.agent.evaluation.report import as_mapping, as_markdown
-    from tomato_host.agent.evaluation.run import evaluate as run
-    from tomato_host.agent.whole_files import write_whole
+    from tomato_host.advisor import checkup
+    from tomato_host.advisor.evaluation.cancel_trials import cancel_times_s, p95
+    from tomato_host.advisor.evaluation.report import as_mapping, as_markdown
+    from tomato_host.advisor.evaluation.run import evaluate as run
+    from tomato_host.advisor.whole_files import write_whole
 
     settings = _settings(config)
     backend = checkup.require_model(settings)

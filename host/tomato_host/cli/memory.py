@@ -25,8 +25,8 @@ def search(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
 ) -> None:
     """Search episodes and facts, best first."""
-    from tomato_host.agent.memory.store import Memory
-    from tomato_host.agent.settings import MEMORY_FILE
+    from tomato_host.advisor.memory.store import Memory
+    from tomato_host.advisor.settings import MEMORY_FILE
     from tomato_host.errors import TomatoError
 
     path = data_dir.joinpath(*MEMORY_FILE)

@@ -40,8 +40,10 @@ def list_versions(data: Data = _DEFAULT, json_out: AsJson = False) -> None:
         return
     for m in versions:
         mark = "*" if m.version == active else " "
-        typer.echo(f"{mark} {m.version:28} {m.days_learned:4d} days  {m.data_from_ts[:10]} .. {m.data_to_ts[:10]}  "
-                   f"{m.coefficients_hash}  {m.note}")
+        typer.echo(
+            f"{mark} {m.version:28} {m.days_learned:4d} days  {m.data_from_ts[:10]} .. {m.data_to_ts[:10]}  "
+            f"{m.coefficients_hash}  {m.note}"
+        )
     for change in changes[-10:]:
         typer.echo(f"  {change['ts'][:16]}  {change['what']:12} {change['version']}: {change['why']}")
 

@@ -24,9 +24,9 @@ def test(
 ) -> None:
     """Send one message to every address of every rule, now, and say which took it."""
     from tomato_host.errors import TomatoError
-    from tomato_host.service.notify.courier import addresses, apprise_sender, scheme
     from tomato_host.service.notify.deadman import fetch
     from tomato_host.service.notify.gate import Message
+    from tomato_host.service.notify.publisher import addresses, apprise_sender, scheme
     from tomato_host.settings import load_settings
 
     settings = load_settings(config).notify
@@ -41,5 +41,8 @@ def test(
         typer.echo(json.dumps(result) if as_json else f"{result['service']}: {'sent' if result['ok'] else 'FAILED'}")
     failed = [str(result["service"]) for result in results if not result["ok"]]
     if failed:
-        raise TomatoError("E-NOTIFY-FAILED", f"Not taken by: {', '.join(failed)}.",
-                          "check the address, the password in it, and the network")
+        raise TomatoError(
+            "E-NOTIFY-FAILED",
+            f"Not taken by: {', '.join(failed)}.",
+            "check the address, the password in it, and the network",
+        )

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from tomato_host.brain.mind import MindSettings
-    from tomato_host.runtime.replay_check import CheckResult
-    from tomato_host.runtime.replaying import ReplayResult
+    from tomato_host.brain.brain import BrainSettings
+    from tomato_host.replay.check import CheckResult
+    from tomato_host.replay.replay import ReplayResult
     from tomato_host.sources.interface import Source
 
 
@@ -42,19 +42,22 @@ def replay(
     _report(_run(source, _settings(recording, config), data_dir), data_dir, as_json)
 
 
-def _run(source: Source, settings: MindSettings, data_dir: Path | None) -> ReplayResult:
-    from tomato_host.brain.mind import Mind
-    from tomato_host.runtime.replaying import NoStore, replay
+def _run(source: Source, settings: BrainSettings, data_dir: Path | None) -> ReplayResult:
+    from tomato_host.brain.brain import Brain
+    from tomato_host.replay.replay import NoStore, replay
     from tomato_host.storage import Dataset
 
     if data_dir is None:
-        return replay(source, Mind(settings), NoStore())
+        return replay(source, Brain(settings), NoStore())
     with Dataset.open(data_dir, fsync="never", about={"replay": True}) as dataset:
-        return replay(source, Mind(settings), dataset)
+        return replay(source, Brain(settings), dataset)
 
 
 def _source(
-    recording: Path, mapping: Path | None, select: list[str], span: tuple[datetime | None, datetime | None],
+    recording: Path,
+    mapping: Path | None,
+    select: list[str],
+    span: tuple[datetime | None, datetime | None],
     malformed: str,
 ) -> Source:
     from tomato_host.sources.csv_mapping import load_mapping
@@ -94,11 +97,11 @@ def _moment(text: str | None) -> datetime | None:
     return moment if moment.tzinfo is not None else moment.replace(tzinfo=ZoneInfo("Europe/Vienna"))
 
 
-def _settings(recording: Path, config: Path | None) -> MindSettings:
+def _settings(recording: Path, config: Path | None) -> BrainSettings:
     """Those of --config, else those that a dataset was recorded with, else the defaults."""
     import json
 
-    from tomato_host.runtime.main import mind_settings
+    from tomato_host.app import brain_settings
     from tomato_host.settings import Settings, load_settings, parse_settings
 
     found: Settings = load_settings(config)
@@ -107,23 +110,33 @@ def _settings(recording: Path, config: Path | None) -> MindSettings:
         recorded = json.loads(metadata.read_bytes()).get("settings")
         if recorded is not None:
             found = parse_settings(recorded, str(metadata))
-    return mind_settings(found)
+    return brain_settings(found)
 
 
 def _report(result: ReplayResult, data_dir: Path | None, as_json: bool) -> None:
     import json
 
     facts = {
-        "observations": result.observations, "late": result.late, "states": result.states,
-        "anomalies": result.anomalies, "decisions": result.decisions, "actions": result.actions,
-        "refused": result.refused, "from": _text(result.first_ts), "to": _text(result.last_ts),
-        "lacking": list(result.lacking), "missing": result.missing, "dataset": str(data_dir) if data_dir else None,
+        "observations": result.observations,
+        "late": result.late,
+        "states": result.states,
+        "anomalies": result.anomalies,
+        "decisions": result.decisions,
+        "actions": result.actions,
+        "refused": result.refused,
+        "from": _text(result.first_ts),
+        "to": _text(result.last_ts),
+        "lacking": list(result.lacking),
+        "missing": result.missing,
+        "dataset": str(data_dir) if data_dir else None,
     }
     if as_json:
         typer.echo(json.dumps(facts))
         return
-    typer.echo(f"{result.observations} observations from {facts['from']} to {facts['to']}: {result.states} states, "
-               f"{result.anomalies} anomalies, {result.decisions} decisions")
+    typer.echo(
+        f"{result.observations} observations from {facts['from']} to {facts['to']}: {result.states} states, "
+        f"{result.anomalies} anomalies, {result.decisions} decisions"
+    )
     if result.lacking:
         typer.echo(f"This recording never measured: {', '.join(result.lacking)}. What needs them stays unknown.")
     for name, count in sorted(result.missing.items()):
@@ -138,7 +151,7 @@ def _check(recording: Path, config: Path | None, as_json: bool) -> None:
     import json
 
     from tomato_host.models.store import ModelStore
-    from tomato_host.runtime.replay_check import Checker
+    from tomato_host.replay.check import Checker
     from tomato_host.storage.reader import read_records, require_dataset
 
     require_dataset(recording)
@@ -165,11 +178,22 @@ def _report_check(result: CheckResult, as_json: bool, incomplete_from: str | Non
     import json
 
     if as_json:
-        listed = [{"kind": d.kind, "ts": d.ts, "field": d.field, "recorded": d.recorded, "today": d.today}
-                  for d in result.differences]
-        typer.echo(json.dumps({"same": result.same, "observations": result.observations,
-                               "compared": result.compared, "differing": result.differing, "differences": listed,
-                               "incomplete_from": incomplete_from}))
+        listed = [
+            {"kind": d.kind, "ts": d.ts, "field": d.field, "recorded": d.recorded, "today": d.today}
+            for d in result.differences
+        ]
+        typer.echo(
+            json.dumps(
+                {
+                    "same": result.same,
+                    "observations": result.observations,
+                    "compared": result.compared,
+                    "differing": result.differing,
+                    "differences": listed,
+                    "incomplete_from": incomplete_from,
+                }
+            )
+        )
         return
     for difference in result.differences:
         typer.echo(difference.text)

@@ -24,10 +24,17 @@ def run(
     as_json: bool = typer.Option(False, "--json", help="Show no status; print one JSON line at the end."),
 ) -> None:
     """Read, estimate, forecast, plan, guard, act, record. Ctrl-C ends it safely."""
-    from tomato_host.runtime.main import Job, run_job
+    from tomato_host.app import Job, run_job
 
     job = Job(
-        board=board, config=config, data_dir=data_dir, time_scale=time_scale, duration_hours=duration_hours, seed=seed,
-        scenario=scenario, start=start, as_json=as_json,
+        board=board,
+        config=config,
+        data_dir=data_dir,
+        time_scale=time_scale,
+        duration_hours=duration_hours,
+        seed=seed,
+        scenario=scenario,
+        start=start,
+        as_json=as_json,
     )
     raise typer.Exit(run_job(job))

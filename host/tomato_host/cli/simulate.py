@@ -11,7 +11,7 @@ import typer
 
 if TYPE_CHECKING:
     from shared_schemas.records import StateV1
-    from tomato_host.runtime.simulated_day import SimulatedDay
+    from tomato_host.loop.simulated_day import SimulatedDay
 
 
 class ScenarioName(StrEnum):
@@ -49,7 +49,7 @@ def simulate(
     import json
     import time
 
-    from tomato_host.runtime.simulated_day import DayPlan, SimulatedDay
+    from tomato_host.loop.simulated_day import DayPlan, SimulatedDay
 
     begin = time.monotonic()
     plan = DayPlan(
@@ -59,15 +59,23 @@ def simulate(
     _stop_on_signals(day)
     result = day.run()
     summary = {
-        "states": result.states, "base_states": result.base_states, "cycles": result.cycles,
-        "anomalies": result.anomalies, "observations": result.observations, "dataset": str(result.dataset),
-        "sim_h": duration_hours, "stopped_early": result.stopped_early, "wall_s": round(time.monotonic() - begin, 3),
+        "states": result.states,
+        "base_states": result.base_states,
+        "cycles": result.cycles,
+        "anomalies": result.anomalies,
+        "observations": result.observations,
+        "dataset": str(result.dataset),
+        "sim_h": duration_hours,
+        "stopped_early": result.stopped_early,
+        "wall_s": round(time.monotonic() - begin, 3),
     }
     if as_json:
         typer.echo(json.dumps(summary))
     else:
-        typer.echo(f"{result.observations} observations, {result.states} states, {result.anomalies} anomalies, "
-                   f"{result.cycles} cycles in {result.dataset}")
+        typer.echo(
+            f"{result.observations} observations, {result.states} states, {result.anomalies} anomalies, "
+            f"{result.cycles} cycles in {result.dataset}"
+        )
 
 
 def _start(text: str) -> datetime:

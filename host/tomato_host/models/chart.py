@@ -56,8 +56,9 @@ def in_terminal(prediction: Prediction36hV1) -> str:
         out += [panel.title, *_drawn(panel)]
     labels = [f"{h.ts:%H}" if i % 3 == 2 else "  " for i, h in enumerate(prediction.hours)]
     out.append(" " * 8 + "".join(labels) + "  o'clock")
-    out += [f"{w.kind}: {w.start:%a %H:%M} to {w.end:%H:%M}, risk {w.risk:.0%}, {w.text}"
-            for w in prediction.risk_windows]
+    out += [
+        f"{w.kind}: {w.start:%a %H:%M} to {w.end:%H:%M}, risk {w.risk:.0%}, {w.text}" for w in prediction.risk_windows
+    ]
     if prediction.water_ml_recommended is not None:
         out.append(f"Water for the next 24 h: {prediction.water_ml_recommended:.0f} ml")
     return "\n".join(out)

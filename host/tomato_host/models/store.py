@@ -70,10 +70,19 @@ class ModelStore:
         body = buffer.getvalue()
         shape = model.shape
         manifest = Manifest(
-            version, FORMAT, now.isoformat(), hour_start(log.start_hour).isoformat(),
-            hour_start(log.start_hour + log.hours).isoformat(), model.days_learned, model.fingerprint(),
-            hashlib.sha256(body).hexdigest(), [asdict(q) for q in shape.quantities], list(shape.plan), shape.outside,
-            list(shape.horizons), note,
+            version,
+            FORMAT,
+            now.isoformat(),
+            hour_start(log.start_hour).isoformat(),
+            hour_start(log.start_hour + log.hours).isoformat(),
+            model.days_learned,
+            model.fingerprint(),
+            hashlib.sha256(body).hexdigest(),
+            [asdict(q) for q in shape.quantities],
+            list(shape.plan),
+            shape.outside,
+            list(shape.horizons),
+            note,
         )
         folder = self.root / version
         folder.mkdir(parents=True)
@@ -94,9 +103,7 @@ class ModelStore:
             raise _damaged(version, f"cannot be read ({error.strerror})") from None
         if hashlib.sha256(body).hexdigest() != manifest.file_sha256:
             raise _damaged(version, "has another hash than its manifest says")
-        quantities = tuple(
-            Quantity(q["name"], q["kind"], tuple(q["companions"])) for q in manifest.quantities
-        )
+        quantities = tuple(Quantity(q["name"], q["kind"], tuple(q["companions"])) for q in manifest.quantities)
         shape = Shape(quantities, tuple(manifest.plan), manifest.outside, tuple(manifest.horizons))
         model = WorldModel(shape, settings)
         try:
@@ -121,8 +128,9 @@ class ModelStore:
         """Let the version before the active one speak again. Raises TomatoError E-MODEL-NO-BEFORE."""
         before = self._pointer().get("before")
         if not before:
-            raise TomatoError("E-MODEL-NO-BEFORE", "There is no version before the active one.",
-                              "See `tomato-host model list`.")
+            raise TomatoError(
+                "E-MODEL-NO-BEFORE", "There is no version before the active one.", "See `tomato-host model list`."
+            )
         self.verify(before, settings)
         spoiled = self.active()
         _replace(self.root / "active.json", json.dumps({"version": before, "before": None}).encode())
@@ -222,5 +230,8 @@ def _replace(path: Path, body: bytes) -> None:
 
 
 def _damaged(version: str, what: str) -> TomatoError:
-    return TomatoError("E-MODEL-DAMAGED", f"Model version {version} {what}.",
-                       "Roll back with `tomato-host model rollback`, or delete that folder.")
+    return TomatoError(
+        "E-MODEL-DAMAGED",
+        f"Model version {version} {what}.",
+        "Roll back with `tomato-host model rollback`, or delete that folder.",
+    )

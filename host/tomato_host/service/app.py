@@ -17,8 +17,8 @@ from starlette.concurrency import run_in_threadpool
 from starlette.middleware.gzip import GZipMiddleware
 
 from tomato_host import __version__
+from tomato_host.commands.inbox import Reply
 from tomato_host.errors import TomatoError
-from tomato_host.runtime.inbox import Reply
 from tomato_host.service import changes
 from tomato_host.service.board_routes import add_board_routes
 from tomato_host.service.bus.settings import BusSettings
@@ -26,7 +26,7 @@ from tomato_host.service.fleet.page import add_fleet
 from tomato_host.service.history import History
 from tomato_host.service.past_routes import add_past
 from tomato_host.service.present import Present
-from tomato_host.service.security import Border, Doorman
+from tomato_host.service.security import AccessControl, Border
 from tomato_host.service.settings import ServiceSettings
 from tomato_host.service.tokens import TokenFile
 
@@ -38,25 +38,33 @@ Json = dict[str, Any]
 
 
 def create_app(
-    present: Present, history: History, settings: ServiceSettings, data_dir: Path, tokens: TokenFile | None = None,
+    present: Present,
+    history: History,
+    settings: ServiceSettings,
+    data_dir: Path,
+    tokens: TokenFile | None = None,
     bus: BusSettings | None = None,
 ) -> FastAPI:
     """The application over one present, one history and one data directory."""
     app = FastAPI(
-        title="tomato-host", version=__version__, docs_url=None, redoc_url=None, responses=_ALWAYS,
+        title="tomato-host",
+        version=__version__,
+        docs_url=None,
+        redoc_url=None,
+        responses=_ALWAYS,
         description="State, history and overrides of one embodied tomato. Every change goes through the guardrails.",
     )
     keys = tokens or TokenFile(data_dir)
-    door = Doorman(keys)
+    access = AccessControl(keys)
     app.add_middleware(GZipMiddleware, minimum_size=2_000, compresslevel=5)
     app.add_middleware(Border, settings=settings, tokens=keys)
     app.add_exception_handler(TomatoError, _told)
-    _reads(app, present, door)
-    add_past(app, history, data_dir, door)
-    _changes(app, data_dir, door)
-    add_board_routes(app, data_dir, door, _WORDS)
+    _reads(app, present, access)
+    add_past(app, history, data_dir, access)
+    _changes(app, data_dir, access)
+    add_board_routes(app, data_dir, access, _WORDS)
     _pages(app)
-    add_fleet(app, bus or BusSettings(), door)
+    add_fleet(app, bus or BusSettings(), access)
     return app
 
 
@@ -66,8 +74,8 @@ async def _told(_request: Request, error: Exception) -> JSONResponse:
     return JSONResponse({"detail": error.message, "code": error.code, "next": error.next_step}, status_code=503)
 
 
-def _reads(app: FastAPI, present: Present, door: Doorman) -> None:
-    read = [Depends(door.read)]
+def _reads(app: FastAPI, present: Present, access: AccessControl) -> None:
+    read = [Depends(access.read)]
 
     @app.get("/api/glance", dependencies=read, tags=["read"])
     async def glance() -> Json:
@@ -121,26 +129,26 @@ async def _live(request: Request, present: Present, over: anyio.Event) -> AsyncI
         present.listeners.discard(queue)
 
 
-def _changes(app: FastAPI, data_dir: Path, door: Doorman) -> None:
+def _changes(app: FastAPI, data_dir: Path, access: AccessControl) -> None:
     @app.post("/api/water", tags=["change"], responses=_WORDS)
-    async def water(ask: changes.WaterAsk, who: str = Depends(door.operate)) -> Json:
+    async def water(ask: changes.WaterAsk, who: str = Depends(access.operate)) -> Json:
         """Give water once, if the guardrails allow it."""
         action = changes.water_action(ask, who)
         return _word(await run_in_threadpool(changes.propose, data_dir, action, who, ask.reason))
 
     @app.post("/api/switch", tags=["change"], responses=_WORDS)
-    async def switch(ask: changes.SwitchAsk, who: str = Depends(door.operate)) -> Json:
+    async def switch(ask: changes.SwitchAsk, who: str = Depends(access.operate)) -> Json:
         """Switch an output for a time, if the guardrails allow it."""
         action = changes.switch_action(ask, who)
         return _word(await run_in_threadpool(changes.propose, data_dir, action, who, ask.reason))
 
     @app.post("/api/mode", tags=["change"], responses=_WORDS)
-    async def mode(ask: changes.ModeAsk, who: str = Depends(door.operate)) -> Json:
+    async def mode(ask: changes.ModeAsk, who: str = Depends(access.operate)) -> Json:
         """Pause, ask for safe mode, or take either back; it lapses by itself."""
         return _word(await run_in_threadpool(changes.change_mode, data_dir, ask, who))
 
     @app.post("/api/acknowledge", tags=["change"], responses=_WORDS)
-    async def acknowledge(reason: changes.Reason, who: str = Depends(door.admin)) -> Json:
+    async def acknowledge(reason: changes.Reason, who: str = Depends(access.admin)) -> Json:
         """Say that what needed a hand (a leak, say) has been dealt with."""
         return _word(await run_in_threadpool(changes.acknowledge, data_dir, who, reason))
 

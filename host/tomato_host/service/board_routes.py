@@ -11,15 +11,14 @@ from starlette.concurrency import run_in_threadpool
 
 from shared_schemas.records.action_v1 import ActionType, Params
 from tomato_host.board.calibration import LEAST_RUN_S, pump_values, soil_values
+from tomato_host.commands.inbox import Kind, Reply, new_request, submit, wait_reply
 from tomato_host.errors import TomatoError
-from tomato_host.runtime.inbox import Kind, Reply, new_request, submit, wait_reply
 from tomato_host.service.changes import Ask, Reason, action_of
-from tomato_host.service.security import Doorman
+from tomato_host.service.security import AccessControl
 
 Json = dict[str, Any]
 PATIENCE_S: dict[Kind, float] = {"calibrate": 75.0, "read_probe": 150.0, "dose": 150.0, "clear_fault": 40.0}
 """A little longer than the host gives the board; a probe is read five times, a pump may have to wait for its pause."""
-
 
 
 def _whole(value: Any) -> Any:
@@ -71,37 +70,39 @@ class FaultAsk(Ask):
     reason: Reason
 
 
-def add_board_routes(app: FastAPI, data_dir: Path, door: Doorman, words: dict[int | str, dict[str, Any]]) -> None:
+def add_board_routes(
+    app: FastAPI, data_dir: Path, access: AccessControl, words: dict[int | str, dict[str, Any]]
+) -> None:
     """Everything here wants a token of role admin, goes through the running host, and stands in its record."""
 
     async def asked(kind: Kind, who: str, reason: str, **fields: Any) -> Json:
         return answer(await run_in_threadpool(_ask, data_dir, kind, who, reason, fields))
 
     @app.post("/api/calibrate/soil", tags=["board"], responses=words)
-    async def calibrate_soil(ask: SoilPoints, who: str = Depends(door.admin)) -> Json:
+    async def calibrate_soil(ask: SoilPoints, who: str = Depends(access.admin)) -> Json:
         """Teach the board two points of one probe; `values` has what it took."""
         values = _in_range(lambda: soil_values(ask.probe, ask.dry_raw, ask.wet_raw, ask.dry_pct, ask.wet_pct))
         return await asked("calibrate", who, ask.reason, values=values)
 
     @app.post("/api/calibrate/pump", tags=["board"], responses=words)
-    async def calibrate_pump(ask: PumpJug, who: str = Depends(door.admin)) -> Json:
+    async def calibrate_pump(ask: PumpJug, who: str = Depends(access.admin)) -> Json:
         """Teach the board what the pump delivers; `values` has what it took."""
         values = _in_range(lambda: pump_values(ask.seconds, ask.ml))
         return await asked("calibrate", who, ask.reason, values=values)
 
     @app.post("/api/calibrate/probe", tags=["board"], responses=words)
-    async def read_probe(ask: ProbeAsk, who: str = Depends(door.admin)) -> Json:
+    async def read_probe(ask: ProbeAsk, who: str = Depends(access.admin)) -> Json:
         """Read a probe's raw count: the median of five fresh ones, in `raw`; takes about ten seconds."""
         return await asked("read_probe", who, ask.reason, probe=ask.probe)
 
     @app.post("/api/calibrate/dose", tags=["board"], responses=words)
-    async def dose(ask: DoseAsk, who: str = Depends(door.admin)) -> Json:
+    async def dose(ask: DoseAsk, who: str = Depends(access.admin)) -> Json:
         """Run the pump into a jug, through the guardrails; `seconds` tells how long it was on."""
         action = action_of(ActionType.WATER, Params(ml=ask.ml, pulses=1), ask.reason, who)
         return await asked("dose", who, ask.reason, action=action)
 
     @app.post("/api/clear-fault", tags=["board"], responses=words)
-    async def clear_fault(ask: FaultAsk, who: str = Depends(door.admin)) -> Json:
+    async def clear_fault(ask: FaultAsk, who: str = Depends(access.admin)) -> Json:
         """Clear one latched fault; the board refuses while its cause lasts, and where it wants the button."""
         return await asked("clear_fault", who, ask.reason, fault=ask.fault)
 

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 
 from shared_schemas.records.action_v1 import ActionType, ActionV1, Params, Why
-from tomato_host.runtime.inbox import Reply, Request, new_request, submit, wait_reply
+from tomato_host.commands.inbox import Reply, Request, new_request, submit, wait_reply
 
 PATIENCE_S = 5.0
 DURABLE = timedelta(seconds=60)
@@ -69,8 +69,14 @@ def action_of(kind: ActionType, params: Params, reason: str, who: str) -> Action
     """A proposal of somebody who came by the API."""
     now = datetime.now(UTC)
     return ActionV1(
-        schema_version="action_v1", ts=now, type=kind, params=params, origin="api", id=f"api-{uuid.uuid4().hex}",
-        not_after=now + DURABLE, why=Why(text=f"{who}: {reason}", objective_hint="asked for by a person"),
+        schema_version="action_v1",
+        ts=now,
+        type=kind,
+        params=params,
+        origin="api",
+        id=f"api-{uuid.uuid4().hex}",
+        not_after=now + DURABLE,
+        why=Why(text=f"{who}: {reason}", objective_hint="asked for by a person"),
     )
 
 

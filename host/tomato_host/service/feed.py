@@ -17,17 +17,17 @@ from pathlib import Path
 from typing import Any
 
 from shared_schemas.records import Record
-from tomato_host.brain.mind import Taken
-from tomato_host.runtime.recorder import Recorder
-from tomato_host.runtime.status import Status
+from tomato_host.brain.brain import StepResult
+from tomato_host.loop.recorder import Recorder
+from tomato_host.loop.status import Status
 from tomato_host.service.bus.outbox import Outbox
-from tomato_host.service.bus.ranks import Rank, rank_of
+from tomato_host.service.bus.priorities import Rank, rank_of
 from tomato_host.service.bus.settings import BusSettings
 from tomato_host.service.settings import PORT_TAKEN, ServiceSettings
 
 STATUS_EVERY_S = 1.0
 RECENT = 200
-"""Alarms, and as many deeds, that a process started again is told once more."""
+"""Alarms, and as many actions, that a process started again is told once more."""
 AT_ONCE_BYTES = 65_536
 HEARD_BYTES = 16_384
 """The longest word that a process may send back."""
@@ -96,7 +96,7 @@ class Feed:
         if rank is Rank.ALARM and self._socket is not None:
             self._flush(self._monotonic())  # not even the next tick is waited for
 
-    def on_decision(self, taken: Taken, now: datetime) -> None:
+    def on_decision(self, taken: StepResult, now: datetime) -> None:
         """Decisions come as records."""
 
     def tick(self, now: datetime) -> None:
@@ -126,8 +126,13 @@ class Feed:
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
         command = self._command or [
-            sys.executable, "-m", "tomato_host.service.serve", "--data-dir", str(self._data_dir),
-            "--settings", self._settings.model_dump_json(),
+            sys.executable,
+            "-m",
+            "tomato_host.service.serve",
+            "--data-dir",
+            str(self._data_dir),
+            "--settings",
+            self._settings.model_dump_json(),
             *(["--bus", self._bus.model_dump_json()] if self._bus is not None else []),
         ]
         environment = {**os.environ, "TOMATO_FEED_FD": str(theirs.fileno())}
@@ -165,9 +170,14 @@ class Feed:
         if not self._told_port_taken:
             self._told_port_taken = True
             where = f"{self._settings.host}:{self._settings.port}"
-            self._recorder.event(now, "WARNING", "process", "dashboard_port_taken",
-                                 f"No dashboard: {where} is taken, by another host perhaps. Everything else goes on; "
-                                 "set [service] port to a free one, or 0 for any.")
+            self._recorder.event(
+                now,
+                "WARNING",
+                "process",
+                "dashboard_port_taken",
+                f"No dashboard: {where} is taken, by another host perhaps. Everything else goes on; "
+                "set [service] port to a free one, or 0 for any.",
+            )
 
     def _flush(self, now_s: float) -> None:
         assert self._socket is not None
@@ -192,7 +202,9 @@ class Feed:
     def _note_health(self) -> None:
         """How this way out does, for everybody who reads the status."""
         self._status.feeds[self._name] = {
-            "dropped": self.outbox.counts(), "waiting_bytes": self.outbox.waiting_bytes, "restarts": self.restarts,
+            "dropped": self.outbox.counts(),
+            "waiting_bytes": self.outbox.waiting_bytes,
+            "restarts": self.restarts,
             **self._word,
         }
 
@@ -234,13 +246,23 @@ def status_line(status: Status) -> bytes:
         "next_decision_at": status.next_decision_at.isoformat() if status.next_decision_at else None,
         "jobs": {name: end.isoformat() if end else None for name, end in status.jobs.items()},
         "pulses": [
-            {"ts": p.ts.isoformat(), "output": p.output, "status": p.status, "amount": p.amount, "unit": p.unit,
-             "reason": p.reason}
+            {
+                "ts": p.ts.isoformat(),
+                "output": p.output,
+                "status": p.status,
+                "amount": p.amount,
+                "unit": p.unit,
+                "reason": p.reason,
+            }
             for p in list(status.pulses)[-5:]
         ],
         "tally": {
-            "observations": tally.observations, "states": tally.states, "episodes": tally.episodes,
-            "actions": tally.actions, "refused": tally.refused, "anomalies": tally.anomalies,
+            "observations": tally.observations,
+            "states": tally.states,
+            "episodes": tally.episodes,
+            "actions": tally.actions,
+            "refused": tally.refused,
+            "anomalies": tally.anomalies,
             "water_ml": round(tally.water_ml, 1),
         },
         "feeds": status.feeds,

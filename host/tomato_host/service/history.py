@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tomato_host.brain.humid_air import saturation_vapour_pressure_kpa
-from tomato_host.service.promises import Promises
+from tomato_host.service.forecast_review import Promises
 
 Json = dict[str, Any]
 Row = tuple[float | None, ...]
@@ -98,10 +98,17 @@ class History:
         _rewind(t, self._t, self._rows, self._soil)
         env = state["env"]
         self._t.append(t)
-        self._rows.append((
-            env["air_temp_c"], env["rh_pct"], env["vpd_kpa"], env["co2_ppm"], state["plant"]["leaf_air_delta_c"],
-            1.0 if state["devices"]["light"] == "ON" else 0.0, state["confidence"],
-        ))
+        self._rows.append(
+            (
+                env["air_temp_c"],
+                env["rh_pct"],
+                env["vpd_kpa"],
+                env["co2_ppm"],
+                state["plant"]["leaf_air_delta_c"],
+                1.0 if state["devices"]["light"] == "ON" else 0.0,
+                state["confidence"],
+            )
+        )
         self._soil.append({probe["id"]: probe["moisture_pct"] for probe in state["soil"]["probes"]})
 
     def _take_fine(self, seen: Json) -> None:
@@ -115,8 +122,17 @@ class History:
         delta = None if air is None or leaf is None else round(leaf - air, 2)
         light = seen["light_lux"]
         self._fine_t.append(t)
-        self._fine.append((air, seen["rh_pct"], _vpd(air, seen["rh_pct"]), seen["co2_ppm"], delta,
-                           None if light is None else float(light > 200.0), None))
+        self._fine.append(
+            (
+                air,
+                seen["rh_pct"],
+                _vpd(air, seen["rh_pct"]),
+                seen["co2_ppm"],
+                delta,
+                None if light is None else float(light > 200.0),
+                None,
+            )
+        )
         self._fine_soil.append({probe["id"]: probe["moisture_pct"] for probe in seen["soil"]})
         if len(self._fine_t) > FINE_KEPT:
             del self._fine_t[:200], self._fine[:200], self._fine_soil[:200]

@@ -58,16 +58,20 @@ class PlantCollector(Collector):
         yield from _disk(self._present.status.get("disk", {}))
 
     def _build(self) -> Iterator[Metric]:
-        yield InfoMetricFamily("tomato_build", "Version of the host and the board's firmware.",
-                               value={"version": __version__, "firmware": str(self._present.status.get("firmware"))})
+        yield InfoMetricFamily(
+            "tomato_build",
+            "Version of the host and the board's firmware.",
+            value={"version": __version__, "firmware": str(self._present.status.get("firmware"))},
+        )
         status = self._present.status
         mode = GaugeMetricFamily("tomato_mode", "1 for the mode in force.", labels=["mode"])
         for name in MODES:
             mode.add_metric([name], float(status.get("mode") == name))
         yield mode
         yield GaugeMetricFamily("tomato_link_up", "1 while the board answers.", value=float(status.get("link") == "up"))
-        yield GaugeMetricFamily("tomato_feed_up", "1 while the deciding loop talks to this process.",
-                                value=float(self._present.alive))
+        yield GaugeMetricFamily(
+            "tomato_feed_up", "1 while the deciding loop talks to this process.", value=float(self._present.alive)
+        )
 
     def _counts(self) -> Iterator[Metric]:
         tally = self._present.status.get("tally", {})
@@ -81,8 +85,9 @@ class PlantCollector(Collector):
             if key in tally:
                 yield CounterMetricFamily(name, text, value=float(tally[key]))
         if "water_ml" in tally:
-            yield CounterMetricFamily("tomato_irrigation_volume_liters", "Water delivered in this run.",
-                                      value=tally["water_ml"] / 1000.0)
+            yield CounterMetricFamily(
+                "tomato_irrigation_volume_liters", "Water delivered in this run.", value=tally["water_ml"] / 1000.0
+            )
         open_now = GaugeMetricFamily("tomato_anomaly_open", "1 while an anomaly is open.", labels=["type", "subject"])
         for anomaly in self._present.open_anomalies.values():
             open_now.add_metric([anomaly["type"], anomaly.get("subject") or ""], 1.0)
@@ -94,8 +99,9 @@ class PlantCollector(Collector):
 
 def _feeds(feeds: Json) -> Iterator[Metric]:
     """Ways out of the deciding loop; what each had to let go, telemetry first."""
-    dropped = CounterMetricFamily("tomato_feed_dropped", "Messages let go because nobody took them in time.",
-                                  labels=["feed", "rank"])
+    dropped = CounterMetricFamily(
+        "tomato_feed_dropped", "Messages let go because nobody took them in time.", labels=["feed", "rank"]
+    )
     waiting = GaugeMetricFamily("tomato_feed_waiting_bytes", "What waits to be told.", labels=["feed"])
     restarts = CounterMetricFamily("tomato_feed_restarts", "How often the process was started again.", labels=["feed"])
     for name, told in feeds.items():
@@ -132,8 +138,9 @@ def _disk(disk: Json) -> Iterator[Metric]:
 
 
 def _readings(seen: Json) -> Iterator[Metric]:
-    last = GaugeMetricFamily("tomato_sensor_last_reading_timestamp_seconds", "When a sensor last gave a value.",
-                             labels=["sensor"])
+    last = GaugeMetricFamily(
+        "tomato_sensor_last_reading_timestamp_seconds", "When a sensor last gave a value.", labels=["sensor"]
+    )
     taken = datetime.fromisoformat(seen["ts"]).timestamp()
     for key, name, text, factor in AIR:
         value = seen.get(key)
@@ -153,8 +160,11 @@ def _state(state: Json) -> Iterator[Metric]:
     yield from _gauge("tomato_vapour_pressure_deficit_kilopascal", "VPD of the air.", state["env"]["vpd_kpa"])
     yield from _gauge("tomato_state_confidence_ratio", "Confidence in the estimated state.", state["confidence"])
     budgets = state["budgets"]
-    yield from _gauge("tomato_water_budget_left_liters", "Water that may still be given today.",
-                      max(0.0, budgets["water_ml_budget_today"] - budgets["water_ml_used_today"]) / 1000.0)
+    yield from _gauge(
+        "tomato_water_budget_left_liters",
+        "Water that may still be given today.",
+        max(0.0, budgets["water_ml_budget_today"] - budgets["water_ml_used_today"]) / 1000.0,
+    )
 
 
 def _devices(devices: Json) -> Iterator[Metric]:
@@ -167,5 +177,6 @@ def _devices(devices: Json) -> Iterator[Metric]:
         latched.add_metric([fault["name"]], 1.0)
     yield latched
     if devices.get("free_heap_bytes") is not None:
-        yield GaugeMetricFamily("tomato_board_heap_free_bytes", "Free heap on the board.",
-                                value=devices["free_heap_bytes"])
+        yield GaugeMetricFamily(
+            "tomato_board_heap_free_bytes", "Free heap on the board.", value=devices["free_heap_bytes"]
+        )

@@ -11,12 +11,24 @@ from prometheus_client.metrics_core import Metric
 Json = dict[str, Any]
 
 BANDS = (
-    ("tomato_target_air_temperature_celsius", "Target band of the air temperature.", 1.0,
-     (("air_temp_day_c", "day"), ("air_temp_night_c", "night"))),
-    ("tomato_target_vapour_pressure_deficit_kilopascal", "Target band of the VPD.", 1.0,
-     (("vpd_day_kpa", "day"), ("vpd_night_kpa", "night"))),
-    ("tomato_target_soil_water_content_ratio", "Target band of the water content, 0 to 1.", 0.01,
-     (("soil_moisture_pct", "all"),)),
+    (
+        "tomato_target_air_temperature_celsius",
+        "Target band of the air temperature.",
+        1.0,
+        (("air_temp_day_c", "day"), ("air_temp_night_c", "night")),
+    ),
+    (
+        "tomato_target_vapour_pressure_deficit_kilopascal",
+        "Target band of the VPD.",
+        1.0,
+        (("vpd_day_kpa", "day"), ("vpd_night_kpa", "night")),
+    ),
+    (
+        "tomato_target_soil_water_content_ratio",
+        "Target band of the water content, 0 to 1.",
+        0.01,
+        (("soil_moisture_pct", "all"),),
+    ),
 )
 HORIZONS_H = (1, 6, 24)
 FORECASTS = (

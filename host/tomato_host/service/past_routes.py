@@ -12,7 +12,7 @@ from starlette.concurrency import run_in_threadpool
 
 from tomato_host.service.history import History
 from tomato_host.service.photos import photo
-from tomato_host.service.security import Doorman
+from tomato_host.service.security import AccessControl
 
 Json = dict[str, Any]
 
@@ -22,9 +22,9 @@ _PICTURE: dict[int | str, dict[str, Any]] = {
 }
 
 
-def add_past(app: FastAPI, history: History, data_dir: Path, door: Doorman) -> None:
+def add_past(app: FastAPI, history: History, data_dir: Path, access: AccessControl) -> None:
     """All of it comes from this process' memory or its own reading of the disk; the deciding loop is not asked."""
-    read = [Depends(door.read)]
+    read = [Depends(access.read)]
 
     @app.get("/api/history", dependencies=read, tags=["read"])
     async def columns(span: Literal["24h", "7d", "season"] = "24h") -> Json:

@@ -131,7 +131,7 @@ async def _answer(send: Send, status: int, text: str) -> None:
     await send({"type": "http.response.body", "body": body})
 
 
-class Doorman:
+class AccessControl:
     """Decides by token. Reading from this machine is open; everything else wants a role."""
 
     def __init__(self, tokens: TokenFile) -> None:

@@ -18,8 +18,8 @@ from tomato_host.logs import Log
 from tomato_host.service.app import create_app
 from tomato_host.service.bus.settings import BusSettings
 from tomato_host.service.history import History
-from tomato_host.service.manners import give_way
 from tomato_host.service.present import Present
+from tomato_host.service.process_priority import give_way
 from tomato_host.service.settings import PORT_TAKEN, ServiceSettings
 
 LONGEST_LINE = 4_000_000
@@ -74,12 +74,16 @@ def main() -> None:
     give_way()
     settings = ServiceSettings.model_validate_json(args.settings)
     fd = os.environ.pop("TOMATO_FEED_FD", None)
-    app, _ = build(
-        args.data_dir, settings, int(fd) if fd else None, BusSettings.model_validate_json(args.bus)
-    )
+    app, _ = build(args.data_dir, settings, int(fd) if fd else None, BusSettings.model_validate_json(args.bus))
     config = uvicorn.Config(
-        app, host=settings.host, port=settings.port, log_level="warning", access_log=False, timeout_graceful_shutdown=2,
-        server_header=False, proxy_headers=False,
+        app,
+        host=settings.host,
+        port=settings.port,
+        log_level="warning",
+        access_log=False,
+        timeout_graceful_shutdown=2,
+        server_header=False,
+        proxy_headers=False,
     )
     listening = bind(settings)
     try:

@@ -16,6 +16,7 @@ class ServiceSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     enabled: bool = True
+    """Run the dashboard, the API and the metrics."""
     host: str = "127.0.0.1"
     """Any other address than this machine's own wants a token for reading, too."""
     port: Annotated[int, Field(ge=0, le=65_535)] = 8_421
@@ -23,4 +24,6 @@ class ServiceSettings(BaseModel):
     hosts: tuple[str, ...] = ()
     """Further names under which browsers may reach it, e.g. `tomato.local`; others are refused (DNS rebinding)."""
     reads_per_minute: Annotated[int, Field(ge=10, le=100_000)] = 1_200
+    """Requests of one client that only read, in a minute."""
     writes_per_minute: Annotated[int, Field(ge=1, le=100_000)] = 30
+    """Requests of one client that ask for something, in a minute."""

@@ -106,6 +106,9 @@ class TokenFile:
                 os.fsync(file.fileno())
             os.replace(part, self._path)
         except OSError as error:
-            raise TomatoError("E-STORAGE-UNWRITABLE", f"{self._path} cannot be written: {error.strerror or error}.",
-                              "make room on that disk, or check who owns the directory") from None
+            raise TomatoError(
+                "E-STORAGE-UNWRITABLE",
+                f"{self._path} cannot be written: {error.strerror or error}.",
+                "make room on that disk, or check who owns the directory",
+            ) from None
         self._stamp = None

@@ -12,7 +12,7 @@ from shared_schemas.records.device_status_v1 import BoardState, LatchedFault, On
 from shared_schemas.records.observation_v1 import BoardStamp, MissingReason, SoilReading
 from shared_schemas.wire import FAULTS
 from tomato_host.board.events import Connected, Health, Sample
-from tomato_host.runtime.local_time import stamped
+from tomato_host.brain.local_time import stamped
 
 REASON_OF: dict[str, MissingReason] = {
     "never_read": "warming_up",
@@ -140,11 +140,20 @@ class BoardSource:
         scalars = {name: values.get(name) for name in SCALARS}
         switches = {name: None if (v := values.get(name)) is None else bool(v) for name in SWITCHES}
         return ObservationV1(
-            schema_version="observation_v1", ts=taken, origin="board",
-            air_temp_c=scalars["air_temp_c"], rh_pct=scalars["rh_pct"], co2_ppm=scalars["co2_ppm"],
-            leaf_temp_c=scalars["leaf_temp_c"], light_lux=scalars["light_lux"], soil_temp_c=scalars["soil_temp_c"],
-            flow_ml=scalars["flow_ml"], reservoir_ok=switches["reservoir_ok"], leak=switches["leak"],
-            door_open=switches["door_open"], missing=missing,
+            schema_version="observation_v1",
+            ts=taken,
+            origin="board",
+            air_temp_c=scalars["air_temp_c"],
+            rh_pct=scalars["rh_pct"],
+            co2_ppm=scalars["co2_ppm"],
+            leaf_temp_c=scalars["leaf_temp_c"],
+            light_lux=scalars["light_lux"],
+            soil_temp_c=scalars["soil_temp_c"],
+            flow_ml=scalars["flow_ml"],
+            reservoir_ok=switches["reservoir_ok"],
+            leak=switches["leak"],
+            door_open=switches["door_open"],
+            missing=missing,
             soil=tuple(_probe(sample, *probe) for probe in PROBES),
             board=BoardStamp(boot_id=sample.boot_id, seq=sample.seq, t_ms=sample.t_ms, backlog=sample.backlog),
             received_ts=now,
@@ -164,10 +173,14 @@ class BoardSource:
         on_off: dict[str, OnOff] = {row.name: "ON" if self._outputs >> row.wire_id & 1 else "OFF" for row in OUTPUTS}
         state = self._state if self._state in _STATES else "UNKNOWN"
         return DeviceStatusV1(
-            schema_version="device_status_v1", ts=self._local(now), outputs=Outputs(**on_off),
+            schema_version="device_status_v1",
+            ts=self._local(now),
+            outputs=Outputs(**on_off),
             mcu_connected=self._connected,
             board_state=state,  # type: ignore[arg-type]  # checked against the literal's own words a line above
-            last_reset_ts=self._reset_ts, reset_cause=self._reset_cause, boot_id=self._boot_id,
+            last_reset_ts=self._reset_ts,
+            reset_cause=self._reset_cause,
+            boot_id=self._boot_id,
             water_ml_used_today=round(self._meter.used_ml, 1),
             co2_seconds_used_today=float(health.day_used[_CO2]) if health and len(health.day_used) > _CO2 else 0.0,
             faults=tuple(LatchedFault(id=_FAULT_IDS[name], name=name) for name in (health.faults if health else ())),
@@ -185,6 +198,8 @@ def _probe(sample: Sample, probe_id: str, pct: str, raw: str) -> SoilReading:
     count = sample.values.get(raw)
     value = sample.values.get(pct)
     return SoilReading(
-        id=probe_id, moisture_pct=value, raw=None if count is None else int(count),
+        id=probe_id,
+        moisture_pct=value,
+        raw=None if count is None else int(count),
         missing=_reason(sample, pct) if value is None else None,
     )

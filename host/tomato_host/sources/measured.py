@@ -11,8 +11,8 @@ from pathlib import Path
 from shared_schemas.devices import SENSOR_BY_NAME
 from shared_schemas.records import DeviceStatusV1, ObservationV1
 from shared_schemas.records.observation_v1 import QUANTITIES
+from tomato_host.brain.local_time import stamped
 from tomato_host.errors import TomatoError
-from tomato_host.runtime.local_time import stamped
 from tomato_host.sources.csv_mapping import INDOOR, CsvMapping, Row, header_of, read_rows
 from tomato_host.sources.replay import unknown_status
 
@@ -29,25 +29,55 @@ def _mapping(name: str, columns: dict[str, object], select: dict[str, str] | Non
     )
 
 
-MAPPINGS: dict[str, CsvMapping] = {m.name: m for m in (
-    _mapping("agc2_tomato_slab", dict(_SLAB), {"compartment": "Reference"}),
-    _mapping("agc3_lettuce", {
-        "air_temp_c": "T_Air", "rh_pct": "rh_Air", "co2_ppm": "co2_Air", "leaf_temp_c": "T_Canopy",
-        "light_lux": {"column": "par", "factor": LUX_PER_UMOL_SUN}, "vent_pct": "lee_vent",
-        "screen_pct": "thermal_opening", "transpiration": "transpiration",
-    }, {"compartment": "Reference"}),
-    _mapping("agc2_weather_5min", {
-        "ext_temp_c": "Tout", "ext_rh_pct": "Rhout", "ext_wind_mps": "Windsp", "ext_solar_wm2": "Iglob",
-        "ext_precip_mm": "Rain",
-    }),
-    _mapping("agc2_weather_hourly", {
-        "ext_temp_c": "w_Tout", "ext_rh_pct": "w_Rhout", "ext_wind_mps": "w_Windsp", "ext_solar_wm2": "w_Iglob",
-        "ext_precip_mm": "w_Rain",
-    }),
-    _mapping("agc3_weather_hourly", {
-        "ext_temp_c": "T_Out", "ext_rh_pct": "rh_Out", "ext_wind_mps": "airflow_Out", "ext_solar_wm2": "rad_Out",
-    }),
-)}
+MAPPINGS: dict[str, CsvMapping] = {
+    m.name: m
+    for m in (
+        _mapping("agc2_tomato_slab", dict(_SLAB), {"compartment": "Reference"}),
+        _mapping(
+            "agc3_lettuce",
+            {
+                "air_temp_c": "T_Air",
+                "rh_pct": "rh_Air",
+                "co2_ppm": "co2_Air",
+                "leaf_temp_c": "T_Canopy",
+                "light_lux": {"column": "par", "factor": LUX_PER_UMOL_SUN},
+                "vent_pct": "lee_vent",
+                "screen_pct": "thermal_opening",
+                "transpiration": "transpiration",
+            },
+            {"compartment": "Reference"},
+        ),
+        _mapping(
+            "agc2_weather_5min",
+            {
+                "ext_temp_c": "Tout",
+                "ext_rh_pct": "Rhout",
+                "ext_wind_mps": "Windsp",
+                "ext_solar_wm2": "Iglob",
+                "ext_precip_mm": "Rain",
+            },
+        ),
+        _mapping(
+            "agc2_weather_hourly",
+            {
+                "ext_temp_c": "w_Tout",
+                "ext_rh_pct": "w_Rhout",
+                "ext_wind_mps": "w_Windsp",
+                "ext_solar_wm2": "w_Iglob",
+                "ext_precip_mm": "w_Rain",
+            },
+        ),
+        _mapping(
+            "agc3_weather_hourly",
+            {
+                "ext_temp_c": "T_Out",
+                "ext_rh_pct": "rh_Out",
+                "ext_wind_mps": "airflow_Out",
+                "ext_solar_wm2": "rad_Out",
+            },
+        ),
+    )
+}
 """Mappings of the tables in the measured-data folder; units as in their PROVENANCE file."""
 
 
@@ -80,7 +110,11 @@ class MeasuredSource:
     """
 
     def __init__(
-        self, path: Path, mapping: CsvMapping | None = None, *, begin: datetime | None = None,
+        self,
+        path: Path,
+        mapping: CsvMapping | None = None,
+        *,
+        begin: datetime | None = None,
         end: datetime | None = None,
     ) -> None:
         self.mapping = mapping or recognise(path)
@@ -124,10 +158,16 @@ class MeasuredSource:
         for probe in self.mapping.probes:
             value, reason = _reading(f"soil.{probe}", "soil_p1_pct", row)
             soil.append({"id": probe, "moisture_pct": value, "missing": reason})
-        return ObservationV1.model_validate({
-            "schema_version": "observation_v1", "ts": stamped(row.ts, self._zone), "origin": "replay", **fields,
-            "soil": soil, "missing": missing,
-        })
+        return ObservationV1.model_validate(
+            {
+                "schema_version": "observation_v1",
+                "ts": stamped(row.ts, self._zone),
+                "origin": "replay",
+                **fields,
+                "soil": soil,
+                "missing": missing,
+            }
+        )
 
 
 def lacking(mapping: CsvMapping) -> frozenset[str]:

@@ -51,7 +51,8 @@ def write_parquet(root: Path, out: Path) -> list[Path]:
                 )
             except (OSError, duckdb.Error) as error:
                 raise TomatoError(
-                    "E-STORAGE-WRITE", f"{path} cannot be written: {str(error).splitlines()[0]}",
+                    "E-STORAGE-WRITE",
+                    f"{path} cannot be written: {str(error).splitlines()[0]}",
                     "Check the folder given with --out.",
                 ) from error
             written.append(path)

@@ -11,7 +11,11 @@ BURST = 1 / 8
 """Share of a day's budget that may come at once: what a board's store hands over after a night alone."""
 RESERVE: dict[str, float] = {
     "sensors_raw": 0.5,
-    "devices": 0.1, "sensor_health": 0.1, "predictions": 0.1, "sampling_plans": 0.1, "weather_log": 0.1,
+    "devices": 0.1,
+    "sensor_health": 0.1,
+    "predictions": 0.1,
+    "sampling_plans": 0.1,
+    "weather_log": 0.1,
 }
 """Streams that may be thinned, and how full the bucket must be (of the burst) for each: readings go first.
 

@@ -71,8 +71,10 @@ class BudgetedStore:
         if not self.tally.is_thinning:
             self.tally.is_thinning = True
             self._thinned_before = self.tally.thinned - 1
-            text = (f"More readings than {self._settings.mb_per_day:g} MB a day hold: they are thinned evenly. "
-                    "Decisions, refusals, events and alarms are kept as ever.")
+            text = (
+                f"More readings than {self._settings.mb_per_day:g} MB a day hold: they are thinned evenly. "
+                "Decisions, refusals, events and alarms are kept as ever."
+            )
             self.tell(_event(ts, "WARNING", "raw_thinned", text))
 
     def _note_quiet(self, ts: datetime, now_s: float) -> None:
@@ -117,5 +119,14 @@ class BudgetedStore:
 
 
 def _event(ts: datetime, level: str, name: str, text: str, **data: int) -> EventV1:
-    return EventV1.model_validate({"schema_version": "event_v1", "ts": ts, "level": level, "kind": "storage",
-                                   "name": name, "text": text, "data": data})
+    return EventV1.model_validate(
+        {
+            "schema_version": "event_v1",
+            "ts": ts,
+            "level": level,
+            "kind": "storage",
+            "name": name,
+            "text": text,
+            "data": data,
+        }
+    )

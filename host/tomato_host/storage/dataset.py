@@ -97,8 +97,12 @@ class Dataset:
         Raises TomatoError E-STORAGE-UNWRITABLE, E-STORAGE-BUSY.
         """
         settings = StorageSettings(
-            fsync=fsync, rotate=rotate, flush_every=flush_every, fsync_interval_s=fsync_interval_s,
-            max_bytes=max_bytes, on_malformed=on_malformed,
+            fsync=fsync,
+            rotate=rotate,
+            flush_every=flush_every,
+            fsync_interval_s=fsync_interval_s,
+            max_bytes=max_bytes,
+            on_malformed=on_malformed,
         )
         return cls.from_settings(root, settings, about=about, now=now)
 
@@ -372,6 +376,13 @@ def _make_layout(root: Path, about: Mapping[str, Any]) -> None:
 
 def _event(ts: datetime, level: str, name: str, text: str, **data: int) -> EventV1:
     return EventV1.model_validate(
-        {"schema_version": "event_v1", "ts": ts, "level": level, "kind": "storage", "name": name, "text": text,
-         "data": data}
+        {
+            "schema_version": "event_v1",
+            "ts": ts,
+            "level": level,
+            "kind": "storage",
+            "name": name,
+            "text": text,
+            "data": data,
+        }
     )

@@ -40,11 +40,14 @@ class Publication:
     def as_json(self) -> dict[str, Any]:
         """Plain numbers for a report."""
         return {
-            "records": dict(sorted(self.records.items())), "withheld_records": self.withheld_records,
+            "records": dict(sorted(self.records.items())),
+            "withheld_records": self.withheld_records,
             "actions_without_state": self.actions_without_state,
             "actions_without_reason": self.actions_without_reason,
-            "failures": dict(sorted(self.failures.items())), "baseline_plans": self.baseline_plans,
-            "images": self.images, "images_kept_back": self.images_kept_back,
+            "failures": dict(sorted(self.failures.items())),
+            "baseline_plans": self.baseline_plans,
+            "images": self.images,
+            "images_kept_back": self.images_kept_back,
         }
 
 
@@ -143,9 +146,7 @@ class _Exporter:
             self.result.failures["action_refused"] += 1
 
 
-def export_public(
-    root: Path, *, withhold: Sequence[str] = (), cameras: frozenset[str] = PUBLIC_CAMERAS
-) -> Publication:
+def export_public(root: Path, *, withhold: Sequence[str] = (), cameras: frozenset[str] = PUBLIC_CAMERAS) -> Publication:
     """Write `public/` anew from `private/`: the same dataset gives the same bytes.
 
     `withhold`: phrases (an address, a name) to strike out of every text. The public lines have their own chain.

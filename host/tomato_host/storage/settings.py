@@ -19,12 +19,13 @@ class StorageSettings(BaseModel):
     fsync: Fsync = "interval"
     """always: on the disk when `append` returns. interval: as the next two say. never: when the system likes."""
     fsync_interval_s: Annotated[float, Field(gt=0.0, le=3_600.0)] = 5.0
-    """Decisions, refusals, deeds, events, alarms."""
+    """Decisions, refusals, actions, events, alarms."""
     fsync_telemetry_s: Annotated[float, Field(gt=0.0, le=3_600.0)] = 60.0
     """Readings and what follows from them alone; a card lives longer when these wait for each other."""
     flush_every: Annotated[int, Field(ge=1, le=10_000)] = 1
     """Lines gathered into one write; more than 1 acknowledges records before they left the process."""
     rotate: Rotate = "month"
+    """When a new file is begun."""
     max_bytes: Annotated[int, Field(ge=1_024)] = 64 * 1024 * 1024
     """Largest file with rotate = "size"."""
     mb_per_day: Annotated[float, Field(ge=0.5, le=100_000.0)] = 20.0

@@ -103,8 +103,9 @@ class Tent:
         air_c = 21.0 + shift
         theta = p.theta_0 + 0.02 * shift
         self.plant = growth.planted(p.lai_0, p.fruit_load_0, p.floor_m2)
-        self._truth = Truth(air_c, 0.6 * saturation_g_m3(air_c), 480.0, air_c - 0.3, air_c - 0.5,
-                            theta, theta - 0.01, p.reservoir_ml)
+        self._truth = Truth(
+            air_c, 0.6 * saturation_g_m3(air_c), 480.0, air_c - 0.3, air_c - 0.5, theta, theta - 0.01, p.reservoir_ml
+        )
         self._slow_s = 0.0
         self._slow_co2_g = 0.0
         self._slow_leaf = 0.0
@@ -178,8 +179,16 @@ class Tent:
         self._carbon(dt, outputs, outside, vent_m3_s, ppfd * caught, stress)
         self._soil(dt, outputs, transpired_g, evaporated_g, soil_1, soil_2)
 
-    def _air(self, dt: float, outputs: int, outside: Outside, solar_in: float, vent_m3_s: float, vapour_g: float,
-             mist_g_s: float) -> None:
+    def _air(
+        self,
+        dt: float,
+        outputs: int,
+        outside: Outside,
+        solar_in: float,
+        vent_m3_s: float,
+        vapour_g: float,
+        mist_g_s: float,
+    ) -> None:
         p, s = self.params, self._truth
         vapour_g_s = vapour_g / dt
         heat_w = (p.lamp_w if outputs & LIGHT else 0.0) + solar_in * p.floor_m2
@@ -198,12 +207,14 @@ class Tent:
 
         # Vapour: ventilation against sources; beyond 98 % it condenses on the fabric.
         vapour = outside.vapour_g_m3 + (vapour_g_s + mist_g_s) / vent_m3_s
-        s.vapour_g_m3 = min(vapour + (s.vapour_g_m3 - vapour) * exp(-vent_m3_s * dt / p.volume_m3),
-                            0.98 * saturation_g_m3(air_c))
+        s.vapour_g_m3 = min(
+            vapour + (s.vapour_g_m3 - vapour) * exp(-vent_m3_s * dt / p.volume_m3), 0.98 * saturation_g_m3(air_c)
+        )
         s.air_c = air_c
 
-    def _carbon(self, dt: float, outputs: int, outside: Outside, vent_m3_s: float, absorbed_umol: float,
-                stress: float) -> None:
+    def _carbon(
+        self, dt: float, outputs: int, outside: Outside, vent_m3_s: float, absorbed_umol: float, stress: float
+    ) -> None:
         p, s = self.params, self._truth
         co2, leaf_c = s.co2_ppm, s.leaf_c
         gross = 0.0
@@ -235,8 +246,9 @@ class Tent:
         self._maintenance_g_s = growth.maintenance_g_s(self.plant, leaf_c)
         self._slow_s = self._slow_co2_g = self._slow_leaf = 0.0
 
-    def _soil(self, dt: float, outputs: int, transpired_g: float, evaporated_g: float, soil_1: float,
-              soil_2: float) -> None:
+    def _soil(
+        self, dt: float, outputs: int, transpired_g: float, evaporated_g: float, soil_1: float, soil_2: float
+    ) -> None:
         """Water of the two zones: drip in, roots and evaporation out, drainage above container capacity."""
         p, s = self.params, self._truth
         pot_ml = p.pot_l * 1_000.0

@@ -131,9 +131,21 @@ class Sensors:
 def to_block(r: Readings) -> tuple[int, ...]:
     """The readings as the 16 integers of the tether's block of values."""
     return (
-        round(r.air_temp_c * 1_000), round(r.rh_pct * 1_000), round(r.co2_ppm * 10), round(r.leaf_temp_c * 1_000),
-        round(r.case_temp_c * 1_000), round(r.light_lux * 10), round(r.soil_temp_c * 1_000), r.soil_raw[0],
-        r.soil_raw[1], 0, 0, round((r.air_temp_c + 1.5) * 1_000), round(min(100.0, r.rh_pct * 0.92) * 1_000), 0, 0,
+        round(r.air_temp_c * 1_000),
+        round(r.rh_pct * 1_000),
+        round(r.co2_ppm * 10),
+        round(r.leaf_temp_c * 1_000),
+        round(r.case_temp_c * 1_000),
+        round(r.light_lux * 10),
+        round(r.soil_temp_c * 1_000),
+        r.soil_raw[0],
+        r.soil_raw[1],
+        0,
+        0,
+        round((r.air_temp_c + 1.5) * 1_000),
+        round(min(100.0, r.rh_pct * 0.92) * 1_000),
+        0,
+        0,
         r.absent,
     )
 

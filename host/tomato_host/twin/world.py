@@ -66,8 +66,14 @@ class SafetyRecord:
 class World:
     """One tent in its surroundings, moved on by `advance_to`. Time is in ms since `start`."""
 
-    def __init__(self, seed: int, params: TentParams | None = None, scenario: Scenario | None = None,
-                 start: datetime | None = None, weather: Weather | None = None) -> None:
+    def __init__(
+        self,
+        seed: int,
+        params: TentParams | None = None,
+        scenario: Scenario | None = None,
+        start: datetime | None = None,
+        weather: Weather | None = None,
+    ) -> None:
         """`start` (aware) defaults to 2026-05-01 00:00 in Vienna; `weather` to the seeded climate."""
         self.start = start or datetime.fromisoformat("2026-05-01T00:00:00+02:00")
         self.seed = seed

@@ -41,8 +41,10 @@ class GeoSphere:
         answer = self._fetcher.get_json(
             f"{self._base_url}/timeseries/forecast/{dataset}",
             {
-                "lat_lon": f"{place[0]:.4f},{place[1]:.4f}", "parameters": ",".join(wanted),
-                "start": f"{first:%Y-%m-%dT%H:%M}", "end": f"{first + timedelta(hours=hours):%Y-%m-%dT%H:%M}",
+                "lat_lon": f"{place[0]:.4f},{place[1]:.4f}",
+                "parameters": ",".join(wanted),
+                "start": f"{first:%Y-%m-%dT%H:%M}",
+                "end": f"{first + timedelta(hours=hours):%Y-%m-%dT%H:%M}",
                 "output_format": "geojson",
             },
         )
@@ -103,8 +105,11 @@ def _columns(fields: Mapping[str, tuple[list[float | None], str]], count: int) -
         for u, v in zip(values("10u"), values("10v"), strict=True)
     ]
     return {
-        "temp_c": tuple(values("2t")), "rh_pct": tuple(values("2r")), "wind_mps": tuple(wind),
-        "gust_mps": tuple(values("10fg")), "precip_mm": tuple(values("tp")),
+        "temp_c": tuple(values("2t")),
+        "rh_pct": tuple(values("2r")),
+        "wind_mps": tuple(wind),
+        "gust_mps": tuple(values("10fg")),
+        "precip_mm": tuple(values("tp")),
         "cloud_pct": tuple(None if v is None else v * cloud_factor for v in cloud),
         "solar_wm2": tuple(None if v is None else v / per for v in solar),
     }

@@ -15,9 +15,17 @@ LONGEST_BRIDGE = 3
 """Missing hours in a row that are bridged by a straight line."""
 
 _BOUNDS = {
-    "temp_c": (-60.0, 60.0), "rh_pct": (0.0, 100.0), "wind_mps": (0.0, 120.0), "gust_mps": (0.0, 150.0),
-    "cloud_pct": (0.0, 100.0), "solar_wm2": (0.0, 1_500.0), "precip_mm": (0.0, 500.0),
-    "temp_c_p10": (-40.0, 85.0), "temp_c_p90": (-40.0, 85.0), "rh_pct_p10": (0.0, 100.0), "rh_pct_p90": (0.0, 100.0),
+    "temp_c": (-60.0, 60.0),
+    "rh_pct": (0.0, 100.0),
+    "wind_mps": (0.0, 120.0),
+    "gust_mps": (0.0, 150.0),
+    "cloud_pct": (0.0, 100.0),
+    "solar_wm2": (0.0, 1_500.0),
+    "precip_mm": (0.0, 500.0),
+    "temp_c_p10": (-40.0, 85.0),
+    "temp_c_p90": (-40.0, 85.0),
+    "rh_pct_p10": (0.0, 100.0),
+    "rh_pct_p90": (0.0, 100.0),
 }
 _LAST_HOUR = frozenset({"solar_wm2", "precip_mm", "gust_mps"})
 """Columns that tell of the hour before their time stamp; a record's hour tells of the hour that begins at it."""
@@ -42,9 +50,15 @@ def normalise(series: WeatherSeries, now: datetime, timezone: str = "Europe/Vien
     covered = min(len(kept), HOURS) / HOURS
     quality = covered * (1.0 - 0.5 * bridged) * (60.0 / step) ** 0.25 * min(1.0, _OLD_RUN_H / max(age_h, 1.0))
     return Forecast36hV1(
-        schema_version="forecast_36h_v1", ts=_minute(now, zone), provider=series.provider, model=series.model,
-        run_ts=_minute(series.run_ts, zone), fetched_ts=_minute(now, zone), freq_minutes=60,
-        hours=tuple(kept), quality=round(min(max(quality, 0.0), 1.0), 3),
+        schema_version="forecast_36h_v1",
+        ts=_minute(now, zone),
+        provider=series.provider,
+        model=series.model,
+        run_ts=_minute(series.run_ts, zone),
+        fetched_ts=_minute(now, zone),
+        freq_minutes=60,
+        hours=tuple(kept),
+        quality=round(min(max(quality, 0.0), 1.0), 3),
     )
 
 
@@ -104,8 +118,16 @@ def _row(when: datetime, h: int, columns: dict[str, list[float | None]], zone: Z
     if temp is None or rh is None or wind is None or (cloud is None and solar is None):
         return None
     return WeatherHour(
-        ts=_minute(when, zone), ext_temp_c=temp, ext_rh_pct=rh, ext_wind_mps=wind, ext_gust_mps=values["gust_mps"],
-        ext_cloud_cover_pct=cloud, ext_solar_wm2=solar, ext_precip_mm=values["precip_mm"],
-        ext_temp_c_p10=values["temp_c_p10"], ext_temp_c_p90=values["temp_c_p90"],
-        ext_rh_pct_p10=values["rh_pct_p10"], ext_rh_pct_p90=values["rh_pct_p90"],
+        ts=_minute(when, zone),
+        ext_temp_c=temp,
+        ext_rh_pct=rh,
+        ext_wind_mps=wind,
+        ext_gust_mps=values["gust_mps"],
+        ext_cloud_cover_pct=cloud,
+        ext_solar_wm2=solar,
+        ext_precip_mm=values["precip_mm"],
+        ext_temp_c_p10=values["temp_c_p10"],
+        ext_temp_c_p90=values["temp_c_p90"],
+        ext_rh_pct_p10=values["rh_pct_p10"],
+        ext_rh_pct_p90=values["rh_pct_p90"],
     )

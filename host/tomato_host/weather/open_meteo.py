@@ -9,8 +9,12 @@ from tomato_host.weather.fetcher import Fetcher
 from tomato_host.weather.series import WeatherSeries, WeatherUnavailable
 
 _FIELDS = {
-    "temp_c": "temperature_2m", "rh_pct": "relative_humidity_2m", "wind_mps": "wind_speed_10m",
-    "gust_mps": "wind_gusts_10m", "cloud_pct": "cloud_cover", "solar_wm2": "shortwave_radiation",
+    "temp_c": "temperature_2m",
+    "rh_pct": "relative_humidity_2m",
+    "wind_mps": "wind_speed_10m",
+    "gust_mps": "wind_gusts_10m",
+    "cloud_pct": "cloud_cover",
+    "solar_wm2": "shortwave_radiation",
     "precip_mm": "precipitation",
 }
 
@@ -29,9 +33,13 @@ class OpenMeteo:
         answer = self._fetcher.get_json(
             f"{self._base_url}/forecast",
             {
-                "latitude": f"{latitude_deg:.4f}", "longitude": f"{longitude_deg:.4f}",
-                "hourly": ",".join(_FIELDS.values()), "timezone": "UTC", "wind_speed_unit": "ms",
-                "start_hour": f"{first:%Y-%m-%dT%H:%M}", "end_hour": f"{first + timedelta(hours=hours):%Y-%m-%dT%H:%M}",
+                "latitude": f"{latitude_deg:.4f}",
+                "longitude": f"{longitude_deg:.4f}",
+                "hourly": ",".join(_FIELDS.values()),
+                "timezone": "UTC",
+                "wind_speed_unit": "ms",
+                "start_hour": f"{first:%Y-%m-%dT%H:%M}",
+                "end_hour": f"{first + timedelta(hours=hours):%Y-%m-%dT%H:%M}",
             },
         )
         return _parse(answer, start)

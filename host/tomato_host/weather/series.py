@@ -8,8 +8,17 @@ from datetime import datetime
 from typing import Protocol
 
 COLUMNS = (
-    "temp_c", "rh_pct", "wind_mps", "gust_mps", "cloud_pct", "solar_wm2", "precip_mm",
-    "temp_c_p10", "temp_c_p90", "rh_pct_p10", "rh_pct_p90",
+    "temp_c",
+    "rh_pct",
+    "wind_mps",
+    "gust_mps",
+    "cloud_pct",
+    "solar_wm2",
+    "precip_mm",
+    "temp_c_p10",
+    "temp_c_p90",
+    "rh_pct_p10",
+    "rh_pct_p90",
 )
 """Names of columns, in the units of forecast_36h_v1."""
 

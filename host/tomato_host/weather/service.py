@@ -129,6 +129,10 @@ def build_service(
         names = {}
     cache = ForecastCache(cache_folder, timedelta(hours=settings.keep_hours))
     return WeatherService(
-        tuple(makers[name]() for name in names), cache, latitude_deg, longitude_deg, timezone,
+        tuple(makers[name]() for name in names),
+        cache,
+        latitude_deg,
+        longitude_deg,
+        timezone,
         timedelta(minutes=settings.ttl_minutes),
     )

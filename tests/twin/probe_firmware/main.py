@@ -16,8 +16,12 @@ poller = select.poll()
 poller.register(sys.stdin, select.POLLIN)
 i2c = I2C(0)
 pulses = [0]
+
+
 def count(_pin):
     pulses[0] += 1
+
+
 Pin(22, Pin.IN).irq(count, Pin.IRQ_RISING)
 line = b""
 tether_out.write(b"hello %d\n" % machine.reset_cause())

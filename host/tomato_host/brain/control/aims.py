@@ -66,5 +66,6 @@ def aims_at(now: datetime, settings: ControlSettings, targets: TargetsV1 | None)
         soil = (low, low + 0.6 * (high - low), high)
         co2 = min(co2, given.co2_day_ppm.high)
         water, gas = min(water, given.water_ml_budget), min(gas, given.co2_seconds_budget)
-    return Aims(light, wait_s, for_s, vpd, air, *soil, band.soil_temp_low_c, co2, band.dose_ml, water, gas,
-                start_h, hours)
+    return Aims(
+        light, wait_s, for_s, vpd, air, *soil, band.soil_temp_low_c, co2, band.dose_ml, water, gas, start_h, hours
+    )

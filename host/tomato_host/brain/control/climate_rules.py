@@ -6,7 +6,7 @@ its band is reached, so that nothing chatters at an edge.
 
 from __future__ import annotations
 
-from tomato_host.brain.control.look import Look
+from tomato_host.brain.control.control_inputs import Look
 from tomato_host.brain.control.proposals import Wish
 
 HOT_FOR_LIGHT_C = 33.0
@@ -79,8 +79,14 @@ def humidifier(see: Look) -> Wish:
     share = _clip((see.vpd_kpa - middle) / 1.2, SMALL, 0.5)
     if running:  # the last duty was not enough, or just enough: go on from it
         share = _clip(see.last_duty("humidifier") + (see.vpd_kpa - (middle + high) / 2.0) / 2.0, SMALL, 0.5)
-    return Wish("humidifier", share * see.cycle_s, f"VPD {see.vpd_kpa:.2f} kPa is too high", (f"vpd > {high:g} kPa",),
-                "vpd_in_band", spread=True)
+    return Wish(
+        "humidifier",
+        share * see.cycle_s,
+        f"VPD {see.vpd_kpa:.2f} kPa is too high",
+        (f"vpd > {high:g} kPa",),
+        "vpd_in_band",
+        spread=True,
+    )
 
 
 def heater(see: Look) -> Wish:
@@ -94,8 +100,14 @@ def heater(see: Look) -> Wish:
     if see.air_temp_c is not None and see.air_temp_c > see.aims.air_temp_c[1]:
         return Wish("heater_mat", 0.0, "the air is warm; the soil follows")
     share = _clip(0.2 + (low + 1.0 - see.soil_temp_c) / 4.0, SMALL, 0.7)
-    return Wish("heater_mat", share * see.cycle_s, f"soil at {see.soil_temp_c:.1f} degC is too cold",
-                (f"soil < {low:g} degC",), "warm_roots", spread=True)
+    return Wish(
+        "heater_mat",
+        share * see.cycle_s,
+        f"soil at {see.soil_temp_c:.1f} degC is too cold",
+        (f"soil < {low:g} degC",),
+        "warm_roots",
+        spread=True,
+    )
 
 
 def co2(see: Look, exhaust_s: float) -> Wish:
@@ -118,5 +130,11 @@ def co2(see: Look, exhaust_s: float) -> Wish:
     dose_s = min(left_s, share_s)
     if dose_s < 5.0:
         return Wish("co2_solenoid", 0.0, "the day's CO2 budget is used")
-    return Wish("co2_solenoid", dose_s, f"{see.co2_ppm:.0f} ppm is below {wanted:g}", (f"co2 < {wanted:g} ppm",),
-                "photosynthesis", spread=True)
+    return Wish(
+        "co2_solenoid",
+        dose_s,
+        f"{see.co2_ppm:.0f} ppm is below {wanted:g}",
+        (f"co2 < {wanted:g} ppm",),
+        "photosynthesis",
+        spread=True,
+    )

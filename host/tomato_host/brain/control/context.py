@@ -13,7 +13,7 @@ from shared_schemas.records.plan_v1 import PlanV1
 from shared_schemas.records.prediction_36h_v1 import Prediction36hV1
 from shared_schemas.records.state_v1 import StateV1
 from shared_schemas.records.targets_v1 import TargetsV1
-from tomato_host.brain.control.lessons import Belief, first_belief
+from tomato_host.brain.control.parameter_estimation import Belief, first_belief
 from tomato_host.brain.control.settings import ControlSettings
 
 RECENT_H = 0.5
@@ -54,9 +54,9 @@ class DecisionContext:
     mode: Mode = "NORMAL"
     recent: Mapping[str, float] = field(default_factory=dict)
     """Means over the last `RECENT_H` hours of vpd_kpa, air_temp_c, rh_pct: fans work in strokes, leaves feel means.
-    Shares of the same time that exhaust_on and humidifier_on were seen: what the door or the board cut short."""
+    Shares of the same time that exhaust_on and humidifier_on were seen: what the guardrails or the board cut short."""
     mist_used_s: float | None = None
-    """Seconds of mist in the last 24 h by the door's books, those under way included; None where nobody keeps books."""
+    """Seconds of mist in the last 24 h by the ledger, those under way included; None without a ledger."""
     water_used_ml: float | None = None
     """The same for water, in ml."""
     event: str | None = None
@@ -64,8 +64,8 @@ class DecisionContext:
 
 
 @dataclass(frozen=True, slots=True)
-class Decision:
-    """The plan, the deeds it asks for now (NO_ACTION when there are none), and the memory for the next decision."""
+class ControlDecision:
+    """The plan, the actions it asks for now (NO_ACTION when there are none), and the memory for the next decision."""
 
     plan: PlanV1
     proposals: tuple[ActionV1, ...]

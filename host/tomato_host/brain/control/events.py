@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tomato_host.brain.control.context import DecisionContext
-from tomato_host.brain.control.look import look
+from tomato_host.brain.control.control_inputs import look
 from tomato_host.brain.control.water_rules import HARD_LOW_PCT
 
 CLOCK_SET_BACK_S = 60.0

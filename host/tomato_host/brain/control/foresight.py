@@ -7,8 +7,8 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from tomato_host.brain.control.ahead import DAY_H
 from tomato_host.brain.control.context import DecisionContext
+from tomato_host.brain.control.horizon import DAY_H
 from tomato_host.brain.control.mpc import Foresight
 from tomato_host.brain.world_model.hourly import HORIZON_H, HourlyLog
 from tomato_host.brain.world_model.intake import core_state, hours_outside, known_ahead
@@ -45,8 +45,7 @@ def foresee(model: WorldModel, log: HourlyLog, context: DecisionContext) -> Fore
     for name in ("vpd_kpa", "air_temp_c", "soil.avg"):
         if name in forecast.series:
             mean, low, high = forecast.best(name)[:, 0, :horizon]
-            spread["soil" if name == "soil.avg" else name] = (
-                np.nan_to_num(low - mean), np.nan_to_num(high - mean))
+            spread["soil" if name == "soil.avg" else name] = (np.nan_to_num(low - mean), np.nan_to_num(high - mean))
     mist_h, water_ml = (np.nan_to_num(log.column(name)[-DAY_H:]) for name in ("humidifier", "water_ml"))
     return Foresight(roll, zones, spread, mist_h, water_ml)
 

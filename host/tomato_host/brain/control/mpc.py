@@ -15,13 +15,12 @@ from numpy.typing import NDArray
 
 from shared_schemas.records.plan_v1 import PlanStep
 from tomato_host.brain.control import rules
-from tomato_host.brain.control.ahead import DAY_H, HOUR, aim_ahead, bounds_ahead
 from tomato_host.brain.control.beam import Found, Search, search
 from tomato_host.brain.control.climate_rules import light as light_rule
-from tomato_host.brain.control.context import Decision, DecisionContext
-from tomato_host.brain.control.lessons import AIR, Belief, Experience, Lesson, learn
-from tomato_host.brain.control.look import Look, look
-from tomato_host.brain.control.moves import Bounds, TentMoves
+from tomato_host.brain.control.context import ControlDecision, DecisionContext
+from tomato_host.brain.control.control_inputs import Look, look
+from tomato_host.brain.control.horizon import DAY_H, HOUR, aim_ahead, bounds_ahead
+from tomato_host.brain.control.initial_plans import hour_by_hour, plain_plan, rough_plans, shifted
 from tomato_host.brain.control.objective import (
     CIRCULATION,
     CO2,
@@ -37,16 +36,17 @@ from tomato_host.brain.control.objective import (
     hourly,
     judge,
 )
+from tomato_host.brain.control.parameter_estimation import AIR, Belief, Experience, Lesson, learn
+from tomato_host.brain.control.plan_edits import Bounds, TentMoves
+from tomato_host.brain.control.plan_explanation import explain, rejected, score_of
 from tomato_host.brain.control.proposals import Wish, build_decision
-from tomato_host.brain.control.starts import hour_by_hour, plain_plan, rough_plans, shifted
-from tomato_host.brain.control.telling import explain, rejected, score_of
 from tomato_host.brain.control.watering import thirst, water_wish
 
 Array = NDArray[np.float64]
 SEEN_ON = {"exhaust_on": EXHAUST, "humidifier_on": HUMIDIFIER}
 CUT_SHORT = 0.12
-"""A share of time on that differs by more than this from what was asked for was cut short by the door or the board;
-less is the coarseness of samples, and the asked share is nearer to the truth."""
+"""A share of time on that differs by more than this from what was asked for was cut short by the guardrails or the
+board; less is the coarseness of samples, and the asked share is nearer to the truth."""
 REMEMBERED = 4 * HOUR
 """So long the planner goes on by what it has learned while a doubted reading of the air teaches nothing new."""
 SETTLED_S = 1_500.0
@@ -76,11 +76,11 @@ Clock = Callable[[], float]
 
 def planner(
     foresee: Foresee, clock: Clock, weights: Weights | None = None, setting: Search | None = None
-) -> Callable[[DecisionContext], Decision]:
+) -> Callable[[DecisionContext], ControlDecision]:
     """A controller that plans with `foresee`; deterministic as long as the clock leaves it the time."""
     chosen, how = weights or Weights(), setting or Search(width=2, rounds=8, pairs=10)
 
-    def decide(context: DecisionContext) -> Decision:
+    def decide(context: DecisionContext) -> ControlDecision:
         context = replace(context, memory=replace(context.memory, tent=_learned(context)))
         seen = foresee(context) if context.mode in ("NORMAL", "CAUTION") else None
         if seen is None or not seen.soil or not (look(context).vpd_kpa is not None or _remembers(context)):
@@ -90,7 +90,7 @@ def planner(
     return decide
 
 
-def _plan(context: DecisionContext, seen: Foresight, weights: Weights, how: Search, clock: Clock) -> Decision:
+def _plan(context: DecisionContext, seen: Foresight, weights: Weights, how: Search, clock: Clock) -> ControlDecision:
     end = clock() + context.settings.planning_ms / 1_000.0
     see = look(context)
     guide = rules.decide(context)
@@ -107,9 +107,12 @@ def _plan(context: DecisionContext, seen: Foresight, weights: Weights, how: Sear
     def terms(plans: Array) -> Terms:
         return judge(aim, _expected(seen, plans, experience), plans, before, weights)
 
-    starts = np.concatenate([
-        rough_plans(context, guide.plan, bounds),
-        hour_by_hour(bounds, lambda plans: hourly(aim, _expected(seen, plans, experience), plans, weights))])
+    starts = np.concatenate(
+        [
+            rough_plans(context, guide.plan, bounds),
+            hour_by_hour(bounds, lambda plans: hourly(aim, _expected(seen, plans, experience), plans, weights)),
+        ]
+    )
     found = search(lambda plans: terms(plans).j, moves, starts, how, lambda: clock() >= end)
     ranked = terms(found.plans)
     return _decision(context, see, found, ranked, bounds, thirsty)
@@ -150,18 +153,32 @@ def _learned(context: DecisionContext) -> Belief:
 
 def _decision(
     context: DecisionContext, see: Look, found: Found, terms: Terms, bounds: Bounds, thirsty: float
-) -> Decision:
+) -> ControlDecision:
     best, first = found.plans[0], bounds.first_h
     wishes = _wishes(see, best, first, thirsty)
     steps = tuple(
         PlanStep(
-            start=context.now + HOUR * hour, water_ml=round(float(row[WATER]), 1), light=_share(row[LIGHT]),
-            circulation_fan=_share(row[CIRCULATION]), exhaust_fan=_share(row[EXHAUST]),
-            humidifier=_share(row[HUMIDIFIER]), heater_mat=_share(row[HEATER]), co2_seconds=round(float(row[CO2]), 1))
-        for hour, row in enumerate(best))
+            start=context.now + HOUR * hour,
+            water_ml=round(float(row[WATER]), 1),
+            light=_share(row[LIGHT]),
+            circulation_fan=_share(row[CIRCULATION]),
+            exhaust_fan=_share(row[EXHAUST]),
+            humidifier=_share(row[HUMIDIFIER]),
+            heater_mat=_share(row[HEATER]),
+            co2_seconds=round(float(row[CO2]), 1),
+        )
+        for hour, row in enumerate(best)
+    )
     made = build_decision(
-        context, "mpc", wishes, steps=steps, horizon_h=float(len(best)), score=score_of(terms, 0),
-        rejected=rejected(found, terms), explanation=explain(wishes, terms))
+        context,
+        "mpc",
+        wishes,
+        steps=steps,
+        horizon_h=float(len(best)),
+        score=score_of(terms, 0),
+        rejected=rejected(found, terms),
+        explanation=explain(wishes, terms),
+    )
     return made
 
 

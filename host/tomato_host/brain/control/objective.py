@@ -42,8 +42,13 @@ CO2_GAIN = 0.2
 
 WATER, LIGHT, CIRCULATION, EXHAUST, HUMIDIFIER, HEATER, CO2 = range(7)
 """Columns of a plan, as in the world model: ml an hour, shares of the hour, seconds an hour."""
-COLUMN_OF = {"light": LIGHT, "circulation_fan": CIRCULATION, "exhaust_fan": EXHAUST, "humidifier": HUMIDIFIER,
-             "heater_mat": HEATER}
+COLUMN_OF = {
+    "light": LIGHT,
+    "circulation_fan": CIRCULATION,
+    "exhaust_fan": EXHAUST,
+    "humidifier": HUMIDIFIER,
+    "heater_mat": HEATER,
+}
 """The columns that are duties, by output."""
 POWER = 0.1
 RELAYS = (LIGHT, CIRCULATION, EXHAUST, HUMIDIFIER, HEATER)

@@ -10,8 +10,8 @@ from typing import Literal
 from shared_schemas.records.action_v1 import OUTPUT_OF, ActionType, ActionV1, Origin, Params, Why
 from shared_schemas.records.plan_v1 import PlanStep, PlanV1, RejectedPlan, Score
 from tomato_host.brain.control.aims import aims_at
-from tomato_host.brain.control.context import Decision, DecisionContext
-from tomato_host.brain.control.habit import habit_ml
+from tomato_host.brain.control.context import ControlDecision, DecisionContext
+from tomato_host.brain.control.water_usage import habit_ml
 
 TYPE_OF: dict[str, ActionType] = {output: kind for kind, output in OUTPUT_OF.items()}
 LEAST_S, LEAST_ML = 1.0, 5.0
@@ -59,8 +59,16 @@ def _action(
 ) -> ActionV1:
     name = stamp(context.now)
     return ActionV1(
-        schema_version="action_v1", ts=context.now, type=kind, params=params, why=why, id=f"a-{name}-{index}",
-        origin=origin, not_after=context.now + timedelta(seconds=DURABLE_S), decision_id=f"p-{name}")
+        schema_version="action_v1",
+        ts=context.now,
+        type=kind,
+        params=params,
+        why=why,
+        id=f"a-{name}-{index}",
+        origin=origin,
+        not_after=context.now + timedelta(seconds=DURABLE_S),
+        decision_id=f"p-{name}",
+    )
 
 
 def propose(context: DecisionContext, wishes: Sequence[Wish], origin: Origin = "controller") -> tuple[ActionV1, ...]:
@@ -97,12 +105,18 @@ def cycle_steps(context: DecisionContext, wishes: Sequence[Wish]) -> tuple[PlanS
     steps = []
     for hour in range(max(1, -(-cycle_s // 3_600))):
         span_s = min(3_600.0, cycle_s - hour * 3_600.0)
-        steps.append(PlanStep(
-            start=context.now + timedelta(hours=hour), water_ml=water if hour == 0 else 0.0,
-            light=min(1.0, max(0.0, (light_s - hour * 3_600.0) / span_s)),
-            circulation_fan=share.get("circulation_fan", 0.0), exhaust_fan=share.get("exhaust_fan", 0.0),
-            humidifier=share.get("humidifier", 0.0), heater_mat=share.get("heater_mat", 0.0),
-            co2_seconds=share.get("co2_solenoid", 0.0) * span_s))
+        steps.append(
+            PlanStep(
+                start=context.now + timedelta(hours=hour),
+                water_ml=water if hour == 0 else 0.0,
+                light=min(1.0, max(0.0, (light_s - hour * 3_600.0) / span_s)),
+                circulation_fan=share.get("circulation_fan", 0.0),
+                exhaust_fan=share.get("exhaust_fan", 0.0),
+                humidifier=share.get("humidifier", 0.0),
+                heater_mat=share.get("heater_mat", 0.0),
+                co2_seconds=share.get("co2_solenoid", 0.0) * span_s,
+            )
+        )
     return tuple(steps)
 
 
@@ -116,30 +130,53 @@ def _light_edge(context: DecisionContext) -> datetime | None:
 def worthwhile(wish: Wish) -> Wish:
     """The wish, or nothing where the amount is not worth a relay's stroke: below 1 s, below 5 ml."""
     least = LEAST_ML if wish.output == "water_pump" else LEAST_S
-    return replace(wish, amount=0.0, text=f"too little to be worth it: {wish.text}"[:240]) if (
-        0.0 < wish.amount < least) else wish
+    return (
+        replace(wish, amount=0.0, text=f"too little to be worth it: {wish.text}"[:240])
+        if (0.0 < wish.amount < least)
+        else wish
+    )
 
 
 def build_decision(
-    context: DecisionContext, controller: Controller, wishes: Sequence[Wish], *,
-    steps: tuple[PlanStep, ...] | None = None, horizon_h: float | None = None, score: Score | None = None,
-    rejected: tuple[RejectedPlan, ...] = (), explanation: str = "",
-) -> Decision:
+    context: DecisionContext,
+    controller: Controller,
+    wishes: Sequence[Wish],
+    *,
+    steps: tuple[PlanStep, ...] | None = None,
+    horizon_h: float | None = None,
+    score: Score | None = None,
+    rejected: tuple[RejectedPlan, ...] = (),
+    explanation: str = "",
+) -> ControlDecision:
     """Plan, proposals and the memory for next time, from the wishes of one decision."""
     wishes = [worthwhile(wish) for wish in wishes]
     wanted = [w for w in wishes if w.amount > 0.0]
     plan = PlanV1(
-        schema_version="plan_v1", ts=context.now, id=f"p-{stamp(context.now)}", controller=controller,
-        state_ts=context.state.ts, horizon_h=horizon_h or context.settings.cycle_s / 3_600.0,
+        schema_version="plan_v1",
+        ts=context.now,
+        id=f"p-{stamp(context.now)}",
+        controller=controller,
+        state_ts=context.state.ts,
+        horizon_h=horizon_h or context.settings.cycle_s / 3_600.0,
         steps=steps if steps is not None else cycle_steps(context, wishes),
         rules_fired=tuple(dict.fromkeys(rule for w in wanted for rule in w.fired)),
         not_done=tuple(f"{w.output}: {w.text}"[:240] for w in wishes if w.amount <= 0.0),
-        score=score, rejected=rejected,
-        explanation=(explanation or "; ".join(w.text for w in wanted) or "nothing to do")[:240])
+        score=score,
+        rejected=rejected,
+        explanation=(explanation or "; ".join(w.text for w in wanted) or "nothing to do")[:240],
+    )
     watered = any(w.output == "water_pump" for w in wanted)
     memory = replace(
-        context.memory, decided_at=context.now, decisions=context.memory.decisions + 1,
-        duty=duties(wishes, context.settings.cycle_s), last_plan=plan, mode=context.mode,
+        context.memory,
+        decided_at=context.now,
+        decisions=context.memory.decisions + 1,
+        duty=duties(wishes, context.settings.cycle_s),
+        last_plan=plan,
+        mode=context.mode,
         last_water_at=context.now if watered else context.memory.last_water_at,
-        light_edge_at=_light_edge(context), habit_ml=habit_ml(context))
-    return Decision(plan, propose(context, wishes, "safe_mode" if controller == "safe_mode" else "controller"), memory)
+        light_edge_at=_light_edge(context),
+        habit_ml=habit_ml(context),
+    )
+    return ControlDecision(
+        plan, propose(context, wishes, "safe_mode" if controller == "safe_mode" else "controller"), memory
+    )

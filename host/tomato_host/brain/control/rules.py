@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 
 from tomato_host.brain.control.climate_rules import FRESH_AIR, circulation, co2, exhaust, heater, humidifier, light
-from tomato_host.brain.control.context import Decision, DecisionContext
-from tomato_host.brain.control.look import Look, look
+from tomato_host.brain.control.context import ControlDecision, DecisionContext
+from tomato_host.brain.control.control_inputs import Look, look
 from tomato_host.brain.control.proposals import Wish, build_decision
 from tomato_host.brain.control.water_rules import water
 
 OUTPUT_ORDER = ("light", "circulation_fan", "exhaust_fan", "humidifier", "heater_mat", "water_pump", "co2_solenoid")
 
 
-def decide(context: DecisionContext) -> Decision:
+def decide(context: DecisionContext) -> ControlDecision:
     """One decision: a wish for every output, each with its reason. Pure."""
     see = look(context)
     if context.mode == "PAUSED":

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from zoneinfo import ZoneInfo
 
-from tomato_host.brain.control.look import Look
+from tomato_host.brain.control.control_inputs import Look
 from tomato_host.brain.control.photoperiod import share_of_day
 from tomato_host.brain.control.proposals import Wish
 
@@ -61,8 +61,7 @@ def _blind(see: Look) -> Wish:
     dose = min(settings.blind_dose_ml, allowance_ml(see))
     if dose < LEAST_ML:
         return Wish("water_pump", 0.0, "no trusted soil probe; the budget for now is used")
-    return Wish("water_pump", dose, "no trusted soil probe: a small dose by the clock", ("blind_dose",),
-                "keep_alive")
+    return Wish("water_pump", dose, "no trusted soil probe: a small dose by the clock", ("blind_dose",), "keep_alive")
 
 
 def water(see: Look) -> Wish:

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tomato_host.brain.control.aims import Aims
-from tomato_host.brain.control.look import Look
-from tomato_host.brain.control.moves import MOST_DOSE_ML
+from tomato_host.brain.control.control_inputs import Look
 from tomato_host.brain.control.objective import WATER
+from tomato_host.brain.control.plan_edits import MOST_DOSE_ML
 from tomato_host.brain.control.proposals import Wish
 from tomato_host.brain.control.water_rules import PULSE_ML, water
 

@@ -20,9 +20,24 @@ from tomato_host.brain.estimator.anomaly_thresholds import (
 from tomato_host.brain.estimator.sensor_health import FAULT_OF_BIT, SensorTrack
 
 SIGNALS: tuple[str, ...] = (
-    "air_temp_c", "rh_pct", "co2_ppm", "vpd_kpa", "leaf_air_delta_c", "soil_temp_c", "soil_avg_pct", "dew_margin_k",
-    "vpd_change_15min_kpa", "dark_under_lamp_s", "light_without_lamp_s", "leak", "reservoir_empty", "unanswered_ml",
-    "door_open", "board_gone", "board_reset", "board_faults",
+    "air_temp_c",
+    "rh_pct",
+    "co2_ppm",
+    "vpd_kpa",
+    "leaf_air_delta_c",
+    "soil_temp_c",
+    "soil_avg_pct",
+    "dew_margin_k",
+    "vpd_change_15min_kpa",
+    "dark_under_lamp_s",
+    "light_without_lamp_s",
+    "leak",
+    "reservoir_empty",
+    "unanswered_ml",
+    "door_open",
+    "board_gone",
+    "board_reset",
+    "board_faults",
 )
 """Signals in the order in which `AnomalyDetector.take` wants them; the soil probes follow."""
 
@@ -121,7 +136,8 @@ class AnomalyDetector:
         if before is not None and _RANK[before.severity] >= _RANK[rule.row.severity]:
             return
         signals: dict[str, float | bool | str] = {
-            rule.row.signal: round(value * rule.sign, 3), "threshold": rule.row.opens_at,
+            rule.row.signal: round(value * rule.sign, 3),
+            "threshold": rule.row.opens_at,
         }
         id_ = before.id if before is not None and before.id else _anomaly_id(group.type, group.subject, t_s)
         group.opened = _told(ts, group.type, group.subject, rule.row.severity, signals, id_)
@@ -175,19 +191,36 @@ def _anomaly_id(type_: AnomalyType, subject: str | None, t_s: float) -> str:
 
 
 def _told(
-    ts: datetime, type_: AnomalyType, subject: str | None, severity: Severity,
-    signals: dict[str, float | bool | str], id_: str,
+    ts: datetime,
+    type_: AnomalyType,
+    subject: str | None,
+    severity: Severity,
+    signals: dict[str, float | bool | str],
+    id_: str,
 ) -> AnomalyV1:
     consequence = CONSEQUENCES[type_]
     return AnomalyV1(
-        schema_version="anomaly_v1", ts=ts, severity=severity, type=type_, signals=signals,
-        expected_effects=consequence.expected_effects, required_response=consequence.required_response,
-        subject=subject, phase="OPENED", id=id_,
+        schema_version="anomaly_v1",
+        ts=ts,
+        severity=severity,
+        type=type_,
+        signals=signals,
+        expected_effects=consequence.expected_effects,
+        required_response=consequence.required_response,
+        subject=subject,
+        phase="OPENED",
+        id=id_,
     )
 
 
 def _cleared(opened: AnomalyV1, ts: datetime, signals: dict[str, float | bool | str]) -> AnomalyV1:
     return AnomalyV1(
-        schema_version="anomaly_v1", ts=ts, severity=opened.severity, type=opened.type, signals=signals,
-        subject=opened.subject, phase="CLEARED", id=opened.id,
+        schema_version="anomaly_v1",
+        ts=ts,
+        severity=opened.severity,
+        type=opened.type,
+        signals=signals,
+        subject=opened.subject,
+        phase="CLEARED",
+        id=opened.id,
     )

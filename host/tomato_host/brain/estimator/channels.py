@@ -66,6 +66,7 @@ class Channel:
 _NEVER_LOW, _NEVER_HIGH = -1e9, 1e9
 _VENTED = DOOR | EXHAUST_SWITCHED
 
+# fmt: off
 CHANNELS: Final[tuple[Channel, ...]] = (
     Channel("air_temp_c", -10.0, 60.0, 2.0, 0.6, 0.0, 3_600.0, _NEVER_LOW, _NEVER_HIGH, 30.0, DOOR, 10.0, 3.0, True),
     Channel("rh_pct", 2.0, 100.0, 7.0, 2.0, 0.0, 3_600.0, _NEVER_LOW, 99.0, 30.0,
@@ -82,6 +83,7 @@ CHANNELS: Final[tuple[Channel, ...]] = (
 
 SOIL_PROBE: Final = Channel("soil", 0.5, 99.9, 6.0, 1.0, 0.0, 3_600.0, _NEVER_LOW, _NEVER_HIGH, 60.0, PUMPED | DOOR,
                             30.0, 2.0, True)
+# fmt: on
 """Every soil probe. Exactly 0 or 100 % is a probe in the air, a broken wire or a short, never a soil. Water explains
 a rise only, a hand in the tent explains both ways."""
 

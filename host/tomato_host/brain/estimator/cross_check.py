@@ -30,8 +30,19 @@ CLEARED_BELOW: Final = 0.8
 class CrossCheck:
     """Holds learned differences and since when each sensor has disagreed."""
 
-    __slots__ = ("_air", "_calm_s", "_daylight", "_habit", "_leaf", "_light", "_pairs", "_soil_temp", "_t_s",
-                 "_wrong_s", "mismatch")
+    __slots__ = (
+        "_air",
+        "_calm_s",
+        "_daylight",
+        "_habit",
+        "_leaf",
+        "_light",
+        "_pairs",
+        "_soil_temp",
+        "_t_s",
+        "_wrong_s",
+        "mismatch",
+    )
 
     def __init__(self, names: Sequence[str], settings: EstimatorSettings) -> None:
         at = {name: i for i, name in enumerate(names)}

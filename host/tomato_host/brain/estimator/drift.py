@@ -52,9 +52,7 @@ def features_for(names: tuple[str, ...], daylight: bool) -> tuple[Feature, ...]:
     """The features of an installation with these sensors."""
     temperatures = [n for n in ("air_temp_c", "leaf_temp_c", "soil_temp_c") if n in names]
     probes = [n for n in names if n.startswith("soil.")]
-    found = [
-        Feature(n, "temperature_pair", 0.55, tuple(m for m in temperatures if m != n)) for n in temperatures
-    ]
+    found = [Feature(n, "temperature_pair", 0.55, tuple(m for m in temperatures if m != n)) for n in temperatures]
     found += [Feature("rh_pct", "mean_level", 0.10, days_needed=8), Feature("co2_ppm", "quiet_level", 0.035)]
     if not daylight:
         found.append(Feature("light_lux", "lamp_level", 0.03))
@@ -130,17 +128,20 @@ class DriftWatch:
     def _feature_evidence(self, feature: Feature, days: Floats) -> float | None:
         own = days[:, :, self._column[feature.sensor]]
         if feature.kind == "temperature_pair":
-            return _weakest([_move(_day_means(own - days[:, :, self._column[c]]), feature)
-                             for c in feature.companions])
+            return _weakest([_move(_day_means(own - days[:, :, self._column[c]]), feature) for c in feature.companions])
         if feature.kind == "lamp_level":
             return _size(_move(np.log(_day_means(days[:, :, -1], needed=2)), feature))
         logs = np.log(np.maximum(own, 1e-3))
         if feature.kind == "soil_ratio":
-            pairs = [_move(_day_means(logs - np.log(np.maximum(days[:, :, self._column[c]], 1e-3))), feature)
-                     for c in feature.companions]
+            pairs = [
+                _move(_day_means(logs - np.log(np.maximum(days[:, :, self._column[c]], 1e-3))), feature)
+                for c in feature.companions
+            ]
             alone = _move(_day_means(logs), feature)
-            others = [_move(_day_means(np.log(np.maximum(days[:, :, self._column[c]], 1e-3))), feature)
-                      for c in feature.companions]
+            others = [
+                _move(_day_means(np.log(np.maximum(days[:, :, self._column[c]], 1e-3))), feature)
+                for c in feature.companions
+            ]
             return _guilty(_weakest(pairs), pairs, alone, others)
         if feature.kind == "quiet_level":
             return _size(_move(_day_lows(logs), feature))

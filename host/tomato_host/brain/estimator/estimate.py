@@ -67,12 +67,19 @@ class Estimate:
             schema_version="state_v1",
             ts=self.ts,
             env=Env(
-                air_temp_c=_round(air), rh_pct=_round(rh), co2_ppm=_round(co2, 1), vpd_kpa=_round(vpd, 4),
-                dew_point_c=_round(dew), absolute_humidity_g_m3=_round(absolute), light_lux=_round(light, 1),
+                air_temp_c=_round(air),
+                rh_pct=_round(rh),
+                co2_ppm=_round(co2, 1),
+                vpd_kpa=_round(vpd, 4),
+                dew_point_c=_round(dew),
+                absolute_humidity_g_m3=_round(absolute),
+                light_lux=_round(light, 1),
                 dli_mol_m2=_round(dli, 4),
             ),
             plant=Plant(
-                leaf_temp_c=_round(leaf), leaf_air_delta_c=_round(delta), leaf_vpd_kpa=_round(leaf_vpd, 4),
+                leaf_temp_c=_round(leaf),
+                leaf_air_delta_c=_round(delta),
+                leaf_vpd_kpa=_round(leaf_vpd, 4),
                 vision=self._vision_summary(),
             ),
             soil=self._soil(soil_temp),
@@ -103,8 +110,17 @@ class Estimate:
     def repeated_late(self) -> Estimate:
         """This moment once more, as the answer to an observation that came too late to count."""
         return Estimate(
-            self._settings, self.ts, self._devices, self._vision, self._values, self._derived, self._sensors,
-            self.confidence, (), self.open_anomalies, late=True,
+            self._settings,
+            self.ts,
+            self._devices,
+            self._vision,
+            self._values,
+            self._derived,
+            self._sensors,
+            self.confidence,
+            (),
+            self.open_anomalies,
+            late=True,
         )
 
     def _trusted(self) -> list[Trusted]:
@@ -125,9 +141,14 @@ class Estimate:
     def _device_part(self) -> Devices:
         out = self._devices.outputs
         return Devices(
-            light=out.light, circulation_fan=out.circulation_fan, exhaust_fan=out.exhaust_fan,
-            humidifier=out.humidifier, heater_mat=out.heater_mat, water_pump=out.water_pump,
-            co2_solenoid=out.co2_solenoid, mcu_connected=self._devices.mcu_connected,
+            light=out.light,
+            circulation_fan=out.circulation_fan,
+            exhaust_fan=out.exhaust_fan,
+            humidifier=out.humidifier,
+            heater_mat=out.heater_mat,
+            water_pump=out.water_pump,
+            co2_solenoid=out.co2_solenoid,
+            mcu_connected=self._devices.mcu_connected,
             last_reset_ts=self._devices.last_reset_ts,
         )
 
@@ -147,8 +168,11 @@ class Estimate:
         if seen is None or self.ts - seen.ts > VISION_LASTS:
             return None
         return VisionSummary(
-            source=seen.source or "camera", summary=seen.notes, stress_score=seen.stress_score,
-            fruit_count_est=seen.fruit_count_est, confidence=seen.confidence,
+            source=seen.source or "camera",
+            summary=seen.notes,
+            stress_score=seen.stress_score,
+            fruit_count_est=seen.fruit_count_est,
+            confidence=seen.confidence,
         )
 
     def _diagnosis(self, sensor: SensorMoment) -> SensorDiagnosis:
@@ -157,10 +181,16 @@ class Estimate:
             return SensorDiagnosis(id=name, status="NOT_FITTED", confidence=0.0, detail=reason)
         faults = tuple(fault for bit, fault in FAULT_OF_BIT.items() if bits & bit)
         status = "FAILED" if bits & NO_VALUE else "SUSPECT" if bits or confidence < SUSPECT_BELOW else "OK"
-        return SensorDiagnosis.model_validate({
-            "id": name, "status": status, "confidence": round(confidence, 4), "faults": faults,
-            "last_good_ts": self._clock(last_good_s), "detail": _detail(bits, reason),
-        })
+        return SensorDiagnosis.model_validate(
+            {
+                "id": name,
+                "status": status,
+                "confidence": round(confidence, 4),
+                "faults": faults,
+                "last_good_ts": self._clock(last_good_s),
+                "detail": _detail(bits, reason),
+            }
+        )
 
     def _clock(self, t_s: float | None) -> datetime | None:
         """A past moment in the offset of this record, so that a replay from JSON writes the same text."""

@@ -28,8 +28,19 @@ REMEMBERED_S: Final = 172_800.0
 class LampInterference:
     """Keeps the lamp's shift of one probe. Feed every sample; it passes the corrected one on to the track."""
 
-    __slots__ = ("_after_n", "_after_sum", "_before", "_lamp", "_learned", "_recent", "_settle_from", "_track",
-                 "_wet", "flagged_s", "offset")
+    __slots__ = (
+        "_after_n",
+        "_after_sum",
+        "_before",
+        "_lamp",
+        "_learned",
+        "_recent",
+        "_settle_from",
+        "_track",
+        "_wet",
+        "flagged_s",
+        "offset",
+    )
 
     def __init__(self, track: SensorTrack) -> None:
         self._track = track

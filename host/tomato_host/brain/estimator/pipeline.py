@@ -38,8 +38,17 @@ from tomato_host.brain.humid_air import absolute_humidity_g_m3, dew_point_c, sat
 
 AIR, RH, CO2, LEAF, LIGHT, SOIL_TEMP, FIRST_PROBE = range(7)
 NAN: Final = float("nan")
-HISTORY_DERIVED: Final = ("vpd_kpa", "leaf_air_delta_c", "soil_avg_pct", "dli_mol_m2", "confidence", "lamp_on",
-                          "exhaust_on", "humidifier_on", "water_ml_today")
+HISTORY_DERIVED: Final = (
+    "vpd_kpa",
+    "leaf_air_delta_c",
+    "soil_avg_pct",
+    "dli_mol_m2",
+    "confidence",
+    "lamp_on",
+    "exhaust_on",
+    "humidifier_on",
+    "water_ml_today",
+)
 NOTHING_DERIVED: Final[tuple[float | None, ...]] = (None,) * 6
 BAD_SHARE_EVERY_S: Final = 600.0
 BAD_SHARE_MEMORY_S: Final = 21_600.0
@@ -74,9 +83,7 @@ class Estimator:
             raise RuntimeError("no observation has been taken yet")
         return self._history
 
-    def step(
-        self, observation: ObservationV1, devices: DeviceStatusV1, vision: VisionV1 | None = None
-    ) -> Estimate:
+    def step(self, observation: ObservationV1, devices: DeviceStatusV1, vision: VisionV1 | None = None) -> Estimate:
         """Take one observation and return the estimated moment.
 
         Times must grow; an observation that is not newer than the last one (backlog) changes nothing and comes back
@@ -103,8 +110,11 @@ class Estimator:
         confidences = self._score(t_s, values)
         derived = self._derive(t_s, observation.ts, values)
         overall = overall_confidence(
-            [(t.channel.weight, c) for t, c in zip(self._tracks, confidences, strict=True)
-             if t.fitted or t.channel.essential],
+            [
+                (t.channel.weight, c)
+                for t, c in zip(self._tracks, confidences, strict=True)
+                if t.fitted or t.channel.essential
+            ],
             devices.mcu_connected,
         )
         probes = trusted_probes(values[FIRST_PROBE:], confidences[FIRST_PROBE:])
@@ -170,8 +180,12 @@ class Estimator:
     def _judge_sensors(self, t_s: float, observation: ObservationV1, lamp: bool, events: int) -> None:
         missing = observation.missing
         readings = (
-            observation.air_temp_c, observation.rh_pct, observation.co2_ppm, observation.leaf_temp_c,
-            observation.light_lux, observation.soil_temp_c,
+            observation.air_temp_c,
+            observation.rh_pct,
+            observation.co2_ppm,
+            observation.leaf_temp_c,
+            observation.light_lux,
+            observation.soil_temp_c,
         )
         for (track, name), reading in zip(self._scalars, readings, strict=True):
             reason = missing[name] if reading is None else ""
@@ -209,13 +223,16 @@ class Estimator:
                 continue
             channel = track.channel
             natural = value <= channel.flat_below or value >= channel.flat_above
-            confidences.append(sensor_confidence(
-                range_factor(value, channel.low, channel.high, natural),
-                1.0 if t_s - track.jump_s > JUMP_REMEMBERED_S and not track.settling
-                else rate_factor(t_s - track.jump_s, track.settling),
-                1.0 if mismatch[i] <= 1.0 else cross_factor(mismatch[i]),
-                history_factor(self._bad_share[i], track.flat_share(t_s), self._drift_evidence[i]),
-            ))
+            confidences.append(
+                sensor_confidence(
+                    range_factor(value, channel.low, channel.high, natural),
+                    1.0
+                    if t_s - track.jump_s > JUMP_REMEMBERED_S and not track.settling
+                    else rate_factor(t_s - track.jump_s, track.settling),
+                    1.0 if mismatch[i] <= 1.0 else cross_factor(mismatch[i]),
+                    history_factor(self._bad_share[i], track.flat_share(t_s), self._drift_evidence[i]),
+                )
+            )
         return confidences
 
     def _update_bad_share(self, t_s: float) -> None:
@@ -249,8 +266,14 @@ class Estimator:
         return vpd, delta, leaf_vpd, dew, absolute, self._dli.mol_m2 if self._tracks[LIGHT].fitted else None
 
     def _signals(
-        self, t_s: float, observation: ObservationV1, devices: DeviceStatusV1, values: list[float | None],
-        derived: tuple[float | None, ...], average: float | None, lamp: bool,
+        self,
+        t_s: float,
+        observation: ObservationV1,
+        devices: DeviceStatusV1,
+        values: list[float | None],
+        derived: tuple[float | None, ...],
+        average: float | None,
+        lamp: bool,
     ) -> list[float | None]:
         """The signals of the threshold table, in its order; the probes follow."""
         air, leaf = values[AIR], values[LEAF]
@@ -262,11 +285,24 @@ class Estimator:
         if dew is not None and air is not None:
             margin = (air if leaf is None or leaf > air else leaf) - dew
         return [
-            air, values[RH], values[CO2], vpd, delta, values[SOIL_TEMP], average, margin,
-            self._vpd_change(t_s, vpd), *self._light_doubts(t_s, values[LIGHT], lamp),
-            _flag(observation.leak), _flag(observation.reservoir_ok, turned=True), self._arrival.unanswered_ml,
-            _flag(observation.door_open), 0.0 if devices.mcu_connected else 1.0, self._board_reset(devices),
-            float(len(devices.faults)), *values[FIRST_PROBE:],
+            air,
+            values[RH],
+            values[CO2],
+            vpd,
+            delta,
+            values[SOIL_TEMP],
+            average,
+            margin,
+            self._vpd_change(t_s, vpd),
+            *self._light_doubts(t_s, values[LIGHT], lamp),
+            _flag(observation.leak),
+            _flag(observation.reservoir_ok, turned=True),
+            self._arrival.unanswered_ml,
+            _flag(observation.door_open),
+            0.0 if devices.mcu_connected else 1.0,
+            self._board_reset(devices),
+            float(len(devices.faults)),
+            *values[FIRST_PROBE:],
         ]
 
     def _vpd_change(self, t_s: float, vpd: float | None) -> float | None:
@@ -305,20 +341,40 @@ class Estimator:
         return 1.0 if new and not first else 0.0
 
     def _remember(
-        self, t_s: float, values: list[float | None], derived: tuple[float | None, ...], average: float | None,
-        overall: float, devices: DeviceStatusV1,
+        self,
+        t_s: float,
+        values: list[float | None],
+        derived: tuple[float | None, ...],
+        average: float | None,
+        overall: float,
+        devices: DeviceStatusV1,
     ) -> None:
         outputs = devices.outputs
         row = [
-            t_s, *values, derived[0], derived[1], average, derived[5], overall,
-            1.0 if outputs.light == "ON" else 0.0, 1.0 if outputs.exhaust_fan == "ON" else 0.0,
-            1.0 if outputs.humidifier == "ON" else 0.0, devices.water_ml_used_today,
+            t_s,
+            *values,
+            derived[0],
+            derived[1],
+            average,
+            derived[5],
+            overall,
+            1.0 if outputs.light == "ON" else 0.0,
+            1.0 if outputs.exhaust_fan == "ON" else 0.0,
+            1.0 if outputs.humidifier == "ON" else 0.0,
+            devices.water_ml_used_today,
         ]
         self._history.append([NAN if v is None else v for v in row])
 
     def _moment(
-        self, ts: datetime, devices: DeviceStatusV1, vision: VisionV1 | None, values: list[float | None],
-        derived: tuple[float | None, ...], confidences: list[float], overall: float, anomalies: list[AnomalyV1],
+        self,
+        ts: datetime,
+        devices: DeviceStatusV1,
+        vision: VisionV1 | None,
+        values: list[float | None],
+        derived: tuple[float | None, ...],
+        confidences: list[float],
+        overall: float,
+        anomalies: list[AnomalyV1],
     ) -> Estimate:
         sensors: list[SensorMoment] = [
             (t.channel.name, t.fitted, t.faults, c, t.last_good_s, t.reason)

@@ -30,11 +30,12 @@ def sampling_plan(
         if period_s is None or period_s >= base_period_s or "increase_sampling" not in anomaly.required_response:
             continue
         reason = f"{anomaly.type.value} {anomaly.subject}" if anomaly.subject else anomaly.type.value
-        overrides.append(
-            SamplingOverride(start=anomaly.ts, end=ts + AFTERGLOW, period_s=period_s, reason=reason)
-        )
+        overrides.append(SamplingOverride(start=anomaly.ts, end=ts + AFTERGLOW, period_s=period_s, reason=reason))
     overrides.sort(key=lambda o: (o.period_s, o.reason))
     return SamplingPlanV1(
-        schema_version="sampling_plan_v1", ts=ts, base_period_s=base_period_s,
-        telemetry_period_s=telemetry_period_s, overrides=tuple(overrides),
+        schema_version="sampling_plan_v1",
+        ts=ts,
+        base_period_s=base_period_s,
+        telemetry_period_s=telemetry_period_s,
+        overrides=tuple(overrides),
     )

@@ -20,7 +20,9 @@ class ProbeSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     id: ProbeId
+    """Name of the probe as it comes in observations, for example `P1`."""
     zone: ProbeId
+    """Zone of the root volume it stands in; probes of one zone are expected to agree."""
 
 
 class EstimatorSettings(BaseModel):
@@ -29,8 +31,11 @@ class EstimatorSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     probes: tuple[ProbeSettings, ...] = (ProbeSettings(id="P1", zone="1"), ProbeSettings(id="P2", zone="2"))
+    """The soil probes, 1 to 16, each with its id and zone."""
     formula: Literal["buck", "magnus"] = "buck"
+    """Formula of the saturation vapour pressure (docs/estimator.md)."""
     lamp: Lamp = "white_led"
+    """Spectrum of the grow lamp; it sets the conversion from lux to photon flux."""
     lux_per_umol: Annotated[float, Field(gt=0.0, le=1_000.0)] | None = None
     """Own calibration of the light sensor under the own lamp; null takes the table value of `lamp`."""
     daylight: bool = False
@@ -38,6 +43,7 @@ class EstimatorSettings(BaseModel):
     timezone: str = "Europe/Vienna"
     """The zone whose midnight starts a day (light integral, budgets)."""
     history_hours: Annotated[float, Field(ge=1.0, le=168.0)] = 48.0
+    """Length of the history from which health, drift and trends are judged."""
     sample_period_s: Annotated[float, Field(ge=1.0, le=7_200.0)] = 10.0
     """Expected pace of observations; with `history_hours` it sizes the history. Faster rows push older ones out."""
     state_period_s: Annotated[float, Field(ge=1.0, le=7_200.0)] = 1_800.0

@@ -1,4 +1,4 @@
-"""What the door looks at besides the proposal: the plain facts of this moment."""
+"""What the guardrails looks at besides the proposal: the plain facts of this moment."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ class Case:
     milli: int
     """Amount asked for, then what is left of it after clipping; 0 for OFF."""
     span_s: float
-    """The time the deed reaches into the future."""
+    """The time the action reaches into the future."""
     now_s: float
     context: GuardContext
     limit: OutputLimit
     profile: Profile
     settings: GuardSettings
-    books: Ledger
+    ledger: Ledger
 
 
 @dataclass(frozen=True, slots=True)

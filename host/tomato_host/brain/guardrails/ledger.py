@@ -1,7 +1,7 @@
-"""What has been promised to the board and what it has delivered: the books the guardrails keep.
+"""What has been promised to the board and what it has delivered: the ledger the guardrails keep.
 
 Amounts are integers in thousandths (ms of on-time, or microlitres), so that sums never drift. Times are seconds since
-the epoch. The books are plain data: `to_dict` and `from_dict` survive a restart, and equal histories give equal books.
+the epoch. Plain data: `to_dict` and `from_dict` survive a restart, and equal histories give equal ledgers.
 """
 
 from __future__ import annotations
@@ -101,14 +101,14 @@ class Ledger:
             del self._keys[next(iter(self._keys))]
         self._keys[key] = None
 
-    def promise(self, output: str, hold: Hold, now_s: float) -> None:
+    def reserve(self, output: str, hold: Hold, now_s: float) -> None:
         """Give the output to an accepted action; what an earlier one had left to draw is free again."""
         self._holds[output] = hold
         self._accepted.append(now_s)
         if hold.left_milli > 0:
             self._last_s[output] = now_s
 
-    def draw(self, output: str, milli: int) -> None:
+    def allocate(self, output: str, milli: int) -> None:
         """A pulse goes to the board: take it from the hold, count it as under way."""
         self._holds[output].left_milli -= milli
         self._under_way[output] += milli
@@ -121,7 +121,7 @@ class Ledger:
             self._day[output].add(at_s, delivered_milli)
             self._last_s[output] = max(at_s, self._last_s.get(output, at_s))
 
-    def give_back(self, output: str, key: str, drawn_milli: int) -> None:
+    def refund(self, output: str, key: str, drawn_milli: int) -> None:
         """A pulse that never began: it is not under way, and its hold, if it still stands, may draw it again."""
         self._under_way[output] = max(0, self._under_way[output] - drawn_milli)
         held = self._holds.get(output)
@@ -133,7 +133,7 @@ class Ledger:
         self._holds.pop(output, None)
 
     def to_dict(self) -> dict[str, Any]:
-        """The books as JSON-able data."""
+        """The ledger as JSON-able data."""
         return {
             "used": {name: window.entries() for name, window in self._day.items()},
             "under_way": dict(self._under_way),
@@ -146,14 +146,14 @@ class Ledger:
     @classmethod
     def from_dict(cls, data: dict[str, Any], now_s: float) -> Ledger:
         """Books as saved by `to_dict`. A pulse whose result was never seen counts as delivered in full, now."""
-        books = cls(tuple(data["used"]))
+        ledger = cls(tuple(data["used"]))
         for name, entries in data["used"].items():
             for at_s, milli in entries:
-                books.settle(name, 0, milli, at_s)
-        books._holds = {name: Hold(*row) for name, row in data["holds"].items()}
-        books._accepted = deque(data["accepted"])
-        books._keys = dict.fromkeys(data["keys"])
-        books._last_s = dict(data["last"])
+                ledger.settle(name, 0, milli, at_s)
+        ledger._holds = {name: Hold(*row) for name, row in data["holds"].items()}
+        ledger._accepted = deque(data["accepted"])
+        ledger._keys = dict.fromkeys(data["keys"])
+        ledger._last_s = dict(data["last"])
         for name, milli in data["under_way"].items():
-            books.settle(name, milli, milli, now_s)
-        return books
+            ledger.settle(name, milli, milli, now_s)
+        return ledger

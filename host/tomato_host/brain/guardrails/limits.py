@@ -1,4 +1,4 @@
-"""The limits that the door enforces, in thousandths, checked once to lie inside the board's own."""
+"""The limits that the guardrails enforces, in thousandths, checked once to lie inside the board's own."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class OutputLimit:
     pause_s: float
     """Least time between two accepted actions; 0 where a new action replaces the old one."""
     least_milli: int
-    """Below this a deed is not worth a relay's wear and is refused rather than clipped to nearly nothing."""
+    """Below this an action is not worth a relay's wear and is refused rather than clipped to nearly nothing."""
 
 
 def _tighter(value: int, board: int, name: str) -> int:
@@ -44,8 +44,10 @@ def _tighter(value: int, board: int, name: str) -> int:
 def build_limits(settings: GuardSettings) -> dict[ActionType, OutputLimit]:
     """The limit of each action type that drives an output. Raises ValueError when one is wider than the board's."""
     day = {
-        "water_pump": settings.water_ml_per_day, "co2_solenoid": settings.co2_s_per_day,
-        "light": settings.light_s_per_day, "humidifier": settings.humidifier_s_per_day,
+        "water_pump": settings.water_ml_per_day,
+        "co2_solenoid": settings.co2_s_per_day,
+        "light": settings.light_s_per_day,
+        "humidifier": settings.humidifier_s_per_day,
         "heater_mat": settings.heater_s_per_day,
     }
     hour = {"water_pump": settings.water_ml_per_hour, "co2_solenoid": settings.co2_s_per_hour}

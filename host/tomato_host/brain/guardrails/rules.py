@@ -1,4 +1,4 @@
-"""The rules of the door, one tiny function each, in the order of the table at the end.
+"""The rules of the guardrails, one tiny function each, in the order of the table at the end.
 
 A rule returns None when it has nothing to say, a Finding without `milli` to refuse, one with `milli` to clip.
 Refusing rules come first, clipping ones last, so that a budget is never touched by a proposal that falls anyway.
@@ -28,7 +28,7 @@ MIN_QUANTITY_CONFIDENCE = 0.4
 
 
 def _state_of(case: Case) -> StateV1:
-    """The state; only for rules behind `state_fresh`, which refuses deeds that need one."""
+    """The state; only for rules behind `state_fresh`, which refuses actions that need one."""
     state = case.context.state
     if state is None:
         raise ValueError("state_fresh must come before the rules that read the state")
@@ -40,13 +40,13 @@ def idempotency(case: Case) -> Finding | None:
     key = case.action.id
     if key is None:
         return Finding(None, None, "the proposal carries no id")
-    if case.books.knows(key):
+    if case.ledger.knows(key):
         return Finding(None, None, f"{key} was judged before")
     return None
 
 
 def permission(case: Case) -> Finding | None:
-    """Each origin has its own list of deeds."""
+    """Each origin has its own list of actions."""
     if case.kind in PERMITTED[case.action.origin]:
         return None
     return Finding(None, None, f"{case.action.origin} may not ask for {case.kind.value}")
@@ -102,7 +102,7 @@ def board_fault(case: Case) -> Finding | None:
 
 
 def state_fresh(case: Case) -> Finding | None:
-    """Deeds that can do harm want a fresh state."""
+    """Actions that can do harm want a fresh state."""
     if case.kind in GENTLE:
         return None
     state = case.context.state
@@ -125,7 +125,7 @@ def state_lag(case: Case) -> Finding | None:
 
 def priority(case: Case) -> Finding | None:
     """An output that someone of higher rank holds is not taken away from them."""
-    held = case.books.hold(case.limit.output, case.now_s)
+    held = case.ledger.hold(case.limit.output, case.now_s)
     if held is None or held.rank <= case.rank:
         return None
     return Finding(held.end_s - case.now_s, 0.0, f"{case.limit.output} is held by {held.key} for s")
@@ -146,9 +146,11 @@ def confidence(case: Case) -> Finding | None:
 
 
 QUANTITY_OF = {
-    ActionType.CO2_INJECT: "co2_ppm", ActionType.SET_HUMIDIFIER: "rh_pct", ActionType.SET_HEATER_MAT: "soil_temp_c",
+    ActionType.CO2_INJECT: "co2_ppm",
+    ActionType.SET_HUMIDIFIER: "rh_pct",
+    ActionType.SET_HEATER_MAT: "soil_temp_c",
 }
-"""The reading without which a deed is blind."""
+"""The reading without which an action is blind."""
 
 
 def quantity(case: Case) -> Finding | None:
@@ -176,8 +178,11 @@ def _water(case: Case) -> Finding | None:
     if case.context.reservoir_ok is False:
         return Finding(0.0, 1.0, "the reservoir is low")
     # A probe without confidence says nothing; only trusted wetness refuses water.
-    trusted = [p.moisture_pct for p in _state_of(case).soil.probes
-               if p.moisture_pct is not None and p.confidence >= MIN_QUANTITY_CONFIDENCE]
+    trusted = [
+        p.moisture_pct
+        for p in _state_of(case).soil.probes
+        if p.moisture_pct is not None and p.confidence >= MIN_QUANTITY_CONFIDENCE
+    ]
     if trusted and min(trusted) >= case.settings.soil_wet_pct:
         return Finding(min(trusted), case.settings.soil_wet_pct, "the soil is wet")
     return None
@@ -187,7 +192,7 @@ def _co2(case: Case) -> Finding | None:
     state = _state_of(case)
     if state.devices.light != "ON":
         return Finding(0.0, 1.0, "CO2 feeds nobody in the dark")
-    held = case.books.hold("exhaust_fan", case.now_s)
+    held = case.ledger.hold("exhaust_fan", case.now_s)
     # A hold is newer than the state: the exhaust may have been asked to run, or to stop, a moment ago.
     if state.devices.exhaust_fan == "ON" if held is None else held.left_milli > 0:
         return Finding(1.0, 0.0, "the exhaust would blow the CO2 out")
@@ -219,8 +224,12 @@ def _exhaust(case: Case) -> Finding | None:
 
 
 ENVIRONMENT: dict[ActionType, Rule] = {
-    ActionType.WATER: _water, ActionType.CO2_INJECT: _co2, ActionType.SET_HUMIDIFIER: _humidifier,
-    ActionType.SET_HEATER_MAT: _heater, ActionType.SET_LIGHT: _light, ActionType.SET_EXHAUST_FAN: _exhaust,
+    ActionType.WATER: _water,
+    ActionType.CO2_INJECT: _co2,
+    ActionType.SET_HUMIDIFIER: _humidifier,
+    ActionType.SET_HEATER_MAT: _heater,
+    ActionType.SET_LIGHT: _light,
+    ActionType.SET_EXHAUST_FAN: _exhaust,
 }
 
 
@@ -232,7 +241,7 @@ def environment(case: Case) -> Finding | None:
 
 def interval(case: Case) -> Finding | None:
     """Water needs time to sink in before anyone may judge that more is wanted."""
-    last_s = case.books.last_s(case.limit.output)
+    last_s = case.ledger.last_s(case.limit.output)
     if last_s is None:
         return None
     since_s, pause_s = case.now_s - last_s, case.limit.pause_s
@@ -242,7 +251,7 @@ def interval(case: Case) -> Finding | None:
 def actions_per_hour(case: Case) -> Finding | None:
     """A chattering controller is refused; a person has twice the room."""
     limit = int(case.settings.actions_per_hour * case.profile.actions_share) * (2 if case.rank >= PERSON else 1)
-    count = case.books.accepted_within_hour(case.now_s)
+    count = case.ledger.accepted_within_hour(case.now_s)
     return Finding(float(count), float(limit), "actions in the last hour") if count >= limit else None
 
 
@@ -254,7 +263,7 @@ def _clip(case: Case, milli: int, text: str) -> Finding | None:
 
 
 def per_action(case: Case) -> Finding | None:
-    """The largest single deed: pulses of the pump, or on-time within the span; never more of a span than allowed."""
+    """The largest single action: pulses of the pump, or on-time within the span; never more of a span than allowed."""
     if case.kind is ActionType.WATER:
         pulses = case.action.params.pulses or 1
         if pulses > MOST_PULSES:
@@ -269,20 +278,20 @@ def per_action(case: Case) -> Finding | None:
 
 
 def hour_budget(case: Case) -> Finding | None:
-    """A deed within the hour may use what is left of the rolling hour, a longer one the rate of the budget.
+    """An action within the hour may use what is left of the rolling hour, a longer one the rate of the budget.
 
-    `Guardrails.draw` holds the exact rolling sum again before every single pulse.
+    `Guardrails.allocate` holds the exact rolling sum again before every single pulse.
     """
     hour = case.limit.hour_milli
     if case.span_s > HOUR_S:
         return _clip(case, int(hour * case.span_s / HOUR_S), "per hour, over the span")
-    return _clip(case, hour - case.books.hour_used(case.limit.output, case.now_s), "left of the hour's budget")
+    return _clip(case, hour - case.ledger.hour_used(case.limit.output, case.now_s), "left of the hour's budget")
 
 
 def day_budget(case: Case) -> Finding | None:
     """The last 24 h, whatever the calendar says."""
     share = case.profile.day_share if case.kind is ActionType.CO2_INJECT else 1.0
-    left = int(case.limit.day_milli * share) - case.books.day_used(case.limit.output, case.now_s)
+    left = int(case.limit.day_milli * share) - case.ledger.day_used(case.limit.output, case.now_s)
     return _clip(case, left, "left of the day's budget")
 
 

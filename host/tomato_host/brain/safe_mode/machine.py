@@ -66,10 +66,16 @@ def step(state: SafeModeState, signals: Signals, settings: SafeModeSettings) -> 
     if changed or state.since is None:
         after = replace(after, since=signals.now)
     return Step(
-        state=after, changed=changed, entered=entered, cleared=cleared, switch_off=after.off,
-        keep_on=KEEP_ON if after.mode == "SAFE" else (), sampling_s=_sampling(after, settings),
+        state=after,
+        changed=changed,
+        entered=entered,
+        cleared=cleared,
+        switch_off=after.off,
+        keep_on=KEEP_ON if after.mode == "SAFE" else (),
+        sampling_s=_sampling(after, settings),
         ventilate=any(CAUSE_BY_NAME[name].ventilate for name in causes),
-        notify=_message(after, changed, entered, cleared))
+        notify=_message(after, changed, entered, cleared),
+    )
 
 
 def _suspected(state: SafeModeState, signals: Signals, settings: SafeModeSettings) -> dict[str, datetime]:
@@ -77,8 +83,11 @@ def _suspected(state: SafeModeState, signals: Signals, settings: SafeModeSetting
 
     A clock set back must not make a cause wait for its own past: what was first seen later than now counts from now.
     """
-    return {c.name: min(state.suspected.get(c.name, signals.now), signals.now)
-            for c in CAUSES if not c.sudden and c.enter(signals, settings)}
+    return {
+        c.name: min(state.suspected.get(c.name, signals.now), signals.now)
+        for c in CAUSES
+        if not c.sudden and c.enter(signals, settings)
+    }
 
 
 def _holds(

@@ -104,8 +104,12 @@ class Core:
         """Roll B futures of H hours: soil [Z, B, H], air_temp_c, vpd_kpa, leaf_vpd_kpa [B, H]."""
         temp, vpd = self.roll_air(start, drivers)
         seen = vpd if drivers.measured_vpd_kpa is None else drivers.measured_vpd_kpa
-        return {"soil": self.roll_soil(start, drivers, seen), "air_temp_c": temp, "vpd_kpa": vpd,
-                "leaf_vpd_kpa": self.leaf_vpd(drivers, seen)}
+        return {
+            "soil": self.roll_soil(start, drivers, seen),
+            "air_temp_c": temp,
+            "vpd_kpa": vpd,
+            "leaf_vpd_kpa": self.leaf_vpd(drivers, seen),
+        }
 
     def leaf_vpd(self, drivers: Drivers, vpd: Array) -> Array:
         """The leaf's deficit [B, H] in air of that deficit."""
@@ -121,15 +125,27 @@ class Core:
         circulation, sun = drivers.plan("circulation_fan"), drivers.out_solar_wm2 / _SUN_UNIT_WM2
         keep_t = np.clip(1.0 - a[0] - a[2] * fan, 0.0, 1.0)
         gain_t = (
-            (1.0 - keep_t) * ROOM_C + (a[1] + a[3] * fan) * (drivers.out_temp_c - ROOM_C) + a[4] * light
-            + a[5] * light * fan + a[6] * sun + a[7] * drivers.plan("heater_mat") + a[8] * mist
-            + a[9] * circulation + a[10]
+            (1.0 - keep_t) * ROOM_C
+            + (a[1] + a[3] * fan) * (drivers.out_temp_c - ROOM_C)
+            + a[4] * light
+            + a[5] * light * fan
+            + a[6] * sun
+            + a[7] * drivers.plan("heater_mat")
+            + a[8] * mist
+            + a[9] * circulation
+            + a[10]
         )
         keep_v = np.clip(1.0 - v[0] - v[2] * fan, 0.0, 1.0)
         gain_v = (
-            (1.0 - keep_v) * ROOM_VAPOUR_KPA + (v[1] + v[3] * fan) * (drivers.out_vapour_kpa - ROOM_VAPOUR_KPA)
-            + v[4] * light + v[5] * light * fan + v[6] * sun + v[7] * mist + v[8] * mist * fan
-            + v[10] * circulation + v[11]
+            (1.0 - keep_v) * ROOM_VAPOUR_KPA
+            + (v[1] + v[3] * fan) * (drivers.out_vapour_kpa - ROOM_VAPOUR_KPA)
+            + v[4] * light
+            + v[5] * light * fan
+            + v[6] * sun
+            + v[7] * mist
+            + v[8] * mist * fan
+            + v[10] * circulation
+            + v[11]
         )
         temp = np.broadcast_to(np.asarray(start.air_temp_c), gain_t.shape[:1])
         vapour = np.broadcast_to(np.asarray(start.vapour_kpa), gain_t.shape[:1])
@@ -176,25 +192,57 @@ class _Rows:
         """Rows of AIR_LAW [n, 11]."""
         fan, light = self.airing[1:], self.light[1:]
         room, out = ROOM_C - self.temp[:-1], self.out["out_temp_c"][1:] - ROOM_C
-        return np.stack((
-            room, out, fan * room, fan * out, light, light * fan, self.sun[1:], self.plan["heater_mat"][1:],
-            self.plan["humidifier"][1:], self.plan["circulation_fan"][1:], np.ones(len(fan)),
-        ), axis=1)
+        return np.stack(
+            (
+                room,
+                out,
+                fan * room,
+                fan * out,
+                light,
+                light * fan,
+                self.sun[1:],
+                self.plan["heater_mat"][1:],
+                self.plan["humidifier"][1:],
+                self.plan["circulation_fan"][1:],
+                np.ones(len(fan)),
+            ),
+            axis=1,
+        )
 
     def vapour(self) -> Array:
         """Rows of VAPOUR_LAW [n, 12]."""
         fan, light, mist = self.airing[1:], self.light[1:], self.plan["humidifier"][1:]
         room, out = ROOM_VAPOUR_KPA - self.vap[:-1], self.out["out_vapour_kpa"][1:] - ROOM_VAPOUR_KPA
-        return np.stack((
-            room, out, fan * room, fan * out, light, light * fan, self.sun[1:], mist, mist * fan, self.vpd[:-1],
-            self.plan["circulation_fan"][1:], np.ones(len(fan)),
-        ), axis=1)
+        return np.stack(
+            (
+                room,
+                out,
+                fan * room,
+                fan * out,
+                light,
+                light * fan,
+                self.sun[1:],
+                mist,
+                mist * fan,
+                self.vpd[:-1],
+                self.plan["circulation_fan"][1:],
+                np.ones(len(fan)),
+            ),
+            axis=1,
+        )
 
     def leaf(self) -> Array:
         """Rows of LEAF_LAW [n, 5]."""
-        return np.stack((
-            self.vpd[1:], self.light[1:], self.sun[1:], self.plan["circulation_fan"][1:], np.ones(len(self.vpd) - 1),
-        ), axis=1)
+        return np.stack(
+            (
+                self.vpd[1:],
+                self.light[1:],
+                self.sun[1:],
+                self.plan["circulation_fan"][1:],
+                np.ones(len(self.vpd) - 1),
+            ),
+            axis=1,
+        )
 
 
 def weather_drivers(values: Mapping[str, Array]) -> dict[str, Array]:

@@ -93,7 +93,13 @@ class Frame:
             temp, vapour, vpd, solar, wind = (self.padded(name) for name in OUTSIDE_COLUMNS)
             breeze = np.minimum(wind, CALM_MPS)
             self._drivers = (
-                temp, solar / 100.0, vpd, breeze, vapour, np.sqrt(np.maximum(solar, 0.0)) / 3.0, vpd * solar / 500.0,
+                temp,
+                solar / 100.0,
+                vpd,
+                breeze,
+                vapour,
+                np.sqrt(np.maximum(solar, 0.0)) / 3.0,
+                vpd * solar / 500.0,
             )
         return self._drivers
 
@@ -107,9 +113,17 @@ def base_group(frame: Frame, quantity: Quantity, o: Index, s: Index, lag: Index)
     angle = _day_angle(frame, s)
     same, now, ones = frame.at(quantity.name, s - lag), frame.at(quantity.name, o), np.ones(s.shape)
     return [
-        ones, np.sin(angle), np.cos(angle), np.sin(2 * angle), np.cos(2 * angle),
-        frame.at(quantity.name, s - lag - 24) - same, frame.at(quantity.name, s - lag - 48) - same,
-        now - same, frame.at(quantity.name, o - 24) - same, frame.at(quantity.name, o - 1) - now, same,
+        ones,
+        np.sin(angle),
+        np.cos(angle),
+        np.sin(2 * angle),
+        np.cos(2 * angle),
+        frame.at(quantity.name, s - lag - 24) - same,
+        frame.at(quantity.name, s - lag - 48) - same,
+        now - same,
+        frame.at(quantity.name, o - 24) - same,
+        frame.at(quantity.name, o - 1) - now,
+        same,
     ]
 
 

@@ -16,7 +16,13 @@ HISTORY_H = 14 * 24
 """Hours the model looks back at most: seven same hours of the day, 36 h of horizon, some slack for gaps."""
 
 PLAN_COLUMNS: tuple[str, ...] = (
-    "water_ml", "light", "circulation_fan", "exhaust_fan", "humidifier", "heater_mat", "co2_seconds",
+    "water_ml",
+    "light",
+    "circulation_fan",
+    "exhaust_fan",
+    "humidifier",
+    "heater_mat",
+    "co2_seconds",
 )
 """What a plan decides for each hour, in the order of the last axis of `rollout`'s plans: ml, shares 0..1, seconds."""
 
@@ -55,9 +61,7 @@ class HourlyLog:
     def window(self, start: int, stop: int) -> HourlyLog:
         """Hours `start` to `stop` of the table."""
         first = max(start, 0)
-        return HourlyLog(
-            self.start_hour + first, self.utc_offset_h, {k: v[first:stop] for k, v in self.values.items()}
-        )
+        return HourlyLog(self.start_hour + first, self.utc_offset_h, {k: v[first:stop] for k, v in self.values.items()})
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,10 @@ from shared_schemas.records.forecast_36h_v1 import Forecast36hV1, WeatherHour
 from shared_schemas.records.plan_v1 import PlanStep
 from shared_schemas.records.state_v1 import StateV1
 from tomato_host.brain.world_model.core import CoreState
-from tomato_host.brain.world_model.doubt import SPREAD_COLUMNS
 from tomato_host.brain.world_model.hourly import HISTORY_H, HORIZON_H, OUTSIDE_COLUMNS, PLAN_COLUMNS, Ahead, HourlyLog
 from tomato_host.brain.world_model.psychrometrics import Array, saturation_kpa, vpd_kpa
 from tomato_host.brain.world_model.settings import WorldModelSettings
+from tomato_host.brain.world_model.uncertainty import SPREAD_COLUMNS
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _HOUR = timedelta(hours=1)
@@ -140,8 +140,11 @@ def outside_row(hour: WeatherHour) -> dict[str, float]:
         solar = _CLEAR_WM2 * day * (1.0 - 0.72 * cloud**2)
     gust = hour.ext_gust_mps or 0.0
     return {
-        "out_temp_c": hour.ext_temp_c, "out_vapour_kpa": float(saturation_kpa(hour.ext_temp_c)) - vpd,
-        "out_vpd_kpa": vpd, "out_solar_wm2": solar, "out_wind_mps": max(hour.ext_wind_mps, 0.5 * gust),
+        "out_temp_c": hour.ext_temp_c,
+        "out_vapour_kpa": float(saturation_kpa(hour.ext_temp_c)) - vpd,
+        "out_vpd_kpa": vpd,
+        "out_solar_wm2": solar,
+        "out_wind_mps": max(hour.ext_wind_mps, 0.5 * gust),
     }
 
 

@@ -11,7 +11,6 @@ import numpy as np
 
 from shared_schemas.records.prediction_36h_v1 import Prediction36hV1
 from tomato_host.brain.world_model.core import CALM_MPS, Core, CoreState, Drivers, weather_drivers
-from tomato_host.brain.world_model.doubt import widened
 from tomato_host.brain.world_model.features import PAD_H, Frame, Index
 from tomato_host.brain.world_model.forecaster import Forecaster
 from tomato_host.brain.world_model.hourly import HORIZON_H, OUTSIDE_COLUMNS, PLAN_COLUMNS, Ahead, HourlyLog
@@ -22,6 +21,7 @@ from tomato_host.brain.world_model.quantities import Kind, Quantity, tent_quanti
 from tomato_host.brain.world_model.settings import WorldModelSettings
 from tomato_host.brain.world_model.stress import stress_risk
 from tomato_host.brain.world_model.track import Track
+from tomato_host.brain.world_model.uncertainty import widened
 
 FIRST_GUESS: dict[Kind, float] = {"soil": 1.5, "air_temp": 2.0, "vpd": 0.3, "leaf_vpd": 0.4, "other": 1.0}
 """Typical error before anything was scored, in the quantity's unit; intervals start at twice this."""
@@ -247,7 +247,9 @@ class WorldModel:
             weather[name] = np.concatenate((np.where(np.isfinite(known), known, yesterday), yesterday))
         one = self.start_state(frame, at)
         start = CoreState(
-            np.tile(np.asarray(one.air_temp_c), 2), np.tile(np.asarray(one.vapour_kpa), 2), np.tile(one.soil_pct, 2),
+            np.tile(np.asarray(one.air_temp_c), 2),
+            np.tile(np.asarray(one.vapour_kpa), 2),
+            np.tile(one.soil_pct, 2),
             np.tile(np.asarray(one.water_before_ml), 2),
         )
         outside_only = None if frame.log.has("vpd_kpa") else weather["out_vpd_kpa"]

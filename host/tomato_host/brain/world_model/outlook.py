@@ -11,11 +11,11 @@ from pydantic import TypeAdapter
 
 from shared_schemas.records.prediction_36h_v1 import PredictedHour, Prediction36hV1, RiskWindow
 from tomato_host.brain.world_model.core import draught
-from tomato_host.brain.world_model.doubt import FRESH_MIN
 from tomato_host.brain.world_model.hourly import Ahead, HourlyLog
 from tomato_host.brain.world_model.intake import hour_start
 from tomato_host.brain.world_model.psychrometrics import Array, Mask
 from tomato_host.brain.world_model.stress import stress_risk
+from tomato_host.brain.world_model.uncertainty import FRESH_MIN
 
 if TYPE_CHECKING:
     from tomato_host.brain.world_model.model import Forecast, WorldModel
@@ -86,14 +86,21 @@ def _hours(model: WorldModel, view: Outlook) -> tuple[PredictedHour, ...]:
         zones = {name: band for name, column in soil.items() if (band := column[h]) is not None}
         if len(zones) == 1:
             zones["avg"] = next(iter(zones.values()))
-        out.append({"ts": ts, "soil_pct": zones, "air_temp_c": temp[h], "rh_pct": rh[h], "vpd_kpa": vpd[h],
-                    "leaf_vpd_kpa": leaf[h], "stress_risk": risk[h]})
+        out.append(
+            {
+                "ts": ts,
+                "soil_pct": zones,
+                "air_temp_c": temp[h],
+                "rh_pct": rh[h],
+                "vpd_kpa": vpd[h],
+                "leaf_vpd_kpa": leaf[h],
+                "stress_risk": risk[h],
+            }
+        )
     return _HOURS.validate_python(out)
 
 
-def _explain(
-    model: WorldModel, log: HourlyLog, ahead: Ahead, view: Outlook, weather_age_min: float | None
-) -> str:
+def _explain(model: WorldModel, log: HourlyLog, ahead: Ahead, view: Outlook, weather_age_min: float | None) -> str:
     """One or two sentences: the worst hour and the driver that changed most, then what is not known."""
     parts = []
     if weather_age_min is not None and weather_age_min > FRESH_MIN and view.weather_known.any():
@@ -140,7 +147,7 @@ def _reason(log: HourlyLog, ahead: Ahead, h: int) -> str:
     return {
         "vpd": f"outside air {'falls' if rose else 'rises'} to {rh:.0f} % RH",
         "temp": f"it is {temp:.0f} degC outside, {abs(temp - log.column('out_temp_c')[at]):.0f} K "
-                f"{'more' if rose else 'less'} than the day before",
+        f"{'more' if rose else 'less'} than the day before",
         "wind": f"wind {'rises' if rose else 'falls'} to {wind:.0f} m/s",
         "light": f"the lamp is {'on' if rose else 'off'} then",
     }[name]
@@ -153,8 +160,11 @@ def _windows(model: WorldModel, view: Outlook) -> tuple[RiskWindow, ...]:
     wettest = np.max([view.bands[name][0] for name in model.zones], axis=0) if model.zones else nothing[0]
     with np.errstate(invalid="ignore"):
         kinds: tuple[tuple[RiskKind, Mask, str], ...] = (
-            ("drying", (view.driest < s.soil_dry_pct) | (vpd[0] > s.vpd_high_kpa) | (view.drop > FAST_DROP_PCT_H),
-             "the plant loses water faster than is good for it"),
+            (
+                "drying",
+                (view.driest < s.soil_dry_pct) | (vpd[0] > s.vpd_high_kpa) | (view.drop > FAST_DROP_PCT_H),
+                "the plant loses water faster than is good for it",
+            ),
             ("drying", view.storm > STORM_SHARE, "storm lets outside air in: the plant dries faster than usual"),
             ("vpd_high", vpd[0] > s.vpd_high_kpa, f"air drier than {s.vpd_high_kpa:g} kPa"),
             ("vpd_low", vpd[0] < s.vpd_low_kpa, f"air wetter than {s.vpd_low_kpa:g} kPa: leaves may stay wet"),
@@ -170,8 +180,15 @@ def _stretches(view: Outlook, kind: RiskKind, bad: Mask, text: str) -> list[Risk
     out = []
     for first, past in zip(edges[::2], edges[1::2], strict=True):
         risk = max(float(view.risk[first:past].max()), _MIN_RISK)
-        out.append(RiskWindow(start=view.hours[first] - timedelta(hours=1), end=view.hours[past - 1], kind=kind,
-                              risk=round(min(risk, 1.0), 3), text=text))
+        out.append(
+            RiskWindow(
+                start=view.hours[first] - timedelta(hours=1),
+                end=view.hours[past - 1],
+                kind=kind,
+                risk=round(min(risk, 1.0), 3),
+                text=text,
+            )
+        )
     return out
 
 
@@ -194,9 +211,14 @@ def to_record(
 ) -> Prediction36hV1:
     """The record of this moment."""
     return Prediction36hV1(
-        schema_version="prediction_36h_v1", ts=now, model_version=model.version, coefficients_hash=model.fingerprint(),
-        weather_used=bool(view.weather_known.any()), weather_age_min=weather_age_min,
+        schema_version="prediction_36h_v1",
+        ts=now,
+        model_version=model.version,
+        coefficients_hash=model.fingerprint(),
+        weather_used=bool(view.weather_known.any()),
+        weather_age_min=weather_age_min,
         explanation=_explain(model, log, ahead, view, weather_age_min),
-        hours=_hours(model, view), risk_windows=_windows(model, view),
+        hours=_hours(model, view),
+        risk_windows=_windows(model, view),
         water_ml_recommended=water_recommended_ml(model, view, ahead),
     )

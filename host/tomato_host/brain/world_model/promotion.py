@@ -183,5 +183,9 @@ class Nursery:
         back = compare(self.active, self.before, log)
         if not back.promoted or back.ratio is None or back.ratio > REGRESSION:
             return None
-        return Verdict(False, f"rolled back: the model before would have erred {back.ratio:.1%} as much", back.ratio,
-                       rolled_back=True)
+        return Verdict(
+            False,
+            f"rolled back: the model before would have erred {back.ratio:.1%} as much",
+            back.ratio,
+            rolled_back=True,
+        )

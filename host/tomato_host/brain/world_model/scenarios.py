@@ -81,8 +81,10 @@ def _dry_inflow(hours: tuple[WeatherHour, ...]) -> Seen | None:
     if found is None:
         return None
     i = int(np.argmin(vapour))
-    return Seen(*found, f"outside air holds {vapour[i]:.2f} kPa of vapour ({hours[i].ext_rh_pct:.0f} % RH) "
-                        f"at {hours[i].ts:%H:%M}")
+    return Seen(
+        *found,
+        f"outside air holds {vapour[i]:.2f} kPa of vapour ({hours[i].ext_rh_pct:.0f} % RH) at {hours[i].ts:%H:%M}",
+    )
 
 
 def _heatwave(hours: tuple[WeatherHour, ...]) -> Seen | None:
@@ -112,22 +114,49 @@ def _cold_spell(hours: tuple[WeatherHour, ...]) -> Seen | None:
 
 
 RULES: tuple[Rule, ...] = (
-    Rule("dry_inflow", _dry_inflow, (
-        Change("vpd_day_kpa.high", "add", -0.1), Change("vpd_night_kpa.high", "add", -0.1),
-        Change("soil_moisture_pct.low", "add", 2.0), Change("water_ml_budget", "times", 1.10),
-    ), 900.0),
-    Rule("heatwave", _heatwave, (
-        Change("vpd_day_kpa.high", "add", -0.1), Change("soil_moisture_pct.low", "add", 2.0),
-        Change("water_ml_budget", "times", 1.20), Change("lights_on_hour", "add", -2.0),
-        Change("co2_seconds_budget", "times", 0.5),
-    ), 600.0),
-    Rule("wind_spike", _wind_spike, (
-        Change("vpd_day_kpa.high", "add", -0.1), Change("soil_moisture_pct.low", "add", 2.0),
-        Change("water_ml_budget", "times", 1.05), Change("co2_seconds_budget", "times", 0.5),
-    ), 300.0),
-    Rule("cold_spell", _cold_spell, (
-        Change("air_temp_night_c.low", "add", 1.0), Change("water_ml_budget", "times", 0.90),
-        Change("vpd_night_kpa.low", "add", 0.05),
-    ), 900.0),
+    Rule(
+        "dry_inflow",
+        _dry_inflow,
+        (
+            Change("vpd_day_kpa.high", "add", -0.1),
+            Change("vpd_night_kpa.high", "add", -0.1),
+            Change("soil_moisture_pct.low", "add", 2.0),
+            Change("water_ml_budget", "times", 1.10),
+        ),
+        900.0,
+    ),
+    Rule(
+        "heatwave",
+        _heatwave,
+        (
+            Change("vpd_day_kpa.high", "add", -0.1),
+            Change("soil_moisture_pct.low", "add", 2.0),
+            Change("water_ml_budget", "times", 1.20),
+            Change("lights_on_hour", "add", -2.0),
+            Change("co2_seconds_budget", "times", 0.5),
+        ),
+        600.0,
+    ),
+    Rule(
+        "wind_spike",
+        _wind_spike,
+        (
+            Change("vpd_day_kpa.high", "add", -0.1),
+            Change("soil_moisture_pct.low", "add", 2.0),
+            Change("water_ml_budget", "times", 1.05),
+            Change("co2_seconds_budget", "times", 0.5),
+        ),
+        300.0,
+    ),
+    Rule(
+        "cold_spell",
+        _cold_spell,
+        (
+            Change("air_temp_night_c.low", "add", 1.0),
+            Change("water_ml_budget", "times", 0.90),
+            Change("vpd_night_kpa.low", "add", 0.05),
+        ),
+        900.0,
+    ),
 )
 """All scenarios in the order in which they are applied. Tighter bands, earlier light, water where it will be needed."""

@@ -19,7 +19,12 @@ class WorldModelSettings(BaseModel):
     soil_target_pct: Annotated[FiniteFloat, Field(ge=0.0, le=100.0)] = 32.0
     """Water content that recommended water aims at."""
     soil_wet_pct: Annotated[FiniteFloat, Field(ge=0.0, le=100.0)] = 52.0
+    """Water content above which roots begin to lack air."""
     vpd_high_kpa: Annotated[FiniteFloat, Field(ge=0.0, le=10.0)] = 1.6
+    """Vapour pressure deficit above which the forecast warns."""
     vpd_low_kpa: Annotated[FiniteFloat, Field(ge=0.0, le=10.0)] = 0.2
+    """Vapour pressure deficit below which the forecast warns."""
     heat_c: Annotated[FiniteFloat, Field(ge=0.0, le=60.0)] = 32.0
+    """Air temperature above which the forecast warns."""
     cold_c: Annotated[FiniteFloat, Field(ge=-20.0, le=40.0)] = 12.0
+    """Air temperature below which the forecast warns."""

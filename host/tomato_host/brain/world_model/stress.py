@@ -27,7 +27,11 @@ def _logistic(distance: Array, width: float) -> Array:
 
 
 def stress_risk(
-    vpd_kpa: Array, leaf_vpd_kpa: Array | None, driest_pct: Array, drop_pct_h: Array, settings: WorldModelSettings,
+    vpd_kpa: Array,
+    leaf_vpd_kpa: Array | None,
+    driest_pct: Array,
+    drop_pct_h: Array,
+    settings: WorldModelSettings,
     draught: Array | float = 0.0,
 ) -> Array:
     """Risk 0..1 of the same shape as the inputs; parts that are NaN do not count.

@@ -36,11 +36,13 @@ class Limit:
 
 LIMITS: dict[str, Limit] = {
     "water_ml_budget": Limit(
-        200.0, OUTPUT_BY_NAME["water_pump"].day_budget - _RESERVE_ML,
+        200.0,
+        OUTPUT_BY_NAME["water_pump"].day_budget - _RESERVE_ML,
         f"board day budget {OUTPUT_BY_NAME['water_pump'].day_budget} ml with {_RESERVE_ML:.0f} ml reserve",
     ),
     "co2_seconds_budget": Limit(
-        0.0, OUTPUT_BY_NAME["co2_solenoid"].day_budget,
+        0.0,
+        OUTPUT_BY_NAME["co2_solenoid"].day_budget,
         f"board day budget {OUTPUT_BY_NAME['co2_solenoid'].day_budget} s",
     ),
     "lights_on_hour": Limit(3.0, 12.0, "light begins between 03:00 and 12:00"),
@@ -89,14 +91,25 @@ def adapt(forecast: Forecast36hV1 | None, state: StateV1 | None, context: Adapte
         _apply(rule, seen, values, state, changes, clips)
     scenarios = tuple(rule.scenario for rule, _ in found)
     return Adapted(
-        TargetsV1(schema_version="targets_v1", ts=context.now, valid_from=context.now,
-                  valid_to=context.now + HORIZON, growth_stage=context.growth_stage, scenarios=scenarios,
-                  base=context.base, adapted=_target_set(values)),
+        TargetsV1(
+            schema_version="targets_v1",
+            ts=context.now,
+            valid_from=context.now,
+            valid_to=context.now + HORIZON,
+            growth_stage=context.growth_stage,
+            scenarios=scenarios,
+            base=context.base,
+            adapted=_target_set(values),
+        ),
         _sampling(found, hours, context),
         WeatherAdapterLogV1(
-            schema_version="weather_adapter_log_v1", ts=context.now,
-            forecast_ts=None if forecast is None else forecast.ts, scenarios=scenarios, changes=tuple(changes),
-            clips=tuple(clips), text=(text or _summary(found, changes, clips))[:240],
+            schema_version="weather_adapter_log_v1",
+            ts=context.now,
+            forecast_ts=None if forecast is None else forecast.ts,
+            scenarios=scenarios,
+            changes=tuple(changes),
+            clips=tuple(clips),
+            text=(text or _summary(found, changes, clips))[:240],
         ),
     )
 
@@ -147,8 +160,12 @@ def _target_set(values: Mapping[str, float]) -> TargetSet:
 
 
 def _apply(
-    rule: Rule, seen: Seen, values: dict[str, float], state: StateV1 | None,
-    changes: list[AdapterChange], clips: list[Clip],
+    rule: Rule,
+    seen: Seen,
+    values: dict[str, float],
+    state: StateV1 | None,
+    changes: list[AdapterChange],
+    clips: list[Clip],
 ) -> None:
     for change in rule.changes:
         before = values[change.field]
@@ -158,8 +175,11 @@ def _apply(
             clips.append(Clip(field=change.field, wanted=wanted, applied=applied, limit=limit))
         if applied != before:
             values[change.field] = applied
-            changes.append(AdapterChange(field=change.field, before=before, after=applied, scenario=rule.scenario,
-                                         because=seen.because))
+            changes.append(
+                AdapterChange(
+                    field=change.field, before=before, after=applied, scenario=rule.scenario, because=seen.because
+                )
+            )
 
 
 def _clipped(
@@ -210,7 +230,18 @@ def _sampling(
         start = max(hours[seen.first].ts - LEAD, context.now)
         end = hours[seen.last].ts + timedelta(hours=1)
         if end > start:
-            overrides.append(SamplingOverride(start=start, end=end, period_s=rule.sampling_period_s,
-                                              reason=f"{rule.scenario}: {seen.because}"[:240]))
-    return SamplingPlanV1(schema_version="sampling_plan_v1", ts=context.now, base_period_s=context.base_period_s,
-                          telemetry_period_s=context.telemetry_period_s, overrides=tuple(overrides))
+            overrides.append(
+                SamplingOverride(
+                    start=start,
+                    end=end,
+                    period_s=rule.sampling_period_s,
+                    reason=f"{rule.scenario}: {seen.because}"[:240],
+                )
+            )
+    return SamplingPlanV1(
+        schema_version="sampling_plan_v1",
+        ts=context.now,
+        base_period_s=context.base_period_s,
+        telemetry_period_s=context.telemetry_period_s,
+        overrides=tuple(overrides),
+    )

@@ -39,8 +39,12 @@ def check_weather(settings: Settings) -> Finding:
     why = reach(host, url.port or (443 if url.scheme == "https" else 80))
     if why is None:
         return Finding("Weather", "ok", f"{weather.provider} at {host} can be reached")
-    return Finding("Weather", "note", f"{host} cannot be reached ({why}); the house's own climate serves meanwhile",
-                   "look at network and proxy, or set [weather] provider = 'none'")
+    return Finding(
+        "Weather",
+        "note",
+        f"{host} cannot be reached ({why}); the house's own climate serves meanwhile",
+        "look at network and proxy, or set [weather] provider = 'none'",
+    )
 
 
 def check_mqtt(settings: Settings) -> Finding:
@@ -51,8 +55,12 @@ def check_mqtt(settings: Settings) -> Finding:
     why = reach(mqtt.host, mqtt.port)
     if why is None:
         return Finding("MQTT broker", "ok", f"{mqtt.host}:{mqtt.port} takes connections")
-    return Finding("MQTT broker", "problem", f"nobody at {mqtt.host}:{mqtt.port} ({why})",
-                   "start it, or correct [mqtt] in the settings")
+    return Finding(
+        "MQTT broker",
+        "problem",
+        f"nobody at {mqtt.host}:{mqtt.port} ({why})",
+        "start it, or correct [mqtt] in the settings",
+    )
 
 
 def check_bus(settings: BusSettings) -> Finding:
@@ -72,7 +80,7 @@ def check_bus(settings: BusSettings) -> Finding:
 
 def check_messages(settings: Settings, environment: Mapping[str, str] = os.environ) -> Finding:
     """Whether every rule has somewhere to go; addresses are not shown."""
-    from tomato_host.service.notify.courier import addresses
+    from tomato_host.service.notify.publisher import addresses
 
     if not settings.notify.enabled:
         return Finding("Notifications", "note", "off: an alarm rings nowhere", "docs/notifications.md")
@@ -80,13 +88,17 @@ def check_messages(settings: Settings, environment: Mapping[str, str] = os.envir
         count = sum(len(addresses(rule.urls_from, environment)) for rule in settings.notify.rules)
     except TomatoError as error:
         return Finding("Notifications", "problem", error.message, error.next_step)
-    return Finding("Notifications", "ok", f"{len(settings.notify.rules)} rules, {count} addresses",
-                   "tomato-host notify test sends one")
+    return Finding(
+        "Notifications",
+        "ok",
+        f"{len(settings.notify.rules)} rules, {count} addresses",
+        "tomato-host notify test sends one",
+    )
 
 
 def check_model(settings: Settings) -> Finding:
     """The language model's files; everything else works without one."""
-    from tomato_host.agent.checkup import status
+    from tomato_host.advisor.checkup import status
 
     if not settings.agent.enabled:
         return Finding("Language model", "ok", "the advisor is switched off")
@@ -115,11 +127,19 @@ def check_tokens(settings: Settings, data_dir: Path) -> Finding:
     roles = ", ".join(f"{t.name} ({t.role})" for t in tokens) or "no token"
     where = f"http://{service.host}:{service.port}"
     if service.host not in LOOPBACK and not tokens:
-        return Finding("Dashboard", "problem", f"{where} is open to the network, but nobody has a token to read it",
-                       "tomato-host token create NAME --role view")
+        return Finding(
+            "Dashboard",
+            "problem",
+            f"{where} is open to the network, but nobody has a token to read it",
+            "tomato-host token create NAME --role view",
+        )
     if not tokens:
-        return Finding("Dashboard", "note", f"{where}: everybody here may read, nobody may change anything",
-                       "tomato-host token create NAME --role operate")
+        return Finding(
+            "Dashboard",
+            "note",
+            f"{where}: everybody here may read, nobody may change anything",
+            "tomato-host token create NAME --role operate",
+        )
     return Finding("Dashboard", "ok", f"{where}: {roles}")
 
 
@@ -129,7 +149,11 @@ def check_service() -> Finding:
         return Finding("Service", "note", "no systemd here", "start the host by whatever starts things here")
     asked = subprocess.run(
         ["systemctl", "show", UNIT, "-p", "LoadState", "-p", "ActiveState", "-p", "UnitFileState", "-p", "NRestarts"],
-        capture_output=True, text=True, timeout=5, check=False)
+        capture_output=True,
+        text=True,
+        timeout=5,
+        check=False,
+    )
     return judge_service(asked.stdout if asked.returncode == 0 else "")
 
 
@@ -137,8 +161,12 @@ def judge_service(told: str) -> Finding:
     """What `systemctl show` says of the unit, as a verdict."""
     facts = dict(line.split("=", 1) for line in told.splitlines() if "=" in line)
     if facts.get("LoadState") != "loaded":
-        return Finding("Service", "note", "not installed: the host does not start with the machine",
-                       "sudo tomato-host install-service")
+        return Finding(
+            "Service",
+            "note",
+            "not installed: the host does not start with the machine",
+            "sudo tomato-host install-service",
+        )
     text = f"{facts.get('ActiveState')}, {facts.get('UnitFileState')}, {facts.get('NRestarts', '0')} restarts"
     if facts.get("ActiveState") == "failed":
         return Finding("Service", "problem", text, "journalctl -u tomato-host -n 50")

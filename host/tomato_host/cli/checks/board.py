@@ -22,8 +22,12 @@ def check_ports() -> Finding:
     closed = [port for port in ports if not os.access(port, os.R_OK | os.W_OK)]
     if closed:
         group = _group_of(closed[0])
-        return Finding("Boards", "problem", f"no permission for {closed[0]}, which belongs to group {group}",
-                       f"sudo usermod -aG {group} $USER, then log in again")
+        return Finding(
+            "Boards",
+            "problem",
+            f"no permission for {closed[0]}, which belongs to group {group}",
+            f"sudo usermod -aG {group} $USER, then log in again",
+        )
     return Finding("Boards", "ok", ", ".join(ports))
 
 
@@ -40,8 +44,12 @@ def check_udev(folders: tuple[Path, ...] = RULES) -> Finding:
         return Finding("udev rule", "note", "this system has no udev", "name the board by its port")
     if any((folder / RULE_NAME).exists() for folder in folders):
         return Finding("udev rule", "ok", "a board is /dev/tomato, whichever socket it is plugged into")
-    return Finding("udev rule", "note", "none: the board's name may change with its socket",
-                   "sudo tomato-host install-service, or name it by /dev/serial/by-id/...")
+    return Finding(
+        "udev rule",
+        "note",
+        "none: the board's name may change with its socket",
+        "sudo tomato-host install-service, or name it by /dev/serial/by-id/...",
+    )
 
 
 def check_board(url: str, data_dir: Path) -> Finding:
@@ -71,8 +79,12 @@ def _over_port(url: str) -> Finding:
     if health is None:
         return Finding("Board", "note", f"{text}, but it does not tell its condition", "tomato-host board logs")
     if health.faults:
-        return Finding("Board", "problem", f"{text}, {health.state}, holds {', '.join(health.faults)}",
-                       "docs/runbook.md has a line for each; then tomato-host clear-fault")
+        return Finding(
+            "Board",
+            "problem",
+            f"{text}, {health.state}, holds {', '.join(health.faults)}",
+            "docs/runbook.md has a line for each; then tomato-host clear-fault",
+        )
     return Finding("Board", "ok", f"{text}, {health.state}, no fault")
 
 
@@ -84,6 +96,10 @@ def _through_host(data_dir: Path) -> Finding:
     except TomatoError as error:
         return Finding("Board", "problem", error.message, error.next_step)
     if faults:
-        return Finding("Board", "problem", f"the running host says {state}, holds {', '.join(faults)}",
-                       "docs/runbook.md has a line for each; then tomato-host clear-fault")
+        return Finding(
+            "Board",
+            "problem",
+            f"the running host says {state}, holds {', '.join(faults)}",
+            "docs/runbook.md has a line for each; then tomato-host clear-fault",
+        )
     return Finding("Board", "ok", f"the running host says {state}, no fault")

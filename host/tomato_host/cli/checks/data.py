@@ -65,8 +65,12 @@ def check_disk_budget(settings: StorageSettings, data_dir: Path) -> Finding:
     text = f"{stored_mb:,.0f} MB of records, {per_day_mb:.1f} MB a day; {budget}"
     days = shutil.disk_usage(nearest_existing(data_dir.absolute())).free / seen.bytes_per_day
     if days < MIN_DAYS and stored_mb + days * per_day_mb < settings.mb_total:
-        return Finding("Disk budget", "problem", f"{text}; the disk is full in {days:.0f} days",
-                       "make room, or lower [storage] mb_total")
+        return Finding(
+            "Disk budget",
+            "problem",
+            f"{text}; the disk is full in {days:.0f} days",
+            "make room, or lower [storage] mb_total",
+        )
     if per_day_mb > settings.mb_per_day:
         return Finding("Disk budget", "note", f"{text}; readings are thinned", "raise [storage] mb_per_day")
     return Finding("Disk budget", "ok", text)
@@ -85,8 +89,12 @@ def check_integrity(data_dir: Path) -> Finding:
         return Finding(name, "ok", "a host is writing to it", "to check it, verify a backup: docs/runbook.md")
     size_mb = sum(path.stat().st_size for path in (data_dir / "private").glob("*.jsonl")) / 1e6
     if size_mb > QUICK_MB:
-        return Finding(name, "note", f"{size_mb:,.0f} MB are too many to read them all now",
-                       f"tomato-host dataset verify {data_dir}")
+        return Finding(
+            name,
+            "note",
+            f"{size_mb:,.0f} MB are too many to read them all now",
+            f"tomato-host dataset verify {data_dir}",
+        )
     found = verify(data_dir, contract=False)
     if not found.ok:
         return Finding(name, "problem", found.problems[0].text, "restore a backup; docs/dataset.md says what holds")
@@ -96,7 +104,7 @@ def check_integrity(data_dir: Path) -> Finding:
 
 def newest_record(data_dir: Path) -> datetime | None:
     """When the last event was recorded; None without a dataset."""
-    from tomato_host.runtime.stored_samples import tail
+    from tomato_host.recovery.stored_samples import tail
 
     last = None
     for record in tail(data_dir, "event_v1"):

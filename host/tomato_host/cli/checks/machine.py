@@ -86,12 +86,21 @@ def check_clock(newest: datetime | None, now: datetime | None = None) -> Finding
     if now.year < 2025:
         return Finding("Clock", "problem", f"it says {now:%Y-%m-%d}", "set the clock or enable time synchronisation")
     if newest is not None and (newest - now).total_seconds() > 60.0:
-        return Finding("Clock", "problem", f"it says {now:%Y-%m-%d %H:%M} UTC, but the newest record is from "
-                       f"{newest.astimezone(UTC):%Y-%m-%d %H:%M} UTC", "set the clock; enable time synchronisation")
+        return Finding(
+            "Clock",
+            "problem",
+            f"it says {now:%Y-%m-%d %H:%M} UTC, but the newest record is from "
+            f"{newest.astimezone(UTC):%Y-%m-%d %H:%M} UTC",
+            "set the clock; enable time synchronisation",
+        )
     kept = _synchronised()
     if kept is False:
-        return Finding("Clock", "note", f"{now:%Y-%m-%d %H:%M} UTC, but no time service keeps it right",
-                       "sudo timedatectl set-ntp true")
+        return Finding(
+            "Clock",
+            "note",
+            f"{now:%Y-%m-%d %H:%M} UTC, but no time service keeps it right",
+            "sudo timedatectl set-ntp true",
+        )
     how = "kept right by a time service" if kept else "whether a time service keeps it right cannot be told here"
     return Finding("Clock", "ok", f"{now:%Y-%m-%d %H:%M} UTC, {how}")
 
@@ -102,8 +111,13 @@ def _synchronised() -> bool | None:
         return True
     if shutil.which("timedatectl") is None:
         return None
-    asked = subprocess.run(["timedatectl", "show", "-p", "NTPSynchronized", "--value"], capture_output=True, text=True,
-                           timeout=5, check=False)
+    asked = subprocess.run(
+        ["timedatectl", "show", "-p", "NTPSynchronized", "--value"],
+        capture_output=True,
+        text=True,
+        timeout=5,
+        check=False,
+    )
     word = asked.stdout.strip()
     return None if asked.returncode or word not in ("yes", "no") else word == "yes"
 

@@ -57,5 +57,8 @@ def parse_address(url: str) -> Address:
 
 
 def _wrong(what: str) -> TomatoError:
-    return TomatoError("E-BUS-URL", f"The broker's address {what}.",
-                       "write redis://host:6379/0, rediss://host, mqtt://host:1883 or mqtts://host")
+    return TomatoError(
+        "E-BUS-URL",
+        f"The broker's address {what}.",
+        "write redis://host:6379/0, rediss://host, mqtt://host:1883 or mqtts://host",
+    )

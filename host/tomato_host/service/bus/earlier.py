@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from tomato_host.service.bus.ranks import Rank, rank_of_record
+from tomato_host.service.bus.priorities import Rank, rank_of_record
 from tomato_host.service.history import lines_of
 
 STREAMS = ("anomalies", "events", "plans", "actions")
@@ -22,8 +22,12 @@ def earlier(data_dir: Path, now: datetime, hours: float) -> list[dict[str, Any]]
     since = now - timedelta(hours=hours)
     out: list[dict[str, Any]] = []
     for rank in (Rank.ALARM, Rank.DEED):
-        found = [record for stream in STREAMS for record in lines_of(data_dir, stream, TAIL_BYTES)
-                 if rank_of_record(record) is rank and _wanted(record, since)]
+        found = [
+            record
+            for stream in STREAMS
+            for record in lines_of(data_dir, stream, TAIL_BYTES)
+            if rank_of_record(record) is rank and _wanted(record, since)
+        ]
         out += found[-MOST:]
     return out
 

@@ -12,7 +12,7 @@ from redis.exceptions import RedisError, ResponseError
 
 from tomato_host.errors import TomatoError
 from tomato_host.service.bus.message import NODE, NODES, UNHANDLED, topic
-from tomato_host.service.bus.ranks import Rank
+from tomato_host.service.bus.priorities import Rank
 
 FIELD = b"m"
 LOOK_FOR_NODES_S = 5.0
@@ -41,8 +41,15 @@ class GroupReader:
     """
 
     def __init__(
-        self, client: Redis, group: str, name: str, *, idle_s: float = 60.0, ranks: tuple[Rank, ...] = tuple(Rank),
-        at_once: int = AT_ONCE, monotonic: Callable[[], float] = time.monotonic,
+        self,
+        client: Redis,
+        group: str,
+        name: str,
+        *,
+        idle_s: float = 60.0,
+        ranks: tuple[Rank, ...] = tuple(Rank),
+        at_once: int = AT_ONCE,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._redis: Any = client
         self._group = group
@@ -75,8 +82,11 @@ class GroupReader:
 
     def still_at_it(self, delivery: Delivery) -> None:
         """Work that lasts: say so more often than `idle_s`, else another reader takes it over."""
-        self._try(lambda: self._redis.xclaim(
-            delivery.topic, self._group, self._name, min_idle_time=0, message_ids=[delivery.entry], justid=True))
+        self._try(
+            lambda: self._redis.xclaim(
+                delivery.topic, self._group, self._name, min_idle_time=0, message_ids=[delivery.entry], justid=True
+            )
+        )
 
     # -- inside ------------------------------------------------------------------------------------------------
 
@@ -128,14 +138,21 @@ class GroupReader:
 
     def _read(self, names: list[str], block_ms: int | None) -> list[Delivery]:
         """COUNT is for each stream, so a blocked read takes one of each."""
-        found = self._redis.xreadgroup(self._group, self._name, dict.fromkeys(names, ">"),
-                                       count=self._at_once if block_ms is None else 1, block=block_ms)
-        return [Delivery(key.decode(), entry, fields.get(FIELD, b""), False)
-                for key, entries in found or () for entry, fields in entries]
+        found = self._redis.xreadgroup(
+            self._group,
+            self._name,
+            dict.fromkeys(names, ">"),
+            count=self._at_once if block_ms is None else 1,
+            block=block_ms,
+        )
+        return [
+            Delivery(key.decode(), entry, fields.get(FIELD, b""), False)
+            for key, entries in found or ()
+            for entry, fields in entries
+        ]
 
     def _claimed(self, name: str) -> list[Delivery]:
-        answer = self._redis.xautoclaim(
-            name, self._group, self._name, min_idle_time=self._idle_ms, count=self._at_once)
+        answer = self._redis.xautoclaim(name, self._group, self._name, min_idle_time=self._idle_ms, count=self._at_once)
         # What the stream has trimmed meanwhile Redis 6.2 gives without fields; newer ones leave it out.
         found = [Delivery(name, entry, fields.get(FIELD, b""), True) for entry, fields in answer[1] if fields]
         return [delivery for delivery in found if not self._is_hopeless(delivery)]
@@ -152,5 +169,8 @@ class GroupReader:
 
 
 def _down(error: Exception) -> TomatoError:
-    return TomatoError("E-BUS-DOWN", f"Redis does not answer as it should: {type(error).__name__}: {error}"[:300],
-                       "start it, or check address, password and access list")
+    return TomatoError(
+        "E-BUS-DOWN",
+        f"Redis does not answer as it should: {type(error).__name__}: {error}"[:300],
+        "start it, or check address, password and access list",
+    )

@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from tomato_host.service.bus.ranks import Rank, rank_of_record
+from tomato_host.service.bus.priorities import Rank, rank_of_record
 
 ROOT = "tomato"
 NODES = f"{ROOT}/nodes"

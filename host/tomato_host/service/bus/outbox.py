@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 
-from tomato_host.service.bus.ranks import Rank
+from tomato_host.service.bus.priorities import Rank
 
 ROOM_BYTES: Mapping[Rank, int] = {Rank.ALARM: 2_000_000, Rank.DEED: 1_000_000, Rank.TELEMETRY: 500_000}
 """Some 3,000 alarms: weeks of them without a broker. All of it stands in the dataset anyway."""

@@ -12,7 +12,13 @@ from tomato_host.service.bus.address import Address
 def open_redis(address: Address, password: str | None, patience_s: float) -> Redis:
     """No connection is made yet, and none is tried twice: the caller decides about that."""
     return Redis(
-        host=address.host, port=address.port, db=address.database, username=address.username or None,
-        password=password, ssl=address.tls, socket_timeout=patience_s, socket_connect_timeout=patience_s,
+        host=address.host,
+        port=address.port,
+        db=address.database,
+        username=address.username or None,
+        password=password,
+        ssl=address.tls,
+        socket_timeout=patience_s,
+        socket_connect_timeout=patience_s,
         retry=Retry(NoBackoff(), 0),
     )

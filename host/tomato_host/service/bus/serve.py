@@ -11,16 +11,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from tomato_host.service.bus.card import card_of
-from tomato_host.service.bus.carrier import open_carrier
-from tomato_host.service.bus.courier import Courier
 from tomato_host.service.bus.earlier import earlier
 from tomato_host.service.bus.intake import Intake
+from tomato_host.service.bus.node_summary import card_of
 from tomato_host.service.bus.outbox import ROOM_BYTES, Outbox
-from tomato_host.service.bus.ranks import Rank
+from tomato_host.service.bus.priorities import Rank
+from tomato_host.service.bus.publisher import Courier
 from tomato_host.service.bus.settings import BusSettings
-from tomato_host.service.manners import give_way
+from tomato_host.service.bus.transport import open_carrier
 from tomato_host.service.present import Present
+from tomato_host.service.process_priority import give_way
 
 SAY_EVERY_S = 1.0
 

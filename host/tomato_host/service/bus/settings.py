@@ -24,6 +24,7 @@ class BusSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     enabled: bool = False
+    """Publish the records of this installation to a shared broker."""
     url: Annotated[str, AfterValidator(_readable)] = "redis://127.0.0.1:6379/0"
     """`redis://`, `rediss://` (extra [redis]), `mqtt://` or `mqtts://` (extra [mqtt]); never with a password."""
     password_from: Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]{0,63}$")] = "TOMATO_BUS_PASSWORD"

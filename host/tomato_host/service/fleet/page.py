@@ -18,7 +18,7 @@ from tomato_host.service.bus.address import parse_address
 from tomato_host.service.bus.settings import BusSettings
 from tomato_host.service.fleet.read import read_fleet
 from tomato_host.service.fleet.rows import rows_of
-from tomato_host.service.security import Doorman
+from tomato_host.service.security import AccessControl
 
 WEB = Path(__file__).parents[1] / "web"
 KEPT_S = 2.0
@@ -39,8 +39,12 @@ class FleetView:
     def look(self) -> Json:
         """`nodes`, worst first; `problem` and `next` when there is no broker or it does not answer."""
         if not self._settings.enabled:
-            return {"broker": None, "nodes": [], "problem": "No broker is named.",
-                    "next": "[bus] enabled = true in the settings file; docs/fleet.md"}
+            return {
+                "broker": None,
+                "nodes": [],
+                "problem": "No broker is named.",
+                "next": "[bus] enabled = true in the settings file; docs/fleet.md",
+            }
         with self._asking:
             if self._monotonic() - self._asked_at_s >= KEPT_S:
                 self._told = self._ask()
@@ -53,17 +57,22 @@ class FleetView:
             heard = read_fleet(address, os.environ.get(self._settings.password_from) or None)
         except TomatoError as error:
             # The last table stays on the screen, said to be old: better than nothing to look at.
-            return {**self._told, "broker": str(address), "nodes": self._told.get("nodes", []),
-                    "problem": error.message, "next": error.next_step}
+            return {
+                **self._told,
+                "broker": str(address),
+                "nodes": self._told.get("nodes", []),
+                "problem": error.message,
+                "next": error.next_step,
+            }
         rows = rows_of(heard, self._settings.stale_after_s)
         return {"broker": str(address), "nodes": [row.to_json() for row in rows], "problem": None, "next": None}
 
 
-def add_fleet(app: FastAPI, settings: BusSettings, door: Doorman) -> None:
+def add_fleet(app: FastAPI, settings: BusSettings, access: AccessControl) -> None:
     """Hang page and data on the dashboard."""
     view = FleetView(settings)
 
-    @app.get("/api/fleet", dependencies=[Depends(door.read)], tags=["read"])
+    @app.get("/api/fleet", dependencies=[Depends(access.read)], tags=["read"])
     async def fleet(response: Response) -> Json:
         """Every node of the broker that `[bus]` names, worst first."""
         response.headers["Cache-Control"] = "no-store"

@@ -8,10 +8,10 @@ from typing import Any
 
 from tomato_host.errors import TomatoError
 from tomato_host.service.bus.address import Address
-from tomato_host.service.bus.card import Card, read_card
-from tomato_host.service.bus.carrier import require_extra
 from tomato_host.service.bus.message import NODE, NODES, UNHANDLED, topic
-from tomato_host.service.bus.ranks import Rank
+from tomato_host.service.bus.node_summary import Card, read_card
+from tomato_host.service.bus.priorities import Rank
+from tomato_host.service.bus.transport import require_extra
 from tomato_host.service.fleet.rows import Heard
 
 PATIENCE_S = 3.0
@@ -27,7 +27,8 @@ def read_fleet(address: Address, password: str | None, patience_s: float = PATIE
         return (_read_redis if address.is_redis else _read_mqtt)(address, password, patience_s)
     except _Down as error:
         raise TomatoError(
-            "E-BUS-DOWN", f"The broker {address} does not answer: {error}.",
+            "E-BUS-DOWN",
+            f"The broker {address} does not answer: {error}.",
             "start it, or check address, password (its environment variable) and firewall",
         ) from None
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, NamedTuple
 
-from tomato_host.service.bus.card import Card
+from tomato_host.service.bus.node_summary import Card
 
 Level = Literal["bad", "stale", "watch", "well"]
 ORDER: tuple[Level, ...] = ("bad", "stale", "watch", "well")
@@ -61,13 +61,21 @@ def _row(heard: Heard, stale_after_s: float) -> Row:
     is_stale = heard.age_s > stale_after_s
     last = card.last_action
     return Row(
-        node=heard.node, level="stale" if is_stale else card.level,
+        node=heard.node,
+        level="stale" if is_stale else card.level,
         safe=None if is_stale else card.level != "bad",
         verdict=f"not heard for {age_text(heard.age_s)}; last word: {card.verdict}" if is_stale else card.verdict,
-        mode=card.mode, age_s=round(heard.age_s, 1), air_temp_c=card.air_temp_c, rh_pct=card.rh_pct,
-        vpd_kpa=card.vpd_kpa, driest_probe=card.driest_probe, driest_pct=card.driest_pct,
+        mode=card.mode,
+        age_s=round(heard.age_s, 1),
+        air_temp_c=card.air_temp_c,
+        rh_pct=card.rh_pct,
+        vpd_kpa=card.vpd_kpa,
+        driest_probe=card.driest_probe,
+        driest_pct=card.driest_pct,
         last_action={"ts": last.ts.isoformat(), "type": last.type, "text": last.text} if last else None,
-        alarms=card.alarms, dropped=sum(card.dropped.values()), version=card.version,
+        alarms=card.alarms,
+        dropped=sum(card.dropped.values()),
+        version=card.version,
     )
 
 

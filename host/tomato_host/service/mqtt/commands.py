@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from shared_schemas.records.action_v1 import ActionType, ActionV1, Params, Why
-from tomato_host.runtime.inbox import Request, new_request
+from tomato_host.commands.inbox import Request, new_request
 from tomato_host.service.mqtt.words import DOSE_ML
 
 DURABLE = timedelta(seconds=60)
@@ -87,8 +87,13 @@ class Commands:
 
 def _action(kind: ActionType, params: Params, reason: str, now: datetime) -> Request:
     action = ActionV1(
-        schema_version="action_v1", ts=now.astimezone(UTC), type=kind, params=params, origin="mqtt",
-        id=f"mqtt-{uuid.uuid4().hex}", not_after=now + DURABLE,
+        schema_version="action_v1",
+        ts=now.astimezone(UTC),
+        type=kind,
+        params=params,
+        origin="mqtt",
+        id=f"mqtt-{uuid.uuid4().hex}",
+        not_after=now + DURABLE,
         why=Why(text=reason, objective_hint="asked for by a person"),
     )
     return new_request("action", reason, action=action)

@@ -15,16 +15,16 @@ import aiomqtt
 import structlog
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
+from tomato_host.commands.inbox import Request, submit, wait_reply
 from tomato_host.errors import TomatoError
-from tomato_host.runtime.inbox import Request, submit, wait_reply
-from tomato_host.service.bus.card import card_of
 from tomato_host.service.bus.intake import Intake
 from tomato_host.service.bus.message import topic
-from tomato_host.service.manners import give_way
+from tomato_host.service.bus.node_summary import card_of
 from tomato_host.service.mqtt.commands import Commands, Refusal, SetDose
 from tomato_host.service.mqtt.settings import MqttSettings
 from tomato_host.service.mqtt.words import board_online, discovery, state, topics
 from tomato_host.service.present import Present
+from tomato_host.service.process_priority import give_way
 
 TELL_EVERY_S = 10.0
 LOOK_EVERY_S = 0.5
@@ -66,10 +66,16 @@ class Bridge:
     def _client(self) -> aiomqtt.Client:
         s = self._settings
         return aiomqtt.Client(
-            s.host, s.port, username=s.username or None, password=os.environ.get(s.password_from) or None,
-            identifier=f"tomato-{s.node}", keepalive=KEEPALIVE_S, timeout=10.0,
+            s.host,
+            s.port,
+            username=s.username or None,
+            password=os.environ.get(s.password_from) or None,
+            identifier=f"tomato-{s.node}",
+            keepalive=KEEPALIVE_S,
+            timeout=10.0,
             # Version 5 tells a retained message also to those already there, and keeps no commands for a host away.
-            protocol=aiomqtt.ProtocolVersion.V5, tls_context=ssl.create_default_context() if s.tls else None,
+            protocol=aiomqtt.ProtocolVersion.V5,
+            tls_context=ssl.create_default_context() if s.tls else None,
             will=aiomqtt.Will(self._where.host, "offline", qos=1, retain=True),
         )
 

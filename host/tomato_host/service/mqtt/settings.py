@@ -13,16 +13,21 @@ class MqttSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     enabled: bool = False
+    """Publish to an MQTT broker and announce the devices to Home Assistant."""
     host: str = "127.0.0.1"
+    """Host name or address of the broker."""
     port: Annotated[int, Field(ge=1, le=65_535)] = 1_883
+    """TCP port of the broker."""
     tls: bool = False
     """Encrypted, the broker's certificate checked; its port is mostly 8883."""
     username: str = ""
+    """User name at the broker; empty: anonymous."""
     password_from: Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]{0,63}$")] = "TOMATO_MQTT_PASSWORD"
     """The environment variable with the password."""
     node: Annotated[str, Field(pattern=r"^[a-z0-9_]{1,40}$")] = "tomato"
     """Name of this installation in topics: `tomato/<node>/...`."""
     discovery_prefix: Annotated[str, Field(pattern=r"^[a-z0-9_/]{1,60}$")] = "homeassistant"
+    """Topic prefix of Home Assistant discovery."""
     commands: bool = True
     """False: the broker is told, never listened to."""
     command_max_age_s: Annotated[float, Field(ge=1.0, le=600.0)] = 30.0

@@ -28,8 +28,15 @@ class Topics(NamedTuple):
 def topics(node: str, prefix: str) -> Topics:
     """The topics of one installation; `command` is followed by the command's name."""
     root = f"tomato/{node}"
-    return Topics(f"{root}/host", f"{root}/board", f"{root}/state", f"{root}/command/", f"{root}/answer",
-                  f"{prefix}/device/tomato_{node}/config", f"{prefix}/status")
+    return Topics(
+        f"{root}/host",
+        f"{root}/board",
+        f"{root}/state",
+        f"{root}/command/",
+        f"{root}/answer",
+        f"{prefix}/device/tomato_{node}/config",
+        f"{prefix}/status",
+    )
 
 
 SENSORS = (
@@ -66,7 +73,8 @@ def state(present: Present, dose_ml: float) -> Json:
     out["vpd_kpa"] = estimate["env"]["vpd_kpa"] if estimate else None
     budgets = estimate["budgets"] if estimate else None
     out["water_ml_left_today"] = (
-        round(max(0.0, budgets["water_ml_budget_today"] - budgets["water_ml_used_today"]), 1) if budgets else None)
+        round(max(0.0, budgets["water_ml_budget_today"] - budgets["water_ml_used_today"]), 1) if budgets else None
+    )
     out["mode"] = present.status.get("mode")
     out["dose_ml"] = dose_ml
     devices = newest.get("device_status_v1", {})
@@ -86,33 +94,89 @@ def discovery(node: str, prefix: str, probes: list[str], commands: bool) -> Json
     parts: Json = {}
 
     def add(platform: str, key: str, name: str, **more: Any) -> None:
-        parts[key] = {"platform": platform, "unique_id": f"{unique}_{key}", "name": name,
-                      "default_entity_id": f"{platform}.{unique}_{key}", **more}
+        parts[key] = {
+            "platform": platform,
+            "unique_id": f"{unique}_{key}",
+            "name": name,
+            "default_entity_id": f"{platform}.{unique}_{key}",
+            **more,
+        }
 
     def sensor(key: str, name: str, path: str, **more: Any) -> None:
-        add("sensor", key, name, state_topic=where.state, expire_after=EXPIRE_AFTER_S,
-            value_template=f"{{{{ value_json.{path} }}}}", **{k: v for k, v in more.items() if v is not None})
+        add(
+            "sensor",
+            key,
+            name,
+            state_topic=where.state,
+            expire_after=EXPIRE_AFTER_S,
+            value_template=f"{{{{ value_json.{path} }}}}",
+            **{k: v for k, v in more.items() if v is not None},
+        )
 
     for key, name, device_class, unit in SENSORS:
         sensor(key, name, key, device_class=device_class, unit_of_measurement=unit, state_class="measurement")
     for probe in probes:
-        sensor(f"soil_{probe.lower()}", f"Soil {probe}", f"soil['{probe}']", device_class="moisture",
-               unit_of_measurement="%", state_class="measurement")
+        sensor(
+            f"soil_{probe.lower()}",
+            f"Soil {probe}",
+            f"soil['{probe}']",
+            device_class="moisture",
+            unit_of_measurement="%",
+            state_class="measurement",
+        )
     for key, name, unit_or_none, icon in OTHERS:
-        sensor(key, name, key, unit_of_measurement=unit_or_none, icon=icon,
-               state_class="measurement" if unit_or_none else None)
-    add("binary_sensor", "problem", "Problem", state_topic=where.state, device_class="problem",
-        value_template="{{ value_json.problem }}", expire_after=EXPIRE_AFTER_S)
+        sensor(
+            key,
+            name,
+            key,
+            unit_of_measurement=unit_or_none,
+            icon=icon,
+            state_class="measurement" if unit_or_none else None,
+        )
+    add(
+        "binary_sensor",
+        "problem",
+        "Problem",
+        state_topic=where.state,
+        device_class="problem",
+        value_template="{{ value_json.problem }}",
+        expire_after=EXPIRE_AFTER_S,
+    )
     if commands:
         for key, name, icon in BUTTONS:
-            add("button", key, name, command_topic=f"{where.command}{key}", command_template=DATED, icon=icon,
-                qos=1, retain=False)
-        add("number", "dose", "Dose", command_topic=f"{where.command}dose", command_template=DATED, qos=1,
-            retain=False, state_topic=where.state, value_template="{{ value_json.dose_ml }}", min=DOSE_ML[0],
-            max=DOSE_ML[1], step=5, unit_of_measurement="mL", mode="box")
+            add(
+                "button",
+                key,
+                name,
+                command_topic=f"{where.command}{key}",
+                command_template=DATED,
+                icon=icon,
+                qos=1,
+                retain=False,
+            )
+        add(
+            "number",
+            "dose",
+            "Dose",
+            command_topic=f"{where.command}dose",
+            command_template=DATED,
+            qos=1,
+            retain=False,
+            state_topic=where.state,
+            value_template="{{ value_json.dose_ml }}",
+            min=DOSE_ML[0],
+            max=DOSE_ML[1],
+            step=5,
+            unit_of_measurement="mL",
+            mode="box",
+        )
     return {
-        "device": {"identifiers": [unique], "name": f"Tomato {node}", "manufacturer": "Embodied tomato",
-                   "sw_version": __version__},
+        "device": {
+            "identifiers": [unique],
+            "name": f"Tomato {node}",
+            "manufacturer": "Embodied tomato",
+            "sw_version": __version__,
+        },
         "origin": {"name": "tomato-host", "sw_version": __version__},
         "availability": [{"topic": where.host}, {"topic": where.board}],
         "availability_mode": "all",

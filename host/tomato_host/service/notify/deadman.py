@@ -23,7 +23,10 @@ class DeadMan:
     """`alive` is called by the loop; the fetching is done by a thread that a dead loop no longer wakes."""
 
     def __init__(
-        self, url: str, every_s: float, ping: Callable[[str], bool] = fetch,
+        self,
+        url: str,
+        every_s: float,
+        ping: Callable[[str], bool] = fetch,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._url = url

@@ -9,12 +9,12 @@ from datetime import datetime
 from pathlib import Path
 
 from shared_schemas.records import Record
-from tomato_host.brain.mind import Taken
-from tomato_host.runtime.recorder import Recorder
-from tomato_host.service.notify.courier import Courier, Send, addresses, apprise_sender, scheme
+from tomato_host.brain.brain import StepResult
+from tomato_host.loop.recorder import Recorder
 from tomato_host.service.notify.deadman import DeadMan
 from tomato_host.service.notify.gate import Gate, Message
 from tomato_host.service.notify.notice import notice_of
+from tomato_host.service.notify.publisher import Courier, Send, addresses, apprise_sender, scheme
 from tomato_host.service.notify.settings import NotifySettings
 
 FAILED_AFTER = 3
@@ -33,7 +33,10 @@ class Notifier:
     """An extension of the deciding loop."""
 
     def __init__(
-        self, routes: tuple[Route, ...], deadman: DeadMan | None, recorder: Recorder,
+        self,
+        routes: tuple[Route, ...],
+        deadman: DeadMan | None,
+        recorder: Recorder,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._routes = routes
@@ -58,7 +61,7 @@ class Notifier:
             for route in self._routes:
                 _carry(route, route.gate.hear(notice, self._monotonic()))
 
-    def on_decision(self, taken: Taken, now: datetime) -> None:
+    def on_decision(self, taken: StepResult, now: datetime) -> None:
         """Decisions come as records."""
 
     def tick(self, now: datetime) -> None:
@@ -81,12 +84,24 @@ class Notifier:
         """Losing a service and getting it back are recorded once each."""
         if courier.failures >= FAILED_AFTER and courier not in self._failing:
             self._failing.add(courier)
-            self._log.event(now, "WARNING", "notification", "notify_failed",
-                            f"{courier.name} does not take messages; trying on.", dropped=courier.dropped)
+            self._log.event(
+                now,
+                "WARNING",
+                "notification",
+                "notify_failed",
+                f"{courier.name} does not take messages; trying on.",
+                dropped=courier.dropped,
+            )
         elif courier in self._failing and courier.failures == 0:
             self._failing.discard(courier)
-            self._log.event(now, "INFO", "notification", "notify_back", f"{courier.name} takes messages again.",
-                            dropped=courier.dropped)
+            self._log.event(
+                now,
+                "INFO",
+                "notification",
+                "notify_back",
+                f"{courier.name} takes messages again.",
+                dropped=courier.dropped,
+            )
 
 
 def _carry(route: Route, messages: list[Message]) -> None:
@@ -96,7 +111,9 @@ def _carry(route: Route, messages: list[Message]) -> None:
 
 
 def couriers_for(
-    settings: NotifySettings, data_dir: Path, environment: Mapping[str, str],
+    settings: NotifySettings,
+    data_dir: Path,
+    environment: Mapping[str, str],
     sender: Callable[[str, Path], Send] = apprise_sender,
 ) -> list[tuple[Courier, ...]]:
     """Per rule its couriers; an address named by two rules has one. Raises TomatoError E-NOTIFY-*, E-EXTRA-NOTIFY."""

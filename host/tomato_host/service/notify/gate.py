@@ -108,7 +108,10 @@ class Gate:
     def _forget(self, now_s: float) -> None:
         if len(self._known) <= MOST_REMEMBERED:
             return
-        old = [key for key, k in self._known.items()
-               if not k.open and (k.told_at_s is None or now_s - k.told_at_s > FORGET_AFTER_S)]
+        old = [
+            key
+            for key, k in self._known.items()
+            if not k.open and (k.told_at_s is None or now_s - k.told_at_s > FORGET_AFTER_S)
+        ]
         for key in old or [next(iter(self._known))]:
             del self._known[key]

@@ -7,7 +7,16 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 Kind = Literal[
-    "link", "board", "mode", "process", "person", "weather", "model", "agent", "storage", "anomaly",
+    "link",
+    "board",
+    "mode",
+    "process",
+    "person",
+    "weather",
+    "model",
+    "agent",
+    "storage",
+    "anomaly",
 ]
 VariableName = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]{0,63}$")]
 
@@ -37,10 +46,13 @@ class NotifySettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     enabled: bool = False
+    """Send notifications."""
     rules: Annotated[tuple[RuleSettings, ...], Field(max_length=20)] = (RuleSettings(),)
+    """Which messages go where; each `[[notify.rules]]` is one rule."""
     most_per_hour: Annotated[int, Field(ge=1, le=1_000)] = 20
     """Per rule; alarms pass always, and what was held back is counted in the next message."""
     deadman_url_from: VariableName = "TOMATO_DEADMAN_URL"
     """The environment variable with an address that is fetched while the deciding loop lives; a service there
     misses it when host, network or power are gone."""
     deadman_every_s: Annotated[float, Field(ge=10.0, le=86_400.0)] = 300.0
+    """Time between two signs of life."""

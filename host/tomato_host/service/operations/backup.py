@@ -47,8 +47,11 @@ def backup(data_dir: Path, target: Path) -> dict[str, Any]:
         manifest = check(part)
         os.replace(part, target)
     except OSError as error:
-        raise TomatoError("E-BACKUP-WRITE", f"{target} cannot be written: {error.strerror or error}.",
-                          "check the place and its free space") from None
+        raise TomatoError(
+            "E-BACKUP-WRITE",
+            f"{target} cannot be written: {error.strerror or error}.",
+            "check the place and its free space",
+        ) from None
     finally:
         part.unlink(missing_ok=True)
     sizes = [entry["size"] for entry in manifest["files"].values()]
@@ -71,16 +74,20 @@ def restore(source: Path, data_dir: Path) -> dict[str, Any]:
         data_dir.parent.mkdir(parents=True, exist_ok=True)
         folder = Path(tempfile.mkdtemp(prefix=f".{data_dir.name}.restoring.", dir=data_dir.parent))
     except OSError as error:
-        raise TomatoError("E-BACKUP-WRITE", f"{data_dir} cannot be made: {error.strerror}.",
-                          "restore to a place you may write") from None
+        raise TomatoError(
+            "E-BACKUP-WRITE", f"{data_dir} cannot be made: {error.strerror}.", "restore to a place you may write"
+        ) from None
     try:
         manifest = _walk(source, folder)
         folder.chmod(0o750)
         os.replace(folder, data_dir)
         return manifest
     except OSError as error:
-        raise TomatoError("E-BACKUP-WRITE", f"{data_dir} cannot be written: {error.strerror or error}.",
-                          "check the place and its free space") from None
+        raise TomatoError(
+            "E-BACKUP-WRITE",
+            f"{data_dir} cannot be written: {error.strerror or error}.",
+            "check the place and its free space",
+        ) from None
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -99,8 +106,10 @@ def _private_file(path: Path) -> Iterator[IO[bytes]]:
 def _write(data_dir: Path, raw: IO[bytes]) -> None:
     files: dict[str, dict[str, Any]] = {}
     heads, lengths = _still(data_dir)
-    with gzip.GzipFile(fileobj=raw, mode="wb", compresslevel=6, mtime=0) as packed, \
-            tarfile.open(fileobj=packed, mode="w") as tar:
+    with (
+        gzip.GzipFile(fileobj=raw, mode="wb", compresslevel=6, mtime=0) as packed,
+        tarfile.open(fileobj=packed, mode="w") as tar,
+    ):
         for path in _wanted(data_dir):
             name = path.relative_to(data_dir).as_posix()
             if name == "private/heads.json":
@@ -153,8 +162,9 @@ def _look(data_dir: Path) -> tuple[bytes, dict[str, int]]:
         heads = (data_dir / "private" / "heads.json").read_bytes()
     except FileNotFoundError:
         heads = b""
-    return heads, {p.relative_to(data_dir).as_posix(): p.stat().st_size for p in _wanted(data_dir)
-                   if p.suffix == ".jsonl"}
+    return heads, {
+        p.relative_to(data_dir).as_posix(): p.stat().st_size for p in _wanted(data_dir) if p.suffix == ".jsonl"
+    }
 
 
 def _whole_lines(path: Path, length: int) -> int:

@@ -85,14 +85,19 @@ def unit(choice: Choice) -> str:
     for name in ("user", "program", "board", "data_dir", "config"):
         value = getattr(choice, name)
         if any(c in value for c in " \t\n\"'\\%$;"):
-            raise TomatoError("E-SERVICE-VALUE", f"{name} {value!r} has a blank, quote, % or $ in it.",
-                              "choose a plain path or name")
+            raise TomatoError(
+                "E-SERVICE-VALUE", f"{name} {value!r} has a blank, quote, % or $ in it.", "choose a plain path or name"
+            )
     if choice.board == "sim":
-        raise TomatoError("E-SERVICE-VALUE", "A service for the virtual board would water nothing.",
-                          "give the board's port, e.g. --board /dev/tomato")
+        raise TomatoError(
+            "E-SERVICE-VALUE",
+            "A service for the virtual board would water nothing.",
+            "give the board's port, e.g. --board /dev/tomato",
+        )
     config = f" --config {choice.config}" if choice.config else ""
-    return UNIT.format(user=choice.user, program=choice.program, board=choice.board, data_dir=choice.data_dir,
-                       config=config)
+    return UNIT.format(
+        user=choice.user, program=choice.program, board=choice.board, data_dir=choice.data_dir, config=config
+    )
 
 
 def install(choice: Choice, root: Path = Path("/")) -> list[Path]:
@@ -114,8 +119,9 @@ def install(choice: Choice, root: Path = Path("/")) -> list[Path]:
         if root == Path("/"):
             _prepare(choice)
     except PermissionError as error:
-        raise TomatoError("E-SERVICE-RIGHTS", f"{error.filename} cannot be written.",
-                          "run it with sudo, or look first with --dry-run") from None
+        raise TomatoError(
+            "E-SERVICE-RIGHTS", f"{error.filename} cannot be written.", "run it with sudo, or look first with --dry-run"
+        ) from None
     return written
 
 
@@ -126,13 +132,22 @@ def _prepare(choice: Choice) -> None:
     try:
         shutil.chown(data_dir, choice.user)
     except LookupError:
-        raise TomatoError("E-SERVICE-SYSTEM", f"There is no user {choice.user!r}.",
-                          f"sudo useradd --system --groups dialout {choice.user}, then again") from None
+        raise TomatoError(
+            "E-SERVICE-SYSTEM",
+            f"There is no user {choice.user!r}.",
+            f"sudo useradd --system --groups dialout {choice.user}, then again",
+        ) from None
     for command in (("systemctl", "daemon-reload"), ("udevadm", "control", "--reload"), ("udevadm", "trigger")):
         if shutil.which(command[0]) is None:
-            raise TomatoError("E-SERVICE-SYSTEM", f"{command[0]} is not on this machine.",
-                              "the files are written; a machine without systemd needs its own way to start")
+            raise TomatoError(
+                "E-SERVICE-SYSTEM",
+                f"{command[0]} is not on this machine.",
+                "the files are written; a machine without systemd needs its own way to start",
+            )
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
-            raise TomatoError("E-SERVICE-SYSTEM", f"{' '.join(command)}: {done.stderr.strip()[:200]}",
-                              "the files are written; run that command yourself")
+            raise TomatoError(
+                "E-SERVICE-SYSTEM",
+                f"{' '.join(command)}: {done.stderr.strip()[:200]}",
+                "the files are written; run that command yourself",
+            )

@@ -113,8 +113,11 @@ class Scd4x(Chip):
                 raise OSError(EIO)
             v = tether.values()
             self._next_ms = tether.now_ms + self._period_ms - (tether.now_ms - self._next_ms) % self._period_ms
-            self._answer = (_word((v[CO2_DPPM] + 5) // 10) + _word((v[SCD_MC] + 45000) * 65535 // 175000)
-                            + _word(v[SCD_MPCT] * 65535 // 100000))
+            self._answer = (
+                _word((v[CO2_DPPM] + 5) // 10)
+                + _word((v[SCD_MC] + 45000) * 65535 // 175000)
+                + _word(v[SCD_MPCT] * 65535 // 100000)
+            )
         elif code == 0x3682:
             self._answer = _word(0xF896) + _word(0x9F07) + _word(0x3BBE)
         elif code == 0x2313:

@@ -1,0 +1,121 @@
+"""Hangs the advisor on the deciding loop: wakes it after decisions, cancels it on anomalies, keeps its records."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from datetime import date, datetime, timedelta, tzinfo
+from typing import Protocol
+
+from shared_schemas.records import ActionV1, AnomalyV1, EventV1, Record, Severity, StateV1, VisionV1
+from tomato_host.advisor.advisor import Advisor
+from tomato_host.advisor.context import DayTotals, Task, WakeContext
+from tomato_host.advisor.daily_totals import DayBook
+from tomato_host.brain.brain import StepResult
+
+URGENT = frozenset({Severity.HIGH, Severity.CRITICAL})
+"""An anomaly this grave wants the processor for itself."""
+
+CONTEXT_RECORDS = 12
+
+
+class Keeper(Protocol):
+    """What is needed of the recorder."""
+
+    listeners: list[Callable[[Record], None]]
+
+    def record(self, record: Record) -> None:
+        """Store one record."""
+
+
+class Seer(Protocol):
+    """Where a judged photo is shown: in the state."""
+
+    def note_vision(self, vision: VisionV1) -> None:
+        """Take the newest verdict."""
+
+
+class AdvisorExtension:
+    """One per run. Reads records, writes records; holds nothing through which anything could be moved."""
+
+    def __init__(
+        self, advisor: Advisor, keeper: Keeper, zone: tzinfo, wake_every: timedelta, seer: Seer | None = None
+    ) -> None:
+        self._advisor = advisor
+        self._seer = seer
+        self._keeper = keeper
+        self._zone = zone
+        self._wake_every = wake_every
+        self._anomalies: deque[AnomalyV1] = deque(maxlen=CONTEXT_RECORDS)
+        self._actions: deque[ActionV1] = deque(maxlen=CONTEXT_RECORDS)
+        self._woken_at: datetime | None = None
+        self._book = DayBook()
+        self._finished_day: DayTotals | None = None
+        self._today: date | None = None
+
+    def start(self) -> None:
+        """Listen to every record that is kept from now on."""
+        self._keeper.listeners.append(self._listen)
+
+    def on_decision(self, taken: StepResult, now: datetime) -> None:
+        """After a decision: wake the advisor when the last time is long enough ago."""
+        self._turn_the_page(now)
+        if taken.decision is None or not self._due(now):
+            return
+        context = WakeContext(
+            wake_id=taken.decision.plan.id,
+            ts=now,
+            tasks=self._tasks(),
+            state=taken.estimate.state,
+            anomalies=tuple(self._anomalies),
+            actions=tuple(self._actions) or tuple(v.action for v in taken.decision.verdicts)[:CONTEXT_RECORDS],
+            plan=taken.decision.plan,
+            day=self._finished_day,
+        )
+        if self._advisor.wake(context):
+            self._woken_at = now
+            self._finished_day = None
+            self._anomalies.clear()
+            self._actions.clear()
+
+    def tick(self, now: datetime) -> None:
+        """Keep what the advisor has finished."""
+        for record in self._advisor.poll():
+            self._keeper.record(record)
+            if isinstance(record, VisionV1) and self._seer is not None:
+                self._seer.note_vision(record)
+
+    def stop(self) -> None:
+        """The run ends."""
+        self._advisor.close()
+
+    def _due(self, now: datetime) -> bool:
+        return self._woken_at is None or now - self._woken_at >= self._wake_every
+
+    def _tasks(self) -> tuple[Task, ...]:
+        tasks: list[Task] = ["vision", "summary", "explanation"]
+        if self._anomalies:
+            tasks.append("hypothesis")
+        if self._finished_day is not None:
+            tasks.append("chronicle")
+        return tuple(tasks)
+
+    def _turn_the_page(self, now: datetime) -> None:
+        today = now.astimezone(self._zone).date()
+        if self._today is not None and today != self._today:
+            self._finished_day = self._book.totals(self._today.isoformat())
+            self._book = DayBook()
+        self._today = today
+
+    def _listen(self, record: Record) -> None:
+        self._book.note(record)
+        if isinstance(record, StateV1):
+            self._advisor.observe(record)
+        elif isinstance(record, ActionV1):
+            self._actions.append(record)
+        elif isinstance(record, AnomalyV1):
+            self._anomalies.append(record)
+            if record.phase == "OPENED" and record.severity in URGENT:
+                self._advisor.cancel(f"anomaly {record.type.value}", record.ts)
+        elif isinstance(record, EventV1) and record.kind == "link" and record.name == "link_down":
+            self._advisor.cancel("the board does not answer", record.ts)

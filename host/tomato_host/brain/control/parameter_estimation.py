@@ -1,0 +1,167 @@
+"""What the tent has shown of itself: the room it stands in and how its parts really do, learned as it lives.
+
+A small tent settles within minutes, so the mean of half an hour under steady duties is a measurement of what these
+duties do. An extended Kalman filter (Anderson and Moore 1979, ch. 8) turns each such lesson into a belief about the
+room's air and about factors on the tent's nameplate figures, through the two balances of balance.py. The room wanders
+from hour to hour; the figures hardly change. What no wandering explains is a jump of the room (a heat wave, an opened
+window): then the room is believed anew and the figures stand. The belief judges the near hours of plans; further ahead
+the world model's own course takes over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from datetime import datetime, timedelta
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tomato_host.brain.control.balance import Duties, Tent, air_of
+
+Array = NDArray[np.float64]
+AIR = ("air_temp_c", "vpd_kpa")
+UNSURE: Mapping[str, float] = {
+    "wall_w_k": 0.2,
+    "leak_m3_h": 0.4,
+    "exhaust_m3_h": 0.3,
+    "lamp_w": 0.1,
+    "mist_g_h": 0.25,
+    "leaves_light_g_h": 0.4,
+    "leaves_dark_g_h": 0.5,
+}
+"""Figures of a tent that are learned, and by which share a nameplate may be wrong before anything was seen."""
+ROOM_FIRST = (21.0, 10.0)
+"""Room air before anything was seen: degC and g/m3 of vapour."""
+ROOM_UNSURE = (3.0, 3.0)
+ROOM_WANDERS = (0.35, 0.5)
+"""How far the room drifts in an hour, degC and g/m3."""
+ROOM_JUMPS = (8.0, 4.0)
+"""How far it may be from where it was, after a jump."""
+FIGURE_WANDERS = 0.02
+"""Share by which a figure changes in an hour: leaves grow, filters clog."""
+READS = (0.3, 0.08)
+"""How well half an hour is known: degC and kPa, the strokes of fans and mist included."""
+JUMP = 14.0
+"""Squared error in units of its variance above which the room has jumped: one in a thousand by chance (chi2, 2)."""
+MOST_FACTOR = 3.0
+ROOM_BOUNDS = ((-5.0, 1.0), (50.0, 30.0))
+LINEARISED = 2
+"""Rounds of linearisation for each lesson (iterated extended Kalman filter)."""
+NEAR_ERROR = (0.5, 0.15)
+"""Half the 80 % interval of what a belief says of the next two hours, degC and kPa; measured over 16 tent weeks."""
+FADES_H = 36.0
+"""What is learned now is believed less for hours further ahead."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """Half an hour under steady duties. `duty` has the columns of a plan; air in kPa and degC."""
+
+    at: datetime
+    duty: tuple[float, ...]
+    air: Mapping[str, float]
+    """vpd_kpa and air_temp_c, means of the half hour."""
+
+
+@dataclass(frozen=True, slots=True)
+class Belief:
+    """Room degC, room vapour g/m3, then the logarithm of a factor on each figure of UNSURE; and their covariance."""
+
+    mean: tuple[float, ...]
+    covariance: tuple[tuple[float, ...], ...]
+    at: datetime | None = None
+    """When the last lesson was learned; None before the first."""
+
+
+def first_belief() -> Belief:
+    """What is believed of any tent before it has shown anything."""
+    spread = np.array([*ROOM_UNSURE, *UNSURE.values()])
+    return _belief(np.array([*ROOM_FIRST, *(0.0 for _ in UNSURE)]), np.diag(spread**2), None)
+
+
+def learn(belief: Belief, lesson: Lesson) -> Belief:
+    """The belief after one lesson. Lessons come in the order of time."""
+    prior, spread = np.array(belief.mean), _aged(belief, lesson.at)
+    seen = np.array([lesson.air[name] for name in AIR])
+    noise = np.diag(np.square(READS))
+    said, slope = _linearised(prior, lesson.duty)
+    error = seen - said
+    if error @ np.linalg.solve(slope @ spread @ slope.T + noise, error) > JUMP:
+        spread = spread + np.diag(np.square([*ROOM_JUMPS, *(0.0 for _ in UNSURE)]))
+    mean, gain = prior, np.zeros((len(prior), len(AIR)))
+    for _ in range(LINEARISED):
+        said, slope = _linearised(mean, lesson.duty)
+        gain = spread @ slope.T @ np.linalg.inv(slope @ spread @ slope.T + noise)
+        mean = _bounded(prior + gain @ (seen - said - slope @ (prior - mean)))
+    return _belief(mean, (np.eye(len(mean)) - gain @ slope) @ spread, lesson.at)
+
+
+def tent_of(mean: Array) -> tuple[Array, Array, Tent]:
+    """(room degC, room vapour g/m3, tent) of means [..., 9]; all of shape [..., 1, 1], ready for plans."""
+    wide = mean[..., None, None]
+    figures = {name: getattr(Tent, name) * np.exp(wide[..., 2 + k, :, :]) for k, name in enumerate(UNSURE)}
+    return wide[..., 0, :, :], wide[..., 1, :, :], replace(Tent(), **figures)
+
+
+class Experience:
+    """What a belief says of plans."""
+
+    def __init__(self, belief: Belief) -> None:
+        self.room_c, self.room_g_m3 = belief.mean[:2]
+        self._room_c, self._room_g, self._tent = tent_of(np.array(belief.mean))
+
+    def correct(self, series: Mapping[str, Array], plans: Array) -> dict[str, Array]:
+        """Predicted courses [B, H] with the near hours pulled to what experience says; other courses as they are."""
+        fade = _fade(plans.shape[1])
+        known = dict(zip(AIR, air_of(self._room_c, self._room_g, _duties(plans), self._tent), strict=True))
+        pulled = {name: np.maximum(series[name] + (known[name] - series[name]) * fade, 0.02) for name in AIR}
+        return {**series, **pulled}
+
+    def spread(self, said: Mapping[str, tuple[Array, Array]], horizon: int) -> dict[str, tuple[Array, Array]]:
+        """Intervals (low, high) [H] around the corrected courses: near hours are as sure as lessons have proved."""
+        fade, out = _fade(horizon), dict(said)
+        for name, half in zip(AIR, NEAR_ERROR, strict=True):
+            if name in said:
+                low, high = said[name]
+                out[name] = (low * (1.0 - fade) - half * fade, high * (1.0 - fade) + half * fade)
+        return out
+
+
+def _fade(horizon: int) -> Array:
+    """How much the belief counts against the world model in each hour ahead."""
+    return np.asarray(np.exp(-np.arange(horizon) / FADES_H))
+
+
+def _duties(plans: Array) -> Duties:
+    return Duties(plans[..., 1], plans[..., 2], plans[..., 3], plans[..., 4], plans[..., 5])
+
+
+def _belief(mean: Array, covariance: Array, at: datetime | None) -> Belief:
+    even = 0.5 * (covariance + covariance.T)  # roundings must not make it lopsided
+    return Belief(tuple(map(float, mean)), tuple(tuple(map(float, row)) for row in even), at)
+
+
+def _aged(belief: Belief, now: datetime) -> Array:
+    """The covariance by now: the room has wandered on since the last lesson."""
+    hours = 0.0 if belief.at is None else max(0.0, (now - belief.at) / timedelta(hours=1))
+    wanders = np.square([*ROOM_WANDERS, *(FIGURE_WANDERS for _ in UNSURE)])
+    return np.asarray(np.array(belief.covariance) + np.diag(wanders * hours))
+
+
+def _bounded(mean: Array) -> Array:
+    most = np.log(MOST_FACTOR)
+    return np.concatenate([np.clip(mean[:2], *ROOM_BOUNDS), np.clip(mean[2:], -most, most)])
+
+
+def _linearised(mean: Array, duty: tuple[float, ...]) -> tuple[Array, Array]:
+    """(air [2] that a belief expects under `duty`, its slope [2, 9]) by central differences."""
+    step = np.array([0.05, 0.05, *(0.02 for _ in UNSURE)])
+    around = np.concatenate([mean[None], mean + np.diag(step), mean - np.diag(step)])
+    room_c, room_g, tent = tent_of(around)
+    said = np.stack(air_of(room_c, room_g, _duties(np.array(duty)[None, None]), tent), axis=-1)[:, 0, 0]
+    count = len(step)
+    return said[0], ((said[1 : count + 1] - said[count + 1 :]) / (2.0 * step[:, None])).T
+
+
+assert set(UNSURE) <= {f.name for f in fields(Tent)}

@@ -1,0 +1,1 @@
+"""What an earlier process left open, and what the dataset holds already."""

@@ -1,0 +1,1 @@
+"""Recorded observations through today's brain, and the proof that decisions repeat."""

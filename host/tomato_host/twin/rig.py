@@ -1,0 +1,56 @@
+"""The virtual board as something a supervisor can run on: free-running in a process of its own, or in lock step."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from tomato_host.loop.clock import RealClock, Wake
+from tomato_host.loop.rig import Ports, Rig
+from tomato_host.twin import server
+from tomato_host.twin.lockstep import LockStep
+
+SIM_START = datetime(2026, 5, 1, 4, 0, tzinfo=UTC)
+"""Simulated runs begin here unless told otherwise: 06:00 in Vienna on a spring day, when the lights go on."""
+
+
+class LockStepClock:
+    """The twin's time as a Clock: waiting is what moves the board and the tent."""
+
+    def __init__(self, twin: LockStep, ports: Ports, time_scale: float) -> None:
+        self._twin = twin
+        self._ports = ports
+        self._scale = time_scale
+        self._paced_from = time.monotonic()
+
+    def now(self) -> datetime:
+        """Simulated wall time, aware, UTC."""
+        return self._twin.start + timedelta(milliseconds=self._twin.now_ms)
+
+    def monotonic_ms(self) -> int:
+        """Simulated milliseconds since the start."""
+        return self._twin.now_ms
+
+    def wait_until_ms(self, deadline_ms: int, wake: Wake | None = None) -> None:
+        """Advance everything to the deadline, or to the first bytes from the board."""
+        self._twin.advance(max(deadline_ms, self._twin.now_ms), self._ports.bytes_written)
+        if self._scale > 0.0:
+            ahead_s = self._twin.now_ms / 1000.0 / self._scale - (time.monotonic() - self._paced_from)
+            if ahead_s > 0.0:
+                time.sleep(ahead_s)
+
+
+def free_running_rig(seed: int, scenario: str, flash: Path | None) -> Rig:
+    """Start the twin in a process of its own, in real time. Raises TomatoError as the twin does."""
+    twin = server.start(seed=seed, scenario=scenario, flash=flash)
+    ports = Ports(twin.port_path)
+    return Rig(RealClock(), ports, "virtual board", real_time=True, closers=[twin.close], twin_pid=twin.pid)
+
+
+def lock_step_rig(time_scale: float, seed: int, scenario: str, start: datetime | None, flash: Path | None) -> Rig:
+    """Start the twin in this process; waiting is what moves it. Raises TomatoError as the twin does."""
+    twin = LockStep(seed=seed, scenario=scenario or None, start=start or SIM_START, flash=flash)
+    ports = Ports(twin.port_path)
+    clock = LockStepClock(twin, ports, time_scale)
+    return Rig(clock, ports, "virtual board in lock step", real_time=False, closers=[twin.close])
