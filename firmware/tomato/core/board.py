@@ -258,13 +258,8 @@ class Core:
         answer = {c.F_STATUS: c.STATUS_DONE, c.F_REASON: c.R_NONE, c.F_DELIVERED: 0}
         reason = commands.carry_out(self, msg, answer)
         if reason:
-            answer = {
-                c.F_STATUS: c.STATUS_REJECTED,
-                c.F_REASON: reason,
-                c.F_DELIVERED: 0,
-                c.F_VALUE: self.judge.value,
-                c.F_BOUND: self.judge.bound,
-            }
+            answer = {c.F_STATUS: c.STATUS_REJECTED, c.F_REASON: reason, c.F_DELIVERED: 0,
+                      c.F_VALUE: self.judge.value, c.F_BOUND: self.judge.bound}
         self._compose()
         return answer
 

@@ -74,13 +74,11 @@ class Faults:
         self._cause(c.FAULT_ESTOP, self.inputs.estop, now_ms, 1)
         self._cause(c.FAULT_OVERRUN, self.inputs.pin_fault, now_ms, self.inputs.pin_fault)
         self._watch_leak(now_ms)
-        self._watch_level(
-            c.FAULT_OVER_TEMP, c.S_AIR_TEMP_C, c.OVER_TEMP_ON_C * TEMP_SCALE, c.OVER_TEMP_OFF_C * TEMP_SCALE, now_ms
-        )
+        self._watch_level(c.FAULT_OVER_TEMP, c.S_AIR_TEMP_C, c.OVER_TEMP_ON_C * TEMP_SCALE,
+                          c.OVER_TEMP_OFF_C * TEMP_SCALE, now_ms)
         self._watch_level(c.FAULT_CO2_HIGH, c.S_CO2_PPM, c.CO2_ALARM_PPM, c.CO2_CUTOFF_PPM, now_ms)
-        self._watch_level(
-            c.FAULT_SOIL_HOT, c.S_SOIL_TEMP_C, c.SOIL_HOT_C * SOIL_SCALE, c.SOIL_TEMP_CUTOFF_C * SOIL_SCALE, now_ms
-        )
+        self._watch_level(c.FAULT_SOIL_HOT, c.S_SOIL_TEMP_C, c.SOIL_HOT_C * SOIL_SCALE,
+                          c.SOIL_TEMP_CUTOFF_C * SOIL_SCALE, now_ms)
 
     def _cause(self, fault, present, now_ms, detail):
         if present:

@@ -12,13 +12,11 @@ HALTED = (c.STATE_BOOT, c.STATE_SAFE, c.STATE_FAULT)
 
 def refusal(core, output, amount, owner):
     """Why `output` may not begin a pulse of `amount` (ms or ml) for `owner`, or R_NONE."""
-    return (
-        well_formed(core, output, amount)
-        or state_allows(core, owner)
-        or pause_over(core, output)
-        or core.judge.verdict(output, core.pulses.active | core.forced, core.now_ms)
-        or budget_allows(core, output, amount)
-    )
+    return (well_formed(core, output, amount)
+            or state_allows(core, owner)
+            or pause_over(core, output)
+            or core.judge.verdict(output, core.pulses.active | core.forced, core.now_ms)
+            or budget_allows(core, output, amount))
 
 
 def well_formed(core, output, amount):
@@ -61,13 +59,11 @@ def budget_allows(core, output, amount):
     """The whole dose must fit into the rolling hour, the rolling day, and what flash has prepaid."""
     used, dose = core.used, pulses.thousandths(output, amount)
     if counters.BOUND_HOUR[output] and dose > used.hour_left(output):
-        return core.judge.say(
-            c.R_HOUR_BUDGET, (used.hour.total[output] + dose) // 1000, counters.HOUR_BUDGET[output] // 1000
-        )
+        return core.judge.say(c.R_HOUR_BUDGET, (used.hour.total[output] + dose) // 1000,
+                              counters.HOUR_BUDGET[output] // 1000)
     if counters.BOUND_DAY[output] and dose > used.day_left(output):
-        return core.judge.say(
-            c.R_DAY_BUDGET, (used.day.total[output] + dose) // 1000, counters.DAY_BUDGET[output] // 1000
-        )
+        return core.judge.say(c.R_DAY_BUDGET, (used.day.total[output] + dose) // 1000,
+                              counters.DAY_BUDGET[output] // 1000)
     if counters.BOUND_DAY[output] and dose > used.prepaid[output]:
         core.saver.asked = True
         return core.judge.say(c.R_SAVING, used.prepaid[output] // 1000, dose // 1000)

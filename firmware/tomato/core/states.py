@@ -17,12 +17,12 @@ _B, _S, _R, _L, _V, _F = (c.STATE_BOOT, c.STATE_SAFE, c.STATE_READY, c.STATE_LEA
 # lapsed: lease over. abandoned: ten minutes without a lease. halt: a fault that stops everything. cleared: none left.
 #    begun settled lease lapsed abandoned halt cleared
 TABLE = (
-    (_S, _B, _B, _B, _B, _B, _B),  # BOOT
-    (_S, _R, _S, _S, _S, _F, _S),  # SAFE
-    (_R, _R, _L, _R, _V, _F, _R),  # READY
-    (_L, _L, _L, _R, _L, _F, _L),  # LEASED
-    (_V, _V, _L, _V, _V, _F, _V),  # SURVIVAL
-    (_F, _F, _F, _F, _F, _F, _R),  # FAULT
+    (_S,   _B,     _B,   _B,    _B,       _B,  _B),     # BOOT
+    (_S,   _R,     _S,   _S,    _S,       _F,  _S),     # SAFE
+    (_R,   _R,     _L,   _R,    _V,       _F,  _R),     # READY
+    (_L,   _L,     _L,   _R,    _L,       _F,  _L),     # LEASED
+    (_V,   _V,     _L,   _V,    _V,       _F,  _V),     # SURVIVAL
+    (_F,   _F,     _F,   _F,    _F,       _F,  _R),     # FAULT
 )
 
 # Light: (period_ms, on_ms) per state, so that a person at the tent sees the state without a computer.
