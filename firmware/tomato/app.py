@@ -1,9 +1,9 @@
 """The board's one loop: listen, look, decide, act, speak, sleep. Everything it touches comes in through `hal`.
 
 `hal` (on a board `hal.hardware.Hardware`) offers:
-    ticks_ms() -> int          wrapping counter of 30 bits
+    ticks_ms() -> int          wrapping counter of 30 bits; a turn begins with it
     link                       read(ready) -> n into link.buf, send, flush, waiting, open, close
-    wait(idle_ms) -> int       sleep, or less when link bytes arrive; how many there are, -1 = unknown
+    wait(idle_ms) -> int       until idle_ms after the turn began, or bytes arrive; how many there are, -1 = unknown
     lines(now_ms, inputs)      switches, flow count, pin read-back into core.inputs: fast, every loop
     sense(now_ms, core)        start or collect sensor readings that are due
     sense_due_ms(now_ms)       when `sense` has something to do
@@ -12,17 +12,23 @@
     bitten                     True when the last reset is known to be the watchdog's
     fed()                      feed the watchdog; called only after every task of one loop has checked in
     store, config, identity    for the core; for HELLO
+    heap_free()                garbage collected, and how many bytes are free then
+    shift(by_ms)               a new epoch has begun (core.clock64): moments it keeps count from it
     maintenance()              outputs off, watchdog kept fed: the console is in charge
 """
 
 from tomato import contract as c
 from tomato.core.board import Core
-from tomato.core.clock64 import Clock64
+from tomato.core.clock64 import EPOCH_MS, Clock64
 from tomato.core.ring import SampleRing
 from tomato.core.sampler import Sampler
 from tomato.core.session import Session
 
 SETTLED_MS = 60_000
+# Garbage is collected while nothing else is to do, and not when an allocation in the middle of a turn finds the heap
+# full: that takes 20 ms on an RP2040.
+COLLECT_MS = 60_000
+COLLECT_IDLE_MS = 30
 
 _LISTENED = 1
 _LOOKED = 2
@@ -45,6 +51,7 @@ class App:
         self.sampler = Sampler(self.core, self.ring, self.core.config[c.CFG_SAMPLE_PERIOD_MS])
         self.session = Session(self.core, self.sampler, self.ring, hal.link.send, hal.identity)
         self.lasted = None  # main.py puts it here: a run of its own without it must work, too
+        self.collect_ms = 0  # when garbage is collected next
         self.checked_in = 0
         self.ready = -1  # link bytes known to wait; -1 = look
 
@@ -94,11 +101,24 @@ class App:
 
     def turn(self):
         """One step by the hal's own clock, with the watchdog fed when every task has checked in; returns idle ms."""
-        idle_ms = self.step(self.clock.update(self.hal.ticks_ms()))
+        now_ms = self.clock.update(self.hal.ticks_ms())
+        if self.clock.turn_over():
+            now_ms = self._shift()
+        idle_ms = self.step(now_ms)
         if self.checked_in == _ALL:
             self.hal.fed()
         self.checked_in = 0
+        if idle_ms >= COLLECT_IDLE_MS and now_ms >= self.collect_ms:
+            self.collect_ms = now_ms + COLLECT_MS
+            self.session.heap_free = self.hal.heap_free()
         return idle_ms
+
+    def _shift(self):
+        """A new epoch has begun: every moment that is kept counts from it. Returns the time in it."""
+        for part in (self.core, self.sampler, self.session, self.hal):
+            part.shift(EPOCH_MS)
+        self.collect_ms -= EPOCH_MS
+        return self.clock.now_ms
 
     def run(self, settled=None):
         """Loop until mpremote knocks on the console; everything is off when it returns or raises.

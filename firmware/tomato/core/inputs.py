@@ -3,6 +3,7 @@
 from array import array
 
 from tomato import contract as c
+from tomato.core.clock64 import shifted
 
 N_SENSORS = len(c.SENSORS)
 _LOWEST = tuple(s[2] for s in c.SENSORS)
@@ -43,6 +44,11 @@ class Inputs:
         self.valid[sensor] = 0
         self.why[sensor] = why
         self.t_ms[sensor] = now_ms
+
+    def shift(self, by_ms):
+        """A new epoch has begun: see clock64."""
+        for sensor in range(N_SENSORS):
+            self.t_ms[sensor] = shifted(self.t_ms[sensor], by_ms)
 
     def age_ms(self, sensor, now_ms):
         """Age of a valid reading in ms, or -1. A reading from the future counts as none."""

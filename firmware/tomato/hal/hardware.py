@@ -1,5 +1,6 @@
 """The real board as the app sees it: builds everything of one pin map, and passes between pins and core."""
 
+import gc
 import sys
 import time
 
@@ -40,19 +41,31 @@ class Hardware:
             (sensor_id(name), Switch(*board.INPUT_PINS[name])) for name in SWITCH_SENSORS if name in board.FITTED
         )
         self.flow = FlowCounter(board.FLOW_PIN, board.FLOW_PULL_UP)
-        self.sensors = Sensors(board, self.config["fitted"])
+        self.sensors = Sensors(board, self.config["fitted"], time.ticks_ms)
         self.deadline = Deadline(self.outputs, board.TIMER_IDS[0])
         self.link = Link()
         self.watchdog = Watchdog(board.TIMER_IDS[1])
         self.looked_us = time.ticks_us()
+        self.turn_ms = time.ticks_ms()
 
     def ticks_ms(self):
-        """The wrapping millisecond counter."""
-        return time.ticks_ms()
+        """The wrapping millisecond counter; a turn of the loop begins with it."""
+        self.turn_ms = time.ticks_ms()
+        return self.turn_ms
 
     def wait(self, idle_ms):
-        """Sleep until link bytes arrive or `idle_ms` are over."""
-        return waiting.until(idle_ms, self.link.sent_total)
+        """Sleep until link bytes arrive or `idle_ms` are over since the turn began."""
+        return waiting.until(idle_ms, self.link.sent_total, self.turn_ms)
+
+    def heap_free(self):
+        """Collect garbage; how many bytes are free then."""
+        gc.collect()
+        return gc.mem_free()
+
+    def shift(self, by_ms):
+        """A new epoch has begun: see core.clock64."""
+        self.sensors.due_ms -= by_ms
+        self.deadline.shift(by_ms)
 
     def lines(self, now_ms, inputs):
         """Switches, flow count and pin read-back into the inputs: fast, every loop."""

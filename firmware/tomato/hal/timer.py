@@ -27,6 +27,11 @@ class Deadline:
             self.outputs.uncut()
             self._start(max(1, in_ms))
 
+    def shift(self, by_ms):
+        """A new epoch has begun: see core.clock64. What is armed stays armed."""
+        if self.end_ms >= 0:
+            self.end_ms -= by_ms
+
     def _start(self, in_ms):
         if self._hard:
             try:

@@ -12,6 +12,8 @@ from tomato.hal.sensors.sht4x import Sht4x
 
 PERIOD_MS = 10_000
 COLLECT_AFTER_MS = 800  # the slowest part, the DS18B20, needs 750 ms
+SLICE_MS = 8  # what one turn of the loop gives them; the parts that are left wait for the next turn
+_TICKS = 0x3FFFFFFF
 
 
 def adc(board, number):
@@ -25,7 +27,7 @@ def adc(board, number):
 class Sensors:
     """Polls the fitted parts. Each has `start(now_ms, inputs)` and `collect(now_ms, inputs, config)`."""
 
-    def __init__(self, board, fitted):
+    def __init__(self, board, fitted, ticks_ms):
         bus = I2C(
             board.I2C_PINS[0], scl=Pin(board.I2C_PINS[1]), sda=Pin(board.I2C_PINS[2]), freq=100_000, timeout=10_000
         )
@@ -39,7 +41,9 @@ class Sensors:
         self._fit(fitted, c.S_SOIL_P2_RAW, lambda: CapacitiveProbe(adc(board, 1), 1))
         self.flow_fitted = bool(fitted & (1 << c.S_FLOW_ML))
         self.missing = tuple(s for s in range(len(c.SENSORS)) if not fitted & (1 << s))
+        self.ticks_ms = ticks_ms
         self.collecting = False
+        self.next = 0  # the part whose turn it is in this round
         self.due_ms = 0
 
     def _fit(self, fitted, sensor, make):
@@ -47,20 +51,31 @@ class Sensors:
             self.parts.append(make())
 
     def poll(self, now_ms, inputs, config):
-        """Start a round, or collect it, when that is due."""
-        if now_ms < self.due_ms:
+        """Start a round, or collect it, when that is due: a few parts a turn, so that none holds the safety tick up."""
+        if now_ms < self.due_ms or not self._slice(now_ms, inputs, config):
             return
         if self.collecting:
-            self._collect(now_ms, inputs, config)
-        else:
-            for part in self.parts:
-                part.start(now_ms, inputs)
+            self._derive(now_ms, inputs, config)
         self.due_ms = now_ms + (PERIOD_MS - COLLECT_AFTER_MS if self.collecting else COLLECT_AFTER_MS)
         self.collecting = not self.collecting
 
-    def _collect(self, now_ms, inputs, config):
-        for part in self.parts:
-            part.collect(now_ms, inputs, config)
+    def _slice(self, now_ms, inputs, config):
+        """The next parts, as many as fit; True when the round is complete."""
+        began = self.ticks_ms()
+        while self.next < len(self.parts):
+            part = self.parts[self.next]
+            self.next += 1
+            if self.collecting:
+                part.collect(now_ms, inputs, config)
+            else:
+                part.start(now_ms, inputs)
+            if self.next < len(self.parts) and (self.ticks_ms() - began) & _TICKS >= SLICE_MS:
+                return False
+        self.next = 0
+        return True
+
+    def _derive(self, now_ms, inputs, config):
+        """What no part measures itself."""
         per_l = config[c.CFG_FLOW_PULSES_PER_L]
         if self.flow_fitted and per_l:
             inputs.put(c.S_FLOW_ML, inputs.flow_count * 1000 // per_l, now_ms)
