@@ -27,7 +27,7 @@ from tomato.core.session import Session
 SETTLED_MS = 60_000
 # Garbage is collected while nothing else is to do, and not when an allocation in the middle of a turn finds the heap
 # full: that takes 20 ms on an RP2040.
-COLLECT_MS = 60_000
+COLLECT_MS = 120_000
 COLLECT_IDLE_MS = 30
 
 _LISTENED = 1

@@ -173,8 +173,9 @@ def console(port: Port = None) -> None:
     from tomato_host.board.identify import find_board
 
     url = find_board(port)
-    Console(url).close()
-    typer.echo("The firmware stands aside until `tomato-host board reset`.")
+    with Console(url) as opened:
+        opened.run("import sys\nt = sys.modules.get('tries')\nif t: t.stay_for_good()\n")
+    typer.echo("The firmware stands aside until `tomato-host board reset`, one that was running for an hour at most.")
     raise typer.Exit(subprocess.call(repl_command(url)))
 
 
