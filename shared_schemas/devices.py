@@ -75,6 +75,10 @@ class Output:
     """Device class of its binary sensor in Home Assistant."""
     target_reading: str = field(default="", kw_only=True, metadata=HOST)
     """The reading without which an action would be blind; it must be trusted."""
+    budget_setting: str = field(default="", kw_only=True, metadata=HOST)
+    """Key of `[budgets]` that tightens `day_budget`; empty: the board's own counts."""
+    hour_setting: str = field(default="", kw_only=True, metadata=HOST)
+    """Key of `[guardrails]` that tightens `hour_budget`; empty: the board's own counts."""
     ceiling_setting: str = field(default="", kw_only=True, metadata=HOST)
     """Key of `[guardrails]` at or above which that reading refuses the action."""
 
@@ -87,6 +91,7 @@ OUTPUTS: tuple[Output, ...] = (
            " inrush; it also follows the dark moments in which the budgets are written to flash, so it is short.",
            max_dose=900_000, renewable=True,
            action="SET_LIGHT", column="light", risk="gentle", label="light", heats=True, switchable=True,
+           budget_setting="light_s_per_day",
            home_assistant="light"),
     Output(1, "circulation_fan", "relay", 900_000, 0, 3_600, 86_400, "s", "off", "circulation",
            ("not_estop",),
@@ -102,21 +107,25 @@ OUTPUTS: tuple[Output, ...] = (
            ("not_estop", "no_leak", "rh_fresh", "rh_below_limit"),
            "Ultrasonic humidifier; at most half of an hour and 6 h a day.", max_dose=300_000,
            action="SET_HUMIDIFIER", column="humidifier", risk="risky", label="humidifier", carries_water=True,
-           switchable=True, power_w=25.0, target_reading="rh_pct", ceiling_setting="rh_high_pct"),
+           switchable=True, power_w=25.0, budget_setting="humidifier_s_per_day",
+           target_reading="rh_pct", ceiling_setting="rh_high_pct"),
     Output(4, "heater_mat", "relay", 600_000, 60_000, 2_700, 43_200, "s", "off", "heat",
            ("not_estop", "not_over_temp", "no_leak", "soil_temp_fresh", "soil_temp_below_limit"),
            "Heater mat below the pots; by soil temperature only.", max_dose=600_000,
            action="SET_HEATER_MAT", column="heater_mat", risk="risky", label="heater mat", heats=True, switchable=True,
+           budget_setting="heater_s_per_day",
            home_assistant="heat", target_reading="soil_temp_c", ceiling_setting="soil_temp_high_c"),
     Output(5, "water_pump", "pump", 30_000, 60_000, 600, 2_500, "ml", "finish", "water",
            ("not_estop", "reservoir_ok", "no_leak"),
            "Irrigation pump; a dose is asked for in ml and bounded in ml and in ms.",
            dose_unit="ml", max_dose=250,
-           action="WATER", column="water_ml", risk="risky", label="water pump", carries_water=True, power_w=12.0),
+           action="WATER", column="water_ml", risk="risky", label="water pump", carries_water=True, power_w=12.0,
+           budget_setting="water_ml_per_day", hour_setting="water_ml_per_hour"),
     Output(6, "co2_solenoid", "valve", 30_000, 60_000, 120, 600, "s", "off", "vent",
            ("not_estop", "co2_fresh", "co2_below_limit"),
            "CO2 valve; never together with the exhaust, never without a fresh CO2 reading.", max_dose=30_000,
            action="CO2_INJECT", column="co2_seconds", risk="risky", label="CO2 valve", power_w=6.0,
+           budget_setting="co2_s_per_day", hour_setting="co2_s_per_hour",
            home_assistant="opening", target_reading="co2_ppm", ceiling_setting="co2_high_ppm"),
 )
 # fmt: on

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from tomato_host.loop.recorder import Recorder
 from tomato_host.loop.status import Status
@@ -23,6 +24,7 @@ from tomato_host.sources.synthetic import SyntheticSource
 
 from shared_schemas.records import EventV1, ObservationV1, Record
 
+SITE_ZONE = ZoneInfo("Europe/Vienna")
 TITLE = "Bus: cost to the loop, an alarm through a flood"
 NOW = datetime(2026, 5, 1, 8, 0, tzinfo=UTC)
 FLOOD_PER_S = 500
@@ -108,7 +110,7 @@ def _flood(client: Any, feed: Any, recorder: Recorder, status: Status, alarms: i
 
 
 def _reading() -> ObservationV1:
-    found = SyntheticSource(1, NOW, 1.0, 10.0).next_observation()
+    found = SyntheticSource(1, NOW, 1.0, 10.0, zone=SITE_ZONE).next_observation()
     assert found is not None
     return found
 

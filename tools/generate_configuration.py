@@ -138,6 +138,8 @@ def _inner_model(annotation: Any) -> type[BaseModel] | None:
 def _table(name: str, model: type[BaseModel], default: BaseModel | None, missing: list[str]) -> list[str]:
     """One section, and the tables inside it."""
     text = re.sub(r"\s+", " ", inspect.getdoc(model) or "").strip()
+    text = re.sub(r"^(Section|The table) `\[[a-z_.]+\]`( of the TOML file| of the settings file)?[:.,]? *", "", text)
+    text = text[:1].upper() + text[1:]
     lines = [f"\n## `{name}`\n", text, "", "| key | meaning | unit | allowed | default |", "|---|---|---|---|---|"]
     schema, meanings, inner = model.model_json_schema(), _meanings(model), list[str]()
     for key, info in model.model_fields.items():

@@ -76,6 +76,8 @@ class Job:
 def brain_settings(settings: Settings) -> BrainSettings:
     """The brain's part of the settings."""
     return BrainSettings(
+        site=settings.site,
+        budgets=settings.budgets,
         estimator=settings.estimator,
         control=settings.control,
         guardrails=settings.guardrails,
@@ -220,6 +222,7 @@ def _display(job: Job, settings: Settings, status: Status, rig: Rig) -> Display:
 def _dataset(job: Job, settings: Settings, url: str) -> Iterator[Dataset]:
     about = {"board": url} | ({"seed": job.seed, "scenario": job.scenario} if url == SIM else {})
     brain = settings.model_dump(mode="json", include=set(BrainSettings.__dataclass_fields__))
+    brain["site"] = {"timezone": settings.site.timezone}  # the position never leaves the settings
     dataset = Dataset.from_settings(
         job.data_dir, settings.storage, about={**about, "settings": brain}, now=lambda: datetime.now(UTC)
     )

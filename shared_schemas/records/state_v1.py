@@ -14,6 +14,7 @@ from shared_schemas.records.base import (
     Kpa,
     Listed,
     Lux,
+    Mode,
     Part,
     Percent,
     Record,
@@ -118,6 +119,6 @@ class StateV1(Record):
     budgets: Budgets
     confidence: Fraction
     quantity_confidence: dict[str, Fraction] = Field(default_factory=dict)
-    mode: Literal["NORMAL", "CAUTION", "SAFE", "PAUSED"] | None = None
+    mode: Mode | None = None
     reason: ShortText | None = None
     """Why this record was written outside the base cadence; null on the cadence."""

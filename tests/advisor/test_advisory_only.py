@@ -159,6 +159,13 @@ def test_the_day_book_adds_up_what_was_delivered() -> None:
     assert totals.vpd_mean_kpa == 1.16 and DayBook().totals("2026-02-15").air_temp_min_c is None
 
 
+def test_the_day_counts_the_starts_of_the_board_by_the_event_that_the_firmware_sends() -> None:
+    book = DayBook()
+    for kind, name in (("board", "boot"), ("board", "state"), ("process", "boot"), ("board", "boot")):
+        book.note(EventV1(schema_version="event_v1", ts=context().ts, level="INFO", kind=kind, name=name, text="x."))
+    assert book.totals("2026-02-14").board_resets == 2
+
+
 def test_an_advisor_that_says_nothing_costs_no_time() -> None:
     """Ten thousand ticks of the deciding loop."""
     advisor = Advisor(AgentSettings())

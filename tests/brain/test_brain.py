@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 from tomato_host.brain.brain import Brain, BrainSettings, RuntimeContext, StepResult
 from tomato_host.brain.control import ControlSettings
@@ -12,6 +13,7 @@ from tomato_host.sources.synthetic import SyntheticSource
 from shared_schemas.records import ActionType, DeviceStatusV1, ObservationV1
 from shared_schemas.records.action_v1 import Outcome
 
+SITE_ZONE = ZoneInfo("Europe/Vienna")
 START = datetime(2026, 5, 1, 8, 0, tzinfo=UTC)
 
 
@@ -61,7 +63,7 @@ def live(brain: Brain, minutes: float, begin: datetime = START, **reading: objec
     taken = []
     for step in range(int(minutes * 6)):
         at = begin + timedelta(seconds=10 * step)
-        taken.append(brain.take(observation(at, **reading), devices(at), RuntimeContext(now=at)))  # type: ignore[arg-type]
+        taken.append(brain.step(observation(at, **reading), devices(at), RuntimeContext(now=at)))  # type: ignore[arg-type]
     return taken
 
 
@@ -72,9 +74,9 @@ def judged(taken: list[StepResult]) -> list[StepResult]:
 def test_no_decision_before_the_board_is_leased() -> None:
     brain = Brain()
     for state in ("BOOT", "SAFE", "READY"):
-        assert brain.take(observation(START), devices(START, state), RuntimeContext(now=START)).decision is None
+        assert brain.step(observation(START), devices(START, state), RuntimeContext(now=START)).decision is None
     at = START + timedelta(seconds=10)
-    assert brain.take(observation(at), devices(at), RuntimeContext(now=at)).why == "first"
+    assert brain.step(observation(at), devices(at), RuntimeContext(now=at)).why == "first"
 
 
 def test_a_decision_every_cycle_and_none_between_in_quiet_times() -> None:
@@ -96,7 +98,7 @@ def test_water_that_never_came_is_no_watering() -> None:
     (verdict,) = [v for v in taken[0].decision.verdicts if v.action.type is ActionType.WATER]  # type: ignore[union-attr]
     assert verdict.allowed and brain.memory.last_water_at == verdict.action.ts
     nothing = Outcome(status="REJECTED_BY_BOARD", delivered_ml=0.0, reason="leak")
-    brain.note_outcome(verdict.action.model_copy(update={"outcome": nothing}))
+    brain.add_outcome(verdict.action.model_copy(update={"outcome": nothing}))
     assert brain.memory.last_water_at is None
 
 
@@ -112,12 +114,12 @@ def test_the_rules_plan_is_published_when_somebody_else_decides() -> None:
 
 def test_the_same_observations_give_the_same_mind() -> None:
     def run() -> list[str]:
-        source, brain = SyntheticSource(start=START, seed=4), Brain()
+        source, brain = SyntheticSource(start=START, seed=4, zone=SITE_ZONE), Brain()
         said = []
         for _ in range(300):
             seen = source.next_observation()
             assert seen is not None
-            taken = brain.take(seen, source.device_status(), RuntimeContext(now=seen.ts))
+            taken = brain.step(seen, source.device_status(), RuntimeContext(now=seen.ts))
             said.append(taken.estimate.state.to_json())
             if taken.decision is not None:
                 said += [taken.decision.plan.to_json(), *(v.action.to_json() for v in taken.decision.verdicts)]

@@ -7,8 +7,15 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from tomato_host.brain.control import ControlDecision, ControlSettings, DecisionContext, Memory, fixed_timer, rules
-from tomato_host.brain.control.proposals import Wish, build_decision
+from tomato_host.brain.control import (
+    ControlDecision,
+    ControllerMemory,
+    ControlSettings,
+    DecisionContext,
+    fixed_timer,
+    rules,
+)
+from tomato_host.brain.control.proposals import OutputRequest, build_decision
 from tomato_host.brain.guardrails import GuardContext, Guardrails
 
 from shared_schemas.records import ActionV1
@@ -56,7 +63,7 @@ def test_mist_when_the_air_is_too_dry(vpd: float, mist: bool) -> None:
 
 
 def test_mist_goes_on_to_the_middle_of_the_band() -> None:
-    running = Memory(decided_at=NOON - timedelta(hours=2), duty={"humidifier": 0.2})
+    running = ControllerMemory(decided_at=NOON - timedelta(hours=2), duty={"humidifier": 0.2})
     assert seconds(decide(state(vpd=1.1), memory=running), "SET_HUMIDIFIER") > 0.0
     stopped = decide(state(vpd=0.9), memory=running)
     assert asked(stopped)["SET_HUMIDIFIER"].params.state == "OFF"
@@ -79,7 +86,7 @@ def test_roots_are_warmed_by_soil_temperature_only() -> None:
     assert seconds(cold, "SET_HEATER_MAT") > 0.0
     assert seconds(decide(state(soil_temp=19.0)), "SET_HEATER_MAT") == 0.0
     assert seconds(decide(state(soil_temp=None)), "SET_HEATER_MAT") == 0.0
-    on = Memory(duty={"heater_mat": 0.4})
+    on = ControllerMemory(duty={"heater_mat": 0.4})
     assert seconds(decide(state(soil_temp=18.5), memory=on), "SET_HEATER_MAT") > 0.0
 
 
@@ -117,7 +124,7 @@ def test_a_doubted_probe_halves_the_dose() -> None:
 
 def test_water_waits_for_its_pause_the_morning_and_the_budget() -> None:
     dry = ((20.0, 0.9), (20.0, 0.9))
-    recent = Memory(last_water_at=NOON - timedelta(minutes=80))
+    recent = ControllerMemory(last_water_at=NOON - timedelta(minutes=80))
     assert "WATER" not in asked(decide(state(probes=dry), memory=recent))
     assert "WATER" not in asked(decide(state(MIDNIGHT, probes=((25.0, 0.9),))))
     assert "WATER" in asked(decide(state(MIDNIGHT, probes=((22.0, 0.9),))))
@@ -127,11 +134,11 @@ def test_water_waits_for_its_pause_the_morning_and_the_budget() -> None:
 
 
 def test_without_any_probe_a_small_dose_by_the_clock() -> None:
-    blind, first = ((None, 0.0), (30.0, 0.1)), Memory()
+    blind, first = ((None, 0.0), (30.0, 0.1)), ControllerMemory()
     assert "WATER" not in asked(decide(state(probes=blind), memory=first))
-    later = Memory(decided_at=NOON - timedelta(hours=2))
+    later = ControllerMemory(decided_at=NOON - timedelta(hours=2))
     assert asked(decide(state(probes=blind), memory=later))["WATER"].params.ml == 60.0
-    again = Memory(decided_at=NOON, last_water_at=NOON - timedelta(hours=7))
+    again = ControllerMemory(decided_at=NOON, last_water_at=NOON - timedelta(hours=7))
     assert "WATER" not in asked(decide(state(probes=blind), memory=again))
     assert "WATER" not in asked(decide(state(MIDNIGHT, probes=blind), memory=later))
     assert "WATER" not in asked(decide(state(probes=blind, water_used=2200.0), memory=later))
@@ -149,14 +156,14 @@ def test_safe_mode_keeps_air_moving_and_risky_things_off() -> None:
     assert safe.plan.controller == "safe_mode"
     assert set(asked(safe)) <= {"SET_LIGHT", "SET_CIRCULATION_FAN", "SET_EXHAUST_FAN"}
     assert seconds(safe, "SET_CIRCULATION_FAN") == 7200.0
-    thirsty = decide(state(probes=((18.0, 0.9),)), mode="SAFE")
-    assert asked(thirsty)["WATER"].origin == "safe_mode" and asked(thirsty)["WATER"].params.ml == 150.0
+    demand = decide(state(probes=((18.0, 0.9),)), mode="SAFE")
+    assert asked(demand)["WATER"].origin == "safe_mode" and asked(demand)["WATER"].params.ml == 150.0
     blind = decide(state(air=None, rh=None, vpd=None), mode="SAFE")
     assert seconds(blind, "SET_EXHAUST_FAN") == pytest.approx(720.0)
 
 
 def test_everything_the_rules_ask_for_on_a_good_day_passes_the_door() -> None:
-    guardrails, memory = Guardrails(), Memory()
+    guardrails, memory = Guardrails(), ControllerMemory()
     for hours in range(0, 24, 2):
         now = NOON + timedelta(hours=hours)
         seen = state(now, probes=((24.0, 0.9), (30.0, 0.9)))
@@ -186,6 +193,6 @@ def test_the_timer_is_blind() -> None:
     ],
 )
 def test_what_is_too_little_is_not_asked_for(output: str, amount: float, asks: bool) -> None:
-    made = build_decision(DecisionContext(now=NOON, state=state()), "mpc", [Wish(output, amount, "a trifle")])
+    made = build_decision(DecisionContext(now=NOON, state=state()), "mpc", [OutputRequest(output, amount, "a trifle")])
     assert (made.proposals[0].type.value != "NO_ACTION") == asks
     assert asks or "too little" in made.plan.not_done[0]

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from tomato_host.app import brain_settings
-from tomato_host.brain.foresight import Foresight
+from tomato_host.brain.forecast_state import ForecastState
 from tomato_host.brain.world_model.settings import WorldModelSettings
 from tomato_host.cli.explain import read_story
 from tomato_host.replay.check import Checker
@@ -34,8 +34,8 @@ def four_days(change: date) -> list[datetime]:
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
 def test_the_nightly_rebuild_is_once_a_night_at_ten_past_midnight(change: date) -> None:
-    foresight = Foresight(WorldModelSettings(), VIENNA, ("P1", "P2"))
-    nights = [m.astimezone(VIENNA) for m in four_days(change) if foresight.night_has_come(m)]
+    foresight = ForecastState(WorldModelSettings(), VIENNA, ("P1", "P2"))
+    nights = [m.astimezone(VIENNA) for m in four_days(change) if foresight.night_is_due(m)]
     assert [(m.hour, m.minute) for m in nights] == [(0, 10)] * 4
     assert [m.date() for m in nights] == [change + timedelta(days=n) for n in (-1, 0, 1, 2)]
 
@@ -47,7 +47,7 @@ def test_the_days_water_begins_at_local_midnight(change: date) -> None:
     for moment in four_days(change):
         flow += 1.0
         local = moment.astimezone(VIENNA)
-        meter.take(flow, local)
+        meter.update(flow, local)
         most[local.date()] = meter.used_ml
     hours = {change + timedelta(days=n): h for n, h in ((-1, 24), (0, 23 if change.month == 3 else 25), (1, 24))}
     for day, length_h in hours.items():

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from tomato_host.brain.brain import Brain
-from tomato_host.brain.world_model.promotion import Verdict
+from tomato_host.brain.world_model.promotion import PromotionVerdict
 from tomato_host.loop.model_checkpoints import ModelKeeper
 from tomato_host.loop.recorder import Recorder
 from tomato_host.loop.status import Status
@@ -35,8 +35,8 @@ class Kept:
 
 def _night(brain: Brain, days: int) -> None:
     """One night as the brain lives through it, on a made-up log."""
-    brain.foresight.nursery.learn(tent_log(8).until(days * 24))
-    brain.foresight.nights += 1
+    brain.forecast_state.nursery.learn(tent_log(8).until(days * 24))
+    brain.forecast_state.nights += 1
 
 
 def _keeper(folder: Path, brain: Brain) -> tuple[ModelKeeper, Kept]:
@@ -65,7 +65,7 @@ def test_nights_are_kept_and_the_speaker_survives_a_restart(tmp_path: Path) -> N
     keeper.start()
     keeper.stop()
     assert kept.events() == ["model_loaded"]
-    assert again.foresight.model.fingerprint() == active[1].fingerprint()
+    assert again.forecast_state.model.fingerprint() == active[1].fingerprint()
 
 
 def test_a_refusal_and_a_regression_are_written_down(tmp_path: Path) -> None:
@@ -73,14 +73,14 @@ def test_a_refusal_and_a_regression_are_written_down(tmp_path: Path) -> None:
     keeper, kept = _keeper(tmp_path, brain)
     keeper.start()
     verdicts = (
-        Verdict(True, "first"),
-        Verdict(True, "won", 0.9),
-        Verdict(False, "lost", 1.2),
-        Verdict(False, "rolled back: worse", 0.7, rolled_back=True),
+        PromotionVerdict(True, "first"),
+        PromotionVerdict(True, "won", 0.9),
+        PromotionVerdict(False, "lost", 1.2),
+        PromotionVerdict(False, "rolled back: worse", 0.7, rolled_back=True),
     )
     for days, verdict in enumerate(verdicts, start=1):
         _night(brain, days)
-        brain.foresight.nursery.last = verdict
+        brain.forecast_state.nursery.last = verdict
         keeper.tick(NOW + timedelta(days=days))
     keeper.stop()
     assert kept.events() == ["model_promoted", "model_promoted", "model_refused", "model_rolled_back"]
@@ -89,15 +89,15 @@ def test_a_refusal_and_a_regression_are_written_down(tmp_path: Path) -> None:
 
 
 def test_a_model_of_another_tent_does_not_speak(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from tomato_host.brain.world_model.model import Shape, WorldModel
-    from tomato_host.brain.world_model.quantities import tent_quantities
+    from tomato_host.brain.world_model.data import ModelShape, tent_quantities
+    from tomato_host.brain.world_model.model import WorldModel
 
     store = ModelStore(tmp_path)
-    other = WorldModel(Shape(quantities=tent_quantities(("P9",))))
+    other = WorldModel(ModelShape(quantities=tent_quantities(("P9",))))
     store.activate(store.save(other, tent_log(2), NOW), NOW, "another tent")
     brain = Brain()
-    before = brain.foresight.model
+    before = brain.forecast_state.model
     keeper, kept = _keeper(tmp_path, brain)
     keeper.start()
     keeper.stop()
-    assert brain.foresight.model is before and kept.events() == []
+    assert brain.forecast_state.model is before and kept.events() == []

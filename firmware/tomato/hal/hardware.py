@@ -46,16 +46,14 @@ class Hardware:
         self.link = Link()
         self.watchdog = Watchdog(board.TIMER_IDS[1])
         self.looked_us = time.ticks_us()
-        self.turn_ms = time.ticks_ms()
 
     def ticks_ms(self):
-        """The wrapping millisecond counter; a turn of the loop begins with it."""
-        self.turn_ms = time.ticks_ms()
-        return self.turn_ms
+        """The wrapping millisecond counter."""
+        return time.ticks_ms()
 
-    def wait(self, idle_ms):
+    def wait(self, idle_ms, turn_ticks):
         """Sleep until link bytes arrive or `idle_ms` are over since the turn began."""
-        return waiting.until(idle_ms, self.link.sent_total, self.turn_ms)
+        return waiting.until(idle_ms, self.link.sent_total, turn_ticks)
 
     def heap_free(self):
         """Collect garbage; how many bytes are free then."""

@@ -39,7 +39,8 @@ class DayBook:
     done: int = 0
     refused: int = 0
     anomalies: int = 0
-    resets: int = 0
+    starts: int = 0
+    """Starts of the board, whatever their cause: the firmware sends one `boot` event each time."""
 
     def note(self, record: Record) -> None:
         """Take one record as it is kept."""
@@ -50,7 +51,7 @@ class DayBook:
         elif isinstance(record, AnomalyV1):
             self.anomalies += record.phase == "OPENED"
         elif isinstance(record, EventV1):
-            self.resets += record.kind == "board" and record.name in ("boot", "reset")
+            self.starts += record.kind == "board" and record.name == "boot"
 
     def totals(self, date: str) -> DayTotals:
         """Close the page of `date` (YYYY-MM-DD)."""
@@ -65,7 +66,7 @@ class DayBook:
             actions_done=self.done,
             actions_refused=self.refused,
             anomalies=self.anomalies,
-            board_resets=self.resets,
+            board_resets=self.starts,
         )
 
     def _note_state(self, state: StateV1) -> None:

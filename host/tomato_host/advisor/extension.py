@@ -31,7 +31,7 @@ class Keeper(Protocol):
 class Seer(Protocol):
     """Where a judged photo is shown: in the state."""
 
-    def note_vision(self, vision: VisionV1) -> None:
+    def add_vision(self, vision: VisionV1) -> None:
         """Take the newest verdict."""
 
 
@@ -83,7 +83,7 @@ class AdvisorExtension:
         for record in self._advisor.poll():
             self._keeper.record(record)
             if isinstance(record, VisionV1) and self._seer is not None:
-                self._seer.note_vision(record)
+                self._seer.add_vision(record)
 
     def stop(self) -> None:
         """The run ends."""

@@ -10,7 +10,7 @@ import typer
 from tomato_host.errors import TomatoError
 
 if TYPE_CHECKING:
-    from tomato_host.backtest.report import Report
+    from tomato_host.backtest.report import BacktestReport
 
 
 def backtest(
@@ -21,6 +21,7 @@ def backtest(
     group: Annotated[str | None, typer.Option(help="Column that names the places in the CSV.")] = None,
     quantity: Annotated[str | None, typer.Option(help="Only these, by comma: vpd_kpa, soil, air_temp_c ...")] = None,
     from_day: Annotated[int | None, typer.Option(help="First day that counts; default 45, or 44 % if short.")] = None,
+    config: Annotated[Path | None, typer.Option(help="Settings; [site] timezone is that of a mapping without.")] = None,
     lightgbm: Annotated[bool, typer.Option(help="Beside LightGBM too, where the extra `bench` is installed.")] = True,
     plot: Annotated[Path | None, typer.Option(help="Write the reliability curve as SVG.")] = None,
     json_out: Annotated[bool, typer.Option("--json", help="Plain figures for scripts.")] = False,
@@ -30,14 +31,15 @@ def backtest(
 
     from tomato_host.backtest.baselines import baselines
     from tomato_host.backtest.report import reliability_svg, summarise
-    from tomato_host.backtest.rolling import judge
+    from tomato_host.backtest.rolling import score_case
     from tomato_host.backtest.tables import load_cases
+    from tomato_host.settings import load_settings
 
     hours = _hours(horizons)
     only = tuple(name.strip() for name in quantity.split(",")) if quantity else None
-    cases = load_cases(data, mapping, weather, group)
+    cases = load_cases(data, mapping, weather, group, time_zone=load_settings(config).site.timezone)
     rules = baselines(lightgbm)
-    judged = [one for case in cases for one in judge(case, hours, rules, from_day, only, _told)]
+    judged = [one for case in cases for one in score_case(case, hours, rules, from_day, only, _told)]
     judged = [one for one in judged if one.counts.any(axis=0).all()]
     if not judged:
         raise TomatoError(
@@ -81,7 +83,7 @@ def _told(text: str) -> None:
         sys.stderr.flush()
 
 
-def _show(report: Report) -> None:
+def _show(report: BacktestReport) -> None:
     from rich.console import Console
     from rich.table import Table
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from tomato_host.brain.brain import BrainSettings
     from tomato_host.replay.check import CheckResult
     from tomato_host.replay.replay import ReplayResult
+    from tomato_host.settings import Settings
     from tomato_host.sources.interface import Source
 
 
@@ -30,6 +31,7 @@ def replay(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
 ) -> None:
     """Run a recording through today's brain. With --check it ends with 2 when anything comes out differently."""
+    from tomato_host.app import brain_settings
     from tomato_host.errors import TomatoError
 
     if malformed not in ("fail", "skip"):
@@ -37,9 +39,11 @@ def replay(
     if check:
         _check(recording, config, as_json)
         return
-    span = (_moment(begin), _moment(end))
-    source = _source(recording, mapping, select or [], span, malformed)
-    _report(_run(source, _settings(recording, config), data_dir), data_dir, as_json)
+    settings = _settings(recording, config)
+    zone = settings.site.timezone
+    span = (_moment(begin, zone), _moment(end, zone))
+    source = _source(recording, mapping, select or [], span, malformed, zone)
+    _report(_run(source, brain_settings(settings), data_dir), data_dir, as_json)
 
 
 def _run(source: Source, settings: BrainSettings, data_dir: Path | None) -> ReplayResult:
@@ -59,6 +63,7 @@ def _source(
     select: list[str],
     span: tuple[datetime | None, datetime | None],
     malformed: str,
+    time_zone: str,
 ) -> Source:
     from tomato_host.sources.csv_mapping import load_mapping
     from tomato_host.sources.measured import MeasuredSource, recognise
@@ -70,7 +75,7 @@ def _source(
         return ReplaySource(dataset_lines(recording), policy, begin=span[0], end=span[1])
     if mapping is None and ".jsonl" in recording.name:
         return ReplaySource.from_file(recording, policy, begin=span[0], end=span[1])
-    table = load_mapping(mapping) if mapping is not None else recognise(recording)
+    table = load_mapping(mapping, time_zone) if mapping is not None else recognise(recording)
     return MeasuredSource(recording, table.selecting(dict(map(_pair, select))), begin=span[0], end=span[1])
 
 
@@ -83,7 +88,8 @@ def _pair(text: str) -> tuple[str, str]:
     return column, value
 
 
-def _moment(text: str | None) -> datetime | None:
+def _moment(text: str | None, time_zone: str) -> datetime | None:
+    """The moment; without an offset it is local time in the zone of the settings in force."""
     from zoneinfo import ZoneInfo
 
     from tomato_host.errors import TomatoError
@@ -94,23 +100,22 @@ def _moment(text: str | None) -> datetime | None:
         moment = datetime.fromisoformat(text)
     except ValueError:
         raise TomatoError("E-TIME", f"{text!r} is no time.", "write it as 2020-02-01 or 2020-02-01T06:00") from None
-    return moment if moment.tzinfo is not None else moment.replace(tzinfo=ZoneInfo("Europe/Vienna"))
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=ZoneInfo(time_zone))
 
 
-def _settings(recording: Path, config: Path | None) -> BrainSettings:
+def _settings(recording: Path, config: Path | None) -> Settings:
     """Those of --config, else those that a dataset was recorded with, else the defaults."""
     import json
 
-    from tomato_host.app import brain_settings
-    from tomato_host.settings import Settings, load_settings, parse_settings
+    from tomato_host.settings import load_settings, parse_recorded_settings
 
-    found: Settings = load_settings(config)
+    found = load_settings(config)
     metadata = recording / "metadata.json"
     if config is None and metadata.is_file():
         recorded = json.loads(metadata.read_bytes()).get("settings")
         if recorded is not None:
-            found = parse_settings(recorded, str(metadata))
-    return brain_settings(found)
+            found = parse_recorded_settings(recorded, str(metadata))
+    return found
 
 
 def _report(result: ReplayResult, data_dir: Path | None, as_json: bool) -> None:
@@ -150,6 +155,7 @@ def _text(moment: datetime | None) -> str | None:
 def _check(recording: Path, config: Path | None, as_json: bool) -> None:
     import json
 
+    from tomato_host.app import brain_settings
     from tomato_host.models.store import ModelStore
     from tomato_host.replay.check import Checker
     from tomato_host.storage.reader import read_records, require_dataset
@@ -157,7 +163,7 @@ def _check(recording: Path, config: Path | None, as_json: bool) -> None:
     require_dataset(recording)
     simulated = "simulated" in json.loads((recording / "metadata.json").read_bytes())
     models = ModelStore(recording / "models")
-    checker = Checker(_settings(recording, config), decides=not simulated, stored_model=models.verify)
+    checker = Checker(brain_settings(_settings(recording, config)), decides=not simulated, stored_model=models.verify)
     result = checker.check(read_records(recording))
     _report_check(result, as_json, _incomplete_from(recording))
     if not result.same:

@@ -8,7 +8,7 @@ from typing import Protocol
 from shared_schemas.records import DeviceStatusV1, ObservationV1, StateV1
 from tomato_host.brain.brain import Brain, RuntimeContext, StepResult
 from tomato_host.brain.guardrails.guardrails import Verdict
-from tomato_host.brain.safe_mode import Step
+from tomato_host.brain.safe_mode import SafeModeStep
 from tomato_host.loop.recorder import Level, Recorder
 
 
@@ -36,11 +36,11 @@ class Episode:
         """One observation: read, estimate, forecast, plan, guard, act, log."""
         self._log_devices(devices)
         self._log.record(observation)
-        taken = self._brain.take(observation, devices, here)
+        taken = self._brain.step(observation, devices, here)
         for anomaly in taken.estimate.anomalies:
             self._log.record(anomaly)
-        if taken.trust is not None:
-            self._heed_trust(taken.trust, here.now)
+        if taken.safe_mode is not None:
+            self._heed_trust(taken.safe_mode, here.now)
         if taken.estimate.anomalies or taken.decision is not None:
             self.log_state(_why_now(taken))
         self._log_expectations(taken)
@@ -68,11 +68,11 @@ class Episode:
     def log_devices(self, devices: DeviceStatusV1) -> None:
         """Write the body's condition and let the brain know, outside an observation (a lost link, a fault)."""
         self._log_devices(devices)
-        self._brain.learn_devices(devices)
+        self._brain.update_devices(devices)
 
-    def weigh_trust(self, here: RuntimeContext) -> None:
+    def update_safe_mode(self, here: RuntimeContext) -> None:
         """Let time pass for trust while nothing is observed."""
-        self._heed_trust(self._brain.weigh_trust(here), here.now)
+        self._heed_trust(self._brain.update_safe_mode(here), here.now)
 
     # -- inside ------------------------------------------------------------------------------------------------
 
@@ -90,7 +90,7 @@ class Episode:
         if taken.prediction is not None:
             self._log.record(taken.prediction)
 
-    def _heed_trust(self, trust: Step, now: datetime) -> None:
+    def _heed_trust(self, trust: SafeModeStep, now: datetime) -> None:
         """Entering safe mode switches off at once; every change is an event that may be notified."""
         if trust.entered:
             self._hands.switch_off(trust.switch_off, ", ".join(trust.entered))

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from tomato_host.brain.brain import Brain, StepResult
-from tomato_host.brain.world_model.hourly import HourlyLog
+from tomato_host.brain.world_model.data import HourlyLog
 from tomato_host.brain.world_model.model import WorldModel
-from tomato_host.brain.world_model.promotion import Verdict
-from tomato_host.brain.world_model.state import clone
+from tomato_host.brain.world_model.model_arrays import clone
+from tomato_host.brain.world_model.promotion import PromotionVerdict
 from tomato_host.loop.recorder import Recorder
 from tomato_host.models.store import ModelStore
 
@@ -21,7 +21,7 @@ from tomato_host.models.store import ModelStore
 class Night:
     """What one night left: the verdict on the night before, the model that learned, and from what."""
 
-    verdict: Verdict
+    verdict: PromotionVerdict
     candidate: WorldModel
     log: HourlyLog
     now: datetime
@@ -36,14 +36,14 @@ class ModelKeeper:
         self._log = recorder
         self._now = now
         self._nights: queue.SimpleQueue[Night | None] = queue.SimpleQueue()
-        self._seen = brain.foresight.nights
+        self._seen = brain.forecast_state.nights
         self._waiting: str | None = None
         self._thread = threading.Thread(target=self._write, name="models", daemon=True)
 
     def start(self) -> None:
         """Let the version that spoke last speak on, if it is whole and fits this tent."""
         found = self._store.load_active(self._brain.settings.world_model)
-        if found is not None and self._brain.foresight.adopt(found[1]):
+        if found is not None and self._brain.forecast_state.adopt(found[1]):
             version, model = found
             self._log.event(
                 self._now(),
@@ -61,7 +61,7 @@ class ModelKeeper:
 
     def tick(self, now: datetime) -> None:
         """Hand over what a night has left."""
-        foresight = self._brain.foresight
+        foresight = self._brain.forecast_state
         verdict = foresight.nursery.last
         if foresight.nights == self._seen or verdict is None:
             return
@@ -87,13 +87,13 @@ class ModelKeeper:
         """Act on the verdict about last night's version, then save tonight's."""
         verdict, waiting = night.verdict, self._waiting
         if verdict.rolled_back:
-            self._store.note(night.now, "regressed", self._store.active() or "", verdict.why)
+            self._store.log_change(night.now, "regressed", self._store.active() or "", verdict.why)
             if self._store.has_before():
                 self._store.rollback(night.now, verdict.why)
         elif verdict.promoted and waiting is not None:
             self._store.activate(waiting, night.now, verdict.why)
         elif waiting is not None:
-            self._store.note(night.now, "refused", waiting, verdict.why)
+            self._store.log_change(night.now, "refused", waiting, verdict.why)
         self._waiting = self._store.save(night.candidate, night.log, night.now)
         if self._store.active() is None:
             self._store.activate(self._waiting, night.now, "the first version")

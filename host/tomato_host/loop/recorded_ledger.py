@@ -6,7 +6,7 @@ from datetime import datetime
 
 from shared_schemas.records import ActionV1, EventV1
 from tomato_host.brain.guardrails.guardrails import Guardrails
-from tomato_host.brain.guardrails.movements import DRAWN, GIVEN_BACK, RELEASED, SETTLED
+from tomato_host.brain.guardrails.ledger_events import ALLOCATED, REFUNDED, RELEASED, SETTLED
 from tomato_host.loop.clock import Clock
 from tomato_host.loop.recorder import Recorder
 
@@ -23,7 +23,7 @@ class RecordedLedger:
         """As `Guardrails.allocate`."""
         drawn = self._guardrails.allocate(action, amount, now)
         if drawn > 0.0:
-            self._note(DRAWN, action, now, drawn=drawn)
+            self._note(ALLOCATED, action, now, drawn=drawn)
         return drawn
 
     def settle(self, action: ActionV1, drawn: float, delivered: float, now: datetime) -> None:
@@ -34,7 +34,7 @@ class RecordedLedger:
     def refund(self, action: ActionV1, drawn: float) -> None:
         """As `Guardrails.refund`."""
         self._guardrails.refund(action, drawn)
-        self._note(GIVEN_BACK, action, self._clock.now(), drawn=drawn)
+        self._note(REFUNDED, action, self._clock.now(), drawn=drawn)
 
     def release(self, action: ActionV1) -> None:
         """As `Guardrails.release`."""

@@ -15,6 +15,7 @@ from shared_schemas.records import DeviceStatusV1, StateV1
 from tomato_host.brain.estimator.estimate import Estimate
 from tomato_host.brain.estimator.pipeline import Estimator
 from tomato_host.brain.estimator.settings import EstimatorSettings
+from tomato_host.brain.settings import SiteSettings
 from tomato_host.loop.clock import SimClock
 from tomato_host.loop.scheduler import Run, Scheduler
 from tomato_host.sources.interface import Source
@@ -64,10 +65,16 @@ class SimulatedDay:
         self._plan = plan
         self._clock = SimClock(plan.start, plan.time_scale)
         self.scheduler = Scheduler(self._clock)
-        self._source: Source = SyntheticSource(
-            plan.seed, plan.start, plan.duration_h, plan.sample_period_s, [plan.scenario], day=plan.day
-        )
         settings = EstimatorSettings(sample_period_s=plan.sample_period_s, state_period_s=plan.state_period_s)
+        self._source: Source = SyntheticSource(
+            plan.seed,
+            plan.start,
+            plan.duration_h,
+            plan.sample_period_s,
+            [plan.scenario],
+            day=plan.day,
+            zone=SiteSettings().zone,
+        )
         self._estimator = Estimator(settings)
         about = {
             "simulated": {

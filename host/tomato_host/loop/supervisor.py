@@ -206,14 +206,14 @@ class Supervisor:
         """End the story of actions that an earlier process left open."""
         now_ms = self._clock.monotonic_ms()
         for action in self._earlier.pop_closed(now_ms, self._now(), self._guardrails, at_once):
-            self._brain.note_outcome(action)
+            self._brain.add_outcome(action)
             self._log.record(action)
 
     def _watch(self, run: Run) -> None:
         """Trust is weighed with every observation; this is for when there is none."""
         self._poll(run.now_ms)
         if self._down_since is not None:
-            self._episode.weigh_trust(self._circumstances())
+            self._episode.update_safe_mode(self._circumstances())
 
     def _state(self, run: Run) -> None:
         self._poll(run.now_ms)
@@ -364,7 +364,7 @@ class Supervisor:
         self._note_request(request)
         if request.kind != "action" or request.action is None:
             text = self._overrides.wish(request, self._now())
-            self._episode.weigh_trust(self._circumstances())
+            self._episode.update_safe_mode(self._circumstances())
             return Reply(id=request.id, ok=True, text=text)
         return self.propose(request.id, request.action)
 
@@ -424,14 +424,14 @@ class Supervisor:
             now=now,
             link_up=self._session.up,
             link_down_s=down_s,
-            person_paused=self._overrides.paused(now),
-            person_wants_safe=self._overrides.wants_safe(now),
-            person_acknowledges=self._overrides.take_acknowledgement(),
+            operator_paused=self._overrides.paused(now),
+            operator_wants_safe=self._overrides.wants_safe(now),
+            operator_acknowledges=self._overrides.take_acknowledgement(),
         )
 
     def _keep_finished(self) -> None:
         for action in self._executor.pop_finished():
-            self._brain.note_outcome(action)
+            self._brain.add_outcome(action)
             self._log.record(action)
             self._board_requests.hear(action, self._clock.monotonic_ms())
 
@@ -440,7 +440,7 @@ class Supervisor:
             return
         status, now = self.status, self._now()
         status.now = now
-        status.mode, status.mode_reason = self._brain.mode, ", ".join(self._brain.trust.causes)
+        status.mode, status.mode_reason = self._brain.mode, ", ".join(self._brain.safe_mode.causes)
         status.jobs = {
             name: now + timedelta(milliseconds=job.end_ms - now_ms) if job.row.renewable and job.end_ms else None
             for name, job in self._executor.jobs.items()

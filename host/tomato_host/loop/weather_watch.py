@@ -11,7 +11,7 @@ from typing import Protocol
 from shared_schemas.records import Forecast36hV1
 from tomato_host.brain.brain import Brain, StepResult
 from tomato_host.loop.recorder import Recorder
-from tomato_host.weather.service import Answer
+from tomato_host.weather.service import WeatherResult
 
 ASK_EVERY_S = 900.0
 """The service itself asks a provider once per TTL at most; this is how soon a new run is noticed."""
@@ -20,7 +20,7 @@ ASK_EVERY_S = 900.0
 class Service(Protocol):
     """What is asked; `weather.service.WeatherService` is one. May take as long as the network takes."""
 
-    def get(self, now: datetime) -> Answer: ...
+    def get(self, now: datetime) -> WeatherResult: ...
 
 
 class WeatherWatch:
@@ -31,7 +31,7 @@ class WeatherWatch:
         self._brain = brain
         self._log = recorder
         self._now = now
-        self._answers: queue.SimpleQueue[Answer] = queue.SimpleQueue()
+        self._answers: queue.SimpleQueue[WeatherResult] = queue.SimpleQueue()
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="weather", daemon=True)
         self._fetched: datetime | None = None
@@ -58,20 +58,20 @@ class WeatherWatch:
             self._answers.put(self._service.get(self._now()))
             self._ended.wait(ASK_EVERY_S)
 
-    def _take(self, answer: Answer, now: datetime) -> None:
+    def _take(self, answer: WeatherResult, now: datetime) -> None:
         """A new forecast is kept; losing the service and getting it back are told once each."""
         forecast = answer.forecast
         stale = forecast is None or forecast.stale
         if stale != self._stale:
             self._stale = stale
             name = "weather_lost" if stale else "weather_back"
-            self._log.event(now, "WARNING" if stale else "INFO", "weather", name, answer.told)
+            self._log.event(now, "WARNING" if stale else "INFO", "weather", name, answer.text)
         if forecast is not None and (forecast.fetched_ts != self._fetched or forecast.stale):
             self._keep(forecast)
 
     def _keep(self, forecast: Forecast36hV1) -> None:
         new = forecast.fetched_ts != self._fetched
         self._fetched = forecast.fetched_ts
-        self._brain.note_weather(forecast)
+        self._brain.add_weather(forecast)
         if new:
             self._log.record(forecast)

@@ -17,7 +17,7 @@ from shared_schemas.records import ActionV1, parse_record
 from shared_schemas.records.action_v1 import OUTPUT_OF, Outcome
 from tomato_host.board.events import BoardEvent
 from tomato_host.brain.execution.executor import BudgetLedger, UnconfirmedDose
-from tomato_host.brain.guardrails.movements import DRAWN, GIVEN_BACK, SETTLED
+from tomato_host.brain.guardrails.ledger_events import ALLOCATED, REFUNDED, SETTLED
 from tomato_host.recovery.stored_samples import tail
 
 REASON = "host_restart"
@@ -128,9 +128,9 @@ def _move(left: InterruptedAction, event: dict[str, Any]) -> None:
     """One movement of the ledger."""
     data, name = event["data"], event["name"]
     drawn = float(data.get("drawn") or 0.0)
-    if name == DRAWN:
+    if name == ALLOCATED:
         left.under_way += drawn
-    elif name in (SETTLED, GIVEN_BACK):
+    elif name in (SETTLED, REFUNDED):
         left.under_way = max(0.0, left.under_way - drawn)
         left.delivered += float(data.get("delivered") or 0.0) if name == SETTLED else 0.0
 

@@ -28,7 +28,7 @@ from shared_schemas.records import (
 from shared_schemas.records.action_v1 import OUTPUT_OF
 from tomato_host.brain.brain import Brain, BrainSettings, RuntimeContext
 from tomato_host.brain.estimator.estimate import Estimate
-from tomato_host.brain.guardrails.movements import MOVEMENTS, repeat
+from tomato_host.brain.guardrails.ledger_events import LEDGER_EVENTS, replay_event
 from tomato_host.brain.world_model.model import WorldModel
 from tomato_host.commands.inbox import Request
 from tomato_host.commands.operator_overrides import OperatorOverrides
@@ -136,13 +136,13 @@ class Checker:
             self._observe(record)
         elif isinstance(record, DeviceStatusV1):
             self._devices = record
-            self._brain.learn_devices(record)
+            self._brain.update_devices(record)
         elif isinstance(record, EventV1):
             self._on_event(record)
         elif isinstance(record, Forecast36hV1):
-            self._brain.note_weather(record)
+            self._brain.add_weather(record)
         elif isinstance(record, VisionV1):
-            self._brain.note_vision(record)
+            self._brain.add_vision(record)
         elif isinstance(record, ActionV1):
             self._on_action(record)
         elif _kind(record) in _COMPARED:
@@ -158,7 +158,7 @@ class Checker:
             self._estimate = self._brain.observe(observation, self._devices)
             self._expect(self._estimate.anomalies)
             return
-        taken = self._brain.take(observation, self._devices, self._here(now))
+        taken = self._brain.step(observation, self._devices, self._here(now))
         self._estimate = self._brain.estimate
         self._expect(taken.estimate.anomalies)
         if taken.rebuilt is not None:
@@ -174,18 +174,18 @@ class Checker:
             now=now,
             link_up=down is None,
             link_down_s=0.0 if down is None else (now - down).total_seconds(),
-            person_paused=self._overrides.paused(now),
-            person_wants_safe=self._overrides.wants_safe(now),
-            person_acknowledges=self._overrides.take_acknowledgement(),
+            operator_paused=self._overrides.paused(now),
+            operator_wants_safe=self._overrides.wants_safe(now),
+            operator_acknowledges=self._overrides.take_acknowledgement(),
         )
 
     def _on_event(self, event: EventV1) -> None:
         if event.name not in ("started", "clock_set"):
             self._let_time_pass(event.ts)
-        if event.name in MOVEMENTS:
+        if event.name in LEDGER_EVENTS:
             action = self._accepted.get(str(event.data.get("action")))
             if action is not None:
-                repeat(self._brain.guardrails, event, action)
+                replay_event(self._brain.guardrails, event, action)
         elif event.kind == "process" and event.name == "started":
             self._close_group()
             self._begin_anew(event.ts)
@@ -194,14 +194,14 @@ class Checker:
         elif event.kind == "process" and event.name == "clock_set":
             self._shift(timedelta(seconds=float(event.data.get("seconds") or 0.0)))
         elif event.kind == "model" and event.name == "model_loaded" and self._stored_model is not None:
-            self._brain.foresight.adopt(self._stored_model(str(event.data.get("version"))))
+            self._brain.forecast_state.adopt(self._stored_model(str(event.data.get("version"))))
         elif event.kind == "link" and event.name == "link_down":
             self._link_down_since = self._link_down_since or event.ts
         elif event.kind == "link" and event.name == "link_up":
             self._link_down_since = None
         elif event.kind == "person" and event.name in ("person_mode", "person_acknowledge"):
             self._overrides.wish(_request(event), event.ts)
-            self._brain.weigh_trust(self._here(event.ts))
+            self._brain.update_safe_mode(self._here(event.ts))
 
     def _shift(self, moved: timedelta) -> None:
         """The recorded host's clock was set: what it counts from moved with it."""
@@ -217,7 +217,7 @@ class Checker:
         while self._watch_at + WATCH <= now:
             self._watch_at += WATCH
             if self._link_down_since is not None and self._watch_at > self._link_down_since:
-                self._brain.weigh_trust(self._here(self._watch_at))
+                self._brain.update_safe_mode(self._here(self._watch_at))
 
     def _on_action(self, action: ActionV1) -> None:
         """First comes the verdict, later the same action with its outcome."""
@@ -225,7 +225,7 @@ class Checker:
             self._accepted.pop(str(action.id), None)
             if action.type in OUTPUT_OF:
                 self._finished[str(action.id)] = action
-            self._brain.note_outcome(action)
+            self._brain.add_outcome(action)
             return
         if action.safety.validated:
             self._accepted[str(action.id)] = action

@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from tomato_host.brain.humid_air import saturation_vapour_pressure_kpa
+from tomato_host.brain.psychrometrics import vpd_kpa
 from tomato_host.service.forecast_review import Promises
 
 Json = dict[str, Any]
@@ -197,4 +197,4 @@ def _vpd(air_temp_c: float | None, rh_pct: float | None) -> float | None:
     """Vapour pressure deficit of a raw reading, kPa; the estimator's own formula."""
     if air_temp_c is None or rh_pct is None:
         return None
-    return round(saturation_vapour_pressure_kpa(air_temp_c) * (1.0 - rh_pct / 100.0), 3)
+    return round(vpd_kpa(air_temp_c, rh_pct), 3)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime
-from typing import Any
+from typing import Any, get_args
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
+from shared_schemas.records.base import Mode
 from tomato_host import __version__
 from tomato_host.service import metrics_expected
 from tomato_host.service.present import Present
@@ -25,7 +26,7 @@ AIR = (
     ("light_lux", "tomato_light_illuminance_lux", "Illuminance at the canopy.", 1.0),
 )
 OUTPUTS = ("light", "circulation_fan", "exhaust_fan", "humidifier", "heater_mat", "water_pump", "co2_solenoid")
-MODES = ("NORMAL", "CAUTION", "SAFE", "PAUSED")
+MODES: tuple[Mode, ...] = get_args(Mode)
 
 
 def _gauge(name: str, text: str, value: float | None) -> Iterator[Metric]:

@@ -10,7 +10,7 @@ from shared_schemas.devices import OUTPUTS
 from shared_schemas.records import DeviceStatusV1, ObservationV1
 from shared_schemas.records.device_status_v1 import BoardState, LatchedFault, OnOff, Outputs
 from shared_schemas.records.observation_v1 import BoardStamp, MissingReason, SoilReading
-from shared_schemas.wire import FAULTS
+from shared_schemas.wire import FAULTS, RESET_CAUSES
 from tomato_host.board.events import Connected, Health, Sample
 from tomato_host.brain.local_time import stamped
 
@@ -24,13 +24,11 @@ REASON_OF: dict[str, MissingReason] = {
     "disabled": "not_fitted",
     "uncalibrated": "invalid",
 }
-"""The board's word for a missing value, and the record's."""
+"""The board's reason for a missing value, and the record's."""
 
 SCALARS = ("air_temp_c", "rh_pct", "co2_ppm", "leaf_temp_c", "light_lux", "soil_temp_c", "flow_ml")
 SWITCHES = ("reservoir_ok", "leak", "door_open")
 PROBES = (("P1", "soil_p1_pct", "soil_p1_raw"), ("P2", "soil_p2_pct", "soil_p2_raw"))
-RESET_CAUSES = {0: "unknown", 1: "power-on", 2: "hard reset", 3: "watchdog", 4: "deep sleep", 5: "soft reset"}
-"""MicroPython's numbers for `machine.reset_cause()`."""
 
 RESTLESS = ("ts", "free_heap_bytes", "safety_tick_worst_ms")
 """Fields that change all the time; they alone are not worth a new record."""
@@ -41,7 +39,7 @@ _PUMP, _CO2 = 5, 6
 
 
 class WaterMeter:
-    """Water since local midnight, in ml: what the flow meter counted, whoever opened the pump."""
+    """Water since local midnight, in ml: what the flow meter counted, whatever started the pump."""
 
     def __init__(self) -> None:
         self.used_ml = 0.0
@@ -50,21 +48,21 @@ class WaterMeter:
         self._seeded = False
 
     def seed(self, ml: float) -> None:
-        """What the board remembers from before this process: its last 24 h, which errs on the dry side."""
+        """What the board counted before this process started: its last 24 h, an upper bound for today."""
         if not self._seeded:
             self._seeded = True
             self.used_ml = max(self.used_ml, ml)
 
-    def take(self, flow_ml: float | None, local: datetime) -> None:
+    def update(self, flow_ml: float | None, local: datetime) -> None:
         """A reading of the meter's running total."""
-        self._turn_page(local.date())
+        self._start_day(local.date())
         if flow_ml is None:
             return
         if self._flow_ml is not None and flow_ml > self._flow_ml:
             self.used_ml += flow_ml - self._flow_ml
         self._flow_ml = flow_ml
 
-    def _turn_page(self, today: date) -> None:
+    def _start_day(self, today: date) -> None:
         """A new day begins at zero. A clock set back over midnight does not: yesterday's water is not given twice."""
         if self._day is not None and today > self._day:
             self.used_ml = 0.0
@@ -77,7 +75,7 @@ class WaterMeter:
 
 
 class BoardSource:
-    """Keeps the last known condition of the body; a new DeviceStatusV1 is made only when something has changed."""
+    """Holds the last known status of the board; a new DeviceStatusV1 is made only when something has changed."""
 
     def __init__(self, timezone: str) -> None:
         self._zone = ZoneInfo(timezone)
@@ -106,13 +104,13 @@ class BoardSource:
         self._connected = True
 
     def on_disconnected(self, now: datetime) -> DeviceStatusV1:
-        """The board is out of sight; what its outputs do is not known any more, they are shown as they were."""
+        """The board is disconnected; its outputs are not known any more and are shown as they were."""
         self._connected = False
         self._state = "UNKNOWN"
         return self._update(now)
 
     def on_health(self, health: Health, now: datetime) -> DeviceStatusV1:
-        """The board's own word on itself."""
+        """The board reports its health."""
         self._health = health
         self._outputs, self._state = health.outputs, health.state
         if len(health.day_used) > _PUMP:
@@ -124,7 +122,7 @@ class BoardSource:
         taken = self._local(now - timedelta(milliseconds=max(0.0, now_ms - sample.host_ms)))
         if not sample.backlog:
             self._outputs, self._state = sample.outputs, sample.state
-            self._meter.take(sample.values.get("flow_ml"), taken)
+            self._meter.update(sample.values.get("flow_ml"), taken)
         return self._observation(sample, taken, self._local(now)), self._update(now)
 
     # -- inside ------------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from shared_schemas.records import DeviceStatusV1, ObservationV1
 
 @runtime_checkable
 class Source(Protocol):
-    """Observations one after the other, in the order of their time, and the body's state beside them."""
+    """Observations one after the other, in the order of their time, and the board's state beside them."""
 
     def next_observation(self) -> ObservationV1 | None:
         """The next observation, or None when the stream has ended; after None it stays None."""

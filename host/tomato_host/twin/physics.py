@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from math import exp
 
 from shared_schemas.devices import OUTPUT_BY_NAME
+from tomato_host.brain.psychrometrics import saturation_pa
 from tomato_host.twin import growth
 from tomato_host.twin.params import TentParams
 
@@ -33,11 +34,6 @@ HUMIDIFIER = 1 << OUTPUT_BY_NAME["humidifier"].wire_id
 HEATER = 1 << OUTPUT_BY_NAME["heater_mat"].wire_id
 PUMP = 1 << OUTPUT_BY_NAME["water_pump"].wire_id
 CO2 = 1 << OUTPUT_BY_NAME["co2_solenoid"].wire_id
-
-
-def saturation_pa(temp_c: float) -> float:
-    """Saturation vapour pressure over water, Pa (Buck 1981)."""
-    return 611.21 * exp((18.678 - temp_c / 234.5) * temp_c / (257.14 + temp_c))
 
 
 def saturation_g_m3(temp_c: float) -> float:

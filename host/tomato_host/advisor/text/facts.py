@@ -35,7 +35,7 @@ DAY_FACTS: tuple[tuple[str, Callable[[DayTotals], float | str | None], str], ...
     ("actions done", lambda d: d.actions_done, "{}"),
     ("actions refused", lambda d: d.actions_refused, "{}"),
     ("anomalies", lambda d: d.anomalies, "{}"),
-    ("board resets", lambda d: d.board_resets, "{}"),
+    ("board starts", lambda d: d.board_resets, "{}"),
 )
 
 

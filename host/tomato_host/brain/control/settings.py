@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from tomato_host.brain.control.stages import Stage
-
+Stage = Literal["seedling", "vegetative", "flowering", "fruiting"]
+"""Growth stages in the order a plant passes them, as in `targets_v1`."""
 PolicyName = Literal["rules", "mpc", "timer"]
 
 
@@ -20,15 +20,12 @@ class ControlSettings(BaseModel):
     """Who decides: the rules, the planner (`mpc`) or a fixed timer."""
     stage: Stage = "vegetative"
     """Growth stage; it selects the row of targets in docs/control.md."""
-    time_zone: str = "Europe/Vienna"
     light_start_local_h: Annotated[float, Field(ge=0.0, lt=24.0)] = 6.0
     """Local hour at which the photoperiod begins."""
     cycle_s: Annotated[int, Field(ge=300, le=21_600)] = 7_200
     """Time between two regular decisions."""
     event_pause_s: Annotated[int, Field(ge=60, le=7_200)] = 1_800
     """An event never asks for a new decision sooner than this after the last one."""
-    water_ml_per_day: Annotated[float, Field(ge=0.0, le=2_500.0)] = 2_200.0
-    co2_s_per_day: Annotated[float, Field(ge=0.0, le=600.0)] = 300.0
     water_pause_s: Annotated[int, Field(ge=600, le=86_400)] = 5_400
     """Shortest time between two waterings that the controller asks for."""
     soil_ml_per_pct: Annotated[float, Field(gt=0.0, le=500.0)] = 100.0

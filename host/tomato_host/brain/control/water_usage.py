@@ -8,15 +8,15 @@ from datetime import timedelta
 from shared_schemas.records.action_v1 import ActionType, ActionV1
 from tomato_host.brain.control.context import DecisionContext
 
-HABIT_H = 48.0
+USAGE_TIME_CONSTANT_H = 48.0
 """Time constant with which a day's habitual water is learned; it begins at none, which errs on the careful side."""
 
 
-RECALLED_D = 2
+RECORDED_DAYS = 2
 """Days of earlier doses that tell the habit after a restart."""
 
 
-def recalled_ml(actions: Iterable[ActionV1]) -> float:
+def recorded_usual_water_ml(actions: Iterable[ActionV1]) -> float:
     """A day's habitual water by the actions of an earlier process, in ml: the mean of its last two days.
 
     A record that is shorter tells less than the plants drank, which errs on the careful side.
@@ -24,17 +24,19 @@ def recalled_ml(actions: Iterable[ActionV1]) -> float:
     doses = [(a.ts, a.outcome.delivered_ml or 0.0) for a in actions if a.type is ActionType.WATER and a.outcome]
     if not doses:
         return 0.0
-    since = max(ts for ts, _ in doses) - timedelta(days=RECALLED_D)
-    return sum(ml for ts, ml in doses if ts > since) / RECALLED_D
+    since = max(ts for ts, _ in doses) - timedelta(days=RECORDED_DAYS)
+    return sum(ml for ts, ml in doses if ts > since) / RECORDED_DAYS
 
 
-def habit_ml(context: DecisionContext) -> float:
+def usual_water_ml(context: DecisionContext) -> float:
     """A day's habitual water by now, in ml: learned from the guardrails' books while every probe is trusted."""
     memory, least = context.memory, context.settings.min_probe_confidence
     probes = context.state.soil.probes
     if context.water_used_ml is None or memory.decided_at is None or not probes:
-        return memory.habit_ml
+        return memory.usual_water_ml
     if any(p.moisture_pct is None or p.confidence < least for p in probes):
-        return memory.habit_ml
+        return memory.usual_water_ml
     hours = max(0.0, (context.now - memory.decided_at).total_seconds() / 3_600.0)
-    return memory.habit_ml + (context.water_used_ml - memory.habit_ml) * hours / (HABIT_H + hours)
+    return memory.usual_water_ml + (context.water_used_ml - memory.usual_water_ml) * hours / (
+        USAGE_TIME_CONSTANT_H + hours
+    )

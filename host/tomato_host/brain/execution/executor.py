@@ -16,10 +16,10 @@ RETRY_MS = 30_000
 """A refused pulse is tried again at this pace while its action still wants it (a minimum pause passes)."""
 MAX_REFUSALS = 5
 """After so many refusals in a row the board's word is final for this action."""
-SOON_OVER = frozenset({"saving", "no_lease"})
+PASSES_SOON = frozenset({"saving", "no_lease"})
 """The board writes its budget to flash, or waits for the lease: a matter of a second or two."""
 RETRY_SOON_MS = 2_000
-PASSES = SOON_OVER | {"min_pause", "busy", "group_excluded"}
+TRANSIENT_REFUSALS = PASSES_SOON | {"min_pause", "busy", "group_excluded"}
 """Refusals that are no judgement on the action, only on the moment."""
 DUTY_SLOT_MS = 900_000
 """A duty is spread in slots of a quarter of an hour: short for air and roots, long for a relay."""
@@ -53,7 +53,7 @@ class BudgetLedger(Protocol):
         """The action is over; what it did not draw is free again."""
 
 
-class Answer(Protocol):
+class CommandResult(Protocol):
     """What the executor needs of a RESULT; `delivered` is ms or ml."""
 
     @property
@@ -75,7 +75,7 @@ class Segment:
 
 
 @dataclass(slots=True)
-class Job:
+class OutputJob:
     """One accepted action under way. Amounts are ms for relays and valves, ml for the pump."""
 
     action: ActionV1
@@ -138,13 +138,13 @@ class Executor:
     def __init__(self, line: Line, guardrails: BudgetLedger) -> None:
         self._line = line
         self._guardrails = guardrails
-        self._jobs: dict[str, Job] = {}
-        self._closing: list[Job] = []
+        self._jobs: dict[str, OutputJob] = {}
+        self._closing: list[OutputJob] = []
         self._finished: list[ActionV1] = []
-        self._unheard: list[UnconfirmedDose] = []
+        self._unconfirmed: list[UnconfirmedDose] = []
 
     @property
-    def jobs(self) -> dict[str, Job]:
+    def jobs(self) -> dict[str, OutputJob]:
         """Jobs under way, by output."""
         return self._jobs
 
@@ -167,7 +167,7 @@ class Executor:
             self._guardrails.release(action)
             return
         row = OUTPUT_BY_NAME[output]
-        self._jobs[output] = Job(action, row, plan_segments(action, row, now_ms))
+        self._jobs[output] = OutputJob(action, row, plan_segments(action, row, now_ms))
         self.tick(now_ms, now)
 
     def tick(self, now_ms: int, now: datetime) -> None:
@@ -178,28 +178,28 @@ class Executor:
                 del self._jobs[job.row.name]
                 self._finish(job, now)
 
-    def on_result(self, answer: Answer, now_ms: int, now: datetime) -> str | None:
+    def on_result(self, result: CommandResult, now_ms: int, now: datetime) -> str | None:
         """Take the board's word on one command; returns the output it was about, None for other commands."""
-        job = next((j for j in (*self._jobs.values(), *self._closing) if answer.cmd_id in j.open_cmds), None)
+        job = next((j for j in (*self._jobs.values(), *self._closing) if result.cmd_id in j.open_cmds), None)
         if job is None:
             return None
-        if answer.status == "ACCEPTED":
+        if result.status == "ACCEPTED":
             job.refusals = 0
             return job.row.name
-        drawn = job.open_cmds.pop(answer.cmd_id)
-        if answer.status == "REJECTED":
+        drawn = job.open_cmds.pop(result.cmd_id)
+        if result.status == "REJECTED":
             self._guardrails.refund(job.action, drawn / job.milli)
             if not job.row.renewable and job.segments:
                 job.segments[0].left += drawn
-            self._refused(job, answer.reason, now_ms)
+            self._refused(job, result.reason, now_ms)
         else:
-            job.delivered += answer.delivered
-            self._guardrails.settle(job.action, drawn / job.milli, answer.delivered / job.milli, now)
-            if answer.status == "ABORTED":
-                self._aborted(job, answer.reason, now_ms)
+            job.delivered += result.delivered
+            self._guardrails.settle(job.action, drawn / job.milli, result.delivered / job.milli, now)
+            if result.status == "ABORTED":
+                self._aborted(job, result.reason, now_ms)
             elif not job.row.renewable:
                 job.next_try_ms = now_ms + job.row.min_off_ms
-        self._close_answered(now)
+        self._finish_closing(now)
         self.tick(now_ms, now)
         return job.row.name
 
@@ -220,21 +220,21 @@ class Executor:
         for job in [old for old in self._closing if old.unknown and not old.row.renewable]:
             self._closing.remove(job)
             self._guardrails.release(job.action)
-            self._unheard.append(UnconfirmedDose(job.action, job.delivered / job.milli, job.reason))
-        self._close_answered(now)
+            self._unconfirmed.append(UnconfirmedDose(job.action, job.delivered / job.milli, job.reason))
+        self._finish_closing(now)
 
     def switch_off(self, outputs: tuple[str, ...], reason: str, now_ms: int, now: datetime) -> None:
         """End the jobs of these outputs and stop them on the board."""
         for output in outputs:
             if output in self._jobs:
                 self._end(output, reason, now_ms, stop=True)
-        self._close_answered(now)
+        self._finish_closing(now)
 
     def stop_all(self, reason: str, now_ms: int, now: datetime) -> None:
         """End every job; the caller tells the board with STOP_ALL, whose results close them."""
         for output in list(self._jobs):
             self._end(output, reason, now_ms, stop=False)
-        self._close_answered(now)
+        self._finish_closing(now)
 
     def abandon(self, reason: str, now: datetime) -> None:
         """Close every job now, answered or not: the process ends."""
@@ -248,8 +248,8 @@ class Executor:
 
     def pop_unconfirmed(self) -> list[UnconfirmedDose]:
         """Doses since the last call that were lost sight of; they count in the ledger, and have no outcome yet."""
-        unheard, self._unheard = self._unheard, []
-        return unheard
+        unconfirmed, self._unconfirmed = self._unconfirmed, []
+        return unconfirmed
 
     def pop_finished(self) -> list[ActionV1]:
         """Actions with their outcome since the last call, in the order they ended."""
@@ -268,7 +268,7 @@ class Executor:
         if stop:
             self._line.stop(output, now_ms)
 
-    def _advance(self, job: Job, now_ms: int, now: datetime) -> None:
+    def _advance(self, job: OutputJob, now_ms: int, now: datetime) -> None:
         while job.segments and self._is_over(job, job.segments[0], now_ms):
             job.segments.pop(0)
         if not job.segments or now_ms < max(job.next_try_ms, job.segments[0].start_ms):
@@ -279,16 +279,16 @@ class Executor:
             self._dose(job, job.segments[0], now_ms, now)
 
     @staticmethod
-    def _is_over(job: Job, segment: Segment, now_ms: int) -> bool:
+    def _is_over(job: OutputJob, segment: Segment, now_ms: int) -> bool:
         if job.row.renewable:
             return now_ms >= segment.start_ms + segment.left
         return segment.left <= 0 and not job.open_cmds
 
-    def _busy(self, job: Job) -> bool:
+    def _busy(self, job: OutputJob) -> bool:
         """A pulse of this output is still under way, be it of an older action."""
         return bool(job.open_cmds) or any(old.open_cmds for old in self._closing if old.row is job.row)
 
-    def _hold(self, job: Job, segment: Segment, now_ms: int, now: datetime) -> None:
+    def _hold(self, job: OutputJob, segment: Segment, now_ms: int, now: datetime) -> None:
         """Keep a renewable output on until the segment's end; only the extension is drawn."""
         end_ms = segment.start_ms + segment.left
         running = max(0, job.pulse_end_ms - now_ms) if job.open_cmds else 0
@@ -302,7 +302,7 @@ class Executor:
         job.pulse_end_ms = now_ms + running + drawn
         self._send(job, running + drawn, drawn, now_ms)
 
-    def _dose(self, job: Job, segment: Segment, now_ms: int, now: datetime) -> None:
+    def _dose(self, job: OutputJob, segment: Segment, now_ms: int, now: datetime) -> None:
         """Give the next part of a dose, as large as the board and the guardrails allow."""
         most = job.row.max_dose if job.row.dose_unit == "ml" else job.row.max_on_ms
         drawn = int(self._guardrails.allocate(job.action, min(most, segment.left) / job.milli, now) * job.milli)
@@ -312,21 +312,21 @@ class Executor:
         segment.left -= drawn
         self._send(job, drawn, drawn, now_ms)
 
-    def _send(self, job: Job, amount: int, drawn: int, now_ms: int) -> None:
+    def _send(self, job: OutputJob, amount: int, drawn: int, now_ms: int) -> None:
         command = self._line.pulse(job.row.name, amount, now_ms)
         job.open_cmds[command] = drawn
         job.all_cmds.append(command)
 
-    def _refused(self, job: Job, reason: str, now_ms: int) -> None:
+    def _refused(self, job: OutputJob, reason: str, now_ms: int) -> None:
         """A pulse did not begin. What passes by itself is waited for; a dose takes any other no as final."""
         job.refusals += 1
-        job.next_try_ms = now_ms + (RETRY_SOON_MS if reason in SOON_OVER else RETRY_MS)
+        job.next_try_ms = now_ms + (RETRY_SOON_MS if reason in PASSES_SOON else RETRY_MS)
         job.pulse_end_ms = 0
-        if (job.row.kind != "relay" and reason not in PASSES) or job.refusals >= MAX_REFUSALS:
+        if (job.row.kind != "relay" and reason not in TRANSIENT_REFUSALS) or job.refusals >= MAX_REFUSALS:
             job.reason, job.cut = reason, True
             job.segments.clear()
 
-    def _aborted(self, job: Job, reason: str, now_ms: int) -> None:
+    def _aborted(self, job: OutputJob, reason: str, now_ms: int) -> None:
         """The board cut a pulse short. A hold may try again (its cause may pass); a dose is not repeated blindly."""
         job.reason = job.reason or reason
         job.cut = True
@@ -335,25 +335,31 @@ class Executor:
         if job.row.kind != "relay":
             job.segments.clear()
 
-    def _close_answered(self, now: datetime) -> None:
+    def _finish_closing(self, now: datetime) -> None:
         for job in [old for old in self._closing if not old.open_cmds]:
             self._closing.remove(job)
             self._finish(job, now)
 
-    def _finish(self, job: Job, now: datetime) -> None:
-        """A dose whose pulse ended unheard has delivered nobody knows what: the record says so, rather than nothing."""
+    def _finish(self, job: OutputJob, now: datetime) -> None:
+        """A dose whose last pulse was never confirmed has no known amount: the record then holds None, not 0."""
         self._guardrails.release(job.action)
-        told = not job.unknown or job.row.renewable
-        ml = job.delivered if job.row.dose_unit == "ml" and told else None
-        seconds = job.delivered / 1000.0 if job.row.dose_unit != "ml" and told else None
+        known = not job.unknown or job.row.renewable
+        ml = job.delivered if job.row.dose_unit == "ml" and known else None
+        seconds = job.delivered / 1000.0 if job.row.dose_unit != "ml" and known else None
         self._finished.append(
             _with_outcome(
-                job.action, _ending(job), now, ml=ml, seconds=seconds, reason=job.reason, cmd_ids=tuple(job.all_cmds)
+                job.action,
+                _final_status(job),
+                now,
+                ml=ml,
+                seconds=seconds,
+                reason=job.reason,
+                cmd_ids=tuple(job.all_cmds),
             )
         )
 
 
-def _ending(job: Job) -> Status:
+def _final_status(job: OutputJob) -> Status:
     """DONE when it ran to its end, or gave way to its successor; ABORTED when cut; the board's no when nothing came."""
     if job.delivered <= 0.0 and job.refusals:
         return "REJECTED_BY_BOARD"

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from shared_schemas.records.action_v1 import ActionType, ActionV1
+from shared_schemas.records.base import Mode
 from shared_schemas.records.state_v1 import StateV1
 from tomato_host.brain.guardrails.ledger import Ledger
 from tomato_host.brain.guardrails.limits import OutputLimit
-from tomato_host.brain.guardrails.profiles import Mode, Profile
+from tomato_host.brain.guardrails.profiles import Profile
 from tomato_host.brain.guardrails.settings import GuardSettings
 
 
@@ -31,7 +32,7 @@ class GuardContext:
 
 
 @dataclass(slots=True)
-class Case:
+class ProposalCase:
     """One proposal under judgement. The rules read it; a clipping rule lowers `milli`."""
 
     action: ActionV1
@@ -50,7 +51,7 @@ class Case:
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class RuleFinding:
     """A rule that refuses, or clips to `milli`; with the value it saw and the limit it holds."""
 
     value: float | None

@@ -12,15 +12,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from pydantic import ValidationError
-
 from shared_schemas.records.action_v1 import OUTPUT_OF, ActionType, ActionV1, Check, Params, Safety
-from tomato_host.brain.guardrails.context import Case, Finding, GuardContext
+from tomato_host.brain.guardrails.context import GuardContext, ProposalCase, RuleFinding
 from tomato_host.brain.guardrails.ledger import Hold, Ledger
 from tomato_host.brain.guardrails.limits import MILLI, OUTPUT_NAMES, build_limits, check_thresholds
 from tomato_host.brain.guardrails.profiles import PROFILES, RANK
 from tomato_host.brain.guardrails.rules import CLIPPING, OFF_RULES, REFUSING, RULE_NAMES, asks_for
 from tomato_host.brain.guardrails.settings import GuardSettings
+from tomato_host.brain.settings import BudgetSettings
 
 GRACE_S = 120.0
 """A hold outlasts its span by this much: the board's minimum pauses push the last pulse back."""
@@ -47,14 +46,14 @@ class Verdict:
     """Outputs whose running action the executor must stop first."""
 
 
-def _check(rule: str, finding: Finding) -> Check:
+def _check(rule: str, finding: RuleFinding) -> Check:
     """A finding as it stands in the record. Built without validation: this runs on every verdict."""
     return Check.model_construct(
         rule=rule, ok=finding.milli is not None, value=finding.value, limit=finding.limit, text=finding.text
     )
 
 
-def _refused(action: ActionV1, rule: str, finding: Finding, before: tuple[Check, ...] = ()) -> Verdict:
+def _refused(action: ActionV1, rule: str, finding: RuleFinding, before: tuple[Check, ...] = ()) -> Verdict:
     check = _check(rule, finding)
     if check.ok:  # clipped to nothing worth doing: a refusal by the rule that clipped
         check = check.model_copy(update={"ok": False})
@@ -66,7 +65,7 @@ def _refused(action: ActionV1, rule: str, finding: Finding, before: tuple[Check,
     )
 
 
-def _clipped_params(case: Case) -> Params:
+def _clipped_params(case: ProposalCase) -> Params:
     """The params with the amount that is left; pulses are as many as the board needs for it."""
     params = case.action.params
     if case.kind is ActionType.WATER:
@@ -78,11 +77,16 @@ def _clipped_params(case: Case) -> Params:
 class Guardrails:
     """The guardrails. Deterministic: equal settings, ledger and calls give equal verdicts."""
 
-    def __init__(self, settings: GuardSettings | None = None, ledger: Ledger | None = None) -> None:
+    def __init__(
+        self,
+        settings: GuardSettings | None = None,
+        budgets: BudgetSettings | None = None,
+        ledger: Ledger | None = None,
+    ) -> None:
         """Raises ValueError when the settings are wider than the board's own limits."""
         self.settings = settings or GuardSettings()
         check_thresholds(self.settings)
-        self.limits = build_limits(self.settings)
+        self.limits = build_limits(self.settings, budgets or BudgetSettings())
         self.ledger = ledger or Ledger(OUTPUT_NAMES)
 
     # phase one
@@ -96,8 +100,8 @@ class Guardrails:
         limit = self.limits[proposal.type]
         if not (limit.least_milli <= milli <= MOST_MILLI or (off and milli == 0)):
             asked, least = milli / MILLI, limit.least_milli / MILLI
-            return _refused(proposal, "schema", Finding(asked, least, "amount too small, too large or no number"))
-        case = Case(
+            return _refused(proposal, "schema", RuleFinding(asked, least, "amount too small, too large or no number"))
+        case = ProposalCase(
             action=proposal,
             kind=proposal.type,
             rank=RANK[proposal.origin],
@@ -116,20 +120,7 @@ class Guardrails:
                 return self._refuse(case, name, finding)
         return self._allow_off(case) if off else self._clip_and_allow(case)
 
-    def judge_raw(self, data: Any, context: GuardContext) -> Verdict:
-        """Judge something that only claims to be an action: JSON-able data from outside.
-
-        What is no valid `action_v1` is refused by rule `schema`; the verdict then carries a NO_ACTION in its place.
-        """
-        try:
-            return self.judge(ActionV1.model_validate(data), context)
-        except ValidationError as error:
-            first = error.errors(include_url=False, include_input=False)[0]
-            where = ".".join(str(part) for part in first["loc"]) or "action"
-            stand_in = ActionV1(schema_version="action_v1", ts=context.now, type=ActionType.NO_ACTION)
-            return _refused(stand_in, "schema", Finding(None, None, f"{where}: {first['msg']}"[:240]))
-
-    def _refuse(self, case: Case, rule: str, finding: Finding, before: tuple[Check, ...] = ()) -> Verdict:
+    def _refuse(self, case: ProposalCase, rule: str, finding: RuleFinding, before: tuple[Check, ...] = ()) -> Verdict:
         if rule != "idempotency" and case.action.id is not None:
             self.ledger.remember(case.action.id)
         return _refused(case.action, rule, finding, before)
@@ -144,9 +135,9 @@ class Guardrails:
         safety = Safety.model_construct(validated=True, guardrails=(), refused_by=None, clipped_by=(), checks=())
         return Verdict(proposal.model_copy(update={"safety": safety}), True, preempts=preempts)
 
-    def _clip_and_allow(self, case: Case) -> Verdict:
+    def _clip_and_allow(self, case: ProposalCase) -> Verdict:
         limit, checks = case.limit, tuple[Check, ...]()
-        last: tuple[str, Finding] | None = None
+        last: tuple[str, RuleFinding] | None = None
         for name, rule in CLIPPING:
             finding = rule(case)
             if finding is None:
@@ -157,11 +148,11 @@ class Guardrails:
             checks, last = (*checks, _check(name, finding)), (name, finding)
         return self._reserve(case, checks, last)
 
-    def _allow_off(self, case: Case) -> Verdict:
+    def _allow_off(self, case: ProposalCase) -> Verdict:
         """OFF with seconds keeps the output off that long against lower ranks; without, it only ends the hold."""
         return self._reserve(case, (), None)
 
-    def _reserve(self, case: Case, checks: tuple[Check, ...], last: tuple[str, Finding] | None) -> Verdict:
+    def _reserve(self, case: ProposalCase, checks: tuple[Check, ...], last: tuple[str, RuleFinding] | None) -> Verdict:
         output, key = case.limit.output, str(case.action.id)
         affected = [output]
         if case.milli > 0 and case.kind in EXCLUDES:
@@ -178,7 +169,7 @@ class Guardrails:
         update: dict[str, Any] = {"safety": safety}
         if last is not None:
             update["params"] = _clipped_params(case)
-        rule, finding = last if last is not None else (None, Finding(None, None, ""))
+        rule, finding = last if last is not None else (None, RuleFinding(None, None, ""))
         action = case.action.model_copy(update=update)
         return Verdict(action, True, rule, finding.value, finding.limit, checks, preempts)
 
@@ -226,14 +217,6 @@ class Guardrails:
             self.ledger.end_hold(output)
 
     # restart
-    def save(self) -> dict[str, Any]:
-        """The ledger as JSON-able data; give it to `restore` after a restart."""
-        return self.ledger.to_dict()
-
-    def restore(self, data: dict[str, Any], now: datetime) -> None:
-        """Take over saved ledger; pulses whose result was never seen count as delivered in full."""
-        self.ledger = Ledger.from_dict(data, now.timestamp())
-
     def replay(self, actions: Iterable[ActionV1]) -> None:
         """Rebuild the ledger from recorded actions with an outcome (oldest first), when no saved ledger exist."""
         for action in actions:

@@ -7,8 +7,7 @@ the epoch. Plain data: `to_dict` and `from_dict` survive a restart, and equal hi
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import astuple, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 HOUR_S = 3_600.0
 DAY_S = 86_400.0
@@ -26,7 +25,7 @@ class Hold:
     end_s: float
 
 
-class Window:
+class RollingWindow:
     """The sum of what was used within the last `span_s` seconds."""
 
     __slots__ = ("_entries", "_span_s", "_sum")
@@ -48,19 +47,15 @@ class Window:
             self._sum -= entries.popleft()[1]
         return self._sum
 
-    def entries(self) -> list[tuple[float, int]]:
-        """The entries, oldest first, for saving."""
-        return list(self._entries)
-
 
 class Ledger:
-    """Books of all outputs. Only `Guardrails` writes here."""
+    """Books of all outputs. Only `Guardrails` writes context."""
 
     __slots__ = ("_accepted", "_day", "_holds", "_hour", "_keys", "_last_s", "_under_way")
 
     def __init__(self, outputs: tuple[str, ...]) -> None:
-        self._hour = {name: Window(HOUR_S) for name in outputs}
-        self._day = {name: Window(DAY_S) for name in outputs}
+        self._hour = {name: RollingWindow(HOUR_S) for name in outputs}
+        self._day = {name: RollingWindow(DAY_S) for name in outputs}
         self._under_way = dict.fromkeys(outputs, 0)
         self._holds: dict[str, Hold] = {}
         self._accepted: deque[float] = deque()
@@ -131,29 +126,3 @@ class Ledger:
     def end_hold(self, output: str) -> None:
         """End the hold; what was not drawn is free again. What is under way stays counted until settled."""
         self._holds.pop(output, None)
-
-    def to_dict(self) -> dict[str, Any]:
-        """The ledger as JSON-able data."""
-        return {
-            "used": {name: window.entries() for name, window in self._day.items()},
-            "under_way": dict(self._under_way),
-            "holds": {name: list(astuple(hold)) for name, hold in self._holds.items()},
-            "accepted": list(self._accepted),
-            "keys": list(self._keys),
-            "last": dict(self._last_s),
-        }
-
-    @classmethod
-    def from_dict(cls, data: dict[str, Any], now_s: float) -> Ledger:
-        """Books as saved by `to_dict`. A pulse whose result was never seen counts as delivered in full, now."""
-        ledger = cls(tuple(data["used"]))
-        for name, entries in data["used"].items():
-            for at_s, milli in entries:
-                ledger.settle(name, 0, milli, at_s)
-        ledger._holds = {name: Hold(*row) for name, row in data["holds"].items()}
-        ledger._accepted = deque(data["accepted"])
-        ledger._keys = dict.fromkeys(data["keys"])
-        ledger._last_s = dict(data["last"])
-        for name, milli in data["under_way"].items():
-            ledger.settle(name, milli, milli, now_s)
-        return ledger

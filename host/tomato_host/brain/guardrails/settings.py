@@ -1,4 +1,4 @@
-"""What a grower may tighten about the guardrails. Nothing here can widen what the board allows."""
+"""What a grower may tighten about the guardrails. Nothing context can widen what the board allows."""
 
 from __future__ import annotations
 
@@ -17,22 +17,14 @@ class GuardSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    water_ml_per_day: Annotated[int, Field(ge=0, le=_PUMP.day_budget)] = 2_200
     water_ml_per_hour: Annotated[int, Field(ge=0, le=_PUMP.hour_budget)] = 500
     """Water in any 60 minutes, of all origins together."""
     water_ml_per_pulse: Annotated[int, Field(ge=1, le=_PUMP.max_dose)] = 200
     """Water of one dose."""
     water_pause_s: Annotated[int, Field(ge=_PUMP.min_off_ms // 1_000, le=86_400)] = 1_800
     """Shortest time between two doses, of all origins together."""
-    co2_s_per_day: Annotated[int, Field(ge=0, le=_CO2.day_budget)] = 600
     co2_s_per_hour: Annotated[int, Field(ge=0, le=_CO2.hour_budget)] = 120
     """CO2 valve open time in any 60 minutes."""
-    light_s_per_day: Annotated[int, Field(ge=0, le=OUTPUT_BY_NAME["light"].day_budget)] = 64_800
-    """Lamp time in any 24 hours."""
-    humidifier_s_per_day: Annotated[int, Field(ge=0, le=OUTPUT_BY_NAME["humidifier"].day_budget)] = 21_600
-    """Humidifier time in any 24 hours."""
-    heater_s_per_day: Annotated[int, Field(ge=0, le=OUTPUT_BY_NAME["heater_mat"].day_budget)] = 43_200
-    """Heater mat time in any 24 hours."""
     longest_s: Annotated[int, Field(ge=60, le=21_600)] = 7_800
     """No accepted action reaches further than this; the next decision must ask again."""
     state_age_s: Annotated[int, Field(ge=10, le=7_200)] = 900

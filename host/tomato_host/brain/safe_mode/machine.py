@@ -9,13 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Literal
 
+from shared_schemas.records.base import Mode
 from tomato_host.brain.safe_mode.causes import CAUSE_BY_NAME, CAUSES, Cause
 from tomato_host.brain.safe_mode.settings import SafeModeSettings
 from tomato_host.brain.safe_mode.signals import Signals
 
-Mode = Literal["NORMAL", "CAUTION", "SAFE", "PAUSED"]
 KEEP_ON = ("circulation_fan",)
 """What runs through safe mode: moving air keeps mould away and harms nothing."""
 
@@ -38,7 +37,7 @@ class SafeModeState:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class SafeModeStep:
     """The machine's answer to one set of signals."""
 
     state: SafeModeState
@@ -55,7 +54,7 @@ class Step:
     """One line for a person, on every change of mode or causes."""
 
 
-def step(state: SafeModeState, signals: Signals, settings: SafeModeSettings) -> Step:
+def step(state: SafeModeState, signals: Signals, settings: SafeModeSettings) -> SafeModeStep:
     """Take one step. Pure: equal inputs give equal answers; `signals.now` must not go backwards."""
     suspected = _suspected(state, signals, settings)
     causes = tuple(c.name for c in CAUSES if _holds(c, state, suspected, signals, settings))
@@ -65,7 +64,7 @@ def step(state: SafeModeState, signals: Signals, settings: SafeModeSettings) -> 
     changed = after.mode != state.mode
     if changed or state.since is None:
         after = replace(after, since=signals.now)
-    return Step(
+    return SafeModeStep(
         state=after,
         changed=changed,
         entered=entered,
@@ -96,7 +95,7 @@ def _holds(
     """Whether the cause counts now: newly in, or in and not yet allowed out."""
     if cause.name in state.causes:
         gone = cause.leave(signals, settings)
-        return not (gone and (signals.person_acknowledges or not cause.needs_person))
+        return not (gone and (signals.operator_acknowledges or not cause.needs_operator))
     if cause.sudden:
         return cause.enter(signals, settings)
     since = suspected.get(cause.name)
@@ -126,7 +125,7 @@ def _calm(state: SafeModeState, signals: Signals) -> SafeModeState:
     until = state.caution_until
     if until is not None and signals.now >= until:
         until = None
-    mode: Mode = "PAUSED" if signals.person_paused else "CAUTION" if until else "NORMAL"
+    mode: Mode = "PAUSED" if signals.operator_paused else "CAUTION" if until else "NORMAL"
     return replace(state, mode=mode, caution_until=until)
 
 

@@ -11,9 +11,9 @@ from importlib import metadata
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from tomato_host.brain.settings import SiteSettings
 from tomato_host.cli.checks.finding import Finding
 from tomato_host.errors import TomatoError
-from tomato_host.settings import SiteSettings
 
 EXTRAS = {
     "data": ("duckdb", "Parquet export and SQL queries"),

@@ -97,11 +97,11 @@ class Life:
         if silent_s > LINK_DOWN_S + self.twin.period_ms / 1_000.0:
             self._executor.on_link_lost(now_ms, now)
         self._settle(now_ms, now)
-        here = RuntimeContext(now, person_acknowledges=self.twin.take_acknowledgement())
-        taken = self.brain.take(observation, self.twin.device_status(), here)
+        here = RuntimeContext(now, operator_acknowledges=self.twin.take_acknowledgement())
+        taken = self.brain.step(observation, self.twin.device_status(), here)
         self.anomalies += len(taken.estimate.anomalies)
-        if taken.trust is not None and taken.trust.entered:
-            self._executor.switch_off(taken.trust.switch_off, "safe mode", now_ms, now)
+        if taken.safe_mode is not None and taken.safe_mode.entered:
+            self._executor.switch_off(taken.safe_mode.switch_off, "safe mode", now_ms, now)
         if taken.decision is not None:
             for verdict in taken.decision.verdicts:
                 if verdict.allowed:
@@ -124,4 +124,4 @@ class Life:
         for answer in self._line.take():
             self._executor.on_result(answer, now_ms, now)
         for action in self._executor.pop_finished():
-            self.brain.note_outcome(action)
+            self.brain.add_outcome(action)
