@@ -72,7 +72,8 @@ def test_less_water_in_one_key_is_spread_over_the_day() -> None:
     """With 600 ml a day the controller plans 600 ml; it does not give two large doses and is refused until midnight."""
     settings = parse_settings({"budgets": {"water_ml_per_day": 600}})
     at = datetime(2026, 5, 1, 6, 0, tzinfo=UTC)  # 08:00 in Vienna, early in the light hours
-    context = DecisionContext(now=at, state=state(at, probes=((24.0, 0.9), (25.0, 0.9))), site=settings.site, budgets=settings.budgets)
+    dry = state(at, probes=((24.0, 0.9), (25.0, 0.9)))
+    context = DecisionContext(now=at, state=dry, site=settings.site, budgets=settings.budgets)
     assert allowance_ml(read_inputs(context)) < 300.0
 
 

@@ -17,7 +17,7 @@ from tomato_host.brain.estimator.settings import EstimatorSettings
 from tomato_host.sources.replay import ReplaySource
 from tomato_host.sources.synthetic import SyntheticSource
 from tomato_host.storage import Dataset
-from tomato_host.storage.replay_lines import dataset_lines
+from tomato_host.storage.reader import dataset_lines
 from tomato_host.storage.settings import Fsync
 from tomato_host.storage.verify import verify
 

@@ -15,6 +15,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "host")]
 
+from tomato_host import __version__  # noqa: E402
+
 from shared_schemas import devices, wire  # noqa: E402
 
 EXPORT = ROOT / "shared_schemas" / "export"
@@ -34,7 +36,7 @@ def python_table(name: str, rows: Iterable[object], comment: str) -> list[str]:
 
 def contract_constants() -> list[str]:
     """The named integers of the wire and of the device table."""
-    lines = [f"SCHEMA_HASH = {wire.SCHEMA_HASH!r}", ""]
+    lines = [f"SCHEMA_HASH = {wire.SCHEMA_HASH!r}", f"FIRMWARE_VERSION = {__version__!r}", ""]
     lines += [f"M_{m.name} = {m.type_id}" for m in wire.MESSAGES] + [""]
     lines += [f"F_{f.name.upper()} = {f.key}" for f in wire.FIELDS] + [""]
     codes = (

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 
-from tomato_host.advisor.settings import AgentSettings
+from tomato_host.advisor.settings import AdvisorSettings
 from tomato_host.brain.control.settings import ControlSettings
 from tomato_host.brain.estimator.settings import EstimatorSettings
 from tomato_host.brain.guardrails.settings import GuardSettings
@@ -57,7 +57,7 @@ class Settings(Section):
     safe_mode: SafeModeSettings = SafeModeSettings()
     world_model: WorldModelSettings = WorldModelSettings()
     weather: WeatherSettings = WeatherSettings()
-    agent: AgentSettings = AgentSettings()
+    agent: AdvisorSettings = AdvisorSettings()
     service: ServiceSettings = ServiceSettings()
     notify: NotifySettings = NotifySettings()
     mqtt: MqttSettings = MqttSettings()
@@ -107,7 +107,7 @@ def _same(one: Any, other: Any) -> bool:
     return bool(one == other) if numbers else type(one) is type(other) and bool(one == other)
 
 
-def _move_old_keys(raw: dict[str, Any], where: str) -> tuple[dict[str, Any], dict[Key, Key]]:
+def _move_old_keys(raw: dict[str, Any], where: str, warn: bool) -> tuple[dict[str, Any], dict[Key, Key]]:
     """The mapping with every old key under its new name, and which old key set which new one.
 
     Raises TomatoError E-CONFIG-INVALID, naming both keys, where two of them disagree about the same fact.
@@ -129,7 +129,8 @@ def _move_old_keys(raw: dict[str, Any], where: str) -> tuple[dict[str, Any], dic
             )
         target[new[1]] = int(value) if isinstance(value, float) and value.is_integer() else value
         spelled.setdefault(new, old)
-        _log.warning("settings_key_moved", file=where, old=_name(old), new=_name(new))
+        if warn:
+            _log.warning("settings_key_moved", file=where, old=_name(old), new=_name(new))
     return out, spelled
 
 
@@ -150,7 +151,7 @@ def parse_recorded_settings(raw: dict[str, Any], where: str) -> Settings:
         for old, _ in held:
             if numbers:
                 tidy[old[0]][old[1]] = int(min(numbers))
-    return parse_settings(tidy, where)
+    return _validated(tidy, where, warn=False)  # nobody can edit a recording
 
 
 def parse_settings(raw: dict[str, Any], where: str = "settings") -> Settings:
@@ -158,7 +159,11 @@ def parse_settings(raw: dict[str, Any], where: str = "settings") -> Settings:
 
     Raises TomatoError E-CONFIG-INVALID that names key, value and range.
     """
-    moved, spelled = _move_old_keys(raw, where)
+    return _validated(raw, where, warn=True)
+
+
+def _validated(raw: dict[str, Any], where: str, warn: bool) -> Settings:
+    moved, spelled = _move_old_keys(raw, where, warn)
     try:
         return Settings.model_validate(_spread(moved))
     except ValidationError as error:

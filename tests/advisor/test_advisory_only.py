@@ -10,10 +10,10 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from tomato_host.advisor.advisor import Advisor
-from tomato_host.advisor.daily_totals import DayBook
+from tomato_host.advisor.daily_totals import DailyTotals
 from tomato_host.advisor.extension import AdvisorExtension
-from tomato_host.advisor.settings import AgentSettings, CameraSettings
-from tomato_host.app import HOUR_MS, SIM, brain_settings, loop_settings, open_rig
+from tomato_host.advisor.settings import AdvisorSettings, CameraSettings
+from tomato_host.app import HOUR_MS, SIM, brain_settings, loop_settings, open_board
 from tomato_host.board.session import BoardSession
 from tomato_host.brain.brain import Brain
 from tomato_host.loop.extensions import NoDisplay
@@ -31,7 +31,7 @@ HOURS = 24.0
 SETTINGS: Settings = parse_settings({"board": {"telemetry_period_s": 300.0}})
 PYTHON = [sys.executable]
 COMMANDS = {
-    "on": [*PYTHON, "-m", "tests.advisor.eager_desk"],
+    "on": [*PYTHON, "-m", "tests.advisor.eager_worker"],
     "absent": ["/nonexistent/program"],
     "dead": [*PYTHON, "-c", "import sys; sys.stdin.readline(); sys.exit(1)"],
 }
@@ -48,28 +48,28 @@ class Kept(list[Record]):
 
 def a_day(how: str, photos: Path) -> Kept:
     """Run the whole brain on the real firmware in lock step, with the advisor in the given condition."""
-    rig = open_rig(SIM, time_scale=0.0, seed=11)
+    runtime = open_board(SIM, time_scale=0.0, seed=11)
     try:
         kept = Kept()
-        status = Status(started_at=rig.clock.now(), now=rig.clock.now(), port=rig.ports.url)
+        status = Status(started_at=runtime.clock.now(), now=runtime.clock.now(), port=runtime.link.url)
         recorder = Recorder(kept, status)
-        session = BoardSession(rig.ports.open, 1)
+        session = BoardSession(runtime.link.open, 1)
         session.open_now()
         brain = Brain(brain_settings(SETTINGS))
         extensions = (advisor_in(how, photos, recorder, brain),) if how != "off" else ()
         supervisor = Supervisor(
-            loop_settings(SETTINGS), rig, session, brain, recorder, status, NoDisplay(), None, extensions
+            loop_settings(SETTINGS), runtime, session, brain, recorder, status, NoDisplay(), None, extensions
         )
-        supervisor.run(rig.clock.monotonic_ms() + round(HOURS * HOUR_MS))
+        supervisor.run(runtime.clock.monotonic_ms() + round(HOURS * HOUR_MS))
         return kept
     finally:
-        rig.close()
+        runtime.close()
 
 
 def advisor_in(how: str, photos: Path, recorder: Recorder, brain: Brain) -> AdvisorExtension:
     """The production extension around a replaced process."""
     camera = CameraSettings(name="cam", kind="folder", path=photos)
-    settings = AgentSettings(cameras=(camera,), backoff_first_s=0.1, backoff_most_s=0.1)
+    settings = AdvisorSettings(cameras=(camera,), backoff_first_s=0.1, backoff_most_s=0.1)
     advisor = Advisor(settings, command=COMMANDS[how])
     return AdvisorExtension(advisor, recorder, ZoneInfo("Europe/Vienna"), timedelta(hours=2), brain)
 
@@ -130,9 +130,9 @@ class Listening:
             listener(record)
 
 
-def test_a_grave_anomaly_cancels_and_a_light_one_does_not() -> None:
+def test_a_severe_anomaly_cancels_and_a_light_one_does_not() -> None:
     recorder = Listening()
-    advisor = Advisor(AgentSettings(), command=[*PYTHON, "-c", "import sys; sys.stdin.read()"])
+    advisor = Advisor(AdvisorSettings(), command=[*PYTHON, "-c", "import sys; sys.stdin.read()"])
     extension = AdvisorExtension(advisor, recorder, ZoneInfo("Europe/Vienna"), timedelta(hours=2))
     extension.start()
     try:
@@ -148,27 +148,27 @@ def test_a_grave_anomaly_cancels_and_a_light_one_does_not() -> None:
         extension.stop()
 
 
-def test_the_day_book_adds_up_what_was_delivered() -> None:
-    book = DayBook()
+def test_the_daily_totals_add_up_what_was_delivered() -> None:
+    day = DailyTotals()
     action = context().actions[0]
     for record in (state(18.0), state(26.0), action, action.model_copy(update={"outcome": None}), *context().anomalies):
-        book.note(record)
-    totals = book.totals("2026-02-14")
+        day.add(record)
+    totals = day.totals("2026-02-14")
     assert (totals.air_temp_min_c, totals.air_temp_max_c) == (18.0, 26.0)
     assert (totals.water_ml, totals.actions_done, totals.anomalies, totals.actions_refused) == (199.0, 1, 1, 0)
-    assert totals.vpd_mean_kpa == 1.16 and DayBook().totals("2026-02-15").air_temp_min_c is None
+    assert totals.vpd_mean_kpa == 1.16 and DailyTotals().totals("2026-02-15").air_temp_min_c is None
 
 
 def test_the_day_counts_the_starts_of_the_board_by_the_event_that_the_firmware_sends() -> None:
-    book = DayBook()
+    day = DailyTotals()
     for kind, name in (("board", "boot"), ("board", "state"), ("process", "boot"), ("board", "boot")):
-        book.note(EventV1(schema_version="event_v1", ts=context().ts, level="INFO", kind=kind, name=name, text="x."))
-    assert book.totals("2026-02-14").board_resets == 2
+        day.add(EventV1(schema_version="event_v1", ts=context().ts, level="INFO", kind=kind, name=name, text="x."))
+    assert day.totals("2026-02-14").board_resets == 2
 
 
 def test_an_advisor_that_says_nothing_costs_no_time() -> None:
     """Ten thousand ticks of the deciding loop."""
-    advisor = Advisor(AgentSettings())
+    advisor = Advisor(AdvisorSettings())
     started = time.thread_time()
     for _ in range(10_000):
         advisor.poll()

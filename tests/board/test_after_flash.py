@@ -10,7 +10,7 @@ from tomato_host.board.port import PortLost
 from tomato_host.board.protocol import CONSOLE_BYTES
 from tomato_host.errors import TomatoError
 
-from tests.board.bench import Body
+from tests.board.bench import CoreBoard
 
 
 class StartingBoard:
@@ -19,7 +19,7 @@ class StartingBoard:
     def __init__(self, gone_s: float, silent_s: float, boots: bool = True) -> None:
         self.now_s = 0.0
         self.gone_s, self.silent_s, self.boots = gone_s, silent_s, boots
-        self.body = Body()
+        self.body = CoreBoard()
         self.heard = bytearray()
         self.opened = 0
 

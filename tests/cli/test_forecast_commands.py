@@ -83,8 +83,8 @@ def test_the_backtest_of_a_growers_table(
 ) -> None:
     picture = tmp_path / "reliability.svg"
     backtest(str(table[0]), mapping=table[1], lightgbm=False, plot=picture, json_out=True)
-    told = json.loads(capsys.readouterr().out)
-    soil = next(r for r in told["reports"] if r["quantity"] == "soil_pct")
+    reported = json.loads(capsys.readouterr().out)
+    soil = next(r for r in reported["reports"] if r["quantity"] == "soil_pct")
     assert soil["horizons_h"] == [1, 6, 12, 24, 36]
     assert set(soil["mae"]) == {"world_model", "persistence", "seasonal", "climatology_7d", "ridge"}
     assert soil["mae"]["world_model"][4] < soil["mae"]["seasonal"][4]

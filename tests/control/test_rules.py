@@ -147,7 +147,7 @@ def test_without_any_probe_a_small_dose_by_the_clock() -> None:
 def test_nothing_to_do_is_a_decision_with_reasons() -> None:
     paused = decide(mode="PAUSED")
     assert [a.type.value for a in paused.proposals] == ["NO_ACTION"]
-    assert "paused by a person" in paused.proposals[0].why.text and len(paused.plan.not_done) == 7
+    assert "paused by the operator" in paused.proposals[0].why.text and len(paused.plan.not_done) == 7
 
 
 def test_safe_mode_keeps_air_moving_and_risky_things_off() -> None:

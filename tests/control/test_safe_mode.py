@@ -60,7 +60,7 @@ def test_the_way_in_the_message_and_the_way_back(cause: str, facts: dict[str, An
 
 def test_the_message_says_what_to_do() -> None:
     told = step(SafeModeState(), replace(CALM, leak=True), SETTINGS)
-    assert told.notify is not None and "Water lies" in told.notify and "Next: find and stop" in told.notify
+    assert told.notify is not None and "The leak sensor is wet" in told.notify and "Next: find and stop" in told.notify
     assert step(told.state, replace(CALM, leak=True), SETTINGS).notify is None
 
 

@@ -152,7 +152,7 @@ def test_without_a_probe_plants_are_kept_alive_by_their_habit_and_never_flooded(
         given += at(hour, GONE, 1_800.0, given).amount
     assert 0.6 * 1_800.0 <= given <= CAUTIOUS_SHARE * 1_800.0 + 1.0
     assert at(23.0, GONE, 1_800.0).amount == 0.0
-    assert "by the habit of 1800 ml" in at(12.5, GONE, 1_800.0).text
+    assert "from a usual 1800 ml" in at(12.5, GONE, 1_800.0).text
     assert at(12.5, GONE, 0.0).amount == 0.0, "without a habit the small dose by the clock is not due yet"
 
 

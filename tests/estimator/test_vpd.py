@@ -11,6 +11,13 @@ import psychrolib
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tomato_host.brain.psychrometric_arrays import (
+    leaf_vpd_array_kpa,
+    rh_array_pct,
+    saturation_array_kpa,
+    vapour_array_kpa,
+    vpd_array_kpa,
+)
 from tomato_host.brain.psychrometrics import (
     CURVES,
     HIGHEST_TEMP_C,
@@ -20,15 +27,10 @@ from tomato_host.brain.psychrometrics import (
     absolute_humidity_g_m3,
     dew_point_c,
     leaf_air_delta_c,
-    leaf_vpd_array_kpa,
     leaf_vpd_kpa,
-    rh_array_pct,
-    saturation_array_kpa,
     saturation_pa,
     saturation_vapour_pressure_kpa,
-    vapour_array_kpa,
     vapour_pressure_kpa,
-    vpd_array_kpa,
     vpd_kpa,
 )
 

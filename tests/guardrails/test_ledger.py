@@ -120,6 +120,8 @@ def test_equal_histories_give_equal_ledgers() -> None:
         replay_event(again, event, action)
     assert late == 30.0 and ledger_view(again) == ledger_view(guardrails)
     assert again.ledger.hour_used("water_pump", at(90).timestamp()) == 78_000
+    replay_event(again, recorded("lamp_lit", action, 91, 5.0), action)
+    assert ledger_view(again) == ledger_view(guardrails), "other events move nothing"
     guardrails.release(action)
     assert ledger_view(again) != ledger_view(guardrails)
     replay_event(again, recorded(RELEASED, action, 95, 0.0), action)
@@ -141,6 +143,9 @@ def test_a_ledger_can_be_rebuilt_from_recorded_actions() -> None:
     assert guardrails.ledger.day_used("water_pump", at(40).timestamp()) == 180_000
     assert guardrails.ledger.day_used("light", at(40).timestamp()) == 3_600_000
     assert guardrails.ledger.knows("s") and not guardrails.ledger.knows("refused")
+    again = guardrails.judge(proposal("WATER", "w", ts=at(60), ml=5.0), facts(at(60)))
+    soon = guardrails.judge(proposal("WATER", "x", ts=at(60), ml=5.0), facts(at(60)))
+    assert (again.rule, soon.rule) == ("idempotency", "interval")
     assert guardrails.ledger.last_s("water_pump") == at(30).timestamp()
 
 

@@ -1,4 +1,4 @@
-"""A whole house for one complaint: real host process, real firmware on the virtual board, and the public doors."""
+"""One installation for an incident test: real host process, real firmware on the virtual board, public interfaces."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tomato_host.twin.sensors import Sensors
 from shared_schemas.devices import OUTPUT_BY_NAME
 
 ROOT = Path(__file__).resolve().parents[2]
-PATIENCE_S = 60.0
+TIMEOUT_S = 60.0
 """Far beyond what any of it takes; a machine that is busy with other tests is slow."""
 MAIN = ("-m", "tomato_host")
 
@@ -36,11 +36,11 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def until(wanted: Callable[[], Any], what: str = "it", seconds: float = PATIENCE_S) -> Any:
-    """What `wanted()` gives as soon as it gives something."""
+def until(condition: Callable[[], Any], what: str = "it", seconds: float = TIMEOUT_S) -> Any:
+    """Wait for a true value of `condition()` and return it."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
-        if found := wanted():
+        if found := condition():
             return found
         time.sleep(0.05)
     raise AssertionError(f"{what} never happened")
@@ -51,7 +51,7 @@ def bit(output: str) -> int:
 
 
 class RunningHost:
-    """`tomato-host run` with everything a grower has: dashboard, API, command line, dataset."""
+    """`tomato-host run` with all its interfaces: dashboard, API, command line, dataset."""
 
     def __init__(self, place: Path, board: str, extra: str = "", data: Path | None = None) -> None:
         self.data = data or place / "data"
@@ -63,14 +63,14 @@ class RunningHost:
             f"[agent]\nenabled = false\n[board]\ntelemetry_period_s = 1.0\n{extra}"
         )
         self.process: subprocess.Popen[str] | None = None
-        self.said = place / "host.log"
+        self.log_path = place / "host.log"
         self._secrets: dict[str, str] = {}
 
     # -- life --------------------------------------------------------------------------------------------------
 
     def start(self, begin: Sequence[str] = MAIN, environment: dict[str, str] | None = None, **popen: Any) -> None:
         """Start the host and wait until its dashboard answers."""
-        with self.said.open("a") as log:
+        with self.log_path.open("a") as log:
             self.process = subprocess.Popen(
                 [
                     sys.executable,
@@ -91,10 +91,10 @@ class RunningHost:
                 **popen,
             )
         until(lambda: self.process is not None and (self.process.poll() is not None or self.alive()), "the start")
-        assert self.process.poll() is None, self.said.read_text()
+        assert self.process.poll() is None, self.log_path.read_text()
 
     def alive(self) -> bool:
-        """Whether the dashboard says that the deciding loop talks to it."""
+        """Whether `/healthz` reports a deciding loop that runs."""
         try:
             with urlopen(f"http://127.0.0.1:{self.port}/healthz", timeout=2) as answer:
                 return bool(answer.status == 200)
@@ -102,24 +102,24 @@ class RunningHost:
             return False
 
     def kill(self) -> None:
-        """As a power cut for the process: no goodbye."""
+        """SIGKILL: no orderly shutdown."""
         assert self.process is not None
         os.kill(self.process.pid, signal.SIGKILL)
         self.process.wait(10)
 
     def stop(self) -> None:
-        """Ctrl-C, and a clean end."""
+        """SIGINT, and check that it ends with 0."""
         assert self.process is not None
         self.process.send_signal(signal.SIGINT)
-        assert self.process.wait(30) == 0, self.said.read_text()
+        assert self.process.wait(30) == 0, self.log_path.read_text()
 
     def end(self) -> None:
-        """Whatever happened, nothing outlives the test."""
+        """Make sure that the process does not outlive the test."""
         if self.process is not None and self.process.poll() is None:
             self.process.kill()
             self.process.wait(10)
 
-    # -- what the grower sees ----------------------------------------------------------------------------------
+    # -- public interfaces -------------------------------------------------------------------------------------
 
     def get(self, path: str) -> Any:
         """An answer of the API."""
@@ -134,7 +134,7 @@ class RunningHost:
         return self._secrets[role]
 
     def post(self, path: str, role: str = "admin", **body: Any) -> tuple[int, dict[str, Any]]:
-        """A change with a token of that role: status and answer."""
+        """POST with a token of that role: status code and answer."""
         request = Request(
             f"http://127.0.0.1:{self.port}{path}",
             json.dumps(body).encode(),
@@ -151,12 +151,12 @@ class RunningHost:
         found: dict[str, Any] = self.get("/api/glance")["status"]
         return found
 
-    def seen(self, name: str) -> list[dict[str, Any]]:
+    def dashboard_events(self, name: str) -> list[dict[str, Any]]:
         """Events of that name in the dashboard's list."""
         return [event for event in self.get("/api/events?limit=300") if event["name"] == name]
 
     def command(self, *words: str, seconds: float = 200.0) -> subprocess.CompletedProcess[str]:
-        """A command of the grower's, on the same data directory."""
+        """Run a `tomato-host` command on the same data directory."""
         return subprocess.run(
             [sys.executable, *MAIN, *words, "--data-dir", str(self.data)],
             capture_output=True,
@@ -167,10 +167,10 @@ class RunningHost:
             env={k: v for k, v in os.environ.items() if k != "TOMATO_PORT"},
         )
 
-    # -- what is kept ------------------------------------------------------------------------------------------
+    # -- the dataset -------------------------------------------------------------------------------------------
 
-    def kept(self, stream: str) -> list[dict[str, Any]]:
-        """Whole records of one stream so far."""
+    def records(self, stream: str) -> list[dict[str, Any]]:
+        """Complete records of one stream so far."""
         found = []
         for path in sorted((self.data / "private").glob(f"{stream}_[0-9]*.jsonl")):
             for line in path.read_text().splitlines():
@@ -180,15 +180,15 @@ class RunningHost:
                     break  # the line that is being written right now
         return found
 
-    def names(self) -> list[str]:
-        return [event["name"] for event in self.kept("events")]
+    def event_names(self) -> list[str]:
+        return [event["name"] for event in self.records("events")]
 
     def samples(self) -> list[tuple[int, int]]:
-        """(boot, number) of every reading kept."""
-        return [(o["board"]["boot_id"], o["board"]["seq"]) for o in self.kept("sensors_raw")]
+        """(boot, number) of every recorded reading."""
+        return [(o["board"]["boot_id"], o["board"]["seq"]) for o in self.records("sensors_raw")]
 
     def assert_whole(self) -> None:
-        """The dataset is whole, and every reading the board numbered is there exactly once."""
+        """The dataset verifies, and every reading the board numbered is there exactly once."""
         result = verify(self.data)
         assert result.ok, result
         numbers = self.samples()
@@ -199,7 +199,7 @@ class RunningHost:
 
 
 class Tent:
-    """The truth of the simulated tent, which no host can read."""
+    """The true state of the simulated tent, which no host can read."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -210,7 +210,7 @@ class Tent:
                 return dict(json.loads(self._path.read_text()))
             except (OSError, ValueError):
                 time.sleep(0.01)
-        raise AssertionError("the twin tells nothing")
+        raise AssertionError("the twin writes no state")
 
     def on(self, output: str) -> bool:
         return bool(self()["outputs"] & bit(output))
@@ -220,7 +220,7 @@ SEED = 3
 
 
 def metered(pumped_ml: float) -> float:
-    """What this house's flow meter shows of that much water: no two are alike, and the board believes its own."""
+    """What this installation's flow meter measures for that much water: its gain is random, and the board uses it."""
     return pumped_ml * Sensors(SEED, TentParams()).flow_gain
 
 
@@ -235,7 +235,7 @@ def running_host(
     data: Path | None = None,
     **popen: Any,
 ) -> Iterator[tuple[RunningHost, Tent]]:
-    """A host on a virtual board that outlives it, and the tent behind the board."""
+    """A host on a virtual board that outlives it, and the state of the tent."""
     state = place / "truth.json"
     with server.start(seed=SEED, state=state, flash=place / "flash", scenario=scenario, time_scale=time_scale) as twin:
         made = RunningHost(place, twin.port_path, extra, data)

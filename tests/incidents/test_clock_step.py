@@ -35,8 +35,8 @@ def test_hours_around_the_step(tmp_path: Path, step: timedelta) -> None:
         before, set_ms = len(loop.kept.records), loop.twin.now_ms
         loop.clock.ahead = step
         loop.live(5)
-        (told,) = loop.events("clock_set")
-        assert told.level == "WARNING" and told.data["seconds"] == pytest.approx(step.total_seconds(), abs=1)
+        (reported,) = loop.events("clock_set")
+        assert reported.level == "WARNING" and reported.data["seconds"] == pytest.approx(step.total_seconds(), abs=1)
         loop.live(2.6 * 3_600)
     finally:
         loop.close()
@@ -48,7 +48,7 @@ def test_hours_around_the_step(tmp_path: Path, step: timedelta) -> None:
     states = [r for r in after if isinstance(r, StateV1)]
     assert len(states) >= 5
     plans = [r.ts for r in after if isinstance(r, PlanV1) and not r.shadow]
-    moments = [told.ts, *plans, told.ts + 2.6 * HOUR]
+    moments = [reported.ts, *plans, reported.ts + 2.6 * HOUR]
     assert all(later - earlier <= 2 * HOUR + timedelta(minutes=2) for earlier, later in pairwise(moments)), plans
     assert not [r for r in after if getattr(r, "name", "") in ("link_down", "mode_safe")], "a set clock is no emergency"
     assert set_ms < loop.twin.now_ms
@@ -57,7 +57,7 @@ def test_hours_around_the_step(tmp_path: Path, step: timedelta) -> None:
     for span in ("24h", "7d"):
         history = History(tmp_path)
         for record in loop.kept.records:
-            history.take(json.loads(record.to_json()))
+            history.add(json.loads(record.to_json()))
         times = history.columns(span)["t"]
         gaps = [later - earlier for earlier, later in pairwise(times)]
         assert min(gaps) > 0.0
@@ -77,17 +77,17 @@ def test_midnight_lived_twice_is_one_night_and_one_day_of_water(tmp_path: Path) 
     loop = Loop(tmp_path, start=datetime(2026, 5, 1, 20, 0, tzinfo=UTC))  # 22:00 in Vienna
     try:
         loop.live(3_600)
-        loop.supervisor._source._meter.used_ml = 700.0
+        loop.supervisor.links.source._meter.used_ml = 700.0
         loop.live(1.4 * 3_600)  # 00:24
         nights = len([r for r in loop.kept.records if isinstance(r, TargetsV1)])
-        assert nights == 1 and loop.supervisor._source._meter.used_ml < 300.0
-        loop.supervisor._source._meter.used_ml = 250.0
+        assert nights == 1 and loop.supervisor.links.source._meter.used_ml < 300.0
+        loop.supervisor.links.source._meter.used_ml = 250.0
         loop.clock.ahead = -HOUR
         loop.live(2 * 3_600)
     finally:
         loop.close()
     assert len([r for r in loop.kept.records if isinstance(r, TargetsV1)]) == 1
-    assert loop.supervisor._source._meter.used_ml >= 250.0
+    assert loop.supervisor.links.source._meter.used_ml >= 250.0
 
 
 def test_a_lost_link_is_neither_older_nor_younger_for_it(tmp_path: Path) -> None:
@@ -95,10 +95,10 @@ def test_a_lost_link_is_neither_older_nor_younger_for_it(tmp_path: Path) -> None
     try:
         loop.live(60)
         for ahead in (HOUR, -HOUR):
-            loop.supervisor._down_since = loop.supervisor._now() - timedelta(seconds=20)
+            loop.supervisor._context.link_down_since = loop.supervisor.now() - timedelta(seconds=20)
             loop.clock.ahead = ahead
-            loop.supervisor._heed_clock()
-            assert loop.supervisor._circumstances().link_down_s == pytest.approx(20.0, abs=0.1)
+            loop.supervisor.check_clock()
+            assert loop.supervisor._context.at(loop.supervisor.now()).link_down_s == pytest.approx(20.0, abs=0.1)
     finally:
         loop.close()
 
@@ -118,26 +118,28 @@ def wall(tmp_path: Path) -> tuple[Path, dict[str, str]]:
 def test_the_real_process(tmp_path: Path, wall: tuple[Path, dict[str, str]]) -> None:
     """Host and dashboard get a wall clock that is set under their feet; the monotonic one goes on."""
     setting, environment = wall
-    with running_host(tmp_path, environment=environment) as (here, tent):
-        until(lambda: len(here.samples()) >= 3, "the first readings")
+    with running_host(tmp_path, environment=environment) as (host, tent):
+        until(lambda: len(host.samples()) >= 3, "the first readings")
         for count, ahead_s in enumerate((3_600, 0), start=1):
             with setting.open("r+b") as file:
                 file.write(struct.pack("q", ahead_s))
-            told = until(lambda count=count: len(found := here.seen("clock_set")) == count and found, "the event")
-            assert ("forward" in told[-1]["text"]) == (count == 1)
-            seen = here.status()["tally"]["observations"]
-            until(lambda seen=seen: here.status()["tally"]["observations"] >= seen + 3, "new readings")
-            moment = datetime.fromisoformat(here.get("/api/glance")["observation"]["ts"])
+            reported = until(
+                lambda count=count: len(found := host.dashboard_events("clock_set")) == count and found, "the event"
+            )
+            assert ("forward" in reported[-1]["text"]) == (count == 1)
+            seen = host.status()["tally"]["observations"]
+            until(lambda seen=seen: host.status()["tally"]["observations"] >= seen + 3, "new readings")
+            moment = datetime.fromisoformat(host.get("/api/glance")["observation"]["ts"])
             expected = datetime.now(UTC) + (HOUR if count == 1 else timedelta(0))
             assert abs(moment - expected) < ARRIVAL, "the screen shows the clock's own time"
             lamp = tent.on("light")
-            code, answer = here.post(
+            code, answer = host.post(
                 "/api/switch", output="light", state="OFF" if lamp else "ON", reason="look", seconds=60.0
             )
             assert code != 503, answer
             if code == 200:
                 until(lambda lamp=lamp: tent.on("light") is not lamp, "the lamp's switching")
-        until(lambda: here.get("/api/history?span=24h")["t"], "the chart")
-        here.stop()
-        here.assert_whole()
-        assert here.names().count("clock_set") == 2
+        until(lambda: host.get("/api/history?span=24h")["t"], "the chart")
+        host.stop()
+        host.assert_whole()
+        assert host.event_names().count("clock_set") == 2

@@ -13,25 +13,25 @@ from tests.incidents.running_host import running_host, until
 
 def test_a_daemon_that_hangs_holds_nothing(tmp_path: Path) -> None:
     """SIGSTOP: the process is there, its connections too, but it decides nothing. (Dead ones: test_kill_9.py.)"""
-    with running_host(tmp_path) as (here, tent):
-        assert here.process is not None
-        until(lambda: here.status()["tally"]["episodes"], "the first decision")
-        code, _ = here.post("/api/switch", output="circulation_fan", state="ON", seconds=3_600.0, reason="air")
+    with running_host(tmp_path) as (host, tent):
+        assert host.process is not None
+        until(lambda: host.status()["tally"]["episodes"], "the first decision")
+        code, _ = host.post("/api/switch", output="circulation_fan", state="ON", seconds=3_600.0, reason="air")
         assert code == 200
         until(lambda: tent.on("circulation_fan"), "the fan's start")
-        os.kill(here.process.pid, signal.SIGSTOP)
+        os.kill(host.process.pid, signal.SIGSTOP)
         stopped_ms, stopped_s = tent()["now_ms"], time.monotonic()
         try:
             until(lambda: not tent()["outputs"], "all off")
             assert tent()["now_ms"] - stopped_ms <= LIMITS["lease_ms"] + 2_500
-            until(lambda: not here.alive(), "the dashboard's word that the host hangs")
+            until(lambda: not host.alive(), "the dashboard's word that the host hangs")
             assert time.monotonic() - stopped_s < 20.0
-            assert here.get("/api/glance")["feed"]["connected"] is False
-            assert "tomato_feed_up 0.0" in here.get("/metrics")
+            assert host.get("/api/glance")["feed"]["connected"] is False
+            assert "tomato_feed_up 0.0" in host.get("/metrics")
         finally:
-            os.kill(here.process.pid, signal.SIGCONT)
-        until(here.alive, "the way back")
-        until(lambda: here.status()["link"] == "up", "the link")
-        here.stop()
-        here.assert_whole()
+            os.kill(host.process.pid, signal.SIGCONT)
+        until(host.alive, "the way back")
+        until(lambda: host.status()["link"] == "up", "the link")
+        host.stop()
+        host.assert_whole()
         assert not tent()["broken"]

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
+from tomato_host.service.live_state import LiveState
 from tomato_host.service.metrics import PlantCollector
-from tomato_host.service.present import Present
 from tomato_host.twin.sensors import chip_bits
 
 from shared_schemas.records import ActionV1, AnomalyV1, StateV1
@@ -18,7 +18,7 @@ from tests.incidents.running_host import running_host, until
 
 def test_a_chip_that_is_gone_leaves_a_hole_and_not_its_last_value(tmp_path: Path) -> None:
     """In lock step: what the board sends, the dashboard shows and Prometheus reads once the SHT4x is gone."""
-    loop, present = Loop(tmp_path), Present()
+    loop, present = Loop(tmp_path), LiveState()
     try:
         loop.live(300)
         loop.twin.world.sensors.faults.absent = chip_bits("sht4x")
@@ -26,8 +26,8 @@ def test_a_chip_that_is_gone_leaves_a_hole_and_not_its_last_value(tmp_path: Path
     finally:
         loop.close()
     for record in loop.kept.records:
-        present.take(json.dumps({"record": json.loads(record.to_json())}).encode())
-    glance = present.glance()
+        present.update(json.dumps({"record": json.loads(record.to_json())}).encode())
+    glance = present.overview()
     assert glance["observation"]["air_temp_c"] is None and glance["observation"]["missing"]["air_temp_c"]
     assert glance["observation"]["co2_ppm"] is not None
     assert "SENSOR_DISCONNECT" in {a["type"] for a in glance["anomalies"]}
@@ -40,20 +40,20 @@ def test_a_chip_that_is_gone_leaves_a_hole_and_not_its_last_value(tmp_path: Path
 
 @pytest.mark.soak
 def test_a_sensor_that_is_gone_in_the_real_process(tmp_path: Path) -> None:
-    with running_host(tmp_path, scenario="sensor_dropout@0.003+1") as (here, _):
-        until(lambda: here.get("/api/glance")["observation"]["air_temp_c"] is not None, "a first value")
-        until(lambda: here.get("/api/glance")["observation"]["air_temp_c"] is None, "the hole")
-        glance = here.get("/api/glance")
+    with running_host(tmp_path, scenario="sensor_dropout@0.003+1") as (host, _):
+        until(lambda: host.get("/api/glance")["observation"]["air_temp_c"] is not None, "a first value")
+        until(lambda: host.get("/api/glance")["observation"]["air_temp_c"] is None, "the hole")
+        glance = host.get("/api/glance")
         assert glance["observation"]["missing"]["air_temp_c"] and glance["observation"]["co2_ppm"] is not None
-        assert "tomato_air_temperature_celsius" not in here.get("/metrics").replace("# HELP tomato_air", "").replace(
+        assert "tomato_air_temperature_celsius" not in host.get("/metrics").replace("# HELP tomato_air", "").replace(
             "# TYPE tomato_air", ""
         ), "what is not known is left out, never repeated"
         until(
-            lambda: [a for a in here.get("/api/glance")["anomalies"] if a["type"] == "SENSOR_DISCONNECT"],
+            lambda: [a for a in host.get("/api/glance")["anomalies"] if a["type"] == "SENSOR_DISCONNECT"],
             "the anomaly on the dashboard",
         )
-        here.stop()
-        here.assert_whole()
+        host.stop()
+        host.assert_whole()
 
 
 def test_a_probe_that_sticks_is_found_out(tmp_path: Path) -> None:
@@ -69,10 +69,10 @@ def test_a_probe_that_sticks_is_found_out(tmp_path: Path) -> None:
         loop.live(2 * 3_600)
     finally:
         loop.close()
-    told = [r for r in loop.kept.records if isinstance(r, AnomalyV1) and r.type.value == "SENSOR_FAULT"]
-    assert [a.subject for a in told if a.phase != "CLEARED"] == ["soil.P1"], told
+    reported = [r for r in loop.kept.records if isinstance(r, AnomalyV1) and r.type.value == "SENSOR_FAULT"]
+    assert [a.subject for a in reported if a.phase != "CLEARED"] == ["soil.P1"], reported
     state = next(r for r in reversed(loop.kept.records) if isinstance(r, StateV1))
     after = {probe.id: probe.confidence for probe in state.soil.probes}
     assert after["P1"] == 0.0 and after["P2"] > 0.5, "its word counts no more; the other's does"
-    reasons = " ".join(a.why.text for a in loop.kept.records if isinstance(a, ActionV1) and a.ts > told[0].ts)
+    reasons = " ".join(a.why.text for a in loop.kept.records if isinstance(a, ActionV1) and a.ts > reported[0].ts)
     assert "P1 is dry" not in reasons

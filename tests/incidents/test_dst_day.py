@@ -12,7 +12,7 @@ import pytest
 from tomato_host.app import brain_settings
 from tomato_host.brain.forecast_state import ForecastState
 from tomato_host.brain.world_model.settings import WorldModelSettings
-from tomato_host.cli.explain import read_story
+from tomato_host.cli.explain import read_report
 from tomato_host.replay.check import Checker
 from tomato_host.service.history import History
 from tomato_host.settings import Settings
@@ -84,7 +84,7 @@ def test_the_night_of_the_change_with_the_real_firmware(tmp_path: Path, change: 
     assert len(history.columns("7d")["t"]) == len(states)
 
     for plan in plans:
-        assert read_story(tmp_path, plan.ts).plan.id == plan.id, "one moment, one decision"
+        assert read_report(tmp_path, plan.ts).plan.id == plan.id, "one moment, one decision"
     checked = Checker(brain_settings(Settings())).check(records)
     assert checked.same, [d.text for d in checked.differences[:3]]
     assert json.loads(records[-1].to_json())

@@ -25,7 +25,7 @@ AWAY_S = {"at once": 0.0, "in time": 15.0, "after SURVIVAL": 700.0, "with a rese
 
 def watered(loop: Loop, name: str, ml: float = DOSE_ML) -> Any:
     """A person's watering, and the host's answer."""
-    action = proposal("WATER", name, origin="person", ml=ml).model_copy(update={"ts": loop.supervisor._now()})
+    action = proposal("WATER", name, origin="person", ml=ml).model_copy(update={"ts": loop.supervisor.now()})
     return loop.ask(new_request("action", "dry leaf", action=action), 5.0)
 
 
@@ -54,9 +54,9 @@ def test_the_next_host_tells_how_the_dose_ended(tmp_path: Path, away: str) -> No
             assert ended.outcome.delivered_ml is None, "the board has forgotten; the record does not invent it"
         else:
             assert ended.outcome.delivered_ml == pytest.approx(pumped, abs=12.0), "as the flow meter counts"
-        used = second.brain.guardrails.ledger.day_used("water_pump", second.supervisor._now().timestamp()) / 1_000
+        used = second.brain.guardrails.ledger.day_used("water_pump", second.supervisor.now().timestamp()) / 1_000
         assert used >= pumped - 12.0, "the books err on the dry side"
-        second.supervisor._say_goodbye()
+        second.supervisor.shut_down()
     finally:
         second.close()
     records = list(read_records(tmp_path))
@@ -80,59 +80,59 @@ def test_a_host_that_crashes_again_and_again_does_not_water_in_each_life(tmp_pat
     assert words[0] == "accepted" and all(word.startswith("refused by interval") for word in words[1:]), words
 
 
-def one_of_each(here: RunningHost) -> None:
+def one_of_each(host: RunningHost) -> None:
     """The record is whole: readings, actions and the board's events once each, no action without an end."""
-    here.assert_whole()
-    closed = [a["id"] for a in here.kept("actions") if a["outcome"]]
+    host.assert_whole()
+    closed = [a["id"] for a in host.records("actions") if a["outcome"]]
     assert len(closed) == len(set(closed)), "each action ends once"
-    begun = {a["id"] for a in here.kept("actions") if a["safety"]["validated"] and a["type"] != "NO_ACTION"}
+    begun = {a["id"] for a in host.records("actions") if a["safety"]["validated"] and a["type"] != "NO_ACTION"}
     assert begun == set(closed), "no action is left open"
-    told = [(e["data"]["boot"], e["data"]["seq"]) for e in here.kept("events") if "boot" in e["data"]]
-    assert told and len(told) == len(set(told)), "an event of the board is there twice"
+    reported = [(e["data"]["boot"], e["data"]["seq"]) for e in host.records("events") if "boot" in e["data"]]
+    assert reported and len(reported) == len(set(reported)), "an event of the board is there twice"
 
 
-def killed_during(here: RunningHost, tent: Tent, path: str, pin: str, **ask: Any) -> dict[str, Any]:
+def killed_during(host: RunningHost, tent: Tent, path: str, pin: str, **ask: Any) -> dict[str, Any]:
     """The real process is killed while it holds an output; returns how the next one says it ended."""
-    code, answer = here.post(path, reason="look", **ask)
+    code, answer = host.post(path, reason="look", **ask)
     assert code == 200, answer
     until(lambda: tent.on(pin), "its start")
-    here.kill()
+    host.kill()
     killed_ms = tent()["now_ms"]
     until(lambda: not tent()["outputs"], "all off, without any host")
     limit_ms = PUMP.max_on_ms if pin == "water_pump" else LIMITS["lease_ms"]
     assert tent()["now_ms"] - killed_ms <= limit_ms + 3_000
-    here.start()
+    host.start()
 
     def ended() -> Any:
         return next(
-            (a for a in here.get("/api/actions?limit=300") if a["id"] == answer["action"]["id"] and a["outcome"]), None
+            (a for a in host.get("/api/actions?limit=300") if a["id"] == answer["action"]["id"] and a["outcome"]), None
         )
 
     outcome: dict[str, Any] = until(ended, "its end on the dashboard")["outcome"]
     assert outcome["status"] == "ABORTED" and outcome["reason"] == "host_restart"
-    assert here.command("explain").returncode == 0
-    here.stop()
-    one_of_each(here)
+    assert host.command("explain").returncode == 0
+    host.stop()
+    one_of_each(host)
     return outcome
 
 
 def test_the_real_process(tmp_path: Path) -> None:
-    with running_host(tmp_path) as (here, tent):
-        until(lambda: here.status()["tally"]["episodes"], "the first decision")
+    with running_host(tmp_path) as (host, tent):
+        until(lambda: host.status()["tally"]["episodes"], "the first decision")
         outcome = killed_during(
-            here, tent, "/api/switch", "circulation_fan", output="circulation_fan", state="ON", seconds=120.0
+            host, tent, "/api/switch", "circulation_fan", output="circulation_fan", state="ON", seconds=120.0
         )
         assert 0.0 < outcome["delivered_s"] <= 20.0
         assert not tent()["broken"]
-    checked = Checker(brain_settings(Settings())).check(read_records(here.data))
+    checked = Checker(brain_settings(Settings())).check(read_records(host.data))
     assert checked.same, [d.text for d in checked.differences[:3]]
 
 
 @pytest.mark.soak
 def test_the_real_process_with_the_pump(tmp_path: Path) -> None:
     """As above, after the minute in which the board lets nobody water."""
-    with running_host(tmp_path) as (here, tent):
+    with running_host(tmp_path) as (host, tent):
         until(lambda: tent()["now_ms"] > 65_000, "the pump's pause after a boot", 90.0)
-        outcome = killed_during(here, tent, "/api/water", "water_pump", ml=DOSE_ML)
+        outcome = killed_during(host, tent, "/api/water", "water_pump", ml=DOSE_ML)
         assert outcome["delivered_ml"] == pytest.approx(metered(tent()["pumped_ml"]), abs=2.0)
         assert not tent()["broken"]

@@ -19,7 +19,7 @@ DOSE_ML = 200.0
 def test_power_comes_back_in_mid_dose(tmp_path: Path, who: str) -> None:
     loop = Loop(tmp_path)
     loop.live(70)
-    dose = proposal("WATER", "h-1", origin="person", ml=DOSE_ML).model_copy(update={"ts": loop.supervisor._now()})
+    dose = proposal("WATER", "h-1", origin="person", ml=DOSE_ML).model_copy(update={"ts": loop.supervisor.now()})
     answer = loop.ask(new_request("action", "dry leaf", action=dose), 5.0)
     assert answer is not None and answer.ok
     loop.live(3)

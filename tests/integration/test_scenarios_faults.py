@@ -96,7 +96,7 @@ def test_drifting_probe_is_told_from_a_watering(tmp_path: Path) -> None:
     """Two points an hour upwards, while its neighbour dries: the estimator names it; moved back, the drift ends."""
     story = run_scenario(tmp_path, "probe_drift@0.2+4", 5.0)
     found = story.anomalies("SENSOR_FAULT", 1.0, 4.3)
-    assert found and found[0] in story.told
+    assert found and found[0] in story.reported
     drifted = [o.soil[0].moisture_pct - o.soil[1].moisture_pct for o in story.observations(4.0, 4.15)]  # type: ignore
     settled = [o.soil[0].moisture_pct - o.soil[1].moisture_pct for o in story.observations(4.8, 4.95)]  # type: ignore
     assert sum(drifted) / len(drifted) - sum(settled) / len(settled) > 5.0

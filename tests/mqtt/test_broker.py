@@ -105,13 +105,13 @@ class RunningHost:
     """A deciding loop's stand-in: a real inbox that is answered, and the real feed to the real MQTT process."""
 
     def __init__(self, tmp_path: Path, port: int) -> None:
-        from tomato_host.service.mqtt.extension import build_feed
+        from tomato_host.service.feeds import mqtt_feed
 
         self.asked: list[Request] = []
         self.status = Status(NOW, NOW, link="up")
         self.recorder = Recorder(NoStore(), self.status)
         self._inbox = Inbox(tmp_path)
-        self.feed = build_feed(MqttSettings(port=port, node="tent"), self.status, self.recorder, tmp_path)
+        self.feed = mqtt_feed(MqttSettings(port=port, node="tent"), self.status, self.recorder, tmp_path)
         self._ending = threading.Event()
         self.feed.start()
         self._thread = threading.Thread(target=self._live)
@@ -120,7 +120,7 @@ class RunningHost:
     def _live(self) -> None:
         while not self._ending.wait(0.1):
             self.feed.tick(NOW)
-            for request in self._inbox.take():
+            for request in self._inbox.pop_requests():
                 self.asked.append(request)
                 self._inbox.reply(Reply(id=request.id, ok=True, text="accepted"))
 

@@ -42,18 +42,18 @@ def test_a_run_on_the_virtual_board_replays_byte_for_byte(tmp_path: Path) -> Non
     code, summary = command(*words, "--scenario", FAULTS, "--data-dir", str(tmp_path))
     assert code == 0 and summary["states"] >= 10
     assert verify(tmp_path).ok
-    code, told = command("replay", str(tmp_path), "--check")
-    assert code == 0, told["differences"][:3]
-    assert told["same"] and told["compared"]["state_v1"] >= summary["states"]
-    assert told["compared"]["plan_v1"] >= 3 and told["compared"]["action_v1"] >= 5
+    code, reported = command("replay", str(tmp_path), "--check")
+    assert code == 0, reported["differences"][:3]
+    assert reported["same"] and reported["compared"]["state_v1"] >= summary["states"]
+    assert reported["compared"]["plan_v1"] >= 3 and reported["compared"]["action_v1"] >= 5
     names = {record.name for record in read_records(tmp_path, {"events"}) if isinstance(record, EventV1)}
-    assert names >= {"books_drawn", "books_settled", "link_down", "link_up"}
-    assert told["compared"]["anomaly_v1"] >= 2
+    assert names >= {"ledger_allocated", "ledger_settled", "link_down", "link_up"}
+    assert reported["compared"]["anomaly_v1"] >= 2
     # Another brain, here one with another idea of dry soil and another day, is found out.
     config = tmp_path / "other.toml"
     config.write_text("[control]\nlight_start_local_h = 9.0\n")
-    code, told = command("replay", str(tmp_path), "--check", "--config", str(config))
-    assert code == 2 and told["differing"]["plan_v1"] > 0 and "state_v1" not in told["differing"]
+    code, reported = command("replay", str(tmp_path), "--check", "--config", str(config))
+    assert code == 2 and reported["differing"]["plan_v1"] > 0 and "state_v1" not in reported["differing"]
 
 
 def test_a_persons_pause_is_repeated(tmp_path: Path) -> None:

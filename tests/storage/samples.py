@@ -1,4 +1,4 @@
-"""Valid records for the tests of this room, made by number."""
+"""Valid records for the tests of this package, made by number."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from tomato_host.brain.psychrometrics import saturation_array_kpa
+from tomato_host.brain.psychrometric_arrays import saturation_array_kpa
 from tomato_host.brain.world_model.data import OUTSIDE_COLUMNS, PLAN_COLUMNS, HourlyLog, KnownAhead
 
 START_HOUR = 494_064

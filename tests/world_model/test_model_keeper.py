@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from tomato_host.brain.brain import Brain
 from tomato_host.brain.world_model.promotion import PromotionVerdict
-from tomato_host.loop.model_checkpoints import ModelKeeper
+from tomato_host.loop.model_checkpoints import ModelCheckpoints
 from tomato_host.loop.recorder import Recorder
 from tomato_host.loop.status import Status
 from tomato_host.models.store import ModelStore
@@ -39,10 +39,10 @@ def _night(brain: Brain, days: int) -> None:
     brain.forecast_state.nights += 1
 
 
-def _keeper(folder: Path, brain: Brain) -> tuple[ModelKeeper, Kept]:
+def _keeper(folder: Path, brain: Brain) -> tuple[ModelCheckpoints, Kept]:
     kept = Kept()
     recorder = Recorder(kept, Status(started_at=NOW, now=NOW))
-    return ModelKeeper(ModelStore(folder), brain, recorder, lambda: NOW), kept
+    return ModelCheckpoints(ModelStore(folder), brain, recorder, lambda: NOW), kept
 
 
 def test_nights_are_kept_and_the_speaker_survives_a_restart(tmp_path: Path) -> None:

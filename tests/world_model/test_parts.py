@@ -7,7 +7,7 @@ import psychrolib
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tomato_host.brain.psychrometrics import leaf_vpd_array_kpa, rh_array_pct, vpd_array_kpa
+from tomato_host.brain.psychrometric_arrays import leaf_vpd_array_kpa, rh_array_pct, vpd_array_kpa
 from tomato_host.brain.world_model.blend import SkillBlend
 from tomato_host.brain.world_model.bounded_rls import BoundedRls, Coefficient
 from tomato_host.brain.world_model.conformal import ConformalInterval

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 import numpy as np
 from tomato_host.brain.brain import BrainSettings
-from tomato_host.brain.psychrometrics import leaf_vpd_array_kpa, saturation_array_kpa, vpd_array_kpa
+from tomato_host.brain.psychrometric_arrays import leaf_vpd_array_kpa, saturation_array_kpa, vpd_array_kpa
 from tomato_host.brain.world_model.data import OUTSIDE_COLUMNS, PLAN_COLUMNS, HourlyLog, KnownAhead
 from tomato_host.brain.world_model.hourly_history import hour_index
 from tomato_host.twin.campaign.life import Life

@@ -59,7 +59,7 @@ class StaleSettings(BaseModel):
     """So many newer states in a row must be beyond a threshold: one outlier cancels nothing."""
 
 
-class AgentSettings(BaseModel):
+class AdvisorSettings(BaseModel):
     """The table `[agent]` of the settings file."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -87,11 +87,11 @@ class AgentSettings(BaseModel):
     endpoint_model: str = "default"
     """Model name that is asked for at the endpoint."""
     endpoint_dialect: Literal["llama_server", "openai"] = "llama_server"
-    """llama_server understands our grammar; openai (Ollama) is asked for a JSON schema and checked harder."""
+    """llama_server understands our grammar; openai (Ollama) gets a JSON schema and stricter checks."""
     endpoint_key_env: Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]*$")] = "TOMATO_LLM_API_KEY"
     """Name of the environment variable that holds the key; the key itself never stands in a file."""
     allow_remote_endpoint: bool = False
-    """Photos leave the machine only when a person says so here."""
+    """Photos leave the machine only when this is set."""
     cameras: Annotated[tuple[CameraSettings, ...], Field(max_length=8)] = ()
     """The cameras, up to 8; each `[[agent.cameras]]` is one."""
     wake_every_s: Annotated[float, Field(ge=60.0, le=7 * 86_400.0)] = 7_200.0
@@ -122,7 +122,7 @@ class AgentSettings(BaseModel):
     """Changes of the state that make an answer stale."""
 
     @model_validator(mode="after")
-    def _complete_and_near(self) -> AgentSettings:
+    def _complete_and_near(self) -> AdvisorSettings:
         if self.backend == "local" and self.model_path is None:
             raise ValueError("agent.backend = 'local' needs agent.model_path")
         if self.backend == "http" and not self.allow_remote_endpoint and not is_loopback(self.endpoint_url):

@@ -1,4 +1,4 @@
-"""What the board's events mean to a person: a level and one sentence each."""
+"""The board's events as text for the operator: a level and one sentence each."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from shared_schemas.wire import CONFIG_KEYS, FAULTS, REASON_TABLE, REASONS, RESE
 from tomato_host.board.events import BoardEvent, Level
 
 ROUTINE = frozenset({"pulse_start", "pulse_end", "config", "button"})
-"""Events that results and records tell better; they are kept, and show on no screen as news."""
+"""Events that duplicate results and records; they are recorded, but not shown as news."""
 
 ALARMS = frozenset({row.name for row in FAULTS if row.alarm} | {"estop", "no_flow"})
-"""Faults that want a person now: those that sound the buzzer, the stop that a person pressed, a pump without water."""
+"""Faults that need the operator now: those that sound the buzzer, the emergency stop, a pump without water."""
 
 
 def _name(table: tuple[str, ...], code: int) -> str:
@@ -30,54 +30,54 @@ def _amount(output: int, amount: int) -> str:
     return f"{amount} ml" if is_dose else f"{amount / 1000.0:g} s"
 
 
-Words = tuple[Level, str]
+EventText = tuple[Level, str]
 """The level of an event and its sentence."""
 
 
-def _fault(a: int, b: int) -> Words:
+def _fault(a: int, b: int) -> EventText:
     name = _name(_FAULTS, a)
     meaning = FAULTS[a].meaning if 0 <= a < len(FAULTS) else "A newer board's fault."
     return ("ALARM" if name in ALARMS else "WARNING"), f"Fault {name} latched on the board. {meaning}"
 
 
-def _boot(a: int, b: int) -> Words:
+def _boot(a: int, b: int) -> EventText:
     cause = RESET_CAUSES.get(a, str(a))
     return ("WARNING" if cause == "watchdog" else "INFO"), f"The board started; cause of the reset: {cause}."
 
 
-def _state(a: int, b: int) -> Words:
+def _state(a: int, b: int) -> EventText:
     level: Level = "WARNING" if _name(STATES, b) in ("SURVIVAL", "FAULT") else "INFO"
     return level, f"Board went from {_name(STATES, a)} to {_name(STATES, b)}."
 
 
-def _estop(a: int, b: int) -> Words:
+def _estop(a: int, b: int) -> EventText:
     return ("ALARM", "Emergency stop pressed.") if a else ("INFO", "Emergency stop released.")
 
 
-def _sensor_lost(a: int, b: int) -> Words:
+def _sensor_lost(a: int, b: int) -> EventText:
     meaning = f" {WHY_TABLE[b].meaning}" if 0 <= b < len(WHY_TABLE) else ""
     return "WARNING", f"The board gets no value from {_name(_SENSORS, a)}: {_name(WHY, b)}.{meaning}"
 
 
-def _counters(a: int, b: int) -> Words:
+def _counters(a: int, b: int) -> EventText:
     text = ("fresh", "restored", "lost, so budgets count as spent")[a] if 0 <= a <= 2 else str(a)
     return ("WARNING" if a == 2 else "INFO"), f"Budget counters {text}."
 
 
-def _aborted(a: int, b: int) -> Words:
+def _aborted(a: int, b: int) -> EventText:
     meaning = f" {REASON_TABLE[b].meaning}" if 0 <= b < len(REASON_TABLE) else ""
     return "INFO", f"{_name(_OUTPUTS, a)}: pulse aborted, {_name(REASONS, b)}.{meaning}"
 
 
-def _watchdog(a: int, b: int) -> Words:
+def _watchdog(a: int, b: int) -> EventText:
     return "WARNING", f"A task of the board ({_name(_TASKS, a)}) took {b} ms; at 2,000 ms its watchdog resets it."
 
 
-def _survival(a: int, b: int) -> Words:
+def _survival(a: int, b: int) -> EventText:
     return "INFO", f"{_name(_OUTPUTS, a)}: {_amount(a, b)} given by the board's own survival programme."
 
 
-def _forced(a: int, b: int) -> Words:
+def _forced(a: int, b: int) -> EventText:
     if a:
         return "WARNING", "The board forces ventilation: the air is too hot or holds too much CO2."
     return "INFO", "Forced ventilation ended."
@@ -86,7 +86,7 @@ def _forced(a: int, b: int) -> Words:
 _TASKS = ("link", "sensors", "decision", "pins", "messages")
 _CONFIG = tuple(row.name for row in CONFIG_KEYS)
 
-WORDS: dict[str, Callable[[int, int], Words]] = {
+TEXTS: dict[str, Callable[[int, int], EventText]] = {
     "boot": _boot,
     "state": _state,
     "pulse_start": lambda a, b: ("INFO", f"{_name(_OUTPUTS, a)}: on, for {_amount(a, b)} at most."),
@@ -113,7 +113,7 @@ WORDS: dict[str, Callable[[int, int], Words]] = {
 """One entry for each event the firmware sends: its two details to a level and a sentence."""
 
 
-def in_words(event: BoardEvent) -> Words:
+def describe(event: BoardEvent) -> EventText:
     """Level and sentence for one event of the board; a newer board's event is shown with its two numbers."""
-    words = WORDS.get(event.name)
-    return words(event.a, event.b) if words else ("INFO", f"{event.name.replace('_', ' ')} ({event.a}, {event.b}).")
+    text = TEXTS.get(event.name)
+    return text(event.a, event.b) if text else ("INFO", f"{event.name.replace('_', ' ')} ({event.a}, {event.b}).")

@@ -1,4 +1,4 @@
-"""The whole brain as one value: observe, weigh trust, decide, guard. No I/O; the same calls give the same answers."""
+"""The whole brain as one value: estimate, update the mode, decide, guard. No I/O; equal calls give equal results."""
 
 from __future__ import annotations
 
@@ -93,12 +93,12 @@ class RuntimeContext:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """One decision: its plan, and the guardrails' word on each of its proposals, in their order."""
+    """One decision: its plan, and the guardrails' verdict on each of its proposals, in their order."""
 
     plan: PlanV1
     verdicts: tuple[Verdict, ...]
     baseline: PlanV1 | None = None
-    """What the rules would have done, when somebody else decided."""
+    """What the rules would have done, when another controller decided."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,12 +29,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, Literal, TypeVar
+from typing import TYPE_CHECKING, Final, Literal, TypeVar
 
-import numpy as np
-from numpy.typing import NDArray
+if TYPE_CHECKING:  # the dashboard uses the scalar formulas and must not load numpy
+    import numpy as np
+    from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+    Array = NDArray[np.float64]
+
 Formula = Literal["buck", "magnus", "fao56"]
 
 LOWEST_TEMP_C: Final = -40.0
@@ -65,10 +67,11 @@ CURVES: Final[dict[str, SaturationCurve]] = {
 PLANNING_FORMULA: Final[Formula] = "fao56"
 """The formula of the array functions, that is of forecasts, plans and backtests."""
 
-_Number = TypeVar("_Number", float, Array)
+_Number = TypeVar("_Number", float, "Array")
 
 
-def _saturation_kpa(temp_c: _Number, curve: SaturationCurve, exp: Callable[[_Number], _Number]) -> _Number:
+def evaluate_curve_kpa(temp_c: _Number, curve: SaturationCurve, exp: Callable[[_Number], _Number]) -> _Number:
+    """es(T) in kPa of a scalar or an array; `exp` is the exponential for that type."""
     slope = curve.b if curve.d_k is None else curve.b - temp_c / curve.d_k
     return curve.a_kpa * exp(slope * temp_c / (curve.c_k + temp_c))
 
@@ -87,7 +90,7 @@ def saturation_vapour_pressure_kpa(temp_c: float, formula: Formula = "buck") -> 
     """Saturation vapour pressure over liquid water in kPa at `temp_c` in degC (-40..85)."""
     if not LOWEST_TEMP_C <= temp_c <= HIGHEST_TEMP_C:
         raise ValueError(f"temperature {temp_c} degC is outside {LOWEST_TEMP_C}..{HIGHEST_TEMP_C}")
-    return _saturation_kpa(temp_c, _curve(formula), math.exp)
+    return evaluate_curve_kpa(temp_c, _curve(formula), math.exp)
 
 
 def vapour_pressure_kpa(temp_c: float, rh_pct: float, formula: Formula = "buck") -> float:
@@ -159,35 +162,3 @@ _D_K: Final = _BUCK.d_k or math.inf
 def saturation_pa(temp_c: float) -> float:
     """Saturation vapour pressure over water in Pa by `buck`, written out for speed; nothing is checked."""
     return _A_PA * math.exp((_B - temp_c / _D_K) * temp_c / (_C_K + temp_c))
-
-
-# Tables and rollouts: arrays of any shape, NaN passes through.
-
-
-def saturation_array_kpa(temp_c: Array | float, formula: Formula = PLANNING_FORMULA) -> Array:
-    """Saturation vapour pressure in kPa of every temperature in degC."""
-    return np.asarray(_saturation_kpa(np.asarray(temp_c, dtype=np.float64), CURVES[formula], np.exp))
-
-
-def vapour_array_kpa(temp_c: Array | float, rh_pct: Array | float, formula: Formula = PLANNING_FORMULA) -> Array:
-    """Partial pressure of water vapour in kPa; relative humidity in percent."""
-    return np.asarray(saturation_array_kpa(temp_c, formula) * rh_pct / 100.0)
-
-
-def vpd_array_kpa(temp_c: Array | float, rh_pct: Array | float, formula: Formula = PLANNING_FORMULA) -> Array:
-    """Vapour pressure deficit in kPa of air at `temp_c` in degC and `rh_pct` in percent."""
-    return np.asarray(saturation_array_kpa(temp_c, formula) * (1.0 - np.asarray(rh_pct, dtype=np.float64) / 100.0))
-
-
-def rh_array_pct(temp_c: Array | float, deficit_kpa: Array | float, formula: Formula = PLANNING_FORMULA) -> Array:
-    """Relative humidity in %, 0..100, of air at `temp_c` in degC with that deficit in kPa."""
-    share = np.asarray(deficit_kpa) / saturation_array_kpa(temp_c, formula)
-    return np.asarray(np.clip(100.0 * (1.0 - share), 0.0, 100.0))
-
-
-def leaf_vpd_array_kpa(
-    leaf_c: Array | float, air_c: Array | float, rh_pct: Array | float, formula: Formula = PLANNING_FORMULA
-) -> Array:
-    """Deficit between the leaf's saturated inside and the air, in kPa; 0 where dew would form."""
-    vapour = vapour_array_kpa(air_c, np.asarray(rh_pct, dtype=np.float64), formula)
-    return np.asarray(np.maximum(saturation_array_kpa(leaf_c, formula) - vapour, 0.0))

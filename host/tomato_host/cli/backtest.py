@@ -1,4 +1,4 @@
-"""`tomato-host backtest`: how good would the forecast have been on recorded data, and did its intervals hold?"""
+"""`tomato-host backtest`: accuracy and interval coverage of the forecast on recorded data."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def backtest(
     only = tuple(name.strip() for name in quantity.split(",")) if quantity else None
     cases = load_cases(data, mapping, weather, group, time_zone=load_settings(config).site.timezone)
     rules = baselines(lightgbm)
-    judged = [one for case in cases for one in score_case(case, hours, rules, from_day, only, _told)]
+    judged = [one for case in cases for one in score_case(case, hours, rules, from_day, only, _print_progress)]
     judged = [one for one in judged if one.counts.any(axis=0).all()]
     if not judged:
         raise TomatoError(
@@ -48,13 +48,13 @@ def backtest(
             "Give more days, or an earlier --from-day.",
         )
     reports = summarise(judged, hours)
-    _told("")
+    _print_progress("")
     if plot is not None:
         plot.write_text(reliability_svg(reports), encoding="utf-8")
     if json_out:
         weather_known = any(case.has_weather for case in cases)
-        told = {"data": data, "weather": weather_known, "reports": [r.as_json() for r in reports]}
-        typer.echo(json.dumps(told))
+        facts = {"data": data, "weather": weather_known, "reports": [r.as_json() for r in reports]}
+        typer.echo(json.dumps(facts))
         return
     for report in reports:
         _show(report)
@@ -74,8 +74,8 @@ def _hours(text: str) -> tuple[int, ...]:
     return hours
 
 
-def _told(text: str) -> None:
-    """Progress on one line of standard error, for people only."""
+def _print_progress(text: str) -> None:
+    """Progress on one line of standard error, on a terminal only."""
     import sys
 
     if sys.stderr.isatty():

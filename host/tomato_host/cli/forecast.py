@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tomato_host.settings import Settings
 
 _RECENT = timedelta(hours=3)
-"""Records older than this are history: the weather of today has nothing to say about them."""
+"""Records older than this are history: today's weather forecast does not apply to them."""
 
 
 def forecast(
@@ -42,14 +42,14 @@ def forecast(
             "let `tomato-host run` record a day, or name a data folder or a CSV",
         )
     case = load_cases(data, mapping, time_zone=settings.site.timezone)[0]
-    record, told = _predicted(case, data, settings, weather)
+    record, summary = _predicted(case, data, settings, weather)
     if plot is not None:
         plot.write_text(as_svg(record), encoding="utf-8")
     if json_out:
         typer.echo(record.to_json())
         return
     typer.echo(in_terminal(record))
-    typer.echo(told)
+    typer.echo(summary)
 
 
 def _predicted(case: BacktestCase, data: str, settings: Settings, weather: bool) -> tuple[Prediction36hV1, str]:
@@ -62,9 +62,9 @@ def _predicted(case: BacktestCase, data: str, settings: Settings, weather: bool)
     log, zone = _until_last_reading(case), ZoneInfo(settings.site.timezone)
     now = hour_start(log.start_hour + log.hours).astimezone(zone)
     outside: Forecast36hV1 | None = None
-    told, age_min = "No weather was asked for.", None
+    summary, age_min = "No weather forecast was requested.", None
     if weather and datetime.now(UTC) - now < _RECENT:
-        outside, told, age_min = _weather(settings, Path(data), now)
+        outside, summary, age_min = _weather(settings, Path(data), now)
     found = ModelStore(Path(data) / "models").load_active(settings.world_model) if Path(data).is_dir() else None
     model = found[1] if found else None
     if model is None or {q.name for q in model.shape.quantities} - set(log.values):
@@ -75,7 +75,7 @@ def _predicted(case: BacktestCase, data: str, settings: Settings, weather: bool)
             model.learn(log.window(end - HISTORY_H, end))
     recent = log.window(log.hours - HISTORY_H, log.hours)
     record = model.predict(now, recent, known_ahead(outside, (), now), age_min)
-    return record, f"Model {record.model_version}, {model.days_learned} days learned. {told}"
+    return record, f"Model {record.model_version}, {model.days_learned} days learned. {summary}"
 
 
 def _until_last_reading(case: BacktestCase) -> HourlyLog:

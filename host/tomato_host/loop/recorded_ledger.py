@@ -1,4 +1,4 @@
-"""The ledger as the executor sees it, with every movement recorded, so that a replay can repeat them."""
+"""The ledger as the executor sees it: every movement is recorded, so that a replay can repeat it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tomato_host.loop.recorder import Recorder
 
 
 class RecordedLedger:
-    """Passes everything on to the guardrails. Amounts in s or ml; what moved nothing is not recorded."""
+    """Delegates to the guardrails. Amounts in s or ml; an allocation of nothing is not recorded."""
 
     def __init__(self, guardrails: Guardrails, recorder: Recorder, clock: Clock) -> None:
         self._guardrails = guardrails
@@ -23,25 +23,25 @@ class RecordedLedger:
         """As `Guardrails.allocate`."""
         drawn = self._guardrails.allocate(action, amount, now)
         if drawn > 0.0:
-            self._note(ALLOCATED, action, now, drawn=drawn)
+            self._record(ALLOCATED, action, now, drawn=drawn)
         return drawn
 
     def settle(self, action: ActionV1, drawn: float, delivered: float, now: datetime) -> None:
         """As `Guardrails.settle`."""
         self._guardrails.settle(action, drawn, delivered, now)
-        self._note(SETTLED, action, now, drawn=drawn, delivered=delivered)
+        self._record(SETTLED, action, now, drawn=drawn, delivered=delivered)
 
     def refund(self, action: ActionV1, drawn: float) -> None:
         """As `Guardrails.refund`."""
         self._guardrails.refund(action, drawn)
-        self._note(REFUNDED, action, self._clock.now(), drawn=drawn)
+        self._record(REFUNDED, action, self._clock.now(), drawn=drawn)
 
     def release(self, action: ActionV1) -> None:
         """As `Guardrails.release`."""
         self._guardrails.release(action)
-        self._note(RELEASED, action, self._clock.now())
+        self._record(RELEASED, action, self._clock.now())
 
-    def _note(self, name: str, action: ActionV1, now: datetime, **amounts: float) -> None:
+    def _record(self, name: str, action: ActionV1, now: datetime, **amounts: float) -> None:
         self._recorder.record_quietly(
             EventV1(
                 schema_version="event_v1",

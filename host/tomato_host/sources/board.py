@@ -30,9 +30,6 @@ SCALARS = ("air_temp_c", "rh_pct", "co2_ppm", "leaf_temp_c", "light_lux", "soil_
 SWITCHES = ("reservoir_ok", "leak", "door_open")
 PROBES = (("P1", "soil_p1_pct", "soil_p1_raw"), ("P2", "soil_p2_pct", "soil_p2_raw"))
 
-RESTLESS = ("ts", "free_heap_bytes", "safety_tick_worst_ms")
-"""Fields that change all the time; they alone are not worth a new record."""
-
 _STATES = frozenset(get_args(BoardState))
 _FAULT_IDS = {fault.name: fault.wire_id for fault in FAULTS}
 _PUMP, _CO2 = 5, 6
@@ -89,6 +86,8 @@ class BoardSource:
         self._state = "UNKNOWN"
         self._connected = False
         self._status: DeviceStatusV1 | None = None
+        self._settled: tuple[object, ...] = ()
+        """What `_status` was made of, but for what changes with every look (time, free heap, tick)."""
 
     def on_connected(self, event: Connected, now: datetime) -> None:
         """A board answers: since when it is up, and why it was reset."""
@@ -159,28 +158,44 @@ class BoardSource:
 
     def _update(self, now: datetime) -> DeviceStatusV1:
         """The status now; the same object as before when nothing but the time has changed."""
-        fresh = self._make(now)
-        last = self._status
-        if last is None or fresh.model_copy(update={name: getattr(last, name) for name in RESTLESS}) != last:
-            self._status = fresh
-        assert self._status is not None
+        settled = (
+            self._outputs,
+            self._known_state(),
+            self._connected,
+            self._reset_ts,
+            self._reset_cause,
+            self._boot_id,
+            self._firmware,
+            round(self._meter.used_ml, 1),
+            self._co2_used_s(),
+            self._health.faults if self._health else (),
+        )
+        if self._status is None or settled != self._settled:
+            self._settled = settled
+            self._status = self._make(now)
         return self._status
+
+    def _known_state(self) -> str:
+        return self._state if self._state in _STATES else "UNKNOWN"
+
+    def _co2_used_s(self) -> float:
+        health = self._health
+        return float(health.day_used[_CO2]) if health and len(health.day_used) > _CO2 else 0.0
 
     def _make(self, now: datetime) -> DeviceStatusV1:
         health = self._health
         on_off: dict[str, OnOff] = {row.name: "ON" if self._outputs >> row.wire_id & 1 else "OFF" for row in OUTPUTS}
-        state = self._state if self._state in _STATES else "UNKNOWN"
         return DeviceStatusV1(
             schema_version="device_status_v1",
             ts=self._local(now),
             outputs=Outputs(**on_off),
             mcu_connected=self._connected,
-            board_state=state,  # type: ignore[arg-type]  # checked against the literal's own words a line above
+            board_state=self._known_state(),  # type: ignore[arg-type]  # one of the literal's own words
             last_reset_ts=self._reset_ts,
             reset_cause=self._reset_cause,
             boot_id=self._boot_id,
             water_ml_used_today=round(self._meter.used_ml, 1),
-            co2_seconds_used_today=float(health.day_used[_CO2]) if health and len(health.day_used) > _CO2 else 0.0,
+            co2_seconds_used_today=self._co2_used_s(),
             faults=tuple(LatchedFault(id=_FAULT_IDS[name], name=name) for name in (health.faults if health else ())),
             free_heap_bytes=health.heap_free if health else None,
             safety_tick_worst_ms=health.tick_worst_us / 1000.0 if health else None,

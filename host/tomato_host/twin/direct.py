@@ -20,7 +20,7 @@ from tomato_host.twin.outside import Weather
 from tomato_host.twin.params import TentParams
 from tomato_host.twin.scenarios import Scenario
 from tomato_host.twin.sensors import FLOW_PULSES_PER_ML, PROBE_DRY_RAW, PROBE_WET_RAW, Readings
-from tomato_host.twin.tether import ABSENT_BITS
+from tomato_host.twin.vm_channel import ABSENT_BITS
 from tomato_host.twin.world import World
 
 VIENNA = ZoneInfo("Europe/Vienna")

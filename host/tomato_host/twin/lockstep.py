@@ -10,6 +10,7 @@ import os
 from datetime import datetime
 from pathlib import Path
 
+from tomato_host.twin.memory_line import MemoryPort
 from tomato_host.twin.outside import Weather
 from tomato_host.twin.params import TentParams
 from tomato_host.twin.scenarios import Scenario
@@ -32,6 +33,7 @@ class LockStep:
         core: int | None = None,
         heap: str = "480K",
         firmware: Path | None = None,
+        lookahead: bool = True,
         port: str = "",
         ticks_from: int = 0,
     ) -> None:
@@ -39,11 +41,12 @@ class LockStep:
 
         `port` (such as "esp32-1.28") makes it a board of that kind, "" the virtual board; `ticks_from` is what its
         millisecond counter holds at power-on.
+        `skip_idle` and `lookahead` as for VirtualBoard.
         Raises TomatoError for an unknown scenario, a missing VM or firmware.
         """
         faults = scenario if isinstance(scenario, Scenario) else Scenario.parse(scenario)
         self.world = World(seed, params, faults, start, weather)
-        self.board = VirtualBoard(self.world, flash, firmware, heap, skip_idle, port, ticks_from=ticks_from)
+        self.board = VirtualBoard(self.world, flash, firmware, heap, skip_idle, lookahead, port, ticks_from=ticks_from)
         self.port_path = self.board.port_path
         self.bytes_taken = 0
         """Bytes carried down so far; a host that starts anew counts on from here."""
@@ -74,6 +77,10 @@ class LockStep:
             board.receive(board.cable.down(data))
         sent = board.run_to(until_ms)
         return board.cable.wait_readable(sent) if sent else 0
+
+    def open_port(self) -> MemoryPort:
+        """The line's end for a host in this process; one in another process opens `port_path`."""
+        return self.board.cable.open_memory_port()
 
     def close(self) -> None:
         """Switch the board off and free its port."""

@@ -8,7 +8,7 @@ import termios
 
 import machine  # noqa: F401  (built into a chip: importing it there is no moment in which anything could come)
 import pyexec
-import tether
+import vm_channel
 
 ISIG = 1
 LFLAG = 3
@@ -35,12 +35,12 @@ class Line:
 
 sys.modules["termios"] = Line
 sys.modules["micropython"] = pyexec.Micropython(kbd_intr)
-tether.report("power")
+vm_channel.report("power")
 pyexec.boot(kbd_intr)
-tether.at_prompt()
+vm_channel.at_prompt()
 state = pyexec.Prompt()
 while True:
-    tether.wait(50, 0)
+    vm_channel.wait(50, 0)
     for char in sys.stdin.buffer.read(64) or b"":
         if state.take(char):
-            tether.reset(5)
+            vm_channel.reset(5)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from shared_schemas.records import ActionV1, AnomalyV1, PlanV1, StateV1
 from tomato_host.advisor.context import DayTotals, WakeContext
-from tomato_host.advisor.memory.store import Fact as Remembered
+from tomato_host.advisor.memory import StoredFact
 
 FACTS_MAX = 24
 
@@ -51,14 +51,14 @@ class Fact:
         return f"{self.name} {self.value}"
 
 
-def cycle_facts(context: WakeContext, remembered: Iterable[Remembered] = ()) -> tuple[Fact, ...]:
+def cycle_facts(context: WakeContext, stored: Iterable[StoredFact] = ()) -> tuple[Fact, ...]:
     """State, anomalies, actions and plan of one cycle, then what the season remembers; at most FACTS_MAX."""
     facts = [
         *_state_facts(context.state),
         *(_anomaly_fact(a) for a in context.anomalies[:4]),
         *(_action_fact(a) for a in context.actions[:6]),
         *_plan_facts(context.plan),
-        *(Fact(r.key.replace("_", " ").replace(".", " "), f"{r.value} {r.unit}".strip(), "season") for r in remembered),
+        *(Fact(r.key.replace("_", " ").replace(".", " "), f"{r.value} {r.unit}".strip(), "season") for r in stored),
     ]
     return tuple(facts[:FACTS_MAX])
 

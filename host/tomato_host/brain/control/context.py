@@ -1,4 +1,4 @@
-"""What a controller is told and what it hands back: plain frozen data, no hidden state."""
+"""What a controller gets and what it returns: plain frozen data, no hidden state."""
 
 from __future__ import annotations
 

@@ -32,8 +32,8 @@ def decide(context: DecisionContext) -> ControlDecision:
             OutputRequest("circulation_fan", 0.5 * cycle_s, "timer", ("timer",), spread=True),
             OutputRequest("exhaust_fan", share * cycle_s, "timer", ("timer",), spread=True),
             OutputRequest("humidifier", mist_s, "timer", ("timer",), spread=True),
-            OutputRequest("heater_mat", 0.0, "a timer has none"),
+            OutputRequest("heater_mat", 0.0, "not driven by the timer"),
             OutputRequest("water_pump", dose, "timer", ("timer",), pulses=max(1, round(dose / 100.0))),
-            OutputRequest("co2_solenoid", 0.0, "a timer has none"),
+            OutputRequest("co2_solenoid", 0.0, "not driven by the timer"),
         ],
     )

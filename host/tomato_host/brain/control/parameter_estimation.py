@@ -1,11 +1,33 @@
-"""What the tent has shown of itself: the room it stands in and how its parts really do, learned as it lives.
+"""Learns the tent's own parameters while it runs: the air of the room around it, and how its parts really perform.
 
-A small tent settles within minutes, so the mean of half an hour under steady duties is a measurement of what these
-duties do. An extended Kalman filter (Anderson and Moore 1979, ch. 8) turns each such lesson into a belief about the
-room's air and about factors on the tent's nameplate figures, through the two balances of balance.py. The room wanders
-from hour to hour; the figures hardly change. What no wandering explains is a jump of the room (a heat wave, an opened
-window): then the room is believed anew and the figures stand. The belief judges the near hours of plans; further ahead
-the world model's own course takes over.
+The idea. A small tent settles within minutes, so the mean of half an hour under steady duties is a measurement of what
+these duties do. An extended Kalman filter (Anderson and Moore, "Optimal Filtering", 1979, ch. 8) turns each such
+measurement into an estimate, through the two steady-state balances of `tent_balance.py`.
+
+The state has nine entries: room temperature (degC), room vapour density (g/m3), and the logarithm of a factor on each
+coefficient in PRIOR_SD (wall, leak, exhaust, lamp, mist, leaves in light and in the dark). A logarithm keeps a factor
+positive and makes "twice" and "half" equally far from one; factors are clipped to 1/3..3. The measurement is the pair
+(air temperature, VPD). Per step:
+
+- *Propagate*: the room drifts by ROOM_DRIFT_SD an hour, coefficients hardly change (FACTOR_DRIFT_SD an hour).
+- *Detect a jump*: if the squared error, in units of its variance, exceeds JUMP_CHI2 (chi-square with two degrees of
+  freedom, one in a thousand by chance), the room has jumped: a heat wave, an opened window. Then only the room's
+  variance is opened wide, so that the room takes the change and the tent's coefficients stand. Without this one hot
+  half hour would be explained by a weak fan, and the weak fan would be believed for days.
+- *Update*: relinearised LINEARISATIONS times (iterated EKF), because exchange is strongly curved: the first tenth of
+  the exhaust does more than the last half.
+
+How it is used: `NearTermModel.correct` pulls the near hours of a predicted course to what the balances say, with a
+weight that fades with FADE_H; further ahead the world model, which knows the weather, takes over. The intervals of the
+near hours become those that were measured for these estimates (NEAR_HALF_WIDTH).
+
+Identifiability: two readings cannot determine nine parameters at once. Different duties over a day do (exhaust weak and
+strong, lamp on and off, mist on and off), and the prior holds what no duty has shown. What the guardrails or the board
+cut short enters as it was, not as it was asked for; otherwise refused mist would be learned as mist without effect.
+
+Alternatives considered. Least squares over a window forgets the room too slowly or the coefficients too fast: two time
+scales are the point. A particle filter of nine states costs far more for the same answer. Offsets on the world model's
+output do not carry over to other duties, and closing the exhaust on a hot day is another duty.
 """
 
 from __future__ import annotations

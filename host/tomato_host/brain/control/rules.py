@@ -30,8 +30,8 @@ PULSE_ML = 100.0
 """A dose is given in pulses of about this size, so that the substrate takes it up."""
 MIN_ML = 20.0
 CAUTIOUS_SHARE = 0.7
-"""Of the habitual water when no probe can be trusted: enough to live on, and about what was drunk, not drained, in the
-most uneven tents of the campaign (73 % and more of what was pumped)."""
+"""Share of the usual water when no probe can be trusted: enough to live on, and about what plants took up in the most
+uneven tents of the campaign (73 % and more of what was pumped)."""
 
 
 def decide(context: DecisionContext) -> ControlDecision:
@@ -39,7 +39,7 @@ def decide(context: DecisionContext) -> ControlDecision:
     inputs = read_inputs(context)
     if context.mode == "PAUSED":
         return build_decision(
-            context, "rules", [OutputRequest(name, 0.0, "paused by a person") for name in OUTPUT_ORDER]
+            context, "rules", [OutputRequest(name, 0.0, "paused by the operator") for name in OUTPUT_ORDER]
         )
     if context.mode == "SAFE":
         return build_decision(context, "safe_mode", safe_requests(inputs))
@@ -89,14 +89,14 @@ def circulation(inputs: ControlInputs) -> OutputRequest:
 
 
 def exhaust(inputs: ControlInputs) -> OutputRequest:
-    """Out with heat and damp; by day a little fresh air; never with cold outside getting in.
+    """Remove heat and humidity; by day a little fresh air; never when the tent is too cold already.
 
-    Damp is worked off step by step from the last share, for a small tent answers within minutes and overshoots.
+    Humidity is reduced step by step from the last share, for a small tent answers within minutes and overshoots.
     """
     low_c, high_c = inputs.setpoints.air_temp_c
     low_kpa, high_kpa = inputs.setpoints.vpd_kpa
     if inputs.air_temp_c is not None and inputs.air_temp_c < low_c - 2.0:
-        return OutputRequest("exhaust_fan", 0.0, f"{inputs.air_temp_c:.1f} degC: keep the warmth in")
+        return OutputRequest("exhaust_fan", 0.0, f"{inputs.air_temp_c:.1f} degC: too cold to ventilate")
     least = FRESH_AIR if inputs.setpoints.light else 0.0
     share, text, fired = inputs.last_duty("exhaust_fan"), "as before: the air is right", ("exhaust holds",)
     if inputs.vpd_kpa is not None and inputs.vpd_kpa < low_kpa:
@@ -118,7 +118,7 @@ def exhaust(inputs: ControlInputs) -> OutputRequest:
 
 
 def humidifier(inputs: ControlInputs) -> OutputRequest:
-    """Mist when the air is too dry, until the middle of the band; never into damp air, never blind."""
+    """Mist when the air is too dry, until the middle of the band; never into humid air or without a reading."""
     low, high = inputs.setpoints.vpd_kpa
     if inputs.vpd_kpa is None or inputs.rh_pct is None:
         return OutputRequest("humidifier", 0.0, "no trusted reading of the air")
@@ -170,7 +170,7 @@ def co2(inputs: ControlInputs, exhaust_s: float) -> OutputRequest:
     if not inputs.setpoints.light or inputs.context.mode != "NORMAL":
         return OutputRequest("co2_solenoid", 0.0, "only in light hours and in mode NORMAL")
     if state.devices.light != "ON":
-        return OutputRequest("co2_solenoid", 0.0, "the lamp is not on yet: gas feeds nobody in the dark")
+        return OutputRequest("co2_solenoid", 0.0, "the lamp is not on yet: no CO2 in the dark")
     if exhaust_s > 0.0:
         return OutputRequest("co2_solenoid", 0.0, "the exhaust is on")
     if inputs.co2_ppm is None:
@@ -208,7 +208,7 @@ def allowance_ml(inputs: ControlInputs) -> float:
 
 
 def _usual_left_ml(inputs: ControlInputs) -> float:
-    """What the careful share of the habitual water leaves for now."""
+    """What the cautious share of the usual water leaves for now."""
     return _free_ml(inputs, CAUTIOUS_SHARE * inputs.context.memory.usual_water_ml)
 
 
@@ -218,14 +218,14 @@ def _since_water_s(inputs: ControlInputs) -> float | None:
 
 
 def _blind(inputs: ControlInputs) -> OutputRequest:
-    """No probe to trust: by habit, and at least a small dose by the clock, so that a dead probe is no dead plant."""
+    """No trusted probe: the usual amount, at least a small dose by the clock: a dead probe must not kill the plant."""
     settings, since = inputs.context.settings, _since_water_s(inputs)
     if not inputs.setpoints.light:
         return OutputRequest("water_pump", 0.0, "no trusted soil probe; no blind dose at night")
     usual_dose_ml = min(inputs.setpoints.dose_ml, _usual_left_ml(inputs), allowance_ml(inputs))
     if usual_dose_ml >= settings.blind_dose_ml and (since is None or since >= settings.water_pause_s):
         usual_ml = inputs.context.memory.usual_water_ml
-        text = f"no trusted soil probe: {usual_dose_ml:.0f} ml, by the habit of {usual_ml:.0f} ml a day"
+        text = f"no trusted soil probe: {usual_dose_ml:.0f} ml, from a usual {usual_ml:.0f} ml a day"
         request = OutputRequest("water_pump", usual_dose_ml, text, ("blind_dose",), "keep_alive")
         return replace(request, pulses=max(1, round(usual_dose_ml / PULSE_ML)))
     if since is not None and since < settings.blind_pause_s:
@@ -248,7 +248,7 @@ def water(inputs: ControlInputs) -> OutputRequest:
     moisture, since = probe.moisture_pct, _since_water_s(inputs)
     hard_low = setpoints.soil_low_pct - HARD_LOW_PCT
     if moisture >= setpoints.soil_low_pct and len(inputs.doubted) == len(inputs.context.state.soil.probes):
-        return _blind(inputs)  # moist, say probes that nobody trusts
+        return _blind(inputs)  # moist, by probes that are not trusted
     if moisture >= setpoints.soil_low_pct:
         return OutputRequest("water_pump", 0.0, f"{probe.id} at {moisture:.1f} % is moist enough")
     if inputs.context.mode == "SAFE" and moisture > hard_low:
@@ -256,7 +256,7 @@ def water(inputs: ControlInputs) -> OutputRequest:
     if not setpoints.light and moisture > hard_low:
         return OutputRequest("water_pump", 0.0, f"{probe.id} at {moisture:.1f} % can wait for the morning")
     if since is not None and since < settings.water_pause_s:
-        return OutputRequest("water_pump", 0.0, "the last dose must sink in first")
+        return OutputRequest("water_pump", 0.0, "the last dose needs time to soak in")
     return _dose(inputs, probe.id, moisture)
 
 
@@ -271,6 +271,8 @@ def _dose(inputs: ControlInputs, probe: str, moisture: float) -> OutputRequest:
     if dose < MIN_ML:
         return OutputRequest("water_pump", 0.0, "the water budget for this hour of the day is used")
     fired = (f"soil.{probe} < {setpoints.soil_low_pct:g}%", *(("half dose: doubt",) if cautious else ()))
-    text = f"{probe} is dry at {moisture:.1f} %, so {dose:.0f} ml" + (", half of it for doubt" if cautious else "")
+    text = f"{probe} is dry at {moisture:.1f} %, so {dose:.0f} ml" + (
+        ", halved because a reading is doubtful" if cautious else ""
+    )
     request = OutputRequest("water_pump", dose, text, fired, "reduce_water_stress")
     return replace(request, pulses=max(1, round(dose / PULSE_ML)))

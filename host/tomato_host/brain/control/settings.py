@@ -33,7 +33,7 @@ class ControlSettings(BaseModel):
     min_probe_confidence: Annotated[float, Field(ge=0.0, le=1.0)] = 0.5
     """A soil probe that is trusted less than this does not decide about water."""
     blind_dose_ml: Annotated[float, Field(ge=0.0, le=150.0)] = 60.0
-    """With no probe to trust and no habit known yet: a small dose by the clock; also the least that habit gives."""
+    """Dose by the clock when no probe is trusted and no usual amount is known; also the least dose without a probe."""
     blind_pause_s: Annotated[int, Field(ge=3_600, le=172_800)] = 28_800
     """Shortest time between two doses while no probe is trusted."""
     use_co2: bool = True

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tomato_host.brain.psychrometrics import saturation_array_kpa
+from tomato_host.brain.psychrometric_arrays import saturation_array_kpa
 
 Array = NDArray[np.float64]
 

@@ -1,4 +1,40 @@
-"""Turns accepted actions into bounded pulses on the board, renews long ones, and tells what really happened."""
+"""Turns accepted actions into bounded pulses on the board, renews long ones, and records what was really delivered.
+
+No ON command exists on the wire: the board takes pulses with an end. The executor is the pure state machine between an
+accepted `ActionV1` and these pulses; it has no thread, no clock and no socket. Calls bring the time in, `PulseLine`
+calls go out, outcomes are popped by the caller.
+
+An action becomes an `OutputJob` made of segments (`plan_segments`):
+
+- *at once*: one segment over the whole span (light for two hours). The output is renewable, so it is held by pulses
+  that are prolonged RENEW_BEFORE_MS before they end; a lost frame changes nothing, a lost host ends it by itself.
+- *dose*: pulses with the board's minimum pause between them (150 ml in two pulses: 2 x 75 ml).
+- *duty*: short on-times spread evenly over a period in slots of DUTY_SLOT_MS (20 % exhaust over two hours).
+
+States of a job, all derived from its fields:
+
+    waiting --slot due, allocation granted--> pulse open --DONE--> waiting | finished
+       ^                                         |--REJECTED, transient--> waiting (retry later)
+       |                                         |--REJECTED, final (dose) or MAX_REFUSALS--> finished
+       +-----------------------------------------+--ABORTED--> relay: waiting, dose: finished
+    any --replaced, preempted, switched off--> closing --last open command answered--> finished
+    any --link lost--> what is open counts as delivered; renewable: waiting, others: ended, an open pulse unconfirmed
+
+At most one job an output; a newer action replaces the older one, which stays in `closing` until the board has answered
+its last command, so that its outcome tells what it really delivered. Every pulse is allocated in the guardrails' ledger
+before it is sent and settled (or refunded) with its RESULT: the executor owns no budget.
+
+A dose is never repeated blindly: after ABORTED or a lost link the amount of water is unknown, so the rest is given up
+and the ledger counts the pulse in full. Relays may try again after a refusal or an abort, their cause may pass.
+
+An outcome is DONE (ran to its end, or gave way to its successor after delivering), ABORTED (cut short),
+REJECTED_BY_BOARD (nothing came, the board refused). A dose whose last pulse was never confirmed has no known amount:
+`pop_unconfirmed` gives it to the caller, who waits for what the board may still report.
+
+Rejected: one timer per output (the order of events would depend on the scheduler, and no replay could repeat it), and
+sending the whole schedule to the board (then the board would need a plan language, and a killed host could not be told
+from a slow one).
+"""
 
 from __future__ import annotations
 
@@ -15,7 +51,7 @@ RENEW_BEFORE_MS = 15_000
 RETRY_MS = 30_000
 """A refused pulse is tried again at this pace while its action still wants it (a minimum pause passes)."""
 MAX_REFUSALS = 5
-"""After so many refusals in a row the board's word is final for this action."""
+"""After so many refusals in a row the action is given up."""
 PASSES_SOON = frozenset({"saving", "no_lease"})
 """The board writes its budget to flash, or waits for the lease: a matter of a second or two."""
 RETRY_SOON_MS = 2_000
@@ -27,7 +63,7 @@ FULL_DUTY = 0.95
 """Above this share a duty is simply on."""
 
 
-class Line(Protocol):
+class PulseLine(Protocol):
     """What the executor needs of the link."""
 
     def pulse(self, output: str, amount: int, now_ms: int) -> int:
@@ -92,7 +128,7 @@ class OutputJob:
     cut: bool = False
     """Something ended it before its time."""
     unknown: bool = False
-    """A pulse of it was under way when nobody could hear the board any more."""
+    """A pulse of it was under way when the link was lost."""
 
     @property
     def milli(self) -> float:
@@ -111,7 +147,7 @@ class UnconfirmedDose:
 
     action: ActionV1
     delivered: float
-    """By its pulses that were heard of."""
+    """By its confirmed pulses."""
     reason: str
 
 
@@ -135,7 +171,7 @@ def plan_segments(action: ActionV1, row: Output, now_ms: int) -> list[Segment]:
 class Executor:
     """At most one job an output; a newer action for the same output replaces the older one."""
 
-    def __init__(self, line: Line, guardrails: BudgetLedger) -> None:
+    def __init__(self, line: PulseLine, guardrails: BudgetLedger) -> None:
         self._line = line
         self._guardrails = guardrails
         self._jobs: dict[str, OutputJob] = {}
@@ -179,7 +215,7 @@ class Executor:
                 self._finish(job, now)
 
     def on_result(self, result: CommandResult, now_ms: int, now: datetime) -> str | None:
-        """Take the board's word on one command; returns the output it was about, None for other commands."""
+        """Process the board's result of one command; returns the output it was about, None for other commands."""
         job = next((j for j in (*self._jobs.values(), *self._closing) if result.cmd_id in j.open_cmds), None)
         if job is None:
             return None

@@ -28,7 +28,7 @@ class GuardContext:
     leak: bool | None = None
     reservoir_ok: bool | None = None
     switched_off: tuple[str, ...] | None = None
-    """Outputs that safe mode has switched off; None where nobody says: in mode SAFE then all risky ones."""
+    """Outputs that safe mode has switched off; None where not given: in mode SAFE then all risky ones."""
 
 
 @dataclass(slots=True)

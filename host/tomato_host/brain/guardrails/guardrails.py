@@ -1,8 +1,8 @@
 """The only way to the board: every proposal of any origin is validated, clipped, committed or refused.
 
-Two phases. `judge` gives a verdict and, when it allows, promises the amount in the ledger. The executor then asks
+Two phases. `judge` gives a verdict and, when it allows, reserves the amount in the ledger. The executor then asks
 `allocate` before every pulse it sends, calls `settle` with the board's RESULT, and `release` when the action is over.
-What is under way or delivered counts against the budgets; what was never drawn is free again.
+What is under way or delivered counts against the budgets; what was never allocated is free again.
 """
 
 from __future__ import annotations

@@ -1,7 +1,34 @@
-"""What has been promised to the board and what it has delivered: the ledger the guardrails keep.
+"""The budget ledger: what has been reserved for accepted actions, what is under way on the board, what was delivered.
 
-Amounts are integers in thousandths (ms of on-time, or microlitres), so that sums never drift. Times are seconds since
-the epoch. Plain data: `to_dict` and `from_dict` survive a restart, and equal histories give equal ledgers.
+Every ml and every second of on-time is in exactly one of three places, per output:
+
+    reserved --allocate--> under way --settle--> delivered (counts in the rolling hour and the rolling 24 h)
+       ^                       |
+       +--------refund---------+      a pulse that never began; release: what is still reserved is free again
+
+- *Reserve* (phase one, on acceptance): one `Hold` an output gives an action the right to draw its amount until it ends.
+  A reservation counts against no budget; it only keeps others of lower rank away. Budgets are therefore not blocked by
+  actions that are long, late or never carried out.
+- *Allocate* (phase two, before every single pulse): the exact rolling sums decide how much the pulse may take. It then
+  counts at once, before the board has answered.
+- *Settle*: the board's RESULT replaces what was allocated by what was delivered, at the time of the result.
+
+Why two phases: a duty of two hours is accepted now and delivered in many pulses; another action may use the budget in
+between. Checking only on acceptance would let sums overrun, checking only at each pulse would accept what can never be
+delivered. Invariant, tested by a state machine of hostile proposals: delivered + under way is never above the hour's or
+the day's budget, at any time, for any order of calls.
+
+Errors fall to the dry side: a pulse whose result is never seen is settled as delivered in full by the executor. After a
+restart the ledger is rebuilt from records (`Guardrails.replay`, `ledger_events`), never from a file of its own, so that
+there is one source of truth; a replay that repeats the recorded movements ends with an equal ledger.
+
+Amounts are integers in thousandths (ms of on-time, or microlitres): sums of floats drift, and 600 s must stay 600 s.
+Windows are rolling, not calendar days: at midnight nothing is suddenly allowed twice. Times are seconds since the
+epoch; every operation is O(1) amortised, a verdict must stay below 50 us.
+
+Rejected: counting reservations as used (a long action would block the day for others), one budget table shared with the
+board (the board counts for itself and is right when they differ; the host is only ever tighter), and a database (the
+ledger is rebuilt in milliseconds from what is recorded anyway).
 """
 
 from __future__ import annotations
@@ -49,7 +76,7 @@ class RollingWindow:
 
 
 class Ledger:
-    """Books of all outputs. Only `Guardrails` writes context."""
+    """The ledger of all outputs. Only `Guardrails` writes to it."""
 
     __slots__ = ("_accepted", "_day", "_holds", "_hour", "_keys", "_last_s", "_under_way")
 
@@ -76,7 +103,7 @@ class Ledger:
         return held if held is not None and held.end_s > now_s else None
 
     def last_s(self, output: str) -> float | None:
-        """When this output was last promised or used, epoch seconds; None when never."""
+        """When this output was last reserved or used, epoch seconds; None when never."""
         return self._last_s.get(output)
 
     def accepted_within_hour(self, now_s: float) -> int:

@@ -41,7 +41,7 @@ class Profile:
     dose_share: float
     """Of the largest single dose of water or gas."""
     day_share: float
-    """Of the CO2 budget of the day; water keeps its own, a thirsty day is no time to save."""
+    """Of the CO2 budget of the day; water keeps its own, a hot day needs more, not less."""
     actions_share: float
     age_share: float
     """Of the greatest age of state and proposal."""

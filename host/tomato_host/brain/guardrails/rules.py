@@ -86,7 +86,7 @@ def expiry(case: ProposalCase) -> RuleFinding | None:
 
 
 def link(case: ProposalCase) -> RuleFinding | None:
-    """Nothing is promised to a board that is away or not ready."""
+    """Nothing is accepted for a board that is absent or not ready."""
     context = case.context
     if not context.link_up:
         return RuleFinding(0.0, 1.0, "the board is not connected")
@@ -126,7 +126,7 @@ def state_lag(case: ProposalCase) -> RuleFinding | None:
 
 
 def priority(case: ProposalCase) -> RuleFinding | None:
-    """An output that someone of higher rank holds is not taken away from them."""
+    """An output held by a higher rank is refused to a lower one."""
     held = case.ledger.hold(case.limit.output, case.now_s)
     if held is None or held.rank <= case.rank:
         return None
@@ -176,7 +176,7 @@ def _over(value: float | None, limit: float, what: str) -> RuleFinding | None:
 
 def _water(case: ProposalCase) -> RuleFinding | None:
     if case.context.leak:
-        return RuleFinding(1.0, 0.0, "water lies where none should")
+        return RuleFinding(1.0, 0.0, "the leak sensor is wet")
     if case.context.reservoir_ok is False:
         return RuleFinding(0.0, 1.0, "the reservoir is low")
     # A probe without confidence says nothing; only trusted wetness refuses water.
@@ -193,7 +193,7 @@ def _water(case: ProposalCase) -> RuleFinding | None:
 def _co2(case: ProposalCase) -> RuleFinding | None:
     state = _state_of(case)
     if state.devices.light != "ON":
-        return RuleFinding(0.0, 1.0, "CO2 feeds nobody in the dark")
+        return RuleFinding(0.0, 1.0, "no CO2 in the dark")
     held = case.ledger.hold("exhaust_fan", case.now_s)
     # A hold is newer than the state: the exhaust may have been asked to run, or to stop, a moment ago.
     if state.devices.exhaust_fan == "ON" if held is None else held.left_milli > 0:
@@ -203,13 +203,13 @@ def _co2(case: ProposalCase) -> RuleFinding | None:
 
 def _humidifier(case: ProposalCase) -> RuleFinding | None:
     if case.context.leak:
-        return RuleFinding(1.0, 0.0, "water lies where none should")
+        return RuleFinding(1.0, 0.0, "the leak sensor is wet")
     return _over(_state_of(case).env.rh_pct, case.settings.rh_high_pct, "rh_pct")
 
 
 def _heater(case: ProposalCase) -> RuleFinding | None:
     if case.context.leak:
-        return RuleFinding(1.0, 0.0, "water lies where none should")
+        return RuleFinding(1.0, 0.0, "the leak sensor is wet")
     return _over(_state_of(case).soil.temp_c, case.settings.soil_temp_high_c, "soil_temp_c")
 
 
@@ -323,7 +323,7 @@ RULES = REFUSING + CLIPPING
 RULE_NAMES = tuple(name for name, _ in RULES)
 
 OFF_RULES: tuple[tuple[str, Rule], ...] = (("idempotency", idempotency), ("expiry", expiry), ("priority", priority))
-"""Switching off is nearly always right: only when, by which key, and whether somebody holds the output are asked."""
+"""Switching off is nearly always right: only id, age and the hold of the output are checked."""
 
 
 def asks_for(action: ActionV1) -> tuple[int, float]:

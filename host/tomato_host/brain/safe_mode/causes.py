@@ -1,7 +1,7 @@
 """Why trust can be lost: one row a cause, with its way in, its way back, and what it means for the outputs.
 
-Water that seems not to arrive is no cause: it makes the mode CAUTION and calls a person. A pump kept off for a doubtful
-probe would kill the plant; the floor is guarded by the leak sensor and by the board's own flow interlock.
+Water that seems not to arrive is no cause: it makes the mode CAUTION and notifies the operator. A pump kept off for a
+doubtful probe would kill the plant; the floor is guarded by the leak sensor and by the board's own flow interlock.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Cause:
     sudden: bool
     """True: counts at once. False: must last `hold_s`, for causes that can flicker."""
     needs_operator: bool
-    """True: stays until a person says it is dealt with, and only if the cause is gone."""
+    """True: stays until the operator acknowledges it, and only if the cause is gone."""
     switch_off: tuple[str, ...]
     ventilate: bool
     """Ask for the exhaust while it lasts (the board decides)."""
@@ -61,7 +61,7 @@ CAUSES: tuple[Cause, ...] = (
         needs_operator=True,
         switch_off=RISKY,
         ventilate=False,
-        message="Water lies where none should.",
+        message="The leak sensor is wet.",
         next_step="find and stop the water, dry the sensor, press the board's button",
     ),
     Cause(
@@ -83,7 +83,7 @@ CAUSES: tuple[Cause, ...] = (
         needs_operator=False,
         switch_off=RISKY,
         ventilate=False,
-        message="The board does not answer; it looks after the plant by itself.",
+        message="The board does not answer; it runs on its own.",
         next_step="check cable and power",
     ),
     Cause(
@@ -150,7 +150,7 @@ CAUSES: tuple[Cause, ...] = (
         needs_operator=False,
         switch_off=RISKY,
         ventilate=False,
-        message="Asked for by a person.",
+        message="Requested by the operator.",
         next_step="`tomato-host mode normal` when done",
     ),
 )

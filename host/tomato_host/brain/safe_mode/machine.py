@@ -1,7 +1,29 @@
-"""The state machine of trust: NORMAL, CAUTION, SAFE, and the slow way back.
+"""The state machine of the mode: NORMAL, CAUTION, SAFE, PAUSED, and the slow way back.
 
-NORMAL --HIGH anomaly--> CAUTION --calm--> NORMAL.  Any --cause--> SAFE --all causes gone for `calm_s`--> CAUTION
-(recovering) --`recover_s` without a cause--> NORMAL.  PAUSED lies over NORMAL and CAUTION and never hides SAFE.
+    NORMAL --HIGH anomaly--> CAUTION --`caution_s` after the last one--> NORMAL
+    any    --cause--> SAFE --all causes gone for `calm_s`--> CAUTION --`recover_s` without a cause--> NORMAL
+    PAUSED lies over NORMAL and CAUTION and never hides SAFE.
+
+What the modes mean: NORMAL trusts the state; CAUTION still plans, with smaller doses and no CO2 (the guardrails'
+`PROFILES`); SAFE switches off what its causes name and leaves light by the clock and moving air; PAUSED refuses every
+program, the operator's own actions pass.
+
+Causes are the rows of `causes.py`, independent of one another. Each has a test to enter and a stricter one to leave, so
+that a value at the edge does not flicker (hysteresis). A sudden cause (leak, latched fault, lost link) counts at once;
+one that can flicker (temperature, confidence) must last `hold_s`. A leak needs the operator's acknowledgement as well:
+a dried sensor is no proof that the pipe is whole. SAFE holds as long as any cause holds. Outputs that a cause has
+switched off stay off until SAFE is left, also when that cause is gone before the others.
+
+Losing trust takes one step, regaining it takes `calm_s` + `recover_s`: a wrong entry costs the plant most of an hour of
+plain light and air, a wrong exit may cost the floor.
+
+`step` is pure: state and signals in, state and consequences out. Equal inputs give equal results, so a replay walks the
+same modes. A clock that is set back does not make `hold_s` or `calm_s` longer: what began later than now counts from
+now.
+
+Alternatives considered. One "health score" with thresholds would hide which cause holds and what to do about it; here
+every message names the cause and the next step. A timeout back to NORMAL would hand a broken sensor back to the
+planner. Modes on the board were rejected: it has interlocks of its own and need not know how far the host trusts.
 """
 
 from __future__ import annotations

@@ -25,4 +25,4 @@ class Signals:
     operator_wants_safe: bool = False
     operator_paused: bool = False
     operator_acknowledges: bool = False
-    """A person says that what needed a hand has been dealt with."""
+    """The operator confirms that the cause has been dealt with."""

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from tomato_host.brain.psychrometrics import saturation_array_kpa
+from tomato_host.brain.psychrometric_arrays import saturation_array_kpa
 from tomato_host.brain.world_model.arrays import Array
 from tomato_host.brain.world_model.bounded_rls import BoundedRls
 from tomato_host.brain.world_model.data import OUTSIDE_COLUMNS, PLAN_COLUMNS, HourlyLog, RolloutInputs, RolloutStart

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tomato_host.brain.psychrometrics import saturation_array_kpa
+from tomato_host.brain.psychrometric_arrays import saturation_array_kpa
 from tomato_host.brain.world_model.arrays import Array, Index
 from tomato_host.brain.world_model.data import (
     HORIZON_H,

@@ -10,7 +10,7 @@ import numpy as np
 from shared_schemas.records.forecast_36h_v1 import Forecast36hV1, WeatherHour
 from shared_schemas.records.plan_v1 import PlanStep
 from shared_schemas.records.state_v1 import StateV1
-from tomato_host.brain.psychrometrics import saturation_array_kpa, vpd_array_kpa
+from tomato_host.brain.psychrometric_arrays import saturation_array_kpa, vpd_array_kpa
 from tomato_host.brain.world_model.arrays import Array
 from tomato_host.brain.world_model.data import (
     HISTORY_H,

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 import numpy as np
 
 from shared_schemas.records.prediction_36h_v1 import Prediction36hV1
-from tomato_host.brain.psychrometrics import rh_array_pct
+from tomato_host.brain.psychrometric_arrays import rh_array_pct
 from tomato_host.brain.world_model.arrays import Array, Index, Mask
 from tomato_host.brain.world_model.conformal import IssuedSeries
 from tomato_host.brain.world_model.data import (

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from tomato_host.brain.psychrometrics import rh_array_pct, saturation_array_kpa
+from tomato_host.brain.psychrometric_arrays import rh_array_pct, saturation_array_kpa
 from tomato_host.brain.world_model.arrays import Array, Index
 from tomato_host.brain.world_model.data import (
     OUTSIDE_COLUMNS,

@@ -10,7 +10,7 @@ import numpy as np
 
 from shared_schemas.records.forecast_36h_v1 import WeatherHour
 from shared_schemas.records.targets_v1 import Scenario
-from tomato_host.brain.psychrometrics import vapour_array_kpa
+from tomato_host.brain.psychrometric_arrays import vapour_array_kpa
 
 DRY_VAPOUR_KPA = 0.75
 """Outside air below this dries a room at 21 degC to under 30 % RH when it enters."""

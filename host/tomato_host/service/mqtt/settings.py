@@ -1,4 +1,4 @@
-"""What a grower may set about MQTT; the password stands in the environment."""
+"""Settings of MQTT; the password comes from the environment."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class MqttSettings(BaseModel):
-    """Section `[mqtt]`: a broker that hears of the plant, for Home Assistant and others."""
+    """Section `[mqtt]`: a broker that the state is published to, for Home Assistant and others."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -29,6 +29,6 @@ class MqttSettings(BaseModel):
     discovery_prefix: Annotated[str, Field(pattern=r"^[a-z0-9_/]{1,60}$")] = "homeassistant"
     """Topic prefix of Home Assistant discovery."""
     commands: bool = True
-    """False: the broker is told, never listened to."""
+    """False: the state is published, commands are ignored."""
     command_max_age_s: Annotated[float, Field(ge=1.0, le=600.0)] = 30.0
-    """A command that is older has been lying somewhere; it moves nothing."""
+    """Older commands waited in some queue; they are refused."""

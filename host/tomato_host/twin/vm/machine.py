@@ -5,7 +5,7 @@ import os
 import chips
 import micropython
 import ports
-import tether
+import vm_channel
 from umachine import Signal  # noqa: F401
 
 PORT = ports.profile(os.getenv("TOMATO_PORT_PROFILE") or ports.DEFAULT)
@@ -28,11 +28,11 @@ def unique_id():
 
 
 def reset():
-    tether.reset(PORT["cause_of_reset"] if _AS_THE_CHIP else PWRON_RESET)
+    vm_channel.reset(PORT["cause_of_reset"] if _AS_THE_CHIP else PWRON_RESET)
 
 
 def soft_reset():
-    tether.reset(SOFT_RESET if _AS_THE_CHIP else PWRON_RESET)
+    vm_channel.reset(SOFT_RESET if _AS_THE_CHIP else PWRON_RESET)
 
 
 def freq(hz=None):
@@ -128,13 +128,13 @@ class Pin:
     def _drive(self, level):
         if self._level.get(self._id) != level:
             self._level[self._id] = level
-            tether.pin_changed(self._id, level)
+            vm_channel.pin_changed(self._id, level)
 
     def value(self, level=None):
         is_output = self._modes.get(self._id, self.IN) == self.OUT
         if level is None:
             if not is_output:
-                return tether.levels >> (self._id & 31) & 1  # no two inputs of a board share that bit
+                return vm_channel.levels >> (self._id & 31) & 1  # no two inputs of a board share that bit
             return self._level.get(self._id, 0)
         if is_output:
             self._drive(1 if level else 0)
@@ -158,10 +158,10 @@ class Pin:
         self._handler = handler
         self._trigger = trigger if trigger != -1 else self.IRQ_FALLING | self.IRQ_RISING
         if handler is None:
-            tether.edges.pop(self._id, None)
+            vm_channel.edges.pop(self._id, None)
             _flow_pins.pop(self._id, None)
         else:
-            tether.edges[self._id] = self._edge
+            vm_channel.edges[self._id] = self._edge
             _flow_pins[self._id] = self
         return self
 
@@ -189,7 +189,7 @@ def _flow(gpio, pulses):
         _interrupt(pin._handler, pin, pin._hard)
 
 
-tether.flow = _flow
+vm_channel.flow = _flow
 
 
 class ADC:
@@ -207,7 +207,7 @@ class ADC:
         self._scale = 3300 * 16 // full_scale_mv
 
     def read_u16(self):
-        return min(65535, tether.values()[self._place] * self._scale >> 4)
+        return min(65535, vm_channel.values()[self._place] * self._scale >> 4)
 
 
 class I2C:
@@ -299,8 +299,8 @@ class Timer:
         self._mode = mode
         self._period_ms = int(period * 1000 // tick_hz if period >= 0 else 1000 / freq)
         self._callback = callback
-        self.due_ms = tether.now_ms + self._period_ms
-        tether.timers.append(self)
+        self.due_ms = vm_channel.now_ms + self._period_ms
+        vm_channel.timers.append(self)
 
     def fire(self, now_ms):
         if self._mode == self.ONE_SHOT:
@@ -311,8 +311,8 @@ class Timer:
             _interrupt(self._callback, self, self._hard)
 
     def deinit(self):
-        if self in tether.timers:
-            tether.timers.remove(self)
+        if self in vm_channel.timers:
+            vm_channel.timers.remove(self)
 
 
 class WDT:
@@ -327,8 +327,8 @@ class WDT:
             raise ValueError("timeout exceeds %d" % highest)
         self._timeout_ms = timeout
         self._hungry_ms = 0
-        tether.watchdog = self._passed
-        tether.arm_watchdog(timeout)
+        vm_channel.watchdog = self._passed
+        vm_channel.arm_watchdog(timeout)
 
     def feed(self):
         self._hungry_ms = 0
@@ -336,7 +336,7 @@ class WDT:
     def _passed(self, elapsed_ms, idle):
         self._hungry_ms += min(elapsed_ms, _SKIPPED_TICK_MS) if idle else elapsed_ms
         if self._hungry_ms > self._timeout_ms:
-            tether.reset(WDT_RESET)
+            vm_channel.reset(WDT_RESET)
 
 
 class RTC:

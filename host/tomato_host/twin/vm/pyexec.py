@@ -8,7 +8,7 @@ import os
 import sys
 
 import micropython
-import tether
+import vm_channel
 
 CTRL_A, CTRL_B, CTRL_C, CTRL_D, CTRL_E = 1, 2, 3, 4, 5
 SOFT_RESET = 5
@@ -112,12 +112,12 @@ class Prompt:
 
 def prompt():
     """The prompt for ever, timers and watchdog running on."""
-    tether.at_prompt()
+    vm_channel.at_prompt()
     state = Prompt()
     while True:
-        for _ in range(max(0, tether.wait(3600000, 0xFFFFFFFF))):
+        for _ in range(max(0, vm_channel.wait(3600000, 0xFFFFFFFF))):
             if state.take(sys.stdin.buffer.read(1)[0]):
-                tether.reset(SOFT_RESET)
+                vm_channel.reset(SOFT_RESET)
 
 
 def disguise(column, platform):

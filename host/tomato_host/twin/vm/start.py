@@ -6,10 +6,10 @@ import sys
 import line_settings
 import ports
 import pyexec
-import tether
+import vm_channel
 
 sys.modules["termios"] = line_settings
-tether.pass_time(0, 0)  # the first answer brings the levels of the inputs
+vm_channel.pass_time(0, 0)  # the first answer brings the levels of the inputs
 
 
 def kbd_intr(_char):

@@ -36,7 +36,7 @@ class SearchSettings:
     width: int = 6
     """Plans kept from round to round."""
     levels: int = 3
-    """PlanEdits get finer when a round brings nothing; after the finest one the search ends."""
+    """Edits get finer when a round brings nothing; after the finest one the search ends."""
     rounds: int = 40
     together: int = 24
     """How many helpful edits are tried together at most."""

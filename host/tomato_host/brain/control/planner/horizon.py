@@ -103,7 +103,7 @@ def _light_share(hour: datetime, zone: ZoneInfo, start_h: float, length_h: float
 def _left(most: float, used_now: float | None, used_h: Array, horizon: int, held_h: int) -> Array:
     """What may be used up to each hour ahead of a budget for any 24 h, while what was used falls out of the day.
 
-    `used_h` are the last 24 hours, `used_now` what the guardrails' books say. For `held_h` hours nothing is freed.
+    `used_h` are the last 24 hours, `used_now` what the ledger says. For `held_h` hours nothing is freed.
     """
     known = float(used_h.sum())
     now = known if used_now is None else used_now

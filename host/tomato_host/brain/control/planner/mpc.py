@@ -1,8 +1,35 @@
 """The planner: looks 24-36 hours ahead through the learned world model and asks for the best plan's first hours.
 
-It rolls every candidate through the model at once, judges it by `objective`, and searches with `beam`. It starts from
-what the rules would do, from its own last plan, and from a few plain plans; so it is never worse than these by its own
-measure. Without a model to look through, or in a mode that asks for caution, the rules decide.
+The idea is model predictive control (Rawlings, Mayne and Diehl, "Model Predictive Control", 2nd ed. 2017): predict what
+a whole plan would do, judge it by an objective, ask for its first hours only, and plan again when two hours have passed
+or something has happened. Feedback comes from planning anew, so a model that is a little wrong does not drift away.
+
+One decision:
+
+1. `parameter_estimation` learns from the last half hour, if its duties were in force long enough to mean something.
+2. `world_model_adapter` binds the learned model to the present state and the weather: plans in, courses of VPD, air
+   temperature and soil moisture out, with the forecast's intervals.
+3. `horizon` says what each hour aims at and what is allowed in it: light hours, what is left of rolling 24 h budgets,
+   pauses. `watering` says from which moisture on the driest pot is watered.
+4. `initial_plans` gives plans to begin from: what the rules would do, the last plan moved to now, plain ones, and the
+   duties that are best hour by hour. `beam_search` improves them by the edits of `plan_edits`, scored by `objective`.
+5. The first hours of the best plan become requests, with the reason in the grower's terms; `plan_explanation` records
+   the score and the next best plans.
+
+What holds whatever the search finds: the chosen plan is never worse than the rules' plan by the planner's own measure,
+because that plan is scored first; a plan exists before the first round ends (anytime); every plan is inside its bounds,
+because edits are projected onto them; and the guardrails judge each request again, they trust no planner. With a
+doubted probe the dose is at most the rules' dose. Without a model that has learned a day, without a trusted probe, or
+in the modes SAFE and PAUSED, the rules decide: `planner` returns their decision unchanged.
+
+Alternatives considered. Gradient methods and quadratic programmes want a smooth objective; doses, relay strokes and
+lines of harm are not. Dynamic programming wants a small state; two soil zones, air and three budgets are not. Random
+shooting and the cross-entropy method need thousands of rollouts to place a dose to the hour, and their answer changes
+with the seed. A beam over structured edits is deterministic, stops whenever it must, and reaches the counted optimum
+within 1 % on problems small enough to count (`tests/control/test_beam.py`).
+
+Determinism: with a clock that stands still the search runs to its end, and equal inputs give equal plans to the last
+bit; replay and simulation depend on that. A real clock only ever ends it earlier.
 """
 
 from __future__ import annotations

@@ -57,7 +57,7 @@ def blocks(horizon: int, first: int) -> list[tuple[int, int]]:
 
 
 class TentPlanEdits:
-    """PlanEdits of plans [W, H, 7] of the tent inside its bounds."""
+    """Edits of plans [W, H, 7] of the tent inside its bounds."""
 
     def __init__(self, bounds: Bounds) -> None:
         self.bounds = bounds
@@ -130,7 +130,7 @@ def _changes(sizes: dict[int, tuple[float, ...]], horizon: int, first: int) -> A
     rows = []
     for column, steps in sizes.items():
         spans = blocks(horizon, first)
-        if column == WATER:  # a dose belongs to one hour; where it lies is for the variants to find
+        if column == WATER:  # a dose belongs to one hour; the other variants find where it lies
             spans = [(h, h + 1) for h in range(0, horizon, 1 if horizon <= 12 else 2)]
         for start, stop in spans:
             for size in steps:

@@ -1,4 +1,4 @@
-"""The planner's water: how demand the driest pot will be, from which moisture on it drinks, and the dose asked for."""
+"""The planner's water: the driest pot's demand of a day, the moisture below which it is watered, the dose."""
 
 from __future__ import annotations
 
