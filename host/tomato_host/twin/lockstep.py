@@ -34,15 +34,19 @@ class LockStep:
         heap: str = "480K",
         firmware: Path | None = None,
         lookahead: bool = True,
+        port: str = "",
+        ticks_from: int = 0,
     ) -> None:
         """`start` (aware) is the wall time of moment 0; `core` numbers the processor core for this run, if it matters.
 
+        `port` (such as "esp32-1.28") makes it a board of that kind, "" the virtual board; `ticks_from` is what its
+        millisecond counter holds at power-on.
         `skip_idle` and `lookahead` as for VirtualBoard.
         Raises TomatoError for an unknown scenario, a missing VM or firmware.
         """
         faults = scenario if isinstance(scenario, Scenario) else Scenario.parse(scenario)
         self.world = World(seed, params, faults, start, weather)
-        self.board = VirtualBoard(self.world, flash, firmware, heap, skip_idle, lookahead)
+        self.board = VirtualBoard(self.world, flash, firmware, heap, skip_idle, lookahead, port, ticks_from=ticks_from)
         self.port_path = self.board.port_path
         self.bytes_taken = 0
         """Bytes carried down so far; a host that starts anew counts on from here."""
