@@ -57,7 +57,6 @@ check-schemas: $(STAMP) ## the generated files are those that the sources give
 	$(BIN)/python tools/generate_schemas.py --check
 
 bench: $(STAMP) ## measure; prints tables, writes build/bench/*.json
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[board]'  # bytecode, as on a real board
 	$(BIN)/python tools/bench.py
 
 # Without the long campaigns and the measured seasons: they add minutes and hardly a line.
