@@ -118,7 +118,7 @@ def arguments_of(line: str) -> list[str]:
     return words[: next((n for n, word in enumerate(words) if word in ("|", ">>", ">", "&&")), len(words))]
 
 
-UsageError = typer.BadParameter.__mro__[1]
+UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 """What a wrong command line raises; newer versions of typer carry a click of their own."""
 
 

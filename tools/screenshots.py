@@ -38,7 +38,7 @@ class Screen(NamedTuple):
 
 
 SCREENS = (
-    Screen("dashboard-desktop", 1280, 1500, 1.0, False),
+    Screen("dashboard-desktop", 1060, 1490, 1.0, False),
     Screen("dashboard-phone", 390, 844, 1.5, True),
 )
 
