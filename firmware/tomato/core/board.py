@@ -204,16 +204,22 @@ class Core:
         self.buzzer = 1 if self.faults.alarm and self.blink_ms % period < on else 0
 
     def pulse_end_ms(self):
-        """ms from the last tick until the first running pulse must end, for the hardware timer; -1: nothing runs.
+        """ms from the last tick until the first running pulse must end, for the hardware timer; -1: nothing to end.
 
-        `next_due_mask` names the outputs to switch off then. Forced ventilation has no end of its own.
+        `next_due_mask` names the outputs to switch off then. A forced output has no end but its cause: the end of a
+        pulse that runs beside the force is none of the timer's business.
         """
-        return self.pulses.soonest_ms(self.outputs)
+        return self.pulses.soonest_ms(self.outputs & ~self.forced)
 
     @property
     def next_due_mask(self):
         """Mask of the outputs that end when `pulse_end_ms` is over."""
-        return self.pulses.ending_with(self.outputs, self.pulse_end_ms())
+        return self.pulses.ending_with(self.outputs & ~self.forced, self.pulse_end_ms())
+
+    @property
+    def shown(self):
+        """Mask of the outputs that are on, as HEALTH and SAMPLE tell it: what the pins do, not what was decided."""
+        return self.outputs if self.inputs.pins < 0 else self.inputs.pins
 
     def next_due_ms(self, now_ms):
         """The next moment at which a tick has something to do, if no input changes and no command comes before."""
@@ -314,7 +320,7 @@ class Core:
         return {
             c.F_T_MS: now_ms,
             c.F_STATE: self.state,
-            c.F_OUTPUTS: self.outputs,
+            c.F_OUTPUTS: self.shown,
             c.F_FAULTS: self.faults.latched,
             c.F_LEASE_MS: self.lease_ms,
             c.F_TICK_WORST_US: min(self.tick_worst_us, 0x3FFFFFFF),

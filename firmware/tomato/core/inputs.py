@@ -17,7 +17,8 @@ class Inputs:
     """Readings by sensor id (`value` in wire units, `valid`, `why`, `t_ms`) and the raw lines of the board.
 
     `estop` and `button` are 1 while pressed, `flow_count` counts pulses since boot, `pin_fault` is the mask of
-    outputs whose pin does not read back what was written. `gone` is the mask of sensors that gave no value for
+    outputs whose pin does not read back what was written, `pins` the mask of outputs that are really on, the timer's
+    cuts included (-1: nobody says, the core's own decision counts). `gone` is the mask of sensors that gave no value for
     LOST_AFTER rounds; a part that is not fitted (WHY_DISABLED) is never gone. Everything is allocated once.
     """
 
@@ -32,6 +33,7 @@ class Inputs:
         self.button = 0
         self.flow_count = 0
         self.pin_fault = 0
+        self.pins = -1
 
     def put(self, sensor, value, now_ms):
         """Store a reading; one outside the part's range becomes `out_of_range` instead."""

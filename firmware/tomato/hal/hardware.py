@@ -59,6 +59,7 @@ class Hardware:
         inputs.button = self.button.read()
         inputs.flow_count = self.flow.read()
         inputs.pin_fault = self.outputs.mismatch()
+        inputs.pins = self.outputs.word
         for sensor, switch in self.switches:
             inputs.put(sensor, switch.read(), now_ms)
 
@@ -75,7 +76,10 @@ class Hardware:
 
         Keeps the longest way from looking at the switches to moving the pins in `core.tick_worst_us`.
         """
+        if self.deadline.over(now_ms):
+            self.outputs.uncut()
         self.outputs.apply(core.outputs)
+        core.inputs.pins = self.outputs.word
         core.tick_worst_us = max(core.tick_worst_us, time.ticks_diff(time.ticks_us(), self.looked_us))
         self.outputs.signal(core.led, core.buzzer)
         self.deadline.arm(now_ms, core.pulse_end_ms(), core.next_due_mask)
