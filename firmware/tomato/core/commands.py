@@ -10,7 +10,7 @@ _FLOW_KEYS = (c.CFG_PUMP_UL_PER_S, c.CFG_FLOW_PULSES_PER_L)
 def carry_out(core, msg, answer):
     """Do what `msg` asks for; R_NONE or why not. `answer` gets what else there is to tell."""
     reason = late(core, msg.get(c.F_NOT_AFTER_MS))
-    if reason:
+    if reason and msg.get(c.F_TYPE) not in STOPPING:
         return reason
     handler = HANDLERS.get(msg.get(c.F_TYPE))
     return handler(core, msg, answer) if handler else c.R_UNKNOWN_TYPE
@@ -103,6 +103,8 @@ def set_entry(core, key, value):
     return c.R_NONE
 
 
+# Stopping is never too late.
+STOPPING = (c.M_STOP, c.M_STOP_ALL)
 HANDLERS = {
     c.M_PULSE: pulse,
     c.M_LEASE: lease,

@@ -18,8 +18,8 @@ class Inputs:
 
     `estop` and `button` are 1 while pressed, `flow_count` counts pulses since boot, `pin_fault` is the mask of
     outputs whose pin does not read back what was written, `pins` the mask of outputs that are really on, the timer's
-    cuts included (-1: nobody says, the core's own decision counts). `gone` is the mask of sensors that gave no value for
-    LOST_AFTER rounds; a part that is not fitted (WHY_DISABLED) is never gone. Everything is allocated once.
+    cuts included (-1: nobody says, the core's own decision counts). `gone` is the mask of sensors that gave no value
+    for LOST_AFTER rounds; a part that is not fitted (WHY_DISABLED) is never gone. Everything is allocated once.
     """
 
     def __init__(self):
