@@ -135,9 +135,15 @@ LIMITS: dict[str, int] = {
     "flow_off_ml": 20,
     "flow_off_window_ms": 600_000,
     "manual_ms": 900_000,
+    "estop_latch_ms": 200,
+    "leak_latch_ms": 1_000,
+    "pin_latch_ms": 500,
+    "level_latch_ms": 15_000,
+    "latch_forget_ms": 10_000,
+    "float_open_ms": 1_000,
     "button_long_ms": 3_000,
     "button_window_ms": 60_000,
     "save_pause_ms": 600_000,
     "save_retry_ms": 60_000,
 }
-"""Thresholds of the board's own interlocks and timers, units in the names."""
+"""Thresholds of the board's own interlocks and timers, units in the names. docs/safety.md says why each latch waits."""

@@ -116,7 +116,7 @@ def a_dry_pot_alone() -> Core:
 def a_hot_tent() -> Core:
     rig = in_state("ready")
     rig.readings[c.S_AIR_TEMP_C] = 4_000
-    rig.run(200)
+    rig.run(c.LEVEL_LATCH_MS + 50)
     return rig.core
 
 

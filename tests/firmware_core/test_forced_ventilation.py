@@ -47,8 +47,11 @@ def test_a_host_s_pulse_that_ends_does_not_end_the_force(sensor: int, value: int
     if begun == "while forced":
         assert board.rig.pulse(c.OUT_EXHAUST_FAN, 5_000) == c.R_NONE
     for _ in range(20 * 60):
+        written = len(board.rig.store.written)
         board.step(1_000)
-        assert board.pins.levels & EXHAUST, "the pin is on for as long as the cause lasts"
+        # A flash write takes everything off for its one tick, and for nothing else.
+        assert board.pins.levels & EXHAUST or len(board.rig.store.written) > written, "on for as long as the cause lasts"
+    assert len(board.rig.store.written) < 25
     board.rig.readings[sensor] = 1_000
     board.run(1_000)
     assert not board.pins.levels & EXHAUST

@@ -136,6 +136,7 @@ def test_over_temperature_forces_ventilation_until_the_lower_threshold():
     rig.run(200)
     assert rig.on(c.OUT_EXHAUST_FAN)
     assert refused(rig, c.OUT_LIGHT) == (c.R_OVER_TEMP, 3_400, 3_800)
+    rig.run(c.LEVEL_LATCH_MS)
     rig.readings[c.S_AIR_TEMP_C] = 3_399
     rig.step()
     assert not rig.on(c.OUT_EXHAUST_FAN) and not rig.on(c.OUT_CIRCULATION_FAN)
@@ -156,7 +157,7 @@ def test_a_halted_board_still_ventilates_heat_unless_the_emergency_stop_did_it()
     rig = in_state("ready")
     rig.core.inputs.pin_fault = 1
     rig.readings[c.S_AIR_TEMP_C] = 4_000
-    rig.run(200)
+    rig.run(700)
     assert rig.core.state == c.STATE_FAULT
     assert rig.on(c.OUT_EXHAUST_FAN)
     rig = in_state("fault")
@@ -194,6 +195,7 @@ def test_a_co2_alarm_blows_the_gas_out():
     rig.readings[c.S_CO2_PPM] = 3_000
     rig.step()
     assert rig.core.forced == 1 << c.OUT_EXHAUST_FAN
+    rig.run(c.LEVEL_LATCH_MS)
     assert rig.fault(c.FAULT_CO2_HIGH)
     rig.readings[c.S_CO2_PPM] = 1_500
     rig.run(200)

@@ -108,6 +108,8 @@ def test_every_running_output_ends_by_exactly_the_conditions_it_needs():
             assert rig.on(output)
             rig.readings[sensor] = value
             rig.step()
+            if name == "reservoir low":
+                rig.run(c.FLOAT_OPEN_MS)
             forced_partner = name == "over temperature" and output == CO2
             want = c.R_GROUP_EXCLUDED if forced_partner else refused.get(output)
             if want is None:
@@ -140,6 +142,8 @@ def test_emergency_stop_ends_everything_at_the_next_tick_and_says_so():
         rig.step()
         assert rig.core.outputs == 0
         assert rig.last()[:3] == (output, c.STATUS_ABORTED, c.R_ESTOP)
+        assert rig.pulse(output) == c.R_ESTOP
+        rig.run(c.ESTOP_LATCH_MS)
         assert rig.core.state == c.STATE_FAULT
         assert rig.pulse(output) == c.R_ESTOP
 

@@ -137,7 +137,7 @@ def test_survival_can_be_switched_off():
 def test_fault_and_the_way_back():
     rig = in_state("leased")
     rig.core.inputs.estop = 1
-    rig.step()
+    rig.run(300)
     assert rig.core.state == c.STATE_FAULT
     assert rig.lease()[c.F_STATUS] == c.STATUS_ACCEPTED
     assert rig.core.state == c.STATE_FAULT
@@ -154,7 +154,7 @@ def test_fault_and_the_way_back():
 def test_a_halt_while_settling():
     rig = in_state("safe")
     rig.core.inputs.estop = 1
-    rig.step()
+    rig.run(300)
     assert rig.core.state == c.STATE_FAULT
 
 

@@ -253,7 +253,7 @@ def test_sampling_can_be_set_and_a_lease_refused_without_a_name():
     line.run(5_000)
     assert kinds(line.heard()).count(c.M_SAMPLE) >= 5
     line.core.inputs.estop = 1
-    line.run(100)
+    line.run(300)
     line.heard()
     assert line.core.state == c.STATE_FAULT
     assert all(status == c.STATUS_REJECTED for status, _ in line.reasons(c.M_LEASE, {}))

@@ -114,8 +114,9 @@ class Core:
     # -- looking
 
     def _look(self, dt, pump_was_on):
-        self.changes.step(self.now_ms)
-        self.faults.watch(self.now_ms)
+        self.changes.step(self.now_ms, dt)
+        self.judge.watch(dt)
+        self.faults.watch(self.now_ms, dt)
         shown = self.flow.step(pump_was_on, self.config[c.CFG_FLOW_PULSES_PER_L], dt)
         if shown >= 0:
             # What the flow meter shows passes by itself: it latches, and its cause does not last.
@@ -158,7 +159,7 @@ class Core:
             forced = _EXHAUST | _CIRCULATION
         if self.faults.causes & (1 << c.FAULT_CO2_HIGH):
             forced |= _EXHAUST
-        if self.faults.latched & (1 << c.FAULT_ESTOP) or self.state in SETTLING:
+        if self.inputs.estop or self.faults.latched & (1 << c.FAULT_ESTOP) or self.state in SETTLING:
             forced = 0
         if bool(forced) != bool(self.forced):
             self.events.push(self.now_ms, c.EV_FORCED, 1 if forced else 0, 0)
@@ -176,7 +177,7 @@ class Core:
         """Why a running pulse may not run on, or R_NONE."""
         if self.button.manual_ms:
             return self.judge.say(c.R_OVERRIDE, self.button.manual_ms)
-        reason = self.judge.verdict(output, self.pulses.active | self.forced, self.now_ms)
+        reason = self.judge.verdict(output, self.pulses.active | self.forced, self.now_ms, True)
         if reason:
             return reason
         if pulses.FINISH[output] or self.state == c.STATE_LEASED:
@@ -225,8 +226,11 @@ class Core:
         """The next moment at which a tick has something to do, if no input changes and no command comes before."""
         due = self.pulses.soonest_ms(self.pulses.active)
         due = min(_NEVER_MS if due < 0 else due, self._state_due_ms())
+        due = min(due, self.faults.due_ms(_NEVER_MS), self.changes.due_ms(_NEVER_MS))
         if self.outputs & _PUMP:
             due = min(due, c.FLOW_CHECK_AFTER_MS - self.flow.dry_ms)
+            if self.judge.float_open:
+                due = min(due, c.FLOAT_OPEN_MS - self.judge.open_ms)
         if self.inputs.button or self.button.manual_ms or self.button.window_ms:
             due = min(due, c.SAFETY_TICK_MS)
         if self.saver.wanted:

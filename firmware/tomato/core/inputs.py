@@ -11,6 +11,7 @@ SHORT = 1
 LONG = 2
 # Rounds without a value (10 s each on a board) until a sensor counts as lost: one spoilt transfer is no news.
 LOST_AFTER = 3
+RELEASED_MS = 1_000
 
 
 class Inputs:
@@ -78,15 +79,30 @@ class Changes:
         self.events = events
         self.gone = 0
         self.estop = 0
+        self.released_ms = 0
 
-    def step(self, now_ms):
-        """Called by every safety tick."""
+    def step(self, now_ms, dt_ms):
+        """Called by every safety tick. A contact that bounces is told once: released is what stays so for a second."""
         inputs = self.inputs
-        if inputs.estop != self.estop:
-            self.estop = inputs.estop
-            self.events.push(now_ms, c.EV_ESTOP, self.estop, 0)
+        if inputs.estop:
+            self.released_ms = 0
+            if not self.estop:
+                self._stop(now_ms, 1)
+        elif self.estop:
+            self.released_ms += dt_ms
+            if self.released_ms >= RELEASED_MS:
+                self._stop(now_ms, 0)
         if inputs.gone != self.gone:
             self._sensors(now_ms)
+
+    def due_ms(self, never_ms):
+        """ms until a stop that was let go counts as released."""
+        return RELEASED_MS - self.released_ms if self.estop and not self.inputs.estop else never_ms
+
+    def _stop(self, now_ms, pressed):
+        self.estop = pressed
+        self.released_ms = 0
+        self.events.push(now_ms, c.EV_ESTOP, pressed, 0)
 
     def _sensors(self, now_ms):
         inputs = self.inputs

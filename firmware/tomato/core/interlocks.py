@@ -21,6 +21,9 @@ class Judge:
         self.fitted = fitted
         self.value = 0
         self.bound = 0
+        self.running = False
+        self.open_ms = 0
+        self.float_open = False
         self.needs = tuple(tuple(CONDITIONS[name] for name in row[c.O_NEEDS]) for row in c.OUTPUTS)
 
     def say(self, reason, value=0, bound=0):
@@ -29,8 +32,18 @@ class Judge:
         self.bound = bound
         return reason
 
-    def verdict(self, output, running, now_ms):
-        """R_NONE when `output` may be on now; `running` is the mask of all outputs that are or must be on."""
+    def watch(self, dt_ms):
+        """How long the float has been open without a break. Called by every safety tick."""
+        is_open = self.inputs.valid[c.S_RESERVOIR_OK] and not self.inputs.value[c.S_RESERVOIR_OK]
+        self.open_ms = min(c.FLOAT_OPEN_MS, self.open_ms + dt_ms) if is_open and self.float_open else 0
+        self.float_open = is_open
+
+    def verdict(self, output, running, now_ms, begun=False):
+        """R_NONE when `output` may be on now; `running` is the mask of all outputs that are or must be on.
+
+        `begun`: it is on already, so that a float that only bounces does not end it.
+        """
+        self.running = begun
         for condition in self.needs[output]:
             reason = condition(self, now_ms)
             if reason:
@@ -79,6 +92,9 @@ def reservoir_ok(judge, now_ms):
     silent = judge.stale(c.S_RESERVOIR_OK, c.R_RESERVOIR_STALE, now_ms, c.SWITCH_MAX_AGE_MS)
     if silent or judge.inputs.value[c.S_RESERVOIR_OK]:
         return silent
+    if judge.running and judge.open_ms < c.FLOAT_OPEN_MS:
+        # The pump's own suction and the waves it makes move a float at the edge: a dose ends when it stays open.
+        return c.R_NONE
     return judge.say(c.R_RESERVOIR_EMPTY, 0, 1)
 
 

@@ -33,8 +33,10 @@ def well_formed(core, output, amount):
 
 def state_allows(core, owner):
     """The host needs its lease; a hand at the board is stronger than either."""
+    if core.inputs.estop:
+        return core.judge.say(c.R_ESTOP, core.state)
     if core.state in HALTED:
-        return core.judge.say(c.R_ESTOP if core.inputs.estop else c.R_STATE, core.state)
+        return core.judge.say(c.R_STATE, core.state)
     if core.button.manual_ms:
         return core.judge.say(c.R_OVERRIDE, core.button.manual_ms)
     if owner == pulses.BY_HOST and core.state != c.STATE_LEASED:
