@@ -89,18 +89,20 @@ class Sensor:
     """Wire integer = round(value * scale)."""
     lowest: float
     highest: float
+    """What can be true in a tent; a reading beyond is no value (`out_of_range`), on the board as on the host. The high
+    side is the part's own, so that a real danger is never taken for a fault of the sensor."""
     part: str
-    """The part whose data sheet gives the range."""
+    """The part that measures it."""
     meaning: str
 
 
 SENSORS: tuple[Sensor, ...] = (
-    Sensor(0, "air_temp_c", "degC", 100, -40.0, 85.0, "SHT4x", "Air temperature in the canopy."),
-    Sensor(1, "rh_pct", "%", 100, 0.0, 100.0, "SHT4x", "Relative humidity of the air."),
-    Sensor(2, "co2_ppm", "ppm", 1, 0.0, 40_000.0, "SCD4x", "CO2 concentration of the air."),
-    Sensor(3, "leaf_temp_c", "degC", 100, -40.0, 85.0, "MLX90614", "Leaf temperature by infrared."),
+    Sensor(0, "air_temp_c", "degC", 100, -20.0, 85.0, "SHT4x", "Air temperature in the canopy."),
+    Sensor(1, "rh_pct", "%", 100, 2.0, 100.0, "SHT4x", "Relative humidity of the air."),
+    Sensor(2, "co2_ppm", "ppm", 1, 150.0, 40_000.0, "SCD4x", "CO2 concentration of the air."),
+    Sensor(3, "leaf_temp_c", "degC", 100, -20.0, 85.0, "MLX90614", "Leaf temperature by infrared."),
     Sensor(4, "light_lux", "lx", 1, 0.0, 120_000.0, "BH1750", "Illuminance at canopy height."),
-    Sensor(5, "soil_temp_c", "degC", 100, -40.0, 85.0, "DS18B20", "Temperature of the substrate."),
+    Sensor(5, "soil_temp_c", "degC", 100, -20.0, 85.0, "DS18B20", "Temperature of the substrate."),
     Sensor(6, "soil_p1_pct", "%", 100, 0.0, 100.0, "capacitive probe", "Volumetric water content, zone 1."),
     Sensor(7, "soil_p2_pct", "%", 100, 0.0, 100.0, "capacitive probe", "Volumetric water content, zone 2."),
     Sensor(8, "soil_p1_raw", "count", 1, 0, 65_535, "ADC", "Raw ADC count of probe 1."),
@@ -141,6 +143,8 @@ LIMITS: dict[str, int] = {
     "level_latch_ms": 15_000,
     "latch_forget_ms": 10_000,
     "float_open_ms": 1_000,
+    "soil_band_low_pct": 3,
+    "soil_band_high_pct": 70,
     "button_long_ms": 3_000,
     "button_window_ms": 60_000,
     "save_pause_ms": 600_000,

@@ -50,7 +50,7 @@ def test_a_host_s_pulse_that_ends_does_not_end_the_force(sensor: int, value: int
         written = len(board.rig.store.written)
         board.step(1_000)
         # A flash write takes everything off for its one tick, and for nothing else.
-        assert board.pins.levels & EXHAUST or len(board.rig.store.written) > written, "on for as long as the cause lasts"
+        assert board.pins.levels & EXHAUST or len(board.rig.store.written) > written, "on while the cause lasts"
     assert len(board.rig.store.written) < 25
     board.rig.readings[sensor] = 1_000
     board.run(1_000)

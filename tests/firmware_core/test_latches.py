@@ -12,7 +12,7 @@ LEVELS = {
     c.FAULT_CO2_HIGH: (c.S_CO2_PPM, 600, 3_500),
     c.FAULT_SOIL_HOT: (c.S_SOIL_TEMP_C, 2_000, 3_600),
 }
-ALL = list(LINES) + list(SWITCHES) + list(LEVELS)  # noqa: RUF005 - MicroPython has no unpacking in a list
+ALL = list(LINES) + list(SWITCHES) + list(LEVELS)
 
 
 def show(rig, fault, present):

@@ -36,9 +36,13 @@ class Inputs:
         self.pin_fault = 0
         self.pins = -1
 
+    def plausible(self, sensor, value):
+        """True when a reading can be true in a tent."""
+        return _LOWEST[sensor] <= value <= _HIGHEST[sensor]
+
     def put(self, sensor, value, now_ms):
-        """Store a reading; one outside the part's range becomes `out_of_range` instead."""
-        if value < _LOWEST[sensor] or value > _HIGHEST[sensor]:
+        """Store a reading; one that cannot be true becomes `out_of_range` instead."""
+        if not self.plausible(sensor, value):
             self.lost(sensor, c.WHY_OUT_OF_RANGE, now_ms)
             return
         self.value[sensor] = value
