@@ -36,7 +36,8 @@ def contract_constants() -> list[str]:
     lines = [f"SCHEMA_HASH = {wire.SCHEMA_HASH!r}", ""]
     lines += [f"M_{m.name} = {m.type_id}" for m in wire.MESSAGES] + [""]
     lines += [f"F_{f.name.upper()} = {f.key}" for f in wire.FIELDS] + [""]
-    codes = (("STATE_", wire.STATES, ()), ("STATUS_", wire.STATUSES, ()),
+    codes = (("WEAK_", [code.name for code in wire.WEAKENED], ()),
+             ("STATE_", wire.STATES, ()), ("STATUS_", wire.STATUSES, ()),
              ("R_", wire.REASONS, [code.name for code in wire.REASON_TABLE if code.reserved]), ("WHY_", wire.WHY, ()),
              ("EV_", [name for name, _, _ in wire.EVENTS], wire.RESERVED_EVENTS))
     for prefix, names, reserved in codes:
@@ -180,7 +181,8 @@ def dictionary_wire() -> list[str]:
              "## Events", "", *markdown_table(("id", "name", "a", "b", ""), event_rows())]
     for title, names in (("States", wire.STATES), ("Results", wire.STATUSES)):
         lines += [f"## {title}", "", *markdown_table(("id", "name"), enumerate(names))]
-    for title, table in (("Reasons", wire.REASON_TABLE), ("Why a reading is missing", wire.WHY_TABLE)):
+    for title, table in (("Reasons", wire.REASON_TABLE), ("Why a reading is missing", wire.WHY_TABLE),
+                         ("What a configuration can weaken", wire.WEAKENED)):
         rows = ((i, code.name, ("Reserved. " if code.reserved else "") + code.meaning) for i, code in enumerate(table))
         lines += [f"## {title}", "", *markdown_table(("id", "name", "meaning"), rows)]
     return lines

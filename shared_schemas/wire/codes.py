@@ -98,10 +98,22 @@ WHY_TABLE: tuple[Code, ...] = (
 WHY: tuple[str, ...] = tuple(code.name for code in WHY_TABLE)
 """Names of all these reasons; the wire id is the position."""
 
+WEAKENED: tuple[Code, ...] = (
+    Code("flow_watch", "flow_pulses_per_l is 0 though a flow meter is fitted: neither a dry pump nor a stuck valve is"
+                       " noticed, and a dose ends by time alone."),
+    Code("survival", "survival_enabled is 0: without a host the board keeps everything off."),
+    Code("survival_light", "survival_light_on_s is below survival_light_least_s: alone, the plant gets too little"
+                           " light."),
+    Code("survival_water", "The programme gives less than survival_water_least_ml a day, or only to soil that is drier"
+                           " than survival_soil_least_pct: alone, the plant dries."),
+)
+"""What a configuration can take away from the board's protection; bit n of `weakened` is position n."""
+
 RESET_CAUSES: dict[int, str] = {
-    0: "unknown", 1: "power-on", 2: "hard reset", 3: "watchdog", 4: "deep sleep", 5: "soft reset",
+    0: "unknown", 1: "power-on", 2: "hard reset", 3: "watchdog or reset", 4: "deep sleep", 5: "soft reset",
 }
-"""MicroPython's numbers for `machine.reset_cause()`, in HELLO and in the event `boot`."""
+"""MicroPython's numbers for `machine.reset_cause()`, in HELLO and in the event `boot`. An RP2 says 3 for every reset by
+program, too (micropython issue 19409): there only the fault `watchdog_reset` of other ports would tell them apart."""
 
 EVENTS: tuple[tuple[str, str, str], ...] = (
     ("boot", "reset cause", "0"),

@@ -31,7 +31,7 @@ MESSAGES: tuple[Message, ...] = (
             "Opens a session and tells who is there. Layout frozen for ever."),
     Message(2, "HEALTH", "both", (), (),
             ("t_ms", "state", "outputs", "faults", "lease_ms", "heap_free", "tick_worst_us", "rx_bad", "tx_dropped",
-             "retained", "lost", "events_lost", "hour_used", "day_used", "writes_today"), True,
+             "retained", "lost", "events_lost", "hour_used", "day_used", "writes_today", "weakened"), True,
             "Asks for, and answers with, the board's own condition."),
     Message(4, "LEASE", "to_board", (), ("lease_ms", "cmd_id"), (), False,
             "Takes or renews the right to command; answered only when refused or when it carries a cmd_id."),

@@ -128,6 +128,7 @@ def test_a_host_that_talks_but_does_not_lease_does_not_hold_survival_off():
 
 def test_survival_can_be_switched_off():
     rig = in_state("ready")
+    rig.press(c.BUTTON_LONG_MS)
     assert rig.send(c.M_CONFIG, config_key=c.CFG_SURVIVAL_ENABLED, config_value=0)[c.F_STATUS] == c.STATUS_DONE
     rig.run(700_000, 1_000)
     assert rig.core.state == c.STATE_READY

@@ -43,7 +43,7 @@ class Core:
         self.changes = readings.Changes(self.inputs, self.events)
         self.finished = pulses.Finished()
         self.used = counters.Counters()
-        self.configuration = configuration.Configuration(store, config.get("defaults", {}))
+        self.configuration = configuration.Configuration(store, config.get("defaults", {}), fitted)
         self.config = self.configuration.values
         self.faults = faults.Faults(self.inputs, self.events, fitted)
         self.judge = interlocks.Judge(self.inputs, self.faults, fitted)
@@ -331,4 +331,5 @@ class Core:
             c.F_HOUR_USED: [used // 1000 for used in self.used.hour.total],
             c.F_DAY_USED: [used // 1000 for used in self.used.day.total],
             c.F_WRITES_TODAY: min(self.saver.writes, 65_535),
+            c.F_WEAKENED: self.configuration.weak(),
         }

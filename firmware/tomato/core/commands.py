@@ -92,12 +92,22 @@ def configure(core, msg, answer):
 
 
 def set_entry(core, key, value):
-    """Set one entry; a dose that runs keeps the calibration it began with."""
+    """Set one entry, within its bounds; a dose that runs keeps the calibration it began with.
+
+    Only who holds the lease sets anything, or who stands at the board and holds its button. What takes protection
+    away wants the button in any case: nobody far away, and no fault of a host, weakens a board.
+    """
     if key in _FLOW_KEYS and core.pulses.active & _PUMP:
         return core.judge.say(c.R_OUTPUT_ON, c.OUT_WATER_PUMP)
     reason = core.configuration.allowed(key, value)
     if reason:
         return core.judge.say(reason, key, core.configuration.bound)
+    at_the_board = core.button.window_ms > 0
+    if core.state != c.STATE_LEASED and not at_the_board:
+        return core.judge.say(c.R_NO_LEASE, core.state)
+    weaker = core.configuration.weak(key, value) & ~core.configuration.weak()
+    if weaker and not at_the_board:
+        return core.judge.say(c.R_NEEDS_BUTTON, key, weaker)
     core.configuration.set(key, value)
     core.events.push(core.now_ms, c.EV_CONFIG, key, value)
     return c.R_NONE

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from shared_schemas.devices import SENSORS
-from shared_schemas.wire import EVENTS, FAULTS, REASONS, STATES, STATUSES, WHY
+from shared_schemas.wire import EVENTS, FAULTS, REASONS, STATES, STATUSES, WEAKENED, WHY
 from tomato_host.board.events import BoardEvent, Health, Result, Sample
 
 
@@ -53,6 +53,7 @@ def health(fields: dict[str, Any]) -> Health:
         hour_used=tuple(fields["hour_used"]), day_used=tuple(fields["day_used"]), rx_bad=fields["rx_bad"],
         tx_dropped=fields["tx_dropped"], retained=fields["retained"], lost=fields["lost"],
         writes_today=fields["writes_today"],
+        weakened=tuple(code.name for bit, code in enumerate(WEAKENED) if fields["weakened"] >> bit & 1),
     )
 
 

@@ -41,8 +41,7 @@ def _fault(a: int, b: int) -> Words:
 
 
 def _boot(a: int, b: int) -> Words:
-    cause = RESET_CAUSES.get(a, str(a))
-    return ("WARNING" if cause == "watchdog" else "INFO"), f"The board started; cause of the reset: {cause}."
+    return "INFO", f"The board started; cause of the reset: {RESET_CAUSES.get(a, str(a))}."
 
 
 def _state(a: int, b: int) -> Words:
@@ -77,6 +76,12 @@ def _survival(a: int, b: int) -> Words:
     return "INFO", f"{_name(_OUTPUTS, a)}: {_amount(a, b)} given by the board's own survival programme."
 
 
+def _config(a: int, b: int) -> Words:
+    name = _name(_CONFIG, a)
+    weak = b == 0 and name in ("flow_pulses_per_l", "survival_enabled", "survival_light_on_s", "survival_dose_ml")
+    return ("WARNING" if weak else "INFO"), f"Configuration of the board: {name} is {b} now."
+
+
 def _forced(a: int, b: int) -> Words:
     if a:
         return "WARNING", "The board forces ventilation: the air is too hot or holds too much CO2."
@@ -98,7 +103,7 @@ WORDS: dict[str, Callable[[int, int], Words]] = {
     "lease_lost": lambda a, b: ("INFO", "The lease lapsed on the board; host-commanded outputs are off."),
     "estop": _estop,
     "button": lambda a, b: ("INFO", "The board's button was held: for one minute faults may be cleared by name."),
-    "config": lambda a, b: ("INFO", f"Configuration of the board: {_name(_CONFIG, a)} is {b} now."),
+    "config": _config,
     "sensor_lost": _sensor_lost,
     "sensor_back": lambda a, b: ("INFO", f"{_name(_SENSORS, a)} is back."),
     "counters": _counters,

@@ -73,6 +73,9 @@ def _over_port(url: str) -> Finding:
     if health.faults:
         return Finding("Board", "problem", f"{text}, {health.state}, holds {', '.join(health.faults)}",
                        "docs/runbook.md has a line for each; then tomato-host clear-fault")
+    if health.weakened:
+        return Finding("Board", "note", f"{text}, {health.state}, works without {', '.join(health.weakened)}",
+                       "docs/calibration.md, \"What the board takes\", says what that means")
     return Finding("Board", "ok", f"{text}, {health.state}, no fault")
 
 
