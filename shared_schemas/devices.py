@@ -43,6 +43,9 @@ class Output:
     dose_unit: DoseUnit = "ms"
     max_dose: int = 0
     """Largest single request in `dose_unit`; for ms outputs the same as `max_on_ms`."""
+    shares: int = 8
+    """A flash write prepays the day's budget divided by this; what was prepaid counts as spent after a restart. More
+    shares: cheaper restarts, more writes. The lamp floods nobody, so it is charged in small shares."""
     renewable: bool = False
     """True: a running pulse may be prolonged before it ends. False: a second one waits for `min_off_ms`."""
 
@@ -52,7 +55,7 @@ OUTPUTS: tuple[Output, ...] = (
            ("not_over_temp", "not_estop"),
            "LED grow lamp; 18 h a day at most (tomato needs a dark period), renewed every few minutes. The pause bounds"
            " inrush; it also follows the dark moments in which the budgets are written to flash, so it is short.",
-           max_dose=900_000, renewable=True),
+           max_dose=900_000, renewable=True, shares=24),
     Output(1, "circulation_fan", "relay", 900_000, 0, 3_600, 86_400, "s", "off", "circulation",
            ("not_estop",),
            "Stirs the air inside; may run all day, pulse by pulse.", max_dose=900_000, renewable=True),
@@ -150,6 +153,8 @@ LIMITS: dict[str, int] = {
     "soil_band_high_pct": 70,
     "button_long_ms": 3_000,
     "button_window_ms": 60_000,
+    "restart_forgotten_ms": 10_800_000,
+    "restarts_alarm": 3,
     "save_pause_ms": 600_000,
     "save_retry_ms": 60_000,
 }

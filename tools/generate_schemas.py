@@ -62,7 +62,7 @@ def output_rows() -> Iterable[object]:
     for o in devices.OUTPUTS:
         yield (o.name, o.max_on_ms, o.min_off_ms, o.hour_budget, o.day_budget, o.max_dose, int(o.dose_unit == "ml"),
                int(o.on_lease_loss == "finish"), groups.index(o.group), o.needs,
-               int(o.renewable))
+               int(o.renewable), o.shares)
 
 
 def fault_rows() -> Iterable[object]:
@@ -79,9 +79,9 @@ FIELD_KINDS = {"uint": 0, "int": 0, "bytes": 1, "text": 2, "values": 3, "counts"
 def contract_tables() -> list[str]:
     """The compact tables the core walks through."""
     lines = python_table("OUTPUTS", output_rows(), "name, max_on_ms, min_off_ms, hour_budget, day_budget, max_dose, "
-                         "dose in ml, finish on lease loss, group, needs, may be prolonged")
+                         "dose in ml, finish on lease loss, group, needs, may be prolonged, prepaid shares")
     columns = ("NAME", "MAX_ON_MS", "MIN_OFF_MS", "HOUR_BUDGET", "DAY_BUDGET", "MAX_DOSE", "IN_ML", "FINISH", "GROUP",
-               "NEEDS", "RENEWABLE")
+               "NEEDS", "RENEWABLE", "SHARES")
     lines += [f"O_{name} = {i}" for i, name in enumerate(columns)] + [""]
     lines += python_table("SENSORS", ((s.name, s.scale, round(s.lowest * s.scale), round(s.highest * s.scale))
                                       for s in devices.SENSORS), "name, scale, lowest and highest wire integer")

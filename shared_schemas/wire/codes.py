@@ -68,8 +68,8 @@ REASON_TABLE: tuple[Code, ...] = (
     Code("bad_value", "The value is outside the bounds of its configuration entry."),
     Code("output_on", "An output that depends on this entry is on."),
     Code("store_failed", "Not used: a failed flash write is the event save_failed.", reserved=True),
-    Code("budget_unknown", "Not used: a lost counter record counts as spent, so the answer is day_budget.",
-         reserved=True),
+    Code("budget_unknown", "The budget does not cover this amount only because restarts of the board, or a lost record,"
+                           " count as spent; it comes back within a day."),
     Code("tag", "Not used: kept for authenticated frames.", reserved=True),
     Code("leak_stale", "The leak sensor gives no fresh reading, so water counts as possible."),
     Code("reservoir_stale", "The float switch gives no fresh reading."),
@@ -116,7 +116,7 @@ RESET_CAUSES: dict[int, str] = {
 program, too (micropython issue 19409): there only the fault `watchdog_reset` of other ports would tell them apart."""
 
 EVENTS: tuple[tuple[str, str, str], ...] = (
-    ("boot", "reset cause", "0"),
+    ("boot", "reset cause", "restarts of late, this one included; one is forgotten every restart_forgotten_ms"),
     ("state", "from state", "to state"),
     ("pulse_start", "output", "amount"),
     ("pulse_end", "output", "delivered"),
@@ -173,5 +173,8 @@ FAULTS: tuple[Fault, ...] = (
     Fault(8, "config_lost", "host", (), "No stored configuration is whole; the safe defaults are in force."),
     Fault(9, "watchdog_reset", "host", (), "The last reset was the watchdog's."),
     Fault(10, "overrun", "button", ("*",), "An output pin does not read back what was written to it.", True),
+    Fault(11, "restarts", "host", (),
+          "The board restarted again and again: look at its power supply and at the pump's diode. Each restart counts a"
+          " share of water and light as spent."),
 )
 """All faults; bit n of `faults` is wire_id n. One that blocks every output brings the board to FAULT."""

@@ -61,13 +61,15 @@ def budget_allows(core, output, amount):
     """The whole dose must fit into the rolling hour, the rolling day, and what flash has prepaid."""
     used, dose = core.used, pulses.thousandths(output, amount)
     if counters.BOUND_HOUR[output] and dose > used.hour_left(output):
-        return core.judge.say(c.R_HOUR_BUDGET, (used.hour.total[output] + dose) // 1000,
-                              counters.HOUR_BUDGET[output] // 1000)
+        recent = used.held(output) if used.up_ms < counters.HOUR_MS else 0
+        reason = c.R_BUDGET_UNKNOWN if dose <= used.hour_left(output) + recent else c.R_HOUR_BUDGET
+        return core.judge.say(reason, (used.hour.total[output] + dose) // 1000, counters.HOUR_BUDGET[output] // 1000)
     if counters.BOUND_DAY[output] and dose > used.day_left(output):
-        return core.judge.say(c.R_DAY_BUDGET, (used.day.total[output] + dose) // 1000,
-                              counters.DAY_BUDGET[output] // 1000)
+        reason = c.R_BUDGET_UNKNOWN if dose <= used.day_left(output) + used.held(output) else c.R_DAY_BUDGET
+        return core.judge.say(reason, (used.day.total[output] + dose) // 1000, counters.DAY_BUDGET[output] // 1000)
     if counters.BOUND_DAY[output] and dose > used.prepaid[output]:
         core.saver.asked = True
+        used.asked[output] = dose
         return core.judge.say(c.R_SAVING, used.prepaid[output] // 1000, dose // 1000)
     return c.R_NONE
 

@@ -23,6 +23,7 @@ from shared_schemas.records import (
     VisionV1,
 )
 from shared_schemas.records.anomaly_v1 import AnomalyType
+from shared_schemas.wire import FAULTS
 from tomato_host.brain.control import ControlSettings, Decision, DecisionContext, Memory, events, fixed_timer, rules
 from tomato_host.brain.control.base_targets import base_targets
 from tomato_host.brain.control.context import RECENT_H
@@ -41,6 +42,9 @@ from tomato_host.brain.guardrails.settings import GuardSettings
 from tomato_host.brain.safe_mode import SafeModeSettings, SafeModeState, Signals, Step, step
 from tomato_host.brain.world_model.settings import WorldModelSettings
 from tomato_host.brain.world_model.weather_adapter import Adapted, AdapterContext, adapt
+
+HARMLESS = frozenset(fault.name for fault in FAULTS if not fault.blocks)
+"""Faults of the board that block no output."""
 
 Controller = Callable[[DecisionContext], Decision]
 
@@ -327,7 +331,8 @@ class Mind:
             confidence=estimate.confidence,
             state_age_s=(here.now - estimate.ts).total_seconds(),
             link_down_s=here.link_down_s,
-            board_faults=tuple(fault.name for fault in devices.faults) if devices is not None else (),
+            # A fault that blocks no output is for a person to look at; it is no reason to let the plant dry meanwhile.
+            board_faults=tuple(f.name for f in devices.faults if f.name not in HARMLESS) if devices is not None else (),
             leak=seen.leak,
             air_temp_c=seen.air_temp_c,
             water_not_arriving=len(wide_open) < len(estimate.open_anomalies),

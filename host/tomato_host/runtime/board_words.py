@@ -11,8 +11,9 @@ from tomato_host.board.events import BoardEvent, Level
 ROUTINE = frozenset({"pulse_start", "pulse_end", "config", "button"})
 """Events that results and records tell better; they are kept, and show on no screen as news."""
 
-ALARMS = frozenset({row.name for row in FAULTS if row.alarm} | {"estop", "no_flow"})
-"""Faults that want a person now: those that sound the buzzer, the stop that a person pressed, a pump without water."""
+ALARMS = frozenset({row.name for row in FAULTS if row.alarm} | {"estop", "no_flow", "restarts"})
+"""Faults that want a person now: those that sound the buzzer, the pressed stop, a pump without water, a board that
+restarts again and again."""
 
 
 def _name(table: tuple[str, ...], code: int) -> str:
@@ -41,7 +42,8 @@ def _fault(a: int, b: int) -> Words:
 
 
 def _boot(a: int, b: int) -> Words:
-    return "INFO", f"The board started; cause of the reset: {RESET_CAUSES.get(a, str(a))}."
+    again = f" Restarts of late: {b}." if b > 1 else ""
+    return "INFO", f"The board started; cause of the reset: {RESET_CAUSES.get(a, str(a))}.{again}"
 
 
 def _state(a: int, b: int) -> Words:
