@@ -136,6 +136,8 @@ LIMITS: dict[str, int] = {
     "over_temp_on_c": 38,
     "over_temp_off_c": 34,
     "flow_check_after_ms": 3_000,
+    "no_flow_pause_ms": 300_000,
+    "no_flow_long_pause_ms": 1_800_000,
     "flow_off_grace_ms": 5_000,
     "flow_off_ml": 20,
     "flow_off_window_ms": 600_000,

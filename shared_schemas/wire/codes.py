@@ -54,7 +54,8 @@ REASON_TABLE: tuple[Code, ...] = (
     Code("soil_temp_high", "The substrate is too warm for the heater."),
     Code("co2_stale", "No fresh reading of the CO2 concentration."),
     Code("co2_high", "The CO2 concentration is too high for dosing."),
-    Code("no_flow", "The pump ran and the flow meter counted nothing; look at hose, filter and reservoir."),
+    Code("no_flow", "The pump ran and the flow meter counted nothing, or it still rests after that: air in the hose, a"
+                    " clogged filter, an empty reservoir."),
     Code("stopped", "The pulse was ended by STOP or STOP_ALL."),
     Code("lease_lost", "The lease lapsed while the pulse ran."),
     Code("max_on", "At the calibrated rate this amount would take longer than the output may be on."),
@@ -136,6 +137,7 @@ EVENTS: tuple[tuple[str, str, str], ...] = (
     ("forced", "1 forced ventilation began, 0 ended", "0"),
     ("manual", "1 manual override began, 0 ended", "0"),
     ("save_failed", "failures so far", "0"),
+    ("bus_recovered", "recoveries of the I2C bus since the start", "1 the lines are free, 0 one is still held"),
 )
 """Kinds of event with the meaning of their two details; the wire id is the position. New ones only at the end."""
 
@@ -162,7 +164,7 @@ FAULTS: tuple[Fault, ...] = (
     Fault(1, "over_temp", "button", ("light", "heater_mat"),
           "The air reached over_temp_on_c; ventilation is forced until it falls below over_temp_off_c.", True),
     Fault(2, "estop", "button", ("*",), "The emergency stop was pressed."),
-    Fault(3, "no_flow", "host", ("water_pump",), "The pump ran and no water came: clogged or dry."),
+    Fault(3, "no_flow", "host", ("water_pump",), "The pump ran three times and no water came: clogged or dry."),
     Fault(4, "stuck_valve", "button", ("water_pump",), "Water flowed while the pump was off.", True),
     Fault(5, "co2_high", "host", ("co2_solenoid",),
           "CO2 reached co2_alarm_ppm: the valve may be stuck open; the exhaust is forced meanwhile.", True),

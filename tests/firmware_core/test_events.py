@@ -128,11 +128,19 @@ def a_flash_that_refuses() -> Core:
     return rig.core
 
 
+def a_held_bus() -> Core:
+    rig = in_state("ready")
+    rig.core.inputs.bus_recoveries, rig.core.inputs.bus_free = 1, True
+    rig.step()
+    return rig.core
+
+
 SENT_BY: dict[str, Callable[[], Core]] = {
     "boot": boot, "state": a_lapsed_lease, "pulse_start": a_pulse, "pulse_end": a_pulse,
     "pulse_aborted": a_stopped_pulse, "fault": a_hot_tent, "fault_cleared": a_cleared_fault,
     "lease_lost": a_lapsed_lease, "estop": pressed_stop, "button": a_held_button, "config": a_setting,
     "sensor_lost": lost_and_back, "sensor_back": lost_and_back, "counters": boot, "watchdog": late_task,
+    "bus_recovered": a_held_bus,
     "survival": a_dry_pot_alone, "forced": a_hot_tent, "manual": manual_override, "save_failed": a_flash_that_refuses,
 }
 

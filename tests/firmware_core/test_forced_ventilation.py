@@ -115,7 +115,7 @@ def test_the_sample_says_what_the_pins_do_as_well() -> None:
     sampler = Sampler(rig.core, SampleRing(4))
     rig.pulse(c.OUT_CIRCULATION_FAN, 60_000)
     assert rig.core.shown == rig.core.outputs == 1 << c.OUT_CIRCULATION_FAN
-    rig.core.inputs.pins = 0
+    rig.core.inputs.cut = 1 << c.OUT_CIRCULATION_FAN
     n = sampler.take(rig.t)
     from tomato.core.cbor import Reader
 

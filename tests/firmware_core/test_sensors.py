@@ -345,6 +345,7 @@ def test_conversions_start_together_and_are_collected_later_without_waiting() ->
     assert len(sensors.parts) == 7
     part = Part()
     sensors.parts = [part]
+    sensors.bus_in_use = False
     inputs = Inputs()
     inputs.flow_count = 900
     for now in range(0, 25_000, 100):

@@ -96,6 +96,9 @@ class Core:
     def _end_complete(self):
         for output in range(N_OUTPUTS):
             if self.pulses.active & (1 << output) and self.pulses.complete(output):
+                if output == c.OUT_WATER_PUMP and self.pulses.flowed_ml() * 2 >= self.pulses.amount[output]:
+                    # Most of it has come: no trickle past a clog.
+                    self.flow.flowed()
                 self.end(output, c.R_NONE)
 
     def end(self, output, reason, value=0, bound=0):
@@ -118,7 +121,7 @@ class Core:
         self.judge.watch(dt)
         self.faults.watch(self.now_ms, dt)
         shown = self.flow.step(pump_was_on, self.config[c.CFG_FLOW_PULSES_PER_L], dt)
-        if shown >= 0:
+        if shown == c.FAULT_STUCK_VALVE or (shown == c.FAULT_NO_FLOW and self.flow.ran_dry()):
             # What the flow meter shows passes by itself: it latches, and its cause does not last.
             self.faults.latch(shown, self.now_ms, self.inputs.flow_count)
         if shown == c.FAULT_NO_FLOW:
@@ -220,7 +223,7 @@ class Core:
     @property
     def shown(self):
         """Mask of the outputs that are on, as HEALTH and SAMPLE tell it: what the pins do, not what was decided."""
-        return self.outputs if self.inputs.pins < 0 else self.inputs.pins
+        return self.outputs & ~self.inputs.cut
 
     def next_due_ms(self, now_ms):
         """The next moment at which a tick has something to do, if no input changes and no command comes before."""

@@ -69,9 +69,14 @@ def stop_all(core, msg, answer):
 
 
 def clear_fault(core, msg, answer):
-    """Clear one latched fault by its number."""
-    reason = core.faults.clear(msg.get(c.F_FAULT), core.now_ms, core.button.window_ms > 0)
+    """Clear one latched fault by its number; for a pump that rests after a dry dose this ends the rest."""
+    fault = msg.get(c.F_FAULT)
+    reason = core.faults.clear(fault, core.now_ms, core.button.window_ms > 0)
+    if reason == c.R_NOT_LATCHED and fault == c.FAULT_NO_FLOW and core.flow.dry_runs:
+        reason = c.R_NONE
     if not reason:
+        if fault == c.FAULT_NO_FLOW:
+            core.flow.flowed()
         core.change_state(0)
     return reason
 

@@ -18,9 +18,10 @@ class Inputs:
     """Readings by sensor id (`value` in wire units, `valid`, `why`, `t_ms`) and the raw lines of the board.
 
     `estop` and `button` are 1 while pressed, `flow_count` counts pulses since boot, `pin_fault` is the mask of
-    outputs whose pin does not read back what was written, `pins` the mask of outputs that are really on, the timer's
-    cuts included (-1: nobody says, the core's own decision counts). `gone` is the mask of sensors that gave no value
-    for LOST_AFTER rounds; a part that is not fitted (WHY_DISABLED) is never gone. Everything is allocated once.
+    outputs whose pin does not read back what was written, `cut` the mask of outputs that the hardware timer holds
+    off although they were still wanted. `gone` is the mask of sensors that gave no value
+    for LOST_AFTER rounds; a part that is not fitted (WHY_DISABLED) is never gone. `bus_recoveries` counts how often the
+    sensor bus was set up anew. Everything is allocated once.
     """
 
     def __init__(self):
@@ -34,7 +35,9 @@ class Inputs:
         self.button = 0
         self.flow_count = 0
         self.pin_fault = 0
-        self.pins = -1
+        self.cut = 0
+        self.bus_recoveries = 0
+        self.bus_free = True
 
     def plausible(self, sensor, value):
         """True when a reading can be true in a tent."""
@@ -84,6 +87,7 @@ class Changes:
         self.gone = 0
         self.estop = 0
         self.released_ms = 0
+        self.recoveries = 0
 
     def step(self, now_ms, dt_ms):
         """Called by every safety tick. A contact that bounces is told once: released is what stays so for a second."""
@@ -96,6 +100,9 @@ class Changes:
             self.released_ms += dt_ms
             if self.released_ms >= RELEASED_MS:
                 self._stop(now_ms, 0)
+        if inputs.bus_recoveries != self.recoveries:
+            self.recoveries = inputs.bus_recoveries
+            self.events.push(now_ms, c.EV_BUS_RECOVERED, self.recoveries, 1 if inputs.bus_free else 0)
         if inputs.gone != self.gone:
             self._sensors(now_ms)
 

@@ -156,8 +156,15 @@ def _excluded_by(output):
 EXCLUDES = tuple(_excluded_by(i) for i in range(N_OUTPUTS))
 
 
+# Air in the hose after a refill is no reason to call somebody: the pump rests, tries, rests longer, tries once more.
+NO_FLOW_PAUSES_MS = (c.NO_FLOW_PAUSE_MS, c.NO_FLOW_LONG_PAUSE_MS)
+
+
 class FlowWatch:
-    """Compares the flow meter with the pump: water must come when it runs, and must not when it rests."""
+    """Compares the flow meter with the pump: water must come when it runs, and must not when it rests.
+
+    `dry_runs` counts doses in a row without water, `wait_ms` is what is left of the pump's rest after the last one.
+    """
 
     def __init__(self, inputs, fitted):
         self.inputs = inputs
@@ -167,9 +174,25 @@ class FlowWatch:
         self.rest_ms = 0
         self.base = 0
         self.window_ms = 0
+        self.dry_runs = 0
+        self.wait_ms = 0
+
+    def ran_dry(self):
+        """A dose gave no water: True when that was one too many, else the pump rests for a while."""
+        if self.dry_runs == len(NO_FLOW_PAUSES_MS):
+            return True
+        self.wait_ms = NO_FLOW_PAUSES_MS[self.dry_runs]
+        self.dry_runs += 1
+        return False
+
+    def flowed(self):
+        """A dose was given to its end, or a person has looked: all is forgiven."""
+        self.dry_runs = 0
+        self.wait_ms = 0
 
     def step(self, pump_on, pulses_per_l, dt_ms):
         """The fault this moment shows (a FAULT_ number) or -1."""
+        self.wait_ms = max(0, self.wait_ms - dt_ms)
         if not self.fitted or not pulses_per_l:
             return -1
         count = self.inputs.flow_count

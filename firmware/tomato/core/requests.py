@@ -16,6 +16,7 @@ def refusal(core, output, amount, owner):
             or state_allows(core, owner)
             or pause_over(core, output)
             or core.judge.verdict(output, core.pulses.active | core.forced, core.now_ms)
+            or water_may_come(core, output)
             or budget_allows(core, output, amount))
 
 
@@ -55,6 +56,13 @@ def pause_over(core, output):
     if core.forced & bit or core.pulses.rested(output):
         return c.R_NONE
     return core.judge.say(c.R_MIN_PAUSE, core.pulses.off_ms[output], pulses.MIN_OFF_MS[output])
+
+
+def water_may_come(core, output):
+    """After a dose without water the pump rests before it may try again."""
+    if output == c.OUT_WATER_PUMP and core.flow.wait_ms:
+        return core.judge.say(c.R_NO_FLOW, core.flow.wait_ms, core.flow.dry_runs)
+    return c.R_NONE
 
 
 def budget_allows(core, output, amount):

@@ -90,6 +90,11 @@ def _forced(a: int, b: int) -> Words:
     return "INFO", "Forced ventilation ended."
 
 
+def _bus(a: int, b: int) -> Words:
+    state = "its lines are free" if b else "a line is still held: unplug the parts one by one"
+    return "WARNING", f"No part on the sensor bus answered; clocked out, time {a} since the board's start: {state}."
+
+
 _TASKS = ("link", "sensors", "decision", "pins", "messages")
 _CONFIG = tuple(row.name for row in CONFIG_KEYS)
 
@@ -113,6 +118,7 @@ WORDS: dict[str, Callable[[int, int], Words]] = {
     "survival": _survival,
     "forced": _forced,
     "manual": lambda a, b: ("INFO", f"Manual override at the board {'began' if a else 'ended'}."),
+    "bus_recovered": _bus,
     "save_failed": lambda a, b: ("WARNING", f"The board could not write its flash; failures since its start: {a}."),
 }
 """One entry for each event the firmware sends: its two details to a level and a sentence."""

@@ -1,9 +1,10 @@
 """All sensors of the board: conversions are started together and collected later, so that nothing ever waits."""
 
-from machine import ADC, I2C, Pin
+from machine import ADC, Pin
 
 from tomato import contract as c
 from tomato.hal.sensors.bh1750 import Bh1750
+from tomato.hal.sensors.bus import Bus
 from tomato.hal.sensors.capacitive import CapacitiveProbe
 from tomato.hal.sensors.ds18b20 import Ds18b20
 from tomato.hal.sensors.mlx90614 import Mlx90614
@@ -11,6 +12,7 @@ from tomato.hal.sensors.scd4x import Scd4x
 from tomato.hal.sensors.sht4x import Sht4x
 
 PERIOD_MS = 10_000
+ON_THE_BUS = 1 << c.S_AIR_TEMP_C | 1 << c.S_CO2_PPM | 1 << c.S_LEAF_TEMP_C | 1 << c.S_LIGHT_LUX
 COLLECT_AFTER_MS = 800  # the slowest part, the DS18B20, needs 750 ms
 
 
@@ -18,8 +20,8 @@ class Sensors:
     """Polls the fitted parts. Each has `start(now_ms, inputs)` and `collect(now_ms, inputs, config)`."""
 
     def __init__(self, board, fitted):
-        bus = I2C(board.I2C_PINS[0], scl=Pin(board.I2C_PINS[1]), sda=Pin(board.I2C_PINS[2]), freq=100_000,
-                  timeout=10_000)
+        self.bus = bus = Bus(board)
+        self.bus_in_use = bool(fitted & ON_THE_BUS)
         self.parts = []
         self._fit(fitted, c.S_AIR_TEMP_C, lambda: Sht4x(bus))
         self._fit(fitted, c.S_CO2_PPM, lambda: Scd4x(bus))
@@ -52,6 +54,9 @@ class Sensors:
     def _collect(self, now_ms, inputs, config):
         for part in self.parts:
             part.collect(now_ms, inputs, config)
+        if self.bus_in_use:
+            self.bus.round_over()
+            inputs.bus_recoveries, inputs.bus_free = self.bus.recoveries, self.bus.free
         per_l = config[c.CFG_FLOW_PULSES_PER_L]
         if self.flow_fitted and per_l:
             inputs.put(c.S_FLOW_ML, inputs.flow_count * 1000 // per_l, now_ms)
