@@ -44,7 +44,13 @@ from tomato_host.brain.world_model.settings import WorldModelSettings
 from tomato_host.brain.world_model.weather_adapter import Adapted, AdapterContext, adapt
 
 HARMLESS = frozenset(fault.name for fault in FAULTS if not fault.blocks)
-"""Faults of the board that block no output."""
+"""Faults of the board that block no output: for a person to look at, no reason to let the plant dry meanwhile."""
+
+
+def blocking_faults(devices: DeviceStatusV1 | None) -> tuple[str, ...]:
+    """Names of the latched faults that block some output; of a newer board's faults nobody knows, so they count."""
+    return () if devices is None else tuple(fault.name for fault in devices.faults if fault.name not in HARMLESS)
+
 
 Controller = Callable[[DecisionContext], Decision]
 
@@ -312,7 +318,7 @@ class Mind:
             mode=self.trust.mode,
             link_up=here.link_up,
             board_state=devices.board_state if devices is not None else "UNKNOWN",
-            faults=tuple(fault.name for fault in devices.faults) if devices is not None else (),
+            faults=blocking_faults(devices),
             leak=seen.leak if seen is not None else None,
             reservoir_ok=seen.reservoir_ok if seen is not None else None,
             switched_off=self.trust.off,
@@ -331,8 +337,7 @@ class Mind:
             confidence=estimate.confidence,
             state_age_s=(here.now - estimate.ts).total_seconds(),
             link_down_s=here.link_down_s,
-            # A fault that blocks no output is for a person to look at; it is no reason to let the plant dry meanwhile.
-            board_faults=tuple(f.name for f in devices.faults if f.name not in HARMLESS) if devices is not None else (),
+            board_faults=blocking_faults(devices),
             leak=seen.leak,
             air_temp_c=seen.air_temp_c,
             water_not_arriving=len(wide_open) < len(estimate.open_anomalies),
