@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 MODULES = ("test_matrix", "test_states", "test_inputs", "test_pulses", "test_interlocks", "test_faults",
            "test_counters", "test_saving", "test_configuration", "test_survival", "test_commands",
-           "test_no_allocation", "test_latches", "test_weakening", "tests.firmware_link.test_codec",
+           "test_no_allocation", "test_latches", "test_restarts", "test_weakening", "tests.firmware_link.test_codec",
            "tests.firmware_link.test_body_session")
 
 

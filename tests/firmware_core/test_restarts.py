@@ -173,3 +173,9 @@ def test_the_time_up_is_counted_to_a_day_and_no_further():
     assert used.up_ms == counters.HOUR_MS
     used.elapse(10**12)
     assert used.up_ms == counters.DAY_MS
+
+
+def test_no_dose_prepaid_by_itself_is_larger_than_what_a_torn_record_is_charged_with():
+    for output in range(7):
+        dose = c.OUTPUTS[output][c.O_MAX_DOSE] * (1_000 if c.OUTPUTS[output][c.O_IN_ML] else 1)
+        assert dose <= counters.SHARE[output], output

@@ -18,10 +18,10 @@ class Inputs:
     """Readings by sensor id (`value` in wire units, `valid`, `why`, `t_ms`) and the raw lines of the board.
 
     `estop` and `button` are 1 while pressed, `flow_count` counts pulses since boot, `pin_fault` is the mask of
-    outputs whose pin does not read back what was written, `cut` the mask of outputs that the hardware timer holds
-    off although they were still wanted. `gone` is the mask of sensors that gave no value
-    for LOST_AFTER rounds; a part that is not fitted (WHY_DISABLED) is never gone. `bus_recoveries` counts how often the
-    sensor bus was set up anew. Everything is allocated once.
+    outputs whose pin does not read back what was written, `cut` the mask of outputs that the hardware timer holds off
+    although they were still wanted. `gone` is the mask of sensors that gave no value for LOST_AFTER rounds; a part that
+    is not fitted (WHY_DISABLED) is never gone. `bus_recoveries` counts how often the sensor bus was set up anew.
+    Everything is allocated once.
     """
 
     def __init__(self):
