@@ -3,7 +3,11 @@
 import subprocess
 import sys
 
-RIM = ("serial", "httpx", "fastapi", "uvicorn", "tomato_host.board", "tomato_host.twin", "tomato_host.runtime")
+OTHERS = (
+    "app", "cli", "settings", "service", "terminal", "replay", "backtest", "twin", "loop", "recovery", "commands",
+    "sources", "models", "board", "storage", "weather", "advisor",
+)  # fmt: skip
+RIM = ("serial", "httpx", "fastapi", "uvicorn", *(f"tomato_host.{name}" for name in OTHERS))
 
 
 def test_import_brain_package() -> None:

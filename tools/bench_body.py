@@ -22,8 +22,13 @@ def vm() -> str | None:
 
 def on_vm(heap: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run a script on the VM with a heap of that size."""
-    return subprocess.run([vm() or "micropython", "-X", f"heapsize={heap}", *arguments], cwd=ROOT, text=True,
-                          env={**os.environ, "MICROPYPATH": "firmware:.frozen"}, capture_output=True)
+    return subprocess.run(
+        [vm() or "micropython", "-X", f"heapsize={heap}", *arguments],
+        cwd=ROOT,
+        text=True,
+        env={**os.environ, "MICROPYPATH": "firmware:.frozen"},
+        capture_output=True,
+    )
 
 
 def smallest_heap_kb(arguments: tuple[str, ...], lowest: int, highest: int) -> int:
@@ -57,7 +62,7 @@ def run(quick: bool) -> dict[str, object]:
         "core_with_its_rings_bytes": core,
         "smallest_heap_for_core_tests_kb": smallest_heap_kb((ON_VM, "test_no_allocation"), 40, 512),
         "note": "the quietest of five runs. 64-bit VM: on a Pico "
-                "memory is about 1.8 times less, time about 100 times more",
+        "memory is about 1.8 times less, time about 100 times more",
     }
 
 

@@ -16,6 +16,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # so that tools.* is found when run as a file
 
 from tomato_host.brain.estimator import Estimate, Estimator, EstimatorSettings
+from tomato_host.brain.settings import SiteSettings
 from tomato_host.sources.measured import MAPPINGS, MeasuredSource, data_folder
 
 from tools.campaign_score import campaign, sensor_alarms
@@ -38,7 +39,7 @@ def run(quick: bool) -> dict[str, object]:
 def _cost(days: int) -> dict[str, float]:
     """Microseconds per observation of 8 sensors at 10 s, with the 48 h history in place from the first row on."""
     pairs = list(records(fault_free(1, days)))
-    estimator = Estimator(EstimatorSettings(timezone="UTC"))
+    estimator = Estimator(EstimatorSettings(), SiteSettings(timezone="UTC"))
     step_us, cpu_us, record_us = [], [], []
     gc.freeze()  # the recorded day itself is no part of the estimator
     for i, (observation, devices) in enumerate(pairs):
@@ -52,8 +53,10 @@ def _cost(days: int) -> dict[str, float]:
             record_us.append((time.perf_counter_ns() - middle) / 1e3)
     gc.unfreeze()
     return {
-        "us_per_observation_p50": _quantile(step_us, 0.5), "us_per_observation_p99": _quantile(step_us, 0.99),
-        "cpu_us_per_observation_p50": _quantile(cpu_us, 0.5), "cpu_us_per_observation_p99": _quantile(cpu_us, 0.99),
+        "us_per_observation_p50": _quantile(step_us, 0.5),
+        "us_per_observation_p99": _quantile(step_us, 0.99),
+        "cpu_us_per_observation_p50": _quantile(cpu_us, 0.5),
+        "cpu_us_per_observation_p99": _quantile(cpu_us, 0.99),
         "us_per_observation_mean_with_records": (sum(step_us) + sum(record_us)) / len(step_us),
         "us_records_p50": _quantile(record_us, 0.5),
     }
@@ -63,7 +66,7 @@ def _memory(days: int) -> dict[str, float]:
     """Bytes that a step allocates at its peak, what the estimator holds, and what it has grown by after days."""
     pairs = list(records(fault_free(2, days, 60.0)))
     half = len(pairs) // 2
-    estimator = Estimator(EstimatorSettings(timezone="UTC", sample_period_s=10.0))
+    estimator = Estimator(EstimatorSettings(sample_period_s=10.0), SiteSettings(timezone="UTC"))
     peaks = np.zeros(len(pairs) - half, dtype=np.int64)  # made before, so that it is not counted as growth
     tracemalloc.start()
     for observation, devices in pairs[:half]:
@@ -77,8 +80,11 @@ def _memory(days: int) -> dict[str, float]:
     grown = tracemalloc.get_traced_memory()[0] - held
     tracemalloc.stop()
     return {
-        "peak_bytes_per_observation_p50": float(np.median(peaks)), "held_mb": held / 1e6,
-        "history_mb": estimator.history.nbytes / 1e6, "grown_kb_in_second_half": grown / 1e3, "days": float(days),
+        "peak_bytes_per_observation_p50": float(np.median(peaks)),
+        "held_mb": held / 1e6,
+        "history_mb": estimator.history.nbytes / 1e6,
+        "grown_kb_in_second_half": grown / 1e3,
+        "days": float(days),
     }
 
 
@@ -112,8 +118,9 @@ def _measured(compartments: tuple[str, ...], until: datetime | None) -> dict[str
     return {
         "sensor_days": sensor_days,
         **{f"alarms_per_100_sensor_days_{fault}": 100.0 * n / sensor_days for fault, n in sorted(alarms.items())},
-        "alarms_per_100_sensor_days_without_gaps":
-            100.0 * sum(n for fault, n in alarms.items() if fault != "DISCONNECT") / sensor_days,
+        "alarms_per_100_sensor_days_without_gaps": 100.0
+        * sum(n for fault, n in alarms.items() if fault != "DISCONNECT")
+        / sensor_days,
     }
 
 

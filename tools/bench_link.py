@@ -40,8 +40,11 @@ TITLE = "The link: virtual board beside the raw REPL and Belay on the same VM"
 def percentiles(seconds: list[float]) -> dict[str, float]:
     """p50 and p99 in ms."""
     ordered = sorted(seconds)
-    return {"p50_ms": ordered[len(ordered) // 2] * 1e3, "p99_ms": ordered[int(len(ordered) * 0.99)] * 1e3,
-            "n": len(ordered)}
+    return {
+        "p50_ms": ordered[len(ordered) // 2] * 1e3,
+        "p99_ms": ordered[int(len(ordered) * 0.99)] * 1e3,
+        "n": len(ordered),
+    }
 
 
 def timed(count: int, call: Callable[[], object]) -> dict[str, float]:
@@ -58,8 +61,13 @@ def timed(count: int, call: Callable[[], object]) -> dict[str, float]:
 @contextlib.contextmanager
 def served_board() -> Iterator[str]:
     """A free-running virtual board in its own process; yields its port."""
-    process = subprocess.Popen([sys.executable, "-m", "tomato_host.twin.serve", "--seed", "1"], cwd=ROOT, text=True,
-                               stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'host'}"})
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tomato_host.twin.serve", "--seed", "1"],
+        cwd=ROOT,
+        text=True,
+        stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'host'}"},
+    )
     try:
         assert process.stdout is not None
         yield json.loads(process.stdout.readline())["port"]
@@ -103,8 +111,9 @@ class Talk:
                 self.say("TIME", t1_ms=asked)
                 asked += 1
             self.port.wait(1.0)
-            heard += sum(isinstance(m, Received) and m.name == "TIME"
-                         for m in self.protocol.receive_bytes(self.port.read()))
+            heard += sum(
+                isinstance(m, Received) and m.name == "TIME" for m in self.protocol.receive_bytes(self.port.read())
+            )
         return count / (time.perf_counter() - started)
 
 
@@ -114,9 +123,13 @@ def link_figures(count: int) -> dict[str, Any]:
         through_twin = conversation_figures(SerialPort.open(url), count)
     with tempfile.TemporaryDirectory() as folder:
         ours, theirs = os.openpty()
-        vm = subprocess.Popen([micropython(), "-X", "heapsize=1M", str(ROOT / "tools" / "link_vm_board.py")],
-                              stdin=theirs, stdout=theirs, cwd=folder,
-                              env={"MICROPYPATH": f"{ROOT / 'firmware'}:{ROOT / 'tools'}:.frozen"})
+        vm = subprocess.Popen(
+            [micropython(), "-X", "heapsize=1M", str(ROOT / "tools" / "link_vm_board.py")],
+            stdin=theirs,
+            stdout=theirs,
+            cwd=folder,
+            env={"MICROPYPATH": f"{ROOT / 'firmware'}:{ROOT / 'tools'}:.frozen"},
+        )
         os.close(theirs)
         try:
             bare = conversation_figures(SerialPort("bare VM", Descriptor(ours)), count)
@@ -194,8 +207,13 @@ def through_belay(count: int) -> dict[str, Any]:
 
 def board_cost() -> dict[str, float]:
     """What the board itself spends, in us, measured inside the VM."""
-    told = subprocess.run([micropython(), str(ROOT / "tools" / "link_vm_cost.py")], capture_output=True, text=True,
-                          check=True, env={**os.environ, "MICROPYPATH": f"{ROOT / 'firmware'}:.frozen"}).stdout
+    told = subprocess.run(
+        [micropython(), str(ROOT / "tools" / "link_vm_cost.py")],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "MICROPYPATH": f"{ROOT / 'firmware'}:.frozen"},
+    ).stdout
     return {name: float(value) for name, value in (line.split() for line in told.splitlines())}
 
 
@@ -251,15 +269,24 @@ def conversation(firmware: Path, heap_kb: int) -> bool:
         twin.close()
     done = sum(isinstance(e, Result) and e.status == "DONE" for e in seen)
     seqs = {e.seq for e in seen if isinstance(e, Sample)}
-    return (done >= 2 and any(isinstance(e, Health) for e in seen) and len(seqs) >= 140
-            and sum(isinstance(e, Connected) for e in seen) >= 1)
+    return (
+        done >= 2
+        and any(isinstance(e, Health) for e in seen)
+        and len(seqs) >= 140
+        and sum(isinstance(e, Connected) for e in seen) >= 1
+    )
 
 
 def link_suite(firmware: Path, heap_kb: int) -> bool:
     """Whether the tests of codec, frames and session pass on a VM with this heap, with the real core."""
     told = subprocess.run(
-        [micropython(), "-X", f"heapsize={heap_kb}K", "tests/firmware_core/on_vm.py", *LINK_SUITE], cwd=ROOT,
-        env={**os.environ, "MICROPYPATH": f"{firmware}:.frozen"}, capture_output=True, text=True, check=False)
+        [micropython(), "-X", f"heapsize={heap_kb}K", "tests/firmware_core/on_vm.py", *LINK_SUITE],
+        cwd=ROOT,
+        env={**os.environ, "MICROPYPATH": f"{firmware}:.frozen"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     return told.returncode == 0 and told.stdout.startswith("passed ")
 
 

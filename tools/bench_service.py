@@ -24,11 +24,10 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from tomato_host.runtime.recorder import Recorder
-from tomato_host.runtime.status import Status
-from tomato_host.service.feed import Feed
+from tomato_host.loop.recorder import Recorder
+from tomato_host.loop.status import Status
+from tomato_host.service.feed import ProcessFeed
 from tomato_host.service.history import History
-from tomato_host.service.settings import ServiceSettings
 from tomato_host.twin import server
 
 from shared_schemas.records import EventV1, Record, StateV1
@@ -37,17 +36,14 @@ TITLE = "Service: size, memory, help, history, feed"
 ROOT = Path(__file__).resolve().parents[1]
 START = datetime(2026, 3, 1, tzinfo=UTC)
 SLOW_READER = (
-    "import os, time\n"
-    "fd = int(os.environ['TOMATO_FEED_FD'])\n"
-    "while os.read(fd, 4096):\n"
-    "    time.sleep(0.05)\n"
+    "import os, time\nfd = int(os.environ['TOMATO_FEED_FD'])\nwhile os.read(fd, 4096):\n    time.sleep(0.05)\n"
 )
 PAGES = 20
 TIMED = """
 import json, sys, time
 from pathlib import Path
 from tomato_host.cli.main import main
-from tomato_host.service.feed import Feed
+from tomato_host.service.feed import ProcessFeed
 
 folder, spent, rows = Path(sys.argv[2]), [0.0, 0.0], []
 
@@ -64,7 +60,7 @@ def timed(real, ends_tick):
                 spent[:] = [0.0, 0.0]
     return call
 
-Feed.hear, Feed.tick = timed(Feed.hear, False), timed(Feed.tick, True)
+ProcessFeed.on_record, ProcessFeed.tick = timed(ProcessFeed.on_record, False), timed(ProcessFeed.tick, True)
 try:
     main(["run", "--json", "--board", sys.argv[1], "--config", f"{folder}/t.toml", "--data-dir", f"{folder}/data"])
 finally:
@@ -93,8 +89,10 @@ def _help(python: str) -> dict[str, object]:
         took.append(time.perf_counter() - begin)
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         worked.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
-    return {"help_s_median_of_7": round(statistics.median(took), 3),
-            "help_cpu_s_median_of_7": round(statistics.median(worked), 3)}
+    return {
+        "help_s_median_of_7": round(statistics.median(took), 3),
+        "help_cpu_s_median_of_7": round(statistics.median(worked), 3),
+    }
 
 
 def _states(days: int) -> list[str]:
@@ -122,8 +120,12 @@ def _history() -> dict[str, object]:
         loaded = time.perf_counter()
         text = json.dumps(history.columns("season"))
         took = time.perf_counter() - loaded
-    return {"season_states": len(lines), "season_load_ms": round((loaded - begin) * 1e3, 1),
-            "season_query_ms": round(took * 1e3, 1), "season_json_kb": round(len(text) / 1e3, 1)}
+    return {
+        "season_states": len(lines),
+        "season_load_ms": round((loaded - begin) * 1e3, 1),
+        "season_query_ms": round(took * 1e3, 1),
+        "season_json_kb": round(len(text) / 1e3, 1),
+    }
 
 
 class _NoStore:
@@ -138,9 +140,14 @@ def _feed(ticks: int) -> dict[str, object]:
     status = Status(START, START)
     recorder, now = Recorder(_NoStore(), status), [0.0]
     event = EventV1(schema_version="event_v1", ts=START, level="INFO", kind="process", name="n", text="x" * 200)
-    with tempfile.TemporaryDirectory() as folder:
-        feed = Feed(status, recorder, ServiceSettings(), Path(folder),
-                    command=[sys.executable, "-c", SLOW_READER], monotonic=lambda: now[0])
+    with tempfile.TemporaryDirectory():
+        feed = ProcessFeed(
+            status,
+            recorder,
+            [sys.executable, "-c", SLOW_READER],
+            "dashboard",
+            monotonic=lambda: now[0],
+        )
         feed.start()
         took = []
         try:
@@ -148,14 +155,18 @@ def _feed(ticks: int) -> dict[str, object]:
                 now[0] += 2.4
                 begin = time.perf_counter()
                 for _ in range(3):
-                    recorder.keep(event)
+                    recorder.record(event)
                 feed.tick(START)
                 took.append(time.perf_counter() - begin)
         finally:
             feed.stop()
     took.sort()
-    return {"feed_ticks": ticks, "feed_us_p50": round(took[ticks // 2] * 1e6, 1),
-            "feed_us_p99": round(took[ticks * 99 // 100] * 1e6, 1), "feed_us_worst": round(took[-1] * 1e6, 1)}
+    return {
+        "feed_ticks": ticks,
+        "feed_us_p50": round(took[ticks // 2] * 1e6, 1),
+        "feed_us_p99": round(took[ticks * 99 // 100] * 1e6, 1),
+        "feed_us_worst": round(took[-1] * 1e6, 1),
+    }
 
 
 def _mapped_kb(pid: int) -> tuple[int, dict[str, int]]:
@@ -289,16 +300,25 @@ def _end(host: subprocess.Popen[bytes]) -> None:
 def _install(folder: Path) -> tuple[str, dict[str, object]]:
     """A fresh Python with the base install, without extras; its site-packages, installers not counted; limit 120 MB."""
     subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
-    done = subprocess.run([f"{folder}/bin/pip", "install", "-q", "--disable-pip-version-check", str(ROOT)],
-                          capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [f"{folder}/bin/pip", "install", "-q", "--disable-pip-version-check", str(ROOT)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     if done.returncode:
         return sys.executable, {"base_install_mb": f"not measured: {done.stderr.strip().splitlines()[-1][:120]}"}
     site = next((folder / "lib").glob("python*/site-packages"))
-    sizes = {path.name: _size(path) for path in site.iterdir()
-             if not path.name.startswith(INSTALLERS) and path.name != "__pycache__"}
+    sizes = {
+        path.name: _size(path)
+        for path in site.iterdir()
+        if not path.name.startswith(INSTALLERS) and path.name != "__pycache__"
+    }
     largest = sorted(sizes, key=lambda name: -sizes[name])[:6]
-    return f"{folder}/bin/python", {"base_install_mb": round(sum(sizes.values()) / 1e6, 1),
-                                    "largest_mb": {name: round(sizes[name] / 1e6, 1) for name in largest}}
+    return f"{folder}/bin/python", {
+        "base_install_mb": round(sum(sizes.values()) / 1e6, 1),
+        "largest_mb": {name: round(sizes[name] / 1e6, 1) for name in largest},
+    }
 
 
 def _size(path: Path) -> int:

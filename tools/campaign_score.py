@@ -10,11 +10,16 @@ from multiprocessing import get_context
 from typing import Any
 
 from tomato_host.brain.estimator import Estimator, EstimatorSettings
+from tomato_host.brain.settings import SiteSettings
 
 from tools.fault_campaign import HEALTHY_DAYS_BEFORE_DRIFT, KINDS, SENSORS, Run, fault_free, faulty, records
 
 FAULT_OF_KIND = {
-    "stuck": "STUCK_AT", "jump": "JUMP", "drift": "DRIFT", "out_of_range": "OUT_OF_RANGE", "disconnect": "DISCONNECT",
+    "stuck": "STUCK_AT",
+    "jump": "JUMP",
+    "drift": "DRIFT",
+    "out_of_range": "OUT_OF_RANGE",
+    "disconnect": "DISCONNECT",
 }
 RECORD_EVERY_S = 1_800.0
 STUCK_WITHIN_S = 5_400.0
@@ -45,7 +50,7 @@ class Outcome:
 def play(run: Run) -> Outcome:
     """One run through a fresh estimator."""
     estimator = Estimator(
-        EstimatorSettings(timezone="UTC", sample_period_s=run.period_s, history_hours=48.0)
+        EstimatorSettings(sample_period_s=run.period_s, history_hours=48.0), SiteSettings(timezone="UTC")
     )
     label = run.label
     delay_s: float | None = None
@@ -69,8 +74,14 @@ def play(run: Run) -> Outcome:
             else:
                 false_alarms.append(f"{subject} {fault}")
     return Outcome(
-        label.kind if label else "fault_free", label.sensor if label else "", run.sensor_days / len(SENSORS), delay_s,
-        RECORD_EVERY_S - label.onset_s % RECORD_EVERY_S if label else 0.0, tuple(false_alarms), companions, tent,
+        label.kind if label else "fault_free",
+        label.sensor if label else "",
+        run.sensor_days / len(SENSORS),
+        delay_s,
+        RECORD_EVERY_S - label.onset_s % RECORD_EVERY_S if label else 0.0,
+        tuple(false_alarms),
+        companions,
+        tent,
     )
 
 
@@ -104,7 +115,9 @@ def _calm_figures(outcomes: Sequence[Outcome]) -> dict[str, Any]:
     days = sum(o.days for o in outcomes)
     alarms = [alarm for o in outcomes for alarm in o.false_alarms]
     return {
-        "days": days, "sensor_days": days * len(SENSORS), "false_alarms": len(alarms),
+        "days": days,
+        "sensor_days": days * len(SENSORS),
+        "false_alarms": len(alarms),
         "false_alarms_per_100_sensor_days": 100.0 * len(alarms) / (days * len(SENSORS)),
         "which": ", ".join(f"{alarm} x{alarms.count(alarm)}" for alarm in sorted(set(alarms))) or "none",
         "tent_anomalies_per_day": sum(o.tent_anomalies for o in outcomes) / days,
@@ -116,9 +129,12 @@ def _figures(kind: str, outcomes: Sequence[Outcome]) -> dict[str, Any]:
     delays = sorted(o.delay_s for o in found if o.delay_s is not None)
     days = sum(o.days for o in outcomes)
     figures: dict[str, Any] = {
-        "runs": len(outcomes), "days": days, "found_share": len(found) / len(outcomes),
+        "runs": len(outcomes),
+        "days": days,
+        "found_share": len(found) / len(outcomes),
         "found_by_next_state_record": _share(outcomes, lambda o: o.until_next_record_s),
-        "delay_min_p50": _quantile(delays, 0.5) / 60.0, "delay_min_p95": _quantile(delays, 0.95) / 60.0,
+        "delay_min_p50": _quantile(delays, 0.5) / 60.0,
+        "delay_min_p95": _quantile(delays, 0.95) / 60.0,
         "false_alarms_per_100_sensor_days": 100.0 * sum(len(o.false_alarms) for o in outcomes) / (days * len(SENSORS)),
     }
     if kind == "stuck":

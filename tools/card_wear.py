@@ -85,10 +85,17 @@ def main() -> None:
         lines = keep(records, place)
         card_mb = (written_bytes(counter) - before) / 1e6 * 24 / args.hours
     record_mb = lines / 1e6 * 24 / args.hours
-    print(json.dumps({
-        "records": len(records), "hours": args.hours, "record_mb_per_day": round(record_mb, 2),
-        "card_mb_per_day": round(card_mb, 1), "years_per_tbw": round(1e6 / card_mb / 365, 1),
-    }))
+    print(
+        json.dumps(
+            {
+                "records": len(records),
+                "hours": args.hours,
+                "record_mb_per_day": round(record_mb, 2),
+                "card_mb_per_day": round(card_mb, 1),
+                "years_per_tbw": round(1e6 / card_mb / 365, 1),
+            }
+        )
+    )
 
 
 if __name__ == "__main__":

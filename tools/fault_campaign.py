@@ -31,15 +31,25 @@ HEALTHY_DAYS_BEFORE_DRIFT = 7
 DRIFT_DAYS = 4
 
 JUMP_SIZE: dict[str, tuple[float, float]] = {
-    "air_temp_c": (4.0, 12.0), "rh_pct": (12.0, 35.0), "co2_ppm": (250.0, 1500.0), "leaf_temp_c": (5.0, 15.0),
-    "soil_temp_c": (3.0, 10.0), "soil.P1": (10.0, 35.0), "soil.P2": (10.0, 35.0),
+    "air_temp_c": (4.0, 12.0),
+    "rh_pct": (12.0, 35.0),
+    "co2_ppm": (250.0, 1500.0),
+    "leaf_temp_c": (5.0, 15.0),
+    "soil_temp_c": (3.0, 10.0),
+    "soil.P1": (10.0, 35.0),
+    "soil.P2": (10.0, 35.0),
 }
 """Size of a jump in the unit of the sensor; the light sensor jumps by 30 to 60 % of what it shows."""
 
 BROKEN_READINGS: dict[str, tuple[float | None, ...]] = {
-    "air_temp_c": (-40.0, 85.0, 72.0, None), "rh_pct": (0.0, None), "co2_ppm": (0.0, 40_000.0, None),
-    "leaf_temp_c": (-40.0, 85.0, None), "light_lux": (120_000.0, None), "soil_temp_c": (-40.0, 85.0, None),
-    "soil.P1": (0.0, 100.0, None), "soil.P2": (0.0, 100.0, None),
+    "air_temp_c": (-40.0, 85.0, 72.0, None),
+    "rh_pct": (0.0, None),
+    "co2_ppm": (0.0, 40_000.0, None),
+    "leaf_temp_c": (-40.0, 85.0, None),
+    "light_lux": (120_000.0, None),
+    "soil_temp_c": (-40.0, 85.0, None),
+    "soil.P1": (0.0, 100.0, None),
+    "soil.P2": (0.0, 100.0, None),
 }
 """What a broken sensor of that kind says: its rail, its power-on value, or a driver's refusal (None)."""
 
@@ -73,7 +83,7 @@ class Run:
     humidifier: Switches
     pump: Switches
     co2_valve: Switches
-    door: Switches
+    guardrails: Switches
     water_ml: Floats
     co2_s: Floats
     interference: dict[str, float] = field(default_factory=dict)
@@ -179,7 +189,7 @@ class _Tent:
     humidifier: Switches
     pump: Switches
     co2_valve: Switches
-    door: Switches
+    guardrails: Switches
     water_ml: Floats
     co2_s: Floats
 
@@ -205,17 +215,17 @@ def _tent(rng: np.random.Generator, days: int) -> _Tent:
     room_vapour = 8.5 + damp
     exhaust = lamp & (minute % int(rng.integers(18, 35)) < 5) | (~lamp & (minute % 60 < 3))
     humidifier = lamp & (minute % int(rng.integers(25, 60)) < 2)
-    door = _bouts(rng, n, 1.5, 1, 8)
+    guardrails = _bouts(rng, n, 1.5, 1, 8)
     co2_valve = lamp & _bouts(rng, n, 4.0, 1, 1) & ~exhaust
     pump = np.zeros(n, dtype=bool)
     for day in range(days):
         for at in rng.choice([8.0, 11.0, 14.0, 17.0, 20.0], int(rng.integers(1, 4)), replace=False):
             pump[int(day * MINUTES + at * 60 + rng.integers(0, 40))] = True
-    state = _integrate(rng, lamp, exhaust, humidifier, door, co2_valve, pump, room_temp, room_vapour)
+    state = _integrate(rng, lamp, exhaust, humidifier, guardrails, co2_valve, pump, room_temp, room_vapour)
     lux = rng.uniform(9_000.0, 32_000.0)
     dimming = 1.0 - 0.0004 * minute / MINUTES
-    light = np.where(lamp, lux * dimming, 0.0) + np.where(door, rng.uniform(100.0, 800.0), 0.0)
-    return _Tent(*state[:4], light, *state[4:6], lamp, exhaust, humidifier, pump, co2_valve, door, *state[6:])
+    light = np.where(lamp, lux * dimming, 0.0) + np.where(guardrails, rng.uniform(100.0, 800.0), 0.0)
+    return _Tent(*state[:4], light, *state[4:6], lamp, exhaust, humidifier, pump, co2_valve, guardrails, *state[6:])
 
 
 def _wander(rng: np.random.Generator, days: int, spread: float) -> Floats:
@@ -233,8 +243,15 @@ def _saturated_g_m3(temp_c: float) -> float:
 
 
 def _integrate(
-    rng: np.random.Generator, lamp: Switches, exhaust: Switches, humidifier: Switches, door: Switches,
-    co2_valve: Switches, pump: Switches, room_temp: Floats, room_vapour: Floats,
+    rng: np.random.Generator,
+    lamp: Switches,
+    exhaust: Switches,
+    humidifier: Switches,
+    guardrails: Switches,
+    co2_valve: Switches,
+    pump: Switches,
+    room_temp: Floats,
+    room_vapour: Floats,
 ) -> tuple[Floats, Floats, Floats, Floats, Floats, list[Floats], Floats, Floats]:
     """Euler steps of one minute for air, vapour, CO2, leaf, soil temperature and two probes."""
     n = len(lamp)
@@ -250,13 +267,13 @@ def _integrate(
     background = rng.uniform(420.0, 480.0)
     breath = 0.0
     for i in range(n):
-        vent = 0.03 + 0.25 * exhaust[i] + 0.5 * door[i]
+        vent = 0.03 + 0.25 * exhaust[i] + 0.5 * guardrails[i]
         air += (room_temp[i] - air) * (0.03 + vent * 0.15) + 0.27 * lamp[i]
         full = _saturated_g_m3(air)
         transpired = (0.35 * lamp[i] + 0.05) * max(0.0, 1.0 - vapour / full)
         vapour += (room_vapour[i] - vapour) * vent * 0.25 + transpired + 0.9 * humidifier[i]
         vapour = min(vapour, 0.985 * full)
-        breath += (rng.uniform(0.0, 500.0) - breath) * 0.3 if door[i] else -breath * 0.2
+        breath += (rng.uniform(0.0, 500.0) - breath) * 0.3 if guardrails[i] else -breath * 0.2
         co2 += (background + breath - co2) * vent * 0.5 - 0.6 * lamp[i] + 260.0 * co2_valve[i] + 0.1
         soil += (air - soil) / 240.0
         out[:, i] = air, vapour, co2, air - cooling * lamp[i] * (1.0 - vapour / full) * 1.5 + 0.2, soil
@@ -311,9 +328,21 @@ def _sensed(rng: np.random.Generator, seed: int, days: int, period_s: float, lab
     for values in readings.values():
         values[rng.random(len(values)) < 0.0005] = np.nan
     return Run(
-        seed, period_s, label, START.timestamp() + seconds, readings, "crc", lamp,
-        tent.exhaust[minute], tent.humidifier[minute], tent.pump[minute], tent.co2_valve[minute], tent.door[minute],
-        tent.water_ml[minute], tent.co2_s[minute], interference,
+        seed,
+        period_s,
+        label,
+        START.timestamp() + seconds,
+        readings,
+        "crc",
+        lamp,
+        tent.exhaust[minute],
+        tent.humidifier[minute],
+        tent.pump[minute],
+        tent.co2_valve[minute],
+        tent.guardrails[minute],
+        tent.water_ml[minute],
+        tent.co2_s[minute],
+        interference,
     )
 
 
@@ -322,9 +351,17 @@ def records(run: Run) -> Iterator[tuple[ObservationV1, DeviceStatusV1]]:
     columns = [run.readings[name].tolist() for name in SENSORS]
     devices: DeviceStatusV1 | None = None
     key: tuple[object, ...] | None = None
-    switches = zip(run.lamp.tolist(), run.exhaust.tolist(), run.humidifier.tolist(), run.pump.tolist(),
-                   run.co2_valve.tolist(), run.water_ml.tolist(), run.co2_s.tolist(), strict=True)
-    doors = run.door.tolist()
+    switches = zip(
+        run.lamp.tolist(),
+        run.exhaust.tolist(),
+        run.humidifier.tolist(),
+        run.pump.tolist(),
+        run.co2_valve.tolist(),
+        run.water_ml.tolist(),
+        run.co2_s.tolist(),
+        strict=True,
+    )
+    doors = run.guardrails.tolist()
     for i, (values, now) in enumerate(zip(zip(*columns, strict=True), switches, strict=True)):
         ts = START + timedelta(seconds=i * run.period_s)
         if now != key or devices is None:
@@ -333,7 +370,7 @@ def records(run: Run) -> Iterator[tuple[ObservationV1, DeviceStatusV1]]:
         yield _observation(run, ts, values, doors[i]), devices
 
 
-def _observation(run: Run, ts: datetime, values: tuple[float, ...], door: bool) -> ObservationV1:
+def _observation(run: Run, ts: datetime, values: tuple[float, ...], guardrails: bool) -> ObservationV1:
     known = [None if v != v else v for v in values]
     label = run.label
     failing = label.sensor if label and label.onset_s <= ts.timestamp() < label.end_s else ""
@@ -347,9 +384,21 @@ def _observation(run: Run, ts: datetime, values: tuple[float, ...], door: bool) 
         for name, v in zip(SENSORS[6:], known[6:], strict=True)
     )
     return ObservationV1(
-        schema_version="observation_v1", ts=ts, origin="synthetic", air_temp_c=known[0], rh_pct=known[1],
-        co2_ppm=known[2], leaf_temp_c=known[3], light_lux=known[4], soil_temp_c=known[5], soil=soil, flow_ml=0.0,
-        reservoir_ok=True, leak=False, door_open=door, missing=missing,
+        schema_version="observation_v1",
+        ts=ts,
+        origin="synthetic",
+        air_temp_c=known[0],
+        rh_pct=known[1],
+        co2_ppm=known[2],
+        leaf_temp_c=known[3],
+        light_lux=known[4],
+        soil_temp_c=known[5],
+        soil=soil,
+        flow_ml=0.0,
+        reservoir_ok=True,
+        leak=False,
+        door_open=guardrails,
+        missing=missing,
     )
 
 
@@ -359,11 +408,22 @@ def _device_status(
     def word(on: bool) -> str:
         return "ON" if on else "OFF"
 
-    outputs = Outputs.model_validate({
-        "light": word(lamp), "circulation_fan": "ON", "exhaust_fan": word(exhaust), "humidifier": word(humidifier),
-        "heater_mat": "OFF", "water_pump": word(pump), "co2_solenoid": word(co2),
-    })
+    outputs = Outputs.model_validate(
+        {
+            "light": word(lamp),
+            "circulation_fan": "ON",
+            "exhaust_fan": word(exhaust),
+            "humidifier": word(humidifier),
+            "heater_mat": "OFF",
+            "water_pump": word(pump),
+            "co2_solenoid": word(co2),
+        }
+    )
     return DeviceStatusV1(
-        schema_version="device_status_v1", ts=ts, outputs=outputs, mcu_connected=True,
-        water_ml_used_today=water_ml, co2_seconds_used_today=co2_s,
+        schema_version="device_status_v1",
+        ts=ts,
+        outputs=outputs,
+        mcu_connected=True,
+        water_ml_used_today=water_ml,
+        co2_seconds_used_today=co2_s,
     )

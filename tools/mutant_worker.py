@@ -31,8 +31,12 @@ class Replacement(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     def __init__(self, module: str, file: Path, source: str) -> None:
         self.module, self.file, self.source = module, file, source
 
-    def find_spec(self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None,
-                  ) -> importlib.machinery.ModuleSpec | None:
+    def find_spec(
+        self,
+        fullname: str,
+        path: Sequence[str] | None,
+        target: ModuleType | None = None,
+    ) -> importlib.machinery.ModuleSpec | None:
         if fullname != self.module:
             return None
         return importlib.util.spec_from_file_location(fullname, self.file, loader=self)
@@ -86,8 +90,10 @@ def write_baseline(target: Path, folders: Sequence[str]) -> None:
         getattr(importlib.import_module(module), function)()
         watch.stop()
         data = watch.get_data()
-        baseline[name] = {"s": round(time.process_time() - started, 4),
-                          "lines": {file: data.lines(file) for file in data.measured_files()}}
+        baseline[name] = {
+            "s": round(time.process_time() - started, 4),
+            "lines": {file: data.lines(file) for file in data.measured_files()},
+        }
     target.write_text(json.dumps(baseline), encoding="utf-8")
 
 

@@ -24,21 +24,51 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 CORE = ROOT / "firmware" / "tomato" / "core"
-SAFETY_MODULES = [CORE / f"{name}.py" for name in (
-    "states", "pulses", "interlocks", "requests", "counters", "faults", "survival", "saving", "slots", "configuration",
-    "commands", "inputs", "board")]
+SAFETY_MODULES = [
+    CORE / f"{name}.py"
+    for name in (
+        "states",
+        "pulses",
+        "interlocks",
+        "requests",
+        "counters",
+        "faults",
+        "survival",
+        "saving",
+        "slots",
+        "configuration",
+        "commands",
+        "inputs",
+        "board",
+    )
+]
 FAST_S = 0.5
 """Slower tests, in CPU time under coverage, are left out: a mutant must be killed by the fast ones."""
 SURVIVORS = ROOT / "tests" / "firmware_core" / "survivors.md"
 WORKER = ROOT / "tools" / "mutant_worker.py"
 
 SWAPS: dict[type[ast.cmpop], type[ast.cmpop]] = {
-    ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.Eq: ast.NotEq, ast.NotEq: ast.Eq,
-    ast.In: ast.NotIn, ast.NotIn: ast.In, ast.Is: ast.IsNot, ast.IsNot: ast.Is,
+    ast.Lt: ast.LtE,
+    ast.LtE: ast.Lt,
+    ast.Gt: ast.GtE,
+    ast.GtE: ast.Gt,
+    ast.Eq: ast.NotEq,
+    ast.NotEq: ast.Eq,
+    ast.In: ast.NotIn,
+    ast.NotIn: ast.In,
+    ast.Is: ast.IsNot,
+    ast.IsNot: ast.Is,
 }
 ARITHMETIC: dict[type[ast.operator], type[ast.operator]] = {
-    ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.FloorDiv, ast.FloorDiv: ast.Mult, ast.Mod: ast.Mult,
-    ast.BitAnd: ast.BitOr, ast.BitOr: ast.BitAnd, ast.LShift: ast.RShift, ast.RShift: ast.LShift,
+    ast.Add: ast.Sub,
+    ast.Sub: ast.Add,
+    ast.Mult: ast.FloorDiv,
+    ast.FloorDiv: ast.Mult,
+    ast.Mod: ast.Mult,
+    ast.BitAnd: ast.BitOr,
+    ast.BitOr: ast.BitAnd,
+    ast.LShift: ast.RShift,
+    ast.RShift: ast.LShift,
 }
 
 
@@ -70,8 +100,11 @@ def mutants_of(path: Path) -> Iterator[Mutant]:
     functions = list(_functions(tree))
     seen: dict[tuple[str, str, str], int] = {}
     skipped = {id(inner) for outer in _unrun(tree) for inner in ast.walk(outer)}
-    nodes = [(i, n) for i, n in enumerate(ast.walk(tree))
-             if isinstance(n, ast.stmt | ast.expr) and _changeable(n) and id(n) not in skipped]
+    nodes = [
+        (i, n)
+        for i, n in enumerate(ast.walk(tree))
+        if isinstance(n, ast.stmt | ast.expr) and _changeable(n) and id(n) not in skipped
+    ]
     for index, node in sorted(nodes, key=lambda pair: (pair[1].lineno, pair[1].col_offset, pair[0])):
         for change in _changes(node):
             original = lines[node.lineno - 1].strip()
@@ -106,8 +139,18 @@ def _function_at(functions: list[tuple[int, int, str]], line: int) -> tuple[str,
 
 
 def _changeable(node: ast.AST) -> bool:
-    kinds = (ast.Compare, ast.BoolOp, ast.BinOp, ast.UnaryOp, ast.If, ast.While, ast.IfExp, ast.Assign, ast.AugAssign,
-             ast.Expr)
+    kinds = (
+        ast.Compare,
+        ast.BoolOp,
+        ast.BinOp,
+        ast.UnaryOp,
+        ast.If,
+        ast.While,
+        ast.IfExp,
+        ast.Assign,
+        ast.AugAssign,
+        ast.Expr,
+    )
     return isinstance(node, kinds) or _is_number(node)
 
 
@@ -218,8 +261,14 @@ class Worker:
     """A process that judges one mutant after the other, each in a fork."""
 
     def __init__(self) -> None:
-        self._process = subprocess.Popen([sys.executable, str(WORKER)], cwd=ROOT, text=True, stdin=subprocess.PIPE,
-                                         stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        self._process = subprocess.Popen(
+            [sys.executable, str(WORKER)],
+            cwd=ROOT,
+            text=True,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
 
     def killed(self, mutant: Mutant, tests: list[str], folder: Path) -> bool:
         """True when a test fails, or none ends. Raises RuntimeError when the worker itself is gone."""
@@ -268,8 +317,11 @@ def _told(mutants: list[Mutant], found: Iterator[bool]) -> Iterator[bool]:
     for count, (mutant, dead) in enumerate(zip(mutants, found, strict=True), 1):
         if not dead:
             alive += 1
-            print(f"survived: {mutant.key}  {mutant.path.name}:{mutant.line} {mutant.change}: {mutant.original}",
-                  file=sys.stderr, flush=True)
+            print(
+                f"survived: {mutant.key}  {mutant.path.name}:{mutant.line} {mutant.change}: {mutant.original}",
+                file=sys.stderr,
+                flush=True,
+            )
         if count % 50 == 0 or count == len(mutants):
             print(f"{count} of {len(mutants)}, {alive} survived so far", file=sys.stderr, flush=True)
         yield dead
@@ -278,8 +330,9 @@ def _told(mutants: list[Mutant], found: Iterator[bool]) -> Iterator[bool]:
 def judge(survived: list[Mutant], checked_keys: set[str], listed: dict[str, str], modules: set[str]) -> list[str]:
     """What is wrong: survivors nobody listed, and listed ones that are stale."""
     found = {m.key for m in survived}
-    wrong = [f"not listed: {m.key}  {m.path.name}:{m.line} {m.change}: {m.original}" for m in survived
-             if m.key not in listed]
+    wrong = [
+        f"not listed: {m.key}  {m.path.name}:{m.line} {m.change}: {m.original}" for m in survived if m.key not in listed
+    ]
     for key in listed:
         if key.split(".")[0] in modules and key not in found:
             state = "killed now" if key in checked_keys else "no such mutant"
@@ -311,7 +364,7 @@ def main() -> int:
     options = arguments()
     started = time.monotonic()
     files = source_files(options.paths)
-    mutants = [m for file in files for m in mutants_of(file)][::options.sample]
+    mutants = [m for file in files for m in mutants_of(file)][:: options.sample]
     results = verdicts(mutants, options.tests, options.processes)
     survived = [m for m, dead in zip(mutants, results, strict=True) if not dead]
     listed = read_survivors(options.survivors)
@@ -321,8 +374,10 @@ def main() -> int:
         print(line)
     minutes = (time.monotonic() - started) / 60
     unlisted = sum(line.startswith("not listed") for line in wrong)
-    print(f"{len(mutants)} mutants of {len(files)} files: {len(mutants) - len(survived)} killed, "
-          f"{len(survived)} survived ({len(survived) - unlisted} with a reason), {minutes:.1f} min")
+    print(
+        f"{len(mutants)} mutants of {len(files)} files: {len(mutants) - len(survived)} killed, "
+        f"{len(survived)} survived ({len(survived) - unlisted} with a reason), {minutes:.1f} min"
+    )
     return 1 if wrong else 0
 
 

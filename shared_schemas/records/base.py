@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, FiniteFloat
 
@@ -37,6 +37,9 @@ Identifier = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-
 ShortText = Annotated[str, Field(max_length=240)]
 LongText = Annotated[str, Field(max_length=4_000)]
 
+Mode = Literal["NORMAL", "CAUTION", "SAFE", "PAUSED"]
+"""How far the brain trusts what it sees; `brain/safe_mode` sets it, the guardrails and the controllers obey it."""
+
 
 def _tuple_from_list(value: Any) -> Any:
     """A JSON array arrives as a list; a frozen record holds a tuple."""
@@ -60,4 +63,3 @@ class Record(Part):
     def from_json(cls, line: str | bytes) -> Self:
         """Read one JSON line. Raises pydantic.ValidationError that names the field and the allowed range."""
         return cls.model_validate_json(line)
-

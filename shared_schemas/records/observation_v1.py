@@ -23,8 +23,16 @@ MissingReason = Literal[
 """Why there is no value. `not_measured`: this source never has the quantity (recorded data of others)."""
 
 QUANTITIES = (
-    "air_temp_c", "rh_pct", "co2_ppm", "leaf_temp_c", "light_lux", "soil_temp_c",
-    "flow_ml", "reservoir_ok", "leak", "door_open",
+    "air_temp_c",
+    "rh_pct",
+    "co2_ppm",
+    "leaf_temp_c",
+    "light_lux",
+    "soil_temp_c",
+    "flow_ml",
+    "reservoir_ok",
+    "leak",
+    "door_open",
 )
 """The scalar quantities of an observation, in schema order; soil probes come on top."""
 

@@ -54,13 +54,19 @@ REASON_TABLE: tuple[Code, ...] = (
     Code("soil_temp_high", "The substrate is too warm for the heater."),
     Code("co2_stale", "No fresh reading of the CO2 concentration."),
     Code("co2_high", "The CO2 concentration is too high for dosing."),
-    Code("no_flow", "The pump ran and the flow meter counted nothing, or it still rests after that: air in the hose, a"
-                    " clogged filter, an empty reservoir."),
+    Code(
+        "no_flow",
+        "The pump ran and the flow meter counted nothing, or it still rests after that: air in the hose, a"
+        " clogged filter, an empty reservoir.",
+    ),
     Code("stopped", "The pulse was ended by STOP or STOP_ALL."),
     Code("lease_lost", "The lease lapsed while the pulse ran."),
     Code("max_on", "At the calibrated rate this amount would take longer than the output may be on."),
-    Code("reset", "Never sent: the host uses this name by itself for a pulse that a reset of the board ended.",
-         reserved=True),
+    Code(
+        "reset",
+        "Never sent: the host uses this name by itself for a pulse that a reset of the board ended.",
+        reserved=True,
+    ),
     Code("unknown_fault", "There is no fault with this number."),
     Code("not_latched", "This fault is not latched."),
     Code("cause_lasts", "What latched the fault is still there."),
@@ -69,8 +75,11 @@ REASON_TABLE: tuple[Code, ...] = (
     Code("bad_value", "The value is outside the bounds of its configuration entry."),
     Code("output_on", "An output that depends on this entry is on."),
     Code("store_failed", "Not used: a failed flash write is the event save_failed.", reserved=True),
-    Code("budget_unknown", "The budget does not cover this amount only because restarts of the board, or a lost record,"
-                           " count as spent; it comes back within a day."),
+    Code(
+        "budget_unknown",
+        "The budget does not cover this amount only because restarts of the board, or a lost record,"
+        " count as spent; it comes back within a day.",
+    ),
     Code("tag", "Not used: kept for authenticated frames.", reserved=True),
     Code("leak_stale", "The leak sensor gives no fresh reading, so water counts as possible."),
     Code("reservoir_stale", "The float switch gives no fresh reading."),
@@ -100,18 +109,30 @@ WHY: tuple[str, ...] = tuple(code.name for code in WHY_TABLE)
 """Names of all these reasons; the wire id is the position."""
 
 WEAKENED: tuple[Code, ...] = (
-    Code("flow_watch", "flow_pulses_per_l is 0 though a flow meter is fitted: neither a dry pump nor a stuck valve is"
-                       " noticed, and a dose ends by time alone."),
+    Code(
+        "flow_watch",
+        "flow_pulses_per_l is 0 though a flow meter is fitted: neither a dry pump nor a stuck valve is"
+        " noticed, and a dose ends by time alone.",
+    ),
     Code("survival", "survival_enabled is 0: without a host the board keeps everything off."),
-    Code("survival_light", "survival_light_on_s is below survival_light_least_s: alone, the plant gets too little"
-                           " light."),
-    Code("survival_water", "The programme gives less than survival_water_least_ml a day, or only to soil that is drier"
-                           " than survival_soil_least_pct: alone, the plant dries."),
+    Code(
+        "survival_light", "survival_light_on_s is below survival_light_least_s: alone, the plant gets too little light."
+    ),
+    Code(
+        "survival_water",
+        "The programme gives less than survival_water_least_ml a day, or only to soil that is drier"
+        " than survival_soil_least_pct: alone, the plant dries.",
+    ),
 )
 """What a configuration can take away from the board's protection; bit n of `weakened` is position n."""
 
 RESET_CAUSES: dict[int, str] = {
-    0: "unknown", 1: "power-on", 2: "hard reset", 3: "watchdog or reset", 4: "deep sleep", 5: "soft reset",
+    0: "unknown",
+    1: "power-on",
+    2: "hard reset",
+    3: "watchdog or reset",
+    4: "deep sleep",
+    5: "soft reset",
 }
 """MicroPython's numbers for `machine.reset_cause()`, in HELLO and in the event `boot`. An RP2 says 3 for every reset by
 program, too (micropython issue 19409): there only the fault `watchdog_reset` of other ports would tell them apart."""
@@ -161,22 +182,45 @@ class Fault:
 
 FAULTS: tuple[Fault, ...] = (
     Fault(0, "leak", "button", ("water_pump", "humidifier", "heater_mat"), "Water lies where none should.", True),
-    Fault(1, "over_temp", "button", ("light", "heater_mat"),
-          "The air reached over_temp_on_c; ventilation is forced until it falls below over_temp_off_c.", True),
+    Fault(
+        1,
+        "over_temp",
+        "button",
+        ("light", "heater_mat"),
+        "The air reached over_temp_on_c; ventilation is forced until it falls below over_temp_off_c.",
+        True,
+    ),
     Fault(2, "estop", "button", ("*",), "The emergency stop was pressed."),
     Fault(3, "no_flow", "host", ("water_pump",), "The pump ran three times and no water came: clogged or dry."),
     Fault(4, "stuck_valve", "button", ("water_pump",), "Water flowed while the pump was off.", True),
-    Fault(5, "co2_high", "host", ("co2_solenoid",),
-          "CO2 reached co2_alarm_ppm: the valve may be stuck open; the exhaust is forced meanwhile.", True),
-    Fault(6, "soil_hot", "host", ("heater_mat",),
-          "The substrate reached soil_hot_c: the heater may be stuck on.", True),
-    Fault(7, "counters_lost", "host", (),
-          "No stored counter record is whole: every budget counts as spent until it has rolled over."),
+    Fault(
+        5,
+        "co2_high",
+        "host",
+        ("co2_solenoid",),
+        "CO2 reached co2_alarm_ppm: the valve may be stuck open; the exhaust is forced meanwhile.",
+        True,
+    ),
+    Fault(
+        6, "soil_hot", "host", ("heater_mat",), "The substrate reached soil_hot_c: the heater may be stuck on.", True
+    ),
+    Fault(
+        7,
+        "counters_lost",
+        "host",
+        (),
+        "No stored counter record is whole: every budget counts as spent until it has rolled over.",
+    ),
     Fault(8, "config_lost", "host", (), "No stored configuration is whole; the safe defaults are in force."),
     Fault(9, "watchdog_reset", "host", (), "The last reset was the watchdog's."),
     Fault(10, "overrun", "button", ("*",), "An output pin does not read back what was written to it.", True),
-    Fault(11, "restarts", "host", (),
-          "The board restarted again and again: look at its power supply and at the pump's diode. Each restart counts a"
-          " share of water and light as spent."),
+    Fault(
+        11,
+        "restarts",
+        "host",
+        (),
+        "The board restarted again and again: look at its power supply and at the pump's diode. Each restart counts a"
+        " share of water and light as spent.",
+    ),
 )
 """All faults; bit n of `faults` is wire_id n. One that blocks every output brings the board to FAULT."""

@@ -70,8 +70,7 @@ def version(n: int) -> flash.Firmware:
         "tomato/core/same.py": b"same = 1\n",
         f"tomato/core/only_in_{n}.py": b"here = %d\n" % n,
     }
-    root = {"boot.py": b"# boot %d\n" % n, "main.py": b"# main\n",
-            "slot.py": (firmware_dir() / "slot.py").read_bytes()}
+    root = {"boot.py": b"# boot %d\n" % n, "main.py": b"# main\n", "slot.py": (firmware_dir() / "slot.py").read_bytes()}
     return flash.Firmware(package, root)
 
 

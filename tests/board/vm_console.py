@@ -26,8 +26,11 @@ class VmConsole:
         tty.setraw(self._host_tty)
         self.path = os.ttyname(self._host_tty)
         self._process = subprocess.Popen(
-            [program, "-i", "-X", "heapsize=1M", *([str(script)] if script else [])], stdin=board_tty, stdout=board_tty,
-            stderr=subprocess.DEVNULL, cwd=flash,
+            [program, "-i", "-X", "heapsize=1M", *([str(script)] if script else [])],
+            stdin=board_tty,
+            stdout=board_tty,
+            stderr=subprocess.DEVNULL,
+            cwd=flash,
             env={"MICROPYPATH": import_path, "HOME": str(flash), "PATH": os.environ.get("PATH", "")},
         )
         os.close(board_tty)

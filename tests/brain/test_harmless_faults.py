@@ -5,12 +5,12 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from tomato_host.brain.mind import HARMLESS, Circumstances, Mind, blocking_faults
+from tomato_host.brain.brain import HARMLESS, Brain, RuntimeContext, blocking_faults
 
 from shared_schemas.records import DeviceStatusV1
 from shared_schemas.records.device_status_v1 import LatchedFault
 from shared_schemas.wire import FAULTS
-from tests.brain.test_mind import START, devices, observation
+from tests.brain.test_brain import START, devices, observation
 
 
 def holding(name: str) -> DeviceStatusV1:
@@ -25,10 +25,10 @@ def test_the_harmless_ones_are_those_that_block_nothing() -> None:
 
 @pytest.mark.parametrize("fault", [row.name for row in FAULTS])
 def test_safe_mode_follows_only_a_fault_that_blocks_something(fault: str) -> None:
-    mind = Mind()
+    brain = Brain()
     modes = []
     for step in range(120):
         at = START + timedelta(seconds=10 * step)
-        mind.take(observation(at), holding(fault).model_copy(update={"ts": at}), Circumstances(now=at))
-        modes.append(mind.mode)
+        brain.step(observation(at), holding(fault).model_copy(update={"ts": at}), RuntimeContext(now=at))
+        modes.append(brain.mode)
     assert ("SAFE" in modes) == (fault not in HARMLESS)

@@ -14,14 +14,13 @@ from pathlib import Path
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 from tomato_host.service.bus import group as group_module
-from tomato_host.service.bus.message import id_of
-from tomato_host.service.bus.ranks import Rank
+from tomato_host.service.bus.message import Priority, id_of
 from tomato_host.service.feed import status_line
+from tomato_host.service.live_state import LiveState
 from tomato_host.service.metrics import PlantCollector
-from tomato_host.service.present import Present
 from tomato_host.storage import Dataset
 
-from tests.bus.brokers import Node, RealRedis, alarm, deed, fleet, needs_redis, reading, until, watering
+from tests.bus.brokers import Node, RealRedis, action_event, alarm, fleet, needs_redis, reading, until, watering
 
 pytest.importorskip("redis", reason="extra [redis] is not installed")
 pytestmark = needs_redis
@@ -43,8 +42,12 @@ def command(*words: str) -> list[str]:
 
 
 def follow(broker: RealRedis, reader: str, *words: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(command("follow", "--broker", broker.url, "--group", "g", "--name", reader, *words),
-                            stdout=subprocess.PIPE, text=True, start_new_session=True)
+    return subprocess.Popen(
+        command("follow", "--broker", broker.url, "--group", "g", "--name", reader, *words),
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
 
 
 def test_two_nodes_stand_in_one_table_and_a_dead_one_is_stale(broker: RealRedis, start: Callable[..., Node]) -> None:
@@ -62,8 +65,13 @@ def test_two_nodes_stand_in_one_table_and_a_dead_one_is_stale(broker: RealRedis,
     assert table["north"].last_action == {"ts": "2026-05-01T08:00:00+00:00", "type": "WATER", "text": "120 ml"}
     assert 0.0 <= (table["north"].age_s or 0.0) < 5.0
 
-    shown = subprocess.run(command("--broker", broker.url), capture_output=True, text=True, check=True,
-                           env={**os.environ, "COLUMNS": "200"})
+    shown = subprocess.run(
+        command("--broker", broker.url),
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "COLUMNS": "200"},
+    )
     words = ("north", "south", "23.5", "P1 18.5 %", "WATER 120 ml", "NO")
     assert [word for word in words if word not in shown.stdout] == []
 
@@ -72,7 +80,7 @@ def test_two_nodes_stand_in_one_table_and_a_dead_one_is_stale(broker: RealRedis,
     until(lambda: fleet(broker, 3.0)["south"].level == "stale")
     dead = fleet(broker, 3.0)["south"]
     assert (dead.safe, dead.mode, dead.driest_pct) == (None, "SAFE", 18.5), "its last word stands, marked as old"
-    assert "not heard for" in dead.verdict
+    assert "no message for" in dead.verdict
     assert fleet(broker, 3.0)["north"].level == "well"
 
 
@@ -90,9 +98,7 @@ def test_a_node_that_is_no_more_can_be_forgotten(broker: RealRedis, start: Calla
     until(lambda: here.word.get("up"))  # the one that lives goes on; its word comes every few seconds
 
 
-def test_a_loop_that_hangs_is_stale_though_its_bus_process_lives(
-    broker: RealRedis, start: Callable[..., Node]
-) -> None:
+def test_a_loop_that_hangs_is_stale_though_its_bus_process_lives(broker: RealRedis, start: Callable[..., Node]) -> None:
     node = start(broker.url, "north")
     until(lambda: "north" in fleet(broker) and fleet(broker, 3.0)["north"].level == "well")
     node.is_frozen = True
@@ -104,19 +110,19 @@ def test_a_loop_that_hangs_is_stale_though_its_bus_process_lives(
 
 def test_alarms_of_all_nodes_come_before_any_telemetry(broker: RealRedis, start: Callable[..., Node]) -> None:
     node = start(broker.url, "north")
-    node.keep(*(reading(n) for n in range(30)), *(deed(n) for n in range(5)), *(alarm(n) for n in range(5)))
+    node.keep(*(reading(n) for n in range(30)), *(action_event(n) for n in range(5)), *(alarm(n) for n in range(5)))
     until(lambda: len(broker.texts("tomato/north/telemetry")) == 30)
     with broker.client() as client:
         reader = group_module.GroupReader(client, "g", "a")
         order: list[str] = []
-        while found := reader.next(0.2):
+        while found := reader.read(0.2):
             order += [delivery.topic for delivery in found]
             for delivery in found:
-                reader.done(delivery)
-        assert order == ["tomato/north/alarm"] * 5 + ["tomato/north/deed"] * 5 + ["tomato/north/telemetry"] * 30
+                reader.acknowledge(delivery)
+        assert order == ["tomato/north/alarm"] * 5 + ["tomato/north/action"] * 5 + ["tomato/north/telemetry"] * 30
         node.keep(*(reading(n) for n in range(100, 120)), alarm(99))
         until(lambda: len(broker.texts("tomato/north/telemetry")) == 50)
-        assert reader.next(0.2)[0].topic == "tomato/north/alarm", "nor does it wait behind what came while one worked"
+        assert reader.read(0.2)[0].topic == "tomato/north/alarm", "nor does it wait behind what came while one worked"
 
 
 def test_a_reader_killed_in_mid_work_loses_nothing(
@@ -162,9 +168,9 @@ def test_work_that_lasts_longer_than_idle_is_not_taken_away(
     slow = follow(broker, "a", "--run", f"touch {begun}; sleep 3", "--idle", "0.9", "--most", "1", "--alarms")
     until(begun.exists)
     with broker.client() as client:
-        reader = group_module.GroupReader(client, "g", "b", idle_s=0.9, ranks=(Rank.ALARM,))
+        reader = group_module.GroupReader(client, "g", "b", idle_s=0.9, priorities=(Priority.ALARM,))
         while slow.poll() is None:
-            assert reader.next(0.1) == []
+            assert reader.read(0.1) == []
         assert client.xpending("tomato/north/alarm", "g")["pending"] == 0
 
 
@@ -176,12 +182,12 @@ def test_what_nobody_can_do_is_put_aside(
     until(lambda: broker.texts("tomato/north/alarm"))
     tries = 0
     with broker.client() as client:
-        reader = group_module.GroupReader(client, "g", "a", idle_s=0.05, ranks=(Rank.ALARM,))
+        reader = group_module.GroupReader(client, "g", "a", idle_s=0.05, priorities=(Priority.ALARM,))
 
         def again() -> bool:
             nonlocal tries
-            tries += len(reader.next(0.1))
-            return reader.put_aside == 1
+            tries += len(reader.read(0.1))
+            return reader.unhandled == 1
 
         until(again)
         assert client.xpending("tomato/north/alarm", "g")["pending"] == 0
@@ -279,11 +285,11 @@ def test_a_flood_drops_telemetry_counted_and_no_alarm(broker: RealRedis, start: 
     arrived = len(broker.texts("tomato/north/telemetry"))
     lost = word["dropped"]["telemetry"] + word["bus_dropped"]["telemetry"]
     assert arrived + lost == 5_000, "every one arrived or is counted"
-    assert {word["dropped"][rank] + word["bus_dropped"][rank] for rank in ("alarm", "deed")} == {0}
+    assert {word["dropped"][rank] + word["bus_dropped"][rank] for rank in ("alarm", "action")} == {0}
     assert node.longest_tick_s < 0.25
 
-    present = Present()
-    present.take(status_line(node.status))
+    present = LiveState()
+    present.update(status_line(node.status))
     registry = CollectorRegistry(auto_describe=False)
     registry.register(PlantCollector(present))
     text = generate_latest(registry).decode()
@@ -325,7 +331,7 @@ def test_a_node_needs_no_more_rights_than_the_page_says(
     broker: RealRedis, start: Callable[..., Node], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     page = (Path(__file__).parents[2] / "docs" / "fleet.md").read_text()
-    rule = page[page.index("ACL SETUSER"):].split("`")[0].replace(">...", ">pass")
+    rule = page[page.index("ACL SETUSER") :].split("`")[0].replace(">...", ">pass")
     with broker.client() as client:
         client.execute_command(*rule.split())
     monkeypatch.setenv("TOMATO_BUS_PASSWORD", "pass")

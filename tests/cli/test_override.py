@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from tomato_host.cli.main import main
 from tomato_host.cli.override import parse_duration
+from tomato_host.commands.inbox import Inbox, Reply, Request
 from tomato_host.errors import TomatoError
-from tomato_host.runtime.inbox import Inbox, Reply, Request
 
 
 def host_that_answers(data_dir: Path, answer: Callable[[Request], Reply]) -> tuple[threading.Thread, list[Request]]:
@@ -20,7 +20,7 @@ def host_that_answers(data_dir: Path, answer: Callable[[Request], Reply]) -> tup
 
     def serve() -> None:
         for _ in range(200):
-            for request in inbox.take():
+            for request in inbox.pop_requests():
                 seen.append(request)
                 inbox.reply(answer(request))
                 return
@@ -56,10 +56,15 @@ def test_light_is_bounded_in_time(tmp_path: Path, word: str, state: str) -> None
     assert (request.action.params.state, request.action.params.seconds) == (state, 5400.0)
 
 
-@pytest.mark.parametrize(("words", "mode", "bounded"), [
-    (("pause", "--for", "30m"), "PAUSED", True), (("resume",), "NORMAL", False),
-    (("mode", "safe", "--for", "1h"), "SAFE", True), (("mode", "normal"), "NORMAL", False),
-])
+@pytest.mark.parametrize(
+    ("words", "mode", "bounded"),
+    [
+        (("pause", "--for", "30m"), "PAUSED", True),
+        (("resume",), "NORMAL", False),
+        (("mode", "safe", "--for", "1h"), "SAFE", True),
+        (("mode", "normal"), "NORMAL", False),
+    ],
+)
 def test_modes(tmp_path: Path, words: tuple[str, ...], mode: str, bounded: bool) -> None:
     request = run(tmp_path, *words)
     assert request.kind == "mode" and request.mode == mode and (request.until is not None) == bounded
@@ -79,10 +84,15 @@ def test_json_answer(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert json.loads(capsys.readouterr().out)["ok"] is True
 
 
-@pytest.mark.parametrize(("words", "code"), [
-    (("light", "dim"), "E-OVERRIDE-STATE"), (("light", "on", "--for", "soon"), "E-OVERRIDE-DURATION"),
-    (("mode", "party"), "E-OVERRIDE-MODE"), (("resume",), "E-INBOX-MISSING"),
-])
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (("light", "dim"), "E-OVERRIDE-STATE"),
+        (("light", "on", "--for", "soon"), "E-OVERRIDE-DURATION"),
+        (("mode", "party"), "E-OVERRIDE-MODE"),
+        (("resume",), "E-INBOX-MISSING"),
+    ],
+)
 def test_clear_errors(tmp_path: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], code: str) -> None:
     with pytest.raises(SystemExit) as ended:
         main([*words, "--data-dir", str(tmp_path)])
@@ -91,7 +101,12 @@ def test_clear_errors(tmp_path: Path, capsys: pytest.CaptureFixture[str], words:
 
 def test_durations() -> None:
     assert [parse_duration(text) for text in ("90s", "30m", "30 min".replace(" ", ""), "2h", "1.5H")] == [
-        90.0, 1800.0, 1800.0, 7200.0, 5400.0]
+        90.0,
+        1800.0,
+        1800.0,
+        7200.0,
+        5400.0,
+    ]
     for text in ("", "2", "h", "0s", "25h", "-1h", "1e9h"):
         with pytest.raises(TomatoError, match="E-OVERRIDE-DURATION"):
             parse_duration(text)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from datetime import UTC, datetime, timedelta
 
-from tomato_host.runtime.clock import RealClock
+from tomato_host.loop.clock import RealClock
 
 
 class SteppedTime:

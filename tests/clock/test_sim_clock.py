@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
-from tomato_host.runtime.clock import SimClock
+from tomato_host.loop.clock import SimClock
 
 START = datetime(2026, 2, 14, 8, 0, tzinfo=UTC)
 

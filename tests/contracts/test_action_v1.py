@@ -1,4 +1,4 @@
-"""action_v1: only known deeds, always with an end, stamped with an aware time."""
+"""action_v1: only known actions, always with an end, stamped with an aware time."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from shared_schemas.records.action_v1 import OUTPUT_OF
 from tests.contracts.examples import parsed
 
 ENOUGH = {
-    "WATER": {"ml": 200.0}, "CO2_INJECT": {"seconds": 10.0}, "STOP_ALL": {}, "NO_ACTION": {},
+    "WATER": {"ml": 200.0},
+    "CO2_INJECT": {"seconds": 10.0},
+    "STOP_ALL": {},
+    "NO_ACTION": {},
 }
 
 
@@ -38,11 +41,21 @@ def test_every_deed_has_an_output_that_exists() -> None:
     assert set(OUTPUT_OF.values()) == set(OUTPUT_BY_NAME)
 
 
-@pytest.mark.parametrize(("kind", "params"), [
-    ("WATER", {}), ("WATER", {"ml": 0.0}), ("WATER", {"ml": -5.0}), ("CO2_INJECT", {}), ("SET_LIGHT", {}),
-    ("SET_LIGHT", {"state": "ON"}), ("SET_LIGHT", {"state": "DIM", "seconds": 5.0}), ("STOP_ALL", {"seconds": 1.0}),
-    ("NO_ACTION", {"ml": 1.0}), ("WATER", {"ml": "200"}),
-])
+@pytest.mark.parametrize(
+    ("kind", "params"),
+    [
+        ("WATER", {}),
+        ("WATER", {"ml": 0.0}),
+        ("WATER", {"ml": -5.0}),
+        ("CO2_INJECT", {}),
+        ("SET_LIGHT", {}),
+        ("SET_LIGHT", {"state": "ON"}),
+        ("SET_LIGHT", {"state": "DIM", "seconds": 5.0}),
+        ("STOP_ALL", {"seconds": 1.0}),
+        ("NO_ACTION", {"ml": 1.0}),
+        ("WATER", {"ml": "200"}),
+    ],
+)
 def test_nothing_is_on_without_an_end(kind: str, params: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         parsed("action_v1", type=kind, params=params)

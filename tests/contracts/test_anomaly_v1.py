@@ -11,11 +11,23 @@ from shared_schemas.records import AnomalyType, AnomalyV1, Severity
 from tests.contracts.examples import parsed
 
 
-@pytest.mark.parametrize(("name", "bad"), [
-    ("signals", {"gust": None}), ("signals", {"gust": [18.0]}), ("signals", [1]), ("expected_effects", "drying"),
-    ("required_response", [1, 2]), ("subject", 7), ("subject", "two words"), ("phase", "opened"), ("detail", 3.5),
-    ("ts", 0), ("severity", 2), ("type", 5),
-])
+@pytest.mark.parametrize(
+    ("name", "bad"),
+    [
+        ("signals", {"gust": None}),
+        ("signals", {"gust": [18.0]}),
+        ("signals", [1]),
+        ("expected_effects", "drying"),
+        ("required_response", [1, 2]),
+        ("subject", 7),
+        ("subject", "two words"),
+        ("phase", "opened"),
+        ("detail", 3.5),
+        ("ts", 0),
+        ("severity", 2),
+        ("type", 5),
+    ],
+)
 def test_strict_types_reject_coercion(name: str, bad: object) -> None:
     with pytest.raises(ValidationError, match=name):
         parsed("anomaly_v1", **{name: bad})

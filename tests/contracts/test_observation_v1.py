@@ -43,11 +43,21 @@ def test_missing_soil_list_and_silent_probe_fail() -> None:
         parsed("observation_v1", soil=[{"id": "P1", "moisture_pct": 20.0}, {"id": "P1", "moisture_pct": 21.0}])
 
 
-@pytest.mark.parametrize(("name", "bad"), [
-    ("air_temp_c", "24.3"), ("rh_pct", 101.0), ("co2_ppm", -1.0), ("light_lux", 1e9), ("leak", 0), ("ts", "today"),
-    ("ts", "2026-02-14T10:00:00"), ("origin", "guess"), ("missing", {"door_open": "lazy"}),
-    ("missing", {"door_open": "not_fitted", "wind": "not_fitted"}),
-])
+@pytest.mark.parametrize(
+    ("name", "bad"),
+    [
+        ("air_temp_c", "24.3"),
+        ("rh_pct", 101.0),
+        ("co2_ppm", -1.0),
+        ("light_lux", 1e9),
+        ("leak", 0),
+        ("ts", "today"),
+        ("ts", "2026-02-14T10:00:00"),
+        ("origin", "guess"),
+        ("missing", {"door_open": "lazy"}),
+        ("missing", {"door_open": "not_fitted", "wind": "not_fitted"}),
+    ],
+)
 def test_wrong_values_name_their_field(name: str, bad: object) -> None:
     with pytest.raises(ValidationError, match=name):
         parsed("observation_v1", **{name: bad})

@@ -15,8 +15,9 @@ from tests.contracts.examples import example, parsed
 def test_fault_types_are_valid_enum() -> None:
     assert {f.value for f in FaultType} >= {"STUCK_AT", "JUMP", "DRIFT", "OUT_OF_RANGE", "DISCONNECT"}
     for fault in FaultType:
-        health = parsed("sensor_health_v1", sensors=[{"id": "x", "status": "SUSPECT", "confidence": 0.5,
-                                                      "faults": [fault.value]}])
+        health = parsed(
+            "sensor_health_v1", sensors=[{"id": "x", "status": "SUSPECT", "confidence": 0.5, "faults": [fault.value]}]
+        )
         assert isinstance(health, SensorHealthV1)
         assert health.sensors[0].faults == (fault,)
     for bad in ("stuck_at", "BROKEN", "", None, 1):
@@ -36,8 +37,9 @@ diagnoses = st.builds(
 
 @given(st.lists(diagnoses, max_size=10))
 def test_roundtrip_dump_and_validate(sensors: list[SensorDiagnosis]) -> None:
-    health = SensorHealthV1(schema_version="sensor_health_v1", ts=example("sensor_health_v1")["ts"],
-                            sensors=tuple(sensors))
+    health = SensorHealthV1(
+        schema_version="sensor_health_v1", ts=example("sensor_health_v1")["ts"], sensors=tuple(sensors)
+    )
     line = health.to_json()
     assert "\n" not in line
     again = SensorHealthV1.from_json(line)

@@ -13,26 +13,52 @@ MIDNIGHT = datetime(2026, 6, 1, 22, 30, tzinfo=UTC)
 
 
 def state(
-    ts: datetime = NOON, *, air: float | None = 24.0, rh: float | None = 66.0, vpd: float | None = 1.0,
-    co2: float | None = 700.0, soil_temp: float | None = 20.0,
+    ts: datetime = NOON,
+    *,
+    air: float | None = 24.0,
+    rh: float | None = 66.0,
+    vpd: float | None = 1.0,
+    co2: float | None = 700.0,
+    soil_temp: float | None = 20.0,
     probes: tuple[tuple[float | None, float], ...] = ((32.0, 0.9), (34.0, 0.9)),
-    water_used: float = 0.0, co2_used: float = 0.0, confidence: float = 0.9, trust: dict[str, float] | None = None,
-    light: str = "ON", exhaust: str = "OFF",
+    water_used: float = 0.0,
+    co2_used: float = 0.0,
+    confidence: float = 0.9,
+    trust: dict[str, float] | None = None,
+    light: str = "ON",
+    exhaust: str = "OFF",
 ) -> StateV1:
     """A state_v1 with what a test cares about."""
     values = [m for m, c in probes if m is not None and c > 0.3]
     data: dict[str, Any] = {
-        "schema_version": "state_v1", "ts": ts,
+        "schema_version": "state_v1",
+        "ts": ts,
         "env": {"air_temp_c": air, "rh_pct": rh, "co2_ppm": co2, "vpd_kpa": vpd},
         "plant": {"leaf_temp_c": None, "leaf_air_delta_c": None},
-        "soil": {"temp_c": soil_temp, "avg_moisture_pct": sum(values) / len(values) if values else None,
-                 "probes": [{"id": f"P{i + 1}", "moisture_pct": m, "confidence": c} for i, (m, c) in enumerate(probes)],
-                 "zone_pattern": "unknown"},
-        "devices": {"light": light, "circulation_fan": "ON", "exhaust_fan": exhaust, "humidifier": "OFF",
-                    "heater_mat": "OFF", "water_pump": "OFF", "co2_solenoid": "OFF", "mcu_connected": True,
-                    "last_reset_ts": None},
-        "budgets": {"water_ml_used_today": water_used, "water_ml_budget_today": 2200.0,
-                    "co2_seconds_used_today": co2_used, "co2_seconds_budget_today": 600.0},
-        "confidence": confidence, "quantity_confidence": trust or {},
+        "soil": {
+            "temp_c": soil_temp,
+            "avg_moisture_pct": sum(values) / len(values) if values else None,
+            "probes": [{"id": f"P{i + 1}", "moisture_pct": m, "confidence": c} for i, (m, c) in enumerate(probes)],
+            "zone_pattern": "unknown",
+        },
+        "devices": {
+            "light": light,
+            "circulation_fan": "ON",
+            "exhaust_fan": exhaust,
+            "humidifier": "OFF",
+            "heater_mat": "OFF",
+            "water_pump": "OFF",
+            "co2_solenoid": "OFF",
+            "mcu_connected": True,
+            "last_reset_ts": None,
+        },
+        "budgets": {
+            "water_ml_used_today": water_used,
+            "water_ml_budget_today": 2200.0,
+            "co2_seconds_used_today": co2_used,
+            "co2_seconds_budget_today": 600.0,
+        },
+        "confidence": confidence,
+        "quantity_confidence": trust or {},
     }
     return StateV1.model_validate(data)

@@ -11,8 +11,15 @@ from tomato_host.brain.control.photoperiod import is_light, light_seconds, share
 VIENNA = ZoneInfo("Europe/Vienna")
 
 
-@pytest.mark.parametrize("day", [datetime(2026, 1, 10, 12, tzinfo=UTC), datetime(2026, 3, 29, 12, tzinfo=UTC),
-                                 datetime(2026, 6, 1, 12, tzinfo=UTC), datetime(2026, 10, 25, 12, tzinfo=UTC)])
+@pytest.mark.parametrize(
+    "day",
+    [
+        datetime(2026, 1, 10, 12, tzinfo=UTC),
+        datetime(2026, 3, 29, 12, tzinfo=UTC),
+        datetime(2026, 6, 1, 12, tzinfo=UTC),
+        datetime(2026, 10, 25, 12, tzinfo=UTC),
+    ],
+)
 def test_starts_by_the_wall_clock_and_lasts_its_hours(day: datetime) -> None:
     start, stop = window(day, VIENNA, 6.0, 16.0)
     assert (start.astimezone(VIENNA).hour, start.astimezone(VIENNA).minute) == (6, 0)

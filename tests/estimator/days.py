@@ -18,16 +18,38 @@ VIENNA = ZoneInfo("Europe/Vienna")
 NOON = datetime(2026, 2, 14, 12, 0, tzinfo=VIENNA)
 
 CALM: dict[str, Any] = {
-    "air_temp_c": 24.0, "rh_pct": 62.0, "co2_ppm": 450.0, "leaf_temp_c": 23.2, "light_lux": 18_000.0,
-    "soil_temp_c": 20.5, "P1": 34.0, "P2": 46.0, "flow_ml": 0.0, "reservoir_ok": True, "leak": False,
+    "air_temp_c": 24.0,
+    "rh_pct": 62.0,
+    "co2_ppm": 450.0,
+    "leaf_temp_c": 23.2,
+    "light_lux": 18_000.0,
+    "soil_temp_c": 20.5,
+    "P1": 34.0,
+    "P2": 46.0,
+    "flow_ml": 0.0,
+    "reservoir_ok": True,
+    "leak": False,
     "door_open": False,
 }
 TREMBLE = {
-    "air_temp_c": 0.03, "rh_pct": 0.2, "co2_ppm": 5.0, "leaf_temp_c": 0.08, "light_lux": 60.0, "soil_temp_c": 0.03,
-    "P1": 0.15, "P2": 0.15,
+    "air_temp_c": 0.03,
+    "rh_pct": 0.2,
+    "co2_ppm": 5.0,
+    "leaf_temp_c": 0.08,
+    "light_lux": 60.0,
+    "soil_temp_c": 0.03,
+    "P1": 0.15,
+    "P2": 0.15,
 }
-LIT = Outputs(light="ON", circulation_fan="ON", exhaust_fan="OFF", humidifier="OFF", heater_mat="OFF",
-              water_pump="OFF", co2_solenoid="OFF")
+LIT = Outputs(
+    light="ON",
+    circulation_fan="ON",
+    exhaust_fan="OFF",
+    humidifier="OFF",
+    heater_mat="OFF",
+    water_pump="OFF",
+    co2_solenoid="OFF",
+)
 
 
 class Gone:
@@ -51,7 +73,8 @@ def observe(ts: datetime, readings: dict[str, Any], probes: tuple[str, ...] = ("
     missing = {n: readings[n].reason for n in QUANTITIES if isinstance(readings[n], Gone)}
     scalars = {n: None if isinstance(readings[n], Gone) else readings[n] for n in QUANTITIES}
     soil = tuple(
-        SoilReading(id=p, moisture_pct=None, missing=readings[p].reason) if isinstance(readings[p], Gone)
+        SoilReading(id=p, moisture_pct=None, missing=readings[p].reason)
+        if isinstance(readings[p], Gone)
         else SoilReading(id=p, moisture_pct=readings[p])
         for p in probes
     )
@@ -69,8 +92,9 @@ def devices(ts: datetime = NOON, outputs: Outputs = LIT, **fields: Any) -> Devic
 class Drive:
     """Drives an estimator through time and keeps what it said."""
 
-    def __init__(self, settings: EstimatorSettings | None = None, seed: int = 1, period_s: float = 10.0,
-                 start: datetime = NOON) -> None:
+    def __init__(
+        self, settings: EstimatorSettings | None = None, seed: int = 1, period_s: float = 10.0, start: datetime = NOON
+    ) -> None:
         self.estimator = Estimator(settings or EstimatorSettings())
         self.rng = Random(seed)
         self.ts = start - timedelta(seconds=period_s)
@@ -78,8 +102,12 @@ class Drive:
         self.anomalies: list[AnomalyV1] = []
         self.last: Estimate | None = None
 
-    def run(self, minutes: float, change: Callable[[dict[str, Any], float], None] | None = None,
-            status: DeviceStatusV1 | None = None) -> list[AnomalyV1]:
+    def run(
+        self,
+        minutes: float,
+        change: Callable[[dict[str, Any], float], None] | None = None,
+        status: DeviceStatusV1 | None = None,
+    ) -> list[AnomalyV1]:
         """Go on for `minutes`; `change(readings, seconds since the start of this call)` edits each set of readings."""
         told: list[AnomalyV1] = []
         steps = int(minutes * 60.0 / self.period.total_seconds())

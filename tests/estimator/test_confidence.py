@@ -23,8 +23,12 @@ from tests.estimator.markdown import table_with
 
 PAGE = "confidence_scoring.md"
 EVENT_NAMES = {
-    "lamp": channels.LAMP_SWITCHED, "pump": channels.PUMPED, "co2": channels.CO2_DOSED, "door": channels.DOOR,
-    "exhaust": channels.EXHAUST_SWITCHED, "humidifier": channels.HUMIDIFIED,
+    "lamp": channels.LAMP_SWITCHED,
+    "pump": channels.PUMPED,
+    "co2": channels.CO2_DOSED,
+    "door": channels.DOOR,
+    "exhaust": channels.EXHAUST_SWITCHED,
+    "humidifier": channels.HUMIDIFIED,
     "circulation": channels.CIRCULATION_SWITCHED,
 }
 
@@ -67,9 +71,14 @@ def test_sensor_table_matches_spec() -> None:
     for row in rows:
         channel = code[row["sensor"]]
         for column, value in (
-            ("low", channel.low), ("high", channel.high), ("step", channel.jump),
-            ("step per min", channel.jump_per_min), ("step share", channel.jump_share), ("stuck s", channel.stuck_s),
-            ("smoothing s", channel.smooth_s), ("weight", channel.weight),
+            ("low", channel.low),
+            ("high", channel.high),
+            ("step", channel.jump),
+            ("step per min", channel.jump_per_min),
+            ("step share", channel.jump_share),
+            ("stuck s", channel.stuck_s),
+            ("smoothing s", channel.smooth_s),
+            ("weight", channel.weight),
         ):
             assert float(row[column]) == value, (row["sensor"], column)
         assert (1e9 if row["excused pace"] == "any" else float(row["excused pace"])) == channel.excused_pace
@@ -107,13 +116,24 @@ def test_sensor_that_was_never_fitted_costs_only_if_essential() -> None:
 unit = st.floats(0.0, 1.0)
 
 
-@given(st.floats(-50.0, 150.0), st.floats(0.0, 1e6), st.booleans(), st.floats(0.0, 10.0), unit, st.floats(0.0, 5.0),
-       st.floats(0.0, 5.0))
+@given(
+    st.floats(-50.0, 150.0),
+    st.floats(0.0, 1e6),
+    st.booleans(),
+    st.floats(0.0, 10.0),
+    unit,
+    st.floats(0.0, 5.0),
+    st.floats(0.0, 5.0),
+)
 def test_confidence_stays_a_fraction(
     value: float, since: float, settling: bool, mismatch: float, bad: float, flat: float, drift: float
 ) -> None:
-    got = sensor_confidence(range_factor(value, 0.0, 100.0), rate_factor(since, settling), cross_factor(mismatch),
-                            history_factor(bad, flat, drift))
+    got = sensor_confidence(
+        range_factor(value, 0.0, 100.0),
+        rate_factor(since, settling),
+        cross_factor(mismatch),
+        history_factor(bad, flat, drift),
+    )
     assert 0.0 <= got <= 1.0
     assert (got == 0.0) or 0.0 <= value <= 100.0
 

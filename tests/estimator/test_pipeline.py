@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tomato_host.brain.estimator import Estimator, EstimatorSettings, ProbeSettings
-from tomato_host.brain.humid_air import vpd_kpa
+from tomato_host.brain.psychrometrics import vpd_kpa
 
 from shared_schemas.records import (
     AnomalyV1,
@@ -43,7 +43,14 @@ def test_pipeline_returns_state_anomalies_sensor_health() -> None:
     assert state.plant.leaf_air_delta_c == pytest.approx(-0.8, abs=0.15)
     assert state.env.dew_point_c == pytest.approx(16.3, abs=0.3)
     assert [s.id for s in estimate.health.sensors] == [
-        "air_temp_c", "rh_pct", "co2_ppm", "leaf_temp_c", "light_lux", "soil_temp_c", "soil.P1", "soil.P2",
+        "air_temp_c",
+        "rh_pct",
+        "co2_ppm",
+        "leaf_temp_c",
+        "light_lux",
+        "soil_temp_c",
+        "soil.P1",
+        "soil.P2",
     ]
     assert state.devices.light == "ON"
     assert state.budgets.water_ml_budget_today == 2_200.0
@@ -86,8 +93,7 @@ def test_pipeline_is_deterministic_for_same_inputs() -> None:
 def test_records_asked_for_late_are_those_of_their_own_moment() -> None:
     estimator = Estimator()
     rng = Random(3)
-    kept = [estimator.step(observe(NOON + timedelta(seconds=10 * i), calm_readings(rng)), devices())
-            for i in range(50)]
+    kept = [estimator.step(observe(NOON + timedelta(seconds=10 * i), calm_readings(rng)), devices()) for i in range(50)]
     again = Estimator()
     rng = Random(3)
     for i, estimate in enumerate(kept):
@@ -150,8 +156,15 @@ def test_any_number_of_probes_without_a_change_of_settings() -> None:
 
 
 def test_probe_that_is_set_but_never_spoken_of_counts_as_unplugged() -> None:
-    estimator = Estimator(EstimatorSettings(probes=(ProbeSettings(id="P1", zone="a"), ProbeSettings(id="P2", zone="b"),
-                                                    ProbeSettings(id="P3", zone="c"))))
+    estimator = Estimator(
+        EstimatorSettings(
+            probes=(
+                ProbeSettings(id="P1", zone="a"),
+                ProbeSettings(id="P2", zone="b"),
+                ProbeSettings(id="P3", zone="c"),
+            )
+        )
+    )
     told = []
     for i in range(10):
         told += estimator.step(observe(NOON + timedelta(seconds=10 * i), calm_readings(Random(i))), devices()).anomalies
@@ -242,15 +255,26 @@ def test_water_that_reaches_no_probe_is_told() -> None:
     assert [(a.type.value, a.signals["unanswered_ml"]) for a in told] == [("WATER_NOT_ARRIVING", 200.0)]
     answered = Drive(period_s=60.0)
     answered.run(10.0, None, devices(water_ml_used_today=500.0))
-    told = answered.run(60.0, lambda r, t: r.update(P2=r["P2"] + min(3.0, t / 300.0)),
-                        devices(water_ml_used_today=700.0))
+    told = answered.run(
+        60.0, lambda r, t: r.update(P2=r["P2"] + min(3.0, t / 300.0)), devices(water_ml_used_today=700.0)
+    )
     assert told == []
 
 
 def test_word_on_a_picture_stands_for_a_day() -> None:
-    vision = VisionV1(schema_version="vision_v1", ts=NOON, leaf_color="green", wilting=False, pest_signs="none",
-                      fruit_count_est=3, flower_count_est=None, stress_score=0.1, notes="dense canopy",
-                      confidence=0.65, source="camera_main")
+    vision = VisionV1(
+        schema_version="vision_v1",
+        ts=NOON,
+        leaf_color="green",
+        wilting=False,
+        pest_signs="none",
+        fruit_count_est=3,
+        flower_count_est=None,
+        stress_score=0.1,
+        notes="dense canopy",
+        confidence=0.65,
+        source="camera_main",
+    )
     estimator = Estimator()
     fresh = estimator.step(observe(NOON, calm_readings(Random(1))), devices(), vision)
     assert fresh.state.plant.vision is not None
@@ -298,12 +322,22 @@ def _value(low: float, high: float) -> st.SearchStrategy[Any]:
     return st.one_of(st.just(Gone("timeout")), st.just(Gone("out_of_range")), st.floats(low, high))
 
 
-anything = st.fixed_dictionaries({
-    "air_temp_c": _value(-40.0, 85.0), "rh_pct": _value(0.0, 100.0), "co2_ppm": _value(0.0, 40_000.0),
-    "leaf_temp_c": _value(-40.0, 85.0), "light_lux": _value(0.0, 120_000.0), "soil_temp_c": _value(-40.0, 85.0),
-    "P1": _value(0.0, 100.0), "P2": _value(0.0, 100.0), "flow_ml": _value(0.0, 1e6),
-    "reservoir_ok": st.booleans(), "leak": st.booleans(), "door_open": st.booleans(),
-})
+anything = st.fixed_dictionaries(
+    {
+        "air_temp_c": _value(-40.0, 85.0),
+        "rh_pct": _value(0.0, 100.0),
+        "co2_ppm": _value(0.0, 40_000.0),
+        "leaf_temp_c": _value(-40.0, 85.0),
+        "light_lux": _value(0.0, 120_000.0),
+        "soil_temp_c": _value(-40.0, 85.0),
+        "P1": _value(0.0, 100.0),
+        "P2": _value(0.0, 100.0),
+        "flow_ml": _value(0.0, 1e6),
+        "reservoir_ok": st.booleans(),
+        "leak": st.booleans(),
+        "door_open": st.booleans(),
+    }
+)
 
 
 @settings(max_examples=60, deadline=None)

@@ -45,10 +45,21 @@ def test_fault_detection_stuck_at(name: str) -> None:
     assert faults(over, "CLEARED") == [(NAME_OF.get(name, name), "STUCK_AT")]
 
 
-@pytest.mark.parametrize(("name", "size"), [
-    ("air_temp_c", 5.0), ("air_temp_c", -5.0), ("rh_pct", -15.0), ("co2_ppm", 400.0), ("leaf_temp_c", 5.0),
-    ("light_lux", -7_000.0), ("soil_temp_c", 3.0), ("P1", 12.0), ("P1", -12.0), ("P2", 25.0),
-])
+@pytest.mark.parametrize(
+    ("name", "size"),
+    [
+        ("air_temp_c", 5.0),
+        ("air_temp_c", -5.0),
+        ("rh_pct", -15.0),
+        ("co2_ppm", 400.0),
+        ("leaf_temp_c", 5.0),
+        ("light_lux", -7_000.0),
+        ("soil_temp_c", 3.0),
+        ("P1", 12.0),
+        ("P1", -12.0),
+        ("P2", 25.0),
+    ],
+)
 def test_fault_detection_jump(name: str, size: float) -> None:
     drive = Drive()
     drive.run(10.0)
@@ -84,10 +95,17 @@ def test_single_wild_sample_is_dropped_and_not_told() -> None:
     assert abs(drive.estimate.state.env.air_temp_c - before) < 0.2  # type: ignore[operator]  # never None here
 
 
-@pytest.mark.parametrize(("value", "fault"), [
-    (Gone("out_of_range"), "OUT_OF_RANGE"), (0.0, "OUT_OF_RANGE"), (100.0, "OUT_OF_RANGE"),
-    (Gone("unplugged"), "DISCONNECT"), (Gone("crc"), "DISCONNECT"), (Gone("stale"), "DISCONNECT"),
-])
+@pytest.mark.parametrize(
+    ("value", "fault"),
+    [
+        (Gone("out_of_range"), "OUT_OF_RANGE"),
+        (0.0, "OUT_OF_RANGE"),
+        (100.0, "OUT_OF_RANGE"),
+        (Gone("unplugged"), "DISCONNECT"),
+        (Gone("crc"), "DISCONNECT"),
+        (Gone("stale"), "DISCONNECT"),
+    ],
+)
 def test_dead_probe_is_told_once_and_gives_no_value(value: float | Gone, fault: str) -> None:
     drive = Drive()
     drive.run(5.0)
@@ -124,11 +142,14 @@ def test_saturated_air_is_not_a_stuck_hygrometer() -> None:
     assert faults(told) == []
 
 
-@pytest.mark.parametrize(("outputs", "readings"), [
-    ({"water_pump": "ON"}, {"P1": 9.0}),
-    ({"co2_solenoid": "ON"}, {"co2_ppm": 240.0}),
-    ({"humidifier": "ON"}, {"rh_pct": 9.0}),
-])
+@pytest.mark.parametrize(
+    ("outputs", "readings"),
+    [
+        ({"water_pump": "ON"}, {"P1": 9.0}),
+        ({"co2_solenoid": "ON"}, {"co2_ppm": 240.0}),
+        ({"humidifier": "ON"}, {"rh_pct": 9.0}),
+    ],
+)
 def test_deed_of_the_house_explains_a_fast_change(outputs: dict[str, str], readings: dict[str, float]) -> None:
     drive = Drive()
     drive.run(5.0)
@@ -156,12 +177,12 @@ def test_coarse_sensor_earns_patience_but_a_real_fault_teaches_little() -> None:
         level += 0.1
         for _ in range(8):
             t_s += 300.0
-            track.take(t_s, round(level, 1), False)
+            track.update(t_s, round(level, 1), False)
     assert track.faults == 0
     assert track.stuck_after_s == pytest.approx(2.0 * 2_400.0)
     for _ in range(24):
         t_s += 300.0
-        track.take(t_s, 56.0, False)
+        track.update(t_s, 56.0, False)
     assert track.faults & STUCK
     assert track.stuck_after_s < 3.0 * 3_600.0
 
@@ -205,7 +226,7 @@ def test_whatever_comes_in_a_trusted_value_is_plausible_and_fresh(
     t_s = 0.0
     for gap_s, value, excused in samples:
         t_s += gap_s
-        track.take(t_s, value, excused, 0.0, "timeout")
+        track.update(t_s, value, excused, 0.0, "timeout")
         trusted = track.trusted
         assert track.faults & ~(NO_VALUE | JUMP) == 0
         if trusted is not None:
@@ -219,11 +240,11 @@ def test_whatever_comes_in_a_trusted_value_is_plausible_and_fresh(
 
 def test_disconnect_needs_two_samples_at_a_fast_pace_and_one_at_a_slow_one() -> None:
     fast, slow = SensorTrack(SOIL_PROBE), SensorTrack(SOIL_PROBE)
-    fast.take(0.0, 30.0, False)
-    fast.take(10.0, None, False, 0.0, "timeout")
+    fast.update(0.0, 30.0, False)
+    fast.update(10.0, None, False, 0.0, "timeout")
     assert not fast.faults & DISCONNECT
-    fast.take(30.0, None, False, 0.0, "timeout")
+    fast.update(30.0, None, False, 0.0, "timeout")
     assert fast.faults & DISCONNECT
-    slow.take(0.0, 30.0, False)
-    slow.take(1_800.0, None, False, 0.0, "timeout")
+    slow.update(0.0, 30.0, False)
+    slow.update(1_800.0, None, False, 0.0, "timeout")
     assert slow.faults & DISCONNECT

@@ -8,11 +8,20 @@ from hypothesis import strategies as st
 from tomato_host.brain.estimator.soil import WaterArrival, average_moisture_pct, trusted_probes, zone_pattern
 
 
-@pytest.mark.parametrize(("moistures", "pattern"), [
-    ((15.6, 49.2), "two_zone"), ((30.0, 33.0), "uniform"), ((30.0, 39.0), "gradient"), ((8.0, 12.0), "dry"),
-    ((80.0, 90.0), "wet"), ((30.0,), "unknown"), ((), "unknown"), ((20.0, 28.0, 36.0), "gradient"),
-    ((20.0, 22.0, 45.0, 47.0), "two_zone"),
-])
+@pytest.mark.parametrize(
+    ("moistures", "pattern"),
+    [
+        ((15.6, 49.2), "two_zone"),
+        ((30.0, 33.0), "uniform"),
+        ((30.0, 39.0), "gradient"),
+        ((8.0, 12.0), "dry"),
+        ((80.0, 90.0), "wet"),
+        ((30.0,), "unknown"),
+        ((), "unknown"),
+        ((20.0, 28.0, 36.0), "gradient"),
+        ((20.0, 22.0, 45.0, 47.0), "two_zone"),
+    ],
+)
 def test_zone_pattern(moistures: tuple[float, ...], pattern: str) -> None:
     assert zone_pattern([(m, 1.0) for m in moistures]) == pattern
 
@@ -37,7 +46,7 @@ def test_doubted_and_missing_probes_take_no_part(probes: list[tuple[float | None
 def test_water_on_a_full_root_zone_needs_no_answer() -> None:
     arrival = WaterArrival()
     for minute in range(120):
-        arrival.take(minute * 60.0, 0.0 if minute < 10 else 200.0, [72.0])
+        arrival.update(minute * 60.0, 0.0 if minute < 10 else 200.0, [72.0])
     assert arrival.unanswered_ml == 0.0
 
 
@@ -48,12 +57,12 @@ def test_count_that_comes_with_or_after_the_water_is_no_accusation(period_s: flo
         t_s = i * period_s
         level = 25.0 if t_s < 3_600.0 else 34.0
         counted_s = 3_600.0 + min(period_s, 300.0) * (period_s < 1_800.0)
-        arrival.take(t_s, 400.0 if t_s >= counted_s else 0.0, [level])
+        arrival.update(t_s, 400.0 if t_s >= counted_s else 0.0, [level])
     assert arrival.unanswered_ml == 0.0
 
 
 def test_blind_probes_answer_nothing_and_accuse_nobody() -> None:
     arrival = WaterArrival()
     for minute in range(120):
-        arrival.take(minute * 60.0, 0.0 if minute < 10 else 200.0, [None])
+        arrival.update(minute * 60.0, 0.0 if minute < 10 else 200.0, [None])
     assert arrival.unanswered_ml == 0.0

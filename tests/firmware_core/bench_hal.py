@@ -18,8 +18,15 @@ class BenchHal:
 
     def __init__(self, reset_cause: int = 1, bitten: bool = False, store: MemoryStore | None = None) -> None:
         self.ticks = 0
-        self.link = SimpleNamespace(buf=bytearray(256), read=lambda ready: 0, send=lambda buf, n: True,
-                                    flush=lambda: None, waiting=lambda: 0, open=lambda: None, close=lambda: None)
+        self.link = SimpleNamespace(
+            buf=bytearray(256),
+            read=lambda ready: 0,
+            send=lambda buf, n: True,
+            flush=lambda: None,
+            waiting=lambda: 0,
+            open=lambda: None,
+            close=lambda: None,
+        )
         self.store = MemoryStore() if store is None else store
         self.config = None
         self.identity = Identity(1, "bench", b"\1", reset_cause)

@@ -1,6 +1,6 @@
 """Runs on the MicroPython VM: imports the test modules named on the command line and calls every test in them.
 
-    MICROPYPATH=firmware:.frozen micropython tests/firmware_core/on_vm.py test_pulses tests.firmware_link.test_codec ...
+MICROPYPATH=firmware:.frozen micropython tests/firmware_core/on_vm.py test_pulses tests.firmware_link.test_codec ...
 """
 
 import gc

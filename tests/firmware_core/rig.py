@@ -5,9 +5,20 @@ from tomato.core import slots
 from tomato.core.board import Core
 
 GOOD = {
-    c.S_AIR_TEMP_C: 2_400, c.S_RH_PCT: 6_000, c.S_CO2_PPM: 600, c.S_LEAF_TEMP_C: 2_300, c.S_LIGHT_LUX: 20_000,
-    c.S_SOIL_TEMP_C: 2_000, c.S_SOIL_P1_PCT: 4_000, c.S_SOIL_P2_PCT: 4_000, c.S_SOIL_P1_RAW: 40_000,
-    c.S_SOIL_P2_RAW: 40_000, c.S_FLOW_ML: 0, c.S_RESERVOIR_OK: 1, c.S_LEAK: 0, c.S_DOOR_OPEN: 0,
+    c.S_AIR_TEMP_C: 2_400,
+    c.S_RH_PCT: 6_000,
+    c.S_CO2_PPM: 600,
+    c.S_LEAF_TEMP_C: 2_300,
+    c.S_LIGHT_LUX: 20_000,
+    c.S_SOIL_TEMP_C: 2_000,
+    c.S_SOIL_P1_PCT: 4_000,
+    c.S_SOIL_P2_PCT: 4_000,
+    c.S_SOIL_P1_RAW: 40_000,
+    c.S_SOIL_P2_RAW: 40_000,
+    c.S_FLOW_ML: 0,
+    c.S_RESERVOIR_OK: 1,
+    c.S_LEAK: 0,
+    c.S_DOOR_OPEN: 0,
 }
 STATES = ("boot", "safe", "ready", "leased", "survival", "fault")
 DOSE = (60_000, 60_000, 60_000, 60_000, 60_000, 100, 10_000)
@@ -39,7 +50,7 @@ class MemoryStore:
             return False
         record = bytes(record)
         if self.tear >= 0:
-            self.records[name] = record[:self.tear]
+            self.records[name] = record[: self.tear]
             self.tear = -1
             return False
         self.records[name] = record
@@ -111,8 +122,9 @@ class Rig:
     def pulse(self, output, amount=None):
         """Ask for a pulse under a new command id; R_NONE when accepted, else the reason. `self.answer` has the rest."""
         self.next_id += 1
-        self.answer = self.send(c.M_PULSE, cmd_id=self.next_id, output=output,
-                                amount=DOSE[output] if amount is None else amount)
+        self.answer = self.send(
+            c.M_PULSE, cmd_id=self.next_id, output=output, amount=DOSE[output] if amount is None else amount
+        )
         return self.answer[c.F_REASON]
 
     def on(self, output):

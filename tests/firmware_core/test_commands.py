@@ -48,8 +48,13 @@ def test_an_accepted_pulse_and_a_refused_one():
     assert rig.pulse(c.OUT_CIRCULATION_FAN) == c.R_NONE
     assert rig.answer == {c.F_STATUS: c.STATUS_ACCEPTED, c.F_REASON: c.R_NONE, c.F_DELIVERED: 0}
     assert rig.pulse(c.OUT_CIRCULATION_FAN, 0) == c.R_BAD_AMOUNT
-    assert rig.answer == {c.F_STATUS: c.STATUS_REJECTED, c.F_REASON: c.R_BAD_AMOUNT, c.F_DELIVERED: 0,
-                          c.F_VALUE: 0, c.F_BOUND: 900_000}
+    assert rig.answer == {
+        c.F_STATUS: c.STATUS_REJECTED,
+        c.F_REASON: c.R_BAD_AMOUNT,
+        c.F_DELIVERED: 0,
+        c.F_VALUE: 0,
+        c.F_BOUND: 900_000,
+    }
 
 
 def test_a_pulse_works_at_once_not_at_the_next_tick():

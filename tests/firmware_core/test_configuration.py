@@ -184,7 +184,7 @@ def test_a_stored_value_out_of_range_gives_way_to_the_default():
     rig.run(61_000, 1_000)
     body = bytearray(rig.store.records["config.a"][:-4])
     at = 8 + 4 * c.CFG_SURVIVAL_DOSE_ML
-    body[at:at + 4] = struct.pack("<i", 251)
+    body[at : at + 4] = struct.pack("<i", 251)
     rig.store.records["config.a"] = seal(bytes(body))
     again = Rig(rig.store)
     assert again.core.config[c.CFG_SURVIVAL_DOSE_ML] == 100

@@ -135,9 +135,15 @@ def test_the_prepaid_share_in_a_refusal():
 
 
 def test_only_water_and_gas_hold_a_write_back():
-    for output, waits in ((c.OUT_LIGHT, False), (c.OUT_CIRCULATION_FAN, False), (c.OUT_EXHAUST_FAN, False),
-                          (c.OUT_HUMIDIFIER, False), (c.OUT_HEATER_MAT, False), (c.OUT_WATER_PUMP, True),
-                          (c.OUT_CO2_SOLENOID, True)):
+    for output, waits in (
+        (c.OUT_LIGHT, False),
+        (c.OUT_CIRCULATION_FAN, False),
+        (c.OUT_EXHAUST_FAN, False),
+        (c.OUT_HUMIDIFIER, False),
+        (c.OUT_HEATER_MAT, False),
+        (c.OUT_WATER_PUMP, True),
+        (c.OUT_CO2_SOLENOID, True),
+    ):
         rig = in_state("leased")
         rig.step(c.SAVE_RETRY_MS)
         rig.lease()

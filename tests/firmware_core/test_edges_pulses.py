@@ -112,8 +112,10 @@ def test_the_age_in_an_answer_is_cut_at_thirty_bits():
 
 
 def test_each_missing_guard_is_its_own():
-    for missing, other, reason in ((c.S_LEAK, c.S_RESERVOIR_OK, c.R_RESERVOIR_STALE),
-                                   (c.S_RESERVOIR_OK, c.S_LEAK, c.R_LEAK_STALE)):
+    for missing, other, reason in (
+        (c.S_LEAK, c.S_RESERVOIR_OK, c.R_RESERVOIR_STALE),
+        (c.S_RESERVOIR_OK, c.S_LEAK, c.R_LEAK_STALE),
+    ):
         rig = Rig(config={"fitted": ~(1 << missing)})
         rig.readings[missing] = None
         rig.leased()

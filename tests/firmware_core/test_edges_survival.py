@@ -24,8 +24,15 @@ def test_the_blind_exhaust_keeps_its_ten_minutes_of_each_hour():
     rig = in_state("ready")
     rig.core.inputs.lost(c.S_AIR_TEMP_C, c.WHY_NO_ANSWER, rig.t)
     programme = rig.core.survival
-    for cycle_ms, want in ((0, True), (599_999, True), (600_000, False), (3_599_999, False), (3_600_000, True),
-                           (4_199_999, True), (4_200_000, False)):
+    for cycle_ms, want in (
+        (0, True),
+        (599_999, True),
+        (600_000, False),
+        (3_599_999, False),
+        (3_600_000, True),
+        (4_199_999, True),
+        (4_200_000, False),
+    ):
         programme.cycle_ms = cycle_ms
         assert programme._wants_exhaust(rig.t) == want, cycle_ms
 

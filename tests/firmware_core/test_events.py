@@ -11,8 +11,8 @@ from tomato import contract as c
 from tomato.app import LATE_MS, LATE_PAUSE_MS, App
 from tomato.core.board import Core
 from tomato.core.inputs import LOST_AFTER
+from tomato_host.board.event_text import TEXTS, describe
 from tomato_host.board.events import BoardEvent
-from tomato_host.runtime.board_words import WORDS, in_words
 
 from shared_schemas.wire import EVENTS, FAULTS, REASON_TABLE, RESERVED_EVENTS, RESET_CAUSES, WHY_TABLE
 from tests.firmware_core.bench_hal import BenchHal
@@ -136,12 +136,26 @@ def a_held_bus() -> Core:
 
 
 SENT_BY: dict[str, Callable[[], Core]] = {
-    "boot": boot, "state": a_lapsed_lease, "pulse_start": a_pulse, "pulse_end": a_pulse,
-    "pulse_aborted": a_stopped_pulse, "fault": a_hot_tent, "fault_cleared": a_cleared_fault,
-    "lease_lost": a_lapsed_lease, "estop": pressed_stop, "button": a_held_button, "config": a_setting,
-    "sensor_lost": lost_and_back, "sensor_back": lost_and_back, "counters": boot, "watchdog": late_task,
+    "boot": boot,
+    "state": a_lapsed_lease,
+    "pulse_start": a_pulse,
+    "pulse_end": a_pulse,
+    "pulse_aborted": a_stopped_pulse,
+    "fault": a_hot_tent,
+    "fault_cleared": a_cleared_fault,
+    "lease_lost": a_lapsed_lease,
+    "estop": pressed_stop,
+    "button": a_held_button,
+    "config": a_setting,
+    "sensor_lost": lost_and_back,
+    "sensor_back": lost_and_back,
+    "counters": boot,
+    "watchdog": late_task,
     "bus_recovered": a_held_bus,
-    "survival": a_dry_pot_alone, "forced": a_hot_tent, "manual": manual_override, "save_failed": a_flash_that_refuses,
+    "survival": a_dry_pot_alone,
+    "forced": a_hot_tent,
+    "manual": manual_override,
+    "save_failed": a_flash_that_refuses,
 }
 
 
@@ -150,14 +164,14 @@ def test_each_live_event_is_sent_by_the_firmware_worded_by_the_host_and_document
     sent = of(SENT_BY[name](), name)
     assert sent, name
     a, b = sent[-1]
-    level, text = in_words(BoardEvent(boot_id=1, seq=1, t_ms=0, host_ms=0.0, name=name, a=a, b=b))
-    assert name in WORDS and level in ("INFO", "WARNING", "ALARM")
+    level, text = describe(BoardEvent(boot_id=1, seq=1, t_ms=0, host_ms=0.0, name=name, a=a, b=b))
+    assert name in TEXTS and level in ("INFO", "WARNING", "ALARM")
     assert f"({a}, {b})" not in text and text.endswith(".")
     assert f"`{name}`" in RUNBOOK, f"docs/runbook.md says nothing of {name}"
 
 
 def test_no_event_is_worded_that_is_never_sent() -> None:
-    assert set(WORDS) == set(LIVE_EVENTS) == set(SENT_BY)
+    assert set(TEXTS) == set(LIVE_EVENTS) == set(SENT_BY)
 
 
 def used_constants() -> set[str]:
@@ -166,8 +180,11 @@ def used_constants() -> set[str]:
     for path in (ROOT / "firmware").rglob("*.py"):
         if path.name != "contract.py":
             tree = ast.parse(path.read_text(encoding="utf-8"))
-            found |= {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)
-                      and isinstance(node.value, ast.Name) and node.value.id == "c"}
+            found |= {
+                node.attr
+                for node in ast.walk(tree)
+                if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "c"
+            }
     return found
 
 
@@ -197,10 +214,10 @@ def test_each_live_code_is_used_by_the_firmware_and_documented_and_no_reserved_o
 
 def test_each_reason_and_each_why_is_worded_for_a_person() -> None:
     for number, code in enumerate(REASON_TABLE):
-        text = in_words(BoardEvent(1, 1, 0, 0.0, "pulse_aborted", 5, number))[1]
+        text = describe(BoardEvent(1, 1, 0, 0.0, "pulse_aborted", 5, number))[1]
         assert code.name in text and code.meaning in text and code.meaning.endswith(".")
     for number, code in enumerate(WHY_TABLE):
-        text = in_words(BoardEvent(1, 1, 0, 0.0, "sensor_lost", 1, number))[1]
+        text = describe(BoardEvent(1, 1, 0, 0.0, "sensor_lost", 1, number))[1]
         assert code.name in text and code.meaning in text and code.meaning.endswith(".")
 
 
@@ -214,7 +231,7 @@ def test_the_boot_event_names_the_cause_of_the_reset() -> None:
     for cause, word in RESET_CAUSES.items():
         core = app(reset_cause=cause).core
         assert of(core, "boot") == [(cause, 0)]
-        assert word in in_words(BoardEvent(1, 1, 0, 0.0, "boot", cause, 0))[1]
+        assert word in describe(BoardEvent(1, 1, 0, 0.0, "boot", cause, 0))[1]
 
 
 def test_a_sensor_is_lost_at_the_third_round_without_a_value_and_back_at_the_first_with_one() -> None:

@@ -194,8 +194,16 @@ def test_a_new_board_is_provisioned_once_with_budgets_and_defaults(tmp_path: Pat
 @pytest.mark.parametrize("board", BOARDS, ids=lambda b: b.NAME)
 def test_a_pin_map_is_whole_and_uses_no_pin_twice(board: ModuleType) -> None:
     assert len(board.OUTPUT_PINS) == len(c.OUTPUTS)
-    used = [*board.OUTPUT_PINS, *(gpio for gpio, _ in board.INPUT_PINS.values()), board.FLOW_PIN, *board.ADC_PINS,
-            *board.I2C_PINS[1:], board.ONEWIRE_PIN, board.LED_PIN, board.BUZZER_PIN]
+    used = [
+        *board.OUTPUT_PINS,
+        *(gpio for gpio, _ in board.INPUT_PINS.values()),
+        board.FLOW_PIN,
+        *board.ADC_PINS,
+        *board.I2C_PINS[1:],
+        board.ONEWIRE_PIN,
+        board.LED_PIN,
+        board.BUZZER_PIN,
+    ]
     assert len(used) == len(set(used))
     assert set(board.INPUT_PINS) == {"estop", "button", "reservoir_ok", "leak", "door_open"}
     assert fitted_mask(board.FITTED) == (1 << len(c.SENSORS)) - 1

@@ -16,10 +16,29 @@ from tests.firmware_core.rig import GOOD
 
 OUTPUT = st.integers(0, 6)
 KINDS = st.sampled_from([c.M_PULSE, c.M_STOP, c.M_STOP_ALL, c.M_LEASE, c.M_CLEAR_FAULT, c.M_CONFIG, 0, 99])
-ANYTHING = st.one_of(st.none(), st.booleans(), st.integers(-(2**40), 2**40), st.integers(-2, 20),
-                     st.floats(allow_nan=True), st.text(max_size=3), st.binary(max_size=3), st.just([1]))
-FIELDS = st.sampled_from([c.F_CMD_ID, c.F_OUTPUT, c.F_AMOUNT, c.F_NOT_AFTER_MS, c.F_FAULT, c.F_LEASE_MS, c.F_CONFIG_KEY,
-                          c.F_CONFIG_VALUE, 999])
+ANYTHING = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-(2**40), 2**40),
+    st.integers(-2, 20),
+    st.floats(allow_nan=True),
+    st.text(max_size=3),
+    st.binary(max_size=3),
+    st.just([1]),
+)
+FIELDS = st.sampled_from(
+    [
+        c.F_CMD_ID,
+        c.F_OUTPUT,
+        c.F_AMOUNT,
+        c.F_NOT_AFTER_MS,
+        c.F_FAULT,
+        c.F_LEASE_MS,
+        c.F_CONFIG_KEY,
+        c.F_CONFIG_VALUE,
+        999,
+    ]
+)
 MODEST = (600_000, 600_000, 600_000, 120_000, 300_000, 80, 15_000)
 READINGS = {
     c.S_AIR_TEMP_C: (2_400, 3_799, 3_800, 3_399, 9_999, None),
@@ -60,8 +79,14 @@ class HostileWorld(RuleBasedStateMachine):
     def a_leased_pulse(self, output: int, share: float) -> None:
         self.world.send({c.F_TYPE: c.M_LEASE})
         self.world.next_id += 1
-        self.world.send({c.F_TYPE: c.M_PULSE, c.F_CMD_ID: self.world.next_id, c.F_OUTPUT: output,
-                         c.F_AMOUNT: math.ceil(MODEST[output] * share)})
+        self.world.send(
+            {
+                c.F_TYPE: c.M_PULSE,
+                c.F_CMD_ID: self.world.next_id,
+                c.F_OUTPUT: output,
+                c.F_AMOUNT: math.ceil(MODEST[output] * share),
+            }
+        )
 
     @rule(amount=st.integers(1, 250), minutes=st.integers(1, 12))
     def water_again_and_again(self, amount: int, minutes: int) -> None:
@@ -84,8 +109,9 @@ class HostileWorld(RuleBasedStateMachine):
             self.the_button(3_100)
         elif share < 0.9:
             self.world.send({c.F_TYPE: c.M_LEASE})
-        self.world.send({c.F_TYPE: c.M_CONFIG, c.F_CONFIG_KEY: key,
-                         c.F_CONFIG_VALUE: lowest + int((highest - lowest) * share)})
+        self.world.send(
+            {c.F_TYPE: c.M_CONFIG, c.F_CONFIG_KEY: key, c.F_CONFIG_VALUE: lowest + int((highest - lowest) * share)}
+        )
 
     @rule(reading=READING)
     def a_reading_changes(self, reading: tuple[int, int | None]) -> None:
@@ -131,8 +157,9 @@ class HostileWorld(RuleBasedStateMachine):
         for _ in range(48):
             for _ in range(amount // 4_900 + 1):
                 self.world.send({c.F_TYPE: c.M_LEASE})
-                self.world.send({c.F_TYPE: c.M_PULSE, c.F_CMD_ID: 2, c.F_OUTPUT: c.OUT_CO2_SOLENOID,
-                                 c.F_AMOUNT: amount})
+                self.world.send(
+                    {c.F_TYPE: c.M_PULSE, c.F_CMD_ID: 2, c.F_OUTPUT: c.OUT_CO2_SOLENOID, c.F_AMOUNT: amount}
+                )
                 self.world.step(4_900)
             self.world.step(1_200_000)
 
@@ -151,8 +178,11 @@ class HostileWorld(RuleBasedStateMachine):
         self.world.core.inputs.flow_count += pulses
         self.world.step(50)
 
-    @rule(dark=st.sampled_from([0, 300, 60_000, 7_200_000]), before_wrap=st.sampled_from([1, 2_000, 60_000, 2**29]),
-          tear=st.sampled_from([-1, -1, 0, 17, 159]))
+    @rule(
+        dark=st.sampled_from([0, 300, 60_000, 7_200_000]),
+        before_wrap=st.sampled_from([1, 2_000, 60_000, 2**29]),
+        tear=st.sampled_from([-1, -1, 0, 17, 159]),
+    )
     def power_is_cut(self, dark: int, before_wrap: int, tear: int) -> None:
         self.world.reset(dark, before_wrap, tear)
 
@@ -188,9 +218,17 @@ def campaign(shard: int, wanted: int, steps: int) -> None:
                 nonlocal ran
                 ran += 1
 
-        run_state_machine_as_test(Counted, settings=settings(
-            max_examples=(wanted - ran) // steps + 1, stateful_step_count=steps, deadline=None, database=None,
-            suppress_health_check=list(HealthCheck), phases=(Phase.generate,)))
+        run_state_machine_as_test(
+            Counted,
+            settings=settings(
+                max_examples=(wanted - ran) // steps + 1,
+                stateful_step_count=steps,
+                deadline=None,
+                database=None,
+                suppress_health_check=list(HealthCheck),
+                phases=(Phase.generate,),
+            ),
+        )
         assert ran > before, "no step ran at all"
 
 

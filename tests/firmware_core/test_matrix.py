@@ -80,8 +80,9 @@ def test_every_output_in_every_state_under_every_latched_fault():
                 got = rig.pulse(output)
                 want = expected(output, state, fault)
                 assert got == want, (state, fault, output, got, want)
-                assert rig.on(output) == (want == c.R_NONE or (state == "survival" and output == CIRCULATION
-                                          and fault not in HALTS)), (state, fault, output)
+                assert rig.on(output) == (
+                    want == c.R_NONE or (state == "survival" and output == CIRCULATION and fault not in HALTS)
+                ), (state, fault, output)
                 checked += 1
     assert checked == 7 * 6 * 13
 

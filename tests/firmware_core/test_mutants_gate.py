@@ -74,8 +74,9 @@ def test_a_key_outlives_edits_elsewhere(mutants: ModuleType, tmp_path: Path) -> 
     assert before == after
 
 
-def run_gate(mutants: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, survivors: str,
-             surviving: int) -> tuple[int, list]:
+def run_gate(
+    mutants: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, survivors: str, surviving: int
+) -> tuple[int, list]:
     """The gate over the sample, with the first `surviving` mutants left alive by the tests."""
     made = of_sample(mutants, tmp_path)
     listed = tmp_path / "survivors.md"
@@ -128,8 +129,14 @@ def test_a_line_without_a_reason_breaks_it(
 def worker(order: Path, *changed: Path) -> list[str]:
     """What the worker says of each changed source, one after the other in one process."""
     jobs = "".join(json.dumps([str(STATES), str(source), [f"order:{order}"]]) + "\n" for source in changed)
-    return subprocess.run([sys.executable, str(ROOT / "tools" / "mutant_worker.py")], cwd=ROOT, input=jobs, text=True,
-                          capture_output=True, timeout=120).stdout.split()
+    return subprocess.run(
+        [sys.executable, str(ROOT / "tools" / "mutant_worker.py")],
+        cwd=ROOT,
+        input=jobs,
+        text=True,
+        capture_output=True,
+        timeout=120,
+    ).stdout.split()
 
 
 def test_a_real_mutant_is_killed_by_a_real_test_and_the_real_code_is_not(tmp_path: Path) -> None:

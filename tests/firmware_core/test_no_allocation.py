@@ -37,8 +37,14 @@ def test_a_quiet_tick():
 
 def test_a_tick_in_which_everything_runs_and_ends():
     rig = Rig().leased()
-    for output, amount in ((c.OUT_LIGHT, 1_000), (c.OUT_CIRCULATION_FAN, 1_500), (c.OUT_HEATER_MAT, 2_000),
-                           (c.OUT_HUMIDIFIER, 500), (c.OUT_WATER_PUMP, 20), (c.OUT_CO2_SOLENOID, 1_000)):
+    for output, amount in (
+        (c.OUT_LIGHT, 1_000),
+        (c.OUT_CIRCULATION_FAN, 1_500),
+        (c.OUT_HEATER_MAT, 2_000),
+        (c.OUT_HUMIDIFIER, 500),
+        (c.OUT_WATER_PUMP, 20),
+        (c.OUT_CO2_SOLENOID, 1_000),
+    ):
         assert rig.pulse(output, amount) == c.R_NONE
     locked_ticks(rig, 60)
     assert rig.core.outputs == 0

@@ -9,10 +9,25 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-MODULES = ("test_matrix", "test_states", "test_inputs", "test_pulses", "test_interlocks", "test_faults",
-           "test_counters", "test_saving", "test_configuration", "test_survival", "test_commands",
-           "test_no_allocation", "test_latches", "test_restarts", "test_weakening", "tests.firmware_link.test_codec",
-           "tests.firmware_link.test_body_session")
+MODULES = (
+    "test_matrix",
+    "test_states",
+    "test_inputs",
+    "test_pulses",
+    "test_interlocks",
+    "test_faults",
+    "test_counters",
+    "test_saving",
+    "test_configuration",
+    "test_survival",
+    "test_commands",
+    "test_no_allocation",
+    "test_latches",
+    "test_restarts",
+    "test_weakening",
+    "tests.firmware_link.test_codec",
+    "tests.firmware_link.test_body_session",
+)
 
 
 def vm() -> str:
@@ -28,7 +43,11 @@ def vm() -> str:
 def test_module_passes_on_the_vm(module: str) -> None:
     result = subprocess.run(
         [vm(), "-X", "heapsize=2M", "tests/firmware_core/on_vm.py", module],
-        cwd=ROOT, env={**os.environ, "MICROPYPATH": "firmware:.frozen"}, capture_output=True, text=True, timeout=120,
+        cwd=ROOT,
+        env={**os.environ, "MICROPYPATH": "firmware:.frozen"},
+        capture_output=True,
+        text=True,
+        timeout=120,
     )
     assert result.returncode == 0, result.stdout + result.stderr
     assert result.stdout.startswith("passed "), result.stdout

@@ -241,8 +241,15 @@ def test_results_nobody_takes_are_overwritten_oldest_first():
     while finished.take(row):
         rows.append(dict(row))
     assert [r[c.F_CMD_ID] for r in rows] == list(range(5, 21))
-    assert rows[0] == {c.F_CMD_ID: 5, c.F_OUTPUT: 1, c.F_STATUS: c.STATUS_DONE, c.F_REASON: c.R_NONE,
-                       c.F_DELIVERED: 50, c.F_VALUE: 5, c.F_BOUND: 6}
+    assert rows[0] == {
+        c.F_CMD_ID: 5,
+        c.F_OUTPUT: 1,
+        c.F_STATUS: c.STATUS_DONE,
+        c.F_REASON: c.R_NONE,
+        c.F_DELIVERED: 50,
+        c.F_VALUE: 5,
+        c.F_BOUND: 6,
+    }
     assert rows[1][c.F_STATUS] == c.STATUS_ABORTED
     assert not finished.take(row)
 

@@ -73,8 +73,18 @@ def words(*raws: int) -> bytes:
     return b"".join(body + bytes((crc.crc8(body, 0, 2, 0x31, 0xFF),)) for body in bodies)
 
 
-@pytest.mark.parametrize(("temp", "rh"), [(0x0000, 0x0000), (0xFFFF, 0xFFFF), (0x0000, 0x8000), (0x6666, 0x0000),
-                                          (0x6666, 0xFFFF), (0xFFFF, 0x8000), (0x2000, 0x8000)])
+@pytest.mark.parametrize(
+    ("temp", "rh"),
+    [
+        (0x0000, 0x0000),
+        (0xFFFF, 0xFFFF),
+        (0x0000, 0x8000),
+        (0x6666, 0x0000),
+        (0x6666, 0xFFFF),
+        (0xFFFF, 0x8000),
+        (0x2000, 0x8000),
+    ],
+)
 def test_sht4x_that_says_the_impossible_says_nothing_not_even_half(bus: fake.Bus, temp: int, rh: int) -> None:
     inputs, part = Inputs(), driver("sht4x").Sht4x(bus)
     bus.answers[0x44] = [SHT_GOOD, words(temp, rh)]
@@ -156,8 +166,18 @@ def test_scd4x_spoilt_unplugged_and_still_measuring_since_before_a_reset(bus: fa
     assert why(inputs, c.S_CO2_PPM) == c.WHY_BAD_CRC
 
 
-@pytest.mark.parametrize("raws", [(0, 0x6667, 0x5EB9), (0, 0, 0), (0xFFFF, 0xFFFF, 0xFFFF), (500, 0, 0x5EB9),
-                                  (500, 0x6667, 0), (500, 0xFFFF, 0x5EB9), (149, 0x6667, 0x5EB9)])
+@pytest.mark.parametrize(
+    "raws",
+    [
+        (0, 0x6667, 0x5EB9),
+        (0, 0, 0),
+        (0xFFFF, 0xFFFF, 0xFFFF),
+        (500, 0, 0x5EB9),
+        (500, 0x6667, 0),
+        (500, 0xFFFF, 0x5EB9),
+        (149, 0x6667, 0x5EB9),
+    ],
+)
 def test_scd4x_that_says_the_impossible_says_nothing(bus: fake.Bus, raws: tuple[int, int, int]) -> None:
     inputs, part = Inputs(), driver("scd4x").Scd4x(bus)
     part.measuring = True
@@ -185,8 +205,12 @@ def test_a_co2_sensor_that_reads_nothing_lets_no_gas_in(bus: fake.Bus) -> None:
     del rig.readings[c.S_CO2_PPM]
     part = driver("scd4x").Scd4x(bus)
     part.measuring = True
-    for raws, reason in (((600, 0x6667, 0x5EB9), c.R_NONE), ((0, 0x6667, 0x5EB9), c.R_CO2_STALE),
-                         ((0, 0, 0), c.R_CO2_STALE), ((600, 0, 0), c.R_CO2_STALE)):
+    for raws, reason in (
+        ((600, 0x6667, 0x5EB9), c.R_NONE),
+        ((0, 0x6667, 0x5EB9), c.R_CO2_STALE),
+        ((0, 0, 0), c.R_CO2_STALE),
+        ((600, 0, 0), c.R_CO2_STALE),
+    ):
         bus.answers[0x62] = [words(*raws)]
         read(part, rig.core.inputs, rig.t - 800)
         assert rig.pulse(c.OUT_CO2_SOLENOID, 30_000) == reason, raws
@@ -194,16 +218,29 @@ def test_a_co2_sensor_that_reads_nothing_lets_no_gas_in(bus: fake.Bus) -> None:
         rig.run(61_000)
 
 
-@pytest.mark.parametrize(("sensor", "value"), [(c.S_AIR_TEMP_C, -4_000), (c.S_AIR_TEMP_C, -2_001), (c.S_RH_PCT, 0),
-                                               (c.S_RH_PCT, 199), (c.S_CO2_PPM, 0), (c.S_CO2_PPM, 149),
-                                               (c.S_LEAF_TEMP_C, -4_000), (c.S_SOIL_TEMP_C, -4_000)])
+@pytest.mark.parametrize(
+    ("sensor", "value"),
+    [
+        (c.S_AIR_TEMP_C, -4_000),
+        (c.S_AIR_TEMP_C, -2_001),
+        (c.S_RH_PCT, 0),
+        (c.S_RH_PCT, 199),
+        (c.S_CO2_PPM, 0),
+        (c.S_CO2_PPM, 149),
+        (c.S_LEAF_TEMP_C, -4_000),
+        (c.S_SOIL_TEMP_C, -4_000),
+    ],
+)
 def test_what_cannot_be_true_in_a_tent_is_not_fresh_for_the_interlocks(sensor: int, value: int) -> None:
     rig = in_state("leased")
     rig.readings[sensor] = value
     rig.step()
     assert not rig.core.inputs.fresh(sensor, rig.t, c.SENSOR_MAX_AGE_MS)
-    refused = {c.S_RH_PCT: (c.OUT_HUMIDIFIER, c.R_RH_STALE), c.S_CO2_PPM: (c.OUT_CO2_SOLENOID, c.R_CO2_STALE),
-               c.S_SOIL_TEMP_C: (c.OUT_HEATER_MAT, c.R_SOIL_TEMP_STALE)}
+    refused = {
+        c.S_RH_PCT: (c.OUT_HUMIDIFIER, c.R_RH_STALE),
+        c.S_CO2_PPM: (c.OUT_CO2_SOLENOID, c.R_CO2_STALE),
+        c.S_SOIL_TEMP_C: (c.OUT_HEATER_MAT, c.R_SOIL_TEMP_STALE),
+    }
     if sensor in refused:
         output, reason = refused[sensor]
         assert rig.pulse(output) == reason
@@ -256,8 +293,17 @@ def test_bh1750_values_time_register_and_silence(bus: fake.Bus) -> None:
 
 def test_ds18b20_table_of_the_data_sheet() -> None:
     ds = driver("ds18b20")
-    for raw, want in ((0x07D0, 12_500), (0x0191, 2_506), (0x00A2, 1_012), (0x0008, 50), (0x0000, 0), (0xFFF8, -50),
-                      (0xFF5E, -1_013), (0xFE6F, -2_507), (0xFC90, -5_500)):
+    for raw, want in (
+        (0x07D0, 12_500),
+        (0x0191, 2_506),
+        (0x00A2, 1_012),
+        (0x0008, 50),
+        (0x0000, 0),
+        (0xFFF8, -50),
+        (0xFF5E, -1_013),
+        (0xFE6F, -2_507),
+        (0xFC90, -5_500),
+    ):
         assert ds.temp_c_x100(raw) == want
 
 
@@ -266,10 +312,14 @@ def test_ds18b20_reads_checks_and_comes_back() -> None:
     inputs, part = Inputs(), ds.Ds18b20(18)
     tail = bytes((0x4B, 0x46, 0x7F, 0xFF, 0x0C, 0x10))
     good = bytes((0x91, 0x01)) + tail + b"\x70"
-    for pad, reason in ((good, c.WHY_NONE), (bytes((0x5E, 0xFF)) + tail + b"\x6a", c.WHY_NONE),
-                        (bytes((0x92, 0x01)) + tail + b"\x70", c.WHY_BAD_CRC), (bytes(9), c.WHY_BAD_CRC),
-                        (b"\xff" * 9, c.WHY_BAD_CRC),
-                        (bytes((0x50, 0x05)) + tail + b"\x1c", c.WHY_WARMING_UP)):
+    for pad, reason in (
+        (good, c.WHY_NONE),
+        (bytes((0x5E, 0xFF)) + tail + b"\x6a", c.WHY_NONE),
+        (bytes((0x92, 0x01)) + tail + b"\x70", c.WHY_BAD_CRC),
+        (bytes(9), c.WHY_BAD_CRC),
+        (b"\xff" * 9, c.WHY_BAD_CRC),
+        (bytes((0x50, 0x05)) + tail + b"\x1c", c.WHY_WARMING_UP),
+    ):
         fake.OneWire.scratchpads = [pad]
         read(part, inputs)
         assert why(inputs, c.S_SOIL_TEMP_C) == reason
@@ -350,8 +400,14 @@ def test_conversions_start_together_and_are_collected_later_without_waiting() ->
     inputs.flow_count = 900
     for now in range(0, 25_000, 100):
         sensors.poll(now, inputs, CONFIG)
-    assert part.log == [("start", 0), ("collect", 800), ("start", 10_000), ("collect", 10_800), ("start", 20_000),
-                        ("collect", 20_800)]
+    assert part.log == [
+        ("start", 0),
+        ("collect", 800),
+        ("start", 10_000),
+        ("collect", 10_800),
+        ("start", 20_000),
+        ("collect", 20_800),
+    ]
     assert inputs.value[c.S_FLOW_ML] == 2_000
     assert sensors.due_ms == 30_000
 

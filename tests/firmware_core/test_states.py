@@ -5,8 +5,14 @@ from tomato.core import states
 
 from tests.firmware_core.rig import STATES, MemoryStore, Rig, in_state
 
-NAMES = {"boot": c.STATE_BOOT, "safe": c.STATE_SAFE, "ready": c.STATE_READY, "leased": c.STATE_LEASED,
-         "survival": c.STATE_SURVIVAL, "fault": c.STATE_FAULT}
+NAMES = {
+    "boot": c.STATE_BOOT,
+    "safe": c.STATE_SAFE,
+    "ready": c.STATE_READY,
+    "leased": c.STATE_LEASED,
+    "survival": c.STATE_SURVIVAL,
+    "fault": c.STATE_FAULT,
+}
 
 # Every change there is; whatever is not listed keeps the state.
 CHANGES = {

@@ -70,8 +70,14 @@ def test_a_short_dark_pause_is_no_night():
 
 
 def test_water_comes_at_hard_low_from_a_valid_probe_only():
-    for probe_1, probe_2, wet in ((4_000, 4_000, True), (2_500, 2_500, True), (2_499, 4_000, False),
-                                  (4_000, 2_499, False), (None, None, True), (None, 2_000, False)):
+    for probe_1, probe_2, wet in (
+        (4_000, 4_000, True),
+        (2_500, 2_500, True),
+        (2_499, 4_000, False),
+        (4_000, 2_499, False),
+        (None, None, True),
+        (None, 2_000, False),
+    ):
         rig = abandoned(soil_p1_pct=probe_1, soil_p2_pct=probe_2)
         rig.run(7_200_000, 10_000)
         assert bool(doses(rig)) != wet, (probe_1, probe_2)

@@ -98,13 +98,19 @@ def test_a_greeting_is_answered_with_who_is_there():
     assert len(said) == 1
     _, session, m = said[0]
     assert session == 7
-    assert m == {c.F_SCHEMA_HASH: HASH, c.F_BOOT_ID: 42, c.F_FIRMWARE: FIRMWARE, c.F_BOARD: "bench",
-                 c.F_UID: b"\1\2", c.F_UPTIME_MS: 500, c.F_RESET_CAUSE: 0, c.F_CONFIG_CRC: line.core.config_crc}
+    assert m == {
+        c.F_SCHEMA_HASH: HASH,
+        c.F_BOOT_ID: 42,
+        c.F_FIRMWARE: FIRMWARE,
+        c.F_BOARD: "bench",
+        c.F_UID: b"\1\2",
+        c.F_UPTIME_MS: 500,
+        c.F_RESET_CAUSE: 0,
+        c.F_CONFIG_CRC: line.core.config_crc,
+    }
 
 
-GOLDEN_HELLO = (
-    "01010007" "{seq}" "a8182048{hash}1821182a1822{firmware}18236562656e6368182442010218251901f418260018271a{crc}"
-)
+GOLDEN_HELLO = "01010007{seq}a8182048{hash}1821182a1822{firmware}18236562656e6368182442010218251901f418260018271a{crc}"
 """Version, type, session 7, then keys 32 to 39: what every future host must still be able to read. Never change it."""
 
 
@@ -122,11 +128,10 @@ def test_the_bytes_of_the_greeting_are_frozen():
     line.body.feed(line.t, bytearray(line.frames.out[:n]), n)
     reader = FrameReader()
     reader.scan(line.out, 0, len(line.out))
-    said = "".join(f"{byte:02x}" for byte in reader.buf[:reader.body_end])
+    said = "".join(f"{byte:02x}" for byte in reader.buf[: reader.body_end])
     firmware = f"{0x60 + len(FIRMWARE):02x}" + "".join(f"{ord(ch):02x}" for ch in FIRMWARE)
     crc = "".join(f"{line.core.config_crc >> shift & 255:02x}" for shift in (24, 16, 8, 0))
-    want = GOLDEN_HELLO.format(seq=said[8:12], hash="".join(f"{byte:02x}" for byte in HASH), firmware=firmware,
-                               crc=crc)
+    want = GOLDEN_HELLO.format(seq=said[8:12], hash="".join(f"{byte:02x}" for byte in HASH), firmware=firmware, crc=crc)
     assert said == want
 
 
@@ -147,7 +152,8 @@ def test_another_schema_may_greet_ask_and_stop_only():
     line.heard()
     assert line.reasons(c.M_LEASE, {}) == [(c.STATUS_REJECTED, c.R_SCHEMA_MISMATCH)]
     assert line.reasons(c.M_PULSE, {c.F_CMD_ID: 1, c.F_NOT_AFTER_MS: 9_000, c.F_OUTPUT: 1, c.F_AMOUNT: 500}) == [
-        (c.STATUS_REJECTED, c.R_SCHEMA_MISMATCH)]
+        (c.STATUS_REJECTED, c.R_SCHEMA_MISMATCH)
+    ]
     assert kinds(line.tell(c.M_HEALTH, {})) == [c.M_HEALTH]
     assert line.reasons(c.M_STOP_ALL, {c.F_CMD_ID: 2}) == [(c.STATUS_DONE, c.R_NONE)]
     line.run(20_000)
@@ -157,8 +163,12 @@ def test_another_schema_may_greet_ask_and_stop_only():
 def test_what_is_no_message_is_refused_and_counted():
     line = Line().leased()
     for type_id, fields in (
-        (c.M_PULSE, {c.F_CMD_ID: 1}), (c.M_PULSE, [1, 2]), (c.M_HEALTH, {c.F_AMOUNT: 5}),
-        (c.M_LEASE, {c.F_LEASE_MS: True}), (c.M_LEASE, {c.F_LEASE_MS: -1}), (c.M_LEASE, {c.F_LEASE_MS: "5"}),
+        (c.M_PULSE, {c.F_CMD_ID: 1}),
+        (c.M_PULSE, [1, 2]),
+        (c.M_HEALTH, {c.F_AMOUNT: 5}),
+        (c.M_LEASE, {c.F_LEASE_MS: True}),
+        (c.M_LEASE, {c.F_LEASE_MS: -1}),
+        (c.M_LEASE, {c.F_LEASE_MS: "5"}),
     ):
         assert line.reasons(type_id, fields) == [(c.STATUS_REJECTED, c.R_MALFORMED)], fields
     assert line.reasons(77, {}) == [(c.STATUS_REJECTED, c.R_UNKNOWN_TYPE)]
@@ -261,7 +271,7 @@ def test_sampling_can_be_set_and_a_lease_refused_without_a_name():
 
 def test_four_timestamps():
     line = Line().leased()
-    (_, _, m), = line.tell(c.M_TIME, {c.F_T1_MS: 1 << 40})
+    ((_, _, m),) = line.tell(c.M_TIME, {c.F_T1_MS: 1 << 40})
     assert m == {c.F_T1_MS: 1 << 40, c.F_T2_MS: line.t, c.F_T3_MS: line.t}
 
 
@@ -323,7 +333,8 @@ def test_a_backlog_waits_for_room_and_ends_at_its_limit():
     said = line.heard()
     assert [m[c.F_SEQ] for kind, _, m in said if kind == c.M_SAMPLE][:3] == [2, 3, 4]
     assert [(m[c.F_FIRST_SEQ], m[c.F_LAST_SEQ], m[c.F_COUNT]) for kind, _, m in said if kind == c.M_BACKFILL] == [
-        (2, 4, 3)]
+        (2, 4, 3)
+    ]
 
 
 def test_a_ring_of_equal_numbers_lets_the_oldest_go():

@@ -6,37 +6,89 @@ from tomato.core.frame import BODY_MAX, FRAME_MAX, HEADER, FrameReader, FrameWri
 
 # RFC 8949, appendix A: those of its examples that lie in the part the line needs.
 VECTORS = (
-    ("00", 0), ("01", 1), ("0a", 10), ("17", 23), ("1818", 24), ("1819", 25), ("1864", 100), ("1903e8", 1000),
-    ("1a000f4240", 1000000), ("1b000000e8d4a51000", 1000000000000), ("1bffffffffffffffff", 18446744073709551615),
-    ("3bffffffffffffffff", -18446744073709551616), ("20", -1), ("29", -10), ("3863", -100), ("3903e7", -1000),
-    ("f90000", 0.0), ("f93c00", 1.0), ("fb3ff199999999999a", 1.1), ("f93e00", 1.5), ("f97bff", 65504.0),
-    ("fa47c35000", 100000.0), ("f90001", 5.960464477539063e-8), ("f90400", 0.00006103515625), ("f9c400", -4.0),
-    ("fbc010666666666666", -4.1), ("fb7e37e43c8800759c", 1.0e300), ("f97c00", float("inf")),
-    ("f9fc00", float("-inf")), ("fa7f800000", float("inf")), ("fb7ff0000000000000", float("inf")),
-    ("f4", False), ("f5", True), ("f6", None), ("40", b""), ("4401020304", b"\1\2\3\4"), ("60", ""), ("6161", "a"),
-    ("6449455446", "IETF"), ("62225c", "\"\\"), ("62c3bc", "\u00fc"), ("63e6b0b4", "\u6c34"), ("80", []),
-    ("83010203", [1, 2, 3]), ("8301820203820405", [1, [2, 3], [4, 5]]),
-    ("98190102030405060708090a0b0c0d0e0f101112131415161718181819", list(range(1, 26))), ("a0", {}),
-    ("a201020304", {1: 2, 3: 4}), ("a26161016162820203", {"a": 1, "b": [2, 3]}),
+    ("00", 0),
+    ("01", 1),
+    ("0a", 10),
+    ("17", 23),
+    ("1818", 24),
+    ("1819", 25),
+    ("1864", 100),
+    ("1903e8", 1000),
+    ("1a000f4240", 1000000),
+    ("1b000000e8d4a51000", 1000000000000),
+    ("1bffffffffffffffff", 18446744073709551615),
+    ("3bffffffffffffffff", -18446744073709551616),
+    ("20", -1),
+    ("29", -10),
+    ("3863", -100),
+    ("3903e7", -1000),
+    ("f90000", 0.0),
+    ("f93c00", 1.0),
+    ("fb3ff199999999999a", 1.1),
+    ("f93e00", 1.5),
+    ("f97bff", 65504.0),
+    ("fa47c35000", 100000.0),
+    ("f90001", 5.960464477539063e-8),
+    ("f90400", 0.00006103515625),
+    ("f9c400", -4.0),
+    ("fbc010666666666666", -4.1),
+    ("fb7e37e43c8800759c", 1.0e300),
+    ("f97c00", float("inf")),
+    ("f9fc00", float("-inf")),
+    ("fa7f800000", float("inf")),
+    ("fb7ff0000000000000", float("inf")),
+    ("f4", False),
+    ("f5", True),
+    ("f6", None),
+    ("40", b""),
+    ("4401020304", b"\1\2\3\4"),
+    ("60", ""),
+    ("6161", "a"),
+    ("6449455446", "IETF"),
+    ("62225c", '"\\'),
+    ("62c3bc", "\u00fc"),
+    ("63e6b0b4", "\u6c34"),
+    ("80", []),
+    ("83010203", [1, 2, 3]),
+    ("8301820203820405", [1, [2, 3], [4, 5]]),
+    ("98190102030405060708090a0b0c0d0e0f101112131415161718181819", list(range(1, 26))),
+    ("a0", {}),
+    ("a201020304", {1: 2, 3: 4}),
+    ("a26161016162820203", {"a": 1, "b": [2, 3]}),
     ("826161a161626163", ["a", {"b": "c"}]),
     ("a56161614161626142616361436164614461656145", {"a": "A", "b": "B", "c": "C", "d": "D", "e": "E"}),
 )
 
 # The rest of that appendix, and what is wrong by itself: each refused under its name.
 REFUSED = (
-    ("c249010000000000000000", "tag"), ("c074323031332d30332d32315432303a30343a30305a", "tag"), ("c11a514b67b0", "tag"),
-    ("d74401020304", "tag"), ("d818456449455446", "tag"), ("f7", "undefined"), ("f0", "simple value"),
-    ("f8ff", "simple value"), ("5f42010243030405ff", "indefinite length"), ("7f657374726561646d696e67ff",
-                                                                            "indefinite length"),
-    ("9fff", "indefinite length"), ("bf61610161629f0203ffff", "indefinite length"), ("ff", "break"),
-    ("1c", "reserved length"), ("18", "truncated"), ("4401", "truncated"), ("9bffffffffffffffff", "truncated"),
-    ("0001", "trailing bytes"), ("a201020103", "duplicate key"), ("a1800a", "map key"), ("a1f50a", "map key"),
-    ("62c328", "text is not UTF-8"), ("8181818181" + "00", "too deep"),
+    ("c249010000000000000000", "tag"),
+    ("c074323031332d30332d32315432303a30343a30305a", "tag"),
+    ("c11a514b67b0", "tag"),
+    ("d74401020304", "tag"),
+    ("d818456449455446", "tag"),
+    ("f7", "undefined"),
+    ("f0", "simple value"),
+    ("f8ff", "simple value"),
+    ("5f42010243030405ff", "indefinite length"),
+    ("7f657374726561646d696e67ff", "indefinite length"),
+    ("9fff", "indefinite length"),
+    ("bf61610161629f0203ffff", "indefinite length"),
+    ("ff", "break"),
+    ("1c", "reserved length"),
+    ("18", "truncated"),
+    ("4401", "truncated"),
+    ("9bffffffffffffffff", "truncated"),
+    ("0001", "trailing bytes"),
+    ("a201020103", "duplicate key"),
+    ("a1800a", "map key"),
+    ("a1f50a", "map key"),
+    ("62c328", "text is not UTF-8"),
+    ("8181818181" + "00", "too deep"),
 )
 
 
 def unhex(text):
-    return bytes(int(text[i:i + 2], 16) for i in range(0, len(text), 2))
+    return bytes(int(text[i : i + 2], 16) for i in range(0, len(text), 2))
 
 
 def read(data):
@@ -47,7 +99,7 @@ def wrote(value, size=300):
     buf = bytearray(size)
     writer = Writer(buf)
     writer.put(value)
-    return bytes(buf[:writer.pos])
+    return bytes(buf[: writer.pos])
 
 
 def test_rfc_vectors_are_read():
@@ -142,7 +194,7 @@ def test_broken_stuffing_is_refused():
 
 def frame(body, type_id=9, session=7):
     writer = FrameWriter()
-    writer.payload[HEADER:HEADER + len(body)] = body
+    writer.payload[HEADER : HEADER + len(body)] = body
     n = writer.finish(type_id, session, HEADER + len(body))
     return bytes(writer.out[:n])
 
@@ -154,7 +206,7 @@ def frames_in(data, reader=None):
     while at < len(data):
         at = reader.scan(data, at, len(data))
         if reader.ready:
-            found.append((reader.type, reader.session, bytes(reader.buf[HEADER:reader.body_end])))
+            found.append((reader.type, reader.session, bytes(reader.buf[HEADER : reader.body_end])))
     return found
 
 
@@ -164,7 +216,7 @@ def test_a_frame_comes_through_whole_or_byte_by_byte():
     assert frames_in(data) == [(9, 7, b"\xa1\x01\x02")]
     reader, found = FrameReader(), []
     for i in range(len(data)):
-        found += frames_in(data[i:i + 1], reader)
+        found += frames_in(data[i : i + 1], reader)
     assert found == [(9, 7, b"\xa1\x01\x02")]
 
 

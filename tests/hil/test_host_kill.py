@@ -48,8 +48,13 @@ def test_sigkill_during_a_pump_pulse(tmp_path: Path) -> None:
     state = tmp_path / "state.json"
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join((str(ROOT), str(ROOT / "host")))}
     with server.start(seed=1, time_scale=SCALE, state=state, flash=tmp_path / "board") as twin:
-        host = subprocess.Popen([sys.executable, "-m", "tests.hil.doomed_host", twin.port_path, "1"], cwd=ROOT,
-                                env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        host = subprocess.Popen(
+            [sys.executable, "-m", "tests.hil.doomed_host", twin.port_path, "1"],
+            cwd=ROOT,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
         assert host.stdout is not None
         assert host.stdout.readline() == b"pumping\n"
         until(state, lambda t: t["outputs"] & PUMP and t["outputs"] & LIGHT)

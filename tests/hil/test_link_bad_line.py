@@ -93,8 +93,11 @@ def test_strange_but_whole_frames_are_refused_by_name(host: WireHost, twin: Lock
     strange = {
         "unknown_type": [encode_frame(number, 1, 0, b"\xa0") for number in (0, 3, 9, 99)],
         "malformed": [
-            encode_frame(5, 1, 0, b""), encode_frame(5, 1, 0, b"\xf7"), encode_frame(5, 1, 0, b"\x80"),
-            encode_frame(5, 1, 0, cbor2.dumps({1: 5})), encode_frame(5, 1, 0, cbor2.dumps({1: True, 2: 1, 3: 0, 4: 1})),
+            encode_frame(5, 1, 0, b""),
+            encode_frame(5, 1, 0, b"\xf7"),
+            encode_frame(5, 1, 0, b"\x80"),
+            encode_frame(5, 1, 0, cbor2.dumps({1: 5})),
+            encode_frame(5, 1, 0, cbor2.dumps({1: True, 2: 1, 3: 0, 4: 1})),
             encode_frame(5, 1, 0, cbor2.dumps({1: 5, 2: FOR_EVER_MS, 3: FAN, 4: 1.5})),
             encode_frame(5, 1, 0, cbor2.dumps({1: 5, 2: FOR_EVER_MS, 3: FAN, 4: 2**63})),
             encode_frame(5, 1, 0, cbor2.dumps({1: 5, 2: FOR_EVER_MS, 3: FAN, 4: 100, 60: 1})),
@@ -194,11 +197,18 @@ def test_the_board_never_waits_for_a_host_that_stopped_reading() -> None:
     with tempfile.TemporaryDirectory() as folder:
         script = Path(folder) / "deaf.py"
         script.write_text(DEAF)
-        told = subprocess.run([program, str(script)], stdin=slave, stdout=slave, stderr=subprocess.PIPE, timeout=60,
-                              env={"MICROPYPATH": f"{firmware_dir()}:.frozen"}, check=False)
+        reported = subprocess.run(
+            [program, str(script)],
+            stdin=slave,
+            stdout=slave,
+            stderr=subprocess.PIPE,
+            timeout=60,
+            env={"MICROPYPATH": f"{firmware_dir()}:.frozen"},
+            check=False,
+        )
     os.close(master)
     os.close(slave)
-    worst_us, refused, waiting = (int(word) for word in told.stderr.split())
+    worst_us, refused, waiting = (int(word) for word in reported.stderr.split())
     assert refused > 2_000
     assert waiting > 0
     assert worst_us < 50_000

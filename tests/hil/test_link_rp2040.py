@@ -59,8 +59,9 @@ def emulated_port(tmp_path: Path) -> Iterator[str]:
     log = tmp_path / "emulator.log"
     with log.open("wb") as out:
         emulator = str(Path(sys.executable).with_name("rp2040py"))
-        process = subprocess.Popen([emulator, "micropython", "--image", UF2, "--pty"],
-                                   stdout=out, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(
+            [emulator, "micropython", "--image", UF2, "--pty"], stdout=out, stderr=subprocess.STDOUT
+        )
     deadline = time.monotonic() + 120
     found = None
     while found is None and time.monotonic() < deadline and process.poll() is None:
@@ -90,6 +91,8 @@ def test_the_firmware_is_flashed_through_mpremote_and_imports(emulated_port: str
         done = flash.install(console, firmware)
         assert done.provisioned
         assert flash.install(console, firmware).uploaded == []
-        told = console.run("import slot\nslot.choose()\nfrom tomato.contract import SCHEMA_HASH\n"
-                           "import tomato.core.session\nprint(SCHEMA_HASH.hex(), slot.chosen)\n")
-    assert told.split() == [SCHEMA_HASH.hex(), "a"]
+        reported = console.run(
+            "import slot\nslot.choose()\nfrom tomato.contract import SCHEMA_HASH\n"
+            "import tomato.core.session\nprint(SCHEMA_HASH.hex(), slot.chosen)\n"
+        )
+    assert reported.split() == [SCHEMA_HASH.hex(), "a"]

@@ -23,8 +23,9 @@ SCALE = 20.0
 
 @pytest.fixture
 def twin(tmp_path: Path) -> Iterator[TwinHandle]:
-    handle = server.start(seed=2, time_scale=SCALE, state=tmp_path / "state.json", flash=tmp_path / "board",
-                          link=tmp_path / "board0")
+    handle = server.start(
+        seed=2, time_scale=SCALE, state=tmp_path / "state.json", flash=tmp_path / "board", link=tmp_path / "board0"
+    )
     yield handle
     handle.close()
 
@@ -38,7 +39,7 @@ def eventually(true: Callable[[], bool], seconds: float = 8.0) -> bool:
     return False
 
 
-def told(path: Path) -> dict[str, object]:
+def reported(path: Path) -> dict[str, object]:
     try:
         return dict(json.loads(path.read_text()))
     except (OSError, ValueError):
@@ -65,9 +66,9 @@ def test_it_serves_one_host_after_the_other(twin: TwinHandle) -> None:
 
 
 def test_a_reset_keeps_the_flash(twin: TwinHandle, tmp_path: Path) -> None:
-    assert eventually(lambda: told(tmp_path / "state.json").get("boots") == 1)
+    assert eventually(lambda: reported(tmp_path / "state.json").get("boots") == 1)
     os.kill(twin.pid, signal.SIGUSR1)
-    assert eventually(lambda: told(tmp_path / "state.json").get("boots") == 2)
+    assert eventually(lambda: reported(tmp_path / "state.json").get("boots") == 2)
     host = real_time_host(twin.port_path)
     assert host.greet()["boot_id"] == 2
     host.close()
@@ -75,25 +76,27 @@ def test_a_reset_keeps_the_flash(twin: TwinHandle, tmp_path: Path) -> None:
 
 def test_time_runs_at_its_scale(twin: TwinHandle, tmp_path: Path) -> None:
     path = tmp_path / "state.json"
-    assert eventually(lambda: bool(told(path)))
-    first, begun = int(str(told(path)["now_ms"])), time.monotonic()
+    assert eventually(lambda: bool(reported(path)))
+    first, begun = int(str(reported(path)["now_ms"])), time.monotonic()
     time.sleep(1.5)
-    passed = int(str(told(path)["now_ms"])) - first
+    passed = int(str(reported(path)["now_ms"])) - first
     assert passed == pytest.approx((time.monotonic() - begun) * 1_000 * SCALE, rel=0.2)
 
 
 def test_it_outlives_the_process_that_started_it(tmp_path: Path) -> None:
-    starter = ("import sys; from pathlib import Path; from tomato_host.twin import server; "
-               "h = server.start(seed=1, time_scale=20.0, state=Path(sys.argv[1])); print(h.pid, flush=True); "
-               "import os, signal; os.kill(os.getpid(), signal.SIGKILL)")
+    starter = (
+        "import sys; from pathlib import Path; from tomato_host.twin import server; "
+        "h = server.start(seed=1, time_scale=20.0, state=Path(sys.argv[1])); print(h.pid, flush=True); "
+        "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
+    )
     state = tmp_path / "state.json"
     run = subprocess.run([sys.executable, "-c", starter, str(state)], capture_output=True, timeout=60, check=False)
     assert run.returncode == -signal.SIGKILL, run.stderr.decode()
     pid = int(run.stdout)
     try:
-        assert eventually(lambda: bool(told(state)))
-        before = told(state)["now_ms"]
-        assert eventually(lambda: told(state)["now_ms"] != before), "it went on after its starter was killed"
+        assert eventually(lambda: bool(reported(state)))
+        before = reported(state)["now_ms"]
+        assert eventually(lambda: reported(state)["now_ms"] != before), "it went on after its starter was killed"
     finally:
         os.kill(pid, signal.SIGTERM)
     assert eventually(lambda: not Path(f"/proc/{pid}").exists() or "Z" in _state(pid))
@@ -108,8 +111,9 @@ def _state(pid: int) -> str:
 
 def test_bad_options_are_one_line_and_code_2() -> None:
     for bad in (["--scenario", "hailstorm"], ["--time-scale", "0"], ["--weather", "/nowhere.csv"]):
-        run = subprocess.run([sys.executable, "-m", "tomato_host.twin.serve", *bad], capture_output=True, timeout=60,
-                             check=False)
+        run = subprocess.run(
+            [sys.executable, "-m", "tomato_host.twin.serve", *bad], capture_output=True, timeout=60, check=False
+        )
         assert run.returncode == 2
         assert len(run.stderr.decode().strip().splitlines()) == 1 and "Traceback" not in run.stderr.decode()
 

@@ -47,8 +47,14 @@ class ForeignBoard:
         self.heard.add(NAME_OF[payload[1]])
         session, seq = int.from_bytes(payload[2:4], "big"), int.from_bytes(payload[4:6], "big")
         fields = {
-            "schema_hash": self.schema_hash, "boot_id": 5, "firmware": "0.0.9", "board": "pico", "uid": b"\1" * 8,
-            "uptime_ms": 60_000, "reset_cause": 1, "config_crc": 0,
+            "schema_hash": self.schema_hash,
+            "boot_id": 5,
+            "firmware": "0.0.9",
+            "board": "pico",
+            "uid": b"\1" * 8,
+            "uptime_ms": 60_000,
+            "reset_cause": 1,
+            "config_crc": 0,
         }
         body = cbor2.dumps({FIELD_BY_NAME[name].key: value for name, value in fields.items()})
         os.write(self._fd, encode_frame(HELLO.type_id, session, seq, body))

@@ -7,18 +7,19 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from tomato_host.app import brain_settings, loop_settings
 from tomato_host.board.session import BoardSession
+from tomato_host.brain.brain import Brain
 from tomato_host.brain.control.settings import ControlSettings
-from tomato_host.brain.mind import Mind
-from tomato_host.runtime.display import NoDisplay
-from tomato_host.runtime.inbox import new_request
-from tomato_host.runtime.main import mind_settings
-from tomato_host.runtime.recorder import Recorder
-from tomato_host.runtime.rig import SIM_START, LockStepClock, Ports, Rig
-from tomato_host.runtime.status import Status
-from tomato_host.runtime.supervisor import Supervisor
+from tomato_host.commands.inbox import new_request
+from tomato_host.loop.board_runtime import BoardRuntime, SerialLink
+from tomato_host.loop.extensions import NoDisplay
+from tomato_host.loop.recorder import Recorder
+from tomato_host.loop.status import Status
+from tomato_host.loop.supervisor import Supervisor
 from tomato_host.settings import Settings
 from tomato_host.storage.dataset import Dataset
+from tomato_host.twin.board_runtime import SIM_START, LockStepClock
 from tomato_host.twin.lockstep import LockStep
 from tomato_host.twin.params import TentParams
 from tomato_host.twin.world import World
@@ -38,7 +39,7 @@ class Story:
     records: list[Record] = field(default_factory=list)
     world: World = field(default_factory=lambda: World(0))
     resets: int = 0
-    told: list[Record] = field(default_factory=list)
+    reported: list[Record] = field(default_factory=list)
     """What the recorder handed to its listeners: what notifications are made of."""
     switched: list[tuple[int, int]] = field(default_factory=lambda: [(0, 0)])
     """(moment in ms, relays on from then) as the relays really were."""
@@ -47,8 +48,11 @@ class Story:
         """Share of these hours in which a relay was truly on."""
         begin, end, bit = from_h * HOUR_MS, to_h * HOUR_MS, 1 << OUTPUT_BY_NAME[output].wire_id
         until = [t for t, _ in self.switched[1:]] + [round(end)]
-        on_ms = sum(max(0.0, min(stop, end) - max(start, begin))
-                    for (start, outputs), stop in zip(self.switched, until, strict=True) if outputs & bit)
+        on_ms = sum(
+            max(0.0, min(stop, end) - max(start, begin))
+            for (start, outputs), stop in zip(self.switched, until, strict=True)
+            if outputs & bit
+        )
         return on_ms / (end - begin)
 
     def _between(self, kind: type, from_h: float, to_h: float) -> list[Record]:
@@ -56,8 +60,11 @@ class Story:
         return [r for r in self.records if isinstance(r, kind) and begin <= r.ts <= end]
 
     def events(self, name: str, from_h: float = 0.0, to_h: float = 1e4, level: str | None = None) -> list[EventV1]:
-        return [e for e in self._between(EventV1, from_h, to_h)
-                if isinstance(e, EventV1) and e.name == name and level in (None, e.level)]
+        return [
+            e
+            for e in self._between(EventV1, from_h, to_h)
+            if isinstance(e, EventV1) and e.name == name and level in (None, e.level)
+        ]
 
     def anomalies(self, kind: str, from_h: float = 0.0, to_h: float = 1e4) -> list[AnomalyV1]:
         return [a for a in self._between(AnomalyV1, from_h, to_h) if isinstance(a, AnomalyV1) and a.type.value == kind]
@@ -76,9 +83,12 @@ class Story:
 
     def alarms(self, from_h: float = 0.0, to_h: float = 1e4) -> list[Record]:
         """What a notification rule would act on: warnings, alarms and anomalies of HIGH or above, as told."""
-        return [r for r in self._between(EventV1, from_h, to_h) + self._between(AnomalyV1, from_h, to_h)
-                if r in self.told and (getattr(r, "level", "") in ("WARNING", "ALARM")
-                                       or getattr(r, "severity", "") in ("HIGH", "CRITICAL"))]
+        return [
+            r
+            for r in self._between(EventV1, from_h, to_h) + self._between(AnomalyV1, from_h, to_h)
+            if r in self.reported
+            and (getattr(r, "level", "") in ("WARNING", "ALARM") or getattr(r, "severity", "") in ("HIGH", "CRITICAL"))
+        ]
 
     def mode(self, at_h: float) -> str:
         """The brain's mode at an hour, from its own events."""
@@ -94,7 +104,7 @@ class Story:
 
 
 @dataclass
-class Hands:
+class Actuator:
     """A person beside the tent: sees the world, reaches the button, and asks the running host for things."""
 
     world: World
@@ -121,7 +131,7 @@ class Hands:
 BRISK = Settings(control=ControlSettings(cycle_s=1_800, water_pause_s=1_800, event_pause_s=600))
 """Decisions every half hour, so that a test need not live through the two hours of the usual cycle."""
 
-Help = tuple[float, Callable[[Hands], None]]
+Help = tuple[float, Callable[[Actuator], None]]
 """At which hour a person does what."""
 
 
@@ -136,9 +146,17 @@ def _watch_relays(world: World, story: Story) -> None:
     world.set_output = watched  # type: ignore[method-assign]  # one instance, watched by its test
 
 
-def run_scenario(where: Path, scenario: str, hours: float, seed: int = 7, params: TentParams | None = None,
-                 settings: Settings | None = None, prepare: Callable[[World], None] | None = None,
-                 help_at: tuple[Help, ...] = (), start: datetime = SIM_START) -> Story:
+def run_scenario(
+    where: Path,
+    scenario: str,
+    hours: float,
+    seed: int = 7,
+    params: TentParams | None = None,
+    settings: Settings | None = None,
+    prepare: Callable[[World], None] | None = None,
+    help_at: tuple[Help, ...] = (),
+    start: datetime = SIM_START,
+) -> Story:
     """Live through `hours` of the scenario with the real firmware in lock step."""
     settings = settings or BRISK
     twin = LockStep(seed, scenario, start, params=params, flash=where / "board")
@@ -146,19 +164,21 @@ def run_scenario(where: Path, scenario: str, hours: float, seed: int = 7, params
     _watch_relays(twin.world, story)
     if prepare:
         prepare(twin.world)
-    ports = Ports(twin.port_path)
-    rig = Rig(LockStepClock(twin, ports, 0.0), ports, "virtual board in lock step", real_time=False)
+    link = SerialLink(twin.port_path, twin.open_port)
+    runtime = BoardRuntime(LockStepClock(twin, link, 0.0), link, "virtual board in lock step", real_time=False)
     dataset = Dataset.from_settings(where / "data", settings.storage, about={"board": "sim"})
     try:
-        status = Status(started_at=rig.clock.now(), now=rig.clock.now(), port=ports.url)
-        session = BoardSession(ports.open, 1)
+        status = Status(started_at=runtime.clock.now(), now=runtime.clock.now(), port=link.url)
+        session = BoardSession(link.open, 1)
         session.open_now()
         recorder = Recorder(dataset, status)
-        recorder.listeners += [story.records.append, story.told.append]
-        supervisor = Supervisor(settings, rig, session, Mind(mind_settings(settings)), recorder, status, NoDisplay())
-        hands = Hands(twin.world, session, supervisor)
-        for hour, deed in help_at:
-            supervisor.scheduler.once("a person", round(hour * HOUR_MS), lambda _run, deed=deed: deed(hands))
+        recorder.listeners += [story.records.append, story.reported.append]
+        supervisor = Supervisor(
+            loop_settings(settings), runtime, session, Brain(brain_settings(settings)), recorder, status, NoDisplay()
+        )
+        hands = Actuator(twin.world, session, supervisor)
+        for hour, action in help_at:
+            supervisor.scheduler.once("a person", round(hour * HOUR_MS), lambda _run, action=action: action(hands))
         supervisor.run(round(hours * HOUR_MS))
         story.resets = len(twin.board.resets)
     finally:

@@ -9,7 +9,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
-from tomato_host.runtime.simulated_day import DayPlan, DayResult, SimulatedDay
+from tomato_host.loop.simulated_day import DayPlan, DayResult, SimulatedDay
 from tomato_host.storage.chain import parse_line
 from tomato_host.storage.reader import read_records
 from tomato_host.storage.verify import verify

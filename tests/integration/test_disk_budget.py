@@ -1,4 +1,4 @@
-"""Hours of the real host on the virtual board: what it writes is within the budget, which changes no deed."""
+"""Hours of the real host on the virtual board: what it writes is within the budget, which changes no action."""
 
 from __future__ import annotations
 
@@ -23,9 +23,28 @@ def run(folder: Path, toml: str) -> dict[str, list[bytes]]:
     config = folder / "tomato.toml"
     config.write_text(toml)
     subprocess.run(
-        [sys.executable, "-m", "tomato_host", "run", "--board", "sim", "--time-scale", "0", "--seed", "7", "--json",
-         "--duration-hours", str(HOURS), "--config", str(config), "--data-dir", str(folder / "data")],
-        check=True, capture_output=True, timeout=120,
+        [
+            sys.executable,
+            "-m",
+            "tomato_host",
+            "run",
+            "--board",
+            "sim",
+            "--time-scale",
+            "0",
+            "--seed",
+            "7",
+            "--json",
+            "--duration-hours",
+            str(HOURS),
+            "--config",
+            str(config),
+            "--data-dir",
+            str(folder / "data"),
+        ],
+        check=True,
+        capture_output=True,
+        timeout=120,
     )
     assert verify(folder / "data").ok
     found: dict[str, list[bytes]] = {}
@@ -61,8 +80,12 @@ def test_a_board_that_tells_every_second_is_thinned_and_no_deed_is_lost(place: P
     assert len(thin["sensors_raw"]) >= HOURS * 60, "still one a minute"
     said = [json.loads(text)["name"] for text in thin["events"] if b'"raw_' in text]
     assert said == ["raw_thinned"]
-    checked = subprocess.run([sys.executable, "-m", "tomato_host", "replay", str(place / "thin" / "data"), "--check"],
-                             capture_output=True, text=True, timeout=120)
+    checked = subprocess.run(
+        [sys.executable, "-m", "tomato_host", "replay", str(place / "thin" / "data"), "--check"],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
     assert "The disk budget left readings out (first on 2026-05-01T06:" in checked.stdout
     for stream in ("actions", "plans", "states"):
         assert thin[stream] == whole[stream], f"the same {stream}, to the byte"

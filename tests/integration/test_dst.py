@@ -10,10 +10,10 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
+from tomato_host.app import brain_settings
 from tomato_host.brain.control.photoperiod import is_light
-from tomato_host.runtime.main import mind_settings
-from tomato_host.runtime.replay_check import Checker
-from tomato_host.runtime.simulated_day import DayPlan, SimulatedDay
+from tomato_host.loop.simulated_day import DayPlan, SimulatedDay
+from tomato_host.replay.check import Checker
 from tomato_host.settings import Settings
 from tomato_host.sources.synthetic import SyntheticDay
 from tomato_host.storage.reader import read_records, stream_files
@@ -78,15 +78,22 @@ def test_the_controllers_light_window_over_the_change(change: str, light: str) -
         assert (wall.hour, wall.minute) == (lights_on.hour, lights_on.minute) or wall.hour == 3
 
 
-@pytest.mark.parametrize(("start", "hours"), [
-    ("2026-10-24T23:30", "3"), pytest.param("2026-03-28T23:30", "3", marks=pytest.mark.soak),
-])
+@pytest.mark.parametrize(
+    ("start", "hours"),
+    [
+        ("2026-10-24T23:30", "3"),
+        pytest.param("2026-03-28T23:30", "3", marks=pytest.mark.soak),
+    ],
+)
 def test_the_real_loop_over_the_change(tmp_path: Path, start: str, hours: str) -> None:
     """Firmware, line and brain: a sample each 10 s of elapsed time, and a replay that says the same."""
     words = ["run", "--board", "sim", "--time-scale", "0", "--seed", "2", "--json", "--data-dir", str(tmp_path)]
     done = subprocess.run(
         [sys.executable, "-m", "tomato_host", *words, "--start", start, "--duration-hours", hours],
-        capture_output=True, text=True, timeout=280, cwd=ROOT / "host",
+        capture_output=True,
+        text=True,
+        timeout=280,
+        cwd=ROOT / "host",
     )
     assert done.returncode == 0, done.stderr
     records = list(read_records(tmp_path))
@@ -96,5 +103,5 @@ def test_the_real_loop_over_the_change(tmp_path: Path, start: str, hours: str) -
     assert seen[0] - begin < timedelta(seconds=60) and len(seen) >= int(hours) * 360 - 6
     states = [r.ts for r in records if isinstance(r, StateV1)]
     assert sorted(set(states)) == states and len(states) >= int(hours) * 2
-    checked = Checker(mind_settings(Settings())).check(records)
+    checked = Checker(brain_settings(Settings())).check(records)
     assert checked.same and checked.compared["plan_v1"] >= 2, checked.differences[:3]

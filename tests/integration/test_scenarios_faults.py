@@ -29,8 +29,7 @@ def assert_plant_safe(story: Story) -> None:
 
 def watered(story: Story, from_h: float, to_h: float = 1e4) -> float:
     """Millilitres the board confirmed for doses decided in these hours, finished or cut."""
-    return sum(a.outcome.delivered_ml or 0.0 for a in story.actions("WATER", from_h, to_h)
-               if a.outcome is not None)
+    return sum(a.outcome.delivered_ml or 0.0 for a in story.actions("WATER", from_h, to_h) if a.outcome is not None)
 
 
 def test_leak_stops_water_until_a_person_has_dried_it(tmp_path: Path) -> None:
@@ -93,8 +92,10 @@ def test_sensor_dropout_lowers_trust_and_it_returns(tmp_path: Path) -> None:
     lost = story.observations(0.35, 0.68)
     assert lost and all(o.air_temp_c is None and o.missing["rh_pct"] for o in lost)
     assert story.anomalies("SENSOR_DISCONNECT", 0.3, 0.4) and story.alarms(0.3, 0.5)
-    gone, back = (story.events(name, since, until) for name, since, until in
-                  (("sensor_lost", 0.3, 0.4), ("sensor_back", 0.69, 0.75)))
+    gone, back = (
+        story.events(name, since, until)
+        for name, since, until in (("sensor_lost", 0.3, 0.4), ("sensor_back", 0.69, 0.75))
+    )
     assert [e.data["a"] for e in gone] == [e.data["a"] for e in back] == [0, 1], "the board says so itself, once each"
     assert story.mode(0.5) in ("CAUTION", "SAFE")
     assert all(o.air_temp_c is not None for o in story.observations(0.75))
@@ -107,7 +108,7 @@ def test_drifting_probe_is_told_from_a_watering(tmp_path: Path) -> None:
     """Two points an hour upwards, while its neighbour dries: the estimator names it; moved back, the drift ends."""
     story = run_scenario(tmp_path, "probe_drift@0.2+4", 5.0)
     found = story.anomalies("SENSOR_FAULT", 1.0, 4.3)
-    assert found and found[0] in story.told
+    assert found and found[0] in story.reported
     drifted = [o.soil[0].moisture_pct - o.soil[1].moisture_pct for o in story.observations(4.0, 4.15)]  # type: ignore
     settled = [o.soil[0].moisture_pct - o.soil[1].moisture_pct for o in story.observations(4.8, 4.95)]  # type: ignore
     assert sum(drifted) / len(drifted) - sum(settled) / len(settled) > 5.0

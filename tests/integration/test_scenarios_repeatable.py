@@ -16,9 +16,25 @@ HOURS = "0.8"
 
 
 def start_run(where: Path, seed: int = 7) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-c", "from tomato_host.cli.main import main; main()", "run", "--board", "sim",
-               "--time-scale", "0", "--duration-hours", HOURS, "--seed", str(seed), "--scenario", SCENARIO,
-               "--data-dir", str(where), "--json"]
+    command = [
+        sys.executable,
+        "-c",
+        "from tomato_host.cli.main import main; main()",
+        "run",
+        "--board",
+        "sim",
+        "--time-scale",
+        "0",
+        "--duration-hours",
+        HOURS,
+        "--seed",
+        str(seed),
+        "--scenario",
+        SCENARIO,
+        "--data-dir",
+        str(where),
+        "--json",
+    ]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
@@ -28,8 +44,11 @@ def finished(run: subprocess.Popen[bytes]) -> None:
 
 
 def fingerprints(folder: Path) -> dict[str, str]:
-    return {str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest()
-            for p in sorted(folder.rglob("*")) if p.is_file()}
+    return {
+        str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest()
+        for p in sorted(folder.rglob("*"))
+        if p.is_file()
+    }
 
 
 @contextmanager

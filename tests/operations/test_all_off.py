@@ -42,8 +42,13 @@ def test_what_a_dead_host_left_on_goes_off(twin: TwinHandle) -> None:
     host.send("HEALTH")
     assert host.await_message("HEALTH").fields["outputs"] >> FAN & 1, "the fan runs"
     host.port.close()
-    done = subprocess.run([sys.executable, "-m", "tomato_host", "board", "off", "--board", twin.port_path, "--json"],
-                          capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        [sys.executable, "-m", "tomato_host", "board", "off", "--board", twin.port_path, "--json"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["still_on"] == []
 

@@ -43,8 +43,11 @@ def test_it_goes_on_where_the_last_run_ended(tmp_path: Path) -> None:
         files = BoundedFiles(path, 20, 2)
         files.write(b"run %d says this\n" % n)
         files.close()
-    assert texts(path) == {"host.log": b"run 5 says this\n", "host.log.1": b"run 4 says this\n",
-                           "host.log.2": b"run 3 says this\n"}
+    assert texts(path) == {
+        "host.log": b"run 5 says this\n",
+        "host.log.1": b"run 4 says this\n",
+        "host.log.2": b"run 3 says this\n",
+    }
 
 
 def test_a_disk_that_refuses_loses_lines_and_stops_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -82,8 +85,12 @@ print("afterwards")
 
 def test_everything_printed_goes_there_also_by_children_and_never_more_than_allowed(tmp_path: Path) -> None:
     path = tmp_path / "logs" / "host.log"
-    ended = subprocess.run([sys.executable, "-c", SPEAKER.replace("range(4000)", "range(3)"), str(path)],
-                           capture_output=True, text=True, check=True)
+    ended = subprocess.run(
+        [sys.executable, "-c", SPEAKER.replace("range(4000)", "range(3)"), str(path)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     assert ended.stdout == "the summary\nafterwards\n"
     assert ended.stderr == ""
     text = path.read_text()
@@ -112,9 +119,26 @@ def test_a_run_with_a_log_file(tmp_path: Path) -> None:
     config = tmp_path / "tomato.toml"
     config.write_text(f'[logs]\nfile = "{tmp_path}/host.log"\n[service]\nport = 0\n[weather]\nprovider = "none"\n')
     ended = subprocess.run(
-        [sys.executable, "-m", "tomato_host", "run", "--board", "sim", "--config", str(config), "--time-scale", "60",
-         "--duration-hours", "0.05", "--data-dir", str(tmp_path / "data")],
-        capture_output=True, text=True, check=True, timeout=120,
+        [
+            sys.executable,
+            "-m",
+            "tomato_host",
+            "run",
+            "--board",
+            "sim",
+            "--config",
+            str(config),
+            "--time-scale",
+            "60",
+            "--duration-hours",
+            "0.05",
+            "--data-dir",
+            str(tmp_path / "data"),
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
     )
     assert ended.stdout == ""
     assert (tmp_path / "host.log").read_text(), "the lines of the display"

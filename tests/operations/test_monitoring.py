@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
+from tomato_host.service.live_state import LiveState
 from tomato_host.service.metrics import PlantCollector
-from tomato_host.service.present import Present
 
 ROOT = Path(__file__).resolve().parents[2]
 DASHBOARD = json.loads((ROOT / "deploy" / "grafana" / "tomato.json").read_text(encoding="utf-8"))
@@ -24,28 +24,52 @@ BAND = {"mean": 20.0, "p10": 19.0, "p90": 21.0}
 WANTED = {"low": 1.0, "high": 2.0}
 
 
-def full_present() -> Present:
+def full_present() -> LiveState:
     """A moment in which everything is known."""
-    present = Present()
+    present = LiveState()
     present.connected = True
     present.status = {
-        "link": "up", "mode": "NORMAL", "firmware": "1",
+        "link": "up",
+        "mode": "NORMAL",
+        "firmware": "1",
         "tally": {"observations": 5, "episodes": 2, "actions": 2, "refused": 1, "anomalies": 1, "water_ml": 90.0},
         "disk": {"free_bytes": 9, "stored_bytes": 8, "written_bytes": 7, "thinned": 6, "let_go": 5, "is_thinning": 1},
-        "feeds": {"bus": {"dropped": {"telemetry": 1}, "waiting_bytes": 2, "restarts": 3, "up": True, "sent": 4,
-                          "losses": 5, "bus_dropped": {"telemetry": 6}, "bus_waiting_bytes": 7}},
+        "feeds": {
+            "bus": {
+                "dropped": {"telemetry": 1},
+                "waiting_bytes": 2,
+                "restarts": 3,
+                "up": True,
+                "sent": 4,
+                "losses": 5,
+                "bus_dropped": {"telemetry": 6},
+                "bus_waiting_bytes": 7,
+            }
+        },
     }
-    air = {"air_temp_c": 24.0, "rh_pct": 60.0, "co2_ppm": 500.0, "leaf_temp_c": 23.0, "soil_temp_c": 20.0,
-           "light_lux": 20_000.0}
+    air = {
+        "air_temp_c": 24.0,
+        "rh_pct": 60.0,
+        "co2_ppm": 500.0,
+        "leaf_temp_c": 23.0,
+        "soil_temp_c": 20.0,
+        "light_lux": 20_000.0,
+    }
     outputs = ("light", "circulation_fan", "exhaust_fan", "humidifier", "heater_mat", "water_pump", "co2_solenoid")
     hour = {"soil_pct": {"avg": BAND}, "air_temp_c": BAND, "vpd_kpa": BAND}
     keys = ("air_temp_day_c", "air_temp_night_c", "vpd_day_kpa", "vpd_night_kpa", "soil_moisture_pct")
     present.newest = {
         "observation_v1": {"ts": "2026-05-01T08:00:00+02:00", **air, "soil": [{"id": "P1", "moisture_pct": 31.0}]},
-        "state_v1": {"env": {"vpd_kpa": 1.1}, "confidence": 0.9,
-                     "budgets": {"water_ml_budget_today": 900.0, "water_ml_used_today": 90.0}},
-        "device_status_v1": {"outputs": dict.fromkeys(outputs, "OFF"), "faults": [{"name": "leak"}],
-                             "free_heap_bytes": 90_000},
+        "state_v1": {
+            "env": {"vpd_kpa": 1.1},
+            "confidence": 0.9,
+            "budgets": {"water_ml_budget_today": 900.0, "water_ml_used_today": 90.0},
+        },
+        "device_status_v1": {
+            "outputs": dict.fromkeys(outputs, "OFF"),
+            "faults": [{"name": "leak"}],
+            "free_heap_bytes": 90_000,
+        },
         "targets_v1": {"adapted": dict.fromkeys(keys, WANTED)},
         "prediction_36h_v1": {"hours": [hour] * 36},
         "plan_v1": {"planning_ms": 900},
@@ -83,8 +107,12 @@ def test_every_name_and_label_used_is_exported() -> None:
 
 
 def test_every_exported_metric_is_on_a_panel() -> None:
-    shown = {name for panel in DASHBOARD["panels"] for target in panel.get("targets", ())
-             for name, _ in USE.findall(target["expr"])}
+    shown = {
+        name
+        for panel in DASHBOARD["panels"]
+        for target in panel.get("targets", ())
+        for name, _ in USE.findall(target["expr"])
+    }
     # Anomalies are shown while they are open; their count over all time says little.
     assert set(exported()) - shown == {"tomato_anomalies_total"}
 
@@ -102,8 +130,11 @@ def test_the_dashboard_has_its_rows_and_no_two_panels_in_one_place() -> None:
     assert len(ids) == len(set(ids))
     for panel in DASHBOARD["panels"]:
         place: dict[str, Any] = panel["gridPos"]
-        cells = {(x, y) for x in range(place["x"], place["x"] + place["w"])
-                 for y in range(place["y"], place["y"] + place["h"])}
+        cells = {
+            (x, y)
+            for x in range(place["x"], place["x"] + place["w"])
+            for y in range(place["y"], place["y"] + place["h"])
+        }
         assert not cells & taken, panel["title"]
         assert place["x"] + place["w"] <= 24
         taken |= cells
@@ -126,6 +157,7 @@ def test_promtool_reads_rules_and_metrics() -> None:
     subprocess.run(["promtool", "check", "rules", str(RULES)], check=True, timeout=60)
     registry = CollectorRegistry()
     registry.register(PlantCollector(full_present()))
-    told = subprocess.run(["promtool", "check", "metrics"], input=generate_latest(registry), capture_output=True,
-                          timeout=60)
-    assert told.returncode == 0, told.stderr.decode()
+    reported = subprocess.run(
+        ["promtool", "check", "metrics"], input=generate_latest(registry), capture_output=True, timeout=60
+    )
+    assert reported.returncode == 0, reported.stderr.decode()

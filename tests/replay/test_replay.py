@@ -35,18 +35,36 @@ def measured_data() -> Path:
 def test_a_week_of_tomato_slab_data_writes_states_and_anomalies(
     measured_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    words = [str(measured_data / "agc2_tomato_slab_5min.csv.gz"), "--from", "2020-01-14", "--to", "2020-01-21",
-             "--select", "compartment=Digilog", "--data-dir", str(tmp_path / "out")]
+    words = [
+        str(measured_data / "agc2_tomato_slab_5min.csv.gz"),
+        "--from",
+        "2020-01-14",
+        "--to",
+        "2020-01-21",
+        "--select",
+        "compartment=Digilog",
+        "--data-dir",
+        str(tmp_path / "out"),
+    ]
     code, out, err = call(capsys, *words, "--json")
-    told = json.loads(out)
-    assert code == 0 and err == "" and told["observations"] == 7 * 288
+    result = json.loads(out)
+    assert code == 0 and err == "" and result["observations"] == 7 * 288
     # It says what the recording lacks, and no more than that.
-    assert told["lacking"] == ["air_temp_c", "co2_ppm", "door_open", "flow_ml", "leaf_temp_c", "leak", "light_lux",
-                               "reservoir_ok", "rh_pct"]
+    assert result["lacking"] == [
+        "air_temp_c",
+        "co2_ppm",
+        "door_open",
+        "flow_ml",
+        "leaf_temp_c",
+        "leak",
+        "light_lux",
+        "reservoir_ok",
+        "rh_pct",
+    ]
     assert verify(tmp_path / "out").ok
     records = list(read_records(tmp_path / "out"))
     states = [r for r in records if isinstance(r, StateV1)]
-    assert len(states) >= 7 * 48 and len(states) == told["states"]
+    assert len(states) >= 7 * 48 and len(states) == result["states"]
     assert all(state.env.air_temp_c is None and state.env.vpd_kpa is None for state in states)
     assert sum(state.soil.avg_moisture_pct is not None for state in states) > 0.9 * len(states)
     # The false zeros of that compartment are found.
@@ -75,25 +93,32 @@ def test_a_replay_of_a_dataset_equals_the_replay_of_its_file(
 
 def test_a_growers_table_with_a_mapping(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "m.toml").write_text('time_column = "t"\n[columns]\nair_temp_c = "T"\nrh_pct = "H"\n"soil.A" = "W"\n')
-    rows = "".join(f"2026-05-01 {h:02d}:{m:02d},{21 + h % 5},{60 + h % 7},{33 - h / 10}\n"
-                   for h in range(24) for m in (0, 20, 40))
+    rows = "".join(
+        f"2026-05-01 {h:02d}:{m:02d},{21 + h % 5},{60 + h % 7},{33 - h / 10}\n" for h in range(24) for m in (0, 20, 40)
+    )
     (tmp_path / "own.csv").write_text("t,T,H,W\n" + rows)
     code, out, _ = call(capsys, str(tmp_path / "own.csv"), "--mapping", str(tmp_path / "m.toml"), "--json")
-    told = json.loads(out)
-    assert code == 0 and told["observations"] == 72 and told["states"] >= 48 and "co2_ppm" in told["lacking"]
+    result = json.loads(out)
+    assert code == 0 and result["observations"] == 72 and result["states"] >= 48 and "co2_ppm" in result["lacking"]
 
 
-@pytest.mark.parametrize(("words", "code_text"), [
-    (["nothing.jsonl"], "E-REPLAY-NO-FILE"),
-    (["nothing.csv"], "E-CSV-FILE"),
-    (["nothing.jsonl", "--from", "soon"], "E-TIME"),
-    (["nothing.jsonl", "--malformed", "maybe"], "E-REPLAY-OPTION"),
-    (["nothing.csv", "--mapping", "nothing.toml"], "E-MAPPING-FILE"),
-    ([".", "--check"], "E-STORAGE-NO-DATASET"),
-    (["."], "E-STORAGE-NO-DATASET"),
-])
+@pytest.mark.parametrize(
+    ("words", "code_text"),
+    [
+        (["nothing.jsonl"], "E-REPLAY-NO-FILE"),
+        (["nothing.csv"], "E-CSV-FILE"),
+        (["nothing.jsonl", "--from", "soon"], "E-TIME"),
+        (["nothing.jsonl", "--malformed", "maybe"], "E-REPLAY-OPTION"),
+        (["nothing.csv", "--mapping", "nothing.toml"], "E-MAPPING-FILE"),
+        ([".", "--check"], "E-STORAGE-NO-DATASET"),
+        (["."], "E-STORAGE-NO-DATASET"),
+    ],
+)
 def test_wrong_calls_are_one_clear_line(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], words: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    words: list[str],
     code_text: str,
 ) -> None:
     monkeypatch.chdir(tmp_path)

@@ -20,7 +20,10 @@ def script(*words: str, env: dict[str, str] | None = None) -> subprocess.Complet
     import os
 
     return subprocess.run(
-        [sys.executable, str(ROOT / "tools" / "simulate_day.py"), *words], capture_output=True, text=True, timeout=120,
+        [sys.executable, str(ROOT / "tools" / "simulate_day.py"), *words],
+        capture_output=True,
+        text=True,
+        timeout=120,
         env={**os.environ, "COLUMNS": "200", "TERM": "dumb", **(env or {})},
     )
 
@@ -44,15 +47,36 @@ def test_help_contains_required_arguments() -> None:
 
 
 def test_all_cli_arguments_are_valid(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    good = ["--seed", "3", "--output-dir", str(tmp_path), "--duration-hours", "2.5", "--scenario", "leak",
-            "--time-scale", "0", "--start", "2026-05-01T06:00+02:00", "--verbose", "--json"]
+    good = [
+        "--seed",
+        "3",
+        "--output-dir",
+        str(tmp_path),
+        "--duration-hours",
+        "2.5",
+        "--scenario",
+        "leak",
+        "--time-scale",
+        "0",
+        "--start",
+        "2026-05-01T06:00+02:00",
+        "--verbose",
+        "--json",
+    ]
     code, out, _ = call(capsys, *good)
     summary = json.loads(out.splitlines()[-1])
     assert code == 0 and summary["observations"] == 150 and summary["base_states"] == 5 and summary["sim_h"] == 2.5
     assert summary["dataset"] == str(tmp_path / "run_20260501")
     assert out.startswith("2026-05-01 06:00  air ") and len(out.splitlines()) == 1 + summary["states"]
-    for option, value in [("--seed", "-1"), ("--seed", "x"), ("--duration-hours", "0"), ("--scenario", "storm"),
-                          ("--time-scale", "-1"), ("--start", "soon"), ("--colour", "red")]:
+    for option, value in [
+        ("--seed", "-1"),
+        ("--seed", "x"),
+        ("--duration-hours", "0"),
+        ("--scenario", "storm"),
+        ("--time-scale", "-1"),
+        ("--start", "soon"),
+        ("--colour", "red"),
+    ]:
         code, out, err = call(capsys, option, value, "--output-dir", str(tmp_path / "never"))
         assert code == 2 and out == "" and "Traceback" not in err and err, option
     assert not (tmp_path / "never").exists()

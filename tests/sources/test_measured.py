@@ -38,7 +38,7 @@ OWN_CSV = """Zeit;Temperatur;Feuchte;Topf A
 def own(tmp_path: Path) -> tuple[Path, CsvMapping]:
     (tmp_path / "own.toml").write_text(OWN_TOML)
     (tmp_path / "own.csv").write_text(OWN_CSV)
-    return tmp_path / "own.csv", load_mapping(tmp_path / "own.toml")
+    return tmp_path / "own.csv", load_mapping(tmp_path / "own.toml", "Europe/Vienna")
 
 
 def code_of(error: pytest.ExceptionInfo[TomatoError]) -> str:
@@ -52,18 +52,33 @@ def test_tomato_slab_week(measured_data: Path) -> None:
     while (observation := source.next_observation()) is not None:
         seen.append(observation)
     assert len(seen) == 7 * 288
-    assert source.lacking == {"air_temp_c", "rh_pct", "co2_ppm", "leaf_temp_c", "light_lux", "flow_ml",
-                              "reservoir_ok", "leak", "door_open"}
+    assert source.lacking == {
+        "air_temp_c",
+        "rh_pct",
+        "co2_ppm",
+        "leaf_temp_c",
+        "light_lux",
+        "flow_ml",
+        "reservoir_ok",
+        "leak",
+        "door_open",
+    }
     assert all(o.missing[name] == "not_measured" for o in seen for name in source.lacking)
     assert all(30.0 < (p.moisture_pct or 50.0) <= 100.0 for o in seen for p in o.soil)
     assert sum(o.soil_temp_c is not None for o in seen) > 0.95 * len(seen)
 
 
-@pytest.mark.parametrize(("file", "name"), [
-    ("agc2_tomato_slab_5min", "agc2_tomato_slab"), ("agc2_tomato_slab_hourly", "agc2_tomato_slab"),
-    ("agc3_lettuce_exp2_hourly", "agc3_lettuce"), ("agc2_weather_5min", "agc2_weather_5min"),
-    ("agc2_weather_hourly", "agc2_weather_hourly"), ("agc3_exp2_weather_hourly", "agc3_weather_hourly"),
-])
+@pytest.mark.parametrize(
+    ("file", "name"),
+    [
+        ("agc2_tomato_slab_5min", "agc2_tomato_slab"),
+        ("agc2_tomato_slab_hourly", "agc2_tomato_slab"),
+        ("agc3_lettuce_exp2_hourly", "agc3_lettuce"),
+        ("agc2_weather_5min", "agc2_weather_5min"),
+        ("agc2_weather_hourly", "agc2_weather_hourly"),
+        ("agc3_exp2_weather_hourly", "agc3_weather_hourly"),
+    ],
+)
 def test_the_measured_tables_are_recognised(measured_data: Path, file: str, name: str) -> None:
     path = measured_data / f"{file}.csv.gz"
     mapping = recognise(path)
@@ -119,19 +134,22 @@ def test_a_gzipped_table_with_a_byte_order_mark(own: tuple[Path, CsvMapping], tm
     assert [row.values for row in read_rows(packed, mapping)] == [row.values for row in read_rows(plain, mapping)]
 
 
-@pytest.mark.parametrize(("toml", "says"), [
-    ("name = 1 =", "no TOML"),
-    ('time_column = "t"\n[columns]\nair_temp_c = "a"\ncolour = "b"', "colour"),
-    ('time_column = "t"\ntime_zone = "Vienna"\n[columns]\nair_temp_c = "a"', "time_zone"),
-    ('[columns]\nair_temp_c = "a"', "time_column"),
-    ('time_column = "t"\ndecimal = "x"\n[columns]\nair_temp_c = "a"', "decimal"),
-    ('time_column = "t"\n[columns]\n', "columns"),
-])
+@pytest.mark.parametrize(
+    ("toml", "says"),
+    [
+        ("name = 1 =", "no TOML"),
+        ('time_column = "t"\n[columns]\nair_temp_c = "a"\ncolour = "b"', "colour"),
+        ('time_column = "t"\ntime_zone = "Vienna"\n[columns]\nair_temp_c = "a"', "time_zone"),
+        ('[columns]\nair_temp_c = "a"', "time_column"),
+        ('time_column = "t"\ndecimal = "x"\n[columns]\nair_temp_c = "a"', "decimal"),
+        ('time_column = "t"\n[columns]\n', "columns"),
+    ],
+)
 def test_a_wrong_mapping_names_the_key(tmp_path: Path, toml: str, says: str) -> None:
     path = tmp_path / "bad.toml"
     path.write_text(toml)
     with pytest.raises(TomatoError) as caught:
-        load_mapping(path)
+        load_mapping(path, "Europe/Vienna")
     assert code_of(caught) == "E-MAPPING-FILE" and says in caught.value.message
 
 

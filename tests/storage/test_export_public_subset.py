@@ -1,4 +1,4 @@
-"""Publication: only what the whitelist names, nothing secret, every action with its state and its reason."""
+"""Public export: only what the whitelist names, nothing secret, every action with its state and its reason."""
 
 from __future__ import annotations
 
@@ -13,26 +13,50 @@ from hypothesis import strategies as st
 from tomato_host.storage import Dataset
 from tomato_host.storage.chain import Head, follows, genesis, parse_line
 from tomato_host.storage.public import export_public
-from tomato_host.storage.public_fields import PUBLIC, WITHHELD, Leaf, clean_text
+from tomato_host.storage.public_fields import PUBLIC, WITHHELD, FieldRule, clean_text
 from tomato_host.storage.public_images import camera_of, strip_jpeg
 
 from shared_schemas.records import RECORDS, EventV1, PlanV1, VisionV1
 from tests.storage.samples import START, action, event, observations, state
 
 SECRETS = [
-    "https://user:pw@cam.example/stream", "rtsp://192.168.1.20/garden", "max@example.org", "api_key=abc123",
-    "token: 9f8e7d", "Authorization: Bearer eyJhbGciOi", "ghp_16CharactersOrMore123", "192.168.178.31",
-    "aa:bb:cc:dd:ee:ff", "48.2082, 16.3738", "48.2082° N, 16.3738° E", "latitude 48.2", "Lindengasse 12/7",
-    "Neubaugürtel 3", "1070 Wien", "+43 660 1234567", "/home/max/photos", "/dev/serial/by-id/usb-E66118",
-    "A1b2C3d4E5f6A7b8C9d0E1f2A3b4C5d6", "password hunter2",
+    "https://user:pw@cam.example/stream",
+    "rtsp://192.168.1.20/garden",
+    "max@example.org",
+    "api_key=abc123",
+    "token: 9f8e7d",
+    "Authorization: Bearer eyJhbGciOi",
+    "ghp_16CharactersOrMore123",
+    "192.168.178.31",
+    "aa:bb:cc:dd:ee:ff",
+    "48.2082, 16.3738",
+    "48.2082° N, 16.3738° E",
+    "latitude 48.2",
+    "Lindengasse 12/7",
+    "Neubaugürtel 3",
+    "1070 Wien",
+    "+43 660 1234567",
+    "/home/max/photos",
+    "/dev/serial/by-id/usb-E66118",
+    "A1b2C3d4E5f6A7b8C9d0E1f2A3b4C5d6",
+    "password hunter2",
 ]
 
 
 def plan(number: int, ts: Any, controller: str = "rules", **fields: object) -> PlanV1:
-    return PlanV1.model_validate({
-        "schema_version": "plan_v1", "ts": ts, "id": f"p-{number}", "controller": controller, "state_ts": ts,
-        "horizon_h": 2.0, "steps": [{"start": ts, "water_ml": 100.0}], "explanation": "P1 is dry", **fields,
-    })
+    return PlanV1.model_validate(
+        {
+            "schema_version": "plan_v1",
+            "ts": ts,
+            "id": f"p-{number}",
+            "controller": controller,
+            "state_ts": ts,
+            "horizon_h": 2.0,
+            "steps": [{"start": ts, "water_ml": 100.0}],
+            "explanation": "P1 is dry",
+            **fields,
+        }
+    )
 
 
 def public_records(root: Path, stream: str) -> list[dict[str, Any]]:
@@ -45,26 +69,62 @@ def public_records(root: Path, stream: str) -> list[dict[str, Any]]:
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     later = START + timedelta(minutes=30)
-    vision = VisionV1.model_validate({
-        "schema_version": "vision_v1", "ts": START, "leaf_color": "green", "wilting": False, "pest_signs": "none",
-        "fruit_count_est": 3, "flower_count_est": None, "stress_score": 0.1, "notes": "the street outside",
-        "confidence": 0.4, "source": "camera_door",
-    })
+    vision = VisionV1.model_validate(
+        {
+            "schema_version": "vision_v1",
+            "ts": START,
+            "leaf_color": "green",
+            "wilting": False,
+            "pest_signs": "none",
+            "fruit_count_est": 3,
+            "flower_count_est": None,
+            "stress_score": 0.1,
+            "notes": "the street outside",
+            "confidence": 0.4,
+            "source": "camera_door",
+        }
+    )
     seen_outside = state().model_dump(mode="json")
-    seen_outside["plant"]["vision"] = {"source": "camera_door", "summary": "the street", "stress_score": None,
-                                       "fruit_count_est": None, "confidence": 0.1}
-    reset = EventV1.model_validate({
-        "schema_version": "event_v1", "ts": later, "level": "WARNING", "kind": "board", "name": "board_reset",
-        "text": "The board started again.", "data": {"reset_cause": "watchdog", "lat": 48.2, "host": "192.168.1.9",
-                                                     "boot_id": 18},
-    })
+    seen_outside["plant"]["vision"] = {
+        "source": "camera_door",
+        "summary": "the street",
+        "stress_score": None,
+        "fruit_count_est": None,
+        "confidence": 0.1,
+    }
+    reset = EventV1.model_validate(
+        {
+            "schema_version": "event_v1",
+            "ts": later,
+            "level": "WARNING",
+            "kind": "board",
+            "name": "board_reset",
+            "text": "The board started again.",
+            "data": {"reset_cause": "watchdog", "lat": 48.2, "host": "192.168.1.9", "boot_id": 18},
+        }
+    )
     told = reset.model_copy(update={"kind": "notification", "name": "sent", "text": "sent to +43 660 1234567"})
-    refused = action(3, later, safety={"validated": False, "refused_by": "no_leak"},
-                     why={"state_ts": later, "text": "it is dry at Lindengasse 12"})
+    refused = action(
+        3,
+        later,
+        safety={"validated": False, "refused_by": "no_leak"},
+        why={"state_ts": later, "text": "it is dry at Lindengasse 12"},
+    )
     with Dataset.open(tmp_path) as dataset:
-        for record in (*observations(3), state(), plan(1, START), action(1), vision, seen_outside,
-                       state(later), plan(2, later, "mpc"), action(2, later, why={}, decision_id="p-2"),
-                       refused, reset, told):
+        for record in (
+            *observations(3),
+            state(),
+            plan(1, START),
+            action(1),
+            vision,
+            seen_outside,
+            state(later),
+            plan(2, later, "mpc"),
+            action(2, later, why={}, decision_id="p-2"),
+            refused,
+            reset,
+            told,
+        ):
             dataset.append(record)
     return tmp_path
 
@@ -76,7 +136,7 @@ def test_export_filters_private_fields(root: Path) -> None:
     everything = "".join((root / "public" / name).read_text() for name in names)
     for private in ("camera_door", "street", "Lindengasse", "192.168", "+43", '"lat"', "sensors_raw"):
         assert private not in everything
-    # Raw samples, the door camera's findings and the notification stay private; the rest is all there.
+    # Raw samples, the guardrails camera's findings and the notification stay private; the rest is all there.
     assert result.withheld_records == 5
     assert result.records == {"states": 3, "plans": 2, "actions": 3, "events": 1}
     allowed = set(PUBLIC["action_v1"]) | {"state_ref", "reasoning"}
@@ -105,8 +165,13 @@ def test_failures_and_the_baseline_are_published_too(root: Path) -> None:
     assert result.baseline_plans == 1
     assert [p["controller"] for p in public_records(root, "plans")] == ["rules", "mpc"]
     refused = public_records(root, "actions")[2]
-    assert refused["safety"] == {"validated": False, "guardrails": [], "refused_by": "no_leak", "clipped_by": [],
-                                 "checks": []}
+    assert refused["safety"] == {
+        "validated": False,
+        "guardrails": [],
+        "refused_by": "no_leak",
+        "clipped_by": [],
+        "checks": [],
+    }
     assert json.loads((root / "public" / "report.json").read_text()) == result.as_json()
 
 
@@ -126,14 +191,23 @@ def test_the_export_is_repeatable_and_its_chain_holds(root: Path) -> None:
         head = Head(link.n, link.seq, link.hash)
 
 
-def test_an_action_without_a_state_or_reason_is_owned_up_to(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["ledger_allocated", "books_drawn"])
+def test_ledger_events_stay_private_under_both_names(tmp_path: Path, name: str) -> None:
+    with Dataset.open(tmp_path) as dataset:
+        dataset.append(event(1))
+        dataset.append(event(2).model_copy(update={"kind": "board", "name": name}))
+    assert export_public(tmp_path).withheld_records == 1
+    assert [record["name"] for record in public_records(tmp_path, "events")] == ["tick"]
+
+
+def test_an_action_without_a_state_or_reason_is_counted(tmp_path: Path) -> None:
     with Dataset.open(tmp_path) as dataset:
         dataset.append(action(1, why={}))
         dataset.append(action(2, why={}, origin="person"))
     result = export_public(tmp_path)
     assert (result.actions_without_state, result.actions_without_reason) == (2, 1)
     actions = public_records(tmp_path, "actions")
-    assert [(a["state_ref"], a["reasoning"]) for a in actions] == [(None, None), (None, "asked for by person")]
+    assert [(a["state_ref"], a["reasoning"]) for a in actions] == [(None, None), (None, "requested by person")]
 
 
 @pytest.mark.parametrize("secret", SECRETS)
@@ -150,8 +224,13 @@ def test_secrets_in_free_text_are_struck_out(tmp_path: Path, secret: str) -> Non
 
 
 def test_plain_texts_stay_readable() -> None:
-    for text in ("P1 is dry at 15.6 %, so 200 ml now.", "VPD 1.6 kPa at 15:00 because outside air falls to 28 % RH",
-                 "soil.P1 < 18%", "Board vanished from its port; retrying.", "air 24.31 degC, leaf 23.70 degC"):
+    for text in (
+        "P1 is dry at 15.6 %, so 200 ml now.",
+        "VPD 1.6 kPa at 15:00 because outside air falls to 28 % RH",
+        "soil.P1 < 18%",
+        "Board vanished from its port; retrying.",
+        "air 24.31 degC, leaf 23.70 degC",
+    ):
         assert clean_text(text, ()) == text
 
 
@@ -163,7 +242,7 @@ def test_a_withheld_phrase_never_comes_through(phrase: str) -> None:
 
 def test_every_whitelisted_name_exists_in_the_contract() -> None:
     def check(tree: Any, schema: dict[str, Any], root: dict[str, Any], where: str) -> None:
-        if isinstance(tree, Leaf):
+        if isinstance(tree, FieldRule):
             return
         for option in [schema, *schema.get("anyOf", [])]:
             option = option.get("items", option)

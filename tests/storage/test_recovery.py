@@ -44,11 +44,12 @@ def test_every_cut_of_the_tail_is_repaired_and_kept_aside(original: Path, tmp_pa
         assert verify(root).ok and verify(root).records == whole + 1
         kept = b"".join(path.read_bytes() for path in (root / "private").glob("*.torn"))
         assert content[:cut].startswith(b"".join(lines[:whole])[:cut])
-        assert kept == content[:cut][len(b"".join(lines[:whole])):]
+        assert kept == content[:cut][len(b"".join(lines[:whole])) :]
 
 
-@pytest.mark.parametrize("tail", [b"\0" * 4096, b"\0" * 70_000, b"rubbish\n", b'{"n":7,"seq":7,"ha', b"\xff\xfe\n\n",
-                                  b"{}\n" * 40_000])
+@pytest.mark.parametrize(
+    "tail", [b"\0" * 4096, b"\0" * 70_000, b"rubbish\n", b'{"n":7,"seq":7,"ha', b"\xff\xfe\n\n", b"{}\n" * 40_000]
+)
 def test_zeros_and_rubbish_behind_the_last_record_are_moved_aside(original: Path, tmp_path: Path, tail: bytes) -> None:
     root = tmp_path / "data"
     shutil.copytree(original, root)

@@ -88,7 +88,8 @@ def test_swapped_and_doubled_lines_are_found(root: Path) -> None:
     assert only_problem(root)[1] == 4
     edit(root, lambda lines: [*lines[:2], lines[1], *lines[2:]], stream="actions")
     assert [(p.file, p.line) for p in verify(root).problems] == [
-        ("actions_2026-02.jsonl", 3), ("events_2026-02.jsonl", 4),
+        ("actions_2026-02.jsonl", 3),
+        ("events_2026-02.jsonl", 4),
     ]
 
 
@@ -132,7 +133,7 @@ def test_no_single_byte_can_change_unnoticed(root: Path, data: st.DataObject) ->
     where = data.draw(st.integers(0, len(content) - 1))
     what = data.draw(st.integers(0, 255).filter(lambda byte: byte != content[where]))
     try:
-        path.write_bytes(content[:where] + bytes([what]) + content[where + 1:])
+        path.write_bytes(content[:where] + bytes([what]) + content[where + 1 :])
         result = verify(root, contract=False)
         assert not result.ok
         bad_line = content[:where].count(b"\n") + 1

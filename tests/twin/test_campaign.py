@@ -10,8 +10,8 @@ from xml.etree import ElementTree
 
 import pyarrow.parquet as pq
 import pytest
+from tomato_host.brain.brain import BrainSettings
 from tomato_host.brain.control.settings import ControlSettings
-from tomato_host.brain.mind import MindSettings
 from tomato_host.errors import TomatoError
 from tomato_host.twin.campaign import matrix, report
 from tomato_host.twin.campaign.chart import day_chart
@@ -36,7 +36,7 @@ def test_results_do_not_depend_on_the_number_of_processes() -> None:
 
 def test_a_day_of_light_is_given_and_water_when_dry() -> None:
     twin = DirectTwin(1, TentParams(theta_0=0.22), start=matrix.START, period_s=60.0)
-    life = Life(twin, MindSettings(control=ControlSettings(policy="rules")))
+    life = Life(twin, BrainSettings(control=ControlSettings(policy="rules")))
     light_min = 0
     for _ in range(1_440):
         assert life.step() is not None
@@ -48,7 +48,7 @@ def test_a_day_of_light_is_given_and_water_when_dry() -> None:
 
 def test_a_lost_link_is_lived_through() -> None:
     twin = DirectTwin(1, scenario="link_cut@0.5+0.5", start=matrix.START, period_s=60.0)
-    life = Life(twin, MindSettings())
+    life = Life(twin, BrainSettings())
     seen = [life.step() for _ in range(120)]
     assert all(t is not None for t in seen)
     assert twin.now_ms > 120 * 60_000, "time passed unobserved"
@@ -92,8 +92,7 @@ def test_words_are_read() -> None:
 def test_the_command_writes_its_folder(tmp_path: Path) -> None:
     out = tmp_path / "c"
     start = "from tomato_host.cli.main import main; main()"
-    command = [sys.executable, "-c", start, "campaign", "--days", "0.05", "--seeds", "3", "--json",
-               "--out", str(out)]
+    command = [sys.executable, "-c", start, "campaign", "--days", "0.05", "--seeds", "3", "--json", "--out", str(out)]
     run = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert run.returncode == 0, run.stderr
     assert '"runs": 1' in run.stdout
@@ -102,6 +101,7 @@ def test_the_command_writes_its_folder(tmp_path: Path) -> None:
 
 def test_a_stopped_campaign_goes_on_and_leaves_no_process_behind(tmp_path: Path) -> None:
     """Stopped in its middle, resumed, and the same as one that was never stopped; other code's runs are refused."""
+
     def command(out: Path, *more: str) -> list[str]:
         start = "from tomato_host.cli.main import main; main()"
         return [sys.executable, "-c", start, "campaign", "--days", "0.3", "--seeds", "0-3", "--out", str(out), *more]

@@ -29,8 +29,14 @@ MAY = datetime.fromisoformat("2026-05-10T00:00:00+02:00")
 APRIL = datetime.fromisoformat("2026-04-10T00:00:00+02:00")
 
 
-def run_day(tent: Tent, surroundings: Surroundings | None = None, light_h: float = 16.0, vent: float = 0.35,
-            water: bool = True, from_day: int = 0) -> dict[str, list[float]]:
+def run_day(
+    tent: Tent,
+    surroundings: Surroundings | None = None,
+    light_h: float = 16.0,
+    vent: float = 0.35,
+    water: bool = True,
+    from_day: int = 0,
+) -> dict[str, list[float]]:
     """A day of plain husbandry in 10 s steps; returns what the truth did each minute."""
     told: dict[str, list[float]] = {"leaf_minus_air": [], "theta": [], "air": []}
     truth = tent.truth()
@@ -140,8 +146,13 @@ def test_water_is_conserved() -> None:
 
     def total() -> float:
         pot_ml = tent.params.pot_l * 1_000.0
-        return (truth.reservoir_ml + (truth.theta_1 + truth.theta_2) * pot_ml + truth.tray_ml + truth.floor_ml
-                + truth.transpired_ml)
+        return (
+            truth.reservoir_ml
+            + (truth.theta_1 + truth.theta_2) * pot_ml
+            + truth.tray_ml
+            + truth.floor_ml
+            + truth.transpired_ml
+        )
 
     start = total()
     for _ in range(20):

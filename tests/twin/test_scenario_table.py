@@ -12,8 +12,21 @@ from tomato_host.twin.scenarios import FAULTS, HOUR_MS, Occurrence, Scenario
 from tomato_host.twin.world import World
 
 ISSUE_NAMES = [
-    "heatwave", "dry_inflow", "wind_spike", "cold_spell", "sensor_dropout", "pump_clog", "valve_stuck", "leak",
-    "probe_drift", "link_noise", "link_cut", "board_reset", "host_kill", "brownout", "reservoir_empty",
+    "heatwave",
+    "dry_inflow",
+    "wind_spike",
+    "cold_spell",
+    "sensor_dropout",
+    "pump_clog",
+    "valve_stuck",
+    "leak",
+    "probe_drift",
+    "link_noise",
+    "link_cut",
+    "board_reset",
+    "host_kill",
+    "brownout",
+    "reservoir_empty",
 ]
 
 
@@ -25,7 +38,10 @@ def test_every_named_fault_exists_and_no_other() -> None:
 def test_names_times_and_lengths_are_read() -> None:
     scenario = Scenario.parse("heatwave, leak@5, link_cut@6.5+0.25")
     assert scenario.occurrences == (
-        Occurrence("heatwave", 6.0, 30.0), Occurrence("leak", 5.0, 6.0), Occurrence("link_cut", 6.5, 0.25))
+        Occurrence("heatwave", 6.0, 30.0),
+        Occurrence("leak", 5.0, 6.0),
+        Occurrence("link_cut", 6.5, 0.25),
+    )
     assert scenario.name == "heatwave,leak,link_cut"
     assert Scenario.parse("") == Scenario.parse(None) == Scenario.parse("calm") == Scenario()
 
@@ -34,7 +50,9 @@ def test_a_file_holds_the_same(tmp_path: Path) -> None:
     path = tmp_path / "bad_day.toml"
     path.write_text('[[fault]]\nname = "leak"\nat_h = 2\n\n[[fault]]\nname = "heatwave"\nstrength = 0.5\n')
     assert Scenario.parse(str(path)).occurrences == (
-        Occurrence("leak", 2.0, 6.0), Occurrence("heatwave", 6.0, 30.0, 0.5))
+        Occurrence("leak", 2.0, 6.0),
+        Occurrence("heatwave", 6.0, 30.0, 0.5),
+    )
 
 
 @pytest.mark.parametrize("text", ["hailstorm", "leak@noon", "leak@5+long", "leak@-1", "leak@1e9", "none.toml"])
@@ -45,9 +63,19 @@ def test_bad_text_is_refused_with_what_is_allowed(text: str) -> None:
     assert "heatwave" in caught.value.next_step and "Traceback" not in str(caught.value)
 
 
-@pytest.mark.parametrize("body", ["", "fault = 3", "[[fault]]\nname = 'leak'\nwhen = 3", "[[fault]]\nname = 'x'",
-                                  "[[fault]]\nname = 'leak'\nstrength = 2.0", "[[fault]]\nname = 'leak'\nat_h = 'now'",
-                                  "[[fault", "[[fault]]\nname = 'leak'\nat_h = true"])
+@pytest.mark.parametrize(
+    "body",
+    [
+        "",
+        "fault = 3",
+        "[[fault]]\nname = 'leak'\nwhen = 3",
+        "[[fault]]\nname = 'x'",
+        "[[fault]]\nname = 'leak'\nstrength = 2.0",
+        "[[fault]]\nname = 'leak'\nat_h = 'now'",
+        "[[fault",
+        "[[fault]]\nname = 'leak'\nat_h = true",
+    ],
+)
 def test_a_bad_file_is_refused(tmp_path: Path, body: str) -> None:
     path = tmp_path / "bad.toml"
     path.write_text(body)

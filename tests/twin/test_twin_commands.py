@@ -14,8 +14,9 @@ START = "from tomato_host.cli.main import main; main()"
 
 
 def test_scenarios_are_listed_with_their_hours() -> None:
-    run = subprocess.run([sys.executable, "-c", START, "twin", "scenarios"], capture_output=True, text=True, timeout=60,
-                         check=False)
+    run = subprocess.run(
+        [sys.executable, "-c", START, "twin", "scenarios"], capture_output=True, text=True, timeout=60, check=False
+    )
     assert run.returncode == 0
     lines = run.stdout.splitlines()
     assert [line.split()[0] for line in lines] == list(FAULTS)
@@ -35,7 +36,12 @@ def test_serve_tells_its_port_and_ends_cleanly(tmp_path: Path) -> None:
 
 
 def test_a_bad_scenario_is_one_line_and_code_2() -> None:
-    run = subprocess.run([sys.executable, "-c", START, "twin", "serve", "--scenario", "hailstorm"], capture_output=True,
-                         text=True, timeout=60, check=False)
+    run = subprocess.run(
+        [sys.executable, "-c", START, "twin", "serve", "--scenario", "hailstorm"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
     assert run.returncode == 2
     assert run.stderr.count("\n") == 1 and "E-TWIN-SCENARIO" in run.stderr

@@ -21,8 +21,14 @@ from tomato_host.twin import server
 from tests.web import season
 
 FLAGS = (
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
 )
 SHOTS = Path(__file__).resolve().parents[2] / "build" / "screenshots"
 
@@ -57,8 +63,18 @@ class Host:
         return f"http://127.0.0.1:{self.port}"
 
     def start(self) -> None:
-        command = [sys.executable, "-m", "tomato_host", "run", "--board", self.board, "--data-dir", str(self.data_dir),
-                   "--config", str(self.config)]
+        command = [
+            sys.executable,
+            "-m",
+            "tomato_host",
+            "run",
+            "--board",
+            self.board,
+            "--data-dir",
+            str(self.data_dir),
+            "--config",
+            str(self.config),
+        ]
         self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
         end = time.monotonic() + 60
         while time.monotonic() < end:

@@ -46,7 +46,8 @@ def _state(moment: datetime, chance: random.Random) -> dict:  # type: ignore[typ
     temp, vpd = _air(moment)
     state["ts"] = moment.isoformat()
     state["env"] |= {
-        "air_temp_c": round(temp + chance.gauss(0.0, 0.2), 2), "rh_pct": round(62.0 + chance.gauss(0.0, 2.0), 1),
+        "air_temp_c": round(temp + chance.gauss(0.0, 0.2), 2),
+        "rh_pct": round(62.0 + chance.gauss(0.0, 2.0), 1),
         "vpd_kpa": round(max(0.1, vpd + chance.gauss(0.0, 0.05)), 3),
     }
     for probe, offset in zip(state["soil"]["probes"], (0.0, 4.0), strict=True):
@@ -69,8 +70,14 @@ def _hour(end: datetime) -> dict:  # type: ignore[type-arg]
     def band(mean: float, half: float) -> dict[str, float]:
         return {"mean": round(mean, 3), "p10": round(mean - half, 3), "p90": round(mean + half, 3)}
 
-    return {"ts": end.isoformat(), "soil_pct": {"avg": band(water, 1.5)}, "air_temp_c": band(temp + 0.4, 1.0),
-            "rh_pct": band(60.0, 6.0), "vpd_kpa": band(vpd - 0.05, 0.15), "stress_risk": 0.1}
+    return {
+        "ts": end.isoformat(),
+        "soil_pct": {"avg": band(water, 1.5)},
+        "air_temp_c": band(temp + 0.4, 1.0),
+        "rh_pct": band(60.0, 6.0),
+        "vpd_kpa": band(vpd - 0.05, 0.15),
+        "stress_risk": 0.1,
+    }
 
 
 def photograph(folder: Path) -> None:

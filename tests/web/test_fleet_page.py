@@ -32,8 +32,10 @@ def tent(tmp_path_factory: pytest.TempPathFactory, broker: RealRedis) -> Iterato
     with server.start(seed=5, flash=place / "flash") as twin:
         made = Host(twin.port_path, data, free_port())
         with made.config.open("a") as file:
-            file.write(f'[bus]\nenabled = true\nurl = "{broker.url}"\nnode = "north"\ncard_every_s = 1.0\n'
-                       "stale_after_s = 4.0\n")
+            file.write(
+                f'[bus]\nenabled = true\nurl = "{broker.url}"\nnode = "north"\ncard_every_s = 1.0\n'
+                "stale_after_s = 4.0\n"
+            )
         made.start()
         try:
             yield made
@@ -43,7 +45,8 @@ def tent(tmp_path_factory: pytest.TempPathFactory, broker: RealRedis) -> Iterato
 
 def rows(browser) -> dict[str, str]:  # type: ignore[no-untyped-def]
     found = browser.execute_script(
-        "return [...document.querySelectorAll('#nodes tr')].map(r => [...r.cells].map(c => c.textContent))")
+        "return [...document.querySelectorAll('#nodes tr')].map(r => [...r.cells].map(c => c.textContent))"
+    )
     return {cells[0]: " | ".join(cells[1:]) for cells in found}
 
 
@@ -65,9 +68,9 @@ def test_all_tents_in_one_page(browser, tent: Host, broker: RealRedis, tmp_path:
         assert not [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"]
     finally:
         south.close()
-    until(lambda: "not heard" in rows(browser)["south"])
-    assert "1 of 2 not heard" in text(browser, "verdict")
-    assert "29.5" in rows(browser)["south"], "its last word stands"
+    until(lambda: "unknown" in rows(browser)["south"])
+    assert "1 of 2 silent" in text(browser, "verdict")
+    assert "29.5" in rows(browser)["south"], "its last values stay"
 
 
 def test_a_broker_that_is_gone_is_said_and_comes_back(browser, tent: Host, broker: RealRedis) -> None:  # type: ignore[no-untyped-def]

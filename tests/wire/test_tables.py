@@ -13,14 +13,26 @@ from shared_schemas.wire import schema_hash
 from shared_schemas.wire.messages import MESSAGES
 
 FROZEN_MESSAGES = {"HELLO": 1, "HEALTH": 2, "STOP_ALL": 7}
-FROZEN_HELLO = {"schema_hash": 32, "boot_id": 33, "firmware": 34, "board": 35, "uid": 36, "uptime_ms": 37,
-                "reset_cause": 38, "config_crc": 39}
+FROZEN_HELLO = {
+    "schema_hash": 32,
+    "boot_id": 33,
+    "firmware": 34,
+    "board": 35,
+    "uid": 36,
+    "uptime_ms": 37,
+    "reset_cause": 38,
+    "config_crc": 39,
+}
 
 
 def test_no_number_stands_twice() -> None:
     for numbers in (
-        [m.type_id for m in MESSAGES], [f.key for f in wire.FIELDS], [f.wire_id for f in wire.FAULTS],
-        [k.key for k in wire.CONFIG_KEYS], [o.wire_id for o in devices.OUTPUTS], [s.wire_id for s in devices.SENSORS],
+        [m.type_id for m in MESSAGES],
+        [f.key for f in wire.FIELDS],
+        [f.wire_id for f in wire.FAULTS],
+        [k.key for k in wire.CONFIG_KEYS],
+        [o.wire_id for o in devices.OUTPUTS],
+        [s.wire_id for s in devices.SENSORS],
     ):
         assert len(numbers) == len(set(numbers))
         assert min(numbers) >= 0
@@ -85,8 +97,15 @@ def test_the_hash_moves_with_a_number_and_not_with_a_sentence(monkeypatch: pytes
 def golden_board_hello() -> bytes:
     """What a board said on the day HELLO was frozen: written out byte by byte, not with our own encoder."""
     body = bytes.fromhex(
-        "a8" "1820480102030405060708" "1821193039" "182265302e312e30" "1823647069636f" "182448e6614104031b0c2a"
-        "18251a0001e240" "182601" "18271adeadbeef"
+        "a8"
+        "1820480102030405060708"
+        "1821193039"
+        "182265302e312e30"
+        "1823647069636f"
+        "182448e6614104031b0c2a"
+        "18251a0001e240"
+        "182601"
+        "18271adeadbeef"
     )
     payload = bytes((1, 1, 0x01, 0x2A, 0, 9)) + body
     payload += zlib.crc32(payload).to_bytes(4, "big")
@@ -111,7 +130,7 @@ def test_the_golden_hello_of_a_board_is_understood_for_ever() -> None:
 
 def test_the_host_says_hello_in_the_golden_bytes() -> None:
     said = BoardProtocol(0x12A).send("HELLO", schema_hash=bytes(range(1, 9)))
-    payload = bytes.fromhex("0101012a0000" "a11820480102030405060708")
+    payload = bytes.fromhex("0101012a0000a11820480102030405060708")
     payload += zlib.crc32(payload).to_bytes(4, "big")
     assert said[0] == said[-1] == 0
     from cobs import cobs

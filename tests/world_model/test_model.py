@@ -8,13 +8,17 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pytest
 from tomato_host.backtest.rolling import issue_all
-from tomato_host.backtest.tables import Case
-from tomato_host.brain.world_model.core import CoreState
-from tomato_host.brain.world_model.features import Frame
-from tomato_host.brain.world_model.hourly import PLAN_COLUMNS, Ahead, HourlyLog
-from tomato_host.brain.world_model.intake import HourlyHistory, core_state, hour_start, hours_outside, known_ahead
+from tomato_host.backtest.tables import BacktestCase
+from tomato_host.brain.world_model.data import PLAN_COLUMNS, HourlyLog, KnownAhead, RolloutStart, tent_quantities
+from tomato_host.brain.world_model.features import PaddedLog
+from tomato_host.brain.world_model.hourly_history import (
+    HourlyHistory,
+    hour_start,
+    known_ahead,
+    rollout_start,
+    weather_ahead,
+)
 from tomato_host.brain.world_model.model import WorldModel
-from tomato_host.brain.world_model.quantities import tent_quantities
 
 from shared_schemas.records import Prediction36hV1, parse_record
 from shared_schemas.records.forecast_36h_v1 import Forecast36hV1, WeatherHour
@@ -66,7 +70,7 @@ def test_same_input_same_output(taught: WorldModel, log: HourlyLog) -> None:
 
 def test_it_beats_yesterday_on_a_tent_it_has_come_to_know() -> None:
     days = tent_log(24, seed=3)
-    case = Case("tent", days, tent_quantities(), ("water_ml", "light", "exhaust_fan"))
+    case = BacktestCase("tent", days, tent_quantities(), ("water_ml", "light", "exhaust_fan"))
     _, issued = issue_all(case, (24,))
     late = np.arange(10 * 24, 23 * 24)
     for name, limit in (("soil.P1", 0.5), ("vpd_kpa", 0.6)):
@@ -80,7 +84,7 @@ def _width(record: Prediction36hV1) -> float:
 
 
 def test_an_untrained_model_answers_with_wide_intervals_and_says_so(taught: WorldModel, log: HourlyLog) -> None:
-    fresh = WorldModel().predict(_now(), log.window(NOW_H - 3, NOW_H), Ahead())
+    fresh = WorldModel().predict(_now(), log.window(NOW_H - 3, NOW_H), KnownAhead())
     known = taught.predict(_now(), log.until(NOW_H), ahead_of(log, NOW_H))
     assert len(fresh.hours) == 36
     assert _width(fresh) > 3.0 * _width(known)
@@ -115,8 +119,15 @@ def test_an_old_forecast_widens_the_interval_hour_by_hour(taught: WorldModel, lo
 def test_a_doubtful_ensemble_widens_the_interval(taught: WorldModel, log: HourlyLog) -> None:
     sure = ahead_of(log, NOW_H)
     temp = sure.values["out_temp_c"]
-    doubt = Ahead({**sure.values, "out_temp_c_p10": temp - 6.0, "out_temp_c_p90": temp + 6.0,
-                   "out_rh_pct_p10": np.full(36, 35.0), "out_rh_pct_p90": np.full(36, 90.0)})
+    doubt = KnownAhead(
+        {
+            **sure.values,
+            "out_temp_c_p10": temp - 6.0,
+            "out_temp_c_p90": temp + 6.0,
+            "out_rh_pct_p10": np.full(36, 35.0),
+            "out_rh_pct_p90": np.full(36, 90.0),
+        }
+    )
     narrow, wide = (taught.predict(_now(), log.until(NOW_H), known, 0.0) for known in (sure, doubt))
     assert _width(wide) > 1.05 * _width(narrow)
     assert narrow.hours[5].vpd_kpa.mean == wide.hours[5].vpd_kpa.mean
@@ -150,7 +161,7 @@ def test_the_reason_names_what_changed(taught: WorldModel, log: HourlyLog) -> No
     dry = {n: v.copy() for n, v in ahead_of(log, NOW_H).values.items()}
     dry["out_vapour_kpa"] = dry["out_vapour_kpa"] * 0.3
     dry["out_vpd_kpa"] = dry["out_vpd_kpa"] + 0.63
-    said = taught.predict(_now(), log.until(NOW_H), Ahead(dry)).explanation
+    said = taught.predict(_now(), log.until(NOW_H), KnownAhead(dry)).explanation
     assert "because outside air falls to" in said and "% RH" in said
 
 
@@ -159,7 +170,7 @@ def test_rollouts_are_vectorised_and_ordered_by_water(taught: WorldModel, log: H
     plans[:, :, 1] = 0.6
     plans[:, 3, 0] = [0.0, 50.0, 100.0, 200.0, 250.0]
     weather = {n: v for n, v in ahead_of(log, NOW_H).values.items() if n.startswith("out_")}
-    start = taught.start_state(Frame(log.until(NOW_H)), np.array([NOW_H - 1]))
+    start = PaddedLog(log.until(NOW_H)).rollout_start(np.array([NOW_H - 1]), taught.zones)
     out = taught.rollout(start, plans, weather)
     assert all(values.shape == (5, 36) for values in out.values())
     assert (np.diff(out["soil.P1"][:, 4:], axis=0) >= -1e-9).all()
@@ -174,23 +185,46 @@ def test_offsets_lift_the_rollout_to_the_forecast(taught: WorldModel, log: Hourl
     lift = taught.offsets(log.until(NOW_H), ahead, forecast)
     plan = np.stack([ahead.column(name) for name in PLAN_COLUMNS], axis=1)[None]
     weather = {n: v for n, v in ahead.values.items() if n.startswith("out_")}
-    start = taught.start_state(Frame(log.until(NOW_H)), np.array([NOW_H - 1]))
+    start = PaddedLog(log.until(NOW_H)).rollout_start(np.array([NOW_H - 1]), taught.zones)
     out = taught.rollout(start, plan, weather, lift)
     for name in ("vpd_kpa", "air_temp_c", "soil.P1"):
         assert out[name][0] == pytest.approx(forecast.best(name)[0, 0], abs=0.02), name
 
 
 def _state(ts: datetime, vpd: float, p1: float, trust: float) -> StateV1:
-    return StateV1.model_validate({
-        "schema_version": "state_v1", "ts": ts, "env": {"air_temp_c": 24.0, "rh_pct": 60.0, "co2_ppm": 450.0,
-        "vpd_kpa": vpd}, "plant": {"leaf_temp_c": 23.5, "leaf_air_delta_c": -0.5},
-        "soil": {"temp_c": 20.0, "probes": ({"id": "P1", "moisture_pct": p1, "confidence": trust},),
-        "avg_moisture_pct": p1, "zone_pattern": "uniform"},
-        "devices": {"light": "ON", "circulation_fan": "ON", "exhaust_fan": "OFF", "humidifier": "OFF",
-        "heater_mat": "OFF", "water_pump": "OFF", "co2_solenoid": "OFF", "mcu_connected": True, "last_reset_ts": None},
-        "budgets": {"water_ml_used_today": 0.0, "water_ml_budget_today": 2200.0, "co2_seconds_used_today": 0.0,
-        "co2_seconds_budget_today": 600.0}, "confidence": trust,
-        "quantity_confidence": {"air_temp_c": trust, "rh_pct": trust}})
+    return StateV1.model_validate(
+        {
+            "schema_version": "state_v1",
+            "ts": ts,
+            "env": {"air_temp_c": 24.0, "rh_pct": 60.0, "co2_ppm": 450.0, "vpd_kpa": vpd},
+            "plant": {"leaf_temp_c": 23.5, "leaf_air_delta_c": -0.5},
+            "soil": {
+                "temp_c": 20.0,
+                "probes": ({"id": "P1", "moisture_pct": p1, "confidence": trust},),
+                "avg_moisture_pct": p1,
+                "zone_pattern": "uniform",
+            },
+            "devices": {
+                "light": "ON",
+                "circulation_fan": "ON",
+                "exhaust_fan": "OFF",
+                "humidifier": "OFF",
+                "heater_mat": "OFF",
+                "water_pump": "OFF",
+                "co2_solenoid": "OFF",
+                "mcu_connected": True,
+                "last_reset_ts": None,
+            },
+            "budgets": {
+                "water_ml_used_today": 0.0,
+                "water_ml_budget_today": 2200.0,
+                "co2_seconds_used_today": 0.0,
+                "co2_seconds_budget_today": 600.0,
+            },
+            "confidence": trust,
+            "quantity_confidence": {"air_temp_c": trust, "rh_pct": trust},
+        }
+    )
 
 
 def test_untrusted_samples_leave_a_gap_and_hours_are_means() -> None:
@@ -213,11 +247,28 @@ def test_untrusted_samples_leave_a_gap_and_hours_are_means() -> None:
 
 def test_weather_and_plan_land_on_their_hours() -> None:
     now = datetime(2026, 5, 13, 10, 20, tzinfo=ZONE)
-    hours = tuple(WeatherHour(ts=now.replace(minute=0) + timedelta(hours=h), ext_temp_c=20.0 + h, ext_rh_pct=50.0,
-                              ext_wind_mps=3.0, ext_gust_mps=20.0, ext_cloud_cover_pct=50.0) for h in range(5))
-    weather = Forecast36hV1(schema_version="forecast_36h_v1", ts=now, provider="p", model="m", run_ts=now,
-                            fetched_ts=now, freq_minutes=60, hours=hours)
-    outside = hours_outside(weather, now)
+    hours = tuple(
+        WeatherHour(
+            ts=now.replace(minute=0) + timedelta(hours=h),
+            ext_temp_c=20.0 + h,
+            ext_rh_pct=50.0,
+            ext_wind_mps=3.0,
+            ext_gust_mps=20.0,
+            ext_cloud_cover_pct=50.0,
+        )
+        for h in range(5)
+    )
+    weather = Forecast36hV1(
+        schema_version="forecast_36h_v1",
+        ts=now,
+        provider="p",
+        model="m",
+        run_ts=now,
+        fetched_ts=now,
+        freq_minutes=60,
+        hours=hours,
+    )
+    outside = weather_ahead(weather, now)
     assert outside["out_temp_c"][:5].tolist() == [20.0, 21.0, 22.0, 23.0, 24.0]
     assert np.isnan(outside["out_temp_c"][5:]).all()
     assert outside["out_wind_mps"][0] == 10.0, "half the gust where that is harsher"
@@ -227,6 +278,6 @@ def test_weather_and_plan_land_on_their_hours() -> None:
 
 def test_the_planner_starts_where_the_tent_is() -> None:
     now = datetime(2026, 5, 13, 10, 0, tzinfo=ZONE)
-    start = core_state(_state(now, 1.0, 30.0, 0.9), ("soil.P1", "soil.P2"))
-    assert isinstance(start, CoreState)
+    start = rollout_start(_state(now, 1.0, 30.0, 0.9), ("soil.P1", "soil.P2"))
+    assert isinstance(start, RolloutStart)
     assert start.soil_pct.tolist() == [30.0, 30.0], "a zone nobody measures stands at the average"

@@ -9,8 +9,8 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
-from tomato_host.brain.world_model.hourly import HISTORY_H
-from tomato_host.brain.world_model.intake import hour_start
+from tomato_host.brain.world_model.data import HISTORY_H
+from tomato_host.brain.world_model.hourly_history import hour_start
 from tomato_host.brain.world_model.model import WorldModel
 from tomato_host.brain.world_model.promotion import failed_properties
 
@@ -76,7 +76,8 @@ def test_pots_are_forecast_twice_as_well_as_by_yesterday(watered: str) -> None:
 @pytest.mark.soak
 @pytest.mark.timeout(3_600)
 @pytest.mark.parametrize(
-    ("watered", "at_most"), [("by hand", 0.5), ("at a threshold", 0.5), ("by the rules", 1.0)],
+    ("watered", "at_most"),
+    [("by hand", 0.5), ("at a threshold", 0.5), ("by the rules", 1.0)],
 )
 def test_pots_of_twenty_tents(watered: str, at_most: float) -> None:
     """Twice as good as yesterday's value; under the brain's own rules, which repeat a day most exactly, better.
@@ -84,8 +85,10 @@ def test_pots_of_twenty_tents(watered: str, at_most: float) -> None:
     docs/forecast.md has the figures, and says why the third is above a half.
     """
     together, each = soil_ratio(GROWERS[watered], range(1, 21))
-    print(f"pots watered {watered}: {together:.3f} of yesterday's error; by tent {min(each):.2f} to {max(each):.2f}, "
-          f"mean {np.mean(each):.2f}, {sum(ratio > 0.5 for ratio in each)} of {len(each)} above a half")
+    print(
+        f"pots watered {watered}: {together:.3f} of yesterday's error; by tent {min(each):.2f} to {max(each):.2f}, "
+        f"mean {np.mean(each):.2f}, {sum(ratio > 0.5 for ratio in each)} of {len(each)} above a half"
+    )
     assert together <= at_most
 
 

@@ -20,23 +20,46 @@ NOW = datetime(2026, 7, 15, 0, 10, tzinfo=ZONE)
 
 def _targets(water: float = 2_000.0) -> TargetSet:
     return TargetSet(
-        vpd_day_kpa=TargetRange(low=0.8, high=1.3), vpd_night_kpa=TargetRange(low=0.4, high=0.9),
-        air_temp_day_c=TargetRange(low=20.0, high=27.0), air_temp_night_c=TargetRange(low=16.0, high=20.0),
-        soil_moisture_pct=TargetRange(low=26.0, high=42.0), co2_day_ppm=TargetRange(low=400.0, high=800.0),
-        photoperiod_h=16.0, lights_on_hour=6.0, water_ml_budget=water, co2_seconds_budget=600.0,
+        vpd_day_kpa=TargetRange(low=0.8, high=1.3),
+        vpd_night_kpa=TargetRange(low=0.4, high=0.9),
+        air_temp_day_c=TargetRange(low=20.0, high=27.0),
+        air_temp_night_c=TargetRange(low=16.0, high=20.0),
+        soil_moisture_pct=TargetRange(low=26.0, high=42.0),
+        co2_day_ppm=TargetRange(low=400.0, high=800.0),
+        photoperiod_h=16.0,
+        lights_on_hour=6.0,
+        water_ml_budget=water,
+        co2_seconds_budget=600.0,
     )
 
 
-def _weather(temp: float = 16.0, rh: float = 65.0, gust: float = 6.0, episode: dict[str, float] | None = None,
-             first: int = 12, last: int = 18) -> Forecast36hV1:
+def _weather(
+    temp: float = 16.0,
+    rh: float = 65.0,
+    gust: float = 6.0,
+    episode: dict[str, float] | None = None,
+    first: int = 12,
+    last: int = 18,
+) -> Forecast36hV1:
     hours = []
     for h in range(36):
         inside = episode is not None and first <= h <= last
         values = {"ext_temp_c": temp, "ext_rh_pct": rh, "ext_gust_mps": gust} | (episode or {} if inside else {})
-        hours.append(WeatherHour(ts=NOW.replace(minute=0) + timedelta(hours=h), ext_wind_mps=3.0,
-                                 ext_cloud_cover_pct=40.0, **values))
-    return Forecast36hV1(schema_version="forecast_36h_v1", ts=NOW, provider="p", model="m", run_ts=NOW,
-                         fetched_ts=NOW, freq_minutes=60, hours=tuple(hours))
+        hours.append(
+            WeatherHour(
+                ts=NOW.replace(minute=0) + timedelta(hours=h), ext_wind_mps=3.0, ext_cloud_cover_pct=40.0, **values
+            )
+        )
+    return Forecast36hV1(
+        schema_version="forecast_36h_v1",
+        ts=NOW,
+        provider="p",
+        model="m",
+        run_ts=NOW,
+        fetched_ts=NOW,
+        freq_minutes=60,
+        hours=tuple(hours),
+    )
 
 
 def _context(**changes: object) -> AdapterContext:
@@ -48,8 +71,10 @@ def _now_state(soil: float = 32.0, trust: float = 0.9) -> StateV1:
 
 
 EPISODES = {
-    "heatwave": {"ext_temp_c": 35.2, "ext_rh_pct": 40.0}, "dry_inflow": {"ext_rh_pct": 25.0},
-    "wind_spike": {"ext_gust_mps": 24.0}, "cold_spell": {"ext_temp_c": -6.0},
+    "heatwave": {"ext_temp_c": 35.2, "ext_rh_pct": 40.0},
+    "dry_inflow": {"ext_rh_pct": 25.0},
+    "wind_spike": {"ext_gust_mps": 24.0},
+    "cold_spell": {"ext_temp_c": -6.0},
 }
 
 
@@ -99,8 +124,9 @@ def test_more_water_needs_a_dry_pot_and_a_trusted_state(soil: float, trust: floa
 
 def test_all_scenarios_together_leave_usable_bands() -> None:
     everything = {"ext_temp_c": 36.0, "ext_rh_pct": 10.0, "ext_gust_mps": 30.0}
-    tight = _targets().model_copy(update={"vpd_day_kpa": TargetRange(low=0.8, high=1.15),
-                                          "soil_moisture_pct": TargetRange(low=33.0, high=38.0)})
+    tight = _targets().model_copy(
+        update={"vpd_day_kpa": TargetRange(low=0.8, high=1.15), "soil_moisture_pct": TargetRange(low=33.0, high=38.0)}
+    )
     adapted = adapt(_weather(episode=everything), _now_state(), _context(base=tight)).targets.adapted
     assert adapted.vpd_day_kpa.high - adapted.vpd_day_kpa.low >= 0.3 - 1e-9
     assert adapted.soil_moisture_pct.high - adapted.soil_moisture_pct.low >= 4.0 - 1e-9

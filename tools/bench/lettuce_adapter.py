@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from lettuce_edits import REACH, SIZES, BlockEdits, Moment, ProgrammeEdits, RateLimit
 from lettuce_plant import Array, Plant
-from tomato_host.brain.control.beam import Search, search
+from tomato_host.brain.control.planner.beam_search import SearchSettings, search
 
 TITLE = "Planner core on lettuce-greenhouse-gym 0.1.3"
 HORIZON = 16
@@ -27,8 +27,14 @@ class Planner:
 
     privileged = True
 
-    def __init__(self, horizon: int = HORIZON, rounds: int = 12, limit_ms: float = 50.0, growth_value: float = 1.0,
-                 plain: bool = False) -> None:
+    def __init__(
+        self,
+        horizon: int = HORIZON,
+        rounds: int = 12,
+        limit_ms: float = 50.0,
+        growth_value: float = 1.0,
+        plain: bool = False,
+    ) -> None:
         self.horizon, self.rounds, self.limit_s = horizon, rounds, limit_ms / 1_000.0
         self.growth_value, self.plain = growth_value, plain
         self.times_ms: list[float] = []
@@ -42,7 +48,8 @@ class Planner:
         self.plant = Plant(
             dict(zip(names, env.model.constants.to_array().tolist(), strict=True)),
             {"product": econ("product_price_2"), "energy": econ("energy_cost"), "co2": econ("co2_cost")},
-            env.config.dt)
+            env.config.dt,
+        )
         self.plan = np.tile(env.control, (self.horizon, 1))
         self.step, self.steps = 0, env.config.n_steps
         self.times_ms = []
@@ -59,8 +66,11 @@ class Planner:
             lambda plans: self.plant.roll(state, plans, weather, at.value_per_kg),
             BlockEdits(limit, horizon) if self.plain else ProgrammeEdits(at, limit),
             held[None] if self.plain else np.stack([self.plan[:horizon], held]),
-            Search(width=1, levels=len(SIZES if self.plain else REACH), rounds=self.rounds, pairs=20 * self.plain),
-            lambda: time.thread_time() - began > self.limit_s)
+            SearchSettings(
+                width=1, levels=len(SIZES if self.plain else REACH), rounds=self.rounds, pairs=20 * self.plain
+            ),
+            lambda: time.thread_time() - began > self.limit_s,
+        )
         best = found.plans[0]
         self.plan = np.concatenate([best[1:], np.repeat(best[-1:], self.horizon + 1 - horizon, axis=0)])
         self.step += 1
@@ -92,8 +102,11 @@ def season(controller: Any, noise: float | None, seed: int, days: float) -> dict
     log = run_episode(env, controller, seed=seed)
     took_ms = 1_000.0 * (time.thread_time() - began) / len(log.reward)
     times = getattr(controller, "times_ms", None)
-    return {"return": round(log.total_return, 3), "ms_mean": round(float(np.mean(times)) if times else took_ms, 2),
-            "ms_p99": round(float(np.quantile(times, 0.99)) if times else float("nan"), 2)}
+    return {
+        "return": round(log.total_return, 3),
+        "ms_mean": round(float(np.mean(times)) if times else took_ms, 2),
+        "ms_p99": round(float(np.quantile(times, 0.99)) if times else float("nan"), 2),
+    }
 
 
 def run(quick: bool, ipopt: bool = True, only: str | None = None) -> dict[str, Any]:

@@ -118,8 +118,14 @@ class ProgrammeEdits:
         most = np.minimum(reach, np.maximum((self.limit.high - plan) / unit, 0.0)).ravel()
         least = np.maximum(-reach, np.minimum((self.limit.low - plan) / unit, 0.0)).ravel()
         bounds = np.concatenate([np.stack([least, most], axis=1), np.tile([0.0, np.inf], (soft, 1))])
-        solved = linprog(_CLEAR * price, A_ub=matrix, b_ub=np.concatenate([-stand[near], room]), bounds=bounds,
-                         method="highs-ds", options={"presolve": False})
+        solved = linprog(
+            _CLEAR * price,
+            A_ub=matrix,
+            b_ub=np.concatenate([-stand[near], room]),
+            bounds=bounds,
+            method="highs-ds",
+            options={"presolve": False},
+        )
         change = np.zeros(size) if solved.x is None else solved.x[:size]
         return np.asarray(change.reshape(plan.shape) * unit)
 

@@ -63,8 +63,17 @@ class Plant:
         ppm, temp, rh = read
         return np.stack([500.0 - ppm, ppm - 1_600.0, 10.0 - temp, temp - 20.0, rh - 80.0])
 
-    def _substep(self, dry: Array, co2: Array, temp: Array, vapour: Array, u_co2: Array, u_vent: Array, u_heat: Array,
-                 weather: Array) -> tuple[Array, Array, Array, Array]:
+    def _substep(
+        self,
+        dry: Array,
+        co2: Array,
+        temp: Array,
+        vapour: Array,
+        u_co2: Array,
+        u_vent: Array,
+        u_heat: Array,
+        weather: Array,
+    ) -> tuple[Array, Array, Array, Array]:
         """Each balance is linear in its own state, so it is solved exactly with the others held."""
         c, h = self.c, self.dt / SUBSTEPS
         rad, out_co2, out_temp, out_vapour = weather
@@ -101,5 +110,8 @@ class Plant:
     def _saturation(self, temp: Array) -> Array:
         """Saturated vapour density, kg/m3 (equation 10)."""
         c = self.c
-        return np.asarray(c["sat_vp1"] / (c["gas_const_kmol"] * (temp + c["temp_abs"])) * np.exp(
-            c["sat_vp2"] * temp / (temp + c["sat_vp3"])))
+        return np.asarray(
+            c["sat_vp1"]
+            / (c["gas_const_kmol"] * (temp + c["temp_abs"]))
+            * np.exp(c["sat_vp2"] * temp / (temp + c["sat_vp3"]))
+        )

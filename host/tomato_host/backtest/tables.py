@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 
 from shared_schemas.records import Forecast36hV1, StateV1
-from tomato_host.brain.world_model.hourly import OUTSIDE_COLUMNS, PLAN_COLUMNS, HourlyLog
-from tomato_host.brain.world_model.intake import HourlyHistory, hour_index
-from tomato_host.brain.world_model.psychrometrics import Array, leaf_vpd_kpa, saturation_kpa, vpd_kpa
-from tomato_host.brain.world_model.quantities import Kind, Quantity
+from tomato_host.brain.psychrometrics import leaf_vpd_array_kpa, vapour_array_kpa, vpd_array_kpa
+from tomato_host.brain.world_model.arrays import Array
+from tomato_host.brain.world_model.data import OUTSIDE_COLUMNS, PLAN_COLUMNS, HourlyLog, Kind, Quantity
+from tomato_host.brain.world_model.hourly_history import HourlyHistory, hour_index
 from tomato_host.errors import TomatoError
 from tomato_host.sources.csv_mapping import EXTRA, CsvMapping, header_of, load_mapping, open_table, read_rows
 from tomato_host.sources.measured import MAPPINGS, data_folder
@@ -21,7 +21,10 @@ from tomato_host.sources.measured import MAPPINGS, data_folder
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LONGEST_FILL_H = 6
 _TARGETS: tuple[tuple[str, Kind], ...] = (
-    ("air_temp_c", "air_temp"), ("vpd_kpa", "vpd"), ("leaf_vpd_kpa", "leaf_vpd"), ("soil_temp_c", "other"),
+    ("air_temp_c", "air_temp"),
+    ("vpd_kpa", "vpd"),
+    ("leaf_vpd_kpa", "leaf_vpd"),
+    ("soil_temp_c", "other"),
 )
 _COMPANIONS = ("air_temp_c", "soil_temp_c", "co2_ppm", "light_lux", "transpiration", "vent_pct", "screen_pct")
 _PLANNED = {"water_ml": "water_ml", "light_on": "light", "fan_on": "exhaust_fan"}
@@ -29,7 +32,7 @@ _EXPLAINS_VPD = ("air_temp_c",)
 
 
 @dataclass(frozen=True)
-class Case:
+class BacktestCase:
     """One place of a table: its log, and what is forecast from it."""
 
     name: str
@@ -61,22 +64,39 @@ def _built_in(name: str, columns: dict[str, str], weather_file: str, weather: st
 
 
 BUILT_IN: dict[str, BuiltIn] = {
-    "agc2": _built_in("agc2_tomato_slab_hourly", {
-        "soil.P1": "WC_slab1", "soil.P2": "WC_slab2", "extra.ec.P1": "EC_slab1", "extra.ec.P2": "EC_slab2",
-        "extra.temp.P1": "t_slab1", "extra.temp.P2": "t_slab2", "extra.rise.P1": "rise1", "extra.rise.P2": "rise2",
-    }, "agc2_weather_hourly.csv.gz", "agc2_weather_hourly"),
-    "agc3": _built_in("agc3_lettuce_exp2_hourly", {"air_temp_c": "T_Air", "rh_pct": "rh_Air", "vpd_kpa": "vpd_kpa"},
-                      "agc3_exp2_weather_hourly.csv.gz", "agc3_weather_hourly"),
+    "agc2": _built_in(
+        "agc2_tomato_slab_hourly",
+        {
+            "soil.P1": "WC_slab1",
+            "soil.P2": "WC_slab2",
+            "extra.ec.P1": "EC_slab1",
+            "extra.ec.P2": "EC_slab2",
+            "extra.temp.P1": "t_slab1",
+            "extra.temp.P2": "t_slab2",
+            "extra.rise.P1": "rise1",
+            "extra.rise.P2": "rise2",
+        },
+        "agc2_weather_hourly.csv.gz",
+        "agc2_weather_hourly",
+    ),
+    "agc3": _built_in(
+        "agc3_lettuce_exp2_hourly",
+        {"air_temp_c": "T_Air", "rh_pct": "rh_Air", "vpd_kpa": "vpd_kpa"},
+        "agc3_exp2_weather_hourly.csv.gz",
+        "agc3_weather_hourly",
+    ),
 }
 """Tables of the measured-data folder by short name."""
 
 
 def load_cases(
-    data: str, mapping_file: Path | None = None, weather: str = "auto", group: str | None = None
-) -> list[Case]:
+    data: str, mapping_file: Path | None = None, weather: str = "auto", group: str | None = None, *, time_zone: str
+) -> list[BacktestCase]:
     """All places of `data`: a short name, a CSV path, or a dataset folder.
 
-    `weather` is a CSV path, "none", or "auto" for the table's own. Raises TomatoError with the way out.
+    `weather` is a CSV path, "none", or "auto" for the table's own; `time_zone`, that of the site, holds where a mapping
+    file names none. Raises TomatoError E-CSV-UNKNOWN, E-CSV-EMPTY,
+    E-CSV-COLUMNS or E-BACKTEST-EMPTY.
     """
     path = Path(data)
     if path.is_dir():
@@ -85,10 +105,11 @@ def load_cases(
     if known is not None:
         path = data_folder() / f"{known.mapping.name}.csv.gz"
     known = known or _recognised(path, mapping_file)
-    mapping = known.mapping if known else load_mapping(mapping_file) if mapping_file else None
+    mapping = known.mapping if known else load_mapping(mapping_file, time_zone) if mapping_file else None
     if mapping is None:
         raise TomatoError(
-            "E-CSV-UNKNOWN", f"No built-in mapping knows the columns of {path.name}.",
+            "E-CSV-UNKNOWN",
+            f"No built-in mapping knows the columns of {path.name}.",
             "Write a mapping file (docs/forecast.md has one to copy) and give it with --mapping.",
         )
     column = group or (known.group if known else None)
@@ -132,8 +153,11 @@ def _weather(path: Path, mapping: CsvMapping, known: BuiltIn | None, wanted: str
     if wanted != "auto":
         found = next((m for m in MAPPINGS.values() if _fits(Path(wanted), m)), None)
         if found is None:
-            raise TomatoError("E-CSV-UNKNOWN", f"No built-in mapping knows the weather table {wanted}.",
-                              "Put ext_temp_c, ext_rh_pct, ext_wind_mps, ext_solar_wm2 into the main mapping instead.")
+            raise TomatoError(
+                "E-CSV-UNKNOWN",
+                f"No built-in mapping knows the weather table {wanted}.",
+                "Put ext_temp_c, ext_rh_pct, ext_wind_mps, ext_solar_wm2 into the main mapping instead.",
+            )
         return _hourly(Path(wanted), found)
     if known is not None and (path.parent / known.weather_file).exists():
         return _hourly(path.parent / known.weather_file, known.weather)
@@ -153,9 +177,9 @@ def _hourly(path: Path, mapping: CsvMapping) -> dict[str, dict[int, float]]:
         hour = hour_index(row.ts)
         for name, value in row.values.items():
             if value is not None:
-                kept = sums.setdefault(name, {}).setdefault(hour, [0.0, 0.0])
-                kept[0] += value
-                kept[1] += 1.0
+                total = sums.setdefault(name, {}).setdefault(hour, [0.0, 0.0])
+                total[0] += value
+                total[1] += 1.0
     return {
         name: {hour: s if name == "water_ml" else s / n for hour, (s, n) in column.items()}
         for name, column in sums.items()
@@ -163,10 +187,13 @@ def _hourly(path: Path, mapping: CsvMapping) -> dict[str, dict[int, float]]:
 
 
 def _case(
-    name: str, table: dict[str, dict[int, float]], mapping: CsvMapping, weather: dict[str, dict[int, float]],
+    name: str,
+    table: dict[str, dict[int, float]],
+    mapping: CsvMapping,
+    weather: dict[str, dict[int, float]],
     span: tuple[int, int],
-) -> Case:
-    """One place on the hours that all places of its table span, so that all are judged on the same days."""
+) -> BacktestCase:
+    """One place on the hours that all places of its table span, so that all are scored on the same days."""
     start, count = span
     measured = {key: _column(column, start, count) for key, column in table.items()}
     outside = {key: column for key, column in measured.items() if key.startswith("ext_")}
@@ -175,7 +202,7 @@ def _case(
     offset = mapping.zone.utcoffset(_EPOCH.replace(tzinfo=None))
     hours_off = offset.total_seconds() / 3_600.0 if offset else 0.0
     log = HourlyLog(start, hours_off, values)
-    return Case(name, log, _quantities(values), tuple(c for c in PLAN_COLUMNS if c in values))
+    return BacktestCase(name, log, _quantities(values), tuple(c for c in PLAN_COLUMNS if c in values))
 
 
 def _column(by_hour: dict[int, float], start: int, count: int) -> Array:
@@ -200,9 +227,9 @@ def _named(measured: dict[str, Array]) -> dict[str, Array]:
     out = {name: column for name, column in measured.items() if not name.startswith("ext_") and name not in _PLANNED}
     out |= {_PLANNED[name]: column for name, column in measured.items() if name in _PLANNED}
     if "vpd_kpa" not in out and {"air_temp_c", "rh_pct"} <= set(out):
-        out["vpd_kpa"] = vpd_kpa(out["air_temp_c"], out["rh_pct"])
+        out["vpd_kpa"] = vpd_array_kpa(out["air_temp_c"], out["rh_pct"])
     if "leaf_vpd_kpa" not in out and {"leaf_temp_c", "air_temp_c", "rh_pct"} <= set(out):
-        out["leaf_vpd_kpa"] = leaf_vpd_kpa(out["leaf_temp_c"], out["air_temp_c"], out["rh_pct"])
+        out["leaf_vpd_kpa"] = leaf_vpd_array_kpa(out["leaf_temp_c"], out["air_temp_c"], out["rh_pct"])
     return out
 
 
@@ -212,7 +239,10 @@ def _outside(ext: dict[str, Array]) -> dict[str, Array]:
     temp, rh = ext["ext_temp_c"], ext["ext_rh_pct"]
     calm = np.where(np.isfinite(temp), 0.0, np.nan)
     values = (
-        temp, saturation_kpa(temp) * rh / 100.0, vpd_kpa(temp, rh), ext.get("ext_solar_wm2", calm),
+        temp,
+        vapour_array_kpa(temp, rh),
+        vpd_array_kpa(temp, rh),
+        ext.get("ext_solar_wm2", calm),
         ext.get("ext_wind_mps", calm),
     )
     return dict(zip(OUTSIDE_COLUMNS, values, strict=True))
@@ -235,8 +265,8 @@ def _quantities(values: dict[str, Array]) -> tuple[Quantity, ...]:
     return tuple(found)
 
 
-def _from_dataset(root: Path) -> Case:
-    """A dataset of this project: states teach, forecasts tell the weather, water comes from the day's counter."""
+def _from_dataset(root: Path) -> BacktestCase:
+    """A dataset of this project: hours from states, weather from forecasts, water from the day's counter."""
     from tomato_host.storage.reader import read_records, require_dataset
 
     require_dataset(root)
@@ -246,7 +276,7 @@ def _from_dataset(root: Path) -> Case:
         raise TomatoError("E-BACKTEST-EMPTY", f"{root} holds no state.", "Let the brain run for some weeks first.")
     log = history.log(last)
     quantities = _quantities(dict(log.values))
-    return Case(root.name, log, quantities, tuple(c for c in PLAN_COLUMNS if log.has(c)))
+    return BacktestCase(root.name, log, quantities, tuple(c for c in PLAN_COLUMNS if log.has(c)))
 
 
 def _replay(history: HourlyHistory, records: Iterable[object]) -> datetime | None:
@@ -264,7 +294,7 @@ def _replay(history: HourlyHistory, records: Iterable[object]) -> datetime | Non
     return last.ts if last is not None else None
 
 
-def without_weather(case: Case) -> Case:
+def without_weather(case: BacktestCase) -> BacktestCase:
     """The same case with the outside unknown."""
     values = {name: column for name, column in case.log.values.items() if name not in OUTSIDE_COLUMNS}
     return replace(case, log=replace(case.log, values=values))

@@ -90,9 +90,12 @@ class Console:
                 self._transport = SerialTransport(url, timeout=5)
                 self._transport.enter_raw_repl(soft_reset=False, timeout_overall=5)
         except (TransportError, OSError) as error:
-            raise TomatoError("E-BOARD-NO-MICROPYTHON", f"MicroPython does not answer on {url} ({error}).",
-                              "Check that it is the right port; put MicroPython on the board "
-                              "(https://micropython.org/download), then unplug it and plug it in again.") from None
+            raise TomatoError(
+                "E-BOARD-NO-MICROPYTHON",
+                f"MicroPython does not answer on {url} ({error}).",
+                "Check that it is the right port; put MicroPython on the board "
+                "(https://micropython.org/download), then unplug it and plug it in again.",
+            ) from None
 
     def __enter__(self) -> Console:
         return self

@@ -68,12 +68,18 @@ def runtime_of(board: BoardFiles) -> Runtime:
     ).splitlines()
     words = told[0].split() if told else []
     if len(words) != 3 or words[0] != "micropython":
-        raise TomatoError("E-BOARD-NO-MICROPYTHON", f"This is no MicroPython: {' '.join(told)[:80]}.",
-                          "Put MicroPython on the board (https://micropython.org/download).")
+        raise TomatoError(
+            "E-BOARD-NO-MICROPYTHON",
+            f"This is no MicroPython: {' '.join(told)[:80]}.",
+            "Put MicroPython on the board (https://micropython.org/download).",
+        )
     version = tuple(int(n) for n in words[1].split("."))
     if version[:2] < OLDEST_MICROPYTHON:
-        raise TomatoError("E-BOARD-OLD-MICROPYTHON", f"The board runs MicroPython {words[1]}; 1.22 is needed.",
-                          "Put a newer MicroPython on it (https://micropython.org/download).")
+        raise TomatoError(
+            "E-BOARD-OLD-MICROPYTHON",
+            f"The board runs MicroPython {words[1]}; 1.22 is needed.",
+            "Put a newer MicroPython on it (https://micropython.org/download).",
+        )
     return Runtime(version, told[1] if len(told) > 1 else "", int(words[2]))
 
 
@@ -112,8 +118,9 @@ def _compile(command: list[str], path: str, text: bytes, work: Path, mpy: int) -
     source, target = work / "in.py", work / "out.mpy"
     source.write_bytes(text)
     target.unlink(missing_ok=True)
-    told = subprocess.run([*command, "-s", path, "-o", str(target), str(source)],
-                          capture_output=True, timeout=60, check=False)
+    told = subprocess.run(
+        [*command, "-s", path, "-o", str(target), str(source)], capture_output=True, timeout=60, check=False
+    )
     code = target.read_bytes() if told.returncode == 0 and target.is_file() else b""
     return code if code[:1] == b"M" and code[1:2] == bytes((mpy,)) else None
 
@@ -169,8 +176,11 @@ def _check(board: BoardFiles, slot: str, firmware: Firmware) -> None:
     there = board.hashes(slot)
     wrong = [path for path, data in firmware.package.items() if there.get(path) != _digest(data)]
     if wrong:
-        raise TomatoError("E-FLASH-HASH", f"{len(wrong)} files did not arrive whole, the first is {wrong[0]}.",
-                          "Flash again; the board still boots what it ran before.")
+        raise TomatoError(
+            "E-FLASH-HASH",
+            f"{len(wrong)} files did not arrive whole, the first is {wrong[0]}.",
+            "Flash again; the board still boots what it ran before.",
+        )
 
 
 def _replace_root(board: BoardFiles, firmware: Firmware, flashed: Flashed) -> None:
@@ -187,8 +197,9 @@ def _replace_root(board: BoardFiles, firmware: Firmware, flashed: Flashed) -> No
 def _write_checked(board: BoardFiles, name: str, data: bytes) -> None:
     board.write(name + ".new", data)
     if board.hashes("").get(name + ".new") != _digest(data):
-        raise TomatoError("E-FLASH-HASH", f"{name} did not arrive whole.",
-                          "Flash again; the board still boots what it ran before.")
+        raise TomatoError(
+            "E-FLASH-HASH", f"{name} did not arrive whole.", "Flash again; the board still boots what it ran before."
+        )
     board.rename(name + ".new", name)
 
 

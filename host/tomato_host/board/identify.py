@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 
 from shared_schemas.wire import SCHEMA_HASH
-from tomato_host.board import intake
+from tomato_host.board import decoding
 from tomato_host.board.events import Health
 from tomato_host.board.port import BY_ID, PortLost, SerialPort, list_ports
 from tomato_host.board.protocol import BoardProtocol, Hello, Received
@@ -25,18 +25,20 @@ def find_board(port: str | None) -> str:
         return port
     found = list_ports()
     if not found:
-        raise TomatoError("E-BOARD-NOT-FOUND",
-                          f"No board found: looked in {BY_ID} and for USB serial ports, and there are none.",
-                          "Plug the board in with a data cable, or name its port with --port.")
+        raise TomatoError(
+            "E-BOARD-NOT-FOUND",
+            f"No board found: looked in {BY_ID} and for USB serial ports, and there are none.",
+            "Plug the board in with a data cable, or name its port with --port.",
+        )
     likely = [path for path in found if "micropython" in path.lower()] or found
     if len(likely) > 1:
-        raise TomatoError("E-BOARD-SEVERAL", f"There are several ports: {', '.join(likely)}.",
-                          "Name one with --port.")
+        raise TomatoError("E-BOARD-SEVERAL", f"There are several ports: {', '.join(likely)}.", "Name one with --port.")
     return likely[0]
 
 
-def ask(url: str, timeout_s: float = 5.0,
-        now_s: Callable[[], float] = time.monotonic) -> tuple[Hello | None, Health | None]:
+def ask(
+    url: str, timeout_s: float = 5.0, now_s: Callable[[], float] = time.monotonic
+) -> tuple[Hello | None, Health | None]:
     """HELLO and HEALTH of the firmware on a port; None where nothing like it answers. Raises TomatoError E-PORT-*."""
     port = SerialPort.open(url)
     protocol = BoardProtocol(_quiet_session())
@@ -55,7 +57,7 @@ def ask(url: str, timeout_s: float = 5.0,
                     hello = Hello.from_fields(message.fields)
                     port.write(protocol.send("HEALTH"))
                 elif message.name == "HEALTH":
-                    return hello, intake.health(message.fields)
+                    return hello, decoding.health(message.fields)
     except PortLost:
         return hello, None  # a board that has just been reset may take its port with it
     finally:

@@ -29,17 +29,29 @@ def _error(url: str, reason: OSError) -> TomatoError:
     number = reason.errno
     text = str(reason).lower()
     if number in (errno.EBUSY, errno.EAGAIN) or "exclusively lock" in text or "busy" in text:
-        return TomatoError("E-PORT-BUSY", f"{url} is in use by another program.",
-                           "Close the other program (another tomato-host, mpremote, a serial monitor).")
+        return TomatoError(
+            "E-PORT-BUSY",
+            f"{url} is in use by another program.",
+            "Close the other program (another tomato-host, mpremote, a serial monitor).",
+        )
     if number in (errno.EACCES, errno.EPERM) or "permission" in text or "access is denied" in text:
-        return TomatoError("E-PORT-PERMISSION", f"You may not open {url}.",
-                           "Add yourself to its group (`sudo usermod -aG dialout $USER`) and log in again.")
+        return TomatoError(
+            "E-PORT-PERMISSION",
+            f"You may not open {url}.",
+            "Add yourself to its group (`sudo usermod -aG dialout $USER`) and log in again.",
+        )
     if "://" in url and ("refused" in text or "could not open port" in text):
-        return TomatoError("E-PORT-MISSING", f"Nobody answers at {url}.",
-                           "Check host and port, and whether the program there that holds the board runs.")
+        return TomatoError(
+            "E-PORT-MISSING",
+            f"Nobody answers at {url}.",
+            "Check host and port, and whether the program there that holds the board runs.",
+        )
     if number in (errno.ENOENT, errno.ENXIO, errno.ENODEV) or "could not open port" in text:
-        return TomatoError("E-PORT-MISSING", f"There is no port {url}.",
-                           "Plug the board in and look at `tomato-host board info` for the ports there are.")
+        return TomatoError(
+            "E-PORT-MISSING",
+            f"There is no port {url}.",
+            "Plug the board in and look at `tomato-host board info` for the ports there are.",
+        )
     return TomatoError("E-PORT-FAILED", f"{url} did not open: {reason}.", "Check the cable and the address.")
 
 
@@ -67,8 +79,11 @@ class SerialPort:
             device.rts = False
             device.open()
         except ValueError as error:
-            raise TomatoError("E-PORT-ADDRESS", f"{url} is no port address: {error}.",
-                              "Give a path, socket://host:port or rfc2217://host:port.") from None
+            raise TomatoError(
+                "E-PORT-ADDRESS",
+                f"{url} is no port address: {error}.",
+                "Give a path, socket://host:port or rfc2217://host:port.",
+            ) from None
         except OSError as error:  # serial.SerialException is one
             raise _error(url, error) from None
         return cls(url, device)

@@ -1,4 +1,4 @@
-"""`tomato-host board`: look at a board, put firmware on it, talk to its console."""
+"""`tomato-host board`: look at a board, put firmware on it, open its console."""
 
 from __future__ import annotations
 
@@ -11,27 +11,39 @@ if TYPE_CHECKING:
     from tomato_host.board.events import Health
     from tomato_host.board.protocol import Hello
 
-app = typer.Typer(help="Look at a board, flash it, talk to its console.", no_args_is_help=True)
+app = typer.Typer(help="Look at a board, flash it, open its console.", no_args_is_help=True)
 
 Port = Annotated[str | None, typer.Option(help="Port of the board; found by itself when there is only one.")]
 Json = Annotated[bool, typer.Option("--json", help="One line of JSON for scripts.")]
+
 
 def _facts(url: str, hello: Hello, health: Health | None) -> dict[str, object]:
     from shared_schemas.wire import RESET_CAUSES, SCHEMA_HASH
 
     facts: dict[str, object] = {
-        "port": url, "board": hello.board, "uid": hello.uid.hex(), "firmware": hello.firmware,
-        "schema_hash": hello.schema_hash.hex(), "host_schema_hash": SCHEMA_HASH.hex(),
-        "config_crc": f"{hello.config_crc:08x}", "boot_id": hello.boot_id, "uptime_s": hello.uptime_ms // 1000,
+        "port": url,
+        "board": hello.board,
+        "uid": hello.uid.hex(),
+        "firmware": hello.firmware,
+        "schema_hash": hello.schema_hash.hex(),
+        "host_schema_hash": SCHEMA_HASH.hex(),
+        "config_crc": f"{hello.config_crc:08x}",
+        "boot_id": hello.boot_id,
+        "uptime_s": hello.uptime_ms // 1000,
         "reset_cause": RESET_CAUSES.get(hello.reset_cause, str(hello.reset_cause)),
     }
     if health:
-        facts |= {"state": health.state, "faults": list(health.faults), "heap_free": health.heap_free,
-                  "weakened": list(health.weakened), "retained_samples": health.retained}
+        facts |= {
+            "state": health.state,
+            "faults": list(health.faults),
+            "heap_free": health.heap_free,
+            "weakened": list(health.weakened),
+            "retained_samples": health.retained,
+        }
     return facts
 
 
-def _tell(facts: dict[str, object], as_json: bool) -> None:
+def _print_facts(facts: dict[str, object], as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(facts))
         return
@@ -51,18 +63,24 @@ def info(port: Port = None, as_json: Json = False) -> None:
     url = find_board(port)
     hello, health = ask(url)
     if hello is not None:
-        _tell(_facts(url, hello, health), as_json)
+        _print_facts(_facts(url, hello, health), as_json)
         return
     with Console(url) as console:
         runtime = runtime_of(console)
     version = ".".join(str(n) for n in runtime.version)
-    raise TomatoError("E-BOARD-NO-FIRMWARE", f"{url} is a {runtime.machine or 'board'} with MicroPython {version}, "
-                      "but our firmware does not answer.", f"make flash PORT={url}")
+    raise TomatoError(
+        "E-BOARD-NO-FIRMWARE",
+        f"{url} is a {runtime.machine or 'board'} with MicroPython {version}, but our firmware does not answer.",
+        f"make flash PORT={url}",
+    )
 
 
 @app.command()
-def flash(port: Port = None, as_json: Json = False,
-          source: Annotated[bool, typer.Option(help="Upload sources, do not compile.")] = False) -> None:
+def flash(
+    port: Port = None,
+    as_json: Json = False,
+    source: Annotated[bool, typer.Option(help="Upload sources, do not compile.")] = False,
+) -> None:
     """Put this version's firmware on the board; a cable pulled half-way leaves the old one running."""
     from tomato_host.board import flash as flashing
     from tomato_host.board.console import Console, ConsoleLost
@@ -86,15 +104,30 @@ def flash(port: Port = None, as_json: Json = False,
             done = flashing.install(console, firmware, say)
             console.reset()
     except ConsoleLost as lost:
-        raise TomatoError("E-FLASH-LOST", f"The board stopped answering while it was flashed ({lost}).",
-                          "Check the cable and flash again; until then it boots what it ran before.") from None
+        raise TomatoError(
+            "E-FLASH-LOST",
+            f"The board stopped answering while it was flashed ({lost}).",
+            "Check the cable and flash again; until then it boots what it ran before.",
+        ) from None
     say(f"slot {done.slot}: {len(done.uploaded)} uploaded, {done.unchanged} unchanged, {len(done.removed)} removed")
     hello = ask_after_reset(url)
     if hello is None:
-        raise TomatoError("E-FLASH-SILENT", "The board was flashed and reset, but does not answer.",
-                          "Look at `tomato-host board logs`; after three failed boots it goes back by itself.")
-    _tell({"slot": done.slot, "uploaded": len(done.uploaded), "unchanged": done.unchanged,
-           "compiled": firmware.compiled, "provisioned": done.provisioned} | _facts(url, hello, None), as_json)
+        raise TomatoError(
+            "E-FLASH-SILENT",
+            "The board was flashed and reset, but does not answer.",
+            "Look at `tomato-host board logs`; after three failed boots it goes back by itself.",
+        )
+    _print_facts(
+        {
+            "slot": done.slot,
+            "uploaded": len(done.uploaded),
+            "unchanged": done.unchanged,
+            "compiled": firmware.compiled,
+            "provisioned": done.provisioned,
+        }
+        | _facts(url, hello, None),
+        as_json,
+    )
 
 
 @app.command()
@@ -136,8 +169,10 @@ def console(port: Port = None) -> None:
 
 
 @app.command()
-def off(port: Annotated[str | None, typer.Option("--board", "--port", help="Port of the board.")] = None,
-        as_json: Json = False) -> None:
+def off(
+    port: Annotated[str | None, typer.Option("--board", "--port", help="Port of the board.")] = None,
+    as_json: Json = False,
+) -> None:
     """End every pulse, whoever asked for it; for emergencies, and for systemd when the host has died."""
     from dataclasses import asdict
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-app = typer.Typer(no_args_is_help=True, help="Look after a dataset: check, publish, ask, convert.")
+app = typer.Typer(no_args_is_help=True, help="A dataset: verify, publish, query, convert.")
 
 Root = Annotated[Path, typer.Argument(help="The dataset: what --data-dir or --output-dir wrote.", show_default=False)]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
@@ -27,16 +27,26 @@ def verify(
     if as_json:
         problems = [{"file": p.file, "line": p.line, "what": p.what} for p in result.problems]
         heads = {stream: {"n": h.n, "seq": h.seq, "hash": h.hash} for stream, h in result.streams.items()}
-        typer.echo(json.dumps({"ok": result.ok, "records": result.records, "files": result.files,
-                               "problems": problems, "torn": result.torn_files, "let_go": result.let_go,
-                               "heads": heads}))
+        typer.echo(
+            json.dumps(
+                {
+                    "ok": result.ok,
+                    "records": result.records,
+                    "files": result.files,
+                    "problems": problems,
+                    "torn": result.torn_files,
+                    "let_go": result.let_go,
+                    "heads": heads,
+                }
+            )
+        )
     else:
         for problem in result.problems:
             typer.echo(f"BAD   {problem.text}")
         if result.let_go:
-            typer.echo(f"note  the disk budget let go of the first {result.let_go} readings")
+            typer.echo(f"note  the disk budget removed the first {result.let_go} readings")
         for name in result.torn_files:
-            typer.echo(f"note  {name}: a tail that a repair kept aside")
+            typer.echo(f"note  {name}: a damaged end that a repair set aside")
         verdict = "in order" if result.ok else "NOT in order"
         typer.echo(f"{result.records} records in {result.files} files: {verdict}")
     if not result.ok:
@@ -63,8 +73,9 @@ def export(
         return
     for stream, count in sorted(result.records.items()):
         typer.echo(f"{count:9d}  {stream}")
-    typer.echo(f"{result.withheld_records:9d}  kept private; {result.images} photos shown, "
-               f"{result.images_kept_back} kept back")
+    typer.echo(
+        f"{result.withheld_records:9d}  kept private; {result.images} photos shown, {result.images_kept_back} kept back"
+    )
     typer.echo(f"Written to {root / 'public'}. Read it once yourself before you publish it.")
 
 
@@ -74,7 +85,7 @@ def query(
     sql: Annotated[str, typer.Argument(help='For example "SELECT ts, env.vpd_kpa FROM states LIMIT 5".')],
     as_json: AsJson = False,
 ) -> None:
-    """Ask in SQL; every stream is a table with n, seq, ts (UTC) and the fields of its records."""
+    """Query in SQL; every stream is a table with n, seq, ts (UTC) and the fields of its records."""
     from tomato_host.storage.analysis import query as ask
 
     table = ask(root, sql)
@@ -118,8 +129,10 @@ def info(root: Root, as_json: AsJson = False) -> None:
     for key, value in facts["metadata"].items():
         typer.echo(f"{key}: {value}")
     for name, stream in facts["streams"].items():
-        typer.echo(f"{name:15s} {stream['records']:9d} records  {stream['bytes']:11d} bytes  "
-                   f"{stream['first_ts']} to {stream['last_ts']}  head {stream['hash']}")
+        typer.echo(
+            f"{name:15s} {stream['records']:9d} records  {stream['bytes']:11d} bytes  "
+            f"{stream['first_ts']} to {stream['last_ts']}  head {stream['hash']}"
+        )
 
 
 def _facts(root: Path) -> dict[str, Any]:
@@ -141,8 +154,11 @@ def _facts(root: Path) -> dict[str, Any]:
                     first = first or last
         if first is not None and last is not None:
             streams[stream] = {
-                "records": last.seq, "files": len(files), "bytes": sum(path.stat().st_size for path in files),
-                "first_ts": json.loads(first.payload)["ts"], "last_ts": json.loads(last.payload)["ts"],
+                "records": last.seq,
+                "files": len(files),
+                "bytes": sum(path.stat().st_size for path in files),
+                "first_ts": json.loads(first.payload)["ts"],
+                "last_ts": json.loads(last.payload)["ts"],
                 "hash": last.hash,
             }
     return {"metadata": json.loads((root / METADATA).read_bytes()), "streams": streams}

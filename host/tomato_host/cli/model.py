@@ -1,4 +1,4 @@
-"""`tomato-host model`: which versions of the forecast there are, which one speaks, and how to change that."""
+"""`tomato-host model`: versions of the forecast model: list, promote, roll back."""
 
 from __future__ import annotations
 
@@ -32,23 +32,25 @@ def list_versions(data: Data = _DEFAULT, json_out: AsJson = False) -> None:
     store = _store(data)
     versions, active, changes = store.versions(), store.active(), store.changes()
     if json_out:
-        told = {"active": active, "versions": [asdict(m) for m in versions], "changes": changes}
-        typer.echo(json.dumps(told))
+        facts = {"active": active, "versions": [asdict(m) for m in versions], "changes": changes}
+        typer.echo(json.dumps(facts))
         return
     if not versions:
         typer.echo(f"No model version in {store.root} yet: the brain saves one every night.")
         return
     for m in versions:
         mark = "*" if m.version == active else " "
-        typer.echo(f"{mark} {m.version:28} {m.days_learned:4d} days  {m.data_from_ts[:10]} .. {m.data_to_ts[:10]}  "
-                   f"{m.coefficients_hash}  {m.note}")
+        typer.echo(
+            f"{mark} {m.version:28} {m.days_learned:4d} days  {m.data_from_ts[:10]} .. {m.data_to_ts[:10]}  "
+            f"{m.coefficients_hash}  {m.note}"
+        )
     for change in changes[-10:]:
         typer.echo(f"  {change['ts'][:16]}  {change['what']:12} {change['version']}: {change['why']}")
 
 
 @app.command()
 def promote(version: str, data: Data = _DEFAULT, why: str = "promoted by hand") -> None:
-    """Verify a version and let it speak from the next start on."""
+    """Verify a version and use it from the next start on."""
     from datetime import UTC, datetime
 
     _store(data).activate(version, datetime.now(UTC), why)
@@ -57,7 +59,7 @@ def promote(version: str, data: Data = _DEFAULT, why: str = "promoted by hand") 
 
 @app.command()
 def rollback(data: Data = _DEFAULT, why: str = "rolled back by hand") -> None:
-    """Let the version before the active one speak again."""
+    """Use the version before the active one again."""
     from datetime import UTC, datetime
 
     typer.echo(f"{_store(data).rollback(datetime.now(UTC), why)} speaks again.")

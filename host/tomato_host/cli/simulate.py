@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
+from zoneinfo import ZoneInfo
 
 import typer
 
+from tomato_host.cli.recorded_settings import parse_local_time
+
 if TYPE_CHECKING:
     from shared_schemas.records import StateV1
-    from tomato_host.runtime.simulated_day import SimulatedDay
+    from tomato_host.loop.simulated_day import SimulatedDay
 
 
 class ScenarioName(StrEnum):
@@ -39,9 +41,10 @@ def simulate(
     time_scale: Annotated[
         float, typer.Option(min=0.0, help="Logical seconds per second; 0 = as fast as possible.")
     ] = 120.0,
-    start: Annotated[str, typer.Option(help="First moment; local time of Vienna unless it has an offset.")] = (
+    start: Annotated[str, typer.Option(help="Start; local time of [site] timezone unless it has an offset.")] = (
         "2026-02-14T00:00"
     ),
+    config: Annotated[Path | None, typer.Option(help="TOML settings file; [site] timezone is that of the day.")] = None,
     verbose: Annotated[bool, typer.Option("--verbose", help="Print every state as it is stored.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="End with one JSON line.")] = False,
 ) -> None:
@@ -49,37 +52,40 @@ def simulate(
     import json
     import time
 
-    from tomato_host.runtime.simulated_day import DayPlan, SimulatedDay
+    from tomato_host.loop.simulated_day import DayPlan, SimulatedDay
+    from tomato_host.settings import load_settings
 
     begin = time.monotonic()
+    timezone = load_settings(config).site.timezone
     plan = DayPlan(
-        start=_start(start), seed=seed, duration_h=duration_hours, scenario=scenario.value, time_scale=time_scale
+        start=parse_local_time(start, ZoneInfo(timezone), "E-TIME", "2026-02-14T00:00"),
+        timezone=timezone,
+        seed=seed,
+        duration_h=duration_hours,
+        scenario=scenario.value,
+        time_scale=time_scale,
     )
     day = SimulatedDay(plan, output_dir, on_state=_print_state if verbose else None)
     _stop_on_signals(day)
     result = day.run()
     summary = {
-        "states": result.states, "base_states": result.base_states, "cycles": result.cycles,
-        "anomalies": result.anomalies, "observations": result.observations, "dataset": str(result.dataset),
-        "sim_h": duration_hours, "stopped_early": result.stopped_early, "wall_s": round(time.monotonic() - begin, 3),
+        "states": result.states,
+        "base_states": result.base_states,
+        "cycles": result.cycles,
+        "anomalies": result.anomalies,
+        "observations": result.observations,
+        "dataset": str(result.dataset),
+        "sim_h": duration_hours,
+        "stopped_early": result.stopped_early,
+        "wall_s": round(time.monotonic() - begin, 3),
     }
     if as_json:
         typer.echo(json.dumps(summary))
     else:
-        typer.echo(f"{result.observations} observations, {result.states} states, {result.anomalies} anomalies, "
-                   f"{result.cycles} cycles in {result.dataset}")
-
-
-def _start(text: str) -> datetime:
-    from zoneinfo import ZoneInfo
-
-    from tomato_host.errors import TomatoError
-
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise TomatoError("E-TIME", f"{text!r} is no time.", "write it as 2026-02-14T00:00") from None
-    return moment if moment.tzinfo is not None else moment.replace(tzinfo=ZoneInfo("Europe/Vienna"))
+        typer.echo(
+            f"{result.observations} observations, {result.states} states, {result.anomalies} anomalies, "
+            f"{result.cycles} cycles in {result.dataset}"
+        )
 
 
 def _print_state(state: StateV1) -> None:
@@ -96,7 +102,7 @@ def _shown(value: float | None, digits: int = 1) -> str:
 
 
 def _stop_on_signals(day: SimulatedDay) -> None:
-    """SIGINT and SIGTERM end the run after the task in hand, with every file closed."""
+    """SIGINT and SIGTERM end the run after the present task, with every file closed."""
     import signal
 
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -12,7 +12,7 @@ from shared_schemas.records.device_status_v1 import BoardState, LatchedFault, On
 from shared_schemas.records.observation_v1 import BoardStamp, MissingReason, SoilReading
 from shared_schemas.wire import FAULTS, RESET_CAUSES
 from tomato_host.board.events import Connected, Health, Sample
-from tomato_host.runtime.local_time import stamped
+from tomato_host.brain.local_time import stamped
 
 REASON_OF: dict[str, MissingReason] = {
     "never_read": "warming_up",
@@ -24,14 +24,11 @@ REASON_OF: dict[str, MissingReason] = {
     "disabled": "not_fitted",
     "uncalibrated": "invalid",
 }
-"""The board's word for a missing value, and the record's."""
+"""The board's reason for a missing value, and the record's."""
 
 SCALARS = ("air_temp_c", "rh_pct", "co2_ppm", "leaf_temp_c", "light_lux", "soil_temp_c", "flow_ml")
 SWITCHES = ("reservoir_ok", "leak", "door_open")
 PROBES = (("P1", "soil_p1_pct", "soil_p1_raw"), ("P2", "soil_p2_pct", "soil_p2_raw"))
-
-RESTLESS = ("ts", "free_heap_bytes", "safety_tick_worst_ms")
-"""Fields that change all the time; they alone are not worth a new record."""
 
 _STATES = frozenset(get_args(BoardState))
 _FAULT_IDS = {fault.name: fault.wire_id for fault in FAULTS}
@@ -39,7 +36,7 @@ _PUMP, _CO2 = 5, 6
 
 
 class WaterMeter:
-    """Water since local midnight, in ml: what the flow meter counted, whoever opened the pump."""
+    """Water since local midnight, in ml: what the flow meter counted, whatever started the pump."""
 
     def __init__(self) -> None:
         self.used_ml = 0.0
@@ -48,21 +45,21 @@ class WaterMeter:
         self._seeded = False
 
     def seed(self, ml: float) -> None:
-        """What the board remembers from before this process: its last 24 h, which errs on the dry side."""
+        """What the board counted before this process started: its last 24 h, an upper bound for today."""
         if not self._seeded:
             self._seeded = True
             self.used_ml = max(self.used_ml, ml)
 
-    def take(self, flow_ml: float | None, local: datetime) -> None:
+    def update(self, flow_ml: float | None, local: datetime) -> None:
         """A reading of the meter's running total."""
-        self._turn_page(local.date())
+        self._start_day(local.date())
         if flow_ml is None:
             return
         if self._flow_ml is not None and flow_ml > self._flow_ml:
             self.used_ml += flow_ml - self._flow_ml
         self._flow_ml = flow_ml
 
-    def _turn_page(self, today: date) -> None:
+    def _start_day(self, today: date) -> None:
         """A new day begins at zero. A clock set back over midnight does not: yesterday's water is not given twice."""
         if self._day is not None and today > self._day:
             self.used_ml = 0.0
@@ -75,7 +72,7 @@ class WaterMeter:
 
 
 class BoardSource:
-    """Keeps the last known condition of the body; a new DeviceStatusV1 is made only when something has changed."""
+    """Holds the last known status of the board; a new DeviceStatusV1 is made only when something has changed."""
 
     def __init__(self, timezone: str) -> None:
         self._zone = ZoneInfo(timezone)
@@ -89,6 +86,8 @@ class BoardSource:
         self._state = "UNKNOWN"
         self._connected = False
         self._status: DeviceStatusV1 | None = None
+        self._settled: tuple[object, ...] = ()
+        """What `_status` was made of, but for what changes with every look (time, free heap, tick)."""
 
     def on_connected(self, event: Connected, now: datetime) -> None:
         """A board answers: since when it is up, and why it was reset."""
@@ -104,13 +103,13 @@ class BoardSource:
         self._connected = True
 
     def on_disconnected(self, now: datetime) -> DeviceStatusV1:
-        """The board is out of sight; what its outputs do is not known any more, they are shown as they were."""
+        """The board is disconnected; its outputs are not known any more and are shown as they were."""
         self._connected = False
         self._state = "UNKNOWN"
         return self._update(now)
 
     def on_health(self, health: Health, now: datetime) -> DeviceStatusV1:
-        """The board's own word on itself."""
+        """The board reports its health."""
         self._health = health
         self._outputs, self._state = health.outputs, health.state
         if len(health.day_used) > _PUMP:
@@ -122,7 +121,7 @@ class BoardSource:
         taken = self._local(now - timedelta(milliseconds=max(0.0, now_ms - sample.host_ms)))
         if not sample.backlog:
             self._outputs, self._state = sample.outputs, sample.state
-            self._meter.take(sample.values.get("flow_ml"), taken)
+            self._meter.update(sample.values.get("flow_ml"), taken)
         return self._observation(sample, taken, self._local(now)), self._update(now)
 
     # -- inside ------------------------------------------------------------------------------------------------
@@ -138,11 +137,20 @@ class BoardSource:
         scalars = {name: values.get(name) for name in SCALARS}
         switches = {name: None if (v := values.get(name)) is None else bool(v) for name in SWITCHES}
         return ObservationV1(
-            schema_version="observation_v1", ts=taken, origin="board",
-            air_temp_c=scalars["air_temp_c"], rh_pct=scalars["rh_pct"], co2_ppm=scalars["co2_ppm"],
-            leaf_temp_c=scalars["leaf_temp_c"], light_lux=scalars["light_lux"], soil_temp_c=scalars["soil_temp_c"],
-            flow_ml=scalars["flow_ml"], reservoir_ok=switches["reservoir_ok"], leak=switches["leak"],
-            door_open=switches["door_open"], missing=missing,
+            schema_version="observation_v1",
+            ts=taken,
+            origin="board",
+            air_temp_c=scalars["air_temp_c"],
+            rh_pct=scalars["rh_pct"],
+            co2_ppm=scalars["co2_ppm"],
+            leaf_temp_c=scalars["leaf_temp_c"],
+            light_lux=scalars["light_lux"],
+            soil_temp_c=scalars["soil_temp_c"],
+            flow_ml=scalars["flow_ml"],
+            reservoir_ok=switches["reservoir_ok"],
+            leak=switches["leak"],
+            door_open=switches["door_open"],
+            missing=missing,
             soil=tuple(_probe(sample, *probe) for probe in PROBES),
             board=BoardStamp(boot_id=sample.boot_id, seq=sample.seq, t_ms=sample.t_ms, backlog=sample.backlog),
             received_ts=now,
@@ -150,24 +158,44 @@ class BoardSource:
 
     def _update(self, now: datetime) -> DeviceStatusV1:
         """The status now; the same object as before when nothing but the time has changed."""
-        fresh = self._make(now)
-        last = self._status
-        if last is None or fresh.model_copy(update={name: getattr(last, name) for name in RESTLESS}) != last:
-            self._status = fresh
-        assert self._status is not None
+        settled = (
+            self._outputs,
+            self._known_state(),
+            self._connected,
+            self._reset_ts,
+            self._reset_cause,
+            self._boot_id,
+            self._firmware,
+            round(self._meter.used_ml, 1),
+            self._co2_used_s(),
+            self._health.faults if self._health else (),
+        )
+        if self._status is None or settled != self._settled:
+            self._settled = settled
+            self._status = self._make(now)
         return self._status
+
+    def _known_state(self) -> str:
+        return self._state if self._state in _STATES else "UNKNOWN"
+
+    def _co2_used_s(self) -> float:
+        health = self._health
+        return float(health.day_used[_CO2]) if health and len(health.day_used) > _CO2 else 0.0
 
     def _make(self, now: datetime) -> DeviceStatusV1:
         health = self._health
         on_off: dict[str, OnOff] = {row.name: "ON" if self._outputs >> row.wire_id & 1 else "OFF" for row in OUTPUTS}
-        state = self._state if self._state in _STATES else "UNKNOWN"
         return DeviceStatusV1(
-            schema_version="device_status_v1", ts=self._local(now), outputs=Outputs(**on_off),
+            schema_version="device_status_v1",
+            ts=self._local(now),
+            outputs=Outputs(**on_off),
             mcu_connected=self._connected,
-            board_state=state,  # type: ignore[arg-type]  # checked against the literal's own words a line above
-            last_reset_ts=self._reset_ts, reset_cause=self._reset_cause, boot_id=self._boot_id,
+            board_state=self._known_state(),  # type: ignore[arg-type]  # one of the literal's own words
+            last_reset_ts=self._reset_ts,
+            reset_cause=self._reset_cause,
+            boot_id=self._boot_id,
             water_ml_used_today=round(self._meter.used_ml, 1),
-            co2_seconds_used_today=float(health.day_used[_CO2]) if health and len(health.day_used) > _CO2 else 0.0,
+            co2_seconds_used_today=self._co2_used_s(),
             faults=tuple(LatchedFault(id=_FAULT_IDS[name], name=name) for name in (health.faults if health else ())),
             weakened=health.weakened if health else (),
             free_heap_bytes=health.heap_free if health else None,
@@ -184,6 +212,8 @@ def _probe(sample: Sample, probe_id: str, pct: str, raw: str) -> SoilReading:
     count = sample.values.get(raw)
     value = sample.values.get(pct)
     return SoilReading(
-        id=probe_id, moisture_pct=value, raw=None if count is None else int(count),
+        id=probe_id,
+        moisture_pct=value,
+        raw=None if count is None else int(count),
         missing=_reason(sample, pct) if value is None else None,
     )

@@ -27,7 +27,11 @@ class ReplaySource:
     lacking: frozenset[str] = frozenset()
 
     def __init__(
-        self, lines: Iterator[tuple[str, bytes]], malformed: Malformed = "fail", *, begin: datetime | None = None,
+        self,
+        lines: Iterator[tuple[str, bytes]],
+        malformed: Malformed = "fail",
+        *,
+        begin: datetime | None = None,
         end: datetime | None = None,
     ) -> None:
         self._lines = lines
@@ -100,7 +104,12 @@ def _file_lines(path: Path) -> Iterator[tuple[str, bytes]]:
 
 def unknown_status(ts: datetime) -> DeviceStatusV1:
     """A device status for recordings that have none: nothing known to be on, no board."""
-    return DeviceStatusV1.model_validate({
-        "schema_version": "device_status_v1", "ts": ts, "mcu_connected": False, "board_state": "UNKNOWN",
-        "outputs": {output.name: "OFF" for output in OUTPUTS},
-    })
+    return DeviceStatusV1.model_validate(
+        {
+            "schema_version": "device_status_v1",
+            "ts": ts,
+            "mcu_connected": False,
+            "board_state": "UNKNOWN",
+            "outputs": {output.name: "OFF" for output in OUTPUTS},
+        }
+    )

@@ -7,14 +7,11 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta, tzinfo
-from zoneinfo import ZoneInfo
 
 from shared_schemas.devices import OUTPUTS, SENSOR_BY_NAME
 from shared_schemas.records import DeviceStatusV1, ObservationV1
-from tomato_host.runtime.local_time import hours_since, stamped
+from tomato_host.brain.local_time import hours_since, stamped
 from tomato_host.sources.scenarios import SCENARIOS, Readings, Scenario
-
-VIENNA = ZoneInfo("Europe/Vienna")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +34,21 @@ class SyntheticDay:
     probe_noise_pct: float = 0.12
 
 
-_NOISE = {"air_temp_c": 0.08, "rh_pct": 0.35, "co2_ppm": 6.0, "leaf_temp_c": 0.12, "light_lux": 60.0,
-          "soil_temp_c": 0.04}
+_NOISE = {
+    "air_temp_c": 0.08,
+    "rh_pct": 0.35,
+    "co2_ppm": 6.0,
+    "leaf_temp_c": 0.12,
+    "light_lux": 60.0,
+    "soil_temp_c": 0.04,
+}
 """Standard deviation of the reading noise, of the order of the parts' data sheets."""
 
 
 class SyntheticSource:
     """Observations every `period_s` from `start` (aware) for `duration_h` hours; then None.
+
+    The day follows the wall clock of `zone`.
 
     Each observation draws its noise in a fixed order, whatever the scenarios do, so that two runs that differ
     in a scenario differ in nothing else.
@@ -60,7 +65,7 @@ class SyntheticSource:
         scenarios: Sequence[str | Scenario] = (),
         *,
         day: SyntheticDay | None = None,
-        zone: tzinfo = VIENNA,
+        zone: tzinfo,
     ) -> None:
         if start.tzinfo is None:
             raise ValueError("SyntheticSource needs an aware start time")
@@ -101,15 +106,17 @@ class SyntheticSource:
             on.add("light")
         if self._connected and self._watering(self._now):
             on.add("water_pump")
-        return DeviceStatusV1.model_validate({
-            "schema_version": "device_status_v1",
-            "ts": stamped(self._now, self._zone),
-            "outputs": {output.name: "ON" if output.name in on else "OFF" for output in OUTPUTS},
-            "mcu_connected": self._connected,
-            "board_state": "LEASED" if self._connected else "UNKNOWN",
-            "last_reset_ts": stamped(self._start, self._zone),
-            "water_ml_used_today": round(self._watered_today_ml, 1),
-        })
+        return DeviceStatusV1.model_validate(
+            {
+                "schema_version": "device_status_v1",
+                "ts": stamped(self._now, self._zone),
+                "outputs": {output.name: "ON" if output.name in on else "OFF" for output in OUTPUTS},
+                "mcu_connected": self._connected,
+                "board_state": "LEASED" if self._connected else "UNKNOWN",
+                "last_reset_ts": stamped(self._start, self._zone),
+                "water_ml_used_today": round(self._watered_today_ml, 1),
+            }
+        )
 
     def _lit(self, now: datetime) -> bool:
         return hours_since(self._day.lights_on, now, self._zone) < self._day.photoperiod_h
@@ -174,13 +181,22 @@ def _observation(ts: datetime, r: Readings) -> ObservationV1:
     fields |= {name: None if not r.board_connected else flag for name, flag in r.flags.items()}
     missing = {name: r.missing.get(name, "timeout") for name, value in fields.items() if value is None}
     soil = [
-        {"id": probe, "moisture_pct": None if level is None else round(min(100.0, max(0.0, level)), 2),
-         "missing": r.missing.get(probe, "timeout") if level is None else None}
+        {
+            "id": probe,
+            "moisture_pct": None if level is None else round(min(100.0, max(0.0, level)), 2),
+            "missing": r.missing.get(probe, "timeout") if level is None else None,
+        }
         for probe, level in r.soil.items()
     ]
     return ObservationV1.model_validate(
-        {"schema_version": "observation_v1", "ts": ts, "origin": "synthetic", **fields, "soil": soil,
-         "missing": missing}
+        {
+            "schema_version": "observation_v1",
+            "ts": ts,
+            "origin": "synthetic",
+            **fields,
+            "soil": soil,
+            "missing": missing,
+        }
     )
 
 

@@ -1,4 +1,4 @@
-"""The whitelist of publication: what of which record anybody may see. What is not named here stays private."""
+"""The whitelist of publication: the public fields of each kind of record. What is not named here stays private."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from enum import Enum
 from typing import Any
 
 
-class Leaf(Enum):
+class FieldRule(Enum):
     """How one value goes out."""
 
     KEEP = "as it is"
@@ -16,9 +16,9 @@ class Leaf(Enum):
     NUMBERS = "a mapping: flags, numbers of named quantities, and single words of a fixed vocabulary of keys"
 
 
-KEEP, TEXT, NUMBERS = Leaf.KEEP, Leaf.TEXT, Leaf.NUMBERS
+KEEP, TEXT, NUMBERS = FieldRule.KEEP, FieldRule.TEXT, FieldRule.NUMBERS
 Tree = Mapping[str, Any]
-"""Field name to Leaf or to the Tree of its part; a list's items follow the tree of the list."""
+"""Field name to FieldRule or to the Tree of its part; a list's items follow the tree of the list."""
 
 
 def _all(names: str, **more: Any) -> dict[str, Any]:
@@ -43,8 +43,10 @@ PUBLIC: dict[str, Tree] = {
             "vision": _all("source stress_score fruit_count_est confidence", summary=TEXT),
         },
         "soil": {**_all("temp_c avg_moisture_pct zone_pattern"), "probes": _all("id moisture_pct confidence")},
-        "devices": _all("light circulation_fan exhaust_fan humidifier heater_mat water_pump co2_solenoid "
-                        "mcu_connected last_reset_ts"),
+        "devices": _all(
+            "light circulation_fan exhaust_fan humidifier heater_mat water_pump co2_solenoid "
+            "mcu_connected last_reset_ts"
+        ),
         "budgets": _all("water_ml_used_today water_ml_budget_today co2_seconds_used_today co2_seconds_budget_today"),
     },
     "action_v1": {
@@ -65,53 +67,67 @@ PUBLIC: dict[str, Tree] = {
     "plan_v1": {
         **_all("schema_version ts id controller state_ts horizon_h"),
         "steps": _all("start water_ml light circulation_fan exhaust_fan humidifier heater_mat co2_seconds"),
-        "rules_fired": TEXT, "not_done": TEXT, "explanation": TEXT, "score": _SCORE,
+        "rules_fired": TEXT,
+        "not_done": TEXT,
+        "explanation": TEXT,
+        "score": _SCORE,
         "rejected": {"summary": TEXT, "why": TEXT, "score": _SCORE},
     },
     "targets_v1": {
-        **_all("schema_version ts valid_from valid_to growth_stage scenarios"), "base": _TARGETS, "adapted": _TARGETS,
+        **_all("schema_version ts valid_from valid_to growth_stage scenarios"),
+        "base": _TARGETS,
+        "adapted": _TARGETS,
     },
     "sensor_health_v1": {
         **_all("schema_version ts"),
         "sensors": _all("id status confidence faults last_good_ts", detail=TEXT),
     },
     "vision_v1": {
-        **_all("schema_version ts leaf_color wilting pest_signs fruit_count_est flower_count_est stress_score "
-               "confidence source"),
+        **_all(
+            "schema_version ts leaf_color wilting pest_signs fruit_count_est flower_count_est stress_score "
+            "confidence source"
+        ),
         "notes": TEXT,
     },
     "event_v1": {**_all("schema_version ts level kind name"), "text": TEXT, "data": NUMBERS},
 }
-"""Kinds that are published. Raw samples, weather (it tells the place), link and model internals are not."""
+"""Kinds that are published. Raw samples, weather (it reveals the place), link and model internals are not."""
 
 PRIVATE_EVENTS = frozenset({"notification", "person"})
 """Kinds of event that name people or their devices."""
 
-BOOK_EVENTS = "books_"
-"""Events whose names begin so let a replay repeat the guardrails' books; the deeds they belong to are public."""
+LEDGER_EVENTS = ("ledger_", "books_")
+"""Events whose names begin so let a replay repeat the guardrails' ledger; the actions they belong to are public.
+
+`books_` until 0.1. Such events are neither exported nor published on the bus.
+"""
 
 _UNIT = re.compile(r"_(c|pct|ppm|kpa|mps|ml|lux|s|ms|min|h|wm2|count|mol_m2|g_m3|per_h|ml_h)$")
-_COUNTS = frozenset({"attempt", "count", "faults", "missed", "boot_id", "seconds", "ml", "value", "last_value", "limit",
-                     "threshold"})
+_COUNTS = frozenset(
+    {"attempt", "count", "faults", "missed", "boot_id", "seconds", "ml", "value", "last_value", "limit", "threshold"}
+)
 _WORDS = frozenset({"fault", "reason", "cause", "reset_cause", "sensor", "probe", "output", "status", "mode"})
 _WORD = re.compile(r"[A-Za-z][A-Za-z0-9_.]{0,31}")
 WITHHELD = "[withheld]"
 
-_SECRETS = tuple(re.compile(pattern) for pattern in (
-    r"(?i)\b[a-z][a-z0-9+.\-]*://\S+",
-    r"[\w.+\-]+@[\w\-]+(\.[\w\-]+)+",
-    r"(?i)\b(api[ _\-]?key|key|token|secret|password|passwd|pwd|bearer|authorization)\b\s*[:=]?\s*\S+",
-    r"\b(sk|pk|ghp|gho|xox[abp]|AKIA|glpat)[\-_A-Za-z0-9]{10,}",
-    r"\b(?=[A-Za-z0-9_\-]*\d)(?=[A-Za-z0-9_\-]*[A-Za-z])[A-Za-z0-9_\-]{28,}\b",
-    r"\b\d{1,3}(\.\d{1,3}){3}\b",
-    r"(?i)\b([0-9a-f]{2}:){5}[0-9a-f]{2}\b",
-    r"-?\d{1,3}\.\d{2,}\s*°?\s*[NS]?\s*[,;/ ]\s*-?\d{1,3}\.\d{2,}\s*°?\s*[EW]?",
-    r"(?i)\b(lat|latitude|lon|lng|longitude)\b\W{0,3}-?\d+(\.\d+)?",
-    r"(?i)\b\w+(straße|strasse|str\.|gasse|platz|allee|weg|kai|gürtel)\s*\d+\w*(\s*/\s*\d+)*",
-    r"\b1\d{3}\s+(Wien|Vienna)\b",
-    r"\+\d[\d /\-()]{6,}\d",
-    r"(/home/|/Users/|/dev/|[A-Z]:\\)\S+",
-))
+_SECRETS = tuple(
+    re.compile(pattern)
+    for pattern in (
+        r"(?i)\b[a-z][a-z0-9+.\-]*://\S+",
+        r"[\w.+\-]+@[\w\-]+(\.[\w\-]+)+",
+        r"(?i)\b(api[ _\-]?key|key|token|secret|password|passwd|pwd|bearer|authorization)\b\s*[:=]?\s*\S+",
+        r"\b(sk|pk|ghp|gho|xox[abp]|AKIA|glpat)[\-_A-Za-z0-9]{10,}",
+        r"\b(?=[A-Za-z0-9_\-]*\d)(?=[A-Za-z0-9_\-]*[A-Za-z])[A-Za-z0-9_\-]{28,}\b",
+        r"\b\d{1,3}(\.\d{1,3}){3}\b",
+        r"(?i)\b([0-9a-f]{2}:){5}[0-9a-f]{2}\b",
+        r"-?\d{1,3}\.\d{2,}\s*°?\s*[NS]?\s*[,;/ ]\s*-?\d{1,3}\.\d{2,}\s*°?\s*[EW]?",
+        r"(?i)\b(lat|latitude|lon|lng|longitude)\b\W{0,3}-?\d+(\.\d+)?",
+        r"(?i)\b\w+(straße|strasse|str\.|gasse|platz|allee|weg|kai|gürtel)\s*\d+\w*(\s*/\s*\d+)*",
+        r"\b1\d{3}\s+(Wien|Vienna)\b",
+        r"\+\d[\d /\-()]{6,}\d",
+        r"(/home/|/Users/|/dev/|[A-Z]:\\)\S+",
+    )
+)
 
 
 def clean_text(text: str, withhold: tuple[str, ...]) -> str:
@@ -124,18 +140,18 @@ def clean_text(text: str, withhold: tuple[str, ...]) -> str:
     return text
 
 
-def publish(value: Any, tree: Tree | Leaf, withhold: tuple[str, ...]) -> Any:
+def publish(value: Any, tree: Tree | FieldRule, withhold: tuple[str, ...]) -> Any:
     """What of a JSON value goes out by its tree."""
     if isinstance(value, list):
         return [publish(item, tree, withhold) for item in value]
-    if isinstance(tree, Leaf):
+    if isinstance(tree, FieldRule):
         return _leaf(value, tree, withhold)
     if not isinstance(value, dict):
         return value if value is None else WITHHELD
     return {name: publish(value[name], tree[name], withhold) for name in value if name in tree}
 
 
-def _leaf(value: Any, leaf: Leaf, withhold: tuple[str, ...]) -> Any:
+def _leaf(value: Any, leaf: FieldRule, withhold: tuple[str, ...]) -> Any:
     if leaf is NUMBERS:
         entries = value.items() if isinstance(value, dict) else ()
         return {key: item for key, item in entries if _public_item(key, item, withhold)}

@@ -1,4 +1,4 @@
-"""The twin without firmware: observations straight from the sensor models, deeds bounded by the table of devices.
+"""The twin without firmware: observations straight from the sensor models, actions bounded by the table of devices.
 
 For campaigns and learning, where the board's protocol would only cost time. `DirectTwin` is a Source.
 """
@@ -20,7 +20,7 @@ from tomato_host.twin.outside import Weather
 from tomato_host.twin.params import TentParams
 from tomato_host.twin.scenarios import Scenario
 from tomato_host.twin.sensors import FLOW_PULSES_PER_ML, PROBE_DRY_RAW, PROBE_WET_RAW, Readings
-from tomato_host.twin.tether import ABSENT_BITS
+from tomato_host.twin.vm_channel import ABSENT_BITS
 from tomato_host.twin.world import World
 
 VIENNA = ZoneInfo("Europe/Vienna")
@@ -37,7 +37,7 @@ UNPLUGGED_RAW = 64_000
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """What became of a deed: how much is on its way (s or ml), and why not more."""
+    """What became of an action: how much is on its way (s or ml), and why not more."""
 
     granted: float
     reason: str = ""
@@ -82,8 +82,15 @@ class DirectTwin:
 
     lacking: Final[frozenset[str]] = frozenset()
 
-    def __init__(self, seed: int = 0, params: TentParams | None = None, scenario: Scenario | str | None = None,
-                 start: datetime | None = None, period_s: float = 10.0, weather: Weather | None = None) -> None:
+    def __init__(
+        self,
+        seed: int = 0,
+        params: TentParams | None = None,
+        scenario: Scenario | str | None = None,
+        start: datetime | None = None,
+        period_s: float = 10.0,
+        weather: Weather | None = None,
+    ) -> None:
         """`period_s` is the time between observations. Raises TomatoError for an unknown scenario."""
         faults = scenario if isinstance(scenario, Scenario) else Scenario.parse(scenario)
         self.world = World(seed, params, faults, start, weather)
@@ -126,8 +133,10 @@ class DirectTwin:
         """Let time pass; pulses end when they are due, a lease that nobody renews drops its outputs."""
         target = self.world.now_ms + round(seconds * 1_000)
         while self.world.now_ms < target:
-            moment = min([target, self.world.next_change_ms(), self._flow_check_ms()]
-                         + [r.until_ms for r in self._running if r.until_ms >= 0])
+            moment = min(
+                [target, self.world.next_change_ms(), self._flow_check_ms()]
+                + [r.until_ms for r in self._running if r.until_ms >= 0]
+            )
             self.world.advance_to(moment)
             self._watch_faults(moment)
             self._end_due(moment)
@@ -290,16 +299,25 @@ class DirectTwin:
             if r.absent & (bit | bit << 8):
                 missing.update(dict.fromkeys(names, "nack" if r.absent & bit else "crc"))
         values: dict[str, Any] = {
-            "air_temp_c": round(r.air_temp_c, 2), "rh_pct": round(r.rh_pct, 2), "co2_ppm": float(round(r.co2_ppm)),
-            "leaf_temp_c": round(r.leaf_temp_c, 2), "light_lux": float(min(120_000, round(r.light_lux))),
+            "air_temp_c": round(r.air_temp_c, 2),
+            "rh_pct": round(r.rh_pct, 2),
+            "co2_ppm": float(round(r.co2_ppm)),
+            "leaf_temp_c": round(r.leaf_temp_c, 2),
+            "light_lux": float(min(120_000, round(r.light_lux))),
             "soil_temp_c": round(round(r.soil_temp_c * 16.0) / 16.0, 2),
         }
         values.update(dict.fromkeys(missing, None))
         return ObservationV1(
-            schema_version="observation_v1", ts=self.now, origin="synthetic", **values,
+            schema_version="observation_v1",
+            ts=self.now,
+            origin="synthetic",
+            **values,
             soil=(_probe("P1", r.soil_raw[0]), _probe("P2", r.soil_raw[1])),
             flow_ml=float(round(world.flow_pulses(world.now_ms) / FLOW_PULSES_PER_ML)),
-            reservoir_ok=world.reservoir_ok, leak=world.leak, door_open=world.door_open, missing=missing,
+            reservoir_ok=world.reservoir_ok,
+            leak=world.leak,
+            door_open=world.door_open,
+            missing=missing,
         )
 
     def device_status(self) -> DeviceStatusV1:
@@ -309,8 +327,13 @@ class DirectTwin:
         board_state: BoardState = "LEASED"
         faults = tuple(LatchedFault(id=LATCHING.index(name), name=name) for name in self._latched)
         return DeviceStatusV1(
-            schema_version="device_status_v1", ts=self.now, outputs=OutputStates.model_validate(states),
-            mcu_connected=not self._deaf(), board_state=board_state, boot_id=self._boot_id, faults=faults,
+            schema_version="device_status_v1",
+            ts=self.now,
+            outputs=OutputStates.model_validate(states),
+            mcu_connected=not self._deaf(),
+            board_state=board_state,
+            boot_id=self._boot_id,
+            faults=faults,
             last_reset_ts=world.start + timedelta(milliseconds=self._boot_ms),
             water_ml_used_today=self._running[PUMP.wire_id].used(self._midnight_ms()),
             co2_seconds_used_today=self._running[OUTPUT_BY_NAME["co2_solenoid"].wire_id].used(self._midnight_ms()),
@@ -324,7 +347,10 @@ class DirectTwin:
 
 
 _QUANTITIES_OF: dict[str, tuple[str, ...]] = {
-    "sht4x": ("air_temp_c", "rh_pct"), "scd4x": ("co2_ppm",), "mlx90614": ("leaf_temp_c",), "bh1750": ("light_lux",),
+    "sht4x": ("air_temp_c", "rh_pct"),
+    "scd4x": ("co2_ppm",),
+    "mlx90614": ("leaf_temp_c",),
+    "bh1750": ("light_lux",),
     "ds18b20": ("soil_temp_c",),
 }
 

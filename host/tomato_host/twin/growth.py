@@ -66,8 +66,16 @@ def maintenance_g_s(plant: Plant, leaf_c: float) -> float:
     return mass * MAINTENANCE_PER_DAY / 86_400.0 * float(2.0 ** ((leaf_c - 25.0) / 10.0))
 
 
-def grow(plant: Plant, dt_s: float, net_co2_g: float, leaf_c: float, stress: float, floor_m2: float, lai_max: float,
-         plants: int) -> None:
+def grow(
+    plant: Plant,
+    dt_s: float,
+    net_co2_g: float,
+    leaf_c: float,
+    stress: float,
+    floor_m2: float,
+    lai_max: float,
+    plants: int,
+) -> None:
     """One slow step: `net_co2_g` was fixed in `dt_s`; `stress` is 1 for free water supply and 0 at wilting.
 
     Dry matter is shared by sink strengths as in TOMSIM (Heuvelink 1996), boxcars reduced to one per truss.

@@ -28,9 +28,17 @@ from tomato_host.twin.params import TentParams
 STEP_S = 900.0
 RENEW_S = 60.0
 FIELDS: tuple[tuple[str, float, float], ...] = (
-    ("air_temp_c", -10.0, 50.0), ("rh_pct", 0.0, 100.0), ("co2_ppm", 0.0, 5_000.0), ("leaf_temp_c", -10.0, 50.0),
-    ("light_lux", 0.0, 120_000.0), ("soil_temp_c", -10.0, 50.0), ("soil_p1_pct", 0.0, 100.0),
-    ("soil_p2_pct", 0.0, 100.0), ("water_left_ml", 0.0, 2_500.0), ("hour_sin", -1.0, 1.0), ("hour_cos", -1.0, 1.0),
+    ("air_temp_c", -10.0, 50.0),
+    ("rh_pct", 0.0, 100.0),
+    ("co2_ppm", 0.0, 5_000.0),
+    ("leaf_temp_c", -10.0, 50.0),
+    ("light_lux", 0.0, 120_000.0),
+    ("soil_temp_c", -10.0, 50.0),
+    ("soil_p1_pct", 0.0, 100.0),
+    ("soil_p2_pct", 0.0, 100.0),
+    ("water_left_ml", 0.0, 2_500.0),
+    ("hour_sin", -1.0, 1.0),
+    ("hour_cos", -1.0, 1.0),
 )
 """What an observation holds, with its bounds; a quantity without a value keeps its last one."""
 RELAYS = ("light", "circulation_fan", "exhaust_fan", "humidifier", "heater_mat")
@@ -49,7 +57,8 @@ class TomatoTent(gymnasium.Env[Observation, Action]):
     def __init__(self, days: float = 7.0, scenario: str = "", vary: bool = True) -> None:
         self._days, self._scenario, self._vary = days, scenario, vary
         self.observation_space = spaces.Box(
-            np.array([low for _, low, _ in FIELDS], np.float32), np.array([high for _, _, high in FIELDS], np.float32),
+            np.array([low for _, low, _ in FIELDS], np.float32),
+            np.array([high for _, _, high in FIELDS], np.float32),
             dtype=np.float32,
         )
         self.action_space = spaces.Box(0.0, 1.0, (len(RELAYS) + 2,), np.float32)
@@ -61,8 +70,9 @@ class TomatoTent(gymnasium.Env[Observation, Action]):
         """The tent behind the environment; its truth is for judging, not for deciding."""
         return self._twin
 
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None
-              ) -> tuple[Observation, dict[str, Any]]:
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Observation, dict[str, Any]]:
         """Another tent, the same for the same seed."""
         super().reset(seed=seed)
         drawn = int(self.np_random.integers(0, 2**31 - 1))

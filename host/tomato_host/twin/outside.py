@@ -81,15 +81,21 @@ class MeasuredWeather:
         """`columns` maps temp_c, rh_pct, solar_w_m2, wind_m_s to the file's names; TomatoError when they lack."""
         names = columns or {"temp_c": "temp_c", "rh_pct": "rh_pct", "solar_w_m2": "solar_w_m2", "wind_m_s": "wind_m_s"}
         try:
-            with (gzip.open(path, "rt") if path.suffix == ".gz" else path.open()) as file:
+            with gzip.open(path, "rt") if path.suffix == ".gz" else path.open() as file:
                 rows = list(csv.DictReader(file))[first_row:]
         except OSError as error:
-            raise TomatoError("E-TWIN-WEATHER", f"Cannot read the weather file {path}: {error.strerror}.",
-                              "Give a readable CSV, or leave it out for generated weather.") from error
+            raise TomatoError(
+                "E-TWIN-WEATHER",
+                f"Cannot read the weather file {path}: {error.strerror}.",
+                "Give a readable CSV, or leave it out for generated weather.",
+            ) from error
         lacking = [name for name in names.values() if not rows or name not in rows[0]]
         if lacking:
-            raise TomatoError("E-TWIN-WEATHER", f"The weather file {path} lacks {', '.join(lacking)}.",
-                              "Name the columns that hold temperature, humidity, radiation and wind.")
+            raise TomatoError(
+                "E-TWIN-WEATHER",
+                f"The weather file {path} lacks {', '.join(lacking)}.",
+                "Name the columns that hold temperature, humidity, radiation and wind.",
+            )
         self._rows: list[Air] = []
         for row in rows:
             cells = [row[names[key]] for key in ("temp_c", "rh_pct", "solar_w_m2", "wind_m_s")]
@@ -131,9 +137,12 @@ class Surroundings:
         """The open air, interpolated; what a weather service would report, with the adversities that are weather."""
         hour, part = divmod(t_s / HOUR_S, 1.0)
         a, b = self._weather.hour(int(hour)), self._weather.hour(int(hour) + 1)
-        return Air(a.temp_c + (b.temp_c - a.temp_c) * part + self.warmer_k, a.rh_pct + (b.rh_pct - a.rh_pct) * part,
-                   a.solar_w_m2 + (b.solar_w_m2 - a.solar_w_m2) * part,
-                   (a.wind_m_s + (b.wind_m_s - a.wind_m_s) * part) * self.wind_factor)
+        return Air(
+            a.temp_c + (b.temp_c - a.temp_c) * part + self.warmer_k,
+            a.rh_pct + (b.rh_pct - a.rh_pct) * part,
+            a.solar_w_m2 + (b.solar_w_m2 - a.solar_w_m2) * part,
+            (a.wind_m_s + (b.wind_m_s - a.wind_m_s) * part) * self.wind_factor,
+        )
 
     def _open(self, minute: int) -> Outside:
         air = self.open_air(minute * 60.0)

@@ -111,18 +111,49 @@ class TentParams:
     @classmethod
     def greenhouse(cls) -> TentParams:
         """A small glass compartment with daylight and 5 stems on 2 m2, for the check against greenhouse figures."""
-        return cls(place="greenhouse", width_m=1.0, depth_m=2.0, height_m=2.5, heat_capacity_j_k=60_000.0,
-                   wall_u_w_m2k=6.0, leak_m3_h=8.0, exhaust_m3_h=300.0, solar_transmission=0.55, plants=5, lai_0=2.7,
-                   fruit_load_0=60, r_boundary_s_m=200.0, r_boundary_stirred_s_m=160.0,
-                   r_stomata_min_s_m=95.0, pot_l=25.0,
-                   reservoir_ml=1_000_000.0)
+        return cls(
+            place="greenhouse",
+            width_m=1.0,
+            depth_m=2.0,
+            height_m=2.5,
+            heat_capacity_j_k=60_000.0,
+            wall_u_w_m2k=6.0,
+            leak_m3_h=8.0,
+            exhaust_m3_h=300.0,
+            solar_transmission=0.55,
+            plants=5,
+            lai_0=2.7,
+            fruit_load_0=60,
+            r_boundary_s_m=200.0,
+            r_boundary_stirred_s_m=160.0,
+            r_stomata_min_s_m=95.0,
+            pot_l=25.0,
+            reservoir_ml=1_000_000.0,
+        )
 
 
 _SPREADS: tuple[tuple[str, float], ...] = (
-    ("heat_capacity_j_k", 0.25), ("wall_u_w_m2k", 0.2), ("leak_m3_h", 0.4), ("exhaust_m3_h", 0.3), ("lamp_w", 0.08),
-    ("lamp_utilisation", 0.1), ("humidifier_g_h", 0.25), ("heater_w", 0.15), ("co2_g_s", 0.2), ("pump_ml_s", 0.1),
-    ("lai_0", 0.3), ("r_boundary_s_m", 0.15), ("r_stomata_min_s_m", 0.2), ("photon_yield", 0.1), ("pot_l", 0.2),
-    ("theta_capacity", 0.06), ("theta_stress", 0.1), ("theta_0", 0.1), ("drain_tau_s", 0.3),
-    ("soil_exchange_w_k", 0.2), ("soil_heat_j_k", 0.2), ("soil_evaporation_g_h", 0.3),
+    ("heat_capacity_j_k", 0.25),
+    ("wall_u_w_m2k", 0.2),
+    ("leak_m3_h", 0.4),
+    ("exhaust_m3_h", 0.3),
+    ("lamp_w", 0.08),
+    ("lamp_utilisation", 0.1),
+    ("humidifier_g_h", 0.25),
+    ("heater_w", 0.15),
+    ("co2_g_s", 0.2),
+    ("pump_ml_s", 0.1),
+    ("lai_0", 0.3),
+    ("r_boundary_s_m", 0.15),
+    ("r_stomata_min_s_m", 0.2),
+    ("photon_yield", 0.1),
+    ("pot_l", 0.2),
+    ("theta_capacity", 0.06),
+    ("theta_stress", 0.1),
+    ("theta_0", 0.1),
+    ("drain_tau_s", 0.3),
+    ("soil_exchange_w_k", 0.2),
+    ("soil_heat_j_k", 0.2),
+    ("soil_evaporation_g_h", 0.3),
 )
 """Names and relative half-widths of what differs from tent to tent."""

@@ -9,10 +9,12 @@ hyperbola (Acock et al. 1978); uptake reduction Feddes et al. (1978); saturation
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from math import exp
+from operator import attrgetter
 
 from shared_schemas.devices import OUTPUT_BY_NAME
+from tomato_host.brain.psychrometrics import saturation_pa
 from tomato_host.twin import growth
 from tomato_host.twin.params import TentParams
 
@@ -33,11 +35,6 @@ HUMIDIFIER = 1 << OUTPUT_BY_NAME["humidifier"].wire_id
 HEATER = 1 << OUTPUT_BY_NAME["heater_mat"].wire_id
 PUMP = 1 << OUTPUT_BY_NAME["water_pump"].wire_id
 CO2 = 1 << OUTPUT_BY_NAME["co2_solenoid"].wire_id
-
-
-def saturation_pa(temp_c: float) -> float:
-    """Saturation vapour pressure over water, Pa (Buck 1981)."""
-    return 611.21 * exp((18.678 - temp_c / 234.5) * temp_c / (257.14 + temp_c))
 
 
 def saturation_g_m3(temp_c: float) -> float:
@@ -93,6 +90,11 @@ class Truth:
         return saturation_pa(self.air_c) * (1.0 - self.rh_pct / 100.0) / 1_000.0
 
 
+_TRUTH_FIELDS = tuple(field.name for field in fields(Truth))
+_truth_values = attrgetter(*_TRUTH_FIELDS)
+TentState = tuple[tuple[float, ...], tuple[float, float, float]]
+
+
 class Tent:
     """One tent with its plants. `advance` moves it on; `truth` is its state; nothing in it looks at a clock."""
 
@@ -103,8 +105,9 @@ class Tent:
         air_c = 21.0 + shift
         theta = p.theta_0 + 0.02 * shift
         self.plant = growth.planted(p.lai_0, p.fruit_load_0, p.floor_m2)
-        self._truth = Truth(air_c, 0.6 * saturation_g_m3(air_c), 480.0, air_c - 0.3, air_c - 0.5,
-                            theta, theta - 0.01, p.reservoir_ml)
+        self._truth = Truth(
+            air_c, 0.6 * saturation_g_m3(air_c), 480.0, air_c - 0.3, air_c - 0.5, theta, theta - 0.01, p.reservoir_ml
+        )
         self._slow_s = 0.0
         self._slow_co2_g = 0.0
         self._slow_leaf = 0.0
@@ -120,6 +123,20 @@ class Tent:
     def truth(self) -> Truth:
         """The live state; a caller that wants to keep it copies it."""
         return self._truth
+
+    def slow_step_within(self, dt_s: float) -> bool:
+        """Whether the plant itself grows on within the next `dt_s` seconds."""
+        return self._slow_s + dt_s >= SLOW_STEP_S - 1.0
+
+    def state(self) -> TentState:
+        """What `advance` changes between two slow steps, to be put back by `restore`."""
+        return _truth_values(self._truth), (self._slow_s, self._slow_co2_g, self._slow_leaf)
+
+    def restore(self, state: TentState) -> None:
+        """Go back to an earlier `state`; no slow step may have been taken since."""
+        truth, (self._slow_s, self._slow_co2_g, self._slow_leaf) = state
+        for name, value in zip(_TRUTH_FIELDS, truth, strict=True):
+            setattr(self._truth, name, value)
 
     def water_rate_ml_s(self, outputs: int) -> float:
         """What the flow meter sees now, ml/s."""
@@ -178,8 +195,16 @@ class Tent:
         self._carbon(dt, outputs, outside, vent_m3_s, ppfd * caught, stress)
         self._soil(dt, outputs, transpired_g, evaporated_g, soil_1, soil_2)
 
-    def _air(self, dt: float, outputs: int, outside: Outside, solar_in: float, vent_m3_s: float, vapour_g: float,
-             mist_g_s: float) -> None:
+    def _air(
+        self,
+        dt: float,
+        outputs: int,
+        outside: Outside,
+        solar_in: float,
+        vent_m3_s: float,
+        vapour_g: float,
+        mist_g_s: float,
+    ) -> None:
         p, s = self.params, self._truth
         vapour_g_s = vapour_g / dt
         heat_w = (p.lamp_w if outputs & LIGHT else 0.0) + solar_in * p.floor_m2
@@ -198,12 +223,14 @@ class Tent:
 
         # Vapour: ventilation against sources; beyond 98 % it condenses on the fabric.
         vapour = outside.vapour_g_m3 + (vapour_g_s + mist_g_s) / vent_m3_s
-        s.vapour_g_m3 = min(vapour + (s.vapour_g_m3 - vapour) * exp(-vent_m3_s * dt / p.volume_m3),
-                            0.98 * saturation_g_m3(air_c))
+        s.vapour_g_m3 = min(
+            vapour + (s.vapour_g_m3 - vapour) * exp(-vent_m3_s * dt / p.volume_m3), 0.98 * saturation_g_m3(air_c)
+        )
         s.air_c = air_c
 
-    def _carbon(self, dt: float, outputs: int, outside: Outside, vent_m3_s: float, absorbed_umol: float,
-                stress: float) -> None:
+    def _carbon(
+        self, dt: float, outputs: int, outside: Outside, vent_m3_s: float, absorbed_umol: float, stress: float
+    ) -> None:
         p, s = self.params, self._truth
         co2, leaf_c = s.co2_ppm, s.leaf_c
         gross = 0.0
@@ -235,8 +262,9 @@ class Tent:
         self._maintenance_g_s = growth.maintenance_g_s(self.plant, leaf_c)
         self._slow_s = self._slow_co2_g = self._slow_leaf = 0.0
 
-    def _soil(self, dt: float, outputs: int, transpired_g: float, evaporated_g: float, soil_1: float,
-              soil_2: float) -> None:
+    def _soil(
+        self, dt: float, outputs: int, transpired_g: float, evaporated_g: float, soil_1: float, soil_2: float
+    ) -> None:
         """Water of the two zones: drip in, roots and evaporation out, drainage above container capacity."""
         p, s = self.params, self._truth
         pot_ml = p.pot_l * 1_000.0

@@ -49,8 +49,9 @@ def _wind_spike(world: World, strength: float) -> None:
 
 def _sensor_dropout(world: World, strength: float) -> None:
     bits = chip_bits("sht4x")
-    world.sensors.faults.absent = world.sensors.faults.absent | bits if strength > 0.0 else (
-        world.sensors.faults.absent & ~bits)
+    world.sensors.faults.absent = (
+        world.sensors.faults.absent | bits if strength > 0.0 else (world.sensors.faults.absent & ~bits)
+    )
 
 
 def _pump_clog(world: World, strength: float) -> None:
@@ -99,23 +100,30 @@ def _reservoir_empty(world: World, strength: float) -> None:
     world.tent.truth().reservoir_ml = 200.0 if strength > 0.0 else world.tent.params.reservoir_ml
 
 
-FAULTS: dict[str, Fault] = {f.name: f for f in (
-    Fault("heatwave", "adversity", 6.0, 30.0, _heatwave, "The room is 9 K warmer."),
-    Fault("dry_inflow", "adversity", 6.0, 24.0, _dry_inflow, "The room's air holds 65 % less vapour."),
-    Fault("wind_spike", "adversity", 10.0, 3.0, _wind_spike, "Draught: leakage grows several times."),
-    Fault("cold_spell", "adversity", 6.0, 30.0, _cold_spell, "The room is 9 K colder."),
-    Fault("sensor_dropout", "hardware", 8.0, 3.0, _sensor_dropout, "The SHT4x stops answering."),
-    Fault("pump_clog", "hardware", 4.0, 8.0, _pump_clog, "The pump delivers 2 % of its flow."),
-    Fault("valve_stuck", "hardware", 5.0, 0.5, _valve_stuck, "Water runs at 4 ml/s with the pump off."),
-    Fault("leak", "hardware", 5.0, 6.0, _leak, "Half of the pumped water runs on the floor."),
-    Fault("probe_drift", "hardware", 4.0, 12.0, _probe_drift, "Probe 1 drifts up by 2 points an hour."),
-    Fault("link_noise", "link", 6.0, 2.0, _link_noise, "A tenth of the chunks on the line flip, vanish or double."),
-    Fault("link_cut", "link", 6.0, 0.5, _link_cut, "No byte passes the cable."),
-    Fault("board_reset", "power", 2.0, 12.0, _board_reset, "The board resets in the middle of the next pump pulse."),
-    Fault("host_kill", "link", 6.0, 0.5, _host_kill, "The host falls silent and starts again later."),
-    Fault("brownout", "power", 7.0, 1.0, _brownout, "The supply dips and the board starts again."),
-    Fault("reservoir_empty", "hardware", 4.0, 6.0, _reservoir_empty, "The reservoir is empty until a person fills it."),
-)}
+FAULTS: dict[str, Fault] = {
+    f.name: f
+    for f in (
+        Fault("heatwave", "adversity", 6.0, 30.0, _heatwave, "The room is 9 K warmer."),
+        Fault("dry_inflow", "adversity", 6.0, 24.0, _dry_inflow, "The room's air holds 65 % less vapour."),
+        Fault("wind_spike", "adversity", 10.0, 3.0, _wind_spike, "Draught: leakage grows several times."),
+        Fault("cold_spell", "adversity", 6.0, 30.0, _cold_spell, "The room is 9 K colder."),
+        Fault("sensor_dropout", "hardware", 8.0, 3.0, _sensor_dropout, "The SHT4x stops answering."),
+        Fault("pump_clog", "hardware", 4.0, 8.0, _pump_clog, "The pump delivers 2 % of its flow."),
+        Fault("valve_stuck", "hardware", 5.0, 0.5, _valve_stuck, "Water runs at 4 ml/s with the pump off."),
+        Fault("leak", "hardware", 5.0, 6.0, _leak, "Half of the pumped water runs on the floor."),
+        Fault("probe_drift", "hardware", 4.0, 12.0, _probe_drift, "Probe 1 drifts up by 2 points an hour."),
+        Fault("link_noise", "link", 6.0, 2.0, _link_noise, "A tenth of the chunks on the line flip, vanish or double."),
+        Fault("link_cut", "link", 6.0, 0.5, _link_cut, "No byte passes the cable."),
+        Fault(
+            "board_reset", "power", 2.0, 12.0, _board_reset, "The board resets in the middle of the next pump pulse."
+        ),
+        Fault("host_kill", "link", 6.0, 0.5, _host_kill, "The host falls silent and starts again later."),
+        Fault("brownout", "power", 7.0, 1.0, _brownout, "The supply dips and the board starts again."),
+        Fault(
+            "reservoir_empty", "hardware", 4.0, 6.0, _reservoir_empty, "The reservoir is empty until a person fills it."
+        ),
+    )
+}
 """Every fault by name, with the hours it has when none are given."""
 
 
@@ -175,8 +183,14 @@ class Scenario:
             if unknown:
                 raise _bad(f"The scenario file {path} has unknown keys: {', '.join(sorted(unknown))}.")
             fault = _known(str(table.get("name", "")))
-            found.append(_checked(fault.name, table.get("at_h", fault.at_h), table.get("for_h", fault.for_h),
-                                  table.get("strength", 1.0)))
+            found.append(
+                _checked(
+                    fault.name,
+                    table.get("at_h", fault.at_h),
+                    table.get("for_h", fault.for_h),
+                    table.get("strength", 1.0),
+                )
+            )
         return cls(tuple(found))
 
 

@@ -95,10 +95,17 @@ class Server:
         world = self._board.world
         truth = world.tent.truth()
         told = {
-            "now_ms": self._board.now_ms, "outputs": world.outputs, "boots": self._board.boots,
-            "vm_pid": self._board.vm_pid, "air_c": truth.air_c, "rh_pct": truth.rh_pct, "co2_ppm": truth.co2_ppm,
-            "theta": [truth.theta_1, truth.theta_2], "pumped_ml": truth.pumped_ml,
-            "pump_longest_ms": world.safety.pump_longest_ms, "broken": world.safety.broken(),
+            "now_ms": self._board.now_ms,
+            "outputs": world.outputs,
+            "boots": self._board.boots,
+            "vm_pid": self._board.vm_pid,
+            "air_c": truth.air_c,
+            "rh_pct": truth.rh_pct,
+            "co2_ppm": truth.co2_ppm,
+            "theta": [truth.theta_1, truth.theta_2],
+            "pumped_ml": truth.pumped_ml,
+            "pump_longest_ms": world.safety.pump_longest_ms,
+            "broken": world.safety.broken(),
         }
         fresh = self._state.with_suffix(".new")
         fresh.write_text(json.dumps(told))
@@ -122,8 +129,11 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
 
 def _board(options: argparse.Namespace) -> VirtualBoard:
     if not 0.0 < options.time_scale <= 10_000.0:
-        raise TomatoError("E-TWIN-TIME-SCALE", f"--time-scale is {options.time_scale}.",
-                          "Give a number above 0 and at most 10000; lock step has no scale and no server.")
+        raise TomatoError(
+            "E-TWIN-TIME-SCALE",
+            f"--time-scale is {options.time_scale}.",
+            "Give a number above 0 and at most 10000; lock step has no scale and no server.",
+        )
     params = TentParams.sample(options.seed) if options.vary else None
     weather = MeasuredWeather(options.weather) if options.weather else None
     start = (options.start or datetime.now(UTC)).astimezone(UTC)

@@ -51,14 +51,22 @@ class TwinHandle:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
-                 trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
 
-def start(seed: int = 0, time_scale: float = 1.0, scenario: str = "", state: Path | None = None,
-          flash: Path | None = None, link: Path | None = None, vary: bool = False,
-          linger_s: float = LINGER_S) -> TwinHandle:
+def start(
+    seed: int = 0,
+    time_scale: float = 1.0,
+    scenario: str = "",
+    state: Path | None = None,
+    flash: Path | None = None,
+    link: Path | None = None,
+    vary: bool = False,
+    linger_s: float = LINGER_S,
+) -> TwinHandle:
     """Start a twin that lives on when this process dies, `linger_s` beyond the last byte of any host (0: for ever).
 
     Returns when its port can be opened. Raises TomatoError for an unknown scenario, a missing VM or firmware, and
@@ -67,16 +75,26 @@ def start(seed: int = 0, time_scale: float = 1.0, scenario: str = "", state: Pat
     Scenario.parse(scenario)
     firmware_dir()
     micropython()
-    command = [sys.executable, "-m", "tomato_host.twin.serve", "--seed", str(seed), "--time-scale", str(time_scale),
-               "--linger", str(linger_s)]
+    command = [
+        sys.executable,
+        "-m",
+        "tomato_host.twin.serve",
+        "--seed",
+        str(seed),
+        "--time-scale",
+        str(time_scale),
+        "--linger",
+        str(linger_s),
+    ]
     for flag, value in (("--scenario", scenario), ("--state", state), ("--flash", flash), ("--link", link)):
         if value:
             command += [flag, str(value)]
     if vary:
         command.append("--vary")
     with tempfile.TemporaryFile() as messages:  # a file, not a pipe: the twin must not break when this process dies
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=messages,
-                                   start_new_session=True)
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=messages, start_new_session=True
+        )
         assert process.stdout is not None
         ready, _, _ = select.select([process.stdout], [], [], READY_S)
         line = process.stdout.readline() if ready else b""
@@ -87,5 +105,8 @@ def start(seed: int = 0, time_scale: float = 1.0, scenario: str = "", state: Pat
         process.stdout.close()
         messages.seek(0)
         told = messages.read().decode(errors="replace").strip().splitlines()
-        raise TomatoError("E-TWIN-NOT-STARTED", f"The twin did not start: {told[-1] if told else 'no answer'}",
-                          "Run `tomato-host doctor`, or `python -m tomato_host.twin.serve` to see its messages.")
+        raise TomatoError(
+            "E-TWIN-NOT-STARTED",
+            f"The twin did not start: {told[-1] if told else 'no answer'}",
+            "Run `tomato-host doctor`, or `python -m tomato_host.twin.serve` to see its messages.",
+        )

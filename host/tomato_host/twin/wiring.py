@@ -33,7 +33,10 @@ def read_wiring(firmware: Path) -> Wiring:
     try:
         pins = runpy.run_path(str(path))
     except OSError as error:
-        raise TomatoError("E-TWIN-NO-FIRMWARE", f"The firmware has no pin map for the virtual board ({path}).",
-                          "Use the firmware of this version of tomato-host.") from error
+        raise TomatoError(
+            "E-TWIN-NO-FIRMWARE",
+            f"The firmware has no pin map for the virtual board ({path}).",
+            "Use the firmware of this version of tomato-host.",
+        ) from error
     outputs = {gpio: wire_id for wire_id, gpio in enumerate(pins["OUTPUT_PINS"])}
     return Wiring(outputs, dict(pins["INPUT_PINS"]), pins["FLOW_PIN"])

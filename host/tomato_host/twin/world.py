@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from random import Random
 
 from shared_schemas.devices import LIMITS, OUTPUT_BY_NAME
 from tomato_host.twin.outside import Climate, Surroundings, Weather
 from tomato_host.twin.params import TentParams
-from tomato_host.twin.physics import CO2, HEATER, PUMP, STEP_S, Tent
+from tomato_host.twin.physics import CO2, HEATER, PUMP, STEP_S, Tent, TentState
 from tomato_host.twin.scenarios import FAULTS, HOUR_MS, Scenario
-from tomato_host.twin.sensors import FLOW_PULSES_PER_ML, Readings, Sensors
+from tomato_host.twin.sensors import FLOW_PULSES_PER_ML, Readings, Sensors, SensorState
 
 GRID_MS = int(STEP_S * 1_000)
 LEAK_WET_ML = 15.0
@@ -63,11 +63,20 @@ class SafetyRecord:
         return found
 
 
+WorldState = tuple[int, TentState, SensorState, SafetyRecord]
+
+
 class World:
     """One tent in its surroundings, moved on by `advance_to`. Time is in ms since `start`."""
 
-    def __init__(self, seed: int, params: TentParams | None = None, scenario: Scenario | None = None,
-                 start: datetime | None = None, weather: Weather | None = None) -> None:
+    def __init__(
+        self,
+        seed: int,
+        params: TentParams | None = None,
+        scenario: Scenario | None = None,
+        start: datetime | None = None,
+        weather: Weather | None = None,
+    ) -> None:
         """`start` (aware) defaults to 2026-05-01 00:00 in Vienna; `weather` to the seeded climate."""
         self.start = start or datetime.fromisoformat("2026-05-01T00:00:00+02:00")
         self.seed = seed
@@ -96,8 +105,27 @@ class World:
 
     def next_change_ms(self) -> int:
         """The next moment at which something changes of itself: a grid step or the scenario."""
-        grid = (self.now_ms // GRID_MS + 1) * GRID_MS
-        return min(grid, self._timeline[0][0]) if self._timeline else grid
+        grid = self.now_ms - self.now_ms % GRID_MS + GRID_MS
+        if self._timeline and self._timeline[0][0] < grid:
+            return self._timeline[0][0]
+        return grid
+
+    def changes_course_by(self, t_ms: int) -> bool:
+        """Whether up to `t_ms` more happens than grid steps: a fault, a refill, growth."""
+        fault_ms = self._timeline[0][0] if self._timeline else t_ms + 1
+        return min(fault_ms, self._next_refill_ms) <= t_ms or self.tent.slow_step_within((t_ms - self.now_ms) / 1_000.0)
+
+    def state(self) -> WorldState:
+        """What moving on and one reading change while nothing `changes_course`, to be put back by `restore`."""
+        return self.now_ms, self.tent.state(), self.sensors.state(), replace(self.safety)
+
+    def restore(self, state: WorldState) -> None:
+        """Go back to an earlier `state`."""
+        self.now_ms, tent, sensors, safety = state
+        self.tent.restore(tent)
+        self.sensors.restore(sensors)
+        for field in fields(safety):
+            setattr(self.safety, field.name, getattr(safety, field.name))
 
     def advance_to(self, t_ms: int) -> None:
         """Move everything on to `t_ms`; earlier moments change nothing."""
@@ -108,8 +136,8 @@ class World:
 
     def advance_grid(self, t_ms: int) -> None:
         """Move on to the last change at or before `t_ms`: the same steps are taken however often this is called."""
-        while self.next_change_ms() <= t_ms:
-            self.advance_to(self.next_change_ms())
+        while (change_ms := self.next_change_ms()) <= t_ms:
+            self.advance_to(change_ms)
 
     def _strike(self) -> None:
         """Begin and end the faults that are due."""
@@ -168,6 +196,8 @@ class World:
         self._flow_rate = self.tent.water_rate_ml_s(self.outputs)
 
     def _flow_at(self, t_ms: int) -> float:
+        if not self._flow_rate:
+            return self._flow_ml
         return self._flow_ml + self._flow_rate * max(0, t_ms - self._flow_since_ms) / 1_000.0
 
     @property

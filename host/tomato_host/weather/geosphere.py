@@ -26,23 +26,25 @@ class GeoSphere:
         self._fetcher, self._base_url, self._ensemble = fetcher, base_url.rstrip("/"), ensemble
 
     def fetch(self, latitude_deg: float, longitude_deg: float, start: datetime, hours: int) -> WeatherSeries:
-        """See Provider. The ensemble is a courtesy: without it the forecast still stands."""
+        """See Provider. Without the ensemble the forecast is still usable."""
         place = (latitude_deg, longitude_deg)
-        run, times, fields = self._ask(NWP, NWP_FIELDS, place, start, hours)
+        run, times, fields = self._request(NWP, NWP_FIELDS, place, start, hours)
         columns = _columns(fields, len(times))
         if self._ensemble:
             columns |= self._spread(place, start, hours, times)
         return WeatherSeries(self.name, NWP, run, times, columns)
 
-    def _ask(
+    def _request(
         self, dataset: str, wanted: Sequence[str], place: tuple[float, float], start: datetime, hours: int
     ) -> tuple[datetime, tuple[datetime, ...], dict[str, tuple[list[float | None], str]]]:
         first = start.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
         answer = self._fetcher.get_json(
             f"{self._base_url}/timeseries/forecast/{dataset}",
             {
-                "lat_lon": f"{place[0]:.4f},{place[1]:.4f}", "parameters": ",".join(wanted),
-                "start": f"{first:%Y-%m-%dT%H:%M}", "end": f"{first + timedelta(hours=hours):%Y-%m-%dT%H:%M}",
+                "lat_lon": f"{place[0]:.4f},{place[1]:.4f}",
+                "parameters": ",".join(wanted),
+                "start": f"{first:%Y-%m-%dT%H:%M}",
+                "end": f"{first + timedelta(hours=hours):%Y-%m-%dT%H:%M}",
                 "output_format": "geojson",
             },
         )
@@ -52,13 +54,13 @@ class GeoSphere:
         self, place: tuple[float, float], start: datetime, hours: int, times: tuple[datetime, ...]
     ) -> dict[str, tuple[float | None, ...]]:
         try:
-            _, its_times, fields = self._ask(ENSEMBLE, tuple(ENSEMBLE_FIELDS.values()), place, start, hours)
+            _, ensemble_times, fields = self._request(ENSEMBLE, tuple(ENSEMBLE_FIELDS.values()), place, start, hours)
         except WeatherUnavailable:
             return {}
         found = {}
         for name, field in ENSEMBLE_FIELDS.items():
             if field in fields:
-                by_time = dict(zip(its_times, fields[field][0], strict=False))
+                by_time = dict(zip(ensemble_times, fields[field][0], strict=False))
                 found[name] = tuple(by_time.get(t) for t in times)
         return found
 
@@ -103,8 +105,11 @@ def _columns(fields: Mapping[str, tuple[list[float | None], str]], count: int) -
         for u, v in zip(values("10u"), values("10v"), strict=True)
     ]
     return {
-        "temp_c": tuple(values("2t")), "rh_pct": tuple(values("2r")), "wind_mps": tuple(wind),
-        "gust_mps": tuple(values("10fg")), "precip_mm": tuple(values("tp")),
+        "temp_c": tuple(values("2t")),
+        "rh_pct": tuple(values("2r")),
+        "wind_mps": tuple(wind),
+        "gust_mps": tuple(values("10fg")),
+        "precip_mm": tuple(values("tp")),
         "cloud_pct": tuple(None if v is None else v * cloud_factor for v in cloud),
         "solar_wm2": tuple(None if v is None else v / per for v in solar),
     }

@@ -1,4 +1,4 @@
-"""From a provider's series to forecast_36h_v1: local minutes, whole hours, gaps bridged or owned up to in `quality`."""
+"""From a provider's series to forecast_36h_v1: local minutes, whole hours, gaps bridged or counted in `quality`."""
 
 from __future__ import annotations
 
@@ -15,18 +15,28 @@ LONGEST_BRIDGE = 3
 """Missing hours in a row that are bridged by a straight line."""
 
 _BOUNDS = {
-    "temp_c": (-60.0, 60.0), "rh_pct": (0.0, 100.0), "wind_mps": (0.0, 120.0), "gust_mps": (0.0, 150.0),
-    "cloud_pct": (0.0, 100.0), "solar_wm2": (0.0, 1_500.0), "precip_mm": (0.0, 500.0),
-    "temp_c_p10": (-40.0, 85.0), "temp_c_p90": (-40.0, 85.0), "rh_pct_p10": (0.0, 100.0), "rh_pct_p90": (0.0, 100.0),
+    "temp_c": (-60.0, 60.0),
+    "rh_pct": (0.0, 100.0),
+    "wind_mps": (0.0, 120.0),
+    "gust_mps": (0.0, 150.0),
+    "cloud_pct": (0.0, 100.0),
+    "solar_wm2": (0.0, 1_500.0),
+    "precip_mm": (0.0, 500.0),
+    "temp_c_p10": (-40.0, 85.0),
+    "temp_c_p90": (-40.0, 85.0),
+    "rh_pct_p10": (0.0, 100.0),
+    "rh_pct_p90": (0.0, 100.0),
 }
 _LAST_HOUR = frozenset({"solar_wm2", "precip_mm", "gust_mps"})
-"""Columns that tell of the hour before their time stamp; a record's hour tells of the hour that begins at it."""
+"""Columns that describe the hour before their time stamp; a record's hour is the hour that begins at it."""
 
 _OLD_RUN_H = 12.0
 
 
-def normalise(series: WeatherSeries, now: datetime, timezone: str = "Europe/Vienna", hours: int = 60) -> Forecast36hV1:
-    """The record: every hour from the running one on, up to `hours`. Raises WeatherUnavailable when too little is left.
+def normalise(series: WeatherSeries, now: datetime, timezone: str, hours: int = 60) -> Forecast36hV1:
+    """The record, in local time of `timezone` (IANA name): every hour from the running one on, up to `hours`.
+
+    Raises WeatherUnavailable when too little is left.
 
     `quality` falls with the age of the run beyond 12 h, with bridged and missing hours and with steps above an hour.
     """
@@ -42,9 +52,15 @@ def normalise(series: WeatherSeries, now: datetime, timezone: str = "Europe/Vien
     covered = min(len(kept), HOURS) / HOURS
     quality = covered * (1.0 - 0.5 * bridged) * (60.0 / step) ** 0.25 * min(1.0, _OLD_RUN_H / max(age_h, 1.0))
     return Forecast36hV1(
-        schema_version="forecast_36h_v1", ts=_minute(now, zone), provider=series.provider, model=series.model,
-        run_ts=_minute(series.run_ts, zone), fetched_ts=_minute(now, zone), freq_minutes=60,
-        hours=tuple(kept), quality=round(min(max(quality, 0.0), 1.0), 3),
+        schema_version="forecast_36h_v1",
+        ts=_minute(now, zone),
+        provider=series.provider,
+        model=series.model,
+        run_ts=_minute(series.run_ts, zone),
+        fetched_ts=_minute(now, zone),
+        freq_minutes=60,
+        hours=tuple(kept),
+        quality=round(min(max(quality, 0.0), 1.0), 3),
     )
 
 
@@ -64,7 +80,7 @@ def _hourly(
     """Columns on whole hours from `first`, and the share of hours whose temperature or humidity was bridged."""
     bridge = max(LONGEST_BRIDGE, step // 60)
     out: dict[str, list[float | None]] = {}
-    made_up = 0
+    bridged_values = 0
     for name in COLUMNS:
         column = series.columns.get(name)
         if column is None:
@@ -75,8 +91,8 @@ def _hourly(
         exact = [known.get(first + timedelta(hours=h)) for h in range(hours)]
         out[name] = _bridged(exact, bridge)
         if name in ("temp_c", "rh_pct"):
-            made_up += sum(a is None and b is not None for a, b in zip(exact, out[name], strict=True))
-    return out, made_up / (2.0 * hours)
+            bridged_values += sum(a is None and b is not None for a, b in zip(exact, out[name], strict=True))
+    return out, bridged_values / (2.0 * hours)
 
 
 def _bounded(name: str, value: float) -> float:
@@ -104,8 +120,16 @@ def _row(when: datetime, h: int, columns: dict[str, list[float | None]], zone: Z
     if temp is None or rh is None or wind is None or (cloud is None and solar is None):
         return None
     return WeatherHour(
-        ts=_minute(when, zone), ext_temp_c=temp, ext_rh_pct=rh, ext_wind_mps=wind, ext_gust_mps=values["gust_mps"],
-        ext_cloud_cover_pct=cloud, ext_solar_wm2=solar, ext_precip_mm=values["precip_mm"],
-        ext_temp_c_p10=values["temp_c_p10"], ext_temp_c_p90=values["temp_c_p90"],
-        ext_rh_pct_p10=values["rh_pct_p10"], ext_rh_pct_p90=values["rh_pct_p90"],
+        ts=_minute(when, zone),
+        ext_temp_c=temp,
+        ext_rh_pct=rh,
+        ext_wind_mps=wind,
+        ext_gust_mps=values["gust_mps"],
+        ext_cloud_cover_pct=cloud,
+        ext_solar_wm2=solar,
+        ext_precip_mm=values["precip_mm"],
+        ext_temp_c_p10=values["temp_c_p10"],
+        ext_temp_c_p90=values["temp_c_p90"],
+        ext_rh_pct_p10=values["rh_pct_p10"],
+        ext_rh_pct_p90=values["rh_pct_p90"],
     )

@@ -9,8 +9,12 @@ from tomato_host.weather.fetcher import Fetcher
 from tomato_host.weather.series import WeatherSeries, WeatherUnavailable
 
 _FIELDS = {
-    "temp_c": "temperature_2m", "rh_pct": "relative_humidity_2m", "wind_mps": "wind_speed_10m",
-    "gust_mps": "wind_gusts_10m", "cloud_pct": "cloud_cover", "solar_wm2": "shortwave_radiation",
+    "temp_c": "temperature_2m",
+    "rh_pct": "relative_humidity_2m",
+    "wind_mps": "wind_speed_10m",
+    "gust_mps": "wind_gusts_10m",
+    "cloud_pct": "cloud_cover",
+    "solar_wm2": "shortwave_radiation",
     "precip_mm": "precipitation",
 }
 
@@ -29,15 +33,19 @@ class OpenMeteo:
         answer = self._fetcher.get_json(
             f"{self._base_url}/forecast",
             {
-                "latitude": f"{latitude_deg:.4f}", "longitude": f"{longitude_deg:.4f}",
-                "hourly": ",".join(_FIELDS.values()), "timezone": "UTC", "wind_speed_unit": "ms",
-                "start_hour": f"{first:%Y-%m-%dT%H:%M}", "end_hour": f"{first + timedelta(hours=hours):%Y-%m-%dT%H:%M}",
+                "latitude": f"{latitude_deg:.4f}",
+                "longitude": f"{longitude_deg:.4f}",
+                "hourly": ",".join(_FIELDS.values()),
+                "timezone": "UTC",
+                "wind_speed_unit": "ms",
+                "start_hour": f"{first:%Y-%m-%dT%H:%M}",
+                "end_hour": f"{first + timedelta(hours=hours):%Y-%m-%dT%H:%M}",
             },
         )
         return _parse(answer, start)
 
 
-def _parse(answer: Any, asked: datetime) -> WeatherSeries:
+def _parse(answer: Any, start: datetime) -> WeatherSeries:
     try:
         hourly = answer["hourly"]
         times = tuple(datetime.fromisoformat(t).replace(tzinfo=UTC) for t in hourly["time"])
@@ -50,6 +58,6 @@ def _parse(answer: Any, asked: datetime) -> WeatherSeries:
         raise WeatherUnavailable(f"an answer of unknown shape ({type(error).__name__})") from None
     if not times or any(len(column) != len(times) for column in columns.values()):
         raise WeatherUnavailable("an answer without hours")
-    # The service does not name its run; the hour of asking is the latest it can be.
-    run = asked.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+    # The service does not name its run; the hour of the request is the latest it can be.
+    run = start.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
     return WeatherSeries(OpenMeteo.name, "best_match", run, times, columns)

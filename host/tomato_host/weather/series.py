@@ -1,4 +1,4 @@
-"""What a provider hands over before it becomes a record: hours in UTC, plain columns, None where nothing is known."""
+"""A provider's result before it becomes a record: hours in UTC, plain columns, None where nothing is known."""
 
 from __future__ import annotations
 
@@ -8,15 +8,24 @@ from datetime import datetime
 from typing import Protocol
 
 COLUMNS = (
-    "temp_c", "rh_pct", "wind_mps", "gust_mps", "cloud_pct", "solar_wm2", "precip_mm",
-    "temp_c_p10", "temp_c_p90", "rh_pct_p10", "rh_pct_p90",
+    "temp_c",
+    "rh_pct",
+    "wind_mps",
+    "gust_mps",
+    "cloud_pct",
+    "solar_wm2",
+    "precip_mm",
+    "temp_c_p10",
+    "temp_c_p90",
+    "rh_pct_p10",
+    "rh_pct_p90",
 )
 """Names of columns, in the units of forecast_36h_v1."""
 
 
 @dataclass(frozen=True)
 class WeatherSeries:
-    """One answer of one provider."""
+    """One result of one provider."""
 
     provider: str
     model: str
@@ -26,7 +35,7 @@ class WeatherSeries:
 
 
 class Provider(Protocol):
-    """Somebody who knows the weather of the next days."""
+    """A source of weather forecasts."""
 
     name: str
 

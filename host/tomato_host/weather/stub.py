@@ -1,4 +1,4 @@
-"""A local weather service that answers like GeoSphere and Open-Meteo do, troubles included: for tests and demos.
+"""A local weather service that answers like GeoSphere and Open-Meteo do, errors included: for tests and demos.
 
     python -m tomato_host.weather.stub --port 8765 --seed 1 --fault late,nulls
 
@@ -33,11 +33,17 @@ FAULTS: dict[str, str] = {
     "no_json": "a proxy answers with a page",
     "ensemble_down": "the ensemble does not answer",
 }
-"""Every trouble by name."""
+"""Every fault by name."""
 
 _UNITS = {
-    "2t": "degree Celsius", "2r": "%", "10u": "m s-1", "10v": "m s-1", "10fg": "m s-1", "tcc": "%",
-    "tp": "kg m-2", "ssrd": "W m-2",
+    "2t": "degree Celsius",
+    "2r": "%",
+    "10u": "m s-1",
+    "10v": "m s-1",
+    "10fg": "m s-1",
+    "tcc": "%",
+    "tp": "kg m-2",
+    "ssrd": "W m-2",
 }
 _FLUXES = frozenset({"tp", "ssrd", "10fg"})
 _GRID = ((43.002, 51.498), (5.0317, 22.5682))
@@ -46,7 +52,7 @@ SLOW_S = 3.0
 
 
 class StubWeather:
-    """Seeded weather of Vienna at any hour, with optional episodes that a demo wants."""
+    """Seeded weather of a central European climate (about 48 degrees north) at any hour."""
 
     def __init__(self, seed: int) -> None:
         self.seed = seed
@@ -66,8 +72,13 @@ class StubWeather:
         turn = 2.0 * math.pi * self._smooth("turn", when, 36)
         rain = max(0.0, self._smooth("rain", when, 6) - 0.75) * 8.0 if cloud > 0.7 else 0.0
         return {
-            "2t": temp, "2r": min(max(rh, 18.0), 100.0), "10u": wind * math.cos(turn), "10v": wind * math.sin(turn),
-            "10fg": wind * 1.7 + 0.3, "tcc": 100.0 * cloud, "tp": rain,
+            "2t": temp,
+            "2r": min(max(rh, 18.0), 100.0),
+            "10u": wind * math.cos(turn),
+            "10v": wind * math.sin(turn),
+            "10fg": wind * 1.7 + 0.3,
+            "tcc": 100.0 * cloud,
+            "tp": rain,
             "ssrd": 880.0 * (0.55 + 0.45 * season) * sun * (1.0 - 0.72 * cloud**2),
         }
 
@@ -124,7 +135,7 @@ class WeatherStub:
         return ready.replace(hour=ready.hour - ready.hour % _RUN_EVERY_H, minute=0, second=0, microsecond=0)
 
     def answer(self, path: str, query: dict[str, str]) -> tuple[int, dict[str, Any]]:
-        """Status and body for a request that no transport trouble spoils."""
+        """Status and body for a request that no transport fault cuts."""
         if "http_500" in self.faults:
             return 500, {"detail": "Internal Server Error"}
         if "http_429" in self.faults:
@@ -153,8 +164,10 @@ class WeatherStub:
         parameters = {name: self._field(name, run, hours) for name in names}
         point = {"type": "Point", "coordinates": [lon, lat]}
         return 200, {
-            "reference_time": f"{run:%Y-%m-%dT%H:%M}+00:00", "media_type": "application/json",
-            "type": "FeatureCollection", "version": "v1",
+            "reference_time": f"{run:%Y-%m-%dT%H:%M}+00:00",
+            "media_type": "application/json",
+            "type": "FeatureCollection",
+            "version": "v1",
             "timestamps": [f"{hour:%Y-%m-%dT%H:%M}+00:00" for hour in hours],
             "features": [{"type": "Feature", "geometry": point, "properties": {"parameters": parameters}}],
         }
@@ -188,7 +201,8 @@ class WeatherStub:
             "temperature_2m": [round(r["2t"], 1) for r in rows],
             "relative_humidity_2m": [round(r["2r"]) for r in rows],
             "wind_speed_10m": [round(math.hypot(r["10u"], r["10v"]), 2) for r in rows],
-            "wind_gusts_10m": [round(r["10fg"], 1) for r in rows], "cloud_cover": [round(r["tcc"]) for r in rows],
+            "wind_gusts_10m": [round(r["10fg"], 1) for r in rows],
+            "cloud_cover": [round(r["tcc"]) for r in rows],
             "shortwave_radiation": [round(r["ssrd"], 1) for r in rows],
             "precipitation": [round(r["tp"], 2) for r in rows],
         }
@@ -203,12 +217,12 @@ def _utc(text: str, default: datetime) -> datetime:
 
 
 class _Handler(BaseHTTPRequestHandler):
-    """Speaks HTTP for the stub, breaking it where a fault says so."""
+    """HTTP for the stub, with the faults that are set."""
 
     owner: WeatherStub
 
     def do_GET(self) -> None:
-        """Answer one request."""
+        """WeatherResult one request."""
         parsed = urlparse(self.path)
         self.owner.requests.append(self.path)
         faults = self.owner.faults

@@ -1,7 +1,6 @@
-"""What one step of the estimator returns: a frozen moment, from which the records are written when asked for.
+"""What one step of the estimator returns: the plain numbers of a moment, from which records are built on first use.
 
-Observations come every ten seconds, records are written every half hour. The moment therefore keeps plain numbers and
-builds `state`, `health` and `sampling` on first use; whoever does not ask does not pay.
+Observations come every ten seconds, records are written every half hour; a step that writes none should not build any.
 """
 
 from __future__ import annotations
@@ -17,6 +16,7 @@ from tomato_host.brain.estimator.sampling import sampling_plan
 from tomato_host.brain.estimator.sensor_health import FAULT_OF_BIT, INTERFERENCE, NO_VALUE
 from tomato_host.brain.estimator.settings import EstimatorSettings
 from tomato_host.brain.estimator.soil import Trusted, average_moisture_pct, trusted_probes, zone_pattern
+from tomato_host.brain.settings import BudgetSettings
 
 SensorMoment = tuple[str, bool, int, float, float | None, str]
 """name, fitted, fault bits, confidence, last good time in s, reason of the last missing value"""
@@ -31,6 +31,7 @@ class Estimate:
     def __init__(
         self,
         settings: EstimatorSettings,
+        budgets: BudgetSettings,
         ts: datetime,
         devices: DeviceStatusV1,
         vision: VisionV1 | None,
@@ -43,6 +44,7 @@ class Estimate:
         late: bool = False,
     ) -> None:
         self._settings = settings
+        self._budgets = budgets
         self._devices = devices
         self._vision = vision
         self._values = values
@@ -52,11 +54,11 @@ class Estimate:
         self.confidence = confidence
         """Overall confidence, 0..1."""
         self.anomalies = anomalies
-        """What opened, worsened or cleared at this very step."""
+        """Anomalies that opened, worsened or cleared at this step."""
         self.open_anomalies = open_anomalies
-        """Everything that is open now."""
+        """All anomalies that are open now."""
         self.late = late
-        """True when the observation was older than one already taken: nothing was changed by it."""
+        """True when the observation was older than one already processed: it changed nothing."""
 
     @cached_property
     def state(self) -> StateV1:
@@ -67,21 +69,28 @@ class Estimate:
             schema_version="state_v1",
             ts=self.ts,
             env=Env(
-                air_temp_c=_round(air), rh_pct=_round(rh), co2_ppm=_round(co2, 1), vpd_kpa=_round(vpd, 4),
-                dew_point_c=_round(dew), absolute_humidity_g_m3=_round(absolute), light_lux=_round(light, 1),
+                air_temp_c=_round(air),
+                rh_pct=_round(rh),
+                co2_ppm=_round(co2, 1),
+                vpd_kpa=_round(vpd, 4),
+                dew_point_c=_round(dew),
+                absolute_humidity_g_m3=_round(absolute),
+                light_lux=_round(light, 1),
                 dli_mol_m2=_round(dli, 4),
             ),
             plant=Plant(
-                leaf_temp_c=_round(leaf), leaf_air_delta_c=_round(delta), leaf_vpd_kpa=_round(leaf_vpd, 4),
+                leaf_temp_c=_round(leaf),
+                leaf_air_delta_c=_round(delta),
+                leaf_vpd_kpa=_round(leaf_vpd, 4),
                 vision=self._vision_summary(),
             ),
             soil=self._soil(soil_temp),
             devices=self._device_part(),
             budgets=Budgets(
                 water_ml_used_today=self._devices.water_ml_used_today,
-                water_ml_budget_today=self._settings.water_ml_budget_today,
+                water_ml_budget_today=float(self._budgets.water_ml_per_day),
                 co2_seconds_used_today=self._devices.co2_seconds_used_today,
-                co2_seconds_budget_today=self._settings.co2_seconds_budget_today,
+                co2_seconds_budget_today=float(self._budgets.co2_s_per_day),
             ),
             confidence=round(self.confidence, 4),
             quantity_confidence=self._quantity_confidence(),
@@ -96,15 +105,25 @@ class Estimate:
 
     @cached_property
     def sampling(self) -> SamplingPlanV1:
-        """How closely to look from now on."""
+        """How often to sample from now on."""
         settings = self._settings
         return sampling_plan(self.ts, settings.state_period_s, settings.sample_period_s, self.open_anomalies)
 
     def repeated_late(self) -> Estimate:
-        """This moment once more, as the answer to an observation that came too late to count."""
+        """This moment once more, as the result of an observation that came too late to count."""
         return Estimate(
-            self._settings, self.ts, self._devices, self._vision, self._values, self._derived, self._sensors,
-            self.confidence, (), self.open_anomalies, late=True,
+            self._settings,
+            self._budgets,
+            self.ts,
+            self._devices,
+            self._vision,
+            self._values,
+            self._derived,
+            self._sensors,
+            self.confidence,
+            (),
+            self.open_anomalies,
+            late=True,
         )
 
     def _trusted(self) -> list[Trusted]:
@@ -125,9 +144,14 @@ class Estimate:
     def _device_part(self) -> Devices:
         out = self._devices.outputs
         return Devices(
-            light=out.light, circulation_fan=out.circulation_fan, exhaust_fan=out.exhaust_fan,
-            humidifier=out.humidifier, heater_mat=out.heater_mat, water_pump=out.water_pump,
-            co2_solenoid=out.co2_solenoid, mcu_connected=self._devices.mcu_connected,
+            light=out.light,
+            circulation_fan=out.circulation_fan,
+            exhaust_fan=out.exhaust_fan,
+            humidifier=out.humidifier,
+            heater_mat=out.heater_mat,
+            water_pump=out.water_pump,
+            co2_solenoid=out.co2_solenoid,
+            mcu_connected=self._devices.mcu_connected,
             last_reset_ts=self._devices.last_reset_ts,
         )
 
@@ -147,8 +171,11 @@ class Estimate:
         if seen is None or self.ts - seen.ts > VISION_LASTS:
             return None
         return VisionSummary(
-            source=seen.source or "camera", summary=seen.notes, stress_score=seen.stress_score,
-            fruit_count_est=seen.fruit_count_est, confidence=seen.confidence,
+            source=seen.source or "camera",
+            summary=seen.notes,
+            stress_score=seen.stress_score,
+            fruit_count_est=seen.fruit_count_est,
+            confidence=seen.confidence,
         )
 
     def _diagnosis(self, sensor: SensorMoment) -> SensorDiagnosis:
@@ -157,10 +184,16 @@ class Estimate:
             return SensorDiagnosis(id=name, status="NOT_FITTED", confidence=0.0, detail=reason)
         faults = tuple(fault for bit, fault in FAULT_OF_BIT.items() if bits & bit)
         status = "FAILED" if bits & NO_VALUE else "SUSPECT" if bits or confidence < SUSPECT_BELOW else "OK"
-        return SensorDiagnosis.model_validate({
-            "id": name, "status": status, "confidence": round(confidence, 4), "faults": faults,
-            "last_good_ts": self._clock(last_good_s), "detail": _detail(bits, reason),
-        })
+        return SensorDiagnosis.model_validate(
+            {
+                "id": name,
+                "status": status,
+                "confidence": round(confidence, 4),
+                "faults": faults,
+                "last_good_ts": self._clock(last_good_s),
+                "detail": _detail(bits, reason),
+            }
+        )
 
     def _clock(self, t_s: float | None) -> datetime | None:
         """A past moment in the offset of this record, so that a replay from JSON writes the same text."""

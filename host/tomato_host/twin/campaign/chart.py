@@ -24,8 +24,10 @@ def _panel(name: str, top: float, series: Sequence[tuple[str, Sequence[tuple[flo
     def place(hour: float, value: float) -> tuple[float, float]:
         return LEFT + inner * hour / 24.0, top + PANEL * (1.0 - (value - low) / (high - low))
 
-    lines = [f'<text x="{LEFT}" y="{top - 6:.0f}" class="t">{name}</text>',
-             f'<rect x="{LEFT}" y="{top:.0f}" width="{inner}" height="{PANEL}" class="f"/>']
+    lines = [
+        f'<text x="{LEFT}" y="{top - 6:.0f}" class="t">{name}</text>',
+        f'<rect x="{LEFT}" y="{top:.0f}" width="{inner}" height="{PANEL}" class="f"/>',
+    ]
     for tick in _ticks(low, high):
         _, y = place(0.0, tick)
         lines.append(f'<text x="{LEFT - 6}" y="{y + 4:.1f}" class="l">{tick:.3g}</text>')
@@ -53,8 +55,13 @@ def day_chart(title: str, panels: Sequence[tuple[str, Sequence[tuple[str, Sequen
     for hour in range(0, 25, 3):
         x = LEFT + (WIDTH - LEFT - RIGHT) * hour / 24.0
         body.append(f'<text x="{x:.0f}" y="{height - 12}" class="m">{hour:02d}:00</text>')
-    style = ("text{font:12px sans-serif}.h{font-weight:bold}.l{text-anchor:end;fill:#666}.m{text-anchor:middle}"
-             ".f{fill:none;stroke:#ccc}polyline{fill:none;stroke-width:1.4}")
-    return (f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" '
-            f'height="{height}"><style>{style}</style><rect width="100%" height="100%" fill="#fff"/>\n'
-            + "\n".join(body) + "\n</svg>\n")
+    style = (
+        "text{font:12px sans-serif}.h{font-weight:bold}.l{text-anchor:end;fill:#666}.m{text-anchor:middle}"
+        ".f{fill:none;stroke:#ccc}polyline{fill:none;stroke-width:1.4}"
+    )
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" '
+        f'height="{height}"><style>{style}</style><rect width="100%" height="100%" fill="#fff"/>\n'
+        + "\n".join(body)
+        + "\n</svg>\n"
+    )

@@ -6,14 +6,21 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import numpy as np
 
+from tomato_host.brain.control.evaluation import (
+    OTHER_STRESS_FIGURES,
+    BootstrapInterval,
+    RunSeries,
+    bootstrap_mean,
+    evaluate_run,
+    relative_change,
+)
 from tomato_host.brain.control.photoperiod import is_light
-from tomato_host.brain.control.score import OTHERS, Course, Interval, bootstrap_mean, outcome, relative_change
 from tomato_host.brain.control.settings import ControlSettings
-from tomato_host.brain.control.stages import STAGES
+from tomato_host.brain.control.targets import STAGES
+from tomato_host.brain.settings import SiteSettings
 from tomato_host.twin.physics import HUMIDIFIER
 from tomato_host.twin.world import World
 
@@ -25,8 +32,12 @@ BASELINES = ("rules", "timer")
 WORST_ALLOWED_H = 1.0
 """No seed may have more stress than this beyond the baseline's."""
 
-COSTS = (("light_h", "light hours"), ("assimilated_g", "CO2 fixed"), ("misted_ml", "water misted"),
-         ("energy_kwh", "energy"))
+COSTS = (
+    ("light_h", "light hours"),
+    ("assimilated_g", "CO2 fixed"),
+    ("misted_ml", "water misted"),
+    ("energy_kwh", "energy"),
+)
 """What else is shown: less stress for less light would be no gain."""
 
 
@@ -35,7 +46,7 @@ class Watch:
 
     def __init__(self, settings: ControlSettings, period_s: float) -> None:
         self._settings, self._period_s = settings, period_s
-        self._zone = ZoneInfo(settings.time_zone)
+        self._zone = SiteSettings().zone
         self._rows: list[tuple[float, ...]] = []
         self._outputs, self._switches = 0, 0
         self._misted_ml = 0.0
@@ -48,15 +59,26 @@ class Watch:
         if world.outputs & HUMIDIFIER:
             self._misted_ml += world.tent.params.humidifier_g_h * self._period_s / 3_600.0
         light = is_light(now, self._zone, settings.light_start_local_h, STAGES[settings.stage].photoperiod_h)
-        self._rows.append((float(light), truth.vpd_kpa, truth.air_c, 100.0 * min(truth.theta_1, truth.theta_2),
-                           truth.pumped_ml, float(self._switches)))
+        self._rows.append(
+            (
+                float(light),
+                truth.vpd_kpa,
+                truth.air_c,
+                100.0 * min(truth.theta_1, truth.theta_2),
+                truth.pumped_ml,
+                float(self._switches),
+            )
+        )
 
     def figures(self) -> dict[str, float]:
         """The figures of the run, named for a table."""
         columns = np.array(self._rows, dtype=np.float64).reshape(-1, 6).T
-        found = outcome(Course(self._period_s, *columns), STAGES[self._settings.stage])
-        figures = {f"plant_{name}" if name.endswith("stress_h") else name: round(value, 2)
-                   for name, value in asdict(found).items() if name != "water_ml"}
+        found = evaluate_run(RunSeries(self._period_s, *columns), STAGES[self._settings.stage])
+        figures = {
+            f"plant_{name}" if name.endswith("stress_h") else name: round(value, 2)
+            for name, value in asdict(found).items()
+            if name != "water_ml"
+        }
         return {**figures, "misted_ml": round(self._misted_ml, 1)}
 
 
@@ -74,21 +96,36 @@ def section(rows: Sequence[dict[str, Any]]) -> list[str]:
         return []
     lines: list[str] = []
     for base in (b for b in BASELINES if b in present):
-        lines += [f"## {PLANNER} against {base}", "",
-                  "| scenario | pairs | stress hours | VPD in band, h | water | switching | worst seed, h |",
-                  "|---|---:|---:|---:|---:|---:|---:|"]
-        scenarios = [(name, [r for r in rows if name in ("all", r["scenario"])])
-                     for name in ("all", *dict.fromkeys(str(r["scenario"]) for r in rows))]
+        lines += [
+            f"## {PLANNER} against {base}",
+            "",
+            "| scenario | pairs | stress hours | VPD in band, h | water | switching | worst seed, h |",
+            "|---|---:|---:|---:|---:|---:|---:|",
+        ]
+        scenarios = [
+            (name, [r for r in rows if name in ("all", r["scenario"])])
+            for name in ("all", *dict.fromkeys(str(r["scenario"]) for r in rows))
+        ]
         lines += [_row(chosen, name, base) for name, chosen in scenarios]
-        lines += ["", f"### {PLANNER} against {base}: stress by other definitions, and what it cost", "",
-                  "| scenario | " + " | ".join(f"{title} | worst seed, h" for title in OTHERS.values())
-                  + " | " + " | ".join(title for _, title in COSTS) + " |",
-                  "|---|" + "---:|" * (2 * len(OTHERS) + len(COSTS))]
+        lines += [
+            "",
+            f"### {PLANNER} against {base}: stress by other definitions, and what it cost",
+            "",
+            "| scenario | "
+            + " | ".join(f"{title} | worst seed, h" for title in OTHER_STRESS_FIGURES.values())
+            + " | "
+            + " | ".join(title for _, title in COSTS)
+            + " |",
+            "|---|" + "---:|" * (2 * len(OTHER_STRESS_FIGURES) + len(COSTS)),
+        ]
         lines += [_other_row(chosen, name, base) for name, chosen in scenarios]
         lines.append("")
     if lines:
-        lines += ["Changes are of sums over pairs, VPD in band is a mean difference; in brackets the 95 % bootstrap "
-                  "interval over pairs. Stress hours: see docs/control.md.", ""]
+        lines += [
+            "Changes are of sums over pairs, VPD in band is a mean difference; in brackets the 95 % bootstrap "
+            "interval over pairs. Stress hours: see docs/control.md.",
+            "",
+        ]
     return lines
 
 
@@ -98,24 +135,28 @@ def _row(rows: Sequence[dict[str, Any]], name: str, base: str) -> str:
     water, switching = (relative_change(*_paired(rows, PLANNER, base, f)) for f in ("water_ml", "switches"))
     change = relative_change(stress, stress_base)
     worst = float((stress - stress_base).max()) if len(stress) else 0.0
-    return (f"| {name} | {len(stress)} | {stress_base.sum():.0f} to {stress.sum():.0f}, {_percent(change)} | "
-            f"{_hours(bootstrap_mean(band - band_base))} | {_percent(water)} | {_percent(switching)} | {worst:+.1f} |")
+    return (
+        f"| {name} | {len(stress)} | {stress_base.sum():.0f} to {stress.sum():.0f}, {_percent(change)} | "
+        f"{_hours(bootstrap_mean(band - band_base))} | {_percent(water)} | {_percent(switching)} | {worst:+.1f} |"
+    )
 
 
 def _other_row(rows: Sequence[dict[str, Any]], name: str, base: str) -> str:
     """Stress by the other definitions, and figures nobody may have won by: light given, CO2 fixed, mist, energy."""
     cells = [name]
-    for figure in OTHERS:
+    for figure in OTHER_STRESS_FIGURES:
         ours, theirs = _paired(rows, PLANNER, base, f"plant_{figure}")
-        cells += [f"{theirs.sum():.0f} to {ours.sum():.0f}, {_percent(relative_change(ours, theirs))}",
-                  f"{float((ours - theirs).max()) if len(ours) else 0.0:+.1f}"]
+        cells += [
+            f"{theirs.sum():.0f} to {ours.sum():.0f}, {_percent(relative_change(ours, theirs))}",
+            f"{float((ours - theirs).max()) if len(ours) else 0.0:+.1f}",
+        ]
     cells += [_percent(relative_change(*_paired(rows, PLANNER, base, figure))) for figure, _ in COSTS]
     return "| " + " | ".join(cells) + " |"
 
 
-def _percent(change: Interval) -> str:
+def _percent(change: BootstrapInterval) -> str:
     return f"{change.mean:+.0%} [{change.low:+.0%}, {change.high:+.0%}]"
 
 
-def _hours(change: Interval) -> str:
+def _hours(change: BootstrapInterval) -> str:
     return f"{change.mean:+.1f} [{change.low:+.1f}, {change.high:+.1f}]"

@@ -54,8 +54,11 @@ class Kept:
     def _read(self, made_by: str) -> Iterator[tuple[Cell, Outcome]]:
         head, *lines = self.path.read_text(encoding="utf-8").splitlines() or [""]
         if head != json.dumps({"code": made_by}):
-            raise TomatoError("E-CAMPAIGN", f"The runs kept in {self.path} were made by other code than this.",
-                              "Leave --resume out to begin anew, or give another folder with --out.")
+            raise TomatoError(
+                "E-CAMPAIGN",
+                f"The runs kept in {self.path} were made by other code than this.",
+                "Leave --resume out to begin anew, or give another folder with --out.",
+            )
         for line in lines:
             try:
                 kept = json.loads(line)

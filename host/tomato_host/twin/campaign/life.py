@@ -1,12 +1,12 @@
-"""The brain on the twin without firmware: one observation in, the deeds it leads to out."""
+"""The brain on the twin without firmware: one observation in, the actions it leads to out."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
 
-from tomato_host.brain.mind import Circumstances, Mind, MindSettings, Taken
-from tomato_host.runtime.executor import Executor
+from tomato_host.brain.brain import Brain, BrainSettings, RuntimeContext, StepResult
+from tomato_host.brain.execution.executor import Executor
 from tomato_host.twin.direct import DirectTwin
 
 RENEW_MS = 10_000
@@ -74,17 +74,17 @@ class _DirectLine:
 class Life:
     """One installation without a line: `step` observes once and acts on it."""
 
-    def __init__(self, twin: DirectTwin, settings: MindSettings) -> None:
+    def __init__(self, twin: DirectTwin, settings: BrainSettings) -> None:
         self.twin = twin
-        self.mind = Mind(settings)
+        self.brain = Brain(settings)
         self.refused = 0
         self.anomalies = 0
         self._line = _DirectLine(twin)
-        self._executor = Executor(self._line, self.mind.door)
+        self._executor = Executor(self._line, self.brain.guardrails)
         self._last: datetime | None = None
         self._seen_ms = twin.now_ms
 
-    def step(self) -> Taken | None:
+    def step(self) -> StepResult | None:
         """Advance by one observation; None when the twin has none any more."""
         self._renew_until(self.twin.now_ms + self.twin.period_ms - RENEW_MS)
         observation = self.twin.next_observation(self.twin.period_ms - (self.twin.now_ms - self._seen_ms))
@@ -97,13 +97,13 @@ class Life:
         if silent_s > LINK_DOWN_S + self.twin.period_ms / 1_000.0:
             self._executor.on_link_lost(now_ms, now)
         self._settle(now_ms, now)
-        here = Circumstances(now, person_acknowledges=self.twin.take_acknowledgement())
-        taken = self.mind.take(observation, self.twin.device_status(), here)
+        here = RuntimeContext(now, operator_acknowledges=self.twin.take_acknowledgement())
+        taken = self.brain.step(observation, self.twin.device_status(), here)
         self.anomalies += len(taken.estimate.anomalies)
-        if taken.trust is not None and taken.trust.entered:
-            self._executor.switch_off(taken.trust.switch_off, "safe mode", now_ms, now)
-        if taken.judged is not None:
-            for verdict in taken.judged.verdicts:
+        if taken.safe_mode is not None and taken.safe_mode.entered:
+            self._executor.switch_off(taken.safe_mode.switch_off, "safe mode", now_ms, now)
+        if taken.decision is not None:
+            for verdict in taken.decision.verdicts:
                 if verdict.allowed:
                     self._executor.start(verdict.action, verdict.preempts, now_ms, now)
                 else:
@@ -123,5 +123,5 @@ class Life:
     def _settle(self, now_ms: int, now: datetime) -> None:
         for answer in self._line.take():
             self._executor.on_result(answer, now_ms, now)
-        for action in self._executor.take_finished():
-            self.mind.note_outcome(action)
+        for action in self._executor.pop_finished():
+            self.brain.add_outcome(action)

@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, get_args
 
+from tomato_host.brain.brain import BrainSettings
 from tomato_host.brain.control.settings import ControlSettings, PolicyName
-from tomato_host.brain.mind import MindSettings
 from tomato_host.errors import TomatoError
 from tomato_host.twin.campaign.compare import Watch
 from tomato_host.twin.campaign.life import Life
@@ -45,18 +45,23 @@ class Outcome:
     """(hour of the day, air degC, RH %, VPD kPa, theta 1, theta 2, CO2 ppm, outputs) every few minutes."""
 
 
-def cells(controllers: tuple[PolicyName, ...], scenarios: tuple[str, ...], seeds: range, days: float,
-          period_s: float) -> list[Cell]:
+def cells(
+    controllers: tuple[PolicyName, ...], scenarios: tuple[str, ...], seeds: range, days: float, period_s: float
+) -> list[Cell]:
     """The matrix in a fixed order. The first seed's calm run of each controller keeps its course for the chart."""
-    return [Cell(c, s, seed, days, period_s, chart=s == scenarios[0] and seed == seeds[0])
-            for c in controllers for s in scenarios for seed in seeds]
+    return [
+        Cell(c, s, seed, days, period_s, chart=s == scenarios[0] and seed == seeds[0])
+        for c in controllers
+        for s in scenarios
+        for seed in seeds
+    ]
 
 
 def live(cell: Cell) -> Outcome:
     """Live one cell. Depends on nothing but the cell."""
     twin = DirectTwin(cell.seed, TentParams.sample(cell.seed), cell.scenario, START, cell.period_s)
     settings = ControlSettings(policy=cell.controller)
-    life = Life(twin, MindSettings(control=settings))
+    life = Life(twin, BrainSettings(control=settings))
     score, watch, course = Score(), Watch(settings, cell.period_s), []
     end_ms = round(cell.days * 86_400_000.0)
     last_day_ms, next_ms = max(0, end_ms - 86_400_000), 0
@@ -69,8 +74,14 @@ def live(cell: Cell) -> Outcome:
         if cell.chart and twin.now_ms >= max(last_day_ms, next_ms):
             next_ms = twin.now_ms + round(CHART_PERIOD_S * 1_000.0)
             course.append(_point(twin))
-    row = {**asdict(cell), **score.row(twin.world), **watch.figures(), "refused": life.refused,
-           "anomalies": life.anomalies, "mode": life.mind.mode}
+    row = {
+        **asdict(cell),
+        **score.row(twin.world),
+        **watch.figures(),
+        "refused": life.refused,
+        "anomalies": life.anomalies,
+        "mode": life.brain.mode,
+    }
     row.pop("chart")
     return Outcome(row, tuple(course))
 
@@ -78,8 +89,16 @@ def live(cell: Cell) -> Outcome:
 def _point(twin: DirectTwin) -> tuple[float, ...]:
     truth, now = twin.world.tent.truth(), twin.now
     hour = now.hour + now.minute / 60.0
-    return (hour, truth.air_c, truth.rh_pct, truth.vpd_kpa, truth.theta_1, truth.theta_2, truth.co2_ppm,
-            float(twin.world.outputs))
+    return (
+        hour,
+        truth.air_c,
+        truth.rh_pct,
+        truth.vpd_kpa,
+        truth.theta_1,
+        truth.theta_2,
+        truth.co2_ppm,
+        float(twin.world.outputs),
+    )
 
 
 def run(matrix: list[Cell], jobs: int) -> Iterator[tuple[int, Outcome]]:
@@ -126,6 +145,9 @@ def read_controllers(text: str) -> tuple[PolicyName, ...]:
     found = tuple(name for name in CONTROLLERS if name in wanted)
     unknown = [name for name in wanted if name not in CONTROLLERS]
     if unknown or not found:
-        raise TomatoError("E-CAMPAIGN", f"There is no controller '{(unknown or [''])[0]}'.",
-                          f"Known controllers: {', '.join(CONTROLLERS)}, or all.")
+        raise TomatoError(
+            "E-CAMPAIGN",
+            f"There is no controller '{(unknown or [''])[0]}'.",
+            f"Known controllers: {', '.join(CONTROLLERS)}, or all.",
+        )
     return found

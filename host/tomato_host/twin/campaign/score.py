@@ -14,8 +14,15 @@ VPD_BAND_KPA = (0.5, 1.3)
 AIR_BAND_C = (16.0, 29.0)
 SOIL_BAND = (0.24, 0.50)
 """Below, uptake falls; above, roots lack air."""
-WATTS = {"light": 0.0, "circulation_fan": 4.0, "exhaust_fan": 8.0, "humidifier": 25.0, "heater_mat": 0.0,
-         "water_pump": 12.0, "co2_solenoid": 6.0}
+WATTS = {
+    "light": 0.0,
+    "circulation_fan": 4.0,
+    "exhaust_fan": 8.0,
+    "humidifier": 25.0,
+    "heater_mat": 0.0,
+    "water_pump": 12.0,
+    "co2_solenoid": 6.0,
+}
 """Electric power by output; lamp and mat come from the tent's parameters."""
 
 

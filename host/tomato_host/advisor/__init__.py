@@ -1,0 +1,1 @@
+"""The LLM advisor: explains and proposes, never commands."""

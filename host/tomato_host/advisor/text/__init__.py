@@ -1,0 +1,1 @@
+"""Texts about facts. Code renders the facts, a model may connect them, and only numbers written by code pass."""

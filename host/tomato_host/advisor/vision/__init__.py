@@ -1,0 +1,1 @@
+"""Photos: captured, checked, measured, judged by a model, compared."""

@@ -1,1 +1,0 @@
-"""Photos: taken, gated, measured, judged, compared."""

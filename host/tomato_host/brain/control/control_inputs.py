@@ -1,0 +1,81 @@
+"""The state as a controller may use it: a reading that is not trusted is no reading."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from shared_schemas.records.state_v1 import Probe, StateV1
+from tomato_host.brain.control.context import DecisionContext
+from tomato_host.brain.control.targets import Setpoints, setpoints_at
+
+MIN_CONFIDENCE = 0.4
+MIN_DROUGHT_CONFIDENCE, IN_AIR_PCT = 0.25, 6.0
+"""A doubted probe is still heard as a sign of drought from this confidence on (it drifts, or left its companion),
+unless it reads as a probe in the air does: a pot that dry has no living plant."""
+
+
+def trusted(state: StateV1, name: str, value: float | None) -> float | None:
+    """`value` if its quantity is trusted; a quantity without its own confidence takes the overall one."""
+    if value is None or state.quantity_confidence.get(name, state.confidence) < MIN_CONFIDENCE:
+        return None
+    return value
+
+
+@dataclass(frozen=True, slots=True)
+class ControlInputs:
+    """One moment: what is known, what is wanted. Air is the mean of the last half hour where that is known."""
+
+    context: DecisionContext
+    setpoints: Setpoints
+    air_temp_c: float | None
+    rh_pct: float | None
+    vpd_kpa: float | None
+    co2_ppm: float | None
+    soil_temp_c: float | None
+    driest: Probe | None
+    """The driest probe that is trusted, or doubted and drier still."""
+    doubted: tuple[str, ...]
+    """Probes that are not."""
+
+    @property
+    def driest_doubted(self) -> bool:
+        """Whether the driest probe is one of those that are not trusted."""
+        return self.driest is not None and self.driest.id in self.doubted
+
+    @property
+    def now(self) -> datetime:
+        return self.context.now
+
+    @property
+    def cycle_s(self) -> float:
+        return float(self.context.settings.cycle_s)
+
+    def last_duty(self, output: str) -> float:
+        """Share this output was given in the last decision."""
+        return self.context.memory.duty.get(output, 0.0)
+
+
+def read_inputs(context: DecisionContext) -> ControlInputs:
+    """Sort the state into trusted readings and doubts."""
+    state, least, recent = context.state, context.settings.min_probe_confidence, context.recent
+    air = trusted(state, "air_temp_c", recent.get("air_temp_c", state.env.air_temp_c))
+    rh = trusted(state, "rh_pct", recent.get("rh_pct", state.env.rh_pct))
+    vpd = recent.get("vpd_kpa", state.env.vpd_kpa)
+    good = [p for p in state.soil.probes if p.moisture_pct is not None and p.confidence >= least]
+    heard = [
+        p
+        for p in state.soil.probes
+        if p in good or ((p.moisture_pct or 0.0) >= IN_AIR_PCT and p.confidence >= MIN_DROUGHT_CONFIDENCE)
+    ]
+    return ControlInputs(
+        context=context,
+        setpoints=setpoints_at(context.now, context),
+        air_temp_c=air,
+        rh_pct=rh,
+        vpd_kpa=vpd if air is not None and rh is not None else None,
+        co2_ppm=trusted(state, "co2_ppm", state.env.co2_ppm),
+        soil_temp_c=trusted(state, "soil_temp_c", state.soil.temp_c),
+        driest=min(heard, key=lambda p: (p.moisture_pct or 0.0, p.id), default=None),
+        doubted=tuple(p.id for p in state.soil.probes if p not in good),
+    )

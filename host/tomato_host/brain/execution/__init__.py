@@ -1,0 +1,1 @@
+"""Accepted actions as bounded pulses."""

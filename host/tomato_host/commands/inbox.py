@@ -1,0 +1,236 @@
+"""How an operator's command reaches the running host: a small file per request and per reply in `<data-dir>/inbox`.
+
+Files are written under a temporary name and renamed, so that neither end ever reads half a file. The host reads the
+directory in each round of its loop; a request is removed before it is carried out, so none is carried out twice.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import time
+import uuid
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from shared_schemas.records.action_v1 import ActionV1
+from tomato_host.errors import TomatoError
+
+MAX_BYTES = 65_536
+MAX_REASON = 200
+MAX_BATCH = 20
+"""Requests read in one round of the loop; the rest waits for the next."""
+REPLY_LIFETIME_S = 600.0
+POLL_S = 0.05
+
+
+Kind = Literal["action", "mode", "acknowledge", "calibrate", "read_probe", "dose", "clear_fault", "faults"]
+
+REQUIRED_FIELD = {"action": "action", "mode": "mode", "calibrate": "values", "dose": "action", "clear_fault": "fault"}
+"""By kind of request the field it requires."""
+
+
+class Request(BaseModel):
+    """An operator's request: an action through the guardrails, a change of mode, or work on the board itself."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: Annotated[str, Field(pattern=r"^[a-z0-9-]{1,64}$")]
+    ts: AwareDatetime
+    kind: Kind
+    reason: Annotated[str, Field(max_length=MAX_REASON)] = ""
+    action: ActionV1 | None = None
+    """For kinds `action` and `dose`: the proposal, origin person or api."""
+    mode: Literal["NORMAL", "PAUSED", "SAFE"] | None = None
+    """For kind `mode`: the requested mode; NORMAL ends an earlier PAUSED or SAFE."""
+    until: AwareDatetime | None = None
+    """For kind `mode`: when the request ends by itself."""
+    values: dict[str, int] = {}
+    """For kind `calibrate`: CONFIG entries as stored integers."""
+    probe: Literal[1, 2] = 1
+    """For kind `read_probe`."""
+    fault: Annotated[str, Field(max_length=40)] = ""
+    """For kind `clear_fault`: its name."""
+    port: Annotated[str, Field(max_length=400)] = ""
+    """The port named by the operator for work on the board; a host that holds another one refuses."""
+
+    @model_validator(mode="after")
+    def _has_required_field(self) -> Self:
+        """Each kind has the field it is about."""
+        required = REQUIRED_FIELD.get(self.kind)
+        if required is not None and not getattr(self, required):
+            raise ValueError(f"a request of kind {self.kind} needs {required}")
+        return self
+
+
+class Reply(BaseModel):
+    """The answer to a request."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: str
+    ok: bool
+    text: str
+    action: ActionV1 | None = None
+    """The proposal with its verdict; after a dose with its outcome."""
+    code: str = ""
+    """When it failed for a reason that has a code of docs/errors.md."""
+    values: dict[str, int] = {}
+    """CONFIG entries the board has accepted."""
+    raw: int | None = None
+    """A probe's raw count."""
+    seconds: float | None = None
+    """How long the pump was on."""
+    board_state: str = ""
+    faults: tuple[str, ...] = ()
+    """Faults latched on the board."""
+
+
+def _write_atomic(path: Path, text: str) -> None:
+    # The temporary name lacks the suffix, so the other end never picks it up.
+    part = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        part.write_text(text, encoding="utf-8")
+        os.replace(part, path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            part.unlink()
+        raise
+
+
+class Inbox:
+    """The host's end. `pop_requests` never raises for what others wrote: a bad file is answered and removed."""
+
+    def __init__(self, data_dir: Path) -> None:
+        """Make the directories. Raises TomatoError E-INBOX-UNWRITABLE."""
+        self._folder = data_dir / "inbox"
+        self._replies = self._folder / "replies"
+        try:
+            self._replies.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise TomatoError(
+                "E-INBOX-UNWRITABLE", f"{self._folder} cannot be made: {error}.", "check who owns the data directory"
+            ) from None
+
+    def pop_requests(self) -> list[Request]:
+        """New requests, oldest first; each is removed from disk before it is returned."""
+        requests = []
+        for path in self._waiting()[:MAX_BATCH]:
+            request = self._read(path)
+            if request is not None:
+                requests.append(request)
+        return requests
+
+    def _waiting(self) -> list[Path]:
+        try:
+            with os.scandir(self._folder) as entries:
+                names = sorted(entry.name for entry in entries if entry.name.endswith(".json"))
+        except OSError:
+            return []
+        return [self._folder / name for name in names if not name.startswith(".")]
+
+    def _read(self, path: Path) -> Request | None:
+        try:
+            raw = path.read_bytes()[: MAX_BYTES + 1]
+            path.unlink()
+        except OSError:
+            return None  # gone again, or not ours to read: its writer runs into its timeout
+        if len(raw) > MAX_BYTES:
+            self._refuse(path, "the request is too large")
+            return None
+        try:
+            return Request.model_validate_json(raw)
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+            self._refuse(path, f"{'.'.join(str(p) for p in first['loc']) or 'request'}: {first['msg']}")
+            return None
+
+    def _refuse(self, path: Path, text: str) -> None:
+        self.reply(Reply(id=path.stem.split("_")[-1], ok=False, text=text))
+
+    def reply(self, reply: Reply) -> None:
+        """Write a reply. A full disk must not stop the loop: a reply that cannot be written is dropped."""
+        with contextlib.suppress(OSError):
+            _write_atomic(self._replies / f"{reply.id}.json", reply.model_dump_json())
+
+    def remove_stale_replies(self, now_s: float) -> int:
+        """Remove replies that were not read within ten minutes; returns how many."""
+        removed = 0
+        for path in self._replies.glob("*.json"):
+            with contextlib.suppress(OSError):
+                if now_s - path.stat().st_mtime > REPLY_LIFETIME_S:
+                    path.unlink()
+                    removed += 1
+        return removed
+
+
+def new_request(kind: Kind, reason: str, **fields: Any) -> Request:
+    """A request of this moment with an id of its own."""
+    return Request(id=uuid.uuid4().hex, ts=datetime.now(UTC), kind=kind, reason=reason[:MAX_REASON], **fields)
+
+
+def submit(data_dir: Path, request: Request) -> None:
+    """The operator's end: write the request for the host. Raises TomatoError E-INBOX-MISSING, E-INBOX-UNWRITABLE."""
+    folder = data_dir / "inbox"
+    if not folder.is_dir():
+        raise TomatoError(
+            "E-INBOX-MISSING",
+            f"{folder} does not exist: no host has run with this data directory.",
+            "start `tomato-host run`, or give its --data-dir",
+        )
+    name = f"{request.ts.astimezone(UTC):%Y%m%dT%H%M%S%f}_{request.id}.json"
+    try:
+        _write_atomic(folder / name, request.model_dump_json())
+    except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        raise TomatoError(
+            "E-INBOX-UNWRITABLE",
+            f"{folder} cannot be written: {error.strerror or error}.",
+            "make room on that disk" if full else "run it as the user that runs the host",
+        ) from None
+
+
+def wait_reply(
+    data_dir: Path,
+    request: Request,
+    timeout_s: float,
+    *,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Reply:
+    """Wait for the host's answer. Raises TomatoError E-INBOX-SILENT when none comes; the request is then withdrawn."""
+    folder = data_dir / "inbox"
+    path, end = folder / "replies" / f"{request.id}.json", clock() + timeout_s
+    while clock() < end:
+        with contextlib.suppress(FileNotFoundError):
+            reply = Reply.model_validate(json.loads(path.read_bytes()), strict=False)
+            path.unlink()
+            return reply
+        sleep(POLL_S)
+    withdrawn = False
+    for waiting in folder.glob(f"*_{request.id}.json"):
+        with contextlib.suppress(OSError):
+            waiting.unlink()
+            withdrawn = True
+    if withdrawn:
+        raise TomatoError(
+            "E-INBOX-SILENT",
+            f"No running host answered within {timeout_s:g} s; the request was withdrawn.",
+            "start `tomato-host run`, or give the --data-dir of the one that runs",
+        )
+    raise TomatoError(
+        "E-INBOX-SILENT",
+        f"The host has read the request and has not answered within {timeout_s:g} s.",
+        "check the dashboard's events for its result before you repeat it",
+    )
+
+
+def later(seconds: float) -> datetime:
+    """The moment so many seconds from now."""
+    return datetime.now(UTC) + timedelta(seconds=seconds)

@@ -1,0 +1,50 @@
+"""Overrides an operator has set on the running host: pause, safe mode, acknowledgement; each bounded in time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from tomato_host.commands.inbox import Request
+
+LONGEST = timedelta(hours=24)
+"""A pause or a requested safe mode ends by itself after a day, so that a plant is not forgotten in it."""
+
+
+@dataclass(slots=True)
+class OperatorOverrides:
+    """The overrides in force."""
+
+    paused_until: datetime | None = None
+    safe_until: datetime | None = None
+    acknowledges: bool = False
+    """True for one step of safe mode: the cause that needed an operator has been dealt with."""
+
+    def apply(self, request: Request, now: datetime) -> str:
+        """Apply a request of kind `mode` or `acknowledge`; returns one sentence on what is now in force."""
+        if request.kind == "acknowledge":
+            self.acknowledges = True
+            return "acknowledged"
+        if request.mode == "NORMAL":
+            self.paused_until = self.safe_until = None
+            self.acknowledges = True
+            return "back to normal as soon as every cause is gone"
+        until = min(request.until or now + LONGEST, now + LONGEST)
+        if request.mode == "PAUSED":
+            self.paused_until = until
+        else:
+            self.safe_until = until
+        return f"{request.mode} until {until:%Y-%m-%d %H:%M} UTC"
+
+    def paused(self, now: datetime) -> bool:
+        """Whether an operator has paused the controller."""
+        return self.paused_until is not None and now < self.paused_until
+
+    def wants_safe(self, now: datetime) -> bool:
+        """Whether an operator has requested safe mode."""
+        return self.safe_until is not None and now < self.safe_until
+
+    def pop_acknowledgement(self) -> bool:
+        """True once after an acknowledgement."""
+        acknowledged, self.acknowledges = self.acknowledges, False
+        return acknowledged

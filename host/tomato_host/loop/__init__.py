@@ -1,0 +1,1 @@
+"""The deciding loop: clock, scheduler, episode, supervisor."""

@@ -1,0 +1,288 @@
+"""The deciding loop of one installation: a single thread that connects link, brain, executor, records and requests.
+
+The parts: `link_events.py` handles what the board sends, `request_handler.py` what operators ask for, `episode.py` the
+walk of an observation, `status_refresh.py` the status. This file has their construction, the periodic tasks, start and
+shutdown.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from shared_schemas.records import ActionV1, AnomalyV1
+from tomato_host.board.session import BoardSession
+from tomato_host.brain.brain import Brain, StepResult
+from tomato_host.brain.estimator.estimate import Estimate
+from tomato_host.brain.execution.executor import Executor
+from tomato_host.brain.local_time import stamped
+from tomato_host.commands.inbox import Inbox, Reply, Request
+from tomato_host.errors import TomatoError
+from tomato_host.loop.actuator import ExecutorActuator, SessionCommands
+from tomato_host.loop.board_runtime import BoardRuntime
+from tomato_host.loop.clock import ClockWatch, Wake, describe_clock_step
+from tomato_host.loop.context_state import ContextState
+from tomato_host.loop.episode import SAFE_MODE_PERIOD, Episode
+from tomato_host.loop.extensions import Display, Extension
+from tomato_host.loop.link_events import LinkEventHandler
+from tomato_host.loop.recorded_ledger import RecordedLedger
+from tomato_host.loop.recorder import Recorder
+from tomato_host.loop.request_handler import RequestHandler
+from tomato_host.loop.scheduler import Run, Scheduler
+from tomato_host.loop.status import Status
+from tomato_host.loop.status_refresh import StatusRefresh
+from tomato_host.recovery.crash_recovery import InterruptedActions
+from tomato_host.sources.board import BoardSource
+
+SAFE_MODE_MS = round(SAFE_MODE_PERIOD.total_seconds() * 1000)
+HEALTH_MS = 60_000
+INBOX_MS = 500
+INBOX_CLEANUP_MS = 600_000
+SHUTDOWN_WAIT_MS = 1_500
+"""How long a shutdown waits for the board to confirm that everything is off."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoopSettings:
+    """What the deciding loop needs of the settings; periods in seconds."""
+
+    zone: ZoneInfo
+    telemetry_period_s: float
+    lease_renew_s: float
+    state_period_s: float
+    decision_period_s: float
+
+
+class Supervisor:
+    """Runs one installation until it is stopped.
+
+    The deciding loop renews the lease itself: a loop that hangs lets the board drop its outputs.
+    """
+
+    def __init__(
+        self,
+        settings: LoopSettings,
+        runtime: BoardRuntime,
+        session: BoardSession,
+        brain: Brain,
+        recorder: Recorder,
+        status: Status,
+        display: Display,
+        inbox: Inbox | None = None,
+        extensions: tuple[Extension, ...] = (),
+        interrupted: InterruptedActions | None = None,
+    ) -> None:
+        """`inbox` None: no requests. `interrupted`: what an earlier process has left open."""
+        self.scheduler = Scheduler(runtime.clock)
+        self.status = status
+        self._settings = settings
+        self._runtime = runtime
+        self._clock = runtime.clock
+        self._clock_watch = ClockWatch(runtime.clock)
+        self._session = session
+        self._brain = brain
+        self._recorder = recorder
+        self._display = display
+        self._extensions = extensions
+        self._interrupted = interrupted or InterruptedActions()
+        self._open_anomalies: tuple[AnomalyV1, ...] | None = None
+        self._state_ms = round(settings.state_period_s * 1000)
+        self._context = ContextState(self.now())
+        self._ledger = RecordedLedger(brain.guardrails, recorder, runtime.clock)
+        self._executor = Executor(SessionCommands(session), self._ledger)
+        self._actuator = ExecutorActuator(self._executor, runtime.clock.monotonic_ms, self.now, self._on_finished)
+        self._episode = Episode(brain, recorder, self._actuator)
+        self._status_refresh = StatusRefresh(
+            status, brain, self._executor, settings.decision_period_s, display, extensions
+        )
+        self.links = self._make_link_handler()
+        self.requests = self._make_request_handler(inbox)
+        self._plan_tasks(with_inbox=inbox is not None)
+
+    def _make_link_handler(self) -> LinkEventHandler:
+        return LinkEventHandler(
+            session=self._session,
+            source=BoardSource(self._settings.zone.key),
+            episode=self._episode,
+            executor=self._executor,
+            interrupted=self._interrupted,
+            context=self._context,
+            recorder=self._recorder,
+            status=self.status,
+            clock=self._clock,
+            now=self.now,
+            telemetry_period_s=self._settings.telemetry_period_s,
+            on_step=self._on_step,
+        )
+
+    def _make_request_handler(self, inbox: Inbox | None) -> RequestHandler:
+        return RequestHandler(
+            inbox,
+            self._session,
+            self._brain,
+            self._episode,
+            self._actuator,
+            self._context,
+            self._recorder,
+            self.now,
+            port=self._runtime.link.url,
+            sampling_ms=round(self._settings.telemetry_period_s * 1000),
+        )
+
+    # -- start and shutdown ------------------------------------------------------------------------------------
+
+    def run(self, until_ms: int | None = None) -> None:
+        """Run until `scheduler.stop()` or until the clock's `until_ms`; then make everything safe."""
+        self._display.start()
+        self.begin()
+        for extension in self._extensions:
+            extension.start()
+        try:
+            wake: Wake | None = _LinkWake(self._session) if self._runtime.real_time else None
+            self.scheduler.run(until_ms, wake, self.poll)
+        finally:
+            self.shut_down()
+
+    def begin(self) -> None:
+        """Take over what an earlier process has left open, and record the start."""
+        # How many actions the ledger begins with: a replay takes over as many from the record before this event.
+        self._brain.resume(self._interrupted.finished)
+        where = f" Dashboard: {self.status.dashboard}" if self.status.dashboard else ""
+        text = f"Running on {self._runtime.name}.{where}"
+        resumed = len(self._interrupted.finished)
+        self._recorder.event(self.now(), "INFO", "process", "started", text, resumed=resumed)
+
+    def shut_down(self) -> None:
+        """Outputs safe, last records written; an error here must not hide what ended the run."""
+        try:
+            self._stop_outputs()
+        except TomatoError as error:
+            self._recorder.event(self.now(), "WARNING", "link", "goodbye_failed", str(error))
+        self._executor.abandon("shutdown", self.now())
+        self._actuator.collect()
+        self._close_interrupted(at_once=True)
+        self._episode.record_state("shutdown")
+        self._recorder.event(self.now(), "INFO", "process", "stopped", "Stopped; outputs are in their safe state.")
+        self.status.jobs = {}
+        self._session.close()
+        # Last, because their processes may take seconds to end: the outputs were made safe before anything else.
+        for extension in self._extensions:
+            extension.stop()
+        self._display.stop()
+
+    def _stop_outputs(self) -> None:
+        """Stop every output and wait a moment for the board's confirmation."""
+        now_ms = self._clock.monotonic_ms()
+        self._executor.stop_all("shutdown", now_ms, self.now())
+        self._session.stop_all(now_ms)
+        if self._session.up:
+            self._session.ask_health(now_ms)
+        end_ms = now_ms + SHUTDOWN_WAIT_MS
+        while self._clock.monotonic_ms() < end_ms and self._session.awaiting:
+            self._clock.wait_until_ms(min(end_ms, self._clock.monotonic_ms() + 50))
+            self.poll(self._clock.monotonic_ms())
+
+    # -- tasks -------------------------------------------------------------------------------------------------
+
+    def _plan_tasks(self, with_inbox: bool) -> None:
+        settings, plan = self._settings, self.scheduler
+        plan.every("lease", round(settings.lease_renew_s * 1000), self._renew, priority=10)
+        plan.every("watch", SAFE_MODE_MS, self._update_safe_mode, priority=20, first_after_ms=SAFE_MODE_MS)
+        plan.every("state", self._state_ms, self._record_state, priority=30, first_after_ms=self._state_ms)
+        plan.every("health", HEALTH_MS, self._ask_health, priority=40, first_after_ms=HEALTH_MS)
+        if with_inbox:
+            plan.every("inbox", INBOX_MS, lambda run: self.requests.poll(run.now_ms), priority=50)
+            plan.every("tidy", INBOX_CLEANUP_MS, self._clean_inbox, priority=90, first_after_ms=INBOX_CLEANUP_MS)
+
+    def _renew(self, run: Run) -> None:
+        self.check_clock()
+        self.poll(run.now_ms)
+        if self._session.up:
+            self._session.renew_lease(run.now_ms)
+            self._executor.tick(run.now_ms, self.now())
+        self._actuator.collect()
+        self._close_interrupted()
+        self._status_refresh.refresh(self.now(), run.now_ms)
+
+    def check_clock(self) -> None:
+        """Record that the wall clock was set; a lost link is neither older nor younger for it."""
+        moved = self._clock_watch.step()
+        if moved is None:
+            return
+        self._context.clock_was_set(moved)
+        text, seconds = describe_clock_step(moved), round(moved.total_seconds(), 3)
+        self._recorder.event(self.now(), "WARNING", "process", "clock_set", text, seconds=seconds)
+
+    def _close_interrupted(self, at_once: bool = False) -> None:
+        """Close actions of an earlier process or a lost link whose end is known, or was waited for long enough."""
+        now_ms = self._clock.monotonic_ms()
+        for action in self._interrupted.pop_closed(now_ms, self.now(), self._ledger, at_once):
+            self._episode.finish(action)
+
+    def _update_safe_mode(self, run: Run) -> None:
+        """Safe mode is updated with every observation; this is for when there is none."""
+        self.poll(run.now_ms)
+        if self._context.link_down_since is not None:
+            self._episode.update_safe_mode(self._context.at(self.now()))
+
+    def _record_state(self, run: Run) -> None:
+        self.poll(run.now_ms)
+        self._episode.record_state(None)
+
+    def _ask_health(self, run: Run) -> None:
+        self.poll(run.now_ms)
+        if self._session.up:
+            self._session.ask_health(run.now_ms)
+
+    def _clean_inbox(self, run: Run) -> None:
+        self.requests.remove_stale_replies()
+
+    # -- events ------------------------------------------------------------------------------------------------
+
+    def poll(self, now_ms: int) -> None:
+        """Handle everything the link has brought."""
+        for event in self._session.poll(now_ms):
+            self.links.handle(event, now_ms)
+            self.requests.on_event(event, now_ms)
+        self._actuator.collect()
+
+    def submit(self, request: Request) -> Reply:
+        """A request for an action or a change of mode, outside the inbox."""
+        return self.requests.submit(request)
+
+    def now(self) -> datetime:
+        """Wall time as the records carry it: local, with its offset."""
+        return stamped(self._clock.now(), self._settings.zone)
+
+    def _on_step(self, step: StepResult, now: datetime) -> None:
+        self._follow_sampling(step.estimate)
+        if step.decision is not None:
+            for extension in self._extensions:
+                extension.on_decision(step, now)
+
+    def _on_finished(self, action: ActionV1) -> None:
+        self._episode.finish(action)
+        self.requests.on_event(action, self._clock.monotonic_ms())
+
+    def _follow_sampling(self, estimate: Estimate) -> None:
+        """States at a shorter period while something is wrong, and at the usual one when it is over."""
+        if estimate.open_anomalies is self._open_anomalies:
+            return
+        self._open_anomalies = estimate.open_anomalies
+        plan = estimate.sampling
+        period_s = min([plan.base_period_s, *(window.period_s for window in plan.overrides)])
+        if round(period_s * 1000) != self._state_ms:
+            self._state_ms = round(period_s * 1000)
+            self.scheduler.set_period("state", self._state_ms)
+            self._recorder.record(plan)
+
+
+class _LinkWake:
+    """Bytes on the link end a wait; a lost port does not (the session finds out when it polls)."""
+
+    def __init__(self, session: BoardSession) -> None:
+        self._session = session
+
+    def wait(self, timeout_s: float) -> bool | None:
+        return self._session.wait(timeout_s)

@@ -1,0 +1,1 @@
+"""Recorded observations through the current brain, and the proof that decisions repeat."""

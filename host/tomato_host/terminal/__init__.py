@@ -1,0 +1,1 @@
+"""The live status in a terminal or a log."""
