@@ -427,3 +427,25 @@ def test_the_next_due_moment_is_the_next_sample_when_nothing_else_waits():
     line.leased()
     line.tell(c.M_ACK_UPTO, {c.F_EVENTS_UP_TO: line.core.events.next_seq - 1})
     assert line.body.next_due_ms(line.t) == line.sampler.next_ms, "all is told"
+
+
+def test_a_lease_that_is_refused_is_told_although_it_has_no_name():
+    line = Line()
+    line.run(100)
+    line.hello()
+    line.heard()
+    assert line.core.state == c.STATE_SAFE
+    (_, _, m), = [row for row in line.tell(c.M_LEASE, {}) if row[0] == c.M_RESULT]
+    assert (m[c.F_STATUS], m[c.F_REASON], m[c.F_T_MS]) == (c.STATUS_REJECTED, c.R_STATE, line.t)
+    assert c.F_CMD_ID not in m
+
+
+def test_a_ring_that_is_acknowledged_in_part_keeps_its_stride():
+    ring = SampleRing(4, 4)
+    for seq in range(4):
+        ring.put(seq, b"a", 1)
+    ring.stride = 2
+    ring.ack(1)
+    assert (ring.count, ring.stride, ring.seq_at(0)) == (2, 2, 2)
+    ring.ack(3)
+    assert (ring.count, ring.stride) == (0, 1)
