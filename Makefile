@@ -103,7 +103,7 @@ test-llm: $(STAMP) ## tests with a real small language model (98 MB from the pac
 	$(PYTEST) -m llm tests
 
 screenshots: $(STAMP) ## take the README's pictures of the dashboard again (needs chromium and chromium-driver)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test-web]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test-web,camera]'
 	$(BIN)/python tools/screenshots.py
 
 figures: $(STAMP) ## lines, function lengths, comments, docstrings, duplicate class names
