@@ -64,7 +64,7 @@ explore: $(STAMP) ## every property test with fresh examples: make explore [SEED
 	done
 
 # The quick tests first: a mutant needs but one that fails.
-GUARD_TESTS := $(foreach name,tables figures rules books hostile_sequences,tests/guardrails/test_$(name).py)
+GUARD_TESTS := $(foreach name,tables figures rules ledger hostile_sequences,tests/guardrails/test_$(name).py)
 
 mutants: $(STAMP) ## mutation run over the safety modules of the body, then over the guardrails
 	$(BIN)/python tools/mutants.py

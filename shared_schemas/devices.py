@@ -1,17 +1,23 @@
-"""The table of outputs and sensors: the hard limits, read by the firmware generator and the guardrails alike.
+"""THE REGISTRY of outputs and sensors. Everything about a device is derived from its row.
 
-Every number here is enforced on the board. The guardrails on the host may only be tighter, never wider.
+Limits are enforced on the board; the guardrails on the host may only be tighter, never wider. Further fields of a row
+say how the device appears elsewhere: the action that asks for it, its column in a plan, its risk class, its metric, its
+entity in Home Assistant. `make schemas` generates the board's table, the action types and the record fields from it;
+host code loops over it. CONTRIBUTING lists the files that a new row touches.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 OutputKind = Literal["relay", "pump", "valve"]
 DoseUnit = Literal["ms", "ml"]
 OnLeaseLoss = Literal["off", "finish"]
+Risk = Literal["gentle", "risky"]
 
+HOST = {"host": True}
+"""Marks a field that the board does not know; it takes no part in the schema hash."""
 SENSOR_MAX_AGE_MS = 120_000
 """A reading older than this does not count as fresh on the board (12 missed samples of 10 s)."""
 
@@ -45,37 +51,102 @@ class Output:
     """Largest single request in `dose_unit`; for ms outputs the same as `max_on_ms`."""
     renewable: bool = False
     """True: a running pulse may be prolonged before it ends. False: a second one waits for `min_off_ms`."""
+    action: str = field(kw_only=True, metadata=HOST)
+    """Action type that asks for it; `SET_...` for relays."""
+    column: str = field(kw_only=True, metadata=HOST)
+    """Its column in a plan: a duty (share of the hour, 0 to 1) for relays, an amount with its unit otherwise."""
+    risk: Risk = field(kw_only=True, metadata=HOST)
+    """`gentle` (air and light) is allowed with a stale or doubtful state; `risky` (water, gas, mist, heat) is not."""
+    label: str = field(kw_only=True, metadata=HOST)
+    """Short name for people: dashboard, panel, Home Assistant."""
+    carries_water: bool = field(default=False, kw_only=True, metadata=HOST)
+    """It brings water into the tent: off under a leak and at frost."""
+    heats: bool = field(default=False, kw_only=True, metadata=HOST)
+    """It warms the tent: off when it is too hot."""
+    vents: bool = field(default=False, kw_only=True, metadata=HOST)
+    """It exchanges air with the room: off when it is too cold, and what forced ventilation switches on."""
+    stirs: bool = field(default=False, kw_only=True, metadata=HOST)
+    """It only moves the air inside: kept running in safe mode."""
+    switchable: bool = field(default=False, kw_only=True, metadata=HOST)
+    """A person may switch it on and off (bounded in time) on dashboard, API and command line."""
+    power_w: float = field(default=0.0, kw_only=True, metadata=HOST)
+    """Typical electric power while on; 0 where the tent's own parameters say it."""
+    home_assistant: str = field(default="running", kw_only=True, metadata=HOST)
+    """Device class of its binary sensor in Home Assistant."""
+    target_reading: str = field(default="", kw_only=True, metadata=HOST)
+    """The reading without which an action would be blind; it must be trusted."""
+    budget_setting: str = field(default="", kw_only=True, metadata=HOST)
+    """Key of `[budgets]` that tightens `day_budget`; empty: the board's own counts."""
+    hour_setting: str = field(default="", kw_only=True, metadata=HOST)
+    """Key of `[guardrails]` that tightens `hour_budget`; empty: the board's own counts."""
+    ceiling_setting: str = field(default="", kw_only=True, metadata=HOST)
+    """Key of `[guardrails]` at or above which that reading refuses the action."""
 
 
+# fmt: off
 OUTPUTS: tuple[Output, ...] = (
     Output(0, "light", "relay", 900_000, 5_000, 3_600, 64_800, "s", "off", "light",
            ("not_over_temp", "not_estop"),
            "LED grow lamp; 18 h a day at most (tomato needs a dark period), renewed every few minutes. The pause bounds"
            " inrush; it also follows the dark moments in which the budgets are written to flash, so it is short.",
-           max_dose=900_000, renewable=True),
+           max_dose=900_000, renewable=True,
+           action="SET_LIGHT", column="light", risk="gentle", label="light", heats=True, switchable=True,
+           budget_setting="light_s_per_day",
+           home_assistant="light"),
     Output(1, "circulation_fan", "relay", 900_000, 0, 3_600, 86_400, "s", "off", "circulation",
            ("not_estop",),
-           "Stirs the air inside; may run all day, pulse by pulse.", max_dose=900_000, renewable=True),
+           "Stirs the air inside; may run all day, pulse by pulse.", max_dose=900_000, renewable=True,
+           action="SET_CIRCULATION_FAN", column="circulation_fan", risk="gentle", label="circulation", stirs=True,
+           switchable=True, power_w=4.0),
     Output(2, "exhaust_fan", "relay", 900_000, 10_000, 3_600, 86_400, "s", "off", "vent",
            ("not_estop",),
-           "Blows tent air out; excludes CO2 dosing.", max_dose=900_000, renewable=True),
+           "Blows tent air out; excludes CO2 dosing.", max_dose=900_000, renewable=True,
+           action="SET_EXHAUST_FAN", column="exhaust_fan", risk="gentle", label="exhaust", vents=True,
+           switchable=True, power_w=8.0),
     Output(3, "humidifier", "relay", 300_000, 60_000, 1_800, 21_600, "s", "off", "humidify",
            ("not_estop", "no_leak", "rh_fresh", "rh_below_limit"),
-           "Ultrasonic humidifier; at most half of an hour and 6 h a day.", max_dose=300_000),
+           "Ultrasonic humidifier; at most half of an hour and 6 h a day.", max_dose=300_000,
+           action="SET_HUMIDIFIER", column="humidifier", risk="risky", label="humidifier", carries_water=True,
+           switchable=True, power_w=25.0, budget_setting="humidifier_s_per_day",
+           target_reading="rh_pct", ceiling_setting="rh_high_pct"),
     Output(4, "heater_mat", "relay", 600_000, 60_000, 2_700, 43_200, "s", "off", "heat",
            ("not_estop", "not_over_temp", "no_leak", "soil_temp_fresh", "soil_temp_below_limit"),
-           "Heater mat below the pots; by soil temperature only.", max_dose=600_000),
+           "Heater mat below the pots; by soil temperature only.", max_dose=600_000,
+           action="SET_HEATER_MAT", column="heater_mat", risk="risky", label="heater mat", heats=True, switchable=True,
+           budget_setting="heater_s_per_day",
+           home_assistant="heat", target_reading="soil_temp_c", ceiling_setting="soil_temp_high_c"),
     Output(5, "water_pump", "pump", 30_000, 60_000, 600, 2_500, "ml", "finish", "water",
            ("not_estop", "reservoir_ok", "no_leak"),
            "Irrigation pump; a dose is asked for in ml and bounded in ml and in ms.",
-           dose_unit="ml", max_dose=250),
+           dose_unit="ml", max_dose=250,
+           action="WATER", column="water_ml", risk="risky", label="water pump", carries_water=True, power_w=12.0,
+           budget_setting="water_ml_per_day", hour_setting="water_ml_per_hour"),
     Output(6, "co2_solenoid", "valve", 30_000, 60_000, 120, 600, "s", "off", "vent",
            ("not_estop", "co2_fresh", "co2_below_limit"),
-           "CO2 valve; never together with the exhaust, never without a fresh CO2 reading.", max_dose=30_000),
+           "CO2 valve; never together with the exhaust, never without a fresh CO2 reading.", max_dose=30_000,
+           action="CO2_INJECT", column="co2_seconds", risk="risky", label="CO2 valve", power_w=6.0,
+           budget_setting="co2_s_per_day", hour_setting="co2_s_per_hour",
+           home_assistant="opening", target_reading="co2_ppm", ceiling_setting="co2_high_ppm"),
 )
+# fmt: on
 """All outputs, in wire order."""
 
 OUTPUT_BY_NAME: dict[str, Output] = {o.name: o for o in OUTPUTS}
+
+
+def plan_order(outputs: tuple[Output, ...]) -> tuple[Output, ...]:
+    """The outputs in the order of a plan's columns: water, the relays, then valves."""
+    ranks = {"pump": 0, "relay": 1, "valve": 2}
+    return tuple(sorted(outputs, key=lambda row: (ranks[row.kind], row.wire_id)))
+
+
+PLAN_COLUMNS: tuple[str, ...] = tuple(row.column for row in plan_order(OUTPUTS))
+"""Columns of a plan; this order is the only one."""
+
+
+def names_of(**facts: object) -> tuple[str, ...]:
+    """Names of the outputs whose row has all these facts, in wire order. `names_of(risk="risky")`."""
+    return tuple(row.name for row in OUTPUTS if all(getattr(row, key) == value for key, value in facts.items()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,15 +163,36 @@ class Sensor:
     part: str
     """The part whose data sheet gives the range."""
     meaning: str
+    label: str = field(default="", kw_only=True, metadata=HOST)
+    """Name for people; empty: not shown on its own."""
+    metric: str = field(default="", kw_only=True, metadata=HOST)
+    """Prometheus name, base units; empty: not exported on its own."""
+    metric_factor: float = field(default=1.0, kw_only=True, metadata=HOST)
+    """Multiplies the value into the metric's base unit."""
+    home_assistant: str = field(default="", kw_only=True, metadata=HOST)
+    """Device class of its sensor in Home Assistant; empty: no entity of its own."""
+    display_unit: str = field(default="", kw_only=True, metadata=HOST)
+    """Unit as people write it."""
 
 
+# fmt: off
 SENSORS: tuple[Sensor, ...] = (
-    Sensor(0, "air_temp_c", "degC", 100, -40.0, 85.0, "SHT4x", "Air temperature in the canopy."),
-    Sensor(1, "rh_pct", "%", 100, 0.0, 100.0, "SHT4x", "Relative humidity of the air."),
-    Sensor(2, "co2_ppm", "ppm", 1, 0.0, 40_000.0, "SCD4x", "CO2 concentration of the air."),
-    Sensor(3, "leaf_temp_c", "degC", 100, -40.0, 85.0, "MLX90614", "Leaf temperature by infrared."),
-    Sensor(4, "light_lux", "lx", 1, 0.0, 120_000.0, "BH1750", "Illuminance at canopy height."),
-    Sensor(5, "soil_temp_c", "degC", 100, -40.0, 85.0, "DS18B20", "Temperature of the substrate."),
+    Sensor(0, "air_temp_c", "degC", 100, -40.0, 85.0, "SHT4x", "Air temperature in the canopy.",
+           label="Air temperature", metric="tomato_air_temperature_celsius", home_assistant="temperature",
+           display_unit="°C"),
+    Sensor(1, "rh_pct", "%", 100, 0.0, 100.0, "SHT4x", "Relative humidity of the air.",
+           label="Humidity", metric="tomato_air_relative_humidity_ratio", metric_factor=0.01, home_assistant="humidity",
+           display_unit="%"),
+    Sensor(2, "co2_ppm", "ppm", 1, 0.0, 40_000.0, "SCD4x", "CO2 concentration of the air.",
+           label="CO2", metric="tomato_air_co2_ppm", home_assistant="carbon_dioxide", display_unit="ppm"),
+    Sensor(3, "leaf_temp_c", "degC", 100, -40.0, 85.0, "MLX90614", "Leaf temperature by infrared.",
+           label="Leaf temperature", metric="tomato_leaf_temperature_celsius", home_assistant="temperature",
+           display_unit="°C"),
+    Sensor(4, "light_lux", "lx", 1, 0.0, 120_000.0, "BH1750", "Illuminance at canopy height.",
+           label="Light", metric="tomato_light_illuminance_lux", home_assistant="illuminance", display_unit="lx"),
+    Sensor(5, "soil_temp_c", "degC", 100, -40.0, 85.0, "DS18B20", "Temperature of the substrate.",
+           label="Soil temperature", metric="tomato_soil_temperature_celsius", home_assistant="temperature",
+           display_unit="°C"),
     Sensor(6, "soil_p1_pct", "%", 100, 0.0, 100.0, "capacitive probe", "Volumetric water content, zone 1."),
     Sensor(7, "soil_p2_pct", "%", 100, 0.0, 100.0, "capacitive probe", "Volumetric water content, zone 2."),
     Sensor(8, "soil_p1_raw", "count", 1, 0, 65_535, "ADC", "Raw ADC count of probe 1."),
@@ -110,6 +202,7 @@ SENSORS: tuple[Sensor, ...] = (
     Sensor(12, "leak", "bool", 1, 0, 1, "leak sensor", "1 while water lies where none should."),
     Sensor(13, "door_open", "bool", 1, 0, 1, "reed contact", "1 while the tent is open."),
 )
+# fmt: on
 """All quantities the board reports, in wire order."""
 
 SENSOR_BY_NAME: dict[str, Sensor] = {s.name: s for s in SENSORS}

@@ -20,7 +20,7 @@ from tomato_host.advisor.advisor import Advisor  # noqa: E402
 from tomato_host.advisor.backends.local import LocalModel  # noqa: E402
 from tomato_host.advisor.context import WakeContext  # noqa: E402
 from tomato_host.advisor.evaluation.cancel_trials import cancel_times_s, p95  # noqa: E402
-from tomato_host.advisor.settings import AgentSettings  # noqa: E402
+from tomato_host.advisor.settings import AdvisorSettings  # noqa: E402
 from tomato_host.advisor.vision.measure import canopy_mask, measure_photo, open_photo  # noqa: E402
 
 from tests.advisor.fetched import FOLDER  # noqa: E402
@@ -38,7 +38,7 @@ def run(quick: bool) -> dict[str, object]:
         figures["cancel_generating"] = _cancel(settings, 3 if quick else 50, 1.0)
     small = next(iter(FOLDER.rglob("SmolLM2*.gguf")), None)
     if small is not None:
-        settings = AgentSettings(backend="local", model_path=small, text_max_tokens=1024)
+        settings = AdvisorSettings(backend="local", model_path=small, text_max_tokens=1024)
         figures["smollm2_135m"] = _model(settings, 1 if quick else 5)
         if not quick:
             figures["cancel_smollm2"] = _cancel(settings, 50, 2.5)
@@ -69,7 +69,7 @@ def _worst_iou() -> float | None:
 
 def _loop(calls: int) -> dict[str, float]:
     """Processor time of the calls that the deciding loop makes, in microseconds."""
-    advisor = Advisor(AgentSettings(keep_loaded=True))
+    advisor = Advisor(AdvisorSettings(keep_loaded=True))
     try:
         context = WakeContext(wake_id="bench", ts=datetime.now(UTC), tasks=("summary",))
         wake_us = _spent_us(lambda: advisor.wake(context), 1)
@@ -80,7 +80,7 @@ def _loop(calls: int) -> dict[str, float]:
         advisor.close()
 
 
-def _model(settings: AgentSettings, rounds: int) -> dict[str, object]:
+def _model(settings: AdvisorSettings, rounds: int) -> dict[str, object]:
     model = LocalModel(settings)
     try:
         started = time.monotonic()
@@ -98,16 +98,16 @@ def _model(settings: AgentSettings, rounds: int) -> dict[str, object]:
         model.close()
 
 
-def _cancel(settings: AgentSettings, trials: int, pause_s: float) -> dict[str, object]:
+def _cancel(settings: AdvisorSettings, trials: int, pause_s: float) -> dict[str, object]:
     times = cancel_times_s(settings, trials, pause_s)
     return {"caught": len(times), "p50_ms": _ms(times[len(times) // 2] if times else None), "p95_ms": _ms(p95(times))}
 
 
 @contextmanager
-def _tiny_model() -> Iterator[AgentSettings]:
+def _tiny_model() -> Iterator[AdvisorSettings]:
     with tempfile.TemporaryDirectory() as folder:
         weights, projector = write_tiny_vlm(Path(folder))
-        yield AgentSettings(
+        yield AdvisorSettings(
             backend="local", model_path=weights, projector_path=projector, image_tokens_max=16, temperature=1.0,
             text_max_tokens=1024, context_tokens=2048,
         )  # fmt: skip

@@ -14,15 +14,17 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from tomato_host.loop.recorder import Recorder
 from tomato_host.loop.status import Status
-from tomato_host.service.bus.extension import build_bus
 from tomato_host.service.bus.settings import BusSettings
+from tomato_host.service.feeds import bus_feed
 from tomato_host.sources.synthetic import SyntheticSource
 
 from shared_schemas.records import EventV1, ObservationV1, Record
 
+SITE_ZONE = ZoneInfo("Europe/Vienna")
 TITLE = "Bus: cost to the loop, an alarm through a flood"
 NOW = datetime(2026, 5, 1, 8, 0, tzinfo=UTC)
 FLOOD_PER_S = 500
@@ -33,7 +35,7 @@ class NoStore:
     """Keeps nothing."""
 
     def offer(self, record: Record) -> bool:
-        """Taken."""
+        """StepResult."""
         return True
 
 
@@ -66,7 +68,7 @@ def run(quick: bool) -> dict[str, object]:
         status = Status(NOW, NOW, link="up")
         recorder = Recorder(NoStore(), status)
         wanted = BusSettings(enabled=True, url=f"redis://127.0.0.1:{port}", node="bench")
-        feed = build_bus(wanted, status, recorder, Path(folder))
+        feed = bus_feed(wanted, status, recorder, Path(folder))
         feed.start()
         try:
             return _flood(client, feed, recorder, status, alarms=20 if quick else 100)
@@ -86,9 +88,9 @@ def _flood(client: Any, feed: Any, recorder: Recorder, status: Status, alarms: i
         alarm = EventV1(schema_version="event_v1", ts=NOW, level="ALARM", kind="board", name=f"a{n}", text="leak")
         for i in range(round(FLOOD_PER_S * TICK_S)):
             told = reading.model_copy(update={"air_temp_c": 20.0 + (n * 100 + i) / 1e4})
-            hears.append(_timed(lambda told=told: feed.hear(told)))
+            hears.append(_timed(lambda told=told: feed.on_record(told)))
         sent[alarm.name] = time.perf_counter()
-        feed.hear(alarm)
+        feed.on_record(alarm)
         ticks.append(_timed(lambda: feed.tick(NOW)))
         time.sleep(TICK_S)
     _until(feed, lambda: len(arrived) == alarms)
@@ -108,7 +110,7 @@ def _flood(client: Any, feed: Any, recorder: Recorder, status: Status, alarms: i
 
 
 def _reading() -> ObservationV1:
-    found = SyntheticSource(1, NOW, 1.0, 10.0).next_observation()
+    found = SyntheticSource(1, NOW, 1.0, 10.0, zone=SITE_ZONE).next_observation()
     assert found is not None
     return found
 

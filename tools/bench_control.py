@@ -9,11 +9,12 @@ from itertools import product
 from typing import Any
 
 import numpy as np
-from tomato_host.brain.control import ControlSettings, DecisionContext, Memory, mpc
-from tomato_host.brain.control.beam import Search, search
-from tomato_host.brain.control.foresight import foresee
+from tomato_host.brain.control import ControllerMemory, ControlSettings, DecisionContext
+from tomato_host.brain.control.planner import mpc
+from tomato_host.brain.control.planner.beam_search import SearchSettings, search
+from tomato_host.brain.control.planner.world_model_adapter import bind_model
 from tomato_host.brain.guardrails import GuardContext, Guardrails, GuardSettings
-from tomato_host.brain.world_model.hourly import HourlyLog
+from tomato_host.brain.world_model.data import HourlyLog
 from tomato_host.brain.world_model.model import WorldModel
 
 from shared_schemas.records import ActionV1, StateV1
@@ -89,8 +90,8 @@ def _learned(days: int = 6) -> tuple[WorldModel, HourlyLog]:
 def planning(count: int) -> dict[str, float]:
     """Times of `count` plans of 36 h, one after another with warm start and lessons, under the default deadline."""
     model, log = _learned()
-    rng, memory, times = np.random.default_rng(2), Memory(), []
-    decide = mpc.planner(lambda context: foresee(model, log, context), time.thread_time)
+    rng, memory, times = np.random.default_rng(2), ControllerMemory(), []
+    decide = mpc.planner(lambda context: bind_model(model, log, context), time.thread_time)
     settings = ControlSettings(policy="mpc", horizon_h=36)
     for n in range(count):
         now = NOON + timedelta(hours=2 * n)
@@ -121,7 +122,7 @@ def verdicts(count: int) -> dict[str, float]:
         "refused": {"state": "ON", "seconds": 600.0, "period_s": 9000.0},
     }
     for name, params in kinds.items():
-        door = Guardrails(GuardSettings(actions_per_hour=600))
+        guardrails = Guardrails(GuardSettings(actions_per_hour=600))
         actions = [
             ActionV1.model_validate(
                 {
@@ -140,13 +141,13 @@ def verdicts(count: int) -> dict[str, float]:
         here = [GuardContext(m.now, seen.model_copy(update={"ts": m.now})) for m in moments]
         began = time.thread_time()
         for action, moment in zip(spread, here, strict=True):
-            door.judge(action, moment)
+            guardrails.judge(action, moment)
         out[f"{name}_us"] = round(1e6 * (time.thread_time() - began) / count, 1)
     return out
 
 
 class _Grid:
-    """Edits of a 4 x 2 plan on three levels."""
+    """PlanEdits of a 4 x 2 plan on three levels."""
 
     def __init__(self) -> None:
         changes = []
@@ -158,7 +159,7 @@ class _Grid:
                 changes.append(change)
         self._changes = np.stack(changes)
 
-    def neighbours(self, plans: Any, level: int) -> Any:
+    def variants(self, plans: Any, level: int) -> Any:
         edited = plans[:, None] + self._changes[None]
         return self.project(edited.reshape(-1, 4, 2)).reshape(len(plans), -1, 4, 2)
 
@@ -183,7 +184,7 @@ def optimality(problems: int) -> dict[str, float]:
             return total
 
         best = float(score(everything).max())
-        found = search(score, _Grid(), plain, Search(width=12, levels=1, pairs=40), lambda: False)
+        found = search(score, _Grid(), plain, SearchSettings(width=12, levels=1, pairs=40), lambda: False)
         gaps.append(100.0 * (best - float(found.j[0])) / abs(best))
     return {"problems": problems, "worst_gap_pct": round(max(gaps), 3), "mean_gap_pct": round(float(np.mean(gaps)), 4)}
 

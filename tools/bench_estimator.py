@@ -16,6 +16,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # so that tools.* is found when run as a file
 
 from tomato_host.brain.estimator import Estimate, Estimator, EstimatorSettings
+from tomato_host.brain.settings import SiteSettings
 from tomato_host.sources.measured import MAPPINGS, MeasuredSource, data_folder
 
 from tools.campaign_score import campaign, sensor_alarms
@@ -38,7 +39,7 @@ def run(quick: bool) -> dict[str, object]:
 def _cost(days: int) -> dict[str, float]:
     """Microseconds per observation of 8 sensors at 10 s, with the 48 h history in place from the first row on."""
     pairs = list(records(fault_free(1, days)))
-    estimator = Estimator(EstimatorSettings(timezone="UTC"))
+    estimator = Estimator(EstimatorSettings(), SiteSettings(timezone="UTC"))
     step_us, cpu_us, record_us = [], [], []
     gc.freeze()  # the recorded day itself is no part of the estimator
     for i, (observation, devices) in enumerate(pairs):
@@ -65,7 +66,7 @@ def _memory(days: int) -> dict[str, float]:
     """Bytes that a step allocates at its peak, what the estimator holds, and what it has grown by after days."""
     pairs = list(records(fault_free(2, days, 60.0)))
     half = len(pairs) // 2
-    estimator = Estimator(EstimatorSettings(timezone="UTC", sample_period_s=10.0))
+    estimator = Estimator(EstimatorSettings(sample_period_s=10.0), SiteSettings(timezone="UTC"))
     peaks = np.zeros(len(pairs) - half, dtype=np.int64)  # made before, so that it is not counted as growth
     tracemalloc.start()
     for observation, devices in pairs[:half]:

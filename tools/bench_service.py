@@ -26,9 +26,8 @@ from pathlib import Path
 
 from tomato_host.loop.recorder import Recorder
 from tomato_host.loop.status import Status
-from tomato_host.service.feed import Feed
+from tomato_host.service.feed import ProcessFeed
 from tomato_host.service.history import History
-from tomato_host.service.settings import ServiceSettings
 from tomato_host.twin import server
 
 from shared_schemas.records import EventV1, Record, StateV1
@@ -44,7 +43,7 @@ TIMED = """
 import json, sys, time
 from pathlib import Path
 from tomato_host.cli.main import main
-from tomato_host.service.feed import Feed
+from tomato_host.service.feed import ProcessFeed
 
 folder, spent, rows = Path(sys.argv[2]), [0.0, 0.0], []
 
@@ -61,7 +60,7 @@ def timed(real, ends_tick):
                 spent[:] = [0.0, 0.0]
     return call
 
-Feed.hear, Feed.tick = timed(Feed.hear, False), timed(Feed.tick, True)
+ProcessFeed.on_record, ProcessFeed.tick = timed(ProcessFeed.on_record, False), timed(ProcessFeed.tick, True)
 try:
     main(["run", "--json", "--board", sys.argv[1], "--config", f"{folder}/t.toml", "--data-dir", f"{folder}/data"])
 finally:
@@ -141,13 +140,12 @@ def _feed(ticks: int) -> dict[str, object]:
     status = Status(START, START)
     recorder, now = Recorder(_NoStore(), status), [0.0]
     event = EventV1(schema_version="event_v1", ts=START, level="INFO", kind="process", name="n", text="x" * 200)
-    with tempfile.TemporaryDirectory() as folder:
-        feed = Feed(
+    with tempfile.TemporaryDirectory():
+        feed = ProcessFeed(
             status,
             recorder,
-            ServiceSettings(),
-            Path(folder),
-            command=[sys.executable, "-c", SLOW_READER],
+            [sys.executable, "-c", SLOW_READER],
+            "dashboard",
             monotonic=lambda: now[0],
         )
         feed.start()
@@ -157,7 +155,7 @@ def _feed(ticks: int) -> dict[str, object]:
                 now[0] += 2.4
                 begin = time.perf_counter()
                 for _ in range(3):
-                    recorder.keep(event)
+                    recorder.record(event)
                 feed.tick(START)
                 took.append(time.perf_counter() - begin)
         finally:

@@ -10,18 +10,20 @@ import tracemalloc
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from tomato_host.brain.estimator.pipeline import Estimator
 from tomato_host.brain.estimator.settings import EstimatorSettings
 from tomato_host.sources.replay import ReplaySource
 from tomato_host.sources.synthetic import SyntheticSource
 from tomato_host.storage import Dataset
-from tomato_host.storage.replay_lines import dataset_lines
+from tomato_host.storage.reader import dataset_lines
 from tomato_host.storage.settings import Fsync
 from tomato_host.storage.verify import verify
 
 from shared_schemas.records import ObservationV1
 
+SITE_ZONE = ZoneInfo("Europe/Vienna")
 TITLE = "Storage: appends, replay, memory"
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -44,7 +46,7 @@ def run(quick: bool) -> dict[str, object]:
 
 
 def _observations(count: int) -> list[ObservationV1]:
-    source = SyntheticSource(1, START, count / 360.0, 10.0)
+    source = SyntheticSource(1, START, count / 360.0, 10.0, zone=SITE_ZONE)
     return [observation for _ in range(count) if (observation := source.next_observation()) is not None]
 
 
@@ -110,7 +112,7 @@ def _memory(root: Path, days: int) -> dict[str, object]:
     Hourly observations: the estimator's 48 h are full and every module is loaded by then; what grows is a leak.
     """
     tracemalloc.start()
-    source = SyntheticSource(1, START, days * 24.0, 3_600.0)
+    source = SyntheticSource(1, START, days * 24.0, 3_600.0, zone=SITE_ZONE)
     estimator = Estimator(EstimatorSettings(sample_period_s=3_600.0))
     held: dict[int, int] = {}
     with Dataset.open(root, fsync="never") as dataset:

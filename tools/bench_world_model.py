@@ -15,10 +15,10 @@ _ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(_ROOT), str(_ROOT / "host")]
 
 import numpy as np  # noqa: E402  (the number of threads must be set before numpy loads)
-from tomato_host.brain.world_model.features import Frame  # noqa: E402
-from tomato_host.brain.world_model.hourly import PLAN_COLUMNS  # noqa: E402
+from tomato_host.brain.world_model.data import PLAN_COLUMNS  # noqa: E402
+from tomato_host.brain.world_model.features import PaddedLog  # noqa: E402
 from tomato_host.brain.world_model.model import WorldModel  # noqa: E402
-from tomato_host.brain.world_model.state import clone  # noqa: E402
+from tomato_host.brain.world_model.model_arrays import clone  # noqa: E402
 
 from tests.world_model.synthetic import ahead_of, tent_log  # noqa: E402
 
@@ -27,12 +27,12 @@ _DAYS = 16
 _NOW = datetime(2026, 6, 1, tzinfo=UTC)
 
 
-def _best_ms(deed: Callable[[], object], repeats: int) -> tuple[float, float]:
+def _best_ms(action: Callable[[], object], repeats: int) -> tuple[float, float]:
     """Median and fastest of `repeats` calls in ms of this process's own CPU time (other load does not count)."""
     times = []
     for _ in range(repeats):
         begin = time.process_time()
-        deed()
+        action()
         times.append((time.process_time() - begin) * 1_000.0)
     return round(statistics.median(times), 2), round(min(times), 2)
 
@@ -52,7 +52,7 @@ def run(quick: bool) -> dict[str, object]:
     learn = _best_ms(lambda: nights.pop().learn(*tomorrow), len(nights))
     plans = np.random.default_rng(0).uniform(0.0, 1.0, (300, 36, len(PLAN_COLUMNS)))
     weather = {name: value for name, value in ahead.values.items() if name.startswith("out_")}
-    start = model.start_state(Frame(known), np.array([hour - 1]))
+    start = PaddedLog(known).rollout_start(np.array([hour - 1]), model.zones)
     roll = _best_ms(lambda: model.rollout(start, plans, weather), repeats)
     figures: dict[str, object] = {
         "forecast_36h_median_ms": predict[0],
@@ -62,7 +62,7 @@ def run(quick: bool) -> dict[str, object]:
         "daily_update_best_ms": learn[1],
         "daily_update_limit_ms": 50.0,
         "rollout_300_plans_median_ms": roll[0],
-        "series_forecast": len(model.tracks),
+        "series_forecast": len(model.issued_series),
     }
     return figures | _lightgbm(quick)
 
@@ -70,13 +70,13 @@ def run(quick: bool) -> dict[str, object]:
 def _lightgbm(quick: bool) -> dict[str, object]:
     """The same 36 horizons of one quantity only, by LightGBM: daily refit and forecast."""
     from tomato_host.backtest.baselines import _lightgbm_fit, _shifted, _table, lightgbm_installed
-    from tomato_host.backtest.tables import Case
-    from tomato_host.brain.world_model.quantities import Quantity
+    from tomato_host.backtest.tables import BacktestCase
+    from tomato_host.brain.world_model.data import Quantity
 
     if not lightgbm_installed():
         return {"lightgbm": "not installed (extra `bench`)"}
     log = tent_log(_DAYS)
-    case, quantity = Case("tent", log, (), ()), Quantity("vpd_kpa", "vpd")
+    case, quantity = BacktestCase("tent", log, (), ()), Quantity("vpd_kpa", "vpd")
     horizons = (1, 12, 24) if quick else tuple(range(1, 37, 5))
     begin = time.process_time()
     for horizon in horizons:

@@ -10,6 +10,7 @@ from multiprocessing import get_context
 from typing import Any
 
 from tomato_host.brain.estimator import Estimator, EstimatorSettings
+from tomato_host.brain.settings import SiteSettings
 
 from tools.fault_campaign import HEALTHY_DAYS_BEFORE_DRIFT, KINDS, SENSORS, Run, fault_free, faulty, records
 
@@ -48,7 +49,9 @@ class Outcome:
 
 def play(run: Run) -> Outcome:
     """One run through a fresh estimator."""
-    estimator = Estimator(EstimatorSettings(timezone="UTC", sample_period_s=run.period_s, history_hours=48.0))
+    estimator = Estimator(
+        EstimatorSettings(sample_period_s=run.period_s, history_hours=48.0), SiteSettings(timezone="UTC")
+    )
     label = run.label
     delay_s: float | None = None
     false_alarms: list[str] = []

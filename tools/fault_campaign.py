@@ -83,7 +83,7 @@ class Run:
     humidifier: Switches
     pump: Switches
     co2_valve: Switches
-    door: Switches
+    guardrails: Switches
     water_ml: Floats
     co2_s: Floats
     interference: dict[str, float] = field(default_factory=dict)
@@ -189,7 +189,7 @@ class _Tent:
     humidifier: Switches
     pump: Switches
     co2_valve: Switches
-    door: Switches
+    guardrails: Switches
     water_ml: Floats
     co2_s: Floats
 
@@ -215,17 +215,17 @@ def _tent(rng: np.random.Generator, days: int) -> _Tent:
     room_vapour = 8.5 + damp
     exhaust = lamp & (minute % int(rng.integers(18, 35)) < 5) | (~lamp & (minute % 60 < 3))
     humidifier = lamp & (minute % int(rng.integers(25, 60)) < 2)
-    door = _bouts(rng, n, 1.5, 1, 8)
+    guardrails = _bouts(rng, n, 1.5, 1, 8)
     co2_valve = lamp & _bouts(rng, n, 4.0, 1, 1) & ~exhaust
     pump = np.zeros(n, dtype=bool)
     for day in range(days):
         for at in rng.choice([8.0, 11.0, 14.0, 17.0, 20.0], int(rng.integers(1, 4)), replace=False):
             pump[int(day * MINUTES + at * 60 + rng.integers(0, 40))] = True
-    state = _integrate(rng, lamp, exhaust, humidifier, door, co2_valve, pump, room_temp, room_vapour)
+    state = _integrate(rng, lamp, exhaust, humidifier, guardrails, co2_valve, pump, room_temp, room_vapour)
     lux = rng.uniform(9_000.0, 32_000.0)
     dimming = 1.0 - 0.0004 * minute / MINUTES
-    light = np.where(lamp, lux * dimming, 0.0) + np.where(door, rng.uniform(100.0, 800.0), 0.0)
-    return _Tent(*state[:4], light, *state[4:6], lamp, exhaust, humidifier, pump, co2_valve, door, *state[6:])
+    light = np.where(lamp, lux * dimming, 0.0) + np.where(guardrails, rng.uniform(100.0, 800.0), 0.0)
+    return _Tent(*state[:4], light, *state[4:6], lamp, exhaust, humidifier, pump, co2_valve, guardrails, *state[6:])
 
 
 def _wander(rng: np.random.Generator, days: int, spread: float) -> Floats:
@@ -247,7 +247,7 @@ def _integrate(
     lamp: Switches,
     exhaust: Switches,
     humidifier: Switches,
-    door: Switches,
+    guardrails: Switches,
     co2_valve: Switches,
     pump: Switches,
     room_temp: Floats,
@@ -267,13 +267,13 @@ def _integrate(
     background = rng.uniform(420.0, 480.0)
     breath = 0.0
     for i in range(n):
-        vent = 0.03 + 0.25 * exhaust[i] + 0.5 * door[i]
+        vent = 0.03 + 0.25 * exhaust[i] + 0.5 * guardrails[i]
         air += (room_temp[i] - air) * (0.03 + vent * 0.15) + 0.27 * lamp[i]
         full = _saturated_g_m3(air)
         transpired = (0.35 * lamp[i] + 0.05) * max(0.0, 1.0 - vapour / full)
         vapour += (room_vapour[i] - vapour) * vent * 0.25 + transpired + 0.9 * humidifier[i]
         vapour = min(vapour, 0.985 * full)
-        breath += (rng.uniform(0.0, 500.0) - breath) * 0.3 if door[i] else -breath * 0.2
+        breath += (rng.uniform(0.0, 500.0) - breath) * 0.3 if guardrails[i] else -breath * 0.2
         co2 += (background + breath - co2) * vent * 0.5 - 0.6 * lamp[i] + 260.0 * co2_valve[i] + 0.1
         soil += (air - soil) / 240.0
         out[:, i] = air, vapour, co2, air - cooling * lamp[i] * (1.0 - vapour / full) * 1.5 + 0.2, soil
@@ -339,7 +339,7 @@ def _sensed(rng: np.random.Generator, seed: int, days: int, period_s: float, lab
         tent.humidifier[minute],
         tent.pump[minute],
         tent.co2_valve[minute],
-        tent.door[minute],
+        tent.guardrails[minute],
         tent.water_ml[minute],
         tent.co2_s[minute],
         interference,
@@ -361,7 +361,7 @@ def records(run: Run) -> Iterator[tuple[ObservationV1, DeviceStatusV1]]:
         run.co2_s.tolist(),
         strict=True,
     )
-    doors = run.door.tolist()
+    doors = run.guardrails.tolist()
     for i, (values, now) in enumerate(zip(zip(*columns, strict=True), switches, strict=True)):
         ts = START + timedelta(seconds=i * run.period_s)
         if now != key or devices is None:
@@ -370,7 +370,7 @@ def records(run: Run) -> Iterator[tuple[ObservationV1, DeviceStatusV1]]:
         yield _observation(run, ts, values, doors[i]), devices
 
 
-def _observation(run: Run, ts: datetime, values: tuple[float, ...], door: bool) -> ObservationV1:
+def _observation(run: Run, ts: datetime, values: tuple[float, ...], guardrails: bool) -> ObservationV1:
     known = [None if v != v else v for v in values]
     label = run.label
     failing = label.sensor if label and label.onset_s <= ts.timestamp() < label.end_s else ""
@@ -397,7 +397,7 @@ def _observation(run: Run, ts: datetime, values: tuple[float, ...], door: bool) 
         flow_ml=0.0,
         reservoir_ok=True,
         leak=False,
-        door_open=door,
+        door_open=guardrails,
         missing=missing,
     )
 

@@ -23,13 +23,18 @@ from tomato.core.sampler import Sampler
 from tomato.core.session import Session
 
 SETTLED_MS = 60_000
+LATE_MS = 500
+"""A task of the loop that takes this long is an event: ten safety ticks, a quarter of the watchdog's patience."""
+LATE_PAUSE_MS = 600_000
+"""Least time between two such events: a loop that is always slow must not push others out of the ring."""
 
-_LISTENED = 1
-_LOOKED = 2
-_DECIDED = 4
-_ACTED = 8
-_SPOKE = 16
+_LISTENED = 0
+_LOOKED = 1
+_DECIDED = 2
+_ACTED = 3
+_SPOKE = 4
 _ALL = 31
+_TICKS = 0x3FFFFFFF
 
 
 class App:
@@ -39,31 +44,45 @@ class App:
         self.hal = hal
         self.clock = Clock64(hal.ticks_ms())
         self.core = Core(config or hal.config, hal.store)
+        self.core.events.push(0, c.EV_BOOT, hal.identity.reset_cause, 0)
         if hal.bitten:
             self.core.faults.latch(c.FAULT_WATCHDOG_RESET, 0, hal.identity.reset_cause)
         self.ring = ring or SampleRing()
         self.sampler = Sampler(self.core, self.ring, self.core.config[c.CFG_SAMPLE_PERIOD_MS])
         self.session = Session(self.core, self.sampler, self.ring, hal.link.send, hal.identity)
         self.checked_in = 0
+        self.task_began = 0  # ticks
+        self.late_ms = 0  # board time before which no late task is told again
         self.ready = -1  # link bytes known to wait; -1 = look
 
     def step(self, now_ms):
         """One turn of the loop; returns how many ms it may sleep."""
         hal, core, session = self.hal, self.core, self.session
+        self.task_began = hal.ticks_ms()
         # Switches first: a command is judged by what they say now.
         hal.lines(now_ms, core.inputs)
         self._listen(now_ms)
-        self.checked_in |= _LISTENED
+        self._check_in(_LISTENED, now_ms)
         hal.sense(now_ms, core)
-        self.checked_in |= _LOOKED
+        self._check_in(_LOOKED, now_ms)
         core.tick(now_ms)
-        self.checked_in |= _DECIDED
+        self._check_in(_DECIDED, now_ms)
         hal.act(now_ms, core)
-        self.checked_in |= _ACTED
+        self._check_in(_ACTED, now_ms)
         session.tick(now_ms)
         hal.link.flush()
-        self.checked_in |= _SPOKE
+        self._check_in(_SPOKE, now_ms)
         return self._idle_ms(now_ms)
+
+    def _check_in(self, task, now_ms):
+        """One task of this turn is done; one that took too long becomes an event, before the watchdog has to bite."""
+        self.checked_in |= 1 << task
+        ticks = self.hal.ticks_ms()
+        took_ms = (ticks - self.task_began) & _TICKS
+        self.task_began = ticks
+        if took_ms >= LATE_MS and now_ms >= self.late_ms:
+            self.late_ms = now_ms + LATE_PAUSE_MS
+            self.core.events.push(now_ms, c.EV_WATCHDOG, task, took_ms)
 
     def _listen(self, now_ms):
         """Take what the host has sent, at most one buffer a turn: a flood may not hold up the safety tick."""

@@ -1,3 +1,3 @@
 """The brain of the embodied tomato and the process around it."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

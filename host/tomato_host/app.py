@@ -23,44 +23,42 @@ from zoneinfo import ZoneInfo
 from tomato_host.advisor.advisor import Advisor
 from tomato_host.advisor.extension import AdvisorExtension
 from tomato_host.board.session import BoardSession
-from tomato_host.brain.brain import Mind, MindSettings
+from tomato_host.brain.brain import Brain, BrainSettings
 from tomato_host.commands.inbox import Inbox
 from tomato_host.errors import TomatoError
 from tomato_host.log_file import log_to
+from tomato_host.loop.board_runtime import BoardRuntime, SerialLink
 from tomato_host.loop.clock import RealClock, wall_time_at
 from tomato_host.loop.disk_watch import DiskWatch
 from tomato_host.loop.extensions import Display, Extension, NoDisplay
-from tomato_host.loop.model_checkpoints import ModelKeeper
+from tomato_host.loop.model_checkpoints import ModelCheckpoints
 from tomato_host.loop.recorder import Recorder
-from tomato_host.loop.rig import Ports, Rig
 from tomato_host.loop.sd_notify import from_environment
 from tomato_host.loop.status import Status
 from tomato_host.loop.supervisor import LoopSettings, Supervisor
 from tomato_host.loop.weather_watch import WeatherWatch
 from tomato_host.models.store import ModelStore
-from tomato_host.recovery.crash_recovery import read_earlier
+from tomato_host.recovery.crash_recovery import read_interrupted_actions
 from tomato_host.recovery.stored_samples import stored_samples
-from tomato_host.service.bus.extension import build_bus
-from tomato_host.service.feed import Feed
-from tomato_host.service.mqtt.extension import build_feed
+from tomato_host.service.feeds import bus_feed, dashboard_feed, mqtt_feed
 from tomato_host.service.notify.extension import build_notifier
 from tomato_host.settings import Settings, load_settings
-from tomato_host.storage.budgeted import BudgetedStore
+from tomato_host.storage.budgeted_store import BudgetedStore
 from tomato_host.storage.dataset import Dataset
 from tomato_host.terminal.status_lines import LineDisplay
 from tomato_host.weather.service import build_service
 
 SIM = "sim"
 HOUR_MS = 3_600_000
-SYNC_TAKES_S = 5.0
-"""What the sync of a slow card may take; until then the board keeps its own copy."""
+SYNC_ALLOWANCE_S = 5.0
+"""What the sync of a slow SD card may take; until then the board keeps its own copy."""
 SIM_SESSION = 1
-"""A simulated run takes the same session number every time; a real one draws it, so that names never repeat."""
+"""A simulated run has the same session number every time; a real one is random, so that ids never repeat."""
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
-    """What the command line asked for."""
+class RunOptions:
+    """Options of `tomato-host run`."""
 
     board: str | None
     config: Path | None
@@ -73,9 +71,11 @@ class Job:
     as_json: bool = False
 
 
-def mind_settings(settings: Settings) -> MindSettings:
+def brain_settings(settings: Settings) -> BrainSettings:
     """The brain's part of the settings."""
-    return MindSettings(
+    return BrainSettings(
+        site=settings.site,
+        budgets=settings.budgets,
         estimator=settings.estimator,
         control=settings.control,
         guardrails=settings.guardrails,
@@ -95,23 +95,31 @@ def loop_settings(settings: Settings) -> LoopSettings:
     )
 
 
-def run_job(job: Job) -> int:
-    """Run until the duration is over or somebody stops it. Returns the exit code.
+def run_host(options: RunOptions) -> int:
+    """Run until the duration is over or a signal stops it. Returns the exit code.
 
-    Raises TomatoError for what a person can mend: settings, port, data directory, firmware.
+    Raises TomatoError for what the operator can correct: settings, port, data directory, firmware.
     """
-    settings = load_settings(job.config)
+    settings = load_settings(options.config)
     started_s = time.monotonic()
-    start = job.start.replace(tzinfo=UTC) if job.start is not None and job.start.tzinfo is None else job.start
-    url = job.board or settings.board.url
-    with log_to(settings.logs) as terminal, _dataset(job, settings, url) as dataset, _rig(job, url, start) as rig:
-        supervisor = _build(job, settings, rig, dataset)
-        begun_ms = rig.clock.monotonic_ms()
-        until_ms = None if job.duration_hours is None else begun_ms + round(job.duration_hours * HOUR_MS)
+    start = (
+        options.start.replace(tzinfo=UTC)
+        if options.start is not None and options.start.tzinfo is None
+        else options.start
+    )
+    url = options.board or settings.board.url
+    with (
+        log_to(settings.logs) as terminal,
+        _dataset(options, settings, url) as dataset,
+        _runtime(options, url, start) as runtime,
+    ):
+        supervisor = _build(options, settings, runtime, dataset)
+        begun_ms = runtime.clock.monotonic_ms()
+        until_ms = None if options.duration_hours is None else begun_ms + round(options.duration_hours * HOUR_MS)
         with _signals(supervisor.scheduler.stop):
             supervisor.run(until_ms)
-        if job.as_json:
-            simulated_h = (rig.clock.monotonic_ms() - begun_ms) / HOUR_MS
+        if options.as_json:
+            simulated_h = (runtime.clock.monotonic_ms() - begun_ms) / HOUR_MS
             print(json.dumps(summary(supervisor.status, time.monotonic() - started_s, simulated_h)), file=terminal)
     return 0
 
@@ -130,84 +138,92 @@ def summary(status: Status, wall_s: float, sim_h: float) -> dict[str, float]:
     }
 
 
-def _build(job: Job, settings: Settings, rig: Rig, dataset: Dataset) -> Supervisor:
-    status = Status(started_at=rig.clock.now(), now=rig.clock.now(), port=rig.ports.url)
-    if rig.real_time and settings.service.enabled and settings.service.port:
+def _build(options: RunOptions, settings: Settings, runtime: BoardRuntime, dataset: Dataset) -> Supervisor:
+    status = Status(started_at=runtime.clock.now(), now=runtime.clock.now(), port=runtime.link.url)
+    if runtime.real_time and settings.service.enabled and settings.service.port:
         status.dashboard = f"http://{settings.service.host}:{settings.service.port}"
-    number = random.SystemRandom().randrange(1, 1 << 16) if rig.real_time else SIM_SESSION
-    is_stored = stored_samples(job.data_dir, partial(wall_time_at, rig.clock)) if rig.real_time else lambda _: False
+    number = random.SystemRandom().randrange(1, 1 << 16) if runtime.real_time else SIM_SESSION
+    is_stored = (
+        stored_samples(options.data_dir, partial(wall_time_at, runtime.clock)) if runtime.real_time else lambda _: False
+    )
     session = BoardSession(
-        rig.ports.open, number, is_stored, lambda: not dataset.waiting, *_safe_after_ms(settings, rig.real_time)
+        runtime.link.open, number, is_stored, lambda: not dataset.waiting, *_safe_after_ms(settings, runtime.real_time)
     )
     session.open_now()
-    inbox = Inbox(job.data_dir) if rig.real_time or job.time_scale > 0.0 else None
-    mind, store = _mind(settings, rig), BudgetedStore(dataset, lambda: rig.clock.monotonic_ms() / 1000.0)
+    inbox = Inbox(options.data_dir) if runtime.real_time or options.time_scale > 0.0 else None
+    brain, store = _brain(settings, runtime), BudgetedStore(dataset, lambda: runtime.clock.monotonic_ms() / 1000.0)
     recorder = Recorder(store, status)
-    store.tell = recorder.keep
+    store.record_event = recorder.record
     return Supervisor(
         loop_settings(settings),
-        rig,
+        runtime,
         session,
-        mind,
+        brain,
         recorder,
         status,
-        _display(job, settings, status, rig),
+        _display(options, settings, status, runtime),
         inbox,
-        _extensions(job, settings, rig, mind, recorder, status, store),
-        read_earlier(job.data_dir) if rig.real_time else None,
+        _extensions(options, settings, runtime, brain, recorder, status, store),
+        read_interrupted_actions(options.data_dir) if runtime.real_time else None,
     )
 
 
 def _safe_after_ms(settings: Settings, real_time: bool) -> tuple[int, int]:
-    """How long after a sample, and an event, was handed to the dataset it has surely survived a power cut."""
+    """How long after it was appended a sample, and an event, survives a power cut for sure."""
     storage = settings.storage
     if storage.fsync != "interval" or not real_time:
         return 0, 0
-    samples_s, events_s = storage.fsync_telemetry_s + SYNC_TAKES_S, storage.fsync_interval_s + SYNC_TAKES_S
+    samples_s, events_s = storage.fsync_telemetry_s + SYNC_ALLOWANCE_S, storage.fsync_interval_s + SYNC_ALLOWANCE_S
     return round(samples_s * 1000), round(events_s * 1000)
 
 
-def _mind(settings: Settings, rig: Rig) -> Mind:
-    """The brain; only in real time is the planner bound by seconds."""
-    return Mind(mind_settings(settings), time.monotonic) if rig.real_time else Mind(mind_settings(settings))
+def _brain(settings: Settings, runtime: BoardRuntime) -> Brain:
+    """The brain; its planner is bounded by wall time in real time only."""
+    return Brain(brain_settings(settings), time.monotonic) if runtime.real_time else Brain(brain_settings(settings))
 
 
 def _extensions(
-    job: Job, settings: Settings, rig: Rig, mind: Mind, recorder: Recorder, status: Status, store: BudgetedStore
+    options: RunOptions,
+    settings: Settings,
+    runtime: BoardRuntime,
+    brain: Brain,
+    recorder: Recorder,
+    status: Status,
+    store: BudgetedStore,
 ) -> tuple[Extension, ...]:
-    """What hangs on the loop in real time. A simulation has no network and no advisor: it must repeat to the byte."""
-    if not rig.real_time:
+    """The extensions, in real time only. A simulation has no network and no advisor: it must repeat to the byte."""
+    if not runtime.real_time:
         return ()
-    found: list[Extension] = [
-        ModelKeeper(ModelStore(job.data_dir / "models"), mind, recorder, rig.clock.now),
-        DiskWatch(store, status, job.data_dir),
+    extensions: list[Extension] = [
+        ModelCheckpoints(ModelStore(options.data_dir / "models"), brain, recorder, runtime.clock.now),
+        DiskWatch(store, status, options.data_dir),
     ]
     site = settings.site
     if settings.weather.provider != "none":
         service = build_service(
-            settings.weather, site.latitude_deg, site.longitude_deg, site.timezone, job.data_dir / "cache"
+            settings.weather, site.latitude_deg, site.longitude_deg, site.timezone, options.data_dir / "cache"
         )
-        found.append(WeatherWatch(service, mind, recorder, rig.clock.now))
+        extensions.append(WeatherWatch(service, brain, recorder, runtime.clock.now))
     if settings.agent.enabled:
         every = timedelta(seconds=settings.agent.wake_every_s)
-        advisor = Advisor(settings.agent, job.data_dir)
-        found.append(AdvisorExtension(advisor, recorder, ZoneInfo(site.timezone), every, mind))
+        advisor = Advisor(settings.agent, options.data_dir)
+        extensions.append(AdvisorExtension(advisor, recorder, ZoneInfo(site.timezone), every, brain))
     if settings.service.enabled:
-        found.append(Feed(status, recorder, settings.service, job.data_dir, bus=settings.bus))
+        extensions.append(dashboard_feed(settings.service, settings.bus, status, recorder, options.data_dir))
     if settings.mqtt.enabled:
-        found.append(build_feed(settings.mqtt, status, recorder, job.data_dir))
+        extensions.append(mqtt_feed(settings.mqtt, status, recorder, options.data_dir))
     if settings.bus.enabled:
-        found.append(build_bus(settings.bus, status, recorder, job.data_dir))
+        extensions.append(bus_feed(settings.bus, status, recorder, options.data_dir))
     if settings.notify.enabled:
-        found.append(build_notifier(settings.notify, recorder, job.data_dir, os.environ))
-    if told := from_environment(os.environ, status):
-        found.append(told)
-    return tuple(found)
+        extensions.append(build_notifier(settings.notify, recorder, options.data_dir, os.environ))
+    if notifier := from_environment(os.environ, status):
+        extensions.append(notifier)
+    return tuple(extensions)
 
 
-def _display(job: Job, settings: Settings, status: Status, rig: Rig) -> Display:
+def _display(options: RunOptions, settings: Settings, status: Status, runtime: BoardRuntime) -> Display:
     zone = ZoneInfo(settings.site.timezone)
-    if job.as_json or (not rig.real_time and job.time_scale == 0.0):
+    if options.as_json or (not runtime.real_time and options.time_scale == 0.0):
         return NoDisplay()
     if not sys.stdout.isatty():
         return LineDisplay(status, zone)
@@ -217,11 +233,13 @@ def _display(job: Job, settings: Settings, status: Status, rig: Rig) -> Display:
 
 
 @contextmanager
-def _dataset(job: Job, settings: Settings, url: str) -> Iterator[Dataset]:
-    about = {"board": url} | ({"seed": job.seed, "scenario": job.scenario} if url == SIM else {})
-    brain = settings.model_dump(mode="json", include=set(MindSettings.__dataclass_fields__))
+def _dataset(options: RunOptions, settings: Settings, url: str) -> Iterator[Dataset]:
+    about = {"board": url} | ({"seed": options.seed, "scenario": options.scenario} if url == SIM else {})
+    brain = settings.model_dump(mode="json", include=set(BrainSettings.__dataclass_fields__))
+    # Of the site the zone alone: the position stays private.
+    brain["site"] = {"timezone": settings.site.timezone}
     dataset = Dataset.from_settings(
-        job.data_dir, settings.storage, about={**about, "settings": brain}, now=lambda: datetime.now(UTC)
+        options.data_dir, settings.storage, about={**about, "settings": brain}, now=lambda: datetime.now(UTC)
     )
     try:
         yield dataset
@@ -229,7 +247,7 @@ def _dataset(job: Job, settings: Settings, url: str) -> Iterator[Dataset]:
         dataset.close()
 
 
-def open_rig(
+def open_board(
     url: str,
     *,
     time_scale: float = 1.0,
@@ -237,39 +255,39 @@ def open_rig(
     scenario: str = "",
     start: datetime | None = None,
     flash: Path | None = None,
-) -> Rig:
-    """Make a rig for `url` (`sim` for the virtual board).
+) -> BoardRuntime:
+    """Make a runtime for `url` (`sim` for the virtual board).
 
     Raises TomatoError: what SerialPort.open or the twin raises; E-TIME-SCALE for a scaled real board.
     """
     if url == SIM:
-        from tomato_host.twin import rig as twin_rig  # a real tent needs none of it
+        from tomato_host.twin import board_runtime as twin_runtime  # a real tent needs none of it
 
         if time_scale == 1.0:
-            return twin_rig.free_running_rig(seed, scenario, flash)
-        return twin_rig.lock_step_rig(time_scale, seed, scenario, start, flash)
+            return twin_runtime.free_running_board(seed, scenario, flash)
+        return twin_runtime.lock_step_board(time_scale, seed, scenario, start, flash)
     if time_scale != 1.0:
         raise TomatoError(
             "E-TIME-SCALE", f"A real board cannot run at time scale {time_scale:g}.", "leave --time-scale out"
         )
     if scenario:
         raise TomatoError("E-SCENARIO-BOARD", "Scenarios exist on the virtual board only.", "use --board sim")
-    ports = Ports(url)
-    return Rig(RealClock(), ports, url, real_time=True)
+    link = SerialLink(url)
+    return BoardRuntime(RealClock(), link, url, real_time=True)
 
 
 @contextmanager
-def _rig(job: Job, url: str, start: datetime | None) -> Iterator[Rig]:
-    rig = open_rig(url, time_scale=job.time_scale, seed=job.seed, scenario=job.scenario, start=start)
+def _runtime(options: RunOptions, url: str, start: datetime | None) -> Iterator[BoardRuntime]:
+    runtime = open_board(url, time_scale=options.time_scale, seed=options.seed, scenario=options.scenario, start=start)
     try:
-        yield rig
+        yield runtime
     finally:
-        rig.close()
+        runtime.close()
 
 
 @contextmanager
 def _signals(stop: Callable[[], None]) -> Iterator[None]:
-    """SIGINT and SIGTERM ask for an orderly end; the second one is for the impatient."""
+    """SIGINT and SIGTERM ask for an orderly end; a second one ends at once."""
     before: dict[int, Any] = {}
 
     def handler(number: int, _frame: object) -> None:

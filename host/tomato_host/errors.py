@@ -1,10 +1,10 @@
-"""The one error a person may meet: a code, what happened, and what to do next."""
+"""The error shown to a user: a code, what happened, and what to do next."""
 
 from __future__ import annotations
 
 
 class TomatoError(Exception):
-    """An error meant for a person. `code` is listed in docs/errors.md; `next_step` says what to do."""
+    """An error shown to the user. `code` is listed in docs/errors.md; `next_step` says what to do."""
 
     def __init__(self, code: str, message: str, next_step: str) -> None:
         super().__init__(message)

@@ -19,8 +19,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from tomato_host.errors import TomatoError
 
 AT_ONCE_BYTES = 65_536
-LAST_WORDS_S = 2.0
-"""How long the end waits for what was printed last."""
+FLUSH_WAIT_S = 2.0
+"""How long the end waits for the last lines to be written."""
 
 
 class LogSettings(BaseModel):
@@ -37,7 +37,7 @@ class LogSettings(BaseModel):
 
 
 class BoundedFiles:
-    """Appends to `path`; a full file steps back one number, the last one is deleted. A full disk costs lines only."""
+    """Appends to `path`; full files are renamed, the last one is deleted. A full disk loses lines only."""
 
     def __init__(self, path: Path, max_bytes: int, keep: int) -> None:
         self._path = path
@@ -53,7 +53,7 @@ class BoundedFiles:
             line = line[: self._max_bytes]
             try:
                 if self._size + len(line) > self._max_bytes:
-                    self._step_back()
+                    self._rotate()
                 self._size += os.write(self._fd, line)
             except OSError:
                 self.lost_bytes += len(line)
@@ -68,7 +68,7 @@ class BoundedFiles:
         self._fd = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o640)
         self._size = os.fstat(self._fd).st_size
 
-    def _step_back(self) -> None:
+    def _rotate(self) -> None:
         names = [self._path, *(self._path.with_name(f"{self._path.name}.{n}") for n in range(1, self._keep + 1))]
         names[-1].unlink(missing_ok=True)
         for newer, older in reversed(list(pairwise(names))):
@@ -80,7 +80,7 @@ class BoundedFiles:
 
 @contextmanager
 def log_to(settings: LogSettings) -> Iterator[TextIO]:
-    """Within it everything printed, also by child processes, goes to the file. Gives the terminal as it was.
+    """Redirect everything printed, also by child processes, to the file. Yields the terminal as it was.
 
     Raises TomatoError E-LOG-FILE.
     """
@@ -94,34 +94,34 @@ def log_to(settings: LogSettings) -> Iterator[TextIO]:
         raise TomatoError(
             "E-LOG-FILE",
             f"The log file {settings.file} cannot be written: {error.strerror or error}.",
-            "give another place in [logs] file, or the right to write there",
+            "set another path in [logs] file, or allow writing there",
         ) from None
-    with _turned_away(files) as terminal:
+    with _redirected(files) as terminal:
         yield terminal
     files.close()
 
 
 @contextmanager
-def _turned_away(files: BoundedFiles) -> Iterator[TextIO]:
+def _redirected(files: BoundedFiles) -> Iterator[TextIO]:
     """Descriptors 1 and 2 lead into a pipe, which a thread empties whatever the disk does."""
     reading, writing = os.pipe()
     before = [os.dup(number) for number in (1, 2)]
     pump = threading.Thread(target=_pump, args=(reading, files), name="log-file", daemon=True)
     pump.start()
-    _lead(writing, writing)
+    _point_output_to(writing, writing)
     os.close(writing)
     with os.fdopen(os.dup(before[0]), "w") as terminal:
         try:
             yield terminal
         finally:
-            _lead(*before)
+            _point_output_to(*before)
             for number in before:
                 os.close(number)
-            pump.join(LAST_WORDS_S)  # a child that lives on still holds the pipe
+            pump.join(FLUSH_WAIT_S)  # a child that lives on still holds the pipe
 
 
-def _lead(out: int, err: int) -> None:
-    """Let standard output and standard error lead there."""
+def _point_output_to(out: int, err: int) -> None:
+    """Point standard output and standard error at these descriptors."""
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError):
             stream.flush()

@@ -1,4 +1,4 @@
-"""The log: structlog, loaded when there is something to say. A quiet process does without its 6 MB."""
+"""The log: structlog, imported at the first line that is logged. A quiet process does without its 6 MB."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from typing import Any
 
 
 class Log:
-    """The log of one room; each call names an event and gives its facts by key. Holds no secrets.
+    """The log of one component; each call names an event and its values by key. Holds no secrets.
 
     A log that cannot be written (its file is on the disk that is full) is no reason to stop anything.
     """
 
-    def __init__(self, room: str) -> None:
-        self._room = room
+    def __init__(self, component: str) -> None:
+        self._component = component
 
     def warning(self, event: str, **facts: Any) -> None:
-        """Something a person should look at some day."""
+        """Something that should be looked at, without haste."""
         with contextlib.suppress(OSError):
             self._logger().warning(event, **facts)
 
@@ -28,4 +28,4 @@ class Log:
     def _logger(self) -> Any:
         import structlog
 
-        return structlog.get_logger(self._room)
+        return structlog.get_logger(self._component)

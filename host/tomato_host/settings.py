@@ -6,18 +6,19 @@ import re
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any
-from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 
-from tomato_host.advisor.settings import AgentSettings
+from tomato_host.advisor.settings import AdvisorSettings
 from tomato_host.brain.control.settings import ControlSettings
 from tomato_host.brain.estimator.settings import EstimatorSettings
 from tomato_host.brain.guardrails.settings import GuardSettings
 from tomato_host.brain.safe_mode.settings import SafeModeSettings
+from tomato_host.brain.settings import BudgetSettings, SiteSettings
 from tomato_host.brain.world_model.settings import WorldModelSettings
 from tomato_host.errors import TomatoError
 from tomato_host.log_file import LogSettings
+from tomato_host.logs import Log
 from tomato_host.service.bus.settings import BusSettings
 from tomato_host.service.mqtt.settings import MqttSettings
 from tomato_host.service.notify.settings import NotifySettings
@@ -32,28 +33,13 @@ class Section(BaseModel):
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid", allow_inf_nan=False)
 
 
-def _known_zone(name: str) -> str:
-    try:
-        ZoneInfo(name)
-    except (KeyError, ValueError, OSError):
-        raise ValueError(f"{name!r} is not a time zone; an example is 'Europe/Vienna'") from None
-    return name
-
-
-class SiteSettings(Section):
-    """Where the plants stand. The position is for weather and sun; it is never published."""
-
-    timezone: Annotated[str, AfterValidator(_known_zone)] = "Europe/Vienna"
-    latitude_deg: Annotated[FiniteFloat, Field(ge=-90.0, le=90.0)] = 48.21
-    longitude_deg: Annotated[FiniteFloat, Field(ge=-180.0, le=180.0)] = 16.37
-
-
 class BoardSettings(Section):
-    """The line to the body."""
+    """Section `[board]`: the serial line to the board."""
 
     url: str = "sim"
     """`sim`, a device path, `socket://host:port` or `rfc2217://host:port`."""
     telemetry_period_s: Annotated[FiniteFloat, Field(ge=1.0, le=600.0)] = 10.0
+    """Time between two samples of the board."""
     lease_renew_s: Annotated[FiniteFloat, Field(ge=0.5, le=2.4)] = 2.4
     """The board drops host-commanded outputs 5 s after the last renewal; 2.4 s forgives one lost frame."""
 
@@ -62,6 +48,7 @@ class Settings(Section):
     """The whole file."""
 
     site: SiteSettings = SiteSettings()
+    budgets: BudgetSettings = BudgetSettings()
     board: BoardSettings = BoardSettings()
     storage: StorageSettings = StorageSettings()
     estimator: EstimatorSettings = EstimatorSettings()
@@ -70,7 +57,7 @@ class Settings(Section):
     safe_mode: SafeModeSettings = SafeModeSettings()
     world_model: WorldModelSettings = WorldModelSettings()
     weather: WeatherSettings = WeatherSettings()
-    agent: AgentSettings = AgentSettings()
+    agent: AdvisorSettings = AdvisorSettings()
     service: ServiceSettings = ServiceSettings()
     notify: NotifySettings = NotifySettings()
     mqtt: MqttSettings = MqttSettings()
@@ -78,45 +65,111 @@ class Settings(Section):
     logs: LogSettings = LogSettings()
 
 
-def _first_problem(error: ValidationError) -> str:
-    """Name the key, the value and what is allowed, in one line."""
+Key = tuple[str, str]
+"""Section and key."""
+
+
+def _first_problem(error: ValidationError, spelled: dict[Key, Key]) -> str:
+    """Name the key as the file has it, the value and what is allowed, in one line."""
     problem = error.errors()[0]
-    key = ".".join(str(part) for part in problem["loc"])
+    place = tuple(str(part) for part in problem["loc"])
+    key = ".".join(spelled.get((place[0], place[-1]), place))
     if problem["type"] == "extra_forbidden":
         return f"{key} is not a known key"
-    value = re.sub(r"//[^/]*@", "//***@", repr(problem["input"]))  # somebody may have put a password into an address
+    value = re.sub(r"//[^/]*@", "//***@", repr(problem["input"]))  # an address may hold a password
     return f"{key} = {value}: {problem['msg'][0].lower()}{problem['msg'][1:]}"
 
 
-_ONE_PLACE = (
-    (("site", "timezone"), ("estimator", "timezone")),
-    (("site", "timezone"), ("control", "time_zone")),
-    (("mqtt", "node"), ("bus", "node")),
-    (("guardrails", "water_ml_per_day"), ("estimator", "water_ml_budget_today")),
-    (("guardrails", "co2_s_per_day"), ("estimator", "co2_seconds_budget_today")),
+MOVED: tuple[tuple[Key, Key], ...] = (
+    (("estimator", "timezone"), ("site", "timezone")),
+    (("control", "time_zone"), ("site", "timezone")),
+    (("guardrails", "water_ml_per_day"), ("budgets", "water_ml_per_day")),
+    (("control", "water_ml_per_day"), ("budgets", "water_ml_per_day")),
+    (("estimator", "water_ml_budget_today"), ("budgets", "water_ml_per_day")),
+    (("guardrails", "co2_s_per_day"), ("budgets", "co2_s_per_day")),
+    (("control", "co2_s_per_day"), ("budgets", "co2_s_per_day")),
+    (("estimator", "co2_seconds_budget_today"), ("budgets", "co2_s_per_day")),
+    (("guardrails", "light_s_per_day"), ("budgets", "light_s_per_day")),
+    (("guardrails", "humidifier_s_per_day"), ("budgets", "humidifier_s_per_day")),
+    (("guardrails", "heater_s_per_day"), ("budgets", "heater_s_per_day")),
 )
-"""A fact is set once: what stands in the first place fills the second unless that is set too."""
+"""Keys of 0.1 and where their fact lives now. Accepted until 0.4 (docs/stability.md)."""
+
+_log = Log("settings")
+
+
+def _name(key: Key) -> str:
+    return f"[{key[0]}] {key[1]}"
+
+
+def _same(one: Any, other: Any) -> bool:
+    numbers = all(isinstance(value, int | float) and not isinstance(value, bool) for value in (one, other))
+    return bool(one == other) if numbers else type(one) is type(other) and bool(one == other)
+
+
+def _move_old_keys(raw: dict[str, Any], where: str, warn: bool) -> tuple[dict[str, Any], dict[Key, Key]]:
+    """The mapping with every old key under its new name, and which old key set which new one.
+
+    Raises TomatoError E-CONFIG-INVALID, naming both keys, where two of them disagree about the same fact.
+    """
+    out = {name: dict(section) if isinstance(section, dict) else section for name, section in raw.items()}
+    spelled: dict[Key, Key] = {}
+    """New key to the key that has set it."""
+    for old, new in MOVED:
+        section, target = out.get(old[0]), out.setdefault(new[0], {})
+        if not isinstance(section, dict) or old[1] not in section or not isinstance(target, dict):
+            continue
+        value = section.pop(old[1])
+        if new[1] in target and not _same(target[new[1]], value):
+            first = spelled.get(new, new)
+            raise TomatoError(
+                "E-CONFIG-INVALID",
+                f"{where}: {_name(first)} = {target[new[1]]!r} and {_name(old)} = {value!r} disagree about one fact.",
+                f"keep only {_name(new)}",
+            )
+        target[new[1]] = int(value) if isinstance(value, float) and value.is_integer() else value
+        spelled.setdefault(new, old)
+        if warn:
+            _log.warning("settings_key_moved", file=where, old=_name(old), new=_name(new))
+    return out, spelled
 
 
 def _spread(raw: dict[str, Any]) -> dict[str, Any]:
-    """Copy facts that several rooms need to each of them."""
-    out = {name: dict(section) if isinstance(section, dict) else section for name, section in raw.items()}
-    for (from_section, from_key), (to_section, to_key) in _ONE_PLACE:
-        source = out.get(from_section)
-        target = out.setdefault(to_section, {})
-        if isinstance(source, dict) and from_key in source and isinstance(target, dict):
-            target.setdefault(to_key, source[from_key])
-    return out
+    """The bus shows the node name of MQTT unless it is given one of its own."""
+    mqtt, bus = raw.get("mqtt"), raw.setdefault("bus", {})
+    if isinstance(mqtt, dict) and "node" in mqtt and isinstance(bus, dict):
+        bus.setdefault("node", mqtt["node"])
+    return raw
+
+
+def parse_recorded_settings(raw: dict[str, Any], where: str) -> Settings:
+    """Settings as a dataset's metadata holds them. Those of 0.1 name every key; the smallest budget of a fact ruled."""
+    tidy = {name: dict(section) if isinstance(section, dict) else section for name, section in raw.items()}
+    for new in dict.fromkeys(new for _, new in MOVED):
+        held = [(old, tidy[old[0]][old[1]]) for old, to in MOVED if to == new and old[1] in tidy.get(old[0], {})]
+        numbers = [value for _, value in held if isinstance(value, int | float)]
+        for old, _ in held:
+            if numbers:
+                tidy[old[0]][old[1]] = int(min(numbers))
+    return _validated(tidy, where, warn=False)  # nobody can edit a recording
 
 
 def parse_settings(raw: dict[str, Any], where: str = "settings") -> Settings:
-    """Validate a mapping. Raises TomatoError E-CONFIG-INVALID that names key, value and range."""
+    """Validate a mapping; keys of 0.1 are accepted with a warning.
+
+    Raises TomatoError E-CONFIG-INVALID that names key, value and range.
+    """
+    return _validated(raw, where, warn=True)
+
+
+def _validated(raw: dict[str, Any], where: str, warn: bool) -> Settings:
+    moved, spelled = _move_old_keys(raw, where, warn)
     try:
-        return Settings.model_validate(_spread(raw))
+        return Settings.model_validate(_spread(moved))
     except ValidationError as error:
         raise TomatoError(
             "E-CONFIG-INVALID",
-            f"{where}: {_first_problem(error)}.",
+            f"{where}: {_first_problem(error, spelled)}.",
             "correct that line; `docs/configuration.md` lists every key with its range",
         ) from None
 

@@ -2,38 +2,14 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import Annotated, Literal
 
 from pydantic import Field, FiniteFloat, model_validator
 
+from shared_schemas.devices import OUTPUTS
 from shared_schemas.records.base import Identifier, Listed, Part, Record, ShortText, Timestamp
-
-
-class ActionType(StrEnum):
-    """What may be asked for. NO_ACTION is a decision too; STOP_ALL always passes."""
-
-    WATER = "WATER"
-    CO2_INJECT = "CO2_INJECT"
-    SET_LIGHT = "SET_LIGHT"
-    SET_CIRCULATION_FAN = "SET_CIRCULATION_FAN"
-    SET_EXHAUST_FAN = "SET_EXHAUST_FAN"
-    SET_HUMIDIFIER = "SET_HUMIDIFIER"
-    SET_HEATER_MAT = "SET_HEATER_MAT"
-    STOP_ALL = "STOP_ALL"
-    NO_ACTION = "NO_ACTION"
-
-
-OUTPUT_OF: dict[ActionType, str] = {
-    ActionType.WATER: "water_pump",
-    ActionType.CO2_INJECT: "co2_solenoid",
-    ActionType.SET_LIGHT: "light",
-    ActionType.SET_CIRCULATION_FAN: "circulation_fan",
-    ActionType.SET_EXHAUST_FAN: "exhaust_fan",
-    ActionType.SET_HUMIDIFIER: "humidifier",
-    ActionType.SET_HEATER_MAT: "heater_mat",
-}
-"""The output that each action drives."""
+from shared_schemas.records.device_fields import OUTPUT_OF as OUTPUT_OF
+from shared_schemas.records.device_fields import ActionType as ActionType
 
 Origin = Literal["controller", "person", "safe_mode", "llm", "policy", "mqtt", "api"]
 Status = Literal[
@@ -93,14 +69,14 @@ class Outcome(Part):
     finished_ts: Timestamp | None = None
 
 
-_NEEDS: dict[ActionType, tuple[str, ...]] = {
-    ActionType.WATER: ("ml",),
-    ActionType.CO2_INJECT: ("seconds",),
+_NEEDS: dict[ActionType, str] = {
+    ActionType(row.action): "ml" if row.dose_unit == "ml" else "seconds" for row in OUTPUTS if row.kind != "relay"
 }
+"""The amount that an action of a pump or a valve must name."""
 
 
 class ActionV1(Record):
-    """A deed asked for. The same record, appended again, carries the verdict and the outcome.
+    """An action asked for. The same record, appended again, carries the verdict and the outcome.
 
     Example:
         {"schema_version": "action_v1", "ts": "2026-02-14T10:00:05+01:00", "type": "WATER",
@@ -135,7 +111,6 @@ class ActionV1(Record):
             if self.params.state == "ON" and self.params.seconds is None:
                 raise ValueError(f"{kind.value} ON needs params.seconds: nothing is ever ON without an end")
             return self
-        for name in _NEEDS[kind]:
-            if getattr(self.params, name) is None:
-                raise ValueError(f"{kind.value} needs params.{name}")
+        if getattr(self.params, _NEEDS[kind]) is None:
+            raise ValueError(f"{kind.value} needs params.{_NEEDS[kind]}")
         return self

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, FiniteFloat
 
@@ -36,6 +36,9 @@ Lux = Annotated[FiniteFloat, Field(ge=0.0, le=120_000.0)]
 Identifier = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_.:\-]+$")]
 ShortText = Annotated[str, Field(max_length=240)]
 LongText = Annotated[str, Field(max_length=4_000)]
+
+Mode = Literal["NORMAL", "CAUTION", "SAFE", "PAUSED"]
+"""How far the brain trusts what it sees; `brain/safe_mode` sets it, the guardrails and the controllers obey it."""
 
 
 def _tuple_from_list(value: Any) -> Any:

@@ -7,21 +7,14 @@ from typing import Annotated, Literal
 from pydantic import Field, FiniteFloat
 
 from shared_schemas.records.base import Identifier, Listed, Part, Record, ShortText, Timestamp
+from shared_schemas.records.device_fields import OnOff as OnOff
+from shared_schemas.records.device_fields import OutputStates
 
-OnOff = Literal["ON", "OFF"]
 BoardState = Literal["BOOT", "SAFE", "READY", "LEASED", "SURVIVAL", "FAULT", "UNKNOWN"]
 
 
-class Outputs(Part):
+class Outputs(OutputStates):
     """ON or OFF for each output of `shared_schemas.devices.OUTPUTS`."""
-
-    light: OnOff
-    circulation_fan: OnOff
-    exhaust_fan: OnOff
-    humidifier: OnOff
-    heater_mat: OnOff
-    water_pump: OnOff
-    co2_solenoid: OnOff
 
 
 class LatchedFault(Part):

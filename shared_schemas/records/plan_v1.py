@@ -6,20 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, FiniteFloat
 
-from shared_schemas.records.base import Fraction, Identifier, Listed, Part, Record, ShortText, Timestamp
-
-
-class PlanStep(Part):
-    """One hour of a plan: share of the hour each output is on, and water in ml."""
-
-    start: Timestamp
-    water_ml: Annotated[FiniteFloat, Field(ge=0.0)] = 0.0
-    light: Fraction = 0.0
-    circulation_fan: Fraction = 0.0
-    exhaust_fan: Fraction = 0.0
-    humidifier: Fraction = 0.0
-    heater_mat: Fraction = 0.0
-    co2_seconds: Annotated[FiniteFloat, Field(ge=0.0)] = 0.0
+from shared_schemas.records.base import Identifier, Listed, Part, Record, ShortText, Timestamp
+from shared_schemas.records.device_fields import PlanStep as PlanStep
 
 
 class Score(Part):

@@ -14,13 +14,14 @@ from shared_schemas.records.base import (
     Kpa,
     Listed,
     Lux,
+    Mode,
     Part,
     Percent,
     Record,
     ShortText,
     Timestamp,
 )
-from shared_schemas.records.device_status_v1 import OnOff
+from shared_schemas.records.device_fields import OutputStates
 
 ZonePattern = Literal["uniform", "two_zone", "gradient", "dry", "wet", "unknown"]
 
@@ -75,16 +76,9 @@ class Soil(Part):
     zone_pattern: ZonePattern
 
 
-class Devices(Part):
+class Devices(OutputStates):
     """The outputs and the board at that moment."""
 
-    light: OnOff
-    circulation_fan: OnOff
-    exhaust_fan: OnOff
-    humidifier: OnOff
-    heater_mat: OnOff
-    water_pump: OnOff
-    co2_solenoid: OnOff
     mcu_connected: bool
     last_reset_ts: Timestamp | None
 
@@ -125,6 +119,6 @@ class StateV1(Record):
     budgets: Budgets
     confidence: Fraction
     quantity_confidence: dict[str, Fraction] = Field(default_factory=dict)
-    mode: Literal["NORMAL", "CAUTION", "SAFE", "PAUSED"] | None = None
+    mode: Mode | None = None
     reason: ShortText | None = None
     """Why this record was written outside the base cadence; null on the cadence."""

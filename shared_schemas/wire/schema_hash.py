@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict
+from dataclasses import fields
+from typing import Any
 
 from shared_schemas.devices import LIMITS, OUTPUTS, SENSORS
 from shared_schemas.wire.codes import EVENTS, FAULTS, REASONS, STATES, STATUSES, WHY
@@ -15,9 +16,9 @@ from shared_schemas.wire.messages import MESSAGES
 _PROSE = ("meaning", "part")
 
 
-def _facts(row: object) -> dict[str, object]:
-    """One table row without its prose: rewording a sentence must not part a board from its host."""
-    return {k: v for k, v in asdict(row).items() if k not in _PROSE}  # type: ignore[call-overload]  # rows are dataclasses
+def _facts(row: Any) -> dict[str, object]:
+    """One table row as the board knows it: without its prose and without what only the host reads."""
+    return {f.name: getattr(row, f.name) for f in fields(row) if f.name not in _PROSE and not f.metadata.get("host")}
 
 
 def compute_schema_hash() -> bytes:

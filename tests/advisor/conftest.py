@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from tomato_host.advisor.backends.local import LocalModel
-from tomato_host.advisor.settings import AgentSettings
+from tomato_host.advisor.settings import AdvisorSettings
 
 from tests.advisor.tiny_vlm import write_tiny_vlm
 
@@ -19,9 +19,9 @@ def tiny_files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 
 @pytest.fixture(scope="session")
-def tiny_settings(tiny_files: tuple[Path, Path]) -> AgentSettings:
+def tiny_settings(tiny_files: tuple[Path, Path]) -> AdvisorSettings:
     """Settings that run the tiny model locally."""
-    return AgentSettings(
+    return AdvisorSettings(
         backend="local",
         model_path=tiny_files[0],
         projector_path=tiny_files[1],
@@ -34,7 +34,7 @@ def tiny_settings(tiny_files: tuple[Path, Path]) -> AgentSettings:
 
 
 @pytest.fixture(scope="module")
-def tiny_model(tiny_settings: AgentSettings) -> Iterator[LocalModel]:
+def tiny_model(tiny_settings: AdvisorSettings) -> Iterator[LocalModel]:
     """The tiny model behind a real worker process."""
     model = LocalModel(tiny_settings)
     yield model

@@ -10,12 +10,12 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from tomato_host.advisor.advisor import Advisor
-from tomato_host.advisor.daily_totals import DayBook
+from tomato_host.advisor.daily_totals import DailyTotals
 from tomato_host.advisor.extension import AdvisorExtension
-from tomato_host.advisor.settings import AgentSettings, CameraSettings
-from tomato_host.app import HOUR_MS, SIM, loop_settings, mind_settings, open_rig
+from tomato_host.advisor.settings import AdvisorSettings, CameraSettings
+from tomato_host.app import HOUR_MS, SIM, brain_settings, loop_settings, open_board
 from tomato_host.board.session import BoardSession
-from tomato_host.brain.brain import Mind
+from tomato_host.brain.brain import Brain
 from tomato_host.loop.extensions import NoDisplay
 from tomato_host.loop.recorder import Recorder
 from tomato_host.loop.status import Status
@@ -31,7 +31,7 @@ HOURS = 24.0
 SETTINGS: Settings = parse_settings({"board": {"telemetry_period_s": 300.0}})
 PYTHON = [sys.executable]
 COMMANDS = {
-    "on": [*PYTHON, "-m", "tests.advisor.eager_desk"],
+    "on": [*PYTHON, "-m", "tests.advisor.eager_worker"],
     "absent": ["/nonexistent/program"],
     "dead": [*PYTHON, "-c", "import sys; sys.stdin.readline(); sys.exit(1)"],
 }
@@ -48,33 +48,33 @@ class Kept(list[Record]):
 
 def a_day(how: str, photos: Path) -> Kept:
     """Run the whole brain on the real firmware in lock step, with the advisor in the given condition."""
-    rig = open_rig(SIM, time_scale=0.0, seed=11)
+    runtime = open_board(SIM, time_scale=0.0, seed=11)
     try:
         kept = Kept()
-        status = Status(started_at=rig.clock.now(), now=rig.clock.now(), port=rig.ports.url)
+        status = Status(started_at=runtime.clock.now(), now=runtime.clock.now(), port=runtime.link.url)
         recorder = Recorder(kept, status)
-        session = BoardSession(rig.ports.open, 1)
+        session = BoardSession(runtime.link.open, 1)
         session.open_now()
-        mind = Mind(mind_settings(SETTINGS))
-        extensions = (advisor_in(how, photos, recorder, mind),) if how != "off" else ()
+        brain = Brain(brain_settings(SETTINGS))
+        extensions = (advisor_in(how, photos, recorder, brain),) if how != "off" else ()
         supervisor = Supervisor(
-            loop_settings(SETTINGS), rig, session, mind, recorder, status, NoDisplay(), None, extensions
+            loop_settings(SETTINGS), runtime, session, brain, recorder, status, NoDisplay(), None, extensions
         )
-        supervisor.run(rig.clock.monotonic_ms() + round(HOURS * HOUR_MS))
+        supervisor.run(runtime.clock.monotonic_ms() + round(HOURS * HOUR_MS))
         return kept
     finally:
-        rig.close()
+        runtime.close()
 
 
-def advisor_in(how: str, photos: Path, recorder: Recorder, mind: Mind) -> AdvisorExtension:
+def advisor_in(how: str, photos: Path, recorder: Recorder, brain: Brain) -> AdvisorExtension:
     """The production extension around a replaced process."""
     camera = CameraSettings(name="cam", kind="folder", path=photos)
-    settings = AgentSettings(cameras=(camera,), backoff_first_s=0.1, backoff_most_s=0.1)
+    settings = AdvisorSettings(cameras=(camera,), backoff_first_s=0.1, backoff_most_s=0.1)
     advisor = Advisor(settings, command=COMMANDS[how])
-    return AdvisorExtension(advisor, recorder, ZoneInfo("Europe/Vienna"), timedelta(hours=2), mind)
+    return AdvisorExtension(advisor, recorder, ZoneInfo("Europe/Vienna"), timedelta(hours=2), brain)
 
 
-def deeds(kept: Kept) -> list[str]:
+def actions(kept: Kept) -> list[str]:
     """What was decided and done, and why."""
     return [record.to_json() for record in kept if isinstance(record, ActionV1 | PlanV1)]
 
@@ -89,7 +89,7 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def without(photos: Path) -> list[str]:
     """The day with the advisor off."""
-    done = deeds(a_day("off", photos))
+    done = actions(a_day("off", photos))
     assert len(done) > 24
     return done
 
@@ -97,13 +97,13 @@ def without(photos: Path) -> list[str]:
 @pytest.mark.timeout(600)
 def test_a_day_with_an_alarming_advisor_has_the_same_actions(photos: Path, without: list[str]) -> None:
     kept = a_day("on", photos)
-    assert deeds(kept) == without
+    assert actions(kept) == without
     seen = [r for r in kept if isinstance(r, VisionV1) and r.pest_signs == "likely"]
     told = [r for r in kept if isinstance(r, EventV1) and r.kind == "agent" and "Open the pump" in r.text]
     assert seen and told, "the advisor must have spoken for this to mean anything"
     shown = [r for r in kept if isinstance(r, StateV1) and r.plant.vision is not None]
     assert shown, "the state shows what was seen"
-    result = Checker(mind_settings(SETTINGS)).check(kept)
+    result = Checker(brain_settings(SETTINGS)).check(kept)
     assert result.same, [difference.text for difference in result.differences[:3]]
     assert "chronicle" in {event.name for event in told}, "midnight has passed"
 
@@ -113,7 +113,7 @@ def test_a_day_with_an_alarming_advisor_has_the_same_actions(photos: Path, witho
 @pytest.mark.parametrize("how", ["absent", "dead"])
 def test_a_day_with_a_broken_advisor_has_the_same_actions(how: str, photos: Path, without: list[str]) -> None:
     kept = a_day(how, photos)
-    assert deeds(kept) == without
+    assert actions(kept) == without
     assert [r for r in kept if isinstance(r, EventV1) and r.name == "advisor_failed"]
 
 
@@ -124,23 +124,23 @@ class Listening:
         self.listeners: list = []
         self.kept: list[Record] = []
 
-    def keep(self, record: Record) -> None:
+    def record(self, record: Record) -> None:
         self.kept.append(record)
         for listener in self.listeners:
             listener(record)
 
 
-def test_a_grave_anomaly_cancels_and_a_light_one_does_not() -> None:
+def test_a_severe_anomaly_cancels_and_a_light_one_does_not() -> None:
     recorder = Listening()
-    advisor = Advisor(AgentSettings(), command=[*PYTHON, "-c", "import sys; sys.stdin.read()"])
+    advisor = Advisor(AdvisorSettings(), command=[*PYTHON, "-c", "import sys; sys.stdin.read()"])
     extension = AdvisorExtension(advisor, recorder, ZoneInfo("Europe/Vienna"), timedelta(hours=2))
     extension.start()
     try:
         light = context().anomalies[0]
         advisor.wake(context())
-        recorder.keep(light)
+        recorder.record(light)
         assert advisor.status().state == "working"
-        recorder.keep(light.model_copy(update={"severity": "CRITICAL", "type": light.type.__class__.LEAK}))
+        recorder.record(light.model_copy(update={"severity": "CRITICAL", "type": light.type.__class__.LEAK}))
         assert advisor.status().last_cancel == "anomaly LEAK"
         extension.tick(light.ts)
         assert recorder.kept[-1].name == "advice_cancelled"  # type: ignore[attr-defined]
@@ -148,20 +148,27 @@ def test_a_grave_anomaly_cancels_and_a_light_one_does_not() -> None:
         extension.stop()
 
 
-def test_the_day_book_adds_up_what_was_delivered() -> None:
-    book = DayBook()
+def test_the_daily_totals_add_up_what_was_delivered() -> None:
+    day = DailyTotals()
     action = context().actions[0]
     for record in (state(18.0), state(26.0), action, action.model_copy(update={"outcome": None}), *context().anomalies):
-        book.note(record)
-    totals = book.totals("2026-02-14")
+        day.add(record)
+    totals = day.totals("2026-02-14")
     assert (totals.air_temp_min_c, totals.air_temp_max_c) == (18.0, 26.0)
     assert (totals.water_ml, totals.actions_done, totals.anomalies, totals.actions_refused) == (199.0, 1, 1, 0)
-    assert totals.vpd_mean_kpa == 1.16 and DayBook().totals("2026-02-15").air_temp_min_c is None
+    assert totals.vpd_mean_kpa == 1.16 and DailyTotals().totals("2026-02-15").air_temp_min_c is None
+
+
+def test_the_day_counts_the_starts_of_the_board_by_the_event_that_the_firmware_sends() -> None:
+    day = DailyTotals()
+    for kind, name in (("board", "boot"), ("board", "state"), ("process", "boot"), ("board", "boot")):
+        day.add(EventV1(schema_version="event_v1", ts=context().ts, level="INFO", kind=kind, name=name, text="x."))
+    assert day.totals("2026-02-14").board_resets == 2
 
 
 def test_an_advisor_that_says_nothing_costs_no_time() -> None:
     """Ten thousand ticks of the deciding loop."""
-    advisor = Advisor(AgentSettings())
+    advisor = Advisor(AdvisorSettings())
     started = time.thread_time()
     for _ in range(10_000):
         advisor.poll()

@@ -18,12 +18,12 @@ from tomato_host.advisor.backends.chat import ChatRequest
 from tomato_host.advisor.backends.local import LocalModel
 from tomato_host.advisor.backends.model_files import file_sha256
 from tomato_host.advisor.backends.process import LineProcess, scrubbed_environment
-from tomato_host.advisor.breaker import Breaker
 from tomato_host.advisor.chronicle import public_view
+from tomato_host.advisor.circuit_breaker import CircuitBreaker
 from tomato_host.advisor.evaluation.cancel_trials import members_of
 from tomato_host.advisor.prompt_files import FOLDER, grammar, prompt
-from tomato_host.advisor.settings import AgentSettings
-from tomato_host.advisor.vision.verdict import Said
+from tomato_host.advisor.settings import AdvisorSettings
+from tomato_host.advisor.vision.verdict import VisionReply
 
 from shared_schemas.records import ActionV1
 from shared_schemas.records.action_v1 import Params
@@ -34,7 +34,7 @@ ECHO = [sys.executable, "-uc", "import sys\nfor line in sys.stdin: print(line.st
 
 
 @pytest.fixture
-def running(tiny_settings: AgentSettings, monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
+def running(tiny_settings: AdvisorSettings, monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
     """The process id of a worker that was started while secrets stood in our environment and a terminal was open."""
     monkeypatch.setenv("TOMATO_MQTT_PASSWORD", "do-not-leak")
     monkeypatch.setenv("TOMATO_LLM_API_KEY", "do-not-leak")
@@ -76,9 +76,9 @@ def test_python_code_in_the_worker_can_open_no_connection_and_start_no_program()
         "import sys, socket, subprocess, os\n"
         "from tomato_host.advisor.backends.worker import _forbid\n"
         "sys.addaudithook(_forbid)\n"
-        "for deed in (lambda: socket.create_connection(('127.0.0.1', 9)), lambda: subprocess.run(['true']),"
+        "for action in (lambda: socket.create_connection(('127.0.0.1', 9)), lambda: subprocess.run(['true']),"
         " lambda: os.system('true')):\n"
-        "    try:\n        deed()\n"
+        "    try:\n        action()\n"
         "    except PermissionError as fault:\n        print('refused', fault)\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -86,8 +86,8 @@ def test_python_code_in_the_worker_can_open_no_connection_and_start_no_program()
 
 
 def test_no_schema_of_the_advisor_holds_a_command() -> None:
-    """Neither what the model fills in nor what may come back has room for a deed."""
-    assert not set(Said.model_fields) & set(Params.model_fields)
+    """Neither what the model fills in nor what may come back has room for an action."""
+    assert not set(VisionReply.model_fields) & set(Params.model_fields)
     assert ActionV1 not in advisor.ALLOWED.values()
     code = "".join(path.read_text() for path in FOLDER.rglob("*.py"))
     for hand in ("tomato_host.board", "serial", "Guardrails", "submit(", "tomato_host.loop"):
@@ -99,7 +99,7 @@ def test_only_the_named_key_goes_to_the_desk_and_only_when_it_is_needed(monkeypa
     monkeypatch.setenv("TOMATO_OTHER", "secret")
     assert "TOMATO_LLM_API_KEY" not in scrubbed_environment() and "TOMATO_OTHER" not in scrubbed_environment()
     for backend, there in (("none", False), ("http", True)):
-        advisor = Advisor(AgentSettings(backend=backend))  # type: ignore[arg-type]
+        advisor = Advisor(AdvisorSettings(backend=backend))  # type: ignore[arg-type]
         assert ("TOMATO_LLM_API_KEY" in advisor._environment()) == there
         assert "TOMATO_OTHER" not in advisor._environment()
         advisor.close()
@@ -116,10 +116,12 @@ def test_every_prompt_names_itself_its_version_and_an_existing_grammar() -> None
 
 def test_the_public_sees_the_four_texts_and_only_allowed_data() -> None:
     from tomato_host.advisor.backends.chat import NoBackend
-    from tomato_host.advisor.memory.store import Memory
-    from tomato_host.advisor.pipeline import Desk, run_wake
+    from tomato_host.advisor.memory import MemoryStore
+    from tomato_host.advisor.pipeline import WakeResources, run_wake
 
-    (event,) = run_wake(context(tasks=("summary",)), Desk(AgentSettings(), None, NoBackend(), Memory(None)))
+    (event,) = run_wake(
+        context(tasks=("summary",)), WakeResources(AdvisorSettings(), None, NoBackend(), MemoryStore(None))
+    )
     public = public_view(event)  # type: ignore[arg-type]
     assert public is not None and public.text == event.text  # type: ignore[attr-defined]
     assert "fault" not in public.data and public.data["written_by"] == "template"
@@ -129,17 +131,17 @@ def test_the_public_sees_the_four_texts_and_only_allowed_data() -> None:
 def test_a_line_process_speaks_is_suspended_resumed_and_killed() -> None:
     child = LineProcess(ECHO, env=scrubbed_environment(), own_group=True)
     child.send("ab")
-    assert child.take(5.0) == b"abab"
+    assert child.read_line(5.0) == b"abab"
     child.suspend()
     child.send("cd")
-    assert child.take(0.2) is None
+    assert child.read_line(0.2) is None
     child.resume()
-    assert child.take(5.0) == b"cdcd"
+    assert child.read_line(5.0) == b"cdcd"
     assert child.kill() is not None
     deadline = time.monotonic() + 5.0
     while not child.ended:
         assert time.monotonic() < deadline
-    assert not child.send("ef") and child.take() is None
+    assert not child.send("ef") and child.read_line() is None
 
 
 @ONLY_LINUX
@@ -150,9 +152,9 @@ def test_a_suspended_group_does_not_outlive_the_brain(end: str) -> None:
         "import os, sys, time\n"
         "from tests.advisor.wakes import context\n"
         "from tomato_host.advisor.advisor import Advisor\n"
-        "from tomato_host.advisor.settings import AgentSettings\n"
-        "command = [sys.executable, '-m', 'tests.advisor.eager_desk']\n"
-        "advisor = Advisor(AgentSettings(keep_loaded=True), command=command)\n"
+        "from tomato_host.advisor.settings import AdvisorSettings\n"
+        "command = [sys.executable, '-m', 'tests.advisor.eager_worker']\n"
+        "advisor = Advisor(AdvisorSettings(keep_loaded=True), command=command)\n"
         "advisor.wake(context(tasks=('summary',)))\n"
         "while advisor.status().state == 'working': advisor.poll(); time.sleep(0.002)\n"
         "advisor.wake(context('w-2', ('summary',)))\n"
@@ -193,14 +195,14 @@ def test_the_hash_of_the_weights_is_the_files_own_and_is_read_once(tmp_path: Pat
 
 
 def test_a_failing_model_is_left_alone_for_longer_and_longer() -> None:
-    breaker = Breaker(backoff_first_s=5.0, backoff_most_s=30.0, failures_to_open=4, rest_s=1000.0)
+    breaker = CircuitBreaker(backoff_first_s=5.0, backoff_most_s=30.0, failures_to_open=4, rest_s=1000.0)
     pauses = []
     now = 0.0
     for _ in range(5):
-        breaker.failed(now)
+        breaker.record_failure(now)
         pauses.append(breaker.not_before_s - now)
         now = breaker.not_before_s
     assert pauses == [5.0, 10.0, 20.0, 1000.0, 1000.0] and breaker.open
     assert not breaker.allows(now - 0.1) and breaker.allows(now)
-    breaker.succeeded()
+    breaker.record_success()
     assert not breaker.open and breaker.allows(0.0)

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 from tomato_host.advisor.advisor import Advisor
-from tomato_host.advisor.cancel import Cancelled, CancelToken, StaleGuard
-from tomato_host.advisor.settings import AgentSettings, CameraSettings, StaleSettings
+from tomato_host.advisor.cancel import CancelToken, StaleGuard, WakeCancelled
+from tomato_host.advisor.settings import AdvisorSettings, CameraSettings, StaleSettings
 
-from tests.advisor.phase_desk import phase_file
+from tests.advisor.phase_worker import phase_file
 from tests.advisor.pictures import jpeg, plant
 from tests.advisor.processes import processor_ns, quiet
 from tests.advisor.tiny_vlm import SMALL, Width, write_tiny_vlm
@@ -29,13 +29,13 @@ PHASES = {
 }
 
 
-def settings_for(phase: str, folder: Path) -> AgentSettings:
+def settings_for(phase: str, folder: Path) -> AdvisorSettings:
     _, reads, sees, _ = PHASES[phase]
     weights, projector = write_tiny_vlm(folder / "model", reads=reads, sees=sees)
     photos = folder / "photos"
     photos.mkdir()
     (photos / "a.jpg").write_bytes(jpeg(plant(1, size=560)))
-    return AgentSettings(
+    return AdvisorSettings(
         backend="local",
         model_path=weights,
         projector_path=projector,
@@ -48,12 +48,12 @@ def settings_for(phase: str, folder: Path) -> AgentSettings:
     )
 
 
-def one_trial(settings: AgentSettings, phase: str, pause_s: float) -> float:
+def one_trial(settings: AdvisorSettings, phase: str, pause_s: float) -> float:
     """Start, wait for the phase, cancel; seconds until nothing more can come out and no thread runs."""
     task, _, _, told = PHASES[phase]
     path = phase_file(settings)
     path.unlink(missing_ok=True)
-    advisor = Advisor(settings, command=[sys.executable, "-m", "tests.advisor.phase_desk"])
+    advisor = Advisor(settings, command=[sys.executable, "-m", "tests.advisor.phase_worker"])
     try:
         assert advisor.wake(context(tasks=(task,)))  # type: ignore[arg-type]
         deadline = time.monotonic() + 30.0
@@ -111,29 +111,29 @@ def _campaign(phase: str, folder: Path, trials: int) -> None:
 def test_a_token_keeps_its_first_reason() -> None:
     token = CancelToken()
     token.check()
-    assert token.pull("leak") and not token.pull("later")
-    assert token.pulled and token.reason == "leak"
-    with pytest.raises(Cancelled, match="leak"):
+    assert token.cancel("leak") and not token.cancel("later")
+    assert token.is_cancelled and token.reason == "leak"
+    with pytest.raises(WakeCancelled, match="leak"):
         token.check()
 
 
 def test_a_stale_context_is_noticed_only_after_several_states_in_a_row() -> None:
     guard = StaleGuard(StaleSettings(air_temp_c=4.0, debounce=3), state(24.0))
     hot, mild = state(29.0), state(25.0)
-    assert [guard.stale(s) for s in (hot, hot, mild, hot, hot)] == [None] * 5
-    assert guard.stale(hot) == "stale context: air_temp_c moved by 5.0"
+    assert [guard.check(s) for s in (hot, hot, mild, hot, hot)] == [None] * 5
+    assert guard.check(hot) == "stale context: air_temp_c moved by 5.0"
 
 
 def test_unknown_values_never_make_a_context_stale() -> None:
     unknown = state().model_copy(update={"env": state().env.model_copy(update={"air_temp_c": None})})
     guard = StaleGuard(StaleSettings(debounce=1), unknown)
-    assert guard.stale(state(40.0)) is None
-    assert StaleGuard(StaleSettings(debounce=1), None).stale(state(40.0)) is None
+    assert guard.check(state(40.0)) is None
+    assert StaleGuard(StaleSettings(debounce=1), None).check(state(40.0)) is None
 
 
 def test_the_advisor_cancels_itself_when_the_world_moved_on() -> None:
-    """A desk that never answers, and a tent that heats up meanwhile."""
-    settings = AgentSettings(stale=StaleSettings(air_temp_c=4.0, debounce=2))
+    """A worker process that never answers, and a tent that heats up meanwhile."""
+    settings = AdvisorSettings(stale=StaleSettings(air_temp_c=4.0, debounce=2))
     advisor = Advisor(settings, command=[sys.executable, "-c", "import sys; sys.stdin.read()"])
     try:
         assert advisor.wake(context(at=state(24.0)))

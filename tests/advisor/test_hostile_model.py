@@ -17,20 +17,20 @@ from hypothesis import strategies as st
 from tomato_host.advisor import advisor
 from tomato_host.advisor.advisor import Advisor, checked_record
 from tomato_host.advisor.backends.chat import BackendFault, ChatReply, ChatRequest, ReplyBuilder
-from tomato_host.advisor.memory.store import Memory
-from tomato_host.advisor.pipeline import Desk, run_wake
-from tomato_host.advisor.settings import AgentSettings, CameraSettings
+from tomato_host.advisor.memory import MemoryStore
+from tomato_host.advisor.pipeline import WakeResources, run_wake
+from tomato_host.advisor.settings import AdvisorSettings, CameraSettings
 from tomato_host.advisor.text.numbers import foreign_numbers
 from tomato_host.advisor.vision.cameras import Photo
 
 from shared_schemas.records import EventV1, VisionCvV1, VisionV1
-from tests.advisor.hostile_desk import COMMAND_LIKE, MANNERS, REPLIES
+from tests.advisor.hostile_worker import COMMAND_LIKE, MANNERS, REPLIES
 from tests.advisor.pictures import jpeg, plant
 from tests.advisor.processes import queue_ns
 from tests.advisor.wakes import context, state
 
 DELAY_MOST_S = 0.005
-SETTINGS = AgentSettings(
+SETTINGS = AdvisorSettings(
     cameras=(CameraSettings(name="cam", kind="folder", path=Path("unused")),), wake_deadline_s=600.0, backend="http"
 )
 PHOTO = jpeg(plant(1, size=160))
@@ -62,7 +62,7 @@ def one_cycle(manner: str, tmp_path: Path) -> tuple[list[Any], Stopwatch, Adviso
     ahead = [0.0]
     advisor = Advisor(
         SETTINGS.model_copy(update={"cameras": (camera,)}),
-        command=[sys.executable, "-m", "tests.advisor.hostile_desk", manner],
+        command=[sys.executable, "-m", "tests.advisor.hostile_worker", manner],
         clock=lambda: time.monotonic() + ahead[0],
     )
     watch, records = Stopwatch(), []
@@ -152,8 +152,10 @@ _anything = st.one_of(
 def test_whatever_a_model_says_becomes_a_valid_record_or_nothing(text: str) -> None:
     """No exception, no foreign number, no trust in its own confidence, and nothing that could be an action."""
     wake = context(tasks=("vision", "summary", "explanation", "hypothesis", "chronicle"))
-    desk = Desk(SETTINGS, None, Says(text), Memory(None), camera=lambda camera: Photo(camera.name, PHOTO))
-    records = list(run_wake(wake, desk))
+    resources = WakeResources(
+        SETTINGS, None, Says(text), MemoryStore(None), camera=lambda camera: Photo(camera.name, PHOTO)
+    )
+    records = list(run_wake(wake, resources))
     assert [type(r) for r in records] == [VisionCvV1, VisionV1, EventV1, EventV1, EventV1, EventV1]
     for record in records:
         assert checked_record(record.to_json().encode()) == record
@@ -162,17 +164,17 @@ def test_whatever_a_model_says_becomes_a_valid_record_or_nothing(text: str) -> N
     for event in records[2:]:
         assert isinstance(event, EventV1)
         if event.data["written_by"] == "model":
-            vouched = (wake.to_json(), str(desk.memory.facts(wake.ts)), "-0.6 1.16 26.4 18.2 439 1600 62")
+            vouched = (wake.to_json(), str(resources.memory.facts(wake.ts)), "-0.6 1.16 26.4 18.2 439 1600 62")
             assert foreign_numbers(event.text, vouched) == (), event.text
 
 
 @settings(max_examples=300, deadline=None)
 @given(st.one_of(st.binary(max_size=400), _json.map(lambda v: json.dumps(v).encode()), st.just(COMMAND_LIKE.encode())))
-def test_no_line_from_the_process_gets_past_the_door_unchecked(body: bytes) -> None:
+def test_no_line_from_the_process_is_recorded_unchecked(body: bytes) -> None:
     """Either one of the three kinds, or refused; never an action and never another exception."""
     try:
         record = checked_record(body)
-    except advisor.Refused:
+    except advisor.LineRefused:
         return
     assert type(record) in (VisionV1, VisionCvV1, EventV1)
 
@@ -207,14 +209,14 @@ def test_failures_rest_the_model_and_text_goes_on(tmp_path: Path) -> None:
 
 
 def test_an_advisor_that_is_off_does_nothing() -> None:
-    advisor = Advisor(AgentSettings(enabled=False))
+    advisor = Advisor(AdvisorSettings(enabled=False))
     assert not advisor.wake(context()) and advisor.poll() == [] and not advisor.cancel("leak")
     assert advisor.status().state == "off"
     advisor.close()
 
 
 def test_a_program_that_is_not_there_is_a_failure_not_an_exception() -> None:
-    advisor = Advisor(AgentSettings(), command=["/nonexistent/program"])
+    advisor = Advisor(AdvisorSettings(), command=["/nonexistent/program"])
     try:
         assert advisor.wake(context())
         deadline = time.monotonic() + 5.0

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from tomato_host.advisor.evaluation.scores import brier, calibration_error, field_score, right
-from tomato_host.advisor.memory.store import Memory
+from tomato_host.advisor.memory import MemoryStore
 from tomato_host.advisor.settings import MEMORY_FILE
 from tomato_host.cli import llm, memory
 from tomato_host.errors import TomatoError
@@ -96,8 +96,8 @@ def test_scores() -> None:
 
 
 def test_memory_search(tmp_path: Path) -> None:
-    store = Memory(tmp_path.joinpath(*MEMORY_FILE))
-    store.remember("w-1", datetime.fromisoformat(TS), "summary", "decided", "lower leaves turn yellow", "{}")
+    store = MemoryStore(tmp_path.joinpath(*MEMORY_FILE))
+    store.add_episode("w-1", datetime.fromisoformat(TS), "summary", "decided", "lower leaves turn yellow", "{}")
     store.close()
     where = ["--data-dir", str(tmp_path)]
     assert "w-1  lower leaves turn yellow" in RUN.invoke(memory.app, ["search", "yellow", *where]).output

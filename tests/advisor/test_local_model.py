@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from tomato_host.advisor.backends import local
 from tomato_host.advisor.backends.chat import BackendFault, ChatRequest, NoBackend
-from tomato_host.advisor.backends.choose import backend_for
+from tomato_host.advisor.backends.factory import backend_for
 from tomato_host.advisor.backends.local import LocalModel
 from tomato_host.advisor.backends.openai_http import HttpModel
-from tomato_host.advisor.settings import AgentSettings
+from tomato_host.advisor.settings import AdvisorSettings
 
 LONG = "root ::= line line line line line line line line line line line line line line\nline ::= [a-z]{120}"
 """A grammar that lets nobody stop early."""
@@ -22,21 +22,21 @@ ASK = ChatRequest("", "Look.", 'root ::= "a"', 8, 1, 0.0, 20.0)
 def test_a_file_that_is_no_model_is_a_fault(tmp_path: Path) -> None:
     broken = tmp_path / "broken.gguf"
     broken.write_bytes(b"GGUF" + bytes(200))
-    model = LocalModel(AgentSettings(backend="local", model_path=broken))
+    model = LocalModel(AdvisorSettings(backend="local", model_path=broken))
     with pytest.raises(BackendFault, match=r"worker (failed|died)"):
         model.chat(ASK)
     assert model.worker_pid is None and not model.sees
 
 
 def test_a_missing_file_is_a_fault_before_anything_is_started(tmp_path: Path) -> None:
-    model = LocalModel(AgentSettings(backend="local", model_path=tmp_path / "none.gguf"))
+    model = LocalModel(AdvisorSettings(backend="local", model_path=tmp_path / "none.gguf"))
     with pytest.raises(BackendFault, match="missing"):
         model.chat(ASK)
     assert model.model_hash == "missing" and model.worker_pid is None
 
 
 def test_an_answer_that_takes_too_long_ends_the_worker_and_the_next_question_gets_a_new_one(
-    tiny_settings: AgentSettings,
+    tiny_settings: AdvisorSettings,
 ) -> None:
     model = LocalModel(tiny_settings)
     try:
@@ -51,7 +51,7 @@ def test_an_answer_that_takes_too_long_ends_the_worker_and_the_next_question_get
         model.close()
 
 
-def test_a_reply_that_the_token_limit_cut_off_says_so(tiny_settings: AgentSettings) -> None:
+def test_a_reply_that_the_token_limit_cut_off_says_so(tiny_settings: AdvisorSettings) -> None:
     model = LocalModel(tiny_settings)
     try:
         reply = model.chat(ChatRequest("", "Look.", LONG, 12, 1, 1.0, 20.0))
@@ -96,7 +96,7 @@ def test_every_nonsense_of_a_worker_is_a_fault(
     (tmp_path / "w.gguf").write_bytes(b"w")
     argv = [sys.executable, "-c", FAKE, json.dumps([CHUNK.replace("NUMBER", "0"), *said]), then]
     monkeypatch.setattr(local, "python_module", lambda name: argv)
-    model = LocalModel(AgentSettings(backend="local", model_path=tmp_path / "w.gguf"))
+    model = LocalModel(AdvisorSettings(backend="local", model_path=tmp_path / "w.gguf"))
     try:
         with pytest.raises(BackendFault, match=why):
             model.chat(ASK)
@@ -106,8 +106,8 @@ def test_every_nonsense_of_a_worker_is_a_fault(
 
 
 def test_the_settings_choose_the_backend(tmp_path: Path) -> None:
-    assert isinstance(backend_for(AgentSettings()), NoBackend)
-    assert isinstance(backend_for(AgentSettings(backend="local", model_path=tmp_path)), LocalModel)
-    http = backend_for(AgentSettings(backend="http", endpoint_model="qwen/2.5 vl:7b"))
+    assert isinstance(backend_for(AdvisorSettings()), NoBackend)
+    assert isinstance(backend_for(AdvisorSettings(backend="local", model_path=tmp_path)), LocalModel)
+    http = backend_for(AdvisorSettings(backend="http", endpoint_model="qwen/2.5 vl:7b"))
     assert isinstance(http, HttpModel) and http.model_hash == "endpoint:qwen-2.5-vl:7b" and "127.0.0.1" in http.name
     http.close()

@@ -7,7 +7,7 @@ import time
 import cv2
 import numpy as np
 import pytest
-from tomato_host.advisor.vision.measure import BadPhoto, canopy_mask, measure_photo, open_photo
+from tomato_host.advisor.vision.measure import UnreadablePhoto, canopy_mask, measure_photo, open_photo
 
 from tests.advisor.fetched import arabidopsis_pairs
 from tests.advisor.pictures import GREEN, YELLOW, black, jpeg, plant
@@ -62,5 +62,5 @@ def test_every_gate_says_why() -> None:
 def test_large_photos_are_shrunk_and_broken_ones_refused() -> None:
     assert open_photo(jpeg(plant(1, size=2000))).shape[0] == 1000
     for data in (b"", b"no picture", jpeg(plant())[:100], jpeg(np.zeros((8, 8, 3), np.uint8))):
-        with pytest.raises(BadPhoto):
+        with pytest.raises(UnreadablePhoto):
             open_photo(data)

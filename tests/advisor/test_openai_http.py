@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from tomato_host.advisor.backends.chat import BackendFault, ChatRequest
 from tomato_host.advisor.backends.openai_http import WIRE_BYTES_MAX, HttpModel
 from tomato_host.advisor.prompt_files import grammar
-from tomato_host.advisor.settings import AgentSettings
+from tomato_host.advisor.settings import AdvisorSettings
 
 from tests.advisor.model_server import KEY, serving
 from tests.advisor.pictures import jpeg, plant
@@ -30,7 +30,7 @@ def address(tiny_files: tuple[Path, Path]) -> Iterator[str]:
 
 
 def model_at(url: str, key: str | None = KEY, **changes: object) -> HttpModel:
-    return HttpModel(AgentSettings(backend="http", endpoint_url=url, **changes), key)  # type: ignore[arg-type]
+    return HttpModel(AdvisorSettings(backend="http", endpoint_url=url, **changes), key)  # type: ignore[arg-type]
 
 
 def test_a_real_server_answers_in_the_grammar_and_counts_its_tokens(address: str) -> None:
@@ -42,7 +42,7 @@ def test_a_real_server_answers_in_the_grammar_and_counts_its_tokens(address: str
 def test_ten_photos_over_http_are_ten_valid_records(address: str) -> None:
     backend = model_at(address)
     for number in range(10):
-        settings = AgentSettings(seed=number, temperature=1.0, wake_deadline_s=60.0)
+        settings = AdvisorSettings(seed=number, temperature=1.0, wake_deadline_s=60.0)
         _, judged = records_of(jpeg(plant(number)), look(backend, settings))
         assert not BAD_FLAGS & set(judged.flags) and judged.model_confidence is not None
 
@@ -51,7 +51,7 @@ def test_a_server_that_is_asked_for_a_schema_only_is_checked_all_the_same(addres
     """A schema holds less than a grammar (and a server may give up on it): a field is within its range or unknown."""
     backend = model_at(address, endpoint_dialect="openai")
     for number in range(5):
-        settings = AgentSettings(seed=number, temperature=1.0, wake_deadline_s=60.0)
+        settings = AdvisorSettings(seed=number, temperature=1.0, wake_deadline_s=60.0)
         _, judged = records_of(jpeg(plant(number)), look(backend, settings))
         refused = bool(BAD_FLAGS & set(judged.flags))
         assert refused == (judged.model_confidence is None)
@@ -137,7 +137,7 @@ def test_an_empty_stream_is_an_empty_unfinished_reply() -> None:
 @pytest.mark.parametrize("url", ["http://example.org/v1", "http://localhost.example.org/v1", "http://10.0.0.5:8080/v1"])
 def test_photos_do_not_leave_the_machine_unless_somebody_says_so(url: str) -> None:
     with pytest.raises(ValidationError, match="leaves this machine"):
-        AgentSettings(backend="http", endpoint_url=url)
-    assert AgentSettings(backend="http", endpoint_url=url, allow_remote_endpoint=True).endpoint_url == url
+        AdvisorSettings(backend="http", endpoint_url=url)
+    assert AdvisorSettings(backend="http", endpoint_url=url, allow_remote_endpoint=True).endpoint_url == url
     for near in ("http://localhost:1/v1", "http://127.0.0.2/v1", "http://[::1]:8080/v1"):
-        assert AgentSettings(backend="http", endpoint_url=near).endpoint_url == near
+        assert AdvisorSettings(backend="http", endpoint_url=near).endpoint_url == near

@@ -6,11 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tomato_host.advisor.backends.chat import BackendFault, ChatReply, ChatRequest, NoBackend
-from tomato_host.advisor.settings import AgentSettings
+from tomato_host.advisor.settings import AdvisorSettings
 from tomato_host.advisor.text.facts import Fact, cycle_facts, day_facts, numbered
 from tomato_host.advisor.text.numbers import foreign_numbers, numbers_in
-from tomato_host.advisor.text.prose import accepted, write_prose
-from tomato_host.advisor.text.templates import template_text
+from tomato_host.advisor.text.prose import accepted, template_text, write_prose
 
 from tests.advisor.wakes import context, state
 
@@ -97,7 +96,7 @@ def test_numbers_are_found_in_every_dress() -> None:
 
 
 def test_the_model_gets_a_second_chance_with_another_seed_then_the_template_speaks() -> None:
-    settings = AgentSettings(seed=7)
+    settings = AdvisorSettings(seed=7)
     bad, good = "It is 99 degrees in here today.", "Calm and green, with [F1] and [F2]."
     second = Script(bad, good)
     prose = write_prose("summary", FACTS, second, settings)
@@ -110,13 +109,13 @@ def test_the_model_gets_a_second_chance_with_another_seed_then_the_template_spea
 
 def test_a_broken_model_is_asked_once() -> None:
     script = Script(BackendFault("dead"), "The plant is calm and green today.")
-    prose = write_prose("explanation", FACTS, script, AgentSettings())
+    prose = write_prose("explanation", FACTS, script, AdvisorSettings())
     assert not prose.by_model and prose.fault == "dead" and len(script.asked) == 1
 
 
 def test_without_a_model_every_kind_has_its_template() -> None:
     for kind in ("summary", "explanation", "hypothesis", "chronicle"):
-        prose = write_prose(kind, FACTS, NoBackend(), AgentSettings())
+        prose = write_prose(kind, FACTS, NoBackend(), AdvisorSettings())
         assert "24.3 °C" in prose.text and "1600 ml" in prose.text and prose.fault is not None
 
 
@@ -126,7 +125,7 @@ def test_a_template_says_the_most_telling_thing_first_and_leaves_nothing_out() -
         text = template_text(kind, facts)
         assert text.startswith(first)
     assert all(str(fact) in template_text("explanation", facts) for fact in facts)
-    assert template_text("hypothesis", facts).endswith("worth a look.")
+    assert template_text("hypothesis", facts).endswith("please check.")
     assert template_text("summary", ()) == "Nothing was measured."
 
 

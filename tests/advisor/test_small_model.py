@@ -9,9 +9,9 @@ import pytest
 from tomato_host.advisor.backends.chat import Backend
 from tomato_host.advisor.backends.local import LocalModel
 from tomato_host.advisor.backends.openai_http import HttpModel
-from tomato_host.advisor.memory.store import Memory
-from tomato_host.advisor.pipeline import Desk, run_wake
-from tomato_host.advisor.settings import AgentSettings
+from tomato_host.advisor.memory import MemoryStore
+from tomato_host.advisor.pipeline import WakeResources, run_wake
+from tomato_host.advisor.settings import AdvisorSettings
 from tomato_host.advisor.text.facts import cycle_facts
 from tomato_host.advisor.text.numbers import foreign_numbers
 
@@ -32,7 +32,7 @@ def weights() -> Path:
 
 @pytest.fixture(scope="module")
 def over_pipe(weights: Path) -> Iterator[Backend]:
-    model = LocalModel(AgentSettings(backend="local", model_path=weights))
+    model = LocalModel(AdvisorSettings(backend="local", model_path=weights))
     yield model
     model.close()
 
@@ -40,7 +40,7 @@ def over_pipe(weights: Path) -> Iterator[Backend]:
 @pytest.fixture(scope="module")
 def over_http(weights: Path) -> Iterator[Backend]:
     with serving(weights) as url:
-        yield HttpModel(AgentSettings(backend="http", endpoint_url=url), KEY)
+        yield HttpModel(AdvisorSettings(backend="http", endpoint_url=url), KEY)
 
 
 @pytest.mark.parametrize("path", ["over_pipe", "over_http"])
@@ -52,12 +52,12 @@ def test_fifty_of_fifty_texts_are_valid_and_no_foreign_number_passes(
     vouched = [str(fact) for fact in cycle_facts(wake)]
     by_model = valid = 0
     for cycle in range(CYCLES):
-        settings = AgentSettings(seed=100 * cycle, temperature=0.7, text_max_tokens=80)
-        desk = Desk(settings, None, backend, Memory(None))
-        for event in run_wake(wake, desk):
+        settings = AdvisorSettings(seed=100 * cycle, temperature=0.7, text_max_tokens=80)
+        resources = WakeResources(settings, None, backend, MemoryStore(None))
+        for event in run_wake(wake, resources):
             assert parse_record(event.to_json()) == event
             assert foreign_numbers(event.text, vouched) == (), event.text  # type: ignore[attr-defined]
-            assert desk.trouble == []
+            assert resources.problems == []
             written_by = event.data["written_by"]  # type: ignore[attr-defined]
             by_model += written_by == "model"
             valid += 1

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from tomato_host.advisor.backends.chat import BackendFault, ChatReply, ChatRequest
 from tomato_host.advisor.backends.local import LocalModel
-from tomato_host.advisor.memory.store import Memory
-from tomato_host.advisor.settings import AgentSettings
+from tomato_host.advisor.memory import MemoryStore
+from tomato_host.advisor.settings import AdvisorSettings
 from tomato_host.advisor.vision.cameras import Photo
-from tomato_host.advisor.vision.look import Look, look_at
+from tomato_host.advisor.vision.photo_review import PhotoReview, review_photo
 
 from shared_schemas.records import VisionCvV1, VisionV1, parse_record
 from tests.advisor.pictures import YELLOW, black, jpeg, plant
@@ -45,17 +45,17 @@ class Whispered:
         self._model.close()
 
 
-def look(backend: object, settings: AgentSettings, data_dir: Path | None = None) -> Look:
-    return Look(datetime.fromisoformat(TS), settings, data_dir, backend, Memory(None), [])  # type: ignore[arg-type]
+def look(backend: object, settings: AdvisorSettings, data_dir: Path | None = None) -> PhotoReview:
+    return PhotoReview(datetime.fromisoformat(TS), settings, data_dir, backend, MemoryStore(None), [])  # type: ignore[arg-type]
 
 
-def records_of(data: bytes, at: Look) -> tuple[VisionCvV1, VisionV1]:
-    measured, judged = look_at(Photo("camera_main", data), at)
+def records_of(data: bytes, at: PhotoReview) -> tuple[VisionCvV1, VisionV1]:
+    measured, judged = review_photo(Photo("camera_main", data), at)
     assert isinstance(measured, VisionCvV1) and isinstance(judged, VisionV1)
     return measured, judged
 
 
-def test_fifty_of_fifty_photos_end_in_a_valid_record(tiny_model: LocalModel, tiny_settings: AgentSettings) -> None:
+def test_fifty_of_fifty_photos_end_in_a_valid_record(tiny_model: LocalModel, tiny_settings: AdvisorSettings) -> None:
     """Green and yellow plants, with and without orders written on them and whispered into the prompt."""
     answered = 0
     for number in range(50):
@@ -65,14 +65,16 @@ def test_fifty_of_fifty_photos_end_in_a_valid_record(tiny_model: LocalModel, tin
         at = look(Whispered(tiny_model, order), settings)
         _, judged = records_of(jpeg(photo), at)
         assert parse_record(judged.to_json()) == judged
-        assert not BAD_FLAGS & set(judged.flags), (number, judged.flags, at.trouble)
+        assert not BAD_FLAGS & set(judged.flags), (number, judged.flags, at.problems)
         assert judged.provenance is not None and judged.provenance.prompt_tokens is not None
         assert judged.provenance.prompt_tokens > 16 and judged.confidence <= 0.25
         answered += judged.model_confidence is not None
     assert answered == 50
 
 
-def test_a_corrupt_and_a_black_photo_are_cleanly_unknown(tiny_model: LocalModel, tiny_settings: AgentSettings) -> None:
+def test_a_corrupt_and_a_black_photo_are_cleanly_unknown(
+    tiny_model: LocalModel, tiny_settings: AdvisorSettings
+) -> None:
     """The model is not even asked."""
     for data, why in (
         (b"\xff\xd8\xff\xe0 this is no jpeg", "cannot be opened"),
@@ -85,7 +87,7 @@ def test_a_corrupt_and_a_black_photo_are_cleanly_unknown(tiny_model: LocalModel,
         assert not measured.usable and why in (measured.why_unusable or "")
         assert (judged.leaf_color, judged.wilting, judged.stress_score) == ("unknown", None, None)
         assert judged.confidence == 0.0
-        assert judged.flags == ("photo_unusable",) and at.trouble == []
+        assert judged.flags == ("photo_unusable",) and at.problems == []
 
 
 def test_the_runtime_refuses_a_corrupt_photo_and_goes_on(tiny_model: LocalModel) -> None:
@@ -99,7 +101,7 @@ def test_the_runtime_refuses_a_corrupt_photo_and_goes_on(tiny_model: LocalModel)
     assert tiny_model.worker_pid == pid
 
 
-def test_noise_is_no_plant(tiny_model: LocalModel, tiny_settings: AgentSettings) -> None:
+def test_noise_is_no_plant(tiny_model: LocalModel, tiny_settings: AdvisorSettings) -> None:
     """Grey noise passes the blur gate but holds no canopy: whatever the model says is taken back."""
     grey = np.repeat(np.random.default_rng(3).integers(0, 255, (320, 320, 1), dtype=np.uint8), 3, axis=2)
     measured, judged = records_of(jpeg(grey), look(tiny_model, tiny_settings))
@@ -107,7 +109,7 @@ def test_noise_is_no_plant(tiny_model: LocalModel, tiny_settings: AgentSettings)
     assert judged.leaf_color == "unknown" and "no_plant_in_view" in judged.flags and judged.confidence == 0.0
 
 
-def test_a_dead_worker_is_replaced(tiny_model: LocalModel, tiny_settings: AgentSettings) -> None:
+def test_a_dead_worker_is_replaced(tiny_model: LocalModel, tiny_settings: AdvisorSettings) -> None:
     """Killed between two questions: the next one gets a new process."""
     request = ChatRequest("", "Look.", 'root ::= "a"', 8, 1, 0.0, 60.0)
     tiny_model.chat(request)

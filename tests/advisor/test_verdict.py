@@ -6,16 +6,15 @@ import json
 from dataclasses import replace
 
 import pytest
-from tomato_host.advisor.vision.agreement import compare, confidence_after
-from tomato_host.advisor.vision.calibration import CEILING, calibrated_confidence
-from tomato_host.advisor.vision.measure import Measure
+from tomato_host.advisor.vision.agreement import CEILING, calibrated_confidence, compare, confidence_after
+from tomato_host.advisor.vision.measure import PhotoMeasure
 from tomato_host.advisor.vision.verdict import judge, read_reply
 
 GOOD = {
     "leaf_color": "green", "wilting": False, "pest_signs": "none", "fruit_count_est": 3, "flower_count_est": None,
     "stress_score": 0.1, "notes": "dense canopy", "confidence": 0.95,
 }  # fmt: skip
-SEEN = Measure(True, None, 100.0, 0.4, 0.3, 0.95, 0.01, 0.7, 0.6)
+SEEN = PhotoMeasure(True, None, 100.0, 0.4, 0.3, 0.95, 0.01, 0.7, 0.6)
 
 
 def said(**changed: object):  # type: ignore[no-untyped-def]
@@ -50,7 +49,7 @@ def test_a_reply_of_another_form_is_refused(text: str) -> None:
     ],
 )
 def test_each_rule_of_sense_takes_its_field_back(
-    changes: dict[str, object], measure: Measure, flag: str, field: str
+    changes: dict[str, object], measure: PhotoMeasure, flag: str, field: str
 ) -> None:
     verdict = judge(said(**changes), measure)
     assert flag in verdict.flags and getattr(verdict, field) is None

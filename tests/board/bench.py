@@ -1,4 +1,4 @@
-"""The board's own session and core on CPython, at the end of a cable that can be made bad; time is set by the test."""
+"""The board's own session and core on CPython, at the end of a link that can be disturbed; the test sets the time."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ Spoil = Callable[[bytes], bytes]
 
 
 def clean(data: bytes) -> bytes:
-    """A good cable."""
+    """Bytes pass unchanged."""
     return data
 
 
-class Body:
+class CoreBoard:
     """The firmware's `core` and `session`, without pins. Power-cycle it with `reset`."""
 
     def __init__(self) -> None:
         self.store = MemoryStore()
         self.boots = 0
         self.out = bytearray()
-        self.deaf = False
+        self.blocked = False
         self.reset(0)
 
     def reset(self, now_ms: int) -> None:
@@ -48,7 +48,7 @@ class Body:
         self.flow_part = 0.0
 
     def _send(self, buf: bytearray, n: int) -> bool:
-        if self.deaf:
+        if self.blocked:
             return False
         self.out += bytes(buf[:n])
         return True
@@ -72,8 +72,8 @@ class Body:
             self.session.feed(now_ms - self.booted_ms, part, len(part))
 
 
-class Cable:
-    """The host's port onto the body. `down` and `up` spoil bytes; `cut` makes it vanish until `mend`ed."""
+class BenchPort:
+    """The host's port to the board. `down` and `up` spoil bytes; `cut` makes it vanish until plugged in again."""
 
     def __init__(self, bench: Bench) -> None:
         self._bench = bench
@@ -100,10 +100,10 @@ class Cable:
 
 
 class Bench:
-    """Host session and body, moved together by `run`."""
+    """Host session and board, advanced together by `run`."""
 
     def __init__(self, seed: int = 0) -> None:
-        self.body = Body()
+        self.board = CoreBoard()
         self.random = random.Random(seed)
         self.is_cut = False
         self.arrived = bytearray()
@@ -115,23 +115,23 @@ class Bench:
         self.leased = True
         self.session = BoardSession(self._open, 7)
 
-    def _open(self) -> Cable:
+    def _open(self) -> BenchPort:
         if self.is_cut:
             raise TomatoError("E-PORT-MISSING", "no such port", "plug it in")
-        return Cable(self)
+        return BenchPort(self)
 
     def run(self, ms: int) -> list[LinkEvent]:
-        """Let time pass; returns what the host's session told in it."""
+        """Let time pass; returns the host session's events."""
         before = len(self.events)
         for _ in range(ms // TICK_MS):
             self.now_ms += TICK_MS
             if self.leased and self.session.up and self.now_ms % 2_000 == 0:
                 self.session.renew_lease(self.now_ms)
-            self.body.feed(bytes(self.leaving), self.now_ms)
+            self.board.feed(bytes(self.leaving), self.now_ms)
             self.leaving.clear()
-            self.body.step(self.now_ms)
-            self.arrived += self.up(bytes(self.body.out))
-            self.body.out.clear()
+            self.board.step(self.now_ms)
+            self.arrived += self.up(bytes(self.board.out))
+            self.board.out.clear()
             self.events += self.session.poll(self.now_ms)
         return self.events[before:]
 
@@ -139,7 +139,7 @@ class Bench:
         """Until the lease is taken."""
         self.run(5_000)
         assert self.session.up
-        assert self.body.core.state == c.STATE_LEASED
+        assert self.board.core.state == c.STATE_LEASED
 
     def of(self, kind: type) -> list:  # type: ignore[type-arg]
         """Events of one kind so far."""

@@ -18,7 +18,7 @@ from tomato_host.cli import main as front_door
 from tomato_host.errors import TomatoError
 
 from shared_schemas.wire import SCHEMA_HASH
-from tests.board.bench import Body
+from tests.board.bench import CoreBoard
 from tests.board.vm_console import VmConsole, has_vm
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -27,11 +27,11 @@ needs_vm = pytest.mark.skipif(not has_vm(), reason="no MicroPython VM here")
 
 @pytest.fixture
 def body_port() -> Iterator[str]:
-    """The body's own session on CPython at the end of a pseudo-terminal."""
+    """The board's own session on CPython at the end of a pseudo-terminal."""
     master, slave = os.openpty()
     tty.setraw(slave)
     path = os.ttyname(slave)
-    body, ending = Body(), threading.Event()
+    board, ending = CoreBoard(), threading.Event()
 
     def live() -> None:
         import select
@@ -40,11 +40,11 @@ def body_port() -> Iterator[str]:
         while not ending.is_set():
             now_ms += 50
             if select.select([master], [], [], 0.005)[0]:
-                body.feed(os.read(master, 4096), now_ms)
-            body.step(now_ms)
-            if body.out:
-                os.write(master, bytes(body.out))
-                body.out.clear()
+                board.feed(os.read(master, 4096), now_ms)
+            board.step(now_ms)
+            if board.out:
+                os.write(master, bytes(board.out))
+                board.out.clear()
 
     thread = threading.Thread(target=live)
     thread.start()
@@ -71,9 +71,9 @@ def run(*words: str) -> None:
 
 
 def failure(*words: str) -> TomatoError:
-    with pytest.raises(TomatoError) as told:
+    with pytest.raises(TomatoError) as raised:
         run(*words)
-    return told.value
+    return raised.value
 
 
 def test_info_tells_who_is_there(body_port: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -99,15 +99,15 @@ def test_of_several_ports_the_one_that_says_micropython_is_taken(monkeypatch: py
     monkeypatch.setattr(identify, "list_ports", lambda: [*boards, "/dev/ttyUSB0"])
     assert identify.find_board(None) == boards[0]
     monkeypatch.setattr(identify, "list_ports", lambda: ["/dev/ttyUSB0", "/dev/ttyUSB1"])
-    with pytest.raises(TomatoError) as told:
+    with pytest.raises(TomatoError) as raised:
         identify.find_board(None)
-    assert told.value.code == "E-BOARD-SEVERAL"
+    assert raised.value.code == "E-BOARD-SEVERAL"
     assert identify.find_board("/dev/ttyUSB1") == "/dev/ttyUSB1"
 
 
 def test_the_command_ends_with_one_line_and_code_2() -> None:
     program = "from tomato_host.cli.main import main; main()"
-    told = subprocess.run(
+    reported = subprocess.run(
         [sys.executable, "-c", program, "board", "info", "--port", "/dev/ttyNONE"],
         capture_output=True,
         text=True,
@@ -116,9 +116,9 @@ def test_the_command_ends_with_one_line_and_code_2() -> None:
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'host'}"},
     )
-    assert told.returncode == 2
-    assert told.stderr.count("\n") == 1
-    assert "E-PORT-MISSING" in told.stderr
+    assert reported.returncode == 2
+    assert reported.stderr.count("\n") == 1
+    assert "E-PORT-MISSING" in reported.stderr
 
 
 @needs_vm
@@ -150,11 +150,11 @@ def test_flash_prints_what_it_did_and_what_the_board_says_then(
         run("board", "flash", "--port", board.path, "--json", "--source")
     finally:
         board.close()
-    told = json.loads(capsys.readouterr().out)
-    assert told["slot"] == "a"
-    assert told["provisioned"] is True
-    assert told["config_crc"] == "0000abcd"
-    assert told["schema_hash"] == SCHEMA_HASH.hex()
+    reported = json.loads(capsys.readouterr().out)
+    assert reported["slot"] == "a"
+    assert reported["provisioned"] is True
+    assert reported["config_crc"] == "0000abcd"
+    assert reported["schema_hash"] == SCHEMA_HASH.hex()
     assert (tmp_path / "slot").read_text() == "a"
     assert (tmp_path / "a" / "tomato" / "app.py").is_file()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from tomato_host.board.event_text import in_words
+from tomato_host.board.event_text import describe
 from tomato_host.board.events import BoardEvent
 
 from shared_schemas.devices import OUTPUTS
@@ -12,7 +12,7 @@ NUMBER = {row.name: at for at, row in enumerate(OUTPUTS)}
 
 
 def said(name: str, a: int, b: int) -> str:
-    return in_words(BoardEvent(boot_id=1, seq=1, t_ms=0, host_ms=0.0, name=name, a=a, b=b))[1]
+    return describe(BoardEvent(boot_id=1, seq=1, t_ms=0, host_ms=0.0, name=name, a=a, b=b))[1]
 
 
 @pytest.mark.parametrize(

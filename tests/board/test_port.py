@@ -30,10 +30,10 @@ def pty() -> Iterator[tuple[int, str]]:
 
 
 def code_of(url: str) -> str:
-    with pytest.raises(TomatoError) as told:
+    with pytest.raises(TomatoError) as raised:
         SerialPort.open(url)
-    assert told.value.next_step
-    return told.value.code
+    assert raised.value.next_step
+    return raised.value.code
 
 
 def test_a_missing_port() -> None:

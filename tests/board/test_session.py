@@ -56,7 +56,7 @@ def test_a_pulse_is_accepted_and_done_with_what_was_delivered(bench: Bench) -> N
 
 
 def test_a_refusal_carries_its_reason(bench: Bench) -> None:
-    bench.body.core.inputs.estop = 1
+    bench.board.core.inputs.estop = 1
     command = bench.session.pulse("circulation_fan", 4_000)
     bench.run(1_000)
     assert results(bench, command)[0][0] == "REJECTED"
@@ -102,7 +102,7 @@ def test_a_port_that_vanishes_is_told_and_found_again_with_nothing_lost(bench: B
 def test_a_board_reset_ends_what_was_under_way_and_starts_a_new_time_line(bench: Bench) -> None:
     command = bench.session.pulse("circulation_fan", 600_000)
     bench.run(2_000)
-    bench.body.reset(bench.now_ms)
+    bench.board.reset(bench.now_ms)
     bench.run(30_000)
     assert results(bench, command) == [("ACCEPTED", "none"), ("ABORTED", "reset")]
     assert [e.hello.boot_id for e in bench.of(Connected)] == [101, 102]
@@ -111,9 +111,9 @@ def test_a_board_reset_ends_what_was_under_way_and_starts_a_new_time_line(bench:
 
 def test_silence_is_noticed_without_a_lost_port(bench: Bench) -> None:
     bench.up = lambda data: b""
-    told = [e for e in bench.run(40_000) if isinstance(e, Disconnected)]
-    assert len(told) == 1
-    assert "no sign of life" in told[0].why
+    reported = [e for e in bench.run(40_000) if isinstance(e, Disconnected)]
+    assert len(reported) == 1
+    assert "no answer for" in reported[0].why
     bench.up = clean
     bench.run(10_000)
     assert bench.session.up
@@ -143,10 +143,10 @@ def test_health_tells_state_budgets_and_faults(bench: Bench) -> None:
 def test_without_renewal_the_lease_lapses_and_the_output_falls(bench: Bench) -> None:
     bench.session.pulse("circulation_fan", 600_000)
     bench.run(1_000)
-    assert bench.body.core.outputs & (1 << c.OUT_CIRCULATION_FAN)
+    assert bench.board.core.outputs & (1 << c.OUT_CIRCULATION_FAN)
     bench.leased = False
     bench.run(6_000)
-    assert not bench.body.core.outputs & (1 << c.OUT_CIRCULATION_FAN)
+    assert not bench.board.core.outputs & (1 << c.OUT_CIRCULATION_FAN)
 
 
 @given(seed=st.integers(0, 10_000), loss=st.floats(0.0, 0.35), flips=st.floats(0.0, 0.2))
@@ -183,10 +183,10 @@ def test_another_schema_is_told_with_both_hashes_and_nothing_is_commanded(monkey
     monkeypatch.setattr(c, "SCHEMA_HASH", b"\xde\xad\xbe\xef\0\0\0\1")
     bench = Bench()
     bench.run(15_000)
-    told = bench.of(Mismatch)
-    assert told
-    assert "deadbeef00000001" in told[0].text
-    assert SCHEMA_HASH.hex() in told[0].text
+    reported = bench.of(Mismatch)
+    assert reported
+    assert "deadbeef00000001" in reported[0].text
+    assert SCHEMA_HASH.hex() in reported[0].text
     assert not bench.session.up
     assert bench.of(Connected) == []
     monkeypatch.setattr(c, "SCHEMA_HASH", SCHEMA_HASH)
@@ -212,14 +212,14 @@ def test_an_offset_and_a_drift_are_found_behind_jitter() -> None:
 
 def test_nothing_is_acknowledged_before_the_caller_had_it(bench: Bench) -> None:
     acked: list[tuple[int, int]] = []
-    wire_ack = bench.body.session.handlers[c.M_ACK_UPTO]
+    wire_ack = bench.board.session.handlers[c.M_ACK_UPTO]
 
     def ack(now_ms: int, msg: dict[int, int]) -> None:
         if c.F_UP_TO in msg:
             acked.append((msg[c.F_UP_TO], stored))
         wire_ack(now_ms, msg)
 
-    bench.body.session.handlers[c.M_ACK_UPTO] = ack
+    bench.board.session.handlers[c.M_ACK_UPTO] = ack
     stored = -1
     for _ in range(3_000):
         for event in bench.run(50):
@@ -232,7 +232,7 @@ def test_nothing_is_acknowledged_before_the_caller_had_it(bench: Bench) -> None:
 def test_what_an_earlier_process_has_stored_is_not_handed_out_again(bench: Bench) -> None:
     bench.run(45_000)
     stored = {(s.boot_id, s.seq) for s in bench.of(Sample)}
-    retained = bench.body.session.ring.count
+    retained = bench.board.session.ring.count
     assert retained > 0
     bench.events.clear()
     bench.session = BoardSession(bench._open, 8, lambda sample: (sample.boot_id, sample.seq) in stored)

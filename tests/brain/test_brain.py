@@ -1,17 +1,19 @@
-"""The mind as one value: when it decides, what it forgets, what it publishes beside its plan."""
+"""The brain as one value: when it decides, what it forgets, what it publishes beside its plan."""
 
 from __future__ import annotations
 
 import math
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
-from tomato_host.brain.brain import Circumstances, Mind, MindSettings, Taken
+from tomato_host.brain.brain import Brain, BrainSettings, RuntimeContext, StepResult
 from tomato_host.brain.control import ControlSettings
 from tomato_host.sources.synthetic import SyntheticSource
 
 from shared_schemas.records import ActionType, DeviceStatusV1, ObservationV1
 from shared_schemas.records.action_v1 import Outcome
 
+SITE_ZONE = ZoneInfo("Europe/Vienna")
 START = datetime(2026, 5, 1, 8, 0, tzinfo=UTC)
 
 
@@ -56,71 +58,71 @@ def devices(at: datetime, state: str = "LEASED") -> DeviceStatusV1:
     )
 
 
-def live(mind: Mind, minutes: float, begin: datetime = START, **reading: object) -> list[Taken]:
+def live(brain: Brain, minutes: float, begin: datetime = START, **reading: object) -> list[StepResult]:
     """Observations every 10 s."""
     taken = []
     for step in range(int(minutes * 6)):
         at = begin + timedelta(seconds=10 * step)
-        taken.append(mind.take(observation(at, **reading), devices(at), Circumstances(now=at)))  # type: ignore[arg-type]
+        taken.append(brain.step(observation(at, **reading), devices(at), RuntimeContext(now=at)))  # type: ignore[arg-type]
     return taken
 
 
-def judged(taken: list[Taken]) -> list[Taken]:
-    return [one for one in taken if one.judged is not None]
+def judged(taken: list[StepResult]) -> list[StepResult]:
+    return [one for one in taken if one.decision is not None]
 
 
 def test_no_decision_before_the_board_is_leased() -> None:
-    mind = Mind()
+    brain = Brain()
     for state in ("BOOT", "SAFE", "READY"):
-        assert mind.take(observation(START), devices(START, state), Circumstances(now=START)).judged is None
+        assert brain.step(observation(START), devices(START, state), RuntimeContext(now=START)).decision is None
     at = START + timedelta(seconds=10)
-    assert mind.take(observation(at), devices(at), Circumstances(now=at)).why == "first"
+    assert brain.step(observation(at), devices(at), RuntimeContext(now=at)).why == "first"
 
 
 def test_a_decision_every_cycle_and_none_between_in_quiet_times() -> None:
-    decided = judged(live(Mind(), 250))
+    decided = judged(live(Brain(), 250))
     assert [one.why for one in decided] == ["first", "cycle", "cycle"]
 
 
 def test_a_refused_watering_is_no_watering() -> None:
-    mind = Mind()
-    taken = judged(live(mind, 3, soil_pct=18.0, reservoir_ok=False))
-    refused = [v for v in taken[0].judged.verdicts if v.action.type is ActionType.WATER]  # type: ignore[union-attr]
+    brain = Brain()
+    taken = judged(live(brain, 3, soil_pct=18.0, reservoir_ok=False))
+    refused = [v for v in taken[0].decision.verdicts if v.action.type is ActionType.WATER]  # type: ignore[union-attr]
     assert refused and not refused[0].allowed
-    assert mind.memory.last_water_at is None
+    assert brain.memory.last_water_at is None
 
 
 def test_water_that_never_came_is_no_watering() -> None:
-    mind = Mind()
-    taken = judged(live(mind, 3, soil_pct=18.0))
-    (verdict,) = [v for v in taken[0].judged.verdicts if v.action.type is ActionType.WATER]  # type: ignore[union-attr]
-    assert verdict.allowed and mind.memory.last_water_at == verdict.action.ts
+    brain = Brain()
+    taken = judged(live(brain, 3, soil_pct=18.0))
+    (verdict,) = [v for v in taken[0].decision.verdicts if v.action.type is ActionType.WATER]  # type: ignore[union-attr]
+    assert verdict.allowed and brain.memory.last_water_at == verdict.action.ts
     nothing = Outcome(status="REJECTED_BY_BOARD", delivered_ml=0.0, reason="leak")
-    mind.note_outcome(verdict.action.model_copy(update={"outcome": nothing}))
-    assert mind.memory.last_water_at is None
+    brain.add_outcome(verdict.action.model_copy(update={"outcome": nothing}))
+    assert brain.memory.last_water_at is None
 
 
 def test_the_rules_plan_is_published_when_somebody_else_decides() -> None:
-    timer = Mind(MindSettings(control=ControlSettings(policy="timer")))
-    decision = judged(live(timer, 3))[0].judged
+    timer = Brain(BrainSettings(control=ControlSettings(policy="timer")))
+    decision = judged(live(timer, 3))[0].decision
     assert decision is not None and decision.plan.controller == "fixed_timer"
     assert decision.baseline is not None
     assert (decision.baseline.controller, decision.baseline.shadow) == ("rules", True)
-    own = judged(live(Mind(), 3))[0].judged
+    own = judged(live(Brain(), 3))[0].decision
     assert own is not None and own.baseline is None
 
 
 def test_the_same_observations_give_the_same_mind() -> None:
     def run() -> list[str]:
-        source, mind = SyntheticSource(start=START, seed=4), Mind()
+        source, brain = SyntheticSource(start=START, seed=4, zone=SITE_ZONE), Brain()
         said = []
         for _ in range(300):
             seen = source.next_observation()
             assert seen is not None
-            taken = mind.take(seen, source.device_status(), Circumstances(now=seen.ts))
+            taken = brain.step(seen, source.device_status(), RuntimeContext(now=seen.ts))
             said.append(taken.estimate.state.to_json())
-            if taken.judged is not None:
-                said += [taken.judged.plan.to_json(), *(v.action.to_json() for v in taken.judged.verdicts)]
+            if taken.decision is not None:
+                said += [taken.decision.plan.to_json(), *(v.action.to_json() for v in taken.decision.verdicts)]
         return said
 
     assert run() == run()

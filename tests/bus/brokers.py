@@ -15,11 +15,11 @@ from typing import Any
 import pytest
 from tomato_host.loop.recorder import Recorder
 from tomato_host.loop.status import Status
-from tomato_host.service.bus.address import parse_address
-from tomato_host.service.bus.extension import build_bus
 from tomato_host.service.bus.settings import BusSettings
+from tomato_host.service.bus.transport import parse_address
+from tomato_host.service.feeds import bus_feed
 from tomato_host.service.fleet.read import read_fleet
-from tomato_host.service.fleet.rows import Row, rows_of
+from tomato_host.service.fleet.rows import FleetRow, rows_of
 
 from shared_schemas.records import ActionV1, EventV1, ObservationV1, Record
 
@@ -138,7 +138,7 @@ class Node:
         self.status = Status(NOW, NOW, link="up")
         self.recorder = Recorder(store or NoStore(), self.status)
         wanted = BusSettings(enabled=True, url=url, node=name, **{"card_every_s": 1.0, **settings})
-        self.feed = build_bus(wanted, self.status, self.recorder, folder)
+        self.feed = bus_feed(wanted, self.status, self.recorder, folder)
         self.longest_tick_s = 0.0
         self.is_frozen = False
         self._lock = threading.Lock()
@@ -150,7 +150,7 @@ class Node:
     def keep(self, *records: Record) -> None:
         with self._lock:
             for record in records:
-                self.recorder.keep(record)
+                self.recorder.record(record)
 
     def _live(self) -> None:
         while not self._ending.wait(0.05):
@@ -177,7 +177,7 @@ class Node:
         self.feed.stop()
 
 
-def fleet(broker: RealBroker, stale_after_s: float = 30.0) -> dict[str, Row]:
+def fleet(broker: RealBroker, stale_after_s: float = 30.0) -> dict[str, FleetRow]:
     """Every node the broker knows, by name."""
     return {row.node: row for row in rows_of(read_fleet(parse_address(broker.url), None), stale_after_s)}
 
@@ -186,8 +186,8 @@ def alarm(n: int, ts: datetime = NOW) -> EventV1:
     return EventV1(schema_version="event_v1", ts=ts, level="ALARM", kind="board", name=f"alarm_{n}", text="a leak")
 
 
-def deed(n: int, ts: datetime = NOW) -> EventV1:
-    return EventV1(schema_version="event_v1", ts=ts, level="INFO", kind="process", name=f"deed_{n}", text="as asked")
+def action_event(n: int, ts: datetime = NOW) -> EventV1:
+    return EventV1(schema_version="event_v1", ts=ts, level="INFO", kind="process", name=f"action_{n}", text="as asked")
 
 
 def reading(n: int, air_temp_c: float = 24.5, soil: float = 30.0) -> ObservationV1:

@@ -15,22 +15,22 @@ import pytest
 from fastapi.testclient import TestClient
 from tomato_host.cli.main import main
 from tomato_host.errors import TomatoError
-from tomato_host.service.app import create_app
-from tomato_host.service.bus.address import parse_address
-from tomato_host.service.bus.node_summary import LARGEST_BYTES, Card, card_of, read_card, verdict
+from tomato_host.service.bus.node_summary import LARGEST_BYTES, NodeSummary, parse_summary, summarize_node, verdict
 from tomato_host.service.bus.settings import BusSettings
-from tomato_host.service.fleet.page import FleetView
-from tomato_host.service.fleet.rows import Heard, age_text, rows_of
+from tomato_host.service.bus.transport import parse_address
+from tomato_host.service.fleet.routes import FleetTable
+from tomato_host.service.fleet.rows import NodeReport, age_text, rows_of
 from tomato_host.service.history import History
-from tomato_host.service.present import Present
+from tomato_host.service.http_api import create_app
+from tomato_host.service.live_state import LiveState
 from tomato_host.service.settings import ServiceSettings
 from tomato_host.settings import parse_settings
 
 from tests.bus.brokers import NOW, RealRedis, needs_redis, reading
 
 
-def card(node: str = "tent", **more: Any) -> Card:
-    return Card(node=node, ts=NOW, level="well", verdict="All is well", mode="NORMAL", link="up", **more)
+def card(node: str = "tent", **more: Any) -> NodeSummary:
+    return NodeSummary(node=node, ts=NOW, level="well", verdict="All is well", mode="NORMAL", link="up", **more)
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_one_name_serves_both_roads() -> None:
 
 
 def test_the_verdict_is_the_first_true_line() -> None:
-    present = Present()
+    present = LiveState()
     present.status = {"link": "up", "mode": "NORMAL"}
     assert verdict(present) == ("well", "All is well")
     present.open_anomalies["a"] = {"type": "VPD_LOW", "severity": "LOW", "subject": None}
@@ -87,7 +87,7 @@ def test_the_verdict_is_the_first_true_line() -> None:
     present.newest["device_status_v1"] = {"faults": [{"name": "leak"}]}
     assert verdict(present) == ("bad", "Board holds fault leak")
     present.status["link"] = "down"
-    assert verdict(present)[1].startswith("No line to the board")
+    assert verdict(present)[1].startswith("No link to the board")
     present.status |= {"mode": "SAFE", "mode_reason": "leak"}
     assert verdict(present) == ("bad", "Safe mode: leak")
 
@@ -100,7 +100,7 @@ def test_the_verdict_is_the_dashboards_own() -> None:
         '"SAFE"',
         'status.link !== "up"',
         "devices.faults.length",
-        "grave.length",
+        "severe.length",
         '"CAUTION"',
         '"PAUSED"',
         "anomalies.length",
@@ -111,16 +111,16 @@ def test_the_verdict_is_the_dashboards_own() -> None:
 
 
 def test_no_card_before_anything_is_known() -> None:
-    assert card_of(Present(), "tent", {}) is None
+    assert summarize_node(LiveState(), "tent", {}) is None
 
 
 def test_a_card_survives_the_road_and_a_forged_one_is_none() -> None:
-    present = Present()
-    present.take(b'{"status": {"now": "2026-05-01T08:00:00+00:00", "mode": "NORMAL", "link": "up"}}')
-    present.take(b'{"record": ' + reading(1).to_json().encode() + b"}")
-    told = card_of(present, "tent", {"telemetry": 3})
+    present = LiveState()
+    present.update(b'{"status": {"now": "2026-05-01T08:00:00+00:00", "mode": "NORMAL", "link": "up"}}')
+    present.update(b'{"record": ' + reading(1).to_json().encode() + b"}")
+    told = summarize_node(present, "tent", {"telemetry": 3})
     assert told is not None
-    assert read_card(told.model_dump_json()) == told
+    assert parse_summary(told.model_dump_json()) == told
     assert (told.driest_probe, told.driest_pct) == ("P1", 30.0)
     for forged in (
         "",
@@ -130,8 +130,8 @@ def test_a_card_survives_the_road_and_a_forged_one_is_none() -> None:
         told.model_dump_json().replace("24.5", '"hot"'),
         told.model_dump_json().replace('"tent"', '"../../etc"'),
     ):
-        assert read_card(forged) is None
-    nasty = read_card(json.dumps({**json.loads(told.model_dump_json()), "verdict": "\x1b[2J\u202eevil"}))
+        assert parse_summary(forged) is None
+    nasty = parse_summary(json.dumps({**json.loads(told.model_dump_json()), "verdict": "\x1b[2J\u202eevil"}))
     assert nasty is not None
     assert nasty.verdict.isprintable(), "no card writes to a terminal's controls"
 
@@ -139,7 +139,13 @@ def test_a_card_survives_the_road_and_a_forged_one_is_none() -> None:
 def test_rows_worst_first_and_silent_ones_say_so() -> None:
     bad = card("a").model_copy(update={"level": "bad", "verdict": "leak"})
     rows = rows_of(
-        [Heard("z", 1.0, card("z")), Heard("a", 1.0, bad), Heard("m", 400.0, card("m")), Heard("n", 0.0, None)], 35.0
+        [
+            NodeReport("z", 1.0, card("z")),
+            NodeReport("a", 1.0, bad),
+            NodeReport("m", 400.0, card("m")),
+            NodeReport("n", 0.0, None),
+        ],
+        35.0,
     )
     assert [(row.node, row.level, row.safe) for row in rows] == [
         ("a", "bad", False),
@@ -147,7 +153,7 @@ def test_rows_worst_first_and_silent_ones_say_so() -> None:
         ("n", "stale", None),
         ("z", "well", True),
     ]
-    assert "not heard for 7 min" in rows[1].verdict
+    assert "no message for 7 min" in rows[1].verdict
 
 
 @pytest.mark.parametrize(
@@ -188,7 +194,7 @@ def test_errors_name_the_next_step(words: list[str], code: str, help_: str, caps
 
 
 def client(tmp_path: Path, bus: BusSettings, host: str = "127.0.0.1") -> TestClient:
-    app = create_app(Present(), History(tmp_path), ServiceSettings(), tmp_path, bus=bus)
+    app = create_app(LiveState(), History(tmp_path), ServiceSettings(), tmp_path, bus=bus)
     return TestClient(app, client=(host, 5_000))
 
 
@@ -228,8 +234,8 @@ def test_the_page_shows_the_fleet_and_a_lost_broker(tmp_path: Path, broker: Real
         )
         redis.sadd("tomato/nodes", "old")
     clock = [0.0]
-    view = FleetView(BusSettings(enabled=True, url=broker.url), monotonic=lambda: clock[0])
-    told = view.look()
+    view = FleetTable(BusSettings(enabled=True, url=broker.url), monotonic=lambda: clock[0])
+    told = view.read()
     assert [(row["node"], row["level"]) for row in told["nodes"]] == [
         ("liar", "stale"),
         ("old", "stale"),
@@ -237,9 +243,9 @@ def test_the_page_shows_the_fleet_and_a_lost_broker(tmp_path: Path, broker: Real
         ("south", "well"),
     ], "each under its own name only"
     broker.stop()
-    assert view.look() is told, "asked at most every two seconds"
+    assert view.read() is told, "asked at most every two seconds"
     clock[0] = 10.0
-    lost = view.look()
+    lost = view.read()
     assert "does not answer" in lost["problem"]
     assert len(lost["nodes"]) == 4, "the last table stays"
     broker.start()
@@ -247,7 +253,7 @@ def test_the_page_shows_the_fleet_and_a_lost_broker(tmp_path: Path, broker: Real
 
 def test_nobody_loads_a_brokers_library_unasked() -> None:
     code = (
-        "import sys, tomato_host.app, tomato_host.service.serve, tomato_host.service.bus.extension\n"
+        "import sys, tomato_host.app, tomato_host.service.serve, tomato_host.service.feeds\n"
         "import tomato_host.service.bus.serve, tomato_host.cli.fleet\n"
         "print([name for name in ('redis', 'aiomqtt', 'paho') if name in sys.modules])"
     )
@@ -257,7 +263,7 @@ def test_nobody_loads_a_brokers_library_unasked() -> None:
 
 @needs_redis
 def test_the_doctor_asks_the_broker(tmp_path: Path, broker: RealRedis) -> None:
-    from tomato_host.cli.checks.around import check_bus
+    from tomato_host.cli.checks.services import check_bus
     from tomato_host.settings import load_settings
 
     def check_broker(config: Path | None):  # type: ignore[no-untyped-def]

@@ -10,13 +10,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from tomato_host.service.bus.address import parse_address
 from tomato_host.service.bus.message import id_of
+from tomato_host.service.bus.transport import parse_address
+from tomato_host.service.feeds import mqtt_feed
 from tomato_host.service.fleet.read import forget_node
-from tomato_host.service.mqtt.extension import build_feed
 from tomato_host.service.mqtt.settings import MqttSettings
 
-from tests.bus.brokers import Node, RealMosquitto, alarm, deed, fleet, needs_mosquitto, reading, until
+from tests.bus.brokers import Node, RealMosquitto, action_event, alarm, fleet, needs_mosquitto, reading, until
 
 pytest.importorskip("aiomqtt", reason="extra [mqtt] is not installed")
 mqtt = pytest.importorskip("paho.mqtt.client")
@@ -57,9 +57,11 @@ def test_the_same_topics_and_texts_and_one_table(broker: RealMosquitto, start: C
     ear = Ear(broker.port)
     try:
         north, south = start(broker.url, "north"), start(broker.url, "south")
-        north.keep(*(reading(n) for n in range(5)), deed(1), alarm(1))
+        north.keep(*(reading(n) for n in range(5)), action_event(1), alarm(1))
         south.keep(reading(6, air_temp_c=28.0))
-        until(lambda: ear.names("tomato/north/alarm") == ["alarm_1"] and ear.names("tomato/north/deed") == ["deed_1"])
+        until(
+            lambda: ear.names("tomato/north/alarm") == ["alarm_1"] and ear.names("tomato/north/action") == ["action_1"]
+        )
         until(lambda: len([1 for where, *_ in ear.heard if where == "tomato/north/telemetry"]) == 5)
         qos = {where: qos for where, qos, _ in ear.heard}
         assert (qos["tomato/north/alarm"], qos["tomato/north/telemetry"]) == (1, 0)
@@ -107,10 +109,10 @@ def test_the_home_assistant_bridge_shows_its_node_too(broker: RealMosquitto, tmp
 
     status = Status(NOW, NOW, link="up")
     recorder = Recorder(NoStore(), status)
-    feed = build_feed(MqttSettings(port=broker.port, node="tent"), status, recorder, tmp_path)
+    feed = mqtt_feed(MqttSettings(port=broker.port, node="tent"), status, recorder, tmp_path)
     feed.start()
     try:
-        recorder.keep(reading(1, air_temp_c=22.0))
+        recorder.record(reading(1, air_temp_c=22.0))
 
         def shown() -> bool:
             feed.tick(NOW)

@@ -11,52 +11,57 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tomato_host.loop.recorder import Recorder
 from tomato_host.loop.status import Status
-from tomato_host.service.bus.backoff import FIRST_S, MOST_S, Backoff
+from tomato_host.service.bus.message import Priority, priority_of
 from tomato_host.service.bus.outbox import Outbox
-from tomato_host.service.bus.priorities import Rank, rank_of
-from tomato_host.service.feed import Feed
-from tomato_host.service.settings import ServiceSettings
+from tomato_host.service.bus.transport import FIRST_S, MOST_S, Backoff
+from tomato_host.service.feed import ProcessFeed
 
-from tests.bus.brokers import NOW, NoStore, alarm, deed, reading, until
+from tests.bus.brokers import NOW, NoStore, action_event, alarm, reading, until
 
-ROOM = {Rank.ALARM: 100, Rank.DEED: 50, Rank.TELEMETRY: 30}
-LINES = st.lists(st.tuples(st.sampled_from(Rank), st.binary(min_size=1, max_size=20)))
+ROOM = {Priority.ALARM: 100, Priority.ACTION: 50, Priority.TELEMETRY: 30}
+LINES = st.lists(st.tuples(st.sampled_from(Priority), st.binary(min_size=1, max_size=20)))
 
 
 @pytest.mark.parametrize(
     ("kind", "level", "rank"),
     [
-        ("event_v1", "ALARM", Rank.ALARM),
-        ("event_v1", "WARNING", Rank.DEED),
-        ("anomaly_v1", None, Rank.ALARM),
-        ("action_v1", None, Rank.DEED),
-        ("plan_v1", None, Rank.DEED),
-        ("observation_v1", None, Rank.TELEMETRY),
-        ("something_v9", None, Rank.TELEMETRY),
+        ("event_v1", "ALARM", Priority.ALARM),
+        ("event_v1", "WARNING", Priority.ACTION),
+        ("anomaly_v1", None, Priority.ALARM),
+        ("action_v1", None, Priority.ACTION),
+        ("plan_v1", None, Priority.ACTION),
+        ("observation_v1", None, Priority.TELEMETRY),
+        ("something_v9", None, Priority.TELEMETRY),
     ],
 )
-def test_every_record_has_a_rank(kind: str, level: str | None, rank: Rank) -> None:
-    assert rank_of(kind, level) is rank
+def test_every_record_has_a_rank(kind: str, level: str | None, rank: Priority) -> None:
+    assert priority_of(kind, level) is rank
 
 
 def test_alarms_overtake_and_telemetry_goes_first() -> None:
     outbox = Outbox(ROOM)
     for n in range(10):
-        outbox.offer(Rank.TELEMETRY, b"reading %d " % n)
-    outbox.offer(Rank.DEED, b"deed")
-    outbox.offer(Rank.ALARM, b"alarm")
-    assert [line for _, line in outbox.take(1_000)] == [b"alarm", b"deed", b"reading 7 ", b"reading 8 ", b"reading 9 "]
-    assert outbox.counts() == {"alarm": 0, "deed": 0, "telemetry": 7}
+        outbox.push(Priority.TELEMETRY, b"reading %d " % n)
+    outbox.push(Priority.ACTION, b"action")
+    outbox.push(Priority.ALARM, b"alarm")
+    assert [line for _, line in outbox.pop_batch(1_000)] == [
+        b"alarm",
+        b"action",
+        b"reading 7 ",
+        b"reading 8 ",
+        b"reading 9 ",
+    ]
+    assert outbox.dropped_counts() == {"alarm": 0, "action": 0, "telemetry": 7}
 
 
 @given(LINES)
-def test_no_rank_takes_room_from_another_and_every_loss_is_counted(lines: list[tuple[Rank, bytes]]) -> None:
+def test_no_rank_takes_room_from_another_and_every_loss_is_counted(lines: list[tuple[Priority, bytes]]) -> None:
     outbox = Outbox(ROOM)
     for rank, line in lines:
-        outbox.offer(rank, line)
-    taken = outbox.take(10**9, 10**9)
+        outbox.push(rank, line)
+    taken = outbox.pop_batch(10**9, 10**9)
     assert [rank for rank, _ in taken] == sorted(rank for rank, _ in taken)
-    for rank in Rank:
+    for rank in Priority:
         offered = [line for r, line in lines if r is rank]
         kept = [line for r, line in taken if r is rank]
         assert kept == offered[len(offered) - len(kept) :], "the newest stay, in order"
@@ -67,14 +72,14 @@ def test_no_rank_takes_room_from_another_and_every_loss_is_counted(lines: list[t
 
 
 @given(LINES, st.integers(min_value=0, max_value=60))
-def test_what_was_put_back_comes_again_first(lines: list[tuple[Rank, bytes]], most: int) -> None:
-    outbox = Outbox(dict.fromkeys(Rank, 10**6))
+def test_what_was_put_back_comes_again_first(lines: list[tuple[Priority, bytes]], most: int) -> None:
+    outbox = Outbox(dict.fromkeys(Priority, 10**6))
     for rank, line in lines:
-        outbox.offer(rank, line)
+        outbox.push(rank, line)
     before = len(outbox)
-    taken = outbox.take(most)
-    outbox.put_back(taken)
-    assert (len(outbox), outbox.take(most)) == (before, taken)
+    taken = outbox.pop_batch(most)
+    outbox.requeue(taken)
+    assert (len(outbox), outbox.pop_batch(most)) == (before, taken)
 
 
 def test_waits_grow_to_a_bound_and_differ_between_nodes() -> None:
@@ -109,11 +114,11 @@ READS = (
 def test_an_alarm_waits_for_no_tick(tmp_path) -> None:  # type: ignore[no-untyped-def]
     status, out = Status(NOW, NOW), tmp_path / "heard"
     recorder = Recorder(NoStore(), status)
-    feed = Feed(status, recorder, ServiceSettings(), tmp_path, command=[sys.executable, "-c", READS, str(out)])
+    feed = ProcessFeed(status, recorder, [sys.executable, "-c", READS, str(out)], "dashboard")
     feed.start()
     try:
-        recorder.keep(reading(1))
-        recorder.keep(alarm(7))
+        recorder.record(reading(1))
+        recorder.record(alarm(7))
         until(lambda: out.exists() and b"observation_v1" in out.read_bytes())
         assert out.read_bytes().index(b"alarm_7") < out.read_bytes().index(b"observation_v1"), "and overtakes the rest"
     finally:
@@ -124,12 +129,11 @@ def test_inside_one_machine_a_slow_reader_loses_telemetry_and_gets_every_alarm(t
     status = Status(NOW, NOW)
     recorder = Recorder(NoStore(), status)
     clock, go, out = [0.0], tmp_path / "go", tmp_path / "heard"
-    feed = Feed(
+    feed = ProcessFeed(
         status,
         recorder,
-        ServiceSettings(),
-        tmp_path,
-        command=[sys.executable, "-c", SLOW, str(go), str(out)],
+        [sys.executable, "-c", SLOW, str(go), str(out)],
+        "dashboard",
         monotonic=lambda: clock[0],
     )
     feed.start()
@@ -140,11 +144,11 @@ def test_inside_one_machine_a_slow_reader_loses_telemetry_and_gets_every_alarm(t
 
     try:
         for n in range(4_000):
-            recorder.keep(reading(n))
+            recorder.record(reading(n))
             if n % 100 == 0:
-                recorder.keep(alarm(n))
+                recorder.record(alarm(n))
                 ticked()
-        recorder.keep(deed(1))
+        recorder.record(action_event(1))
         go.touch()
 
         def all_told() -> bool:
@@ -159,10 +163,10 @@ def test_inside_one_machine_a_slow_reader_loses_telemetry_and_gets_every_alarm(t
     finally:
         feed.stop()
     names = [record["name"] for record in records if record["schema_version"] == "event_v1"]
-    assert names == [f"alarm_{n}" for n in range(0, 4_000, 100)] + ["deed_1"]
+    assert names == [f"alarm_{n}" for n in range(0, 4_000, 100)] + ["action_1"]
     readings = [record for record in records if record["schema_version"] == "observation_v1"]
     told_of = status.feeds["dashboard"]
-    assert told_of["dropped"] == {"alarm": 0, "deed": 0, "telemetry": 4_000 - len(readings)}
+    assert told_of["dropped"] == {"alarm": 0, "action": 0, "telemetry": 4_000 - len(readings)}
     assert 0 < len(readings) < 4_000
     assert readings[-1] == json.loads(reading(3_999).to_json()), "the newest telemetry is what stays"
     assert told_of["up"] is True, "a process may say how it does"

@@ -14,14 +14,13 @@ from pathlib import Path
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 from tomato_host.service.bus import group as group_module
-from tomato_host.service.bus.message import id_of
-from tomato_host.service.bus.priorities import Rank
+from tomato_host.service.bus.message import Priority, id_of
 from tomato_host.service.feed import status_line
+from tomato_host.service.live_state import LiveState
 from tomato_host.service.metrics import PlantCollector
-from tomato_host.service.present import Present
 from tomato_host.storage import Dataset
 
-from tests.bus.brokers import Node, RealRedis, alarm, deed, fleet, needs_redis, reading, until, watering
+from tests.bus.brokers import Node, RealRedis, action_event, alarm, fleet, needs_redis, reading, until, watering
 
 pytest.importorskip("redis", reason="extra [redis] is not installed")
 pytestmark = needs_redis
@@ -81,7 +80,7 @@ def test_two_nodes_stand_in_one_table_and_a_dead_one_is_stale(broker: RealRedis,
     until(lambda: fleet(broker, 3.0)["south"].level == "stale")
     dead = fleet(broker, 3.0)["south"]
     assert (dead.safe, dead.mode, dead.driest_pct) == (None, "SAFE", 18.5), "its last word stands, marked as old"
-    assert "not heard for" in dead.verdict
+    assert "no message for" in dead.verdict
     assert fleet(broker, 3.0)["north"].level == "well"
 
 
@@ -111,19 +110,19 @@ def test_a_loop_that_hangs_is_stale_though_its_bus_process_lives(broker: RealRed
 
 def test_alarms_of_all_nodes_come_before_any_telemetry(broker: RealRedis, start: Callable[..., Node]) -> None:
     node = start(broker.url, "north")
-    node.keep(*(reading(n) for n in range(30)), *(deed(n) for n in range(5)), *(alarm(n) for n in range(5)))
+    node.keep(*(reading(n) for n in range(30)), *(action_event(n) for n in range(5)), *(alarm(n) for n in range(5)))
     until(lambda: len(broker.texts("tomato/north/telemetry")) == 30)
     with broker.client() as client:
         reader = group_module.GroupReader(client, "g", "a")
         order: list[str] = []
-        while found := reader.next(0.2):
+        while found := reader.read(0.2):
             order += [delivery.topic for delivery in found]
             for delivery in found:
-                reader.done(delivery)
-        assert order == ["tomato/north/alarm"] * 5 + ["tomato/north/deed"] * 5 + ["tomato/north/telemetry"] * 30
+                reader.acknowledge(delivery)
+        assert order == ["tomato/north/alarm"] * 5 + ["tomato/north/action"] * 5 + ["tomato/north/telemetry"] * 30
         node.keep(*(reading(n) for n in range(100, 120)), alarm(99))
         until(lambda: len(broker.texts("tomato/north/telemetry")) == 50)
-        assert reader.next(0.2)[0].topic == "tomato/north/alarm", "nor does it wait behind what came while one worked"
+        assert reader.read(0.2)[0].topic == "tomato/north/alarm", "nor does it wait behind what came while one worked"
 
 
 def test_a_reader_killed_in_mid_work_loses_nothing(
@@ -169,9 +168,9 @@ def test_work_that_lasts_longer_than_idle_is_not_taken_away(
     slow = follow(broker, "a", "--run", f"touch {begun}; sleep 3", "--idle", "0.9", "--most", "1", "--alarms")
     until(begun.exists)
     with broker.client() as client:
-        reader = group_module.GroupReader(client, "g", "b", idle_s=0.9, ranks=(Rank.ALARM,))
+        reader = group_module.GroupReader(client, "g", "b", idle_s=0.9, priorities=(Priority.ALARM,))
         while slow.poll() is None:
-            assert reader.next(0.1) == []
+            assert reader.read(0.1) == []
         assert client.xpending("tomato/north/alarm", "g")["pending"] == 0
 
 
@@ -183,12 +182,12 @@ def test_what_nobody_can_do_is_put_aside(
     until(lambda: broker.texts("tomato/north/alarm"))
     tries = 0
     with broker.client() as client:
-        reader = group_module.GroupReader(client, "g", "a", idle_s=0.05, ranks=(Rank.ALARM,))
+        reader = group_module.GroupReader(client, "g", "a", idle_s=0.05, priorities=(Priority.ALARM,))
 
         def again() -> bool:
             nonlocal tries
-            tries += len(reader.next(0.1))
-            return reader.put_aside == 1
+            tries += len(reader.read(0.1))
+            return reader.unhandled == 1
 
         until(again)
         assert client.xpending("tomato/north/alarm", "g")["pending"] == 0
@@ -286,11 +285,11 @@ def test_a_flood_drops_telemetry_counted_and_no_alarm(broker: RealRedis, start: 
     arrived = len(broker.texts("tomato/north/telemetry"))
     lost = word["dropped"]["telemetry"] + word["bus_dropped"]["telemetry"]
     assert arrived + lost == 5_000, "every one arrived or is counted"
-    assert {word["dropped"][rank] + word["bus_dropped"][rank] for rank in ("alarm", "deed")} == {0}
+    assert {word["dropped"][rank] + word["bus_dropped"][rank] for rank in ("alarm", "action")} == {0}
     assert node.longest_tick_s < 0.25
 
-    present = Present()
-    present.take(status_line(node.status))
+    present = LiveState()
+    present.update(status_line(node.status))
     registry = CollectorRegistry(auto_describe=False)
     registry.register(PlantCollector(present))
     text = generate_latest(registry).decode()

@@ -11,8 +11,8 @@ import typer
 from tomato_host.board.calibration import pump_values, soil_values
 from tomato_host.board.port import SerialPort
 from tomato_host.board.session import BoardSession
-from tomato_host.cli import board_talk, calibrate
-from tomato_host.cli.board_talk import Bench
+from tomato_host.cli import board_client, calibrate
+from tomato_host.cli.board_client import DirectClient
 from tomato_host.cli.clear_fault import clear_fault
 from tomato_host.errors import TomatoError
 from tomato_host.twin.lockstep import LockStep
@@ -22,7 +22,7 @@ HERE = ("--port", "board")
 
 
 @pytest.fixture
-def bench(tmp_path: Path) -> Iterator[Bench]:
+def bench(tmp_path: Path) -> Iterator[DirectClient]:
     """A bench on the virtual board; waiting is what moves its time."""
     twin = LockStep(seed=5, flash=tmp_path)
     port = SerialPort.open(twin.port_path)
@@ -33,14 +33,14 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
         port.flush()
         twin.advance(twin.now_ms + round(seconds * 1000), port.bytes_written)
 
-    made = Bench(session, lambda: twin.now_ms, wait)
+    made = DirectClient(session, lambda: twin.now_ms, wait)
     made.connect()
     yield made
     session.close()
     twin.close()
 
 
-def test_the_board_reads_a_probe_and_takes_the_two_points(bench: Bench) -> None:
+def test_the_board_reads_a_probe_and_takes_the_two_points(bench: DirectClient) -> None:
     raw = bench.raw_count(1)
     assert 20_000 < raw < 53_000
     values = soil_values(1, 51_000, 24_000, 5.0, 48.0)
@@ -49,7 +49,7 @@ def test_the_board_reads_a_probe_and_takes_the_two_points(bench: Bench) -> None:
         assert bench.result(bench.session.configure(key, None)).value == value
 
 
-def test_the_pump_runs_once_and_the_rate_is_taken(bench: Bench) -> None:
+def test_the_pump_runs_once_and_the_rate_is_taken(bench: DirectClient) -> None:
     bench.until(lambda event: None, 62_000)
     seconds = bench.dose(100)
     assert 2.0 < seconds <= 10.0
@@ -59,25 +59,25 @@ def test_the_pump_runs_once_and_the_rate_is_taken(bench: Bench) -> None:
     assert bench.result(bench.session.configure("pump_ul_per_s", None)).value == values["pump_ul_per_s"]
 
 
-def test_a_dose_before_its_pause_is_refused_by_name(bench: Bench) -> None:
+def test_a_dose_before_its_pause_is_refused_by_name(bench: DirectClient) -> None:
     bench.until(lambda event: None, 5_000)
-    with pytest.raises(TomatoError, match="min_pause") as told:
+    with pytest.raises(TomatoError, match="min_pause") as raised:
         bench.dose(100)
-    assert told.value.code == "E-BOARD-REFUSED"
+    assert raised.value.code == "E-BOARD-REFUSED"
 
 
-def test_the_board_refuses_a_rate_far_from_its_nameplate(bench: Bench) -> None:
+def test_the_board_refuses_a_rate_far_from_its_nameplate(bench: DirectClient) -> None:
     with pytest.raises(TomatoError, match="bad_value"):
         bench.configure(pump_values(10.0, 990.0))
 
 
-def test_latched_faults_are_listed_and_cleared_by_name(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(board_talk, "open_bench", lambda port: bench)
+def test_latched_faults_are_listed_and_cleared_by_name(bench: DirectClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(board_client, "open_direct_client", lambda port: bench)
     monkeypatch.setattr(bench.session, "close", lambda: None)
     app = typer.Typer()
     app.command()(clear_fault)
-    told = CliRunner().invoke(app, ["--json", "--port", "board"])
-    assert json.loads(told.stdout)["faults"] == []
+    reported = CliRunner().invoke(app, ["--json", "--port", "board"])
+    assert json.loads(reported.stdout)["faults"] == []
     refused = CliRunner().invoke(app, ["leak", "--port", "board"])
     assert isinstance(refused.exception, TomatoError)
     assert "not_latched" in str(refused.exception)
@@ -96,9 +96,9 @@ def test_latched_faults_are_listed_and_cleared_by_name(bench: Bench, monkeypatch
     ],
 )
 def test_points_that_make_no_sense(dry: int, wet: int, dry_pct: float, wet_pct: float) -> None:
-    with pytest.raises(TomatoError) as told:
+    with pytest.raises(TomatoError) as raised:
         soil_values(1, dry, wet, dry_pct, wet_pct)
-    assert told.value.code == "E-CALIBRATE-RANGE"
+    assert raised.value.code == "E-CALIBRATE-RANGE"
 
 
 def test_pump_values() -> None:
@@ -124,8 +124,10 @@ def test_without_a_port_the_next_step_is_told(tmp_path: Path) -> None:
     assert outcome.exception.code == "E-PORT-MISSING"
 
 
-def test_the_wizard_and_the_script_say_what_the_board_took(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(board_talk, "open_bench", lambda port: bench)
+def test_the_wizard_and_the_script_say_what_the_board_took(
+    bench: DirectClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(board_client, "open_direct_client", lambda port: bench)
     monkeypatch.setattr(bench.session, "close", lambda: None)
     script = CliRunner().invoke(calibrate.app, ["pump", *HERE, "--seconds", "10", "--ml", "187", "--json"])
     assert json.loads(script.stdout) == {"set": {"pump_ul_per_s": 18_700}}

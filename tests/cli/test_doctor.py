@@ -10,15 +10,16 @@ from importlib import metadata
 from pathlib import Path
 
 import pytest
+from tomato_host import __version__
 from tomato_host.cli import doctor
-from tomato_host.cli.checks import around, board, data, machine
-from tomato_host.cli.checks.finding import Finding
+from tomato_host.cli.checks import board, data, machine, services
+from tomato_host.cli.checks.diagnosis import Diagnosis
 from tomato_host.service.tokens import TokenFile
 from tomato_host.settings import Settings, SiteSettings, parse_settings
 from tomato_host.storage.dataset import Dataset
 
 from tests.cli.test_main import tomato_host
-from tests.complaints.house import house
+from tests.incidents.running_host import running_host
 from tests.storage.samples import event
 
 NAMES = (
@@ -80,26 +81,26 @@ def test_a_wrong_settings_file_and_place_are_problems_with_a_next_step(tmp_path:
 
 def test_the_table_is_for_people(tmp_path: Path, quiet: Path) -> None:
     result = tomato_host("doctor", "--config", str(quiet), "--data-dir", str(tmp_path))
-    assert result.returncode == 0 and "how it is" in result.stdout and "Traceback" not in result.stderr
+    assert result.returncode == 0 and "next step" in result.stdout and "Traceback" not in result.stderr
 
 
 def test_brackets_survive_the_table(capsys: pytest.CaptureFixture[str]) -> None:
-    doctor._print_table([Finding("Weather", "note", "away", "set [weather]")])
+    doctor._print_table([Diagnosis("Weather", "note", "away", "set [weather]")])
     assert "[weather]" in capsys.readouterr().out
 
 
 def test_with_a_running_host_it_asks_the_host(tmp_path: Path) -> None:
-    with house(tmp_path) as (here, _):
-        told = here.command("doctor", "--json", "--config", str(here.config))
-        findings = {finding["name"]: finding for finding in json.loads(told.stdout)}
+    with running_host(tmp_path) as (host, _):
+        output = host.command("doctor", "--json", "--config", str(host.config))
+        findings = {finding["name"]: finding for finding in json.loads(output.stdout)}
         assert findings["Board"]["level"] == "ok", findings["Board"]
         assert findings["Board"]["text"] == "the running host says LEASED, no fault"
         assert "a host is writing" in findings["Dataset"]["text"]
-        here.stop()
-        told = here.command("doctor", "--json", "--config", str(here.config), "--port", here.board)
-        findings = {finding["name"]: finding for finding in json.loads(told.stdout)}
-        assert findings["Board"]["level"] == "ok" and "firmware 0.1.0, schema " in findings["Board"]["text"]
-        assert "all whole" in findings["Dataset"]["text"]
+        host.stop()
+        output = host.command("doctor", "--json", "--config", str(host.config), "--port", host.board)
+        findings = {finding["name"]: finding for finding in json.loads(output.stdout)}
+        assert findings["Board"]["level"] == "ok" and f"firmware {__version__}, schema " in findings["Board"]["text"]
+        assert "all intact" in findings["Dataset"]["text"]
 
 
 def test_a_full_disk_is_a_problem(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -108,7 +109,7 @@ def test_a_full_disk_is_a_problem(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_check_that_fails_is_a_finding() -> None:
-    def broken() -> Finding:
+    def broken() -> Diagnosis:
         raise RuntimeError("the bus is on fire")
 
     (found,) = doctor.examine([("Bus", broken)])
@@ -188,43 +189,43 @@ def settings(**sections: object) -> Settings:
 
 
 def test_brokers_that_are_there_and_not(listening: int) -> None:
-    assert around.check_mqtt(settings()).level == around.check_bus(settings().bus).level == "ok"
+    assert services.check_mqtt(settings()).level == services.check_bus(settings().bus).level == "ok"
     there = settings(mqtt={"enabled": True, "port": listening})
     gone = settings(mqtt={"enabled": True, "port": closed_port()})
-    assert (around.check_mqtt(there).level, around.check_mqtt(gone).level) == ("ok", "problem")
-    assert "[mqtt]" in around.check_mqtt(gone).next_step
+    assert (services.check_mqtt(there).level, services.check_mqtt(gone).level) == ("ok", "problem")
+    assert "[mqtt]" in services.check_mqtt(gone).next_step
 
 
 def test_weather_that_cannot_be_reached_is_worth_knowing_and_no_more(listening: int) -> None:
-    here = settings(weather={"geosphere_url": f"http://127.0.0.1:{listening}/v1"})
+    host = settings(weather={"geosphere_url": f"http://127.0.0.1:{listening}/v1"})
     away = settings(weather={"geosphere_url": f"http://127.0.0.1:{closed_port()}/v1"})
-    assert (around.check_weather(here).level, around.check_weather(away).level) == ("ok", "note")
+    assert (services.check_weather(host).level, services.check_weather(away).level) == ("ok", "note")
 
 
 def test_messages_without_an_address(tmp_path: Path) -> None:
     on = settings(notify={"enabled": True})
-    assert around.check_messages(settings(), {}).level == "note"
-    assert around.check_messages(on, {}).level == "problem"
-    secret = around.check_messages(on, {"TOMATO_NOTIFY_URLS": "ntfys://ntfy.sh/geheim"})
+    assert services.check_notifications(settings(), {}).level == "note"
+    assert services.check_notifications(on, {}).level == "problem"
+    secret = services.check_notifications(on, {"TOMATO_NOTIFY_URLS": "ntfys://ntfy.sh/geheim"})
     assert secret.level == "ok" and "geheim" not in secret.text
 
 
 def test_a_model_that_is_not_where_the_settings_say(tmp_path: Path, listening: int) -> None:
     absent = settings(agent={"backend": "local", "model_path": tmp_path / "no.gguf"})
-    found = around.check_model(absent)
+    found = services.check_model(absent)
     assert found.level == "problem" and "no.gguf" in found.text and found.next_step
-    assert around.check_model(settings()).level == "ok"
+    assert services.check_model(settings()).level == "ok"
     served = settings(agent={"backend": "http", "endpoint_url": f"http://127.0.0.1:{listening}/v1"})
     nobody = settings(agent={"backend": "http", "endpoint_url": f"http://127.0.0.1:{closed_port()}/v1"})
-    assert (around.check_model(served).level, around.check_model(nobody).level) == ("ok", "problem")
+    assert (services.check_model(served).level, services.check_model(nobody).level) == ("ok", "problem")
 
 
 def test_open_to_the_network_without_a_token(tmp_path: Path) -> None:
     open_to_all, local = settings(service={"host": "0.0.0.0"}), settings()
-    assert around.check_tokens(open_to_all, tmp_path).level == "problem"
-    assert around.check_tokens(local, tmp_path).level == "note"
+    assert services.check_tokens(open_to_all, tmp_path).level == "problem"
+    assert services.check_tokens(local, tmp_path).level == "note"
     secret = TokenFile(tmp_path).create("ana", "view")
-    found = around.check_tokens(open_to_all, tmp_path)
+    found = services.check_tokens(open_to_all, tmp_path)
     assert found.level == "ok" and "ana (view)" in found.text and secret not in found.text
 
 
@@ -240,6 +241,6 @@ def test_open_to_the_network_without_a_token(tmp_path: Path) -> None:
     ],
 )
 def test_the_service(load: str, active: str, enabled: str, restarts: str, level: str) -> None:
-    told = f"LoadState={load}\nActiveState={active}\nUnitFileState={enabled}\nNRestarts={restarts}\n"
-    assert around.judge_service(told).level == level
-    assert around.judge_service("").level == "note"
+    output = f"LoadState={load}\nActiveState={active}\nUnitFileState={enabled}\nNRestarts={restarts}\n"
+    assert services.judge_service(output).level == level
+    assert services.judge_service("").level == "note"

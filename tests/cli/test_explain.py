@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from datetime import timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 from tomato_host.brain.control import DecisionContext, rules
 from tomato_host.brain.guardrails import GuardContext, Guardrails
-from tomato_host.cli.explain import parse_moment
 from tomato_host.cli.main import main
+from tomato_host.cli.recorded_settings import dataset_zone, parse_local_time
 from tomato_host.errors import TomatoError
 from tomato_host.storage import Dataset
 
@@ -21,7 +22,7 @@ from tests.control.states import NOON, state
 @pytest.fixture
 def dataset(tmp_path: Path) -> Path:
     """Two decisions: at noon with a leak, two hours later without."""
-    door, kept = Guardrails(), Dataset.open(tmp_path, fsync="never")
+    guardrails, kept = Guardrails(), Dataset.open(tmp_path, fsync="never")
     for hours, leak in ((0, True), (2, False)):
         now = NOON + timedelta(hours=hours)
         seen = state(now, probes=((20.0, 0.9), (30.0, 0.9)))
@@ -29,7 +30,7 @@ def dataset(tmp_path: Path) -> Path:
         kept.append(seen)
         kept.append(made.plan)
         for proposal in made.proposals:
-            action = door.judge(proposal, GuardContext(now, seen, leak=leak)).action
+            action = guardrails.judge(proposal, GuardContext(now, seen, leak=leak)).action
             kept.append(action)
             if action.type.value == "WATER" and action.safety.validated:
                 done = Outcome(status="DONE", delivered_ml=199.0)
@@ -38,7 +39,7 @@ def dataset(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def told(capsys: pytest.CaptureFixture[str], dataset: Path, *more: str) -> str:
+def reported(capsys: pytest.CaptureFixture[str], dataset: Path, *more: str) -> str:
     with pytest.raises(SystemExit) as ended:
         main(["explain", "--data-dir", str(dataset), *more])
     assert ended.value.code == 0
@@ -46,17 +47,17 @@ def told(capsys: pytest.CaptureFixture[str], dataset: Path, *more: str) -> str:
 
 
 def test_the_newest_decision_with_its_outcome(dataset: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    text = told(capsys, dataset)
+    text = reported(capsys, dataset)
     assert "14:00 by rules" in text and "P1 is dry at 20.0 %" in text
     assert "DONE 199 ml" in text and "heater_mat: soil at 20.0 degC is warm enough" in text
     assert len(text.splitlines()) < 40
 
 
 def test_an_earlier_decision_and_the_rule_that_refused(dataset: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    story = json.loads(told(capsys, dataset, "--at", "2026-06-01T12:30", "--json"))
+    story = json.loads(reported(capsys, dataset, "--at", "2026-06-01T12:30", "--json"))
     assert story["decision"] == "p-20260601T100000"
     refused = {row["action"]: row["verdict"] for row in story["refused"]}
-    assert refused["WATER"].startswith("refused by environment: water lies where none should (1, limit 0)")
+    assert refused["WATER"].startswith("refused by environment: the leak sensor is wet (1, limit 0)")
 
 
 @pytest.mark.parametrize(
@@ -75,7 +76,19 @@ def test_no_dataset(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_moments_are_local_unless_they_say_otherwise() -> None:
-    assert parse_moment("2026-06-01T12:00").utcoffset() == timedelta(hours=2)
-    assert parse_moment("2026-06-01T12:00+00:00").utcoffset() == timedelta(0)
-    with pytest.raises(TomatoError):
-        parse_moment("")
+    zone, options = ZoneInfo("America/New_York"), ("E-EXPLAIN-TIME", "2026-06-01T14:00")
+    assert parse_local_time("2026-06-01T12:00", zone, *options).utcoffset() == timedelta(hours=-4)
+    assert parse_local_time("2026-06-01T12:00+00:00", zone, *options).utcoffset() == timedelta(0)
+    with pytest.raises(TomatoError, match="not a valid time"):
+        parse_local_time("", zone, *options)
+
+
+def test_the_zone_is_the_recordings_else_that_of_the_settings(tmp_path: Path) -> None:
+    assert dataset_zone(tmp_path).key == "Europe/Vienna", "the default"
+    (tmp_path / "metadata.json").write_text('{"settings": {"control": {"time_zone": "America/New_York"}}}')
+    assert dataset_zone(tmp_path).key == "America/New_York", "as 0.1 recorded it"
+    (tmp_path / "metadata.json").write_text('{"settings": {"site": {"timezone": "Asia/Tokyo"}}}')
+    assert dataset_zone(tmp_path).key == "Asia/Tokyo", "as it is recorded now"
+    config = tmp_path / "tomato.toml"
+    config.write_text('[site]\ntimezone = "America/Lima"\n')
+    assert dataset_zone(tmp_path, config).key == "America/Lima", "a given file comes first"

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from tomato_host.backtest.tables import load_cases
-from tomato_host.brain.world_model.intake import hour_start
+from tomato_host.brain.world_model.hourly_history import hour_start
 from tomato_host.cli.backtest import backtest
 from tomato_host.cli.forecast import forecast
 from tomato_host.cli.main import main
@@ -67,7 +67,7 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 
 def test_a_growers_table_becomes_hours(table: tuple[Path, Path]) -> None:
-    case = load_cases(str(table[0]), table[1])[0]
+    case = load_cases(str(table[0]), table[1], time_zone="Europe/Vienna")[0]
     log = tent_log(14, seed=4)
     assert case.log.hours == log.hours and case.log.start_hour == START_HOUR
     assert case.log.column("water_ml")[32] == pytest.approx(log.values["water_ml"][32]), "water adds up, it is no mean"
@@ -83,8 +83,8 @@ def test_the_backtest_of_a_growers_table(
 ) -> None:
     picture = tmp_path / "reliability.svg"
     backtest(str(table[0]), mapping=table[1], lightgbm=False, plot=picture, json_out=True)
-    told = json.loads(capsys.readouterr().out)
-    soil = next(r for r in told["reports"] if r["quantity"] == "soil_pct")
+    reported = json.loads(capsys.readouterr().out)
+    soil = next(r for r in reported["reports"] if r["quantity"] == "soil_pct")
     assert soil["horizons_h"] == [1, 6, 12, 24, 36]
     assert set(soil["mae"]) == {"world_model", "persistence", "seasonal", "climatology_7d", "ridge"}
     assert soil["mae"]["world_model"][4] < soil["mae"]["seasonal"][4]
@@ -132,4 +132,4 @@ def test_an_empty_table_says_so(tmp_path: Path) -> None:
     (tmp_path / "e.csv").write_text("time;T\n")
     (tmp_path / "e.toml").write_text('time_column = "time"\ndelimiter = ";"\n[columns]\nair_temp_c = "T"\n')
     with pytest.raises(TomatoError, match="no readable values"):
-        load_cases(str(tmp_path / "e.csv"), tmp_path / "e.toml")
+        load_cases(str(tmp_path / "e.csv"), tmp_path / "e.toml", time_zone="Europe/Vienna")

@@ -1,4 +1,4 @@
-"""The front door: help for everybody, one clear line for a wrong word, and no slow imports."""
+"""The front guardrails: help for everybody, one clear line for a wrong word, and no slow imports."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ def host_that_answers(data_dir: Path, answer: Callable[[Request], Reply]) -> tup
 
     def serve() -> None:
         for _ in range(200):
-            for request in inbox.take():
+            for request in inbox.pop_requests():
                 seen.append(request)
                 inbox.reply(answer(request))
                 return

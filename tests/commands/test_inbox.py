@@ -8,7 +8,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from tomato_host.commands.inbox import LARGEST_BYTES, MOST_AT_ONCE, Inbox, Reply, later, new_request, submit, wait_reply
+from tomato_host.commands.inbox import MAX_BATCH, MAX_BYTES, Inbox, Reply, later, new_request, submit, wait_reply
 from tomato_host.errors import TomatoError
 
 from tests.control.states import NOON
@@ -19,8 +19,8 @@ def test_a_request_arrives_once_and_its_answer_returns(tmp_path: Path) -> None:
     inbox = Inbox(tmp_path)
     request = new_request("action", "dry leaf", action=proposal("WATER", "h-1", origin="person", ml=50.0))
     submit(tmp_path, request)
-    assert inbox.take() == [request]
-    assert inbox.take() == []
+    assert inbox.pop_requests() == [request]
+    assert inbox.pop_requests() == []
     inbox.reply(Reply(id=request.id, ok=True, text="50 ml accepted", action=request.action))
     reply = wait_reply(tmp_path, request, 1.0)
     assert reply.ok and reply.action == request.action
@@ -32,32 +32,32 @@ def test_requests_come_in_the_order_they_were_made(tmp_path: Path) -> None:
     made = [new_request("mode", "", mode="PAUSED", until=later(60.0)) for _ in range(5)]
     for request in reversed(made):
         submit(tmp_path, request)
-    assert inbox.take() == made
+    assert inbox.pop_requests() == made
 
 
 def test_a_flood_waits(tmp_path: Path) -> None:
     inbox = Inbox(tmp_path)
-    for _ in range(MOST_AT_ONCE + 3):
+    for _ in range(MAX_BATCH + 3):
         submit(tmp_path, new_request("acknowledge", ""))
-    assert len(inbox.take()) == MOST_AT_ONCE
-    assert len(inbox.take()) == 3
+    assert len(inbox.pop_requests()) == MAX_BATCH
+    assert len(inbox.pop_requests()) == 3
 
 
-@pytest.mark.parametrize("raw", [b"", b"{", b"[]", b'{"id": "x"}', b"\xff\xfe", b"x" * (LARGEST_BYTES + 1)])
+@pytest.mark.parametrize("raw", [b"", b"{", b"[]", b'{"id": "x"}', b"\xff\xfe", b"x" * (MAX_BYTES + 1)])
 def test_a_bad_file_is_answered_and_removed(tmp_path: Path, raw: bytes) -> None:
     inbox = Inbox(tmp_path)
     (tmp_path / "inbox" / "20260601T100000_bad.json").write_bytes(raw)
-    assert inbox.take() == []
+    assert inbox.pop_requests() == []
     answer = json.loads((tmp_path / "inbox" / "replies" / "bad.json").read_text())
     assert answer["ok"] is False and answer["text"]
-    assert inbox.take() == []
+    assert inbox.pop_requests() == []
 
 
 def test_half_written_files_are_left_alone(tmp_path: Path) -> None:
     inbox = Inbox(tmp_path)
     (tmp_path / "inbox" / ".20260601_x.json.123").write_text("{")
     (tmp_path / "inbox" / ".hidden.json").write_text("{")
-    assert inbox.take() == []
+    assert inbox.pop_requests() == []
     assert (tmp_path / "inbox" / ".hidden.json").exists()
 
 
@@ -67,7 +67,7 @@ def test_silence_takes_the_request_back(tmp_path: Path) -> None:
     submit(tmp_path, request)
     with pytest.raises(TomatoError, match="E-INBOX-SILENT"):
         wait_reply(tmp_path, request, 0.1)
-    assert inbox.take() == []
+    assert inbox.pop_requests() == []
 
 
 def test_no_host_has_ever_run_here(tmp_path: Path) -> None:
@@ -89,7 +89,7 @@ def test_old_replies_are_tidied(tmp_path: Path) -> None:
     os.utime(old, (NOON.timestamp(), NOON.timestamp()))
     new = tmp_path / "inbox" / "replies" / "new.json"
     os.utime(new, (NOON.timestamp() + 700, NOON.timestamp() + 700))
-    assert inbox.tidy(NOON.timestamp() + 701) == 1
+    assert inbox.remove_stale_replies(NOON.timestamp() + 701) == 1
     assert new.exists() and not old.exists()
 
 
@@ -104,9 +104,9 @@ def test_many_writers_lose_nothing(tmp_path: Path) -> None:
         writer.start()
     seen: set[str] = set()
     while any(writer.is_alive() for writer in writers):
-        seen |= {request.id for request in inbox.take()}
+        seen |= {request.id for request in inbox.pop_requests()}
     for writer in writers:
         writer.join()
-    while batch := inbox.take():
+    while batch := inbox.pop_requests():
         seen |= {request.id for request in batch}
     assert seen == {request.id for request in made}

@@ -18,7 +18,7 @@ def example(version: str) -> dict[str, Any]:
 
 
 def parsed(version: str, **changes: Any) -> Record:
-    """The example with some top-level fields changed, through the JSON door. A change to `...` removes the field."""
+    """The example with some top-level fields changed, through the JSON parser. A change to `...` removes the field."""
     payload = copy.deepcopy(example(version))
     for name, value in changes.items():
         if value is ...:

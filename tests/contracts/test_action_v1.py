@@ -1,4 +1,4 @@
-"""action_v1: only known deeds, always with an end, stamped with an aware time."""
+"""action_v1: only known actions, always with an end, stamped with an aware time."""
 
 from __future__ import annotations
 

@@ -7,14 +7,14 @@ from itertools import product
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from tomato_host.brain.control.beam import Search, search
+from tomato_host.brain.control.planner.beam_search import SearchSettings, search
 
 Array = NDArray[np.float64]
 LEVELS = (0.0, 0.5, 1.0)
 
 
 class Steps:
-    """Edits of plans on a small grid of levels: one cell, or one row of cells, up or down."""
+    """PlanEdits of plans on a small grid of levels: one cell, or one row of cells, up or down."""
 
     def __init__(self, horizon: int, outputs: int) -> None:
         cells = [(slice(h, h + 1), k) for h in range(horizon) for k in range(outputs)]
@@ -26,7 +26,7 @@ class Steps:
                 change[hours, k] = size
                 self.changes.append(change)
 
-    def neighbours(self, plans: Array, level: int) -> Array:
+    def variants(self, plans: Array, level: int) -> Array:
         edited = plans[:, None] + np.stack(self.changes)[None]
         return self.project(edited.reshape(-1, *plans.shape[1:])).reshape(len(plans), -1, *plans.shape[1:])
 
@@ -59,13 +59,13 @@ def test_within_one_percent_of_the_counted_optimum(seed: int) -> None:
     everything = np.array(list(product(LEVELS, repeat=8))).reshape(-1, 4, 2)
     best = float(score(everything).max())
     plain = np.array([np.tile(row, (4, 1)) for row in product(LEVELS, repeat=2)])
-    found = search(score, Steps(4, 2), plain, Search(width=12, levels=1, pairs=40), lambda: False)
+    found = search(score, Steps(4, 2), plain, SearchSettings(width=12, levels=1, pairs=40), lambda: False)
     assert found.finished and found.j[0] >= best - 0.01 * abs(best)
 
 
 def test_a_plan_exists_before_the_first_round() -> None:
     starts = np.stack([np.zeros((4, 2)), np.ones((4, 2))])
-    found = search(score_of(1), Steps(4, 2), starts, Search(), lambda: True)
+    found = search(score_of(1), Steps(4, 2), starts, SearchSettings(), lambda: True)
     assert not found.finished and found.rounds == 0 and found.scored == 2
     assert found.j[0] == score_of(1)(starts).max()
 
@@ -74,7 +74,7 @@ def test_never_worse_than_any_start_and_ordered() -> None:
     rng = np.random.default_rng(3)
     for _ in range(20):
         starts = Steps(4, 2).project(rng.uniform(0, 1, (5, 4, 2)))
-        found = search(score_of(2), Steps(4, 2), starts, Search(width=4, rounds=2), lambda: False)
+        found = search(score_of(2), Steps(4, 2), starts, SearchSettings(width=4, rounds=2), lambda: False)
         assert found.j[0] >= score_of(2)(starts).max()
         assert list(found.j) == sorted(found.j, reverse=True)
         assert len({plan.tobytes() for plan in found.plans}) == len(found.plans)
@@ -84,7 +84,9 @@ def test_more_time_never_hurts() -> None:
     best = []
     for ticks in (0, 1, 2, 4, 8, 30):
         left = iter([False] * ticks + [True] * 1000)
-        found = search(score_of(4), Steps(4, 2), np.zeros((1, 4, 2)), Search(width=2), lambda left=left: next(left))
+        found = search(
+            score_of(4), Steps(4, 2), np.zeros((1, 4, 2)), SearchSettings(width=2), lambda left=left: next(left)
+        )
         best.append(float(found.j[0]))
     assert best == sorted(best)
 
@@ -95,10 +97,10 @@ def test_nonsense_scores_count_as_worst() -> None:
         values[plans.sum(axis=(1, 2)) == 0.0] = np.nan
         return values
 
-    found = search(score, Steps(2, 1), np.ones((1, 2, 1)), Search(width=3), lambda: False)
+    found = search(score, Steps(2, 1), np.ones((1, 2, 1)), SearchSettings(width=3), lambda: False)
     assert found.j[0] == -0.5 and np.isfinite(found.j).all()
 
 
 def test_repeatable() -> None:
-    runs = [search(score_of(5), Steps(4, 2), np.zeros((1, 4, 2)), Search(), lambda: False) for _ in range(2)]
+    runs = [search(score_of(5), Steps(4, 2), np.zeros((1, 4, 2)), SearchSettings(), lambda: False) for _ in range(2)]
     assert np.array_equal(runs[0].plans, runs[1].plans) and np.array_equal(runs[0].j, runs[1].j)

@@ -10,19 +10,21 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from tomato_host.brain.control import ControlSettings, DecisionContext, Memory, horizon, mpc, objective
-from tomato_host.brain.control.balance import Duties, Tent, air_of
+from tomato_host.brain.control import ControllerMemory, ControlSettings, DecisionContext
 from tomato_host.brain.control.parameter_estimation import (
-    UNSURE,
-    Belief,
-    Experience,
-    Lesson,
-    first_belief,
+    PRIOR_SD,
+    DutyMeasurement,
+    NearTermModel,
+    ParameterEstimate,
+    balance_parameters,
     learn,
-    tent_of,
+    prior_estimate,
 )
-from tomato_host.brain.control.plan_edits import TentMoves, blocks
+from tomato_host.brain.control.planner import horizon, mpc, objective
+from tomato_host.brain.control.planner.plan_edits import TentPlanEdits, blocks
+from tomato_host.brain.control.tent_balance import BalanceParameters, Duties, steady_state_air
 from tomato_host.brain.guardrails import GuardContext, Guardrails
+from tomato_host.brain.settings import BudgetSettings
 
 from tests.control.states import MIDNIGHT, NOON, state
 
@@ -30,7 +32,7 @@ Array = NDArray[np.float64]
 SETTINGS = ControlSettings(policy="mpc", horizon_h=24)
 
 
-def small_tent(soil: float = 34.0, dry_air: float = 0.0, error: float = 0.0) -> mpc.Foresight:
+def small_tent(soil: float = 34.0, dry_air: float = 0.0, error: float = 0.0) -> mpc.PlannerModel:
     """A stand-in for the world model: damp when closed, dry when vented, soil that dries and takes up water."""
 
     def roll(plans: Array) -> Mapping[str, Array]:
@@ -40,10 +42,10 @@ def small_tent(soil: float = 34.0, dry_air: float = 0.0, error: float = 0.0) -> 
         moisture = soil + np.cumsum(plans[:, :, 0] / 160.0 - 0.1 - 0.5 * light, axis=1)
         return {"vpd_kpa": np.maximum(vpd, 0.0), "air_temp_c": air, "soil.P1": moisture}
 
-    return mpc.Foresight(roll, ("soil.P1",))
+    return mpc.PlannerModel(roll, ("soil.P1",))
 
 
-def decide(tent: mpc.Foresight | None, seen: Any = None, clock: Any = lambda: 0.0, **more: Any) -> Any:
+def decide(tent: mpc.PlannerModel | None, seen: Any = None, clock: Any = lambda: 0.0, **more: Any) -> Any:
     seen = seen if seen is not None else state()
     context = DecisionContext(now=seen.ts, state=seen, settings=more.pop("settings", SETTINGS), **more)
     return mpc.planner(lambda _: tent, clock)(context)
@@ -68,8 +70,7 @@ def test_it_waters_before_the_soil_is_dry_and_only_by_day() -> None:
 
 
 def test_budgets_of_the_day_hold_in_the_plan() -> None:
-    tight = ControlSettings(policy="mpc", horizon_h=24, water_ml_per_day=500.0)
-    made = decide(small_tent(soil=24.0), state(water_used=300.0), settings=tight)
+    made = decide(small_tent(soil=24.0), state(water_used=300.0), budgets=BudgetSettings(water_ml_per_day=500))
     today = [s.water_ml for s in made.plan.steps if (s.start + timedelta(hours=2)).day == 1]
     assert sum(today) <= 200.5
 
@@ -115,7 +116,9 @@ def test_a_doubted_probe_makes_the_plan_careful() -> None:
         return sum(a.params.ml or 0.0 for a in made.proposals if a.type.value == "WATER")
 
     assert dose(doubted) < dose(sure)
-    blind = decide(small_tent(soil=20.0), state(probes=((None, 0.0), (None, 0.0))), memory=Memory(decided_at=NOON))
+    blind = decide(
+        small_tent(soil=20.0), state(probes=((None, 0.0), (None, 0.0))), memory=ControllerMemory(decided_at=NOON)
+    )
     assert dose(blind) <= SETTINGS.blind_dose_ml
 
 
@@ -130,7 +133,7 @@ def test_the_last_plan_is_where_the_next_begins() -> None:
 def test_gas_waits_for_the_lamp() -> None:
     for light, most in (("ON", 100.0), ("OFF", 0.0)):
         seen = state(co2=450.0, light=light)
-        bounds = horizon.bounds_ahead(mpc.look(DecisionContext(now=seen.ts, state=seen, settings=SETTINGS)))
+        bounds = horizon.plan_bounds(mpc.read_inputs(DecisionContext(now=seen.ts, state=seen, settings=SETTINGS)))
         assert set(bounds.co2_s[: bounds.first_h]) == {most} and set(bounds.co2_s[bounds.first_h :]) == {100.0}
 
 
@@ -142,8 +145,8 @@ def test_no_dose_before_the_mark() -> None:
 
 
 def test_the_aim_keeps_inside_the_band_however_narrow() -> None:
-    aim = horizon.aim_ahead(DecisionContext(now=NOON, state=state(), settings=SETTINGS))
-    narrow = horizon.aim_ahead(
+    aim = horizon.horizon_targets(DecisionContext(now=NOON, state=state(), settings=SETTINGS))
+    narrow = horizon.horizon_targets(
         DecisionContext(now=NOON, state=state(), settings=SETTINGS.model_copy(update={"stage": "seedling"}))
     )
     for each in (aim, narrow):
@@ -153,18 +156,18 @@ def test_the_aim_keeps_inside_the_band_however_narrow() -> None:
 
 
 def test_what_the_door_thinks_of_a_plan() -> None:
-    door, memory = Guardrails(), Memory()
+    guardrails, memory = Guardrails(), ControllerMemory()
     for hours in range(0, 26, 2):
         seen = state(NOON + timedelta(hours=hours), probes=((30.0, 0.9), (31.0, 0.9)))
         made = decide(small_tent(soil=30.0), seen, memory=memory)
         memory = made.memory
         for proposal in made.proposals:
-            verdict = door.judge(proposal, GuardContext(seen.ts, seen))
+            verdict = guardrails.judge(proposal, GuardContext(seen.ts, seen))
             assert verdict.allowed or verdict.rule in ("day_budget", "interval"), verdict.rule
 
 
-def lesson(at: datetime, exhaust: float, vpd: float, air: float, light: float = 1.0) -> Lesson:
-    return Lesson(at, (0.0, light, 1.0, exhaust, 0.0, 0.0, 0.0), {"vpd_kpa": vpd, "air_temp_c": air})
+def lesson(at: datetime, exhaust: float, vpd: float, air: float, light: float = 1.0) -> DutyMeasurement:
+    return DutyMeasurement(at, (0.0, light, 1.0, exhaust, 0.0, 0.0, 0.0), {"vpd_kpa": vpd, "air_temp_c": air})
 
 
 def flat(horizon: int = 6, light: float = 1.0, exhaust: float = 0.0) -> Array:
@@ -180,39 +183,43 @@ def wide(count: int) -> dict[str, Array]:
 SAID = {"vpd_kpa": np.full((1, 6), 0.2), "air_temp_c": np.full((1, 6), 15.0), "soil.P1": np.full((1, 6), 30.0)}
 
 
-def lived(tent: Tent, room_c: float, room_g: float, days: int = 3, belief: Belief | None = None) -> Belief:
-    """What is believed after some days of duties as a week has them, measured in a tent whose figures are known."""
-    believed, count = belief or first_belief(), 0
-    start = NOON if believed.at is None else believed.at
+def lived(
+    tent: BalanceParameters, room_c: float, room_g: float, days: int = 3, estimate: ParameterEstimate | None = None
+) -> ParameterEstimate:
+    """What is estimated after some days of duties as a week has them, measured in a tent whose figures are known."""
+    estimated, count = estimate or prior_estimate(), 0
+    start = NOON if estimated.at is None else estimated.at
     for hour in range(0, 24 * days, 2):
         light, exhaust, mist = float(hour % 24 < 16), (0.1, 0.4, 1.0)[hour // 2 % 3], 0.2 * (hour // 2 % 4 == 2)
         duties = Duties(*(np.array([[value]]) for value in (light, 1.0, exhaust, mist)))
-        temp, vpd = air_of(room_c, room_g, duties, tent)
+        temp, vpd = steady_state_air(room_c, room_g, duties, tent)
         seen = {"vpd_kpa": float(vpd[0, 0]), "air_temp_c": float(temp[0, 0])}
         duty = (0.0, light, 1.0, exhaust, mist, 0.0, 0.0)
-        believed, count = learn(believed, Lesson(start + timedelta(hours=hour + 2), duty, seen)), count + 1
-    return believed
+        estimated, count = learn(estimated, DutyMeasurement(start + timedelta(hours=hour + 2), duty, seen)), count + 1
+    return estimated
 
 
-def figure(belief: Belief, name: str) -> float:
-    return float(np.asarray(getattr(tent_of(np.array(belief.mean))[2], name)).item())
+def figure(estimate: ParameterEstimate, name: str) -> float:
+    return float(np.asarray(getattr(balance_parameters(np.array(estimate.mean))[2], name)).item())
 
 
-OTHER = Tent(leak_m3_h=9.5, exhaust_m3_h=62.0, mist_g_h=280.0, leaves_light_g_h=100.0, leaves_dark_g_h=12.0)
+OTHER = BalanceParameters(
+    leak_m3_h=9.5, exhaust_m3_h=62.0, mist_g_h=280.0, leaves_light_g_h=100.0, leaves_dark_g_h=12.0
+)
 
 
 def test_a_tent_that_differs_from_its_nameplate_is_learned() -> None:
-    believed = lived(OTHER, 21.0, 9.0)
+    estimated = lived(OTHER, 21.0, 9.0)
     plans = np.concatenate([flat(light=a, exhaust=b) for a in (0.0, 1.0) for b in (0.0, 0.3, 1.0)])
     duties = Duties(*(plans[..., k] for k in (1, 2, 3, 4)))
-    wanted, told = air_of(21.0, 9.0, duties, OTHER), Experience(believed).correct(SAID | wide(6), plans)
-    untaught = air_of(21.0, 9.0, duties, Tent())
+    wanted, told = steady_state_air(21.0, 9.0, duties, OTHER), NearTermModel(estimated).correct(SAID | wide(6), plans)
+    untaught = steady_state_air(21.0, 9.0, duties, BalanceParameters())
     error = np.abs(told["vpd_kpa"] - wanted[1])[:, 0]
     assert error.max() < 0.12 and error.max() < 0.5 * np.abs(untaught[1] - wanted[1]).max()
 
 
 def test_further_ahead_the_world_model_takes_over_and_the_soil_is_its_own() -> None:
-    seen = Experience(lived(OTHER, 21.0, 9.0))
+    seen = NearTermModel(lived(OTHER, 21.0, 9.0))
     told = seen.correct(SAID, flat(exhaust=0.9))
     assert told["vpd_kpa"][0, 0] > 0.8 > 0.2 + told["vpd_kpa"][0, 5] - told["vpd_kpa"][0, 0]
     assert told["vpd_kpa"][0, 5] < told["vpd_kpa"][0, 0]
@@ -220,42 +227,42 @@ def test_further_ahead_the_world_model_takes_over_and_the_soil_is_its_own() -> N
 
 
 def test_a_hot_dry_room_is_known_from_one_half_hour_and_closing_the_exhaust_follows() -> None:
-    calm = lived(Tent(), 21.0, 9.0)
+    calm = lived(BalanceParameters(), 21.0, 9.0)
     hot = learn(calm, lesson(NOON + timedelta(days=3, hours=1), 0.9, 2.2, 30.0))
-    seen = Experience(hot)
+    seen = NearTermModel(hot)
     assert seen.room_c > 27.0
-    for name in UNSURE:
+    for name in PRIOR_SD:
         assert figure(hot, name) == pytest.approx(figure(calm, name), rel=0.15), "the room jumped, not the tent"
     vpd = [seen.correct(SAID, flat(exhaust=share))["vpd_kpa"][0, 0] for share in (0.0, 0.2, 0.5, 0.9)]
     assert vpd == sorted(vpd) and vpd[0] < 1.6 < vpd[-1]
 
 
-def test_beliefs_stay_sound_whatever_is_told() -> None:
-    rng, believed = np.random.default_rng(0), first_belief()
+def test_estimates_stay_sound_whatever_is_told() -> None:
+    rng, estimated = np.random.default_rng(0), prior_estimate()
     for n in range(200):
         told = {"vpd_kpa": float(rng.uniform(0.0, 6.0)), "air_temp_c": float(rng.uniform(-10.0, 60.0))}
         duty = (0.0, float(n % 2), 1.0, *rng.uniform(0.0, 1.0, 2), 0.0, 0.0)
-        believed = learn(believed, Lesson(NOON + timedelta(hours=n), duty, told))
-    spread = np.array(believed.covariance)
-    assert np.isfinite(believed.mean).all() and (np.linalg.eigvalsh(spread) > 0.0).all()
-    assert all(0.3 < figure(believed, name) / figure(first_belief(), name) < 3.1 for name in UNSURE)
+        estimated = learn(estimated, DutyMeasurement(NOON + timedelta(hours=n), duty, told))
+    spread = np.array(estimated.covariance)
+    assert np.isfinite(estimated.mean).all() and (np.linalg.eigvalsh(spread) > 0.0).all()
+    assert all(0.3 < figure(estimated, name) / figure(prior_estimate(), name) < 3.1 for name in PRIOR_SD)
 
 
 def test_what_was_cut_short_is_learned_as_it_was() -> None:
-    """Mist that the door refused is not taken for mist that does nothing."""
+    """Mist that the guardrails refused is not taken for mist that does nothing."""
     duty = {"light": 1.0, "circulation_fan": 1.0, "humidifier": 0.4}
-    mist = Memory(decided_at=NOON - timedelta(hours=2), duty=duty)
+    mist = ControllerMemory(decided_at=NOON - timedelta(hours=2), duty=duty)
     air = {"vpd_kpa": 1.4, "air_temp_c": 24.0, "rh_pct": 55.0}
     told = [
         decide(small_tent(), memory=mist, recent={**air, "humidifier_on": share}).memory.tent
         for share in (0.4, 0.43, 0.0)
     ]
-    factor = [figure(belief, "mist_g_h") for belief in told]
+    factor = [figure(estimate, "mist_g_h") for estimate in told]
     assert factor[0] == factor[1] < factor[2]
 
 
 def test_a_doubted_reading_of_the_air_is_bridged_for_some_hours_without_mist() -> None:
-    memory = Memory(tent=lived(Tent(), 24.0, 9.0))
+    memory = ControllerMemory(tent=lived(BalanceParameters(), 24.0, 9.0))
     at = NOON + timedelta(days=3, hours=1)
     bridged = decide(small_tent(dry_air=1.0), state(at, trust={"rh_pct": 0.1}), memory=memory)
     assert bridged.plan.controller == "mpc" and all(step.humidifier == 0.0 for step in bridged.plan.steps)
@@ -265,7 +272,7 @@ def test_a_doubted_reading_of_the_air_is_bridged_for_some_hours_without_mist() -
 
 def test_an_error_of_the_model_does_not_last() -> None:
     """The model knows nothing of this tent's damp; after some decisions the air is in its band all the same."""
-    memory, vpd = Memory(), 0.4
+    memory, vpd = ControllerMemory(), 0.4
     for cycle in range(6):
         now = NOON + timedelta(hours=2 * cycle) if cycle < 5 else NOON + timedelta(hours=24)
         made = decide(
@@ -276,7 +283,7 @@ def test_an_error_of_the_model_does_not_last() -> None:
         )
         memory, step = made.memory, made.plan.steps[0]
         duties = Duties(*(np.array([v]) for v in (1.0, 1.0, step.exhaust_fan, step.humidifier)))
-        vpd = float(air_of(20.0, 9.0, duties, Tent())[1][0])
+        vpd = float(steady_state_air(20.0, 9.0, duties, BalanceParameters())[1][0])
     assert 0.6 <= vpd <= 1.3
 
 
@@ -292,9 +299,9 @@ def test_stretches_cover_every_hour(horizon: int) -> None:
 
 def test_projected_plans_are_allowed_whatever_was_asked() -> None:
     seen = state(MIDNIGHT, co2=450.0, soil_temp=15.0)
-    see = mpc.look(DecisionContext(now=seen.ts, state=seen, settings=SETTINGS))
-    bounds = horizon.bounds_ahead(see)
-    moves, rng = TentMoves(bounds), np.random.default_rng(0)
+    inputs = mpc.read_inputs(DecisionContext(now=seen.ts, state=seen, settings=SETTINGS))
+    bounds = horizon.plan_bounds(inputs)
+    moves, rng = TentPlanEdits(bounds), np.random.default_rng(0)
     plans = moves.project(rng.normal(0.5, 2.0, (200, 24, 7)) * np.array([300, 1, 1, 1, 1, 1, 60]))
     assert np.allclose(moves.project(plans)[:, :, 3:6], plans[:, :, 3:6], rtol=0.0, atol=1e-9)
     assert (plans >= 0.0).all() and (plans[:, :, 1:6] <= 1.0).all() and (plans[:, :, 4] <= 0.5).all()
@@ -308,11 +315,11 @@ def test_mist_of_a_plan_fits_into_what_is_left_of_the_day() -> None:
     used = np.zeros(24)
     used[3:13] = 0.5
     seen = state(NOON)
-    bounds = horizon.bounds_ahead(mpc.look(DecisionContext(now=seen.ts, state=seen, settings=SETTINGS)), used)
+    bounds = horizon.plan_bounds(mpc.read_inputs(DecisionContext(now=seen.ts, state=seen, settings=SETTINGS)), used)
     left = bounds.mist_left_h
     assert left[0] == left[1] == pytest.approx(horizon.MIST_H_PER_DAY - 5.0)
     assert left[-1] == pytest.approx(horizon.MIST_H_PER_DAY)
     plans = np.zeros((1, 24, 7))
     plans[:, :, 4] = 0.44
-    kept = TentMoves(bounds).project(plans)[0, :, 4]
+    kept = TentPlanEdits(bounds).project(plans)[0, :, 4]
     assert (np.cumsum(kept) <= left + 1e-5).all() and kept.sum() > 4.0

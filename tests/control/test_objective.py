@@ -7,16 +7,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from tomato_host.brain.control.objective import (
-    CO2,
-    EXHAUST,
+from tomato_host.brain.control.plan_columns import CO2, EXHAUST, LIGHT, WATER
+from tomato_host.brain.control.planner.objective import (
     HARM,
-    LIGHT,
+    MAX_STRESS,
     NEAR_HARM,
-    WATER,
-    WORST,
-    Aim,
     Expected,
+    HorizonTargets,
     Weights,
     action_churn,
     beyond,
@@ -30,7 +27,9 @@ from tomato_host.brain.control.objective import (
 
 Array = NDArray[np.float64]
 H = 4
-AIM = Aim(np.ones(H), np.full(H, 0.7), np.full(H, 1.2), np.full(H, 20.0), np.full(H, 27.0), 30.0, 48.0, 0.0, 90.0, 20.0)
+TARGETS = HorizonTargets(
+    np.ones(H), np.full(H, 0.7), np.full(H, 1.2), np.full(H, 20.0), np.full(H, 27.0), 30.0, 48.0, 0.0, 90.0, 20.0
+)
 
 
 def expected(vpd: float = 1.0, air: float = 24.0, soil: float = 36.0, spread: float = 0.0) -> Expected:
@@ -51,7 +50,7 @@ def plan(**columns: float) -> Array:
 
 
 def test_a_perfect_hour_has_no_stress() -> None:
-    assert stress(AIM, expected(), plan())[0] == 0.0
+    assert stress(TARGETS, expected(), plan())[0] == 0.0
 
 
 @pytest.mark.parametrize(
@@ -66,28 +65,28 @@ def test_a_perfect_hour_has_no_stress() -> None:
     ],
 )
 def test_stress_grows_with_distance_and_is_bounded(name: str, values: tuple[float, ...]) -> None:
-    found = [float(stress(AIM, expected(**{name: value}), plan())[0]) for value in values]
-    assert found[0] == 0.0 and found == sorted(found) and found[1] > 0.0 and found[-1] <= WORST
+    found = [float(stress(TARGETS, expected(**{name: value}), plan())[0]) for value in values]
+    assert found[0] == 0.0 and found == sorted(found) and found[1] > 0.0 and found[-1] <= MAX_STRESS
 
 
 def test_uncertainty_pushes_away_from_an_edge() -> None:
-    near = [float(stress(AIM, expected(vpd=1.15, spread=s), plan())[0]) for s in (0.0, 0.1, 0.3)]
-    middle = [float(stress(AIM, expected(vpd=0.95, spread=s), plan())[0]) for s in (0.0, 0.1, 0.2)]
+    near = [float(stress(TARGETS, expected(vpd=1.15, spread=s), plan())[0]) for s in (0.0, 0.1, 0.3)]
+    middle = [float(stress(TARGETS, expected(vpd=0.95, spread=s), plan())[0]) for s in (0.0, 0.1, 0.2)]
     assert near == sorted(near) and near[-1] > near[0] == 0.0 and middle == [0.0, 0.0, 0.0]
 
 
 def test_yield_wants_light_air_water_and_gas() -> None:
-    best = yield_proxy(AIM, expected(), plan(light=1.0))[0]
+    best = yield_proxy(TARGETS, expected(), plan(light=1.0))[0]
     assert best == pytest.approx(1.0)
-    assert yield_proxy(AIM, expected(), plan())[0] == 0.0
-    assert yield_proxy(AIM, expected(vpd=2.0), plan(light=1.0))[0] < best
-    assert yield_proxy(AIM, expected(soil=24.0), plan(light=1.0))[0] == 0.0
-    assert best < yield_proxy(AIM, expected(), plan(light=1.0, co2=20.0))[0] <= 1.2
+    assert yield_proxy(TARGETS, expected(), plan())[0] == 0.0
+    assert yield_proxy(TARGETS, expected(vpd=2.0), plan(light=1.0))[0] < best
+    assert yield_proxy(TARGETS, expected(soil=24.0), plan(light=1.0))[0] == 0.0
+    assert best < yield_proxy(TARGETS, expected(), plan(light=1.0, co2=20.0))[0] <= 1.2
 
 
 def test_use_is_in_shares_of_the_budget() -> None:
-    assert resource_use(AIM, plan(water=90.0))[0] == pytest.approx(0.5)
-    assert resource_use(AIM, plan(co2=20.0))[0] == pytest.approx(0.25)
+    assert resource_use(TARGETS, plan(water=90.0))[0] == pytest.approx(0.5)
+    assert resource_use(TARGETS, plan(co2=20.0))[0] == pytest.approx(0.25)
 
 
 def test_churn_counts_strokes() -> None:
@@ -102,14 +101,14 @@ def test_churn_counts_strokes() -> None:
 
 def test_the_sum_is_the_sum() -> None:
     weights = Weights(1.0, 2.0, 0.5, 0.25)
-    terms = judge(AIM, expected(vpd=1.5), plan(light=1.0, water=45.0, exhaust=0.5), np.zeros(7), weights)
+    terms = judge(TARGETS, expected(vpd=1.5), plan(light=1.0, water=45.0, exhaust=0.5), np.zeros(7), weights)
     assert terms.j[0] == pytest.approx(
         terms.yield_proxy[0] - 2.0 * terms.stress[0] - 0.5 * terms.resource_use[0] - 0.25 * terms.action_churn[0]
     )
 
 
 def test_cold_roots_want_heat() -> None:
-    cold = replace(AIM, soil_temp_short=3.0)
+    cold = replace(TARGETS, soil_temp_short=3.0)
     warm = plan()
     warm[:, :, 5] = 0.6
     assert stress(cold, expected(), plan())[0] > stress(cold, expected(), warm)[0]
@@ -117,7 +116,7 @@ def test_cold_roots_want_heat() -> None:
 
 def test_outside_is_bounded() -> None:
     value = outside(np.array([-100.0, 0.5, 100.0]), np.array([0.0]), np.array([1.0]), 0.3)
-    assert list(value) == [WORST, 0.0, WORST]
+    assert list(value) == [MAX_STRESS, 0.0, MAX_STRESS]
 
 
 def test_what_cannot_reach_the_band_still_tries_to_come_near() -> None:
@@ -130,9 +129,9 @@ def test_a_line_of_harm_is_a_step_with_a_ramp() -> None:
     crossed = beyond(np.array([0.2, 0.3, 0.4, 1.0, 1.4, 1.5]), low, high, 0.1)
     assert crossed == pytest.approx([1.0, 0.5, 0.0, 0.0, 0.5, 1.0])
     lines = ((np.full(H, 0.5), np.full(H, 1.4)), (np.full(H, 0.3), np.full(H, 1.4)))
-    harmed = replace(AIM, vpd_harm=lines)
+    harmed = replace(TARGETS, vpd_harm=lines)
     near, worse = (
-        stress(harmed, expected(vpd=v), plan())[0] - stress(AIM, expected(vpd=v), plan())[0] for v in (0.42, 0.2)
+        stress(harmed, expected(vpd=v), plan())[0] - stress(TARGETS, expected(vpd=v), plan())[0] for v in (0.42, 0.2)
     )
     assert near == pytest.approx(NEAR_HARM) and worse == pytest.approx(NEAR_HARM + HARM)
 
@@ -140,7 +139,7 @@ def test_a_line_of_harm_is_a_step_with_a_ramp() -> None:
 def test_hours_with_steady_duties_add_up_to_the_plan() -> None:
     """What `hourly` leaves out is what passes from hour to hour and what light and water bring."""
     weights, steady = Weights(), plan(exhaust=0.5)
-    terms = judge(AIM, expected(vpd=1.5), steady, steady[0, 0], weights)
-    each = hourly(AIM, expected(vpd=1.5), steady, weights)
+    terms = judge(TARGETS, expected(vpd=1.5), steady, steady[0, 0], weights)
+    each = hourly(TARGETS, expected(vpd=1.5), steady, weights)
     assert each.shape == (1, H)
     assert each.mean() == pytest.approx(-3.0 * terms.stress[0] - weights.smooth * terms.action_churn[0])

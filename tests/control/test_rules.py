@@ -7,24 +7,31 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from tomato_host.brain.control import ControlSettings, Decision, DecisionContext, Memory, fixed_timer, rules
-from tomato_host.brain.control.proposals import Wish, build_decision
+from tomato_host.brain.control import (
+    ControlDecision,
+    ControllerMemory,
+    ControlSettings,
+    DecisionContext,
+    fixed_timer,
+    rules,
+)
+from tomato_host.brain.control.proposals import OutputRequest, build_decision
 from tomato_host.brain.guardrails import GuardContext, Guardrails
 
 from shared_schemas.records import ActionV1
 from tests.control.states import MIDNIGHT, NOON, state
 
 
-def decide(seen: Any = None, **more: Any) -> Decision:
+def decide(seen: Any = None, **more: Any) -> ControlDecision:
     seen = seen if seen is not None else state()
     return rules.decide(DecisionContext(now=seen.ts, state=seen, **more))
 
 
-def asked(decision: Decision) -> Mapping[str, ActionV1]:
+def asked(decision: ControlDecision) -> Mapping[str, ActionV1]:
     return {action.type.value: action for action in decision.proposals}
 
 
-def seconds(decision: Decision, kind: str) -> float:
+def seconds(decision: ControlDecision, kind: str) -> float:
     action = asked(decision).get(kind)
     return (action.params.seconds or 0.0) if action is not None else 0.0
 
@@ -56,7 +63,7 @@ def test_mist_when_the_air_is_too_dry(vpd: float, mist: bool) -> None:
 
 
 def test_mist_goes_on_to_the_middle_of_the_band() -> None:
-    running = Memory(decided_at=NOON - timedelta(hours=2), duty={"humidifier": 0.2})
+    running = ControllerMemory(decided_at=NOON - timedelta(hours=2), duty={"humidifier": 0.2})
     assert seconds(decide(state(vpd=1.1), memory=running), "SET_HUMIDIFIER") > 0.0
     stopped = decide(state(vpd=0.9), memory=running)
     assert asked(stopped)["SET_HUMIDIFIER"].params.state == "OFF"
@@ -79,7 +86,7 @@ def test_roots_are_warmed_by_soil_temperature_only() -> None:
     assert seconds(cold, "SET_HEATER_MAT") > 0.0
     assert seconds(decide(state(soil_temp=19.0)), "SET_HEATER_MAT") == 0.0
     assert seconds(decide(state(soil_temp=None)), "SET_HEATER_MAT") == 0.0
-    on = Memory(duty={"heater_mat": 0.4})
+    on = ControllerMemory(duty={"heater_mat": 0.4})
     assert seconds(decide(state(soil_temp=18.5), memory=on), "SET_HEATER_MAT") > 0.0
 
 
@@ -117,7 +124,7 @@ def test_a_doubted_probe_halves_the_dose() -> None:
 
 def test_water_waits_for_its_pause_the_morning_and_the_budget() -> None:
     dry = ((20.0, 0.9), (20.0, 0.9))
-    recent = Memory(last_water_at=NOON - timedelta(minutes=80))
+    recent = ControllerMemory(last_water_at=NOON - timedelta(minutes=80))
     assert "WATER" not in asked(decide(state(probes=dry), memory=recent))
     assert "WATER" not in asked(decide(state(MIDNIGHT, probes=((25.0, 0.9),))))
     assert "WATER" in asked(decide(state(MIDNIGHT, probes=((22.0, 0.9),))))
@@ -127,11 +134,11 @@ def test_water_waits_for_its_pause_the_morning_and_the_budget() -> None:
 
 
 def test_without_any_probe_a_small_dose_by_the_clock() -> None:
-    blind, first = ((None, 0.0), (30.0, 0.1)), Memory()
+    blind, first = ((None, 0.0), (30.0, 0.1)), ControllerMemory()
     assert "WATER" not in asked(decide(state(probes=blind), memory=first))
-    later = Memory(decided_at=NOON - timedelta(hours=2))
+    later = ControllerMemory(decided_at=NOON - timedelta(hours=2))
     assert asked(decide(state(probes=blind), memory=later))["WATER"].params.ml == 60.0
-    again = Memory(decided_at=NOON, last_water_at=NOON - timedelta(hours=7))
+    again = ControllerMemory(decided_at=NOON, last_water_at=NOON - timedelta(hours=7))
     assert "WATER" not in asked(decide(state(probes=blind), memory=again))
     assert "WATER" not in asked(decide(state(MIDNIGHT, probes=blind), memory=later))
     assert "WATER" not in asked(decide(state(probes=blind, water_used=2200.0), memory=later))
@@ -140,7 +147,7 @@ def test_without_any_probe_a_small_dose_by_the_clock() -> None:
 def test_nothing_to_do_is_a_decision_with_reasons() -> None:
     paused = decide(mode="PAUSED")
     assert [a.type.value for a in paused.proposals] == ["NO_ACTION"]
-    assert "paused by a person" in paused.proposals[0].why.text and len(paused.plan.not_done) == 7
+    assert "paused by the operator" in paused.proposals[0].why.text and len(paused.plan.not_done) == 7
 
 
 def test_safe_mode_keeps_air_moving_and_risky_things_off() -> None:
@@ -149,21 +156,21 @@ def test_safe_mode_keeps_air_moving_and_risky_things_off() -> None:
     assert safe.plan.controller == "safe_mode"
     assert set(asked(safe)) <= {"SET_LIGHT", "SET_CIRCULATION_FAN", "SET_EXHAUST_FAN"}
     assert seconds(safe, "SET_CIRCULATION_FAN") == 7200.0
-    thirsty = decide(state(probes=((18.0, 0.9),)), mode="SAFE")
-    assert asked(thirsty)["WATER"].origin == "safe_mode" and asked(thirsty)["WATER"].params.ml == 150.0
+    demand = decide(state(probes=((18.0, 0.9),)), mode="SAFE")
+    assert asked(demand)["WATER"].origin == "safe_mode" and asked(demand)["WATER"].params.ml == 150.0
     blind = decide(state(air=None, rh=None, vpd=None), mode="SAFE")
     assert seconds(blind, "SET_EXHAUST_FAN") == pytest.approx(720.0)
 
 
 def test_everything_the_rules_ask_for_on_a_good_day_passes_the_door() -> None:
-    door, memory = Guardrails(), Memory()
+    guardrails, memory = Guardrails(), ControllerMemory()
     for hours in range(0, 24, 2):
         now = NOON + timedelta(hours=hours)
         seen = state(now, probes=((24.0, 0.9), (30.0, 0.9)))
         made = decide(seen, memory=memory)
         memory = made.memory
         for proposal in made.proposals:
-            verdict = door.judge(proposal, GuardContext(now, seen))
+            verdict = guardrails.judge(proposal, GuardContext(now, seen))
             assert verdict.allowed or verdict.rule == "day_budget", (proposal.type, verdict.rule)
 
 
@@ -186,6 +193,6 @@ def test_the_timer_is_blind() -> None:
     ],
 )
 def test_what_is_too_little_is_not_asked_for(output: str, amount: float, asks: bool) -> None:
-    made = build_decision(DecisionContext(now=NOON, state=state()), "mpc", [Wish(output, amount, "a trifle")])
+    made = build_decision(DecisionContext(now=NOON, state=state()), "mpc", [OutputRequest(output, amount, "a trifle")])
     assert (made.proposals[0].type.value != "NO_ACTION") == asks
     assert asks or "too little" in made.plan.not_done[0]

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from tomato_host.brain.safe_mode import SafeModeSettings, SafeModeState, Signals, Step, step
+from tomato_host.brain.safe_mode import SafeModeSettings, SafeModeState, SafeModeStep, Signals, step
 
 from tests.control.states import NOON
 
@@ -15,7 +15,7 @@ SETTINGS = SafeModeSettings()
 CALM = Signals(now=NOON, confidence=0.9, air_temp_c=24.0, leak=False)
 
 
-def walk(state: SafeModeState, start_s: float, end_s: float, every_s: float = 10.0, **facts: Any) -> Step:
+def walk(state: SafeModeState, start_s: float, end_s: float, every_s: float = 10.0, **facts: Any) -> SafeModeStep:
     """Steps at a steady pace under the same facts; the last one."""
     at = start_s
     while True:
@@ -27,7 +27,7 @@ def walk(state: SafeModeState, start_s: float, end_s: float, every_s: float = 10
 
 
 WAYS_IN: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
-    ("leak", {"leak": True}, {"person_acknowledges": True}),
+    ("leak", {"leak": True}, {"operator_acknowledges": True}),
     ("board_fault", {"board_faults": ("no_flow",)}, {}),
     ("link_down", {"link_down_s": 60.0}, {}),
     ("state_stale", {"state_age_s": 900.0}, {}),
@@ -35,7 +35,7 @@ WAYS_IN: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("over_temperature", {"air_temp_c": 36.5}, {}),
     ("frost_risk", {"air_temp_c": 6.0}, {}),
     ("critical_anomaly", {"critical": ("AIR_TEMP_HIGH",)}, {}),
-    ("person", {"person_wants_safe": True}, {}),
+    ("person", {"operator_wants_safe": True}, {}),
 ]
 
 
@@ -60,7 +60,7 @@ def test_the_way_in_the_message_and_the_way_back(cause: str, facts: dict[str, An
 
 def test_the_message_says_what_to_do() -> None:
     told = step(SafeModeState(), replace(CALM, leak=True), SETTINGS)
-    assert told.notify is not None and "Water lies" in told.notify and "Next: find and stop" in told.notify
+    assert told.notify is not None and "The leak sensor is wet" in told.notify and "Next: find and stop" in told.notify
     assert step(told.state, replace(CALM, leak=True), SETTINGS).notify is None
 
 
@@ -90,10 +90,10 @@ def test_hysteresis_holds_between_the_limits(facts: dict[str, Any], between: dic
 
 def test_a_leak_waits_for_a_person_and_a_person_cannot_wave_it_away() -> None:
     leaking = walk(SafeModeState(), 0, 10, leak=True)
-    assert walk(leaking.state, 20, 30, leak=True, person_acknowledges=True).state.causes == ("leak",)
+    assert walk(leaking.state, 20, 30, leak=True, operator_acknowledges=True).state.causes == ("leak",)
     assert walk(leaking.state, 20, 4000).state.causes == ("leak",)
-    assert walk(leaking.state, 20, 20, person_acknowledges=True).state.causes == ()
-    assert walk(leaking.state, 20, 20, leak=None, person_acknowledges=True).state.causes == ("leak",)
+    assert walk(leaking.state, 20, 20, operator_acknowledges=True).state.causes == ()
+    assert walk(leaking.state, 20, 20, leak=None, operator_acknowledges=True).state.causes == ("leak",)
 
 
 def test_a_new_cause_during_recovery_starts_again() -> None:
@@ -119,9 +119,9 @@ def test_high_anomalies_make_caution_for_a_while() -> None:
 
 
 def test_a_pause_never_hides_danger() -> None:
-    paused = walk(SafeModeState(), 0, 0, person_paused=True)
+    paused = walk(SafeModeState(), 0, 0, operator_paused=True)
     assert paused.state.mode == "PAUSED"
-    assert walk(paused.state, 10, 10, person_paused=True, leak=True).state.mode == "SAFE"
+    assert walk(paused.state, 10, 10, operator_paused=True, leak=True).state.mode == "SAFE"
     assert walk(paused.state, 10, 10).state.mode == "NORMAL"
 
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from tomato_host.brain.control.score import Course, bootstrap_mean, outcome, relative_change
-from tomato_host.brain.control.stages import STAGES
+from tomato_host.brain.control.evaluation import RunSeries, bootstrap_mean, evaluate_run, relative_change
+from tomato_host.brain.control.targets import STAGES
 
 BAND = STAGES["vegetative"]
 N = 24 * 60
 
 
-def course(**changes: object) -> Course:
+def course(**changes: object) -> RunSeries:
     base = {
         "light": np.ones(N),
         "vpd_kpa": np.full(N, 1.0),
@@ -20,19 +20,19 @@ def course(**changes: object) -> Course:
         "water_ml": np.linspace(0.0, 800.0, N),
         "switches": np.arange(N) / 10.0,
     }
-    return Course(60.0, **{**base, **changes})  # type: ignore[arg-type]  # test tables of arrays
+    return RunSeries(60.0, **{**base, **changes})  # type: ignore[arg-type]  # test tables of arrays
 
 
 def test_a_good_day() -> None:
-    found = outcome(course(), BAND)
+    found = evaluate_run(course(), BAND)
     assert (found.stress_h, found.vpd_in_band_h, found.water_ml) == (0.0, 24.0, 800.0)
     assert found.switches == pytest.approx((N - 1) / 10.0)
 
 
 def test_stress_is_counted_once_however_many_causes() -> None:
-    dry, hot, thirsty = np.full(N, 1.0), np.full(N, 24.0), np.full(N, 36.0)
-    dry[:120], hot[60:180], thirsty[:60] = 1.6, 33.0, 20.0
-    found = outcome(course(vpd_kpa=dry, air_temp_c=hot, driest_pct=thirsty), BAND)
+    dry, hot, demand = np.full(N, 1.0), np.full(N, 24.0), np.full(N, 36.0)
+    dry[:120], hot[60:180], demand[:60] = 1.6, 33.0, 20.0
+    found = evaluate_run(course(vpd_kpa=dry, air_temp_c=hot, driest_pct=demand), BAND)
     assert (found.vpd_stress_h, found.temp_stress_h, found.soil_stress_h, found.stress_h) == (2.0, 2.0, 1.0, 3.0)
 
 
@@ -40,7 +40,7 @@ def test_other_definitions_are_counted_beside_the_first() -> None:
     damp, hot = np.full(N, 1.0), np.full(N, 24.0)
     damp[:120], damp[120:240], damp[240:360] = 0.65, 0.4, 0.2
     hot[600:660] = 30.5
-    found = outcome(course(vpd_kpa=damp, air_temp_c=hot), BAND)
+    found = evaluate_run(course(vpd_kpa=damp, air_temp_c=hot), BAND)
     assert (found.stress_h, found.margin_stress_h, found.strict_stress_h) == (2.0, 5.0, 6.0)
     assert found.vpd_in_band_h == 18.0
 
@@ -48,17 +48,17 @@ def test_other_definitions_are_counted_beside_the_first() -> None:
 def test_the_definitions_hold_one_another() -> None:
     rng = np.random.default_rng(0)
     for _ in range(20):
-        found = outcome(course(vpd_kpa=rng.uniform(0.0, 2.0, N).repeat(1), light=rng.integers(0, 2, N)), BAND)
+        found = evaluate_run(course(vpd_kpa=rng.uniform(0.0, 2.0, N).repeat(1), light=rng.integers(0, 2, N)), BAND)
         assert found.vpd_stress_h <= found.margin_stress_h <= found.strict_stress_h == 24.0 - found.vpd_in_band_h
 
 
 def test_strokes_of_a_fan_are_no_stress() -> None:
     strokes = np.where(np.arange(N) % 10 < 5, 0.4, 1.5)
-    assert outcome(course(vpd_kpa=strokes), BAND).vpd_stress_h == 0.0
+    assert evaluate_run(course(vpd_kpa=strokes), BAND).vpd_stress_h == 0.0
 
 
 def test_night_has_its_own_band() -> None:
-    found = outcome(course(light=np.zeros(N), vpd_kpa=np.full(N, 0.5)), BAND)
+    found = evaluate_run(course(light=np.zeros(N), vpd_kpa=np.full(N, 0.5)), BAND)
     assert found.vpd_in_band_h == 24.0 and found.stress_h == 0.0
 
 

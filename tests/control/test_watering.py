@@ -12,13 +12,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from tomato_host.brain.brain import Mind
-from tomato_host.brain.control import ControlSettings, DecisionContext, Memory, control_inputs, horizon, watering
-from tomato_host.brain.control.objective import WATER, Aim, Expected, soil_stress
-from tomato_host.brain.control.plan_edits import TentMoves
-from tomato_host.brain.control.proposals import Wish
-from tomato_host.brain.control.water_rules import DOUBT_SHARE, water
-from tomato_host.brain.control.water_usage import habit_ml, recalled_ml
+from tomato_host.brain.brain import Brain
+from tomato_host.brain.control import ControllerMemory, ControlSettings, DecisionContext, control_inputs
+from tomato_host.brain.control.plan_columns import WATER
+from tomato_host.brain.control.planner import horizon, watering
+from tomato_host.brain.control.planner.objective import Expected, HorizonTargets, soil_stress
+from tomato_host.brain.control.planner.plan_edits import TentPlanEdits
+from tomato_host.brain.control.proposals import OutputRequest
+from tomato_host.brain.control.rules import CAUTIOUS_SHARE, water
+from tomato_host.brain.control.water_usage import recorded_usual_water_ml, usual_water_ml
 
 from shared_schemas.records.action_v1 import ActionV1, Outcome
 from tests.control.states import NOON, state
@@ -41,59 +43,59 @@ def pots(*drying_pct_h: float) -> tuple[Roll, tuple[str, ...]]:
     return roll, tuple(f"soil.P{k}" for k in range(len(drying_pct_h)))
 
 
-def seen(moisture: float = 36.0, confidence: float = 1.0) -> control_inputs.Look:
+def seen(moisture: float = 36.0, confidence: float = 1.0) -> control_inputs.ControlInputs:
     now = state(probes=((moisture, confidence), (moisture, confidence)))
-    return control_inputs.look(DecisionContext(now=now.ts, state=now, settings=SETTINGS))
+    return control_inputs.read_inputs(DecisionContext(now=now.ts, state=now, settings=SETTINGS))
 
 
 def test_thirst_is_what_the_driest_pot_dries_in_a_day_in_water() -> None:
     roll, zones = pots(0.1, 0.3)
     a_day_ml = 24.0 * 0.3 / PCT_PER_ML
-    found = watering.thirst(roll, zones, np.zeros((24, 7)), 2_200.0)
+    found = watering.water_demand(roll, zones, np.zeros((24, 7)), 2_200.0)
     assert found == pytest.approx(a_day_ml / 2_200.0)
     watered = np.zeros((24, 7))
     watered[::3, WATER] = 200.0
-    assert watering.thirst(roll, zones, watered, 2_200.0) == pytest.approx(found)
+    assert watering.water_demand(roll, zones, watered, 2_200.0) == pytest.approx(found)
 
 
 def test_a_pot_that_gets_wetter_by_itself_has_no_thirst_and_one_that_takes_nothing_up_is_no_division_by_zero() -> None:
     roll, zones = pots(-0.2)
-    assert watering.thirst(roll, zones, np.zeros((24, 7)), 2_200.0) == 0.0
+    assert watering.water_demand(roll, zones, np.zeros((24, 7)), 2_200.0) == 0.0
 
     def deaf(plans: Array) -> Mapping[str, Array]:
         return {"soil.P0": np.broadcast_to(30.0 - 0.1 * np.arange(24), plans.shape[:2])}
 
-    assert np.isfinite(watering.thirst(deaf, ("soil.P0",), np.zeros((24, 7)), 0.0))
+    assert np.isfinite(watering.water_demand(deaf, ("soil.P0",), np.zeros((24, 7)), 0.0))
 
 
 @given(st.floats(0.0, 5.0), st.floats(0.0, 5.0))
-def test_the_mark_rises_with_thirst_from_a_little_below_the_low_mark_to_the_target(a: float, b: float) -> None:
-    aims = seen().aims
-    low, high = (watering.soil_mark_pct(aims, thirst) for thirst in sorted((a, b)))
-    assert aims.soil_low_pct - watering.LATE_PCT <= low <= high <= aims.soil_target_pct
+def test_the_mark_rises_with_demand_from_a_little_below_the_low_mark_to_the_target(a: float, b: float) -> None:
+    setpoints = seen().setpoints
+    low, high = (watering.soil_mark_pct(setpoints, demand) for demand in sorted((a, b)))
+    assert setpoints.soil_low_pct - watering.DELAY_PCT <= low <= high <= setpoints.soil_target_pct
 
 
 def test_who_can_wait_waits_and_who_cannot_is_watered_ahead() -> None:
     """A pot at 36 % gets nothing now, unless a day's water is less than a day's thirst; the reason is told."""
-    see = seen(36.0)
-    assert horizon.bounds_ahead(see, thirst=0.5).water_ml[0] == 0.0
-    assert horizon.bounds_ahead(see, thirst=1.3).water_ml[0] > 0.0
-    assert "runs dry" in watering.water_wish(see, 200.0, 0.5).text
-    assert "130% of a day's 2200 ml" in watering.water_wish(see, 200.0, 1.3).text
+    inputs = seen(36.0)
+    assert horizon.plan_bounds(inputs, demand=0.5).water_ml[0] == 0.0
+    assert horizon.plan_bounds(inputs, demand=1.3).water_ml[0] > 0.0
+    assert "runs dry" in watering.water_request(inputs, 200.0, 0.5).text
+    assert "130% of a day's 2200 ml" in watering.water_request(inputs, 200.0, 1.3).text
 
 
 def test_a_dry_pot_gets_at_least_what_the_rules_would_give() -> None:
     dry = seen(22.0)
-    least = watering.water_wish(dry, 0.0, 0.5)
+    least = watering.water_request(dry, 0.0, 0.5)
     assert least.amount > 0.0 and "is dry at 22.0 %" in least.text
-    assert watering.water_wish(dry, 390.0, 0.5).amount == 390.0
-    assert watering.water_wish(seen(29.0), 0.0, 0.5).amount == 0.0
+    assert watering.water_request(dry, 390.0, 0.5).amount == 390.0
+    assert watering.water_request(seen(29.0), 0.0, 0.5).amount == 0.0
 
 
 def test_the_driest_zone_is_never_given_up_and_a_wet_one_never_forbids_it_water() -> None:
     """Stress by water grows all the way down, faster below the line of harm, and outweighs the other pot's wetness."""
     hours = np.ones(1)
-    aim = Aim(hours, hours, hours, hours, hours, 28.5, 48.0, 0.0, 90.0, 20.0, soil_harm_pct=26.0)
+    aim = HorizonTargets(hours, hours, hours, hours, hours, 28.5, 48.0, 0.0, 90.0, 20.0, soil_harm_pct=26.0)
 
     def stress(driest: float, wettest: float) -> float:
         return float(soil_stress(aim, Expected({}, np.array([[driest]]), np.array([[wettest]]), {}))[0, 0])
@@ -109,12 +111,12 @@ def test_water_of_a_plan_fits_into_any_24_hours() -> None:
     used[[3, 20]] = 1_000.0
     now = state(NOON, probes=((25.0, 1.0), (25.0, 1.0)))
     context = DecisionContext(now=now.ts, state=now, settings=SETTINGS, water_used_ml=2_000.0)
-    bounds = horizon.bounds_ahead(control_inputs.look(context), water_h=used)
+    bounds = horizon.plan_bounds(control_inputs.read_inputs(context), water_h=used)
     assert list(bounds.water_left_ml[:4]) == [200.0] * 4
     assert list(bounds.water_left_ml[4:21]) == [1_200.0] * 17 and bounds.water_left_ml[21] == 2_200.0
     plans = np.zeros((1, 24, 7))
     plans[:, :, WATER] = 400.0
-    kept = TentMoves(bounds).project(plans)[0, :, WATER]
+    kept = TentPlanEdits(bounds).project(plans)[0, :, WATER]
     assert (np.cumsum(kept) <= bounds.water_left_ml + 1e-5).all() and kept.sum() > 1_000.0
 
 
@@ -122,18 +124,22 @@ def test_root_heat_is_for_cold_roots_and_for_cold_air_too() -> None:
     def heat(air: float, roots: float) -> float:
         now = state(air=air, soil_temp=roots)
         context = DecisionContext(now=now.ts, state=now, settings=SETTINGS)
-        return float(horizon.bounds_ahead(control_inputs.look(context)).heater[0])
+        return float(horizon.plan_bounds(control_inputs.read_inputs(context)).heater[0])
 
     assert heat(24.0, 17.0) > 0.0 and heat(24.0, 21.0) == 0.0
     assert heat(13.0, 21.0) > 0.0 and heat(13.0, 25.0) == 0.0
 
 
-def at(hour_local: float, probes: tuple[tuple[float | None, float], ...], habit_ml: float, used: float = 0.0) -> Wish:
+def at(
+    hour_local: float, probes: tuple[tuple[float | None, float], ...], usual_water_ml: float, used: float = 0.0
+) -> OutputRequest:
     """What the rules ask for at that hour of a summer day in Vienna, the last dose long ago."""
     ts = NOON.replace(hour=0) + timedelta(hours=hour_local - 2.0)
     now = state(ts, probes=probes, water_used=used)
-    memory = Memory(decided_at=ts - timedelta(hours=2), last_water_at=ts - timedelta(hours=3), habit_ml=habit_ml)
-    return water(control_inputs.look(DecisionContext(now=ts, state=now, settings=SETTINGS, memory=memory)))
+    memory = ControllerMemory(
+        decided_at=ts - timedelta(hours=2), last_water_at=ts - timedelta(hours=3), usual_water_ml=usual_water_ml
+    )
+    return water(control_inputs.read_inputs(DecisionContext(now=ts, state=now, settings=SETTINGS, memory=memory)))
 
 
 GONE = ((None, 0.0), (None, 0.0))
@@ -144,9 +150,9 @@ def test_without_a_probe_plants_are_kept_alive_by_their_habit_and_never_flooded(
     given = 0.0
     for hour in (6.5, 8.5, 10.5, 12.5, 14.5, 16.5, 18.5, 20.5):
         given += at(hour, GONE, 1_800.0, given).amount
-    assert 0.6 * 1_800.0 <= given <= DOUBT_SHARE * 1_800.0 + 1.0
+    assert 0.6 * 1_800.0 <= given <= CAUTIOUS_SHARE * 1_800.0 + 1.0
     assert at(23.0, GONE, 1_800.0).amount == 0.0
-    assert "by the habit of 1800 ml" in at(12.5, GONE, 1_800.0).text
+    assert "from a usual 1800 ml" in at(12.5, GONE, 1_800.0).text
     assert at(12.5, GONE, 0.0).amount == 0.0, "without a habit the small dose by the clock is not due yet"
 
 
@@ -166,13 +172,13 @@ def test_probes_that_nobody_trusts_do_not_withhold_water() -> None:
 
 def test_the_habit_is_learned_while_every_probe_is_trusted() -> None:
     def after(days: float, confidence: float) -> float:
-        memory, ts = Memory(decided_at=NOON), NOON
+        memory, ts = ControllerMemory(decided_at=NOON), NOON
         for _ in range(round(days * 12)):
             ts += timedelta(hours=2)
             now = state(ts, probes=((35.0, confidence), (35.0, 0.9)))
             context = DecisionContext(now=ts, state=now, settings=SETTINGS, memory=memory, water_used_ml=1_600.0)
-            memory = replace(memory, decided_at=ts, habit_ml=habit_ml(context))
-        return memory.habit_ml
+            memory = replace(memory, decided_at=ts, usual_water_ml=usual_water_ml(context))
+        return memory.usual_water_ml
 
     assert 500.0 < after(1.0, 0.9) < 800.0 and after(8.0, 0.9) == pytest.approx(1_600.0, rel=0.05)
     assert after(8.0, 0.3) == 0.0
@@ -185,8 +191,8 @@ def test_a_restart_does_not_forget_the_habit() -> None:
         asked = proposal("WATER", f"w{hours_ago}", ts=NOON - timedelta(hours=hours_ago), ml=ml)
         return asked.model_copy(update={"outcome": Outcome(status="DONE", delivered_ml=ml)})
 
-    mind = Mind()
-    mind.resume([dose(80.0, 200.0), dose(30.0, 200.0), dose(8.0, 200.0), dose(2.0, 200.0)])
-    assert mind.memory.habit_ml == 300.0 and mind.memory.last_water_at == NOON - timedelta(hours=2)
-    assert at(12.5, GONE, mind.memory.habit_ml).fired == ("blind_dose",)
-    assert recalled_ml([]) == 0.0
+    brain = Brain()
+    brain.resume([dose(80.0, 200.0), dose(30.0, 200.0), dose(8.0, 200.0), dose(2.0, 200.0)])
+    assert brain.memory.usual_water_ml == 300.0 and brain.memory.last_water_at == NOON - timedelta(hours=2)
+    assert at(12.5, GONE, brain.memory.usual_water_ml).fired == ("blind_dose",)
+    assert recorded_usual_water_ml([]) == 0.0

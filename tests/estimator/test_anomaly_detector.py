@@ -100,7 +100,7 @@ def test_every_row_waits_opens_holds_and_clears(row: Threshold) -> None:
     def feed(t_s: float, value: float | None) -> list[AnomalyV1]:
         signals = list(QUIET)
         signals[index] = value
-        return detector.take(t_s, NOON + timedelta(seconds=t_s), signals)
+        return detector.update(t_s, NOON + timedelta(seconds=t_s), signals)
 
     beyond = row.opens_at + away * 1e-3
     between = 0.5 * (row.opens_at + row.clears_at)
@@ -129,7 +129,7 @@ def test_missing_signal_interrupts_the_wait() -> None:
     for minute in range(300):
         signals = list(QUIET)
         signals[index] = None if minute % 20 == 19 else 10.0
-        told += detector.take(minute * 60.0, NOON, signals)
+        told += detector.update(minute * 60.0, NOON, signals)
     assert told == []  # 30 min of sight are never together
 
 
@@ -143,7 +143,7 @@ def test_every_event_opens_once_and_clears_once(steps: list[tuple[float, float |
         t_s += gap
         signals = list(QUIET)[: len(SIGNALS)]
         signals[SIGNALS.index("air_temp_c")] = value
-        for anomaly in detector.take(t_s, NOON + timedelta(seconds=t_s), signals):
+        for anomaly in detector.update(t_s, NOON + timedelta(seconds=t_s), signals):
             assert anomaly.id is not None
             if anomaly.phase == "CLEARED":
                 assert anomaly.id in open_ids
@@ -158,11 +158,11 @@ def test_faults_are_told_when_they_come_and_go() -> None:
     detector = AnomalyDetector(["soil.P1"])
     track = SensorTrack(SOIL_PROBE)
     track.faults = STUCK | OUT_OF_RANGE
-    opened = detector.take_faults(100.0, NOON, track)
+    opened = detector.fault_changes(100.0, NOON, track)
     assert {a.signals["fault"] for a in opened} == {"STUCK_AT", "OUT_OF_RANGE"}
-    assert detector.take_faults(110.0, NOON, track) == []
+    assert detector.fault_changes(110.0, NOON, track) == []
     track.faults = OUT_OF_RANGE
-    cleared = detector.take_faults(120.0, NOON, track)
+    cleared = detector.fault_changes(120.0, NOON, track)
     assert [(a.phase, a.signals["fault"], a.id) for a in cleared] == [
         ("CLEARED", "STUCK_AT", next(a.id for a in opened if a.signals["fault"] == "STUCK_AT"))
     ]

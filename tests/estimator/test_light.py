@@ -30,7 +30,7 @@ def test_own_calibration_wins_over_the_table() -> None:
 def test_sixteen_hours_of_500_umol_are_28_8_mol() -> None:
     integral = DailyLightIntegral(lux_per_umol=1.0)
     for i in range(16 * 60 + 1):
-        integral.take(i * 60.0, 500.0)
+        integral.update(i * 60.0, 500.0)
     assert integral.mol_m2 == pytest.approx(28.8)
 
 
@@ -38,16 +38,16 @@ def test_sixteen_hours_of_500_umol_are_28_8_mol() -> None:
 def test_integral_lies_between_its_darkest_and_brightest(samples: list[tuple[float, float]]) -> None:
     integral = DailyLightIntegral(lux_per_umol=50.0)
     t_s = 0.0
-    integral.take(t_s, samples[0][1])
+    integral.update(t_s, samples[0][1])
     for gap, lux in samples[1:]:
         t_s += gap
-        integral.take(t_s, lux)
+        integral.update(t_s, lux)
     levels = [lux / 50.0 for _, lux in samples]
     assert min(levels) * t_s / 1e6 - 1e-9 <= integral.mol_m2 <= max(levels) * t_s / 1e6 + 1e-9
 
 
 def test_long_gap_adds_nothing() -> None:
     integral = DailyLightIntegral(lux_per_umol=1.0)
-    integral.take(0.0, 500.0)
-    integral.take(7_200.0, 500.0)
+    integral.update(0.0, 500.0)
+    integral.update(7_200.0, 500.0)
     assert integral.mol_m2 == 0.0

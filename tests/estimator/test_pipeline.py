@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tomato_host.brain.estimator import Estimator, EstimatorSettings, ProbeSettings
-from tomato_host.brain.humid_air import vpd_kpa
+from tomato_host.brain.psychrometrics import vpd_kpa
 
 from shared_schemas.records import (
     AnomalyV1,

@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 from random import Random
 
-from tomato_host.brain.estimator.drift import DriftWatch
+from tomato_host.brain.estimator.drift import DriftDetector
 
 NAMES = ("soil.P1", "soil.P2")
 
 
 def evidence(first_per_day: float, second_per_day: float, after: int = 8, days: int = 14) -> dict[str, float]:
     """The most that each probe showed over some days in which the pots dry and drink, from day `after` on moving."""
-    watch, rng, most = DriftWatch(NAMES, daylight=False), Random(7), dict.fromkeys(NAMES, 0.0)
+    watch, rng, most = DriftDetector(NAMES, daylight=False), Random(7), dict.fromkeys(NAMES, 0.0)
     for hour in range(24 * days):
         moving = max(0.0, hour / 24.0 - after)
         daily = 1.5 * math.sin(2.0 * math.pi * hour / 24.0)
@@ -20,7 +20,7 @@ def evidence(first_per_day: float, second_per_day: float, after: int = 8, days: 
             32.0 + daily + rng.gauss(0.0, 0.2) + first_per_day * moving,
             38.0 + daily + rng.gauss(0.0, 0.2) + second_per_day * moving,
         ]
-        if watch.take(hour * 3_600.0, values, None):
+        if watch.update(hour * 3_600.0, values, None):
             for name, weight in watch.evidence.items():
                 most[name] = max(most[name], weight)
     return most

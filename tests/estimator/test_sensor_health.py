@@ -177,12 +177,12 @@ def test_coarse_sensor_earns_patience_but_a_real_fault_teaches_little() -> None:
         level += 0.1
         for _ in range(8):
             t_s += 300.0
-            track.take(t_s, round(level, 1), False)
+            track.update(t_s, round(level, 1), False)
     assert track.faults == 0
     assert track.stuck_after_s == pytest.approx(2.0 * 2_400.0)
     for _ in range(24):
         t_s += 300.0
-        track.take(t_s, 56.0, False)
+        track.update(t_s, 56.0, False)
     assert track.faults & STUCK
     assert track.stuck_after_s < 3.0 * 3_600.0
 
@@ -226,7 +226,7 @@ def test_whatever_comes_in_a_trusted_value_is_plausible_and_fresh(
     t_s = 0.0
     for gap_s, value, excused in samples:
         t_s += gap_s
-        track.take(t_s, value, excused, 0.0, "timeout")
+        track.update(t_s, value, excused, 0.0, "timeout")
         trusted = track.trusted
         assert track.faults & ~(NO_VALUE | JUMP) == 0
         if trusted is not None:
@@ -240,11 +240,11 @@ def test_whatever_comes_in_a_trusted_value_is_plausible_and_fresh(
 
 def test_disconnect_needs_two_samples_at_a_fast_pace_and_one_at_a_slow_one() -> None:
     fast, slow = SensorTrack(SOIL_PROBE), SensorTrack(SOIL_PROBE)
-    fast.take(0.0, 30.0, False)
-    fast.take(10.0, None, False, 0.0, "timeout")
+    fast.update(0.0, 30.0, False)
+    fast.update(10.0, None, False, 0.0, "timeout")
     assert not fast.faults & DISCONNECT
-    fast.take(30.0, None, False, 0.0, "timeout")
+    fast.update(30.0, None, False, 0.0, "timeout")
     assert fast.faults & DISCONNECT
-    slow.take(0.0, 30.0, False)
-    slow.take(1_800.0, None, False, 0.0, "timeout")
+    slow.update(0.0, 30.0, False)
+    slow.update(1_800.0, None, False, 0.0, "timeout")
     assert slow.faults & DISCONNECT

@@ -46,7 +46,7 @@ def test_doubted_and_missing_probes_take_no_part(probes: list[tuple[float | None
 def test_water_on_a_full_root_zone_needs_no_answer() -> None:
     arrival = WaterArrival()
     for minute in range(120):
-        arrival.take(minute * 60.0, 0.0 if minute < 10 else 200.0, [72.0])
+        arrival.update(minute * 60.0, 0.0 if minute < 10 else 200.0, [72.0])
     assert arrival.unanswered_ml == 0.0
 
 
@@ -57,12 +57,12 @@ def test_count_that_comes_with_or_after_the_water_is_no_accusation(period_s: flo
         t_s = i * period_s
         level = 25.0 if t_s < 3_600.0 else 34.0
         counted_s = 3_600.0 + min(period_s, 300.0) * (period_s < 1_800.0)
-        arrival.take(t_s, 400.0 if t_s >= counted_s else 0.0, [level])
+        arrival.update(t_s, 400.0 if t_s >= counted_s else 0.0, [level])
     assert arrival.unanswered_ml == 0.0
 
 
 def test_blind_probes_answer_nothing_and_accuse_nobody() -> None:
     arrival = WaterArrival()
     for minute in range(120):
-        arrival.take(minute * 60.0, 0.0 if minute < 10 else 200.0, [None])
+        arrival.update(minute * 60.0, 0.0 if minute < 10 else 200.0, [None])
     assert arrival.unanswered_ml == 0.0

@@ -3,17 +3,32 @@
 from __future__ import annotations
 
 import math
+import re
+from pathlib import Path
 
+import numpy as np
 import psychrolib
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tomato_host.brain.humid_air import (
+from tomato_host.brain.psychrometric_arrays import (
+    leaf_vpd_array_kpa,
+    rh_array_pct,
+    saturation_array_kpa,
+    vapour_array_kpa,
+    vpd_array_kpa,
+)
+from tomato_host.brain.psychrometrics import (
+    CURVES,
+    HIGHEST_TEMP_C,
+    LOWEST_TEMP_C,
+    PLANNING_FORMULA,
     Formula,
     absolute_humidity_g_m3,
     dew_point_c,
     leaf_air_delta_c,
     leaf_vpd_kpa,
+    saturation_pa,
     saturation_vapour_pressure_kpa,
     vapour_pressure_kpa,
     vpd_kpa,
@@ -21,7 +36,7 @@ from tomato_host.brain.humid_air import (
 
 from tests.fixtures.vpd_reference_cases import VPD_REFERENCE_CASES
 
-FORMULAS: tuple[tuple[Formula, float], ...] = (("buck", 0.0006), ("magnus", 0.003))
+FORMULAS: tuple[tuple[Formula, float], ...] = (("buck", 0.0006), ("magnus", 0.003), ("fao56", 0.0015))
 """Formula and what it may differ from steam tables, which themselves differ by 0.03 % from psychrolib (ASHRAE)."""
 temps = st.floats(-40.0, 85.0)
 humidities = st.floats(0.0, 100.0)
@@ -36,7 +51,7 @@ def test_vpd_matches_reference_values(formula: Formula, tolerance: float) -> Non
         assert vpd_kpa(case.temp_c, case.rh_pct, formula) == pytest.approx(case.vpd_kpa, rel=tolerance, abs=1e-12)
 
 
-@pytest.mark.parametrize(("formula", "claimed"), [("buck", 0.00022), ("magnus", 0.0029)])
+@pytest.mark.parametrize(("formula", "claimed"), [("buck", 0.00022), ("magnus", 0.0029), ("fao56", 0.0012)])
 def test_claimed_accuracy_against_psychrolib_between_0_and_45_degc(formula: Formula, claimed: float) -> None:
     psychrolib.SetUnitSystem(psychrolib.SI)
     worst = max(
@@ -112,3 +127,43 @@ def test_leaf_deficit_is_never_negative_and_grows_with_the_leaf(leaf: float, air
     assert deficit >= 0.0
     assert leaf_vpd_kpa(leaf + 1.0, air, rh) >= deficit
     assert leaf_vpd_kpa(air, air, rh) == pytest.approx(vpd_kpa(air, rh), abs=1e-12)
+
+
+@given(temps, humidities, formulas)
+def test_arrays_and_scalars_are_one_formula(temp: float, rh: float, formula: Formula) -> None:
+    array, one = np.array([temp, math.nan]), pytest.approx
+    saturated = saturation_array_kpa(array, formula)
+    assert saturated[0] == one(saturation_vapour_pressure_kpa(temp, formula), rel=1e-14)
+    assert math.isnan(saturated[1])
+    assert vapour_array_kpa(array, rh, formula)[0] == one(vapour_pressure_kpa(temp, rh, formula), rel=1e-14)
+    assert vpd_array_kpa(array, rh, formula)[0] == one(vpd_kpa(temp, rh, formula), rel=1e-14)
+    assert leaf_vpd_array_kpa(array, 24.0, rh, formula)[0] == one(leaf_vpd_kpa(temp, 24.0, rh, formula), abs=1e-12)
+    assert rh_array_pct(array, vpd_array_kpa(array, rh, formula), formula)[0] == one(rh, abs=1e-9)
+
+
+@given(temps)
+def test_the_simulated_tent_uses_the_formula_of_the_measurements(temp: float) -> None:
+    assert saturation_pa(temp) == pytest.approx(1_000.0 * saturation_vapour_pressure_kpa(temp, "buck"), rel=1e-14)
+
+
+def test_planning_and_measuring_differ_by_no_more_than_is_claimed() -> None:
+    temp = np.arange(0.0, 45.01, 0.1)
+    assert (
+        np.abs(saturation_array_kpa(temp, PLANNING_FORMULA) / saturation_array_kpa(temp, "buck") - 1.0).max() < 0.0011
+    )
+
+
+def test_coefficients_stand_in_one_file_only() -> None:
+    # tools/fault_campaign.py has a formula of its own on purpose: it must share nothing with the detector.
+    root = Path(__file__).resolve().parents[2]
+    figures = {f"{value:g}" for curve in CURVES.values() for value in (curve.a_kpa, curve.c_k, curve.d_k) if value}
+    figures |= {f"{value * scale:g}" for value in (0.61121, 0.61094, 0.6108) for scale in (10.0, 1_000.0)}
+    pattern = re.compile(rf"(?<![\d.])({'|'.join(re.escape(figure) for figure in sorted(figures))})0*(?![\d.])")
+    found = {
+        str(file.relative_to(root))
+        for folder in ("host", "firmware", "shared_schemas")
+        for file in (root / folder).rglob("*.py")
+        if pattern.search(file.read_text(encoding="utf-8"))
+    }
+    assert found == {"host/tomato_host/brain/psychrometrics.py"}
+    assert (LOWEST_TEMP_C, HIGHEST_TEMP_C) == (-40.0, 85.0)

@@ -1,4 +1,4 @@
-"""The executor: bounded pulses, renewal before the end, honest outcomes. The line and the door are plain recorders."""
+"""The executor: bounded pulses, renewal before the end, honest outcomes. Line and guardrails are plain recorders."""
 
 from __future__ import annotations
 
@@ -48,14 +48,14 @@ class RecordedLine:
 
 
 class GenerousDoor:
-    """Stands for the guardrails' second phase: grants all, keeps the books."""
+    """Stands for the guardrails' second phase: grants all, keeps the ledger."""
 
     def __init__(self) -> None:
         self.drawn = 0.0
         self.delivered = 0.0
         self.released: list[str | None] = []
 
-    def draw(self, action: ActionV1, amount: float, now: datetime) -> float:
+    def allocate(self, action: ActionV1, amount: float, now: datetime) -> float:
         self.drawn += amount
         return amount
 
@@ -63,7 +63,7 @@ class GenerousDoor:
         self.drawn -= drawn
         self.delivered += delivered
 
-    def give_back(self, action: ActionV1, drawn: float) -> None:
+    def refund(self, action: ActionV1, drawn: float) -> None:
         self.drawn -= drawn
 
     def release(self, action: ActionV1) -> None:
@@ -84,13 +84,13 @@ def line() -> RecordedLine:
 
 
 @pytest.fixture
-def door() -> GenerousDoor:
+def guardrails() -> GenerousDoor:
     return GenerousDoor()
 
 
 @pytest.fixture
-def executor(line: RecordedLine, door: GenerousDoor) -> Executor:
-    return Executor(line, door)
+def executor(line: RecordedLine, guardrails: GenerousDoor) -> Executor:
+    return Executor(line, guardrails)
 
 
 def run_hold(executor: Executor, line: RecordedLine, until_ms: int) -> None:
@@ -121,17 +121,17 @@ def test_a_long_light_is_renewed_before_each_pulse_ends(executor: Executor, line
     assert all(0 < gap <= RENEW_BEFORE_MS for gap in gaps), "never dark between two pulses"
     assert all(amount <= row.max_on_ms for _, _, amount, _ in line.pulses)
     assert abs(ends[-1] - 3_600_000) <= TICK_MS
-    (done,) = executor.take_finished()
+    (done,) = executor.pop_finished()
     assert done.outcome is not None and done.outcome.status == "DONE"
     assert done.outcome.delivered_s == pytest.approx(3600.0, abs=2.5)
 
 
-def test_the_books_of_a_renewed_light_balance(executor: Executor, line: RecordedLine, door: GenerousDoor) -> None:
+def test_the_books_of_a_renewed_light_balance(executor: Executor, line: RecordedLine, guardrails: GenerousDoor) -> None:
     executor.start(action(ActionType.SET_LIGHT, state="ON", seconds=7200.0), (), 0, START)
     run_hold(executor, line, 7_220_000)
-    assert door.drawn == pytest.approx(0.0, abs=1e-6)
-    assert door.delivered == pytest.approx(7200.0, abs=2.5)
-    assert door.released == ["a-SET_LIGHT"]
+    assert guardrails.drawn == pytest.approx(0.0, abs=1e-6)
+    assert guardrails.delivered == pytest.approx(7200.0, abs=2.5)
+    assert guardrails.released == ["a-SET_LIGHT"]
 
 
 def test_a_large_dose_is_split_and_reported_whole(executor: Executor, line: RecordedLine) -> None:
@@ -141,7 +141,7 @@ def test_a_large_dose_is_split_and_reported_whole(executor: Executor, line: Reco
     assert len(line.pulses) == 1, "the pause between two pulses is kept"
     executor.tick(72_000, at(72_000))
     executor.on_result(Word(2, "DONE", delivered=198), 90_000, at(90_000))
-    (done,) = executor.take_finished()
+    (done,) = executor.pop_finished()
     assert [amount for _, _, amount, _ in line.pulses] == [200, 200]
     assert done.outcome is not None
     assert (done.outcome.status, done.outcome.delivered_ml) == ("DONE", 398.0)
@@ -151,34 +151,34 @@ def test_a_dose_refused_by_the_board_is_not_repeated(executor: Executor, line: R
     executor.start(action(ActionType.WATER, ml=100.0), (), 0, START)
     executor.on_result(Word(1, "REJECTED", "leak"), 50, at(50))
     executor.tick(120_000, at(120_000))
-    (done,) = executor.take_finished()
+    (done,) = executor.pop_finished()
     assert len(line.pulses) == 1
     assert done.outcome is not None
     assert (done.outcome.status, done.outcome.reason) == ("REJECTED_BY_BOARD", "leak")
 
 
-def test_what_passes_by_itself_is_waited_for(executor: Executor, line: RecordedLine, door: GenerousDoor) -> None:
+def test_what_passes_by_itself_is_waited_for(executor: Executor, line: RecordedLine, guardrails: GenerousDoor) -> None:
     executor.start(action(ActionType.WATER, ml=100.0), (), 0, START)
     executor.on_result(Word(1, "REJECTED", "saving"), 50, at(50))
     executor.tick(2_400, at(2_400))
     executor.on_result(Word(2, "DONE", delivered=100), 8_000, at(8_000))
-    (done,) = executor.take_finished()
+    (done,) = executor.pop_finished()
     assert [amount for _, _, amount, _ in line.pulses] == [100, 100]
     assert done.outcome is not None and done.outcome.status == "DONE"
-    assert (door.drawn, door.delivered) == (0.0, 100.0)
+    assert (guardrails.drawn, guardrails.delivered) == (0.0, 100.0)
 
 
 def test_a_lost_link_ends_doses_counts_them_whole_and_resumes_holds(
-    executor: Executor, line: RecordedLine, door: GenerousDoor
+    executor: Executor, line: RecordedLine, guardrails: GenerousDoor
 ) -> None:
     executor.start(action(ActionType.WATER, ml=100.0), (), 0, START)
     executor.start(action(ActionType.SET_LIGHT, state="ON", seconds=600.0), (), 0, START)
     executor.on_link_lost(5_000, at(5_000))
-    assert executor.take_finished() == [], "how the dose ended, only the board can tell"
-    (dose,) = executor.take_unheard()
+    assert executor.pop_finished() == [], "how the dose ended, only the board can tell"
+    (dose,) = executor.pop_unconfirmed()
     assert dose.action.type is ActionType.WATER and (dose.reason, dose.delivered) == ("link lost", 0.0)
-    assert executor.take_unheard() == []
-    assert door.delivered == pytest.approx(100.0 + 600.0), "what was under way counts as delivered"
+    assert executor.pop_unconfirmed() == []
+    assert guardrails.delivered == pytest.approx(100.0 + 600.0), "what was under way counts as delivered"
     executor.tick(10_000, at(10_000))
     assert line.pulses[-1][1] == "light", "the light goes on after the reconnect"
 
@@ -188,7 +188,7 @@ def test_off_stops_the_output_and_closes_the_old_action(executor: Executor, line
     executor.start(action(ActionType.SET_EXHAUST_FAN, state="OFF"), ("exhaust_fan",), 1_000, at(1_000))
     executor.on_result(Word(1, "ABORTED", "stopped", delivered=1_000), 1_010, at(1_010))
     assert line.stops == ["exhaust_fan"]
-    outcomes = {a.params.state: a.outcome for a in executor.take_finished()}
+    outcomes = {a.params.state: a.outcome for a in executor.pop_finished()}
     assert outcomes["OFF"] is not None and outcomes["OFF"].status == "DONE"
     assert outcomes["ON"] is not None and outcomes["ON"].delivered_s == 1.0
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from dataclasses import astuple
+from datetime import datetime, timedelta
 from typing import Any
 
-from tomato_host.brain.guardrails import GuardContext
+from tomato_host.brain.guardrails import GuardContext, Guardrails
 
+from shared_schemas.devices import OUTPUT_BY_NAME
 from shared_schemas.records import ActionV1, StateV1
 from tests.control.states import NOON, state
 
@@ -41,3 +43,14 @@ def proposal(
 def facts(now: datetime = NOON, seen: StateV1 | None = None, **more: Any) -> GuardContext:
     """A healthy moment, with what a test changes."""
     return GuardContext(now=now, state=seen if seen is not None else state(now), **more)
+
+
+def ledger_view(guardrails: Guardrails, now: datetime = NOON + timedelta(seconds=100)) -> dict[str, object]:
+    """Everything that a ledger tells of itself at `now`: equal views judge the next proposal alike."""
+    ledger, now_s = guardrails.ledger, now.timestamp()
+    view: dict[str, object] = {"accepted": ledger.accepted_within_hour(now_s)}
+    for name in OUTPUT_BY_NAME:
+        hold = ledger.hold(name, float("-inf"))
+        held = None if hold is None else astuple(hold)
+        view[name] = (ledger.hour_used(name, now_s), ledger.day_used(name, now_s), ledger.last_s(name), held)
+    return view

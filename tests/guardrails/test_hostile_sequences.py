@@ -11,16 +11,17 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from tomato_host.brain.guardrails import GuardContext, Guardrails, GuardSettings
 from tomato_host.brain.guardrails.profiles import GENTLE, PERMITTED
+from tomato_host.brain.settings import BudgetSettings
 
 from shared_schemas.devices import OUTPUT_BY_NAME
-from shared_schemas.records.action_v1 import OUTPUT_OF, ActionType, ActionV1, Params
+from shared_schemas.records.action_v1 import OUTPUT_OF, ActionType, ActionV1, Outcome, Params
 from tests.control.states import NOON, state
 
 AMOUNTS = st.one_of(st.floats(-1e6, 1e6), st.sampled_from([0.0, 1e-9, 0.5, 5.0, 30.0, 200.0, 3600.0, 7200.0, 1e12]))
-LIMITS = GuardSettings()
+LIMITS, BUDGETS = GuardSettings(), BudgetSettings()
 DAY = {
-    "water_pump": LIMITS.water_ml_per_day,
-    "co2_solenoid": 600,
+    "water_pump": BUDGETS.water_ml_per_day,
+    "co2_solenoid": BUDGETS.co2_s_per_day,
     "light": 64_800,
     "humidifier": 21_600,
     "heater_mat": 43_200,
@@ -29,21 +30,35 @@ HOUR = {"water_pump": LIMITS.water_ml_per_hour, "co2_solenoid": 120, "humidifier
 
 
 ROUNDING = 0.0005
-"""The books count thousandths; a proposal may be half of one beside them."""
+"""The ledger count thousandths; a proposal may be half of one beside them."""
+
+
+def _with_outcome(action: ActionV1, delivered: float, now: datetime) -> ActionV1:
+    """The action as the record has it when it delivered this much (ml or s) at `now`."""
+    water = action.type is ActionType.WATER
+    outcome = Outcome(
+        status="DONE",
+        delivered_ml=delivered if water else None,
+        delivered_s=None if water else delivered,
+        finished_ts=now,
+    )
+    return action.model_copy(update={"outcome": outcome})
 
 
 class HostileProposals(RuleBasedStateMachine):
-    """Submits anything at any time; an executor that draws greedily; its own plain books check the door's."""
+    """Submits anything at any time; an executor that draws greedily; its own plain ledger check the guardrails'."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.door = Guardrails()
+        self.guardrails = Guardrails()
         self.now: datetime = NOON
         self.count = 0
         self.running: list[ActionV1] = []
         self.open: list[tuple[ActionV1, float]] = []
         self.sent: list[tuple[str, datetime, float]] = []
         """(output, when its result came or now, amount): pulses delivered in full, the worst case."""
+        self.recorded: list[ActionV1] = []
+        """Each pulse as a finished action of the record."""
         self.accepted: list[tuple[ActionV1, datetime]] = []
         self.context = GuardContext(NOON, state())
 
@@ -119,7 +134,7 @@ class HostileProposals(RuleBasedStateMachine):
                 period_s=period,
             ),
         )
-        verdict = self.door.judge(asked, self.context)
+        verdict = self.guardrails.judge(asked, self.context)
         if not verdict.allowed:
             assert verdict.rule and verdict.action.safety.refused_by == verdict.rule
             return
@@ -129,26 +144,30 @@ class HostileProposals(RuleBasedStateMachine):
             self.running.append(verdict.action)
 
     def check_accepted(self, action: ActionV1) -> None:
-        here, params = self.context, action.params
-        assert (here.link_up and here.mode != "PAUSED") or (action.origin in ("person", "safe_mode") and here.link_up)
+        context, params = self.context, action.params
+        assert (context.link_up and context.mode != "PAUSED") or (
+            action.origin in ("person", "safe_mode") and context.link_up
+        )
         assert action.type in PERMITTED[action.origin]
         if action.type not in GENTLE:
-            assert here.state is not None and (self.now - here.state.ts).total_seconds() <= LIMITS.state_age_s
-            assert not (here.leak and action.type is not ActionType.CO2_INJECT)
-            assert here.mode != "SAFE"
+            assert context.state is not None and (self.now - context.state.ts).total_seconds() <= LIMITS.state_age_s
+            assert not (context.leak and action.type is not ActionType.CO2_INJECT)
+            assert context.mode != "SAFE"
         if action.type is ActionType.WATER:
             assert params.ml is not None and 5.0 - ROUNDING <= params.ml <= LIMITS.water_ml_per_hour + ROUNDING
         else:
             assert params.seconds is not None
             assert 1.0 - ROUNDING <= params.seconds <= LIMITS.longest_s + ROUNDING
         if action.type is ActionType.SET_HUMIDIFIER:
-            assert here.state is not None and here.state.env.rh_pct is not None and here.state.env.rh_pct < 88.0
+            assert (
+                context.state is not None and context.state.env.rh_pct is not None and context.state.env.rh_pct < 88.0
+            )
 
     @precondition(lambda self: self.running)
     @rule(data=st.data(), amount=st.sampled_from([1.0, 30.0, 200.0, 900.0, 5000.0]))
-    def draw(self, data: st.DataObject, amount: float) -> None:
+    def allocate(self, data: st.DataObject, amount: float) -> None:
         action = data.draw(st.sampled_from(self.running[-6:]))
-        drawn = self.door.draw(action, amount, self.now)
+        drawn = self.guardrails.allocate(action, amount, self.now)
         if drawn > 0.0:
             out = OUTPUT_BY_NAME[OUTPUT_OF[action.type]]
             assert drawn <= (out.max_dose if out.kind == "pump" else out.max_on_ms / 1000.0)
@@ -158,20 +177,26 @@ class HostileProposals(RuleBasedStateMachine):
     @rule(share=st.sampled_from([0.0, 0.3, 1.0]))
     def result(self, share: float) -> None:
         action, drawn = self.open.pop(0)
-        self.door.settle(action, drawn, drawn * share, self.now)
+        self.guardrails.settle(action, drawn, drawn * share, self.now)
         self.sent.append((OUTPUT_OF[action.type], self.now, drawn * share))
+        self.recorded.append(_with_outcome(action, drawn * share, self.now))
 
     @precondition(lambda self: self.running)
     @rule()
     def finish(self) -> None:
-        self.door.release(self.running.pop(0))
+        self.guardrails.release(self.running.pop(0))
 
     @rule()
     def restart(self) -> None:
-        saved, self.door = self.door.save(), Guardrails()
-        self.door.restore(saved, self.now)
+        """A new process knows what the records tell: what was delivered; pulses under way count in full, now."""
         self.sent += [(OUTPUT_OF[action.type], self.now, drawn) for action, drawn in self.open]
+        self.recorded += [_with_outcome(action, drawn, self.now) for action, drawn in self.open]
         self.open.clear()
+        self.running.clear()
+        delivered = {a.id for a in self.recorded if a.outcome and (a.outcome.delivered_ml or a.outcome.delivered_s)}
+        self.accepted = [(a, when) for a, when in self.accepted if a.id in delivered]  # no water, no pause to keep
+        self.guardrails = Guardrails()
+        self.guardrails.replay(self.recorded)
 
     @invariant()
     def budgets_hold(self) -> None:

@@ -1,4 +1,4 @@
-"""Every rule of the door: what it refuses or clips, with rule, value and limit in the verdict."""
+"""Every rule of the guardrails: what it refuses or clips, with rule, value and limit in the verdict."""
 
 from __future__ import annotations
 
@@ -7,15 +7,16 @@ from typing import Any
 
 import pytest
 from tomato_host.brain.guardrails import GuardContext, Guardrails, GuardSettings
-from tomato_host.brain.guardrails.context import Case
+from tomato_host.brain.guardrails.context import ProposalCase
 from tomato_host.brain.guardrails.limits import build_limits
 from tomato_host.brain.guardrails.profiles import PROFILES, RANK
 from tomato_host.brain.guardrails.rules import RULE_NAMES, quantity
+from tomato_host.brain.settings import BudgetSettings
 
 from shared_schemas.records import ActionV1
 from shared_schemas.records.action_v1 import ActionType, Params
 from tests.control.states import NOON, state
-from tests.guardrails.proposals import ON, facts, proposal
+from tests.guardrails.proposals import ON, facts, ledger_view, proposal
 
 
 def at(seconds: float) -> Any:
@@ -99,9 +100,9 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize(("case", "asked", "here", "rule"), REFUSED, ids=[row[0] for row in REFUSED])
-def test_refusals_name_their_rule(case: str, asked: ActionV1, here: GuardContext, rule: str) -> None:
-    verdict = Guardrails().judge(asked, here)
+@pytest.mark.parametrize(("case", "asked", "context", "rule"), REFUSED, ids=[row[0] for row in REFUSED])
+def test_refusals_name_their_rule(case: str, asked: ActionV1, context: GuardContext, rule: str) -> None:
+    verdict = Guardrails().judge(asked, context)
     assert not verdict.allowed and verdict.rule == rule
     assert not verdict.action.safety.validated and verdict.action.safety.refused_by == rule
     assert verdict.checks[-1].rule == rule and verdict.checks[-1].text
@@ -130,9 +131,9 @@ PASSED = [
 ]
 
 
-@pytest.mark.parametrize(("case", "asked", "here"), PASSED, ids=[row[0] for row in PASSED])
-def test_what_the_rules_let_pass(case: str, asked: ActionV1, here: GuardContext) -> None:
-    verdict = Guardrails().judge(asked, here)
+@pytest.mark.parametrize(("case", "asked", "context"), PASSED, ids=[row[0] for row in PASSED])
+def test_what_the_rules_let_pass(case: str, asked: ActionV1, context: GuardContext) -> None:
+    verdict = Guardrails().judge(asked, context)
     assert verdict.allowed, verdict.rule
     assert verdict.action.params == asked.params
 
@@ -161,11 +162,11 @@ CLIPPED = [
 ]
 
 
-@pytest.mark.parametrize(("case", "asked", "here", "rule", "left"), CLIPPED, ids=[row[0] for row in CLIPPED])
+@pytest.mark.parametrize(("case", "asked", "context", "rule", "left"), CLIPPED, ids=[row[0] for row in CLIPPED])
 def test_clipping_lowers_the_amount_and_says_so(
-    case: str, asked: ActionV1, here: GuardContext, rule: str, left: float
+    case: str, asked: ActionV1, context: GuardContext, rule: str, left: float
 ) -> None:
-    verdict = Guardrails().judge(asked, here)
+    verdict = Guardrails().judge(asked, context)
     assert verdict.allowed and verdict.rule == rule
     given = verdict.action.params
     assert (given.ml if asked.type.value == "WATER" else given.seconds) == pytest.approx(left)
@@ -174,10 +175,10 @@ def test_clipping_lowers_the_amount_and_says_so(
 
 
 def test_a_used_up_budget_leaves_nothing_and_says_nothing_is_left() -> None:
-    door = Guardrails(GuardSettings(water_ml_per_day=100))
-    first = door.judge(proposal("WATER", "a", ml=100.0), facts())
-    door.settle(first.action, door.draw(first.action, 100.0, NOON), 130.0, NOON)
-    later = door.judge(proposal("WATER", "b", ts=at(7200), ml=50.0), facts(at(7200)))
+    guardrails = Guardrails(budgets=BudgetSettings(water_ml_per_day=100))
+    first = guardrails.judge(proposal("WATER", "a", ml=100.0), facts())
+    guardrails.settle(first.action, guardrails.allocate(first.action, 100.0, NOON), 130.0, NOON)
+    later = guardrails.judge(proposal("WATER", "b", ts=at(7200), ml=50.0), facts(at(7200)))
     assert later.rule == "day_budget" and (later.value, later.limit) == (50.0, 0.0)
 
 
@@ -192,123 +193,102 @@ def test_pulses_are_enough_for_the_board() -> None:
 
 
 def test_the_same_key_moves_nothing_twice() -> None:
-    door = Guardrails()
-    assert door.judge(proposal("SET_LIGHT", "k", **ON), facts()).allowed
-    again = door.judge(proposal("SET_LIGHT", "k", **ON), facts())
+    guardrails = Guardrails()
+    assert guardrails.judge(proposal("SET_LIGHT", "k", **ON), facts()).allowed
+    again = guardrails.judge(proposal("SET_LIGHT", "k", **ON), facts())
     assert not again.allowed and again.rule == "idempotency"
 
 
 def test_a_refused_key_stays_refused() -> None:
-    door = Guardrails()
-    assert door.judge(proposal("WATER", "k", ml=50.0), facts(leak=True)).rule == "environment"
-    assert door.judge(proposal("WATER", "k", ml=50.0), facts()).rule == "idempotency"
+    guardrails = Guardrails()
+    assert guardrails.judge(proposal("WATER", "k", ml=50.0), facts(leak=True)).rule == "environment"
+    assert guardrails.judge(proposal("WATER", "k", ml=50.0), facts()).rule == "idempotency"
 
 
 def test_water_needs_its_pause() -> None:
-    door = Guardrails()
-    assert door.judge(proposal("WATER", "a", ml=50.0), facts()).allowed
-    soon = door.judge(proposal("WATER", "b", ts=at(1799), ml=50.0), facts(at(1799)))
+    guardrails = Guardrails()
+    assert guardrails.judge(proposal("WATER", "a", ml=50.0), facts()).allowed
+    soon = guardrails.judge(proposal("WATER", "b", ts=at(1799), ml=50.0), facts(at(1799)))
     assert soon.rule == "interval" and soon.value == 1799.0 and soon.limit == 1800.0
-    assert door.judge(proposal("WATER", "c", ts=at(1800), ml=50.0), facts(at(1800))).allowed
+    assert guardrails.judge(proposal("WATER", "c", ts=at(1800), ml=50.0), facts(at(1800))).allowed
 
 
 def test_a_chattering_controller_is_stopped_a_person_has_twice_the_room() -> None:
-    door = Guardrails(GuardSettings(actions_per_hour=4))
+    guardrails = Guardrails(GuardSettings(actions_per_hour=4))
     for n in range(4):
-        assert door.judge(proposal("SET_LIGHT", f"k{n}", ts=at(n), **ON), facts(at(n))).allowed
-    fifth = door.judge(proposal("SET_LIGHT", "k5", ts=at(5), **ON), facts(at(5)))
+        assert guardrails.judge(proposal("SET_LIGHT", f"k{n}", ts=at(n), **ON), facts(at(n))).allowed
+    fifth = guardrails.judge(proposal("SET_LIGHT", "k5", ts=at(5), **ON), facts(at(5)))
     assert fifth.rule == "actions_per_hour" and (fifth.value, fifth.limit) == (4.0, 4.0)
-    assert door.judge(proposal("SET_LIGHT", "p", ts=at(6), origin="person", **ON), facts(at(6))).allowed
-    assert door.judge(proposal("SET_LIGHT", "k6", ts=at(3700), **ON), facts(at(3700))).allowed
+    assert guardrails.judge(proposal("SET_LIGHT", "p", ts=at(6), origin="person", **ON), facts(at(6))).allowed
+    assert guardrails.judge(proposal("SET_LIGHT", "k6", ts=at(3700), **ON), facts(at(3700))).allowed
 
 
 def test_the_day_is_the_last_24_hours() -> None:
-    door = Guardrails(GuardSettings(water_ml_per_day=300))
-    first = door.judge(proposal("WATER", "a", ml=200.0), facts())
-    drawn = door.draw(first.action, 200.0, NOON)
-    door.settle(first.action, drawn, 200.0, NOON)
-    door.release(first.action)
-    second = door.judge(proposal("WATER", "b", ts=at(7200), ml=200.0), facts(at(7200)))
+    guardrails = Guardrails(budgets=BudgetSettings(water_ml_per_day=300))
+    first = guardrails.judge(proposal("WATER", "a", ml=200.0), facts())
+    drawn = guardrails.allocate(first.action, 200.0, NOON)
+    guardrails.settle(first.action, drawn, 200.0, NOON)
+    guardrails.release(first.action)
+    second = guardrails.judge(proposal("WATER", "b", ts=at(7200), ml=200.0), facts(at(7200)))
     assert second.rule == "day_budget" and second.action.params.ml == 100.0
-    drawn = door.draw(second.action, 200.0, at(7200))
+    drawn = guardrails.allocate(second.action, 200.0, at(7200))
     assert drawn == 100.0
-    door.settle(second.action, drawn, 100.0, at(7200))
-    third = door.judge(proposal("WATER", "c", ts=at(14_400), ml=100.0), facts(at(14_400)))
+    guardrails.settle(second.action, drawn, 100.0, at(7200))
+    third = guardrails.judge(proposal("WATER", "c", ts=at(14_400), ml=100.0), facts(at(14_400)))
     assert not third.allowed and third.rule == "day_budget" and third.action.safety.checks[-1].ok is False
-    assert door.judge(proposal("WATER", "d", ts=at(86_400), ml=100.0), facts(at(86_400))).allowed
+    assert guardrails.judge(proposal("WATER", "d", ts=at(86_400), ml=100.0), facts(at(86_400))).allowed
 
 
 def test_a_rank_keeps_its_output() -> None:
-    door = Guardrails()
-    off = door.judge(proposal("SET_LIGHT", "p", origin="person", state="OFF", seconds=7200.0), facts())
+    guardrails = Guardrails()
+    off = guardrails.judge(proposal("SET_LIGHT", "p", origin="person", state="OFF", seconds=7200.0), facts())
     assert off.allowed
-    door.release(off.action)
-    refused = door.judge(proposal("SET_LIGHT", "c", ts=at(60), **ON), facts(at(60)))
+    guardrails.release(off.action)
+    refused = guardrails.judge(proposal("SET_LIGHT", "c", ts=at(60), **ON), facts(at(60)))
     assert refused.rule == "priority" and "held by p" in refused.checks[-1].text
-    assert door.judge(proposal("SET_LIGHT", "q", ts=at(61), origin="person", **ON), facts(at(61))).allowed
-    assert door.judge(proposal("SET_LIGHT", "r", ts=at(9000), **ON), facts(at(9000))).allowed
+    assert guardrails.judge(proposal("SET_LIGHT", "q", ts=at(61), origin="person", **ON), facts(at(61))).allowed
+    assert guardrails.judge(proposal("SET_LIGHT", "r", ts=at(9000), **ON), facts(at(9000))).allowed
 
 
 def test_off_asks_only_for_key_age_and_hold() -> None:
-    door = Guardrails()
-    assert door.judge(proposal("SET_HEATER_MAT", "a", origin="llm", state="OFF"), facts(leak=True, mode="SAFE")).allowed
-    late = door.judge(proposal("SET_HEATER_MAT", "b", ts=at(-400), state="OFF"), facts())
+    guardrails = Guardrails()
+    assert guardrails.judge(
+        proposal("SET_HEATER_MAT", "a", origin="llm", state="OFF"), facts(leak=True, mode="SAFE")
+    ).allowed
+    late = guardrails.judge(proposal("SET_HEATER_MAT", "b", ts=at(-400), state="OFF"), facts())
     assert late.rule == "expiry"
 
 
 def test_air_out_goes_before_gas_in() -> None:
-    door = Guardrails()
-    assert door.judge(proposal("CO2_INJECT", "g", seconds=20.0, period_s=7200.0), facts()).allowed
-    out = door.judge(proposal("SET_EXHAUST_FAN", "e", **ON), facts())
+    guardrails = Guardrails()
+    assert guardrails.judge(proposal("CO2_INJECT", "g", seconds=20.0, period_s=7200.0), facts()).allowed
+    out = guardrails.judge(proposal("SET_EXHAUST_FAN", "e", **ON), facts())
     assert out.allowed and out.preempts == ("co2_solenoid",)
-    assert door.judge(proposal("CO2_INJECT", "h", seconds=20.0), facts()).rule == "environment"
-    stop = door.judge(proposal("SET_EXHAUST_FAN", "f", state="OFF"), facts())
+    assert guardrails.judge(proposal("CO2_INJECT", "h", seconds=20.0), facts()).rule == "environment"
+    stop = guardrails.judge(proposal("SET_EXHAUST_FAN", "f", state="OFF"), facts())
     assert stop.allowed and stop.preempts == ("exhaust_fan",)
-    assert door.judge(proposal("CO2_INJECT", "i", ts=at(130), seconds=20.0), facts(at(130))).allowed
+    assert guardrails.judge(proposal("CO2_INJECT", "i", ts=at(130), seconds=20.0), facts(at(130))).allowed
 
 
 def test_stop_all_always_passes_and_frees_everything() -> None:
-    door = Guardrails()
-    door.judge(proposal("SET_LIGHT", "l", **ON), facts())
-    stop = door.judge(proposal("STOP_ALL", None, origin="mqtt"), facts(mode="SAFE", link_up=False))
+    guardrails = Guardrails()
+    guardrails.judge(proposal("SET_LIGHT", "l", **ON), facts())
+    stop = guardrails.judge(proposal("STOP_ALL", None, origin="mqtt"), facts(mode="SAFE", link_up=False))
     assert stop.allowed and stop.preempts == ("light",)
-    assert door.judge(proposal("STOP_ALL", None), facts()).preempts == ()
+    assert guardrails.judge(proposal("STOP_ALL", None), facts()).preempts == ()
 
 
 def test_no_action_is_recorded_and_moves_nothing() -> None:
-    door = Guardrails()
-    before = door.save()
-    verdict = door.judge(proposal("NO_ACTION", "n"), facts())
-    assert verdict.allowed and verdict.action.safety.validated and door.save() == before
-
-
-@pytest.mark.parametrize(
-    "data",
-    [
-        {},
-        {"schema_version": "action_v1"},
-        "text",
-        None,
-        7,
-        {"schema_version": "action_v1", "ts": "2026-06-01T10:00:00Z", "type": "WATER", "params": {"ml": float("nan")}},
-        {"schema_version": "action_v1", "ts": "2026-06-01T10:00:00Z", "type": "SET_LIGHT", "params": {"state": "ON"}},
-        {"schema_version": "action_v1", "ts": "2026-06-01T10:00:00", "type": "WATER", "params": {"ml": 5.0}},
-    ],
-)
-def test_what_is_no_action_is_refused_by_schema(data: Any) -> None:
-    verdict = Guardrails().judge_raw(data, facts())
-    assert not verdict.allowed and verdict.rule == "schema" and verdict.checks[-1].text
-
-
-def test_json_able_data_is_judged_like_a_record() -> None:
-    raw = {"schema_version": "action_v1", "ts": NOON.isoformat(), "type": "WATER", "params": {"ml": 50.0}, "id": "r"}
-    assert Guardrails().judge_raw(raw, facts()).allowed
+    guardrails = Guardrails()
+    before = ledger_view(guardrails)
+    verdict = guardrails.judge(proposal("NO_ACTION", "n"), facts())
+    assert verdict.allowed and verdict.action.safety.validated and ledger_view(guardrails) == before
 
 
 def test_rules_that_read_the_state_refuse_to_run_without_one() -> None:
     asked = proposal("SET_HUMIDIFIER", **ON)
     settings = GuardSettings()
-    case = Case(
+    case = ProposalCase(
         asked,
         asked.type,
         RANK["controller"],
@@ -316,10 +296,10 @@ def test_rules_that_read_the_state_refuse_to_run_without_one() -> None:
         1.0,
         0.0,
         GuardContext(NOON, None),
-        build_limits(settings)[asked.type],
+        build_limits(settings, BudgetSettings())[asked.type],
         PROFILES["NORMAL"],
         settings,
-        Guardrails().books,
+        Guardrails().ledger,
     )
     with pytest.raises(ValueError, match="state_fresh must come before"):
         quantity(case)

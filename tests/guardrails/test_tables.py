@@ -1,4 +1,4 @@
-"""The tables of the door against figures written down by hand: a limit that changes must be changed twice."""
+"""The tables of the guardrails against figures written down by hand: a limit that changes must be changed twice."""
 
 from __future__ import annotations
 
@@ -9,32 +9,28 @@ from tomato_host.brain.guardrails.ledger import MAX_KEYS
 from tomato_host.brain.guardrails.limits import UNBOUNDED_MILLI, OutputLimit, _tighter, build_limits, check_thresholds
 from tomato_host.brain.guardrails.profiles import PERMITTED, PROFILES, RANK, RISKY
 from tomato_host.brain.guardrails.rules import RULE_NAMES
+from tomato_host.brain.settings import BudgetSettings
 
 from shared_schemas.records.action_v1 import ActionType
 
 ENDLESS = 10**12
 LIMITS = {
     "WATER": ("water_pump", 200_000, 500_000, 2_200_000, 1_800.0, 5_000),
-    "CO2_INJECT": ("co2_solenoid", 30_000, 120_000, 600_000, 0.0, 1_000),
+    "CO2_INJECT": ("co2_solenoid", 30_000, 120_000, 300_000, 0.0, 1_000),
     "SET_LIGHT": ("light", 900_000, ENDLESS, 64_800_000, 0.0, 1_000),
     "SET_CIRCULATION_FAN": ("circulation_fan", 900_000, ENDLESS, ENDLESS, 0.0, 1_000),
     "SET_EXHAUST_FAN": ("exhaust_fan", 900_000, ENDLESS, ENDLESS, 0.0, 1_000),
     "SET_HUMIDIFIER": ("humidifier", 300_000, 1_800_000, 21_600_000, 0.0, 1_000),
     "SET_HEATER_MAT": ("heater_mat", 600_000, 2_700_000, 43_200_000, 0.0, 1_000),
 }
-"""Output, then thousandths of ml or s: one pulse, an hour, a day; pause in s; the least that is worth a deed."""
+"""Output, then thousandths of ml or s: one pulse, an hour, a day; pause in s; the least that is worth an action."""
 
 SETTINGS = {
     # name: (default, lowest, highest)
-    "water_ml_per_day": (2_200, 0, 2_500),
     "water_ml_per_hour": (500, 0, 600),
     "water_ml_per_pulse": (200, 1, 250),
     "water_pause_s": (1_800, 60, 86_400),
-    "co2_s_per_day": (600, 0, 600),
     "co2_s_per_hour": (120, 0, 120),
-    "light_s_per_day": (64_800, 0, 64_800),
-    "humidifier_s_per_day": (21_600, 0, 21_600),
-    "heater_s_per_day": (43_200, 0, 43_200),
     "longest_s": (7_800, 60, 21_600),
     "state_age_s": (900, 10, 7_200),
     "proposal_age_s": (300, 1, 3_600),
@@ -49,29 +45,44 @@ SETTINGS = {
     "air_hot_c": (35.0, 25.0, 38.0),
     "air_cold_c": (10.0, -5.0, 15.0),
 }
+BUDGETS = {
+    "water_ml_per_day": (2_200, 0, 2_500),
+    "co2_s_per_day": (300, 0, 600),
+    "light_s_per_day": (64_800, 0, 64_800),
+    "humidifier_s_per_day": (21_600, 0, 21_600),
+    "heater_s_per_day": (43_200, 0, 43_200),
+}
+ALL_SETTINGS = [(GuardSettings, name, *row) for name, row in SETTINGS.items()] + [
+    (BudgetSettings, name, *row) for name, row in BUDGETS.items()
+]
 
 
 def test_the_limits_of_each_output() -> None:
     assert ENDLESS == UNBOUNDED_MILLI
-    built = build_limits(GuardSettings())
+    built = build_limits(GuardSettings(), BudgetSettings())
     assert built == {ActionType(kind): OutputLimit(*row) for kind, row in LIMITS.items()}
 
 
-@pytest.mark.parametrize("name", GuardSettings.model_fields)
-def test_each_setting_has_its_default_and_its_range_and_no_more(name: str) -> None:
-    default, lowest, highest = SETTINGS[name]
-    assert getattr(GuardSettings(), name) == default
+def test_the_table_of_settings_is_complete() -> None:
+    assert list(SETTINGS) == list(GuardSettings.model_fields) and list(BUDGETS) == list(BudgetSettings.model_fields)
+
+
+@pytest.mark.parametrize(("model", "name", "default", "lowest", "highest"), ALL_SETTINGS)
+def test_each_setting_has_its_default_and_its_range_and_no_more(
+    model: type[GuardSettings | BudgetSettings], name: str, default: float, lowest: float, highest: float
+) -> None:
+    assert getattr(model(), name) == default
     step = 1 if isinstance(default, int) else 0.001
     for inside in (lowest, highest):
-        assert getattr(GuardSettings.model_validate({name: inside}), name) == inside
+        assert getattr(model.model_validate({name: inside}), name) == inside
     for outside in (lowest - step, highest + step):
         with pytest.raises(ValueError, match=name):
-            GuardSettings.model_validate({name: outside})
+            model.model_validate({name: outside})
 
 
 def test_settings_are_frozen_and_know_no_other_names() -> None:
     with pytest.raises(ValueError, match="frozen"):
-        GuardSettings().water_ml_per_day = 1  # type: ignore[misc]
+        BudgetSettings().water_ml_per_day = 1  # type: ignore[misc]
     with pytest.raises(ValueError, match="waterr"):
         GuardSettings.model_validate({"waterr": 1})
 
@@ -95,13 +106,13 @@ def test_a_threshold_above_the_boards_own_is_named(name: str, wide: float) -> No
 
 def test_ranks_and_permissions() -> None:
     assert RANK == {"llm": 0, "policy": 1, "controller": 1, "mqtt": 2, "api": 2, "person": 3, "safe_mode": 4}
-    deeds = {ActionType(kind) for kind in LIMITS}
+    actions = {ActionType(kind) for kind in LIMITS}
     risky = {ActionType(kind) for kind, row in LIMITS.items() if row[0] in RISKY}
     assert {"water_pump", "co2_solenoid", "humidifier", "heater_mat"} == RISKY
-    gentle = deeds - risky
+    gentle = actions - risky
     for origin in ("controller", "person", "policy", "api"):
-        assert PERMITTED[origin] == deeds
-    assert PERMITTED["mqtt"] == deeds - {ActionType.CO2_INJECT}
+        assert PERMITTED[origin] == actions
+    assert PERMITTED["mqtt"] == actions - {ActionType.CO2_INJECT}
     assert PERMITTED["safe_mode"] == PERMITTED["llm"] == gentle | {ActionType.WATER}
     assert set(PERMITTED) == set(RANK)
 
@@ -124,7 +135,7 @@ def test_profiles() -> None:
         "SAFE": {"CO2_INJECT", "SET_HUMIDIFIER", "SET_HEATER_MAT"},
         "PAUSED": set(LIMITS),
     }
-    to_person = {mode: {kind.value for kind in p.forbidden_to_person} for mode, p in PROFILES.items()}
+    to_person = {mode: {kind.value for kind in p.forbidden_to_operator} for mode, p in PROFILES.items()}
     assert to_person == {"NORMAL": set(), "CAUTION": set(), "SAFE": {"CO2_INJECT", "SET_HEATER_MAT"}, "PAUSED": set()}
 
 

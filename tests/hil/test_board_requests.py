@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from tomato_host.commands.inbox import Reply, new_request, submit
 
-from tests.complaints.house import House, Tent, house, until
-from tests.complaints.loop import Loop
 from tests.guardrails.proposals import proposal
+from tests.incidents.loop import Loop
+from tests.incidents.running_host import RunningHost, Tent, running_host, until
 
 SOIL = {"soil_p1_dry_raw": 51_000, "soil_p1_wet_raw": 24_000, "soil_dry_pct": 500, "soil_wet_pct": 4_800}
 
@@ -29,16 +29,16 @@ def test_the_board_takes_a_calibration_and_says_so(loop: Loop) -> None:
     reply = loop.ask(request, 5.0)
     assert reply is not None and reply.ok and reply.values == SOIL
     (asked,) = loop.events("person_calibrate")
-    (told,) = loop.events("person_calibrate_answered")
-    assert asked.text == "season begins" and asked.ts <= told.ts
-    assert told.data["ok"] is True and "soil_p1_dry_raw = 51000" in told.text
+    (reported,) = loop.events("person_calibrate_answered")
+    assert asked.text == "season begins" and asked.ts <= reported.ts
+    assert reported.data["ok"] is True and "soil_p1_dry_raw = 51000" in reported.text
     assert [e.data["a"] for e in loop.events("config")] == [1, 2, 16, 17], "the board's own record of it"
 
 
 @pytest.mark.parametrize(
     ("values", "word"),
     [
-        ({"survival_enabled": 0}, "no calibration"),
+        ({"survival_enabled": 0}, "not a calibration value"),
         ({"soil_p1_dry_raw": 70_000}, "out of range"),
         ({"pump_ul_per_s": 99_000}, "bad_value"),
     ],
@@ -61,7 +61,7 @@ def test_a_probe_is_read_and_the_pace_is_given_back(loop: Loop) -> None:
 
 
 def test_a_dose_goes_through_the_guardrails_and_its_time_comes_back(loop: Loop) -> None:
-    action = proposal("WATER", "h-1", origin="person", ml=100.0).model_copy(update={"ts": loop.supervisor._now()})
+    action = proposal("WATER", "h-1", origin="person", ml=100.0).model_copy(update={"ts": loop.supervisor.now()})
     reply = loop.ask(new_request("dose", "jug", action=action), 60.0)
     assert reply is not None and reply.ok, reply
     assert reply.seconds is not None and 2.0 < reply.seconds <= 10.0
@@ -70,15 +70,15 @@ def test_a_dose_goes_through_the_guardrails_and_its_time_comes_back(loop: Loop) 
     assert again is not None and not again.ok and "idempotency" in again.text
 
 
-def test_a_lost_line_ends_it_with_a_word(loop: Loop) -> None:
+def test_a_lost_line_ends_it_with_a_reply(loop: Loop) -> None:
     submit(loop.data, request := new_request("read_probe", "", probe=1))
     loop.live(3.0)
     loop.session.close()
-    loop.supervisor._workbench.hear(_gone(), loop.twin.now_ms)
+    loop.supervisor.requests.board.on_event(_gone(), loop.twin.now_ms)
     reply = Reply.model_validate_json((loop.data / "inbox" / "replies" / f"{request.id}.json").read_bytes())
     assert not reply.ok and reply.code == "E-BOARD-SILENT"
-    later = loop.supervisor._workbench
-    later.take(second := new_request("calibrate", "", values=SOIL), loop.twin.now_ms)
+    later = loop.supervisor.requests.board
+    later.begin(second := new_request("calibrate", "", values=SOIL), loop.twin.now_ms)
     reply = Reply.model_validate_json((loop.data / "inbox" / "replies" / f"{second.id}.json").read_bytes())
     assert not reply.ok and reply.code == "E-BOARD-SILENT"
 
@@ -112,13 +112,13 @@ def test_a_leak_is_cleared_only_by_name_after_its_cause_and_with_the_button(loop
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[House, Tent]]:
-    with house(tmp_path_factory.mktemp("bench")) as made:
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[RunningHost, Tent]]:
+    with running_host(tmp_path_factory.mktemp("bench")) as made:
         yield made
 
 
-def test_the_commands_find_the_running_host(running: tuple[House, Tent]) -> None:
-    here, _ = running
+def test_the_commands_find_the_running_host(running: tuple[RunningHost, Tent]) -> None:
+    host, _ = running
     words = [
         "calibrate",
         "soil",
@@ -134,30 +134,30 @@ def test_the_commands_find_the_running_host(running: tuple[House, Tent]) -> None
         "48",
         "--json",
     ]
-    told = here.command(*words)
-    assert told.returncode == 0, told.stderr
-    assert json.loads(told.stdout) == {"set": SOIL}
-    told = here.command(*words, "--port", here.board)
-    assert told.returncode == 0, "the named port is the one the host holds"
-    told = here.command(*words[:-1], "--port", "/dev/null-board")
-    assert told.returncode == 2 and "E-PORT-MISSING" in told.stderr, "another port is not silently replaced"
-    told = here.command("clear-fault", "--json")
-    assert json.loads(told.stdout)["faults"] == []
-    refused = here.command("clear-fault", "leak")
+    reported = host.command(*words)
+    assert reported.returncode == 0, reported.stderr
+    assert json.loads(reported.stdout) == {"set": SOIL}
+    reported = host.command(*words, "--port", host.board)
+    assert reported.returncode == 0, "the named port is the one the host holds"
+    reported = host.command(*words[:-1], "--port", "/dev/null-board")
+    assert reported.returncode == 2 and "E-PORT-MISSING" in reported.stderr, "another port is not silently replaced"
+    reported = host.command("clear-fault", "--json")
+    assert json.loads(reported.stdout)["faults"] == []
+    refused = host.command("clear-fault", "leak")
     assert refused.returncode == 2 and "E-BOARD-REFUSED" in refused.stderr and "not_latched" in refused.stderr
-    until(lambda: here.seen("person_calibrate_answered"), "the record on the dashboard")
+    until(lambda: host.dashboard_events("person_calibrate_answered"), "the record on the dashboard")
 
 
-def test_the_api_has_the_same_door_for_admins_only(running: tuple[House, Tent]) -> None:
-    here, _ = running
+def test_the_api_has_the_same_door_for_admins_only(running: tuple[RunningHost, Tent]) -> None:
+    host, _ = running
     points = {"probe": 2, "dry_raw": 50_000, "wet_raw": 23_000, "dry_pct": 5.0, "wet_pct": 48.0, "reason": "spring"}
-    assert here.post("/api/calibrate/soil", role="operate", **points)[0] == 403
-    code, told = here.post("/api/calibrate/soil", **points)
-    assert code == 200 and told["values"]["soil_p2_dry_raw"] == 50_000
-    code, told = here.post("/api/calibrate/soil", **{**points, "wet_raw": 49_500})
-    assert code == 409 and "too close together" in told["detail"]
-    code, told = here.post("/api/clear-fault", fault="leak", reason="mopped up")
-    assert code == 409 and "not_latched" in told["detail"]
-    code, told = here.post("/api/calibrate/probe", probe=1, reason="look")
-    assert code == 200 and 20_000 < told["raw"] < 53_000
-    assert any("api ana-admin: spring" in event["text"] for event in here.kept("events"))
+    assert host.post("/api/calibrate/soil", role="operate", **points)[0] == 403
+    code, reported = host.post("/api/calibrate/soil", **points)
+    assert code == 200 and reported["values"]["soil_p2_dry_raw"] == 50_000
+    code, reported = host.post("/api/calibrate/soil", **{**points, "wet_raw": 49_500})
+    assert code == 409 and "too close together" in reported["detail"]
+    code, reported = host.post("/api/clear-fault", fault="leak", reason="mopped up")
+    assert code == 409 and "not_latched" in reported["detail"]
+    code, reported = host.post("/api/calibrate/probe", probe=1, reason="look")
+    assert code == 200 and 20_000 < reported["raw"] < 53_000
+    assert any("api ana-admin: spring" in event["text"] for event in host.records("events"))

@@ -197,7 +197,7 @@ def test_the_board_never_waits_for_a_host_that_stopped_reading() -> None:
     with tempfile.TemporaryDirectory() as folder:
         script = Path(folder) / "deaf.py"
         script.write_text(DEAF)
-        told = subprocess.run(
+        reported = subprocess.run(
             [program, str(script)],
             stdin=slave,
             stdout=slave,
@@ -208,7 +208,7 @@ def test_the_board_never_waits_for_a_host_that_stopped_reading() -> None:
         )
     os.close(master)
     os.close(slave)
-    worst_us, refused, waiting = (int(word) for word in told.stderr.split())
+    worst_us, refused, waiting = (int(word) for word in reported.stderr.split())
     assert refused > 2_000
     assert waiting > 0
     assert worst_us < 50_000

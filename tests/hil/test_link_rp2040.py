@@ -91,8 +91,8 @@ def test_the_firmware_is_flashed_through_mpremote_and_imports(emulated_port: str
         done = flash.install(console, firmware)
         assert done.provisioned
         assert flash.install(console, firmware).uploaded == []
-        told = console.run(
+        reported = console.run(
             "import slot\nslot.choose()\nfrom tomato.contract import SCHEMA_HASH\n"
             "import tomato.core.session\nprint(SCHEMA_HASH.hex(), slot.chosen)\n"
         )
-    assert told.split() == [SCHEMA_HASH.hex(), "a"]
+    assert reported.split() == [SCHEMA_HASH.hex(), "a"]

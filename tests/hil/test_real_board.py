@@ -24,7 +24,7 @@ PORT = os.environ.get("TOMATO_PORT", "")
 ACTUATE = os.environ.get("TOMATO_ACTUATE") == "1"
 
 
-class Talk:
+class BoardClient:
     """A session on the port, driven by the wall clock."""
 
     def __init__(self) -> None:
@@ -60,21 +60,21 @@ class Talk:
 
 
 @pytest.fixture(scope="module")
-def talk() -> Iterator[Talk]:
+def talk() -> Iterator[BoardClient]:
     if not PORT:
         pytest.skip("no TOMATO_PORT: make hil PORT=/dev/ttyACM0")
-    made = Talk()
+    made = BoardClient()
     made.until(lambda e: isinstance(e, Connected), 20.0)
     yield made
     made.session.close()
 
 
-def test_it_runs_this_versions_firmware(talk: Talk) -> None:
+def test_it_runs_this_versions_firmware(talk: BoardClient) -> None:
     assert talk.session.hello is not None
     assert talk.session.hello.schema_hash == SCHEMA_HASH
 
 
-def test_samples_come_in_range_or_with_a_reason(talk: Talk) -> None:
+def test_samples_come_in_range_or_with_a_reason(talk: BoardClient) -> None:
     first = talk.until(lambda e: isinstance(e, Sample) and not e.backlog, 30.0)
     second = talk.until(lambda e: isinstance(e, Sample) and not e.backlog, 30.0)
     assert isinstance(first, Sample)
@@ -88,7 +88,7 @@ def test_samples_come_in_range_or_with_a_reason(talk: Talk) -> None:
     assert second.t_ms > first.t_ms
 
 
-def test_a_setting_is_read_back_in_good_time(talk: Talk) -> None:
+def test_a_setting_is_read_back_in_good_time(talk: BoardClient) -> None:
     taken = []
     for _ in range(20):
         begun = time.perf_counter()
@@ -100,7 +100,7 @@ def test_a_setting_is_read_back_in_good_time(talk: Talk) -> None:
     assert sorted(taken)[10] < 0.25
 
 
-def test_health_is_well_and_the_tick_holds_under_a_flood(talk: Talk) -> None:
+def test_health_is_well_and_the_tick_holds_under_a_flood(talk: BoardClient) -> None:
     port = talk.session._port
     assert port is not None
     draw = random.Random(1)
@@ -120,13 +120,13 @@ def test_health_is_well_and_the_tick_holds_under_a_flood(talk: Talk) -> None:
     assert health.outputs == 0
 
 
-def test_without_a_lease_nothing_moves(talk: Talk) -> None:
+def test_without_a_lease_nothing_moves(talk: BoardClient) -> None:
     said = talk.word_on(talk.session.pulse("circulation_fan", 1_000), 15.0)
     assert (said.status, said.reason) == ("REJECTED", "no_lease")
 
 
 @pytest.mark.skipif(not ACTUATE, reason="moves an output: set TOMATO_ACTUATE=1")
-def test_the_fan_runs_for_a_second_and_no_longer(talk: Talk) -> None:
+def test_the_fan_runs_for_a_second_and_no_longer(talk: BoardClient) -> None:
     talk.lease = True
     talk.until(lambda e: isinstance(e, Sample) and e.state == "LEASED", 40.0)
     command = talk.session.pulse("circulation_fan", 1_000)

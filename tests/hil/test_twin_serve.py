@@ -39,7 +39,7 @@ def eventually(true: Callable[[], bool], seconds: float = 8.0) -> bool:
     return False
 
 
-def told(path: Path) -> dict[str, object]:
+def reported(path: Path) -> dict[str, object]:
     try:
         return dict(json.loads(path.read_text()))
     except (OSError, ValueError):
@@ -66,9 +66,9 @@ def test_it_serves_one_host_after_the_other(twin: TwinHandle) -> None:
 
 
 def test_a_reset_keeps_the_flash(twin: TwinHandle, tmp_path: Path) -> None:
-    assert eventually(lambda: told(tmp_path / "state.json").get("boots") == 1)
+    assert eventually(lambda: reported(tmp_path / "state.json").get("boots") == 1)
     os.kill(twin.pid, signal.SIGUSR1)
-    assert eventually(lambda: told(tmp_path / "state.json").get("boots") == 2)
+    assert eventually(lambda: reported(tmp_path / "state.json").get("boots") == 2)
     host = real_time_host(twin.port_path)
     assert host.greet()["boot_id"] == 2
     host.close()
@@ -76,10 +76,10 @@ def test_a_reset_keeps_the_flash(twin: TwinHandle, tmp_path: Path) -> None:
 
 def test_time_runs_at_its_scale(twin: TwinHandle, tmp_path: Path) -> None:
     path = tmp_path / "state.json"
-    assert eventually(lambda: bool(told(path)))
-    first, begun = int(str(told(path)["now_ms"])), time.monotonic()
+    assert eventually(lambda: bool(reported(path)))
+    first, begun = int(str(reported(path)["now_ms"])), time.monotonic()
     time.sleep(1.5)
-    passed = int(str(told(path)["now_ms"])) - first
+    passed = int(str(reported(path)["now_ms"])) - first
     assert passed == pytest.approx((time.monotonic() - begun) * 1_000 * SCALE, rel=0.2)
 
 
@@ -94,9 +94,9 @@ def test_it_outlives_the_process_that_started_it(tmp_path: Path) -> None:
     assert run.returncode == -signal.SIGKILL, run.stderr.decode()
     pid = int(run.stdout)
     try:
-        assert eventually(lambda: bool(told(state)))
-        before = told(state)["now_ms"]
-        assert eventually(lambda: told(state)["now_ms"] != before), "it went on after its starter was killed"
+        assert eventually(lambda: bool(reported(state)))
+        before = reported(state)["now_ms"]
+        assert eventually(lambda: reported(state)["now_ms"] != before), "it went on after its starter was killed"
     finally:
         os.kill(pid, signal.SIGTERM)
     assert eventually(lambda: not Path(f"/proc/{pid}").exists() or "Z" in _state(pid))

@@ -9,6 +9,7 @@ from typing import Any
 from tomato_host.board.port import SerialPort
 from tomato_host.board.protocol import BoardProtocol, Damage, Received
 from tomato_host.twin.lockstep import LockStep
+from tomato_host.twin.memory_line import MemoryPort
 
 from shared_schemas.wire.schema_hash import compute_schema_hash
 
@@ -18,9 +19,9 @@ FOR_EVER_MS = (1 << 30) - 1
 class WireHost:
     """Opens a port, greets, and keeps every message it heard as (moment in ms, message)."""
 
-    def __init__(self, path: str, wait: Callable[[], int], session: int = 1) -> None:
+    def __init__(self, port: SerialPort | MemoryPort, wait: Callable[[], int], session: int = 1) -> None:
         """`wait` lets a little time pass, until bytes arrive at the latest, and returns the moment."""
-        self.port = SerialPort.open(path)
+        self.port = port
         self._protocol = BoardProtocol(session)
         self._wait = wait
         self._cmd_id = session * 1_000
@@ -74,15 +75,18 @@ class WireHost:
         self.port.close()
 
 
-def lock_step_host(twin: LockStep, session: int = 1, step_ms: int = 100) -> WireHost:
-    """A bare host on a twin in lock step; each listen is at most `step_ms` long."""
+def lock_step_host(twin: LockStep, session: int = 1, step_ms: int = 100, in_memory: bool = False) -> WireHost:
+    """A bare host on a twin in lock step; each listen is at most `step_ms` long.
+
+    It talks through the pseudo-terminal, or `in_memory` as `run --time-scale 0` does.
+    """
     earlier = twin.bytes_taken  # of hosts that have gone
 
     def wait() -> int:
         twin.advance(twin.now_ms + step_ms, earlier + host.port.bytes_written)
         return twin.now_ms
 
-    host = WireHost(twin.port_path, wait, session)
+    host = WireHost(twin.open_port() if in_memory else SerialPort.open(twin.port_path), wait, session)
     return host
 
 
@@ -93,4 +97,4 @@ def real_time_host(path: str, session: int = 1) -> WireHost:
         time.sleep(0.005)
         return int(time.monotonic() * 1_000)
 
-    return WireHost(path, wait, session)
+    return WireHost(SerialPort.open(path), wait, session)

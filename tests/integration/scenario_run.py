@@ -7,21 +7,21 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from tomato_host.app import loop_settings, mind_settings
+from tomato_host.app import brain_settings, loop_settings
 from tomato_host.board.session import BoardSession
-from tomato_host.brain.brain import Mind
+from tomato_host.brain.brain import Brain
 from tomato_host.brain.control.settings import ControlSettings
 from tomato_host.commands.inbox import new_request
+from tomato_host.loop.board_runtime import BoardRuntime, SerialLink
 from tomato_host.loop.extensions import NoDisplay
 from tomato_host.loop.recorder import Recorder
-from tomato_host.loop.rig import Ports, Rig
 from tomato_host.loop.status import Status
 from tomato_host.loop.supervisor import Supervisor
 from tomato_host.settings import Settings
 from tomato_host.storage.dataset import Dataset
+from tomato_host.twin.board_runtime import SIM_START, LockStepClock
 from tomato_host.twin.lockstep import LockStep
 from tomato_host.twin.params import TentParams
-from tomato_host.twin.rig import SIM_START, LockStepClock
 from tomato_host.twin.world import World
 
 from shared_schemas.devices import OUTPUT_BY_NAME
@@ -39,7 +39,7 @@ class Story:
     records: list[Record] = field(default_factory=list)
     world: World = field(default_factory=lambda: World(0))
     resets: int = 0
-    told: list[Record] = field(default_factory=list)
+    reported: list[Record] = field(default_factory=list)
     """What the recorder handed to its listeners: what notifications are made of."""
     switched: list[tuple[int, int]] = field(default_factory=lambda: [(0, 0)])
     """(moment in ms, relays on from then) as the relays really were."""
@@ -86,7 +86,7 @@ class Story:
         return [
             r
             for r in self._between(EventV1, from_h, to_h) + self._between(AnomalyV1, from_h, to_h)
-            if r in self.told
+            if r in self.reported
             and (getattr(r, "level", "") in ("WARNING", "ALARM") or getattr(r, "severity", "") in ("HIGH", "CRITICAL"))
         ]
 
@@ -104,7 +104,7 @@ class Story:
 
 
 @dataclass
-class Hands:
+class Actuator:
     """A person beside the tent: sees the world, reaches the button, and asks the running host for things."""
 
     world: World
@@ -131,7 +131,7 @@ class Hands:
 BRISK = Settings(control=ControlSettings(cycle_s=1_800, water_pause_s=1_800, event_pause_s=600))
 """Decisions every half hour, so that a test need not live through the two hours of the usual cycle."""
 
-Help = tuple[float, Callable[[Hands], None]]
+Help = tuple[float, Callable[[Actuator], None]]
 """At which hour a person does what."""
 
 
@@ -164,21 +164,21 @@ def run_scenario(
     _watch_relays(twin.world, story)
     if prepare:
         prepare(twin.world)
-    ports = Ports(twin.port_path)
-    rig = Rig(LockStepClock(twin, ports, 0.0), ports, "virtual board in lock step", real_time=False)
+    link = SerialLink(twin.port_path, twin.open_port)
+    runtime = BoardRuntime(LockStepClock(twin, link, 0.0), link, "virtual board in lock step", real_time=False)
     dataset = Dataset.from_settings(where / "data", settings.storage, about={"board": "sim"})
     try:
-        status = Status(started_at=rig.clock.now(), now=rig.clock.now(), port=ports.url)
-        session = BoardSession(ports.open, 1)
+        status = Status(started_at=runtime.clock.now(), now=runtime.clock.now(), port=link.url)
+        session = BoardSession(link.open, 1)
         session.open_now()
         recorder = Recorder(dataset, status)
-        recorder.listeners += [story.records.append, story.told.append]
+        recorder.listeners += [story.records.append, story.reported.append]
         supervisor = Supervisor(
-            loop_settings(settings), rig, session, Mind(mind_settings(settings)), recorder, status, NoDisplay()
+            loop_settings(settings), runtime, session, Brain(brain_settings(settings)), recorder, status, NoDisplay()
         )
-        hands = Hands(twin.world, session, supervisor)
-        for hour, deed in help_at:
-            supervisor.scheduler.once("a person", round(hour * HOUR_MS), lambda _run, deed=deed: deed(hands))
+        hands = Actuator(twin.world, session, supervisor)
+        for hour, action in help_at:
+            supervisor.scheduler.once("a person", round(hour * HOUR_MS), lambda _run, action=action: action(hands))
         supervisor.run(round(hours * HOUR_MS))
         story.resets = len(twin.board.resets)
     finally:

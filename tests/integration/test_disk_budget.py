@@ -1,4 +1,4 @@
-"""Hours of the real host on the virtual board: what it writes is within the budget, which changes no deed."""
+"""Hours of the real host on the virtual board: what it writes is within the budget, which changes no action."""
 
 from __future__ import annotations
 

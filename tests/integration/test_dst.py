@@ -10,7 +10,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
-from tomato_host.app import mind_settings
+from tomato_host.app import brain_settings
 from tomato_host.brain.control.photoperiod import is_light
 from tomato_host.loop.simulated_day import DayPlan, SimulatedDay
 from tomato_host.replay.check import Checker
@@ -103,5 +103,5 @@ def test_the_real_loop_over_the_change(tmp_path: Path, start: str, hours: str) -
     assert seen[0] - begin < timedelta(seconds=60) and len(seen) >= int(hours) * 360 - 6
     states = [r.ts for r in records if isinstance(r, StateV1)]
     assert sorted(set(states)) == states and len(states) >= int(hours) * 2
-    checked = Checker(mind_settings(Settings())).check(records)
+    checked = Checker(brain_settings(Settings())).check(records)
     assert checked.same and checked.compared["plan_v1"] >= 2, checked.differences[:3]

@@ -7,7 +7,7 @@ from pathlib import Path
 from tomato_host.twin.world import World
 
 from shared_schemas.records import ActionV1, PlanV1
-from tests.integration.scenario_run import Hands, Story, run_scenario
+from tests.integration.scenario_run import Actuator, Story, run_scenario
 
 DRY, LESS_DRY = 0.19, 0.21
 
@@ -18,7 +18,7 @@ def one_pot_drier(world: World) -> None:
 
 
 def unplug(*probes: int) -> object:
-    def pull(hands: Hands) -> None:
+    def pull(hands: Actuator) -> None:
         for probe in probes:
             hands.world.sensors.faults.probe_unplugged[probe] = True
 

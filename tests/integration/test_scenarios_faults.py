@@ -80,6 +80,11 @@ def test_sensor_dropout_lowers_trust_and_it_returns(tmp_path: Path) -> None:
     lost = story.observations(0.35, 0.68)
     assert lost and all(o.air_temp_c is None and o.missing["rh_pct"] for o in lost)
     assert story.anomalies("SENSOR_DISCONNECT", 0.3, 0.4) and story.alarms(0.3, 0.5)
+    gone, back = (
+        story.events(name, since, until)
+        for name, since, until in (("sensor_lost", 0.3, 0.4), ("sensor_back", 0.69, 0.75))
+    )
+    assert [e.data["a"] for e in gone] == [e.data["a"] for e in back] == [0, 1], "the board says so itself, once each"
     assert story.mode(0.5) in ("CAUTION", "SAFE")
     assert all(o.air_temp_c is not None for o in story.observations(0.75))
     assert story.mode(1.5) == "NORMAL"
@@ -91,7 +96,7 @@ def test_drifting_probe_is_told_from_a_watering(tmp_path: Path) -> None:
     """Two points an hour upwards, while its neighbour dries: the estimator names it; moved back, the drift ends."""
     story = run_scenario(tmp_path, "probe_drift@0.2+4", 5.0)
     found = story.anomalies("SENSOR_FAULT", 1.0, 4.3)
-    assert found and found[0] in story.told
+    assert found and found[0] in story.reported
     drifted = [o.soil[0].moisture_pct - o.soil[1].moisture_pct for o in story.observations(4.0, 4.15)]  # type: ignore
     settled = [o.soil[0].moisture_pct - o.soil[1].moisture_pct for o in story.observations(4.8, 4.95)]  # type: ignore
     assert sum(drifted) / len(drifted) - sum(settled) / len(settled) > 5.0
@@ -136,6 +141,7 @@ def test_dead_host_leaves_a_living_plant(tmp_path: Path) -> None:
 def test_board_reset_in_a_pulse_ends_it_and_all_goes_on(tmp_path: Path) -> None:
     story = run_scenario(tmp_path, "board_reset@0+1", 2.0, prepare=dry)
     assert story.resets == 1 and story.anomalies("MCU_RESET", 0.0, 0.3)
+    assert len(story.events("boot")) == 2, "one for power-on, one for the reset"
     cut = [a for a in story.actions("WATER", 0.0, 0.3) if a.outcome and a.outcome.status == "ABORTED"]
     assert cut, "the action says that it was not finished"
     assert story.world.safety.pump_longest_ms < 10_000

@@ -26,7 +26,7 @@ def mean_rh(story: Story, from_h: float, to_h: float) -> float:
 
 def told_of(story: Story, kinds: set[str], from_h: float, to_h: float) -> bool:
     """Whether an anomaly of one of these kinds was recorded and told to listeners."""
-    return any(a in story.told for kind in kinds for a in story.anomalies(kind, from_h, to_h))
+    return any(a in story.reported for kind in kinds for a in story.anomalies(kind, from_h, to_h))
 
 
 def test_heatwave_is_vented_and_passes(tmp_path: Path) -> None:

@@ -8,33 +8,33 @@ from pathlib import Path
 import pytest
 from tomato_host.twin import server
 
-from tests.complaints.house import House, house, until
+from tests.incidents.running_host import RunningHost, running_host, until
 from tests.integration.test_run_bad_input import answer
 
 
 def test_a_second_host(tmp_path: Path) -> None:
-    with house(tmp_path) as (here, _):
-        told = answer("--board", "sim", "--data-dir", str(here.data), "--config", str(here.config))
-        assert told["code"] == "E-STORAGE-BUSY" and "--data-dir" in told["next"]
+    with running_host(tmp_path) as (host, _):
+        reported = answer("--board", "sim", "--data-dir", str(host.data), "--config", str(host.config))
+        assert reported["code"] == "E-STORAGE-BUSY" and "--data-dir" in reported["next"]
 
         place = tmp_path / "second"
         place.mkdir()
         with server.start(seed=4, flash=place / "flash") as twin:
-            second = House(place, twin.port_path)
-            second.config.write_text(here.config.read_text())
-            second.port = here.port
+            second = RunningHost(place, twin.port_path)
+            second.config.write_text(host.config.read_text())
+            second.port = host.port
             try:
                 second.start()
-                until(lambda: "dashboard_port_taken" in second.names(), "the word about the port")
-                until(lambda: second.kept("sensors_raw"), "its own readings")
+                until(lambda: "dashboard_port_taken" in second.event_names(), "the word about the port")
+                until(lambda: second.records("sensors_raw"), "its own readings")
                 second.stop()
-                said = second.said.read_text()
+                said = second.log_path.read_text()
                 assert "Errno" not in said and "Traceback" not in said
                 assert "[service] port" in said
-                assert second.names().count("dashboard_port_taken") == 1
+                assert second.event_names().count("dashboard_port_taken") == 1
             finally:
                 second.end()
-        assert here.status()["link"] == "up", "the first one does not notice"
+        assert host.status()["link"] == "up", "the first one does not notice"
 
 
 @pytest.mark.parametrize("after_s", [0.3, 3.0])
@@ -44,26 +44,26 @@ def test_ctrl_c_reaches_the_host_alone(tmp_path: Path, after_s: float) -> None:
     import time
 
     with server.start(seed=4, flash=tmp_path / "flash") as twin:
-        here = House(tmp_path, twin.port_path)
+        host = RunningHost(tmp_path, twin.port_path)
         try:
-            here.start(process_group=0)
-            assert here.process is not None
+            host.start(process_group=0)
+            assert host.process is not None
             time.sleep(after_s)
-            os.killpg(here.process.pid, signal.SIGINT)
-            assert here.process.wait(20) == 0
-            said = here.said.read_text()
+            os.killpg(host.process.pid, signal.SIGINT)
+            assert host.process.wait(20) == 0
+            said = host.log_path.read_text()
             assert "Traceback" not in said and "KeyboardInterrupt" not in said
             assert "Dashboard: http://127.0.0.1:" in said
             lines = [line for line in said.splitlines() if line[2:3] == ":"]
             assert [line[:8] for line in lines] == sorted(line[:8] for line in lines), "told in the order it happened"
-            assert not here.alive()
+            assert not host.alive()
         finally:
-            here.end()
+            host.end()
 
 
 def test_a_network_address_where_nobody_is() -> None:
-    told = answer("--board", "socket://127.0.0.1:9")
-    assert told["code"] == "E-PORT-MISSING" and "host and port" in told["next"]
+    reported = answer("--board", "socket://127.0.0.1:9")
+    assert reported["code"] == "E-PORT-MISSING" and "host and port" in reported["next"]
 
 
 def test_a_reader_that_goes_away(tmp_path: Path) -> None:

@@ -101,17 +101,17 @@ def until(wanted: Callable[[], object]) -> None:
         time.sleep(0.05)
 
 
-class House:
+class RunningHost:
     """A deciding loop's stand-in: a real inbox that is answered, and the real feed to the real MQTT process."""
 
     def __init__(self, tmp_path: Path, port: int) -> None:
-        from tomato_host.service.mqtt.extension import build_feed
+        from tomato_host.service.feeds import mqtt_feed
 
         self.asked: list[Request] = []
         self.status = Status(NOW, NOW, link="up")
         self.recorder = Recorder(NoStore(), self.status)
         self._inbox = Inbox(tmp_path)
-        self.feed = build_feed(MqttSettings(port=port, node="tent"), self.status, self.recorder, tmp_path)
+        self.feed = mqtt_feed(MqttSettings(port=port, node="tent"), self.status, self.recorder, tmp_path)
         self._ending = threading.Event()
         self.feed.start()
         self._thread = threading.Thread(target=self._live)
@@ -120,7 +120,7 @@ class House:
     def _live(self) -> None:
         while not self._ending.wait(0.1):
             self.feed.tick(NOW)
-            for request in self._inbox.take():
+            for request in self._inbox.pop_requests():
                 self.asked.append(request)
                 self._inbox.reply(Reply(id=request.id, ok=True, text="accepted"))
 
@@ -149,8 +149,8 @@ def ear(broker: Broker) -> Iterator[Listener]:
 
 
 @pytest.fixture
-def house(broker: Broker, ear: Listener, tmp_path: Path) -> Iterator[House]:
-    found = House(tmp_path, broker.port)
+def running_host(broker: Broker, ear: Listener, tmp_path: Path) -> Iterator[RunningHost]:
+    found = RunningHost(tmp_path, broker.port)
     try:
         until(lambda: ear.newest.get("tomato/tent/board") == b"online")
         yield found
@@ -158,7 +158,7 @@ def house(broker: Broker, ear: Listener, tmp_path: Path) -> Iterator[House]:
         found.close()
 
 
-def test_told_asked_refused_and_answered(house: House, ear: Listener, broker: Broker) -> None:
+def test_told_asked_refused_and_answered(running_host: RunningHost, ear: Listener, broker: Broker) -> None:
     assert ear.newest["tomato/tent/host"] == b"online"
     assert json.loads(ear.newest["homeassistant/device/tomato_tent/config"])["availability_mode"] == "all"
     until(lambda: "tomato/tent/state" in ear.newest)
@@ -166,33 +166,35 @@ def test_told_asked_refused_and_answered(house: House, ear: Listener, broker: Br
     until(lambda: len(ear.answers) == 1)
     ear.command("water")
     until(lambda: len(ear.answers) == 2)
-    assert [(r.action.origin, r.action.params.ml) for r in house.asked if r.action] == [("mqtt", 45.0)]
+    assert [(r.action.origin, r.action.params.ml) for r in running_host.asked if r.action] == [("mqtt", 45.0)]
     assert ear.answers[1]["ok"] is True
     ear.command("water", age_s=120.0)
     until(lambda: len(ear.answers) == 3)
     ear.command("water", retain=True)
     until(lambda: len(ear.answers) == 4)
     assert ["stale" in ear.answers[2]["text"], "retained" in ear.answers[3]["text"]] == [True, True]
-    assert len(house.asked) == 1, "what is stale or retained moves nothing"
+    assert len(running_host.asked) == 1, "what is stale or retained moves nothing"
     late = Listener(broker.port)
     until(lambda: "tomato/tent/host" in late.newest)
     assert "tomato/tent/command/water" not in late.newest, "nor does it lie in wait"
     late.close()
-    house.status.link = "down"
+    running_host.status.link = "down"
     until(lambda: ear.newest["tomato/tent/board"] == b"offline")
     ear.newest.pop("homeassistant/device/tomato_tent/config")
     ear.client.publish("homeassistant/status", "online")
     until(lambda: "homeassistant/device/tomato_tent/config" in ear.newest)
 
 
-def test_kill_9_is_told_by_the_will_and_a_restart_heals(house: House, ear: Listener) -> None:
-    os.kill(house.pid(), signal.SIGKILL)
+def test_kill_9_is_told_by_the_will_and_a_restart_heals(running_host: RunningHost, ear: Listener) -> None:
+    os.kill(running_host.pid(), signal.SIGKILL)
     until(lambda: ear.newest["tomato/tent/host"] == b"offline")
     until(lambda: ear.newest["tomato/tent/host"] == b"online")
-    assert house.feed.restarts == 1
+    assert running_host.feed.restarts == 1
 
 
-def test_a_broker_that_restarts_is_told_everything_anew(house: House, ear: Listener, broker: Broker) -> None:
+def test_a_broker_that_restarts_is_told_everything_anew(
+    running_host: RunningHost, ear: Listener, broker: Broker
+) -> None:
     broker.stop()
     ear.newest.clear()
     time.sleep(0.5)
@@ -200,10 +202,10 @@ def test_a_broker_that_restarts_is_told_everything_anew(house: House, ear: Liste
     until(lambda: ear.newest.get("tomato/tent/host") == b"online")
     until(lambda: "homeassistant/device/tomato_tent/config" in ear.newest)
     ear.command("pause")
-    until(lambda: house.asked)
-    assert house.asked[-1].mode == "PAUSED"
+    until(lambda: running_host.asked)
+    assert running_host.asked[-1].mode == "PAUSED"
 
 
-def test_an_orderly_end_says_offline(house: House, ear: Listener) -> None:
-    house.close()
+def test_an_orderly_end_says_offline(running_host: RunningHost, ear: Listener) -> None:
+    running_host.close()
     until(lambda: ear.newest["tomato/tent/host"] == b"offline")

@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from tomato_host.commands.inbox import Request
-from tomato_host.service.mqtt.commands import Commands, Refusal, SetDose
-from tomato_host.service.mqtt.words import discovery, state, topics
-from tomato_host.service.present import Present
+from tomato_host.service.live_state import LiveState
+from tomato_host.service.mqtt.commands import CommandParser, CommandRefusal, SetDose
+from tomato_host.service.mqtt.payloads import discovery, state_payload, topics
 
 NOW = datetime(2026, 5, 1, 8, 0, tzinfo=UTC)
 
@@ -19,9 +19,9 @@ def dated(value: str = "PRESS", age_s: float = 0.0) -> bytes:
 
 
 def test_a_dose_is_a_number_and_a_button() -> None:
-    commands = Commands(30.0)
-    assert commands.read("dose", dated("45"), False, NOW) == SetDose(45.0)
-    request = commands.read("water", dated(), False, NOW)
+    commands = CommandParser(30.0)
+    assert commands.parse("dose", dated("45"), False, NOW) == SetDose(45.0)
+    request = commands.parse("water", dated(), False, NOW)
     assert isinstance(request, Request)
     assert request.action is not None
     assert request.action.params.ml == 45.0
@@ -43,29 +43,29 @@ def test_a_dose_is_a_number_and_a_button() -> None:
         ("water", b"x" * 2_000, False, "too large"),
         ("dose", dated("nan"), False, "10 to 200"),
         ("dose", dated("1e9"), False, "10 to 200"),
-        ("open_valve", dated(), False, "no such command"),
+        ("open_valve", dated(), False, "unknown command"),
     ],
 )
 def test_what_moves_nothing_says_why(name: str, payload: bytes, retained: bool, why: str) -> None:
-    commands = Commands(30.0)
-    answer = commands.read(name, payload, retained, NOW)
-    assert isinstance(answer, Refusal)
+    commands = CommandParser(30.0)
+    answer = commands.parse(name, payload, retained, NOW)
+    assert isinstance(answer, CommandRefusal)
     assert why in answer.text
     assert commands.dose_ml == 30.0
 
 
 def test_delivered_twice_is_done_once() -> None:
-    commands = Commands(30.0)
-    assert isinstance(commands.read("water", dated(), False, NOW), Request)
-    again = commands.read("water", dated(), False, NOW + timedelta(seconds=1))
-    assert isinstance(again, Refusal)
+    commands = CommandParser(30.0)
+    assert isinstance(commands.parse("water", dated(), False, NOW), Request)
+    again = commands.parse("water", dated(), False, NOW + timedelta(seconds=1))
+    assert isinstance(again, CommandRefusal)
     assert "twice" in again.text
-    assert isinstance(commands.read("water", dated(age_s=-1), False, NOW + timedelta(seconds=1)), Request)
+    assert isinstance(commands.parse("water", dated(age_s=-1), False, NOW + timedelta(seconds=1)), Request)
 
 
 @pytest.mark.parametrize(("name", "mode"), [("pause", "PAUSED"), ("resume", "NORMAL")])
 def test_modes_lapse_by_themselves(name: str, mode: str) -> None:
-    request = Commands(30.0).read(name, dated(), False, NOW)
+    request = CommandParser(30.0).parse(name, dated(), False, NOW)
     assert isinstance(request, Request)
     assert (request.mode, request.until) == (mode, NOW + timedelta(hours=1))
 
@@ -96,7 +96,7 @@ def test_discovery_follows_the_rules_of_home_assistant() -> None:
 
 
 def test_what_is_not_known_is_null() -> None:
-    told = state(Present(), 30.0)
+    told = state_payload(LiveState(), 30.0)
     assert told["air_temp_c"] is None
     assert told["vpd_kpa"] is None
     assert told["problem"] == "OFF"

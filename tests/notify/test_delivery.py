@@ -17,10 +17,10 @@ import pytest
 from tomato_host.errors import TomatoError
 from tomato_host.loop.recorder import Recorder
 from tomato_host.loop.status import Status
-from tomato_host.service.notify.deadman import DeadMan, fetch
+from tomato_host.service.notify.deadman import DeadManSwitch, fetch
 from tomato_host.service.notify.extension import FAILED_AFTER, Notifier, Route, build_notifier
-from tomato_host.service.notify.gate import Gate, Message
-from tomato_host.service.notify.publisher import Courier, apprise_sender
+from tomato_host.service.notify.filter import Notification, NotificationFilter
+from tomato_host.service.notify.publisher import NotificationPublisher, apprise_sender
 from tomato_host.service.notify.settings import NotifySettings, RuleSettings
 
 from shared_schemas.records import Record
@@ -28,7 +28,7 @@ from shared_schemas.records import Record
 pytest.importorskip("apprise", reason="extra [notify] is not installed")
 
 NOW = datetime(2026, 5, 1, 8, 0, tzinfo=UTC)
-MESSAGE = Message("ALARM", "Tomato alarm", "Fault leak latched.")
+MESSAGE = Notification("ALARM", "Tomato alarm", "Fault leak latched.")
 
 
 class NoStore:
@@ -119,14 +119,14 @@ def test_a_service_that_is_away_is_tried_again_and_both_are_recorded(endpoint: E
     status = Status(NOW, NOW)
     recorder = Recorder(NoStore(), status)
     url = f"json://127.0.0.1:{endpoint.port}/hook"
-    courier = Courier("json no. 1", apprise_sender(url, tmp_path), pauses_s=(0.01,))
-    notifier = Notifier((Route(Gate(RuleSettings(), 20), (courier,)),), None, recorder)
+    publisher = NotificationPublisher("json no. 1", apprise_sender(url, tmp_path), retry_delays_s=(0.01,))
+    notifier = Notifier((Route(NotificationFilter(RuleSettings(), 20), (publisher,)),), None, recorder)
     notifier.start()
     recorder.event(NOW, "ALARM", "board", "fault", "Fault leak.", a=3)
-    until(lambda: courier.failures >= FAILED_AFTER)
+    until(lambda: publisher.failures >= FAILED_AFTER)
     notifier.tick(NOW)
     endpoint.status = 200
-    until(lambda: courier.sent == 1)
+    until(lambda: publisher.sent == 1)
     notifier.tick(NOW)
     notifier.tick(NOW)
     notifier.stop()
@@ -136,10 +136,12 @@ def test_a_service_that_is_away_is_tried_again_and_both_are_recorded(endpoint: E
 
 def test_a_hanging_service_delays_neither_the_loop_nor_another(endpoint: Endpoint, tmp_path: Path) -> None:
     hold = threading.Event()
-    hanging = Courier("hanging", lambda _: hold.wait(30))
-    well = Courier("well", apprise_sender(f"json://127.0.0.1:{endpoint.port}/", tmp_path))
+    hanging = NotificationPublisher("hanging", lambda _: hold.wait(30))
+    well = NotificationPublisher("well", apprise_sender(f"json://127.0.0.1:{endpoint.port}/", tmp_path))
     notifier = Notifier(
-        (Route(Gate(RuleSettings(), 1000), (hanging, well)),), None, recorder := Recorder(NoStore(), Status(NOW, NOW))
+        (Route(NotificationFilter(RuleSettings(), 1000), (hanging, well)),),
+        None,
+        recorder := Recorder(NoStore(), Status(NOW, NOW)),
     )
     notifier.start()
     began = time.perf_counter()
@@ -156,23 +158,23 @@ def test_a_hanging_service_delays_neither_the_loop_nor_another(endpoint: Endpoin
 
 
 def test_a_full_queue_gives_up_what_matters_least() -> None:
-    courier = Courier("never started", lambda _: True)
-    courier.take(MESSAGE)
+    publisher = NotificationPublisher("never started", lambda _: True)
+    publisher.enqueue(MESSAGE)
     for n in range(150):
-        courier.take(Message("INFO", "t", str(n)))
-    assert courier._waiting[0][1] is MESSAGE
-    assert courier.dropped == 51
+        publisher.enqueue(Notification("INFO", "t", str(n)))
+    assert publisher._waiting[0][1] is MESSAGE
+    assert publisher.dropped == 51
 
 
-def test_the_sign_of_life_comes_from_the_loop_alone(endpoint: Endpoint) -> None:
+def test_the_heartbeat_comes_from_the_loop_alone(endpoint: Endpoint) -> None:
     now = [0.0]
-    dead_man = DeadMan(f"http://127.0.0.1:{endpoint.port}/ping", 60.0, monotonic=lambda: now[0])
+    dead_man = DeadManSwitch(f"http://127.0.0.1:{endpoint.port}/ping", 60.0, monotonic=lambda: now[0])
     dead_man.start()
     time.sleep(0.1)
     assert dead_man.pings == 0, "no tick, no sign"
     for second in range(0, 130, 2):
         now[0] = float(second)
-        dead_man.alive()
+        dead_man.beat()
         if second in (0, 60, 120):
             until(lambda: dead_man.pings == second // 60 + 1)  # noqa: B023 - used at once
     dead_man.stop()

@@ -52,7 +52,7 @@ def data_dir(tmp_path: Path) -> Path:
 
 
 def test_there_and_back(data_dir: Path, tmp_path: Path) -> None:
-    told = backup(data_dir, tmp_path / "b.tar.gz")
+    reported = backup(data_dir, tmp_path / "b.tar.gz")
     assert (tmp_path / "b.tar.gz").stat().st_mode & 0o777 == 0o600
     restore(tmp_path / "b.tar.gz", tmp_path / "back")
     back = tmp_path / "back"
@@ -63,7 +63,7 @@ def test_there_and_back(data_dir: Path, tmp_path: Path) -> None:
     assert (back / "private/images/p.jpg").read_bytes() == (data_dir / "private/images/p.jpg").read_bytes()
     assert (back / "tokens.json").stat().st_mode & 0o777 == 0o600
     assert not (back / "inbox").exists()
-    assert told["files"] == sum(1 for path in back.rglob("*") if path.is_file())
+    assert reported["files"] == sum(1 for path in back.rglob("*") if path.is_file())
     with closing(sqlite3.connect(back / "private/agent_memory.sqlite")) as db:
         assert db.execute("select x from t").fetchall() == [(42,)]
     with Dataset.open(back) as dataset:
@@ -144,7 +144,7 @@ def crafted(path: Path, name: str, text: bytes, listed: bytes | None = None) -> 
 @pytest.mark.parametrize("name", ["../evil", "/evil", "a/../../evil"])
 def test_nothing_is_written_outside(tmp_path: Path, name: str) -> None:
     crafted(tmp_path / "b.tar.gz", name, b"x")
-    with pytest.raises(TomatoError, match="no whole backup"):
+    with pytest.raises(TomatoError, match="not a complete backup"):
         restore(tmp_path / "b.tar.gz", tmp_path / "deep" / "back")
     assert not list(tmp_path.rglob("evil"))
 

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 from tomato_host.errors import TomatoError
-from tomato_host.service.operations.install import RULE, RULE_PATH, UNIT_PATH, Choice, install, unit
+from tomato_host.service.operations.install import RULE, RULE_PATH, UNIT_PATH, ServiceOptions, install, unit
 
 DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
 
 
 def test_the_committed_files_are_what_the_command_writes() -> None:
-    assert (DEPLOY / "tomato-host.service").read_text() == unit(Choice())
+    assert (DEPLOY / "tomato-host.service").read_text() == unit(ServiceOptions())
     assert (DEPLOY / "99-tomato.rules").read_text() == RULE
 
 
@@ -33,13 +33,13 @@ def test_the_committed_files_are_what_the_command_writes() -> None:
     ],
 )
 def test_the_unit_promises(line: str) -> None:
-    assert line in unit(Choice()).splitlines()
+    assert line in unit(ServiceOptions()).splitlines()
 
 
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd-analyze is not here")
 def test_systemd_reads_the_unit_without_a_complaint(tmp_path: Path) -> None:
     path = tmp_path / "tomato-host.service"
-    path.write_text(unit(Choice(user="root", program=sys.executable, data_dir=str(tmp_path))))
+    path.write_text(unit(ServiceOptions(user="root", program=sys.executable, data_dir=str(tmp_path))))
     done = subprocess.run(
         ["systemd-analyze", "verify", "--man=no", str(path)], capture_output=True, text=True, timeout=60, check=False
     )
@@ -70,12 +70,12 @@ def test_every_udev_line_gives_rights_and_keeps_modem_manager_away() -> None:
 )
 def test_words_that_systemd_would_read_otherwise_are_refused(bad: dict[str, str]) -> None:
     with pytest.raises(TomatoError) as caught:
-        unit(Choice(**bad))
+        unit(ServiceOptions(**bad))
     assert caught.value.code == "E-SERVICE-VALUE"
 
 
 def test_it_writes_below_a_root(tmp_path: Path) -> None:
-    written = install(Choice(config="/etc/tomato.toml"), tmp_path)
+    written = install(ServiceOptions(config="/etc/tomato.toml"), tmp_path)
     assert written == [tmp_path / UNIT_PATH, tmp_path / RULE_PATH]
     assert "--config /etc/tomato.toml\n" in written[0].read_text()
     assert written[0].stat().st_mode & 0o777 == 0o644

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
+from tomato_host.service.live_state import LiveState
 from tomato_host.service.metrics import PlantCollector
-from tomato_host.service.present import Present
 
 ROOT = Path(__file__).resolve().parents[2]
 DASHBOARD = json.loads((ROOT / "deploy" / "grafana" / "tomato.json").read_text(encoding="utf-8"))
@@ -24,9 +24,9 @@ BAND = {"mean": 20.0, "p10": 19.0, "p90": 21.0}
 WANTED = {"low": 1.0, "high": 2.0}
 
 
-def full_present() -> Present:
+def full_present() -> LiveState:
     """A moment in which everything is known."""
-    present = Present()
+    present = LiveState()
     present.connected = True
     present.status = {
         "link": "up",
@@ -157,7 +157,7 @@ def test_promtool_reads_rules_and_metrics() -> None:
     subprocess.run(["promtool", "check", "rules", str(RULES)], check=True, timeout=60)
     registry = CollectorRegistry()
     registry.register(PlantCollector(full_present()))
-    told = subprocess.run(
+    reported = subprocess.run(
         ["promtool", "check", "metrics"], input=generate_latest(registry), capture_output=True, timeout=60
     )
-    assert told.returncode == 0, told.stderr.decode()
+    assert reported.returncode == 0, reported.stderr.decode()

@@ -56,8 +56,8 @@ def test_every_complaint_names_its_proof_and_every_proof_is_there() -> None:
     for line in COMPLAINTS:
         found = re.findall(r"`((?:tests/\w+/)?test_\w+\.py)`", line)
         assert found, line
-        named |= {name if "/" in name else f"tests/complaints/{name}" for name in found}
+        named |= {name if "/" in name else f"tests/incidents/{name}" for name in found}
     for name in named:
         assert "def test_" in (ROOT / name).read_text(encoding="utf-8"), name
-    there = {f"tests/complaints/{path.name}" for path in (ROOT / "tests" / "complaints").glob("test_*.py")}
+    there = {f"tests/incidents/{path.name}" for path in (ROOT / "tests" / "complaints").glob("test_*.py")}
     assert there <= named, there - named

@@ -28,14 +28,14 @@ def test_ready_then_alive_then_stopping(tmp_path: Path, abstract: bool) -> None:
     shown = f"@{name}" if abstract else str(tmp_path / "n")
     hear = listener(f"\0{name}" if abstract else shown)
     status = Status(NOW, NOW, link="up")
-    told = from_environment({"NOTIFY_SOCKET": shown}, status)
-    assert told is not None
-    told.start()
-    told.tick(NOW)
-    told.tick(NOW)
+    reported = from_environment({"NOTIFY_SOCKET": shown}, status)
+    assert reported is not None
+    reported.start()
+    reported.tick(NOW)
+    reported.tick(NOW)
     status.mode = "SAFE"
-    told.tick(NOW)
-    told.stop()
+    reported.tick(NOW)
+    reported.stop()
     assert [hear.recv(4096).decode() for _ in range(5)] == [
         "READY=1",
         "WATCHDOG=1\nSTATUS=mode NORMAL, board up",

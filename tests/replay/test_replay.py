@@ -47,10 +47,10 @@ def test_a_week_of_tomato_slab_data_writes_states_and_anomalies(
         str(tmp_path / "out"),
     ]
     code, out, err = call(capsys, *words, "--json")
-    told = json.loads(out)
-    assert code == 0 and err == "" and told["observations"] == 7 * 288
+    result = json.loads(out)
+    assert code == 0 and err == "" and result["observations"] == 7 * 288
     # It says what the recording lacks, and no more than that.
-    assert told["lacking"] == [
+    assert result["lacking"] == [
         "air_temp_c",
         "co2_ppm",
         "door_open",
@@ -64,7 +64,7 @@ def test_a_week_of_tomato_slab_data_writes_states_and_anomalies(
     assert verify(tmp_path / "out").ok
     records = list(read_records(tmp_path / "out"))
     states = [r for r in records if isinstance(r, StateV1)]
-    assert len(states) >= 7 * 48 and len(states) == told["states"]
+    assert len(states) >= 7 * 48 and len(states) == result["states"]
     assert all(state.env.air_temp_c is None and state.env.vpd_kpa is None for state in states)
     assert sum(state.soil.avg_moisture_pct is not None for state in states) > 0.9 * len(states)
     # The false zeros of that compartment are found.
@@ -98,8 +98,8 @@ def test_a_growers_table_with_a_mapping(tmp_path: Path, capsys: pytest.CaptureFi
     )
     (tmp_path / "own.csv").write_text("t,T,H,W\n" + rows)
     code, out, _ = call(capsys, str(tmp_path / "own.csv"), "--mapping", str(tmp_path / "m.toml"), "--json")
-    told = json.loads(out)
-    assert code == 0 and told["observations"] == 72 and told["states"] >= 48 and "co2_ppm" in told["lacking"]
+    result = json.loads(out)
+    assert code == 0 and result["observations"] == 72 and result["states"] >= 48 and "co2_ppm" in result["lacking"]
 
 
 @pytest.mark.parametrize(

@@ -50,10 +50,10 @@ def copy(recorded: Path, tmp_path: Path) -> Path:
 
 
 def test_todays_brain_says_the_same_byte_for_byte(recorded: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    code, told = check(capsys, recorded)
-    assert code == 0 and told["same"] and told["differences"] == []
-    assert told["observations"] == 1_440 and told["compared"]["state_v1"] > 48
-    assert told["compared"]["anomaly_v1"] > 0 and told["compared"]["sensor_health_v1"] == 12
+    code, reported = check(capsys, recorded)
+    assert code == 0 and reported["same"] and reported["differences"] == []
+    assert reported["observations"] == 1_440 and reported["compared"]["state_v1"] > 48
+    assert reported["compared"]["anomaly_v1"] > 0 and reported["compared"]["sensor_health_v1"] == 12
 
 
 def test_a_changed_state_is_shown_by_field(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -64,23 +64,23 @@ def test_a_changed_state_is_shown_by_field(copy: Path, capsys: pytest.CaptureFix
         return record
 
     forge(copy, "states", warmer)
-    code, told = check(capsys, copy)
-    assert code == 2 and told["differing"] == {"state_v1": 1}
-    assert [d["field"] for d in told["differences"]] == ["env.air_temp_c", "soil.probes[1].confidence"]
-    first, second = told["differences"]
+    code, reported = check(capsys, copy)
+    assert code == 2 and reported["differing"] == {"state_v1": 1}
+    assert [d["field"] for d in reported["differences"]] == ["env.air_temp_c", "soil.probes[1].confidence"]
+    first, second = reported["differences"]
     assert first["recorded"] == pytest.approx(first["today"] + 1.0) and second["recorded"] == 0.123
 
 
 def test_a_changed_observation_shows_in_what_follows(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
     forge(copy, "sensors_raw", lambda place, record: {**record, "rh_pct": 20.0} if place == 700 else record)
-    code, told = check(capsys, copy)
-    assert code == 2 and told["differing"]
+    code, reported = check(capsys, copy)
+    assert code == 2 and reported["differing"]
 
 
 def test_a_missing_and_an_invented_anomaly_are_shown(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
     forge(copy, "anomalies", lambda place, record: None if place == 0 else record)
-    code, told = check(capsys, copy)
-    only_today = [d for d in told["differences"] if d["field"] == "" and d["recorded"] is None]
+    code, reported = check(capsys, copy)
+    only_today = [d for d in reported["differences"] if d["field"] == "" and d["recorded"] is None]
     assert code == 2 and len(only_today) == 1 and only_today[0]["kind"] == "anomaly_v1"
 
 
@@ -90,4 +90,4 @@ def test_the_text_form_names_each_difference(copy: Path, capsys: pytest.CaptureF
         main(["replay", str(copy), "--check"])
     out = capsys.readouterr().out
     assert ended.value.code == 2 and "state_v1 confidence: recorded 0.5, today " in out
-    assert "Today's brain says something else." in out
+    assert "The current brain produces something else." in out

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tomato_host.app import mind_settings
+from tomato_host.app import brain_settings
 from tomato_host.loop.simulated_day import DayPlan, SimulatedDay
 from tomato_host.replay.check import Checker
 from tomato_host.settings import Settings
@@ -42,18 +42,18 @@ def test_a_run_on_the_virtual_board_replays_byte_for_byte(tmp_path: Path) -> Non
     code, summary = command(*words, "--scenario", FAULTS, "--data-dir", str(tmp_path))
     assert code == 0 and summary["states"] >= 10
     assert verify(tmp_path).ok
-    code, told = command("replay", str(tmp_path), "--check")
-    assert code == 0, told["differences"][:3]
-    assert told["same"] and told["compared"]["state_v1"] >= summary["states"]
-    assert told["compared"]["plan_v1"] >= 3 and told["compared"]["action_v1"] >= 5
+    code, reported = command("replay", str(tmp_path), "--check")
+    assert code == 0, reported["differences"][:3]
+    assert reported["same"] and reported["compared"]["state_v1"] >= summary["states"]
+    assert reported["compared"]["plan_v1"] >= 3 and reported["compared"]["action_v1"] >= 5
     names = {record.name for record in read_records(tmp_path, {"events"}) if isinstance(record, EventV1)}
-    assert names >= {"books_drawn", "books_settled", "link_down", "link_up"}
-    assert told["compared"]["anomaly_v1"] >= 2
+    assert names >= {"ledger_allocated", "ledger_settled", "link_down", "link_up"}
+    assert reported["compared"]["anomaly_v1"] >= 2
     # Another brain, here one with another idea of dry soil and another day, is found out.
     config = tmp_path / "other.toml"
     config.write_text("[control]\nlight_start_local_h = 9.0\n")
-    code, told = command("replay", str(tmp_path), "--check", "--config", str(config))
-    assert code == 2 and told["differing"]["plan_v1"] > 0 and "state_v1" not in told["differing"]
+    code, reported = command("replay", str(tmp_path), "--check", "--config", str(config))
+    assert code == 2 and reported["differing"]["plan_v1"] > 0 and "state_v1" not in reported["differing"]
 
 
 def test_a_persons_pause_is_repeated(tmp_path: Path) -> None:
@@ -74,11 +74,11 @@ def test_a_persons_pause_is_repeated(tmp_path: Path) -> None:
             "data": {"mode": "PAUSED", "request": "r-1", "until": (start + timedelta(minutes=30)).isoformat()},
         }
     )
-    checker = Checker(mind_settings(Settings()))
+    checker = Checker(brain_settings(Settings()))
     modes = []
     place = next(i for i, record in enumerate(records) if record.ts > pause.ts)
     for record in [*records[:place], pause, *records[place:]]:
         checker.check([record])
-        modes.append((record.ts, checker._mind.mode))
+        modes.append((record.ts, checker._brain.mode))
     paused = [ts for ts, mode in modes if mode == "PAUSED"]
     assert paused[0] == pause.ts and start + timedelta(minutes=29) <= paused[-1] <= start + timedelta(minutes=31)

@@ -104,20 +104,6 @@ def test_after_a_stall_a_task_runs_once_and_the_missed_runs_are_counted() -> Non
     assert sched.counts()["sample"] == (4, 4)
 
 
-def test_event_driven_extra_runs_do_not_shift_the_cadence() -> None:
-    _, sched = scheduler()
-    runs: list[tuple[int, bool]] = []
-    sched.every("cycle", 10_000, lambda run: runs.append((run.now_ms, run.extra)))
-
-    def alarm(run: Run) -> None:
-        sched.trigger("cycle")
-        sched.trigger("cycle")
-
-    sched.once("alarm", 4_000, alarm)
-    sched.run(until_ms=25_000)
-    assert runs == [(0, False), (4_000, True), (10_000, False), (20_000, False)]
-
-
 def test_one_shots_run_once_and_free_their_name() -> None:
     _, sched = scheduler()
     seen: list[int] = []

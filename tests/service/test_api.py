@@ -14,10 +14,10 @@ from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tomato_host.commands.inbox import Inbox, Reply
-from tomato_host.service.app import create_app
 from tomato_host.service.history import History
-from tomato_host.service.present import Present
-from tomato_host.service.security import HEADERS, LARGEST_BODY, Bucket
+from tomato_host.service.http_api import create_app
+from tomato_host.service.live_state import LiveState
+from tomato_host.service.security import HEADERS, LARGEST_BODY, ClientRateLimiter
 from tomato_host.service.settings import ServiceSettings
 from tomato_host.service.tokens import TokenFile
 
@@ -37,17 +37,17 @@ def example(kind: str) -> dict:  # type: ignore[type-arg]
 
 
 @pytest.fixture
-def present() -> Present:
-    filled = Present()
+def present() -> LiveState:
+    filled = LiveState()
     filled.connected = True
     for kind in RECORDS:
-        filled.take(json.dumps({"record": example(kind)}).encode())
-    filled.take(json.dumps({"status": {"link": "up", "mode": "NORMAL", "tally": {"water_ml": 1600.0}}}).encode())
+        filled.update(json.dumps({"record": example(kind)}).encode())
+    filled.update(json.dumps({"status": {"link": "up", "mode": "NORMAL", "tally": {"water_ml": 1600.0}}}).encode())
     return filled
 
 
 @pytest.fixture
-def client(present: Present, tmp_path: Path) -> Iterator[TestClient]:
+def client(present: LiveState, tmp_path: Path) -> Iterator[TestClient]:
     limits = ServiceSettings(reads_per_minute=100_000, writes_per_minute=100_000)
     with TestClient(create_app(present, History(tmp_path), limits, tmp_path)) as made:
         yield made
@@ -103,7 +103,7 @@ def test_tokens_are_kept_as_hashes_readable_by_their_owner_only(tmp_path: Path) 
     assert TokenFile(tmp_path).role_of(secret) == "admin"
 
 
-def test_reading_from_elsewhere_wants_a_token(present: Present, tmp_path: Path) -> None:
+def test_reading_from_elsewhere_wants_a_token(present: LiveState, tmp_path: Path) -> None:
     app = create_app(present, History(tmp_path), ServiceSettings(), tmp_path)
     far = TestClient(app, client=("192.0.2.7", 5))
     assert far.get("/api/glance").status_code == 401
@@ -121,7 +121,7 @@ def test_a_large_body_is_refused(client: TestClient, tmp_path: Path) -> None:
     assert client.post("/api/water", content=body, headers=header).status_code == 413
 
 
-def test_too_many_changes_are_refused(present: Present, tmp_path: Path) -> None:
+def test_too_many_changes_are_refused(present: LiveState, tmp_path: Path) -> None:
     app = create_app(present, History(tmp_path), ServiceSettings(writes_per_minute=1), tmp_path)
     codes = [TestClient(app).post("/api/water", json={}).status_code for _ in range(10)]
     assert 429 in codes
@@ -129,11 +129,11 @@ def test_too_many_changes_are_refused(present: Present, tmp_path: Path) -> None:
 
 def test_a_bucket_refills_with_time() -> None:
     now = [0.0]
-    bucket = Bucket(60, lambda: now[0])
-    assert [bucket.take("a") for _ in range(7)] == [True] * 6 + [False]
-    assert bucket.take("b"), "each client has its own"
+    bucket = ClientRateLimiter(60, lambda: now[0])
+    assert [bucket.allows("a") for _ in range(7)] == [True] * 6 + [False]
+    assert bucket.allows("b"), "each client has its own"
     now[0] = 1.0
-    assert bucket.take("a")
+    assert bucket.allows("a")
 
 
 def test_without_a_running_host_a_change_says_so(client: TestClient, tmp_path: Path) -> None:
@@ -151,7 +151,7 @@ def test_the_doors_word_comes_back(client: TestClient, tmp_path: Path, ok: bool)
     def host() -> None:
         end = time.monotonic() + 10
         while not seen and time.monotonic() < end:
-            for request in inbox.take():
+            for request in inbox.pop_requests():
                 seen.append(request)
                 inbox.reply(Reply(id=request.id, ok=ok, text="accepted" if ok else "refused by leak: water on floor"))
             time.sleep(0.01)
@@ -184,7 +184,7 @@ def test_metrics_use_the_names_of_the_field(client: TestClient) -> None:
     assert 'plant="P2"' not in text, "what is not known is left out, never zero"
 
 
-def test_health_tells_whether_the_host_lives(client: TestClient, present: Present) -> None:
+def test_health_tells_whether_the_host_lives(client: TestClient, present: LiveState) -> None:
     assert client.get("/healthz").status_code == 200
     present.connected = False
     assert client.get("/healthz").status_code == 503

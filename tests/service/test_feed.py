@@ -12,10 +12,9 @@ from pathlib import Path
 import pytest
 from tomato_host.loop.recorder import Recorder
 from tomato_host.loop.status import Status
-from tomato_host.service.bus.outbox import ROOM_BYTES
-from tomato_host.service.bus.priorities import Rank
-from tomato_host.service.feed import Feed
-from tomato_host.service.settings import ServiceSettings
+from tomato_host.service.bus.message import Priority
+from tomato_host.service.bus.outbox import LIMIT_BYTES
+from tomato_host.service.feed import ProcessFeed
 
 from shared_schemas.records import EventV1, Record
 
@@ -41,12 +40,12 @@ def event(n: int) -> EventV1:
     return EventV1(schema_version="event_v1", ts=NOW, level="INFO", kind="process", name=f"n{n}", text="x" * 200)
 
 
-def make(tmp_path: Path, code: str, clock: list[float]) -> tuple[Feed, Recorder, Path]:
+def make(tmp_path: Path, code: str, clock: list[float]) -> tuple[ProcessFeed, Recorder, Path]:
     status = Status(started_at=NOW, now=NOW)
     recorder = Recorder(NoStore(), status)
     out = tmp_path / "heard"
     command = [sys.executable, "-c", code, str(out)]
-    feed = Feed(status, recorder, ServiceSettings(), tmp_path, command=command, monotonic=lambda: clock[0])
+    feed = ProcessFeed(status, recorder, command, "dashboard", monotonic=lambda: clock[0])
     return feed, recorder, out
 
 
@@ -54,7 +53,7 @@ def heard(out: Path) -> list[dict]:  # type: ignore[type-arg]
     return [json.loads(line) for line in out.read_bytes().splitlines()] if out.exists() else []
 
 
-def until(feed: Feed, clock: list[float], wanted) -> None:  # type: ignore[no-untyped-def]
+def until(feed: ProcessFeed, clock: list[float], wanted) -> None:  # type: ignore[no-untyped-def]
     end = time.monotonic() + 15
     while not wanted():
         assert time.monotonic() < end, "it never happened"
@@ -69,7 +68,7 @@ def test_records_and_status_arrive_in_order(tmp_path: Path) -> None:
     feed.start()
     try:
         for n in range(20):
-            recorder.keep(event(n))
+            recorder.record(event(n))
         until(feed, clock, lambda: any("status" in line for line in heard(out)))
     finally:
         feed.stop()
@@ -84,13 +83,13 @@ def test_a_dashboard_that_does_not_read_costs_nothing(tmp_path: Path) -> None:
     try:
         longest = 0.0
         for n in range(8_000):
-            recorder.keep(event(n))
+            recorder.record(event(n))
             if n % 100 == 0:
                 began = time.perf_counter()
                 feed.tick(NOW)
                 longest = max(longest, time.perf_counter() - began)
-        assert feed.outbox.waiting_bytes <= ROOM_BYTES[Rank.DEED], "memory is bounded"
-        assert feed.outbox.dropped[Rank.DEED] > 1_000, "and what was let go is counted"
+        assert feed.outbox.waiting_bytes <= LIMIT_BYTES[Priority.ACTION], "memory is bounded"
+        assert feed.outbox.dropped[Priority.ACTION] > 1_000, "and what was let go is counted"
         assert longest < 0.5, "no tick waits for a reader"
     finally:
         feed.stop()
@@ -101,7 +100,7 @@ def test_a_dashboard_that_dies_is_started_again_and_told_everything(tmp_path: Pa
     feed, recorder, out = make(tmp_path, READS_TO_FILE, clock)
     feed.start()
     try:
-        recorder.keep(event(1))
+        recorder.record(event(1))
         until(feed, clock, lambda: len(heard(out)) >= 1)
         assert feed._process is not None
         os.kill(feed._process.pid, 9)

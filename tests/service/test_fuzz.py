@@ -13,9 +13,9 @@ from fastapi import FastAPI
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from tomato_host.commands.inbox import Inbox, Reply
-from tomato_host.service.app import create_app
 from tomato_host.service.history import History
-from tomato_host.service.present import Present
+from tomato_host.service.http_api import create_app
+from tomato_host.service.live_state import LiveState
 from tomato_host.service.settings import ServiceSettings
 from tomato_host.service.tokens import TokenFile
 
@@ -42,7 +42,7 @@ class Host(threading.Thread):
 
     def run(self) -> None:
         while not self._over.wait(0.002):
-            for request in self._inbox.take():
+            for request in self._inbox.pop_requests():
                 self.answered += 1
                 self._inbox.reply(Reply(id=request.id, ok=self.answered % 2 == 0, text="refused by leak"))
 
@@ -66,11 +66,11 @@ def host(place: Path) -> Iterator[Host]:
 
 @pytest.fixture(scope="module")
 def app(place: Path) -> FastAPI:
-    present = Present(monotonic=lambda: 0.0)
+    present = LiveState(monotonic=lambda: 0.0)
     present.connected = True
-    present.take(json.dumps({"status": {"link": "up", "mode": "NORMAL", "tally": {}}}).encode())
+    present.update(json.dumps({"status": {"link": "up", "mode": "NORMAL", "tally": {}}}).encode())
     for kind in RECORDS:
-        present.take(json.dumps({"record": example(kind)}).encode())
+        present.update(json.dumps({"record": example(kind)}).encode())
     limits = ServiceSettings(reads_per_minute=100_000, writes_per_minute=100_000)
     return create_app(present, History(place), limits, place)
 

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 from fastapi.testclient import TestClient
-from tomato_host.service.app import create_app
 from tomato_host.service.history import History
-from tomato_host.service.photos import jpeg_pixels, photo
-from tomato_host.service.present import Present
+from tomato_host.service.history_routes import jpeg_pixels, photo
+from tomato_host.service.http_api import create_app
+from tomato_host.service.live_state import LiveState
 from tomato_host.service.settings import ServiceSettings
 
 from tests.service.test_api import example
@@ -48,12 +48,12 @@ def forecast(at: datetime, mean: float) -> dict:  # type: ignore[type-arg]
 
 
 def test_the_forecast_of_a_day_ago_is_held_against_what_came(history: History) -> None:
-    history.take(forecast(NOW - timedelta(hours=30), 9.0))
-    history.take(forecast(NOW - timedelta(hours=25), 1.0))
-    history.take(forecast(NOW - timedelta(hours=2), 9.0))
+    history.add(forecast(NOW - timedelta(hours=30), 9.0))
+    history.add(forecast(NOW - timedelta(hours=25), 1.0))
+    history.add(forecast(NOW - timedelta(hours=2), 9.0))
     for half_hour in range(-60, 1):
         at = NOW + half_hour * timedelta(minutes=30)
-        history.take(state(at, 1.05 if half_hour < -10 else 1.4))
+        history.add(state(at, 1.05 if half_hour < -10 else 1.4))
     past = history.past_forecast()
     vpd = past["quantities"]["vpd_kpa"]
     assert past["made_at"] == (NOW - timedelta(hours=25)).isoformat()
@@ -64,24 +64,24 @@ def test_the_forecast_of_a_day_ago_is_held_against_what_came(history: History) -
 
 def test_on_the_first_day_there_is_nothing_to_hold_against_anything(history: History) -> None:
     assert history.past_forecast() == {"made_at": None, "t": [], "quantities": {}}
-    history.take(forecast(NOW, 1.0))
-    history.take(state(NOW + timedelta(hours=1), 1.0))
+    history.add(forecast(NOW, 1.0))
+    history.add(state(NOW + timedelta(hours=1), 1.0))
     assert history.past_forecast()["made_at"] is None, "an hour is too short to judge"
 
 
 def test_what_was_not_done_is_kept_in_order(history: History) -> None:
     plan = example("plan_v1")
-    history.take(plan | {"not_done": ["humidifier: in its band"]})
-    history.take(plan | {"not_done": ["water_pump: moist enough", "co2_solenoid: exhaust is on"]})
+    history.add(plan | {"not_done": ["humidifier: in its band"]})
+    history.add(plan | {"not_done": ["water_pump: moist enough", "co2_solenoid: exhaust is on"]})
     assert [skip["text"].split(":")[0] for skip in history.skips()] == ["humidifier", "water_pump", "co2_solenoid"]
 
 
 def test_the_last_day_goes_on_with_states_where_readings_are_not_at_hand(history: History) -> None:
     for half_hour in range(-48, 0):
-        history.take(state(NOW + half_hour * timedelta(minutes=30), 1.0))
+        history.add(state(NOW + half_hour * timedelta(minutes=30), 1.0))
     seen = example("observation_v1")
     for minute in range(3):
-        history.take(seen | {"ts": (NOW + timedelta(minutes=minute)).isoformat()})
+        history.add(seen | {"ts": (NOW + timedelta(minutes=minute)).isoformat()})
     columns = history.columns("24h")
     assert len(columns["t"]) == 50 and columns["t"] == sorted(columns["t"])
     assert columns["vpd_kpa"][0] == 1.0 and columns["vpd_kpa"][-1] == pytest.approx(1.16, abs=0.02)
@@ -98,7 +98,7 @@ def test_a_photo_leaves_without_its_exif(tmp_path: Path) -> None:
     folder.mkdir(parents=True)
     (folder / f"camera_main_120000-{digest[:12]}.jpg").write_bytes(kept)
     assert photo(tmp_path, digest) == (plain, "image/jpeg")
-    client = TestClient(create_app(Present(), History(tmp_path), ServiceSettings(), tmp_path))
+    client = TestClient(create_app(LiveState(), History(tmp_path), ServiceSettings(), tmp_path))
     answer = client.get(f"/api/photo/{digest}")
     assert answer.headers["content-type"] == "image/jpeg" and b"GPS" not in answer.content
     assert client.get(f"/api/photo/{'0' * 64}").status_code == 404
@@ -119,9 +119,10 @@ def test_the_dashboards_process_holds_no_numpy_and_no_rich() -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "SCHED_BATCH"), reason="only Linux knows it")
-def test_a_process_beside_the_loop_gives_way() -> None:
+def test_a_process_beside_the_loop_has_a_lower_priority() -> None:
     asked = (
-        "import os; from tomato_host.service.process_priority import give_way; before = os.nice(0); give_way();"
+        "import os; from tomato_host.service.process_priority import lower_priority\n"
+        "before = os.nice(0); lower_priority();"
         "print(os.sched_getscheduler(0) == os.SCHED_BATCH, os.nice(0) - before)"
     )
     told = subprocess.run([sys.executable, "-c", asked], capture_output=True, check=True, timeout=60).stdout

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 from tomato_host.sources.csv_mapping import CsvMapping
@@ -16,9 +17,11 @@ from tomato_host.sources.synthetic import SyntheticSource
 from shared_schemas.records import DeviceStatusV1, ObservationV1
 from tests.sources.conftest import START
 
+SITE_ZONE = ZoneInfo("Europe/Vienna")
+
 
 def synthetic(folder: Path) -> Source:
-    return SyntheticSource(1, START, duration_h=2.0, period_s=600.0)
+    return SyntheticSource(1, START, duration_h=2.0, period_s=600.0, zone=SITE_ZONE)
 
 
 def replay(folder: Path) -> Source:
@@ -35,7 +38,12 @@ def measured(folder: Path) -> Source:
     rows = "".join(f"2026-02-14 {hour:02d}:00,{20 + hour},60\n" for hour in range(12))
     path.write_text("when,temp,humidity\n" + rows)
     mapping = CsvMapping.model_validate(
-        {"name": "own", "time_column": "when", "columns": {"air_temp_c": "temp", "rh_pct": "humidity"}}
+        {
+            "name": "own",
+            "time_column": "when",
+            "time_zone": "Europe/Vienna",
+            "columns": {"air_temp_c": "temp", "rh_pct": "humidity"},
+        }
     )
     return MeasuredSource(path, mapping)
 

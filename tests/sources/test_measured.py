@@ -38,7 +38,7 @@ OWN_CSV = """Zeit;Temperatur;Feuchte;Topf A
 def own(tmp_path: Path) -> tuple[Path, CsvMapping]:
     (tmp_path / "own.toml").write_text(OWN_TOML)
     (tmp_path / "own.csv").write_text(OWN_CSV)
-    return tmp_path / "own.csv", load_mapping(tmp_path / "own.toml")
+    return tmp_path / "own.csv", load_mapping(tmp_path / "own.toml", "Europe/Vienna")
 
 
 def code_of(error: pytest.ExceptionInfo[TomatoError]) -> str:
@@ -149,7 +149,7 @@ def test_a_wrong_mapping_names_the_key(tmp_path: Path, toml: str, says: str) -> 
     path = tmp_path / "bad.toml"
     path.write_text(toml)
     with pytest.raises(TomatoError) as caught:
-        load_mapping(path)
+        load_mapping(path, "Europe/Vienna")
     assert code_of(caught) == "E-MAPPING-FILE" and says in caught.value.message
 
 

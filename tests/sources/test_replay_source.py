@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 from structlog.testing import capture_logs
@@ -14,9 +15,11 @@ from tomato_host.storage import Dataset
 from shared_schemas.records import ObservationV1
 from tests.sources.conftest import START
 
+SITE_ZONE = ZoneInfo("Europe/Vienna")
+
 
 def recorded(count: int = 20) -> list[ObservationV1]:
-    source = SyntheticSource(1, START, 24.0, 300.0)
+    source = SyntheticSource(1, START, 24.0, 300.0, zone=SITE_ZONE)
     return [observation for _ in range(count) if (observation := source.next_observation()) is not None]
 
 
@@ -77,7 +80,7 @@ def test_malformed_line_policy(tmp_path: Path) -> None:
 
 
 def test_device_status_is_followed(tmp_path: Path) -> None:
-    source, lines = SyntheticSource(1, START, 24.0, 1_800.0), []
+    source, lines = SyntheticSource(1, START, 24.0, 1_800.0, zone=SITE_ZONE), []
     while (observation := source.next_observation()) is not None:
         lines += [source.device_status().to_json(), observation.to_json()]
     path = tmp_path / "both.jsonl"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
 
 import pytest
 from tomato_host.sources.scenarios import CALM, FAULTS, OLD_NAMES
@@ -13,11 +14,13 @@ from tomato_host.sources.synthetic_faults import SYNTHETIC_FAULTS, SyntheticFaul
 from shared_schemas.records import ObservationV1
 from tests.sources.conftest import START
 
+SITE_ZONE = ZoneInfo("Europe/Vienna")
+
 
 def day(
     seed: int = 7, *scenarios: str | SyntheticFault, hours: float = 24.0, start: datetime = START
 ) -> list[ObservationV1]:
-    source = SyntheticSource(seed, start, hours, 300.0, scenarios)
+    source = SyntheticSource(seed, start, hours, 300.0, scenarios, zone=SITE_ZONE)
     seen = []
     while (observation := source.next_observation()) is not None:
         seen.append(observation)
@@ -86,7 +89,7 @@ def test_observations_match_observation_v1_schema() -> None:
 
 
 def test_a_silent_board_has_no_values_and_says_so() -> None:
-    source = SyntheticSource(1, START, 24.0, 300.0, ["link_cut"])
+    source = SyntheticSource(1, START, 24.0, 300.0, ["link_cut"], zone=SITE_ZONE)
     states = []
     while (observation := source.next_observation()) is not None:
         states.append((observation.air_temp_c is None, source.device_status().mcu_connected))
@@ -95,7 +98,7 @@ def test_a_silent_board_has_no_values_and_says_so() -> None:
 
 @pytest.mark.parametrize("period_s", [10.0, 60.0, 600.0, 1_800.0])
 def test_one_watering_a_day_at_any_cadence(period_s: float) -> None:
-    source = SyntheticSource(1, START, 48.0, period_s)
+    source = SyntheticSource(1, START, 48.0, period_s, zone=SITE_ZONE)
     flows, pumping = [], 0
     while (observation := source.next_observation()) is not None:
         flows.append(observation.flow_ml)
@@ -105,11 +108,11 @@ def test_one_watering_a_day_at_any_cadence(period_s: float) -> None:
 
 def test_bad_arguments_are_refused() -> None:
     with pytest.raises(ValueError, match="aware"):
-        SyntheticSource(1, datetime(2026, 1, 1))
+        SyntheticSource(1, datetime(2026, 1, 1), zone=SITE_ZONE)
     with pytest.raises(ValueError, match="unknown; known are calm"):
-        SyntheticSource(1, datetime(2026, 1, 1, tzinfo=UTC), scenarios=["storm"])
+        SyntheticSource(1, datetime(2026, 1, 1, tzinfo=UTC), scenarios=["storm"], zone=SITE_ZONE)
     with pytest.raises(ValueError, match="positive"):
-        SyntheticSource(1, START, period_s=0.0)
+        SyntheticSource(1, START, period_s=0.0, zone=SITE_ZONE)
 
 
 def test_its_faults_have_the_names_of_the_one_table() -> None:

@@ -1,14 +1,16 @@
-"""Valid records for the tests of this room, made by number."""
+"""Valid records for the tests of this package, made by number."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from tomato_host.sources.synthetic import SyntheticSource
 
 from shared_schemas.records import ActionV1, EventV1, ObservationV1, StateV1
 
+SITE_ZONE = ZoneInfo("Europe/Vienna")
 START = datetime(2026, 2, 14, 8, 0, tzinfo=UTC)
 
 
@@ -43,7 +45,7 @@ def action(number: int, ts: datetime | None = None, **fields: object) -> ActionV
 
 
 def observations(count: int, start: datetime = START, period_s: float = 60.0, seed: int = 1) -> list[ObservationV1]:
-    source = SyntheticSource(seed, start, count * period_s / 3600.0, period_s)
+    source = SyntheticSource(seed, start, count * period_s / 3600.0, period_s, zone=SITE_ZONE)
     found = [source.next_observation() for _ in range(count)]
     return [observation for observation in found if observation is not None]
 

@@ -16,16 +16,15 @@ from tomato_host.loop.disk_watch import DiskWatch
 from tomato_host.loop.recorder import Recorder
 from tomato_host.loop.status import Status
 from tomato_host.service.feed import status_line
+from tomato_host.service.live_state import LiveState
 from tomato_host.service.metrics import PlantCollector
 from tomato_host.service.operations.backup import backup, restore
-from tomato_host.service.present import Present
 from tomato_host.storage import Dataset, StorageSettings
-from tomato_host.storage.budget import AT_LEAST_EVERY_S, DAY_S, RESERVE, Budget
-from tomato_host.storage.budgeted import BudgetedStore
+from tomato_host.storage.budgeted_store import AT_LEAST_EVERY_S, DAY_S, RESERVE, BudgetedStore, WriteBudget
 from tomato_host.storage.layout import STREAM_OF
 from tomato_host.storage.public import export_public
 from tomato_host.storage.reader import read_records, stream_files
-from tomato_host.storage.retention import LET_GO, delete_let_go, note_let_go, too_much
+from tomato_host.storage.retention import DELETION_FILE, delete_recorded, files_to_delete, record_deletion
 from tomato_host.storage.verify import verify
 
 from shared_schemas.records import EventV1, ObservationV1, Record
@@ -76,7 +75,7 @@ def test_what_may_be_thinned_is_a_short_list() -> None:
 )
 def test_any_day_stays_within_the_budget_and_nothing_protected_is_refused(flow: list[tuple[str, int, int]]) -> None:
     per_day = 50_000
-    budget, now_s = Budget(per_day), 0.0
+    budget, now_s = WriteBudget(per_day), 0.0
     admitted: list[tuple[float, int]] = []
     kept_at_s: dict[str, float] = {}
     for stream, size, wait_s in flow:
@@ -95,7 +94,7 @@ def test_any_day_stays_within_the_budget_and_nothing_protected_is_refused(flow: 
 
 
 def test_a_long_rest_fills_no_more_than_a_burst() -> None:
-    budget = Budget(8_000)
+    budget = WriteBudget(8_000)
     assert sum(budget.admits("sensors_raw", 0.0, 100) for _ in range(20)) == 5, "half the burst is for others"
     assert sum(budget.admits("sensors_raw", 300 * DAY_S, 100) for _ in range(20)) == 5
 
@@ -157,15 +156,15 @@ def test_the_oldest_readings_go_and_the_dataset_vouches_for_the_rest(tmp_path: P
     fill_days(tmp_path, 4)
     folder = tmp_path / "private"
     before = verify(tmp_path)
-    paths = too_much(folder, sum(p.stat().st_size for p in folder.glob("*.jsonl")) - 1)
+    paths = files_to_delete(folder, sum(p.stat().st_size for p in folder.glob("*.jsonl")) - 1)
     assert [path.name for path in paths] == ["sensors_raw_2026-05-01.jsonl"]
-    assert note_let_go(folder, paths) == 200
-    delete_let_go(folder)
+    assert record_deletion(folder, paths) == 200
+    delete_recorded(folder)
     after = verify(tmp_path)
     assert (after.ok, after.let_go, after.records) == (True, 200, before.records - 200)
-    assert note_let_go(folder, stream_files(folder)["sensors_raw"][:2]) == 400, "the second time, what is new"
+    assert record_deletion(folder, stream_files(folder)["sensors_raw"][:2]) == 400, "the second time, what is new"
     assert verify(tmp_path).ok, "a power cut between note and deletion"
-    delete_let_go(folder)
+    delete_recorded(folder)
     assert (verify(tmp_path).ok, verify(tmp_path).let_go) == (True, 600)
     with Dataset.open(tmp_path) as dataset:
         assert dataset.losses == []
@@ -177,8 +176,8 @@ def test_a_restored_dataset_vouches_for_what_went_and_can_be_published(tmp_path:
     saved, back = tmp_path / "saved", tmp_path / "back"
     fill_days(saved, 3)
     folder = saved / "private"
-    note_let_go(folder, stream_files(folder)["sensors_raw"][:1])
-    delete_let_go(folder)
+    record_deletion(folder, stream_files(folder)["sensors_raw"][:1])
+    delete_recorded(folder)
     backup(saved, tmp_path / "b.tar.gz")
     restore(tmp_path / "b.tar.gz", back)
     assert (verify(back).ok, verify(back).let_go) == (True, 200)
@@ -186,19 +185,19 @@ def test_a_restored_dataset_vouches_for_what_went_and_can_be_published(tmp_path:
     assert list((back / "public").glob("events_public_2026-05*.jsonl"))
 
 
-@pytest.mark.parametrize("deed", ["one file too many", "forged note", "broken note"])
-def test_what_was_not_let_go_and_is_gone_is_found(tmp_path: Path, deed: str) -> None:
+@pytest.mark.parametrize("action", ["one file too many", "forged note", "broken note"])
+def test_what_was_not_let_go_and_is_gone_is_found(tmp_path: Path, action: str) -> None:
     fill_days(tmp_path, 4)
     folder = tmp_path / "private"
-    note_let_go(folder, stream_files(folder)["sensors_raw"][:1])
-    delete_let_go(folder)
-    if deed == "one file too many":
+    record_deletion(folder, stream_files(folder)["sensors_raw"][:1])
+    delete_recorded(folder)
+    if action == "one file too many":
         (folder / "sensors_raw_2026-05-02.jsonl").unlink()
-    elif deed == "forged note":
-        told = json.loads((folder / LET_GO).read_text())
-        (folder / LET_GO).write_text(json.dumps({**told, "seq": told["seq"] + 1}))
+    elif action == "forged note":
+        told = json.loads((folder / DELETION_FILE).read_text())
+        (folder / DELETION_FILE).write_text(json.dumps({**told, "seq": told["seq"] + 1}))
     else:
-        (folder / LET_GO).write_text("{}")
+        (folder / DELETION_FILE).write_text("{}")
     assert not verify(tmp_path).ok
 
 
@@ -225,23 +224,23 @@ def test_a_running_host_makes_room_by_itself_and_says_so(tmp_path: Path, capsys:
     except SystemExit as ended:
         main_ended = ended.code
     assert main_ended in (None, 0)
-    assert f"let go of the first {disk.tally.let_go} readings" in capsys.readouterr().out
+    assert f"removed the first {disk.tally.let_go} readings" in capsys.readouterr().out
 
 
 def test_status_and_metrics_show_the_disk(tmp_path: Path) -> None:
     disk = store(tmp_path)
     status = Status(START, START)
     recorder = Recorder(disk, status)
-    disk.tell = recorder.keep
+    disk.record_event = recorder.record
     heard: list[str] = []
     recorder.listeners.append(lambda record: heard.append(getattr(record, "name", "")))
     for second in range(300):
-        recorder.keep(reading(timedelta(seconds=second)))
+        recorder.record(reading(timedelta(seconds=second)))
     assert heard.count("raw_thinned") == 1, "the dashboard and the phone hear of it, too"
     watch = DiskWatch(disk, status, tmp_path, monotonic=lambda: 0.0)
     watch.tick(START)
-    present = Present()
-    present.take(status_line(status))
+    present = LiveState()
+    present.update(status_line(status))
     registry = CollectorRegistry(auto_describe=False)
     registry.register(PlantCollector(present))
     text = generate_latest(registry).decode()

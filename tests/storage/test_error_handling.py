@@ -11,9 +11,9 @@ import pytest
 from structlog.testing import capture_logs
 from tomato_host.errors import TomatoError
 from tomato_host.storage import Dataset, appender
+from tomato_host.storage.buffering import WaitingRecords
 from tomato_host.storage.reader import read_records
 from tomato_host.storage.verify import verify
-from tomato_host.storage.waiting import WaitingRecords
 
 from tests.storage.samples import event, lines_of, observations
 

@@ -1,4 +1,4 @@
-"""Publication: only what the whitelist names, nothing secret, every action with its state and its reason."""
+"""Public export: only what the whitelist names, nothing secret, every action with its state and its reason."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tomato_host.storage import Dataset
 from tomato_host.storage.chain import Head, follows, genesis, parse_line
 from tomato_host.storage.public import export_public
-from tomato_host.storage.public_fields import PUBLIC, WITHHELD, Leaf, clean_text
+from tomato_host.storage.public_fields import PUBLIC, WITHHELD, FieldRule, clean_text
 from tomato_host.storage.public_images import camera_of, strip_jpeg
 
 from shared_schemas.records import RECORDS, EventV1, PlanV1, VisionV1
@@ -136,7 +136,7 @@ def test_export_filters_private_fields(root: Path) -> None:
     everything = "".join((root / "public" / name).read_text() for name in names)
     for private in ("camera_door", "street", "Lindengasse", "192.168", "+43", '"lat"', "sensors_raw"):
         assert private not in everything
-    # Raw samples, the door camera's findings and the notification stay private; the rest is all there.
+    # Raw samples, the guardrails camera's findings and the notification stay private; the rest is all there.
     assert result.withheld_records == 5
     assert result.records == {"states": 3, "plans": 2, "actions": 3, "events": 1}
     allowed = set(PUBLIC["action_v1"]) | {"state_ref", "reasoning"}
@@ -191,14 +191,23 @@ def test_the_export_is_repeatable_and_its_chain_holds(root: Path) -> None:
         head = Head(link.n, link.seq, link.hash)
 
 
-def test_an_action_without_a_state_or_reason_is_owned_up_to(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["ledger_allocated", "books_drawn"])
+def test_ledger_events_stay_private_under_both_names(tmp_path: Path, name: str) -> None:
+    with Dataset.open(tmp_path) as dataset:
+        dataset.append(event(1))
+        dataset.append(event(2).model_copy(update={"kind": "board", "name": name}))
+    assert export_public(tmp_path).withheld_records == 1
+    assert [record["name"] for record in public_records(tmp_path, "events")] == ["tick"]
+
+
+def test_an_action_without_a_state_or_reason_is_counted(tmp_path: Path) -> None:
     with Dataset.open(tmp_path) as dataset:
         dataset.append(action(1, why={}))
         dataset.append(action(2, why={}, origin="person"))
     result = export_public(tmp_path)
     assert (result.actions_without_state, result.actions_without_reason) == (2, 1)
     actions = public_records(tmp_path, "actions")
-    assert [(a["state_ref"], a["reasoning"]) for a in actions] == [(None, None), (None, "asked for by person")]
+    assert [(a["state_ref"], a["reasoning"]) for a in actions] == [(None, None), (None, "requested by person")]
 
 
 @pytest.mark.parametrize("secret", SECRETS)
@@ -233,7 +242,7 @@ def test_a_withheld_phrase_never_comes_through(phrase: str) -> None:
 
 def test_every_whitelisted_name_exists_in_the_contract() -> None:
     def check(tree: Any, schema: dict[str, Any], root: dict[str, Any], where: str) -> None:
-        if isinstance(tree, Leaf):
+        if isinstance(tree, FieldRule):
             return
         for option in [schema, *schema.get("anyOf", [])]:
             option = option.get("items", option)

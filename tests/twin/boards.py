@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import serial
-from tomato_host.board import intake
+from tomato_host.board import decoding
 from tomato_host.board.events import Health, Result
 from tomato_host.board.protocol import BoardProtocol, Damage
 from tomato_host.twin.core_board import RENEW_MS, CoreBoard
@@ -122,9 +122,9 @@ class InTheVm:
             for message in self._protocol.receive_bytes(self._port.read(65_536)):
                 assert not isinstance(message, Damage)
                 if message.name == "RESULT" and "cmd_id" in message.fields:
-                    self._results.append(intake.result(message.fields))
+                    self._results.append(decoding.result(message.fields))
                 elif message.name == "HEALTH":
-                    self._health.append(intake.health(message.fields))
+                    self._health.append(decoding.health(message.fields))
 
     def health(self) -> Health | None:
         self._health.clear()

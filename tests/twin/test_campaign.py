@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 
 import pyarrow.parquet as pq
 import pytest
-from tomato_host.brain.brain import MindSettings
+from tomato_host.brain.brain import BrainSettings
 from tomato_host.brain.control.settings import ControlSettings
 from tomato_host.errors import TomatoError
 from tomato_host.twin.campaign import matrix, report
@@ -36,7 +36,7 @@ def test_results_do_not_depend_on_the_number_of_processes() -> None:
 
 def test_a_day_of_light_is_given_and_water_when_dry() -> None:
     twin = SimulatedTent(1, TentParams(theta_0=0.22), start=matrix.START, period_s=60.0)
-    run = TentRun(twin, MindSettings(control=ControlSettings(policy="rules")))
+    run = TentRun(twin, BrainSettings(control=ControlSettings(policy="rules")))
     light_min = 0
     for _ in range(1_440):
         assert run.step() is not None
@@ -48,7 +48,7 @@ def test_a_day_of_light_is_given_and_water_when_dry() -> None:
 
 def test_a_lost_link_is_lived_through() -> None:
     twin = SimulatedTent(1, scenario="link_cut@0.5+0.5", start=matrix.START, period_s=60.0)
-    run = TentRun(twin, MindSettings())
+    run = TentRun(twin, BrainSettings())
     seen = [run.step() for _ in range(120)]
     assert all(t is not None for t in seen)
     assert twin.now_ms > 120 * 60_000, "time passed unobserved"

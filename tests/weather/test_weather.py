@@ -82,7 +82,7 @@ def test_five_a_second_and_240_an_hour(clock: Clock) -> None:
 
 def test_a_forecast_is_local_whole_and_minute_precise(stub: WeatherStub, clock: Clock) -> None:
     series = GeoSphere(_fetcher(clock), stub.url).fetch(*VIENNA, NOW, 60)
-    record = normalise(series, NOW)
+    record = normalise(series, NOW, "Europe/Vienna")
     assert parse_record(record.to_json()) == record
     assert (record.provider, record.model, record.freq_minutes) == ("geosphere", "nwp-v2-1h-1km", 60)
     assert record.hours[0].ts.isoformat() == "2026-07-15T12:00:00+02:00"
@@ -104,7 +104,7 @@ def test_the_request_names_its_start(stub: WeatherStub, clock: Clock) -> None:
 def test_across_the_change_of_the_clock_hours_stay_an_hour_apart(clock: Clock) -> None:
     night = datetime(2026, 10, 25, 0, 30, tzinfo=UTC)
     with WeatherStub(seed=1, now=lambda: night) as stub:
-        record = normalise(GeoSphere(_fetcher(clock), stub.url).fetch(*VIENNA, night, 60), night)
+        record = normalise(GeoSphere(_fetcher(clock), stub.url).fetch(*VIENNA, night, 60), night, "Europe/Vienna")
     offsets = [hour.ts.utcoffset() for hour in record.hours[:3]]
     assert offsets == [timedelta(hours=2), timedelta(hours=1), timedelta(hours=1)]
     assert len({hour.ts.astimezone(UTC) for hour in record.hours}) == len(record.hours)
@@ -138,7 +138,9 @@ def test_a_recorded_answer_becomes_a_record() -> None:
     clock = Clock()
     fetcher = Fetcher(RateLimiter(GEOSPHERE_LIMITS, clock.monotonic), transport=transport)
     now = datetime(2026, 10, 2, 19, 10, tzinfo=UTC)
-    record = normalise(GeoSphere(fetcher, "http://recorded", ensemble=False).fetch(48.042, 14.414, now, 60), now)
+    record = normalise(
+        GeoSphere(fetcher, "http://recorded", ensemble=False).fetch(48.042, 14.414, now, 60), now, "Europe/Vienna"
+    )
     first = record.hours[0]
     assert (first.ext_temp_c, first.ext_cloud_cover_pct, first.ext_wind_mps) == (16.5, 67.0, 0.36)
     assert first.ext_solar_wm2 is None and first.ts.isoformat() == "2026-10-02T21:00:00+02:00"
@@ -147,8 +149,10 @@ def test_a_recorded_answer_becomes_a_record() -> None:
 
 
 def test_the_fallback_has_the_same_meaning(stub: WeatherStub, clock: Clock) -> None:
-    ours = normalise(GeoSphere(_fetcher(clock), stub.url, ensemble=False).fetch(*VIENNA, NOW, 60), NOW)
-    other = normalise(OpenMeteo(_fetcher(clock), f"{stub.url}/open_meteo").fetch(*VIENNA, NOW, 60), NOW)
+    ours = normalise(GeoSphere(_fetcher(clock), stub.url, ensemble=False).fetch(*VIENNA, NOW, 60), NOW, "Europe/Vienna")
+    other = normalise(
+        OpenMeteo(_fetcher(clock), f"{stub.url}/open_meteo").fetch(*VIENNA, NOW, 60), NOW, "Europe/Vienna"
+    )
     for a, b in zip(ours.hours[:30], other.hours[:30], strict=True):
         assert abs(a.ext_temp_c - b.ext_temp_c) < 6.0
         assert abs((a.ext_solar_wm2 or 0.0) - (b.ext_solar_wm2 or 0.0)) < 1.0
@@ -212,7 +216,7 @@ def test_what_is_missing_or_old_lowers_the_quality(
     stub: WeatherStub, clock: Clock, fault: str, least: float, most: float
 ) -> None:
     stub.faults = {fault}
-    record = normalise(GeoSphere(_fetcher(clock), stub.url).fetch(*VIENNA, NOW, 60), NOW)
+    record = normalise(GeoSphere(_fetcher(clock), stub.url).fetch(*VIENNA, NOW, 60), NOW, "Europe/Vienna")
     assert least <= record.quality <= most
     assert all(hour.ext_temp_c is not None for hour in record.hours)
 
@@ -222,11 +226,11 @@ def test_long_gaps_are_not_invented() -> None:
     hole = tuple(None if 10 <= h < 20 else 15.0 for h in range(48))
     flat = tuple(50.0 for _ in range(48))
     series = WeatherSeries("p", "m", NOW, times, {"temp_c": hole, "rh_pct": flat, "wind_mps": flat, "cloud_pct": flat})
-    record = normalise(series, NOW)
+    record = normalise(series, NOW, "Europe/Vienna")
     assert len(record.hours) == 38
     empty = WeatherSeries("p", "m", NOW, times, {"temp_c": tuple([None] * 48)})
     with pytest.raises(WeatherUnavailable, match="usable hours"):
-        normalise(empty, NOW)
+        normalise(empty, NOW, "Europe/Vienna")
 
 
 def test_one_request_serves_for_the_time_to_live(stub: WeatherStub, clock: Clock, tmp_path: Path) -> None:
@@ -263,11 +267,11 @@ def test_three_silent_days_a_day_of_stale_weather_then_none_then_back(
     for hours in range(3, 72, 3):
         answer = service.get(NOW + timedelta(hours=hours))
         if hours <= 24:
-            assert answer.forecast is not None and answer.forecast.stale and "stale" in answer.told
+            assert answer.forecast is not None and answer.forecast.stale and "stale" in answer.text
             assert answer.forecast.hours[0].ts + timedelta(hours=1) > NOW + timedelta(hours=hours)
             qualities.append(answer.forecast.quality)
         else:
-            assert answer.forecast is None and "No weather forecast: geosphere: HTTP 500" in answer.told
+            assert answer.forecast is None and "No weather forecast: geosphere: HTTP 500" in answer.text
     assert qualities == sorted(qualities, reverse=True) and qualities[-1] < 0.05
     assert len(stub.requests) <= 23 * 6, "it backs off"
     stub.faults = set()
@@ -291,7 +295,7 @@ def test_a_spoilt_cache_or_a_full_disk_costs_nothing_but_a_request(
 
 def test_no_provider_is_an_answer_too(clock: Clock, tmp_path: Path) -> None:
     service = build_service(WeatherSettings(provider="none"), *VIENNA, "Europe/Vienna", tmp_path)
-    assert service.get(NOW).told == "No weather forecast: no provider is set."
+    assert service.get(NOW).text == "No weather forecast: no provider is set."
 
 
 def test_the_cache_name_does_not_give_the_house_away(tmp_path: Path, stub: WeatherStub, clock: Clock) -> None:

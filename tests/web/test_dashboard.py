@@ -55,7 +55,7 @@ def ask(browser, token: str, script: str, why: str) -> None:  # type: ignore[no-
     browser.find_element("css selector", "#override button[type=submit]").click()
     until(lambda: browser.execute_script("return document.getElementById('confirm').open"), 5)
     browser.find_element("css selector", "#confirm button[value=yes]").click()
-    until(lambda: text(browser, "reply") not in ("", "asking ..."))
+    until(lambda: text(browser, "reply") not in ("", "sending ..."))
 
 
 def test_live_values_change_on_screen(browser, host: Host) -> None:  # type: ignore[no-untyped-def]
@@ -91,7 +91,7 @@ def test_a_refusal_is_shown_with_its_reason(browser, host: Host, token: str) -> 
 def test_the_page_lives_through_a_restart_of_the_host(browser, host: Host) -> None:  # type: ignore[no-untyped-def]
     open_page(browser, host)
     host.stop()
-    until(lambda: "does not run" in text(browser, "verdict"), 20)
+    until(lambda: "is not running" in text(browser, "verdict"), 20)
     host.start()
     until(lambda: "All is well" in text(browser, "verdict"), 60)
 
@@ -114,7 +114,7 @@ def test_it_fits_the_screen_and_pictures_are_kept(  # type: ignore[no-untyped-de
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", wish)
     browser.set_window_size(*size)
     open_page(browser, host)
-    until(lambda: "came within" in text(browser, "past-text"))
+    until(lambda: "was within" in text(browser, "past-text"))
     SHOTS.mkdir(parents=True, exist_ok=True)
     assert browser.execute_script("return document.documentElement.scrollWidth <= window.innerWidth + 1")
     assert browser.save_screenshot(str(SHOTS / f"{name}.png"))
@@ -169,7 +169,7 @@ def test_yesterdays_forecast_stands_beside_what_came(browser, host: Host) -> Non
     open_page(browser, host)
     for name, word in (("air_temp_c", "air temperature"), ("soil_avg_pct", "soil water"), ("vpd_kpa", "VPD")):
         browser.find_element("css selector", f"[data-quantity={name}]").click()
-        until(lambda word=word: f"hours {word} came within the interval" in text(browser, "past-text"))
+        until(lambda word=word: f"hours {word} was within the interval" in text(browser, "past-text"))
     known = browser.execute_script("return state.charts['chart-past'].data[4].filter(v => v !== null).length")
     assert known >= 20, "what came is on the chart"
 
@@ -193,7 +193,7 @@ def test_every_skip_can_be_seen_by_itself(browser, host: Host) -> None:  # type:
     assert set(browser.execute_script(script)) <= {"refused", "nothing done", "not done"}
     browser.find_element("css selector", "[data-shown=all]").click()
     until(lambda: "pulse start" in browser.execute_script(script))
-    browser.find_element("css selector", "[data-shown=news]").click()
+    browser.find_element("css selector", "[data-shown=summary]").click()
     until(lambda: not {"pulse start", "pulse end"} & set(browser.execute_script(script)))
 
 
@@ -207,7 +207,7 @@ def teach(browser, admin: str, script: str, button: str, reply: str) -> str:  # 
     browser.find_element("css selector", button).click()
     until(lambda: browser.execute_script("return document.getElementById('confirm').open"), 5)
     browser.find_element("css selector", "#confirm button[value=yes]").click()
-    until(lambda: text(browser, reply) not in ("", "asking ..."), 90)
+    until(lambda: text(browser, reply) not in ("", "sending ..."), 90)
     return text(browser, reply)
 
 
@@ -233,7 +233,7 @@ def test_a_probe_is_read_through_the_form(browser, host: Host, admin: str) -> No
 
 def test_calibration_takes_an_admin_and_sense(browser, host: Host, token: str, admin: str) -> None:  # type: ignore[no-untyped-def]
     open_page(browser, host)
-    assert "it takes admin" in teach(browser, token, SOIL, "#soil-form button[type=submit]", "soil-reply")
+    assert "admin is needed" in teach(browser, token, SOIL, "#soil-form button[type=submit]", "soil-reply")
     jug = "const put = (id, v) => document.getElementById(id).value = v; put('jug-seconds', 100); put('jug-ml', 1);"
     assert "out of range" in teach(browser, admin, jug, "#pump-form button[type=submit]", "pump-reply")
 
@@ -266,7 +266,7 @@ def test_the_keyboard_is_enough(browser, host: Host, token: str) -> None:  # typ
     press(Keys.ENTER)
     until(lambda: browser.execute_script("return document.getElementById('confirm').open"), 5)
     press(Keys.TAB, Keys.ENTER)
-    until(lambda: text(browser, "reply") not in ("", "asking ..."))
+    until(lambda: text(browser, "reply") not in ("", "sending ..."))
     assert not text(browser, "reply").startswith(("Refused", "Not done"))
 
 

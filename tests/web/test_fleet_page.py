@@ -68,9 +68,9 @@ def test_all_tents_in_one_page(browser, tent: Host, broker: RealRedis, tmp_path:
         assert not [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"]
     finally:
         south.close()
-    until(lambda: "not heard" in rows(browser)["south"])
-    assert "1 of 2 not heard" in text(browser, "verdict")
-    assert "29.5" in rows(browser)["south"], "its last word stands"
+    until(lambda: "unknown" in rows(browser)["south"])
+    assert "1 of 2 silent" in text(browser, "verdict")
+    assert "29.5" in rows(browser)["south"], "its last values stay"
 
 
 def test_a_broker_that_is_gone_is_said_and_comes_back(browser, tent: Host, broker: RealRedis) -> None:  # type: ignore[no-untyped-def]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from tomato_host.brain.world_model.hourly import OUTSIDE_COLUMNS, PLAN_COLUMNS, Ahead, HourlyLog
-from tomato_host.brain.world_model.psychrometrics import saturation_kpa
+from tomato_host.brain.psychrometric_arrays import saturation_array_kpa
+from tomato_host.brain.world_model.data import OUTSIDE_COLUMNS, PLAN_COLUMNS, HourlyLog, KnownAhead
 
 START_HOUR = 494_064
 """2026-05-13 00:00 UTC."""
@@ -19,7 +19,7 @@ def tent_log(days: int = 12, seed: int = 0) -> HourlyLog:
     spell = np.repeat(rng.normal(0.0, 3.0, days), 24)
     out_temp = 14.0 + spell + 5.0 * np.sin(2 * np.pi * (hour - 9) / 24)
     out_vapour = np.full(hours, 0.9) + 0.02 * spell
-    out_vpd = saturation_kpa(out_temp) - out_vapour
+    out_vpd = saturation_array_kpa(out_temp) - out_vapour
     vpd = 0.5 + 0.35 * lit + 0.3 * out_vpd + rng.normal(0.0, 0.02, hours)
     water = np.where(hour % 24 == 8, rng.choice([300.0, 600.0, 900.0], hours), 0.0)
     soil = np.empty((2, hours))
@@ -51,6 +51,6 @@ def tent_log(days: int = 12, seed: int = 0) -> HourlyLog:
     return HourlyLog(START_HOUR, 2.0, values)
 
 
-def ahead_of(log: HourlyLog, hour: int) -> Ahead:
+def ahead_of(log: HourlyLog, hour: int) -> KnownAhead:
     """Weather and plans after `hour`, as they came."""
-    return Ahead({name: log.values[name][hour : hour + 36] for name in (*OUTSIDE_COLUMNS, *PLAN_COLUMNS)})
+    return KnownAhead({name: log.values[name][hour : hour + 36] for name in (*OUTSIDE_COLUMNS, *PLAN_COLUMNS)})

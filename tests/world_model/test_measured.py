@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 from tomato_host.backtest.baselines import Persistence, Ridge, SeasonalNaive
-from tomato_host.backtest.report import Report, reliability_svg, summarise
-from tomato_host.backtest.rolling import OURS, judge
+from tomato_host.backtest.report import BacktestReport, reliability_svg, summarise
+from tomato_host.backtest.rolling import OURS, score_case
 from tomato_host.backtest.tables import load_cases, without_weather
 from tomato_host.sources.measured import data_folder
 
@@ -15,14 +15,14 @@ RULES = (Persistence(), SeasonalNaive(), Ridge())
 pytestmark = pytest.mark.skipif(not data_folder().is_dir(), reason="needs the measured data (TOMATO_DATA)")
 
 
-def _report(data: str, only: str, weather: bool = True) -> Report:
-    cases = load_cases(data)
+def _report(data: str, only: str, weather: bool = True) -> BacktestReport:
+    cases = load_cases(data, time_zone="UTC")
     cases = cases if weather else [without_weather(case) for case in cases]
-    judged = [one for case in cases for one in judge(case, HORIZONS, RULES, only=(only,))]
+    judged = [one for case in cases for one in score_case(case, HORIZONS, RULES, only=(only,))]
     return summarise(judged, HORIZONS)[0]
 
 
-def _holds_its_intervals(report: Report) -> None:
+def _holds_its_intervals(report: BacktestReport) -> None:
     for h, coverage in zip(HORIZONS, report.coverage, strict=True):
         assert 0.77 <= coverage <= 0.83, f"{h} h: {coverage:.1%}"
 

@@ -8,13 +8,17 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pytest
 from tomato_host.backtest.rolling import issue_all
-from tomato_host.backtest.tables import Case
-from tomato_host.brain.world_model.core import CoreState
-from tomato_host.brain.world_model.features import Frame
-from tomato_host.brain.world_model.hourly import PLAN_COLUMNS, Ahead, HourlyLog
-from tomato_host.brain.world_model.intake import HourlyHistory, core_state, hour_start, hours_outside, known_ahead
+from tomato_host.backtest.tables import BacktestCase
+from tomato_host.brain.world_model.data import PLAN_COLUMNS, HourlyLog, KnownAhead, RolloutStart, tent_quantities
+from tomato_host.brain.world_model.features import PaddedLog
+from tomato_host.brain.world_model.hourly_history import (
+    HourlyHistory,
+    hour_start,
+    known_ahead,
+    rollout_start,
+    weather_ahead,
+)
 from tomato_host.brain.world_model.model import WorldModel
-from tomato_host.brain.world_model.quantities import tent_quantities
 
 from shared_schemas.records import Prediction36hV1, parse_record
 from shared_schemas.records.forecast_36h_v1 import Forecast36hV1, WeatherHour
@@ -66,7 +70,7 @@ def test_same_input_same_output(taught: WorldModel, log: HourlyLog) -> None:
 
 def test_it_beats_yesterday_on_a_tent_it_has_come_to_know() -> None:
     days = tent_log(24, seed=3)
-    case = Case("tent", days, tent_quantities(), ("water_ml", "light", "exhaust_fan"))
+    case = BacktestCase("tent", days, tent_quantities(), ("water_ml", "light", "exhaust_fan"))
     _, issued = issue_all(case, (24,))
     late = np.arange(10 * 24, 23 * 24)
     for name, limit in (("soil.P1", 0.5), ("vpd_kpa", 0.6)):
@@ -80,7 +84,7 @@ def _width(record: Prediction36hV1) -> float:
 
 
 def test_an_untrained_model_answers_with_wide_intervals_and_says_so(taught: WorldModel, log: HourlyLog) -> None:
-    fresh = WorldModel().predict(_now(), log.window(NOW_H - 3, NOW_H), Ahead())
+    fresh = WorldModel().predict(_now(), log.window(NOW_H - 3, NOW_H), KnownAhead())
     known = taught.predict(_now(), log.until(NOW_H), ahead_of(log, NOW_H))
     assert len(fresh.hours) == 36
     assert _width(fresh) > 3.0 * _width(known)
@@ -115,7 +119,7 @@ def test_an_old_forecast_widens_the_interval_hour_by_hour(taught: WorldModel, lo
 def test_a_doubtful_ensemble_widens_the_interval(taught: WorldModel, log: HourlyLog) -> None:
     sure = ahead_of(log, NOW_H)
     temp = sure.values["out_temp_c"]
-    doubt = Ahead(
+    doubt = KnownAhead(
         {
             **sure.values,
             "out_temp_c_p10": temp - 6.0,
@@ -157,7 +161,7 @@ def test_the_reason_names_what_changed(taught: WorldModel, log: HourlyLog) -> No
     dry = {n: v.copy() for n, v in ahead_of(log, NOW_H).values.items()}
     dry["out_vapour_kpa"] = dry["out_vapour_kpa"] * 0.3
     dry["out_vpd_kpa"] = dry["out_vpd_kpa"] + 0.63
-    said = taught.predict(_now(), log.until(NOW_H), Ahead(dry)).explanation
+    said = taught.predict(_now(), log.until(NOW_H), KnownAhead(dry)).explanation
     assert "because outside air falls to" in said and "% RH" in said
 
 
@@ -166,7 +170,7 @@ def test_rollouts_are_vectorised_and_ordered_by_water(taught: WorldModel, log: H
     plans[:, :, 1] = 0.6
     plans[:, 3, 0] = [0.0, 50.0, 100.0, 200.0, 250.0]
     weather = {n: v for n, v in ahead_of(log, NOW_H).values.items() if n.startswith("out_")}
-    start = taught.start_state(Frame(log.until(NOW_H)), np.array([NOW_H - 1]))
+    start = PaddedLog(log.until(NOW_H)).rollout_start(np.array([NOW_H - 1]), taught.zones)
     out = taught.rollout(start, plans, weather)
     assert all(values.shape == (5, 36) for values in out.values())
     assert (np.diff(out["soil.P1"][:, 4:], axis=0) >= -1e-9).all()
@@ -181,7 +185,7 @@ def test_offsets_lift_the_rollout_to_the_forecast(taught: WorldModel, log: Hourl
     lift = taught.offsets(log.until(NOW_H), ahead, forecast)
     plan = np.stack([ahead.column(name) for name in PLAN_COLUMNS], axis=1)[None]
     weather = {n: v for n, v in ahead.values.items() if n.startswith("out_")}
-    start = taught.start_state(Frame(log.until(NOW_H)), np.array([NOW_H - 1]))
+    start = PaddedLog(log.until(NOW_H)).rollout_start(np.array([NOW_H - 1]), taught.zones)
     out = taught.rollout(start, plan, weather, lift)
     for name in ("vpd_kpa", "air_temp_c", "soil.P1"):
         assert out[name][0] == pytest.approx(forecast.best(name)[0, 0], abs=0.02), name
@@ -264,7 +268,7 @@ def test_weather_and_plan_land_on_their_hours() -> None:
         freq_minutes=60,
         hours=hours,
     )
-    outside = hours_outside(weather, now)
+    outside = weather_ahead(weather, now)
     assert outside["out_temp_c"][:5].tolist() == [20.0, 21.0, 22.0, 23.0, 24.0]
     assert np.isnan(outside["out_temp_c"][5:]).all()
     assert outside["out_wind_mps"][0] == 10.0, "half the gust where that is harsher"
@@ -274,6 +278,6 @@ def test_weather_and_plan_land_on_their_hours() -> None:
 
 def test_the_planner_starts_where_the_tent_is() -> None:
     now = datetime(2026, 5, 13, 10, 0, tzinfo=ZONE)
-    start = core_state(_state(now, 1.0, 30.0, 0.9), ("soil.P1", "soil.P2"))
-    assert isinstance(start, CoreState)
+    start = rollout_start(_state(now, 1.0, 30.0, 0.9), ("soil.P1", "soil.P2"))
+    assert isinstance(start, RolloutStart)
     assert start.soil_pct.tolist() == [30.0, 30.0], "a zone nobody measures stands at the average"

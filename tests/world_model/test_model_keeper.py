@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from tomato_host.brain.brain import Mind
-from tomato_host.brain.world_model.promotion import Verdict
-from tomato_host.loop.model_checkpoints import ModelKeeper
+from tomato_host.brain.brain import Brain
+from tomato_host.brain.world_model.promotion import PromotionVerdict
+from tomato_host.loop.model_checkpoints import ModelCheckpoints
 from tomato_host.loop.recorder import Recorder
 from tomato_host.loop.status import Status
 from tomato_host.models.store import ModelStore
@@ -33,24 +33,24 @@ class Kept:
         return [record.name for record in self.records if isinstance(record, EventV1)]
 
 
-def _night(mind: Mind, days: int) -> None:
+def _night(brain: Brain, days: int) -> None:
     """One night as the brain lives through it, on a made-up log."""
-    mind.foresight.nursery.learn(tent_log(8).until(days * 24))
-    mind.foresight.nights += 1
+    brain.forecast_state.nursery.learn(tent_log(8).until(days * 24))
+    brain.forecast_state.nights += 1
 
 
-def _keeper(folder: Path, mind: Mind) -> tuple[ModelKeeper, Kept]:
+def _keeper(folder: Path, brain: Brain) -> tuple[ModelCheckpoints, Kept]:
     kept = Kept()
     recorder = Recorder(kept, Status(started_at=NOW, now=NOW))
-    return ModelKeeper(ModelStore(folder), mind, recorder, lambda: NOW), kept
+    return ModelCheckpoints(ModelStore(folder), brain, recorder, lambda: NOW), kept
 
 
 def test_nights_are_kept_and_the_speaker_survives_a_restart(tmp_path: Path) -> None:
-    mind = Mind()
-    keeper, kept = _keeper(tmp_path, mind)
+    brain = Brain()
+    keeper, kept = _keeper(tmp_path, brain)
     keeper.start()
     for days in (1, 2, 3):
-        _night(mind, days)
+        _night(brain, days)
         keeper.tick(NOW + timedelta(days=days))
         keeper.tick(NOW + timedelta(days=days, seconds=2))
     keeper.stop()
@@ -60,27 +60,27 @@ def test_nights_are_kept_and_the_speaker_survives_a_restart(tmp_path: Path) -> N
     active = store.load_active()
     assert active is not None
 
-    again = Mind()
+    again = Brain()
     keeper, kept = _keeper(tmp_path, again)
     keeper.start()
     keeper.stop()
     assert kept.events() == ["model_loaded"]
-    assert again.foresight.model.fingerprint() == active[1].fingerprint()
+    assert again.forecast_state.model.fingerprint() == active[1].fingerprint()
 
 
 def test_a_refusal_and_a_regression_are_written_down(tmp_path: Path) -> None:
-    mind = Mind()
-    keeper, kept = _keeper(tmp_path, mind)
+    brain = Brain()
+    keeper, kept = _keeper(tmp_path, brain)
     keeper.start()
     verdicts = (
-        Verdict(True, "first"),
-        Verdict(True, "won", 0.9),
-        Verdict(False, "lost", 1.2),
-        Verdict(False, "rolled back: worse", 0.7, rolled_back=True),
+        PromotionVerdict(True, "first"),
+        PromotionVerdict(True, "won", 0.9),
+        PromotionVerdict(False, "lost", 1.2),
+        PromotionVerdict(False, "rolled back: worse", 0.7, rolled_back=True),
     )
     for days, verdict in enumerate(verdicts, start=1):
-        _night(mind, days)
-        mind.foresight.nursery.last = verdict
+        _night(brain, days)
+        brain.forecast_state.nursery.last = verdict
         keeper.tick(NOW + timedelta(days=days))
     keeper.stop()
     assert kept.events() == ["model_promoted", "model_promoted", "model_refused", "model_rolled_back"]
@@ -89,15 +89,15 @@ def test_a_refusal_and_a_regression_are_written_down(tmp_path: Path) -> None:
 
 
 def test_a_model_of_another_tent_does_not_speak(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from tomato_host.brain.world_model.model import Shape, WorldModel
-    from tomato_host.brain.world_model.quantities import tent_quantities
+    from tomato_host.brain.world_model.data import ModelShape, tent_quantities
+    from tomato_host.brain.world_model.model import WorldModel
 
     store = ModelStore(tmp_path)
-    other = WorldModel(Shape(quantities=tent_quantities(("P9",))))
+    other = WorldModel(ModelShape(quantities=tent_quantities(("P9",))))
     store.activate(store.save(other, tent_log(2), NOW), NOW, "another tent")
-    mind = Mind()
-    before = mind.foresight.model
-    keeper, kept = _keeper(tmp_path, mind)
+    brain = Brain()
+    before = brain.forecast_state.model
+    keeper, kept = _keeper(tmp_path, brain)
     keeper.start()
     keeper.stop()
-    assert mind.foresight.model is before and kept.events() == []
+    assert brain.forecast_state.model is before and kept.events() == []

@@ -7,13 +7,13 @@ import psychrolib
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tomato_host.brain.psychrometric_arrays import leaf_vpd_array_kpa, rh_array_pct, vpd_array_kpa
 from tomato_host.brain.world_model.blend import SkillBlend
 from tomato_host.brain.world_model.bounded_rls import BoundedRls, Coefficient
-from tomato_host.brain.world_model.conformal import Interval
-from tomato_host.brain.world_model.core import CALM_MPS, Core, CoreState, Drivers, draught
+from tomato_host.brain.world_model.conformal import ConformalInterval
 from tomato_host.brain.world_model.daily_ridge import DailyRidge
-from tomato_host.brain.world_model.hourly import PLAN_COLUMNS
-from tomato_host.brain.world_model.psychrometrics import leaf_vpd_kpa, rh_from_vpd, vpd_kpa
+from tomato_host.brain.world_model.data import PLAN_COLUMNS, RolloutInputs, RolloutStart
+from tomato_host.brain.world_model.dynamics import CALM_MPS, TentDynamics, draught
 from tomato_host.brain.world_model.settings import WorldModelSettings
 from tomato_host.brain.world_model.stress import stress_risk
 
@@ -28,13 +28,13 @@ def test_vpd_agrees_with_an_independent_library(temp: float, rh: float) -> None:
         )
         / 1_000.0
     )
-    assert float(vpd_kpa(temp, rh)) == pytest.approx(expected, rel=0.01)
-    assert float(rh_from_vpd(temp, vpd_kpa(temp, rh))) == pytest.approx(rh, abs=1e-6)
+    assert float(vpd_array_kpa(temp, rh)) == pytest.approx(expected, rel=0.01)
+    assert float(rh_array_pct(temp, vpd_array_kpa(temp, rh))) == pytest.approx(rh, abs=1e-6)
 
 
 def test_a_leaf_as_warm_as_the_air_feels_the_air() -> None:
-    assert float(leaf_vpd_kpa(24.0, 24.0, 60.0)) == pytest.approx(float(vpd_kpa(24.0, 60.0)))
-    assert float(leaf_vpd_kpa(10.0, 24.0, 90.0)) == 0.0
+    assert float(leaf_vpd_array_kpa(24.0, 24.0, 60.0)) == pytest.approx(float(vpd_array_kpa(24.0, 60.0)))
+    assert float(leaf_vpd_array_kpa(10.0, 24.0, 90.0)) == 0.0
 
 
 def test_daily_teaching_equals_one_regression_over_everything() -> None:
@@ -42,7 +42,7 @@ def test_daily_teaching_equals_one_regression_over_everything() -> None:
     x, y = rng.normal(size=(96, 2, 3)), rng.normal(size=(96, 2))
     ridge = DailyRidge(2, 3, forget=1.0, robust=1e9, ridges=(1e-9,))
     for day in range(4):
-        ridge.teach(x[day * 24 : day * 24 + 24], y[day * 24 : day * 24 + 24])
+        ridge.update(x[day * 24 : day * 24 + 24], y[day * 24 : day * 24 + 24])
     for h in range(2):
         assert ridge.beta[0, h] == pytest.approx(np.linalg.lstsq(x[:, h], y[:, h], rcond=None)[0], abs=1e-6)
 
@@ -54,14 +54,14 @@ def test_one_wild_hour_does_not_rewrite_the_ridge() -> None:
     y[200, 0] += 500.0
     ridge = DailyRidge(1, 2, forget=1.0, robust=1.0, ridges=(1.0,))
     for day in range(10):
-        ridge.teach(x[day * 24 : day * 24 + 24], y[day * 24 : day * 24 + 24])
+        ridge.update(x[day * 24 : day * 24 + 24], y[day * 24 : day * 24 + 24])
     assert ridge.beta[0, 0, 0] == pytest.approx(2.0, abs=0.2)
 
 
 def test_a_ridge_taught_nothing_claims_nothing_and_nan_rows_do_not_teach() -> None:
     ridge = DailyRidge(1, 2, forget=1.0, robust=1.0, ridges=(1.0,))
     x = np.full((24, 1, 2), np.nan)
-    ridge.teach(x, np.ones((24, 1)))
+    ridge.update(x, np.ones((24, 1)))
     assert ridge.rows.sum() == 0.0
     assert np.isnan(ridge.predict(np.ones((1, 1, 2)))).all()
 
@@ -72,7 +72,7 @@ def test_teaching_leaves_the_regressors_as_they_were(hours: int) -> None:
     x = np.ones((hours, 2, 3))
     x[0, 0, 1] = np.nan
     told = x.copy()
-    DailyRidge(2, 3, forget=1.0, robust=1.0, ridges=(1.0,)).teach(x, np.ones((hours, 2)))
+    DailyRidge(2, 3, forget=1.0, robust=1.0, ridges=(1.0,)).update(x, np.ones((hours, 2)))
     assert np.array_equal(x, told, equal_nan=True)
 
 
@@ -82,7 +82,7 @@ def test_coefficients_stay_within_their_bounds_and_find_the_truth_inside() -> No
     found = BoundedRls(law, noise=0.1)
     for _ in range(20):
         x = rng.normal(size=(24, 2))
-        found.teach(x, x @ np.array([-0.7, -0.3]) + 0.05 * rng.normal(size=24))
+        found.update(x, x @ np.array([-0.7, -0.3]) + 0.05 * rng.normal(size=24))
     assert found.theta[1] == 0.0, "water must not dry"
     assert found.theta[0] == pytest.approx(-0.7, abs=0.15)
 
@@ -93,7 +93,7 @@ def test_the_loser_is_silent_and_equals_share() -> None:
     for _ in range(5):
         truth = rng.normal(size=(24, 1))
         noise = rng.normal(size=(24, 1))
-        blend.learn(np.stack([truth + 0.1 * noise, truth - 0.1 * noise, truth + 3.0 * noise]), truth)
+        blend.score(np.stack([truth + 0.1 * noise, truth - 0.1 * noise, truth + 3.0 * noise]), truth)
     weights = blend.weights()[:, 0]
     assert weights[2] < 1e-6
     assert weights[0] == pytest.approx(weights[1], rel=0.05)
@@ -112,7 +112,7 @@ _NOISE = {
 @pytest.mark.parametrize("spread", ["normal", "laplace", "skewed", "growing"])
 def test_intervals_cover_what_they_promise_whatever_the_noise(spread: str) -> None:
     rng = np.random.default_rng(5)
-    interval = Interval(2, first_guess=1.0)
+    interval = ConformalInterval(2, first_guess=1.0)
     hour = np.broadcast_to(np.arange(24)[:, None], (24, 2))
     column = np.broadcast_to(np.arange(2), (24, 2))
     hits = []
@@ -122,13 +122,13 @@ def test_intervals_cover_what_they_promise_whatever_the_noise(spread: str) -> No
         low, high = interval.around(mean, hour, column)
         if day > 20:
             hits.append((noise >= low) & (noise <= high))
-        interval.learn(mean, low, high, noise, hour)
+        interval.update(mean, low, high, noise, hour)
     assert 0.77 <= np.mean(hits) <= 0.83
 
 
-def _drivers(plans: np.ndarray, wind: float = 3.0) -> Drivers:
+def _drivers(plans: np.ndarray, wind: float = 3.0) -> RolloutInputs:
     hours = plans.shape[1]
-    return Drivers(plans, np.full(hours, 18.0), np.full(hours, 1.1), np.full(hours, 300.0), np.full(hours, wind))
+    return RolloutInputs(plans, np.full(hours, 18.0), np.full(hours, 1.1), np.full(hours, 300.0), np.full(hours, wind))
 
 
 @settings(max_examples=40, deadline=None)
@@ -136,11 +136,11 @@ def _drivers(plans: np.ndarray, wind: float = 3.0) -> Drivers:
 def test_an_untrained_core_is_finite_bounded_and_never_dried_by_water(
     start: float, ml: float, hour: int, light: float
 ) -> None:
-    core = Core(("soil.P1",))
+    core = TentDynamics(("soil.P1",))
     plans = np.zeros((2, 36, len(PLAN_COLUMNS)))
     plans[:, :, 1] = light
     plans[1, hour, 0] = ml
-    rolled = core.roll(CoreState(22.0, 1.5, np.array([start])), _drivers(plans))
+    rolled = core.roll(RolloutStart(22.0, 1.5, np.array([start])), _drivers(plans))
     for values in rolled.values():
         assert np.isfinite(values).all()
     soil = rolled["soil"][0]
@@ -149,10 +149,10 @@ def test_an_untrained_core_is_finite_bounded_and_never_dried_by_water(
 
 
 def test_storm_dries_the_air_and_a_breeze_does_not() -> None:
-    core = Core(())
+    core = TentDynamics(())
     plans = np.zeros((1, 6, len(PLAN_COLUMNS)))
     plans[:, :, 1] = 1.0
-    start = CoreState(24.0, 1.8, np.zeros((0, 1)))
+    start = RolloutStart(24.0, 1.8, np.zeros((0, 1)))
     breeze, storm = (core.roll(start, _drivers(plans, wind))["vpd_kpa"] for wind in (5.0, 34.0))
     assert (storm[0, 1:] > breeze[0, 1:]).all()
     assert float(draught(np.array([CALM_MPS]))[0]) == 0.0

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tomato_host.brain.world_model.hourly import HourlyLog
+from tomato_host.brain.world_model.data import HourlyLog
 from tomato_host.brain.world_model.model import WorldModel
-from tomato_host.brain.world_model.promotion import Nursery, compare, failed_properties
-from tomato_host.brain.world_model.state import clone, restore, to_arrays
+from tomato_host.brain.world_model.model_arrays import clone, restore, to_arrays
+from tomato_host.brain.world_model.promotion import ModelPair, compare, failed_properties
 from tomato_host.cli import model as model_cli
 from tomato_host.errors import TomatoError
 from tomato_host.models.store import KEEP, ModelStore
@@ -86,16 +86,16 @@ def test_a_candidate_that_breaks_a_promise_never_speaks(
 ) -> None:
     bad = spoilable(taught)
     if spoil == "nan":
-        bad.tracks["vpd_kpa"].intervals[1].below[:] = np.nan
+        bad.issued_series["vpd_kpa"].intervals[1].below[:] = np.nan
     else:
-        for soil in bad.core.soil:
+        for soil in bad.dynamics.soil:
             soil.law.theta[6] = -1.0  # as if water dried the pot
     assert any(word in name for name in failed_properties(bad, log.until(11 * 24)))
     assert not compare(taught, bad, log.until(11 * 24)).promoted
 
 
 def test_the_nursery_promotes_by_night_and_keeps_speaking(log: HourlyLog) -> None:
-    nursery = Nursery(WorldModel())
+    nursery = ModelPair(WorldModel())
     verdicts = []
     for end in range(24, 11 * 24 + 1, 24):
         verdicts.append(nursery.learn(log.until(end), ahead_of(log, end)))
@@ -106,7 +106,7 @@ def test_the_nursery_promotes_by_night_and_keeps_speaking(log: HourlyLog) -> Non
 
 
 def test_the_model_before_speaks_again_when_the_new_one_disappoints(taught: WorldModel, log: HourlyLog) -> None:
-    nursery = Nursery(clone(taught))
+    nursery = ModelPair(clone(taught))
     spoilt = spoilable(taught)
     for one in spoilt.forecasters.values():
         for ridge in one.ridges:

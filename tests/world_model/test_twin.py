@@ -9,8 +9,8 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
-from tomato_host.brain.world_model.hourly import HISTORY_H
-from tomato_host.brain.world_model.intake import hour_start
+from tomato_host.brain.world_model.data import HISTORY_H
+from tomato_host.brain.world_model.hourly_history import hour_start
 from tomato_host.brain.world_model.model import WorldModel
 from tomato_host.brain.world_model.promotion import failed_properties
 

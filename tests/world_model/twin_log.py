@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import numpy as np
-from tomato_host.brain.brain import MindSettings
-from tomato_host.brain.world_model.hourly import OUTSIDE_COLUMNS, PLAN_COLUMNS, Ahead, HourlyLog
-from tomato_host.brain.world_model.intake import hour_index
-from tomato_host.brain.world_model.psychrometrics import leaf_vpd_kpa, saturation_kpa, vpd_kpa
+from tomato_host.brain.brain import BrainSettings
+from tomato_host.brain.psychrometric_arrays import leaf_vpd_array_kpa, saturation_array_kpa, vpd_array_kpa
+from tomato_host.brain.world_model.data import OUTSIDE_COLUMNS, PLAN_COLUMNS, HourlyLog, KnownAhead
+from tomato_host.brain.world_model.hourly_history import hour_index
 from tomato_host.sources.scenarios import Scenario
 from tomato_host.twin.campaign.tent_run import TentRun
 from tomato_host.twin.params import TentParams
@@ -52,10 +52,10 @@ class TwinRun:
     true_vpd: list[float] = field(default_factory=list)
     true_driest: list[float] = field(default_factory=list)
 
-    def ahead(self, hour: int) -> Ahead:
+    def ahead(self, hour: int) -> KnownAhead:
         """Weather and plans of the hours after `hour`, as they came."""
         names = (*OUTSIDE_COLUMNS, *PLAN_COLUMNS)
-        return Ahead({name: self.log.values[name][hour : hour + 36] for name in names if name in self.log.values})
+        return KnownAhead({name: self.log.values[name][hour : hour + 36] for name in names if name in self.log.values})
 
 
 def run_twin(
@@ -92,8 +92,8 @@ def run_under_rules(seed: int, days: float, period_s: float = 60.0) -> TwinRun:
     Probes stand as the estimator believed them. The weather is what a perfect service would have said.
     """
     twin = SimulatedTent(seed, TentParams.sample(seed), None, START, period_s)
-    run = TentRun(twin, MindSettings())
-    history = run.mind.foresight.history
+    run = TentRun(twin, BrainSettings())
+    history = run.brain.forecast_state.history
     history.keep_hours = int(days * 24)
     while twin.now_ms < days * 86_400_000:
         run.step()
@@ -142,8 +142,8 @@ def _one_hour(
 def _sample(world: World, t_ms: int, rows: dict[str, list[float]]) -> None:
     r = world.readings(t_ms)
     rows["air_temp_c"].append(r.air_temp_c)
-    rows["vpd_kpa"].append(float(vpd_kpa(r.air_temp_c, r.rh_pct)))
-    rows["leaf_vpd_kpa"].append(float(leaf_vpd_kpa(r.leaf_temp_c, r.air_temp_c, r.rh_pct)))
+    rows["vpd_kpa"].append(float(vpd_array_kpa(r.air_temp_c, r.rh_pct)))
+    rows["leaf_vpd_kpa"].append(float(leaf_vpd_array_kpa(r.leaf_temp_c, r.air_temp_c, r.rh_pct)))
     rows["soil_temp_c"].append(r.soil_temp_c)
     for probe in (0, 1):
         pct = 100.0 * (PROBE_DRY_RAW - r.soil_raw[probe]) / (PROBE_DRY_RAW - PROBE_WET_RAW)
@@ -153,7 +153,7 @@ def _sample(world: World, t_ms: int, rows: dict[str, list[float]]) -> None:
 def _outside(world: World, hour: int, row: int, values: dict[str, np.ndarray]) -> None:
     """Write the weather of an hour of the run into a row of the table."""
     air = world.surroundings.open_air((hour + 0.5) * 3_600.0)
-    deficit = float(vpd_kpa(air.temp_c, air.rh_pct))
-    found = (air.temp_c, float(saturation_kpa(air.temp_c)) - deficit, deficit, air.solar_w_m2, air.wind_m_s)
+    deficit = float(vpd_array_kpa(air.temp_c, air.rh_pct))
+    found = (air.temp_c, float(saturation_array_kpa(air.temp_c)) - deficit, deficit, air.solar_w_m2, air.wind_m_s)
     for name, value in zip(OUTSIDE_COLUMNS, found, strict=True):
         values[name][row] = value

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from lettuce_edits import REACH, SIZES, BlockEdits, Moment, ProgrammeEdits, RateLimit
 from lettuce_plant import Array, Plant
-from tomato_host.brain.control.beam import Search, search
+from tomato_host.brain.control.planner.beam_search import SearchSettings, search
 
 TITLE = "Planner core on lettuce-greenhouse-gym 0.1.3"
 HORIZON = 16
@@ -66,7 +66,9 @@ class Planner:
             lambda plans: self.plant.roll(state, plans, weather, at.value_per_kg),
             BlockEdits(limit, horizon) if self.plain else ProgrammeEdits(at, limit),
             held[None] if self.plain else np.stack([self.plan[:horizon], held]),
-            Search(width=1, levels=len(SIZES if self.plain else REACH), rounds=self.rounds, pairs=20 * self.plain),
+            SearchSettings(
+                width=1, levels=len(SIZES if self.plain else REACH), rounds=self.rounds, pairs=20 * self.plain
+            ),
             lambda: time.thread_time() - began > self.limit_s,
         )
         best = found.plans[0]

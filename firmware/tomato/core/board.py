@@ -40,6 +40,7 @@ class Core:
         self.inputs = readings.Inputs()
         self.button = readings.Button()
         self.events = ring.EventRing(EVENT_SLOTS)
+        self.changes = readings.Changes(self.inputs, self.events)
         self.finished = pulses.Finished()
         self.used = counters.Counters()
         self.configuration = configuration.Configuration(store, config.get("defaults", {}))
@@ -113,6 +114,7 @@ class Core:
     # -- looking
 
     def _look(self, dt, pump_was_on):
+        self.changes.step(self.now_ms)
         self.faults.watch(self.now_ms)
         shown = self.flow.step(pump_was_on, self.config[c.CFG_FLOW_PULSES_PER_L], dt)
         if shown >= 0:

@@ -9,13 +9,16 @@ _LOWEST = tuple(s[2] for s in c.SENSORS)
 _HIGHEST = tuple(s[3] for s in c.SENSORS)
 SHORT = 1
 LONG = 2
+# Rounds without a value (10 s each on a board) until a sensor counts as lost: one spoilt transfer is no news.
+LOST_AFTER = 3
 
 
 class Inputs:
     """Readings by sensor id (`value` in wire units, `valid`, `why`, `t_ms`) and the raw lines of the board.
 
     `estop` and `button` are 1 while pressed, `flow_count` counts pulses since boot, `pin_fault` is the mask of
-    outputs whose pin does not read back what was written. Everything is allocated once.
+    outputs whose pin does not read back what was written. `gone` is the mask of sensors that gave no value for
+    LOST_AFTER rounds; a part that is not fitted (WHY_DISABLED) is never gone. Everything is allocated once.
     """
 
     def __init__(self):
@@ -23,6 +26,8 @@ class Inputs:
         self.valid = bytearray(N_SENSORS)
         self.why = bytearray([c.WHY_NEVER_READ] * N_SENSORS)
         self.t_ms = [0] * N_SENSORS
+        self.misses = bytearray(N_SENSORS)
+        self.gone = 0
         self.estop = 0
         self.button = 0
         self.flow_count = 0
@@ -37,12 +42,18 @@ class Inputs:
         self.valid[sensor] = 1
         self.why[sensor] = c.WHY_NONE
         self.t_ms[sensor] = now_ms
+        self.misses[sensor] = 0
+        self.gone &= ~(1 << sensor)
 
     def lost(self, sensor, why, now_ms):
         """Say that there is no value, and why (a WHY_ number)."""
         self.valid[sensor] = 0
         self.why[sensor] = why
         self.t_ms[sensor] = now_ms
+        if why != c.WHY_DISABLED and self.misses[sensor] < LOST_AFTER:
+            self.misses[sensor] += 1
+            if self.misses[sensor] == LOST_AFTER:
+                self.gone |= 1 << sensor
 
     def age_ms(self, sensor, now_ms):
         """Age of a valid reading in ms, or -1. A reading from the future counts as none."""
@@ -55,6 +66,36 @@ class Inputs:
         """True when there is a valid reading not older than `max_age_ms`."""
         age = self.age_ms(sensor, now_ms)
         return 0 <= age <= max_age_ms
+
+
+class Changes:
+    """Makes events of what the inputs show: sensors lost and back, the emergency stop pressed and released."""
+
+    def __init__(self, inputs, events):
+        self.inputs = inputs
+        self.events = events
+        self.gone = 0
+        self.estop = 0
+
+    def step(self, now_ms):
+        """Called by every safety tick."""
+        inputs = self.inputs
+        if inputs.estop != self.estop:
+            self.estop = inputs.estop
+            self.events.push(now_ms, c.EV_ESTOP, self.estop, 0)
+        if inputs.gone != self.gone:
+            self._sensors(now_ms)
+
+    def _sensors(self, now_ms):
+        inputs = self.inputs
+        for sensor in range(N_SENSORS):
+            bit = 1 << sensor
+            if (inputs.gone ^ self.gone) & bit:
+                if inputs.gone & bit:
+                    self.events.push(now_ms, c.EV_SENSOR_LOST, sensor, inputs.why[sensor])
+                else:
+                    self.events.push(now_ms, c.EV_SENSOR_BACK, sensor, 0)
+        self.gone = inputs.gone
 
 
 class Button:

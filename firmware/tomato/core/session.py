@@ -20,7 +20,7 @@ HOST_GONE_MS = 15_000  # no good frame for this long: keep samples instead of se
 FRAME_PAUSE_MS = 500  # a frame that stops half-way is noise
 EVENT_REPEAT_MS = 5_000
 BACKLOG_PER_TICK = 4  # live before backlog: a tick never carries more than this
-FIRMWARE = "0.1.0"
+FIRMWARE = c.FIRMWARE_VERSION
 
 
 class Identity:

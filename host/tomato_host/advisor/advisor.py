@@ -1,4 +1,4 @@
-"""The advisor as the deciding loop sees it: three calls that never wait, and records that were checked at the door."""
+"""The advisor as the deciding loop sees it: three calls that never wait, and records checked on receipt."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from pathlib import Path
 
 from shared_schemas.records import EventV1, StateV1, VisionCvV1, VisionV1
 from tomato_host.advisor.backends.process import LineProcess, python_module, scrubbed_environment
-from tomato_host.advisor.breaker import Breaker
 from tomato_host.advisor.cancel import CancelToken, StaleGuard
+from tomato_host.advisor.circuit_breaker import CircuitBreaker
 from tomato_host.advisor.context import WakeContext
-from tomato_host.advisor.settings import AgentSettings
+from tomato_host.advisor.settings import AdvisorSettings
 
 AdvisorRecord = VisionV1 | VisionCvV1 | EventV1
 
@@ -36,8 +36,8 @@ LINES_PER_POLL = 8
 RECORDS_PER_WAKE = 32
 
 
-class Refused(Exception):
-    """A line from the desk that is not one of ours."""
+class LineRefused(Exception):
+    """A line from the worker process that does not follow the protocol."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class AdvisorStatus:
     state: str
     wake_id: str | None
     failures: int
-    last_trouble: str
+    last_problem: str
     last_cancel: str | None
 
 
@@ -73,7 +73,7 @@ class Advisor:
 
     def __init__(
         self,
-        settings: AgentSettings,
+        settings: AdvisorSettings,
         data_dir: Path | None = None,
         *,
         command: Sequence[str] | None = None,
@@ -83,54 +83,54 @@ class Advisor:
         self._data_dir = data_dir
         self._command = list(command) if command else python_module("tomato_host.advisor.worker_process")
         self._clock = clock
-        self._breaker = Breaker(
+        self._breaker = CircuitBreaker(
             settings.backoff_first_s, settings.backoff_most_s, settings.breaker_failures, settings.breaker_rest_s
         )
         self._current: _Wake | None = None
         self._idle_process: LineProcess | None = None
-        self._notes: deque[EventV1] = deque()
-        self._trouble = ""
+        self._events: deque[EventV1] = deque()
+        self._problem = ""
         self._last_cancel: str | None = None
-        self._chores: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
-        self._keeper: threading.Thread | None = None
-        self._undertakers: list[threading.Thread] = []
+        self._tasks: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+        self._reapers: list[threading.Thread] = []
         if settings.enabled:
-            self._keeper = threading.Thread(target=self._do_chores, name="advisor", daemon=True)
-            self._keeper.start()
+            self._thread = threading.Thread(target=self._run_tasks, name="advisor", daemon=True)
+            self._thread.start()
 
     def wake(self, context: WakeContext) -> bool:
         """Start a cycle. False when off or still busy. With an open circuit the cycle runs without the model."""
-        if self._keeper is None or self._current is not None:
+        if self._thread is None or self._current is not None:
             return False
         guard = StaleGuard(self._settings.stale, context.state)
         current = _Wake(context, CancelToken(), guard, self._clock(), self._idle_process)
         self._current = current
         use_model = "model" if self._breaker.allows(current.started_s) else "template"
-        self._chores.put(lambda: self._start(current, f"{use_model} {context.to_json()}"))
+        self._tasks.put(lambda: self._start(current, f"{use_model} {context.to_json()}"))
         return True
 
     def observe(self, state: StateV1) -> None:
-        """Tell of a newer state; an answer about an old world is cancelled, debounced."""
+        """Compare a newer state; a cycle about an outdated one is cancelled, debounced."""
         if self._current is not None:
-            reason = self._current.guard.stale(state)
+            reason = self._current.guard.check(state)
             if reason is not None:
                 self.cancel(reason, state.ts)
 
     def cancel(self, reason: str, ts: datetime | None = None) -> bool:
-        """Drop the answer and take the whole process group off the processor, now. False when nothing was running."""
+        """Drop the answer and suspend the whole process group at once. False when nothing was running."""
         current = self._current
-        if current is None or not current.token.pull(reason):
+        if current is None or not current.token.cancel(reason):
             return False
-        self._forget(current)
+        self._drop(current)
         self._last_cancel = reason
-        self._note(current, "advice_cancelled", f"Cancelled: {reason}", ts)
+        self._add_event(current, "advice_cancelled", f"Cancelled: {reason}", ts)
         return True
 
     def poll(self, lines: int = LINES_PER_POLL) -> list[AdvisorRecord]:
         """Finished records of the cycle under way, at most `lines` of them; the rest comes with the next call."""
         records: list[AdvisorRecord] = []
-        while self._notes and len(records) < lines:
-            records.append(self._notes.popleft())
+        while self._events and len(records) < lines:
+            records.append(self._events.popleft())
         current = self._current
         if current is None:
             return records
@@ -141,12 +141,12 @@ class Advisor:
         if late or process is None:
             return records
         for _ in range(lines):
-            line = process.take()
+            line = process.read_line()
             if line is None:
                 break
             try:
                 record = self._read(current, line)
-            except Refused as fault:
+            except LineRefused as fault:
                 self._fail(current, str(fault))
                 return records
             if record is not None:
@@ -159,11 +159,11 @@ class Advisor:
 
     def status(self) -> AdvisorStatus:
         """How it stands."""
-        state = "off" if self._keeper is None else "working" if self._current else "idle"
+        state = "off" if self._thread is None else "working" if self._current else "idle"
         if state == "idle" and not self._breaker.allows(self._clock()):
             state = "resting"
         wake_id = self._current.context.wake_id if self._current else None
-        return AdvisorStatus(state, wake_id, self._breaker.failures, self._trouble, self._last_cancel)
+        return AdvisorStatus(state, wake_id, self._breaker.failures, self._problem, self._last_cancel)
 
     @property
     def process_group(self) -> int | None:
@@ -173,18 +173,18 @@ class Advisor:
 
     def close(self) -> None:
         """End everything; waits for the processes to be gone."""
-        if self._keeper is None:
+        if self._thread is None:
             return
         process = self._current.process if self._current else self._idle_process
         if self._current is not None:
-            self._current.token.pull("closing")
+            self._current.token.cancel("closing")
         self._current = self._idle_process = None
         if process is not None:
             process.kill()
-        self._chores.put(None)
-        for thread in (self._keeper, *self._undertakers):
+        self._tasks.put(None)
+        for thread in (self._thread, *self._reapers):
             thread.join(10.0)
-        self._keeper = None
+        self._thread = None
 
     # -- the deciding loop's thread ------------------------------------------------------------------------------
 
@@ -192,52 +192,52 @@ class Advisor:
         kind, _, rest = line.partition(b" ")
         wake_id, _, body = rest.partition(b" ")
         if wake_id.decode(errors="replace") != current.context.wake_id:
-            raise Refused("a line about another cycle")
+            raise LineRefused("a line about another cycle")
         if kind == b"done":
             self._finish(current, body.decode(errors="replace")[:300])
             return None
         current.records += 1
         if kind != b"record" or current.records > RECORDS_PER_WAKE:
-            raise Refused("a line that is no record, or too many of them")
+            raise LineRefused("a line that is no record, or too many of them")
         return checked_record(body)
 
-    def _finish(self, current: _Wake, trouble: str) -> None:
-        self._trouble = trouble
-        if trouble:
-            self._breaker.failed(self._clock())
+    def _finish(self, current: _Wake, problem: str) -> None:
+        self._problem = problem
+        if problem:
+            self._breaker.record_failure(self._clock())
         elif self._breaker.allows(current.started_s):
-            self._breaker.succeeded()
+            self._breaker.record_success()
         self._current = None
         if self._settings.keep_loaded:
             self._idle_process = current.process
         elif current.process is not None:
             # Two hours of idling are not worth the memory; a new process costs half a second.
-            self._bury(current.process, 0.0)
+            self._kill_later(current.process, 0.0)
 
     def _fail(self, current: _Wake, why: str) -> None:
-        current.token.pull(why)
-        self._trouble = why
-        self._breaker.failed(self._clock())
-        self._forget(current)
-        self._note(current, "advisor_failed", f"The advisor failed and was ended: {why}", None)
+        current.token.cancel(why)
+        self._problem = why
+        self._breaker.record_failure(self._clock())
+        self._drop(current)
+        self._add_event(current, "advisor_failed", f"The advisor failed and was ended: {why}", None)
 
-    def _forget(self, current: _Wake) -> None:
+    def _drop(self, current: _Wake) -> None:
         self._current = None
         self._idle_process = None
         process = current.process
         if process is not None:
             process.suspend()
-            # Not a chore: the keeper may be stuck writing to the very process that was just suspended.
-            self._bury(process, KILL_AFTER_S)
+            # Not a task: that thread may be stuck writing to the very process that was just suspended.
+            self._kill_later(process, KILL_AFTER_S)
 
-    def _bury(self, process: LineProcess, after_s: float) -> None:
-        self._undertakers = [thread for thread in self._undertakers if thread.is_alive()]
-        thread = threading.Thread(target=_kill, args=(process, after_s), name="undertaker", daemon=True)
-        self._undertakers.append(thread)
+    def _kill_later(self, process: LineProcess, after_s: float) -> None:
+        self._reapers = [thread for thread in self._reapers if thread.is_alive()]
+        thread = threading.Thread(target=_kill, args=(process, after_s), name="advisor-reaper", daemon=True)
+        self._reapers.append(thread)
         thread.start()
 
-    def _note(self, current: _Wake, name: str, text: str, ts: datetime | None) -> None:
-        self._notes.append(
+    def _add_event(self, current: _Wake, name: str, text: str, ts: datetime | None) -> None:
+        self._events.append(
             EventV1(
                 schema_version="event_v1",
                 ts=ts or current.context.ts,
@@ -249,11 +249,11 @@ class Advisor:
             )
         )
 
-    # -- the keeper's thread -------------------------------------------------------------------------------------
+    # -- the tasks' thread --------------------------------------------------------------------------------------
 
-    def _do_chores(self) -> None:
-        while (chore := self._chores.get()) is not None:
-            chore()
+    def _run_tasks(self) -> None:
+        while (task := self._tasks.get()) is not None:
+            task()
 
     def _start(self, current: _Wake, line: str) -> None:
         """Give the cycle a process and its question, unless it was cancelled before it began."""
@@ -266,13 +266,13 @@ class Advisor:
             current.not_started = f"the process would not start: {fault}"
             return
         current.process = process
-        if current.token.pulled:
+        if current.token.is_cancelled:
             process.kill()
             return
         process.send(line)
 
     def _environment(self) -> dict[str, str]:
-        """The endpoint's key, and no other secret, goes to the desk; the model worker does not get even that."""
+        """The endpoint's key, and no other secret, goes to the worker process; the model worker gets not even that."""
         name = self._settings.endpoint_key_env
         wanted = self._settings.backend == "http" and name in os.environ
         return scrubbed_environment({name: os.environ[name]} if wanted else {})
@@ -283,17 +283,17 @@ class Advisor:
 
 
 def checked_record(body: bytes) -> AdvisorRecord:
-    """One record of an allowed kind; an event must be of kind agent and below ALARM: it wakes nobody at night."""
+    """One record of an allowed kind; an event must be of kind agent and below ALARM."""
     for version, kind in ALLOWED.items():
         if b'"schema_version":"' + version.encode() + b'"' in body[:80]:
             try:
                 record = kind.from_json(body)
             except ValueError as fault:
-                raise Refused(f"a {version} that does not hold") from fault
+                raise LineRefused(f"a {version} that does not hold") from fault
             if isinstance(record, EventV1) and (record.kind != "agent" or record.level == "ALARM"):
-                raise Refused("an event that is not the advisor's to raise")
+                raise LineRefused("an event that is not the advisor's to raise")
             return record
-    raise Refused("a record that the advisor may not write")
+    raise LineRefused("a record that the advisor may not write")
 
 
 def _kill(process: LineProcess, after_s: float) -> None:

@@ -1,4 +1,4 @@
-"""Cancelling: a token that remembers why, and the guard that notices when an answer would be about an old world."""
+"""Cancelling: a token with its reason, and the guard that detects that an answer would be about an outdated state."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from shared_schemas.records import StateV1
 from tomato_host.advisor.settings import StaleSettings
 
 
-class Cancelled(Exception):
-    """Raised inside the advisor's own process when its token was pulled. The argument is the reason."""
+class WakeCancelled(Exception):
+    """Raised inside the advisor's own process when its token is cancelled. The argument is the reason."""
 
 
 class CancelToken:
@@ -21,31 +21,31 @@ class CancelToken:
         self._event = threading.Event()
         self._lock = threading.Lock()
         self.reason: str | None = None
-        self.pulled_at_s: float | None = None
+        self.cancelled_at_s: float | None = None
 
-    def pull(self, reason: str) -> bool:
+    def cancel(self, reason: str) -> bool:
         """Cancel with a reason. Returns False when it was already cancelled."""
         with self._lock:
             if self._event.is_set():
                 return False
             self.reason = reason
-            self.pulled_at_s = time.monotonic()
+            self.cancelled_at_s = time.monotonic()
             self._event.set()
             return True
 
     @property
-    def pulled(self) -> bool:
+    def is_cancelled(self) -> bool:
         """True once cancelled."""
         return self._event.is_set()
 
     def check(self) -> None:
-        """Raise Cancelled when pulled; call it between two steps of work."""
+        """Raise WakeCancelled when cancelled; call it between two steps of work."""
         if self._event.is_set():
-            raise Cancelled(self.reason)
+            raise WakeCancelled(self.reason)
 
 
 @dataclass(frozen=True, slots=True)
-class Moved:
+class StateChange:
     """Which quantity moved how far, in the quantity's own unit."""
 
     quantity: str
@@ -56,14 +56,14 @@ class Moved:
 
 
 class StaleGuard:
-    """Counts newer states that are beyond a threshold; says so only after `debounce` of them in a row."""
+    """Counts newer states that are beyond a threshold; reports them only after `debounce` in a row."""
 
     def __init__(self, settings: StaleSettings, asked_about: StateV1 | None) -> None:
         self._settings = settings
         self._asked_about = asked_about
         self._in_a_row = 0
 
-    def stale(self, newer: StateV1) -> str | None:
+    def check(self, newer: StateV1) -> str | None:
         """A reason to cancel, or None. An unknown value on either side counts as not moved."""
         moved = largest_move(self._settings, self._asked_about, newer) if self._asked_about else None
         self._in_a_row = self._in_a_row + 1 if moved else 0
@@ -72,7 +72,7 @@ class StaleGuard:
         return None
 
 
-def largest_move(settings: StaleSettings, old: StateV1, new: StateV1) -> Moved | None:
+def largest_move(settings: StaleSettings, old: StateV1, new: StateV1) -> StateChange | None:
     """The move that exceeds its threshold by the largest factor, or None."""
     pairs = (
         ("air_temp_c", old.env.air_temp_c, new.env.air_temp_c, settings.air_temp_c),
@@ -81,7 +81,7 @@ def largest_move(settings: StaleSettings, old: StateV1, new: StateV1) -> Moved |
         ("soil_moisture_pct", old.soil.avg_moisture_pct, new.soil.avg_moisture_pct, settings.soil_moisture_pct),
     )
     beyond = [
-        (abs(b - a) / threshold, Moved(name, abs(b - a)))
+        (abs(b - a) / threshold, StateChange(name, abs(b - a)))
         for name, a, b, threshold in pairs
         if a is not None and b is not None and abs(b - a) > threshold
     ]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tomato_host.advisor.backends.chat import Backend, BackendFault, ChatRequest
-from tomato_host.advisor.backends.choose import backend_for
+from tomato_host.advisor.backends.factory import backend_for
 from tomato_host.advisor.backends.model_files import (
     advice_when_absent,
     file_states,
@@ -16,7 +16,7 @@ from tomato_host.advisor.backends.model_files import (
     memory_needed_gb,
 )
 from tomato_host.advisor.prompt_files import grammar, prompt
-from tomato_host.advisor.settings import AgentSettings
+from tomato_host.advisor.settings import AdvisorSettings
 from tomato_host.advisor.text.facts import Fact, numbered
 from tomato_host.advisor.vision.verdict import read_reply
 from tomato_host.errors import TomatoError
@@ -26,7 +26,7 @@ FACTS = (Fact("air temperature", "24.3 °C"), Fact("mean soil moisture", "36.0 %
 
 
 @dataclass(frozen=True, slots=True)
-class Timing:
+class QuestionTiming:
     """One question. Rates in tokens per second, None when the server does not count."""
 
     what: str
@@ -36,7 +36,7 @@ class Timing:
     written_per_s: float | None
 
 
-def status(settings: AgentSettings) -> dict[str, Any]:
+def status(settings: AdvisorSettings) -> dict[str, Any]:
     """What is configured and what is there; starts nothing."""
     files = [
         {"role": f.role, "path": str(f.path) if f.path else None, "bytes": f.size_bytes} for f in file_states(settings)
@@ -57,7 +57,7 @@ def status(settings: AgentSettings) -> dict[str, Any]:
     }
 
 
-def require_model(settings: AgentSettings) -> Backend:
+def require_model(settings: AdvisorSettings) -> Backend:
     """The configured backend. Raises TomatoError E-LLM-NONE, -FILES, -MEMORY or -RUNTIME, each with what to do."""
     if settings.backend == "none":
         raise TomatoError("E-LLM-NONE", "No language model is configured.", advice_when_absent(settings.memory_mode))
@@ -66,7 +66,7 @@ def require_model(settings: AgentSettings) -> Backend:
     return backend_for(settings)
 
 
-def _require_local(settings: AgentSettings) -> None:
+def _require_local(settings: AdvisorSettings) -> None:
     if importlib.util.find_spec("xllamacpp") is None:
         raise TomatoError("E-LLM-RUNTIME", "The model runtime is not installed.", "pip install 'tomato-host[llm]'")
     missing = [f"{f.role} {f.path}" for f in file_states(settings) if f.path is not None and not f.present]
@@ -81,7 +81,7 @@ def _require_local(settings: AgentSettings) -> None:
         )
 
 
-def check(backend: Backend, settings: AgentSettings) -> list[str]:
+def check(backend: Backend, settings: AdvisorSettings) -> list[str]:
     """Ask one question of each kind. Returns what was found, one line each.
 
     Raises TomatoError E-LLM-ANSWER when the model does not answer or not in form.
@@ -90,19 +90,19 @@ def check(backend: Backend, settings: AgentSettings) -> list[str]:
     for timing, fits in _questions(backend, settings):
         if not fits:
             raise TomatoError(
-                "E-LLM-ANSWER", f"The answer about {timing.what} has not the asked form.",
+                "E-LLM-ANSWER", f"The answer about {timing.what} does not have the required form.",
                 "use a server that understands GBNF grammars (llama-server), or another model",
             )  # fmt: skip
         lines.append(f"{timing.what}: answered in form within {timing.total_s:.1f} s")
     return lines
 
 
-def bench(backend: Backend, settings: AgentSettings, rounds: int) -> list[Timing]:
+def bench(backend: Backend, settings: AdvisorSettings, rounds: int) -> list[QuestionTiming]:
     """Time questions of each kind; the first one of all includes loading the model."""
     return [timing for _ in range(rounds) for timing, _ in _questions(backend, settings)]
 
 
-def _questions(backend: Backend, settings: AgentSettings) -> list[tuple[Timing, bool]]:
+def _questions(backend: Backend, settings: AdvisorSettings) -> list[tuple[QuestionTiming, bool]]:
     page = prompt("summary")
     text = ChatRequest(
         page.instructions, page.ask(numbered(FACTS)), grammar(page.grammar_name).text, 64, settings.seed,
@@ -114,7 +114,7 @@ def _questions(backend: Backend, settings: AgentSettings) -> list[tuple[Timing, 
     return asked
 
 
-def _photo_question(settings: AgentSettings) -> ChatRequest:
+def _photo_question(settings: AdvisorSettings) -> ChatRequest:
     import cv2
     import numpy as np
 
@@ -127,7 +127,7 @@ def _photo_question(settings: AgentSettings) -> ChatRequest:
     )  # fmt: skip
 
 
-def _timed(what: str, backend: Backend, request: ChatRequest, fits: Any) -> tuple[Timing, bool]:
+def _timed(what: str, backend: Backend, request: ChatRequest, fits: Any) -> tuple[QuestionTiming, bool]:
     started = time.monotonic()
     try:
         reply = backend.chat(request)
@@ -135,7 +135,7 @@ def _timed(what: str, backend: Backend, request: ChatRequest, fits: Any) -> tupl
         raise TomatoError(
             "E-LLM-ANSWER", f"The model did not answer about {what}: {fault}.", "see `tomato-host llm status`"
         ) from fault
-    timing = Timing(
+    timing = QuestionTiming(
         what, reply.first_token_s, time.monotonic() - started,
         reply.timings.get("prompt_per_second"), reply.timings.get("predicted_per_second"),
     )  # fmt: skip

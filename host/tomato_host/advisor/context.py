@@ -1,4 +1,4 @@
-"""What the deciding loop hands to the advisor at a wake cycle: records to read, and nothing to act with."""
+"""What the deciding loop hands to the advisor at a wake cycle: records to read, and no access to anything else."""
 
 from __future__ import annotations
 

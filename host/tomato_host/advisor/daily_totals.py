@@ -9,7 +9,7 @@ from tomato_host.advisor.context import DayTotals
 
 
 @dataclass(slots=True)
-class Mean:
+class RunningMean:
     """A running mean; None while nothing was added."""
 
     total: float = 0.0
@@ -28,32 +28,33 @@ class Mean:
 
 
 @dataclass(slots=True)
-class DayBook:
-    """One page. Delivered amounts are what the board reported, not what was asked for."""
+class DailyTotals:
+    """Running totals. Delivered amounts are what the board reported, not what was requested."""
 
     temps_c: list[float] = field(default_factory=list)
-    vpd_kpa: Mean = field(default_factory=Mean)
-    soil_pct: Mean = field(default_factory=Mean)
+    vpd_kpa: RunningMean = field(default_factory=RunningMean)
+    soil_pct: RunningMean = field(default_factory=RunningMean)
     water_ml: float = 0.0
     co2_seconds: float = 0.0
     done: int = 0
     refused: int = 0
     anomalies: int = 0
-    resets: int = 0
+    starts: int = 0
+    """Starts of the board, whatever their cause: the firmware sends one `boot` event each time."""
 
-    def note(self, record: Record) -> None:
-        """Take one record as it is kept."""
+    def add(self, record: Record) -> None:
+        """Add one record."""
         if isinstance(record, StateV1):
-            self._note_state(record)
+            self._add_state(record)
         elif isinstance(record, ActionV1):
-            self._note_action(record)
+            self._add_action(record)
         elif isinstance(record, AnomalyV1):
             self.anomalies += record.phase == "OPENED"
         elif isinstance(record, EventV1):
-            self.resets += record.kind == "board" and record.name in ("boot", "reset")
+            self.starts += record.kind == "board" and record.name == "boot"
 
     def totals(self, date: str) -> DayTotals:
-        """Close the page of `date` (YYYY-MM-DD)."""
+        """The totals of `date` (YYYY-MM-DD)."""
         return DayTotals(
             date=date,
             air_temp_min_c=min(self.temps_c, default=None),
@@ -65,17 +66,17 @@ class DayBook:
             actions_done=self.done,
             actions_refused=self.refused,
             anomalies=self.anomalies,
-            board_resets=self.resets,
+            board_resets=self.starts,
         )
 
-    def _note_state(self, state: StateV1) -> None:
+    def _add_state(self, state: StateV1) -> None:
         temp = state.env.air_temp_c
         if temp is not None:
             self.temps_c = [min([temp, *self.temps_c]), max([temp, *self.temps_c])]
         self.vpd_kpa.add(state.env.vpd_kpa)
         self.soil_pct.add(state.soil.avg_moisture_pct)
 
-    def _note_action(self, action: ActionV1) -> None:
+    def _add_action(self, action: ActionV1) -> None:
         """A judged action comes first without an outcome, and again with one."""
         if action.outcome is None:
             self.refused += action.safety.refused_by is not None

@@ -1,4 +1,4 @@
-"""Hangs the advisor on the deciding loop: wakes it after decisions, cancels it on anomalies, keeps its records."""
+"""The advisor as an extension of the deciding loop: woken after decisions, cancelled on anomalies."""
 
 from __future__ import annotations
 
@@ -10,66 +10,71 @@ from typing import Protocol
 from shared_schemas.records import ActionV1, AnomalyV1, EventV1, Record, Severity, StateV1, VisionV1
 from tomato_host.advisor.advisor import Advisor
 from tomato_host.advisor.context import DayTotals, Task, WakeContext
-from tomato_host.advisor.daily_totals import DayBook
-from tomato_host.brain.brain import Taken
+from tomato_host.advisor.daily_totals import DailyTotals
+from tomato_host.brain.brain import StepResult
 
 URGENT = frozenset({Severity.HIGH, Severity.CRITICAL})
-"""An anomaly this grave wants the processor for itself."""
+"""An anomaly of this severity needs the processor."""
 
 CONTEXT_RECORDS = 12
 
 
-class Keeper(Protocol):
-    """What is needed of the recorder."""
+class RecordSink(Protocol):
+    """The part of the recorder that the advisor needs."""
 
     listeners: list[Callable[[Record], None]]
 
-    def keep(self, record: Record) -> None:
+    def record(self, record: Record) -> None:
         """Store one record."""
 
 
-class Seer(Protocol):
-    """Where a judged photo is shown: in the state."""
+class VisionReceiver(Protocol):
+    """Receives photo verdicts: the estimator shows the newest one in the state."""
 
-    def note_vision(self, vision: VisionV1) -> None:
-        """Take the newest verdict."""
+    def add_vision(self, vision: VisionV1) -> None:
+        """Use this verdict as the newest."""
 
 
 class AdvisorExtension:
-    """One per run. Reads records, writes records; holds nothing through which anything could be moved."""
+    """One per run. Reads and writes records; has no reference by which an output could be switched."""
 
     def __init__(
-        self, advisor: Advisor, keeper: Keeper, zone: tzinfo, wake_every: timedelta, seer: Seer | None = None
+        self,
+        advisor: Advisor,
+        recorder: RecordSink,
+        zone: tzinfo,
+        wake_every: timedelta,
+        vision_receiver: VisionReceiver | None = None,
     ) -> None:
         self._advisor = advisor
-        self._seer = seer
-        self._keeper = keeper
+        self._vision_receiver = vision_receiver
+        self._recorder = recorder
         self._zone = zone
         self._wake_every = wake_every
         self._anomalies: deque[AnomalyV1] = deque(maxlen=CONTEXT_RECORDS)
         self._actions: deque[ActionV1] = deque(maxlen=CONTEXT_RECORDS)
         self._woken_at: datetime | None = None
-        self._book = DayBook()
+        self._day = DailyTotals()
         self._finished_day: DayTotals | None = None
         self._today: date | None = None
 
     def start(self) -> None:
-        """Listen to every record that is kept from now on."""
-        self._keeper.listeners.append(self._listen)
+        """Receive every record from now on."""
+        self._recorder.listeners.append(self._on_record)
 
-    def on_decision(self, taken: Taken, now: datetime) -> None:
+    def on_decision(self, result: StepResult, now: datetime) -> None:
         """After a decision: wake the advisor when the last time is long enough ago."""
-        self._turn_the_page(now)
-        if taken.judged is None or not self._due(now):
+        self._start_new_day(now)
+        if result.decision is None or not self._due(now):
             return
         context = WakeContext(
-            wake_id=taken.judged.plan.id,
+            wake_id=result.decision.plan.id,
             ts=now,
             tasks=self._tasks(),
-            state=taken.estimate.state,
+            state=result.estimate.state,
             anomalies=tuple(self._anomalies),
-            actions=tuple(self._actions) or tuple(v.action for v in taken.judged.verdicts)[:CONTEXT_RECORDS],
-            plan=taken.judged.plan,
+            actions=tuple(self._actions) or tuple(v.action for v in result.decision.verdicts)[:CONTEXT_RECORDS],
+            plan=result.decision.plan,
             day=self._finished_day,
         )
         if self._advisor.wake(context):
@@ -79,11 +84,11 @@ class AdvisorExtension:
             self._actions.clear()
 
     def tick(self, now: datetime) -> None:
-        """Keep what the advisor has finished."""
+        """Record what the advisor has finished."""
         for record in self._advisor.poll():
-            self._keeper.keep(record)
-            if isinstance(record, VisionV1) and self._seer is not None:
-                self._seer.note_vision(record)
+            self._recorder.record(record)
+            if isinstance(record, VisionV1) and self._vision_receiver is not None:
+                self._vision_receiver.add_vision(record)
 
     def stop(self) -> None:
         """The run ends."""
@@ -100,15 +105,15 @@ class AdvisorExtension:
             tasks.append("chronicle")
         return tuple(tasks)
 
-    def _turn_the_page(self, now: datetime) -> None:
+    def _start_new_day(self, now: datetime) -> None:
         today = now.astimezone(self._zone).date()
         if self._today is not None and today != self._today:
-            self._finished_day = self._book.totals(self._today.isoformat())
-            self._book = DayBook()
+            self._finished_day = self._day.totals(self._today.isoformat())
+            self._day = DailyTotals()
         self._today = today
 
-    def _listen(self, record: Record) -> None:
-        self._book.note(record)
+    def _on_record(self, record: Record) -> None:
+        self._day.add(record)
         if isinstance(record, StateV1):
             self._advisor.observe(record)
         elif isinstance(record, ActionV1):

@@ -11,7 +11,7 @@ FOLDER = Path(__file__).parent
 
 
 @dataclass(frozen=True, slots=True)
-class Prompt:
+class PromptFile:
     """One prompt file. `instructions` go to the system role, `question` holds `{{facts}}` or nothing to fill in."""
 
     name: str
@@ -27,7 +27,7 @@ class Prompt:
 
 
 @dataclass(frozen=True, slots=True)
-class Grammar:
+class GrammarFile:
     """One GBNF file."""
 
     text: str
@@ -35,7 +35,7 @@ class Grammar:
 
 
 @cache
-def prompt(name: str) -> Prompt:
+def prompt(name: str) -> PromptFile:
     """Read `prompts/<name>.md`: front matter between `---` lines, then two parts. Raises ValueError when malformed."""
     raw = (FOLDER / "prompts" / f"{name}.md").read_text(encoding="utf-8")
     parts = raw.split("---\n", 2)
@@ -45,7 +45,7 @@ def prompt(name: str) -> Prompt:
     body = parts[2].split("# Question\n", 1)
     if len(body) != 2 or not body[0].startswith("# Instructions\n") or head.get("name") != name:
         raise ValueError(f"prompt {name}: needs name, '# Instructions' and '# Question'")
-    return Prompt(
+    return PromptFile(
         name=name,
         version=head["version"],
         grammar_name=head["grammar"],
@@ -56,10 +56,10 @@ def prompt(name: str) -> Prompt:
 
 
 @cache
-def grammar(name: str) -> Grammar:
+def grammar(name: str) -> GrammarFile:
     """Read `grammars/<name>.gbnf`."""
     text = (FOLDER / "grammars" / f"{name}.gbnf").read_text(encoding="utf-8")
-    return Grammar(text, _sha256(text))
+    return GrammarFile(text, _sha256(text))
 
 
 def _sha256(text: str) -> str:

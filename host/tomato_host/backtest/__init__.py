@@ -1,1 +1,1 @@
-"""Rolling-origin tests of the forecast on recorded data, beside the simple rules it has to beat."""
+"""Rolling-origin tests of the forecast on recorded data, beside the simple rules that it has to beat."""

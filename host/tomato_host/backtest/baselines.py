@@ -1,4 +1,4 @@
-"""The simple rules and the two learners every forecast has to be measured against, on the same origins."""
+"""The simple rules and the two learners that every forecast is measured against, on the same origins."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from tomato_host.backtest.tables import Case
-from tomato_host.brain.world_model.hourly import OUTSIDE_COLUMNS
-from tomato_host.brain.world_model.psychrometrics import Array
-from tomato_host.brain.world_model.quantities import Quantity
+from tomato_host.backtest.tables import BacktestCase
+from tomato_host.brain.world_model.arrays import Array
+from tomato_host.brain.world_model.data import OUTSIDE_COLUMNS, Quantity
 
 REFIT_EVERY_H = 14 * 24
 _LAGS_H = (0, 1, 2, 3, 6, 12, 23, 24, 47, 48)
@@ -24,7 +23,7 @@ class Baseline(Protocol):
     @property
     def name(self) -> str: ...
 
-    def forecast(self, case: Case, quantity: Quantity, horizons: tuple[int, ...], start: int) -> Array: ...
+    def forecast(self, case: BacktestCase, quantity: Quantity, horizons: tuple[int, ...], start: int) -> Array: ...
 
 
 def _shifted(column: Array, back: int) -> Array:
@@ -48,7 +47,7 @@ class Persistence:
 
     name: str = "persistence"
 
-    def forecast(self, case: Case, quantity: Quantity, horizons: tuple[int, ...], start: int) -> Array:
+    def forecast(self, case: BacktestCase, quantity: Quantity, horizons: tuple[int, ...], start: int) -> Array:
         """See Baseline."""
         column = case.log.column(quantity.name)
         return np.repeat(column[:, None], len(horizons), axis=1)
@@ -60,7 +59,7 @@ class SeasonalNaive:
 
     name: str = "seasonal"
 
-    def forecast(self, case: Case, quantity: Quantity, horizons: tuple[int, ...], start: int) -> Array:
+    def forecast(self, case: BacktestCase, quantity: Quantity, horizons: tuple[int, ...], start: int) -> Array:
         """See Baseline."""
         column = case.log.column(quantity.name)
         found = np.stack([_same_hour(column, h) for h in horizons], axis=1)
@@ -73,7 +72,7 @@ class Climatology:
 
     name: str = "climatology_7d"
 
-    def forecast(self, case: Case, quantity: Quantity, horizons: tuple[int, ...], start: int) -> Array:
+    def forecast(self, case: BacktestCase, quantity: Quantity, horizons: tuple[int, ...], start: int) -> Array:
         """See Baseline."""
         column = case.log.column(quantity.name)
         out = []
@@ -85,7 +84,7 @@ class Climatology:
         return np.stack(out, axis=1)
 
 
-def _table(case: Case, quantity: Quantity, horizon: int) -> Array:
+def _table(case: BacktestCase, quantity: Quantity, horizon: int) -> Array:
     """Lags, time of day, companions now, and the weather at the target hour: [T, p]."""
     log = case.log
     column = log.column(quantity.name)
@@ -113,7 +112,7 @@ class Ridge:
 
     name: str = "ridge"
 
-    def forecast(self, case: Case, quantity: Quantity, horizons: tuple[int, ...], start: int) -> Array:
+    def forecast(self, case: BacktestCase, quantity: Quantity, horizons: tuple[int, ...], start: int) -> Array:
         """See Baseline."""
         return _refitted(case, quantity, horizons, start, _ridge_fit)
 
@@ -124,12 +123,12 @@ class LightGbm:
 
     name: str = "lightgbm"
 
-    def forecast(self, case: Case, quantity: Quantity, horizons: tuple[int, ...], start: int) -> Array:
+    def forecast(self, case: BacktestCase, quantity: Quantity, horizons: tuple[int, ...], start: int) -> Array:
         """See Baseline."""
         return _refitted(case, quantity, horizons, start, _lightgbm_fit)
 
 
-def _refitted(case: Case, quantity: Quantity, horizons: tuple[int, ...], start: int, fit: Any) -> Array:
+def _refitted(case: BacktestCase, quantity: Quantity, horizons: tuple[int, ...], start: int, fit: Any) -> Array:
     column = case.log.column(quantity.name)
     out = np.full((len(column), len(horizons)), np.nan)
     for j, horizon in enumerate(horizons):
@@ -142,18 +141,18 @@ def _refitted(case: Case, quantity: Quantity, horizons: tuple[int, ...], start: 
     return np.where(np.isfinite(out), out, column[:, None])
 
 
-def _ridge_fit(x: Array, y: Array, asked: Array) -> Array:
+def _ridge_fit(x: Array, y: Array, at: Array) -> Array:
     whole = np.isfinite(x).all(axis=1)
     x, y = x[whole], y[whole]
     if len(y) < 24:
-        return np.full(len(asked), np.nan)
+        return np.full(len(at), np.nan)
     middle, width = x.mean(axis=0), x.std(axis=0) + 1e-9
     z = (x - middle) / width
     beta = np.linalg.solve(z.T @ z + _RIDGE * np.eye(z.shape[1]), z.T @ (y - y.mean()))
-    return np.asarray((asked - middle) / width @ beta + y.mean())
+    return np.asarray((at - middle) / width @ beta + y.mean())
 
 
-def _lightgbm_fit(x: Array, y: Array, asked: Array) -> Array:
+def _lightgbm_fit(x: Array, y: Array, at: Array) -> Array:
     import lightgbm
 
     settings = {
@@ -167,7 +166,7 @@ def _lightgbm_fit(x: Array, y: Array, asked: Array) -> Array:
         "deterministic": True,
     }
     booster = lightgbm.train(settings, lightgbm.Dataset(x, y), num_boost_round=150)
-    return np.asarray(booster.predict(asked))
+    return np.asarray(booster.predict(at))
 
 
 def baselines(lightgbm_wanted: bool) -> tuple[Baseline, ...]:

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tomato_host.backtest.rolling import OURS, Judged
-from tomato_host.brain.world_model.psychrometrics import Array
+from tomato_host.backtest.rolling import OURS, ScoredSeries
+from tomato_host.brain.world_model.arrays import Array
 
 NOMINAL = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 _HALF_WIDTH = {0.5: 0.67449, 0.6: 0.84162, 0.7: 1.03643, 0.8: 1.28155, 0.9: 1.64485, 0.95: 1.95996}
 
 
 @dataclass(frozen=True)
-class Report:
+class BacktestReport:
     """One quantity over all its places."""
 
     quantity: str
@@ -42,15 +42,15 @@ class Report:
         }
 
 
-def summarise(judged: Iterable[Judged], horizons: tuple[int, ...]) -> list[Report]:
+def summarise(scored: Iterable[ScoredSeries], horizons: tuple[int, ...]) -> list[BacktestReport]:
     """One report per kind of quantity: all soil probes of all places together, each other quantity by its name."""
-    groups: dict[str, list[Judged]] = {}
-    for one in judged:
+    groups: dict[str, list[ScoredSeries]] = {}
+    for one in scored:
         groups.setdefault("soil_pct" if one.quantity.startswith("soil.") else one.quantity, []).append(one)
     return [_report(name, found, horizons) for name, found in groups.items()]
 
 
-def _report(name: str, found: list[Judged], horizons: tuple[int, ...]) -> Report:
+def _report(name: str, found: list[ScoredSeries], horizons: tuple[int, ...]) -> BacktestReport:
     mae: dict[str, list[float]] = {}
     rmse: dict[str, list[float]] = {}
     for model in found[0].means:
@@ -62,7 +62,7 @@ def _report(name: str, found: list[Judged], horizons: tuple[int, ...]) -> Report
         rmse[model] = [_rounded(np.sqrt((e**2).mean())) for e in errors]
     inside = [_pooled(found, _is_inside, j) for j in range(len(horizons))]
     width = [_pooled(found, lambda one, j: one.high[:, j] - one.low[:, j], j) for j in range(len(horizons))]
-    return Report(
+    return BacktestReport(
         name,
         horizons,
         sum(int(one.counts[:, 0].sum()) for one in found),
@@ -74,17 +74,17 @@ def _report(name: str, found: list[Judged], horizons: tuple[int, ...]) -> Report
     )
 
 
-def _pooled(found: list[Judged], value: object, j: int) -> Array:
+def _pooled(found: list[ScoredSeries], value: object, j: int) -> Array:
     """Values at the origins that count, of all places in one row."""
     assert callable(value)
     return np.concatenate([np.asarray(value(one, j))[one.counts[:, j]] for one in found])
 
 
-def _is_inside(one: Judged, j: int) -> Array:
+def _is_inside(one: ScoredSeries, j: int) -> Array:
     return np.asarray((one.truth[:, j] >= one.low[:, j]) & (one.truth[:, j] <= one.high[:, j]), dtype=np.float64)
 
 
-def _reliability(found: list[Judged]) -> list[tuple[float, float]]:
+def _reliability(found: list[ScoredSeries]) -> list[tuple[float, float]]:
     """Intervals stretched to other nominal levels as a normal distribution would, and what they covered."""
     out = []
     for level in NOMINAL:
@@ -104,8 +104,8 @@ def _rounded(value: float) -> float:
     return round(float(value), 4)
 
 
-def reliability_svg(reports: list[Report]) -> str:
-    """Observed over nominal coverage, one line per quantity; the diagonal is what was promised."""
+def reliability_svg(reports: list[BacktestReport]) -> str:
+    """Observed over nominal coverage, one line per quantity; the diagonal is the nominal one."""
     size, edge = 420, 52
     span = size - 2 * edge
 
@@ -128,7 +128,7 @@ def reliability_svg(reports: list[Report]) -> str:
         lines.append(f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="2"/>')
         lines.append(f'<text x="{edge + 10}" y="{edge + 16 * i + 8}" fill="{colour}">{report.quantity}</text>')
     middle = size / 2
-    lines.append(f'<text x="{middle}" y="{size - 12}" text-anchor="middle">promised share inside the interval</text>')
+    lines.append(f'<text x="{middle}" y="{size - 12}" text-anchor="middle">nominal share inside the interval</text>')
     lines.append(f'<text x="14" y="{middle}" text-anchor="middle" transform="rotate(-90 14 {middle})">observed</text>')
     return "\n".join([*lines, "</svg>", ""])
 

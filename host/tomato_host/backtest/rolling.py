@@ -1,4 +1,4 @@
-"""Run the world model over a log as it would have lived through it, and judge it beside the baselines."""
+"""Run the world model over a log as it would have run live, and score it beside the baselines."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from dataclasses import dataclass
 import numpy as np
 
 from tomato_host.backtest.baselines import Baseline
-from tomato_host.backtest.tables import Case
-from tomato_host.brain.world_model.hourly import HISTORY_H, OUTSIDE_COLUMNS, PLAN_COLUMNS, Ahead
-from tomato_host.brain.world_model.model import Shape, WorldModel
-from tomato_host.brain.world_model.psychrometrics import Array, Mask
+from tomato_host.backtest.tables import BacktestCase
+from tomato_host.brain.world_model.arrays import Array, Mask
+from tomato_host.brain.world_model.data import HISTORY_H, OUTSIDE_COLUMNS, PLAN_COLUMNS, KnownAhead, ModelShape
+from tomato_host.brain.world_model.model import WorldModel
 
 OURS = "world_model"
 DAY_H = 24
 
 
 @dataclass(frozen=True)
-class Judged:
+class ScoredSeries:
     """Forecasts of one series by every model at origins [T] and horizons [H], with the truth and where it counts."""
 
     case: str
@@ -31,15 +31,15 @@ class Judged:
     high: Array
 
 
-def issue_all(case: Case, horizons: tuple[int, ...]) -> tuple[WorldModel, dict[str, Array]]:
+def issue_all(case: BacktestCase, horizons: tuple[int, ...]) -> tuple[WorldModel, dict[str, Array]]:
     """The model's forecasts as issued: {quantity: [3, T, H]}; every night it learns the day that ended.
 
-    The weather ahead is the measured one where the log has it: what a perfect weather service would have said.
+    The weather ahead is the measured one where the log has it: what a perfect weather service would have forecast.
     """
-    model = WorldModel(Shape(case.quantities, case.plan, case.has_weather, horizons))
+    model = WorldModel(ModelShape(case.quantities, case.plan, case.has_weather, horizons))
     log = case.log
     out = {q.name: np.full((3, log.hours, len(horizons)), np.nan) for q in case.quantities}
-    told = [name for name in (*OUTSIDE_COLUMNS, *PLAN_COLUMNS) if name in log.values]
+    available = [name for name in (*OUTSIDE_COLUMNS, *PLAN_COLUMNS) if name in log.values]
     first = -int(log.start_hour + log.utc_offset_h) % DAY_H
     edges = [*range(first, log.hours, DAY_H), log.hours]
     begin = 0
@@ -47,18 +47,18 @@ def issue_all(case: Case, horizons: tuple[int, ...]) -> tuple[WorldModel, dict[s
         if end <= begin:
             continue
         known = log.window(end - HISTORY_H, end)
-        ahead = Ahead({name: log.values[name][end : end + 36] for name in told})
+        ahead = KnownAhead({name: log.values[name][end : end + 36] for name in available})
         shift = max(end - HISTORY_H, 0)
         forecast = model.forecast(known, ahead, np.arange(begin - shift, end - shift, dtype=np.int64))
-        for name, kept in out.items():
-            kept[:, begin:end] = forecast.best(name)
-        model.remember(forecast)
+        for name, issued in out.items():
+            issued[:, begin:end] = forecast.best(name)
+        model.record_issued(forecast)
         model.learn(known, ahead, end - begin)
         begin = end
     return model, out
 
 
-def test_start(case: Case, from_day: int | None) -> int:
+def test_start(case: BacktestCase, from_day: int | None) -> int:
     """First origin that counts: `from_day` whole local days after the first midnight of the log.
 
     By default day 45 of a long log and 44 % of a short one (which is day 20 of 45).
@@ -69,14 +69,14 @@ def test_start(case: Case, from_day: int | None) -> int:
     return first + day * DAY_H
 
 
-def judge(
-    case: Case,
+def score_case(
+    case: BacktestCase,
     horizons: tuple[int, ...],
     baselines: tuple[Baseline, ...],
     from_day: int | None = None,
     only: tuple[str, ...] | None = None,
     progress: Callable[[str], None] = lambda text: None,
-) -> list[Judged]:
+) -> list[ScoredSeries]:
     """Every quantity of one case by every model."""
     start = test_start(case, from_day)
     progress(f"{case.name}: world model")
@@ -94,7 +94,7 @@ def judge(
             progress(f"{case.name} {quantity.name}: {baseline.name}")
             means[baseline.name] = baseline.forecast(case, quantity, horizons, start)
         low, high = issued[quantity.name][1:]
-        found.append(Judged(case.name, quantity.name, truth, counts, means, low, high))
+        found.append(ScoredSeries(case.name, quantity.name, truth, counts, means, low, high))
     return found
 
 

@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 
 from shared_schemas.records import Forecast36hV1, StateV1
-from tomato_host.brain.world_model.hourly import OUTSIDE_COLUMNS, PLAN_COLUMNS, HourlyLog
-from tomato_host.brain.world_model.intake import HourlyHistory, hour_index
-from tomato_host.brain.world_model.psychrometrics import Array, leaf_vpd_kpa, saturation_kpa, vpd_kpa
-from tomato_host.brain.world_model.quantities import Kind, Quantity
+from tomato_host.brain.psychrometric_arrays import leaf_vpd_array_kpa, vapour_array_kpa, vpd_array_kpa
+from tomato_host.brain.world_model.arrays import Array
+from tomato_host.brain.world_model.data import OUTSIDE_COLUMNS, PLAN_COLUMNS, HourlyLog, Kind, Quantity
+from tomato_host.brain.world_model.hourly_history import HourlyHistory, hour_index
 from tomato_host.errors import TomatoError
 from tomato_host.sources.csv_mapping import EXTRA, CsvMapping, header_of, load_mapping, open_table, read_rows
 from tomato_host.sources.measured import MAPPINGS, data_folder
@@ -32,7 +32,7 @@ _EXPLAINS_VPD = ("air_temp_c",)
 
 
 @dataclass(frozen=True)
-class Case:
+class BacktestCase:
     """One place of a table: its log, and what is forecast from it."""
 
     name: str
@@ -90,11 +90,13 @@ BUILT_IN: dict[str, BuiltIn] = {
 
 
 def load_cases(
-    data: str, mapping_file: Path | None = None, weather: str = "auto", group: str | None = None
-) -> list[Case]:
+    data: str, mapping_file: Path | None = None, weather: str = "auto", group: str | None = None, *, time_zone: str
+) -> list[BacktestCase]:
     """All places of `data`: a short name, a CSV path, or a dataset folder.
 
-    `weather` is a CSV path, "none", or "auto" for the table's own. Raises TomatoError with the way out.
+    `weather` is a CSV path, "none", or "auto" for the table's own; `time_zone`, that of the site, holds where a mapping
+    file names none. Raises TomatoError E-CSV-UNKNOWN, E-CSV-EMPTY,
+    E-CSV-COLUMNS or E-BACKTEST-EMPTY.
     """
     path = Path(data)
     if path.is_dir():
@@ -103,7 +105,7 @@ def load_cases(
     if known is not None:
         path = data_folder() / f"{known.mapping.name}.csv.gz"
     known = known or _recognised(path, mapping_file)
-    mapping = known.mapping if known else load_mapping(mapping_file) if mapping_file else None
+    mapping = known.mapping if known else load_mapping(mapping_file, time_zone) if mapping_file else None
     if mapping is None:
         raise TomatoError(
             "E-CSV-UNKNOWN",
@@ -175,9 +177,9 @@ def _hourly(path: Path, mapping: CsvMapping) -> dict[str, dict[int, float]]:
         hour = hour_index(row.ts)
         for name, value in row.values.items():
             if value is not None:
-                kept = sums.setdefault(name, {}).setdefault(hour, [0.0, 0.0])
-                kept[0] += value
-                kept[1] += 1.0
+                total = sums.setdefault(name, {}).setdefault(hour, [0.0, 0.0])
+                total[0] += value
+                total[1] += 1.0
     return {
         name: {hour: s if name == "water_ml" else s / n for hour, (s, n) in column.items()}
         for name, column in sums.items()
@@ -190,8 +192,8 @@ def _case(
     mapping: CsvMapping,
     weather: dict[str, dict[int, float]],
     span: tuple[int, int],
-) -> Case:
-    """One place on the hours that all places of its table span, so that all are judged on the same days."""
+) -> BacktestCase:
+    """One place on the hours that all places of its table span, so that all are scored on the same days."""
     start, count = span
     measured = {key: _column(column, start, count) for key, column in table.items()}
     outside = {key: column for key, column in measured.items() if key.startswith("ext_")}
@@ -200,7 +202,7 @@ def _case(
     offset = mapping.zone.utcoffset(_EPOCH.replace(tzinfo=None))
     hours_off = offset.total_seconds() / 3_600.0 if offset else 0.0
     log = HourlyLog(start, hours_off, values)
-    return Case(name, log, _quantities(values), tuple(c for c in PLAN_COLUMNS if c in values))
+    return BacktestCase(name, log, _quantities(values), tuple(c for c in PLAN_COLUMNS if c in values))
 
 
 def _column(by_hour: dict[int, float], start: int, count: int) -> Array:
@@ -225,9 +227,9 @@ def _named(measured: dict[str, Array]) -> dict[str, Array]:
     out = {name: column for name, column in measured.items() if not name.startswith("ext_") and name not in _PLANNED}
     out |= {_PLANNED[name]: column for name, column in measured.items() if name in _PLANNED}
     if "vpd_kpa" not in out and {"air_temp_c", "rh_pct"} <= set(out):
-        out["vpd_kpa"] = vpd_kpa(out["air_temp_c"], out["rh_pct"])
+        out["vpd_kpa"] = vpd_array_kpa(out["air_temp_c"], out["rh_pct"])
     if "leaf_vpd_kpa" not in out and {"leaf_temp_c", "air_temp_c", "rh_pct"} <= set(out):
-        out["leaf_vpd_kpa"] = leaf_vpd_kpa(out["leaf_temp_c"], out["air_temp_c"], out["rh_pct"])
+        out["leaf_vpd_kpa"] = leaf_vpd_array_kpa(out["leaf_temp_c"], out["air_temp_c"], out["rh_pct"])
     return out
 
 
@@ -238,8 +240,8 @@ def _outside(ext: dict[str, Array]) -> dict[str, Array]:
     calm = np.where(np.isfinite(temp), 0.0, np.nan)
     values = (
         temp,
-        saturation_kpa(temp) * rh / 100.0,
-        vpd_kpa(temp, rh),
+        vapour_array_kpa(temp, rh),
+        vpd_array_kpa(temp, rh),
         ext.get("ext_solar_wm2", calm),
         ext.get("ext_wind_mps", calm),
     )
@@ -263,8 +265,8 @@ def _quantities(values: dict[str, Array]) -> tuple[Quantity, ...]:
     return tuple(found)
 
 
-def _from_dataset(root: Path) -> Case:
-    """A dataset of this project: states teach, forecasts tell the weather, water comes from the day's counter."""
+def _from_dataset(root: Path) -> BacktestCase:
+    """A dataset of this project: hours from states, weather from forecasts, water from the day's counter."""
     from tomato_host.storage.reader import read_records, require_dataset
 
     require_dataset(root)
@@ -274,7 +276,7 @@ def _from_dataset(root: Path) -> Case:
         raise TomatoError("E-BACKTEST-EMPTY", f"{root} holds no state.", "Let the brain run for some weeks first.")
     log = history.log(last)
     quantities = _quantities(dict(log.values))
-    return Case(root.name, log, quantities, tuple(c for c in PLAN_COLUMNS if log.has(c)))
+    return BacktestCase(root.name, log, quantities, tuple(c for c in PLAN_COLUMNS if log.has(c)))
 
 
 def _replay(history: HourlyHistory, records: Iterable[object]) -> datetime | None:
@@ -292,7 +294,7 @@ def _replay(history: HourlyHistory, records: Iterable[object]) -> datetime | Non
     return last.ts if last is not None else None
 
 
-def without_weather(case: Case) -> Case:
+def without_weather(case: BacktestCase) -> BacktestCase:
     """The same case with the outside unknown."""
     values = {name: column for name, column in case.log.values.items() if name not in OUTSIDE_COLUMNS}
     return replace(case, log=replace(case.log, values=values))

@@ -1,4 +1,4 @@
-"""The last thing a dying host's supervisor does: tell the board to end every pulse, and look whether it did."""
+"""`tomato-host board off`: command the board to end every pulse, and check that it did."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from shared_schemas.devices import OUTPUTS
 from shared_schemas.wire import SCHEMA_HASH
-from tomato_host.board import intake
+from tomato_host.board import decoding
 from tomato_host.board.port import PortLost, SerialPort
 from tomato_host.board.protocol import BoardProtocol, Received
 from tomato_host.errors import TomatoError
@@ -17,15 +17,15 @@ AGAIN_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class Off:
-    """What the board said afterwards."""
+class OffReport:
+    """The board's condition afterwards."""
 
     state: str
     still_on: tuple[str, ...] = field(default=())
-    """What the board itself keeps on: ventilation against heat, its survival programme."""
+    """Outputs the board itself keeps on: ventilation against heat, its survival programme."""
 
 
-def switch_all_off(url: str, timeout_s: float = 5.0) -> Off:
+def switch_all_off(url: str, timeout_s: float = 5.0) -> OffReport:
     """End every pulse of the board at `url`. Works with firmware of another contract, too.
 
     Raises TomatoError E-PORT-*, and E-BOARD-SILENT when nothing confirms it in time.
@@ -37,7 +37,7 @@ def switch_all_off(url: str, timeout_s: float = 5.0) -> Off:
         while time.monotonic() < end_s:
             if time.monotonic() >= next_s:
                 next_s = time.monotonic() + AGAIN_S
-                # STOP_ALL is heeded from anybody in any session; HELLO and HEALTH are for the answer only.
+                # STOP_ALL is accepted in any session; HELLO and HEALTH are for the answer only.
                 port.write(protocol.send("STOP_ALL"))
                 port.write(protocol.send("HEALTH") if greeted else protocol.send("HELLO", schema_hash=SCHEMA_HASH))
             port.wait(0.1)
@@ -47,15 +47,15 @@ def switch_all_off(url: str, timeout_s: float = 5.0) -> Off:
                 if message.name == "HELLO" and not greeted:
                     greeted, next_s = True, 0.0
                 elif message.name == "HEALTH":
-                    health = intake.health(message.fields)
+                    health = decoding.health(message.fields)
                     on = tuple(row.name for row in OUTPUTS if health.outputs >> row.wire_id & 1)
-                    return Off(health.state, on)
+                    return OffReport(health.state, on)
     except PortLost:
-        pass  # said below: nobody confirmed it
+        pass  # reported below: nothing confirmed it
     finally:
         port.close()
     raise TomatoError(
         "E-BOARD-SILENT",
-        f"Nobody at {url} confirmed that everything is off.",
-        "look at the plant; a board without a host drops its outputs by itself within 5 s",
+        f"No board at {url} confirmed that everything is off.",
+        "check the plant; a board without a host switches its outputs off by itself within 5 s",
     )

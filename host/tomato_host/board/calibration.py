@@ -1,4 +1,4 @@
-"""What calibration may teach the board: values out of measurements, checked against the board's own table."""
+"""Calibration values computed from measurements, checked against the ranges of the board's own table."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from shared_schemas.wire import CONFIG_KEYS
 from tomato_host.errors import TomatoError
 
 LEAST_SPAN_COUNTS = 2_000
-"""Two points closer than this say nothing: the probe was not moved, or is not one."""
+"""Two points closer than this are useless: the probe was not moved, or is not connected."""
 LEAST_RUN_S = 0.5
-"""A pump that ran shorter than this has only coughed."""
+"""A shorter run is dominated by start-up."""
 
 SOIL_KEYS = ("soil_p1_dry_raw", "soil_p1_wet_raw", "soil_p2_dry_raw", "soil_p2_wet_raw", "soil_dry_pct", "soil_wet_pct")
 PUMP_KEYS = ("pump_ul_per_s", "flow_pulses_per_l")
 KEYS = frozenset((*SOIL_KEYS, *PUMP_KEYS))
-"""All that a calibration touches. The survival programme and the rest of CONFIG are none of its business."""
+"""All entries a calibration may set; the survival programme and the rest of CONFIG are excluded."""
 
 _ROWS = {row.name: row for row in CONFIG_KEYS}
 
@@ -52,7 +52,7 @@ def checked(values: dict[str, int]) -> dict[str, int]:
     for key, value in values.items():
         if key not in KEYS:
             raise TomatoError(
-                "E-CALIBRATE-RANGE", f"{key} is no calibration.", f"take one of: {', '.join(sorted(KEYS))}"
+                "E-CALIBRATE-RANGE", f"{key} is not a calibration value.", f"take one of: {', '.join(sorted(KEYS))}"
             )
         row = _ROWS[key]
         if not row.lowest <= value <= row.highest:

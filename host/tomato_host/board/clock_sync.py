@@ -12,7 +12,7 @@ from dataclasses import dataclass
 WINDOW = 32
 """Exchanges remembered."""
 GOOD_EXTRA_MS = 2.0
-"""An exchange whose delay is within this of the shortest one is believed."""
+"""An exchange whose delay is within this of the shortest one is used."""
 DRIFT_SPAN_MS = 600_000.0
 """Offsets must span ten minutes before a drift is fitted: below, ms resolution drowns it."""
 DRIFT_MAX = 500e-6
@@ -50,7 +50,7 @@ class ClockSync:
         self.known = False
 
     def reset(self) -> None:
-        """Forget everything: the board has started a new time line."""
+        """Forget all exchanges: the board has a new time base."""
         self.__init__()  # type: ignore[misc]  # a fresh object of the same class is exactly what is meant
 
     def seed(self, host_ms: float, board_ms: float) -> None:
@@ -59,7 +59,7 @@ class ClockSync:
             self._offset_ms, self._at_ms, self.known = board_ms - host_ms, host_ms, True
 
     def add(self, exchange: Exchange) -> bool:
-        """Take one exchange in; False when it is impossible (times that run backwards)."""
+        """Add one exchange; False when it is impossible (times that run backwards)."""
         if exchange.delay_ms < 0 or exchange.t4_ms < exchange.t1_ms or exchange.t3_ms < exchange.t2_ms:
             return False
         self._exchanges.append(exchange)

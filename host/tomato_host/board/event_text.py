@@ -1,16 +1,18 @@
-"""What the board's events mean to a person: a level and one sentence each."""
+"""The board's events as text for the operator: a level and one sentence each."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from shared_schemas.devices import OUTPUTS, SENSORS
-from shared_schemas.wire import FAULTS, REASONS, STATES, WHY
+from shared_schemas.wire import CONFIG_KEYS, FAULTS, REASON_TABLE, REASONS, RESET_CAUSES, STATES, WHY, WHY_TABLE
 from tomato_host.board.events import BoardEvent, Level
 
 ROUTINE = frozenset({"pulse_start", "pulse_end", "config", "button"})
-"""Events that results and records tell better; they are kept, and show on no screen as news."""
+"""Events that duplicate results and records; they are recorded, but not shown as news."""
 
-ALARMS = frozenset({"leak", "over_temp", "estop", "stuck_valve", "no_flow", "overrun", "co2_high"})
-"""Faults that want a person now."""
+ALARMS = frozenset({row.name for row in FAULTS if row.alarm} | {"estop", "no_flow"})
+"""Faults that need the operator now: those that sound the buzzer, the emergency stop, a pump without water."""
 
 
 def _name(table: tuple[str, ...], code: int) -> str:
@@ -28,35 +30,90 @@ def _amount(output: int, amount: int) -> str:
     return f"{amount} ml" if is_dose else f"{amount / 1000.0:g} s"
 
 
-def in_words(event: BoardEvent) -> tuple[Level, str]:
-    """Level and sentence for one event of the board."""
-    a, b = event.a, event.b
-    if event.name == "fault":
-        name = _name(_FAULTS, a)
-        meaning = FAULTS[a].meaning if 0 <= a < len(FAULTS) else "A newer board's fault."
-        return ("ALARM" if name in ALARMS else "WARNING"), f"Fault {name} latched on the board. {meaning}"
-    if event.name == "fault_cleared":
-        return "INFO", f"Fault {_name(_FAULTS, a)} cleared {'by its button' if b else 'by command'}."
-    if event.name == "state":
-        level: Level = "WARNING" if _name(STATES, b) in ("SURVIVAL", "FAULT") else "INFO"
-        return level, f"Board went from {_name(STATES, a)} to {_name(STATES, b)}."
-    if event.name == "estop":
-        return ("ALARM", "Emergency stop pressed.") if a else ("INFO", "Emergency stop released.")
-    if event.name == "sensor_lost":
-        return "WARNING", f"The board gets no value from {_name(_SENSORS, a)}: {_name(WHY, b)}."
-    if event.name == "sensor_back":
-        return "INFO", f"{_name(_SENSORS, a)} is back."
-    if event.name == "watchdog":
-        return "WARNING", f"A task of the board was late by {b} ms."
-    if event.name == "counters":
-        text = ("fresh", "restored", "lost, so budgets count as spent")[a] if 0 <= a <= 2 else str(a)
-        return ("WARNING" if a == 2 else "INFO"), f"Budget counters {text}."
-    if event.name == "pulse_start":
-        return "INFO", f"{_name(_OUTPUTS, a)}: on, for {_amount(a, b)} at most."
-    if event.name == "pulse_end":
-        return "INFO", f"{_name(_OUTPUTS, a)}: off after {_amount(a, b)}."
-    if event.name in ("pulse_aborted", "refused"):
-        return "INFO", f"{_name(_OUTPUTS, a)}: {event.name.replace('_', ' ')}, {_name(REASONS, b)}."
-    if event.name == "lease_lost":
-        return "INFO", "The lease lapsed on the board; host-commanded outputs are off."
-    return "INFO", f"{event.name.replace('_', ' ')} ({a}, {b})."
+EventText = tuple[Level, str]
+"""The level of an event and its sentence."""
+
+
+def _fault(a: int, b: int) -> EventText:
+    name = _name(_FAULTS, a)
+    meaning = FAULTS[a].meaning if 0 <= a < len(FAULTS) else "A newer board's fault."
+    return ("ALARM" if name in ALARMS else "WARNING"), f"Fault {name} latched on the board. {meaning}"
+
+
+def _boot(a: int, b: int) -> EventText:
+    cause = RESET_CAUSES.get(a, str(a))
+    return ("WARNING" if cause == "watchdog" else "INFO"), f"The board started; cause of the reset: {cause}."
+
+
+def _state(a: int, b: int) -> EventText:
+    level: Level = "WARNING" if _name(STATES, b) in ("SURVIVAL", "FAULT") else "INFO"
+    return level, f"Board went from {_name(STATES, a)} to {_name(STATES, b)}."
+
+
+def _estop(a: int, b: int) -> EventText:
+    return ("ALARM", "Emergency stop pressed.") if a else ("INFO", "Emergency stop released.")
+
+
+def _sensor_lost(a: int, b: int) -> EventText:
+    meaning = f" {WHY_TABLE[b].meaning}" if 0 <= b < len(WHY_TABLE) else ""
+    return "WARNING", f"The board gets no value from {_name(_SENSORS, a)}: {_name(WHY, b)}.{meaning}"
+
+
+def _counters(a: int, b: int) -> EventText:
+    text = ("fresh", "restored", "lost, so budgets count as spent")[a] if 0 <= a <= 2 else str(a)
+    return ("WARNING" if a == 2 else "INFO"), f"Budget counters {text}."
+
+
+def _aborted(a: int, b: int) -> EventText:
+    meaning = f" {REASON_TABLE[b].meaning}" if 0 <= b < len(REASON_TABLE) else ""
+    return "INFO", f"{_name(_OUTPUTS, a)}: pulse aborted, {_name(REASONS, b)}.{meaning}"
+
+
+def _watchdog(a: int, b: int) -> EventText:
+    return "WARNING", f"A task of the board ({_name(_TASKS, a)}) took {b} ms; at 2,000 ms its watchdog resets it."
+
+
+def _survival(a: int, b: int) -> EventText:
+    return "INFO", f"{_name(_OUTPUTS, a)}: {_amount(a, b)} given by the board's own survival programme."
+
+
+def _forced(a: int, b: int) -> EventText:
+    if a:
+        return "WARNING", "The board forces ventilation: the air is too hot or holds too much CO2."
+    return "INFO", "Forced ventilation ended."
+
+
+_TASKS = ("link", "sensors", "decision", "pins", "messages")
+_CONFIG = tuple(row.name for row in CONFIG_KEYS)
+
+TEXTS: dict[str, Callable[[int, int], EventText]] = {
+    "boot": _boot,
+    "state": _state,
+    "pulse_start": lambda a, b: ("INFO", f"{_name(_OUTPUTS, a)}: on, for {_amount(a, b)} at most."),
+    "pulse_end": lambda a, b: ("INFO", f"{_name(_OUTPUTS, a)}: off after {_amount(a, b)}."),
+    "pulse_aborted": _aborted,
+    "fault": _fault,
+    "fault_cleared": lambda a, b: (
+        "INFO",
+        f"Fault {_name(_FAULTS, a)} cleared {'by its button' if b else 'by command'}.",
+    ),
+    "lease_lost": lambda a, b: ("INFO", "The lease lapsed on the board; host-commanded outputs are off."),
+    "estop": _estop,
+    "button": lambda a, b: ("INFO", "The board's button was held: for one minute faults may be cleared by name."),
+    "config": lambda a, b: ("INFO", f"Configuration of the board: {_name(_CONFIG, a)} is {b} now."),
+    "sensor_lost": _sensor_lost,
+    "sensor_back": lambda a, b: ("INFO", f"{_name(_SENSORS, a)} is back."),
+    "counters": _counters,
+    "watchdog": _watchdog,
+    "survival": _survival,
+    "forced": _forced,
+    "manual": lambda a, b: ("INFO", f"Manual override at the board {'began' if a else 'ended'}."),
+    "save_failed": lambda a, b: ("WARNING", f"The board could not write its flash; failures since its start: {a}."),
+}
+"""One entry for each event the firmware sends: its two details to a level and a sentence."""
+
+
+def describe(event: BoardEvent) -> EventText:
+    """Level and sentence for one event of the board; a newer board's event is shown with its two numbers."""
+    text = TEXTS.get(event.name)
+    return text(event.a, event.b) if text else ("INFO", f"{event.name.replace('_', ' ')} ({event.a}, {event.b}).")

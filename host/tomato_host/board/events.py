@@ -1,4 +1,4 @@
-"""What the link tells the deciding loop, in physical units and words."""
+"""Events of the link for the deciding loop, in physical units and names."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Level = Literal["INFO", "WARNING", "ALARM"]
 
 @dataclass(frozen=True, slots=True)
 class Connected:
-    """The board answers and speaks our schema. `new_boot`: its time line is not the one known before."""
+    """The board answers with our schema. `new_boot`: its time base is not the one known before."""
 
     hello: Hello
     new_boot: bool
@@ -20,14 +20,14 @@ class Connected:
 
 @dataclass(frozen=True, slots=True)
 class Disconnected:
-    """The line or the board is gone; the session tries again by itself."""
+    """The port or the board is gone; the session reconnects by itself."""
 
     why: str
 
 
 @dataclass(frozen=True, slots=True)
 class Mismatch:
-    """Somebody answers who speaks another schema: no command is possible until it is flashed."""
+    """A board with another schema answers: no command is possible until it is flashed."""
 
     text: str
 
@@ -64,7 +64,7 @@ class BoardEvent:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """The board's word on a command. `delivered` in ms or ml. `no_answer` and `reset` come from the host itself."""
+    """Result of a command. `delivered` in ms or ml. Reasons `no_answer` and `reset` come from the host itself."""
 
     cmd_id: int
     status: str
@@ -76,7 +76,7 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """The board's own condition; fields as in the HEALTH message, state and faults in words."""
+    """The board's own condition; fields as in the HEALTH message, state and faults by name."""
 
     t_ms: int
     state: str
@@ -96,7 +96,7 @@ class Health:
 
 @dataclass(frozen=True, slots=True)
 class ProtocolFault:
-    """Bytes that were no message, or a message that made no sense; the line goes on."""
+    """Bytes that were no message, or a malformed message; the link goes on."""
 
     text: str
 

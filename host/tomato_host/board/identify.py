@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 
 from shared_schemas.wire import SCHEMA_HASH
-from tomato_host.board import intake
+from tomato_host.board import decoding
 from tomato_host.board.events import Health
 from tomato_host.board.port import BY_ID, PortLost, SerialPort, list_ports
 from tomato_host.board.protocol import BoardProtocol, Hello, Received
@@ -57,7 +57,7 @@ def ask(
                     hello = Hello.from_fields(message.fields)
                     port.write(protocol.send("HEALTH"))
                 elif message.name == "HEALTH":
-                    return hello, intake.health(message.fields)
+                    return hello, decoding.health(message.fields)
     except PortLost:
         return hello, None  # a board that has just been reset may take its port with it
     finally:

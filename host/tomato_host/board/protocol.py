@@ -6,6 +6,7 @@ whole, well-formed message of the table becomes a `Damage`.
 
 from __future__ import annotations
 
+import struct
 import zlib
 from dataclasses import dataclass
 from typing import Any
@@ -23,6 +24,9 @@ PAYLOAD_MAX = FRAME_MAX - 3
 
 _MESSAGE_BY_ID = {m.type_id: m for m in MESSAGES}
 _FIELD_BY_KEY = {f.key: f for f in FIELDS}
+_REQUIRED = {m.name: frozenset(m.required) for m in MESSAGES}
+_ALLOWED = {m.name: frozenset((*m.required, *m.optional)) for m in MESSAGES}
+_HEADER = struct.Struct(">BBHH")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +41,7 @@ class Received:
 
 @dataclass(frozen=True, slots=True)
 class Damage:
-    """Bytes that were no message: `why` in a few words, `size` of what was thrown away."""
+    """Bytes that were no message: `why` in a few words, `size` of what was discarded."""
 
     why: str
     size: int
@@ -45,7 +49,7 @@ class Damage:
 
 @dataclass(slots=True)
 class LinkCounts:
-    """What passed the line since it was opened."""
+    """Traffic since the port was opened."""
 
     frames_in: int = 0
     frames_out: int = 0
@@ -58,7 +62,7 @@ class LinkCounts:
 
 def encode_frame(type_id: int, session: int, seq: int, body: bytes) -> bytes:
     """`00 | COBS(version, type, session, seq, body, crc32) | 00`. Raises ValueError above 256 bytes."""
-    payload = bytes((VERSION, type_id)) + session.to_bytes(2, "big") + seq.to_bytes(2, "big") + body
+    payload = _HEADER.pack(VERSION, type_id, session, seq) + body
     payload += zlib.crc32(payload).to_bytes(CRC_BYTES, "big")
     if len(payload) > PAYLOAD_MAX:
         raise ValueError(f"frame of {len(payload)} bytes; {PAYLOAD_MAX} at most")
@@ -89,7 +93,7 @@ def _whole_numbers(value: Any) -> Any:
 
 
 class BoardProtocol:
-    """Both directions of one line. `session` is the number the host gave this conversation."""
+    """Both directions of one link. `session` is the number the host chose for this session."""
 
     def __init__(self, session: int = 0) -> None:
         self.session = session
@@ -113,8 +117,8 @@ class BoardProtocol:
     def _check_outgoing(message: Message, fields: dict[str, Any]) -> None:
         if message.direction == "to_host":
             raise ValueError(f"{message.name} is only sent by the board")
-        missing = set(message.required) - set(fields)
-        unknown = set(fields) - set(message.required) - set(message.optional)
+        missing = _REQUIRED[message.name] - fields.keys()
+        unknown = fields.keys() - _ALLOWED[message.name]
         if missing or unknown:
             raise ValueError(f"{message.name}: missing {sorted(missing)}, not allowed {sorted(unknown)}")
         for key, value in fields.items():
@@ -123,7 +127,7 @@ class BoardProtocol:
                 raise ValueError(f"{message.name}: {key} = {value!r}, allowed {f.lowest} to {f.highest}")
 
     def receive_bytes(self, data: bytes) -> list[Received | Damage]:
-        """Take bytes as they come, in any portions; returns what they completed."""
+        """Parse bytes as they come, in any portions; returns what they completed."""
         self.counts.bytes_in += len(data)
         self._buffer += data
         out: list[Received | Damage] = []
@@ -133,7 +137,7 @@ class BoardProtocol:
             if chunk:
                 out.append(self._chunk(chunk))
         if len(self._buffer) > FRAME_MAX:
-            # No zero where one must have come: keep nothing but the knowledge that we are inside noise.
+            # No zero where one must have come: this is noise. One non-zero byte marks that the next zero ends it.
             out.append(self._damage("no end of frame", len(self._buffer)))
             self._buffer[:] = b"\xff"
         return out
@@ -143,7 +147,7 @@ class BoardProtocol:
         return Damage(why, size)
 
     def _chunk(self, chunk: bytes) -> Received | Damage:
-        """What stood between two zeros."""
+        """Decode what stood between two zeros."""
         try:
             payload = cobs.decode(chunk)
         except cobs.DecodeError:
@@ -158,7 +162,7 @@ class BoardProtocol:
         return self._message(covered)
 
     def _message(self, covered: bytes) -> Received | Damage:
-        """A payload whose checksum was right."""
+        """Decode a payload whose checksum was right."""
         type_id, seq = covered[1], int.from_bytes(covered[4:6], "big")
         self._count_gap(seq)
         message = _MESSAGE_BY_ID.get(type_id)
@@ -176,7 +180,7 @@ class BoardProtocol:
 
     @staticmethod
     def _fields(message: Message, body: Any) -> dict[str, Any] | str:
-        """Fields by name, or what is wrong with them. Fields a newer board adds are left out."""
+        """Fields by name, or what is wrong with them. Unknown fields of a newer board are dropped."""
         if not isinstance(body, dict):
             return "body is no map"
         fields: dict[str, Any] = {}
@@ -202,7 +206,7 @@ class BoardProtocol:
 
 @dataclass(frozen=True, slots=True)
 class Hello:
-    """Who the board says it is."""
+    """Identity of the board, from its HELLO."""
 
     schema_hash: bytes
     boot_id: int

@@ -1,6 +1,40 @@
-"""One conversation with one board over a line that may vanish: greet, keep time, ask, repeat, catch up, begin anew.
+"""The link session with one board: hello, clock sync, commands with repeats, backfill, reconnect.
 
-Single-threaded: the deciding loop calls `poll`. The lease is renewed by that loop, never from in here.
+Single-threaded and free of waiting: the deciding loop calls `poll(now_ms)`, which reads what has arrived, sends what
+is due and returns what happened as events in order. The bytes are handled by `protocol.py` (sans-I/O), the port by
+`port.py`; this file holds the state of one conversation. The lease is renewed by the deciding loop, never from in
+here: a loop that hangs must let the board drop its outputs.
+
+States:
+
+    no port --opened--> greeting --HELLO with our session and schema--> up
+    up --17 s without a good frame, HELLO of another session (board reset)--> greeting (Disconnected)
+    any --read or write fails--> no port (Disconnected if it was up); reopened after 0.5, 1, 2, 5, 10 s
+
+*Identity.* Each process has a session number, which is in every frame. The board answers HELLO with it; frames with
+another number belong to an earlier process and are ignored. `boot_id` names the board's time base: a new one resets
+clock sync, sample numbering and all open commands (they ended with the reset). A different schema hash allows HELLO,
+HEALTH and STOP_ALL only; the session stays in greeting and reports `Mismatch`.
+
+*Commands* get an id that never repeats within the board's memory, and (stops excepted) a `not_after` in board time.
+One without an answer is sent again every second under the same id; the board returns the stored result and moves
+nothing twice, so a lost RESULT is harmless. After 20 s the command is reported as REJECTED(no_answer); its
+`not_after` (10 s) has passed by then, so the board would refuse it even if it still arrived. An accepted pulse is
+queried when it should have ended 5 s ago.
+
+*Samples and events* are numbered. The board keeps each until it is acknowledged, and it is acknowledged only when it
+is safe on disk: returned by an earlier `poll`, written by the storage, and old enough to have been synced
+(`DelayedWatermark`). Live samples come first; a gap in the numbers is closed by BACKFILL, in order of age. When the
+board has sent all it still had and a number is missing, that sample is lost and the watermark moves on. Duplicates,
+from repeats or from a process that was killed before it acknowledged, are dropped by number (`SampleTracker`,
+`is_stored`).
+
+*Time.* Four timestamps per exchange, minimum-delay filter, fitted offset and drift (`clock_sync.py`); four exchanges
+in quick succession after a connect, then one a minute. Records keep the board's own `(boot_id, t_ms)` beside the UTC.
+
+Alternatives rejected: a reader thread (the lease would then outlive a hung decision, and the order of events would
+depend on the machine); acknowledging what was merely received (a power cut would lose it on both sides);
+sequence-numbered commands without ids (a repeat after a reset could move water twice).
 """
 
 from __future__ import annotations
@@ -10,10 +44,9 @@ from typing import Any, Protocol
 
 from shared_schemas.devices import LIMITS, OUTPUT_BY_NAME
 from shared_schemas.wire import CONFIG_KEYS, FAULTS, SCHEMA_HASH
-from tomato_host.board import intake
+from tomato_host.board import decoding
 from tomato_host.board.clock_sync import ClockSync, Exchange
-from tomato_host.board.commands import Command, CommandBook
-from tomato_host.board.delayed_watermark import Ripening
+from tomato_host.board.delayed_watermark import DelayedWatermark
 from tomato_host.board.events import (
     BoardEvent,
     Connected,
@@ -25,15 +58,16 @@ from tomato_host.board.events import (
     Result,
     Sample,
 )
+from tomato_host.board.pending_commands import PendingCommand, PendingCommands
 from tomato_host.board.port import PortLost
 from tomato_host.board.protocol import BoardProtocol, Damage, Hello, Received
 from tomato_host.errors import TomatoError
 
 HELLO_MS = 1_000
 PING_MS = 12_000
-"""Silence after which the board is asked for a sign of life."""
+"""Silence after which the board is pinged (HEALTH)."""
 SILENT_MS = 17_000
-"""Silence after which it counts as gone: two pings went unanswered."""
+"""Silence after which the link counts as down: two pings went unanswered."""
 TIME_MS = 60_000
 TIME_FIRST = 4
 """Exchanges in quick succession after a connect, for a first good offset."""
@@ -58,7 +92,7 @@ __all__ = [
 
 
 class Port(Protocol):
-    """What a session needs of a line; see port.SerialPort."""
+    """What a session needs of a serial port; see port.SerialPort."""
 
     def read(self) -> bytes: ...
     def write(self, data: bytes) -> None: ...
@@ -68,7 +102,7 @@ class Port(Protocol):
 
 
 class BoardSession:
-    """The host's end. `port_factory` opens the line anew; `session` is this process's number, 1 to 65535.
+    """The host's end. `port_factory` opens the port again; `session` is this process's number, 1 to 65535.
 
     `poll` must be called whenever bytes have arrived and at least every few seconds.
     """
@@ -82,10 +116,10 @@ class BoardSession:
         samples_safe_after_ms: int = 0,
         events_safe_after_ms: int = 0,
     ) -> None:
-        """`is_stored` knows what an earlier process has put away; it is acknowledged and not told again.
+        """`is_stored` knows what an earlier process has stored; that is acknowledged and not returned again.
 
-        While `may_acknowledge` says no - what was handed out is not in its file - the board is left to keep its own,
-        and also until the file has surely been synced: the two spans.
+        While `may_acknowledge` is false (what `poll` returned is not in its file yet) nothing is acknowledged, so the
+        board keeps its copy; nor before the file has surely been synced, which takes the two spans.
         """
         self._open_port = port_factory
         self._port: Port | None = None
@@ -93,20 +127,20 @@ class BoardSession:
         self.clock = ClockSync()
         self.hello: Hello | None = None
         self.up = False
-        self._commands = CommandBook(session)
-        self._samples = intake.SampleFile()
+        self._commands = PendingCommands(session)
+        self._samples = decoding.SampleTracker()
         self._is_stored = is_stored
         self._may_acknowledge = may_acknowledge
-        self._handed_out = Ripening(samples_safe_after_ms)
-        """What left `poll` before its present call, and is safe by now: only that may be acknowledged."""
-        self._events_handed_out = Ripening(events_safe_after_ms)
+        self._handed_out = DelayedWatermark(samples_safe_after_ms)
+        """What earlier calls of `poll` returned and is safe on disk by now: only that may be acknowledged."""
+        self._events_handed_out = DelayedWatermark(events_safe_after_ms)
         self._event_seq = -1
         self._events_acked = -1
         self._unacked = 0
         self._next_open_ms = 0
         self._attempt = 0
         self._hello_ms = -HELLO_MS
-        self._heard_ms = 0
+        self._last_received_ms = 0
         self._ping_ms = 0
         self._time_ms = 0
         self._time_left = 0
@@ -115,22 +149,22 @@ class BoardSession:
         """Samples out of the ring since the running BACKFILL was asked for, known ones included."""
         self._now_ms = 0
 
-    # -- what the loop calls -----------------------------------------------------------------------------------
+    # -- called by the loop -----------------------------------------------------------------------------------
 
     @property
     def awaiting(self) -> int:
-        """Commands whose last word is still out."""
+        """Commands without a final result."""
         return len(self._commands.open)
 
     def open_now(self) -> None:
-        """Open the line at once. Raises TomatoError when it cannot be opened: for the first time, with a person by."""
+        """Open the port at once, at the start of the program. Raises TomatoError when it cannot be opened."""
         self._port = self._open_port()
 
     def poll(self, now_ms: int) -> list[LinkEvent]:
-        """Read what came, send what is due, return what happened, in order. Never raises for what the line does."""
+        """Read what came, send what is due, return what happened, in order. Never raises for what the link does."""
         self._now_ms = now_ms
-        self._handed_out.note(self._samples.whole_up_to, now_ms)
-        self._events_handed_out.note(self._event_seq, now_ms)
+        self._handed_out.update(self._samples.whole_up_to, now_ms)
+        self._events_handed_out.update(self._event_seq, now_ms)
         events: list[LinkEvent] = []
         try:
             if self._port is None and not self._reopen(now_ms):
@@ -142,7 +176,7 @@ class BoardSession:
         return events
 
     def wait(self, timeout_s: float) -> bool:
-        """Until bytes are there, `timeout_s` at most; short sleeps while there is no line."""
+        """Wait until bytes have arrived, `timeout_s` at most; short sleeps while there is no port."""
         if self._port is None:
             import time
 
@@ -154,9 +188,9 @@ class BoardSession:
             return True
 
     def renew_lease(self, now_ms: int) -> None:
-        """Take or renew the right to command for 5 s."""
+        """Acquire or renew the lease (the right to command, 5 s)."""
         self._now_ms = now_ms
-        self._say("LEASE", lease_ms=LIMITS["lease_ms"])
+        self._send("LEASE", lease_ms=LIMITS["lease_ms"])
 
     def pulse(self, output: str, amount: int) -> int:
         """Ask for one pulse in ms, or ml for the pump. Returns the command's id; its Result comes from `poll`."""
@@ -199,7 +233,7 @@ class BoardSession:
     def ask_health(self, now_ms: int) -> None:
         """Ask for the board's condition."""
         self._now_ms = now_ms
-        self._say("HEALTH")
+        self._send("HEALTH")
 
     def host_ms(self, t_ms: int) -> float:
         """Host monotonic ms at a board time of the present boot; never later than now."""
@@ -208,13 +242,13 @@ class BoardSession:
         return min(self.clock.host_from_board_ms(t_ms), float(self._now_ms))
 
     def close(self) -> None:
-        """Let go of the line."""
+        """Close the port."""
         if self._port is not None:
             self._port.close()
             self._port = None
         self.up = False
 
-    # -- the line ----------------------------------------------------------------------------------------------
+    # -- the port ----------------------------------------------------------------------------------------------
 
     def _reopen(self, now_ms: int) -> bool:
         if now_ms < self._next_open_ms:
@@ -225,12 +259,12 @@ class BoardSession:
             self._next_open_ms = now_ms + BACKOFF_MS[min(self._attempt, len(BACKOFF_MS) - 1)]
             self._attempt += 1
             return False
-        self._heard_ms = now_ms
+        self._last_received_ms = now_ms
         self._hello_ms = now_ms - HELLO_MS
         return True
 
     def _drop(self, why: str, now_ms: int, events: list[LinkEvent]) -> None:
-        """The line is gone."""
+        """Close a port that was lost."""
         was_up = self.up
         self.close()
         self._next_open_ms = now_ms + BACKOFF_MS[0]
@@ -243,10 +277,10 @@ class BoardSession:
             try:
                 self._port.write(data)
             except PortLost:
-                # `poll` meets the same loss when it reads, and tells of it there.
+                # `poll` meets the same loss when it reads, and reports it there.
                 return
 
-    def _say(self, name: str, **fields: Any) -> None:
+    def _send(self, name: str, **fields: Any) -> None:
         self._write(self.protocol.send(name, **fields))
 
     def _read(self, now_ms: int, events: list[LinkEvent]) -> None:
@@ -255,7 +289,7 @@ class BoardSession:
         while data := self._port.read():
             for message in self.protocol.receive_bytes(data):
                 if isinstance(message, Damage):
-                    events.append(ProtocolFault(f"{message.size} bytes thrown away: {message.why}"))
+                    events.append(ProtocolFault(f"{message.size} bytes discarded: {message.why}"))
                 else:
                     self._handle(message, now_ms, events)
 
@@ -263,47 +297,47 @@ class BoardSession:
         if not self.up:
             if now_ms - self._hello_ms >= HELLO_MS:
                 self._hello_ms = now_ms
-                self._say("HELLO", schema_hash=SCHEMA_HASH)
+                self._send("HELLO", schema_hash=SCHEMA_HASH)
             return
-        silent_ms = now_ms - self._heard_ms
+        silent_ms = now_ms - self._last_received_ms
         if silent_ms > SILENT_MS:
             self.up = False
-            events.append(Disconnected(f"no sign of life for {silent_ms / 1000:.0f} s"))
+            events.append(Disconnected(f"no answer for {silent_ms / 1000:.0f} s"))
             return
         if silent_ms > PING_MS and now_ms - self._ping_ms > SILENT_MS - PING_MS:
             self._ping_ms = now_ms
-            self._say("HEALTH")
+            self._send("HEALTH")
         if self._time_left or now_ms - self._time_ms >= TIME_MS:
             self._ask_time(now_ms)
         for command in self._commands.due(now_ms):
             self._send_command(command)
-        events += self._commands.given_up(now_ms)
+        events += self._commands.pop_unanswered(now_ms)
         self._catch_up(now_ms)
 
     def _ask_time(self, now_ms: int) -> None:
         if now_ms != self._time_ms:
             self._time_ms = now_ms
             self._time_left = max(0, self._time_left - 1)
-            self._say("TIME", t1_ms=now_ms)
+            self._send("TIME", t1_ms=now_ms)
 
     def _catch_up(self, now_ms: int) -> None:
-        """Acknowledge what was handed out by earlier polls, ask for what is missing."""
+        """Acknowledge what earlier polls returned, request what is missing."""
         if self._may_acknowledge():
             self._acknowledge()
         if self._samples.gap and (self._backfill_ms is None or now_ms - self._backfill_ms >= BACKFILL_RETRY_MS):
             self._backfill_ms = now_ms
             self._seen_since.clear()
-            self._say("BACKFILL", first_seq=self._samples.whole_up_to + 1, limit=BACKFILL_LIMIT)
+            self._send("BACKFILL", first_seq=self._samples.whole_up_to + 1, limit=BACKFILL_LIMIT)
 
     def _acknowledge(self) -> None:
         acks: dict[str, int] = {}
-        if self._unacked >= ACK_EVERY and self._handed_out.ripe >= 0:
-            acks["up_to"] = self._handed_out.ripe
+        if self._unacked >= ACK_EVERY and self._handed_out.value >= 0:
+            acks["up_to"] = self._handed_out.value
             self._unacked = 0
-        if self._events_handed_out.ripe > self._events_acked:
-            acks["events_up_to"] = self._events_acked = self._events_handed_out.ripe
+        if self._events_handed_out.value > self._events_acked:
+            acks["events_up_to"] = self._events_acked = self._events_handed_out.value
         if acks:
-            self._say("ACK_UPTO", **acks)
+            self._send("ACK_UPTO", **acks)
 
     # -- messages ----------------------------------------------------------------------------------------------
 
@@ -312,39 +346,39 @@ class BoardSession:
             self._on_hello(message, now_ms, events)
             return
         if message.session != self.protocol.session or not self.up:
-            return  # an answer to somebody else, or of an earlier life
-        self._heard_ms = now_ms
+            return  # an answer to another host, or of an earlier session
+        self._last_received_ms = now_ms
         fields = message.fields
         if message.name == "SAMPLE":
             self._on_sample(fields, now_ms, events)
         elif message.name == "RESULT":
-            found = intake.result(fields) if "cmd_id" in fields else None
-            if found is not None and self._commands.answer(found, now_ms):
+            found = decoding.result(fields) if "cmd_id" in fields else None
+            if found is not None and self._commands.on_result(found, now_ms):
                 events.append(found)
         elif message.name == "EVENT":
             self._on_event(fields, events)
         elif message.name == "HEALTH":
-            events.append(intake.health(fields))
+            events.append(decoding.health(fields))
         elif message.name == "TIME":
             self.clock.add(Exchange(fields["t1_ms"], fields["t2_ms"], fields["t3_ms"], now_ms))
         elif message.name == "BACKFILL":
-            self._on_backfilled(fields)
+            self._on_backfill_end(fields)
 
     def _on_hello(self, message: Received, now_ms: int, events: list[LinkEvent]) -> None:
         hello = Hello.from_fields(message.fields)
         if message.session != self.protocol.session:
-            # The board does not know our session: it was reset. Greet it, as at the beginning.
+            # The board does not know our session: it was reset. Send HELLO as at the start.
             if self.up:
                 self.up = False
                 events.append(Disconnected("the board was reset"))
             self._hello_ms = now_ms - HELLO_MS
             return
-        self._heard_ms = now_ms
+        self._last_received_ms = now_ms
         if hello.schema_hash != SCHEMA_HASH:
             self._hello_ms = now_ms + 10 * HELLO_MS
             events.append(
                 Mismatch(
-                    f"The board speaks schema {hello.schema_hash.hex()}, this host {SCHEMA_HASH.hex()}"
+                    f"The board has schema {hello.schema_hash.hex()}, this host {SCHEMA_HASH.hex()}"
                     f" (firmware {hello.firmware})."
                 )
             )
@@ -356,7 +390,7 @@ class BoardSession:
         new_boot = self.hello is None or self.hello.boot_id != hello.boot_id
         if new_boot:
             self.clock.reset()
-            self._samples = intake.SampleFile()
+            self._samples = decoding.SampleTracker()
             self._event_seq = self._events_acked = -1
             self._handed_out.clear()
             self._events_handed_out.clear()
@@ -377,37 +411,37 @@ class BoardSession:
             # A live sample does not count: it may not be in the ring that BACKFILL walks through.
             self._seen_since.add(seq)
         assert self.hello is not None
-        if self._samples.take(seq):
+        if self._samples.add(seq):
             self._unacked += 1
-            taken = intake.sample(fields, self.hello.boot_id, self.host_ms(fields["t_ms"]), backlog)
-            if not self._is_stored(taken):
-                events.append(taken)
+            item = decoding.sample(fields, self.hello.boot_id, self.host_ms(fields["t_ms"]), backlog)
+            if not self._is_stored(item):
+                events.append(item)
 
     def _on_event(self, fields: dict[str, Any], events: list[LinkEvent]) -> None:
         if fields["seq"] > self._event_seq:
             self._event_seq = fields["seq"]
             assert self.hello is not None
-            taken = intake.board_event(fields, self.hello.boot_id, self.host_ms(fields["t_ms"]))
-            if not self._is_stored(taken):
-                events.append(taken)
+            item = decoding.board_event(fields, self.hello.boot_id, self.host_ms(fields["t_ms"]))
+            if not self._is_stored(item):
+                events.append(item)
 
-    def _on_backfilled(self, fields: dict[str, Any]) -> None:
-        """The board has sent all it still had in that range. If all of it arrived, the rest is gone for good."""
+    def _on_backfill_end(self, fields: dict[str, Any]) -> None:
+        """The board has sent all it still had in that range. If all of it arrived, the rest is lost for good."""
         first, last = fields["first_seq"], fields["last_seq"]
         arrived = sum(first <= seq <= last for seq in self._seen_since)
         if arrived >= fields["count"] and first <= self._samples.whole_up_to + 1:
-            self._samples.covered(min(last, self._samples.newest))
+            self._samples.mark_covered(min(last, self._samples.newest))
         self._backfill_ms = None
 
     # -- commands ----------------------------------------------------------------------------------------------
 
-    def _command(self, name: str, **fields: Any) -> Command:
+    def _command(self, name: str, **fields: Any) -> PendingCommand:
         command = self._commands.new(name, fields, self._now_ms)
         if name not in ("STOP", "STOP_ALL", "SET_SAMPLING"):
             command.fields["not_after_ms"] = max(0, round(self.clock.board_from_host_ms(self._now_ms))) + NOT_AFTER_MS
         self._send_command(command)
         return command
 
-    def _send_command(self, command: Command) -> None:
+    def _send_command(self, command: PendingCommand) -> None:
         if self.up:
-            self._say(command.name, cmd_id=command.cmd_id, **command.fields)
+            self._send(command.name, cmd_id=command.cmd_id, **command.fields)

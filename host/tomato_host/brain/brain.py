@@ -1,11 +1,10 @@
-"""The whole brain as one value: observe, weigh trust, decide, guard. No I/O; the same calls give the same answers."""
+"""The whole brain as one value: estimate, update the mode, decide, guard. No I/O; equal calls give equal results."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from zoneinfo import ZoneInfo
 
 from shared_schemas.records import (
     ActionType,
@@ -21,33 +20,41 @@ from shared_schemas.records import (
     VisionV1,
 )
 from shared_schemas.records.anomaly_v1 import AnomalyType
-from tomato_host.brain.control import ControlSettings, Decision, DecisionContext, Memory, events, fixed_timer, rules
-from tomato_host.brain.control.base_targets import base_targets
+from tomato_host.brain.control import (
+    ControlDecision,
+    ControllerMemory,
+    ControlSettings,
+    DecisionContext,
+    decision_triggers,
+    fixed_timer,
+    rules,
+)
 from tomato_host.brain.control.context import RECENT_H
-from tomato_host.brain.control.foresight import foresee
-from tomato_host.brain.control.mpc import Clock, planner
-from tomato_host.brain.control.mpc import Foresight as PlannerSight
-from tomato_host.brain.control.water_usage import recalled_ml
+from tomato_host.brain.control.planner.mpc import Clock, PlannerModel, planner
+from tomato_host.brain.control.planner.world_model_adapter import bind_model
+from tomato_host.brain.control.targets import base_targets
+from tomato_host.brain.control.water_usage import recorded_usual_water_ml
 from tomato_host.brain.estimator.estimate import Estimate
 from tomato_host.brain.estimator.pipeline import Estimator
 from tomato_host.brain.estimator.settings import EstimatorSettings
-from tomato_host.brain.foresight import Foresight
+from tomato_host.brain.forecast_state import ForecastState
 from tomato_host.brain.guardrails.context import GuardContext
 from tomato_host.brain.guardrails.guardrails import Guardrails, Verdict
 from tomato_host.brain.guardrails.limits import MILLI
 from tomato_host.brain.guardrails.settings import GuardSettings
-from tomato_host.brain.safe_mode import SafeModeSettings, SafeModeState, Signals, Step, step
+from tomato_host.brain.safe_mode import SafeModeSettings, SafeModeState, SafeModeStep, Signals, step
+from tomato_host.brain.settings import BudgetSettings, SiteSettings
 from tomato_host.brain.world_model.settings import WorldModelSettings
-from tomato_host.brain.world_model.weather_adapter import Adapted, AdapterContext, adapt
+from tomato_host.brain.world_model.weather_adapter import AdaptedTargets, AdapterContext, adapt
 
-Controller = Callable[[DecisionContext], Decision]
+Controller = Callable[[DecisionContext], ControlDecision]
 
-LOOK_AGAIN_S = 60.0
+TRIGGER_CHECK_S = 60.0
 """How often an observation is asked whether it calls for a decision; a change of mode asks at once."""
 
 RECENT_COLUMNS = ("air_temp_c", "rh_pct", "vpd_kpa", "exhaust_on", "humidifier_on")
 
-NOT_ABLE = ("UNKNOWN", "BOOT", "SAFE", "READY")
+NOT_READY = ("UNKNOWN", "BOOT", "SAFE", "READY")
 """States of the board in which it could carry nothing out yet; a decision waits until it is leased."""
 
 CONTROLLERS: dict[str, Controller] = {"rules": rules.decide, "timer": fixed_timer.decide}
@@ -60,9 +67,11 @@ def _standing_clock() -> float:
 
 
 @dataclass(frozen=True, slots=True)
-class MindSettings:
+class BrainSettings:
     """The settings of every part of the brain."""
 
+    site: SiteSettings = field(default_factory=SiteSettings)
+    budgets: BudgetSettings = field(default_factory=BudgetSettings)
     estimator: EstimatorSettings = field(default_factory=EstimatorSettings)
     control: ControlSettings = field(default_factory=ControlSettings)
     guardrails: GuardSettings = field(default_factory=GuardSettings)
@@ -71,43 +80,43 @@ class MindSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class Circumstances:
+class RuntimeContext:
     """What the process knows and no observation says. Spans in seconds."""
 
     now: datetime
     link_up: bool = True
     link_down_s: float = 0.0
-    person_paused: bool = False
-    person_wants_safe: bool = False
-    person_acknowledges: bool = False
+    operator_paused: bool = False
+    operator_wants_safe: bool = False
+    operator_acknowledges: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
-    """One decision: its plan, and the door's word on each of its proposals, in their order."""
+class Decision:
+    """One decision: its plan, and the guardrails' verdict on each of its proposals, in their order."""
 
     plan: PlanV1
     verdicts: tuple[Verdict, ...]
     baseline: PlanV1 | None = None
-    """What the rules would have done, when somebody else decided."""
+    """What the rules would have done, when another controller decided."""
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class StepResult:
     """What one observation led to. Everything but the estimate is None for a late one (backlog)."""
 
     estimate: Estimate
-    trust: Step | None = None
-    rebuilt: Adapted | None = None
+    safe_mode: SafeModeStep | None = None
+    rebuilt: AdaptedTargets | None = None
     """Targets and attention for the day, when they were made anew."""
     why: str | None = None
     prediction: Prediction36hV1 | None = None
     """What was expected when the decision was taken."""
-    judged: Judged | None = None
+    decision: Decision | None = None
 
 
 @dataclass(slots=True)
-class Outlook:
+class CurrentForecasts:
     """What is expected: weather outside, climate inside, and the targets bent to it."""
 
     weather: Forecast36hV1 | None = None
@@ -115,26 +124,26 @@ class Outlook:
     targets: TargetsV1 | None = None
 
 
-class Mind:
+class Brain:
     """Holds what the brain remembers between two calls; everything that happens comes in as an argument."""
 
-    def __init__(self, settings: MindSettings | None = None, planner_clock: Clock = _standing_clock) -> None:
+    def __init__(self, settings: BrainSettings | None = None, planner_clock: Clock = _standing_clock) -> None:
         """`planner_clock` bounds the planner's thinking by seconds of its own; simulations leave it standing."""
-        self.settings = settings or MindSettings()
-        self.estimator = Estimator(self.settings.estimator)
-        self.door = Guardrails(self.settings.guardrails)
-        zone = ZoneInfo(self.settings.control.time_zone)
+        self.settings = settings or BrainSettings()
+        self.estimator = Estimator(self.settings.estimator, self.settings.site, self.settings.budgets)
+        self.guardrails = Guardrails(self.settings.guardrails, self.settings.budgets)
+        zone = self.settings.site.zone
         probes = tuple(probe.id for probe in self.settings.estimator.probes)
-        self.foresight = Foresight(self.settings.world_model, zone, probes)
-        self.outlook = Outlook()
-        self.memory = Memory()
-        self.trust = SafeModeState()
-        self._controllers: Mapping[str, Controller] = {**CONTROLLERS, "mpc": planner(self._foresee, planner_clock)}
+        self.forecast_state = ForecastState(self.settings.world_model, zone, probes)
+        self.forecasts = CurrentForecasts()
+        self.memory = ControllerMemory()
+        self.safe_mode = SafeModeState()
+        self._controllers: Mapping[str, Controller] = {**CONTROLLERS, "mpc": planner(self._bind_model, planner_clock)}
         self._estimate: Estimate | None = None
         self._observation: ObservationV1 | None = None
         self._devices: DeviceStatusV1 | None = None
-        self._looked_at: datetime | None = None
-        self._watered_before: datetime | None = None
+        self._checked_at: datetime | None = None
+        self._previous_water_at: datetime | None = None
         self._vision: VisionV1 | None = None
 
     @property
@@ -145,87 +154,89 @@ class Mind:
     @property
     def mode(self) -> str:
         """NORMAL, CAUTION, SAFE or PAUSED."""
-        return self.trust.mode
+        return self.safe_mode.mode
 
-    def take(self, observation: ObservationV1, devices: DeviceStatusV1, here: Circumstances) -> Taken:
+    def step(self, observation: ObservationV1, devices: DeviceStatusV1, runtime: RuntimeContext) -> StepResult:
         """One observation all the way: estimate, trust, and a decision where one is due.
 
         Everything follows from the arguments and from what came before, so a replay of the records takes the same
-        steps. `here.now` is the moment the observation was received.
+        steps. `runtime.now` is the moment the observation was received.
         """
         estimate = self.observe(observation, devices, self._vision)
         if estimate.late:
-            return Taken(estimate)
-        trust = self.weigh_trust(here)
-        able = here.link_up and devices.board_state not in NOT_ABLE
-        if not able or not self._shall_look(here.now, trust.changed):
-            return Taken(estimate, trust)
-        self.foresight.note_state(estimate.state)
-        rebuilt = self._rebuild(here.now)
-        why = self.why_decide(here)
+            return StepResult(estimate)
+        trust = self.update_safe_mode(runtime)
+        able = runtime.link_up and devices.board_state not in NOT_READY
+        if not able or not self._trigger_check_due(runtime.now, trust.changed):
+            return StepResult(estimate, trust)
+        self.forecast_state.add_state(estimate.state)
+        rebuilt = self._rebuild(runtime.now)
+        why = self.decision_trigger(runtime)
         if why is None:
-            return Taken(estimate, trust, rebuilt)
-        outlook = self.outlook
-        outlook.prediction = self.foresight.predict(here.now, outlook.weather, self.memory.last_plan)
-        return Taken(
-            estimate, trust, rebuilt, why, outlook.prediction, self.decide(here, None if why == "cycle" else why)
+            return StepResult(estimate, trust, rebuilt)
+        forecasts = self.forecasts
+        forecasts.prediction = self.forecast_state.predict(runtime.now, forecasts.weather, self.memory.last_plan)
+        return StepResult(
+            estimate, trust, rebuilt, why, forecasts.prediction, self.decide(runtime, None if why == "cycle" else why)
         )
 
     def resume(self, finished: Iterable[ActionV1]) -> None:
-        """Deeds of an earlier process, oldest first: their water and time count, and pauses do not begin anew."""
-        deeds = tuple(finished)
-        self.door.replay(deeds)
-        watered = [a.ts for a in deeds if a.type is ActionType.WATER and a.outcome and a.outcome.delivered_ml]
+        """Actions of an earlier process, oldest first: their water and time count, and pauses do not begin anew."""
+        actions = tuple(finished)
+        self.guardrails.replay(actions)
+        watered = [a.ts for a in actions if a.type is ActionType.WATER and a.outcome and a.outcome.delivered_ml]
         if watered:
-            self.memory = replace(self.memory, last_water_at=max(watered), habit_ml=recalled_ml(deeds))
+            self.memory = replace(
+                self.memory, last_water_at=max(watered), usual_water_ml=recorded_usual_water_ml(actions)
+            )
 
-    def note_weather(self, weather: Forecast36hV1) -> None:
+    def add_weather(self, weather: Forecast36hV1) -> None:
         """A forecast of the weather outside has arrived."""
-        self.outlook.weather = weather
-        self.foresight.note_weather(weather)
+        self.forecasts.weather = weather
+        self.forecast_state.add_weather(weather)
 
-    def note_vision(self, vision: VisionV1) -> None:
+    def add_vision(self, vision: VisionV1) -> None:
         """A photo has been judged. The state shows it, nothing is decided by it; one without trust is passed over."""
         if vision.confidence > 0.0:
             self._vision = vision
 
-    def note_outcome(self, action: ActionV1) -> None:
+    def add_outcome(self, action: ActionV1) -> None:
         """An action has ended; what it delivered explains what comes. Water that surely never came was no watering."""
-        self.foresight.note_outcome(action)
+        self.forecast_state.add_outcome(action)
         if action.type is ActionType.WATER and action.outcome is not None and action.outcome.delivered_ml == 0.0:
-            self._forget_watering(action.ts)
+            self._undo_watering(action.ts)
 
-    def _rebuild(self, now: datetime) -> Adapted | None:
+    def _rebuild(self, now: datetime) -> AdaptedTargets | None:
         """At 00:10 local time learn the day and set the targets anew; also as soon as weather is first known."""
-        outlook = self.outlook
-        night = self.foresight.night_has_come(now)
+        forecasts = self.forecasts
+        night = self.forecast_state.night_is_due(now)
         if night:
-            self.foresight.learn(now)
-        if not night and (outlook.targets is not None or outlook.weather is None):
+            self.forecast_state.learn(now)
+        if not night and (forecasts.targets is not None or forecasts.weather is None):
             return None
         settings = self.settings
         context = AdapterContext(
             now,
-            base_targets(settings.control),
+            base_targets(settings.control, settings.budgets),
             settings.control.stage,
-            self.trust.mode,
+            self.safe_mode.mode,
             settings.estimator.state_period_s,
             settings.estimator.sample_period_s,
         )
         state = self._estimate.state if self._estimate is not None else None
-        adapted = adapt(outlook.weather, state, context)
-        outlook.targets = adapted.targets
+        adapted = adapt(forecasts.weather, state, context)
+        forecasts.targets = adapted.targets
         return adapted
 
-    def _foresee(self, context: DecisionContext) -> PlannerSight | None:
-        return foresee(self.foresight.model, self.foresight.history.log(context.now), context)
+    def _bind_model(self, context: DecisionContext) -> PlannerModel | None:
+        return bind_model(self.forecast_state.model, self.forecast_state.history.log(context.now), context)
 
-    def _shall_look(self, now: datetime, changed: bool) -> bool:
-        last = self._looked_at
+    def _trigger_check_due(self, now: datetime, changed: bool) -> bool:
+        last = self._checked_at
         # A last look that lies ahead was taken before the clock was set back: look now.
-        if not changed and last is not None and 0.0 <= (now - last).total_seconds() < LOOK_AGAIN_S:
+        if not changed and last is not None and 0.0 <= (now - last).total_seconds() < TRIGGER_CHECK_S:
             return False
-        self._looked_at = now
+        self._checked_at = now
         return True
 
     def observe(self, observation: ObservationV1, devices: DeviceStatusV1, vision: VisionV1 | None = None) -> Estimate:
@@ -236,59 +247,61 @@ class Mind:
             self._estimate = estimate
         return estimate
 
-    def learn_devices(self, devices: DeviceStatusV1) -> None:
+    def update_devices(self, devices: DeviceStatusV1) -> None:
         """Take the body's condition between two observations (a lost link, a latched fault)."""
         self._devices = devices
 
-    def weigh_trust(self, here: Circumstances) -> Step:
+    def update_safe_mode(self, runtime: RuntimeContext) -> SafeModeStep:
         """One step of safe mode's state machine."""
-        result = step(self.trust, self._signals(here), self.settings.safe_mode)
-        self.trust = result.state
+        result = step(self.safe_mode, self._signals(runtime), self.settings.safe_mode)
+        self.safe_mode = result.state
         return result
 
-    def why_decide(self, here: Circumstances) -> str | None:
+    def decision_trigger(self, runtime: RuntimeContext) -> str | None:
         """Why a decision is due now ("first", "cycle", an event), or None."""
         if self._estimate is None:
             return None
-        return events.due(self._context(here.now, self._estimate.state, None))
+        return decision_triggers.trigger(self._context(runtime.now, self._estimate.state, None))
 
-    def decide(self, here: Circumstances, event: str | None) -> Judged:
-        """Plan and take every proposal through the door. Raises RuntimeError before the first observation."""
+    def decide(self, runtime: RuntimeContext, event: str | None) -> Decision:
+        """Plan and take every proposal through the guardrails. Raises RuntimeError before the first observation."""
         if self._estimate is None:
             raise RuntimeError("nothing has been observed yet")
-        context = self._context(here.now, self._estimate.state, event)
+        context = self._context(runtime.now, self._estimate.state, event)
         decision = self._controllers[self.settings.control.policy](context)
         if decision.memory.last_water_at != self.memory.last_water_at:
-            self._watered_before = self.memory.last_water_at
+            self._previous_water_at = self.memory.last_water_at
         self.memory = decision.memory
-        guard = self._guard_context(here)
-        verdicts = tuple(self.door.judge(proposal, guard) for proposal in decision.proposals)
+        guard = self._guard_context(runtime)
+        verdicts = tuple(self.guardrails.judge(proposal, guard) for proposal in decision.proposals)
         if any(v.action.type is ActionType.WATER and not v.allowed for v in verdicts):
-            self._forget_watering(here.now)
-        return Judged(decision.plan, verdicts, _baseline(context, decision.plan))
+            self._undo_watering(runtime.now)
+        return Decision(decision.plan, verdicts, _baseline(context, decision.plan))
 
-    def _forget_watering(self, at: datetime) -> None:
+    def _undo_watering(self, at: datetime) -> None:
         """The watering decided at that moment did not happen; the pause counts from the one before."""
         if self.memory.last_water_at == at:
-            self.memory = replace(self.memory, last_water_at=self._watered_before)
+            self.memory = replace(self.memory, last_water_at=self._previous_water_at)
 
-    def judge(self, proposal: ActionV1, here: Circumstances) -> Verdict:
-        """The same door for a proposal of anybody else."""
-        return self.door.judge(proposal, self._guard_context(here))
+    def judge(self, proposal: ActionV1, runtime: RuntimeContext) -> Verdict:
+        """The same guardrails for a proposal of anybody else."""
+        return self.guardrails.judge(proposal, self._guard_context(runtime))
 
     # -- inside ------------------------------------------------------------------------------------------------
 
     def _context(self, now: datetime, state: StateV1, event: str | None) -> DecisionContext:
-        outlook = self.outlook
+        forecasts = self.forecasts
         return DecisionContext(
             now=now,
             state=state,
             settings=self.settings.control,
-            targets=outlook.targets,
-            prediction=outlook.prediction,
-            forecast=outlook.weather,
+            site=self.settings.site,
+            budgets=self.settings.budgets,
+            targets=forecasts.targets,
+            prediction=forecasts.prediction,
+            forecast=forecasts.weather,
             memory=self.memory,
-            mode=self.trust.mode,
+            mode=self.safe_mode.mode,
             recent=self._recent(),
             mist_used_s=self._day_used("humidifier", now),
             water_used_ml=self._day_used("water_pump", now),
@@ -296,53 +309,53 @@ class Mind:
         )
 
     def _day_used(self, output: str, now: datetime) -> float:
-        """Seconds or ml of the last 24 h by the door's books."""
-        return self.door.books.day_used(output, now.timestamp()) / MILLI
+        """Seconds or ml of the last 24 h by the guardrails' ledger."""
+        return self.guardrails.ledger.day_used(output, now.timestamp()) / MILLI
 
     def _recent(self) -> dict[str, float]:
         """Means over the last half hour, of what is known: the air, and the shares of time outputs were seen on."""
         return self.estimator.history.means(RECENT_COLUMNS, RECENT_H)
 
-    def _guard_context(self, here: Circumstances) -> GuardContext:
+    def _guard_context(self, runtime: RuntimeContext) -> GuardContext:
         seen, devices = self._observation, self._devices
         return GuardContext(
-            now=here.now,
+            now=runtime.now,
             state=self._estimate.state if self._estimate is not None else None,
-            mode=self.trust.mode,
-            link_up=here.link_up,
+            mode=self.safe_mode.mode,
+            link_up=runtime.link_up,
             board_state=devices.board_state if devices is not None else "UNKNOWN",
             faults=tuple(fault.name for fault in devices.faults) if devices is not None else (),
             leak=seen.leak if seen is not None else None,
             reservoir_ok=seen.reservoir_ok if seen is not None else None,
-            switched_off=self.trust.off,
+            switched_off=self.safe_mode.off,
         )
 
-    def _signals(self, here: Circumstances) -> Signals:
+    def _signals(self, runtime: RuntimeContext) -> Signals:
         estimate, seen, devices = self._estimate, self._observation, self._devices
         if estimate is None or seen is None:
             return Signals(
-                now=here.now,
+                now=runtime.now,
                 confidence=1.0,
-                link_down_s=here.link_down_s,
-                person_paused=here.person_paused,
-                person_wants_safe=here.person_wants_safe,
-                person_acknowledges=here.person_acknowledges,
+                link_down_s=runtime.link_down_s,
+                operator_paused=runtime.operator_paused,
+                operator_wants_safe=runtime.operator_wants_safe,
+                operator_acknowledges=runtime.operator_acknowledges,
             )
         wide_open = [a for a in estimate.open_anomalies if a.type is not AnomalyType.WATER_NOT_ARRIVING]
         return Signals(
-            now=here.now,
+            now=runtime.now,
             confidence=estimate.confidence,
-            state_age_s=(here.now - estimate.ts).total_seconds(),
-            link_down_s=here.link_down_s,
+            state_age_s=(runtime.now - estimate.ts).total_seconds(),
+            link_down_s=runtime.link_down_s,
             board_faults=tuple(fault.name for fault in devices.faults) if devices is not None else (),
             leak=seen.leak,
             air_temp_c=seen.air_temp_c,
             water_not_arriving=len(wide_open) < len(estimate.open_anomalies),
             critical=tuple(a.type.value for a in wide_open if a.severity is Severity.CRITICAL),
             high=tuple(a.type.value for a in wide_open if a.severity is Severity.HIGH),
-            person_paused=here.person_paused,
-            person_wants_safe=here.person_wants_safe,
-            person_acknowledges=here.person_acknowledges,
+            operator_paused=runtime.operator_paused,
+            operator_wants_safe=runtime.operator_wants_safe,
+            operator_acknowledges=runtime.operator_acknowledges,
         )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
 from datetime import time as wall_time
+from functools import lru_cache
 
 
 def local_moment(day: date, at: wall_time, zone: tzinfo) -> datetime:
@@ -31,6 +32,12 @@ def stamped(moment: datetime, zone: tzinfo) -> datetime:
     ten seconds before 02:00:05 of the doubled hour it would see the first 01:59:55 for the second. With the offset
     attached it reckons by elapsed time, exactly as a replay does that has read the offset from a file.
     """
+    # Only moments in UTC are looked up: in a zone with a doubled hour two different moments compare as equal.
+    return _with_offset(moment, zone) if moment.tzinfo is UTC else _with_offset.__wrapped__(moment, zone)
+
+
+@lru_cache(maxsize=8)  # the records of one moment ask for it one after the other
+def _with_offset(moment: datetime, zone: tzinfo) -> datetime:
     local = moment.astimezone(zone)
     offset = local.utcoffset()
     assert offset is not None

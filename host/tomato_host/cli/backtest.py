@@ -1,4 +1,4 @@
-"""`tomato-host backtest`: how good would the forecast have been on recorded data, and did its intervals hold?"""
+"""`tomato-host backtest`: accuracy and interval coverage of the forecast on recorded data."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import typer
 from tomato_host.errors import TomatoError
 
 if TYPE_CHECKING:
-    from tomato_host.backtest.report import Report
+    from tomato_host.backtest.report import BacktestReport
 
 
 def backtest(
@@ -21,6 +21,7 @@ def backtest(
     group: Annotated[str | None, typer.Option(help="Column that names the places in the CSV.")] = None,
     quantity: Annotated[str | None, typer.Option(help="Only these, by comma: vpd_kpa, soil, air_temp_c ...")] = None,
     from_day: Annotated[int | None, typer.Option(help="First day that counts; default 45, or 44 % if short.")] = None,
+    config: Annotated[Path | None, typer.Option(help="Settings; [site] timezone is that of a mapping without.")] = None,
     lightgbm: Annotated[bool, typer.Option(help="Beside LightGBM too, where the extra `bench` is installed.")] = True,
     plot: Annotated[Path | None, typer.Option(help="Write the reliability curve as SVG.")] = None,
     json_out: Annotated[bool, typer.Option("--json", help="Plain figures for scripts.")] = False,
@@ -30,14 +31,15 @@ def backtest(
 
     from tomato_host.backtest.baselines import baselines
     from tomato_host.backtest.report import reliability_svg, summarise
-    from tomato_host.backtest.rolling import judge
+    from tomato_host.backtest.rolling import score_case
     from tomato_host.backtest.tables import load_cases
+    from tomato_host.settings import load_settings
 
     hours = _hours(horizons)
     only = tuple(name.strip() for name in quantity.split(",")) if quantity else None
-    cases = load_cases(data, mapping, weather, group)
+    cases = load_cases(data, mapping, weather, group, time_zone=load_settings(config).site.timezone)
     rules = baselines(lightgbm)
-    judged = [one for case in cases for one in judge(case, hours, rules, from_day, only, _told)]
+    judged = [one for case in cases for one in score_case(case, hours, rules, from_day, only, _print_progress)]
     judged = [one for one in judged if one.counts.any(axis=0).all()]
     if not judged:
         raise TomatoError(
@@ -46,13 +48,13 @@ def backtest(
             "Give more days, or an earlier --from-day.",
         )
     reports = summarise(judged, hours)
-    _told("")
+    _print_progress("")
     if plot is not None:
         plot.write_text(reliability_svg(reports), encoding="utf-8")
     if json_out:
         weather_known = any(case.has_weather for case in cases)
-        told = {"data": data, "weather": weather_known, "reports": [r.as_json() for r in reports]}
-        typer.echo(json.dumps(told))
+        facts = {"data": data, "weather": weather_known, "reports": [r.as_json() for r in reports]}
+        typer.echo(json.dumps(facts))
         return
     for report in reports:
         _show(report)
@@ -72,8 +74,8 @@ def _hours(text: str) -> tuple[int, ...]:
     return hours
 
 
-def _told(text: str) -> None:
-    """Progress on one line of standard error, for people only."""
+def _print_progress(text: str) -> None:
+    """Progress on one line of standard error, on a terminal only."""
     import sys
 
     if sys.stderr.isatty():
@@ -81,7 +83,7 @@ def _told(text: str) -> None:
         sys.stderr.flush()
 
 
-def _show(report: Report) -> None:
+def _show(report: BacktestReport) -> None:
     from rich.console import Console
     from rich.table import Table
 

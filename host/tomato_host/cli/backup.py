@@ -15,23 +15,23 @@ def backup(
     data_dir: Path = typer.Option(Path("data"), "--data-dir", help="The host's data directory; it may be running."),
     as_json: bool = AsJson,
 ) -> None:
-    """Save the data directory, running or not; the file appears whole and read back, or not at all."""
+    """Save the data directory, running or not; the file is verified before it gets its name."""
     from tomato_host.service.operations.backup import backup as save
 
-    told = save(data_dir, file)
+    facts = save(data_dir, file)
     typer.echo(
-        json.dumps(told)
+        json.dumps(facts)
         if as_json
-        else f"{told['file']}: {told['files']} files, {told['bytes']:,} bytes, sha256 {told['sha256']}"
+        else f"{facts['file']}: {facts['files']} files, {facts['bytes']:,} bytes, sha256 {facts['sha256']}"
     )
 
 
 def restore(
     file: Path = typer.Argument(help="A file that `tomato-host backup` wrote."),
-    data_dir: Path = typer.Option(..., "--data-dir", help="Where to; empty or not there yet."),
+    data_dir: Path = typer.Option(..., "--data-dir", help="Target directory; empty or missing."),
     as_json: bool = AsJson,
 ) -> None:
-    """Bring a saved data directory back into an empty place, every file compared with its checksum."""
+    """Restore a saved data directory into an empty one; every file is compared with its checksum."""
     from tomato_host.service.operations.backup import restore as bring_back
 
     manifest = bring_back(file, data_dir)

@@ -1,4 +1,4 @@
-"""`tomato-host board`: look at a board, put firmware on it, talk to its console."""
+"""`tomato-host board`: look at a board, put firmware on it, open its console."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from tomato_host.board.events import Health
     from tomato_host.board.protocol import Hello
 
-app = typer.Typer(help="Look at a board, flash it, talk to its console.", no_args_is_help=True)
+app = typer.Typer(help="Look at a board, flash it, open its console.", no_args_is_help=True)
 
 Port = Annotated[str | None, typer.Option(help="Port of the board; found by itself when there is only one.")]
 Json = Annotated[bool, typer.Option("--json", help="One line of JSON for scripts.")]
@@ -45,7 +45,7 @@ def _facts(url: str, hello: Hello, health: Health | None) -> dict[str, object]:
     return facts
 
 
-def _tell(facts: dict[str, object], as_json: bool) -> None:
+def _print_facts(facts: dict[str, object], as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(facts))
         return
@@ -65,7 +65,7 @@ def info(port: Port = None, as_json: Json = False) -> None:
     url = find_board(port)
     hello, health = ask(url)
     if hello is not None:
-        _tell(_facts(url, hello, health), as_json)
+        _print_facts(_facts(url, hello, health), as_json)
         return
     with Console(url) as console:
         runtime = runtime_of(console)
@@ -119,7 +119,7 @@ def flash(
             "The board was flashed and reset, but does not answer.",
             "Look at `tomato-host board logs`; after three failed boots it goes back by itself.",
         )
-    _tell(
+    _print_facts(
         {
             "slot": done.slot,
             "uploaded": len(done.uploaded),

@@ -21,10 +21,10 @@ def campaign(
     compare: Annotated[bool, typer.Option("--compare", help="All controllers, in calm and adverse weather.")] = False,
     period_s: Annotated[float, typer.Option(min=1.0, max=600.0, help="Seconds between observations.")] = 60.0,
     out: Annotated[Path, typer.Option(help="Folder for runs.parquet, report.md and day.svg.")] = Path("campaign"),
-    resume: Annotated[bool, typer.Option("--resume", help="Go on where a stopped one was.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue a stopped campaign.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON line instead of progress.")] = False,
 ) -> None:
-    """Live a matrix of simulated runs and write a Parquet, a report and a chart.
+    """Run a matrix of simulated runs and write a Parquet, a report and a chart.
 
     Finished runs are kept as they come: what was stopped goes on with --resume.
     """
@@ -44,7 +44,7 @@ def campaign(
             "E-CAMPAIGN", f"Cannot make the folder {out}: {error.strerror}.", "Give another folder with --out."
         ) from error
     begun = time.monotonic()
-    found = _run(todo, jobs, out, resume, quiet=as_json)
+    found = _run_cells(todo, jobs, out, resume, quiet=as_json)
     report.write_parquet([o.row for o in found], out / "runs.parquet")
     path = report.write_report(found, out)
     wall_s = time.monotonic() - begun
@@ -52,17 +52,17 @@ def campaign(
     if as_json:
         typer.echo(json.dumps({"runs": len(found), "broken": broken, "wall_s": round(wall_s, 2), "report": str(path)}))
     else:
-        typer.echo(f"{len(found)} runs in {wall_s:.1f} s, {broken} with a broken promise; see {path}")
+        typer.echo(f"{len(found)} runs in {wall_s:.1f} s, {broken} with a violated safety limit; see {path}")
 
 
-def _run(todo: list, jobs: int, out: Path, resume: bool, quiet: bool) -> list:  # type: ignore[type-arg]  # lazy twin
-    """Outcomes in matrix order, whatever the order in which they came; kept on the way."""
+def _run_cells(todo: list, jobs: int, out: Path, resume: bool, quiet: bool) -> list:  # type: ignore[type-arg]  # lazy twin
+    """Outcomes in matrix order, whatever the order of completion; each is stored when it comes."""
     from tomato_host.twin.campaign import matrix, results_store
 
     store = results_store.ResultsStore(out)
     found = store.begin(resume)
     left = [cell for cell in todo if cell not in found]
-    with _stoppable(), _Progress(len(todo), len(todo) - len(left), quiet) as progress:
+    with _stop_on_sigterm(), _Progress(len(todo), len(todo) - len(left), quiet) as progress:
         for index, outcome in matrix.run(left, jobs):
             cell = left[index]
             found[cell] = outcome
@@ -72,8 +72,8 @@ def _run(todo: list, jobs: int, out: Path, resume: bool, quiet: bool) -> list:  
 
 
 @contextmanager
-def _stoppable() -> Iterator[None]:
-    """A stop asked for by a service manager or a closed shell is taken like Ctrl-C, so no process stays behind."""
+def _stop_on_sigterm() -> Iterator[None]:
+    """A stop asked for by a service manager or a closed shell is handled like Ctrl-C, so no process is left behind."""
     import signal
 
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)

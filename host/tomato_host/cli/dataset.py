@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-app = typer.Typer(no_args_is_help=True, help="Look after a dataset: check, publish, ask, convert.")
+app = typer.Typer(no_args_is_help=True, help="A dataset: verify, publish, query, convert.")
 
 Root = Annotated[Path, typer.Argument(help="The dataset: what --data-dir or --output-dir wrote.", show_default=False)]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
@@ -44,9 +44,9 @@ def verify(
         for problem in result.problems:
             typer.echo(f"BAD   {problem.text}")
         if result.let_go:
-            typer.echo(f"note  the disk budget let go of the first {result.let_go} readings")
+            typer.echo(f"note  the disk budget removed the first {result.let_go} readings")
         for name in result.torn_files:
-            typer.echo(f"note  {name}: a tail that a repair kept aside")
+            typer.echo(f"note  {name}: a damaged end that a repair set aside")
         verdict = "in order" if result.ok else "NOT in order"
         typer.echo(f"{result.records} records in {result.files} files: {verdict}")
     if not result.ok:
@@ -85,7 +85,7 @@ def query(
     sql: Annotated[str, typer.Argument(help='For example "SELECT ts, env.vpd_kpa FROM states LIMIT 5".')],
     as_json: AsJson = False,
 ) -> None:
-    """Ask in SQL; every stream is a table with n, seq, ts (UTC) and the fields of its records."""
+    """Query in SQL; every stream is a table with n, seq, ts (UTC) and the fields of its records."""
     from tomato_host.storage.analysis import query as ask
 
     table = ask(root, sql)

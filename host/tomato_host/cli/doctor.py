@@ -1,4 +1,4 @@
-"""`tomato-host doctor`: look at this machine the way an engineer on the phone would ask about it."""
+"""`tomato-host doctor`: checks of machine, configuration, board, data and services, each with its next step."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from pathlib import Path
 
 import typer
 
-from tomato_host.cli.checks import around, board, data, machine
-from tomato_host.cli.checks.finding import Finding
+from tomato_host.cli.checks import board, data, machine, services
+from tomato_host.cli.checks.diagnosis import Diagnosis
 
-Check = Callable[[], Finding | list[Finding]]
+Check = Callable[[], Diagnosis | list[Diagnosis]]
 
 
 def checks(config: Path | None, data_dir: Path, port: str) -> dict[str, Check]:
-    """Everything that is looked at, by name, in the order of the table."""
+    """All checks by name, in the order of the table."""
     settings = data.settings_or_defaults(config)
     return {
         "Python": machine.check_python,
@@ -31,26 +31,26 @@ def checks(config: Path | None, data_dir: Path, port: str) -> dict[str, Check]:
         "udev rule": board.check_udev,
         "Board": lambda: board.check_board(port or settings.board.url, data_dir),
         "MicroPython VM": machine.check_vm,
-        "Weather": lambda: around.check_weather(settings),
-        "MQTT broker": lambda: around.check_mqtt(settings),
-        "Bus": lambda: around.check_bus(settings.bus),
-        "Notifications": lambda: around.check_messages(settings),
-        "Language model": lambda: around.check_model(settings),
-        "Dashboard": lambda: around.check_tokens(settings, data_dir),
-        "Service": around.check_service,
+        "Weather": lambda: services.check_weather(settings),
+        "MQTT broker": lambda: services.check_mqtt(settings),
+        "Bus": lambda: services.check_bus(settings.bus),
+        "Notifications": lambda: services.check_notifications(settings),
+        "Language model": lambda: services.check_model(settings),
+        "Dashboard": lambda: services.check_tokens(settings, data_dir),
+        "Service": services.check_service,
         "Extras": machine.check_extras,
     }
 
 
-def examine(wanted: Iterable[tuple[str, Check]]) -> list[Finding]:
+def examine(wanted: Iterable[tuple[str, Check]]) -> list[Diagnosis]:
     """All findings. A check that itself fails is a finding, not a crash."""
-    findings: list[Finding] = []
+    findings: list[Diagnosis] = []
     for name, check in wanted:
         try:
             found = check()
             findings += found if isinstance(found, list) else [found]
-        except Exception as error:  # the doctor reports, whatever happens
-            findings.append(Finding(name, "problem", f"cannot be looked at: {error}", "report this"))
+        except Exception as error:  # every failure becomes a line of the report
+            findings.append(Diagnosis(name, "problem", f"the check failed: {error}", "report this"))
     return findings
 
 
@@ -60,7 +60,7 @@ def doctor(
     port: str = typer.Option("", "--port", envvar="TOMATO_PORT", help="A board to ask; default: the settings' one."),
     as_json: bool = typer.Option(False, "--json", help="For scripts: name, level, text and next_step of each."),
 ) -> None:
-    """Look at machine, board, data and all around; exit code 1 when something must be mended. Changes nothing."""
+    """Check machine, board, data and services; exit code 1 when a problem is found. Changes nothing."""
     findings = examine(checks(config, data_dir, port).items())
     if as_json:
         typer.echo(json.dumps([asdict(finding) for finding in findings]))
@@ -70,14 +70,14 @@ def doctor(
         raise typer.Exit(1)
 
 
-def _print_table(findings: list[Finding]) -> None:
+def _print_table(findings: list[Diagnosis]) -> None:
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
     marks = {"ok": "[green]ok[/]", "note": "[yellow]note[/]", "problem": "[red]problem[/]"}
     table = Table(box=None, pad_edge=False)
-    for column in ("", "what", "how it is", "what to do"):
+    for column in ("", "check", "result", "next step"):
         table.add_column(column)
     for finding in findings:
         table.add_row(marks[finding.level], finding.name, escape(finding.text), escape(finding.next_step))

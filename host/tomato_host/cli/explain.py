@@ -10,67 +10,56 @@ from zoneinfo import ZoneInfo
 
 import typer
 
+from tomato_host.cli.recorded_settings import dataset_zone, parse_local_time
 from tomato_host.errors import TomatoError
 
 if TYPE_CHECKING:
     from shared_schemas.records import ActionV1, PlanV1, Prediction36hV1, StateV1
 
-ZONE = ZoneInfo("Europe/Vienna")
 STREAMS = {"plans", "actions", "predictions", "states"}
 
 
-def parse_moment(text: str) -> datetime:
-    """An ISO 8601 moment; without an offset it is local time in Vienna. Raises TomatoError E-EXPLAIN-TIME."""
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise TomatoError(
-            "E-EXPLAIN-TIME",
-            f"{text!r} is no moment.",
-            "write it like 2026-06-01T14:00, with an offset if it is not local time",
-        ) from None
-    return moment if moment.tzinfo is not None else moment.replace(tzinfo=ZONE)
+class DecisionReport:
+    """The records that belong to one decision; `zone` is that of the plants, for times as text."""
 
-
-class Story:
-    """The records that belong to one decision."""
-
-    def __init__(self, plan: PlanV1) -> None:
+    def __init__(self, plan: PlanV1, zone: ZoneInfo) -> None:
         self.plan = plan
+        self.zone = zone
         self.actions: dict[str, ActionV1] = {}
         """By id; a later line (with the outcome) replaces the earlier one (with the verdict)."""
         self.state: StateV1 | None = None
         self.prediction: Prediction36hV1 | None = None
 
 
-def read_story(root: Path, at: datetime | None) -> Story:
+def read_report(root: Path, at: datetime | None) -> DecisionReport:
     """The newest decision, or the newest not after `at`. Raises TomatoError E-EXPLAIN-NONE, E-STORAGE-NO-DATASET."""
     from shared_schemas.records import ActionV1, PlanV1, Prediction36hV1, StateV1
     from tomato_host.storage.reader import read_records
 
-    story: Story | None = None
+    zone = dataset_zone(root)
+    report: DecisionReport | None = None
     state: StateV1 | None = None
     prediction: Prediction36hV1 | None = None
     for record in read_records(root, STREAMS):
         if isinstance(record, PlanV1) and not record.shadow and (at is None or record.ts <= at):
-            story = Story(record)
-            story.state, story.prediction = state, prediction
-        elif isinstance(record, ActionV1) and story is not None and record.decision_id == story.plan.id:
-            story.actions[record.id or str(len(story.actions))] = record
+            report = DecisionReport(record, zone)
+            report.state, report.prediction = state, prediction
+        elif isinstance(record, ActionV1) and report is not None and record.decision_id == report.plan.id:
+            report.actions[record.id or str(len(report.actions))] = record
         elif isinstance(record, StateV1):
             state = record
         elif isinstance(record, Prediction36hV1):
             prediction = record
-    if story is None:
-        when = "" if at is None else f" not later than {at.astimezone(ZONE):%Y-%m-%d %H:%M}"
+    if report is None:
+        when = "" if at is None else f" not later than {at.astimezone(zone):%Y-%m-%d %H:%M}"
         raise TomatoError(
             "E-EXPLAIN-NONE", f"{root} holds no decision{when}.", "wait for the first decision, or give a later --at"
         )
-    return story
+    return report
 
 
 def amount(action: ActionV1) -> str:
-    """What an action asks for, in words."""
+    """The requested amount of an action as text."""
     params = action.params
     if params.ml is not None:
         return f"{params.ml:g} ml in {params.pulses or 1} pulse(s)"
@@ -84,18 +73,18 @@ def amount(action: ActionV1) -> str:
 
 
 def verdict(action: ActionV1) -> str:
-    """The door's word: passed, clipped or refused, with rule, value and limit."""
+    """The guardrails' verdict: passed, clipped or refused, with rule, value and limit."""
     safety = action.safety
-    words = []
+    parts = []
     for check in safety.checks:
         numbers = f" ({check.value:g}, limit {check.limit:g})" if None not in (check.value, check.limit) else ""
         kind = "clipped" if check.ok else "refused"
-        words.append(f"{kind} by {check.rule}: {check.text}{numbers}")
-    return "; ".join(words) or ("passed" if safety.validated else "refused")
+        parts.append(f"{kind} by {check.rule}: {check.text}{numbers}")
+    return "; ".join(parts) or ("passed" if safety.validated else "refused")
 
 
 def outcome(action: ActionV1) -> str:
-    """What the board says became of it."""
+    """The outcome as the board reported it."""
     done = action.outcome
     if done is None:
         return "no result yet" if action.safety.validated else "not sent"
@@ -106,10 +95,10 @@ def outcome(action: ActionV1) -> str:
     return " ".join(part for part in (done.status, *amounts, f"({done.reason})" if done.reason else "") if part)
 
 
-def as_dict(story: Story) -> dict[str, Any]:
-    """The story as JSON-able data."""
-    plan, prediction = story.plan, story.prediction
-    deeds = [a for a in story.actions.values() if a.type.value != "NO_ACTION"]
+def as_dict(report: DecisionReport) -> dict[str, Any]:
+    """The report as JSON-able data."""
+    plan, prediction, zone = report.plan, report.prediction, report.zone
+    actions = [a for a in report.actions.values() if a.type.value != "NO_ACTION"]
     return {
         "decision": plan.id,
         "ts": plan.ts.isoformat(),
@@ -126,18 +115,18 @@ def as_dict(story: Story) -> dict[str, Any]:
                 "verdict": verdict(a),
                 "outcome": outcome(a),
             }
-            for a in deeds
+            for a in actions
             if a.safety.validated
         ],
         "refused": [
             {"action": a.type.value, "amount": amount(a), "why": a.why.text, "verdict": verdict(a)}
-            for a in deeds
+            for a in actions
             if not a.safety.validated
         ],
         "not_done": list(plan.not_done),
         "forecast": prediction.explanation if prediction else None,
         "risks": [
-            f"{w.kind} {w.start.astimezone(ZONE):%H:%M}-{w.end.astimezone(ZONE):%H:%M} ({w.risk:.0%}): {w.text}"
+            f"{w.kind} {w.start.astimezone(zone):%H:%M}-{w.end.astimezone(zone):%H:%M} ({w.risk:.0%}): {w.text}"
             for w in prediction.risk_windows
         ]
         if prediction
@@ -146,7 +135,7 @@ def as_dict(story: Story) -> dict[str, Any]:
     }
 
 
-def _seen(state: StateV1 | None) -> str:
+def _observed(state: StateV1 | None) -> str:
     if state is None:
         return "no state recorded before it"
     env = state.env
@@ -164,12 +153,12 @@ def _seen(state: StateV1 | None) -> str:
     return ", ".join(part for part in parts if part)
 
 
-def as_text(story: Story) -> list[str]:
-    """The story as lines for one screen."""
-    told, plan = as_dict(story), story.plan
+def as_text(report: DecisionReport) -> list[str]:
+    """The report as lines for one screen."""
+    data, plan = as_dict(report), report.plan
     lines = [
-        f"{plan.ts.astimezone(ZONE):%a %d %b %Y %H:%M} by {plan.controller}: {plan.explanation}",
-        f"  seen: {_seen(story.state)}",
+        f"{plan.ts.astimezone(report.zone):%a %d %b %Y %H:%M} by {plan.controller}: {plan.explanation}",
+        f"  seen: {_observed(report.state)}",
     ]
     if plan.score is not None:
         score = plan.score
@@ -178,11 +167,11 @@ def as_text(story: Story) -> list[str]:
             f"use {score.resource_use:.3f}, switching {score.action_churn:.2f}"
         )
     sections: list[tuple[str, list[str]]] = [
-        ("Done", [f"{d['action']} {d['amount']}: {d['why']} [{d['verdict']}; {d['outcome']}]" for d in told["done"]]),
-        ("Refused", [f"{d['action']} {d['amount']}: {d['verdict']}" for d in told["refused"]]),
-        ("Not done", told["not_done"]),
-        ("Expected", [*([told["forecast"]] if told["forecast"] else ["no forecast recorded"]), *told["risks"][:4]]),
-        ("Plans that lost", [f"{r['plan']}: {r['why']}" for r in told["rejected"]]),
+        ("Done", [f"{d['action']} {d['amount']}: {d['why']} [{d['verdict']}; {d['outcome']}]" for d in data["done"]]),
+        ("Refused", [f"{d['action']} {d['amount']}: {d['verdict']}" for d in data["refused"]]),
+        ("Not done", data["not_done"]),
+        ("Expected", [*([data["forecast"]] if data["forecast"] else ["no forecast recorded"]), *data["risks"][:4]]),
+        ("Rejected plans", [f"{r['plan']}: {r['why']}" for r in data["rejected"]]),
     ]
     for title, rows in sections:
         if rows:
@@ -191,10 +180,13 @@ def as_text(story: Story) -> list[str]:
 
 
 def explain(
-    at: Annotated[str | None, typer.Option("--at", help="A moment like 2026-06-01T14:00; default: the newest.")] = None,
+    at: Annotated[str | None, typer.Option("--at", help="A time like 2026-06-01T14:00; default: the newest.")] = None,
     data_dir: Annotated[Path, typer.Option("--data-dir", help="The dataset to read.")] = Path("data"),
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object for scripts.")] = False,
 ) -> None:
     """Show one decision: what was decided, what was not and why, what the forecast said, which rule clipped."""
-    story = read_story(data_dir, parse_moment(at) if at is not None else None)
-    typer.echo(json.dumps(as_dict(story)) if as_json else "\n".join(as_text(story)))
+    moment = None
+    if at is not None:
+        moment = parse_local_time(at, dataset_zone(data_dir), "E-EXPLAIN-TIME", "2026-06-01T14:00")
+    report = read_report(data_dir, moment)
+    typer.echo(json.dumps(as_dict(report)) if as_json else "\n".join(as_text(report)))

@@ -1,4 +1,4 @@
-"""`tomato-host fleet`: every node of a broker in one table; `fleet follow`: what they say, message by message."""
+"""`tomato-host fleet`: every node of a broker in one table; `fleet follow`: their messages one by one."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from tomato_host.errors import TomatoError
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from tomato_host.service.bus.address import Address
     from tomato_host.service.bus.group import Delivery, GroupReader
     from tomato_host.service.bus.settings import BusSettings
-    from tomato_host.service.fleet.rows import Row
+    from tomato_host.service.bus.transport import Address
+    from tomato_host.service.fleet.rows import FleetRow
 
 app = typer.Typer(invoke_without_command=True, help="All tents of one broker.")
 
@@ -56,13 +56,12 @@ def follow(
     only_alarms: bool = typer.Option(False, "--alarms", help="Nothing but alarms."),
     most: int | None = typer.Option(None, "--most", min=1, help="End after so many messages."),
 ) -> None:
-    """Print what all nodes say, alarms first, one JSON object a line.
+    """Print the messages of all nodes, alarms first, one JSON object a line.
 
     A message is acknowledged when it is printed or, with --run, when the command ends with 0.
     """
-    from tomato_host.service.bus.backoff import Backoff
-    from tomato_host.service.bus.priorities import Rank
-    from tomato_host.service.bus.transport import require_extra
+    from tomato_host.service.bus.message import Priority
+    from tomato_host.service.bus.transport import Backoff, require_extra
 
     settings, address = where(broker, config)
     if not address.is_redis:
@@ -72,17 +71,17 @@ def follow(
             "use Redis, or subscribe to tomato/+/alarm with any MQTT client",
         )
     require_extra(address)
-    from tomato_host.service.bus.group import AT_ONCE, GroupReader
-    from tomato_host.service.bus.redis_client import open_redis
+    from tomato_host.service.bus.group import BATCH, GroupReader
+    from tomato_host.service.bus.redis_transport import open_redis
 
     client = open_redis(address, password_of(settings), 10.0)
-    ranks = (Rank.ALARM,) if only_alarms else tuple(Rank)
-    # One that counts takes few at a time, so that little is left in its hands.
-    reader = GroupReader(client, group, name, idle_s=idle_s, ranks=ranks, at_once=AT_ONCE if most is None else 1)
+    priorities = (Priority.ALARM,) if only_alarms else tuple(Priority)
+    # With --most the messages are taken one by one, so that none stays delivered but unprocessed.
+    reader = GroupReader(client, group, name, idle_s=idle_s, priorities=priorities, batch=BATCH if most is None else 1)
     backoff, done = Backoff(), 0
     while most is None or done < most:
         try:
-            for delivery in reader.next(2.0):
+            for delivery in reader.read(2.0):
                 done += _handle(reader, delivery, run, idle_s) if most is None or done < most else 0
             backoff.reset()
         except TomatoError as error:
@@ -96,17 +95,17 @@ def forget(
     broker: str | None = Broker,
     config: Path | None = Config,
 ) -> None:
-    """Take a node that is no more off the table. One that still speaks comes back by itself."""
+    """Remove a node from the table. One that still publishes comes back by itself."""
     from tomato_host.service.fleet.read import forget_node
 
     settings, address = where(broker, config)
     forget_node(address, password_of(settings), node)
-    typer.echo(f"{node} is forgotten.")
+    typer.echo(f"{node} is removed.")
 
 
 def where(broker: str | None, config: Path | None) -> tuple[BusSettings, Address]:
-    """The broker that was meant. Raises TomatoError E-BUS-NO-BROKER, E-BUS-URL, E-CONFIG-*."""
-    from tomato_host.service.bus.address import parse_address
+    """The broker of --broker or the settings. Raises TomatoError E-BUS-NO-BROKER, E-BUS-URL, E-CONFIG-*."""
+    from tomato_host.service.bus.transport import parse_address
     from tomato_host.settings import load_settings
 
     settings = load_settings(config).bus
@@ -124,7 +123,7 @@ def password_of(settings: BusSettings) -> str | None:
     return os.environ.get(settings.password_from) or None
 
 
-def _rows(settings: BusSettings, address: Address, stale_after_s: float) -> list[Row]:
+def _rows(settings: BusSettings, address: Address, stale_after_s: float) -> list[FleetRow]:
     from tomato_host.service.fleet.read import read_fleet
     from tomato_host.service.fleet.rows import rows_of
 
@@ -136,7 +135,7 @@ def _once(settings: BusSettings, address: Address, stale_after_s: float, as_json
     if as_json:
         typer.echo(json.dumps([row.to_json() for row in rows]))
     elif not rows:
-        typer.echo(f"{address} answers; no node has spoken to it yet. On each: [bus] enabled = true (docs/fleet.md).")
+        typer.echo(f"{address} answers; no node has published yet. On each: [bus] enabled = true (docs/fleet.md).")
     else:
         from rich.console import Console
 
@@ -144,7 +143,7 @@ def _once(settings: BusSettings, address: Address, stale_after_s: float, as_json
 
 
 def _watch(settings: BusSettings, address: Address, stale_after_s: float, every_s: float, as_json: bool) -> None:
-    """A broker that goes away is said, and waited for."""
+    """A broker that goes away is reported, and retried."""
     from rich.console import Console
     from rich.live import Live
 
@@ -165,8 +164,8 @@ COLOURS = {"bad": "red", "stale": "magenta", "watch": "yellow", "well": "green"}
 SAFE = {True: "yes", False: "NO", None: "?"}
 
 
-def table(rows: list[Row], title: str) -> Table:
-    """The rows for a terminal; what nodes said is shown as text, never as markup."""
+def table(rows: list[FleetRow], title: str) -> Table:
+    """The rows for a terminal; what nodes published is shown as text, never as markup."""
     from rich.table import Table
     from rich.text import Text
 
@@ -190,7 +189,7 @@ def table(rows: list[Row], title: str) -> Table:
     return out
 
 
-def _cells(row: Row) -> list[str]:
+def _cells(row: FleetRow) -> list[str]:
     from tomato_host.service.fleet.rows import age_text
 
     done = row.last_action
@@ -223,12 +222,12 @@ def _handle(reader: GroupReader, delivery: Delivery, run: str | None, idle_s: fl
         typer.echo(delivery.text.decode(errors="replace"))
     elif _work(reader, delivery, run, idle_s) != 0:
         return 0
-    reader.done(delivery)
+    reader.acknowledge(delivery)
     return 1
 
 
 def _work(reader: GroupReader, delivery: Delivery, run: str, idle_s: float) -> int:
-    """The exit code of the command; while it works nobody else takes the message over."""
+    """The exit code of the command; while it works the message is not claimed by another reader."""
     environment: dict[str, Any] = {**os.environ, "TOMATO_TOPIC": delivery.topic}
     with subprocess.Popen(run, shell=True, stdin=subprocess.PIPE, env=environment) as process:
         text: bytes | None = delivery.text
@@ -238,4 +237,4 @@ def _work(reader: GroupReader, delivery: Delivery, run: str, idle_s: float) -> i
                 return process.returncode
             except subprocess.TimeoutExpired:
                 text = None
-                reader.still_at_it(delivery)
+                reader.extend(delivery)

@@ -13,12 +13,12 @@ from tomato_host.errors import TomatoError
 
 if TYPE_CHECKING:
     from shared_schemas.records import Forecast36hV1, Prediction36hV1
-    from tomato_host.backtest.tables import Case
-    from tomato_host.brain.world_model.hourly import HourlyLog
+    from tomato_host.backtest.tables import BacktestCase
+    from tomato_host.brain.world_model.data import HourlyLog
     from tomato_host.settings import Settings
 
 _RECENT = timedelta(hours=3)
-"""Records older than this are history: the weather of today has nothing to say about them."""
+"""Records older than this are history: today's weather forecast does not apply to them."""
 
 
 def forecast(
@@ -41,44 +41,44 @@ def forecast(
             f"There is no {data} to forecast from.",
             "let `tomato-host run` record a day, or name a data folder or a CSV",
         )
-    case = load_cases(data, mapping)[0]
-    record, told = _predicted(case, data, settings, weather)
+    case = load_cases(data, mapping, time_zone=settings.site.timezone)[0]
+    record, summary = _predicted(case, data, settings, weather)
     if plot is not None:
         plot.write_text(as_svg(record), encoding="utf-8")
     if json_out:
         typer.echo(record.to_json())
         return
     typer.echo(in_terminal(record))
-    typer.echo(told)
+    typer.echo(summary)
 
 
-def _predicted(case: Case, data: str, settings: Settings, weather: bool) -> tuple[Prediction36hV1, str]:
+def _predicted(case: BacktestCase, data: str, settings: Settings, weather: bool) -> tuple[Prediction36hV1, str]:
     """The record, and one line on model and weather."""
-    from tomato_host.brain.world_model.hourly import HISTORY_H
-    from tomato_host.brain.world_model.intake import hour_start, known_ahead
-    from tomato_host.brain.world_model.model import Shape, WorldModel
+    from tomato_host.brain.world_model.data import HISTORY_H, ModelShape
+    from tomato_host.brain.world_model.hourly_history import hour_start, known_ahead
+    from tomato_host.brain.world_model.model import WorldModel
     from tomato_host.models.store import ModelStore
 
     log, zone = _until_last_reading(case), ZoneInfo(settings.site.timezone)
     now = hour_start(log.start_hour + log.hours).astimezone(zone)
     outside: Forecast36hV1 | None = None
-    told, age_min = "No weather was asked for.", None
+    summary, age_min = "No weather forecast was requested.", None
     if weather and datetime.now(UTC) - now < _RECENT:
-        outside, told, age_min = _weather(settings, Path(data), now)
+        outside, summary, age_min = _weather(settings, Path(data), now)
     found = ModelStore(Path(data) / "models").load_active(settings.world_model) if Path(data).is_dir() else None
     model = found[1] if found else None
     if model is None or {q.name for q in model.shape.quantities} - set(log.values):
         model = WorldModel(
-            Shape(case.quantities, case.plan, case.has_weather or outside is not None), settings.world_model
+            ModelShape(case.quantities, case.plan, case.has_weather or outside is not None), settings.world_model
         )
         for end in range(log.hours % 24 or 24, log.hours + 1, 24):
             model.learn(log.window(end - HISTORY_H, end))
     recent = log.window(log.hours - HISTORY_H, log.hours)
     record = model.predict(now, recent, known_ahead(outside, (), now), age_min)
-    return record, f"Model {record.model_version}, {model.days_learned} days learned. {told}"
+    return record, f"Model {record.model_version}, {model.days_learned} days learned. {summary}"
 
 
-def _until_last_reading(case: Case) -> HourlyLog:
+def _until_last_reading(case: BacktestCase) -> HourlyLog:
     """The log without the hours at its end in which nothing was measured."""
     import numpy as np
 
@@ -93,4 +93,4 @@ def _weather(settings: Settings, root: Path, now: datetime) -> tuple[Forecast36h
     cache = root / "cache" if root.is_dir() else Path.home() / ".cache" / "tomato-host"
     service = build_service(settings.weather, site.latitude_deg, site.longitude_deg, site.timezone, cache)
     answer = service.get(now)
-    return answer.forecast, answer.told, answer.age_min
+    return answer.forecast, answer.text, answer.age_min

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from tomato_host.advisor.settings import AgentSettings
+    from tomato_host.advisor.settings import AdvisorSettings
 
-app = typer.Typer(no_args_is_help=True, help="The language model: what is there, does it answer, how good is it.")
+app = typer.Typer(no_args_is_help=True, help="The language model: status, check, bench, eval.")
 
 Config = Annotated[Path | None, typer.Option("--config", help="Settings file (TOML).", show_default=False)]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
@@ -19,7 +19,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on standar
 
 @app.command()
 def status(config: Config = None, as_json: AsJson = False) -> None:
-    """What is configured and what is there; starts nothing."""
+    """Show what is configured and which files exist; starts nothing."""
     from tomato_host.advisor.checkup import status as look
 
     found = look(_settings(config))
@@ -59,7 +59,7 @@ def bench(
     rounds: Annotated[int, typer.Option(min=1, max=100, help="How often each question is asked.")] = 3,
     as_json: AsJson = False,
 ) -> None:
-    """Time it: first token, tokens per second, a whole photo."""
+    """Measure time to first token, tokens per second and a whole photo."""
     from dataclasses import asdict
 
     from tomato_host.advisor import checkup
@@ -88,7 +88,7 @@ def evaluate(
     cancel_trials: Annotated[int, typer.Option(min=0, max=1000, help="How often to time a cancellation.")] = 0,
     as_json: AsJson = False,
 ) -> None:
-    """Ask about labelled photos, plain and with an order written across them, and report how good the answers are."""
+    """Evaluate labelled photos, plain and with an order written across them, and report the accuracy."""
     from tomato_host.advisor import checkup
     from tomato_host.advisor.evaluation.cancel_trials import cancel_times_s, p95
     from tomato_host.advisor.evaluation.report import as_mapping, as_markdown
@@ -108,7 +108,7 @@ def evaluate(
     typer.echo(json.dumps(as_mapping(result)) if as_json else as_markdown(result))
 
 
-def _settings(config: Path | None) -> AgentSettings:
+def _settings(config: Path | None) -> AdvisorSettings:
     from tomato_host.settings import load_settings
 
     return load_settings(config).agent

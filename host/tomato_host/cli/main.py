@@ -1,4 +1,4 @@
-"""The command line's front door: names every command and loads only the one that is called."""
+"""The command line's front guardrails: names every command and loads only the one that is called."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import typer
 from tomato_host.errors import TomatoError
 
 
-class Command(NamedTuple):
+class CommandSpec(NamedTuple):
     """A command, the module and the object that serve it, and its one-line help."""
 
     name: str
@@ -22,34 +22,41 @@ class Command(NamedTuple):
     help: str
 
 
-COMMANDS: tuple[Command, ...] = (
-    Command("run", "tomato_host.cli.run", "run", "Run the brain on a board or on the virtual board."),
-    Command("doctor", "tomato_host.cli.doctor", "doctor", "Check this machine and say what to do."),
-    Command("water", "tomato_host.cli.override", "water", "Water once, through the guardrails."),
-    Command("light", "tomato_host.cli.override", "light", "Switch the lamp on, or keep it off, for a while."),
-    Command("pause", "tomato_host.cli.override", "pause", "Stop deciding for a while."),
-    Command("resume", "tomato_host.cli.override", "resume", "End a pause now."),
-    Command("mode", "tomato_host.cli.override", "mode", "Ask for safe mode, or take it back."),
-    Command("explain", "tomato_host.cli.explain", "explain", "What was decided, what was not, and why."),
-    Command("token", "tomato_host.cli.token", "app", "Who may use the dashboard's API: create, list, revoke."),
-    Command("notify", "tomato_host.cli.notify", "app", "Messages to people: does one arrive?"),
-    Command("fleet", "tomato_host.cli.fleet", "app", "All tents of one broker in one table."),
-    Command("simulate", "tomato_host.cli.simulate", "simulate", "Simulate a day: source, estimator, storage."),
-    Command("replay", "tomato_host.cli.replay", "replay", "Run recorded observations through today's brain."),
-    Command("dataset", "tomato_host.cli.dataset", "app", "Verify, publish, query and convert a dataset."),
-    Command("llm", "tomato_host.cli.llm", "app", "The language model: status, check, bench, eval."),
-    Command("memory", "tomato_host.cli.memory", "app", "Search what the advisor remembers."),
-    Command("forecast", "tomato_host.cli.forecast", "forecast", "The next 36 hours in the tent, as a chart."),
-    Command("model", "tomato_host.cli.model", "app", "Versions of the forecast: list, promote, roll back."),
-    Command("backtest", "tomato_host.cli.backtest", "backtest", "How good is the forecast on recorded data?"),
-    Command("board", "tomato_host.cli.board", "app", "Look at a board, flash it, talk to its console."),
-    Command("clear-fault", "tomato_host.cli.clear_fault", "clear_fault", "Show the board's latched faults, clear one."),
-    Command("calibrate", "tomato_host.cli.calibrate", "app", "Teach the board your substrate and your pump."),
-    Command("install-service", "tomato_host.cli.install_service", "install_service", "Start with the machine."),
-    Command("backup", "tomato_host.cli.backup", "backup", "Save a data directory, running or not."),
-    Command("restore", "tomato_host.cli.backup", "restore", "Bring a saved data directory back."),
-    Command("twin", "tomato_host.cli.twin", "app", "Serve the virtual board by itself; list faults."),
-    Command("campaign", "tomato_host.cli.campaign", "campaign", "Compare controllers over many simulated tents."),
+COMMANDS: tuple[CommandSpec, ...] = (
+    CommandSpec("run", "tomato_host.cli.run", "run", "Run the brain on a board or on the virtual board."),
+    CommandSpec("doctor", "tomato_host.cli.doctor", "doctor", "Check this machine and suggest fixes."),
+    CommandSpec("water", "tomato_host.cli.override", "water", "Water once, through the guardrails."),
+    CommandSpec("light", "tomato_host.cli.override", "light", "Switch the lamp on, or keep it off, for a while."),
+    CommandSpec("pause", "tomato_host.cli.override", "pause", "Pause the controller for a while."),
+    CommandSpec("resume", "tomato_host.cli.override", "resume", "End a pause now."),
+    CommandSpec("mode", "tomato_host.cli.override", "mode", "Request safe mode, or end it."),
+    CommandSpec("explain", "tomato_host.cli.explain", "explain", "Show one decision and its reasons."),
+    CommandSpec("token", "tomato_host.cli.token", "app", "Access tokens of the dashboard's API: create, list, revoke."),
+    CommandSpec("notify", "tomato_host.cli.notify", "app", "Notifications: send a test message."),
+    CommandSpec("fleet", "tomato_host.cli.fleet", "app", "All tents of one broker in one table."),
+    CommandSpec("simulate", "tomato_host.cli.simulate", "simulate", "Simulate a day: source, estimator, storage."),
+    CommandSpec("replay", "tomato_host.cli.replay", "replay", "Run recorded observations through the current brain."),
+    CommandSpec("dataset", "tomato_host.cli.dataset", "app", "Verify, publish, query and convert a dataset."),
+    CommandSpec("llm", "tomato_host.cli.llm", "app", "The language model: status, check, bench, eval."),
+    CommandSpec("memory", "tomato_host.cli.memory", "app", "Search the advisor's memory."),
+    CommandSpec("forecast", "tomato_host.cli.forecast", "forecast", "The next 36 hours in the tent, as a chart."),
+    CommandSpec("model", "tomato_host.cli.model", "app", "Versions of the forecast: list, promote, roll back."),
+    CommandSpec("backtest", "tomato_host.cli.backtest", "backtest", "Score the forecast on recorded data."),
+    CommandSpec("board", "tomato_host.cli.board", "app", "Inspect a board, flash it, open its console."),
+    CommandSpec(
+        "clear-fault", "tomato_host.cli.clear_fault", "clear_fault", "Show the board's latched faults, clear one."
+    ),
+    CommandSpec("calibrate", "tomato_host.cli.calibrate", "app", "Calibrate soil probes and pump."),
+    CommandSpec(
+        "install-service",
+        "tomato_host.cli.install_service",
+        "install_service",
+        "Start with the machine.",
+    ),
+    CommandSpec("backup", "tomato_host.cli.backup", "backup", "Save a data directory, running or not."),
+    CommandSpec("restore", "tomato_host.cli.backup", "restore", "Restore a saved data directory."),
+    CommandSpec("twin", "tomato_host.cli.twin", "app", "Serve the virtual board by itself; list faults."),
+    CommandSpec("campaign", "tomato_host.cli.campaign", "campaign", "Compare controllers over many simulated tents."),
 )
 """The table of commands, in the order of the help."""
 
@@ -57,8 +64,8 @@ VERSION_HELP = "Print the version and end."
 
 
 def _named(argv: Sequence[str]) -> str | None:
-    """The first word that is not an option: the command somebody wants."""
-    return next((word for word in argv if not word.startswith("-")), None)
+    """The first argument that is not an option: the command's name."""
+    return next((argument for argument in argv if not argument.startswith("-")), None)
 
 
 def _show_version(wanted: bool) -> None:
@@ -69,12 +76,12 @@ def _show_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-def _mount(app: typer.Typer, command: Command, load: bool) -> None:
+def _mount(app: typer.Typer, command: CommandSpec, load: bool) -> None:
     """Register the real command when it is the one called, else its name and help alone (imports cost time)."""
     if not load:
 
         def placeholder() -> None:
-            """Stands for a command that this invocation did not ask for."""
+            """Placeholder for a command that this invocation does not run."""
 
         app.command(command.name, help=command.help)(placeholder)
         return
@@ -108,10 +115,10 @@ def build(argv: Sequence[str]) -> typer.Typer:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Run the command line. An error meant for a person is one line on standard error and exit code 2."""
-    words = list(sys.argv[1:] if argv is None else argv)
+    """Run the command line. A TomatoError is one line on standard error and exit code 2."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
     try:
-        build(words)(args=words, prog_name="tomato-host")
+        build(arguments)(args=arguments, prog_name="tomato-host")
     except TomatoError as error:
         print(f"tomato-host: {error}", file=sys.stderr)
         raise SystemExit(2) from None
@@ -119,6 +126,6 @@ def main(argv: Sequence[str] | None = None) -> None:
         print("tomato-host: interrupted", file=sys.stderr)
         raise SystemExit(130) from None
     except BrokenPipeError:
-        # Whoever read our output went away (`| head`); that is no error of ours. The rest of it goes nowhere.
+        # The reader of our output has closed it (`| head`): not an error. The rest of the output is discarded.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(0) from None

@@ -1,4 +1,4 @@
-"""`tomato-host memory`: search what the advisor remembers."""
+"""`tomato-host memory`: search the advisor's memory."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(no_args_is_help=True, help="What the advisor remembers of the season.")
+app = typer.Typer(no_args_is_help=True, help="The advisor's memory of the season.")
 
 
 @app.callback()
@@ -25,7 +25,7 @@ def search(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
 ) -> None:
     """Search episodes and facts, best first."""
-    from tomato_host.advisor.memory.store import Memory
+    from tomato_host.advisor.memory import MemoryStore
     from tomato_host.advisor.settings import MEMORY_FILE
     from tomato_host.errors import TomatoError
 
@@ -34,7 +34,7 @@ def search(
         raise TomatoError(
             "E-MEMORY-NONE", f"{path} does not exist.", "give --data-dir of a run in which the advisor was on"
         )
-    memory = Memory(path)
+    memory = MemoryStore(path)
     try:
         found = memory.search(" ".join(words), limit)
     finally:

@@ -1,4 +1,4 @@
-"""`tomato-host model`: which versions of the forecast there are, which one speaks, and how to change that."""
+"""`tomato-host model`: versions of the forecast model: list, promote, roll back."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ def list_versions(data: Data = _DEFAULT, json_out: AsJson = False) -> None:
     store = _store(data)
     versions, active, changes = store.versions(), store.active(), store.changes()
     if json_out:
-        told = {"active": active, "versions": [asdict(m) for m in versions], "changes": changes}
-        typer.echo(json.dumps(told))
+        facts = {"active": active, "versions": [asdict(m) for m in versions], "changes": changes}
+        typer.echo(json.dumps(facts))
         return
     if not versions:
         typer.echo(f"No model version in {store.root} yet: the brain saves one every night.")
@@ -50,7 +50,7 @@ def list_versions(data: Data = _DEFAULT, json_out: AsJson = False) -> None:
 
 @app.command()
 def promote(version: str, data: Data = _DEFAULT, why: str = "promoted by hand") -> None:
-    """Verify a version and let it speak from the next start on."""
+    """Verify a version and use it from the next start on."""
     from datetime import UTC, datetime
 
     _store(data).activate(version, datetime.now(UTC), why)
@@ -59,7 +59,7 @@ def promote(version: str, data: Data = _DEFAULT, why: str = "promoted by hand") 
 
 @app.command()
 def rollback(data: Data = _DEFAULT, why: str = "rolled back by hand") -> None:
-    """Let the version before the active one speak again."""
+    """Use the version before the active one again."""
     from datetime import UTC, datetime
 
     typer.echo(f"{_store(data).rollback(datetime.now(UTC), why)} speaks again.")

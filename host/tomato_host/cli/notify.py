@@ -1,4 +1,4 @@
-"""`tomato-host notify`: does a message really arrive?"""
+"""`tomato-host notify`: send a test notification."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ from pathlib import Path
 
 import typer
 
-app = typer.Typer(no_args_is_help=True, help="Messages to people.")
+app = typer.Typer(no_args_is_help=True, help="Notifications: send a test message.")
 
 
 @app.callback()
 def _root() -> None:
-    """Messages to people."""
+    """Notifications."""
 
 
 @app.command()
 def test(
     config: Path | None = typer.Option(None, "--config", help="TOML settings file."),
-    data_dir: Path = typer.Option(Path("data"), "--data-dir", help="Where a photo would come from."),
+    data_dir: Path = typer.Option(Path("data"), "--data-dir", help="Data directory, for the photo."),
     as_json: bool = typer.Option(False, "--json", help="For scripts."),
 ) -> None:
-    """Send one message to every address of every rule, now, and say which took it."""
+    """Send one message to every address of every rule, now, and report which accepted it."""
     from tomato_host.errors import TomatoError
     from tomato_host.service.notify.deadman import fetch
-    from tomato_host.service.notify.gate import Message
+    from tomato_host.service.notify.filter import Notification
     from tomato_host.service.notify.publisher import addresses, apprise_sender, scheme
     from tomato_host.settings import load_settings
 
@@ -33,7 +33,9 @@ def test(
     results: list[dict[str, object]] = []
     for url in dict.fromkeys(u for rule in settings.rules for u in addresses(rule.urls_from, os.environ)):
         photo = any(rule.photo for rule in settings.rules)
-        sent = apprise_sender(url, data_dir)(Message("INFO", "Tomato test", "This is how a message arrives.", photo))
+        sent = apprise_sender(url, data_dir)(
+            Notification("INFO", "Tomato test", "This is how a message arrives.", photo)
+        )
         results.append({"service": scheme(url), "ok": sent})
     if deadman := os.environ.get(settings.deadman_url_from, "").strip():
         results.append({"service": "sign of life", "ok": fetch(deadman)})

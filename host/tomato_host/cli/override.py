@@ -1,4 +1,4 @@
-"""A person's own commands: water, light, pause, resume, mode. The same door, a higher rank, bounded in time."""
+"""Operator commands: water, light, pause, resume, mode. Same guardrails, higher priority, bounded in time."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ DataDir = Annotated[Path, typer.Option("--data-dir", help="The data directory of
 Reason = Annotated[str, typer.Option("--reason", help="Why; it is written into the record.")]
 Wait = Annotated[float, typer.Option("--timeout", min=0.1, max=600.0, help="Seconds to wait for the host's answer.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON line for scripts.")]
-HERE = Path("data")
+DEFAULT_DATA_DIR = Path("data")
 UNIT_S = {"s": 1, "m": 60, "min": 60, "h": 3_600}
-MOST_S = 86_400
+MAX_S = 86_400
 
 
 def parse_duration(text: str) -> float:
     """Seconds of `90s`, `30m` or `2h`. Raises TomatoError E-OVERRIDE-DURATION."""
     found = re.fullmatch(r"(\d+(?:\.\d+)?)(s|m|min|h)", text.strip().lower())
     seconds = float(found[1]) * UNIT_S[found[2]] if found else 0.0
-    if not 1.0 <= seconds <= MOST_S:
+    if not 1.0 <= seconds <= MAX_S:
         raise TomatoError(
-            "E-OVERRIDE-DURATION", f"{text!r} is no duration between 1s and 24h.", "write it like 90s, 30m or 2h"
+            "E-OVERRIDE-DURATION", f"{text!r} is not a duration between 1s and 24h.", "write it like 90s, 30m or 2h"
         )
     return seconds
 
@@ -48,14 +48,14 @@ def person_action(kind: str, reason: str, **params: Any) -> dict[str, Any]:
                 "origin": "person",
                 "id": f"h-{now:%Y%m%dT%H%M%S%f}",
                 "params": params,
-                "why": {"rules_fired": ["manual_override"], "text": reason[:200] or "asked for by a person"},
+                "why": {"rules_fired": ["manual_override"], "text": reason[:200] or "requested by the operator"},
             }
         )
     }
 
 
 def _send(data_dir: Path, request: Request, timeout_s: float, as_json: bool) -> None:
-    """Hand the request over, show the answer; a refusal is an error with its reason."""
+    """Submit the request and print the reply; a refusal is an error with its reason."""
     from tomato_host.commands.inbox import submit, wait_reply
 
     submit(data_dir, request)
@@ -75,7 +75,7 @@ def _send(data_dir: Path, request: Request, timeout_s: float, as_json: bool) -> 
 def water(
     ml: Annotated[float, typer.Option("--ml", min=5.0, max=1_000.0, help="How much, in ml; may be clipped.")],
     reason: Reason = "",
-    data_dir: DataDir = HERE,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
     timeout_s: Wait = 15.0,
     as_json: AsJson = False,
 ) -> None:
@@ -89,11 +89,11 @@ def light(
     state: Annotated[str, typer.Argument(help="on or off")],
     duration: Annotated[str, typer.Option("--for", help="How long, like 30m or 2h.")] = "2h",
     reason: Reason = "",
-    data_dir: DataDir = HERE,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
     timeout_s: Wait = 15.0,
     as_json: AsJson = False,
 ) -> None:
-    """Switch the lamp on or keep it off for a while; afterwards the plan goes on."""
+    """Switch the lamp on or keep it off for a while; then the plan applies again."""
     from tomato_host.commands.inbox import new_request
 
     if state.lower() not in ("on", "off"):
@@ -117,42 +117,44 @@ def _mode(
 
 
 def pause(
-    duration: Annotated[str, typer.Option("--for", help="How long, like 30m or 2h; then it resumes by itself.")] = "1h",
+    duration: Annotated[str, typer.Option("--for", help="Duration, like 30m or 2h; then it resumes by itself.")] = "1h",
     reason: Reason = "",
-    data_dir: DataDir = HERE,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
     timeout_s: Wait = 15.0,
     as_json: AsJson = False,
 ) -> None:
-    """Stop deciding for a while, for work at the plants; your own commands still pass."""
+    """Pause the controller, for work at the plants; your own commands still pass."""
     _mode("PAUSED", duration, reason, data_dir, timeout_s, as_json)
 
 
-def resume(reason: Reason = "", data_dir: DataDir = HERE, timeout_s: Wait = 15.0, as_json: AsJson = False) -> None:
+def resume(
+    reason: Reason = "", data_dir: DataDir = DEFAULT_DATA_DIR, timeout_s: Wait = 15.0, as_json: AsJson = False
+) -> None:
     """End a pause now."""
     _mode("NORMAL", None, reason, data_dir, timeout_s, as_json)
 
 
 def mode(
-    wanted: Annotated[str, typer.Argument(help="normal, safe or acknowledge (what needed a hand is dealt with)")],
+    wanted: Annotated[str, typer.Argument(help="normal, safe or acknowledge (the reported cause has been dealt with)")],
     duration: Annotated[str, typer.Option("--for", help="For safe: how long, like 30m or 2h.")] = "24h",
     reason: Reason = "",
-    data_dir: DataDir = HERE,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
     timeout_s: Wait = 15.0,
     as_json: AsJson = False,
 ) -> None:
-    """Ask for safe mode, take it back, or say that what needed a hand has been dealt with."""
+    """Request safe mode, end it, or acknowledge that the reported cause has been dealt with."""
     from tomato_host.commands.inbox import new_request
 
-    word = wanted.lower()
-    if word == "acknowledge":
+    name = wanted.lower()
+    if name == "acknowledge":
         _send(data_dir, new_request("acknowledge", reason), timeout_s, as_json)
-    elif word == "normal":
+    elif name == "normal":
         _mode("NORMAL", None, reason, data_dir, timeout_s, as_json)
-    elif word == "safe":
+    elif name == "safe":
         _mode("SAFE", duration, reason, data_dir, timeout_s, as_json)
     else:
         raise TomatoError(
             "E-OVERRIDE-MODE",
-            f"{wanted!r} is no mode one can ask for.",
+            f"{wanted!r} is not a mode that can be requested.",
             "choose normal, safe or acknowledge; for a pause use `tomato-host pause`",
         )

@@ -1,4 +1,4 @@
-"""`tomato-host replay`: recorded observations through today's brain, or a recorded run checked against it."""
+"""`tomato-host replay`: recorded observations through the current brain, or a recorded run checked against it."""
 
 from __future__ import annotations
 
@@ -8,8 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from tomato_host.cli.recorded_settings import dataset_settings, dataset_zone, parse_local_time
+
 if TYPE_CHECKING:
-    from tomato_host.brain.brain import MindSettings
+    from zoneinfo import ZoneInfo
+
+    from tomato_host.brain.brain import BrainSettings
     from tomato_host.replay.check import CheckResult
     from tomato_host.replay.replay import ReplayResult
     from tomato_host.sources.interface import Source
@@ -21,15 +25,16 @@ def replay(
     select: Annotated[
         list[str] | None, typer.Option(help="COLUMN=TEXT: take only these rows of a table; repeatable.")
     ] = None,
-    begin: Annotated[str | None, typer.Option("--from", help="First moment, as 2020-02-01T06:00.")] = None,
-    end: Annotated[str | None, typer.Option("--to", help="First moment that is not replayed any more.")] = None,
-    data_dir: Annotated[Path | None, typer.Option(help="Write what the brain says into a dataset there.")] = None,
+    begin: Annotated[str | None, typer.Option("--from", help="Start, like 2020-02-01T06:00 (local time).")] = None,
+    end: Annotated[str | None, typer.Option("--to", help="End, exclusive.")] = None,
+    data_dir: Annotated[Path | None, typer.Option(help="Write the results into a dataset there.")] = None,
     config: Annotated[Path | None, typer.Option(help="Settings; default: the recording's own, if it has any.")] = None,
     malformed: Annotated[str, typer.Option(help="Damaged lines: fail or skip.")] = "fail",
     check: Annotated[bool, typer.Option("--check", help="Compare with what was recorded, byte for byte.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
 ) -> None:
-    """Run a recording through today's brain. With --check it ends with 2 when anything comes out differently."""
+    """Run a recording through the current brain. With --check it exits with 2 when anything differs."""
+    from tomato_host.app import brain_settings
     from tomato_host.errors import TomatoError
 
     if malformed not in ("fail", "skip"):
@@ -37,20 +42,22 @@ def replay(
     if check:
         _check(recording, config, as_json)
         return
-    span = (_moment(begin), _moment(end))
-    source = _source(recording, mapping, select or [], span, malformed)
-    _report(_run(source, _settings(recording, config), data_dir), data_dir, as_json)
+    zone = dataset_zone(recording, config)
+    span = (_moment(begin, zone), _moment(end, zone))
+    source = _source(recording, mapping, select or [], span, malformed, zone.key)
+    settings = brain_settings(dataset_settings(recording, config))
+    _report(_run(source, settings, data_dir), data_dir, as_json)
 
 
-def _run(source: Source, settings: MindSettings, data_dir: Path | None) -> ReplayResult:
-    from tomato_host.brain.brain import Mind
+def _run(source: Source, settings: BrainSettings, data_dir: Path | None) -> ReplayResult:
+    from tomato_host.brain.brain import Brain
     from tomato_host.replay.replay import NoStore, replay
     from tomato_host.storage import Dataset
 
     if data_dir is None:
-        return replay(source, Mind(settings), NoStore())
+        return replay(source, Brain(settings), NoStore())
     with Dataset.open(data_dir, fsync="never", about={"replay": True}) as dataset:
-        return replay(source, Mind(settings), dataset)
+        return replay(source, Brain(settings), dataset)
 
 
 def _source(
@@ -59,18 +66,19 @@ def _source(
     select: list[str],
     span: tuple[datetime | None, datetime | None],
     malformed: str,
+    time_zone: str,
 ) -> Source:
     from tomato_host.sources.csv_mapping import load_mapping
     from tomato_host.sources.measured import MeasuredSource, recognise
     from tomato_host.sources.replay import ReplaySource
-    from tomato_host.storage.replay_lines import dataset_lines
+    from tomato_host.storage.reader import dataset_lines
 
     policy: Any = malformed
     if recording.is_dir():
         return ReplaySource(dataset_lines(recording), policy, begin=span[0], end=span[1])
     if mapping is None and ".jsonl" in recording.name:
         return ReplaySource.from_file(recording, policy, begin=span[0], end=span[1])
-    table = load_mapping(mapping) if mapping is not None else recognise(recording)
+    table = load_mapping(mapping, time_zone) if mapping is not None else recognise(recording)
     return MeasuredSource(recording, table.selecting(dict(map(_pair, select))), begin=span[0], end=span[1])
 
 
@@ -79,38 +87,12 @@ def _pair(text: str) -> tuple[str, str]:
 
     column, equals, value = text.partition("=")
     if not equals:
-        raise TomatoError("E-REPLAY-OPTION", f"--select {text} is no pair.", "write it as --select compartment=Digilog")
+        raise TomatoError("E-REPLAY-OPTION", f"--select {text} is not a pair.", "write --select compartment=Digilog")
     return column, value
 
 
-def _moment(text: str | None) -> datetime | None:
-    from zoneinfo import ZoneInfo
-
-    from tomato_host.errors import TomatoError
-
-    if text is None:
-        return None
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise TomatoError("E-TIME", f"{text!r} is no time.", "write it as 2020-02-01 or 2020-02-01T06:00") from None
-    return moment if moment.tzinfo is not None else moment.replace(tzinfo=ZoneInfo("Europe/Vienna"))
-
-
-def _settings(recording: Path, config: Path | None) -> MindSettings:
-    """Those of --config, else those that a dataset was recorded with, else the defaults."""
-    import json
-
-    from tomato_host.app import mind_settings
-    from tomato_host.settings import Settings, load_settings, parse_settings
-
-    found: Settings = load_settings(config)
-    metadata = recording / "metadata.json"
-    if config is None and metadata.is_file():
-        recorded = json.loads(metadata.read_bytes()).get("settings")
-        if recorded is not None:
-            found = parse_settings(recorded, str(metadata))
-    return mind_settings(found)
+def _moment(text: str | None, zone: ZoneInfo) -> datetime | None:
+    return None if text is None else parse_local_time(text, zone, "E-TIME", "2020-02-01 or 2020-02-01T06:00")
 
 
 def _report(result: ReplayResult, data_dir: Path | None, as_json: bool) -> None:
@@ -150,6 +132,7 @@ def _text(moment: datetime | None) -> str | None:
 def _check(recording: Path, config: Path | None, as_json: bool) -> None:
     import json
 
+    from tomato_host.app import brain_settings
     from tomato_host.models.store import ModelStore
     from tomato_host.replay.check import Checker
     from tomato_host.storage.reader import read_records, require_dataset
@@ -157,7 +140,8 @@ def _check(recording: Path, config: Path | None, as_json: bool) -> None:
     require_dataset(recording)
     simulated = "simulated" in json.loads((recording / "metadata.json").read_bytes())
     models = ModelStore(recording / "models")
-    checker = Checker(_settings(recording, config), decides=not simulated, stored_model=models.verify)
+    settings = brain_settings(dataset_settings(recording, config))
+    checker = Checker(settings, decides=not simulated, stored_model=models.verify)
     result = checker.check(read_records(recording))
     _report_check(result, as_json, _incomplete_from(recording))
     if not result.same:
@@ -165,13 +149,13 @@ def _check(recording: Path, config: Path | None, as_json: bool) -> None:
 
 
 def _incomplete_from(recording: Path) -> str | None:
-    """When the disk budget first left readings out: from there on today's brain cannot know what it was told."""
+    """When the disk budget first left readings out: from there on the current brain lacks inputs."""
     from shared_schemas.records import EventV1
-    from tomato_host.storage.budgeted import LEAVES_OUT
+    from tomato_host.storage.budgeted_store import INCOMPLETE_AFTER
     from tomato_host.storage.reader import read_records
 
     events = (record for record in read_records(recording, {"events"}) if isinstance(record, EventV1))
-    return next((event.ts.isoformat() for event in events if event.name in LEAVES_OUT), None)
+    return next((event.ts.isoformat() for event in events if event.name in INCOMPLETE_AFTER), None)
 
 
 def _report_check(result: CheckResult, as_json: bool, incomplete_from: str | None) -> None:
@@ -203,4 +187,8 @@ def _report_check(result: CheckResult, as_json: bool, incomplete_from: str | Non
         typer.echo(f"{kind:20s} {count:8d} compared {result.differing[kind]:8d} differ")
     if incomplete_from is not None:
         typer.echo(f"The disk budget left readings out (first on {incomplete_from}): differences are to be expected.")
-    typer.echo("Today's brain says the same, byte for byte." if result.same else "Today's brain says something else.")
+    typer.echo(
+        "The current brain produces the same, byte for byte."
+        if result.same
+        else "The current brain produces something else."
+    )

@@ -1,4 +1,4 @@
-"""`tomato-host run`: the main job, on a board or on the virtual board, until it is told to stop."""
+"""`tomato-host run`: run the brain on a board or on the virtual board, until it is stopped."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ def run(
     as_json: bool = typer.Option(False, "--json", help="Show no status; print one JSON line at the end."),
 ) -> None:
     """Read, estimate, forecast, plan, guard, act, record. Ctrl-C ends it safely."""
-    from tomato_host.app import Job, run_job
+    from tomato_host.app import RunOptions, run_host
 
-    job = Job(
+    options = RunOptions(
         board=board,
         config=config,
         data_dir=data_dir,
@@ -37,4 +37,4 @@ def run(
         start=start,
         as_json=as_json,
     )
-    raise typer.Exit(run_job(job))
+    raise typer.Exit(run_host(options))

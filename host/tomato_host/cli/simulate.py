@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
+from zoneinfo import ZoneInfo
 
 import typer
+
+from tomato_host.cli.recorded_settings import parse_local_time
 
 if TYPE_CHECKING:
     from shared_schemas.records import StateV1
@@ -28,9 +30,10 @@ def simulate(
     time_scale: Annotated[
         float, typer.Option(min=0.0, help="Logical seconds per second; 0 = as fast as possible.")
     ] = 120.0,
-    start: Annotated[str, typer.Option(help="First moment; local time of Vienna unless it has an offset.")] = (
+    start: Annotated[str, typer.Option(help="Start; local time of [site] timezone unless it has an offset.")] = (
         "2026-02-14T00:00"
     ),
+    config: Annotated[Path | None, typer.Option(help="TOML settings file; [site] timezone is that of the day.")] = None,
     verbose: Annotated[bool, typer.Option("--verbose", help="Print every state as it is stored.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="End with one JSON line.")] = False,
 ) -> None:
@@ -39,10 +42,19 @@ def simulate(
     import time
 
     from tomato_host.loop.simulated_day import DayPlan, SimulatedDay
+    from tomato_host.settings import load_settings
 
     name = _known(scenario)
     begin = time.monotonic()
-    plan = DayPlan(start=_start(start), seed=seed, duration_h=duration_hours, scenario=name, time_scale=time_scale)
+    timezone = load_settings(config).site.timezone
+    plan = DayPlan(
+        start=parse_local_time(start, ZoneInfo(timezone), "E-TIME", "2026-02-14T00:00"),
+        timezone=timezone,
+        seed=seed,
+        duration_h=duration_hours,
+        scenario=name,
+        time_scale=time_scale,
+    )
     day = SimulatedDay(plan, output_dir, on_state=_print_state if verbose else None)
     _stop_on_signals(day)
     result = day.run()
@@ -78,18 +90,6 @@ def _known(name: str) -> str:
     return found
 
 
-def _start(text: str) -> datetime:
-    from zoneinfo import ZoneInfo
-
-    from tomato_host.errors import TomatoError
-
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise TomatoError("E-TIME", f"{text!r} is no time.", "write it as 2026-02-14T00:00") from None
-    return moment if moment.tzinfo is not None else moment.replace(tzinfo=ZoneInfo("Europe/Vienna"))
-
-
 def _print_state(state: StateV1) -> None:
     env, soil = state.env, state.soil
     typer.echo(
@@ -104,7 +104,7 @@ def _shown(value: float | None, digits: int = 1) -> str:
 
 
 def _stop_on_signals(day: SimulatedDay) -> None:
-    """SIGINT and SIGTERM end the run after the task in hand, with every file closed."""
+    """SIGINT and SIGTERM end the run after the present task, with every file closed."""
     import signal
 
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -1,4 +1,4 @@
-"""`tomato-host token`: who may read from elsewhere, and who may change anything."""
+"""`tomato-host token`: access tokens for remote reading and for changes."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ DataDir = typer.Option(Path("data"), "--data-dir", help="The data directory of t
 
 @app.command()
 def create(
-    name: str = typer.Argument(help="Whose it is; it stands in the record of every change."),
+    name: str = typer.Argument(help="Owner; recorded with every change."),
     role: str = typer.Option("operate", "--role", help="view, operate or admin."),
     data_dir: Path = DataDir,
     as_json: bool = typer.Option(False, "--json", help="For scripts."),
 ) -> None:
-    """Make a token and show it once; only its hash is kept."""
+    """Create a token and show it once; only its hash is stored."""
     from tomato_host.service.tokens import TokenFile
 
     secret = TokenFile(data_dir).create(name, role)
@@ -49,7 +49,7 @@ def list_tokens(
 
 @app.command()
 def revoke(name: str = typer.Argument(help="Which one."), data_dir: Path = DataDir) -> None:
-    """Make a token worthless, at once."""
+    """Revoke a token, effective at once."""
     from tomato_host.service.tokens import TokenFile
 
     TokenFile(data_dir).revoke(name)

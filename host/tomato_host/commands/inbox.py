@@ -1,4 +1,4 @@
-"""How a person's command reaches the running host: one small file a request, one a reply, in `<data-dir>/inbox`.
+"""How an operator's command reaches the running host: a small file per request and per reply in `<data-dir>/inbox`.
 
 Files are written under a temporary name and renamed, so that neither end ever reads half a file. The host reads the
 directory in each round of its loop; a request is removed before it is carried out, so none is carried out twice.
@@ -22,35 +22,35 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 from shared_schemas.records.action_v1 import ActionV1
 from tomato_host.errors import TomatoError
 
-LARGEST_BYTES = 65_536
-LONGEST_REASON = 200
-MOST_AT_ONCE = 20
-"""Requests taken in one round of the loop; a flood waits."""
-REPLY_KEPT_S = 600.0
+MAX_BYTES = 65_536
+MAX_REASON = 200
+MAX_BATCH = 20
+"""Requests read in one round of the loop; the rest waits for the next."""
+REPLY_LIFETIME_S = 600.0
 POLL_S = 0.05
 
 
 Kind = Literal["action", "mode", "acknowledge", "calibrate", "read_probe", "dose", "clear_fault", "faults"]
 
-NEEDED = {"action": "action", "mode": "mode", "calibrate": "values", "dose": "action", "clear_fault": "fault"}
-"""By kind of request the field without which it means nothing."""
+REQUIRED_FIELD = {"action": "action", "mode": "mode", "calibrate": "values", "dose": "action", "clear_fault": "fault"}
+"""By kind of request the field it requires."""
 
 
 class Request(BaseModel):
-    """What a person asks for: a deed through the guardrails, a change of mode, or work on the board itself."""
+    """An operator's request: an action through the guardrails, a change of mode, or work on the board itself."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     id: Annotated[str, Field(pattern=r"^[a-z0-9-]{1,64}$")]
     ts: AwareDatetime
     kind: Kind
-    reason: Annotated[str, Field(max_length=LONGEST_REASON)] = ""
+    reason: Annotated[str, Field(max_length=MAX_REASON)] = ""
     action: ActionV1 | None = None
     """For kinds `action` and `dose`: the proposal, origin person or api."""
     mode: Literal["NORMAL", "PAUSED", "SAFE"] | None = None
-    """For kind `mode`: what is asked for; NORMAL takes back an earlier PAUSED or SAFE."""
+    """For kind `mode`: the requested mode; NORMAL ends an earlier PAUSED or SAFE."""
     until: AwareDatetime | None = None
-    """For kind `mode`: when the request lapses by itself."""
+    """For kind `mode`: when the request ends by itself."""
     values: dict[str, int] = {}
     """For kind `calibrate`: CONFIG entries as stored integers."""
     probe: Literal[1, 2] = 1
@@ -58,19 +58,19 @@ class Request(BaseModel):
     fault: Annotated[str, Field(max_length=40)] = ""
     """For kind `clear_fault`: its name."""
     port: Annotated[str, Field(max_length=400)] = ""
-    """The port somebody named for work on the board; a host that holds another one refuses."""
+    """The port named by the operator for work on the board; a host that holds another one refuses."""
 
     @model_validator(mode="after")
-    def _whole(self) -> Self:
-        """Each kind brings what it is about."""
-        needed = NEEDED.get(self.kind)
-        if needed is not None and not getattr(self, needed):
-            raise ValueError(f"a request of kind {self.kind} needs {needed}")
+    def _has_required_field(self) -> Self:
+        """Each kind has the field it is about."""
+        required = REQUIRED_FIELD.get(self.kind)
+        if required is not None and not getattr(self, required):
+            raise ValueError(f"a request of kind {self.kind} needs {required}")
         return self
 
 
 class Reply(BaseModel):
-    """What became of a request."""
+    """The answer to a request."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -82,14 +82,14 @@ class Reply(BaseModel):
     code: str = ""
     """When it failed for a reason that has a code of docs/errors.md."""
     values: dict[str, int] = {}
-    """CONFIG entries the board took."""
+    """CONFIG entries the board has accepted."""
     raw: int | None = None
     """A probe's raw count."""
     seconds: float | None = None
     """How long the pump was on."""
     board_state: str = ""
     faults: tuple[str, ...] = ()
-    """What the board holds latched."""
+    """Faults latched on the board."""
 
 
 def _write_atomic(path: Path, text: str) -> None:
@@ -105,7 +105,7 @@ def _write_atomic(path: Path, text: str) -> None:
 
 
 class Inbox:
-    """The host's end. `take` never raises for what others wrote: a bad file is answered and removed."""
+    """The host's end. `pop_requests` never raises for what others wrote: a bad file is answered and removed."""
 
     def __init__(self, data_dir: Path) -> None:
         """Make the directories. Raises TomatoError E-INBOX-UNWRITABLE."""
@@ -118,14 +118,14 @@ class Inbox:
                 "E-INBOX-UNWRITABLE", f"{self._folder} cannot be made: {error}.", "check who owns the data directory"
             ) from None
 
-    def take(self) -> list[Request]:
+    def pop_requests(self) -> list[Request]:
         """New requests, oldest first; each is removed from disk before it is returned."""
-        taken = []
-        for path in self._waiting()[:MOST_AT_ONCE]:
+        requests = []
+        for path in self._waiting()[:MAX_BATCH]:
             request = self._read(path)
             if request is not None:
-                taken.append(request)
-        return taken
+                requests.append(request)
+        return requests
 
     def _waiting(self) -> list[Path]:
         try:
@@ -137,11 +137,11 @@ class Inbox:
 
     def _read(self, path: Path) -> Request | None:
         try:
-            raw = path.read_bytes()[: LARGEST_BYTES + 1]
+            raw = path.read_bytes()[: MAX_BYTES + 1]
             path.unlink()
         except OSError:
-            return None  # gone again, or not ours to read: its writer will wait in vain and say so
-        if len(raw) > LARGEST_BYTES:
+            return None  # gone again, or not ours to read: its writer runs into its timeout
+        if len(raw) > MAX_BYTES:
             self._refuse(path, "the request is too large")
             return None
         try:
@@ -155,16 +155,16 @@ class Inbox:
         self.reply(Reply(id=path.stem.split("_")[-1], ok=False, text=text))
 
     def reply(self, reply: Reply) -> None:
-        """Answer a request. A full disk must not stop the loop: an answer that cannot be written is dropped."""
+        """Write a reply. A full disk must not stop the loop: a reply that cannot be written is dropped."""
         with contextlib.suppress(OSError):
             _write_atomic(self._replies / f"{reply.id}.json", reply.model_dump_json())
 
-    def tidy(self, now_s: float) -> int:
-        """Remove replies that nobody fetched within ten minutes; returns how many. Call it once in a while."""
+    def remove_stale_replies(self, now_s: float) -> int:
+        """Remove replies that were not read within ten minutes; returns how many."""
         removed = 0
         for path in self._replies.glob("*.json"):
             with contextlib.suppress(OSError):
-                if now_s - path.stat().st_mtime > REPLY_KEPT_S:
+                if now_s - path.stat().st_mtime > REPLY_LIFETIME_S:
                     path.unlink()
                     removed += 1
         return removed
@@ -172,11 +172,11 @@ class Inbox:
 
 def new_request(kind: Kind, reason: str, **fields: Any) -> Request:
     """A request of this moment with an id of its own."""
-    return Request(id=uuid.uuid4().hex, ts=datetime.now(UTC), kind=kind, reason=reason[:LONGEST_REASON], **fields)
+    return Request(id=uuid.uuid4().hex, ts=datetime.now(UTC), kind=kind, reason=reason[:MAX_REASON], **fields)
 
 
 def submit(data_dir: Path, request: Request) -> None:
-    """The person's end: put the request where the host finds it. Raises TomatoError E-INBOX-MISSING, -UNWRITABLE."""
+    """The operator's end: write the request for the host. Raises TomatoError E-INBOX-MISSING, E-INBOX-UNWRITABLE."""
     folder = data_dir / "inbox"
     if not folder.is_dir():
         raise TomatoError(
@@ -204,7 +204,7 @@ def wait_reply(
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Reply:
-    """Wait for the host's answer. Raises TomatoError E-INBOX-SILENT when none comes; the request is then taken back."""
+    """Wait for the host's answer. Raises TomatoError E-INBOX-SILENT when none comes; the request is then withdrawn."""
     folder = data_dir / "inbox"
     path, end = folder / "replies" / f"{request.id}.json", clock() + timeout_s
     while clock() < end:
@@ -213,21 +213,21 @@ def wait_reply(
             path.unlink()
             return reply
         sleep(POLL_S)
-    taken_back = False
+    withdrawn = False
     for waiting in folder.glob(f"*_{request.id}.json"):
         with contextlib.suppress(OSError):
             waiting.unlink()
-            taken_back = True
-    if taken_back:
+            withdrawn = True
+    if withdrawn:
         raise TomatoError(
             "E-INBOX-SILENT",
-            f"No running host answered within {timeout_s:g} s; the request was taken back.",
+            f"No running host answered within {timeout_s:g} s; the request was withdrawn.",
             "start `tomato-host run`, or give the --data-dir of the one that runs",
         )
     raise TomatoError(
         "E-INBOX-SILENT",
-        f"The host took the request and has not answered within {timeout_s:g} s.",
-        "look at the dashboard's events for what became of it before you ask again",
+        f"The host has read the request and has not answered within {timeout_s:g} s.",
+        "check the dashboard's events for its result before you repeat it",
     )
 
 

@@ -1,4 +1,4 @@
-"""What persons have asked of the running host: pauses, safe mode, acknowledgements; each bounded in time."""
+"""Overrides an operator has set on the running host: pause, safe mode, acknowledgement; each bounded in time."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from datetime import datetime, timedelta
 from tomato_host.commands.inbox import Request
 
 LONGEST = timedelta(hours=24)
-"""A pause or a wish for safe mode lapses by itself after a day; a plant is not to be forgotten in it."""
+"""A pause or a requested safe mode ends by itself after a day, so that a plant is not forgotten in it."""
 
 
 @dataclass(slots=True)
-class Persons:
-    """The wishes in force."""
+class OperatorOverrides:
+    """The overrides in force."""
 
     paused_until: datetime | None = None
     safe_until: datetime | None = None
     acknowledges: bool = False
-    """True for one step of safe mode: what needed a hand has been dealt with."""
+    """True for one step of safe mode: the cause that needed an operator has been dealt with."""
 
-    def wish(self, request: Request, now: datetime) -> str:
-        """Take a request of kind `mode` or `acknowledge`; returns what is now in force, in words."""
+    def apply(self, request: Request, now: datetime) -> str:
+        """Apply a request of kind `mode` or `acknowledge`; returns one sentence on what is now in force."""
         if request.kind == "acknowledge":
             self.acknowledges = True
             return "acknowledged"
@@ -37,14 +37,14 @@ class Persons:
         return f"{request.mode} until {until:%Y-%m-%d %H:%M} UTC"
 
     def paused(self, now: datetime) -> bool:
-        """Whether somebody has paused the controller."""
+        """Whether an operator has paused the controller."""
         return self.paused_until is not None and now < self.paused_until
 
     def wants_safe(self, now: datetime) -> bool:
-        """Whether somebody has asked for safe mode."""
+        """Whether an operator has requested safe mode."""
         return self.safe_until is not None and now < self.safe_until
 
-    def take_acknowledgement(self) -> bool:
-        """True once after somebody has acknowledged."""
-        said, self.acknowledges = self.acknowledges, False
-        return said
+    def pop_acknowledgement(self) -> bool:
+        """True once after an acknowledgement."""
+        acknowledged, self.acknowledges = self.acknowledges, False
+        return acknowledged

@@ -1,4 +1,21 @@
-"""Two times from one clock: wall time for records, a monotonic count for everything that waits."""
+"""Two times from one clock: wall time for records, a monotonic count for everything that waits.
+
+Everything timed in the host asks an injected `Clock`; nothing calls `time` or `datetime.now` on its own. There are
+three: `RealClock` (the machine's), `SimClock` (logical time, at any scale) and the twin's lock step, for which
+waiting *is* what moves board and tent (`twin/board_runtime.py`).
+
+Wall time may step: an operator, a time service or a battery-less Raspberry Pi sets it by hours. The monotonic count
+never goes back. Hence leases, retries, pulses and the scheduler use the count only; wall time goes into records and
+into what follows the local day. Two consequences need care. A moment of the board arrives as a monotonic moment and
+becomes wall time by what the wall clock shows *now* (`wall_time_at`), not by an offset fixed at the start. And spans
+counted in wall time, such as how long the link has been down, must be moved when the clock is set: `ClockWatch`
+detects a step by comparing the two times, the supervisor records it (`clock_set`), and a replay applies the same
+correction.
+
+`SimClock` stands still between waits and lands on each deadline exactly. So the steps of a run do not depend on the
+scale or on how busy the machine is; with a scale above 0 only the pacing differs, and it is paced against the sum of
+all waits, so that work done in between does not accumulate as delay.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +33,7 @@ class Wake(Protocol):
 
 
 class Clock(Protocol):
-    """What every timed part of the host asks. Wall time may step; `monotonic_ms` never goes back."""
+    """The time source of every timed part. Wall time may step; `monotonic_ms` never goes back."""
 
     def now(self) -> datetime:
         """Wall time, aware, UTC."""
@@ -34,7 +51,7 @@ def wall_time_at(clock: Clock, monotonic_ms: float) -> datetime:
 
 
 class _Sleeper:
-    """The wake of those who wait for nothing but time."""
+    """The wake of a wait for time alone."""
 
     def wait(self, timeout_s: float) -> bool | None:
         time.sleep(timeout_s)
@@ -136,3 +153,42 @@ class SimClock:
                 return
         self._now_ms = deadline_ms
         self._paced_to_ns = end_ns
+
+
+EPOCH = datetime.fromtimestamp(0, UTC)
+CLOCK_SET_THRESHOLD = timedelta(seconds=2)
+"""A time service slews smaller errors away; what it steps is larger."""
+
+
+class ClockWatch:
+    """Detects that the wall clock was set, by comparing it with the monotonic count.
+
+    A machine that slept looks like one whose clock was set forward.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._offset = self._measure()
+
+    def step(self) -> timedelta | None:
+        """How far the clock has been set since the last call; None when it has not."""
+        offset = self._measure()
+        moved = offset - self._offset
+        if abs(moved) < CLOCK_SET_THRESHOLD:
+            return None
+        self._offset = offset
+        return moved
+
+    def _measure(self) -> timedelta:
+        return self._clock.now() - EPOCH - timedelta(milliseconds=self._clock.monotonic_ms())
+
+
+def describe_clock_step(moved: timedelta) -> str:
+    """One sentence for the record."""
+    seconds = abs(moved.total_seconds())
+    amount = f"{seconds / 3600:.1f} h" if seconds >= 3600 else f"{seconds:.0f} s"
+    direction = f"forward by {amount}, or the machine slept" if moved > timedelta(0) else f"back by {amount}"
+    return (
+        f"The machine's clock was set {direction}. Pulses, leases and the board's budgets are not affected; "
+        "what follows local time uses the new clock."
+    )

@@ -1,4 +1,4 @@
-"""What the disk holds and takes, for the status and the metrics."""
+"""Disk usage and what the disk budget did, for the status and the metrics."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from datetime import datetime
 from pathlib import Path
 from time import monotonic as machine_monotonic
 
-from tomato_host.brain.brain import Taken
+from tomato_host.brain.brain import StepResult
 from tomato_host.loop.status import Status
-from tomato_host.storage.budgeted import BudgetedStore
+from tomato_host.storage.budgeted_store import BudgetedStore
 from tomato_host.storage.retention import stored_bytes
 
-LOOK_EVERY_S = 60.0
+CHECK_EVERY_S = 60.0
 
 
 class DiskWatch:
-    """An extension of the deciding loop; one look takes well under a millisecond."""
+    """An extension of the deciding loop; one check takes well under a millisecond."""
 
     def __init__(
         self,
@@ -30,25 +30,25 @@ class DiskWatch:
         self._status = status
         self._data_dir = data_dir
         self._monotonic = monotonic
-        self._look_at_s = float("-inf")
+        self._next_check_s = float("-inf")
 
     def start(self) -> None:
-        """Nothing to begin."""
+        """Nothing to start."""
 
-    def on_decision(self, taken: Taken, now: datetime) -> None:
-        """Nothing to do with decisions."""
+    def on_decision(self, result: StepResult, now: datetime) -> None:
+        """Nothing to do."""
 
     def tick(self, now: datetime) -> None:
-        """Look now and then."""
+        """Check once a minute."""
         now_s = self._monotonic()
-        if now_s < self._look_at_s:
+        if now_s < self._next_check_s:
             return
-        self._look_at_s = now_s + LOOK_EVERY_S
+        self._next_check_s = now_s + CHECK_EVERY_S
         tally = self._store.tally
         try:
             free, stored = shutil.disk_usage(self._data_dir).free, stored_bytes(self._data_dir / "private")
         except OSError:
-            return  # a disk that cannot even be looked at is told about by the records it refuses
+            return  # a disk that cannot be read shows as records that it refuses
         self._status.disk = {
             "free_bytes": free,
             "stored_bytes": stored,
@@ -59,4 +59,4 @@ class DiskWatch:
         }
 
     def stop(self) -> None:
-        """Nothing to end."""
+        """Nothing to stop."""

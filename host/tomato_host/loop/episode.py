@@ -1,114 +1,207 @@
-"""The walk of the data, as one short function: read, estimate, forecast, plan, guard, act, log."""
+"""One episode: the walk of one observation through the brain to the board and into the record. It exists once.
+
+    observe -> estimate -> safe mode -> forecast -> decide -> guard -> execute -> outcome -> record
+
+Everything that feeds observations to the brain runs this walk: the live supervisor, `replay`, `replay --check`, the
+simulated day and the campaigns. They differ in four things only, which they pass in:
+
+* the **source** of observations and device statuses, with the moment of receipt (`RuntimeContext.now`);
+* the **brain**: the whole one, or the estimator alone (`EstimateOnly`) where nothing is decided;
+* the **sink** of the records: dataset and status, a comparison with a recording, or a counter;
+* the **actuator**: the board, a simulated tent, or nothing at all.
+
+What the brain does with an observation is in `brain/brain.py`; it is pure. This file fixes the order in which its
+results are recorded and carried out. The order is part of the recording's meaning: `replay --check` compares record by
+record, and a crash between two lines must leave the earlier part complete. Hence a device status precedes the
+observation it belongs to, anomalies precede the state that shows them, targets and forecast precede the plan that rests
+on them, and the verdict of an action is recorded before the action is started.
+
+Rejected alternatives: one loop per caller (there were five, and they had drifted apart: one forgot the baseline plan,
+one the reason of a state), and callbacks from within the brain (it would then do I/O in the middle of a decision).
+"""
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
-from shared_schemas.records import DeviceStatusV1, ObservationV1, StateV1
-from tomato_host.brain.brain import Circumstances, Mind, Taken
+from shared_schemas.records import ActionV1, DeviceStatusV1, EventV1, ObservationV1, Record, StateV1
+from tomato_host.brain.brain import Decision, RuntimeContext, StepResult
+from tomato_host.brain.estimator.estimate import Estimate
+from tomato_host.brain.estimator.pipeline import Estimator
 from tomato_host.brain.guardrails.guardrails import Verdict
-from tomato_host.brain.safe_mode import Step
-from tomato_host.loop.recorder import Level, Recorder
+from tomato_host.brain.safe_mode import SafeModeStep
+
+SAFE_MODE_PERIOD = timedelta(seconds=10)
+"""While the link is down nothing is observed; the safe mode is then updated at this period, counted from the start."""
+REASON_MAX = 240
+"""Longest `reason` of a state_v1."""
 
 
-class Hands(Protocol):
+class Sink(Protocol):
+    """Where the records of an episode go."""
+
+    def record(self, record: Record) -> None:
+        """Take one record, in the order in which things happened."""
+
+
+class Actuator(Protocol):
     """What an episode may do to the world."""
 
     def act(self, verdict: Verdict) -> None:
-        """Carry out one action that the door has allowed."""
+        """Carry out one action that the guardrails have allowed."""
 
     def switch_off(self, outputs: tuple[str, ...], reason: str) -> None:
-        """Stop these outputs now; stopping needs nobody's leave."""
+        """Stop these outputs now; stopping needs no permission."""
+
+
+class EpisodeBrain(Protocol):
+    """What an episode needs of `brain.Brain`."""
+
+    @property
+    def estimate(self) -> Estimate | None: ...
+    @property
+    def mode(self) -> str | None: ...
+    def step(self, observation: ObservationV1, devices: DeviceStatusV1, context: RuntimeContext) -> StepResult: ...
+    def update_devices(self, devices: DeviceStatusV1) -> None: ...
+    def update_safe_mode(self, context: RuntimeContext) -> SafeModeStep: ...
+    def add_outcome(self, action: ActionV1) -> None: ...
 
 
 class Episode:
-    """Runs observations through the mind; the records come out in the order in which things happened."""
+    """Runs observations through the brain; the records come out in the order in which things happened."""
 
-    def __init__(self, mind: Mind, recorder: Recorder, hands: Hands) -> None:
-        self._mind = mind
-        self._log = recorder
-        self._hands = hands
+    def __init__(self, brain: EpisodeBrain, sink: Sink, actuator: Actuator, *, health_with_states: bool = True) -> None:
+        """`health_with_states`: record the sensors' health beside each state, instead of leaving it to the caller."""
+        self._brain = brain
+        self._sink = sink
+        self._actuator = actuator
+        self._health_with_states = health_with_states
         self._devices: DeviceStatusV1 | None = None
         self._stated_at: datetime | None = None
 
-    def run(self, observation: ObservationV1, devices: DeviceStatusV1, here: Circumstances) -> Taken:
-        """One observation: read, estimate, forecast, plan, guard, act, log."""
-        self._log_devices(devices)
-        self._log.keep(observation)
-        taken = self._mind.take(observation, devices, here)
-        for anomaly in taken.estimate.anomalies:
-            self._log.keep(anomaly)
-        if taken.trust is not None:
-            self._heed_trust(taken.trust, here.now)
-        if taken.estimate.anomalies or taken.judged is not None:
-            self.log_state(_why_now(taken))
-        self._log_expectations(taken)
-        if taken.judged is not None:
-            if taken.judged.baseline is not None:
-                self._log.keep(taken.judged.baseline)
-            self._log.keep(taken.judged.plan)
-            for verdict in taken.judged.verdicts:
-                self._log.keep(verdict.action)
-                if verdict.allowed:
-                    self._hands.act(verdict)
-        return taken
+    def run(self, observation: ObservationV1, devices: DeviceStatusV1, context: RuntimeContext) -> StepResult:
+        """One observation: estimate, safe mode, forecast, decide, guard (all in the brain), execute, record."""
+        self._record_devices(devices)
+        self._sink.record(observation)
+        step = self._brain.step(observation, devices, context)
+        self._record_all(*step.estimate.anomalies)
+        self._apply_safe_mode(step.safe_mode, context.now)
+        if step.estimate.anomalies or step.decision is not None:
+            self.record_state(_state_reason(step))
+        self._record_expectations(step)
+        self._carry_out(step.decision)
+        return step
 
-    def log_state(self, reason: str | None) -> StateV1 | None:
-        """Write the newest state and the sensors' health, once for each moment; None before the first."""
-        estimate = self._mind.estimate
+    def finish(self, action: ActionV1) -> None:
+        """The outcome of an action: the brain learns it, the record keeps it."""
+        self._brain.add_outcome(action)
+        self._sink.record(action)
+
+    def record_state(self, reason: str | None) -> StateV1 | None:
+        """Record the newest state, once for each moment; None before the first and when it is recorded already."""
+        estimate = self._brain.estimate
         if estimate is None or self._stated_at == estimate.ts:
             return None
         self._stated_at = estimate.ts
-        state = estimate.state.model_copy(update={"mode": self._mind.mode, "reason": reason})
-        self._log.keep(state)
-        self._log.keep(estimate.health)
+        state = estimate.state.model_copy(update={"mode": self._brain.mode, "reason": reason})
+        self._sink.record(state)
+        if self._health_with_states:
+            self._sink.record(estimate.health)
         return state
 
-    def log_devices(self, devices: DeviceStatusV1) -> None:
-        """Write the body's condition and let the mind know, outside an observation (a lost link, a fault)."""
-        self._log_devices(devices)
-        self._mind.learn_devices(devices)
+    def record_devices(self, devices: DeviceStatusV1) -> None:
+        """A device status outside an observation (a lost link, a fault): record it and pass it to the brain."""
+        self._record_devices(devices)
+        self._brain.update_devices(devices)
 
-    def weigh_trust(self, here: Circumstances) -> None:
-        """Let time pass for trust while nothing is observed."""
-        self._heed_trust(self._mind.weigh_trust(here), here.now)
+    def update_safe_mode(self, context: RuntimeContext) -> None:
+        """Let time pass for the safe mode while nothing is observed."""
+        self._apply_safe_mode(self._brain.update_safe_mode(context), context.now)
 
     # -- inside ------------------------------------------------------------------------------------------------
 
-    def _log_devices(self, devices: DeviceStatusV1) -> None:
-        """Only a change is worth a line."""
+    def _record_all(self, *records: Record) -> None:
+        for record in records:
+            self._sink.record(record)
+
+    def _record_devices(self, devices: DeviceStatusV1) -> None:
+        """Only a change is recorded; sources return the same object until something changes."""
         if devices is not self._devices:
             self._devices = devices
-            self._log.keep(devices)
+            self._sink.record(devices)
 
-    def _log_expectations(self, taken: Taken) -> None:
-        """Targets when they were made anew, and the forecast a decision rested on."""
-        if taken.rebuilt is not None:
-            for record in (taken.rebuilt.targets, taken.rebuilt.sampling, taken.rebuilt.log):
-                self._log.keep(record)
-        if taken.prediction is not None:
-            self._log.keep(taken.prediction)
-
-    def _heed_trust(self, trust: Step, now: datetime) -> None:
+    def _apply_safe_mode(self, safe_mode: SafeModeStep | None, now: datetime) -> None:
         """Entering safe mode switches off at once; every change is an event that may be notified."""
-        if trust.entered:
-            self._hands.switch_off(trust.switch_off, ", ".join(trust.entered))
-        if trust.notify is not None:
-            level: Level = "ALARM" if trust.state.mode == "SAFE" and trust.entered else "INFO"
-            self._log.event(
-                now,
-                level,
-                "mode",
-                f"mode_{trust.state.mode.lower()}",
-                trust.notify,
-                causes=", ".join(trust.state.causes),
-                entered=", ".join(trust.entered),
-            )
+        if safe_mode is None:
+            return
+        if safe_mode.entered:
+            self._actuator.switch_off(safe_mode.switch_off, ", ".join(safe_mode.entered))
+        if safe_mode.notify is not None:
+            self._sink.record(_mode_event(safe_mode, safe_mode.notify, now))
+
+    def _record_expectations(self, step: StepResult) -> None:
+        """Targets when they were made anew, and the forecast a decision rests on."""
+        if step.rebuilt is not None:
+            self._record_all(step.rebuilt.targets, step.rebuilt.sampling, step.rebuilt.log)
+        if step.prediction is not None:
+            self._sink.record(step.prediction)
+
+    def _carry_out(self, decision: Decision | None) -> None:
+        """Record the plan, then each action with its verdict; what is allowed is started."""
+        if decision is None:
+            return
+        if decision.baseline is not None:
+            self._sink.record(decision.baseline)
+        self._sink.record(decision.plan)
+        for verdict in decision.verdicts:
+            self._sink.record(verdict.action)
+            if verdict.allowed:
+                self._actuator.act(verdict)
 
 
-def _why_now(taken: Taken) -> str | None:
-    """Why a state is written outside the cadence."""
-    if taken.why is not None:
-        return f"decision: {taken.why}"
-    return ", ".join(dict.fromkeys(f"{a.type.value} {a.phase.lower()}" for a in taken.estimate.anomalies))[:240]
+class EstimateOnly:
+    """The estimator in the place of the brain, for recordings and simulations in which nothing is decided."""
+
+    mode: str | None = None
+
+    def __init__(self, estimator: Estimator) -> None:
+        self._estimator = estimator
+        self.estimate: Estimate | None = None
+
+    def step(self, observation: ObservationV1, devices: DeviceStatusV1, context: RuntimeContext) -> StepResult:
+        """Estimate; a late observation (backlog) does not replace the present estimate."""
+        estimate = self._estimator.step(observation, devices)
+        if not estimate.late:
+            self.estimate = estimate
+        return StepResult(estimate)
+
+    def update_devices(self, devices: DeviceStatusV1) -> None:
+        """The estimator sees devices with observations only."""
+
+    def update_safe_mode(self, context: RuntimeContext) -> SafeModeStep:
+        """Raises RuntimeError: without a brain there is no mode."""
+        raise RuntimeError("an estimator alone has no mode")
+
+    def add_outcome(self, action: ActionV1) -> None:
+        """Nothing is decided, so there are no outcomes."""
+
+
+def _state_reason(step: StepResult) -> str:
+    """Why a state is recorded outside the cadence."""
+    if step.why is not None:
+        return f"decision: {step.why}"
+    names = (f"{anomaly.type.value} {anomaly.phase.lower()}" for anomaly in step.estimate.anomalies)
+    return ", ".join(dict.fromkeys(names))[:REASON_MAX]
+
+
+def _mode_event(safe_mode: SafeModeStep, text: str, now: datetime) -> EventV1:
+    return EventV1(
+        schema_version="event_v1",
+        ts=now,
+        level="ALARM" if safe_mode.state.mode == "SAFE" and safe_mode.entered else "INFO",
+        kind="mode",
+        name=f"mode_{safe_mode.state.mode.lower()}",
+        text=text[:4_000],
+        data={"causes": ", ".join(safe_mode.state.causes), "entered": ", ".join(safe_mode.entered)},
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Protocol
 
-from tomato_host.brain.brain import Taken
+from tomato_host.brain.brain import StepResult
 
 
 class Extension(Protocol):
@@ -14,8 +14,8 @@ class Extension(Protocol):
     def start(self) -> None:
         """The run begins."""
 
-    def on_decision(self, taken: Taken, now: datetime) -> None:
-        """A decision has been taken and recorded."""
+    def on_decision(self, result: StepResult, now: datetime) -> None:
+        """A decision has been made and recorded."""
 
     def tick(self, now: datetime) -> None:
         """Called with every lease renewal."""
@@ -42,4 +42,4 @@ class NoDisplay:
         """Nothing to draw."""
 
     def stop(self) -> None:
-        """Nothing to take down."""
+        """Nothing to close."""

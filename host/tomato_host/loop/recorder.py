@@ -1,4 +1,4 @@
-"""The one place where a record is kept: on disk, in the status, in the tally, and told to whoever listens."""
+"""The one place where a record is stored: on disk, in the status, in the counts, and passed to the listeners."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ __all__ = ["Datum", "Kind", "Level", "Recorder", "Store"]
 
 
 class Store(Protocol):
-    """What keeps records; never raises for a full disk (what it refuses waits until there is room)."""
+    """Storage for records; never raises for a full disk (what it refuses is queued until there is room)."""
 
     def offer(self, record: Record) -> bool:
-        """Keep one record; True when it and all before it are stored, False while they wait for the disk."""
+        """Store one record; True when it and all before it are stored, False while they wait for the disk."""
 
 
 class Recorder:
@@ -45,41 +45,43 @@ class Recorder:
         self._store = store
         self._status = status
         self.listeners: list[Callable[[Record], None]] = []
-        """Called with every record after it was kept: notifications, metrics, bus."""
+        """Called with every record after it was stored: notifications, metrics, bus."""
         self._stored = True
 
-    def keep(self, record: Record) -> None:
-        """Store a record, show it, tell the listeners."""
+    def record(self, record: Record) -> None:
+        """Store a record, update the status, call the listeners."""
         stored = self._store.offer(record)
         self._show(record)
         self._status.revision += 1
         for listener in self.listeners:
             listener(record)
-        self._note_disk(stored, record.ts)
+        self._report_disk(stored, record.ts)
 
-    def note(self, record: Record) -> None:
+    def record_quietly(self, record: Record) -> None:
         """Store a record that only a later replay needs: no display, no listeners."""
-        self._note_disk(self._store.offer(record), record.ts)
+        self._report_disk(self._store.offer(record), record.ts)
 
-    def _note_disk(self, stored: bool, now: datetime) -> None:
-        """A disk that refuses, or takes again, is told at once: those who listen need no disk to hear it."""
+    def _report_disk(self, stored: bool, now: datetime) -> None:
+        """A disk that refuses records, or accepts them again, is an event at once; listeners need no disk."""
         if stored == self._stored:
             return
         self._stored = stored
         if stored:
-            self.event(now, "INFO", "storage", "records_stored", "The disk takes records again; what waited is kept.")
+            self.event(
+                now, "INFO", "storage", "records_stored", "The disk accepts records again; the queued ones are stored."
+            )
         else:
             self.event(
                 now,
                 "ALARM",
                 "storage",
                 "records_waiting",
-                "The disk takes no records. Control goes on, they wait in memory: make room before a restart.",
+                "The disk accepts no records. Control goes on, they are queued in memory: free space before a restart.",
             )
 
     def event(self, now: datetime, level: Level, kind: Kind, name: str, text: str, **data: Datum) -> None:
-        """Keep an event_v1."""
-        self.keep(
+        """Record an event_v1."""
+        self.record(
             EventV1(
                 schema_version="event_v1", ts=now, level=level, kind=kind, name=name, text=text[:4_000], data=dict(data)
             )
@@ -124,7 +126,7 @@ class Recorder:
         status.anomalies.append(anomaly)
 
     def _show_action(self, action: ActionV1) -> None:
-        """An action is kept when it is judged and again when its outcome is known; it counts once."""
+        """An action is recorded with its verdict and again with its outcome; it counts once."""
         status = self._status
         status.actions.append(action)
         if action.outcome is None:

@@ -1,26 +1,39 @@
-"""A deterministic heap scheduler: periodic, daily by local wall time, one-shot and event-driven runs."""
+"""A deterministic scheduler: periodic and one-shot tasks in one thread, by an injected clock.
+
+The heap holds, for each task, its next due moment in ms of the clock's *monotonic* count, so a wall clock that
+is set moves nothing. Order is total - due moment, priority, order of registration - hence two runs of the same tasks
+take the same steps, and a simulation repeats to the byte. Between two due moments the scheduler waits on the clock: the
+machine's clock sleeps, a SimClock jumps, and the lock step moves board and tent to that moment.
+
+States of a task: *waiting* (one valid place in the heap), *running* (its next place is in the heap already, so a task
+that raises keeps its cadence), *cancelled* (its places are void). Changing a period or cancelling does not search the
+heap: each place carries a ticket, and one whose ticket is not the task's newest is dropped when it comes up.
+
+After a stall (a suspended laptop, a slow disk) a periodic task runs once and the missed runs are counted, not made up
+for: a plant does not need the six decisions that a sleeping machine did not take. The grid of due moments is kept, so
+a long run does not drift.
+
+Alternatives rejected: asyncio, whose order of ready callbacks is not part of its contract and whose time cannot be
+stepped; one thread per task, which would need locks around the brain and could not be replayed; cron-like local times,
+which nothing needs: what follows the local day (photoperiod, the nightly rebuild at 00:10) is decided inside the brain,
+from the time of the observation, so that a replay decides the same.
+"""
 
 from __future__ import annotations
 
 import heapq
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from datetime import date, timedelta, tzinfo
-from datetime import time as wall_time
+from dataclasses import dataclass
+from typing import NamedTuple
 
-from tomato_host.brain.local_time import local_moment
 from tomato_host.loop.clock import Clock, Wake
 
 STOP_LATENCY_S = 0.25
 """Longest time a stop asked for by a signal handler stays unseen during a wait."""
 
-WALL_STEP_MS = 1_000
-"""A wall clock that moved further than this against monotonic time has been set; daily tasks are placed anew."""
 
-
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(NamedTuple):
     """What a task learns about the run it is in. Moments are ms of the clock's monotonic count."""
 
     name: str
@@ -28,8 +41,6 @@ class Run:
     now_ms: int
     missed: int
     """Runs of a periodic task that fell into a stall just before this one and were not made up for."""
-    extra: bool
-    """True for an event-driven run outside the cadence."""
 
 
 Task = Callable[[Run], None]
@@ -42,33 +53,26 @@ class _Entry:
     priority: int
     order: int
     period_ms: int = 0
-    local: wall_time | None = None
-    zone: tzinfo | None = None
-    due_day: date | None = None
-    done_day: date | None = None
     ticket: int = 0
     runs: int = 0
     missed: int = 0
     alive: bool = True
-    extra_pending: bool = False
 
 
-@dataclass(order=True, slots=True)
-class _Due:
+class _Due(NamedTuple):
+    """A place in the heap; `serial` is unique, so no comparison gets as far as the entry."""
+
     due_ms: int
     priority: int
     order: int
     serial: int
-    entry: _Entry = field(compare=False)
-    ticket: int = field(compare=False)
-    extra: bool = field(compare=False, default=False)
+    entry: _Entry
+    ticket: int
 
 
 class Scheduler:
     """Runs tasks in the order (due time, priority, order of registration) by an injected clock.
 
-    After a stall a periodic task runs once and the runs that fell into the stall are counted, not repeated:
-    a plant does not need the six decisions that a sleeping laptop did not take. The grid is kept.
     A task that raises leaves the scheduler consistent; `run` may be called again.
     """
 
@@ -79,7 +83,6 @@ class Scheduler:
         self._serial = 0
         self._orders = 0
         self._stopping = False
-        self._wall_offset = self._offset()
 
     # -- registration ------------------------------------------------------------------------------------------
 
@@ -90,17 +93,6 @@ class Scheduler:
         entry = self._register(name, task, priority)
         entry.period_ms = period_ms
         self._push(entry, self._clock.monotonic_ms() + first_after_ms)
-
-    def daily(self, name: str, at: str, zone: tzinfo, task: Task, *, priority: int = 100) -> None:
-        """Run `task` once per local day at wall time `at` ("00:10") of `zone`.
-
-        On the day a local time does not exist it runs at the first moment after the gap; where it exists
-        twice it runs at the first. A wall clock that is set back does not repeat a day already done.
-        """
-        entry = self._register(name, task, priority)
-        entry.local = wall_time.fromisoformat(at)
-        entry.zone = zone
-        self._place_daily(entry)
 
     def once(self, name: str, after_ms: int, task: Task, *, priority: int = 100) -> None:
         """Run `task` a single time, `after_ms` from now; its name is free again afterwards."""
@@ -114,15 +106,6 @@ class Scheduler:
         if period_ms != entry.period_ms:
             entry.period_ms = period_ms
             self._push(entry, self._clock.monotonic_ms() + period_ms)
-
-    def trigger(self, name: str) -> None:
-        """Ask for one extra run as soon as possible; asking twice before it happens still gives one run."""
-        entry = self._entries[name]
-        if not entry.extra_pending:
-            entry.extra_pending = True
-            self._serial += 1
-            due = _Due(self._clock.monotonic_ms(), entry.priority, entry.order, self._serial, entry, -1, extra=True)
-            heapq.heappush(self._heap, due)
 
     def cancel(self, name: str) -> None:
         """Forget a task; unknown names are ignored."""
@@ -142,6 +125,7 @@ class Scheduler:
 
         `on_wake(now_ms)` is called each time `wake` ended a wait before its deadline.
         """
+        interruptible = _Interruptible(self, wake)
         while not self._stopping:
             self.run_pending(until_ms)
             due_ms = self.next_due_ms()
@@ -150,7 +134,7 @@ class Scheduler:
             done = until_ms is not None and (due_ms is None or due_ms >= until_ms)
             deadline_ms = until_ms if done else due_ms
             assert deadline_ms is not None
-            self._clock.wait_until_ms(deadline_ms, _Interruptible(self, wake))
+            self._clock.wait_until_ms(deadline_ms, interruptible)
             if self._clock.monotonic_ms() >= deadline_ms:
                 if done:
                     return
@@ -159,7 +143,6 @@ class Scheduler:
 
     def run_pending(self, until_ms: int | None = None) -> int:
         """Run everything due now (and before `until_ms`); returns how many runs that were."""
-        self._watch_wall_clock()
         count = 0
         while not self._stopping:
             due_ms = self.next_due_ms()
@@ -206,55 +189,19 @@ class Scheduler:
         heapq.heappush(self._heap, _Due(due_ms, entry.priority, entry.order, self._serial, entry, entry.ticket))
 
     def _current(self, due: _Due) -> bool:
-        return due.entry.alive and (due.extra or due.ticket == due.entry.ticket)
+        return due.entry.alive and due.ticket == due.entry.ticket
 
     def _run_one(self, due: _Due, now_ms: int) -> None:
         entry = due.entry
         missed = 0
-        if due.extra:
-            entry.extra_pending = False
-        elif entry.period_ms:
+        if entry.period_ms:
             missed = (now_ms - due.due_ms) // entry.period_ms
             entry.missed += missed
             self._push(entry, due.due_ms + (missed + 1) * entry.period_ms)
-        elif entry.local is not None:
-            missed = self._next_day(entry)
-            entry.missed += missed
         else:
             self.cancel(entry.name)
         entry.runs += 1
-        entry.task(Run(entry.name, due.due_ms, now_ms, missed, due.extra))
-
-    def _next_day(self, entry: _Entry) -> int:
-        """Put a daily task on its next day; returns the days that a stall swallowed whole."""
-        ran = entry.done_day = entry.due_day
-        self._place_daily(entry)
-        assert ran is not None and entry.due_day is not None
-        return (entry.due_day - ran).days - 1
-
-    def _place_daily(self, entry: _Entry) -> None:
-        assert entry.local is not None and entry.zone is not None
-        now = self._clock.now()
-        day = now.astimezone(entry.zone).date()
-        if entry.done_day is not None:
-            day = max(day, entry.done_day + timedelta(days=1))
-        while (moment := local_moment(day, entry.local, entry.zone)) < now:
-            day += timedelta(days=1)
-        entry.due_day = day
-        wait_ms = -((now - moment) // timedelta(milliseconds=1))
-        self._push(entry, self._clock.monotonic_ms() + wait_ms)
-
-    def _offset(self) -> int:
-        return int(self._clock.now().timestamp() * 1000) - self._clock.monotonic_ms()
-
-    def _watch_wall_clock(self) -> None:
-        offset = self._offset()
-        if abs(offset - self._wall_offset) <= WALL_STEP_MS:
-            return
-        self._wall_offset = offset
-        for entry in self._entries.values():
-            if entry.local is not None:
-                self._place_daily(entry)
+        entry.task(Run(entry.name, due.due_ms, now_ms, missed))
 
 
 class _Interruptible:

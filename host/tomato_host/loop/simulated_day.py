@@ -1,7 +1,7 @@
 """A simulated day without a board: source -> estimator -> storage, driven by one clock and one scheduler.
 
-Main loop, every 2 hours: observe -> estimate -> store -> advance. In between it looks every minute, writes a state
-every half hour, and more often while an anomaly asks for it.
+The episode's walk with the estimator alone: an observation every minute, a state every half hour and more often while
+an anomaly asks for it, the sensors' health and the sampling plan every two hours.
 """
 
 from __future__ import annotations
@@ -11,13 +11,16 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from shared_schemas.records import DeviceStatusV1, StateV1
-from tomato_host.brain.estimator.estimate import Estimate
+from shared_schemas.records import AnomalyV1, ObservationV1, Record, StateV1
+from tomato_host.brain.brain import RuntimeContext
 from tomato_host.brain.estimator.pipeline import Estimator
 from tomato_host.brain.estimator.settings import EstimatorSettings
+from tomato_host.brain.guardrails.guardrails import Verdict
+from tomato_host.brain.settings import DEFAULT_TIME_ZONE, SiteSettings
 from tomato_host.loop.clock import SimClock
+from tomato_host.loop.episode import Episode, EstimateOnly
 from tomato_host.loop.scheduler import Run, Scheduler
-from tomato_host.sources.interface import Source
+from tomato_host.sources.interface import ChangedDevices, Source
 from tomato_host.sources.synthetic import SyntheticDay, SyntheticSource
 from tomato_host.storage.dataset import Dataset
 from tomato_host.storage.settings import Rotate
@@ -39,11 +42,13 @@ class DayPlan:
     cycle_period_s: float = 7_200.0
     day: SyntheticDay = field(default_factory=SyntheticDay)
     rotate: Rotate = "month"
+    timezone: str = DEFAULT_TIME_ZONE
+    """IANA name; the day, its lamp and its record times follow this zone."""
 
 
 @dataclass(slots=True)
 class DayResult:
-    """What came of it."""
+    """Counts of one simulated day."""
 
     dataset: Path
     observations: int = 0
@@ -64,11 +69,19 @@ class SimulatedDay:
         self._plan = plan
         self._clock = SimClock(plan.start, plan.time_scale)
         self.scheduler = Scheduler(self._clock)
+        site = SiteSettings(timezone=plan.timezone)
         self._source: Source = SyntheticSource(
-            plan.seed, plan.start, plan.duration_h, plan.sample_period_s, [plan.scenario], day=plan.day
+            plan.seed,
+            plan.start,
+            plan.duration_h,
+            plan.sample_period_s,
+            [plan.scenario],
+            day=plan.day,
+            zone=site.zone,
         )
+        self._devices = ChangedDevices(self._source)
         settings = EstimatorSettings(sample_period_s=plan.sample_period_s, state_period_s=plan.state_period_s)
-        self._estimator = Estimator(settings)
+        self._estimator = EstimateOnly(Estimator(settings, site))
         about = {
             "simulated": {
                 "seed": plan.seed,
@@ -76,17 +89,15 @@ class SimulatedDay:
                 "start": plan.start.isoformat(),
                 "duration_h": plan.duration_h,
             },
-            "settings": {"estimator": settings.model_dump(mode="json")},
+            "settings": {"estimator": settings.model_dump(mode="json"), "site": {"timezone": plan.timezone}},
         }
         self._dataset = Dataset.create_run(
             output_dir, plan.start.date(), fsync="never", rotate=plan.rotate, about=about
         )
-        self._on_state = on_state
-        self._estimate: Estimate | None = None
-        self._devices: DeviceStatusV1 | None = None
-        self._stated_at: datetime | None = None
-        self._close_period_ms = 0
         self.result = DayResult(self._dataset.root)
+        self._sink = _DaySink(self._dataset, self.result, on_state)
+        self._episode = Episode(self._estimator, self._sink, _NoActuator(), health_with_states=False)
+        self._close_period_ms = 0
 
     def run(self) -> DayResult:
         """Run to the end of the plan, or until `scheduler.stop()`; the dataset is closed in any case."""
@@ -104,68 +115,72 @@ class SimulatedDay:
     # -- tasks, in the order in which they run when they are due together ----------------------------------------
 
     def _observe(self, run: Run) -> None:
-        """Observe and estimate; what opens or clears is stored at once, with the state it was seen in."""
+        """One episode; what opens or clears is stored at once, with the state it was seen in."""
         observation = self._source.next_observation()
         if observation is None:
             return
-        devices = self._source.device_status()
-        self._store_devices(devices)
-        self._dataset.append(observation)
-        self.result.observations += 1
-        self._estimate = self._estimator.step(observation, devices)
-        for anomaly in self._estimate.anomalies:
-            self._dataset.append(anomaly)
-            self.result.anomalies += 1
-        if self._estimate.anomalies:
-            names = dict.fromkeys(f"{a.type.value} {a.phase.lower()}" for a in self._estimate.anomalies)
-            self._store_state(", ".join(names)[:240])
+        step = self._episode.run(observation, self._devices.now(), RuntimeContext(now=observation.ts))
+        if step.estimate.anomalies:
             self._follow_sampling_plan()
 
     def _base_state(self, run: Run) -> None:
         """The half-hourly state record."""
         self.result.base_states += 1
-        self._store_state(None)
+        self._episode.record_state(None)
 
     def _close_state(self, run: Run) -> None:
         """A state between the half hours, while an anomaly asks for closer attention."""
-        self._store_state("closer attention")
+        self._episode.record_state("closer attention")
         self._follow_sampling_plan()
 
     def _cycle(self, run: Run) -> None:
-        """The two-hourly cycle: what every sensor is worth, and how closely to look from now on."""
-        if self._estimate is not None:
-            self._dataset.append(self._estimate.health)
-            self._dataset.append(self._estimate.sampling)
+        """The two-hourly cycle: the health of every sensor, and the sampling plan from now on."""
+        estimate = self._estimator.estimate
+        if estimate is not None:
+            self._sink.record(estimate.health)
+            self._sink.record(estimate.sampling)
         self.result.cycles += 1
-
-    # -- storing -----------------------------------------------------------------------------------------------
-
-    def _store_devices(self, devices: DeviceStatusV1) -> None:
-        """Only a change is worth a line; the time alone is none."""
-        before = self._devices
-        if before is None or devices.model_copy(update={"ts": before.ts}) != before:
-            self._devices = devices
-            self._dataset.append(devices)
-
-    def _store_state(self, reason: str | None) -> None:
-        """Each moment gets one state at most."""
-        if self._estimate is None or self._estimate.ts == self._stated_at:
-            return
-        self._stated_at = self._estimate.ts
-        state = self._estimate.state.model_copy(update={"reason": reason})
-        self._dataset.append(state)
-        self.result.states += 1
-        if self._on_state is not None:
-            self._on_state(state)
 
     def _follow_sampling_plan(self) -> None:
         """Closer states come on top of the half-hourly ones, whose grid stays as it is."""
-        assert self._estimate is not None
-        now = self._estimate.ts
-        periods = [o.period_s for o in self._estimate.sampling.overrides if o.start <= now < o.end]
+        estimate = self._estimator.estimate
+        assert estimate is not None
+        now = estimate.ts
+        periods = [o.period_s for o in estimate.sampling.overrides if o.start <= now < o.end]
         period_ms = round(min(periods) * 1000) if periods else 0
         if period_ms != self._close_period_ms:
             self._close_period_ms = period_ms
             self.scheduler.cancel("closely")
             if period_ms:
                 self.scheduler.every("closely", period_ms, self._close_state, priority=25, first_after_ms=period_ms)
+
+
+class _DaySink:
+    """Into the dataset, counted by kind; every state goes to `on_state` as well."""
+
+    def __init__(self, dataset: Dataset, result: DayResult, on_state: Listener | None) -> None:
+        self._dataset = dataset
+        self._result = result
+        self._on_state = on_state
+
+    def record(self, record: Record) -> None:
+        """Append the record. Raises TomatoError as Dataset.append does."""
+        self._dataset.append(record)
+        if isinstance(record, ObservationV1):
+            self._result.observations += 1
+        elif isinstance(record, AnomalyV1):
+            self._result.anomalies += 1
+        elif isinstance(record, StateV1):
+            self._result.states += 1
+            if self._on_state is not None:
+                self._on_state(record)
+
+
+class _NoActuator:
+    """Nothing is decided, so nothing is ever carried out."""
+
+    def act(self, verdict: Verdict) -> None:
+        raise AssertionError("a day without a brain has no actions")
+
+    def switch_off(self, outputs: tuple[str, ...], reason: str) -> None:
+        raise AssertionError("a day without a brain has no mode")

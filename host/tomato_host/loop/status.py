@@ -1,4 +1,4 @@
-"""What is true right now, in one place: written by the supervisor, read by the terminal, the API and the metrics."""
+"""The current status in one place: written by the supervisor, read by the terminal, the API and the metrics."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from shared_schemas.records import (
 )
 
 HISTORY = 50
-"""Deeds, events and anomalies kept at hand; everything older is in the dataset."""
+"""Actions, events and anomalies held in memory; everything older is in the dataset."""
 
 
 @dataclass(slots=True)
@@ -52,7 +52,7 @@ class Pulse:
 
 @dataclass(slots=True)
 class Status:
-    """The present. Only the deciding loop writes; readers take what they find (each field is replaced whole)."""
+    """The current values. Only the deciding loop writes; readers need no lock (each field is replaced as a whole)."""
 
     started_at: datetime
     now: datetime
@@ -61,7 +61,7 @@ class Status:
     link_detail: str = ""
     port: str = ""
     dashboard: str = ""
-    """Its address, for whoever has just started the host."""
+    """Address of the dashboard, shown at the start."""
     firmware: str = ""
     mode: str = "NORMAL"
     mode_reason: str = ""
@@ -75,17 +75,17 @@ class Status:
     targets: TargetsV1 | None = None
     next_decision_at: datetime | None = None
     jobs: dict[str, datetime | None] = field(default_factory=dict)
-    """Outputs with a job under way and when it ends (None: a dose)."""
+    """Outputs with an action under way and when it ends (None: a dose)."""
     actions: deque[ActionV1] = field(default_factory=lambda: deque(maxlen=HISTORY))
     pulses: deque[Pulse] = field(default_factory=lambda: deque(maxlen=HISTORY))
-    """The board's last words: DONE, ABORTED or REJECTED."""
+    """Final results of the board: DONE, ABORTED or REJECTED."""
     events: deque[EventV1] = field(default_factory=lambda: deque(maxlen=HISTORY))
     anomalies: deque[AnomalyV1] = field(default_factory=lambda: deque(maxlen=HISTORY))
     open_anomalies: dict[str, AnomalyV1] = field(default_factory=dict)
     tally: Tally = field(default_factory=Tally)
     feeds: dict[str, dict[str, Any]] = field(default_factory=dict)
-    """Ways out of the loop (dashboard, mqtt, bus): what each had to drop, what waits, how its broker does."""
+    """Publishers (dashboard, mqtt, bus): what each had to drop, what is queued, the state of its broker."""
     disk: dict[str, int] = field(default_factory=dict)
-    """What the disk holds and takes (disk_watch.py)."""
+    """Disk usage and the disk budget (disk_watch.py)."""
     revision: int = 0
     """Rises with every change; readers may wait for it."""

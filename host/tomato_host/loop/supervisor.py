@@ -1,55 +1,45 @@
-"""The one place that wires rooms together: line, mind, hands, records, persons and time, in a single thread."""
+"""The deciding loop of one installation: a single thread that connects link, brain, executor, records and requests.
+
+The parts: `link_events.py` handles what the board sends, `request_handler.py` what operators ask for, `episode.py` the
+walk of an observation, `status_refresh.py` the status. This file has their construction, the periodic tasks, start and
+shutdown.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from shared_schemas.devices import OUTPUT_BY_NAME
 from shared_schemas.records import ActionV1, AnomalyV1
-from tomato_host.board.event_text import in_words
-from tomato_host.board.events import (
-    BoardEvent,
-    Connected,
-    Disconnected,
-    Health,
-    LinkEvent,
-    Mismatch,
-    ProtocolFault,
-    Result,
-    Sample,
-)
 from tomato_host.board.session import BoardSession
-from tomato_host.brain.brain import Circumstances, Mind
+from tomato_host.brain.brain import Brain, StepResult
 from tomato_host.brain.estimator.estimate import Estimate
 from tomato_host.brain.execution.executor import Executor
-from tomato_host.brain.guardrails.guardrails import Verdict
 from tomato_host.brain.local_time import stamped
-from tomato_host.commands.board_requests import KINDS as BOARD_KINDS
-from tomato_host.commands.board_requests import Workbench
 from tomato_host.commands.inbox import Inbox, Reply, Request
-from tomato_host.commands.operator_overrides import Persons
 from tomato_host.errors import TomatoError
-from tomato_host.loop import clock_watch
-from tomato_host.loop.clock import Wake
-from tomato_host.loop.clock_watch import ClockWatch
-from tomato_host.loop.episode import Episode
-from tomato_host.loop.extensions import Display, Extension, NoDisplay
-from tomato_host.loop.recorded_ledger import RecordedDoor
+from tomato_host.loop.actuator import ExecutorActuator, SessionCommands
+from tomato_host.loop.board_runtime import BoardRuntime
+from tomato_host.loop.clock import ClockWatch, Wake, describe_clock_step
+from tomato_host.loop.context_state import ContextState
+from tomato_host.loop.episode import SAFE_MODE_PERIOD, Episode
+from tomato_host.loop.extensions import Display, Extension
+from tomato_host.loop.link_events import LinkEventHandler
+from tomato_host.loop.recorded_ledger import RecordedLedger
 from tomato_host.loop.recorder import Recorder
-from tomato_host.loop.rig import Rig
+from tomato_host.loop.request_handler import RequestHandler
 from tomato_host.loop.scheduler import Run, Scheduler
-from tomato_host.loop.status import Pulse, Status
-from tomato_host.recovery.crash_recovery import Earlier
+from tomato_host.loop.status import Status
+from tomato_host.loop.status_refresh import StatusRefresh
+from tomato_host.recovery.crash_recovery import InterruptedActions
 from tomato_host.sources.board import BoardSource
 
-WATCH_MS = 10_000
-"""While nothing is observed, trust is weighed at this pace."""
+SAFE_MODE_MS = round(SAFE_MODE_PERIOD.total_seconds() * 1000)
 HEALTH_MS = 60_000
 INBOX_MS = 500
-TIDY_MS = 600_000
-GOODBYE_MS = 1_500
+INBOX_CLEANUP_MS = 600_000
+SHUTDOWN_WAIT_MS = 1_500
 """How long a shutdown waits for the board to confirm that everything is off."""
 
 
@@ -65,7 +55,7 @@ class LoopSettings:
 
 
 class Supervisor:
-    """Runs one installation until it is told to stop.
+    """Runs one installation until it is stopped.
 
     The deciding loop renews the lease itself: a loop that hangs lets the board drop its outputs.
     """
@@ -73,45 +63,74 @@ class Supervisor:
     def __init__(
         self,
         settings: LoopSettings,
-        rig: Rig,
+        runtime: BoardRuntime,
         session: BoardSession,
-        mind: Mind,
+        brain: Brain,
         recorder: Recorder,
         status: Status,
         display: Display,
         inbox: Inbox | None = None,
         extensions: tuple[Extension, ...] = (),
-        earlier: Earlier | None = None,
+        interrupted: InterruptedActions | None = None,
     ) -> None:
-        self.scheduler = Scheduler(rig.clock)
+        """`inbox` None: no requests. `interrupted`: what an earlier process has left open."""
+        self.scheduler = Scheduler(runtime.clock)
         self.status = status
-        self._zone = settings.zone
         self._settings = settings
-        self._rig = rig
-        self._clock = rig.clock
-        self._clock_watch = ClockWatch(rig.clock)
+        self._runtime = runtime
+        self._clock = runtime.clock
+        self._clock_watch = ClockWatch(runtime.clock)
         self._session = session
-        self._mind = mind
-        self._log = recorder
+        self._brain = brain
+        self._recorder = recorder
         self._display = display
-        self._inbox = inbox
         self._extensions = extensions
-        self._unwatched = isinstance(display, NoDisplay) and not extensions
-        self._persons = Persons()
-        self._door = RecordedDoor(mind.door, recorder, rig.clock)
-        self._executor = Executor(_SessionLine(session), self._door)
-        self._earlier = earlier or Earlier()
-        self._episode = Episode(mind, recorder, self)
-        self._workbench = Workbench(session, self, rig.ports.url, round(settings.telemetry_period_s * 1000))
-        self._source = BoardSource(settings.zone.key)
-        self._down_since: datetime | None = None
-        self._ever_connected = False
-        self._followed: tuple[AnomalyV1, ...] | None = None
+        self._interrupted = interrupted or InterruptedActions()
+        self._open_anomalies: tuple[AnomalyV1, ...] | None = None
         self._state_ms = round(settings.state_period_s * 1000)
-        self._down_since = self._now()
-        self._plan_tasks()
+        self._context = ContextState(self.now())
+        self._ledger = RecordedLedger(brain.guardrails, recorder, runtime.clock)
+        self._executor = Executor(SessionCommands(session), self._ledger)
+        self._actuator = ExecutorActuator(self._executor, runtime.clock.monotonic_ms, self.now, self._on_finished)
+        self._episode = Episode(brain, recorder, self._actuator)
+        self._status_refresh = StatusRefresh(
+            status, brain, self._executor, settings.decision_period_s, display, extensions
+        )
+        self.links = self._make_link_handler()
+        self.requests = self._make_request_handler(inbox)
+        self._plan_tasks(with_inbox=inbox is not None)
 
-    # -- life --------------------------------------------------------------------------------------------------
+    def _make_link_handler(self) -> LinkEventHandler:
+        return LinkEventHandler(
+            session=self._session,
+            source=BoardSource(self._settings.zone.key),
+            episode=self._episode,
+            executor=self._executor,
+            interrupted=self._interrupted,
+            context=self._context,
+            recorder=self._recorder,
+            status=self.status,
+            clock=self._clock,
+            now=self.now,
+            telemetry_period_s=self._settings.telemetry_period_s,
+            on_step=self._on_step,
+        )
+
+    def _make_request_handler(self, inbox: Inbox | None) -> RequestHandler:
+        return RequestHandler(
+            inbox,
+            self._session,
+            self._brain,
+            self._episode,
+            self._actuator,
+            self._context,
+            self._recorder,
+            self.now,
+            port=self._runtime.link.url,
+            sampling_ms=round(self._settings.telemetry_period_s * 1000),
+        )
+
+    # -- start and shutdown ------------------------------------------------------------------------------------
 
     def run(self, until_ms: int | None = None) -> None:
         """Run until `scheduler.stop()` or until the clock's `until_ms`; then make everything safe."""
@@ -120,43 +139,31 @@ class Supervisor:
         for extension in self._extensions:
             extension.start()
         try:
-            wake: Wake | None = _LineWake(self._session) if self._rig.real_time else None
-            self.scheduler.run(until_ms, wake, self._poll)
+            wake: Wake | None = _LinkWake(self._session) if self._runtime.real_time else None
+            self.scheduler.run(until_ms, wake, self.poll)
         finally:
-            self._say_goodbye()
+            self.shut_down()
 
     def begin(self) -> None:
-        """Take over what an earlier process left, and say so in the record."""
-        # How many deeds the books begin with: a replay takes over as many from the record before this event.
-        self._mind.resume(self._earlier.finished)
+        """Take over what an earlier process has left open, and record the start."""
+        # How many actions the ledger begins with: a replay takes over as many from the record before this event.
+        self._brain.resume(self._interrupted.finished)
         where = f" Dashboard: {self.status.dashboard}" if self.status.dashboard else ""
-        self._log.event(
-            self._now(),
-            "INFO",
-            "process",
-            "started",
-            f"Running on {self._rig.name}.{where}",
-            resumed=len(self._earlier.finished),
-        )
+        text = f"Running on {self._runtime.name}.{where}"
+        resumed = len(self._interrupted.finished)
+        self._recorder.event(self.now(), "INFO", "process", "started", text, resumed=resumed)
 
-    def _say_goodbye(self) -> None:
-        """Outputs safe, last records written; what goes wrong here must not hide what ended the run."""
+    def shut_down(self) -> None:
+        """Outputs safe, last records written; an error here must not hide what ended the run."""
         try:
-            self._executor.stop_all("shutdown", self._clock.monotonic_ms(), self._now())
-            self._session.stop_all(self._clock.monotonic_ms())
-            if self._session.up:
-                self._session.ask_health(self._clock.monotonic_ms())
-            end_ms = self._clock.monotonic_ms() + GOODBYE_MS
-            while self._clock.monotonic_ms() < end_ms and self._session.awaiting:
-                self._clock.wait_until_ms(min(end_ms, self._clock.monotonic_ms() + 50))
-                self._poll(self._clock.monotonic_ms())
+            self._stop_outputs()
         except TomatoError as error:
-            self._log.event(self._now(), "WARNING", "link", "goodbye_failed", str(error))
-        self._executor.abandon("shutdown", self._now())
-        self._keep_finished()
-        self._close_earlier(at_once=True)
-        self._episode.log_state("shutdown")
-        self._log.event(self._now(), "INFO", "process", "stopped", "Stopped; outputs are in their safe state.")
+            self._recorder.event(self.now(), "WARNING", "link", "goodbye_failed", str(error))
+        self._executor.abandon("shutdown", self.now())
+        self._actuator.collect()
+        self._close_interrupted(at_once=True)
+        self._episode.record_state("shutdown")
+        self._recorder.event(self.now(), "INFO", "process", "stopped", "Stopped; outputs are in their safe state.")
         self.status.jobs = {}
         self._session.close()
         # Last, because their processes may take seconds to end: the outputs were made safe before anything else.
@@ -164,310 +171,115 @@ class Supervisor:
             extension.stop()
         self._display.stop()
 
-    def _plan_tasks(self) -> None:
-        settings, plan = self._settings, self.scheduler
-        plan.every("lease", round(settings.lease_renew_s * 1000), self._renew, priority=10)
-        plan.every("watch", WATCH_MS, self._watch, priority=20, first_after_ms=WATCH_MS)
-        plan.every("state", self._state_ms, self._state, priority=30, first_after_ms=self._state_ms)
-        plan.every("health", HEALTH_MS, self._ask_health, priority=40, first_after_ms=HEALTH_MS)
-        if self._inbox is not None:
-            plan.every("inbox", INBOX_MS, self._read_inbox, priority=50)
-            plan.every("tidy", TIDY_MS, self._tidy_inbox, priority=90, first_after_ms=TIDY_MS)
+    def _stop_outputs(self) -> None:
+        """Stop every output and wait a moment for the board's confirmation."""
+        now_ms = self._clock.monotonic_ms()
+        self._executor.stop_all("shutdown", now_ms, self.now())
+        self._session.stop_all(now_ms)
+        if self._session.up:
+            self._session.ask_health(now_ms)
+        end_ms = now_ms + SHUTDOWN_WAIT_MS
+        while self._clock.monotonic_ms() < end_ms and self._session.awaiting:
+            self._clock.wait_until_ms(min(end_ms, self._clock.monotonic_ms() + 50))
+            self.poll(self._clock.monotonic_ms())
 
     # -- tasks -------------------------------------------------------------------------------------------------
 
+    def _plan_tasks(self, with_inbox: bool) -> None:
+        settings, plan = self._settings, self.scheduler
+        plan.every("lease", round(settings.lease_renew_s * 1000), self._renew, priority=10)
+        plan.every("watch", SAFE_MODE_MS, self._update_safe_mode, priority=20, first_after_ms=SAFE_MODE_MS)
+        plan.every("state", self._state_ms, self._record_state, priority=30, first_after_ms=self._state_ms)
+        plan.every("health", HEALTH_MS, self._ask_health, priority=40, first_after_ms=HEALTH_MS)
+        if with_inbox:
+            plan.every("inbox", INBOX_MS, lambda run: self.requests.poll(run.now_ms), priority=50)
+            plan.every("tidy", INBOX_CLEANUP_MS, self._clean_inbox, priority=90, first_after_ms=INBOX_CLEANUP_MS)
+
     def _renew(self, run: Run) -> None:
-        self._heed_clock()
-        self._poll(run.now_ms)
+        self.check_clock()
+        self.poll(run.now_ms)
         if self._session.up:
             self._session.renew_lease(run.now_ms)
-            self._executor.tick(run.now_ms, self._now())
-        self._keep_finished()
-        self._close_earlier()
-        self._show(run.now_ms)
+            self._executor.tick(run.now_ms, self.now())
+        self._actuator.collect()
+        self._close_interrupted()
+        self._status_refresh.refresh(self.now(), run.now_ms)
 
-    def _heed_clock(self) -> None:
-        """A clock that was set is told, and does not make a lost link older or younger than it is."""
+    def check_clock(self) -> None:
+        """Record that the wall clock was set; a lost link is neither older nor younger for it."""
         moved = self._clock_watch.step()
         if moved is None:
             return
-        if self._down_since is not None:
-            self._down_since += moved
-        self._log.event(
-            self._now(),
-            "WARNING",
-            "process",
-            "clock_set",
-            clock_watch.in_words(moved),
-            seconds=round(moved.total_seconds(), 3),
-        )
+        self._context.clock_was_set(moved)
+        text, seconds = describe_clock_step(moved), round(moved.total_seconds(), 3)
+        self._recorder.event(self.now(), "WARNING", "process", "clock_set", text, seconds=seconds)
 
-    def _close_earlier(self, at_once: bool = False) -> None:
-        """End the story of deeds that an earlier process left open."""
+    def _close_interrupted(self, at_once: bool = False) -> None:
+        """Close actions of an earlier process or a lost link whose end is known, or was waited for long enough."""
         now_ms = self._clock.monotonic_ms()
-        for action in self._earlier.take_closed(now_ms, self._now(), self._door, at_once):
-            self._mind.note_outcome(action)
-            self._log.keep(action)
+        for action in self._interrupted.pop_closed(now_ms, self.now(), self._ledger, at_once):
+            self._episode.finish(action)
 
-    def _watch(self, run: Run) -> None:
-        """Trust is weighed with every observation; this is for when there is none."""
-        self._poll(run.now_ms)
-        if self._down_since is not None:
-            self._episode.weigh_trust(self._circumstances())
+    def _update_safe_mode(self, run: Run) -> None:
+        """Safe mode is updated with every observation; this is for when there is none."""
+        self.poll(run.now_ms)
+        if self._context.link_down_since is not None:
+            self._episode.update_safe_mode(self._context.at(self.now()))
 
-    def _state(self, run: Run) -> None:
-        self._poll(run.now_ms)
-        self._episode.log_state(None)
+    def _record_state(self, run: Run) -> None:
+        self.poll(run.now_ms)
+        self._episode.record_state(None)
 
     def _ask_health(self, run: Run) -> None:
-        self._poll(run.now_ms)
+        self.poll(run.now_ms)
         if self._session.up:
             self._session.ask_health(run.now_ms)
 
-    def _read_inbox(self, run: Run) -> None:
-        assert self._inbox is not None
-        for request in self._inbox.take():
-            if request.kind in BOARD_KINDS:
-                self._note_request(request)
-                self._workbench.take(request, run.now_ms)
-            else:
-                self._inbox.reply(self.submit(request))
-        self._workbench.tick(run.now_ms)
+    def _clean_inbox(self, run: Run) -> None:
+        self.requests.remove_stale_replies()
 
-    def _tidy_inbox(self, run: Run) -> None:
-        assert self._inbox is not None
-        self._inbox.tidy(self._now().timestamp())
+    # -- events ------------------------------------------------------------------------------------------------
 
-    # -- the line ----------------------------------------------------------------------------------------------
-
-    def _poll(self, now_ms: int) -> None:
+    def poll(self, now_ms: int) -> None:
+        """Handle everything the link has brought."""
         for event in self._session.poll(now_ms):
-            self._handle(event, now_ms)
-            self._workbench.hear(event, now_ms)
-        self._keep_finished()
+            self.links.handle(event, now_ms)
+            self.requests.on_event(event, now_ms)
+        self._actuator.collect()
 
-    def _handle(self, event: LinkEvent, now_ms: int) -> None:
-        now = self._now()
-        if isinstance(event, Sample):
-            self._observe(event, now)
-        elif isinstance(event, Result):
-            self._on_result(event, now_ms, now)
-        elif isinstance(event, Health):
-            self._episode.log_devices(self._source.on_health(event, now))
-        elif isinstance(event, BoardEvent):
-            self._on_board_event(event, now)
-        elif isinstance(event, Connected):
-            self._on_connected(event, now)
-        elif isinstance(event, Disconnected):
-            self._on_disconnected(event, now_ms, now)
-        elif isinstance(event, ProtocolFault):
-            self._log.event(now, "INFO", "link", "noise", event.text)
-        elif isinstance(event, Mismatch):
-            self._on_mismatch(event, now)
+    def submit(self, request: Request) -> Reply:
+        """A request for an action or a change of mode, outside the inbox."""
+        return self.requests.submit(request)
 
-    def _on_result(self, result: Result, now_ms: int, now: datetime) -> None:
-        output = self._executor.on_result(result, now_ms, now)
-        if output is not None and result.status != "ACCEPTED":
-            unit = OUTPUT_BY_NAME[output].dose_unit
-            amount = result.delivered if unit == "ml" else result.delivered / 1000.0
-            self.status.pulses.append(
-                Pulse(now, output, result.status, amount, "ml" if unit == "ml" else "s", result.reason)
-            )
-            self.status.revision += 1
+    def now(self) -> datetime:
+        """Wall time as the records carry it: local, with its offset."""
+        return stamped(self._clock.now(), self._settings.zone)
 
-    def _observe(self, sample: Sample, now: datetime) -> None:
-        observation, devices = self._source.on_sample(sample, now, self._clock.monotonic_ms())
-        self.status.observation = observation
-        taken = self._episode.run(observation, devices, self._circumstances(observation.received_ts))
-        if not taken.estimate.late:
-            self._follow_sampling(taken.estimate, now)
-            if taken.judged is not None:
-                for extension in self._extensions:
-                    extension.on_decision(taken, now)
+    def _on_step(self, step: StepResult, now: datetime) -> None:
+        self._follow_sampling(step.estimate)
+        if step.decision is not None:
+            for extension in self._extensions:
+                extension.on_decision(step, now)
 
-    def _follow_sampling(self, estimate: Estimate, now: datetime) -> None:
-        """Look more closely while something is wrong, and as before when it is over."""
-        if estimate.open_anomalies is self._followed:
+    def _on_finished(self, action: ActionV1) -> None:
+        self._episode.finish(action)
+        self.requests.on_event(action, self._clock.monotonic_ms())
+
+    def _follow_sampling(self, estimate: Estimate) -> None:
+        """States at a shorter period while something is wrong, and at the usual one when it is over."""
+        if estimate.open_anomalies is self._open_anomalies:
             return
-        self._followed = estimate.open_anomalies
+        self._open_anomalies = estimate.open_anomalies
         plan = estimate.sampling
         period_s = min([plan.base_period_s, *(window.period_s for window in plan.overrides)])
         if round(period_s * 1000) != self._state_ms:
             self._state_ms = round(period_s * 1000)
             self.scheduler.set_period("state", self._state_ms)
-            self._log.keep(plan)
-
-    def _on_board_event(self, event: BoardEvent, now: datetime) -> None:
-        level, text = in_words(event)
-        self._log.event(
-            now,
-            level,
-            "board",
-            event.name,
-            text,
-            a=event.a,
-            b=event.b,
-            t_ms=event.t_ms,
-            seq=event.seq,
-            boot=event.boot_id,
-        )
-        self._earlier.hear(event, now - timedelta(milliseconds=self._clock.monotonic_ms() - event.host_ms))
-        if event.name in ("fault", "fault_cleared", "state"):
-            self._session.ask_health(self._clock.monotonic_ms())
-
-    def _on_connected(self, event: Connected, now: datetime) -> None:
-        self._down_since, self._ever_connected = None, True
-        self._earlier.connected(self._clock.monotonic_ms())
-        self.status.link, self.status.link_detail = "up", ""
-        self.status.firmware = event.hello.firmware
-        self._log.event(
-            now,
-            "INFO",
-            "link",
-            "link_up",
-            f"Board {event.hello.board} answers, firmware {event.hello.firmware}.",
-            boot_id=event.hello.boot_id,
-        )
-        self._source.on_connected(event, now)
-        self._session.set_sampling(round(self._settings.telemetry_period_s * 1000))
-        self._session.ask_health(self._clock.monotonic_ms())
-
-    def _on_mismatch(self, event: Mismatch, now: datetime) -> None:
-        """Nothing can be asked of such a board. At the start that ends the run; later it is told, and tried again."""
-        self.status.link, self.status.link_detail = "down", "other firmware"
-        self._log.event(now, "ALARM", "link", "schema_mismatch", event.text)
-        if not self._ever_connected:
-            raise TomatoError("E-SCHEMA-MISMATCH", event.text, "make flash")
-
-    def _on_disconnected(self, event: Disconnected, now_ms: int, now: datetime) -> None:
-        self._down_since = self._down_since or now
-        self.status.link, self.status.link_detail = "down", event.why
-        self._log.event(now, "WARNING", "link", "link_down", f"The board does not answer: {event.why}")
-        self._executor.on_link_lost(now_ms, now)
-        self._earlier.add(self._executor.take_unheard())
-        self._episode.log_devices(self._source.on_disconnected(now))
-
-    # -- hands -------------------------------------------------------------------------------------------------
-
-    def act(self, verdict: Verdict) -> None:
-        """Carry out one allowed action."""
-        self._executor.start(verdict.action, verdict.preempts, self._clock.monotonic_ms(), self._now())
-        self._keep_finished()
-
-    def switch_off(self, outputs: tuple[str, ...], reason: str) -> None:
-        """Stop these outputs now."""
-        self._executor.switch_off(outputs, reason, self._clock.monotonic_ms(), self._now())
-        self._keep_finished()
-
-    def submit(self, request: Request) -> Reply:
-        """A person's request: a proposal through the door, or a change of mode. Recorded either way."""
-        self._note_request(request)
-        if request.kind != "action" or request.action is None:
-            text = self._persons.wish(request, self._now())
-            self._episode.weigh_trust(self._circumstances())
-            return Reply(id=request.id, ok=True, text=text)
-        return self.propose(request.id, request.action)
-
-    def _note_request(self, request: Request) -> None:
-        """Whatever a person asks for stands in the record before anything is done about it."""
-        if request.kind == "faults":
-            return  # looking is no deed
-        self._log.event(
-            self._now(),
-            "INFO",
-            "person",
-            f"person_{request.kind}",
-            request.reason or "no reason given",
-            mode=request.mode,
-            request=request.id,
-            until=request.until.isoformat() if request.until is not None else None,
-        )
-
-    def answer(self, request: Request, reply: Reply) -> None:
-        """What became of a request for work on the board: recorded, then told to whoever asked."""
-        if request.kind != "faults":
-            self._log.event(
-                self._now(),
-                "INFO",
-                "person",
-                f"person_{request.kind}_answered",
-                reply.text,
-                request=request.id,
-                ok=reply.ok,
-            )
-        if self._inbox is not None:
-            self._inbox.reply(reply)
-
-    def propose(self, request_id: str, proposal: ActionV1) -> Reply:
-        """A person's proposal through the door; what it allows is carried out."""
-        verdict = self._mind.judge(proposal, self._circumstances())
-        self._log.keep(verdict.action)
-        if verdict.allowed:
-            self.act(verdict)
-        text = "accepted" if verdict.allowed else f"refused by {verdict.rule}"
-        details = "; ".join(check.text for check in verdict.checks if check.text)
-        return Reply(
-            id=request_id, ok=verdict.allowed, text=f"{text}: {details}" if details else text, action=verdict.action
-        )
-
-    # -- small things ------------------------------------------------------------------------------------------
-
-    def _now(self) -> datetime:
-        """Wall time as the records carry it: local, with its offset."""
-        return stamped(self._clock.now(), self._zone)
-
-    def _circumstances(self, now: datetime | None = None) -> Circumstances:
-        """An observation is judged at the moment it says it was received, which a replay can read again."""
-        now = now or self._now()
-        down_s = (now - self._down_since).total_seconds() if self._down_since is not None else 0.0
-        return Circumstances(
-            now=now,
-            link_up=self._session.up,
-            link_down_s=down_s,
-            person_paused=self._persons.paused(now),
-            person_wants_safe=self._persons.wants_safe(now),
-            person_acknowledges=self._persons.take_acknowledgement(),
-        )
-
-    def _keep_finished(self) -> None:
-        for action in self._executor.take_finished():
-            self._mind.note_outcome(action)
-            self._log.keep(action)
-            self._workbench.hear(action, self._clock.monotonic_ms())
-
-    def _show(self, now_ms: int) -> None:
-        if self._unwatched:
-            return
-        status, now = self.status, self._now()
-        status.now = now
-        status.mode, status.mode_reason = self._mind.mode, ", ".join(self._mind.trust.causes)
-        status.jobs = {
-            name: now + timedelta(milliseconds=job.end_ms - now_ms) if job.row.renewable and job.end_ms else None
-            for name, job in self._executor.jobs.items()
-        }
-        decided = self._mind.memory.decided_at
-        if decided is not None:
-            status.next_decision_at = decided + timedelta(seconds=self._settings.decision_period_s)
-        for extension in self._extensions:
-            extension.tick(now)
-        self._display.refresh(now_ms / 1000.0)
+            self._recorder.record(plan)
 
 
-class _SessionLine:
-    """The session as the executor wants it."""
-
-    def __init__(self, session: BoardSession) -> None:
-        self._session = session
-
-    def pulse(self, output: str, amount: int, now_ms: int) -> int:
-        return self._session.pulse(output, amount)
-
-    def stop(self, output: str, now_ms: int) -> int:
-        return self._session.stop(output)
-
-
-class _LineWake:
-    """Bytes on the line end a wait; a lost line does not (the session finds out when it polls)."""
+class _LinkWake:
+    """Bytes on the link end a wait; a lost port does not (the session finds out when it polls)."""
 
     def __init__(self, session: BoardSession) -> None:
         self._session = session

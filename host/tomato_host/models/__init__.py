@@ -1,1 +1,1 @@
-"""Versions of the world model on disk: kept with what they learned from, verified before they speak, rolled back."""
+"""Versions of the world model on disk: stored with what they learned from, verified before use, rolled back."""

@@ -12,7 +12,7 @@ _COLOURS = {"soil": "#8e6b3d", "vpd_kpa": "#c0392b", "air_temp_c": "#d68910", "r
 
 
 @dataclass(frozen=True)
-class Panel:
+class ChartPanel:
     """One quantity over the hours: low, mean, high; None where nothing is known."""
 
     title: str
@@ -31,17 +31,17 @@ class Panel:
         return (low, high) if high - low > 1e-6 else (low - 0.5, high + 0.5)
 
 
-def panels(prediction: Prediction36hV1) -> list[Panel]:
-    """What there is to draw, soil first."""
+def panels(prediction: Prediction36hV1) -> list[ChartPanel]:
+    """The quantities to draw, soil first."""
     found = []
     probes = list(prediction.hours[0].soil_pct)
     for probe in probes:
         title = f"soil {probe}, % of volume"
-        found.append(Panel(title, _COLOURS["soil"], [_edge(h.soil_pct.get(probe)) for h in prediction.hours]))
+        found.append(ChartPanel(title, _COLOURS["soil"], [_edge(h.soil_pct.get(probe)) for h in prediction.hours]))
     for name, title in (("air_temp_c", "air, degC"), ("rh_pct", "humidity, %"), ("vpd_kpa", "VPD, kPa")):
-        found.append(Panel(title, _COLOURS[name], [_edge(getattr(h, name)) for h in prediction.hours]))
+        found.append(ChartPanel(title, _COLOURS[name], [_edge(getattr(h, name)) for h in prediction.hours]))
     risk = [(h.stress_risk, h.stress_risk, h.stress_risk) for h in prediction.hours]
-    found.append(Panel("stress risk, 0 to 1", _COLOURS["risk"], [*risk], (0.0, 1.0)))
+    found.append(ChartPanel("stress risk, 0 to 1", _COLOURS["risk"], [*risk], (0.0, 1.0)))
     return [panel for panel in found if any(panel.hours)]
 
 
@@ -64,7 +64,7 @@ def in_terminal(prediction: Prediction36hV1) -> str:
     return "\n".join(out)
 
 
-def _drawn(panel: Panel) -> list[str]:
+def _drawn(panel: ChartPanel) -> list[str]:
     low, high = panel.range
     step = (high - low) / ROWS
     rows = []
@@ -105,7 +105,7 @@ def as_svg(prediction: Prediction36hV1) -> str:
     return "\n".join([*lines, "</svg>", ""])
 
 
-def _svg_panel(panel: Panel, left: int, top: int, width: int, height: int) -> list[str]:
+def _svg_panel(panel: ChartPanel, left: int, top: int, width: int, height: int) -> list[str]:
     low, high = panel.range
     count = max(len(panel.hours) - 1, 1)
     known = [(left + width * i / count, h) for i, h in enumerate(panel.hours) if h is not None]

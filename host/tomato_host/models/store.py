@@ -1,8 +1,8 @@
-"""Model versions on disk: one folder each, loaded in two steps (verify, activate), every change written down.
+"""Model versions on disk: one folder each, loaded in two steps (verify, activate), every change logged.
 
 models/
-  active.json              which version speaks, and which spoke before
-  changes.jsonl            who was promoted, refused, rolled back, when and why
+  active.json              which version is active, and which was before
+  changes.jsonl            what was promoted, refused, rolled back, when and why
   <version>/model.npz      everything learned
   <version>/manifest.json  shape, range of the data, hashes, scores
 """
@@ -20,21 +20,20 @@ from typing import Any
 
 import numpy as np
 
-from tomato_host.brain.world_model.hourly import HourlyLog
-from tomato_host.brain.world_model.intake import hour_start
-from tomato_host.brain.world_model.model import Shape, WorldModel
-from tomato_host.brain.world_model.quantities import Quantity
+from tomato_host.brain.world_model.data import HourlyLog, ModelShape, Quantity
+from tomato_host.brain.world_model.hourly_history import hour_start
+from tomato_host.brain.world_model.model import WorldModel
+from tomato_host.brain.world_model.model_arrays import restore, to_arrays
 from tomato_host.brain.world_model.settings import WorldModelSettings
-from tomato_host.brain.world_model.state import restore, to_arrays
 from tomato_host.errors import TomatoError
 
 FORMAT = 2
 KEEP = 14
-"""Versions kept; the active one and the one before it always stay."""
+"""Versions kept; the active one and the one before it are never removed."""
 
 
 @dataclass(frozen=True)
-class Manifest:
+class ModelManifest:
     """What a version is and where it comes from."""
 
     version: str
@@ -59,7 +58,7 @@ class ModelStore:
         self.root = root
 
     def save(self, model: WorldModel, log: HourlyLog, now: datetime, note: str = "") -> str:
-        """Write a version; it does not speak yet. Returns its name."""
+        """Write a version; it is not active yet. Returns its name."""
         version, stem = model.version, model.version
         n = 1
         while (self.root / version).exists():
@@ -69,7 +68,7 @@ class ModelStore:
         np.savez_compressed(buffer, **to_arrays(model))  # type: ignore[arg-type]  # numpy types **kwds as bool
         body = buffer.getvalue()
         shape = model.shape
-        manifest = Manifest(
+        manifest = ModelManifest(
             version,
             FORMAT,
             now.isoformat(),
@@ -88,11 +87,11 @@ class ModelStore:
         folder.mkdir(parents=True)
         _replace(folder / "model.npz", body)
         _replace(folder / "manifest.json", json.dumps(asdict(manifest), indent=1).encode())
-        self._forget_old()
+        self._remove_old()
         return version
 
     def verify(self, version: str, settings: WorldModelSettings | None = None) -> WorldModel:
-        """Step one: read a version completely and prove that it is what was saved. Changes nothing.
+        """Step one: read a version completely and check that it is what was saved. Changes nothing.
 
         Raises TomatoError E-MODEL-UNKNOWN, E-MODEL-DAMAGED.
         """
@@ -102,9 +101,9 @@ class ModelStore:
         except OSError as error:
             raise _damaged(version, f"cannot be read ({error.strerror})") from None
         if hashlib.sha256(body).hexdigest() != manifest.file_sha256:
-            raise _damaged(version, "has another hash than its manifest says")
+            raise _damaged(version, "has another hash than its manifest states")
         quantities = tuple(Quantity(q["name"], q["kind"], tuple(q["companions"])) for q in manifest.quantities)
-        shape = Shape(quantities, tuple(manifest.plan), manifest.outside, tuple(manifest.horizons))
+        shape = ModelShape(quantities, tuple(manifest.plan), manifest.outside, tuple(manifest.horizons))
         model = WorldModel(shape, settings)
         try:
             with np.load(BytesIO(body), allow_pickle=False) as stored:
@@ -116,25 +115,25 @@ class ModelStore:
         return model
 
     def activate(self, version: str, now: datetime, why: str, settings: WorldModelSettings | None = None) -> WorldModel:
-        """Step two: let a version speak, after verifying it."""
+        """Step two: make a version active, after verifying it."""
         model = self.verify(version, settings)
         before = self.active()
         if before != version:
             _replace(self.root / "active.json", json.dumps({"version": version, "before": before}).encode())
-            self.note(now, "promoted", version, why)
+            self.log_change(now, "promoted", version, why)
         return model
 
     def rollback(self, now: datetime, why: str, settings: WorldModelSettings | None = None) -> str:
-        """Let the version before the active one speak again. Raises TomatoError E-MODEL-NO-BEFORE."""
+        """Make the version before the active one active again. Raises TomatoError E-MODEL-NO-BEFORE."""
         before = self._pointer().get("before")
         if not before:
             raise TomatoError(
                 "E-MODEL-NO-BEFORE", "There is no version before the active one.", "See `tomato-host model list`."
             )
         self.verify(before, settings)
-        spoiled = self.active()
+        replaced = self.active()
         _replace(self.root / "active.json", json.dumps({"version": before, "before": None}).encode())
-        self.note(now, "rolled_back", before, f"{why} (instead of {spoiled})")
+        self.log_change(now, "rolled_back", before, f"{why} (instead of {replaced})")
         return str(before)
 
     def has_before(self) -> bool:
@@ -142,11 +141,11 @@ class ModelStore:
         return bool(self._pointer().get("before"))
 
     def active(self) -> str | None:
-        """The version that speaks, or None."""
+        """The active version, or None."""
         return self._pointer().get("version")
 
     def load_active(self, settings: WorldModelSettings | None = None) -> tuple[str, WorldModel] | None:
-        """The speaking version, verified; a damaged one gives way to the one before it, None when there is none."""
+        """The active version, verified; the one before it when that is damaged; None when there is none."""
         pointer = self._pointer()
         for version in (pointer.get("version"), pointer.get("before")):
             if version:
@@ -156,7 +155,7 @@ class ModelStore:
                     continue
         return None
 
-    def versions(self) -> list[Manifest]:
+    def versions(self) -> list[ModelManifest]:
         """All versions, oldest first; folders without a readable manifest are left out."""
         found = []
         for folder in sorted(self.root.glob("*/manifest.json")):
@@ -166,7 +165,7 @@ class ModelStore:
                 continue
         return sorted(found, key=lambda m: m.created_ts)
 
-    def manifest(self, version: str) -> Manifest:
+    def manifest(self, version: str) -> ModelManifest:
         """The manifest of one version. Raises TomatoError E-MODEL-UNKNOWN, E-MODEL-DAMAGED."""
         path = self.root / version / "manifest.json"
         if os.sep in version or not path.exists():
@@ -174,22 +173,22 @@ class ModelStore:
                 "E-MODEL-UNKNOWN", f"There is no model version {version}.", "See `tomato-host model list`."
             )
         try:
-            manifest = Manifest(**json.loads(path.read_bytes()))
+            manifest = ModelManifest(**json.loads(path.read_bytes()))
         except (OSError, ValueError, TypeError) as error:
             raise _damaged(version, f"has no readable manifest ({error})") from None
         if manifest.format != FORMAT:
             raise _damaged(version, f"has format {manifest.format}, this program reads {FORMAT}")
         return manifest
 
-    def note(self, now: datetime, what: str, version: str, why: str) -> None:
-        """Write down a change, or a refusal."""
+    def log_change(self, now: datetime, what: str, version: str, why: str) -> None:
+        """Append a change, or a refusal, to changes.jsonl."""
         line = json.dumps({"ts": now.isoformat(), "what": what, "version": version, "why": why})
         self.root.mkdir(parents=True, exist_ok=True)
         with (self.root / "changes.jsonl").open("a", encoding="utf-8") as file:
             file.write(line + "\n")
 
     def changes(self) -> list[dict[str, str]]:
-        """Everything written down, oldest first; a torn last line is left out."""
+        """All logged changes, oldest first; a torn last line is left out."""
         try:
             lines = (self.root / "changes.jsonl").read_text(encoding="utf-8").splitlines()
         except OSError:
@@ -209,10 +208,10 @@ class ModelStore:
             return {}
         return read if isinstance(read, dict) else {}
 
-    def _forget_old(self) -> None:
+    def _remove_old(self) -> None:
         pointer = self._pointer()
-        spared = {pointer.get("version"), pointer.get("before")}
-        old = [m.version for m in self.versions() if m.version not in spared]
+        needed = {pointer.get("version"), pointer.get("before")}
+        old = [m.version for m in self.versions() if m.version not in needed]
         for version in old[: max(len(old) - KEEP, 0)]:
             for name in ("model.npz", "manifest.json"):
                 (self.root / version / name).unlink(missing_ok=True)
@@ -220,13 +219,13 @@ class ModelStore:
 
 
 def _replace(path: Path, body: bytes) -> None:
-    fresh = path.with_name(path.name + ".tmp")
+    new = path.with_name(path.name + ".tmp")
     path.parent.mkdir(parents=True, exist_ok=True)
-    with fresh.open("wb") as file:
+    with new.open("wb") as file:
         file.write(body)
         file.flush()
         os.fsync(file.fileno())
-    os.replace(fresh, path)
+    os.replace(new, path)
 
 
 def _damaged(version: str, what: str) -> TomatoError:

@@ -1,1 +1,1 @@
-"""What an earlier process left open, and what the dataset holds already."""
+"""Recovery after a crash: actions an earlier process left open, samples the dataset already holds."""

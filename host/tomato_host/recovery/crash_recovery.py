@@ -1,6 +1,6 @@
-"""What an earlier process, or a lost line, left behind: deeds that ended, and deeds whose end nobody recorded.
+"""Actions of an earlier process, or of a lost link: those that ended, and those whose end was not recorded.
 
-A host may be killed at any instant. The next one takes its books over, so that no budget and no pause begins anew, and
+A host may be killed at any instant. The next one takes its ledger over, so that no budget and no pause begins anew, and
 closes what was under way: with what the board says it delivered, or, when it cannot say, as cut off.
 """
 
@@ -16,83 +16,84 @@ from shared_schemas.devices import OUTPUT_BY_NAME
 from shared_schemas.records import ActionV1, parse_record
 from shared_schemas.records.action_v1 import OUTPUT_OF, Outcome
 from tomato_host.board.events import BoardEvent
-from tomato_host.brain.execution.executor import Door, Unheard
-from tomato_host.brain.guardrails.movements import DRAWN, GIVEN_BACK, SETTLED
+from tomato_host.brain.execution.executor import BudgetLedger, UnconfirmedDose
+from tomato_host.brain.guardrails.ledger_events import ALLOCATED, REFUNDED, SETTLED, ledger_event
 from tomato_host.recovery.stored_samples import tail
 
 REASON = "host_restart"
-PATIENCE_MS = 45_000
-"""So long after a connect the board may still tell how a pulse ended: the longest pump pulse, and a repeated event."""
+CONFIRMATION_MS = 45_000
+"""How long after a connect the board may still report the end of a pulse: the longest pump pulse plus a repeat."""
 
 
 @dataclass(slots=True)
-class LeftOpen:
-    """One deed without an end. Amounts in s, or ml for the pump."""
+class InterruptedAction:
+    """One action without an end. Amounts in s, or ml for the pump."""
 
     action: ActionV1
     delivered: float = 0.0
     under_way: float = 0.0
-    told: bool = False
-    """The board has said how its last pulse ended."""
-    booked: bool = False
-    """It stands in the books already."""
+    confirmed: bool = False
+    """The board has reported how its last pulse ended."""
+    in_ledger: bool = False
+    """It is in the ledger already."""
     reason: str = REASON
 
     @property
     def output(self) -> str:
-        """The output it was about."""
+        """The output it acts on."""
         return OUTPUT_OF[self.action.type]
 
 
 @dataclass(slots=True)
-class Earlier:
-    """Deeds of earlier processes: `finished` for the books, `left_open` to be closed."""
+class InterruptedActions:
+    """Actions of earlier processes: `finished` for the ledger, `interrupted` to be closed."""
 
     finished: tuple[ActionV1, ...] = ()
-    left_open: list[LeftOpen] = field(default_factory=list)
+    interrupted: list[InterruptedAction] = field(default_factory=list)
     _due_ms: int | None = None
 
-    def add(self, unheard: list[Unheard]) -> None:
-        """Doses of this very process whose end nobody heard, because the line was lost."""
-        self.left_open += [
-            LeftOpen(dose.action, dose.delivered, 1.0, booked=True, reason=dose.reason) for dose in unheard
+    def add(self, unconfirmed: list[UnconfirmedDose]) -> None:
+        """Add doses of this process whose end was not confirmed because the link was lost."""
+        self.interrupted += [
+            InterruptedAction(dose.action, dose.delivered, 1.0, in_ledger=True, reason=dose.reason)
+            for dose in unconfirmed
         ]
-        if unheard:
+        if unconfirmed:
             self._due_ms = None
 
     def connected(self, now_ms: int) -> None:
-        """The board answers: from now on it may tell what it still knows."""
-        if self.left_open and self._due_ms is None:
-            self._due_ms = now_ms + PATIENCE_MS
+        """The board answers: it may now report what it still holds."""
+        if self.interrupted and self._due_ms is None:
+            self._due_ms = now_ms + CONFIRMATION_MS
 
-    def hear(self, event: BoardEvent, happened: datetime) -> None:
-        """The end of a pulse that an earlier process had asked for."""
+    def on_board_event(self, event: BoardEvent, happened: datetime) -> None:
+        """Process the end of a pulse that an earlier process had requested."""
         if event.name != "pulse_end":
             return
-        for left in self.left_open:
+        for left in self.interrupted:
             row = OUTPUT_BY_NAME[left.output]
-            if row.wire_id == event.a and not left.told and happened >= left.action.ts and left.under_way > 0.0:
+            if row.wire_id == event.a and not left.confirmed and happened >= left.action.ts and left.under_way > 0.0:
                 left.delivered += event.b if row.dose_unit == "ml" else event.b / 1_000.0
                 if row.dose_unit != "ml":
-                    # A renewed pulse is told as a whole: what earlier parts were settled with is in it already.
+                    # A renewed pulse is reported as a whole: what earlier parts were settled with is included.
                     left.delivered = min(left.delivered, (happened - left.action.ts).total_seconds())
-                left.under_way, left.told = 0.0, True
+                left.under_way, left.confirmed = 0.0, True
                 return
 
-    def take_closed(self, now_ms: int, now: datetime, door: Door, at_once: bool = False) -> list[ActionV1]:
-        """Deeds that can be closed now, with their outcome; what stays unknown counts as delivered in the books."""
+    def pop_closed(self, now_ms: int, now: datetime, guardrails: BudgetLedger, at_once: bool = False) -> list[ActionV1]:
+        """Actions that can be closed now, with their outcome; an unknown amount counts as delivered in the ledger."""
         over = at_once or (self._due_ms is not None and now_ms >= self._due_ms)
-        closed = [left for left in self.left_open if over or left.told]
+        closed = [left for left in self.interrupted if over or left.confirmed]
         for left in closed:
-            self.left_open.remove(left)
-            if not left.booked:
-                door.settle(left.action, 0.0, left.delivered + left.under_way, now)
+            self.interrupted.remove(left)
+            if not left.in_ledger:
+                guardrails.settle(left.action, 0.0, left.delivered + left.under_way, now)
         return [_closed(left, now) for left in closed]
 
 
-def _closed(left: LeftOpen, now: datetime) -> ActionV1:
+def _closed(left: InterruptedAction, now: datetime) -> ActionV1:
     water = OUTPUT_BY_NAME[left.output].dose_unit == "ml"
-    known = left.delivered if left.told or left.under_way <= 0.0 else None
+    known = left.delivered if left.confirmed or left.under_way <= 0.0 else None
     reason = left.reason if known is not None else f"{left.reason}, the board cannot say how much came"
     outcome = Outcome(
         status="ABORTED",
@@ -104,10 +105,10 @@ def _closed(left: LeftOpen, now: datetime) -> ActionV1:
     return left.action.model_copy(update={"outcome": outcome})
 
 
-def read_earlier(root: Path) -> Earlier:
-    """The last deeds of the dataset at `root`. A damaged line holds nothing; no dataset holds none."""
+def read_interrupted_actions(root: Path) -> InterruptedActions:
+    """The last actions of the dataset at `root`. Damaged lines are skipped; without a dataset there are none."""
     ended: dict[str, ActionV1] = {}
-    waiting: dict[str, LeftOpen] = {}
+    waiting: dict[str, InterruptedAction] = {}
     for payload in tail(root, "action_v1"):
         action = _action(payload)
         if action is None or action.id is None or action.type not in OUTPUT_OF:
@@ -116,21 +117,21 @@ def read_earlier(root: Path) -> Earlier:
             ended[action.id] = action
             waiting.pop(action.id, None)
         elif action.safety.validated and action.params.state != "OFF":
-            waiting[action.id] = LeftOpen(action)
+            waiting[action.id] = InterruptedAction(action)
     for event in tail(root, "event_v1"):
         left = waiting.get(str(event.get("data", {}).get("action")))
         if left is not None:
             _move(left, event)
-    return Earlier(tuple(ended.values()), list(waiting.values()))
+    return InterruptedActions(tuple(ended.values()), list(waiting.values()))
 
 
-def _move(left: LeftOpen, event: dict[str, Any]) -> None:
-    """One movement of the books."""
-    data, name = event["data"], event["name"]
+def _move(left: InterruptedAction, event: dict[str, Any]) -> None:
+    """Apply one recorded movement of the ledger."""
+    data, name = event["data"], ledger_event(event["name"])
     drawn = float(data.get("drawn") or 0.0)
-    if name == DRAWN:
+    if name == ALLOCATED:
         left.under_way += drawn
-    elif name in (SETTLED, GIVEN_BACK):
+    elif name in (SETTLED, REFUNDED):
         left.under_way = max(0.0, left.under_way - drawn)
         left.delivered += float(data.get("delivered") or 0.0) if name == SETTLED else 0.0
 

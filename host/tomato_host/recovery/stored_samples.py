@@ -1,4 +1,4 @@
-"""What of the board's samples and events the dataset holds already: a killed process had not acknowledged its last."""
+"""Which samples and events of the board are stored already: a killed process had not acknowledged its last ones."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tomato_host.storage.layout import stream_of
 from tomato_host.storage.reader import stream_files
 
 TAIL_BYTES = 2_000_000
-"""Enough for four times what the board's rings can hold, and for some days of deeds."""
+"""Enough for four times what the board's rings can hold, and for some days of actions."""
 SAME_MOMENT = timedelta(seconds=30)
 """Boot ids of virtual boards repeat; the same number at another time is another sample."""
 
@@ -21,25 +21,25 @@ Numbered = dict[tuple[int, int], datetime]
 
 
 def stored_samples(root: Path, wall_time: Callable[[float], datetime]) -> Callable[[Sample | BoardEvent], bool]:
-    """A test for samples and events that the dataset at `root` already holds. A damaged line holds nothing.
+    """A predicate for samples and events that the dataset at `root` already holds. Damaged lines are skipped.
 
     `wall_time` turns the host's monotonic milliseconds into an aware moment.
     """
     samples, events = _samples(root), _events(root)
 
-    def is_stored(told: Sample | BoardEvent) -> bool:
-        stored = (samples if isinstance(told, Sample) else events).get((told.boot_id, told.seq))
+    def is_stored(item: Sample | BoardEvent) -> bool:
+        stored = (samples if isinstance(item, Sample) else events).get((item.boot_id, item.seq))
         if stored is None:
             return False
-        # An event is stamped when it was heard, which may be later than it happened; never much earlier.
-        late = timedelta(days=4) if isinstance(told, BoardEvent) else SAME_MOMENT
-        return -SAME_MOMENT < stored - wall_time(told.host_ms) < late
+        # An event is stamped when it was received, which may be later than it happened; never much earlier.
+        late = timedelta(days=4) if isinstance(item, BoardEvent) else SAME_MOMENT
+        return -SAME_MOMENT < stored - wall_time(item.host_ms) < late
 
     return is_stored
 
 
 def tail(root: Path, version: str) -> Iterator[dict[str, Any]]:
-    """Records of one stream from the end of its last two files, as they were written; broken lines are passed over."""
+    """Records of one stream from the end of its last two files, as they were written; damaged lines are skipped."""
     if not (root / "private").is_dir():
         return
     for path in stream_files(root / "private").get(stream_of(version), [])[-2:]:

@@ -1,1 +1,1 @@
-"""Recorded observations through today's brain, and the proof that decisions repeat."""
+"""Recorded observations through the current brain, and the proof that decisions repeat."""

@@ -1,7 +1,7 @@
-"""Replay as proof: recorded observations through today's brain, every state, anomaly and decision compared.
+"""Replay as proof: recorded observations through the current brain, every state, anomaly and decision compared.
 
-The records say all that the brain was told: observations, device statuses, weather, deeds and their outcomes, the
-loss of the link. So today's brain must say again what was recorded, byte for byte, or the difference is shown.
+The records hold all inputs of the brain: observations, device statuses, weather, actions and their outcomes, the loss
+of the link. So the current brain must produce what was recorded, byte for byte, or the difference is shown.
 """
 
 from __future__ import annotations
@@ -26,16 +26,13 @@ from shared_schemas.records import (
     VisionV1,
 )
 from shared_schemas.records.action_v1 import OUTPUT_OF
-from tomato_host.brain.brain import Circumstances, Mind, MindSettings
-from tomato_host.brain.estimator.estimate import Estimate
-from tomato_host.brain.guardrails.movements import MOVEMENTS, repeat
+from tomato_host.brain.brain import Brain, BrainSettings
+from tomato_host.brain.guardrails.guardrails import Verdict
+from tomato_host.brain.guardrails.ledger_events import ledger_event, replay_event
 from tomato_host.brain.world_model.model import WorldModel
 from tomato_host.commands.inbox import Request
-from tomato_host.commands.operator_overrides import Persons
-
-WATCH = timedelta(seconds=10)
-"""The pace at which the running host weighs trust while nothing is observed."""
-
+from tomato_host.loop.context_state import ContextState
+from tomato_host.loop.episode import SAFE_MODE_PERIOD, Episode, EstimateOnly
 
 _COMPARED = frozenset(
     {
@@ -49,7 +46,7 @@ _COMPARED = frozenset(
         "prediction_36h_v1",
     }
 )
-_OWN = frozenset({"controller", "safe_mode", "policy"})
+_OWN_ORIGINS = frozenset({"controller", "safe_mode", "policy"})
 """Origins of proposals that the brain makes itself."""
 
 
@@ -65,7 +62,7 @@ class Difference:
 
     @property
     def text(self) -> str:
-        """One line for a person."""
+        """One line of text."""
         if not self.field:
             side = "only in the record" if self.today is None else "only today"
             return f"{self.ts} {self.kind}: {side}: {self.recorded or self.today}"
@@ -84,19 +81,24 @@ class CheckResult:
 
     @property
     def same(self) -> bool:
-        """True when today's brain says exactly what was recorded."""
+        """True when the current brain produces exactly what was recorded."""
         return not self.differing
 
 
 class Checker:
-    """Walks once over the records in the order in which they were written."""
+    """Runs the recorded observations through the episode's walk, and compares what comes out with the recording.
+
+    The recording is read once, in the order in which it was written. Records that the brain was given (device statuses,
+    weather, ledger movements, outcomes, requests) are given to it again at their place; records that it made are
+    compared with what the walk makes now.
+    """
 
     def __init__(
         self,
-        settings: MindSettings,
+        settings: BrainSettings,
         *,
         decides: bool = True,
-        keep: int = 200,
+        max_differences: int = 200,
         stored_model: Callable[[str], WorldModel] | None = None,
     ) -> None:
         """`decides`: the recording holds decisions (a run), not estimates alone (a simulated day).
@@ -109,115 +111,92 @@ class Checker:
         self.result = CheckResult()
         self._settings = settings
         self._decides = decides
-        self._keep = keep
-        self._begin_anew(None)
+        self._max_differences = max_differences
+        self._restart(None)
 
     def check(self, records: Iterable[Record]) -> CheckResult:
-        """Compare everything; the answer names what differs."""
+        """Compare everything; the result names what differs."""
         for record in records:
-            self._take(record)
+            self._on_record(record)
         self._close_group()
         return self.result
 
-    def _begin_anew(self, now: datetime | None) -> None:
-        """A process has started: a fresh brain, nobody's wishes, and no link yet."""
-        self._mind = Mind(self._settings)
-        self._persons = Persons()
+    def _restart(self, now: datetime | None) -> None:
+        """A process has started: a fresh brain, no overrides, and no link yet."""
+        self._brain = Brain(self._settings)
+        self._walked = self._brain if self._decides else EstimateOnly(self._brain.estimator)
+        self._expected = _Expected()
+        self._episode = Episode(self._walked, self._expected, _NoActuator())
+        self._context = ContextState(now)
         self._devices: DeviceStatusV1 | None = None
-        self._estimate: Estimate | None = None
-        self._expected: dict[str, list[Record]] = {}
-        self._link_down_since = self._watch_at = now
+        self._safe_mode_at = now
 
-    # -- what the brain was told ---------------------------------------------------------------------------------
+    # -- what the brain was given ----------------------------------------------------------------------------------
 
-    def _take(self, record: Record) -> None:
+    def _on_record(self, record: Record) -> None:
         if isinstance(record, ObservationV1):
             self._close_group()
             self._observe(record)
         elif isinstance(record, DeviceStatusV1):
             self._devices = record
-            self._mind.learn_devices(record)
+            self._brain.update_devices(record)
         elif isinstance(record, EventV1):
             self._on_event(record)
         elif isinstance(record, Forecast36hV1):
-            self._mind.note_weather(record)
+            self._brain.add_weather(record)
         elif isinstance(record, VisionV1):
-            self._mind.note_vision(record)
+            self._brain.add_vision(record)
         elif isinstance(record, ActionV1):
             self._on_action(record)
         elif _kind(record) in _COMPARED:
-            self._compare(record, self._today(record))
+            self._compare(record, self._recomputed(record))
 
     def _observe(self, observation: ObservationV1) -> None:
         self.result.observations += 1
         now = observation.received_ts or observation.ts
-        self._let_time_pass(now)
-        if self._devices is None:
-            return
-        if not self._decides:
-            self._estimate = self._mind.observe(observation, self._devices)
-            self._expect(self._estimate.anomalies)
-            return
-        taken = self._mind.take(observation, self._devices, self._here(now))
-        self._estimate = self._mind.estimate
-        self._expect(taken.estimate.anomalies)
-        if taken.rebuilt is not None:
-            self._expect((taken.rebuilt.targets, taken.rebuilt.sampling, taken.rebuilt.log))
-        if taken.prediction is not None:
-            self._expect((taken.prediction,))
-        if taken.judged is not None:
-            self._expect((taken.judged.plan, *(verdict.action for verdict in taken.judged.verdicts)))
-
-    def _here(self, now: datetime) -> Circumstances:
-        down = self._link_down_since
-        return Circumstances(
-            now=now,
-            link_up=down is None,
-            link_down_s=0.0 if down is None else (now - down).total_seconds(),
-            person_paused=self._persons.paused(now),
-            person_wants_safe=self._persons.wants_safe(now),
-            person_acknowledges=self._persons.take_acknowledgement(),
-        )
+        self._advance_to(now)
+        if self._devices is not None:
+            self._episode.run(observation, self._devices, self._context.at(now))
 
     def _on_event(self, event: EventV1) -> None:
         if event.name not in ("started", "clock_set"):
-            self._let_time_pass(event.ts)
-        if event.name in MOVEMENTS:
+            self._advance_to(event.ts)
+        if ledger_event(event.name) is not None:
             action = self._accepted.get(str(event.data.get("action")))
             if action is not None:
-                repeat(self._mind.door, event, action)
+                replay_event(self._brain.guardrails, event, action)
         elif event.kind == "process" and event.name == "started":
             self._close_group()
-            self._begin_anew(event.ts)
+            self._restart(event.ts)
             resumed = int(event.data.get("resumed") or 0)
-            self._mind.resume(list(self._finished.values())[-resumed:] if resumed else ())
+            self._brain.resume(list(self._finished.values())[-resumed:] if resumed else ())
         elif event.kind == "process" and event.name == "clock_set":
             self._shift(timedelta(seconds=float(event.data.get("seconds") or 0.0)))
         elif event.kind == "model" and event.name == "model_loaded" and self._stored_model is not None:
-            self._mind.foresight.adopt(self._stored_model(str(event.data.get("version"))))
+            self._brain.forecast_state.adopt(self._stored_model(str(event.data.get("version"))))
         elif event.kind == "link" and event.name == "link_down":
-            self._link_down_since = self._link_down_since or event.ts
+            self._context.link_went_down(event.ts)
         elif event.kind == "link" and event.name == "link_up":
-            self._link_down_since = None
+            self._context.link_came_up()
         elif event.kind == "person" and event.name in ("person_mode", "person_acknowledge"):
-            self._persons.wish(_request(event), event.ts)
-            self._mind.weigh_trust(self._here(event.ts))
+            self._context.apply(_request(event), event.ts)
+            self._episode.update_safe_mode(self._context.at(event.ts))
 
     def _shift(self, moved: timedelta) -> None:
         """The recorded host's clock was set: what it counts from moved with it."""
-        if self._link_down_since is not None:
-            self._link_down_since += moved
-        if self._watch_at is not None:
-            self._watch_at += moved
+        self._context.clock_was_set(moved)
+        if self._safe_mode_at is not None:
+            self._safe_mode_at += moved
 
-    def _let_time_pass(self, now: datetime) -> None:
-        """While the link was down the host weighed trust every 10 s from its start on."""
-        if self._watch_at is None or not self._decides:
+    def _advance_to(self, now: datetime) -> None:
+        """While the link was down the host updated safe mode every SAFE_MODE_PERIOD from its start on."""
+        if self._safe_mode_at is None or not self._decides:
             return
-        while self._watch_at + WATCH <= now:
-            self._watch_at += WATCH
-            if self._link_down_since is not None and self._watch_at > self._link_down_since:
-                self._mind.weigh_trust(self._here(self._watch_at))
+        while self._safe_mode_at + SAFE_MODE_PERIOD <= now:
+            self._safe_mode_at += SAFE_MODE_PERIOD
+            down_since = self._context.link_down_since
+            if down_since is not None and self._safe_mode_at > down_since:
+                self._episode.update_safe_mode(self._context.at(self._safe_mode_at))
 
     def _on_action(self, action: ActionV1) -> None:
         """First comes the verdict, later the same action with its outcome."""
@@ -225,43 +204,37 @@ class Checker:
             self._accepted.pop(str(action.id), None)
             if action.type in OUTPUT_OF:
                 self._finished[str(action.id)] = action
-            self._mind.note_outcome(action)
+            self._brain.add_outcome(action)
             return
         if action.safety.validated:
             self._accepted[str(action.id)] = action
-        if action.origin in _OWN:
-            self._compare(action, self._today(action))
+        if action.origin in _OWN_ORIGINS:
+            self._compare(action, self._recomputed(action))
         else:
-            # Somebody else's proposal: judged again by today's door.
-            self._compare(action, self._mind.judge(_as_proposed(action), self._here(action.ts)).action)
+            # A proposal from outside the brain: judged again by the current guardrails.
+            self._compare(action, self._brain.judge(_as_proposed(action), self._context.at(action.ts)).action)
 
     # -- comparing ---------------------------------------------------------------------------------------------
 
-    def _expect(self, records: Iterable[Record]) -> None:
-        for record in records:
-            self._expected.setdefault(_kind(record), []).append(record)
-
-    def _today(self, recorded: Record) -> Record | None:
-        """What today's brain says in the place of a recorded record; None for nothing."""
-        estimate = self._estimate
+    def _recomputed(self, recorded: Record) -> Record | None:
+        """What the current brain makes in the place of a recorded record; None for nothing."""
+        estimate = self._walked.estimate
         if isinstance(recorded, StateV1):
             # When a state is written on the cadence, or at a shutdown, is the process's part, and so is `reason`.
-            update = {"mode": self._mind.mode if self._decides else None, "reason": recorded.reason}
+            update = {"mode": self._walked.mode, "reason": recorded.reason}
             return None if estimate is None else estimate.state.model_copy(update=update)
         if isinstance(recorded, SensorHealthV1):
             return None if estimate is None else estimate.health
-        waiting = self._expected.get(_kind(recorded))
-        if isinstance(recorded, SamplingPlanV1) and not waiting:
-            # Not the day's plan but the closer look that anomalies ask for; when to write it is the process's part.
+        made = self._expected.pop(_kind(recorded))
+        if made is None and isinstance(recorded, SamplingPlanV1):
+            # Not the day's plan but the closer sampling that anomalies ask for; when to write it is the process's part.
             return None if estimate is None else estimate.sampling
-        return waiting.pop(0) if waiting else None
+        return made
 
     def _close_group(self) -> None:
-        """What today's brain said of the last observation and nobody recorded."""
-        for records in self._expected.values():
-            for record in records:
-                self._differ(record, None, _brief(record))
-        self._expected.clear()
+        """Report what the current brain made of the last observation and the recording does not have."""
+        for record in self._expected.pop_all():
+            self._differ(record, None, _brief(record))
 
     def _compare(self, recorded: Record, today: Record | None) -> None:
         kind = _kind(recorded)
@@ -274,21 +247,57 @@ class Checker:
             return
         self.result.differing[kind] += 1
         for path, before, after in _fields(json.loads(old), json.loads(new)):
-            self._note(Difference(kind, recorded.ts.isoformat(), path, before, after))
+            self._add_difference(Difference(kind, recorded.ts.isoformat(), path, before, after))
 
     def _differ(self, record: Record, old: Any, new: Any) -> None:
         self.result.differing[_kind(record)] += 1
-        self._note(Difference(_kind(record), record.ts.isoformat(), "", old, new))
+        self._add_difference(Difference(_kind(record), record.ts.isoformat(), "", old, new))
 
-    def _note(self, difference: Difference) -> None:
-        if len(self.result.differences) < self._keep:
+    def _add_difference(self, difference: Difference) -> None:
+        if len(self.result.differences) < self._max_differences:
             self.result.differences.append(difference)
         else:
             self.result.more_differences += 1
 
 
+class _Expected:
+    """The sink of a check: what the walk makes waits, by kind, for its counterpart in the recording.
+
+    Left out are the records that the recording itself gives (observations, devices), events, and states with their
+    health, which the recording process also writes at moments of its own.
+    """
+
+    def __init__(self) -> None:
+        self._waiting: dict[str, list[Record]] = {}
+
+    def record(self, record: Record) -> None:
+        if not isinstance(record, ObservationV1 | DeviceStatusV1 | EventV1 | StateV1 | SensorHealthV1):
+            self._waiting.setdefault(_kind(record), []).append(record)
+
+    def pop(self, kind: str) -> Record | None:
+        """The oldest record of that kind; None when there is none."""
+        waiting = self._waiting.get(kind)
+        return waiting.pop(0) if waiting else None
+
+    def pop_all(self) -> list[Record]:
+        """Everything that is left, by kind."""
+        left = [record for records in self._waiting.values() for record in records]
+        self._waiting.clear()
+        return left
+
+
+class _NoActuator:
+    """In a check nothing moves; what the ledger did is in the recording, and repeated from there."""
+
+    def act(self, verdict: Verdict) -> None:
+        """Nothing."""
+
+    def switch_off(self, outputs: tuple[str, ...], reason: str) -> None:
+        """Nothing."""
+
+
 def _request(event: EventV1) -> Request:
-    """The person's request behind an event."""
+    """The operator's request behind an event."""
     until = event.data.get("until")
     return Request.model_validate(
         {

@@ -1,4 +1,4 @@
-"""Recorded observations through today's brain: the same episode, with hands that move nothing."""
+"""Replay: recorded observations through the current brain, with an actuator that moves nothing."""
 
 from __future__ import annotations
 
@@ -8,18 +8,17 @@ from datetime import datetime, timedelta
 from shared_schemas.records import (
     ActionV1,
     AnomalyV1,
-    DeviceStatusV1,
     ObservationV1,
     PlanV1,
     Record,
     StateV1,
 )
-from tomato_host.brain.brain import Circumstances, Mind
-from tomato_host.brain.guardrails.guardrails import Verdict
+from tomato_host.brain.brain import Brain, RuntimeContext
+from tomato_host.brain.guardrails.guardrails import Guardrails, Verdict
 from tomato_host.loop.episode import Episode
 from tomato_host.loop.recorder import Recorder, Store
 from tomato_host.loop.status import Status
-from tomato_host.sources.interface import Source
+from tomato_host.sources.interface import ChangedDevices, Source
 
 
 @dataclass(slots=True)
@@ -40,70 +39,55 @@ class ReplayResult:
     """Observations without a value, per quantity that the source does measure."""
 
 
-class TiedHands:
-    """In a replay nothing moves: what the door allows is released again at once."""
+class NullActuator:
+    """The actuator of a replay: nothing moves, and what the guardrails reserve is released at once."""
 
-    def __init__(self, mind: Mind) -> None:
-        self._mind = mind
+    def __init__(self, guardrails: Guardrails) -> None:
+        self._guardrails = guardrails
 
     def act(self, verdict: Verdict) -> None:
-        """Free the promised amount; the deed is long past or was never possible."""
-        self._mind.door.release(verdict.action)
+        """Release the reserved amount; the action is long past or was never possible."""
+        self._guardrails.release(verdict.action)
 
     def switch_off(self, outputs: tuple[str, ...], reason: str) -> None:
         """Nothing is on."""
 
 
 class NoStore:
-    """Keeps nothing, for a replay that only counts."""
+    """Stores nothing, for a replay that only counts."""
 
     def offer(self, record: Record) -> bool:
-        """Take a record and forget it."""
+        """Discard the record."""
         return True
 
 
-def replay(source: Source, mind: Mind, store: Store) -> ReplayResult:
-    """Run every observation of `source` through `mind`; states go to `store` at the cadence of the settings.
+def replay(source: Source, brain: Brain, store: Store) -> ReplayResult:
+    """Run every observation of `source` through `brain`; states go to `store` at the cadence of the settings.
 
     Raises what the source raises. The moment of receipt counts as now.
     """
     result = ReplayResult(lacking=tuple(sorted(source.lacking)))
     episode: Episode | None = None
-    period = timedelta(seconds=mind.settings.estimator.state_period_s)
+    period = timedelta(seconds=brain.settings.estimator.state_period_s)
     next_state: datetime | None = None
-    devices = _Devices(source)
+    devices = ChangedDevices(source)
     while (observation := source.next_observation()) is not None:
         now = observation.received_ts or observation.ts
         if episode is None:
             recorder = Recorder(store, Status(started_at=now, now=now))
-            recorder.listeners.append(lambda record: _count(result, record))
-            episode = Episode(mind, recorder, TiedHands(mind))
-        taken = episode.run(observation, devices.now(), Circumstances(now=now))
-        _note(result, observation, late=taken.estimate.late)
-        if not taken.estimate.late and (next_state is None or observation.ts >= next_state):
-            episode.log_state(None)
+            recorder.listeners.append(lambda record: _count_record(result, record))
+            episode = Episode(brain, recorder, NullActuator(brain.guardrails))
+        step = episode.run(observation, devices.now(), RuntimeContext(now=now))
+        _count_observation(result, observation, late=step.estimate.late)
+        if not step.estimate.late and (next_state is None or observation.ts >= next_state):
+            episode.record_state(None)
             next_state = (next_state or observation.ts) + period
             while next_state <= observation.ts:
                 next_state += period
     return result
 
 
-class _Devices:
-    """The source's device status, as one object for as long as only its time changes."""
-
-    def __init__(self, source: Source) -> None:
-        self._source = source
-        self._last: DeviceStatusV1 | None = None
-
-    def now(self) -> DeviceStatusV1:
-        fresh = self._source.device_status()
-        last = self._last
-        if last is None or fresh.model_copy(update={"ts": last.ts}) != last:
-            self._last = last = fresh
-        return last
-
-
-def _note(result: ReplayResult, observation: ObservationV1, late: bool) -> None:
+def _count_observation(result: ReplayResult, observation: ObservationV1, late: bool) -> None:
     result.observations += 1
     result.late += late
     result.first_ts = result.first_ts or observation.ts
@@ -114,7 +98,7 @@ def _note(result: ReplayResult, observation: ObservationV1, late: bool) -> None:
         result.missing[name] = result.missing.get(name, 0) + 1
 
 
-def _count(result: ReplayResult, record: Record) -> None:
+def _count_record(result: ReplayResult, record: Record) -> None:
     if isinstance(record, StateV1):
         result.states += 1
     elif isinstance(record, AnomalyV1):

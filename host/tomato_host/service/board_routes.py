@@ -1,4 +1,4 @@
-"""The API's way to the board itself: calibration and latched faults, by the same inbox and in the board's own words."""
+"""Routes to the board itself: calibration and latched faults, by the same inbox, with the board's own answers."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from shared_schemas.records.action_v1 import ActionType, Params
 from tomato_host.board.calibration import LEAST_RUN_S, pump_values, soil_values
 from tomato_host.commands.inbox import Kind, Reply, new_request, submit, wait_reply
 from tomato_host.errors import TomatoError
-from tomato_host.service.changes import Ask, Reason, action_of
-from tomato_host.service.security import Doorman
+from tomato_host.service.change_routes import REFUSALS, Reason, RequestBody, action_of
+from tomato_host.service.security import AccessControl
 
 Json = dict[str, Any]
 PATIENCE_S: dict[Kind, float] = {"calibrate": 75.0, "read_probe": 150.0, "dose": 150.0, "clear_fault": 40.0}
-"""A little longer than the host gives the board; a probe is read five times, a pump may have to wait for its pause."""
+"""A little longer than the host waits for the board: a probe is read five times, a pump may wait for its pause."""
 
 
 def _whole(value: Any) -> Any:
@@ -30,7 +30,7 @@ Raw = Annotated[int, Field(ge=0, le=65_535), BeforeValidator(_whole)]
 Probe = Literal[1, 2]
 
 
-class SoilPoints(Ask):
+class SoilBody(RequestBody):
     """Two points of one probe: raw counts, and water contents in % of the volume."""
 
     probe: Probe
@@ -41,76 +41,76 @@ class SoilPoints(Ask):
     reason: Reason
 
 
-class PumpJug(Ask):
-    """How long the pump ran, and what was in the jug then."""
+class PumpBody(RequestBody):
+    """How long the pump ran, and how much was in the jug afterwards."""
 
     seconds: Annotated[FiniteFloat, Field(ge=LEAST_RUN_S, le=120.0)]
     ml: Annotated[FiniteFloat, Field(gt=0.0, le=1_000.0)]
     reason: Reason
 
 
-class ProbeAsk(Ask):
+class ProbeBody(RequestBody):
     """Which probe to read."""
 
     probe: Probe
     reason: Reason
 
 
-class DoseAsk(Ask):
-    """How much the pump is to give into the jug, in ml."""
+class DoseBody(RequestBody):
+    """How much the pump delivers into the jug, in ml."""
 
     ml: Annotated[FiniteFloat, Field(ge=20.0, le=250.0)] = 200.0
     reason: Reason
 
 
-class FaultAsk(Ask):
+class FaultBody(RequestBody):
     """Which latched fault to clear, by its name."""
 
     fault: Annotated[str, Field(min_length=1, max_length=40)]
     reason: Reason
 
 
-def add_board_routes(app: FastAPI, data_dir: Path, door: Doorman, words: dict[int | str, dict[str, Any]]) -> None:
-    """Everything here wants a token of role admin, goes through the running host, and stands in its record."""
+def add_board_routes(app: FastAPI, data_dir: Path, access: AccessControl) -> None:
+    """All of them need a token of role admin, go through the running host, and are recorded."""
 
     async def asked(kind: Kind, who: str, reason: str, **fields: Any) -> Json:
         return answer(await run_in_threadpool(_ask, data_dir, kind, who, reason, fields))
 
-    @app.post("/api/calibrate/soil", tags=["board"], responses=words)
-    async def calibrate_soil(ask: SoilPoints, who: str = Depends(door.admin)) -> Json:
-        """Teach the board two points of one probe; `values` has what it took."""
+    @app.post("/api/calibrate/soil", tags=["board"], responses=REFUSALS)
+    async def calibrate_soil(ask: SoilBody, who: str = Depends(access.admin)) -> Json:
+        """Set two calibration points of one probe; `values` has what the board stored."""
         values = _in_range(lambda: soil_values(ask.probe, ask.dry_raw, ask.wet_raw, ask.dry_pct, ask.wet_pct))
         return await asked("calibrate", who, ask.reason, values=values)
 
-    @app.post("/api/calibrate/pump", tags=["board"], responses=words)
-    async def calibrate_pump(ask: PumpJug, who: str = Depends(door.admin)) -> Json:
-        """Teach the board what the pump delivers; `values` has what it took."""
+    @app.post("/api/calibrate/pump", tags=["board"], responses=REFUSALS)
+    async def calibrate_pump(ask: PumpBody, who: str = Depends(access.admin)) -> Json:
+        """Set what the pump delivers; `values` has what the board stored."""
         values = _in_range(lambda: pump_values(ask.seconds, ask.ml))
         return await asked("calibrate", who, ask.reason, values=values)
 
-    @app.post("/api/calibrate/probe", tags=["board"], responses=words)
-    async def read_probe(ask: ProbeAsk, who: str = Depends(door.admin)) -> Json:
-        """Read a probe's raw count: the median of five fresh ones, in `raw`; takes about ten seconds."""
+    @app.post("/api/calibrate/probe", tags=["board"], responses=REFUSALS)
+    async def read_probe(ask: ProbeBody, who: str = Depends(access.admin)) -> Json:
+        """Read a probe's raw count: the median of five new readings, in `raw`; takes about ten seconds."""
         return await asked("read_probe", who, ask.reason, probe=ask.probe)
 
-    @app.post("/api/calibrate/dose", tags=["board"], responses=words)
-    async def dose(ask: DoseAsk, who: str = Depends(door.admin)) -> Json:
-        """Run the pump into a jug, through the guardrails; `seconds` tells how long it was on."""
+    @app.post("/api/calibrate/dose", tags=["board"], responses=REFUSALS)
+    async def dose(ask: DoseBody, who: str = Depends(access.admin)) -> Json:
+        """Run the pump into a jug, through the guardrails; `seconds` is how long it was on."""
         action = action_of(ActionType.WATER, Params(ml=ask.ml, pulses=1), ask.reason, who)
         return await asked("dose", who, ask.reason, action=action)
 
-    @app.post("/api/clear-fault", tags=["board"], responses=words)
-    async def clear_fault(ask: FaultAsk, who: str = Depends(door.admin)) -> Json:
-        """Clear one latched fault; the board refuses while its cause lasts, and where it wants the button."""
+    @app.post("/api/clear-fault", tags=["board"], responses=REFUSALS)
+    async def clear_fault(ask: FaultBody, who: str = Depends(access.admin)) -> Json:
+        """Clear one latched fault; the board refuses while its cause lasts, and when the fault needs the button."""
         return await asked("clear_fault", who, ask.reason, fault=ask.fault)
 
 
 def answer(reply: Reply) -> Json:
-    """The board's word: 409 with its reason when it is a no, 503 when there is none."""
+    """The board's answer: 409 with its reason when it refuses, 503 when it does not answer."""
     if not reply.ok:
         raise HTTPException(503 if reply.code == "E-BOARD-SILENT" else 409, reply.text)
-    told = reply.model_dump(mode="json", include={"text", "values", "raw", "seconds", "board_state", "faults"})
-    return {"ok": True, **told}
+    shown = reply.model_dump(mode="json", include={"text", "values", "raw", "seconds", "board_state", "faults"})
+    return {"ok": True, **shown}
 
 
 def _in_range(make: Any) -> dict[str, int]:

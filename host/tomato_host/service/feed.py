@@ -1,4 +1,4 @@
-"""Tells the dashboard's process what happens, from the deciding loop, without ever waiting for it."""
+"""Sends records and status from the deciding loop to a child process, without ever waiting for it."""
 
 from __future__ import annotations
 
@@ -7,110 +7,100 @@ import json
 import os
 import socket
 import subprocess
-import sys
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from itertools import count
-from pathlib import Path
 from typing import Any
 
 from shared_schemas.records import Record
-from tomato_host.brain.brain import Taken
+from tomato_host.brain.brain import StepResult
 from tomato_host.loop.recorder import Recorder
 from tomato_host.loop.status import Status
+from tomato_host.service.bus.message import Priority, priority_of
 from tomato_host.service.bus.outbox import Outbox
-from tomato_host.service.bus.priorities import Rank, rank_of
-from tomato_host.service.bus.settings import BusSettings
-from tomato_host.service.settings import PORT_TAKEN, ServiceSettings
 
 STATUS_EVERY_S = 1.0
 RECENT = 200
-"""Alarms, and as many deeds, that a process started again is told once more."""
-AT_ONCE_BYTES = 65_536
-HEARD_BYTES = 16_384
-"""The longest word that a process may send back."""
-PAUSES_S = (1.0, 2.0, 5.0, 10.0, 30.0)
-"""Before a dashboard that died is started again."""
+"""Alarms, and as many actions, that are sent again to a process that was restarted."""
+CHUNK_BYTES = 65_536
+RECEIVE_BYTES = 16_384
+"""The longest status line that a process may send back."""
+RESTART_DELAYS_S = (1.0, 2.0, 5.0, 10.0, 30.0)
+"""Before a process that died is started again."""
 
 
-class Feed:
+class ProcessFeed:
     """An extension of the deciding loop: records and status as JSON lines into a socket, never blocking.
 
-    This is the bus inside one machine: alarms go first, and a reader that does not keep up loses telemetry, counted.
+    Alarms go first, and a reader that does not keep up loses telemetry first, which is counted.
     """
 
     def __init__(
         self,
         status: Status,
         recorder: Recorder,
-        settings: ServiceSettings,
-        data_dir: Path,
+        command: Sequence[str],
+        name: str,
         *,
-        command: Sequence[str] | None = None,
-        name: str = "dashboard",
-        bus: BusSettings | None = None,
+        on_exit: Callable[[int, datetime], None] | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._status = status
-        self._settings = settings
-        self._data_dir = data_dir
-        self._command = list(command) if command else None
+        self._command = list(command)
         self._name = name
-        self._bus = bus
+        self._on_exit = on_exit
         self._monotonic = monotonic
         self._newest: dict[str, bytes] = {}
         self._order = count()
-        self._recent: dict[Rank, deque[tuple[int, bytes]]] = {
-            rank: deque(maxlen=RECENT) for rank in (Rank.ALARM, Rank.DEED)
+        self._recent: dict[Priority, deque[tuple[int, bytes]]] = {
+            priority: deque(maxlen=RECENT) for priority in (Priority.ALARM, Priority.ACTION)
         }
         self.outbox = Outbox()
         self._sending = bytearray()
-        self._heard = bytearray()
-        self._word: dict[str, Any] = {}
+        self._received = bytearray()
+        self._child_status: dict[str, Any] = {}
         self._socket: socket.socket | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._failures = 0
         self._start_at_s = 0.0
-        self._told_at_s = 0.0
+        self._status_sent_s = 0.0
         self.restarts = 0
-        self._recorder = recorder
-        self._told_port_taken = False
-        recorder.listeners.append(self.hear)
+        recorder.listeners.append(self.on_record)
 
     def start(self) -> None:
-        """Start the dashboard's process."""
+        """Start the child process."""
         self._spawn()
 
-    def hear(self, record: Record) -> None:
-        """Every record that is kept goes to the dashboard, too."""
+    def on_record(self, record: Record) -> None:
+        """Queue a record; an alarm is sent at once."""
         line = b'{"record":' + record.to_json().encode() + b"}\n"
         version: str = record.schema_version  # type: ignore[attr-defined]  # every record names its version
-        rank = rank_of(version, getattr(record, "level", None))
-        if rank is Rank.TELEMETRY:
+        priority = priority_of(version, getattr(record, "level", None))
+        if priority is Priority.TELEMETRY:
             self._newest[version] = line
         else:
-            self._recent[rank].append((next(self._order), line))
-        self.outbox.offer(rank, line)
-        if rank is Rank.ALARM and self._socket is not None:
-            self._flush(self._monotonic())  # not even the next tick is waited for
+            self._recent[priority].append((next(self._order), line))
+        self.outbox.push(priority, line)
+        if priority is Priority.ALARM and self._socket is not None:
+            self._flush(self._monotonic())  # before the next tick
 
-    def on_decision(self, taken: Taken, now: datetime) -> None:
+    def on_decision(self, result: StepResult, now: datetime) -> None:
         """Decisions come as records."""
 
     def tick(self, now: datetime) -> None:
-        """Send what the socket takes now; look after the process."""
+        """Send what the socket takes now; restart the process if it died."""
         now_s = self._monotonic()
-        self._look_after(now_s, now)
+        self._supervise(now_s, now)
         if self._socket is None:
             return
-        self._listen()
+        self._receive()
         self._flush(now_s)
 
     def stop(self) -> None:
-        """End the dashboard's process; 3 s are granted to it."""
-        self._hang_up()
+        """End the child process; it is killed after 3 s."""
+        self._disconnect()
         if self._process is not None:
             self._process.terminate()
             try:
@@ -125,106 +115,86 @@ class Feed:
     def _spawn(self) -> None:
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
-        command = self._command or [
-            sys.executable,
-            "-m",
-            "tomato_host.service.serve",
-            "--data-dir",
-            str(self._data_dir),
-            "--settings",
-            self._settings.model_dump_json(),
-            *(["--bus", self._bus.model_dump_json()] if self._bus is not None else []),
-        ]
         environment = {**os.environ, "TOMATO_FEED_FD": str(theirs.fileno())}
         # A session of its own: a Ctrl-C is for the host, which makes the outputs safe first and then ends this one.
         self._process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, pass_fds=(theirs.fileno(),), env=environment, start_new_session=True
+            self._command,
+            stdin=subprocess.DEVNULL,
+            pass_fds=(theirs.fileno(),),
+            env=environment,
+            start_new_session=True,
         )
         theirs.close()
         self._socket = ours
-        self._begin_anew()
+        self._queue_recent()
 
-    def _begin_anew(self) -> None:
-        """A new process hears the newest of all telemetry and what happened lately, in the order it happened."""
+    def _queue_recent(self) -> None:
+        """A new process gets the newest telemetry of each kind and the recent alarms and actions, in their order."""
         recent = [line for _, line in heapq.merge(*self._recent.values())]
         self._sending = bytearray(b"".join([*self._newest.values(), *recent]))
-        told = {*self._newest.values(), *recent}
-        self.outbox.forget(told.__contains__)
-        self._heard.clear()
+        again = {*self._newest.values(), *recent}
+        self.outbox.discard(again.__contains__)
+        self._received.clear()
 
-    def _look_after(self, now_s: float, now: datetime) -> None:
+    def _supervise(self, now_s: float, now: datetime) -> None:
         process = self._process
         if process is not None and process.poll() is not None:
-            if process.returncode == PORT_TAKEN:
-                self._tell_port_taken(now)
+            if self._on_exit is not None:
+                self._on_exit(process.returncode, now)
             self._process = None
-            self._hang_up()
-            self._start_at_s = now_s + PAUSES_S[min(self._failures, len(PAUSES_S) - 1)]
+            self._disconnect()
+            self._start_at_s = now_s + RESTART_DELAYS_S[min(self._failures, len(RESTART_DELAYS_S) - 1)]
             self._failures += 1
         elif process is None and now_s >= self._start_at_s:
             self.restarts += 1
             self._spawn()
 
-    def _tell_port_taken(self, now: datetime) -> None:
-        """Once; it is tried again and again all the same."""
-        if not self._told_port_taken:
-            self._told_port_taken = True
-            where = f"{self._settings.host}:{self._settings.port}"
-            self._recorder.event(
-                now,
-                "WARNING",
-                "process",
-                "dashboard_port_taken",
-                f"No dashboard: {where} is taken, by another host perhaps. Everything else goes on; "
-                "set [service] port to a free one, or 0 for any.",
-            )
-
     def _flush(self, now_s: float) -> None:
         assert self._socket is not None
         try:
             while self._sending or self._fill(now_s):
-                sent = self._socket.send(self._sending[:AT_ONCE_BYTES])
+                sent = self._socket.send(self._sending[:CHUNK_BYTES])
                 del self._sending[:sent]
         except BlockingIOError:
-            pass  # what waits stays in the outbox, which lets telemetry go first
+            pass  # what waits stays in the outbox, which drops telemetry first
         except OSError:
-            self._hang_up()
+            self._disconnect()
 
     def _fill(self, now_s: float) -> bool:
-        """Take the next lines; the status, which only its newest version matters of, after all of them."""
-        self._sending += b"".join(line for _, line in self.outbox.take(AT_ONCE_BYTES))
-        if not self._sending and now_s - self._told_at_s >= STATUS_EVERY_S:
-            self._told_at_s = now_s
-            self._note_health()
+        """Move the next lines into the send buffer; the status goes last, because only its newest version matters."""
+        self._sending += b"".join(line for _, line in self.outbox.pop_batch(CHUNK_BYTES))
+        if not self._sending and now_s - self._status_sent_s >= STATUS_EVERY_S:
+            self._status_sent_s = now_s
+            self._update_health()
             self._sending += status_line(self._status)
         return bool(self._sending)
 
-    def _note_health(self) -> None:
-        """How this way out does, for everybody who reads the status."""
+    def _update_health(self) -> None:
+        """The feed's own counts, as part of the status."""
         self._status.feeds[self._name] = {
-            "dropped": self.outbox.counts(),
+            "dropped": self.outbox.dropped_counts(),
             "waiting_bytes": self.outbox.waiting_bytes,
             "restarts": self.restarts,
-            **self._word,
+            **self._child_status,
         }
 
-    def _listen(self) -> None:
-        """The process may say how it does: one JSON object a line, its newest counts."""
+    def _receive(self) -> None:
+        """The process may send its counts back, one JSON object a line; the newest one counts."""
         assert self._socket is not None
         try:
-            self._heard += self._socket.recv(HEARD_BYTES)
+            self._received += self._socket.recv(RECEIVE_BYTES)
         except OSError:
-            return  # nothing said, or nobody there; sending finds out
-        *lines, rest = self._heard.split(b"\n")
-        self._heard = bytearray(rest[-HEARD_BYTES:])
+            return  # nothing sent, or the process is gone; sending finds out
+        *lines, rest = self._received.split(b"\n")
+        self._received = bytearray(rest[-RECEIVE_BYTES:])
         try:
-            word = json.loads(lines[-1]) if lines else None
+            status = json.loads(lines[-1]) if lines else None
         except ValueError:
             return
-        if isinstance(word, dict):
-            self._word = word
+        if isinstance(status, dict):
+            self._child_status = status
 
-    def _hang_up(self) -> None:
+    def _disconnect(self) -> None:
         if self._socket is not None:
             self._socket.close()
             self._socket = None
@@ -232,9 +202,9 @@ class Feed:
 
 
 def status_line(status: Status) -> bytes:
-    """What no record says: link, mode, jobs under way, the next decision, counts."""
+    """What no record holds: link, mode, running jobs, the next decision, counts."""
     tally = status.tally
-    told = {
+    fields = {
         "now": status.now.isoformat(),
         "started_at": status.started_at.isoformat(),
         "link": status.link,
@@ -268,4 +238,4 @@ def status_line(status: Status) -> bytes:
         "feeds": status.feeds,
         "disk": status.disk,
     }
-    return b'{"status":' + json.dumps(told).encode() + b"}\n"
+    return b'{"status":' + json.dumps(fields).encode() + b"}\n"

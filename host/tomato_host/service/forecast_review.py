@@ -1,4 +1,4 @@
-"""What was forecast about a day ago, held against what came: for the eye, and in three figures."""
+"""What was forecast about a day ago against what was measured: as curves and in three figures."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Truth = Callable[[str, float], float | None]
 
 QUANTITIES = ("vpd_kpa", "air_temp_c", "soil_avg_pct")
 APART_S = 3_600.0
-"""Forecasts made closer together than this say the same."""
+"""Forecasts made closer together than this hardly differ."""
 KEPT = 40
 DAY_S = 86_400.0
 YOUNGEST_S = 2 * 3_600.0
@@ -21,25 +21,25 @@ YOUNGEST_S = 2 * 3_600.0
 BOUNDS = ("mean", "p10", "p90")
 
 
-class Promises:
-    """Forecasts of the last days, slim."""
+class ForecastReview:
+    """Forecasts of the last days, reduced to three quantities."""
 
     def __init__(self) -> None:
         self._made: deque[tuple[float, Json]] = deque(maxlen=KEPT)
 
-    def take(self, prediction: Json) -> None:
-        """Keep a prediction_36h_v1, unless one of the same hour is kept already."""
+    def add(self, prediction: Json) -> None:
+        """Add a prediction_36h_v1, unless there is one of the same hour already."""
         made = datetime.fromisoformat(prediction["ts"]).timestamp()
         if not self._made or made >= self._made[-1][0] + APART_S:
             self._made.append((made, _slim(prediction)))
 
-    def judged(self, now: float, truth: Truth) -> Json:
-        """The newest forecast that is a day old at `now` (else the oldest of some hours), with what came."""
+    def review(self, now: float, truth: Truth) -> Json:
+        """The newest forecast that is a day old at `now` (else the oldest of some hours), with what was measured."""
         chosen = self._chosen(now)
         if chosen is None:
             return {"made_at": None, "t": [], "quantities": {}}
-        held = {name: _held(chosen["t"], chosen[name], name, truth) for name in QUANTITIES}
-        return {"made_at": chosen["made_at"], "t": chosen["t"], "quantities": held}
+        reviewed = {name: _reviewed(chosen["t"], chosen[name], name, truth) for name in QUANTITIES}
+        return {"made_at": chosen["made_at"], "t": chosen["t"], "quantities": reviewed}
 
     def _chosen(self, now: float) -> Json | None:
         old = [slim for made, slim in self._made if made <= now - DAY_S]
@@ -57,18 +57,18 @@ def _slim(prediction: Json) -> Json:
     return out
 
 
-def _held(times: list[float], band: Json, name: str, truth: Truth) -> Json:
-    """The band with what came, how many hours fell within it, and the mean absolute error."""
-    came = [truth(name, t) for t in times]
+def _reviewed(times: list[float], band: Json, name: str, truth: Truth) -> Json:
+    """The band, what was measured, how many hours fell within it, and the mean absolute error."""
+    measured = [truth(name, t) for t in times]
     rows = [
         (c, *bounds)
-        for c, *bounds in zip(came, *(band[bound] for bound in BOUNDS), strict=True)
+        for c, *bounds in zip(measured, *(band[bound] for bound in BOUNDS), strict=True)
         if c is not None and None not in bounds
     ]
     error = sum(abs(c - mean) for c, mean, _, _ in rows) / len(rows) if rows else None
     return {
         **band,
-        "came": came,
+        "came": measured,
         "judged": len(rows),
         "error": error,
         "inside": sum(low <= c <= high for c, _, low, high in rows),

@@ -1,4 +1,4 @@
-"""The past for charts: columns of states and doses, read once from the dataset and grown by what comes in."""
+"""The past for charts: columns of states and doses, read once from the dataset, then extended by new records."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from tomato_host.brain.humid_air import saturation_vapour_pressure_kpa
-from tomato_host.service.forecast_review import Promises
+from tomato_host.brain.psychrometrics import vpd_kpa
+from tomato_host.service.forecast_review import ForecastReview
 
 Json = dict[str, Any]
-Row = tuple[float | None, ...]
+HistoryRow = tuple[float | None, ...]
 Soil = dict[str, float | None]
 
 SPANS_S: dict[str, float] = {"24h": 86_400.0, "7d": 7 * 86_400.0, "season": 200 * 86_400.0}
@@ -55,47 +55,47 @@ class History:
     def __init__(self, data_dir: Path) -> None:
         self._data_dir = data_dir
         self._t: list[float] = []
-        self._rows: list[Row] = []
+        self._rows: list[HistoryRow] = []
         self._soil: list[Soil] = []
         self._fine_t: list[float] = []
-        self._fine: list[Row] = []
+        self._fine: list[HistoryRow] = []
         self._fine_soil: list[Soil] = []
         self._doses: list[tuple[float, float]] = []
-        self._promises = Promises()
+        self._forecasts = ForecastReview()
         self._skips: deque[Json] = deque(maxlen=SKIPS_KEPT)
         self._lock = threading.Lock()
 
     def load(self) -> None:
-        """Read what the dataset holds."""
+        """Read the dataset."""
         for stream in ("states", "actions", "sensors_raw", "predictions", "plans"):
             for record in lines_of(self._data_dir, stream, TAILS_BYTES.get(stream)):
-                self.take(record)
+                self.add(record)
 
-    def take(self, record: Json) -> None:
-        """Grow by one record; kinds that no chart shows are ignored, so are those out of order."""
+    def add(self, record: Json) -> None:
+        """Add one record; kinds that no chart shows are ignored."""
         kind = record.get("schema_version")
         with self._lock:
             if kind == "state_v1":
-                self._take_state(record)
+                self._add_state(record)
             elif kind == "observation_v1":
-                self._take_fine(record)
+                self._add_fine(record)
             elif kind == "action_v1":
-                self._take_dose(record)
+                self._add_dose(record)
             elif kind == "prediction_36h_v1":
-                self._promises.take(record)
+                self._forecasts.add(record)
             elif kind == "plan_v1":
                 self._skips.extend({"ts": record["ts"], "text": text} for text in record.get("not_done", ()))
 
-    def _take_dose(self, action: Json) -> None:
+    def _add_dose(self, action: Json) -> None:
         outcome = action.get("outcome")
         if outcome and outcome.get("delivered_ml"):
             self._doses.append((epoch(outcome.get("finished_ts") or action["ts"]), outcome["delivered_ml"]))
 
-    def _take_state(self, state: Json) -> None:
+    def _add_state(self, state: Json) -> None:
         t = epoch(state["ts"])
         if self._t and t == self._t[-1]:
             return
-        _rewind(t, self._t, self._rows, self._soil)
+        _drop_later(t, self._t, self._rows, self._soil)
         env = state["env"]
         self._t.append(t)
         self._rows.append(
@@ -111,11 +111,11 @@ class History:
         )
         self._soil.append({probe["id"]: probe["moisture_pct"] for probe in state["soil"]["probes"]})
 
-    def _take_fine(self, seen: Json) -> None:
+    def _add_fine(self, seen: Json) -> None:
         t = epoch(seen["ts"])
         if (seen.get("board") or {}).get("backlog"):
             return
-        _rewind(t, self._fine_t, self._fine, self._fine_soil)
+        _drop_later(t, self._fine_t, self._fine, self._fine_soil)
         if self._fine_t and t < self._fine_t[-1] + FINE_PERIOD_S:
             return
         air, leaf = seen["air_temp_c"], seen["leaf_temp_c"]
@@ -143,9 +143,9 @@ class History:
             return list(self._skips)
 
     def past_forecast(self) -> Json:
-        """Yesterday's forecast against what came."""
+        """Yesterday's forecast with what was measured since."""
         with self._lock:
-            return self._promises.judged(self._t[-1] if self._t else 0.0, self._hourly_mean)
+            return self._forecasts.review(self._t[-1] if self._t else 0.0, self._hourly_mean)
 
     def _hourly_mean(self, name: str, end: float) -> float | None:
         hour = range(bisect_right(self._t, end - 3_600.0), bisect_right(self._t, end))
@@ -175,7 +175,7 @@ class History:
         out["doses"] = [{"t": t, "ml": ml} for t, ml in self._doses if t >= newest - SPANS_S[span]]
         return out
 
-    def _last_day(self) -> tuple[list[float], list[Row], list[Soil]]:
+    def _last_day(self) -> tuple[list[float], list[HistoryRow], list[Soil]]:
         """Readings at a minute's pace as far back as they are at hand, states before that."""
         if len(self._fine_t) < 2:
             return self._t, self._rows, self._soil
@@ -185,8 +185,8 @@ class History:
         return (self._t[coarse] + self._fine_t, self._rows[coarse] + self._fine, self._soil[coarse] + self._fine_soil)
 
 
-def _rewind(t: float, times: list[float], *columns: list[Any]) -> None:
-    """The clock was set back: what it had shown as later than `t` gives way, so that no moment stands there twice."""
+def _drop_later(t: float, times: list[float], *columns: list[Any]) -> None:
+    """After the clock was set back rows later than `t` are dropped, so that no time occurs twice."""
     keep = bisect_left(times, t)
     if keep < len(times):
         for column in (times, *columns):
@@ -197,4 +197,4 @@ def _vpd(air_temp_c: float | None, rh_pct: float | None) -> float | None:
     """Vapour pressure deficit of a raw reading, kPa; the estimator's own formula."""
     if air_temp_c is None or rh_pct is None:
         return None
-    return round(saturation_vapour_pressure_kpa(air_temp_c) * (1.0 - rh_pct / 100.0), 3)
+    return round(vpd_kpa(air_temp_c, rh_pct), 3)

@@ -1,18 +1,19 @@
-"""Prometheus metrics, computed from the present at each scrape; names follow the field's conventions."""
+"""Prometheus metrics, computed from the newest records at each scrape; names follow the field's conventions."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime
-from typing import Any
+from typing import Any, get_args
 
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
+from shared_schemas.records.base import Mode
 from tomato_host import __version__
-from tomato_host.service import metrics_expected
-from tomato_host.service.present import Present
+from tomato_host.service.live_state import LiveState
 
 Json = dict[str, Any]
 
@@ -25,7 +26,7 @@ AIR = (
     ("light_lux", "tomato_light_illuminance_lux", "Illuminance at the canopy.", 1.0),
 )
 OUTPUTS = ("light", "circulation_fan", "exhaust_fan", "humidifier", "heater_mat", "water_pump", "co2_solenoid")
-MODES = ("NORMAL", "CAUTION", "SAFE", "PAUSED")
+MODES: tuple[Mode, ...] = get_args(Mode)
 
 
 def _gauge(name: str, text: str, value: float | None) -> Iterator[Metric]:
@@ -36,7 +37,7 @@ def _gauge(name: str, text: str, value: float | None) -> Iterator[Metric]:
 class PlantCollector(Collector):
     """Turns the newest records into metrics; what is not known is left out, never zero."""
 
-    def __init__(self, present: Present) -> None:
+    def __init__(self, present: LiveState) -> None:
         self._present = present
 
     def collect(self) -> Iterable[Metric]:
@@ -50,9 +51,9 @@ class PlantCollector(Collector):
         if devices := newest.get("device_status_v1"):
             yield from _devices(devices)
         if wanted := newest.get("targets_v1"):
-            yield from metrics_expected.targets(wanted)
+            yield from _targets(wanted)
         if expected := newest.get("prediction_36h_v1"):
-            yield from metrics_expected.forecast(expected)
+            yield from _forecast(expected)
         yield from self._counts()
         yield from _feeds(self._present.status.get("feeds", {}))
         yield from _disk(self._present.status.get("disk", {}))
@@ -70,14 +71,16 @@ class PlantCollector(Collector):
         yield mode
         yield GaugeMetricFamily("tomato_link_up", "1 while the board answers.", value=float(status.get("link") == "up"))
         yield GaugeMetricFamily(
-            "tomato_feed_up", "1 while the deciding loop talks to this process.", value=float(self._present.alive)
+            "tomato_feed_up",
+            "1 while the deciding loop sends its status to this process.",
+            value=float(self._present.alive),
         )
 
     def _counts(self) -> Iterator[Metric]:
         tally = self._present.status.get("tally", {})
         for key, name, text in (
-            ("observations", "tomato_observations", "Observations taken."),
-            ("episodes", "tomato_decisions", "Decisions taken."),
+            ("observations", "tomato_observations", "Observations recorded."),
+            ("episodes", "tomato_decisions", "Decisions made."),
             ("actions", "tomato_actions_accepted", "Actions the guardrails accepted."),
             ("refused", "tomato_actions_refused", "Actions the guardrails refused."),
             ("anomalies", "tomato_anomalies", "Anomalies opened."),
@@ -98,12 +101,12 @@ class PlantCollector(Collector):
 
 
 def _feeds(feeds: Json) -> Iterator[Metric]:
-    """Ways out of the deciding loop; what each had to let go, telemetry first."""
+    """The child processes' feeds, and what each had to drop."""
     dropped = CounterMetricFamily(
-        "tomato_feed_dropped", "Messages let go because nobody took them in time.", labels=["feed", "rank"]
+        "tomato_feed_dropped", "Messages dropped because the reader was too slow.", labels=["feed", "rank"]
     )
-    waiting = GaugeMetricFamily("tomato_feed_waiting_bytes", "What waits to be told.", labels=["feed"])
-    restarts = CounterMetricFamily("tomato_feed_restarts", "How often the process was started again.", labels=["feed"])
+    waiting = GaugeMetricFamily("tomato_feed_waiting_bytes", "Bytes waiting to be sent.", labels=["feed"])
+    restarts = CounterMetricFamily("tomato_feed_restarts", "Restarts of the child process.", labels=["feed"])
     for name, told in feeds.items():
         later = told.get("bus_dropped", {})
         for rank, count in told["dropped"].items():
@@ -113,19 +116,21 @@ def _feeds(feeds: Json) -> Iterator[Metric]:
     yield from (dropped, waiting, restarts)
     if "up" in (bus := feeds.get("bus", {})):
         yield GaugeMetricFamily("tomato_bus_up", "1 while the broker of the bus answers.", value=float(bus["up"]))
-        yield CounterMetricFamily("tomato_bus_messages", "Messages the broker has taken.", value=float(bus["sent"]))
-        yield CounterMetricFamily("tomato_bus_losses", "How often the broker was lost.", value=float(bus["losses"]))
+        yield CounterMetricFamily(
+            "tomato_bus_messages", "Messages the broker has acknowledged.", value=float(bus["sent"])
+        )
+        yield CounterMetricFamily("tomato_bus_losses", "Lost connections to the broker.", value=float(bus["losses"]))
 
 
 DISK_GAUGES = (
-    ("free_bytes", "tomato_disk_free_bytes", "Free on the disk of the data directory."),
-    ("stored_bytes", "tomato_disk_records_bytes", "What all records together take."),
+    ("free_bytes", "tomato_disk_free_bytes", "Free space on the disk of the data directory."),
+    ("stored_bytes", "tomato_disk_records_bytes", "Size of all records."),
     ("is_thinning", "tomato_disk_over_budget", "1 while readings are thinned to keep the day's budget."),
 )
 DISK_COUNTERS = (
     ("written_bytes", "tomato_disk_written_bytes", "Records written since the host started."),
     ("thinned", "tomato_disk_readings_thinned", "Readings left out because the day's budget was spent."),
-    ("let_go", "tomato_disk_readings_let_go", "Oldest readings deleted because all records were too much."),
+    ("let_go", "tomato_disk_readings_let_go", "Oldest readings deleted because all records exceeded their limit."),
 )
 
 
@@ -172,7 +177,9 @@ def _devices(devices: Json) -> Iterator[Metric]:
     for name in OUTPUTS:
         on.add_metric([name], float(devices["outputs"][name] == "ON"))
     yield on
-    latched = GaugeMetricFamily("tomato_interlock_active", "1 while the board holds a fault.", labels=["rule"])
+    latched = GaugeMetricFamily(
+        "tomato_interlock_active", "1 while the fault is latched on the board.", labels=["rule"]
+    )
     for fault in devices["faults"]:
         latched.add_metric([fault["name"]], 1.0)
     yield latched
@@ -180,3 +187,63 @@ def _devices(devices: Json) -> Iterator[Metric]:
         yield GaugeMetricFamily(
             "tomato_board_heap_free_bytes", "Free heap on the board.", value=devices["free_heap_bytes"]
         )
+
+
+BANDS = (
+    (
+        "tomato_target_air_temperature_celsius",
+        "Target band of the air temperature.",
+        1.0,
+        (("air_temp_day_c", "day"), ("air_temp_night_c", "night")),
+    ),
+    (
+        "tomato_target_vapour_pressure_deficit_kilopascal",
+        "Target band of the VPD.",
+        1.0,
+        (("vpd_day_kpa", "day"), ("vpd_night_kpa", "night")),
+    ),
+    (
+        "tomato_target_soil_water_content_ratio",
+        "Target band of the water content, 0 to 1.",
+        0.01,
+        (("soil_moisture_pct", "all"),),
+    ),
+)
+HORIZONS_H = (1, 6, 24)
+FORECASTS = (
+    ("air_temp_c", "tomato_forecast_air_temperature_celsius", "Forecast of the air temperature.", 1.0),
+    ("vpd_kpa", "tomato_forecast_vapour_pressure_deficit_kilopascal", "Forecast of the VPD.", 1.0),
+    ("soil_pct", "tomato_forecast_soil_water_content_ratio", "Forecast of the water content, 0 to 1.", 0.01),
+)
+
+
+def _targets(record: Json) -> Iterator[Metric]:
+    """The bands in force, from a targets_v1."""
+    for name, text, factor, rows in BANDS:
+        family = GaugeMetricFamily(name, text, labels=["period", "bound"])
+        for key, period in rows:
+            for bound in ("low", "high"):
+                family.add_metric([period, bound], record["adapted"][key][bound] * factor)
+        yield family
+
+
+def _forecast(record: Json) -> Iterator[Metric]:
+    """The newest prediction_36h_v1, so many hours after it was made; compare with `offset` of the same length."""
+    for key, name, text, factor in FORECASTS:
+        family = GaugeMetricFamily(name, text, labels=["horizon", "estimate"])
+        for hours in HORIZONS_H:
+            if hours > len(record["hours"]):
+                continue
+            hour = record["hours"][hours - 1]
+            band = hour["soil_pct"].get("avg") if key == "soil_pct" else hour.get(key)
+            if band is not None:
+                for estimate in ("p10", "mean", "p90"):
+                    family.add_metric([f"{hours}h", estimate], band[estimate] * factor)
+        yield family
+
+
+def metrics_page(present: LiveState) -> tuple[bytes, str]:
+    """The metrics of this moment, and their content type."""
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(PlantCollector(present))
+    return generate_latest(registry), CONTENT_TYPE_LATEST

@@ -1,4 +1,4 @@
-"""How a process beside the deciding loop behaves: it gives way."""
+"""The scheduling priority of processes beside the deciding loop: lower than the loop's."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import os
 from contextlib import suppress
 
 
-def give_way() -> None:
-    """The deciding loop goes first: a line of it that wakes this process must not take its processor.
+def lower_priority() -> None:
+    """Let the deciding loop run first: a line that wakes this process must not preempt the loop.
 
-    Linux knows that as SCHED_BATCH; without it a tick waits for the fan-out to all open pages, 7 ms on two busy cores.
+    On Linux by SCHED_BATCH; without it a tick waits for the fan-out to all open pages, 7 ms on two busy cores.
     """
     with suppress(AttributeError, OSError):
         os.nice(5)

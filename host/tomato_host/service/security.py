@@ -1,4 +1,4 @@
-"""The border of the API: who may come in, how often, how large, and what every answer must say."""
+"""Security of the API: authentication, rate limits, body sizes, and the headers of every answer."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ TOKEN_NEEDED = "a token is needed: tomato-host token create"
 def bearer(authorization: str) -> str:
     """The secret of an Authorization header, empty when there is none.
 
-    Only this header counts: a page of somebody else cannot make a browser send it.
+    Only this header counts: a foreign page cannot make a browser send it.
     """
     kind, _, secret = authorization.partition(" ")
     return secret if kind.lower() == "bearer" else ""
 
 
-class Bucket:
-    """A token bucket for each client: `per_minute` on average, a tenth of that at once."""
+class ClientRateLimiter:
+    """A token bucket (leaky rate limit) for each client: `per_minute` on average, a tenth of that at once."""
 
     def __init__(self, per_minute: int, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._rate = per_minute / 60.0
@@ -46,8 +46,8 @@ class Bucket:
         self._monotonic = monotonic
         self._left: dict[str, tuple[float, float]] = {}
 
-    def take(self, client: str) -> bool:
-        """True when this client may go on."""
+    def allows(self, client: str) -> bool:
+        """True when this client may make one more request now."""
         now = self._monotonic()
         left, since = self._left.get(client, (self._most, now))
         left = min(self._most, left + (now - since) * self._rate)
@@ -57,18 +57,18 @@ class Bucket:
         return left >= 1.0
 
 
-class Border:
+class SecurityMiddleware:
     """ASGI middleware: host names, body size, rate, and the headers of every answer.
 
-    A change without a token of ours is turned away here, before anybody reads what it says.
+    A change without a valid token is refused here, before its body is parsed.
     """
 
     def __init__(self, app: ASGIApp, settings: ServiceSettings, tokens: TokenFile) -> None:
         self._app = app
         self._tokens = tokens
         self._hosts = LOCAL_NAMES | {settings.host, *settings.hosts}
-        self._reads = Bucket(settings.reads_per_minute)
-        self._writes = Bucket(settings.writes_per_minute)
+        self._reads = ClientRateLimiter(settings.reads_per_minute)
+        self._writes = ClientRateLimiter(settings.writes_per_minute)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -94,7 +94,7 @@ class Border:
             return 421, "this host name is not served here; add it to [service] hosts"
         client = scope["client"][0] if scope.get("client") else "unknown"
         writes = scope["method"] not in ("GET", "HEAD", "OPTIONS")
-        if not (self._writes if writes else self._reads).take(client):
+        if not (self._writes if writes else self._reads).allows(client):
             return 429, "too many requests; wait a minute"
         length = headers.get("content-length", "0")
         if not length.isdigit() or int(length) > LARGEST_BODY:
@@ -131,8 +131,8 @@ async def _answer(send: Send, status: int, text: str) -> None:
     await send({"type": "http.response.body", "body": body})
 
 
-class Doorman:
-    """Decides by token. Reading from this machine is open; everything else wants a role."""
+class AccessControl:
+    """Checks tokens. Reading from this machine is open; everything else needs a role."""
 
     def __init__(self, tokens: TokenFile) -> None:
         self._tokens = tokens
@@ -140,21 +140,21 @@ class Doorman:
     def read(self, request: Request) -> None:
         """A read: open on localhost, else any token."""
         if request.client is None or request.client.host not in LOOPBACK:
-            self._want(request, "view")
+            self._require(request, "view")
 
     def operate(self, request: Request) -> str:
         """A change: token of role operate; returns its name for the audit."""
-        return self._want(request, "operate")
+        return self._require(request, "operate")
 
     def admin(self, request: Request) -> str:
         """A change of calibration or faults: token of role admin."""
-        return self._want(request, "admin")
+        return self._require(request, "admin")
 
-    def _want(self, request: Request, least: Role) -> str:
+    def _require(self, request: Request, least: Role) -> str:
         secret = bearer(request.headers.get("authorization", ""))
         role = self._tokens.role_of(secret)
         if role is None:
             raise HTTPException(401, TOKEN_NEEDED, {"WWW-Authenticate": "Bearer"})
         if RANK[role] < RANK[least]:
-            raise HTTPException(403, f"this token may {role}; it takes {least}")
+            raise HTTPException(403, f"this token has the role {role}; {least} is needed")
         return self._tokens.name_of(secret)

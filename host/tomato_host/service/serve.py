@@ -15,63 +15,61 @@ import uvicorn
 from fastapi import FastAPI
 
 from tomato_host.logs import Log
-from tomato_host.service.app import create_app
 from tomato_host.service.bus.settings import BusSettings
 from tomato_host.service.history import History
-from tomato_host.service.present import Present
-from tomato_host.service.process_priority import give_way
+from tomato_host.service.http_api import create_app
+from tomato_host.service.live_state import FeedReader, LiveState
+from tomato_host.service.process_priority import lower_priority
 from tomato_host.service.settings import PORT_TAKEN, ServiceSettings
 
-LONGEST_LINE = 4_000_000
 _log = Log("dashboard")
 
 
-async def listen(fd: int, present: Present, history: History) -> None:
-    """Take in the deciding loop's lines until it hangs up; then this process has nothing to show and ends."""
-    reader, _writer = await asyncio.open_connection(sock=socket.socket(fileno=fd), limit=LONGEST_LINE)
-    present.connected = True
-    while line := await reader.readline():
-        record = present.take(line)
+async def read_feed(fd: int, live: LiveState, history: History) -> None:
+    """Apply the deciding loop's lines until it closes the connection; then this process ends."""
+    live.connected = True
+    async for line in (await FeedReader.open(fd)).lines():
+        record = live.update(line)
         if record is not None:
-            history.take(record)
-    present.connected = False
+            history.add(record)
+    live.connected = False
 
 
 def build(
     data_dir: Path, settings: ServiceSettings, fd: int | None, bus: BusSettings | None = None
-) -> tuple[FastAPI, Present]:
+) -> tuple[FastAPI, LiveState]:
     """The application with its feed attached; without a descriptor it shows the dataset only."""
-    present, history = Present(), History(data_dir)
-    app = create_app(present, history, settings, data_dir, bus=bus)
-    stopping: list[asyncio.Task[None]] = []
+    live, history = LiveState(), History(data_dir)
+    app = create_app(live, history, settings, data_dir, bus=bus)
+    tasks: list[asyncio.Task[None]] = []
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         await asyncio.to_thread(history.load)
         if fd is not None:
-            stopping.append(asyncio.create_task(_listen_then_end(fd, present, history)))
+            tasks.append(asyncio.create_task(_read_then_end(fd, live, history)))
         yield
 
     app.router.lifespan_context = lifespan
-    return app, present
+    return app, live
 
 
-async def _listen_then_end(fd: int, present: Present, history: History) -> None:
+async def _read_then_end(fd: int, live: LiveState, history: History) -> None:
     try:
-        await listen(fd, present, history)
+        await read_feed(fd, live, history)
     finally:
         # The host is gone: whoever restarts it starts a dashboard, too. SIGTERM lets uvicorn close its clients.
         os.kill(os.getpid(), 15)
 
 
 def main() -> None:
-    """Serve until the host hangs up or SIGTERM."""
+    """Serve until the host closes the connection or SIGTERM."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data-dir", type=Path, required=True)
     parser.add_argument("--settings", default="{}", help="ServiceSettings as JSON")
     parser.add_argument("--bus", default="{}", help="BusSettings as JSON: the broker of /fleet")
     args = parser.parse_args()
-    give_way()
+    lower_priority()
     settings = ServiceSettings.model_validate_json(args.settings)
     fd = os.environ.pop("TOMATO_FEED_FD", None)
     app, _ = build(args.data_dir, settings, int(fd) if fd else None, BusSettings.model_validate_json(args.bus))
@@ -93,7 +91,7 @@ def main() -> None:
 
 
 def bind(settings: ServiceSettings) -> socket.socket:
-    """The socket to listen on. A port that is taken ends this process with PORT_TAKEN, which the host tells."""
+    """The socket to listen on. A port that is taken ends this process with PORT_TAKEN, which the host records."""
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     listening = socket.socket(family, socket.SOCK_STREAM)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -1,4 +1,4 @@
-"""What a grower may set about the dashboard and its interface."""
+"""Settings of the dashboard and its interface."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 PORT_TAKEN = 3
-"""The exit code by which the dashboard's process says that it cannot listen."""
+"""Exit code of the dashboard's process when it cannot listen."""
 
 
 class ServiceSettings(BaseModel):
@@ -16,11 +16,14 @@ class ServiceSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     enabled: bool = True
+    """Run the dashboard, the API and the metrics."""
     host: str = "127.0.0.1"
-    """Any other address than this machine's own wants a token for reading, too."""
+    """With any other address than this machine's own, reading needs a token, too."""
     port: Annotated[int, Field(ge=0, le=65_535)] = 8_421
-    """0 takes any free port (it is told in the log)."""
+    """0 takes any free port (the log names it)."""
     hosts: tuple[str, ...] = ()
     """Further names under which browsers may reach it, e.g. `tomato.local`; others are refused (DNS rebinding)."""
     reads_per_minute: Annotated[int, Field(ge=10, le=100_000)] = 1_200
+    """Requests of one client that only read, in a minute."""
     writes_per_minute: Annotated[int, Field(ge=1, le=100_000)] = 30
+    """Requests of one client that ask for something, in a minute."""

@@ -1,4 +1,4 @@
-"""Who may read and change: tokens with a role, kept as hashes in a file only its owner can read."""
+"""Access tokens with a role, stored as hashes in a file that only its owner can read."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FILE = "tokens.json"
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """One token as it is kept: never the token itself."""
+    """One token as it is stored: never the secret itself."""
 
     name: str
     role: Role
@@ -54,7 +54,7 @@ class TokenFile:
         return self._tokens
 
     def role_of(self, secret: str) -> Role | None:
-        """The role of a presented token, None when it is none of ours. Compares in constant time."""
+        """The role of a presented token, None when it is unknown. Compares in constant time."""
         wanted = _hash(secret)
         role: Role | None = None
         for token in self.all():
@@ -73,7 +73,7 @@ class TokenFile:
         Raises TomatoError E-TOKEN-NAME, E-TOKEN-ROLE, E-STORAGE-UNWRITABLE.
         """
         if role not in RANK:
-            raise TomatoError("E-TOKEN-ROLE", f"There is no role {role!r}.", f"take one of: {', '.join(RANK)}")
+            raise TomatoError("E-TOKEN-ROLE", f"There is no role {role!r}.", f"choose one of: {', '.join(RANK)}")
         if not name or any(token.name == name for token in self.all()):
             raise TomatoError("E-TOKEN-NAME", f"A token named {name!r} exists already.", "choose another name")
         secret = secrets.token_urlsafe(32)
@@ -92,7 +92,7 @@ class TokenFile:
         try:
             return tuple(Token(**row) for row in json.loads(self._path.read_text(encoding="utf-8")))
         except (OSError, ValueError, TypeError):
-            # A file that cannot be read lets nobody in.
+            # A file that cannot be read grants no access.
             return ()
 
     def _write(self, tokens: tuple[Token, ...]) -> None:
@@ -109,6 +109,6 @@ class TokenFile:
             raise TomatoError(
                 "E-STORAGE-UNWRITABLE",
                 f"{self._path} cannot be written: {error.strerror or error}.",
-                "make room on that disk, or check who owns the directory",
+                "free space on that disk, or check who owns the directory",
             ) from None
         self._stamp = None

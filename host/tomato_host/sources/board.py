@@ -10,7 +10,7 @@ from shared_schemas.devices import OUTPUTS
 from shared_schemas.records import DeviceStatusV1, ObservationV1
 from shared_schemas.records.device_status_v1 import BoardState, LatchedFault, OnOff, Outputs
 from shared_schemas.records.observation_v1 import BoardStamp, MissingReason, SoilReading
-from shared_schemas.wire import FAULTS
+from shared_schemas.wire import FAULTS, RESET_CAUSES
 from tomato_host.board.events import Connected, Health, Sample
 from tomato_host.brain.local_time import stamped
 
@@ -24,16 +24,11 @@ REASON_OF: dict[str, MissingReason] = {
     "disabled": "not_fitted",
     "uncalibrated": "invalid",
 }
-"""The board's word for a missing value, and the record's."""
+"""The board's reason for a missing value, and the record's."""
 
 SCALARS = ("air_temp_c", "rh_pct", "co2_ppm", "leaf_temp_c", "light_lux", "soil_temp_c", "flow_ml")
 SWITCHES = ("reservoir_ok", "leak", "door_open")
 PROBES = (("P1", "soil_p1_pct", "soil_p1_raw"), ("P2", "soil_p2_pct", "soil_p2_raw"))
-RESET_CAUSES = {0: "unknown", 1: "power-on", 2: "hard reset", 3: "watchdog", 4: "deep sleep", 5: "soft reset"}
-"""MicroPython's numbers for `machine.reset_cause()`."""
-
-Facts = tuple[int, bool, str, datetime | None, str | None, int | None, float, float, tuple[str, ...], str | None]
-"""Of a status, everything but the time, the free heap and the longest safety tick: those alone are no new record."""
 
 _STATES = frozenset(get_args(BoardState))
 _FAULT_IDS = {fault.name: fault.wire_id for fault in FAULTS}
@@ -41,7 +36,7 @@ _PUMP, _CO2 = 5, 6
 
 
 class WaterMeter:
-    """Water since local midnight, in ml: what the flow meter counted, whoever opened the pump."""
+    """Water since local midnight, in ml: what the flow meter counted, whatever started the pump."""
 
     def __init__(self) -> None:
         self.used_ml = 0.0
@@ -50,21 +45,21 @@ class WaterMeter:
         self._seeded = False
 
     def seed(self, ml: float) -> None:
-        """What the board remembers from before this process: its last 24 h, which errs on the dry side."""
+        """What the board counted before this process started: its last 24 h, an upper bound for today."""
         if not self._seeded:
             self._seeded = True
             self.used_ml = max(self.used_ml, ml)
 
-    def take(self, flow_ml: float | None, local: datetime) -> None:
+    def update(self, flow_ml: float | None, local: datetime) -> None:
         """A reading of the meter's running total."""
-        self._turn_page(local.date())
+        self._start_day(local.date())
         if flow_ml is None:
             return
         if self._flow_ml is not None and flow_ml > self._flow_ml:
             self.used_ml += flow_ml - self._flow_ml
         self._flow_ml = flow_ml
 
-    def _turn_page(self, today: date) -> None:
+    def _start_day(self, today: date) -> None:
         """A new day begins at zero. A clock set back over midnight does not: yesterday's water is not given twice."""
         if self._day is not None and today > self._day:
             self.used_ml = 0.0
@@ -77,7 +72,7 @@ class WaterMeter:
 
 
 class BoardSource:
-    """Keeps the last known condition of the body; a new DeviceStatusV1 is made only when something has changed."""
+    """Holds the last known status of the board; a new DeviceStatusV1 is made only when something has changed."""
 
     def __init__(self, timezone: str) -> None:
         self._zone = ZoneInfo(timezone)
@@ -91,7 +86,8 @@ class BoardSource:
         self._state = "UNKNOWN"
         self._connected = False
         self._status: DeviceStatusV1 | None = None
-        self._told: Facts | None = None
+        self._settled: tuple[object, ...] = ()
+        """What `_status` was made of, but for what changes with every look (time, free heap, tick)."""
 
     def on_connected(self, event: Connected, now: datetime) -> None:
         """A board answers: since when it is up, and why it was reset."""
@@ -107,13 +103,13 @@ class BoardSource:
         self._connected = True
 
     def on_disconnected(self, now: datetime) -> DeviceStatusV1:
-        """The board is out of sight; what its outputs do is not known any more, they are shown as they were."""
+        """The board is disconnected; its outputs are not known any more and are shown as they were."""
         self._connected = False
         self._state = "UNKNOWN"
         return self._update(now)
 
     def on_health(self, health: Health, now: datetime) -> DeviceStatusV1:
-        """The board's own word on itself."""
+        """The board reports its health."""
         self._health = health
         self._outputs, self._state = health.outputs, health.state
         if len(health.day_used) > _PUMP:
@@ -125,7 +121,7 @@ class BoardSource:
         taken = self._local(now - timedelta(milliseconds=max(0.0, now_ms - sample.host_ms)))
         if not sample.backlog:
             self._outputs, self._state = sample.outputs, sample.state
-            self._meter.take(sample.values.get("flow_ml"), taken)
+            self._meter.update(sample.values.get("flow_ml"), taken)
         return self._observation(sample, taken, self._local(now)), self._update(now)
 
     # -- inside ------------------------------------------------------------------------------------------------
@@ -162,58 +158,48 @@ class BoardSource:
 
     def _update(self, now: datetime) -> DeviceStatusV1:
         """The status now; the same object as before when nothing but the time has changed."""
-        facts = self._facts()
-        if self._status is None or facts != self._told:
-            self._told, self._status = facts, self._make(now, *facts)
-        return self._status
-
-    def _facts(self) -> Facts:
-        """What a status tells, but for the time and the figures that change all the time."""
-        health = self._health
-        return (
+        settled = (
             self._outputs,
+            self._known_state(),
             self._connected,
-            self._state if self._state in _STATES else "UNKNOWN",
             self._reset_ts,
             self._reset_cause,
             self._boot_id,
-            round(self._meter.used_ml, 1),
-            float(health.day_used[_CO2]) if health and len(health.day_used) > _CO2 else 0.0,
-            health.faults if health else (),
             self._firmware,
+            round(self._meter.used_ml, 1),
+            self._co2_used_s(),
+            self._health.faults if self._health else (),
         )
+        if self._status is None or settled != self._settled:
+            self._settled = settled
+            self._status = self._make(now)
+        return self._status
 
-    def _make(
-        self,
-        now: datetime,
-        outputs: int,
-        connected: bool,
-        state: str,
-        reset_ts: datetime | None,
-        reset_cause: str | None,
-        boot_id: int | None,
-        water_ml: float,
-        co2_s: float,
-        faults: tuple[str, ...],
-        firmware: str | None,
-    ) -> DeviceStatusV1:
+    def _known_state(self) -> str:
+        return self._state if self._state in _STATES else "UNKNOWN"
+
+    def _co2_used_s(self) -> float:
         health = self._health
-        on_off: dict[str, OnOff] = {row.name: "ON" if outputs >> row.wire_id & 1 else "OFF" for row in OUTPUTS}
+        return float(health.day_used[_CO2]) if health and len(health.day_used) > _CO2 else 0.0
+
+    def _make(self, now: datetime) -> DeviceStatusV1:
+        health = self._health
+        on_off: dict[str, OnOff] = {row.name: "ON" if self._outputs >> row.wire_id & 1 else "OFF" for row in OUTPUTS}
         return DeviceStatusV1(
             schema_version="device_status_v1",
             ts=self._local(now),
             outputs=Outputs(**on_off),
-            mcu_connected=connected,
-            board_state=state,  # type: ignore[arg-type]  # checked against the literal's own words by `_facts`
-            last_reset_ts=reset_ts,
-            reset_cause=reset_cause,
-            boot_id=boot_id,
-            water_ml_used_today=water_ml,
-            co2_seconds_used_today=co2_s,
-            faults=tuple(LatchedFault(id=_FAULT_IDS[name], name=name) for name in faults),
+            mcu_connected=self._connected,
+            board_state=self._known_state(),  # type: ignore[arg-type]  # one of the literal's own words
+            last_reset_ts=self._reset_ts,
+            reset_cause=self._reset_cause,
+            boot_id=self._boot_id,
+            water_ml_used_today=round(self._meter.used_ml, 1),
+            co2_seconds_used_today=self._co2_used_s(),
+            faults=tuple(LatchedFault(id=_FAULT_IDS[name], name=name) for name in (health.faults if health else ())),
             free_heap_bytes=health.heap_free if health else None,
             safety_tick_worst_ms=health.tick_worst_us / 1000.0 if health else None,
-            firmware_version=firmware,
+            firmware_version=self._firmware,
         )
 
 

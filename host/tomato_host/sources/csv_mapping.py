@@ -35,7 +35,7 @@ EXTRA = "extra."
 """Prefix of columns that may explain others: `extra.ec.P1` belongs to probe P1, `extra.anything` to all."""
 
 
-class Column(BaseModel):
+class CsvColumn(BaseModel):
     """One column: value = number in the file * factor + offset."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -56,8 +56,8 @@ class CsvMapping(BaseModel):
 
     name: Annotated[str, Field(min_length=1, max_length=64)]
     time_column: str
-    time_zone: str = "Europe/Vienna"
-    """An IANA name, or a fixed offset such as "+01:00" for clocks that know no summer time."""
+    time_zone: str
+    """Zone of times without an offset: an IANA name, or a fixed one such as "+01:00" for clocks without summer time."""
     time_format: str = "iso"
     """`iso`, or a strptime pattern such as "%d.%m.%Y %H:%M"."""
     delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ","
@@ -65,11 +65,11 @@ class CsvMapping(BaseModel):
     empty: tuple[str, ...] = ("", "NaN", "nan", "NA", "null", "-")
     select: dict[str, str] = Field(default_factory=dict)
     """Take only rows whose column holds this text, for files that hold several places."""
-    columns: dict[str, Annotated[Column, BeforeValidator(_plain_name_is_a_column)]] = Field(min_length=1)
+    columns: dict[str, Annotated[CsvColumn, BeforeValidator(_plain_name_is_a_column)]] = Field(min_length=1)
 
     @field_validator("columns")
     @classmethod
-    def _known_quantities(cls, columns: dict[str, Column]) -> dict[str, Column]:
+    def _known_quantities(cls, columns: dict[str, CsvColumn]) -> dict[str, CsvColumn]:
         known = {*INDOOR, *OUTDOOR, *CONTROL, *DERIVED}
         for name in columns:
             free = name.startswith(("soil.", EXTRA)) and not name.endswith(".")
@@ -100,7 +100,7 @@ class CsvMapping(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class CsvRow:
     """One line of the table: values by quantity, None for an empty cell; names in `unreadable` were no numbers."""
 
     number: int
@@ -109,11 +109,14 @@ class Row:
     unreadable: tuple[str, ...] = ()
 
 
-def load_mapping(path: Path) -> CsvMapping:
-    """Read a mapping file. Raises TomatoError E-MAPPING-FILE that names the key."""
+def load_mapping(path: Path, time_zone: str) -> CsvMapping:
+    """Read a mapping file; `time_zone`, that of the site, holds where the file has none.
+
+    Raises TomatoError E-MAPPING-FILE that names the key.
+    """
     try:
         raw = tomllib.loads(path.read_text(encoding="utf-8"))
-        return CsvMapping.model_validate({"name": path.stem, **raw})
+        return CsvMapping.model_validate({"name": path.stem, "time_zone": time_zone, **raw})
     except OSError as error:
         what = f"{path} cannot be read: {error.strerror or error}."
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -146,7 +149,7 @@ def header_of(path: Path, delimiter: str = ",") -> list[str]:
             raise TomatoError("E-CSV-FILE", what, "Give a CSV file, gzipped or plain.") from error
 
 
-def read_rows(path: Path, mapping: CsvMapping) -> Iterator[Row]:
+def read_rows(path: Path, mapping: CsvMapping) -> Iterator[CsvRow]:
     """Selected rows in the order of the file, times in UTC.
 
     Raises TomatoError E-CSV-FILE, E-CSV-COLUMNS (names the missing ones), E-CSV-TIME (names the line).
@@ -174,8 +177,8 @@ def read_rows(path: Path, mapping: CsvMapping) -> Iterator[Row]:
 
 
 def _row(
-    number: int, ts: datetime, cells: list[str], places: dict[str, tuple[int, Column]], mapping: CsvMapping
-) -> Row:
+    number: int, ts: datetime, cells: list[str], places: dict[str, tuple[int, CsvColumn]], mapping: CsvMapping
+) -> CsvRow:
     values: dict[str, float | None] = {}
     unreadable: list[str] = []
     for name, (place, spec) in places.items():
@@ -192,7 +195,7 @@ def _row(
             values[name] = number_read * spec.factor + spec.offset
         else:
             unreadable.append(name)
-    return Row(number, ts, values, tuple(unreadable))
+    return CsvRow(number, ts, values, tuple(unreadable))
 
 
 def _moment(text: str, mapping: CsvMapping, zone: tzinfo, path: Path, line: int) -> datetime:

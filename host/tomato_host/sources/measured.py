@@ -1,4 +1,4 @@
-"""Measured greenhouse data as a source: recorded tables become observations that own up to what they lack."""
+"""Measured greenhouse data as a source: recorded tables become observations that name what they lack."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from shared_schemas.records import DeviceStatusV1, ObservationV1
 from shared_schemas.records.observation_v1 import QUANTITIES
 from tomato_host.brain.local_time import stamped
 from tomato_host.errors import TomatoError
-from tomato_host.sources.csv_mapping import INDOOR, CsvMapping, Row, header_of, read_rows
+from tomato_host.sources.csv_mapping import INDOOR, CsvMapping, CsvRow, header_of, read_rows
 from tomato_host.sources.replay import unknown_status
 
-# The clocks of these recordings know no summer time: 2020-03-29 has a 02:30.
+# The clocks of these recordings have no summer time: 2020-03-29 has a 02:30.
 _ZONE = "+01:00"
 _SLAB = {"soil.P1": "WC_slab1", "soil.P2": "WC_slab2", "soil_temp_c": "t_slab1"}
 LUX_PER_UMOL_SUN = 54.0
@@ -123,7 +123,7 @@ class MeasuredSource:
             raise TomatoError(
                 "E-CSV-NOT-INDOOR",
                 f"{path.name} holds nothing measured in the tent ({', '.join(self.mapping.columns)}).",
-                "Weather tables serve the backtest; replay needs indoor readings.",
+                "Weather tables are for the backtest; replay needs indoor readings.",
             )
         self._zone = self.mapping.zone
         self._rows = _between(read_rows(path, self.mapping), begin, end)
@@ -147,7 +147,7 @@ class MeasuredSource:
         ts = self._last_ts or datetime.fromisoformat("1970-01-01T00:00:00+00:00")
         return unknown_status(stamped(ts, self._zone)).model_copy(update={"mcu_connected": True})
 
-    def _observation(self, row: Row) -> ObservationV1:
+    def _observation(self, row: CsvRow) -> ObservationV1:
         fields: dict[str, object] = {}
         missing: dict[str, str] = {}
         for name in QUANTITIES:
@@ -176,7 +176,7 @@ def lacking(mapping: CsvMapping) -> frozenset[str]:
     return frozenset(names if mapping.probes else {*names, "soil"})
 
 
-def _reading(name: str, sensor: str, row: Row) -> tuple[float | None, str | None]:
+def _reading(name: str, sensor: str, row: CsvRow) -> tuple[float | None, str | None]:
     """Value and no reason, or no value and the reason."""
     if name not in row.values:
         return None, "not_measured"
@@ -189,7 +189,7 @@ def _reading(name: str, sensor: str, row: Row) -> tuple[float | None, str | None
     return round(value, 4), None
 
 
-def _between(rows: Iterator[Row], begin: datetime | None, end: datetime | None) -> Iterator[Row]:
+def _between(rows: Iterator[CsvRow], begin: datetime | None, end: datetime | None) -> Iterator[CsvRow]:
     for row in rows:
         if (begin is None or row.ts >= begin) and (end is None or row.ts < end):
             yield row

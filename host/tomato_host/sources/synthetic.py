@@ -7,15 +7,12 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta, tzinfo
-from zoneinfo import ZoneInfo
 
 from shared_schemas.devices import OUTPUTS, SENSOR_BY_NAME
 from shared_schemas.records import DeviceStatusV1, ObservationV1
 from tomato_host.brain.local_time import hours_since, stamped
 from tomato_host.sources.scenarios import present_name
 from tomato_host.sources.synthetic_faults import SYNTHETIC_FAULTS, SyntheticFault, SyntheticReadings
-
-VIENNA = ZoneInfo("Europe/Vienna")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +49,8 @@ _NOISE = {
 class SyntheticSource:
     """Observations every `period_s` from `start` (aware) for `duration_h` hours; then None.
 
+    The day follows the wall clock of `zone`.
+
     Each observation draws its noise in a fixed order, whatever the scenarios do, so that two runs that differ
     in a scenario differ in nothing else.
     """
@@ -67,7 +66,7 @@ class SyntheticSource:
         scenarios: Sequence[str | SyntheticFault] = (),
         *,
         day: SyntheticDay | None = None,
-        zone: tzinfo = VIENNA,
+        zone: tzinfo,
     ) -> None:
         if start.tzinfo is None:
             raise ValueError("SyntheticSource needs an aware start time")

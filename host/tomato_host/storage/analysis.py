@@ -11,24 +11,24 @@ from tomato_host.errors import TomatoError
 from tomato_host.storage.reader import require_dataset, stream_files
 
 
-class Table(NamedTuple):
+class QueryResult(NamedTuple):
     """The answer to a query."""
 
     columns: list[str]
     rows: list[tuple[Any, ...]]
 
 
-def query(root: Path, sql: str) -> Table:
+def query(root: Path, sql: str) -> QueryResult:
     """Run one SQL statement; each stream is a view with `n`, `seq` and the record's fields (`ts` in UTC).
 
-    Raises TomatoError E-QUERY with DuckDB's word on it, E-EXTRA-DATA, E-STORAGE-NO-DATASET.
+    Raises TomatoError E-QUERY with DuckDB's message, E-EXTRA-DATA, E-STORAGE-NO-DATASET.
     """
     with _connection(root) as (connection, names):
         duckdb = _duckdb()
         try:
             found = connection.execute(sql)
             columns = [column[0] for column in found.description or ()]
-            return Table(columns, found.fetchall() if columns else [])
+            return QueryResult(columns, found.fetchall() if columns else [])
         except duckdb.Error as error:
             raise TomatoError(
                 "E-QUERY",

@@ -1,4 +1,4 @@
-"""Append whole lines to one file: one write a line, undone when the disk refuses it."""
+"""Durable writing: whole lines appended to one file, small files replaced whole, and a lock for the one writer."""
 
 from __future__ import annotations
 
@@ -30,23 +30,23 @@ class LineAppender:
                 sync_directory(path.parent)
         except OSError as error:
             self.close()
-            raise _refused(path, error) from error
+            raise _write_error(path, error) from error
         self._unsynced = False
-        self._cut_pending = False
+        self._truncate_pending = False
 
     def append(self, lines: bytes) -> None:
         """Write complete lines. Raises TomatoError E-STORAGE-FULL or E-STORAGE-WRITE; then nothing was added."""
-        if self._cut_pending:
-            self._cut_back()
+        if self._truncate_pending:
+            self._truncate()
         try:
             written = os.write(self._fd, lines)
             while written < len(lines):
-                # A short write means that space or a quota just ran out; asking again tells which.
+                # A short write means that space or a quota just ran out; writing again shows which.
                 written += os.write(self._fd, lines[written:])
         except OSError as error:
-            self._cut_pending = True
-            self._try_cut_back()
-            raise _refused(self.path, error) from error
+            self._truncate_pending = True
+            self._try_truncate()
+            raise _write_error(self.path, error) from error
         self.size += len(lines)
         self._unsynced = True
 
@@ -57,18 +57,18 @@ class LineAppender:
         try:
             os.fsync(self._fd)
         except OSError as error:
-            raise _refused(self.path, error) from error
+            raise _write_error(self.path, error) from error
         self._unsynced = False
 
     def handle(self) -> int:
-        """A second handle on the file, to be synced and closed by somebody else."""
+        """A second handle on the file, to be synced and closed by the caller."""
         return os.dup(self._fd)
 
-    def take_back(self, size: int) -> None:
+    def truncate_to(self, size: int) -> None:
         """Forget everything after `size` bytes: lines written whose sync failed were never acknowledged."""
         self.size = size
-        self._cut_pending = True
-        self._try_cut_back()
+        self._truncate_pending = True
+        self._try_truncate()
 
     def close(self) -> None:
         """Close the file; closing twice is fine."""
@@ -76,16 +76,16 @@ class LineAppender:
             os.close(self._fd)
             self._fd = -1
 
-    def _cut_back(self) -> None:
+    def _truncate(self) -> None:
         try:
             os.ftruncate(self._fd, self.size)
         except OSError as error:
-            raise _refused(self.path, error) from error
-        self._cut_pending = False
+            raise _write_error(self.path, error) from error
+        self._truncate_pending = False
 
-    def _try_cut_back(self) -> None:
+    def _try_truncate(self) -> None:
         try:
-            self._cut_back()
+            self._truncate()
         except TomatoError:
             # Tried again before the next line; until then the torn tail stays, and opening the file repairs it.
             pass
@@ -117,7 +117,7 @@ def replace_file(path: Path, content: bytes) -> None:
     sync_directory(path.parent)
 
 
-def _refused(path: Path, error: OSError) -> TomatoError:
+def _write_error(path: Path, error: OSError) -> TomatoError:
     if error.errno in _FULL:
         return TomatoError(
             "E-STORAGE-FULL",
@@ -129,3 +129,53 @@ def _refused(path: Path, error: OSError) -> TomatoError:
         f"Writing {path.name} failed: {error.strerror or error}.",
         f"Check the disk and the permissions of {path.parent}.",
     )
+
+
+if os.name == "nt":  # pragma: no cover - exercised on Windows only
+    import msvcrt
+
+    def _lock(fd: int) -> None:
+        msvcrt.locking(fd, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined,unused-ignore]  # Windows only
+else:
+    import fcntl
+
+    def _lock(fd: int) -> None:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+class WriterLock:
+    """Holds `private/.lock`. Raises TomatoError E-STORAGE-BUSY when another process writes here."""
+
+    def __init__(self, folder: Path) -> None:
+        self._fd = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o644)
+        try:
+            _lock(self._fd)
+        except OSError as error:
+            os.close(self._fd)
+            self._fd = -1
+            raise TomatoError(
+                "E-STORAGE-BUSY",
+                f"Another process is writing to {folder.parent}.",
+                "Stop it, or give this run its own --data-dir.",
+            ) from error
+
+    def release(self) -> None:
+        """Let the next writer in; releasing twice is fine."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+
+def is_held(folder: Path) -> bool:
+    """Whether some process writes to the dataset whose `private` folder this is. Creates nothing."""
+    try:
+        fd = os.open(folder / ".lock", os.O_RDWR | getattr(os, "O_CLOEXEC", 0))
+    except OSError:
+        return False
+    try:
+        _lock(fd)
+    except OSError:
+        return True
+    finally:
+        os.close(fd)
+    return False

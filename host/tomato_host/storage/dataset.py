@@ -10,22 +10,17 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
-from shared_schemas.records import EventV1, Record, parse_record
+from shared_schemas.records import Record, parse_record
 from tomato_host.errors import TomatoError
 from tomato_host.logs import Log
-from tomato_host.storage.appender import replace_file
-from tomato_host.storage.background import BackgroundWorker
-from tomato_host.storage.budget import RESERVE
-from tomato_host.storage.chain import Head
-from tomato_host.storage.heads import read_heads
-from tomato_host.storage.layout import FORMAT, HEADS, METADATA, create_run, stream_of
-from tomato_host.storage.lock import WriterLock
+from tomato_host.storage.appender import WriterLock, replace_file
+from tomato_host.storage.buffering import BackgroundWorker, WaitingRecords
+from tomato_host.storage.chain import Head, read_heads
+from tomato_host.storage.layout import HEADS, RESERVE, create_run, make_layout, storage_event, stream_of
 from tomato_host.storage.reader import stream_files
-from tomato_host.storage.recovery import Repair
-from tomato_host.storage.schema_copy import write_schemas
+from tomato_host.storage.recovery import TailRepair
 from tomato_host.storage.settings import Fsync, OnMalformed, Rotate, StorageSettings
 from tomato_host.storage.stream import StreamWriter
-from tomato_host.storage.waiting import WaitingRecords
 
 MOST_AT_ONCE = 200
 """Waiting records written before a new one: some 20 ms, so that a returning disk does not hold up the lease."""
@@ -59,7 +54,7 @@ class Dataset:
             )
         self.root = root
         self.settings = settings
-        self.repairs: list[Repair] = []
+        self.repairs: list[TailRepair] = []
         self.losses: list[str] = []
         self._background = BackgroundWorker()
         self.refused_records = 0
@@ -73,7 +68,7 @@ class Dataset:
         self._next_sync_s = time.monotonic() + settings.fsync_interval_s
         self._next_telemetry_s = time.monotonic() + settings.fsync_telemetry_s
         self._next_heads_s = time.monotonic() + HEADS_INTERVAL_S
-        _make_layout(root, about)
+        make_layout(root, about)
         self._lock: WriterLock | None = WriterLock(self._private)
         self._resume()
 
@@ -119,9 +114,9 @@ class Dataset:
         dataset = cls(Path(root), settings, about or {})
         if now is not None:
             for repair in dataset.repairs:
-                dataset.append(_event(now(), "WARNING", "tail_repaired", repair.text))
+                dataset.append(storage_event(now(), "WARNING", "tail_repaired", repair.text))
             for loss in dataset.losses:
-                dataset.append(_event(now(), "ALARM", "records_lost", loss))
+                dataset.append(storage_event(now(), "ALARM", "records_lost", loss))
         return dataset
 
     @classmethod
@@ -129,8 +124,10 @@ class Dataset:
         """A new dataset in a fresh `base/run_YYYYMMDD` (options as for `open`)."""
         return cls.open(create_run(Path(base), day), **options)
 
-    def append(self, record: Record | Mapping[str, Any]) -> Receipt | None:
-        """Store one record. When this returns a receipt the record is acknowledged as the fsync policy promises.
+    def append(self, record: Record | Mapping[str, Any], text: str | None = None) -> Receipt | None:
+        """Store one record; `text` is its JSON, if the caller has made it already.
+
+        When this returns a receipt the record is acknowledged as the fsync policy promises.
 
         None only with on_malformed = "skip", for something that is not a valid record (logged and counted).
         Raises TomatoError E-STORAGE-MALFORMED, E-STORAGE-FULL, E-STORAGE-WRITE; then the dataset stands as before.
@@ -140,21 +137,21 @@ class Dataset:
             return None
         stream = stream_of(checked.schema_version)  # type: ignore[attr-defined]  # every record names its version
         writer = self._streams.get(stream) or self._open_stream(stream, [])
-        seq = writer.append(self._n + 1, checked.to_json().encode(), checked.ts)
+        seq = writer.append(self._n + 1, (text or checked.to_json()).encode(), checked.ts)
         if self.settings.fsync == "always":
             try:
                 writer.sync()
             except TomatoError:
-                writer.take_back_last()
+                writer.undo_last()
                 raise
         else:
             self._dirty.add(stream)
         self._n += 1
         self._newest_ts = checked.ts
-        self._sync_now_and_then()
+        self._sync_when_due()
         return Receipt(stream, self._n, seq)
 
-    def offer(self, record: Record) -> bool:
+    def offer(self, record: Record, text: str | None = None) -> bool:
         """Store one record if the disk allows, else keep it waiting; the plant's loop goes on either way.
 
         True when this record and all before it are stored. What waits is written first, in order, as soon as the disk
@@ -164,7 +161,7 @@ class Dataset:
             if not self._write_waiting(MOST_AT_ONCE):
                 self._waiting.add(record)
                 return False
-            return self.append(record) is not None
+            return self.append(record, text) is not None
         except TomatoError as error:
             if error.code not in ("E-STORAGE-FULL", "E-STORAGE-WRITE"):
                 raise
@@ -182,12 +179,12 @@ class Dataset:
         """Write some of what waits; True when nothing waits any more. Raises TomatoError as `append` does."""
         while self._waiting and most > 0:
             self.append(self._waiting.first)
-            self._waiting.done()
+            self._waiting.pop_first()
             most -= 1
         if not self._waiting and self._waiting.lost:
             lost, ts = self._waiting.lost, self._newest_ts
             text = f"{lost} records could not be kept while the disk refused them."
-            self.append(_event(ts, "ALARM", "records_not_stored", text, count=lost))
+            self.append(storage_event(ts, "ALARM", "records_not_stored", text, count=lost))
             self._waiting.lost = 0
         return not self._waiting
 
@@ -271,7 +268,7 @@ class Dataset:
                 self._lock.release()
             raise
         self._n = max((writer.head.n for writer in self._streams.values()), default=0)
-        self._note_losses()
+        self._find_losses()
         for repair in self.repairs:
             _log.warning("torn tail repaired", detail=repair.text)
         for loss in self.losses:
@@ -283,7 +280,7 @@ class Dataset:
         self._streams[stream] = writer
         return writer
 
-    def _sync_now_and_then(self) -> None:
+    def _sync_when_due(self) -> None:
         """Hand the periodic syncs to the background; when the last ones are not through yet, the next append asks."""
         now_s = time.monotonic()
         due = self._due_for_sync(now_s)
@@ -343,8 +340,8 @@ class Dataset:
         heads = {s: {"n": h.n, "seq": h.seq, "hash": h.hash} for s, h in self.heads().items()}
         return json.dumps({"n": self._n, "streams": heads}, indent=1).encode() + b"\n"
 
-    def _note_losses(self) -> None:
-        """Records that heads.json saw and that are gone: only a power cut without fsync, or a hand, does that."""
+    def _find_losses(self) -> None:
+        """Records that heads.json saw and that are gone: only a power cut without fsync, or an edit, does that."""
         for stream, head in read_heads(self._private).items():
             found = self._streams[stream].head.seq if stream in self._streams else 0
             if found < head.seq:
@@ -356,33 +353,3 @@ def _close_all(handles: Sequence[int | None]) -> None:
     for handle in handles:
         if handle is not None:
             os.close(handle)
-
-
-def _make_layout(root: Path, about: Mapping[str, Any]) -> None:
-    try:
-        for folder in ("private/images", "public/images", "schema"):
-            (root / folder).mkdir(parents=True, exist_ok=True)
-        if not (root / METADATA).exists():
-            schema_hash = write_schemas(root / "schema")
-            metadata = {"format": FORMAT, "schemas_sha256": schema_hash, "time_zone_of_file_names": "UTC", **about}
-            replace_file(root / METADATA, json.dumps(metadata, indent=1).encode() + b"\n")
-    except OSError as error:
-        raise TomatoError(
-            "E-STORAGE-UNWRITABLE",
-            f"The data directory {root} cannot be written: {error.strerror or error}.",
-            "Give another --data-dir, or the right to write there.",
-        ) from error
-
-
-def _event(ts: datetime, level: str, name: str, text: str, **data: int) -> EventV1:
-    return EventV1.model_validate(
-        {
-            "schema_version": "event_v1",
-            "ts": ts,
-            "level": level,
-            "kind": "storage",
-            "name": name,
-            "text": text,
-            "data": data,
-        }
-    )

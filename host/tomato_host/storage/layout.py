@@ -1,12 +1,18 @@
-"""Where everything stands in a dataset directory: streams, file names, run directories."""
+"""Where everything stands in a dataset directory: streams, file names, run directories, the copy of the schemas."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
+from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import Any
 
+from shared_schemas.records import RECORDS, EventV1
 from tomato_host.errors import TomatoError
+from tomato_host.storage.appender import replace_file
 from tomato_host.storage.settings import Rotate
 
 STREAM_OF: dict[str, str] = {
@@ -27,6 +33,19 @@ STREAM_OF: dict[str, str] = {
     "event_v1": "events",
 }
 """The stream that each kind of record is filed in."""
+
+RESERVE: dict[str, float] = {
+    "sensors_raw": 0.5,
+    "devices": 0.1,
+    "sensor_health": 0.1,
+    "predictions": 0.1,
+    "sampling_plans": 0.1,
+    "weather_log": 0.1,
+}
+"""Streams that may be thinned, and how full the bucket must be (of the burst) for each: readings go first.
+
+What is not named here is never thinned: actions with their refusals, plans, events, anomalies, states, targets.
+"""
 
 FORMAT = "tomato dataset 1"
 METADATA = "metadata.json"
@@ -74,7 +93,7 @@ def create_run(base: Path, day: date) -> Path:
             raise TomatoError(
                 "E-STORAGE-UNWRITABLE",
                 f"{base / name} cannot be made: {error.strerror or error}.",
-                "Give another output directory, or the right to write there.",
+                "Give another output directory, or allow writing there.",
             ) from error
         return base / name
 
@@ -87,3 +106,48 @@ def find_runs(base: Path) -> list[Path]:
         if match and path.is_dir():
             found.append((match[1], int(match[2] or 1), path))
     return [path for _, _, path in sorted(found)]
+
+
+def write_schemas(folder: Path) -> str:
+    """Write one JSON Schema per record kind; returns the SHA-256 over all of them."""
+    digest = hashlib.sha256()
+    for version, model in RECORDS.items():
+        text = json.dumps(model.model_json_schema(), indent=1, sort_keys=True) + "\n"
+        digest.update(text.encode())
+        (folder / f"{version}.schema.json").write_text(text, encoding="utf-8")
+    return digest.hexdigest()
+
+
+def make_layout(root: Path, about: Mapping[str, Any]) -> None:
+    """Make the directories of a dataset and, in a new one, its schemas and metadata.json.
+
+    Raises TomatoError E-STORAGE-UNWRITABLE.
+    """
+    try:
+        for folder in ("private/images", "public/images", "schema"):
+            (root / folder).mkdir(parents=True, exist_ok=True)
+        if not (root / METADATA).exists():
+            schema_hash = write_schemas(root / "schema")
+            metadata = {"format": FORMAT, "schemas_sha256": schema_hash, "time_zone_of_file_names": "UTC", **about}
+            replace_file(root / METADATA, json.dumps(metadata, indent=1).encode() + b"\n")
+    except OSError as error:
+        raise TomatoError(
+            "E-STORAGE-UNWRITABLE",
+            f"The data directory {root} cannot be written: {error.strerror or error}.",
+            "Give another --data-dir, or allow writing there.",
+        ) from error
+
+
+def storage_event(ts: datetime, level: str, name: str, text: str, **data: int) -> EventV1:
+    """An event of kind storage."""
+    return EventV1.model_validate(
+        {
+            "schema_version": "event_v1",
+            "ts": ts,
+            "level": level,
+            "kind": "storage",
+            "name": name,
+            "text": text,
+            "data": data,
+        }
+    )

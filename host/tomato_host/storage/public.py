@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 from tomato_host.storage.appender import replace_file
 from tomato_host.storage.chain import Head, genesis, next_line
 from tomato_host.storage.layout import file_name, period, stream_of
-from tomato_host.storage.public_fields import BOOK_EVENTS, PRIVATE_EVENTS, PUBLIC, publish
+from tomato_host.storage.public_fields import LEDGER_EVENTS, PRIVATE_EVENTS, PUBLIC, publish
 from tomato_host.storage.public_images import export_images
 from tomato_host.storage.reader import read_all, require_dataset
 
@@ -25,8 +25,8 @@ BASELINES = frozenset({"rules", "fixed_timer"})
 
 
 @dataclass(slots=True)
-class Publication:
-    """What went out."""
+class PublicExport:
+    """What was published."""
 
     records: Counter[str] = field(default_factory=Counter)
     withheld_records: int = 0
@@ -55,7 +55,7 @@ class _Exporter:
     """Walks once over the private records in their order; memory does not grow with the dataset."""
 
     def __init__(self, withhold: tuple[str, ...], cameras: frozenset[str]) -> None:
-        self.result = Publication()
+        self.result = PublicExport()
         self._withhold = withhold
         self._cameras = cameras
         self._heads: dict[str, Head] = {}
@@ -97,7 +97,7 @@ class _Exporter:
         if version not in PUBLIC:
             return False
         if version == "event_v1":
-            return record["kind"] not in PRIVATE_EVENTS and not record["name"].startswith(BOOK_EVENTS)
+            return record["kind"] not in PRIVATE_EVENTS and not record["name"].startswith(LEDGER_EVENTS)
         return version != "vision_v1" or record.get("source") in self._cameras
 
     def _hide_private_cameras(self, version: str, shown: dict[str, Any]) -> None:
@@ -117,7 +117,7 @@ class _Exporter:
         reasoning = why.get("text") or "; ".join(why.get("rules_fired", ())) or why.get("objective_hint") or ""
         reasoning = reasoning or self._reasons.get(record.get("decision_id") or "", "")
         if not reasoning and record.get("origin") in ("person", "mqtt", "api"):
-            reasoning = f"asked for by {record['origin']}"
+            reasoning = f"requested by {record['origin']}"
         if not reasoning:
             self.result.actions_without_reason += 1
         return {
@@ -146,7 +146,9 @@ class _Exporter:
             self.result.failures["action_refused"] += 1
 
 
-def export_public(root: Path, *, withhold: Sequence[str] = (), cameras: frozenset[str] = PUBLIC_CAMERAS) -> Publication:
+def export_public(
+    root: Path, *, withhold: Sequence[str] = (), cameras: frozenset[str] = PUBLIC_CAMERAS
+) -> PublicExport:
     """Write `public/` anew from `private/`: the same dataset gives the same bytes.
 
     `withhold`: phrases (an address, a name) to strike out of every text. The public lines have their own chain.

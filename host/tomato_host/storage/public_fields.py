@@ -1,4 +1,4 @@
-"""The whitelist of publication: what of which record anybody may see. What is not named here stays private."""
+"""The whitelist of publication: the public fields of each kind of record. What is not named here stays private."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from enum import Enum
 from typing import Any
 
 
-class Leaf(Enum):
+class FieldRule(Enum):
     """How one value goes out."""
 
     KEEP = "as it is"
@@ -16,9 +16,9 @@ class Leaf(Enum):
     NUMBERS = "a mapping: flags, numbers of named quantities, and single words of a fixed vocabulary of keys"
 
 
-KEEP, TEXT, NUMBERS = Leaf.KEEP, Leaf.TEXT, Leaf.NUMBERS
+KEEP, TEXT, NUMBERS = FieldRule.KEEP, FieldRule.TEXT, FieldRule.NUMBERS
 Tree = Mapping[str, Any]
-"""Field name to Leaf or to the Tree of its part; a list's items follow the tree of the list."""
+"""Field name to FieldRule or to the Tree of its part; a list's items follow the tree of the list."""
 
 
 def _all(names: str, **more: Any) -> dict[str, Any]:
@@ -91,13 +91,16 @@ PUBLIC: dict[str, Tree] = {
     },
     "event_v1": {**_all("schema_version ts level kind name"), "text": TEXT, "data": NUMBERS},
 }
-"""Kinds that are published. Raw samples, weather (it tells the place), link and model internals are not."""
+"""Kinds that are published. Raw samples, weather (it reveals the place), link and model internals are not."""
 
 PRIVATE_EVENTS = frozenset({"notification", "person"})
 """Kinds of event that name people or their devices."""
 
-BOOK_EVENTS = "books_"
-"""Events whose names begin so let a replay repeat the guardrails' books; the deeds they belong to are public."""
+LEDGER_EVENTS = ("ledger_", "books_")
+"""Events whose names begin so let a replay repeat the guardrails' ledger; the actions they belong to are public.
+
+`books_` until 0.1. Such events are neither exported nor published on the bus.
+"""
 
 _UNIT = re.compile(r"_(c|pct|ppm|kpa|mps|ml|lux|s|ms|min|h|wm2|count|mol_m2|g_m3|per_h|ml_h)$")
 _COUNTS = frozenset(
@@ -137,18 +140,18 @@ def clean_text(text: str, withhold: tuple[str, ...]) -> str:
     return text
 
 
-def publish(value: Any, tree: Tree | Leaf, withhold: tuple[str, ...]) -> Any:
+def publish(value: Any, tree: Tree | FieldRule, withhold: tuple[str, ...]) -> Any:
     """What of a JSON value goes out by its tree."""
     if isinstance(value, list):
         return [publish(item, tree, withhold) for item in value]
-    if isinstance(tree, Leaf):
+    if isinstance(tree, FieldRule):
         return _leaf(value, tree, withhold)
     if not isinstance(value, dict):
         return value if value is None else WITHHELD
     return {name: publish(value[name], tree[name], withhold) for name in value if name in tree}
 
 
-def _leaf(value: Any, leaf: Leaf, withhold: tuple[str, ...]) -> Any:
+def _leaf(value: Any, leaf: FieldRule, withhold: tuple[str, ...]) -> Any:
     if leaf is NUMBERS:
         entries = value.items() if isinstance(value, dict) else ()
         return {key: item for key, item in entries if _public_item(key, item, withhold)}

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from shared_schemas.records import Record, parse_record
 from tomato_host.errors import TomatoError
-from tomato_host.storage.chain import Link, parse_line
+from tomato_host.storage.chain import ChainedLine, parse_line
 from tomato_host.storage.layout import METADATA, split_name
 
 
@@ -19,7 +19,7 @@ class StoredLine:
 
     path: Path
     number: int
-    link: Link
+    link: ChainedLine
 
 
 def is_dataset(root: Path) -> bool:
@@ -93,3 +93,12 @@ def _damaged(path: Path, number: int, what: str = "is not a whole record") -> To
         f"{path.name} line {number} {what}.",
         "Run `tomato-host dataset verify` on the dataset; opening it for writing repairs a torn tail.",
     )
+
+
+_WANTED = {"sensors_raw", "devices"}
+
+
+def dataset_lines(root: Path) -> Iterator[tuple[str, bytes]]:
+    """Place and record of every observation and device status. Raises TomatoError E-STORAGE-*."""
+    for line in read_all(root, _WANTED):
+        yield f"{line.path.name} line {line.number}", line.link.payload

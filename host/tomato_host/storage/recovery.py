@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tomato_host.storage.appender import sync_directory
-from tomato_host.storage.chain import Head, Link, parse_line
+from tomato_host.storage.chain import ChainedLine, Head, parse_line
 
 _BLOCK = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
-class Repair:
+class TailRepair:
     """What was done to one file when it was opened."""
 
     path: Path
@@ -29,7 +29,7 @@ class Repair:
         return f"{self.path.name}: a torn tail of {self.cut_bytes} bytes was moved to {self.kept_in.name}."
 
 
-def repair_tail(path: Path) -> tuple[Head | None, Repair | None]:
+def repair_tail(path: Path) -> tuple[Head | None, TailRepair | None]:
     """Make `path` end with a whole record; returns its last head (None for no record at all) and what was done.
 
     Only the tail is looked at: bytes behind the last whole record. Damage before it is for `verify` to name.
@@ -45,7 +45,7 @@ def repair_tail(path: Path) -> tuple[Head | None, Repair | None]:
             file.write(b"\n")
             file.flush()
             os.fsync(file.fileno())
-        repair = Repair(path, 0, None)
+        repair = TailRepair(path, 0, None)
     return head, repair
 
 
@@ -61,7 +61,7 @@ def last_payload(path: Path) -> bytes | None:
     return None if link is None else link.payload
 
 
-def _last_whole_line(path: Path, size: int) -> tuple[Link | None, int, bool]:
+def _last_whole_line(path: Path, size: int) -> tuple[ChainedLine | None, int, bool]:
     """The last line that is a whole record, the offset behind it, and whether its newline stands."""
     span = _BLOCK
     while True:
@@ -78,7 +78,7 @@ def _last_whole_line(path: Path, size: int) -> tuple[Link | None, int, bool]:
         span *= 4
 
 
-def _search_back(block: bytes, at_start: bool) -> tuple[Link, int, bool] | None:
+def _search_back(block: bytes, at_start: bool) -> tuple[ChainedLine, int, bool] | None:
     end = len(block)
     while end > 0:
         has_newline = block[end - 1 : end] == b"\n"
@@ -92,7 +92,7 @@ def _search_back(block: bytes, at_start: bool) -> tuple[Link, int, bool] | None:
     return None
 
 
-def _whole(line: bytes) -> Link | None:
+def _whole(line: bytes) -> ChainedLine | None:
     # A strict prefix of a JSON object is never JSON, and a block of zeros is not either.
     try:
         return parse_line(line)
@@ -100,7 +100,7 @@ def _whole(line: bytes) -> Link | None:
         return None
 
 
-def _cut(path: Path, end: int, size: int) -> Repair:
+def _cut(path: Path, end: int, size: int) -> TailRepair:
     kept_in = _free_name(path)
     with path.open("rb") as file:
         file.seek(end)
@@ -113,7 +113,7 @@ def _cut(path: Path, end: int, size: int) -> Repair:
     with path.open("r+b") as file:
         file.truncate(end)
         os.fsync(file.fileno())
-    return Repair(path, size - end, kept_in)
+    return TailRepair(path, size - end, kept_in)
 
 
 def _free_name(path: Path) -> Path:

@@ -9,7 +9,7 @@ from tomato_host.errors import TomatoError
 from tomato_host.storage.appender import LineAppender
 from tomato_host.storage.chain import genesis, next_line
 from tomato_host.storage.layout import file_name, period, split_name
-from tomato_host.storage.recovery import Repair, repair_tail
+from tomato_host.storage.recovery import TailRepair, repair_tail
 from tomato_host.storage.settings import StorageSettings
 
 
@@ -18,7 +18,7 @@ class StreamWriter:
 
     def __init__(self, folder: Path, stream: str, files: list[Path], settings: StorageSettings) -> None:
         self.stream = stream
-        self.repairs: list[Repair] = []
+        self.repairs: list[TailRepair] = []
         self.head = genesis(stream)
         self._folder = folder
         self._settings = settings
@@ -45,11 +45,11 @@ class StreamWriter:
         self.head = head
         return head.seq
 
-    def take_back_last(self) -> None:
+    def undo_last(self) -> None:
         """Undo the last append: its sync failed, so it was never acknowledged. Not for gathered lines."""
         assert self._file is not None
         self.head, size = self._before_last
-        self._file.take_back(size)
+        self._file.truncate_to(size)
 
     def flush(self) -> None:
         """Hand gathered lines to the system in one write."""
@@ -66,7 +66,7 @@ class StreamWriter:
             self._file.sync()
 
     def handle(self) -> int | None:
-        """Flush, and give a handle on the file being filled that somebody else syncs and closes."""
+        """Flush, and give a handle on the file being filled that the caller syncs and closes."""
         self.flush()
         return None if self._file is None else self._file.handle()
 

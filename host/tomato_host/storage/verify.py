@@ -7,15 +7,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from shared_schemas.records import parse_record
-from tomato_host.storage.chain import Head, Link, follows, genesis, parse_line
-from tomato_host.storage.heads import parse_heads
+from tomato_host.storage.chain import ChainedLine, Head, follows, genesis, parse_heads, parse_line
 from tomato_host.storage.layout import HEADS
 from tomato_host.storage.reader import require_dataset, stream_files
-from tomato_host.storage.retention import LET_GO, MAY_GO, LetGo, read_let_go
+from tomato_host.storage.retention import DELETABLE, DELETION_FILE, DeletedReadings, read_deletion
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
+class DatasetProblem:
     """The first bad line of a stream, or something missing at its end. `line` is 0 when no line is to blame."""
 
     file: str
@@ -24,22 +23,22 @@ class Problem:
 
     @property
     def text(self) -> str:
-        """One line for a person."""
+        """One line of text."""
         return f"{self.file} line {self.line}: {self.what}" if self.line else f"{self.file}: {self.what}"
 
 
 @dataclass(slots=True)
 class Verification:
-    """What was looked at and what was found."""
+    """What was checked and what was found."""
 
     records: int = 0
     files: int = 0
     streams: dict[str, Head] = field(default_factory=dict)
-    problems: list[Problem] = field(default_factory=list)
+    problems: list[DatasetProblem] = field(default_factory=list)
     let_go: int = 0
-    """Oldest readings that the disk budget let go of, as the dataset itself notes; no fault either."""
+    """Oldest readings that the disk budget deleted, as the dataset itself records; not a problem."""
     torn_files: list[str] = field(default_factory=list)
-    """Tails that a repair kept aside; no fault of the dataset, but worth knowing."""
+    """Tails that a repair moved to files of their own; not a problem of the dataset, but worth knowing."""
 
     @property
     def ok(self) -> bool:
@@ -57,28 +56,28 @@ def verify(root: Path, *, contract: bool = True) -> Verification:
     folder = root / "private"
     result = Verification(torn_files=sorted(path.name for path in folder.glob("*.torn")))
     counts: list[tuple[int, int]] = []
-    gone = _read_note(folder, result)
+    deleted = _read_note(folder, result)
     for stream, files in stream_files(folder).items():
         begin = genesis(stream)
-        if gone is not None and stream == MAY_GO:
-            files = [path for path in files if path.name not in gone.files]
-            begin = gone.head
+        if deleted is not None and stream == DELETABLE:
+            files = [path for path in files if path.name not in deleted.files]
+            begin = deleted.head
         result.files += len(files)
         _verify_stream(stream, begin, files, contract, result, counts)
     _verify_heads(folder, result)
     if result.ok:
-        _verify_count(counts, gone, result)
+        _verify_count(counts, deleted, result)
     return result
 
 
-def _read_note(folder: Path, result: Verification) -> LetGo | None:
+def _read_note(folder: Path, result: Verification) -> DeletedReadings | None:
     try:
-        gone = read_let_go(folder)
+        deleted = read_deletion(folder)
     except ValueError as error:
-        result.problems.append(Problem(LET_GO, 0, f"is not readable: {error}"))
+        result.problems.append(DatasetProblem(DELETION_FILE, 0, f"is not readable: {error}"))
         return None
-    result.let_go = gone.seq if gone is not None else 0
-    return gone
+    result.let_go = deleted.seq if deleted is not None else 0
+    return deleted
 
 
 def _verify_stream(
@@ -89,15 +88,15 @@ def _verify_stream(
             for number, line in enumerate(file, start=1):
                 link, fault = _read(line, head, contract)
                 if link is None or fault:
-                    result.problems.append(Problem(path.name, number, fault))
+                    result.problems.append(DatasetProblem(path.name, number, fault))
                     return
                 head = Head(link.n, link.seq, link.hash)
                 result.records += 1
-                _note_count(counts, link.n)
+                _add_count(counts, link.n)
                 result.streams[stream] = head
 
 
-def _read(line: bytes, head: Head, contract: bool) -> tuple[Link | None, str]:
+def _read(line: bytes, head: Head, contract: bool) -> tuple[ChainedLine | None, str]:
     if not line.endswith(b"\n"):
         return None, "the line is torn: its end is missing (opening the dataset for writing repairs that)"
     try:
@@ -121,39 +120,41 @@ def _verify_heads(folder: Path, result: Verification) -> None:
     try:
         wanted = parse_heads(path.read_bytes())
     except ValueError:
-        result.problems.append(Problem(HEADS, 0, "is not readable; delete it, closing the dataset writes it anew"))
+        result.problems.append(
+            DatasetProblem(HEADS, 0, "is not readable; delete it, closing the dataset writes it anew")
+        )
         return
     broken = {problem.file.rsplit("_", 1)[0] for problem in result.problems}
     for stream, head in wanted.items():
         found = result.streams.get(stream, genesis(stream))
         if stream not in broken and found.seq < head.seq:
             what = f"the last {head.seq - found.seq} records are missing (record {head.seq} was there)"
-            result.problems.append(Problem(stream, 0, what))
+            result.problems.append(DatasetProblem(stream, 0, what))
         elif found.seq == head.seq and found.hash != head.hash:
-            result.problems.append(Problem(stream, 0, f"record {head.seq} is not the one that heads.json saw"))
+            result.problems.append(DatasetProblem(stream, 0, f"record {head.seq} is not the one that heads.json saw"))
 
 
-def _note_count(runs: list[tuple[int, int]], n: int) -> None:
-    """Keep the counts seen as runs of neighbours; streams are read one by one, so runs stay many but small."""
+def _add_count(runs: list[tuple[int, int]], n: int) -> None:
+    """Store the counts seen as runs of consecutive numbers: streams are read one after the other."""
     if runs and runs[-1][1] == n - 1:
         runs[-1] = (runs[-1][0], n)
     else:
         runs.append((n, n))
 
 
-def _verify_count(runs: list[tuple[int, int]], gone: LetGo | None, result: Verification) -> None:
+def _verify_count(runs: list[tuple[int, int]], deleted: DeletedReadings | None, result: Verification) -> None:
     """What is missing in the count over all streams must be what was let go, no more and no less."""
     gaps = list(_gaps(sorted(runs)))
-    if gone is not None:
-        before = [(begin, end) for begin, end in gaps if end <= gone.n]
+    if deleted is not None:
+        before = [(begin, end) for begin, end in gaps if end <= deleted.n]
         missing = sum(end - begin + 1 for begin, end in before)
-        if missing != gone.seq:
-            what = f"{missing} records up to n={gone.n} are missing, and {gone.seq} were let go"
-            result.problems.append(Problem("private", 0, what))
+        if missing != deleted.seq:
+            what = f"{missing} records up to n={deleted.n} are missing, and {deleted.seq} were deleted"
+            result.problems.append(DatasetProblem("private", 0, what))
         gaps = [gap for gap in gaps if gap not in before]
     for begin, end in gaps:
         lost = f"records n={begin} to n={end} are" if end > begin else f"record n={begin} is"
-        result.problems.append(Problem("private", 0, f"{lost} missing from every stream"))
+        result.problems.append(DatasetProblem("private", 0, f"{lost} missing from every stream"))
 
 
 def _gaps(runs: list[tuple[int, int]]) -> Iterator[tuple[int, int]]:

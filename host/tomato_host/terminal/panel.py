@@ -49,17 +49,17 @@ class LiveDisplay:
 
 def render(status: Status, zone: ZoneInfo) -> RenderableType:
     """The whole panel."""
-    words = ("Ctrl-C ends safely", status.dashboard)
+    subtitle = ("Ctrl-C ends safely", status.dashboard)
     return Panel(
         Group(
             _safety_line(status, zone),
             _plant_table(status),
             _outputs_line(status, zone),
-            _deeds(status, zone),
+            _actions_table(status, zone),
             _next_line(status, zone),
         ),
         title="tomato",
-        subtitle=" - ".join(filter(None, words)),
+        subtitle=" - ".join(filter(None, subtitle)),
         border_style=_MODE_STYLE.get(status.mode, "white"),
     )
 
@@ -107,7 +107,7 @@ def _outputs_line(status: Status, zone: ZoneInfo) -> Text:
     return text
 
 
-def _deeds(status: Status, zone: ZoneInfo) -> RenderableType:
+def _actions_table(status: Status, zone: ZoneInfo) -> RenderableType:
     table = Table(box=None, pad_edge=False, show_header=False)
     table.add_column(style="dim")
     table.add_column(overflow="fold")

@@ -15,7 +15,7 @@ _Item = TypeVar("_Item")
 
 
 class LineDisplay:
-    """For pipes and journals: one line for each deed and event, one summary line a minute."""
+    """For pipes and journals: one line for each action and event, one summary line a minute."""
 
     def __init__(self, status: Status, zone: ZoneInfo, write: Callable[[str], object] | None = None) -> None:
         self._status = status

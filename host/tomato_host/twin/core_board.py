@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from shared_schemas.wire import FIELD_BY_NAME, MESSAGE_BY_NAME
 from shared_schemas.wire.fields import FIELDS
-from tomato_host.board import intake
+from tomato_host.board import decoding
 from tomato_host.board.events import Health, Result, Sample
 from tomato_host.twin.core_due import DueMoments
 from tomato_host.twin.firmware_core import load_core
@@ -149,7 +149,7 @@ class CoreBoard:
         board_ms = self._board_ms(self.now_ms)
         fields = self._bus.sample_fields(self.core, board_ms, self._seq)
         self._seq += 1
-        return intake.sample(fields, self.boots, float(self.now_ms), backlog=False)
+        return decoding.sample(fields, self.boots, float(self.now_ms), backlog=False)
 
     def health(self) -> Health:
         """The board's own condition at its last tick. Raises RuntimeError while it has no power."""
@@ -158,7 +158,7 @@ class CoreBoard:
         told = self.core.health(self._board_ms(self.now_ms))
         if self._held:
             told[self.firmware.contract.F_LEASE_MS] = self.firmware.contract.LEASE_MS - self.now_ms % RENEW_MS
-        return intake.health({_NAME_OF[key]: value for key, value in told.items()} | _NOTHING_LOST)
+        return decoding.health({_NAME_OF[key]: value for key, value in told.items()} | _NOTHING_LOST)
 
     @property
     def news(self) -> tuple[int, int]:
@@ -386,4 +386,4 @@ class CoreBoard:
 
 
 def _result(row: dict[int, Any]) -> Result:
-    return intake.result({_NAME_OF[key]: value for key, value in row.items()})
+    return decoding.result({_NAME_OF[key]: value for key, value in row.items()})

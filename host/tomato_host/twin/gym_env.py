@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared_schemas.records import ObservationV1
-from tomato_host.brain.control.settings import ControlSettings
+from tomato_host.brain.settings import SiteSettings
 from tomato_host.twin.campaign.matrix import START
 from tomato_host.twin.params import TentParams
 from tomato_host.twin.simulated_tent import SimulatedTent
@@ -80,7 +80,7 @@ class TomatoTent(gymnasium.Env[Observation, Action]):
         super().reset(seed=seed)
         drawn = int(self.np_random.integers(0, 2**31 - 1))
         params = TentParams.sample(drawn) if self._vary else None
-        self._tent = SimulatedTent(drawn, params, self._scenario, START, STEP_S, timezone=ControlSettings().time_zone)
+        self._tent = SimulatedTent(drawn, params, self._scenario, START, STEP_S, timezone=SiteSettings().timezone)
         self._tent.advance(READY_S)
         self._seen = np.array([(low + high) / 2.0 for _, low, high in FIELDS], np.float32)
         return self._look(), {"seed": drawn}

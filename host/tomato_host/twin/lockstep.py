@@ -11,6 +11,7 @@ from datetime import datetime
 from pathlib import Path
 
 from tomato_host.sources.scenarios import Scenario
+from tomato_host.twin.memory_line import MemoryPort
 from tomato_host.twin.outside import Weather
 from tomato_host.twin.params import TentParams
 from tomato_host.twin.virtual_board import VirtualBoard
@@ -32,14 +33,16 @@ class LockStep:
         core: int | None = None,
         heap: str = "480K",
         firmware: Path | None = None,
+        lookahead: bool = True,
     ) -> None:
         """`start` (aware) is the wall time of moment 0; `core` numbers the processor core for this run, if it matters.
 
+        `skip_idle` and `lookahead` as for VirtualBoard.
         Raises TomatoError for an unknown scenario, a missing VM or firmware.
         """
         faults = scenario if isinstance(scenario, Scenario) else Scenario.parse(scenario)
         self.world = World(seed, params, faults, start, weather)
-        self.board = VirtualBoard(self.world, flash, firmware, heap, skip_idle)
+        self.board = VirtualBoard(self.world, flash, firmware, heap, skip_idle, lookahead)
         self.port_path = self.board.port_path
         self.bytes_taken = 0
         """Bytes carried down so far; a host that starts anew counts on from here."""
@@ -70,6 +73,10 @@ class LockStep:
             board.receive(board.serial_link.down(data))
         sent = board.run_to(until_ms)
         return board.serial_link.wait_readable(sent) if sent else 0
+
+    def open_port(self) -> MemoryPort:
+        """The line's end for a host in this process; one in another process opens `port_path`."""
+        return self.board.serial_link.open_memory_port()
 
     def close(self) -> None:
         """Switch the board off and free its port."""

@@ -9,10 +9,12 @@ hyperbola (Acock et al. 1978); uptake reduction Feddes et al. (1978); saturation
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from math import exp
+from operator import attrgetter
 
 from shared_schemas.devices import OUTPUT_BY_NAME
+from tomato_host.brain.psychrometrics import saturation_pa
 from tomato_host.twin import growth
 from tomato_host.twin.params import TentParams
 
@@ -33,11 +35,6 @@ HUMIDIFIER = 1 << OUTPUT_BY_NAME["humidifier"].wire_id
 HEATER = 1 << OUTPUT_BY_NAME["heater_mat"].wire_id
 PUMP = 1 << OUTPUT_BY_NAME["water_pump"].wire_id
 CO2 = 1 << OUTPUT_BY_NAME["co2_solenoid"].wire_id
-
-
-def saturation_pa(temp_c: float) -> float:
-    """Saturation vapour pressure over water, Pa (Buck 1981)."""
-    return 611.21 * exp((18.678 - temp_c / 234.5) * temp_c / (257.14 + temp_c))
 
 
 def saturation_g_m3(temp_c: float) -> float:
@@ -93,6 +90,11 @@ class Truth:
         return saturation_pa(self.air_c) * (1.0 - self.rh_pct / 100.0) / 1_000.0
 
 
+_TRUTH_FIELDS = tuple(field.name for field in fields(Truth))
+_truth_values = attrgetter(*_TRUTH_FIELDS)
+TentState = tuple[tuple[float, ...], tuple[float, float, float]]
+
+
 class TentPhysics:
     """One tent with its plants. `advance` moves it on; `truth` is its state; nothing in it looks at a clock."""
 
@@ -127,6 +129,20 @@ class TentPhysics:
     def truth(self) -> Truth:
         """The live state; a caller that wants to keep it copies it."""
         return self._truth
+
+    def slow_step_within(self, dt_s: float) -> bool:
+        """Whether the plant itself grows on within the next `dt_s` seconds."""
+        return self._slow_s + dt_s >= SLOW_STEP_S - 1.0
+
+    def state(self) -> TentState:
+        """What `advance` changes between two slow steps, to be put back by `restore`."""
+        return _truth_values(self._truth), (self._slow_s, self._slow_co2_g, self._slow_leaf)
+
+    def restore(self, state: TentState) -> None:
+        """Go back to an earlier `state`; no slow step may have been taken since."""
+        truth, (self._slow_s, self._slow_co2_g, self._slow_leaf) = state
+        for name, value in zip(_TRUTH_FIELDS, truth, strict=True):
+            setattr(self._truth, name, value)
 
     def water_rate_ml_s(self, outputs: int) -> float:
         """What the flow meter sees now, ml/s."""

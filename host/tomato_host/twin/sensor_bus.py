@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from tomato_host.twin.firmware_core import FirmwareCore
 from tomato_host.twin.sensors import Readings
-from tomato_host.twin.tether import ABSENT_BITS
+from tomato_host.twin.vm_channel import ABSENT_BITS
 
 ANSWERS_AT_START: Final = ("sht4x", "scd4x", "bh1750", "ds18b20")
 """Parts whose driver sends a command at the start of a round, at which they measure; the others are only read."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from tomato_host.twin.params import TentParams
 from tomato_host.twin.physics import Truth
-from tomato_host.twin.tether import ABSENT_BITS
+from tomato_host.twin.vm_channel import ABSENT_BITS
 
 PLACEMENT_SD_K = 0.55
 PLACEMENT_SWING_K = 0.45
@@ -39,7 +39,7 @@ class Readings:
     soil_temp_c: float
     soil_raw: tuple[int, int]
     absent: int
-    """Bits of tether.ABSENT_BITS for chips that do not answer; << 8 for those whose bytes are spoilt."""
+    """Bits of vm_channel.ABSENT_BITS for chips that do not answer; << 8 for those whose bytes are spoilt."""
 
 
 @dataclass(slots=True)
@@ -51,6 +51,9 @@ class SensorFaults:
     probe_unplugged: list[bool] = field(default_factory=lambda: [False, False])
     probe_stuck_raw: list[int | None] = field(default_factory=lambda: [None, None])
     probe_drift_pct: list[float] = field(default_factory=lambda: [0.0, 0.0])
+
+
+SensorState = tuple[int, int, dict[str, float], tuple[float, ...]]
 
 
 class SimulatedSensors:
@@ -78,10 +81,36 @@ class SimulatedSensors:
         self.flow_gain = 1.0 + rng.gauss(0.0, 0.02)
         self._lagged: dict[str, float] = {}
         self._lagged_ms = 0
+        self._reads = 0
+        self._drawn: list[float] = []
+        """Unit noise of the last `read`."""
+        self._given_back: list[float] = []
+        """Unit noise that `restore` has taken back, to be used next."""
+
+    def state(self) -> SensorState:
+        """What `read` changes, to be put back by `restore` after at most one reading."""
+        return self._reads, self._lagged_ms, dict(self._lagged), tuple(self.faults.probe_drift_pct)
+
+    def restore(self, state: SensorState) -> None:
+        """Go back to an earlier `state`; the next reading finds the same noise."""
+        reads, self._lagged_ms, self._lagged, drift = state
+        self.faults.probe_drift_pct[:] = drift
+        if self._reads != reads:
+            self._given_back = self._drawn + self._given_back
+            self._drawn = []
+            self._reads = reads
+
+    def _noise(self, sigma: float) -> float:
+        """Normal noise with this standard deviation."""
+        unit = self._given_back.pop(0) if self._given_back else self._rng.gauss(0.0, 1.0)
+        self._drawn.append(unit)
+        return unit * sigma
 
     def read(self, now_ms: int, truth: Truth) -> Readings:
         """What the parts show at `now_ms`."""
-        gauss = self._rng.gauss
+        noise = self._noise
+        self._reads += 1
+        self._drawn = []
         dt_s = max(0.0, (now_ms - self._lagged_ms) / 1_000.0)
         self._lagged_ms = now_ms
         swing = math.sin(2.0 * math.pi * now_ms / DAY_MS + self._swing_phase)
@@ -92,15 +121,15 @@ class SimulatedSensors:
         co2 = self._lag("co2", truth.co2_ppm, dt_s, 60.0)
         soil = self._lag("soil", truth.soil_c, dt_s, 45.0)
         leaf = self._leaf_view * truth.leaf_c + (1.0 - self._leaf_view) * truth.air_c
-        air_c = air + self._air_bias + self._air_swing * swing + gauss(0.0, 0.04)
+        air_c = air + self._air_bias + self._air_swing * swing + noise(0.04)
         return Readings(
             air_temp_c=air_c,
-            rh_pct=min(100.0, max(0.0, rh + self._rh_bias + self._rh_swing * swing + gauss(0.0, 0.15))),
-            co2_ppm=max(0.0, co2 * self._co2_gain + self._co2_bias + gauss(0.0, 6.0)),
-            leaf_temp_c=leaf + self._leaf_bias + gauss(0.0, 0.08),
+            rh_pct=min(100.0, max(0.0, rh + self._rh_bias + self._rh_swing * swing + noise(0.15))),
+            co2_ppm=max(0.0, co2 * self._co2_gain + self._co2_bias + noise(6.0)),
+            leaf_temp_c=leaf + self._leaf_bias + noise(0.08),
             case_temp_c=air_c + 0.6,
-            light_lux=max(0.0, truth.lux * self._lux_gain + gauss(0.0, 0.004 * truth.lux)),
-            soil_temp_c=soil + self._soil_bias + gauss(0.0, 0.02),
+            light_lux=max(0.0, truth.lux * self._lux_gain + noise(0.004 * truth.lux)),
+            soil_temp_c=soil + self._soil_bias + noise(0.02),
             soil_raw=(self._probe(0, truth.theta_1, soil, now_ms), self._probe(1, truth.theta_2, soil, now_ms)),
             absent=self.faults.absent | self.faults.corrupt << 8,
         )
@@ -115,7 +144,7 @@ class SimulatedSensors:
     def _probe(self, k: int, theta: float, soil_c: float, now_ms: int) -> int:
         """ADC count of a capacitive probe: falling with water content, drifting with temperature and age."""
         faults = self.faults
-        noise = self._rng.gauss(0.0, 25.0)
+        noise = self._noise(25.0)
         if faults.probe_unplugged[k]:
             return 65_535
         stuck = faults.probe_stuck_raw[k]
@@ -136,7 +165,7 @@ class SimulatedSensors:
 
 
 def to_block(r: Readings) -> tuple[int, ...]:
-    """The readings as the 16 integers of the tether's block of values."""
+    """The readings as the 16 integers of the channel's block of values."""
     return (
         round(r.air_temp_c * 1_000),
         round(r.rh_pct * 1_000),

@@ -1,4 +1,4 @@
-"""The serial link between board and host: a pseudo-terminal whose faults can be set."""
+"""The serial link between board and host, with faults that can be set: a pseudo-terminal, or memory in lock step."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import tty
 from random import Random
 
 from tomato_host.twin.line_and_power import SerialLinkFaults
+from tomato_host.twin.memory_line import MemoryLine, MemoryPort
 
 LINE_HOLDS = 4_000
 SETTLE_MS = 2_000
@@ -18,7 +19,10 @@ SETTLE_MS = 2_000
 
 
 class SerialLink:
-    """Owns the pseudo-terminal. The host opens `port_path`; `down` and `up` apply noise, loss, doubling and cuts."""
+    """Owns the line. The host opens `port_path`, or in the same process calls `open_memory_port`.
+
+    `down` and `up` apply noise, loss, doubling and cuts.
+    """
 
     def __init__(self, faults: SerialLinkFaults, rng: Random) -> None:
         self._master, self._slave = os.openpty()
@@ -32,6 +36,13 @@ class SerialLink:
         self._at_host = select.poll()
         self._at_host.register(self._slave, select.POLLIN)
         self.lost_bytes = 0
+        self._memory: MemoryLine | None = None
+
+    def open_memory_port(self) -> MemoryPort:
+        """The host's end without a kernel in between; from now on the board's bytes go there."""
+        if self._memory is None:
+            self._memory = MemoryLine()
+        return MemoryPort(self._memory)
 
     def fileno(self) -> int:
         """The board's side, to wait for bytes of the host."""
@@ -39,7 +50,7 @@ class SerialLink:
 
     def read_exactly(self, count: int) -> bytes:
         """The `count` bytes the host has written; waits until the kernel has carried them over."""
-        data = b""
+        data = self._memory.take_from_host(count) if self._memory else b""
         while len(data) < count:
             try:
                 data += os.read(self._master, count - len(data))
@@ -67,20 +78,25 @@ class SerialLink:
             return 0
         if self._faults.noise:
             data = self._spoilt(data)
-        written = 0
-        if data:
-            try:
-                written = os.write(self._master, data)
-            except BlockingIOError:
-                written = 0  # nobody reads; a USB line drops it too
+        written = self._put(data) if data else 0
         self.lost_bytes += len(data) - written
         return written
+
+    def _put(self, data: bytes) -> int:
+        if self._memory:
+            return self._memory.put_to_host(data)
+        try:
+            return os.write(self._master, data)
+        except BlockingIOError:
+            return 0  # nobody reads; a USB line drops it too
 
     def wait_readable(self, count: int) -> int:
         """Wait until the host's side holds at least `count` bytes; returns how many it holds.
 
         The kernel shows at most LINE_HOLDS of them at a time; the rest follows as the host reads.
         """
+        if self._memory:
+            return len(self._memory.to_host)
         waiting = array.array("i", [0])
         wanted = min(count, LINE_HOLDS)
         while True:

@@ -11,8 +11,9 @@ import tempfile
 from pathlib import Path
 
 from tomato_host.errors import TomatoError
-from tomato_host.twin import tether, vm_process
+from tomato_host.twin import vm_channel, vm_process
 from tomato_host.twin.firmware_files import firmware_dir
+from tomato_host.twin.preview import Preview
 from tomato_host.twin.sensors import to_block
 from tomato_host.twin.serial_link import SerialLink
 from tomato_host.twin.vm_process import VmProcess, VmSettings
@@ -27,6 +28,8 @@ QUICK_MS = 5_000
 """A reset so soon after a boot counts as a crash."""
 NEVER_MS = 1 << 62
 SAFETY_TICK_MS = 50
+INPUTS = ("reservoir_ok", "leak", "door_open", "estop", "button")
+ASKING = (vm_channel.WAIT, vm_channel.NEED_VALUES, vm_channel.RESET)
 
 
 class VirtualBoard:
@@ -39,9 +42,12 @@ class VirtualBoard:
         firmware: Path | None = None,
         heap: str = "480K",
         skip_idle: bool = True,
+        lookahead: bool = True,
     ) -> None:
         """`flash` keeps what the board stores (default: a directory that goes with this object).
 
+        Without `skip_idle` the board wakes for every safety tick, without `lookahead` every wait of the board is an
+        exchange with the VM: both are references, to show that what is left out changes nothing.
         Raises TomatoError when there is no VM, no firmware, or when the firmware does not stay alive.
         """
         self.world = world
@@ -69,6 +75,13 @@ class VirtualBoard:
         self._pulses = 0
         self._announced = 0
         self._ask_heap = False
+        self.exchanges = 0
+        """Turns taken with the VM so far: answers to its waits and questions."""
+        self._until_ms = 0
+        self._input_states: tuple[bool, ...] = ()
+        self._input_word = 0
+        self._preview = Preview(world)
+        self._lookahead = lookahead
         self._clear_wait()
 
     def _clear_wait(self) -> None:
@@ -117,6 +130,7 @@ class VirtualBoard:
 
         Returns how many bytes were put on the line at `now_ms`.
         """
+        self._until_ms = until_ms
         while True:
             due = self.next_due_ms()
             if due > until_ms:
@@ -146,56 +160,100 @@ class VirtualBoard:
 
     def _input_levels(self) -> int:
         world = self.world
-        return self._wiring.levels(
-            reservoir_ok=world.reservoir_ok,
-            leak=world.leak,
-            door_open=world.door_open,
-            estop=world.estop,
-            button=world.button,
-        )
+        states = (world.reservoir_ok, world.leak, world.door_open, world.estop, world.button)
+        if states != self._input_states:
+            self._input_states = states
+            self._input_word = self._wiring.levels(**dict(zip(INPUTS, states, strict=True)))
+        return self._input_word
 
     def _wake(self, levels: int, changed: bool) -> None:
         vm = self._vm
         assert vm is not None
         pulses = self.world.flow_pulses(self.now_ms)
         new = min(255, max(0, pulses - self._pulses))
-        flags = (tether.GO_INPUTS if changed or new else 0) | (tether.GO_HEAP if self._ask_heap else 0)
+        flags = (vm_channel.GO_INPUTS if changed or new else 0) | (vm_channel.GO_HEAP if self._ask_heap else 0)
         self._ask_heap = False
         ready, self._unannounced = self._unannounced, 0
         self._levels = levels
         self._pulses += new
+        self.exchanges += 1
+        now_ms = self.now_ms
+        alone_ms, values = self._foresee(levels)
         try:
-            vm.tether.go(flags, new, ready, levels, self.now_ms - self._boot_at_ms)
+            vm.channel.answer(flags, new, ready, levels, now_ms - self._boot_at_ms, alone_ms, *values)
             self._serve(vm)
-        except tether.VmGone:
+        except vm_channel.VmGone:
             self._crashed(vm_process.POWER_ON)
-        except tether.VmHangs:
+        except vm_channel.VmHangs:
             self._crashed(vm_process.WATCHDOG_BITE)
 
+    def _foresee(self, levels: int) -> tuple[int, tuple[int, ...]]:
+        """Until when the board may go on alone, and the values for the moment it is due next, in its own time."""
+        if not self._lookahead or self.world.flowing or self._flow_waits():
+            return -1, vm_channel.NO_VALUES
+        at_ms = max(self._due_ms, self.now_ms)
+        block = None
+        if at_ms <= self._until_ms and at_ms < self._reset_at_ms:
+            block = self._preview.block(at_ms, self._input_levels)
+        if block is None:
+            return self._alone_until_ms(levels), vm_channel.NO_VALUES
+        at_ms -= self._boot_at_ms
+        return max(at_ms, self._alone_until_ms(self._input_levels())), (at_ms, *block)
+
+    def _alone_until_ms(self, levels: int) -> int:
+        """Until when the board may go on without an exchange, in its own time; before its present: not at all.
+
+        Nothing that reaches the board changes before the next step of the world, an end of power, or what the host
+        may write at `until_ms`, as long as no water runs through the meter and the inputs are those it knows.
+        """
+        world = self.world
+        if not self._lookahead or world.flowing or levels != self._levels or self._flow_waits():
+            return -1
+        return min(self._until_ms, world.next_change_ms() - 1, self._reset_at_ms - 1) - self._boot_at_ms
+
     def _serve(self, vm: VmProcess) -> None:
-        """Answer the VM until it waits again or resets."""
-        receive, boot_ms = vm.tether.receive, self._boot_at_ms
+        """Handle what the VM sends until it waits again or resets."""
+        receive, boot_ms = vm.channel.receive, self._boot_at_ms
+        earlier: list[tuple[int, int, int, int, int]] = []
         while True:
-            kind, a, b, c, t_ms = receive()
-            if kind == tether.WAIT:
+            kind, a, b, c, t_ms, passed_ms = receive()
+            if kind in ASKING:
+                self._preview.settle(used=bool(b))
+                if boot_ms + passed_ms > self.now_ms:
+                    self.now_ms = boot_ms + passed_ms
+                if earlier:
+                    self._note(earlier)
+                    earlier.clear()
+            if kind == vm_channel.WAIT:
                 self._due_ms = boot_ms + t_ms
                 self._on_bytes = bool(a)
                 self._announced = c
                 return
-            if kind == tether.NEED_VALUES:
-                vm.tether.values(to_block(self.world.readings(boot_ms + t_ms)))
-            elif kind == tether.PIN:
-                self._pin(b, a, boot_ms + t_ms)
-            elif kind == tether.RESET:
-                self._announced = tether.SENT_UNKNOWN
-                if self.now_ms - boot_ms < QUICK_MS:
-                    self._crashed(a)
-                else:
-                    self._crashes = 0
-                    self.power_cycle(a)
+            if kind == vm_channel.NEED_VALUES:
+                self.exchanges += 1
+                block = to_block(self.world.readings(boot_ms + t_ms))
+                vm.channel.answer(0, 0, 0, 0, 0, self._alone_until_ms(self._input_levels()), t_ms, *block)
+            elif kind == vm_channel.RESET:
+                self._on_reset(a)
                 return
-            elif kind == tether.HEAP:
+            else:
+                earlier.append((kind, a, b, c, boot_ms + t_ms))
+
+    def _note(self, records: list[tuple[int, int, int, int, int]]) -> None:
+        """What the board did before it asked; kept until then, because the world's time may first have to go back."""
+        for kind, a, b, c, t_ms in records:
+            if kind == vm_channel.PIN:
+                self._pin(b, a, t_ms)
+            elif kind == vm_channel.HEAP:
                 self.heap_used.append((self.now_ms, c))
+
+    def _on_reset(self, cause: int) -> None:
+        self._announced = vm_channel.SENT_UNKNOWN
+        if self.now_ms - self._boot_at_ms < QUICK_MS:
+            self._crashed(cause)
+        else:
+            self._crashes = 0
+            self.power_cycle(cause)
 
     def _pin(self, gpio: int, level: int, t_ms: int) -> None:
         wire_id = self._wiring.output_of_gpio.get(gpio)
@@ -211,7 +269,7 @@ class VirtualBoard:
         vm = self._vm
         if vm is None:
             return 0
-        if self._announced == tether.SENT_UNKNOWN:
+        if self._announced == vm_channel.SENT_UNKNOWN:
             data = vm.read_link()
         else:
             data = vm.read_link(self._announced - self._sent)
@@ -227,6 +285,7 @@ class VirtualBoard:
 
     def power_off(self) -> None:
         """No power: outputs fall off, the processor stops."""
+        self._preview.settle(used=False)
         if self._vm:
             self._vm.cut_power()
             self._vm = None
@@ -245,7 +304,7 @@ class VirtualBoard:
             self.pin_to(self._cpu)
         try:
             self._serve(self._vm)  # start.py asks for the first levels
-        except (tether.VmGone, tether.VmHangs):
+        except (vm_channel.VmGone, vm_channel.VmHangs):
             self._crashed(vm_process.POWER_ON)
 
     def _crashed(self, cause: int) -> None:

@@ -1,4 +1,4 @@
-"""One power cycle of the virtual board's processor: a MicroPython VM with its link and its tether."""
+"""One power cycle of the virtual board's processor: a MicroPython VM with its link and its side channel."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tomato_host.twin.firmware_files import VM_DIR, micropython
-from tomato_host.twin.tether import Tether
+from tomato_host.twin.vm_channel import VmChannel
 
 POWER_ON = 1
 WATCHDOG_BITE = 3
@@ -36,15 +36,16 @@ class VmSettings:
 
 
 class VmProcess:
-    """The running processor. `link` carries the serial bytes, `tether` everything else."""
+    """The running processor. `link` carries the serial bytes, `channel` everything else."""
 
     def __init__(self, settings: VmSettings, reset_cause: int) -> None:
-        ours, theirs = socket.socketpair()
+        self.channel = VmChannel(HANG_S)
+        ends = self.channel.vm_ends
         link, board_link = socket.socketpair()
         board_link.setblocking(False)
         environment = {
             "MICROPYPATH": f"{VM_DIR}:{settings.firmware}:.frozen",
-            "TOMATO_TETHER_FD": str(theirs.fileno()),
+            "TOMATO_CHANNEL_FDS": f"{ends.reads} {ends.writes}",
             "TOMATO_RESET_CAUSE": str(reset_cause),
             "TOMATO_UNIQUE_ID": settings.unique_id,
             "TOMATO_FLOW_GPIO": str(settings.flow_gpio),
@@ -61,14 +62,13 @@ class VmProcess:
                 stderr=stderr,
                 cwd=settings.flash,
                 env=environment,
-                pass_fds=[theirs.fileno()],
+                pass_fds=[ends.reads, ends.writes],
                 start_new_session=True,
             )
-        theirs.close()
+        ends.close()
         board_link.close()
         link.setblocking(False)
         self.link = link
-        self.tether = Tether(ours, HANG_S)
 
     @property
     def pid(self) -> int:
@@ -96,4 +96,4 @@ class VmProcess:
         self._process.send_signal(signal.SIGKILL)
         self._process.wait()
         self.link.close()
-        self.tether.close()
+        self.channel.close()

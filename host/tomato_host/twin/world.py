@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import insort
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from functools import partial
 from random import Random
@@ -15,8 +15,8 @@ from tomato_host.twin.fault_effects import EFFECTS, Effect
 from tomato_host.twin.line_and_power import PowerFaults, SerialLinkFaults
 from tomato_host.twin.outside import Climate, Surroundings, Weather
 from tomato_host.twin.params import TentParams
-from tomato_host.twin.physics import CO2, HEATER, PUMP, STEP_S, TentPhysics
-from tomato_host.twin.sensors import FLOW_PULSES_PER_ML, Readings, SimulatedSensors
+from tomato_host.twin.physics import CO2, HEATER, PUMP, STEP_S, TentPhysics, TentState
+from tomato_host.twin.sensors import FLOW_PULSES_PER_ML, Readings, SensorState, SimulatedSensors
 
 GRID_MS = int(STEP_S * 1_000)
 LEAK_WET_ML = 15.0
@@ -49,6 +49,9 @@ class SafetyRecord:
         if self.co2_dosed_at_ppm > LIMITS["co2_cutoff_ppm"] * 1.15 + 50.0:
             found.append(f"CO2 dosed at {self.co2_dosed_at_ppm:.0f} ppm")
         return found
+
+
+WorldState = tuple[int, TentState, SensorState, SafetyRecord]
 
 
 class World:
@@ -93,8 +96,27 @@ class World:
 
     def next_change_ms(self) -> int:
         """The next moment at which something changes of itself: a grid step or the scenario."""
-        grid = (self.now_ms // GRID_MS + 1) * GRID_MS
-        return min(grid, self._timeline[0][0]) if self._timeline else grid
+        grid = self.now_ms - self.now_ms % GRID_MS + GRID_MS
+        if self._timeline and self._timeline[0][0] < grid:
+            return self._timeline[0][0]
+        return grid
+
+    def changes_course_by(self, t_ms: int) -> bool:
+        """Whether up to `t_ms` more happens than grid steps: a fault, a refill, growth."""
+        fault_ms = self._timeline[0][0] if self._timeline else t_ms + 1
+        return min(fault_ms, self._next_refill_ms) <= t_ms or self.tent.slow_step_within((t_ms - self.now_ms) / 1_000.0)
+
+    def state(self) -> WorldState:
+        """What moving on and one reading change while nothing `changes_course`, to be put back by `restore`."""
+        return self.now_ms, self.tent.state(), self.sensors.state(), replace(self.safety)
+
+    def restore(self, state: WorldState) -> None:
+        """Go back to an earlier `state`."""
+        self.now_ms, tent, sensors, safety = state
+        self.tent.restore(tent)
+        self.sensors.restore(sensors)
+        for field in fields(safety):
+            setattr(self.safety, field.name, getattr(safety, field.name))
 
     def advance_to(self, t_ms: int) -> None:
         """Move everything on to `t_ms`; earlier moments change nothing."""
@@ -105,8 +127,8 @@ class World:
 
     def advance_grid(self, t_ms: int) -> None:
         """Move on to the last change at or before `t_ms`: the same steps are taken however often this is called."""
-        while self.next_change_ms() <= t_ms:
-            self.advance_to(self.next_change_ms())
+        while (change_ms := self.next_change_ms()) <= t_ms:
+            self.advance_to(change_ms)
 
     def schedule(self, t_ms: int, change: Callable[[World], None]) -> None:
         """Let `change` happen to this world at `t_ms`, after what is already scheduled for that moment."""
@@ -170,6 +192,8 @@ class World:
         self.flow_ml_s = self.tent.water_rate_ml_s(self.outputs)
 
     def _flow_at(self, t_ms: int) -> float:
+        if not self.flow_ml_s:
+            return self._flow_ml
         return self._flow_ml + self.flow_ml_s * max(0, t_ms - self._flow_since_ms) / 1_000.0
 
     @property

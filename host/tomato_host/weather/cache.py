@@ -1,4 +1,4 @@
-"""The last forecast of each place on disk, so that a restart or a silent provider does not leave the brain blind."""
+"""The last forecast of each place on disk, for a restart and for hours without a provider."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from shared_schemas.records.forecast_36h_v1 import Forecast36hV1
 
 @dataclass(frozen=True)
 class ForecastCache:
-    """One small file per place. A spoilt file counts as none."""
+    """One small file per place. A damaged file counts as none."""
 
     folder: Path
     keep: timedelta = timedelta(hours=24)
 
     def read(self, latitude_deg: float, longitude_deg: float, now: datetime) -> Forecast36hV1 | None:
-        """The kept forecast, unless it is older than `keep`, from the future, or unreadable."""
+        """The cached forecast, unless it is older than `keep`, from the future, or unreadable."""
         try:
-            kept = Forecast36hV1.from_json(self._path(latitude_deg, longitude_deg).read_bytes())
+            cached = Forecast36hV1.from_json(self._path(latitude_deg, longitude_deg).read_bytes())
         except (OSError, ValueError):
             return None
-        age = now - kept.fetched_ts
-        return kept if timedelta(minutes=-2) <= age <= self.keep else None
+        age = now - cached.fetched_ts
+        return cached if timedelta(minutes=-2) <= age <= self.keep else None
 
     def write(self, latitude_deg: float, longitude_deg: float, forecast: Forecast36hV1) -> None:
-        """Replace the kept forecast in one step. A full disk loses the cache, never the brain."""
+        """Replace the cached forecast in one step. On a full disk the cache is lost and nothing else."""
         path = self._path(latitude_deg, longitude_deg)
         fresh = path.with_suffix(".tmp")
         try:

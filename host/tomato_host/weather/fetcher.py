@@ -1,4 +1,4 @@
-"""GET with patience: timeouts, a rate limit, retries with jitter for what may pass. Time and chance are given in."""
+"""HTTP GET with timeouts, a rate limit, and retries with jitter for transient errors; time and chance are injected."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tomato_host.weather.series import WeatherUnavailable
 if TYPE_CHECKING:
     import httpx
 
-_PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
+_TRANSIENT_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
 _FIRST_PAUSE_S = 1.0
 _LONGEST_PAUSE_S = 30.0
 _LONGEST_BODY = 4_000_000
@@ -34,42 +34,42 @@ class Fetcher:
     _client: httpx.Client | None = field(default=None, init=False, repr=False)
 
     def get_json(self, url: str, params: Mapping[str, str]) -> Any:
-        """The answer's JSON. Raises WeatherUnavailable after the last attempt, at once for a refusal."""
+        """The body as JSON. Raises WeatherUnavailable after the last attempt, at once for a refusal."""
         why = ""
         for attempt in range(self.attempts):
             pause = self._pause_s(attempt) if attempt else 0.0
             wait = max(self.limiter.delay_s(), pause)
             if wait > _LONGEST_PAUSE_S:
-                raise WeatherUnavailable(f"the rate limit asks for {wait:.0f} s of patience")
+                raise WeatherUnavailable(f"the rate limit asks for a wait of {wait:.0f} s")
             if wait > 0.0:
                 self.sleep(wait)
             self.limiter.used()
             try:
                 return self._once(url, params)
-            except _Passing as trouble:
-                why = str(trouble)
-                if trouble.retry_after_s > _LONGEST_PAUSE_S:
-                    raise WeatherUnavailable(f"{why}; asked to come back in {trouble.retry_after_s:.0f} s") from None
+            except _Transient as error:
+                why = str(error)
+                if error.retry_after_s > _LONGEST_PAUSE_S:
+                    raise WeatherUnavailable(f"{why}; asked to come back in {error.retry_after_s:.0f} s") from None
         raise WeatherUnavailable(f"{why} ({self.attempts} attempts)")
 
     def _pause_s(self, attempt: int) -> float:
-        """Full jitter: anywhere up to a doubling ceiling, so that many homes do not return together."""
+        """Full jitter: anywhere up to a doubling ceiling, so that many clients do not retry at the same moment."""
         return self.rng.uniform(0.1, min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2.0**attempt))
 
     def _once(self, url: str, params: Mapping[str, str]) -> Any:
-        import httpx  # some MB, held from the first question on
+        import httpx  # some MB, held from the first request on
 
-        if self._client is None:  # made once: loading the certificates takes longer than asking
+        if self._client is None:  # made once: loading the certificates takes longer than the request
             headers = {"User-Agent": _AGENT}
             self._client = httpx.Client(timeout=self.timeout_s, transport=self.transport, headers=headers)
         try:
             answer = self._client.get(url, params=dict(params))
         except httpx.TimeoutException:
-            raise _Passing(f"no answer within {self.timeout_s:g} s") from None
+            raise _Transient(f"no answer within {self.timeout_s:g} s") from None
         except httpx.HTTPError as error:
-            raise _Passing(f"connection failed ({type(error).__name__})") from None
-        if answer.status_code in _PASSING:
-            raise _Passing(f"HTTP {answer.status_code}", _retry_after_s(answer))
+            raise _Transient(f"connection failed ({type(error).__name__})") from None
+        if answer.status_code in _TRANSIENT_STATUS:
+            raise _Transient(f"HTTP {answer.status_code}", _retry_after_s(answer))
         if answer.status_code != 200:
             detail = _detail(answer)
             outside = answer.status_code == 400 and "outside" in detail.lower()
@@ -79,11 +79,11 @@ class Fetcher:
         try:
             return answer.json()
         except ValueError:
-            raise _Passing("the answer is no JSON") from None
+            raise _Transient("the answer is no JSON") from None
 
 
-class _Passing(Exception):
-    """Trouble that may be over soon."""
+class _Transient(Exception):
+    """An error that may be over soon."""
 
     def __init__(self, why: str, retry_after_s: float = 0.0) -> None:
         super().__init__(why)

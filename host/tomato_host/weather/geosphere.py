@@ -26,15 +26,15 @@ class GeoSphere:
         self._fetcher, self._base_url, self._ensemble = fetcher, base_url.rstrip("/"), ensemble
 
     def fetch(self, latitude_deg: float, longitude_deg: float, start: datetime, hours: int) -> WeatherSeries:
-        """See Provider. The ensemble is a courtesy: without it the forecast still stands."""
+        """See Provider. Without the ensemble the forecast is still usable."""
         place = (latitude_deg, longitude_deg)
-        run, times, fields = self._ask(NWP, NWP_FIELDS, place, start, hours)
+        run, times, fields = self._request(NWP, NWP_FIELDS, place, start, hours)
         columns = _columns(fields, len(times))
         if self._ensemble:
             columns |= self._spread(place, start, hours, times)
         return WeatherSeries(self.name, NWP, run, times, columns)
 
-    def _ask(
+    def _request(
         self, dataset: str, wanted: Sequence[str], place: tuple[float, float], start: datetime, hours: int
     ) -> tuple[datetime, tuple[datetime, ...], dict[str, tuple[list[float | None], str]]]:
         first = start.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
@@ -54,13 +54,13 @@ class GeoSphere:
         self, place: tuple[float, float], start: datetime, hours: int, times: tuple[datetime, ...]
     ) -> dict[str, tuple[float | None, ...]]:
         try:
-            _, its_times, fields = self._ask(ENSEMBLE, tuple(ENSEMBLE_FIELDS.values()), place, start, hours)
+            _, ensemble_times, fields = self._request(ENSEMBLE, tuple(ENSEMBLE_FIELDS.values()), place, start, hours)
         except WeatherUnavailable:
             return {}
         found = {}
         for name, field in ENSEMBLE_FIELDS.items():
             if field in fields:
-                by_time = dict(zip(its_times, fields[field][0], strict=False))
+                by_time = dict(zip(ensemble_times, fields[field][0], strict=False))
                 found[name] = tuple(by_time.get(t) for t in times)
         return found
 

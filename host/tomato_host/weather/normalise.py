@@ -1,4 +1,4 @@
-"""From a provider's series to forecast_36h_v1: local minutes, whole hours, gaps bridged or owned up to in `quality`."""
+"""From a provider's series to forecast_36h_v1: local minutes, whole hours, gaps bridged or counted in `quality`."""
 
 from __future__ import annotations
 
@@ -28,13 +28,15 @@ _BOUNDS = {
     "rh_pct_p90": (0.0, 100.0),
 }
 _LAST_HOUR = frozenset({"solar_wm2", "precip_mm", "gust_mps"})
-"""Columns that tell of the hour before their time stamp; a record's hour tells of the hour that begins at it."""
+"""Columns that describe the hour before their time stamp; a record's hour is the hour that begins at it."""
 
 _OLD_RUN_H = 12.0
 
 
-def normalise(series: WeatherSeries, now: datetime, timezone: str = "Europe/Vienna", hours: int = 60) -> Forecast36hV1:
-    """The record: every hour from the running one on, up to `hours`. Raises WeatherUnavailable when too little is left.
+def normalise(series: WeatherSeries, now: datetime, timezone: str, hours: int = 60) -> Forecast36hV1:
+    """The record, in local time of `timezone` (IANA name): every hour from the running one on, up to `hours`.
+
+    Raises WeatherUnavailable when too little is left.
 
     `quality` falls with the age of the run beyond 12 h, with bridged and missing hours and with steps above an hour.
     """
@@ -78,7 +80,7 @@ def _hourly(
     """Columns on whole hours from `first`, and the share of hours whose temperature or humidity was bridged."""
     bridge = max(LONGEST_BRIDGE, step // 60)
     out: dict[str, list[float | None]] = {}
-    made_up = 0
+    bridged_values = 0
     for name in COLUMNS:
         column = series.columns.get(name)
         if column is None:
@@ -89,8 +91,8 @@ def _hourly(
         exact = [known.get(first + timedelta(hours=h)) for h in range(hours)]
         out[name] = _bridged(exact, bridge)
         if name in ("temp_c", "rh_pct"):
-            made_up += sum(a is None and b is not None for a, b in zip(exact, out[name], strict=True))
-    return out, made_up / (2.0 * hours)
+            bridged_values += sum(a is None and b is not None for a, b in zip(exact, out[name], strict=True))
+    return out, bridged_values / (2.0 * hours)
 
 
 def _bounded(name: str, value: float) -> float:

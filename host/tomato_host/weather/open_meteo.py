@@ -45,7 +45,7 @@ class OpenMeteo:
         return _parse(answer, start)
 
 
-def _parse(answer: Any, asked: datetime) -> WeatherSeries:
+def _parse(answer: Any, start: datetime) -> WeatherSeries:
     try:
         hourly = answer["hourly"]
         times = tuple(datetime.fromisoformat(t).replace(tzinfo=UTC) for t in hourly["time"])
@@ -58,6 +58,6 @@ def _parse(answer: Any, asked: datetime) -> WeatherSeries:
         raise WeatherUnavailable(f"an answer of unknown shape ({type(error).__name__})") from None
     if not times or any(len(column) != len(times) for column in columns.values()):
         raise WeatherUnavailable("an answer without hours")
-    # The service does not name its run; the hour of asking is the latest it can be.
-    run = asked.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+    # The service does not name its run; the hour of the request is the latest it can be.
+    run = start.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
     return WeatherSeries(OpenMeteo.name, "best_match", run, times, columns)

@@ -1,4 +1,4 @@
-"""What a provider hands over before it becomes a record: hours in UTC, plain columns, None where nothing is known."""
+"""A provider's result before it becomes a record: hours in UTC, plain columns, None where nothing is known."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class WeatherSeries:
-    """One answer of one provider."""
+    """One result of one provider."""
 
     provider: str
     model: str
@@ -35,7 +35,7 @@ class WeatherSeries:
 
 
 class Provider(Protocol):
-    """Somebody who knows the weather of the next days."""
+    """A source of weather forecasts."""
 
     name: str
 

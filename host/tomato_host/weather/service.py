@@ -1,4 +1,4 @@
-"""One question, one answer: the newest usable forecast, from cache, provider or fallback, and why it is what it is."""
+"""The newest usable forecast, from cache, provider or fallback, with one line on where it comes from."""
 
 from __future__ import annotations
 
@@ -30,44 +30,45 @@ _BACK_OFF = (timedelta(minutes=5), timedelta(minutes=15), timedelta(minutes=30),
 
 
 @dataclass(frozen=True)
-class Answer:
-    """A forecast (None when there is none at all) and one line a person understands."""
+class WeatherResult:
+    """A forecast (None when there is none at all) and one line for the operator."""
 
     forecast: Forecast36hV1 | None
-    told: str
+    text: str
     age_min: float | None = None
 
 
 @dataclass
 class WeatherService:
-    """Asks providers in order, at most once per TTL, less often while they are silent."""
+    """Queries providers in order, at most once per TTL, less often while they do not answer."""
 
     providers: tuple[Provider, ...]
     cache: ForecastCache
     latitude_deg: float
     longitude_deg: float
-    timezone: str = "Europe/Vienna"
+    timezone: str
+    """IANA name of the zone that records carry."""
     ttl: timedelta = timedelta(minutes=120)
     _failures: int = field(default=0, init=False)
     _not_before: datetime | None = field(default=None, init=False)
     _outside: set[str] = field(default_factory=set, init=False)
     _why: str = field(default="", init=False)
 
-    def get(self, now: datetime) -> Answer:
-        """The forecast for `now` (aware). Never raises for a silent provider."""
-        kept = self.cache.read(self.latitude_deg, self.longitude_deg, now)
-        if kept is not None and now - kept.fetched_ts < self.ttl:
-            return self._answer(kept, now, "")
+    def get(self, now: datetime) -> WeatherResult:
+        """The forecast for `now` (aware). Never raises when a provider does not answer."""
+        cached = self.cache.read(self.latitude_deg, self.longitude_deg, now)
+        if cached is not None and now - cached.fetched_ts < self.ttl:
+            return self._result(cached, now, "")
         if self._not_before is None or now >= self._not_before:
-            fresh = self._ask(now)
+            fresh = self._fetch(now)
             if fresh is not None:
                 self.cache.write(self.latitude_deg, self.longitude_deg, fresh)
-                return self._answer(fresh, now, "")
-        if kept is None:
-            return Answer(None, f"No weather forecast: {self._why or 'no provider is set'}.")
-        return self._answer(_as_stale(kept, now), now, self._why)
+                return self._result(fresh, now, "")
+        if cached is None:
+            return WeatherResult(None, f"No weather forecast: {self._why or 'no provider is set'}.")
+        return self._result(_as_stale(cached, now), now, self._why)
 
-    def _ask(self, now: datetime) -> Forecast36hV1 | None:
+    def _fetch(self, now: datetime) -> Forecast36hV1 | None:
         reasons = []
         for provider in self.providers:
             if provider.name in self._outside:
@@ -87,19 +88,19 @@ class WeatherService:
         self._failures += 1
         return None
 
-    def _answer(self, forecast: Forecast36hV1, now: datetime, why: str) -> Answer:
+    def _result(self, forecast: Forecast36hV1, now: datetime, why: str) -> WeatherResult:
         age_min = max((now - forecast.fetched_ts) / timedelta(minutes=1), 0.0)
         run_h = (now - forecast.run_ts) / timedelta(hours=1)
-        told = f"Weather of {forecast.provider}, run {run_h:.0f} h old, fetched {age_min:.0f} min ago"
-        return Answer(forecast, f"{told}{', stale: ' + why if why else ''}.", age_min)
+        text = f"Weather of {forecast.provider}, run {run_h:.0f} h old, fetched {age_min:.0f} min ago"
+        return WeatherResult(forecast, f"{text}{', stale: ' + why if why else ''}.", age_min)
 
 
-def _as_stale(kept: Forecast36hV1, now: datetime) -> Forecast36hV1:
-    """The kept forecast without the hours that are over, marked stale, its quality falling to nothing in a day."""
-    ahead = tuple(hour for hour in kept.hours if hour.ts + timedelta(hours=1) > now)
-    age = (now - kept.fetched_ts) / timedelta(hours=24)
-    quality = round(kept.quality * max(1.0 - age, 0.0), 3)
-    return kept.model_copy(update={"stale": True, "quality": quality, "hours": ahead or kept.hours[-1:]})
+def _as_stale(cached: Forecast36hV1, now: datetime) -> Forecast36hV1:
+    """The cached forecast without the hours that are over, marked stale, its quality falling to nothing in a day."""
+    ahead = tuple(hour for hour in cached.hours if hour.ts + timedelta(hours=1) > now)
+    age = (now - cached.fetched_ts) / timedelta(hours=24)
+    quality = round(cached.quality * max(1.0 - age, 0.0), 3)
+    return cached.model_copy(update={"stale": True, "quality": quality, "hours": ahead or cached.hours[-1:]})
 
 
 def build_service(

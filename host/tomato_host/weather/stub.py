@@ -1,4 +1,4 @@
-"""A local weather service that answers like GeoSphere and Open-Meteo do, troubles included: for tests and demos.
+"""A local weather service that answers like GeoSphere and Open-Meteo do, errors included: for tests and demos.
 
     python -m tomato_host.weather.stub --port 8765 --seed 1 --fault late,nulls
 
@@ -33,7 +33,7 @@ FAULTS: dict[str, str] = {
     "no_json": "a proxy answers with a page",
     "ensemble_down": "the ensemble does not answer",
 }
-"""Every trouble by name."""
+"""Every fault by name."""
 
 _UNITS = {
     "2t": "degree Celsius",
@@ -52,7 +52,7 @@ SLOW_S = 3.0
 
 
 class StubWeather:
-    """Seeded weather of Vienna at any hour, with optional episodes that a demo wants."""
+    """Seeded weather of a central European climate (about 48 degrees north) at any hour."""
 
     def __init__(self, seed: int) -> None:
         self.seed = seed
@@ -135,7 +135,7 @@ class WeatherStub:
         return ready.replace(hour=ready.hour - ready.hour % _RUN_EVERY_H, minute=0, second=0, microsecond=0)
 
     def answer(self, path: str, query: dict[str, str]) -> tuple[int, dict[str, Any]]:
-        """Status and body for a request that no transport trouble spoils."""
+        """Status and body for a request that no transport fault cuts."""
         if "http_500" in self.faults:
             return 500, {"detail": "Internal Server Error"}
         if "http_429" in self.faults:
@@ -217,12 +217,12 @@ def _utc(text: str, default: datetime) -> datetime:
 
 
 class _Handler(BaseHTTPRequestHandler):
-    """Speaks HTTP for the stub, breaking it where a fault says so."""
+    """HTTP for the stub, with the faults that are set."""
 
     owner: WeatherStub
 
     def do_GET(self) -> None:
-        """Answer one request."""
+        """WeatherResult one request."""
         parsed = urlparse(self.path)
         self.owner.requests.append(self.path)
         faults = self.owner.faults

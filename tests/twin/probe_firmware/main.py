@@ -8,10 +8,10 @@ import time
 import ds18x20
 import machine
 import onewire
-import tether
+import vm_channel
 from machine import ADC, I2C, WDT, Pin, Timer
 
-tether_out = sys.stdout.buffer
+out = sys.stdout.buffer
 poller = select.poll()
 poller.register(sys.stdin, select.POLLIN)
 i2c = I2C(0)
@@ -24,7 +24,7 @@ def count(_pin):
 
 Pin(22, Pin.IN).irq(count, Pin.IRQ_RISING)
 line = b""
-tether_out.write(b"hello %d\n" % machine.reset_cause())
+out.write(b"hello %d\n" % machine.reset_cause())
 while True:
     for _ in poller.ipoll(1000):
         data = sys.stdin.buffer.read(256) or b""
@@ -35,4 +35,4 @@ while True:
                 answer = repr(eval(text.decode()))
             except Exception as error:
                 answer = "!" + repr(error)
-            tether_out.write(answer.encode() + b"\n")
+            out.write(answer.encode() + b"\n")

@@ -1,1 +1,1 @@
-"""Where words come from: a model in its own process, an endpoint on this machine, or none at all."""
+"""Language model backends: a model in its own process, an HTTP endpoint, or none at all."""

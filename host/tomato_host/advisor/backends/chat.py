@@ -1,4 +1,4 @@
-"""What is asked of a model and what comes back: the one shape that every backend speaks."""
+"""What is asked of a model and what comes back: the one format of all backends."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 REPLY_BYTES_MAX = 16_384
-"""More than any contract of ours needs; a longer reply is cut off and refused."""
+"""More than any of the advisor's formats needs; a longer reply is cut off and refused."""
 
 
 class BackendFault(Exception):
@@ -48,7 +48,7 @@ class Backend(Protocol):
 
     @property
     def name(self) -> str:
-        """For people."""
+        """For display."""
 
     @property
     def sees(self) -> bool:
@@ -62,7 +62,7 @@ class Backend(Protocol):
         """Answer, or raise BackendFault. Nothing else may be raised."""
 
     def close(self) -> None:
-        """Let go of memory and processes."""
+        """Free memory and processes."""
 
 
 class NoBackend:
@@ -77,7 +77,7 @@ class NoBackend:
         raise BackendFault("no model is configured")
 
     def close(self) -> None:
-        """Nothing to let go of."""
+        """Nothing to free."""
 
 
 def openai_body(request: ChatRequest, *, model: str, dialect: str) -> dict[str, Any]:
@@ -125,7 +125,7 @@ class ReplyBuilder:
         self.first_token_s: float | None = None
 
     def add(self, chunk: Any, since_start_s: float) -> None:
-        """Take one chunk. Raises BackendFault on an error chunk, a wrong shape or too much text."""
+        """Add one chunk. Raises BackendFault on an error chunk, a wrong shape or too much text."""
         if not isinstance(chunk, dict):
             raise BackendFault("the model server sent a chunk that is no object")
         if "error" in chunk:

@@ -18,7 +18,7 @@ from tomato_host.advisor.backends.chat import (
 )
 from tomato_host.advisor.backends.model_files import file_sha256
 from tomato_host.advisor.backends.process import LineProcess, python_module, scrubbed_environment
-from tomato_host.advisor.settings import AgentSettings
+from tomato_host.advisor.settings import AdvisorSettings
 
 LOAD_DEADLINE_S = 180.0
 WORKER_LINE_BYTES_MAX = 65_536
@@ -27,7 +27,7 @@ WORKER_LINE_BYTES_MAX = 65_536
 class LocalModel:
     """Backend over one worker process. Not thread-safe: one question at a time, as the model itself."""
 
-    def __init__(self, settings: AgentSettings, hash_cache: Path | None = None) -> None:
+    def __init__(self, settings: AdvisorSettings, hash_cache: Path | None = None) -> None:
         self._settings = settings
         self._hash_cache = hash_cache
         self._worker: LineProcess | None = None
@@ -38,7 +38,7 @@ class LocalModel:
 
     @property
     def name(self) -> str:
-        """For people."""
+        """For display."""
         return self._settings.model_path.name if self._settings.model_path else "none"
 
     @property
@@ -72,7 +72,7 @@ class LocalModel:
             while (message := self._message(worker, started + request.deadline_s)).get("end") is None:
                 builder.add(message.get("chunk"), time.monotonic() - started)
         except BackendFault as fault:
-            # A refusal (a corrupt photo, say) is an answer; anything else leaves a worker nobody can trust.
+            # A refusal (a corrupt photo, say) is an answer; anything else leaves the worker in an unknown state.
             if "refused" not in str(fault):
                 self.close()
             else:
@@ -130,7 +130,7 @@ class LocalModel:
     def _message(self, worker: LineProcess, deadline_at_s: float) -> dict[str, Any]:
         """The next message about the current question; older ones are dropped."""
         while True:
-            line = worker.take(max(0.001, deadline_at_s - time.monotonic()))
+            line = worker.read_line(max(0.001, deadline_at_s - time.monotonic()))
             if line is None:
                 if worker.fault is not None:
                     raise BackendFault(f"the model worker sent {worker.fault}")

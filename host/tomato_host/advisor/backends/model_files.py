@@ -8,7 +8,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from tomato_host.advisor.settings import AgentSettings
+from tomato_host.advisor.settings import AdvisorSettings
 from tomato_host.advisor.whole_files import write_whole
 
 GIB = 1024**3
@@ -24,7 +24,7 @@ MEMORY_NEEDED_GB = {"fast": 9.5, "small": 5.8}
 
 
 @dataclass(frozen=True, slots=True)
-class FileState:
+class ModelFile:
     """One file of the model: `size_bytes` is None when it is not there."""
 
     role: str
@@ -37,16 +37,16 @@ class FileState:
         return self.size_bytes is not None
 
 
-def file_states(settings: AgentSettings) -> tuple[FileState, ...]:
+def file_states(settings: AdvisorSettings) -> tuple[ModelFile, ...]:
     """Weights and projector as configured."""
     return (
-        FileState("weights", settings.model_path, _size(settings.model_path)),
-        FileState("projector (mmproj)", settings.projector_path, _size(settings.projector_path)),
+        ModelFile("weights", settings.model_path, _size(settings.model_path)),
+        ModelFile("projector (mmproj)", settings.projector_path, _size(settings.projector_path)),
     )
 
 
 def advice_when_absent(memory_mode: str) -> str:
-    """What a person has to fetch, in one line."""
+    """What has to be downloaded, in one line."""
     names = " and ".join(f"{name} ({size:.1f} GB)" for name, size in WANTED)
     return (
         f"download {names}, set agent.model_path and agent.projector_path to them and agent.backend = 'local';"
@@ -55,7 +55,7 @@ def advice_when_absent(memory_mode: str) -> str:
 
 
 def memory_free_gb() -> float | None:
-    """Free memory in GB (Linux: MemAvailable); None where the system does not tell."""
+    """Free memory in GB (Linux: MemAvailable); None where the system does not report it."""
     try:
         for line in Path("/proc/meminfo").read_text().splitlines():
             if line.startswith("MemAvailable:"):
@@ -65,7 +65,7 @@ def memory_free_gb() -> float | None:
     return None
 
 
-def memory_needed_gb(settings: AgentSettings) -> float:
+def memory_needed_gb(settings: AdvisorSettings) -> float:
     """An estimate from the files: weights (twice when repacked for speed), projector and a gigabyte for the context."""
     weights, projector = (state.size_bytes or 0 for state in file_states(settings))
     factor = 1.0 if settings.memory_mode == "small" else 1.75

@@ -18,7 +18,7 @@ from tomato_host.advisor.backends.chat import (
     error_text,
     openai_body,
 )
-from tomato_host.advisor.settings import AgentSettings
+from tomato_host.advisor.settings import AdvisorSettings
 
 WIRE_BYTES_MAX = 64 * REPLY_BYTES_MAX
 """A streamed token costs about 250 bytes of envelope; beyond this the server is not answering but flooding."""
@@ -27,7 +27,7 @@ WIRE_BYTES_MAX = 64 * REPLY_BYTES_MAX
 class HttpModel:
     """Backend over httpx. Redirects are not followed: the address in the settings is the only one talked to."""
 
-    def __init__(self, settings: AgentSettings, key: str | None) -> None:
+    def __init__(self, settings: AdvisorSettings, key: str | None) -> None:
         self._settings = settings
         headers = {"Authorization": f"Bearer {key}"} if key else {}
         # A connection kept open between two cycles is one the server may close in the very moment it is used again.
@@ -36,7 +36,7 @@ class HttpModel:
 
     @property
     def name(self) -> str:
-        """For people."""
+        """For display."""
         return f"{self._settings.endpoint_model} at {self._settings.endpoint_url}"
 
     @property

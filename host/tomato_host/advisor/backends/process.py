@@ -1,8 +1,10 @@
-"""A child process that talks in lines and can be stopped dead within a millisecond. Shared by desk and model worker."""
+"""A child process that talks in lines, from both ends: the parent can stop it within a millisecond."""
 
 from __future__ import annotations
 
+import ctypes
 import os
+import queue
 import signal
 import subprocess
 import sys
@@ -12,10 +14,10 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import IO
 
-PASSED_ON = ("PATH", "LANG", "LC_ALL", "TMPDIR", "TEMP", "SYSTEMROOT", "PYTHONPATH")
+INHERITED = ("PATH", "LANG", "LC_ALL", "TMPDIR", "TEMP", "SYSTEMROOT", "PYTHONPATH")
 """The only variables of our environment that a child inherits: nothing that could be a secret."""
 
-CALM_THREADS = {"OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": "0"}
+PASSIVE_THREADS = {"OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": "0"}
 """On a busy two-core machine spinning threads made 2.5 tok/s out of 41."""
 
 CAN_SUSPEND = hasattr(signal, "SIGSTOP")
@@ -23,12 +25,12 @@ CAN_SUSPEND = hasattr(signal, "SIGSTOP")
 
 def scrubbed_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     """An environment without credentials: the allow-list above, calm threads, and what the caller names."""
-    kept = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
-    return {**kept, **CALM_THREADS, "PYTHONUNBUFFERED": "1", **(extra or {})}
+    kept = {name: os.environ[name] for name in INHERITED if name in os.environ}
+    return {**kept, **PASSIVE_THREADS, "PYTHONUNBUFFERED": "1", **(extra or {})}
 
 
 class LineProcess:
-    """One child with line-wise pipes. Output beyond its limits is treated as an attack: the child is killed.
+    """One child with line-wise pipes. A child whose output exceeds its limits is killed.
 
     `own_group` puts the child and all its descendants into one process group, so that one signal stops them all.
     """
@@ -75,7 +77,7 @@ class LineProcess:
         except (OSError, ValueError):
             return False
 
-    def take(self, timeout_s: float = 0.0) -> bytes | None:
+    def read_line(self, timeout_s: float = 0.0) -> bytes | None:
         """The next whole line without its end, or None. With `timeout_s` 0 it never waits."""
         if timeout_s <= 0.0:
             return self._lines.popleft() if self._lines else None
@@ -90,11 +92,11 @@ class LineProcess:
 
     @property
     def ended(self) -> bool:
-        """True when the child closed its output and everything it said was taken."""
+        """True when the child closed its output and all its lines were read."""
         return self._ended and not self._lines
 
     def suspend(self) -> None:
-        """Take the child (and its group) off the processor now. Where the system cannot suspend, it is killed."""
+        """Suspend the child (and its group) at once. Where the system cannot suspend, it is killed."""
         self._signal(signal.SIGSTOP if CAN_SUSPEND else None)
 
     def resume(self) -> None:
@@ -118,7 +120,7 @@ class LineProcess:
 
     def _signal(self, number: int | None) -> None:
         if self._popen.returncode is not None:
-            return  # reaped: the number may belong to somebody else by now
+            return  # reaped: the number may belong to another process by now
         try:
             if self._own_group:
                 os.killpg(self.pid, number or signal.SIGKILL)
@@ -137,7 +139,7 @@ class LineProcess:
             if not chunk:
                 break
             *lines, rest = (rest + chunk).split(b"\n")
-            self._keep(lines, rest)
+            self._add_lines(lines, rest)
         if self.fault is not None:
             self._signal(None)
         if pipe is not None:
@@ -146,7 +148,7 @@ class LineProcess:
             self._ended = True
             self._arrived.notify_all()
 
-    def _keep(self, lines: list[bytes], rest: bytes) -> None:
+    def _add_lines(self, lines: list[bytes], rest: bytes) -> None:
         if any(len(line) > self._line_bytes_max for line in (*lines, rest)):
             self.fault = f"a line longer than {self._line_bytes_max} bytes"
             return
@@ -160,3 +162,46 @@ class LineProcess:
 def python_module(name: str) -> list[str]:
     """The command that runs one of our modules in a fresh interpreter, apart from the user's own site packages."""
     return [sys.executable, "-s", "-m", name]
+
+
+PR_SET_PDEATHSIG = 1
+"""From linux/prctl.h."""
+
+
+class ChildPipe:
+    """Owns stdin and stdout of this process. Native libraries that print find /dev/null behind descriptor 1.
+
+    When the parent goes away the process ends at once, even in the middle of a computation.
+    """
+
+    def __init__(self) -> None:
+        _end_with_parent()
+        self._out = os.dup(1)
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, 1)
+        self._lock = threading.Lock()
+        self._commands: queue.SimpleQueue[str] = queue.SimpleQueue()
+        threading.Thread(target=self._listen, name="parent", daemon=True).start()
+
+    def next_command(self) -> str:
+        """Wait for the parent's next line."""
+        return self._commands.get()
+
+    def send_line(self, line: str) -> None:
+        """Send one line; one call is one line, never half of it."""
+        data = memoryview(line.replace("\n", " ").encode() + b"\n")
+        with self._lock:
+            while data:
+                data = data[os.write(self._out, data) :]
+
+    def _listen(self) -> None:
+        for line in sys.stdin:
+            self._commands.put(line.rstrip("\n"))
+        os._exit(0)
+
+
+def _end_with_parent() -> None:
+    """Linux: be killed when the thread that started us ends. The closed pipe ends a running process, too, but a
+    suspended one, whose parent died in that very moment, would otherwise keep its gigabytes for ever."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(signal.SIGKILL))

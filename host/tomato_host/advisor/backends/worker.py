@@ -1,4 +1,4 @@
-"""The model's own process: loads GGUF files with xllamacpp and answers over its pipe. It owns nothing else."""
+"""The model's own process: loads GGUF files with xllamacpp and answers over its pipe. It has access to nothing else."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import sys
 import time
 from typing import Any
 
-from tomato_host.advisor.backends.child_pipe import ChildPipe
+from tomato_host.advisor.backends.process import ChildPipe
 
 FORBIDDEN_EVENTS = (
     "socket.connect",
@@ -21,7 +21,7 @@ FORBIDDEN_EVENTS = (
     "os.posix_spawn",
     "os.fork",
 )
-"""Python-level doors to the world that the worker shuts behind itself."""
+"""Python-level ways out that the worker closes for itself."""
 
 
 def _forbid(event: str, _args: tuple[Any, ...]) -> None:
@@ -29,7 +29,7 @@ def _forbid(event: str, _args: tuple[Any, ...]) -> None:
         raise PermissionError(f"the model worker may not use {event}")
 
 
-def _be_modest() -> None:
+def _lower_priority() -> None:
     if os.name == "posix":
         import resource
 
@@ -53,7 +53,7 @@ def _load(command: dict[str, Any]) -> Any:
     params.cache_ram_mib = 0
     params.warmup = False
     params.verbosity = -1
-    # The library cannot be had without its loopback listener: nobody may know its key, and it shows no page.
+    # The library always opens a loopback listener: its key is random and unknown, and it serves no page.
     params.api_keys = [secrets.token_hex(32)]
     params.ui = False
     return xllamacpp.Server(params)
@@ -63,17 +63,17 @@ def _chat(pipe: ChildPipe, server: Any, command: dict[str, Any]) -> None:
     number = command["number"]
 
     def pass_on(chunk: Any) -> bool:
-        pipe.say(json.dumps({"number": number, "chunk": chunk}))
+        pipe.send_line(json.dumps({"number": number, "chunk": chunk}))
         return False
 
     server.handle_chat_completions(command["body"], pass_on)
-    pipe.say(json.dumps({"number": number, "end": True}))
+    pipe.send_line(json.dumps({"number": number, "end": True}))
 
 
 def main() -> None:
-    """Obey `load` and `chat` until the parent goes away."""
+    """Process `load` and `chat` until the parent goes away."""
     pipe = ChildPipe()
-    _be_modest()
+    _lower_priority()
     server: Any = None
     while True:
         command = json.loads(pipe.next_command())
@@ -82,11 +82,11 @@ def main() -> None:
                 started = time.monotonic()
                 server = _load(command)
                 sys.addaudithook(_forbid)
-                pipe.say(json.dumps({"number": command["number"], "loaded_s": time.monotonic() - started}))
+                pipe.send_line(json.dumps({"number": command["number"], "loaded_s": time.monotonic() - started}))
             else:
                 _chat(pipe, server, command)
         except Exception as fault:
-            pipe.say(json.dumps({"number": command["number"], "fault": f"{type(fault).__name__}: {fault}"[:300]}))
+            pipe.send_line(json.dumps({"number": command["number"], "fault": f"{type(fault).__name__}: {fault}"[:300]}))
 
 
 if __name__ == "__main__":

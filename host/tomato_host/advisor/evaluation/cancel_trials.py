@@ -8,13 +8,13 @@ from pathlib import Path
 
 from tomato_host.advisor.advisor import Advisor
 from tomato_host.advisor.context import WakeContext
-from tomato_host.advisor.settings import AgentSettings
+from tomato_host.advisor.settings import AdvisorSettings
 
 OFF_THE_PROCESSOR = frozenset("TtZX")
 """Thread states of Linux that use no processor and will not by themselves."""
 
 
-def cancel_times_s(settings: AgentSettings, trials: int, pause_s: float = 2.0) -> list[float]:
+def cancel_times_s(settings: AdvisorSettings, trials: int, pause_s: float = 2.0) -> list[float]:
     """Seconds from the call to the moment when no thread of the process group runs any more, sorted.
 
     `pause_s` is how long the question runs before it is cancelled; it should reach past the loading of the model.

@@ -1,1 +1,1 @@
-"""Words about facts. Code renders the facts, a model may join them, and no number passes that code did not write."""
+"""Texts about facts. Code renders the facts, a model may connect them, and only numbers written by code pass."""

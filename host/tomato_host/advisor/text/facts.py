@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from shared_schemas.records import ActionV1, AnomalyV1, PlanV1, StateV1
 from tomato_host.advisor.context import DayTotals, WakeContext
-from tomato_host.advisor.memory.store import Fact as Remembered
+from tomato_host.advisor.memory import StoredFact
 
 FACTS_MAX = 24
 
@@ -35,7 +35,7 @@ DAY_FACTS: tuple[tuple[str, Callable[[DayTotals], float | str | None], str], ...
     ("actions done", lambda d: d.actions_done, "{}"),
     ("actions refused", lambda d: d.actions_refused, "{}"),
     ("anomalies", lambda d: d.anomalies, "{}"),
-    ("board resets", lambda d: d.board_resets, "{}"),
+    ("board starts", lambda d: d.board_resets, "{}"),
 )
 
 
@@ -51,14 +51,14 @@ class Fact:
         return f"{self.name} {self.value}"
 
 
-def cycle_facts(context: WakeContext, remembered: Iterable[Remembered] = ()) -> tuple[Fact, ...]:
-    """State, anomalies, deeds and plan of one cycle, then what the season remembers; at most FACTS_MAX."""
+def cycle_facts(context: WakeContext, stored: Iterable[StoredFact] = ()) -> tuple[Fact, ...]:
+    """State, anomalies, actions and plan of one cycle, then what the season remembers; at most FACTS_MAX."""
     facts = [
         *_state_facts(context.state),
         *(_anomaly_fact(a) for a in context.anomalies[:4]),
         *(_action_fact(a) for a in context.actions[:6]),
         *_plan_facts(context.plan),
-        *(Fact(r.key.replace("_", " ").replace(".", " "), f"{r.value} {r.unit}".strip(), "season") for r in remembered),
+        *(Fact(r.key.replace("_", " ").replace(".", " "), f"{r.value} {r.unit}".strip(), "season") for r in stored),
     ]
     return tuple(facts[:FACTS_MAX])
 
@@ -109,7 +109,7 @@ def _action_fact(action: ActionV1) -> Fact:
     name = action.type.value.replace("_", " ").lower()
     rules = f" because {'; '.join(action.why.rules_fired)}" if action.why.rules_fired else ""
     status = action.outcome.status if action.outcome else "PROPOSED"
-    return Fact(f"action {name}", f"{amount} {status.replace('_', ' ').lower()}{rules}".strip(), "deeds")
+    return Fact(f"action {name}", f"{amount} {status.replace('_', ' ').lower()}{rules}".strip(), "actions")
 
 
 def _plan_facts(plan: PlanV1 | None) -> list[Fact]:

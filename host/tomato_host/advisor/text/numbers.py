@@ -1,4 +1,4 @@
-"""Finds every number in a text, in whatever clothes, and those that no fact vouches for."""
+"""Finds every number in a text, in any notation, and those that occur in no fact."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Photos: taken, gated, measured, judged, compared."""
+"""Photos: captured, checked, measured, judged by a model, compared."""

@@ -36,12 +36,12 @@ HUE_YELLOW = (18, 34)
 Pixels = NDArray[np.uint8]
 
 
-class BadPhoto(Exception):
-    """These bytes are no picture that can be opened."""
+class UnreadablePhoto(Exception):
+    """These bytes cannot be decoded as a picture."""
 
 
 @dataclass(frozen=True, slots=True)
-class Measure:
+class PhotoMeasure:
     """All shares are 0..1; canopy shares are None when the photo fails a gate or shows no plant."""
 
     usable: bool
@@ -56,16 +56,16 @@ class Measure:
 
 
 def open_photo(data: bytes) -> Pixels:
-    """Decode to BGR, upright as EXIF asks, at most one megapixel. Raises BadPhoto."""
+    """Decode to BGR, upright as EXIF asks, at most one megapixel. Raises UnreadablePhoto."""
     try:
         decoded = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
     except cv2.error as fault:
-        raise BadPhoto("the decoder refused it") from fault
+        raise UnreadablePhoto("the decoder refused it") from fault
     if decoded is None:
-        raise BadPhoto("no picture in these bytes")
+        raise UnreadablePhoto("no picture in these bytes")
     height, width = decoded.shape[:2]
     if height * width > DECODED_PIXELS_MAX or min(height, width) < 16:
-        raise BadPhoto(f"{width} x {height} pixels is no photo of ours")
+        raise UnreadablePhoto(f"{width} x {height} pixels is not an accepted photo size")
     return shrink(np.asarray(decoded, np.uint8))
 
 
@@ -79,20 +79,20 @@ def shrink(pixels: Pixels, pixels_max: int = PIXELS_MAX) -> Pixels:
     return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
-def measure_photo(pixels: Pixels) -> Measure:
+def measure_photo(pixels: Pixels) -> PhotoMeasure:
     """Gate, then measure. Same pixels, same numbers."""
     grey = cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY)
     exposure = float(cv2.mean(grey)[0]) / 255.0
     sharpness = _sharpness(grey)
     why = gate(exposure, sharpness)
     if why is not None:
-        return Measure(False, why, sharpness, exposure)
+        return PhotoMeasure(False, why, sharpness, exposure)
     mask = canopy_mask(pixels)
     area = cv2.countNonZero(mask)
     if area == 0:
-        return Measure(True, None, sharpness, exposure, canopy_fraction=0.0)
+        return PhotoMeasure(True, None, sharpness, exposure, canopy_fraction=0.0)
     green, yellow = _colour_shares(pixels, mask, area)
-    return Measure(
+    return PhotoMeasure(
         usable=True,
         why_unusable=None,
         sharpness=sharpness,

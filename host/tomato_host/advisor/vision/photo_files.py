@@ -1,12 +1,16 @@
-"""Photos on disk and on the way to the model: the original stays private, what is shown to a model is pixels only."""
+"""Photos on disk and on the way to the model: the original stays private, a model sees pixels only, without writing."""
 
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import cv2
+import numpy as np
 
 from tomato_host.advisor.vision.measure import Pixels
 
@@ -38,3 +42,40 @@ def photo_path(data_dir: Path, taken: datetime, source: str, digest: str, suffix
 def suffix_of(data: bytes) -> str:
     """By the first bytes; what the camera called it does not matter."""
     return ".png" if data.startswith(b"\x89PNG") else ".jpg"
+
+
+SCORE_MIN = 0.5
+COVER_GREY = (128, 128, 128)
+
+
+@dataclass(frozen=True, slots=True)
+class CoveredPhoto:
+    """What was read and the photo without it. `searched` is False when no OCR is installed."""
+
+    searched: bool
+    words: tuple[str, ...]
+    covered: Pixels
+
+
+def cover_writing(pixels: Pixels) -> CoveredPhoto:
+    """Read the photo; every line of writing is replaced by a grey patch."""
+    reader = _reader()
+    if reader is None:
+        return CoveredPhoto(False, (), pixels)
+    found, _ = reader(pixels)
+    covered = pixels.copy()
+    words: list[str] = []
+    for corners, text, score in found or ():
+        if float(score) >= SCORE_MIN:
+            words.append(str(text)[:80])
+            cv2.fillPoly(covered, [np.asarray(corners, np.int32)], COVER_GREY)
+    return CoveredPhoto(True, tuple(words), covered)
+
+
+@lru_cache(maxsize=1)
+def _reader() -> Any | None:
+    try:
+        from rapidocr_onnxruntime import RapidOCR
+    except ImportError:
+        return None
+    return RapidOCR()

@@ -1,4 +1,4 @@
-"""The model's answer about one photo: grammar, then types, then sense. What does not pass is 'unknown'."""
+"""The model's answer about one photo: grammar, then types, then plausibility. What does not pass is 'unknown'."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 
-from tomato_host.advisor.vision.measure import Measure
+from tomato_host.advisor.vision.measure import PhotoMeasure
 
 REPLY_CHARS_MAX = 2_000
 CANOPY_MIN = 0.005
@@ -22,8 +22,8 @@ Share = Annotated[FiniteFloat, Field(ge=0.0, le=1.0)]
 Count = Annotated[int, Field(ge=0, le=99)]
 
 
-class Said(BaseModel):
-    """The model's half of vision_v1, as the grammar allows it. `confidence` is what it claims; nobody believes it."""
+class VisionReply(BaseModel):
+    """The model's half of vision_v1, as the grammar allows it. `confidence` is only recorded."""
 
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
 
@@ -38,7 +38,7 @@ class Said(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class PhotoVerdict:
     """What may go into a record: only fields that passed. `flags` name every doubt."""
 
     leaf_color: Literal["green", "yellowing", "spots", "unknown"] = "unknown"
@@ -54,60 +54,60 @@ class Verdict:
     @property
     def is_unknown(self) -> bool:
         """True when nothing was learned."""
-        return replace(self, notes="", claimed_confidence=None, flags=()) == Verdict()
+        return replace(self, notes="", claimed_confidence=None, flags=()) == PhotoVerdict()
 
 
-def unknown(*flags: str) -> Verdict:
-    """The closed gate."""
-    return Verdict(flags=flags)
+def unknown(*flags: str) -> PhotoVerdict:
+    """The verdict when nothing could be learned."""
+    return PhotoVerdict(flags=flags)
 
 
-def read_reply(text: str) -> Said | None:
+def read_reply(text: str) -> VisionReply | None:
     """The typed answer, or None when form or type is wrong. Cheap on any input: the length is looked at first."""
     if len(text) > REPLY_CHARS_MAX:
         return None
     try:
         # Numbers like "1.0" and "1" both stand for a share; strict mode wants a float.
-        return Said.model_validate(_floats(json.loads(text)))
+        return VisionReply.model_validate(_floats(json.loads(text)))
     except (ValueError, ValidationError, RecursionError):
         return None
 
 
-def judge(said: Said, measure: Measure) -> Verdict:
-    """Apply every rule of sense; a rule that fires takes its fields back to unknown and leaves its name as a flag."""
-    verdict = Verdict(
-        leaf_color=said.leaf_color,
-        wilting=said.wilting,
-        pest_signs=said.pest_signs,
-        fruit_count_est=said.fruit_count_est,
-        flower_count_est=said.flower_count_est,
-        stress_score=said.stress_score,
-        notes=" ".join(_NOTE_FORBIDDEN.sub(" ", said.notes).split()),
-        claimed_confidence=said.confidence,
+def judge(reply: VisionReply, measure: PhotoMeasure) -> PhotoVerdict:
+    """Apply every plausibility rule; a rule that fires resets its fields to unknown and adds its name as a flag."""
+    verdict = PhotoVerdict(
+        leaf_color=reply.leaf_color,
+        wilting=reply.wilting,
+        pest_signs=reply.pest_signs,
+        fruit_count_est=reply.fruit_count_est,
+        flower_count_est=reply.flower_count_est,
+        stress_score=reply.stress_score,
+        notes=" ".join(_NOTE_FORBIDDEN.sub(" ", reply.notes).split()),
+        claimed_confidence=reply.confidence,
     )
-    for flag, fires, take_back in RULES:
+    for flag, fires, correct in RULES:
         if fires(verdict, measure):
-            verdict = replace(take_back(verdict), flags=(*verdict.flags, flag))
+            verdict = replace(correct(verdict), flags=(*verdict.flags, flag))
     return verdict
 
 
-def _nothing(verdict: Verdict) -> Verdict:
-    return replace(Verdict(), claimed_confidence=verdict.claimed_confidence, flags=verdict.flags)
+def _all_unknown(verdict: PhotoVerdict) -> PhotoVerdict:
+    return replace(PhotoVerdict(), claimed_confidence=verdict.claimed_confidence, flags=verdict.flags)
 
 
-def _no_stress(verdict: Verdict) -> Verdict:
+def _without_stress(verdict: PhotoVerdict) -> PhotoVerdict:
     return replace(verdict, stress_score=None)
 
 
-def _no_counts(verdict: Verdict) -> Verdict:
+def _without_counts(verdict: PhotoVerdict) -> PhotoVerdict:
     return replace(verdict, fruit_count_est=None, flower_count_est=None)
 
 
-Rule = tuple[str, Callable[[Verdict, Measure], bool], Callable[[Verdict], Verdict]]
+Rule = tuple[str, Callable[[PhotoVerdict, PhotoMeasure], bool], Callable[[PhotoVerdict], PhotoVerdict]]
 
 RULES: tuple[Rule, ...] = (
-    ("photo_unusable", lambda v, m: not m.usable, _nothing),
-    ("no_plant_in_view", lambda v, m: m.usable and (m.canopy_fraction or 0.0) < CANOPY_MIN, _nothing),
+    ("photo_unusable", lambda v, m: not m.usable, _all_unknown),
+    ("no_plant_in_view", lambda v, m: m.usable and (m.canopy_fraction or 0.0) < CANOPY_MIN, _all_unknown),
     (
         "calm_but_ill",
         lambda v, m: (
@@ -115,7 +115,7 @@ RULES: tuple[Rule, ...] = (
             and v.stress_score < 0.2
             and (v.wilting is True or v.pest_signs == "likely" or v.leaf_color in ("yellowing", "spots"))
         ),
-        _no_stress,
+        _without_stress,
     ),
     (
         "stressed_but_well",
@@ -126,15 +126,15 @@ RULES: tuple[Rule, ...] = (
             and v.pest_signs == "none"
             and v.leaf_color == "green"
         ),
-        _no_stress,
+        _without_stress,
     ),
     (
         "more_fruit_than_canopy",
         lambda v, m: (v.fruit_count_est or 0) + (v.flower_count_est or 0) > 20 and (m.canopy_fraction or 0.0) < 0.05,
-        _no_counts,
+        _without_counts,
     ),
 )
-"""Name, when it fires, what it takes back."""
+"""Name, condition, correction."""
 
 
 def _floats(raw: object) -> object:

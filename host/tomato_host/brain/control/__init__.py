@@ -1,6 +1,6 @@
 """The control layer: decides what to ask for. `rules`, `mpc` and `fixed_timer` each offer `decide(context)`."""
 
-from tomato_host.brain.control.context import Decision, DecisionContext, Memory
+from tomato_host.brain.control.context import ControlDecision, ControllerMemory, DecisionContext
 from tomato_host.brain.control.settings import ControlSettings
 
-__all__ = ["ControlSettings", "Decision", "DecisionContext", "Memory"]
+__all__ = ["ControlDecision", "ControlSettings", "ControllerMemory", "DecisionContext"]

@@ -1,27 +1,27 @@
-"""What a controller is told and what it hands back: plain frozen data, no hidden state."""
+"""What a controller gets and what it returns: plain frozen data, no hidden state."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal
 
 from shared_schemas.records.action_v1 import ActionV1
+from shared_schemas.records.base import Mode
 from shared_schemas.records.forecast_36h_v1 import Forecast36hV1
 from shared_schemas.records.plan_v1 import PlanV1
 from shared_schemas.records.prediction_36h_v1 import Prediction36hV1
 from shared_schemas.records.state_v1 import StateV1
 from shared_schemas.records.targets_v1 import TargetsV1
-from tomato_host.brain.control.parameter_estimation import Belief, first_belief
+from tomato_host.brain.control.parameter_estimation import ParameterEstimate, prior_estimate
 from tomato_host.brain.control.settings import ControlSettings
+from tomato_host.brain.settings import BudgetSettings, SiteSettings
 
 RECENT_H = 0.5
-Mode = Literal["NORMAL", "CAUTION", "SAFE", "PAUSED"]
 
 
 @dataclass(frozen=True, slots=True)
-class Memory:
+class ControllerMemory:
     """What a controller remembers from one decision to the next. The runtime keeps it and passes it in again."""
 
     decided_at: datetime | None = None
@@ -30,13 +30,13 @@ class Memory:
     duty: Mapping[str, float] = field(default_factory=dict)
     """Share of the time that each output was given in the last decision, 0..1."""
     last_water_at: datetime | None = None
-    habit_ml: float = 0.0
+    usual_water_ml: float = 0.0
     """Water of a day as it has been lately, in ml, while every probe was trusted."""
     last_plan: PlanV1 | None = None
     light_edge_at: datetime | None = None
     """When the light hours next begin or end, as seen at the last decision; passing it is an event."""
     mode: Mode = "NORMAL"
-    tent: Belief = field(default_factory=first_belief)
+    tent: ParameterEstimate = field(default_factory=prior_estimate)
     """What the planner believes of the tent, from what it saw duties do."""
 
 
@@ -47,16 +47,18 @@ class DecisionContext:
     now: datetime
     state: StateV1
     settings: ControlSettings = field(default_factory=ControlSettings)
+    site: SiteSettings = field(default_factory=SiteSettings)
+    budgets: BudgetSettings = field(default_factory=BudgetSettings)
     targets: TargetsV1 | None = None
     prediction: Prediction36hV1 | None = None
     forecast: Forecast36hV1 | None = None
-    memory: Memory = field(default_factory=Memory)
+    memory: ControllerMemory = field(default_factory=ControllerMemory)
     mode: Mode = "NORMAL"
     recent: Mapping[str, float] = field(default_factory=dict)
     """Means over the last `RECENT_H` hours of vpd_kpa, air_temp_c, rh_pct: fans work in strokes, leaves feel means.
-    Shares of the same time that exhaust_on and humidifier_on were seen: what the door or the board cut short."""
+    Shares of the same time that exhaust_on and humidifier_on were seen: what the guardrails or the board cut short."""
     mist_used_s: float | None = None
-    """Seconds of mist in the last 24 h by the door's books, those under way included; None where nobody keeps books."""
+    """Seconds of mist in the last 24 h by the ledger, those under way included; None without a ledger."""
     water_used_ml: float | None = None
     """The same for water, in ml."""
     event: str | None = None
@@ -64,9 +66,9 @@ class DecisionContext:
 
 
 @dataclass(frozen=True, slots=True)
-class Decision:
-    """The plan, the deeds it asks for now (NO_ACTION when there are none), and the memory for the next decision."""
+class ControlDecision:
+    """The plan, the actions it asks for now (NO_ACTION when there are none), and the memory for the next decision."""
 
     plan: PlanV1
     proposals: tuple[ActionV1, ...]
-    memory: Memory
+    memory: ControllerMemory

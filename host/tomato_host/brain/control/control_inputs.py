@@ -6,28 +6,28 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from shared_schemas.records.state_v1 import Probe, StateV1
-from tomato_host.brain.control.aims import Aims, aims_at
 from tomato_host.brain.control.context import DecisionContext
+from tomato_host.brain.control.targets import Setpoints, setpoints_at
 
-LEAST_CONFIDENCE = 0.4
-LEAST_PROBE, IN_AIR_PCT = 0.25, 6.0
+MIN_CONFIDENCE = 0.4
+MIN_DROUGHT_CONFIDENCE, IN_AIR_PCT = 0.25, 6.0
 """A doubted probe is still heard as a sign of drought from this confidence on (it drifts, or left its companion),
 unless it reads as a probe in the air does: a pot that dry has no living plant."""
 
 
 def trusted(state: StateV1, name: str, value: float | None) -> float | None:
     """`value` if its quantity is trusted; a quantity without its own confidence takes the overall one."""
-    if value is None or state.quantity_confidence.get(name, state.confidence) < LEAST_CONFIDENCE:
+    if value is None or state.quantity_confidence.get(name, state.confidence) < MIN_CONFIDENCE:
         return None
     return value
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class ControlInputs:
     """One moment: what is known, what is wanted. Air is the mean of the last half hour where that is known."""
 
     context: DecisionContext
-    aims: Aims
+    setpoints: Setpoints
     air_temp_c: float | None
     rh_pct: float | None
     vpd_kpa: float | None
@@ -56,7 +56,7 @@ class Look:
         return self.context.memory.duty.get(output, 0.0)
 
 
-def look(context: DecisionContext) -> Look:
+def read_inputs(context: DecisionContext) -> ControlInputs:
     """Sort the state into trusted readings and doubts."""
     state, least, recent = context.state, context.settings.min_probe_confidence, context.recent
     air = trusted(state, "air_temp_c", recent.get("air_temp_c", state.env.air_temp_c))
@@ -66,11 +66,11 @@ def look(context: DecisionContext) -> Look:
     heard = [
         p
         for p in state.soil.probes
-        if p in good or ((p.moisture_pct or 0.0) >= IN_AIR_PCT and p.confidence >= LEAST_PROBE)
+        if p in good or ((p.moisture_pct or 0.0) >= IN_AIR_PCT and p.confidence >= MIN_DROUGHT_CONFIDENCE)
     ]
-    return Look(
+    return ControlInputs(
         context=context,
-        aims=aims_at(context.now, context.settings, context.targets),
+        setpoints=setpoints_at(context.now, context),
         air_temp_c=air,
         rh_pct=rh,
         vpd_kpa=vpd if air is not None and rh is not None else None,

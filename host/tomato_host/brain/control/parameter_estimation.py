@@ -1,11 +1,33 @@
-"""What the tent has shown of itself: the room it stands in and how its parts really do, learned as it lives.
+"""Learns the tent's own parameters while it runs: the air of the room around it, and how its parts really perform.
 
-A small tent settles within minutes, so the mean of half an hour under steady duties is a measurement of what these
-duties do. An extended Kalman filter (Anderson and Moore 1979, ch. 8) turns each such lesson into a belief about the
-room's air and about factors on the tent's nameplate figures, through the two balances of balance.py. The room wanders
-from hour to hour; the figures hardly change. What no wandering explains is a jump of the room (a heat wave, an opened
-window): then the room is believed anew and the figures stand. The belief judges the near hours of plans; further ahead
-the world model's own course takes over.
+The idea. A small tent settles within minutes, so the mean of half an hour under steady duties is a measurement of what
+these duties do. An extended Kalman filter (Anderson and Moore, "Optimal Filtering", 1979, ch. 8) turns each such
+measurement into an estimate, through the two steady-state balances of `tent_balance.py`.
+
+The state has nine entries: room temperature (degC), room vapour density (g/m3), and the logarithm of a factor on each
+coefficient in PRIOR_SD (wall, leak, exhaust, lamp, mist, leaves in light and in the dark). A logarithm keeps a factor
+positive and makes "twice" and "half" equally far from one; factors are clipped to 1/3..3. The measurement is the pair
+(air temperature, VPD). Per step:
+
+- *Propagate*: the room drifts by ROOM_DRIFT_SD an hour, coefficients hardly change (FACTOR_DRIFT_SD an hour).
+- *Detect a jump*: if the squared error, in units of its variance, exceeds JUMP_CHI2 (chi-square with two degrees of
+  freedom, one in a thousand by chance), the room has jumped: a heat wave, an opened window. Then only the room's
+  variance is opened wide, so that the room takes the change and the tent's coefficients stand. Without this one hot
+  half hour would be explained by a weak fan, and the weak fan would be believed for days.
+- *Update*: relinearised LINEARISATIONS times (iterated EKF), because exchange is strongly curved: the first tenth of
+  the exhaust does more than the last half.
+
+How it is used: `NearTermModel.correct` pulls the near hours of a predicted course to what the balances say, with a
+weight that fades with FADE_H; further ahead the world model, which knows the weather, takes over. The intervals of the
+near hours become those that were measured for these estimates (NEAR_HALF_WIDTH).
+
+Identifiability: two readings cannot determine nine parameters at once. Different duties over a day do (exhaust weak and
+strong, lamp on and off, mist on and off), and the prior holds what no duty has shown. What the guardrails or the board
+cut short enters as it was, not as it was asked for; otherwise refused mist would be learned as mist without effect.
+
+Alternatives considered. Least squares over a window forgets the room too slowly or the coefficients too fast: two time
+scales are the point. A particle filter of nine states costs far more for the same answer. Offsets on the world model's
+output do not carry over to other duties, and closing the exhaust on a hot day is another duty.
 """
 
 from __future__ import annotations
@@ -17,11 +39,12 @@ from datetime import datetime, timedelta
 import numpy as np
 from numpy.typing import NDArray
 
-from tomato_host.brain.control.balance import Duties, Tent, air_of
+from tomato_host.brain.control.plan_columns import CIRCULATION, EXHAUST, HEATER, HUMIDIFIER, LIGHT
+from tomato_host.brain.control.tent_balance import BalanceParameters, Duties, steady_state_air
 
 Array = NDArray[np.float64]
 AIR = ("air_temp_c", "vpd_kpa")
-UNSURE: Mapping[str, float] = {
+PRIOR_SD: Mapping[str, float] = {
     "wall_w_k": 0.2,
     "leak_m3_h": 0.4,
     "exhaust_m3_h": 0.3,
@@ -31,31 +54,31 @@ UNSURE: Mapping[str, float] = {
     "leaves_dark_g_h": 0.5,
 }
 """Figures of a tent that are learned, and by which share a nameplate may be wrong before anything was seen."""
-ROOM_FIRST = (21.0, 10.0)
+ROOM_PRIOR = (21.0, 10.0)
 """Room air before anything was seen: degC and g/m3 of vapour."""
-ROOM_UNSURE = (3.0, 3.0)
-ROOM_WANDERS = (0.35, 0.5)
+ROOM_PRIOR_SD = (3.0, 3.0)
+ROOM_DRIFT_SD = (0.35, 0.5)
 """How far the room drifts in an hour, degC and g/m3."""
-ROOM_JUMPS = (8.0, 4.0)
+ROOM_JUMP_SD = (8.0, 4.0)
 """How far it may be from where it was, after a jump."""
-FIGURE_WANDERS = 0.02
+FACTOR_DRIFT_SD = 0.02
 """Share by which a figure changes in an hour: leaves grow, filters clog."""
-READS = (0.3, 0.08)
+MEASUREMENT_SD = (0.3, 0.08)
 """How well half an hour is known: degC and kPa, the strokes of fans and mist included."""
-JUMP = 14.0
+JUMP_CHI2 = 14.0
 """Squared error in units of its variance above which the room has jumped: one in a thousand by chance (chi2, 2)."""
-MOST_FACTOR = 3.0
+MAX_FACTOR = 3.0
 ROOM_BOUNDS = ((-5.0, 1.0), (50.0, 30.0))
-LINEARISED = 2
+LINEARISATIONS = 2
 """Rounds of linearisation for each lesson (iterated extended Kalman filter)."""
-NEAR_ERROR = (0.5, 0.15)
+NEAR_HALF_WIDTH = (0.5, 0.15)
 """Half the 80 % interval of what a belief says of the next two hours, degC and kPa; measured over 16 tent weeks."""
-FADES_H = 36.0
+FADE_H = 36.0
 """What is learned now is believed less for hours further ahead."""
 
 
 @dataclass(frozen=True, slots=True)
-class Lesson:
+class DutyMeasurement:
     """Half an hour under steady duties. `duty` has the columns of a plan; air in kPa and degC."""
 
     at: datetime
@@ -65,8 +88,8 @@ class Lesson:
 
 
 @dataclass(frozen=True, slots=True)
-class Belief:
-    """Room degC, room vapour g/m3, then the logarithm of a factor on each figure of UNSURE; and their covariance."""
+class ParameterEstimate:
+    """Room degC, room vapour g/m3, then the logarithm of a factor on each figure of PRIOR_SD; and their covariance."""
 
     mean: tuple[float, ...]
     covariance: tuple[tuple[float, ...], ...]
@@ -74,54 +97,56 @@ class Belief:
     """When the last lesson was learned; None before the first."""
 
 
-def first_belief() -> Belief:
+def prior_estimate() -> ParameterEstimate:
     """What is believed of any tent before it has shown anything."""
-    spread = np.array([*ROOM_UNSURE, *UNSURE.values()])
-    return _belief(np.array([*ROOM_FIRST, *(0.0 for _ in UNSURE)]), np.diag(spread**2), None)
+    spread = np.array([*ROOM_PRIOR_SD, *PRIOR_SD.values()])
+    return _belief(np.array([*ROOM_PRIOR, *(0.0 for _ in PRIOR_SD)]), np.diag(spread**2), None)
 
 
-def learn(belief: Belief, lesson: Lesson) -> Belief:
+def learn(belief: ParameterEstimate, lesson: DutyMeasurement) -> ParameterEstimate:
     """The belief after one lesson. Lessons come in the order of time."""
     prior, spread = np.array(belief.mean), _aged(belief, lesson.at)
     seen = np.array([lesson.air[name] for name in AIR])
-    noise = np.diag(np.square(READS))
+    noise = np.diag(np.square(MEASUREMENT_SD))
     said, slope = _linearised(prior, lesson.duty)
     error = seen - said
-    if error @ np.linalg.solve(slope @ spread @ slope.T + noise, error) > JUMP:
-        spread = spread + np.diag(np.square([*ROOM_JUMPS, *(0.0 for _ in UNSURE)]))
+    if error @ np.linalg.solve(slope @ spread @ slope.T + noise, error) > JUMP_CHI2:
+        spread = spread + np.diag(np.square([*ROOM_JUMP_SD, *(0.0 for _ in PRIOR_SD)]))
     mean, gain = prior, np.zeros((len(prior), len(AIR)))
-    for _ in range(LINEARISED):
+    for _ in range(LINEARISATIONS):
         said, slope = _linearised(mean, lesson.duty)
         gain = spread @ slope.T @ np.linalg.inv(slope @ spread @ slope.T + noise)
         mean = _bounded(prior + gain @ (seen - said - slope @ (prior - mean)))
     return _belief(mean, (np.eye(len(mean)) - gain @ slope) @ spread, lesson.at)
 
 
-def tent_of(mean: Array) -> tuple[Array, Array, Tent]:
+def balance_parameters(mean: Array) -> tuple[Array, Array, BalanceParameters]:
     """(room degC, room vapour g/m3, tent) of means [..., 9]; all of shape [..., 1, 1], ready for plans."""
     wide = mean[..., None, None]
-    figures = {name: getattr(Tent, name) * np.exp(wide[..., 2 + k, :, :]) for k, name in enumerate(UNSURE)}
-    return wide[..., 0, :, :], wide[..., 1, :, :], replace(Tent(), **figures)
+    figures = {
+        name: getattr(BalanceParameters, name) * np.exp(wide[..., 2 + k, :, :]) for k, name in enumerate(PRIOR_SD)
+    }
+    return wide[..., 0, :, :], wide[..., 1, :, :], replace(BalanceParameters(), **figures)
 
 
-class Experience:
+class NearTermModel:
     """What a belief says of plans."""
 
-    def __init__(self, belief: Belief) -> None:
+    def __init__(self, belief: ParameterEstimate) -> None:
         self.room_c, self.room_g_m3 = belief.mean[:2]
-        self._room_c, self._room_g, self._tent = tent_of(np.array(belief.mean))
+        self._room_c, self._room_g, self._tent = balance_parameters(np.array(belief.mean))
 
     def correct(self, series: Mapping[str, Array], plans: Array) -> dict[str, Array]:
         """Predicted courses [B, H] with the near hours pulled to what experience says; other courses as they are."""
         fade = _fade(plans.shape[1])
-        known = dict(zip(AIR, air_of(self._room_c, self._room_g, _duties(plans), self._tent), strict=True))
+        known = dict(zip(AIR, steady_state_air(self._room_c, self._room_g, _duties(plans), self._tent), strict=True))
         pulled = {name: np.maximum(series[name] + (known[name] - series[name]) * fade, 0.02) for name in AIR}
         return {**series, **pulled}
 
     def spread(self, said: Mapping[str, tuple[Array, Array]], horizon: int) -> dict[str, tuple[Array, Array]]:
         """Intervals (low, high) [H] around the corrected courses: near hours are as sure as lessons have proved."""
         fade, out = _fade(horizon), dict(said)
-        for name, half in zip(AIR, NEAR_ERROR, strict=True):
+        for name, half in zip(AIR, NEAR_HALF_WIDTH, strict=True):
             if name in said:
                 low, high = said[name]
                 out[name] = (low * (1.0 - fade) - half * fade, high * (1.0 - fade) + half * fade)
@@ -130,38 +155,38 @@ class Experience:
 
 def _fade(horizon: int) -> Array:
     """How much the belief counts against the world model in each hour ahead."""
-    return np.asarray(np.exp(-np.arange(horizon) / FADES_H))
+    return np.asarray(np.exp(-np.arange(horizon) / FADE_H))
 
 
 def _duties(plans: Array) -> Duties:
-    return Duties(plans[..., 1], plans[..., 2], plans[..., 3], plans[..., 4], plans[..., 5])
+    return Duties(*(plans[..., column] for column in (LIGHT, CIRCULATION, EXHAUST, HUMIDIFIER, HEATER)))
 
 
-def _belief(mean: Array, covariance: Array, at: datetime | None) -> Belief:
+def _belief(mean: Array, covariance: Array, at: datetime | None) -> ParameterEstimate:
     even = 0.5 * (covariance + covariance.T)  # roundings must not make it lopsided
-    return Belief(tuple(map(float, mean)), tuple(tuple(map(float, row)) for row in even), at)
+    return ParameterEstimate(tuple(map(float, mean)), tuple(tuple(map(float, row)) for row in even), at)
 
 
-def _aged(belief: Belief, now: datetime) -> Array:
+def _aged(belief: ParameterEstimate, now: datetime) -> Array:
     """The covariance by now: the room has wandered on since the last lesson."""
     hours = 0.0 if belief.at is None else max(0.0, (now - belief.at) / timedelta(hours=1))
-    wanders = np.square([*ROOM_WANDERS, *(FIGURE_WANDERS for _ in UNSURE)])
+    wanders = np.square([*ROOM_DRIFT_SD, *(FACTOR_DRIFT_SD for _ in PRIOR_SD)])
     return np.asarray(np.array(belief.covariance) + np.diag(wanders * hours))
 
 
 def _bounded(mean: Array) -> Array:
-    most = np.log(MOST_FACTOR)
+    most = np.log(MAX_FACTOR)
     return np.concatenate([np.clip(mean[:2], *ROOM_BOUNDS), np.clip(mean[2:], -most, most)])
 
 
 def _linearised(mean: Array, duty: tuple[float, ...]) -> tuple[Array, Array]:
     """(air [2] that a belief expects under `duty`, its slope [2, 9]) by central differences."""
-    step = np.array([0.05, 0.05, *(0.02 for _ in UNSURE)])
+    step = np.array([0.05, 0.05, *(0.02 for _ in PRIOR_SD)])
     around = np.concatenate([mean[None], mean + np.diag(step), mean - np.diag(step)])
-    room_c, room_g, tent = tent_of(around)
-    said = np.stack(air_of(room_c, room_g, _duties(np.array(duty)[None, None]), tent), axis=-1)[:, 0, 0]
+    room_c, room_g, tent = balance_parameters(around)
+    said = np.stack(steady_state_air(room_c, room_g, _duties(np.array(duty)[None, None]), tent), axis=-1)[:, 0, 0]
     count = len(step)
     return said[0], ((said[1 : count + 1] - said[count + 1 :]) / (2.0 * step[:, None])).T
 
 
-assert set(UNSURE) <= {f.name for f in fields(Tent)}
+assert set(PRIOR_SD) <= {f.name for f in fields(BalanceParameters)}

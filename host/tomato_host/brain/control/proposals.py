@@ -1,4 +1,4 @@
-"""From wishes to records: the same few lines for every controller."""
+"""From requests to records: the same few lines for every controller."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import Literal
 
 from shared_schemas.records.action_v1 import OUTPUT_OF, ActionType, ActionV1, Origin, Params, Why
 from shared_schemas.records.plan_v1 import PlanStep, PlanV1, RejectedPlan, Score
-from tomato_host.brain.control.aims import aims_at
-from tomato_host.brain.control.context import Decision, DecisionContext
-from tomato_host.brain.control.water_usage import habit_ml
+from tomato_host.brain.control.context import ControlDecision, DecisionContext
+from tomato_host.brain.control.targets import setpoints_at
+from tomato_host.brain.control.water_usage import usual_water_ml
 
 TYPE_OF: dict[str, ActionType] = {output: kind for kind, output in OUTPUT_OF.items()}
-LEAST_S, LEAST_ML = 1.0, 5.0
-DURABLE_S = 120
+MIN_S, MIN_ML = 1.0, 5.0
+PROPOSAL_LIFETIME_S = 120
 """A proposal not carried out within this time is not carried out at all."""
 OVERLAP_S = 60.0
 """What is wanted for the whole cycle reaches this far into the next one, so that the next decision takes over a light
@@ -24,7 +24,7 @@ Controller = Literal["rules", "mpc", "fixed_timer", "safe_mode", "learned"]
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class OutputRequest:
     """What a rule says of one output. `amount` in ml for the pump, seconds for the rest; 0 means off."""
 
     output: str
@@ -43,13 +43,13 @@ def stamp(now: datetime) -> str:
     return now.astimezone(UTC).strftime("%Y%m%dT%H%M%S")
 
 
-def _params(wish: Wish, cycle_s: float) -> Params:
-    if wish.output == "water_pump":
-        return Params(ml=float(round(wish.amount)), pulses=wish.pulses)
-    period_s = float(cycle_s) if wish.spread else None
-    state: Literal["ON"] | None = None if wish.output == "co2_solenoid" else "ON"
-    seconds = wish.amount
-    if state and not wish.spread and wish.amount >= cycle_s:
+def _params(request: OutputRequest, cycle_s: float) -> Params:
+    if request.output == "water_pump":
+        return Params(ml=float(round(request.amount)), pulses=request.pulses)
+    period_s = float(cycle_s) if request.spread else None
+    state: Literal["ON"] | None = None if request.output == "co2_solenoid" else "ON"
+    seconds = request.amount
+    if state and not request.spread and request.amount >= cycle_s:
         seconds += OVERLAP_S
     return Params(state=state, seconds=round(seconds, 1), period_s=period_s)
 
@@ -66,42 +66,44 @@ def _action(
         why=why,
         id=f"a-{name}-{index}",
         origin=origin,
-        not_after=context.now + timedelta(seconds=DURABLE_S),
+        not_after=context.now + timedelta(seconds=PROPOSAL_LIFETIME_S),
         decision_id=f"p-{name}",
     )
 
 
-def propose(context: DecisionContext, wishes: Sequence[Wish], origin: Origin = "controller") -> tuple[ActionV1, ...]:
-    """The wishes as proposals: ON for the wanted, OFF for what ran and is no longer wanted, else one NO_ACTION."""
+def propose(
+    context: DecisionContext, requests: Sequence[OutputRequest], origin: Origin = "controller"
+) -> tuple[ActionV1, ...]:
+    """The requests as proposals: ON for the wanted, OFF for what ran and is no longer wanted, else one NO_ACTION."""
     state, actions = context.state, list[ActionV1]()
-    for wish in wishes:
-        why = Why(rules_fired=wish.fired, objective_hint=wish.hint, text=wish.text[:240], state_ts=state.ts)
-        kind = TYPE_OF[wish.output]
-        if wish.amount > 0.0:
-            params = _params(wish, context.settings.cycle_s)
-        elif kind.value.startswith("SET_") and context.memory.duty.get(wish.output, 0.0) > 0.0:
+    for request in requests:
+        why = Why(rules_fired=request.fired, objective_hint=request.hint, text=request.text[:240], state_ts=state.ts)
+        kind = TYPE_OF[request.output]
+        if request.amount > 0.0:
+            params = _params(request, context.settings.cycle_s)
+        elif kind.value.startswith("SET_") and context.memory.duty.get(request.output, 0.0) > 0.0:
             params = Params(state="OFF")
         else:
             continue
         actions.append(_action(context, kind, params, why, len(actions), origin))
     if not actions:
-        text = "; ".join(f"{wish.output}: {wish.text}" for wish in wishes)[:240]
+        text = "; ".join(f"{request.output}: {request.text}" for request in requests)[:240]
         why = Why(objective_hint="nothing to do", text=text, state_ts=state.ts)
         actions.append(_action(context, ActionType.NO_ACTION, Params(), why, 0, origin))
     return tuple(actions)
 
 
-def duties(wishes: Sequence[Wish], cycle_s: float) -> dict[str, float]:
+def duties(requests: Sequence[OutputRequest], cycle_s: float) -> dict[str, float]:
     """Share of the cycle each output is on, 0..1; the pump has none."""
-    return {w.output: min(1.0, w.amount / cycle_s) for w in wishes if w.output != "water_pump"}
+    return {w.output: min(1.0, w.amount / cycle_s) for w in requests if w.output != "water_pump"}
 
 
-def cycle_steps(context: DecisionContext, wishes: Sequence[Wish]) -> tuple[PlanStep, ...]:
+def cycle_steps(context: DecisionContext, requests: Sequence[OutputRequest]) -> tuple[PlanStep, ...]:
     """The coming cycle hour by hour, as far as one decision reaches: water now, duties even, light at its front."""
     cycle_s = context.settings.cycle_s
-    share = duties(wishes, cycle_s)
-    light_s = next((w.amount for w in wishes if w.output == "light"), 0.0)
-    water = next((w.amount for w in wishes if w.output == "water_pump"), 0.0)
+    share = duties(requests, cycle_s)
+    light_s = next((w.amount for w in requests if w.output == "light"), 0.0)
+    water = next((w.amount for w in requests if w.output == "water_pump"), 0.0)
     steps = []
     for hour in range(max(1, -(-cycle_s // 3_600))):
         span_s = min(3_600.0, cycle_s - hour * 3_600.0)
@@ -122,35 +124,35 @@ def cycle_steps(context: DecisionContext, wishes: Sequence[Wish]) -> tuple[PlanS
 
 def _light_edge(context: DecisionContext) -> datetime | None:
     """When the light hours next begin or end within the cycle; None where neither happens."""
-    aims, cycle_s = aims_at(context.now, context.settings, context.targets), context.settings.cycle_s
-    edge_s = aims.light_for_s if aims.light else aims.light_starts_in_s
+    setpoints, cycle_s = setpoints_at(context.now, context), context.settings.cycle_s
+    edge_s = setpoints.light_for_s if setpoints.light else setpoints.light_starts_in_s
     return context.now + timedelta(seconds=edge_s) if edge_s < cycle_s else None
 
 
-def worthwhile(wish: Wish) -> Wish:
-    """The wish, or nothing where the amount is not worth a relay's stroke: below 1 s, below 5 ml."""
-    least = LEAST_ML if wish.output == "water_pump" else LEAST_S
+def worthwhile(request: OutputRequest) -> OutputRequest:
+    """The request, or nothing where the amount is not worth a relay's stroke: below 1 s, below 5 ml."""
+    least = MIN_ML if request.output == "water_pump" else MIN_S
     return (
-        replace(wish, amount=0.0, text=f"too little to be worth it: {wish.text}"[:240])
-        if (0.0 < wish.amount < least)
-        else wish
+        replace(request, amount=0.0, text=f"too little to be worth it: {request.text}"[:240])
+        if (0.0 < request.amount < least)
+        else request
     )
 
 
 def build_decision(
     context: DecisionContext,
     controller: Controller,
-    wishes: Sequence[Wish],
+    requests: Sequence[OutputRequest],
     *,
     steps: tuple[PlanStep, ...] | None = None,
     horizon_h: float | None = None,
     score: Score | None = None,
     rejected: tuple[RejectedPlan, ...] = (),
     explanation: str = "",
-) -> Decision:
-    """Plan, proposals and the memory for next time, from the wishes of one decision."""
-    wishes = [worthwhile(wish) for wish in wishes]
-    wanted = [w for w in wishes if w.amount > 0.0]
+) -> ControlDecision:
+    """Plan, proposals and the memory for next time, from the requests of one decision."""
+    requests = [worthwhile(request) for request in requests]
+    wanted = [w for w in requests if w.amount > 0.0]
     plan = PlanV1(
         schema_version="plan_v1",
         ts=context.now,
@@ -158,9 +160,9 @@ def build_decision(
         controller=controller,
         state_ts=context.state.ts,
         horizon_h=horizon_h or context.settings.cycle_s / 3_600.0,
-        steps=steps if steps is not None else cycle_steps(context, wishes),
+        steps=steps if steps is not None else cycle_steps(context, requests),
         rules_fired=tuple(dict.fromkeys(rule for w in wanted for rule in w.fired)),
-        not_done=tuple(f"{w.output}: {w.text}"[:240] for w in wishes if w.amount <= 0.0),
+        not_done=tuple(f"{w.output}: {w.text}"[:240] for w in requests if w.amount <= 0.0),
         score=score,
         rejected=rejected,
         explanation=(explanation or "; ".join(w.text for w in wanted) or "nothing to do")[:240],
@@ -170,11 +172,13 @@ def build_decision(
         context.memory,
         decided_at=context.now,
         decisions=context.memory.decisions + 1,
-        duty=duties(wishes, context.settings.cycle_s),
+        duty=duties(requests, context.settings.cycle_s),
         last_plan=plan,
         mode=context.mode,
         last_water_at=context.now if watered else context.memory.last_water_at,
         light_edge_at=_light_edge(context),
-        habit_ml=habit_ml(context),
+        usual_water_ml=usual_water_ml(context),
     )
-    return Decision(plan, propose(context, wishes, "safe_mode" if controller == "safe_mode" else "controller"), memory)
+    return ControlDecision(
+        plan, propose(context, requests, "safe_mode" if controller == "safe_mode" else "controller"), memory
+    )

@@ -1,4 +1,4 @@
-"""What the plants have been drinking lately: the one thing known of their water when no probe can be trusted."""
+"""What the plants have used lately: all that is known of their water when no probe can be trusted."""
 
 from __future__ import annotations
 
@@ -8,33 +8,35 @@ from datetime import timedelta
 from shared_schemas.records.action_v1 import ActionType, ActionV1
 from tomato_host.brain.control.context import DecisionContext
 
-HABIT_H = 48.0
-"""Time constant with which a day's habitual water is learned; it begins at none, which errs on the careful side."""
+USAGE_TIME_CONSTANT_H = 48.0
+"""Time constant with which a day's usual water is learned; it begins at zero, which errs on the careful side."""
 
 
-RECALLED_D = 2
-"""Days of earlier doses that tell the habit after a restart."""
+RECORDED_DAYS = 2
+"""Days of recorded doses that give the usual amount after a restart."""
 
 
-def recalled_ml(deeds: Iterable[ActionV1]) -> float:
-    """A day's habitual water by the deeds of an earlier process, in ml: the mean of its last two days.
+def recorded_usual_water_ml(actions: Iterable[ActionV1]) -> float:
+    """A day's usual water by the actions of an earlier process, in ml: the mean of its last two days.
 
-    A record that is shorter tells less than the plants drank, which errs on the careful side.
+    A shorter record gives less than the plants used, which errs on the careful side.
     """
-    doses = [(a.ts, a.outcome.delivered_ml or 0.0) for a in deeds if a.type is ActionType.WATER and a.outcome]
+    doses = [(a.ts, a.outcome.delivered_ml or 0.0) for a in actions if a.type is ActionType.WATER and a.outcome]
     if not doses:
         return 0.0
-    since = max(ts for ts, _ in doses) - timedelta(days=RECALLED_D)
-    return sum(ml for ts, ml in doses if ts > since) / RECALLED_D
+    since = max(ts for ts, _ in doses) - timedelta(days=RECORDED_DAYS)
+    return sum(ml for ts, ml in doses if ts > since) / RECORDED_DAYS
 
 
-def habit_ml(context: DecisionContext) -> float:
-    """A day's habitual water by now, in ml: learned from the door's books while every probe is trusted."""
+def usual_water_ml(context: DecisionContext) -> float:
+    """A day's usual water by now, in ml: learned from the guardrails' ledger while every probe is trusted."""
     memory, least = context.memory, context.settings.min_probe_confidence
     probes = context.state.soil.probes
     if context.water_used_ml is None or memory.decided_at is None or not probes:
-        return memory.habit_ml
+        return memory.usual_water_ml
     if any(p.moisture_pct is None or p.confidence < least for p in probes):
-        return memory.habit_ml
+        return memory.usual_water_ml
     hours = max(0.0, (context.now - memory.decided_at).total_seconds() / 3_600.0)
-    return memory.habit_ml + (context.water_used_ml - memory.habit_ml) * hours / (HABIT_H + hours)
+    return memory.usual_water_ml + (context.water_used_ml - memory.usual_water_ml) * hours / (
+        USAGE_TIME_CONSTANT_H + hours
+    )

@@ -1,6 +1,7 @@
-"""The state estimator: from raw readings to a state with stated trust. Pure and deterministic.
+"""The state estimator: from raw readings to a state with confidence. Pure and deterministic.
 
-`Estimator(settings).step(observation, devices) -> Estimate` is the door; docs/estimator.md walks through it.
+`Estimator(settings).step(observation, devices) -> Estimate` is the entry;
+`pipeline.py` explains the stages, docs/estimator.md shows the use.
 """
 
 from tomato_host.brain.estimator.estimate import Estimate

@@ -1,7 +1,7 @@
 """From signals and sensor faults to anomalies: one event is one anomaly, opened once and cleared once.
 
 The thresholds are data (anomaly_thresholds.py, docs/anomaly_thresholds.md). A signal without a value neither opens nor
-clears anything: what cannot be seen is neither dry nor well.
+clears anything: without a value nothing is dry and nothing is well.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ SIGNALS: tuple[str, ...] = (
     "board_reset",
     "board_faults",
 )
-"""Signals in the order in which `AnomalyDetector.take` wants them; the soil probes follow."""
+"""Signals in the order in which `AnomalyDetector.update` reads them; the soil probes follow."""
 
 _RANK = {Severity.LOW: 0, Severity.MEDIUM: 1, Severity.HIGH: 2, Severity.CRITICAL: 3}
 _POLICY_OF_BIT: dict[int, FaultPolicy] = {
@@ -48,7 +48,7 @@ _POLICY_OF_BIT: dict[int, FaultPolicy] = {
 
 
 class _Rule:
-    """One threshold on one signal, with its memory."""
+    """One threshold on one signal, with its running times."""
 
     __slots__ = ("breach_s", "calm_s", "clears_at", "group", "index", "open", "opens_at", "row", "sign")
 
@@ -78,7 +78,7 @@ class _Group:
 
 
 class AnomalyDetector:
-    """Feed it every sample; it returns what opened, worsened or cleared."""
+    """Call `update` with every sample; it returns what opened, worsened or cleared."""
 
     def __init__(self, probe_names: Sequence[str]) -> None:
         """`probe_names`: subjects of the soil probes ("soil.P1"), in the order of their signals."""
@@ -100,13 +100,13 @@ class AnomalyDetector:
 
     @property
     def open(self) -> tuple[AnomalyV1, ...]:
-        """Everything open now, as it was last told."""
+        """Everything open now, as it was last reported."""
         found = [group.opened for group in self._groups.values() if group.opened is not None]
         return (*found, *self._faults.values())
 
-    def take(self, t_s: float, ts: datetime, signals: Sequence[float | None]) -> list[AnomalyV1]:
-        """Judge one sample of all signals (order: SIGNALS, then soil probes). Unknown signals are None."""
-        told: list[AnomalyV1] = []
+    def update(self, t_s: float, ts: datetime, signals: Sequence[float | None]) -> list[AnomalyV1]:
+        """Compare one sample of all signals (SIGNALS, then soil probes; None where unknown) with the thresholds."""
+        changed: list[AnomalyV1] = []
         for rule in self._rules:
             value = signals[rule.index]
             if value is None:
@@ -115,16 +115,16 @@ class AnomalyDetector:
             value *= rule.sign
             if rule.open:
                 if value <= rule.clears_at:
-                    self._calm(rule, t_s, ts, value, told)
+                    self._calm(rule, t_s, ts, value, changed)
                 else:
                     rule.calm_s = None
             elif value > rule.opens_at:
-                self._breach(rule, t_s, ts, value, told)
+                self._breach(rule, t_s, ts, value, changed)
             elif rule.breach_s is not None:
                 rule.breach_s = None
-        return told
+        return changed
 
-    def _breach(self, rule: _Rule, t_s: float, ts: datetime, value: float, told: list[AnomalyV1]) -> None:
+    def _breach(self, rule: _Rule, t_s: float, ts: datetime, value: float, changed: list[AnomalyV1]) -> None:
         if rule.breach_s is None:
             rule.breach_s = t_s
         if t_s - rule.breach_s < rule.row.hold_s:
@@ -140,10 +140,10 @@ class AnomalyDetector:
             "threshold": rule.row.opens_at,
         }
         id_ = before.id if before is not None and before.id else _anomaly_id(group.type, group.subject, t_s)
-        group.opened = _told(ts, group.type, group.subject, rule.row.severity, signals, id_)
-        told.append(group.opened)
+        group.opened = _opened_anomaly(ts, group.type, group.subject, rule.row.severity, signals, id_)
+        changed.append(group.opened)
 
-    def _calm(self, rule: _Rule, t_s: float, ts: datetime, value: float, told: list[AnomalyV1]) -> None:
+    def _calm(self, rule: _Rule, t_s: float, ts: datetime, value: float, changed: list[AnomalyV1]) -> None:
         if rule.calm_s is None:
             rule.calm_s = t_s
         if t_s - rule.calm_s < rule.row.clear_s:
@@ -154,22 +154,22 @@ class AnomalyDetector:
         if group.opened is None or any(other.open for other in group.rules):
             return
         opened, group.opened = group.opened, None
-        told.append(_cleared(opened, ts, {rule.row.signal: round(value * rule.sign, 3)}))
+        changed.append(_cleared(opened, ts, {rule.row.signal: round(value * rule.sign, 3)}))
 
-    def take_faults(self, t_s: float, ts: datetime, track: SensorTrack) -> list[AnomalyV1]:
-        """Tell the faults of one sensor that came or went since the last call."""
+    def fault_changes(self, t_s: float, ts: datetime, track: SensorTrack) -> list[AnomalyV1]:
+        """The anomalies of one sensor's faults that came or went since the last call."""
         name = track.channel.name
-        before, now = track.told, track.faults
-        track.told = now
-        told: list[AnomalyV1] = []
+        before, now = track.reported, track.faults
+        track.reported = now
+        changed: list[AnomalyV1] = []
         for bit, policy in _POLICY_OF_BIT.items():
             if now & bit and not before & bit:
                 anomaly = _fault_opened(t_s, ts, track, policy)
                 self._faults[name, bit] = anomaly
-                told.append(anomaly)
+                changed.append(anomaly)
             elif before & bit and not now & bit:
-                told.append(_cleared(self._faults.pop((name, bit)), ts, {"fault": policy.fault.value}))
-        return told
+                changed.append(_cleared(self._faults.pop((name, bit)), ts, {"fault": policy.fault.value}))
+        return changed
 
 
 def _fault_opened(t_s: float, ts: datetime, track: SensorTrack, policy: FaultPolicy) -> AnomalyV1:
@@ -181,7 +181,7 @@ def _fault_opened(t_s: float, ts: datetime, track: SensorTrack, policy: FaultPol
     severity = policy.severity_essential if track.channel.essential else policy.severity
     subject = track.channel.name
     id_ = _anomaly_id(policy.type, f"{subject}.{policy.fault.value}", t_s)
-    return _told(ts, policy.type, subject, severity, signals, id_)
+    return _opened_anomaly(ts, policy.type, subject, severity, signals, id_)
 
 
 def _anomaly_id(type_: AnomalyType, subject: str | None, t_s: float) -> str:
@@ -190,7 +190,7 @@ def _anomaly_id(type_: AnomalyType, subject: str | None, t_s: float) -> str:
     return f"{stem[:52]}.{int(t_s)}"
 
 
-def _told(
+def _opened_anomaly(
     ts: datetime,
     type_: AnomalyType,
     subject: str | None,

@@ -70,7 +70,7 @@ THRESHOLDS: Final[tuple[Threshold, ...]] = (
 
 @dataclass(frozen=True, slots=True)
 class FaultPolicy:
-    """How a sensor fault is told: type of the anomaly, severity, and severity when the sensor is essential."""
+    """How a sensor fault is reported: type of the anomaly, severity, and severity when the sensor is essential."""
 
     fault: FaultType
     type: T
@@ -92,38 +92,38 @@ FAULT_POLICIES: Final[tuple[FaultPolicy, ...]] = (
 
 @dataclass(frozen=True, slots=True)
 class Consequence:
-    """What an anomaly may do to the plant or the room, and what must be done about it."""
+    """What an anomaly may do to the plant, and what must be done about it."""
 
     expected_effects: tuple[str, ...]
     required_response: tuple[str, ...]
 
 
-_LOOK = "increase_sampling"
+_SAMPLE_MORE = "increase_sampling"
 CONSEQUENCES: Final[dict[T, Consequence]] = {
-    T.AIR_TEMP_HIGH: Consequence(("leaf_stress", "vpd_rise"), (_LOOK, "ventilate", "notify")),
-    T.AIR_TEMP_LOW: Consequence(("growth_stops", "chilling"), (_LOOK, "check_heating", "notify")),
-    T.RH_HIGH: Consequence(("botrytis_risk",), (_LOOK, "ventilate")),
+    T.AIR_TEMP_HIGH: Consequence(("leaf_stress", "vpd_rise"), (_SAMPLE_MORE, "ventilate", "notify")),
+    T.AIR_TEMP_LOW: Consequence(("growth_stops", "chilling"), (_SAMPLE_MORE, "check_heating", "notify")),
+    T.RH_HIGH: Consequence(("botrytis_risk",), (_SAMPLE_MORE, "ventilate")),
     T.RH_LOW: Consequence(("vpd_rise",), ("check_humidifier",)),
-    T.VPD_HIGH: Consequence(("rapid_drying", "stomata_close"), (_LOOK, "humidify")),
+    T.VPD_HIGH: Consequence(("rapid_drying", "stomata_close"), (_SAMPLE_MORE, "humidify")),
     T.VPD_LOW: Consequence(("weak_transpiration", "botrytis_risk"), ("ventilate",)),
-    T.CO2_HIGH: Consequence(("danger_to_people",), (_LOOK, "stop_co2", "ventilate", "notify")),
+    T.CO2_HIGH: Consequence(("danger_to_people",), (_SAMPLE_MORE, "stop_co2", "ventilate", "notify")),
     T.CO2_LOW: Consequence(("slow_growth",), ("ventilate",)),
-    T.LEAF_HOT: Consequence(("closed_stomata", "thirst"), (_LOOK, "check_soil", "check_light")),
-    T.SOIL_DRY: Consequence(("water_stress",), (_LOOK, "check_irrigation", "notify")),
+    T.LEAF_HOT: Consequence(("closed_stomata", "thirst"), (_SAMPLE_MORE, "check_soil", "check_light")),
+    T.SOIL_DRY: Consequence(("water_stress",), (_SAMPLE_MORE, "check_irrigation", "notify")),
     T.SOIL_WET: Consequence(("root_suffocation",), ("hold_irrigation",)),
-    T.SOIL_TEMP_HIGH: Consequence(("root_damage",), (_LOOK, "stop_heater", "notify")),
+    T.SOIL_TEMP_HIGH: Consequence(("root_damage",), (_SAMPLE_MORE, "stop_heater", "notify")),
     T.SOIL_TEMP_LOW: Consequence(("slow_uptake",), ("check_heating",)),
-    T.CONDENSATION: Consequence(("botrytis_risk",), (_LOOK, "ventilate")),
-    T.RAPID_CHANGE: Consequence(("rapid_drying", "leaf_temp_delta_change"), (_LOOK, "check_fan_modes")),
-    T.LIGHT_MISMATCH: Consequence(("wrong_day_length",), (_LOOK, "check_lamp", "notify")),
-    T.LEAK: Consequence(("water_damage",), (_LOOK, "stop_water", "notify")),
+    T.CONDENSATION: Consequence(("botrytis_risk",), (_SAMPLE_MORE, "ventilate")),
+    T.RAPID_CHANGE: Consequence(("rapid_drying", "leaf_temp_delta_change"), (_SAMPLE_MORE, "check_fan_modes")),
+    T.LIGHT_MISMATCH: Consequence(("wrong_day_length",), (_SAMPLE_MORE, "check_lamp", "notify")),
+    T.LEAK: Consequence(("water_damage",), (_SAMPLE_MORE, "stop_water", "notify")),
     T.RESERVOIR_LOW: Consequence(("irrigation_stops",), ("refill_reservoir", "notify")),
-    T.WATER_NOT_ARRIVING: Consequence(("water_stress", "water_elsewhere"), (_LOOK, "check_pump", "notify")),
+    T.WATER_NOT_ARRIVING: Consequence(("water_stress", "water_elsewhere"), (_SAMPLE_MORE, "check_pump", "notify")),
     T.DOOR_OPEN: Consequence(("climate_escapes",), ("close_door",)),
-    T.MCU_DISCONNECTED: Consequence(("survival_programme",), (_LOOK, "check_link", "notify")),
-    T.MCU_RESET: Consequence(("outputs_dropped",), (_LOOK, "check_power")),
-    T.BOARD_FAULT: Consequence(("outputs_blocked",), (_LOOK, "read_board_faults", "notify")),
-    T.SENSOR_FAULT: Consequence(("blind_spot",), (_LOOK, "check_sensor")),
-    T.SENSOR_DISCONNECT: Consequence(("blind_spot",), (_LOOK, "check_sensor", "notify")),
+    T.MCU_DISCONNECTED: Consequence(("survival_programme",), (_SAMPLE_MORE, "check_link", "notify")),
+    T.MCU_RESET: Consequence(("outputs_dropped",), (_SAMPLE_MORE, "check_power")),
+    T.BOARD_FAULT: Consequence(("outputs_blocked",), (_SAMPLE_MORE, "read_board_faults", "notify")),
+    T.SENSOR_FAULT: Consequence(("blind_spot",), (_SAMPLE_MORE, "check_sensor")),
+    T.SENSOR_DISCONNECT: Consequence(("blind_spot",), (_SAMPLE_MORE, "check_sensor", "notify")),
 }
 """Effects and responses by type."""

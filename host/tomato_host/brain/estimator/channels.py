@@ -1,4 +1,4 @@
-"""The policy of every sensor as a table: what is plausible, how fast it may change, when silence is a fault.
+"""The policy of every sensor as a table: what is plausible, how fast it may change, when a missing value is a fault.
 
 Values: degC, %, ppm, lx as in the channel's name. docs/confidence_scoring.md shows the same table; a test compares.
 """
@@ -28,7 +28,7 @@ EXCUSE_LASTS_S: Final[dict[int, float]] = {
     HUMIDIFIED: 300.0,
     CIRCULATION_SWITCHED: 300.0,
 }
-"""How long after the event a fast change is still put down to it."""
+"""How long after the event a fast change is still attributed to it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class Channel:
     name: str
     low: float
     high: float
-    """Plausible in a tent; a value beyond is a fault of the sensor, not of the weather."""
+    """Plausible in a tent; a value beyond is a fault of the sensor."""
     jump: float
     """Largest believable step between two samples at once, plus ..."""
     jump_per_min: float
@@ -58,7 +58,7 @@ class Channel:
     excused_pace: float
     """... by making the believable pace this many times faster; a step at once stays as unbelievable as before."""
     weight: float
-    """Say in the overall confidence."""
+    """Weight in the overall confidence."""
     essential: bool
     """Missing for good (not fitted) still costs confidence."""
 
@@ -85,7 +85,7 @@ SOIL_PROBE: Final = Channel("soil", 0.5, 99.9, 6.0, 1.0, 0.0, 3_600.0, _NEVER_LO
                             30.0, 2.0, True)
 # fmt: on
 """Every soil probe. Exactly 0 or 100 % is a probe in the air, a broken wire or a short, never a soil. Water explains
-a rise only, a hand in the tent explains both ways."""
+a rise only, work in the tent (door open) both directions."""
 
 
 def channels_for(settings: EstimatorSettings) -> tuple[Channel, ...]:

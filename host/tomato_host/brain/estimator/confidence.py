@@ -22,7 +22,7 @@ WITHOUT_BOARD: Final = 0.5
 def range_factor(value: float | None, low: float, high: float, natural_edge: bool = False) -> float:
     """1 well inside the plausible range, falling to 0.5 at its edge, 0 outside or without a value.
 
-    `natural_edge`: the quantity lives at its edge by nature (0 lx at night, 100 % in fog); no deduction there.
+    `natural_edge`: the edge is an ordinary value of the quantity (0 lx at night, 100 % in fog); no deduction there.
     """
     if value is None or not low <= value <= high:
         return 0.0
@@ -46,7 +46,7 @@ def cross_factor(mismatch: float) -> float:
 
 
 def history_factor(bad_share: float, flat_share: float, drift_evidence: float) -> float:
-    """What the past says: share of bad samples (6 h memory), flat run against its limit, evidence of drift."""
+    """From the past: share of bad samples (6 h memory), flat run against its limit, evidence of drift."""
     bad = 1.0 - BAD_SHARE_WEIGHT * min(1.0, max(0.0, bad_share))
     flat = _falling(flat_share, FLAT_DOUBT_FROM, 0.0)
     drift = _falling(drift_evidence, DRIFT_DOUBT_FROM, DRIFT_LEAST)
@@ -61,7 +61,7 @@ def _falling(evidence: float, doubt_from: float, least: float) -> float:
 
 
 def sensor_confidence(range_: float, rate: float, cross: float, history: float) -> float:
-    """Product of the four factors: one good reason for doubt is enough."""
+    """Product of the four factors: one good reason for low confidence is enough."""
     return range_ * rate * cross * history
 
 

@@ -1,10 +1,20 @@
-"""Slow drift: a sensor that leaves its companions, or its own habits, by more than its days usually differ.
+"""Slow drift: a sensor that leaves its companions, or its own past, by more than its days usually differ.
 
-Every hour the mean of each sensor is filed. A feature is a number of one day that a healthy installation repeats:
+Every hour the mean of each sensor is stored. A feature is a number of one day that a healthy installation repeats:
 the difference of two temperatures, the logarithm of the ratio of two soil probes, the light while the lamp burns, the
 CO2 of the quietest hours, the mean humidity. The last 24 hours are compared with the days before, in steps of whole
-days so that the daily cycle cancels. Drift is called when the feature has left the old days by more than `floor` and by
-more than `SIGMAS` of what those days differed among themselves, and has moved in one direction for two days.
+days so that the daily cycle cancels. Drift is flagged when the feature has left the old days by more than `floor` and
+by more than `SIGMAS` of what those days differed among themselves, and has moved in one direction for two days.
+
+Why days and differences: a sensor drifts by percent a week, while the day itself swings by a factor. The difference of
+two thermometers, or the ratio of two probes, removes the weather; whole days remove the lamp. Why the spread of earlier
+days and not a fixed limit: a greenhouse with sun repeats its days worse than a tent, and has to be judged by itself.
+Of two sensors that part, the one that left its own past too is the one that drifts; where both left it in opposite
+directions, two pots dry unevenly and neither probe is at fault.
+
+Rejected: a cumulative sum of hourly residuals (CUSUM: a day without sun or a new lamp schedule fills it); calibration
+against the world model (it learns from the very sensor, and follows the drift); a regression over all days (one step,
+such as a repotted plant, looks like a slope). Not detectable: a hygrometer without companion, see docs/estimator.md.
 """
 
 from __future__ import annotations
@@ -24,19 +34,19 @@ HOURS_KEPT: Final = 24 * DAYS_KEPT
 HOURS_NEEDED: Final = 18
 """A day counts with at least this many hours of data."""
 SIGMAS: Final = 2.8
-"""How many day-to-day deviations a move must exceed; false alarms cost more patience than a day of delay."""
+"""How many day-to-day deviations a move must exceed; a false alarm costs more than a day of delay."""
 _WALK_NORM: Final = 34.0**0.5
 RECENT_DAYS: Final = 2
 """The newest whole days: they may already drift, so they are no part of the reference."""
 POTS_PART: Final = 0.3
-"""Share of the parting that each of two probes must have moved itself before their pots are held to part."""
+"""Share of the move of a ratio that each of two probes must have made itself before the pots are taken to differ."""
 CLEARED_BELOW: Final = 0.5
 """Drift ends when the evidence falls below this share."""
 
 
 @dataclass(frozen=True, slots=True)
 class Feature:
-    """One repeating number of a day and the least move of it that is worth a word."""
+    """One repeating number of a day and the smallest move of it that counts."""
 
     sensor: str
     kind: str
@@ -45,7 +55,7 @@ class Feature:
     """K for temperatures, natural logarithm for all others."""
     companions: tuple[str, ...] = ()
     days_needed: int = 3
-    """Old days without which nothing is said."""
+    """Days of reference that are needed."""
 
 
 def features_for(names: tuple[str, ...], daylight: bool) -> tuple[Feature, ...]:
@@ -61,8 +71,8 @@ def features_for(names: tuple[str, ...], daylight: bool) -> tuple[Feature, ...]:
     return tuple(f for f in found if f.sensor in names)
 
 
-class DriftWatch:
-    """Files hourly means and tells, once an hour, how much evidence of drift each sensor shows (1 = drifting)."""
+class DriftDetector:
+    """Stores hourly means and computes, once an hour, the evidence of drift of each sensor (1 = drifting)."""
 
     __slots__ = ("_column", "_count", "_features", "_hour_end_s", "_hours", "_lamp", "_names", "_sum", "evidence")
 
@@ -77,8 +87,8 @@ class DriftWatch:
         self.evidence: dict[str, float] = {}
         """Evidence by sensor; missing where the history is too short."""
 
-    def take(self, t_s: float, values: list[float | None], lamp_level: float | None) -> bool:
-        """File one sample: `values` in the order of the names, `lamp_level` lx while the lamp burns steadily.
+    def update(self, t_s: float, values: list[float | None], lamp_level: float | None) -> bool:
+        """Add one sample: `values` in the order of the names, `lamp_level` lx while the lamp burns steadily.
 
         Returns True when an hour was closed and `evidence` is new.
         """
@@ -109,20 +119,20 @@ class DriftWatch:
         self._hour_end_s = (t_s // HOUR_S + 1.0) * HOUR_S
         self._sum = [0.0] * len(self._sum)
         self._count = [0] * len(self._count)
-        self.evidence = self._weigh()
+        self.evidence = self._all_evidence()
 
     def _shift(self, hours: int) -> None:
         self._hours[:-hours] = self._hours[hours:]
         self._hours[-hours:] = np.nan
 
-    def _weigh(self) -> dict[str, float]:
+    def _all_evidence(self) -> dict[str, float]:
         """Evidence of drift by sensor."""
         days = self._hours.reshape(DAYS_KEPT, 24, -1)
         evidence: dict[str, float] = {}
         for feature in self._features:
-            weight = self._feature_evidence(feature, days)
-            if weight is not None:
-                evidence[feature.sensor] = weight
+            found = self._feature_evidence(feature, days)
+            if found is not None:
+                evidence[feature.sensor] = found
         return evidence
 
     def _feature_evidence(self, feature: Feature, days: Floats) -> float | None:
@@ -142,7 +152,7 @@ class DriftWatch:
                 _move(_day_means(np.log(np.maximum(days[:, :, self._column[c]], 1e-3))), feature)
                 for c in feature.companions
             ]
-            return _guilty(_weakest(pairs), pairs, alone, others)
+            return _soil_evidence(_weakest(pairs), pairs, alone, others)
         if feature.kind == "quiet_level":
             return _size(_move(_day_lows(logs), feature))
         return _size(_move(_day_means(logs), feature))
@@ -191,7 +201,7 @@ def _move(days: Floats, feature: Feature) -> _Move | None:
 
 def _spread(reference: Floats) -> float:
     """How much a few days differ: between the standard and the median deviation, so that one odd day (a first day after
-    planting, a day of heavy watering) does not blind the watch; enlarged for their small number."""
+    planting, a day of heavy watering) does not hide a drift; enlarged for their small number."""
     deviation = 1.4826 * float(np.median(np.abs(reference - np.median(reference))))
     return 0.5 * (float(reference.std(ddof=1)) + deviation) * (1.0 + 1.5 / len(reference))
 
@@ -201,7 +211,7 @@ def _size(move: _Move | None) -> float | None:
 
 
 def _weakest(moves: list[_Move | None]) -> float | None:
-    """A sensor drifts when it leaves every companion; leaving one only, the companion is to blame."""
+    """A sensor drifts when it leaves every companion; when it leaves one only, that companion is suspect."""
     known = [m for m in moves if m is not None]
     if not known:
         return None
@@ -210,13 +220,13 @@ def _weakest(moves: list[_Move | None]) -> float | None:
     return min(m.evidence for m in known)
 
 
-def _guilty(
+def _soil_evidence(
     pair: float | None, pairs: list[_Move | None], alone: _Move | None, others: list[_Move | None]
 ) -> float | None:
-    """Of two probes that part company both are doubted, unless one has not moved that way: that one is cleared.
+    """Of two probes whose ratio moves both are suspect, unless one has not moved that way: that one is cleared.
 
-    Where both have clearly left their own days, in opposite directions, the pots part and not the probes: drippers are
-    never even, and two probes hardly age apart on the same days.
+    Where both have clearly left their own days, in opposite directions, the pots differ and not the probes: drippers
+    are never even, and two probes hardly age apart on the same days.
     """
     if pair is None or alone is None:
         return pair

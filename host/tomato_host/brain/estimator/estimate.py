@@ -1,7 +1,6 @@
-"""What one step of the estimator returns: a frozen moment, from which the records are written when asked for.
+"""What one step of the estimator returns: the plain numbers of a moment, from which records are built on first use.
 
-Observations come every ten seconds, records are written every half hour. The moment therefore keeps plain numbers and
-builds `state`, `health` and `sampling` on first use; whoever does not ask does not pay.
+Observations come every ten seconds, records are written every half hour; a step that writes none should not build any.
 """
 
 from __future__ import annotations
@@ -17,6 +16,7 @@ from tomato_host.brain.estimator.sampling import sampling_plan
 from tomato_host.brain.estimator.sensor_health import FAULT_OF_BIT, INTERFERENCE, NO_VALUE
 from tomato_host.brain.estimator.settings import EstimatorSettings
 from tomato_host.brain.estimator.soil import Trusted, average_moisture_pct, trusted_probes, zone_pattern
+from tomato_host.brain.settings import BudgetSettings
 
 SensorMoment = tuple[str, bool, int, float, float | None, str]
 """name, fitted, fault bits, confidence, last good time in s, reason of the last missing value"""
@@ -31,6 +31,7 @@ class Estimate:
     def __init__(
         self,
         settings: EstimatorSettings,
+        budgets: BudgetSettings,
         ts: datetime,
         devices: DeviceStatusV1,
         vision: VisionV1 | None,
@@ -43,6 +44,7 @@ class Estimate:
         late: bool = False,
     ) -> None:
         self._settings = settings
+        self._budgets = budgets
         self._devices = devices
         self._vision = vision
         self._values = values
@@ -52,11 +54,11 @@ class Estimate:
         self.confidence = confidence
         """Overall confidence, 0..1."""
         self.anomalies = anomalies
-        """What opened, worsened or cleared at this very step."""
+        """Anomalies that opened, worsened or cleared at this step."""
         self.open_anomalies = open_anomalies
-        """Everything that is open now."""
+        """All anomalies that are open now."""
         self.late = late
-        """True when the observation was older than one already taken: nothing was changed by it."""
+        """True when the observation was older than one already processed: it changed nothing."""
 
     @cached_property
     def state(self) -> StateV1:
@@ -86,9 +88,9 @@ class Estimate:
             devices=self._device_part(),
             budgets=Budgets(
                 water_ml_used_today=self._devices.water_ml_used_today,
-                water_ml_budget_today=self._settings.water_ml_budget_today,
+                water_ml_budget_today=float(self._budgets.water_ml_per_day),
                 co2_seconds_used_today=self._devices.co2_seconds_used_today,
-                co2_seconds_budget_today=self._settings.co2_seconds_budget_today,
+                co2_seconds_budget_today=float(self._budgets.co2_s_per_day),
             ),
             confidence=round(self.confidence, 4),
             quantity_confidence=self._quantity_confidence(),
@@ -103,14 +105,15 @@ class Estimate:
 
     @cached_property
     def sampling(self) -> SamplingPlanV1:
-        """How closely to look from now on."""
+        """How often to sample from now on."""
         settings = self._settings
         return sampling_plan(self.ts, settings.state_period_s, settings.sample_period_s, self.open_anomalies)
 
     def repeated_late(self) -> Estimate:
-        """This moment once more, as the answer to an observation that came too late to count."""
+        """This moment once more, as the result of an observation that came too late to count."""
         return Estimate(
             self._settings,
+            self._budgets,
             self.ts,
             self._devices,
             self._vision,

@@ -1,7 +1,7 @@
-"""Soil probes hear the lamp: its ballast can shift a capacitive reading by up to a quarter when it switches.
+"""Soil probes pick up the lamp: its ballast can shift a capacitive reading by up to a quarter when it switches.
 
 At each switch the mean of the two minutes before is compared with the mean of the two minutes after. The dark reading
-is taken for the truth; while the lamp burns its shift is taken off. While the two minutes run, the last value stands.
+is taken as true; while the lamp is on its shift is subtracted. During the two minutes the last value is held.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from tomato_host.brain.estimator.sensor_health import INTERFERENCE, SensorTrack
 
 WINDOW_S: Final = 120.0
 NOTICED: Final = 0.8
-"""A shift below this (points of water content) is noise and not taken off."""
+"""A shift below this (points of water content) is noise and not subtracted."""
 FLAGGED: Final = 2.0
-"""A shift of this many points is worth a note to the grower: the probe wants a shielded cable."""
+"""A shift of this many points is flagged: the probe needs a shielded cable."""
 LARGEST_SHARE: Final = 0.30
 LARGEST_FLOOR: Final = 8.0
 """A step of more than this share of the reading (and this many points) is not the lamp: the probe itself jumped."""
@@ -26,7 +26,7 @@ REMEMBERED_S: Final = 172_800.0
 
 
 class LampInterference:
-    """Keeps the lamp's shift of one probe. Feed every sample; it passes the corrected one on to the track."""
+    """The lamp's shift of one probe. Call `update` with every sample; it passes the corrected one on to the track."""
 
     __slots__ = (
         "_after_n",
@@ -53,10 +53,10 @@ class LampInterference:
         self._wet = False
         self._learned = 0.0
         self.offset = 0.0
-        """Shift now taken off, in points of water content."""
+        """Shift subtracted now, in points of water content."""
         self.flagged_s = -1e12
 
-    def take(self, t_s: float, reading: float | None, lamp: bool, events: int, reason: str) -> None:
+    def update(self, t_s: float, reading: float | None, lamp: bool, events: int, reason: str) -> None:
         """One sample of the probe; the lamp's state and the mask of recent events at that moment."""
         track = self._track
         if lamp is not self._lamp:
@@ -64,12 +64,12 @@ class LampInterference:
         if self._settle_from is not None and reading is not None:
             self._settle(t_s, reading, events)
             return
-        track.take(t_s, reading, self._excused(reading, events), self.offset, reason)
+        track.update(t_s, reading, self._excused(reading, events), self.offset, reason)
         if reading is not None:
             self._recent.append((t_s, reading))
 
     def _excused(self, reading: float | None, events: int) -> bool:
-        """A door (somebody works on the pots) explains any step, water only a rise."""
+        """An open door (work on the pots) explains any step, water only a rise."""
         if events & DOOR or not events & PUMPED:
             return bool(events & DOOR)
         last = self._track.raw
@@ -106,29 +106,29 @@ class LampInterference:
         lasted_s = t_s - self._settle_from
         last_t_s = self._recent[-1][0] if self._recent else t_s
         if lasted_s < WINDOW_S and t_s - last_t_s < WINDOW_S + lasted_s:
-            self._pass_by(t_s, reading, low, high)
+            self._hold_last(t_s, reading, low, high)
             return
         self._settle_from = None
         self._track.settling = False
         if self._after_n:
-            self._judge(t_s, self._after_sum / self._after_n - self._before)
+            self._classify(t_s, self._after_sum / self._after_n - self._before)
         self._recent.clear()
-        self._track.take(t_s, reading, self._excused(reading, events), self.offset)
+        self._track.update(t_s, reading, self._excused(reading, events), self.offset)
         self._recent.append((t_s, reading))
 
-    def _pass_by(self, t_s: float, reading: float, low: float, high: float) -> None:
+    def _hold_last(self, t_s: float, reading: float, low: float, high: float) -> None:
         held = self._track.value
         if held is None or not low <= reading <= high:
-            self._track.take(t_s, reading, True, self.offset)
+            self._track.update(t_s, reading, True, self.offset)
         else:
             self._track.hold(t_s, held)
 
-    def _judge(self, t_s: float, shift: float) -> None:
+    def _classify(self, t_s: float, shift: float) -> None:
         """Decide what the step between before and after was, and set the offset."""
         track = self._track
         was = self.offset
         if self._wet:
-            # Water moved too: the step cannot be told apart, so what was learned before must do.
+            # Water moved too: the step cannot be separated, so the shift learned before is used.
             self.offset = self._learned if self._lamp else 0.0
             track.raw = None
             return

@@ -52,7 +52,7 @@ class DailyLightIntegral:
         """Start again from zero; the last sample stays as the first corner of the next trapezoid."""
         self.mol_m2 = 0.0
 
-    def take(self, t_s: float, light_lux: float) -> None:
+    def update(self, t_s: float, light_lux: float) -> None:
         """Add the light since the last sample. `t_s` in seconds, growing."""
         ppfd = light_lux / self._lux_per_umol
         if self._last_s is not None and t_s - self._last_s <= self._longest_gap_s:

@@ -1,8 +1,30 @@
 """The estimator: observation and device status in; state, anomalies, sensor health and sampling plan out.
 
-Pure and deterministic: the only clock is `ts` of the observation. Order of one step: judge every sensor, derive what
-follows from them, let the sensors judge each other, score confidence, compare with the thresholds, remember.
-Specifications: docs/confidence_scoring.md and docs/anomaly_thresholds.md.
+Pure and deterministic: the only clock is `ts` of the observation. Specifications that tests compare with the code:
+docs/confidence_scoring.md (faults, confidence) and docs/anomaly_thresholds.md (thresholds).
+
+The idea: no reading is corrected towards a model. Each is kept, held, or dropped with a named reason, and what remains
+carries a confidence between 0 and 1, so that a rule further down can say what it needs. One step:
+
+    recent events       lamp, pump, door, fans, CO2: what may explain a fast change             recent_events.py
+    each sensor         missing, out of range, jump, stuck; filtered; the lamp's shift off      sensor_health.py,
+                                                                                                lamp_interference.py
+    between sensors     mismatch of companions, within minutes and within days                  cross_check.py, drift.py
+    confidence          product of range, rate, cross and history; weighted mean of all         confidence.py
+    derived             deficit, dew point, leaf minus air, light integral, soil average        psychrometrics.py,
+                                                                                                light.py, soil.py
+    anomalies           thresholds with hysteresis, on values of enough confidence only         anomaly_detector.py
+    history             one row of the last 48 h                                                ring_buffer.py
+
+A product, because one good reason for low confidence is enough and no other factor may outvote it. Steps before
+companions before thresholds, because each stage reads what the one before has already refused: an unplugged probe
+never makes the soil dry.
+
+Rejected: a Kalman filter over all quantities (it needs a model of the tent, which does not exist on the first day and
+is wrong in the incidents that matter; the world model is kept apart and only forecasts); learned anomaly scores (they
+cannot be checked against a specification, and a grower must be able to read why); replacing a missing value by a
+forecast. Sources: the factors follow the practice of automatic weather stations (WMO-No. 8: range, step,
+persistence, internal consistency tests); drift by day-to-day features is our own, measured in docs/estimator.md.
 """
 
 from __future__ import annotations
@@ -25,16 +47,17 @@ from tomato_host.brain.estimator.confidence import (
 )
 from tomato_host.brain.estimator.cross_check import DARK_LUX, LAMP_SETTLES_S, STRAY_LUX, CrossCheck
 from tomato_host.brain.estimator.drift import CLEARED_BELOW as DRIFT_CLEARED_BELOW
-from tomato_host.brain.estimator.drift import DriftWatch
+from tomato_host.brain.estimator.drift import DriftDetector
 from tomato_host.brain.estimator.estimate import Estimate, SensorMoment
-from tomato_host.brain.estimator.explained import RecentEvents
 from tomato_host.brain.estimator.lamp_interference import LampInterference
 from tomato_host.brain.estimator.light import DailyLightIntegral
+from tomato_host.brain.estimator.recent_events import RecentEvents
 from tomato_host.brain.estimator.ring_buffer import RingBuffer
 from tomato_host.brain.estimator.sensor_health import DRIFT, JUMP_REMEMBERED_S, SensorTrack
 from tomato_host.brain.estimator.settings import EstimatorSettings, ProbeSettings
 from tomato_host.brain.estimator.soil import TRUSTED, WaterArrival, average_moisture_pct, trusted_probes
-from tomato_host.brain.humid_air import absolute_humidity_g_m3, dew_point_c, saturation_vapour_pressure_kpa
+from tomato_host.brain.psychrometrics import absolute_humidity_g_m3, dew_point_c, saturation_vapour_pressure_kpa
+from tomato_host.brain.settings import BudgetSettings, SiteSettings
 
 AIR, RH, CO2, LEAF, LIGHT, SOIL_TEMP, FIRST_PROBE = range(7)
 NAN: Final = float("nan")
@@ -58,16 +81,22 @@ CHANGE_WINDOW_S: Final = 900.0
 CHANGE_STEP_S: Final = 60.0
 LATE_MEANS_CLOCK_SET: Final = 12
 LEAF_FROM_AIR_MAX_K: Final = 60.0
-"""No leaf is further from its air than this (the range of `state_v1`): one of the two readings lies, so neither tells a
-difference. Both are in their own plausible range, and LEAF_HOT still speaks."""
+"""No leaf is further from its air than this (the range of `state_v1`): one of the two readings is wrong, so the
+difference is not reported. Both are in their own plausible range, and LEAF_HOT is still raised."""
 
 
 class Estimator:
-    """One installation's estimator. `step` is the only door; `history` holds the last 48 hours."""
+    """One installation's estimator. `step` is the only entry; `history` holds the last 48 hours."""
 
-    def __init__(self, settings: EstimatorSettings | None = None) -> None:
+    def __init__(
+        self,
+        settings: EstimatorSettings | None = None,
+        site: SiteSettings | None = None,
+        budgets: BudgetSettings | None = None,
+    ) -> None:
         self._settings = settings or EstimatorSettings()
-        self._zone = ZoneInfo(self._settings.timezone)
+        self._zone = (site or SiteSettings()).zone
+        self._budgets = budgets or BudgetSettings()
         self._t_s: float | None = None
         self._last: Estimate | None = None
         self._open: tuple[AnomalyV1, ...] = ()
@@ -75,22 +104,22 @@ class Estimator:
 
     @property
     def settings(self) -> EstimatorSettings:
-        """The settings in force; probes that the first observation brought along are added to them."""
+        """The settings in force; probes that only the first observation names are added to them."""
         return self._settings
 
     @property
     def history(self) -> RingBuffer:
         """Filtered values of the last 48 h, one row a step. RuntimeError before the first step."""
         if self._t_s is None:
-            raise RuntimeError("no observation has been taken yet")
+            raise RuntimeError("no observation has been processed yet")
         return self._history
 
     def step(self, observation: ObservationV1, devices: DeviceStatusV1, vision: VisionV1 | None = None) -> Estimate:
-        """Take one observation and return the estimated moment.
+        """Process one observation and return the estimated moment.
 
         Times must grow; an observation that is not newer than the last one (backlog) changes nothing and comes back
         as the last estimate with `late` set and no anomalies. After twelve such in a row that are no backlog the clock
-        was set back, and memory starts anew. `vision` is the newest word on a picture, if any.
+        was set back, and all memory starts anew. `vision` is the newest result of a photo, if any.
         """
         t_s = observation.ts.timestamp()
         if self._t_s is None:
@@ -102,13 +131,13 @@ class Estimator:
             return self._last.repeated_late()
         gap_s = t_s - self._t_s
         lamp = devices.outputs.light == "ON"
-        events = self._events.take(t_s, gap_s, devices, observation.door_open)
-        self._judge_sensors(t_s, observation, lamp, events)
+        events = self._events.update(t_s, gap_s, devices, observation.door_open)
+        self._check_sensors(t_s, observation, lamp, events)
         values = [track.trusted for track in self._tracks]
         lamp_for_s = t_s - self._events.lamp_since_s
-        self._cross.take(t_s, values, lamp, lamp_for_s)
+        self._cross.update(t_s, values, lamp, lamp_for_s)
         self._cross.flag(t_s, self._tracks)
-        self._watch_drift(t_s, values, lamp, lamp_for_s)
+        self._update_drift(t_s, values, lamp, lamp_for_s)
         confidences = self._score(t_s, values)
         derived = self._derive(t_s, observation.ts, values)
         overall = overall_confidence(
@@ -121,22 +150,22 @@ class Estimator:
         )
         probes = trusted_probes(values[FIRST_PROBE:], confidences[FIRST_PROBE:])
         average = average_moisture_pct(probes)
-        self._arrival.take(t_s, devices.water_ml_used_today, values[FIRST_PROBE:])
-        believed = [v if c >= TRUSTED else None for v, c in zip(values, confidences, strict=True)]
-        signals = self._signals(t_s, observation, devices, believed, derived, average, lamp)
-        anomalies = self._detector.take(t_s, observation.ts, signals)
+        self._arrival.update(t_s, devices.water_ml_used_today, values[FIRST_PROBE:])
+        trusted = [v if c >= TRUSTED else None for v, c in zip(values, confidences, strict=True)]
+        signals = self._signals(t_s, observation, devices, trusted, derived, average, lamp)
+        anomalies = self._detector.update(t_s, observation.ts, signals)
         for track in self._tracks:
-            if track.faults != track.told:
-                anomalies += self._detector.take_faults(t_s, observation.ts, track)
+            if track.faults != track.reported:
+                anomalies += self._detector.fault_changes(t_s, observation.ts, track)
         if anomalies:
             self._open = self._detector.open
-        self._remember(t_s, values, derived, average, overall, devices)
+        self._append_history(t_s, values, derived, average, overall, devices)
         self._t_s = t_s
         self._last = self._moment(observation.ts, devices, vision, values, derived, confidences, overall, anomalies)
         return self._last
 
     def _clock_was_set_back(self, observation: ObservationV1) -> bool:
-        """Fresh observations that keep coming from the past: the clock was set. Rather begin anew than go blind."""
+        """Fresh observations that keep coming from the past: the clock was set, and memory must start anew."""
         if observation.board is not None and observation.board.backlog:
             return False
         self._late_in_a_row += 1
@@ -148,7 +177,7 @@ class Estimator:
         return True
 
     def _build(self, first: ObservationV1) -> None:
-        """Allocate everything once, for the probes that are set and those the first observation brings along."""
+        """Allocate everything once, for the configured probes and those in the first observation."""
         known = {probe.id for probe in self._settings.probes}
         new = tuple(ProbeSettings(id=r.id, zone=r.id) for r in first.soil if r.id not in known)
         if new:
@@ -162,7 +191,7 @@ class Estimator:
         self._probes = [LampInterference(track) for track in self._tracks[FIRST_PROBE:]]
         self._events = RecentEvents()
         self._cross = CrossCheck(names, settings)
-        self._drift = DriftWatch(names, settings.daylight)
+        self._drift = DriftDetector(names, settings.daylight)
         self._drift_evidence = [0.0] * len(names)
         self._bad_share = [0.0] * len(names)
         self._bad_share_s: float | None = None
@@ -179,7 +208,7 @@ class Estimator:
         rows = int(settings.history_hours * 3600.0 / settings.sample_period_s) + 1
         self._history = RingBuffer((*names, *HISTORY_DERIVED), rows)
 
-    def _judge_sensors(self, t_s: float, observation: ObservationV1, lamp: bool, events: int) -> None:
+    def _check_sensors(self, t_s: float, observation: ObservationV1, lamp: bool, events: int) -> None:
         missing = observation.missing
         readings = (
             observation.air_temp_c,
@@ -191,18 +220,18 @@ class Estimator:
         )
         for (track, name), reading in zip(self._scalars, readings, strict=True):
             reason = missing[name] if reading is None else ""
-            track.take(t_s, reading, bool(events & track.excused_by), 0.0, reason)
+            track.update(t_s, reading, bool(events & track.excused_by), 0.0, reason)
         by_id = {probe.id: probe for probe in observation.soil}
         for id_, interference in zip(self._probe_ids, self._probes, strict=True):
             probe = by_id.get(id_)
             if probe is None:
-                interference.take(t_s, None, lamp, events, "unplugged")
+                interference.update(t_s, None, lamp, events, "unplugged")
             else:
-                interference.take(t_s, probe.moisture_pct, lamp, events, probe.missing or "")
+                interference.update(t_s, probe.moisture_pct, lamp, events, probe.missing or "")
 
-    def _watch_drift(self, t_s: float, values: list[float | None], lamp: bool, lamp_for_s: float) -> None:
+    def _update_drift(self, t_s: float, values: list[float | None], lamp: bool, lamp_for_s: float) -> None:
         level = values[LIGHT] if lamp and lamp_for_s >= LAMP_SETTLES_S else None
-        if not self._drift.take(t_s, values, level):
+        if not self._drift.update(t_s, values, level):
             return
         for i, track in enumerate(self._tracks):
             evidence = self._drift.evidence.get(track.channel.name, 0.0)
@@ -239,11 +268,11 @@ class Estimator:
         return confidences
 
     def _update_bad_share(self, t_s: float) -> None:
-        """Fold the newest share of bad samples into the six-hour memory."""
+        """Add the newest share of bad samples to the six-hour average."""
         since = self._bad_share_s
         weight = 0.0 if since is None else (t_s - since) / (BAD_SHARE_MEMORY_S + (t_s - since))
         for i, track in enumerate(self._tracks):
-            share = track.take_bad_share()
+            share = track.pop_bad_share()
             self._bad_share[i] += (share - self._bad_share[i]) * weight
         self._bad_share_s = t_s
 
@@ -265,7 +294,7 @@ class Estimator:
             self._dli.new_day()
             self._midnight_s = _next_midnight_s(ts, self._zone)
         if light is not None:
-            self._dli.take(t_s, light)
+            self._dli.update(t_s, light)
         return vpd, delta, leaf_vpd, dew, absolute, self._dli.mol_m2 if self._tracks[LIGHT].fitted else None
 
     def _signals(
@@ -297,7 +326,7 @@ class Estimator:
             average,
             margin,
             self._vpd_change(t_s, vpd),
-            *self._light_doubts(t_s, values[LIGHT], lamp),
+            *self._light_mismatch(t_s, values[LIGHT], lamp),
             _flag(observation.leak),
             _flag(observation.reservoir_ok, turned=True),
             self._arrival.unanswered_ml,
@@ -319,8 +348,8 @@ class Estimator:
             trail.popleft()
         return abs(vpd - trail[0][1])
 
-    def _light_doubts(self, t_s: float, light: float | None, lamp: bool) -> tuple[float | None, float | None]:
-        """Seconds of darkness under a burning lamp, seconds of light without one."""
+    def _light_mismatch(self, t_s: float, light: float | None, lamp: bool) -> tuple[float | None, float | None]:
+        """Seconds of darkness under a lamp that is on, seconds of light without one."""
         if light is None:
             return None, None
         settled = t_s - self._events.lamp_since_s >= LAMP_SETTLES_S
@@ -343,7 +372,7 @@ class Estimator:
         self._seen_reset = True
         return 1.0 if new and not first else 0.0
 
-    def _remember(
+    def _append_history(
         self,
         t_s: float,
         values: list[float | None],
@@ -384,7 +413,17 @@ class Estimator:
             for t, c in zip(self._tracks, confidences, strict=True)
         ]
         return Estimate(
-            self._settings, ts, devices, vision, values, derived, sensors, overall, tuple(anomalies), self._open
+            self._settings,
+            self._budgets,
+            ts,
+            devices,
+            vision,
+            values,
+            derived,
+            sensors,
+            overall,
+            tuple(anomalies),
+            self._open,
         )
 
 

@@ -35,7 +35,7 @@ class Stats:
 
 
 class RingBuffer:
-    """Fixed number of rows `(t_s, value per column)`; the oldest row makes room for the newest."""
+    """Fixed number of rows `(t_s, value per column)`; the newest row replaces the oldest."""
 
     __slots__ = ("_block", "_index", "_next", "_rows", "capacity", "columns")
 
@@ -49,7 +49,7 @@ class RingBuffer:
         self.capacity = capacity
         self._index = {name: i + 1 for i, name in enumerate(self.columns)}
         room = capacity + max(1, capacity // SPARE_SHARE)
-        # Zeros, which nobody reads, are memory that is taken only when a row is written to it.
+        # Zeros are never read and take memory only when a row is written to them.
         self._block: Floats = np.zeros((room, len(self.columns) + 1))
         self._next = 0
         self._rows = 0
@@ -63,7 +63,7 @@ class RingBuffer:
         return int(self._block.nbytes)
 
     def append(self, row: Sequence[float]) -> None:
-        """Take one row `(t_s, *values)`; unknown values are NaN. `t_s` must grow. ValueError otherwise."""
+        """Append one row `(t_s, *values)`; unknown values are NaN. `t_s` must grow. ValueError otherwise."""
         if self._rows and row[0] <= self._block[self._next - 1, 0]:
             raise ValueError(f"time {row[0]} s is not later than the newest row")
         self._put(row)

@@ -1,4 +1,4 @@
-"""Look more closely while something is wrong: the base cadence plus one window per open anomaly."""
+"""Sample more often while something is wrong: the base cadence plus one window per open anomaly."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PERIOD_S: Final[dict[Severity, float | None]] = {
     Severity.CRITICAL: 300.0,
 }
 """Cadence of state records while an anomaly of that severity is open; None leaves the base cadence."""
-AFTERGLOW: Final = timedelta(hours=1)
+WINDOW_LASTS: Final = timedelta(hours=1)
 """A window ends this long after the moment it was planned; it is renewed while the anomaly lasts."""
 
 
@@ -30,7 +30,7 @@ def sampling_plan(
         if period_s is None or period_s >= base_period_s or "increase_sampling" not in anomaly.required_response:
             continue
         reason = f"{anomaly.type.value} {anomaly.subject}" if anomaly.subject else anomaly.type.value
-        overrides.append(SamplingOverride(start=anomaly.ts, end=ts + AFTERGLOW, period_s=period_s, reason=reason))
+        overrides.append(SamplingOverride(start=anomaly.ts, end=ts + WINDOW_LASTS, period_s=period_s, reason=reason))
     overrides.sort(key=lambda o: (o.period_s, o.reason))
     return SamplingPlanV1(
         schema_version="sampling_plan_v1",

@@ -1,6 +1,6 @@
-"""One sensor over time: filter its noise, judge each sample, remember its faults.
+"""One sensor over time: filter its noise, check each sample, hold its faults.
 
-`SensorTrack.take` is called for every sample and stays small; the rules are those of docs/confidence_scoring.md.
+`SensorTrack.update` is called for every sample and stays small; the rules are those of docs/confidence_scoring.md.
 Bits instead of sets keep a sample at about a microsecond.
 """
 
@@ -30,35 +30,35 @@ FAULT_OF_BIT: Final[dict[int, FaultType]] = {
 }
 
 NO_VALUE: Final = STUCK | OUT_OF_RANGE | DISCONNECT
-"""With one of these the sensor says nothing that can be used."""
+"""With one of these the sensor gives nothing that can be used."""
 
 DISCONNECT_AFTER_S: Final = 25.0
 DISCONNECT_AFTER_SAMPLES: Final = 2
 RECOVERED_AFTER_S: Final = 120.0
-"""A value that was missing, out of range or stuck counts again after this long without complaint."""
+"""A value that was missing, out of range or stuck counts again after this long without a bad sample."""
 JUMP_REMEMBERED_S: Final = 7_200.0
 STUCK_AFTER_SAMPLES: Final = 4
 STUCK_LONGEST_S: Final = 43_200.0
 FLAT_RUN_MARGIN: Final = 2.0
-"""A sensor of coarse resolution earns a longer patience: this many times its longest flat run that ended by itself."""
+"""A sensor of coarse resolution may be flat longer: this many times its longest flat run that ended by itself."""
 FLAT_RUN_GROWTH: Final = 1.25
-"""... but one run teaches at most this many times the present patience, so that a real fault teaches little."""
+"""... but one run counts for at most this many times the present limit, so that a real fault raises it little."""
 FLAT_RUN_WEEK_S: Final = 604_800.0
 """Runs are remembered for one to two of these spans."""
 SLOW_PACE_S: Final = 600.0
-"""At this pace or slower a jump is believed at once; faster, the next sample must confirm it."""
+"""At this pace or slower a jump counts at once; faster, the next sample must confirm it."""
 HOLD_S: Final = 60.0
-"""A value may be this old and still stand in the state; after that the state says null."""
+"""A value may be this old and still be used; after that the state has null."""
 
 
 class SensorTrack:
-    """The memory of one sensor. Times are seconds since the epoch and must grow from call to call."""
+    """The state of one sensor. Times are seconds since the epoch and must grow from call to call."""
 
     __slots__ = (
         "_anchor",
         "_bad",
+        "_bad_s",
         "_channel",
-        "_complaint_s",
         "_flat_run_before_s",
         "_flat_run_s",
         "_flat_samples",
@@ -83,10 +83,10 @@ class SensorTrack:
         "last_good_s",
         "raw",
         "reason",
+        "reported",
         "settling",
         "spikes",
         "stuck_after_s",
-        "told",
         "value",
     )
 
@@ -101,10 +101,10 @@ class SensorTrack:
         self.excused_by = channel.excused_by
         self.fitted = False
         self.faults = 0
-        self.told = 0
-        """The faults as they were last told to the world."""
+        self.reported = 0
+        """The faults as they were last reported as anomalies."""
         self.settling = False
-        """True while a lamp switch keeps the reading from being judged."""
+        """True while a lamp switch keeps the reading from being checked."""
         self.value: float | None = None
         """Filtered value; None when nothing trusted is at hand."""
         self.raw: float | None = None
@@ -125,29 +125,29 @@ class SensorTrack:
         self._pending_tries = 0
         self._missing_since: float | None = None
         self._missing_samples = 0
-        self._complaint_s = -1e12
+        self._bad_s = -1e12
         self._seen = 0
         self._bad = 0
 
     @property
     def channel(self) -> Channel:
-        """The policy this track judges by."""
+        """The policy in force."""
         return self._channel
 
-    def take(self, t_s: float, reading: float | None, excused: bool, offset: float = 0.0, reason: str = "") -> None:
-        """Judge one sample. `reading` as measured, `offset` a known interference in it, `reason` why it is None."""
+    def update(self, t_s: float, reading: float | None, excused: bool, offset: float = 0.0, reason: str = "") -> None:
+        """Check one sample. `reading` as measured, `offset` a known interference in it, `reason` why it is None."""
         self._seen += 1
         if reading is None:
-            self._take_missing(t_s, reason)
+            self._on_missing(t_s, reason)
             return
         self.fitted = True
         if reading < self._low or reading > self._high:
-            self._take_out_of_range(t_s)
+            self._on_out_of_range(t_s)
             return
         if self._missing_since is not None:
-            self._back(t_s)
-        self._watch_flatness(t_s, reading)
-        # What is taken off a probe that has dried out meanwhile must not leave the scale.
+            self._on_return(t_s)
+        self._check_flatness(t_s, reading)
+        # An offset subtracted from a probe that has dried out meanwhile must not leave the scale.
         corrected = min(max(reading - offset, self._low), self._high)
         last = self.raw
         if last is None:
@@ -159,34 +159,34 @@ class SensorTrack:
             self._pending = None
             self._accept(t_s, corrected, restart=False)
         else:
-            self._take_step(t_s, corrected, last, limit, excused)
+            self._on_large_step(t_s, corrected, last, limit, excused)
 
     @property
     def trusted(self) -> float | None:
-        """The filtered value, or None while a fault says that the sensor tells nothing."""
+        """The filtered value, or None while a fault makes the sensor unusable."""
         return None if self.faults & NO_VALUE else self.value
 
-    def take_bad_share(self) -> float:
+    def pop_bad_share(self) -> float:
         """Share of bad samples since the last call, 0..1; starts the count anew."""
         share = self._bad / self._seen if self._seen else 0.0
         self._seen = self._bad = 0
         return share
 
     def flat_share(self, t_s: float) -> float:
-        """How far the present flat run has gone towards being called stuck; 1 or more is stuck."""
+        """Length of the present flat run as a share of the limit; 1 or more is stuck."""
         if self._anchor is None or self._natural_flat(self._anchor) or self._flat_samples < STUCK_AFTER_SAMPLES:
             return 0.0
         return (t_s - self.changed_s) / self.stuck_after_s
 
     def hold(self, t_s: float, value: float) -> None:
-        """Let the sample pass unjudged and keep `value` (while the lamp's switching disturbs a probe)."""
+        """Do not check this sample and hold `value` (while the lamp's switching disturbs a probe)."""
         self._seen += 1
         self.raw = self.value = value
         self._t_s = t_s
         self.last_good_s = t_s
 
     def flag_jump(self, t_s: float) -> None:
-        """Note a jump that was found outside (before and after a lamp switch)."""
+        """Flag a jump that was found outside (before and after a lamp switch)."""
         self.faults |= JUMP
         self.jump_s = t_s
 
@@ -196,7 +196,7 @@ class SensorTrack:
         return abs(step) < limit + self._jump_share * max(abs(new), abs(last))
 
     def _accept(self, t_s: float, value: float, restart: bool) -> None:
-        """A believed value: filter it and let old complaints expire."""
+        """A good value: filter it and let old faults expire."""
         if restart or self.value is None:
             self.value = value
         else:
@@ -209,57 +209,57 @@ class SensorTrack:
             self._expire(t_s)
 
     def _expire(self, t_s: float) -> None:
-        if self.faults & NO_VALUE and t_s - self._complaint_s >= RECOVERED_AFTER_S:
+        if self.faults & NO_VALUE and t_s - self._bad_s >= RECOVERED_AFTER_S:
             self.faults &= ~NO_VALUE
         if self.faults & JUMP and t_s - self.jump_s >= JUMP_REMEMBERED_S:
             self.faults &= ~JUMP
 
-    def _take_missing(self, t_s: float, reason: str) -> None:
+    def _on_missing(self, t_s: float, reason: str) -> None:
         self.reason = reason
         if reason == "not_fitted" or reason == "not_measured" or (reason == "warming_up" and self.raw is None):
             return
         if reason == "out_of_range":
-            self._take_out_of_range(t_s)
+            self._on_out_of_range(t_s)
             return
         self.fitted = True
-        self._complain(t_s)
+        self._count_bad(t_s)
         self._missing_samples += 1
         gap_s = t_s - self._t_s
         if gap_s >= DISCONNECT_AFTER_S and (self._missing_samples >= DISCONNECT_AFTER_SAMPLES or gap_s >= SLOW_PACE_S):
             self.faults |= DISCONNECT
-        self._lose_stale(t_s)
+        self._drop_stale(t_s)
 
-    def _take_out_of_range(self, t_s: float) -> None:
+    def _on_out_of_range(self, t_s: float) -> None:
         self.fitted = True
         self.faults |= OUT_OF_RANGE
-        self._complain(t_s)
-        self._lose_stale(t_s)
+        self._count_bad(t_s)
+        self._drop_stale(t_s)
 
-    def _complain(self, t_s: float) -> None:
+    def _count_bad(self, t_s: float) -> None:
         self._bad += 1
-        self._complaint_s = t_s
+        self._bad_s = t_s
         if self._missing_since is None:
             self._missing_since = t_s
 
-    def _lose_stale(self, t_s: float) -> None:
+    def _drop_stale(self, t_s: float) -> None:
         """A short gap is bridged with the last value; a longer one leaves no value at all."""
         if self.faults & NO_VALUE or self.last_good_s is None or t_s - self.last_good_s > HOLD_S:
             self.value = None
 
-    def _back(self, t_s: float) -> None:
+    def _on_return(self, t_s: float) -> None:
         """First value after a gap."""
         gap_s = t_s - (self.last_good_s if self.last_good_s is not None else t_s)
         self._missing_since = None
         self._missing_samples = 0
         if gap_s > HOLD_S:
-            # Nothing to compare with: the level may have changed honestly in between.
+            # Nothing to compare with: the level may really have changed in between.
             self.raw = None
             self._anchor = None
 
     def _natural_flat(self, reading: float) -> bool:
         return reading <= self._channel.flat_below or reading >= self._channel.flat_above
 
-    def _watch_flatness(self, t_s: float, reading: float) -> None:
+    def _check_flatness(self, t_s: float, reading: float) -> None:
         """Count how long the reading has not moved at all."""
         if reading != self._anchor:
             run_s = t_s - self.changed_s
@@ -277,20 +277,20 @@ class SensorTrack:
         ):
             self.faults |= STUCK
             self._bad += 1
-            self._complaint_s = t_s
+            self._bad_s = t_s
 
     def _learn_flat_run(self, t_s: float, run_s: float) -> None:
-        """A flat run that ended by itself shows how coarse this sensor is; patience follows it."""
+        """A flat run that ended by itself shows how coarse this sensor is; the limit follows it."""
         if t_s >= self._flat_week_end_s:
             self._flat_week_end_s = t_s + FLAT_RUN_WEEK_S
             self._flat_run_before_s, self._flat_run_s = self._flat_run_s, 0.0
         if self._anchor is not None and not self._natural_flat(self._anchor):
             self._flat_run_s = max(self._flat_run_s, min(run_s, FLAT_RUN_GROWTH * self.stuck_after_s))
-        patience = FLAT_RUN_MARGIN * max(self._flat_run_s, self._flat_run_before_s)
-        self.stuck_after_s = min(max(self._channel.stuck_s, patience), STUCK_LONGEST_S)
+        limit = FLAT_RUN_MARGIN * max(self._flat_run_s, self._flat_run_before_s)
+        self.stuck_after_s = min(max(self._channel.stuck_s, limit), STUCK_LONGEST_S)
 
-    def _take_step(self, t_s: float, value: float, last: float, limit: float, excused: bool) -> None:
-        """A step too large to believe: excused by an event, a lone spike, or a jump."""
+    def _on_large_step(self, t_s: float, value: float, last: float, limit: float, excused: bool) -> None:
+        """A step too large to be real: excused by an event, a single spike, or a jump."""
         slow_pace = t_s - self._t_s >= SLOW_PACE_S
         if excused and abs(value - last) < limit + (limit - self._jump) * (self._channel.excused_pace - 1.0):
             self._pending = None

@@ -1,4 +1,4 @@
-"""What a grower may set about the estimator: the probes, the lamp, the budgets, the cadence."""
+"""The settings of the estimator, `[estimator]`: the probes, the lamp, the budgets, the cadence."""
 
 from __future__ import annotations
 
@@ -20,30 +20,32 @@ class ProbeSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     id: ProbeId
+    """Name of the probe as it comes in observations, for example `P1`."""
     zone: ProbeId
+    """Zone of the root volume it stands in; probes of one zone are expected to agree."""
 
 
 class EstimatorSettings(BaseModel):
-    """Settings of the estimator; every field has a default that suits a tent without daylight in Vienna."""
+    """Settings of the estimator; every field has a default that suits a tent without daylight."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     probes: tuple[ProbeSettings, ...] = (ProbeSettings(id="P1", zone="1"), ProbeSettings(id="P2", zone="2"))
+    """The soil probes, 1 to 16, each with its id and zone."""
     formula: Literal["buck", "magnus"] = "buck"
+    """Formula of the saturation vapour pressure (docs/estimator.md)."""
     lamp: Lamp = "white_led"
+    """Spectrum of the grow lamp; it sets the conversion from lux to photon flux."""
     lux_per_umol: Annotated[float, Field(gt=0.0, le=1_000.0)] | None = None
     """Own calibration of the light sensor under the own lamp; null takes the table value of `lamp`."""
     daylight: bool = False
     """True where sun reaches the light sensor: light may then change without the lamp, and is not a fault."""
-    timezone: str = "Europe/Vienna"
-    """The zone whose midnight starts a day (light integral, budgets)."""
     history_hours: Annotated[float, Field(ge=1.0, le=168.0)] = 48.0
+    """Length of the history from which health, drift and trends are judged."""
     sample_period_s: Annotated[float, Field(ge=1.0, le=7_200.0)] = 10.0
     """Expected pace of observations; with `history_hours` it sizes the history. Faster rows push older ones out."""
     state_period_s: Annotated[float, Field(ge=1.0, le=7_200.0)] = 1_800.0
     """Base cadence of state records in quiet times."""
-    water_ml_budget_today: Annotated[float, Field(ge=0.0)] = 2_200.0
-    co2_seconds_budget_today: Annotated[float, Field(ge=0.0)] = 600.0
 
     @field_validator("probes")
     @classmethod

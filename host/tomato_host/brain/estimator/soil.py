@@ -27,13 +27,13 @@ def trusted_probes(moistures: Sequence[float | None], confidences: Sequence[floa
 
 
 def average_moisture_pct(probes: Sequence[Trusted]) -> float | None:
-    """Mean over trusted probes, weighted by confidence. None when there is none: missing is not dry."""
+    """Mean over trusted probes, weighted by confidence; None without one, because missing is not dry."""
     total = sum(c for _, c in probes)
     return sum(m * c for m, c in probes) / total if total > 0.0 else None
 
 
 def zone_pattern(probes: Sequence[Trusted]) -> ZonePattern:
-    """How the water lies. One probe shows no pattern, no probe even less: both are "unknown".
+    """How the water is distributed. With fewer than two probes the pattern is "unknown".
 
     dry / wet: all trusted probes on that side. uniform: within 6 points. two_zone: sorted by moisture there is one gap
     of 12 points or more. gradient: a spread in between.
@@ -52,7 +52,7 @@ def zone_pattern(probes: Sequence[Trusted]) -> ZonePattern:
 
 
 class WaterArrival:
-    """Did the water that was pumped reach a probe? Counts millilitres that no probe has answered."""
+    """Did the water that was pumped reach a probe? Counts millilitres after which no probe rose."""
 
     __slots__ = ("_answered_s", "_before", "_ml_seen", "_pending_ml", "_since_s", "_trail", "unanswered_ml")
 
@@ -61,7 +61,7 @@ class WaterArrival:
     FULL_PCT: Final = 60.0
     """A root zone above this may let water run through without getting wetter."""
     TRAIL_S: Final = 900.0
-    """The count of millilitres may reach us after the water reached the probe, so it is compared with the lowest level
+    """The count of millilitres may arrive after the water reached the probe, so it is compared with the lowest level
     of this long before the count."""
     TRAIL_STEP_S: Final = 60.0
 
@@ -74,7 +74,7 @@ class WaterArrival:
         self._trail: deque[tuple[float, tuple[float | None, ...]]] = deque(maxlen=int(self.TRAIL_S / self.TRAIL_STEP_S))
         self.unanswered_ml = 0.0
 
-    def take(self, t_s: float, ml_used_today: float, moistures: Sequence[float | None]) -> None:
+    def update(self, t_s: float, ml_used_today: float, moistures: Sequence[float | None]) -> None:
         """One sample: ml pumped since midnight and the trusted moisture of every probe."""
         seen = self._ml_seen
         self._ml_seen = ml_used_today
@@ -87,7 +87,7 @@ class WaterArrival:
         if not self._trail or t_s - self._trail[-1][0] >= self.TRAIL_STEP_S:
             self._trail.append((t_s, tuple(moistures)))
         if self._pending_ml:
-            self._look_for_answer(t_s, moistures)
+            self._check_answer(t_s, moistures)
 
     def _lowest_lately(self, t_s: float, moistures: Sequence[float | None]) -> list[float | None]:
         """Lowest known level of each probe before now: one sample ago at a slow pace, minutes at a fast one."""
@@ -95,7 +95,7 @@ class WaterArrival:
         rows = [*(rows or [row for _, row in self._trail][-1:]), tuple(moistures)]
         return [min((m for m in column if m is not None), default=None) for column in zip(*rows, strict=True)]
 
-    def _look_for_answer(self, t_s: float, moistures: Sequence[float | None]) -> None:
+    def _check_answer(self, t_s: float, moistures: Sequence[float | None]) -> None:
         known = [(a, b) for a, b in zip(self._before, moistures, strict=True) if a is not None and b is not None]
         if any(b - a >= self.ANSWER_POINTS or b >= self.FULL_PCT for a, b in known):
             self._pending_ml = 0.0

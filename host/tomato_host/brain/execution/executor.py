@@ -1,4 +1,40 @@
-"""Turns accepted actions into bounded pulses on the board, renews long ones, and tells what really happened."""
+"""Turns accepted actions into bounded pulses on the board, renews long ones, and records what was really delivered.
+
+No ON command exists on the wire: the board takes pulses with an end. The executor is the pure state machine between an
+accepted `ActionV1` and these pulses; it has no thread, no clock and no socket. Calls bring the time in, `PulseLine`
+calls go out, outcomes are popped by the caller.
+
+An action becomes an `OutputJob` made of segments (`plan_segments`):
+
+- *at once*: one segment over the whole span (light for two hours). The output is renewable, so it is held by pulses
+  that are prolonged RENEW_BEFORE_MS before they end; a lost frame changes nothing, a lost host ends it by itself.
+- *dose*: pulses with the board's minimum pause between them (150 ml in two pulses: 2 x 75 ml).
+- *duty*: short on-times spread evenly over a period in slots of DUTY_SLOT_MS (20 % exhaust over two hours).
+
+States of a job, all derived from its fields:
+
+    waiting --slot due, allocation granted--> pulse open --DONE--> waiting | finished
+       ^                                         |--REJECTED, transient--> waiting (retry later)
+       |                                         |--REJECTED, final (dose) or MAX_REFUSALS--> finished
+       +-----------------------------------------+--ABORTED--> relay: waiting, dose: finished
+    any --replaced, preempted, switched off--> closing --last open command answered--> finished
+    any --link lost--> what is open counts as delivered; renewable: waiting, others: ended, an open pulse unconfirmed
+
+At most one job an output; a newer action replaces the older one, which stays in `closing` until the board has answered
+its last command, so that its outcome tells what it really delivered. Every pulse is allocated in the guardrails' ledger
+before it is sent and settled (or refunded) with its RESULT: the executor owns no budget.
+
+A dose is never repeated blindly: after ABORTED or a lost link the amount of water is unknown, so the rest is given up
+and the ledger counts the pulse in full. Relays may try again after a refusal or an abort, their cause may pass.
+
+An outcome is DONE (ran to its end, or gave way to its successor after delivering), ABORTED (cut short),
+REJECTED_BY_BOARD (nothing came, the board refused). A dose whose last pulse was never confirmed has no known amount:
+`pop_unconfirmed` gives it to the caller, who waits for what the board may still report.
+
+Rejected: one timer per output (the order of events would depend on the scheduler, and no replay could repeat it), and
+sending the whole schedule to the board (then the board would need a plan language, and a killed host could not be told
+from a slow one).
+"""
 
 from __future__ import annotations
 
@@ -15,12 +51,12 @@ RENEW_BEFORE_MS = 15_000
 RETRY_MS = 30_000
 """A refused pulse is tried again at this pace while its action still wants it (a minimum pause passes)."""
 MAX_REFUSALS = 5
-"""After so many refusals in a row the board's word is final for this action."""
-SOON_OVER = frozenset({"saving", "no_lease"})
+"""After so many refusals in a row the action is given up."""
+PASSES_SOON = frozenset({"saving", "no_lease"})
 """The board writes its budget to flash, or waits for the lease: a matter of a second or two."""
 RETRY_SOON_MS = 2_000
-PASSES = SOON_OVER | {"min_pause", "busy", "group_excluded"}
-"""Refusals that are no judgement on the deed, only on the moment."""
+TRANSIENT_REFUSALS = PASSES_SOON | {"min_pause", "busy", "group_excluded"}
+"""Refusals that are no judgement on the action, only on the moment."""
 DUTY_SLOT_MS = 900_000
 """A duty is spread in slots of a quarter of an hour: short for air and roots, long for a relay."""
 NEVER_MS = 1 << 62
@@ -28,7 +64,7 @@ FULL_DUTY = 0.95
 """Above this share a duty is simply on."""
 
 
-class Line(Protocol):
+class PulseLine(Protocol):
     """What the executor needs of the link."""
 
     def pulse(self, output: str, amount: int, now_ms: int) -> int:
@@ -38,23 +74,23 @@ class Line(Protocol):
         """End the pulse of one output; returns the command id."""
 
 
-class Door(Protocol):
+class BudgetLedger(Protocol):
     """The second phase of the guardrails: amounts in s or ml."""
 
-    def draw(self, action: ActionV1, amount: float, now: datetime) -> float:
+    def allocate(self, action: ActionV1, amount: float, now: datetime) -> float:
         """How much of `amount` one pulse may take now; 0.0 means: not now."""
 
     def settle(self, action: ActionV1, drawn: float, delivered: float, now: datetime) -> None:
         """What a pulse that was drawn has really delivered."""
 
-    def give_back(self, action: ActionV1, drawn: float) -> None:
+    def refund(self, action: ActionV1, drawn: float) -> None:
         """A pulse that was drawn and never began."""
 
     def release(self, action: ActionV1) -> None:
         """The action is over; what it did not draw is free again."""
 
 
-class Answer(Protocol):
+class CommandResult(Protocol):
     """What the executor needs of a RESULT; `delivered` is ms or ml."""
 
     @property
@@ -76,7 +112,7 @@ class Segment:
 
 
 @dataclass(slots=True)
-class Job:
+class OutputJob:
     """One accepted action under way. Amounts are ms for relays and valves, ml for the pump."""
 
     action: ActionV1
@@ -93,7 +129,7 @@ class Job:
     cut: bool = False
     """Something ended it before its time."""
     unknown: bool = False
-    """A pulse of it was under way when nobody could hear the board any more."""
+    """A pulse of it was under way when the link was lost."""
 
     @property
     def milli(self) -> float:
@@ -107,12 +143,12 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True)
-class Unheard:
+class UnconfirmedDose:
     """A dose that was under way when the line was lost: the board may tell its end when it is back. In s or ml."""
 
     action: ActionV1
     delivered: float
-    """By its pulses that were heard of."""
+    """By its confirmed pulses."""
     reason: str
 
 
@@ -136,21 +172,21 @@ def plan_segments(action: ActionV1, row: Output, now_ms: int) -> list[Segment]:
 class Executor:
     """At most one job an output; a newer action for the same output replaces the older one."""
 
-    def __init__(self, line: Line, door: Door) -> None:
+    def __init__(self, line: PulseLine, guardrails: BudgetLedger) -> None:
         self._line = line
-        self._door = door
-        self._jobs: dict[str, Job] = {}
-        self._closing: list[Job] = []
+        self._guardrails = guardrails
+        self._jobs: dict[str, OutputJob] = {}
+        self._closing: list[OutputJob] = []
         self._finished: list[ActionV1] = []
-        self._unheard: list[Unheard] = []
+        self._unconfirmed: list[UnconfirmedDose] = []
 
     @property
-    def jobs(self) -> dict[str, Job]:
+    def jobs(self) -> dict[str, OutputJob]:
         """Jobs under way, by output."""
         return self._jobs
 
     def start(self, action: ActionV1, preempts: tuple[str, ...], now_ms: int, now: datetime) -> None:
-        """Take an accepted action; `preempts` are outputs that must stop for it. Outcomes come from `take_finished`."""
+        """Take an accepted action; `preempts` are outputs that must stop for it. Outcomes come from `pop_finished`."""
         if action.type is ActionType.NO_ACTION:
             return
         if action.type is ActionType.STOP_ALL:
@@ -165,10 +201,10 @@ class Executor:
         self._end(output, "replaced", now_ms, stop=off)
         if off:
             self._finished.append(_with_outcome(action, "DONE", now))
-            self._door.release(action)
+            self._guardrails.release(action)
             return
         row = OUTPUT_BY_NAME[output]
-        self._jobs[output] = Job(action, row, plan_segments(action, row, now_ms))
+        self._jobs[output] = OutputJob(action, row, plan_segments(action, row, now_ms))
         self.tick(now_ms, now)
 
     def tick(self, now_ms: int, now: datetime) -> None:
@@ -183,40 +219,40 @@ class Executor:
         """The first moment at which `tick` has something to do, if no result comes before; NEVER_MS for none."""
         return min((self._job_due_ms(job) for job in self._jobs.values()), default=NEVER_MS)
 
-    def on_result(self, answer: Answer, now_ms: int, now: datetime) -> str | None:
-        """Take the board's word on one command; returns the output it was about, None for other commands."""
-        job = next((j for j in (*self._jobs.values(), *self._closing) if answer.cmd_id in j.open_cmds), None)
+    def on_result(self, result: CommandResult, now_ms: int, now: datetime) -> str | None:
+        """Process the board's result of one command; returns the output it was about, None for other commands."""
+        job = next((j for j in (*self._jobs.values(), *self._closing) if result.cmd_id in j.open_cmds), None)
         if job is None:
             return None
-        if answer.status == "ACCEPTED":
+        if result.status == "ACCEPTED":
             job.refusals = 0
             return job.row.name
-        drawn = job.open_cmds.pop(answer.cmd_id)
-        if answer.status == "REJECTED":
-            self._door.give_back(job.action, drawn / job.milli)
+        drawn = job.open_cmds.pop(result.cmd_id)
+        if result.status == "REJECTED":
+            self._guardrails.refund(job.action, drawn / job.milli)
             if not job.row.renewable and job.segments:
                 job.segments[0].left += drawn
-            self._refused(job, answer.reason, now_ms)
+            self._refused(job, result.reason, now_ms)
         else:
-            job.delivered += answer.delivered
-            self._door.settle(job.action, drawn / job.milli, answer.delivered / job.milli, now)
-            if answer.status == "ABORTED":
-                self._aborted(job, answer.reason, now_ms)
+            job.delivered += result.delivered
+            self._guardrails.settle(job.action, drawn / job.milli, result.delivered / job.milli, now)
+            if result.status == "ABORTED":
+                self._aborted(job, result.reason, now_ms)
             elif not job.row.renewable:
                 job.next_try_ms = now_ms + job.row.min_off_ms
-        self._close_answered(now)
+        self._finish_closing(now)
         self.tick(now_ms, now)
         return job.row.name
 
     def on_link_lost(self, now_ms: int, now: datetime) -> None:
         """The board drops everything when the lease ends: doses end here, holds go on after a reconnect.
 
-        What was under way counts as delivered in full: the books may err on the dry side only.
+        What was under way counts as delivered in full: the ledger may err on the dry side only.
         """
         for job in (*self._jobs.values(), *self._closing):
             job.unknown = job.unknown or bool(job.open_cmds)
             for drawn in job.open_cmds.values():
-                self._door.settle(job.action, drawn / job.milli, drawn / job.milli, now)
+                self._guardrails.settle(job.action, drawn / job.milli, drawn / job.milli, now)
             job.open_cmds.clear()
             job.pulse_end_ms = 0
             job.next_try_ms = now_ms
@@ -224,39 +260,39 @@ class Executor:
             self._end(output, "link lost", now_ms, stop=False)
         for job in [old for old in self._closing if old.unknown and not old.row.renewable]:
             self._closing.remove(job)
-            self._door.release(job.action)
-            self._unheard.append(Unheard(job.action, job.delivered / job.milli, job.reason))
-        self._close_answered(now)
+            self._guardrails.release(job.action)
+            self._unconfirmed.append(UnconfirmedDose(job.action, job.delivered / job.milli, job.reason))
+        self._finish_closing(now)
 
     def switch_off(self, outputs: tuple[str, ...], reason: str, now_ms: int, now: datetime) -> None:
         """End the jobs of these outputs and stop them on the board."""
         for output in outputs:
             if output in self._jobs:
                 self._end(output, reason, now_ms, stop=True)
-        self._close_answered(now)
+        self._finish_closing(now)
 
     def stop_all(self, reason: str, now_ms: int, now: datetime) -> None:
         """End every job; the caller tells the board with STOP_ALL, whose results close them."""
         for output in list(self._jobs):
             self._end(output, reason, now_ms, stop=False)
-        self._close_answered(now)
+        self._finish_closing(now)
 
     def abandon(self, reason: str, now: datetime) -> None:
         """Close every job now, answered or not: the process ends."""
         for job in (*self._jobs.values(), *self._closing):
             job.reason, job.cut, job.unknown = job.reason or reason, True, job.unknown or bool(job.open_cmds)
             for drawn in job.open_cmds.values():
-                self._door.settle(job.action, drawn / job.milli, drawn / job.milli, now)
+                self._guardrails.settle(job.action, drawn / job.milli, drawn / job.milli, now)
             self._finish(job, now)
         self._jobs.clear()
         self._closing.clear()
 
-    def take_unheard(self) -> list[Unheard]:
-        """Doses since the last call that were lost sight of; they count in the books, and have no outcome yet."""
-        unheard, self._unheard = self._unheard, []
-        return unheard
+    def pop_unconfirmed(self) -> list[UnconfirmedDose]:
+        """Doses since the last call that were lost sight of; they count in the ledger, and have no outcome yet."""
+        unconfirmed, self._unconfirmed = self._unconfirmed, []
+        return unconfirmed
 
-    def take_finished(self) -> list[ActionV1]:
+    def pop_finished(self) -> list[ActionV1]:
         """Actions with their outcome since the last call, in the order they ended."""
         finished, self._finished = self._finished, []
         return finished
@@ -273,7 +309,7 @@ class Executor:
         if stop:
             self._line.stop(output, now_ms)
 
-    def _advance(self, job: Job, now_ms: int, now: datetime) -> None:
+    def _advance(self, job: OutputJob, now_ms: int, now: datetime) -> None:
         while job.segments and self._is_over(job, job.segments[0], now_ms):
             job.segments.pop(0)
         if not job.segments or now_ms < max(job.next_try_ms, job.segments[0].start_ms):
@@ -284,12 +320,12 @@ class Executor:
             self._dose(job, job.segments[0], now_ms, now)
 
     @staticmethod
-    def _is_over(job: Job, segment: Segment, now_ms: int) -> bool:
+    def _is_over(job: OutputJob, segment: Segment, now_ms: int) -> bool:
         if job.row.renewable:
             return now_ms >= segment.start_ms + segment.left
         return segment.left <= 0 and not job.open_cmds
 
-    def _job_due_ms(self, job: Job) -> int:
+    def _job_due_ms(self, job: OutputJob) -> int:
         """When `_advance` changes something about this job."""
         if not job.segments:
             return NEVER_MS if job.open_cmds else 0
@@ -305,49 +341,49 @@ class Executor:
         renew_ms = job.pulse_end_ms - RENEW_BEFORE_MS if job.open_cmds else try_ms
         return min(end_ms, max(try_ms, renew_ms))
 
-    def _busy(self, job: Job) -> bool:
+    def _busy(self, job: OutputJob) -> bool:
         """A pulse of this output is still under way, be it of an older action."""
         return bool(job.open_cmds) or any(old.open_cmds for old in self._closing if old.row is job.row)
 
-    def _hold(self, job: Job, segment: Segment, now_ms: int, now: datetime) -> None:
+    def _hold(self, job: OutputJob, segment: Segment, now_ms: int, now: datetime) -> None:
         """Keep a renewable output on until the segment's end; only the extension is drawn."""
         end_ms = segment.start_ms + segment.left
         running = max(0, job.pulse_end_ms - now_ms) if job.open_cmds else 0
         if running > RENEW_BEFORE_MS or now_ms + running >= end_ms:
             return
         more = min(job.row.max_on_ms, end_ms - now_ms) - running
-        drawn = round(self._door.draw(job.action, more / 1000.0, now) * 1000.0)
+        drawn = round(self._guardrails.allocate(job.action, more / 1000.0, now) * 1000.0)
         if drawn <= 0:
             self._refused(job, "budget", now_ms)
             return
         job.pulse_end_ms = now_ms + running + drawn
         self._send(job, running + drawn, drawn, now_ms)
 
-    def _dose(self, job: Job, segment: Segment, now_ms: int, now: datetime) -> None:
-        """Give the next part of a dose, as large as the board and the door allow."""
+    def _dose(self, job: OutputJob, segment: Segment, now_ms: int, now: datetime) -> None:
+        """Give the next part of a dose, as large as the board and the guardrails allow."""
         most = job.row.max_dose if job.row.dose_unit == "ml" else job.row.max_on_ms
-        drawn = int(self._door.draw(job.action, min(most, segment.left) / job.milli, now) * job.milli)
+        drawn = int(self._guardrails.allocate(job.action, min(most, segment.left) / job.milli, now) * job.milli)
         if drawn <= 0:
             self._refused(job, "budget", now_ms)
             return
         segment.left -= drawn
         self._send(job, drawn, drawn, now_ms)
 
-    def _send(self, job: Job, amount: int, drawn: int, now_ms: int) -> None:
+    def _send(self, job: OutputJob, amount: int, drawn: int, now_ms: int) -> None:
         command = self._line.pulse(job.row.name, amount, now_ms)
         job.open_cmds[command] = drawn
         job.all_cmds.append(command)
 
-    def _refused(self, job: Job, reason: str, now_ms: int) -> None:
+    def _refused(self, job: OutputJob, reason: str, now_ms: int) -> None:
         """A pulse did not begin. What passes by itself is waited for; a dose takes any other no as final."""
         job.refusals += 1
-        job.next_try_ms = now_ms + (RETRY_SOON_MS if reason in SOON_OVER else RETRY_MS)
+        job.next_try_ms = now_ms + (RETRY_SOON_MS if reason in PASSES_SOON else RETRY_MS)
         job.pulse_end_ms = 0
-        if (job.row.kind != "relay" and reason not in PASSES) or job.refusals >= MAX_REFUSALS:
+        if (job.row.kind != "relay" and reason not in TRANSIENT_REFUSALS) or job.refusals >= MAX_REFUSALS:
             job.reason, job.cut = reason, True
             job.segments.clear()
 
-    def _aborted(self, job: Job, reason: str, now_ms: int) -> None:
+    def _aborted(self, job: OutputJob, reason: str, now_ms: int) -> None:
         """The board cut a pulse short. A hold may try again (its cause may pass); a dose is not repeated blindly."""
         job.reason = job.reason or reason
         job.cut = True
@@ -356,25 +392,31 @@ class Executor:
         if job.row.kind != "relay":
             job.segments.clear()
 
-    def _close_answered(self, now: datetime) -> None:
+    def _finish_closing(self, now: datetime) -> None:
         for job in [old for old in self._closing if not old.open_cmds]:
             self._closing.remove(job)
             self._finish(job, now)
 
-    def _finish(self, job: Job, now: datetime) -> None:
-        """A dose whose pulse ended unheard has delivered nobody knows what: the record says so, rather than nothing."""
-        self._door.release(job.action)
-        told = not job.unknown or job.row.renewable
-        ml = job.delivered if job.row.dose_unit == "ml" and told else None
-        seconds = job.delivered / 1000.0 if job.row.dose_unit != "ml" and told else None
+    def _finish(self, job: OutputJob, now: datetime) -> None:
+        """A dose whose last pulse was never confirmed has no known amount: the record then holds None, not 0."""
+        self._guardrails.release(job.action)
+        known = not job.unknown or job.row.renewable
+        ml = job.delivered if job.row.dose_unit == "ml" and known else None
+        seconds = job.delivered / 1000.0 if job.row.dose_unit != "ml" and known else None
         self._finished.append(
             _with_outcome(
-                job.action, _ending(job), now, ml=ml, seconds=seconds, reason=job.reason, cmd_ids=tuple(job.all_cmds)
+                job.action,
+                _final_status(job),
+                now,
+                ml=ml,
+                seconds=seconds,
+                reason=job.reason,
+                cmd_ids=tuple(job.all_cmds),
             )
         )
 
 
-def _ending(job: Job) -> Status:
+def _final_status(job: OutputJob) -> Status:
     """DONE when it ran to its end, or gave way to its successor; ABORTED when cut; the board's no when nothing came."""
     if job.delivered <= 0.0 and job.refusals:
         return "REJECTED_BY_BOARD"

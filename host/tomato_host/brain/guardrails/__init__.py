@@ -1,4 +1,4 @@
-"""The guardrails: the one door between any proposal and the board."""
+"""The guardrails: the one guardrails between any proposal and the board."""
 
 from tomato_host.brain.guardrails.context import GuardContext
 from tomato_host.brain.guardrails.guardrails import Guardrails, Verdict

@@ -1,4 +1,4 @@
-"""What the door looks at besides the proposal: the plain facts of this moment."""
+"""What the guardrails looks at besides the proposal: the plain facts of this moment."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from shared_schemas.records.action_v1 import ActionType, ActionV1
+from shared_schemas.records.base import Mode
 from shared_schemas.records.state_v1 import StateV1
 from tomato_host.brain.guardrails.ledger import Ledger
 from tomato_host.brain.guardrails.limits import OutputLimit
-from tomato_host.brain.guardrails.profiles import Mode, Profile
+from tomato_host.brain.guardrails.profiles import Profile
 from tomato_host.brain.guardrails.settings import GuardSettings
 
 
@@ -27,11 +28,11 @@ class GuardContext:
     leak: bool | None = None
     reservoir_ok: bool | None = None
     switched_off: tuple[str, ...] | None = None
-    """Outputs that safe mode has switched off; None where nobody says: in mode SAFE then all risky ones."""
+    """Outputs that safe mode has switched off; None where not given: in mode SAFE then all risky ones."""
 
 
 @dataclass(slots=True)
-class Case:
+class ProposalCase:
     """One proposal under judgement. The rules read it; a clipping rule lowers `milli`."""
 
     action: ActionV1
@@ -40,17 +41,17 @@ class Case:
     milli: int
     """Amount asked for, then what is left of it after clipping; 0 for OFF."""
     span_s: float
-    """The time the deed reaches into the future."""
+    """The time the action reaches into the future."""
     now_s: float
     context: GuardContext
     limit: OutputLimit
     profile: Profile
     settings: GuardSettings
-    books: Ledger
+    ledger: Ledger
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class RuleFinding:
     """A rule that refuses, or clips to `milli`; with the value it saw and the limit it holds."""
 
     value: float | None

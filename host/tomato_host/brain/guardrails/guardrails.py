@@ -1,8 +1,8 @@
-"""The one door to the board: every proposal of any origin is validated, clipped, then committed - or refused, with why.
+"""The only way to the board: every proposal of any origin is validated, clipped, committed or refused.
 
-Two phases. `judge` gives a verdict and, when it allows, promises the amount in the books. The executor then asks
-`draw` before every pulse it sends, calls `settle` with the board's RESULT, and `release` when the action is over.
-What is under way or delivered counts against the budgets; what was never drawn is free again.
+Two phases. `judge` gives a verdict and, when it allows, reserves the amount in the ledger. The executor then asks
+`allocate` before every pulse it sends, calls `settle` with the board's RESULT, and `release` when the action is over.
+What is under way or delivered counts against the budgets; what was never allocated is free again.
 """
 
 from __future__ import annotations
@@ -12,15 +12,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from pydantic import ValidationError
-
 from shared_schemas.records.action_v1 import OUTPUT_OF, ActionType, ActionV1, Check, Params, Safety
-from tomato_host.brain.guardrails.context import Case, Finding, GuardContext
+from tomato_host.brain.guardrails.context import GuardContext, ProposalCase, RuleFinding
 from tomato_host.brain.guardrails.ledger import Hold, Ledger
 from tomato_host.brain.guardrails.limits import MILLI, OUTPUT_NAMES, build_limits, check_thresholds
 from tomato_host.brain.guardrails.profiles import PROFILES, RANK
 from tomato_host.brain.guardrails.rules import CLIPPING, OFF_RULES, REFUSING, RULE_NAMES, asks_for
 from tomato_host.brain.guardrails.settings import GuardSettings
+from tomato_host.brain.settings import BudgetSettings
 
 GRACE_S = 120.0
 """A hold outlasts its span by this much: the board's minimum pauses push the last pulse back."""
@@ -32,7 +31,7 @@ EXCLUDES = {ActionType.SET_EXHAUST_FAN: "co2_solenoid"}
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the door says. `action` is the proposal with its verdict written into `safety` (and clipped `params`).
+    """What the guardrails says. `action` is the proposal with its verdict written into `safety` (and clipped `params`).
 
     When refused, `rule`, `value` and `limit` name what refused it; when clipped, the last rule that clipped.
     """
@@ -47,14 +46,14 @@ class Verdict:
     """Outputs whose running action the executor must stop first."""
 
 
-def _check(rule: str, finding: Finding) -> Check:
+def _check(rule: str, finding: RuleFinding) -> Check:
     """A finding as it stands in the record. Built without validation: this runs on every verdict."""
     return Check.model_construct(
         rule=rule, ok=finding.milli is not None, value=finding.value, limit=finding.limit, text=finding.text
     )
 
 
-def _refused(action: ActionV1, rule: str, finding: Finding, before: tuple[Check, ...] = ()) -> Verdict:
+def _refused(action: ActionV1, rule: str, finding: RuleFinding, before: tuple[Check, ...] = ()) -> Verdict:
     check = _check(rule, finding)
     if check.ok:  # clipped to nothing worth doing: a refusal by the rule that clipped
         check = check.model_copy(update={"ok": False})
@@ -66,7 +65,7 @@ def _refused(action: ActionV1, rule: str, finding: Finding, before: tuple[Check,
     )
 
 
-def _clipped_params(case: Case) -> Params:
+def _clipped_params(case: ProposalCase) -> Params:
     """The params with the amount that is left; pulses are as many as the board needs for it."""
     params = case.action.params
     if case.kind is ActionType.WATER:
@@ -76,14 +75,19 @@ def _clipped_params(case: Case) -> Params:
 
 
 class Guardrails:
-    """The door. Deterministic: equal settings, books and calls give equal verdicts."""
+    """The guardrails. Deterministic: equal settings, ledger and calls give equal verdicts."""
 
-    def __init__(self, settings: GuardSettings | None = None, books: Ledger | None = None) -> None:
+    def __init__(
+        self,
+        settings: GuardSettings | None = None,
+        budgets: BudgetSettings | None = None,
+        ledger: Ledger | None = None,
+    ) -> None:
         """Raises ValueError when the settings are wider than the board's own limits."""
         self.settings = settings or GuardSettings()
         check_thresholds(self.settings)
-        self.limits = build_limits(self.settings)
-        self.books = books or Ledger(OUTPUT_NAMES)
+        self.limits = build_limits(self.settings, budgets or BudgetSettings())
+        self.ledger = ledger or Ledger(OUTPUT_NAMES)
 
     # phase one
     def judge(self, proposal: ActionV1, context: GuardContext) -> Verdict:
@@ -96,8 +100,8 @@ class Guardrails:
         limit = self.limits[proposal.type]
         if not (limit.least_milli <= milli <= MOST_MILLI or (off and milli == 0)):
             asked, least = milli / MILLI, limit.least_milli / MILLI
-            return _refused(proposal, "schema", Finding(asked, least, "amount too small, too large or no number"))
-        case = Case(
+            return _refused(proposal, "schema", RuleFinding(asked, least, "amount too small, too large or no number"))
+        case = ProposalCase(
             action=proposal,
             kind=proposal.type,
             rank=RANK[proposal.origin],
@@ -108,7 +112,7 @@ class Guardrails:
             limit=limit,
             profile=PROFILES[context.mode],
             settings=self.settings,
-            books=self.books,
+            ledger=self.ledger,
         )
         for name, rule in OFF_RULES if off else REFUSING:
             finding = rule(case)
@@ -116,37 +120,24 @@ class Guardrails:
                 return self._refuse(case, name, finding)
         return self._allow_off(case) if off else self._clip_and_allow(case)
 
-    def judge_raw(self, data: Any, context: GuardContext) -> Verdict:
-        """Judge something that only claims to be an action: JSON-able data from outside.
-
-        What is no valid `action_v1` is refused by rule `schema`; the verdict then carries a NO_ACTION in its place.
-        """
-        try:
-            return self.judge(ActionV1.model_validate(data), context)
-        except ValidationError as error:
-            first = error.errors(include_url=False, include_input=False)[0]
-            where = ".".join(str(part) for part in first["loc"]) or "action"
-            stand_in = ActionV1(schema_version="action_v1", ts=context.now, type=ActionType.NO_ACTION)
-            return _refused(stand_in, "schema", Finding(None, None, f"{where}: {first['msg']}"[:240]))
-
-    def _refuse(self, case: Case, rule: str, finding: Finding, before: tuple[Check, ...] = ()) -> Verdict:
+    def _refuse(self, case: ProposalCase, rule: str, finding: RuleFinding, before: tuple[Check, ...] = ()) -> Verdict:
         if rule != "idempotency" and case.action.id is not None:
-            self.books.remember(case.action.id)
+            self.ledger.remember(case.action.id)
         return _refused(case.action, rule, finding, before)
 
     def _no_output(self, proposal: ActionV1, now_s: float) -> Verdict:
         """STOP_ALL always passes and ends every hold; NO_ACTION is only recorded."""
         preempts: tuple[str, ...] = ()
         if proposal.type is ActionType.STOP_ALL:
-            preempts = tuple(name for name in OUTPUT_NAMES if self.books.hold(name, now_s) is not None)
+            preempts = tuple(name for name in OUTPUT_NAMES if self.ledger.hold(name, now_s) is not None)
             for name in preempts:
-                self.books.end_hold(name)
+                self.ledger.end_hold(name)
         safety = Safety.model_construct(validated=True, guardrails=(), refused_by=None, clipped_by=(), checks=())
         return Verdict(proposal.model_copy(update={"safety": safety}), True, preempts=preempts)
 
-    def _clip_and_allow(self, case: Case) -> Verdict:
+    def _clip_and_allow(self, case: ProposalCase) -> Verdict:
         limit, checks = case.limit, tuple[Check, ...]()
-        last: tuple[str, Finding] | None = None
+        last: tuple[str, RuleFinding] | None = None
         for name, rule in CLIPPING:
             finding = rule(case)
             if finding is None:
@@ -155,22 +146,22 @@ class Guardrails:
                 return self._refuse(case, name, finding, checks)
             case.milli = finding.milli
             checks, last = (*checks, _check(name, finding)), (name, finding)
-        return self._promise(case, checks, last)
+        return self._reserve(case, checks, last)
 
-    def _allow_off(self, case: Case) -> Verdict:
+    def _allow_off(self, case: ProposalCase) -> Verdict:
         """OFF with seconds keeps the output off that long against lower ranks; without, it only ends the hold."""
-        return self._promise(case, (), None)
+        return self._reserve(case, (), None)
 
-    def _promise(self, case: Case, checks: tuple[Check, ...], last: tuple[str, Finding] | None) -> Verdict:
+    def _reserve(self, case: ProposalCase, checks: tuple[Check, ...], last: tuple[str, RuleFinding] | None) -> Verdict:
         output, key = case.limit.output, str(case.action.id)
         affected = [output]
         if case.milli > 0 and case.kind in EXCLUDES:
             affected.append(EXCLUDES[case.kind])
-        preempts = tuple(name for name in affected if self.books.hold(name, case.now_s) is not None)
+        preempts = tuple(name for name in affected if self.ledger.hold(name, case.now_s) is not None)
         for name in preempts:
-            self.books.end_hold(name)
-        self.books.remember(key)
-        self.books.promise(output, Hold(key, case.rank, case.milli, case.now_s + case.span_s + GRACE_S), case.now_s)
+            self.ledger.end_hold(name)
+        self.ledger.remember(key)
+        self.ledger.reserve(output, Hold(key, case.rank, case.milli, case.now_s + case.span_s + GRACE_S), case.now_s)
         names = RULE_NAMES if case.milli else OFF_NAMES
         safety = Safety.model_construct(
             validated=True, guardrails=names, refused_by=None, clipped_by=tuple(c.rule for c in checks), checks=checks
@@ -178,40 +169,40 @@ class Guardrails:
         update: dict[str, Any] = {"safety": safety}
         if last is not None:
             update["params"] = _clipped_params(case)
-        rule, finding = last if last is not None else (None, Finding(None, None, ""))
+        rule, finding = last if last is not None else (None, RuleFinding(None, None, ""))
         action = case.action.model_copy(update=update)
         return Verdict(action, True, rule, finding.value, finding.limit, checks, preempts)
 
     # phase two
-    def draw(self, action: ActionV1, amount: float, now: datetime) -> float:
-        """How much of `amount` (ml or s) one pulse for this accepted action may take now; books it as under way.
+    def allocate(self, action: ActionV1, amount: float, now: datetime) -> float:
+        """How much of `amount` (ml or s) one pulse for this accepted action may take now; ledger it as under way.
 
         0.0 means: not now (hour or day full, hold over or taken by another). Never more than one pulse of the board.
         """
         limit, now_s = self.limits[action.type], now.timestamp()
-        held = self.books.hold(limit.output, now_s)
+        held = self.ledger.hold(limit.output, now_s)
         if held is None or held.key != action.id:
             return 0.0
         milli = min(
             int(amount * MILLI),
             held.left_milli,
             limit.pulse_milli,
-            limit.hour_milli - self.books.hour_used(limit.output, now_s),
-            limit.day_milli - self.books.day_used(limit.output, now_s),
+            limit.hour_milli - self.ledger.hour_used(limit.output, now_s),
+            limit.day_milli - self.ledger.day_used(limit.output, now_s),
         )
         if milli <= 0:
             return 0.0
-        self.books.draw(limit.output, milli)
+        self.ledger.allocate(limit.output, milli)
         return milli / MILLI
 
     def settle(self, action: ActionV1, drawn: float, delivered: float, now: datetime) -> None:
-        """The board's RESULT for a pulse: `drawn` as `draw` gave it, `delivered` as the board measured it (ml or s)."""
+        """The board's RESULT for a pulse: `drawn` as `allocate` gave it, `delivered` as the board measured it."""
         output = self.limits[action.type].output
-        self.books.settle(output, round(drawn * MILLI), round(delivered * MILLI), now.timestamp())
+        self.ledger.settle(output, round(drawn * MILLI), round(delivered * MILLI), now.timestamp())
 
-    def give_back(self, action: ActionV1, drawn: float) -> None:
+    def refund(self, action: ActionV1, drawn: float) -> None:
         """The board refused a pulse before it began: what was drawn for it may be drawn again."""
-        self.books.give_back(self.limits[action.type].output, str(action.id), round(drawn * MILLI))
+        self.ledger.refund(self.limits[action.type].output, str(action.id), round(drawn * MILLI))
 
     def release(self, action: ActionV1) -> None:
         """The action is over, stopped or was never sent: its hold ends, what it did not draw is free again.
@@ -221,25 +212,17 @@ class Guardrails:
         if action.type not in OUTPUT_OF or action.params.state == "OFF":
             return
         output = OUTPUT_OF[action.type]
-        held = self.books.hold(output, float("-inf"))
+        held = self.ledger.hold(output, float("-inf"))
         if held is not None and held.key == action.id:
-            self.books.end_hold(output)
+            self.ledger.end_hold(output)
 
     # restart
-    def save(self) -> dict[str, Any]:
-        """The books as JSON-able data; give it to `restore` after a restart."""
-        return self.books.to_dict()
-
-    def restore(self, data: dict[str, Any], now: datetime) -> None:
-        """Take over saved books; pulses whose result was never seen count as delivered in full."""
-        self.books = Ledger.from_dict(data, now.timestamp())
-
     def replay(self, actions: Iterable[ActionV1]) -> None:
-        """Rebuild the books from recorded actions with an outcome (oldest first), when no saved books exist."""
+        """Rebuild the ledger from recorded actions with an outcome (oldest first), when no saved ledger exist."""
         for action in actions:
             if action.id is None or action.outcome is None:
                 continue
-            self.books.remember(action.id)
+            self.ledger.remember(action.id)
             if action.type not in OUTPUT_OF:
                 continue
             delivered = action.outcome.delivered_ml if action.type is ActionType.WATER else action.outcome.delivered_s

@@ -1,14 +1,40 @@
-"""What has been promised to the board and what it has delivered: the books the guardrails keep.
+"""The budget ledger: what has been reserved for accepted actions, what is under way on the board, what was delivered.
 
-Amounts are integers in thousandths (ms of on-time, or microlitres), so that sums never drift. Times are seconds since
-the epoch. The books are plain data: `to_dict` and `from_dict` survive a restart, and equal histories give equal books.
+Every ml and every second of on-time is in exactly one of three places, per output:
+
+    reserved --allocate--> under way --settle--> delivered (counts in the rolling hour and the rolling 24 h)
+       ^                       |
+       +--------refund---------+      a pulse that never began; release: what is still reserved is free again
+
+- *Reserve* (phase one, on acceptance): one `Hold` an output gives an action the right to draw its amount until it ends.
+  A reservation counts against no budget; it only keeps others of lower rank away. Budgets are therefore not blocked by
+  actions that are long, late or never carried out.
+- *Allocate* (phase two, before every single pulse): the exact rolling sums decide how much the pulse may take. It then
+  counts at once, before the board has answered.
+- *Settle*: the board's RESULT replaces what was allocated by what was delivered, at the time of the result.
+
+Why two phases: a duty of two hours is accepted now and delivered in many pulses; another action may use the budget in
+between. Checking only on acceptance would let sums overrun, checking only at each pulse would accept what can never be
+delivered. Invariant, tested by a state machine of hostile proposals: delivered + under way is never above the hour's or
+the day's budget, at any time, for any order of calls.
+
+Errors fall to the dry side: a pulse whose result is never seen is settled as delivered in full by the executor. After a
+restart the ledger is rebuilt from records (`Guardrails.replay`, `ledger_events`), never from a file of its own, so that
+there is one source of truth; a replay that repeats the recorded movements ends with an equal ledger.
+
+Amounts are integers in thousandths (ms of on-time, or microlitres): sums of floats drift, and 600 s must stay 600 s.
+Windows are rolling, not calendar days: at midnight nothing is suddenly allowed twice. Times are seconds since the
+epoch; every operation is O(1) amortised, a verdict must stay below 50 us.
+
+Rejected: counting reservations as used (a long action would block the day for others), one budget table shared with the
+board (the board counts for itself and is right when they differ; the host is only ever tighter), and a database (the
+ledger is rebuilt in milliseconds from what is recorded anyway).
 """
 
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import astuple, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 HOUR_S = 3_600.0
 DAY_S = 86_400.0
@@ -26,7 +52,7 @@ class Hold:
     end_s: float
 
 
-class Window:
+class RollingWindow:
     """The sum of what was used within the last `span_s` seconds."""
 
     __slots__ = ("_entries", "_span_s", "_sum")
@@ -48,19 +74,15 @@ class Window:
             self._sum -= entries.popleft()[1]
         return self._sum
 
-    def entries(self) -> list[tuple[float, int]]:
-        """The entries, oldest first, for saving."""
-        return list(self._entries)
-
 
 class Ledger:
-    """Books of all outputs. Only `Guardrails` writes here."""
+    """The ledger of all outputs. Only `Guardrails` writes to it."""
 
     __slots__ = ("_accepted", "_day", "_holds", "_hour", "_keys", "_last_s", "_under_way")
 
     def __init__(self, outputs: tuple[str, ...]) -> None:
-        self._hour = {name: Window(HOUR_S) for name in outputs}
-        self._day = {name: Window(DAY_S) for name in outputs}
+        self._hour = {name: RollingWindow(HOUR_S) for name in outputs}
+        self._day = {name: RollingWindow(DAY_S) for name in outputs}
         self._under_way = dict.fromkeys(outputs, 0)
         self._holds: dict[str, Hold] = {}
         self._accepted: deque[float] = deque()
@@ -81,7 +103,7 @@ class Ledger:
         return held if held is not None and held.end_s > now_s else None
 
     def last_s(self, output: str) -> float | None:
-        """When this output was last promised or used, epoch seconds; None when never."""
+        """When this output was last reserved or used, epoch seconds; None when never."""
         return self._last_s.get(output)
 
     def accepted_within_hour(self, now_s: float) -> int:
@@ -101,14 +123,14 @@ class Ledger:
             del self._keys[next(iter(self._keys))]
         self._keys[key] = None
 
-    def promise(self, output: str, hold: Hold, now_s: float) -> None:
+    def reserve(self, output: str, hold: Hold, now_s: float) -> None:
         """Give the output to an accepted action; what an earlier one had left to draw is free again."""
         self._holds[output] = hold
         self._accepted.append(now_s)
         if hold.left_milli > 0:
             self._last_s[output] = now_s
 
-    def draw(self, output: str, milli: int) -> None:
+    def allocate(self, output: str, milli: int) -> None:
         """A pulse goes to the board: take it from the hold, count it as under way."""
         self._holds[output].left_milli -= milli
         self._under_way[output] += milli
@@ -121,7 +143,7 @@ class Ledger:
             self._day[output].add(at_s, delivered_milli)
             self._last_s[output] = max(at_s, self._last_s.get(output, at_s))
 
-    def give_back(self, output: str, key: str, drawn_milli: int) -> None:
+    def refund(self, output: str, key: str, drawn_milli: int) -> None:
         """A pulse that never began: it is not under way, and its hold, if it still stands, may draw it again."""
         self._under_way[output] = max(0, self._under_way[output] - drawn_milli)
         held = self._holds.get(output)
@@ -131,29 +153,3 @@ class Ledger:
     def end_hold(self, output: str) -> None:
         """End the hold; what was not drawn is free again. What is under way stays counted until settled."""
         self._holds.pop(output, None)
-
-    def to_dict(self) -> dict[str, Any]:
-        """The books as JSON-able data."""
-        return {
-            "used": {name: window.entries() for name, window in self._day.items()},
-            "under_way": dict(self._under_way),
-            "holds": {name: list(astuple(hold)) for name, hold in self._holds.items()},
-            "accepted": list(self._accepted),
-            "keys": list(self._keys),
-            "last": dict(self._last_s),
-        }
-
-    @classmethod
-    def from_dict(cls, data: dict[str, Any], now_s: float) -> Ledger:
-        """Books as saved by `to_dict`. A pulse whose result was never seen counts as delivered in full, now."""
-        books = cls(tuple(data["used"]))
-        for name, entries in data["used"].items():
-            for at_s, milli in entries:
-                books.settle(name, 0, milli, at_s)
-        books._holds = {name: Hold(*row) for name, row in data["holds"].items()}
-        books._accepted = deque(data["accepted"])
-        books._keys = dict.fromkeys(data["keys"])
-        books._last_s = dict(data["last"])
-        for name, milli in data["under_way"].items():
-            books.settle(name, milli, milli, now_s)
-        return books

@@ -1,12 +1,12 @@
-"""The limits that the door enforces, in thousandths, checked once to lie inside the board's own."""
+"""The limits that the guardrails enforces, in thousandths, checked once to lie inside the board's own."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from shared_schemas.devices import LIMITS, OUTPUT_BY_NAME, OUTPUTS
-from shared_schemas.records.action_v1 import OUTPUT_OF, ActionType
+from shared_schemas.devices import LIMITS, OUTPUTS, Output
 from tomato_host.brain.guardrails.settings import GuardSettings
+from tomato_host.brain.settings import BudgetSettings
 
 MILLI = 1_000
 HOUR_S, DAY_S = 3_600, 86_400
@@ -31,7 +31,7 @@ class OutputLimit:
     pause_s: float
     """Least time between two accepted actions; 0 where a new action replaces the old one."""
     least_milli: int
-    """Below this a deed is not worth a relay's wear and is refused rather than clipped to nearly nothing."""
+    """Below this an action is not worth a relay's wear and is refused rather than clipped to nearly nothing."""
 
 
 def _tighter(value: int, board: int, name: str) -> int:
@@ -41,23 +41,18 @@ def _tighter(value: int, board: int, name: str) -> int:
     return value
 
 
-def build_limits(settings: GuardSettings) -> dict[ActionType, OutputLimit]:
+def build_limits(
+    settings: GuardSettings, budgets: BudgetSettings, outputs: tuple[Output, ...] = OUTPUTS
+) -> dict[str, OutputLimit]:
     """The limit of each action type that drives an output. Raises ValueError when one is wider than the board's."""
-    day = {
-        "water_pump": settings.water_ml_per_day,
-        "co2_solenoid": settings.co2_s_per_day,
-        "light": settings.light_s_per_day,
-        "humidifier": settings.humidifier_s_per_day,
-        "heater_mat": settings.heater_s_per_day,
-    }
-    hour = {"water_pump": settings.water_ml_per_hour, "co2_solenoid": settings.co2_s_per_hour}
-    limits: dict[ActionType, OutputLimit] = {}
-    for kind, name in OUTPUT_OF.items():
-        out = OUTPUT_BY_NAME[name]
-        pump = out.kind == "pump"
-        per_hour = _tighter(hour.get(name, out.hour_budget), out.hour_budget, f"{name} per hour")
-        per_day = _tighter(day.get(name, out.day_budget), out.day_budget, f"{name} per day")
-        limits[kind] = OutputLimit(
+    limits: dict[str, OutputLimit] = {}
+    for out in outputs:
+        name, pump = out.name, out.kind == "pump"
+        asked_hour = getattr(settings, out.hour_setting) if out.hour_setting else out.hour_budget
+        asked_day = getattr(budgets, out.budget_setting) if out.budget_setting else out.day_budget
+        per_hour = _tighter(asked_hour, out.hour_budget, f"{name} per hour")
+        per_day = _tighter(asked_day, out.day_budget, f"{name} per day")
+        limits[out.action] = OutputLimit(
             output=name,
             pulse_milli=_tighter(settings.water_ml_per_pulse, out.max_dose, "pulse") * MILLI if pump else out.max_on_ms,
             hour_milli=_window_milli(per_hour, out.budget_unit, HOUR_S),
@@ -69,7 +64,7 @@ def build_limits(settings: GuardSettings) -> dict[ActionType, OutputLimit]:
 
 
 def check_thresholds(settings: GuardSettings) -> None:
-    """Raise ValueError when a threshold here is wider than the interlock on the board."""
+    """Raise ValueError when a threshold context is wider than the interlock on the board."""
     pairs = (
         ("rh_high_pct", settings.rh_high_pct, LIMITS["rh_cutoff_pct"]),
         ("co2_high_ppm", settings.co2_high_ppm, LIMITS["co2_cutoff_ppm"]),

@@ -1,6 +1,6 @@
-"""The rules of the door, one tiny function each, in the order of the table at the end.
+"""The rules of the guardrails, one tiny function each, in the order of the table at the end.
 
-A rule returns None when it has nothing to say, a Finding without `milli` to refuse, one with `milli` to clip.
+A rule returns None when it has nothing to say, a RuleFinding without `milli` to refuse, one with `milli` to clip.
 Refusing rules come first, clipping ones last, so that a budget is never touched by a proposal that falls anyway.
 """
 
@@ -11,13 +11,13 @@ from math import isfinite
 
 from shared_schemas.records.action_v1 import ActionType, ActionV1
 from shared_schemas.records.state_v1 import StateV1
-from tomato_host.brain.guardrails.context import Case, Finding
+from tomato_host.brain.guardrails.context import ProposalCase, RuleFinding
 from tomato_host.brain.guardrails.ledger import HOUR_S
 from tomato_host.brain.guardrails.limits import MILLI
 from tomato_host.brain.guardrails.profiles import GENTLE, PERMITTED, RANK, RISKY
 
-Rule = Callable[[Case], Finding | None]
-PERSON = RANK["person"]
+Rule = Callable[[ProposalCase], RuleFinding | None]
+OPERATOR_RANK = RANK["person"]
 FUTURE_S = 5.0
 """Clock difference that is forgiven in a proposal's time."""
 WATER_SPAN_S = 900.0
@@ -27,122 +27,124 @@ READY_STATES = frozenset({"READY", "LEASED"})
 MIN_QUANTITY_CONFIDENCE = 0.4
 
 
-def _state_of(case: Case) -> StateV1:
-    """The state; only for rules behind `state_fresh`, which refuses deeds that need one."""
+def _state_of(case: ProposalCase) -> StateV1:
+    """The state; only for rules behind `state_fresh`, which refuses actions that need one."""
     state = case.context.state
     if state is None:
         raise ValueError("state_fresh must come before the rules that read the state")
     return state
 
 
-def idempotency(case: Case) -> Finding | None:
+def idempotency(case: ProposalCase) -> RuleFinding | None:
     """A key judged before moves nothing again; no key at all cannot be judged once only."""
     key = case.action.id
     if key is None:
-        return Finding(None, None, "the proposal carries no id")
-    if case.books.knows(key):
-        return Finding(None, None, f"{key} was judged before")
+        return RuleFinding(None, None, "the proposal carries no id")
+    if case.ledger.knows(key):
+        return RuleFinding(None, None, f"{key} was judged before")
     return None
 
 
-def permission(case: Case) -> Finding | None:
-    """Each origin has its own list of deeds."""
+def permission(case: ProposalCase) -> RuleFinding | None:
+    """Each origin has its own list of actions."""
     if case.kind in PERMITTED[case.action.origin]:
         return None
-    return Finding(None, None, f"{case.action.origin} may not ask for {case.kind.value}")
+    return RuleFinding(None, None, f"{case.action.origin} may not ask for {case.kind.value}")
 
 
-def mode(case: Case) -> Finding | None:
+def mode(case: ProposalCase) -> RuleFinding | None:
     """What the mode forbids: to programmes more than to a person."""
     profile = case.profile
-    forbidden = profile.forbidden_to_person if case.rank >= PERSON else profile.forbidden
+    forbidden = profile.forbidden_to_operator if case.rank >= OPERATOR_RANK else profile.forbidden
     if case.kind not in forbidden:
         return None
-    return Finding(None, None, f"mode {case.context.mode} allows no {case.kind.value} by {case.action.origin}")
+    return RuleFinding(None, None, f"mode {case.context.mode} allows no {case.kind.value} by {case.action.origin}")
 
 
-def safe_mode(case: Case) -> Finding | None:
+def safe_mode(case: ProposalCase) -> RuleFinding | None:
     """What safe mode has switched off stays off, for everybody."""
-    here = case.context
-    if here.mode != "SAFE" or case.limit.output not in (RISKY if here.switched_off is None else here.switched_off):
+    context = case.context
+    if context.mode != "SAFE" or case.limit.output not in (
+        RISKY if context.switched_off is None else context.switched_off
+    ):
         return None
-    return Finding(None, None, f"safe mode keeps {case.limit.output} off")
+    return RuleFinding(None, None, f"safe mode keeps {case.limit.output} off")
 
 
-def expiry(case: Case) -> Finding | None:
+def expiry(case: ProposalCase) -> RuleFinding | None:
     """A proposal is for now: neither of the past nor of the future."""
     age_s = case.now_s - case.action.ts.timestamp()
     oldest_s = case.settings.proposal_age_s * case.profile.age_share
     if age_s > oldest_s:
-        return Finding(age_s, oldest_s, "the proposal is too old, s")
+        return RuleFinding(age_s, oldest_s, "the proposal is too old, s")
     if age_s < -FUTURE_S:
-        return Finding(-age_s, FUTURE_S, "the proposal comes from the future, s")
+        return RuleFinding(-age_s, FUTURE_S, "the proposal comes from the future, s")
     limit = case.action.not_after
     if limit is not None and limit.timestamp() < case.now_s:
-        return Finding(case.now_s - limit.timestamp(), 0.0, "its not_after has passed, s")
+        return RuleFinding(case.now_s - limit.timestamp(), 0.0, "its not_after has passed, s")
     return None
 
 
-def link(case: Case) -> Finding | None:
-    """Nothing is promised to a board that is away or not ready."""
-    here = case.context
-    if not here.link_up:
-        return Finding(0.0, 1.0, "the board is not connected")
-    if here.board_state not in READY_STATES:
-        return Finding(None, None, f"the board is in state {here.board_state}")
+def link(case: ProposalCase) -> RuleFinding | None:
+    """Nothing is accepted for a board that is absent or not ready."""
+    context = case.context
+    if not context.link_up:
+        return RuleFinding(0.0, 1.0, "the board is not connected")
+    if context.board_state not in READY_STATES:
+        return RuleFinding(None, None, f"the board is in state {context.board_state}")
     return None
 
 
-def board_fault(case: Case) -> Finding | None:
+def board_fault(case: ProposalCase) -> RuleFinding | None:
     """With a fault latched only air and light may be asked for; the board decides about those itself."""
     faults = case.context.faults
     if not faults or case.kind in GENTLE:
         return None
-    return Finding(float(len(faults)), 0.0, f"the board holds fault {faults[0]}")
+    return RuleFinding(float(len(faults)), 0.0, f"the board holds fault {faults[0]}")
 
 
-def state_fresh(case: Case) -> Finding | None:
-    """Deeds that can do harm want a fresh state."""
+def state_fresh(case: ProposalCase) -> RuleFinding | None:
+    """Actions that can do harm want a fresh state."""
     if case.kind in GENTLE:
         return None
     state = case.context.state
     if state is None:
-        return Finding(None, None, "there is no state yet")
+        return RuleFinding(None, None, "there is no state yet")
     age_s = case.now_s - state.ts.timestamp()
     oldest_s = case.settings.state_age_s * case.profile.age_share
-    return Finding(age_s, oldest_s, "the state is stale, s") if age_s > oldest_s else None
+    return RuleFinding(age_s, oldest_s, "the state is stale, s") if age_s > oldest_s else None
 
 
-def state_lag(case: Case) -> Finding | None:
+def state_lag(case: ProposalCase) -> RuleFinding | None:
     """A programme's proposal must rest on (about) the newest state."""
     seen, state = case.action.why.state_ts, case.context.state
-    if seen is None or state is None or case.rank >= PERSON:
+    if seen is None or state is None or case.rank >= OPERATOR_RANK:
         return None
     lag_s = (state.ts - seen).total_seconds()
     limit_s = case.settings.state_lag_s
-    return Finding(lag_s, limit_s, "decided on an old state, s") if lag_s > limit_s else None
+    return RuleFinding(lag_s, limit_s, "decided on an old state, s") if lag_s > limit_s else None
 
 
-def priority(case: Case) -> Finding | None:
-    """An output that someone of higher rank holds is not taken away from them."""
-    held = case.books.hold(case.limit.output, case.now_s)
+def priority(case: ProposalCase) -> RuleFinding | None:
+    """An output held by a higher rank is refused to a lower one."""
+    held = case.ledger.hold(case.limit.output, case.now_s)
     if held is None or held.rank <= case.rank:
         return None
-    return Finding(held.end_s - case.now_s, 0.0, f"{case.limit.output} is held by {held.key} for s")
+    return RuleFinding(held.end_s - case.now_s, 0.0, f"{case.limit.output} is held by {held.key} for s")
 
 
-def confidence(case: Case) -> Finding | None:
+def confidence(case: ProposalCase) -> RuleFinding | None:
     """A doubtful state allows air and light, and water by the small dose."""
-    if case.kind in GENTLE or case.rank >= PERSON:
+    if case.kind in GENTLE or case.rank >= OPERATOR_RANK:
         return None
     value = _state_of(case).confidence
     least = case.settings.min_confidence + case.profile.extra_confidence
     if value >= least:
         return None
     if case.kind is not ActionType.WATER:
-        return Finding(value, least, "the state is not trusted")
+        return RuleFinding(value, least, "the state is not trusted")
     dose = case.settings.low_confidence_dose_ml * MILLI
-    return Finding(value, least, "the state is not trusted: small dose", dose) if case.milli > dose else None
+    return RuleFinding(value, least, "the state is not trusted: small dose", dose) if case.milli > dose else None
 
 
 QUANTITY_OF = {
@@ -150,10 +152,10 @@ QUANTITY_OF = {
     ActionType.SET_HUMIDIFIER: "rh_pct",
     ActionType.SET_HEATER_MAT: "soil_temp_c",
 }
-"""The reading without which a deed is blind."""
+"""The reading without which an action is blind."""
 
 
-def quantity(case: Case) -> Finding | None:
+def quantity(case: ProposalCase) -> RuleFinding | None:
     """Gas, mist and heat each want their own sensor to be trusted, whoever asks."""
     name = QUANTITY_OF.get(case.kind)
     if name is None:
@@ -162,21 +164,21 @@ def quantity(case: Case) -> Finding | None:
     value = state.quantity_confidence.get(name, state.confidence)
     if value >= MIN_QUANTITY_CONFIDENCE:
         return None
-    return Finding(value, MIN_QUANTITY_CONFIDENCE, f"{name} is not trusted")
+    return RuleFinding(value, MIN_QUANTITY_CONFIDENCE, f"{name} is not trusted")
 
 
-def _over(value: float | None, limit: float, what: str) -> Finding | None:
+def _over(value: float | None, limit: float, what: str) -> RuleFinding | None:
     """Refuse at or above `limit`, and where there is no value at all."""
     if value is None:
-        return Finding(None, limit, f"no value of {what}")
-    return Finding(value, limit, f"{what} is too high") if value >= limit else None
+        return RuleFinding(None, limit, f"no value of {what}")
+    return RuleFinding(value, limit, f"{what} is too high") if value >= limit else None
 
 
-def _water(case: Case) -> Finding | None:
+def _water(case: ProposalCase) -> RuleFinding | None:
     if case.context.leak:
-        return Finding(1.0, 0.0, "water lies where none should")
+        return RuleFinding(1.0, 0.0, "the leak sensor is wet")
     if case.context.reservoir_ok is False:
-        return Finding(0.0, 1.0, "the reservoir is low")
+        return RuleFinding(0.0, 1.0, "the reservoir is low")
     # A probe without confidence says nothing; only trusted wetness refuses water.
     trusted = [
         p.moisture_pct
@@ -184,43 +186,43 @@ def _water(case: Case) -> Finding | None:
         if p.moisture_pct is not None and p.confidence >= MIN_QUANTITY_CONFIDENCE
     ]
     if trusted and min(trusted) >= case.settings.soil_wet_pct:
-        return Finding(min(trusted), case.settings.soil_wet_pct, "the soil is wet")
+        return RuleFinding(min(trusted), case.settings.soil_wet_pct, "the soil is wet")
     return None
 
 
-def _co2(case: Case) -> Finding | None:
+def _co2(case: ProposalCase) -> RuleFinding | None:
     state = _state_of(case)
     if state.devices.light != "ON":
-        return Finding(0.0, 1.0, "CO2 feeds nobody in the dark")
-    held = case.books.hold("exhaust_fan", case.now_s)
+        return RuleFinding(0.0, 1.0, "no CO2 in the dark")
+    held = case.ledger.hold("exhaust_fan", case.now_s)
     # A hold is newer than the state: the exhaust may have been asked to run, or to stop, a moment ago.
     if state.devices.exhaust_fan == "ON" if held is None else held.left_milli > 0:
-        return Finding(1.0, 0.0, "the exhaust would blow the CO2 out")
+        return RuleFinding(1.0, 0.0, "the exhaust would blow the CO2 out")
     return _over(state.env.co2_ppm, case.settings.co2_high_ppm, "co2_ppm")
 
 
-def _humidifier(case: Case) -> Finding | None:
+def _humidifier(case: ProposalCase) -> RuleFinding | None:
     if case.context.leak:
-        return Finding(1.0, 0.0, "water lies where none should")
+        return RuleFinding(1.0, 0.0, "the leak sensor is wet")
     return _over(_state_of(case).env.rh_pct, case.settings.rh_high_pct, "rh_pct")
 
 
-def _heater(case: Case) -> Finding | None:
+def _heater(case: ProposalCase) -> RuleFinding | None:
     if case.context.leak:
-        return Finding(1.0, 0.0, "water lies where none should")
+        return RuleFinding(1.0, 0.0, "the leak sensor is wet")
     return _over(_state_of(case).soil.temp_c, case.settings.soil_temp_high_c, "soil_temp_c")
 
 
-def _light(case: Case) -> Finding | None:
+def _light(case: ProposalCase) -> RuleFinding | None:
     air_c = case.context.state.env.air_temp_c if case.context.state is not None else None
     return None if air_c is None else _over(air_c, case.settings.air_hot_c, "air_temp_c")
 
 
-def _exhaust(case: Case) -> Finding | None:
+def _exhaust(case: ProposalCase) -> RuleFinding | None:
     air_c = case.context.state.env.air_temp_c if case.context.state is not None else None
     if air_c is None or air_c >= case.settings.air_cold_c:
         return None
-    return Finding(air_c, case.settings.air_cold_c, "air_temp_c is too low to blow air out")
+    return RuleFinding(air_c, case.settings.air_cold_c, "air_temp_c is too low to blow air out")
 
 
 ENVIRONMENT: dict[ActionType, Rule] = {
@@ -233,65 +235,65 @@ ENVIRONMENT: dict[ActionType, Rule] = {
 }
 
 
-def environment(case: Case) -> Finding | None:
+def environment(case: ProposalCase) -> RuleFinding | None:
     """Leak, reservoir, air and soil: the rule of the output itself."""
     rule = ENVIRONMENT.get(case.kind)
     return None if rule is None else rule(case)
 
 
-def interval(case: Case) -> Finding | None:
+def interval(case: ProposalCase) -> RuleFinding | None:
     """Water needs time to sink in before anyone may judge that more is wanted."""
-    last_s = case.books.last_s(case.limit.output)
+    last_s = case.ledger.last_s(case.limit.output)
     if last_s is None:
         return None
     since_s, pause_s = case.now_s - last_s, case.limit.pause_s
-    return Finding(since_s, pause_s, "too soon after the last, s") if since_s < pause_s else None
+    return RuleFinding(since_s, pause_s, "too soon after the last, s") if since_s < pause_s else None
 
 
-def actions_per_hour(case: Case) -> Finding | None:
+def actions_per_hour(case: ProposalCase) -> RuleFinding | None:
     """A chattering controller is refused; a person has twice the room."""
-    limit = int(case.settings.actions_per_hour * case.profile.actions_share) * (2 if case.rank >= PERSON else 1)
-    count = case.books.accepted_within_hour(case.now_s)
-    return Finding(float(count), float(limit), "actions in the last hour") if count >= limit else None
+    limit = int(case.settings.actions_per_hour * case.profile.actions_share) * (2 if case.rank >= OPERATOR_RANK else 1)
+    count = case.ledger.accepted_within_hour(case.now_s)
+    return RuleFinding(float(count), float(limit), "actions in the last hour") if count >= limit else None
 
 
-def _clip(case: Case, milli: int, text: str) -> Finding | None:
-    """A Finding that lowers the amount to `milli`, if it is above."""
+def _clip(case: ProposalCase, milli: int, text: str) -> RuleFinding | None:
+    """A RuleFinding that lowers the amount to `milli`, if it is above."""
     if case.milli <= milli:
         return None
-    return Finding(case.milli / MILLI, max(0, milli) / MILLI, text, max(0, milli))
+    return RuleFinding(case.milli / MILLI, max(0, milli) / MILLI, text, max(0, milli))
 
 
-def per_action(case: Case) -> Finding | None:
-    """The largest single deed: pulses of the pump, or on-time within the span; never more of a span than allowed."""
+def per_action(case: ProposalCase) -> RuleFinding | None:
+    """The largest single action: pulses of the pump, or on-time within the span; never more of a span than allowed."""
     if case.kind is ActionType.WATER:
         pulses = case.action.params.pulses or 1
         if pulses > MOST_PULSES:
-            return Finding(float(pulses), float(MOST_PULSES), "pulses in one action")
+            return RuleFinding(float(pulses), float(MOST_PULSES), "pulses in one action")
         most = case.limit.pulse_milli * (case.action.params.pulses or 3)
         return _clip(case, int(min(most, case.limit.hour_milli) * case.profile.dose_share), "ml in one action")
     period_s, longest_s = case.action.params.period_s or 0.0, float(case.settings.longest_s)
     if period_s > longest_s:
-        return Finding(period_s, longest_s, "spread over too long, s")
+        return RuleFinding(period_s, longest_s, "spread over too long, s")
     share = case.profile.dose_share if case.kind is ActionType.CO2_INJECT else 1.0
     return _clip(case, int(case.span_s * MILLI * share), "s in one action")
 
 
-def hour_budget(case: Case) -> Finding | None:
-    """A deed within the hour may use what is left of the rolling hour, a longer one the rate of the budget.
+def hour_budget(case: ProposalCase) -> RuleFinding | None:
+    """An action within the hour may use what is left of the rolling hour, a longer one the rate of the budget.
 
-    `Guardrails.draw` holds the exact rolling sum again before every single pulse.
+    `Guardrails.allocate` holds the exact rolling sum again before every single pulse.
     """
     hour = case.limit.hour_milli
     if case.span_s > HOUR_S:
         return _clip(case, int(hour * case.span_s / HOUR_S), "per hour, over the span")
-    return _clip(case, hour - case.books.hour_used(case.limit.output, case.now_s), "left of the hour's budget")
+    return _clip(case, hour - case.ledger.hour_used(case.limit.output, case.now_s), "left of the hour's budget")
 
 
-def day_budget(case: Case) -> Finding | None:
+def day_budget(case: ProposalCase) -> RuleFinding | None:
     """The last 24 h, whatever the calendar says."""
     share = case.profile.day_share if case.kind is ActionType.CO2_INJECT else 1.0
-    left = int(case.limit.day_milli * share) - case.books.day_used(case.limit.output, case.now_s)
+    left = int(case.limit.day_milli * share) - case.ledger.day_used(case.limit.output, case.now_s)
     return _clip(case, left, "left of the day's budget")
 
 
@@ -321,7 +323,7 @@ RULES = REFUSING + CLIPPING
 RULE_NAMES = tuple(name for name, _ in RULES)
 
 OFF_RULES: tuple[tuple[str, Rule], ...] = (("idempotency", idempotency), ("expiry", expiry), ("priority", priority))
-"""Switching off is nearly always right: only when, by which key, and whether somebody holds the output are asked."""
+"""Switching off is nearly always right: only id, age and the hold of the output are checked."""
 
 
 def asks_for(action: ActionV1) -> tuple[int, float]:

@@ -1,7 +1,7 @@
 """Why trust can be lost: one row a cause, with its way in, its way back, and what it means for the outputs.
 
-Water that seems not to arrive is no cause: it makes the mode CAUTION and calls a person. A pump kept off for a doubtful
-probe would kill the plant; the floor is guarded by the leak sensor and by the board's own flow interlock.
+Water that seems not to arrive is no cause: it makes the mode CAUTION and notifies the operator. A pump kept off for a
+doubtful probe would kill the plant; the floor is guarded by the leak sensor and by the board's own flow interlock.
 """
 
 from __future__ import annotations
@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from shared_schemas.devices import names_of
 from tomato_host.brain.safe_mode.settings import SafeModeSettings
 from tomato_host.brain.safe_mode.signals import Signals
 
 Test = Callable[[Signals, SafeModeSettings], bool]
-RISKY = ("water_pump", "co2_solenoid", "humidifier", "heater_mat")
-WET = ("water_pump", "humidifier")
+RISKY = names_of(risk="risky")
+CARRY_WATER = names_of(carries_water=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +27,8 @@ class Cause:
     leave: Test
     sudden: bool
     """True: counts at once. False: must last `hold_s`, for causes that can flicker."""
-    needs_person: bool
-    """True: stays until a person says it is dealt with, and only if the cause is gone."""
+    needs_operator: bool
+    """True: stays until the operator acknowledges it, and only if the cause is gone."""
     switch_off: tuple[str, ...]
     ventilate: bool
     """Ask for the exhaust while it lasts (the board decides)."""
@@ -57,10 +58,10 @@ CAUSES: tuple[Cause, ...] = (
         lambda s, k: s.leak is True,
         lambda s, k: s.leak is False,
         sudden=True,
-        needs_person=True,
+        needs_operator=True,
         switch_off=RISKY,
         ventilate=False,
-        message="Water lies where none should.",
+        message="The leak sensor is wet.",
         next_step="find and stop the water, dry the sensor, press the board's button",
     ),
     Cause(
@@ -68,7 +69,7 @@ CAUSES: tuple[Cause, ...] = (
         lambda s, k: bool(s.board_faults),
         lambda s, k: not s.board_faults,
         sudden=True,
-        needs_person=False,
+        needs_operator=False,
         switch_off=RISKY,
         ventilate=False,
         message="The board has latched a fault.",
@@ -79,10 +80,10 @@ CAUSES: tuple[Cause, ...] = (
         lambda s, k: s.link_down_s >= k.link_down_s,
         lambda s, k: s.link_down_s == 0.0,
         sudden=True,
-        needs_person=False,
+        needs_operator=False,
         switch_off=RISKY,
         ventilate=False,
-        message="The board does not answer; it looks after the plant by itself.",
+        message="The board does not answer; it runs on its own.",
         next_step="check cable and power",
     ),
     Cause(
@@ -90,7 +91,7 @@ CAUSES: tuple[Cause, ...] = (
         lambda s, k: s.state_age_s >= k.state_age_s,
         lambda s, k: s.state_age_s < k.state_age_s / 3.0,
         sudden=True,
-        needs_person=False,
+        needs_operator=False,
         switch_off=RISKY,
         ventilate=False,
         message="There is no fresh state.",
@@ -101,7 +102,7 @@ CAUSES: tuple[Cause, ...] = (
         lambda s, k: s.confidence < k.confidence_low,
         lambda s, k: s.confidence >= k.confidence_back,
         sudden=False,
-        needs_person=False,
+        needs_operator=False,
         switch_off=RISKY,
         ventilate=False,
         message="The readings cannot be trusted.",
@@ -113,7 +114,7 @@ CAUSES: tuple[Cause, ...] = (
         _hot,
         _cooled,
         sudden=False,
-        needs_person=False,
+        needs_operator=False,
         switch_off=("light", "heater_mat", "co2_solenoid"),
         ventilate=True,
         message="The tent is too hot.",
@@ -124,8 +125,8 @@ CAUSES: tuple[Cause, ...] = (
         _cold,
         _warmed,
         sudden=False,
-        needs_person=False,
-        switch_off=("exhaust_fan", *WET, "co2_solenoid"),
+        needs_operator=False,
+        switch_off=("exhaust_fan", *CARRY_WATER, "co2_solenoid"),
         ventilate=False,
         message="The tent is too cold.",
         next_step="warm the room, close the tent",
@@ -135,7 +136,7 @@ CAUSES: tuple[Cause, ...] = (
         lambda s, k: bool(s.critical),
         lambda s, k: not s.critical,
         sudden=True,
-        needs_person=False,
+        needs_operator=False,
         switch_off=RISKY,
         ventilate=False,
         message="A critical anomaly is open.",
@@ -143,13 +144,13 @@ CAUSES: tuple[Cause, ...] = (
     ),
     Cause(
         "person",
-        lambda s, k: s.person_wants_safe,
-        lambda s, k: not s.person_wants_safe,
+        lambda s, k: s.operator_wants_safe,
+        lambda s, k: not s.operator_wants_safe,
         sudden=True,
-        needs_person=False,
+        needs_operator=False,
         switch_off=RISKY,
         ventilate=False,
-        message="Asked for by a person.",
+        message="Requested by the operator.",
         next_step="`tomato-host mode normal` when done",
     ),
 )

@@ -1,7 +1,29 @@
-"""The state machine of trust: NORMAL, CAUTION, SAFE, and the slow way back.
+"""The state machine of the mode: NORMAL, CAUTION, SAFE, PAUSED, and the slow way back.
 
-NORMAL --HIGH anomaly--> CAUTION --calm--> NORMAL.  Any --cause--> SAFE --all causes gone for `calm_s`--> CAUTION
-(recovering) --`recover_s` without a cause--> NORMAL.  PAUSED lies over NORMAL and CAUTION and never hides SAFE.
+    NORMAL --HIGH anomaly--> CAUTION --`caution_s` after the last one--> NORMAL
+    any    --cause--> SAFE --all causes gone for `calm_s`--> CAUTION --`recover_s` without a cause--> NORMAL
+    PAUSED lies over NORMAL and CAUTION and never hides SAFE.
+
+What the modes mean: NORMAL trusts the state; CAUTION still plans, with smaller doses and no CO2 (the guardrails'
+`PROFILES`); SAFE switches off what its causes name and leaves light by the clock and moving air; PAUSED refuses every
+program, the operator's own actions pass.
+
+Causes are the rows of `causes.py`, independent of one another. Each has a test to enter and a stricter one to leave, so
+that a value at the edge does not flicker (hysteresis). A sudden cause (leak, latched fault, lost link) counts at once;
+one that can flicker (temperature, confidence) must last `hold_s`. A leak needs the operator's acknowledgement as well:
+a dried sensor is no proof that the pipe is whole. SAFE holds as long as any cause holds. Outputs that a cause has
+switched off stay off until SAFE is left, also when that cause is gone before the others.
+
+Losing trust takes one step, regaining it takes `calm_s` + `recover_s`: a wrong entry costs the plant most of an hour of
+plain light and air, a wrong exit may cost the floor.
+
+`step` is pure: state and signals in, state and consequences out. Equal inputs give equal results, so a replay walks the
+same modes. A clock that is set back does not make `hold_s` or `calm_s` longer: what began later than now counts from
+now.
+
+Alternatives considered. One "health score" with thresholds would hide which cause holds and what to do about it; here
+every message names the cause and the next step. A timeout back to NORMAL would hand a broken sensor back to the
+planner. Modes on the board were rejected: it has interlocks of its own and need not know how far the host trusts.
 """
 
 from __future__ import annotations
@@ -9,13 +31,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Literal
 
+from shared_schemas.records.base import Mode
 from tomato_host.brain.safe_mode.causes import CAUSE_BY_NAME, CAUSES, Cause
 from tomato_host.brain.safe_mode.settings import SafeModeSettings
 from tomato_host.brain.safe_mode.signals import Signals
 
-Mode = Literal["NORMAL", "CAUTION", "SAFE", "PAUSED"]
 KEEP_ON = ("circulation_fan",)
 """What runs through safe mode: moving air keeps mould away and harms nothing."""
 
@@ -38,7 +59,7 @@ class SafeModeState:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class SafeModeStep:
     """The machine's answer to one set of signals."""
 
     state: SafeModeState
@@ -55,7 +76,7 @@ class Step:
     """One line for a person, on every change of mode or causes."""
 
 
-def step(state: SafeModeState, signals: Signals, settings: SafeModeSettings) -> Step:
+def step(state: SafeModeState, signals: Signals, settings: SafeModeSettings) -> SafeModeStep:
     """Take one step. Pure: equal inputs give equal answers; `signals.now` must not go backwards."""
     suspected = _suspected(state, signals, settings)
     causes = tuple(c.name for c in CAUSES if _holds(c, state, suspected, signals, settings))
@@ -66,7 +87,7 @@ def step(state: SafeModeState, signals: Signals, settings: SafeModeSettings) -> 
     changed = after.mode != state.mode
     if changed or state.since is None:
         after = replace(after, since=signals.now)
-    return Step(
+    return SafeModeStep(
         state=after,
         changed=changed,
         entered=entered,
@@ -97,7 +118,7 @@ def _holds(
     """Whether the cause counts now: newly in, or in and not yet allowed out."""
     if cause.name in state.causes:
         gone = cause.leave(signals, settings)
-        return not (gone and (signals.person_acknowledges or not cause.needs_person))
+        return not (gone and (signals.operator_acknowledges or not cause.needs_operator))
     if cause.sudden:
         return cause.enter(signals, settings)
     since = suspected.get(cause.name)
@@ -127,7 +148,7 @@ def _calm(state: SafeModeState, signals: Signals) -> SafeModeState:
     until = state.caution_until
     if until is not None and signals.now >= until:
         until = None
-    mode: Mode = "PAUSED" if signals.person_paused else "CAUTION" if until else "NORMAL"
+    mode: Mode = "PAUSED" if signals.operator_paused else "CAUTION" if until else "NORMAL"
     same = mode == state.mode and until == state.caution_until
     return state if same else replace(state, mode=mode, caution_until=until)
 

@@ -22,7 +22,7 @@ class Signals:
     """Open anomalies of severity CRITICAL, by type."""
     high: tuple[str, ...] = ()
     """Open anomalies of severity HIGH, by type: they make the mode CAUTION, not SAFE."""
-    person_wants_safe: bool = False
-    person_paused: bool = False
-    person_acknowledges: bool = False
-    """A person says that what needed a hand has been dealt with."""
+    operator_wants_safe: bool = False
+    operator_paused: bool = False
+    operator_acknowledges: bool = False
+    """The operator confirms that the cause has been dealt with."""

@@ -1,13 +1,13 @@
-"""Weights of several forecasts of one quantity by their recent skill, per horizon. A loser steps back by itself."""
+"""Weights of several forecasts of one quantity by their recent skill, per horizon: who errs more loses weight."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from tomato_host.brain.world_model.psychrometrics import Array
+from tomato_host.brain.world_model.arrays import Array
 
 SHARPNESS = 12.0
-"""Weight = recent mean absolute error ** -SHARPNESS: near-equal forecasters are averaged, clear losers are silent."""
+"""Weight = recent mean absolute error ** -SHARPNESS: near-equal experts are averaged, clearly worse ones vanish."""
 
 MEMORY = 0.88
 """Fading of the error record per day: about the last week counts."""
@@ -26,7 +26,7 @@ class SkillBlend:
         self.scored: Array = np.zeros((expert_count, horizon_count))
         self._weights: Array | None = None
 
-    def learn(self, forecasts: Array, truth: Array) -> None:
+    def score(self, forecasts: Array, truth: Array) -> None:
         """Score forecasts [E, n, H] of one day against the truth [n, H]; unknown hours do not count."""
         error = np.abs(forecasts - truth)
         known = np.isfinite(error)
@@ -34,7 +34,7 @@ class SkillBlend:
         self.scored = self.scored * MEMORY + known.sum(axis=1)
         self._weights = None
 
-    def forget_computed(self) -> None:
+    def clear_caches(self) -> None:
         """Drop the cached weights."""
         self._weights = None
 
@@ -58,7 +58,7 @@ class SkillBlend:
         return np.asarray(skill / skill.sum(axis=0))
 
     def combine(self, forecasts: Array, allowed: Array) -> Array:
-        """One forecast [n, H] from [E, n, H]; experts not allowed [E] or without a value give their weight away."""
+        """One forecast [n, H] from [E, n, H]; experts not `allowed` [E] or without a value do not count."""
         usable = np.isfinite(forecasts) & allowed[:, None, None]
         weight = np.where(usable, self.weights()[:, None, :] + 1e-12 * self.prior[:, None, None], 0.0)
         total = weight.sum(axis=0)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tomato_host.brain.world_model.psychrometrics import Array
+from tomato_host.brain.world_model.arrays import Array
 
 FORGET_PER_DAY = 0.96
 """About 25 days count: a plant's leaf area changes on that scale."""
@@ -27,13 +27,13 @@ class Coefficient:
 
 
 class BoundedRls:
-    """Coefficients of one linear law, taught in daily blocks."""
+    """Coefficients of one linear law, updated in daily blocks."""
 
     def __init__(self, law: tuple[Coefficient, ...], noise: float, forget: float = FORGET_PER_DAY) -> None:
         self.law = law
         self.forget = forget
         self.noise = noise
-        """Typical residual of one hour, in the target's unit; sets how strongly the prior is believed."""
+        """Typical residual of one hour, in the target's unit; sets the weight of the prior."""
         self.prior = np.array([c.prior for c in law])
         self.low = np.array([c.low for c in law])
         self.high = np.array([c.high for c in law])
@@ -44,8 +44,8 @@ class BoundedRls:
         self.scale = noise
         self.rows = 0.0
 
-    def teach(self, x: Array, target: Array) -> None:
-        """Absorb rows [n, p] with targets [n]; rows with NaN are left out, outliers are held down."""
+    def update(self, x: Array, target: Array) -> None:
+        """Add rows [n, p] with targets [n]; rows with NaN are left out, outliers count less (Huber 1964)."""
         known = np.isfinite(target) & np.isfinite(x).all(axis=1)
         if not known.any():
             return
@@ -75,14 +75,14 @@ class BoundedRls:
         return theta
 
     def loosen(self, index: int, step: float) -> None:
-        """Let one coefficient wander: its variance grows by `step` squared, what the others learned stays."""
+        """Let one coefficient drift: its variance grows by `step` squared, what the others learned stays."""
         column = self.gram[:, index]
         share = column / (column[index] + (self.noise / step) ** 2)
         self.rhs = self.rhs - share * self.rhs[index]
         self.gram = self.gram - np.outer(share, column)
 
     def restart(self, index: int, value: float, spread: float) -> None:
-        """Forget what was learned of one coefficient and believe `value` give or take `spread` instead."""
+        """Replace what was learned of one coefficient by `value` with standard deviation `spread`."""
         own = (self.noise / spread) ** 2
         rhs, gram, theta = self.rhs - self.gram[:, index] * self.theta[index], self.gram.copy(), self.theta.copy()
         gram[index], gram[:, index] = 0.0, 0.0
@@ -90,5 +90,5 @@ class BoundedRls:
         self.gram, self.rhs, self.theta = gram, rhs, theta
 
     def named(self) -> dict[str, float]:
-        """Coefficients by name, for records and people."""
+        """Coefficients by name, for records and logs."""
         return {c.name: round(float(v), 6) for c, v in zip(self.law, self.theta, strict=True)}

@@ -1,17 +1,18 @@
-"""Intervals that keep their promise: per horizon, adapted by what was missed (adaptive conformal inference).
+"""Intervals that cover what they claim to, per horizon, adapted by their misses (adaptive conformal inference).
 
 Residuals are divided by their typical size at that hour of the day; two thresholds per horizon, one a side, move
 up after a miss and down after a hit (Gibbs and Candes 2021; quantile tracking of Angelopoulos et al. 2023). Whatever
-the data do, the long-run share of misses goes to the asked one.
+the data do, the long-run share of misses goes to the nominal one.
+
+An `IssuedSeries` holds what was issued until the truth is known: only a forecast that was really issued is scored.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from tomato_host.brain.world_model.features import Index
-from tomato_host.brain.world_model.psychrometrics import Array, Mask
-from tomato_host.brain.world_model.shared_arrays import own
+from tomato_host.brain.world_model.arrays import Array, Index, Mask, own
+from tomato_host.brain.world_model.learners import REGIMES
 
 MISS_PER_SIDE = 0.095
 """80 % intervals: a tenth of the hours may fall below, a tenth above; half a point less is aimed at on each side,
@@ -28,11 +29,11 @@ _NEAR = {0: 1.0, 1: 0.7, 23: 0.7, 2: 0.35, 22: 0.35}
 _SMOOTH: Array = np.array([[_NEAR.get((i - j) % 24, 0.0) for j in range(24)] for i in range(24)])
 """Weights of the hours around each hour of the day."""
 
-_UNTAUGHT = 2.0
+_UNSCORED = 2.0
 """Widening while an hour of the day has not been scored yet."""
 
 
-class Interval:
+class ConformalInterval:
     """Widths for H horizons; `first_guess` is the typical residual before anything was scored."""
 
     def __init__(self, horizon_count: int, first_guess: float) -> None:
@@ -43,14 +44,14 @@ class Interval:
         self.above: Array = np.full(horizon_count, START)
         self._typical: Array | None = None
 
-    def forget_computed(self) -> None:
+    def clear_caches(self) -> None:
         """Drop the cached typical residuals."""
         self._typical = None
 
     def typical(self) -> Array:
         """Typical absolute residual [24, H] by hour of day, smoothed over two hours either side."""
         if self._typical is None:
-            guess = self.first_guess * _UNTAUGHT
+            guess = self.first_guess * _UNSCORED
             self._typical = (_SMOOTH @ self.size_sum + 0.5 * guess) / (_SMOOTH @ self.size_count + 0.5)
         return self._typical
 
@@ -59,7 +60,7 @@ class Interval:
         size = self.typical()[hour_of_day, columns]
         return mean - self.below[columns] * size, mean + self.above[columns] * size
 
-    def learn(self, mean: Array, low: Array, high: Array, truth: Array, hour_of_day: Index) -> None:
+    def update(self, mean: Array, low: Array, high: Array, truth: Array, hour_of_day: Index) -> None:
         """Score one day of issued forecasts, all [n, H]."""
         known = np.isfinite(truth) & np.isfinite(mean)
         count = known.sum(axis=0)
@@ -69,9 +70,9 @@ class Interval:
         missed_high = (known & (truth > high)).sum(axis=0) / share
         self.below = np.maximum(self.below + pace * (missed_low - MISS_PER_SIDE), 0.05)
         self.above = np.maximum(self.above + pace * (missed_high - MISS_PER_SIDE), 0.05)
-        self._learn_size(np.abs(truth - mean), known, hour_of_day)
+        self._update_size(np.abs(truth - mean), known, hour_of_day)
 
-    def _learn_size(self, residual: Array, known: Mask, hour_of_day: Index) -> None:
+    def _update_size(self, residual: Array, known: Mask, hour_of_day: Index) -> None:
         self._typical = None
         self.size_sum, self.size_count = own(self.size_sum), own(self.size_count)
         self.size_sum *= _MEMORY
@@ -79,3 +80,49 @@ class Interval:
         column = np.broadcast_to(np.arange(residual.shape[1]), residual.shape)
         np.add.at(self.size_sum, (hour_of_day[known], column[known]), residual[known])
         np.add.at(self.size_count, (hour_of_day[known], column[known]), 1.0)
+
+
+RING_H = 96
+"""Origins kept: 36 h of horizon, a day of targets, a day to look back from each origin."""
+
+
+class IssuedSeries:
+    """One reported series: forecasts by regime, their intervals, and how they are calibrated."""
+
+    def __init__(self, horizons: Index, first_guess: float, limits: tuple[float, float]) -> None:
+        self.horizons = horizons
+        self.limits = limits
+        self.intervals = tuple(ConformalInterval(len(horizons), first_guess) for _ in REGIMES)
+        self.issued: Array = np.zeros((3, len(REGIMES), RING_H, len(horizons)))
+        """Mean, low and high by regime, origin hour modulo RING_H, horizon; of rows that `origin` names."""
+        self.origin: Index = np.full(RING_H, -1, dtype=np.int64)
+
+    def with_intervals(self, blended: Array, hour_of_day: Index) -> Array:
+        """Intervals around blended forecasts [2, n, H] for targets at those local hours [n, H]: [3, 2, n, H]."""
+        columns = np.broadcast_to(np.arange(blended.shape[2]), blended.shape[1:])
+        out = np.empty((3, *blended.shape))
+        out[0] = blended
+        for r, interval in enumerate(self.intervals):
+            out[1, r], out[2, r] = interval.around(blended[r], hour_of_day, columns)
+        return np.clip(out, *self.limits)
+
+    def record_issued(self, issued: Array, origin_hours: Index) -> None:
+        """Store what was issued at these absolute hours; the first forecast of an hour stands."""
+        slot = origin_hours % RING_H
+        new = self.origin[slot] != origin_hours
+        self.issued, self.origin = own(self.issued), own(self.origin)
+        self.issued[:, :, slot[new]] = issued[:, :, new]
+        self.origin[slot[new]] = origin_hours[new]
+
+    def issued_for(self, origin_hours: Index) -> Array:
+        """Issued forecasts for origins [n, H] at each own horizon: [3, 2, n, H]; NaN where none was issued."""
+        slot = origin_hours % RING_H
+        column = np.broadcast_to(np.arange(slot.shape[1]), slot.shape)
+        stored = self.issued[:, :, slot, column]
+        return np.asarray(np.where(self.origin[slot] == origin_hours, stored, np.nan))
+
+    def score(self, truth: Array, origin_hours: Index, hour_of_day: Index) -> None:
+        """Score what was issued for targets [n, H] that are now known."""
+        issued = self.issued_for(origin_hours)
+        for r, interval in enumerate(self.intervals):
+            interval.update(issued[0, r], issued[1, r], issued[2, r], truth, hour_of_day)

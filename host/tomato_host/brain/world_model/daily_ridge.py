@@ -1,20 +1,19 @@
-"""Ridge regression per horizon, taught a day at a time, with forgetting and a bounded say for any single hour.
+"""Ridge regression per horizon, updated once a day, with forgetting and a bounded influence of any single hour.
 
 Exact recursive least squares in information form: the Gram matrix and right-hand side fade by `forget` a day and
 take the day's rows, each weighted 1 / max(1, |error| / (robust * typical error)) (Huber 1964), so that a bumped
-probe or a slipped mat does not rewrite what weeks have taught.
+probe or a slipped mat does not overwrite what weeks have taught.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from tomato_host.brain.world_model.psychrometrics import Array, Mask
-from tomato_host.brain.world_model.shared_arrays import own
+from tomato_host.brain.world_model.arrays import Array, Mask, own
 
 _SCALE_MEMORY = 0.9
 _MIN_ROWS = 12.0
-"""Weighted rows below which nothing is claimed: the coefficients stay zero, which means `same hour as before`."""
+"""Weighted rows below which the ridge gives no forecast."""
 
 
 class DailyRidge:
@@ -29,13 +28,13 @@ class DailyRidge:
         self.beta: Array = np.zeros((len(ridges), horizon_count, size))
 
     def predict(self, x: Array) -> Array:
-        """Corrections for regressors [n, H, p]: [ridges, n, H], NaN where a regressor is unknown or untaught."""
+        """Corrections for regressors [n, H, p]: [ridges, n, H], NaN where a regressor or the ridge is unknown."""
         out = np.matmul(x.transpose(1, 0, 2), self.beta.transpose(1, 2, 0)).transpose(2, 1, 0).copy()
         out[:, :, self.rows < _MIN_ROWS] = np.nan
         return np.asarray(out)
 
-    def teach(self, x: Array, target: Array) -> None:
-        """Absorb rows [n, H, p] with targets [n, H]; rows with NaN are left out. Then solve once per ridge."""
+    def update(self, x: Array, target: Array) -> None:
+        """Add rows [n, H, p] with targets [n, H]; rows with NaN are left out. Then solve once per ridge."""
         known = np.isfinite(target) & np.isfinite(x).all(axis=2)
         if not known.any():
             return
@@ -53,16 +52,16 @@ class DailyRidge:
         self._solve()
 
     def _weights(self, rows: Array, y: Array, known: Mask) -> Array:
-        """What each hour counts, [H, n], from rows [H, n, p] and targets [H, n]."""
+        """Weight of each hour, [H, n], from rows [H, n, p] and targets [H, n]."""
         error = np.abs(y - np.matmul(rows, self.beta[-1][:, :, None])[:, :, 0])
         count = known.sum(axis=1)
-        taught = count > 0
+        seen = count > 0
         ranked = np.sort(np.where(known, error, np.inf), axis=1)
         middle = ranked[np.arange(len(count)), np.maximum(count - 1, 0) // 2]
-        median = np.where(taught, middle, np.nan)
+        median = np.where(seen, middle, np.nan)
         first = np.isnan(self.typical)
         mixed = _SCALE_MEMORY * self.typical + (1.0 - _SCALE_MEMORY) * median
-        self.typical = np.where(first, median, np.where(taught, mixed, self.typical))
+        self.typical = np.where(first, median, np.where(seen, mixed, self.typical))
         bound = (self.robust * self.typical + 1e-9)[:, None]
         return np.asarray(np.where(known, 1.0 / np.maximum(1.0, error / bound), 0.0))
 

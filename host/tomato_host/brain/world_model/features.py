@@ -1,4 +1,4 @@
-"""Regressors of the residual correction: what an origin hour knows about a target hour, in named groups.
+"""Regressors of the residual correction: what is known at an origin hour about a target hour, in named groups.
 
 All times are indices into one hourly table: `o` the last complete hour, `s = o + h` the hour forecast, and
 `lag` 24 or 48 h so that `s - lag` is the latest known hour at the same time of day.
@@ -7,19 +7,25 @@ All times are indices into one hourly table: `o` the last complete hour, `s = o 
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-from tomato_host.brain.world_model.core import CALM_MPS
-from tomato_host.brain.world_model.hourly import HORIZON_H, OUTSIDE_COLUMNS, PLAN_COLUMNS, Ahead, HourlyLog
-from tomato_host.brain.world_model.psychrometrics import Array
-from tomato_host.brain.world_model.quantities import Quantity
+from tomato_host.brain.psychrometric_arrays import saturation_array_kpa
+from tomato_host.brain.world_model.arrays import Array, Index
+from tomato_host.brain.world_model.data import (
+    HORIZON_H,
+    OUTSIDE_COLUMNS,
+    PLAN_COLUMNS,
+    HourlyLog,
+    KnownAhead,
+    Quantity,
+    RolloutStart,
+)
+from tomato_host.brain.world_model.dynamics import CALM_MPS
 
-Index = NDArray[np.int64]
 PAD_H = 9 * 24
-"""NaN hours kept before the table, so that looking back never leaves it."""
+"""NaN hours put before the table, so that looking back never leaves it."""
 
 VENT_OPENS_C = 18.0
-"""Outside temperature above which a house is usually aired: the response of the inside bends there."""
+"""Outside temperature above which a greenhouse is usually ventilated: the response inside changes slope there."""
 
 BASE_SIZE = 11
 COMPANION_SIZE = 2
@@ -35,43 +41,50 @@ def season_lag(horizon: Array | Index) -> Index:
     return np.where(np.asarray(horizon) <= 24, 24, 48).astype(np.int64)
 
 
-def _as_yesterday(column: Array) -> Array:
-    """A plan nobody has told yet is taken to be the one of the day before; untold past hours are hours of nothing."""
+def _filled_from_day_before(column: Array) -> Array:
+    """A plan that is not known yet is taken to be the one of the day before; unknown past hours count as 0."""
     past, ahead = np.nan_to_num(column[:-HORIZON_H]), column[-HORIZON_H:]
     day = np.tile(past[-24:], 2)[:HORIZON_H]
     return np.concatenate((past, np.where(np.isfinite(ahead), ahead, day)))
 
 
-class Frame:
+class PaddedLog:
     """One log with what is known ahead, padded, so that groups of regressors are plain index arithmetic."""
 
-    def __init__(self, log: HourlyLog, ahead: Ahead | None = None) -> None:
+    def __init__(self, log: HourlyLog, ahead: KnownAhead | None = None) -> None:
         self.log = log
-        self._ahead = ahead or Ahead()
+        self._ahead = ahead or KnownAhead()
         self._columns: dict[str, Array] = {}
         self._cumulative: dict[str, Array] = {}
         self._means: dict[str, Array] = {}
         self._drivers: tuple[Array, ...] | None = None
         self.shared: dict[tuple[object, ...], tuple[Array, Array]] = {}
-        """Groups of regressors that all quantities of one moment share."""
+        """Groups of regressors that all quantities share, by plan, weather and hours."""
 
     def padded(self, name: str) -> Array:
         """The column with PAD_H hours before and HORIZON_H hours after it."""
         if name not in self._columns:
             joined = np.concatenate((np.full(PAD_H, np.nan), self.log.column(name), self._ahead.column(name)))
-            self._columns[name] = _as_yesterday(joined) if name in PLAN_COLUMNS else joined
+            self._columns[name] = _filled_from_day_before(joined) if name in PLAN_COLUMNS else joined
         return self._columns[name]
 
     def at(self, name: str, index: Index) -> Array:
         """Values at hours of the log; NaN where unknown."""
         return self.padded(name)[index + PAD_H]
 
+    def rollout_start(self, at: Index, zones: tuple[str, ...]) -> RolloutStart:
+        """Where rollouts from the hours [n] of the log start; soil [Z, n] in the order of `zones`."""
+        temp = self.at("air_temp_c", at)
+        soil = np.stack([self.at(z, at) for z in zones]) if zones else np.zeros((0, len(at)))
+        vapour = saturation_array_kpa(temp) - self.at("vpd_kpa", at)
+        return RolloutStart(temp, vapour, soil, np.nan_to_num(self.at("water_ml", at)))
+
     def hour_of_day(self, index: Index) -> Array:
         """Local hour of the day, 0 <= hour < 24."""
         return np.asarray((self.log.start_hour + self.log.utc_offset_h + index) % 24.0)
 
     def total(self, name: str, index: Index) -> Array:
-        """Running total of a plan column; unknown hours count as nothing given."""
+        """Running total of a plan column; unknown hours count as 0."""
         if name not in self._cumulative:
             self._cumulative[name] = np.cumsum(self.padded(name))
         return self._cumulative[name][index + PAD_H]
@@ -104,12 +117,12 @@ class Frame:
         return self._drivers
 
 
-def _day_angle(frame: Frame, s: Index) -> Array:
+def _day_angle(frame: PaddedLog, s: Index) -> Array:
     return np.asarray(2.0 * np.pi * frame.hour_of_day(s) / 24.0)
 
 
-def base_group(frame: Frame, quantity: Quantity, o: Index, s: Index, lag: Index) -> list[Array]:
-    """The quantity's own recent course, relative to its latest same hour, and the time of day."""
+def base_group(frame: PaddedLog, quantity: Quantity, o: Index, s: Index, lag: Index) -> list[Array]:
+    """The quantity's own recent values, relative to its latest same hour, and the time of day."""
     angle = _day_angle(frame, s)
     same, now, ones = frame.at(quantity.name, s - lag), frame.at(quantity.name, o), np.ones(s.shape)
     return [
@@ -127,7 +140,7 @@ def base_group(frame: Frame, quantity: Quantity, o: Index, s: Index, lag: Index)
     ]
 
 
-def companion_group(frame: Frame, quantity: Quantity, o: Index) -> list[Array]:
+def companion_group(frame: PaddedLog, quantity: Quantity, o: Index) -> list[Array]:
     """How far each companion is from yesterday and from its three-day mean."""
     columns: list[Array] = []
     for name in quantity.companions:
@@ -136,7 +149,7 @@ def companion_group(frame: Frame, quantity: Quantity, o: Index) -> list[Array]:
     return columns
 
 
-def plan_group(frame: Frame, plan: tuple[str, ...], o: Index, s: Index, lag: Index) -> list[Array]:
+def plan_group(frame: PaddedLog, plan: tuple[str, ...], o: Index, s: Index, lag: Index) -> list[Array]:
     """What is planned for the target hour, what was done at the same hour before, and the water in between."""
     columns: list[Array] = []
     for name in plan:
@@ -154,8 +167,8 @@ def plan_size(plan: tuple[str, ...]) -> int:
     return 2 * len(plan) + (1 if _WATER in plan else 0)
 
 
-def outside_group(frame: Frame, s: Index, lag: Index) -> list[Array]:
-    """Weather at the target hour and at the same hour before; light with its inertia; where airing sets in."""
+def outside_group(frame: PaddedLog, s: Index, lag: Index) -> list[Array]:
+    """Weather at the target hour and at the same hour before; light of two hours before; ventilation threshold."""
     angle, at = _day_angle(frame, s), s + PAD_H
     columns: list[Array] = []
     drivers = frame.outside()

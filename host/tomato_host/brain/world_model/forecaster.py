@@ -1,12 +1,15 @@
-"""One quantity's forecasters and their blend: learns a day at a time, forecasts any origins at once."""
+"""The experts of one quantity and their blend: learns a day at a time, forecasts from any origins at once."""
 
 from __future__ import annotations
 
 import numpy as np
 
+from tomato_host.brain.world_model.arrays import Array, Index, own
 from tomato_host.brain.world_model.blend import SkillBlend
+from tomato_host.brain.world_model.conformal import RING_H
 from tomato_host.brain.world_model.daily_ridge import DailyRidge
-from tomato_host.brain.world_model.features import Frame, Index, season_lag
+from tomato_host.brain.world_model.data import Quantity
+from tomato_host.brain.world_model.features import PaddedLog, season_lag
 from tomato_host.brain.world_model.learners import (
     ALLOWED,
     CORE_LEARNER,
@@ -20,16 +23,12 @@ from tomato_host.brain.world_model.learners import (
     recent_days,
     regressor_count,
 )
-from tomato_host.brain.world_model.psychrometrics import Array
-from tomato_host.brain.world_model.quantities import Quantity
-from tomato_host.brain.world_model.shared_arrays import own
-from tomato_host.brain.world_model.track import RING_H
 
 _CORE_ROW = EXPERTS.index("core")
 
 
 class Forecaster:
-    """All experts of one quantity."""
+    """All experts of one quantity, in the order of `learners.EXPERTS`."""
 
     def __init__(self, quantity: Quantity, plan: tuple[str, ...], horizons: Index, outside: bool) -> None:
         self.quantity, self.plan, self.horizons, self.outside = quantity, plan, horizons, outside
@@ -42,14 +41,14 @@ class Forecaster:
             for _ in PHYSICS
         )
         self.blend = SkillBlend(len(EXPERTS), len(horizons), PRIOR)
-        # Zeros are memory that nobody has touched yet; `origin` says which rows mean something.
+        # Zeros cost no memory until they are written to; `origin` says which rows are valid.
         self.issued: Array = np.zeros((len(EXPERTS), RING_H, len(horizons)))
         self.origin: Index = np.full(RING_H, -1, dtype=np.int64)
 
-    def experts(self, frame: Frame, origins: Index, physics: Array, misses: Array) -> Array:
-        """Forecasts [E, n, H] from origins [n]; `physics` [2, n, H] are the core's two rollouts.
+    def experts(self, frame: PaddedLog, origins: Index, physics: Array, misses: Array) -> Array:
+        """Forecasts [E, n, H] from origins [n]; `physics` [2, n, H] are the two rollouts of the physics.
 
-        `misses` [2, n]: by how much the core would have missed the origin hour from LOOK_BACK_H before.
+        `misses` [2, n]: by how much the physics, rolled from LOOK_BACK_H before, missed the origin hour.
         """
         o, s, lag = self._indices(origins)
         name = self.quantity.name
@@ -64,29 +63,29 @@ class Forecaster:
             out[k : k + count] = same + ridge.predict(x.of(learner)) if usable else np.nan
             k += count
         out[k : k + 2] = physics
-        told = self._core_regressors(frame, s, np.broadcast_to(misses[:, :, None], (len(misses), *s.shape)))
+        x_core = self._core_regressors(frame, s, np.broadcast_to(misses[:, :, None], (len(misses), *s.shape)))
         for row, ridge_of_core in enumerate(self.core_ridges):
-            out[k + 2 + row] = physics[row] + ridge_of_core.predict(told)[0]
+            out[k + 2 + row] = physics[row] + ridge_of_core.predict(x_core)[0]
         return np.clip(out, *self.quantity.limits)
 
-    def mix(self, experts: Array) -> Array:
-        """Blends [2, n, H]: with the weather ahead known (NaN where it is not), and without."""
-        blind = self.blend.combine(experts, ALLOWED[1])
-        seen = np.isfinite(experts[NEEDS_WEATHER]).any(axis=0)
-        if not seen.any():
-            return np.stack((np.full_like(blind, np.nan), blind))
-        return np.stack((np.where(seen, self.blend.combine(experts, ALLOWED[0]), np.nan), blind))
+    def blended(self, experts: Array) -> Array:
+        """Blends [2, n, H] of experts [E, n, H]: with the weather ahead (NaN where it is not known), and without."""
+        without = self.blend.combine(experts, ALLOWED[1])
+        known = np.isfinite(experts[NEEDS_WEATHER]).any(axis=0)
+        if not known.any():
+            return np.stack((np.full_like(without, np.nan), without))
+        return np.stack((np.where(known, self.blend.combine(experts, ALLOWED[0]), np.nan), without))
 
-    def remember(self, experts: Array, origin_hours: Index) -> None:
-        """Keep what each expert said at these absolute hours, until it can be scored."""
+    def record_issued(self, experts: Array, origin_hours: Index) -> None:
+        """Store what each expert forecast at these absolute hours, until it can be scored."""
         slot = origin_hours % RING_H
         new = self.origin[slot] != origin_hours
         self.issued, self.origin = own(self.issued), own(self.origin)
         self.issued[:, slot[new]] = experts[:, new]
         self.origin[slot[new]] = origin_hours[new]
 
-    def learn(self, frame: Frame, targets: Index, misses: Array) -> None:
-        """Score the experts on target hours [n] of the log, then teach the ridges the same hours.
+    def learn(self, frame: PaddedLog, targets: Index, misses: Array) -> None:
+        """Score the experts on target hours [n] of the log, then update the ridges with the same hours.
 
         `misses` [2, n, H] belong to the origin of each target and horizon.
         """
@@ -96,25 +95,25 @@ class Forecaster:
         slot = (o + frame.log.start_hour) % RING_H
         column = np.broadcast_to(np.arange(s.shape[1]), s.shape)
         issued = np.where(self.origin[slot] == o + frame.log.start_hour, self.issued[:, slot, column], np.nan)
-        self.blend.learn(issued, truth)
-        self._teach_core(frame, s, misses, issued, truth)
+        self.blend.score(issued, truth)
+        self._update_core(frame, s, misses, issued, truth)
         lag = np.broadcast_to(season_lag(self.horizons), s.shape)
         x = Regressors.build(frame, self.quantity, self.plan, o, s, lag, self.outside)
         target = truth - frame.at(self.quantity.name, s - lag)
         for learner, ridge in zip(LEARNERS, self.ridges, strict=True):
             if self.outside or not learner.outside:
-                ridge.teach(x.of(learner), target)
+                ridge.update(x.of(learner), target)
 
-    def _core_regressors(self, frame: Frame, s: Index, misses: Array) -> Array:
-        """Time of day, and by how much the core missed the origin hour from some hours before: [n, H, 7]."""
+    def _core_regressors(self, frame: PaddedLog, s: Index, misses: Array) -> Array:
+        """Time of day, and the errors `misses` of the physics at the origin hour: [n, H, 7]."""
         angle = 2.0 * np.pi * frame.hour_of_day(s) / 24.0
         columns = [np.ones(s.shape), np.sin(angle), np.cos(angle), np.sin(2.0 * angle), np.cos(2.0 * angle), *misses]
         return np.stack(columns, axis=2)
 
-    def _teach_core(self, frame: Frame, s: Index, misses: Array, issued: Array, truth: Array) -> None:
+    def _update_core(self, frame: PaddedLog, s: Index, misses: Array, issued: Array, truth: Array) -> None:
         x = self._core_regressors(frame, s, misses)
         for row, ridge in enumerate(self.core_ridges):
-            ridge.teach(x, truth - issued[_CORE_ROW + row])
+            ridge.update(x, truth - issued[_CORE_ROW + row])
 
     def _indices(self, origins: Index) -> tuple[Index, Index, Index]:
         shape = (len(origins), len(self.horizons))

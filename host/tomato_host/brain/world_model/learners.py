@@ -1,4 +1,4 @@
-"""The table of forecasters that are blended for each quantity, and the regressors each ridge may look at."""
+"""The table of experts that are blended for each quantity, and the regressors that each ridge may use."""
 
 from __future__ import annotations
 
@@ -6,25 +6,24 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tomato_host.brain.world_model.arrays import Array, Index
+from tomato_host.brain.world_model.data import Quantity
 from tomato_host.brain.world_model.features import (
     BASE_SIZE,
     COMPANION_SIZE,
     OUTSIDE_SIZE,
-    Frame,
-    Index,
+    PaddedLog,
     base_group,
     companion_group,
     outside_group,
     plan_group,
     plan_size,
 )
-from tomato_host.brain.world_model.psychrometrics import Array
-from tomato_host.brain.world_model.quantities import Quantity
 
 
 @dataclass(frozen=True)
 class Learner:
-    """One ridge: what it sees, how fast it forgets, how little a wild hour counts, and its penalties."""
+    """One ridge: its regressors, how fast it forgets, how little an outlier counts, and its penalties."""
 
     name: str
     companions: bool
@@ -40,14 +39,14 @@ LEARNERS: tuple[Learner, ...] = (
     Learner("outside_fast", False, True, 0.90, 4.0, (0.5,)),
     Learner("outside_slow", True, True, 0.95, 1.0, (50.0,)),
 )
-"""Weak penalties follow closely and win where weather rules; strong ones stay near the same hour of yesterday."""
+"""Weak penalties follow closely and win where weather rules; strong ones stay near the same hour of the day before."""
 
 CORE_LEARNER = Learner("core_ridge", False, False, 0.90, 2.0, (5.0,))
-"""The light correction on top of the physics: what the core got wrong lately, by time of day."""
+"""The small correction on top of the physics: its recent errors, by time of day."""
 
 CORE_LEARNER_SIZE = 7
 LOOK_BACK_H = (6, 24)
-"""Horizons whose last known misses of the core are told to its correction."""
+"""Horizons whose last known errors of the physics are regressors of its correction."""
 
 NAIVE = ("persistence", "seasonal", "recent_days")
 PHYSICS = ("core", "core_as_yesterday")
@@ -59,7 +58,7 @@ NEEDS_WEATHER = np.array([name.startswith("outside") or name in ("core", "core_r
 """Experts that know the weather ahead."""
 
 KNOWS_STORM = np.array([name.startswith("core") and "yesterday" not in name for name in EXPERTS])
-"""Experts that follow wind beyond experience by themselves."""
+"""Experts that respond to wind beyond the learned range by themselves."""
 
 _PRIOR = {"core": 1.0, "core_as_yesterday": 0.6, "seasonal": 0.02, "recent_days": 0.01, "persistence": 0.005}
 PRIOR: Array = np.array([_PRIOR.get(name, 1e-3) for name in EXPERTS])
@@ -67,7 +66,7 @@ PRIOR: Array = np.array([_PRIOR.get(name, 1e-3) for name in EXPERTS])
 
 REGIMES = ("weather", "no_weather")
 ALLOWED = (np.array([not name.startswith("core_as_yesterday") for name in EXPERTS]), ~NEEDS_WEATHER)
-"""Who may speak with the weather known and without."""
+"""Which experts are blended with the weather known, and without."""
 
 RECENT_DAYS = 7
 _RECENT_FADE = 0.8
@@ -75,7 +74,7 @@ _RECENT_AGES_H: Index = 24 * np.arange(RECENT_DAYS, dtype=np.int64)[:, None, Non
 _RECENT_WEIGHTS: Array = _RECENT_FADE ** np.arange(RECENT_DAYS, dtype=np.float64)[:, None, None]
 
 
-def recent_days(frame: Frame, name: str, s: Index, lag: Index) -> Array:
+def recent_days(frame: PaddedLog, name: str, s: Index, lag: Index) -> Array:
     """Mean of the last seven same hours, the newest counting most; unknown days are left out."""
     value = frame.at(name, (s - lag) - _RECENT_AGES_H)
     known = np.isfinite(value)
@@ -94,7 +93,7 @@ class Regressors:
 
     @classmethod
     def build(
-        cls, frame: Frame, quantity: Quantity, plan: tuple[str, ...], o: Index, s: Index, lag: Index, outside: bool
+        cls, frame: PaddedLog, quantity: Quantity, plan: tuple[str, ...], o: Index, s: Index, lag: Index, outside: bool
     ) -> Regressors:
         """Compute every group once; `o`, `s`, `lag` are broadcast to [n, H]."""
         own, companion = base_group(frame, quantity, o, s, lag), companion_group(frame, quantity, o)

@@ -4,132 +4,135 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
 
 from shared_schemas.records.prediction_36h_v1 import Prediction36hV1
-from tomato_host.brain.world_model.core import CALM_MPS, Core, CoreState, Drivers, weather_drivers
-from tomato_host.brain.world_model.features import PAD_H, Frame, Index
+from tomato_host.brain.psychrometric_arrays import rh_array_pct
+from tomato_host.brain.world_model.arrays import Array, Index, Mask
+from tomato_host.brain.world_model.conformal import IssuedSeries
+from tomato_host.brain.world_model.data import (
+    HORIZON_H,
+    OUTSIDE_COLUMNS,
+    PLAN_COLUMNS,
+    Forecast,
+    HourlyLog,
+    Kind,
+    KnownAhead,
+    ModelFacts,
+    ModelShape,
+    RolloutInputs,
+    RolloutStart,
+)
+from tomato_host.brain.world_model.dynamics import CALM_MPS, TentDynamics, weather_inputs
+from tomato_host.brain.world_model.features import PAD_H, PaddedLog
 from tomato_host.brain.world_model.forecaster import Forecaster
-from tomato_host.brain.world_model.hourly import HORIZON_H, OUTSIDE_COLUMNS, PLAN_COLUMNS, Ahead, HourlyLog
 from tomato_host.brain.world_model.learners import KNOWS_STORM, LOOK_BACK_H
-from tomato_host.brain.world_model.outlook import look_ahead, to_record
-from tomato_host.brain.world_model.psychrometrics import Array, Mask, rh_from_vpd, saturation_kpa
-from tomato_host.brain.world_model.quantities import Kind, Quantity, tent_quantities
+from tomato_host.brain.world_model.prediction_record import prediction_record, summarise_forecast
 from tomato_host.brain.world_model.settings import WorldModelSettings
 from tomato_host.brain.world_model.stress import stress_risk
-from tomato_host.brain.world_model.track import Track
-from tomato_host.brain.world_model.uncertainty import widened
+from tomato_host.brain.world_model.uncertainty import ensemble_spread, has_ensemble, widened_by_age, widened_by_ensemble
 
 FIRST_GUESS: dict[Kind, float] = {"soil": 1.5, "air_temp": 2.0, "vpd": 0.3, "leaf_vpd": 0.4, "other": 1.0}
 """Typical error before anything was scored, in the quantity's unit; intervals start at twice this."""
 
 RH_FIRST_GUESS_PCT = 8.0
 AIR = ("air_temp_c", "vpd_kpa")
-"""Forecast first: soil and leaf live in that air."""
+"""Forecast first: soil and leaf depend on the air."""
 
 SOIL_AVG, RH = "soil.avg", "rh_pct"
-
-
-@dataclass(frozen=True)
-class Shape:
-    """What one tent has: quantities to forecast, plan columns that exist, and whether weather is known at all."""
-
-    quantities: tuple[Quantity, ...] = field(default_factory=tent_quantities)
-    plan: tuple[str, ...] = ("water_ml", "light", "circulation_fan", "exhaust_fan", "humidifier", "heater_mat")
-    outside: bool = True
-    horizons: tuple[int, ...] = tuple(range(1, HORIZON_H + 1))
-
-
-@dataclass(frozen=True)
-class Forecast:
-    """Forecasts from n origins: series by name, each [3, 2, n, H]: mean, low, high; with weather, without."""
-
-    origin_hours: Index
-    horizons: Index
-    series: dict[str, Array]
-    experts: dict[str, Array]
-
-    def best(self, name: str) -> Array:
-        """[3, n, H]: with weather where that is known, else without."""
-        seeing, blind = self.series[name][:, 0], self.series[name][:, 1]
-        return np.asarray(np.where(np.isfinite(seeing[0]), seeing, blind))
 
 
 class WorldModel:
     """State: coefficients, skills, calibration, and the forecasts not scored yet. All methods are deterministic."""
 
-    def __init__(self, shape: Shape | None = None, settings: WorldModelSettings | None = None) -> None:
-        self.shape = shape or Shape()
+    def __init__(self, shape: ModelShape | None = None, settings: WorldModelSettings | None = None) -> None:
+        self.shape = shape or ModelShape()
         self.settings = settings or WorldModelSettings()
         self.horizons = np.asarray(self.shape.horizons, dtype=np.int64)
         self.zones = tuple(q.name for q in self.shape.quantities if q.kind == "soil")
-        self.core = Core(self.zones)
+        self.dynamics = TentDynamics(self.zones)
         self.forecasters = {
             q.name: Forecaster(q, self.shape.plan, self.horizons, self.shape.outside) for q in self.shape.quantities
         }
         names = list(self.forecasters)
         self.order = [name for name in names if name in AIR] + [name for name in names if name not in AIR]
-        self.tracks = {q.name: Track(self.horizons, FIRST_GUESS[q.kind], q.limits) for q in self.shape.quantities}
+        self.issued_series = {
+            q.name: IssuedSeries(self.horizons, FIRST_GUESS[q.kind], q.limits) for q in self.shape.quantities
+        }
         if len(self.zones) > 1:
-            self.tracks[SOIL_AVG] = Track(self.horizons, FIRST_GUESS["soil"], (0.0, 100.0))
+            self.issued_series[SOIL_AVG] = IssuedSeries(self.horizons, FIRST_GUESS["soil"], (0.0, 100.0))
         if {"air_temp_c", "vpd_kpa"} <= set(self.forecasters):
-            self.tracks[RH] = Track(self.horizons, RH_FIRST_GUESS_PCT, (0.0, 100.0))
+            self.issued_series[RH] = IssuedSeries(self.horizons, RH_FIRST_GUESS_PCT, (0.0, 100.0))
         self.learned_until_hour = -1
         self.days_learned = 0
         self._fingerprint: str | None = None
 
-    def forecast(self, log: HourlyLog, ahead: Ahead | None = None, origins: Index | None = None) -> Forecast:
+    def forecast(self, log: HourlyLog, ahead: KnownAhead | None = None, origins: Index | None = None) -> Forecast:
         """Forecast from the last hour of the log, or from several of its hours [n] at once (for scoring).
 
         Weather and plans after an origin are taken from the log as far as it reaches, then from `ahead`.
         """
-        frame = Frame(log, ahead)
+        padded = PaddedLog(log, ahead)
         at = np.array([log.hours - 1], dtype=np.int64) if origins is None else origins
-        start, drivers, blind = self._futures(frame, at)
-        physics = dict(zip(("air_temp_c", "vpd_kpa"), self.core.roll_air(start, drivers), strict=True))
-        misses = self._misses(frame, at)
-        storm = self._storm(start, drivers, physics)
+        start, inputs, unknown = self._futures(padded, at)
+        physics = dict(zip(("air_temp_c", "vpd_kpa"), self.dynamics.roll_air(start, inputs), strict=True))
+        misses = self._misses(padded, at)
+        storm = self._storm(start, inputs, physics)
         experts: dict[str, Array] = {}
-        mixed: dict[str, Array] = {}
+        blended: dict[str, Array] = {}
         for name in self.order:
             if name not in AIR and "soil" not in physics:
-                seen = self._best_vpd(mixed, physics["vpd_kpa"], drivers)
-                physics["soil"] = self.core.roll_soil(start, drivers, seen)
-                physics["leaf_vpd_kpa"] = self.core.leaf_vpd(drivers, seen)
-            one = self.forecasters[name]
-            rolled = self._by_future(self._physics_of(name, one.quantity.kind, physics), blind)
-            experts[name] = one.experts(frame, at, rolled, misses[name])
+                vpd = self._best_vpd(blended, physics["vpd_kpa"], inputs)
+                physics["soil"] = self.dynamics.roll_soil(start, inputs, vpd)
+                physics["leaf_vpd_kpa"] = self.dynamics.leaf_vpd(inputs, vpd)
+            forecaster = self.forecasters[name]
+            rolled = self._by_future(self._physics_of(name, forecaster.quantity.kind, physics), unknown)
+            experts[name] = forecaster.experts(padded, at, rolled, misses[name])
             if name in storm:
-                experts[name][~KNOWS_STORM] += self._by_future(storm[name], blind)[0]
-            mixed[name] = one.mix(experts[name])
-        mixed |= self._derived(mixed)
-        hour = frame.hour_of_day(at[:, None] + self.horizons).astype(np.int64) % 24
-        series = {name: self.tracks[name].promise(value, hour) for name, value in mixed.items()}
+                experts[name][~KNOWS_STORM] += self._by_future(storm[name], unknown)[0]
+            blended[name] = forecaster.blended(experts[name])
+        blended |= self._derived(blended)
+        hour = padded.hour_of_day(at[:, None] + self.horizons).astype(np.int64) % 24
+        series = {name: self.issued_series[name].with_intervals(value, hour) for name, value in blended.items()}
         return Forecast(at + log.start_hour, self.horizons, series, experts)
 
     def predict(
         self,
         now: datetime,
         log: HourlyLog,
-        ahead: Ahead | None = None,
+        ahead: KnownAhead | None = None,
         weather_age_min: float | None = None,
         forecast: Forecast | None = None,
     ) -> Prediction36hV1:
         """The forecast record of this moment; hours are named by their end, in the zone of `now`.
 
-        The issued forecast is remembered, so that `learn` scores what was really said. A caller that has made it of
-        the same log already, by a model that knows the same, hands it over as `forecast`.
+        The issued forecast is recorded, so that `learn` scores what was really issued. A caller that has made it of the
+        same log already, by a model that knows the same, hands it over as `forecast`.
         """
-        ahead = ahead or Ahead()
+        ahead = ahead or KnownAhead()
         if forecast is None:
             forecast = self.forecast(log, ahead)
-        self.remember(forecast)
-        forecast = widened(self, log, ahead, forecast, weather_age_min)
-        view = look_ahead(self, log, ahead, forecast, now.tzinfo or UTC)
-        return to_record(self, log, ahead, view, now, weather_age_min)
+        self.record_issued(forecast)
+        forecast = self._widened(log, ahead, forecast, weather_age_min)
+        summary = summarise_forecast(self.zones, self.settings, log, ahead, forecast, now.tzinfo or UTC)
+        return prediction_record(self.facts(), self.settings, log, ahead, summary, now, weather_age_min)
+
+    def _widened(self, log: HourlyLog, ahead: KnownAhead, forecast: Forecast, age_min: float | None) -> Forecast:
+        """The same means, intervals never narrower: by the age of the weather and by what its ensemble leaves open."""
+        forecast = widened_by_age(forecast, age_min)
+        if not has_ensemble(ahead):
+            return forecast
+        spread = ensemble_spread(self.dynamics, log, ahead, self.horizons)
+        limits = {name: one.limits for name, one in self.issued_series.items()}
+        return widened_by_ensemble(forecast, spread, limits)
+
+    def facts(self) -> ModelFacts:
+        """What the record of a forecast says about this model."""
+        gains = tuple(float(pot.theta[6] + pot.theta[7]) for pot in self.dynamics.soil)
+        return ModelFacts(self.version, self.fingerprint(), self.days_learned, self.zones, gains)
 
     @property
     def version(self) -> str:
@@ -140,7 +143,7 @@ class WorldModel:
         """Hash of every coefficient; equal hashes give equal forecasts of equal inputs."""
         if self._fingerprint is None:
             digest = hashlib.sha256()
-            digest.update(repr(self.core.coefficients()).encode())
+            digest.update(repr(self.dynamics.coefficients()).encode())
             for one in self.forecasters.values():
                 for ridge in (*one.ridges, *one.core_ridges):
                     digest.update(ridge.beta.tobytes())
@@ -148,24 +151,24 @@ class WorldModel:
             self._fingerprint = digest.hexdigest()[:16]
         return self._fingerprint
 
-    def forget_computed(self) -> None:
+    def clear_caches(self) -> None:
         """Drop everything that was computed from coefficients and is computed again when asked."""
         self._fingerprint = None
         for one in self.forecasters.values():
-            one.blend.forget_computed()
-        for track in self.tracks.values():
-            for interval in track.intervals:
-                interval.forget_computed()
+            one.blend.clear_caches()
+        for series in self.issued_series.values():
+            for interval in series.intervals:
+                interval.clear_caches()
 
-    def remember(self, forecast: Forecast) -> None:
-        """Keep an issued forecast until the truth is known; `learn` scores it."""
-        for name, found in forecast.experts.items():
-            self.forecasters[name].remember(found, forecast.origin_hours)
-        for name, promised in forecast.series.items():
-            self.tracks[name].remember(promised, forecast.origin_hours)
+    def record_issued(self, forecast: Forecast) -> None:
+        """Store an issued forecast until the truth is known; `learn` scores it."""
+        for name, experts in forecast.experts.items():
+            self.forecasters[name].record_issued(experts, forecast.origin_hours)
+        for name, issued in forecast.series.items():
+            self.issued_series[name].record_issued(issued, forecast.origin_hours)
 
-    def learn(self, log: HourlyLog, ahead: Ahead | None = None, hours: int = 24) -> None:
-        """Learn the last `hours` hours of the log: score what was issued, then teach core and ridges.
+    def learn(self, log: HourlyLog, ahead: KnownAhead | None = None, hours: int = 24) -> None:
+        """Learn the last `hours` hours of the log: score what was issued, then update physics and ridges.
 
         Origins of that day for which no forecast was issued are issued now, with the coefficients of that day.
         """
@@ -173,55 +176,59 @@ class WorldModel:
         if hours < 1:
             return
         targets = np.arange(log.hours - hours, log.hours, dtype=np.int64)
-        silent = self._not_issued(log, np.arange(log.hours - hours, log.hours, dtype=np.int64))
-        if silent.size:
-            self.remember(self.forecast(log, ahead, silent))
-        frame = Frame(log, ahead)
-        self._score(frame, targets)
-        self.core.teach(log, hours)
+        missing = self._not_issued(log, np.arange(log.hours - hours, log.hours, dtype=np.int64))
+        if missing.size:
+            self.record_issued(self.forecast(log, ahead, missing))
+        padded = PaddedLog(log, ahead)
+        self._score(padded, targets)
+        self.dynamics.update(log, hours)
         earliest = int(targets[0] - self.horizons.max())
-        misses = self._misses(frame, np.arange(earliest, int(targets[-1]), dtype=np.int64))
+        misses = self._misses(padded, np.arange(earliest, int(targets[-1]), dtype=np.int64))
         index = targets[:, None] - self.horizons - earliest
         for name, one in self.forecasters.items():
-            one.learn(frame, targets, misses[name][:, index])
+            one.learn(padded, targets, misses[name][:, index])
         self.learned_until_hour = log.start_hour + log.hours
         self.days_learned += 1
         self._fingerprint = None
 
     def rollout(
-        self, start: CoreState, plans: Array, weather: Mapping[str, Array], offsets: Mapping[str, Array] | None = None
+        self,
+        start: RolloutStart,
+        plans: Array,
+        weather: Mapping[str, Array],
+        offsets: Mapping[str, Array] | None = None,
     ) -> dict[str, Array]:
         """Roll plans [B, H, K] (K in PLAN_COLUMNS) through the learned laws; every value is [B, H].
 
-        `weather` holds OUTSIDE_COLUMNS as [H] (`hours_outside` makes them); what lacks counts as neutral room air.
+        `weather` holds OUTSIDE_COLUMNS as [H] (`weather_ahead` makes them); missing weather counts as neutral room air.
         `offsets` (see `offsets`) lift the physics to the blended forecast. Keys: zone names, soil.avg, air_temp_c,
         rh_pct, vpd_kpa, leaf_vpd_kpa, stress_risk.
         """
-        drivers = Drivers(plans, **weather_drivers(weather))
+        inputs = RolloutInputs(plans, **weather_inputs(weather))
         lift = {name: value[: plans.shape[1]] for name, value in (offsets or {}).items()}
-        temp, vpd = self.core.roll_air(start, drivers)
+        temp, vpd = self.dynamics.roll_air(start, inputs)
         temp = temp + lift.get("air_temp_c", 0.0)
         vpd = np.maximum(vpd + lift.get("vpd_kpa", 0.0), 0.0)
-        leaf = np.maximum(self.core.leaf_vpd(drivers, vpd) + lift.get("leaf_vpd_kpa", 0.0), 0.0)
-        out = {"air_temp_c": temp, "vpd_kpa": vpd, "rh_pct": rh_from_vpd(temp, vpd), "leaf_vpd_kpa": leaf}
-        soil = self.core.roll_soil(start, drivers, vpd)
+        leaf = np.maximum(self.dynamics.leaf_vpd(inputs, vpd) + lift.get("leaf_vpd_kpa", 0.0), 0.0)
+        out = {"air_temp_c": temp, "vpd_kpa": vpd, "rh_pct": rh_array_pct(temp, vpd), "leaf_vpd_kpa": leaf}
+        soil = self.dynamics.roll_soil(start, inputs, vpd)
         for z, name in enumerate(self.zones):
             out[name] = np.clip(soil[z] + lift.get(name, 0.0), 0.0, 100.0)
         if self.zones:
             out |= self._soil_summary(out, np.atleast_1d(np.asarray(start.soil_pct)))
         return out
 
-    def offsets(self, log: HourlyLog, ahead: Ahead, forecast: Forecast) -> dict[str, Array]:
+    def offsets(self, log: HourlyLog, ahead: KnownAhead, forecast: Forecast) -> dict[str, Array]:
         """What the blended forecast adds to the bare physics under the same plan: {name: [36]}."""
         if len(self.horizons) != HORIZON_H:
             return {}
-        start, drivers, _ = self._futures(Frame(log, ahead), np.array([log.hours - 1], dtype=np.int64))
-        temp, vpd = self.core.roll_air(start, drivers)
+        start, inputs, _ = self._futures(PaddedLog(log, ahead), np.array([log.hours - 1], dtype=np.int64))
+        temp, vpd = self.dynamics.roll_air(start, inputs)
         best = {name: forecast.best(name)[0, 0] for name in self.forecasters}
-        seen = np.where(np.isfinite(best["vpd_kpa"]), best["vpd_kpa"], vpd[:1]) if "vpd_kpa" in best else vpd
-        seen = np.broadcast_to(seen, vpd.shape)
-        base = {"air_temp_c": temp, "vpd_kpa": vpd, "leaf_vpd_kpa": self.core.leaf_vpd(drivers, seen)}
-        soil = self.core.roll_soil(start, drivers, seen)
+        deficit = np.where(np.isfinite(best["vpd_kpa"]), best["vpd_kpa"], vpd[:1]) if "vpd_kpa" in best else vpd
+        deficit = np.broadcast_to(deficit, vpd.shape)
+        base = {"air_temp_c": temp, "vpd_kpa": vpd, "leaf_vpd_kpa": self.dynamics.leaf_vpd(inputs, deficit)}
+        soil = self.dynamics.roll_soil(start, inputs, deficit)
         base |= {name: soil[z] for z, name in enumerate(self.zones)}
         return {name: np.nan_to_num(best[name] - base[name][0]) for name in best if name in base}
 
@@ -233,77 +240,70 @@ class WorldModel:
         risk = stress_risk(out["vpd_kpa"], out["leaf_vpd_kpa"], driest, drop, self.settings)
         return {SOIL_AVG: zones.mean(axis=0), "stress_risk": risk}
 
-    def start_state(self, frame: Frame, at: Index) -> CoreState:
-        """The core's state at hours [n] of a log."""
-        temp = frame.at("air_temp_c", at)
-        soil = np.stack([frame.at(z, at) for z in self.zones]) if self.zones else np.zeros((0, len(at)))
-        vapour = saturation_kpa(temp) - frame.at("vpd_kpa", at)
-        return CoreState(temp, vapour, soil, np.nan_to_num(frame.at("water_ml", at)))
-
-    def _futures(self, frame: Frame, at: Index) -> tuple[CoreState, Drivers, Mask]:
-        """Starts and drivers of 2n rollouts from hours [n]: first with the weather ahead, then with yesterday's.
+    def _futures(self, padded: PaddedLog, at: Index) -> tuple[RolloutStart, RolloutInputs, Mask]:
+        """Starts and inputs of 2n rollouts from hours [n]: first with the weather ahead, then with yesterday's.
 
         The mask [n, 36] marks hours that the weather ahead does not reach.
         """
         s = at[:, None] + np.arange(1, HORIZON_H + 1)
-        plans = np.stack([frame.at(name, s) for name in PLAN_COLUMNS], axis=2)
+        plans = np.stack([padded.at(name, s) for name in PLAN_COLUMNS], axis=2)
         day = s - np.where(np.arange(HORIZON_H) < 24, 24, 48)
         weather = {}
         for name in OUTSIDE_COLUMNS:
-            known, yesterday = frame.at(name, s), frame.at(name, np.maximum(day, -PAD_H))
+            known, yesterday = padded.at(name, s), padded.at(name, np.maximum(day, -PAD_H))
             weather[name] = np.concatenate((np.where(np.isfinite(known), known, yesterday), yesterday))
-        one = self.start_state(frame, at)
-        start = CoreState(
+        one = padded.rollout_start(at, self.zones)
+        start = RolloutStart(
             np.tile(np.asarray(one.air_temp_c), 2),
             np.tile(np.asarray(one.vapour_kpa), 2),
             np.tile(one.soil_pct, 2),
             np.tile(np.asarray(one.water_before_ml), 2),
         )
-        outside_only = None if frame.log.has("vpd_kpa") else weather["out_vpd_kpa"]
-        drivers = Drivers(np.concatenate((plans, plans)), **weather_drivers(weather), measured_vpd_kpa=outside_only)
-        blind = ~np.isfinite(frame.at("out_temp_c", s)).cumprod(axis=1).astype(bool)
-        return start, drivers, blind
+        outside_only = None if padded.log.has("vpd_kpa") else weather["out_vpd_kpa"]
+        inputs = RolloutInputs(np.concatenate((plans, plans)), **weather_inputs(weather), measured_vpd_kpa=outside_only)
+        unknown = ~np.isfinite(padded.at("out_temp_c", s)).cumprod(axis=1).astype(bool)
+        return start, inputs, unknown
 
-    def _storm(self, start: CoreState, drivers: Drivers, physics: dict[str, Array]) -> dict[str, Array]:
-        """What wind beyond all experience adds to the air [2n, 36], by physics alone; empty in ordinary weather.
+    def _storm(self, start: RolloutStart, inputs: RolloutInputs, physics: dict[str, Array]) -> dict[str, Array]:
+        """What wind beyond the learned range adds to the air [2n, 36], by physics alone; empty in ordinary weather.
 
-        Regressions know no storms and would stretch a coefficient learned in a breeze; they get this instead.
+        A regression would extrapolate a coefficient learned in light wind; it gets this difference instead.
         """
-        if not (drivers.out_wind_mps > CALM_MPS).any():
+        if not (inputs.out_wind_mps > CALM_MPS).any():
             return {}
-        calm = replace(drivers, out_wind_mps=np.minimum(drivers.out_wind_mps, CALM_MPS))
-        rolled = zip(("air_temp_c", "vpd_kpa"), self.core.roll_air(start, calm), strict=True)
+        calm = replace(inputs, out_wind_mps=np.minimum(inputs.out_wind_mps, CALM_MPS))
+        rolled = zip(("air_temp_c", "vpd_kpa"), self.dynamics.roll_air(start, calm), strict=True)
         return {name: physics[name] - value for name, value in rolled}
 
-    def _best_vpd(self, mixed: dict[str, Array], rolled: Array, drivers: Drivers) -> Array:
-        """The deficit that the pots will feel [2n, 36]: the blended forecast where there is one, else the rolled."""
-        if drivers.measured_vpd_kpa is not None:
-            return drivers.measured_vpd_kpa
-        if "vpd_kpa" not in mixed or len(self.horizons) != HORIZON_H:
+    def _best_vpd(self, blended: dict[str, Array], rolled: Array, inputs: RolloutInputs) -> Array:
+        """The deficit that acts on the pots [2n, 36]: the blended forecast where there is one, else the rolled."""
+        if inputs.measured_vpd_kpa is not None:
+            return inputs.measured_vpd_kpa
+        if "vpd_kpa" not in blended or len(self.horizons) != HORIZON_H:
             return rolled
-        blended = mixed["vpd_kpa"].reshape(rolled.shape)
-        return np.asarray(np.where(np.isfinite(blended), blended, rolled))
+        deficit = blended["vpd_kpa"].reshape(rolled.shape)
+        return np.asarray(np.where(np.isfinite(deficit), deficit, rolled))
 
-    def _by_future(self, rolled: Array, blind: Mask) -> Array:
+    def _by_future(self, rolled: Array, unknown: Mask) -> Array:
         """Rollouts [2n, 36] as [2, n, H]; without a value where the weather ahead is not known."""
-        split = rolled.reshape(2, *blind.shape).copy()
-        split[0][blind] = np.nan
+        split = rolled.reshape(2, *unknown.shape).copy()
+        split[0][unknown] = np.nan
         return np.asarray(split[..., self.horizons - 1])
 
-    def _misses(self, frame: Frame, at: Index) -> dict[str, Array]:
-        """Measured minus rolled at hours [n], rolled from LOOK_BACK_H before with what really was done: [2, n]."""
+    def _misses(self, padded: PaddedLog, at: Index) -> dict[str, Array]:
+        """Measured minus rolled at hours [n], rolled from LOOK_BACK_H before with the real inputs: [2, n]."""
         from_h = np.maximum(np.concatenate([at - back for back in LOOK_BACK_H]), -PAD_H)
-        s = np.minimum(from_h[:, None] + np.arange(1, max(LOOK_BACK_H) + 1), frame.log.hours + HORIZON_H - 1)
-        plans = np.stack([frame.at(name, s) for name in PLAN_COLUMNS], axis=2)
-        weather = {name: frame.at(name, s) for name in OUTSIDE_COLUMNS}
-        vpd = frame.at("vpd_kpa", s) if frame.log.has("vpd_kpa") else weather["out_vpd_kpa"]
-        state = self.start_state(frame, from_h)
-        rolled = self.core.roll(state, Drivers(plans, **weather_drivers(weather), measured_vpd_kpa=vpd))
+        s = np.minimum(from_h[:, None] + np.arange(1, max(LOOK_BACK_H) + 1), padded.log.hours + HORIZON_H - 1)
+        plans = np.stack([padded.at(name, s) for name in PLAN_COLUMNS], axis=2)
+        weather = {name: padded.at(name, s) for name in OUTSIDE_COLUMNS}
+        vpd = padded.at("vpd_kpa", s) if padded.log.has("vpd_kpa") else weather["out_vpd_kpa"]
+        state = padded.rollout_start(from_h, self.zones)
+        rolled = self.dynamics.roll(state, RolloutInputs(plans, **weather_inputs(weather), measured_vpd_kpa=vpd))
         out = {}
         for name, one in self.forecasters.items():
-            course = self._physics_of(name, one.quantity.kind, rolled)
-            said = [course[k * len(at) : (k + 1) * len(at), back - 1] for k, back in enumerate(LOOK_BACK_H)]
-            out[name] = frame.at(name, at) - np.stack(said)
+            series = self._physics_of(name, one.quantity.kind, rolled)
+            rolled_to = [series[k * len(at) : (k + 1) * len(at), back - 1] for k, back in enumerate(LOOK_BACK_H)]
+            out[name] = padded.at(name, at) - np.stack(rolled_to)
         return out
 
     def _physics_of(self, name: str, kind: Kind, physics: dict[str, Array]) -> Array:
@@ -312,33 +312,33 @@ class WorldModel:
         found = physics.get(name)
         return np.full_like(physics["vpd_kpa"], np.nan) if found is None else found
 
-    def _derived(self, mixed: dict[str, Array]) -> dict[str, Array]:
+    def _derived(self, blended: dict[str, Array]) -> dict[str, Array]:
         out = {}
-        if SOIL_AVG in self.tracks:
-            out[SOIL_AVG] = _mean_of_known(np.stack([mixed[name] for name in self.zones]))
-        if RH in self.tracks:
-            out[RH] = rh_from_vpd(mixed["air_temp_c"], mixed["vpd_kpa"])
+        if SOIL_AVG in self.issued_series:
+            out[SOIL_AVG] = _mean_of_known(np.stack([blended[name] for name in self.zones]))
+        if RH in self.issued_series:
+            out[RH] = rh_array_pct(blended["air_temp_c"], blended["vpd_kpa"])
         return out
 
     def _not_issued(self, log: HourlyLog, origins: Index) -> Index:
         """Those hours of the log from which no forecast was issued."""
-        track = next(iter(self.tracks.values()))
+        series = next(iter(self.issued_series.values()))
         absolute = origins + log.start_hour
-        return np.asarray(origins[track.origin[absolute % len(track.origin)] != absolute])
+        return np.asarray(origins[series.origin[absolute % len(series.origin)] != absolute])
 
-    def _score(self, frame: Frame, targets: Index) -> None:
+    def _score(self, padded: PaddedLog, targets: Index) -> None:
         s = np.broadcast_to(targets[:, None], (len(targets), len(self.horizons)))
-        origin = s - self.horizons + frame.log.start_hour
-        hour = frame.hour_of_day(s).astype(np.int64) % 24
-        for name, track in self.tracks.items():
-            track.learn(self._truth(frame, name, s), origin, hour)
+        origin = s - self.horizons + padded.log.start_hour
+        hour = padded.hour_of_day(s).astype(np.int64) % 24
+        for name, series in self.issued_series.items():
+            series.score(self._truth(padded, name, s), origin, hour)
 
-    def _truth(self, frame: Frame, name: str, s: Index) -> Array:
+    def _truth(self, padded: PaddedLog, name: str, s: Index) -> Array:
         if name == SOIL_AVG:
-            return np.asarray(np.mean([frame.at(zone, s) for zone in self.zones], axis=0))
+            return np.asarray(np.mean([padded.at(zone, s) for zone in self.zones], axis=0))
         if name == RH:
-            return rh_from_vpd(frame.at("air_temp_c", s), frame.at("vpd_kpa", s))
-        return frame.at(name, s)
+            return rh_array_pct(padded.at("air_temp_c", s), padded.at("vpd_kpa", s))
+        return padded.at(name, s)
 
 
 def _mean_of_known(zones: Array) -> Array:

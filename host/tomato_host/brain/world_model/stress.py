@@ -1,6 +1,6 @@
 """How likely the plant is to suffer: one number from deficit, leaf, soil and the speed of drying.
 
-Each part is a logistic of its distance from the threshold; the risk is that at least one of them bites,
+Each part is a logistic of its distance from the threshold; the risk is that at least one of them takes effect,
 1 - product(1 - part). Monotone by construction: drier air, drier soil, faster drying never lower it.
 """
 
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tomato_host.brain.world_model.psychrometrics import Array
+from tomato_host.brain.world_model.arrays import Array
 from tomato_host.brain.world_model.settings import WorldModelSettings
 
 _VPD_WIDTH_KPA = 0.15
@@ -36,7 +36,7 @@ def stress_risk(
 ) -> Array:
     """Risk 0..1 of the same shape as the inputs; parts that are NaN do not count.
 
-    `draught` is the air change by storm in shares of the exhaust's: leaves that stand in wind close late.
+    `draught` is the air change by storm in shares of the exhaust's: leaves in wind close their stomata late.
     """
     safe = np.ones(np.shape(vpd_kpa))
     parts = [

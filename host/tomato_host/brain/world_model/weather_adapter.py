@@ -1,4 +1,4 @@
-"""Policy on the forecast: scenarios ahead -> targets, attention and budgets for the day, every clip explained."""
+"""Policy on the forecast: scenarios ahead -> targets, sampling and budgets for the day, every clip explained."""
 
 from __future__ import annotations
 
@@ -8,66 +8,67 @@ from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from shared_schemas.devices import OUTPUT_BY_NAME
+from shared_schemas.records.base import Mode
 from shared_schemas.records.forecast_36h_v1 import Forecast36hV1, WeatherHour
 from shared_schemas.records.sampling_plan_v1 import SamplingOverride, SamplingPlanV1
 from shared_schemas.records.state_v1 import StateV1
 from shared_schemas.records.targets_v1 import TargetRange, TargetSet, TargetsV1
 from shared_schemas.records.weather_adapter_log_v1 import AdapterChange, Clip, WeatherAdapterLogV1
-from tomato_host.brain.world_model.scenarios import RULES, Rule, Seen
+from tomato_host.brain.world_model.weather_scenarios import RULES, ScenarioRule, ScenarioWindow
 
 HORIZON = timedelta(hours=36)
 LEAD = timedelta(hours=1)
-"""Closer attention begins this long before the scenario's first hour."""
+"""Closer sampling begins this long before the scenario's first hour."""
 
 _RESERVE_ML = 100.0
 _MIN_TRUST = 0.5
 _MIN_BAND = {"vpd_day_kpa": 0.3, "vpd_night_kpa": 0.3, "soil_moisture_pct": 4.0, "air_temp_night_c": 2.0}
-"""Bands are never pressed narrower than this: a controller needs room."""
+"""Bands are never made narrower than this: a controller needs some width."""
 
 
 @dataclass(frozen=True)
-class Limit:
-    """Hard edges of one field, and what sets them."""
+class FieldLimit:
+    """Hard limits of one field, and what sets them."""
 
     low: float
     high: float
     name: str
 
 
-LIMITS: dict[str, Limit] = {
-    "water_ml_budget": Limit(
+LIMITS: dict[str, FieldLimit] = {
+    "water_ml_budget": FieldLimit(
         200.0,
         OUTPUT_BY_NAME["water_pump"].day_budget - _RESERVE_ML,
         f"board day budget {OUTPUT_BY_NAME['water_pump'].day_budget} ml with {_RESERVE_ML:.0f} ml reserve",
     ),
-    "co2_seconds_budget": Limit(
+    "co2_seconds_budget": FieldLimit(
         0.0,
         OUTPUT_BY_NAME["co2_solenoid"].day_budget,
         f"board day budget {OUTPUT_BY_NAME['co2_solenoid'].day_budget} s",
     ),
-    "lights_on_hour": Limit(3.0, 12.0, "light begins between 03:00 and 12:00"),
-    "soil_moisture_pct.low": Limit(10.0, 45.0, "roots need air"),
-    "air_temp_night_c.low": Limit(12.0, 22.0, "nights stay cooler than days"),
-    "vpd_day_kpa.high": Limit(0.8, 2.0, "air must still take up water"),
-    "vpd_night_kpa.high": Limit(0.5, 1.5, "air must still take up water"),
-    "vpd_night_kpa.low": Limit(0.1, 0.8, "nights stay moist"),
+    "lights_on_hour": FieldLimit(3.0, 12.0, "light begins between 03:00 and 12:00"),
+    "soil_moisture_pct.low": FieldLimit(10.0, 45.0, "roots need air"),
+    "air_temp_night_c.low": FieldLimit(12.0, 22.0, "nights stay cooler than days"),
+    "vpd_day_kpa.high": FieldLimit(0.8, 2.0, "air must still take up water"),
+    "vpd_night_kpa.high": FieldLimit(0.5, 1.5, "air must still take up water"),
+    "vpd_night_kpa.low": FieldLimit(0.1, 0.8, "nights stay moist"),
 }
 
 
 @dataclass(frozen=True)
 class AdapterContext:
-    """What the adapter is told beside forecast and state."""
+    """The inputs of the adapter beside forecast and state."""
 
     now: datetime
     base: TargetSet
     growth_stage: Literal["seedling", "vegetative", "flowering", "fruiting"]
-    mode: Literal["NORMAL", "CAUTION", "SAFE", "PAUSED"] = "NORMAL"
+    mode: Mode = "NORMAL"
     base_period_s: float = 1_800.0
     telemetry_period_s: float = 10.0
 
 
 @dataclass(frozen=True)
-class Adapted:
+class AdaptedTargets:
     """The three records of one rebuild."""
 
     targets: TargetsV1
@@ -75,7 +76,7 @@ class Adapted:
     log: WeatherAdapterLogV1
 
 
-def adapt(forecast: Forecast36hV1 | None, state: StateV1 | None, context: AdapterContext) -> Adapted:
+def adapt(forecast: Forecast36hV1 | None, state: StateV1 | None, context: AdapterContext) -> AdaptedTargets:
     """Rebuild targets and sampling from the weather of the next 36 h. Pure; the runtime calls it at 00:10 local time.
 
     Without a forecast, or in SAFE mode, the base targets hold and the log says why.
@@ -90,7 +91,7 @@ def adapt(forecast: Forecast36hV1 | None, state: StateV1 | None, context: Adapte
     for rule, seen in active:
         _apply(rule, seen, values, state, changes, clips)
     scenarios = tuple(rule.scenario for rule, _ in found)
-    return Adapted(
+    return AdaptedTargets(
         TargetsV1(
             schema_version="targets_v1",
             ts=context.now,
@@ -130,7 +131,7 @@ def _why_base(forecast: Forecast36hV1 | None, hours: tuple[WeatherHour, ...], co
     return ""
 
 
-def _summary(found: list[tuple[Rule, Seen]], changes: list[AdapterChange], clips: list[Clip]) -> str:
+def _summary(found: list[tuple[ScenarioRule, ScenarioWindow]], changes: list[AdapterChange], clips: list[Clip]) -> str:
     if not found:
         return "Quiet weather: base targets hold."
     named = "; ".join(f"{rule.scenario.replace('_', ' ')}: {seen.because}" for rule, seen in found)
@@ -160,8 +161,8 @@ def _target_set(values: Mapping[str, float]) -> TargetSet:
 
 
 def _apply(
-    rule: Rule,
-    seen: Seen,
+    rule: ScenarioRule,
+    seen: ScenarioWindow,
     values: dict[str, float],
     state: StateV1 | None,
     changes: list[AdapterChange],
@@ -194,13 +195,13 @@ def _clipped(
     if edge is not None and not edge.low <= applied <= edge.high:
         applied, limit = min(max(applied, edge.low), edge.high), edge.name
     band, _, side = field.partition(".")
-    room = _MIN_BAND.get(band)
-    if side and room is not None:
+    width = _MIN_BAND.get(band)
+    if side and width is not None:
         other = values[f"{band}.{'high' if side == 'low' else 'low'}"]
-        if side == "low" and applied > other - room:
-            applied, limit = other - room, f"the band keeps {room:g} of width"
-        if side == "high" and applied < other + room:
-            applied, limit = other + room, f"the band keeps {room:g} of width"
+        if side == "low" and applied > other - width:
+            applied, limit = other - width, f"the band keeps {width:g} of width"
+        if side == "high" and applied < other + width:
+            applied, limit = other + width, f"the band keeps {width:g} of width"
     if wanted > before and field in ("water_ml_budget", "soil_moisture_pct.low"):
         reason = _no_more_water(values, state)
         if reason:
@@ -223,7 +224,7 @@ def _no_more_water(values: Mapping[str, float], state: StateV1 | None) -> str:
 
 
 def _sampling(
-    found: list[tuple[Rule, Seen]], hours: tuple[WeatherHour, ...], context: AdapterContext
+    found: list[tuple[ScenarioRule, ScenarioWindow]], hours: tuple[WeatherHour, ...], context: AdapterContext
 ) -> SamplingPlanV1:
     overrides = []
     for rule, seen in found:

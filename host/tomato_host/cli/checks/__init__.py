@@ -1,1 +1,1 @@
-"""What the doctor looks at, one file a field: machine, board, data, and what is around the house."""
+"""The doctor's checks, one file per subject: machine, board, data, services."""

@@ -1,4 +1,4 @@
-"""The machine: Python and its packages, the virtual board's VM, the clock and the time zone."""
+"""Checks of the machine: Python and its packages, the virtual board's VM, the clock and the time zone."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from importlib import metadata
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from tomato_host.cli.checks.finding import Finding
+from tomato_host.brain.settings import SiteSettings
+from tomato_host.cli.checks.diagnosis import Diagnosis
 from tomato_host.errors import TomatoError
-from tomato_host.settings import SiteSettings
 
 EXTRAS = {
     "data": ("duckdb", "Parquet export and SQL queries"),
@@ -28,30 +28,32 @@ SYNCHRONISED = Path("/run/systemd/timesync/synchronized")
 _NEED = re.compile(r"^([A-Za-z0-9_.-]+)\s*>=\s*([0-9.]+)")
 
 
-def check_python() -> Finding:
+def check_python() -> Diagnosis:
     """Python 3.11 or newer."""
     version = ".".join(map(str, sys.version_info[:3]))
     if sys.version_info >= (3, 11):  # noqa: UP036 - the doctor may be run by an older interpreter
-        return Finding("Python", "ok", version)
-    return Finding("Python", "problem", f"{version} is too old", "install Python 3.11 or newer")
+        return Diagnosis("Python", "ok", version)
+    return Diagnosis("Python", "problem", f"{version} is too old", "install Python 3.11 or newer")
 
 
 def _number(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in re.findall(r"\d+", version)[:4])
 
 
-def check_packages() -> Finding:
+def check_packages() -> Diagnosis:
     """Every package of the base install, new enough."""
     try:
         needs = metadata.requires(DISTRIBUTION) or []
     except metadata.PackageNotFoundError:
-        return Finding("Packages", "note", "run from source, not installed: versions cannot be compared", "make setup")
+        return Diagnosis(
+            "Packages", "note", "run from source, not installed: versions cannot be compared", "make setup"
+        )
     wrong, found = [], []
     for need in needs:
-        told = _NEED.match(need)
-        if told is None or ";" in need:
+        match = _NEED.match(need)
+        if match is None or ";" in need:
             continue  # an extra, or one for other machines
-        name, least = told.groups()
+        name, least = match.groups()
         try:
             version = metadata.version(name)
         except metadata.PackageNotFoundError:
@@ -61,32 +63,32 @@ def check_packages() -> Finding:
         if _number(version) < _number(least):
             wrong.append(f"{name} {version} is older than {least}")
     if wrong:
-        return Finding("Packages", "problem", "; ".join(wrong), "make setup, or pip install --upgrade tomato-host")
-    return Finding("Packages", "ok", f"{DISTRIBUTION} {metadata.version(DISTRIBUTION)} with {', '.join(found)}")
+        return Diagnosis("Packages", "problem", "; ".join(wrong), "make setup, or pip install --upgrade tomato-host")
+    return Diagnosis("Packages", "ok", f"{DISTRIBUTION} {metadata.version(DISTRIBUTION)} with {', '.join(found)}")
 
 
-def check_vm() -> Finding:
-    """A MicroPython VM that really is one."""
+def check_vm() -> Diagnosis:
+    """A MicroPython VM that runs."""
     from tomato_host.twin.firmware_files import micropython
 
     try:
         binary = micropython()
     except TomatoError as error:
-        return Finding("MicroPython VM", "note", error.message, error.next_step)
+        return Diagnosis("MicroPython VM", "note", error.message, error.next_step)
     code = "import sys; print(sys.implementation.name, '.'.join(str(n) for n in sys.implementation.version[:3]))"
     asked = subprocess.run([binary, "-c", code], capture_output=True, text=True, timeout=10, check=False)
     if asked.returncode or not asked.stdout.startswith("micropython"):
-        return Finding("MicroPython VM", "problem", f"{binary} does not run", "make clean setup")
-    return Finding("MicroPython VM", "ok", f"{asked.stdout.strip()} (for the virtual board)")
+        return Diagnosis("MicroPython VM", "problem", f"{binary} does not run", "make clean setup")
+    return Diagnosis("MicroPython VM", "ok", f"{asked.stdout.strip()} (for the virtual board)")
 
 
-def check_clock(newest: datetime | None, now: datetime | None = None) -> Finding:
+def check_clock(newest: datetime | None, now: datetime | None = None) -> Diagnosis:
     """The wall clock: photoperiod and records depend on it. `newest` is the time of the dataset's last record."""
     now = now or datetime.now(UTC)
     if now.year < 2025:
-        return Finding("Clock", "problem", f"it says {now:%Y-%m-%d}", "set the clock or enable time synchronisation")
+        return Diagnosis("Clock", "problem", f"it says {now:%Y-%m-%d}", "set the clock or enable time synchronisation")
     if newest is not None and (newest - now).total_seconds() > 60.0:
-        return Finding(
+        return Diagnosis(
             "Clock",
             "problem",
             f"it says {now:%Y-%m-%d %H:%M} UTC, but the newest record is from "
@@ -95,18 +97,18 @@ def check_clock(newest: datetime | None, now: datetime | None = None) -> Finding
         )
     kept = _synchronised()
     if kept is False:
-        return Finding(
+        return Diagnosis(
             "Clock",
             "note",
-            f"{now:%Y-%m-%d %H:%M} UTC, but no time service keeps it right",
+            f"{now:%Y-%m-%d %H:%M} UTC, but no time service synchronises it",
             "sudo timedatectl set-ntp true",
         )
-    how = "kept right by a time service" if kept else "whether a time service keeps it right cannot be told here"
-    return Finding("Clock", "ok", f"{now:%Y-%m-%d %H:%M} UTC, {how}")
+    how = "synchronised by a time service" if kept else "synchronisation status unknown"
+    return Diagnosis("Clock", "ok", f"{now:%Y-%m-%d %H:%M} UTC, {how}")
 
 
 def _synchronised() -> bool | None:
-    """What systemd says; None where there is none to ask."""
+    """Whether systemd reports a synchronised clock; None without systemd."""
     if SYNCHRONISED.exists():
         return True
     if shutil.which("timedatectl") is None:
@@ -122,24 +124,24 @@ def _synchronised() -> bool | None:
     return None if asked.returncode or word not in ("yes", "no") else word == "yes"
 
 
-def check_time_zone(site: SiteSettings, now: datetime | None = None) -> Finding:
+def check_time_zone(site: SiteSettings, now: datetime | None = None) -> Diagnosis:
     """The plant's own time zone, whatever the machine's is."""
     moment = (now or datetime.now(UTC)).astimezone(ZoneInfo(site.timezone))
     here = datetime.now().astimezone()
     other = here.utcoffset() != here.astimezone(ZoneInfo(site.timezone)).utcoffset()
     aside = f"; this machine's own zone is {here.tzname()}, which does not matter" if other else ""
-    return Finding("Time zone", "ok", f"{site.timezone}, {moment:%H:%M} there now ({moment:%z}){aside}")
+    return Diagnosis("Time zone", "ok", f"{site.timezone}, {moment:%H:%M} there now ({moment:%z}){aside}")
 
 
-def check_extras() -> list[Finding]:
-    """Optional parts: absent ones are no fault."""
+def check_extras() -> list[Diagnosis]:
+    """Optional extras; an absent one is not a problem."""
     import importlib.util
 
     found = []
     for extra, (module, what) in EXTRAS.items():
         if importlib.util.find_spec(module):
-            found.append(Finding(f"Extra {extra}", "ok", what))
+            found.append(Diagnosis(f"Extra {extra}", "ok", what))
         else:
             remedy = f"pip install 'tomato-host[{extra}]'"
-            found.append(Finding(f"Extra {extra}", "note", f"not installed: {what}", remedy))
+            found.append(Diagnosis(f"Extra {extra}", "note", f"not installed: {what}", remedy))
     return found

@@ -1,1 +1,1 @@
-"""The bus: what is kept here, told to many: in this process by default, over Redis Streams or MQTT when asked."""
+"""The bus: all records published to a shared broker, over Redis Streams or MQTT; off by default."""

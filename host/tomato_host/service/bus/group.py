@@ -1,4 +1,4 @@
-"""Reading the bus in a group (Redis): each message to one of many, acknowledged, given to another when one dies."""
+"""Reading the bus as a consumer group (Redis): each message goes to one reader, and to another if that one dies."""
 
 from __future__ import annotations
 
@@ -11,20 +11,19 @@ from redis import Redis
 from redis.exceptions import RedisError, ResponseError
 
 from tomato_host.errors import TomatoError
-from tomato_host.service.bus.message import NODE, NODES, UNHANDLED, topic
-from tomato_host.service.bus.priorities import Rank
+from tomato_host.service.bus.message import NODE, NODES, OLD_ACTION_LABEL, UNHANDLED, Priority, topic
 
 FIELD = b"m"
-LOOK_FOR_NODES_S = 5.0
+FIND_NODES_EVERY_S = 5.0
 MOST_TRIES = 10
-"""A message that so many readers could do nothing with is put aside, so that it does not go round for ever."""
-PUT_ASIDE_KEPT = 1_000
-AT_ONCE = 10
+"""A message that was delivered so often without an acknowledgement is moved to the topic `unhandled`."""
+UNHANDLED_LENGTH = 1_000
+BATCH = 10
 
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One message in the hands of one reader, until it is acknowledged."""
+    """One message delivered to one reader, until it is acknowledged."""
 
     topic: str
     entry: bytes
@@ -34,10 +33,11 @@ class Delivery:
 
 
 class GroupReader:
-    """One reader of a group. Alarms of all nodes come before any deed, deeds before telemetry.
+    """One reader of a group. Alarms of all nodes come before any action, actions before telemetry.
 
-    At least once: a message may come twice (its id is the same then), never not at all while Redis keeps it.
+    At least once: a message may come twice (its id is the same then), and is never lost while Redis holds it.
     A method that needs Redis raises TomatoError E-BUS-DOWN when it is away; call it again later.
+    Nodes of 0.1 publish actions under an older topic; its streams are read with the same priority.
     """
 
     def __init__(
@@ -47,42 +47,42 @@ class GroupReader:
         name: str,
         *,
         idle_s: float = 60.0,
-        ranks: tuple[Rank, ...] = tuple(Rank),
-        at_once: int = AT_ONCE,
+        priorities: tuple[Priority, ...] = tuple(Priority),
+        batch: int = BATCH,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._redis: Any = client
         self._group = group
         self._name = name
         self._idle_ms = round(idle_s * 1000)
-        self._ranks = ranks
-        self._at_once = at_once
+        self._priorities = priorities
+        self._batch = batch
         self._monotonic = monotonic
-        self._topics: dict[Rank, list[str]] = {rank: [] for rank in ranks}
-        self._look_again_s = float("-inf")
-        self._claim_again_s = float("-inf")
-        self.put_aside = 0
+        self._topics: dict[Priority, list[str]] = {priority: [] for priority in priorities}
+        self._find_nodes_at_s = float("-inf")
+        self._claim_at_s = float("-inf")
+        self.unhandled = 0
 
-    def next(self, patience_s: float) -> list[Delivery]:
-        """What is to be done next: a few messages of one rank; empty when nothing came within `patience_s`."""
+    def read(self, patience_s: float) -> list[Delivery]:
+        """The next messages, a few of one priority; empty when nothing came within `patience_s`."""
         try:
             self._find_nodes()
-            return next((found for found in self._looks() if found), []) or self._wait(patience_s)
+            return next((found for found in self._reads() if found), []) or self._wait(patience_s)
         except ResponseError as error:
             if str(error).startswith("NOGROUP"):
-                self._look_again_s = float("-inf")  # Redis lost its memory: the groups are made anew
+                self._find_nodes_at_s = float("-inf")  # Redis lost its data: the groups are made anew
                 return []
             raise _down(error) from error
         except (RedisError, OSError) as error:
             raise _down(error) from error
 
-    def done(self, delivery: Delivery) -> None:
-        """Acknowledge: nobody gets it again."""
-        self._try(lambda: self._redis.xack(delivery.topic, self._group, delivery.entry))
+    def acknowledge(self, delivery: Delivery) -> None:
+        """No reader gets it again."""
+        self._execute(lambda: self._redis.xack(delivery.topic, self._group, delivery.entry))
 
-    def still_at_it(self, delivery: Delivery) -> None:
-        """Work that lasts: say so more often than `idle_s`, else another reader takes it over."""
-        self._try(
+    def extend(self, delivery: Delivery) -> None:
+        """Work that lasts: call this more often than every `idle_s`, else another reader gets the message."""
+        self._execute(
             lambda: self._redis.xclaim(
                 delivery.topic, self._group, self._name, min_idle_time=0, message_ids=[delivery.entry], justid=True
             )
@@ -90,49 +90,51 @@ class GroupReader:
 
     # -- inside ------------------------------------------------------------------------------------------------
 
-    def _try(self, ask: Callable[[], object]) -> None:
+    def _execute(self, command: Callable[[], object]) -> None:
         try:
-            ask()
+            command()
         except (RedisError, OSError) as error:
             raise _down(error) from error
 
     def _find_nodes(self) -> None:
         now_s = self._monotonic()
-        if now_s < self._look_again_s:
+        if now_s < self._find_nodes_at_s:
             return
         nodes = sorted(name for raw in self._redis.smembers(NODES) if NODE.fullmatch(name := raw.decode("latin-1")))
-        for rank in self._ranks:
-            self._topics[rank] = [topic(node, rank.word) for node in nodes]
-            for name in self._topics[rank]:
-                self._make_group(name)
-        self._look_again_s = now_s + LOOK_FOR_NODES_S
+        for priority in self._priorities:
+            names = [topic(node, label) for node in nodes for label in priority.read_labels]
+            self._topics[priority] = [name for name in names if self._make_group(name)]
+        self._find_nodes_at_s = now_s + FIND_NODES_EVERY_S
 
-    def _make_group(self, name: str) -> None:
-        """From the beginning of what the stream still holds."""
+    def _make_group(self, name: str) -> bool:
+        """From the beginning of what the stream still holds. False for a stream of 0.1 that does not exist."""
         try:
-            self._redis.xgroup_create(name, self._group, id="0", mkstream=True)
+            self._redis.xgroup_create(name, self._group, id="0", mkstream=not name.endswith(f"/{OLD_ACTION_LABEL}"))
         except ResponseError as error:
+            if "requires the key to exist" in str(error):
+                return False
             if not str(error).startswith("BUSYGROUP"):
                 raise
+        return True
 
-    def _looks(self) -> Iterator[list[Delivery]]:
-        """Rank by rank: what a dead reader left, then what is new."""
+    def _reads(self) -> Iterator[list[Delivery]]:
+        """Priority by priority: what a dead reader left, then what is new."""
         now_s = self._monotonic()
-        claim = now_s >= self._claim_again_s
+        claim = now_s >= self._claim_at_s
         if claim:
-            self._claim_again_s = now_s + self._idle_ms / 4000.0
-        for rank in self._ranks:
+            self._claim_at_s = now_s + self._idle_ms / 4000.0
+        for priority in self._priorities:
             if claim:
-                yield from (self._claimed(name) for name in self._topics[rank])
-            if self._topics[rank]:
-                yield self._read(self._topics[rank], None)
+                yield from (self._claimed(name) for name in self._topics[priority])
+            if self._topics[priority]:
+                yield self._read(self._topics[priority], None)
 
     def _wait(self, patience_s: float) -> list[Delivery]:
-        """Nothing is there: sleep in Redis until something comes, whatever its rank."""
-        names = [name for rank in self._ranks for name in self._topics[rank]]
+        """Nothing is there: block in Redis until something comes, whatever its priority."""
+        names = [name for priority in self._priorities for name in self._topics[priority]]
         if not names:
             time.sleep(min(patience_s, 0.2))
-            self._look_again_s = float("-inf")
+            self._find_nodes_at_s = float("-inf")
             return []
         return self._read(names, max(1, round(patience_s * 1000)))
 
@@ -142,7 +144,7 @@ class GroupReader:
             self._group,
             self._name,
             dict.fromkeys(names, ">"),
-            count=self._at_once if block_ms is None else 1,
+            count=self._batch if block_ms is None else 1,
             block=block_ms,
         )
         return [
@@ -152,8 +154,8 @@ class GroupReader:
         ]
 
     def _claimed(self, name: str) -> list[Delivery]:
-        answer = self._redis.xautoclaim(name, self._group, self._name, min_idle_time=self._idle_ms, count=self._at_once)
-        # What the stream has trimmed meanwhile Redis 6.2 gives without fields; newer ones leave it out.
+        answer = self._redis.xautoclaim(name, self._group, self._name, min_idle_time=self._idle_ms, count=self._batch)
+        # Entries trimmed in the meantime come without fields from Redis 6.2; newer versions leave them out.
         found = [Delivery(name, entry, fields.get(FIELD, b""), True) for entry, fields in answer[1] if fields]
         return [delivery for delivery in found if not self._is_hopeless(delivery)]
 
@@ -161,10 +163,10 @@ class GroupReader:
         pending = self._redis.xpending_range(delivery.topic, self._group, delivery.entry, delivery.entry, 1)
         if not pending or pending[0]["times_delivered"] <= MOST_TRIES:
             return False
-        aside = f"{delivery.topic.rsplit('/', 1)[0]}/{UNHANDLED}"
-        self._redis.xadd(aside, {FIELD: delivery.text}, maxlen=PUT_ASIDE_KEPT, approximate=True)
-        self.done(delivery)
-        self.put_aside += 1
+        target = f"{delivery.topic.rsplit('/', 1)[0]}/{UNHANDLED}"
+        self._redis.xadd(target, {FIELD: delivery.text}, maxlen=UNHANDLED_LENGTH, approximate=True)
+        self.acknowledge(delivery)
+        self.unhandled += 1
         return True
 
 

@@ -1,4 +1,4 @@
-"""The bus over MQTT: the same topics and texts; alarms and deeds with QoS 1, telemetry with QoS 0, the card kept."""
+"""The bus over MQTT: alarms and actions with QoS 1, telemetry with QoS 0, the node summary retained."""
 
 from __future__ import annotations
 
@@ -7,16 +7,14 @@ import ssl
 
 import aiomqtt
 
-from tomato_host.service.bus.address import Address
-from tomato_host.service.bus.message import Message, topic
-from tomato_host.service.bus.priorities import Rank
-from tomato_host.service.bus.transport import PATIENCE_S, CarrierDown
+from tomato_host.service.bus.message import SUMMARY, BusMessage, Priority, topic
+from tomato_host.service.bus.transport import PATIENCE_S, Address, TransportDown
 
 KEEPALIVE_S = 15
 
 
-class MqttCarrier:
-    """Writes. MQTT keeps nothing but the card."""
+class MqttTransport:
+    """Writes. An MQTT broker retains nothing but the summary."""
 
     def __init__(self, address: Address, password: str | None, node: str) -> None:
         self._address = address
@@ -25,7 +23,7 @@ class MqttCarrier:
         self._client: aiomqtt.Client | None = None
 
     async def connect(self) -> None:
-        """Reach the broker."""
+        """Connect to the broker."""
         await self.close()
         a = self._address
         client = aiomqtt.Client(
@@ -42,37 +40,37 @@ class MqttCarrier:
         try:
             await client.__aenter__()
         except (aiomqtt.MqttError, OSError) as error:
-            raise CarrierDown(str(error)[:300]) from error
+            raise TransportDown(str(error)[:300]) from error
         self._client = client
 
-    async def known(self) -> set[str] | None:
-        """A broker of MQTT cannot be asked."""
+    async def published_ids(self) -> set[str] | None:
+        """An MQTT broker cannot be asked."""
         return None
 
-    async def send(self, batch: list[Message]) -> None:
-        """Return when each of QoS 1 is acknowledged."""
-        await self._publish(*((m.topic, m.text, 0 if m.rank is Rank.TELEMETRY else 1, False) for m in batch))
+    async def publish(self, batch: list[BusMessage]) -> None:
+        """Return when each message of QoS 1 is acknowledged."""
+        await self._publish(*((m.topic, m.text, 0 if m.priority is Priority.TELEMETRY else 1, False) for m in batch))
 
-    async def show(self, card: bytes) -> None:
-        """Kept by the broker, so that a table drawn later shows this node, too."""
-        await self._publish((topic(self._node, "card"), card, 1, True))
+    async def publish_summary(self, summary: bytes) -> None:
+        """Retained by the broker, so that a fleet table read later shows this node, too."""
+        await self._publish((topic(self._node, SUMMARY), summary, 1, True))
 
     async def close(self) -> None:
-        """Hang up."""
+        """Disconnect."""
         client, self._client = self._client, None
         if client is not None:
             try:
                 await client.__aexit__(None, None, None)
             except (aiomqtt.MqttError, OSError):
-                pass  # it is gone already
+                pass  # the connection is gone already
 
-    async def _publish(self, *words: tuple[str, bytes, int, bool]) -> None:
+    async def _publish(self, *messages: tuple[str, bytes, int, bool]) -> None:
         client = self._client
         if client is None:
-            raise CarrierDown("not connected")
+            raise TransportDown("not connected")
         try:
             await asyncio.gather(
-                *(client.publish(where, text, qos=qos, retain=kept) for where, text, qos, kept in words)
+                *(client.publish(name, text, qos=qos, retain=retained) for name, text, qos, retained in messages)
             )
         except (aiomqtt.MqttError, OSError) as error:
-            raise CarrierDown(str(error)[:300]) from error
+            raise TransportDown(str(error)[:300]) from error

@@ -1,32 +1,45 @@
-"""A node in a few numbers: what the fleet table shows of it. Written by the node, read with suspicion by others."""
+"""A node in a few numbers for the fleet table. Written by the node; readers validate it, a broker is open to many."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, FiniteFloat, ValidationError
 
 from tomato_host import __version__
-from tomato_host.service.bus.message import NODE
-from tomato_host.service.present import Present
+from tomato_host.service.bus.message import NODE, OLD_ACTION_LABEL, Priority
+from tomato_host.service.live_state import LiveState
 
 LARGEST_BYTES = 8_000
 MOST_ALARMS = 20
-GRAVE = frozenset({"HIGH", "CRITICAL"})
+SEVERE = frozenset({"HIGH", "CRITICAL"})
 Level = Literal["well", "watch", "bad"]
 
 
 def _printable(text: str) -> str:
-    """Whoever may write to the broker must not be able to write to a terminal's controls."""
+    """Whoever may write to the broker must not be able to send control characters to a terminal."""
     return "".join(sign if sign.isprintable() else " " for sign in text)
 
 
 Text = Annotated[str, Field(max_length=300), AfterValidator(_printable)]
 
 
+def _current_labels(counts: Any) -> Any:
+    """Nodes of 0.1 count dropped actions under an older label."""
+    if not isinstance(counts, dict) or OLD_ACTION_LABEL not in counts:
+        return counts
+    old = {Priority.ACTION.label: counts[OLD_ACTION_LABEL]}
+    return old | {label: count for label, count in counts.items() if label != OLD_ACTION_LABEL}
+
+
+Dropped = Annotated[
+    dict[Literal["alarm", "action", "telemetry"], Annotated[int, Field(ge=0)]], BeforeValidator(_current_labels)
+]
+
+
 class LastAction(BaseModel):
-    """What was done last, and when."""
+    """The newest action, and when."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -35,8 +48,8 @@ class LastAction(BaseModel):
     text: Text = ""
 
 
-class Card(BaseModel):
-    """The state of one node as it tells it."""
+class NodeSummary(BaseModel):
+    """The state of one node as it reports it."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -54,41 +67,41 @@ class Card(BaseModel):
     driest_pct: FiniteFloat | None = None
     last_action: LastAction | None = None
     alarms: Annotated[tuple[Text, ...], Field(max_length=MOST_ALARMS)] = ()
-    dropped: dict[Literal["alarm", "deed", "telemetry"], Annotated[int, Field(ge=0)]] = Field(default_factory=dict)
+    dropped: Dropped = Field(default_factory=dict)
     version: Text = ""
 
 
-def verdict(present: Present) -> tuple[Level, str]:
-    """Is it safe? In the words and the order of the dashboard's first line (web/app.js)."""
+def verdict(present: LiveState) -> tuple[Level, str]:
+    """Is it safe? With the texts and the order of the dashboard's first line (web/app.js)."""
     status, mode = present.status, present.status.get("mode")
     open_now = list(present.open_anomalies.values())
     faults = present.newest.get("device_status_v1", {}).get("faults", ())
-    grave = [_name(a) for a in open_now if a["severity"] in GRAVE]
+    severe = [_name(a) for a in open_now if a["severity"] in SEVERE]
     table: tuple[tuple[bool, Level, str], ...] = (
-        (mode == "SAFE", "bad", f"Safe mode: {status.get('mode_reason') or 'trust is lost'}"),
-        (status.get("link") != "up", "bad", "No line to the board. It looks after the plant by itself."),
+        (mode == "SAFE", "bad", f"Safe mode: {status.get('mode_reason') or 'confidence is too low'}"),
+        (status.get("link") != "up", "bad", "No link to the board. The board continues on its own."),
         (bool(faults), "bad", "Board holds fault " + ", ".join(fault["name"] for fault in faults)),
-        (bool(grave), "bad", grave[0] if grave else ""),
-        (mode == "CAUTION", "watch", "Caution: trust is returning"),
-        (mode == "PAUSED", "watch", "Paused by a person"),
+        (bool(severe), "bad", severe[0] if severe else ""),
+        (mode == "CAUTION", "watch", "Caution: confidence is recovering"),
+        (mode == "PAUSED", "watch", "Paused by an operator"),
         (bool(open_now), "watch", f"Watching: {_name(open_now[0])}" if open_now else ""),
     )
     return next(((level, text) for true, level, text in table if true), ("well", "All is well"))
 
 
-def card_of(present: Present, node: str, dropped: dict[str, int]) -> Card | None:
-    """The card of this moment; None before the deciding loop has said anything."""
-    told_at = present.status.get("now")
-    if told_at is None:
+def summarize_node(present: LiveState, node: str, dropped: dict[str, int]) -> NodeSummary | None:
+    """The summary of this moment; None before the deciding loop has sent a status."""
+    sent_at = present.status.get("now")
+    if sent_at is None:
         return None
     seen = present.newest.get("observation_v1", {})
     state = present.newest.get("state_v1")
     level, text = verdict(present)
     wet = [(probe["moisture_pct"], probe["id"]) for probe in seen.get("soil", ()) if probe["moisture_pct"] is not None]
     driest = min(wet, default=(None, None))
-    return Card(
+    return NodeSummary(
         node=node,
-        ts=told_at,
+        ts=sent_at,
         level=level,
         verdict=text[:300],
         mode=present.status.get("mode", "UNKNOWN"),
@@ -105,12 +118,12 @@ def card_of(present: Present, node: str, dropped: dict[str, int]) -> Card | None
     )
 
 
-def read_card(text: bytes | str) -> Card | None:
-    """A card as the broker gave it; None when it is none (a broker is open to many)."""
+def parse_summary(text: bytes | str) -> NodeSummary | None:
+    """Validate what the broker gave; None when it is not a node summary."""
     if len(text) > LARGEST_BYTES:
         return None
     try:
-        return Card.model_validate_json(text)
+        return NodeSummary.model_validate_json(text)
     except ValidationError:
         return None
 
@@ -119,14 +132,14 @@ def _name(anomaly: dict[str, Any]) -> str:
     return f"{anomaly['type'].replace('_', ' ').lower()} {anomaly.get('subject') or ''}".strip()
 
 
-def _alarms(present: Present) -> tuple[str, ...]:
+def _alarms(present: LiveState) -> tuple[str, ...]:
     faults = present.newest.get("device_status_v1", {}).get("faults", ())
     return (*(f"fault {fault['name']}" for fault in faults), *map(_name, present.open_anomalies.values()))
 
 
-def _last_action(present: Present) -> LastAction | None:
-    """The last thing that was really begun or done; refusals and decisions not to act are no actions."""
-    for action in reversed(present.lately["action_v1"]):
+def _last_action(present: LiveState) -> LastAction | None:
+    """The last action that was begun or done; refusals and decisions not to act do not count."""
+    for action in reversed(present.recent["action_v1"]):
         if action["type"] == "NO_ACTION" or not action["safety"]["validated"]:
             continue
         params, outcome = action["params"], action.get("outcome") or {}

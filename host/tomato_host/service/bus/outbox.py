@@ -1,73 +1,77 @@
-"""What waits to be told: bounded, alarms first. Whoever cannot keep up loses telemetry, and it is counted."""
+"""What waits to be sent: a bounded queue for each priority. A slow reader loses telemetry first, and it is counted."""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 
-from tomato_host.service.bus.priorities import Rank
+from tomato_host.service.bus.message import Priority
 
-ROOM_BYTES: Mapping[Rank, int] = {Rank.ALARM: 2_000_000, Rank.DEED: 1_000_000, Rank.TELEMETRY: 500_000}
+LIMIT_BYTES: Mapping[Priority, int] = {
+    Priority.ALARM: 2_000_000,
+    Priority.ACTION: 1_000_000,
+    Priority.TELEMETRY: 500_000,
+}
 """Some 3,000 alarms: weeks of them without a broker. All of it stands in the dataset anyway."""
 
 
 class Outbox:
-    """Lines by rank. When a rank's room is full its oldest lines go; never those of a higher rank."""
+    """Lines by priority. A full queue drops its own oldest lines, never those of another priority."""
 
-    def __init__(self, room_bytes: Mapping[Rank, int] = ROOM_BYTES) -> None:
-        self._room = room_bytes
-        self._lines: dict[Rank, deque[bytes]] = {rank: deque() for rank in Rank}
-        self._bytes = dict.fromkeys(Rank, 0)
-        self.dropped = dict.fromkeys(Rank, 0)
-        """Lines let go since the start, by rank."""
+    def __init__(self, limit_bytes: Mapping[Priority, int] = LIMIT_BYTES) -> None:
+        self._limit = limit_bytes
+        self._lines: dict[Priority, deque[bytes]] = {priority: deque() for priority in Priority}
+        self._bytes = dict.fromkeys(Priority, 0)
+        self.dropped = dict.fromkeys(Priority, 0)
+        """Lines dropped since the start, by priority."""
 
-    def offer(self, rank: Rank, line: bytes) -> None:
-        """Take one line in, behind those of its rank."""
-        self._lines[rank].append(line)
-        self._bytes[rank] += len(line)
-        self._make_room(rank)
+    def push(self, priority: Priority, line: bytes) -> None:
+        """Queue one line behind those of its priority."""
+        self._lines[priority].append(line)
+        self._bytes[priority] += len(line)
+        self._trim(priority)
 
-    def take(self, most_bytes: int, most_lines: int = 1_000) -> list[tuple[Rank, bytes]]:
-        """The next lines out, highest rank first, oldest first within it; at least one if there is any."""
-        out: list[tuple[Rank, bytes]] = []
+    def pop_batch(self, most_bytes: int, most_lines: int = 1_000) -> list[tuple[Priority, bytes]]:
+        """The next lines, highest priority first, oldest first within it; at least one if there is any."""
+        out: list[tuple[Priority, bytes]] = []
         size = 0
-        for rank, lines in self._lines.items():
+        for priority, lines in self._lines.items():
             while lines and len(out) < most_lines and (not out or size + len(lines[0]) <= most_bytes):
                 line = lines.popleft()
-                self._bytes[rank] -= len(line)
+                self._bytes[priority] -= len(line)
                 size += len(line)
-                out.append((rank, line))
+                out.append((priority, line))
         return out
 
-    def put_back(self, batch: Iterable[tuple[Rank, bytes]]) -> None:
-        """What was taken and could not be told goes before everything else of its rank."""
-        for rank, line in reversed(list(batch)):
-            self._lines[rank].appendleft(line)
-            self._bytes[rank] += len(line)
-        for rank in Rank:
-            self._make_room(rank)
+    def requeue(self, batch: Iterable[tuple[Priority, bytes]]) -> None:
+        """Put a batch that could not be sent before everything else of its priority."""
+        for priority, line in reversed(list(batch)):
+            self._lines[priority].appendleft(line)
+            self._bytes[priority] += len(line)
+        for priority in Priority:
+            self._trim(priority)
 
-    def forget(self, unwanted: Callable[[bytes], bool]) -> None:
-        """Leave out lines that reach the reader another way; they are not counted as dropped."""
-        for rank in Rank:
-            self._lines[rank] = deque(line for line in self._lines[rank] if not unwanted(line))
-            self._bytes[rank] = sum(map(len, self._lines[rank]))
+    def discard(self, unwanted: Callable[[bytes], bool]) -> None:
+        """Remove lines that reach the reader another way; they are not counted as dropped."""
+        for priority in Priority:
+            self._lines[priority] = deque(line for line in self._lines[priority] if not unwanted(line))
+            self._bytes[priority] = sum(map(len, self._lines[priority]))
 
     @property
     def waiting_bytes(self) -> int:
-        """How much waits."""
+        """Bytes queued."""
         return sum(self._bytes.values())
 
     def __len__(self) -> int:
-        """How many lines wait."""
+        """Lines queued."""
         return sum(map(len, self._lines.values()))
 
-    def counts(self) -> dict[str, int]:
-        """What was dropped, by the rank's word."""
-        return {rank.word: count for rank, count in self.dropped.items()}
+    def dropped_counts(self) -> dict[str, int]:
+        """What was dropped, by the label of its priority."""
+        return {priority.label: count for priority, count in self.dropped.items()}
 
-    def _make_room(self, rank: Rank) -> None:
-        lines = self._lines[rank]
-        while self._bytes[rank] > self._room[rank] and len(lines) > 1:
-            self._bytes[rank] -= len(lines.popleft())
-            self.dropped[rank] += 1
+    def _trim(self, priority: Priority) -> None:
+        lines = self._lines[priority]
+        while self._bytes[priority] > self._limit[priority] and len(lines) > 1:
+            self._bytes[priority] -= len(lines.popleft())
+            self.dropped[priority] += 1

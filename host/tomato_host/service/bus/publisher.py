@@ -1,4 +1,4 @@
-"""Carries what waits to the broker, alarms first, again and again until it is there."""
+"""Publishes what waits in the outbox, alarms first, until the broker has acknowledged it."""
 
 from __future__ import annotations
 
@@ -8,126 +8,124 @@ from typing import Any
 
 import structlog
 
-from tomato_host.service.bus.backoff import Backoff
-from tomato_host.service.bus.message import Message, id_of, message_of
+from tomato_host.service.bus.message import BusMessage, Priority, id_of, message_of
 from tomato_host.service.bus.outbox import Outbox
-from tomato_host.service.bus.priorities import Rank
-from tomato_host.service.bus.transport import Carrier, CarrierDown
+from tomato_host.service.bus.transport import Backoff, Transport, TransportDown
 
 BATCH_LINES = 64
 BATCH_BYTES = 256_000
-"""What an alarm may have to wait for: one batch under way."""
-REMEMBERED = 5_000
+"""What an alarm may have to wait for: one batch in flight."""
+IDS_REMEMBERED = 5_000
 _log = structlog.get_logger("bus")
 
 
-class Courier:
-    """At least once: a message leaves the outbox for good when the broker has said that it has it."""
+class BusPublisher:
+    """At least once: a message leaves the outbox for good when the broker has acknowledged it."""
 
-    def __init__(self, node: str, carrier: Carrier, outbox: Outbox, backoff: Backoff | None = None) -> None:
+    def __init__(self, node: str, transport: Transport, outbox: Outbox, backoff: Backoff | None = None) -> None:
         self._node = node
-        self._carrier = carrier
+        self._transport = transport
         self._outbox = outbox
         self._backoff = backoff or Backoff()
-        self._there: dict[str, None] = {}
-        self._wanted = asyncio.Event()
-        self.earlier: Callable[[], Iterable[dict[str, Any]]] = list
-        """Gives records of the dataset that the broker may lack: after a crash of ours, or when it lost its memory."""
-        self.card: bytes | None = None
+        self._published: dict[str, None] = {}
+        self._has_work = asyncio.Event()
+        self._summary: bytes | None = None
+        self.stored_records: Callable[[], Iterable[dict[str, Any]]] = list
+        """Reads records of the dataset that the broker may lack after a crash of this process or a loss of its data."""
         self.up = False
         self.sent = 0
         self.losses = 0
         """How often the broker was lost."""
 
-    def offer(self, record: dict[str, Any]) -> None:
-        """Take in one record."""
+    def add(self, record: dict[str, Any]) -> None:
+        """Queue one record."""
         message = message_of(self._node, record)
-        self._outbox.offer(message.rank, message.text)
-        self._wanted.set()
+        self._outbox.push(message.priority, message.text)
+        self._has_work.set()
 
-    def show(self, card: bytes) -> None:
-        """The newest card; an older one that waits is replaced."""
-        self.card = card
-        self._wanted.set()
+    def set_summary(self, summary: bytes) -> None:
+        """Queue the newest node summary; it replaces one that still waits."""
+        self._summary = summary
+        self._has_work.set()
 
     async def run(self) -> None:
         """Until cancelled."""
         while True:
             try:
-                await self._carrier.connect()
-                await self._catch_up()
+                await self._transport.connect()
+                await self._add_missing()
                 self.up = True
                 self._backoff.reset()
                 _log.info("connected")
-                await self._carry()
-            except CarrierDown as error:
+                await self._publish_forever()
+            except TransportDown as error:
                 self.losses += 1
                 if self.up or self._backoff.failures == 0:
-                    _log.warning("the broker does not answer; trying on", why=str(error))
+                    _log.warning("the broker does not answer; trying again", why=str(error))
                 self.up = False
-                await self._carrier.close()
+                await self._transport.close()
             await asyncio.sleep(self._backoff.next_s())
 
     async def close(self) -> None:
-        """Try once to tell what waits, then hang up."""
+        """Try once to publish what waits, then disconnect."""
         try:
             if self.up:
-                await asyncio.wait_for(self._send_waiting(), 2.0)
-        except (CarrierDown, TimeoutError):
-            pass  # it stands in the dataset, and is told at the next start
-        await self._carrier.close()
+                await asyncio.wait_for(self._publish_waiting(), 2.0)
+        except (TransportDown, TimeoutError):
+            pass  # it stands in the dataset, and is published at the next start
+        await self._transport.close()
 
-    # -- inside ------------------------------------------------------------------------------------------------
-
-    async def _catch_up(self) -> None:
-        """The broker is asked what it has; it may lack what a dead process of ours, or its own restart, lost."""
-        known = await self._carrier.known()
-        if known is None:
-            return
-        self._there.clear()
-        self._remember(known)
-        for record in self.earlier():
-            self.offer(record)
-
-    async def _carry(self) -> None:
-        while True:
-            self._wanted.clear()
-            await self._send_waiting()
-            await self._wanted.wait()
-
-    async def _send_waiting(self) -> None:
-        while True:
-            card, self.card = self.card, None
-            if card is not None:
-                await self._carrier.show(card)
-            batch = self._outbox.take(BATCH_BYTES, BATCH_LINES)
-            if not batch:
-                return
-            await self._send(batch)
-
-    async def _send(self, batch: list[tuple[Rank, bytes]]) -> None:
-        new = {id_of(text): Message(self._node, rank, id_of(text), text) for rank, text in batch}
-        messages = [message for name, message in new.items() if name not in self._there]
-        try:
-            if messages:
-                await self._carrier.send(messages)
-        except (CarrierDown, asyncio.CancelledError):
-            self._outbox.put_back(batch)
-            raise
-        self.sent += len(messages)
-        self._remember(new)
-
-    def _remember(self, names: Iterable[str]) -> None:
-        self._there.update(dict.fromkeys(names))
-        while len(self._there) > REMEMBERED:
-            del self._there[next(iter(self._there))]
-
-    def word(self) -> dict[str, Any]:
-        """How it goes, for the status and the metrics."""
+    def status(self) -> dict[str, Any]:
+        """Connection, counts and queue, for the loop's status and the metrics."""
         return {
             "up": self.up,
             "sent": self.sent,
             "losses": self.losses,
-            "bus_dropped": self._outbox.counts(),
+            "bus_dropped": self._outbox.dropped_counts(),
             "bus_waiting_bytes": self._outbox.waiting_bytes,
         }
+
+    # -- inside ------------------------------------------------------------------------------------------------
+
+    async def _add_missing(self) -> None:
+        """Queue stored records again; those that the broker has already are left out when they are sent."""
+        published = await self._transport.published_ids()
+        if published is None:
+            return
+        self._published.clear()
+        self._remember(published)
+        for record in self.stored_records():
+            self.add(record)
+
+    async def _publish_forever(self) -> None:
+        while True:
+            self._has_work.clear()
+            await self._publish_waiting()
+            await self._has_work.wait()
+
+    async def _publish_waiting(self) -> None:
+        while True:
+            summary, self._summary = self._summary, None
+            if summary is not None:
+                await self._transport.publish_summary(summary)
+            batch = self._outbox.pop_batch(BATCH_BYTES, BATCH_LINES)
+            if not batch:
+                return
+            await self._publish_batch(batch)
+
+    async def _publish_batch(self, batch: list[tuple[Priority, bytes]]) -> None:
+        unique = {id_of(text): BusMessage(self._node, priority, id_of(text), text) for priority, text in batch}
+        messages = [message for name, message in unique.items() if name not in self._published]
+        try:
+            if messages:
+                await self._transport.publish(messages)
+        except (TransportDown, asyncio.CancelledError):
+            self._outbox.requeue(batch)
+            raise
+        self.sent += len(messages)
+        self._remember(unique)
+
+    def _remember(self, ids: Iterable[str]) -> None:
+        self._published.update(dict.fromkeys(ids))
+        while len(self._published) > IDS_REMEMBERED:
+            del self._published[next(iter(self._published))]

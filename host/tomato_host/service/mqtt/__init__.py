@@ -1,1 +1,1 @@
-"""MQTT and Home Assistant: what a broker hears of the plant, and what may be asked through it."""
+"""MQTT and Home Assistant: the published state, and the commands accepted from the broker."""

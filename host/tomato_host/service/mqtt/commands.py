@@ -1,4 +1,4 @@
-"""What a message on a command topic asks for, or why it moves nothing. Pure: the clock is given."""
+"""What a message on a command topic asks for, or why it is refused. Pure: the clock is given."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 from shared_schemas.records.action_v1 import ActionType, ActionV1, Params, Why
 from tomato_host.commands.inbox import Request, new_request
-from tomato_host.service.mqtt.words import DOSE_ML
+from tomato_host.service.mqtt.payloads import DOSE_ML
 
 DURABLE = timedelta(seconds=60)
 LAMP_S = 3_600.0
@@ -20,58 +20,58 @@ LARGEST_BYTES = 1_000
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
-    """Nothing moves; `text` says why."""
+class CommandRefusal:
+    """The command is not carried out; `text` says why."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class SetDose:
-    """The amount that the next press of the button gives; by itself it moves nothing."""
+    """The amount that the next press of the button gives; by itself it switches nothing."""
 
     ml: float
 
 
-class Commands:
-    """Reads messages; remembers the last ones, because QoS 1 may deliver one twice."""
+class CommandParser:
+    """Parses messages; remembers the last ones, because QoS 1 may deliver one twice."""
 
     def __init__(self, max_age_s: float) -> None:
         self._max_age_s = max_age_s
         self._seen: deque[tuple[str, bytes]] = deque(maxlen=200)
         self.dose_ml = 30.0
 
-    def read(self, name: str, payload: bytes, retained: bool, now: datetime) -> Request | SetDose | Refusal:
-        """What is to be done with one message."""
+    def parse(self, name: str, payload: bytes, retained: bool, now: datetime) -> Request | SetDose | CommandRefusal:
+        """The request in one message, a new dose, or a refusal."""
         if retained:
-            return Refusal("retained: a command is for the moment in which it is given")
+            return CommandRefusal("retained: a command is valid only at the moment it is given")
         if len(payload) > LARGEST_BYTES:
-            return Refusal("too large")
+            return CommandRefusal("too large")
         try:
-            told = json.loads(payload)
-            moment = datetime.fromisoformat(told["ts"])
+            message = json.loads(payload)
+            moment = datetime.fromisoformat(message["ts"])
             age_s = (now - moment).total_seconds()
-            value = str(told.get("value", ""))
+            value = str(message.get("value", ""))
         except (ValueError, TypeError, KeyError, AttributeError):
-            return Refusal('not understood; the form is {"value": "...", "ts": "<time with offset>"}')
+            return CommandRefusal('not understood; the form is {"value": "...", "ts": "<time with offset>"}')
         if not -FUTURE_S <= age_s <= self._max_age_s:
-            return Refusal(f"stale: {age_s:.0f} s old, at most {self._max_age_s:g} s; are both clocks right?")
+            return CommandRefusal(f"stale: {age_s:.0f} s old, at most {self._max_age_s:g} s; are both clocks right?")
         if (name, payload) in self._seen:
-            return Refusal("delivered twice; done once")
+            return CommandRefusal("delivered twice; carried out once")
         self._seen.append((name, payload))
         return self._dose(value) if name == "dose" else self._request(name, now)
 
-    def _dose(self, value: str) -> SetDose | Refusal:
+    def _dose(self, value: str) -> SetDose | CommandRefusal:
         try:
             ml = float(value)
         except ValueError:
             ml = -1.0
         if not DOSE_ML[0] <= ml <= DOSE_ML[1]:
-            return Refusal(f"a dose is {DOSE_ML[0]} to {DOSE_ML[1]} ml")
+            return CommandRefusal(f"a dose is {DOSE_ML[0]} to {DOSE_ML[1]} ml")
         self.dose_ml = ml
         return SetDose(ml)
 
-    def _request(self, name: str, now: datetime) -> Request | Refusal:
+    def _request(self, name: str, now: datetime) -> Request | CommandRefusal:
         reason = f"mqtt: {name}"
         if name == "water":
             return _action(ActionType.WATER, Params(ml=self.dose_ml), reason, now)
@@ -82,7 +82,7 @@ class Commands:
         if name in ("pause", "resume"):
             mode = "PAUSED" if name == "pause" else "NORMAL"
             return new_request("mode", reason, mode=mode, until=now + timedelta(hours=1))
-        return Refusal("there is no such command")
+        return CommandRefusal("unknown command")
 
 
 def _action(kind: ActionType, params: Params, reason: str, now: datetime) -> Request:
@@ -94,6 +94,6 @@ def _action(kind: ActionType, params: Params, reason: str, now: datetime) -> Req
         origin="mqtt",
         id=f"mqtt-{uuid.uuid4().hex}",
         not_after=now + DURABLE,
-        why=Why(text=reason, objective_hint="asked for by a person"),
+        why=Why(text=reason, objective_hint="requested by an operator"),
     )
     return new_request("action", reason, action=action)

@@ -1,1 +1,1 @@
-"""Messages to people: what is worth one, and how it gets there."""
+"""Notifications: which records cause one, and how it is sent."""

@@ -1,4 +1,4 @@
-"""A sign of life to a service elsewhere, given only while the deciding loop turns."""
+"""Dead man's switch: a heartbeat to a service elsewhere, requested only while the deciding loop runs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ TIMEOUT_S = 10.0
 
 def fetch(url: str) -> bool:
     """GET the address; True for any answer below 400."""
-    import httpx  # 9 MB that a host without a sign of life need not hold
+    import httpx  # 9 MB that a host without a heartbeat need not hold
 
     try:
         return httpx.get(url, timeout=TIMEOUT_S, follow_redirects=True).status_code < 400
@@ -19,8 +19,8 @@ def fetch(url: str) -> bool:
         return False
 
 
-class DeadMan:
-    """`alive` is called by the loop; the fetching is done by a thread that a dead loop no longer wakes."""
+class DeadManSwitch:
+    """`beat` is called by the loop; a thread does the fetching, and a dead loop no longer wakes it."""
 
     def __init__(
         self,
@@ -36,7 +36,7 @@ class DeadMan:
         self._next_s = monotonic()
         self._wanted = threading.Event()
         self._ended = False
-        self._thread = threading.Thread(target=self._work, name="notify sign of life", daemon=True)
+        self._thread = threading.Thread(target=self._work, name="notify heartbeat", daemon=True)
         self.pings = 0
         self.failures = 0
 
@@ -44,15 +44,15 @@ class DeadMan:
         """Begin."""
         self._thread.start()
 
-    def alive(self) -> None:
-        """The loop turned once more; returns at once."""
+    def beat(self) -> None:
+        """The loop ran once more; returns at once."""
         now_s = self._monotonic()
         if now_s >= self._next_s:
             self._next_s = now_s + self._every_s
             self._wanted.set()
 
     def stop(self) -> None:
-        """No more signs: the service will miss them, also after an orderly end."""
+        """No more heartbeats: the service will miss them, also after an orderly end."""
         self._ended = True
         self._wanted.set()
 

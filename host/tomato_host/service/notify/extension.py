@@ -1,4 +1,4 @@
-"""Hangs notifications on the deciding loop: records in, messages to the couriers out, nothing waited for."""
+"""Notifications as an extension of the deciding loop: records in, messages to the publishers out, without waiting."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from datetime import datetime
 from pathlib import Path
 
 from shared_schemas.records import Record
-from tomato_host.brain.brain import Taken
+from tomato_host.brain.brain import StepResult
 from tomato_host.loop.recorder import Recorder
-from tomato_host.service.notify.deadman import DeadMan
-from tomato_host.service.notify.gate import Gate, Message
+from tomato_host.service.notify.deadman import DeadManSwitch
+from tomato_host.service.notify.filter import Notification, NotificationFilter
 from tomato_host.service.notify.notice import notice_of
-from tomato_host.service.notify.publisher import Courier, Send, addresses, apprise_sender, scheme
+from tomato_host.service.notify.publisher import NotificationPublisher, Send, addresses, apprise_sender, scheme
 from tomato_host.service.notify.settings import NotifySettings
 
 FAILED_AFTER = 3
-"""Tries in a row after which the dataset says that a service does not take messages."""
+"""Failed attempts in a row after which an event records that a service does not accept messages."""
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One rule with the addresses it tells."""
+    """One rule with the addresses it sends to."""
 
-    gate: Gate
-    couriers: tuple[Courier, ...]
+    filter: NotificationFilter
+    publishers: tuple[NotificationPublisher, ...]
 
 
 class Notifier:
@@ -35,95 +35,95 @@ class Notifier:
     def __init__(
         self,
         routes: tuple[Route, ...],
-        deadman: DeadMan | None,
+        deadman: DeadManSwitch | None,
         recorder: Recorder,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._routes = routes
         self._deadman = deadman
-        self._log = recorder
+        self._recorder = recorder
         self._monotonic = monotonic
-        self._couriers = list(dict.fromkeys(courier for route in routes for courier in route.couriers))
-        self._failing: set[Courier] = set()
-        recorder.listeners.append(self.hear)
+        self._publishers = list(dict.fromkeys(publisher for route in routes for publisher in route.publishers))
+        self._failing: set[NotificationPublisher] = set()
+        recorder.listeners.append(self.on_record)
 
     def start(self) -> None:
-        """Begin to carry messages."""
-        for courier in self._couriers:
-            courier.start()
+        """Start sending."""
+        for publisher in self._publishers:
+            publisher.start()
         if self._deadman is not None:
             self._deadman.start()
 
-    def hear(self, record: Record) -> None:
-        """Every record that is kept passes here."""
+    def on_record(self, record: Record) -> None:
+        """Filter one record and queue the messages that follow from it."""
         notice = notice_of(record)
         if notice is not None:
             for route in self._routes:
-                _carry(route, route.gate.hear(notice, self._monotonic()))
+                _enqueue(route, route.filter.apply(notice, self._monotonic()))
 
-    def on_decision(self, taken: Taken, now: datetime) -> None:
+    def on_decision(self, result: StepResult, now: datetime) -> None:
         """Decisions come as records."""
 
     def tick(self, now: datetime) -> None:
-        """Tell what was held back; give the sign of life; note services that fail."""
+        """Send what was held back; request the heartbeat; record services that fail."""
         for route in self._routes:
-            _carry(route, route.gate.due(self._monotonic()))
+            _enqueue(route, route.filter.due(self._monotonic()))
         if self._deadman is not None:
-            self._deadman.alive()
-        for courier in self._couriers:
-            self._note_health(courier, now)
+            self._deadman.beat()
+        for publisher in self._publishers:
+            self._record_health(publisher, now)
 
     def stop(self) -> None:
-        """End after one more try for what waits; the board's own goodbye gives it the time."""
-        for courier in self._couriers:
-            courier.stop()
+        """End after one more try for what waits; the stop of the board's outputs takes longer than that."""
+        for publisher in self._publishers:
+            publisher.stop()
         if self._deadman is not None:
             self._deadman.stop()
 
-    def _note_health(self, courier: Courier, now: datetime) -> None:
+    def _record_health(self, publisher: NotificationPublisher, now: datetime) -> None:
         """Losing a service and getting it back are recorded once each."""
-        if courier.failures >= FAILED_AFTER and courier not in self._failing:
-            self._failing.add(courier)
-            self._log.event(
+        if publisher.failures >= FAILED_AFTER and publisher not in self._failing:
+            self._failing.add(publisher)
+            self._recorder.event(
                 now,
                 "WARNING",
                 "notification",
                 "notify_failed",
-                f"{courier.name} does not take messages; trying on.",
-                dropped=courier.dropped,
+                f"{publisher.name} does not accept messages; trying again.",
+                dropped=publisher.dropped,
             )
-        elif courier in self._failing and courier.failures == 0:
-            self._failing.discard(courier)
-            self._log.event(
+        elif publisher in self._failing and publisher.failures == 0:
+            self._failing.discard(publisher)
+            self._recorder.event(
                 now,
                 "INFO",
                 "notification",
                 "notify_back",
-                f"{courier.name} takes messages again.",
-                dropped=courier.dropped,
+                f"{publisher.name} accepts messages again.",
+                dropped=publisher.dropped,
             )
 
 
-def _carry(route: Route, messages: list[Message]) -> None:
+def _enqueue(route: Route, messages: list[Notification]) -> None:
     for message in messages:
-        for courier in route.couriers:
-            courier.take(message)
+        for publisher in route.publishers:
+            publisher.enqueue(message)
 
 
-def couriers_for(
+def publishers_for(
     settings: NotifySettings,
     data_dir: Path,
     environment: Mapping[str, str],
     sender: Callable[[str, Path], Send] = apprise_sender,
-) -> list[tuple[Courier, ...]]:
-    """Per rule its couriers; an address named by two rules has one. Raises TomatoError E-NOTIFY-*, E-EXTRA-NOTIFY."""
-    by_url: dict[str, Courier] = {}
+) -> list[tuple[NotificationPublisher, ...]]:
+    """Per rule its publishers; an address named by two rules has one. Raises TomatoError E-NOTIFY-*, E-EXTRA-NOTIFY."""
+    by_url: dict[str, NotificationPublisher] = {}
     out = []
     for rule in settings.rules:
         urls = addresses(rule.urls_from, environment)
         for url in urls:
             if url not in by_url:
-                by_url[url] = Courier(f"{scheme(url)} no. {len(by_url) + 1}", sender(url, data_dir))
+                by_url[url] = NotificationPublisher(f"{scheme(url)} no. {len(by_url) + 1}", sender(url, data_dir))
         out.append(tuple(by_url[url] for url in dict.fromkeys(urls)))
     return out
 
@@ -131,10 +131,11 @@ def couriers_for(
 def build_notifier(
     settings: NotifySettings, recorder: Recorder, data_dir: Path, environment: Mapping[str, str]
 ) -> Notifier:
-    """The extension as the settings want it. Raises TomatoError E-NOTIFY-NO-URL, E-NOTIFY-URL, E-EXTRA-NOTIFY."""
-    couriers = couriers_for(settings, data_dir, environment)
+    """The extension that the settings describe. Raises TomatoError E-NOTIFY-NO-URL, E-NOTIFY-URL, E-EXTRA-NOTIFY."""
+    publishers = publishers_for(settings, data_dir, environment)
     routes = tuple(
-        Route(Gate(rule, settings.most_per_hour), found) for rule, found in zip(settings.rules, couriers, strict=True)
+        Route(NotificationFilter(rule, settings.most_per_hour), found)
+        for rule, found in zip(settings.rules, publishers, strict=True)
     )
     url = environment.get(settings.deadman_url_from, "").strip()
-    return Notifier(routes, DeadMan(url, settings.deadman_every_s) if url else None, recorder)
+    return Notifier(routes, DeadManSwitch(url, settings.deadman_every_s) if url else None, recorder)

@@ -1,4 +1,4 @@
-"""From a record to something a person might want to hear: its level, its name, and what it ends."""
+"""From a record to a notice: its level, its key, and what it ends."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from shared_schemas.records import AnomalyV1, EventV1, Record
 LEVELS = {"INFO": 0, "WARNING": 1, "ALARM": 2}
 
 LEVEL_OF_SEVERITY = {"LOW": "INFO", "MEDIUM": "INFO", "HIGH": "WARNING", "CRITICAL": "ALARM"}
-"""HIGH is answered by the brain itself now, CRITICAL switches to safe mode."""
+"""The brain itself reacts to HIGH, and switches to safe mode on CRITICAL."""
 
 ENDS = {
     "link_up": "link_down",
@@ -25,12 +25,12 @@ ENDS = {
 """The event on the left ends the one on the right, of the same subject."""
 
 WITH_SUBJECT = frozenset({"fault", "fault_cleared", "sensor_lost", "sensor_back"})
-"""Events of the board whose `a` says which fault or sensor."""
+"""Events of the board whose `a` is the fault or sensor."""
 
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """One thing that happened. Two with the same key are the same thing again."""
+    """One condition or event. Two with the same key are the same one again."""
 
     key: str
     level: str
@@ -41,10 +41,10 @@ class Notice:
 
 
 def notice_of(record: Record) -> Notice | None:
-    """What a record says to people; None for the many that say nothing."""
+    """The notice of a record; None for the many kinds that need none."""
     if isinstance(record, AnomalyV1):
         return _of_anomaly(record)
-    # What concerns the messages themselves must not make more of them.
+    # Events about notifications must not cause more of them.
     if isinstance(record, EventV1) and record.kind != "notification":
         return _of_event(record)
     return None

@@ -1,4 +1,4 @@
-"""Carries messages to one address in a thread of its own: a slow or dead service delays nobody else."""
+"""Sends notifications to one address in a thread of its own: a slow or dead service delays no other."""
 
 from __future__ import annotations
 
@@ -10,29 +10,29 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from tomato_host.errors import TomatoError
-from tomato_host.service.notify.gate import Message
+from tomato_host.service.notify.filter import Notification
 
-Send = Callable[[Message], bool]
-"""True when the service took it; may take as long as the network takes."""
+Send = Callable[[Notification], bool]
+"""True when the service accepted it; may take as long as the network takes."""
 
 QUEUE = 100
-PAUSES_S = (5.0, 30.0, 120.0, 300.0, 900.0)
+RETRY_DELAYS_S = (5.0, 30.0, 120.0, 300.0, 900.0)
 """Between tries; the last one is repeated."""
-KEPT_S = 86_400.0
-"""What could not be told for a day is no news any more."""
+GIVE_UP_AFTER_S = 86_400.0
+"""What could not be sent for a day is dropped."""
 TYPE_OF_LEVEL = {"INFO": "info", "WARNING": "warning", "ALARM": "failure"}
 
 
-class Courier:
+class NotificationPublisher:
     """One address. `name` never holds a secret."""
 
-    def __init__(self, name: str, send: Send, *, pauses_s: tuple[float, ...] = PAUSES_S) -> None:
+    def __init__(self, name: str, send: Send, *, retry_delays_s: tuple[float, ...] = RETRY_DELAYS_S) -> None:
         self.name = name
         self._send = send
-        self._pauses_s = pauses_s
-        self._waiting: deque[tuple[float, Message]] = deque()
+        self._retry_delays_s = retry_delays_s
+        self._waiting: deque[tuple[float, Notification]] = deque()
         self._wake = threading.Condition()
-        self._ended = False
+        self._stopping = False
         self._thread = threading.Thread(target=self._work, name=f"notify {name}", daemon=True)
         self.failures = 0
         """Tries in a row that failed."""
@@ -40,10 +40,10 @@ class Courier:
         self.dropped = 0
 
     def start(self) -> None:
-        """Begin to carry."""
+        """Start sending."""
         self._thread.start()
 
-    def take(self, message: Message) -> None:
+    def enqueue(self, message: Notification) -> None:
         """Accept one message; returns at once. When the queue is full the least important oldest one is dropped."""
         with self._wake:
             if len(self._waiting) >= QUEUE:
@@ -54,7 +54,7 @@ class Courier:
     def stop(self) -> None:
         """One more try for each message that waits, then no more; returns at once (outputs must not wait for this)."""
         with self._wake:
-            self._ended = True
+            self._stopping = True
             self._wake.notify()
 
     # -- inside ------------------------------------------------------------------------------------------------
@@ -75,25 +75,25 @@ class Courier:
             except Exception:  # whatever a service's library raises: it was not sent
                 done = False
             with self._wake:
-                self._note(done, since_s, entry)
+                self._settle(done, since_s, entry)
                 if not done:
-                    self._wake.wait_for(lambda: self._ended, self._pause_s())
+                    self._wake.wait_for(lambda: self._stopping, self._retry_delay_s())
 
-    def _next(self) -> tuple[float, Message] | None:
+    def _next(self) -> tuple[float, Notification] | None:
         with self._wake:
-            self._wake.wait_for(lambda: self._ended or bool(self._waiting))
+            self._wake.wait_for(lambda: self._stopping or bool(self._waiting))
             return self._waiting[0] if self._waiting else None
 
-    def _note(self, done: bool, since_s: float, entry: tuple[float, Message]) -> None:
+    def _settle(self, done: bool, since_s: float, entry: tuple[float, Notification]) -> None:
         self.failures = 0 if done else self.failures + 1
         self.sent += int(done)
-        given_up = not done and (self._ended or time.monotonic() - since_s > KEPT_S)
+        given_up = not done and (self._stopping or time.monotonic() - since_s > GIVE_UP_AFTER_S)
         if (done or given_up) and entry in self._waiting:
             self._waiting.remove(entry)
             self.dropped += int(given_up)
 
-    def _pause_s(self) -> float:
-        return self._pauses_s[min(max(self.failures, 1), len(self._pauses_s)) - 1]
+    def _retry_delay_s(self) -> float:
+        return self._retry_delays_s[min(max(self.failures, 1), len(self._retry_delays_s)) - 1]
 
 
 def addresses(variable: str, environment: Mapping[str, str]) -> list[str]:
@@ -116,12 +116,12 @@ def newest_photo(data_dir: Path) -> Path | None:
 
 
 def apprise_sender(url: str, data_dir: Path) -> Send:
-    """Sends by apprise to one address. Raises TomatoError E-EXTRA-NOTIFY, E-NOTIFY-URL; neither tells the address."""
+    """Sends by apprise to one address. Raises TomatoError E-EXTRA-NOTIFY, E-NOTIFY-URL; neither names the address."""
     try:
         import apprise
     except ImportError:
         raise TomatoError("E-EXTRA-NOTIFY", "apprise is not installed.", "pip install 'tomato-host[notify]'") from None
-    # Its messages hold addresses, and addresses hold passwords.
+    # Its log lines hold addresses, and addresses hold passwords.
     logging.getLogger("apprise").setLevel(logging.CRITICAL)
     service = apprise.Apprise()
     if not service.add(url):
@@ -131,7 +131,7 @@ def apprise_sender(url: str, data_dir: Path) -> Send:
             "compare it with https://github.com/caronc/apprise/wiki",
         )
 
-    def send(message: Message) -> bool:
+    def send(message: Notification) -> bool:
         photo = newest_photo(data_dir) if message.photo else None
         return bool(
             service.notify(
@@ -146,5 +146,5 @@ def apprise_sender(url: str, data_dir: Path) -> Send:
 
 
 def scheme(url: str) -> str:
-    """What may be told of an address: which service, and nothing else."""
+    """What may be shown of an address: which service, and nothing else."""
     return url.partition("://")[0][:20] if "://" in url else "unknown"

@@ -1,4 +1,4 @@
-"""What a grower may set about notifications; addresses of services stand in the environment, never in the file."""
+"""Settings of notifications; addresses of services come from the environment, never from the file."""
 
 from __future__ import annotations
 
@@ -33,23 +33,26 @@ class RuleSettings(BaseModel):
     urls_from: VariableName = "TOMATO_NOTIFY_URLS"
     """The environment variable that holds the apprise addresses, separated by blanks."""
     cool_down_s: Annotated[float, Field(ge=0.0, le=86_400.0)] = 1_800.0
-    """The same thing is told again only after this long; something worse at once."""
+    """The same condition is sent again only after this long; a higher level at once."""
     recovered: bool = True
-    """Tell also when it is over."""
+    """Send a message also when it is over."""
     photo: bool = False
     """Attach the newest photo."""
 
 
 class NotifySettings(BaseModel):
-    """Section `[notify]`: messages to people, by rules (`[[notify.rules]]`), and a sign of life."""
+    """Section `[notify]`: messages to the grower, by rules (`[[notify.rules]]`), and a heartbeat."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     enabled: bool = False
+    """Send notifications."""
     rules: Annotated[tuple[RuleSettings, ...], Field(max_length=20)] = (RuleSettings(),)
+    """Which messages go where; each `[[notify.rules]]` is one rule."""
     most_per_hour: Annotated[int, Field(ge=1, le=1_000)] = 20
     """Per rule; alarms pass always, and what was held back is counted in the next message."""
     deadman_url_from: VariableName = "TOMATO_DEADMAN_URL"
-    """The environment variable with an address that is fetched while the deciding loop lives; a service there
-    misses it when host, network or power are gone."""
+    """The environment variable with an address that is fetched while the deciding loop runs; a service there
+    raises an alarm when host, network or power are gone."""
     deadman_every_s: Annotated[float, Field(ge=10.0, le=86_400.0)] = 300.0
+    """Time between two signs of life."""

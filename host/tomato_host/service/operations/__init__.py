@@ -1,1 +1,1 @@
-"""Living as a service: unit and rule files, backup and restore."""
+"""Running as a service: unit and rule files, backup and restore."""

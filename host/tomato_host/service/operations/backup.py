@@ -35,7 +35,7 @@ def backup(data_dir: Path, target: Path) -> dict[str, Any]:
     Raises TomatoError E-BACKUP-NO-DATA, E-BACKUP-INSIDE, E-BACKUP-WRITE, E-BACKUP-DAMAGED.
     """
     if not (data_dir / "metadata.json").is_file():
-        raise TomatoError("E-BACKUP-NO-DATA", f"{data_dir} is no data directory.", "give the host's --data-dir")
+        raise TomatoError("E-BACKUP-NO-DATA", f"{data_dir} is not a data directory.", "give the host's --data-dir")
     if data_dir.resolve() in target.resolve().parents:
         raise TomatoError("E-BACKUP-INSIDE", f"{target} lies in the data directory itself.", "write it elsewhere")
     part = target.with_name(f".{target.name}.part")
@@ -143,13 +143,13 @@ def _wanted(data_dir: Path) -> list[Path]:
 def _still(data_dir: Path) -> tuple[bytes, dict[str, int]]:
     """Heads and the length of each stream file in one moment in which nobody wrote.
 
-    Files only grow, so two equal looks mean that nothing changed between them; the counts over all streams then
+    Files only grow, so two equal snapshots mean that nothing changed between them; the counts over all streams then
     have no gap. The heads are read first: they may vouch for less than there is, never for more.
     """
-    last = _look(data_dir)
+    last = _snapshot(data_dir)
     for _ in range(STILL_TRIES):
         time.sleep(STILL_PAUSE_S)
-        seen = _look(data_dir)
+        seen = _snapshot(data_dir)
         if seen == last:
             break
         last = seen
@@ -157,7 +157,7 @@ def _still(data_dir: Path) -> tuple[bytes, dict[str, int]]:
     return heads, {name: _whole_lines(data_dir / name, length) for name, length in lengths.items()}
 
 
-def _look(data_dir: Path) -> tuple[bytes, dict[str, int]]:
+def _snapshot(data_dir: Path) -> tuple[bytes, dict[str, int]]:
     try:
         heads = (data_dir / "private" / "heads.json").read_bytes()
     except FileNotFoundError:
@@ -202,7 +202,7 @@ def _add_small(tar: tarfile.TarFile, files: dict[str, dict[str, Any]], name: str
 
 
 def _add_database(tar: tarfile.TarFile, files: dict[str, dict[str, Any]], name: str, path: Path) -> None:
-    """SQLite's own way to copy what somebody writes to."""
+    """SQLite's own way to copy a database that is being written."""
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder, "copy")
         with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as live, closing(sqlite3.connect(copy)) as new:
@@ -245,7 +245,7 @@ def _walk(source: Path, folder: Path | None) -> dict[str, Any]:
                 if member.name == MANIFEST:
                     manifest = json.loads(content.read(LARGEST_MANIFEST))
                 else:
-                    seen[member.name] = _take(content, member, folder)
+                    seen[member.name] = _extract(content, member, folder)
     except (tarfile.TarError, EOFError, gzip.BadGzipFile, ValueError) as error:
         raise _damaged(source, str(error)) from None
     except FileNotFoundError:
@@ -267,7 +267,7 @@ def _plain(name: str) -> bool:
     return not path.is_absolute() and ".." not in path.parts and "\\" not in name and ":" not in name and bool(name)
 
 
-def _take(content: IO[bytes], member: tarfile.TarInfo, folder: Path | None) -> dict[str, Any]:
+def _extract(content: IO[bytes], member: tarfile.TarInfo, folder: Path | None) -> dict[str, Any]:
     reader, target = _Hashed(content), None
     if folder is not None:
         path = folder / member.name
@@ -289,4 +289,4 @@ def _take(content: IO[bytes], member: tarfile.TarInfo, folder: Path | None) -> d
 
 
 def _damaged(source: Path, why: str) -> TomatoError:
-    return TomatoError("E-BACKUP-DAMAGED", f"{source} is no whole backup: {why[:200]}.", "take an older one")
+    return TomatoError("E-BACKUP-DAMAGED", f"{source} is not a complete backup: {why[:200]}.", "use an older backup")

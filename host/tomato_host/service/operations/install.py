@@ -1,4 +1,4 @@
-"""What systemd and udev are told: the text of both files, and how they get to their places."""
+"""The systemd unit and the udev rules: their texts, and how they are installed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ UNIT = """\
 Description=Embodied tomato: brain of the plant
 After=network-online.target time-sync.target
 Wants=network-online.target
-# A plant cannot wait for a person: try for ever.
+# A plant cannot wait for an operator: restart without limit.
 StartLimitIntervalSec=0
 
 [Service]
@@ -32,7 +32,7 @@ ExecStart={program} run --board {board} --data-dir {data_dir}{config}
 ExecStopPost=-{program} board off --board {board}
 Restart=always
 RestartSec=5
-# The deciding loop gives a sign each 2.4 s; one that hangs is ended and started anew.
+# The deciding loop notifies systemd every 2.4 s; one that hangs is killed and restarted.
 WatchdogSec=30
 WatchdogSignal=SIGKILL
 TimeoutStartSec=90
@@ -70,8 +70,8 @@ SUBSYSTEM=="tty", ATTRS{idVendor}=="1a86", GROUP="dialout", MODE="0660", ENV{ID_
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
-    """What the grower decides about the service."""
+class ServiceOptions:
+    """The options of the service."""
 
     user: str = "tomato"
     program: str = "/usr/local/bin/tomato-host"
@@ -80,8 +80,8 @@ class Choice:
     config: str = ""
 
 
-def unit(choice: Choice) -> str:
-    """The systemd unit. Raises TomatoError E-SERVICE-VALUE for words that systemd would read otherwise."""
+def unit(choice: ServiceOptions) -> str:
+    """The systemd unit. Raises TomatoError E-SERVICE-VALUE for values that systemd would interpret."""
     for name in ("user", "program", "board", "data_dir", "config"):
         value = getattr(choice, name)
         if any(c in value for c in " \t\n\"'\\%$;"):
@@ -100,8 +100,8 @@ def unit(choice: Choice) -> str:
     )
 
 
-def install(choice: Choice, root: Path = Path("/")) -> list[Path]:
-    """Write both files below `root`, each in one step; with the real root also tell systemd and udev.
+def install(choice: ServiceOptions, root: Path = Path("/")) -> list[Path]:
+    """Write both files below `root`, each in one step; with the real root also reload systemd and udev.
 
     Raises TomatoError E-SERVICE-VALUE, E-SERVICE-RIGHTS, E-SERVICE-SYSTEM.
     """
@@ -125,8 +125,8 @@ def install(choice: Choice, root: Path = Path("/")) -> list[Path]:
     return written
 
 
-def _prepare(choice: Choice) -> None:
-    """The data directory for its user, and the news for systemd and udev."""
+def _prepare(choice: ServiceOptions) -> None:
+    """Create the data directory for its user, and reload systemd and udev."""
     data_dir = Path(choice.data_dir)
     data_dir.mkdir(parents=True, exist_ok=True)
     try:
@@ -142,7 +142,7 @@ def _prepare(choice: Choice) -> None:
             raise TomatoError(
                 "E-SERVICE-SYSTEM",
                 f"{command[0]} is not on this machine.",
-                "the files are written; a machine without systemd needs its own way to start",
+                "the files are written; a machine without systemd needs another way to start the host",
             )
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:

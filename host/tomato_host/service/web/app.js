@@ -1,8 +1,8 @@
 "use strict";
-// The dashboard's page: asks once for everything, then listens. charts.js draws, hand.js asks for changes.
+// The dashboard's page: loads everything once, then reads the event stream. charts.js draws, requests.js sends changes.
 
 const $ = (id) => document.getElementById(id);
-const state = { glance: null, span: "24h", quantity: "vpd_kpa", shown: "news", charts: {}, history: null, past: null, skips: [] };
+const state = { glance: null, span: "24h", quantity: "vpd_kpa", shown: "summary", charts: {}, history: null, past: null, skips: [] };
 const NAMES = { light: "light", circulation_fan: "circulation", exhaust_fan: "exhaust", humidifier: "humidifier",
   heater_mat: "heater mat", water_pump: "pump", co2_solenoid: "CO2 valve" };
 
@@ -26,14 +26,14 @@ function fill(parent, children) { parent.replaceChildren(...children); }
 
 function verdict(glance) {
   const { status, anomalies, devices, feed } = glance;
-  if (!feed.connected) return ["bad", "The host does not run. The board looks after the plant by itself."];
-  if (status.mode === "SAFE") return ["bad", `Safe mode: ${status.mode_reason || "trust is lost"}`];
-  if (status.link !== "up") return ["bad", "No line to the board. It looks after the plant by itself."];
+  if (!feed.connected) return ["bad", "The host is not running. The board continues on its own."];
+  if (status.mode === "SAFE") return ["bad", `Safe mode: ${status.mode_reason || "confidence is too low"}`];
+  if (status.link !== "up") return ["bad", "No link to the board. The board continues on its own."];
   if (devices && devices.faults.length) return ["bad", `Board holds fault ${devices.faults.map((f) => f.name).join(", ")}`];
-  const grave = anomalies.filter((a) => a.severity === "HIGH" || a.severity === "CRITICAL");
-  if (grave.length) return ["bad", `${grave[0].type.replaceAll("_", " ").toLowerCase()} ${grave[0].subject || ""}`];
-  if (status.mode === "CAUTION") return ["watch", "Caution: trust is returning"];
-  if (status.mode === "PAUSED") return ["watch", "Paused by a person"];
+  const severe = anomalies.filter((a) => a.severity === "HIGH" || a.severity === "CRITICAL");
+  if (severe.length) return ["bad", `${severe[0].type.replaceAll("_", " ").toLowerCase()} ${severe[0].subject || ""}`];
+  if (status.mode === "CAUTION") return ["watch", "Caution: confidence is recovering"];
+  if (status.mode === "PAUSED") return ["watch", "Paused by an operator"];
   if (anomalies.length) return ["watch", `Watching: ${anomalies[0].type.replaceAll("_", " ").toLowerCase()}`];
   return ["well", "All is well"];
 }
@@ -94,7 +94,7 @@ function vpdOf(air, rh) {
 function showSafety(glance) {
   const { status, devices, anomalies } = glance;
   const rows = [["mode", status.mode + (status.mode_reason ? ` (${status.mode_reason})` : "")],
-    ["line", status.link + (status.link_detail ? ` (${status.link_detail})` : "")]];
+    ["link", status.link + (status.link_detail ? ` (${status.link_detail})` : "")]];
   if (devices) {
     const on = Object.entries(devices.outputs).filter(([, value]) => value === "ON").map(([name]) => {
       const end = status.jobs && status.jobs[name];
@@ -106,7 +106,7 @@ function showSafety(glance) {
         (glance.state ? ` of ${number(glance.state.budgets.water_ml_budget_today, 0)}` : "")]);
   }
   const last = (status.pulses || []).at(-1);
-  if (last) rows.push(["board's last word", `${NAMES[last.output]} ${last.status} ${number(last.amount, 0)} ${last.unit}, ${time(last.ts)}`]);
+  if (last) rows.push(["last pulse", `${NAMES[last.output]} ${last.status} ${number(last.amount, 0)} ${last.unit}, ${time(last.ts)}`]);
   fill($("safety"), rows.flatMap(([name, value]) => [element("dt", name), element("dd", value)]));
   fill($("anomalies"), anomalies.map((a) => element("li",
     `${a.severity} ${a.type.replaceAll("_", " ").toLowerCase()} ${a.subject || ""} since ${time(a.ts)}`)));
@@ -157,11 +157,11 @@ function showNext(glance) {
 
 const named = (text) => text.replace(/^(\w+):/, (_, name) => `${NAMES[name] || name}:`);
 
-// What the board says of every single pulse; deeds and their outcomes tell it better.
+// The board's events about single pulses; actions and their outcomes show the same more clearly.
 const ROUTINE = new Set(["pulse_start", "pulse_end", "config", "button"]);
 
-// Every event, refusal and skip as [when, level, sort, what, says]; sort is what the buttons choose by.
-function happenings(glance) {
+// Every event, refusal and skipped action as [time, level, category, name, text]; the buttons filter by category.
+function eventRows(glance) {
   const rows = glance.events.map((e) => [e.ts, e.level, ROUTINE.has(e.name) ? "routine" : e.level === "INFO" ? "event" : "warning", e.name.replaceAll("_", " "), e.text]);
   for (const a of glance.actions) {
     if (a.safety.refused_by) rows.push([a.ts, "WARNING", "skip", "refused", `${describe(a)}: ${outcome(a)[1]}`]);
@@ -172,8 +172,8 @@ function happenings(glance) {
 }
 
 function showEvents(glance) {
-  const wanted = { all: () => true, news: (sort) => sort !== "routine" }[state.shown] || ((sort) => sort === state.shown);
-  const rows = happenings(glance).filter((row) => wanted(row[2])).slice(0, 120);
+  const wanted = { all: () => true, summary: (category) => category !== "routine" }[state.shown] || ((category) => category === state.shown);
+  const rows = eventRows(glance).filter((row) => wanted(row[2])).slice(0, 120);
   fill($("events"), rows.map(([ts, level, , name, text]) => {
     const row = element("tr", undefined, level);
     row.append(element("td", time(ts)), element("td", name), element("td", text));
@@ -186,11 +186,11 @@ const percent = (share) => share === null || share === undefined ? "–" : `${nu
 
 function visionRows(seen, measured) {
   const rows = [];
-  if (seen && !seen.provenance) rows.push(["the model", "has not looked at it"]);
+  if (seen && !seen.provenance) rows.push(["model", "no answer for this photo"]);
   else if (seen) {
     rows.push(["leaves", seen.leaf_color], ["wilting", seen.wilting === null ? "cannot tell" : seen.wilting ? "yes" : "no"],
       ["pests", seen.pest_signs], ["fruit", seen.fruit_count_est === null ? "not counted" : `about ${seen.fruit_count_est}`],
-      ["the model says", seen.notes || "nothing more"], ["trust in it", `${number(seen.confidence, 2)}, from its history`]);
+      ["model's note", seen.notes || "none"], ["confidence", `${number(seen.confidence, 2)}, from past agreement with measurements`]);
   }
   if (measured) {
     rows.push(["measured", measured.usable ? `canopy ${percent(measured.canopy_fraction)} of the picture, ${percent(measured.yellow_fraction)} of it yellow`
@@ -207,14 +207,14 @@ function showVision(glance) {
   const newest = measured || seen;
   $("photo-when").textContent = `${newest.source || "camera"}, ${day(newest.ts)}`;
   state.newestPhoto = newest.image_sha256;
-  if (state.photoInSight) showPhoto(newest.image_sha256);
+  if (state.photoVisible) showPhoto(newest.image_sha256);
 }
 
-// The photo is the heaviest thing here: it is fetched when somebody comes near it.
+// The photo is the largest resource: it is fetched when the section scrolls into view.
 function watchPhoto() {
   new IntersectionObserver(([seen]) => {
-    state.photoInSight = seen.isIntersecting;
-    if (state.photoInSight) showPhoto(state.newestPhoto);
+    state.photoVisible = seen.isIntersecting;
+    if (state.photoVisible) showPhoto(state.newestPhoto);
   }, { rootMargin: "200px" }).observe($("photo"));
 }
 
@@ -242,14 +242,14 @@ function show() {
   if (glance.observation && !performance.getEntriesByName("useful").length) performance.mark("useful");
 }
 
-// -- the line to the host --------------------------------------------------------------------------------------
+// -- the connection to the host --------------------------------------------------------------------------------------
 
 function auth(extra = {}) {
   const token = sessionStorage.getItem("token");
   return token ? { ...extra, headers: { ...(extra.headers || {}), Authorization: `Bearer ${token}` } } : extra;
 }
 
-async function ask_for(path) {
+async function fetchJson(path) {
   const answer = await fetch(path, auth());
   return answer.ok ? answer.json() : null;
 }
@@ -259,16 +259,16 @@ async function loadGlance() {
   if (!answer.ok) throw new Error(answer.status);
   state.glance = await answer.json();
   show();
-  state.skips = await ask_for("/api/skips") || [];
+  state.skips = await fetchJson("/api/skips") || [];
 }
 
 const SLOTS = { observation_v1: "observation", state_v1: "state", device_status_v1: "devices", sensor_health_v1: "health",
   plan_v1: "plan", prediction_36h_v1: "prediction", targets_v1: "targets", forecast_36h_v1: "weather", vision_v1: "vision", vision_cv_v1: "vision_cv" };
 
-function take({ kind, data }) {
+function applyMessage({ kind, data }) {
   const glance = state.glance;
   if (!glance) return;
-  if (kind === "status") { glance.status = data; glance.feed.connected = true; state.heard = Date.now(); }
+  if (kind === "status") { glance.status = data; glance.feed.connected = true; state.lastStatus = Date.now(); }
   else if (SLOTS[kind]) glance[SLOTS[kind]] = data;
   else if (kind === "action_v1") glance.actions = [...glance.actions, data].slice(-120);
   else if (kind === "event_v1") glance.events = [...glance.events, data].slice(-120);
@@ -283,25 +283,25 @@ function take({ kind, data }) {
   show();
 }
 
-// A host that hangs keeps its connection and says nothing: silence is told, too.
+// A host that hangs keeps its connection and sends nothing: after 10 s it counts as disconnected.
 setInterval(() => {
-  if (!state.glance?.feed.connected || Date.now() - (state.heard || 0) < 10000) return;
+  if (!state.glance?.feed.connected || Date.now() - (state.lastStatus || 0) < 10000) return;
   state.glance.feed.connected = false;
   show();
 }, 2000);
 
 // EventSource cannot send a token; a stream read by fetch can, and it works from another machine, too.
-async function listen() {
+async function readStream() {
   for (let pause = 500; ; pause = Math.min(pause * 2, 10000)) {
     try {
       await loadGlance();
-      state.heard = Date.now();
+      state.lastStatus = Date.now();
       await loadHistory();
       const answer = await fetch("/api/stream", auth());
       if (!answer.ok || !answer.body) throw new Error(answer.status);
       pause = 500;
       await readLines(answer.body.getReader());
-    } catch (error) { /* told below; the next round tries again */ }
+    } catch (error) { /* shown below; the next round tries again */ }
     if (state.glance) { state.glance.feed.connected = false; show(); }
     await new Promise((resolve) => setTimeout(resolve, pause));
   }
@@ -316,11 +316,11 @@ async function readLines(reader) {
     waiting += decoder.decode(value, { stream: true });
     const lines = waiting.split(/\r?\n/);
     waiting = lines.pop();
-    for (const text of lines) if (text.startsWith("data:")) take(JSON.parse(text.slice(5)));
+    for (const text of lines) if (text.startsWith("data:")) applyMessage(JSON.parse(text.slice(5)));
   }
 }
 
-// Buttons of which one is pressed: `data-NAME` holds the value it stands for.
+// Buttons of which one is pressed: `data-NAME` holds its value.
 function choice(name, chosen) {
   const buttons = [...document.querySelectorAll(`[data-${name}]`)];
   for (const button of buttons) {
@@ -334,9 +334,9 @@ function choice(name, chosen) {
 document.addEventListener("DOMContentLoaded", () => {
   choice("span", (span) => { state.span = span; loadHistory(); });
   choice("quantity", (name) => { state.quantity = name; drawForecast(); drawPast(); });
-  choice("shown", (sort) => { state.shown = sort; if (state.glance) showEvents(state.glance); });
+  choice("shown", (category) => { state.shown = category; if (state.glance) showEvents(state.glance); });
   startForms();
   watchPhoto();
   addEventListener("resize", () => { drawHistory(); drawForecast(); drawPast(); });
-  listen();
+  readStream();
 });

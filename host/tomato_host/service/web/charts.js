@@ -3,9 +3,9 @@
 
 // Ticks of the time axis in the reader's own words, 24 hours a day.
 function moments(u, splits, axis, space, step) {
-  const words = step < 86400 ? CLOCK : { day: "numeric", month: "short" };
+  const format = step < 86400 ? CLOCK : { day: "numeric", month: "short" };
   const told = (t) => step < 86400 && new Date(t * 1000).getHours() === 0
-    ? new Date(t * 1000).toLocaleDateString([], { weekday: "short", day: "numeric" }) : new Date(t * 1000).toLocaleString([], words);
+    ? new Date(t * 1000).toLocaleDateString([], { weekday: "short", day: "numeric" }) : new Date(t * 1000).toLocaleString([], format);
   return splits.map(told);
 }
 
@@ -108,15 +108,15 @@ function drawPast() {
   const past = state.past, [label, unit, digits] = QUANTITIES[state.quantity];
   const found = past && past.quantities[state.quantity];
   drawInterval("chart-past", found ? past.t : [], found || { mean: [], p10: [], p90: [] }, "expected", digits,
-    found ? [[line("came", "--ripe", digits, { width: 2 }), found.came]] : [],
-    { empty: "Not yet: the first forecast has to grow some hours old." });
+    found ? [[line("measured", "--ripe", digits, { width: 2 }), found.came]] : [],
+    { empty: "Not yet: the first forecast must be some hours old." });
   $("past-text").textContent = found && found.judged
-    ? `Said ${day(past.made_at)}: in ${found.inside} of ${found.judged} hours ${label} came within the interval; ` +
+    ? `Forecast of ${day(past.made_at)}: in ${found.inside} of ${found.judged} hours ${label} was within the interval; ` +
       `the expected value was off by ${number(found.error, digits)} ${unit} on average.` : "";
 }
 
 async function loadHistory() {
-  const [columns, past] = await Promise.all([ask_for(`/api/history?span=${state.span}`), ask_for("/api/forecast/past")]);
+  const [columns, past] = await Promise.all([fetchJson(`/api/history?span=${state.span}`), fetchJson("/api/forecast/past")]);
   if (columns) state.history = columns;
   state.past = past;
   drawHistory();

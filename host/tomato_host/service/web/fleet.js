@@ -1,9 +1,9 @@
-// The fleet page: asks /api/fleet every few seconds and writes one row a node. Texts of nodes are text, never HTML.
+// The fleet page: reads /api/fleet every few seconds and shows one row a node. Texts of nodes are inserted as text, never as HTML.
 "use strict";
 
 const EVERY_MS = 4000;
 const $ = (id) => document.getElementById(id);
-const SAFE = { well: "yes", watch: "yes, watching", bad: "NO", stale: "not heard" };
+const SAFE = { well: "yes", watch: "yes, watching", bad: "NO", stale: "unknown" };
 
 function age(seconds) {
   if (seconds === null) return "never";
@@ -18,10 +18,10 @@ const figure = (value, digits) => value === null ? "–" : value.toFixed(digits)
 function cells(node) {
   const last = node.last_action;
   const when = last ? new Date(last.ts).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" }) : "";
-  const deed = last ? `${last.type.replaceAll("_", " ").toLowerCase()} ${last.text} ${when}` : "–";
+  const action = last ? `${last.type.replaceAll("_", " ").toLowerCase()} ${last.text} ${when}` : "–";
   const soil = node.driest_pct === null ? "–" : `${node.driest_probe} ${node.driest_pct.toFixed(1)} %`;
   return [SAFE[node.level], node.mode, age(node.age_s), figure(node.air_temp_c, 1), figure(node.rh_pct, 0),
-    figure(node.vpd_kpa, 2), soil, deed, node.alarms.join(", ") || (node.level === "well" ? "–" : node.verdict), String(node.dropped)];
+    figure(node.vpd_kpa, 2), soil, action, node.alarms.join(", ") || (node.level === "well" ? "–" : node.verdict), String(node.dropped)];
 }
 
 function row(node) {
@@ -39,25 +39,25 @@ function row(node) {
   return line;
 }
 
-function verdict(told) {
-  if (told.problem) return ["bad", told.problem];
-  const count = (level) => told.nodes.filter((node) => node.level === level).length;
-  if (count("bad")) return ["bad", `${count("bad")} of ${told.nodes.length} want help`];
-  if (count("stale")) return ["bad", `${count("stale")} of ${told.nodes.length} not heard`];
-  if (count("watch")) return ["watch", `${count("watch")} of ${told.nodes.length} to watch`];
-  return told.nodes.length ? ["well", `All ${told.nodes.length} are well`] : ["waiting", "No node has spoken to this broker yet"];
+function verdict(fleet) {
+  if (fleet.problem) return ["bad", fleet.problem];
+  const count = (level) => fleet.nodes.filter((node) => node.level === level).length;
+  if (count("bad")) return ["bad", `${count("bad")} of ${fleet.nodes.length} need attention`];
+  if (count("stale")) return ["bad", `${count("stale")} of ${fleet.nodes.length} silent`];
+  if (count("watch")) return ["watch", `${count("watch")} of ${fleet.nodes.length} to watch`];
+  return fleet.nodes.length ? ["well", `All ${fleet.nodes.length} are well`] : ["waiting", "No node has published to this broker yet"];
 }
 
-function show(told) {
-  const [style, text] = verdict(told);
+function show(fleet) {
+  const [style, text] = verdict(fleet);
   if ($("verdict").textContent !== text) $("verdict").textContent = text;
   $("verdict").className = `verdict ${style}`;
-  $("problem").textContent = told.next ? `Next: ${told.next}` : "";
-  $("clock").textContent = `${told.broker || ""} ${new Date().toLocaleTimeString()}`;
-  $("nodes").replaceChildren(...told.nodes.map(row));
+  $("problem").textContent = fleet.next ? `Next: ${fleet.next}` : "";
+  $("clock").textContent = `${fleet.broker || ""} ${new Date().toLocaleTimeString()}`;
+  $("nodes").replaceChildren(...fleet.nodes.map(row));
 }
 
-async function look() {
+async function refresh() {
   const token = sessionStorage.getItem("token");
   const headers = token ? { Authorization: `Bearer ${token}` } : {};
   const answer = await fetch("/api/fleet", { headers }).catch(() => null);
@@ -73,10 +73,10 @@ document.addEventListener("DOMContentLoaded", async () => {
   $("ask-token").addEventListener("submit", (event) => {
     event.preventDefault();
     sessionStorage.setItem("token", $("token").value);
-    look();
+    refresh();
   });
   for (;;) {
-    if (!document.hidden) await look();
+    if (!document.hidden) await refresh();
     await new Promise((later) => setTimeout(later, EVERY_MS));
   }
 });

@@ -6,14 +6,21 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import numpy as np
 
+from tomato_host.brain.control.evaluation import (
+    OTHER_STRESS_FIGURES,
+    BootstrapInterval,
+    RunSeries,
+    bootstrap_mean,
+    evaluate_run,
+    relative_change,
+)
 from tomato_host.brain.control.photoperiod import is_light
-from tomato_host.brain.control.score import OTHERS, Course, Interval, bootstrap_mean, outcome, relative_change
 from tomato_host.brain.control.settings import ControlSettings
-from tomato_host.brain.control.stages import STAGES
+from tomato_host.brain.control.targets import STAGES
+from tomato_host.brain.settings import SiteSettings
 from tomato_host.twin.physics import HUMIDIFIER
 from tomato_host.twin.world import World
 
@@ -39,7 +46,7 @@ class Watch:
 
     def __init__(self, settings: ControlSettings, period_s: float) -> None:
         self._settings, self._period_s = settings, period_s
-        self._zone = ZoneInfo(settings.time_zone)
+        self._zone = SiteSettings().zone
         self._rows: list[tuple[float, ...]] = []
         self._outputs, self._switches = 0, 0
         self._misted_ml = 0.0
@@ -66,7 +73,7 @@ class Watch:
     def figures(self) -> dict[str, float]:
         """The figures of the run, named for a table."""
         columns = np.array(self._rows, dtype=np.float64).reshape(-1, 6).T
-        found = outcome(Course(self._period_s, *columns), STAGES[self._settings.stage])
+        found = evaluate_run(RunSeries(self._period_s, *columns), STAGES[self._settings.stage])
         figures = {
             f"plant_{name}" if name.endswith("stress_h") else name: round(value, 2)
             for name, value in asdict(found).items()
@@ -105,11 +112,11 @@ def section(rows: Sequence[dict[str, Any]]) -> list[str]:
             f"### {PLANNER} against {base}: stress by other definitions, and what it cost",
             "",
             "| scenario | "
-            + " | ".join(f"{title} | worst seed, h" for title in OTHERS.values())
+            + " | ".join(f"{title} | worst seed, h" for title in OTHER_STRESS_FIGURES.values())
             + " | "
             + " | ".join(title for _, title in COSTS)
             + " |",
-            "|---|" + "---:|" * (2 * len(OTHERS) + len(COSTS)),
+            "|---|" + "---:|" * (2 * len(OTHER_STRESS_FIGURES) + len(COSTS)),
         ]
         lines += [_other_row(chosen, name, base) for name, chosen in scenarios]
         lines.append("")
@@ -137,7 +144,7 @@ def _row(rows: Sequence[dict[str, Any]], name: str, base: str) -> str:
 def _other_row(rows: Sequence[dict[str, Any]], name: str, base: str) -> str:
     """Stress by the other definitions, and figures nobody may have won by: light given, CO2 fixed, mist, energy."""
     cells = [name]
-    for figure in OTHERS:
+    for figure in OTHER_STRESS_FIGURES:
         ours, theirs = _paired(rows, PLANNER, base, f"plant_{figure}")
         cells += [
             f"{theirs.sum():.0f} to {ours.sum():.0f}, {_percent(relative_change(ours, theirs))}",
@@ -147,9 +154,9 @@ def _other_row(rows: Sequence[dict[str, Any]], name: str, base: str) -> str:
     return "| " + " | ".join(cells) + " |"
 
 
-def _percent(change: Interval) -> str:
+def _percent(change: BootstrapInterval) -> str:
     return f"{change.mean:+.0%} [{change.low:+.0%}, {change.high:+.0%}]"
 
 
-def _hours(change: Interval) -> str:
+def _hours(change: BootstrapInterval) -> str:
     return f"{change.mean:+.1f} [{change.low:+.1f}, {change.high:+.1f}]"

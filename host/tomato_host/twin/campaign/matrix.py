@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, get_args
 
-from tomato_host.brain.brain import MindSettings
+from tomato_host.brain.brain import BrainSettings
 from tomato_host.brain.control.settings import ControlSettings, PolicyName
 from tomato_host.errors import TomatoError
 from tomato_host.sources.scenarios import FAULTS, Scenario
@@ -59,12 +59,12 @@ def cells(
 
 def simulate(cell: Cell) -> CellOutcome:
     """Run one cell. Depends on nothing but the cell."""
-    settings = ControlSettings(policy=cell.controller)
+    settings = BrainSettings(control=ControlSettings(policy=cell.controller))
     tent = SimulatedTent(
-        cell.seed, TentParams.sample(cell.seed), cell.scenario, START, cell.period_s, timezone=settings.time_zone
+        cell.seed, TentParams.sample(cell.seed), cell.scenario, START, cell.period_s, timezone=settings.site.timezone
     )
-    run = TentRun(tent, MindSettings(control=settings))
-    score, watch, course = TentScore(), Watch(settings, cell.period_s), []
+    run = TentRun(tent, settings)
+    score, watch, course = TentScore(), Watch(settings.control, cell.period_s), []
     end_ms = round(cell.days * 86_400_000.0)
     last_day_ms, next_ms = max(0, end_ms - 86_400_000), 0
     while tent.now_ms < end_ms:
@@ -82,7 +82,7 @@ def simulate(cell: Cell) -> CellOutcome:
         **watch.figures(),
         "refused": run.refused,
         "anomalies": run.anomalies,
-        "mode": run.mind.mode,
+        "mode": run.brain.mode,
     }
     row.pop("chart")
     return CellOutcome(row, tuple(course))

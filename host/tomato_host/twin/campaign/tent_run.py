@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from tomato_host.brain.brain import Circumstances, Mind, MindSettings, Taken
+from tomato_host.brain.brain import Brain, BrainSettings, RuntimeContext, StepResult
 from tomato_host.brain.execution.executor import Executor
 from tomato_host.twin.simulated_tent import SimulatedTent
 
@@ -32,16 +32,16 @@ class _TentLine:
 class TentRun:
     """One installation without a line: `step` observes once and acts on it."""
 
-    def __init__(self, tent: SimulatedTent, settings: MindSettings) -> None:
+    def __init__(self, tent: SimulatedTent, settings: BrainSettings) -> None:
         self.tent = tent
-        self.mind = Mind(settings)
+        self.brain = Brain(settings)
         self.refused = 0
         self.anomalies = 0
-        self._executor = Executor(_TentLine(tent), self.mind.door)
+        self._executor = Executor(_TentLine(tent), self.brain.guardrails)
         self._last: datetime | None = None
         self._seen_ms = tent.now_ms
 
-    def step(self) -> Taken | None:
+    def step(self) -> StepResult | None:
         """Advance by one observation; None when the tent has none any more."""
         self._renew_until_observed()
         observation = self.tent.next_observation(self.tent.period_ms - (self.tent.now_ms - self._seen_ms))
@@ -54,20 +54,20 @@ class TentRun:
         if silent_s > LINK_DOWN_S + self.tent.period_ms / 1_000.0:
             self._executor.on_link_lost(now_ms, now)
         self._settle(now_ms, now)
-        here = Circumstances(now, person_acknowledges=self.tent.take_acknowledgement())
-        taken = self.mind.take(observation, self.tent.device_status(), here)
-        self.anomalies += len(taken.estimate.anomalies)
-        if taken.trust is not None and taken.trust.entered:
-            self._executor.switch_off(taken.trust.switch_off, "safe mode", now_ms, now)
-        if taken.judged is not None:
-            for verdict in taken.judged.verdicts:
+        context = RuntimeContext(now, operator_acknowledges=self.tent.take_acknowledgement())
+        result = self.brain.step(observation, self.tent.device_status(), context)
+        self.anomalies += len(result.estimate.anomalies)
+        if result.safe_mode is not None and result.safe_mode.entered:
+            self._executor.switch_off(result.safe_mode.switch_off, "safe mode", now_ms, now)
+        if result.decision is not None:
+            for verdict in result.decision.verdicts:
                 if verdict.allowed:
                     self._executor.start(verdict.action, verdict.preempts, now_ms, now)
                 else:
                     self.refused += 1
         self._executor.tick(now_ms, now)
         self._settle(now_ms, now)
-        return taken
+        return result
 
     def _renew_until_observed(self) -> None:
         """Until the next observation the executor renews what runs out, on a grid of RENEW_MS.
@@ -91,5 +91,5 @@ class TentRun:
     def _settle(self, now_ms: int, now: datetime) -> None:
         for answer in self.tent.take_results():
             self._executor.on_result(answer, now_ms, now)
-        for action in self._executor.take_finished():
-            self.mind.note_outcome(action)
+        for action in self._executor.pop_finished():
+            self.brain.add_outcome(action)

@@ -1,15 +1,15 @@
 """The simulated I2C chips of the virtual board: they answer the bytes of the real parts, checksums and waits included.
 
 Sources: Sensirion SHT4x and SCD4x data sheets (CRC-8 0x31, init 0xFF), Melexis MLX90614 data sheet (SMBus PEC, 0x07),
-Rohm BH1750FVI data sheet (measurement modes, MTreg). Values come from the twin through `tether.values()`.
+Rohm BH1750FVI data sheet (measurement modes, MTreg). Values come from the twin through `vm_channel.values()`.
 """
 
-import tether
+import vm_channel
 
 EIO = 5
 ENODEV = 19
 
-# Places in the block of values (twin/tether.py names them).
+# Places in the block of values (twin/vm_channel.py names them).
 AIR_MC, RH_MPCT, CO2_DPPM, LEAF_MC, CASE_MC, LUX_D = 0, 1, 2, 3, 4, 5
 SCD_MC, SCD_MPCT, ABSENT = 11, 12, 15
 ABSENT_SHT, ABSENT_SCD, ABSENT_MLX, ABSENT_BH = 1, 2, 4, 8
@@ -37,7 +37,7 @@ class Chip:
     bit = 0
 
     def present(self):
-        return not tether.values()[ABSENT] & self.bit
+        return not vm_channel.values()[ABSENT] & self.bit
 
     def write(self, data):
         if not self.present():
@@ -48,7 +48,7 @@ class Chip:
         if not self.present():
             raise OSError(ENODEV)
         answer = self.answer(n)
-        if tether.values()[ABSENT] & (self.bit << CORRUPT_SHIFT):
+        if vm_channel.values()[ABSENT] & (self.bit << CORRUPT_SHIFT):
             answer = answer[:-1] + bytes((answer[-1] ^ 0x41,))
         return (answer + b"\xff" * n)[:n]
 
@@ -67,17 +67,17 @@ class Sht4x(Chip):
         code = data[0]
         self._ready_ms = -1
         if code in self._MS:
-            v = tether.values()
+            v = vm_channel.values()
             self._answer = _word((v[AIR_MC] + 45000) * 65535 // 175000) + _word((v[RH_MPCT] + 6000) * 65535 // 125000)
-            self._ready_ms = tether.now_ms + self._MS[code]
+            self._ready_ms = vm_channel.now_ms + self._MS[code]
         elif code == 0x89:
             self._answer = _word(0x0F4A) + _word(0x2B11)
-            self._ready_ms = tether.now_ms
+            self._ready_ms = vm_channel.now_ms
         elif code != 0x94:
             raise OSError(EIO)
 
     def answer(self, n):
-        if self._ready_ms < 0 or tether.now_ms < self._ready_ms:
+        if self._ready_ms < 0 or vm_channel.now_ms < self._ready_ms:
             raise OSError(EIO)
         return self._answer
 
@@ -93,17 +93,17 @@ class Scd4x(Chip):
         self._answer = b""
 
     def _fresh(self):
-        return self._period_ms and tether.now_ms >= self._next_ms
+        return self._period_ms and vm_channel.now_ms >= self._next_ms
 
     def command(self, data):
         code = data[0] << 8 | data[1]
         self._answer = b""
         if code == 0x21B1 or code == 0x21AC:
             self._period_ms = 5000 if code == 0x21B1 else 30000
-            self._next_ms = tether.now_ms + self._period_ms
+            self._next_ms = vm_channel.now_ms + self._period_ms
         elif code == 0x219D:
             self._period_ms = 5000
-            self._next_ms = tether.now_ms + 5000
+            self._next_ms = vm_channel.now_ms + 5000
         elif code == 0x3F86:
             self._period_ms = 0
         elif code == 0xE4B8:
@@ -111,8 +111,8 @@ class Scd4x(Chip):
         elif code == 0xEC05:
             if not self._fresh():
                 raise OSError(EIO)
-            v = tether.values()
-            self._next_ms = tether.now_ms + self._period_ms - (tether.now_ms - self._next_ms) % self._period_ms
+            v = vm_channel.values()
+            self._next_ms = vm_channel.now_ms + self._period_ms - (vm_channel.now_ms - self._next_ms) % self._period_ms
             self._answer = (
                 _word((v[CO2_DPPM] + 5) // 10)
                 + _word((v[SCD_MC] + 45000) * 65535 // 175000)
@@ -143,7 +143,7 @@ class Mlx90614(Chip):
 
     def answer(self, n):
         register = self._register
-        milli_c = tether.values()[LEAF_MC if register in (0x07, 0x08) else CASE_MC]
+        milli_c = vm_channel.values()[LEAF_MC if register in (0x07, 0x08) else CASE_MC]
         raw = (milli_c + 273150 + 10) // 20
         body = bytes((raw & 0xFF, raw >> 8))
         pec = crc8(bytes((self.address << 1, register, self.address << 1 | 1)) + body, 0x07, 0)
@@ -175,12 +175,12 @@ class Bh1750(Chip):
             self._mode = code
             self._on = True
             full = 24 if code & 3 == 3 else 180
-            self._ready_ms = tether.now_ms + full * self._mt // 69
+            self._ready_ms = vm_channel.now_ms + full * self._mt // 69
 
     def answer(self, n):
-        if self._ready_ms < 0 or tether.now_ms < self._ready_ms:
+        if self._ready_ms < 0 or vm_channel.now_ms < self._ready_ms:
             return b"\x00\x00"
-        raw = tether.values()[LUX_D] * 12 * self._mt // 6900
+        raw = vm_channel.values()[LUX_D] * 12 * self._mt // 6900
         if self._mode & 3 == 1:
             raw *= 2
         raw = min(raw, 65535)

@@ -3,7 +3,7 @@
 import os
 
 import chips
-import tether
+import vm_channel
 from umachine import Signal, mem8, mem16, mem32  # noqa: F401
 
 PWRON_RESET = 1
@@ -21,11 +21,11 @@ def unique_id():
 
 
 def reset():
-    tether.reset(PWRON_RESET)
+    vm_channel.reset(PWRON_RESET)
 
 
 def soft_reset():
-    tether.reset(PWRON_RESET)
+    vm_channel.reset(PWRON_RESET)
 
 
 def freq(hz=None):
@@ -72,12 +72,12 @@ class Pin:
     def _drive(self, level):
         if self._level.get(self._id) != level:
             self._level[self._id] = level
-            tether.pin_changed(self._id, level)
+            vm_channel.pin_changed(self._id, level)
 
     def value(self, level=None):
         if level is None:
             if self._mode == self.IN:
-                return tether.levels >> self._id & 1
+                return vm_channel.levels >> self._id & 1
             return self._level.get(self._id, 0)
         if self._mode != self.IN:
             self._drive(1 if level else 0)
@@ -101,10 +101,10 @@ class Pin:
         self._handler = handler
         self._trigger = trigger
         if handler is None:
-            tether.edges.pop(self._id, None)
+            vm_channel.edges.pop(self._id, None)
             _flow_pins.pop(self._id, None)
         else:
-            tether.edges[self._id] = self._edge
+            vm_channel.edges[self._id] = self._edge
             _flow_pins[self._id] = self
         return self
 
@@ -128,7 +128,7 @@ def _flow(gpio, pulses):
         pin._handler(pin)
 
 
-tether.flow = _flow
+vm_channel.flow = _flow
 
 
 class ADC:
@@ -137,7 +137,7 @@ class ADC:
         self._place = 7 + (gpio - 26 if gpio >= 26 else gpio)
 
     def read_u16(self):
-        return tether.values()[self._place]
+        return vm_channel.values()[self._place]
 
 
 class I2C:
@@ -204,8 +204,8 @@ class Timer:
         self._mode = mode
         self._period_ms = int(period if period >= 0 else 1000 / freq)
         self._callback = callback
-        self.due_ms = tether.now_ms + self._period_ms
-        tether.timers.append(self)
+        self.due_ms = vm_channel.now_ms + self._period_ms
+        vm_channel.timers.append(self)
 
     def fire(self, now_ms):
         if self._mode == self.ONE_SHOT:
@@ -216,8 +216,8 @@ class Timer:
             self._callback(self)
 
     def deinit(self):
-        if self in tether.timers:
-            tether.timers.remove(self)
+        if self in vm_channel.timers:
+            vm_channel.timers.remove(self)
 
 
 class WDT:
@@ -229,8 +229,8 @@ class WDT:
     def __init__(self, id=0, timeout=5000):
         self._timeout_ms = timeout
         self._hungry_ms = 0
-        tether.watchdog = self._passed
-        tether.arm_watchdog(timeout)
+        vm_channel.watchdog = self._passed
+        vm_channel.arm_watchdog(timeout)
 
     def feed(self):
         self._hungry_ms = 0
@@ -238,4 +238,4 @@ class WDT:
     def _passed(self, elapsed_ms, idle):
         self._hungry_ms += min(elapsed_ms, _SKIPPED_TICK_MS) if idle else elapsed_ms
         if self._hungry_ms > self._timeout_ms:
-            tether.reset(WDT_RESET)
+            vm_channel.reset(WDT_RESET)

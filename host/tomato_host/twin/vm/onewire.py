@@ -3,7 +3,7 @@
 Source of the byte layout: Maxim DS18B20 data sheet (function commands, scratchpad, CRC-8 polynomial 0x31 reflected).
 """
 
-import tether
+import vm_channel
 
 _ROM = bytes((0x28, 0x54, 0x4F, 0x4D, 0x41, 0x54, 0x4F))  # family 0x28, 48 bit serial
 _CONVERT_MS = 750
@@ -37,7 +37,7 @@ class OneWire:
         self._match = 0
 
     def _present(self):
-        return not tether.values()[15] & _ABSENT
+        return not vm_channel.values()[15] & _ABSENT
 
     def reset(self, required=False):
         self._reply = b""
@@ -54,9 +54,9 @@ class OneWire:
         elif value == self.MATCH_ROM:
             self._match = 8
         elif value == 0x44:
-            self._since_ms = tether.now_ms
+            self._since_ms = vm_channel.now_ms
             self._pending = 1
-            self._milli_c = tether.values()[6]
+            self._milli_c = vm_channel.values()[6]
         elif value == 0xBE:
             self._reply = self._scratchpad()
         elif value == 0x33:
@@ -67,12 +67,12 @@ class OneWire:
             self.writebyte(value)
 
     def _scratchpad(self):
-        if self._since_ms >= 0 and tether.now_ms - self._since_ms >= _CONVERT_MS:
+        if self._since_ms >= 0 and vm_channel.now_ms - self._since_ms >= _CONVERT_MS:
             self._raw = (self._milli_c * 16 + 500) // 1000
             self._since_ms = -1
         raw = self._raw & 0xFFFF
         body = bytes((raw & 0xFF, raw >> 8, 0x4B, 0x46, 0x7F, 0xFF, 0x0C, 0x10))
-        if tether.values()[15] & (1 << 12):
+        if vm_channel.values()[15] & (1 << 12):
             return body + bytes((_crc8(body) ^ 0x5A,))
         return body + bytes((_crc8(body),))
 
@@ -85,7 +85,7 @@ class OneWire:
 
     def readbit(self):
         # While converting the chip holds the bus low.
-        return 0 if self._since_ms >= 0 and tether.now_ms - self._since_ms < _CONVERT_MS else 1
+        return 0 if self._since_ms >= 0 and vm_channel.now_ms - self._since_ms < _CONVERT_MS else 1
 
     def writebit(self, value):
         pass

@@ -1,7 +1,7 @@
 """Stand-in for `select` on the virtual board: a wait on the link is the moment in which the twin lets time pass."""
 
-import tether
 import uselect
+import vm_channel
 from uselect import POLLERR, POLLHUP, POLLIN, POLLOUT  # noqa: F401
 
 
@@ -35,7 +35,7 @@ class _Poll:
         return self._real.ipoll(0, flags)
 
     def _pass(self, timeout):
-        tether.wait(3600000 if timeout < 0 else int(timeout), 0xFFFFFFFF)
+        vm_channel.wait(3600000 if timeout < 0 else int(timeout), 0xFFFFFFFF)
 
 
 def poll():

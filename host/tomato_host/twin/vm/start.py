@@ -3,10 +3,10 @@
 import sys
 
 import line_settings
-import tether
+import vm_channel
 
 sys.modules["termios"] = line_settings
-tether.pass_time(0, 0)  # the first answer brings the levels of the inputs
+vm_channel.pass_time(0, 0)  # the first answer brings the levels of the inputs
 
 try:
     import boot  # noqa: F401

@@ -1,18 +1,20 @@
 """Stand-in for `time` on the virtual board: the twin's clock, with the 2^30 ms wrap of the real boards."""
 
-import tether
+import vm_channel
+from micropython import const
 from utime import gmtime, localtime, mktime  # noqa: F401
+from vm_channel import clock_polled
 
-_PERIOD = 1 << 30
-_HALF = 1 << 29
+_MASK = const((1 << 30) - 1)
+_HALF = const(1 << 29)
 
 
 def ticks_ms():
-    return tether.clock_polled() & (_PERIOD - 1)
+    return clock_polled() & _MASK
 
 
 def ticks_us():
-    return tether.clock_polled() * 1000 & (_PERIOD - 1)
+    return clock_polled() * 1000 & _MASK
 
 
 def ticks_cpu():
@@ -20,16 +22,16 @@ def ticks_cpu():
 
 
 def ticks_add(ticks, delta):
-    return (ticks + delta) & (_PERIOD - 1)
+    return (ticks + delta) & _MASK
 
 
 def ticks_diff(end, start):
-    return ((end - start + _HALF) & (_PERIOD - 1)) - _HALF
+    return ((end - start + _HALF) & _MASK) - _HALF
 
 
 def sleep_ms(ms):
     if ms > 0:
-        tether.pass_time(tether.now_ms + ms, 0)
+        vm_channel.pass_time(vm_channel.now_ms + ms, 0)
 
 
 def sleep_us(us):
@@ -43,8 +45,8 @@ def sleep(seconds):
 
 
 def time():
-    return tether.now_ms // 1000
+    return vm_channel.now_ms // 1000
 
 
 def time_ns():
-    return tether.now_ms * 1000000
+    return vm_channel.now_ms * 1000000

@@ -1,0 +1,1 @@
+"""The planner: searches the best plan of the next day through the learned world model."""

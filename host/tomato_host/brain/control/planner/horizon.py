@@ -1,0 +1,186 @@
+"""What each hour of the horizon aims at, and what a plan may do in it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shared_schemas.devices import OUTPUT_BY_NAME
+from tomato_host.brain.control.context import DecisionContext
+from tomato_host.brain.control.control_inputs import ControlInputs, read_inputs
+from tomato_host.brain.control.evaluation import AIR_MARGIN_C, COLD_C, DRY_MARGIN_KPA, HOT_C, SOIL_STRESS_PCT, WET_KPA
+from tomato_host.brain.control.photoperiod import light_seconds
+from tomato_host.brain.control.planner.objective import HorizonTargets
+from tomato_host.brain.control.planner.plan_edits import MAX_DOSE_ML, Bounds
+from tomato_host.brain.control.planner.watering import soil_mark_pct
+from tomato_host.brain.control.rules import light as light_rule
+from tomato_host.brain.control.targets import Setpoints, setpoints_at
+
+Array = NDArray[np.float64]
+HOUR = timedelta(hours=1)
+INSET_DAY_KPA, INSET_NIGHT_KPA = (0.2, 0.19), (0.25, 0.08)
+"""(wet side, dry side): the planner aims this far inside the VPD band, because neither reading nor forecast is exact:
+the place of a sensor alone makes 0.2 kPa. By night the wet side is the dangerous one: mould begins there, and a dark
+leaf tolerates dry air."""
+AIR_SENSOR_C = 0.3
+"""The air's temperature is known this well; lines of stress are kept away from by as much."""
+PROBE_ERROR_PCT = 2.0
+"""A probe tells its pot's water this well; the line of harm lies that much above what counts as stress."""
+MAX_ROOT_C = 24.0
+"""Tomato roots grow best at 20 to 25 degC (Heuvelink (ed.), "Tomatoes", 2nd ed. 2018, ch. 8)."""
+DAY_H = 24
+MIST_H_PER_DAY = 0.98 * OUTPUT_BY_NAME["humidifier"].day_budget / 3_600.0
+"""What the board allows in any 24 h; the rest is for strokes that run over."""
+MAX_MIST_SHARE = 0.44
+"""Share of an hour: the board's half an hour, less what a stroke that runs over takes from the next one."""
+
+
+def horizon_hours(context: DecisionContext) -> list[datetime]:
+    """The starts of the planned hours, from now on."""
+    return [context.now + HOUR * h for h in range(context.settings.horizon_h)]
+
+
+def horizon_targets(context: DecisionContext, demand: float = 0.0) -> HorizonTargets:
+    """The setpoints of each hour of the horizon, in the middle of the hour."""
+    hours = horizon_hours(context)
+    each = [setpoints_at(hour + HOUR / 2, context) for hour in hours]
+    zone, now = context.site.zone, read_inputs(context)
+    light = np.array(
+        [
+            _light_share(hour, zone, setpoints.light_start_h, setpoints.photoperiod_h)
+            for hour, setpoints in zip(hours, each, strict=True)
+        ]
+    )
+    short = 0.0 if now.soil_temp_c is None else max(0.0, each[0].soil_temp_low_c - now.soil_temp_c)
+    return HorizonTargets(
+        light=light,
+        vpd_low=np.array([a.vpd_kpa[0] + _insets(a)[0] for a in each]),
+        vpd_high=np.array([a.vpd_kpa[1] - _insets(a)[1] for a in each]),
+        air_low=np.array([a.air_temp_c[0] for a in each]),
+        air_high=np.full(len(each), max(a.air_temp_c[1] for a in each)),  # a night as warm as a good day is no harm
+        soil_low_pct=soil_mark_pct(each[0], demand),
+        soil_high_pct=each[0].soil_high_pct,
+        soil_temp_short=short,
+        soil_harm_pct=SOIL_STRESS_PCT + PROBE_ERROR_PCT,
+        water_ml_per_hour=max(1.0, each[0].water_ml_per_day / 24.0),
+        co2_s_per_hour=max(1.0, each[0].co2_s_per_day / max(1.0, each[0].photoperiod_h)),
+        vpd_harm=_vpd_harm(each),
+        air_harm=_air_harm(each),
+    )
+
+
+def _insets(setpoints: Setpoints) -> tuple[float, float]:
+    """How far inside the VPD band to aim, wet side and dry side; a narrow band is met in its middle."""
+    wet, dry = INSET_DAY_KPA if setpoints.light else INSET_NIGHT_KPA
+    share = min(1.0, 0.9 * (setpoints.vpd_kpa[1] - setpoints.vpd_kpa[0]) / (wet + dry))
+    return wet * share, dry * share
+
+
+def _vpd_harm(each: Sequence[Setpoints]) -> tuple[tuple[Array, Array], ...]:
+    """Lines of harm of the air's dryness: a margin around the band, and what score.py counts as stress."""
+    low, high = (np.array([a.vpd_kpa[k] for a in each]) for k in (0, 1))
+    wet = np.array([WET_KPA[0] if a.light else WET_KPA[1] for a in each])
+    return (low - DRY_MARGIN_KPA, high + DRY_MARGIN_KPA), (wet, high + DRY_MARGIN_KPA)
+
+
+def _air_harm(each: Sequence[Setpoints]) -> tuple[tuple[Array, Array], ...]:
+    """Lines of harm of the air's warmth: a margin around the band, and what score.py counts as stress."""
+    low = np.array([a.air_temp_c[0] for a in each])
+    warm = max(a.air_temp_c[1] for a in each)
+    ones = np.ones(len(each))
+    lines = (COLD_C + AIR_SENSOR_C) * ones, (HOT_C - AIR_SENSOR_C) * ones
+    return (low - AIR_MARGIN_C, (warm + AIR_MARGIN_C) * ones), lines
+
+
+def _light_share(hour: datetime, zone: ZoneInfo, start_h: float, length_h: float) -> float:
+    return light_seconds(hour, 3_600.0, zone, start_h, length_h)[1] / 3_600.0
+
+
+def _left(most: float, used_now: float | None, used_h: Array, horizon: int, held_h: int) -> Array:
+    """What may be used up to each hour ahead of a budget for any 24 h, while what was used falls out of the day.
+
+    `used_h` are the last 24 hours, `used_now` what the ledger says. For `held_h` hours nothing is freed.
+    """
+    known = float(used_h.sum())
+    now = known if used_now is None else used_now
+    leaving = np.concatenate([np.cumsum(used_h), np.full(max(0, horizon - len(used_h)), known)])[:horizon]
+    leaving[:held_h] = 0.0
+    return np.asarray(np.maximum(0.0, most - now + np.minimum(leaving, now)))
+
+
+def _mist_left(inputs: ControlInputs, used_h: Array, horizon: int) -> Array:
+    """Hours of mist; the guardrails asks what is left now, whatever is freed while the first duty runs."""
+    known_s = inputs.context.mist_used_s
+    return _left(MIST_H_PER_DAY, None if known_s is None else known_s / 3_600.0, used_h, horizon, first_hours(inputs))
+
+
+def _water_left(inputs: ControlInputs, used_h: Array, horizon: int) -> Array:
+    """Millilitres; a dose is asked for at the beginning of its hour, so what falls out within it comes too late."""
+    late = np.concatenate([[0.0], used_h[:-1]])
+    context = inputs.context
+    used = context.state.budgets.water_ml_used_today if context.water_used_ml is None else context.water_used_ml
+    return _left(inputs.setpoints.water_ml_per_day, used, late, horizon, 1)
+
+
+def plan_bounds(
+    inputs: ControlInputs, mist_h: Array | None = None, water_h: Array | None = None, demand: float = 0.0
+) -> Bounds:
+    """What the plan may do in each hour: gas by local day, water by daylight and by any 24 h, heat by what is known."""
+    context, setpoints = inputs.context, inputs.setpoints
+    settings, hours = context.settings, horizon_hours(context)
+    zone = context.site.zone
+    light = np.array([_light_share(h, zone, setpoints.light_start_h, setpoints.photoperiod_h) for h in hours])
+    if setpoints.light and light_rule(inputs).amount <= 0.0:
+        light[: first_hours(inputs)] = 0.0  # too hot for the lamp
+    days = [hour.astimezone(zone).toordinal() for hour in hours]
+    day_of = np.array([d - days[0] for d in days], dtype=np.int64)
+    count = int(day_of.max()) + 1
+    budgets = context.state.budgets
+    gas_left = np.full(count, setpoints.co2_s_per_day)
+    gas_left[0] = max(0.0, setpoints.co2_s_per_day - budgets.co2_seconds_used_today)
+    water = np.where(light > 0.0, MAX_DOSE_ML, 0.0)
+    last = context.memory.last_water_at
+    pause_h = 0.0 if last is None else (settings.water_pause_s - (context.now - last).total_seconds()) / 3_600.0
+    water[: max(0, int(np.ceil(pause_h)))] = 0.0
+    if inputs.driest is not None and (inputs.driest.moisture_pct or 0.0) >= soil_mark_pct(setpoints, demand):
+        water[: first_hours(inputs)] = 0.0
+    gas_ok = (
+        settings.use_co2
+        and context.mode == "NORMAL"
+        and inputs.co2_ppm is not None
+        and inputs.co2_ppm < setpoints.co2_ppm
+    )
+    gas = np.full(len(hours), 100.0 if gas_ok else 0.0)
+    if context.state.devices.light != "ON":
+        gas[: first_hours(inputs)] = 0.0  # the guardrails gives none before the lamp is seen to shine
+    return Bounds(
+        light=light,
+        water_ml=water,
+        day_of=day_of,
+        water_left_ml=_water_left(inputs, np.zeros(DAY_H) if water_h is None else water_h, len(hours)),
+        humidifier=MAX_MIST_SHARE if inputs.vpd_kpa is not None else 0.0,
+        mist_left_h=_mist_left(inputs, np.zeros(DAY_H) if mist_h is None else mist_h, len(hours)),
+        heater=np.full(len(hours), 0.75 if _may_heat(inputs) else 0.0),
+        co2_s=gas,
+        co2_left_s=gas_left,
+        exhaust_most=np.ones(len(hours)),
+        first_h=first_hours(inputs),
+    )
+
+
+def _may_heat(inputs: ControlInputs) -> bool:
+    """Root heat for cold roots; for cold air too, as far as the roots bear it."""
+    cold = inputs.air_temp_c is not None and inputs.air_temp_c < inputs.setpoints.air_temp_c[0]
+    most = MAX_ROOT_C if cold else inputs.setpoints.soil_temp_low_c + 1.0
+    return inputs.soil_temp_c is not None and inputs.soil_temp_c < most
+
+
+def first_hours(inputs: ControlInputs) -> int:
+    """Hours until the next decision: the cycle, or the next edge of the light if that comes first."""
+    cycle_h = max(1, round(inputs.cycle_s / 3_600.0))
+    edge_s = inputs.setpoints.light_for_s if inputs.setpoints.light else inputs.setpoints.light_starts_in_s
+    return int(min(cycle_h, max(1, round(edge_s / 3_600.0))))

@@ -1,0 +1,203 @@
+"""What the planner maximises: J = w_yield YieldProxy - w_stress Stress - w_resource ResourceUse - w_smooth ActionChurn.
+
+All four terms are unit-free and per hour of the horizon, so that weights compare like with like: 1 of stress is an
+hour well outside a band, 1 of yield an hour of full light in perfect air with enough water, 1 of resources a whole
+hour's share of the water and gas budgets, 1 of churn one relay switched each hour.
+
+Uncertainty: stress is taken at the forecast's low, middle and high quantile, weighted 1:2:1, so that a plan is pushed
+away from an edge by as much as the forecast is unsure there. Soil is judged a quarter of the way down to its low
+quantile: too much water can be waited out, a dry pot cannot.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tomato_host.brain.control.plan_columns import CO2, COLUMN_OF, HEATER, HUMIDIFIER, LIGHT, WATER
+
+Array = NDArray[np.float64]
+
+VPD_SCALE_KPA = 0.3
+TEMP_SCALE_C = 5.0
+SOIL_SCALE_PCT = 4.0
+MAX_STRESS = 4.0
+"""An hour is never worse than this in one respect: one bad hour must not hide all others."""
+NEAR_HARM, HARM = 0.5, 1.5
+"""What an hour costs beyond the margin around a band, and beyond the line that counts as stress in score.py."""
+VPD_RAMP_KPA, AIR_RAMP_C = 0.1, 1.6
+"""A line of harm is that wide: what is expected is never known to the last digit."""
+SOIL_RAMP_PCT = 2.0
+"""Probes differ from their pots by some points, so the line of harm of the soil is a wide one."""
+MAX_WET_STRESS = 0.5
+"""A wet pot is borne with where the other one is dry: drippers are never quite even, and roots drown only in standing
+water, which the pots here drain."""
+SLOTS_PER_HOUR = 4.0
+"""A duty between off and on switches a relay on and off once a quarter of an hour (see the executor)."""
+QUANTILES = ((0, 0.25), (1, 0.5), (2, 0.25))
+"""(low, middle, high) and their weights."""
+CO2_GAIN = 0.2
+"""Most that gas adds to the yield of an hour (Nederhoff 1994: 15-25 % from 400 to 800 ppm)."""
+
+POWER = 0.1
+RELAYS = tuple(COLUMN_OF.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """The four weights. Stress comes first, yield second; water and wear break ties."""
+
+    yield_: float = 1.0
+    stress: float = 3.0
+    resource: float = 0.25
+    smooth: float = 0.06
+
+
+@dataclass(frozen=True, slots=True)
+class HorizonTargets:
+    """What is wanted in each hour, arrays [H]; budgets per hour as the resource scale."""
+
+    light: Array
+    """Share of the hour with wanted light."""
+    vpd_low: Array
+    vpd_high: Array
+    air_low: Array
+    air_high: Array
+    soil_low_pct: float
+    soil_high_pct: float
+    soil_temp_short: float
+    """Kelvin by which the roots are too cold now; 0 when warm enough."""
+    water_ml_per_hour: float
+    co2_s_per_hour: float
+    vpd_harm: tuple[tuple[Array, Array], ...] = ()
+    """Two lines of harm in kPa, each (least, most) [H]: the margin around the band, and what score.py counts as stress;
+    none where no harm is known."""
+    air_harm: tuple[tuple[Array, Array], ...] = ()
+    """The same in degC."""
+    soil_harm_pct: float = 0.0
+    """Below this the driest zone counts as harmed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """Predicted courses [B, H]; `spread` gives (low, high) offsets [H] around the mean by series name."""
+
+    series: Mapping[str, Array]
+    driest: Array
+    """Mean of the driest zone [B, H]."""
+    wettest: Array
+    spread: Mapping[str, tuple[Array, Array]]
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """The four terms [B] and J [B]."""
+
+    j: Array
+    yield_proxy: Array
+    stress: Array
+    resource_use: Array
+    action_churn: Array
+
+
+def outside(value: Array, low: Array, high: Array, scale: float) -> Array:
+    """How far outside a band: 0 inside, in units of `scale` up to one, then by its logarithm, at most MAX_STRESS.
+
+    The logarithm keeps a plan that cannot reach the band trying to come near it, and no bad hour hides the others.
+    """
+    far = (np.maximum(low - value, 0.0) + np.maximum(value - high, 0.0)) / scale
+    return np.asarray(np.minimum(np.where(far > 1.0, 1.0 + np.log(np.maximum(far, 1.0)), far), MAX_STRESS))
+
+
+def beyond(value: Array, low: Array, high: Array, ramp: float) -> Array:
+    """Whether a line of harm is crossed: 0 inside, 1 outside, a ramp across the line."""
+    return np.asarray(np.clip(np.maximum(low - value, value - high) / ramp + 0.5, 0.0, 1.0))
+
+
+def hourly_stress(aim: HorizonTargets, expected: Expected, plans: Array) -> Array:
+    """Stress of each hour [B, H]: air dryness and warmth by quantiles, the driest zone, wet soil, cold roots."""
+    zero = np.zeros(len(aim.light))
+    total = np.zeros(plans.shape[:2])
+    for name, low, high, lines, scale, ramp in (
+        ("vpd_kpa", aim.vpd_low, aim.vpd_high, aim.vpd_harm, VPD_SCALE_KPA, VPD_RAMP_KPA),
+        ("air_temp_c", aim.air_low, aim.air_high, aim.air_harm, TEMP_SCALE_C, AIR_RAMP_C),
+    ):
+        mean = expected.series[name]
+        down, up = expected.spread.get(name, (zero, zero))
+        for offset, weight in ((down, 0.25), (zero, 0.5), (up, 0.25)):
+            value = mean + offset
+            total += weight * outside(value, low, high, scale)
+            for (least, most), harm in zip(lines, (NEAR_HARM, HARM), strict=False):
+                total += weight * harm * beyond(value, least, most, ramp)
+    total += soil_stress(aim, expected)
+    if aim.soil_temp_short > 0.0:
+        warmed = plans[:, :, HEATER].mean(axis=1, keepdims=True)
+        total += np.minimum(aim.soil_temp_short / TEMP_SCALE_C, 1.0) * np.maximum(0.0, 0.5 - warmed)
+    return total
+
+
+def soil_stress(aim: HorizonTargets, expected: Expected) -> Array:
+    """Stress of each hour [B, H] by water: the driest zone against its mark and its line of harm, the wettest's excess.
+
+    It never stops growing on the dry side: a pot that is dry already is no reason to let it dry on.
+    """
+    down = expected.spread.get("soil", (0.0, 0.0))[0]
+    driest = expected.driest + 0.25 * down
+    nowhere = np.full_like(driest, np.inf)
+    dry = outside(driest, np.full_like(driest, aim.soil_low_pct), nowhere, SOIL_SCALE_PCT)
+    harmed = HARM * beyond(driest, np.full_like(driest, aim.soil_harm_pct), nowhere, SOIL_RAMP_PCT)
+    wet = np.maximum(expected.wettest - aim.soil_high_pct, 0.0) / SOIL_SCALE_PCT
+    return np.asarray(dry + harmed + np.minimum(wet, MAX_WET_STRESS))
+
+
+def stress(aim: HorizonTargets, expected: Expected, plans: Array) -> Array:
+    """Mean hourly stress [B]."""
+    return np.asarray(hourly_stress(aim, expected, plans).mean(axis=1))
+
+
+def yield_proxy(aim: HorizonTargets, expected: Expected, plans: Array) -> Array:
+    """Mean hourly yield [B]: light that falls while the air is right and water is there, a little more with gas."""
+    comfort = 1.0 - np.minimum(outside(expected.series["vpd_kpa"], aim.vpd_low, aim.vpd_high, VPD_SCALE_KPA), 1.0)
+    watered = np.clip((expected.driest - (aim.soil_low_pct - SOIL_SCALE_PCT)) / SOIL_SCALE_PCT, 0.0, 1.0)
+    gas = 1.0 + CO2_GAIN * np.minimum(plans[:, :, CO2] / max(aim.co2_s_per_hour, 1.0), 1.0)
+    return np.asarray((plans[:, :, LIGHT] * (0.5 + 0.5 * comfort) * watered * gas).mean(axis=1))
+
+
+def resource_use(aim: HorizonTargets, plans: Array) -> Array:
+    """Mean hourly use [B]: water and gas by their budgets; heat and mist by a tenth of their time."""
+    water = plans[:, :, WATER].mean(axis=1) / max(aim.water_ml_per_hour, 1.0)
+    gas = plans[:, :, CO2].mean(axis=1) / max(aim.co2_s_per_hour, 1.0)
+    power = plans[:, :, HEATER].mean(axis=1) + plans[:, :, HUMIDIFIER].mean(axis=1)
+    return np.asarray(0.5 * water + 0.25 * gas + POWER * power)
+
+
+def action_churn(plans: Array, before: Array) -> Array:
+    """Relay strokes per hour [B]: changes of duty from hour to hour, and the strokes of a duty between off and on."""
+    relays = plans[:, :, RELAYS]
+    first = np.broadcast_to(before[list(RELAYS)], relays[:, :1].shape)
+    change = np.abs(np.diff(np.concatenate([first, relays], axis=1), axis=1)).sum(axis=2)
+    partial = ((relays > 0.02) & (relays < 0.95)).sum(axis=2) * 2.0 * SLOTS_PER_HOUR
+    return np.asarray((change + partial).mean(axis=1))
+
+
+def hourly(aim: HorizonTargets, expected: Expected, plans: Array, weights: Weights) -> Array:
+    """What each hour [B, H] of plans with steady duties brings, without what passes from hour to hour."""
+    pain = hourly_stress(aim, expected, plans)
+    relays = plans[:, :, RELAYS]
+    partial = ((relays > 0.02) & (relays < 0.95)).sum(axis=2) * 2.0 * SLOTS_PER_HOUR
+    power = plans[:, :, HEATER] + plans[:, :, HUMIDIFIER]
+    return np.asarray(-weights.stress * pain - weights.smooth * partial - weights.resource * POWER * power)
+
+
+def judge(aim: HorizonTargets, expected: Expected, plans: Array, before: Array, weights: Weights) -> Terms:
+    """All terms of plans [B, H, 7]; `before` [7] is what runs now."""
+    gain, pain = yield_proxy(aim, expected, plans), stress(aim, expected, plans)
+    use, churn = resource_use(aim, plans), action_churn(plans, before)
+    j = weights.yield_ * gain - weights.stress * pain - weights.resource * use - weights.smooth * churn
+    return Terms(j, gain, pain, use, churn)
+
+
+assert {f.name for f in fields(Terms)} == {"j", "yield_proxy", "stress", "resource_use", "action_churn"}

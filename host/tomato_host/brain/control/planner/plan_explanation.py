@@ -1,0 +1,66 @@
+"""A plan's score and the plans it was preferred to, in the record's figures and in words."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shared_schemas.records.plan_v1 import RejectedPlan, Score
+from tomato_host.brain.control.plan_columns import COLUMN_OF
+from tomato_host.brain.control.planner.beam_search import SearchResult
+from tomato_host.brain.control.planner.objective import Terms
+from tomato_host.brain.control.proposals import OutputRequest
+
+Array = NDArray[np.float64]
+
+
+def score_of(terms: Terms, index: int) -> Score:
+    return Score(
+        j=round(float(terms.j[index]), 6),
+        yield_proxy=round(float(terms.yield_proxy[index]), 6),
+        stress=round(float(terms.stress[index]), 6),
+        resource_use=round(float(terms.resource_use[index]), 6),
+        action_churn=round(float(terms.action_churn[index]), 6),
+    )
+
+
+def rejected(found: SearchResult, terms: Terms) -> tuple[RejectedPlan, ...]:
+    """The next best plans: what differs from the chosen one, and which term decided."""
+    rows = []
+    for index in range(1, min(4, len(found.plans))):
+        rows.append(
+            RejectedPlan(
+                summary=_difference(found.plans[0], found.plans[index]),
+                score=score_of(terms, index),
+                why=_why(terms, index),
+            )
+        )
+    return tuple(rows)
+
+
+def _difference(best: Array, other: Array) -> str:
+    """The output and hours in which another plan differs most, in words."""
+    gap = np.abs(other - best) / np.array([100.0, 1.0, 1.0, 1.0, 1.0, 1.0, 30.0])
+    column = int(gap.sum(axis=0).argmax())
+    hours = np.flatnonzero(gap[:, column] > 1e-9)
+    if len(hours) == 0:
+        return "the same but for roundings"
+    name = ("water_ml", *COLUMN_OF, "co2_seconds")[column]
+    mine, theirs = best[hours, column].mean(), other[hours, column].mean()
+    return f"{name} {theirs:.2f} instead of {mine:.2f} in hours {hours[0]}-{hours[-1]}"
+
+
+def _why(terms: Terms, index: int) -> str:
+    parts = {
+        "more stress": float(terms.stress[index] - terms.stress[0]),
+        "less yield": float(terms.yield_proxy[0] - terms.yield_proxy[index]),
+        "more use": float(terms.resource_use[index] - terms.resource_use[0]),
+        "more switching": float(terms.action_churn[index] - terms.action_churn[0]) / 20.0,
+    }
+    name = max(parts, key=lambda key: parts[key])
+    return f"J {terms.j[index]:.4f} against {terms.j[0]:.4f}: {name}"
+
+
+def explain(requests: list[OutputRequest], terms: Terms) -> str:
+    doing = "; ".join(w.text for w in requests if w.amount > 0.0)
+    return f"J {terms.j[0]:.3f}, stress {terms.stress[0]:.3f} per hour: {doing}"

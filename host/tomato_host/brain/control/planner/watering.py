@@ -1,0 +1,86 @@
+"""The planner's water: the driest pot's demand of a day, the moisture below which it is watered, the dose."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tomato_host.brain.control.control_inputs import ControlInputs
+from tomato_host.brain.control.plan_columns import WATER
+from tomato_host.brain.control.planner.plan_edits import MAX_DOSE_ML
+from tomato_host.brain.control.proposals import OutputRequest
+from tomato_host.brain.control.rules import PULSE_ML, water
+from tomato_host.brain.control.targets import Setpoints
+
+Array = NDArray[np.float64]
+
+DELAY_PCT = 1.0
+"""The soil may dry this far below the low mark, and no dose is given before: who looks ahead needs less in reserve than
+the rules, which water below the mark because they cannot see when it will be reached."""
+OVERDUE_PCT = 0.5
+"""This far below its mark a zone gets at least what the rules would give, whatever the plan says."""
+DEMAND_RESERVE = (0.95, 1.2)
+"""A day's demand, as a share of the day's water, from which on the pots are kept fuller, and at which they are kept as
+full as a dose ever aims at: what a day's water cannot make good must be there before."""
+DAY_H = 24
+SMALL_DOSE_ML = 50.0
+MIN_GAIN_PCT_ML = 0.001
+"""A pot of 100 l; a smaller gain is a model that has not seen a dose yet."""
+
+
+def soil_mark_pct(setpoints: Setpoints, demand: float) -> float:
+    """The moisture in % below which the driest zone is watered, by a day's demand as a share of the day's water."""
+    low = setpoints.soil_low_pct - DELAY_PCT
+    begins, full = DEMAND_RESERVE
+    return low + (setpoints.soil_target_pct - low) * min(1.0, max(0.0, (demand - begins) / (full - begins)))
+
+
+def water_demand(
+    roll: Callable[[Array], Mapping[str, Array]], zones: Sequence[str], plan: Array, day_ml: float
+) -> float:
+    """What the driest of `zones` will ask for in a day, as a share of `day_ml`.
+
+    By the model `roll`, under the duties of `plan` [H, 7], from its courses without a dose and with small ones.
+    """
+    dry = plan.copy()
+    dry[:, WATER] = 0.0
+    sip = dry.copy()
+    sip[: len(plan) // 2 : 2, WATER] = SMALL_DOSE_ML
+    courses = roll(np.stack([dry, sip]))
+    without, sipped = min((courses[name] for name in zones), key=lambda course: float(course[0, -1]))
+    lost_pct_h = float(without[0] - without[-1]) / (len(plan) - 1)
+    gained_pct_ml = float(sipped[-1] - without[-1]) / float(sip[:, WATER].sum())
+    return DAY_H * max(0.0, lost_pct_h) / max(gained_pct_ml, MIN_GAIN_PCT_ML) / max(1.0, day_ml)
+
+
+def water_request(inputs: ControlInputs, planned_ml: float, demand: float) -> OutputRequest:
+    """The plan's dose; no more than the rules would give where a probe is doubted, no less where the soil is dry."""
+    rule = water(inputs)
+    dose = min(planned_ml, MAX_DOSE_ML)
+    if inputs.doubted:
+        dose = min(dose, rule.amount)
+        if planned_ml > 0.0 and dose <= 0.0:
+            return OutputRequest("water_pump", 0.0, f"a probe is doubted: {rule.text}")
+    if _overdue(inputs) and rule.amount > dose:
+        return rule
+    if dose <= 0.0:
+        return OutputRequest("water_pump", 0.0, "the plan waters later or not at all")
+    text = f"{dose:.0f} ml now, {_why(inputs, demand)}"
+    return OutputRequest(
+        "water_pump", dose, text, ("plan",), "reduce_water_stress", pulses=max(1, round(dose / PULSE_ML))
+    )
+
+
+def _why(inputs: ControlInputs, demand: float) -> str:
+    if demand <= DEMAND_RESERVE[0]:
+        return "before the soil runs dry"
+    return (
+        f"ahead of need: the driest pot will ask for {demand:.0%} of a day's {inputs.setpoints.water_ml_per_day:.0f} ml"
+    )
+
+
+def _overdue(inputs: ControlInputs) -> bool:
+    moisture = inputs.driest.moisture_pct if inputs.driest is not None else None
+    return moisture is not None and moisture < inputs.setpoints.soil_low_pct - DELAY_PCT - OVERDUE_PCT

@@ -1,0 +1,56 @@
+"""Binds the learned world model to the present, so that the planner can look through it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tomato_host.brain.control.context import DecisionContext
+from tomato_host.brain.control.planner.horizon import DAY_H
+from tomato_host.brain.control.planner.mpc import PlannerModel
+from tomato_host.brain.world_model.data import HORIZON_H, HourlyLog
+from tomato_host.brain.world_model.hourly_history import known_ahead, rollout_start, weather_ahead
+from tomato_host.brain.world_model.model import WorldModel
+
+Array = NDArray[np.float64]
+MIN_DAYS_LEARNED = 1
+"""Days the model must have learned before the planner trusts it more than the rules."""
+
+
+def bind_model(model: WorldModel, log: HourlyLog, context: DecisionContext) -> PlannerModel | None:
+    """What the planner may look through now; None while the model knows this tent too little or no probe is trusted.
+
+    The planner rolls the bare physics and takes off its present error itself: what the blended forecast adds belongs to
+    the plan it was made for and to yesterday's weather, and would lead astray a plan that does otherwise.
+    """
+    if model.days_learned < MIN_DAYS_LEARNED or log.hours < 24:
+        return None
+    zones = _trusted_zones(context, model.zones)
+    if not zones:
+        return None
+    horizon = min(context.settings.horizon_h, HORIZON_H)
+    start = rollout_start(context.state, model.zones, log)
+    weather = weather_ahead(context.forecast, context.now)
+    steps = context.memory.last_plan.steps if context.memory.last_plan is not None else ()
+    ahead = known_ahead(context.forecast, steps, context.now)
+    forecast = model.forecast(log, ahead)
+    outside = {name: values[:horizon] for name, values in weather.items()}
+
+    def roll(plans: Array) -> Mapping[str, Array]:
+        return model.rollout(start, plans, outside)
+
+    spread: dict[str, tuple[Array, Array]] = {}
+    for name in ("vpd_kpa", "air_temp_c", "soil.avg"):
+        if name in forecast.series:
+            mean, low, high = forecast.best(name)[:, 0, :horizon]
+            spread["soil" if name == "soil.avg" else name] = (np.nan_to_num(low - mean), np.nan_to_num(high - mean))
+    mist_h, water_ml = (np.nan_to_num(log.column(name)[-DAY_H:]) for name in ("humidifier", "water_ml"))
+    return PlannerModel(roll, zones, spread, mist_h, water_ml)
+
+
+def _trusted_zones(context: DecisionContext, zones: tuple[str, ...]) -> tuple[str, ...]:
+    least = context.settings.min_probe_confidence
+    good = {f"soil.{p.id}" for p in context.state.soil.probes if p.moisture_pct is not None and p.confidence >= least}
+    return tuple(zone for zone in zones if zone in good)

@@ -1,0 +1,185 @@
+"""The water balance of one pot: drying, uptake, watering and drainage, learned from the errors of rollouts.
+
+Learning from one hour to the next does not work: a pot loses a few tenths of a point an hour, and a probe's noise is as
+large. So the law is rolled forward from every hour for up to a day with what was really done, and the difference at the
+end is the residual. How each coefficient moves that end is found by finite differences; with residual and slopes the
+nightly update is one step of Gauss and Newton inside the recursive least squares of `bounded_rls.py`.
+
+A container capacity, above which fresh water drains, is not linear: it either differs or does not. It is searched on a
+grid (`CAPACITIES_PCT`) by rolling the three hours after each dose under every candidate, and accepted only once it has
+explained these hours clearly better than no capacity at all.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from tomato_host.brain.world_model.arrays import Array, Index
+from tomato_host.brain.world_model.bounded_rls import BoundedRls
+from tomato_host.brain.world_model.priors import (
+    CAPACITIES_PCT,
+    NO_CAPACITY_PCT,
+    NOISE,
+    SOIL_LAW,
+    SOIL_REFERENCE_PCT,
+    UPTAKE_FALLS_BELOW_PCT,
+)
+
+DAY_H = 24
+FIT_H = (3, 6, 12, 18, 24)
+"""Horizons whose errors are learned from where the watering is known: errors of an hour grow over a day."""
+
+FIT_UNWATERED_H = (6,)
+"""The same where the watering is unknown: long enough for the drying to exceed the probe's noise."""
+
+FORGET_PER_DAY = 0.75
+"""Some four days count: leaves grow, pots dry unevenly, probes age."""
+
+WATER_UNIT_ML = 100.0
+_CAPACITY = [c.name for c in SOIL_LAW].index("capacity")
+_CAPACITY_STEP_PCT = 0.3
+"""How far the capacity may drift in a day, in points, because probes age."""
+
+_CAPACITY_SPREAD_PCT = 1.0
+_DOSE_H = 3
+"""Hours after a dose in which drainage shows, and the controller's next action does not yet."""
+
+_ERROR_MEMORY = 0.85
+_LEAST_EFFECT_PCT = 0.05
+"""A capacity is judged by the hours in which it makes at least this difference, in points."""
+
+_MARGIN = 0.7
+"""Where it makes a difference, a capacity must err this much less than none before it is accepted ..."""
+
+_LEAST_GAIN_PCT_H = 1.0
+"""... and have spared this much error in all, in points times hours."""
+
+_MUCH_BETTER = 1.5
+"""A capacity that has spared this many times more error than the accepted one replaces it."""
+
+_SLOPE_STEPS = np.where(np.arange(len(SOIL_LAW)) == _CAPACITY, 0.05, 0.001)
+
+
+@dataclass(frozen=True)
+class PotInputs:
+    """What acts on a pot, by hour [..., H]: kPa, shares of light and fan, water in WATER_UNIT_ML."""
+
+    vpd: Array
+    light: Array
+    fan: Array
+    water: Array
+
+    def at(self, index: Index) -> PotInputs:
+        """Those hours of a series [n]."""
+        return PotInputs(self.vpd[index], self.light[index], self.fan[index], self.water[index])
+
+
+class PotDynamics:
+    """The law of one zone, and how well each container capacity explains what recently remained of the doses."""
+
+    def __init__(self) -> None:
+        self.law = BoundedRls(SOIL_LAW, NOISE["soil"], FORGET_PER_DAY)
+        self.errors: Array = np.zeros((2, len(CAPACITIES_PCT)))
+        """Faded error with each capacity and with none, in the hours after doses in which the two differ."""
+        self.drains = False
+        """Whether a capacity is accepted."""
+
+    @property
+    def theta(self) -> Array:
+        """Coefficients in the order of SOIL_LAW; the capacity is NO_CAPACITY_PCT until one is accepted."""
+        return self.law.theta if self.drains else _with_capacity(self.law.theta, NO_CAPACITY_PCT)
+
+    def update(self, moisture: Array, hours: PotInputs, new: int) -> None:
+        """Learn the last `new` hours of a series [n]; up to a day before them serves as starts of rollouts."""
+        watered = bool(hours.water[-new:].any())
+        if watered:
+            self._score_capacities(moisture, hours, new)
+        if self.drains:
+            self.law.loosen(_CAPACITY, _CAPACITY_STEP_PCT)
+        horizons = FIT_H if hours.water.any() else FIT_UNWATERED_H
+        self.law.update(*_rows(self.theta, moisture, hours, new, horizons))
+
+    def _score_capacities(self, moisture: Array, hours: PotInputs, new: int) -> None:
+        """Roll from before each dose under every capacity; accept the best if it beats having none."""
+        begin = np.arange(max(len(moisture) - new - _DOSE_H, 0), len(moisture) - 1, dtype=np.int64)
+        begin = begin[hours.water[begin + 1] > 0.0]
+        theta = np.repeat(self.theta[None], len(CAPACITIES_PCT) + 1, axis=0)
+        theta[:, _CAPACITY] = (*CAPACITIES_PCT, NO_CAPACITY_PCT)
+        levels, truth = _rolled(theta, moisture, hours, begin, _DOSE_H, new)
+        error = np.abs(levels - truth)
+        differs = (np.abs(levels[:-1] - levels[-1]) > _LEAST_EFFECT_PCT) & np.isfinite(error[:-1])
+        missed = [np.where(differs, one, 0.0).sum(axis=(1, 2)) for one in (error[:-1], error[-1])]
+        self.errors = _ERROR_MEMORY * self.errors + np.stack(missed)
+        self._accept_best_capacity()
+
+    def _accept_best_capacity(self) -> None:
+        gain = self.errors[1] - self.errors[0]
+        sound = (self.errors[0] < _MARGIN * self.errors[1]) & (gain > _LEAST_GAIN_PCT_H)
+        best = int(np.argmax(np.where(sound, gain, -np.inf)))
+        now = int(np.argmin(np.abs(np.array(CAPACITIES_PCT) - self.law.theta[_CAPACITY])))
+        if self.drains and gain[now] < 0.0:
+            self.drains = False
+        if sound[best] and (not self.drains or gain[best] > _MUCH_BETTER * gain[now]):
+            self.drains = True
+            self.law.restart(_CAPACITY, CAPACITIES_PCT[best], _CAPACITY_SPREAD_PCT)
+
+    def named(self) -> dict[str, float]:
+        """Coefficients by name."""
+        return {c.name: round(float(v), 6) for c, v in zip(SOIL_LAW, self.theta, strict=True)}
+
+
+def roll_levels(theta: Array, start: Array, water_before: Array, ahead: PotInputs) -> Array:
+    """Water content in % [R, B, H] of R pots (or candidates for one), coefficients [R, 11], through B futures [B, H].
+
+    `start` [R, B] or [R, 1] in %, `water_before` [B] of the hour before. Only fresh water drains, this hour's or what
+    the hour before left: a capacity estimated too low then loses the last dose only, not the water of the whole pot.
+    """
+    k = theta.T[:, :, None, None]
+    before = np.concatenate((water_before[:, None], ahead.water[:, :-1]), axis=1)
+    dry = k[0] * ahead.vpd + k[1] * ahead.light + k[2] * (ahead.light * ahead.vpd) + k[3] * ahead.fan + k[4]
+    pull, uptake_fall, shed, capacity = k[5, ..., 0] / 10.0, k[8, ..., 0] / 10.0, -k[9, ..., 0], k[10, ..., 0]
+    dry = np.minimum(dry, 0.0) - pull[..., None] * SOIL_REFERENCE_PCT
+    gained = k[6] * ahead.water + k[7] * before
+    uptake_at_0 = 1.0 - uptake_fall * UPTAKE_FALLS_BELOW_PCT
+    left = np.maximum(1.0 + pull, 0.0)  # what dried cannot drain as well: more water must never leave a pot drier
+    level = np.broadcast_to(start, dry.shape[:2])
+    fresh = np.broadcast_to(k[6, ..., 0] * water_before, dry.shape[:2])
+    drains = bool((capacity < NO_CAPACITY_PCT).any())
+    levels = np.empty((dry.shape[2], *dry.shape[:2]))
+    for h, (loss, gain) in enumerate(zip(dry.transpose(2, 0, 1), gained.transpose(2, 0, 1), strict=True)):
+        uptake = np.maximum(np.minimum(uptake_at_0 + uptake_fall * level, 1.0), 0.0)
+        level = level + np.minimum(loss + pull * level, 0.0) * uptake + gain
+        if drains:
+            drained = shed * np.minimum(np.maximum(level - capacity, 0.0), fresh + gain)
+            fresh = np.maximum(gain - drained, 0.0) * left
+            level = level - drained
+        level = np.minimum(np.maximum(level, 0.0), 100.0)
+        levels[h] = level
+    return levels.transpose(1, 2, 0)
+
+
+def _rows(theta: Array, moisture: Array, hours: PotInputs, new: int, fit_h: tuple[int, ...]) -> tuple[Array, Array]:
+    """Regressors [n, 11] and targets [n] of the law around `theta`: slopes of the rolled level, and its errors."""
+    begin = np.arange(len(moisture) - 1, dtype=np.int64)
+    varied = theta + np.vstack((np.zeros(len(theta)), np.diag(_SLOPE_STEPS)))
+    levels, truth = _rolled(varied, moisture, hours, begin, max(fit_h), new)
+    at = np.array(fit_h) - 1
+    base = levels[0][:, at]
+    slopes = (levels[1:, :, at] - base) / _SLOPE_STEPS[:, None, None]
+    x = slopes.reshape(len(theta), -1).T
+    return x, (truth[:, at] - base).ravel() + x @ theta
+
+
+def _rolled(theta: Array, moisture: Array, hours: PotInputs, begin: Index, ahead: int, new: int) -> tuple[Array, Array]:
+    """Levels [R, B, ahead] rolled from the hours `begin` [B], and the truth [B, ahead] where it is one of the new."""
+    s = begin[:, None] + np.arange(1, ahead + 1)
+    inside = np.minimum(s, len(moisture) - 1)
+    levels = roll_levels(theta, moisture[begin][None], hours.water[begin], hours.at(inside))
+    is_new = (s < len(moisture)) & (s >= len(moisture) - new)
+    return levels, np.where(is_new, moisture[inside], np.nan)
+
+
+def _with_capacity(theta: Array, capacity_pct: float) -> Array:
+    return np.where(np.arange(len(theta)) == _CAPACITY, capacity_pct, theta)

@@ -1,0 +1,117 @@
+"""Requests of operators in the running host: read from the inbox, recorded, carried out, answered."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+from shared_schemas.records import ActionV1
+from tomato_host.board.events import LinkEvent
+from tomato_host.board.session import BoardSession
+from tomato_host.brain.brain import Brain
+from tomato_host.commands.board_requests import KINDS as BOARD_KINDS
+from tomato_host.commands.board_requests import BoardRequests
+from tomato_host.commands.inbox import Inbox, Reply, Request
+from tomato_host.loop.context_state import ContextState
+from tomato_host.loop.episode import Actuator, Episode
+from tomato_host.loop.recorder import Recorder
+
+
+class RequestHandler:
+    """Each request is recorded before anything is done about it, and gets one reply.
+
+    An action is a proposal through the guardrails; a change of mode goes into the runtime context; work on the board
+    itself runs in `BoardRequests`, for which this class is the host.
+    """
+
+    def __init__(
+        self,
+        inbox: Inbox | None,
+        session: BoardSession,
+        brain: Brain,
+        episode: Episode,
+        actuator: Actuator,
+        context: ContextState,
+        recorder: Recorder,
+        now: Callable[[], datetime],
+        *,
+        port: str,
+        sampling_ms: int,
+    ) -> None:
+        """`port` is the one the host holds, `sampling_ms` its normal sampling period."""
+        self._inbox = inbox
+        self._brain = brain
+        self._episode = episode
+        self._actuator = actuator
+        self._context = context
+        self._recorder = recorder
+        self._now = now
+        self.board = BoardRequests(session, self, port, sampling_ms)
+
+    def poll(self, now_ms: int) -> None:
+        """Handle the requests that have arrived, and advance those on the board."""
+        for request in self._inbox.pop_requests() if self._inbox is not None else ():
+            if request.kind in BOARD_KINDS:
+                self._record_request(request)
+                self.board.begin(request, now_ms)
+            elif self._inbox is not None:
+                self._inbox.reply(self.submit(request))
+        self.board.tick(now_ms)
+
+    def remove_stale_replies(self) -> None:
+        """Remove replies that were not read."""
+        if self._inbox is not None:
+            self._inbox.remove_stale_replies(self._now().timestamp())
+
+    def on_event(self, event: LinkEvent | ActionV1, now_ms: int) -> None:
+        """An event of the link, or an action that has ended, for the requests on the board."""
+        self.board.on_event(event, now_ms)
+
+    def submit(self, request: Request) -> Reply:
+        """A request for an action or a change of mode; recorded either way."""
+        self._record_request(request)
+        if request.kind != "action" or request.action is None:
+            text = self._context.apply(request, self._now())
+            self._episode.update_safe_mode(self._context.at(self._now()))
+            return Reply(id=request.id, ok=True, text=text)
+        return self.propose(request.id, request.action)
+
+    # -- RequestHost -------------------------------------------------------------------------------------------
+
+    def propose(self, request_id: str, proposal: ActionV1) -> Reply:
+        """An operator's proposal through the guardrails; what they allow is carried out."""
+        verdict = self._brain.judge(proposal, self._context.at(self._now()))
+        self._recorder.record(verdict.action)
+        if verdict.allowed:
+            self._actuator.act(verdict)
+        text = "accepted" if verdict.allowed else f"refused by {verdict.rule}"
+        details = "; ".join(check.text for check in verdict.checks if check.text)
+        return Reply(
+            id=request_id, ok=verdict.allowed, text=f"{text}: {details}" if details else text, action=verdict.action
+        )
+
+    def switch_off(self, outputs: tuple[str, ...], reason: str) -> None:
+        """Stop these outputs now."""
+        self._actuator.switch_off(outputs, reason)
+
+    def reply(self, request: Request, reply: Reply) -> None:
+        """The reply to a request on the board: recorded, then delivered."""
+        if request.kind != "faults":
+            name = f"person_{request.kind}_answered"
+            self._recorder.event(self._now(), "INFO", "person", name, reply.text, request=request.id, ok=reply.ok)
+        if self._inbox is not None:
+            self._inbox.reply(reply)
+
+    def _record_request(self, request: Request) -> None:
+        if request.kind == "faults":
+            return  # reading is not an action
+        self._recorder.event(
+            self._now(),
+            "INFO",
+            "person",
+            f"person_{request.kind}",
+            request.reason or "no reason given",
+            mode=request.mode,
+            request=request.id,
+            until=request.until.isoformat() if request.until is not None else None,
+        )

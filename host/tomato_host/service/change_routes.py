@@ -1,0 +1,149 @@
+"""What the API may ask for, and how it reaches the running host: by the same inbox and guardrails as any proposal."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from fastapi import Depends, FastAPI, HTTPException
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
+from starlette.concurrency import run_in_threadpool
+
+from shared_schemas.records.action_v1 import ActionType, ActionV1, Params, Why
+from tomato_host.commands.inbox import Reply, Request, new_request, submit, wait_reply
+from tomato_host.service.security import AccessControl
+
+Json = dict[str, Any]
+
+PATIENCE_S = 5.0
+DURABLE = timedelta(seconds=60)
+SWITCHES: dict[str, ActionType] = {
+    "light": ActionType.SET_LIGHT,
+    "circulation_fan": ActionType.SET_CIRCULATION_FAN,
+    "exhaust_fan": ActionType.SET_EXHAUST_FAN,
+    "humidifier": ActionType.SET_HUMIDIFIER,
+    "heater_mat": ActionType.SET_HEATER_MAT,
+}
+REFUSALS: dict[int | str, dict[str, Any]] = {
+    400: {"description": "The body is not valid JSON."},
+    401: {"description": "No token, or an unknown one."},
+    403: {"description": "The token's role does not allow this."},
+    409: {"description": "The guardrails refused; the text names rule, value and limit."},
+    413: {"description": "The body is too large."},
+    503: {"description": "No running host accepted it."},
+}
+"""The answers that every route with a change may give, for the OpenAPI description."""
+Reason = Annotated[str, Field(min_length=1, max_length=150)]
+
+
+class RequestBody(BaseModel):
+    """A body of the API: unknown keys are refused, and so is a boolean where a number is expected."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class WaterBody(RequestBody):
+    """Give water once."""
+
+    ml: Annotated[FiniteFloat, Field(gt=0.0, le=1_000.0)]
+    reason: Reason
+
+
+class SwitchBody(RequestBody):
+    """Switch an output ON for a time, or OFF."""
+
+    output: Literal["light", "circulation_fan", "exhaust_fan", "humidifier", "heater_mat"]
+    state: Literal["ON", "OFF"]
+    seconds: Annotated[FiniteFloat, Field(gt=0.0, le=21_600.0)] = 600.0
+    reason: Reason
+
+
+class ModeBody(RequestBody):
+    """Pause the controller, ask for safe mode, or take either back."""
+
+    mode: Literal["NORMAL", "PAUSED", "SAFE"]
+    hours: Annotated[FiniteFloat, Field(gt=0.0, le=24.0)] = 1.0
+    reason: Reason
+
+
+def water_action(ask: WaterBody, who: str) -> ActionV1:
+    """The proposal of a watering."""
+    return action_of(ActionType.WATER, Params(ml=ask.ml), ask.reason, who)
+
+
+def switch_action(ask: SwitchBody, who: str) -> ActionV1:
+    """The proposal of a switch."""
+    params = Params(state="OFF") if ask.state == "OFF" else Params(state="ON", seconds=ask.seconds)
+    return action_of(SWITCHES[ask.output], params, ask.reason, who)
+
+
+def action_of(kind: ActionType, params: Params, reason: str, who: str) -> ActionV1:
+    """A proposal that came by the API."""
+    now = datetime.now(UTC)
+    return ActionV1(
+        schema_version="action_v1",
+        ts=now,
+        type=kind,
+        params=params,
+        origin="api",
+        id=f"api-{uuid.uuid4().hex}",
+        not_after=now + DURABLE,
+        why=Why(text=f"{who}: {reason}", objective_hint="requested by an operator"),
+    )
+
+
+def propose(data_dir: Path, action: ActionV1, who: str, reason: str) -> Reply:
+    """Submit a proposal to the running host and wait for the decision. Raises TomatoError as the inbox does."""
+    return _ask(data_dir, new_request("action", f"api {who}: {reason}", action=action))
+
+
+def change_mode(data_dir: Path, ask: ModeBody, who: str) -> Reply:
+    """Ask for a mode, bounded in time."""
+    until = datetime.now(UTC) + timedelta(hours=ask.hours)
+    return _ask(data_dir, new_request("mode", f"api {who}: {ask.reason}", mode=ask.mode, until=until))
+
+
+def submit_acknowledgement(data_dir: Path, who: str, reason: str) -> Reply:
+    """Acknowledge that what needed an operator has been dealt with."""
+    return _ask(data_dir, new_request("acknowledge", f"api {who}: {reason}"))
+
+
+def _ask(data_dir: Path, request: Request) -> Reply:
+    submit(data_dir, request)
+    return wait_reply(data_dir, request, PATIENCE_S)
+
+
+def add_change_routes(app: FastAPI, data_dir: Path, access: AccessControl) -> None:
+    """All of them need a token and go through the guardrails of the running host."""
+
+    @app.post("/api/water", tags=["change"], responses=REFUSALS)
+    async def water(ask: WaterBody, who: str = Depends(access.operate)) -> Json:
+        """Give water once, if the guardrails allow it."""
+        action = water_action(ask, who)
+        return _answer(await run_in_threadpool(propose, data_dir, action, who, ask.reason))
+
+    @app.post("/api/switch", tags=["change"], responses=REFUSALS)
+    async def switch(ask: SwitchBody, who: str = Depends(access.operate)) -> Json:
+        """Switch an output for a time, if the guardrails allow it."""
+        action = switch_action(ask, who)
+        return _answer(await run_in_threadpool(propose, data_dir, action, who, ask.reason))
+
+    @app.post("/api/mode", tags=["change"], responses=REFUSALS)
+    async def mode(ask: ModeBody, who: str = Depends(access.operate)) -> Json:
+        """Pause, ask for safe mode, or take either back; it expires by itself."""
+        return _answer(await run_in_threadpool(change_mode, data_dir, ask, who))
+
+    @app.post("/api/acknowledge", tags=["change"], responses=REFUSALS)
+    async def acknowledge(reason: Reason, who: str = Depends(access.admin)) -> Json:
+        """Acknowledge that what needed an operator (a leak, for example) has been dealt with."""
+        return _answer(await run_in_threadpool(submit_acknowledgement, data_dir, who, reason))
+
+
+def _answer(reply: Reply) -> Json:
+    """The host's reply; a refusal is 409 with its reason."""
+    action = reply.action.model_dump(mode="json") if reply.action is not None else None
+    if not reply.ok:
+        raise HTTPException(409, reply.text)
+    return {"ok": True, "text": reply.text, "action": action}

@@ -1,0 +1,102 @@
+"""Reads of what was: the charts' columns, yesterday's forecast, what was not done, a photo."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from fastapi import Depends, FastAPI, HTTPException
+from fastapi import Path as PathField
+from fastapi.responses import Response
+from starlette.concurrency import run_in_threadpool
+
+from tomato_host.service.history import History
+from tomato_host.service.security import AccessControl
+
+Json = dict[str, Any]
+
+_PICTURE: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"image/jpeg": {}, "image/png": {}}, "description": "The photo."},
+    404: {"description": "There is no such photo."},
+}
+
+
+def add_history_routes(app: FastAPI, history: History, data_dir: Path, access: AccessControl) -> None:
+    """All of it comes from this process' memory or from the disk; the deciding loop is not involved."""
+    read = [Depends(access.read)]
+
+    @app.get("/api/history", dependencies=read, tags=["read"])
+    async def columns(span: Literal["24h", "7d", "season"] = "24h") -> Json:
+        """Columns for the charts of one span."""
+        return await run_in_threadpool(history.columns, span)
+
+    @app.get("/api/forecast/past", dependencies=read, tags=["read"])
+    async def past_forecast() -> Json:
+        """What was forecast a day ago, what was measured, and how often that lay within the interval."""
+        return await run_in_threadpool(history.past_forecast)
+
+    @app.get("/api/skips", dependencies=read, tags=["read"])
+    async def skips() -> list[Json]:
+        """What was considered and not done, each with its reason; newest last."""
+        return history.skips()
+
+    @app.get("/api/photo/{digest}", dependencies=read, tags=["read"], response_class=Response, responses=_PICTURE)
+    async def one_photo(digest: Annotated[str, PathField(pattern=r"^[0-9a-f]{64}$")]) -> Response:
+        """A stored photo by its SHA-256, pixels only: without anything that a camera writes into a file."""
+        found = await run_in_threadpool(photo, data_dir, digest)
+        if found is None:
+            raise HTTPException(404, "there is no such photo")
+        return Response(found[0], media_type=found[1], headers={"Cache-Control": "private, max-age=86400"})
+
+
+LARGEST_BYTES = 12_000_000
+"""A larger photo is not sent to a phone."""
+_SOS, _APP1, _APP15, _COMMENT = 0xDA, 0xE1, 0xEF, 0xFE
+_KEPT_CHUNKS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND", b"gAMA", b"sRGB")
+
+
+def photo(data_dir: Path, digest: str) -> tuple[bytes, str] | None:
+    """The photo of that SHA-256 (hex) without what a camera writes into it, and its type; None when there is none."""
+    for path in _candidates(data_dir, digest):
+        data = _whole(path)
+        if data is not None and hashlib.sha256(data).hexdigest() == digest:
+            return (png_pixels(data), "image/png") if data.startswith(b"\x89PNG") else (jpeg_pixels(data), "image/jpeg")
+    return None
+
+
+def _candidates(data_dir: Path, digest: str) -> list[Path]:
+    """Newest day first; `advisor/vision/photo_files.py` names the files."""
+    days = sorted((data_dir / "private" / "images").glob("*-*-*"), reverse=True)
+    return [path for day in days for path in day.glob(f"*-{digest[:12]}.*")]
+
+
+def _whole(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes() if path.stat().st_size <= LARGEST_BYTES else None
+    except OSError:
+        return None
+
+
+def jpeg_pixels(data: bytes) -> bytes:
+    """A JPEG without APP1..APP15 (EXIF, GPS, thumbnails) and comments; empty when it is none."""
+    out, at = bytearray(data[:2]), 2
+    while at + 4 <= len(data) and data[at] == 0xFF:
+        marker, length = data[at + 1], int.from_bytes(data[at + 2 : at + 4], "big")
+        if marker == _SOS:
+            return bytes(out + data[at:])
+        if not (_APP1 <= marker <= _APP15 or marker == _COMMENT):
+            out += data[at : at + 2 + length]
+        at += 2 + length
+    return b""
+
+
+def png_pixels(data: bytes) -> bytes:
+    """A PNG with the chunks that make its picture and no other."""
+    out, at = bytearray(data[:8]), 8
+    while at + 12 <= len(data):
+        end = at + 12 + int.from_bytes(data[at : at + 4], "big")
+        if data[at + 4 : at + 8] in _KEPT_CHUNKS:
+            out += data[at:end]
+        at = end
+    return bytes(out)

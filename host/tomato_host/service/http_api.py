@@ -1,0 +1,142 @@
+"""The dashboard's web application: pages, JSON, live events, metrics. Reads never reach the deciding loop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import anyio
+from fastapi import Depends, FastAPI, Query, Request
+from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse, Response
+from fastapi.staticfiles import StaticFiles
+from sse_starlette.sse import EventSourceResponse
+from starlette.middleware.gzip import GZipMiddleware
+
+from tomato_host import __version__
+from tomato_host.errors import TomatoError
+from tomato_host.service.board_routes import add_board_routes
+from tomato_host.service.bus.settings import BusSettings
+from tomato_host.service.change_routes import add_change_routes
+from tomato_host.service.fleet.routes import add_fleet_routes
+from tomato_host.service.history import History
+from tomato_host.service.history_routes import add_history_routes
+from tomato_host.service.live_state import LiveState
+from tomato_host.service.security import AccessControl, SecurityMiddleware
+from tomato_host.service.settings import ServiceSettings
+from tomato_host.service.tokens import TokenFile
+
+WEB = Path(__file__).parent / "web"
+QUEUE = 256
+END_CHECK_S = 0.5
+"""How often an open stream checks whether this process ends."""
+Json = dict[str, Any]
+
+
+def create_app(
+    live: LiveState,
+    history: History,
+    settings: ServiceSettings,
+    data_dir: Path,
+    tokens: TokenFile | None = None,
+    bus: BusSettings | None = None,
+) -> FastAPI:
+    """The application over one live, one history and one data directory."""
+    app = FastAPI(
+        title="tomato-host",
+        version=__version__,
+        docs_url=None,
+        redoc_url=None,
+        responses=_ALWAYS,
+        description="State, history and overrides of one embodied tomato. Every change goes through the guardrails.",
+    )
+    keys = tokens or TokenFile(data_dir)
+    access = AccessControl(keys)
+    app.add_middleware(GZipMiddleware, minimum_size=2_000, compresslevel=5)
+    app.add_middleware(SecurityMiddleware, settings=settings, tokens=keys)
+    app.add_exception_handler(TomatoError, _error_answer)
+    _reads(app, live, access)
+    add_history_routes(app, history, data_dir, access)
+    add_change_routes(app, data_dir, access)
+    add_board_routes(app, data_dir, access)
+    _pages(app)
+    add_fleet_routes(app, bus or BusSettings(), access)
+    return app
+
+
+async def _error_answer(_request: Request, error: Exception) -> JSONResponse:
+    """An error with a code and a next step, for example when no host runs."""
+    assert isinstance(error, TomatoError)
+    return JSONResponse({"detail": error.message, "code": error.code, "next": error.next_step}, status_code=503)
+
+
+def _reads(app: FastAPI, live: LiveState, access: AccessControl) -> None:
+    read = [Depends(access.read)]
+
+    @app.get("/api/glance", dependencies=read, tags=["read"])
+    async def glance() -> Json:
+        """Everything the first screen shows."""
+        return live.overview()
+
+    @app.get("/api/events", dependencies=read, tags=["read"])
+    async def events(
+        level: Literal["INFO", "WARNING", "ALARM"] = "INFO", limit: Annotated[int, Query(ge=1, le=300)] = 100
+    ) -> list[Json]:
+        """What happened, newest last."""
+        levels = {"INFO": 0, "WARNING": 1, "ALARM": 2}
+        found = [event for event in live.recent["event_v1"] if levels[event["level"]] >= levels[level]]
+        return found[-limit:]
+
+    @app.get("/api/actions", dependencies=read, tags=["read"])
+    async def actions(limit: Annotated[int, Query(ge=1, le=300)] = 100) -> list[Json]:
+        """Proposals, the decision of the guardrails, and the outcome; newest last."""
+        return list(live.recent["action_v1"])[-limit:]
+
+    @app.get("/api/stream", dependencies=read, tags=["read"])
+    async def stream(request: Request) -> EventSourceResponse:
+        """Server-sent events: status every second, records as they come."""
+        over = anyio.Event()
+        return EventSourceResponse(
+            _event_stream(request, live, over), ping=15, shutdown_event=over, shutdown_grace_period=2.0 * END_CHECK_S
+        )
+
+    @app.get("/metrics", dependencies=read, tags=["read"], response_class=PlainTextResponse)
+    async def metrics() -> Response:
+        """For Prometheus."""
+        from tomato_host.service.metrics import metrics_page
+
+        content, kind = metrics_page(live)
+        return Response(content, media_type=kind)
+
+    @app.get("/healthz", tags=["read"], response_class=PlainTextResponse, responses=_UNWELL)
+    async def health() -> Response:
+        """200 while the deciding loop sends its status to this process, else 503: it is gone, or hangs."""
+        return PlainTextResponse("ok" if live.alive else "no host", 200 if live.alive else 503)
+
+
+async def _event_stream(request: Request, live: LiveState, over: anyio.Event) -> AsyncIterator[Json]:
+    queue: asyncio.Queue[str] = asyncio.Queue(QUEUE)
+    live.listeners.add(queue)
+    try:
+        while not over.is_set() and not await request.is_disconnected():
+            with suppress(TimeoutError):
+                yield {"data": await asyncio.wait_for(queue.get(), END_CHECK_S)}
+    finally:
+        live.listeners.discard(queue)
+
+
+_UNWELL: dict[int | str, dict[str, Any]] = {503: {"description": "The deciding loop does not send its status."}}
+_ALWAYS: dict[int | str, dict[str, Any]] = {
+    421: {"description": "This host name is not served here."},
+    429: {"description": "Too many requests."},
+}
+
+
+def _pages(app: FastAPI) -> None:
+    @app.get("/", include_in_schema=False)
+    async def index() -> FileResponse:
+        return FileResponse(WEB / "index.html", headers={"Cache-Control": "no-cache"})
+
+    app.mount("/static", StaticFiles(directory=WEB), name="static")
