@@ -42,6 +42,12 @@ class ScriptedSensors:
         self.faults = SensorFaults()
         self.shown = QUIET
 
+    def state(self) -> None:
+        """A reading changes nothing that would have to be put back."""
+
+    def restore(self, state: None) -> None:
+        """Nothing was changed."""
+
     def read(self, now_ms: int, truth: Truth) -> Readings:
         return replace(self.shown, absent=self.faults.absent | self.faults.corrupt << 8)
 
