@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import psychrolib
 import pytest
@@ -159,7 +161,7 @@ def test_storm_dries_the_air_and_a_breeze_does_not() -> None:
 
 
 def test_stress_rises_with_each_of_its_causes_and_unknown_causes_do_not_count() -> None:
-    calm = {
+    calm: dict[str, Any] = {
         "vpd_kpa": np.array([1.0]),
         "leaf_vpd_kpa": np.array([1.0]),
         "driest_pct": np.array([35.0]),

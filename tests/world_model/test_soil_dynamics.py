@@ -107,7 +107,8 @@ def test_more_water_never_leaves_a_pot_drier(
     hours = _hours(1, seed, dose=2.0)
     water = np.tile(hours.water, (2, 1))
     water[1, hour] += ml / 100.0
-    course = PotInputs(*(np.tile(column, (2, 1)) for column in (hours.vpd, hours.light, hours.fan)), water)
+    vpd, light, fan = (np.tile(column, (2, 1)) for column in (hours.vpd, hours.light, hours.fan))
+    course = PotInputs(vpd, light, fan, water)
     dry, wet = roll_levels(np.array(theta)[None], np.array([[start]]), np.zeros(2), course)[0]
     assert (wet >= dry - 1e-9).all()
     assert (dry >= 0.0).all() and (wet <= 100.0).all()
