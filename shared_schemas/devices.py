@@ -149,6 +149,20 @@ def names_of(**facts: object) -> tuple[str, ...]:
     return tuple(row.name for row in OUTPUTS if all(getattr(row, key) == value for key, value in facts.items()))
 
 
+def only_output(**facts: object) -> Output:
+    """The one output whose row has all these facts. Raises ValueError when there is none, or more than one."""
+    (name,) = names_of(**facts)
+    return OUTPUT_BY_NAME[name]
+
+
+PUMP: Output = only_output(kind="pump")
+"""The irrigation pump: the one output that is asked for ml."""
+LAMP: Output = only_output(home_assistant="light")
+"""The grow lamp."""
+CO2_VALVE: Output = only_output(target_reading="co2_ppm")
+"""The valve of the CO2 bottle."""
+
+
 @dataclass(frozen=True, slots=True)
 class Sensor:
     """One quantity the board measures: unit, fixed-point scale on the wire, plausible range and pace."""

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta, tzinfo
 
-from shared_schemas.devices import OUTPUTS, SENSOR_BY_NAME
+from shared_schemas.devices import LAMP, OUTPUTS, PUMP, SENSOR_BY_NAME, names_of
 from shared_schemas.records import DeviceStatusV1, ObservationV1
 from tomato_host.brain.local_time import hours_since, stamped
 from tomato_host.sources.scenarios import SCENARIOS, Readings, Scenario
@@ -100,12 +100,12 @@ class SyntheticSource:
         return _observation(stamped(self._now, self._zone), readings)
 
     def device_status(self) -> DeviceStatusV1:
-        """Lamp by the photoperiod, pump during the watering, circulation fan always."""
-        on = {"circulation_fan"} if self._connected else set()
+        """Lamp by the photoperiod, pump during the watering, what stirs the air always."""
+        on = set(names_of(stirs=True)) if self._connected else set()
         if self._connected and self._lit(self._now):
-            on.add("light")
+            on.add(LAMP.name)
         if self._connected and self._watering(self._now):
-            on.add("water_pump")
+            on.add(PUMP.name)
         return DeviceStatusV1.model_validate(
             {
                 "schema_version": "device_status_v1",
