@@ -159,7 +159,7 @@ PUMP: Output = only_output(kind="pump")
 """The irrigation pump: the one output that is asked for ml."""
 LAMP: Output = only_output(home_assistant="light")
 """The grow lamp."""
-CO2_VALVE: Output = only_output(target_reading="co2_ppm")
+GAS: Output = only_output(kind="valve")
 """The valve of the CO2 bottle."""
 
 

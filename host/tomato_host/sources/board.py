@@ -6,7 +6,7 @@ from datetime import date, datetime, timedelta
 from typing import Any, get_args
 from zoneinfo import ZoneInfo
 
-from shared_schemas.devices import CO2_VALVE, OUTPUTS, PUMP, SENSOR_BY_NAME
+from shared_schemas.devices import GAS, OUTPUTS, PUMP, SENSOR_BY_NAME
 from shared_schemas.records import DeviceStatusV1, ObservationV1
 from shared_schemas.records.device_status_v1 import BoardState, LatchedFault, OnOff, Outputs
 from shared_schemas.records.observation_v1 import QUANTITIES, BoardStamp, MissingReason, SoilReading
@@ -168,7 +168,7 @@ class BoardSource:
 
     def _co2_used_s(self) -> float:
         health = self._health
-        index = CO2_VALVE.wire_id
+        index = GAS.wire_id
         return float(health.day_used[index]) if health and len(health.day_used) > index else 0.0
 
     def _make(self, now: datetime) -> DeviceStatusV1:
