@@ -25,6 +25,7 @@ def device_list(outputs: Sequence[Output] = OUTPUTS, sensors: Sequence[Sensor] =
                 "label": row.label,
                 "meaning": row.meaning,
                 "device_class": row.home_assistant,
+                "lights": row.lights,
                 "switchable": row.switchable,
                 "max_dose": row.max_dose,
                 "dose_unit": row.dose_unit,

@@ -68,7 +68,7 @@ function showPlant(glance) {
   const seen = glance.observation, estimate = glance.state;
   if (!seen) return;
   const targets = glance.targets && glance.targets.adapted;
-  const lamps = DEVICES.outputs.filter((row) => row.device_class === "light");
+  const lamps = DEVICES.outputs.filter((row) => row.lights);
   const day = glance.devices && lamps.some((row) => glance.devices.outputs[row.name] === "ON");
   const vpdBand = targets && (day ? targets.vpd_day_kpa : targets.vpd_night_kpa);
   const vpd = vpdOf(seen.air_temp_c, seen.rh_pct);
