@@ -40,7 +40,7 @@ def note(name: str, value: object) -> None:
 
 def open_page(browser, host: Host) -> None:  # type: ignore[no-untyped-def]
     browser.get(host.url)
-    until(lambda: "soil P1" in text(browser, "tiles"))
+    until(lambda: "Soil P1" in text(browser, "tiles"))
 
 
 def ask(browser, token: str, script: str, why: str) -> None:  # type: ignore[no-untyped-def]

@@ -48,7 +48,7 @@ function tile(label, value, unit, out) {
 }
 
 function soilTile(probe, band) {
-  const box = tile(`soil ${probe.id}`, number(probe.moisture_pct, 1), "%",
+  const box = tile(`Soil ${probe.id}`, number(probe.moisture_pct, 1), "%",
     band && probe.moisture_pct !== null && (probe.moisture_pct < band.low || probe.moisture_pct > band.high));
   const bar = element("div", undefined, "bar");
   if (band) {
@@ -76,9 +76,9 @@ function showPlant(glance) {
   fill($("tiles"), [
     ...DEVICES.sensors.map((row) => tile(row.label, number(seen[row.name], row.decimals), row.unit)),
     tile("VPD", number(vpd, 2), "kPa", vpdBand && vpd !== null && (vpd < vpdBand.low || vpd > vpdBand.high)),
-    tile("leaf minus air", number(leaf, 1), "K"),
+    tile("Leaf minus air", number(leaf, 1), "K"),
     ...seen.soil.map((probe) => soilTile(probe, targets && targets.soil_moisture_pct)),
-    tile("confidence", estimate ? number(estimate.confidence, 2) : "–", ""),
+    tile("Confidence", estimate ? number(estimate.confidence, 2) : "–", ""),
   ]);
   const age = Math.max(0, Math.round((Date.now() - new Date(seen.received_ts || seen.ts)) / 1000));
   $("age").textContent = `Measured ${time(seen.ts)}, ${age} s ago.`;
