@@ -70,6 +70,8 @@ class Output:
     """It exchanges air with the room: off when it is too cold, and what forced ventilation switches on."""
     stirs: bool = field(default=False, kw_only=True, metadata=HOST)
     """It only moves the air inside: kept running in safe mode."""
+    lights: bool = field(default=False, kw_only=True, metadata=HOST)
+    """It is the plants' light: on by the photoperiod, and nothing else decides about it."""
     switchable: bool = field(default=False, kw_only=True, metadata=HOST)
     """A person may switch it on and off (bounded in time) on dashboard, API and command line."""
     power_w: float = field(default=0.0, kw_only=True, metadata=HOST)
@@ -93,8 +95,8 @@ OUTPUTS: tuple[Output, ...] = (
            "LED grow lamp; 18 h a day at most (tomato needs a dark period), renewed every few minutes. The pause bounds"
            " inrush; it also follows the dark moments in which the budgets are written to flash, so it is short.",
            max_dose=900_000, renewable=True, shares=24,
-           action="SET_LIGHT", column="light", risk="gentle", label="light", heats=True, switchable=True,
-           budget_setting="light_s_per_day",
+           action="SET_LIGHT", column="light", risk="gentle", label="light", heats=True, lights=True,
+           switchable=True, budget_setting="light_s_per_day",
            home_assistant="light"),
     Output(1, "circulation_fan", "relay", 900_000, 0, 3_600, 86_400, "s", "off", "circulation",
            ("not_estop",),
@@ -150,6 +152,28 @@ PLAN_COLUMNS: tuple[str, ...] = tuple(row.column for row in plan_order(OUTPUTS))
 def names_of(**facts: object) -> tuple[str, ...]:
     """Names of the outputs whose row has all these facts, in wire order. `names_of(risk="risky")`."""
     return tuple(row.name for row in OUTPUTS if all(getattr(row, key) == value for key, value in facts.items()))
+
+
+def only_output(**facts: object) -> Output:
+    """The one output whose row has all these facts. Raises ValueError when there is none, or more than one."""
+    (name,) = names_of(**facts)
+    return OUTPUT_BY_NAME[name]
+
+
+PUMP: Output = only_output(kind="pump")
+"""The irrigation pump: the one output that is asked for ml."""
+LAMP: Output = only_output(lights=True)
+"""The grow lamp."""
+STIRRER: Output = only_output(stirs=True)
+"""The fan that moves the air inside."""
+VENT: Output = only_output(vents=True)
+"""The fan that exchanges air with the room."""
+MIST: Output = only_output(kind="relay", carries_water=True)
+"""What moistens the air."""
+MAT: Output = only_output(heats=True, lights=False)
+"""What warms the roots."""
+GAS: Output = only_output(kind="valve")
+"""The valve of the CO2 bottle."""
 
 
 @dataclass(frozen=True, slots=True)

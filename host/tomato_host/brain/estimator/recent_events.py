@@ -40,7 +40,11 @@ class RecentEvents:
         outputs = devices.outputs
         until = self._until
         if outputs.light != self._lamp:
-            if self._lamp is not None:
+            if self._lamp is None:
+                # Stopping the host switches the lamp off, and the light sensor is read every 10 s only: a process that
+                # has just started may see the light of before, and then the dark.
+                until[LAMP_SWITCHED] = t_s + EXCUSE_LASTS_S[LAMP_SWITCHED]
+            else:
                 self.lamp_since_s = t_s
                 until[LAMP_SWITCHED] = t_s + gap_s + EXCUSE_LASTS_S[LAMP_SWITCHED]
             self._lamp = outputs.light
