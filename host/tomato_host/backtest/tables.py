@@ -9,10 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
+from shared_schemas.devices import PLAN_COLUMNS
 from shared_schemas.records import Forecast36hV1, StateV1
 from tomato_host.brain.psychrometric_arrays import leaf_vpd_array_kpa, vapour_array_kpa, vpd_array_kpa
 from tomato_host.brain.world_model.arrays import Array
-from tomato_host.brain.world_model.data import OUTSIDE_COLUMNS, PLAN_COLUMNS, HourlyLog, Kind, Quantity
+from tomato_host.brain.world_model.data import OUTSIDE_COLUMNS, HourlyLog, Kind, Quantity
 from tomato_host.brain.world_model.hourly_history import HourlyHistory, hour_index
 from tomato_host.errors import TomatoError
 from tomato_host.sources.csv_mapping import EXTRA, CsvMapping, header_of, load_mapping, open_table, read_rows

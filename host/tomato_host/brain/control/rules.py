@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from shared_schemas.devices import OUTPUTS
 from tomato_host.brain.control.context import ControlDecision, DecisionContext
 from tomato_host.brain.control.control_inputs import ControlInputs, read_inputs
 from tomato_host.brain.control.photoperiod import share_of_day
 from tomato_host.brain.control.proposals import OutputRequest, build_decision
 
-OUTPUT_ORDER = ("light", "circulation_fan", "exhaust_fan", "humidifier", "heater_mat", "water_pump", "co2_solenoid")
 HOT_FOR_LIGHT_C = 33.0
 FRESH_AIR = 0.08
 """Least share of exhaust by day: leaves use up the CO2 of a closed tent."""
@@ -39,7 +39,7 @@ def decide(context: DecisionContext) -> ControlDecision:
     inputs = read_inputs(context)
     if context.mode == "PAUSED":
         return build_decision(
-            context, "rules", [OutputRequest(name, 0.0, "paused by the operator") for name in OUTPUT_ORDER]
+            context, "rules", [OutputRequest(row.name, 0.0, "paused by the operator") for row in OUTPUTS]
         )
     if context.mode == "SAFE":
         return build_decision(context, "safe_mode", safe_requests(inputs))

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 from numpy.typing import NDArray
 
-from shared_schemas.devices import OUTPUT_BY_NAME
+from shared_schemas.devices import LAMP, MIST, PUMP
 from tomato_host.brain.control.context import DecisionContext
 from tomato_host.brain.control.control_inputs import ControlInputs, read_inputs
 from tomato_host.brain.control.evaluation import AIR_MARGIN_C, COLD_C, DRY_MARGIN_KPA, HOT_C, SOIL_STRESS_PCT, WET_KPA
@@ -33,7 +33,7 @@ PROBE_ERROR_PCT = 2.0
 MAX_ROOT_C = 24.0
 """Tomato roots grow best at 20 to 25 degC (Heuvelink (ed.), "Tomatoes", 2nd ed. 2018, ch. 8)."""
 DAY_H = 24
-MIST_H_PER_DAY = 0.98 * OUTPUT_BY_NAME["humidifier"].day_budget / 3_600.0
+MIST_H_PER_DAY = 0.98 * MIST.day_budget / 3_600.0
 """What the board allows in any 24 h; the rest is for strokes that run over."""
 MAX_MIST_SHARE = 0.44
 """Share of an hour: the board's half an hour, less what a stroke that runs over takes from the next one."""
@@ -114,7 +114,7 @@ def _left(most: float, used_now: float | None, used_h: Array, horizon: int, held
 
 def _mist_left(inputs: ControlInputs, used_h: Array, horizon: int) -> Array:
     """Hours of mist; the guardrails asks what is left now, whatever is freed while the first duty runs."""
-    known_s = inputs.context.mist_used_s
+    known_s = inputs.context.used.get(MIST.name)
     return _left(MIST_H_PER_DAY, None if known_s is None else known_s / 3_600.0, used_h, horizon, first_hours(inputs))
 
 
@@ -122,7 +122,7 @@ def _water_left(inputs: ControlInputs, used_h: Array, horizon: int) -> Array:
     """Millilitres; a dose is asked for at the beginning of its hour, so what falls out within it comes too late."""
     late = np.concatenate([[0.0], used_h[:-1]])
     context = inputs.context
-    used = context.state.budgets.water_ml_used_today if context.water_used_ml is None else context.water_used_ml
+    used = context.used.get(PUMP.name, context.state.budgets.water_ml_used_today)
     return _left(inputs.setpoints.water_ml_per_day, used, late, horizon, 1)
 
 
@@ -155,7 +155,7 @@ def plan_bounds(
         and inputs.co2_ppm < setpoints.co2_ppm
     )
     gas = np.full(len(hours), 100.0 if gas_ok else 0.0)
-    if context.state.devices.light != "ON":
+    if getattr(context.state.devices, LAMP.name) != "ON":
         gas[: first_hours(inputs)] = 0.0  # the guardrails gives none before the lamp is seen to shine
     return Bounds(
         light=light,
