@@ -47,7 +47,6 @@ check-schemas: $(STAMP)
 	$(BIN)/python tools/generate_configuration.py --check
 
 bench: $(STAMP) ## measure; prints tables, writes build/bench/*.json
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[board]'  # bytecode, as on a real board
 	$(BIN)/python tools/bench.py
 
 coverage: $(STAMP) ## every line and branch of the body's core and of the guardrails, or fail

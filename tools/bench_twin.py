@@ -23,11 +23,11 @@ from tomato_host.loop.supervisor import Supervisor
 from tomato_host.settings import Settings
 from tomato_host.storage.dataset import Dataset
 from tomato_host.twin.board_runtime import SIM_START, LockStepClock
-from tomato_host.twin.campaign.life import Life
-from tomato_host.twin.direct import DirectTwin
+from tomato_host.twin.campaign.tent_run import TentRun
 from tomato_host.twin.firmware_files import micropython
 from tomato_host.twin.lockstep import LockStep
-from tomato_host.twin.physics import LIGHT, Tent
+from tomato_host.twin.physics import LIGHT, TentPhysics
+from tomato_host.twin.simulated_tent import SimulatedTent
 from tomato_host.twin.vm_channel import ANSWER, NO_VALUES, RECORD, VmChannel
 from tomato_host.twin.world import World
 
@@ -152,18 +152,18 @@ def _cpu(who: int) -> float:
 
 def direct(days: float, period_s: float) -> dict[str, float]:
     """The brain on the twin without firmware."""
-    life = Life(DirectTwin(7, start=SIM_START, period_s=period_s), BrainSettings())
+    run = TentRun(SimulatedTent(7, start=SIM_START, period_s=period_s), BrainSettings())
     begun = time.perf_counter()
     cpu = time.process_time()
-    while life.twin.now_ms < days * DAY_MS:
-        life.step()
+    while run.tent.now_ms < days * DAY_MS:
+        run.step()
     wall, cpu = time.perf_counter() - begun, time.process_time() - cpu
     return {"wall_s_per_day": wall / days, "cpu_s_per_day": cpu / days, "sim_s_per_wall_s": days * DAY_S / wall}
 
 
 def physics(days: float) -> dict[str, float]:
     """The tent alone."""
-    tent, outside = Tent(), World(1).surroundings.at(0.0)
+    tent, outside = TentPhysics(), World(1).surroundings.at(0.0)
     begun = time.perf_counter()
     tent.advance(days * DAY_S, LIGHT, outside)
     return {"wall_s_per_day": (time.perf_counter() - begun) / days}

@@ -23,5 +23,5 @@ while not session.console_asked:
     core.tick(now_ms)
     session.tick(now_ms)
     link.flush()
-    wait.until(50, 0)
+    wait.until(50, 0, now_ms)
 link.close()

@@ -3,7 +3,7 @@
 `hal` (on a board `hal.hardware.Hardware`) offers:
     ticks_ms() -> int          wrapping counter of 30 bits
     link                       read(ready) -> n into link.buf, send, flush, waiting, open, close
-    wait(idle_ms) -> int       sleep, or less when link bytes arrive; how many there are, -1 = unknown
+    wait(idle_ms, turn_ticks)  until idle_ms after the turn began, or bytes arrive; how many there are, -1 = unknown
     lines(now_ms, inputs)      switches, flow count, pin read-back into core.inputs: fast, every loop
     sense(now_ms, core)        start or collect sensor readings that are due
     sense_due_ms(now_ms)       when `sense` has something to do
@@ -12,17 +12,23 @@
     bitten                     True when the last reset is known to be the watchdog's
     fed()                      feed the watchdog; called only after every task of one loop has checked in
     store, config, identity    for the core; for HELLO
+    heap_free()                garbage collected, and how many bytes are free then
+    shift(by_ms)               a new epoch has begun (core.clock64): moments it keeps count from it
     maintenance()              outputs off, watchdog kept fed: the console is in charge
 """
 
 from tomato import contract as c
 from tomato.core.board import Core
-from tomato.core.clock64 import Clock64
+from tomato.core.clock64 import EPOCH_MS, Clock64
 from tomato.core.ring import SampleRing
 from tomato.core.sampler import Sampler
 from tomato.core.session import Session
 
 SETTLED_MS = 60_000
+# Garbage is collected while nothing else is to do, and not when an allocation in the middle of a turn finds the heap
+# full: that takes 20 ms on an RP2040.
+COLLECT_MS = 120_000
+COLLECT_IDLE_MS = 30
 LATE_MS = 500
 """A task of the loop that takes this long is an event: ten safety ticks, a quarter of the watchdog's patience."""
 LATE_PAUSE_MS = 600_000
@@ -50,6 +56,9 @@ class App:
         self.ring = ring or SampleRing()
         self.sampler = Sampler(self.core, self.ring, self.core.config[c.CFG_SAMPLE_PERIOD_MS])
         self.session = Session(self.core, self.sampler, self.ring, hal.link.send, hal.identity)
+        self.lasted = None  # main.py puts it here: a run of its own without it must work, too
+        self.turn_ticks = 0  # when this turn began
+        self.collect_ms = 0  # when garbage is collected next
         self.checked_in = 0
         self.task_began = 0  # ticks
         self.late_ms = 0  # board time before which no late task is told again
@@ -100,29 +109,55 @@ class App:
         due = min(self.core.next_due_ms(now_ms), self.session.next_due_ms(now_ms), self.hal.sense_due_ms(now_ms))
         return max(0, due - now_ms)
 
+    def _settle(self, settled):
+        """Say that this start has lasted, and confirm the firmware while all is off; what is left to call."""
+        if self.lasted:
+            self.lasted()
+            self.lasted = None
+        if self.core.outputs:
+            return settled
+        settled()
+        return None
+
     def turn(self):
         """One step by the hal's own clock, with the watchdog fed when every task has checked in; returns idle ms."""
-        idle_ms = self.step(self.clock.update(self.hal.ticks_ms()))
+        self.turn_ticks = self.hal.ticks_ms()
+        now_ms = self.clock.update(self.turn_ticks)
+        if self.clock.turn_over():
+            now_ms = self._shift()
+        idle_ms = self.step(now_ms)
         if self.checked_in == _ALL:
             self.hal.fed()
         self.checked_in = 0
+        if idle_ms >= COLLECT_IDLE_MS and now_ms >= self.collect_ms:
+            self.collect_ms = now_ms + COLLECT_MS
+            self.session.heap_free = self.hal.heap_free()
         return idle_ms
+
+    def _shift(self):
+        """A new epoch has begun: every moment that is kept counts from it. Returns the time in it."""
+        for part in (self.core, self.sampler, self.session, self.hal):
+            part.shift(EPOCH_MS)
+        self.collect_ms -= EPOCH_MS
+        self.late_ms -= EPOCH_MS
+        return self.clock.now_ms
 
     def run(self, settled=None):
         """Loop until mpremote knocks on the console; everything is off when it returns or raises.
 
-        `settled()` is called once when the firmware has run for a minute, at a moment with every output off.
+        `self.lasted()` is called once when the firmware has run for a minute, `settled()` then at the first moment
+        with every output off.
         """
         hal, session = self.hal, self.session
         hal.link.open()
         try:
+            self.ready = hal.wait(0, hal.ticks_ms())  # what came while the board was starting
             while not session.console_asked:
                 idle_ms = self.turn()
-                if settled and self.clock.now_ms >= SETTLED_MS and not self.core.outputs:
-                    settled()
-                    settled = None
+                if settled and self.clock.now_ms >= SETTLED_MS:
+                    settled = self._settle(settled)
                 if self.ready <= 0:
-                    self.ready = hal.wait(idle_ms)
+                    self.ready = hal.wait(idle_ms, self.turn_ticks)
         finally:
             hal.apply(0)
             hal.link.close()

@@ -70,7 +70,11 @@ def version(n: int) -> flash.Firmware:
         "tomato/core/same.py": b"same = 1\n",
         f"tomato/core/only_in_{n}.py": b"here = %d\n" % n,
     }
-    root = {"boot.py": b"# boot %d\n" % n, "main.py": b"# main\n", "slot.py": (firmware_dir() / "slot.py").read_bytes()}
+    root = {
+        "boot.py": b"# boot %d\n" % n,
+        "main.py": b"# main\n",
+        **{name: (firmware_dir() / name).read_bytes() for name in ("slot.py", "tries.py")},
+    }
     return flash.Firmware(package, root)
 
 
@@ -104,7 +108,7 @@ def boots_whole(folder: Path) -> int:
 def test_a_new_board_runs_the_first_slot_without_trial(flash_folder: Path) -> None:
     done = flash.install(FolderBoard(flash_folder), version(1))
     assert (flash_folder / "slot").read_text() == "a"
-    assert len(done.uploaded) == 7
+    assert len(done.uploaded) == 8
     assert boots_whole(flash_folder) == 1
 
 
@@ -113,6 +117,11 @@ def test_the_same_version_again_uploads_nothing(flash_folder: Path) -> None:
     done = flash.install(FolderBoard(flash_folder), version(1))
     assert done.uploaded == []
     assert (flash_folder / "slot").read_text() == "a"
+
+
+def test_it_says_which_firmware_runs_again_if_the_new_one_fails(flash_folder: Path) -> None:
+    assert flash.install(FolderBoard(flash_folder), version(1)).before == ""
+    assert flash.install(FolderBoard(flash_folder), version(2)).before == "a"
 
 
 def test_only_what_changed_is_uploaded_and_what_is_gone_removed(flash_folder: Path) -> None:

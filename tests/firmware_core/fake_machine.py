@@ -35,17 +35,19 @@ class Pin:
 
 
 class Timer:
-    """A timer that fires when the test says so. `soft_only`: a port without hard ones."""
+    """A timer that fires when the test says so. `soft_only`: a port without hard ones, `refuses` how it says so."""
 
     ONE_SHOT, PERIODIC = 0, 1
     soft_only = False
+    refuses: type[Exception] = TypeError
 
     def __init__(self, number: int) -> None:
+        self.number = number
         self.armed: dict[str, object] | None = None
 
     def init(self, **settings: object) -> None:
         if settings.get("hard") and Timer.soft_only:
-            raise TypeError("hard")
+            raise Timer.refuses("hard")
         self.armed = settings
 
     def deinit(self) -> None:
@@ -72,8 +74,10 @@ class WDT:
 class ADC:
     """Reads from a list, the last value for ever."""
 
-    def __init__(self, counts: list[int]) -> None:
-        self.counts = counts
+    ATTN_11DB = 3
+
+    def __init__(self, counts: list[int], **settings: int) -> None:
+        self.counts, self.settings = counts, settings
 
     def read_u16(self) -> int:
         return self.counts.pop(0) if len(self.counts) > 1 else self.counts[0]
@@ -132,7 +136,7 @@ class OneWire:
 def install() -> None:
     """Put the fakes where the hal imports from, fresh."""
     Pin.levels, Pin.stuck, Pin.written = {}, {}, []
-    Timer.soft_only = False
+    Timer.soft_only, Timer.refuses = False, TypeError
     OneWire.present, OneWire.scratchpads, OneWire.sent = True, [], []
     machine = types.ModuleType("machine")
     for thing in (Pin, Timer, WDT, ADC):

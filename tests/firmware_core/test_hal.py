@@ -65,11 +65,12 @@ def test_a_cut_output_stays_off_until_the_core_has_dropped_it() -> None:
     assert fake.Pin.levels[2] == 1
 
 
-@pytest.mark.parametrize("soft_only", [False, True])
-def test_the_timer_cuts_the_pulse_though_no_tick_comes(soft_only: bool) -> None:
+@pytest.mark.parametrize(("soft_only", "refuses"), [(False, TypeError), (True, TypeError), (True, ValueError)])
+def test_the_timer_cuts_the_pulse_though_no_tick_comes(soft_only: bool, refuses: type[Exception]) -> None:
     out = outputs()
-    deadline = hal_again("timer").Deadline(out)
-    fake.Timer.soft_only = soft_only
+    deadline = hal_again("timer").Deadline(out, 0)
+    assert deadline.timer.number == 0
+    fake.Timer.soft_only, fake.Timer.refuses = soft_only, refuses
     out.apply(0b011)
     deadline.arm(1_000, 3_000, 0b001)
     armed = deadline.timer.armed
@@ -120,7 +121,31 @@ def test_the_watchdog_has_two_seconds_and_is_fed_by_a_timer_in_maintenance() -> 
     dog.maintenance()
     assert dog.timer.armed is not None and dog.timer.armed["mode"] == fake.Timer.PERIODIC
     dog.timer.fire()
-    assert dog.wdt.fed == 2
+    assert dog.wdt.fed == 3
+
+
+def test_a_console_that_nobody_leaves_gives_the_board_back_to_its_plant_after_an_hour() -> None:
+    watchdog = hal("watchdog")
+    dog = watchdog.Watchdog(1)
+    dog.maintenance()
+    assert dog.timer.number == 1
+    fed = dog.wdt.fed
+    for _ in range(3_600_000 // dog.timer.armed["period"] + 100):
+        dog.timer.fire()
+    assert dog.wdt.fed - fed == 7_200, "then the watchdog is no longer fed, and resets the board"
+
+
+def test_the_boards_own_scale_of_the_converter() -> None:
+    fake.install()
+    sensors = importlib.reload(importlib.import_module("tomato.hal.sensors"))
+    assert sensors.adc(esp32, 0).settings == {"atten": fake.ADC.ATTN_11DB}
+    assert sensors.adc(pico, 1).settings == {}
+
+
+def test_a_flow_meter_without_a_pull_up_of_its_own() -> None:
+    fake.install()
+    assert hal_again("flow").FlowCounter(36, pull_up=False).pin.pull == -1
+    assert hal_again("flow").FlowCounter(22).pin.pull == fake.Pin.PULL_UP
 
 
 @pytest.mark.parametrize("soft_only", [False, True])
@@ -217,6 +242,25 @@ def sensor_config_key(name: str) -> int:
 def test_forbidden_pins() -> None:
     assert 15 not in pico.OUTPUT_PINS  # tri-stated for 1 ms at USB enumeration
     assert not {0, 2, 5, 12, 15, 34, 35, 36, 39} & set(esp32.OUTPUT_PINS)
+
+
+@pytest.mark.parametrize("board", [pico, esp32], ids=lambda b: b.NAME)
+def test_a_pin_map_keeps_to_what_the_port_has(board: ModuleType) -> None:
+    from tomato_host.twin.vm.ports import VERSIONS, profile
+
+    for version in VERSIONS:
+        port = profile(f"{'rp2' if board is pico else 'esp32'}-{version}")
+        out = {*board.OUTPUT_PINS, board.LED_PIN, board.BUZZER_PIN, board.ONEWIRE_PIN, *board.I2C_PINS[1:]}
+        pulled_up = {gpio for gpio, _ in board.INPUT_PINS.values()}
+        pulled_up |= {board.FLOW_PIN for _ in range(board.FLOW_PULL_UP)}
+        assert (out | pulled_up | {board.FLOW_PIN}) <= set(port["pins"])
+        assert not (out | pulled_up) & set(port["input_only"])
+        assert set(board.ADC_PINS) <= set(port["adc_pins"])
+        wanted = port["timer_ids"] or (-1,)
+        assert set(board.TIMER_IDS) <= set(wanted) and (len(set(board.TIMER_IDS)) == 2 or wanted == (-1,))
+        assert bool(board.ADC_FULL_SCALE) == (port["adc_default_mv"] < 3_300)
+    inputs = [gpio & 31 for gpio, _ in board.INPUT_PINS.values()]
+    assert len(set(inputs)) == len(inputs), "the twin carries an input's level at its GPIO modulo 32"
 
 
 def test_a_broken_wire_reads_as_the_unsafe_answer() -> None:

@@ -188,6 +188,9 @@ def test_a_write_waits_for_water_and_for_co2():
         assert rig.on(output)
         assert rig.store.written == []
         assert rig.core.saver.wanted
+        rig.lease()
+        wait_ms = rig.core.next_due_ms(rig.t) - rig.t
+        assert wait_ms > 500, "a write that waits for a dose is no reason to wake before the dose has something to do"
         rig.run(20_000)
         assert len(rig.store.written) == 1
         assert rig.ended[-1][c.F_STATUS] == c.STATUS_DONE

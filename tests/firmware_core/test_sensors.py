@@ -265,7 +265,7 @@ def all_sensors(fitted: int) -> object:
     module = importlib.reload(importlib.import_module("tomato.hal.sensors"))
     from tomato.boards import virtual
 
-    return module.Sensors(virtual, fitted)
+    return module.Sensors(virtual, fitted, lambda: 0)
 
 
 def test_conversions_start_together_and_are_collected_later_without_waiting() -> None:
@@ -287,6 +287,29 @@ def test_conversions_start_together_and_are_collected_later_without_waiting() ->
     ]
     assert inputs.value[c.S_FLOW_ML] == 2_000
     assert sensors.due_ms == 30_000
+
+
+def test_slow_parts_take_turns_so_that_none_holds_the_safety_tick_up() -> None:
+    """32 ms to start them all, as seen on a chip: in slices, in their order, none left out, none asked twice."""
+    sensors = all_sensors((1 << 14) - 1)
+    clock = [0x3FFFFFFF - 20]  # it wraps on the way
+
+    class Slow(Part):
+        def start(self, now_ms: int, inputs: Inputs) -> None:
+            super().start(now_ms, inputs)
+            clock[0] = (clock[0] + 5) & 0x3FFFFFFF
+
+    sensors.ticks_ms = lambda: clock[0]
+    sensors.parts = [Slow() for _ in range(7)]
+    turns = []
+    for turn in range(6):
+        began = clock[0]
+        sensors.poll(turn, Inputs(), CONFIG)
+        turns.append((clock[0] - began) & 0x3FFFFFFF)
+        assert sensors.due_ms <= turn or turn >= 3, "what is left is due at once"
+    assert turns == [10, 10, 10, 5, 0, 0]
+    assert [part.log for part in sensors.parts] == [[("start", n // 2)] for n in range(7)]
+    assert sensors.due_ms == 3 + 800
 
 
 def test_what_is_not_fitted_says_so() -> None:

@@ -20,7 +20,7 @@ from tomato_host.service.tokens import TokenFile
 from tomato_host.storage.verify import verify
 from tomato_host.twin import server
 from tomato_host.twin.params import TentParams
-from tomato_host.twin.sensors import Sensors
+from tomato_host.twin.sensors import SimulatedSensors
 
 from shared_schemas.devices import OUTPUT_BY_NAME
 
@@ -221,7 +221,7 @@ SEED = 3
 
 def metered(pumped_ml: float) -> float:
     """What this installation's flow meter measures for that much water: its gain is random, and the board uses it."""
-    return pumped_ml * Sensors(SEED, TentParams()).flow_gain
+    return pumped_ml * SimulatedSensors(SEED, TentParams()).flow_gain
 
 
 @contextmanager

@@ -46,7 +46,7 @@ def test_24h_simclock_run_produces_expected_state_count(days: dict[str, DayResul
 
 
 def test_24h_run_has_no_unhandled_exceptions(tmp_path: Path) -> None:
-    from tomato_host.sources.scenarios import SCENARIOS as every
+    from tomato_host.sources.synthetic_faults import SYNTHETIC_FAULTS as every
 
     for scenario in every:
         result = simulate(tmp_path / scenario, scenario, seed=5)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 from tomato_host.cli.main import COMMANDS
-from tomato_host.twin.scenarios import FAULTS as SCENARIOS
-from tomato_host.twin.scenarios import Scenario
+from tomato_host.sources.scenarios import FAULTS as SCENARIOS
+from tomato_host.sources.scenarios import Scenario
 
 from shared_schemas.records.anomaly_v1 import AnomalyType
 from shared_schemas.wire import FAULTS

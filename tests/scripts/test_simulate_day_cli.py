@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 from tomato_host.cli.main import main
-from tomato_host.cli.simulate import ScenarioName
-from tomato_host.sources.scenarios import SCENARIOS
+from tomato_host.cli.simulate import SCENARIOS
+from tomato_host.sources.synthetic_faults import SYNTHETIC_FAULTS
 
 ROOT = Path(__file__).resolve().parents[2]
 REQUIRED = ("--seed", "--output-dir", "--duration-hours", "--scenario", "--time-scale", "--verbose", "--json")
@@ -83,7 +83,7 @@ def test_all_cli_arguments_are_valid(tmp_path: Path, capsys: pytest.CaptureFixtu
 
 
 def test_every_scenario_of_the_table_is_offered() -> None:
-    assert [name.value for name in ScenarioName] == list(SCENARIOS)
+    assert list(SCENARIOS) == list(SYNTHETIC_FAULTS)
 
 
 def test_an_unwritable_output_directory_ends_with_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

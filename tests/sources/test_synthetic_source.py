@@ -7,8 +7,9 @@ from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 import pytest
-from tomato_host.sources.scenarios import SCENARIOS, Readings, Scenario
+from tomato_host.sources.scenarios import CALM, FAULTS, OLD_NAMES
 from tomato_host.sources.synthetic import SyntheticSource
+from tomato_host.sources.synthetic_faults import SYNTHETIC_FAULTS, SyntheticFault, SyntheticReadings
 
 from shared_schemas.records import ObservationV1
 from tests.sources.conftest import START
@@ -16,7 +17,9 @@ from tests.sources.conftest import START
 SITE_ZONE = ZoneInfo("Europe/Vienna")
 
 
-def day(seed: int = 7, *scenarios: str | Scenario, hours: float = 24.0, start: datetime = START) -> list[ObservationV1]:
+def day(
+    seed: int = 7, *scenarios: str | SyntheticFault, hours: float = 24.0, start: datetime = START
+) -> list[ObservationV1]:
     source = SyntheticSource(seed, start, hours, 300.0, scenarios, zone=SITE_ZONE)
     seen = []
     while (observation := source.next_observation()) is not None:
@@ -50,7 +53,7 @@ def test_diurnal_cycle_affects_output() -> None:
 
 def test_scenario_injection_changes_signal() -> None:
     plain = day(7)
-    for name, scenario in SCENARIOS.items():
+    for name, scenario in SYNTHETIC_FAULTS.items():
         if scenario is None:
             assert [o.to_json() for o in day(7, name)] == [o.to_json() for o in plain]
             continue
@@ -67,17 +70,17 @@ def test_scenario_injection_changes_signal() -> None:
 
 
 def test_an_own_scenario_can_be_hooked_in() -> None:
-    def dark(readings: Readings, since_h: float, strength: float) -> None:
+    def dark(readings: SyntheticReadings, since_h: float, strength: float) -> None:
         readings.values["light_lux"] = None
         readings.missing["light_lux"] = "crc"
 
-    seen = day(7, Scenario("dark", "light sensor fails", 10.0, 11.0, dark))
+    seen = day(7, SyntheticFault("dark", "light sensor fails", 10.0, 11.0, dark))
     lost = [o for o in seen if o.light_lux is None]
     assert len(lost) == 12 and {o.missing["light_lux"] for o in lost} == {"crc"}
 
 
 def test_observations_match_observation_v1_schema() -> None:
-    for name in SCENARIOS:
+    for name in SYNTHETIC_FAULTS:
         for observation in day(3, name, hours=24.0)[::7]:
             again = ObservationV1.model_validate_json(observation.to_json())
             assert again == observation
@@ -86,7 +89,7 @@ def test_observations_match_observation_v1_schema() -> None:
 
 
 def test_a_silent_board_has_no_values_and_says_so() -> None:
-    source = SyntheticSource(1, START, 24.0, 300.0, ["board_lost"], zone=SITE_ZONE)
+    source = SyntheticSource(1, START, 24.0, 300.0, ["link_cut"], zone=SITE_ZONE)
     states = []
     while (observation := source.next_observation()) is not None:
         states.append((observation.air_temp_c is None, source.device_status().mcu_connected))
@@ -106,7 +109,18 @@ def test_one_watering_a_day_at_any_cadence(period_s: float) -> None:
 def test_bad_arguments_are_refused() -> None:
     with pytest.raises(ValueError, match="aware"):
         SyntheticSource(1, datetime(2026, 1, 1), zone=SITE_ZONE)
-    with pytest.raises(ValueError, match="unknown; known are normal"):
+    with pytest.raises(ValueError, match="unknown; known are calm"):
         SyntheticSource(1, datetime(2026, 1, 1, tzinfo=UTC), scenarios=["storm"], zone=SITE_ZONE)
     with pytest.raises(ValueError, match="positive"):
         SyntheticSource(1, START, period_s=0.0, zone=SITE_ZONE)
+
+
+def test_its_faults_have_the_names_of_the_one_table() -> None:
+    assert set(SYNTHETIC_FAULTS) - {CALM} < set(FAULTS)
+    assert all(fault is None or fault.name == name for name, fault in SYNTHETIC_FAULTS.items())
+
+
+def test_names_of_version_0_1_are_understood() -> None:
+    for old, name in OLD_NAMES.items():
+        assert old not in FAULTS and name in SYNTHETIC_FAULTS
+        assert [o.to_json() for o in day(7, old)] == [o.to_json() for o in day(7, name)]

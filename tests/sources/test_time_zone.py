@@ -68,8 +68,8 @@ def test_weather_records_carry_the_local_time_of_the_site() -> None:
 
 
 def test_a_moment_without_an_offset_is_local_time_of_the_site() -> None:
-    assert _moment("2026-06-01T06:00", NEW_YORK) == datetime(2026, 6, 1, 10, tzinfo=UTC)
-    assert _moment("2026-06-01T06:00+00:00", NEW_YORK) == datetime(2026, 6, 1, 6, tzinfo=UTC)
+    assert _moment("2026-06-01T06:00", ZoneInfo(NEW_YORK)) == datetime(2026, 6, 1, 10, tzinfo=UTC)
+    assert _moment("2026-06-01T06:00+00:00", ZoneInfo(NEW_YORK)) == datetime(2026, 6, 1, 6, tzinfo=UTC)
 
 
 @pytest.mark.parametrize("package", ["sources", "weather", "backtest", "models"])

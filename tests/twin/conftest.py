@@ -28,7 +28,7 @@ class Probe:
         while not line.endswith(b"\n"):
             sent = self.board.run_to(end_ms)
             assert sent, f"the board stayed silent, got {line!r}"
-            self.board.cable.wait_readable(sent)
+            self.board.serial_link.wait_readable(sent)
             line += self.port.read(4_096)
         return line.decode().strip()
 

@@ -15,9 +15,9 @@ from tomato_host.brain.control.settings import ControlSettings
 from tomato_host.errors import TomatoError
 from tomato_host.twin.campaign import matrix, report
 from tomato_host.twin.campaign.chart import day_chart
-from tomato_host.twin.campaign.life import Life
-from tomato_host.twin.direct import DirectTwin
+from tomato_host.twin.campaign.tent_run import TentRun
 from tomato_host.twin.params import TentParams
+from tomato_host.twin.simulated_tent import SimulatedTent
 
 
 def test_the_matrix_is_complete_and_in_order() -> None:
@@ -35,11 +35,11 @@ def test_results_do_not_depend_on_the_number_of_processes() -> None:
 
 
 def test_a_day_of_light_is_given_and_water_when_dry() -> None:
-    twin = DirectTwin(1, TentParams(theta_0=0.22), start=matrix.START, period_s=60.0)
-    life = Life(twin, BrainSettings(control=ControlSettings(policy="rules")))
+    twin = SimulatedTent(1, TentParams(theta_0=0.22), start=matrix.START, period_s=60.0)
+    run = TentRun(twin, BrainSettings(control=ControlSettings(policy="rules")))
     light_min = 0
     for _ in range(1_440):
-        assert life.step() is not None
+        assert run.step() is not None
         light_min += twin.world.outputs & 1
     assert 15.5 <= light_min / 60.0 <= 18.0
     assert twin.world.tent.truth().pumped_ml > 150.0
@@ -47,9 +47,9 @@ def test_a_day_of_light_is_given_and_water_when_dry() -> None:
 
 
 def test_a_lost_link_is_lived_through() -> None:
-    twin = DirectTwin(1, scenario="link_cut@0.5+0.5", start=matrix.START, period_s=60.0)
-    life = Life(twin, BrainSettings())
-    seen = [life.step() for _ in range(120)]
+    twin = SimulatedTent(1, scenario="link_cut@0.5+0.5", start=matrix.START, period_s=60.0)
+    run = TentRun(twin, BrainSettings())
+    seen = [run.step() for _ in range(120)]
     assert all(t is not None for t in seen)
     assert twin.now_ms > 120 * 60_000, "time passed unobserved"
     assert twin.world.outputs & 1, "the lamp came back with the link"
@@ -81,7 +81,7 @@ def test_bad_seeds_are_refused(seeds: str) -> None:
 def test_words_are_read() -> None:
     assert matrix.read_seeds("7") == range(7, 8) and matrix.read_seeds("0-31") == range(32)
     assert matrix.read_scenarios("calm/leak@1,heatwave") == ("calm", "leak@1,heatwave")
-    assert len(matrix.read_scenarios("all")) == 16
+    assert len(matrix.read_scenarios("all")) == 19
     assert matrix.read_controllers("all") == matrix.CONTROLLERS
     with pytest.raises(TomatoError):
         matrix.read_controllers("magic")

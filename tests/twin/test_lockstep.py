@@ -87,6 +87,6 @@ def test_nobody_reading_blocks_nothing(tmp_path: Path) -> None:
             written = port.write(b"'x' * 3000\n" * 8)
             while twin.now_ms < 5_000:
                 twin.advance(5_000, written)
-        assert twin.board.cable.lost_bytes > 0
+        assert twin.board.serial_link.lost_bytes > 0
     finally:
         twin.close()

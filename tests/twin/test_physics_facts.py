@@ -19,7 +19,7 @@ from tomato_host.twin.physics import (
     LIGHT,
     PUMP,
     Outside,
-    Tent,
+    TentPhysics,
     saturation_g_m3,
     saturation_pa,
 )
@@ -30,7 +30,7 @@ APRIL = datetime.fromisoformat("2026-04-10T00:00:00+02:00")
 
 
 def run_day(
-    tent: Tent,
+    tent: TentPhysics,
     surroundings: Surroundings | None = None,
     light_h: float = 16.0,
     vent: float = 0.35,
@@ -70,7 +70,7 @@ def test_tent_of_lai_2_uses_water_as_measured() -> None:
     """0.85-1.6 l a day for a tent plant of LAI 2; 10 % tolerance at both ends, over ten different tents."""
     used = []
     for seed in range(10):
-        tent = Tent(TentParams.sample(seed, TentParams()), seed)
+        tent = TentPhysics(TentParams.sample(seed, TentParams()), seed)
         tent.plant.lai = 2.0
         run_day(tent, Surroundings(Climate(seed, MAY), "room"))
         used.append(tent.truth().transpired_ml)
@@ -80,7 +80,7 @@ def test_tent_of_lai_2_uses_water_as_measured() -> None:
 
 def test_greenhouse_stem_uses_water_as_measured() -> None:
     """620-960 ml per stem and day in a greenhouse, mean of five spring days; 15 % tolerance."""
-    tent = Tent(TentParams.greenhouse())
+    tent = TentPhysics(TentParams.greenhouse())
     weather = Surroundings(Climate(4, APRIL), "greenhouse")
     for day in range(5):
         run_day(tent, weather, light_h=0.0, from_day=day)
@@ -90,15 +90,15 @@ def test_greenhouse_stem_uses_water_as_measured() -> None:
 
 def test_leaf_temperature_stays_within_measured_difference() -> None:
     """Leaf minus air -2.4 to +1.9 K, 0.4 K tolerance, in the tent and under the sun."""
-    indoors = run_day(Tent())["leaf_minus_air"]
-    outdoors = run_day(Tent(TentParams.greenhouse()), Surroundings(Climate(4, APRIL), "greenhouse"), 0.0)
+    indoors = run_day(TentPhysics())["leaf_minus_air"]
+    outdoors = run_day(TentPhysics(TentParams.greenhouse()), Surroundings(Climate(4, APRIL), "greenhouse"), 0.0)
     both = indoors + outdoors["leaf_minus_air"]
     assert min(both) > -2.8 and max(both) < 2.3
     assert min(indoors) < -0.3, "a transpiring leaf under LED light is cooler than the air"
 
 
 def test_substrate_swings_6_to_10_points_a_day() -> None:
-    tent = Tent()
+    tent = TentPhysics()
     run_day(tent)
     theta = run_day(tent)["theta"]
     assert 6.0 * 0.85 < max(theta) - min(theta) < 10.0 * 1.15
@@ -108,7 +108,7 @@ def test_substrate_swings_6_to_10_points_a_day() -> None:
 def test_lamp_against_exhaust(m3_h: float, low_k: float, high_k: float) -> None:
     """A 100 W lamp warms an empty tent by P / (0.335 V + UA): about 3 K at 30 m3/h, 1.4 K at 150 m3/h."""
     params = TentParams(exhaust_m3_h=m3_h, lai_0=0.05, fruit_load_0=0)
-    tent = Tent(params)
+    tent = TentPhysics(params)
     tent.advance(4 * 3_600.0, LIGHT | EXHAUST, ROOM)
     warmer = tent.truth().air_c - ROOM.temp_c
     assert low_k < warmer < high_k
@@ -117,20 +117,20 @@ def test_lamp_against_exhaust(m3_h: float, low_k: float, high_k: float) -> None:
 
 
 def test_co2_is_drawn_down_by_day_and_rises_by_dosing() -> None:
-    sealed = Tent(TentParams(leak_m3_h=1.0))
+    sealed = TentPhysics(TentParams(leak_m3_h=1.0))
     sealed.advance(3_600.0, LIGHT, ROOM)
     assert 100.0 < sealed.truth().co2_ppm < 430.0
     before = sealed.truth().co2_ppm
     sealed.advance(30.0, CO2, ROOM)
     added = 0.02 * 30.0 * 546.0 / sealed.params.volume_m3
     assert sealed.truth().co2_ppm - before == pytest.approx(added, rel=0.15)
-    night = Tent()
+    night = TentPhysics()
     night.advance(6 * 3_600.0, 0, ROOM)
     assert night.truth().co2_ppm > ROOM.co2_ppm, "plants respire at night"
 
 
 def test_soil_drains_to_capacity_and_never_exceeds_saturation() -> None:
-    tent = Tent()
+    tent = TentPhysics()
     for _ in range(40):
         tent.advance(30.0, PUMP, ROOM)
         assert tent.truth().theta_1 <= tent.params.theta_saturation + 1e-9
@@ -141,7 +141,7 @@ def test_soil_drains_to_capacity_and_never_exceeds_saturation() -> None:
 
 def test_water_is_conserved() -> None:
     """Reservoir, substrate, tray, floor and the plant account for every millilitre (evaporation from soil excluded)."""
-    tent = Tent(TentParams(soil_evaporation_g_h=0.0))
+    tent = TentPhysics(TentParams(soil_evaporation_g_h=0.0))
     truth = tent.truth()
 
     def total() -> float:
@@ -162,7 +162,7 @@ def test_water_is_conserved() -> None:
 
 
 def test_a_dry_plant_takes_less_and_wilts() -> None:
-    dry, wet = Tent(TentParams(theta_0=0.11)), Tent()
+    dry, wet = TentPhysics(TentParams(theta_0=0.11)), TentPhysics()
     for tent in (dry, wet):
         tent.advance(4 * 3_600.0, LIGHT, ROOM)
     assert dry.truth().transpired_ml < 0.5 * wet.truth().transpired_ml
@@ -171,14 +171,14 @@ def test_a_dry_plant_takes_less_and_wilts() -> None:
 
 
 def test_heater_warms_the_soil_by_its_power() -> None:
-    tent = Tent()
+    tent = TentPhysics()
     tent.advance(4 * 3_600.0, HEATER, ROOM)
     assert 4.0 < tent.truth().soil_c - ROOM.temp_c < 12.0
 
 
 def test_a_season_grows_and_ripens() -> None:
     """Forty days of good care: leaves up to the picking limit, some kilograms of fruit, nothing explodes."""
-    tent = Tent()
+    tent = TentPhysics()
     truth = tent.truth()
     for hour_of_run in range(40 * 24):
         hour = hour_of_run % 24
@@ -194,7 +194,7 @@ def test_a_season_grows_and_ripens() -> None:
 
 
 def test_step_length_hardly_matters() -> None:
-    coarse, fine = Tent(), Tent()
+    coarse, fine = TentPhysics(), TentPhysics()
     for _ in range(360):
         coarse.advance(10.0, LIGHT | EXHAUST, ROOM)
         for _ in range(10):
@@ -206,14 +206,14 @@ def test_step_length_hardly_matters() -> None:
 
 def test_same_seed_same_tent_and_other_seed_another() -> None:
     assert TentParams.sample(5) == TentParams.sample(5) != TentParams.sample(6)
-    a, b = Tent(seed=3), Tent(seed=3)
+    a, b = TentPhysics(seed=3), TentPhysics(seed=3)
     a.advance(600.0, LIGHT, ROOM)
     b.advance(600.0, LIGHT, ROOM)
     assert a.truth() == b.truth()
 
 
 def test_a_day_of_physics_costs_well_under_a_second() -> None:
-    tent = Tent()
+    tent = TentPhysics()
     begun = time.process_time()
     tent.advance(86_400.0, LIGHT | EXHAUST, ROOM)
     assert time.process_time() - begun < 1.0

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from tomato_host.sources.scenarios import Scenario
 from tomato_host.twin.preview import Preview
-from tomato_host.twin.scenarios import Scenario
 from tomato_host.twin.sensors import Readings, to_block
 from tomato_host.twin.world import World
 

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 from tomato_host.errors import TomatoError
+from tomato_host.sources.scenarios import FAULTS, HOUR_MS, Occurrence, Scenario
+from tomato_host.twin.fault_effects import EFFECTS
 from tomato_host.twin.physics import LIGHT, PUMP
-from tomato_host.twin.scenarios import FAULTS, HOUR_MS, Occurrence, Scenario
 from tomato_host.twin.world import World
 
 ISSUE_NAMES = [
@@ -21,6 +22,9 @@ ISSUE_NAMES = [
     "valve_stuck",
     "leak",
     "probe_drift",
+    "probe_disconnect",
+    "probe_stuck",
+    "probe_jump",
     "link_noise",
     "link_cut",
     "board_reset",
@@ -31,7 +35,7 @@ ISSUE_NAMES = [
 
 
 def test_every_named_fault_exists_and_no_other() -> None:
-    assert sorted(FAULTS) == sorted(ISSUE_NAMES)
+    assert sorted(FAULTS) == sorted(ISSUE_NAMES) == sorted(EFFECTS)
     assert all(f.for_h > 0 and f.meaning for f in FAULTS.values())
 
 
@@ -96,7 +100,7 @@ def _draught(world: World) -> float:
     return world.surroundings.at(world.now_ms / 1_000).leak_factor
 
 
-EFFECTS: dict[str, Callable[[World], float]] = {
+SHOWN_BY: dict[str, Callable[[World], float]] = {
     "heatwave": _warmer,
     "cold_spell": _warmer,
     "dry_inflow": _vapour,
@@ -106,18 +110,21 @@ EFFECTS: dict[str, Callable[[World], float]] = {
     "valve_stuck": lambda w: w.tent.water_rate_ml_s(0),
     "leak": lambda w: w.tent.spill_factor,
     "probe_drift": lambda w: w.probe_drift_pct_h,
-    "link_noise": lambda w: w.cable.noise,
-    "link_cut": lambda w: w.cable.cut,
-    "host_kill": lambda w: w.cable.host_dead,
+    "probe_disconnect": lambda w: w.sensors.faults.probe_unplugged[0],
+    "probe_stuck": lambda w: w.sensors.faults.probe_stuck_raw[0] is not None,
+    "probe_jump": lambda w: w.sensors.faults.probe_drift_pct[0],
+    "link_noise": lambda w: w.serial_link.noise,
+    "link_cut": lambda w: w.serial_link.cut,
+    "host_kill": lambda w: w.serial_link.host_dead,
     "board_reset": lambda w: w.power.reset_on_pump,
     "reservoir_empty": lambda w: not w.reservoir_ok,
 }
 
 
-@pytest.mark.parametrize("name", sorted(EFFECTS))
+@pytest.mark.parametrize("name", sorted(SHOWN_BY))
 def test_a_fault_comes_at_its_hour_and_is_taken_back(name: str) -> None:
     calm, world = World(1), World(1, scenario=Scenario((Occurrence(name, 1.0, 1.0),)))
-    effect = EFFECTS[name]
+    effect = SHOWN_BY[name]
     for moment, same in ((0.99, True), (1.01, False), (1.99, False), (2.01, True)):
         for each in (calm, world):
             each.advance_to(round(moment * HOUR_MS))

@@ -6,19 +6,19 @@ import statistics
 
 import pytest
 from tomato_host.twin.params import TentParams
-from tomato_host.twin.physics import Tent, Truth
-from tomato_host.twin.sensors import PROBE_DRY_RAW, PROBE_WET_RAW, Sensors, to_block
+from tomato_host.twin.physics import TentPhysics, Truth
+from tomato_host.twin.sensors import PROBE_DRY_RAW, PROBE_WET_RAW, SimulatedSensors, to_block
 from tomato_host.twin.vm_channel import ANSWER, VALUE_NAMES
 
 
 def settled(seed: int, truth: Truth, moments: range = range(0, 86_400_000, 3_600_000)) -> list[tuple[float, float]]:
-    sensors = Sensors(seed, TentParams())
+    sensors = SimulatedSensors(seed, TentParams())
     return [(r.air_temp_c, r.rh_pct) for r in (sensors.read(t, truth) for t in moments)]
 
 
 def test_two_units_differ_as_measured_in_one_compartment() -> None:
     """Spread of the difference of pairs: 1.0 K and 6.2 % RH measured; the mean offset lies within 0.7 K and 2.7 %."""
-    truth = Tent().truth()
+    truth = TentPhysics().truth()
     d_temp, d_rh = [], []
     for pair in range(150):
         one, two = settled(2 * pair, truth), settled(2 * pair + 1, truth)
@@ -31,13 +31,13 @@ def test_two_units_differ_as_measured_in_one_compartment() -> None:
 
 
 def test_same_seed_repeats_and_another_differs() -> None:
-    truth = Tent().truth()
+    truth = TentPhysics().truth()
     assert settled(4, truth) == settled(4, truth) != settled(5, truth)
 
 
 def test_lag_follows_with_its_time_constant() -> None:
-    tent = Tent()
-    sensors = Sensors(1, tent.params)
+    tent = TentPhysics()
+    sensors = SimulatedSensors(1, tent.params)
     before = sensors.read(0, tent.truth()).co2_ppm
     tent.truth().co2_ppm += 1_000.0
     after_60_s = sensors.read(60_000, tent.truth()).co2_ppm
@@ -46,23 +46,23 @@ def test_lag_follows_with_its_time_constant() -> None:
 
 
 def test_probe_reads_its_water_content_within_tolerance_and_minds_temperature() -> None:
-    tent = Tent()
+    tent = TentPhysics()
     errors, warm_shift = [], []
     for seed in range(40):
-        sensors = Sensors(seed, tent.params)
+        sensors = SimulatedSensors(seed, tent.params)
         raw = sensors.read(0, tent.truth()).soil_raw[0]
         pct = 100.0 * (PROBE_DRY_RAW - raw) / (PROBE_DRY_RAW - PROBE_WET_RAW)
         errors.append(pct - 100.0 * tent.truth().theta_1)
         hot = Truth(21.0, 11.0, 450.0, 21.0, 31.0, tent.truth().theta_1, 0.4, 1_000.0)
-        warm = Sensors(seed, tent.params).read(0, hot).soil_raw[0]
+        warm = SimulatedSensors(seed, tent.params).read(0, hot).soil_raw[0]
         warm_shift.append(raw - warm)
     assert max(map(abs, errors)) < 8.0 and statistics.pstdev(errors) > 0.5
     assert statistics.fmean(warm_shift) > 30, "capacitive probes read wetter when warm"
 
 
 def test_an_unplugged_probe_reads_full_scale_and_a_stuck_one_stays() -> None:
-    tent = Tent()
-    sensors = Sensors(1, tent.params)
+    tent = TentPhysics()
+    sensors = SimulatedSensors(1, tent.params)
     sensors.faults.probe_unplugged[0] = True
     sensors.faults.probe_stuck_raw[1] = 40_000
     readings = [sensors.read(t, tent.truth()).soil_raw for t in (0, 10_000, 20_000)]
@@ -70,6 +70,6 @@ def test_an_unplugged_probe_reads_full_scale_and_a_stuck_one_stays() -> None:
 
 
 def test_the_block_of_values_fits_the_channel() -> None:
-    block = to_block(Sensors(1, TentParams()).read(0, Tent().truth()))
+    block = to_block(SimulatedSensors(1, TentParams()).read(0, TentPhysics().truth()))
     assert len(block) == len(VALUE_NAMES) == 16
     assert ANSWER.unpack(ANSWER.pack(0, 0, 0, 0, 0, 0, 1_234, *block))[6:] == (1_234, *block)

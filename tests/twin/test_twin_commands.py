@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tomato_host.twin.scenarios import FAULTS
+from tomato_host.sources.scenarios import FAULTS
 
 START = "from tomato_host.cli.main import main; main()"
 

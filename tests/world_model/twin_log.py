@@ -12,11 +12,11 @@ from tomato_host.brain.brain import BrainSettings
 from tomato_host.brain.psychrometric_arrays import leaf_vpd_array_kpa, saturation_array_kpa, vpd_array_kpa
 from tomato_host.brain.world_model.data import OUTSIDE_COLUMNS, HourlyLog, KnownAhead
 from tomato_host.brain.world_model.hourly_history import hour_index
-from tomato_host.twin.campaign.life import Life
-from tomato_host.twin.direct import DirectTwin
+from tomato_host.sources.scenarios import Scenario
+from tomato_host.twin.campaign.tent_run import TentRun
 from tomato_host.twin.params import TentParams
-from tomato_host.twin.scenarios import Scenario
 from tomato_host.twin.sensors import PROBE_DRY_RAW, PROBE_WET_RAW
+from tomato_host.twin.simulated_tent import SimulatedTent
 from tomato_host.twin.world import World
 
 from shared_schemas.devices import OUTPUT_BY_NAME, PLAN_COLUMNS
@@ -91,17 +91,17 @@ def run_under_rules(seed: int, days: float, period_s: float = 60.0) -> TwinRun:
 
     Probes stand as the estimator believed them. The weather is what a perfect service would have said.
     """
-    twin = DirectTwin(seed, TentParams.sample(seed), None, START, period_s)
-    life = Life(twin, BrainSettings())
-    history = life.brain.forecast_state.history
+    tent = SimulatedTent(seed, TentParams.sample(seed), None, START, period_s)
+    run = TentRun(tent, BrainSettings())
+    history = run.brain.forecast_state.history
     history.keep_hours = int(days * 24)
-    while twin.now_ms < days * 86_400_000:
-        life.step()
-    log = history.log(twin.now)
+    while tent.now_ms < days * 86_400_000:
+        run.step()
+    log = history.log(tent.now)
     values = {name: np.array(column) for name, column in log.values.items()}
     values["water_ml"] = np.nan_to_num(values["water_ml"])  # an hour that nobody spoke of had no water
     for row in range(log.hours):
-        _outside(twin.world, log.start_hour - hour_index(START) + row, row, values)
+        _outside(tent.world, log.start_hour - hour_index(START) + row, row, values)
     return TwinRun(HourlyLog(log.start_hour, log.utc_offset_h, values))
 
 

@@ -15,7 +15,10 @@ INPUT_PINS = {
     "door_open": (14, 1),  # reed contact closes to ground while the door is shut
 }
 FLOW_PIN = 22
+FLOW_PULL_UP = True
 ADC_PINS = (26, 27)
+ADC_FULL_SCALE = None  # 3.3 V by itself
+TIMER_IDS = (-1, -1)  # the end of a pulse, the feeding in maintenance: software timers
 I2C_PINS = (0, 17, 16)  # bus, SCL, SDA
 ONEWIRE_PIN = 18
 LED_PIN = 19
@@ -23,13 +26,32 @@ BUZZER_PIN = 20
 
 # What is wired to this board. Take out what you do not have: what needs it is then refused, or (leak, float, flow)
 # goes without that guard; see docs/safety.md.
-FITTED = ("air_temp_c", "rh_pct", "co2_ppm", "leaf_temp_c", "light_lux", "soil_temp_c", "soil_p1_pct", "soil_p2_pct",
-          "soil_p1_raw", "soil_p2_raw", "flow_ml", "reservoir_ok", "leak", "door_open")
+FITTED = (
+    "air_temp_c",
+    "rh_pct",
+    "co2_ppm",
+    "leaf_temp_c",
+    "light_lux",
+    "soil_temp_c",
+    "soil_p1_pct",
+    "soil_p2_pct",
+    "soil_p1_raw",
+    "soil_p2_raw",
+    "flow_ml",
+    "reservoir_ok",
+    "leak",
+    "door_open",
+)
 
 # CONFIG values of a board that nobody has calibrated: the pump's nameplate, and probes without two points.
-DEFAULTS = {"pump_ul_per_s": 20_000, "soil_p1_dry_raw": 0, "soil_p1_wet_raw": 0, "soil_p2_dry_raw": 0,
-            "soil_p2_wet_raw": 0}
+DEFAULTS = {
+    "pump_ul_per_s": 20_000,
+    "soil_p1_dry_raw": 0,
+    "soil_p1_wet_raw": 0,
+    "soil_p2_dry_raw": 0,
+    "soil_p2_wet_raw": 0,
+}
 
-STATE_FOLDER = "/state"
+STATE_FOLDER = "state"  # below the root, where MicroPython starts
 FIRST_BOOT_ID = None  # drawn at random, so that a wiped flash does not repeat old numbers
 PROVISION = False  # a missing budget record means "spent"; `tomato-host board flash` provisions a new board

@@ -15,7 +15,10 @@ INPUT_PINS = {
     "door_open": (14, 1),  # reed contact closes to ground while the door is shut
 }
 FLOW_PIN = 22
+FLOW_PULL_UP = True
 ADC_PINS = (26, 27)
+ADC_FULL_SCALE = None  # 3.3 V by itself
+TIMER_IDS = (-1, -1)  # the end of a pulse, the feeding in maintenance: software timers
 I2C_PINS = (0, 17, 16)  # bus, SCL, SDA
 ONEWIRE_PIN = 18
 LED_PIN = 19
@@ -23,8 +26,22 @@ BUZZER_PIN = 20
 
 # What is wired to this board. Take out what you do not have: what needs it is then refused, or (leak, float, flow)
 # goes without that guard; see docs/safety.md.
-FITTED = ("air_temp_c", "rh_pct", "co2_ppm", "leaf_temp_c", "light_lux", "soil_temp_c", "soil_p1_pct", "soil_p2_pct",
-          "soil_p1_raw", "soil_p2_raw", "flow_ml", "reservoir_ok", "leak", "door_open")
+FITTED = (
+    "air_temp_c",
+    "rh_pct",
+    "co2_ppm",
+    "leaf_temp_c",
+    "light_lux",
+    "soil_temp_c",
+    "soil_p1_pct",
+    "soil_p2_pct",
+    "soil_p1_raw",
+    "soil_p2_raw",
+    "flow_ml",
+    "reservoir_ok",
+    "leak",
+    "door_open",
+)
 
 # The virtual probes follow the contract's default calibration, the virtual pump its default rate.
 DEFAULTS = {}

@@ -15,6 +15,7 @@ from tomato.core import (
     survival,
 )
 from tomato.core import inputs as readings
+from tomato.core.clock64 import EPOCH_MS
 
 N_OUTPUTS = len(c.OUTPUTS)
 ALL_SENSORS = (1 << len(c.SENSORS)) - 1
@@ -55,12 +56,29 @@ class Core:
         self.outputs = self.forced = 0
         self.led = self.buzzer = 0
         self.now_ms = self.lease_ms = self.alone_ms = self.settling_ms = self.blink_ms = 0
-        self.tick_gap_ms = self.tick_worst_us = 0
+        self.tick_gap_ms = self.tick_worst_us = self.epochs = 0
         self.saver.restore()
         if not self.configuration.load():
             self.faults.latch(c.FAULT_CONFIG_LOST, 0, 0)
 
     # -- time
+
+    def shift(self, by_ms):
+        """A new epoch has begun (see clock64): moments kept here count from it."""
+        self.epochs += 1
+        self.now_ms -= by_ms
+        self.inputs.shift(by_ms)
+        self.faults.shift(by_ms)
+        self.events.epoch = self.epochs
+
+    def board_ms(self, moment_ms):
+        """A moment of this epoch as milliseconds since boot, for the host. May be larger than a small integer."""
+        return self.epochs * EPOCH_MS + moment_ms
+
+    def own_ms(self, board_ms):
+        """A moment the host has named, in this epoch; one far away is as good as the farthest that fits."""
+        farthest_ms = max(self.now_ms, 0x3FFFFFFF)
+        return max(-EPOCH_MS, min(farthest_ms, board_ms - self.epochs * EPOCH_MS))
 
     def tick(self, now_ms):
         """The safety tick: let time pass, look, decide. Allocates nothing."""
@@ -223,7 +241,8 @@ class Core:
             due = min(due, c.FLOW_CHECK_AFTER_MS - self.flow.dry_ms)
         if self.inputs.button or self.button.manual_ms or self.button.window_ms:
             due = min(due, c.SAFETY_TICK_MS)
-        if self.saver.wanted:
+        if self.saver.wanted and not self.pulses.active & saving.UNINTERRUPTED:
+            # A write that waits for a dose comes with the dose's end, which is due anyway.
             due = min(due, c.SAVE_RETRY_MS - self.saver.since_ms)
         due = min(due, self.pulses.resume_ms(self.pulses.active & ~self.outputs, _NEVER_MS))
         return self.now_ms + max(1, due)
@@ -312,7 +331,7 @@ class Core:
     def health(self, now_ms):
         """The board's own condition, as a new dict with F_ keys. Budgets in s or ml."""
         return {
-            c.F_T_MS: now_ms,
+            c.F_T_MS: self.board_ms(now_ms),
             c.F_STATE: self.state,
             c.F_OUTPUTS: self.outputs,
             c.F_FAULTS: self.faults.latched,

@@ -1,6 +1,7 @@
 """Faults that latch: found by looking at the inputs, kept with time and cause, cleared by name."""
 
 from tomato import contract as c
+from tomato.core.clock64 import shifted
 
 N_FAULTS = len(c.FAULTS)
 ALL_OUTPUTS = (1 << len(c.OUTPUTS)) - 1
@@ -24,6 +25,11 @@ class Faults:
         self.alarm = False
         self.t_ms = [0] * N_FAULTS
         self.cause = [0] * N_FAULTS
+
+    def shift(self, by_ms):
+        """A new epoch has begun: see clock64."""
+        for fault in range(N_FAULTS):
+            self.t_ms[fault] = shifted(self.t_ms[fault], by_ms)
 
     def halting(self):
         """True while a latched fault stops everything."""

@@ -3,6 +3,7 @@
 from array import array
 
 from tomato import contract as c
+from tomato.core.clock64 import shifted
 
 N_SENSORS = len(c.SENSORS)
 _LOWEST = tuple(s[2] for s in c.SENSORS)
@@ -54,6 +55,11 @@ class Inputs:
             self.misses[sensor] += 1
             if self.misses[sensor] == LOST_AFTER:
                 self.gone |= 1 << sensor
+
+    def shift(self, by_ms):
+        """A new epoch has begun: see clock64."""
+        for sensor in range(N_SENSORS):
+            self.t_ms[sensor] = shifted(self.t_ms[sensor], by_ms)
 
     def age_ms(self, sensor, now_ms):
         """Age of a valid reading in ms, or -1. A reading from the future counts as none."""

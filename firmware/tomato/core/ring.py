@@ -100,6 +100,8 @@ class EventRing:
     def __init__(self, slots):
         self.slots = slots
         self.rows = [[0, 0, 0, 0, 0] for _ in range(slots)]
+        self.epochs = bytearray(2 * slots)  # of each row, low byte first: its t_ms counts from there
+        self.epoch = 0
         self.first = 0
         self.count = 0
         self.next_seq = 0
@@ -111,7 +113,10 @@ class EventRing:
             self.first = (self.first + 1) % self.slots
             self.count -= 1
             self.lost += 1
-        row = self.rows[(self.first + self.count) % self.slots]
+        place = (self.first + self.count) % self.slots
+        self.epochs[2 * place] = self.epoch & 255
+        self.epochs[2 * place + 1] = self.epoch >> 8 & 255
+        row = self.rows[place]
         row[0] = self.next_seq
         row[1] = t_ms
         row[2] = kind
@@ -123,6 +128,11 @@ class EventRing:
     def at(self, index):
         """The index-th retained event as [seq, t_ms, kind, a, b]; do not keep it."""
         return self.rows[(self.first + index) % self.slots]
+
+    def epoch_at(self, index):
+        """The epoch in which the index-th retained event happened (see clock64; 500 years of them)."""
+        place = 2 * ((self.first + index) % self.slots)
+        return self.epochs[place] | self.epochs[place + 1] << 8
 
     def ack(self, up_to):
         """Forget everything up to and including up_to."""

@@ -20,6 +20,10 @@ class Sampler:
         self.n = 0
         self.writer = Writer(self.body)
 
+    def shift(self, by_ms):
+        """A new epoch has begun: see clock64."""
+        self.next_ms -= by_ms
+
     def set_period(self, now_ms, period_ms):
         """A new pace, counted from now."""
         self.period_ms = period_ms
@@ -47,7 +51,7 @@ class Sampler:
         integer(c.F_SEQ)
         integer(self.seq)
         integer(c.F_T_MS)
-        integer(now_ms)
+        integer(core.board_ms(now_ms))
         integer(c.F_VALUES)
         writer.array(_N)
         value = inputs.value

@@ -7,7 +7,7 @@ lamp and fans are taken off for one; a dose of water or CO2 is never interrupted
 from tomato import contract as c
 from tomato.core import counters, pulses, slots
 
-_UNINTERRUPTED = 1 << c.OUT_WATER_PUMP | 1 << c.OUT_CO2_SOLENOID
+UNINTERRUPTED = 1 << c.OUT_WATER_PUMP | 1 << c.OUT_CO2_SOLENOID
 
 
 class Saver:
@@ -54,7 +54,7 @@ class Saver:
             self.since_ms = 0
         core = self.core
         self.wanted = core.state > c.STATE_SAFE and self._wants()
-        self.due = self.wanted and self.since_ms >= c.SAVE_RETRY_MS and not core.pulses.active & _UNINTERRUPTED
+        self.due = self.wanted and self.since_ms >= c.SAVE_RETRY_MS and not core.pulses.active & UNINTERRUPTED
 
     def _wants(self):
         core = self.core

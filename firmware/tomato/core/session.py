@@ -8,10 +8,9 @@ What it needs of the core (`core.board.Core`):
 are repeated, samples stay in the ring.
 """
 
-import gc
-
 from tomato import contract as c
 from tomato.core.cbor import CborError, Reader, Writer
+from tomato.core.clock64 import EPOCH_MS, shifted
 from tomato.core.frame import HEADER, FrameReader, FrameWriter
 from tomato.core.results import Results
 from tomato.core.wellformed import complaint
@@ -55,6 +54,7 @@ class Session:
         self.fed_ms = 0
         self.greeted_ms = -1_000
         self.tx_dropped = 0
+        self.heap_free = 0  # after the last collection: without one, garbage counts as used
         self.console_asked = False
         self.event_seq = 0  # next event to send
         self.event_ms = 0
@@ -68,6 +68,13 @@ class Session:
             c.M_BACKFILL: self._backfill,
             c.M_ACK_UPTO: self._ack,
         }
+
+    def shift(self, by_ms):
+        """A new epoch has begun: see clock64."""
+        self.heard_ms = shifted(self.heard_ms, by_ms)
+        self.fed_ms = shifted(self.fed_ms, by_ms)
+        self.greeted_ms = shifted(self.greeted_ms, by_ms)
+        self.event_ms = shifted(self.event_ms, by_ms)
 
     # --- bytes in
 
@@ -129,7 +136,7 @@ class Session:
         w = self._body()
         w.map(8)
         for key, value in ((c.F_SCHEMA_HASH, c.SCHEMA_HASH), (c.F_BOOT_ID, who.boot_id), (c.F_FIRMWARE, who.firmware),
-                           (c.F_BOARD, who.board), (c.F_UID, who.uid), (c.F_UPTIME_MS, now_ms),
+                           (c.F_BOARD, who.board), (c.F_UID, who.uid), (c.F_UPTIME_MS, self.core.board_ms(now_ms)),
                            (c.F_RESET_CAUSE, who.reset_cause), (c.F_CONFIG_CRC, self.core.config_crc)):
             w.integer(key)
             w.put(value)
@@ -143,6 +150,8 @@ class Session:
         if stored:
             self._tell(stored)
             return
+        if c.F_NOT_AFTER_MS in msg:
+            msg[c.F_NOT_AFTER_MS] = self.core.own_ms(msg[c.F_NOT_AFTER_MS])
         if msg.get(c.F_NOT_AFTER_MS, now_ms) < now_ms:
             self._refuse(now_ms, msg, c.R_EXPIRED)
             return
@@ -159,7 +168,7 @@ class Session:
                     answer[key] = msg[key]
             self._keep_and_tell(now_ms, answer)
         elif answer[c.F_STATUS] == c.STATUS_REJECTED:
-            answer[c.F_T_MS] = now_ms
+            answer[c.F_T_MS] = self.core.board_ms(now_ms)
             self._tell(answer)
 
     def _refuse(self, now_ms, msg, reason):
@@ -171,11 +180,11 @@ class Session:
             if reason == c.R_EXPIRED:
                 self._keep_and_tell(now_ms, answer)
                 return
-        answer[c.F_T_MS] = now_ms
+        answer[c.F_T_MS] = self.core.board_ms(now_ms)
         self._tell(answer)
 
     def _keep_and_tell(self, now_ms, answer):
-        answer[c.F_T_MS] = now_ms
+        answer[c.F_T_MS] = self.core.board_ms(now_ms)
         self.results.keep(answer)
         self._tell(answer)
 
@@ -194,12 +203,13 @@ class Session:
         answer[c.F_RETAINED] = self.ring.count
         answer[c.F_LOST] = self.ring.lost
         answer[c.F_EVENTS_LOST] = self.core.events.lost
-        answer[c.F_HEAP_FREE] = gc.mem_free() if hasattr(gc, "mem_free") else 0
+        answer[c.F_HEAP_FREE] = self.heap_free
         self._body().put(answer)
         self._post(c.M_HEALTH)
 
     def _time(self, now_ms, msg):
-        self._body().put({c.F_T1_MS: msg[c.F_T1_MS], c.F_T2_MS: now_ms, c.F_T3_MS: now_ms})
+        board_ms = self.core.board_ms(now_ms)
+        self._body().put({c.F_T1_MS: msg[c.F_T1_MS], c.F_T2_MS: board_ms, c.F_T3_MS: board_ms})
         self._post(c.M_TIME)
 
     def _backfill(self, _now_ms, msg):
@@ -274,6 +284,7 @@ class Session:
         at = max(0, self.event_seq - oldest)
         for i in range(at, min(events.count, at + BACKLOG_PER_TICK)):
             seq, t_ms, kind, a, b = events.at(i)
+            t_ms += events.epoch_at(i) * EPOCH_MS
             self._body().put({c.F_SEQ: seq, c.F_T_MS: t_ms, c.F_EVENT: kind, c.F_A: a, c.F_B: b})
             if not self._post(c.M_EVENT):
                 return

@@ -8,9 +8,9 @@ from machine import Pin
 class FlowCounter:
     """`read` gives the pulses since boot. The handler only adds to a preallocated array: it may run as a hard one."""
 
-    def __init__(self, gpio):
+    def __init__(self, gpio, pull_up=True):
         self.total = array("I", [0])
-        self.pin = Pin(gpio, Pin.IN, Pin.PULL_UP)
+        self.pin = Pin(gpio, Pin.IN, Pin.PULL_UP) if pull_up else Pin(gpio, Pin.IN)
         try:
             self.pin.irq(handler=self._pulse, trigger=Pin.IRQ_RISING, hard=True)
         except TypeError:  # a port without hard interrupts

@@ -1,5 +1,6 @@
 """The real board as the app sees it: builds everything of one pin map, and passes between pins and core."""
 
+import gc
 import sys
 import time
 
@@ -29,28 +30,40 @@ class Hardware:
         if board.PROVISION:
             provision(board)
         self.store = FlashStore(board.STATE_FOLDER)
-        self.identity = Identity(self.store.next_boot_id(board.FIRST_BOOT_ID), board.NAME, machine.unique_id(),
-                                 machine.reset_cause())
+        self.identity = Identity(
+            self.store.next_boot_id(board.FIRST_BOOT_ID), board.NAME, machine.unique_id(), machine.reset_cause()
+        )
         # An RP2 gives this cause for every reset by software, too (micropython#19409): there it says nothing.
         self.bitten = sys.platform != "rp2" and machine.reset_cause() == machine.WDT_RESET
         self.estop = Switch(*board.INPUT_PINS["estop"])
         self.button = Switch(*board.INPUT_PINS["button"])
-        self.switches = tuple((sensor_id(name), Switch(*board.INPUT_PINS[name]))
-                              for name in SWITCH_SENSORS if name in board.FITTED)
-        self.flow = FlowCounter(board.FLOW_PIN)
-        self.sensors = Sensors(board, self.config["fitted"])
-        self.deadline = Deadline(self.outputs)
+        self.switches = tuple(
+            (sensor_id(name), Switch(*board.INPUT_PINS[name])) for name in SWITCH_SENSORS if name in board.FITTED
+        )
+        self.flow = FlowCounter(board.FLOW_PIN, board.FLOW_PULL_UP)
+        self.sensors = Sensors(board, self.config["fitted"], time.ticks_ms)
+        self.deadline = Deadline(self.outputs, board.TIMER_IDS[0])
         self.link = Link()
-        self.watchdog = Watchdog()
+        self.watchdog = Watchdog(board.TIMER_IDS[1])
         self.looked_us = time.ticks_us()
 
     def ticks_ms(self):
         """The wrapping millisecond counter."""
         return time.ticks_ms()
 
-    def wait(self, idle_ms):
-        """Sleep until link bytes arrive or `idle_ms` are over."""
-        return waiting.until(idle_ms, self.link.sent_total)
+    def wait(self, idle_ms, turn_ticks):
+        """Sleep until link bytes arrive or `idle_ms` are over since the turn began."""
+        return waiting.until(idle_ms, self.link.sent_total, turn_ticks)
+
+    def heap_free(self):
+        """Collect garbage; how many bytes are free then."""
+        gc.collect()
+        return gc.mem_free()
+
+    def shift(self, by_ms):
+        """A new epoch has begun: see core.clock64."""
+        self.sensors.due_ms -= by_ms
+        self.deadline.shift(by_ms)
 
     def lines(self, now_ms, inputs):
         """Switches, flow count and pin read-back into the inputs: fast, every loop."""

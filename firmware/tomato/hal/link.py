@@ -15,6 +15,7 @@ except ImportError:
 
 _OUT_BYTES = 1024
 _IN_BYTES = 256
+_FLUSH_BYTES = 128  # a turn: a UART takes 11 ms for them, and its write waits where a USB port's poll says no
 
 
 class Link:
@@ -40,7 +41,7 @@ class Link:
         self._saved = None
 
     def open(self):
-        """Raw bytes from now on: 0x03 is data, not a keyboard interrupt."""
+        """Raw bytes from now on: 0x03 is data, not a keyboard interrupt (boot.py and main.py said so before)."""
         micropython.kbd_intr(-1)
         if termios:
             self._saved = termios.tcgetattr(0)
@@ -50,15 +51,18 @@ class Link:
             termios.tcsetattr(0, termios.TCSANOW, mode)
 
     def close(self):
-        """Give the line back to MicroPython's own console, for mpremote."""
+        """Give the line back to MicroPython's own console, for mpremote.
+
+        Its interrupt stays off: the console switches it on by itself for each line that it runs, and until main.py
+        has returned a 0x03 must not end anything.
+        """
         if self._saved:
             termios.tcsetattr(0, termios.TCSANOW, self._saved)
-        micropython.kbd_intr(3)
 
     def read(self, ready=-1):
         """Read what has arrived into `buf`; returns the number of bytes. `ready`: how many there are, -1 = unknown."""
         if ready >= 0:
-            return self._readinto(self._view[:min(ready, _IN_BYTES)]) if ready else 0
+            return self._readinto(self._view[: min(ready, _IN_BYTES)]) if ready else 0
         if termios:
             return self._readinto(self.buf) or 0
         n = 0
@@ -78,7 +82,7 @@ class Link:
         """Queue n bytes of a whole frame. False when there is no room: then none of it is queued."""
         if self._out_n + n > _OUT_BYTES:
             return False
-        self._out_view[self._out_n:self._out_n + n] = memoryview(data)[:n]
+        self._out_view[self._out_n : self._out_n + n] = memoryview(data)[:n]
         self._out_n += n
         return True
 
@@ -89,18 +93,19 @@ class Link:
     def flush(self):
         """Write as much as the other side takes now, and not a byte more."""
         done = 0
-        while done < self._out_n:
+        most = self._out_n if termios else min(self._out_n, _FLUSH_BYTES)
+        while done < most:
             for _ in self._room.ipoll(0):
                 break
             else:
                 break
-            wrote = self._write(self._out_view[done:min(done + self._chunk, self._out_n)])
+            wrote = self._write(self._out_view[done : min(done + self._chunk, most)])
             if not wrote:
                 break
             done += wrote
         if done:
             left = self._out_n - done
             if left:
-                self._out_view[:left] = self._out_view[done:self._out_n]
+                self._out_view[:left] = self._out_view[done : self._out_n]
             self._out_n = left
             self.sent_total += done

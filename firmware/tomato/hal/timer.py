@@ -6,9 +6,9 @@ from machine import Timer
 class Deadline:
     """One one-shot timer for the pulse that ends first; the safety tick re-arms it for the next."""
 
-    def __init__(self, outputs):
+    def __init__(self, outputs, timer_id=-1):
         self.outputs = outputs
-        self.timer = Timer(-1)
+        self.timer = Timer(timer_id)
         self.mask = 0
         self.end_ms = -1
         # A bound method is an object: made once, because an interrupt may not allocate.
@@ -27,12 +27,17 @@ class Deadline:
             self.outputs.uncut()
             self._start(max(1, in_ms))
 
+    def shift(self, by_ms):
+        """A new epoch has begun: see core.clock64. What is armed stays armed."""
+        if self.end_ms >= 0:
+            self.end_ms -= by_ms
+
     def _start(self, in_ms):
         if self._hard:
             try:
                 self.timer.init(mode=Timer.ONE_SHOT, period=in_ms, callback=self._callback, hard=True)
                 return
-            except TypeError:  # a port without hard timers
+            except (TypeError, ValueError):  # a port without hard timers: it does not know the word, or refuses it
                 self._hard = False
         self.timer.init(mode=Timer.ONE_SHOT, period=in_ms, callback=self._callback)
 

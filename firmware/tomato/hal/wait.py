@@ -10,11 +10,13 @@ replaces the wait. It offers:
         (0 = none; time may have passed, an input may have changed); -1 = unknown, look as a real board does.
 
 With a channel idle_ms is not capped: nothing but the simulator changes an input, and it returns early when it does.
-Without one the wait is capped at the 50 ms safety tick.
+Without one the next turn begins 45 ms after this one began, whatever that took: the longest gap between two safety
+ticks is then the longest turn.
 """
 
 import select
 import sys
+import time
 
 from tomato.contract import SAFETY_TICK_MS
 
@@ -22,6 +24,8 @@ try:
     import vm_channel
 except ImportError:
     vm_channel = None
+
+_TICK_MS = SAFETY_TICK_MS - 5  # a sleep ends a little late, never early
 
 _poller = select.poll()
 _poller.register(sys.stdin, select.POLLIN)
@@ -31,11 +35,15 @@ class Gone(Exception):
     """The other end of the line is closed for ever (a pseudo-terminal hung up). A USB or UART line never says so."""
 
 
-def until(idle_ms, sent_total):
-    """Sleep at most idle_ms. Returns the number of link bytes to read, or -1 for unknown. Raises Gone on hang-up."""
+def until(idle_ms, sent_total, turn_ms):
+    """Sleep until idle_ms after `turn_ms` (ticks) at most.
+
+    Returns the number of link bytes to read, or -1 for unknown. Raises Gone on hang-up.
+    """
     if vm_channel is not None:
         return vm_channel.wait(idle_ms, sent_total)
-    for event in _poller.ipoll(min(idle_ms, SAFETY_TICK_MS)):
+    spent_ms = time.ticks_diff(time.ticks_ms(), turn_ms)
+    for event in _poller.ipoll(max(0, min(idle_ms, _TICK_MS) - spent_ms)):
         if event[1] & (select.POLLHUP | select.POLLERR):
             raise Gone
     return -1

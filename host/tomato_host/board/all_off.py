@@ -10,7 +10,7 @@ from shared_schemas.devices import OUTPUTS
 from shared_schemas.wire import SCHEMA_HASH
 from tomato_host.board import decoding
 from tomato_host.board.port import PortLost, SerialPort
-from tomato_host.board.protocol import BoardProtocol, Received
+from tomato_host.board.protocol import BoardProtocol, Received, calm_session
 from tomato_host.errors import TomatoError
 
 AGAIN_S = 0.5
@@ -31,15 +31,17 @@ def switch_all_off(url: str, timeout_s: float = 5.0) -> OffReport:
     Raises TomatoError E-PORT-*, and E-BOARD-SILENT when nothing confirms it in time.
     """
     port = SerialPort.open(url)
-    protocol = BoardProtocol(secrets.randbelow(0xFFFF) + 1)
+    protocol = BoardProtocol(calm_session(secrets.randbelow(1 << 16)))
     end_s, next_s, greeted = time.monotonic() + timeout_s, 0.0, False
     try:
         while time.monotonic() < end_s:
             if time.monotonic() >= next_s:
                 next_s = time.monotonic() + AGAIN_S
-                # STOP_ALL is accepted in any session; HELLO and HEALTH are for the answer only.
-                port.write(protocol.send("STOP_ALL"))
-                port.write(protocol.send("HEALTH") if greeted else protocol.send("HELLO", schema_hash=SCHEMA_HASH))
+                # STOP_ALL is heeded from anybody in any session; HELLO and HEALTH are for the answer only.
+                port.write(protocol.send_calm("STOP_ALL"))
+                port.write(
+                    protocol.send_calm("HEALTH") if greeted else protocol.send_calm("HELLO", schema_hash=SCHEMA_HASH)
+                )
             port.wait(0.1)
             for message in protocol.receive_bytes(port.read()):
                 if not isinstance(message, Received) or message.session != protocol.session:

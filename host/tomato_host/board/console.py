@@ -16,6 +16,8 @@ from tomato_host.board.port import SerialPort
 from tomato_host.errors import TomatoError
 
 KNOCK = b"\r\x03"
+LEAVE_ANY_MODE = b"\x03\x02"
+"""Out of the prompt's paste mode, out of its raw mode; at the plain prompt neither does anything."""
 KNOCK_PAUSE_S = 0.7
 """The firmware's loop turns at least every 50 ms; a half-received frame counts as noise after 500 ms."""
 
@@ -79,6 +81,8 @@ class Console:
         port = SerialPort.open(url)  # a busy or missing port is told the usual way
         port.write(b"\0" + KNOCK)
         time.sleep(KNOCK_PAUSE_S)
+        port.write(LEAVE_ANY_MODE)
+        time.sleep(KNOCK_PAUSE_S / 10)
         port.close()
         from mpremote.transport import TransportError
         from mpremote.transport_serial import SerialTransport

@@ -19,8 +19,9 @@ from pathlib import Path
 from tomato_host.board.console import BoardFiles
 from tomato_host.errors import TomatoError
 
-ROOT_FILES = ("boot.py", "slot.py", "main.py")
-"""Kept as source in the root, replaced one by one and whole; each version works with the others' last one."""
+ROOT_FILES = ("tries.py", "slot.py", "boot.py", "main.py")
+"""Kept as source in the root, replaced one by one in this order and whole; each version works with the others' last
+one. `main.py` comes last: it is the one that needs the others."""
 AS_SOURCE = ("tomato/core/cobs_viper.py",)
 """Holds machine code when compiled: the board's own compiler knows its processor."""
 TRIES = 3
@@ -47,6 +48,8 @@ class Flashed:
     unchanged: int = 0
     removed: list[str] = field(default_factory=list)
     provisioned: bool = False
+    before: str = ""
+    """The slot that runs again when the new one does not stay up; "" = there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +156,21 @@ def install(board: BoardFiles, firmware: Firmware, say: Say = lambda _: None) ->
     _replace_root(board, firmware, flashed)
     flashed.provisioned = provision(board, flashed.slot)
     _point(board, f"{flashed.slot} {TRIES} {running}" if running else flashed.slot)
+    flashed.before = running
     return flashed
+
+
+def what_happens_next(flashed: Flashed) -> str:
+    """What a board that does not answer after flashing really does by itself."""
+    if flashed.before:
+        return (
+            f"after {TRIES} starts that fail it goes back to the firmware of slot {flashed.before} by itself; "
+            "`tomato-host board logs` has the error"
+        )
+    return (
+        f"it has no earlier firmware: after {TRIES} starts that fail it stays at MicroPython's prompt "
+        "with every output off and tries again every ten minutes; `tomato-host board logs` has the error"
+    )
 
 
 def _fill(board: BoardFiles, flashed: Flashed, firmware: Firmware, say: Say) -> None:
@@ -184,9 +201,9 @@ def _check(board: BoardFiles, slot: str, firmware: Firmware) -> None:
 
 
 def _replace_root(board: BoardFiles, firmware: Firmware, flashed: Flashed) -> None:
-    """boot.py, slot.py, main.py: each written beside itself, checked, and renamed over the old one."""
+    """The files of the root: each written beside itself, checked, and renamed over the old one."""
     there = board.hashes("")
-    for name, data in firmware.root.items():
+    for name, data in sorted(firmware.root.items(), key=lambda item: ROOT_FILES.index(item[0])):
         if there.get(name) == _digest(data):
             flashed.unchanged += 1
             continue

@@ -10,13 +10,11 @@ from shared_schemas.wire import SCHEMA_HASH
 from tomato_host.board import decoding
 from tomato_host.board.events import Health
 from tomato_host.board.port import BY_ID, PortLost, SerialPort, list_ports
-from tomato_host.board.protocol import BoardProtocol, Hello, Received
+from tomato_host.board.protocol import BoardProtocol, Hello, Received, calm_session
 from tomato_host.errors import TomatoError
 
 HELLO_EVERY_S = 1.0
-CTRL_D = b"\x04"
-GREETINGS = 8
-"""More than `ask` sends before it gives up."""
+REOPEN_S = 0.3
 
 
 def find_board(port: str | None) -> str:
@@ -41,14 +39,14 @@ def ask(
 ) -> tuple[Hello | None, Health | None]:
     """HELLO and HEALTH of the firmware on a port; None where nothing like it answers. Raises TomatoError E-PORT-*."""
     port = SerialPort.open(url)
-    protocol = BoardProtocol(_quiet_session())
+    protocol = BoardProtocol(calm_session(secrets.randbelow(1 << 16)))
     hello: Hello | None = None
     deadline, next_hello = now_s() + timeout_s, now_s()
     try:
         while (now := now_s()) < deadline:
             if hello is None and now >= next_hello:
                 next_hello = now + HELLO_EVERY_S
-                port.write(protocol.send("HELLO", schema_hash=SCHEMA_HASH))
+                port.write(protocol.send_calm("HELLO", schema_hash=SCHEMA_HASH))
             port.wait(0.1)
             for message in protocol.receive_bytes(port.read()):
                 if not isinstance(message, Received) or message.session != protocol.session:
@@ -65,27 +63,51 @@ def ask(
     return hello, None
 
 
-def _quiet_session() -> int:
-    """A session number whose greetings hold no Ctrl-D: to a board with nothing but a REPL that is a soft reset."""
-    for _ in range(100):
-        session = secrets.randbelow(0xFFFF) + 1
-        greeting = BoardProtocol(session)
-        if not any(CTRL_D in greeting.send("HELLO", schema_hash=SCHEMA_HASH) for _ in range(GREETINGS)):
-            return session
-    return session
+def ask_after_reset(
+    url: str, quiet_s: float = 20.0, longest_s: float = 90.0, now_s: Callable[[], float] = time.monotonic
+) -> Hello | None:
+    """HELLO of a board that is starting, waiting by what the board shows; None when it shows nothing for `quiet_s`.
 
-
-def ask_after_reset(url: str, timeout_s: float = 25.0) -> Hello | None:
-    """HELLO of a board that is starting: its port may be gone for some seconds."""
-    deadline = time.monotonic() + timeout_s
-    while time.monotonic() < deadline:
-        try:
-            hello, _ = ask(url, min(4.0, deadline - time.monotonic()))
-        except TomatoError as error:
-            if error.code not in ("E-PORT-MISSING", "E-PORT-FAILED"):
-                raise
-            hello = None
-        if hello:
-            return hello
-        time.sleep(0.3)
+    A port that goes, a port that comes and a byte that arrives are signs of life. One open line is used as long as it
+    holds: opening it anew resets some boards. Raises TomatoError E-PORT-BUSY, -PERMISSION, -ADDRESS.
+    """
+    protocol = BoardProtocol(calm_session(secrets.randbelow(1 << 16)))
+    begun = sign_of_life = now_s()
+    next_hello = 0.0
+    port: SerialPort | None = None
+    try:
+        while (now := now_s()) - sign_of_life < quiet_s and now - begun < longest_s:
+            if port is None:
+                port = _open_again(url)
+                if port is None:
+                    time.sleep(REOPEN_S)
+                    continue
+                sign_of_life, next_hello = now, now
+            try:
+                if now >= next_hello:
+                    next_hello = now + HELLO_EVERY_S
+                    port.write(protocol.send_calm("HELLO", schema_hash=SCHEMA_HASH))
+                port.wait(0.1)
+                data = port.read()
+            except PortLost:
+                port.close()
+                port, sign_of_life = None, now
+                continue
+            sign_of_life = now if data else sign_of_life
+            for message in protocol.receive_bytes(data):
+                if isinstance(message, Received) and message.name == "HELLO":
+                    return Hello.from_fields(message.fields)
+    finally:
+        if port is not None:
+            port.close()
     return None
+
+
+def _open_again(url: str) -> SerialPort | None:
+    """The port, or None while it is gone. Raises TomatoError for anything that waiting does not mend."""
+    try:
+        return SerialPort.open(url)
+    except TomatoError as error:
+        if error.code not in ("E-PORT-MISSING", "E-PORT-FAILED"):
+            raise
+        return None

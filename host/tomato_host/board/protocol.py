@@ -92,6 +92,20 @@ def _whole_numbers(value: Any) -> Any:
     return value
 
 
+CONSOLE_BYTES = frozenset(b"\x03\x04\x05")
+"""What MicroPython's console acts on: interrupt, soft reset, paste mode. A board that is starting, or stands at its
+prompt, must not get them from a host that only asks who is there."""
+_CALM = tuple(byte for byte in range(1, 256) if byte not in CONSOLE_BYTES)
+_FIRST_CALM_SEQ = 0x0101
+"""A zero in the header would make the stuffing itself write a 3 or a 5."""
+
+
+def calm_session(number: int) -> int:
+    """A session for any number, another one for each below 63,504, whose header holds no CONSOLE_BYTES."""
+    high, low = divmod(number % (len(_CALM) * len(_CALM)), len(_CALM))
+    return _CALM[high] << 8 | _CALM[low]
+
+
 class BoardProtocol:
     """Both directions of one link. `session` is the number the host chose for this session."""
 
@@ -112,6 +126,20 @@ class BoardProtocol:
         self.counts.frames_out += 1
         self.counts.bytes_out += len(frame)
         return frame
+
+    def send_calm(self, name: str, **fields: Any) -> bytes:
+        """As `send`, for a board that has not answered yet: numbers are left out until none of CONSOLE_BYTES is in it.
+
+        Raises ValueError when session or fields hold such bytes themselves: take the session from `calm_session`.
+        """
+        self._seq_out = max(self._seq_out, _FIRST_CALM_SEQ)
+        for _ in range(0x10000):
+            frame = self.send(name, **fields)
+            if CONSOLE_BYTES.isdisjoint(frame):
+                return frame
+            self.counts.frames_out -= 1
+            self.counts.bytes_out -= len(frame)
+        raise ValueError(f"{name}: session {self.session:#06x} or its fields hold bytes of the console")
 
     @staticmethod
     def _check_outgoing(message: Message, fields: dict[str, Any]) -> None:

@@ -60,7 +60,7 @@ from tomato_host.board.events import (
 )
 from tomato_host.board.pending_commands import PendingCommand, PendingCommands
 from tomato_host.board.port import PortLost
-from tomato_host.board.protocol import BoardProtocol, Damage, Hello, Received
+from tomato_host.board.protocol import BoardProtocol, Damage, Hello, Received, calm_session
 from tomato_host.errors import TomatoError
 
 HELLO_MS = 1_000
@@ -116,13 +116,16 @@ class BoardSession:
         samples_safe_after_ms: int = 0,
         events_safe_after_ms: int = 0,
     ) -> None:
-        """`is_stored` knows what an earlier process has stored; that is acknowledged and not returned again.
+        """`session` becomes one that holds no bytes of MicroPython's console.
+
+        `is_stored` knows what an earlier process has put away; it is acknowledged and not told again.
 
         While `may_acknowledge` is false (what `poll` returned is not in its file yet) nothing is acknowledged, so the
         board keeps its copy; nor before the file has surely been synced, which takes the two spans.
         """
         self._open_port = port_factory
         self._port: Port | None = None
+        session = calm_session(session)
         self.protocol = BoardProtocol(session)
         self.clock = ClockSync()
         self.hello: Hello | None = None
@@ -297,7 +300,7 @@ class BoardSession:
         if not self.up:
             if now_ms - self._hello_ms >= HELLO_MS:
                 self._hello_ms = now_ms
-                self._send("HELLO", schema_hash=SCHEMA_HASH)
+                self._write(self.protocol.send_calm("HELLO", schema_hash=SCHEMA_HASH))
             return
         silent_ms = now_ms - self._last_received_ms
         if silent_ms > SILENT_MS:

@@ -6,8 +6,6 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-import numpy as np
-
 from shared_schemas.records import (
     ActionV1,
     DeviceStatusV1,
@@ -54,6 +52,8 @@ Controller = Callable[[DecisionContext], ControlDecision]
 
 TRIGGER_CHECK_S = 60.0
 """How often an observation is asked whether it calls for a decision; a change of mode asks at once."""
+
+RECENT_COLUMNS = ("air_temp_c", "rh_pct", "vpd_kpa", *MEASURED_ON)
 
 NOT_READY = ("UNKNOWN", "BOOT", "SAFE", "READY")
 """States of the board in which it could carry nothing out yet; a decision waits until it is leased."""
@@ -314,14 +314,7 @@ class Brain:
 
     def _recent(self) -> dict[str, float]:
         """Means over the last half hour, of what is known: the air, and the shares of time outputs were seen on."""
-        history = self.estimator.history
-        means = {}
-        for name in ("air_temp_c", "rh_pct", "vpd_kpa", *MEASURED_ON):
-            values = history.column(name, RECENT_H)
-            known = values[np.isfinite(values)]
-            if len(known):
-                means[name] = float(known.sum()) / len(known)
-        return means
+        return self.estimator.history.means(RECENT_COLUMNS, RECENT_H)
 
     def _guard_context(self, runtime: RuntimeContext) -> GuardContext:
         seen, devices = self._observation, self._devices

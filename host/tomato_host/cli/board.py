@@ -102,7 +102,16 @@ def flash(
             say(f"{url}: {runtime.machine}, MicroPython {'.'.join(str(n) for n in runtime.version)}")
             if not source:
                 firmware = flashing.compiled(firmware, runtime.mpy)
-            say(f"{len(firmware.package)} files, {f'bytecode v{runtime.mpy}' if firmware.compiled else 'sources'}")
+            kind = (
+                f"bytecode v{runtime.mpy}"
+                if firmware.compiled
+                else "sources"
+                if source
+                else (
+                    f"sources: no mpy-cross for bytecode v{runtime.mpy} is installed here, so the board starts slowly"
+                )
+            )
+            say(f"{len(firmware.package)} files, {kind}")
             done = flashing.install(console, firmware, say)
             console.reset()
     except ConsoleLost as lost:
@@ -112,12 +121,11 @@ def flash(
             "Check the cable and flash again; until then it boots what it ran before.",
         ) from None
     say(f"slot {done.slot}: {len(done.uploaded)} uploaded, {done.unchanged} unchanged, {len(done.removed)} removed")
+    say("waiting for the board to start")
     hello = ask_after_reset(url)
     if hello is None:
         raise TomatoError(
-            "E-FLASH-SILENT",
-            "The board was flashed and reset, but does not answer.",
-            "Look at `tomato-host board logs`; after three failed boots it goes back by itself.",
+            "E-FLASH-SILENT", "The board was flashed and reset, but does not answer.", flashing.what_happens_next(done)
         )
     _print_facts(
         {
@@ -165,8 +173,9 @@ def console(port: Port = None) -> None:
     from tomato_host.board.identify import find_board
 
     url = find_board(port)
-    Console(url).close()
-    typer.echo("The firmware stands aside until `tomato-host board reset`.")
+    with Console(url) as opened:
+        opened.run("import sys\nt = sys.modules.get('tries')\nif t: t.stay_for_good()\n")
+    typer.echo("The firmware stands aside until `tomato-host board reset`, one that was running for an hour at most.")
     raise typer.Exit(subprocess.call(repl_command(url)))
 
 

@@ -57,16 +57,16 @@ def campaign(
 
 def _run_cells(todo: list, jobs: int, out: Path, resume: bool, quiet: bool) -> list:  # type: ignore[type-arg]  # lazy twin
     """Outcomes in matrix order, whatever the order of completion; each is stored when it comes."""
-    from tomato_host.twin.campaign import kept, matrix
+    from tomato_host.twin.campaign import matrix, results_store
 
-    keeper = kept.Kept(out)
-    found = keeper.begin(resume)
+    store = results_store.ResultsStore(out)
+    found = store.begin(resume)
     left = [cell for cell in todo if cell not in found]
     with _stop_on_sigterm(), _Progress(len(todo), len(todo) - len(left), quiet) as progress:
         for index, outcome in matrix.run(left, jobs):
             cell = left[index]
             found[cell] = outcome
-            keeper.add(cell, outcome)
+            store.add(cell, outcome)
             progress.step(f"{cell.controller} {cell.scenario} seed {cell.seed}")
     return [found[cell] for cell in todo]
 

@@ -34,7 +34,7 @@ def serve(
 @app.command()
 def scenarios() -> None:
     """List the faults by name, with their hours when none are given."""
-    from tomato_host.twin.scenarios import FAULTS
+    from tomato_host.sources.scenarios import FAULTS
 
     for fault in FAULTS.values():
         typer.echo(f"{fault.name:16} {fault.kind:10} from hour {fault.at_h:g} for {fault.for_h:g} h: {fault.meaning}")

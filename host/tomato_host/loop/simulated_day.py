@@ -35,7 +35,7 @@ class DayPlan:
     start: datetime
     seed: int = 7
     duration_h: float = 24.0
-    scenario: str = "normal"
+    scenario: str = "calm"
     time_scale: float = 0.0
     sample_period_s: float = 60.0
     state_period_s: float = 1_800.0

@@ -1,125 +1,164 @@
-"""Named disturbances of the synthetic plant: a table of windows and what they do to the readings."""
+"""Faults and adversities by name: the one table of names, and how a person writes down what happens when.
+
+Everything that provokes trouble takes its names from here: the twin (`twin/fault_effects.py`), the synthetic day
+(`sources/synthetic_faults.py`), the command line, and the drills of docs/runbook.md.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from tomato_host.errors import TomatoError
+
+HOUR_MS = 3_600_000
 
 
-@dataclass(slots=True)
-class Readings:
-    """Everything a synthetic moment consists of, before it becomes a record. None means: no value, see `missing`."""
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One kind of trouble. `adversity` changes the surroundings, `hardware` parts, `link` the line, `power` the board.
 
-    values: dict[str, float | None]
-    soil: dict[str, float | None]
-    flags: dict[str, bool]
-    missing: dict[str, str] = field(default_factory=dict)
-    board_connected: bool = True
+    `at_h` and `for_h` are the twin's hours when none are given: begin after the start, and length.
+    """
 
-    def add(self, name: str, amount: float) -> None:
-        """Shift a quantity that has a value."""
-        value = self.values[name]
-        if value is not None:
-            self.values[name] = value + amount
+    name: str
+    kind: Literal["adversity", "hardware", "link", "power"]
+    at_h: float
+    for_h: float
+    meaning: str
 
 
-Effect = Callable[[Readings, float, float], None]
-"""Called with the readings, the hours since the window opened, and its strength 0..1 (ramps at both ends)."""
+FAULTS: dict[str, Fault] = {
+    fault.name: fault
+    for fault in (
+        Fault("heatwave", "adversity", 6.0, 30.0, "The room is 9 K warmer."),
+        Fault("dry_inflow", "adversity", 6.0, 24.0, "The room's air holds 65 % less vapour."),
+        Fault("wind_spike", "adversity", 10.0, 3.0, "Draught: leakage grows several times."),
+        Fault("cold_spell", "adversity", 6.0, 30.0, "The room is 9 K colder."),
+        Fault("sensor_dropout", "hardware", 8.0, 3.0, "The SHT4x stops answering."),
+        Fault("pump_clog", "hardware", 4.0, 8.0, "The pump delivers 2 % of its flow."),
+        Fault("valve_stuck", "hardware", 5.0, 0.5, "Water runs at 4 ml/s with the pump off."),
+        Fault("leak", "hardware", 5.0, 6.0, "Half of the pumped water runs on the floor."),
+        Fault("probe_drift", "hardware", 4.0, 12.0, "Probe 1 drifts up by 2 points an hour."),
+        Fault("probe_disconnect", "hardware", 4.0, 6.0, "Probe 1 is unplugged."),
+        Fault("probe_stuck", "hardware", 4.0, 12.0, "Probe 1 shows one value, whatever the soil does."),
+        Fault("probe_jump", "hardware", 4.0, 6.0, "Probe 1 reads 22 points more at once."),
+        Fault("link_noise", "link", 6.0, 2.0, "A tenth of the chunks on the line flip, vanish or double."),
+        Fault("link_cut", "link", 6.0, 0.5, "No byte passes the cable."),
+        Fault("board_reset", "power", 2.0, 12.0, "The board resets in the middle of the next pump pulse."),
+        Fault("host_kill", "link", 6.0, 0.5, "The host falls silent and starts again later."),
+        Fault("brownout", "power", 7.0, 1.0, "The supply dips and the board starts again."),
+        Fault("reservoir_empty", "hardware", 4.0, 6.0, "The reservoir is empty until a person fills it."),
+    )
+}
+"""Every fault by name."""
+
+CALM = "calm"
+"""The scenario without a fault."""
+
+OLD_NAMES = {"normal": CALM, "none": CALM, "reservoir_low": "reservoir_empty", "board_lost": "link_cut"}
+"""Names of version 0.1 that are still understood, and what they are called now."""
+
+
+def present_name(name: str) -> str:
+    """The name as the table has it; an unknown one is returned as it is."""
+    return OLD_NAMES.get(name, name)
+
+
+@dataclass(frozen=True, slots=True)
+class Occurrence:
+    """A fault in a scenario: begins at `at_h` hours after the start and lasts `for_h` hours."""
+
+    name: str
+    at_h: float
+    for_h: float
+    strength: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """A disturbance: what it is, the window in hours after the start, how long it takes to set in, and its effect."""
+    """Faults of one run, in any combination."""
 
-    name: str
-    meaning: str
-    begin_h: float
-    end_h: float
-    effect: Effect
-    ramp_h: float = 0.0
+    occurrences: tuple[Occurrence, ...] = ()
 
-    def apply(self, readings: Readings, hour: float) -> None:
-        """Change the readings when `hour` (since the start) lies in the window."""
-        if self.begin_h <= hour < self.end_h:
-            since, left = hour - self.begin_h, self.end_h - hour
-            strength = 1.0 if self.ramp_h <= 0 else min(1.0, since / self.ramp_h, left / self.ramp_h)
-            self.effect(readings, since, strength)
+    @property
+    def name(self) -> str:
+        """The names joined by commas, or `calm`."""
+        return ",".join(o.name for o in self.occurrences) or CALM
 
+    def timeline(self) -> list[tuple[int, float, str]]:
+        """(moment in ms, signed strength, name) in order; a negative strength takes the fault back."""
+        moments: list[tuple[int, float, str]] = []
+        for o in self.occurrences:
+            moments.append((round(o.at_h * HOUR_MS), o.strength, o.name))
+            moments.append((round((o.at_h + o.for_h) * HOUR_MS), -o.strength, o.name))
+        return sorted(moments)
 
-def _heatwave(r: Readings, since_h: float, strength: float) -> None:
-    r.add("air_temp_c", 11.0 * strength)
-    r.add("leaf_temp_c", 12.5 * strength)
-    r.add("soil_temp_c", 3.0 * strength)
-    r.add("rh_pct", -18.0 * strength)
+    @classmethod
+    def parse(cls, text: str | None) -> Scenario:
+        """Read `heatwave,leak@5,link_cut@6+0.2` (start hour, length in hours) or the path of a TOML file.
 
+        Raises TomatoError `E-TWIN-SCENARIO` that names the fault and what is allowed.
+        """
+        if not text or present_name(text) == CALM:
+            return cls()
+        if text.endswith(".toml"):
+            return cls._from_file(Path(text))
+        return cls(tuple(_read(part.strip()) for part in text.split(",") if part.strip()))
 
-def _dry_inflow(r: Readings, since_h: float, strength: float) -> None:
-    r.add("rh_pct", -28.0 * strength)
-    r.add("leaf_temp_c", -0.8 * strength)
-
-
-def _cold_spell(r: Readings, since_h: float, strength: float) -> None:
-    r.add("air_temp_c", -12.0 * strength)
-    r.add("leaf_temp_c", -11.5 * strength)
-    r.add("soil_temp_c", -4.0 * strength)
-    r.add("rh_pct", 8.0 * strength)
-
-
-def _wind_spike(r: Readings, since_h: float, strength: float) -> None:
-    r.add("rh_pct", -22.0 * strength)
-    r.add("air_temp_c", -4.0 * strength)
-    r.flags["door_open"] = True
-
-
-def _probe_disconnect(r: Readings, since_h: float, strength: float) -> None:
-    r.soil["P1"] = None
-    r.missing["P1"] = "unplugged"
-
-
-def _probe_stuck(r: Readings, since_h: float, strength: float) -> None:
-    r.soil["P1"] = 31.25
-
-
-def _probe_jump(r: Readings, since_h: float, strength: float) -> None:
-    if r.soil["P1"] is not None:
-        r.soil["P1"] = min(100.0, r.soil["P1"] + 22.0)
-
-
-def _probe_drift(r: Readings, since_h: float, strength: float) -> None:
-    if r.soil["P1"] is not None:
-        r.soil["P1"] = min(100.0, r.soil["P1"] + 0.5 * since_h)
+    @classmethod
+    def _from_file(cls, path: Path) -> Scenario:
+        """A file of [[fault]] tables with name and, if wanted, at_h, for_h and strength."""
+        try:
+            tables = tomllib.loads(path.read_text(encoding="utf-8")).get("fault", [])
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            raise _bad(f"Cannot read the scenario file {path}: {error}.") from error
+        if not isinstance(tables, list) or not tables:
+            raise _bad(f"The scenario file {path} has no [[fault]] table.")
+        found = []
+        for table in tables:
+            unknown = set(table) - {"name", "at_h", "for_h", "strength"}
+            if unknown:
+                raise _bad(f"The scenario file {path} has unknown keys: {', '.join(sorted(unknown))}.")
+            fault = _known(str(table.get("name", "")))
+            found.append(
+                _checked(
+                    fault.name,
+                    table.get("at_h", fault.at_h),
+                    table.get("for_h", fault.for_h),
+                    table.get("strength", 1.0),
+                )
+            )
+        return cls(tuple(found))
 
 
-def _leak(r: Readings, since_h: float, strength: float) -> None:
-    r.flags["leak"] = True
+def _read(part: str) -> Occurrence:
+    name, _, times = part.partition("@")
+    fault = _known(name)
+    at, _, length = times.partition("+")
+    try:
+        return _checked(fault.name, float(at) if at else fault.at_h, float(length) if length else fault.for_h, 1.0)
+    except ValueError:
+        raise _bad(f"'{part}' is not name@hours or name@hours+length.") from None
 
 
-def _reservoir_low(r: Readings, since_h: float, strength: float) -> None:
-    r.flags["reservoir_ok"] = False
+def _known(name: str) -> Fault:
+    fault = FAULTS.get(present_name(name))
+    if fault is None:
+        raise _bad(f"There is no fault named '{name}'.")
+    return fault
 
 
-def _board_lost(r: Readings, since_h: float, strength: float) -> None:
-    r.board_connected = False
-    for name in r.values:
-        r.values[name] = None
-        r.missing[name] = "timeout"
-    for probe in r.soil:
-        r.soil[probe] = None
-        r.missing[probe] = "timeout"
+def _checked(name: str, at_h: object, for_h: object, strength: object) -> Occurrence:
+    numbers = []
+    for label, value, top in (("at_h", at_h, 10_000.0), ("for_h", for_h, 10_000.0), ("strength", strength, 1.0)):
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0.0 <= value <= top:
+            raise _bad(f"{label} of fault '{name}' must be a number from 0 to {top:g}, not {value!r}.")
+        numbers.append(float(value))
+    return Occurrence(name, numbers[0], numbers[1], numbers[2])
 
 
-SCENARIOS: dict[str, Scenario | None] = {
-    "normal": None,
-    "heatwave": Scenario("heatwave", "hot, dry afternoon: +11 degC for 10 h", 8.0, 18.0, _heatwave, 2.0),
-    "dry_inflow": Scenario("dry_inflow", "dry outside air for 8 h", 9.0, 17.0, _dry_inflow, 1.0),
-    "cold_spell": Scenario("cold_spell", "cold night: -12 degC for 10 h", 0.0, 10.0, _cold_spell, 2.0),
-    "wind_spike": Scenario("wind_spike", "the tent blown open for 30 min", 13.0, 13.5, _wind_spike, 0.1),
-    "probe_disconnect": Scenario("probe_disconnect", "soil probe P1 unplugged for 6 h", 8.0, 14.0, _probe_disconnect),
-    "probe_stuck": Scenario("probe_stuck", "soil probe P1 frozen at one value for 12 h", 8.0, 20.0, _probe_stuck),
-    "probe_jump": Scenario("probe_jump", "soil probe P1 reads 22 % more for 6 h", 8.0, 14.0, _probe_jump),
-    "probe_drift": Scenario("probe_drift", "soil probe P1 drifts by 0.5 % an hour", 0.0, 1e9, _probe_drift),
-    "leak": Scenario("leak", "water on the floor for 2 h", 15.0, 17.0, _leak),
-    "reservoir_low": Scenario("reservoir_low", "reservoir empty from noon on", 12.0, 1e9, _reservoir_low),
-    "board_lost": Scenario("board_lost", "the board is silent for 1 h", 10.0, 11.0, _board_lost),
-}
-"""Scenarios by the name that --scenario takes."""
+def _bad(message: str) -> TomatoError:
+    return TomatoError("E-TWIN-SCENARIO", message, f"Known faults: {', '.join(sorted(FAULTS))}; or a .toml file.")

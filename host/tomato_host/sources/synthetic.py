@@ -11,7 +11,8 @@ from datetime import UTC, datetime, time, timedelta, tzinfo
 from shared_schemas.devices import OUTPUTS, SENSOR_BY_NAME
 from shared_schemas.records import DeviceStatusV1, ObservationV1
 from tomato_host.brain.local_time import hours_since, stamped
-from tomato_host.sources.scenarios import SCENARIOS, Readings, Scenario
+from tomato_host.sources.scenarios import present_name
+from tomato_host.sources.synthetic_faults import SYNTHETIC_FAULTS, SyntheticFault, SyntheticReadings
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,7 @@ class SyntheticSource:
         start: datetime,
         duration_h: float = 24.0,
         period_s: float = 60.0,
-        scenarios: Sequence[str | Scenario] = (),
+        scenarios: Sequence[str | SyntheticFault] = (),
         *,
         day: SyntheticDay | None = None,
         zone: tzinfo,
@@ -124,7 +125,7 @@ class SyntheticSource:
     def _watering(self, now: datetime) -> bool:
         return hours_since(self._day.watering, now, self._zone) * 3600.0 < self._period.total_seconds()
 
-    def _readings(self) -> Readings:
+    def _readings(self) -> SyntheticReadings:
         noise = {name: self._random.gauss(0.0, sigma) for name, sigma in _NOISE.items()}
         soil_noise = {probe: self._random.gauss(0.0, self._day.probe_noise_pct) for probe in self._moisture}
         lit = self._lit(self._now)
@@ -142,7 +143,7 @@ class SyntheticSource:
             "flow_ml": self._flow_ml,
         }
         soil: dict[str, float | None] = {p: level + soil_noise[p] for p, level in self._moisture.items()}
-        return Readings(values, soil, {"reservoir_ok": True, "leak": False, "door_open": False})
+        return SyntheticReadings(values, soil, {"reservoir_ok": True, "leak": False, "door_open": False})
 
     def _warmth(self, lit: bool) -> float:
         """0 in the depth of the night, 1 in a long lit day: the tent follows its lamp with a lag of an hour."""
@@ -168,15 +169,16 @@ class SyntheticSource:
             self._moisture[probe] = full if watered else max(5.0, level)
 
 
-def _scenario(wanted: str | Scenario) -> Scenario | None:
-    if isinstance(wanted, Scenario):
+def _scenario(wanted: str | SyntheticFault) -> SyntheticFault | None:
+    if isinstance(wanted, SyntheticFault):
         return wanted
-    if wanted not in SCENARIOS:
-        raise ValueError(f"scenario {wanted!r} is unknown; known are {', '.join(SCENARIOS)}")
-    return SCENARIOS[wanted]
+    name = present_name(wanted)
+    if name not in SYNTHETIC_FAULTS:
+        raise ValueError(f"scenario {wanted!r} is unknown; known are {', '.join(SYNTHETIC_FAULTS)}")
+    return SYNTHETIC_FAULTS[name]
 
 
-def _observation(ts: datetime, r: Readings) -> ObservationV1:
+def _observation(ts: datetime, r: SyntheticReadings) -> ObservationV1:
     fields: dict[str, object] = {name: _in_range(name, value) for name, value in r.values.items()}
     fields |= {name: None if not r.board_connected else flag for name, flag in r.flags.items()}
     missing = {name: r.missing.get(name, "timeout") for name, value in fields.items() if value is None}

@@ -29,7 +29,7 @@ class Fruit:
 
 
 @dataclass(slots=True)
-class Plant:
+class SimulatedPlant:
     """Dry matter of all plants of the tent together, g; leaf area index in m2 per m2 floor."""
 
     lai: float
@@ -49,10 +49,10 @@ class Plant:
         return sum(f.dry_g for f in self.fruits)
 
 
-def planted(lai: float, fruit_count: int, floor_m2: float) -> Plant:
+def planted(lai: float, fruit_count: int, floor_m2: float) -> SimulatedPlant:
     """Plants in production: trusses of every age, as after some eight weeks."""
     leaf = lai * floor_m2 / LEAF_AREA_M2_PER_G
-    plant = Plant(lai=lai, leaf_g=leaf, stem_g=0.6 * leaf)
+    plant = SimulatedPlant(lai=lai, leaf_g=leaf, stem_g=0.6 * leaf)
     trusses = max(1, fruit_count // FRUITS_PER_TRUSS) if fruit_count else 0
     for k in range(trusses):
         age = (k + 0.5) / trusses
@@ -60,14 +60,14 @@ def planted(lai: float, fruit_count: int, floor_m2: float) -> Plant:
     return plant
 
 
-def maintenance_g_s(plant: Plant, leaf_c: float) -> float:
+def maintenance_g_s(plant: SimulatedPlant, leaf_c: float) -> float:
     """CH2O respired for maintenance, g/s, doubling every 10 K (Q10 of 2)."""
     mass = plant.leaf_g + 0.5 * plant.stem_g + 0.5 * plant.fruit_g
     return mass * MAINTENANCE_PER_DAY / 86_400.0 * float(2.0 ** ((leaf_c - 25.0) / 10.0))
 
 
 def grow(
-    plant: Plant,
+    plant: SimulatedPlant,
     dt_s: float,
     net_co2_g: float,
     leaf_c: float,
@@ -107,7 +107,7 @@ def _fruit_demand(fruit: Fruit, warm_days: float) -> float:
     return fruit.count * FRUIT_POTENTIAL_G * 6.0 * x * (1.0 - x) * warm_days / FRUIT_DAYS_AT_22C
 
 
-def _develop(plant: Plant, warm_days: float, plants: int, stress: float) -> None:
+def _develop(plant: SimulatedPlant, warm_days: float, plants: int, stress: float) -> None:
     for fruit in plant.fruits:
         fruit.development += warm_days / FRUIT_DAYS_AT_22C
     ripe = [f for f in plant.fruits if f.development >= 1.0]

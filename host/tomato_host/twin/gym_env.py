@@ -21,11 +21,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared_schemas.records import ObservationV1
+from tomato_host.brain.settings import SiteSettings
 from tomato_host.twin.campaign.matrix import START
-from tomato_host.twin.direct import DirectTwin
 from tomato_host.twin.params import TentParams
+from tomato_host.twin.simulated_tent import SimulatedTent
 
 STEP_S = 900.0
+READY_S = 4.0
+"""An episode begins when the board has booted and been leased."""
 RENEW_S = 60.0
 FIELDS: tuple[tuple[str, float, float], ...] = (
     ("air_temp_c", -10.0, 50.0),
@@ -62,13 +65,13 @@ class TomatoTent(gymnasium.Env[Observation, Action]):
             dtype=np.float32,
         )
         self.action_space = spaces.Box(0.0, 1.0, (len(RELAYS) + 2,), np.float32)
-        self._twin = DirectTwin(0)
+        self._tent = SimulatedTent(0)
         self._seen = np.zeros(len(FIELDS), np.float32)
 
     @property
-    def twin(self) -> DirectTwin:
+    def twin(self) -> SimulatedTent:
         """The tent behind the environment; its truth is for judging, not for deciding."""
-        return self._twin
+        return self._tent
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -77,45 +80,50 @@ class TomatoTent(gymnasium.Env[Observation, Action]):
         super().reset(seed=seed)
         drawn = int(self.np_random.integers(0, 2**31 - 1))
         params = TentParams.sample(drawn) if self._vary else None
-        self._twin = DirectTwin(drawn, params, self._scenario, START, STEP_S)
+        self._tent = SimulatedTent(drawn, params, self._scenario, START, STEP_S, timezone=SiteSettings().timezone)
+        self._tent.advance(READY_S)
         self._seen = np.array([(low + high) / 2.0 for _, low, high in FIELDS], np.float32)
         return self._look(), {"seed": drawn}
 
     def step(self, action: Action) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
         """Live through one step; terminated when the plants have died of drought."""
-        twin, truth = self._twin, self._twin.world.tent.truth()
+        tent, truth = self._tent, self._tent.world.tent.truth()
         fixed, water = truth.assimilated_g, truth.pumped_ml
         wished = np.clip(np.nan_to_num(np.asarray(action, np.float64)), 0.0, 1.0)
         if wished[5] > 0.02:
-            twin.apply("water_pump", float(wished[5]) * WATER_ML)
+            tent.pulse("water_pump", round(float(wished[5]) * WATER_ML))
         if wished[6] > 0.02:
-            twin.apply("co2_solenoid", float(wished[6]) * CO2_S)
+            tent.pulse("co2_solenoid", round(float(wished[6]) * CO2_S * 1_000.0))
         stressed, dried = self._live(wished)
-        dead = twin.world.safety.wilted_h > 48.0
+        dead = tent.world.safety.wilted_h > 48.0
         gained = truth.assimilated_g - fixed
         reward = gained - 2.0 * stressed - 0.001 * (truth.pumped_ml - water) - 0.5 * dried - (50.0 if dead else 0.0)
-        over = twin.now_ms >= self._days * 86_400_000.0
-        info = {"assimilated_g": gained, "broken": twin.world.safety.broken()}
+        over = tent.now_ms >= self._days * 86_400_000.0
+        info = {"assimilated_g": gained, "broken": tent.world.safety.broken()}
         return self._look(), float(reward), dead, over, info
 
     def _live(self, wished: NDArray[np.float64]) -> tuple[float, float]:
         """Pass one step, renewing relays; returns hours of drought and hours with the VPD out of 0.4-1.5 kPa."""
-        twin, truth = self._twin, self._twin.world.tent.truth()
+        tent, truth = self._tent, self._tent.world.tent.truth()
         stressed = strayed = 0.0
         for k in range(round(STEP_S / RENEW_S)):
             left = [share * STEP_S - k * RENEW_S for share in wished[: len(RELAYS)]]
             for name, seconds in zip(RELAYS, left, strict=True):
                 if seconds > 0.0:
-                    twin.apply(name, min(float(seconds), RENEW_S + 1.0))
-            twin.advance(RENEW_S)
+                    tent.pulse(name, round(min(float(seconds), RENEW_S + 1.0) * 1_000.0))
+            tent.advance(RENEW_S)
+            tent.take_results()
             stressed += (1.0 - truth.stress) * RENEW_S / 3_600.0
             strayed += 0.0 if 0.4 <= truth.vpd_kpa <= 1.5 else RENEW_S / 3_600.0
         return stressed, strayed
 
     def _look(self) -> Observation:
-        observation, twin = self._twin.observe(), self._twin
-        hour = 2.0 * math.pi * (twin.now.hour + twin.now.minute / 60.0) / 24.0
-        left = DAY_ML - twin.device_status().water_ml_used_today
+        tent = self._tent
+        if tent.board.core is None:
+            tent.advance(READY_S)  # it boots just now
+        observation = tent.observe()
+        hour = 2.0 * math.pi * (tent.now.hour + tent.now.minute / 60.0) / 24.0
+        left = DAY_ML - tent.device_status().water_ml_used_today
         values = _values(observation) | {"water_left_ml": left, "hour_sin": math.sin(hour), "hour_cos": math.cos(hour)}
         for k, (name, low, high) in enumerate(FIELDS):
             value = values[name]

@@ -10,10 +10,10 @@ import os
 from datetime import datetime
 from pathlib import Path
 
+from tomato_host.sources.scenarios import Scenario
 from tomato_host.twin.memory_line import MemoryPort
 from tomato_host.twin.outside import Weather
 from tomato_host.twin.params import TentParams
-from tomato_host.twin.scenarios import Scenario
 from tomato_host.twin.virtual_board import VirtualBoard
 from tomato_host.twin.world import World
 
@@ -34,15 +34,19 @@ class LockStep:
         heap: str = "480K",
         firmware: Path | None = None,
         lookahead: bool = True,
+        port: str = "",
+        ticks_from: int = 0,
     ) -> None:
         """`start` (aware) is the wall time of moment 0; `core` numbers the processor core for this run, if it matters.
 
+        `port` (such as "esp32-1.28") makes it a board of that kind, "" the virtual board; `ticks_from` is what its
+        millisecond counter holds at power-on.
         `skip_idle` and `lookahead` as for VirtualBoard.
         Raises TomatoError for an unknown scenario, a missing VM or firmware.
         """
         faults = scenario if isinstance(scenario, Scenario) else Scenario.parse(scenario)
         self.world = World(seed, params, faults, start, weather)
-        self.board = VirtualBoard(self.world, flash, firmware, heap, skip_idle, lookahead)
+        self.board = VirtualBoard(self.world, flash, firmware, heap, skip_idle, lookahead, port, ticks_from=ticks_from)
         self.port_path = self.board.port_path
         self.bytes_taken = 0
         """Bytes carried down so far; a host that starts anew counts on from here."""
@@ -68,15 +72,15 @@ class LockStep:
         """
         board = self.board
         if host_bytes_written > self.bytes_taken:
-            data = board.cable.read_exactly(host_bytes_written - self.bytes_taken)
+            data = board.serial_link.read_exactly(host_bytes_written - self.bytes_taken)
             self.bytes_taken = host_bytes_written
-            board.receive(board.cable.down(data))
+            board.receive(board.serial_link.down(data))
         sent = board.run_to(until_ms)
-        return board.cable.wait_readable(sent) if sent else 0
+        return board.serial_link.wait_readable(sent) if sent else 0
 
     def open_port(self) -> MemoryPort:
         """The line's end for a host in this process; one in another process opens `port_path`."""
-        return self.board.cable.open_memory_port()
+        return self.board.serial_link.open_memory_port()
 
     def close(self) -> None:
         """Switch the board off and free its port."""

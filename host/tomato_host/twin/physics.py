@@ -95,7 +95,7 @@ _truth_values = attrgetter(*_TRUTH_FIELDS)
 TentState = tuple[tuple[float, ...], tuple[float, float, float]]
 
 
-class Tent:
+class TentPhysics:
     """One tent with its plants. `advance` moves it on; `truth` is its state; nothing in it looks at a clock."""
 
     def __init__(self, params: TentParams | None = None, seed: int = 0) -> None:
@@ -111,7 +111,13 @@ class Tent:
         self._slow_s = 0.0
         self._slow_co2_g = 0.0
         self._slow_leaf = 0.0
+        # What params derive anew at each look, and what changes only with growth, ventilation or the length of a step.
+        self._floor_m2, self._volume_m3, self._lamp_ppfd = p.floor_m2, p.volume_m3, p.lamp_ppfd
         self._wall_w_k = p.wall_u_w_m2k * p.wall_m2
+        self._caught_at_lai, self._caught = -1.0, 0.0
+        self._vented = (-1.0, -1.0, 0.0, 0.0)
+        self._timed = (-1.0, 0.0, 0.0)
+        self._saturated = (air_c, saturation_pa(air_c))
         self._maintenance_g_s = growth.maintenance_g_s(self.plant, air_c)
         self.pump_factor = 1.0
         """Share of its flow that the pump delivers (0: clogged)."""
@@ -153,16 +159,18 @@ class Tent:
 
     def _step(self, dt: float, outputs: int, outside: Outside) -> None:
         p, s, plant = self.params, self._truth, self.plant
-        air_c, lai, floor = s.air_c, plant.lai, p.floor_m2
+        air_c, lai, floor = s.air_c, plant.lai, self._floor_m2
         lamp_on = outputs & LIGHT
         solar_in = outside.solar_w_m2 * p.solar_transmission
 
         # Light: PAR at the canopy, what the leaves absorb of all short-wave.
-        lamp_ppfd = p.lamp_ppfd if lamp_on else 0.0
+        lamp_ppfd = self._lamp_ppfd if lamp_on else 0.0
         ppfd = lamp_ppfd + solar_in * 2.1
         s.ppfd_umol = ppfd
         s.lux = lamp_ppfd * p.lamp_lux_per_umol + solar_in * 2.1 * p.sun_lux_per_umol
-        caught = 1.0 - exp(-p.extinction * lai)
+        if lai != self._caught_at_lai:
+            self._caught_at_lai, self._caught = lai, 1.0 - exp(-p.extinction * lai)
+        caught = self._caught
         shortwave = lamp_ppfd * PAR_J_PER_UMOL + solar_in * 0.68  # half of sunlight is near infrared, mostly reflected
         absorbed_w_m2 = 0.9 * caught * shortwave
 
@@ -170,7 +178,9 @@ class Tent:
         soil_1, soil_2 = _uptake(s.theta_1, p), _uptake(s.theta_2, p)
         stress = p.root_share_1 * soil_1 + (1.0 - p.root_share_1) * soil_2
         s.stress = stress
-        es_air = saturation_pa(air_c)
+        known_c, es_air = self._saturated
+        if known_c != air_c:
+            es_air = saturation_pa(air_c)
         ea = s.vapour_g_m3 * (air_c + 273.15) / VAPOUR_G_K_PER_J
         deficit = es_air - ea
         r_boundary = p.r_boundary_stirred_s_m if outputs & CIRCULATION else p.r_boundary_s_m
@@ -207,7 +217,7 @@ class Tent:
     ) -> None:
         p, s = self.params, self._truth
         vapour_g_s = vapour_g / dt
-        heat_w = (p.lamp_w if outputs & LIGHT else 0.0) + solar_in * p.floor_m2
+        heat_w = (p.lamp_w if outputs & LIGHT else 0.0) + solar_in * self._floor_m2
         heat_w += p.circulation_w if outputs & CIRCULATION else 0.0
         heat_w += 0.3 * p.exhaust_w if outputs & EXHAUST else 0.0
         heat_w -= LATENT_J_G * (vapour_g_s + mist_g_s)
@@ -215,18 +225,34 @@ class Tent:
         soil_k = p.soil_exchange_w_k
         total = exchange + soil_k
         steady = (heat_w + exchange * outside.temp_c + soil_k * s.soil_c) / total
-        air_c = steady + (s.air_c - steady) * exp(-total * dt / p.heat_capacity_j_k)
+        air_keeps, vapour_keeps, soil_keeps = self._kept_over(dt, vent_m3_s, total)
+        air_c = steady + (s.air_c - steady) * air_keeps
 
         heater_w = p.heater_w if outputs & HEATER else 0.0
         soil_steady = s.air_c + heater_w / soil_k
-        s.soil_c = soil_steady + (s.soil_c - soil_steady) * exp(-soil_k * dt / p.soil_heat_j_k)
+        s.soil_c = soil_steady + (s.soil_c - soil_steady) * soil_keeps
 
         # Vapour: ventilation against sources; beyond 98 % it condenses on the fabric.
         vapour = outside.vapour_g_m3 + (vapour_g_s + mist_g_s) / vent_m3_s
+        saturated_pa = saturation_pa(air_c)
+        self._saturated = (air_c, saturated_pa)
         s.vapour_g_m3 = min(
-            vapour + (s.vapour_g_m3 - vapour) * exp(-vent_m3_s * dt / p.volume_m3), 0.98 * saturation_g_m3(air_c)
+            vapour + (s.vapour_g_m3 - vapour) * vapour_keeps,
+            0.98 * (VAPOUR_G_K_PER_J * saturated_pa / (air_c + 273.15)),
         )
         s.air_c = air_c
+
+    def _kept_over(self, dt: float, vent_m3_s: float, total_w_k: float) -> tuple[float, float, float]:
+        """Shares of their distance from balance that air heat, vapour and soil heat keep over a step."""
+        p = self.params
+        if self._timed[0] != dt:
+            self._timed = (dt, exp(-p.soil_exchange_w_k * dt / p.soil_heat_j_k), 1.0 - exp(-dt / p.drain_tau_s))
+            self._vented = (-1.0, -1.0, 0.0, 0.0)
+        vented_m3_s, at_w_k, air, vapour = self._vented
+        if vented_m3_s != vent_m3_s or at_w_k != total_w_k:
+            air, vapour = exp(-total_w_k * dt / p.heat_capacity_j_k), exp(-vent_m3_s * dt / self._volume_m3)
+            self._vented = (vent_m3_s, total_w_k, air, vapour)
+        return air, vapour, self._timed[1]
 
     def _carbon(
         self, dt: float, outputs: int, outside: Outside, vent_m3_s: float, absorbed_umol: float, stress: float
@@ -239,7 +265,7 @@ class Tent:
             light = p.photon_yield * absorbed_umol
             dark = p.canopy_conductance * co2 * max(0.0, warm) * stress
             gross = light * dark / (light + dark)  # umol m-2 s-1
-        fixed_g_s = gross * 44e-6 * p.floor_m2
+        fixed_g_s = gross * 44e-6 * self._floor_m2
         net_g_s = fixed_g_s - self._maintenance_g_s / growth.CH2O_PER_CO2
         dose_g_s = p.co2_g_s if outputs & CO2 else 0.0
         # The uptake is proportional to CO2 over the step, so that a sealed tent runs down to zero and not below.
@@ -247,7 +273,7 @@ class Tent:
         respired_g_s = fixed_g_s - net_g_s
         loss = vent_m3_s + uptake_m3_s
         steady = (vent_m3_s * outside.co2_ppm + (dose_g_s + respired_g_s) * PPM_PER_G_M3) / loss
-        s.co2_ppm = steady + (co2 - steady) * exp(-loss * dt / p.volume_m3)
+        s.co2_ppm = steady + (co2 - steady) * exp(-loss * dt / self._volume_m3)
         s.assimilated_g += fixed_g_s * dt
         self._slow_s += dt
         self._slow_co2_g += net_g_s * dt
@@ -283,7 +309,7 @@ class Tent:
         taken_1 = transpired_g * weight_1 / weights if weights > 0.0 else 0.0
         taken_2 = transpired_g - taken_1 if weights > 0.0 else 0.0
         s.transpired_ml += taken_1 + taken_2
-        drain = 1.0 - exp(-dt / p.drain_tau_s)
+        drain = self._timed[2]
         s.theta_1, out_1 = _zone(s.theta_1, (arrived_1 - taken_1 - 0.5 * evaporated_g) / pot_ml, drain, p)
         s.theta_2, out_2 = _zone(s.theta_2, (arrived_2 - taken_2 - 0.5 * evaporated_g) / pot_ml, drain, p)
         drained = (out_1 + out_2) * pot_ml

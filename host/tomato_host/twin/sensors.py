@@ -56,7 +56,7 @@ class SensorFaults:
 SensorState = tuple[int, int, dict[str, float], tuple[float, ...]]
 
 
-class Sensors:
+class SimulatedSensors:
     """All parts of one board. The same seed and the same moments of asking give the same readings."""
 
     def __init__(self, seed: int, params: TentParams) -> None:
@@ -150,7 +150,14 @@ class Sensors:
         stuck = faults.probe_stuck_raw[k]
         if stuck is not None:
             return stuck
-        wetness = theta + faults.probe_drift_pct[k] / 100.0
+        return self._count(k, theta, soil_c, now_ms, noise)
+
+    def probe_count(self, k: int, truth: Truth, now_ms: int) -> int:
+        """What a probe would show just now, without noise."""
+        return self._count(k, truth.theta_2 if k else truth.theta_1, truth.soil_c, now_ms, 0.0)
+
+    def _count(self, k: int, theta: float, soil_c: float, now_ms: int, noise: float) -> int:
+        wetness = theta + self.faults.probe_drift_pct[k] / 100.0
         raw = PROBE_DRY_RAW - (PROBE_DRY_RAW - PROBE_WET_RAW) * wetness * self._probe_gain[k] + self._probe_offset[k]
         raw -= self._probe_per_k[k] * (soil_c - 20.0) * 0.3
         raw += self._probe_daily[k] * now_ms / DAY_MS + noise

@@ -17,9 +17,9 @@ from pathlib import Path
 from types import FrameType
 
 from tomato_host.errors import TomatoError
+from tomato_host.sources.scenarios import Scenario
 from tomato_host.twin.outside import MeasuredWeather
 from tomato_host.twin.params import TentParams
-from tomato_host.twin.scenarios import Scenario
 from tomato_host.twin.virtual_board import VirtualBoard
 from tomato_host.twin.world import World
 
@@ -69,7 +69,7 @@ class Server:
         """Serve until asked to end."""
         board, pace = self._board, self._pace
         waiter = select.poll()
-        waiter.register(board.cable.fileno(), select.POLLIN)
+        waiter.register(board.serial_link.fileno(), select.POLLIN)
         while not self._ending and not self._forgotten():
             now_ms = pace.now_ms()
             while board.now_ms < now_ms or board.next_due_ms() <= now_ms:
@@ -81,7 +81,7 @@ class Server:
             left_ms = pace.wall_ms(max(0, board.next_due_ms() - pace.now_ms()))
             if waiter.poll(min(LOOK_UP_MS, max(0.0, left_ms))):
                 board.run_to(max(board.now_ms, pace.now_ms()))
-                board.receive(board.cable.down(board.cable.read()))
+                board.receive(board.serial_link.down(board.serial_link.read()))
                 self._heard_s = time.monotonic()
 
     def _forgotten(self) -> bool:

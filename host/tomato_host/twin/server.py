@@ -12,8 +12,8 @@ from types import TracebackType
 from typing import Self
 
 from tomato_host.errors import TomatoError
+from tomato_host.sources.scenarios import Scenario
 from tomato_host.twin.firmware_files import firmware_dir, micropython
-from tomato_host.twin.scenarios import Scenario
 
 READY_S = 20.0
 LINGER_S = 3_600.0

@@ -12,10 +12,11 @@ from pathlib import Path
 
 from tomato_host.errors import TomatoError
 from tomato_host.twin import vm_channel, vm_process
-from tomato_host.twin.cable import Cable
 from tomato_host.twin.firmware_files import firmware_dir
 from tomato_host.twin.preview import Preview
 from tomato_host.twin.sensors import to_block
+from tomato_host.twin.serial_link import SimulatedLine
+from tomato_host.twin.vm.ports import DEFAULT
 from tomato_host.twin.vm_process import VmProcess, VmSettings
 from tomato_host.twin.wiring import Wiring, read_wiring
 from tomato_host.twin.world import PUMP_BIT, World
@@ -43,23 +44,41 @@ class VirtualBoard:
         heap: str = "480K",
         skip_idle: bool = True,
         lookahead: bool = True,
+        port: str = "",
+        stay_at_prompt: bool = False,
+        ticks_from: int = 0,
     ) -> None:
         """`flash` keeps what the board stores (default: a directory that goes with this object).
 
         Without `skip_idle` the board wakes for every safety tick, without `lookahead` every wait of the board is an
         exchange with the VM: both are references, to show that what is left out changes nothing.
+
+        `port` (such as "esp32-1.28") makes it a board of that kind, with its own pin map; "" is the virtual board,
+        whose `machine` is that of rp2-1.28. `ticks_from` is what its millisecond counter holds at power-on.
+        A firmware that ends at the prompt is an error unless `stay_at_prompt`.
         Raises TomatoError when there is no VM, no firmware, or when the firmware does not stay alive.
         """
         self.world = world
         self._temporary = None if flash else tempfile.TemporaryDirectory(prefix="tomato-board-")
         home = flash or Path(self._temporary.name if self._temporary else ".")
         files = firmware or firmware_dir()
-        self._wiring: Wiring = read_wiring(files)
+        platform = port.partition("-")[0]
+        self._wiring: Wiring = read_wiring(files, platform)
         self._settings = VmSettings(
-            files, home.resolve() / "flash", heap, 0 if skip_idle else SAFETY_TICK_MS, flow_gpio=self._wiring.flow_gpio
+            files,
+            home.resolve() / "flash",
+            heap,
+            0 if skip_idle else SAFETY_TICK_MS,
+            flow_gpio=self._wiring.flow_gpio,
+            port=port or DEFAULT,
+            platform=platform,
+            ticks_from=ticks_from,
         )
-        self.cable = Cable(world.cable, world.rng)
-        self.port_path = self.cable.port_path
+        self._stay_at_prompt = stay_at_prompt
+        self.at_prompt = False
+        """True when the firmware has ended and MicroPython's prompt is in charge."""
+        self.serial_link = SimulatedLine(world.serial_link, world.rng)
+        self.port_path = self.serial_link.port_path
         self.now_ms = 0
         self.boots = 0
         self.resets: list[tuple[int, int]] = []
@@ -244,6 +263,10 @@ class VirtualBoard:
         for kind, a, b, c, t_ms in records:
             if kind == vm_channel.PIN:
                 self._pin(b, a, t_ms)
+            elif kind == vm_channel.PROMPT:
+                self.at_prompt = True
+                if not self._stay_at_prompt:
+                    self._give_up()
             elif kind == vm_channel.HEAP:
                 self.heap_used.append((self.now_ms, c))
 
@@ -253,7 +276,7 @@ class VirtualBoard:
             self._crashed(cause)
         else:
             self._crashes = 0
-            self.power_cycle(cause)
+            self.power_cycle(cause, registers_lost=False)
 
     def _pin(self, gpio: int, level: int, t_ms: int) -> None:
         wire_id = self._wiring.output_of_gpio.get(gpio)
@@ -274,11 +297,16 @@ class VirtualBoard:
         else:
             data = vm.read_link(self._announced - self._sent)
             self._sent = self._announced
-        return self.cable.up(data) if data else 0
+        return self.serial_link.up(data) if data else 0
 
-    def power_cycle(self, cause: int = vm_process.POWER_ON) -> None:
-        """Take the power away now; the board boots again after BOOT_MS. Its flash keeps its contents."""
+    def power_cycle(self, cause: int = vm_process.POWER_ON, registers_lost: bool = True) -> None:
+        """Take the power away now; the board boots again after BOOT_MS. Its flash keeps its contents.
+
+        A reset without a power cut leaves the chip's registers: `registers_lost` False.
+        """
         self.power_off()
+        if registers_lost:
+            self._settings.retained.unlink(missing_ok=True)
         self.resets.append((self.now_ms, cause))
         self._cause = cause
         self._boot_at_ms = self.now_ms + BOOT_MS
@@ -296,6 +324,7 @@ class VirtualBoard:
 
     def _boot(self) -> None:
         self._boot_at_ms = self.now_ms
+        self.at_prompt = False
         self._pulses = self.world.flow_pulses(self.now_ms)
         self._announced = 0
         self.boots += 1
@@ -311,14 +340,17 @@ class VirtualBoard:
         """The processor stopped without asking for a reset: it starts again, as a board would, a few times."""
         self._crashes += 1
         if self._crashes >= CRASHES_IN_A_ROW:
-            words = self._last_words()
-            self.close()
-            raise TomatoError(
-                "E-TWIN-CRASHED",
-                f"The firmware does not stay alive: {words}.",
-                "Run `tomato-host doctor`; look at board.stderr beside the board's flash directory.",
-            )
-        self.power_cycle(cause)
+            self._give_up()
+        self.power_cycle(cause, registers_lost=False)
+
+    def _give_up(self) -> None:
+        words = self._last_words()
+        self.close()
+        raise TomatoError(
+            "E-TWIN-CRASHED",
+            f"The firmware does not stay alive: {words}.",
+            "Run `tomato-host doctor`; look at board.stderr beside the board's flash directory.",
+        )
 
     def _last_words(self) -> str:
         """The last line the VM or the firmware's own error file holds."""
@@ -338,7 +370,7 @@ class VirtualBoard:
     def close(self) -> None:
         """Switch off for good and take the port away."""
         self.power_off()
-        self.cable.close()
+        self.serial_link.close()
         if self._temporary:
             self._temporary.cleanup()
             self._temporary = None

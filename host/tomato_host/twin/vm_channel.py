@@ -15,7 +15,7 @@ RECORD = struct.Struct("<BBHIqq")
 ANSWER = struct.Struct("<BBHIqqq16i")
 """Flags, new flow pulses, link bytes ready, levels, now_ms, alone_until_ms, values_ms, the block of values."""
 
-WAIT, PIN, NEED_VALUES, RESET, WATCHDOG, HEAP = 1, 2, 3, 4, 5, 6
+WAIT, PIN, NEED_VALUES, RESET, WATCHDOG, HEAP, PROMPT = 1, 2, 3, 4, 5, 6, 7
 GO_INPUTS = 0x02
 GO_HEAP = 0x04
 SENT_UNKNOWN = 0xFFFF_FFFF

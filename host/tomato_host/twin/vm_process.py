@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tomato_host.twin.firmware_files import VM_DIR, micropython
+from tomato_host.twin.vm.ports import DEFAULT
 from tomato_host.twin.vm_channel import VmChannel
 
 POWER_ON = 1
@@ -33,6 +34,17 @@ class VmSettings:
     """50 lets no safety tick be skipped; 0 lets the board sleep to its next due moment."""
     unique_id: str = "746f6d61746f0001"
     flow_gpio: int = -1
+    port: str = DEFAULT
+    """The port and version of MicroPython whose `machine` the stand-ins are as strict as; vm/ports.py has the table."""
+    platform: str = ""
+    """`sys.platform` as the firmware sees it; "" = the virtual board."""
+    ticks_from: int = 0
+    """What the millisecond counter holds at power-on."""
+
+    @property
+    def retained(self) -> Path:
+        """The register that outlives a reset; whoever cuts the power removes it."""
+        return self.flash.parent / "retained"
 
 
 class VmProcess:
@@ -50,6 +62,11 @@ class VmProcess:
             "TOMATO_UNIQUE_ID": settings.unique_id,
             "TOMATO_FLOW_GPIO": str(settings.flow_gpio),
             "TOMATO_WAIT_CAP_MS": str(settings.wait_cap_ms),
+            "TOMATO_PORT_PROFILE": settings.port,
+            "TOMATO_PLATFORM": settings.platform,
+            "TOMATO_TICKS_FROM": str(settings.ticks_from),
+            "TOMATO_PROVISION": "1" if settings.platform else "",
+            "TOMATO_RETAINED": str(settings.retained),
             "HOME": str(settings.flash),
             "PATH": os.environ.get("PATH", ""),
         }

@@ -23,13 +23,17 @@ class Wiring:
         word = 0
         for name, (gpio, level) in self.input_levels.items():
             if states[name] == bool(level):
-                word |= 1 << gpio
+                word |= 1 << (gpio & 31)  # an ESP32 has pins above 31; no two inputs of a board share a bit
         return word
 
 
-def read_wiring(firmware: Path) -> Wiring:
-    """The wiring of this firmware. Raises TomatoError `E-TWIN-NO-FIRMWARE` when it has no virtual board."""
-    path = firmware / "tomato" / "boards" / "virtual.py"
+PIN_MAP_OF_PLATFORM = {"": "virtual", "rp2": "pico", "esp32": "esp32"}
+"""Pin map by `sys.platform` of the board; "" is the virtual board."""
+
+
+def read_wiring(firmware: Path, platform: str = "") -> Wiring:
+    """The wiring of this firmware. Raises TomatoError `E-TWIN-NO-FIRMWARE` when it has no such board."""
+    path = firmware / "tomato" / "boards" / f"{PIN_MAP_OF_PLATFORM[platform]}.py"
     try:
         pins = runpy.run_path(str(path))
     except OSError as error:

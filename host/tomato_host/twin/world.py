@@ -2,37 +2,25 @@
 
 from __future__ import annotations
 
+from bisect import insort
+from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
+from functools import partial
 from random import Random
 
 from shared_schemas.devices import LIMITS, OUTPUT_BY_NAME
+from tomato_host.sources.scenarios import HOUR_MS, Scenario
+from tomato_host.twin.fault_effects import EFFECTS, Effect
+from tomato_host.twin.line_and_power import PowerFaults, SerialLinkFaults
 from tomato_host.twin.outside import Climate, Surroundings, Weather
 from tomato_host.twin.params import TentParams
-from tomato_host.twin.physics import CO2, HEATER, PUMP, STEP_S, Tent, TentState
-from tomato_host.twin.scenarios import FAULTS, HOUR_MS, Scenario
-from tomato_host.twin.sensors import FLOW_PULSES_PER_ML, Readings, Sensors, SensorState
+from tomato_host.twin.physics import CO2, HEATER, PUMP, STEP_S, TentPhysics, TentState
+from tomato_host.twin.sensors import FLOW_PULSES_PER_ML, Readings, SensorState, SimulatedSensors
 
 GRID_MS = int(STEP_S * 1_000)
 LEAK_WET_ML = 15.0
 PUMP_BIT = PUMP
-
-
-@dataclass(slots=True)
-class CableFaults:
-    """State of the serial cable. `noise` is the probability that a chunk is spoilt."""
-
-    noise: float = 0.0
-    cut: bool = False
-    host_dead: bool = False
-
-
-@dataclass(slots=True)
-class PowerFaults:
-    """What the supply does to the board."""
-
-    brownout: bool = False
-    reset_on_pump: bool = False
 
 
 @dataclass(slots=True)
@@ -80,10 +68,10 @@ class World:
         """`start` (aware) defaults to 2026-05-01 00:00 in Vienna; `weather` to the seeded climate."""
         self.start = start or datetime.fromisoformat("2026-05-01T00:00:00+02:00")
         self.seed = seed
-        self.tent = Tent(params, seed)
+        self.tent = TentPhysics(params, seed)
         self.surroundings = Surroundings(weather or Climate(seed, self.start), self.tent.params.place)
-        self.sensors = Sensors(seed, self.tent.params)
-        self.cable = CableFaults()
+        self.sensors = SimulatedSensors(seed, self.tent.params)
+        self.serial_link = SerialLinkFaults()
         self.power = PowerFaults()
         self.safety = SafetyRecord()
         self.rng = Random(f"world-{seed}")
@@ -97,11 +85,14 @@ class World:
         self._since_ms = {}  # type: dict[int, int]
         self._flow_ml = 0.0
         self._flow_since_ms = 0
-        self._flow_rate = 0.0
+        self.flow_ml_s = 0.0
+        """Water through the meter just now."""
         self._refill_ms = round(self.tent.params.refill_every_d * 24.0) * HOUR_MS
         self._next_refill_ms = self._refill_ms
-        self._timeline = (scenario or Scenario()).timeline()
-        self._strike()
+        self._timeline: list[tuple[int, Callable[[World], None]]] = []
+        for t_ms, strength, name in (scenario or Scenario()).timeline():
+            self.schedule(t_ms, partial(_apply, EFFECTS[name], strength))
+        self._meet_events()
 
     def next_change_ms(self) -> int:
         """The next moment at which something changes of itself: a grid step or the scenario."""
@@ -132,19 +123,23 @@ class World:
         while self.now_ms < t_ms:
             moment = min(t_ms, self.next_change_ms())
             self._advance(moment)
-            self._strike()
+            self._meet_events()
 
     def advance_grid(self, t_ms: int) -> None:
         """Move on to the last change at or before `t_ms`: the same steps are taken however often this is called."""
         while (change_ms := self.next_change_ms()) <= t_ms:
             self.advance_to(change_ms)
 
-    def _strike(self) -> None:
-        """Begin and end the faults that are due."""
+    def schedule(self, t_ms: int, change: Callable[[World], None]) -> None:
+        """Let `change` happen to this world at `t_ms`, after what is already scheduled for that moment."""
+        insort(self._timeline, (t_ms, change), key=lambda event: event[0])
+
+    def _meet_events(self) -> None:
+        """Let happen what is due."""
         while self._timeline and self._timeline[0][0] <= self.now_ms:
-            _, strength, name = self._timeline.pop(0)
-            FAULTS[name].effect(self, strength)
-            self._flow_changed(self.now_ms)
+            _, change = self._timeline.pop(0)
+            change(self)
+            self.flow_changed(self.now_ms)
 
     def _advance(self, t_ms: int) -> None:
         dt_s = (t_ms - self.now_ms) / 1_000.0
@@ -176,7 +171,7 @@ class World:
         elif bit == PUMP_BIT:
             self._pump_stopped(self.now_ms - self._since_ms.get(wire_id, self.now_ms))
         self.outputs ^= bit
-        self._flow_changed(self.now_ms)
+        self.flow_changed(self.now_ms)
 
     def all_off(self, t_ms: int) -> None:
         """Power is gone: every relay falls off."""
@@ -190,24 +185,34 @@ class World:
         if not self.tent.drip_ml_s:
             self.safety.theta_after_pump = max(self.safety.theta_after_pump, truth.theta_1, truth.theta_2)
 
-    def _flow_changed(self, t_ms: int) -> None:
+    def flow_changed(self, t_ms: int) -> None:
+        """Note that what moves water - relays, reservoir, a fault - is another from `t_ms` on."""
         self._flow_ml = self._flow_at(t_ms)
         self._flow_since_ms = t_ms
-        self._flow_rate = self.tent.water_rate_ml_s(self.outputs)
+        self.flow_ml_s = self.tent.water_rate_ml_s(self.outputs)
 
     def _flow_at(self, t_ms: int) -> float:
-        if not self._flow_rate:
+        if not self.flow_ml_s:
             return self._flow_ml
-        return self._flow_ml + self._flow_rate * max(0, t_ms - self._flow_since_ms) / 1_000.0
+        return self._flow_ml + self.flow_ml_s * max(0, t_ms - self._flow_since_ms) / 1_000.0
 
     @property
     def flowing(self) -> bool:
         """Whether water moves through the meter."""
-        return self._flow_rate > 0.0
+        return self.flow_ml_s > 0.0
 
     def flow_pulses(self, t_ms: int) -> int:
         """Pulses of the flow meter since the start, up to `t_ms`."""
         return int(self._flow_at(t_ms) * FLOW_PULSES_PER_ML * self.sensors.flow_gain)
+
+    def flow_pulse_due_ms(self, count: int) -> int:
+        """The first whole ms at which `flow_pulses` shows at least `count`, while water flows as it does now."""
+        per_ml = FLOW_PULSES_PER_ML * self.sensors.flow_gain
+        wait_ms = (count / per_ml - self._flow_ml) / self.flow_ml_s * 1_000.0
+        due_ms = max(self._flow_since_ms, self._flow_since_ms + int(wait_ms))
+        while self.flow_pulses(due_ms) < count:
+            due_ms += 1
+        return due_ms
 
     @property
     def reservoir_ok(self) -> bool:
@@ -223,3 +228,7 @@ class World:
         """What the sensors show at `t_ms`."""
         self.advance_to(t_ms)
         return self.sensors.read(t_ms, self.tent.truth())
+
+
+def _apply(effect: Effect, strength: float, world: World) -> None:
+    effect(world, strength)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 ONE_DAY = timedelta(days=1)
@@ -14,9 +15,14 @@ def window(day_of: datetime, zone: ZoneInfo, start_local_h: float, hours: float)
     The start is a wall-clock moment, the length is real time: on a day of 23 or 25 hours the plant still gets the
     same light. A start inside the hour that spring skips is moved on by that hour, as the clock is.
     """
-    local = day_of.astimezone(zone)
+    return _window_of(day_of.astimezone(zone).date(), zone, start_local_h, hours)
+
+
+@lru_cache(maxsize=64)
+def _window_of(day: date, zone: ZoneInfo, start_local_h: float, hours: float) -> tuple[datetime, datetime]:
+    """The window of one local day; asked for many times a day, and the same each time."""
     minutes = round(start_local_h * 60)
-    start = datetime(local.year, local.month, local.day, minutes // 60, minutes % 60, tzinfo=zone).astimezone(UTC)
+    start = datetime(day.year, day.month, day.day, minutes // 60, minutes % 60, tzinfo=zone).astimezone(UTC)
     return start, start + timedelta(hours=hours)
 
 
@@ -30,9 +36,9 @@ def light_seconds(
     here = now.astimezone(UTC)
     end = here + timedelta(seconds=span_s)
     # Steps of wall days: 24 h before a quarter past midnight is the day before yesterday after the spring change.
-    today = now.astimezone(zone)
+    today = now.astimezone(zone).date()
     for day in (today - ONE_DAY, today, today + ONE_DAY):
-        start, stop = window(day, zone, start_local_h, hours)
+        start, stop = _window_of(day, zone, start_local_h, hours)
         first, last = max(start, here), min(stop, end)
         if first < last:
             return (first - here).total_seconds(), (last - first).total_seconds()

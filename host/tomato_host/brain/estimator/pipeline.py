@@ -73,6 +73,8 @@ HISTORY_DERIVED: Final = (
     *(f"{name}_on" for name in RELAYS),
     "water_ml_today",
 )
+SPOTLESS: Final = (0.0, 0.0, 0.0)
+"""Share of bad samples, flat run, evidence of drift of a sensor of which the past says nothing bad."""
 NOTHING_DERIVED: Final[tuple[float | None, ...]] = (None,) * 6
 BAD_SHARE_EVERY_S: Final = 600.0
 BAD_SHARE_MEMORY_S: Final = 21_600.0
@@ -253,6 +255,7 @@ class Estimator:
                 continue
             channel = track.channel
             natural = value <= channel.flat_below or value >= channel.flat_above
+            past = (self._bad_share[i], track.flat_share(t_s), self._drift_evidence[i])
             confidences.append(
                 sensor_confidence(
                     range_factor(value, channel.low, channel.high, natural),
@@ -260,7 +263,7 @@ class Estimator:
                     if t_s - track.jump_s > JUMP_REMEMBERED_S and not track.settling
                     else rate_factor(t_s - track.jump_s, track.settling),
                     1.0 if mismatch[i] <= 1.0 else cross_factor(mismatch[i]),
-                    history_factor(self._bad_share[i], track.flat_share(t_s), self._drift_evidence[i]),
+                    1.0 if past == SPOTLESS else history_factor(*past),
                 )
             )
         return confidences

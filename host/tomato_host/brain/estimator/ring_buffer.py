@@ -96,6 +96,19 @@ class RingBuffer:
         """One column of the last `hours`, oldest first. KeyError names an unknown column."""
         return self.last_n_hours(hours)[:, self._index[name]]
 
+    def means(self, names: Sequence[str], hours: float) -> dict[str, float]:
+        """Mean of what is known of several columns over the last `hours`; a column of which nothing is, is left out."""
+        block = self.last_n_hours(hours)[:, [self._index[name] for name in names]].T.copy()
+        known = np.isfinite(block)
+        if known.all() and block.shape[1]:
+            sums = np.add.reduce(block, axis=1).tolist()
+            return {name: total / block.shape[1] for name, total in zip(names, sums, strict=True)}
+        found = {}
+        for name, values, here in zip(names, block, known, strict=True):
+            if here.any():
+                found[name] = float(values[here].sum()) / int(here.sum())
+        return found
+
     def stats(self, name: str, hours: float) -> Stats:
         """Statistics of one column over the last `hours`."""
         window = self.last_n_hours(hours)

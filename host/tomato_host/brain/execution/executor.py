@@ -59,6 +59,7 @@ TRANSIENT_REFUSALS = PASSES_SOON | {"min_pause", "busy", "group_excluded"}
 """Refusals that are no judgement on the action, only on the moment."""
 DUTY_SLOT_MS = 900_000
 """A duty is spread in slots of a quarter of an hour: short for air and roots, long for a relay."""
+NEVER_MS = 1 << 62
 FULL_DUTY = 0.95
 """Above this share a duty is simply on."""
 
@@ -214,6 +215,10 @@ class Executor:
                 del self._jobs[job.row.name]
                 self._finish(job, now)
 
+    def next_due_ms(self) -> int:
+        """The first moment at which `tick` has something to do, if no result comes before; NEVER_MS for none."""
+        return min((self._job_due_ms(job) for job in self._jobs.values()), default=NEVER_MS)
+
     def on_result(self, result: CommandResult, now_ms: int, now: datetime) -> str | None:
         """Process the board's result of one command; returns the output it was about, None for other commands."""
         job = next((j for j in (*self._jobs.values(), *self._closing) if result.cmd_id in j.open_cmds), None)
@@ -319,6 +324,22 @@ class Executor:
         if job.row.renewable:
             return now_ms >= segment.start_ms + segment.left
         return segment.left <= 0 and not job.open_cmds
+
+    def _job_due_ms(self, job: OutputJob) -> int:
+        """When `_advance` changes something about this job."""
+        if not job.segments:
+            return NEVER_MS if job.open_cmds else 0
+        segment = job.segments[0]
+        try_ms = max(job.next_try_ms, segment.start_ms)
+        if not job.row.renewable:
+            if segment.left <= 0:
+                return NEVER_MS if job.open_cmds else 0
+            return NEVER_MS if self._busy(job) else try_ms
+        end_ms = segment.start_ms + segment.left
+        if job.open_cmds and job.pulse_end_ms >= end_ms:
+            return end_ms
+        renew_ms = job.pulse_end_ms - RENEW_BEFORE_MS if job.open_cmds else try_ms
+        return min(end_ms, max(try_ms, renew_ms))
 
     def _busy(self, job: OutputJob) -> bool:
         """A pulse of this output is still under way, be it of an older action."""

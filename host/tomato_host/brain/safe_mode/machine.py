@@ -83,7 +83,8 @@ def step(state: SafeModeState, signals: Signals, settings: SafeModeSettings) -> 
     causes = tuple(c.name for c in CAUSES if _holds(c, state, suspected, signals, settings))
     entered = tuple(name for name in causes if name not in state.causes)
     cleared = tuple(name for name in state.causes if name not in causes)
-    after = _next_mode(replace(state, suspected=suspected, causes=causes), signals, settings)
+    same = suspected == state.suspected and causes == state.causes
+    after = _next_mode(state if same else replace(state, suspected=suspected, causes=causes), signals, settings)
     changed = after.mode != state.mode
     if changed or state.since is None:
         after = replace(after, since=signals.now)
@@ -149,7 +150,8 @@ def _calm(state: SafeModeState, signals: Signals) -> SafeModeState:
     if until is not None and signals.now >= until:
         until = None
     mode: Mode = "PAUSED" if signals.operator_paused else "CAUTION" if until else "NORMAL"
-    return replace(state, mode=mode, caution_until=until)
+    same = mode == state.mode and until == state.caution_until
+    return state if same else replace(state, mode=mode, caution_until=until)
 
 
 def _later(now: datetime, seconds: float) -> datetime:

@@ -100,14 +100,21 @@ class WorldModel:
         return Forecast(at + log.start_hour, self.horizons, series, experts)
 
     def predict(
-        self, now: datetime, log: HourlyLog, ahead: KnownAhead | None = None, weather_age_min: float | None = None
+        self,
+        now: datetime,
+        log: HourlyLog,
+        ahead: KnownAhead | None = None,
+        weather_age_min: float | None = None,
+        forecast: Forecast | None = None,
     ) -> Prediction36hV1:
         """The forecast record of this moment; hours are named by their end, in the zone of `now`.
 
-        The issued forecast is recorded, so that `learn` scores what was really issued.
+        The issued forecast is recorded, so that `learn` scores what was really issued. A caller that has made it of
+        the same log already, by a model that knows the same, passes it as `forecast`.
         """
         ahead = ahead or KnownAhead()
-        forecast = self.forecast(log, ahead)
+        if forecast is None:
+            forecast = self.forecast(log, ahead)
         self.record_issued(forecast)
         forecast = self._widened(log, ahead, forecast, weather_age_min)
         summary = summarise_forecast(self.zones, self.settings, log, ahead, forecast, now.tzinfo or UTC)

@@ -146,6 +146,9 @@ class ModelPair:
     """What was active until the last promotion, for a rollback."""
     last: PromotionVerdict | None = None
 
+    alike: bool = field(init=False, default=True)
+    """Whether both would forecast the same: since one was copied from the other, neither has learned."""
+
     def __post_init__(self) -> None:
         self.candidate = clone(self.active)
 
@@ -153,8 +156,9 @@ class ModelPair:
         self, now: datetime, log: HourlyLog, ahead: KnownAhead | None = None, weather_age_min: float | None = None
     ) -> Prediction36hV1:
         """The active model's forecast; the candidate's is recorded too, so that its intervals are calibrated."""
-        self.candidate.record_issued(self.candidate.forecast(log, ahead))
-        return self.active.predict(now, log, ahead, weather_age_min)
+        forecast = self.candidate.forecast(log, ahead)
+        self.candidate.record_issued(forecast)
+        return self.active.predict(now, log, ahead, weather_age_min, forecast if self.alike else None)
 
     def forecast(self, log: HourlyLog, ahead: KnownAhead | None = None, origins: Index | None = None) -> Forecast:
         """See WorldModel."""
@@ -186,6 +190,7 @@ class ModelPair:
         elif verdict.promoted:
             self.before, self.active = self.active, clone(self.candidate)
         self.candidate.learn(log, ahead, hours)
+        self.alike = False
         self.last = verdict
         return verdict
 
@@ -198,6 +203,7 @@ class ModelPair:
         else:
             self.active = clone(self.candidate)
             self.last = PromotionVerdict(True, f"day {self.active.days_learned} of the first {FIRST_DAYS} learned")
+        self.alike = True
         return self.last
 
     def _regressed(self, log: HourlyLog) -> PromotionVerdict | None:

@@ -11,12 +11,12 @@ from typing import Any, get_args
 from tomato_host.brain.brain import BrainSettings
 from tomato_host.brain.control.settings import ControlSettings, PolicyName
 from tomato_host.errors import TomatoError
+from tomato_host.sources.scenarios import FAULTS, Scenario
 from tomato_host.twin.campaign.compare import Watch
-from tomato_host.twin.campaign.life import Life
-from tomato_host.twin.campaign.score import Score
-from tomato_host.twin.direct import DirectTwin
+from tomato_host.twin.campaign.score import TentScore
+from tomato_host.twin.campaign.tent_run import TentRun
 from tomato_host.twin.params import TentParams
-from tomato_host.twin.scenarios import FAULTS, Scenario
+from tomato_host.twin.simulated_tent import SimulatedTent
 
 START = datetime.fromisoformat("2026-05-01T06:00:00+02:00")
 CONTROLLERS: tuple[PolicyName, ...] = get_args(PolicyName)
@@ -37,7 +37,7 @@ class Cell:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class CellOutcome:
     """What came of a run: one flat row, and the last day's course when asked for."""
 
     row: dict[str, Any]
@@ -57,37 +57,39 @@ def cells(
     ]
 
 
-def live(cell: Cell) -> Outcome:
-    """Live one cell. Depends on nothing but the cell."""
-    twin = DirectTwin(cell.seed, TentParams.sample(cell.seed), cell.scenario, START, cell.period_s)
+def simulate(cell: Cell) -> CellOutcome:
+    """Run one cell. Depends on nothing but the cell."""
     settings = ControlSettings(policy=cell.controller)
-    life = Life(twin, BrainSettings(control=settings))
-    score, watch, course = Score(), Watch(settings, cell.period_s), []
+    brain = BrainSettings(control=settings)
+    params, zone = TentParams.sample(cell.seed), brain.site.timezone
+    tent = SimulatedTent(cell.seed, params, cell.scenario, START, cell.period_s, timezone=zone)
+    run = TentRun(tent, brain)
+    score, watch, course = TentScore(), Watch(settings, cell.period_s), []
     end_ms = round(cell.days * 86_400_000.0)
     last_day_ms, next_ms = max(0, end_ms - 86_400_000), 0
-    while twin.now_ms < end_ms:
-        before_ms = twin.now_ms
-        if life.step() is None:
+    while tent.now_ms < end_ms:
+        before_ms = tent.now_ms
+        if run.step() is None:
             break
-        score.note(twin.world, (twin.now_ms - before_ms) / 1_000.0)
-        watch.note(twin.world, twin.now)
-        if cell.chart and twin.now_ms >= max(last_day_ms, next_ms):
-            next_ms = twin.now_ms + round(CHART_PERIOD_S * 1_000.0)
-            course.append(_point(twin))
+        score.note(tent.world, (tent.now_ms - before_ms) / 1_000.0)
+        watch.note(tent.world, tent.now)
+        if cell.chart and tent.now_ms >= max(last_day_ms, next_ms):
+            next_ms = tent.now_ms + round(CHART_PERIOD_S * 1_000.0)
+            course.append(_point(tent))
     row = {
         **asdict(cell),
-        **score.row(twin.world),
+        **score.row(tent.world),
         **watch.figures(),
-        "refused": life.refused,
-        "anomalies": life.anomalies,
-        "mode": life.brain.mode,
+        "refused": run.refused,
+        "anomalies": run.anomalies,
+        "mode": run.brain.mode,
     }
     row.pop("chart")
-    return Outcome(row, tuple(course))
+    return CellOutcome(row, tuple(course))
 
 
-def _point(twin: DirectTwin) -> tuple[float, ...]:
-    truth, now = twin.world.tent.truth(), twin.now
+def _point(tent: SimulatedTent) -> tuple[float, ...]:
+    truth, now = tent.world.tent.truth(), tent.now
     hour = now.hour + now.minute / 60.0
     return (
         hour,
@@ -97,22 +99,22 @@ def _point(twin: DirectTwin) -> tuple[float, ...]:
         truth.theta_1,
         truth.theta_2,
         truth.co2_ppm,
-        float(twin.world.outputs),
+        float(tent.world.outputs),
     )
 
 
-def run(matrix: list[Cell], jobs: int) -> Iterator[tuple[int, Outcome]]:
-    """Live the matrix on `jobs` processes; yields (index, outcome) as they come, the same for any `jobs`."""
+def run(matrix: list[Cell], jobs: int) -> Iterator[tuple[int, CellOutcome]]:
+    """Run the matrix on `jobs` processes; yields (index, outcome) as they come, the same for any `jobs`."""
     if jobs <= 1:
         for index, cell in enumerate(matrix):
-            yield index, live(cell)
+            yield index, simulate(cell)
         return
     with multiprocessing.get_context("spawn").Pool(jobs, maxtasksperchild=64) as pool:
         yield from pool.imap_unordered(_indexed, list(enumerate(matrix)))
 
 
-def _indexed(item: tuple[int, Cell]) -> tuple[int, Outcome]:
-    return item[0], live(item[1])
+def _indexed(item: tuple[int, Cell]) -> tuple[int, CellOutcome]:
+    return item[0], simulate(item[1])
 
 
 def read_seeds(text: str) -> range:

@@ -9,7 +9,7 @@ from typing import Any
 from tomato_host.errors import TomatoError
 from tomato_host.twin.campaign.chart import day_chart
 from tomato_host.twin.campaign.compare import section
-from tomato_host.twin.campaign.matrix import Outcome
+from tomato_host.twin.campaign.matrix import CellOutcome
 
 FIGURES: tuple[tuple[str, str], ...] = (
     ("vpd_ok_share", "VPD in band (light hours)"),
@@ -41,7 +41,7 @@ def write_parquet(rows: Sequence[dict[str, Any]], path: Path) -> None:
     pq.write_table(pa.Table.from_pylist(list(rows)), path)
 
 
-def write_report(outcomes: Sequence[Outcome], folder: Path) -> Path:
+def write_report(outcomes: Sequence[CellOutcome], folder: Path) -> Path:
     """Write report.md and day.svg into `folder`; returns the report's path."""
     rows = [o.row for o in outcomes]
     lines = [
@@ -101,7 +101,7 @@ def _table(rows: Sequence[dict[str, Any]], key: str) -> list[str]:
     return lines
 
 
-def _chart(outcomes: Sequence[Outcome]) -> str:
+def _chart(outcomes: Sequence[CellOutcome]) -> str:
     """The day of each controller's charted run, laid over one another."""
     drawn = [(str(o.row["controller"]), o.course) for o in outcomes if o.course]
     if not drawn:

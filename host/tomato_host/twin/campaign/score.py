@@ -27,7 +27,7 @@ WATTS = {
 
 
 @dataclass(slots=True)
-class Score:
+class TentScore:
     """Sums over one run. Hours are world hours."""
 
     hours: float = 0.0

@@ -3,11 +3,17 @@
 import os
 
 import chips
+import micropython
+import ports
 import vm_channel
-from umachine import Signal, mem8, mem16, mem32  # noqa: F401
+from umachine import Signal  # noqa: F401
 
+PORT = ports.profile(os.getenv("TOMATO_PORT_PROFILE") or ports.DEFAULT)
+_AS_THE_CHIP = bool(os.getenv("TOMATO_PLATFORM"))  # else the twin's own board, whose resets tell their cause
 PWRON_RESET = 1
+HARD_RESET = 2
 WDT_RESET = 3
+SOFT_RESET = 5
 _SKIPPED_TICK_MS = 50  # a wait longer than the safety tick counts as one tick that was skipped on purpose
 
 
@@ -17,15 +23,16 @@ def reset_cause():
 
 def unique_id():
     name = (os.getenv("TOMATO_UNIQUE_ID") or "746f6d61746f0001").encode()
-    return bytes(int(name[i : i + 2], 16) for i in range(0, len(name), 2))
+    whole = bytes(int(name[i : i + 2], 16) for i in range(0, len(name), 2))
+    return whole[:6] if PORT["port"] == "esp32" else whole
 
 
 def reset():
-    vm_channel.reset(PWRON_RESET)
+    vm_channel.reset(PORT["cause_of_reset"] if _AS_THE_CHIP else PWRON_RESET)
 
 
 def soft_reset():
-    vm_channel.reset(PWRON_RESET)
+    vm_channel.reset(SOFT_RESET if _AS_THE_CHIP else PWRON_RESET)
 
 
 def freq(hz=None):
@@ -44,27 +51,76 @@ def enable_irq(state):
     pass
 
 
+def _interrupt(handler, argument, hard):
+    """Call a handler; a hard one finds the heap locked, as in an interrupt."""
+    if not hard:
+        handler(argument)
+        return
+    micropython.heap_lock()
+    try:
+        handler(argument)
+    finally:
+        micropython.heap_unlock()
+
+
+def _retained_read():
+    try:
+        with open(os.getenv("TOMATO_RETAINED") or "", "rb") as file:
+            return file.read()
+    except OSError:
+        return b""
+
+
+def _retained_write(data):
+    with open(os.getenv("TOMATO_RETAINED") or "retained", "wb") as file:
+        file.write(data)
+
+
+class _Registers:
+    """`mem32`: of all registers the twin has the one that outlives a reset."""
+
+    _SCRATCH0 = 0x4005800C  # RP2040 data sheet, 4.7.6: WATCHDOG_BASE + 0x0c
+
+    def __getitem__(self, address):
+        self._check(address)
+        return int.from_bytes(_retained_read()[:4], "little")
+
+    def __setitem__(self, address, word):
+        self._check(address)
+        _retained_write(word.to_bytes(4, "little"))
+
+    def _check(self, address):
+        if PORT["port"] != "rp2" or address != self._SCRATCH0:
+            raise ValueError("the virtual board has no register 0x%x" % address)
+
+
+mem32 = _Registers()
+
+
 class Pin:
-    IN = 0
-    OUT = 1
-    OPEN_DRAIN = 2
-    PULL_UP = 1
-    PULL_DOWN = 2
-    IRQ_FALLING = 4
-    IRQ_RISING = 8
+    IN, OUT, IRQ_FALLING, IRQ_RISING = PORT["pin_constants"]
+    OPEN_DRAIN = 7 if PORT["port"] == "esp32" else 2
+    PULL_UP = 2 if PORT["port"] == "esp32" else 1
+    PULL_DOWN = 1 if PORT["port"] == "esp32" else 2
 
-    _level = {}  # outputs keep their level when a second Pin object looks at them
+    _level = {}  # of an output, and its mode: there is one pin, however many objects look at it
+    _modes = {}
 
-    def __init__(self, id, mode=-1, pull=-1, *, value=None, **_unused):
+    def __init__(self, id, mode=-1, pull=-1, *, value=None):
+        if id not in PORT["pins"]:
+            raise ValueError("invalid pin")
         self._id = id
-        self._mode = self.IN
         self._handler = None
-        self.init(mode, pull, value=value)
+        self._hard = False
+        if mode != -1 or pull != -1 or value is not None:
+            self.init(mode, pull, value=value)
 
-    def init(self, mode=-1, pull=-1, *, value=None, **_unused):
-        if mode >= 0:
-            self._mode = mode
-        if self._mode == self.OUT:
+    def init(self, mode=-1, pull=-1, *, value=None):
+        if mode != -1 and mode != self.IN and self._id in PORT["input_only"]:
+            raise ValueError("pin can only be input")
+        if mode != -1:
+            self._modes[self._id] = mode
+        if self._modes.get(self._id, self.IN) == self.OUT:
             if value is None:
                 value = self._level.get(self._id, 0)
             self._drive(1 if value else 0)
@@ -75,11 +131,12 @@ class Pin:
             vm_channel.pin_changed(self._id, level)
 
     def value(self, level=None):
+        is_output = self._modes.get(self._id, self.IN) == self.OUT
         if level is None:
-            if self._mode == self.IN:
-                return vm_channel.levels >> self._id & 1
+            if not is_output:
+                return vm_channel.levels >> (self._id & 31) & 1  # no two inputs of a board share that bit
             return self._level.get(self._id, 0)
-        if self._mode != self.IN:
+        if is_output:
             self._drive(1 if level else 0)
 
     def __call__(self, level=None):
@@ -91,15 +148,15 @@ class Pin:
     def off(self):
         self.value(0)
 
-    high = on
-    low = off
-
     def toggle(self):
         self.value(1 - self.value())
 
-    def irq(self, handler=None, trigger=IRQ_FALLING | IRQ_RISING, hard=False, **_unused):
+    def irq(self, handler=None, trigger=-1, **more):
+        if more and (PORT["irq_hard"] != "yes" or list(more) != ["hard"]):
+            raise TypeError("extra keyword arguments given")
+        self._hard = bool(more.get("hard"))
         self._handler = handler
-        self._trigger = trigger
+        self._trigger = trigger if trigger != -1 else self.IRQ_FALLING | self.IRQ_RISING
         if handler is None:
             vm_channel.edges.pop(self._id, None)
             _flow_pins.pop(self._id, None)
@@ -110,11 +167,15 @@ class Pin:
 
     def _edge(self, level):
         if self._trigger & (self.IRQ_RISING if level else self.IRQ_FALLING):
-            self._handler(self)
+            _interrupt(self._handler, self, self._hard)
 
     def __repr__(self):
         return "Pin(%s)" % self._id
 
+
+if PORT["pin_high_low"]:
+    Pin.high = Pin.on
+    Pin.low = Pin.off
 
 _flow_pins = {}
 
@@ -125,29 +186,37 @@ def _flow(gpio, pulses):
         return
     edges = 2 if pin._trigger == Pin.IRQ_FALLING | Pin.IRQ_RISING else 1
     for _ in range(pulses * edges):
-        pin._handler(pin)
+        _interrupt(pin._handler, pin, pin._hard)
 
 
 vm_channel.flow = _flow
 
 
 class ADC:
-    def __init__(self, pin, **_unused):
-        gpio = pin._id if isinstance(pin, Pin) else pin
-        self._place = 7 + (gpio - 26 if gpio >= 26 else gpio)
+    ATTN_0DB, ATTN_2_5DB, ATTN_6DB, ATTN_11DB = range(4)
+
+    def __init__(self, pin, **more):
+        gpio = pin._id if isinstance(pin, Pin) else pin + PORT["adc_pins"][0] if pin < 5 else pin
+        if gpio not in PORT["adc_pins"]:
+            raise ValueError("invalid pin")
+        if more and (not PORT["adc_atten"] or list(more) != ["atten"]):
+            raise TypeError("extra keyword arguments given")
+        full_scale_mv = 3300 if more.get("atten") == self.ATTN_11DB else PORT["adc_default_mv"]
+        # The twin's probes are wired to the first two converters of the board's pin map.
+        self._place = 7 + gpio - (34 if PORT["port"] == "esp32" else 26)
+        self._scale = 3300 * 16 // full_scale_mv
 
     def read_u16(self):
-        return vm_channel.values()[self._place]
+        return min(65535, vm_channel.values()[self._place] * self._scale >> 4)
 
 
 class I2C:
     """A bus with the fitted chips; the same object answers for hardware and software buses."""
 
     def __init__(self, id=-1, *, scl=None, sda=None, freq=400000, timeout=50000):
+        if id not in (-1, 0, 1):
+            raise ValueError("I2C(%s) doesn't exist" % id)
         self._chips = chips.fitted()
-
-    def init(self, **_unused):
-        pass
 
     def _chip(self, address):
         chip = self._chips.get(address)
@@ -193,16 +262,42 @@ class Timer:
     ONE_SHOT = 0
     PERIODIC = 1
 
-    def __init__(self, id=-1, **settings):
+    _hardware = {}  # id -> the object whose settings it has: two objects of one id share one timer
+
+    def __init__(self, id=None, **settings):
+        if id is None and PORT["timer_ids"]:
+            raise TypeError("function missing 1 required positional arguments")
+        self._number = self._allotted(-1 if id is None else id)
         self.due_ms = 0
         self._callback = None
+        self._hard = False
         if settings:
             self.init(**settings)
 
-    def init(self, *, mode=PERIODIC, freq=-1, period=-1, callback=None, **_unused):
+    @staticmethod
+    def _allotted(id):
+        """The hardware timer an id stands for, -1 for one in software. Raises ValueError where there is none."""
+        if id == -1 and PORT["timer_minus_1"] == "software timer":
+            return -1
+        if id == -1 and PORT["timer_minus_1"] == "hardware timer 3":
+            return 3
+        if id not in PORT["timer_ids"]:
+            raise ValueError("invalid Timer number")
+        return id
+
+    def init(self, *, mode=PERIODIC, freq=-1, period=-1, tick_hz=1000, callback=None, **more):
+        if more and (PORT["timer_hard"] == "unknown" or list(more) != ["hard"]):
+            raise TypeError("extra keyword arguments given")
+        if more.get("hard") and PORT["timer_hard"] == "refused":
+            raise ValueError("hard Timers are not implemented")
         self.deinit()
+        if self._number >= 0:
+            if self._number in self._hardware:
+                self._hardware[self._number].deinit()
+            self._hardware[self._number] = self
+        self._hard = bool(more.get("hard"))
         self._mode = mode
-        self._period_ms = int(period if period >= 0 else 1000 / freq)
+        self._period_ms = int(period * 1000 // tick_hz if period >= 0 else 1000 / freq)
         self._callback = callback
         self.due_ms = vm_channel.now_ms + self._period_ms
         vm_channel.timers.append(self)
@@ -213,7 +308,7 @@ class Timer:
         else:
             self.due_ms += max(1, self._period_ms)
         if self._callback:
-            self._callback(self)
+            _interrupt(self._callback, self, self._hard)
 
     def deinit(self):
         if self in vm_channel.timers:
@@ -227,6 +322,9 @@ class WDT:
     """
 
     def __init__(self, id=0, timeout=5000):
+        lowest, highest = PORT["wdt_ms"]
+        if id != 0 or not lowest <= timeout <= highest:
+            raise ValueError("timeout exceeds %d" % highest)
         self._timeout_ms = timeout
         self._hungry_ms = 0
         vm_channel.watchdog = self._passed
@@ -239,3 +337,16 @@ class WDT:
         self._hungry_ms += min(elapsed_ms, _SKIPPED_TICK_MS) if idle else elapsed_ms
         if self._hungry_ms > self._timeout_ms:
             vm_channel.reset(WDT_RESET)
+
+
+class RTC:
+    """The part of an ESP32 that keeps a little memory over a reset."""
+
+    if PORT["port"] == "esp32":
+
+        def memory(self, data=None):
+            if data is None:
+                return _retained_read()
+            if len(data) > 2048:
+                raise ValueError("buffer too long")
+            _retained_write(bytes(data))

@@ -1,16 +1,24 @@
-"""Power-on of the virtual board: what the boot ROM of a real board does, boot.py and then main.py."""
+"""Power-on of the virtual board: what MicroPython on a real board does, boot.py, main.py and then the prompt."""
 
+import os
 import sys
 
 import line_settings
+import ports
+import pyexec
 import vm_channel
 
 sys.modules["termios"] = line_settings
 vm_channel.pass_time(0, 0)  # the first answer brings the levels of the inputs
 
-try:
-    import boot  # noqa: F401
-    import main  # noqa: F401
-except Exception as error:
-    sys.print_exception(error, sys.stderr)  # stdout is the link
-    raise SystemExit(1)
+
+def kbd_intr(_char):
+    """The link is a socket: no byte of it can interrupt (tests/hil/boot_line has a line where one can)."""
+
+
+sys.modules["micropython"] = pyexec.Micropython(kbd_intr)
+platform = os.getenv("TOMATO_PLATFORM")
+pyexec.disguise(ports.profile(os.getenv("TOMATO_PORT_PROFILE") or ports.DEFAULT), platform)
+pyexec.provision()
+pyexec.boot(kbd_intr)
+pyexec.prompt()

@@ -31,6 +31,7 @@ NEED_VALUES = 3  # t: now; the answer is the block of values
 RESET = 4  # a: cause, t: now
 WATCHDOG = 5  # c: timeout in ms, t: now
 HEAP = 6  # c: bytes allocated after a collection, t: now
+PROMPT = 7  # the program has ended, t: now
 
 # The answer: flags, new flow meter pulses, link bytes ready, GPIO levels, now, until when the VM may go on alone, for
 # which moment the values hold, the block of values. After NEED_VALUES only the last three count.
@@ -102,6 +103,10 @@ def pin_changed(gpio, level):
 def reset(cause):
     _ask(RESET, cause, 0, now_ms)  # never answered: the twin cuts the power
     raise SystemExit(0)
+
+
+def at_prompt():
+    _queue(PROMPT, 0, 0, 0, now_ms)
 
 
 def arm_watchdog(timeout_ms):

@@ -15,7 +15,8 @@ from pathlib import Path
 import shared_schemas
 import tomato_host
 from tomato_host.errors import TomatoError
-from tomato_host.twin.campaign.matrix import Cell, Outcome
+from tomato_host.twin.campaign.matrix import Cell, CellOutcome
+from tomato_host.twin.firmware_files import firmware_dir
 
 NAME = "runs.jsonl"
 
@@ -23,21 +24,21 @@ NAME = "runs.jsonl"
 def fingerprint() -> str:
     """sha256 over every source that a run may depend on."""
     digest = hashlib.sha256()
-    for package in (tomato_host, shared_schemas):
-        root = Path(str(package.__file__)).parent
+    packages = [Path(str(package.__file__)).parent for package in (tomato_host, shared_schemas)]
+    for root in (*packages, firmware_dir()):
         for path in sorted(root.rglob("*.py")):
             digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()
 
 
-class Kept:
-    """The finished runs in one folder. `begin` first; what cannot be read again is lived again."""
+class ResultsStore:
+    """The finished runs in one folder. `begin` first; what cannot be read again is run again."""
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / NAME
 
-    def begin(self, resume: bool) -> dict[Cell, Outcome]:
-        """The runs that need not be lived again: none, unless `resume`. Raises TomatoError `E-CAMPAIGN`."""
+    def begin(self, resume: bool) -> dict[Cell, CellOutcome]:
+        """The runs that need not be run again: none, unless `resume`. Raises TomatoError `E-CAMPAIGN`."""
         made_by = fingerprint()
         found = dict(self._read(made_by)) if resume and self.path.exists() else {}
         self.path.write_text(json.dumps({"code": made_by}) + "\n", encoding="utf-8")
@@ -45,23 +46,23 @@ class Kept:
             self.add(cell, outcome)
         return found
 
-    def add(self, cell: Cell, outcome: Outcome) -> None:
-        """Keep one run."""
+    def add(self, cell: Cell, outcome: CellOutcome) -> None:
+        """Store one run."""
         line = json.dumps({"cell": asdict(cell), "row": outcome.row, "course": outcome.course})
         with self.path.open("a", encoding="utf-8") as file:
             file.write(line + "\n")
 
-    def _read(self, made_by: str) -> Iterator[tuple[Cell, Outcome]]:
+    def _read(self, made_by: str) -> Iterator[tuple[Cell, CellOutcome]]:
         head, *lines = self.path.read_text(encoding="utf-8").splitlines() or [""]
         if head != json.dumps({"code": made_by}):
             raise TomatoError(
                 "E-CAMPAIGN",
-                f"The runs kept in {self.path} were made by other code than this.",
+                f"The runs in {self.path} were made by other code than this.",
                 "Leave --resume out to begin anew, or give another folder with --out.",
             )
         for line in lines:
             try:
-                kept = json.loads(line)
+                stored = json.loads(line)
             except ValueError:  # torn by the stop itself
                 continue
-            yield Cell(**kept["cell"]), Outcome(kept["row"], tuple(tuple(point) for point in kept["course"]))
+            yield Cell(**stored["cell"]), CellOutcome(stored["row"], tuple(tuple(point) for point in stored["course"]))

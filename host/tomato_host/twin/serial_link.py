@@ -1,4 +1,4 @@
-"""The serial cable between board and host, with faults that can be set: a pseudo-terminal, or memory in lock step."""
+"""The serial link between board and host, with faults that can be set: a pseudo-terminal, or memory in lock step."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ import termios
 import tty
 from random import Random
 
+from tomato_host.twin.line_and_power import SerialLinkFaults
 from tomato_host.twin.memory_line import MemoryLine, MemoryPort
-from tomato_host.twin.world import CableFaults
 
 LINE_HOLDS = 4_000
 SETTLE_MS = 2_000
 """Wall time within which the kernel must have carried bytes through the pseudo-terminal."""
 
 
-class Cable:
+class SimulatedLine:
     """Owns the line. The host opens `port_path`, or in the same process calls `open_memory_port`.
 
     `down` and `up` apply noise, loss, doubling and cuts.
     """
 
-    def __init__(self, faults: CableFaults, rng: Random) -> None:
+    def __init__(self, faults: SerialLinkFaults, rng: Random) -> None:
         self._master, self._slave = os.openpty()
         tty.setraw(self._slave)
         os.set_blocking(self._master, False)

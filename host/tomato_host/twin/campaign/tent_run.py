@@ -1,0 +1,113 @@
+"""The brain on a simulated tent: one observation in, the pulses it leads to out."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from shared_schemas.records import ActionV1, AnomalyV1, Record
+from tomato_host.brain.brain import Brain, BrainSettings, RuntimeContext, StepResult
+from tomato_host.brain.execution.executor import Executor
+from tomato_host.loop.actuator import ExecutorActuator
+from tomato_host.loop.episode import Episode
+from tomato_host.twin.simulated_tent import SimulatedTent
+
+RENEW_MS = 10_000
+"""Pace of the executor between two observations."""
+LINK_DOWN_S = 20.0
+"""A silence longer than this counts as a lost link, as in the session with the real board."""
+
+
+class _TentLine:
+    """The executor's line to the tent, whose clock is its own."""
+
+    def __init__(self, tent: SimulatedTent) -> None:
+        self._tent = tent
+
+    def pulse(self, output: str, amount: int, now_ms: int) -> int:
+        """Ask for a pulse in ms, or ml for the pump."""
+        return self._tent.pulse(output, amount)
+
+    def stop(self, output: str, now_ms: int) -> int:
+        """End a pulse."""
+        return self._tent.stop(output)
+
+
+class _Counts:
+    """The sink of a campaign: records are counted, not stored."""
+
+    def __init__(self) -> None:
+        self.refused = 0
+        self.anomalies = 0
+
+    def record(self, record: Record) -> None:
+        """Count anomalies and refused proposals."""
+        self.anomalies += isinstance(record, AnomalyV1)
+        self.refused += isinstance(record, ActionV1) and not record.safety.validated and record.outcome is None
+
+
+class TentRun:
+    """One installation without a line: `step` observes once and acts on it, by the same episode as a live host."""
+
+    def __init__(self, tent: SimulatedTent, settings: BrainSettings) -> None:
+        self.tent = tent
+        self.brain = Brain(settings)
+        self._counts = _Counts()
+        self._executor = Executor(_TentLine(tent), self.brain.guardrails)
+        actuator = ExecutorActuator(self._executor, lambda: tent.now_ms, lambda: tent.now, self.brain.add_outcome)
+        self._episode = Episode(self.brain, self._counts, actuator, health_with_states=False)
+        self._last: datetime | None = None
+        self._seen_ms = tent.now_ms
+
+    @property
+    def refused(self) -> int:
+        """Proposals that the guardrails refused."""
+        return self._counts.refused
+
+    @property
+    def anomalies(self) -> int:
+        """Anomalies that opened, worsened or cleared."""
+        return self._counts.anomalies
+
+    def step(self) -> StepResult | None:
+        """Advance by one observation; None when the tent has none any more."""
+        self._renew_until_observed()
+        observation = self.tent.next_observation(self.tent.period_ms - (self.tent.now_ms - self._seen_ms))
+        if observation is None:
+            return None
+        self._seen_ms = self.tent.now_ms
+        now, now_ms = observation.ts, self.tent.now_ms
+        silent_s = (now - self._last).total_seconds() if self._last else 0.0
+        self._last = now
+        if silent_s > LINK_DOWN_S + self.tent.period_ms / 1_000.0:
+            self._executor.on_link_lost(now_ms, now)
+        self._settle(now_ms, now)
+        context = RuntimeContext(now, operator_acknowledges=self.tent.take_acknowledgement())
+        result = self._episode.run(observation, self.tent.device_status(), context)
+        self._executor.tick(now_ms, now)
+        self._settle(now_ms, now)
+        return result
+
+    def _renew_until_observed(self) -> None:
+        """Until the next observation the executor renews what runs out, on a grid of RENEW_MS.
+
+        Of the grid's moments those are left out at which it would have nothing to do: no result came, no job is due.
+        """
+        tent = self.tent
+        end_ms = self._on_grid(self._seen_ms + tent.period_ms - RENEW_MS)
+        while tent.now_ms < end_ms:
+            due_ms = self._on_grid(tent.now_ms + 1 if tent.has_results else self._executor.next_due_ms())
+            tent.advance_to(min(max(due_ms, self._on_grid(tent.now_ms + 1)), end_ms), until_result=True)
+            tent.advance_to(self._on_grid(tent.now_ms))
+            if tent.has_results or tent.now_ms >= due_ms:
+                self._settle(tent.now_ms, tent.now)
+                self._executor.tick(tent.now_ms, tent.now)
+
+    def _on_grid(self, t_ms: int) -> int:
+        """The first moment of the grid at or after `t_ms`; it begins with the last observation."""
+        return self._seen_ms - (self._seen_ms - t_ms) // RENEW_MS * RENEW_MS
+
+    def _settle(self, now_ms: int, now: datetime) -> None:
+        for result in self.tent.take_results():
+            self._executor.on_result(result, now_ms, now)
+        for action in self._executor.pop_finished():
+            self._episode.finish(action)
