@@ -125,7 +125,7 @@ def _in_hour(row: Output, amount: float, cycle_s: float, hour: int) -> float:
 def _light_edge(context: DecisionContext) -> datetime | None:
     """When the light hours next begin or end within the cycle; None where neither happens."""
     setpoints, cycle_s = setpoints_at(context.now, context), context.settings.cycle_s
-    edge_s = setpoints.light_for_s if setpoints.light else setpoints.light_starts_in_s
+    edge_s = setpoints.light_for_s if setpoints.light_hours else setpoints.light_starts_in_s
     return context.now + timedelta(seconds=edge_s) if edge_s < cycle_s else None
 
 

@@ -57,7 +57,7 @@ def horizon_targets(context: DecisionContext, demand: float = 0.0) -> HorizonTar
     )
     short = 0.0 if now.soil_temp_c is None else max(0.0, each[0].soil_temp_low_c - now.soil_temp_c)
     return HorizonTargets(
-        light=light,
+        light_share=light,
         vpd_low=np.array([a.vpd_kpa[0] + _insets(a)[0] for a in each]),
         vpd_high=np.array([a.vpd_kpa[1] - _insets(a)[1] for a in each]),
         air_low=np.array([a.air_temp_c[0] for a in each]),
@@ -75,7 +75,7 @@ def horizon_targets(context: DecisionContext, demand: float = 0.0) -> HorizonTar
 
 def _insets(setpoints: Setpoints) -> tuple[float, float]:
     """How far inside the VPD band to aim, wet side and dry side; a narrow band is met in its middle."""
-    wet, dry = INSET_DAY_KPA if setpoints.light else INSET_NIGHT_KPA
+    wet, dry = INSET_DAY_KPA if setpoints.light_hours else INSET_NIGHT_KPA
     share = min(1.0, 0.9 * (setpoints.vpd_kpa[1] - setpoints.vpd_kpa[0]) / (wet + dry))
     return wet * share, dry * share
 
@@ -83,7 +83,7 @@ def _insets(setpoints: Setpoints) -> tuple[float, float]:
 def _vpd_harm(each: Sequence[Setpoints]) -> tuple[tuple[Array, Array], ...]:
     """Lines of harm of the air's dryness: a margin around the band, and what score.py counts as stress."""
     low, high = (np.array([a.vpd_kpa[k] for a in each]) for k in (0, 1))
-    wet = np.array([WET_KPA[0] if a.light else WET_KPA[1] for a in each])
+    wet = np.array([WET_KPA[0] if a.light_hours else WET_KPA[1] for a in each])
     return (low - DRY_MARGIN_KPA, high + DRY_MARGIN_KPA), (wet, high + DRY_MARGIN_KPA)
 
 
@@ -134,7 +134,7 @@ def plan_bounds(
     settings, hours = context.settings, horizon_hours(context)
     zone = context.site.zone
     light = np.array([_light_share(h, zone, setpoints.light_start_h, setpoints.photoperiod_h) for h in hours])
-    if setpoints.light and light_rule(inputs).amount <= 0.0:
+    if setpoints.light_hours and light_rule(inputs).amount <= 0.0:
         light[: first_hours(inputs)] = 0.0  # too hot for the lamp
     days = [hour.astimezone(zone).toordinal() for hour in hours]
     day_of = np.array([d - days[0] for d in days], dtype=np.int64)
@@ -158,11 +158,11 @@ def plan_bounds(
     if getattr(context.state.devices, LAMP.name) != "ON":
         gas[: first_hours(inputs)] = 0.0  # the guardrails gives none before the lamp is seen to shine
     return Bounds(
-        light=light,
+        light_share=light,
         water_ml=water,
         day_of=day_of,
         water_left_ml=_water_left(inputs, np.zeros(DAY_H) if water_h is None else water_h, len(hours)),
-        humidifier=MAX_MIST_SHARE if inputs.vpd_kpa is not None else 0.0,
+        mist_most=MAX_MIST_SHARE if inputs.vpd_kpa is not None else 0.0,
         mist_left_h=_mist_left(inputs, np.zeros(DAY_H) if mist_h is None else mist_h, len(hours)),
         heater=np.full(len(hours), 0.75 if _may_heat(inputs) else 0.0),
         co2_s=gas,
@@ -182,5 +182,5 @@ def _may_heat(inputs: ControlInputs) -> bool:
 def first_hours(inputs: ControlInputs) -> int:
     """Hours until the next decision: the cycle, or the next edge of the light if that comes first."""
     cycle_h = max(1, round(inputs.cycle_s / 3_600.0))
-    edge_s = inputs.setpoints.light_for_s if inputs.setpoints.light else inputs.setpoints.light_starts_in_s
+    edge_s = inputs.setpoints.light_for_s if inputs.setpoints.light_hours else inputs.setpoints.light_starts_in_s
     return int(min(cycle_h, max(1, round(edge_s / 3_600.0))))

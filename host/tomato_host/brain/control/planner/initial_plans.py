@@ -30,8 +30,8 @@ def plain_plan(bounds_light: Array) -> Array:
 
 def baseline_plans(context: DecisionContext, guide: PlanV1, bounds: Bounds) -> Array:
     """Plans to start from: the rules held on, the last plan shifted to now, and plain ones at several exhausts."""
-    horizon = len(bounds.light)
-    plain = plain_plan(bounds.light)
+    horizon = len(bounds.light_share)
+    plain = plain_plan(bounds.light_share)
     held = plain.copy()
     step = guide.steps[0]
     for column in COLUMN_OF.values():
@@ -55,10 +55,10 @@ def hourwise_plans(bounds: Bounds, gain: Callable[[Array], Array]) -> Array:
     The air follows its duties within minutes, so this is nearly right for the air, and keeps the search out of plans
     that every small edit makes worse. Mist has a price in each: at the right one the day's budget reaches to its end.
     """
-    horizon = len(bounds.light)
+    horizon = len(bounds.light_share)
     pairs = np.array(list(product(GRID_EXHAUST, GRID_MIST)))
     plans = np.zeros((len(pairs), horizon, COLUMNS))
-    plans[:, :, LAMP_K], plans[:, :, STIR_K] = bounds.light, 1.0
+    plans[:, :, LAMP_K], plans[:, :, STIR_K] = bounds.light_share, 1.0
     plans[:, :, VENT_K], plans[:, :, MIST_K] = pairs[:, :1], pairs[:, 1:]
     each = gain(plans)
     edges = [0, bounds.first_h, *range(bounds.first_h + 1, horizon + 1)]

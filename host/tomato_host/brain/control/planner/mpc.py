@@ -119,7 +119,7 @@ def _plan(
     end = clock() + context.settings.planning_ms / 1_000.0
     inputs = read_inputs(context)
     guide = rules.decide(context)
-    plain = plain_plan(horizon_targets(context).light)
+    plain = plain_plan(horizon_targets(context).light_share)
     last = shifted(context, len(plain), plain)
     demand = water_demand(
         seen.roll, seen.soil, plain if last is None else last, float(context.budgets.water_ml_per_day)

@@ -60,7 +60,7 @@ class Weights:
 class HorizonTargets:
     """What is wanted in each hour, arrays [H]; budgets per hour as the resource scale."""
 
-    light: Array
+    light_share: Array
     """Share of the hour with wanted light."""
     vpd_low: Array
     vpd_high: Array
@@ -119,7 +119,7 @@ def beyond(value: Array, low: Array, high: Array, ramp: float) -> Array:
 
 def hourly_stress(aim: HorizonTargets, expected: Expected, plans: Array) -> Array:
     """Stress of each hour [B, H]: air dryness and warmth by quantiles, the driest zone, wet soil, cold roots."""
-    zero = np.zeros(len(aim.light))
+    zero = np.zeros(len(aim.light_share))
     total = np.zeros(plans.shape[:2])
     for name, low, high, lines, scale, ramp in (
         ("vpd_kpa", aim.vpd_low, aim.vpd_high, aim.vpd_harm, VPD_SCALE_KPA, VPD_RAMP_KPA),

@@ -30,7 +30,7 @@ HELD = tuple(k for k in COLUMN_OF.values() if k not in (LAMP_K, VENT_K, MIST_K, 
 class Bounds:
     """What is allowed in each hour, arrays [H] or single numbers."""
 
-    light: Array
+    light_share: Array
     """Share of light in each hour, given by the photoperiod: a plan has no say in it."""
     water_ml: Array
     """Most in each hour; 0 where watering is not wanted (night, pause)."""
@@ -38,7 +38,7 @@ class Bounds:
     """Which local day each hour belongs to: 0 today, 1 tomorrow ..."""
     water_left_ml: Array
     """Water that may be given up to each hour: the day's budget less what the 24 h before it have used."""
-    humidifier: float
+    mist_most: float
     mist_left_h: Array
     """Hours of mist that may be used up to the end of each hour: the board's day budget less what the last day used."""
     heater: Array
@@ -63,7 +63,7 @@ class TentPlanEdits:
 
     def __init__(self, bounds: Bounds) -> None:
         self.bounds = bounds
-        horizon = len(bounds.light)
+        horizon = len(bounds.light_share)
         useful = {VENT_K, MIST_K, DOSE_K}
         useful |= {MAT_K} if np.any(bounds.heater > 0.0) else set()
         useful |= {GAS_K} if np.any(bounds.co2_s > 0.0) else set()
@@ -83,11 +83,11 @@ class TentPlanEdits:
         first = b.first_h
         for k in (VENT_K, MIST_K, MAT_K, GAS_K):
             out[:, :first, k] = out[:, :first, k].mean(axis=1, keepdims=True)
-        out[:, :, LAMP_K] = b.light
+        out[:, :, LAMP_K] = b.light_share
         for k in HELD:
             out[:, :, k] = np.clip(out[:, :, k], 0.0, 1.0)
         out[:, :, VENT_K] = _snap(np.clip(out[:, :, VENT_K], 0.0, b.exhaust_most))
-        mist = _up_to(np.clip(out[:, :, MIST_K], 0.0, b.humidifier), b.mist_left_h)
+        mist = _up_to(np.clip(out[:, :, MIST_K], 0.0, b.mist_most), b.mist_left_h)
         mist[:, :first] = mist[:, :first].min(axis=1, keepdims=True)
         out[:, :, MIST_K] = _snap(mist)
         out[:, :, MAT_K] = _snap(np.clip(out[:, :, MAT_K], 0.0, b.heater))
