@@ -159,25 +159,31 @@ def names_of(**facts: object) -> tuple[str, ...]:
     return tuple(row.name for row in OUTPUTS if all(getattr(row, key) == value for key, value in facts.items()))
 
 
-def only_output(**facts: object) -> Output:
-    """The one output whose row has all these facts. Raises ValueError when there is none, or more than one."""
-    (name,) = names_of(**facts)
-    return OUTPUT_BY_NAME[name]
+def output_with(**facts: object) -> Output:
+    """The first output, in wire order, whose row has all these facts. Raises ValueError when there is none.
+
+    The tent's physics knows one lamp, one mist and so on: of two with the same facts the first is planned with, the
+    other is guarded, recorded and shown like every output, and switched by rules and by people.
+    """
+    names = names_of(**facts)
+    if not names:
+        raise ValueError(f"no output has {facts}")
+    return OUTPUT_BY_NAME[names[0]]
 
 
-PUMP: Output = only_output(kind="pump")
+PUMP: Output = output_with(kind="pump")
 """The irrigation pump: the one output that is asked for ml."""
-LAMP: Output = only_output(lights=True)
+LAMP: Output = output_with(lights=True)
 """The grow lamp."""
-STIRRER: Output = only_output(stirs=True)
+STIRRER: Output = output_with(stirs=True)
 """The fan that moves the air inside."""
-VENT: Output = only_output(vents=True)
+VENT: Output = output_with(vents=True)
 """The fan that exchanges air with the room."""
-MIST: Output = only_output(kind="relay", carries_water=True)
+MIST: Output = output_with(kind="relay", carries_water=True)
 """What moistens the air."""
-MAT: Output = only_output(heats=True, lights=False)
+MAT: Output = output_with(heats=True, lights=False)
 """What warms the roots."""
-GAS: Output = only_output(kind="valve")
+GAS: Output = output_with(kind="valve")
 """The valve of the CO2 bottle."""
 
 
