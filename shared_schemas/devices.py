@@ -49,6 +49,9 @@ class Output:
     dose_unit: DoseUnit = "ms"
     max_dose: int = 0
     """Largest single request in `dose_unit`; for ms outputs the same as `max_on_ms`."""
+    shares: int = 8
+    """A flash write prepays the day's budget divided by this; what was prepaid counts as spent after a restart. More
+    shares: cheaper restarts, more writes. The lamp floods nobody, so it is charged in small shares."""
     renewable: bool = False
     """True: a running pulse may be prolonged before it ends. False: a second one waits for `min_off_ms`."""
     action: str = field(kw_only=True, metadata=HOST)
@@ -97,7 +100,7 @@ OUTPUTS: tuple[Output, ...] = (
            ("not_over_temp", "not_estop"),
            "LED grow lamp; 18 h a day at most (tomato needs a dark period), renewed every few minutes. The pause bounds"
            " inrush; it also follows the dark moments in which the budgets are written to flash, so it is short.",
-           max_dose=900_000, renewable=True,
+           max_dose=900_000, renewable=True, shares=24,
            action="SET_LIGHT", column="light", risk="gentle", label="light", heats=True, lights=True,
            switchable=True, budget_setting="light_s_per_day", explains=("light_lux",), explains_for_s=180.0,
            home_assistant="light"),
@@ -213,8 +216,10 @@ class Sensor:
     """Wire integer = round(value * scale)."""
     lowest: float
     highest: float
+    """What can be true in a tent; a reading beyond is no value (`out_of_range`), on the board as on the host. The high
+    side is the part's own, so that a real danger is never taken for a fault of the sensor."""
     part: str
-    """The part whose data sheet gives the range."""
+    """The part that measures it."""
     meaning: str
     label: str = field(default="", kw_only=True, metadata=HOST)
     """Name for people; empty: not shown on its own."""
@@ -230,20 +235,20 @@ class Sensor:
 
 # fmt: off
 SENSORS: tuple[Sensor, ...] = (
-    Sensor(0, "air_temp_c", "degC", 100, -40.0, 85.0, "SHT4x", "Air temperature in the canopy.",
+    Sensor(0, "air_temp_c", "degC", 100, -20.0, 85.0, "SHT4x", "Air temperature in the canopy.",
            label="Air temperature", metric="tomato_air_temperature_celsius", home_assistant="temperature",
            display_unit="°C"),
-    Sensor(1, "rh_pct", "%", 100, 0.0, 100.0, "SHT4x", "Relative humidity of the air.",
+    Sensor(1, "rh_pct", "%", 100, 2.0, 100.0, "SHT4x", "Relative humidity of the air.",
            label="Humidity", metric="tomato_air_relative_humidity_ratio", metric_factor=0.01, home_assistant="humidity",
            display_unit="%"),
-    Sensor(2, "co2_ppm", "ppm", 1, 0.0, 40_000.0, "SCD4x", "CO2 concentration of the air.",
+    Sensor(2, "co2_ppm", "ppm", 1, 150.0, 40_000.0, "SCD4x", "CO2 concentration of the air.",
            label="CO2", metric="tomato_air_co2_ppm", home_assistant="carbon_dioxide", display_unit="ppm"),
-    Sensor(3, "leaf_temp_c", "degC", 100, -40.0, 85.0, "MLX90614", "Leaf temperature by infrared.",
+    Sensor(3, "leaf_temp_c", "degC", 100, -20.0, 85.0, "MLX90614", "Leaf temperature by infrared.",
            label="Leaf temperature", metric="tomato_leaf_temperature_celsius", home_assistant="temperature",
            display_unit="°C"),
     Sensor(4, "light_lux", "lx", 1, 0.0, 120_000.0, "BH1750", "Illuminance at canopy height.",
            label="Light", metric="tomato_light_illuminance_lux", home_assistant="illuminance", display_unit="lx"),
-    Sensor(5, "soil_temp_c", "degC", 100, -40.0, 85.0, "DS18B20", "Temperature of the substrate.",
+    Sensor(5, "soil_temp_c", "degC", 100, -20.0, 85.0, "DS18B20", "Temperature of the substrate.",
            label="Soil temperature", metric="tomato_soil_temperature_celsius", home_assistant="temperature",
            display_unit="°C"),
     Sensor(6, "soil_p1_pct", "%", 100, 0.0, 100.0, "capacitive probe", "Volumetric water content, zone 1."),
@@ -277,13 +282,28 @@ LIMITS: dict[str, int] = {
     "over_temp_on_c": 38,
     "over_temp_off_c": 34,
     "flow_check_after_ms": 3_000,
+    "no_flow_pause_ms": 300_000,
+    "no_flow_long_pause_ms": 1_800_000,
     "flow_off_grace_ms": 5_000,
     "flow_off_ml": 20,
     "flow_off_window_ms": 600_000,
     "manual_ms": 900_000,
+    "estop_latch_ms": 200,
+    "leak_latch_ms": 1_000,
+    "pin_latch_ms": 500,
+    "level_latch_ms": 15_000,
+    "latch_forget_ms": 10_000,
+    "float_open_ms": 1_000,
+    "survival_light_least_s": 21_600,
+    "survival_water_least_ml": 100,
+    "survival_soil_least_pct": 5,
+    "soil_band_low_pct": 3,
+    "soil_band_high_pct": 70,
     "button_long_ms": 3_000,
     "button_window_ms": 60_000,
+    "restart_forgotten_ms": 10_800_000,
+    "restarts_alarm": 3,
     "save_pause_ms": 600_000,
     "save_retry_ms": 60_000,
 }
-"""Thresholds of the board's own interlocks and timers, units in the names."""
+"""Thresholds of the board's own interlocks and timers, units in the names. docs/safety.md says why each latch waits."""

@@ -117,9 +117,7 @@ def main() -> None:
                 "outputs": [row.name for row in OUTPUTS],
                 "columns": list(PLAN_COLUMNS),
                 "controller": planned.plan.controller,
-                "plan": [
-                    {column: getattr(step, column) for column in PLAN_COLUMNS} for step in planned.plan.steps
-                ],
+                "plan": [{column: getattr(step, column) for column in PLAN_COLUMNS} for step in planned.plan.steps],
                 "asked": [proposal.type.value for proposal in planned.proposals],
                 "limits": {kind: [row.output, row.hour_milli, row.day_milli] for kind, row in limits.items()},
                 "verdicts": {

@@ -40,6 +40,7 @@ def contract_constants() -> list[str]:
     lines += [f"M_{m.name} = {m.type_id}" for m in wire.MESSAGES] + [""]
     lines += [f"F_{f.name.upper()} = {f.key}" for f in wire.FIELDS] + [""]
     codes = (
+        ("WEAK_", [code.name for code in wire.WEAKENED], ()),
         ("STATE_", wire.STATES, ()),
         ("STATUS_", wire.STATUSES, ()),
         ("R_", wire.REASONS, [code.name for code in wire.REASON_TABLE if code.reserved]),
@@ -78,6 +79,7 @@ def output_rows() -> Iterable[object]:
             groups.index(o.group),
             o.needs,
             int(o.renewable),
+            o.shares,
         )
 
 
@@ -98,7 +100,7 @@ def contract_tables() -> list[str]:
         "OUTPUTS",
         output_rows(),
         "name, max_on_ms, min_off_ms, hour_budget, day_budget, max_dose, "
-        "dose in ml, finish on lease loss, group, needs, may be prolonged",
+        "dose in ml, finish on lease loss, group, needs, may be prolonged, prepaid shares",
     )
     columns = (
         "NAME",
@@ -112,6 +114,7 @@ def contract_tables() -> list[str]:
         "GROUP",
         "NEEDS",
         "RENEWABLE",
+        "SHARES",
     )
     lines += [f"O_{name} = {i}" for i, name in enumerate(columns)] + [""]
     lines += python_table(
@@ -325,7 +328,11 @@ def dictionary_wire() -> list[str]:
     ]
     for title, names in (("States", wire.STATES), ("Results", wire.STATUSES)):
         lines += [f"## {title}", "", *markdown_table(("id", "name"), enumerate(names))]
-    for title, table in (("Reasons", wire.REASON_TABLE), ("Why a reading is missing", wire.WHY_TABLE)):
+    for title, table in (
+        ("Reasons", wire.REASON_TABLE),
+        ("Why a reading is missing", wire.WHY_TABLE),
+        ("What a configuration can weaken", wire.WEAKENED),
+    ):
         rows = ((i, code.name, ("Reserved. " if code.reserved else "") + code.meaning) for i, code in enumerate(table))
         lines += [f"## {title}", "", *markdown_table(("id", "name", "meaning"), rows)]
     return lines

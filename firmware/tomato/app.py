@@ -50,7 +50,7 @@ class App:
         self.hal = hal
         self.clock = Clock64(hal.ticks_ms())
         self.core = Core(config or hal.config, hal.store)
-        self.core.events.push(0, c.EV_BOOT, hal.identity.reset_cause, 0)
+        self.core.events.push(0, c.EV_BOOT, hal.identity.reset_cause, self.core.used.restarts)
         if hal.bitten:
             self.core.faults.latch(c.FAULT_WATCHDOG_RESET, 0, hal.identity.reset_cause)
         self.ring = ring or SampleRing()

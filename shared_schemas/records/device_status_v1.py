@@ -48,6 +48,8 @@ class DeviceStatusV1(Record):
     water_ml_used_today: Annotated[FiniteFloat, Field(ge=0.0)] = 0.0
     co2_seconds_used_today: Annotated[FiniteFloat, Field(ge=0.0)] = 0.0
     faults: Annotated[tuple[LatchedFault, ...], Listed] = ()
+    weakened: tuple[Identifier, ...] = ()
+    """What the board's configuration takes away from its protection, by name; empty: nothing."""
     free_heap_bytes: Annotated[int, Field(ge=0)] | None = None
     safety_tick_worst_ms: Annotated[FiniteFloat, Field(ge=0.0)] | None = None
     firmware_version: ShortText | None = None

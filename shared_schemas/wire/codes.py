@@ -54,7 +54,11 @@ REASON_TABLE: tuple[Code, ...] = (
     Code("soil_temp_high", "The substrate is too warm for the heater."),
     Code("co2_stale", "No fresh reading of the CO2 concentration."),
     Code("co2_high", "The CO2 concentration is too high for dosing."),
-    Code("no_flow", "The pump ran and the flow meter counted nothing; look at hose, filter and reservoir."),
+    Code(
+        "no_flow",
+        "The pump ran and the flow meter counted nothing, or it still rests after that: air in the hose, a"
+        " clogged filter, an empty reservoir.",
+    ),
     Code("stopped", "The pulse was ended by STOP or STOP_ALL."),
     Code("lease_lost", "The lease lapsed while the pulse ran."),
     Code("max_on", "At the calibrated rate this amount would take longer than the output may be on."),
@@ -72,7 +76,9 @@ REASON_TABLE: tuple[Code, ...] = (
     Code("output_on", "An output that depends on this entry is on."),
     Code("store_failed", "Not used: a failed flash write is the event save_failed.", reserved=True),
     Code(
-        "budget_unknown", "Not used: a lost counter record counts as spent, so the answer is day_budget.", reserved=True
+        "budget_unknown",
+        "The budget does not cover this amount only because restarts of the board, or a lost record,"
+        " count as spent; it comes back within a day.",
     ),
     Code("tag", "Not used: kept for authenticated frames.", reserved=True),
     Code("leak_stale", "The leak sensor gives no fresh reading, so water counts as possible."),
@@ -102,18 +108,37 @@ WHY_TABLE: tuple[Code, ...] = (
 WHY: tuple[str, ...] = tuple(code.name for code in WHY_TABLE)
 """Names of all these reasons; the wire id is the position."""
 
+WEAKENED: tuple[Code, ...] = (
+    Code(
+        "flow_watch",
+        "flow_pulses_per_l is 0 though a flow meter is fitted: neither a dry pump nor a stuck valve is"
+        " noticed, and a dose ends by time alone.",
+    ),
+    Code("survival", "survival_enabled is 0: without a host the board keeps everything off."),
+    Code(
+        "survival_light", "survival_light_on_s is below survival_light_least_s: alone, the plant gets too little light."
+    ),
+    Code(
+        "survival_water",
+        "The programme gives less than survival_water_least_ml a day, or only to soil that is drier"
+        " than survival_soil_least_pct: alone, the plant dries.",
+    ),
+)
+"""What a configuration can take away from the board's protection; bit n of `weakened` is position n."""
+
 RESET_CAUSES: dict[int, str] = {
     0: "unknown",
     1: "power-on",
     2: "hard reset",
-    3: "watchdog",
+    3: "watchdog or reset",
     4: "deep sleep",
     5: "soft reset",
 }
-"""MicroPython's numbers for `machine.reset_cause()`, in HELLO and in the event `boot`."""
+"""MicroPython's numbers for `machine.reset_cause()`, in HELLO and in the event `boot`. An RP2 says 3 for every reset by
+program, too (micropython issue 19409): there only the fault `watchdog_reset` of other ports would tell them apart."""
 
 EVENTS: tuple[tuple[str, str, str], ...] = (
-    ("boot", "reset cause", "0"),
+    ("boot", "reset cause", "restarts of late, this one included; one is forgotten every restart_forgotten_ms"),
     ("state", "from state", "to state"),
     ("pulse_start", "output", "amount"),
     ("pulse_end", "output", "delivered"),
@@ -133,6 +158,7 @@ EVENTS: tuple[tuple[str, str, str], ...] = (
     ("forced", "1 forced ventilation began, 0 ended", "0"),
     ("manual", "1 manual override began, 0 ended", "0"),
     ("save_failed", "failures so far", "0"),
+    ("bus_recovered", "recoveries of the I2C bus since the start", "1 the lines are free, 0 one is still held"),
 )
 """Kinds of event with the meaning of their two details; the wire id is the position. New ones only at the end."""
 
@@ -165,7 +191,7 @@ FAULTS: tuple[Fault, ...] = (
         True,
     ),
     Fault(2, "estop", "button", ("*",), "The emergency stop was pressed."),
-    Fault(3, "no_flow", "host", ("water_pump",), "The pump ran and no water came: clogged or dry."),
+    Fault(3, "no_flow", "host", ("water_pump",), "The pump ran three times and no water came: clogged or dry."),
     Fault(4, "stuck_valve", "button", ("water_pump",), "Water flowed while the pump was off.", True),
     Fault(
         5,
@@ -188,5 +214,13 @@ FAULTS: tuple[Fault, ...] = (
     Fault(8, "config_lost", "host", (), "No stored configuration is whole; the safe defaults are in force."),
     Fault(9, "watchdog_reset", "host", (), "The last reset was the watchdog's."),
     Fault(10, "overrun", "button", ("*",), "An output pin does not read back what was written to it.", True),
+    Fault(
+        11,
+        "restarts",
+        "host",
+        (),
+        "The board restarted again and again: look at its power supply and at the pump's diode. Each restart counts a"
+        " share of water and light as spent.",
+    ),
 )
 """All faults; bit n of `faults` is wire_id n. One that blocks every output brings the board to FAULT."""

@@ -81,6 +81,7 @@ FIELDS: tuple[Field, ...] = (
     Field(49, "writes_today", "uint", "", 0, 65_535, "Flash writes in the last 24 h."),
     Field(50, "value", "int", "", -ID_MAX, ID_MAX, "What the rule that refused or aborted saw, in wire units."),
     Field(51, "bound", "int", "", -ID_MAX, ID_MAX, "The limit it holds."),
+    Field(52, "weakened", "uint", "", 0, 0xFFFF, "Bit n set: the configuration takes away protection n."),
 )
 """All fields, by key."""
 

@@ -58,6 +58,7 @@ MESSAGES: tuple[Message, ...] = (
             "hour_used",
             "day_used",
             "writes_today",
+            "weakened",
         ),
         True,
         "Asks for, and answers with, the board's own condition.",

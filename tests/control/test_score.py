@@ -48,7 +48,9 @@ def test_other_definitions_are_counted_beside_the_first() -> None:
 def test_the_definitions_hold_one_another() -> None:
     rng = np.random.default_rng(0)
     for _ in range(20):
-        found = evaluate_run(course(vpd_kpa=rng.uniform(0.0, 2.0, N).repeat(1), light_hours=rng.integers(0, 2, N)), BAND)
+        found = evaluate_run(
+            course(vpd_kpa=rng.uniform(0.0, 2.0, N).repeat(1), light_hours=rng.integers(0, 2, N)), BAND
+        )
         assert found.vpd_stress_h <= found.margin_stress_h <= found.strict_stress_h == 24.0 - found.vpd_in_band_h
 
 

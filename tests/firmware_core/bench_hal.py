@@ -42,9 +42,15 @@ class BenchHal:
     def ticks_ms(self) -> int:
         return self.ticks & 0x3FFFFFFF
 
-    def wait(self, idle_ms: int) -> int:
-        self.ticks += min(idle_ms, c.SAFETY_TICK_MS)
+    def wait(self, idle_ms: int, turn_ticks: int) -> int:
+        self.ticks = max(self.ticks, turn_ticks + min(idle_ms, c.SAFETY_TICK_MS))
         return -1
+
+    def heap_free(self) -> int:
+        return 100_000
+
+    def shift(self, by_ms: int) -> None:
+        self._hook("shift")
 
     def lines(self, now_ms: int, inputs: Inputs) -> None:
         for sensor, value in GOOD.items():

@@ -10,7 +10,7 @@ from collections.abc import Callable
 class Pin:
     """A pin; `levels` are what inputs read, `stuck` what an output reads back against its will."""
 
-    IN, OUT, PULL_UP, IRQ_RISING = 0, 1, 1, 8
+    IN, OUT, OPEN_DRAIN, PULL_UP, IRQ_RISING = 0, 1, 2, 1, 8
     levels: dict[int, int] = {}
     stuck: dict[int, int] = {}
     written: list[tuple[int, int]] = []

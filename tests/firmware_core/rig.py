@@ -187,7 +187,7 @@ def in_state(name, store=None):
         return rig.run(600_000, 1_000)
     rig.lease()
     rig.core.inputs.estop = 1
-    rig.step()
+    rig.run(c.ESTOP_LATCH_MS + 50)
     rig.core.inputs.estop = 0
-    rig.step()
+    rig.run(1_050)
     return rig

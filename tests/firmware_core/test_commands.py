@@ -13,10 +13,19 @@ def test_a_command_that_comes_too_late_moves_nothing():
         if reason:
             assert (answer[c.F_VALUE], answer[c.F_BOUND]) == (1, 0)
             assert not rig.on(c.OUT_CIRCULATION_FAN)
-    assert rig.send(c.M_STOP_ALL, not_after_ms=0)[c.F_VALUE] == rig.t
-    assert rig.send(c.M_STOP_ALL, not_after_ms=-(2**60))[c.F_VALUE] == 0x3FFFFFFF
+    assert rig.send(c.M_LEASE, not_after_ms=0)[c.F_VALUE] == rig.t
+    assert rig.send(c.M_LEASE, not_after_ms=-(2**60))[c.F_VALUE] == 0x3FFFFFFF
     for bad in ("soon", 1.5, True, []):
-        assert rig.send(c.M_STOP_ALL, not_after_ms=bad)[c.F_REASON] == c.R_MALFORMED
+        assert rig.send(c.M_LEASE, not_after_ms=bad)[c.F_REASON] == c.R_MALFORMED
+
+
+def test_stopping_is_never_too_late():
+    for bad in (0, -(2**60), "soon", 1.5, True, []):
+        for kind in (c.M_STOP, c.M_STOP_ALL):
+            rig = in_state("leased")
+            rig.pulse(c.OUT_LIGHT)
+            assert rig.send(kind, output=c.OUT_LIGHT, not_after_ms=bad)[c.F_STATUS] == c.STATUS_DONE
+            assert rig.core.outputs == 0
 
 
 def test_a_pulse_with_a_missing_or_strange_field_is_malformed():

@@ -29,8 +29,11 @@ def test_every_entry_takes_its_bounds_and_nothing_beyond():
     for key, row in enumerate(c.CONFIG):
         lowest, highest = row[1], row[2]
         if key == c.CFG_PUMP_UL_PER_S:
-            lowest, highest = 10_000, 40_000
-        rig = in_state("ready")
+            lowest, highest = 16_000, 40_000
+        if key == c.CFG_FLOW_PULSES_PER_L:
+            lowest, highest = 225, 900
+        rig = in_state("leased")
+        rig.core.button.window_ms = 10**6
         assert put(rig, key, lowest - 1) == c.R_BAD_VALUE, row
         rig.send(c.M_CONFIG, config_key=key, config_value=lowest - 1)
         assert put(rig, key, highest + 1) == c.R_BAD_VALUE, row
@@ -42,24 +45,27 @@ def test_every_entry_takes_its_bounds_and_nothing_beyond():
 
 
 def test_a_refusal_names_the_entry_and_the_bound():
-    rig = in_state("ready")
-    answer = rig.send(c.M_CONFIG, config_key=c.CFG_PUMP_UL_PER_S, config_value=9_999)
-    assert (answer[c.F_VALUE], answer[c.F_BOUND]) == (c.CFG_PUMP_UL_PER_S, 10_000)
+    rig = in_state("leased")
+    answer = rig.send(c.M_CONFIG, config_key=c.CFG_PUMP_UL_PER_S, config_value=15_999)
+    assert (answer[c.F_VALUE], answer[c.F_BOUND]) == (c.CFG_PUMP_UL_PER_S, 16_000)
     answer = rig.send(c.M_CONFIG, config_key=c.CFG_PUMP_UL_PER_S, config_value=40_001)
     assert (answer[c.F_VALUE], answer[c.F_BOUND]) == (c.CFG_PUMP_UL_PER_S, 40_000)
 
 
 def test_the_nameplate_bounds_the_pump_within_the_contract_s_own_range():
-    rig = Rig(config={"defaults": {c.CFG_PUMP_UL_PER_S: 1_500}})
+    rig = Rig(config={"defaults": {c.CFG_PUMP_UL_PER_S: 1_200}}).leased()
     assert put(rig, c.CFG_PUMP_UL_PER_S, 999) == c.R_BAD_VALUE
     assert put(rig, c.CFG_PUMP_UL_PER_S, 1_000) == c.R_NONE
-    rig = Rig(config={"defaults": {c.CFG_PUMP_UL_PER_S: 150_000}})
+    rig = Rig(config={"defaults": {c.CFG_PUMP_UL_PER_S: 1_252}}).leased()
+    assert put(rig, c.CFG_PUMP_UL_PER_S, 1_001) == c.R_BAD_VALUE
+    assert put(rig, c.CFG_PUMP_UL_PER_S, 1_002) == c.R_NONE
+    rig = Rig(config={"defaults": {c.CFG_PUMP_UL_PER_S: 150_000}}).leased()
     assert put(rig, c.CFG_PUMP_UL_PER_S, 200_001) == c.R_BAD_VALUE
     assert put(rig, c.CFG_PUMP_UL_PER_S, 200_000) == c.R_NONE
 
 
 def test_bad_keys_and_values():
-    rig = in_state("ready")
+    rig = in_state("leased")
     for key in (-1, len(c.CONFIG), None, "x", 2**40, 1.0):
         assert put(rig, key, 1) == c.R_BAD_KEY, key
         assert rig.core.configuration.allowed(key, 1) == c.R_BAD_KEY
@@ -68,7 +74,7 @@ def test_bad_keys_and_values():
 
 
 def test_reading_changes_nothing():
-    rig = in_state("ready")
+    rig = in_state("leased")
     answer = rig.send(c.M_CONFIG, config_key=c.CFG_FLOW_PULSES_PER_L)
     assert answer[c.F_STATUS] == c.STATUS_DONE
     assert (answer[c.F_CONFIG_KEY], answer[c.F_CONFIG_VALUE]) == (c.CFG_FLOW_PULSES_PER_L, 450)
@@ -78,8 +84,7 @@ def test_reading_changes_nothing():
 
 def test_a_new_value_is_told_written_and_back_after_a_reset():
     store = MemoryStore()
-    rig = Rig(store)
-    rig.run(70_000, 1_000)
+    rig = Rig(store).leased()
     crc = rig.core.config_crc
     assert put(rig, c.CFG_FLOW_PULSES_PER_L, 500) == c.R_NONE
     assert rig.events(c.EV_CONFIG) == [(c.CFG_FLOW_PULSES_PER_L, 500)]
@@ -97,7 +102,7 @@ def test_a_new_value_is_told_written_and_back_after_a_reset():
 
 
 def test_equal_settings_have_equal_crcs_whatever_their_history():
-    rig = in_state("ready")
+    rig = in_state("leased")
     crc = rig.core.config_crc
     put(rig, c.CFG_FLOW_PULSES_PER_L, 500)
     put(rig, c.CFG_FLOW_PULSES_PER_L, 450)
@@ -105,7 +110,7 @@ def test_equal_settings_have_equal_crcs_whatever_their_history():
 
 
 def test_the_same_value_again_costs_no_write():
-    rig = in_state("ready")
+    rig = in_state("leased")
     put(rig, c.CFG_FLOW_PULSES_PER_L, 500)
     rig.run(61_000, 1_000)
     put(rig, c.CFG_FLOW_PULSES_PER_L, 500)
@@ -113,7 +118,7 @@ def test_the_same_value_again_costs_no_write():
 
 
 def test_the_first_value_is_written_even_when_it_is_the_default():
-    rig = in_state("ready")
+    rig = in_state("leased")
     put(rig, c.CFG_FLOW_PULSES_PER_L, 450)
     assert rig.core.configuration.dirty
 
@@ -122,15 +127,15 @@ def test_a_running_dose_keeps_its_calibration():
     rig = in_state("leased")
     rig.pulse(c.OUT_WATER_PUMP)
     for key in (c.CFG_PUMP_UL_PER_S, c.CFG_FLOW_PULSES_PER_L):
-        answer = rig.send(c.M_CONFIG, config_key=key, config_value=15_000)
+        answer = rig.send(c.M_CONFIG, config_key=key, config_value=17_000)
         assert (answer[c.F_REASON], answer[c.F_VALUE]) == (c.R_OUTPUT_ON, c.OUT_WATER_PUMP)
     assert put(rig, c.CFG_SURVIVAL_DOSE_ML, 50) == c.R_NONE
     rig.send(c.M_STOP_ALL)
-    assert put(rig, c.CFG_PUMP_UL_PER_S, 15_000) == c.R_NONE
+    assert put(rig, c.CFG_PUMP_UL_PER_S, 17_000) == c.R_NONE
 
 
 def test_a_failed_write_stays_due():
-    rig = in_state("ready")
+    rig = in_state("leased")
     put(rig, c.CFG_FLOW_PULSES_PER_L, 500)
     rig.store.fail = True
     rig.run(61_000, 1_000)
@@ -142,7 +147,7 @@ def test_a_failed_write_stays_due():
 
 
 def test_a_failed_configuration_write_is_counted_even_when_the_counters_went_well():
-    rig = in_state("ready")
+    rig = in_state("leased")
     put(rig, c.CFG_FLOW_PULSES_PER_L, 500)
     rig.core.configuration.slots.store = MemoryStore(provisioned=False)
     rig.core.configuration.slots.store.fail = True
@@ -156,7 +161,7 @@ def seal(body):
 
 
 def test_a_record_is_sound_only_when_whole_and_of_this_version():
-    rig = in_state("ready")
+    rig = in_state("leased")
     put(rig, c.CFG_FLOW_PULSES_PER_L, 500)
     rig.run(61_000, 1_000)
     record = rig.store.records["config.a"]
@@ -174,7 +179,7 @@ def test_a_record_is_sound_only_when_whole_and_of_this_version():
 
 
 def test_a_stored_value_out_of_range_gives_way_to_the_default():
-    rig = in_state("ready")
+    rig = in_state("leased")
     put(rig, c.CFG_FLOW_PULSES_PER_L, 500)
     rig.run(61_000, 1_000)
     body = bytearray(rig.store.records["config.a"][:-4])
@@ -188,8 +193,7 @@ def test_a_stored_value_out_of_range_gives_way_to_the_default():
 
 def test_a_torn_configuration_falls_back_to_the_other_slot():
     store = MemoryStore()
-    rig = Rig(store)
-    rig.run(70_000, 1_000)
+    rig = Rig(store).leased()
     for value in (500, 600):
         put(rig, c.CFG_FLOW_PULSES_PER_L, value)
         rig.run(61_000, 1_000)

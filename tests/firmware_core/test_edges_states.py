@@ -46,7 +46,7 @@ def test_clearing_takes_no_time():
 def test_the_cause_of_an_emergency_stop():
     rig = in_state("ready")
     rig.core.inputs.estop = 1
-    rig.step()
+    rig.run(300)
     assert rig.core.faults.cause[c.FAULT_ESTOP] == 1
 
 

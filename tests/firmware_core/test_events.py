@@ -116,7 +116,7 @@ def a_dry_pot_alone() -> Core:
 def a_hot_tent() -> Core:
     rig = in_state("ready")
     rig.readings[c.S_AIR_TEMP_C] = 4_000
-    rig.run(200)
+    rig.run(c.LEVEL_LATCH_MS + 50)
     return rig.core
 
 
@@ -125,6 +125,13 @@ def a_flash_that_refuses() -> Core:
     rig = Rig(store)
     store.fail = True
     rig.run(70_000, 1_000)
+    return rig.core
+
+
+def a_held_bus() -> Core:
+    rig = in_state("ready")
+    rig.core.inputs.bus_recoveries, rig.core.inputs.bus_free = 1, True
+    rig.step()
     return rig.core
 
 
@@ -144,6 +151,7 @@ SENT_BY: dict[str, Callable[[], Core]] = {
     "sensor_back": lost_and_back,
     "counters": boot,
     "watchdog": late_task,
+    "bus_recovered": a_held_bus,
     "survival": a_dry_pot_alone,
     "forced": a_hot_tent,
     "manual": manual_override,

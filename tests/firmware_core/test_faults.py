@@ -1,6 +1,7 @@
 """Faults latch with time and cause, block what the table says, and are cleared by name only."""
 
 from tomato import contract as c
+from tomato.core import faults
 
 from tests.firmware_core.rig import MemoryStore, Rig, in_state
 
@@ -22,6 +23,9 @@ def test_each_fault_latches_with_time_and_cause_and_tells_once():
         rig = in_state("ready")
         rig.readings[sensor] = bad
         rig.step()
+        rig.run(faults.LATCH_AFTER_MS[fault] - 50)
+        assert not rig.fault(fault)
+        rig.step()
         assert rig.fault(fault)
         seen_at = rig.t
         assert rig.core.faults.t_ms[fault] == seen_at
@@ -38,7 +42,7 @@ def test_clearing_is_refused_while_the_cause_lasts_and_wants_the_button_where_th
     for fault, (sensor, bad, good, _) in CAUSES.items():
         rig = in_state("ready")
         rig.readings[sensor] = bad
-        rig.run(200)
+        rig.run(16_000)
         rig.press(c.BUTTON_LONG_MS)
         assert clear(rig, fault) == c.R_CAUSE_LASTS
         rig.readings[sensor] = good
@@ -77,10 +81,12 @@ def test_levels_latch_at_their_edge_and_let_go_below_the_lower_one():
     ):
         rig = in_state("ready")
         rig.readings[sensor] = on_at - 1
-        rig.step()
+        rig.run(16_000)
         assert not rig.fault(fault)
         rig.readings[sensor] = on_at
         rig.step()
+        assert rig.core.faults.causes & (1 << fault)
+        rig.run(16_000)
         assert rig.fault(fault)
         rig.readings[sensor] = off_below
         rig.step()
@@ -96,7 +102,7 @@ def test_levels_latch_at_their_edge_and_let_go_below_the_lower_one():
 def test_a_silent_leak_sensor_does_not_count_as_dry():
     rig = in_state("ready")
     rig.readings[c.S_LEAK] = 1
-    rig.run(200)
+    rig.run(1_200)
     rig.readings[c.S_LEAK] = None
     rig.press(c.BUTTON_LONG_MS)
     assert clear(rig, c.FAULT_LEAK) == c.R_CAUSE_LASTS
@@ -109,6 +115,7 @@ def test_a_pin_that_does_not_read_back_halts_the_board():
     rig = in_state("leased")
     rig.core.inputs.pin_fault = 1 << c.OUT_WATER_PUMP
     rig.step()
+    rig.run(c.PIN_LATCH_MS)
     assert rig.core.state == c.STATE_FAULT
     assert rig.core.faults.cause[c.FAULT_OVERRUN] == 1 << c.OUT_WATER_PUMP
     rig.core.inputs.pin_fault = 0

@@ -105,6 +105,10 @@ class HostileWorld(RuleBasedStateMachine):
         if key == c.CFG_PUMP_UL_PER_S:
             return  # the ledger's pump has one true rate; test_configuration holds its bounds
         _, lowest, highest, _ = c.CONFIG[key]
+        if share < 0.3:
+            self.the_button(3_100)
+        elif share < 0.9:
+            self.world.send({c.F_TYPE: c.M_LEASE})
         self.world.send(
             {c.F_TYPE: c.M_CONFIG, c.F_CONFIG_KEY: key, c.F_CONFIG_VALUE: lowest + int((highest - lowest) * share)}
         )

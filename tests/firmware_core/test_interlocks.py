@@ -136,6 +136,7 @@ def test_over_temperature_forces_ventilation_until_the_lower_threshold():
     rig.run(200)
     assert rig.on(c.OUT_EXHAUST_FAN)
     assert refused(rig, c.OUT_LIGHT) == (c.R_OVER_TEMP, 3_400, 3_800)
+    rig.run(c.LEVEL_LATCH_MS)
     rig.readings[c.S_AIR_TEMP_C] = 3_399
     rig.step()
     assert not rig.on(c.OUT_EXHAUST_FAN) and not rig.on(c.OUT_CIRCULATION_FAN)
@@ -156,7 +157,7 @@ def test_a_halted_board_still_ventilates_heat_unless_the_emergency_stop_did_it()
     rig = in_state("ready")
     rig.core.inputs.pin_fault = 1
     rig.readings[c.S_AIR_TEMP_C] = 4_000
-    rig.run(200)
+    rig.run(700)
     assert rig.core.state == c.STATE_FAULT
     assert rig.on(c.OUT_EXHAUST_FAN)
     rig = in_state("fault")
@@ -194,6 +195,7 @@ def test_a_co2_alarm_blows_the_gas_out():
     rig.readings[c.S_CO2_PPM] = 3_000
     rig.step()
     assert rig.core.forced == 1 << c.OUT_EXHAUST_FAN
+    rig.run(c.LEVEL_LATCH_MS)
     assert rig.fault(c.FAULT_CO2_HIGH)
     rig.readings[c.S_CO2_PPM] = 1_500
     rig.run(200)
@@ -225,13 +227,104 @@ def test_a_dry_pump_is_stopped_after_three_seconds_and_latches():
     row = rig.ended[-1]
     assert (row[c.F_REASON], row[c.F_VALUE], row[c.F_BOUND]) == (c.R_NO_FLOW, 3_000, 3_000)
     assert row[c.F_DELIVERED] == 0
-    assert rig.fault(c.FAULT_NO_FLOW)
     # What may have run into the pots without being seen counts as given.
     assert rig.core.used.day.total[c.OUT_WATER_PUMP] == 60_000
+    for pause_ms in (300_000, 1_800_000):
+        assert not rig.fault(c.FAULT_NO_FLOW)
+        rig.run(pause_ms, 1_000)
+        if rig.pulse(c.OUT_WATER_PUMP, 200) == c.R_SAVING:
+            rig.run(61_000, 1_000)
+            assert rig.pulse(c.OUT_WATER_PUMP, 200) == c.R_NONE
+        rig.run(3_050)
+        assert not rig.on(c.OUT_WATER_PUMP)
+    assert rig.fault(c.FAULT_NO_FLOW)
     rig.run(61_000)
     assert refused(rig, c.OUT_WATER_PUMP)[:2] == (c.R_FAULT_LATCHED, c.FAULT_NO_FLOW)
     assert rig.send(c.M_CLEAR_FAULT, fault=c.FAULT_NO_FLOW)[c.F_STATUS] == c.STATUS_DONE
     assert refused(rig, c.OUT_WATER_PUMP)[0] == c.R_NONE
+
+
+def dry_dose(rig):
+    rig.flow_per_s = 0
+    assert rig.pulse(c.OUT_WATER_PUMP, 200) == c.R_NONE
+    rig.run(3_050)
+    assert rig.last()[2] == c.R_NO_FLOW
+
+
+def test_air_in_the_hose_is_forgiven_when_water_comes_at_the_second_or_third_try():
+    for failures in (1, 2):
+        rig = in_state("leased")
+        for pause_ms in (300_000, 1_800_000)[:failures]:
+            dry_dose(rig)
+            rig.run(pause_ms, 1_000)
+        rig.flow_per_s = 9
+        assert rig.pulse(c.OUT_WATER_PUMP, 100) == c.R_NONE
+        rig.run(6_000)
+        assert rig.last()[:2] == (c.OUT_WATER_PUMP, c.STATUS_DONE)
+        assert not rig.fault(c.FAULT_NO_FLOW)
+        assert (rig.core.flow.dry_runs, rig.core.flow.wait_ms) == (0, 0)
+        rig.run(61_000)
+        dry_dose(rig)
+        assert rig.core.flow.wait_ms > 299_000, "and the count begins anew"
+
+
+def test_between_the_tries_the_pump_rests():
+    rig = in_state("leased")
+    dry_dose(rig)
+    left = rig.core.flow.wait_ms
+    rig.run(left - left % 50 - 50)
+    assert refused(rig, c.OUT_WATER_PUMP) == (c.R_NO_FLOW, rig.core.flow.wait_ms, 1)
+    assert 0 < rig.core.flow.wait_ms <= 100
+    assert refused(rig, c.OUT_LIGHT)[0] == c.R_NONE
+    rig.run(100)
+    assert refused(rig, c.OUT_WATER_PUMP)[0] == c.R_NONE
+
+
+def test_a_pump_that_clogs_half_way_each_time_is_not_forgiven_for_the_half():
+    rig = in_state("leased")
+    for pause_ms in (300_000, 1_800_000, 0):
+        rig.flow_per_s = 9
+        assert rig.pulse(c.OUT_WATER_PUMP, 200) == c.R_NONE
+        rig.run(2_000)
+        rig.flow_per_s = 0
+        rig.run(3_200)
+        assert rig.last()[2] == c.R_NO_FLOW
+        rig.run(pause_ms, 1_000)
+    assert rig.fault(c.FAULT_NO_FLOW)
+
+
+def test_a_trickle_past_a_clog_forgives_nothing():
+    for flow_per_s, forgiven in ((4, False), (5, True)):
+        rig = in_state("leased")
+        dry_dose(rig)
+        rig.run(300_000, 1_000)
+        rig.flow_per_s = flow_per_s  # of 9 pulses at the calibrated rate
+        assert rig.pulse(c.OUT_WATER_PUMP, 100) == c.R_NONE
+        rig.run(6_000)
+        assert rig.last()[:2] == (c.OUT_WATER_PUMP, c.STATUS_DONE)
+        assert (rig.core.flow.dry_runs == 0) == forgiven
+
+
+def test_who_has_looked_after_the_hose_need_not_wait():
+    rig = in_state("leased")
+    assert rig.send(c.M_CLEAR_FAULT, fault=c.FAULT_NO_FLOW)[c.F_REASON] == c.R_NOT_LATCHED
+    dry_dose(rig)
+    rig.run(61_000)
+    assert refused(rig, c.OUT_WATER_PUMP)[0] == c.R_NO_FLOW
+    assert rig.send(c.M_CLEAR_FAULT, fault=c.FAULT_LEAK)[c.F_REASON] == c.R_NOT_LATCHED
+    assert rig.send(c.M_CLEAR_FAULT, fault=c.FAULT_NO_FLOW)[c.F_REASON] == c.R_NONE
+    assert refused(rig, c.OUT_WATER_PUMP)[0] == c.R_NONE
+
+
+def test_a_day_of_dry_tries_costs_no_more_than_its_budget():
+    rig = in_state("leased")
+    rig.flow_per_s = 0
+    for _ in range(24 * 60):
+        if rig.pulse(c.OUT_WATER_PUMP, 200) == c.R_NONE:
+            rig.run(4_000)
+        rig.run(60_000, 4_000)
+    assert rig.fault(c.FAULT_NO_FLOW)
+    assert rig.core.used.day.total[c.OUT_WATER_PUMP] <= 3 * 62_000
 
 
 def test_a_pump_that_clogs_half_way():

@@ -20,6 +20,7 @@ BLOCKED = {
     "config_lost": (),
     "watchdog_reset": (),
     "overrun": EVERYTHING,
+    "restarts": (),
 }
 HALTS = ("estop", "overrun")
 ALARMS = ("leak", "over_temp", "stuck_valve", "co2_high", "soil_hot", "overrun")
@@ -83,7 +84,7 @@ def test_every_output_in_every_state_under_every_latched_fault():
                     want == c.R_NONE or (state == "survival" and output == CIRCULATION and fault not in HALTS)
                 ), (state, fault, output)
                 checked += 1
-    assert checked == 7 * 6 * 12
+    assert checked == 7 * 6 * 13
 
 
 def test_every_output_refuses_by_exactly_the_conditions_it_needs():
@@ -109,6 +110,8 @@ def test_every_running_output_ends_by_exactly_the_conditions_it_needs():
             assert rig.on(output)
             rig.readings[sensor] = value
             rig.step()
+            if name == "reservoir low":
+                rig.run(c.FLOAT_OPEN_MS)
             forced_partner = name == "over temperature" and output == CO2
             want = c.R_GROUP_EXCLUDED if forced_partner else refused.get(output)
             if want is None:
@@ -141,6 +144,8 @@ def test_emergency_stop_ends_everything_at_the_next_tick_and_says_so():
         rig.step()
         assert rig.core.outputs == 0
         assert rig.last()[:3] == (output, c.STATUS_ABORTED, c.R_ESTOP)
+        assert rig.pulse(output) == c.R_ESTOP
+        rig.run(c.ESTOP_LATCH_MS)
         assert rig.core.state == c.STATE_FAULT
         assert rig.pulse(output) == c.R_ESTOP
 

@@ -22,6 +22,9 @@ MODULES = (
     "test_survival",
     "test_commands",
     "test_no_allocation",
+    "test_latches",
+    "test_restarts",
+    "test_weakening",
     "tests.firmware_link.test_codec",
     "tests.firmware_link.test_body_session",
 )

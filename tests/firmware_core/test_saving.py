@@ -23,7 +23,7 @@ def test_no_record_at_all_means_spent():
     for output in range(7):
         reason = rig.pulse(output)
         binds = counters.BOUND_HOUR[output] or counters.BOUND_DAY[output]
-        assert (reason in (c.R_HOUR_BUDGET, c.R_DAY_BUDGET)) == binds, output
+        assert (reason == c.R_BUDGET_UNKNOWN) == binds, output
         rig.send(c.M_STOP_ALL)
     assert spent(rig) == 2_500
 
@@ -105,14 +105,38 @@ def test_a_reset_never_makes_a_budget_fresh():
 
 def test_ten_resets_in_a_row_only_ever_spend():
     store = MemoryStore()
-    last = 0
+    last = given = 0
     for _ in range(10):
         rig = Rig(store).leased()
-        rig.pulse(c.OUT_WATER_PUMP, 200)
+        for _ in range(2):
+            reason = rig.pulse(c.OUT_WATER_PUMP, 200)
+            if reason == c.R_NONE:
+                break
+            assert reason in (c.R_SAVING, c.R_HOUR_BUDGET, c.R_BUDGET_UNKNOWN)
+            rig.run(61_000, 1_000)
+        given += 0 if reason else 190
         rig.run(11_000)
-        assert spent(rig) >= last
+        assert spent(rig) >= max(last, given)
         last = spent(rig)
-    assert last >= 2_000
+        rig.run(2 * 3_900_000, 10_000)
+    assert given >= 1_000 and last >= 2_000
+
+
+def test_while_restarts_repeat_an_hour_that_has_rolled_over_is_written_as_such():
+    store = MemoryStore()
+    Rig(store).run(70_000, 1_000)
+    rig = Rig(store, config={"defaults": {c.CFG_SURVIVAL_ENABLED: 0}})
+    rig.run(70_000, 1_000)
+    written = len(store.written)
+    rig.run(3_900_000 - 70_000, 1_000)
+    assert len(store.written) == written
+    rig.run(62_000, 1_000)
+    assert len(store.written) == written + 1
+    rig.run(3 * 3_900_000, 1_000)
+    assert len(store.written) == written + 2, "and once an hour while they are remembered, not for ever"
+    again = counters.Counters()
+    again.restore(store.records["counters." + slots.NAMES[1 - rig.core.saver.slots.next]], False)
+    assert again.hour.total[c.OUT_WATER_PUMP] <= 312_000, "nothing but the newest share"
 
 
 def test_a_write_torn_by_a_power_cut_costs_a_share_and_never_gives_one():
@@ -257,12 +281,12 @@ def test_a_quiet_half_spent_board_writes_after_ten_minutes():
     rig.core.configuration.set(c.CFG_SURVIVAL_ENABLED, 0)
     rig.run(62_000, 1_000)
     rig.store.written = []
-    rig.core.used.prepaid[c.OUT_LIGHT] = 4_049_999
+    rig.core.used.prepaid[c.OUT_LIGHT] = 1_349_999
     rig.run(520_000, 1_000)
     assert rig.store.written == []
     rig.run(80_000, 1_000)
     assert len(rig.store.written) == 1
-    assert rig.core.used.prepaid[c.OUT_LIGHT] == 8_100_000
+    assert rig.core.used.prepaid[c.OUT_LIGHT] == 2_700_000
 
 
 def test_the_writes_of_a_busy_half_day_stay_few():

@@ -10,6 +10,7 @@ from tomato import contract as c
 from tomato.core.inputs import Inputs
 
 from tests.firmware_core import fake_machine as fake
+from tests.firmware_core.rig import in_state
 
 CONFIG = [row[3] for row in c.CONFIG]
 
@@ -53,7 +54,7 @@ def test_the_check_sums_of_the_data_sheets() -> None:
 def test_sht4x_values_and_cropping() -> None:
     sht = driver("sht4x")
     assert [sht.temp_c_x100(raw) for raw in (0, 0x6666, 0xFFFF)] == [-4_500, 2_500, 13_000]
-    assert [sht.rh_pct_x100(raw) for raw in (0, 0x8000, 0xFFFF)] == [0, 5_650, 10_000]
+    assert [sht.rh_pct_x100(raw) for raw in (0, 0x8000, 0xFFFF)] == [-600, 5_650, 11_900]
 
 
 def test_sht4x_reads_both_quantities(bus: fake.Bus) -> None:
@@ -63,6 +64,42 @@ def test_sht4x_reads_both_quantities(bus: fake.Bus) -> None:
     assert bus.sent == [(0x44, b"\xfd")]
     assert (inputs.value[c.S_AIR_TEMP_C], inputs.value[c.S_RH_PCT]) == (2_500, 5_650)
     assert inputs.t_ms[c.S_AIR_TEMP_C] == 1_800
+
+
+def words(*raws: int) -> bytes:
+    """An answer of a Sensirion part with right check sums, whatever it says."""
+    crc = driver("crc")
+    bodies = [raw.to_bytes(2, "big") for raw in raws]
+    return b"".join(body + bytes((crc.crc8(body, 0, 2, 0x31, 0xFF),)) for body in bodies)
+
+
+@pytest.mark.parametrize(
+    ("temp", "rh"),
+    [
+        (0x0000, 0x0000),
+        (0xFFFF, 0xFFFF),
+        (0x0000, 0x8000),
+        (0x6666, 0x0000),
+        (0x6666, 0xFFFF),
+        (0xFFFF, 0x8000),
+        (0x2000, 0x8000),
+    ],
+)
+def test_sht4x_that_says_the_impossible_says_nothing_not_even_half(bus: fake.Bus, temp: int, rh: int) -> None:
+    inputs, part = Inputs(), driver("sht4x").Sht4x(bus)
+    bus.answers[0x44] = [SHT_GOOD, words(temp, rh)]
+    read(part, inputs)
+    assert inputs.valid[c.S_AIR_TEMP_C] and inputs.valid[c.S_RH_PCT]
+    read(part, inputs)
+    assert not inputs.valid[c.S_AIR_TEMP_C] and not inputs.valid[c.S_RH_PCT]
+    assert why(inputs, c.S_AIR_TEMP_C) == why(inputs, c.S_RH_PCT) == c.WHY_OUT_OF_RANGE
+
+
+def test_sht4x_in_saturated_air_is_cropped(bus: fake.Bus) -> None:
+    inputs, part = Inputs(), driver("sht4x").Sht4x(bus)
+    bus.answers[0x44] = [words(0x6666, 0xDE00)]  # 102.4 %
+    read(part, inputs)
+    assert (inputs.value[c.S_AIR_TEMP_C], inputs.value[c.S_RH_PCT]) == (2_500, 10_000)
 
 
 def test_sht4x_spoilt_late_gone_and_back(bus: fake.Bus) -> None:
@@ -129,6 +166,86 @@ def test_scd4x_spoilt_unplugged_and_still_measuring_since_before_a_reset(bus: fa
     assert why(inputs, c.S_CO2_PPM) == c.WHY_BAD_CRC
 
 
+@pytest.mark.parametrize(
+    "raws",
+    [
+        (0, 0x6667, 0x5EB9),
+        (0, 0, 0),
+        (0xFFFF, 0xFFFF, 0xFFFF),
+        (500, 0, 0x5EB9),
+        (500, 0x6667, 0),
+        (500, 0xFFFF, 0x5EB9),
+        (149, 0x6667, 0x5EB9),
+    ],
+)
+def test_scd4x_that_says_the_impossible_says_nothing(bus: fake.Bus, raws: tuple[int, int, int]) -> None:
+    inputs, part = Inputs(), driver("scd4x").Scd4x(bus)
+    part.measuring = True
+    bus.answers[0x62] = [SCD_GOOD, words(*raws)]
+    read(part, inputs)
+    assert inputs.value[c.S_CO2_PPM] == 500
+    read(part, inputs)
+    assert not inputs.valid[c.S_CO2_PPM] and why(inputs, c.S_CO2_PPM) == c.WHY_OUT_OF_RANGE
+
+
+def test_scd4x_is_believed_only_when_all_its_words_are_whole(bus: fake.Bus) -> None:
+    inputs, part = Inputs(), driver("scd4x").Scd4x(bus)
+    part.measuring = True
+    for at in range(9):
+        spoilt = bytearray(SCD_GOOD)
+        spoilt[at] ^= 0x04
+        bus.answers[0x62] = [bytes(spoilt)]
+        read(part, inputs)
+        assert why(inputs, c.S_CO2_PPM) == c.WHY_BAD_CRC, at
+
+
+def test_a_co2_sensor_that_reads_nothing_lets_no_gas_in(bus: fake.Bus) -> None:
+    """A 30 s pulse was accepted at 0 ppm: a right check sum is no plausible air."""
+    rig = in_state("leased")
+    del rig.readings[c.S_CO2_PPM]
+    part = driver("scd4x").Scd4x(bus)
+    part.measuring = True
+    for raws, reason in (
+        ((600, 0x6667, 0x5EB9), c.R_NONE),
+        ((0, 0x6667, 0x5EB9), c.R_CO2_STALE),
+        ((0, 0, 0), c.R_CO2_STALE),
+        ((600, 0, 0), c.R_CO2_STALE),
+    ):
+        bus.answers[0x62] = [words(*raws)]
+        read(part, rig.core.inputs, rig.t - 800)
+        assert rig.pulse(c.OUT_CO2_SOLENOID, 30_000) == reason, raws
+        rig.send(c.M_STOP_ALL)
+        rig.run(61_000)
+
+
+@pytest.mark.parametrize(
+    ("sensor", "value"),
+    [
+        (c.S_AIR_TEMP_C, -4_000),
+        (c.S_AIR_TEMP_C, -2_001),
+        (c.S_RH_PCT, 0),
+        (c.S_RH_PCT, 199),
+        (c.S_CO2_PPM, 0),
+        (c.S_CO2_PPM, 149),
+        (c.S_LEAF_TEMP_C, -4_000),
+        (c.S_SOIL_TEMP_C, -4_000),
+    ],
+)
+def test_what_cannot_be_true_in_a_tent_is_not_fresh_for_the_interlocks(sensor: int, value: int) -> None:
+    rig = in_state("leased")
+    rig.readings[sensor] = value
+    rig.step()
+    assert not rig.core.inputs.fresh(sensor, rig.t, c.SENSOR_MAX_AGE_MS)
+    refused = {
+        c.S_RH_PCT: (c.OUT_HUMIDIFIER, c.R_RH_STALE),
+        c.S_CO2_PPM: (c.OUT_CO2_SOLENOID, c.R_CO2_STALE),
+        c.S_SOIL_TEMP_C: (c.OUT_HEATER_MAT, c.R_SOIL_TEMP_STALE),
+    }
+    if sensor in refused:
+        output, reason = refused[sensor]
+        assert rig.pulse(output) == reason
+
+
 def test_mlx90614_values_errors_and_silence(bus: fake.Bus) -> None:
     mlx = driver("mlx90614")
     assert [mlx.temp_c_x100(raw) for raw in (0x3AD2, 0x3AF7, 13_658)] == [2_801, 2_875, 1]
@@ -141,6 +258,10 @@ def test_mlx90614_values_errors_and_silence(bus: fake.Bus) -> None:
     read(part, inputs)
     assert why(inputs, c.S_LEAF_TEMP_C) == c.WHY_BAD_CRC
     crc = driver("crc")
+    for raw in (bytes(2), b"\xff\x7f", b"\xff\xff"):
+        bus.answers[0x5A] = [raw + bytes((crc.crc8(bytes((0xB4, 0x07, 0xB5)) + raw, 0, 5, 0x07, 0),))]
+        read(part, inputs)
+        assert why(inputs, c.S_LEAF_TEMP_C) == c.WHY_OUT_OF_RANGE
     flagged = bytes((0x00, 0x80))
     pec = crc.crc8(bytes((0xB4, 0x07, 0xB5)) + flagged, 0, 5, 0x07, 0)
     bus.answers[0x5A] = [flagged + bytes((pec,))]
@@ -196,6 +317,7 @@ def test_ds18b20_reads_checks_and_comes_back() -> None:
         (bytes((0x5E, 0xFF)) + tail + b"\x6a", c.WHY_NONE),
         (bytes((0x92, 0x01)) + tail + b"\x70", c.WHY_BAD_CRC),
         (bytes(9), c.WHY_BAD_CRC),
+        (b"\xff" * 9, c.WHY_BAD_CRC),
         (bytes((0x50, 0x05)) + tail + b"\x1c", c.WHY_WARMING_UP),
     ):
         fake.OneWire.scratchpads = [pad]
@@ -273,6 +395,7 @@ def test_conversions_start_together_and_are_collected_later_without_waiting() ->
     assert len(sensors.parts) == 7
     part = Part()
     sensors.parts = [part]
+    sensors.bus_in_use = False
     inputs = Inputs()
     inputs.flow_count = 900
     for now in range(0, 25_000, 100):

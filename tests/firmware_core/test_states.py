@@ -134,6 +134,7 @@ def test_a_host_that_talks_but_does_not_lease_does_not_hold_survival_off():
 
 def test_survival_can_be_switched_off():
     rig = in_state("ready")
+    rig.press(c.BUTTON_LONG_MS)
     assert rig.send(c.M_CONFIG, config_key=c.CFG_SURVIVAL_ENABLED, config_value=0)[c.F_STATUS] == c.STATUS_DONE
     rig.run(700_000, 1_000)
     assert rig.core.state == c.STATE_READY
@@ -143,7 +144,7 @@ def test_survival_can_be_switched_off():
 def test_fault_and_the_way_back():
     rig = in_state("leased")
     rig.core.inputs.estop = 1
-    rig.step()
+    rig.run(300)
     assert rig.core.state == c.STATE_FAULT
     assert rig.lease()[c.F_STATUS] == c.STATUS_ACCEPTED
     assert rig.core.state == c.STATE_FAULT
@@ -160,7 +161,7 @@ def test_fault_and_the_way_back():
 def test_a_halt_while_settling():
     rig = in_state("safe")
     rig.core.inputs.estop = 1
-    rig.step()
+    rig.run(300)
     assert rig.core.state == c.STATE_FAULT
 
 

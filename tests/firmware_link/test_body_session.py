@@ -189,6 +189,52 @@ def test_a_repeated_command_gets_the_stored_answer():
     assert not line.core.outputs
 
 
+def fans_on(cmd_id=5):
+    """A leased body whose fan runs by the command `cmd_id`."""
+    line = Line().leased()
+    ask = {c.F_CMD_ID: cmd_id, c.F_NOT_AFTER_MS: line.t + 1_000, c.F_OUTPUT: c.OUT_CIRCULATION_FAN, c.F_AMOUNT: 600_000}
+    assert line.reasons(c.M_PULSE, ask) == [(c.STATUS_ACCEPTED, c.R_NONE)]
+    assert line.core.outputs
+    return line, ask
+
+
+def test_stopping_passes_with_a_name_that_was_used_before():
+    for kind, fields in ((c.M_STOP_ALL, {}), (c.M_STOP, {c.F_OUTPUT: c.OUT_CIRCULATION_FAN})):
+        line, ask = fans_on()
+        fields = dict(fields)
+        fields[c.F_CMD_ID] = 5
+        assert line.reasons(kind, fields)[-1] == (c.STATUS_DONE, c.R_NONE)
+        assert line.core.outputs == 0
+        line.run(100)
+        line.heard()
+        assert line.reasons(c.M_PULSE, ask) == [(c.STATUS_ABORTED, c.R_STOPPED)], "the pulse keeps its own answer"
+        assert line.core.outputs == 0
+
+
+def test_a_repeated_stop_stops_again():
+    line, ask = fans_on()
+    assert line.reasons(c.M_STOP_ALL, {c.F_CMD_ID: 9}) == [(c.STATUS_DONE, c.R_NONE)]
+    ask[c.F_CMD_ID] = 10
+    assert line.reasons(c.M_PULSE, ask)[-1] == (c.STATUS_ACCEPTED, c.R_NONE)
+    assert line.reasons(c.M_STOP_ALL, {c.F_CMD_ID: 9})[-1] == (c.STATUS_DONE, c.R_NONE)
+    assert line.core.outputs == 0
+
+
+def test_stop_all_passes_whatever_its_body_holds_or_lacks():
+    for fields in ({}, {c.F_CMD_ID: 0}, {c.F_CMD_ID: True}, {c.F_CMD_ID: "x"}, {c.F_AMOUNT: 3}, [1], None, 7):
+        line, _ = fans_on()
+        line.tell(c.M_STOP_ALL, fields)
+        assert line.core.outputs == 0, fields
+    line, _ = fans_on()
+    n = line.frames.finish(c.M_STOP_ALL, 7, HEADER)  # an empty body is no CBOR
+    line.body.feed(line.t, bytearray(line.frames.out[:n]), n)
+    assert line.core.outputs == 0
+    assert line.body.reader.bad == 1
+    line, _ = fans_on()
+    line.tell(c.M_STOP_ALL, {}, session=99)
+    assert line.core.outputs == 0, "another host's stop stops, too"
+
+
 def test_an_expired_command_moves_nothing_ever():
     line = Line().leased()
     ask = {c.F_CMD_ID: 6, c.F_NOT_AFTER_MS: line.t - 1, c.F_OUTPUT: c.OUT_CIRCULATION_FAN, c.F_AMOUNT: 2_000}
@@ -216,7 +262,7 @@ def test_sampling_can_be_set_and_a_lease_refused_without_a_name():
     line.run(5_000)
     assert kinds(line.heard()).count(c.M_SAMPLE) >= 5
     line.core.inputs.estop = 1
-    line.run(100)
+    line.run(300)
     line.heard()
     assert line.core.state == c.STATE_FAULT
     assert all(status == c.STATUS_REJECTED for status, _ in line.reasons(c.M_LEASE, {}))
@@ -380,3 +426,25 @@ def test_the_next_due_moment_is_the_next_sample_when_nothing_else_waits():
     line.leased()
     line.tell(c.M_ACK_UPTO, {c.F_EVENTS_UP_TO: line.core.events.next_seq - 1})
     assert line.body.next_due_ms(line.t) == line.sampler.next_ms, "all is told"
+
+
+def test_a_lease_that_is_refused_is_told_although_it_has_no_name():
+    line = Line()
+    line.run(100)
+    line.hello()
+    line.heard()
+    assert line.core.state == c.STATE_SAFE
+    ((_, _, m),) = [row for row in line.tell(c.M_LEASE, {}) if row[0] == c.M_RESULT]
+    assert (m[c.F_STATUS], m[c.F_REASON], m[c.F_T_MS]) == (c.STATUS_REJECTED, c.R_STATE, line.t)
+    assert c.F_CMD_ID not in m
+
+
+def test_a_ring_that_is_acknowledged_in_part_keeps_its_stride():
+    ring = SampleRing(4, 4)
+    for seq in range(4):
+        ring.put(seq, b"a", 1)
+    ring.stride = 2
+    ring.ack(1)
+    assert (ring.count, ring.stride, ring.seq_at(0)) == (2, 2, 2)
+    ring.ack(3)
+    assert (ring.count, ring.stride) == (0, 1)

@@ -44,7 +44,7 @@ class Core:
         self.changes = readings.Changes(self.inputs, self.events)
         self.finished = pulses.Finished()
         self.used = counters.Counters()
-        self.configuration = configuration.Configuration(store, config.get("defaults", {}))
+        self.configuration = configuration.Configuration(store, config.get("defaults", {}), fitted)
         self.config = self.configuration.values
         self.faults = faults.Faults(self.inputs, self.events, fitted)
         self.judge = interlocks.Judge(self.inputs, self.faults, fitted)
@@ -114,6 +114,9 @@ class Core:
     def _end_complete(self):
         for output in range(N_OUTPUTS):
             if self.pulses.active & (1 << output) and self.pulses.complete(output):
+                if output == c.OUT_WATER_PUMP and self.pulses.flowed_ml() * 2 >= self.pulses.amount[output]:
+                    # Most of it has come: no trickle past a clog.
+                    self.flow.flowed()
                 self.end(output, c.R_NONE)
 
     def end(self, output, reason, value=0, bound=0):
@@ -132,10 +135,11 @@ class Core:
     # -- looking
 
     def _look(self, dt, pump_was_on):
-        self.changes.step(self.now_ms)
-        self.faults.watch(self.now_ms)
+        self.changes.step(self.now_ms, dt)
+        self.judge.watch(dt)
+        self.faults.watch(self.now_ms, dt)
         shown = self.flow.step(pump_was_on, self.config[c.CFG_FLOW_PULSES_PER_L], dt)
-        if shown >= 0:
+        if shown == c.FAULT_STUCK_VALVE or (shown == c.FAULT_NO_FLOW and self.flow.ran_dry()):
             # What the flow meter shows passes by itself: it latches, and its cause does not last.
             self.faults.latch(shown, self.now_ms, self.inputs.flow_count)
         if shown == c.FAULT_NO_FLOW:
@@ -176,7 +180,7 @@ class Core:
             forced = _EXHAUST | _CIRCULATION
         if self.faults.causes & (1 << c.FAULT_CO2_HIGH):
             forced |= _EXHAUST
-        if self.faults.latched & (1 << c.FAULT_ESTOP) or self.state in SETTLING:
+        if self.inputs.estop or self.faults.latched & (1 << c.FAULT_ESTOP) or self.state in SETTLING:
             forced = 0
         if bool(forced) != bool(self.forced):
             self.events.push(self.now_ms, c.EV_FORCED, 1 if forced else 0, 0)
@@ -194,7 +198,7 @@ class Core:
         """Why a running pulse may not run on, or R_NONE."""
         if self.button.manual_ms:
             return self.judge.say(c.R_OVERRIDE, self.button.manual_ms)
-        reason = self.judge.verdict(output, self.pulses.active | self.forced, self.now_ms)
+        reason = self.judge.verdict(output, self.pulses.active | self.forced, self.now_ms, True)
         if reason:
             return reason
         if pulses.FINISH[output] or self.state == c.STATE_LEASED:
@@ -222,23 +226,32 @@ class Core:
         self.buzzer = 1 if self.faults.alarm and self.blink_ms % period < on else 0
 
     def pulse_end_ms(self):
-        """ms from the last tick until the first running pulse must end, for the hardware timer; -1: nothing runs.
+        """ms from the last tick until the first running pulse must end, for the hardware timer; -1: nothing to end.
 
-        `next_due_mask` names the outputs to switch off then. Forced ventilation has no end of its own.
+        `next_due_mask` names the outputs to switch off then. A forced output has no end but its cause: the end of a
+        pulse that runs beside the force is none of the timer's business.
         """
-        return self.pulses.soonest_ms(self.outputs)
+        return self.pulses.soonest_ms(self.outputs & ~self.forced)
 
     @property
     def next_due_mask(self):
         """Mask of the outputs that end when `pulse_end_ms` is over."""
-        return self.pulses.ending_with(self.outputs, self.pulse_end_ms())
+        return self.pulses.ending_with(self.outputs & ~self.forced, self.pulse_end_ms())
+
+    @property
+    def shown(self):
+        """Mask of the outputs that are on, as HEALTH and SAMPLE tell it: what the pins do, not what was decided."""
+        return self.outputs & ~self.inputs.cut
 
     def next_due_ms(self, now_ms):
         """The next moment at which a tick has something to do, if no input changes and no command comes before."""
         due = self.pulses.soonest_ms(self.pulses.active)
         due = min(_NEVER_MS if due < 0 else due, self._state_due_ms())
+        due = min(due, self.faults.due_ms(_NEVER_MS), self.changes.due_ms(_NEVER_MS))
         if self.outputs & _PUMP:
             due = min(due, c.FLOW_CHECK_AFTER_MS - self.flow.dry_ms)
+            if self.judge.float_open:
+                due = min(due, c.FLOAT_OPEN_MS - self.judge.open_ms)
         if self.inputs.button or self.button.manual_ms or self.button.window_ms:
             due = min(due, c.SAFETY_TICK_MS)
         if self.saver.wanted and not self.pulses.active & saving.UNINTERRUPTED:
@@ -333,11 +346,12 @@ class Core:
         return {
             c.F_T_MS: self.board_ms(now_ms),
             c.F_STATE: self.state,
-            c.F_OUTPUTS: self.outputs,
+            c.F_OUTPUTS: self.shown,
             c.F_FAULTS: self.faults.latched,
             c.F_LEASE_MS: self.lease_ms,
             c.F_TICK_WORST_US: min(self.tick_worst_us, 0x3FFFFFFF),
             c.F_HOUR_USED: [used // 1000 for used in self.used.hour.total],
             c.F_DAY_USED: [used // 1000 for used in self.used.day.total],
             c.F_WRITES_TODAY: min(self.saver.writes, 65_535),
+            c.F_WEAKENED: self.configuration.weak(),
         }

@@ -10,7 +10,7 @@ _FLOW_KEYS = (c.CFG_PUMP_UL_PER_S, c.CFG_FLOW_PULSES_PER_L)
 def carry_out(core, msg, answer):
     """Do what `msg` asks for; R_NONE or why not. `answer` gets what else there is to tell."""
     reason = late(core, msg.get(c.F_NOT_AFTER_MS))
-    if reason:
+    if reason and msg.get(c.F_TYPE) not in STOPPING:
         return reason
     handler = HANDLERS.get(msg.get(c.F_TYPE))
     return handler(core, msg, answer) if handler else c.R_UNKNOWN_TYPE
@@ -69,9 +69,14 @@ def stop_all(core, msg, answer):
 
 
 def clear_fault(core, msg, answer):
-    """Clear one latched fault by its number."""
-    reason = core.faults.clear(msg.get(c.F_FAULT), core.now_ms, core.button.window_ms > 0)
+    """Clear one latched fault by its number; for a pump that rests after a dry dose this ends the rest."""
+    fault = msg.get(c.F_FAULT)
+    reason = core.faults.clear(fault, core.now_ms, core.button.window_ms > 0)
+    if reason == c.R_NOT_LATCHED and fault == c.FAULT_NO_FLOW and core.flow.dry_runs:
+        reason = c.R_NONE
     if not reason:
+        if fault == c.FAULT_NO_FLOW:
+            core.flow.flowed()
         core.change_state(0)
     return reason
 
@@ -92,17 +97,29 @@ def configure(core, msg, answer):
 
 
 def set_entry(core, key, value):
-    """Set one entry; a dose that runs keeps the calibration it began with."""
+    """Set one entry, within its bounds; a dose that runs keeps the calibration it began with.
+
+    Only who holds the lease sets anything, or who stands at the board and holds its button. What takes protection
+    away wants the button in any case: nobody far away, and no fault of a host, weakens a board.
+    """
     if key in _FLOW_KEYS and core.pulses.active & _PUMP:
         return core.judge.say(c.R_OUTPUT_ON, c.OUT_WATER_PUMP)
     reason = core.configuration.allowed(key, value)
     if reason:
         return core.judge.say(reason, key, core.configuration.bound)
+    at_the_board = core.button.window_ms > 0
+    if core.state != c.STATE_LEASED and not at_the_board:
+        return core.judge.say(c.R_NO_LEASE, core.state)
+    weaker = core.configuration.weak(key, value) & ~core.configuration.weak()
+    if weaker and not at_the_board:
+        return core.judge.say(c.R_NEEDS_BUTTON, key, weaker)
     core.configuration.set(key, value)
     core.events.push(core.now_ms, c.EV_CONFIG, key, value)
     return c.R_NONE
 
 
+# Stopping is never too late.
+STOPPING = (c.M_STOP, c.M_STOP_ALL)
 HANDLERS = {
     c.M_PULSE: pulse,
     c.M_LEASE: lease,

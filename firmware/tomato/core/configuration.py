@@ -1,4 +1,8 @@
-"""What the grower set: calibration and the survival programme, in one record with a CRC."""
+"""What the grower set: calibration and the survival programme, in one record with a CRC.
+
+Every bound here keeps the budgets true: whatever calibration is let in, a pump that delivers what its nameplate says
+gives no more than 5/4 of what is charged. What the bounds let through and still takes protection away shows in `weak`.
+"""
 
 import binascii
 import struct
@@ -11,19 +15,19 @@ _MAGIC = 0x4743
 _RECORD = "<HBBI%di" % N_CONFIG
 RECORD_BYTES = struct.calcsize(_RECORD) + 4
 
-# The time bound of a dose rests on the calibration: it may not leave the pump's own nameplate behind.
-_NAMEPLATE_LOWEST = 2
-_NAMEPLATE_HIGHEST = 2
+PCT_SCALE = c.SENSORS[c.S_SOIL_P1_PCT][1]
 
 
 class Configuration:
     """All CONFIG values by key, with the board's own defaults under them."""
 
-    def __init__(self, store, defaults):
+    def __init__(self, store, defaults, fitted=-1):
+        self.fitted = fitted
         self.values = [row[3] for row in c.CONFIG]
         for key in defaults:
             self.values[key] = defaults[key]
         self.nameplate_ul_per_s = self.values[c.CFG_PUMP_UL_PER_S]
+        self.nameplate_per_l = self.values[c.CFG_FLOW_PULSES_PER_L]
         self.generation = 0
         self.crc = 0
         self.dirty = False
@@ -50,10 +54,7 @@ class Configuration:
             return c.R_BAD_KEY
         if type(value) is not int:
             return c.R_MALFORMED
-        lowest, highest = c.CONFIG[key][1], c.CONFIG[key][2]
-        if key == c.CFG_PUMP_UL_PER_S:
-            lowest = max(lowest, self.nameplate_ul_per_s // _NAMEPLATE_LOWEST)
-            highest = min(highest, self.nameplate_ul_per_s * _NAMEPLATE_HIGHEST)
+        lowest, highest = self.bounds(key, value)
         if value < lowest:
             self.bound = lowest
             return c.R_BAD_VALUE
@@ -61,6 +62,38 @@ class Configuration:
             self.bound = highest
             return c.R_BAD_VALUE
         return c.R_NONE
+
+    def bounds(self, key, value):
+        """Lowest and highest value that this board takes for an entry."""
+        lowest, highest = c.CONFIG[key][1], c.CONFIG[key][2]
+        if key == c.CFG_PUMP_UL_PER_S:
+            # Too low a rate makes doses longer and charges too little. Too high a one only waters too little.
+            lowest = max(lowest, (self.nameplate_ul_per_s * 4 + 4) // 5)
+            highest = min(highest, self.nameplate_ul_per_s * 2)
+        elif key == c.CFG_FLOW_PULSES_PER_L and value and self.nameplate_per_l:
+            # Too high a constant hides a stuck valve, too low a one ends doses early. 0: no meter in use, see `weak`.
+            lowest = max(lowest, self.nameplate_per_l // 2)
+            highest = min(highest, self.nameplate_per_l * 2)
+        return lowest, highest
+
+    def weak(self, key=-1, value=0):
+        """Mask of what these settings take away, by WEAK_ number; with one entry set to `value`, if a key is given."""
+        old = self.values[key]
+        if key >= 0:
+            self.values[key] = value
+        v = self.values
+        mask = 0
+        if not v[c.CFG_FLOW_PULSES_PER_L] and self.fitted & (1 << c.S_FLOW_ML):
+            mask |= 1 << c.WEAK_FLOW_WATCH
+        if not v[c.CFG_SURVIVAL_ENABLED]:
+            mask |= 1 << c.WEAK_SURVIVAL
+        if v[c.CFG_SURVIVAL_LIGHT_ON_S] < c.SURVIVAL_LIGHT_LEAST_S:
+            mask |= 1 << c.WEAK_SURVIVAL_LIGHT
+        if (v[c.CFG_SURVIVAL_DOSE_ML] * v[c.CFG_SURVIVAL_DOSES_PER_DAY] < c.SURVIVAL_WATER_LEAST_ML
+                or v[c.CFG_SURVIVAL_SOIL_LOW_PCT] < c.SURVIVAL_SOIL_LEAST_PCT * PCT_SCALE):
+            mask |= 1 << c.WEAK_SURVIVAL_WATER
+        self.values[key] = old
+        return mask
 
     def set(self, key, value):
         """Set one value that `allowed` let through; it is written at the next chance with all outputs off."""

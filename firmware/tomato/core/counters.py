@@ -3,6 +3,9 @@
 Amounts are in thousandths of the budget's unit (ms of a second, ul of a millilitre), so that a tick loses nothing.
 A record in flash says what was used AND hands out a prepaid share. Between two writes only the prepaid share may be
 used; after a reset all of it counts as spent. So a reset can never make a budget fresh, however often it happens.
+
+So that restarts alone do not use up a day, the share shrinks by half with every second restart, and grows back as they
+are forgotten. A dose that is larger than the share asks for a write that prepays just this dose.
 """
 
 import binascii
@@ -18,7 +21,6 @@ _HOUR_CELLS = 13
 _HOUR_CELL_MS = 300_000
 _DAY_CELLS = 97
 _DAY_CELL_MS = 900_000
-_SHARES = 8
 _GROUPS = 8
 _GROUP_CELLS = 12
 
@@ -27,12 +29,16 @@ DAY_BUDGET = tuple(o[c.O_DAY_BUDGET] * 1000 for o in c.OUTPUTS)
 # A relay cannot be on for longer than the window itself: such a budget never binds and needs no prepaid share.
 BOUND_HOUR = tuple(bool(o[c.O_IN_ML]) or o[c.O_HOUR_BUDGET] * 1000 < HOUR_MS for o in c.OUTPUTS)
 BOUND_DAY = tuple(bool(o[c.O_IN_ML]) or o[c.O_DAY_BUDGET] * 1000 < DAY_MS for o in c.OUTPUTS)
-SHARE = tuple(b // _SHARES for b in DAY_BUDGET)
+SHARE = tuple(o[c.O_DAY_BUDGET] * 1000 // o[c.O_SHARES] for o in c.OUTPUTS)
 
 _MAGIC = 0x5443
 _RECORD = "<HBBI%dH%dH%dHII" % (N_OUTPUTS, N_OUTPUTS * _GROUPS, N_OUTPUTS)
 RECORD_BYTES = struct.calcsize(_RECORD) + 4
 _U16 = 65_535
+# In the stored word of latched faults the upper byte counts restarts: older firmware reads past it, and it past older.
+_RESTARTS_AT = 24
+_RESTARTS_MOST = 20
+_LATCHED = (1 << _RESTARTS_AT) - 1
 
 
 class Window:
@@ -88,6 +94,11 @@ class Counters:
         self.hour = Window(_HOUR_CELLS, _HOUR_CELL_MS)
         self.day = Window(_DAY_CELLS, _DAY_CELL_MS)
         self.prepaid = array("i", [0] * N_OUTPUTS)
+        self.asked = array("i", [0] * N_OUTPUTS)
+        self.restarts = 0
+        self.calm_ms = 0
+        self.up_ms = 0
+        self.lost = False
         self.generation = 0
         self.latched = 0
         self.light_cycle_s = 0
@@ -96,6 +107,14 @@ class Counters:
         """Let time pass."""
         self.hour.elapse(dt_ms)
         self.day.elapse(dt_ms)
+        self.up_ms = min(DAY_MS, self.up_ms + min(dt_ms, DAY_MS))
+        if self.restarts:
+            self.calm_ms += min(dt_ms, DAY_MS)
+            while self.restarts and self.calm_ms >= c.RESTART_FORGOTTEN_MS:
+                self.calm_ms -= c.RESTART_FORGOTTEN_MS
+                self.restarts -= 1
+        else:
+            self.calm_ms = 0
 
     def use(self, output, amount):
         """Count `amount` thousandths as used now."""
@@ -105,6 +124,7 @@ class Counters:
 
     def spend_all(self):
         """No trustworthy record: every budget counts as spent, as of now."""
+        self.lost = True
         for i in range(N_OUTPUTS):
             self.hour.add(i, HOUR_BUDGET[i])
             self.day.add(i, DAY_BUDGET[i])
@@ -138,19 +158,29 @@ class Counters:
             last = first + _GROUP_CELLS - 1 if group < _GROUPS - 1 else _DAY_CELLS - 1
             fields += [_units_up(self.day.since(i, first, last)) for i in range(N_OUTPUTS)]
         fields += [self.share(i) // 1000 for i in range(N_OUTPUTS)]
-        body = struct.pack(_RECORD, *(fields + [self.latched, self.light_cycle_s]))
+        body = struct.pack(_RECORD, *(fields + [self.latched | self.restarts << _RESTARTS_AT, self.light_cycle_s]))
         return body + struct.pack("<I", binascii.crc32(body))
 
     def share(self, output):
         """What the next record prepays for this output, in thousandths (whole units)."""
-        left = min(SHARE[output], max(0, self.day_left(output)))
+        left = min(max(SHARE[output] >> self.restarts // 2, self.asked[output]), max(0, self.day_left(output)))
         return left - left % 1000
+
+    def held(self, output):
+        """About how much of the day counts as spent for restarts alone, in thousandths: what refuses in their stead."""
+        if self.lost and self.up_ms < DAY_MS:
+            return DAY_BUDGET[output]
+        held = 0
+        for restart in range(self.restarts):
+            held += SHARE[output] >> restart // 2
+        return held
 
     def written(self):
         """The record is safely in flash: take over what it prepaid."""
         self.generation += 1
         for i in range(N_OUTPUTS):
             self.prepaid[i] = self.share(i)
+            self.asked[i] = 0
 
     def restore(self, body, other_lost):
         """Take over a valid record. What it had prepaid counts as spent; with the other slot lost, one share more:
@@ -164,7 +194,11 @@ class Counters:
             self.day.add(i, lost)
             for group in range(_GROUPS):
                 self.day.add(i, fields[4 + N_OUTPUTS * (1 + group) + i] * 1000, group * _GROUP_CELLS)
-        self.latched = fields[prepaid + N_OUTPUTS]
+        self.latched = fields[prepaid + N_OUTPUTS] & _LATCHED
+        self.restarts = fields[prepaid + N_OUTPUTS] >> _RESTARTS_AT
+        if self.generation:
+            # Generation 0 is the record of a new board: its first start is no restart.
+            self.restarts = min(_RESTARTS_MOST, self.restarts + 1)
         self.light_cycle_s = fields[prepaid + N_OUTPUTS + 1]
 
 

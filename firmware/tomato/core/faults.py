@@ -1,4 +1,11 @@
-"""Faults that latch: found by looking at the inputs, kept with time and cause, cleared by name."""
+"""Faults that latch: found by looking at the inputs, kept with time and cause, cleared by name.
+
+What a look at the inputs shows acts in the same tick: the interlocks ask `causes` or the inputs themselves. It latches
+only when it lasts, because a latch waits for a person and a single spoilt sample of a long wire is no leak. What comes
+and goes adds up: only LATCH_FORGET_MS without the cause begin the count anew.
+"""
+
+from array import array
 
 from tomato import contract as c
 from tomato.core.clock64 import shifted
@@ -10,6 +17,12 @@ BLOCKS = tuple(f[2] for f in c.FAULTS)
 ALARM = tuple(bool(f[3]) for f in c.FAULTS)
 TEMP_SCALE = c.SENSORS[c.S_AIR_TEMP_C][1]
 SOIL_SCALE = c.SENSORS[c.S_SOIL_TEMP_C][1]
+_LATCH_AFTER = {
+    c.FAULT_ESTOP: c.ESTOP_LATCH_MS, c.FAULT_OVERRUN: c.PIN_LATCH_MS, c.FAULT_LEAK: c.LEAK_LATCH_MS,
+    c.FAULT_OVER_TEMP: c.LEVEL_LATCH_MS, c.FAULT_CO2_HIGH: c.LEVEL_LATCH_MS, c.FAULT_SOIL_HOT: c.LEVEL_LATCH_MS,
+}
+# How long the cause of each fault must last, in ms; 0: it latches when it is found.
+LATCH_AFTER_MS = tuple(_LATCH_AFTER.get(fault, 0) for fault in range(N_FAULTS))
 
 
 class Faults:
@@ -23,8 +36,11 @@ class Faults:
         self.causes = 0
         self.blocked = 0
         self.alarm = False
+        self.dt_ms = 0
         self.t_ms = [0] * N_FAULTS
         self.cause = [0] * N_FAULTS
+        self.lasts_ms = array("i", [0] * N_FAULTS)
+        self.gone_ms = array("i", [0] * N_FAULTS)
 
     def shift(self, by_ms):
         """A new epoch has begun: see clock64."""
@@ -75,8 +91,9 @@ class Faults:
         self.events.push(now_ms, c.EV_FAULT_CLEARED, fault, 1 if button else 0)
         return c.R_NONE
 
-    def watch(self, now_ms):
-        """Look at the inputs; latch what is there. Called by every safety tick."""
+    def watch(self, now_ms, dt_ms):
+        """Look at the inputs; latch what lasts. Called by every safety tick, `dt_ms` after the last one."""
+        self.dt_ms = dt_ms
         self._cause(c.FAULT_ESTOP, self.inputs.estop, now_ms, 1)
         self._cause(c.FAULT_OVERRUN, self.inputs.pin_fault, now_ms, self.inputs.pin_fault)
         self._watch_leak(now_ms)
@@ -86,12 +103,31 @@ class Faults:
         self._watch_level(c.FAULT_SOIL_HOT, c.S_SOIL_TEMP_C, c.SOIL_HOT_C * SOIL_SCALE,
                           c.SOIL_TEMP_CUTOFF_C * SOIL_SCALE, now_ms)
 
+    def due_ms(self, never_ms):
+        """ms until the first cause that is seen now has lasted long enough to latch."""
+        pending = self.causes & ~self.latched
+        due = never_ms
+        for fault in range(N_FAULTS):
+            if pending & (1 << fault):
+                due = min(due, LATCH_AFTER_MS[fault] - self.lasts_ms[fault])
+        return due
+
     def _cause(self, fault, present, now_ms, detail):
-        if present:
-            self.causes |= 1 << fault
+        bit = 1 << fault
+        if not present:
+            self.causes &= ~bit
+            self.gone_ms[fault] = min(c.LATCH_FORGET_MS, self.gone_ms[fault] + min(self.dt_ms, c.LATCH_FORGET_MS))
+            return
+        if self.causes & bit:
+            # Seen at the last look as well: the time between the two counts.
+            self.lasts_ms[fault] += min(self.dt_ms, LATCH_AFTER_MS[fault])
+        elif self.gone_ms[fault] >= c.LATCH_FORGET_MS:
+            self.lasts_ms[fault] = 0
+        self.causes |= bit
+        self.gone_ms[fault] = 0
+        if self.lasts_ms[fault] >= LATCH_AFTER_MS[fault]:
+            self.lasts_ms[fault] = LATCH_AFTER_MS[fault]
             self.latch(fault, now_ms, detail)
-        else:
-            self.causes &= ~(1 << fault)
 
     def _watch_leak(self, now_ms):
         if not self.fitted & (1 << c.S_LEAK):
@@ -101,11 +137,9 @@ class Faults:
         # A silent leak sensor keeps what was known: the interlock refuses water while it is silent.
 
     def _watch_level(self, fault, sensor, on_at, off_below, now_ms):
-        """A level with hysteresis. A silent sensor keeps what was known, on the safe side."""
+        """A level with hysteresis. A silent sensor keeps what was known, on the safe side, but makes no latch of it."""
         if not self.inputs.fresh(sensor, now_ms, c.SENSOR_MAX_AGE_MS):
             return
         value = self.inputs.value[sensor]
-        if value >= on_at:
-            self._cause(fault, 1, now_ms, value)
-        elif value < off_below:
-            self.causes &= ~(1 << fault)
+        known = self.causes & (1 << fault)
+        self._cause(fault, value >= on_at or (known and value >= off_below), now_ms, value)

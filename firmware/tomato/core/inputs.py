@@ -12,14 +12,17 @@ SHORT = 1
 LONG = 2
 # Rounds without a value (10 s each on a board) until a sensor counts as lost: one spoilt transfer is no news.
 LOST_AFTER = 3
+RELEASED_MS = 1_000
 
 
 class Inputs:
     """Readings by sensor id (`value` in wire units, `valid`, `why`, `t_ms`) and the raw lines of the board.
 
     `estop` and `button` are 1 while pressed, `flow_count` counts pulses since boot, `pin_fault` is the mask of
-    outputs whose pin does not read back what was written. `gone` is the mask of sensors that gave no value for
-    LOST_AFTER rounds; a part that is not fitted (WHY_DISABLED) is never gone. Everything is allocated once.
+    outputs whose pin does not read back what was written, `cut` the mask of outputs that the hardware timer holds off
+    although they were still wanted. `gone` is the mask of sensors that gave no value for LOST_AFTER rounds; a part that
+    is not fitted (WHY_DISABLED) is never gone. `bus_recoveries` counts how often the sensor bus was set up anew.
+    Everything is allocated once.
     """
 
     def __init__(self):
@@ -33,10 +36,17 @@ class Inputs:
         self.button = 0
         self.flow_count = 0
         self.pin_fault = 0
+        self.cut = 0
+        self.bus_recoveries = 0
+        self.bus_free = True
+
+    def plausible(self, sensor, value):
+        """True when a reading can be true in a tent."""
+        return _LOWEST[sensor] <= value <= _HIGHEST[sensor]
 
     def put(self, sensor, value, now_ms):
-        """Store a reading; one outside the part's range becomes `out_of_range` instead."""
-        if value < _LOWEST[sensor] or value > _HIGHEST[sensor]:
+        """Store a reading; one that cannot be true becomes `out_of_range` instead."""
+        if not self.plausible(sensor, value):
             self.lost(sensor, c.WHY_OUT_OF_RANGE, now_ms)
             return
         self.value[sensor] = value
@@ -82,15 +92,34 @@ class Changes:
         self.events = events
         self.gone = 0
         self.estop = 0
+        self.released_ms = 0
+        self.recoveries = 0
 
-    def step(self, now_ms):
-        """Called by every safety tick."""
+    def step(self, now_ms, dt_ms):
+        """Called by every safety tick. A contact that bounces is told once: released is what stays so for a second."""
         inputs = self.inputs
-        if inputs.estop != self.estop:
-            self.estop = inputs.estop
-            self.events.push(now_ms, c.EV_ESTOP, self.estop, 0)
+        if inputs.estop:
+            self.released_ms = 0
+            if not self.estop:
+                self._stop(now_ms, 1)
+        elif self.estop:
+            self.released_ms += dt_ms
+            if self.released_ms >= RELEASED_MS:
+                self._stop(now_ms, 0)
+        if inputs.bus_recoveries != self.recoveries:
+            self.recoveries = inputs.bus_recoveries
+            self.events.push(now_ms, c.EV_BUS_RECOVERED, self.recoveries, 1 if inputs.bus_free else 0)
         if inputs.gone != self.gone:
             self._sensors(now_ms)
+
+    def due_ms(self, never_ms):
+        """ms until a stop that was let go counts as released."""
+        return RELEASED_MS - self.released_ms if self.estop and not self.inputs.estop else never_ms
+
+    def _stop(self, now_ms, pressed):
+        self.estop = pressed
+        self.released_ms = 0
+        self.events.push(now_ms, c.EV_ESTOP, pressed, 0)
 
     def _sensors(self, now_ms):
         inputs = self.inputs

@@ -21,6 +21,9 @@ class Judge:
         self.fitted = fitted
         self.value = 0
         self.bound = 0
+        self.running = False
+        self.open_ms = 0
+        self.float_open = False
         self.needs = tuple(tuple(CONDITIONS[name] for name in row[c.O_NEEDS]) for row in c.OUTPUTS)
 
     def say(self, reason, value=0, bound=0):
@@ -29,8 +32,18 @@ class Judge:
         self.bound = bound
         return reason
 
-    def verdict(self, output, running, now_ms):
-        """R_NONE when `output` may be on now; `running` is the mask of all outputs that are or must be on."""
+    def watch(self, dt_ms):
+        """How long the float has been open without a break. Called by every safety tick."""
+        is_open = self.inputs.valid[c.S_RESERVOIR_OK] and not self.inputs.value[c.S_RESERVOIR_OK]
+        self.open_ms = min(c.FLOAT_OPEN_MS, self.open_ms + dt_ms) if is_open and self.float_open else 0
+        self.float_open = is_open
+
+    def verdict(self, output, running, now_ms, begun=False):
+        """R_NONE when `output` may be on now; `running` is the mask of all outputs that are or must be on.
+
+        `begun`: it is on already, so that a float that only bounces does not end it.
+        """
+        self.running = begun
         for condition in self.needs[output]:
             reason = condition(self, now_ms)
             if reason:
@@ -79,6 +92,9 @@ def reservoir_ok(judge, now_ms):
     silent = judge.stale(c.S_RESERVOIR_OK, c.R_RESERVOIR_STALE, now_ms, c.SWITCH_MAX_AGE_MS)
     if silent or judge.inputs.value[c.S_RESERVOIR_OK]:
         return silent
+    if judge.running and judge.open_ms < c.FLOAT_OPEN_MS:
+        # The pump's own suction and the waves it makes move a float at the edge: a dose ends when it stays open.
+        return c.R_NONE
     return judge.say(c.R_RESERVOIR_EMPTY, 0, 1)
 
 
@@ -140,8 +156,15 @@ def _excluded_by(output):
 EXCLUDES = tuple(_excluded_by(i) for i in range(N_OUTPUTS))
 
 
+# Air in the hose after a refill is no reason to call somebody: the pump rests, tries, rests longer, tries once more.
+NO_FLOW_PAUSES_MS = (c.NO_FLOW_PAUSE_MS, c.NO_FLOW_LONG_PAUSE_MS)
+
+
 class FlowWatch:
-    """Compares the flow meter with the pump: water must come when it runs, and must not when it rests."""
+    """Compares the flow meter with the pump: water must come when it runs, and must not when it rests.
+
+    `dry_runs` counts doses in a row without water, `wait_ms` is what is left of the pump's rest after the last one.
+    """
 
     def __init__(self, inputs, fitted):
         self.inputs = inputs
@@ -151,9 +174,25 @@ class FlowWatch:
         self.rest_ms = 0
         self.base = 0
         self.window_ms = 0
+        self.dry_runs = 0
+        self.wait_ms = 0
+
+    def ran_dry(self):
+        """A dose gave no water: True when that was one too many, else the pump rests for a while."""
+        if self.dry_runs == len(NO_FLOW_PAUSES_MS):
+            return True
+        self.wait_ms = NO_FLOW_PAUSES_MS[self.dry_runs]
+        self.dry_runs += 1
+        return False
+
+    def flowed(self):
+        """A dose was given to its end, or a person has looked: all is forgiven."""
+        self.dry_runs = 0
+        self.wait_ms = 0
 
     def step(self, pump_on, pulses_per_l, dt_ms):
         """The fault this moment shows (a FAULT_ number) or -1."""
+        self.wait_ms = max(0, self.wait_ms - dt_ms)
         if not self.fitted or not pulses_per_l:
             return -1
         count = self.inputs.flow_count

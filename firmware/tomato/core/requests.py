@@ -16,6 +16,7 @@ def refusal(core, output, amount, owner):
             or state_allows(core, owner)
             or pause_over(core, output)
             or core.judge.verdict(output, core.pulses.active | core.forced, core.now_ms)
+            or water_may_come(core, output)
             or budget_allows(core, output, amount))
 
 
@@ -33,8 +34,10 @@ def well_formed(core, output, amount):
 
 def state_allows(core, owner):
     """The host needs its lease; a hand at the board is stronger than either."""
+    if core.inputs.estop:
+        return core.judge.say(c.R_ESTOP, core.state)
     if core.state in HALTED:
-        return core.judge.say(c.R_ESTOP if core.inputs.estop else c.R_STATE, core.state)
+        return core.judge.say(c.R_STATE, core.state)
     if core.button.manual_ms:
         return core.judge.say(c.R_OVERRIDE, core.button.manual_ms)
     if owner == pulses.BY_HOST and core.state != c.STATE_LEASED:
@@ -55,17 +58,26 @@ def pause_over(core, output):
     return core.judge.say(c.R_MIN_PAUSE, core.pulses.off_ms[output], pulses.MIN_OFF_MS[output])
 
 
+def water_may_come(core, output):
+    """After a dose without water the pump rests before it may try again."""
+    if output == c.OUT_WATER_PUMP and core.flow.wait_ms:
+        return core.judge.say(c.R_NO_FLOW, core.flow.wait_ms, core.flow.dry_runs)
+    return c.R_NONE
+
+
 def budget_allows(core, output, amount):
     """The whole dose must fit into the rolling hour, the rolling day, and what flash has prepaid."""
     used, dose = core.used, pulses.thousandths(output, amount)
     if counters.BOUND_HOUR[output] and dose > used.hour_left(output):
-        return core.judge.say(c.R_HOUR_BUDGET, (used.hour.total[output] + dose) // 1000,
-                              counters.HOUR_BUDGET[output] // 1000)
+        recent = used.held(output) if used.up_ms < counters.HOUR_MS else 0
+        reason = c.R_BUDGET_UNKNOWN if dose <= used.hour_left(output) + recent else c.R_HOUR_BUDGET
+        return core.judge.say(reason, (used.hour.total[output] + dose) // 1000, counters.HOUR_BUDGET[output] // 1000)
     if counters.BOUND_DAY[output] and dose > used.day_left(output):
-        return core.judge.say(c.R_DAY_BUDGET, (used.day.total[output] + dose) // 1000,
-                              counters.DAY_BUDGET[output] // 1000)
+        reason = c.R_BUDGET_UNKNOWN if dose <= used.day_left(output) + used.held(output) else c.R_DAY_BUDGET
+        return core.judge.say(reason, (used.day.total[output] + dose) // 1000, counters.DAY_BUDGET[output] // 1000)
     if counters.BOUND_DAY[output] and dose > used.prepaid[output]:
         core.saver.asked = True
+        used.asked[output] = dose
         return core.judge.say(c.R_SAVING, used.prepaid[output] // 1000, dose // 1000)
     return c.R_NONE
 

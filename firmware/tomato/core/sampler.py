@@ -61,7 +61,7 @@ class Sampler:
             else:
                 integer(value[i])
         integer(c.F_OUTPUTS)
-        integer(core.outputs)
+        integer(core.shown)
         integer(c.F_STATE)
         integer(core.state)
         if missing:

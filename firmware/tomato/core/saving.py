@@ -8,6 +8,8 @@ from tomato import contract as c
 from tomato.core import counters, pulses, slots
 
 UNINTERRUPTED = 1 << c.OUT_WATER_PUMP | 1 << c.OUT_CO2_SOLENOID
+# An hour and one cell: what the last record holds of the hour has rolled over by then.
+_ROLLED_MS = counters.HOUR_MS + 300_000
 
 
 class Saver:
@@ -20,6 +22,7 @@ class Saver:
         self.due = False
         self.asked = False
         self.since_ms = c.SAVE_PAUSE_MS
+        self.written_ms = 0
         self.failures = 0
         self.writes = 0
         self.day_ms = 0
@@ -37,10 +40,13 @@ class Saver:
         core.faults.restore(core.used.latched)
         core.survival.cycle_ms = core.used.light_cycle_s * 1000
         core.events.push(0, c.EV_COUNTERS, 1 if core.used.generation else 0, 1 if other_lost else 0)
+        if core.used.restarts >= c.RESTARTS_ALARM:
+            core.faults.latch(c.FAULT_RESTARTS, 0, core.used.restarts)
 
     def elapse(self, dt_ms):
         """Let time pass since the last write; `writes` counts those of the running day."""
         self.since_ms = min(c.SAVE_PAUSE_MS, self.since_ms + min(dt_ms, c.SAVE_PAUSE_MS))
+        self.written_ms = min(_ROLLED_MS, self.written_ms + min(dt_ms, _ROLLED_MS))
         self.day_ms += dt_ms
         if self.day_ms >= counters.DAY_MS:
             self.day_ms %= counters.DAY_MS
@@ -63,6 +69,9 @@ class Saver:
         for output in range(pulses.N_OUTPUTS):
             if core.used.low(output, pulses.thousandths(output, pulses.MAX_DOSE[output])):
                 return True
+        if core.used.restarts and self.written_ms >= _ROLLED_MS:
+            # While restarts repeat, the next one must not count an hour as spent that has long rolled over.
+            return True
         return core.outputs == 0 and self.since_ms >= c.SAVE_PAUSE_MS and core.used.half_spent()
 
     def save(self, now_ms):
@@ -72,7 +81,7 @@ class Saver:
             return False
         self.due = False
         self.asked = False
-        self.since_ms = 0
+        self.since_ms = self.written_ms = 0
         self.writes += 1
         good = self._write(core)
         if not good:

@@ -92,20 +92,22 @@ class Session:
 
     def _frame(self, now_ms):
         reader = self.reader
+        type_id = reader.type
         try:
             msg = self.cbor_in.item(reader.buf, HEADER, reader.body_end)
         except CborError:
-            reader.bad += 1
-            self._refuse(now_ms, None, c.R_MALFORMED)
-            return
-        type_id = reader.type
+            msg = None
         wrong = complaint(type_id, msg)
-        if wrong:
+        if type_id == c.M_STOP_ALL:
+            # The check sum is right and the type says stop: whatever the body holds or lacks, everything stops.
+            reader.bad += 1 if wrong else 0
+            self._stop(now_ms, {} if wrong else msg)
+        elif wrong:
             reader.bad += 1
             self._refuse(now_ms, msg, wrong)
         elif type_id == c.M_HELLO:
             self._hello(now_ms, msg)
-        elif reader.session != self.session and type_id != c.M_STOP_ALL:
+        elif reader.session != self.session:
             self._stranger(now_ms)
         elif not self.same_schema and not c.TO_BOARD[type_id][2]:
             self._refuse(now_ms, msg, c.R_SCHEMA_MISMATCH)
@@ -144,7 +146,28 @@ class Session:
 
     # --- commands
 
+    def _stop(self, now_ms, msg):
+        """STOP_ALL and STOP are carried out every time: a cmd_id known from before, even another command's, holds
+        nothing back. Ending what has ended already does no harm; a stop that is swallowed does."""
+        if self.reader.session == self.session:
+            self.heard_ms = now_ms
+        msg[c.F_TYPE] = self.reader.type
+        answer = self.core.command(now_ms, msg)
+        cmd_id = msg.get(c.F_CMD_ID)
+        if cmd_id is None:
+            return
+        answer[c.F_CMD_ID] = cmd_id
+        answer[c.F_T_MS] = now_ms
+        if c.F_OUTPUT in msg:
+            answer[c.F_OUTPUT] = msg[c.F_OUTPUT]
+        if self.results.find(cmd_id) is None:
+            self.results.keep(answer)
+        self._tell(answer)
+
     def _command(self, now_ms, type_id, msg):
+        if type_id == c.M_STOP:
+            self._stop(now_ms, msg)
+            return
         cmd_id = msg.get(c.F_CMD_ID)
         stored = self.results.find(cmd_id) if cmd_id is not None else None
         if stored:

@@ -12,6 +12,9 @@ NIGHT_MS = 7_200_000
 BLIND_EXHAUST_MS = 600_000
 HOUR_MS = 3_600_000
 PROBES = (c.S_SOIL_P1_PCT, c.S_SOIL_P2_PCT)
+PCT_SCALE = c.SENSORS[c.S_SOIL_P1_PCT][1]
+BAND_LOW = c.SOIL_BAND_LOW_PCT * PCT_SCALE
+BAND_HIGH = c.SOIL_BAND_HIGH_PCT * PCT_SCALE
 
 
 class Survival:
@@ -90,9 +93,14 @@ class Survival:
             self.board.ask(c.OUT_WATER_PUMP, dose)
 
     def _thirsty(self, now_ms):
-        """True when a valid, fresh probe reads below the hard low. Without one nothing is watered."""
+        """True when a probe that counts reads below the hard low. Without one nothing is watered.
+
+        A probe outside the band in which a pot can be is broken, out of the pot or in a puddle: it does not count, and
+        it does not stop the other one. Two that disagree inside the band are two zones, and the dry one is watered.
+        """
         low = self.config.values[c.CFG_SURVIVAL_SOIL_LOW_PCT]
         for probe in PROBES:
-            if self.inputs.fresh(probe, now_ms, c.SENSOR_MAX_AGE_MS) and self.inputs.value[probe] < low:
+            value = self.inputs.value[probe]
+            if self.inputs.fresh(probe, now_ms, c.SENSOR_MAX_AGE_MS) and BAND_LOW <= value <= BAND_HIGH and value < low:
                 return True
         return False

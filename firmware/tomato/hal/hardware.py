@@ -72,6 +72,8 @@ class Hardware:
         inputs.button = self.button.read()
         inputs.flow_count = self.flow.read()
         inputs.pin_fault = self.outputs.mismatch()
+        # What is answered now leaves after `act`: it says what the pins will do then.
+        inputs.cut = 0 if self.deadline.over(now_ms) else self.outputs.cut_mask
         for sensor, switch in self.switches:
             inputs.put(sensor, switch.read(), now_ms)
 
@@ -88,7 +90,10 @@ class Hardware:
 
         Keeps the longest way from looking at the switches to moving the pins in `core.tick_worst_us`.
         """
+        if self.deadline.over(now_ms):
+            self.outputs.uncut()
         self.outputs.apply(core.outputs)
+        core.inputs.cut = self.outputs.cut_mask
         core.tick_worst_us = max(core.tick_worst_us, time.ticks_diff(time.ticks_us(), self.looked_us))
         self.outputs.signal(core.led, core.buzzer)
         self.deadline.arm(now_ms, core.pulse_end_ms(), core.next_due_mask)

@@ -12,12 +12,17 @@ class Outputs:
         self.buzzer = Pin(buzzer_gpio, Pin.OUT, value=0)
         self.word = 0
         self.cut_mask = 0
+        self.wrong = 0
 
     def apply(self, wanted):
-        """Drive the outputs to the bit mask `wanted`; only pins that change are touched."""
+        """Drive the outputs to the bit mask `wanted`; only pins that change are touched, and pins found wrong.
+
+        The timer may cut in the middle of this. Then word and pin differ until the next call, which finds the pin
+        wrong and drives it anew.
+        """
         self.cut_mask &= wanted
         word = wanted & ~self.cut_mask
-        changed = word ^ self.word
+        changed = word ^ self.word | self.wrong
         self.word = word
         for i in range(len(self.pins)):
             if changed & (1 << i):
@@ -32,7 +37,7 @@ class Outputs:
                 self.pins[i].value(0)
 
     def uncut(self):
-        """A new deadline is armed: the old cut is over."""
+        """The core has decided anew since the cut, or a new deadline is armed: the old cut is over."""
         self.cut_mask = 0
 
     def mismatch(self):
@@ -41,6 +46,7 @@ class Outputs:
         for i in range(len(self.pins)):
             if self.pins[i].value() != self.word >> i & 1:
                 wrong |= 1 << i
+        self.wrong = wrong
         return wrong
 
     def signal(self, led, buzzer):

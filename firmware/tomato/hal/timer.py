@@ -27,6 +27,13 @@ class Deadline:
             self.outputs.uncut()
             self._start(max(1, in_ms))
 
+    def over(self, now_ms):
+        """True when a decision made for `now_ms` already knows of the end this was armed for.
+
+        What that decision still wants on was prolonged or is forced, and is no longer the business of the cut.
+        """
+        return 0 <= self.end_ms <= now_ms
+
     def shift(self, by_ms):
         """A new epoch has begun: see core.clock64. What is armed stays armed."""
         if self.end_ms >= 0:

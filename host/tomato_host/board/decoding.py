@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from shared_schemas.devices import SENSORS
-from shared_schemas.wire import EVENTS, FAULTS, REASONS, STATES, STATUSES, WHY
+from shared_schemas.wire import EVENTS, FAULTS, REASONS, STATES, STATUSES, WEAKENED, WHY
 from tomato_host.board.events import BoardEvent, Health, Result, Sample
 
 
@@ -72,6 +72,7 @@ def health(fields: dict[str, Any]) -> Health:
         retained=fields["retained"],
         lost=fields["lost"],
         writes_today=fields["writes_today"],
+        weakened=tuple(code.name for bit, code in enumerate(WEAKENED) if fields["weakened"] >> bit & 1),
     )
 
 

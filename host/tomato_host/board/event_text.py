@@ -11,8 +11,9 @@ from tomato_host.board.events import BoardEvent, Level
 ROUTINE = frozenset({"pulse_start", "pulse_end", "config", "button"})
 """Events that duplicate results and records; they are recorded, but not shown as news."""
 
-ALARMS = frozenset({row.name for row in FAULTS if row.alarm} | {"estop", "no_flow"})
-"""Faults that need the operator now: those that sound the buzzer, the emergency stop, a pump without water."""
+ALARMS = frozenset({row.name for row in FAULTS if row.alarm} | {"estop", "no_flow", "restarts"})
+"""Faults that need the operator now: those that sound the buzzer, the emergency stop, a pump without water, a board
+that restarts again and again."""
 
 
 def _name(table: tuple[str, ...], code: int) -> str:
@@ -41,8 +42,8 @@ def _fault(a: int, b: int) -> EventText:
 
 
 def _boot(a: int, b: int) -> EventText:
-    cause = RESET_CAUSES.get(a, str(a))
-    return ("WARNING" if cause == "watchdog" else "INFO"), f"The board started; cause of the reset: {cause}."
+    again = f" Restarts of late: {b}." if b > 1 else ""
+    return "INFO", f"The board started; cause of the reset: {RESET_CAUSES.get(a, str(a))}.{again}"
 
 
 def _state(a: int, b: int) -> EventText:
@@ -77,10 +78,21 @@ def _survival(a: int, b: int) -> EventText:
     return "INFO", f"{_name(_OUTPUTS, a)}: {_amount(a, b)} given by the board's own survival programme."
 
 
+def _config(a: int, b: int) -> EventText:
+    name = _name(_CONFIG, a)
+    weak = b == 0 and name in ("flow_pulses_per_l", "survival_enabled", "survival_light_on_s", "survival_dose_ml")
+    return ("WARNING" if weak else "INFO"), f"Configuration of the board: {name} is {b} now."
+
+
 def _forced(a: int, b: int) -> EventText:
     if a:
         return "WARNING", "The board forces ventilation: the air is too hot or holds too much CO2."
     return "INFO", "Forced ventilation ended."
+
+
+def _bus(a: int, b: int) -> EventText:
+    state = "its lines are free" if b else "a line is still held: unplug the parts one by one"
+    return "WARNING", f"No part on the sensor bus answered; clocked out, time {a} since the board's start: {state}."
 
 
 _TASKS = ("link", "sensors", "decision", "pins", "messages")
@@ -100,7 +112,7 @@ TEXTS: dict[str, Callable[[int, int], EventText]] = {
     "lease_lost": lambda a, b: ("INFO", "The lease lapsed on the board; host-commanded outputs are off."),
     "estop": _estop,
     "button": lambda a, b: ("INFO", "The board's button was held: for one minute faults may be cleared by name."),
-    "config": lambda a, b: ("INFO", f"Configuration of the board: {_name(_CONFIG, a)} is {b} now."),
+    "config": _config,
     "sensor_lost": _sensor_lost,
     "sensor_back": lambda a, b: ("INFO", f"{_name(_SENSORS, a)} is back."),
     "counters": _counters,
@@ -108,6 +120,7 @@ TEXTS: dict[str, Callable[[int, int], EventText]] = {
     "survival": _survival,
     "forced": _forced,
     "manual": lambda a, b: ("INFO", f"Manual override at the board {'began' if a else 'ended'}."),
+    "bus_recovered": _bus,
     "save_failed": lambda a, b: ("WARNING", f"The board could not write its flash; failures since its start: {a}."),
 }
 """One entry for each event the firmware sends: its two details to a level and a sentence."""

@@ -92,6 +92,8 @@ class Health:
     retained: int
     lost: int
     writes_today: int
+    weakened: tuple[str, ...] = ()
+    """What the board's configuration takes away from its protection, by name of `wire.WEAKENED`."""
 
 
 @dataclass(frozen=True, slots=True)

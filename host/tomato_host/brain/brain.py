@@ -19,6 +19,7 @@ from shared_schemas.records import (
     VisionV1,
 )
 from shared_schemas.records.anomaly_v1 import AnomalyType
+from shared_schemas.wire import FAULTS
 from tomato_host.brain.control import (
     ControlDecision,
     ControllerMemory,
@@ -47,6 +48,15 @@ from tomato_host.brain.safe_mode import SafeModeSettings, SafeModeState, SafeMod
 from tomato_host.brain.settings import BudgetSettings, SiteSettings
 from tomato_host.brain.world_model.settings import WorldModelSettings
 from tomato_host.brain.world_model.weather_adapter import AdaptedTargets, AdapterContext, adapt
+
+HARMLESS = frozenset(fault.name for fault in FAULTS if not fault.blocks)
+"""Faults of the board that block no output: for a person to look at, no reason to let the plant dry meanwhile."""
+
+
+def blocking_faults(devices: DeviceStatusV1 | None) -> tuple[str, ...]:
+    """Names of the latched faults that block some output; of a newer board's faults nobody knows, so they count."""
+    return () if devices is None else tuple(fault.name for fault in devices.faults if fault.name not in HARMLESS)
+
 
 Controller = Callable[[DecisionContext], ControlDecision]
 
@@ -324,7 +334,7 @@ class Brain:
             mode=self.safe_mode.mode,
             link_up=runtime.link_up,
             board_state=devices.board_state if devices is not None else "UNKNOWN",
-            faults=tuple(fault.name for fault in devices.faults) if devices is not None else (),
+            faults=blocking_faults(devices),
             leak=seen.leak if seen is not None else None,
             reservoir_ok=seen.reservoir_ok if seen is not None else None,
             switched_off=self.safe_mode.off,
@@ -347,7 +357,7 @@ class Brain:
             confidence=estimate.confidence,
             state_age_s=(runtime.now - estimate.ts).total_seconds(),
             link_down_s=runtime.link_down_s,
-            board_faults=tuple(fault.name for fault in devices.faults) if devices is not None else (),
+            board_faults=blocking_faults(devices),
             leak=seen.leak,
             air_temp_c=seen.air_temp_c,
             water_not_arriving=len(wide_open) < len(estimate.open_anomalies),

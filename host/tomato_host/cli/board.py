@@ -16,12 +16,9 @@ app = typer.Typer(help="Look at a board, flash it, open its console.", no_args_i
 Port = Annotated[str | None, typer.Option(help="Port of the board; found by itself when there is only one.")]
 Json = Annotated[bool, typer.Option("--json", help="One line of JSON for scripts.")]
 
-RESET_CAUSES = {1: "power-on", 2: "hard reset", 3: "watchdog or reset", 4: "deep sleep", 5: "soft reset"}
-"""As `machine.reset_cause()` numbers them; rp2 says 3 for every reset by program (micropython issue 19409)."""
-
 
 def _facts(url: str, hello: Hello, health: Health | None) -> dict[str, object]:
-    from shared_schemas.wire import SCHEMA_HASH
+    from shared_schemas.wire import RESET_CAUSES, SCHEMA_HASH
 
     facts: dict[str, object] = {
         "port": url,
@@ -40,6 +37,7 @@ def _facts(url: str, hello: Hello, health: Health | None) -> dict[str, object]:
             "state": health.state,
             "faults": list(health.faults),
             "heap_free": health.heap_free,
+            "weakened": list(health.weakened),
             "retained_samples": health.retained,
         }
     return facts

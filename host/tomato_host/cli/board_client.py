@@ -24,6 +24,8 @@ DEFAULT_DATA_DIR = Path("data")
 STEP_MS = 200
 CONNECT_MS = 15_000
 LEASE_EVERY_MS = 2_000
+SETTLING_MS = 10_000
+"""A board that has just started gives no lease for some seconds."""
 DOSE_MS = 60_000
 PATIENCE_S = {"calibrate": 75.0, "read_probe": 150.0, "dose": 150.0, "clear_fault": 40.0, "faults": 30.0}
 """How long the host may take for each kind of request: a little longer than it gives the board."""
@@ -73,12 +75,12 @@ class DirectClient:
             self.wait_s(STEP_MS / 1000)
         return None
 
-    def do(self, steps: Steps) -> Any:
-        """Drive steps to their end; returns what they found. Raises TomatoError as they do."""
+    def do(self, steps: Steps, lease: bool = False) -> Any:
+        """Drive steps to their end, holding the lease if asked; returns what they found. Raises as they do."""
         try:
             wait = next(steps)
             while True:
-                wait = steps.send(self.until(wait.wanted, wait.within_ms))
+                wait = steps.send(self.until(wait.wanted, wait.within_ms, lease))
         except StopIteration as end:
             return end.value
 
@@ -103,10 +105,14 @@ class DirectClient:
         return self.do(maintenance.result(cmd_id))  # type: ignore[no-any-return]  # steps end in a Result
 
     def configure(self, values: dict[str, int]) -> None:
-        """Set CONFIG entries, one by one, each confirmed."""
+        """Set CONFIG entries, one by one, each confirmed. The board takes them only from who holds its lease."""
         from tomato_host.board import maintenance
 
-        self.do(maintenance.configure(self.session, values))
+        settled_ms = self.now_ms() + SETTLING_MS
+        while self.condition()[0] in ("BOOT", "SAFE") and self.now_ms() < settled_ms:
+            self.until(lambda event: None, 500)
+        self.until(lambda event: None, 500, lease=True)
+        self.do(maintenance.configure(self.session, values), lease=True)
 
     def raw_count(self, probe: int) -> int:
         """The median of a few fresh raw counts of a probe. Raises TomatoError E-CALIBRATE-READING."""

@@ -197,6 +197,7 @@ class BoardSource:
             water_ml_used_today=round(self._meter.used_ml, 1),
             co2_seconds_used_today=self._co2_used_s(),
             faults=tuple(LatchedFault(id=_FAULT_IDS[name], name=name) for name in (health.faults if health else ())),
+            weakened=health.weakened if health else (),
             free_heap_bytes=health.heap_free if health else None,
             safety_tick_worst_ms=health.tick_worst_us / 1000.0 if health else None,
             firmware_version=self._firmware,

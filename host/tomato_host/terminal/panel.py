@@ -74,6 +74,8 @@ def _safety_line(status: Status, zone: ZoneInfo) -> Text:
         text.append(f"  board {board.board_state}")
         for fault in board.faults:
             text.append(f"  FAULT {fault.name}", style="bold red")
+        for name in board.weakened:
+            text.append(f"  without {name}", style="yellow")
     if status.link_detail:
         text.append(f"  {status.link_detail}", style="dim")
     return text

@@ -1,9 +1,10 @@
 """All sensors of the board: conversions are started together and collected later, so that nothing ever waits."""
 
-from machine import ADC, I2C, Pin
+from machine import ADC, Pin
 
 from tomato import contract as c
 from tomato.hal.sensors.bh1750 import Bh1750
+from tomato.hal.sensors.bus import Bus
 from tomato.hal.sensors.capacitive import CapacitiveProbe
 from tomato.hal.sensors.ds18b20 import Ds18b20
 from tomato.hal.sensors.mlx90614 import Mlx90614
@@ -11,6 +12,7 @@ from tomato.hal.sensors.scd4x import Scd4x
 from tomato.hal.sensors.sht4x import Sht4x
 
 PERIOD_MS = 10_000
+ON_THE_BUS = 1 << c.S_AIR_TEMP_C | 1 << c.S_CO2_PPM | 1 << c.S_LEAF_TEMP_C | 1 << c.S_LIGHT_LUX
 COLLECT_AFTER_MS = 800  # the slowest part, the DS18B20, needs 750 ms
 SLICE_MS = 8  # what one turn of the loop gives them; the parts that are left wait for the next turn
 _TICKS = 0x3FFFFFFF
@@ -28,9 +30,8 @@ class Sensors:
     """Polls the fitted parts. Each has `start(now_ms, inputs)` and `collect(now_ms, inputs, config)`."""
 
     def __init__(self, board, fitted, ticks_ms):
-        bus = I2C(
-            board.I2C_PINS[0], scl=Pin(board.I2C_PINS[1]), sda=Pin(board.I2C_PINS[2]), freq=100_000, timeout=10_000
-        )
+        self.bus = bus = Bus(board)
+        self.bus_in_use = bool(fitted & ON_THE_BUS)
         self.parts = []
         self._fit(fitted, c.S_AIR_TEMP_C, lambda: Sht4x(bus))
         self._fit(fitted, c.S_CO2_PPM, lambda: Scd4x(bus))
@@ -75,7 +76,10 @@ class Sensors:
         return True
 
     def _derive(self, now_ms, inputs, config):
-        """What no part measures itself."""
+        """What no part measures itself, and how the bus is."""
+        if self.bus_in_use:
+            self.bus.round_over()
+            inputs.bus_recoveries, inputs.bus_free = self.bus.recoveries, self.bus.free
         per_l = config[c.CFG_FLOW_PULSES_PER_L]
         if self.flow_fitted and per_l:
             inputs.put(c.S_FLOW_ML, inputs.flow_count * 1000 // per_l, now_ms)

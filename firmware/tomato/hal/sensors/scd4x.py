@@ -52,10 +52,21 @@ class Scd4x:
             self._missed(now_ms, inputs)
             return
         self.misses = 0
-        if not sensirion_word_ok(self.buf, 0):
+        buf = self.buf
+        if not (sensirion_word_ok(buf, 0) and sensirion_word_ok(buf, 3) and sensirion_word_ok(buf, 6)):
             inputs.lost(c.S_CO2_PPM, c.WHY_BAD_CRC, now_ms)
-            return
-        inputs.put(c.S_CO2_PPM, self.buf[0] << 8 | self.buf[1], now_ms)
+        elif not self._air_plausible(inputs):
+            # One transfer is believed whole or not at all.
+            inputs.lost(c.S_CO2_PPM, c.WHY_OUT_OF_RANGE, now_ms)
+        else:
+            inputs.put(c.S_CO2_PPM, buf[0] << 8 | buf[1], now_ms)
+
+    def _air_plausible(self, inputs):
+        """Its own temperature and humidity, which are not used otherwise, can be true."""
+        buf = self.buf
+        temp = (17_500 * (buf[3] << 8 | buf[4])) // 65_535 - 4_500
+        rh = (10_000 * (buf[6] << 8 | buf[7])) // 65_535
+        return inputs.plausible(c.S_AIR_TEMP_C, temp) and inputs.plausible(c.S_RH_PCT, rh)
 
     def _missed(self, now_ms, inputs):
         self.misses += 1

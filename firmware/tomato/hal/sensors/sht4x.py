@@ -12,9 +12,13 @@ def temp_c_x100(raw):
     return (17_500 * raw + 32_767) // 65_535 - 4_500
 
 
+# Near saturation the formula gives a little more than 100 %; far more is no humidity but a line held high.
+RH_HIGHEST = 11_000
+
+
 def rh_pct_x100(raw):
-    """RH = -6 + 125 raw / 65535 %, cropped to 0..100 as the data sheet says."""
-    return max(0, min(10_000, (12_500 * raw + 32_767) // 65_535 - 600))
+    """RH = -6 + 125 raw / 65535 %, not cropped."""
+    return (12_500 * raw + 32_767) // 65_535 - 600
 
 
 class Sht4x:
@@ -48,8 +52,15 @@ class Sht4x:
         if not sensirion_word_ok(buf, 0) or not sensirion_word_ok(buf, 3):
             self._lost(c.WHY_BAD_CRC, now_ms, inputs)
             return
-        inputs.put(c.S_AIR_TEMP_C, temp_c_x100(buf[0] << 8 | buf[1]), now_ms)
-        inputs.put(c.S_RH_PCT, rh_pct_x100(buf[3] << 8 | buf[4]), now_ms)
+        temp = temp_c_x100(buf[0] << 8 | buf[1])
+        rh = rh_pct_x100(buf[3] << 8 | buf[4])
+        cropped = max(0, min(10_000, rh))
+        if rh > RH_HIGHEST or not inputs.plausible(c.S_AIR_TEMP_C, temp) or not inputs.plausible(c.S_RH_PCT, cropped):
+            # One transfer is believed whole or not at all.
+            self._lost(c.WHY_OUT_OF_RANGE, now_ms, inputs)
+            return
+        inputs.put(c.S_AIR_TEMP_C, temp, now_ms)
+        inputs.put(c.S_RH_PCT, cropped, now_ms)
 
     def _lost(self, why, now_ms, inputs):
         self.started = False

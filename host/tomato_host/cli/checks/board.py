@@ -85,6 +85,13 @@ def _over_port(url: str) -> Diagnosis:
             f"{text}, {health.state}, holds {', '.join(health.faults)}",
             "docs/runbook.md has a line for each; then tomato-host clear-fault",
         )
+    if health.weakened:
+        return Diagnosis(
+            "Board",
+            "note",
+            f"{text}, {health.state}, works without {', '.join(health.weakened)}",
+            'docs/calibration.md, "What the board takes", says what that means',
+        )
     return Diagnosis("Board", "ok", f"{text}, {health.state}, no fault")
 
 
