@@ -26,7 +26,7 @@ from tomato_host.twin.board_runtime import SIM_START, LockStepClock
 from tomato_host.twin.campaign.tent_run import TentRun
 from tomato_host.twin.firmware_files import micropython
 from tomato_host.twin.lockstep import LockStep
-from tomato_host.twin.physics import LIGHT, TentPhysics
+from tomato_host.twin.physics import LAMP_ON, TentPhysics
 from tomato_host.twin.simulated_tent import SimulatedTent
 from tomato_host.twin.vm_channel import ANSWER, NO_VALUES, RECORD, VmChannel
 from tomato_host.twin.world import World
@@ -165,7 +165,7 @@ def physics(days: float) -> dict[str, float]:
     """The tent alone."""
     tent, outside = TentPhysics(), World(1).surroundings.at(0.0)
     begun = time.perf_counter()
-    tent.advance(days * DAY_S, LIGHT, outside)
+    tent.advance(days * DAY_S, LAMP_ON, outside)
     return {"wall_s_per_day": (time.perf_counter() - begun) / days}
 
 

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, FiniteFloat, model_validator
 
+from shared_schemas.devices import SENSORS
 from shared_schemas.records.base import AirTempC, Co2Ppm, Identifier, Listed, Lux, Part, Percent, Record, Timestamp
 
 MissingReason = Literal[
@@ -22,18 +23,7 @@ MissingReason = Literal[
 ]
 """Why there is no value. `not_measured`: this source never has the quantity (recorded data of others)."""
 
-QUANTITIES = (
-    "air_temp_c",
-    "rh_pct",
-    "co2_ppm",
-    "leaf_temp_c",
-    "light_lux",
-    "soil_temp_c",
-    "flow_ml",
-    "reservoir_ok",
-    "leak",
-    "door_open",
-)
+QUANTITIES = tuple(row.name for row in SENSORS if not row.name.startswith("soil_p"))
 """The scalar quantities of an observation, in schema order; soil probes come on top."""
 
 

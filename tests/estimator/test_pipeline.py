@@ -357,3 +357,18 @@ def test_whatever_comes_in_valid_records_come_out(steps: list[tuple[float, dict[
             assert (value is None) == (state.quantity_confidence.get(name, 0.0) == 0.0)
         if state.soil.avg_moisture_pct is None:
             assert not [a for a in estimate.open_anomalies if a.type.value == "SOIL_DRY" and a.ts == ts]
+
+
+def test_the_light_of_before_a_restart_is_no_fault_of_the_sensor() -> None:
+    """Stopping the host switches the lamp off; the light sensor still shows the old value for some seconds."""
+    dark = devices(outputs=LIT.model_copy(update={"light": "OFF"}))
+
+    def turned_off(readings: dict[str, Any], after_s: float) -> None:
+        readings["light_lux"] = 20_604.0 if after_s < 20.0 else 0.0
+
+    drive = Drive()
+    assert faults(drive.run(2.0, turned_off, dark)) == []
+    later = Drive()
+    later.run(10.0, lambda r, _: r.update(light_lux=20_604.0), dark)
+    told = later.run(2.0, lambda r, _: r.update(light_lux=0.0), dark)
+    assert ("light_lux", "JUMP") in faults(told), "long after the start a jump that no lamp explains is one"

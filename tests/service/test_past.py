@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from fastapi.testclient import TestClient
 from tomato_host.service.history import History
-from tomato_host.service.history_routes import jpeg_pixels, photo
+from tomato_host.service.history_routes import photo
 from tomato_host.service.http_api import create_app
 from tomato_host.service.live_state import LiveState
 from tomato_host.service.settings import ServiceSettings
@@ -108,8 +108,12 @@ def test_a_photo_leaves_without_its_exif(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "broken", [b"", b"\xff\xd8", b"\xff\xd8\xff\xe1\xff\xff", b"GIF89a", b"\xff\xd8" + b"\xff" * 50]
 )
-def test_what_is_no_whole_jpeg_gives_nothing(broken: bytes) -> None:
-    assert jpeg_pixels(broken) == b""
+def test_what_is_no_whole_jpeg_gives_nothing(tmp_path: Path, broken: bytes) -> None:
+    digest = hashlib.sha256(broken).hexdigest()
+    folder = tmp_path / "private" / "images" / "2026-06-03"
+    folder.mkdir(parents=True)
+    (folder / f"camera_main_120000-{digest[:12]}.jpg").write_bytes(broken)
+    assert photo(tmp_path, digest) is None
 
 
 def test_the_dashboards_process_holds_no_numpy_and_no_rich() -> None:

@@ -12,9 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tomato_host.storage import Dataset
 from tomato_host.storage.chain import Head, follows, genesis, parse_line
+from tomato_host.storage.picture_files import strip_jpeg
 from tomato_host.storage.public import export_public
 from tomato_host.storage.public_fields import PUBLIC, WITHHELD, FieldRule, clean_text
-from tomato_host.storage.public_images import camera_of, strip_jpeg
+from tomato_host.storage.public_images import camera_of
 
 from shared_schemas.records import RECORDS, EventV1, PlanV1, VisionV1
 from tests.storage.samples import START, action, event, observations, state

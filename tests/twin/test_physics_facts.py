@@ -11,13 +11,13 @@ from psychrolib import SI, GetSatVapPres, SetUnitSystem
 from tomato_host.twin.outside import Climate, Surroundings
 from tomato_host.twin.params import TentParams
 from tomato_host.twin.physics import (
-    CIRCULATION,
-    CO2,
-    EXHAUST,
-    HEATER,
-    HUMIDIFIER,
-    LIGHT,
-    PUMP,
+    DOSING,
+    HEATING,
+    LAMP_ON,
+    MISTING,
+    PUMPING,
+    STIRRING,
+    VENTING,
     Outside,
     TentPhysics,
     saturation_g_m3,
@@ -42,16 +42,16 @@ def run_day(
     truth = tent.truth()
     for i in range(8_640):
         second = i * 10
-        outputs = CIRCULATION
+        outputs = STIRRING
         if second < light_h * 3_600:
-            outputs |= LIGHT
+            outputs |= LAMP_ON
         if second % 600 < 600 * vent or truth.air_c > 27.0:
-            outputs |= EXHAUST
+            outputs |= VENTING
         if truth.vpd_kpa > 1.3 and second < 57_600 and tent.params.place == "room":
-            outputs |= HUMIDIFIER
+            outputs |= MISTING
         if water and second == 0:
             lacking_ml = (tent.params.theta_capacity - truth.theta_1) * tent.params.pot_l * 2_000.0
-            tent.advance(max(0.0, lacking_ml) / tent.params.pump_ml_s, outputs | PUMP, ROOM)
+            tent.advance(max(0.0, lacking_ml) / tent.params.pump_ml_s, outputs | PUMPING, ROOM)
         tent.advance(10.0, outputs, surroundings.at(from_day * 86_400 + second) if surroundings else ROOM)
         if i % 6 == 0:
             told["leaf_minus_air"].append(truth.leaf_c - truth.air_c)
@@ -109,7 +109,7 @@ def test_lamp_against_exhaust(m3_h: float, low_k: float, high_k: float) -> None:
     """A 100 W lamp warms an empty tent by P / (0.335 V + UA): about 3 K at 30 m3/h, 1.4 K at 150 m3/h."""
     params = TentParams(exhaust_m3_h=m3_h, lai_0=0.05, fruit_load_0=0)
     tent = TentPhysics(params)
-    tent.advance(4 * 3_600.0, LIGHT | EXHAUST, ROOM)
+    tent.advance(4 * 3_600.0, LAMP_ON | VENTING, ROOM)
     warmer = tent.truth().air_c - ROOM.temp_c
     assert low_k < warmer < high_k
     by_hand = 100.0 / (0.335 * (m3_h + params.leak_m3_h) + params.wall_u_w_m2k * params.wall_m2)
@@ -118,10 +118,10 @@ def test_lamp_against_exhaust(m3_h: float, low_k: float, high_k: float) -> None:
 
 def test_co2_is_drawn_down_by_day_and_rises_by_dosing() -> None:
     sealed = TentPhysics(TentParams(leak_m3_h=1.0))
-    sealed.advance(3_600.0, LIGHT, ROOM)
+    sealed.advance(3_600.0, LAMP_ON, ROOM)
     assert 100.0 < sealed.truth().co2_ppm < 430.0
     before = sealed.truth().co2_ppm
-    sealed.advance(30.0, CO2, ROOM)
+    sealed.advance(30.0, DOSING, ROOM)
     added = 0.02 * 30.0 * 546.0 / sealed.params.volume_m3
     assert sealed.truth().co2_ppm - before == pytest.approx(added, rel=0.15)
     night = TentPhysics()
@@ -132,7 +132,7 @@ def test_co2_is_drawn_down_by_day_and_rises_by_dosing() -> None:
 def test_soil_drains_to_capacity_and_never_exceeds_saturation() -> None:
     tent = TentPhysics()
     for _ in range(40):
-        tent.advance(30.0, PUMP, ROOM)
+        tent.advance(30.0, PUMPING, ROOM)
         assert tent.truth().theta_1 <= tent.params.theta_saturation + 1e-9
     tent.advance(4 * 3_600.0, 0, ROOM)
     assert tent.truth().theta_1 == pytest.approx(tent.params.theta_capacity, abs=0.015)
@@ -156,15 +156,15 @@ def test_water_is_conserved() -> None:
 
     start = total()
     for _ in range(20):
-        tent.advance(15.0, LIGHT | PUMP, ROOM)
-        tent.advance(1_785.0, LIGHT, ROOM)
+        tent.advance(15.0, LAMP_ON | PUMPING, ROOM)
+        tent.advance(1_785.0, LAMP_ON, ROOM)
     assert total() == pytest.approx(start, abs=0.5)
 
 
 def test_a_dry_plant_takes_less_and_wilts() -> None:
     dry, wet = TentPhysics(TentParams(theta_0=0.11)), TentPhysics()
     for tent in (dry, wet):
-        tent.advance(4 * 3_600.0, LIGHT, ROOM)
+        tent.advance(4 * 3_600.0, LAMP_ON, ROOM)
     assert dry.truth().transpired_ml < 0.5 * wet.truth().transpired_ml
     assert dry.truth().leaf_c > wet.truth().leaf_c
     assert dry.truth().stress < 0.3 and wet.truth().stress == 1.0
@@ -172,7 +172,7 @@ def test_a_dry_plant_takes_less_and_wilts() -> None:
 
 def test_heater_warms_the_soil_by_its_power() -> None:
     tent = TentPhysics()
-    tent.advance(4 * 3_600.0, HEATER, ROOM)
+    tent.advance(4 * 3_600.0, HEATING, ROOM)
     assert 4.0 < tent.truth().soil_c - ROOM.temp_c < 12.0
 
 
@@ -182,9 +182,9 @@ def test_a_season_grows_and_ripens() -> None:
     truth = tent.truth()
     for hour_of_run in range(40 * 24):
         hour = hour_of_run % 24
-        tent.advance(3_600.0, CIRCULATION | (LIGHT | EXHAUST if hour < 16 else 0), ROOM)
+        tent.advance(3_600.0, STIRRING | (LAMP_ON | VENTING if hour < 16 else 0), ROOM)
         if truth.theta_1 < 0.38:
-            tent.advance(20.0, CIRCULATION | PUMP, ROOM)
+            tent.advance(20.0, STIRRING | PUMPING, ROOM)
         truth.reservoir_ml = 20_000.0
         truth.tray_ml = 0.0
     fresh_kg = (tent.plant.harvested_g + tent.plant.fruit_g) / 0.06 / 1_000.0
@@ -196,9 +196,9 @@ def test_a_season_grows_and_ripens() -> None:
 def test_step_length_hardly_matters() -> None:
     coarse, fine = TentPhysics(), TentPhysics()
     for _ in range(360):
-        coarse.advance(10.0, LIGHT | EXHAUST, ROOM)
+        coarse.advance(10.0, LAMP_ON | VENTING, ROOM)
         for _ in range(10):
-            fine.advance(1.0, LIGHT | EXHAUST, ROOM)
+            fine.advance(1.0, LAMP_ON | VENTING, ROOM)
     assert coarse.truth().air_c == pytest.approx(fine.truth().air_c, abs=0.05)
     assert coarse.truth().rh_pct == pytest.approx(fine.truth().rh_pct, abs=0.7)
     assert coarse.truth().transpired_ml == pytest.approx(fine.truth().transpired_ml, rel=0.02)
@@ -207,14 +207,14 @@ def test_step_length_hardly_matters() -> None:
 def test_same_seed_same_tent_and_other_seed_another() -> None:
     assert TentParams.sample(5) == TentParams.sample(5) != TentParams.sample(6)
     a, b = TentPhysics(seed=3), TentPhysics(seed=3)
-    a.advance(600.0, LIGHT, ROOM)
-    b.advance(600.0, LIGHT, ROOM)
+    a.advance(600.0, LAMP_ON, ROOM)
+    b.advance(600.0, LAMP_ON, ROOM)
     assert a.truth() == b.truth()
 
 
 def test_a_day_of_physics_costs_well_under_a_second() -> None:
     tent = TentPhysics()
     begun = time.process_time()
-    tent.advance(86_400.0, LIGHT | EXHAUST, ROOM)
+    tent.advance(86_400.0, LAMP_ON | VENTING, ROOM)
     assert time.process_time() - begun < 1.0
     assert copy.copy(tent.truth()).air_c < 40.0

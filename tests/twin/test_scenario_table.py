@@ -9,7 +9,7 @@ import pytest
 from tomato_host.errors import TomatoError
 from tomato_host.sources.scenarios import FAULTS, HOUR_MS, Occurrence, Scenario
 from tomato_host.twin.fault_effects import EFFECTS
-from tomato_host.twin.physics import LIGHT, PUMP
+from tomato_host.twin.physics import LAMP_ON, PUMPING
 from tomato_host.twin.world import World
 
 ISSUE_NAMES = [
@@ -106,7 +106,7 @@ SHOWN_BY: dict[str, Callable[[World], float]] = {
     "dry_inflow": _vapour,
     "wind_spike": _draught,
     "sensor_dropout": lambda w: w.sensors.faults.absent,
-    "pump_clog": lambda w: w.tent.water_rate_ml_s(PUMP),
+    "pump_clog": lambda w: w.tent.water_rate_ml_s(PUMPING),
     "valve_stuck": lambda w: w.tent.water_rate_ml_s(0),
     "leak": lambda w: w.tent.spill_factor,
     "probe_drift": lambda w: w.probe_drift_pct_h,
@@ -159,7 +159,7 @@ def test_asking_more_often_changes_nothing() -> None:
     seldom.advance_grid(600_000)
     often.advance_grid(600_000)
     assert often.tent.truth() == seldom.tent.truth()
-    assert often.outputs == LIGHT
+    assert often.outputs == LAMP_ON
 
 
 def test_the_safety_record_notices_broken_promises() -> None:

@@ -40,7 +40,7 @@ def note(name: str, value: object) -> None:
 
 def open_page(browser, host: Host) -> None:  # type: ignore[no-untyped-def]
     browser.get(host.url)
-    until(lambda: "soil P1" in text(browser, "tiles"))
+    until(lambda: "Soil P1" in text(browser, "tiles"))
 
 
 def ask(browser, token: str, script: str, why: str) -> None:  # type: ignore[no-untyped-def]
@@ -261,7 +261,7 @@ def test_the_keyboard_is_enough(browser, host: Host, token: str) -> None:  # typ
     assert "NORMAL" in text(browser, "confirm-text")
     press(Keys.ESCAPE)
     until(lambda: not browser.execute_script("return document.getElementById('confirm').open"), 5)
-    assert focused() == "Ask", "the focus comes back to where it was"
+    assert focused() == "Send", "the focus comes back to where it was"
     assert text(browser, "reply") == "", "Escape is a no"
     press(Keys.ENTER)
     until(lambda: browser.execute_script("return document.getElementById('confirm').open"), 5)

@@ -14,10 +14,12 @@ from tomato_host.brain.world_model.blend import SkillBlend
 from tomato_host.brain.world_model.bounded_rls import BoundedRls, Coefficient
 from tomato_host.brain.world_model.conformal import ConformalInterval
 from tomato_host.brain.world_model.daily_ridge import DailyRidge
-from tomato_host.brain.world_model.data import PLAN_COLUMNS, RolloutInputs, RolloutStart
+from tomato_host.brain.world_model.data import RolloutInputs, RolloutStart
 from tomato_host.brain.world_model.dynamics import CALM_MPS, TentDynamics, draught
 from tomato_host.brain.world_model.settings import WorldModelSettings
 from tomato_host.brain.world_model.stress import stress_risk
+
+from shared_schemas.devices import PLAN_COLUMNS
 
 psychrolib.SetUnitSystem(psychrolib.SI)
 

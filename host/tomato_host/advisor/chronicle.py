@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from shared_schemas.records import EventV1
-from tomato_host.advisor.whole_files import write_whole
+from tomato_host.atomic_file import replace_file
 
 PUBLIC_TEXTS = frozenset({"summary", "explanation", "hypothesis", "chronicle"})
 PUBLIC_DATA = frozenset(
@@ -29,5 +29,5 @@ def write_chronicle(data_dir: Path, date: str, event: EventV1) -> Path | None:
     written_by = "a language model, from measured facts" if public.data.get("written_by") == "model" else "a template"
     page = f"# {date}\n\n{public.text}\n\n*Written by {written_by}; every number is measured.*\n"
     path = data_dir / "public" / "chronicle" / f"{date}.md"
-    write_whole(path, page.encode())
+    replace_file(path, page.encode(), parents=True)
     return path

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from shared_schemas.devices import GAS
 from shared_schemas.records import ActionV1, AnomalyV1, EventV1, Record, StateV1
 from tomato_host.advisor.context import DayTotals
 
@@ -83,5 +84,5 @@ class DailyTotals:
             return
         self.done += action.outcome.status == "DONE"
         self.water_ml += action.outcome.delivered_ml or 0.0
-        if action.type.value == "CO2_INJECT":
+        if action.type.value == GAS.action:
             self.co2_seconds += action.outcome.delivered_s or 0.0

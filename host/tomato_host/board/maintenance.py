@@ -12,7 +12,7 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import Any
 
-from shared_schemas.devices import OUTPUT_BY_NAME
+from shared_schemas.devices import PUMP
 from tomato_host.board.events import BoardEvent, Health, LinkEvent, Result, Sample
 from tomato_host.board.session import BoardSession
 from tomato_host.errors import TomatoError
@@ -21,7 +21,6 @@ ANSWER_MS = 15_000
 READINGS = 5
 READ_PERIOD_MS = 2_000
 READING_MS = 120_000
-PUMP = OUTPUT_BY_NAME["water_pump"].wire_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +116,7 @@ class PumpTimer:
 
     def update(self, event: object) -> bool:
         """True when a pulse of the pump has just ended."""
-        if not isinstance(event, BoardEvent) or event.a != PUMP:
+        if not isinstance(event, BoardEvent) or event.a != PUMP.wire_id:
             return False
         if event.name == "pulse_start":
             self._begun_ms = event.t_ms

@@ -135,11 +135,12 @@ class DirectClient:
 
     def dose(self, ml: int) -> float:
         """Run the pump for one dose; seconds it was on, by the board's own clock. Raises TomatoError as `result`."""
+        from shared_schemas.devices import PUMP
         from tomato_host.board import maintenance
         from tomato_host.board.events import Result
 
         self.until(lambda event: None, 500, lease=True)
-        cmd_id, pump = self.session.pulse("water_pump", ml), maintenance.PumpTimer()
+        cmd_id, pump = self.session.pulse(PUMP.name, ml), maintenance.PumpTimer()
 
         def ended(event: LinkEvent) -> object:
             refused = isinstance(event, Result) and event.cmd_id == cmd_id and event.status in ("REJECTED", "ABORTED")
@@ -173,9 +174,10 @@ class HostClient:
 
     def dose(self, ml: int) -> float:
         """As DirectClient.dose, but the guardrails may clip or refuse it."""
+        from shared_schemas.devices import PUMP
         from tomato_host.cli.override import person_action
 
-        seconds = self._ask("dose", **person_action("WATER", self.reason, ml=float(ml), pulses=1)).seconds
+        seconds = self._ask("dose", **person_action(PUMP.action, self.reason, ml=float(ml), pulses=1)).seconds
         assert seconds is not None
         return seconds
 

@@ -93,7 +93,7 @@ def evaluate(
     from tomato_host.advisor.evaluation.cancel_trials import cancel_times_s, p95
     from tomato_host.advisor.evaluation.report import as_mapping, as_markdown
     from tomato_host.advisor.evaluation.run import evaluate as run
-    from tomato_host.advisor.whole_files import write_whole
+    from tomato_host.atomic_file import replace_file
 
     settings = _settings(config)
     backend = checkup.require_model(settings)
@@ -104,7 +104,7 @@ def evaluate(
     if cancel_trials:
         result.cancel_p95_s = p95(cancel_times_s(settings, cancel_trials))
     if report is not None:
-        write_whole(report, as_markdown(result).encode())
+        replace_file(report, as_markdown(result).encode(), parents=True)
     typer.echo(json.dumps(as_mapping(result)) if as_json else as_markdown(result))
 
 

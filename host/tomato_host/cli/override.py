@@ -80,9 +80,10 @@ def water(
     as_json: AsJson = False,
 ) -> None:
     """Water once, through the guardrails."""
+    from shared_schemas.devices import PUMP
     from tomato_host.commands.inbox import new_request
 
-    _send(data_dir, new_request("action", reason, **person_action("WATER", reason, ml=ml)), timeout_s, as_json)
+    _send(data_dir, new_request("action", reason, **person_action(PUMP.action, reason, ml=ml)), timeout_s, as_json)
 
 
 def light(
@@ -94,12 +95,13 @@ def light(
     as_json: AsJson = False,
 ) -> None:
     """Switch the lamp on or keep it off for a while; then the plan applies again."""
+    from shared_schemas.devices import LAMP
     from tomato_host.commands.inbox import new_request
 
     if state.lower() not in ("on", "off"):
         raise TomatoError("E-OVERRIDE-STATE", f"{state!r} is neither on nor off.", "write `light on` or `light off`")
     params = {"state": state.upper(), "seconds": parse_duration(duration)}
-    _send(data_dir, new_request("action", reason, **person_action("SET_LIGHT", reason, **params)), timeout_s, as_json)
+    _send(data_dir, new_request("action", reason, **person_action(LAMP.action, reason, **params)), timeout_s, as_json)
 
 
 def _mode(

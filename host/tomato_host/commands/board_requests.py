@@ -11,8 +11,8 @@ from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from shared_schemas.devices import PUMP
 from shared_schemas.records import ActionV1
-from shared_schemas.records.action_v1 import ActionType
 from tomato_host.board import maintenance
 from tomato_host.board.calibration import checked
 from tomato_host.board.events import Disconnected, LinkEvent
@@ -155,8 +155,8 @@ class BoardRequests:
     def _dose(self, request: Request) -> Generator[Wait, Any, Reply]:
         """One dose through the guardrails; the answer says how long the pump was on."""
         action = request.action
-        if action is None or action.type is not ActionType.WATER:
-            raise TomatoError("E-CALIBRATE-VALUE", "A dose is a watering.", "send an action of type WATER")
+        if action is None or action.type.value != PUMP.action:
+            raise TomatoError("E-CALIBRATE-VALUE", "A dose is a watering.", f"send an action of type {PUMP.action}")
         verdict = self._host.propose(request.id, action)
         if not verdict.ok:
             return verdict
@@ -171,7 +171,7 @@ class BoardRequests:
 
         done = yield Wait(dose_ended, DOSE_MS)
         if done is None:
-            self._host.switch_off(("water_pump",), "calibration took too long")
+            self._host.switch_off((PUMP.name,), "calibration took too long")
             raise TomatoError("E-BOARD-SILENT", "The board did not report the end of the dose.", "try again")
         if not pump.pulses or done.outcome.status != "DONE":
             raise maintenance.refusal(done.outcome.status, done.outcome.reason)

@@ -20,6 +20,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from shared_schemas.records.action_v1 import ActionV1
+from tomato_host.atomic_file import replace_file
 from tomato_host.errors import TomatoError
 
 MAX_BYTES = 65_536
@@ -92,18 +93,6 @@ class Reply(BaseModel):
     """Faults latched on the board."""
 
 
-def _write_atomic(path: Path, text: str) -> None:
-    # The temporary name lacks the suffix, so the other end never picks it up.
-    part = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        part.write_text(text, encoding="utf-8")
-        os.replace(part, path)
-    except OSError:
-        with contextlib.suppress(OSError):
-            part.unlink()
-        raise
-
-
 class Inbox:
     """The host's end. `pop_requests` never raises for what others wrote: a bad file is answered and removed."""
 
@@ -157,7 +146,7 @@ class Inbox:
     def reply(self, reply: Reply) -> None:
         """Write a reply. A full disk must not stop the loop: a reply that cannot be written is dropped."""
         with contextlib.suppress(OSError):
-            _write_atomic(self._replies / f"{reply.id}.json", reply.model_dump_json())
+            replace_file(self._replies / f"{reply.id}.json", reply.model_dump_json().encode(), durable=False)
 
     def remove_stale_replies(self, now_s: float) -> int:
         """Remove replies that were not read within ten minutes; returns how many."""
@@ -186,7 +175,7 @@ def submit(data_dir: Path, request: Request) -> None:
         )
     name = f"{request.ts.astimezone(UTC):%Y%m%dT%H%M%S%f}_{request.id}.json"
     try:
-        _write_atomic(folder / name, request.model_dump_json())
+        replace_file(folder / name, request.model_dump_json().encode(), durable=False)
     except OSError as error:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         raise TomatoError(

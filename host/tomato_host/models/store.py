@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from tomato_host.atomic_file import replace_file
 from tomato_host.brain.world_model.data import HourlyLog, ModelShape, Quantity
 from tomato_host.brain.world_model.hourly_history import hour_start
 from tomato_host.brain.world_model.model import WorldModel
@@ -85,8 +86,8 @@ class ModelStore:
         )
         folder = self.root / version
         folder.mkdir(parents=True)
-        _replace(folder / "model.npz", body)
-        _replace(folder / "manifest.json", json.dumps(asdict(manifest), indent=1).encode())
+        replace_file(folder / "model.npz", body, parents=True)
+        replace_file(folder / "manifest.json", json.dumps(asdict(manifest), indent=1).encode(), parents=True)
         self._remove_old()
         return version
 
@@ -119,7 +120,9 @@ class ModelStore:
         model = self.verify(version, settings)
         before = self.active()
         if before != version:
-            _replace(self.root / "active.json", json.dumps({"version": version, "before": before}).encode())
+            replace_file(
+                self.root / "active.json", json.dumps({"version": version, "before": before}).encode(), parents=True
+            )
             self.log_change(now, "promoted", version, why)
         return model
 
@@ -132,7 +135,7 @@ class ModelStore:
             )
         self.verify(before, settings)
         replaced = self.active()
-        _replace(self.root / "active.json", json.dumps({"version": before, "before": None}).encode())
+        replace_file(self.root / "active.json", json.dumps({"version": before, "before": None}).encode(), parents=True)
         self.log_change(now, "rolled_back", before, f"{why} (instead of {replaced})")
         return str(before)
 
@@ -216,16 +219,6 @@ class ModelStore:
             for name in ("model.npz", "manifest.json"):
                 (self.root / version / name).unlink(missing_ok=True)
             (self.root / version).rmdir()
-
-
-def _replace(path: Path, body: bytes) -> None:
-    new = path.with_name(path.name + ".tmp")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with new.open("wb") as file:
-        file.write(body)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(new, path)
 
 
 def _damaged(version: str, what: str) -> TomatoError:

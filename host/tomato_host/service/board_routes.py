@@ -9,6 +9,7 @@ from fastapi import Depends, FastAPI, HTTPException
 from pydantic import BeforeValidator, Field, FiniteFloat
 from starlette.concurrency import run_in_threadpool
 
+from shared_schemas.devices import PUMP
 from shared_schemas.records.action_v1 import ActionType, Params
 from tomato_host.board.calibration import LEAST_RUN_S, pump_values, soil_values
 from tomato_host.commands.inbox import Kind, Reply, new_request, submit, wait_reply
@@ -96,7 +97,7 @@ def add_board_routes(app: FastAPI, data_dir: Path, access: AccessControl) -> Non
     @app.post("/api/calibrate/dose", tags=["board"], responses=REFUSALS)
     async def dose(ask: DoseBody, who: str = Depends(access.admin)) -> Json:
         """Run the pump into a jug, through the guardrails; `seconds` is how long it was on."""
-        action = action_of(ActionType.WATER, Params(ml=ask.ml, pulses=1), ask.reason, who)
+        action = action_of(ActionType(PUMP.action), Params(ml=ask.ml, pulses=1), ask.reason, who)
         return await asked("dose", who, ask.reason, action=action)
 
     @app.post("/api/clear-fault", tags=["board"], responses=REFUSALS)

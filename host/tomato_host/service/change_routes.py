@@ -5,12 +5,13 @@ from __future__ import annotations
 import uuid
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from fastapi import Depends, FastAPI, HTTPException
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 from starlette.concurrency import run_in_threadpool
 
+from shared_schemas.devices import OUTPUT_BY_NAME, PUMP, names_of
 from shared_schemas.records.action_v1 import ActionType, ActionV1, Params, Why
 from tomato_host.commands.inbox import Reply, Request, new_request, submit, wait_reply
 from tomato_host.service.security import AccessControl
@@ -19,13 +20,11 @@ Json = dict[str, Any]
 
 PATIENCE_S = 5.0
 DURABLE = timedelta(seconds=60)
-SWITCHES: dict[str, ActionType] = {
-    "light": ActionType.SET_LIGHT,
-    "circulation_fan": ActionType.SET_CIRCULATION_FAN,
-    "exhaust_fan": ActionType.SET_EXHAUST_FAN,
-    "humidifier": ActionType.SET_HUMIDIFIER,
-    "heater_mat": ActionType.SET_HEATER_MAT,
-}
+if TYPE_CHECKING:
+    SwitchableOutput = str
+else:
+    SwitchableOutput = Literal[names_of(switchable=True)]
+"""Names of the outputs that a person may switch; the API's schema lists them."""
 REFUSALS: dict[int | str, dict[str, Any]] = {
     400: {"description": "The body is not valid JSON."},
     401: {"description": "No token, or an unknown one."},
@@ -54,7 +53,7 @@ class WaterBody(RequestBody):
 class SwitchBody(RequestBody):
     """Switch an output ON for a time, or OFF."""
 
-    output: Literal["light", "circulation_fan", "exhaust_fan", "humidifier", "heater_mat"]
+    output: SwitchableOutput
     state: Literal["ON", "OFF"]
     seconds: Annotated[FiniteFloat, Field(gt=0.0, le=21_600.0)] = 600.0
     reason: Reason
@@ -70,13 +69,13 @@ class ModeBody(RequestBody):
 
 def water_action(ask: WaterBody, who: str) -> ActionV1:
     """The proposal of a watering."""
-    return action_of(ActionType.WATER, Params(ml=ask.ml), ask.reason, who)
+    return action_of(ActionType(PUMP.action), Params(ml=ask.ml), ask.reason, who)
 
 
 def switch_action(ask: SwitchBody, who: str) -> ActionV1:
     """The proposal of a switch."""
     params = Params(state="OFF") if ask.state == "OFF" else Params(state="ON", seconds=ask.seconds)
-    return action_of(SWITCHES[ask.output], params, ask.reason, who)
+    return action_of(ActionType(OUTPUT_BY_NAME[ask.output].action), params, ask.reason, who)
 
 
 def action_of(kind: ActionType, params: Params, reason: str, who: str) -> ActionV1:

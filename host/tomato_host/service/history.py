@@ -11,6 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from shared_schemas.devices import LAMP
 from tomato_host.brain.psychrometrics import vpd_kpa
 from tomato_host.service.forecast_review import ForecastReview
 
@@ -105,7 +106,7 @@ class History:
                 env["vpd_kpa"],
                 env["co2_ppm"],
                 state["plant"]["leaf_air_delta_c"],
-                1.0 if state["devices"]["light"] == "ON" else 0.0,
+                1.0 if state["devices"][LAMP.name] == "ON" else 0.0,
                 state["confidence"],
             )
         )

@@ -13,6 +13,7 @@ from starlette.concurrency import run_in_threadpool
 
 from tomato_host.service.history import History
 from tomato_host.service.security import AccessControl
+from tomato_host.storage.picture_files import strip_jpeg, strip_png
 
 Json = dict[str, Any]
 
@@ -52,8 +53,6 @@ def add_history_routes(app: FastAPI, history: History, data_dir: Path, access: A
 
 LARGEST_BYTES = 12_000_000
 """A larger photo is not sent to a phone."""
-_SOS, _APP1, _APP15, _COMMENT = 0xDA, 0xE1, 0xEF, 0xFE
-_KEPT_CHUNKS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND", b"gAMA", b"sRGB")
 
 
 def photo(data_dir: Path, digest: str) -> tuple[bytes, str] | None:
@@ -61,7 +60,7 @@ def photo(data_dir: Path, digest: str) -> tuple[bytes, str] | None:
     for path in _candidates(data_dir, digest):
         data = _whole(path)
         if data is not None and hashlib.sha256(data).hexdigest() == digest:
-            return (png_pixels(data), "image/png") if data.startswith(b"\x89PNG") else (jpeg_pixels(data), "image/jpeg")
+            return _pixels(data)
     return None
 
 
@@ -78,25 +77,11 @@ def _whole(path: Path) -> bytes | None:
         return None
 
 
-def jpeg_pixels(data: bytes) -> bytes:
-    """A JPEG without APP1..APP15 (EXIF, GPS, thumbnails) and comments; empty when it is none."""
-    out, at = bytearray(data[:2]), 2
-    while at + 4 <= len(data) and data[at] == 0xFF:
-        marker, length = data[at + 1], int.from_bytes(data[at + 2 : at + 4], "big")
-        if marker == _SOS:
-            return bytes(out + data[at:])
-        if not (_APP1 <= marker <= _APP15 or marker == _COMMENT):
-            out += data[at : at + 2 + length]
-        at += 2 + length
-    return b""
-
-
-def png_pixels(data: bytes) -> bytes:
-    """A PNG with the chunks that make its picture and no other."""
-    out, at = bytearray(data[:8]), 8
-    while at + 12 <= len(data):
-        end = at + 12 + int.from_bytes(data[at : at + 4], "big")
-        if data[at + 4 : at + 8] in _KEPT_CHUNKS:
-            out += data[at:end]
-        at = end
-    return bytes(out)
+def _pixels(data: bytes) -> tuple[bytes, str] | None:
+    """The picture alone and its type; None for what is no whole picture."""
+    if data.startswith(b"\x89PNG"):
+        return strip_png(data), "image/png"
+    try:
+        return strip_jpeg(data), "image/jpeg"
+    except ValueError:
+        return None

@@ -20,6 +20,7 @@ from tomato_host.errors import TomatoError
 from tomato_host.service.board_routes import add_board_routes
 from tomato_host.service.bus.settings import BusSettings
 from tomato_host.service.change_routes import add_change_routes
+from tomato_host.service.device_list import device_list
 from tomato_host.service.fleet.routes import add_fleet_routes
 from tomato_host.service.history import History
 from tomato_host.service.history_routes import add_history_routes
@@ -79,6 +80,11 @@ def _reads(app: FastAPI, live: LiveState, access: AccessControl) -> None:
     async def glance() -> Json:
         """Everything the first screen shows."""
         return live.overview()
+
+    @app.get("/api/devices", dependencies=read, tags=["read"])
+    async def devices() -> Json:
+        """The outputs and the sensors with their labels and units; what may be switched."""
+        return device_list()
 
     @app.get("/api/events", dependencies=read, tags=["read"])
     async def events(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any, get_args
 
@@ -11,21 +11,13 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoM
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
+from shared_schemas.devices import OUTPUTS, SENSORS, Output, Sensor
 from shared_schemas.records.base import Mode
 from tomato_host import __version__
 from tomato_host.service.live_state import LiveState
 
 Json = dict[str, Any]
 
-AIR = (
-    ("air_temp_c", "tomato_air_temperature_celsius", "Air temperature in the canopy.", 1.0),
-    ("rh_pct", "tomato_air_relative_humidity_ratio", "Relative humidity of the air, 0 to 1.", 0.01),
-    ("co2_ppm", "tomato_air_co2_ppm", "CO2 of the air.", 1.0),
-    ("leaf_temp_c", "tomato_leaf_temperature_celsius", "Leaf temperature by infrared.", 1.0),
-    ("soil_temp_c", "tomato_soil_temperature_celsius", "Substrate temperature.", 1.0),
-    ("light_lux", "tomato_light_illuminance_lux", "Illuminance at the canopy.", 1.0),
-)
-OUTPUTS = ("light", "circulation_fan", "exhaust_fan", "humidifier", "heater_mat", "water_pump", "co2_solenoid")
 MODES: tuple[Mode, ...] = get_args(Mode)
 
 
@@ -37,19 +29,23 @@ def _gauge(name: str, text: str, value: float | None) -> Iterator[Metric]:
 class PlantCollector(Collector):
     """Turns the newest records into metrics; what is not known is left out, never zero."""
 
-    def __init__(self, present: LiveState) -> None:
+    def __init__(
+        self, present: LiveState, sensors: Sequence[Sensor] = SENSORS, outputs: Sequence[Output] = OUTPUTS
+    ) -> None:
         self._present = present
+        self._sensors = sensors
+        self._outputs = outputs
 
     def collect(self) -> Iterable[Metric]:
         """One scrape."""
         newest = self._present.newest
         yield from self._build()
         if seen := newest.get("observation_v1"):
-            yield from _readings(seen)
+            yield from _readings(seen, self._sensors)
         if state := newest.get("state_v1"):
             yield from _state(state)
         if devices := newest.get("device_status_v1"):
-            yield from _devices(devices)
+            yield from _devices(devices, self._outputs)
         if wanted := newest.get("targets_v1"):
             yield from _targets(wanted)
         if expected := newest.get("prediction_36h_v1"):
@@ -142,16 +138,17 @@ def _disk(disk: Json) -> Iterator[Metric]:
             yield CounterMetricFamily(name, text, value=float(disk[key]))
 
 
-def _readings(seen: Json) -> Iterator[Metric]:
+def _readings(seen: Json, sensors: Sequence[Sensor]) -> Iterator[Metric]:
     last = GaugeMetricFamily(
         "tomato_sensor_last_reading_timestamp_seconds", "When a sensor last gave a value.", labels=["sensor"]
     )
     taken = datetime.fromisoformat(seen["ts"]).timestamp()
-    for key, name, text, factor in AIR:
-        value = seen.get(key)
-        if value is not None:
-            last.add_metric([key], taken)
-            yield GaugeMetricFamily(name, text, value=value * factor)
+    for row in sensors:
+        value = seen.get(row.name)
+        if row.metric and value is not None:
+            last.add_metric([row.name], taken)
+            text = f"{row.meaning.rstrip('.')}, 0 to 1." if row.metric.endswith("_ratio") else row.meaning
+            yield GaugeMetricFamily(row.metric, text, value=value * row.metric_factor)
     soil = GaugeMetricFamily("tomato_soil_water_content_ratio", "Volumetric water content, 0 to 1.", labels=["plant"])
     for probe in seen["soil"]:
         if probe["moisture_pct"] is not None:
@@ -172,10 +169,11 @@ def _state(state: Json) -> Iterator[Metric]:
     )
 
 
-def _devices(devices: Json) -> Iterator[Metric]:
+def _devices(devices: Json, outputs: Sequence[Output]) -> Iterator[Metric]:
     on = GaugeMetricFamily("tomato_output_on", "1 while an output is on.", labels=["output"])
-    for name in OUTPUTS:
-        on.add_metric([name], float(devices["outputs"][name] == "ON"))
+    for row in outputs:
+        if (state := devices["outputs"].get(row.name)) is not None:
+            on.add_metric([row.name], float(state == "ON"))
     yield on
     latched = GaugeMetricFamily(
         "tomato_interlock_active", "1 while the fault is latched on the board.", labels=["rule"]
@@ -242,8 +240,10 @@ def _forecast(record: Json) -> Iterator[Metric]:
         yield family
 
 
-def metrics_page(present: LiveState) -> tuple[bytes, str]:
-    """The metrics of this moment, and their content type."""
+def metrics_page(
+    present: LiveState, sensors: Sequence[Sensor] = SENSORS, outputs: Sequence[Output] = OUTPUTS
+) -> tuple[bytes, str]:
+    """The metrics of this moment, and their content type. A sensor or output has those that its row names."""
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(PlantCollector(present))
+    registry.register(PlantCollector(present, sensors, outputs))
     return generate_latest(registry), CONTENT_TYPE_LATEST

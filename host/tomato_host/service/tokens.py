@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import secrets
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, cast
 
+from tomato_host.atomic_file import replace_file
 from tomato_host.errors import TomatoError
 
 Role = Literal["view", "operate", "admin"]
@@ -96,15 +96,9 @@ class TokenFile:
             return ()
 
     def _write(self, tokens: tuple[Token, ...]) -> None:
-        part = self._path.with_suffix(".part")
+        text = json.dumps([asdict(token) for token in tokens], indent=1)
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            fd = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-            with os.fdopen(fd, "w", encoding="utf-8") as file:
-                json.dump([asdict(token) for token in tokens], file, indent=1)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(part, self._path)
+            replace_file(self._path, text.encode(), mode=0o600, parents=True)
         except OSError as error:
             raise TomatoError(
                 "E-STORAGE-UNWRITABLE",

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from datetime import date, datetime, timedelta
-from typing import get_args
+from typing import Any, get_args
 from zoneinfo import ZoneInfo
 
-from shared_schemas.devices import OUTPUTS
+from shared_schemas.devices import GAS, OUTPUTS, PUMP, SENSOR_BY_NAME
 from shared_schemas.records import DeviceStatusV1, ObservationV1
 from shared_schemas.records.device_status_v1 import BoardState, LatchedFault, OnOff, Outputs
-from shared_schemas.records.observation_v1 import BoardStamp, MissingReason, SoilReading
+from shared_schemas.records.observation_v1 import QUANTITIES, BoardStamp, MissingReason, SoilReading
 from shared_schemas.wire import FAULTS, RESET_CAUSES
 from tomato_host.board.events import Connected, Health, Sample
 from tomato_host.brain.local_time import stamped
@@ -26,13 +26,11 @@ REASON_OF: dict[str, MissingReason] = {
 }
 """The board's reason for a missing value, and the record's."""
 
-SCALARS = ("air_temp_c", "rh_pct", "co2_ppm", "leaf_temp_c", "light_lux", "soil_temp_c", "flow_ml")
-SWITCHES = ("reservoir_ok", "leak", "door_open")
+_SWITCHES = frozenset(name for name in QUANTITIES if SENSOR_BY_NAME[name].unit == "bool")
 PROBES = (("P1", "soil_p1_pct", "soil_p1_raw"), ("P2", "soil_p2_pct", "soil_p2_raw"))
 
 _STATES = frozenset(get_args(BoardState))
 _FAULT_IDS = {fault.name: fault.wire_id for fault in FAULTS}
-_PUMP, _CO2 = 5, 6
 
 
 class WaterMeter:
@@ -112,8 +110,8 @@ class BoardSource:
         """The board reports its health."""
         self._health = health
         self._outputs, self._state = health.outputs, health.state
-        if len(health.day_used) > _PUMP:
-            self._meter.seed(float(health.day_used[_PUMP]))
+        if len(health.day_used) > PUMP.wire_id:
+            self._meter.seed(float(health.day_used[PUMP.wire_id]))
         return self._update(now)
 
     def on_sample(self, sample: Sample, now: datetime, now_ms: int) -> tuple[ObservationV1, DeviceStatusV1]:
@@ -133,23 +131,13 @@ class BoardSource:
 
     def _observation(self, sample: Sample, taken: datetime, now: datetime) -> ObservationV1:
         values = sample.values
-        missing = {name: _reason(sample, name) for name in (*SCALARS, *SWITCHES) if values.get(name) is None}
-        scalars = {name: values.get(name) for name in SCALARS}
-        switches = {name: None if (v := values.get(name)) is None else bool(v) for name in SWITCHES}
+        missing = {name: _reason(sample, name) for name in QUANTITIES if values.get(name) is None}
+        readings: dict[str, Any] = {name: _reading(name, values.get(name)) for name in QUANTITIES}
         return ObservationV1(
             schema_version="observation_v1",
             ts=taken,
             origin="board",
-            air_temp_c=scalars["air_temp_c"],
-            rh_pct=scalars["rh_pct"],
-            co2_ppm=scalars["co2_ppm"],
-            leaf_temp_c=scalars["leaf_temp_c"],
-            light_lux=scalars["light_lux"],
-            soil_temp_c=scalars["soil_temp_c"],
-            flow_ml=scalars["flow_ml"],
-            reservoir_ok=switches["reservoir_ok"],
-            leak=switches["leak"],
-            door_open=switches["door_open"],
+            **readings,
             missing=missing,
             soil=tuple(_probe(sample, *probe) for probe in PROBES),
             board=BoardStamp(boot_id=sample.boot_id, seq=sample.seq, t_ms=sample.t_ms, backlog=sample.backlog),
@@ -180,7 +168,8 @@ class BoardSource:
 
     def _co2_used_s(self) -> float:
         health = self._health
-        return float(health.day_used[_CO2]) if health and len(health.day_used) > _CO2 else 0.0
+        index = GAS.wire_id
+        return float(health.day_used[index]) if health and len(health.day_used) > index else 0.0
 
     def _make(self, now: datetime) -> DeviceStatusV1:
         health = self._health
@@ -202,6 +191,11 @@ class BoardSource:
             safety_tick_worst_ms=health.tick_worst_us / 1000.0 if health else None,
             firmware_version=self._firmware,
         )
+
+
+def _reading(name: str, value: float | None) -> float | bool | None:
+    """The board sends a switch as 0 or 1; the record holds a flag."""
+    return bool(value) if value is not None and name in _SWITCHES else value
 
 
 def _reason(sample: Sample, name: str) -> MissingReason:

@@ -16,9 +16,11 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
 
+from shared_schemas.devices import SENSOR_BY_NAME
+from shared_schemas.records.observation_v1 import QUANTITIES
 from tomato_host.errors import TomatoError
 
-INDOOR = ("air_temp_c", "rh_pct", "co2_ppm", "leaf_temp_c", "light_lux", "soil_temp_c", "flow_ml")
+INDOOR = tuple(name for name in QUANTITIES if SENSOR_BY_NAME[name].unit != "bool")
 """Quantities that become part of an observation; soil probes are named `soil.P1`, `soil.P2`, ..."""
 
 OUTDOOR = ("ext_temp_c", "ext_rh_pct", "ext_wind_mps", "ext_solar_wm2", "ext_precip_mm", "ext_cloud_cover_pct")

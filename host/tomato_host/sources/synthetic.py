@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta, tzinfo
 
-from shared_schemas.devices import OUTPUTS, SENSOR_BY_NAME
+from shared_schemas.devices import LAMP, OUTPUTS, PUMP, SENSOR_BY_NAME, names_of
 from shared_schemas.records import DeviceStatusV1, ObservationV1
+from shared_schemas.records.observation_v1 import QUANTITIES
 from tomato_host.brain.local_time import hours_since, stamped
 from tomato_host.sources.scenarios import present_name
 from tomato_host.sources.synthetic_faults import SYNTHETIC_FAULTS, SyntheticFault, SyntheticReadings
@@ -101,12 +102,12 @@ class SyntheticSource:
         return _observation(stamped(self._now, self._zone), readings)
 
     def device_status(self) -> DeviceStatusV1:
-        """Lamp by the photoperiod, pump during the watering, circulation fan always."""
-        on = {"circulation_fan"} if self._connected else set()
+        """Lamp by the photoperiod, pump during the watering, what stirs the air always."""
+        on = set(names_of(stirs=True)) if self._connected else set()
         if self._connected and self._lit(self._now):
-            on.add("light")
+            on.add(LAMP.name)
         if self._connected and self._watering(self._now):
-            on.add("water_pump")
+            on.add(PUMP.name)
         return DeviceStatusV1.model_validate(
             {
                 "schema_version": "device_status_v1",
@@ -179,9 +180,15 @@ def _scenario(wanted: str | SyntheticFault) -> SyntheticFault | None:
 
 
 def _observation(ts: datetime, r: SyntheticReadings) -> ObservationV1:
-    fields: dict[str, object] = {name: _in_range(name, value) for name, value in r.values.items()}
+    fields: dict[str, object] = dict.fromkeys(QUANTITIES)
+    fields |= {name: _in_range(name, value) for name, value in r.values.items()}
     fields |= {name: None if not r.board_connected else flag for name, flag in r.flags.items()}
-    missing = {name: r.missing.get(name, "timeout") for name, value in fields.items() if value is None}
+    known = r.values.keys() | r.flags.keys()
+    missing = {
+        name: r.missing.get(name, "timeout" if name in known else "not_fitted")
+        for name, value in fields.items()
+        if value is None
+    }
     soil = [
         {
             "id": probe,

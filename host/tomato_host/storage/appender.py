@@ -1,4 +1,4 @@
-"""Durable writing: whole lines appended to one file, small files replaced whole, and a lock for the one writer."""
+"""Durable writing: whole lines appended to one file, and a lock for the one writer."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import errno
 import os
 from pathlib import Path
 
+from tomato_host.atomic_file import sync_directory
 from tomato_host.errors import TomatoError
 
 _FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
@@ -89,32 +90,6 @@ class LineAppender:
         except TomatoError:
             # Tried again before the next line; until then the torn tail stays, and opening the file repairs it.
             pass
-
-
-def sync_directory(path: Path) -> None:
-    """Make new and renamed names in a directory durable; systems that cannot sync a directory do not need it."""
-    if os.name == "nt":
-        return
-    fd = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-
-
-def replace_file(path: Path, content: bytes) -> None:
-    """Write a small file whole or not at all: temporary file, sync, rename, sync of the directory."""
-    temporary = path.with_name(path.name + ".new")
-    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0), 0o644)
-    try:
-        view = memoryview(content)
-        while view:
-            view = view[os.write(fd, view) :]
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-    os.replace(temporary, path)
-    sync_directory(path.parent)
 
 
 def _write_error(path: Path, error: OSError) -> TomatoError:

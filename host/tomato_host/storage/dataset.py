@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 from shared_schemas.records import Record, parse_record
+from tomato_host.atomic_file import replace_file
 from tomato_host.errors import TomatoError
 from tomato_host.logs import Log
-from tomato_host.storage.appender import WriterLock, replace_file
+from tomato_host.storage.appender import WriterLock
 from tomato_host.storage.buffering import BackgroundWorker, WaitingRecords
 from tomato_host.storage.chain import Head, read_heads
 from tomato_host.storage.layout import HEADS, RESERVE, create_run, make_layout, storage_event, stream_of

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from shared_schemas.records import RECORDS, EventV1
+from tomato_host.atomic_file import replace_file
 from tomato_host.errors import TomatoError
-from tomato_host.storage.appender import replace_file
 from tomato_host.storage.settings import Rotate
 
 STREAM_OF: dict[str, str] = {

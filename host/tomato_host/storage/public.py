@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from tomato_host.storage.appender import replace_file
+from tomato_host.atomic_file import replace_file
 from tomato_host.storage.chain import Head, genesis, next_line
 from tomato_host.storage.layout import file_name, period, stream_of
 from tomato_host.storage.public_fields import LEDGER_EVENTS, PRIVATE_EVENTS, PUBLIC, publish

@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from datetime import datetime
 from enum import Enum
-from typing import Any
+from types import NoneType
+from typing import Annotated, Any, Literal, get_args, get_origin
+
+from pydantic import AwareDatetime, BaseModel
+
+from shared_schemas.records.plan_v1 import PlanV1
+from shared_schemas.records.state_v1 import StateV1
 
 
 class FieldRule(Enum):
@@ -25,6 +32,39 @@ def _all(names: str, **more: Any) -> dict[str, Any]:
     return {**dict.fromkeys(names.split(), KEEP), **more}
 
 
+def _types(annotation: Any) -> Iterator[Any]:
+    """The plain types of a field: what a union, a list and an annotated type are made of."""
+    if get_origin(annotation) is Annotated:
+        yield from _types(get_args(annotation)[0])
+    elif get_origin(annotation) is Literal or not get_args(annotation):
+        yield annotation
+    else:
+        for inner in get_args(annotation):
+            yield from _types(inner)
+
+
+_CLOSED = (float, int, bool, NoneType, datetime, AwareDatetime)
+
+
+def _measured(part: type[BaseModel]) -> dict[str, Any]:
+    """The fields of a part that hold numbers, flags, times or words of a fixed list; free text never is among them.
+
+    So a new sensor or output that the records carry is published as well, and nothing that somebody wrote is.
+    """
+    found = {name: list(_types(field.annotation)) for name, field in part.model_fields.items()}
+    return {
+        name: KEEP
+        for name, types in found.items()
+        if all(one in _CLOSED or get_origin(one) is Literal for one in types)
+    }
+
+
+def _part(record: type[BaseModel], name: str) -> type[BaseModel]:
+    """The model of a record's field that is a part, or a list of parts."""
+    types = _types(record.model_fields[name].annotation)
+    return next(one for one in types if isinstance(one, type) and issubclass(one, BaseModel))
+
+
 _RANGE = _all("low high")
 _BANDS = "vpd_day_kpa vpd_night_kpa air_temp_day_c air_temp_night_c soil_moisture_pct co2_day_ppm"
 _TARGETS = {
@@ -33,64 +73,67 @@ _TARGETS = {
 }
 _SCORE = _all("j yield_proxy stress resource_use action_churn")
 
-PUBLIC: dict[str, Tree] = {
-    "state_v1": {
-        **_all("schema_version ts confidence quantity_confidence mode"),
-        "reason": TEXT,
-        "env": _all("air_temp_c rh_pct co2_ppm vpd_kpa dew_point_c absolute_humidity_g_m3 light_lux dli_mol_m2"),
-        "plant": {
-            **_all("leaf_temp_c leaf_air_delta_c leaf_vpd_kpa"),
-            "vision": _all("source stress_score fruit_count_est confidence", summary=TEXT),
+
+def public_fields(state: type[BaseModel] = StateV1, plan: type[BaseModel] = PlanV1) -> dict[str, Tree]:
+    """The whitelist; what sensors and outputs add to a state and to a plan's steps follows from those records."""
+    return {
+        "state_v1": {
+            **_all("schema_version ts confidence quantity_confidence mode"),
+            "reason": TEXT,
+            "env": _measured(_part(state, "env")),
+            "plant": {
+                **_measured(_part(state, "plant")),
+                "vision": _all("source stress_score fruit_count_est confidence", summary=TEXT),
+            },
+            "soil": {**_measured(_part(state, "soil")), "probes": _all("id moisture_pct confidence")},
+            "devices": _measured(_part(state, "devices")),
+            "budgets": _measured(_part(state, "budgets")),
         },
-        "soil": {**_all("temp_c avg_moisture_pct zone_pattern"), "probes": _all("id moisture_pct confidence")},
-        "devices": _all(
-            "light circulation_fan exhaust_fan humidifier heater_mat water_pump co2_solenoid "
-            "mcu_connected last_reset_ts"
-        ),
-        "budgets": _all("water_ml_used_today water_ml_budget_today co2_seconds_used_today co2_seconds_budget_today"),
-    },
-    "action_v1": {
-        **_all("schema_version ts type id origin not_after decision_id"),
-        "params": _all("ml pulses seconds state period_s"),
-        "why": _all("state_ts", rules_fired=TEXT, objective_hint=TEXT, text=TEXT),
-        "safety": {
-            **_all("validated guardrails refused_by clipped_by"),
-            "checks": _all("rule ok value limit", text=TEXT),
+        "action_v1": {
+            **_all("schema_version ts type id origin not_after decision_id"),
+            "params": _all("ml pulses seconds state period_s"),
+            "why": _all("state_ts", rules_fired=TEXT, objective_hint=TEXT, text=TEXT),
+            "safety": {
+                **_all("validated guardrails refused_by clipped_by"),
+                "checks": _all("rule ok value limit", text=TEXT),
+            },
+            "outcome": _all("status delivered_ml delivered_s finished_ts", reason=TEXT),
         },
-        "outcome": _all("status delivered_ml delivered_s finished_ts", reason=TEXT),
-    },
-    "anomaly_v1": {
-        **_all("schema_version ts severity type expected_effects required_response subject phase id"),
-        "signals": NUMBERS,
-        "detail": TEXT,
-    },
-    "plan_v1": {
-        **_all("schema_version ts id controller state_ts horizon_h"),
-        "steps": _all("start water_ml light circulation_fan exhaust_fan humidifier heater_mat co2_seconds"),
-        "rules_fired": TEXT,
-        "not_done": TEXT,
-        "explanation": TEXT,
-        "score": _SCORE,
-        "rejected": {"summary": TEXT, "why": TEXT, "score": _SCORE},
-    },
-    "targets_v1": {
-        **_all("schema_version ts valid_from valid_to growth_stage scenarios"),
-        "base": _TARGETS,
-        "adapted": _TARGETS,
-    },
-    "sensor_health_v1": {
-        **_all("schema_version ts"),
-        "sensors": _all("id status confidence faults last_good_ts", detail=TEXT),
-    },
-    "vision_v1": {
-        **_all(
-            "schema_version ts leaf_color wilting pest_signs fruit_count_est flower_count_est stress_score "
-            "confidence source"
-        ),
-        "notes": TEXT,
-    },
-    "event_v1": {**_all("schema_version ts level kind name"), "text": TEXT, "data": NUMBERS},
-}
+        "anomaly_v1": {
+            **_all("schema_version ts severity type expected_effects required_response subject phase id"),
+            "signals": NUMBERS,
+            "detail": TEXT,
+        },
+        "plan_v1": {
+            **_all("schema_version ts id controller state_ts horizon_h"),
+            "steps": _measured(_part(plan, "steps")),
+            "rules_fired": TEXT,
+            "not_done": TEXT,
+            "explanation": TEXT,
+            "score": _SCORE,
+            "rejected": {"summary": TEXT, "why": TEXT, "score": _SCORE},
+        },
+        "targets_v1": {
+            **_all("schema_version ts valid_from valid_to growth_stage scenarios"),
+            "base": _TARGETS,
+            "adapted": _TARGETS,
+        },
+        "sensor_health_v1": {
+            **_all("schema_version ts"),
+            "sensors": _all("id status confidence faults last_good_ts", detail=TEXT),
+        },
+        "vision_v1": {
+            **_all(
+                "schema_version ts leaf_color wilting pest_signs fruit_count_est flower_count_est stress_score "
+                "confidence source"
+            ),
+            "notes": TEXT,
+        },
+        "event_v1": {**_all("schema_version ts level kind name"), "text": TEXT, "data": NUMBERS},
+    }
+
+
+PUBLIC: dict[str, Tree] = public_fields()
 """Kinds that are published. Raw samples, weather (it reveals the place), link and model internals are not."""
 
 PRIVATE_EVENTS = frozenset({"notification", "person"})

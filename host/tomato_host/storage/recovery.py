@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from tomato_host.storage.appender import sync_directory
+from tomato_host.atomic_file import sync_directory
 from tomato_host.storage.chain import ChainedLine, Head, parse_line
 
 _BLOCK = 1 << 16

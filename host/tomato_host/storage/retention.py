@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
-from tomato_host.storage.appender import replace_file
+from tomato_host.atomic_file import replace_file
 from tomato_host.storage.chain import Head
 from tomato_host.storage.reader import first_seq, stream_files
 from tomato_host.storage.recovery import last_head, last_payload

@@ -102,7 +102,7 @@ def _outputs_line(status: Status, zone: ZoneInfo) -> Text:
         on = outputs is not None and getattr(outputs, row.name) == "ON"
         end = status.jobs.get(row.name)
         until = f" until {end.astimezone(zone):%H:%M}" if on and end else ""
-        text.append(f"{row.name}{until}  ", style="bold green" if on else "dim")
+        text.append(f"{row.label}{until}  ", style="bold green" if on else "dim")
     if status.pulses:
         last = status.pulses[-1]
         text.append(f"\nboard    {last.ts.astimezone(zone):%H:%M:%S} {pulse_line(last)}", style="cyan")

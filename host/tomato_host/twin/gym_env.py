@@ -20,6 +20,7 @@ except ImportError as error:
 import numpy as np
 from numpy.typing import NDArray
 
+from shared_schemas.devices import GAS, PUMP, names_of
 from shared_schemas.records import ObservationV1
 from tomato_host.brain.settings import SiteSettings
 from tomato_host.twin.campaign.matrix import START
@@ -39,14 +40,14 @@ FIELDS: tuple[tuple[str, float, float], ...] = (
     ("soil_temp_c", -10.0, 50.0),
     ("soil_p1_pct", 0.0, 100.0),
     ("soil_p2_pct", 0.0, 100.0),
-    ("water_left_ml", 0.0, 2_500.0),
+    ("water_left_ml", 0.0, float(PUMP.day_budget)),
     ("hour_sin", -1.0, 1.0),
     ("hour_cos", -1.0, 1.0),
 )
 """What an observation holds, with its bounds; a quantity without a value keeps its last one."""
-RELAYS = ("light", "circulation_fan", "exhaust_fan", "humidifier", "heater_mat")
-"""The first entries of an action: share of the step that each is on. Then water (share of 250 ml), CO2 (of 30 s)."""
-WATER_ML, CO2_S, DAY_ML = 250.0, 30.0, 2_500.0
+RELAYS = names_of(kind="relay")
+DOSED = (PUMP, GAS)
+"""An action: share of the step that each relay is on, then share of its largest dose that each of these gives."""
 
 Observation = NDArray[np.float32]
 Action = NDArray[np.float32]
@@ -64,7 +65,7 @@ class TomatoTent(gymnasium.Env[Observation, Action]):
             np.array([high for _, _, high in FIELDS], np.float32),
             dtype=np.float32,
         )
-        self.action_space = spaces.Box(0.0, 1.0, (len(RELAYS) + 2,), np.float32)
+        self.action_space = spaces.Box(0.0, 1.0, (len(RELAYS) + len(DOSED),), np.float32)
         self._tent = SimulatedTent(0)
         self._seen = np.zeros(len(FIELDS), np.float32)
 
@@ -90,10 +91,9 @@ class TomatoTent(gymnasium.Env[Observation, Action]):
         tent, truth = self._tent, self._tent.world.tent.truth()
         fixed, water = truth.assimilated_g, truth.pumped_ml
         wished = np.clip(np.nan_to_num(np.asarray(action, np.float64)), 0.0, 1.0)
-        if wished[5] > 0.02:
-            tent.pulse("water_pump", round(float(wished[5]) * WATER_ML))
-        if wished[6] > 0.02:
-            tent.pulse("co2_solenoid", round(float(wished[6]) * CO2_S * 1_000.0))
+        for row, share in zip(DOSED, wished[len(RELAYS) :], strict=True):
+            if share > 0.02:
+                tent.pulse(row.name, round(float(share) * row.max_dose))
         stressed, dried = self._live(wished)
         dead = tent.world.safety.wilted_h > 48.0
         gained = truth.assimilated_g - fixed
@@ -123,7 +123,7 @@ class TomatoTent(gymnasium.Env[Observation, Action]):
             tent.advance(READY_S)  # it boots just now
         observation = tent.observe()
         hour = 2.0 * math.pi * (tent.now.hour + tent.now.minute / 60.0) / 24.0
-        left = DAY_ML - tent.device_status().water_ml_used_today
+        left = PUMP.day_budget - tent.device_status().water_ml_used_today
         values = _values(observation) | {"water_left_ml": left, "hour_sin": math.sin(hour), "hour_cos": math.cos(hour)}
         for k, (name, low, high) in enumerate(FIELDS):
             value = values[name]

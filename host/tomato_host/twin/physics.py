@@ -13,7 +13,7 @@ from dataclasses import dataclass, fields
 from math import exp
 from operator import attrgetter
 
-from shared_schemas.devices import OUTPUT_BY_NAME
+from shared_schemas.devices import GAS, LAMP, MAT, MIST, PUMP, STIRRER, VENT
 from tomato_host.brain.psychrometrics import saturation_pa
 from tomato_host.twin import growth
 from tomato_host.twin.params import TentParams
@@ -28,13 +28,10 @@ VAPOUR_G_K_PER_J = 2.1667  # g m-3 per Pa, times 1/T
 PPM_PER_G_M3 = 546.0  # CO2 at 20 degC and 1013 hPa
 PAR_J_PER_UMOL = 0.2174
 
-LIGHT = 1 << OUTPUT_BY_NAME["light"].wire_id
-CIRCULATION = 1 << OUTPUT_BY_NAME["circulation_fan"].wire_id
-EXHAUST = 1 << OUTPUT_BY_NAME["exhaust_fan"].wire_id
-HUMIDIFIER = 1 << OUTPUT_BY_NAME["humidifier"].wire_id
-HEATER = 1 << OUTPUT_BY_NAME["heater_mat"].wire_id
-PUMP = 1 << OUTPUT_BY_NAME["water_pump"].wire_id
-CO2 = 1 << OUTPUT_BY_NAME["co2_solenoid"].wire_id
+LAMP_ON, STIRRING, VENTING, MISTING, HEATING, PUMPING, DOSING = (
+    1 << row.wire_id for row in (LAMP, STIRRER, VENT, MIST, MAT, PUMP, GAS)
+)
+"""Bits of the outputs by what they do to the tent; an output that is none of these does nothing to it."""
 
 
 def saturation_g_m3(temp_c: float) -> float:
@@ -148,7 +145,7 @@ class TentPhysics:
         """What the flow meter sees now, ml/s."""
         if self._truth.reservoir_ml <= 0.0:
             return 0.0
-        return (self.params.pump_ml_s * self.pump_factor if outputs & PUMP else 0.0) + self.drip_ml_s
+        return (self.params.pump_ml_s * self.pump_factor if outputs & PUMPING else 0.0) + self.drip_ml_s
 
     def advance(self, dt_s: float, outputs: int, outside: Outside) -> None:
         """Move on by `dt_s` seconds with `outputs` (bit = wire_id of shared_schemas.devices) held as they are."""
@@ -160,7 +157,7 @@ class TentPhysics:
     def _step(self, dt: float, outputs: int, outside: Outside) -> None:
         p, s, plant = self.params, self._truth, self.plant
         air_c, lai, floor = s.air_c, plant.lai, self._floor_m2
-        lamp_on = outputs & LIGHT
+        lamp_on = outputs & LAMP_ON
         solar_in = outside.solar_w_m2 * p.solar_transmission
 
         # Light: PAR at the canopy, what the leaves absorb of all short-wave.
@@ -183,7 +180,7 @@ class TentPhysics:
             es_air = saturation_pa(air_c)
         ea = s.vapour_g_m3 * (air_c + 273.15) / VAPOUR_G_K_PER_J
         deficit = es_air - ea
-        r_boundary = p.r_boundary_stirred_s_m if outputs & CIRCULATION else p.r_boundary_s_m
+        r_boundary = p.r_boundary_stirred_s_m if outputs & STIRRING else p.r_boundary_s_m
         r_stomata = _stomata(p, shortwave, s.co2_ppm, deficit, stress)
         heat_w_k = 2.0 * lai * RHO_CP / r_boundary + 10.0 * caught  # both sides radiate
         vapour_w_pa = 2.0 * lai * RHO_CP / (GAMMA_PA_K * (r_boundary + r_stomata))
@@ -196,11 +193,11 @@ class TentPhysics:
         s.leaf_c = leaf_c
         transpired_g = latent_w_m2 * floor / LATENT_J_G * dt
 
-        vent_m3_s = (p.leak_m3_h * outside.leak_factor + (p.exhaust_m3_h if outputs & EXHAUST else 0.0)) / 3_600.0
+        vent_m3_s = (p.leak_m3_h * outside.leak_factor + (p.exhaust_m3_h if outputs & VENTING else 0.0)) / 3_600.0
         evaporated_g = p.soil_evaporation_g_h / 3_600.0 * dt * min(1.0, deficit / 1_000.0) * soil_1
         if evaporated_g < 0.0:
             evaporated_g = 0.0
-        mist_g_s = p.humidifier_g_h / 3_600.0 if outputs & HUMIDIFIER else 0.0
+        mist_g_s = p.humidifier_g_h / 3_600.0 if outputs & MISTING else 0.0
         self._air(dt, outputs, outside, solar_in, vent_m3_s, transpired_g + evaporated_g, mist_g_s)
         self._carbon(dt, outputs, outside, vent_m3_s, ppfd * caught, stress)
         self._soil(dt, outputs, transpired_g, evaporated_g, soil_1, soil_2)
@@ -217,9 +214,9 @@ class TentPhysics:
     ) -> None:
         p, s = self.params, self._truth
         vapour_g_s = vapour_g / dt
-        heat_w = (p.lamp_w if outputs & LIGHT else 0.0) + solar_in * self._floor_m2
-        heat_w += p.circulation_w if outputs & CIRCULATION else 0.0
-        heat_w += 0.3 * p.exhaust_w if outputs & EXHAUST else 0.0
+        heat_w = (p.lamp_w if outputs & LAMP_ON else 0.0) + solar_in * self._floor_m2
+        heat_w += p.circulation_w if outputs & STIRRING else 0.0
+        heat_w += 0.3 * p.exhaust_w if outputs & VENTING else 0.0
         heat_w -= LATENT_J_G * (vapour_g_s + mist_g_s)
         exchange = self._wall_w_k + RHO_CP * vent_m3_s
         soil_k = p.soil_exchange_w_k
@@ -228,7 +225,7 @@ class TentPhysics:
         air_keeps, vapour_keeps, soil_keeps = self._kept_over(dt, vent_m3_s, total)
         air_c = steady + (s.air_c - steady) * air_keeps
 
-        heater_w = p.heater_w if outputs & HEATER else 0.0
+        heater_w = p.heater_w if outputs & HEATING else 0.0
         soil_steady = s.air_c + heater_w / soil_k
         s.soil_c = soil_steady + (s.soil_c - soil_steady) * soil_keeps
 
@@ -267,7 +264,7 @@ class TentPhysics:
             gross = light * dark / (light + dark)  # umol m-2 s-1
         fixed_g_s = gross * 44e-6 * self._floor_m2
         net_g_s = fixed_g_s - self._maintenance_g_s / growth.CH2O_PER_CO2
-        dose_g_s = p.co2_g_s if outputs & CO2 else 0.0
+        dose_g_s = p.co2_g_s if outputs & DOSING else 0.0
         # The uptake is proportional to CO2 over the step, so that a sealed tent runs down to zero and not below.
         uptake_m3_s = fixed_g_s * PPM_PER_G_M3 / co2 if co2 > 1.0 else 0.0
         respired_g_s = fixed_g_s - net_g_s
@@ -295,7 +292,7 @@ class TentPhysics:
         p, s = self.params, self._truth
         pot_ml = p.pot_l * 1_000.0
         arrived_1 = arrived_2 = 0.0
-        if s.reservoir_ml > 0.0 and (outputs & PUMP or self.drip_ml_s):
+        if s.reservoir_ml > 0.0 and (outputs & PUMPING or self.drip_ml_s):
             water = min(self.water_rate_ml_s(outputs) * dt, s.reservoir_ml)
             s.reservoir_ml -= water
             s.pumped_ml += water

@@ -15,12 +15,12 @@ from tomato_host.twin.fault_effects import EFFECTS, Effect
 from tomato_host.twin.line_and_power import PowerFaults, SerialLinkFaults
 from tomato_host.twin.outside import Climate, Surroundings, Weather
 from tomato_host.twin.params import TentParams
-from tomato_host.twin.physics import CO2, HEATER, PUMP, STEP_S, TentPhysics, TentState
+from tomato_host.twin.physics import DOSING, HEATING, PUMPING, STEP_S, TentPhysics, TentState
 from tomato_host.twin.sensors import FLOW_PULSES_PER_ML, Readings, SensorState, SimulatedSensors
 
 GRID_MS = int(STEP_S * 1_000)
 LEAK_WET_ML = 15.0
-PUMP_BIT = PUMP
+PUMP_BIT = PUMPING
 
 
 @dataclass(slots=True)
@@ -146,9 +146,9 @@ class World:
         tent, truth, safety = self.tent, self.tent.truth(), self.safety
         tent.advance(dt_s, self.outputs, self.surroundings.at(self.now_ms / 1_000.0))
         self.now_ms = t_ms
-        if self.outputs & HEATER and truth.soil_c > safety.heater_on_above_c:
+        if self.outputs & HEATING and truth.soil_c > safety.heater_on_above_c:
             safety.heater_on_above_c = truth.soil_c
-        if self.outputs & CO2 and truth.co2_ppm > safety.co2_dosed_at_ppm:
+        if self.outputs & DOSING and truth.co2_ppm > safety.co2_dosed_at_ppm:
             safety.co2_dosed_at_ppm = truth.co2_ppm
         if truth.stress < 0.3:
             safety.wilted_h += dt_s / 3_600.0

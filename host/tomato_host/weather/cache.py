@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from shared_schemas.records.forecast_36h_v1 import Forecast36hV1
+from tomato_host.atomic_file import replace_file
 
 
 @dataclass(frozen=True)
@@ -29,11 +29,8 @@ class ForecastCache:
     def write(self, latitude_deg: float, longitude_deg: float, forecast: Forecast36hV1) -> None:
         """Replace the cached forecast in one step. On a full disk the cache is lost and nothing else."""
         path = self._path(latitude_deg, longitude_deg)
-        fresh = path.with_suffix(".tmp")
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            fresh.write_text(forecast.to_json(), encoding="utf-8")
-            os.replace(fresh, path)
+            replace_file(path, forecast.to_json().encode(), durable=False, parents=True)
         except OSError:
             return
 

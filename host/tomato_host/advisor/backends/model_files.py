@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tomato_host.advisor.settings import AdvisorSettings
-from tomato_host.advisor.whole_files import write_whole
+from tomato_host.atomic_file import replace_file
 
 GIB = 1024**3
 
@@ -82,7 +82,7 @@ def file_sha256(path: Path, cache: Path | None = None) -> str:
         with open(path, "rb") as file:
             known[key] = hashlib.file_digest(file, "sha256").hexdigest()
         if cache is not None:
-            write_whole(cache, json.dumps(known).encode())
+            replace_file(cache, json.dumps(known).encode(), parents=True)
     return known[key]
 
 

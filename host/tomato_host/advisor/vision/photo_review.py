@@ -18,7 +18,7 @@ from tomato_host.advisor.vision.cameras import Photo
 from tomato_host.advisor.vision.measure import PhotoMeasure, Pixels, UnreadablePhoto, measure_photo, open_photo
 from tomato_host.advisor.vision.photo_files import cover_writing, photo_path, sha256_of, stripped_jpeg, suffix_of
 from tomato_host.advisor.vision.verdict import PhotoVerdict, VisionReply, judge, read_reply, unknown
-from tomato_host.advisor.whole_files import write_whole
+from tomato_host.atomic_file import replace_file
 
 ATTEMPTS = 2
 
@@ -55,7 +55,8 @@ def review_photo(photo: Photo, review: PhotoReview) -> Iterator[VisionCvV1 | Vis
     except UnreadablePhoto as fault:
         pixels, measure = None, PhotoMeasure(False, f"cannot be opened: {fault}", 0.0, 0.0)
     if review.data_dir is not None and review.settings.keep_photos:
-        write_whole(photo_path(review.data_dir, review.ts, photo.source, digest, suffix_of(photo.data)), photo.data)
+        path = photo_path(review.data_dir, review.ts, photo.source, digest, suffix_of(photo.data))
+        replace_file(path, photo.data, parents=True)
     yield measured_record(photo.source, digest, measure, review.ts)
     yield _judged_record(photo.source, digest, pixels, measure, review)
 

@@ -8,6 +8,7 @@ from collections import deque
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from shared_schemas.devices import LAMP, PUMP
 from shared_schemas.records.action_v1 import ActionType, ActionV1, Params, Why
 from tomato_host.commands.inbox import Request, new_request
 from tomato_host.service.mqtt.payloads import DOSE_ML
@@ -74,22 +75,22 @@ class CommandParser:
     def _request(self, name: str, now: datetime) -> Request | CommandRefusal:
         reason = f"mqtt: {name}"
         if name == "water":
-            return _action(ActionType.WATER, Params(ml=self.dose_ml), reason, now)
+            return _action(PUMP.action, Params(ml=self.dose_ml), reason, now)
         if name == "lamp_on":
-            return _action(ActionType.SET_LIGHT, Params(state="ON", seconds=LAMP_S), reason, now)
+            return _action(LAMP.action, Params(state="ON", seconds=LAMP_S), reason, now)
         if name == "lamp_off":
-            return _action(ActionType.SET_LIGHT, Params(state="OFF"), reason, now)
+            return _action(LAMP.action, Params(state="OFF"), reason, now)
         if name in ("pause", "resume"):
             mode = "PAUSED" if name == "pause" else "NORMAL"
             return new_request("mode", reason, mode=mode, until=now + timedelta(hours=1))
         return CommandRefusal("unknown command")
 
 
-def _action(kind: ActionType, params: Params, reason: str, now: datetime) -> Request:
+def _action(kind: str, params: Params, reason: str, now: datetime) -> Request:
     action = ActionV1(
         schema_version="action_v1",
         ts=now.astimezone(UTC),
-        type=kind,
+        type=ActionType(kind),
         params=params,
         origin="mqtt",
         id=f"mqtt-{uuid.uuid4().hex}",

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
+from shared_schemas.devices import OUTPUTS, SENSORS, Output, Sensor
 from tomato_host import __version__
 from tomato_host.service.live_state import LiveState
 
@@ -40,14 +41,6 @@ def topics(node: str, prefix: str) -> MqttTopics:
     )
 
 
-SENSORS = (
-    ("air_temp_c", "Air temperature", "temperature", "°C"),
-    ("rh_pct", "Humidity", "humidity", "%"),
-    ("co2_ppm", "CO2", "carbon_dioxide", "ppm"),
-    ("light_lux", "Light", "illuminance", "lx"),
-    ("leaf_temp_c", "Leaf temperature", "temperature", "°C"),
-    ("soil_temp_c", "Soil temperature", "temperature", "°C"),
-)
 OTHERS = (
     ("vpd_kpa", "Vapour pressure deficit", "kPa", "mdi:water-percent"),
     ("water_ml_left_today", "Water left today", "mL", "mdi:water-check"),
@@ -65,11 +58,16 @@ DATED = '{"value": "{{ value }}", "ts": "{{ utcnow().isoformat() }}"}'
 """Every command carries its time, so that one which waited in a queue is recognised as old."""
 
 
-def state_payload(live: LiveState, dose_ml: float) -> Json:
-    """All values in one text; what is not known is null."""
+def _shown(sensors: Sequence[Sensor]) -> tuple[Sensor, ...]:
+    """The sensors that have an entity of their own."""
+    return tuple(row for row in sensors if row.home_assistant)
+
+
+def state_payload(live: LiveState, dose_ml: float, sensors: Sequence[Sensor] = SENSORS) -> Json:
+    """All values in one text; what is not known is null, an output that is not known is left out."""
     newest = live.newest
     seen, estimate = newest.get("observation_v1", {}), newest.get("state_v1")
-    out: Json = {key: seen.get(key) for key, *_ in SENSORS}
+    out: Json = {row.name: seen.get(row.name) for row in _shown(sensors)}
     out["soil"] = {probe["id"]: probe["moisture_pct"] for probe in seen.get("soil", ())}
     out["vpd_kpa"] = estimate["env"]["vpd_kpa"] if estimate else None
     budgets = estimate["budgets"] if estimate else None
@@ -89,10 +87,22 @@ def board_online(live: LiveState) -> bool:
     return live.alive and live.status.get("link") == "up"
 
 
-def discovery(node: str, prefix: str, probes: list[str], commands: bool) -> Json:
-    """One retained payload for the whole device. No switch: every request is bounded in time."""
+def discovery(
+    node: str,
+    prefix: str,
+    probes: list[str],
+    commands: bool,
+    sensors: Sequence[Sensor] = SENSORS,
+    outputs: Sequence[Output] = OUTPUTS,
+) -> Json:
+    """One retained payload for the whole device: an entity for each sensor that has a device class and for each output.
+
+    No switch: every request is bounded in time.
+    """
     where, unique = topics(node, prefix), f"tomato_{node}"
-    parts = [*_sensors(where, probes), _problem_sensor(where), *(_controls(where) if commands else ())]
+    parts = [*_sensors(where, probes, sensors), _problem_sensor(where)]
+    parts += [_output_sensor(where, row) for row in outputs]
+    parts += _controls(where) if commands else ()
     return {
         "device": {
             "identifiers": [unique],
@@ -113,9 +123,9 @@ def _component(unique: str, key: str, fields: Json) -> Json:
     return {name: value for name, value in {**fields, **ids}.items() if value is not None}
 
 
-def _sensors(where: MqttTopics, probes: list[str]) -> Iterator[tuple[str, Json]]:
-    for key, name, device_class, unit in SENSORS:
-        yield key, _sensor(where, name, key, device_class=device_class, unit=unit)
+def _sensors(where: MqttTopics, probes: list[str], sensors: Sequence[Sensor]) -> Iterator[tuple[str, Json]]:
+    for row in _shown(sensors):
+        yield row.name, _sensor(where, row.label, row.name, device_class=row.home_assistant, unit=row.display_unit)
     for probe in probes:
         yield (
             f"soil_{probe.lower()}",
@@ -155,6 +165,18 @@ def _problem_sensor(where: MqttTopics) -> tuple[str, Json]:
         "state_topic": where.state,
         "device_class": "problem",
         "value_template": "{{ value_json.problem }}",
+        "expire_after": EXPIRE_AFTER_S,
+    }
+
+
+def _output_sensor(where: MqttTopics, row: Output) -> tuple[str, Json]:
+    """Whether an output is on. `get`: before the board's first status no output is known, and nothing is logged."""
+    return f"output_{row.name}", {
+        "platform": "binary_sensor",
+        "name": f"{row.label[0].upper()}{row.label[1:]} output",
+        "state_topic": where.state,
+        "device_class": row.home_assistant,
+        "value_template": f"{{{{ value_json.outputs.get('{row.name}') }}}}",
         "expire_after": EXPIRE_AFTER_S,
     }
 

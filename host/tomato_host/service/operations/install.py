@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+from tomato_host.atomic_file import replace_file
 from tomato_host.errors import TomatoError
 
 UNIT_PATH = Path("etc/systemd/system/tomato-host.service")
@@ -110,11 +110,7 @@ def install(choice: ServiceOptions, root: Path = Path("/")) -> list[Path]:
     try:
         for path, text in files.items():
             target = root / path
-            target.parent.mkdir(parents=True, exist_ok=True)
-            part = target.with_name(f".{target.name}.part")
-            part.write_text(text, encoding="utf-8")
-            part.chmod(0o644)
-            os.replace(part, target)
+            replace_file(target, text.encode(), mode=0o644, parents=True)
             written.append(target)
         if root == Path("/"):
             _prepare(choice)

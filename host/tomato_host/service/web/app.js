@@ -3,8 +3,9 @@
 
 const $ = (id) => document.getElementById(id);
 const state = { glance: null, span: "24h", quantity: "vpd_kpa", shown: "summary", charts: {}, history: null, past: null, skips: [] };
-const NAMES = { light: "light", circulation_fan: "circulation", exhaust_fan: "exhaust", humidifier: "humidifier",
-  heater_mat: "heater mat", water_pump: "pump", co2_solenoid: "CO2 valve" };
+// Outputs and sensors as the host's registry has them (/api/devices); LABELS: an output's name to what a person reads.
+const DEVICES = { outputs: [], sensors: [] };
+const LABELS = {};
 
 const CLOCK = { hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
 const time = (ts) => ts ? new Date(ts).toLocaleTimeString([], { ...CLOCK, second: "2-digit" }) : "-";
@@ -47,7 +48,7 @@ function tile(label, value, unit, out) {
 }
 
 function soilTile(probe, band) {
-  const box = tile(`soil ${probe.id}`, number(probe.moisture_pct, 1), "%",
+  const box = tile(`Soil ${probe.id}`, number(probe.moisture_pct, 1), "%",
     band && probe.moisture_pct !== null && (probe.moisture_pct < band.low || probe.moisture_pct > band.high));
   const bar = element("div", undefined, "bar");
   if (band) {
@@ -67,19 +68,17 @@ function showPlant(glance) {
   const seen = glance.observation, estimate = glance.state;
   if (!seen) return;
   const targets = glance.targets && glance.targets.adapted;
-  const day = glance.devices && glance.devices.outputs.light === "ON";
+  const lamps = DEVICES.outputs.filter((row) => row.lights);
+  const day = glance.devices && lamps.some((row) => glance.devices.outputs[row.name] === "ON");
   const vpdBand = targets && (day ? targets.vpd_day_kpa : targets.vpd_night_kpa);
   const vpd = vpdOf(seen.air_temp_c, seen.rh_pct);
   const leaf = seen.leaf_temp_c === null || seen.air_temp_c === null ? null : seen.leaf_temp_c - seen.air_temp_c;
   fill($("tiles"), [
-    tile("air", number(seen.air_temp_c, 1), "°C"),
-    tile("humidity", number(seen.rh_pct, 0), "%"),
+    ...DEVICES.sensors.map((row) => tile(row.label, number(seen[row.name], row.decimals), row.unit)),
     tile("VPD", number(vpd, 2), "kPa", vpdBand && vpd !== null && (vpd < vpdBand.low || vpd > vpdBand.high)),
-    tile("CO2", number(seen.co2_ppm, 0), "ppm"),
-    tile("leaf minus air", number(leaf, 1), "K"),
-    tile("light", number(seen.light_lux, 0), "lx"),
+    tile("Leaf minus air", number(leaf, 1), "K"),
     ...seen.soil.map((probe) => soilTile(probe, targets && targets.soil_moisture_pct)),
-    tile("confidence", estimate ? number(estimate.confidence, 2) : "–", ""),
+    tile("Confidence", estimate ? number(estimate.confidence, 2) : "–", ""),
   ]);
   const age = Math.max(0, Math.round((Date.now() - new Date(seen.received_ts || seen.ts)) / 1000));
   $("age").textContent = `Measured ${time(seen.ts)}, ${age} s ago.`;
@@ -98,7 +97,7 @@ function showSafety(glance) {
   if (devices) {
     const on = Object.entries(devices.outputs).filter(([, value]) => value === "ON").map(([name]) => {
       const end = status.jobs && status.jobs[name];
-      return NAMES[name] + (end ? ` until ${shortTime(end)}` : "");
+      return label(name) + (end ? ` until ${shortTime(end)}` : "");
     });
     rows.push(["board", devices.board_state], ["on now", on.join(", ") || "nothing"],
       ["faults", devices.faults.map((f) => f.name).join(", ") || "none"],
@@ -106,7 +105,7 @@ function showSafety(glance) {
         (glance.state ? ` of ${number(glance.state.budgets.water_ml_budget_today, 0)}` : "")]);
   }
   const last = (status.pulses || []).at(-1);
-  if (last) rows.push(["last pulse", `${NAMES[last.output]} ${last.status} ${number(last.amount, 0)} ${last.unit}, ${time(last.ts)}`]);
+  if (last) rows.push(["last pulse", `${label(last.output)} ${last.status} ${number(last.amount, 0)} ${last.unit}, ${time(last.ts)}`]);
   fill($("safety"), rows.flatMap(([name, value]) => [element("dt", name), element("dd", value)]));
   fill($("anomalies"), anomalies.map((a) => element("li",
     `${a.severity} ${a.type.replaceAll("_", " ").toLowerCase()} ${a.subject || ""} since ${time(a.ts)}`)));
@@ -155,7 +154,8 @@ function showNext(glance) {
   $("forecast-text").textContent = glance.prediction ? glance.prediction.explanation : "";
 }
 
-const named = (text) => text.replace(/^(\w+):/, (_, name) => `${NAMES[name] || name}:`);
+const label = (name) => LABELS[name] || name;
+const named = (text) => text.replace(/^(\w+):/, (_, name) => `${label(name)}:`);
 
 // The board's events about single pulses; actions and their outcomes show the same more clearly.
 const ROUTINE = new Set(["pulse_start", "pulse_end", "config", "button"]);
@@ -254,6 +254,13 @@ async function fetchJson(path) {
   return answer.ok ? answer.json() : null;
 }
 
+async function loadDevices() {
+  if (DEVICES.outputs.length) return;
+  Object.assign(DEVICES, await fetchJson("/api/devices") || {});
+  for (const row of DEVICES.outputs) LABELS[row.name] = row.label;
+  showSwitches();
+}
+
 async function loadGlance() {
   const answer = await fetch("/api/glance", auth());
   if (!answer.ok) throw new Error(answer.status);
@@ -294,6 +301,7 @@ setInterval(() => {
 async function readStream() {
   for (let pause = 500; ; pause = Math.min(pause * 2, 10000)) {
     try {
+      await loadDevices();
       await loadGlance();
       state.lastStatus = Date.now();
       await loadHistory();

@@ -16,7 +16,13 @@ function override() {
   if (what === "mode") return ["/api/mode", { mode: $("mode").value, hours: +$("hours").value, reason }, `Set the mode to ${$("mode").value}?`];
   const on = $("state").value === "ON";
   return ["/api/switch", { output: what, state: $("state").value, ...(on ? { seconds: 60 * +$("minutes").value } : {}), reason },
-    `Switch ${NAMES[what]} ${on ? "on for " + $("minutes").value + " minutes" : "off"}?`];
+    `Switch ${label(what)} ${on ? "on for " + $("minutes").value + " minutes" : "off"}?`];
+}
+
+// The outputs that may be switched, between watering and the mode.
+function showSwitches() {
+  const rows = DEVICES.outputs.filter((row) => row.switchable);
+  $("what").lastElementChild.before(...rows.map((row) => Object.assign(element("option", row.label), { value: row.name })));
 }
 
 function confirmed(text) {

@@ -21,7 +21,7 @@ from tomato_host.brain.control.photoperiod import is_light
 from tomato_host.brain.control.settings import ControlSettings
 from tomato_host.brain.control.targets import STAGES
 from tomato_host.brain.settings import SiteSettings
-from tomato_host.twin.physics import HUMIDIFIER
+from tomato_host.twin.physics import MISTING
 from tomato_host.twin.world import World
 
 SCENARIOS = "calm/heatwave@78/dry_inflow@78/cold_spell@78"
@@ -56,7 +56,7 @@ class Watch:
         self._switches += (world.outputs ^ self._outputs).bit_count()
         self._outputs = world.outputs
         truth, settings = world.tent.truth(), self._settings
-        if world.outputs & HUMIDIFIER:
+        if world.outputs & MISTING:
             self._misted_ml += world.tent.params.humidifier_g_h * self._period_s / 3_600.0
         light = is_light(now, self._zone, settings.light_start_local_h, STAGES[settings.stage].photoperiod_h)
         self._rows.append(

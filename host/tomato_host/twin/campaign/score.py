@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from shared_schemas.devices import OUTPUT_BY_NAME
+from shared_schemas.devices import LAMP, MAT, OUTPUTS
 from tomato_host.twin.params import TentParams
-from tomato_host.twin.physics import LIGHT
+from tomato_host.twin.physics import LAMP_ON
 from tomato_host.twin.world import World
 
 VPD_BAND_KPA = (0.5, 1.3)
@@ -14,16 +14,6 @@ VPD_BAND_KPA = (0.5, 1.3)
 AIR_BAND_C = (16.0, 29.0)
 SOIL_BAND = (0.24, 0.50)
 """Below, uptake falls; above, roots lack air."""
-WATTS = {
-    "light": 0.0,
-    "circulation_fan": 4.0,
-    "exhaust_fan": 8.0,
-    "humidifier": 25.0,
-    "heater_mat": 0.0,
-    "water_pump": 12.0,
-    "co2_solenoid": 6.0,
-}
-"""Electric power by output; lamp and mat come from the tent's parameters."""
 
 
 @dataclass(slots=True)
@@ -50,7 +40,7 @@ class TentScore:
             self._watts = _watts(world.tent.params)
         truth, hours = world.tent.truth(), seconds / 3_600.0
         self.hours += hours
-        if world.outputs & LIGHT:
+        if world.outputs & LAMP_ON:
             self.light_h += hours
             if VPD_BAND_KPA[0] <= truth.vpd_kpa <= VPD_BAND_KPA[1]:
                 self.vpd_ok_h += hours
@@ -90,5 +80,6 @@ class TentScore:
 
 
 def _watts(params: TentParams) -> dict[int, float]:
-    own = {"light": params.lamp_w, "heater_mat": params.heater_w}
-    return {1 << OUTPUT_BY_NAME[name].wire_id: own.get(name, watts) for name, watts in WATTS.items()}
+    """Electric power by output bit, in W: the registry's, for lamp and mat that of this tent."""
+    own = {LAMP.name: params.lamp_w, MAT.name: params.heater_w}
+    return {1 << row.wire_id: own.get(row.name, row.power_w) for row in OUTPUTS}

@@ -1,0 +1,46 @@
+"""The outputs and sensors as the dashboard and other programs show them: names, labels, units, what may be switched."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from shared_schemas.devices import OUTPUTS, SENSORS, Output, Sensor
+
+Json = dict[str, Any]
+
+
+def decimals(row: Sensor) -> int:
+    """Digits after the point: three significant ones at the upper end of the sensor's range, none above 100."""
+    return max(0, 2 - math.floor(math.log10(row.highest))) if row.highest > 0 else 2
+
+
+def device_list(outputs: Sequence[Output] = OUTPUTS, sensors: Sequence[Sensor] = SENSORS) -> Json:
+    """All outputs, and the sensors that are shown on their own, in the order of the registry."""
+    return {
+        "outputs": [
+            {
+                "name": row.name,
+                "label": row.label,
+                "meaning": row.meaning,
+                "device_class": row.home_assistant,
+                "lights": row.lights,
+                "switchable": row.switchable,
+                "max_dose": row.max_dose,
+                "dose_unit": row.dose_unit,
+            }
+            for row in outputs
+        ],
+        "sensors": [
+            {
+                "name": row.name,
+                "label": row.label,
+                "meaning": row.meaning,
+                "unit": row.display_unit,
+                "decimals": decimals(row),
+            }
+            for row in sensors
+            if row.label
+        ],
+    }
