@@ -36,8 +36,8 @@ FILE = re.compile(
 )
 FOLDER = re.compile(r"`(?P<path>[\w-]+(?:/[\w-]+)+)/?`")
 LINK = re.compile(r"(?:\]\(|src=\")(?P<target>[^)\"\s]+)")
-CODE = re.compile(r"```.*?```|`[^`\n]+`", re.DOTALL)
-COMMAND = re.compile(r"(?:^|(?<=[`\n])|(?<=bin/))tomato-host (?P<rest>[^`\n]+)")
+CODE = re.compile(r"```.*?```|`[^`\n]+`|^ {4}\S[^\n]*", re.DOTALL | re.MULTILINE)
+COMMAND = re.compile(r"(?:^ *|(?<=[`\n])|(?<=bin/))tomato-host (?P<rest>[^`\n]+)")
 MAKE = re.compile(r"\bmake (?P<target>[a-z][a-z-]+)")
 
 
@@ -113,7 +113,7 @@ def command_lines() -> list[tuple[str, str]]:
         (page, found["rest"].split(" #")[0].strip())
         for page in PAGES
         for code in code_of(page)
-        for found in COMMAND.finditer(code)
+        for found in COMMAND.finditer(re.sub(r" {2,}tomato-host", "\ntomato-host", code))
     })  # fmt: skip
 
 
