@@ -72,6 +72,12 @@ class Output:
     """It only moves the air inside: kept running in safe mode."""
     lights: bool = field(default=False, kw_only=True, metadata=HOST)
     """It is the plants' light: on by the photoperiod, and nothing else decides about it."""
+    only_in_light: bool = field(default=False, kw_only=True, metadata=HOST)
+    """What it gives is of use to a leaf in light only (CO2): refused in the dark."""
+    explains: tuple[str, ...] = field(default=(), kw_only=True, metadata=HOST)
+    """Readings whose fast change its switching explains; `soil` stands for every soil probe."""
+    explains_for_s: float = field(default=0.0, kw_only=True, metadata=HOST)
+    """How long after its switching, in s."""
     switchable: bool = field(default=False, kw_only=True, metadata=HOST)
     """A person may switch it on and off (bounded in time) on dashboard, API and command line."""
     power_w: float = field(default=0.0, kw_only=True, metadata=HOST)
@@ -96,24 +102,24 @@ OUTPUTS: tuple[Output, ...] = (
            " inrush; it also follows the dark moments in which the budgets are written to flash, so it is short.",
            max_dose=900_000, renewable=True, shares=24,
            action="SET_LIGHT", column="light", risk="gentle", label="light", heats=True, lights=True,
-           switchable=True, budget_setting="light_s_per_day",
+           switchable=True, budget_setting="light_s_per_day", explains=("light_lux",), explains_for_s=180.0,
            home_assistant="light"),
     Output(1, "circulation_fan", "relay", 900_000, 0, 3_600, 86_400, "s", "off", "circulation",
            ("not_estop",),
            "Stirs the air inside; may run all day, pulse by pulse.", max_dose=900_000, renewable=True,
            action="SET_CIRCULATION_FAN", column="circulation_fan", risk="gentle", label="circulation", stirs=True,
-           switchable=True, power_w=4.0),
+           switchable=True, power_w=4.0, explains=("rh_pct", "co2_ppm"), explains_for_s=300.0),
     Output(2, "exhaust_fan", "relay", 900_000, 10_000, 3_600, 86_400, "s", "off", "vent",
            ("not_estop",),
            "Blows tent air out; excludes CO2 dosing.", max_dose=900_000, renewable=True,
            action="SET_EXHAUST_FAN", column="exhaust_fan", risk="gentle", label="exhaust", vents=True,
-           switchable=True, power_w=8.0),
+           switchable=True, power_w=8.0, explains=("rh_pct", "co2_ppm"), explains_for_s=300.0),
     Output(3, "humidifier", "relay", 300_000, 60_000, 1_800, 21_600, "s", "off", "humidify",
            ("not_estop", "no_leak", "rh_fresh", "rh_below_limit"),
            "Ultrasonic humidifier; at most half of an hour and 6 h a day.", max_dose=300_000,
            action="SET_HUMIDIFIER", column="humidifier", risk="risky", label="humidifier", carries_water=True,
            switchable=True, power_w=25.0, budget_setting="humidifier_s_per_day",
-           target_reading="rh_pct", ceiling_setting="rh_high_pct"),
+           target_reading="rh_pct", ceiling_setting="rh_high_pct", explains=("rh_pct",), explains_for_s=300.0),
     Output(4, "heater_mat", "relay", 600_000, 60_000, 2_700, 43_200, "s", "off", "heat",
            ("not_estop", "not_over_temp", "no_leak", "soil_temp_fresh", "soil_temp_below_limit"),
            "Heater mat below the pots; by soil temperature only.", max_dose=600_000,
@@ -125,11 +131,13 @@ OUTPUTS: tuple[Output, ...] = (
            "Irrigation pump; a dose is asked for in ml and bounded in ml and in ms.",
            dose_unit="ml", max_dose=250,
            action="WATER", column="water_ml", risk="risky", label="water pump", carries_water=True, power_w=12.0,
-           budget_setting="water_ml_per_day", hour_setting="water_ml_per_hour"),
+           budget_setting="water_ml_per_day", hour_setting="water_ml_per_hour",
+           explains=("soil_temp_c", "soil"), explains_for_s=900.0),
     Output(6, "co2_solenoid", "valve", 30_000, 60_000, 120, 600, "s", "off", "vent",
            ("not_estop", "co2_fresh", "co2_below_limit"),
            "CO2 valve; never together with the exhaust, never without a fresh CO2 reading.", max_dose=30_000,
            action="CO2_INJECT", column="co2_seconds", risk="risky", label="CO2 valve", power_w=6.0,
+           only_in_light=True, explains=("co2_ppm",), explains_for_s=600.0,
            budget_setting="co2_s_per_day", hour_setting="co2_s_per_hour",
            home_assistant="opening", target_reading="co2_ppm", ceiling_setting="co2_high_ppm"),
 )
@@ -154,26 +162,47 @@ def names_of(**facts: object) -> tuple[str, ...]:
     return tuple(row.name for row in OUTPUTS if all(getattr(row, key) == value for key, value in facts.items()))
 
 
-def only_output(**facts: object) -> Output:
-    """The one output whose row has all these facts. Raises ValueError when there is none, or more than one."""
-    (name,) = names_of(**facts)
-    return OUTPUT_BY_NAME[name]
+def output_with(**facts: object) -> Output:
+    """The first output, in wire order, whose row has all these facts. Raises ValueError when there is none.
+
+    The tent's physics knows one lamp, one mist and so on: of two with the same facts the first is planned with, the
+    other is guarded, recorded and shown like every output, and switched by rules and by people.
+    """
+    names = names_of(**facts)
+    if not names:
+        raise ValueError(f"no output has {facts}")
+    return OUTPUT_BY_NAME[names[0]]
 
 
-PUMP: Output = only_output(kind="pump")
+PUMP: Output = output_with(kind="pump")
 """The irrigation pump: the one output that is asked for ml."""
-LAMP: Output = only_output(lights=True)
+LAMP: Output = output_with(lights=True)
 """The grow lamp."""
-STIRRER: Output = only_output(stirs=True)
+STIRRER: Output = output_with(stirs=True)
 """The fan that moves the air inside."""
-VENT: Output = only_output(vents=True)
+VENT: Output = output_with(vents=True)
 """The fan that exchanges air with the room."""
-MIST: Output = only_output(kind="relay", carries_water=True)
+MIST: Output = output_with(kind="relay", carries_water=True)
 """What moistens the air."""
-MAT: Output = only_output(heats=True, lights=False)
+MAT: Output = output_with(heats=True, lights=False)
 """What warms the roots."""
-GAS: Output = only_output(kind="valve")
+GAS: Output = output_with(kind="valve")
 """The valve of the CO2 bottle."""
+
+
+def actions_of(**facts: object) -> frozenset[str]:
+    """Action types of the outputs whose row has all these facts. `actions_of(kind="pump")`."""
+    return frozenset(OUTPUT_BY_NAME[name].action for name in names_of(**facts))
+
+
+def budget_of(setting: str) -> int:
+    """The board's own budget that a key of `[budgets]` (per day) or `[guardrails]` (per hour) tightens, in s or ml.
+
+    Raises KeyError when no output has such a key.
+    """
+    days = {row.budget_setting: row.day_budget for row in OUTPUTS if row.budget_setting}
+    hours = {row.hour_setting: row.hour_budget for row in OUTPUTS if row.hour_setting}
+    return {**hours, **days}[setting]
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,7 +61,7 @@ def _worst_iou() -> float | None:
     for drawn in FOLDER.rglob("aberystwyth/*_gt.png"):
         photo = drawn.with_name(drawn.name.replace("_gt", ""))
         mask = canopy_mask(open_photo(photo.read_bytes())) > 0
-        truth = cv2.imread(str(drawn)).max(axis=2) > 0
+        truth = np.asarray(cv2.imread(str(drawn))).max(axis=2) > 0
         iou = float(np.logical_and(mask, truth).sum() / np.logical_or(mask, truth).sum())
         worst = iou if worst is None else min(worst, iou)
     return worst

@@ -15,11 +15,11 @@ _ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(_ROOT), str(_ROOT / "host")]
 
 import numpy as np  # noqa: E402  (the number of threads must be set before numpy loads)
-from tomato_host.brain.world_model.data import PLAN_COLUMNS  # noqa: E402
 from tomato_host.brain.world_model.features import PaddedLog  # noqa: E402
 from tomato_host.brain.world_model.model import WorldModel  # noqa: E402
 from tomato_host.brain.world_model.model_arrays import clone  # noqa: E402
 
+from shared_schemas.devices import PLAN_COLUMNS  # noqa: E402
 from tests.world_model.synthetic import ahead_of, tent_log  # noqa: E402
 
 TITLE = "World model: cost of a forecast"

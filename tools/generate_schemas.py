@@ -11,6 +11,7 @@ import json
 import sys
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "host")]
@@ -378,7 +379,8 @@ def dictionary_records() -> list[str]:
     """Every record and every field of it."""
     lines: list[str] = ["## Records", ""]
     for name, schema in record_schemas().items():
-        parts = {name: schema, **schema.get("$defs", {})}  # type: ignore[dict-item]  # JSON Schema
+        definitions: Any = schema.get("$defs", {})
+        parts: dict[str, Any] = {name: schema, **definitions}
         for title, part in parts.items():
             if "properties" not in part:
                 continue

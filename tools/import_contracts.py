@@ -11,8 +11,8 @@ from importlinter import Contract, ContractCheck, fields, output
 class AllowListContract(Contract):  # type: ignore[misc]
     """Modules below `modules` import nothing but `allowed` (a name allows everything below it)."""
 
-    modules = fields.ListField(subfield=fields.StringField())
-    allowed = fields.ListField(subfield=fields.StringField())
+    modules: Any = fields.ListField(subfield=fields.StringField())
+    allowed: Any = fields.ListField(subfield=fields.StringField())
 
     def check(self, graph: ImportGraph, verbose: bool) -> ContractCheck:
         """Collect every direct import that no allowed name covers."""

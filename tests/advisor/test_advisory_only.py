@@ -6,6 +6,7 @@ import sys
 import time
 from datetime import timedelta
 from pathlib import Path
+from typing import Literal
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -161,7 +162,13 @@ def test_the_daily_totals_add_up_what_was_delivered() -> None:
 
 def test_the_day_counts_the_starts_of_the_board_by_the_event_that_the_firmware_sends() -> None:
     day = DailyTotals()
-    for kind, name in (("board", "boot"), ("board", "state"), ("process", "boot"), ("board", "boot")):
+    happened: tuple[tuple[Literal["board", "process"], str], ...] = (
+        ("board", "boot"),
+        ("board", "state"),
+        ("process", "boot"),
+        ("board", "boot"),
+    )
+    for kind, name in happened:
         day.add(EventV1(schema_version="event_v1", ts=context().ts, level="INFO", kind=kind, name=name, text="x."))
     assert day.totals("2026-02-14").board_resets == 2
 

@@ -20,7 +20,7 @@ def test_the_canopy_matches_leaves_drawn_by_hand() -> None:
     """Intersection over union on two rosettes of the Aberystwyth Leaf Evaluation Dataset."""
     for photo, drawn in arabidopsis_pairs():
         mask = canopy_mask(open_photo(photo.read_bytes())) > 0
-        truth = cv2.imread(str(drawn)).max(axis=2) > 0
+        truth = np.asarray(cv2.imread(str(drawn))).max(axis=2) > 0
         iou = np.logical_and(mask, truth).sum() / np.logical_or(mask, truth).sum()
         assert iou >= IOU_LEAST, f"{photo.name}: {iou:.3f}"
 
@@ -55,7 +55,7 @@ def test_colours_are_told_apart(leaf: tuple[int, int, int], green_least: float, 
 def test_every_gate_says_why() -> None:
     assert measure_photo(black()).why_unusable == "too dark"
     assert measure_photo(np.full((200, 200, 3), 255, np.uint8)).why_unusable == "overexposed"
-    assert measure_photo(cv2.GaussianBlur(plant(3), (0, 0), 12)).why_unusable == "blurred or empty"
+    assert measure_photo(cv2.GaussianBlur(plant(3), (0, 0), 12).astype(np.uint8)).why_unusable == "blurred or empty"
     assert measure_photo(np.full((200, 200, 3), 120, np.uint8)).why_unusable == "blurred or empty"
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -45,7 +45,7 @@ def over_http(weights: Path) -> Iterator[Backend]:
 
 @pytest.mark.parametrize("path", ["over_pipe", "over_http"])
 def test_fifty_of_fifty_texts_are_valid_and_no_foreign_number_passes(
-    path: str, request: pytest.FixtureRequest, record_property: pytest.RecordProperty
+    path: str, request: pytest.FixtureRequest, record_property: Callable[[str, object], None]
 ) -> None:
     backend: Backend = request.getfixturevalue(path)
     wake = context(tasks=("summary", "explanation"))

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from tomato_host.advisor.context import DayTotals, Task, WakeContext
 
-from shared_schemas.records import ActionV1, AnomalyV1, PlanV1, StateV1
+from shared_schemas.records import ActionV1, AnomalyType, AnomalyV1, PlanV1, Severity, StateV1
 
 TS = "2026-02-14T10:00:00+01:00"
 
@@ -65,7 +65,9 @@ def context(
             "outcome": {"status": "DONE", "delivered_ml": 199.0},
         }
     )
-    anomaly = AnomalyV1(schema_version="anomaly_v1", ts=ts, severity="MEDIUM", type="SOIL_DRY", subject="P1")
+    anomaly = AnomalyV1(
+        schema_version="anomaly_v1", ts=ts, severity=Severity.MEDIUM, type=AnomalyType.SOIL_DRY, subject="P1"
+    )
     plan = PlanV1(
         schema_version="plan_v1",
         ts=ts,

@@ -126,7 +126,7 @@ def test_a_board_without_our_firmware_is_told_to_be_flashed(tmp_path: Path, monk
     monkeypatch.setattr(identify, "HELLO_EVERY_S", 0.2)
     board = VmConsole(tmp_path)
     try:
-        monkeypatch.setattr(identify.ask, "__defaults__", (0.5, *identify.ask.__defaults__[1:]))
+        monkeypatch.setattr(identify.ask, "__defaults__", (0.5, *(identify.ask.__defaults__ or ())[1:]))
         error = failure("board", "info", "--port", board.path)
     finally:
         board.close()
@@ -135,7 +135,7 @@ def test_a_board_without_our_firmware_is_told_to_be_flashed(tmp_path: Path, monk
 
 
 def test_a_port_where_nothing_answers(silent_port: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(identify.ask, "__defaults__", (0.3, *identify.ask.__defaults__[1:]))
+    monkeypatch.setattr(identify.ask, "__defaults__", (0.3, *(identify.ask.__defaults__ or ())[1:]))
     assert failure("board", "info", "--port", silent_port).code == "E-BOARD-NO-MICROPYTHON"
 
 

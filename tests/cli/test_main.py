@@ -1,4 +1,4 @@
-"""The front guardrails: help for everybody, one clear line for a wrong word, and no slow imports."""
+"""The entry point: help for everybody, one clear line for a wrong word, and no slow imports."""
 
 from __future__ import annotations
 

@@ -305,7 +305,7 @@ def test_projected_plans_are_allowed_whatever_was_asked() -> None:
     plans = moves.project(rng.normal(0.5, 2.0, (200, 24, 7)) * np.array([300, 1, 1, 1, 1, 1, 60]))
     assert np.allclose(moves.project(plans)[:, :, 3:6], plans[:, :, 3:6], rtol=0.0, atol=1e-9)
     assert (plans >= 0.0).all() and (plans[:, :, 1:6] <= 1.0).all() and (plans[:, :, 4] <= 0.5).all()
-    assert (plans[:, bounds.light == 0.0, 0] == 0.0).all()
+    assert (plans[:, bounds.light_share == 0.0, 0] == 0.0).all()
     assert (plans[:, :, 6][(plans[:, :, 3] > 0.0) | (plans[:, :, 1] == 0.0)] == 0.0).all()
     assert (np.cumsum(plans[:, :, 0], axis=1) <= bounds.water_left_ml + 1e-5).all() and plans[:, :, 0].any()
 

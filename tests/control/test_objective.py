@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from tomato_host.brain.control.plan_columns import CO2, EXHAUST, LIGHT, WATER
+from tomato_host.brain.control.plan_columns import DOSE_K, GAS_K, LAMP_K, VENT_K
 from tomato_host.brain.control.planner.objective import (
     HARM,
     MAX_STRESS,
@@ -45,7 +45,7 @@ def expected(vpd: float = 1.0, air: float = 24.0, soil: float = 36.0, spread: fl
 def plan(**columns: float) -> Array:
     made = np.zeros((1, H, 7))
     for name, value in columns.items():
-        made[:, :, {"water": WATER, "light": LIGHT, "exhaust": EXHAUST, "co2": CO2}[name]] = value
+        made[:, :, {"water": DOSE_K, "light": LAMP_K, "exhaust": VENT_K, "co2": GAS_K}[name]] = value
     return made
 
 
@@ -95,7 +95,7 @@ def test_churn_counts_strokes() -> None:
     assert action_churn(steady, off)[0] == pytest.approx(1.0 / H)
     assert action_churn(plan(exhaust=0.5), np.array([0, 0, 0, 0.5, 0, 0, 0]))[0] == pytest.approx(8.0)
     flicker = plan()
-    flicker[0, ::2, EXHAUST] = 1.0
+    flicker[0, ::2, VENT_K] = 1.0
     assert action_churn(flicker, off)[0] > action_churn(steady, off)[0]
 
 

@@ -13,7 +13,7 @@ N = 24 * 60
 
 def course(**changes: object) -> RunSeries:
     base = {
-        "light": np.ones(N),
+        "light_hours": np.ones(N),
         "vpd_kpa": np.full(N, 1.0),
         "air_temp_c": np.full(N, 24.0),
         "driest_pct": np.full(N, 36.0),
@@ -48,7 +48,9 @@ def test_other_definitions_are_counted_beside_the_first() -> None:
 def test_the_definitions_hold_one_another() -> None:
     rng = np.random.default_rng(0)
     for _ in range(20):
-        found = evaluate_run(course(vpd_kpa=rng.uniform(0.0, 2.0, N).repeat(1), light=rng.integers(0, 2, N)), BAND)
+        found = evaluate_run(
+            course(vpd_kpa=rng.uniform(0.0, 2.0, N).repeat(1), light_hours=rng.integers(0, 2, N)), BAND
+        )
         assert found.vpd_stress_h <= found.margin_stress_h <= found.strict_stress_h == 24.0 - found.vpd_in_band_h
 
 
@@ -58,7 +60,7 @@ def test_strokes_of_a_fan_are_no_stress() -> None:
 
 
 def test_night_has_its_own_band() -> None:
-    found = evaluate_run(course(light=np.zeros(N), vpd_kpa=np.full(N, 0.5)), BAND)
+    found = evaluate_run(course(light_hours=np.zeros(N), vpd_kpa=np.full(N, 0.5)), BAND)
     assert found.vpd_in_band_h == 24.0 and found.stress_h == 0.0
 
 

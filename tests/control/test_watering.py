@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from tomato_host.brain.brain import Brain
 from tomato_host.brain.control import ControllerMemory, ControlSettings, DecisionContext, control_inputs
-from tomato_host.brain.control.plan_columns import WATER
+from tomato_host.brain.control.plan_columns import DOSE_K
 from tomato_host.brain.control.planner import horizon, watering
 from tomato_host.brain.control.planner.objective import Expected, HorizonTargets, soil_stress
 from tomato_host.brain.control.planner.plan_edits import TentPlanEdits
@@ -36,7 +36,7 @@ def pots(*drying_pct_h: float) -> tuple[Roll, tuple[str, ...]]:
     """A stand-in for the world model: pots that dry steadily and take up every millilitre."""
 
     def roll(plans: Array) -> Mapping[str, Array]:
-        gained = np.cumsum(plans[:, :, WATER], axis=1) * PCT_PER_ML
+        gained = np.cumsum(plans[:, :, DOSE_K], axis=1) * PCT_PER_ML
         hours = np.arange(1, plans.shape[1] + 1)
         return {f"soil.P{k}": 35.0 - rate * hours + gained for k, rate in enumerate(drying_pct_h)}
 
@@ -54,7 +54,7 @@ def test_thirst_is_what_the_driest_pot_dries_in_a_day_in_water() -> None:
     found = watering.water_demand(roll, zones, np.zeros((24, 7)), 2_200.0)
     assert found == pytest.approx(a_day_ml / 2_200.0)
     watered = np.zeros((24, 7))
-    watered[::3, WATER] = 200.0
+    watered[::3, DOSE_K] = 200.0
     assert watering.water_demand(roll, zones, watered, 2_200.0) == pytest.approx(found)
 
 
@@ -110,13 +110,13 @@ def test_water_of_a_plan_fits_into_any_24_hours() -> None:
     used = np.zeros(24)
     used[[3, 20]] = 1_000.0
     now = state(NOON, probes=((25.0, 1.0), (25.0, 1.0)))
-    context = DecisionContext(now=now.ts, state=now, settings=SETTINGS, water_used_ml=2_000.0)
+    context = DecisionContext(now=now.ts, state=now, settings=SETTINGS, used={"water_pump": 2_000.0})
     bounds = horizon.plan_bounds(control_inputs.read_inputs(context), water_h=used)
     assert list(bounds.water_left_ml[:4]) == [200.0] * 4
     assert list(bounds.water_left_ml[4:21]) == [1_200.0] * 17 and bounds.water_left_ml[21] == 2_200.0
     plans = np.zeros((1, 24, 7))
-    plans[:, :, WATER] = 400.0
-    kept = TentPlanEdits(bounds).project(plans)[0, :, WATER]
+    plans[:, :, DOSE_K] = 400.0
+    kept = TentPlanEdits(bounds).project(plans)[0, :, DOSE_K]
     assert (np.cumsum(kept) <= bounds.water_left_ml + 1e-5).all() and kept.sum() > 1_000.0
 
 
@@ -176,7 +176,7 @@ def test_the_habit_is_learned_while_every_probe_is_trusted() -> None:
         for _ in range(round(days * 12)):
             ts += timedelta(hours=2)
             now = state(ts, probes=((35.0, confidence), (35.0, 0.9)))
-            context = DecisionContext(now=ts, state=now, settings=SETTINGS, memory=memory, water_used_ml=1_600.0)
+            context = DecisionContext(now=ts, state=now, settings=SETTINGS, memory=memory, used={"water_pump": 1_600.0})
             memory = replace(memory, decided_at=ts, usual_water_ml=usual_water_ml(context))
         return memory.usual_water_ml
 

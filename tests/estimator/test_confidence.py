@@ -23,13 +23,13 @@ from tests.estimator.markdown import table_with
 
 PAGE = "confidence_scoring.md"
 EVENT_NAMES = {
-    "lamp": channels.LAMP_SWITCHED,
-    "pump": channels.PUMPED,
-    "co2": channels.CO2_DOSED,
+    "lamp": channels.SWITCHING["light"],
+    "pump": channels.SWITCHING["water_pump"],
+    "co2": channels.SWITCHING["co2_solenoid"],
     "door": channels.DOOR,
-    "exhaust": channels.EXHAUST_SWITCHED,
-    "humidifier": channels.HUMIDIFIED,
-    "circulation": channels.CIRCULATION_SWITCHED,
+    "exhaust": channels.SWITCHING["exhaust_fan"],
+    "humidifier": channels.SWITCHING["humidifier"],
+    "circulation": channels.SWITCHING["circulation_fan"],
 }
 
 

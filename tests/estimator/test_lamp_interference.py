@@ -64,7 +64,12 @@ def test_jump_hidden_in_the_switch_comes_out_when_the_lamp_goes_off() -> None:
     drive.run(20.0, _night, DARK)
     shifted = drive.run(30.0, lambda r, _: r.update(P1=r["P1"] + 9.0), BRIGHT)
     assert faults(shifted) == [("soil.P1", "LIGHT_INTERFERENCE")]
-    told = drive.run(10.0, lambda r, t: (_night(r, t), r.update(P1=r["P1"] + 9.0)), DARK)
+
+    def shifted_night(readings: dict[str, Any], second: float) -> None:
+        _night(readings, second)
+        readings["P1"] += 9.0
+
+    told = drive.run(10.0, shifted_night, DARK)
     assert ("soil.P1", "JUMP") in faults(told)
 
 

@@ -7,7 +7,7 @@ import math
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tomato_host.brain.estimator.light import LUX_PER_UMOL, DailyLightIntegral, ppfd_umol_m2_s
+from tomato_host.brain.estimator.light_integral import LUX_PER_UMOL, DailyLightIntegral, ppfd_umol_m2_s
 from tomato_host.brain.estimator.settings import EstimatorSettings
 
 

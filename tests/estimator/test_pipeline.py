@@ -165,7 +165,7 @@ def test_probe_that_is_set_but_never_spoken_of_counts_as_unplugged() -> None:
             )
         )
     )
-    told = []
+    told: list[Any] = []
     for i in range(10):
         told += estimator.step(observe(NOON + timedelta(seconds=10 * i), calm_readings(Random(i))), devices()).anomalies
     assert faults(told) == [("soil.P3", "DISCONNECT")]

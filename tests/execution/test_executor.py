@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -70,7 +71,7 @@ class GenerousDoor:
         self.released.append(action.id)
 
 
-def action(kind: ActionType, **params: object) -> ActionV1:
+def action(kind: ActionType, **params: Any) -> ActionV1:
     return ActionV1(schema_version="action_v1", ts=START, type=kind, params=Params(**params), id=f"a-{kind.value}")
 
 

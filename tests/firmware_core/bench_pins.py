@@ -17,8 +17,11 @@ from tests.firmware_core import fake_machine as fake
 def hardware_module() -> ModuleType:
     """`tomato.hal.hardware`, importable without a board: link and wait, which want a line on stdin, stand aside."""
     fake.install()
-    aside = {name: types.ModuleType(f"tomato.hal.{name}") for name in ("link", "wait") if
-             f"tomato.hal.{name}" not in sys.modules}
+    aside = {
+        name: types.ModuleType(f"tomato.hal.{name}")
+        for name in ("link", "wait")
+        if f"tomato.hal.{name}" not in sys.modules
+    }
     for name, module in aside.items():
         module.Link = object  # type: ignore[attr-defined]  # a stand-in module
         sys.modules[f"tomato.hal.{name}"] = module

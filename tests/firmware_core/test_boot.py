@@ -11,6 +11,7 @@ import sys
 import types
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tomato.boards import esp32, pico
@@ -163,7 +164,7 @@ def interrupted_at(chip: Chip, moments: set[int]) -> tuple[str, int]:
         return trace
 
     before = sys.gettrace()
-    sys.settrace(trace)
+    sys.settrace(trace)  # type: ignore[arg-type]
     try:
         outcome = chip.power_on()
     finally:
@@ -222,13 +223,13 @@ def test_three_failed_starts_leave_the_prompt_then_it_tries_again(chip: Chip) ->
     assert chip.ran == 3 and chip.outputs_on() == []
     import tries
 
-    timer = tries.retry
+    timer: Any = tries.retry
     assert timer.armed["period"] == 600_000 and timer.number == (2 if chip.platform == "esp32" else -1)
     with pytest.raises(Reset):
         timer.fire()
     assert [chip.power_on() for _ in range(4)] == ["reset"] * 3 + ["prompt"]
     tries.stay_for_good()
-    assert timer is not tries.retry or timer.armed is None
+    assert timer is not tries.retry or timer.armed is None  # type: ignore[attr-defined]
 
 
 def test_the_same_error_is_written_once(chip: Chip, monkeypatch: pytest.MonkeyPatch) -> None:

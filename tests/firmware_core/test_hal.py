@@ -6,6 +6,7 @@ import importlib
 import os
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
+from typing import Any
 
 import pytest
 from tomato import contract as c
@@ -23,7 +24,7 @@ def hal(name: str) -> ModuleType:
     return importlib.reload(importlib.import_module(f"tomato.hal.{name}"))
 
 
-def outputs() -> object:
+def outputs() -> Any:
     return hal("pins").Outputs((2, 3, 4), 19, 20)
 
 

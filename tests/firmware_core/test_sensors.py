@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from types import ModuleType
+from typing import Any
 
 import pytest
 from tomato import contract as c
@@ -382,7 +383,7 @@ class Part:
         self.log.append(("collect", now_ms))
 
 
-def all_sensors(fitted: int) -> object:
+def all_sensors(fitted: int) -> Any:
     fake.install()
     module = importlib.reload(importlib.import_module("tomato.hal.sensors"))
     from tomato.boards import virtual

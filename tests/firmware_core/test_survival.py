@@ -85,9 +85,17 @@ def test_water_comes_at_hard_low_from_a_valid_probe_only():
 
 def test_a_probe_outside_its_band_is_broken_and_does_not_count():
     """In the air, in a puddle: 600 ml a day were given for one probe at 0 % beside one at 80 %."""
-    for probe_1, probe_2, wet in ((0, 8_000, True), (0, 0, True), (299, 7_001, True), (0, 4_000, True),
-                                  (300, 8_000, False), (2_000, 8_000, False), (0, 2_000, False), (8_000, 300, False),
-                                  (1_000, 6_900, False)):
+    for probe_1, probe_2, wet in (
+        (0, 8_000, True),
+        (0, 0, True),
+        (299, 7_001, True),
+        (0, 4_000, True),
+        (300, 8_000, False),
+        (2_000, 8_000, False),
+        (0, 2_000, False),
+        (8_000, 300, False),
+        (1_000, 6_900, False),
+    ):
         rig = abandoned(soil_p1_pct=probe_1, soil_p2_pct=probe_2)
         rig.run(7_200_000, 10_000)
         assert bool(doses(rig)) != wet, (probe_1, probe_2)
@@ -101,8 +109,7 @@ def test_a_day_with_one_probe_in_the_air_and_one_in_a_puddle_gives_no_water():
 
 def test_the_upper_end_of_the_band_binds_when_the_grower_asks_for_more():
     for value, wet in ((5_999, False), (7_000, False), (7_001, True)):
-        rig = abandoned(config={"defaults": {c.CFG_SURVIVAL_SOIL_LOW_PCT: 9_000}}, soil_p1_pct=value,
-                        soil_p2_pct=None)
+        rig = abandoned(config={"defaults": {c.CFG_SURVIVAL_SOIL_LOW_PCT: 9_000}}, soil_p1_pct=value, soil_p2_pct=None)
         rig.run(7_200_000, 10_000)
         assert bool(doses(rig)) != wet, value
 

@@ -192,8 +192,7 @@ def test_a_repeated_command_gets_the_stored_answer():
 def fans_on(cmd_id=5):
     """A leased body whose fan runs by the command `cmd_id`."""
     line = Line().leased()
-    ask = {c.F_CMD_ID: cmd_id, c.F_NOT_AFTER_MS: line.t + 1_000, c.F_OUTPUT: c.OUT_CIRCULATION_FAN,
-           c.F_AMOUNT: 600_000}
+    ask = {c.F_CMD_ID: cmd_id, c.F_NOT_AFTER_MS: line.t + 1_000, c.F_OUTPUT: c.OUT_CIRCULATION_FAN, c.F_AMOUNT: 600_000}
     assert line.reasons(c.M_PULSE, ask) == [(c.STATUS_ACCEPTED, c.R_NONE)]
     assert line.core.outputs
     return line, ask
@@ -435,7 +434,7 @@ def test_a_lease_that_is_refused_is_told_although_it_has_no_name():
     line.hello()
     line.heard()
     assert line.core.state == c.STATE_SAFE
-    (_, _, m), = [row for row in line.tell(c.M_LEASE, {}) if row[0] == c.M_RESULT]
+    ((_, _, m),) = [row for row in line.tell(c.M_LEASE, {}) if row[0] == c.M_RESULT]
     assert (m[c.F_STATUS], m[c.F_REASON], m[c.F_T_MS]) == (c.STATUS_REJECTED, c.R_STATE, line.t)
     assert c.F_CMD_ID not in m
 

@@ -93,7 +93,7 @@ def test_release_lifts_only_its_own_hold() -> None:
 
 def recorded(name: str, action: ActionV1, seconds: float, drawn: float, delivered: float = 0.0) -> EventV1:
     """One movement as the record has it."""
-    data = {"drawn": drawn, "delivered": delivered}
+    data: dict[str, float | int | bool | str | None] = {"drawn": drawn, "delivered": delivered}
     text = f"{name} {action.id}"
     return EventV1(
         schema_version="event_v1", ts=at(seconds), level="INFO", kind="process", name=name, text=text, data=data

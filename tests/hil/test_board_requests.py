@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tomato_host.commands.inbox import Reply, new_request, submit
@@ -150,7 +151,14 @@ def test_the_commands_find_the_running_host(running: tuple[RunningHost, Tent]) -
 
 def test_the_api_has_the_same_door_for_admins_only(running: tuple[RunningHost, Tent]) -> None:
     host, _ = running
-    points = {"probe": 2, "dry_raw": 50_000, "wet_raw": 23_000, "dry_pct": 5.0, "wet_pct": 48.0, "reason": "spring"}
+    points: dict[str, Any] = {
+        "probe": 2,
+        "dry_raw": 50_000,
+        "wet_raw": 23_000,
+        "dry_pct": 5.0,
+        "wet_pct": 48.0,
+        "reason": "spring",
+    }
     assert host.post("/api/calibrate/soil", role="operate", **points)[0] == 403
     code, reported = host.post("/api/calibrate/soil", **points)
     assert code == 200 and reported["values"]["soil_p2_dry_raw"] == 50_000

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tomato_host.twin.lockstep import LockStep
@@ -33,7 +34,7 @@ Make = Callable[..., LockStep]
 def make(tmp_path: Path) -> Iterator[Make]:
     made: list[LockStep] = []
 
-    def build(port: str, scenario: str | None = None, **more: int) -> LockStep:
+    def build(port: str, scenario: str | None = None, **more: Any) -> LockStep:
         made.append(LockStep(3, scenario, flash=tmp_path, port=port, **more))
         return made[-1]
 

@@ -40,7 +40,7 @@ def test_24h_simclock_run_produces_expected_state_count(days: dict[str, DayResul
         extra = [state for state in states if state.ts not in grid]
         assert all(state.reason for state in extra)
         assert (len(extra) == 0) == (name == "normal")
-        counts = Counter(record.schema_version for record in read_records(result.dataset))
+        counts = Counter(record.model_dump()["schema_version"] for record in read_records(result.dataset))
         assert counts["sensor_health_v1"] == counts["sampling_plan_v1"] == 12
         assert counts["observation_v1"] == 1_440
 

@@ -46,8 +46,7 @@ def test_leak_stops_water_until_a_person_has_dried_it(tmp_path: Path) -> None:
 
 def test_clogged_pump_is_noticed_by_the_flow_meter(tmp_path: Path) -> None:
     """Two more tries, after five and after thirty minutes, then the latch and a person."""
-    story = run_scenario(tmp_path, "pump_clog@0+1.9", 4.2, prepare=dry,
-                         help_at=((2.0, lambda h: h.clear("no_flow")),))
+    story = run_scenario(tmp_path, "pump_clog@0+1.9", 4.2, prepare=dry, help_at=((2.0, lambda h: h.clear("no_flow")),))
     aborted = [a for a in story.actions("WATER", 0.0, 1.9) if a.outcome and a.outcome.status == "ABORTED"]
     assert aborted and "no_flow" in aborted[0].outcome.reason  # type: ignore[union-attr]
     assert "no_flow" not in story.faults(0.0, 0.5), "air in the hose clears by itself: not yet"

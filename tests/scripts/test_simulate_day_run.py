@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tomato_host.cli.main import main
@@ -12,7 +13,7 @@ from tomato_host.storage.reader import read_records
 from shared_schemas.records import AnomalyV1, StateV1
 
 
-def run(capsys: pytest.CaptureFixture[str], out: Path, *words: str) -> dict[str, object]:
+def run(capsys: pytest.CaptureFixture[str], out: Path, *words: str) -> dict[str, Any]:
     with pytest.raises(SystemExit) as ended:
         main(["simulate", "--output-dir", str(out), "--json", *words])
     assert ended.value.code == 0

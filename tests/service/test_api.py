@@ -13,7 +13,7 @@ import pytest
 from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tomato_host.commands.inbox import Inbox, Reply
+from tomato_host.commands.inbox import Inbox, Reply, Request
 from tomato_host.service.history import History
 from tomato_host.service.http_api import create_app
 from tomato_host.service.live_state import LiveState
@@ -146,7 +146,7 @@ def test_without_a_running_host_a_change_says_so(client: TestClient, tmp_path: P
 @pytest.mark.parametrize("ok", [True, False])
 def test_the_doors_word_comes_back(client: TestClient, tmp_path: Path, ok: bool) -> None:
     inbox = Inbox(tmp_path)
-    seen = []
+    seen: list[Request] = []
 
     def host() -> None:
         end = time.monotonic() + 10

@@ -48,7 +48,7 @@ def _write_in_halves() -> None:
         time.sleep(0.0003)
         return real_write(fd, bytes(data)[: len(data) // 2 + 1])
 
-    appender.os.write = slow  # the victim is a process of its own and dies with it
+    appender.os.write = slow  # type: ignore[assignment]  # the victim is a process of its own and dies with it
 
 
 def _kill_once(root: Path, fsync: Fsync, chance: random.Random, in_halves: bool) -> int:

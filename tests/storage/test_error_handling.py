@@ -51,8 +51,10 @@ def test_malformed_observation_handling(tmp_path: Path) -> None:
             assert caught.value.code == "E-STORAGE-MALFORMED"
         assert dataset.append(raw) is not None
     with capture_logs() as more_logs, Dataset.open(tmp_path / "skip", on_malformed="skip") as dataset:
-        for record in [*bad, *good]:
-            dataset.append(record)
+        for raw_record in bad:
+            dataset.append(raw_record)
+        for record_seen in good:
+            dataset.append(record_seen)
         assert dataset.refused_records == len(bad)
     assert list(read_records(tmp_path / "skip")) == good
     assert list(read_records(tmp_path / "raise")) == good[:1]

@@ -112,7 +112,7 @@ def root(tmp_path: Path) -> Path:
         why={"state_ts": later, "text": "it is dry at Lindengasse 12"},
     )
     with Dataset.open(tmp_path) as dataset:
-        for record in (
+        written: list[Any] = [
             *observations(3),
             state(),
             plan(1, START),
@@ -125,7 +125,8 @@ def root(tmp_path: Path) -> Path:
             refused,
             reset,
             told,
-        ):
+        ]
+        for record in written:
             dataset.append(record)
     return tmp_path
 

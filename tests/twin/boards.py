@@ -180,7 +180,7 @@ def _watch_relays(world: World, seen: Played) -> None:
             seen.switched.append((t_ms, output, on))
         switch(output, on, t_ms)
 
-    world.set_output = watched  # type: ignore[method-assign]
+    world.set_output = watched  # type: ignore[method-assign,assignment]
 
 
 def play_on_cpython(script: Script, end_ms: int, skip_idle: bool) -> Played:

@@ -42,15 +42,14 @@ class ScriptedSensors:
         self.faults = SensorFaults()
         self.shown = QUIET
 
+    def state(self) -> None:
+        """A reading changes nothing that would have to be put back."""
+
+    def restore(self, state: None) -> None:
+        """Nothing was changed."""
+
     def read(self, now_ms: int, truth: Truth) -> Readings:
         return replace(self.shown, absent=self.faults.absent | self.faults.corrupt << 8)
-
-    def state(self) -> Readings:
-        """A reading changes nothing; the script alone does."""
-        return self.shown
-
-    def restore(self, state: Readings) -> None:
-        """Nothing to put back."""
 
 
 def scripted_world(seed: int = 1) -> tuple[World, ScriptedSensors]:

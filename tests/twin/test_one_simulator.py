@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tomato_host.twin.core_board import CoreBoard
@@ -135,6 +136,6 @@ def test_the_person_of_a_campaign_clears_an_hour_after_the_cause_has_gone() -> N
     assert _faults(tent) == () and tent.take_acknowledgement() and not tent.take_acknowledgement()
 
 
-def _faults(tent: SimulatedTent) -> tuple[object, ...]:
+def _faults(tent: SimulatedTent) -> tuple[Any, ...]:
     tent.observe()
     return tent.device_status().faults

@@ -73,7 +73,7 @@ def chip(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Probe
 
     from tests.twin import conftest
 
-    keep, conftest.VirtualBoard = conftest.VirtualBoard, Chip  # type: ignore[misc]  # for this probe only
+    keep, conftest.VirtualBoard = conftest.VirtualBoard, Chip  # type: ignore[misc,assignment]  # for this probe only
     try:
         probe = Probe(World(1), tmp_path)
     finally:

@@ -8,6 +8,7 @@ import random
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Literal
 
 import httpx
 import pytest
@@ -60,10 +61,12 @@ def _fetcher(clock: Clock, timeout_s: float = 2.0, attempts: int = 3) -> Fetcher
     return Fetcher(RateLimiter(GEOSPHERE_LIMITS, clock.monotonic), timeout_s, attempts, random.Random(1), clock.sleep)
 
 
-def _service(stub: WeatherStub, clock: Clock, folder: Path, fallback: str = "open_meteo") -> WeatherService:
+def _service(
+    stub: WeatherStub, clock: Clock, folder: Path, fallback: Literal["open_meteo", "none"] = "open_meteo"
+) -> WeatherService:
     settings = WeatherSettings(
         geosphere_url=stub.url, open_meteo_url=f"{stub.url}/open_meteo", timeout_s=2.0, fallback=fallback
-    )  # type: ignore[arg-type]
+    )
     return build_service(settings, *VIENNA, "Europe/Vienna", folder, random.Random(1), clock.sleep, clock.monotonic)
 
 

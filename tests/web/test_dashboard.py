@@ -251,7 +251,7 @@ def test_the_keyboard_is_enough(browser, host: Host, token: str) -> None:  # typ
     open_page(browser, host)
     press(Keys.TAB)
     assert focused() == "Skip to content"
-    seen = []
+    seen: list[str] = []
     while "why" not in seen and len(seen) < 40:
         press(Keys.TAB)
         seen.append(focused())

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 from tomato_host.brain.psychrometric_arrays import saturation_array_kpa
-from tomato_host.brain.world_model.data import OUTSIDE_COLUMNS, PLAN_COLUMNS, HourlyLog, KnownAhead
+from tomato_host.brain.world_model.data import OUTSIDE_COLUMNS, HourlyLog, KnownAhead
+
+from shared_schemas.devices import PLAN_COLUMNS
 
 START_HOUR = 494_064
 """2026-05-13 00:00 UTC."""

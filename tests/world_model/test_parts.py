@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import psychrolib
 import pytest
@@ -12,10 +14,12 @@ from tomato_host.brain.world_model.blend import SkillBlend
 from tomato_host.brain.world_model.bounded_rls import BoundedRls, Coefficient
 from tomato_host.brain.world_model.conformal import ConformalInterval
 from tomato_host.brain.world_model.daily_ridge import DailyRidge
-from tomato_host.brain.world_model.data import PLAN_COLUMNS, RolloutInputs, RolloutStart
+from tomato_host.brain.world_model.data import RolloutInputs, RolloutStart
 from tomato_host.brain.world_model.dynamics import CALM_MPS, TentDynamics, draught
 from tomato_host.brain.world_model.settings import WorldModelSettings
 from tomato_host.brain.world_model.stress import stress_risk
+
+from shared_schemas.devices import PLAN_COLUMNS
 
 psychrolib.SetUnitSystem(psychrolib.SI)
 
@@ -159,7 +163,7 @@ def test_storm_dries_the_air_and_a_breeze_does_not() -> None:
 
 
 def test_stress_rises_with_each_of_its_causes_and_unknown_causes_do_not_count() -> None:
-    calm = {
+    calm: dict[str, Any] = {
         "vpd_kpa": np.array([1.0]),
         "leaf_vpd_kpa": np.array([1.0]),
         "driest_pct": np.array([35.0]),

@@ -26,7 +26,7 @@ def _hours(days: int, seed: int, dose: float) -> PotInputs:
 
 def _lived(pot: np.ndarray, hours: PotInputs, noise: float = 0.03) -> np.ndarray:
     """What its probe showed."""
-    course = PotInputs(*(column[None] for column in (hours.vpd, hours.light, hours.fan, hours.water)))
+    course = PotInputs(*(column[None] for column in (hours.vpd, hours.lamp, hours.fan, hours.water)))
     level = roll_levels(pot[None], np.array([[38.0]]), np.zeros(1), course)[0, 0]
     return np.asarray(level + np.random.default_rng(5).normal(0.0, noise, len(level)))
 
@@ -73,10 +73,10 @@ def test_a_pot_held_below_its_capacity_is_not_said_to_drain() -> None:
     for h in range(len(water)):
         water[h] = 3.0 if level < 29.0 and h % 2 == 0 else 0.0
         before = water[h - 1] if h else 0.0
-        one = PotInputs(*(column[h : h + 1][None] for column in (hours.vpd, hours.light, hours.fan, water)))
+        one = PotInputs(*(column[h : h + 1][None] for column in (hours.vpd, hours.lamp, hours.fan, water)))
         level = float(roll_levels(POT[None], np.array([[level]]), np.array([before]), one)[0, 0, 0])
         seen.append(level)
-    law = _taught(np.array(seen), PotInputs(hours.vpd, hours.light, hours.fan, water))
+    law = _taught(np.array(seen), PotInputs(hours.vpd, hours.lamp, hours.fan, water))
     assert not law.drains and law.theta[CAPACITY] > max(CAPACITIES_PCT)
 
 
@@ -107,7 +107,8 @@ def test_more_water_never_leaves_a_pot_drier(
     hours = _hours(1, seed, dose=2.0)
     water = np.tile(hours.water, (2, 1))
     water[1, hour] += ml / 100.0
-    course = PotInputs(*(np.tile(column, (2, 1)) for column in (hours.vpd, hours.light, hours.fan)), water)
+    vpd, light, fan = (np.tile(column, (2, 1)) for column in (hours.vpd, hours.lamp, hours.fan))
+    course = PotInputs(vpd, light, fan, water)
     dry, wet = roll_levels(np.array(theta)[None], np.array([[start]]), np.zeros(2), course)[0]
     assert (wet >= dry - 1e-9).all()
     assert (dry >= 0.0).all() and (wet <= 100.0).all()

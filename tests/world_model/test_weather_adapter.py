@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -62,8 +63,9 @@ def _weather(
     )
 
 
-def _context(**changes: object) -> AdapterContext:
-    return AdapterContext(**{"now": NOW, "base": _targets(), "growth_stage": "flowering", **changes})
+def _context(**changes: Any) -> AdapterContext:
+    given: dict[str, Any] = {"now": NOW, "base": _targets(), "growth_stage": "flowering", **changes}
+    return AdapterContext(**given)
 
 
 def _now_state(soil: float = 32.0, trust: float = 0.9) -> StateV1:

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 import numpy as np
 from tomato_host.brain.brain import BrainSettings
 from tomato_host.brain.psychrometric_arrays import leaf_vpd_array_kpa, saturation_array_kpa, vpd_array_kpa
-from tomato_host.brain.world_model.data import OUTSIDE_COLUMNS, PLAN_COLUMNS, HourlyLog, KnownAhead
+from tomato_host.brain.world_model.data import OUTSIDE_COLUMNS, HourlyLog, KnownAhead
 from tomato_host.brain.world_model.hourly_history import hour_index
 from tomato_host.sources.scenarios import Scenario
 from tomato_host.twin.campaign.tent_run import TentRun
@@ -19,7 +19,7 @@ from tomato_host.twin.sensors import PROBE_DRY_RAW, PROBE_WET_RAW
 from tomato_host.twin.simulated_tent import SimulatedTent
 from tomato_host.twin.world import World
 
-from shared_schemas.devices import OUTPUT_BY_NAME
+from shared_schemas.devices import OUTPUT_BY_NAME, PLAN_COLUMNS
 
 SAMPLE_MIN = 10
 START = datetime.fromisoformat("2026-05-01T00:00:00+02:00")

@@ -1,4 +1,4 @@
-"""The planner core on somebody else's plant: `lettuce-greenhouse-gym`, 40 days of lettuce in a real winter's weather.
+"""The planner core on a published plant model: `lettuce-greenhouse-gym`, 40 days of lettuce in a real winter's weather.
 
 `python tools/bench/lettuce_adapter.py` prints the gym's own grower heuristic, a plain beam search, its IPOPT controller
 and our planner in one run, with and without 5 % noise on the plant's coefficients. All planners read the true state and

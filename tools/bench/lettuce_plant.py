@@ -1,4 +1,4 @@
-"""Somebody else's greenhouse as our planner sees it: van Henten (2003), many plans at once, in closed forms."""
+"""A published greenhouse model as our planner sees it: van Henten (2003), many plans at once, in closed forms."""
 
 from __future__ import annotations
 
@@ -46,7 +46,9 @@ class Plant:
     def advance(self, state: tuple[Array, ...], controls: Array, weather: Array) -> tuple[Array, ...]:
         """One step of the plant under controls [B, 3]: mg/m2/s of gas, mm/s of ventilation, W/m2 of heat."""
         for _ in range(SUBSTEPS):
-            state = self._substep(*state, controls[:, 0] * 1e-6, controls[:, 1] * 1e-3, controls[:, 2], weather)
+            dry, co2, temp, vapour = state
+            gas, vent, heat = controls[:, 0] * 1e-6, controls[:, 1] * 1e-3, controls[:, 2]
+            state = self._substep(dry, co2, temp, vapour, gas, vent, heat, weather)
         return state
 
     @staticmethod

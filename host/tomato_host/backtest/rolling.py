@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from shared_schemas.devices import PLAN_COLUMNS
 from tomato_host.backtest.baselines import Baseline
 from tomato_host.backtest.tables import BacktestCase
 from tomato_host.brain.world_model.arrays import Array, Mask
-from tomato_host.brain.world_model.data import HISTORY_H, OUTSIDE_COLUMNS, PLAN_COLUMNS, KnownAhead, ModelShape
+from tomato_host.brain.world_model.data import HISTORY_H, OUTSIDE_COLUMNS, KnownAhead, ModelShape
 from tomato_host.brain.world_model.model import WorldModel
 
 OURS = "world_model"

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
-from shared_schemas.devices import LAMP, PUMP, only_output
+from shared_schemas.devices import LAMP, PLAN_COLUMNS, PUMP, VENT
 from shared_schemas.records import Forecast36hV1, StateV1
 from tomato_host.brain.psychrometric_arrays import leaf_vpd_array_kpa, vapour_array_kpa, vpd_array_kpa
 from tomato_host.brain.world_model.arrays import Array
-from tomato_host.brain.world_model.data import OUTSIDE_COLUMNS, PLAN_COLUMNS, HourlyLog, Kind, Quantity
+from tomato_host.brain.world_model.data import OUTSIDE_COLUMNS, HourlyLog, Kind, Quantity
 from tomato_host.brain.world_model.hourly_history import HourlyHistory, hour_index
 from tomato_host.errors import TomatoError
 from tomato_host.sources.csv_mapping import EXTRA, CsvMapping, header_of, load_mapping, open_table, read_rows
@@ -28,7 +28,7 @@ _TARGETS: tuple[tuple[str, Kind], ...] = (
     ("soil_temp_c", "other"),
 )
 _COMPANIONS = ("air_temp_c", "soil_temp_c", "co2_ppm", "light_lux", "transpiration", "vent_pct", "screen_pct")
-_PLANNED = {"water_ml": PUMP.column, "light_on": LAMP.column, "fan_on": only_output(vents=True).column}
+_PLANNED = {"water_ml": PUMP.column, "light_on": LAMP.column, "fan_on": VENT.column}
 """Columns of a grower's table that say what was done, and the plan columns they are."""
 _EXPLAINS_VPD = ("air_temp_c",)
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from shared_schemas.records import (
-    ActionType,
     ActionV1,
     DeviceStatusV1,
     Forecast36hV1,
@@ -31,6 +30,7 @@ from tomato_host.brain.control import (
     rules,
 )
 from tomato_host.brain.control.context import RECENT_H
+from tomato_host.brain.control.plan_columns import MEASURED_ON
 from tomato_host.brain.control.planner.mpc import Clock, PlannerModel, planner
 from tomato_host.brain.control.planner.world_model_adapter import bind_model
 from tomato_host.brain.control.targets import base_targets
@@ -41,7 +41,8 @@ from tomato_host.brain.estimator.settings import EstimatorSettings
 from tomato_host.brain.forecast_state import ForecastState
 from tomato_host.brain.guardrails.context import GuardContext
 from tomato_host.brain.guardrails.guardrails import Guardrails, Verdict
-from tomato_host.brain.guardrails.limits import MILLI
+from tomato_host.brain.guardrails.limits import MILLI, OUTPUT_NAMES
+from tomato_host.brain.guardrails.profiles import DOSES
 from tomato_host.brain.guardrails.settings import GuardSettings
 from tomato_host.brain.safe_mode import SafeModeSettings, SafeModeState, SafeModeStep, Signals, step
 from tomato_host.brain.settings import BudgetSettings, SiteSettings
@@ -62,7 +63,7 @@ Controller = Callable[[DecisionContext], ControlDecision]
 TRIGGER_CHECK_S = 60.0
 """How often an observation is asked whether it calls for a decision; a change of mode asks at once."""
 
-RECENT_COLUMNS = ("air_temp_c", "rh_pct", "vpd_kpa", "exhaust_on", "humidifier_on")
+RECENT_COLUMNS = ("air_temp_c", "rh_pct", "vpd_kpa", *MEASURED_ON)
 
 NOT_READY = ("UNKNOWN", "BOOT", "SAFE", "READY")
 """States of the board in which it could carry nothing out yet; a decision waits until it is leased."""
@@ -194,7 +195,7 @@ class Brain:
         """Actions of an earlier process, oldest first: their water and time count, and pauses do not begin anew."""
         actions = tuple(finished)
         self.guardrails.replay(actions)
-        watered = [a.ts for a in actions if a.type is ActionType.WATER and a.outcome and a.outcome.delivered_ml]
+        watered = [a.ts for a in actions if a.outcome and a.outcome.delivered_ml]
         if watered:
             self.memory = replace(
                 self.memory, last_water_at=max(watered), usual_water_ml=recorded_usual_water_ml(actions)
@@ -213,7 +214,7 @@ class Brain:
     def add_outcome(self, action: ActionV1) -> None:
         """An action has ended; what it delivered explains what comes. Water that surely never came was no watering."""
         self.forecast_state.add_outcome(action)
-        if action.type is ActionType.WATER and action.outcome is not None and action.outcome.delivered_ml == 0.0:
+        if action.outcome is not None and action.outcome.delivered_ml == 0.0:
             self._undo_watering(action.ts)
 
     def _rebuild(self, now: datetime) -> AdaptedTargets | None:
@@ -284,7 +285,7 @@ class Brain:
         self.memory = decision.memory
         guard = self._guard_context(runtime)
         verdicts = tuple(self.guardrails.judge(proposal, guard) for proposal in decision.proposals)
-        if any(v.action.type is ActionType.WATER and not v.allowed for v in verdicts):
+        if any(v.action.type in DOSES and not v.allowed for v in verdicts):
             self._undo_watering(runtime.now)
         return Decision(decision.plan, verdicts, _baseline(context, decision.plan))
 
@@ -313,8 +314,7 @@ class Brain:
             memory=self.memory,
             mode=self.safe_mode.mode,
             recent=self._recent(),
-            mist_used_s=self._day_used("humidifier", now),
-            water_used_ml=self._day_used("water_pump", now),
+            used={name: self._day_used(name, now) for name in OUTPUT_NAMES},
             event=event,
         )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+from shared_schemas.devices import GAS
 from shared_schemas.records import ActionV1, Forecast36hV1, PlanV1, Prediction36hV1, StateV1
 from shared_schemas.records.action_v1 import OUTPUT_OF
 from tomato_host.brain.world_model.data import ModelShape, tent_quantities
@@ -46,7 +47,7 @@ class ForecastState:
         when = outcome.finished_ts or action.ts
         if outcome.delivered_ml:
             self.history.add_water(when, outcome.delivered_ml)
-        elif output == "co2_solenoid" and outcome.delivered_s:
+        elif output == GAS.name and outcome.delivered_s:
             self.history.add_on_time(output, when, outcome.delivered_s)
 
     def add_weather(self, weather: Forecast36hV1) -> None:

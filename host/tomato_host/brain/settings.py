@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FiniteFloat
 
-from shared_schemas.devices import OUTPUT_BY_NAME
+from shared_schemas.devices import budget_of
 
 DEFAULT_TIME_ZONE = "Europe/Vienna"
 """Where the first tents stand; every other place sets `[site] timezone`."""
@@ -48,13 +48,13 @@ class BudgetSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    water_ml_per_day: Annotated[int, Field(ge=0, le=OUTPUT_BY_NAME["water_pump"].day_budget)] = 2_200
+    water_ml_per_day: Annotated[int, Field(ge=0, le=budget_of("water_ml_per_day"))] = 2_200
     """Water of all plants together."""
-    co2_s_per_day: Annotated[int, Field(ge=0, le=OUTPUT_BY_NAME["co2_solenoid"].day_budget)] = 300
+    co2_s_per_day: Annotated[int, Field(ge=0, le=budget_of("co2_s_per_day"))] = 300
     """Open time of the CO2 valve."""
-    light_s_per_day: Annotated[int, Field(ge=0, le=OUTPUT_BY_NAME["light"].day_budget)] = 64_800
+    light_s_per_day: Annotated[int, Field(ge=0, le=budget_of("light_s_per_day"))] = 64_800
     """Time the lamp is on."""
-    humidifier_s_per_day: Annotated[int, Field(ge=0, le=OUTPUT_BY_NAME["humidifier"].day_budget)] = 21_600
+    humidifier_s_per_day: Annotated[int, Field(ge=0, le=budget_of("humidifier_s_per_day"))] = 21_600
     """Time the humidifier is on."""
-    heater_s_per_day: Annotated[int, Field(ge=0, le=OUTPUT_BY_NAME["heater_mat"].day_budget)] = 43_200
+    heater_s_per_day: Annotated[int, Field(ge=0, le=budget_of("heater_s_per_day"))] = 43_200
     """Time the heater mat is on."""

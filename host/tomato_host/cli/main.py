@@ -1,4 +1,4 @@
-"""The command line's front guardrails: names every command and loads only the one that is called."""
+"""The command line's entry point: names every command and loads only the one that is called."""
 
 from __future__ import annotations
 

@@ -56,11 +56,9 @@ class DecisionContext:
     mode: Mode = "NORMAL"
     recent: Mapping[str, float] = field(default_factory=dict)
     """Means over the last `RECENT_H` hours of vpd_kpa, air_temp_c, rh_pct: fans work in strokes, leaves feel means.
-    Shares of the same time that exhaust_on and humidifier_on were seen: what the guardrails or the board cut short."""
-    mist_used_s: float | None = None
-    """Seconds of mist in the last 24 h by the ledger, those under way included; None without a ledger."""
-    water_used_ml: float | None = None
-    """The same for water, in ml."""
+    Shares of the same time that outputs were seen on (`plan_columns.MEASURED_ON`), which show what was cut short."""
+    used: Mapping[str, float] = field(default_factory=dict)
+    """By output: s or ml of the last 24 h by the ledger, those under way included; empty without a ledger."""
     event: str | None = None
     """Why this decision is taken outside the cycle; None on the cycle."""
 

@@ -39,7 +39,7 @@ class RunSeries:
     """A run sampled evenly, true values, all arrays [N]."""
 
     period_s: float
-    light: Array
+    light_hours: Array
     """1 in the light hours that the plant is owed, else 0; a lamp left dark changes nothing in what air is right."""
     vpd_kpa: Array
     air_temp_c: Array
@@ -76,7 +76,7 @@ def evaluate_run(course: RunSeries, band: StageBand) -> RunEvaluation:
     """Judge one run by the bands of its growth stage. The last part of a window is left out."""
     size = max(1, round(WINDOW_S / course.period_s))
     hours = size * course.period_s / 3_600.0
-    light = _means(course.light, size) >= 0.5
+    light = _means(course.light_hours, size) >= 0.5
     vpd, air, soil = (_means(v, size) for v in (course.vpd_kpa, course.air_temp_c, course.driest_pct))
     low, high = (np.where(light, band.vpd_day[i], band.vpd_night[i]) for i in (0, 1))
     vpd_bad = (vpd < np.where(light, *WET_KPA)) | (vpd > high + DRY_MARGIN_KPA)

@@ -19,16 +19,16 @@ def decide(context: DecisionContext) -> ControlDecision:
     memory = context.memory
     pause_s = setpoints.photoperiod_h * 3_600.0 / DOSES_A_DAY
     since = None if memory.last_water_at is None else (context.now - memory.last_water_at).total_seconds()
-    due = setpoints.light and (since is None or since >= pause_s - 60.0)
+    due = setpoints.light_hours and (since is None or since >= pause_s - 60.0)
     dose = setpoints.water_ml_per_day / DOSES_A_DAY if due else 0.0
     lamp = light(inputs)
-    share = EXHAUST_DAY if setpoints.light else EXHAUST_NIGHT
-    mist_s = HUMIDIFIER_DAY * cycle_s if setpoints.light else 0.0
+    share = EXHAUST_DAY if setpoints.light_hours else EXHAUST_NIGHT
+    mist_s = HUMIDIFIER_DAY * cycle_s if setpoints.light_hours else 0.0
     return build_decision(
         context,
         "fixed_timer",
         [
-            OutputRequest("light", setpoints.light_for_s if setpoints.light else 0.0, lamp.text, ("timer",)),
+            OutputRequest("light", setpoints.light_for_s if setpoints.light_hours else 0.0, lamp.text, ("timer",)),
             OutputRequest("circulation_fan", 0.5 * cycle_s, "timer", ("timer",), spread=True),
             OutputRequest("exhaust_fan", share * cycle_s, "timer", ("timer",), spread=True),
             OutputRequest("humidifier", mist_s, "timer", ("timer",), spread=True),

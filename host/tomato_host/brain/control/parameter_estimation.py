@@ -39,7 +39,7 @@ from datetime import datetime, timedelta
 import numpy as np
 from numpy.typing import NDArray
 
-from tomato_host.brain.control.plan_columns import CIRCULATION, EXHAUST, HEATER, HUMIDIFIER, LIGHT
+from tomato_host.brain.control.plan_columns import LAMP_K, MAT_K, MIST_K, STIR_K, VENT_K
 from tomato_host.brain.control.tent_balance import BalanceParameters, Duties, steady_state_air
 
 Array = NDArray[np.float64]
@@ -159,7 +159,7 @@ def _fade(horizon: int) -> Array:
 
 
 def _duties(plans: Array) -> Duties:
-    return Duties(*(plans[..., column] for column in (LIGHT, CIRCULATION, EXHAUST, HUMIDIFIER, HEATER)))
+    return Duties(*(plans[..., column] for column in (LAMP_K, STIR_K, VENT_K, MIST_K, MAT_K)))
 
 
 def _belief(mean: Array, covariance: Array, at: datetime | None) -> ParameterEstimate:

@@ -1,17 +1,20 @@
-"""The columns of a plan as an array [..., hours, columns]: their order is the registry's, named here once for numpy."""
+"""Columns of a plan array [..., K] by number: which column is which output follows from the registry."""
 
 from __future__ import annotations
 
-from shared_schemas.devices import OUTPUTS, PLAN_COLUMNS
+from typing import Final
 
-COLUMNS = len(PLAN_COLUMNS)
-INDEX = {name: position for position, name in enumerate(PLAN_COLUMNS)}
-WATER = INDEX["water_ml"]
-"""Millilitres an hour."""
-LIGHT, CIRCULATION = INDEX["light"], INDEX["circulation_fan"]
-"""Shares of the hour, as exhaust, humidifier and heater."""
-EXHAUST, HUMIDIFIER, HEATER = INDEX["exhaust_fan"], INDEX["humidifier"], INDEX["heater_mat"]
-CO2 = INDEX["co2_seconds"]
-"""Seconds of the valve an hour."""
-COLUMN_OF = {row.name: INDEX[row.column] for row in OUTPUTS if row.kind == "relay"}
-"""The columns that are duties, by output, in the order of a plan."""
+from shared_schemas.devices import GAS, LAMP, MAT, MIST, OUTPUTS, PLAN_COLUMNS, PUMP, STIRRER, VENT
+
+COLUMNS: Final = len(PLAN_COLUMNS)
+INDEX: Final = {name: position for position, name in enumerate(PLAN_COLUMNS)}
+LAMP_K, STIR_K, VENT_K, MIST_K, MAT_K, DOSE_K, GAS_K = (
+    INDEX[row.column] for row in (LAMP, STIRRER, VENT, MIST, MAT, PUMP, GAS)
+)
+COLUMN_OF: Final = {row.name: INDEX[row.column] for row in OUTPUTS if row.kind == "relay"}
+"""Column of each relay, in wire order."""
+AMOUNTS: Final = frozenset(row.column for row in OUTPUTS if row.kind != "relay")
+"""Columns that hold an amount (ml, s), not a share of the hour."""
+MEASURED_ON: Final = {f"{row.name}_on": INDEX[row.column] for row in (VENT, MIST)}
+"""Shares of time on, as the estimator measures them, and their column: what guardrails or board cut short is learned as
+it was. The other relays run as asked for, or move the air's dryness too little to matter."""

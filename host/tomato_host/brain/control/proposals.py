@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
+from shared_schemas.devices import OUTPUT_BY_NAME, OUTPUTS, PUMP, Output
 from shared_schemas.records.action_v1 import OUTPUT_OF, ActionType, ActionV1, Origin, Params, Why
 from shared_schemas.records.plan_v1 import PlanStep, PlanV1, RejectedPlan, Score
 from tomato_host.brain.control.context import ControlDecision, DecisionContext
@@ -44,10 +45,11 @@ def stamp(now: datetime) -> str:
 
 
 def _params(request: OutputRequest, cycle_s: float) -> Params:
-    if request.output == "water_pump":
+    row = OUTPUT_BY_NAME[request.output]
+    if row.kind == "pump":
         return Params(ml=float(round(request.amount)), pulses=request.pulses)
     period_s = float(cycle_s) if request.spread else None
-    state: Literal["ON"] | None = None if request.output == "co2_solenoid" else "ON"
+    state: Literal["ON"] | None = "ON" if row.kind == "relay" else None
     seconds = request.amount
     if state and not request.spread and request.amount >= cycle_s:
         seconds += OVERLAP_S
@@ -81,7 +83,7 @@ def propose(
         kind = TYPE_OF[request.output]
         if request.amount > 0.0:
             params = _params(request, context.settings.cycle_s)
-        elif kind.value.startswith("SET_") and context.memory.duty.get(request.output, 0.0) > 0.0:
+        elif OUTPUT_BY_NAME[request.output].kind == "relay" and context.memory.duty.get(request.output, 0.0) > 0.0:
             params = Params(state="OFF")
         else:
             continue
@@ -95,43 +97,41 @@ def propose(
 
 def duties(requests: Sequence[OutputRequest], cycle_s: float) -> dict[str, float]:
     """Share of the cycle each output is on, 0..1; the pump has none."""
-    return {w.output: min(1.0, w.amount / cycle_s) for w in requests if w.output != "water_pump"}
+    return {w.output: min(1.0, w.amount / cycle_s) for w in requests if OUTPUT_BY_NAME[w.output].kind != "pump"}
 
 
 def cycle_steps(context: DecisionContext, requests: Sequence[OutputRequest]) -> tuple[PlanStep, ...]:
     """The coming cycle hour by hour, as far as one decision reaches: water now, duties even, light at its front."""
     cycle_s = context.settings.cycle_s
-    share = duties(requests, cycle_s)
-    light_s = next((w.amount for w in requests if w.output == "light"), 0.0)
-    water = next((w.amount for w in requests if w.output == "water_pump"), 0.0)
+    amounts = {w.output: w.amount for w in requests}
     steps = []
     for hour in range(max(1, -(-cycle_s // 3_600))):
-        span_s = min(3_600.0, cycle_s - hour * 3_600.0)
-        steps.append(
-            PlanStep(
-                start=context.now + timedelta(hours=hour),
-                water_ml=water if hour == 0 else 0.0,
-                light=min(1.0, max(0.0, (light_s - hour * 3_600.0) / span_s)),
-                circulation_fan=share.get("circulation_fan", 0.0),
-                exhaust_fan=share.get("exhaust_fan", 0.0),
-                humidifier=share.get("humidifier", 0.0),
-                heater_mat=share.get("heater_mat", 0.0),
-                co2_seconds=share.get("co2_solenoid", 0.0) * span_s,
-            )
-        )
+        columns = {row.column: _in_hour(row, amounts.get(row.name, 0.0), cycle_s, hour) for row in OUTPUTS}
+        steps.append(PlanStep(start=context.now + timedelta(hours=hour), **columns))
     return tuple(steps)
+
+
+def _in_hour(row: Output, amount: float, cycle_s: float, hour: int) -> float:
+    """What an output gives in one hour of the cycle, in the unit of its column."""
+    if row.kind == "pump":
+        return amount if hour == 0 else 0.0
+    span_s = min(3_600.0, cycle_s - hour * 3_600.0)
+    if row.lights:
+        return min(1.0, max(0.0, (amount - hour * 3_600.0) / span_s))
+    share = min(1.0, amount / cycle_s)
+    return share if row.kind == "relay" else share * span_s
 
 
 def _light_edge(context: DecisionContext) -> datetime | None:
     """When the light hours next begin or end within the cycle; None where neither happens."""
     setpoints, cycle_s = setpoints_at(context.now, context), context.settings.cycle_s
-    edge_s = setpoints.light_for_s if setpoints.light else setpoints.light_starts_in_s
+    edge_s = setpoints.light_for_s if setpoints.light_hours else setpoints.light_starts_in_s
     return context.now + timedelta(seconds=edge_s) if edge_s < cycle_s else None
 
 
 def worthwhile(request: OutputRequest) -> OutputRequest:
     """The request, or nothing where the amount is not worth a relay's stroke: below 1 s, below 5 ml."""
-    least = MIN_ML if request.output == "water_pump" else MIN_S
+    least = MIN_ML if OUTPUT_BY_NAME[request.output].kind == "pump" else MIN_S
     return (
         replace(request, amount=0.0, text=f"too little to be worth it: {request.text}"[:240])
         if (0.0 < request.amount < least)
@@ -167,7 +167,7 @@ def build_decision(
         rejected=rejected,
         explanation=(explanation or "; ".join(w.text for w in wanted) or "nothing to do")[:240],
     )
-    watered = any(w.output == "water_pump" for w in wanted)
+    watered = any(w.output == PUMP.name for w in wanted)
     memory = replace(
         context.memory,
         decided_at=context.now,

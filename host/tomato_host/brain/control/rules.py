@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from shared_schemas.devices import OUTPUTS
 from tomato_host.brain.control.context import ControlDecision, DecisionContext
 from tomato_host.brain.control.control_inputs import ControlInputs, read_inputs
 from tomato_host.brain.control.photoperiod import share_of_day
 from tomato_host.brain.control.proposals import OutputRequest, build_decision
 
-OUTPUT_ORDER = ("light", "circulation_fan", "exhaust_fan", "humidifier", "heater_mat", "water_pump", "co2_solenoid")
 HOT_FOR_LIGHT_C = 33.0
 FRESH_AIR = 0.08
 """Least share of exhaust by day: leaves use up the CO2 of a closed tent."""
@@ -39,7 +39,7 @@ def decide(context: DecisionContext) -> ControlDecision:
     inputs = read_inputs(context)
     if context.mode == "PAUSED":
         return build_decision(
-            context, "rules", [OutputRequest(name, 0.0, "paused by the operator") for name in OUTPUT_ORDER]
+            context, "rules", [OutputRequest(row.name, 0.0, "paused by the operator") for row in OUTPUTS]
         )
     if context.mode == "SAFE":
         return build_decision(context, "safe_mode", safe_requests(inputs))
@@ -97,7 +97,7 @@ def exhaust(inputs: ControlInputs) -> OutputRequest:
     low_kpa, high_kpa = inputs.setpoints.vpd_kpa
     if inputs.air_temp_c is not None and inputs.air_temp_c < low_c - 2.0:
         return OutputRequest("exhaust_fan", 0.0, f"{inputs.air_temp_c:.1f} degC: too cold to ventilate")
-    least = FRESH_AIR if inputs.setpoints.light else 0.0
+    least = FRESH_AIR if inputs.setpoints.light_hours else 0.0
     share, text, fired = inputs.last_duty("exhaust_fan"), "as before: the air is right", ("exhaust holds",)
     if inputs.vpd_kpa is not None and inputs.vpd_kpa < low_kpa:
         share += SHARE_PER_KPA * (low_kpa - inputs.vpd_kpa) + MIN_SHARE
@@ -167,7 +167,7 @@ def co2(inputs: ControlInputs, exhaust_s: float) -> OutputRequest:
     state, wanted = inputs.context.state, inputs.setpoints.co2_ppm
     if not inputs.context.settings.use_co2:
         return OutputRequest("co2_solenoid", 0.0, "switched off in the settings")
-    if not inputs.setpoints.light or inputs.context.mode != "NORMAL":
+    if not inputs.setpoints.light_hours or inputs.context.mode != "NORMAL":
         return OutputRequest("co2_solenoid", 0.0, "only in light hours and in mode NORMAL")
     if state.devices.light != "ON":
         return OutputRequest("co2_solenoid", 0.0, "the lamp is not on yet: no CO2 in the dark")
@@ -220,7 +220,7 @@ def _since_water_s(inputs: ControlInputs) -> float | None:
 def _blind(inputs: ControlInputs) -> OutputRequest:
     """No trusted probe: the usual amount, at least a small dose by the clock: a dead probe must not kill the plant."""
     settings, since = inputs.context.settings, _since_water_s(inputs)
-    if not inputs.setpoints.light:
+    if not inputs.setpoints.light_hours:
         return OutputRequest("water_pump", 0.0, "no trusted soil probe; no blind dose at night")
     usual_dose_ml = min(inputs.setpoints.dose_ml, _usual_left_ml(inputs), allowance_ml(inputs))
     if usual_dose_ml >= settings.blind_dose_ml and (since is None or since >= settings.water_pause_s):
@@ -253,7 +253,7 @@ def water(inputs: ControlInputs) -> OutputRequest:
         return OutputRequest("water_pump", 0.0, f"{probe.id} at {moisture:.1f} % is moist enough")
     if inputs.context.mode == "SAFE" and moisture > hard_low:
         return OutputRequest("water_pump", 0.0, f"safe mode: {probe.id} at {moisture:.1f} % can wait")
-    if not setpoints.light and moisture > hard_low:
+    if not setpoints.light_hours and moisture > hard_low:
         return OutputRequest("water_pump", 0.0, f"{probe.id} at {moisture:.1f} % can wait for the morning")
     if since is not None and since < settings.water_pause_s:
         return OutputRequest("water_pump", 0.0, "the last dose needs time to soak in")

@@ -87,7 +87,7 @@ def _range(band: tuple[float, float]) -> TargetRange:
 class Setpoints:
     """Bands for this moment: VPD kPa, air degC, soil % by volume, CO2 ppm; light as the wall clock wants it."""
 
-    light: bool
+    light_hours: bool
     light_starts_in_s: float
     light_for_s: float
     """The light left in the coming cycle, from `light_starts_in_s` on."""

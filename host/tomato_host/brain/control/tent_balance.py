@@ -54,7 +54,7 @@ class BalanceParameters:
 class Duties:
     """Shares 0..1, arrays of one shape."""
 
-    light: Array
+    lamp: Array
     circulation: Array
     exhaust: Array
     mist: Array
@@ -69,19 +69,19 @@ def vapour_g_m3(kpa: Array, temp_c: Array) -> Array:
 def _leaves(duties: Duties, vpd_kpa: Array, tent: BalanceParameters) -> Array:
     """Transpiration in g/h: grows with the deficit, less than in proportion because stomata close."""
     pull = 0.4 + 0.6 * np.minimum(np.maximum(vpd_kpa, 0.0), 2.5)
-    return np.asarray((tent.leaves_light_g_h * duties.light + tent.leaves_dark_g_h) * pull)
+    return np.asarray((tent.leaves_light_g_h * duties.lamp + tent.leaves_dark_g_h) * pull)
 
 
 def _flow_and_heat(duties: Duties, wet_g_h: Array, tent: BalanceParameters) -> tuple[Array, Array]:
     flow = tent.leak_m3_h + tent.exhaust_m3_h * duties.exhaust
-    heat = tent.lamp_w * duties.light + tent.fan_w * duties.circulation + tent.mat_w * duties.mat
+    heat = tent.lamp_w * duties.lamp + tent.fan_w * duties.circulation + tent.mat_w * duties.mat
     heat = heat - W_PER_G_H * wet_g_h
     return flow, heat / (tent.wall_w_k + W_PER_K_M3_H * flow)
 
 
 def steady_state_air(room_c: Figure, room_g_m3: Figure, duties: Duties, tent: BalanceParameters) -> tuple[Array, Array]:
     """(air degC, VPD kPa) in balance with a room under `duties`; room and tent may be arrays that broadcast."""
-    vpd = np.full(np.broadcast_shapes(np.shape(room_c), duties.light.shape), 1.0)
+    vpd = np.full(np.broadcast_shapes(np.shape(room_c), duties.lamp.shape), 1.0)
     temp = vpd
     for _ in range(5):  # leaves and air depend on each other; half steps settle within a few rounds
         wet = _leaves(duties, vpd, tent) + tent.mist_g_h * duties.mist

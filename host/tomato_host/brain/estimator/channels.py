@@ -8,27 +8,27 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Final
 
+from shared_schemas.devices import OUTPUTS, PUMP
 from tomato_host.brain.estimator.settings import EstimatorSettings
 
-LAMP_SWITCHED: Final = 1
-PUMPED: Final = 2
-CO2_DOSED: Final = 4
-DOOR: Final = 8
-EXHAUST_SWITCHED: Final = 16
-HUMIDIFIED: Final = 32
-CIRCULATION_SWITCHED: Final = 64
-"""Things that may explain a fast change, as bits of one mask."""
+SWITCHING: Final[dict[str, int]] = {row.name: 1 << row.wire_id for row in OUTPUTS if row.explains}
+"""Outputs whose switching may explain a fast change, each as a bit of one mask."""
+DOOR: Final = 1 << len(OUTPUTS)
+"""The open door, which explains most changes."""
+PUMPED: Final = SWITCHING[PUMP.name]
 
+DOOR_LASTS_S: Final = 900.0
 EXCUSE_LASTS_S: Final[dict[int, float]] = {
-    LAMP_SWITCHED: 180.0,
-    PUMPED: 900.0,
-    CO2_DOSED: 600.0,
-    DOOR: 900.0,
-    EXHAUST_SWITCHED: 300.0,
-    HUMIDIFIED: 300.0,
-    CIRCULATION_SWITCHED: 300.0,
+    **{SWITCHING[row.name]: row.explains_for_s for row in OUTPUTS if row.explains},
+    DOOR: DOOR_LASTS_S,
 }
 """How long after the event a fast change is still attributed to it."""
+
+
+def excused(reading: str) -> int:
+    """Mask of the events that explain a fast change of a reading (`soil` for the probes): the door, and the outputs
+    whose row in the registry says so."""
+    return DOOR | sum(SWITCHING[row.name] for row in OUTPUTS if reading in row.explains)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,25 +64,26 @@ class Channel:
 
 
 _NEVER_LOW, _NEVER_HIGH = -1e9, 1e9
-_VENTED = DOOR | EXHAUST_SWITCHED
 
 # fmt: off
 CHANNELS: Final[tuple[Channel, ...]] = (
-    Channel("air_temp_c", -10.0, 60.0, 2.0, 0.6, 0.0, 3_600.0, _NEVER_LOW, _NEVER_HIGH, 30.0, DOOR, 10.0, 3.0, True),
+    Channel("air_temp_c", -10.0, 60.0, 2.0, 0.6, 0.0, 3_600.0, _NEVER_LOW, _NEVER_HIGH, 30.0,
+            excused("air_temp_c"), 10.0, 3.0, True),
     Channel("rh_pct", 2.0, 100.0, 7.0, 2.0, 0.0, 3_600.0, _NEVER_LOW, 99.0, 30.0,
-            _VENTED | HUMIDIFIED | CIRCULATION_SWITCHED, 10.0, 3.0, True),
+            excused("rh_pct"), 10.0, 3.0, True),
     Channel("co2_ppm", 200.0, 10_000.0, 150.0, 120.0, 0.0, 3_600.0, _NEVER_LOW, _NEVER_HIGH, 60.0,
-            _VENTED | CO2_DOSED | CIRCULATION_SWITCHED, 5.0, 1.0, False),
-    Channel("leaf_temp_c", -10.0, 60.0, 2.5, 0.8, 0.0, 3_600.0, _NEVER_LOW, _NEVER_HIGH, 30.0, DOOR, 10.0, 1.5, False),
+            excused("co2_ppm"), 5.0, 1.0, False),
+    Channel("leaf_temp_c", -10.0, 60.0, 2.5, 0.8, 0.0, 3_600.0, _NEVER_LOW, _NEVER_HIGH, 30.0,
+            excused("leaf_temp_c"), 10.0, 1.5, False),
     Channel("light_lux", 0.0, 119_000.0, 300.0, 600.0, 0.10, 3_600.0, 50.0, _NEVER_HIGH, 20.0,
-            LAMP_SWITCHED | DOOR, 1e9, 1.0, False),
-    Channel("soil_temp_c", -5.0, 50.0, 1.2, 0.15, 0.0, 4_500.0, _NEVER_LOW, _NEVER_HIGH, 60.0, PUMPED | DOOR, 20.0, 1.0,
-            False),
+            excused("light_lux"), 1e9, 1.0, False),
+    Channel("soil_temp_c", -5.0, 50.0, 1.2, 0.15, 0.0, 4_500.0, _NEVER_LOW, _NEVER_HIGH, 60.0,
+            excused("soil_temp_c"), 20.0, 1.0, False),
 )
 """Every scalar sensor, in the order the estimator reads them."""
 
-SOIL_PROBE: Final = Channel("soil", 0.5, 99.9, 6.0, 1.0, 0.0, 3_600.0, _NEVER_LOW, _NEVER_HIGH, 60.0, PUMPED | DOOR,
-                            30.0, 2.0, True)
+SOIL_PROBE: Final = Channel("soil", 0.5, 99.9, 6.0, 1.0, 0.0, 3_600.0, _NEVER_LOW, _NEVER_HIGH, 60.0,
+                            excused("soil"), 30.0, 2.0, True)
 # fmt: on
 """Every soil probe. Exactly 0 or 100 % is a probe in the air, a broken wire or a short, never a soil. Water explains
 a rise only, work in the tent (door open) both directions."""

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone
 from functools import cached_property
 
+from shared_schemas.devices import OUTPUTS
 from shared_schemas.records import AnomalyV1, DeviceStatusV1, SamplingPlanV1, SensorHealthV1, StateV1, VisionV1
 from shared_schemas.records.sensor_health_v1 import SensorDiagnosis
 from shared_schemas.records.state_v1 import Budgets, Devices, Env, Plant, Probe, Soil, VisionSummary
@@ -142,15 +143,9 @@ class Estimate:
         )
 
     def _device_part(self) -> Devices:
-        out = self._devices.outputs
+        outputs = self._devices.outputs
         return Devices(
-            light=out.light,
-            circulation_fan=out.circulation_fan,
-            exhaust_fan=out.exhaust_fan,
-            humidifier=out.humidifier,
-            heater_mat=out.heater_mat,
-            water_pump=out.water_pump,
-            co2_solenoid=out.co2_solenoid,
+            **{row.name: getattr(outputs, row.name) for row in OUTPUTS},
             mcu_connected=self._devices.mcu_connected,
             last_reset_ts=self._devices.last_reset_ts,
         )

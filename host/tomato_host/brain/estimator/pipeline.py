@@ -12,7 +12,8 @@ carries a confidence between 0 and 1, so that a rule further down can say what i
     between sensors     mismatch of companions, within minutes and within days                  cross_check.py, drift.py
     confidence          product of range, rate, cross and history; weighted mean of all         confidence.py
     derived             deficit, dew point, leaf minus air, light integral, soil average        psychrometrics.py,
-                                                                                                light.py, soil.py
+                                                                                                light_integral.py,
+                                                                                                soil.py
     anomalies           thresholds with hysteresis, on values of enough confidence only         anomaly_detector.py
     history             one row of the last 48 h                                                ring_buffer.py
 
@@ -34,6 +35,7 @@ from datetime import datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from shared_schemas.devices import LAMP, names_of
 from shared_schemas.records import AnomalyV1, DeviceStatusV1, ObservationV1, VisionV1
 from tomato_host.brain.estimator.anomaly_detector import AnomalyDetector
 from tomato_host.brain.estimator.channels import channels_for
@@ -50,7 +52,7 @@ from tomato_host.brain.estimator.drift import CLEARED_BELOW as DRIFT_CLEARED_BEL
 from tomato_host.brain.estimator.drift import DriftDetector
 from tomato_host.brain.estimator.estimate import Estimate, SensorMoment
 from tomato_host.brain.estimator.lamp_interference import LampInterference
-from tomato_host.brain.estimator.light import DailyLightIntegral
+from tomato_host.brain.estimator.light_integral import DailyLightIntegral
 from tomato_host.brain.estimator.recent_events import RecentEvents
 from tomato_host.brain.estimator.ring_buffer import RingBuffer
 from tomato_host.brain.estimator.sensor_health import DRIFT, JUMP_REMEMBERED_S, SensorTrack
@@ -59,7 +61,8 @@ from tomato_host.brain.estimator.soil import TRUSTED, WaterArrival, average_mois
 from tomato_host.brain.psychrometrics import absolute_humidity_g_m3, dew_point_c, saturation_vapour_pressure_kpa
 from tomato_host.brain.settings import BudgetSettings, SiteSettings
 
-AIR, RH, CO2, LEAF, LIGHT, SOIL_TEMP, FIRST_PROBE = range(7)
+AIR, RH, CO2_PPM, LEAF, LUX, SOIL_TEMP, FIRST_PROBE = range(7)
+RELAYS: Final = names_of(kind="relay")
 NAN: Final = float("nan")
 HISTORY_DERIVED: Final = (
     "vpd_kpa",
@@ -67,9 +70,7 @@ HISTORY_DERIVED: Final = (
     "soil_avg_pct",
     "dli_mol_m2",
     "confidence",
-    "lamp_on",
-    "exhaust_on",
-    "humidifier_on",
+    *(f"{name}_on" for name in RELAYS),
     "water_ml_today",
 )
 SPOTLESS: Final = (0.0, 0.0, 0.0)
@@ -130,7 +131,7 @@ class Estimator:
         elif self._last is not None and not self._clock_was_set_back(observation):
             return self._last.repeated_late()
         gap_s = t_s - self._t_s
-        lamp = devices.outputs.light == "ON"
+        lamp = getattr(devices.outputs, LAMP.name) == "ON"
         events = self._events.update(t_s, gap_s, devices, observation.door_open)
         self._check_sensors(t_s, observation, lamp, events)
         values = [track.trusted for track in self._tracks]
@@ -230,7 +231,7 @@ class Estimator:
                 interference.update(t_s, probe.moisture_pct, lamp, events, probe.missing or "")
 
     def _update_drift(self, t_s: float, values: list[float | None], lamp: bool, lamp_for_s: float) -> None:
-        level = values[LIGHT] if lamp and lamp_for_s >= LAMP_SETTLES_S else None
+        level = values[LUX] if lamp and lamp_for_s >= LAMP_SETTLES_S else None
         if not self._drift.update(t_s, values, level):
             return
         for i, track in enumerate(self._tracks):
@@ -278,7 +279,7 @@ class Estimator:
 
     def _derive(self, t_s: float, ts: datetime, values: list[float | None]) -> tuple[float | None, ...]:
         """vpd, leaf minus air, leaf vpd, dew point, absolute humidity, light integral; None where a part is missing."""
-        air, rh, leaf, light = values[AIR], values[RH], values[LEAF], values[LIGHT]
+        air, rh, leaf, light = values[AIR], values[RH], values[LEAF], values[LUX]
         vpd = delta = leaf_vpd = dew = absolute = None
         formula = self._settings.formula
         if air is not None and rh is not None:
@@ -295,7 +296,7 @@ class Estimator:
             self._midnight_s = _next_midnight_s(ts, self._zone)
         if light is not None:
             self._dli.update(t_s, light)
-        return vpd, delta, leaf_vpd, dew, absolute, self._dli.mol_m2 if self._tracks[LIGHT].fitted else None
+        return vpd, delta, leaf_vpd, dew, absolute, self._dli.mol_m2 if self._tracks[LUX].fitted else None
 
     def _signals(
         self,
@@ -319,14 +320,14 @@ class Estimator:
         return [
             air,
             values[RH],
-            values[CO2],
+            values[CO2_PPM],
             vpd,
             delta,
             values[SOIL_TEMP],
             average,
             margin,
             self._vpd_change(t_s, vpd),
-            *self._light_mismatch(t_s, values[LIGHT], lamp),
+            *self._light_mismatch(t_s, values[LUX], lamp),
             _flag(observation.leak),
             _flag(observation.reservoir_ok, turned=True),
             self._arrival.unanswered_ml,
@@ -381,7 +382,6 @@ class Estimator:
         overall: float,
         devices: DeviceStatusV1,
     ) -> None:
-        outputs = devices.outputs
         row = [
             t_s,
             *values,
@@ -390,9 +390,7 @@ class Estimator:
             average,
             derived[5],
             overall,
-            1.0 if outputs.light == "ON" else 0.0,
-            1.0 if outputs.exhaust_fan == "ON" else 0.0,
-            1.0 if outputs.humidifier == "ON" else 0.0,
+            *(1.0 if getattr(devices.outputs, name) == "ON" else 0.0 for name in RELAYS),
             devices.water_ml_used_today,
         ]
         self._history.append([NAN if v is None else v for v in row])

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from tomato_host.brain.estimator.light import LUX_PER_UMOL, Lamp
+from tomato_host.brain.estimator.light_integral import LUX_PER_UMOL, Lamp
 
 ProbeId = Annotated[str, Field(min_length=1, max_length=24, pattern=r"^[A-Za-z0-9_\-]+$")]
 

@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from shared_schemas.devices import OUTPUTS
 from shared_schemas.records.action_v1 import OUTPUT_OF, ActionType, ActionV1, Check, Params, Safety
 from tomato_host.brain.guardrails.context import GuardContext, ProposalCase, RuleFinding
 from tomato_host.brain.guardrails.ledger import Hold, Ledger
 from tomato_host.brain.guardrails.limits import MILLI, OUTPUT_NAMES, build_limits, check_thresholds
-from tomato_host.brain.guardrails.profiles import PROFILES, RANK
+from tomato_host.brain.guardrails.profiles import DOSES, PROFILES, RANK
 from tomato_host.brain.guardrails.rules import CLIPPING, OFF_RULES, REFUSING, RULE_NAMES, asks_for
 from tomato_host.brain.guardrails.settings import GuardSettings
 from tomato_host.brain.settings import BudgetSettings
@@ -25,8 +26,12 @@ GRACE_S = 120.0
 """A hold outlasts its span by this much: the board's minimum pauses push the last pulse back."""
 OFF_NAMES = tuple(name for name, _ in OFF_RULES)
 MOST_MILLI = 86_400 * MILLI
-EXCLUDES = {ActionType.SET_EXHAUST_FAN: "co2_solenoid"}
-"""Air out goes before gas in: an accepted exhaust ends a running CO2 hold."""
+EXCLUDES: dict[str, tuple[str, ...]] = {
+    row.action: tuple(other.name for other in OUTPUTS if other.group == row.group and not other.vents)
+    for row in OUTPUTS
+    if row.vents
+}
+"""Air out goes before gas in: an accepted exhaust ends the holds of its interlock group, a running CO2 dose."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +73,7 @@ def _refused(action: ActionV1, rule: str, finding: RuleFinding, before: tuple[Ch
 def _clipped_params(case: ProposalCase) -> Params:
     """The params with the amount that is left; pulses are as many as the board needs for it."""
     params = case.action.params
-    if case.kind is ActionType.WATER:
+    if case.kind in DOSES:
         pulses = max(params.pulses or 1, -(-case.milli // case.limit.pulse_milli))
         return params.model_copy(update={"ml": case.milli / MILLI, "pulses": pulses})
     return params.model_copy(update={"seconds": case.milli / MILLI})
@@ -156,7 +161,7 @@ class Guardrails:
         output, key = case.limit.output, str(case.action.id)
         affected = [output]
         if case.milli > 0 and case.kind in EXCLUDES:
-            affected.append(EXCLUDES[case.kind])
+            affected += EXCLUDES[case.kind]
         preempts = tuple(name for name in affected if self.ledger.hold(name, case.now_s) is not None)
         for name in preempts:
             self.ledger.end_hold(name)
@@ -225,7 +230,7 @@ class Guardrails:
             self.ledger.remember(action.id)
             if action.type not in OUTPUT_OF:
                 continue
-            delivered = action.outcome.delivered_ml if action.type is ActionType.WATER else action.outcome.delivered_s
+            delivered = action.outcome.delivered_ml if action.type in DOSES else action.outcome.delivered_s
             self.settle(action, 0.0, delivered or 0.0, action.outcome.finished_ts or action.ts)
 
 

@@ -4,14 +4,25 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from shared_schemas.devices import OUTPUTS, names_of
+from shared_schemas.devices import actions_of, names_of
 from shared_schemas.records.action_v1 import OUTPUT_OF, ActionType
 from shared_schemas.records.base import Mode
 
-A = ActionType
 ALL_ACTIONS = frozenset(OUTPUT_OF)
-GENTLE = frozenset(ActionType(row.action) for row in OUTPUTS if row.risk == "gentle")
+
+
+def _actions(**facts: object) -> frozenset[ActionType]:
+    return frozenset(map(ActionType, actions_of(**facts)))
+
+
+GENTLE = _actions(risk="gentle")
 """Actions that do no harm when the state is doubtful: air and light only."""
+
+DOSES = _actions(kind="pump")
+"""Water for the pots, asked for in ml: plants live by it, so doubt makes it less, not nothing."""
+
+GASES = _actions(kind="valve")
+"""CO2: never needed, and harmful to people, so doubt forbids it first."""
 
 RISKY = frozenset(names_of(risk="risky"))
 """What mode SAFE keeps off when the context does not list the outputs."""
@@ -19,12 +30,12 @@ RISKY = frozenset(names_of(risk="risky"))
 PERMITTED: dict[str, frozenset[ActionType]] = {
     "controller": ALL_ACTIONS,
     "person": ALL_ACTIONS,
-    "safe_mode": GENTLE | {A.WATER},
+    "safe_mode": GENTLE | DOSES,
     "policy": ALL_ACTIONS,
     "api": ALL_ACTIONS,
-    "mqtt": ALL_ACTIONS - {A.CO2_INJECT},
+    "mqtt": ALL_ACTIONS - GASES,
     # The language model proposes; gas and heat are not for it.
-    "llm": GENTLE | {A.WATER},
+    "llm": GENTLE | DOSES,
 }
 """Actions each origin may ask for. STOP_ALL, NO_ACTION and OFF are open to all of these."""
 
@@ -50,10 +61,10 @@ class Profile:
 
 PROFILES: dict[Mode, Profile] = {
     "NORMAL": Profile(frozenset(), frozenset(), 1.0, 1.0, 1.0, 1.0, 0.0),
-    "CAUTION": Profile(frozenset({A.CO2_INJECT}), frozenset(), 0.6, 0.5, 0.75, 0.67, 0.1),
+    "CAUTION": Profile(GASES, frozenset(), 0.6, 0.5, 0.75, 0.67, 0.1),
     # Water is left to rule `safe_mode`: a leak forbids it, a hot day does not.
     "SAFE": Profile(
-        ALL_ACTIONS - GENTLE - {A.WATER}, frozenset({A.CO2_INJECT, A.SET_HEATER_MAT}), 0.4, 0.25, 0.5, 0.67, 0.1
+        ALL_ACTIONS - GENTLE - DOSES, GASES | _actions(risk="risky", heats=True), 0.4, 0.25, 0.5, 0.67, 0.1
     ),
     "PAUSED": Profile(ALL_ACTIONS, frozenset(), 1.0, 1.0, 1.0, 1.0, 0.0),
 }

@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from math import isfinite
 
-from shared_schemas.records.action_v1 import ActionType, ActionV1
+from shared_schemas.devices import LAMP, OUTPUTS, VENT, Output
+from shared_schemas.records.action_v1 import ActionV1
 from shared_schemas.records.state_v1 import StateV1
 from tomato_host.brain.guardrails.context import ProposalCase, RuleFinding
 from tomato_host.brain.guardrails.ledger import HOUR_S
 from tomato_host.brain.guardrails.limits import MILLI
-from tomato_host.brain.guardrails.profiles import GENTLE, PERMITTED, RANK, RISKY
+from tomato_host.brain.guardrails.profiles import DOSES, GASES, GENTLE, PERMITTED, RANK, RISKY
 
 Rule = Callable[[ProposalCase], RuleFinding | None]
 OPERATOR_RANK = RANK["person"]
@@ -141,17 +142,13 @@ def confidence(case: ProposalCase) -> RuleFinding | None:
     least = case.settings.min_confidence + case.profile.extra_confidence
     if value >= least:
         return None
-    if case.kind is not ActionType.WATER:
+    if case.kind not in DOSES:
         return RuleFinding(value, least, "the state is not trusted")
     dose = case.settings.low_confidence_dose_ml * MILLI
     return RuleFinding(value, least, "the state is not trusted: small dose", dose) if case.milli > dose else None
 
 
-QUANTITY_OF = {
-    ActionType.CO2_INJECT: "co2_ppm",
-    ActionType.SET_HUMIDIFIER: "rh_pct",
-    ActionType.SET_HEATER_MAT: "soil_temp_c",
-}
+QUANTITY_OF: dict[str, str] = {row.action: row.target_reading for row in OUTPUTS if row.target_reading}
 """The reading without which an action is blind."""
 
 
@@ -174,12 +171,23 @@ def _over(value: float | None, limit: float, what: str) -> RuleFinding | None:
     return RuleFinding(value, limit, f"{what} is too high") if value >= limit else None
 
 
-def _water(case: ProposalCase) -> RuleFinding | None:
-    if case.context.leak:
-        return RuleFinding(1.0, 0.0, "the leak sensor is wet")
-    if case.context.reservoir_ok is False:
-        return RuleFinding(0.0, 1.0, "the reservoir is low")
-    # A probe without confidence says nothing; only trusted wetness refuses water.
+def _air_temp_c(case: ProposalCase) -> float | None:
+    state = case.context.state
+    return None if state is None else state.env.air_temp_c
+
+
+def no_leak(case: ProposalCase) -> RuleFinding | None:
+    """Neither water nor heat into a wet tent."""
+    return RuleFinding(1.0, 0.0, "the leak sensor is wet") if case.context.leak else None
+
+
+def reservoir(case: ProposalCase) -> RuleFinding | None:
+    """A pump must not run dry."""
+    return RuleFinding(0.0, 1.0, "the reservoir is low") if case.context.reservoir_ok is False else None
+
+
+def soil_not_wet(case: ProposalCase) -> RuleFinding | None:
+    """A probe without confidence says nothing; only trusted wetness refuses water."""
     trusted = [
         p.moisture_pct
         for p in _state_of(case).soil.probes
@@ -190,55 +198,74 @@ def _water(case: ProposalCase) -> RuleFinding | None:
     return None
 
 
-def _co2(case: ProposalCase) -> RuleFinding | None:
-    state = _state_of(case)
-    if state.devices.light != "ON":
+def in_light(case: ProposalCase) -> RuleFinding | None:
+    """Leaves use CO2 in light only."""
+    if getattr(_state_of(case).devices, LAMP.name) != "ON":
         return RuleFinding(0.0, 1.0, "no CO2 in the dark")
-    held = case.ledger.hold("exhaust_fan", case.now_s)
-    # A hold is newer than the state: the exhaust may have been asked to run, or to stop, a moment ago.
-    if state.devices.exhaust_fan == "ON" if held is None else held.left_milli > 0:
+    return None
+
+
+def not_vented(case: ProposalCase) -> RuleFinding | None:
+    """Gas would be blown out. A hold is newer than the state: the exhaust may just have been asked to run or stop."""
+    held = case.ledger.hold(VENT.name, case.now_s)
+    if getattr(_state_of(case).devices, VENT.name) == "ON" if held is None else held.left_milli > 0:
         return RuleFinding(1.0, 0.0, "the exhaust would blow the CO2 out")
-    return _over(state.env.co2_ppm, case.settings.co2_high_ppm, "co2_ppm")
+    return None
 
 
-def _humidifier(case: ProposalCase) -> RuleFinding | None:
-    if case.context.leak:
-        return RuleFinding(1.0, 0.0, "the leak sensor is wet")
-    return _over(_state_of(case).env.rh_pct, case.settings.rh_high_pct, "rh_pct")
+READING: dict[str, Callable[[StateV1], float | None]] = {
+    "rh_pct": lambda state: state.env.rh_pct,
+    "co2_ppm": lambda state: state.env.co2_ppm,
+    "soil_temp_c": lambda state: state.soil.temp_c,
+}
+"""Where the state holds a target reading of the registry."""
 
 
-def _heater(case: ProposalCase) -> RuleFinding | None:
-    if case.context.leak:
-        return RuleFinding(1.0, 0.0, "the leak sensor is wet")
-    return _over(_state_of(case).soil.temp_c, case.settings.soil_temp_high_c, "soil_temp_c")
+def below_ceiling(reading: str, setting: str) -> Rule:
+    """The rule that refuses at or above a key of `[guardrails]`, and where the reading has no value."""
+    value_of = READING[reading]
+    return lambda case: _over(value_of(_state_of(case)), getattr(case.settings, setting), reading)
 
 
-def _light(case: ProposalCase) -> RuleFinding | None:
-    air_c = case.context.state.env.air_temp_c if case.context.state is not None else None
+def not_hot(case: ProposalCase) -> RuleFinding | None:
+    """What warms the air stays off in a hot tent; without a reading the board decides."""
+    air_c = _air_temp_c(case)
     return None if air_c is None else _over(air_c, case.settings.air_hot_c, "air_temp_c")
 
 
-def _exhaust(case: ProposalCase) -> RuleFinding | None:
-    air_c = case.context.state.env.air_temp_c if case.context.state is not None else None
+def not_cold(case: ProposalCase) -> RuleFinding | None:
+    """No air out of a cold tent."""
+    air_c = _air_temp_c(case)
     if air_c is None or air_c >= case.settings.air_cold_c:
         return None
     return RuleFinding(air_c, case.settings.air_cold_c, "air_temp_c is too low to blow air out")
 
 
-ENVIRONMENT: dict[ActionType, Rule] = {
-    ActionType.WATER: _water,
-    ActionType.CO2_INJECT: _co2,
-    ActionType.SET_HUMIDIFIER: _humidifier,
-    ActionType.SET_HEATER_MAT: _heater,
-    ActionType.SET_LIGHT: _light,
-    ActionType.SET_EXHAUST_FAN: _exhaust,
-}
+def environment_rules(row: Output) -> tuple[Rule, ...]:
+    """What a row of the registry says of its output's surroundings, as rules in the order in which they are asked."""
+    chosen: tuple[tuple[bool, Rule], ...] = (
+        ("no_leak" in row.needs, no_leak),
+        ("reservoir_ok" in row.needs, reservoir),
+        (row.kind == "pump", soil_not_wet),
+        (row.only_in_light, in_light),
+        (row.group == VENT.group and not row.vents, not_vented),
+        (row.heats and not row.ceiling_setting, not_hot),  # what has a ceiling of its own is bounded by that
+        (row.vents, not_cold),
+    )
+    ceiling = (below_ceiling(row.target_reading, row.ceiling_setting),) if row.ceiling_setting else ()
+    return (*(rule for holds, rule in chosen if holds), *ceiling)
+
+
+ENVIRONMENT: dict[str, tuple[Rule, ...]] = {row.action: environment_rules(row) for row in OUTPUTS}
 
 
 def environment(case: ProposalCase) -> RuleFinding | None:
-    """Leak, reservoir, air and soil: the rule of the output itself."""
-    rule = ENVIRONMENT.get(case.kind)
-    return None if rule is None else rule(case)
+    """Leak, reservoir, air and soil: what the row of the output asks of its surroundings."""
+    for rule in ENVIRONMENT[case.kind]:
+        finding = rule(case)
+        if finding is not None:
+            return finding
+    return None
 
 
 def interval(case: ProposalCase) -> RuleFinding | None:
@@ -266,7 +293,7 @@ def _clip(case: ProposalCase, milli: int, text: str) -> RuleFinding | None:
 
 def per_action(case: ProposalCase) -> RuleFinding | None:
     """The largest single action: pulses of the pump, or on-time within the span; never more of a span than allowed."""
-    if case.kind is ActionType.WATER:
+    if case.kind in DOSES:
         pulses = case.action.params.pulses or 1
         if pulses > MOST_PULSES:
             return RuleFinding(float(pulses), float(MOST_PULSES), "pulses in one action")
@@ -275,7 +302,7 @@ def per_action(case: ProposalCase) -> RuleFinding | None:
     period_s, longest_s = case.action.params.period_s or 0.0, float(case.settings.longest_s)
     if period_s > longest_s:
         return RuleFinding(period_s, longest_s, "spread over too long, s")
-    share = case.profile.dose_share if case.kind is ActionType.CO2_INJECT else 1.0
+    share = case.profile.dose_share if case.kind in GASES else 1.0
     return _clip(case, int(case.span_s * MILLI * share), "s in one action")
 
 
@@ -292,7 +319,7 @@ def hour_budget(case: ProposalCase) -> RuleFinding | None:
 
 def day_budget(case: ProposalCase) -> RuleFinding | None:
     """The last 24 h, whatever the calendar says."""
-    share = case.profile.day_share if case.kind is ActionType.CO2_INJECT else 1.0
+    share = case.profile.day_share if case.kind in GASES else 1.0
     left = int(case.limit.day_milli * share) - case.ledger.day_used(case.limit.output, case.now_s)
     return _clip(case, left, "left of the day's budget")
 
@@ -329,10 +356,10 @@ OFF_RULES: tuple[tuple[str, Rule], ...] = (("idempotency", idempotency), ("expir
 def asks_for(action: ActionV1) -> tuple[int, float]:
     """(amount in thousandths, seconds into the future) that a proposal asks for; amount 0 for OFF, -1 for nonsense."""
     params = action.params
-    amount = params.ml if action.type is ActionType.WATER else params.seconds
+    amount = params.ml if action.type in DOSES else params.seconds
     if not (isfinite(amount or 0.0) and isfinite(params.period_s or 0.0)):
         return -1, 0.0
     if params.state == "OFF":
         return 0, amount or 0.0
-    span_s = WATER_SPAN_S if action.type is ActionType.WATER else max(amount or 0.0, params.period_s or 0.0)
+    span_s = WATER_SPAN_S if action.type in DOSES else max(amount or 0.0, params.period_s or 0.0)
     return round((amount or 0.0) * MILLI), span_s

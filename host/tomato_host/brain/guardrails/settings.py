@@ -6,10 +6,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from shared_schemas.devices import OUTPUT_BY_NAME
-
-_PUMP = OUTPUT_BY_NAME["water_pump"]
-_CO2 = OUTPUT_BY_NAME["co2_solenoid"]
+from shared_schemas.devices import PUMP, budget_of
 
 
 class GuardSettings(BaseModel):
@@ -17,13 +14,13 @@ class GuardSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    water_ml_per_hour: Annotated[int, Field(ge=0, le=_PUMP.hour_budget)] = 500
+    water_ml_per_hour: Annotated[int, Field(ge=0, le=budget_of("water_ml_per_hour"))] = 500
     """Water in any 60 minutes, of all origins together."""
-    water_ml_per_pulse: Annotated[int, Field(ge=1, le=_PUMP.max_dose)] = 200
+    water_ml_per_pulse: Annotated[int, Field(ge=1, le=PUMP.max_dose)] = 200
     """Water of one dose."""
-    water_pause_s: Annotated[int, Field(ge=_PUMP.min_off_ms // 1_000, le=86_400)] = 1_800
+    water_pause_s: Annotated[int, Field(ge=PUMP.min_off_ms // 1_000, le=86_400)] = 1_800
     """Shortest time between two doses, of all origins together."""
-    co2_s_per_hour: Annotated[int, Field(ge=0, le=_CO2.hour_budget)] = 120
+    co2_s_per_hour: Annotated[int, Field(ge=0, le=budget_of("co2_s_per_hour"))] = 120
     """CO2 valve open time in any 60 minutes."""
     longest_s: Annotated[int, Field(ge=60, le=21_600)] = 7_800
     """No accepted action reaches further than this; the next decision must ask again."""

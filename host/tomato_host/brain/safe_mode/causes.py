@@ -16,6 +16,9 @@ from tomato_host.brain.safe_mode.signals import Signals
 Test = Callable[[Signals, SafeModeSettings], bool]
 RISKY = names_of(risk="risky")
 CARRY_WATER = names_of(carries_water=True)
+HEATS = names_of(heats=True)
+VENTS = names_of(vents=True)
+GASES = names_of(kind="valve")
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +118,7 @@ CAUSES: tuple[Cause, ...] = (
         _cooled,
         sudden=False,
         needs_operator=False,
-        switch_off=("light", "heater_mat", "co2_solenoid"),
+        switch_off=(*HEATS, *GASES),
         ventilate=True,
         message="The tent is too hot.",
         next_step="open it, check fan and lamp",
@@ -126,7 +129,7 @@ CAUSES: tuple[Cause, ...] = (
         _warmed,
         sudden=False,
         needs_operator=False,
-        switch_off=("exhaust_fan", *CARRY_WATER, "co2_solenoid"),
+        switch_off=(*VENTS, *CARRY_WATER, *GASES),
         ventilate=False,
         message="The tent is too cold.",
         next_step="warm the room, close the tent",

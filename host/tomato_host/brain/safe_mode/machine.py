@@ -32,12 +32,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from shared_schemas.devices import names_of
 from shared_schemas.records.base import Mode
 from tomato_host.brain.safe_mode.causes import CAUSE_BY_NAME, CAUSES, Cause
 from tomato_host.brain.safe_mode.settings import SafeModeSettings
 from tomato_host.brain.safe_mode.signals import Signals
 
-KEEP_ON = ("circulation_fan",)
+KEEP_ON = names_of(stirs=True)
 """What runs through safe mode: moving air keeps mould away and harms nothing."""
 
 

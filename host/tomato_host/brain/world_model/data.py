@@ -17,6 +17,7 @@ from typing import Literal
 
 import numpy as np
 
+from shared_schemas.devices import OUTPUTS, PLAN_COLUMNS, plan_order
 from tomato_host.brain.world_model.arrays import Array, Index, Mask
 
 HORIZON_H = 36
@@ -25,16 +26,8 @@ HORIZON_H = 36
 HISTORY_H = 14 * 24
 """Hours the model looks back at most: seven same hours of the day, 36 h of horizon, some slack for gaps."""
 
-PLAN_COLUMNS: tuple[str, ...] = (
-    "water_ml",
-    "light",
-    "circulation_fan",
-    "exhaust_fan",
-    "humidifier",
-    "heater_mat",
-    "co2_seconds",
-)
-"""What a plan decides for each hour, in the order of the last axis of `rollout`'s plans: ml, shares 0..1, seconds."""
+LEARNED_COLUMNS: tuple[str, ...] = tuple(row.column for row in plan_order(OUTPUTS) if row.kind != "valve")
+"""Plan columns that the model learns from; CO2 moves neither air nor soil."""
 
 OUTSIDE_COLUMNS: tuple[str, ...] = ("out_temp_c", "out_vapour_kpa", "out_vpd_kpa", "out_solar_wm2", "out_wind_mps")
 """Weather outside as the model uses it."""
@@ -83,7 +76,7 @@ class ModelShape:
     """What one tent has: quantities to forecast, plan columns that exist, and whether weather is known at all."""
 
     quantities: tuple[Quantity, ...] = field(default_factory=tent_quantities)
-    plan: tuple[str, ...] = ("water_ml", "light", "circulation_fan", "exhaust_fan", "humidifier", "heater_mat")
+    plan: tuple[str, ...] = LEARNED_COLUMNS
     outside: bool = True
     horizons: tuple[int, ...] = tuple(range(1, HORIZON_H + 1))
 

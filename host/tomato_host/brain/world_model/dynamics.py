@@ -1,5 +1,6 @@
 """The physical core: soil drying, air, vapour and leaf deficit, hour by hour, for many plans at once.
 
+Which column of a plan is the lamp, the vent, the mist, follows from the facts in `shared_schemas.devices`.
 Coefficients and priors are in `priors.py`, the water balance of a pot in `soil_dynamics.py`.
 """
 
@@ -9,10 +10,11 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from shared_schemas.devices import LAMP, MAT, MIST, PLAN_COLUMNS, PUMP, STIRRER, VENT
 from tomato_host.brain.psychrometric_arrays import saturation_array_kpa
 from tomato_host.brain.world_model.arrays import Array
 from tomato_host.brain.world_model.bounded_rls import BoundedRls
-from tomato_host.brain.world_model.data import OUTSIDE_COLUMNS, PLAN_COLUMNS, HourlyLog, RolloutInputs, RolloutStart
+from tomato_host.brain.world_model.data import OUTSIDE_COLUMNS, HourlyLog, RolloutInputs, RolloutStart
 from tomato_host.brain.world_model.priors import AIR_LAW, LEAF_LAW, NOISE, ROOM_C, ROOM_VAPOUR_KPA, VAPOUR_LAW
 from tomato_host.brain.world_model.soil_dynamics import DAY_H, WATER_UNIT_ML, PotDynamics, PotInputs, roll_levels
 
@@ -35,7 +37,7 @@ def draught(wind_mps: Array) -> Array:
 
 def air_change(inputs: RolloutInputs) -> Array:
     """Air change in shares of the exhaust's [B, H]: the fan itself and the draught of a windy hour."""
-    return np.minimum(inputs.plan("exhaust_fan") + draught(inputs.out_wind_mps), 1.5)
+    return np.minimum(inputs.plan(VENT.column) + draught(inputs.out_wind_mps), 1.5)
 
 
 class TentDynamics:
@@ -65,7 +67,7 @@ class TentDynamics:
         past = min(hours + DAY_H, log.hours - 1)
         rows = _Rows(log, past)
         plan = rows.plan
-        seen = PotInputs(rows.vpd, plan["light"], plan["circulation_fan"], plan["water_ml"] / WATER_UNIT_ML)
+        seen = PotInputs(rows.vpd, plan[LAMP.column], plan[STIRRER.column], plan[PUMP.column] / WATER_UNIT_ML)
         for name, law in zip(self.zones, self.soil, strict=True):
             law.update(log.column(name)[-past - 1 :], seen, hours)
 
@@ -82,16 +84,16 @@ class TentDynamics:
 
     def leaf_vpd(self, inputs: RolloutInputs, vpd: Array) -> Array:
         """The leaf's deficit [B, H] in air of that deficit."""
-        light, sun = inputs.plan("light"), inputs.out_solar_wm2 / _SUN_UNIT_WM2
+        light, sun = inputs.plan(LAMP.column), inputs.out_solar_wm2 / _SUN_UNIT_WM2
         k = self.leaf.theta
-        leaf = k[0] * vpd + k[1] * light + k[2] * sun + k[3] * inputs.plan("circulation_fan") + k[4]
+        leaf = k[0] * vpd + k[1] * light + k[2] * sun + k[3] * inputs.plan(STIRRER.column) + k[4]
         return np.asarray(np.maximum(leaf, 0.0))
 
     def roll_air(self, start: RolloutStart, inputs: RolloutInputs) -> tuple[Array, Array]:
         """Air temperature in degC and deficit in kPa, both [B, H]."""
         a, v = self.air.theta, self.vapour.theta
-        light, fan, mist = inputs.plan("light"), air_change(inputs), inputs.plan("humidifier")
-        circulation, sun = inputs.plan("circulation_fan"), inputs.out_solar_wm2 / _SUN_UNIT_WM2
+        light, fan, mist = inputs.plan(LAMP.column), air_change(inputs), inputs.plan(MIST.column)
+        circulation, sun = inputs.plan(STIRRER.column), inputs.out_solar_wm2 / _SUN_UNIT_WM2
         keep_t = np.clip(1.0 - a[0] - a[2] * fan, 0.0, 1.0)
         gain_t = (
             (1.0 - keep_t) * ROOM_C
@@ -99,7 +101,7 @@ class TentDynamics:
             + a[4] * light
             + a[5] * light * fan
             + a[6] * sun
-            + a[7] * inputs.plan("heater_mat")
+            + a[7] * inputs.plan(MAT.column)
             + a[8] * mist
             + a[9] * circulation
             + a[10]
@@ -134,9 +136,9 @@ class TentDynamics:
         if not self.soil:
             return np.empty((0, *vpd.shape))
         theta = np.stack([law.theta for law in self.soil])
-        water = inputs.plan("water_ml") / WATER_UNIT_ML
+        water = inputs.plan(PUMP.column) / WATER_UNIT_ML
         before = np.broadcast_to(np.asarray(start.water_before_ml) / WATER_UNIT_ML, water.shape[:1])
-        ahead = PotInputs(vpd, inputs.plan("light"), inputs.plan("circulation_fan"), water)
+        ahead = PotInputs(vpd, inputs.plan(LAMP.column), inputs.plan(STIRRER.column), water)
         return roll_levels(theta, np.asarray(start.soil_pct).reshape(len(self.soil), -1), before, ahead)
 
 
@@ -154,12 +156,12 @@ class _Rows:
             for name, value in _NEUTRAL.items()
         }
         self.sun = self.out["out_solar_wm2"] / _SUN_UNIT_WM2
-        self.light = self.plan["light"]
-        self.air_change = np.minimum(self.plan["exhaust_fan"] + draught(self.out["out_wind_mps"]), 1.5)
+        self.lamp = self.plan[LAMP.column]
+        self.air_change = np.minimum(self.plan[VENT.column] + draught(self.out["out_wind_mps"]), 1.5)
 
     def air(self) -> Array:
         """Rows of AIR_LAW [n, 11]."""
-        fan, light = self.air_change[1:], self.light[1:]
+        fan, light = self.air_change[1:], self.lamp[1:]
         room, out = ROOM_C - self.temp[:-1], self.out["out_temp_c"][1:] - ROOM_C
         return np.stack(
             (
@@ -170,9 +172,9 @@ class _Rows:
                 light,
                 light * fan,
                 self.sun[1:],
-                self.plan["heater_mat"][1:],
-                self.plan["humidifier"][1:],
-                self.plan["circulation_fan"][1:],
+                self.plan[MAT.column][1:],
+                self.plan[MIST.column][1:],
+                self.plan[STIRRER.column][1:],
                 np.ones(len(fan)),
             ),
             axis=1,
@@ -180,7 +182,7 @@ class _Rows:
 
     def vapour(self) -> Array:
         """Rows of VAPOUR_LAW [n, 12]."""
-        fan, light, mist = self.air_change[1:], self.light[1:], self.plan["humidifier"][1:]
+        fan, light, mist = self.air_change[1:], self.lamp[1:], self.plan[MIST.column][1:]
         room, out = ROOM_VAPOUR_KPA - self.vap[:-1], self.out["out_vapour_kpa"][1:] - ROOM_VAPOUR_KPA
         return np.stack(
             (
@@ -194,7 +196,7 @@ class _Rows:
                 mist,
                 mist * fan,
                 self.vpd[:-1],
-                self.plan["circulation_fan"][1:],
+                self.plan[STIRRER.column][1:],
                 np.ones(len(fan)),
             ),
             axis=1,
@@ -205,9 +207,9 @@ class _Rows:
         return np.stack(
             (
                 self.vpd[1:],
-                self.light[1:],
+                self.lamp[1:],
                 self.sun[1:],
-                self.plan["circulation_fan"][1:],
+                self.plan[STIRRER.column][1:],
                 np.ones(len(self.vpd) - 1),
             ),
             axis=1,

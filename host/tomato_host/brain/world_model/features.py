@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from shared_schemas.devices import GAS, PLAN_COLUMNS, PUMP
 from tomato_host.brain.psychrometric_arrays import saturation_array_kpa
 from tomato_host.brain.world_model.arrays import Array, Index
 from tomato_host.brain.world_model.data import (
     HORIZON_H,
     OUTSIDE_COLUMNS,
-    PLAN_COLUMNS,
     HourlyLog,
     KnownAhead,
     Quantity,
@@ -30,10 +30,10 @@ VENT_OPENS_C = 18.0
 BASE_SIZE = 11
 COMPANION_SIZE = 2
 OUTSIDE_SIZE = 20
-_WATER = PLAN_COLUMNS[0]
+_WATER, _GAS = PUMP.column, GAS.column
 _WATER_UNIT_ML = 100.0
 _CO2_UNIT_S = 100.0
-_UNIT = {_WATER: _WATER_UNIT_ML, "co2_seconds": _CO2_UNIT_S}
+_UNIT = {_WATER: _WATER_UNIT_ML, _GAS: _CO2_UNIT_S}
 
 
 def season_lag(horizon: Array | Index) -> Index:

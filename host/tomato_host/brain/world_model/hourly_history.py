@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 
+from shared_schemas.devices import GAS, PLAN_COLUMNS, PUMP, names_of
 from shared_schemas.records.forecast_36h_v1 import Forecast36hV1, WeatherHour
 from shared_schemas.records.plan_v1 import PlanStep
 from shared_schemas.records.state_v1 import StateV1
@@ -16,7 +17,6 @@ from tomato_host.brain.world_model.data import (
     HISTORY_H,
     HORIZON_H,
     OUTSIDE_COLUMNS,
-    PLAN_COLUMNS,
     SPREAD_COLUMNS,
     HourlyLog,
     KnownAhead,
@@ -26,7 +26,7 @@ from tomato_host.brain.world_model.settings import WorldModelSettings
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _HOUR = timedelta(hours=1)
-SWITCHED = ("light", "circulation_fan", "exhaust_fan", "humidifier", "heater_mat")
+SWITCHED = names_of(kind="relay")
 """Outputs whose share of the hour is a regressor."""
 
 _ON_TIME = "on_time."
@@ -64,12 +64,12 @@ class HourlyHistory:
 
     def add_water(self, when: datetime, ml: float) -> None:
         """Water really delivered, in ml."""
-        self._add_total(hour_index(when), "water_ml", ml)
+        self._add_total(hour_index(when), PUMP.column, ml)
 
     def add_on_time(self, output: str, when: datetime, seconds: float) -> None:
         """On-time really delivered, in s. For an output given here the snapshots in states no longer count."""
-        if output == "co2_solenoid":
-            self._add_total(hour_index(when), "co2_seconds", seconds)
+        if output == GAS.name:
+            self._add_total(hour_index(when), GAS.column, seconds)
         elif output in SWITCHED:
             self._timed.add(output)
             self._add_total(hour_index(when), _ON_TIME + output, seconds)
@@ -213,4 +213,4 @@ def rollout_start(state: StateV1, zones: tuple[str, ...], fallback: HourlyLog | 
     probes = {f"soil.{p.id}": p.moisture_pct for p in state.soil.probes}
     average = state.soil.avg_moisture_pct if state.soil.avg_moisture_pct is not None else 32.0
     soil = [value if (value := probes.get(zone)) is not None else last(zone, average) for zone in zones]
-    return RolloutStart(temp, float(saturation_array_kpa(temp)) - deficit, np.array(soil), last("water_ml", 0.0))
+    return RolloutStart(temp, float(saturation_array_kpa(temp)) - deficit, np.array(soil), last(PUMP.column, 0.0))

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 import numpy as np
 
+from shared_schemas.devices import PLAN_COLUMNS
 from shared_schemas.records.prediction_36h_v1 import Prediction36hV1
 from tomato_host.brain.psychrometric_arrays import rh_array_pct
 from tomato_host.brain.world_model.arrays import Array, Index, Mask
@@ -16,7 +17,6 @@ from tomato_host.brain.world_model.conformal import IssuedSeries
 from tomato_host.brain.world_model.data import (
     HORIZON_H,
     OUTSIDE_COLUMNS,
-    PLAN_COLUMNS,
     Forecast,
     HourlyLog,
     Kind,

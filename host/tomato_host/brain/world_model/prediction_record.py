@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 from pydantic import TypeAdapter
 
+from shared_schemas.devices import LAMP
 from shared_schemas.records.prediction_36h_v1 import PredictedHour, Prediction36hV1, RiskWindow
 from tomato_host.brain.world_model.arrays import Array, Mask
 from tomato_host.brain.world_model.data import Forecast, ForecastSummary, HourlyLog, KnownAhead, ModelFacts
@@ -126,7 +127,7 @@ def _reason(log: HourlyLog, ahead: KnownAhead, h: int) -> str:
         "vpd": (vapour - log.column("out_vpd_kpa")[at]) / 0.3,
         "temp": (temp - log.column("out_temp_c")[at]) / 4.0,
         "wind": (wind - log.column("out_wind_mps")[at]) / 6.0,
-        "light": (ahead.column("light")[h] - log.column("light")[at]) / 0.5,
+        "lamp": (ahead.column(LAMP.column)[h] - log.column(LAMP.column)[at]) / 0.5,
     }
     known = {name: value for name, value in moves.items() if np.isfinite(value)}
     name = max(known, key=lambda k: abs(known[k]), default="")
@@ -139,7 +140,7 @@ def _reason(log: HourlyLog, ahead: KnownAhead, h: int) -> str:
         "temp": f"it is {temp:.0f} degC outside, {abs(temp - log.column('out_temp_c')[at]):.0f} K "
         f"{'more' if rose else 'less'} than the day before",
         "wind": f"wind {'rises' if rose else 'falls'} to {wind:.0f} m/s",
-        "light": f"the lamp is {'on' if rose else 'off'} then",
+        "lamp": f"the lamp is {'on' if rose else 'off'} then",
     }[name]
 
 

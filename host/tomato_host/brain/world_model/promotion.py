@@ -21,12 +21,12 @@ from datetime import datetime
 
 import numpy as np
 
+from shared_schemas.devices import PLAN_COLUMNS
 from shared_schemas.records.prediction_36h_v1 import Prediction36hV1
 from tomato_host.brain.world_model.arrays import Array, Index
 from tomato_host.brain.world_model.data import (
     HORIZON_H,
     OUTSIDE_COLUMNS,
-    PLAN_COLUMNS,
     Forecast,
     HourlyLog,
     KnownAhead,

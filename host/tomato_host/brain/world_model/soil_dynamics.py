@@ -67,13 +67,13 @@ class PotInputs:
     """What acts on a pot, by hour [..., H]: kPa, shares of light and fan, water in WATER_UNIT_ML."""
 
     vpd: Array
-    light: Array
+    lamp: Array
     fan: Array
     water: Array
 
     def at(self, index: Index) -> PotInputs:
         """Those hours of a series [n]."""
-        return PotInputs(self.vpd[index], self.light[index], self.fan[index], self.water[index])
+        return PotInputs(self.vpd[index], self.lamp[index], self.fan[index], self.water[index])
 
 
 class PotDynamics:
@@ -138,7 +138,7 @@ def roll_levels(theta: Array, start: Array, water_before: Array, ahead: PotInput
     """
     k = theta.T[:, :, None, None]
     before = np.concatenate((water_before[:, None], ahead.water[:, :-1]), axis=1)
-    dry = k[0] * ahead.vpd + k[1] * ahead.light + k[2] * (ahead.light * ahead.vpd) + k[3] * ahead.fan + k[4]
+    dry = k[0] * ahead.vpd + k[1] * ahead.lamp + k[2] * (ahead.lamp * ahead.vpd) + k[3] * ahead.fan + k[4]
     pull, uptake_fall, shed, capacity = k[5, ..., 0] / 10.0, k[8, ..., 0] / 10.0, -k[9, ..., 0], k[10, ..., 0]
     dry = np.minimum(dry, 0.0) - pull[..., None] * SOIL_REFERENCE_PCT
     gained = k[6] * ahead.water + k[7] * before

@@ -11,11 +11,11 @@ from dataclasses import replace
 
 import numpy as np
 
+from shared_schemas.devices import PLAN_COLUMNS
 from tomato_host.brain.psychrometric_arrays import rh_array_pct, saturation_array_kpa
 from tomato_host.brain.world_model.arrays import Array, Index
 from tomato_host.brain.world_model.data import (
     OUTSIDE_COLUMNS,
-    PLAN_COLUMNS,
     SPREAD_COLUMNS,
     Forecast,
     HourlyLog,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from shared_schemas.devices import OUTPUT_BY_NAME
+from shared_schemas.devices import budget_of
 from shared_schemas.records.base import Mode
 from shared_schemas.records.forecast_36h_v1 import Forecast36hV1, WeatherHour
 from shared_schemas.records.sampling_plan_v1 import SamplingOverride, SamplingPlanV1
@@ -38,13 +38,13 @@ class FieldLimit:
 LIMITS: dict[str, FieldLimit] = {
     "water_ml_budget": FieldLimit(
         200.0,
-        OUTPUT_BY_NAME["water_pump"].day_budget - _RESERVE_ML,
-        f"board day budget {OUTPUT_BY_NAME['water_pump'].day_budget} ml with {_RESERVE_ML:.0f} ml reserve",
+        budget_of("water_ml_per_day") - _RESERVE_ML,
+        f"board day budget {budget_of('water_ml_per_day')} ml with {_RESERVE_ML:.0f} ml reserve",
     ),
     "co2_seconds_budget": FieldLimit(
         0.0,
-        OUTPUT_BY_NAME["co2_solenoid"].day_budget,
-        f"board day budget {OUTPUT_BY_NAME['co2_solenoid'].day_budget} s",
+        budget_of("co2_s_per_day"),
+        f"board day budget {budget_of('co2_s_per_day')} s",
     ),
     "lights_on_hour": FieldLimit(3.0, 12.0, "light begins between 03:00 and 12:00"),
     "soil_moisture_pct.low": FieldLimit(10.0, 45.0, "roots need air"),

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 from numpy.typing import NDArray
 
-from shared_schemas.devices import OUTPUT_BY_NAME
+from shared_schemas.devices import LAMP, MIST, PUMP
 from tomato_host.brain.control.context import DecisionContext
 from tomato_host.brain.control.control_inputs import ControlInputs, read_inputs
 from tomato_host.brain.control.evaluation import AIR_MARGIN_C, COLD_C, DRY_MARGIN_KPA, HOT_C, SOIL_STRESS_PCT, WET_KPA
@@ -33,7 +33,7 @@ PROBE_ERROR_PCT = 2.0
 MAX_ROOT_C = 24.0
 """Tomato roots grow best at 20 to 25 degC (Heuvelink (ed.), "Tomatoes", 2nd ed. 2018, ch. 8)."""
 DAY_H = 24
-MIST_H_PER_DAY = 0.98 * OUTPUT_BY_NAME["humidifier"].day_budget / 3_600.0
+MIST_H_PER_DAY = 0.98 * MIST.day_budget / 3_600.0
 """What the board allows in any 24 h; the rest is for strokes that run over."""
 MAX_MIST_SHARE = 0.44
 """Share of an hour: the board's half an hour, less what a stroke that runs over takes from the next one."""
@@ -57,7 +57,7 @@ def horizon_targets(context: DecisionContext, demand: float = 0.0) -> HorizonTar
     )
     short = 0.0 if now.soil_temp_c is None else max(0.0, each[0].soil_temp_low_c - now.soil_temp_c)
     return HorizonTargets(
-        light=light,
+        light_share=light,
         vpd_low=np.array([a.vpd_kpa[0] + _insets(a)[0] for a in each]),
         vpd_high=np.array([a.vpd_kpa[1] - _insets(a)[1] for a in each]),
         air_low=np.array([a.air_temp_c[0] for a in each]),
@@ -75,7 +75,7 @@ def horizon_targets(context: DecisionContext, demand: float = 0.0) -> HorizonTar
 
 def _insets(setpoints: Setpoints) -> tuple[float, float]:
     """How far inside the VPD band to aim, wet side and dry side; a narrow band is met in its middle."""
-    wet, dry = INSET_DAY_KPA if setpoints.light else INSET_NIGHT_KPA
+    wet, dry = INSET_DAY_KPA if setpoints.light_hours else INSET_NIGHT_KPA
     share = min(1.0, 0.9 * (setpoints.vpd_kpa[1] - setpoints.vpd_kpa[0]) / (wet + dry))
     return wet * share, dry * share
 
@@ -83,7 +83,7 @@ def _insets(setpoints: Setpoints) -> tuple[float, float]:
 def _vpd_harm(each: Sequence[Setpoints]) -> tuple[tuple[Array, Array], ...]:
     """Lines of harm of the air's dryness: a margin around the band, and what score.py counts as stress."""
     low, high = (np.array([a.vpd_kpa[k] for a in each]) for k in (0, 1))
-    wet = np.array([WET_KPA[0] if a.light else WET_KPA[1] for a in each])
+    wet = np.array([WET_KPA[0] if a.light_hours else WET_KPA[1] for a in each])
     return (low - DRY_MARGIN_KPA, high + DRY_MARGIN_KPA), (wet, high + DRY_MARGIN_KPA)
 
 
@@ -114,7 +114,7 @@ def _left(most: float, used_now: float | None, used_h: Array, horizon: int, held
 
 def _mist_left(inputs: ControlInputs, used_h: Array, horizon: int) -> Array:
     """Hours of mist; the guardrails asks what is left now, whatever is freed while the first duty runs."""
-    known_s = inputs.context.mist_used_s
+    known_s = inputs.context.used.get(MIST.name)
     return _left(MIST_H_PER_DAY, None if known_s is None else known_s / 3_600.0, used_h, horizon, first_hours(inputs))
 
 
@@ -122,7 +122,7 @@ def _water_left(inputs: ControlInputs, used_h: Array, horizon: int) -> Array:
     """Millilitres; a dose is asked for at the beginning of its hour, so what falls out within it comes too late."""
     late = np.concatenate([[0.0], used_h[:-1]])
     context = inputs.context
-    used = context.state.budgets.water_ml_used_today if context.water_used_ml is None else context.water_used_ml
+    used = context.used.get(PUMP.name, context.state.budgets.water_ml_used_today)
     return _left(inputs.setpoints.water_ml_per_day, used, late, horizon, 1)
 
 
@@ -134,7 +134,7 @@ def plan_bounds(
     settings, hours = context.settings, horizon_hours(context)
     zone = context.site.zone
     light = np.array([_light_share(h, zone, setpoints.light_start_h, setpoints.photoperiod_h) for h in hours])
-    if setpoints.light and light_rule(inputs).amount <= 0.0:
+    if setpoints.light_hours and light_rule(inputs).amount <= 0.0:
         light[: first_hours(inputs)] = 0.0  # too hot for the lamp
     days = [hour.astimezone(zone).toordinal() for hour in hours]
     day_of = np.array([d - days[0] for d in days], dtype=np.int64)
@@ -155,14 +155,14 @@ def plan_bounds(
         and inputs.co2_ppm < setpoints.co2_ppm
     )
     gas = np.full(len(hours), 100.0 if gas_ok else 0.0)
-    if context.state.devices.light != "ON":
+    if getattr(context.state.devices, LAMP.name) != "ON":
         gas[: first_hours(inputs)] = 0.0  # the guardrails gives none before the lamp is seen to shine
     return Bounds(
-        light=light,
+        light_share=light,
         water_ml=water,
         day_of=day_of,
         water_left_ml=_water_left(inputs, np.zeros(DAY_H) if water_h is None else water_h, len(hours)),
-        humidifier=MAX_MIST_SHARE if inputs.vpd_kpa is not None else 0.0,
+        mist_most=MAX_MIST_SHARE if inputs.vpd_kpa is not None else 0.0,
         mist_left_h=_mist_left(inputs, np.zeros(DAY_H) if mist_h is None else mist_h, len(hours)),
         heater=np.full(len(hours), 0.75 if _may_heat(inputs) else 0.0),
         co2_s=gas,
@@ -182,5 +182,5 @@ def _may_heat(inputs: ControlInputs) -> bool:
 def first_hours(inputs: ControlInputs) -> int:
     """Hours until the next decision: the cycle, or the next edge of the light if that comes first."""
     cycle_h = max(1, round(inputs.cycle_s / 3_600.0))
-    edge_s = inputs.setpoints.light_for_s if inputs.setpoints.light else inputs.setpoints.light_starts_in_s
+    edge_s = inputs.setpoints.light_for_s if inputs.setpoints.light_hours else inputs.setpoints.light_starts_in_s
     return int(min(cycle_h, max(1, round(edge_s / 3_600.0))))

@@ -40,20 +40,21 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from shared_schemas.devices import GAS
 from shared_schemas.records.plan_v1 import PlanStep
 from tomato_host.brain.control import rules
 from tomato_host.brain.control.context import ControlDecision, DecisionContext
 from tomato_host.brain.control.control_inputs import ControlInputs, read_inputs
 from tomato_host.brain.control.parameter_estimation import AIR, DutyMeasurement, NearTermModel, ParameterEstimate, learn
 from tomato_host.brain.control.plan_columns import (
-    CIRCULATION,
-    CO2,
+    AMOUNTS,
     COLUMN_OF,
-    EXHAUST,
-    HEATER,
-    HUMIDIFIER,
-    LIGHT,
-    WATER,
+    COLUMNS,
+    DOSE_K,
+    GAS_K,
+    INDEX,
+    LAMP_K,
+    MEASURED_ON,
 )
 from tomato_host.brain.control.planner.beam_search import SearchResult, SearchSettings, search
 from tomato_host.brain.control.planner.horizon import DAY_H, HOUR, horizon_targets, plan_bounds
@@ -66,7 +67,6 @@ from tomato_host.brain.control.proposals import OutputRequest, build_decision
 from tomato_host.brain.control.rules import light as light_rule
 
 Array = NDArray[np.float64]
-MEASURED_ON = {"exhaust_on": EXHAUST, "humidifier_on": HUMIDIFIER}
 CUT_SHORT = 0.12
 """A share of time on that differs by more than this from what was asked for was cut short by the guardrails or the
 board; less is the coarseness of samples, and the asked share is nearer to the truth."""
@@ -81,7 +81,7 @@ class PlannerModel:
     """What the planner may look through at this moment: the learned model, bound to the present and the weather."""
 
     roll: Callable[[Array], Mapping[str, Array]]
-    """Plans [B, H, 7] (columns as in objective) -> courses [B, H]: vpd_kpa, air_temp_c and each name in `soil`."""
+    """Plans [B, H, K] (columns as in objective) -> courses [B, H]: vpd_kpa, air_temp_c and each name in `soil`."""
     soil: tuple[str, ...]
     """Names of the soil zones in the courses, those whose probe is trusted."""
     spread: Mapping[str, tuple[Array, Array]] = field(default_factory=dict)
@@ -119,13 +119,15 @@ def _plan(
     end = clock() + context.settings.planning_ms / 1_000.0
     inputs = read_inputs(context)
     guide = rules.decide(context)
-    plain = plain_plan(horizon_targets(context).light)
+    plain = plain_plan(horizon_targets(context).light_share)
     last = shifted(context, len(plain), plain)
     demand = water_demand(
         seen.roll, seen.soil, plain if last is None else last, float(context.budgets.water_ml_per_day)
     )
     aim, bounds = horizon_targets(context, demand), plan_bounds(inputs, seen.mist_h, seen.water_h, demand)
-    before = np.array([0.0, *(context.memory.duty.get(name, 0.0) for name in COLUMN_OF), 0.0])
+    before = np.zeros(COLUMNS)
+    for name, column in COLUMN_OF.items():
+        before[column] = context.memory.duty.get(name, 0.0)
     moves = TentPlanEdits(bounds)
 
     belief = context.memory.tent
@@ -167,10 +169,10 @@ def _learned(context: DecisionContext) -> ParameterEstimate:
     air = {name: value for name, value in context.recent.items() if name in AIR}
     if len(air) < len(AIR) or inputs.vpd_kpa is None:
         return memory.tent
-    duty = [0.0] * 7
+    duty = [0.0] * COLUMNS
     for name, column in COLUMN_OF.items():
         duty[column] = memory.duty.get(name, 0.0)
-    duty[LIGHT] = 1.0 if duty[LIGHT] > 0.0 else 0.0
+    duty[LAMP_K] = 1.0 if duty[LAMP_K] > 0.0 else 0.0
     for name, column in MEASURED_ON.items():
         seen = context.recent.get(name, duty[column])
         if abs(seen - duty[column]) > CUT_SHORT:
@@ -184,16 +186,7 @@ def _decision(
     best, first = found.plans[0], bounds.first_h
     requests = _requests(inputs, best, first, demand)
     steps = tuple(
-        PlanStep(
-            start=context.now + HOUR * hour,
-            water_ml=round(float(row[WATER]), 1),
-            light=_share(row[LIGHT]),
-            circulation_fan=_share(row[CIRCULATION]),
-            exhaust_fan=_share(row[EXHAUST]),
-            humidifier=_share(row[HUMIDIFIER]),
-            heater_mat=_share(row[HEATER]),
-            co2_seconds=round(float(row[CO2]), 1),
-        )
+        PlanStep(start=context.now + HOUR * hour, **{name: _rounded(name, float(row[k])) for name, k in INDEX.items()})
         for hour, row in enumerate(best)
     )
     made = build_decision(
@@ -209,8 +202,9 @@ def _decision(
     return made
 
 
-def _share(value: float) -> float:
-    return round(float(min(1.0, max(0.0, value))), 3)
+def _rounded(column: str, value: float) -> float:
+    """As it is recorded: tenths of a ml or a second, thousandths of a share."""
+    return round(value, 1) if column in AMOUNTS else round(min(1.0, max(0.0, value)), 3)
 
 
 def _requests(inputs: ControlInputs, plan: Array, first: int, demand: float) -> list[OutputRequest]:
@@ -218,14 +212,14 @@ def _requests(inputs: ControlInputs, plan: Array, first: int, demand: float) -> 
     cycle_s, row = inputs.cycle_s, plan[0]
     requests = [light_rule(inputs)]
     for name, column in COLUMN_OF.items():
-        if column == LIGHT:
+        if column == LAMP_K:
             continue
         share = float(row[column])
         text = f"{name.replace('_', ' ')} {share:.0%} of the time" if share > 0.0 else "not worth it in this plan"
         requests.append(OutputRequest(name, share * cycle_s, text, ("plan",), "vpd_in_band", spread=share < 1.0))
-    requests.append(water_request(inputs, float(plan[:first, WATER].sum()), demand))
-    gas_s = float(plan[:first, CO2].sum()) * cycle_s / (3_600.0 * first)
+    requests.append(water_request(inputs, float(plan[:first, DOSE_K].sum()), demand))
+    gas_s = float(plan[:first, GAS_K].sum()) * cycle_s / (3_600.0 * first)
     text = f"{gas_s:.0f} s of gas" if gas_s else "not worth it in this plan"
     # At once, not spread: eight strokes of the valve bring no more than two.
-    requests.append(OutputRequest("co2_solenoid", gas_s, text, ("plan",), "photosynthesis"))
+    requests.append(OutputRequest(GAS.name, gas_s, text, ("plan",), "photosynthesis"))
     return requests

@@ -17,7 +17,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
-from tomato_host.brain.control.plan_columns import CO2, COLUMN_OF, HEATER, HUMIDIFIER, LIGHT, WATER
+from tomato_host.brain.control.plan_columns import COLUMN_OF, DOSE_K, GAS_K, LAMP_K, MAT_K, MIST_K
 
 Array = NDArray[np.float64]
 
@@ -60,7 +60,7 @@ class Weights:
 class HorizonTargets:
     """What is wanted in each hour, arrays [H]; budgets per hour as the resource scale."""
 
-    light: Array
+    light_share: Array
     """Share of the hour with wanted light."""
     vpd_low: Array
     vpd_high: Array
@@ -119,7 +119,7 @@ def beyond(value: Array, low: Array, high: Array, ramp: float) -> Array:
 
 def hourly_stress(aim: HorizonTargets, expected: Expected, plans: Array) -> Array:
     """Stress of each hour [B, H]: air dryness and warmth by quantiles, the driest zone, wet soil, cold roots."""
-    zero = np.zeros(len(aim.light))
+    zero = np.zeros(len(aim.light_share))
     total = np.zeros(plans.shape[:2])
     for name, low, high, lines, scale, ramp in (
         ("vpd_kpa", aim.vpd_low, aim.vpd_high, aim.vpd_harm, VPD_SCALE_KPA, VPD_RAMP_KPA),
@@ -134,7 +134,7 @@ def hourly_stress(aim: HorizonTargets, expected: Expected, plans: Array) -> Arra
                 total += weight * harm * beyond(value, least, most, ramp)
     total += soil_stress(aim, expected)
     if aim.soil_temp_short > 0.0:
-        warmed = plans[:, :, HEATER].mean(axis=1, keepdims=True)
+        warmed = plans[:, :, MAT_K].mean(axis=1, keepdims=True)
         total += np.minimum(aim.soil_temp_short / TEMP_SCALE_C, 1.0) * np.maximum(0.0, 0.5 - warmed)
     return total
 
@@ -162,15 +162,15 @@ def yield_proxy(aim: HorizonTargets, expected: Expected, plans: Array) -> Array:
     """Mean hourly yield [B]: light that falls while the air is right and water is there, a little more with gas."""
     comfort = 1.0 - np.minimum(outside(expected.series["vpd_kpa"], aim.vpd_low, aim.vpd_high, VPD_SCALE_KPA), 1.0)
     watered = np.clip((expected.driest - (aim.soil_low_pct - SOIL_SCALE_PCT)) / SOIL_SCALE_PCT, 0.0, 1.0)
-    gas = 1.0 + CO2_GAIN * np.minimum(plans[:, :, CO2] / max(aim.co2_s_per_hour, 1.0), 1.0)
-    return np.asarray((plans[:, :, LIGHT] * (0.5 + 0.5 * comfort) * watered * gas).mean(axis=1))
+    gas = 1.0 + CO2_GAIN * np.minimum(plans[:, :, GAS_K] / max(aim.co2_s_per_hour, 1.0), 1.0)
+    return np.asarray((plans[:, :, LAMP_K] * (0.5 + 0.5 * comfort) * watered * gas).mean(axis=1))
 
 
 def resource_use(aim: HorizonTargets, plans: Array) -> Array:
     """Mean hourly use [B]: water and gas by their budgets; heat and mist by a tenth of their time."""
-    water = plans[:, :, WATER].mean(axis=1) / max(aim.water_ml_per_hour, 1.0)
-    gas = plans[:, :, CO2].mean(axis=1) / max(aim.co2_s_per_hour, 1.0)
-    power = plans[:, :, HEATER].mean(axis=1) + plans[:, :, HUMIDIFIER].mean(axis=1)
+    water = plans[:, :, DOSE_K].mean(axis=1) / max(aim.water_ml_per_hour, 1.0)
+    gas = plans[:, :, GAS_K].mean(axis=1) / max(aim.co2_s_per_hour, 1.0)
+    power = plans[:, :, MAT_K].mean(axis=1) + plans[:, :, MIST_K].mean(axis=1)
     return np.asarray(0.5 * water + 0.25 * gas + POWER * power)
 
 
@@ -188,12 +188,12 @@ def hourly(aim: HorizonTargets, expected: Expected, plans: Array, weights: Weigh
     pain = hourly_stress(aim, expected, plans)
     relays = plans[:, :, RELAYS]
     partial = ((relays > 0.02) & (relays < 0.95)).sum(axis=2) * 2.0 * SLOTS_PER_HOUR
-    power = plans[:, :, HEATER] + plans[:, :, HUMIDIFIER]
+    power = plans[:, :, MAT_K] + plans[:, :, MIST_K]
     return np.asarray(-weights.stress * pain - weights.smooth * partial - weights.resource * POWER * power)
 
 
 def judge(aim: HorizonTargets, expected: Expected, plans: Array, before: Array, weights: Weights) -> Terms:
-    """All terms of plans [B, H, 7]; `before` [7] is what runs now."""
+    """All terms of plans [B, H, K]; `before` [K] is what runs now."""
     gain, pain = yield_proxy(aim, expected, plans), stress(aim, expected, plans)
     use, churn = resource_use(aim, plans), action_churn(plans, before)
     j = weights.yield_ * gain - weights.stress * pain - weights.resource * use - weights.smooth * churn

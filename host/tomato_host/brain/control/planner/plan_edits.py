@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from tomato_host.brain.control.plan_columns import CIRCULATION, CO2, EXHAUST, HEATER, HUMIDIFIER, LIGHT, WATER
+from tomato_host.brain.control.plan_columns import COLUMN_OF, COLUMNS, DOSE_K, GAS_K, LAMP_K, MAT_K, MIST_K, VENT_K
 
 Array = NDArray[np.float64]
 MIN_DOSE_ML = 40.0
@@ -17,18 +17,20 @@ MIN_GAS_S = 4.0
 ROUNDING = 1e-6
 """A sum may pass its limit by this much: plans are sums of many edits."""
 SIZES: tuple[dict[int, tuple[float, ...]], ...] = (
-    {EXHAUST: (0.4, 0.15), HUMIDIFIER: (0.25,), HEATER: (0.5,), WATER: (200.0,), CO2: (40.0,)},
-    {EXHAUST: (0.1, 0.05), HUMIDIFIER: (0.1,), HEATER: (0.2,), WATER: (80.0,), CO2: (15.0,)},
-    {EXHAUST: (0.02,), HUMIDIFIER: (0.04,), WATER: (30.0,)},
+    {VENT_K: (0.4, 0.15), MIST_K: (0.25,), MAT_K: (0.5,), DOSE_K: (200.0,), GAS_K: (40.0,)},
+    {VENT_K: (0.1, 0.05), MIST_K: (0.1,), MAT_K: (0.2,), DOSE_K: (80.0,), GAS_K: (15.0,)},
+    {VENT_K: (0.02,), MIST_K: (0.04,), DOSE_K: (30.0,)},
 )
 """Edit sizes by level, coarse to fine: shares of the hour, ml, s."""
+HELD = tuple(k for k in COLUMN_OF.values() if k not in (LAMP_K, VENT_K, MIST_K, MAT_K))
+"""Relays that no edit changes: they go on as the plan that the search began from has them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
     """What is allowed in each hour, arrays [H] or single numbers."""
 
-    light: Array
+    light_share: Array
     """Share of light in each hour, given by the photoperiod: a plan has no say in it."""
     water_ml: Array
     """Most in each hour; 0 where watering is not wanted (night, pause)."""
@@ -36,7 +38,7 @@ class Bounds:
     """Which local day each hour belongs to: 0 today, 1 tomorrow ..."""
     water_left_ml: Array
     """Water that may be given up to each hour: the day's budget less what the 24 h before it have used."""
-    humidifier: float
+    mist_most: float
     mist_left_h: Array
     """Hours of mist that may be used up to the end of each hour: the board's day budget less what the last day used."""
     heater: Array
@@ -57,14 +59,14 @@ def blocks(horizon: int, first: int) -> list[tuple[int, int]]:
 
 
 class TentPlanEdits:
-    """Edits of plans [W, H, 7] of the tent inside its bounds."""
+    """Edits of plans [W, H, K] of the tent inside its bounds."""
 
     def __init__(self, bounds: Bounds) -> None:
         self.bounds = bounds
-        horizon = len(bounds.light)
-        useful = {EXHAUST, HUMIDIFIER, WATER}
-        useful |= {HEATER} if np.any(bounds.heater > 0.0) else set()
-        useful |= {CO2} if np.any(bounds.co2_s > 0.0) else set()
+        horizon = len(bounds.light_share)
+        useful = {VENT_K, MIST_K, DOSE_K}
+        useful |= {MAT_K} if np.any(bounds.heater > 0.0) else set()
+        useful |= {GAS_K} if np.any(bounds.co2_s > 0.0) else set()
         self._changes = [
             _changes({k: v for k, v in level.items() if k in useful}, horizon, bounds.first_h) for level in SIZES
         ]
@@ -79,25 +81,26 @@ class TentPlanEdits:
         """Inside bounds and budgets; duties too small for a relay become off, nearly full ones full."""
         b, out = self.bounds, plans.copy()
         first = b.first_h
-        for k in (EXHAUST, HUMIDIFIER, HEATER, CO2):
+        for k in (VENT_K, MIST_K, MAT_K, GAS_K):
             out[:, :first, k] = out[:, :first, k].mean(axis=1, keepdims=True)
-        out[:, :, LIGHT] = b.light
-        out[:, :, CIRCULATION] = np.clip(out[:, :, CIRCULATION], 0.0, 1.0)
-        out[:, :, EXHAUST] = _snap(np.clip(out[:, :, EXHAUST], 0.0, b.exhaust_most))
-        mist = _up_to(np.clip(out[:, :, HUMIDIFIER], 0.0, b.humidifier), b.mist_left_h)
+        out[:, :, LAMP_K] = b.light_share
+        for k in HELD:
+            out[:, :, k] = np.clip(out[:, :, k], 0.0, 1.0)
+        out[:, :, VENT_K] = _snap(np.clip(out[:, :, VENT_K], 0.0, b.exhaust_most))
+        mist = _up_to(np.clip(out[:, :, MIST_K], 0.0, b.mist_most), b.mist_left_h)
         mist[:, :first] = mist[:, :first].min(axis=1, keepdims=True)
-        out[:, :, HUMIDIFIER] = _snap(mist)
-        out[:, :, HEATER] = _snap(np.clip(out[:, :, HEATER], 0.0, b.heater))
-        gas = np.clip(out[:, :, CO2], 0.0, b.co2_s)
-        gas[(out[:, :, EXHAUST] > 0.0) | (out[:, :, LIGHT] <= 0.0)] = 0.0
+        out[:, :, MIST_K] = _snap(mist)
+        out[:, :, MAT_K] = _snap(np.clip(out[:, :, MAT_K], 0.0, b.heater))
+        gas = np.clip(out[:, :, GAS_K], 0.0, b.co2_s)
+        gas[(out[:, :, VENT_K] > 0.0) | (out[:, :, LAMP_K] <= 0.0)] = 0.0
         gas = _within_days(gas, b.day_of, b.co2_left_s)
         gas[gas < MIN_GAS_S] = 0.0
-        out[:, :, CO2] = gas
-        water = np.clip(out[:, :, WATER], 0.0, b.water_ml)
+        out[:, :, GAS_K] = gas
+        water = np.clip(out[:, :, DOSE_K], 0.0, b.water_ml)
         water[water < MIN_DOSE_ML] = 0.0
         water = _up_to(water, b.water_left_ml)
         water[water < 0.5 * MIN_DOSE_ML] = 0.0
-        out[:, :, WATER] = water
+        out[:, :, DOSE_K] = water
         return out
 
 
@@ -126,16 +129,16 @@ def _within_days(amount: Array, day_of: NDArray[np.int64], left: Array) -> Array
 
 
 def _changes(sizes: dict[int, tuple[float, ...]], horizon: int, first: int) -> Array:
-    """All single edits of one level [M, H, 7]."""
+    """All single edits of one level [M, H, K]."""
     rows = []
     for column, steps in sizes.items():
         spans = blocks(horizon, first)
-        if column == WATER:  # a dose belongs to one hour; the other variants find where it lies
+        if column == DOSE_K:  # a dose belongs to one hour; the other variants find where it lies
             spans = [(h, h + 1) for h in range(0, horizon, 1 if horizon <= 12 else 2)]
         for start, stop in spans:
             for size in steps:
                 for sign in (1.0, -1.0):
-                    change = np.zeros((horizon, 7))
+                    change = np.zeros((horizon, COLUMNS))
                     change[start:stop, column] = sign * size
                     rows.append(change)
     return np.stack(rows)

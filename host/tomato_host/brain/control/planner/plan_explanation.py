@@ -5,13 +5,15 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from shared_schemas.devices import OUTPUTS, PLAN_COLUMNS, plan_order
 from shared_schemas.records.plan_v1 import RejectedPlan, Score
-from tomato_host.brain.control.plan_columns import COLUMN_OF
 from tomato_host.brain.control.planner.beam_search import SearchResult
 from tomato_host.brain.control.planner.objective import Terms
 from tomato_host.brain.control.proposals import OutputRequest
 
 Array = NDArray[np.float64]
+NOTABLE = np.array([{"pump": 100.0, "relay": 1.0, "valve": 30.0}[row.kind] for row in plan_order(OUTPUTS)])
+"""By column: a difference that is as notable as a relay that is on instead of off, in ml, hours and s."""
 
 
 def score_of(terms: Terms, index: int) -> Score:
@@ -40,12 +42,12 @@ def rejected(found: SearchResult, terms: Terms) -> tuple[RejectedPlan, ...]:
 
 def _difference(best: Array, other: Array) -> str:
     """The output and hours in which another plan differs most, in words."""
-    gap = np.abs(other - best) / np.array([100.0, 1.0, 1.0, 1.0, 1.0, 1.0, 30.0])
+    gap = np.abs(other - best) / NOTABLE
     column = int(gap.sum(axis=0).argmax())
     hours = np.flatnonzero(gap[:, column] > 1e-9)
     if len(hours) == 0:
         return "the same but for roundings"
-    name = ("water_ml", *COLUMN_OF, "co2_seconds")[column]
+    name = PLAN_COLUMNS[column]
     mine, theirs = best[hours, column].mean(), other[hours, column].mean()
     return f"{name} {theirs:.2f} instead of {mine:.2f} in hours {hours[0]}-{hours[-1]}"
 

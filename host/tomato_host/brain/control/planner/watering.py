@@ -7,8 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from shared_schemas.devices import PUMP
 from tomato_host.brain.control.control_inputs import ControlInputs
-from tomato_host.brain.control.plan_columns import WATER
+from tomato_host.brain.control.plan_columns import DOSE_K
 from tomato_host.brain.control.planner.plan_edits import MAX_DOSE_ML
 from tomato_host.brain.control.proposals import OutputRequest
 from tomato_host.brain.control.rules import PULSE_ML, water
@@ -42,16 +43,16 @@ def water_demand(
 ) -> float:
     """What the driest of `zones` will ask for in a day, as a share of `day_ml`.
 
-    By the model `roll`, under the duties of `plan` [H, 7], from its courses without a dose and with small ones.
+    By the model `roll`, under the duties of `plan` [H, K], from its courses without a dose and with small ones.
     """
     dry = plan.copy()
-    dry[:, WATER] = 0.0
+    dry[:, DOSE_K] = 0.0
     sip = dry.copy()
-    sip[: len(plan) // 2 : 2, WATER] = SMALL_DOSE_ML
+    sip[: len(plan) // 2 : 2, DOSE_K] = SMALL_DOSE_ML
     courses = roll(np.stack([dry, sip]))
     without, sipped = min((courses[name] for name in zones), key=lambda course: float(course[0, -1]))
     lost_pct_h = float(without[0] - without[-1]) / (len(plan) - 1)
-    gained_pct_ml = float(sipped[-1] - without[-1]) / float(sip[:, WATER].sum())
+    gained_pct_ml = float(sipped[-1] - without[-1]) / float(sip[:, DOSE_K].sum())
     return DAY_H * max(0.0, lost_pct_h) / max(gained_pct_ml, MIN_GAIN_PCT_ML) / max(1.0, day_ml)
 
 
@@ -62,15 +63,13 @@ def water_request(inputs: ControlInputs, planned_ml: float, demand: float) -> Ou
     if inputs.doubted:
         dose = min(dose, rule.amount)
         if planned_ml > 0.0 and dose <= 0.0:
-            return OutputRequest("water_pump", 0.0, f"a probe is doubted: {rule.text}")
+            return OutputRequest(PUMP.name, 0.0, f"a probe is doubted: {rule.text}")
     if _overdue(inputs) and rule.amount > dose:
         return rule
     if dose <= 0.0:
-        return OutputRequest("water_pump", 0.0, "the plan waters later or not at all")
+        return OutputRequest(PUMP.name, 0.0, "the plan waters later or not at all")
     text = f"{dose:.0f} ml now, {_why(inputs, demand)}"
-    return OutputRequest(
-        "water_pump", dose, text, ("plan",), "reduce_water_stress", pulses=max(1, round(dose / PULSE_ML))
-    )
+    return OutputRequest(PUMP.name, dose, text, ("plan",), "reduce_water_stress", pulses=max(1, round(dose / PULSE_ML)))
 
 
 def _why(inputs: ControlInputs, demand: float) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from shared_schemas.devices import MIST, PUMP
 from tomato_host.brain.control.context import DecisionContext
 from tomato_host.brain.control.planner.horizon import DAY_H
 from tomato_host.brain.control.planner.mpc import PlannerModel
@@ -46,7 +47,7 @@ def bind_model(model: WorldModel, log: HourlyLog, context: DecisionContext) -> P
         if name in forecast.series:
             mean, low, high = forecast.best(name)[:, 0, :horizon]
             spread["soil" if name == "soil.avg" else name] = (np.nan_to_num(low - mean), np.nan_to_num(high - mean))
-    mist_h, water_ml = (np.nan_to_num(log.column(name)[-DAY_H:]) for name in ("humidifier", "water_ml"))
+    mist_h, water_ml = (np.nan_to_num(log.column(name)[-DAY_H:]) for name in (MIST.column, PUMP.column))
     return PlannerModel(roll, zones, spread, mist_h, water_ml)
 
 

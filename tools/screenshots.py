@@ -1,0 +1,164 @@
+"""Take the dashboard's screenshots for the README: two simulated days, then a live run, in a headless Chromium.
+
+Needs Debian's `chromium` and `chromium-driver` and `pip install -e '.[test-web]'`; writes
+`docs/images/dashboard-desktop.png` and `docs/images/dashboard-phone.png`. The past comes from the virtual board in
+lock step (the real firmware), so that yesterday's forecast, charts and doses are records of a real run; the page is
+served only in real time, so the same data directory then gets a live run until its first decision has been executed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.request import urlopen
+
+ROOT = Path(__file__).resolve().parents[1]
+HOST = (sys.executable, "-m", "tomato_host", "run", "--board", "sim")
+LIMIT_BYTES = 200_000  # the pictures are in every clone
+
+
+class Screen(NamedTuple):
+    """One picture: file name, CSS pixels, device pixels per CSS pixel."""
+
+    name: str
+    width: int
+    height: int
+    scale: float
+    mobile: bool
+
+
+SCREENS = (
+    Screen("dashboard-desktop", 1060, 1490, 1.0, False),
+    Screen("dashboard-phone", 390, 844, 1.5, True),
+)
+
+SITE_ZONE = "Europe/Vienna"  # the default of [site] timezone; the page shows the browser's time
+IS_COMPLETE = """
+const has = (id, pattern) => pattern.test(document.getElementById(id).textContent);
+return has("past-text", /was within/) && has("safety", /NORMAL/) && has("actions", /./) && has("next", /Next decision/)
+  && document.querySelectorAll("#tiles .tile").length > 0 && !document.querySelector("#tiles .off");
+"""
+"""JavaScript: yesterday's forecast, the live state, the first decision and its actions are on the page."""
+
+
+def main() -> int:
+    options = _options()
+    with tempfile.TemporaryDirectory() as place:
+        data = options.data_dir or Path(place) / "data"
+        config = Path(place) / "tomato.toml"
+        port = _free_port()
+        # No weather: the pictures must not depend on the network.
+        config.write_text(f"[service]\nport = {port}\n[weather]\nprovider = 'none'\n")
+        if not options.data_dir:
+            _simulate(data, config, options.hours, options.seed)
+        with _live(data, config, port, options.seed), _browser(Path(place) / "profile") as browser:
+            return max(_shoot(browser, f"http://127.0.0.1:{port}", screen, options.out) for screen in SCREENS)
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--out", type=Path, default=ROOT / "docs" / "images")
+    parser.add_argument("--hours", type=float, default=49.0, help="simulated past; over 25 for yesterday's forecast")
+    parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument("--data-dir", type=Path, help="use this data directory (of a recent run) instead of simulating")
+    return parser.parse_args()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _simulate(data: Path, config: Path, hours: float, seed: int) -> None:
+    """Fill the data directory with the virtual board's last `hours`, ending now."""
+    start = (datetime.now(UTC) - timedelta(hours=hours)).strftime("%Y-%m-%dT%H:%M:%S")
+    span = ("--time-scale", "0", "--duration-hours", str(hours), "--start", start, "--seed", str(seed), "--json")
+    subprocess.run([*HOST, *span, "--data-dir", str(data), "--config", str(config)], check=True)
+
+
+@contextmanager
+def _live(data: Path, config: Path, port: int, seed: int) -> Iterator[None]:
+    """A host in real time; ends when the block does."""
+    command = [*HOST, "--seed", str(seed), "--data-dir", str(data), "--config", str(config)]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    try:
+        _wait("the dashboard", lambda: _serves(port))
+        yield
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def _serves(port: int) -> bool:
+    try:
+        with urlopen(f"http://127.0.0.1:{port}/healthz", timeout=2):
+            return True
+    except OSError:
+        return False
+
+
+def _wait(what: str, done: Callable[[], bool], seconds: float = 120.0) -> None:
+    end = time.monotonic() + seconds
+    while not done():
+        if time.monotonic() > end:
+            raise TimeoutError(f"{what} did not come up within {seconds:g} s")
+        time.sleep(0.3)
+
+
+@contextmanager
+def _browser(profile: Path) -> Iterator[Any]:
+    from selenium import webdriver
+    from selenium.webdriver.chrome.service import Service
+
+    binary, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    if not binary or not driver:
+        sys.exit("no chromium and chromedriver here: apt-get install chromium chromium-driver")
+    options = webdriver.ChromeOptions()
+    options.binary_location = binary
+    for flag in ("--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", f"--user-data-dir={profile}"):
+        options.add_argument(flag)
+    made = webdriver.Chrome(options=options, service=Service(driver))
+    try:
+        yield made
+    finally:
+        made.quit()
+
+
+def _shoot(browser: Any, url: str, screen: Screen, out: Path) -> int:
+    """Save one picture when the page shows live values and yesterday's forecast; 1 when the file is too large."""
+    metrics = {
+        "width": screen.width,
+        "height": screen.height,
+        "deviceScaleFactor": screen.scale,
+        "mobile": screen.mobile,
+    }
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    browser.execute_cdp_cmd("Emulation.setTimezoneOverride", {"timezoneId": SITE_ZONE})
+    light = {"features": [{"name": "prefers-color-scheme", "value": "light"}]}
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", light)
+    browser.get(url)
+    _wait("a page with all its values", lambda: bool(browser.execute_script(IS_COMPLETE)), 300.0)
+    time.sleep(2.0)  # charts are drawn after their texts
+    path = out / f"{screen.name}.png"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    browser.save_screenshot(str(path))
+    size = path.stat().st_size
+    print(f"{path}: {size} bytes")
+    if size > LIMIT_BYTES:
+        print(f"{path} is larger than {LIMIT_BYTES} bytes", file=sys.stderr)
+    return int(size > LIMIT_BYTES)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
