@@ -23,9 +23,6 @@ MissingReason = Literal[
 ]
 """Why there is no value. `not_measured`: this source never has the quantity (recorded data of others)."""
 
-QUANTITIES = tuple(row.name for row in SENSORS if not row.name.startswith("soil_p"))
-"""The scalar quantities of an observation, in schema order; soil probes come on top."""
-
 
 class SoilReading(Part):
     """One soil probe: water content in percent by volume, and the raw count it came from."""
@@ -92,3 +89,7 @@ class ObservationV1(Record):
         if len({probe.id for probe in self.soil}) != len(self.soil):
             raise ValueError("soil: two probes have the same id")
         return self
+
+
+QUANTITIES = tuple(row.name for row in SENSORS if row.name in ObservationV1.model_fields)
+"""The scalar quantities of an observation, in the registry's order; soil probes come on top."""
