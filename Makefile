@@ -9,8 +9,6 @@ SEEDS ?= 1 2 3
 # Heavy work is kept off the second core's back with nice where it matters.
 PYTEST := $(BIN)/python -m pytest
 
-# Firmware's tables are laid out by hand; formatting it is decided with the board's owner in mind, not by this list.
-FORMATTED := host tools tests shared_schemas
 
 .PHONY: help run setup test lint format types unit schemas check-schemas bench coverage soak explore mutants hil flash \
   test-web test-llm screenshots figures clean
@@ -33,13 +31,13 @@ run: $(STAMP) ## run the brain on the virtual board (real firmware, real MicroPy
 test: lint types check-schemas unit ## lint, types, import contracts, generated files, all tests
 
 lint: $(STAMP) ## formatter, linter, import contracts, every settings key with its meaning
-	$(BIN)/ruff format --check $(FORMATTED)
+	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/lint-imports
 	$(BIN)/python tools/generate_configuration.py --check
 
 format: $(STAMP) ## bring the code into the format that lint checks
-	$(BIN)/ruff format $(FORMATTED)
+	$(BIN)/ruff format .
 
 types: $(STAMP) ## mypy: the product strictly for Python 3.11 and 3.13, tests and tools less strictly
 	$(BIN)/mypy
@@ -103,7 +101,7 @@ test-llm: $(STAMP) ## tests with a real small language model (98 MB from the pac
 	$(PYTEST) -m llm tests
 
 screenshots: $(STAMP) ## take the README's pictures of the dashboard again (needs chromium and chromium-driver)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test-web]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test-web,camera]'
 	$(BIN)/python tools/screenshots.py
 
 figures: $(STAMP) ## lines, function lengths, comments, docstrings, duplicate class names

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import tomllib
 from collections.abc import Iterator
 from fnmatch import fnmatch
 from functools import cache
@@ -11,7 +12,11 @@ from pathlib import Path
 
 import pytest
 import typer
+from tomato_host.brain.guardrails.ledger_events import FORMER_NAMES
 from tomato_host.cli.main import COMMANDS, build
+from tomato_host.service.bus.message import OLD_ACTION_LABEL
+from tomato_host.settings import MOVED
+from tomato_host.sources.scenarios import OLD_NAMES
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = tuple(
@@ -31,8 +36,8 @@ FILE = re.compile(
 )
 FOLDER = re.compile(r"`(?P<path>[\w-]+(?:/[\w-]+)+)/?`")
 LINK = re.compile(r"(?:\]\(|src=\")(?P<target>[^)\"\s]+)")
-CODE = re.compile(r"```.*?```|`[^`\n]+`", re.DOTALL)
-COMMAND = re.compile(r"(?:^|(?<=[`\n])|(?<=bin/))tomato-host (?P<rest>[^`\n]+)")
+CODE = re.compile(r"```.*?```|`[^`\n]+`|^ {4}\S[^\n]*", re.DOTALL | re.MULTILINE)
+COMMAND = re.compile(r"(?:^ *|(?<=[`\n])|(?<=bin/))tomato-host (?P<rest>[^`\n]+)")
 MAKE = re.compile(r"\bmake (?P<target>[a-z][a-z-]+)")
 
 
@@ -108,7 +113,7 @@ def command_lines() -> list[tuple[str, str]]:
         (page, found["rest"].split(" #")[0].strip())
         for page in PAGES
         for code in code_of(page)
-        for found in COMMAND.finditer(code)
+        for found in COMMAND.finditer(re.sub(r" {2,}tomato-host", "\ntomato-host", code))
     })  # fmt: skip
 
 
@@ -183,18 +188,41 @@ def test_every_tool_that_a_page_calls_takes_the_options_named() -> None:
         assert not [option for option in options if f'"{option}"' not in source], (page, script, options)
 
 
+def test_the_overview_shows_the_order_of_imports_that_the_contracts_hold() -> None:
+    contracts = tomllib.loads(text_of("pyproject.toml"))["tool"]["importlinter"]["contracts"]
+    (layers,) = [contract["layers"] for contract in contracts if contract["type"] == "layers"]
+    held = [{name.strip().removeprefix("tomato_host.") for name in layer.split("|")} for layer in reversed(layers)]
+    (block,) = re.findall(r"## Who may import whom\n```\n(.*?)```", text_of("docs/overview.md"), re.DOTALL)
+    shown = [{name.strip() for name in layer.split(",")} for layer in block.split("<-")]
+    assert shown == [{"shared_schemas"}, *held]
+
+
+def test_the_deprecated_settings_keys_are_those_that_are_accepted() -> None:
+    section = text_of("docs/stability.md").split("### Keys of the settings file")[1].split("###")[0]
+    rows = re.findall(r"^\| (`\[.+`) \| (`\[.+`) \|$", section, re.MULTILINE)
+    key = re.compile(r"`\[(\w+)\] (\w+)`")
+    listed = {(old, new) for olds, news in rows for old in key.findall(olds) for new in key.findall(news)}
+    assert listed == set(MOVED)
+
+
+def test_the_deprecated_names_are_those_that_are_accepted() -> None:
+    section = text_of("docs/stability.md").split("### Names of records and topics")[1]
+    for old in (*FORMER_NAMES, *FORMER_NAMES.values(), *OLD_NAMES, OLD_ACTION_LABEL):
+        assert re.search(rf"\b{old}\b", section), old
+
+
 FORMER = (
-    r"\bruntime/", r"(?<![\w/_])agent/", r"\bmind\b", r"\bdeeds?\b", r"\bcouriers?\b", r"\btether\b", r"\bripening\b",
-    r"\bmanners\b", r"\bday_book\b", r"\bworkbench\b", r"\bthe (?:one )?door\b(?! is shut)", r"\bthe books\b",
-    r"\bthe hands\b", r"\bthe body\b", r"\bthe house\b", r"\bwhole house\b", r"\bdesk\b", r"\blessons\b",
-    r"\bforesight\b", r"\bcircumstances\b",
+    r"(?<![\w/])runtime/", r"(?<![\w/_])agent/", r"\bmind\b", r"\bdeeds?\b", r"\bcouriers?\b", r"\btether\b",
+    r"\bripening\b", r"\bmanners\b", r"\bday_book\b", r"\bworkbench\b", r"\bthe (?:one )?door\b(?! is shut)",
+    r"\bthe books\b", r"\bthe hands\b", r"\bthe body\b", r"\bthe house\b", r"\bwhole house\b", r"\bdesk\b",
+    r"\blessons\b", r"\bforesight\b", r"\bcircumstances\b",
 )  # fmt: skip
 """Names of packages and parts before 0.2 that no page uses any more. A tent's door stays a door."""
 
 
 @pytest.mark.parametrize("page", PAGES)
 def test_no_page_uses_the_names_of_before(page: str) -> None:
-    text = text_of(page)
+    text = re.split(r"\n## (?:Deprecated|Before)", text_of(page))[0]
     for allowed in ("tomato/<node>/deed", "open the door", "in the frame's header, never in the body"):
         text = text.replace(allowed, "")
     found = [match.group() for pattern in FORMER for match in re.finditer(pattern, text, re.IGNORECASE)]

@@ -1,5 +1,6 @@
 """The tools that guard the code are configured, and CI runs what the README tells a person to run."""
 
+import re
 import tomllib
 from pathlib import Path
 
@@ -18,3 +19,29 @@ def test_pyproject_contains_pytest_and_ruff_sections() -> None:
 def test_ci_runs_the_readme_command() -> None:
     assert "make test" in (ROOT / ".ci" / "run").read_text()
     assert "make test" in (ROOT / "README.md").read_text()
+
+
+def recipe(target: str) -> str:
+    """The commands of a target of the Makefile."""
+    makefile = (ROOT / "Makefile").read_text()
+    return re.search(rf"^{target}:.*\n((?:\t.*\n?)+)", makefile, re.MULTILINE).group(1)  # type: ignore[union-attr]
+
+
+def test_lint_holds_format_rules_contracts_and_keys_with_meanings() -> None:
+    for part in ("ruff format --check", "ruff check", "lint-imports", "generate_configuration.py --check"):
+        assert part in recipe("lint"), part
+
+
+def test_types_are_checked_for_the_oldest_and_the_newest_python_and_for_tests() -> None:
+    assert len(recipe("types").splitlines()) == 3
+    assert "--python-version 3.13" in recipe("types") and "--config-file tests/mypy.ini" in recipe("types")
+
+
+def test_coverage_holds_the_boards_core_and_the_guardrails_whole_and_the_brain_at_ninety_percent() -> None:
+    whole, brain = recipe("coverage").split("$(PYTEST)")[1:]
+    assert "--cov=tomato.core --cov=tomato_host.brain.guardrails" in whole and "--cov-fail-under=100" in whole
+    assert "--cov=tomato_host.brain " in brain and "--cov-fail-under=90" in brain
+
+
+def test_unit_prints_the_slowest_tests() -> None:
+    assert "--durations=10" in recipe("unit")

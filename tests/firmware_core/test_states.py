@@ -32,14 +32,14 @@ CHANGES = {
 
 def test_the_table_is_the_one_in_the_design():
     for state in STATES:
-        for number, happening in enumerate(states.HAPPENINGS):
-            want = CHANGES.get((state, happening), state)
-            assert states.after(NAMES[state], number) == NAMES[want], (state, happening)
+        for number, trigger in enumerate(states.TRIGGERS):
+            want = CHANGES.get((state, trigger), state)
+            assert states.after(NAMES[state], number) == NAMES[want], (state, trigger)
 
 
 def test_the_happenings_are_numbered_as_named():
     numbers = [states.BEGUN, states.SETTLED, states.LEASE, states.LAPSED, states.ABANDONED, states.HALT, states.CLEARED]
-    assert numbers == list(range(len(states.HAPPENINGS)))
+    assert numbers == list(range(len(states.TRIGGERS)))
 
 
 def test_boot_to_safe_at_the_first_tick_and_to_ready_after_settling():

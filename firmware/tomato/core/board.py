@@ -163,13 +163,13 @@ class Core:
         self.happen(states.HALT if self.faults.halting() else states.CLEARED)
         self._force()
 
-    def happen(self, happening):
+    def happen(self, trigger):
         """Follow the transition table."""
-        new = states.after(self.state, happening)
+        new = states.after(self.state, trigger)
         if new == self.state:
             return
         self.events.push(self.now_ms, c.EV_STATE, self.state, new)
-        if happening == states.LAPSED:
+        if trigger == states.LAPSED:
             self.events.push(self.now_ms, c.EV_LEASE_LOST, self.outputs, 0)
         self.state = new
 
@@ -292,8 +292,13 @@ class Core:
         answer = {c.F_STATUS: c.STATUS_DONE, c.F_REASON: c.R_NONE, c.F_DELIVERED: 0}
         reason = commands.carry_out(self, msg, answer)
         if reason:
-            answer = {c.F_STATUS: c.STATUS_REJECTED, c.F_REASON: reason, c.F_DELIVERED: 0,
-                      c.F_VALUE: self.judge.value, c.F_BOUND: self.judge.bound}
+            answer = {
+                c.F_STATUS: c.STATUS_REJECTED,
+                c.F_REASON: reason,
+                c.F_DELIVERED: 0,
+                c.F_VALUE: self.judge.value,
+                c.F_BOUND: self.judge.bound,
+            }
         self._compose()
         return answer
 

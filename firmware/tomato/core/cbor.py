@@ -170,7 +170,7 @@ class Reader:
         return self._array(n, depth - 1) if major == 4 else self._map(n, depth - 1)
 
     def _string(self, major, n):
-        data = bytes(self.buf[self.pos:self.pos + n])
+        data = bytes(self.buf[self.pos : self.pos + n])
         self.pos += n
         if major == 2:
             return data

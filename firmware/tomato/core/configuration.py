@@ -89,8 +89,10 @@ class Configuration:
             mask |= 1 << c.WEAK_SURVIVAL
         if v[c.CFG_SURVIVAL_LIGHT_ON_S] < c.SURVIVAL_LIGHT_LEAST_S:
             mask |= 1 << c.WEAK_SURVIVAL_LIGHT
-        if (v[c.CFG_SURVIVAL_DOSE_ML] * v[c.CFG_SURVIVAL_DOSES_PER_DAY] < c.SURVIVAL_WATER_LEAST_ML
-                or v[c.CFG_SURVIVAL_SOIL_LOW_PCT] < c.SURVIVAL_SOIL_LEAST_PCT * PCT_SCALE):
+        if (
+            v[c.CFG_SURVIVAL_DOSE_ML] * v[c.CFG_SURVIVAL_DOSES_PER_DAY] < c.SURVIVAL_WATER_LEAST_ML
+            or v[c.CFG_SURVIVAL_SOIL_LOW_PCT] < c.SURVIVAL_SOIL_LEAST_PCT * PCT_SCALE
+        ):
             mask |= 1 << c.WEAK_SURVIVAL_WATER
         self.values[key] = old
         return mask

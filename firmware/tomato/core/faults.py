@@ -18,8 +18,12 @@ ALARM = tuple(bool(f[3]) for f in c.FAULTS)
 TEMP_SCALE = c.SENSORS[c.S_AIR_TEMP_C][1]
 SOIL_SCALE = c.SENSORS[c.S_SOIL_TEMP_C][1]
 _LATCH_AFTER = {
-    c.FAULT_ESTOP: c.ESTOP_LATCH_MS, c.FAULT_OVERRUN: c.PIN_LATCH_MS, c.FAULT_LEAK: c.LEAK_LATCH_MS,
-    c.FAULT_OVER_TEMP: c.LEVEL_LATCH_MS, c.FAULT_CO2_HIGH: c.LEVEL_LATCH_MS, c.FAULT_SOIL_HOT: c.LEVEL_LATCH_MS,
+    c.FAULT_ESTOP: c.ESTOP_LATCH_MS,
+    c.FAULT_OVERRUN: c.PIN_LATCH_MS,
+    c.FAULT_LEAK: c.LEAK_LATCH_MS,
+    c.FAULT_OVER_TEMP: c.LEVEL_LATCH_MS,
+    c.FAULT_CO2_HIGH: c.LEVEL_LATCH_MS,
+    c.FAULT_SOIL_HOT: c.LEVEL_LATCH_MS,
 }
 # How long the cause of each fault must last, in ms; 0: it latches when it is found.
 LATCH_AFTER_MS = tuple(_LATCH_AFTER.get(fault, 0) for fault in range(N_FAULTS))
@@ -97,11 +101,13 @@ class Faults:
         self._cause(c.FAULT_ESTOP, self.inputs.estop, now_ms, 1)
         self._cause(c.FAULT_OVERRUN, self.inputs.pin_fault, now_ms, self.inputs.pin_fault)
         self._watch_leak(now_ms)
-        self._watch_level(c.FAULT_OVER_TEMP, c.S_AIR_TEMP_C, c.OVER_TEMP_ON_C * TEMP_SCALE,
-                          c.OVER_TEMP_OFF_C * TEMP_SCALE, now_ms)
+        self._watch_level(
+            c.FAULT_OVER_TEMP, c.S_AIR_TEMP_C, c.OVER_TEMP_ON_C * TEMP_SCALE, c.OVER_TEMP_OFF_C * TEMP_SCALE, now_ms
+        )
         self._watch_level(c.FAULT_CO2_HIGH, c.S_CO2_PPM, c.CO2_ALARM_PPM, c.CO2_CUTOFF_PPM, now_ms)
-        self._watch_level(c.FAULT_SOIL_HOT, c.S_SOIL_TEMP_C, c.SOIL_HOT_C * SOIL_SCALE,
-                          c.SOIL_TEMP_CUTOFF_C * SOIL_SCALE, now_ms)
+        self._watch_level(
+            c.FAULT_SOIL_HOT, c.S_SOIL_TEMP_C, c.SOIL_HOT_C * SOIL_SCALE, c.SOIL_TEMP_CUTOFF_C * SOIL_SCALE, now_ms
+        )
 
     def due_ms(self, never_ms):
         """ms until the first cause that is seen now has lasted long enough to latch."""

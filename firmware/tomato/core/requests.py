@@ -12,12 +12,14 @@ HALTED = (c.STATE_BOOT, c.STATE_SAFE, c.STATE_FAULT)
 
 def refusal(core, output, amount, owner):
     """Why `output` may not begin a pulse of `amount` (ms or ml) for `owner`, or R_NONE."""
-    return (well_formed(core, output, amount)
-            or state_allows(core, owner)
-            or pause_over(core, output)
-            or core.judge.verdict(output, core.pulses.active | core.forced, core.now_ms)
-            or water_may_come(core, output)
-            or budget_allows(core, output, amount))
+    return (
+        well_formed(core, output, amount)
+        or state_allows(core, owner)
+        or pause_over(core, output)
+        or core.judge.verdict(output, core.pulses.active | core.forced, core.now_ms)
+        or water_may_come(core, output)
+        or budget_allows(core, output, amount)
+    )
 
 
 def well_formed(core, output, amount):

@@ -35,7 +35,7 @@ class SampleRing:
     def body_at(self, index):
         """The encoded body of the index-th retained sample, a view without a copy."""
         at = self._at(index)
-        return self.view[at + _HEAD:at + _HEAD + self.store[at + 4]]
+        return self.view[at + _HEAD : at + _HEAD + self.store[at + 4]]
 
     def put(self, seq, body, n):
         """Retain n bytes of body under seq. False when thinning left it out."""
@@ -54,7 +54,7 @@ class SampleRing:
         s[at + 2] = seq >> 8 & 255
         s[at + 3] = seq & 255
         s[at + 4] = n
-        self.view[at + _HEAD:at + _HEAD + n] = body[:n]
+        self.view[at + _HEAD : at + _HEAD + n] = body[:n]
         self.count += 1
         return True
 
@@ -66,7 +66,7 @@ class SampleRing:
             if self.seq_at(i) % self.stride == 0:
                 source, target = self._at(i), self._at(kept)
                 if source != target:
-                    self.view[target:target + self.width] = self.view[source:source + self.width]
+                    self.view[target : target + self.width] = self.view[source : source + self.width]
                 kept += 1
         if kept == self.count:  # all numbers divisible (cannot last): let the oldest go
             self.first = (self.first + 1) % self.slots

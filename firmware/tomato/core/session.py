@@ -137,9 +137,16 @@ class Session:
         who = self.identity
         w = self._body()
         w.map(8)
-        for key, value in ((c.F_SCHEMA_HASH, c.SCHEMA_HASH), (c.F_BOOT_ID, who.boot_id), (c.F_FIRMWARE, who.firmware),
-                           (c.F_BOARD, who.board), (c.F_UID, who.uid), (c.F_UPTIME_MS, self.core.board_ms(now_ms)),
-                           (c.F_RESET_CAUSE, who.reset_cause), (c.F_CONFIG_CRC, self.core.config_crc)):
+        for key, value in (
+            (c.F_SCHEMA_HASH, c.SCHEMA_HASH),
+            (c.F_BOOT_ID, who.boot_id),
+            (c.F_FIRMWARE, who.firmware),
+            (c.F_BOARD, who.board),
+            (c.F_UID, who.uid),
+            (c.F_UPTIME_MS, self.core.board_ms(now_ms)),
+            (c.F_RESET_CAUSE, who.reset_cause),
+            (c.F_CONFIG_CRC, self.core.config_crc),
+        ):
             w.integer(key)
             w.put(value)
         self._post(c.M_HELLO)
@@ -321,8 +328,9 @@ class Session:
             i = ring.find(self.backlog_next)
             if i == ring.count or self.backlog_left == 0:
                 last = self.sampler.seq - 1 if i == ring.count else self.backlog_next - 1
-                self._body().put({c.F_FIRST_SEQ: self.backlog_from, c.F_LAST_SEQ: max(0, last),
-                                  c.F_COUNT: self.backlog_count})
+                self._body().put(
+                    {c.F_FIRST_SEQ: self.backlog_from, c.F_LAST_SEQ: max(0, last), c.F_COUNT: self.backlog_count}
+                )
                 if self._post(c.M_BACKFILL):
                     self.backlog_from = -1
                 return

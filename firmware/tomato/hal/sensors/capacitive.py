@@ -42,5 +42,8 @@ class CapacitiveProbe:
         if config[DRY[n]] == config[WET[n]]:
             inputs.lost(pct, c.WHY_UNCALIBRATED, now_ms)
             return
-        inputs.put(pct, water_pct_x100(raw, config[DRY[n]], config[WET[n]], config[c.CFG_SOIL_DRY_PCT],
-                                       config[c.CFG_SOIL_WET_PCT]), now_ms)
+        inputs.put(
+            pct,
+            water_pct_x100(raw, config[DRY[n]], config[WET[n]], config[c.CFG_SOIL_DRY_PCT], config[c.CFG_SOIL_WET_PCT]),
+            now_ms,
+        )
