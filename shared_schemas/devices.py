@@ -74,6 +74,8 @@ class Output:
     """It is the plants' light: on by the photoperiod, and nothing else decides about it."""
     only_in_light: bool = field(default=False, kw_only=True, metadata=HOST)
     """What it gives is of use to a leaf in light only (CO2): refused in the dark."""
+    added_later: bool = field(default=False, kw_only=True, metadata=HOST)
+    """It came after the first datasets: a record that does not name it is valid and says that it was off."""
     explains: tuple[str, ...] = field(default=(), kw_only=True, metadata=HOST)
     """Readings whose fast change its switching explains; `soil` stands for every soil probe."""
     explains_for_s: float = field(default=0.0, kw_only=True, metadata=HOST)

@@ -101,7 +101,10 @@ def _tent_hour() -> dict[str, Any]:
     while tent.now_ms < 3_600_000:
         result = run.step()
     assert result is not None and run.brain.memory.last_plan is not None
+    observation = tent.next_observation(60_000)
+    assert observation is not None
     return {
+        "missing": dict(observation.missing),
         "devices": result.estimate.state.devices.model_dump(mode="json"),
         "step": run.brain.memory.last_plan.steps[0].model_dump(mode="json"),
     }

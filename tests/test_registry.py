@@ -10,7 +10,6 @@ import shutil
 import subprocess
 import sys
 import tokenize
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -27,13 +26,14 @@ PARTS = ("shared_schemas", "host/tomato_host", "firmware", "tools", "docs")
 FOGGER = """    Output(7, "root_fogger", "relay", 120_000, 60_000, 300, 1_800, "s", "off", "fog",
            ("not_estop", "no_leak"), "Fog for bare roots.", max_dose=120_000,
            action="SET_ROOT_FOGGER", column="root_fogger", risk="risky", label="root fogger",
-           carries_water=True, target_reading="rh_pct", ceiling_setting="rh_high_pct",
+           added_later=True, carries_water=True, target_reading="rh_pct", ceiling_setting="rh_high_pct",
            explains=("rh_pct",), explains_for_s=120.0),
 """
 PRESSURE = """    Sensor(14, "pressure_hpa", "hPa", 10, 300.0, 1_100.0, "BMP390", "Air pressure in the tent.",
            label="Air pressure", metric="tomato_air_pressure_pascal", metric_factor=100.0,
            home_assistant="atmospheric_pressure", display_unit="hPa"),
 """
+PRESSURE_FIELD = "    pressure_hpa: FiniteFloat | None = None\n"
 END_OF_OUTPUTS = ')\n# fmt: on\n"""All outputs, in wire order."""'
 END_OF_SENSORS = ')\n# fmt: on\n"""All quantities the board reports, in wire order."""'
 
@@ -52,12 +52,13 @@ def replace_once(path: Path, old: str, new: str) -> None:
     path.write_text(text.replace(old, new), encoding="utf-8")
 
 
-def run_in(tree: Path, *command: str) -> str:
+def run_in(tree: Path, *command: str, text: str = "") -> str:
     """Run a Python file against the tree alone; its output. The interpreter sees the tree before this installation."""
     paths = os.pathsep.join((str(tree / "host"), str(tree)))
     done = subprocess.run(
         [sys.executable, *command],
         cwd=tree,
+        input=text,
         env={**os.environ, "PYTHONPATH": paths, "PYTHONDONTWRITEBYTECODE": "1"},
         capture_output=True,
         text=True,
@@ -69,11 +70,13 @@ def run_in(tree: Path, *command: str) -> str:
 
 @pytest.fixture(scope="module")
 def extended(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The product with one more output and one more sensor: two rows and the generator, nothing else."""
+    """The product with one more output and one more sensor: a row for each, a field for the reading, the generator."""
     tree = copy_of_product(tmp_path_factory.mktemp("extended"))
     devices = tree / "shared_schemas" / "devices.py"
     replace_once(devices, END_OF_OUTPUTS, FOGGER + END_OF_OUTPUTS)
     replace_once(devices, END_OF_SENSORS, PRESSURE + END_OF_SENSORS)
+    observation = tree / "shared_schemas" / "records" / "observation_v1.py"
+    replace_once(observation, "    door_open: bool | None\n", "    door_open: bool | None\n" + PRESSURE_FIELD)
     run_in(tree, "tools/generate_schemas.py")
     return tree
 
@@ -103,7 +106,7 @@ def test_records_and_data_dictionary_have_the_new_rows(extended: Path) -> None:
     for line in (
         '    SET_ROOT_FOGGER = "SET_ROOT_FOGGER"',
         '    ActionType.SET_ROOT_FOGGER: "root_fogger",',
-        "    root_fogger: OnOff",
+        '    root_fogger: OnOff = "OFF"',
         "    root_fogger: Fraction = 0.0",
     ):
         assert line in fields.splitlines()
@@ -135,6 +138,29 @@ def test_plan_estimator_and_whole_brain_take_the_new_output_up(said: dict[str, A
     assert said["excuses"]["root_fogger"] == [["rh_pct"], 120.0]
     assert said["tent"]["devices"]["root_fogger"] == "OFF"
     assert said["tent"]["step"]["root_fogger"] == 0.0
+
+
+def test_observations_take_the_new_sensor_up(said: dict[str, Any]) -> None:
+    assert said["tent"]["missing"]["pressure_hpa"] == "warming_up", "never read: it has no driver"
+
+
+@pytest.mark.parametrize("record", ["observation_v1", "state_v1", "device_status_v1", "plan_v1"])
+def test_records_of_before_stay_valid(extended: Path, record: str) -> None:
+    lines = (ROOT / "tests" / "contracts" / "golden" / f"{record}.jsonl").read_text(encoding="utf-8").splitlines()
+    assert lines
+    kind = "".join(part.capitalize() for part in record.split("_"))
+    code = (
+        f"import json, sys, shared_schemas.records as r\nfor x in json.load(sys.stdin): r.{kind}.model_validate_json(x)"
+    )
+    run_in(extended, "-c", code, text=json.dumps(lines))
+
+
+def test_a_sensor_without_a_field_is_on_the_wire_and_not_recorded(tmp_path: Path) -> None:
+    tree = copy_of_product(tmp_path)
+    replace_once(tree / "shared_schemas" / "devices.py", END_OF_SENSORS, PRESSURE + END_OF_SENSORS)
+    run_in(tree, "tools/generate_schemas.py")
+    assert "S_PRESSURE_HPA = 14" in (tree / "firmware" / "tomato" / "contract.py").read_text(encoding="utf-8")
+    assert "pressure_hpa" not in json.loads(run_in(tree, str(PROBE)))["tent"]["missing"]
 
 
 def test_the_new_rows_change_no_plan(said: dict[str, Any]) -> None:
@@ -183,16 +209,6 @@ def test_budget_keys_are_bounded_by_their_own_row() -> None:
 # -- who names an output -------------------------------------------------------------------------------------------
 
 GOAL = 8
-REACHED = {
-    "light": 16,
-    "circulation_fan": 9,
-    "exhaust_fan": 9,
-    "humidifier": 11,
-    "heater_mat": 10,
-    "water_pump": 17,
-    "co2_solenoid": 12,
-}
-"""Product files that name an output today. These numbers may only fall; an output at the goal has the goal."""
 DERIVED = {
     "shared_schemas/devices.py",
     "shared_schemas/records/device_fields.py",
@@ -258,17 +274,17 @@ def test_the_counting_rule_sees_what_it_must_and_nothing_else() -> None:
 
 
 def test_few_product_files_name_a_given_output() -> None:
-    """The goal is at most 8 product files for each output (strings, constants and enum members of it count).
+    """At most 8 product files for each output: strings, constants and enum members of it count.
 
-    Where today's figure is above, it is written down in `REACHED` and may only fall. Files that name an output for good
-    reason: the rules and the timer (policy), the simulated tent (physics), the faults that block it, and what a
-    protocol of others calls it.
+    Files that name an output for good reason: the rules and the timer (policy), learned coefficients and texts that are
+    named after it, the faults that block it.
     """
-    count = Counter(name for path in product_files() for name in names_in(path.read_text(encoding="utf-8")))
-    assert set(REACHED) == {row.name for row in OUTPUTS}
-    too_many = {
-        row.name: product_files_naming(row) for row in OUTPUTS if count[row.name] > max(GOAL, REACHED[row.name])
-    }
+    naming: dict[str, list[str]] = {row.name: [] for row in OUTPUTS}
+    for path in product_files():
+        for name in names_in(path.read_text(encoding="utf-8")):
+            naming[name].append(path.relative_to(ROOT).as_posix())
+    assert all("host/tomato_host/brain/control/rules.py" in files for files in naming.values()), "the rule sees nothing"
+    too_many = {name: files for name, files in naming.items() if len(files) > GOAL}
     assert not too_many, too_many
 
 

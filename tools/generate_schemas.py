@@ -190,7 +190,7 @@ def device_fields_py() -> str:
         "class OutputStates(Part):",
         '    """ON or OFF for each output of `shared_schemas.devices.OUTPUTS`."""',
         "",
-        *(f"    {o.name}: OnOff" for o in devices.OUTPUTS),
+        *(f"    {o.name}: OnOff" + (' = "OFF"' if o.added_later else "") for o in devices.OUTPUTS),
         "",
         "",
         "class PlanStep(Part):",

@@ -7,12 +7,29 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, FiniteFloat
 
+_set = object.__setattr__
+"""Past the frozen class, as pydantic's own `model_construct` does."""
+
 
 class Part(BaseModel):
     """A named part of a record: strict (no coercion), frozen, unknown fields refused, no NaN or infinity."""
 
     # A process builds the validators of the kinds it meets, at the first one: no process meets them all.
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid", allow_inf_nan=False, defer_build=True)
+
+    @classmethod
+    def from_checked(cls, **values: Any) -> Self:
+        """Build without validation, in a third of the time. Equal to the validated record, if it would be valid.
+
+        For values of this process only, whose types and ranges their origin guarantees; every field must be named, in
+        the order of the schema. What comes from a file, a line or a person goes through the constructor.
+        """
+        part = cls.__new__(cls)
+        _set(part, "__dict__", values)
+        _set(part, "__pydantic_fields_set__", set(values))
+        _set(part, "__pydantic_extra__", None)
+        _set(part, "__pydantic_private__", None)
+        return part
 
 
 def _iso_text_or_datetime(value: Any) -> Any:

@@ -81,7 +81,11 @@ class ObservationV1(Record):
     @model_validator(mode="after")
     def _every_null_has_a_reason(self) -> ObservationV1:
         for name in QUANTITIES:
-            if (getattr(self, name) is None) != (name in self.missing):
+            value, explained = getattr(self, name), name in self.missing
+            # A quantity that came later has a default, and records of before it give no reason for its null.
+            if value is None and not explained and not type(self).model_fields[name].is_required():
+                continue
+            if (value is None) != explained:
                 raise ValueError(f"{name}: give either a value or a reason in missing, not both or neither")
         unknown = set(self.missing) - set(QUANTITIES)
         if unknown:

@@ -72,6 +72,16 @@ def _broken_day(seed: int) -> list[ObservationV1]:
     return day
 
 
+def test_the_unvalidated_state_is_what_validation_would_make_of_it() -> None:
+    """States are built without validation: each must be valid, with every field, in the order of the schema."""
+    estimator = Estimator()
+    for observation in _broken_day(5):
+        state = estimator.step(observation, devices()).state
+        validated = StateV1.from_json(state.to_json())
+        assert validated == state
+        assert validated.to_json() == state.to_json()
+
+
 def _told(observations: list[ObservationV1]) -> list[str]:
     estimator = Estimator()
     lines = []

@@ -268,6 +268,14 @@ def test_sampling_can_be_set_and_a_lease_refused_without_a_name():
     assert all(status == c.STATUS_REJECTED for status, _ in line.reasons(c.M_LEASE, {}))
 
 
+def test_a_new_pace_gives_no_second_sample_of_the_same_moment():
+    line = Line().leased()
+    sampler = line.body.sampler
+    sampler.take(line.t)
+    sampler.set_period(line.t, 1_000)
+    assert not sampler.due(line.t) and sampler.due(line.t + 1_000)
+
+
 def test_four_timestamps():
     line = Line().leased()
     ((_, _, m),) = line.tell(c.M_TIME, {c.F_T1_MS: 1 << 40})

@@ -40,6 +40,16 @@ def test_it_is_a_source_of_valid_records() -> None:
     assert len(observation.soil) == 2 and not observation.missing
 
 
+@pytest.mark.parametrize("scenario", ["calm", "sensor_dropout", "probe_disconnect", "leak"])
+def test_unvalidated_observations_are_what_validation_would_make_of_them(scenario: str) -> None:
+    tent = SimulatedTent(3, None, None if scenario == "calm" else scenario, period_s=600.0)
+    for _ in range(72):
+        observation = tent.next_observation()
+        assert observation is not None
+        validated = ObservationV1.from_json(observation.to_json())
+        assert validated == observation and validated.to_json() == observation.to_json()
+
+
 @pytest.mark.parametrize("output", OUTPUTS, ids=lambda o: o.name)
 def test_no_request_outlasts_the_table(output: object) -> None:
     row = OUTPUT_BY_NAME[output.name]  # type: ignore[attr-defined]

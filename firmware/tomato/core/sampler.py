@@ -15,6 +15,7 @@ class Sampler:
         self.ring = ring
         self.period_ms = period_ms
         self.next_ms = 0
+        self.last_ms = -1
         self.seq = 0
         self.body = bytearray(SAMPLE_BODY_MAX)
         self.n = 0
@@ -23,11 +24,12 @@ class Sampler:
     def shift(self, by_ms):
         """A new epoch has begun: see clock64."""
         self.next_ms -= by_ms
+        self.last_ms -= by_ms
 
     def set_period(self, now_ms, period_ms):
-        """A new pace, counted from now."""
+        """A new pace, counted from now; a moment that has its sample already gets no second one."""
         self.period_ms = period_ms
-        self.next_ms = now_ms
+        self.next_ms = now_ms + period_ms if self.last_ms == now_ms else now_ms
 
     def due(self, now_ms):
         """True when it is time for a sample."""
@@ -36,6 +38,7 @@ class Sampler:
     def take(self, now_ms):
         """Encode and retain one sample; returns the length of `body`. A missed sample is skipped, not made up for."""
         self.next_ms = max(self.next_ms + self.period_ms, now_ms + 1)
+        self.last_ms = now_ms
         self.n = self._encode(now_ms)
         self.ring.put(self.seq, self.body, self.n)
         self.seq += 1

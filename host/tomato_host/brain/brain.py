@@ -63,7 +63,8 @@ Controller = Callable[[DecisionContext], ControlDecision]
 TRIGGER_CHECK_S = 60.0
 """How often an observation is asked whether it calls for a decision; a change of mode asks at once."""
 
-RECENT_COLUMNS = ("air_temp_c", "rh_pct", "vpd_kpa", *MEASURED_ON)
+AIR = ("air_temp_c", "rh_pct", "vpd_kpa")
+RECENT_COLUMNS = (*AIR, *MEASURED_ON)
 
 NOT_READY = ("UNKNOWN", "BOOT", "SAFE", "READY")
 """States of the board in which it could carry nothing out yet; a decision waits until it is leased."""
@@ -272,13 +273,19 @@ class Brain:
         """Why a decision is due now ("first", "cycle", an event), or None."""
         if self._estimate is None:
             return None
-        return decision_triggers.trigger(self._context(runtime.now, self._estimate.state, None))
+        now, control = runtime.now, self.settings.control
+        why = decision_triggers.clock_trigger(now, self.memory, self.safe_mode.mode, control)
+        if why is not None or decision_triggers.events_pause(now, self.memory, control):
+            return why
+        # Asked every minute: no budgets are summed up, no means made but those that the climate's events read.
+        return decision_triggers.climate_trigger(self._context(now, self._estimate.state, None, self._recent(AIR), {}))
 
     def decide(self, runtime: RuntimeContext, event: str | None) -> Decision:
         """Plan and take every proposal through the guardrails. Raises RuntimeError before the first observation."""
         if self._estimate is None:
             raise RuntimeError("nothing has been observed yet")
-        context = self._context(runtime.now, self._estimate.state, event)
+        used = {name: self._day_used(name, runtime.now) for name in OUTPUT_NAMES}
+        context = self._context(runtime.now, self._estimate.state, event, self._recent(RECENT_COLUMNS), used)
         decision = self._controllers[self.settings.control.policy](context)
         if decision.memory.last_water_at != self.memory.last_water_at:
             self._previous_water_at = self.memory.last_water_at
@@ -300,7 +307,14 @@ class Brain:
 
     # -- inside ------------------------------------------------------------------------------------------------
 
-    def _context(self, now: datetime, state: StateV1, event: str | None) -> DecisionContext:
+    def _context(
+        self,
+        now: datetime,
+        state: StateV1,
+        event: str | None,
+        recent: Mapping[str, float],
+        used: Mapping[str, float],
+    ) -> DecisionContext:
         forecasts = self.forecasts
         return DecisionContext(
             now=now,
@@ -313,8 +327,8 @@ class Brain:
             forecast=forecasts.weather,
             memory=self.memory,
             mode=self.safe_mode.mode,
-            recent=self._recent(),
-            used={name: self._day_used(name, now) for name in OUTPUT_NAMES},
+            recent=recent,
+            used=used,
             event=event,
         )
 
@@ -322,9 +336,9 @@ class Brain:
         """Seconds or ml of the last 24 h by the guardrails' ledger."""
         return self.guardrails.ledger.day_used(output, now.timestamp()) / MILLI
 
-    def _recent(self) -> dict[str, float]:
+    def _recent(self, columns: tuple[str, ...]) -> dict[str, float]:
         """Means over the last half hour, of what is known: the air, and the shares of time outputs were seen on."""
-        return self.estimator.history.means(RECENT_COLUMNS, RECENT_H)
+        return self.estimator.history.means(columns, RECENT_H)
 
     def _guard_context(self, runtime: RuntimeContext) -> GuardContext:
         seen, devices = self._observation, self._devices

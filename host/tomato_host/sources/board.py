@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import date, datetime, timedelta
-from typing import Any, get_args
+from typing import Any, TypeVar, get_args
 from zoneinfo import ZoneInfo
 
 from shared_schemas.devices import GAS, OUTPUTS, PUMP, SENSOR_BY_NAME
 from shared_schemas.records import DeviceStatusV1, ObservationV1
+from shared_schemas.records.base import Part
 from shared_schemas.records.device_status_v1 import BoardState, LatchedFault, OnOff, Outputs
 from shared_schemas.records.observation_v1 import QUANTITIES, BoardStamp, MissingReason, SoilReading
 from shared_schemas.wire import FAULTS, RESET_CAUSES
@@ -26,7 +28,11 @@ REASON_OF: dict[str, MissingReason] = {
 }
 """The board's reason for a missing value, and the record's."""
 
+_PartT = TypeVar("_PartT", bound=Part)
 _SWITCHES = frozenset(name for name in QUANTITIES if SENSOR_BY_NAME[name].unit == "bool")
+_BEFORE_SOIL = QUANTITIES[: QUANTITIES.index("soil_temp_c") + 1]
+_AFTER_SOIL = QUANTITIES[len(_BEFORE_SOIL) :]
+"""The quantities as the record's schema has the soil probes between them."""
 PROBES = (("P1", "soil_p1_pct", "soil_p1_raw"), ("P2", "soil_p2_pct", "soil_p2_raw"))
 
 _STATES = frozenset(get_args(BoardState))
@@ -72,8 +78,11 @@ class WaterMeter:
 class BoardSource:
     """Holds the last known status of the board; a new DeviceStatusV1 is made only when something has changed."""
 
-    def __init__(self, timezone: str) -> None:
+    def __init__(self, timezone: str, *, core_in_process: bool = False) -> None:
+        """`core_in_process`: samples come from a core in this process, which has judged every value, and by no line;
+        their records are built without validation."""
         self._zone = ZoneInfo(timezone)
+        self._core_in_process = core_in_process
         self._meter = WaterMeter()
         self._reset_ts: datetime | None = None
         self._reset_cause: str | None = None
@@ -116,11 +125,13 @@ class BoardSource:
 
     def on_sample(self, sample: Sample, now: datetime, now_ms: int) -> tuple[ObservationV1, DeviceStatusV1]:
         """One set of readings, stamped with the time at which the board took it."""
-        taken = self._local(now - timedelta(milliseconds=max(0.0, now_ms - sample.host_ms)))
+        received = self._local(now)
+        age_ms = now_ms - sample.host_ms
+        taken = self._local(now - timedelta(milliseconds=age_ms)) if age_ms > 0.0 else received
         if not sample.backlog:
             self._outputs, self._state = sample.outputs, sample.state
             self._meter.update(sample.values.get("flow_ml"), taken)
-        return self._observation(sample, taken, self._local(now)), self._update(now)
+        return self._observation(sample, taken, received), self._update(now)
 
     # -- inside ------------------------------------------------------------------------------------------------
 
@@ -130,19 +141,23 @@ class BoardSource:
         return local.replace(microsecond=local.microsecond // 1000 * 1000)
 
     def _observation(self, sample: Sample, taken: datetime, now: datetime) -> ObservationV1:
-        values = sample.values
-        missing = {name: _reason(sample, name) for name in QUANTITIES if values.get(name) is None}
+        values, checked = sample.values, self._core_in_process
         readings: dict[str, Any] = {name: _reading(name, values.get(name)) for name in QUANTITIES}
-        return ObservationV1(
-            schema_version="observation_v1",
-            ts=taken,
-            origin="board",
-            **readings,
-            missing=missing,
-            soil=tuple(_probe(sample, *probe) for probe in PROBES),
-            board=BoardStamp(boot_id=sample.boot_id, seq=sample.seq, t_ms=sample.t_ms, backlog=sample.backlog),
-            received_ts=now,
-        )
+        missing = {name: _reason(sample, name) for name, value in readings.items() if value is None}
+        fields = {
+            "ts": taken,
+            "schema_version": "observation_v1",
+            "origin": "board",
+            **{name: readings[name] for name in _BEFORE_SOIL},
+            "soil": tuple(_probe(sample, checked, *probe) for probe in PROBES),
+            **{name: readings[name] for name in _AFTER_SOIL},
+            "missing": missing,
+            "board": _built(BoardStamp, checked)(
+                boot_id=sample.boot_id, seq=sample.seq, t_ms=sample.t_ms, backlog=sample.backlog
+            ),
+            "received_ts": now,
+        }
+        return _built(ObservationV1, checked)(**fields)
 
     def _update(self, now: datetime) -> DeviceStatusV1:
         """The status now; the same object as before when nothing but the time has changed."""
@@ -202,12 +217,17 @@ def _reason(sample: Sample, name: str) -> MissingReason:
     return REASON_OF.get(sample.why.get(name, ""), "invalid")
 
 
-def _probe(sample: Sample, probe_id: str, pct: str, raw: str) -> SoilReading:
+def _probe(sample: Sample, checked: bool, probe_id: str, pct: str, raw: str) -> SoilReading:
     count = sample.values.get(raw)
     value = sample.values.get(pct)
-    return SoilReading(
+    return _built(SoilReading, checked)(
         id=probe_id,
         moisture_pct=value,
         raw=None if count is None else int(count),
         missing=_reason(sample, pct) if value is None else None,
     )
+
+
+def _built(kind: type[_PartT], checked: bool) -> Callable[..., _PartT]:
+    """How a part is built: with validation, or of checked values without."""
+    return kind.from_checked if checked else kind

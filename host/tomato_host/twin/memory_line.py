@@ -7,6 +7,8 @@ bytes at the same moments. Hosts in other processes, and the free-running twin, 
 
 from __future__ import annotations
 
+from tomato_host.board.port import PortLost
+
 LINE_HOLDS = 65_536
 """Bytes for a host that does not read; more are dropped, as a pseudo-terminal and a USB line do."""
 
@@ -38,9 +40,11 @@ class MemoryPort:
         self._line = line
         self._line.to_host.clear()  # a port that is opened throws away what came before
         self.bytes_written = 0
+        self._open = True
 
     def read(self) -> bytes:
-        """What has arrived, perhaps nothing."""
+        """What has arrived, perhaps nothing. Raises PortLost when closed, as a serial port does."""
+        self._check_open()
         if not self._line.to_host:
             return b""
         data = bytes(self._line.to_host)
@@ -48,7 +52,8 @@ class MemoryPort:
         return data
 
     def write(self, data: bytes) -> None:
-        """Send; the board has it when time is advanced next."""
+        """Send; the board has it when time is advanced next. Raises PortLost when closed."""
+        self._check_open()
         self._line.to_board += data
         self.bytes_written += len(data)
 
@@ -57,7 +62,13 @@ class MemoryPort:
 
     def wait(self, timeout_s: float) -> bool:
         """Whether bytes are there; none can come while the caller waits, so this returns at once."""
+        self._check_open()
         return bool(self._line.to_host)
 
     def close(self) -> None:
         """Let go of the line; what was written is still carried."""
+        self._open = False
+
+    def _check_open(self) -> None:
+        if not self._open:
+            raise PortLost("the port is closed")

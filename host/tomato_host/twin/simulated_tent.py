@@ -53,7 +53,7 @@ class SimulatedTent:
         self.board = CoreBoard(self.world, min(SENSE_PERIOD_MS, max(10_000, self.period_ms)))
         self.board.host_renews = True
         self._grower = Grower(self.board)
-        self._source = BoardSource(timezone)
+        self._source = BoardSource(timezone, core_in_process=True)
         self._greeted = 0
         self._commands = 0
         self._open: set[int] = set()

@@ -56,26 +56,43 @@ class ControlInputs:
         return self.context.memory.duty.get(output, 0.0)
 
 
-def read_inputs(context: DecisionContext) -> ControlInputs:
-    """Sort the state into trusted readings and doubts."""
-    state, least, recent = context.state, context.settings.min_probe_confidence, context.recent
+def air_readings(context: DecisionContext) -> tuple[float | None, float | None, float | None]:
+    """Air degC, relative humidity %, VPD kPa: the means of the last half hour where known, None without trust."""
+    state, recent = context.state, context.recent
     air = trusted(state, "air_temp_c", recent.get("air_temp_c", state.env.air_temp_c))
     rh = trusted(state, "rh_pct", recent.get("rh_pct", state.env.rh_pct))
     vpd = recent.get("vpd_kpa", state.env.vpd_kpa)
-    good = [p for p in state.soil.probes if p.moisture_pct is not None and p.confidence >= least]
+    return air, rh, vpd if air is not None and rh is not None else None
+
+
+def good_probes(context: DecisionContext) -> list[Probe]:
+    """The probes that are trusted."""
+    least = context.settings.min_probe_confidence
+    return [p for p in context.state.soil.probes if p.moisture_pct is not None and p.confidence >= least]
+
+
+def driest_probe(context: DecisionContext, good: list[Probe]) -> Probe | None:
+    """The driest probe that is trusted (`good`), or doubted and drier still."""
     heard = [
         p
-        for p in state.soil.probes
+        for p in context.state.soil.probes
         if p in good or ((p.moisture_pct or 0.0) >= IN_AIR_PCT and p.confidence >= MIN_DROUGHT_CONFIDENCE)
     ]
+    return min(heard, key=lambda p: (p.moisture_pct or 0.0, p.id), default=None)
+
+
+def read_inputs(context: DecisionContext) -> ControlInputs:
+    """Sort the state into trusted readings and doubts."""
+    state, good = context.state, good_probes(context)
+    air, rh, vpd = air_readings(context)
     return ControlInputs(
         context=context,
         setpoints=setpoints_at(context.now, context),
         air_temp_c=air,
         rh_pct=rh,
-        vpd_kpa=vpd if air is not None and rh is not None else None,
+        vpd_kpa=vpd,
         co2_ppm=trusted(state, "co2_ppm", state.env.co2_ppm),
         soil_temp_c=trusted(state, "soil_temp_c", state.soil.temp_c),
-        driest=min(heard, key=lambda p: (p.moisture_pct or 0.0, p.id), default=None),
+        driest=driest_probe(context, good),
         doubted=tuple(p.id for p in state.soil.probes if p not in good),
     )

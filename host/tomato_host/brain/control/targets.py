@@ -13,7 +13,7 @@ from datetime import datetime
 
 from shared_schemas.records.targets_v1 import TargetRange, TargetSet, TargetsV1
 from tomato_host.brain.control.context import DecisionContext
-from tomato_host.brain.control.photoperiod import is_light, light_seconds
+from tomato_host.brain.control.photoperiod import light_seconds
 from tomato_host.brain.control.settings import ControlSettings, Stage
 from tomato_host.brain.settings import BudgetSettings
 
@@ -123,8 +123,8 @@ def setpoints_at(now: datetime, context: DecisionContext) -> Setpoints:
     zone, band, given = context.site.zone, stage_band(settings, targets), valid_targets(targets, now)
     start_h = given.lights_on_hour if given else settings.light_start_local_h
     hours = given.photoperiod_h if given else band.photoperiod_h
-    light = is_light(now, zone, start_h, hours)
     wait_s, for_s = light_seconds(now, settings.cycle_s, zone, start_h, hours)
+    light = wait_s == 0.0 and for_s > 0.0
     vpd, air = (band.vpd_day, band.temp_day_c) if light else (band.vpd_night, band.temp_night_c)
     soil = (band.soil_low_pct, band.soil_target_pct, band.soil_high_pct)
     co2, water, gas = band.co2_ppm, float(budgets.water_ml_per_day), float(budgets.co2_s_per_day)

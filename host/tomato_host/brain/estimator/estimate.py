@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone
 from functools import cached_property
 
-from shared_schemas.devices import OUTPUTS
 from shared_schemas.records import AnomalyV1, DeviceStatusV1, SamplingPlanV1, SensorHealthV1, StateV1, VisionV1
+from shared_schemas.records.device_fields import OutputStates
 from shared_schemas.records.sensor_health_v1 import SensorDiagnosis
 from shared_schemas.records.state_v1 import Budgets, Devices, Env, Plant, Probe, Soil, VisionSummary
 from tomato_host.brain.estimator.sampling import sampling_plan
@@ -63,13 +63,17 @@ class Estimate:
 
     @cached_property
     def state(self) -> StateV1:
-        """The estimated state. Values without trust are null, never guessed."""
+        """The estimated state. Values without trust are null, never guessed.
+
+        Not validated: made every minute, from records that were, readings within their channels' ranges, and
+        confidences of 0..1.
+        """
         air, rh, co2, leaf, light, soil_temp = self._values[:6]
         vpd, delta, leaf_vpd, dew, absolute, dli = self._derived
-        return StateV1(
-            schema_version="state_v1",
+        return StateV1.from_checked(
             ts=self.ts,
-            env=Env(
+            schema_version="state_v1",
+            env=Env.from_checked(
                 air_temp_c=_round(air),
                 rh_pct=_round(rh),
                 co2_ppm=_round(co2, 1),
@@ -79,7 +83,7 @@ class Estimate:
                 light_lux=_round(light, 1),
                 dli_mol_m2=_round(dli, 4),
             ),
-            plant=Plant(
+            plant=Plant.from_checked(
                 leaf_temp_c=_round(leaf),
                 leaf_air_delta_c=_round(delta),
                 leaf_vpd_kpa=_round(leaf_vpd, 4),
@@ -87,7 +91,7 @@ class Estimate:
             ),
             soil=self._soil(soil_temp),
             devices=self._device_part(),
-            budgets=Budgets(
+            budgets=Budgets.from_checked(
                 water_ml_used_today=self._devices.water_ml_used_today,
                 water_ml_budget_today=float(self._budgets.water_ml_per_day),
                 co2_seconds_used_today=self._devices.co2_seconds_used_today,
@@ -95,6 +99,8 @@ class Estimate:
             ),
             confidence=round(self.confidence, 4),
             quantity_confidence=self._quantity_confidence(),
+            mode=None,
+            reason=None,
         )
 
     @cached_property
@@ -132,10 +138,12 @@ class Estimate:
 
     def _soil(self, soil_temp: float | None) -> Soil:
         trusted = self._trusted()
-        return Soil(
+        return Soil.from_checked(
             temp_c=_round(soil_temp),
             probes=tuple(
-                Probe(id=sensor[0].removeprefix("soil."), moisture_pct=_round(value), confidence=round(sensor[3], 4))
+                Probe.from_checked(
+                    id=sensor[0].removeprefix("soil."), moisture_pct=_round(value), confidence=round(sensor[3], 4)
+                )
                 for sensor, value in zip(self._sensors[6:], self._values[6:], strict=True)
             ),
             avg_moisture_pct=_round(average_moisture_pct(trusted)),
@@ -144,8 +152,8 @@ class Estimate:
 
     def _device_part(self) -> Devices:
         outputs = self._devices.outputs
-        return Devices(
-            **{row.name: getattr(outputs, row.name) for row in OUTPUTS},
+        return Devices.from_checked(
+            **{name: getattr(outputs, name) for name in OutputStates.model_fields},
             mcu_connected=self._devices.mcu_connected,
             last_reset_ts=self._devices.last_reset_ts,
         )

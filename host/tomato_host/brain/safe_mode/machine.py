@@ -41,6 +41,9 @@ from tomato_host.brain.safe_mode.signals import Signals
 KEEP_ON = names_of(stirs=True)
 """What runs through safe mode: moving air keeps mould away and harms nothing."""
 
+_SUDDEN = tuple(cause for cause in CAUSES if cause.sudden)
+_FLICKERING = tuple(cause for cause in CAUSES if not cause.sudden)
+
 
 @dataclass(frozen=True, slots=True)
 class SafeModeState:
@@ -80,7 +83,10 @@ class SafeModeStep:
 def step(state: SafeModeState, signals: Signals, settings: SafeModeSettings) -> SafeModeStep:
     """Take one step. Pure: equal inputs give equal answers; `signals.now` must not go backwards."""
     suspected = _suspected(state, signals, settings)
-    causes = tuple(c.name for c in CAUSES if _holds(c, state, suspected, signals, settings))
+    if suspected or state.causes:
+        causes = tuple(c.name for c in CAUSES if _holds(c, state, suspected, signals, settings))
+    else:  # nothing to leave and nothing that could have lasted: as nearly always
+        causes = tuple(c.name for c in _SUDDEN if c.enter(signals, settings))
     entered = tuple(name for name in causes if name not in state.causes)
     cleared = tuple(name for name in state.causes if name not in causes)
     same = suspected == state.suspected and causes == state.causes
@@ -108,8 +114,8 @@ def _suspected(state: SafeModeState, signals: Signals, settings: SafeModeSetting
     """
     return {
         c.name: min(state.suspected.get(c.name, signals.now), signals.now)
-        for c in CAUSES
-        if not c.sudden and c.enter(signals, settings)
+        for c in _FLICKERING
+        if c.enter(signals, settings)
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -59,6 +60,15 @@ def cells(
 
 def simulate(cell: Cell) -> CellOutcome:
     """Run one cell. Depends on nothing but the cell."""
+    # What was loaded before stays as long as the process: the collector need not go through it again and again.
+    gc.freeze()
+    try:
+        return _simulate(cell)
+    finally:
+        gc.unfreeze()
+
+
+def _simulate(cell: Cell) -> CellOutcome:
     settings = ControlSettings(policy=cell.controller)
     brain = BrainSettings(control=settings)
     params, zone = TentParams.sample(cell.seed), brain.site.timezone
