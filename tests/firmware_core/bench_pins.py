@@ -39,7 +39,7 @@ class BenchPins:
         self.hardware = hardware_module()
         gpios = virtual.OUTPUT_PINS
         self.gpios = gpios
-        self.outputs = importlib.import_module("tomato.hal.pins").Outputs(gpios, virtual.LED_PIN, virtual.BUZZER_PIN)
+        self.outputs = importlib.import_module("tomato.hal.pins").OutputPins(gpios, virtual.LED_PIN, virtual.BUZZER_PIN)
         self.deadline = importlib.import_module("tomato.hal.timer").Deadline(self.outputs)
         self.me: Any = SimpleNamespace(outputs=self.outputs, deadline=self.deadline, looked_us=0)
         self.armed: object = None

@@ -25,7 +25,7 @@ def hal(name: str) -> ModuleType:
 
 
 def outputs() -> Any:
-    return hal("pins").Outputs((2, 3, 4), 19, 20)
+    return hal("pins").OutputPins((2, 3, 4), 19, 20)
 
 
 def test_outputs_start_low_and_only_changes_are_driven() -> None:

@@ -12,7 +12,7 @@ from tomato.hal import wait as waiting
 from tomato.hal.flash_store import FlashStore, provision
 from tomato.hal.flow import FlowCounter
 from tomato.hal.link import Link
-from tomato.hal.pins import Outputs, Switch
+from tomato.hal.pins import OutputPins, Switch
 from tomato.hal.sensors import Sensors
 from tomato.hal.timer import Deadline
 from tomato.hal.watchdog import Watchdog
@@ -25,7 +25,7 @@ class Hardware:
 
     def __init__(self, board=None):
         board = board or this_board()
-        self.outputs = Outputs(board.OUTPUT_PINS, board.LED_PIN, board.BUZZER_PIN)
+        self.outputs = OutputPins(board.OUTPUT_PINS, board.LED_PIN, board.BUZZER_PIN)
         self.config = config_of(board)
         if board.PROVISION:
             provision(board)

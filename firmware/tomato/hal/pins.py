@@ -3,7 +3,7 @@
 from machine import Pin
 
 
-class Outputs:
+class OutputPins:
     """The output pins by wire id. A pin the hardware timer has cut stays off until it is asked for anew."""
 
     def __init__(self, gpios, led_gpio, buzzer_gpio):

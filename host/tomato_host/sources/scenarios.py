@@ -17,7 +17,7 @@ HOUR_MS = 3_600_000
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class ScenarioFault:
     """One kind of trouble. `adversity` changes the surroundings, `hardware` parts, `link` the line, `power` the board.
 
     `at_h` and `for_h` are the twin's hours when none are given: begin after the start, and length.
@@ -30,27 +30,27 @@ class Fault:
     meaning: str
 
 
-FAULTS: dict[str, Fault] = {
+FAULTS: dict[str, ScenarioFault] = {
     fault.name: fault
     for fault in (
-        Fault("heatwave", "adversity", 6.0, 30.0, "The room is 9 K warmer."),
-        Fault("dry_inflow", "adversity", 6.0, 24.0, "The room's air holds 65 % less vapour."),
-        Fault("wind_spike", "adversity", 10.0, 3.0, "Draught: leakage grows several times."),
-        Fault("cold_spell", "adversity", 6.0, 30.0, "The room is 9 K colder."),
-        Fault("sensor_dropout", "hardware", 8.0, 3.0, "The SHT4x stops answering."),
-        Fault("pump_clog", "hardware", 4.0, 8.0, "The pump delivers 2 % of its flow."),
-        Fault("valve_stuck", "hardware", 5.0, 0.5, "Water runs at 4 ml/s with the pump off."),
-        Fault("leak", "hardware", 5.0, 6.0, "Half of the pumped water runs on the floor."),
-        Fault("probe_drift", "hardware", 4.0, 12.0, "Probe 1 drifts up by 2 points an hour."),
-        Fault("probe_disconnect", "hardware", 4.0, 6.0, "Probe 1 is unplugged."),
-        Fault("probe_stuck", "hardware", 4.0, 12.0, "Probe 1 shows one value, whatever the soil does."),
-        Fault("probe_jump", "hardware", 4.0, 6.0, "Probe 1 reads 22 points more at once."),
-        Fault("link_noise", "link", 6.0, 2.0, "A tenth of the chunks on the line flip, vanish or double."),
-        Fault("link_cut", "link", 6.0, 0.5, "No byte passes the cable."),
-        Fault("board_reset", "power", 2.0, 12.0, "The board resets in the middle of the next pump pulse."),
-        Fault("host_kill", "link", 6.0, 0.5, "The host falls silent and starts again later."),
-        Fault("brownout", "power", 7.0, 1.0, "The supply dips and the board starts again."),
-        Fault("reservoir_empty", "hardware", 4.0, 6.0, "The reservoir is empty until a person fills it."),
+        ScenarioFault("heatwave", "adversity", 6.0, 30.0, "The room is 9 K warmer."),
+        ScenarioFault("dry_inflow", "adversity", 6.0, 24.0, "The room's air holds 65 % less vapour."),
+        ScenarioFault("wind_spike", "adversity", 10.0, 3.0, "Draught: leakage grows several times."),
+        ScenarioFault("cold_spell", "adversity", 6.0, 30.0, "The room is 9 K colder."),
+        ScenarioFault("sensor_dropout", "hardware", 8.0, 3.0, "The SHT4x stops answering."),
+        ScenarioFault("pump_clog", "hardware", 4.0, 8.0, "The pump delivers 2 % of its flow."),
+        ScenarioFault("valve_stuck", "hardware", 5.0, 0.5, "Water runs at 4 ml/s with the pump off."),
+        ScenarioFault("leak", "hardware", 5.0, 6.0, "Half of the pumped water runs on the floor."),
+        ScenarioFault("probe_drift", "hardware", 4.0, 12.0, "Probe 1 drifts up by 2 points an hour."),
+        ScenarioFault("probe_disconnect", "hardware", 4.0, 6.0, "Probe 1 is unplugged."),
+        ScenarioFault("probe_stuck", "hardware", 4.0, 12.0, "Probe 1 shows one value, whatever the soil does."),
+        ScenarioFault("probe_jump", "hardware", 4.0, 6.0, "Probe 1 reads 22 points more at once."),
+        ScenarioFault("link_noise", "link", 6.0, 2.0, "A tenth of the chunks on the line flip, vanish or double."),
+        ScenarioFault("link_cut", "link", 6.0, 0.5, "No byte passes the cable."),
+        ScenarioFault("board_reset", "power", 2.0, 12.0, "The board resets in the middle of the next pump pulse."),
+        ScenarioFault("host_kill", "link", 6.0, 0.5, "The host falls silent and starts again later."),
+        ScenarioFault("brownout", "power", 7.0, 1.0, "The supply dips and the board starts again."),
+        ScenarioFault("reservoir_empty", "hardware", 4.0, 6.0, "The reservoir is empty until a person fills it."),
     )
 }
 """Every fault by name."""
@@ -144,7 +144,7 @@ def _read(part: str) -> Occurrence:
         raise _bad(f"'{part}' is not name@hours or name@hours+length.") from None
 
 
-def _known(name: str) -> Fault:
+def _known(name: str) -> ScenarioFault:
     fault = FAULTS.get(present_name(name))
     if fault is None:
         raise _bad(f"There is no fault named '{name}'.")

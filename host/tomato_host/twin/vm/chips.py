@@ -53,7 +53,7 @@ class Chip:
         return (answer + b"\xff" * n)[:n]
 
 
-class Sht4x(Chip):
+class Sht4xChip(Chip):
     """Temperature and humidity; a read before the conversion ends is not acknowledged."""
 
     bit = ABSENT_SHT
@@ -82,7 +82,7 @@ class Sht4x(Chip):
         return self._answer
 
 
-class Scd4x(Chip):
+class Scd4xChip(Chip):
     """CO2; a new value every 5 s in periodic mode, every 30 s in the low-power mode."""
 
     bit = ABSENT_SCD
@@ -129,7 +129,7 @@ class Scd4x(Chip):
         return self._answer
 
 
-class Mlx90614(Chip):
+class Mlx90614Chip(Chip):
     """Infrared thermometer on SMBus: a register read returns low byte, high byte, PEC."""
 
     bit = ABSENT_MLX
@@ -150,7 +150,7 @@ class Mlx90614(Chip):
         return body + bytes((pec,))
 
 
-class Bh1750(Chip):
+class Bh1750Chip(Chip):
     """Illuminance; a count is 1/1.2 lx at the default measurement time of 69."""
 
     bit = ABSENT_BH
@@ -189,4 +189,4 @@ class Bh1750(Chip):
 
 def fitted():
     """The chips on the bus of the virtual board, by address."""
-    return {0x44: Sht4x(), 0x62: Scd4x(), 0x5A: Mlx90614(), 0x23: Bh1750()}
+    return {0x44: Sht4xChip(), 0x62: Scd4xChip(), 0x5A: Mlx90614Chip(), 0x23: Bh1750Chip()}
