@@ -202,9 +202,6 @@ def bombarded(home: Path, byte: bytes, moments: Iterator[float]) -> dict[float, 
 def test_one_byte_at_each_moment_of_the_boot_ends_in_a_running_board(tmp_path: Path, byte: bytes, steps: int) -> None:
     whole_s = boot_s(tmp_path)
     silent = list(bombarded(tmp_path, byte, (whole_s * 1.05 * n / steps for n in range(steps))))
-    # The VM on a PC raises a signal between any two instructions, a chip only at a jump (docs/ports.md): a moment of
-    # some 100 us in 230 ms, in main.py's first lines, is the VM's own. What is ours comes again at the same moment.
-    again = {moment: sum(bool(bombarded(tmp_path / f"{moment}-{n}", byte, iter([moment]))) for n in range(3))
-             for moment in silent}  # fmt: skip
-    assert {moment: times for moment, times in again.items() if times > 1} == {}
-    assert len(silent) <= max(1, steps // 100), silent
+    # The VM on a PC raises a signal between any two instructions, a chip only at a jump (docs/ports.md): one moment of
+    # 384 was seen silent once. Whether that is the VM's own is not proven, so it stays a failure.
+    assert silent == []
