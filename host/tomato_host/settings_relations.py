@@ -56,7 +56,6 @@ RELATIONS: tuple[Relation, ...] = (
     Relation("world_model.vpd_low_kpa", "<", "world_model.vpd_high_kpa", "every value would be a risk"),
     Relation("world_model.cold_c", "<", "world_model.heat_c", "every value would be a risk"),
     Relation("guardrails.air_cold_c", "<", "guardrails.air_hot_c", "lamp and exhaust could both be forbidden"),
-    Relation("storage.mb_per_day", "<=", "storage.mb_total", "the oldest readings would go within their first day"),
     Relation("storage.max_bytes", "<=", "storage.mb_total", "one file would exceed the whole", factor=1e-6,
              when=lambda s: s.storage.rotate == "size"),
     Relation("storage.fsync_interval_s", "<=", "storage.fsync_telemetry_s", "readings are never synced more often",
@@ -101,7 +100,7 @@ FREE: dict[str, tuple[str, ...]] = {
     "caps of one fact in several spans: the smallest one holds, none contradicts another": (
         "budgets.water_ml_per_day", "budgets.co2_s_per_day", "guardrails.water_ml_per_hour",
         "guardrails.water_ml_per_pulse", "guardrails.low_confidence_dose_ml", "guardrails.co2_s_per_hour",
-        "control.blind_dose_ml",
+        "control.blind_dose_ml", "storage.mb_per_day",
     ),
     "the budget of one output, bounded by the board's own": (
         "budgets.light_s_per_day", "budgets.humidifier_s_per_day", "budgets.heater_s_per_day",
