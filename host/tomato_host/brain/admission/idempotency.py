@@ -12,17 +12,17 @@ to send the same intent again, under the same id, as often as it likes, and thre
        +-+ not now: link, stale, quota, backpressure   | other parameters: ID_REUSED (422)
 
 *What is stored* is the fingerprint of the parameters and the final answer, by (tent, agent, id): two agents may count
-from 1 without disturbing each other. An answer is final when no later moment could change it. What depends on the moment
-is "not now" and leaves no trace. A refusal that nobody could lift must be stored as well, or a flood of repeats would be
-judged each time.
+from 1 without disturbing each other. An answer is final when no later moment could change it. What depends on the
+moment is "not now" and leaves no trace. A refusal that nobody could lift must be stored as well, or a flood of repeats
+would be judged each time.
 
 *When it is stored*: with the verdict, before anything moves. The answer is "accepted", never "done": what came of an
 action is a record of its own. A host that is killed between the verdict and the first pulse has then lost the dose, not
 doubled it; water that is missing shows in the soil, water that came twice does not come back.
 
 *Over a restart* the table is filled from the dataset, where each verdict stands before its effect
-(`recovery/answers.py`). Until this is done (`ready`), an id that is not in the table may still have an answer: it gets UNAVAILABLE (503, come
-again), never a second effect.
+(`recovery/answers.py`). Until this is done (`ready`), an id that is not in the table may still have an answer: it gets
+UNAVAILABLE (503, come again), never a second effect.
 
 *Age.* An answer is repeated for LIFETIME_S. Times are seconds of any one clock. An entry that lies in the future was
 stored under a clock that was ahead: it counts as stored now, for to forget it would allow a second effect, and to leave
