@@ -182,7 +182,7 @@ class MqttBridge:
         """Raises TopicRefused: a refusal comes as a code in the answer, and a silent one would look like quiet."""
         granted = await client.subscribe(pattern, options=SubscribeOptions(qos=1, retainAsPublished=True))
         for code in granted:
-            value = int(getattr(code, "value", code))
+            value = code if isinstance(code, int) else code.value
             if value >= REFUSED_FROM:
                 raise TopicRefused(pattern, value)
 
