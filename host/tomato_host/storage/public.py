@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from tomato_host.atomic_file import replace_file
+from tomato_host.atomic_file import make_directory, private_opener, replace_file
 from tomato_host.storage.chain import Head, genesis, next_line
 from tomato_host.storage.layout import file_name, period, stream_of
 from tomato_host.storage.public_fields import LEDGER_EVENTS, OWN_ORIGINS, PRIVATE_EVENTS, PUBLIC, Publisher, tree_of
@@ -178,7 +178,7 @@ def export_public(
     """
     require_dataset(root)
     folder = root / "public"
-    folder.mkdir(exist_ok=True)  # a backup keeps files, not empty directories
+    make_directory(folder)  # a backup keeps files, not empty directories
     exporter = _Exporter(withhold, cameras, free_text)
     written = _write_parts(folder, exporter.lines(root))
     for path in folder.glob("*.jsonl"):
@@ -199,7 +199,7 @@ def _write_parts(folder: Path, lines: Iterator[tuple[str, bytes]]) -> dict[str, 
     try:
         for name, line in lines:
             if name not in files:
-                files[name] = (folder / f"{name}.part").open("wb")
+                files[name] = open(folder / f"{name}.part", "wb", opener=private_opener)  # noqa: SIM115 - closed below
             files[name].write(line)
     finally:
         for file in files.values():
