@@ -31,6 +31,8 @@ STREAM_OF: dict[str, str] = {
     "weather_adapter_log_v1": "weather_log",
     "plan_v1": "plans",
     "event_v1": "events",
+    "growth_event_v1": "growth_events",
+    "growth_report_v1": "growth_reports",
 }
 """The stream that each kind of record is filed in."""
 
