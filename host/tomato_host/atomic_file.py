@@ -54,10 +54,10 @@ def replace_file(
 ) -> None:
     """Write beside `path`, sync, rename: a reader sees the old file or the whole new one, even after a power cut.
 
-    `mode`: permission bits, whatever the umask says; None: the owner alone (0o600). `durable=False` leaves out
-    the syncs, for files that a power cut may take (requests, caches). `parents` makes missing directories. The
-    temporary name begins with a dot and ends in `.part`: no reader's pattern and no backup takes it for the file. Raises OSError,
-    and leaves neither a temporary file nor a changed one behind.
+    `mode`: permission bits, whatever the umask says; None: the owner alone (0o600). `durable=False` leaves out the
+    syncs, for files that a power cut may take (requests, caches). `parents` makes missing directories. The temporary
+    name begins with a dot and ends in `.part`: no reader's pattern and no backup takes it for the file. Raises
+    OSError, and leaves neither a temporary file nor a changed one behind.
     """
     if parents:
         make_directory(path.parent)
