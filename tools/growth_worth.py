@@ -94,9 +94,9 @@ def main() -> int:
     args = parser.parse_args()
     for data in args.data:
         for seed in range(args.seeds):
-            fit = fitter(args.expert, seed)
             found: dict[tuple[str, str], list[GrowthWorth]] = {}
             for weather, case in cases(data):
+                fit = fitter(args.expert, seed)
                 for row in growth_worth(case, HORIZONS, placebo(fit) if args.placebo else fit):
                     found.setdefault((weather, row.quantity.split(".")[0]), []).append(row)
             show(data if args.expert == "trees" else f"{data} {seed}", found)

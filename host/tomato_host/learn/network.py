@@ -29,7 +29,7 @@ class NetworkSettings:
     learning_rate: float = 0.01
 
 
-class ResidualNetwork(torch.nn.Module):
+class ResidualNetwork(torch.nn.Module):  # type: ignore[misc]  # torch is checked nowhere
     """tanh(z @ w1 + b1) @ w2 + b2 of standardised features; starts as the identity: w2 and b2 are zero."""
 
     mean: torch.Tensor

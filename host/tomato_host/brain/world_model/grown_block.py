@@ -26,7 +26,7 @@ MOST_TYPICAL = 2.0
 """Largest correction, in typical errors."""
 
 MOST_STANDARD = 5.0
-"""A feature counts as at most so many of its standard deviations: weather that was never learned extrapolates little."""
+"""A feature counts as at most so many of its standard deviations: unseen weather extrapolates little."""
 
 MOST_WIDTH, MOST_TREES, MOST_DEPTH = 64, 200, 6
 _MOST = 1e6
