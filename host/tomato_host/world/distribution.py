@@ -15,6 +15,7 @@ from random import Random
 from shared_schemas.records.agent_v1 import LatencyModel
 from shared_schemas.world.messages import Effect, ObservationDelta
 from tomato_host.brain.admission.pipeline import AgentAccount
+from tomato_host.world.delta import delta
 from tomato_host.world.document import Document, View, WorldState
 from tomato_host.world.event_log import canonical_json
 from tomato_host.world.timed_queue import TimedQueue
@@ -83,12 +84,13 @@ class Observer:
     def _change(self, document: Document, sim_time_s: float) -> ObservationDelta | None:
         changes, old = self.account.view, self.view
         if old is not None:
-            change = self.policy.calculate_observation_delta(old.document, document, changes.seq + 1, sim_time_s)
-            if change is None:
+            patch = delta(old.document, document)
+            if not patch:
                 return None
-            changes.add([op["path"] for op in change["patch"]] if change["patch"] is not None else [""])
-            self.view = View(old.agent, changes.seq, sim_time_s, document)
-            return change
+            # What has changed counts for staleness, also where a snapshot is the shorter message.
+            seq = changes.add([operation["path"] for operation in patch])
+            self.view = View(old.agent, seq, sim_time_s, document)
+            return self.policy.encode_patch(patch, document, seq, sim_time_s)
         if self._digest is not None and self._digest == digest(document):
             self.view = View(self.account.record.name, changes.seq, sim_time_s, document)
             return None

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from math import dist
 from typing import Any
 
-from shared_schemas.world.messages import Effect, ObservationDelta
+from shared_schemas.world.messages import Effect, ObservationDelta, PatchOp
 from tomato_host.world.delta import delta, encoded_size
 from tomato_host.world.document import MISSING, Document, View, WorldState, assign, escape, leaves, lookup
 
@@ -100,8 +100,10 @@ class ObservationPolicy:
     ) -> ObservationDelta | None:
         """From one view to the next; None when they are equal. A snapshot where that is shorter."""
         patch = delta(old, new)
-        if not patch:
-            return None
+        return self.encode_patch(patch, new, view_seq, sim_time_s) if patch else None
+
+    def encode_patch(self, patch: list[PatchOp], new: Document, view_seq: int, sim_time_s: float) -> ObservationDelta:
+        """The patch that leads to the view `new`, or `new` itself where that is shorter."""
         as_patch = len(patch) <= self.max_patch_ops and _is_shorter(patch, new)
         return {
             "schema_version": "observation_delta_v1",
@@ -123,7 +125,7 @@ def snapshot_of(view: View) -> ObservationDelta:
     }
 
 
-def _is_shorter(patch: list[Any], document: Document) -> bool:
+def _is_shorter(patch: list[PatchOp], document: Document) -> bool:
     """Whether the patch takes fewer bytes than the document. A lower bound of the document usually settles it."""
     patch_bytes, least = encoded_size(patch), 2
     for pointer, _ in leaves(document):
