@@ -11,7 +11,7 @@ import random
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from tomato_host.addresses import why_not_bound
 from tomato_host.advisor.advisor import Advisor
 from tomato_host.advisor.extension import AdvisorExtension
 from tomato_host.board.session import BoardSession
@@ -46,6 +47,7 @@ from tomato_host.settings import Settings, load_settings
 from tomato_host.storage.budgeted_store import BudgetedStore
 from tomato_host.storage.dataset import Dataset
 from tomato_host.terminal.status_lines import LineDisplay
+from tomato_host.toml_file import shown
 from tomato_host.weather.service import build_service
 
 SIM = "sim"
@@ -95,12 +97,30 @@ def loop_settings(settings: Settings) -> LoopSettings:
     )
 
 
+def check_addresses(settings: Settings, path: Path | None, environment: Mapping[str, str]) -> None:
+    """Raises TomatoError E-CONFIG-INVALID when the dashboard cannot listen on its address on this machine.
+
+    Not under systemd: there a network that comes late, or never, must not keep the plant from being watered; the
+    dashboard's process tries again by itself, and a warning is recorded.
+    """
+    if not settings.service.enabled or "NOTIFY_SOCKET" in environment:
+        return
+    if reason := why_not_bound(settings.service.host):
+        raise TomatoError(
+            "E-CONFIG-INVALID",
+            f"{path or 'settings'}: service.host = {shown(settings.service.host)}: this machine cannot listen on it"
+            f" ({reason.lower()}).",
+            "use 127.0.0.1, 0.0.0.0 or an address that `ip address` shows",
+        )
+
+
 def run_host(options: RunOptions) -> int:
     """Run until the duration is over or a signal stops it. Returns the exit code.
 
     Raises TomatoError for what the operator can correct: settings, port, data directory, firmware.
     """
     settings = load_settings(options.config)
+    check_addresses(settings, options.config, os.environ)
     started_s = time.monotonic()
     start = (
         options.start.replace(tzinfo=UTC)
@@ -204,9 +224,9 @@ def _extensions(
             settings.weather, site.latitude_deg, site.longitude_deg, site.timezone, options.data_dir / "cache"
         )
         extensions.append(WeatherWatch(service, brain, recorder, runtime.clock.now))
-    if settings.agent.enabled:
-        every = timedelta(seconds=settings.agent.wake_every_s)
-        advisor = Advisor(settings.agent, options.data_dir)
+    if settings.advisor.enabled:
+        every = timedelta(seconds=settings.advisor.wake_every_s)
+        advisor = Advisor(settings.advisor, options.data_dir)
         extensions.append(AdvisorExtension(advisor, recorder, ZoneInfo(site.timezone), every, brain))
     if settings.service.enabled:
         extensions.append(dashboard_feed(settings.service, settings.bus, status, recorder, options.data_dir))

@@ -137,7 +137,7 @@ class Node:
         self.name = name
         self.status = Status(NOW, NOW, link="up")
         self.recorder = Recorder(store or NoStore(), self.status)
-        wanted = BusSettings(enabled=True, url=url, node=name, **{"card_every_s": 1.0, **settings})
+        wanted = BusSettings(enabled=True, url=url, node=name, **{"summary_every_s": 1.0, **settings})
         self.feed = bus_feed(wanted, self.status, self.recorder, folder)
         self.longest_tick_s = 0.0
         self.is_frozen = False

@@ -100,9 +100,9 @@ def check_model(settings: Settings) -> Diagnosis:
     """The language model's files; everything else works without one."""
     from tomato_host.advisor.checkup import status
 
-    if not settings.agent.enabled:
+    if not settings.advisor.enabled:
         return Diagnosis("Language model", "ok", "the advisor is switched off")
-    facts = status(settings.agent)
+    facts = status(settings.advisor)
     if facts["backend"] == "none":
         return Diagnosis("Language model", "ok", "none; texts come from templates", "see docs/advisor.md to set one up")
     if not facts["complete"]:
