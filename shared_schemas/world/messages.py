@@ -87,6 +87,7 @@ class PatchOp(TypedDict):
     value: NotRequired[Json]
 
 
+@with_config(STRICT)
 class ObservationDelta(TypedDict):
     """How one agent's view changed: a patch on the view before, or a snapshot that replaces it."""
 

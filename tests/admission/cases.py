@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from tomato_host.brain.admission.answers import Answer, AnswersInMemory
+from tomato_host.brain.admission.answers import Answer
 from tomato_host.brain.admission.case import AdmissionCase
+from tomato_host.brain.admission.idempotency import IdempotencyTable
 from tomato_host.brain.admission.pipeline import Admission, Judgement
 from tomato_host.brain.admission.refusals import Refusal
 
@@ -40,7 +41,7 @@ class Bench:
     """A pipeline that records what it commits; `refuse` makes the validator refuse, `broken` the log."""
 
     def __init__(self, *records: AgentV1, refuse: Callable[[AdmissionCase], Refusal | None] = lambda _: None) -> None:
-        self.answers = AnswersInMemory()
+        self.answers = IdempotencyTable[Answer]()
         self.committed: list[tuple[str, str]] = []
         """(agent, id) of every effect, in order."""
         self.refusals: list[tuple[str, str]] = []

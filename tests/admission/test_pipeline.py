@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tomato_host.brain.admission.answers import Answer, AnswersInMemory
+from tomato_host.brain.admission.answers import Answer
 from tomato_host.brain.admission.pipeline import TURN_S
 from tomato_host.brain.admission.refusals import REFUSAL_CODES, Refusal
 from tomato_host.brain.admission.staleness import REMEMBERED, ViewChanges, touches
@@ -101,14 +101,6 @@ def test_answers_last_a_day() -> None:
     repeated = bench.submit(case(record, "i"), DAY_S - 1.0)
     assert repeated is not None and repeated.status == "accepted"
     assert bench.submit(case(record, "i"), DAY_S) is None, "a day later it is a new intent"
-
-
-def test_the_store_forgets_by_age_and_by_number() -> None:
-    answers = AnswersInMemory(most=3, lifetime_s=10.0)
-    for i in range(5):
-        answers.store("f", Answer("a", f"i{i}", "accepted"), float(i))
-    assert len(answers) == 3 and answers.find("a", "i1", 4.0) is None and answers.find("a", "i2", 4.0) is not None
-    assert answers.forget_old(13.5) == 2 and len(answers) == 1
 
 
 # -- quarantine, permission, staleness ----------------------------------------------------------------------------

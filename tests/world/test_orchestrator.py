@@ -14,9 +14,9 @@ from tomato_host.world.delta import apply
 from tomato_host.world.document import WorldState, lookup
 from tomato_host.world.event_log import ChainedLog, parse_line
 from tomato_host.world.orchestrator import Orchestrator, WorldSettings
+from tomato_host.world.rules import replay
 from tomato_host.world.timed_queue import TimedQueue
 from tomato_host.world.views import ObservationPolicy
-from tomato_host.world.world import replay
 from tomato_host.world.worlds.garden import GARDENER, GardenWorld
 from tomato_host.world.worlds.talk import LISTENER, TalkWorld
 

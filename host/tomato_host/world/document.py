@@ -2,8 +2,8 @@
 
 A document is a JSON object. What has parts is an object keyed by id (`/soil/P1/moisture_pct`), so a pointer means the
 same tomorrow; a list is a value like a number and is replaced as a whole. Documents are never changed in place:
-`assign` and `remove` return a new one that shares every untouched branch with the old. Two documents that share a branch
-are equal there without looking, which is what makes a delta cost as much as the change and not as the world.
+`assign` and `remove` return a new one that shares every untouched branch with the old. Two that share a branch are
+equal there without looking, which is what makes a delta cost as much as the change and not as the world.
 """
 
 from __future__ import annotations

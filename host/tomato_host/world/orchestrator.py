@@ -28,8 +28,9 @@ from typing import Any, cast
 
 from shared_schemas.records.agent_v1 import AgentV1
 from shared_schemas.world.messages import Effect, EffectDraft, Intent, Payload
-from tomato_host.brain.admission.answers import Answer, AnswersInMemory, AnswerStore
+from tomato_host.brain.admission.answers import Answer
 from tomato_host.brain.admission.case import AdmissionCase
+from tomato_host.brain.admission.idempotency import IdempotencyTable, IntentKey, StoredIntent, fingerprint
 from tomato_host.brain.admission.pipeline import Admission, Judgement
 from tomato_host.brain.admission.refusals import Refusal
 from tomato_host.errors import TomatoError
@@ -38,8 +39,8 @@ from tomato_host.world.cancel import CancelToken, CancelWatch
 from tomato_host.world.distribution import Observer
 from tomato_host.world.document import WorldState
 from tomato_host.world.event_log import EventLog, EventLogEntry, canonical_json
+from tomato_host.world.rules import AGENT, CREATED, OF_THE_LOG, RESUMED, WorldRules, fold_entry, replay
 from tomato_host.world.views import ObservationPolicy
-from tomato_host.world.world import AGENT, CREATED, OF_THE_LOG, RESUMED, World, fold_entry, replay
 
 VIEWS_A_RUN = 1_000_000
 """View numbers of a process begin at this many times the number of earlier ones: none is given twice."""
@@ -60,12 +61,12 @@ class Orchestrator:
     def __init__(
         self,
         world_id: str,
-        world: World,
+        world: WorldRules,
         log: EventLog,
         clock: Callable[[], float],
         settings: WorldSettings | None = None,
         *,
-        answers: AnswerStore | None = None,
+        answers: IdempotencyTable[Answer] | None = None,
         start: WorldState | None = None,
         stopwatch: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -80,7 +81,7 @@ class Orchestrator:
         self._world = world
         self._clock = clock
         self._stopwatch = stopwatch
-        self._answers = answers if answers is not None else AnswersInMemory()
+        self._answers = answers if answers is not None else IdempotencyTable[Answer](ready=False)
         self.admission = Admission(self._answers, self._validate, self._commit_answer)
         self.cancels = CancelWatch()
         self.queue_high_watermark = 0
@@ -95,8 +96,8 @@ class Orchestrator:
 
     def _begin(self, past: list[EventLogEntry], start: WorldState | None) -> None:
         """Stand where the log ends, and record that a process begins."""
-        for entry in past:
-            self._resume(entry)
+        stored = [one for entry in past if (one := self._resume(entry)) is not None]
+        self._answers.restore(stored, self._clock())
         if past and past[0].effect["kind"] == CREATED:
             self.settings = replace(self.settings, seed=past[0].effect["payload"]["seed"])
         first = start or WorldState(self.world_id, document=self._world.initial(self.settings.seed))
@@ -104,22 +105,23 @@ class Orchestrator:
         kind = RESUMED if past or start else CREATED
         self._append(self._effect(self.world_id, kind, {"seed": self.settings.seed}, str(self.log.last_n)), None, {})
 
-    def _resume(self, entry: EventLogEntry) -> None:
-        """What an entry of an earlier process means for admission."""
+    def _resume(self, entry: EventLogEntry) -> StoredIntent[Answer] | None:
+        """What an entry of an earlier process means for admission; the answer that it holds."""
         answer, effect = entry.source_metadata.get("answer"), entry.effect
         if answer is not None:
             found = Answer.from_json(answer)
-            at_s = float(entry.source_metadata["at_s"])
-            self._answers.store(entry.source_metadata["fingerprint"], found, at_s)
             if found.code is None:
                 self._past.setdefault(found.agent, []).append(entry)
-        elif effect["kind"] in (CREATED, RESUMED):
+            key = IntentKey(entry.source_metadata["tent"], found.agent, found.id)
+            return StoredIntent(key, entry.source_metadata["fingerprint"], found, entry.source_metadata["at_s"])
+        if effect["kind"] in (CREATED, RESUMED):
             self._runs += 1
         elif effect["kind"] == AGENT:
             record = AgentV1.model_validate(effect["payload"], strict=False)
             self._logged[record.name] = record
         elif effect["kind"] not in OF_THE_LOG:
             self._drafts[effect["source"]] = self._drafts.get(effect["source"], 0) + 1
+        return None
 
     # -- agents ------------------------------------------------------------------------------------------------
 
@@ -236,14 +238,14 @@ class Orchestrator:
 
     def _case(self, intent: Intent, now_s: float) -> AdmissionCase:
         agent = self.admission.accounts[intent["agent"]].record
-        asked = [intent["kind"], intent.get("payload", {}), bool(intent.get("shadow"))]
+        asked = {"payload": intent.get("payload", {}), "shadow": bool(intent.get("shadow"))}
         deadline_ms, priority, sim_time_s = intent.get("deadline_ms"), intent.get("priority"), intent.get("sim_time_s")
         tokens = intent.get("tokens")
         return AdmissionCase(
             agent=agent,
             id=intent["id"],
             kind=intent["kind"],
-            fingerprint=hashlib.sha256(canonical_json(asked)).hexdigest()[:32],
+            fingerprint=fingerprint(intent["kind"], asked),
             body=intent,
             arrived_s=now_s,
             sim_time_s=self._current_sim_time() if sim_time_s is None else sim_time_s,
@@ -275,6 +277,7 @@ class Orchestrator:
         used = case.amounts if judgement.used is None else judgement.used
         metadata = {
             "agent": case.source,
+            "tent": case.agent.tent,
             "fingerprint": case.fingerprint,
             "answer": answer.to_json(),
             "used": dict(used) if answer.code is None else {},

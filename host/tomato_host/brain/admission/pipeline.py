@@ -32,15 +32,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from tomato_host.brain.admission.answers import Answer, AnswerStore, Status
+from shared_schemas.records.agent_v1 import AgentV1
+from tomato_host.brain.admission.answers import Answer, Status
 from tomato_host.brain.admission.backpressure import RefusalTally, backpressure
 from tomato_host.brain.admission.case import AdmissionCase
 from tomato_host.brain.admission.fairness import MOST_A_TURN, FairQueue
+from tomato_host.brain.admission.idempotency import IdempotencyTable, IntentKey, NoAnswer, StoredIntent
 from tomato_host.brain.admission.quota import AgentUsage, cooldown, quota
 from tomato_host.brain.admission.refusals import Refusal
 from tomato_host.brain.admission.staleness import ViewChanges, staleness
-
-from shared_schemas.records.agent_v1 import AgentV1
 
 TURN_S = 0.005
 """A turn takes no further intent after this long."""
@@ -81,7 +81,7 @@ class AgentAccount:
 class Admission:
     """The pipeline of one world: `judge` is its validator, `commit` the only writer of its effects."""
 
-    def __init__(self, answers: AnswerStore, judge: Judge, commit: Commit) -> None:
+    def __init__(self, answers: IdempotencyTable[Answer], judge: Judge, commit: Commit) -> None:
         self.accounts: dict[str, AgentAccount] = {}
         self.queue = FairQueue()
         self.tally = RefusalTally()
@@ -109,8 +109,7 @@ class Admission:
         if self.queue.find(case.source, case.id) is not None:
             return None
         refusal = (
-            self._unavailable(case)
-            or quarantine(case, account.record)
+            quarantine(case, account.record)
             or permission(case)
             or staleness(case, account.view)
             or quota(case, account.usage, now_s)
@@ -139,22 +138,17 @@ class Admission:
         usage.last_effect_s = at_s
 
     def _known(self, case: AdmissionCase, now_s: float) -> Answer | None:
-        """The stored answer, or the refusal of an id that stands for other parameters."""
-        stored = self._answers.find(case.source, case.id, now_s)
-        if stored is not None:
-            if stored.fingerprint == case.fingerprint:
-                return stored.answer
-            return Answer.refused(case, Refusal("ID_REUSED", "this id was answered for other parameters"))
+        """The stored answer, or why there can be none. A stop that comes twice does no harm, so it never waits."""
+        found = self._answers.find(_key(case), case.fingerprint, now_s)
+        if isinstance(found, StoredIntent):
+            return found.answer
         waiting = self.queue.find(case.source, case.id)
-        if waiting is not None and waiting.fingerprint != case.fingerprint:
-            return Answer.refused(case, Refusal("ID_REUSED", "this id waits with other parameters"))
+        if found is NoAnswer.ID_REUSED or (waiting is not None and waiting.fingerprint != case.fingerprint):
+            return Answer.refused(case, Refusal("ID_REUSED", "this id stands for other parameters"))
+        if found is NoAnswer.UNAVAILABLE and not (case.stops or case.exempt):
+            text = "the answers of the last 24 h are still being read"
+            return Answer.refused(case, Refusal("UNAVAILABLE", text, retry_after_s=1.0))
         return None
-
-    def _unavailable(self, case: AdmissionCase) -> Refusal | None:
-        """After a start an unknown id may have an answer that is not read yet; a stop twice does no harm."""
-        if self._answers.ready or case.stops or case.exempt:
-            return None
-        return Refusal("UNAVAILABLE", "the answers of the last 24 h are still being read", retry_after_s=1.0)
 
     def _enqueue(self, case: AdmissionCase, account: AgentAccount, now_s: float) -> Answer | None:
         overflow = backpressure(case, self.queue)
@@ -211,10 +205,14 @@ class Admission:
         if unwritten is not None:
             answer = Answer.refused(case, unwritten)
         if answer.final:
-            self._answers.store(case.fingerprint, answer, now_s)
+            self._answers.store(_key(case), case.fingerprint, answer, now_s)
         elif answer.code in TALLIED:
             self.tally.add(case.source, answer.code or "", now_s)
         return answer
+
+
+def _key(case: AdmissionCase) -> IntentKey:
+    return IntentKey(case.agent.tent, case.source, case.id)
 
 
 def _answer_of(case: AdmissionCase, judgement: Judgement) -> Answer:

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from shared_schemas.records.agent_v1 import AgentV1
 from tomato_host.brain.admission.case import AdmissionCase
 from tomato_host.brain.admission.refusals import Refusal
 from tomato_host.brain.guardrails.ledger import DAY_S, HOUR_S, RollingWindow
-
-from shared_schemas.records.agent_v1 import AgentV1
 
 MILLI = 1_000
 INTENTS = "intents_per_hour"

@@ -20,7 +20,7 @@ OF_THE_LOG = frozenset({CREATED, RESUMED, AGENT})
 """Kinds that change no document."""
 
 
-class World(Protocol):
+class WorldRules(Protocol):
     """What a world is made of. All pure."""
 
     @property
@@ -47,7 +47,7 @@ def applies(effect: Effect, source_metadata: Mapping[str, Any]) -> bool:
     return source_metadata.get("verdict", "effect") == "effect" and effect["kind"] not in OF_THE_LOG
 
 
-def fold_entry(world: World, state: WorldState, entry: EventLogEntry) -> WorldState:
+def fold_entry(world: WorldRules, state: WorldState, entry: EventLogEntry) -> WorldState:
     """The state after one more entry."""
     document = state.document
     if applies(entry.effect, entry.source_metadata):
@@ -56,7 +56,7 @@ def fold_entry(world: World, state: WorldState, entry: EventLogEntry) -> WorldSt
 
 
 def replay(
-    world: World, world_id: str, entries: Iterable[EventLogEntry], start: WorldState | None = None
+    world: WorldRules, world_id: str, entries: Iterable[EventLogEntry], start: WorldState | None = None
 ) -> WorldState:
     """The state that the entries lead to; `start` is a snapshot, without one the log's first entry gives the seed."""
     state = start
