@@ -17,6 +17,7 @@ from tomato_host.brain.safe_mode.settings import SafeModeSettings
 from tomato_host.brain.settings import BudgetSettings, SiteSettings
 from tomato_host.brain.world_model.settings import WorldModelSettings
 from tomato_host.errors import TomatoError
+from tomato_host.learn.settings import LearnSettings
 from tomato_host.log_file import LogSettings
 from tomato_host.logs import Log
 from tomato_host.service.bus.settings import BusSettings
@@ -65,6 +66,7 @@ class Settings(Section):
     mqtt: MqttSettings = MqttSettings()
     bus: BusSettings = BusSettings()
     logs: LogSettings = LogSettings()
+    learn: LearnSettings = LearnSettings()
 
 
 Key = tuple[str, str]

@@ -11,6 +11,8 @@ from shared_schemas.records.base import Part, Record
 from shared_schemas.records.device_status_v1 import DeviceStatusV1
 from shared_schemas.records.event_v1 import EventV1
 from shared_schemas.records.forecast_36h_v1 import Forecast36hV1
+from shared_schemas.records.growth_event_v1 import GrowthEventV1
+from shared_schemas.records.growth_report_v1 import GrowthReportV1
 from shared_schemas.records.observation_v1 import ObservationV1
 from shared_schemas.records.plan_v1 import PlanV1
 from shared_schemas.records.prediction_36h_v1 import Prediction36hV1
@@ -39,6 +41,8 @@ RECORDS: dict[str, type[Record]] = {
     "plan_v1": PlanV1,
     "event_v1": EventV1,
     "agent_v1": AgentV1,
+    "growth_event_v1": GrowthEventV1,
+    "growth_report_v1": GrowthReportV1,
 }
 """Every record kind that may stand in a dataset."""
 
@@ -67,6 +71,8 @@ __all__ = [
     "EventV1",
     "FaultType",
     "Forecast36hV1",
+    "GrowthEventV1",
+    "GrowthReportV1",
     "LatencyModel",
     "ObservationV1",
     "Part",

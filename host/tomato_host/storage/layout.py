@@ -32,6 +32,8 @@ STREAM_OF: dict[str, str] = {
     "plan_v1": "plans",
     "event_v1": "events",
     "agent_v1": "agents",
+    "growth_event_v1": "growth_events",
+    "growth_report_v1": "growth_reports",
 }
 """The stream that each kind of record is filed in."""
 
