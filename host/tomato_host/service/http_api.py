@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 
 import anyio
 from fastapi import Depends, FastAPI, Query, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse, Response
 from fastapi.staticfiles import StaticFiles
 from sse_starlette.sse import EventSourceResponse
@@ -27,6 +28,7 @@ from tomato_host.service.history_routes import add_history_routes
 from tomato_host.service.live_state import LiveState
 from tomato_host.service.security import AccessControl, SecurityMiddleware
 from tomato_host.service.settings import ServiceSettings
+from tomato_host.service.strict_json import StrictRoute, invalid_request_answer
 from tomato_host.service.tokens import TokenFile
 
 WEB = Path(__file__).parent / "web"
@@ -58,6 +60,8 @@ def create_app(
     app.add_middleware(GZipMiddleware, minimum_size=2_000, compresslevel=5)
     app.add_middleware(SecurityMiddleware, settings=settings, tokens=keys)
     app.add_exception_handler(TomatoError, _error_answer)
+    app.add_exception_handler(RequestValidationError, invalid_request_answer)
+    app.router.route_class = StrictRoute
     _reads(app, live, access)
     add_history_routes(app, history, data_dir, access)
     add_change_routes(app, data_dir, access)

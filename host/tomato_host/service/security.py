@@ -5,12 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+import structlog
 from fastapi import HTTPException, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tomato_host.service.settings import ServiceSettings
 from tomato_host.service.tokens import RANK, Role, TokenFile
 
+_log = structlog.get_logger("api")
 LARGEST_BODY = 16_384
 HEADERS = {
     "Content-Security-Policy": "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:;"
@@ -84,7 +86,24 @@ class SecurityMiddleware:
         if refusal is not None:
             await _answer(send_with_headers, *refusal)
             return
-        await self._app(scope, _bounded(receive), send_with_headers)
+        await self._app_or_500(scope, _bounded(receive), send_with_headers)
+
+    async def _app_or_500(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """An error of ours is logged and answered with the same headers as everything else."""
+        is_started = False
+
+        async def watched(message: Message) -> None:
+            nonlocal is_started
+            is_started = is_started or message["type"] == "http.response.start"
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watched)
+        except Exception:
+            _log.exception("a request ended in an error", path=scope["path"])
+            if is_started:
+                raise
+            await _answer(send, 500, "this should not happen; please report it with the host's log")
 
     def _refusal(self, scope: Scope) -> tuple[int, str] | None:
         headers = {key.decode().lower(): value.decode("latin-1") for key, value in scope["headers"]}

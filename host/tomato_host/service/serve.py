@@ -9,6 +9,7 @@ import os
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 import uvicorn
@@ -16,9 +17,11 @@ from fastapi import FastAPI
 
 from tomato_host.logs import Log
 from tomato_host.service.bus.settings import BusSettings
+from tomato_host.service.connection_limits import LimitedProtocol, raise_file_limit
 from tomato_host.service.history import History
 from tomato_host.service.http_api import create_app
 from tomato_host.service.live_state import FeedReader, LiveState
+from tomato_host.service.past_records import load_past
 from tomato_host.service.process_priority import lower_priority
 from tomato_host.service.settings import PORT_TAKEN, ServiceSettings
 
@@ -46,6 +49,7 @@ def build(
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         await asyncio.to_thread(history.load)
+        await asyncio.to_thread(load_past, live, data_dir, datetime.now(UTC))
         if fd is not None:
             tasks.append(asyncio.create_task(_read_then_end(fd, live, history)))
         yield
@@ -70,11 +74,13 @@ def main() -> None:
     parser.add_argument("--bus", default="{}", help="BusSettings as JSON: the broker of /fleet")
     args = parser.parse_args()
     lower_priority()
+    raise_file_limit()
     settings = ServiceSettings.model_validate_json(args.settings)
     fd = os.environ.pop("TOMATO_FEED_FD", None)
     app, _ = build(args.data_dir, settings, int(fd) if fd else None, BusSettings.model_validate_json(args.bus))
     config = uvicorn.Config(
         app,
+        http=LimitedProtocol,
         host=settings.host,
         port=settings.port,
         log_level="warning",

@@ -42,6 +42,8 @@ KillSignal=SIGTERM
 EnvironmentFile=-/etc/tomato-host/environment
 # A leak of memory ends in a restart, not in a dead computer.
 MemoryMax=1G
+# Room for connections to the dashboard beside the host's own files.
+LimitNOFILE=8192
 # What it writes is its own alone; beside the data directory it can write nothing.
 UMask=0077
 ProtectSystem=strict
