@@ -31,7 +31,8 @@ def load_past(live: LiveState, data_dir: Path, now: datetime) -> None:
             if kind in KEPT and not is_ledger and not record.get("shadow") and _age(record, now) >= timedelta(0):
                 live.recent[kind].append(record)
     for stream in NEWEST_STREAMS:
-        record = next(iter(reversed(list(lines_of(data_dir, stream, TAIL_BYTES)))), None)
+        stored = list(lines_of(data_dir, stream, TAIL_BYTES))
+        record = stored[-1] if stored else None
         lasts = timedelta(hours=24.0 if stream == "targets" else FORECAST_LASTS_H)
         if record is not None and timedelta(0) <= _age(record, now) <= lasts:
             live.newest.setdefault(record["schema_version"], record)
