@@ -31,6 +31,7 @@ STREAM_OF: dict[str, str] = {
     "weather_adapter_log_v1": "weather_log",
     "plan_v1": "plans",
     "event_v1": "events",
+    "agent_v1": "agents",
     "growth_event_v1": "growth_events",
     "growth_report_v1": "growth_reports",
 }

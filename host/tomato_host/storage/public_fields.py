@@ -136,7 +136,7 @@ def public_fields(state: type[BaseModel] = StateV1, plan: type[BaseModel] = Plan
 
 
 PUBLIC: dict[str, Tree] = public_fields()
-"""Kinds that are published. Raw samples, weather (it reveals the place), link and model internals are not."""
+"""Kinds that are published. Raw samples, weather (it reveals the place), agents, link and model internals are not."""
 
 OWN_ORIGINS = frozenset({"controller", "safe_mode"})
 """Origins of actions whose reasons this program composes."""
@@ -157,8 +157,8 @@ def tree_of(record: Mapping[str, Any]) -> Tree:
     return PUBLIC[version]
 
 
-PRIVATE_EVENTS = frozenset({"notification", "person"})
-"""Kinds of event that name people or their devices."""
+PRIVATE_EVENTS = frozenset({"notification", "person", "message"})
+"""Kinds of event that name people or their devices, or repeat what agents say to each other."""
 
 LEDGER_EVENTS = ("ledger_", "books_")
 """Events whose names begin so let a replay repeat the guardrails' ledger; the actions they belong to are public.
