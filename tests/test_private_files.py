@@ -8,7 +8,7 @@ import shutil
 import stat
 import subprocess
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -16,7 +16,7 @@ from tomato_host.advisor.memory import MemoryStore
 from tomato_host.atomic_file import make_directory, owner_only, replace_file
 from tomato_host.cli.checks.data import check_data_dir
 from tomato_host.cli.main import main
-from tomato_host.commands.inbox import Inbox
+from tomato_host.commands.inbox import Inbox, new_request, submit
 from tomato_host.log_file import BoundedFiles, LogSettings, log_to
 from tomato_host.models.store import ModelStore
 from tomato_host.service.operations.backup import backup, restore
@@ -129,6 +129,30 @@ def test_other_libraries_and_child_processes_write_for_the_owner_too(tmp_path: P
     (tmp_path / "afterwards").write_text("x")
     modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()}
     assert modes == {"by_a_child": 0o600, "by_us": 0o600, "afterwards": 0o666}
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can give files away")
+def test_what_root_writes_in_somebodys_directory_is_theirs(tmp_path: Path) -> None:
+    """`sudo tomato-host water` leaves a request that the host, another user, must be able to read."""
+    owner = 12_345
+    root = tmp_path / "data"
+    root.mkdir()
+    os.chown(root, owner, owner)
+    Inbox(root)
+    submit(root, new_request("mode", "by hand", mode="SAFE", until=datetime.now(UTC) + timedelta(hours=1)))
+    a_dataset(root)
+    a_memory(root)
+    ours = [str(path.relative_to(root)) for path in root.rglob("*") if path.stat().st_uid != owner]
+    assert list((root / "inbox").glob("*.json")) and ours == [] and too_open(root)[1:] == []
+
+
+def test_a_link_in_place_of_the_temporary_file_is_not_followed(tmp_path: Path) -> None:
+    victim = tmp_path / "victim"
+    victim.write_text("whole")
+    (tmp_path / ".request.json.part").symlink_to(victim)
+    with pytest.raises(OSError):
+        replace_file(tmp_path / "request.json", b"x")
+    assert victim.read_text() == "whole"
 
 
 def test_a_mode_that_is_asked_for_holds(tmp_path: Path) -> None:

@@ -28,15 +28,37 @@ PRIVATE_DIRECTORY, PRIVATE_FILE = 0o700, 0o600
 
 def make_directory(path: Path, exist_ok: bool = True) -> None:
     """Make `path` and its missing parents for the owner alone; those that exist stay as they are. Raises OSError."""
-    missing = [parent for parent in path.parents if not parent.exists()]
-    for parent in reversed(missing):
-        parent.mkdir(mode=PRIVATE_DIRECTORY, exist_ok=True)
-    path.mkdir(mode=PRIVATE_DIRECTORY, exist_ok=exist_ok)
+    for folder in (*reversed([parent for parent in path.parents if not parent.exists()]), path):
+        is_new = not folder.exists()
+        folder.mkdir(mode=PRIVATE_DIRECTORY, exist_ok=exist_ok or folder is not path)
+        if is_new:
+            give_to_owner_of(folder.parent, folder)
+
+
+def give_to_owner_of(directory: Path, new: int | Path) -> None:
+    """What root made in somebody's directory is that owner's: `sudo tomato-host water` must be readable for the host.
+
+    `new`: a file descriptor, or a directory that was just made. Does nothing for any other user.
+    """
+    if os.name == "nt" or os.geteuid() != 0:
+        return
+    owner = directory.stat()
+    if owner.st_uid != 0:
+        os.chown(new, owner.st_uid, owner.st_gid)
+
+
+def open_private(path: Path, flags: int) -> int:
+    """A descriptor of a file that is the owner's alone when it is new. Raises OSError."""
+    is_new = not path.exists()
+    fd = os.open(path, flags, PRIVATE_FILE)
+    if is_new:
+        give_to_owner_of(path.parent, fd)
+    return fd
 
 
 def private_opener(path: str, flags: int) -> int:
     """For `open(..., opener=private_opener)`: a new file is the owner's alone."""
-    return os.open(path, flags, PRIVATE_FILE)
+    return open_private(Path(path), flags)
 
 
 @contextmanager
@@ -75,10 +97,12 @@ def replace_file(
 
 def _write(path: Path, content: bytes, mode: int | None, durable: bool) -> None:
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
+    flags |= getattr(os, "O_NOFOLLOW", 0)  # a link left in somebody's directory must not lead root elsewhere
     fd = os.open(path, flags, PRIVATE_FILE if mode is None else mode)
     try:
         if mode is not None:
             os.chmod(path, mode)
+        give_to_owner_of(path.parent, fd)
         view = memoryview(content)
         while view:
             view = view[os.write(fd, view) :]

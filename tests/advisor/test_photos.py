@@ -100,7 +100,7 @@ def test_the_private_photo_is_untouched_and_neither_model_nor_public_sees_its_me
     private = photo_path(tmp_path, datetime.fromisoformat(TS), "cam", digest, ".jpg")
     assert private.read_bytes() == DATA and b"GPS" in DATA
     assert b"GPS" not in stripped_jpeg(open_photo(DATA))
-    assert export_images(tmp_path / "private/images", tmp_path / "public/images", frozenset({"cam"})) == (1, 0)
+    assert export_images(tmp_path / "private/images", tmp_path / "public/images", frozenset({"cam"})) == (1, 0, "")
     (public,) = (tmp_path / "public/images").rglob("*.jpg")
     assert b"GPS" not in public.read_bytes() and b"Exif" not in public.read_bytes()
     assert not list(tmp_path.rglob("*.part"))

@@ -74,8 +74,9 @@ def test_a_tail_cut_off_whole_is_found_by_the_heads(root: Path) -> None:
 def test_a_tail_cut_off_without_heads_is_found_by_the_count_over_all_streams(root: Path) -> None:
     (root / "private" / "heads.json").unlink()
     edit(root, lambda lines: lines[:-3])
-    wheres = [(p.file, p.what) for p in verify(root).problems]
+    *wheres, heads = [(p.file, p.what) for p in verify(root).problems]
     assert wheres == [("private", f"record n={n} is missing from every stream") for n in (19, 21, 23)]
+    assert heads[0] == "heads.json" and "is missing" in heads[1]
 
 
 def test_a_whole_stream_thrown_away_is_found(root: Path) -> None:

@@ -22,12 +22,8 @@ nothing twice, so a lost RESULT is harmless. After 20 s the command is reported 
 `not_after` (10 s) has passed by then, so the board would refuse it even if it still arrived. An accepted pulse is
 queried when it should have ended 5 s ago.
 
-*Samples and events* are numbered. The board keeps each until it is acknowledged, and it is acknowledged only when it
-is safe on disk: returned by an earlier `poll`, written by the storage, and old enough to have been synced
-(`DelayedWatermark`). Live samples come first; a gap in the numbers is closed by BACKFILL, in order of age. When the
-board has sent all it still had and a number is missing, that sample is lost and the watermark moves on. Duplicates,
-from repeats or from a process that was killed before it acknowledged, are dropped by number (`SampleTracker`,
-`is_stored`).
+*Samples and events* are numbered, and acknowledged only when they are safe on disk; `record_receipt.py` says how. Live
+samples come first; a gap in the numbers is closed by BACKFILL, in order of age.
 
 *Time.* Four timestamps per exchange, minimum-delay filter, fitted offset and drift (`clock_sync.py`); four exchanges
 in quick succession after a connect, then one a minute. Records keep the board's own `(boot_id, t_ms)` beside the UTC.
@@ -46,7 +42,6 @@ from shared_schemas.devices import LIMITS, OUTPUT_BY_NAME
 from shared_schemas.wire import CONFIG_KEYS, FAULTS, SCHEMA_HASH
 from tomato_host.board import decoding
 from tomato_host.board.clock_sync import ClockSync, Exchange
-from tomato_host.board.delayed_watermark import DelayedWatermark
 from tomato_host.board.events import (
     BoardEvent,
     Connected,
@@ -61,6 +56,7 @@ from tomato_host.board.events import (
 from tomato_host.board.pending_commands import PendingCommand, PendingCommands
 from tomato_host.board.port import PortLost
 from tomato_host.board.protocol import BoardProtocol, Damage, Hello, Received, calm_session
+from tomato_host.board.record_receipt import RecordReceipt
 from tomato_host.errors import TomatoError
 
 HELLO_MS = 1_000
@@ -71,9 +67,6 @@ SILENT_MS = 17_000
 TIME_MS = 60_000
 TIME_FIRST = 4
 """Exchanges in quick succession after a connect, for a first good offset."""
-ACK_EVERY = 6
-BACKFILL_LIMIT = 64
-BACKFILL_RETRY_MS = 3_000
 NOT_AFTER_MS = 10_000
 BACKOFF_MS = (500, 1_000, 2_000, 5_000, 10_000)
 
@@ -116,13 +109,7 @@ class BoardSession:
         samples_safe_after_ms: int = 0,
         events_safe_after_ms: int = 0,
     ) -> None:
-        """`session` becomes one that holds no bytes of MicroPython's console.
-
-        `is_stored` knows what an earlier process has put away; it is acknowledged and not told again.
-
-        While `may_acknowledge` is false (what `poll` returned is not in its file yet) nothing is acknowledged, so the
-        board keeps its copy; nor before the file has surely been synced, which takes the two spans.
-        """
+        """`session` becomes one that holds no bytes of MicroPython's console; the rest is for `RecordReceipt`."""
         self._open_port = port_factory
         self._port: Port | None = None
         session = calm_session(session)
@@ -131,15 +118,7 @@ class BoardSession:
         self.hello: Hello | None = None
         self.up = False
         self._commands = PendingCommands(session)
-        self._samples = decoding.SampleTracker()
-        self._is_stored = is_stored
-        self._may_acknowledge = may_acknowledge
-        self._handed_out = DelayedWatermark(samples_safe_after_ms)
-        """What earlier calls of `poll` returned and is safe on disk by now: only that may be acknowledged."""
-        self._events_handed_out = DelayedWatermark(events_safe_after_ms)
-        self._event_seq = -1
-        self._events_acked = -1
-        self._unacked = 0
+        self._receipt = RecordReceipt(is_stored, may_acknowledge, samples_safe_after_ms, events_safe_after_ms)
         self._next_open_ms = 0
         self._attempt = 0
         self._hello_ms = -HELLO_MS
@@ -147,9 +126,6 @@ class BoardSession:
         self._ping_ms = 0
         self._time_ms = 0
         self._time_left = 0
-        self._backfill_ms: int | None = None
-        self._seen_since: set[int] = set()
-        """Samples out of the ring since the running BACKFILL was asked for, known ones included."""
         self._now_ms = 0
 
     # -- called by the loop -----------------------------------------------------------------------------------
@@ -166,8 +142,7 @@ class BoardSession:
     def poll(self, now_ms: int) -> list[LinkEvent]:
         """Read what came, send what is due, return what happened, in order. Never raises for what the link does."""
         self._now_ms = now_ms
-        self._handed_out.update(self._samples.whole_up_to, now_ms)
-        self._events_handed_out.update(self._event_seq, now_ms)
+        self._receipt.begin_poll(now_ms)
         events: list[LinkEvent] = []
         try:
             if self._port is None and not self._reopen(now_ms):
@@ -325,22 +300,10 @@ class BoardSession:
 
     def _catch_up(self, now_ms: int) -> None:
         """Acknowledge what earlier polls returned, request what is missing."""
-        if self._may_acknowledge():
-            self._acknowledge()
-        if self._samples.gap and (self._backfill_ms is None or now_ms - self._backfill_ms >= BACKFILL_RETRY_MS):
-            self._backfill_ms = now_ms
-            self._seen_since.clear()
-            self._send("BACKFILL", first_seq=self._samples.whole_up_to + 1, limit=BACKFILL_LIMIT)
-
-    def _acknowledge(self) -> None:
-        acks: dict[str, int] = {}
-        if self._unacked >= ACK_EVERY and self._handed_out.value >= 0:
-            acks["up_to"] = self._handed_out.value
-            self._unacked = 0
-        if self._events_handed_out.value > self._events_acked:
-            acks["events_up_to"] = self._events_acked = self._events_handed_out.value
-        if acks:
+        if acks := self._receipt.pop_acknowledgement():
             self._send("ACK_UPTO", **acks)
+        if missing := self._receipt.pop_backfill(now_ms):
+            self._send("BACKFILL", **missing)
 
     # -- messages ----------------------------------------------------------------------------------------------
 
@@ -352,20 +315,18 @@ class BoardSession:
             return  # an answer to another host, or of an earlier session
         self._last_received_ms = now_ms
         fields = message.fields
-        if message.name == "SAMPLE":
-            self._on_sample(fields, now_ms, events)
+        if message.name == "SAMPLE" or message.name == "EVENT":
+            self._on_record(message.name, fields, events)
         elif message.name == "RESULT":
             found = decoding.result(fields) if "cmd_id" in fields else None
             if found is not None and self._commands.on_result(found, now_ms):
                 events.append(found)
-        elif message.name == "EVENT":
-            self._on_event(fields, events)
         elif message.name == "HEALTH":
             events.append(decoding.health(fields))
         elif message.name == "TIME":
             self.clock.add(Exchange(fields["t1_ms"], fields["t2_ms"], fields["t3_ms"], now_ms))
         elif message.name == "BACKFILL":
-            self._on_backfill_end(fields)
+            self._receipt.on_backfill_end(fields)
 
     def _on_hello(self, message: Received, now_ms: int, events: list[LinkEvent]) -> None:
         hello = Hello.from_fields(message.fields)
@@ -393,48 +354,21 @@ class BoardSession:
         new_boot = self.hello is None or self.hello.boot_id != hello.boot_id
         if new_boot:
             self.clock.reset()
-            self._samples = decoding.SampleTracker()
-            self._event_seq = self._events_acked = -1
-            self._handed_out.clear()
-            self._events_handed_out.clear()
             events += self._commands.close_all("reset")
+        self._receipt.begin_connection(new_boot)
         self.hello = hello
         self.up = True
         self._attempt = 0
-        self._backfill_ms = None
-        self._seen_since.clear()
         self._time_left = TIME_FIRST
         self.clock.seed(now_ms, hello.uptime_ms)
         events.append(Connected(hello, new_boot))
 
-    def _on_sample(self, fields: dict[str, Any], now_ms: int, events: list[LinkEvent]) -> None:
-        seq = fields["seq"]
-        backlog = seq < self._samples.newest
-        if seq <= self._samples.newest:
-            # A live sample does not count: it may not be in the ring that BACKFILL walks through.
-            self._seen_since.add(seq)
+    def _on_record(self, name: str, fields: dict[str, Any], events: list[LinkEvent]) -> None:
         assert self.hello is not None
-        if self._samples.add(seq):
-            self._unacked += 1
-            item = decoding.sample(fields, self.hello.boot_id, self.host_ms(fields["t_ms"]), backlog)
-            if not self._is_stored(item):
-                events.append(item)
-
-    def _on_event(self, fields: dict[str, Any], events: list[LinkEvent]) -> None:
-        if fields["seq"] > self._event_seq:
-            self._event_seq = fields["seq"]
-            assert self.hello is not None
-            item = decoding.board_event(fields, self.hello.boot_id, self.host_ms(fields["t_ms"]))
-            if not self._is_stored(item):
-                events.append(item)
-
-    def _on_backfill_end(self, fields: dict[str, Any]) -> None:
-        """The board has sent all it still had in that range. If all of it arrived, the rest is lost for good."""
-        first, last = fields["first_seq"], fields["last_seq"]
-        arrived = sum(first <= seq <= last for seq in self._seen_since)
-        if arrived >= fields["count"] and first <= self._samples.whole_up_to + 1:
-            self._samples.mark_covered(min(last, self._samples.newest))
-        self._backfill_ms = None
+        receive = self._receipt.on_sample if name == "SAMPLE" else self._receipt.on_event
+        item = receive(fields, self.hello.boot_id, self.host_ms(fields["t_ms"]))
+        if item is not None:
+            events.append(item)
 
     # -- commands ----------------------------------------------------------------------------------------------
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from tomato_host.storage.verify import DatasetProblem, Verification
 
 app = typer.Typer(no_args_is_help=True, help="A dataset: verify, publish, query, convert.")
 
@@ -19,38 +22,62 @@ def verify(
     root: Root,
     as_json: AsJson = False,
     contract: Annotated[bool, typer.Option(help="Also read every record by its schema.")] = True,
+    published: Annotated[
+        Path | None,
+        typer.Option(help="heads.json of an earlier export: the dataset must still hold what it vouches for."),
+    ] = None,
 ) -> None:
-    """Check every line, hash and count; names the first bad line and ends with 2 when one is found."""
+    """Check every line, hash and count; names the first bad line and ends with 2 when one is found.
+
+    Also of the public/ folder that an export wrote. Says up to where it is proven that nothing was cut off.
+    """
+    from tomato_host.storage.published_heads import is_public_dataset, read_published, verify_public
     from tomato_host.storage.verify import verify as check
 
-    result = check(root, contract=contract)
-    if as_json:
-        problems = [{"file": p.file, "line": p.line, "what": p.what} for p in result.problems]
-        heads = {stream: {"n": h.n, "seq": h.seq, "hash": h.hash} for stream, h in result.streams.items()}
-        typer.echo(
-            json.dumps(
-                {
-                    "ok": result.ok,
-                    "records": result.records,
-                    "files": result.files,
-                    "problems": problems,
-                    "torn": result.torn_files,
-                    "let_go": result.let_go,
-                    "heads": heads,
-                }
-            )
-        )
+    if is_public_dataset(root):
+        records, problems = verify_public(root)
+        shown = {"ok": not problems, "records": records, "problems": [_problem_json(p) for p in problems]}
+        lines = [f"{records} public records: {'in order and complete' if not problems else 'NOT in order'}"]
     else:
-        for problem in result.problems:
-            typer.echo(f"BAD   {problem.text}")
-        if result.let_go:
-            typer.echo(f"note  the disk budget removed the first {result.let_go} readings")
-        for name in result.torn_files:
-            typer.echo(f"note  {name}: a damaged end that a repair set aside")
-        verdict = "in order" if result.ok else "NOT in order"
-        typer.echo(f"{result.records} records in {result.files} files: {verdict}")
-    if not result.ok:
+        result = check(root, contract=contract, noted=read_published(published) if published else None)
+        problems, shown, lines = result.problems, _verification_json(result), _verification_lines(result)
+    if as_json:
+        typer.echo(json.dumps(shown))
+    else:
+        for line in [*(f"BAD   {problem.text}" for problem in problems), *lines]:
+            typer.echo(line)
+    if problems:
         raise typer.Exit(2)
+
+
+def _problem_json(problem: DatasetProblem) -> dict[str, Any]:
+    return {"file": problem.file, "line": problem.line, "what": problem.what}
+
+
+def _verification_json(result: Verification) -> dict[str, Any]:
+    return {
+        "ok": result.ok,
+        "records": result.records,
+        "files": result.files,
+        "problems": [_problem_json(problem) for problem in result.problems],
+        "torn": result.torn_files,
+        "let_go": result.let_go,
+        "heads": {stream: {"n": h.n, "seq": h.seq, "hash": h.hash} for stream, h in result.streams.items()},
+        "vouched_n": result.vouched_n,
+        "last_n": result.last_n,
+        "closed": result.closed,
+    }
+
+
+def _verification_lines(result: Verification) -> list[str]:
+    lines = []
+    if result.let_go:
+        lines.append(f"note  the disk budget removed the first {result.let_go} readings")
+    lines += [f"note  {name}: a damaged end that a repair set aside" for name in result.torn_files]
+    if result.ok:
+        lines.append(f"note  {result.proof}")
+    verdict = "in order" if result.ok else "NOT in order"
+    return [*lines, f"{result.records} records in {result.files} files: {verdict}"]
 
 
 @app.command()
@@ -68,13 +95,19 @@ def export(
             "--with-free-text", help="Also what persons, models and other programs wrote, searched for secrets."
         ),
     ] = False,
+    sign: Annotated[
+        Path | None, typer.Option(help="A private SSH key: signs public/heads.json, into heads.json.sig.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Write public/ anew: whitelisted fields only, each action with its state and its reasons."""
     from tomato_host.storage.public import PUBLIC_CAMERAS, export_public
+    from tomato_host.storage.published_heads import sign_heads
 
     cameras = frozenset(camera) if camera else PUBLIC_CAMERAS
     result = export_public(root, withhold=withhold or (), cameras=cameras, free_text=free_text)
+    if sign is not None:
+        sign_heads(root / "public", sign)
     if as_json:
         typer.echo(json.dumps(result.as_json()))
         return

@@ -25,8 +25,13 @@ from tomato_host.storage.stream import StreamWriter
 
 MOST_AT_ONCE = 200
 """Waiting records written before a new one: some 20 ms, so that a returning disk does not hold up the lease."""
+FIRST_HEADS_S = 5.0
 HEADS_INTERVAL_S = 300.0
-"""How old heads.json may grow while the dataset is open: what was cut off a tail since then is not noticed."""
+"""How old heads.json may grow while the dataset is open: what was cut off a tail since then cannot be proven.
+
+It is written when the dataset opens, after the first seconds, then at this pace: once a minute would double what an SD
+card takes in a day.
+"""
 
 _log = Log("storage")
 
@@ -68,7 +73,7 @@ class Dataset:
         self._dirty: set[str] = set()
         self._next_sync_s = time.monotonic() + settings.fsync_interval_s
         self._next_telemetry_s = time.monotonic() + settings.fsync_telemetry_s
-        self._next_heads_s = time.monotonic() + HEADS_INTERVAL_S
+        self._next_heads_s = time.monotonic() + FIRST_HEADS_S
         make_layout(root, about)
         self._lock: WriterLock | None = WriterLock(self._private)
         self._resume()
@@ -214,7 +219,7 @@ class Dataset:
                 self.flush()
             else:
                 self.sync()
-            self._write_heads()
+            self._write_heads(closed=True)
         except TomatoError as error:
             if self._waiting:
                 text = f"{len(self._waiting)} records never found room and are lost. {error.message}"
@@ -270,6 +275,7 @@ class Dataset:
             raise
         self._n = max((writer.head.n for writer in self._streams.values()), default=0)
         self._find_losses()
+        self._write_heads(closed=False)
         for repair in self.repairs:
             _log.warning("torn tail repaired", detail=repair.text)
         for loss in self.losses:
@@ -295,7 +301,7 @@ class Dataset:
             # The record itself is in the file; telling the caller otherwise would have it stored twice.
             self._sync_failed(error)
             return
-        heads = self._heads_text() if heads_due else None
+        heads = self._heads_text(closed=False) if heads_due else None
         taken = self._background.submit(lambda: self._sync_handles([h for h in handles if h is not None], heads))
         if not taken:
             _close_all(handles)
@@ -330,16 +336,16 @@ class Dataset:
         self.sync_failures += 1
         _log.error("sync failed", why=str(error))
 
-    def _write_heads(self) -> None:
+    def _write_heads(self, closed: bool) -> None:
         """The heads vouch for what is there; records without them are none the worse."""
         try:
-            replace_file(self._private / HEADS, self._heads_text())
+            replace_file(self._private / HEADS, self._heads_text(closed), durable=self.settings.fsync != "never")
         except OSError as error:
             self._sync_failed(error)
 
-    def _heads_text(self) -> bytes:
+    def _heads_text(self, closed: bool) -> bytes:
         heads = {s: {"n": h.n, "seq": h.seq, "hash": h.hash} for s, h in self.heads().items()}
-        return json.dumps({"n": self._n, "streams": heads}, indent=1).encode() + b"\n"
+        return json.dumps({"n": self._n, "closed": closed, "streams": heads}, indent=1).encode() + b"\n"
 
     def _find_losses(self) -> None:
         """Records that heads.json saw and that are gone: only a power cut without fsync, or an edit, does that."""

@@ -53,6 +53,8 @@ What is not named here is never thinned: actions with their refusals, plans, eve
 FORMAT = "tomato dataset 1"
 METADATA = "metadata.json"
 HEADS = "heads.json"
+ANCHORED = "anchored"
+"""Key of metadata.json: heads.json was written before the first record, so where it is missing it was deleted."""
 
 _DATA_FILE = re.compile(r"(?P<stream>[a-z_]+?)_(?P<part>\d{4}-\d{2}(-\d{2})?|\d{6})\.jsonl")
 
@@ -131,7 +133,13 @@ def make_layout(root: Path, about: Mapping[str, Any]) -> None:
             make_directory(root / folder)
         if not (root / METADATA).exists():
             schema_hash = write_schemas(root / "schema")
-            metadata = {"format": FORMAT, "schemas_sha256": schema_hash, "time_zone_of_file_names": "UTC", **about}
+            metadata = {
+                "format": FORMAT,
+                ANCHORED: True,
+                "schemas_sha256": schema_hash,
+                "time_zone_of_file_names": "UTC",
+                **about,
+            }
             replace_file(root / METADATA, json.dumps(metadata, indent=1).encode() + b"\n")
     except OSError as error:
         raise TomatoError(

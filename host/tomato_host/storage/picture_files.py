@@ -60,7 +60,7 @@ def strip_jpeg(data: bytes) -> bytes:
     if data[:2] != b"\xff\xd8":
         raise ValueError("not a JPEG")
     out = bytearray(data[:2])
-    at, scans = 2, 0
+    at, scans, has_header = 2, 0, False
     while at + 2 <= len(data):
         if data[at] != 0xFF:
             raise ValueError("a JPEG segment does not begin where it should")
@@ -77,8 +77,10 @@ def strip_jpeg(data: bytes) -> bytes:
         if marker == 0xDA:
             scans += 1
             end = _scan_end(data, end)
-        if marker not in _DROPPED or _is_plain_header(data[at:end], at):
+        is_header = not (scans or has_header) and _is_plain_header(data[at:end])
+        if marker not in _DROPPED or is_header:
             out += data[at:end]
+            has_header = has_header or is_header
         at = end
     if not scans:
         raise ValueError("the JPEG ends before its picture")
@@ -103,10 +105,10 @@ def _scan_end(data: bytes, at: int) -> int:
         at += 2
 
 
-def _is_plain_header(segment: bytes, at: int) -> bool:
-    """The JFIF header at the very beginning, without a thumbnail."""
+def _is_plain_header(segment: bytes) -> bool:
+    """The JFIF header, without a thumbnail; only the first one is kept."""
     body = segment[4:]
-    return at == 2 and segment[1] == 0xE0 and body.startswith(b"JFIF\0") and len(body) <= _PLAIN_JFIF
+    return segment[1] == 0xE0 and body.startswith(b"JFIF\0") and len(body) <= _PLAIN_JFIF
 
 
 def strip_png(data: bytes) -> bytes:

@@ -12,9 +12,10 @@ from typing import Any, BinaryIO
 
 from tomato_host.atomic_file import make_directory, private_opener, replace_file
 from tomato_host.storage.chain import Head, genesis, next_line
-from tomato_host.storage.layout import file_name, period, stream_of
+from tomato_host.storage.layout import HEADS, file_name, period, split_name, stream_of
 from tomato_host.storage.public_fields import LEDGER_EVENTS, OWN_ORIGINS, PRIVATE_EVENTS, PUBLIC, Publisher, tree_of
 from tomato_host.storage.public_images import export_images
+from tomato_host.storage.published_heads import heads_text
 from tomato_host.storage.reader import read_all, require_dataset
 
 PUBLIC_CAMERAS = frozenset({"camera_main"})
@@ -68,7 +69,8 @@ class _Exporter:
         self.result = PublicExport(free_text=free_text)
         self._publisher = Publisher(withhold, free_text, cameras)
         self._cameras = cameras
-        self._heads: dict[str, Head] = {}
+        self.public_heads: dict[str, Head] = {}
+        self.private_heads: dict[str, Head] = {}
         self._n = 0
         self._states: dict[str, dict[str, Any]] = {}
         self._last_state: dict[str, Any] | None = None
@@ -78,6 +80,7 @@ class _Exporter:
         """File name and line of everything that is public."""
         for stored in read_all(root):
             record = json.loads(stored.link.payload)
+            self.private_heads[_stream_of_file(stored.path)] = Head(stored.link.n, stored.link.seq, stored.link.hash)
             version = record.get("schema_version")
             self._count_failure(version, record)
             if not self._is_public(version, record):
@@ -96,10 +99,10 @@ class _Exporter:
     def _line(self, version: str, ts: str, shown: dict[str, Any]) -> tuple[str, bytes]:
         stream = stream_of(version)
         self._n += 1
-        head = self._heads.get(stream) or genesis(f"public/{stream}")
+        head = self.public_heads.get(stream) or genesis(f"public/{stream}")
         payload = json.dumps(shown, ensure_ascii=False, separators=(",", ":")).encode()
         line, head = next_line(head, self._n, payload)
-        self._heads[stream] = head
+        self.public_heads[stream] = head
         self.result.records[stream] += 1
         if version == "state_v1":
             self._remember_state(ts, head)
@@ -190,6 +193,8 @@ def export_public(
     images = export_images(root / "private" / "images", folder / "images", cameras)
     result.images, result.images_kept_back, result.images_note = images
     replace_file(folder / "report.json", json.dumps(result.as_json(), indent=1).encode() + b"\n")
+    (folder / f"{HEADS}.sig").unlink(missing_ok=True)  # it was made for the last export
+    replace_file(folder / HEADS, heads_text(exporter.public_heads, exporter.private_heads, folder))
     return result
 
 
@@ -205,6 +210,12 @@ def _write_parts(folder: Path, lines: Iterator[tuple[str, bytes]]) -> dict[str, 
         for file in files.values():
             file.close()
     return {name: folder / f"{name}.part" for name in files}
+
+
+def _stream_of_file(path: Path) -> str:
+    name = split_name(path.name)
+    assert name is not None, "only data files are read"
+    return name[0]
 
 
 def _moment(ts: str) -> str:

@@ -1,16 +1,26 @@
-"""Check a dataset from the first line to the last: form, contract, chain, heads, and the count over all streams."""
+"""Check a dataset from the first line to the last: form, contract, chain, file names, heads, the overall count.
+
+What a hash chain proves is order and completeness of what is there: an edit, a gap, a doubled or moved line breaks it.
+It proves nothing about what followed its last line. That needs a later witness: `heads.json`, which is written when the
+dataset opens, every few minutes, and when it closes; the count over all streams, where another stream went on; or heads
+that were published or noted elsewhere. So a verification says up to which record a witness vouches (`vouched_n`), and
+whether the dataset was closed in order; the rest is whole as far as it goes, and more may have followed.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 
 from shared_schemas.records import parse_record
 from tomato_host.storage.chain import ChainedLine, Head, follows, genesis, parse_heads, parse_line
-from tomato_host.storage.layout import HEADS
+from tomato_host.storage.layout import ANCHORED, HEADS, METADATA, period, split_name
 from tomato_host.storage.reader import require_dataset, stream_files
 from tomato_host.storage.retention import DELETABLE, DELETION_FILE, DeletedReadings, read_deletion
+from tomato_host.storage.settings import Rotate
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +47,12 @@ class Verification:
     problems: list[DatasetProblem] = field(default_factory=list)
     let_go: int = 0
     """Oldest readings that the disk budget deleted, as the dataset itself records; not a problem."""
+    vouched_n: int = 0
+    """Up to this count over all streams heads.json vouches that nothing was cut off."""
+    last_n: int = 0
+    """The count of the last record that is there."""
+    closed: bool = False
+    """heads.json was written when the dataset was closed in order, and nothing followed."""
     torn_files: list[str] = field(default_factory=list)
     """Tails that a repair moved to files of their own; not a problem of the dataset, but worth knowing."""
 
@@ -45,10 +61,24 @@ class Verification:
         """True when every record is whole, in its place and unchanged."""
         return not self.problems
 
+    @property
+    def proof(self) -> str:
+        """What is proven about the end of the dataset, in one line."""
+        if self.closed and self.vouched_n == self.last_n:
+            return "the end is proven: the dataset was closed after its last record"
+        beyond = self.last_n - self.vouched_n
+        if self.vouched_n == 0:
+            return "the end is not proven: nothing vouches for it, more records may have followed"
+        return (
+            f"the end is proven up to n={self.vouched_n}; the {beyond} records behind it are in order, and whether more"
+            " followed cannot be proven"
+        )
 
-def verify(root: Path, *, contract: bool = True) -> Verification:
+
+def verify(root: Path, *, contract: bool = True, noted: Mapping[str, Head] | None = None) -> Verification:
     """Verify all private streams. With `contract` every record is also read by its schema (slower).
 
+    `noted`: heads by stream that were published or written down elsewhere; the chains must run through them.
     After the first bad line of a stream the rest of that stream is not judged: its chain is broken there.
     Raises TomatoError E-STORAGE-NO-DATASET.
     """
@@ -56,6 +86,7 @@ def verify(root: Path, *, contract: bool = True) -> Verification:
     folder = root / "private"
     result = Verification(torn_files=sorted(path.name for path in folder.glob("*.torn")))
     counts: list[tuple[int, int]] = []
+    passed = NotedHeads(noted or {})
     deleted = _read_note(folder, result)
     for stream, files in stream_files(folder).items():
         begin = genesis(stream)
@@ -63,11 +94,81 @@ def verify(root: Path, *, contract: bool = True) -> Verification:
             files = [path for path in files if path.name not in deleted.files]
             begin = deleted.head
         result.files += len(files)
-        _verify_stream(stream, begin, files, contract, result, counts)
+        _verify_stream(stream, begin, files, contract, result, counts, passed)
+        _verify_names(files, result)
+    result.last_n = max((head.n for head in result.streams.values()), default=0)
     _verify_heads(folder, result)
     if result.ok:
         _verify_count(counts, deleted, result)
+    result.problems += passed.problems(deleted)
+    if not (folder / HEADS).is_file() and _is_anchored(root):
+        what = "is missing, and was there before the first record: whether ends of streams are missing, too, is unknown"
+        result.problems.append(DatasetProblem(HEADS, 0, what))
     return result
+
+
+class NotedHeads:
+    """Heads noted elsewhere, and what the chains had at their places."""
+
+    def __init__(self, noted: Mapping[str, Head]) -> None:
+        self._noted = noted
+        self._found: dict[str, str] = {}
+
+    def note(self, stream: str, link: ChainedLine) -> None:
+        """A record of the chain."""
+        wanted = self._noted.get(stream)
+        if wanted is not None and link.seq == wanted.seq:
+            self._found[stream] = link.hash
+
+    def problems(self, deleted: DeletedReadings | None) -> list[DatasetProblem]:
+        """Heads that the chains do not run through; what the disk budget deleted on record is not judged."""
+        found = []
+        for stream, head in self._noted.items():
+            if deleted is not None and stream == DELETABLE and head.seq < deleted.seq:
+                continue
+            if deleted is not None and stream == DELETABLE and head.seq == deleted.seq:
+                self._found.setdefault(stream, deleted.hash)
+            if stream not in self._found:
+                found.append(DatasetProblem(stream, 0, f"record {head.seq}, noted elsewhere, is not there"))
+            elif self._found[stream] != head.hash:
+                found.append(DatasetProblem(stream, 0, f"record {head.seq} is not the one that was noted elsewhere"))
+        return found
+
+
+def _is_anchored(root: Path) -> bool:
+    try:
+        return bool(json.loads((root / METADATA).read_bytes()).get(ANCHORED))
+    except (ValueError, AttributeError):
+        return False
+
+
+def _verify_names(files: list[Path], result: Verification) -> None:
+    """A file is begun by a record of its period, or numbered upwards: a renamed one does not fit."""
+    number = 0
+    for path in files:
+        part, first = (split_name(path.name) or ("", ""))[1], _first_record(path)
+        if first is None:
+            continue
+        if part.isdigit():
+            if int(part) <= number:
+                what = f"holds later records than number {number:06d}: it was renamed"
+                result.problems.append(DatasetProblem(path.name, 0, what))
+            number = max(number, int(part))
+            continue
+        rotate: Rotate = "month" if len(part) == 7 else "day"
+        begun = period(first, rotate)
+        if begun != part:
+            what = f"begins with a record of {begun}: it was renamed, or its first records are missing"
+            result.problems.append(DatasetProblem(path.name, 0, what))
+
+
+def _first_record(path: Path) -> datetime | None:
+    """The time of the first record; None where the first line is none (the chain says so)."""
+    with path.open("rb") as file:
+        try:
+            return datetime.fromisoformat(json.loads(parse_line(file.readline()).payload)["ts"])
+        except (ValueError, KeyError, TypeError):
+            return None
 
 
 def _read_note(folder: Path, result: Verification) -> DeletedReadings | None:
@@ -81,7 +182,13 @@ def _read_note(folder: Path, result: Verification) -> DeletedReadings | None:
 
 
 def _verify_stream(
-    stream: str, head: Head, files: list[Path], contract: bool, result: Verification, counts: list[tuple[int, int]]
+    stream: str,
+    head: Head,
+    files: list[Path],
+    contract: bool,
+    result: Verification,
+    counts: list[tuple[int, int]],
+    passed: NotedHeads,
 ) -> None:
     for path in files:
         with path.open("rb") as file:
@@ -92,6 +199,7 @@ def _verify_stream(
                     return
                 head = Head(link.n, link.seq, link.hash)
                 result.records += 1
+                passed.note(stream, link)
                 _add_count(counts, link.n)
                 result.streams[stream] = head
 
@@ -118,12 +226,15 @@ def _verify_heads(folder: Path, result: Verification) -> None:
     if not path.is_file():
         return
     try:
-        wanted = parse_heads(path.read_bytes())
+        text = path.read_bytes()
+        wanted = parse_heads(text)
     except ValueError:
         result.problems.append(
             DatasetProblem(HEADS, 0, "is not readable; delete it, closing the dataset writes it anew")
         )
         return
+    result.vouched_n = max((head.n for head in wanted.values()), default=0)
+    result.closed = bool(json.loads(text).get("closed"))
     broken = {problem.file.rsplit("_", 1)[0] for problem in result.problems}
     for stream, head in wanted.items():
         found = result.streams.get(stream, genesis(stream))

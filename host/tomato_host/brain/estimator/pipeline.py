@@ -14,7 +14,8 @@ carries a confidence between 0 and 1, so that a rule further down can say what i
     derived             deficit, dew point, leaf minus air, light integral, soil average        psychrometrics.py,
                                                                                                 light_integral.py,
                                                                                                 soil.py
-    anomalies           thresholds with hysteresis, on values of enough confidence only         anomaly_detector.py
+    anomalies           thresholds with hysteresis, on values of enough confidence only         threshold_signals.py,
+                                                                                                anomaly_detector.py
     history             one row of the last 48 h                                                ring_buffer.py
 
 A product, because one good reason for low confidence is enough and no other factor may outvote it. Steps before
@@ -30,7 +31,6 @@ persistence, internal consistency tests); drift by day-to-day features is our ow
 
 from __future__ import annotations
 
-from collections import deque
 from datetime import datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -47,7 +47,7 @@ from tomato_host.brain.estimator.confidence import (
     rate_factor,
     sensor_confidence,
 )
-from tomato_host.brain.estimator.cross_check import DARK_LUX, LAMP_SETTLES_S, STRAY_LUX, CrossCheck
+from tomato_host.brain.estimator.cross_check import LAMP_SETTLES_S, CrossCheck
 from tomato_host.brain.estimator.drift import CLEARED_BELOW as DRIFT_CLEARED_BELOW
 from tomato_host.brain.estimator.drift import DriftDetector
 from tomato_host.brain.estimator.estimate import Estimate, SensorMoment
@@ -58,10 +58,17 @@ from tomato_host.brain.estimator.ring_buffer import RingBuffer
 from tomato_host.brain.estimator.sensor_health import DRIFT, JUMP_REMEMBERED_S, SensorTrack
 from tomato_host.brain.estimator.settings import EstimatorSettings, ProbeSettings
 from tomato_host.brain.estimator.soil import TRUSTED, WaterArrival, average_moisture_pct, trusted_probes
+from tomato_host.brain.estimator.threshold_signals import (
+    AIR,
+    FIRST_PROBE,
+    LEAF,
+    LUX,
+    RH,
+    ThresholdSignals,
+)
 from tomato_host.brain.psychrometrics import absolute_humidity_g_m3, dew_point_c, saturation_vapour_pressure_kpa
 from tomato_host.brain.settings import BudgetSettings, SiteSettings
 
-AIR, RH, CO2_PPM, LEAF, LUX, SOIL_TEMP, FIRST_PROBE = range(7)
 RELAYS: Final = names_of(kind="relay")
 NAN: Final = float("nan")
 HISTORY_DERIVED: Final = (
@@ -75,11 +82,8 @@ HISTORY_DERIVED: Final = (
 )
 SPOTLESS: Final = (0.0, 0.0, 0.0)
 """Share of bad samples, flat run, evidence of drift of a sensor of which the past says nothing bad."""
-NOTHING_DERIVED: Final[tuple[float | None, ...]] = (None,) * 6
 BAD_SHARE_EVERY_S: Final = 600.0
 BAD_SHARE_MEMORY_S: Final = 21_600.0
-CHANGE_WINDOW_S: Final = 900.0
-CHANGE_STEP_S: Final = 60.0
 LATE_MEANS_CLOCK_SET: Final = 12
 LEAF_FROM_AIR_MAX_K: Final = 60.0
 """No leaf is further from its air than this (the range of `state_v1`): one of the two readings is wrong, so the
@@ -153,7 +157,9 @@ class Estimator:
         average = average_moisture_pct(probes)
         self._arrival.update(t_s, devices.water_ml_used_today, values[FIRST_PROBE:])
         trusted = [v if c >= TRUSTED else None for v, c in zip(values, confidences, strict=True)]
-        signals = self._signals(t_s, observation, devices, trusted, derived, average, lamp)
+        signals = self._signals.update(
+            t_s, observation, devices, trusted, derived, average, lamp_for_s, self._arrival.unanswered_ml
+        )
         anomalies = self._detector.update(t_s, observation.ts, signals)
         for track in self._tracks:
             if track.faults != track.reported:
@@ -201,11 +207,7 @@ class Estimator:
         self._arrival = WaterArrival()
         self._detector = AnomalyDetector(names[FIRST_PROBE:])
         self._open = ()
-        self._vpd_trail: deque[tuple[float, float]] = deque(maxlen=int(CHANGE_WINDOW_S / CHANGE_STEP_S) + 2)
-        self._dark_since_s: float | None = None
-        self._stray_since_s: float | None = None
-        self._reset_ts: datetime | None = None
-        self._seen_reset = False
+        self._signals = ThresholdSignals(settings.daylight)
         rows = int(settings.history_hours * 3600.0 / settings.sample_period_s) + 1
         self._history = RingBuffer((*names, *HISTORY_DERIVED), rows)
 
@@ -298,81 +300,6 @@ class Estimator:
             self._dli.update(t_s, light)
         return vpd, delta, leaf_vpd, dew, absolute, self._dli.mol_m2 if self._tracks[LUX].fitted else None
 
-    def _signals(
-        self,
-        t_s: float,
-        observation: ObservationV1,
-        devices: DeviceStatusV1,
-        values: list[float | None],
-        derived: tuple[float | None, ...],
-        average: float | None,
-        lamp: bool,
-    ) -> list[float | None]:
-        """The signals of the threshold table, in its order; the probes follow."""
-        air, leaf = values[AIR], values[LEAF]
-        vpd = dew = delta = None
-        if air is not None:
-            vpd, _, _, dew, _, _ = derived if values[RH] is not None else NOTHING_DERIVED
-            delta = leaf - air if leaf is not None else None
-        margin = None
-        if dew is not None and air is not None:
-            margin = (air if leaf is None or leaf > air else leaf) - dew
-        return [
-            air,
-            values[RH],
-            values[CO2_PPM],
-            vpd,
-            delta,
-            values[SOIL_TEMP],
-            average,
-            margin,
-            self._vpd_change(t_s, vpd),
-            *self._light_mismatch(t_s, values[LUX], lamp),
-            _flag(observation.leak),
-            _flag(observation.reservoir_ok, turned=True),
-            self._arrival.unanswered_ml,
-            _flag(observation.door_open),
-            0.0 if devices.mcu_connected else 1.0,
-            self._board_reset(devices),
-            float(len(devices.faults)),
-            *values[FIRST_PROBE:],
-        ]
-
-    def _vpd_change(self, t_s: float, vpd: float | None) -> float | None:
-        """Absolute change of the deficit against 15 minutes ago, kPa."""
-        trail = self._vpd_trail
-        if vpd is None:
-            return None
-        if not trail or t_s - trail[-1][0] >= CHANGE_STEP_S:
-            trail.append((t_s, vpd))
-        while len(trail) > 1 and t_s - trail[0][0] > CHANGE_WINDOW_S:
-            trail.popleft()
-        return abs(vpd - trail[0][1])
-
-    def _light_mismatch(self, t_s: float, light: float | None, lamp: bool) -> tuple[float | None, float | None]:
-        """Seconds of darkness under a lamp that is on, seconds of light without one."""
-        if light is None:
-            return None, None
-        settled = t_s - self._events.lamp_since_s >= LAMP_SETTLES_S
-        if not (lamp and settled and light < DARK_LUX):
-            self._dark_since_s = None
-        elif self._dark_since_s is None:
-            self._dark_since_s = t_s
-        if lamp or not settled or self._settings.daylight or light < STRAY_LUX:
-            self._stray_since_s = None
-        elif self._stray_since_s is None:
-            self._stray_since_s = t_s
-        dark, stray = self._dark_since_s, self._stray_since_s
-        return (t_s - dark if dark is not None else 0.0), (t_s - stray if stray is not None else 0.0)
-
-    def _board_reset(self, devices: DeviceStatusV1) -> float:
-        """1 in the one sample that shows a new reset, else 0."""
-        new = devices.last_reset_ts != self._reset_ts
-        first = not self._seen_reset
-        self._reset_ts = devices.last_reset_ts
-        self._seen_reset = True
-        return 1.0 if new and not first else 0.0
-
     def _append_history(
         self,
         t_s: float,
@@ -423,13 +350,6 @@ class Estimator:
             tuple(anomalies),
             self._open,
         )
-
-
-def _flag(value: bool | None, turned: bool = False) -> float | None:
-    """A switch as a number; None stays None."""
-    if value is None:
-        return None
-    return 1.0 if value is not turned else 0.0
 
 
 def _next_midnight_s(ts: datetime, zone: ZoneInfo) -> float:

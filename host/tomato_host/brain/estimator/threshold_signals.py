@@ -1,0 +1,124 @@
+"""The signals of the threshold table, one number each in its order: what `anomaly_detector.py` compares with limits.
+
+Most are readings or follow from them at once. Four need memory: the change of the deficit within 15 minutes, how long
+it has been dark under a lamp that is on, how long light without one, and whether the board was reset.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from datetime import datetime
+from typing import Final
+
+from shared_schemas.devices import LAMP
+from shared_schemas.records import DeviceStatusV1, ObservationV1
+from tomato_host.brain.estimator.cross_check import DARK_LUX, LAMP_SETTLES_S, STRAY_LUX
+
+AIR, RH, CO2_PPM, LEAF, LUX, SOIL_TEMP, FIRST_PROBE = range(7)
+"""Places of the sensors in every list of values; the probes follow."""
+CHANGE_WINDOW_S: Final = 900.0
+CHANGE_STEP_S: Final = 60.0
+NOTHING_DERIVED: Final[tuple[float | None, ...]] = (None,) * 6
+
+
+class ThresholdSignals:
+    """Makes the signals of one moment; remembers what the next moments need. Times must grow."""
+
+    def __init__(self, daylight: bool) -> None:
+        """`daylight`: sun reaches the sensor, so light without the lamp is no sign of anything."""
+        self._daylight = daylight
+        self._vpd_trail: deque[tuple[float, float]] = deque(maxlen=int(CHANGE_WINDOW_S / CHANGE_STEP_S) + 2)
+        self._dark_since_s: float | None = None
+        self._stray_since_s: float | None = None
+        self._reset_ts: datetime | None = None
+        self._seen_reset = False
+
+    def update(
+        self,
+        t_s: float,
+        observation: ObservationV1,
+        devices: DeviceStatusV1,
+        values: list[float | None],
+        derived: tuple[float | None, ...],
+        average: float | None,
+        lamp_for_s: float,
+        unanswered_ml: float | None,
+    ) -> list[float | None]:
+        """The signals in the order of the table; the probes follow.
+
+        `values`: trusted readings by place, None for the others; `derived`: deficit (kPa), leaf minus air (K), leaf
+        deficit, dew point (degC), absolute humidity, light integral; `average`: soil moisture, %; `lamp_for_s`: since
+        the lamp was last switched; `unanswered_ml`: water that no probe has answered.
+        """
+        air, leaf = values[AIR], values[LEAF]
+        vpd = dew = delta = None
+        if air is not None:
+            vpd, _, _, dew, _, _ = derived if values[RH] is not None else NOTHING_DERIVED
+            delta = leaf - air if leaf is not None else None
+        margin = None
+        if dew is not None and air is not None:
+            margin = (air if leaf is None or leaf > air else leaf) - dew
+        lamp = getattr(devices.outputs, LAMP.name) == "ON"
+        return [
+            air,
+            values[RH],
+            values[CO2_PPM],
+            vpd,
+            delta,
+            values[SOIL_TEMP],
+            average,
+            margin,
+            self._vpd_change(t_s, vpd),
+            *self._light_mismatch(t_s, values[LUX], lamp, lamp_for_s >= LAMP_SETTLES_S),
+            _flag(observation.leak),
+            _flag(observation.reservoir_ok, turned=True),
+            unanswered_ml,
+            _flag(observation.door_open),
+            0.0 if devices.mcu_connected else 1.0,
+            self._board_reset(devices),
+            float(len(devices.faults)),
+            *values[FIRST_PROBE:],
+        ]
+
+    def _vpd_change(self, t_s: float, vpd: float | None) -> float | None:
+        """Absolute change of the deficit against 15 minutes ago, kPa."""
+        trail = self._vpd_trail
+        if vpd is None:
+            return None
+        if not trail or t_s - trail[-1][0] >= CHANGE_STEP_S:
+            trail.append((t_s, vpd))
+        while len(trail) > 1 and t_s - trail[0][0] > CHANGE_WINDOW_S:
+            trail.popleft()
+        return abs(vpd - trail[0][1])
+
+    def _light_mismatch(
+        self, t_s: float, light: float | None, lamp: bool, settled: bool
+    ) -> tuple[float | None, float | None]:
+        """Seconds of darkness under a lamp that is on, seconds of light without one."""
+        if light is None:
+            return None, None
+        if not (lamp and settled and light < DARK_LUX):
+            self._dark_since_s = None
+        elif self._dark_since_s is None:
+            self._dark_since_s = t_s
+        if lamp or not settled or self._daylight or light < STRAY_LUX:
+            self._stray_since_s = None
+        elif self._stray_since_s is None:
+            self._stray_since_s = t_s
+        dark, stray = self._dark_since_s, self._stray_since_s
+        return (t_s - dark if dark is not None else 0.0), (t_s - stray if stray is not None else 0.0)
+
+    def _board_reset(self, devices: DeviceStatusV1) -> float:
+        """1 in the one sample that shows a new reset, else 0."""
+        new = devices.last_reset_ts != self._reset_ts
+        first = not self._seen_reset
+        self._reset_ts = devices.last_reset_ts
+        self._seen_reset = True
+        return 1.0 if new and not first else 0.0
+
+
+def _flag(value: bool | None, turned: bool = False) -> float | None:
+    """A switch as a number; None stays None."""
+    if value is None:
+        return None
+    return 1.0 if value is not turned else 0.0
