@@ -20,6 +20,7 @@ from shared_schemas.records import (
 )
 from shared_schemas.records.anomaly_v1 import AnomalyType
 from shared_schemas.wire import FAULTS
+from tomato_host.brain.admission.tent_admission import TentAdmission
 from tomato_host.brain.control import (
     ControlDecision,
     ControllerMemory,
@@ -89,6 +90,8 @@ class BrainSettings:
     guardrails: GuardSettings = field(default_factory=GuardSettings)
     safe_mode: SafeModeSettings = field(default_factory=SafeModeSettings)
     world_model: WorldModelSettings = field(default_factory=WorldModelSettings)
+    tent: str = "main"
+    """Name of the tent: its agents and their ids are its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +147,7 @@ class Brain:
         self.settings = settings or BrainSettings()
         self.estimator = Estimator(self.settings.estimator, self.settings.site, self.settings.budgets)
         self.guardrails = Guardrails(self.settings.guardrails, self.settings.budgets)
+        self.admission = TentAdmission(self.guardrails, self.settings.tent)
         zone = self.settings.site.zone
         probes = tuple(probe.id for probe in self.settings.estimator.probes)
         self.forecast_state = ForecastState(self.settings.world_model, zone, probes)
@@ -291,7 +295,7 @@ class Brain:
             self._previous_water_at = self.memory.last_water_at
         self.memory = decision.memory
         guard = self._guard_context(runtime)
-        verdicts = tuple(self.guardrails.judge(proposal, guard) for proposal in decision.proposals)
+        verdicts = tuple(self.admission.admit(proposal, guard) for proposal in decision.proposals)
         if any(v.action.type in DOSES and not v.allowed for v in verdicts):
             self._undo_watering(runtime.now)
         return Decision(decision.plan, verdicts, _baseline(context, decision.plan))
@@ -302,8 +306,8 @@ class Brain:
             self.memory = replace(self.memory, last_water_at=self._previous_water_at)
 
     def judge(self, proposal: ActionV1, runtime: RuntimeContext) -> Verdict:
-        """The same guardrails for a proposal of anybody else."""
-        return self.guardrails.judge(proposal, self._guard_context(runtime))
+        """The same admission and guardrails for a proposal of anybody else."""
+        return self.admission.admit(proposal, self._guard_context(runtime))
 
     # -- inside ------------------------------------------------------------------------------------------------
 

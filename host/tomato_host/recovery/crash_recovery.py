@@ -111,7 +111,7 @@ def read_interrupted_actions(root: Path) -> InterruptedActions:
     waiting: dict[str, InterruptedAction] = {}
     for payload in tail(root, "action_v1"):
         action = _action(payload)
-        if action is None or action.id is None or action.type not in OUTPUT_OF:
+        if action is None or action.id is None or action.shadow or action.type not in OUTPUT_OF:
             continue
         if action.outcome is not None:
             ended[action.id] = action

@@ -26,6 +26,7 @@ from shared_schemas.records import (
     VisionV1,
 )
 from shared_schemas.records.action_v1 import OUTPUT_OF
+from tomato_host.brain.admission.refusals import BY_CODE
 from tomato_host.brain.brain import Brain, BrainSettings
 from tomato_host.brain.guardrails.guardrails import Verdict
 from tomato_host.brain.guardrails.ledger_events import ledger_event, replay_event
@@ -206,7 +207,9 @@ class Checker:
                 self._finished[str(action.id)] = action
             self._brain.add_outcome(action)
             return
-        if action.safety.validated:
+        if action.safety.refused_by in BY_CODE:
+            return  # admission's: it depends on what the agent had seen and used, which no decision rests on
+        if action.safety.validated and not action.shadow:
             self._accepted[str(action.id)] = action
         if action.origin in _OWN_ORIGINS:
             self._compare(action, self._recomputed(action))

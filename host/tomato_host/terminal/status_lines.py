@@ -103,6 +103,7 @@ def action_line(action: ActionV1) -> str:
     elif params.seconds is not None:
         amount = f" {params.seconds:.0f} s"
     status = action.outcome.status if action.outcome else ("ACCEPTED" if action.safety.validated else "REFUSED")
+    status += " in shadow" if action.shadow else ""
     return f"{action.type.value}{amount}: {status}{_outcome_detail(action)}{_because(action)}"
 
 

@@ -8,6 +8,7 @@ What is under way or delivered counts against the budgets; what was never alloca
 from __future__ import annotations
 
 from collections.abc import Iterable
+from copy import deepcopy
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -124,6 +125,15 @@ class Guardrails:
             if finding is not None:
                 return self._refuse(case, name, finding)
         return self._allow_off(case) if off else self._clip_and_allow(case)
+
+    def preview(self, proposal: ActionV1, context: GuardContext) -> Verdict:
+        """The verdict that `judge` would give, with nothing reserved: for shadow and for what-if."""
+        ledger = self.ledger
+        self.ledger = deepcopy(ledger)
+        try:
+            return self.judge(proposal, context)
+        finally:
+            self.ledger = ledger
 
     def _refuse(self, case: ProposalCase, rule: str, finding: RuleFinding, before: tuple[Check, ...] = ()) -> Verdict:
         if rule != "idempotency" and case.action.id is not None:
