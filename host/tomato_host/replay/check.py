@@ -15,6 +15,7 @@ from typing import Any
 
 from shared_schemas.records import (
     ActionV1,
+    AgentV1,
     DeviceStatusV1,
     EventV1,
     Forecast36hV1,
@@ -109,6 +110,7 @@ class Checker:
         self._stored_model = stored_model
         self._accepted: dict[str, ActionV1] = {}
         self._finished: dict[str, ActionV1] = {}
+        self._agents: dict[str, AgentV1] = {}
         self.result = CheckResult()
         self._settings = settings
         self._decides = decides
@@ -125,6 +127,8 @@ class Checker:
     def _restart(self, now: datetime | None) -> None:
         """A process has started: a fresh brain, no overrides, and no link yet."""
         self._brain = Brain(self._settings)
+        for agent in self._agents.values():
+            self._brain.admission.set_agent(agent)
         self._walked = self._brain if self._decides else EstimateOnly(self._brain.estimator)
         self._expected = _Expected()
         self._episode = Episode(self._walked, self._expected, _NoActuator())
@@ -149,6 +153,9 @@ class Checker:
             self._brain.add_vision(record)
         elif isinstance(record, ActionV1):
             self._on_action(record)
+        elif isinstance(record, AgentV1):
+            self._agents[record.name] = record
+            self._brain.admission.set_agent(record)
         elif _kind(record) in _COMPARED:
             self._compare(record, self._recomputed(record))
 
