@@ -23,6 +23,7 @@ from zoneinfo import ZoneInfo
 from tomato_host.addresses import why_not_bound
 from tomato_host.advisor.advisor import Advisor
 from tomato_host.advisor.extension import AdvisorExtension
+from tomato_host.atomic_file import owner_only
 from tomato_host.board.session import BoardSession
 from tomato_host.brain.brain import Brain, BrainSettings
 from tomato_host.commands.inbox import Inbox
@@ -32,12 +33,14 @@ from tomato_host.loop.board_runtime import BoardRuntime, SerialLink
 from tomato_host.loop.clock import RealClock, wall_time_at
 from tomato_host.loop.disk_watch import DiskWatch
 from tomato_host.loop.extensions import Display, Extension, NoDisplay
+from tomato_host.loop.grown_blocks import GrownBlocks
 from tomato_host.loop.model_checkpoints import ModelCheckpoints
 from tomato_host.loop.recorder import Recorder
 from tomato_host.loop.sd_notify import from_environment
 from tomato_host.loop.status import Status
 from tomato_host.loop.supervisor import LoopSettings, Supervisor
 from tomato_host.loop.weather_watch import WeatherWatch
+from tomato_host.models.blocks import BlockStore
 from tomato_host.models.store import ModelStore
 from tomato_host.recovery.crash_recovery import read_interrupted_actions
 from tomato_host.recovery.recorded_agents import read_agents
@@ -130,6 +133,7 @@ def run_host(options: RunOptions) -> int:
     )
     url = options.board or settings.board.url
     with (
+        owner_only(),
         log_to(settings.logs) as terminal,
         _dataset(options, settings, url) as dataset,
         _runtime(options, url, start) as runtime,
@@ -219,6 +223,7 @@ def _extensions(
         return ()
     extensions: list[Extension] = [
         ModelCheckpoints(ModelStore(options.data_dir / "models"), brain, recorder, runtime.clock.now),
+        GrownBlocks(BlockStore(options.data_dir / "models" / "blocks"), brain, recorder),
         DiskWatch(store, status, options.data_dir),
     ]
     site = settings.site

@@ -218,7 +218,7 @@ class Checker:
             return  # admission's: it depends on what the agent had seen and used, which no decision rests on
         if action.safety.validated and not action.shadow:
             self._accepted[str(action.id)] = action
-        if action.origin in _OWN_ORIGINS:
+        if action.origin in _OWN_ORIGINS and action.agent is None:
             self._compare(action, self._recomputed(action))
         else:
             # A proposal from outside the brain: judged again by the current guardrails.
