@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 
 import pytest
 from tomato_host.cli.main import main
@@ -29,3 +31,10 @@ def test_talk(capsys: pytest.CaptureFixture[str]) -> None:
 def test_garden(capsys: pytest.CaptureFixture[str]) -> None:
     result = shown(capsys, "garden")
     assert result == run_garden() and result != run_garden(seed=2) and result["replay_is_equal"] is True
+
+
+def test_the_tutorial_of_the_page_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "world.md").read_text()
+    (code,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    exec(compile(code, "docs/world.md", "exec"), {})
+    assert capsys.readouterr().out == "INTENT_CONFLICT ann holds no can\n"

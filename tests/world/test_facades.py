@@ -48,8 +48,9 @@ def test_refusals_are_errors_with_a_next_step() -> None:
     with pytest.raises(IntentConflictError, match="not on the bench"):
         facade.step("ann", intent("ann", "i", "take", can="C1"))
     facade.step("ann", intent("ann", "j", "enter", at=[1.0, 0.5]))
+    old: Any = {**intent("ann", "k", "move", to=[1.5, 0.5]), "context_seq": 0}
     with pytest.raises(StaleContextError) as stale:
-        facade.step("ann", {**intent("ann", "k", "move", to=[1.5, 0.5]), "context_seq": 0})
+        facade.step("ann", old)
     assert stale.value.next_step == NEXT_STEP["regenerate"]
     facade.step("ann", intent("ann", "k", "move", to=[1.5, 0.5]))
     with pytest.raises(QuotaExceededError):

@@ -129,6 +129,11 @@ def serve(log: str, heard: str) -> None:
         print("killed", flush=True)
 
 
+def note(client: int, answer: Answer) -> None:
+    """What a client writes down when it hears an answer."""
+    os.write(client, answer.to_json().encode() + b"\n")
+
+
 def work(log: Path, heard: Path, numbers: range) -> None:
     """A host's whole life: read the log, submit, answer; each answer is written down by its client."""
     host = Orchestrator("w", TalkWorld(), ChainedLog("w", log), time.time)
@@ -136,11 +141,9 @@ def work(log: Path, heard: Path, numbers: range) -> None:
     client = os.open(heard, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
     for number in numbers:
         name = f"i{number}"
-        answered = host.submit_intent(
-            intent("ann", name, f"hello {name}"), lambda one: os.write(client, one.to_json().encode() + b"\n")
-        )
+        answered = host.submit_intent(intent("ann", name, f"hello {name}"), lambda one: note(client, one))
         if answered is not None:
-            os.write(client, answered.to_json().encode() + b"\n")
+            note(client, answered)
         if number % 3 == 0:
             host.run_turn()
     host.run_turn()

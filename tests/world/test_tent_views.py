@@ -63,7 +63,7 @@ def test_a_change_below_the_step_is_no_news_and_above_it_is_one_operation() -> N
     ]
     document: Any = whole["snapshot"]  # type: ignore[typeddict-item]
     for one in [*before, change]:
-        document = apply(document, one["patch"])  # type: ignore[typeddict-item]
+        document = apply(document, one["patch"])  # type: ignore[typeddict-item,arg-type]
     assert observer.view is not None and document == observer.view.document
 
 
