@@ -18,9 +18,13 @@ DOCUMENT: Any = {
     "outputs": {"pump": {"on": True}, "lamp": {"on": False}},
     "notes": {"secret": "x", "open": "y"},
     "agents": {"sitter": {}, "owner": {}},
-    "relations": {"sitter": {"P1": "waters"}, "owner": {"tent": "owns"}, "tent": {"P1": "has", "P2": "has", "lamp": "has"},
-                  "P1": {"pump": "is watered by"}},
-}  # fmt: skip
+    "relations": {
+        "sitter": {"P1": "waters"},
+        "owner": {"tent": "owns"},
+        "tent": {"P1": "has", "P2": "has", "lamp": "has"},
+        "P1": {"pump": "is watered by"},
+    },
+}
 RELATED = ObservationPolicy(name="related", paths=("/soil", "/outputs", "/notes"), hidden=("/notes/secret",),
                             related=("/soil", "/outputs"))  # fmt: skip
 
