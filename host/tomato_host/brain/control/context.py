@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 
 from shared_schemas.records.action_v1 import ActionV1
 from shared_schemas.records.base import Mode
@@ -38,6 +38,29 @@ class ControllerMemory:
     mode: Mode = "NORMAL"
     tent: ParameterEstimate = field(default_factory=prior_estimate)
     """What the planner believes of the tent, from what it saw duties do."""
+    named_at: datetime | None = None
+    """The newest moment that gave a decision its name; names must not repeat when the clock is set back."""
+
+    def moved(self, by: timedelta) -> ControllerMemory:
+        """The same memory after the wall clock was set. The edge of the light hours is forgotten: it is the wall's."""
+        return replace(
+            self,
+            decided_at=later(self.decided_at, by),
+            last_water_at=later(self.last_water_at, by),
+            light_edge_at=None,
+            tent=replace(self.tent, at=later(self.tent.at, by)),
+        )
+
+
+def later(moment: datetime | None, by: timedelta) -> datetime | None:
+    """A moment as the clock shows it after it was set; None stays None."""
+    return None if moment is None else moment + by
+
+
+def elapsed_s(now: datetime, then: datetime | None) -> float | None:
+    """Seconds since `then`; None for never, and for a moment that lies in the future: a clock was ahead then."""
+    since_s = None if then is None else (now - then).total_seconds()
+    return None if since_s is None or since_s < 0.0 else since_s
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,9 +39,13 @@ class OutputRequest:
     pulses: int = 1
 
 
-def stamp(now: datetime) -> str:
-    """A decision's name: its second in UTC, so that names never repeat after a restart."""
-    return now.astimezone(UTC).strftime("%Y%m%dT%H%M%S")
+def stamp(context: DecisionContext) -> str:
+    """A decision's name: its second in UTC, so that names never repeat after a restart.
+
+    Where the clock has been set back and may pass the same second again, the count of decisions is added.
+    """
+    memory, name = context.memory, context.now.astimezone(UTC).strftime("%Y%m%dT%H%M%S")
+    return name if memory.named_at is None or context.now > memory.named_at else f"{name}-{memory.decisions}"
 
 
 def _params(request: OutputRequest, cycle_s: float) -> Params:
@@ -59,7 +63,7 @@ def _params(request: OutputRequest, cycle_s: float) -> Params:
 def _action(
     context: DecisionContext, kind: ActionType, params: Params, why: Why, index: int, origin: Origin
 ) -> ActionV1:
-    name = stamp(context.now)
+    name = stamp(context)
     return ActionV1(
         schema_version="action_v1",
         ts=context.now,
@@ -156,7 +160,7 @@ def build_decision(
     plan = PlanV1(
         schema_version="plan_v1",
         ts=context.now,
-        id=f"p-{stamp(context.now)}",
+        id=f"p-{stamp(context)}",
         controller=controller,
         state_ts=context.state.ts,
         horizon_h=horizon_h or context.settings.cycle_s / 3_600.0,
@@ -172,6 +176,7 @@ def build_decision(
         context.memory,
         decided_at=context.now,
         decisions=context.memory.decisions + 1,
+        named_at=max(context.now, context.memory.named_at or context.now),
         duty=duties(requests, context.settings.cycle_s),
         last_plan=plan,
         mode=context.mode,

@@ -165,6 +165,11 @@ class Estimator:
         self._last = self._moment(observation.ts, devices, vision, values, derived, confidences, overall, anomalies)
         return self._last
 
+    def clock_was_set(self, moved: timedelta) -> None:
+        """The wall clock was set. Back: the next observation begins memory anew, with nothing passed over as late."""
+        if moved < timedelta(0):
+            self._late_in_a_row = LATE_MEANS_CLOCK_SET
+
     def _clock_was_set_back(self, observation: ObservationV1) -> bool:
         """Fresh observations that keep coming from the past: the clock was set, and memory must start anew."""
         if observation.board is not None and observation.board.backlog:

@@ -79,7 +79,7 @@ class CommandParser:
         if name == "lamp_on":
             return _action(LAMP.action, Params(state="ON", seconds=LAMP_S), reason, now)
         if name == "lamp_off":
-            return _action(LAMP.action, Params(state="OFF"), reason, now)
+            return _action(LAMP.action, Params(state="OFF", seconds=LAMP_S), reason, now)
         if name in ("pause", "resume"):
             mode = "PAUSED" if name == "pause" else "NORMAL"
             return new_request("mode", reason, mode=mode, until=now + timedelta(hours=1))
