@@ -68,6 +68,7 @@ TRIGGER_CHECK_S = 60.0
 AIR = ("air_temp_c", "rh_pct", "vpd_kpa")
 RECENT_COLUMNS = (*AIR, *MEASURED_ON)
 
+CLOCK_SET = "clock set"
 NOT_READY = ("UNKNOWN", "BOOT", "SAFE", "READY")
 """States of the board in which it could carry nothing out yet; a decision waits until it is leased."""
 
@@ -226,7 +227,7 @@ class Brain:
         self.forecast_state.clock_was_set(moved)
         self.memory, self.safe_mode = self.memory.moved(moved), self.safe_mode.moved(moved)
         self._previous_water_at = later(self._previous_water_at, moved)
-        self._due = "clock set"
+        self._due = CLOCK_SET
 
     def add_weather(self, weather: Forecast36hV1) -> None:
         """A forecast of the weather outside has arrived."""
@@ -315,7 +316,9 @@ class Brain:
         decision = self._controllers[self.settings.control.policy](context)
         if decision.memory.last_water_at != self.memory.last_water_at:
             self._previous_water_at = self.memory.last_water_at
-        self.memory, self._due = decision.memory, None
+        # A clock that was set begins no new cycle: the next decision is due when it was.
+        decided_at = self.memory.decided_at if event == CLOCK_SET else decision.memory.decided_at
+        self.memory, self._due = replace(decision.memory, decided_at=decided_at), None
         guard = self._guard_context(runtime)
         verdicts = tuple(self.guardrails.judge(proposal, guard) for proposal in decision.proposals)
         if any(v.action.type in DOSES and not v.allowed for v in verdicts):

@@ -26,9 +26,9 @@ before it is sent and settled (or refunded) with its RESULT: the executor owns n
 
 `not_after` is looked at before every try, for a refused pulse is tried again and a busy output waited for. Once it has
 passed, an action that has not begun never begins (EXPIRED). A dose of several pulses that began in time goes on, but
-each of its pulses must begin as soon after it is due as the first had to: a pulse that comes late is water that
-nobody expects any more. A relay that has begun is held by renewals, which are no tries. The time left is taken at the start and
-counted on the monotonic clock, so that a wall clock that is set makes nothing late and nothing early.
+each of its pulses must begin as soon after it is due as the first had to: nobody expects a late pulse any more. A relay
+that has begun is held by renewals, which are no tries. The time left is taken at the start and counted on the monotonic
+clock, so that a wall clock that is set makes nothing late and nothing early.
 
 A dose is never repeated blindly: after ABORTED or a lost link the amount of water is unknown, so the rest is given up
 and the ledger counts the pulse in full. Relays may try again after a refusal or an abort, their cause may pass.

@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from math import ceil
 from typing import Any
 
 from shared_schemas.devices import OUTPUTS
-from shared_schemas.records.action_v1 import OUTPUT_OF, ActionType, ActionV1, Check, Params, Safety
+from shared_schemas.records.action_v1 import OUTPUT_OF, ActionType, ActionV1, Check, Outcome, Params, Safety
 from tomato_host.brain.guardrails.context import GuardContext, ProposalCase, RuleFinding
 from tomato_host.brain.guardrails.ledger import Hold, Ledger
 from tomato_host.brain.guardrails.limits import MILLI, OUTPUT_NAMES, build_limits, check_thresholds
@@ -24,6 +25,9 @@ from tomato_host.brain.settings import BudgetSettings
 
 GRACE_S = 120.0
 """A hold outlasts its span by this much: the board's minimum pauses push the last pulse back."""
+LONGEST_S = 21_600.0
+"""No settings allow an action that reaches further (`GuardSettings.longest_s`)."""
+PART_S = 900.0
 OFF_NAMES = tuple(name for name, _ in OFF_RULES)
 MOST_MILLI = 86_400 * MILLI
 EXCLUDES: dict[str, tuple[str, ...]] = {
@@ -80,6 +84,26 @@ def _clipped_params(case: ProposalCase) -> Params:
         pulses = max(params.pulses or 1, -(-case.milli // case.limit.pulse_milli))
         return params.model_copy(update={"ml": case.milli / MILLI, "pulses": pulses})
     return params.model_copy(update={"seconds": case.milli / MILLI})
+
+
+def _parts(action: ActionV1, outcome: Outcome) -> list[tuple[float, int]]:
+    """When an action delivered how much, as (epoch seconds, thousandths).
+
+    A record has the sum alone. A dose is counted at its end. Hours of light counted at their end would fill the day's
+    budget with what is long past, so on-time is spread evenly over the action, a part for each quarter of an hour.
+    """
+    ended_s = (outcome.finished_ts or action.ts).timestamp()
+    milli = round(((outcome.delivered_ml if action.type in DOSES else outcome.delivered_s) or 0.0) * MILLI)
+    lasted_s = ended_s - action.ts.timestamp()
+    # A longer span than any action has, or none, is that of a clock that was set in between.
+    even = action.type not in DOSES and 0.0 < lasted_s <= LONGEST_S + GRACE_S
+    count = max(1, ceil(lasted_s / PART_S)) if even else 1
+    ends = [milli * (part + 1) // count for part in range(count)]
+    return [
+        (ended_s - (count - 1 - part) * lasted_s / count, end - before)
+        for part, (before, end) in enumerate(zip([0, *ends], ends, strict=False))
+        if end > before
+    ]
 
 
 class Guardrails:
@@ -233,10 +257,7 @@ class Guardrails:
             self.ledger.remember(hold_key(action))
             if action.type not in OUTPUT_OF:
                 continue
-            delivered = action.outcome.delivered_ml if action.type in DOSES else action.outcome.delivered_s
-            if delivered:
-                ended_s = (action.outcome.finished_ts or action.ts).timestamp()
-                used.setdefault(OUTPUT_OF[action.type], []).append((ended_s, round(delivered * MILLI)))
+            used.setdefault(OUTPUT_OF[action.type], []).extend(_parts(action, action.outcome))
         newest_s = max((at_s for entries in used.values() for at_s, _ in entries), default=0.0)
         for output, entries in used.items():
             self.ledger.resume(output, entries, newest_s if now is None else now.timestamp())

@@ -80,10 +80,13 @@ class Ledger:
         earlier = self._earlier[output].used(now_s, HOUR_S)
         return self._hour[output].used(now_s) + earlier + self._under_way[output]
 
-    def day_used(self, output: str, now_s: float) -> int:
-        """Thousandths delivered in the last 24 h or under way on the board."""
-        earlier = self._earlier[output].used(now_s, DAY_S)
-        return self._day[output].used(now_s) + earlier + self._under_way[output]
+    def day_used(self, output: str, now_s: float, until_s: float = 0.0) -> int:
+        """Thousandths delivered in the last 24 h or under way on the board.
+
+        `until_s`: of these, what will still be of the last 24 h that many seconds from now.
+        """
+        earlier = self._earlier[output].used(now_s, DAY_S - until_s)
+        return self._day[output].used(now_s, until_s) + earlier + self._under_way[output]
 
     def hold(self, output: str, now_s: float) -> Hold | None:
         """Who holds this output now."""

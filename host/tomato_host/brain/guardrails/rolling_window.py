@@ -26,15 +26,22 @@ class RollingWindow:
         insort(self._entries, (at_s, milli))  # nearly always at the end
         self._sum += milli
 
-    def used(self, now_s: float) -> int:
-        """Thousandths used in (now - span, now]; forgets what is older, passes over what lies in the future."""
+    def used(self, now_s: float, until_s: float = 0.0) -> int:
+        """Thousandths used in (now - span, now]; forgets what is older, passes over what lies in the future.
+
+        `until_s`: of these, what will still lie in the window that many seconds from now.
+        """
         self._forget(now_s)
-        ahead = 0
+        left_out, oldest = 0, now_s + until_s - self._span_s
+        for at_s, milli in self._entries:
+            if at_s > oldest:
+                break
+            left_out += milli
         for at_s, milli in reversed(self._entries):
             if at_s <= now_s + AHEAD_S:
                 break
-            ahead += milli
-        return self._sum - ahead
+            left_out += milli
+        return self._sum - left_out
 
     def newest_s(self, now_s: float) -> float | None:
         """When something was last used, at most `span_s` ago; None for nothing."""
@@ -68,8 +75,7 @@ class EarlierUse:
 
     def begin(self, recorded: Iterable[tuple[float, int]], now_s: float) -> None:
         """Read the records (epoch seconds, thousandths) at `now_s`; only the day before the newest counts."""
-        found = sorted(recorded)
-        self._recorded = tuple(entry for entry in found if found[-1][0] - entry[0] < DAY_S)
+        self._recorded = tuple(sorted(recorded))
         self._begun_s = now_s
         self._place()
 
@@ -94,5 +100,6 @@ class EarlierUse:
         if not self._recorded:
             return
         ahead_s = max(0.0, self._recorded[-1][0] - self._begun_s)
-        moved = ((at_s - ahead_s if at_s > self._begun_s else at_s, milli) for at_s, milli in self._recorded)
-        self._used = tuple(sorted(moved))
+        moved = [(at_s - ahead_s if at_s > self._begun_s else at_s, milli) for at_s, milli in self._recorded]
+        newest_s = max(at_s for at_s, _ in moved)
+        self._used = tuple(sorted(entry for entry in moved if newest_s - entry[0] < DAY_S))

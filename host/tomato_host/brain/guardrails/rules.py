@@ -329,9 +329,15 @@ def hour_budget(case: ProposalCase) -> RuleFinding | None:
 
 
 def day_budget(case: ProposalCase) -> RuleFinding | None:
-    """The last 24 h, whatever the calendar says."""
+    """The last 24 h, whatever the calendar says: those that end with the action, for the window moves on with it.
+
+    Before every pulse `Guardrails.allocate` holds the rolling sum of that moment. By the window of now, light that is
+    on at the same hours each day would lose a quarter of an hour with each decision: what the running pulse has drawn
+    ahead counts already, what it replaces of yesterday does still.
+    """
     share = case.profile.day_share if case.kind in GASES else 1.0
-    left = int(case.limit.day_milli * share) - case.ledger.day_used(case.limit.output, case.now_s)
+    until_s = 0.0 if case.kind in DOSES else case.span_s
+    left = int(case.limit.day_milli * share) - case.ledger.day_used(case.limit.output, case.now_s, until_s)
     return _clip(case, left, "left of the day's budget")
 
 
