@@ -66,3 +66,13 @@ def test_air_out_ends_gas_of_any_rank() -> None:
     guardrails = Guardrails()
     assert guardrails.judge(proposal("CO2_INJECT", "gas", origin="person", seconds=20.0), facts()).allowed
     assert guardrails.judge(proposal("SET_EXHAUST_FAN", "air", **ON), facts()).preempts == ("co2_solenoid",)
+
+
+def test_each_agent_of_an_origin_counts_for_itself() -> None:
+    guardrails = Guardrails(GuardSettings(actions_per_hour=1))
+    asked = proposal("SET_LIGHT", "1", origin="api", **ON)
+    sitter, holiday = (asked.model_copy(update={"agent": name}) for name in ("sitter", "holiday"))
+    assert guardrails.judge(sitter, facts()).allowed
+    assert guardrails.judge(sitter.model_copy(update={"id": "2"}), facts()).rule == "actions_per_hour"
+    assert guardrails.judge(holiday, facts()).allowed, "the same id of another agent is another id, too"
+    assert guardrails.judge(asked, facts()).allowed

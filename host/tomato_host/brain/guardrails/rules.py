@@ -29,8 +29,8 @@ MIN_QUANTITY_CONFIDENCE = 0.4
 
 
 def asker(action: ActionV1) -> str:
-    """Whose count an action is on: nobody is refused for what others did."""
-    return action.origin
+    """Whose count an action is on: an agent's own, else that of its origin. Nobody is refused for what others did."""
+    return action.origin if action.agent is None else f"{action.origin}:{action.agent}"
 
 
 def hold_key(action: ActionV1) -> str:
