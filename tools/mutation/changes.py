@@ -88,8 +88,9 @@ class Mutant:
         """The syntax tree of the whole changed file; every node keeps its line."""
         tree = ast.parse(self.path.read_text(encoding="utf-8"))
         target = next(node for i, node in enumerate(ast.walk(tree)) if i == self.index)
-        changed: ast.Module = ast.fix_missing_locations(_Changer(target, self.change.split(" (")[0]).visit(tree))
-        return changed
+        changed = _Changer(target, self.change.split(" (")[0]).visit(tree)
+        assert isinstance(changed, ast.Module)
+        return ast.fix_missing_locations(changed)
 
 
 @dataclass
