@@ -51,14 +51,17 @@ PACKAGES = (
         "safe_mode",
         f"{HOST}/brain/safe_mode",
         ("causes", "machine", "settings", "signals"),
-        ("tests/control/test_safe_mode.py",),
+        ("tests/control/test_safe_mode.py", "tests/control/test_safe_mode_table.py"),
         "tests/control/survivors_safe_mode.md",
     ),
     GatedPackage(
         "control",
         f"{HOST}/brain/control",
-        ("rules", "targets", "photoperiod", "proposals", "decision_triggers", "tent_balance", "water_usage"),
-        ("tests/control",),
+        ("control_inputs", "decision_triggers", "photoperiod", "proposals", "rules", "targets", "water_usage"),
+        (
+            *("tests/control/test_rules.py", "tests/control/test_photoperiod.py", "tests/control/test_watering.py"),
+            *("tests/control/test_rules_table.py", "tests/control/test_decision_triggers.py"),
+        ),
         "tests/control/survivors.md",
     ),
     GatedPackage(
