@@ -192,6 +192,7 @@ def test_light() -> None:
     check(rules.light, inputs(MIDNIGHT), "light", 0.0, "night")
     before = NOON.replace(hour=3, minute=30)
     check(rules.light, inputs(before), "light", 0.0, "night")
+    check(rules.light, inputs(NOON.replace(hour=19, minute=59, second=59)), "light", 1.0, "light hours")
     none = inputs(targets=targets(NOON, photoperiod_h=0.0))
     check(rules.light, none, "light", 0.0, "night")
     assert rules.light(inputs()).spread is False and rules.light(inputs()).fired == ("photoperiod",)
@@ -254,7 +255,8 @@ def test_water(moisture: float, facts: dict[str, Any], amount: float, pulses: in
 
 
 def test_water_at_night_is_for_the_very_dry() -> None:
-    assert water(23.1, ts=MIDNIGHT).text == "P1 at 23.1 % can wait for the morning"
+    night = water(23.1, ts=MIDNIGHT)
+    assert (night.text, night.amount) == ("P1 at 23.1 % can wait for the morning", 0.0)
     assert water(23.0, ts=MIDNIGHT).amount == 300.0
     assert water(23.0, ts=MIDNIGHT, water_used=600.0).amount == pytest.approx(0.35 * 2_200.0 - 600.0)
 
@@ -536,6 +538,8 @@ def test_the_plan_shows_the_cycle_hour_by_hour() -> None:
     one, half = cycle_steps(DecisionContext(now=NOON, state=state(), settings=settings), requests)
     assert (one.light, half.light, half.exhaust_fan) == (1.0, 1.0, pytest.approx(1 / 3))
     assert (one.co2_seconds, half.co2_seconds) == (24.0, 12.0)
+    longer = ControlSettings(cycle_s=3_601)
+    assert len(cycle_steps(DecisionContext(now=NOON, state=state(), settings=longer), requests)) == 2
     short = ControlSettings(cycle_s=600)
     (only,) = cycle_steps(DecisionContext(now=NOON, state=state(), settings=short), requests)
     assert (only.light, only.exhaust_fan, only.co2_seconds) == (1.0, 1.0, 36.0)
@@ -543,7 +547,8 @@ def test_the_plan_shows_the_cycle_hour_by_hour() -> None:
 
 def test_too_little_is_not_asked_for_to_the_digit() -> None:
     for output, least in (("light", 1.0), ("co2_solenoid", 1.0), ("water_pump", 5.0)):
-        assert build(OutputRequest(output, least, "x")).proposals[0].type.value != "NO_ACTION"
+        enough = build(OutputRequest(output, least, "x"))
+        assert enough.proposals[0].type.value != "NO_ACTION" and enough.plan.not_done == ()
         made = build(OutputRequest(output, least - 0.01, "x" * 300))
         assert made.proposals[0].type.value == "NO_ACTION" and len(made.plan.not_done[0]) == 240
     assert build(OutputRequest("light", 0.0, "x")).plan.not_done == ("light: x",)
