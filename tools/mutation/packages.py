@@ -71,7 +71,12 @@ PACKAGES = (
             *("anomaly_detector", "anomaly_thresholds", "channels", "confidence", "cross_check", "drift"),
             *("lamp_interference", "recent_events", "ring_buffer", "sensor_health", "soil"),
         ),
-        ("tests/estimator",),
+        (
+            *("tests/estimator/test_anomaly_detector.py", "tests/estimator/test_confidence.py"),
+            *("tests/estimator/test_judgement.py", "tests/estimator/test_lamp_interference.py"),
+            *("tests/estimator/test_ring_buffer.py", "tests/estimator/test_sensor_health.py"),
+            *("tests/estimator/test_soil.py", "tests/estimator/test_pots_part.py"),
+        ),
         "tests/estimator/survivors.md",
     ),
     GatedPackage(
@@ -85,14 +90,23 @@ PACKAGES = (
         "link",
         f"{HOST}/board",
         ("protocol", "session", "pending_commands", "clock_sync", "decoding", "delayed_watermark", "events"),
-        ("tests/board", "tests/firmware_link"),
+        (
+            *("tests/board/test_commands_and_clock.py", "tests/board/test_delayed_watermark.py"),
+            *("tests/board/test_protocol_calm.py", "tests/board/test_protocol_frames.py"),
+            *("tests/board/test_session.py", "tests/board/test_session_timing.py"),
+        ),
         "tests/board/survivors.md",
     ),
     GatedPackage(
         "storage",
         f"{HOST}/storage",
         ("appender", "buffering", "chain", "dataset", "layout", "reader", "recovery", "stream", "verify"),
-        ("tests/storage",),
+        (
+            *("tests/storage/test_crash.py", "tests/storage/test_dataset_manager.py"),
+            *("tests/storage/test_durability.py", "tests/storage/test_error_handling.py"),
+            *("tests/storage/test_jsonl_writer.py", "tests/storage/test_lines_and_files.py"),
+            *("tests/storage/test_recovery.py", "tests/storage/test_rotation.py", "tests/storage/test_verify.py"),
+        ),
         "tests/storage/survivors.md",
     ),
 )
