@@ -68,16 +68,17 @@ PACKAGES = (
         "estimator",
         f"{HOST}/brain/estimator",
         (
-            *("anomaly_detector", "anomaly_thresholds", "channels", "confidence", "cross_check", "drift"),
-            *("lamp_interference", "recent_events", "ring_buffer", "sensor_health", "soil"),
+            *("anomaly_detector", "channels", "confidence", "cross_check", "drift"),
+            *("lamp_interference", "recent_events", "sensor_health"),
         ),
         (
             *("tests/estimator/test_anomaly_detector.py", "tests/estimator/test_confidence.py"),
-            *("tests/estimator/test_judgement.py", "tests/estimator/test_lamp_interference.py"),
-            *("tests/estimator/test_ring_buffer.py", "tests/estimator/test_sensor_health.py"),
-            *("tests/estimator/test_soil.py", "tests/estimator/test_pots_part.py"),
+            *("tests/estimator/test_drift_evidence.py", "tests/estimator/test_judgement.py"),
+            *("tests/estimator/test_lamp_interference.py", "tests/estimator/test_pots_part.py"),
+            "tests/estimator/test_sensor_health.py",
         ),
         "tests/estimator/survivors.md",
+        2.0,
     ),
     GatedPackage(
         "execution",
