@@ -65,7 +65,7 @@ def test_an_hour_is_closed_at_its_end_and_tells_so() -> None:
 
 
 def test_there_is_no_evidence_before_there_are_days_enough() -> None:
-    days, first = Days(), {}
+    days, first = Days(), dict[str, int]()
     for day in range(1, 13):
         for name in days.run(1):
             first.setdefault(name, day)

@@ -422,8 +422,12 @@ def test_the_usual_difference_follows_within_a_day() -> None:
 
 
 def test_probes_of_different_zones_are_not_compared() -> None:
-    apart = compared(EstimatorSettings(), **{"soil.P1": 10.0, "soil.P2": 90.0})
-    assert apart == {}
+    settings = EstimatorSettings()
+    names = tuple(c.name for c in channels_for(settings))
+    check = CrossCheck(names, settings)
+    for levels in ((30.0, 30.0), (30.0, 90.0)):
+        check.update(0.0, [dict(zip(("soil.P1", "soil.P2"), levels, strict=True)).get(n) for n in names], True, 0.0)
+    assert check.mismatch == [0.0] * len(names)
 
 
 def flagged(course: Sequence[tuple[float, float]]) -> list[bool]:
