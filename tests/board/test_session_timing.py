@@ -413,6 +413,26 @@ def test_nothing_is_acknowledged_while_it_may_not_be_or_before_it_is_safe() -> N
     assert acks == [(3_200, {"events_up_to": 0}), (6_200, {"up_to": 6})]
 
 
+def test_a_new_boot_is_never_acknowledged_by_the_numbers_of_the_last() -> None:
+    board = ScriptedBoard(samples_safe_after_ms=5_000, events_safe_after_ms=5_000)
+    board.connect(START)
+    board.say("EVENT", **{"seq": 9, "t_ms": 0, "event": 0, "a": 0, "b": 0})
+    fill(board, 0, 9, 1_100)
+    board.poll(1_200)
+    board.poll(6_200)
+    assert board.sent("ACK_UPTO") == [("ACK_UPTO", {"up_to": 9, "events_up_to": 9})]
+    board.say("HELLO", session=0, **(HELLO | {"boot_id": 6}))
+    board.poll(6_300)
+    board.connect(6_400, boot_id=6)
+    board.say("EVENT", **{"seq": 0, "t_ms": 0, "event": 0, "a": 0, "b": 0})
+    fill(board, 0, 5, 6_500)
+    acks = []
+    for now_ms in range(6_600, 12_000, 100):
+        alive(board, now_ms)
+        acks += [(now_ms, fields) for _, fields in board.sent("ACK_UPTO")]
+    assert acks == [(11_600, {"up_to": 5, "events_up_to": 0})]
+
+
 def test_a_gap_is_asked_for_and_again_every_three_seconds(board: ScriptedBoard) -> None:
     fill(board, 0, 1, 1_100)
     board.sample(5)
@@ -467,6 +487,17 @@ def test_a_lost_answer_of_a_backfill_loses_no_sample(
     asked = board.sent("BACKFILL")
     assert (asked == []) is moved
     assert moved or asked[0][1]["first_seq"] == 0
+
+
+def test_the_newest_sample_counts_when_a_backfill_repeats_it(board: ScriptedBoard) -> None:
+    board.sample(4)
+    board.poll(1_100)
+    board.sample(2)
+    board.sample(4)
+    board.say("BACKFILL", first_seq=0, last_seq=4, count=2)
+    board.received.clear()
+    board.poll(1_200)
+    assert board.sent("BACKFILL") == []
 
 
 def test_a_backfill_that_covers_more_than_there_is_stops_at_the_newest(board: ScriptedBoard) -> None:

@@ -93,6 +93,7 @@ PACKAGES = (
         ("protocol", "session", "pending_commands", "clock_sync", "decoding", "delayed_watermark", "events"),
         (
             *("tests/board/test_commands_and_clock.py", "tests/board/test_delayed_watermark.py"),
+            "tests/board/test_event_text.py",
             *("tests/board/test_protocol_calm.py", "tests/board/test_protocol_frames.py"),
             *("tests/board/test_session.py", "tests/board/test_session_timing.py"),
         ),
