@@ -416,7 +416,7 @@ def test_nothing_is_acknowledged_while_it_may_not_be_or_before_it_is_safe() -> N
 def test_a_new_boot_is_never_acknowledged_by_the_numbers_of_the_last() -> None:
     board = ScriptedBoard(samples_safe_after_ms=5_000, events_safe_after_ms=5_000)
     board.connect(START)
-    board.say("EVENT", **{"seq": 9, "t_ms": 0, "event": 0, "a": 0, "b": 0})
+    board.say("EVENT", seq=9, t_ms=0, event=0, a=0, b=0)
     fill(board, 0, 9, 1_100)
     board.poll(1_200)
     board.poll(6_200)
@@ -424,7 +424,7 @@ def test_a_new_boot_is_never_acknowledged_by_the_numbers_of_the_last() -> None:
     board.say("HELLO", session=0, **(HELLO | {"boot_id": 6}))
     board.poll(6_300)
     board.connect(6_400, boot_id=6)
-    board.say("EVENT", **{"seq": 0, "t_ms": 0, "event": 0, "a": 0, "b": 0})
+    board.say("EVENT", seq=0, t_ms=0, event=0, a=0, b=0)
     fill(board, 0, 5, 6_500)
     acks = []
     for now_ms in range(6_600, 12_000, 100):
