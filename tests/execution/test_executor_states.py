@@ -125,7 +125,7 @@ def bench() -> Bench:
     ("action", "expected"),
     [
         (light(600.0), [Segment(1_000, 600_000)]),
-        (asked("SET_LIGHT", state="ON", seconds=950.0, period_s=1_000.0), [Segment(1_000, 950_000)]),
+        (asked("SET_LIGHT", state="ON", seconds=6_840.0, period_s=7_200.0), [Segment(1_000, 6_840_000)]),
         (asked("SET_LIGHT", state="ON", seconds=0.0001), []),
         (water(100.0), [Segment(1_000, 100)]),
         (water(100.0, pulses=3), [Segment(1_000, 34), Segment(61_000, 33), Segment(121_000, 33)]),
@@ -146,6 +146,17 @@ def test_a_duty_is_spread_in_slots_of_a_quarter_of_an_hour(period_s: float, slot
     assert [s.start_ms for s in segments] == [n * step_ms for n in range(slots)]
     assert sum(s.left for s in segments) == 80_000 and max(s.left for s in segments) - segments[-1].left <= 1
     assert DUTY_SLOT_MS == 900_000
+
+
+def test_a_job_says_when_its_last_segment_is_over(bench: Bench) -> None:
+    bench.start(asked("SET_EXHAUST_FAN", "e", state="ON", seconds=1_800.0, period_s=3_600.0), 5_000)
+    job = bench.executor.jobs["exhaust_fan"]
+    assert len(job.segments) == 4 and job.end_ms == 5_000 + 2_700_000 + 450_000
+    bench.start(light(60.0), 7_000)
+    assert bench.executor.jobs["light"].end_ms == 67_000
+    bench.tick(67_000)
+    assert bench.executor.jobs["light"].end_ms == 0, "nothing is left but the last answer"
+    assert len(plan_segments(asked("SET_LIGHT", state="ON", seconds=6_839.0, period_s=7_200.0), LIGHT, 0)) == 8
 
 
 # -- holding a renewable output --------------------------------------------------------------------------------

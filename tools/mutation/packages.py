@@ -43,9 +43,16 @@ PACKAGES = (
     GatedPackage(
         "guardrails",
         f"{HOST}/brain/guardrails",
-        ("context", "guardrails", "ledger", "ledger_events", "limits", "profiles", "rules"),
+        ("context", "guardrails", "ledger", "ledger_events", "limits", "profiles", "rolling_window", "rules"),
         ("tests/guardrails",),
         "tests/guardrails/survivors.md",
+    ),
+    GatedPackage(
+        "admission",
+        f"{HOST}/brain/admission",
+        ("idempotency", "answered_verdicts"),
+        ("tests/admission/test_idempotency.py", "tests/admission/test_answered_verdicts.py"),
+        "tests/admission/survivors.md",
     ),
     GatedPackage(
         "safe_mode",
