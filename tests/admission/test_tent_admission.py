@@ -13,7 +13,7 @@ from tomato_host.brain.admission.tent_admission import ORIGIN_AGENTS, TentAdmiss
 from tomato_host.brain.guardrails import Guardrails
 
 from shared_schemas.records import ActionV1
-from tests.admission.cases import agent
+from tests.admission.cases import agent, tent_admission
 from tests.control.states import NOON
 from tests.guardrails.proposals import ON, facts, ledger_view, proposal
 
@@ -21,7 +21,7 @@ HOST = Path(__file__).resolve().parents[2] / "host" / "tomato_host"
 
 
 def tent(*records: Any) -> TentAdmission:
-    admission = TentAdmission(Guardrails(), "main")
+    admission = tent_admission()
     for record in records:
         admission.set_agent(record)
     return admission
@@ -41,6 +41,7 @@ def test_the_guardrails_have_one_caller() -> None:
                 if node.func.attr in ("judge", "preview") and owner.endswith("guardrails"):
                     calls.append((path.relative_to(HOST).as_posix(), node.func.attr))
     assert sorted(calls) == [
+        ("brain/admission/answered_verdicts.py", "judge"),
         ("brain/admission/tent_admission.py", "judge"),
         ("brain/admission/tent_admission.py", "preview"),
     ]
@@ -71,7 +72,7 @@ def test_a_repeat_moves_nothing() -> None:
     assert admission.admit(action, facts()).allowed
     held = ledger_view(admission._guardrails)
     again = admission.admit(action, facts())
-    assert not again.allowed or getattr(again, "repeated", False)
+    assert again.repeated and again.action == admission._answers.judge(action, facts()).action
     assert ledger_view(admission._guardrails) == held
 
 

@@ -6,21 +6,19 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from tomato_host.brain.admission.tent_admission import TentAdmission
-from tomato_host.brain.guardrails import Guardrails
 from tomato_host.world.delta import apply
 from tomato_host.world.distribution import MOST_QUEUED
 from tomato_host.world.document import lookup
 from tomato_host.world.worlds.tent import POLICIES, RECENT_ACTIONS, TentViews, fold
 
 from shared_schemas.records import EventV1, StateV1
-from tests.admission.cases import agent
+from tests.admission.cases import agent, tent_admission
 from tests.control.states import NOON, state
 from tests.guardrails.proposals import proposal
 
 
 def views(*records: Any) -> tuple[TentViews, list[float]]:
-    admission = TentAdmission(Guardrails(), "main")
+    admission = tent_admission()
     for record in records:
         admission.set_agent(record)
     now_s = [0.0]

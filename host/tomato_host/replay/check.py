@@ -31,6 +31,7 @@ from tomato_host.brain.admission.refusals import BY_CODE
 from tomato_host.brain.brain import Brain, BrainSettings
 from tomato_host.brain.guardrails.guardrails import Verdict
 from tomato_host.brain.guardrails.ledger_events import ledger_event, replay_event
+from tomato_host.brain.guardrails.profiles import OWN_ORIGINS
 from tomato_host.brain.world_model.model import WorldModel
 from tomato_host.commands.inbox import Request
 from tomato_host.loop.context_state import ContextState
@@ -48,8 +49,6 @@ _COMPARED = frozenset(
         "prediction_36h_v1",
     }
 )
-_OWN_ORIGINS = frozenset({"controller", "safe_mode", "policy"})
-"""Origins of proposals that the brain makes itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +110,7 @@ class Checker:
         self._accepted: dict[str, ActionV1] = {}
         self._finished: dict[str, ActionV1] = {}
         self._agents: dict[str, AgentV1] = {}
+        self._judged: list[ActionV1] = []
         self.result = CheckResult()
         self._settings = settings
         self._decides = decides
@@ -177,7 +177,9 @@ class Checker:
             self._close_group()
             self._restart(event.ts)
             resumed = int(event.data.get("resumed") or 0)
-            self._brain.resume(list(self._finished.values())[-resumed:] if resumed else ())
+            finished = list(self._finished.values())[-resumed:] if resumed else ()
+            # A recording of before 0.3 counts no answers; its process had none to give.
+            self._brain.resume(finished, self._judged if "answers" in event.data else (), event.ts)
         elif event.kind == "process" and event.name == "clock_set":
             self._shift(timedelta(seconds=float(event.data.get("seconds") or 0.0)))
         elif event.kind == "model" and event.name == "model_loaded" and self._stored_model is not None:
@@ -193,6 +195,7 @@ class Checker:
     def _shift(self, moved: timedelta) -> None:
         """The recorded host's clock was set: what it counts from moved with it."""
         self._context.clock_was_set(moved)
+        self._brain.clock_was_set(moved)
         if self._safe_mode_at is not None:
             self._safe_mode_at += moved
 
@@ -216,9 +219,11 @@ class Checker:
             return
         if action.safety.refused_by in BY_CODE:
             return  # admission's: it depends on what the agent had seen and used, which no decision rests on
+        if action.type in OUTPUT_OF and not action.shadow:
+            self._judged.append(action)
         if action.safety.validated and not action.shadow:
             self._accepted[str(action.id)] = action
-        if action.origin in _OWN_ORIGINS and action.agent is None:
+        if action.origin in OWN_ORIGINS and action.agent is None:
             self._compare(action, self._recomputed(action))
         else:
             # A proposal from outside the brain: judged again by the current guardrails.
@@ -321,7 +326,8 @@ def _request(event: EventV1) -> Request:
 
 
 def _as_proposed(action: ActionV1) -> ActionV1:
-    return action.model_copy(update={"safety": ActionV1.model_fields["safety"].default})
+    asked = action.safety.asked or action.params
+    return action.model_copy(update={"safety": ActionV1.model_fields["safety"].default, "params": asked})
 
 
 def _kind(record: Record) -> str:

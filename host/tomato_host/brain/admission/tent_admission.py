@@ -7,7 +7,8 @@ by the guardrails, called from here and from nowhere else (a test counts the cal
 *Shadow.* A proposal in shadow is judged on a copy of the ledger: the verdict is the real one, and nothing is reserved,
 carried out or counted. What its agent would have done can so be compared with what was done, for weeks, at no risk.
 
-*A repeat* of an answered id goes past quota and backpressure straight to the guardrails, which know what they answered.
+*A repeat* of an answered id is answered first, before quota and backpressure, by `AnsweredVerdicts`, also after a
+restart: the pipeline's own table stores nothing here.
 """
 
 from __future__ import annotations
@@ -18,14 +19,15 @@ from datetime import UTC, datetime
 
 from shared_schemas.records.action_v1 import OUTPUT_OF, ActionType, ActionV1, Check, Origin, Safety
 from shared_schemas.records.agent_v1 import AgentV1
+from tomato_host.brain.admission.answered_verdicts import AnsweredVerdicts, params_fingerprint
 from tomato_host.brain.admission.answers import Answer
 from tomato_host.brain.admission.case import AdmissionCase
-from tomato_host.brain.admission.idempotency import IdempotencyTable, fingerprint
+from tomato_host.brain.admission.idempotency import IdempotencyTable
 from tomato_host.brain.admission.pipeline import TURN_S, Admission, Judgement
 from tomato_host.brain.admission.refusals import Refusal
 from tomato_host.brain.guardrails.context import GuardContext
 from tomato_host.brain.guardrails.guardrails import Guardrails, Verdict
-from tomato_host.brain.guardrails.profiles import DOSES, RANK
+from tomato_host.brain.guardrails.profiles import DOSES, OWN_ORIGINS, RANK
 
 ORIGIN_AGENTS: dict[Origin, str] = {
     "controller": "planner",
@@ -79,13 +81,14 @@ def amounts_of(action: ActionV1) -> dict[str, float]:
 class TentAdmission:
     """The pipeline in front of the guardrails of one tent. Pure."""
 
-    def __init__(self, guardrails: Guardrails, tent: str) -> None:
+    def __init__(self, guardrails: Guardrails, answers: AnsweredVerdicts, tent: str) -> None:
         self._guardrails = guardrails
+        self._answers = answers
         self._context: GuardContext | None = None
         self._waiting: dict[tuple[str, str], ActionV1] = {}
         self._judged: dict[tuple[str, str], Verdict] = {}
         self._finished: list[Verdict] = []
-        self.pipeline = Admission(IdempotencyTable[Answer](), self._judge, _written_by_the_episode)
+        self.pipeline = Admission(IdempotencyTable[Answer](lifetime_s=0.0), self._judge, _written_by_the_episode)
         for record in default_agents(tent):
             self.pipeline.set_agent(record)
 
@@ -113,17 +116,16 @@ class TentAdmission:
         agent = self.agent_of(action)
         if agent is None:
             return refused_verdict(action, Refusal("NOT_PERMITTED", f"unknown agent {action.agent} of {action.origin}"))
-        if action.id is None:
-            return self._validated(action, agent, context)
+        known = None if agent.shadow or action.shadow else self._answers.find(action, context)
+        if known is not None or action.id is None:
+            return known or self._validated(action, agent, context)
         case = _case(action, agent, context.now.timestamp())
         answer = self.pipeline.submit(case, case.arrived_s)
         self._finished += [self._verdict_of(shed) for shed in self.pipeline.pop_shed()]
         if answer is None:
             self._waiting[case.source, case.id] = action
             return None
-        if answer.code is None:
-            return self._validated(action, agent, context)
-        return refused_verdict(action, Refusal(answer.code, answer.text, answer.value, answer.limit))
+        return refused_verdict(action, Refusal(str(answer.code), answer.text, answer.value, answer.limit))
 
     def turn(self, context: GuardContext, spent_s: Callable[[], float]) -> list[Verdict]:
         """The verdicts of one turn: 32 proposals at most, and none begun after 5 ms by `spent_s`."""
@@ -156,7 +158,10 @@ class TentAdmission:
 
     def _validated(self, action: ActionV1, agent: AgentV1, context: GuardContext) -> Verdict:
         if not (agent.shadow or action.shadow):
-            return self._guardrails.judge(action, context)
+            # The brain's own ids never come again: their verdicts need no table.
+            if action.agent is None and action.origin in OWN_ORIGINS:
+                return self._guardrails.judge(action, context)
+            return self._answers.judge(action, context)
         verdict = self._guardrails.preview(action, context)
         shadowed = verdict.action.model_copy(update={"shadow": True})
         return replace(verdict, action=shadowed, allowed=False, preempts=())
@@ -175,7 +180,7 @@ def _case(action: ActionV1, agent: AgentV1, now_s: float) -> AdmissionCase:
         agent=agent,
         id=str(action.id),
         kind=action.type.value,
-        fingerprint=fingerprint(action.type.value, action.params.model_dump(mode="json")),
+        fingerprint=params_fingerprint(action),
         body=action,
         arrived_s=now_s,
         sim_time_s=now_s,
