@@ -291,7 +291,7 @@ def test_a_reservation_begins_the_pause() -> None:
 def test_a_preview_is_the_verdict_and_reserves_nothing() -> None:
     guardrails = Guardrails()
     before = ledger_view(guardrails)
-    for action in (proposal("WATER", "a", ml=60.0), proposal("WATER", "b", ml=60_000.0), proposal("STOP_ALL", "c")):
+    for action in (proposal("WATER", "a", ml=60.0), proposal("WATER", "b", ml=6_000.0), proposal("STOP_ALL", "c")):
         assert guardrails.preview(action, facts()) == Guardrails().judge(action, facts())
         assert ledger_view(guardrails) == before
     assert guardrails.judge(proposal("WATER", "a", ml=60.0), facts()).allowed and ledger_view(guardrails) != before
