@@ -43,6 +43,7 @@ from tomato_host.loop.weather_watch import WeatherWatch
 from tomato_host.models.blocks import BlockStore
 from tomato_host.models.store import ModelStore
 from tomato_host.recovery.crash_recovery import read_interrupted_actions
+from tomato_host.recovery.recorded_agents import read_agents
 from tomato_host.recovery.stored_samples import stored_samples
 from tomato_host.service.feeds import bus_feed, dashboard_feed, mqtt_feed
 from tomato_host.service.notify.extension import build_notifier
@@ -176,6 +177,8 @@ def _build(options: RunOptions, settings: Settings, runtime: BoardRuntime, datas
     session.open_now()
     inbox = Inbox(options.data_dir) if runtime.real_time or options.time_scale > 0.0 else None
     brain, store = _brain(settings, runtime), BudgetedStore(dataset, lambda: runtime.clock.monotonic_ms() / 1000.0)
+    for agent in read_agents(options.data_dir) if runtime.real_time else ():
+        brain.admission.set_agent(agent)
     recorder = Recorder(store, status)
     store.record_event = recorder.record
     return Supervisor(

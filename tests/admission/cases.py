@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from tomato_host.brain.admission.answered_verdicts import AnsweredVerdicts
 from tomato_host.brain.admission.answers import Answer
 from tomato_host.brain.admission.case import AdmissionCase
 from tomato_host.brain.admission.idempotency import IdempotencyTable
 from tomato_host.brain.admission.pipeline import Admission, Judgement
 from tomato_host.brain.admission.refusals import Refusal
+from tomato_host.brain.admission.tent_admission import TentAdmission
+from tomato_host.brain.guardrails import Guardrails
 
 from shared_schemas.records import AgentV1
 
@@ -69,3 +72,9 @@ class Bench:
     def turn(self, now_s: float = 0.0, most: int = 32) -> list[Answer]:
         """Step two, without a limit of time."""
         return list(self.admission.turn(now_s, lambda: 0.0, most))
+
+
+def tent_admission() -> TentAdmission:
+    """The admission of a tent with fresh guardrails and no answers."""
+    guardrails = Guardrails()
+    return TentAdmission(guardrails, AnsweredVerdicts(guardrails), "main")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -330,3 +332,11 @@ def test_an_answer_reads_back_as_it_was(text: str, status: str, value: float | N
     answer = Answer("a", "i", status, text=text, value=value)  # type: ignore[arg-type]  # a status by its name
     assert Answer.from_json(answer.to_json()) == answer
     assert Answer.from_json(answer.to_json()).to_json() == answer.to_json()
+
+
+def test_the_page_of_errors_shows_the_table_of_codes() -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "errors.md").read_text()
+    for row in REFUSAL_CODES:
+        final = "yes" if row.final else "no"
+        line = f"| `{row.code}` | {row.meaning} | {row.http_status} | {row.grpc_status} | {row.recovery} | {final} |"
+        assert line in page, row.code

@@ -86,6 +86,8 @@ def verdict(action: ActionV1) -> str:
 def outcome(action: ActionV1) -> str:
     """The outcome as the board reported it."""
     done = action.outcome
+    if action.shadow:
+        return "in shadow: nothing was moved"
     if done is None:
         return "no result yet" if action.safety.validated else "not sent"
     amounts = [
@@ -116,7 +118,7 @@ def as_dict(report: DecisionReport) -> dict[str, Any]:
                 "outcome": outcome(a),
             }
             for a in actions
-            if a.safety.validated
+            if a.safety.validated and not a.shadow
         ],
         "refused": [
             {"action": a.type.value, "amount": amount(a), "why": a.why.text, "verdict": verdict(a)}

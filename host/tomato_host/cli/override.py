@@ -54,7 +54,7 @@ def person_action(kind: str, reason: str, **params: Any) -> dict[str, Any]:
     }
 
 
-def _send(data_dir: Path, request: Request, timeout_s: float, as_json: bool) -> None:
+def send(data_dir: Path, request: Request, timeout_s: float, as_json: bool) -> None:
     """Submit the request and print the reply; a refusal is an error with its reason."""
     from tomato_host.commands.inbox import submit, wait_reply
 
@@ -83,7 +83,7 @@ def water(
     from shared_schemas.devices import PUMP
     from tomato_host.commands.inbox import new_request
 
-    _send(data_dir, new_request("action", reason, **person_action(PUMP.action, reason, ml=ml)), timeout_s, as_json)
+    send(data_dir, new_request("action", reason, **person_action(PUMP.action, reason, ml=ml)), timeout_s, as_json)
 
 
 def light(
@@ -101,7 +101,7 @@ def light(
     if state.lower() not in ("on", "off"):
         raise TomatoError("E-OVERRIDE-STATE", f"{state!r} is neither on nor off.", "write `light on` or `light off`")
     params = {"state": state.upper(), "seconds": parse_duration(duration)}
-    _send(data_dir, new_request("action", reason, **person_action(LAMP.action, reason, **params)), timeout_s, as_json)
+    send(data_dir, new_request("action", reason, **person_action(LAMP.action, reason, **params)), timeout_s, as_json)
 
 
 def _mode(
@@ -115,7 +115,7 @@ def _mode(
     from tomato_host.commands.inbox import later, new_request
 
     until = later(parse_duration(duration)) if duration is not None else None
-    _send(data_dir, new_request("mode", reason, mode=wanted, until=until), timeout_s, as_json)
+    send(data_dir, new_request("mode", reason, mode=wanted, until=until), timeout_s, as_json)
 
 
 def pause(
@@ -149,7 +149,7 @@ def mode(
 
     name = wanted.lower()
     if name == "acknowledge":
-        _send(data_dir, new_request("acknowledge", reason), timeout_s, as_json)
+        send(data_dir, new_request("acknowledge", reason), timeout_s, as_json)
     elif name == "normal":
         _mode("NORMAL", None, reason, data_dir, timeout_s, as_json)
     elif name == "safe":

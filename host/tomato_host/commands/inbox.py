@@ -20,6 +20,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from shared_schemas.records.action_v1 import ActionV1
+from shared_schemas.records.agent_v1 import AgentV1
 from tomato_host.atomic_file import make_directory, replace_file
 from tomato_host.errors import TomatoError
 
@@ -31,9 +32,16 @@ REPLY_LIFETIME_S = 600.0
 POLL_S = 0.05
 
 
-Kind = Literal["action", "mode", "acknowledge", "calibrate", "read_probe", "dose", "clear_fault", "faults"]
+Kind = Literal["action", "mode", "acknowledge", "calibrate", "read_probe", "dose", "clear_fault", "faults", "agent"]
 
-REQUIRED_FIELD = {"action": "action", "mode": "mode", "calibrate": "values", "dose": "action", "clear_fault": "fault"}
+REQUIRED_FIELD = {
+    "action": "action",
+    "mode": "mode",
+    "calibrate": "values",
+    "dose": "action",
+    "clear_fault": "fault",
+    "agent": "agent",
+}
 """By kind of request the field it requires."""
 
 
@@ -48,6 +56,8 @@ class Request(BaseModel):
     reason: Annotated[str, Field(max_length=MAX_REASON)] = ""
     action: ActionV1 | None = None
     """For kinds `action` and `dose`: the proposal, origin person or api."""
+    agent: AgentV1 | None = None
+    """For kind `agent`: the record that holds from now on."""
     mode: Literal["NORMAL", "PAUSED", "SAFE"] | None = None
     """For kind `mode`: the requested mode; NORMAL ends an earlier PAUSED or SAFE."""
     until: AwareDatetime | None = None
@@ -80,6 +90,8 @@ class Reply(BaseModel):
     text: str
     action: ActionV1 | None = None
     """The proposal with its verdict; after a dose with its outcome."""
+    repeated: bool = False
+    """The id was answered before: this is that answer, and nothing has moved again."""
     code: str = ""
     """When it failed for a reason that has a code of docs/errors.md."""
     values: dict[str, int] = {}

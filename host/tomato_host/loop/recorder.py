@@ -132,7 +132,7 @@ class Recorder:
         status = self._status
         status.actions.append(action)
         if action.outcome is None:
-            if action.type.value == "NO_ACTION":
+            if action.type.value == "NO_ACTION" or action.shadow:
                 return
             status.tally.actions += int(action.safety.validated)
             status.tally.refused += int(not action.safety.validated)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 
-from shared_schemas.records import ActionV1
+from shared_schemas.records import ActionV1, AgentV1
 from tomato_host.board.events import LinkEvent
 from tomato_host.board.session import BoardSession
 from tomato_host.brain.brain import Brain
@@ -70,24 +70,37 @@ class RequestHandler:
     def submit(self, request: Request) -> Reply:
         """A request for an action or a change of mode; recorded either way."""
         self._record_request(request)
+        if request.agent is not None:
+            return self._set_agent(request, request.agent)
         if request.kind != "action" or request.action is None:
             text = self._context.apply(request, self._now())
             self._episode.update_safe_mode(self._context.at(self._now()))
             return Reply(id=request.id, ok=True, text=text)
         return self.propose(request.id, request.action)
 
+    def _set_agent(self, request: Request, record: AgentV1) -> Reply:
+        """A new or changed agent: recorded, so that a later process and a replay know it, too."""
+        self._brain.admission.set_agent(record)
+        self._recorder.record(record)
+        return Reply(id=request.id, ok=True, text=f"{record.name} is {record.state}")
+
     # -- RequestHost -------------------------------------------------------------------------------------------
 
     def propose(self, request_id: str, proposal: ActionV1) -> Reply:
         """An operator's proposal through the guardrails; what they allow is carried out."""
         verdict = self._brain.judge(proposal, self._context.at(self._now()))
-        self._recorder.record(verdict.action)
-        if verdict.allowed:
-            self._actuator.act(verdict)
+        if not verdict.repeated:
+            self._recorder.record(verdict.action)
+            if verdict.allowed:
+                self._actuator.act(verdict)
         text = "accepted" if verdict.allowed else f"refused by {verdict.rule}"
         details = "; ".join(check.text for check in verdict.checks if check.text)
         return Reply(
-            id=request_id, ok=verdict.allowed, text=f"{text}: {details}" if details else text, action=verdict.action
+            id=request_id,
+            ok=verdict.allowed,
+            text=f"{text}: {details}" if details else text,
+            action=verdict.action,
+            repeated=verdict.repeated,
         )
 
     def switch_off(self, outputs: tuple[str, ...], reason: str) -> None:

@@ -106,5 +106,5 @@ def _count_record(result: ReplayResult, record: Record) -> None:
     elif isinstance(record, PlanV1) and not record.shadow:
         result.decisions += 1
     elif isinstance(record, ActionV1):
-        result.actions += record.safety.validated
+        result.actions += record.safety.validated and not record.shadow
         result.refused += not record.safety.validated

@@ -104,7 +104,8 @@ def action_line(action: ActionV1) -> str:
     elif params.seconds is not None:
         amount = f" {params.seconds:.0f} s"
     status = action.outcome.status if action.outcome else ("ACCEPTED" if action.safety.validated else "REFUSED")
-    return f"{action.type.value}{amount}: {status}{_outcome_detail(action)}{_because(action)}"
+    shadow = " in shadow" if action.shadow else ""
+    return f"{action.type.value}{amount}: {status}{shadow}{_outcome_detail(action)}{_because(action)}"
 
 
 def _outcome_detail(action: ActionV1) -> str:

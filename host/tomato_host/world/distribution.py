@@ -21,6 +21,8 @@ from tomato_host.world.event_log import canonical_json
 from tomato_host.world.timed_queue import TimedQueue
 from tomato_host.world.views import ObservationPolicy, snapshot_of
 
+MOST_QUEUED = 1_000
+"""Observations that wait for an agent that does not read."""
 Observation = ObservationDelta | Effect
 """What an agent is sent: a change of its view, or an event that its policy passes on."""
 
@@ -38,6 +40,8 @@ class Observer:
         self.policy = policy
         self.queue: TimedQueue[Observation] = TimedQueue(clock)
         self.view: View | None = None
+        self.dropped = 0
+        """Observations that were dropped because the agent did not read."""
         self._digest: bytes | None = None
         self._base: Document = {}
         """The document of the last comparison; what is shared with it needs no second look."""
@@ -98,7 +102,13 @@ class Observer:
         return snapshot_of(self.view)
 
     def _send(self, observation: Observation, now_s: float) -> None:
-        """Queue for the moment that the latency model gives; never before what was sent earlier."""
+        """Queue for the moment that the latency model gives; never before what was sent earlier.
+
+        Who does not read falls behind: what waits for it is dropped, and the whole view takes its place.
+        """
+        if len(self.queue) >= MOST_QUEUED and self.view is not None:
+            self.dropped += self.queue.clear()
+            observation = snapshot_of(self.view)
         due_s = max(now_s + self._latency_s(self.account.record.latency), self._latest_due_s)
         self._latest_due_s = due_s
         self.queue.put_at(due_s, observation)

@@ -49,6 +49,10 @@ class EventLog(Protocol):
     def last_n(self) -> int:
         """Number of the newest entry; 0 when there is none."""
 
+    @property
+    def first_n(self) -> int:
+        """Number of the oldest entry that can be read."""
+
     def append(self, effect: Effect, req_id: str | None, source_metadata: Mapping[str, Any] | None = None) -> int:
         """Store one effect; returns its number. When this returned, the entry is written. Raises TomatoError."""
 

@@ -92,7 +92,7 @@ class Orchestrator:
         self._past: dict[str, list[EventLogEntry]] = {}
         self._logged: dict[str, AgentV1] = {}
         self._runs = 0
-        self._begin(list(log.entries_since(0 if start is None else start.n)), start)
+        self._begin(list(log.entries_since(log.first_n - 1)), start)
 
     def _begin(self, past: list[EventLogEntry], start: WorldState | None) -> None:
         """Stand where the log ends, and record that a process begins."""
@@ -101,7 +101,7 @@ class Orchestrator:
         if past and past[0].effect["kind"] == CREATED:
             self.settings = replace(self.settings, seed=past[0].effect["payload"]["seed"])
         first = start or WorldState(self.world_id, document=self._world.initial(self.settings.seed))
-        self.state = replay(self._world, self.world_id, past, first)
+        self.state = replay(self._world, self.world_id, [entry for entry in past if entry.n > first.n], first)
         kind = RESUMED if past or start else CREATED
         self._append(self._effect(self.world_id, kind, {"seed": self.settings.seed}, str(self.log.last_n)), None, {})
 
@@ -199,6 +199,10 @@ class Orchestrator:
         self._send_event(effect)
         self.update_views()
         return effect
+
+    def record_own(self, kind: str, payload: Payload) -> None:
+        """An entry of the log about itself; it changes no document. Raises TomatoError when it cannot be written."""
+        self._append(self._effect(self.world_id, kind, payload, str(self.log.last_n)), None, {})
 
     def update_views(self) -> None:
         """Send what has become due: changed views, and the cancellations that follow from them."""

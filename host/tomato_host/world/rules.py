@@ -16,7 +16,9 @@ RESUMED = "world_resumed"
 """Kind of the entry that a later process begins with."""
 AGENT = "agent_set"
 """Kind of the entry that holds an `agent_v1`."""
-OF_THE_LOG = frozenset({CREATED, RESUMED, AGENT})
+SNAPSHOT_TAKEN = "snapshot_taken"
+"""Kind of the entry that holds the digest of a snapshot."""
+OF_THE_LOG = frozenset({CREATED, RESUMED, AGENT, SNAPSHOT_TAKEN})
 """Kinds that change no document."""
 
 

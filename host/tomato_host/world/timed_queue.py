@@ -48,6 +48,13 @@ class TimedQueue(Generic[Item]):
                 items.append(heapq.heappop(self._heap)[2])
         return items
 
+    def clear(self) -> int:
+        """Drop everything that waits; returns how much that was."""
+        with self._lock:
+            count = len(self._heap)
+            self._heap.clear()
+        return count
+
     def next_due_s(self) -> float | None:
         """When the earliest item is due; None when the queue is empty."""
         with self._lock:

@@ -21,7 +21,7 @@ from typing import Any
 
 from shared_schemas.world.messages import Effect, ObservationDelta, PatchOp
 from tomato_host.world.delta import delta, encoded_size
-from tomato_host.world.document import MISSING, Document, View, WorldState, assign, escape, leaves, lookup
+from tomato_host.world.document import MISSING, Document, View, WorldState, assign, escape, lookup
 
 RELATIONS = "/relations"
 """Edges of the world: `/relations/<from>/<to>` names the kind of relation."""
@@ -127,12 +127,21 @@ def snapshot_of(view: View) -> ObservationDelta:
 
 def _is_shorter(patch: list[PatchOp], document: Document) -> bool:
     """Whether the patch takes fewer bytes than the document. A lower bound of the document usually settles it."""
-    patch_bytes, least = encoded_size(patch), 2
-    for pointer, _ in leaves(document):
-        least += len(pointer) - pointer.rfind("/") + 4  # "key":v,
-        if least >= patch_bytes:
+    patch_bytes = encoded_size(patch)
+    return _has_bytes(document, patch_bytes) or patch_bytes < encoded_size(document)
+
+
+def _has_bytes(document: Document, least: int) -> bool:
+    """Whether the document surely takes that many bytes: each member at least its key and five more ("key":v,)."""
+    waiting: list[Mapping[str, Any]] = [document]
+    while waiting:
+        for key, value in waiting.pop().items():
+            least -= len(key) + 5
+            if type(value) is dict:
+                waiting.append(value)
+        if least <= 0:
             return True
-    return patch_bytes < encoded_size(document)
+    return False
 
 
 class _Scope:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from typing import Literal, Self
 
 from tomato_host.brain.admission.case import AdmissionCase
@@ -37,7 +37,8 @@ class Answer:
 
     def to_json(self) -> str:
         """One JSON object, keys in the order of the fields."""
-        return json.dumps({"schema_version": "answer_v1", **asdict(self)}, separators=(",", ":"))
+        values = {name: getattr(self, name) for name in FIELDS}
+        return json.dumps({"schema_version": "answer_v1", **values}, separators=(",", ":"))
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Self:
@@ -60,3 +61,7 @@ class Answer:
             refusal.limit,
             refusal.retry_after_s,
         )
+
+
+FIELDS = tuple(field.name for field in fields(Answer))
+"""Of an answer, in their order."""
