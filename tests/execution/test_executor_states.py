@@ -182,6 +182,7 @@ def test_a_hold_is_renewed_at_the_last_moments_of_each_pulse_and_draws_the_exten
     bench.result(1_770_001, 2, "DONE", delivered=885_000)
     bench.tick(1_999_999)
     assert bench.executor.jobs and len(bench.pulses) == 3
+    assert len(bench.ledger.of("allocate")) == 3, "what runs reaches to the end: nothing more is drawn"
     bench.tick(2_000_000)
     assert bench.executor.jobs and bench.executor.next_due_ms() == NEVER_MS, "the last command is not answered"
     bench.result(2_000_010, 3, "DONE", delivered=230_000)
@@ -190,6 +191,12 @@ def test_a_hold_is_renewed_at_the_last_moments_of_each_pulse_and_draws_the_exten
     assert (outcome.cmd_ids, outcome.reason, outcome.finished_ts) == ((1, 2, 3), "", at(2_000_010))
     assert bench.ledger.of("release") == [("l", 0.0, 0.0)] and not bench.executor.jobs
     assert bench.executor.next_due_ms() == NEVER_MS
+
+
+def test_a_pulse_that_has_run_out_unanswered_is_followed_by_a_whole_one(bench: Bench) -> None:
+    bench.start(light())
+    bench.tick(901_000)
+    assert bench.pulses[1:] == [(900_000, 901_000)] and bench.ledger.of("allocate")[1:] == [("l", 900.0, 900.0)]
 
 
 def test_a_duty_waits_for_its_slots(bench: Bench) -> None:
@@ -502,6 +509,13 @@ def test_stopping_all_waits_for_the_answers(bench: Bench) -> None:
     ]
 
 
+def test_stopping_all_ends_at_once_what_has_nothing_open(bench: Bench) -> None:
+    bench.start(light())
+    bench.result(10, 1, "REJECTED", "estop")
+    bench.executor.stop_all("shutdown", 20, at(20))
+    assert (bench.outcome().status, bench.executor.jobs) == ("REJECTED_BY_BOARD", {})
+
+
 def test_results_of_other_commands_are_nobody_s(bench: Bench) -> None:
     assert bench.result(0, 7, "DONE") is None
     bench.start(light())
@@ -520,6 +534,7 @@ def test_a_lost_link_settles_in_full_and_leaves_a_dose_unconfirmed(bench: Bench)
     bench.tick(70_000)
     bench.executor.on_link_lost(75_000, at(75_000))
     assert bench.ledger.of("settle")[1:] == [("w", 100.0, 100.0)] and not bench.ended()
+    assert not bench.line.stops, "there is no line to stop it by"
     (dose,) = bench.executor.pop_unconfirmed()
     assert (dose.action.id, dose.delivered, dose.reason) == ("w", 98.0, "link lost")
     assert bench.ledger.of("release") == [("w", 0.0, 0.0)] and not bench.executor.pop_unconfirmed()
