@@ -243,6 +243,16 @@ def test_a_refused_hold_is_tried_again_until_it_is_accepted(bench: Bench) -> Non
     assert bench.executor.jobs["light"].refusals == 0, "an accepted pulse forgives the refusals before"
 
 
+def test_a_refused_renewal_is_tried_again_while_the_pulse_before_runs_out(bench: Bench) -> None:
+    bench.start(light())
+    bench.result(1, 1, "ACCEPTED")
+    bench.tick(885_000)
+    bench.result(885_001, 2, "REJECTED", "busy")
+    assert bench.executor.next_due_ms() == 885_001 + RETRY_MS, "not at the end of what was refused"
+    bench.tick(885_001 + RETRY_MS)
+    assert bench.pulses[2:] == [(900_000, 915_001)] and bench.ledger.of("allocate")[2:] == [("l", 900.0, 900.0)]
+
+
 @pytest.mark.parametrize("reason", ["saving", "no_lease"])
 def test_what_passes_in_a_second_is_tried_again_soon(bench: Bench, reason: str) -> None:
     bench.start(light())
@@ -322,6 +332,29 @@ def test_a_dose_waits_for_what_passes(bench: Bench, reason: str) -> None:
     assert not bench.ended() and bench.ledger.of("refund") == [("w", 100.0, 0.0)]
     bench.tick(10 + RETRY_MS)
     assert bench.pulses[1:] == [(100, 10 + RETRY_MS)], "all of it again"
+
+
+def test_a_dose_without_a_budget_is_given_up(bench: Bench) -> None:
+    bench.ledger.most = lambda amount: 0.0
+    bench.start(water(100.0))
+    outcome = bench.outcome()
+    assert (outcome.status, outcome.reason, len(bench.pulses)) == ("REJECTED_BY_BOARD", "budget", 0)
+
+
+def test_one_millilitre_is_a_pulse(bench: Bench) -> None:
+    bench.start(water(2.0, pulses=2))
+    assert bench.pulses == [(1, 0)]
+
+
+@pytest.mark.parametrize("end", ["leak", EXPIRED])
+def test_what_gave_a_drop_was_no_refusal(bench: Bench, end: str) -> None:
+    bench.start(water(200.0, patience_s=10.0, pulses=2))
+    bench.result(1_000, 1, "DONE", delivered=0.5)
+    bench.tick(61_000 if end == "leak" else 71_001)
+    if end == "leak":
+        bench.result(61_010, 2, "REJECTED", "leak")
+    outcome = bench.outcome()
+    assert (outcome.status, outcome.reason, outcome.delivered_ml) == ("ABORTED", end, 0.5)
 
 
 @pytest.mark.parametrize("kind", ["WATER", "CO2_INJECT"])
