@@ -253,6 +253,19 @@ def test_a_refused_renewal_is_tried_again_while_the_pulse_before_runs_out(bench:
     assert bench.pulses[2:] == [(900_000, 915_001)] and bench.ledger.of("allocate")[2:] == [("l", 900.0, 900.0)]
 
 
+def test_a_hold_that_is_cut_while_its_renewal_is_open_is_tried_again_soon(bench: Bench) -> None:
+    bench.start(light())
+    bench.tick(885_000)
+    bench.result(885_010, 1, "ABORTED", "over_temp", 885_000)
+    assert bench.executor.next_due_ms() == 885_010 + RETRY_MS
+
+
+def test_what_has_ended_had_begun_also_where_its_acceptance_was_lost(bench: Bench) -> None:
+    bench.start(light(patience_s=20.0))
+    bench.result(900_000, 1, "DONE", delivered=900_000)
+    assert bench.pulses[1:] == [(900_000, 900_000)]
+
+
 @pytest.mark.parametrize("reason", ["saving", "no_lease"])
 def test_what_passes_in_a_second_is_tried_again_soon(bench: Bench, reason: str) -> None:
     bench.start(light())
@@ -344,6 +357,11 @@ def test_a_dose_without_a_budget_is_given_up(bench: Bench) -> None:
 def test_one_millilitre_is_a_pulse(bench: Bench) -> None:
     bench.start(water(2.0, pulses=2))
     assert bench.pulses == [(1, 0)]
+    bench.result(10, 1, "REJECTED", "saving")
+    assert bench.executor.next_due_ms() == 10 + RETRY_SOON_MS
+    bench.ledger.most = lambda amount: 0.001
+    bench.start(light(), 20)
+    assert bench.pulses[1:] == [(1, 20)], "a millisecond as well"
 
 
 @pytest.mark.parametrize("end", ["leak", EXPIRED])
@@ -506,12 +524,13 @@ def test_a_replaced_hold_ends_with_what_it_gave(bench: Bench) -> None:
     assert set(bench.executor.jobs) == {"light"} and bench.executor.jobs["light"].action.id == "new"
 
 
-def test_a_hold_replaced_before_it_gave_anything_was_aborted(bench: Bench) -> None:
+@pytest.mark.parametrize(("gave_ms", "status"), [(0, "ABORTED"), (1, "DONE")])
+def test_a_hold_replaced_before_it_gave_anything_was_aborted(bench: Bench, gave_ms: int, status: str) -> None:
     bench.start(light(key="old"))
     bench.start(light(key="new"), 10)
-    bench.result(11, 1, "DONE", delivered=0)
+    bench.result(11, 1, "DONE", delivered=gave_ms)
     ((_, outcome),) = bench.ended()
-    assert (outcome.status, outcome.reason) == ("ABORTED", "replaced")
+    assert (outcome.status, outcome.reason) == (status, "replaced")
 
 
 def test_switching_off_ends_the_jobs_that_there_are(bench: Bench) -> None:
