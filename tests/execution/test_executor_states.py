@@ -182,6 +182,7 @@ def test_a_hold_is_renewed_at_the_last_moments_of_each_pulse_and_draws_the_exten
     bench.result(1_770_001, 2, "DONE", delivered=885_000)
     bench.tick(1_999_999)
     assert bench.executor.jobs and len(bench.pulses) == 3
+    assert len(bench.ledger.of("allocate")) == 3, "what runs reaches to the end: nothing more is drawn"
     bench.tick(2_000_000)
     assert bench.executor.jobs and bench.executor.next_due_ms() == NEVER_MS, "the last command is not answered"
     bench.result(2_000_010, 3, "DONE", delivered=230_000)
@@ -190,6 +191,12 @@ def test_a_hold_is_renewed_at_the_last_moments_of_each_pulse_and_draws_the_exten
     assert (outcome.cmd_ids, outcome.reason, outcome.finished_ts) == ((1, 2, 3), "", at(2_000_010))
     assert bench.ledger.of("release") == [("l", 0.0, 0.0)] and not bench.executor.jobs
     assert bench.executor.next_due_ms() == NEVER_MS
+
+
+def test_a_pulse_that_has_run_out_unanswered_is_followed_by_a_whole_one(bench: Bench) -> None:
+    bench.start(light())
+    bench.tick(901_000)
+    assert bench.pulses[1:] == [(900_000, 901_000)] and bench.ledger.of("allocate")[1:] == [("l", 900.0, 900.0)]
 
 
 def test_a_duty_waits_for_its_slots(bench: Bench) -> None:
@@ -234,6 +241,29 @@ def test_a_refused_hold_is_tried_again_until_it_is_accepted(bench: Bench) -> Non
     assert bench.pulses[1:] == [(900_000, 10 + RETRY_MS)], "a fresh pulse, not an extension"
     bench.result(40_000, 2, "ACCEPTED")
     assert bench.executor.jobs["light"].refusals == 0, "an accepted pulse forgives the refusals before"
+
+
+def test_a_refused_renewal_is_tried_again_while_the_pulse_before_runs_out(bench: Bench) -> None:
+    bench.start(light())
+    bench.result(1, 1, "ACCEPTED")
+    bench.tick(885_000)
+    bench.result(885_001, 2, "REJECTED", "busy")
+    assert bench.executor.next_due_ms() == 885_001 + RETRY_MS, "not at the end of what was refused"
+    bench.tick(885_001 + RETRY_MS)
+    assert bench.pulses[2:] == [(900_000, 915_001)] and bench.ledger.of("allocate")[2:] == [("l", 900.0, 900.0)]
+
+
+def test_a_hold_that_is_cut_while_its_renewal_is_open_is_tried_again_soon(bench: Bench) -> None:
+    bench.start(light())
+    bench.tick(885_000)
+    bench.result(885_010, 1, "ABORTED", "over_temp", 885_000)
+    assert bench.executor.next_due_ms() == 885_010 + RETRY_MS
+
+
+def test_what_has_ended_had_begun_also_where_its_acceptance_was_lost(bench: Bench) -> None:
+    bench.start(light(patience_s=20.0))
+    bench.result(900_000, 1, "DONE", delivered=900_000)
+    assert bench.pulses[1:] == [(900_000, 900_000)]
 
 
 @pytest.mark.parametrize("reason", ["saving", "no_lease"])
@@ -315,6 +345,34 @@ def test_a_dose_waits_for_what_passes(bench: Bench, reason: str) -> None:
     assert not bench.ended() and bench.ledger.of("refund") == [("w", 100.0, 0.0)]
     bench.tick(10 + RETRY_MS)
     assert bench.pulses[1:] == [(100, 10 + RETRY_MS)], "all of it again"
+
+
+def test_a_dose_without_a_budget_is_given_up(bench: Bench) -> None:
+    bench.ledger.most = lambda amount: 0.0
+    bench.start(water(100.0))
+    outcome = bench.outcome()
+    assert (outcome.status, outcome.reason, len(bench.pulses)) == ("REJECTED_BY_BOARD", "budget", 0)
+
+
+def test_one_millilitre_is_a_pulse(bench: Bench) -> None:
+    bench.start(water(2.0, pulses=2))
+    assert bench.pulses == [(1, 0)]
+    bench.result(10, 1, "REJECTED", "saving")
+    assert bench.executor.next_due_ms() == 10 + RETRY_SOON_MS
+    bench.ledger.most = lambda amount: 0.001
+    bench.start(light(), 20)
+    assert bench.pulses[1:] == [(1, 20)], "a millisecond as well"
+
+
+@pytest.mark.parametrize("end", ["leak", EXPIRED])
+def test_what_gave_a_drop_was_no_refusal(bench: Bench, end: str) -> None:
+    bench.start(water(200.0, patience_s=10.0, pulses=2))
+    bench.result(1_000, 1, "DONE", delivered=0.5)
+    bench.tick(61_000 if end == "leak" else 71_001)
+    if end == "leak":
+        bench.result(61_010, 2, "REJECTED", "leak")
+    outcome = bench.outcome()
+    assert (outcome.status, outcome.reason, outcome.delivered_ml) == ("ABORTED", end, 0.5)
 
 
 @pytest.mark.parametrize("kind", ["WATER", "CO2_INJECT"])
@@ -466,12 +524,13 @@ def test_a_replaced_hold_ends_with_what_it_gave(bench: Bench) -> None:
     assert set(bench.executor.jobs) == {"light"} and bench.executor.jobs["light"].action.id == "new"
 
 
-def test_a_hold_replaced_before_it_gave_anything_was_aborted(bench: Bench) -> None:
+@pytest.mark.parametrize(("gave_ms", "status"), [(0, "ABORTED"), (1, "DONE")])
+def test_a_hold_replaced_before_it_gave_anything_was_aborted(bench: Bench, gave_ms: int, status: str) -> None:
     bench.start(light(key="old"))
     bench.start(light(key="new"), 10)
-    bench.result(11, 1, "DONE", delivered=0)
+    bench.result(11, 1, "DONE", delivered=gave_ms)
     ((_, outcome),) = bench.ended()
-    assert (outcome.status, outcome.reason) == ("ABORTED", "replaced")
+    assert (outcome.status, outcome.reason) == (status, "replaced")
 
 
 def test_switching_off_ends_the_jobs_that_there_are(bench: Bench) -> None:
@@ -502,6 +561,13 @@ def test_stopping_all_waits_for_the_answers(bench: Bench) -> None:
     ]
 
 
+def test_stopping_all_ends_at_once_what_has_nothing_open(bench: Bench) -> None:
+    bench.start(light())
+    bench.result(10, 1, "REJECTED", "estop")
+    bench.executor.stop_all("shutdown", 20, at(20))
+    assert (bench.outcome().status, bench.executor.jobs) == ("REJECTED_BY_BOARD", {})
+
+
 def test_results_of_other_commands_are_nobody_s(bench: Bench) -> None:
     assert bench.result(0, 7, "DONE") is None
     bench.start(light())
@@ -520,6 +586,7 @@ def test_a_lost_link_settles_in_full_and_leaves_a_dose_unconfirmed(bench: Bench)
     bench.tick(70_000)
     bench.executor.on_link_lost(75_000, at(75_000))
     assert bench.ledger.of("settle")[1:] == [("w", 100.0, 100.0)] and not bench.ended()
+    assert not bench.line.stops, "there is no line to stop it by"
     (dose,) = bench.executor.pop_unconfirmed()
     assert (dose.action.id, dose.delivered, dose.reason) == ("w", 98.0, "link lost")
     assert bench.ledger.of("release") == [("w", 0.0, 0.0)] and not bench.executor.pop_unconfirmed()

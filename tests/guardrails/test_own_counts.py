@@ -76,3 +76,15 @@ def test_each_agent_of_an_origin_counts_for_itself() -> None:
     assert guardrails.judge(sitter.model_copy(update={"id": "2"}), facts()).rule == "actions_per_hour"
     assert guardrails.judge(holiday, facts()).allowed, "the same id of another agent is another id, too"
     assert guardrails.judge(asked, facts()).allowed
+
+
+def test_what_an_outside_client_had_asked_for_is_kept_where_it_was_clipped() -> None:
+    for origin, asked in (("api", 10_000.0), ("controller", None)):
+        verdict = Guardrails().judge(
+            proposal("SET_LIGHT", "l", origin=origin, state="ON", seconds=10_000.0, period_s=7_200.0), facts()
+        )
+        kept = verdict.action.safety.asked
+        assert verdict.rule == "per_action" and verdict.action.params.seconds == 7_800.0
+        assert (None if kept is None else kept.seconds) == asked
+    whole = Guardrails().judge(proposal("SET_LIGHT", "l", origin="api", **ON), facts())
+    assert whole.allowed and whole.action.safety.asked is None

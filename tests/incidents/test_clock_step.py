@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from tomato_host.app import brain_settings
+from tomato_host.commands.inbox import new_request
 from tomato_host.replay.check import Checker
 from tomato_host.service.history import History
 from tomato_host.settings import Settings
@@ -99,6 +100,27 @@ def test_a_lost_link_is_neither_older_nor_younger_for_it(tmp_path: Path) -> None
             loop.clock.ahead = ahead
             loop.supervisor.check_clock()
             assert loop.supervisor._context.at(loop.supervisor.now()).link_down_s == pytest.approx(20.0, abs=0.1)
+    finally:
+        loop.close()
+
+
+def test_nobody_gets_a_time_of_the_new_clock_before_all_that_count_by_it_know(tmp_path: Path) -> None:
+    loop = Loop(tmp_path)
+    try:
+        loop.live(60)
+        assert loop.ask(new_request("mode", "", mode="PAUSED", until=loop.supervisor.now() + HOUR), 5.0)
+        loop.live(15)
+        decided_at, used = loop.brain.memory.decided_at, loop.brain.guardrails.ledger.hold
+        held = used("light", loop.supervisor.now().timestamp())
+        assert decided_at is not None
+        loop.clock.ahead = 13 * HOUR
+        now = loop.supervisor.now()
+        assert loop.brain.memory.decided_at == decided_at + 13 * HOUR
+        assert used("light", now.timestamp()) == held
+        assert loop.supervisor._context.at(now).operator_paused, "an hour is an hour"
+        assert [e.data["seconds"] for e in loop.events("clock_set")] == [pytest.approx(13 * 3_600.0, abs=1)]
+        loop.live(30)
+        assert not loop.events("link_down") and loop.brain.mode == "PAUSED"
     finally:
         loop.close()
 

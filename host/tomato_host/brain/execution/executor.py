@@ -270,7 +270,6 @@ class Executor:
             for drawn in job.open_cmds.values():
                 self._guardrails.settle(job.action, drawn / job.milli, drawn / job.milli, now)
             job.open_cmds.clear()
-            job.pulse_end_ms = 0
             job.next_try_ms = now_ms
         for output in [name for name, job in self._jobs.items() if not job.row.renewable]:
             self._end(output, "link lost", now_ms, stop=False)
