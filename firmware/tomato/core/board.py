@@ -92,9 +92,11 @@ class Core:
             self.happen(states.BEGUN)
         dt = max(0, now_ms - self.now_ms)
         self.now_ms = now_ms
-        self.tick_gap_ms = max(self.tick_gap_ms, dt)
         pump_was_on = self.outputs & _PUMP
-        self._elapse(dt)
+        if dt or pump_was_on:
+            # Twice at one moment, for a command and for the tick, there is only water to count.
+            self.tick_gap_ms = max(self.tick_gap_ms, dt)
+            self._elapse(dt)
         self._end_complete()
         self._look(dt, pump_was_on)
         self.change_state(dt)
@@ -112,8 +114,9 @@ class Core:
         self.blink_ms = (self.blink_ms + dt) % states.BLINK_CYCLE_MS
 
     def _end_complete(self):
+        active = self.pulses.active
         for output in range(N_OUTPUTS):
-            if self.pulses.active & (1 << output) and self.pulses.complete(output):
+            if active >> output & 1 and self.pulses.complete(output):
                 if output == c.OUT_WATER_PUMP and self.pulses.flowed_ml() * 2 >= self.pulses.amount[output]:
                     # Most of it has come: no trickle past a clog.
                     self.flow.flowed()
@@ -175,6 +178,8 @@ class Core:
 
     def _force(self):
         """Over-temperature and a CO2 alarm ventilate, whatever else is asked; only the emergency stop is stronger."""
+        if not self.faults.causes and not self.forced:
+            return
         forced = 0
         if self.faults.causes & (1 << c.FAULT_OVER_TEMP):
             forced = _EXHAUST | _CIRCULATION
@@ -188,8 +193,9 @@ class Core:
 
     def _end_forbidden(self):
         """End every pulse that may not run on."""
+        active = self.pulses.active
         for output in range(N_OUTPUTS):
-            if self.pulses.active & (1 << output):
+            if active >> output & 1:
                 reason = self._objection(output)
                 if reason:
                     self.end(output, reason, self.judge.value, self.judge.bound)
@@ -211,13 +217,22 @@ class Core:
 
     def _compose(self):
         """The outputs word: running pulses that are not waiting out a pause, and forced ventilation."""
-        word = self.forced
-        for output in range(N_OUTPUTS):
-            bit = 1 << output
-            if self.pulses.active & bit and (self.outputs & bit or self.pulses.rested(output)):
-                word |= bit
-        self.outputs = 0 if self.saver.due else word
+        pulses = self.pulses
+        word = 0 if self.saver.due else self._wanted(pulses.active)
+        fresh = word & ~self.outputs
+        if fresh:
+            pulses.switched_on(fresh)
+        self.outputs = word
         self._signal()
+
+    def _wanted(self, active):
+        word = self.forced | active & self.outputs
+        waiting = active & ~self.outputs
+        if waiting:
+            for output in range(N_OUTPUTS):
+                if waiting >> output & 1 and self.pulses.rested(output):
+                    word |= 1 << output
+        return word
 
     def _signal(self):
         period, on = states.BLINK[self.state]
