@@ -62,9 +62,9 @@ def test_the_timer_is_not_armed_for_what_is_forced() -> None:
     rig.readings[c.S_AIR_TEMP_C] = 4_000
     rig.run(200)
     rig.pulse(c.OUT_EXHAUST_FAN, 5_000)
-    assert rig.core.pulse_end_ms() == -1 and rig.core.next_due_mask == 0
+    assert rig.core.pulse_end_ms() == -1 and rig.core.ending_in(rig.core.pulse_end_ms()) == 0
     rig.pulse(c.OUT_HUMIDIFIER, 9_000)
-    assert (rig.core.pulse_end_ms(), rig.core.next_due_mask) == (9_000, 1 << c.OUT_HUMIDIFIER)
+    assert (rig.core.pulse_end_ms(), rig.core.ending_in(rig.core.pulse_end_ms())) == (9_000, 1 << c.OUT_HUMIDIFIER)
 
 
 def test_a_cut_in_the_last_moment_before_the_force_is_taken_back() -> None:

@@ -243,15 +243,14 @@ class Core:
     def pulse_end_ms(self):
         """ms from the last tick until the first running pulse must end, for the hardware timer; -1: nothing to end.
 
-        `next_due_mask` names the outputs to switch off then. A forced output has no end but its cause: the end of a
+        `ending_in` names the outputs to switch off then. A forced output has no end but its cause: the end of a
         pulse that runs beside the force is none of the timer's business.
         """
         return self.pulses.soonest_ms(self.outputs & ~self.forced)
 
-    @property
-    def next_due_mask(self):
-        """Mask of the outputs that end when `pulse_end_ms` is over."""
-        return self.pulses.ending_with(self.outputs & ~self.forced, self.pulse_end_ms())
+    def ending_in(self, left_ms):
+        """Mask of the outputs to switch off in `left_ms`, as `pulse_end_ms` gave it."""
+        return 0 if left_ms < 0 else self.pulses.ending_with(self.outputs & ~self.forced, left_ms)
 
     @property
     def shown(self):
