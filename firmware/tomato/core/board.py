@@ -55,6 +55,7 @@ class Core:
         self.state = c.STATE_BOOT
         self.outputs = self.forced = 0
         self.led = self.buzzer = 0
+        self.seen = False
         self.now_ms = self.lease_ms = self.alone_ms = self.settling_ms = self.blink_ms = 0
         self.tick_gap_ms = self.tick_worst_us = self.epochs = 0
         self.saver.restore()
@@ -82,9 +83,17 @@ class Core:
 
     def tick(self, now_ms):
         """The safety tick: let time pass, look, decide. Allocates nothing."""
-        self._advance(now_ms)
+        self._meet(now_ms)
         self.saver.plan()
         self._compose()
+
+    def _meet(self, now_ms):
+        """Look, unless a look at this very moment has seen all there is: a renewed lease is followed by the tick."""
+        inputs = self.inputs
+        if not self.seen or now_ms != self.now_ms or inputs.touched or inputs.flow_count != self.flow.seen:
+            self._advance(now_ms)
+        elif inputs.estop or inputs.button or inputs.pin_fault:
+            self._advance(now_ms)
 
     def _advance(self, now_ms):
         if self.state == c.STATE_BOOT:
@@ -103,6 +112,9 @@ class Core:
         self._end_forbidden()
         if self.state == c.STATE_SURVIVAL and not self.button.manual_ms:
             self.survival.step(dt, now_ms)
+        self.inputs.touched = False
+        # A line that is active now may be let go within the same millisecond.
+        self.seen = not (self.inputs.estop or self.inputs.button or self.inputs.pin_fault)
 
     def _elapse(self, dt):
         self.survival.follow(self.outputs & (1 << c.OUT_LIGHT), dt)
@@ -301,8 +313,9 @@ class Core:
 
         Whatever a message holds, the answer is a result with a named reason, its value and the bound it broke.
         """
-        self._advance(now_ms)
+        self._meet(now_ms)
         self.judge.say(c.R_NONE)
+        self.seen = self.seen and self.state == c.STATE_LEASED and msg.get(c.F_TYPE) == c.M_LEASE
         answer = {c.F_STATUS: c.STATUS_DONE, c.F_REASON: c.R_NONE, c.F_DELIVERED: 0}
         reason = commands.carry_out(self, msg, answer)
         if reason:
@@ -313,6 +326,7 @@ class Core:
                 c.F_VALUE: self.judge.value,
                 c.F_BOUND: self.judge.bound,
             }
+        self.seen = self.seen and self.lease_ms > 0
         self._compose()
         return answer
 

@@ -22,7 +22,8 @@ class Inputs:
     outputs whose pin does not read back what was written, `cut` the mask of outputs that the hardware timer holds off
     although they were still wanted. `gone` is the mask of sensors that gave no value for LOST_AFTER rounds; a part that
     is not fitted (WHY_DISABLED) is never gone. `bus_recoveries` counts how often the sensor bus was set up anew.
-    `news` is set by a reading that differs from the one before, until the faults have been looked for.
+    `news` is set by a reading that differs from the one before, until the faults have been looked for, `touched` by
+    every reading, until the core has looked at the inputs.
     Everything is allocated once.
     """
 
@@ -41,6 +42,7 @@ class Inputs:
         self.bus_recoveries = 0
         self.bus_free = True
         self.news = True
+        self.touched = True
 
     def plausible(self, sensor, value):
         """True when a reading can be true in a tent."""
@@ -57,12 +59,14 @@ class Inputs:
         self.valid[sensor] = 1
         self.why[sensor] = c.WHY_NONE
         self.t_ms[sensor] = now_ms
+        self.touched = True
         self.misses[sensor] = 0
         self.gone &= ~(1 << sensor)
 
     def lost(self, sensor, why, now_ms):
         """Say that there is no value, and why (a WHY_ number)."""
         self.valid[sensor] = 0
+        self.touched = True
         self.why[sensor] = why
         self.t_ms[sensor] = now_ms
         if why != c.WHY_DISABLED and self.misses[sensor] < LOST_AFTER:
