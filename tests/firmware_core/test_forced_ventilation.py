@@ -134,4 +134,4 @@ def test_a_cut_that_falls_into_the_driving_of_the_pins_is_mended_and_no_overrun(
     assert out.mismatch() == 1 << c.OUT_CIRCULATION_FAN
     out.apply(1 << c.OUT_CIRCULATION_FAN)
     assert out.mismatch() == 0
-    assert fake.Pin.levels[board.pins.gpios[c.OUT_CIRCULATION_FAN]] == 1
+    assert fake.Pin.levels[board.pins.places[c.OUT_CIRCULATION_FAN][1]] == 1
