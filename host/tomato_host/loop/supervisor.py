@@ -79,6 +79,8 @@ class Supervisor:
         self._settings = settings
         self._runtime = runtime
         self._clock = runtime.clock
+        self._stamped_from = runtime.clock.now()
+        self._stamped = stamped(self._stamped_from, settings.zone)
         self._clock_watch = ClockWatch(runtime.clock)
         self._session = session
         self._brain = brain
@@ -253,7 +255,10 @@ class Supervisor:
 
     def now(self) -> datetime:
         """Wall time as the records carry it: local, with its offset."""
-        return stamped(self._clock.now(), self._settings.zone)
+        moment = self._clock.now()
+        if moment is not self._stamped_from:  # a clock whose time stands returns the same object
+            self._stamped_from, self._stamped = moment, stamped(moment, self._settings.zone)
+        return self._stamped
 
     def _on_step(self, step: StepResult, now: datetime) -> None:
         self._follow_sampling(step.estimate)
