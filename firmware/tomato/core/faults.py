@@ -81,10 +81,10 @@ class Faults:
         """The first latched fault that blocks an output, or -1."""
         if not self.blocked & (1 << output):
             return -1
-        for fault in range(N_FAULTS):
-            if self.latched & (1 << fault) and BLOCKS[fault] & (1 << output):
-                return fault
-        return -1
+        fault = 0  # `blocked` is made of the latched faults: there is one
+        while not (self.latched & (1 << fault) and BLOCKS[fault] & (1 << output)):
+            fault += 1
+        return fault
 
     def clear(self, fault, now_ms, button):
         """R_NONE when cleared, else why not."""
