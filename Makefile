@@ -10,7 +10,7 @@ SEEDS ?= 1 2 3
 PYTEST := $(BIN)/python -m pytest
 
 
-.PHONY: help run setup test lint format types unit schemas check-schemas bench coverage soak explore mutants mutants-all hil flash \
+.PHONY: help run setup test lint format types types-oldest types-newest types-tests unit schemas check-schemas bench coverage soak explore mutants mutants-all hil flash \
   test-web test-llm screenshots figures clean
 
 help: ## this list
@@ -40,12 +40,22 @@ format: $(STAMP) ## bring the code into the format that lint checks
 	$(BIN)/ruff format .
 
 types: $(STAMP) ## mypy: the product strictly for Python 3.11 and 3.13, tests and tools less strictly
+	@$(MAKE) --no-print-directory --output-sync=target -j 2 types-tests types-oldest types-newest
+
+types-oldest: $(STAMP)
 	$(BIN)/mypy
+
+types-newest: $(STAMP)
 	$(BIN)/mypy --python-version 3.13 --cache-dir .mypy_cache/newest
+
+types-tests: $(STAMP)
 	$(BIN)/mypy --config-file tests/mypy.ini --cache-dir .mypy_cache/tests
 
-unit: $(STAMP) ## all tests that need no browser, model, board or night
-	$(PYTEST) -n 2 --dist loadfile --durations=10 -m 'not hil and not web and not llm and not soak' tests
+# Three workers on two cores: a third of the time goes by in tests that wait for a real process. Whole files, the
+# longest first (tests/conftest.py has the list), so that no worker is left with a long one at the end.
+unit: $(STAMP) ## all tests that need no browser, model, board or night; prints the slowest ten
+	$(PYTEST) -n 3 --dist loadfile --no-loadscope-reorder --durations=10 \
+	  -m 'not hil and not web and not llm and not soak' tests
 
 schemas: $(STAMP) ## write the generated files again (contract.py, CDDL, JSON Schema, data dictionary)
 	$(BIN)/python tools/generate_schemas.py

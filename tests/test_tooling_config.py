@@ -33,8 +33,11 @@ def test_lint_holds_format_rules_contracts_and_keys_with_meanings() -> None:
 
 
 def test_types_are_checked_for_the_oldest_and_the_newest_python_and_for_tests() -> None:
-    assert len(recipe("types").splitlines()) == 3
-    assert "--python-version 3.13" in recipe("types") and "--config-file tests/mypy.ini" in recipe("types")
+    runs = ("types-oldest", "types-newest", "types-tests")
+    assert set(runs) <= set(recipe("types").split())
+    oldest, newest, tests = (recipe(name) for name in runs)
+    assert oldest.split() == ["$(BIN)/mypy"]
+    assert "$(BIN)/mypy --python-version 3.13" in newest and "$(BIN)/mypy --config-file tests/mypy.ini" in tests
 
 
 def test_coverage_holds_the_boards_core_and_the_guardrails_whole_and_the_brain_at_ninety_percent() -> None:

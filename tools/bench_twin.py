@@ -161,6 +161,16 @@ def direct(days: float, period_s: float) -> dict[str, float]:
     return {"wall_s_per_day": wall / days, "cpu_s_per_day": cpu / days, "sim_s_per_wall_s": days * DAY_S / wall}
 
 
+def tent(days: float, period_s: float) -> dict[str, float]:
+    """The tent with the firmware's core on CPython, observed and not commanded: no brain."""
+    made = SimulatedTent(1, period_s=period_s)
+    cpu = time.process_time()
+    while made.now_ms < days * DAY_MS:
+        made.next_observation()
+        made.device_status()
+    return {"cpu_s_per_day": (time.process_time() - cpu) / days}
+
+
 def physics(days: float) -> dict[str, float]:
     """The tent alone."""
     tent, outside = TentPhysics(), World(1).surroundings.at(0.0)
@@ -178,6 +188,7 @@ def run(quick: bool) -> dict[str, object]:
         "against the yardstick": yardstick(day, before, squares()),
         "without firmware, observed each 10 s": direct(1.0 if quick else 7.0, 10.0),
         "without firmware, observed each 60 s": direct(1.0 if quick else 7.0, 60.0),
+        "tent without brain, observed each 10 s": tent(1.0 if quick else 7.0, 10.0),
         "physics alone": physics(1.0 if quick else 30.0),
     }
 

@@ -9,6 +9,8 @@ from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Fiel
 
 _set = object.__setattr__
 """Past the frozen class, as pydantic's own `model_construct` does."""
+_named: dict[type, set[str]] = {}
+"""The fields of each kind built by `from_checked`: all of them, so one set serves all its parts."""
 
 
 class Part(BaseModel):
@@ -25,8 +27,11 @@ class Part(BaseModel):
         the order of the schema. What comes from a file, a line or a person goes through the constructor.
         """
         part = cls.__new__(cls)
+        named = _named.get(cls)
+        if named is None:
+            named = _named[cls] = set(values)
         _set(part, "__dict__", values)
-        _set(part, "__pydantic_fields_set__", set(values))
+        _set(part, "__pydantic_fields_set__", named)
         _set(part, "__pydantic_extra__", None)
         _set(part, "__pydantic_private__", None)
         return part

@@ -38,7 +38,7 @@ class BenchPins:
     def __init__(self) -> None:
         self.hardware = hardware_module()
         gpios = virtual.OUTPUT_PINS
-        self.gpios = gpios
+        self.places = tuple((1 << i, gpio) for i, gpio in enumerate(gpios))
         self.outputs = importlib.import_module("tomato.hal.pins").OutputPins(gpios, virtual.LED_PIN, virtual.BUZZER_PIN)
         self.deadline = importlib.import_module("tomato.hal.timer").Deadline(self.outputs)
         self.me: Any = SimpleNamespace(outputs=self.outputs, deadline=self.deadline, looked_us=0)
@@ -48,7 +48,11 @@ class BenchPins:
     @property
     def levels(self) -> int:
         """Mask of the outputs whose pin is high."""
-        return sum(1 << i for i, gpio in enumerate(self.gpios) if fake.Pin.levels.get(gpio, 0))
+        levels, word = fake.Pin.levels, 0
+        for bit, gpio in self.places:
+            if levels.get(gpio):
+                word |= bit
+        return word
 
     def act(self, now_ms: int, core: Core) -> None:
         """As the loop does after every tick."""

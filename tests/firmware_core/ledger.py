@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Iterator
+
 HOUR_MS = 3_600_000
 DAY_MS = 86_400_000
 LIGHT, CIRCULATION, EXHAUST, HUMIDIFIER, HEATER, PUMP, CO2 = range(7)
@@ -20,10 +23,14 @@ class Ledger:
     """Intervals of on-time per output, in real ms since the first power-on, resets and outages included."""
 
     def __init__(self) -> None:
-        self.intervals: list[list[tuple[int, int]]] = [[] for _ in range(7)]
+        self.intervals: list[deque[tuple[int, int]]] = [deque() for _ in range(7)]
+        self.total_on = [0] * 7
+        """Length of all that is in `intervals`, ms."""
         self.on_since: list[int | None] = [None] * 7
         self.may_run_until = [0] * 7
-        self.water: list[tuple[int, float]] = []
+        self.water: deque[tuple[int, int]] = deque()
+        """(moment, ul) of the last day; `water_ul` is their sum."""
+        self.water_ul = 0
 
     def allowed(self, output: int, now: int, amount_ms: int) -> None:
         """The board accepted a pulse: this is how long the output may be on at most."""
@@ -40,7 +47,8 @@ class Ledger:
             assert stop <= self.may_run_until[output], (output, start, stop, self.may_run_until[output])
         self._on(output, start, stop, forced)
         if output == PUMP:
-            self.water.append((stop, (stop - start) * UL_PER_MS / 1_000))
+            self.water.append((stop, (stop - start) * UL_PER_MS))
+            self.water_ul += (stop - start) * UL_PER_MS
 
     def _on(self, output: int, start: int, stop: int, forced: bool) -> None:
         rows = self.intervals[output]
@@ -50,6 +58,7 @@ class Ledger:
             if rows and not forced:
                 assert start - rows[-1][1] >= MIN_OFF[output], (output, rows[-1], start)
             rows.append((start, stop))
+        self.total_on[output] += stop - start
         self.on_since[output] = rows[-1][0]
         if not RENEWABLE[output]:
             assert rows[-1][1] - rows[-1][0] <= MAX_ON[output], (output, rows[-1])
@@ -58,12 +67,30 @@ class Ledger:
         """No rolling hour, no rolling day over its budget."""
         for output in range(7):
             rows = self.intervals[output]
-            while rows and rows[0][1] < now - DAY_MS:
-                rows.pop(0)
-            for window, budget in ((HOUR_MS, HOUR_ON[output]), (DAY_MS, DAY_ON[output])):
-                if budget is not None:
-                    used = sum(stop - max(start, now - window) for start, stop in rows if stop > now - window)
-                    assert used <= budget, (output, window, used, budget)
-        self.water = [row for row in self.water if row[0] > now - DAY_MS]
-        assert sum(ml for _, ml in self.water) <= PUMP_DAY_ML + 1
-        assert sum(ml for t, ml in self.water if t > now - HOUR_MS) <= PUMP_HOUR_ML + 1
+            while rows and rows[0][1] <= now - DAY_MS:
+                start, stop = rows.popleft()
+                self.total_on[output] -= stop - start
+            hour, day = HOUR_ON[output], DAY_ON[output]
+            if day is not None:
+                used = self.total_on[output] - max(0, now - DAY_MS - rows[0][0]) if rows else 0
+                assert used <= day, (output, used, day)
+            if hour is not None:
+                used = sum(stop - max(start, now - HOUR_MS) for start, stop in newest(rows, now - HOUR_MS))
+                assert used <= hour, (output, used, hour)
+        while self.water and self.water[0][0] <= now - DAY_MS:
+            self.water_ul -= self.water.popleft()[1]
+        assert self.water_ul <= (PUMP_DAY_ML + 1) * 1_000
+        recent_ul = 0
+        for moment, ul in reversed(self.water):
+            if moment <= now - HOUR_MS:
+                break
+            recent_ul += ul
+        assert recent_ul <= (PUMP_HOUR_ML + 1) * 1_000
+
+
+def newest(rows: deque[tuple[int, int]], since: int) -> Iterator[tuple[int, int]]:
+    """The intervals that end after `since`, newest first."""
+    for row in reversed(rows):
+        if row[1] <= since:
+            return
+        yield row

@@ -145,16 +145,19 @@ def interrupted_at(chip: Chip, moments: set[int]) -> tuple[str, int]:
     As in MicroPython (py/vm.c) it is raised at the next jump, not before. Returns the outcome, and how many
     instructions were reached while it was armed.
     """
-    seen, pending = 0, False
+    seen, pending, root = 0, False, str(ROOT)
+
+    def enter(frame: types.FrameType, _event: str, _arg: object) -> object:
+        if not frame.f_code.co_filename.startswith(root):
+            return None
+        frame.f_trace_opcodes = True
+        return trace
 
     def trace(frame: types.FrameType, event: str, _arg: object) -> object:
         nonlocal seen, pending
-        code = frame.f_code
-        if not code.co_filename.startswith(str(ROOT)):
-            return None
-        frame.f_trace_opcodes = True
         if event != "opcode":
             return trace
+        code = frame.f_code
         if chip.armed:
             seen += 1
             pending = pending or seen in moments
@@ -164,7 +167,7 @@ def interrupted_at(chip: Chip, moments: set[int]) -> tuple[str, int]:
         return trace
 
     before = sys.gettrace()
-    sys.settrace(trace)  # type: ignore[arg-type]
+    sys.settrace(enter)  # type: ignore[arg-type]
     try:
         outcome = chip.power_on()
     finally:

@@ -68,7 +68,7 @@ def test_an_output_that_waits_is_no_business_of_the_hardware_timer():
     rig.pulse(c.OUT_CIRCULATION_FAN, 9_000)
     rig.core.outputs = 1 << c.OUT_CIRCULATION_FAN
     assert rig.core.pulse_end_ms() == 9_000
-    assert rig.core.next_due_mask == 1 << c.OUT_CIRCULATION_FAN
+    assert rig.core.ending_in(rig.core.pulse_end_ms()) == 1 << c.OUT_CIRCULATION_FAN
 
 
 def test_forced_time_is_no_pulse_s_time():

@@ -62,9 +62,9 @@ def test_the_timer_is_not_armed_for_what_is_forced() -> None:
     rig.readings[c.S_AIR_TEMP_C] = 4_000
     rig.run(200)
     rig.pulse(c.OUT_EXHAUST_FAN, 5_000)
-    assert rig.core.pulse_end_ms() == -1 and rig.core.next_due_mask == 0
+    assert rig.core.pulse_end_ms() == -1 and rig.core.ending_in(rig.core.pulse_end_ms()) == 0
     rig.pulse(c.OUT_HUMIDIFIER, 9_000)
-    assert (rig.core.pulse_end_ms(), rig.core.next_due_mask) == (9_000, 1 << c.OUT_HUMIDIFIER)
+    assert (rig.core.pulse_end_ms(), rig.core.ending_in(rig.core.pulse_end_ms())) == (9_000, 1 << c.OUT_HUMIDIFIER)
 
 
 def test_a_cut_in_the_last_moment_before_the_force_is_taken_back() -> None:
@@ -134,4 +134,4 @@ def test_a_cut_that_falls_into_the_driving_of_the_pins_is_mended_and_no_overrun(
     assert out.mismatch() == 1 << c.OUT_CIRCULATION_FAN
     out.apply(1 << c.OUT_CIRCULATION_FAN)
     assert out.mismatch() == 0
-    assert fake.Pin.levels[board.pins.gpios[c.OUT_CIRCULATION_FAN]] == 1
+    assert fake.Pin.levels[board.pins.places[c.OUT_CIRCULATION_FAN][1]] == 1

@@ -219,17 +219,17 @@ def test_water_by_time_counts_in_steps_of_a_tenth_ml_per_s_rounded_up():
 def test_the_hardware_timer_is_told_the_soonest_end_and_its_outputs():
     rig = in_state("leased")
     assert rig.core.pulse_end_ms() == -1
-    assert rig.core.next_due_mask == 0
+    assert rig.core.ending_in(rig.core.pulse_end_ms()) == 0
     rig.pulse(c.OUT_LIGHT, 8_000)
     rig.pulse(c.OUT_EXHAUST_FAN, 3_000)
     rig.pulse(c.OUT_CIRCULATION_FAN, 3_000)
     assert rig.core.pulse_end_ms() == 3_000
-    assert rig.core.next_due_mask == 1 << c.OUT_EXHAUST_FAN | 1 << c.OUT_CIRCULATION_FAN
+    assert rig.core.ending_in(rig.core.pulse_end_ms()) == 1 << c.OUT_EXHAUST_FAN | 1 << c.OUT_CIRCULATION_FAN
     rig.run(1_000)
     assert rig.core.pulse_end_ms() == 2_000
     rig.run(2_000)
     assert rig.core.pulse_end_ms() == 5_000
-    assert rig.core.next_due_mask == 1 << c.OUT_LIGHT
+    assert rig.core.ending_in(rig.core.pulse_end_ms()) == 1 << c.OUT_LIGHT
 
 
 def test_results_nobody_takes_are_overwritten_oldest_first():

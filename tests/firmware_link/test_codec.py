@@ -187,6 +187,18 @@ def test_both_loops_do_the_same():
         assert cobs.decode(memoryview(one)[1:end], end - 1) == cobs.decode_bytecode(memoryview(two)[1:end], end - 1)
 
 
+def test_both_ways_of_gathering_do_the_same():
+    for data in (b"abc\0d", b"\0", b"", b"\r\x03x", b"a\r\x03\0", bytes(1 + i % 255 for i in range(700)) + b"\0"):
+        for before in (b"", b"\r", b"ab", b"x" * 255, b"x" * 256):
+            for at in range(min(3, len(data) + 1)):
+                one, two = bytearray(cobs.ROOM), bytearray(cobs.ROOM)
+                one[: len(before)] = two[: len(before)] = before
+                stop = cobs.gather(data, at, len(data), one, len(before))
+                assert stop == cobs.gather_bytecode(data, at, len(data), two, len(before)), (data[:8], before[:2], at)
+                assert one == two
+                assert stop == len(data) or data[stop] == 0 or (data[stop] == 3 and one[0] == 13)
+
+
 def test_broken_stuffing_is_refused():
     for data in (b"\x05\x01", b"\x00", b"\x03\x01\x00", b"\xff\x01"):
         assert cobs.decode(bytearray(data), len(data)) == -1, data

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+from datetime import timedelta
 
 import pytest
 from tomato_host.sources.interface import Source
@@ -196,11 +196,13 @@ def test_same_seed_same_bytes() -> None:
     assert told(3) == told(3) != told(4)
 
 
-def test_a_day_costs_at_most_six_seconds() -> None:
-    """Observed every ten seconds, as a real board is; a campaign looks once a minute."""
+def test_a_day_can_be_observed_every_ten_seconds() -> None:
+    """As a real board is; a campaign looks once a minute. What such a day costs, `make bench` measures."""
     tent = SimulatedTent(1)
-    begun = time.process_time()
+    before = tent.now
     for _ in range(8_640):
-        assert tent.next_observation() is not None
-        tent.device_status()
-    assert time.process_time() - begun < 6.0
+        observation = tent.next_observation()
+        assert observation is not None and tent.device_status().mcu_connected
+        assert observation.ts - before == timedelta(seconds=10)
+        before = observation.ts
+    assert tent.now_ms == 86_400_000

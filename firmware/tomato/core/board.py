@@ -55,6 +55,7 @@ class Core:
         self.state = c.STATE_BOOT
         self.outputs = self.forced = 0
         self.led = self.buzzer = 0
+        self.seen = False
         self.now_ms = self.lease_ms = self.alone_ms = self.settling_ms = self.blink_ms = 0
         self.tick_gap_ms = self.tick_worst_us = self.epochs = 0
         self.saver.restore()
@@ -82,9 +83,17 @@ class Core:
 
     def tick(self, now_ms):
         """The safety tick: let time pass, look, decide. Allocates nothing."""
-        self._advance(now_ms)
+        self._meet(now_ms)
         self.saver.plan()
         self._compose()
+
+    def _meet(self, now_ms):
+        """Look, unless a look at this very moment has seen all there is: a renewed lease is followed by the tick."""
+        inputs = self.inputs
+        if not self.seen or now_ms != self.now_ms or inputs.touched or inputs.flow_count != self.flow.seen:
+            self._advance(now_ms)
+        elif inputs.estop or inputs.button or inputs.pin_fault:
+            self._advance(now_ms)
 
     def _advance(self, now_ms):
         if self.state == c.STATE_BOOT:
@@ -92,15 +101,20 @@ class Core:
             self.happen(states.BEGUN)
         dt = max(0, now_ms - self.now_ms)
         self.now_ms = now_ms
-        self.tick_gap_ms = max(self.tick_gap_ms, dt)
         pump_was_on = self.outputs & _PUMP
-        self._elapse(dt)
+        if dt or pump_was_on:
+            # Twice at one moment, for a command and for the tick, there is only water to count.
+            self.tick_gap_ms = max(self.tick_gap_ms, dt)
+            self._elapse(dt)
         self._end_complete()
         self._look(dt, pump_was_on)
         self.change_state(dt)
         self._end_forbidden()
         if self.state == c.STATE_SURVIVAL and not self.button.manual_ms:
             self.survival.step(dt, now_ms)
+        self.inputs.touched = False
+        # A line that is active now may be let go within the same millisecond.
+        self.seen = not (self.inputs.estop or self.inputs.button or self.inputs.pin_fault)
 
     def _elapse(self, dt):
         self.survival.follow(self.outputs & (1 << c.OUT_LIGHT), dt)
@@ -112,8 +126,9 @@ class Core:
         self.blink_ms = (self.blink_ms + dt) % states.BLINK_CYCLE_MS
 
     def _end_complete(self):
+        active = self.pulses.active
         for output in range(N_OUTPUTS):
-            if self.pulses.active & (1 << output) and self.pulses.complete(output):
+            if active >> output & 1 and self.pulses.complete(output):
                 if output == c.OUT_WATER_PUMP and self.pulses.flowed_ml() * 2 >= self.pulses.amount[output]:
                     # Most of it has come: no trickle past a clog.
                     self.flow.flowed()
@@ -175,6 +190,8 @@ class Core:
 
     def _force(self):
         """Over-temperature and a CO2 alarm ventilate, whatever else is asked; only the emergency stop is stronger."""
+        if not self.faults.causes and not self.forced:
+            return
         forced = 0
         if self.faults.causes & (1 << c.FAULT_OVER_TEMP):
             forced = _EXHAUST | _CIRCULATION
@@ -188,8 +205,9 @@ class Core:
 
     def _end_forbidden(self):
         """End every pulse that may not run on."""
+        active = self.pulses.active
         for output in range(N_OUTPUTS):
-            if self.pulses.active & (1 << output):
+            if active >> output & 1:
                 reason = self._objection(output)
                 if reason:
                     self.end(output, reason, self.judge.value, self.judge.bound)
@@ -211,13 +229,22 @@ class Core:
 
     def _compose(self):
         """The outputs word: running pulses that are not waiting out a pause, and forced ventilation."""
-        word = self.forced
-        for output in range(N_OUTPUTS):
-            bit = 1 << output
-            if self.pulses.active & bit and (self.outputs & bit or self.pulses.rested(output)):
-                word |= bit
-        self.outputs = 0 if self.saver.due else word
+        pulses = self.pulses
+        word = 0 if self.saver.due else self._wanted(pulses.active)
+        fresh = word & ~self.outputs
+        if fresh:
+            pulses.switched_on(fresh)
+        self.outputs = word
         self._signal()
+
+    def _wanted(self, active):
+        word = self.forced | active & self.outputs
+        waiting = active & ~self.outputs
+        if waiting:
+            for output in range(N_OUTPUTS):
+                if waiting >> output & 1 and self.pulses.rested(output):
+                    word |= 1 << output
+        return word
 
     def _signal(self):
         period, on = states.BLINK[self.state]
@@ -228,15 +255,14 @@ class Core:
     def pulse_end_ms(self):
         """ms from the last tick until the first running pulse must end, for the hardware timer; -1: nothing to end.
 
-        `next_due_mask` names the outputs to switch off then. A forced output has no end but its cause: the end of a
+        `ending_in` names the outputs to switch off then. A forced output has no end but its cause: the end of a
         pulse that runs beside the force is none of the timer's business.
         """
         return self.pulses.soonest_ms(self.outputs & ~self.forced)
 
-    @property
-    def next_due_mask(self):
-        """Mask of the outputs that end when `pulse_end_ms` is over."""
-        return self.pulses.ending_with(self.outputs & ~self.forced, self.pulse_end_ms())
+    def ending_in(self, left_ms):
+        """Mask of the outputs to switch off in `left_ms`, as `pulse_end_ms` gave it."""
+        return 0 if left_ms < 0 else self.pulses.ending_with(self.outputs & ~self.forced, left_ms)
 
     @property
     def shown(self):
@@ -287,8 +313,9 @@ class Core:
 
         Whatever a message holds, the answer is a result with a named reason, its value and the bound it broke.
         """
-        self._advance(now_ms)
+        self._meet(now_ms)
         self.judge.say(c.R_NONE)
+        self.seen = self.seen and self.state == c.STATE_LEASED and msg.get(c.F_TYPE) == c.M_LEASE
         answer = {c.F_STATUS: c.STATUS_DONE, c.F_REASON: c.R_NONE, c.F_DELIVERED: 0}
         reason = commands.carry_out(self, msg, answer)
         if reason:
@@ -299,6 +326,7 @@ class Core:
                 c.F_VALUE: self.judge.value,
                 c.F_BOUND: self.judge.bound,
             }
+        self.seen = self.seen and self.lease_ms > 0
         self._compose()
         return answer
 

@@ -48,8 +48,28 @@ def decode_bytecode(buf, n):
     return target
 
 
+ROOM = 256  # of the buffer that frames are gathered in
+
+
+def gather_bytecode(source, at, n, buf, fill):
+    """Copy source[at:n] behind the `fill` bytes of buf until a zero comes; returns the index of the zero, or n.
+
+    Bytes beyond ROOM are passed over. 0D 03 at the start of buf ends the copy as well: the index of the 03 is returned.
+    """
+    while at < n:
+        byte = source[at]
+        if byte == 0 or (byte == 3 and fill == 1 and buf[0] == 13):
+            return at
+        if fill < ROOM:
+            buf[fill] = byte
+            fill += 1
+        at += 1
+    return n
+
+
 try:
-    from tomato.core.cobs_viper import decode, encode
+    from tomato.core.cobs_viper import decode, encode, gather
 except (ImportError, SyntaxError):  # CPython, or a port without the viper emitter
     decode = decode_bytecode
     encode = encode_bytecode
+    gather = gather_bytecode

@@ -49,3 +49,22 @@ def decode(buf: ptr8, n: int) -> int:  # noqa: F821
             buf[target] = 0
             target += 1
     return target
+
+
+@micropython.viper
+def _gather(source: ptr8, span: int, buf: ptr8, fill: int) -> int:  # noqa: F821
+    at = span >> 14  # viper code takes four arguments at most
+    n = span & 0x3FFF
+    while at < n:
+        byte = source[at]
+        if byte == 0 or (byte == 3 and fill == 1 and buf[0] == 13):
+            return at
+        if fill < 256:
+            buf[fill] = byte
+            fill += 1
+        at += 1
+    return n
+
+
+def gather(source, at, n, buf, fill):
+    return _gather(source, at << 14 | n, buf, fill)

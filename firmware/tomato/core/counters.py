@@ -58,6 +58,8 @@ class Window:
     def elapse(self, dt_ms):
         """Let `dt_ms` pass; forget the cells that fall out of the window."""
         self.into_ms += dt_ms
+        if self.into_ms < self.cell_ms:
+            return
         turns = 0
         while self.into_ms >= self.cell_ms and turns < self.cells:
             self.into_ms -= self.cell_ms
@@ -72,6 +74,11 @@ class Window:
         for i in range(N_OUTPUTS):
             self.total[i] -= self.amount[base + i]
             self.amount[base + i] = 0
+
+    def count(self, output, amount):
+        """Count `amount` (thousandths) as used now."""
+        self.amount[self.at * N_OUTPUTS + output] += amount
+        self.total[output] += amount
 
     def add(self, output, amount, cells_ago=0):
         """Count `amount` (thousandths) as used now, or `cells_ago` cells ago."""
@@ -118,8 +125,8 @@ class Counters:
 
     def use(self, output, amount):
         """Count `amount` thousandths as used now."""
-        self.hour.add(output, amount)
-        self.day.add(output, amount)
+        self.hour.count(output, amount)
+        self.day.count(output, amount)
         self.prepaid[output] -= amount
 
     def spend_all(self):

@@ -27,6 +27,7 @@ _LATCH_AFTER = {
 }
 # How long the cause of each fault must last, in ms; 0: it latches when it is found.
 LATCH_AFTER_MS = tuple(_LATCH_AFTER.get(fault, 0) for fault in range(N_FAULTS))
+WATCHED = tuple(sorted(_LATCH_AFTER))
 
 
 class Faults:
@@ -40,6 +41,8 @@ class Faults:
         self.causes = 0
         self.blocked = 0
         self.alarm = False
+        self.calm = False
+        self.aged = False
         self.dt_ms = 0
         self.t_ms = [0] * N_FAULTS
         self.cause = [0] * N_FAULTS
@@ -76,10 +79,12 @@ class Faults:
 
     def blocker(self, output):
         """The first latched fault that blocks an output, or -1."""
-        for fault in range(N_FAULTS):
-            if self.latched & (1 << fault) and BLOCKS[fault] & (1 << output):
-                return fault
-        return -1
+        if not self.blocked & (1 << output):
+            return -1
+        fault = 0  # `blocked` is made of the latched faults: there is one
+        while not (self.latched & (1 << fault) and BLOCKS[fault] & (1 << output)):
+            fault += 1
+        return fault
 
     def clear(self, fault, now_ms, button):
         """R_NONE when cleared, else why not."""
@@ -96,7 +101,15 @@ class Faults:
         return c.R_NONE
 
     def watch(self, now_ms, dt_ms):
-        """Look at the inputs; latch what lasts. Called by every safety tick, `dt_ms` after the last one."""
+        """Look at the inputs; latch what lasts. Called by every safety tick, `dt_ms` after the last one.
+
+        While no cause is known or remembered and no reading was too old to count, the same inputs as at the last look
+        show none either.
+        """
+        if self.calm and not (self.inputs.news or self.inputs.estop or self.inputs.pin_fault):
+            return
+        self.inputs.news = False
+        self.aged = False
         self.dt_ms = dt_ms
         self._cause(c.FAULT_ESTOP, self.inputs.estop, now_ms, 1)
         self._cause(c.FAULT_OVERRUN, self.inputs.pin_fault, now_ms, self.inputs.pin_fault)
@@ -108,11 +121,21 @@ class Faults:
         self._watch_level(
             c.FAULT_SOIL_HOT, c.S_SOIL_TEMP_C, c.SOIL_HOT_C * SOIL_SCALE, c.SOIL_TEMP_CUTOFF_C * SOIL_SCALE, now_ms
         )
+        self.calm = not (self.causes or self.aged or self._remembers())
+
+    def _remembers(self):
+        """True while the time that a cause has lasted would count on if it came back."""
+        for fault in WATCHED:
+            if self.lasts_ms[fault] and self.gone_ms[fault] < c.LATCH_FORGET_MS:
+                return True
+        return False
 
     def due_ms(self, never_ms):
         """ms until the first cause that is seen now has lasted long enough to latch."""
         pending = self.causes & ~self.latched
         due = never_ms
+        if not pending:
+            return due
         for fault in range(N_FAULTS):
             if pending & (1 << fault):
                 due = min(due, LATCH_AFTER_MS[fault] - self.lasts_ms[fault])
@@ -138,13 +161,23 @@ class Faults:
     def _watch_leak(self, now_ms):
         if not self.fitted & (1 << c.S_LEAK):
             return
-        if self.inputs.fresh(c.S_LEAK, now_ms, c.SWITCH_MAX_AGE_MS):
+        if self._counts(c.S_LEAK, now_ms, c.SWITCH_MAX_AGE_MS):
             self._cause(c.FAULT_LEAK, self.inputs.value[c.S_LEAK], now_ms, 1)
         # A silent leak sensor keeps what was known: the interlock refuses water while it is silent.
 
+    def _counts(self, sensor, now_ms, max_age_ms):
+        """True when a reading is fresh; one that is not makes this no look to compare the next one with."""
+        age_ms = now_ms - self.inputs.t_ms[sensor]
+        if not self.inputs.valid[sensor]:
+            return False
+        if 0 <= age_ms <= max_age_ms:
+            return True
+        self.aged = True
+        return False
+
     def _watch_level(self, fault, sensor, on_at, off_below, now_ms):
         """A level with hysteresis. A silent sensor keeps what was known, on the safe side, but makes no latch of it."""
-        if not self.inputs.fresh(sensor, now_ms, c.SENSOR_MAX_AGE_MS):
+        if not self._counts(sensor, now_ms, c.SENSOR_MAX_AGE_MS):
             return
         value = self.inputs.value[sensor]
         known = self.causes & (1 << fault)

@@ -8,7 +8,7 @@ from binascii import crc32
 from tomato.core import cobs
 
 VERSION = 1
-FRAME_MAX = 256
+FRAME_MAX = cobs.ROOM
 HEADER = 6
 CRC = 4
 PAYLOAD_MAX = FRAME_MAX - 3  # two zeros and one byte of stuffing (none more below 254 bytes)
@@ -38,20 +38,19 @@ class FrameReader:
         self.ready = False
         buf, fill = self.buf, self.n
         while at < n:
-            byte = data[at]
-            at += 1
-            if byte:
-                if byte == 3 and fill == 1 and buf[0] == 13:
-                    self.console_asked = True  # 0D 03 between frames: mpremote knocks
-                    fill = 0
-                elif fill < FRAME_MAX:
-                    buf[fill] = byte
-                    fill += 1
+            stop = cobs.gather(data, at, n, buf, fill)
+            fill = min(FRAME_MAX, fill + stop - at)
+            at = stop + 1
+            if stop == n:
+                self.n = fill
+                return n
+            if data[stop]:
+                self.console_asked = True  # 0D 03 between frames: mpremote knocks
             elif fill:
                 self._frame(fill)
-                fill = 0
-                if self.ready:
-                    break
+            fill = 0
+            if self.ready:
+                break
         self.n = fill
         return at
 

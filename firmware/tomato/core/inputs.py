@@ -22,6 +22,8 @@ class Inputs:
     outputs whose pin does not read back what was written, `cut` the mask of outputs that the hardware timer holds off
     although they were still wanted. `gone` is the mask of sensors that gave no value for LOST_AFTER rounds; a part that
     is not fitted (WHY_DISABLED) is never gone. `bus_recoveries` counts how often the sensor bus was set up anew.
+    `news` is set by a reading that differs from the one before, until the faults have been looked for, `touched` by
+    every reading, until the core has looked at the inputs.
     Everything is allocated once.
     """
 
@@ -39,6 +41,8 @@ class Inputs:
         self.cut = 0
         self.bus_recoveries = 0
         self.bus_free = True
+        self.news = True
+        self.touched = True
 
     def plausible(self, sensor, value):
         """True when a reading can be true in a tent."""
@@ -49,16 +53,20 @@ class Inputs:
         if not self.plausible(sensor, value):
             self.lost(sensor, c.WHY_OUT_OF_RANGE, now_ms)
             return
+        if self.value[sensor] != value or not self.valid[sensor]:
+            self.news = True
         self.value[sensor] = value
         self.valid[sensor] = 1
         self.why[sensor] = c.WHY_NONE
         self.t_ms[sensor] = now_ms
+        self.touched = True
         self.misses[sensor] = 0
         self.gone &= ~(1 << sensor)
 
     def lost(self, sensor, why, now_ms):
         """Say that there is no value, and why (a WHY_ number)."""
         self.valid[sensor] = 0
+        self.touched = True
         self.why[sensor] = why
         self.t_ms[sensor] = now_ms
         if why != c.WHY_DISABLED and self.misses[sensor] < LOST_AFTER:

@@ -103,14 +103,21 @@ class Pulses:
 
     def elapse(self, on_mask, dt_ms):
         """Let `dt_ms` pass while the outputs of `on_mask` were on: count down, and charge what was used."""
+        off_ms, left_ms = self.off_ms, self.left_ms
+        pause_ms = min(dt_ms, _LONG_AGO_MS)
         for output in range(N_OUTPUTS):
-            bit = 1 << output
-            if on_mask & bit:
+            if on_mask >> output & 1:
                 self._ran(output, dt_ms)
             else:
-                self.off_ms[output] = min(_LONG_AGO_MS, self.off_ms[output] + min(dt_ms, _LONG_AGO_MS))
-            if self.active & bit:
-                self.left_ms[output] = max(0, self.left_ms[output] - dt_ms)
+                off_ms[output] = min(_LONG_AGO_MS, off_ms[output] + pause_ms)
+            if self.active >> output & 1:
+                left_ms[output] = max(0, left_ms[output] - dt_ms)
+
+    def switched_on(self, mask):
+        """The outputs of `mask` have come on: what they wait out later counts from their end."""
+        for output in range(N_OUTPUTS):
+            if mask >> output & 1:
+                self.off_ms[output] = 0
 
     def _ran(self, output, dt_ms):
         ran = dt_ms
@@ -167,15 +174,17 @@ class Pulses:
 
     def soonest_ms(self, on_mask):
         """ms until the first running pulse must end, or -1."""
-        soonest = -1
+        soonest, left_ms, mask = -1, self.left_ms, on_mask & self.active
         for output in range(N_OUTPUTS):
-            if on_mask & self.active & (1 << output) and (soonest < 0 or self.left_ms[output] < soonest):
-                soonest = self.left_ms[output]
+            if mask >> output & 1 and (soonest < 0 or left_ms[output] < soonest):
+                soonest = left_ms[output]
         return soonest
 
     def resume_ms(self, waiting, never_ms):
         """ms until the first of the pulses in the mask `waiting` has waited out its pause."""
         soonest = never_ms
+        if not waiting:
+            return soonest
         for output in range(N_OUTPUTS):
             if waiting & (1 << output):
                 soonest = min(soonest, MIN_OFF_MS[output] - self.off_ms[output])
@@ -183,9 +192,9 @@ class Pulses:
 
     def ending_with(self, on_mask, left_ms):
         """The mask of running pulses that end no later than in `left_ms`."""
-        mask = 0
+        mask, running = 0, on_mask & self.active
         for output in range(N_OUTPUTS):
-            if on_mask & self.active & (1 << output) and self.left_ms[output] <= left_ms:
+            if running >> output & 1 and self.left_ms[output] <= left_ms:
                 mask |= 1 << output
         return mask
 
@@ -193,3 +202,7 @@ class Pulses:
 def thousandths(output, amount):
     """A dose in thousandths of its budget's unit: ms of a second, ul of a millilitre."""
     return amount * 1000 if IN_ML[output] else amount
+
+
+# The largest dose of each output, in thousandths.
+LARGEST = tuple(thousandths(output, MAX_DOSE[output]) for output in range(N_OUTPUTS))

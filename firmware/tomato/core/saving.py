@@ -67,7 +67,7 @@ class Saver:
         if self.asked or core.configuration.dirty or core.used.latched != core.faults.latched:
             return True
         for output in range(pulses.N_OUTPUTS):
-            if core.used.low(output, pulses.thousandths(output, pulses.MAX_DOSE[output])):
+            if core.used.low(output, pulses.LARGEST[output]):
                 return True
         if core.used.restarts and self.written_ms >= _ROLLED_MS:
             # While restarts repeat, the next one must not count an hour as spent that has long rolled over.

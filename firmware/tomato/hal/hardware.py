@@ -96,7 +96,8 @@ class Hardware:
         core.inputs.cut = self.outputs.cut_mask
         core.tick_worst_us = max(core.tick_worst_us, time.ticks_diff(time.ticks_us(), self.looked_us))
         self.outputs.signal(core.led, core.buzzer)
-        self.deadline.arm(now_ms, core.pulse_end_ms(), core.next_due_mask)
+        end_ms = core.pulse_end_ms()
+        self.deadline.arm(now_ms, end_ms, core.ending_in(end_ms))
         if core.save_due:
             core.save(now_ms)
 

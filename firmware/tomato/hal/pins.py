@@ -13,6 +13,7 @@ class OutputPins:
         self.word = 0
         self.cut_mask = 0
         self.wrong = 0
+        self.shown = 0
 
     def apply(self, wanted):
         """Drive the outputs to the bit mask `wanted`; only pins that change are touched, and pins found wrong.
@@ -24,6 +25,8 @@ class OutputPins:
         word = wanted & ~self.cut_mask
         changed = word ^ self.word | self.wrong
         self.word = word
+        if not changed:
+            return
         for i in range(len(self.pins)):
             if changed & (1 << i):
                 self.pins[i].value(word >> i & 1)
@@ -42,17 +45,22 @@ class OutputPins:
 
     def mismatch(self):
         """Mask of outputs whose pin does not read back what was written."""
-        wrong = 0
-        for i in range(len(self.pins)):
-            if self.pins[i].value() != self.word >> i & 1:
-                wrong |= 1 << i
+        wrong, bit, word = 0, 1, self.word
+        for pin in self.pins:
+            if pin.value() != word & 1:
+                wrong |= bit
+            bit <<= 1
+            word >>= 1
         self.wrong = wrong
         return wrong
 
     def signal(self, led, buzzer):
         """Set LED and buzzer."""
-        self.led.value(led)
-        self.buzzer.value(buzzer)
+        shown = led | buzzer << 1
+        if shown != self.shown:
+            self.shown = shown
+            self.led.value(led)
+            self.buzzer.value(buzzer)
 
 
 class Switch:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import struct
 import zlib
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import cbor2
@@ -118,10 +119,11 @@ class BoardProtocol:
 
     def send(self, name: str, **fields: Any) -> bytes:
         """The bytes of one message to the board. Raises ValueError for a field or value the table does not allow."""
-        message = MESSAGE_BY_NAME[name]
-        self._check_outgoing(message, fields)
-        body = cbor2.dumps({FIELD_BY_NAME[k].key: v for k, v in fields.items()})
-        frame = encode_frame(message.type_id, self.session, self._seq_out, body)
+        try:
+            body = _body(name, tuple(fields), *fields.values())
+        except TypeError:  # a value that cannot be looked up is none the table allows, which is then said by name
+            body = _body.__wrapped__(name, tuple(fields), *fields.values())
+        frame = encode_frame(MESSAGE_BY_NAME[name].type_id, self.session, self._seq_out, body)
         self._seq_out = (self._seq_out + 1) & 0xFFFF
         self.counts.frames_out += 1
         self.counts.bytes_out += len(frame)
@@ -140,19 +142,6 @@ class BoardProtocol:
             self.counts.frames_out -= 1
             self.counts.bytes_out -= len(frame)
         raise ValueError(f"{name}: session {self.session:#06x} or its fields hold bytes of the console")
-
-    @staticmethod
-    def _check_outgoing(message: Message, fields: dict[str, Any]) -> None:
-        if message.direction == "to_host":
-            raise ValueError(f"{message.name} is only sent by the board")
-        missing = _REQUIRED[message.name] - fields.keys()
-        unknown = fields.keys() - _ALLOWED[message.name]
-        if missing or unknown:
-            raise ValueError(f"{message.name}: missing {sorted(missing)}, not allowed {sorted(unknown)}")
-        for key, value in fields.items():
-            f = FIELD_BY_NAME[key]
-            if not _fits(f, value):
-                raise ValueError(f"{message.name}: {key} = {value!r}, allowed {f.lowest} to {f.highest}")
 
     def receive_bytes(self, data: bytes) -> list[Received | Damage]:
         """Parse bytes as they come, in any portions; returns what they completed."""
@@ -230,6 +219,27 @@ class BoardProtocol:
             if 0 < gap < 0x8000:
                 self.counts.gaps += gap
         self._seq_in = seq
+
+
+@lru_cache(maxsize=8, typed=True)  # a lease is renewed all day with the same body
+def _body(name: str, keys: tuple[str, ...], *values: Any) -> bytes:
+    """The CBOR body of a message to the board. Raises ValueError for a field or value the table does not allow."""
+    fields = dict(zip(keys, values, strict=True))
+    _check_outgoing(MESSAGE_BY_NAME[name], fields)
+    return cbor2.dumps({FIELD_BY_NAME[k].key: v for k, v in fields.items()})
+
+
+def _check_outgoing(message: Message, fields: dict[str, Any]) -> None:
+    if message.direction == "to_host":
+        raise ValueError(f"{message.name} is only sent by the board")
+    missing = _REQUIRED[message.name] - fields.keys()
+    unknown = fields.keys() - _ALLOWED[message.name]
+    if missing or unknown:
+        raise ValueError(f"{message.name}: missing {sorted(missing)}, not allowed {sorted(unknown)}")
+    for key, value in fields.items():
+        f = FIELD_BY_NAME[key]
+        if not _fits(f, value):
+            raise ValueError(f"{message.name}: {key} = {value!r}, allowed {f.lowest} to {f.highest}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,6 +79,8 @@ class Supervisor:
         self._settings = settings
         self._runtime = runtime
         self._clock = runtime.clock
+        self._stamped_from = runtime.clock.now()
+        self._stamped = stamped(self._stamped_from, settings.zone)
         self._clock_watch = ClockWatch(runtime.clock)
         self._context = ContextState(stamped(runtime.clock.now(), settings.zone))
         self._session = session
@@ -257,7 +259,10 @@ class Supervisor:
         """Wall time as the records carry it: local, with its offset. Nobody gets a time of a clock that was just set
         before those who count in wall time know of it."""
         self.check_clock()
-        return stamped(self._clock.now(), self._settings.zone)
+        moment = self._clock.now()
+        if moment is not self._stamped_from:  # a clock whose time stands returns the same object
+            self._stamped_from, self._stamped = moment, stamped(moment, self._settings.zone)
+        return self._stamped
 
     def _on_step(self, step: StepResult, now: datetime) -> None:
         self._follow_sampling(step.estimate)

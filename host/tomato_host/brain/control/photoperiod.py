@@ -26,6 +26,15 @@ def _window_of(day: date, zone: ZoneInfo, start_local_h: float, hours: float) ->
     return start, start + timedelta(hours=hours)
 
 
+@lru_cache(maxsize=64)
+def _windows_around(
+    today: date, zone: ZoneInfo, start_local_h: float, hours: float
+) -> tuple[tuple[datetime, datetime], ...]:
+    """The windows of yesterday, today and tomorrow, by wall days: 24 h before a quarter past midnight is the day before
+    yesterday after the spring change."""
+    return tuple(_window_of(day, zone, start_local_h, hours) for day in (today - ONE_DAY, today, today + ONE_DAY))
+
+
 def light_seconds(
     now: datetime, span_s: float, zone: ZoneInfo, start_local_h: float, hours: float
 ) -> tuple[float, float]:
@@ -35,10 +44,9 @@ def light_seconds(
     """
     here = now.astimezone(UTC)
     end = here + timedelta(seconds=span_s)
-    # Steps of wall days: 24 h before a quarter past midnight is the day before yesterday after the spring change.
-    today = now.astimezone(zone).date()
-    for day in (today - ONE_DAY, today, today + ONE_DAY):
-        start, stop = _window_of(day, zone, start_local_h, hours)
+    for start, stop in _windows_around(now.astimezone(zone).date(), zone, start_local_h, hours):
+        if stop <= here or start >= end:
+            continue
         first, last = max(start, here), min(stop, end)
         if first < last:
             return (first - here).total_seconds(), (last - first).total_seconds()

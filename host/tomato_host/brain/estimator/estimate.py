@@ -26,13 +26,43 @@ VISION_LASTS = timedelta(hours=24)
 SUSPECT_BELOW = 0.6
 
 
+class DeviceParts:
+    """What a state says of the devices: made anew only when their status is another object."""
+
+    def __init__(self, budgets: BudgetSettings) -> None:
+        self._budgets = budgets
+        self._status: DeviceStatusV1 | None = None
+        self._parts: tuple[Devices, Budgets] | None = None
+
+    def of(self, status: DeviceStatusV1) -> tuple[Devices, Budgets]:
+        """Outputs and connection, and what is used of the day's budgets."""
+        if self._parts is None or status is not self._status:
+            self._status = status
+            self._parts = self._made(status)
+        return self._parts
+
+    def _made(self, status: DeviceStatusV1) -> tuple[Devices, Budgets]:
+        devices = Devices.from_checked(
+            **{name: getattr(status.outputs, name) for name in OutputStates.model_fields},
+            mcu_connected=status.mcu_connected,
+            last_reset_ts=status.last_reset_ts,
+        )
+        budgets = Budgets.from_checked(
+            water_ml_used_today=status.water_ml_used_today,
+            water_ml_budget_today=float(self._budgets.water_ml_per_day),
+            co2_seconds_used_today=status.co2_seconds_used_today,
+            co2_seconds_budget_today=float(self._budgets.co2_s_per_day),
+        )
+        return devices, budgets
+
+
 class Estimate:
     """The estimated moment. `state`, `health` and `sampling` are records built on first use; the rest is plain."""
 
     def __init__(
         self,
         settings: EstimatorSettings,
-        budgets: BudgetSettings,
+        parts: DeviceParts,
         ts: datetime,
         devices: DeviceStatusV1,
         vision: VisionV1 | None,
@@ -45,7 +75,7 @@ class Estimate:
         late: bool = False,
     ) -> None:
         self._settings = settings
-        self._budgets = budgets
+        self._parts = parts
         self._devices = devices
         self._vision = vision
         self._values = values
@@ -70,6 +100,7 @@ class Estimate:
         """
         air, rh, co2, leaf, light, soil_temp = self._values[:6]
         vpd, delta, leaf_vpd, dew, absolute, dli = self._derived
+        devices, budgets = self._parts.of(self._devices)
         return StateV1.from_checked(
             ts=self.ts,
             schema_version="state_v1",
@@ -90,13 +121,8 @@ class Estimate:
                 vision=self._vision_summary(),
             ),
             soil=self._soil(soil_temp),
-            devices=self._device_part(),
-            budgets=Budgets.from_checked(
-                water_ml_used_today=self._devices.water_ml_used_today,
-                water_ml_budget_today=float(self._budgets.water_ml_per_day),
-                co2_seconds_used_today=self._devices.co2_seconds_used_today,
-                co2_seconds_budget_today=float(self._budgets.co2_s_per_day),
-            ),
+            devices=devices,
+            budgets=budgets,
             confidence=round(self.confidence, 4),
             quantity_confidence=self._quantity_confidence(),
             mode=None,
@@ -120,7 +146,7 @@ class Estimate:
         """This moment once more, as the result of an observation that came too late to count."""
         return Estimate(
             self._settings,
-            self._budgets,
+            self._parts,
             self.ts,
             self._devices,
             self._vision,
@@ -148,14 +174,6 @@ class Estimate:
             ),
             avg_moisture_pct=_round(average_moisture_pct(trusted)),
             zone_pattern=zone_pattern(trusted),
-        )
-
-    def _device_part(self) -> Devices:
-        outputs = self._devices.outputs
-        return Devices.from_checked(
-            **{name: getattr(outputs, name) for name in OutputStates.model_fields},
-            mcu_connected=self._devices.mcu_connected,
-            last_reset_ts=self._devices.last_reset_ts,
         )
 
     def _quantity_confidence(self) -> dict[str, float]:

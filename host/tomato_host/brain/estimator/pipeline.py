@@ -50,7 +50,7 @@ from tomato_host.brain.estimator.confidence import (
 from tomato_host.brain.estimator.cross_check import LAMP_SETTLES_S, CrossCheck
 from tomato_host.brain.estimator.drift import CLEARED_BELOW as DRIFT_CLEARED_BELOW
 from tomato_host.brain.estimator.drift import DriftDetector
-from tomato_host.brain.estimator.estimate import Estimate, SensorMoment
+from tomato_host.brain.estimator.estimate import DeviceParts, Estimate, SensorMoment
 from tomato_host.brain.estimator.lamp_interference import LampInterference
 from tomato_host.brain.estimator.light_integral import DailyLightIntegral
 from tomato_host.brain.estimator.recent_events import RecentEvents
@@ -101,7 +101,7 @@ class Estimator:
     ) -> None:
         self._settings = settings or EstimatorSettings()
         self._zone = (site or SiteSettings()).zone
-        self._budgets = budgets or BudgetSettings()
+        self._parts = DeviceParts(budgets or BudgetSettings())
         self._t_s: float | None = None
         self._last: Estimate | None = None
         self._open: tuple[AnomalyV1, ...] = ()
@@ -352,7 +352,7 @@ class Estimator:
         ]
         return Estimate(
             self._settings,
-            self._budgets,
+            self._parts,
             ts,
             devices,
             vision,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import isfinite
 
 import numpy as np
 from numpy.typing import NDArray
@@ -90,7 +91,7 @@ class RingBuffer:
         rows = self.rows()
         if not len(rows):
             return rows
-        return rows[int(np.searchsorted(rows[:, 0], rows[-1, 0] - hours * 3600.0, side="left")) :]
+        return rows[rows[:, 0].searchsorted(rows[-1, 0] - hours * 3600.0) :]
 
     def column(self, name: str, hours: float) -> Floats:
         """One column of the last `hours`, oldest first. KeyError names an unknown column."""
@@ -99,11 +100,12 @@ class RingBuffer:
     def means(self, names: Sequence[str], hours: float) -> dict[str, float]:
         """Mean of what is known of several columns over the last `hours`; a column of which nothing is, is left out."""
         block = self.last_n_hours(hours)[:, [self._index[name] for name in names]].T.copy()
-        known = np.isfinite(block)
-        if known.all() and block.shape[1]:
-            sums = np.add.reduce(block, axis=1).tolist()
-            return {name: total / block.shape[1] for name, total in zip(names, sums, strict=True)}
+        count = block.shape[1]
+        sums = np.add.reduce(block, axis=1).tolist()
+        if count and all(map(isfinite, sums)):  # what is unknown is NaN, and so is every sum with it
+            return {name: total / count for name, total in zip(names, sums, strict=True)}
         found = {}
+        known = np.isfinite(block)
         for name, values, here in zip(names, block, known, strict=True):
             if here.any():
                 found[name] = float(values[here].sum()) / int(here.sum())

@@ -103,13 +103,14 @@ class Pin:
     PULL_UP = 2 if PORT["port"] == "esp32" else 1
     PULL_DOWN = 1 if PORT["port"] == "esp32" else 2
 
-    _level = {}  # of an output, and its mode: there is one pin, however many objects look at it
-    _modes = {}
+    _cells = {}  # id -> [is an output, its level or None]: there is one pin, however many objects look at it
 
     def __init__(self, id, mode=-1, pull=-1, *, value=None):
         if id not in PORT["pins"]:
             raise ValueError("invalid pin")
         self._id = id
+        self._bit = id & 31  # no two inputs of a board share that bit
+        self._cell = self._cells.setdefault(id, [False, None])
         self._handler = None
         self._hard = False
         if mode != -1 or pull != -1 or value is not None:
@@ -119,24 +120,22 @@ class Pin:
         if mode != -1 and mode != self.IN and self._id in PORT["input_only"]:
             raise ValueError("pin can only be input")
         if mode != -1:
-            self._modes[self._id] = mode
-        if self._modes.get(self._id, self.IN) == self.OUT:
+            self._cell[0] = mode == self.OUT
+        if self._cell[0]:
             if value is None:
-                value = self._level.get(self._id, 0)
+                value = self._cell[1] or 0
             self._drive(1 if value else 0)
 
     def _drive(self, level):
-        if self._level.get(self._id) != level:
-            self._level[self._id] = level
+        if self._cell[1] != level:
+            self._cell[1] = level
             vm_channel.pin_changed(self._id, level)
 
     def value(self, level=None):
-        is_output = self._modes.get(self._id, self.IN) == self.OUT
+        cell = self._cell
         if level is None:
-            if not is_output:
-                return vm_channel.levels >> (self._id & 31) & 1  # no two inputs of a board share that bit
-            return self._level.get(self._id, 0)
-        if is_output:
+            return cell[1] if cell[0] else vm_channel.levels >> self._bit & 1
+        if cell[0]:
             self._drive(1 if level else 0)
 
     def __call__(self, level=None):
