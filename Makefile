@@ -11,7 +11,7 @@ PYTEST := $(BIN)/python -m pytest
 
 
 .PHONY: help run setup test lint format types unit schemas check-schemas bench coverage soak explore mutants hil flash \
-  test-web test-llm screenshots figures clean
+  test-web test-llm test-learn screenshots figures clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -45,7 +45,7 @@ types: $(STAMP) ## mypy: the product strictly for Python 3.11 and 3.13, tests an
 	$(BIN)/mypy --config-file tests/mypy.ini --cache-dir .mypy_cache/tests
 
 unit: $(STAMP) ## all tests that need no browser, model, board or night
-	$(PYTEST) -n 2 --dist loadfile --durations=10 -m 'not hil and not web and not llm and not soak' tests
+	$(PYTEST) -n 2 --dist loadfile --durations=10 -m 'not hil and not web and not llm and not soak and not learn' tests
 
 schemas: $(STAMP) ## write the generated files again (contract.py, CDDL, JSON Schema, data dictionary)
 	$(BIN)/python tools/generate_schemas.py
@@ -74,7 +74,7 @@ soak: $(STAMP) ## long campaigns: a million state-machine steps, thousands of ki
 
 explore: $(STAMP) ## every property test with fresh examples: make explore [SEEDS="1 2 3"]
 	for seed in $(SEEDS); do \
-	  $(PYTEST) -n 2 --dist loadfile -q -m 'hypothesis and not soak and not web and not llm and not hil' \
+	  $(PYTEST) -n 2 --dist loadfile -q -m 'hypothesis and not soak and not web and not llm and not hil and not learn' \
 	    --hypothesis-profile=exploring --hypothesis-seed=$$seed tests || exit 1; \
 	done
 
@@ -101,6 +101,11 @@ test-web: $(STAMP) ## browser tests of the dashboard (needs Debian's chromium an
 
 test-llm: $(STAMP) ## tests with a real small language model (98 MB from the package registry)
 	$(PYTEST) -m llm tests
+
+# LEARN=1 installs torch even where only a build with CUDA is to be had.
+test-learn: $(STAMP) ## tests of the learning loop with torch (installs the extra [learn])
+	$(BIN)/python tools/install_learn.py
+	$(PYTEST) -m learn tests
 
 screenshots: $(STAMP) ## take the README's pictures of the dashboard again (needs chromium and chromium-driver)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test-web,camera]'

@@ -12,8 +12,8 @@ from shared_schemas.learn.lifecycle import Gate
 
 LOSS_MUST_FALL_BY = 0.005
 """Share of the first epoch's loss that must be gone before a block may blend."""
-STEP_MS = 5.0
-"""Longest median training step of a block, one thread."""
+STEP_MS = 25.0
+"""CPU time of a training step at most: a step of the optimizer (about 1 ms), or one tree (about 12 ms)."""
 FORWARD_MS = 2.0
 """Longest median forward pass of a block for one forecast."""
 RAMP_JUMP = 0.5
