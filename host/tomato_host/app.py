@@ -23,6 +23,7 @@ from zoneinfo import ZoneInfo
 from tomato_host.addresses import why_not_bound
 from tomato_host.advisor.advisor import Advisor
 from tomato_host.advisor.extension import AdvisorExtension
+from tomato_host.atomic_file import owner_only
 from tomato_host.board.session import BoardSession
 from tomato_host.brain.brain import Brain, BrainSettings
 from tomato_host.commands.inbox import Inbox
@@ -131,6 +132,7 @@ def run_host(options: RunOptions) -> int:
     )
     url = options.board or settings.board.url
     with (
+        owner_only(),
         log_to(settings.logs) as terminal,
         _dataset(options, settings, url) as dataset,
         _runtime(options, url, start) as runtime,

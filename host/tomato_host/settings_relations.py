@@ -127,6 +127,10 @@ FREE: dict[str, tuple[str, ...]] = {
         "control.horizon_h", "control.planning_ms", "advisor.threads", "advisor.photos_per_wake", "advisor.seed",
         "advisor.temperature",
     ),
+    "how much, how fast and from which chance the learning loop learns": (
+        "learn.learning_slots", "learn.embargo_epochs", "learn.window_days", "learn.steps", "learn.learning_rate",
+        "learn.seed",
+    ),
     "how much a state may move; each quantity has its own unit": (
         "advisor.stale.air_temp_c", "advisor.stale.rh_pct", "advisor.stale.vpd_kpa", "advisor.stale.soil_moisture_pct",
         "advisor.stale.debounce",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from shared_schemas.records.action_v1 import ActionType, ActionV1
+from shared_schemas.records.agent_v1 import AgentQuotas, AgentV1, LatencyModel
 from shared_schemas.records.anomaly_v1 import AnomalyType, AnomalyV1, Severity
 from shared_schemas.records.base import Part, Record
 from shared_schemas.records.device_status_v1 import DeviceStatusV1
@@ -39,6 +40,7 @@ RECORDS: dict[str, type[Record]] = {
     "weather_adapter_log_v1": WeatherAdapterLogV1,
     "plan_v1": PlanV1,
     "event_v1": EventV1,
+    "agent_v1": AgentV1,
     "growth_event_v1": GrowthEventV1,
     "growth_report_v1": GrowthReportV1,
 }
@@ -61,6 +63,8 @@ __all__ = [
     "RECORDS",
     "ActionType",
     "ActionV1",
+    "AgentQuotas",
+    "AgentV1",
     "AnomalyType",
     "AnomalyV1",
     "DeviceStatusV1",
@@ -69,6 +73,7 @@ __all__ = [
     "Forecast36hV1",
     "GrowthEventV1",
     "GrowthReportV1",
+    "LatencyModel",
     "ObservationV1",
     "Part",
     "PlanV1",

@@ -150,6 +150,8 @@ class Node:
     def keep(self, *records: Record) -> None:
         with self._lock:
             for record in records:
+                if isinstance(record, ObservationV1):  # received now: an old reading says nothing about the present
+                    record = record.model_copy(update={"received_ts": datetime.now(UTC)})
                 self.recorder.record(record)
 
     def _live(self) -> None:
