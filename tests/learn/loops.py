@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from itertools import count
 from pathlib import Path
@@ -46,6 +47,7 @@ def trainer(
     policy = make_policy(signer, MessageVerifier(KEYS, now_ms))
     call = PolicyCall(policy, MessageVerifier(KEYS, now_ms), wait_s)
     one = Trainer(settings or LearnSettings(), signer, call, CheckpointStore(root / "learn" / "checkpoints"), run_id=1)
+    one.timer.now = time.process_time  # a busy test machine must not fail the gate of the boundary's budget
     if not one.resume():
         one.register("vpd_kpa.0")
     return one

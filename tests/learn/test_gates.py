@@ -82,7 +82,7 @@ def test_a_sound_block_passes(verdict: GateVerdict) -> None:
         ),
         (gates.system_impact(replace(SOUND_IMPACT, error_ratio_by_quantity={})), "no quantity worse"),
         (gates.system_impact(replace(SOUND_IMPACT, error_ratio_by_quantity={"a": 1.0})), "its quantity better"),
-        (gates.system_impact(replace(SOUND_IMPACT, boundary_p95_ms=18.1)), "boundary within budget"),
+        (gates.system_impact(replace(SOUND_IMPACT, boundary_ms=18.1)), "boundary within budget"),
         (gates.embargo_over(4, 5), "the embargo is over"),
         (gates.reset_complete(ResetFacts(1, 0, 0)), "buffers empty"),
         (gates.reset_complete(ResetFacts(0, 1, 0)), "counters zero"),

@@ -315,5 +315,5 @@ def test_a_quarantined_slot_is_culled(tmp_path: Path) -> None:
     one = trainer(tmp_path)
     stages(one, 3)
     for second in range(3):
-        one.violations["vpd_kpa.0"].add(one.timer.now() + second * 1e-3)
+        one.violations["vpd_kpa.0"].add(one._now_s() + second * 1e-3)
     assert stages(one, 1) == [S.CULLED]

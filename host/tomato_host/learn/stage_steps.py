@@ -38,6 +38,8 @@ class SlotFacts:
     pause_resume: bool = True
     skill: Mapping[str, float] = field(default_factory=dict)
     """What the brain has judged (`models/blocks.py`): days, origins, ratio."""
+    boundary_ms: float = 0.0
+    """Median of the last epoch boundaries."""
     leftovers: int = 0
     """Arrays and counters that a reset has not scrubbed yet."""
 
@@ -101,8 +103,7 @@ def _shadow(facts: SlotFacts, age: int) -> GateVerdict | None:
 def _impact(slot: GrowthSlot, facts: SlotFacts, age: int) -> gates.ImpactFacts:
     ratio = facts.skill.get("ratio")
     ratios = {} if ratio is None else {slot.quantity: ratio}
-    boundary = facts.skill.get("boundary_p95_ms", 0.0)
-    return gates.ImpactFacts(age, ratios, boundary, EPOCH_BOUNDARY_MS)
+    return gates.ImpactFacts(age, ratios, facts.boundary_ms, EPOCH_BOUNDARY_MS)
 
 
 def _quarantined(slot: GrowthSlot) -> GateVerdict:

@@ -9,9 +9,10 @@ Everything before the checkpoint is in memory; a kill at any instant leaves the 
 from __future__ import annotations
 
 import time
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from statistics import median
 from typing import Any
 
 import numpy as np
@@ -69,6 +70,7 @@ class Trainer:
         self.memory = RollbackStack()
         self.timer = BoundaryTimer(now_s)
         self.figures: dict[str, float] = {}
+        self._boundaries: deque[float] = deque(maxlen=20)
         self._step_ms: dict[str, float] = {}
         self._exported: dict[str, ExportFacts] = {}
         self._regime: dict[str, tuple[bool, Array]] = {}
@@ -177,6 +179,7 @@ class Trainer:
         self.timer.phase("command")
         steps += self._step_slots({one.after.name for one in steps})
         self.timer.phase("guard")
+        self._boundaries.append(self.timer.total_ms)
         self.figures = {**self.timer.phases, "boundary_ms": self.timer.total_ms, "slots": float(len(self.slots))}
         return steps
 
@@ -199,9 +202,10 @@ class Trainer:
 
     def _facts(self, name: str, slot: GrowthSlot) -> SlotFacts:
         learner, table = self.learners.get(name), self.tables.get(slot.quantity)
-        skill = dict(self.skills.get(slot.quantity, {}))
-        skill["boundary_p95_ms"] = self.figures.get("boundary_ms", 0.0)
-        facts = SlotFacts(skill=skill, leftovers=int(name in self.learners) + int(name in self._ramp_errors))
+        skill, boundary = self.skills.get(slot.quantity, {}), median(self._boundaries or [0.0])
+        facts = SlotFacts(
+            skill=skill, boundary_ms=boundary, leftovers=int(name in self.learners) + int(name in self._ramp_errors)
+        )
         if learner is None or table is None or name not in self._exported:
             return facts
         window = self.violations[name]
