@@ -114,7 +114,8 @@ def test_nights_are_at_twenty_past_midnight_on_change_days_too() -> None:
 
 
 def test_a_night_that_fails_is_shown_and_the_next_one_comes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    one, clock, shown = loop(tmp_path), [START], []
+    one, clock = loop(tmp_path), [START]
+    shown: list[str] = []
 
     def sleep(seconds: float) -> None:
         clock[0] += timedelta(seconds=max(seconds, 0.001))

@@ -11,7 +11,7 @@ from tomato_host.learn.graft import GraftedLayer, check_isolation
 pytestmark = pytest.mark.learn
 
 
-class Host(torch.nn.Module):
+class Host(torch.nn.Module):  # type: ignore[name-defined]  # torch is asked for at run time
     """Two layers, the first of them with a place for a block."""
 
     def __init__(self) -> None:
