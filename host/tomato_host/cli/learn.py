@@ -1,4 +1,4 @@
-"""`tomato-host learn`: the learning loop: what it is at, its slots, what it lacks. These commands need no torch."""
+"""`tomato-host learn`: the learning loop: run it, look at it, take it back. Trees need no torch; networks do."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
+    from tomato_host.learn.nightly import LearningLoop, NightResult
     from tomato_host.learn.state_file import LearnState
 
-app = typer.Typer(help="The learning loop: state, slots, checks.", no_args_is_help=True)
+app = typer.Typer(help="The learning loop: run it, look at it, take it back.", no_args_is_help=True)
 
 Data = Annotated[Path, typer.Option("--data", help="The data folder of the brain.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Plain figures for scripts.")]
+Config = Annotated[Path | None, typer.Option("--config", help="Settings file; section [learn].")]
 _DEFAULT = Path("data")
 
 
@@ -66,3 +68,75 @@ def doctor(as_json: AsJson = False) -> None:
     _show({"checks": [one._asdict() for one in found]}, lines, as_json)
     if any(one.needed and not one.present for one in found):
         raise typer.Exit(1)
+
+
+def _loop(data: Path, config: Path | None) -> LearningLoop:
+    from tomato_host.learn.keys import SigningKeys
+    from tomato_host.learn.nightly import LearningLoop
+    from tomato_host.settings import load_settings
+
+    settings = load_settings(config)
+    return LearningLoop(data, settings.learn, SigningKeys.from_environment(), time_zone=settings.site.timezone)
+
+
+def _night_lines(found: NightResult) -> list[str]:
+    lines = [f"Epoch {found.epoch}: trained in {found.train_s:.1f} s, boundary {found.boundary_ms:.1f} ms."]
+    for one in found.steps:
+        why = f" ({', '.join(one.verdict.failed)})" if one.verdict and one.verdict.failed else ""
+        lines.append(f"  {one.after.name}: {one.before.stage.name} -> {one.after.stage.name}{why}")
+    return [*lines, f"  computed by the brain: {', '.join(found.published) or 'nothing'}"]
+
+
+@app.command()
+def once(data: Data = _DEFAULT, config: Config = None, as_json: AsJson = False) -> None:
+    """Learn one night now, from the dataset in the data folder."""
+    found = _loop(data, config).night()
+    facts = {
+        "epoch": found.epoch,
+        "boundary_ms": found.boundary_ms,
+        "train_s": found.train_s,
+        "published": found.published,
+        "steps": [{"slot": s.after.name, "from": s.before.stage.name, "to": s.after.stage.name} for s in found.steps],
+    }
+    _show(facts, _night_lines(found), as_json)
+
+
+@app.command()
+def run(data: Data = _DEFAULT, config: Config = None) -> None:
+    """Learn every night at 00:20 local time, with low priority, until it is stopped. May be killed at any instant."""
+    from tomato_host.learn.every_night import run_every_night
+    from tomato_host.settings import load_settings
+
+    run_every_night(_loop(data, config), load_settings(config).site.timezone, typer.echo)
+
+
+@app.command()
+def rollback(
+    data: Data = _DEFAULT,
+    config: Config = None,
+    to_epoch: Annotated[int | None, typer.Option(help="Go back to this epoch; default: the one before.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Go back to a checkpoint, weights and optimizer included, and give the brain the blocks of then."""
+    loop = _loop(data, config)
+    before = loop.trainer.epoch
+    seconds = loop.trainer.full_rollback(max(before - 1, 0) if to_epoch is None else to_epoch)
+    loop.commit()
+    facts = {"from_epoch": before, "epoch": loop.trainer.epoch, "seconds": seconds}
+    _show(facts, [f"Epoch {before} -> {loop.trainer.epoch} in {seconds:.2f} s."], as_json)
+
+
+@app.command()
+def conservative(
+    state: Annotated[str, typer.Argument(help="on or off")],
+    data: Data = _DEFAULT,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Switch conservative mode: while it is on, no new slot germinates."""
+    if state not in ("on", "off"):
+        raise typer.BadParameter("on or off")
+    loop = _loop(data, config)
+    loop.trainer.conservative = state == "on"
+    loop.commit()
+    _show({"conservative": loop.trainer.conservative}, [f"Conservative mode is {state}."], as_json)

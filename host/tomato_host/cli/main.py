@@ -42,7 +42,7 @@ COMMANDS: tuple[CommandSpec, ...] = (
     CommandSpec("forecast", "tomato_host.cli.forecast", "forecast", "The next 36 hours in the tent, as a chart."),
     CommandSpec("model", "tomato_host.cli.model", "app", "Versions of the forecast: list, promote, roll back."),
     CommandSpec("world", "tomato_host.cli.world", "app", "The shared world: agents, their proposals, demos."),
-    CommandSpec("learn", "tomato_host.cli.learn", "app", "The learning loop: state, slots, checks."),
+    CommandSpec("learn", "tomato_host.cli.learn", "app", "The learning loop: run it, look at it, take it back."),
     CommandSpec("backtest", "tomato_host.cli.backtest", "backtest", "Score the forecast on recorded data."),
     CommandSpec("board", "tomato_host.cli.board", "app", "Inspect a board, flash it, open its console."),
     CommandSpec(

@@ -69,6 +69,11 @@ class NetworkTrainer:
         self.losses: list[float] = []
         self.gradient_norms: list[float] = []
 
+    @property
+    def steps(self) -> int:
+        """Training steps of an epoch."""
+        return self.settings.steps
+
     def rate(self) -> float:
         """Learning rate of this epoch: new parameters start at a tenth and are warm after WARM_UP_EPOCHS."""
         warm = min(1.0, NEW_PARAMETER_RATE + (1.0 - NEW_PARAMETER_RATE) * self.epoch / WARM_UP_EPOCHS)
@@ -94,6 +99,12 @@ class NetworkTrainer:
         self.losses.append(total / self.settings.steps)
         self.gradient_norms.append(norm)
         return self.losses[-1]
+
+    def predict(self, x: Array) -> Array:
+        """Typical residuals [N] of features [N, P]."""
+        with torch.no_grad():
+            found = self.network(torch.as_tensor(x, dtype=torch.float32))
+        return np.asarray(found.numpy().astype(np.float64))
 
     def arrays(self, typical: Array) -> dict[str, Array]:
         """The network as the brain reads it."""

@@ -106,7 +106,9 @@ class ResidualWindow:
         """Rows whose target lies in the first `hours` hours of the log; None while they are too few."""
         if not self._days:
             return None
-        column, weather = log.column(self.quantity)[:hours], self._days[-1][3]
+        column = log.column(self.quantity)[:hours]
+        # The last days of a log lack the weather after its end, and are not what live forecasts will look like.
+        weather = 2 * sum(of_weather for *_, of_weather in self._days) > len(self._days)
         xs, residuals = [], []
         for begin, x, blend, of_weather in self._days:
             if of_weather is weather:

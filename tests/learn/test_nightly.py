@@ -1,0 +1,169 @@
+"""A whole night on a recorded tent: residuals, epoch, blocks for the brain, commands; and what an expert is worth."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import pytest
+from tomato_host.backtest.tables import BacktestCase, load_cases
+from tomato_host.brain.world_model.data import tent_quantities
+from tomato_host.cli.main import main
+from tomato_host.errors import TomatoError
+from tomato_host.learn.checkpoint import CheckpointStore
+from tomato_host.learn.every_night import next_night, run_every_night
+from tomato_host.learn.nightly import LearningLoop, read_records, residual_tables
+from tomato_host.learn.settings import LearnSettings
+from tomato_host.learn.slot import GrowthSlot
+from tomato_host.learn.state_file import read_state
+from tomato_host.learn.worth import growth_worth
+from tomato_host.models.blocks import BlockStore
+from tomato_host.sources.measured import data_folder
+
+from shared_schemas.devices import PLAN_COLUMNS
+from shared_schemas.learn.lifecycle import SlotStage
+from shared_schemas.records import RECORDS
+from tests.learn.loops import KEYS, trainer
+from tests.world_model.synthetic import tent_log
+
+ROOT = Path(__file__).resolve().parents[2]
+START = datetime(2026, 6, 1, 22, 20, tzinfo=UTC)
+
+
+@pytest.fixture(scope="module")
+def case() -> BacktestCase:
+    log = tent_log(22)
+    return BacktestCase("tent", log, tent_quantities(), tuple(c for c in PLAN_COLUMNS if c in log.values))
+
+
+def loop(root: Path) -> LearningLoop:
+    numbers = random.Random(0)
+    return LearningLoop(root, LearnSettings(), KEYS, lambda: START, lambda: numbers.getrandbits(64))
+
+
+def test_residuals_are_those_of_forecasts_that_were_issued_before(case: BacktestCase) -> None:
+    tables = residual_tables(case, ["vpd_kpa", "no_such"], 20)
+    (found,) = tables.values()
+    assert len(found.x) == len(found.y) > 5_000 and np.isfinite(found.x).all()
+    assert np.median(np.abs(found.y)) == pytest.approx(1.0, abs=0.2), "in typical errors"
+    with pytest.raises(TomatoError) as error:
+        residual_tables(case, ["no_such"], 20)
+    assert error.value.code == "E-LEARN-DATA"
+
+
+def test_a_night_commits_publishes_and_records(case: BacktestCase, tmp_path: Path) -> None:
+    one = loop(tmp_path)
+    first = one.night(case)
+    assert first.epoch == 1 and first.published == [] and first.boundary_ms > 0.0
+    assert [s.after.stage for s in first.steps] == [SlotStage.GERMINATED]
+    assert BlockStore(tmp_path / "models" / "blocks").signature() is None, "nothing to serve, nothing written"
+    one.trainer.slots["vpd_kpa.0"] = GrowthSlot("vpd_kpa.0", SlotStage.SHADOWING, 1, 1)
+    assert one.night(case).published == ["vpd_kpa"]
+    (offer,) = BlockStore(tmp_path / "models" / "blocks").offers()
+    assert offer.block is not None and not offer.entry.live and offer.entry.epoch == 2
+    state = read_state(tmp_path)
+    assert state is not None and state.epoch == 2 and state.slots[0].stage is SlotStage.SHADOWING
+    records = read_records(tmp_path)
+    assert {record["schema_version"] for record in records} == {"growth_event_v1", "growth_report_v1"}
+    for record in records:
+        RECORDS[str(record["schema_version"])].model_validate_json(json.dumps(record))
+    again = loop(tmp_path)
+    assert again.trainer.epoch == 2, "another process goes on"
+    again.trainer.full_rollback(1)
+    again.commit()
+    assert read_state(tmp_path).epoch == 1  # type: ignore[union-attr]
+    assert BlockStore(tmp_path / "models" / "blocks").offers() == []
+
+
+def test_the_command_line_learns_rolls_back_and_switches_the_mode(
+    case: BacktestCase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TOMATO_LEARN_KEYS", "ab" * 32)
+    monkeypatch.setattr(LearningLoop, "_dataset", lambda self: case)
+
+    def told(*words: str) -> dict[str, object]:
+        with pytest.raises(SystemExit) as end:
+            main(["learn", *words, "--data", str(tmp_path), "--json"])
+        assert end.value.code == 0
+        return dict(json.loads(capsys.readouterr().out))
+
+    assert told("once")["epoch"] == 1
+    assert told("once")["steps"] == [{"slot": "vpd_kpa.0", "from": "GERMINATED", "to": "TRAINING"}]
+    assert told("rollback")["epoch"] == 1
+    assert told("conservative", "on")["conservative"] is True
+    assert told("status")["conservative"] is True and told("status")["epoch"] == 1
+    assert told("conservative", "off")["conservative"] is False
+
+
+def test_nights_are_at_twenty_past_midnight_on_change_days_too() -> None:
+    zone = ZoneInfo("Europe/Vienna")
+    moment, found = datetime(2026, 3, 27, 12, tzinfo=UTC), []
+    for _ in range(5):
+        moment = next_night(moment, zone)
+        found.append(moment.astimezone(zone).strftime("%d %H:%M"))
+    assert found == ["28 00:20", "29 00:20", "30 00:20", "31 00:20", "01 00:20"]
+
+
+def test_a_night_that_fails_is_shown_and_the_next_one_comes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    one, clock = loop(tmp_path), [START]
+    shown: list[str] = []
+
+    def sleep(seconds: float) -> None:
+        clock[0] += timedelta(seconds=max(seconds, 0.001))
+
+    monkeypatch.setattr("tomato_host.learn.every_night.lower_priority", lambda: None)
+    run_every_night(one, "UTC", shown.append, lambda: clock[0], sleep, nights=2)
+    assert len(shown) == 2 and all("was not learned: E-" in line for line in shown), shown
+
+
+KILLED = """
+import sys
+from pathlib import Path
+from tests.learn.loops import table, trainer
+one = trainer(Path(sys.argv[1]))
+print("ready", flush=True)
+while True:
+    one.run_epoch({"vpd_kpa": table(rows=300)})
+"""
+
+
+def _kill_and_check(root: Path, kills: int, rng: random.Random) -> None:
+    epoch = 0
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "host"), *sys.path])}
+    for _ in range(kills):
+        command = [sys.executable, "-c", KILLED, str(root)]
+        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE)
+        assert process.stdout is not None and process.stdout.readline() == b"ready\n"
+        time.sleep(rng.uniform(0.0, 0.4))
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        found = CheckpointStore(root / "learn" / "checkpoints").latest()
+        if found is not None:
+            assert found.epoch >= epoch, "a committed epoch is never lost"
+            epoch = found.epoch
+            assert trainer(root).state() == found.state
+
+
+def test_a_kill_at_any_moment_loses_no_committed_epoch(tmp_path: Path) -> None:
+    _kill_and_check(tmp_path, 4, random.Random(0))
+
+
+@pytest.mark.soak
+def test_two_hundred_kills_lose_no_committed_epoch(tmp_path: Path) -> None:
+    _kill_and_check(tmp_path, 200, random.Random(1))
+
+
+@pytest.mark.skipif(not data_folder().is_dir(), reason="needs the measured data (TOMATO_DATA)")
+def test_trees_are_worth_their_share_on_a_measured_greenhouse() -> None:
+    case = load_cases("agc3", time_zone="UTC")[0]
+    (found,) = growth_worth(case, (1, 6, 12, 24, 36), only=("vpd_kpa",))
+    assert (found.ratio[1:] <= 0.99).all() and found.share_on > 0.5, found
