@@ -215,7 +215,7 @@ def _extensions(
     if settings.bus.enabled:
         extensions.append(bus_feed(settings.bus, status, recorder, options.data_dir))
     if settings.notify.enabled:
-        extensions.append(build_notifier(settings.notify, recorder, options.data_dir, os.environ))
+        extensions.append(build_notifier(settings.notify, recorder, options.data_dir, os.environ, settings.bus.node))
     if notifier := from_environment(os.environ, status):
         extensions.append(notifier)
     return tuple(extensions)
