@@ -130,7 +130,10 @@ def publishers_for(
 def build_notifier(
     settings: NotifySettings, recorder: Recorder, data_dir: Path, environment: Mapping[str, str], node: str = ""
 ) -> Notifier:
-    """The extension that the settings describe; `node` is the installation's name. Raises TomatoError E-NOTIFY-NO-URL, E-NOTIFY-URL, E-EXTRA-NOTIFY."""
+    """The extension that the settings describe; `node` is the installation's name.
+
+    Raises TomatoError E-NOTIFY-NO-URL, E-NOTIFY-URL, E-EXTRA-NOTIFY.
+    """
     publishers = publishers_for(settings, data_dir, environment)
     routes = tuple(
         Route(NotificationFilter(rule, settings.most_per_hour, settings.tent or node), found)

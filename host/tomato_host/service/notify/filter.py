@@ -95,9 +95,9 @@ class NotificationFilter:
         """What was held back, has become worse or is to be repeated, still lasts, and may be sent by now."""
         out: list[Notification] = []
         for tracked in list(self._tracked.values()):
-            if tracked.waits_until_s is not None:
-                if now_s < tracked.waits_until_s or self._settle_wait(tracked, now_s):
-                    continue
+            until_s = tracked.waits_until_s
+            if until_s is not None and (now_s < until_s or self._settle_wait(tracked, now_s)):
+                continue
             if tracked.open and self._wants_sending(tracked, now_s) and self._may_send(tracked, now_s):
                 out.append(self._send(tracked, now_s))
         return out

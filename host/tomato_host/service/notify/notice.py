@@ -34,8 +34,6 @@ LASTING = frozenset(ENDS.values())
 """Events that begin something which lasts; the others are moments."""
 
 CAUSE_OF_EVENT = {"link_down": "link", "link_up": "link", "records_waiting": "records", "records_stored": "records"}
-CAUSE_OF_STATE = {"FAULT": "board", "SURVIVAL": "link"}
-"""States of the board that follow from something else, which has its own message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +153,7 @@ def _of_event(event: EventV1) -> Notice:
 
 def _of_board(event: EventV1) -> Notice:
     """The board's own events; `a` is the fault, the sensor, or the state left."""
-    a, b = event.data.get("a"), event.data.get("b")
+    a = event.data.get("a")
     number = a if isinstance(a, int) and not isinstance(a, bool) else -1
     if event.name in ("fault", "fault_cleared"):
         name = FAULT_NAMES[number] if 0 <= number < len(FAULT_NAMES) else str(a)

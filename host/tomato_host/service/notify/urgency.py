@@ -34,7 +34,8 @@ class MessageCause:
 CAUSES: Final[tuple[MessageCause, ...]] = (
     MessageCause("leak", "ALARM", None, "Dry the floor, find the water; then hold the board's button, "
                  "`tomato-host clear-fault leak`, `tomato-host mode acknowledge`."),
-    MessageCause("stuck_valve", "ALARM", None, "Close the tap; then hold the button, `tomato-host clear-fault stuck_valve`."),
+    MessageCause("stuck_valve", "ALARM", None, "Close the tap; then hold the button, "
+                 "`tomato-host clear-fault stuck_valve`."),
     MessageCause("estop", "ALARM", None, "Release the stop; then hold the button, `tomato-host clear-fault estop`."),
     MessageCause("overrun", "ALARM", None, "Mains off, replace the relay driver; then hold the button, "
                  "`tomato-host clear-fault overrun`."),
