@@ -18,6 +18,7 @@ from tomato_host.brain.guardrails.context import GuardContext, ProposalCase, Rul
 from tomato_host.brain.guardrails.ledger import Hold, Ledger
 from tomato_host.brain.guardrails.limits import MILLI, OUTPUT_NAMES, build_limits, check_thresholds
 from tomato_host.brain.guardrails.profiles import DOSES, PROFILES, RANK
+from tomato_host.brain.guardrails.refusal_text import finding_text, possible_again
 from tomato_host.brain.guardrails.rules import CLIPPING, OFF_RULES, REFUSING, RULE_NAMES, asks_for
 from tomato_host.brain.guardrails.settings import GuardSettings
 from tomato_host.brain.settings import BudgetSettings
@@ -51,15 +52,23 @@ class Verdict:
     """Outputs whose running action the executor must stop first."""
 
 
-def _check(rule: str, finding: RuleFinding) -> Check:
+def _check(rule: str, finding: RuleFinding, now: datetime) -> Check:
     """A finding as it stands in the record. Built without validation: this runs on every verdict."""
     return Check.model_construct(
-        rule=rule, ok=finding.milli is not None, value=finding.value, limit=finding.limit, text=finding.text
+        rule=rule,
+        ok=finding.milli is not None,
+        value=finding.value,
+        limit=finding.limit,
+        unit=finding.unit,
+        again_ts=possible_again(finding, now),
+        text=finding_text(finding, now),
     )
 
 
-def _refused(action: ActionV1, rule: str, finding: RuleFinding, before: tuple[Check, ...] = ()) -> Verdict:
-    check = _check(rule, finding)
+def _refused(
+    action: ActionV1, rule: str, finding: RuleFinding, now: datetime, before: tuple[Check, ...] = ()
+) -> Verdict:
+    check = _check(rule, finding, now)
     if check.ok:  # clipped to nothing worth doing: a refusal by the rule that clipped
         check = check.model_copy(update={"ok": False})
     safety = Safety.model_construct(
@@ -105,7 +114,8 @@ class Guardrails:
         limit = self.limits[proposal.type]
         if not (limit.least_milli <= milli <= MOST_MILLI or (off and milli == 0)):
             asked, least = milli / MILLI, limit.least_milli / MILLI
-            return _refused(proposal, "schema", RuleFinding(asked, least, "amount too small, too large or no number"))
+            finding = RuleFinding(asked, least, "amount too small, too large or no number")
+            return _refused(proposal, "schema", finding, context.now)
         case = ProposalCase(
             action=proposal,
             kind=proposal.type,
@@ -128,7 +138,7 @@ class Guardrails:
     def _refuse(self, case: ProposalCase, rule: str, finding: RuleFinding, before: tuple[Check, ...] = ()) -> Verdict:
         if rule != "idempotency" and case.action.id is not None:
             self.ledger.remember(case.action.id)
-        return _refused(case.action, rule, finding, before)
+        return _refused(case.action, rule, finding, case.context.now, before)
 
     def _no_output(self, proposal: ActionV1, now_s: float) -> Verdict:
         """STOP_ALL always passes and ends every hold; NO_ACTION is only recorded."""
@@ -150,7 +160,7 @@ class Guardrails:
             if finding.milli is None or finding.milli < limit.least_milli:
                 return self._refuse(case, name, finding, checks)
             case.milli = finding.milli
-            checks, last = (*checks, _check(name, finding)), (name, finding)
+            checks, last = (*checks, _check(name, finding, case.context.now)), (name, finding)
         return self._reserve(case, checks, last)
 
     def _allow_off(self, case: ProposalCase) -> Verdict:

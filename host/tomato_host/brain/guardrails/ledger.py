@@ -74,6 +74,15 @@ class RollingWindow:
             self._sum -= entries.popleft()[1]
         return self._sum
 
+    def frees_at_s(self, milli: int) -> float | None:
+        """When so many thousandths have left the window; None when it does not hold as many."""
+        freed = 0
+        for at_s, entry in self._entries:
+            freed += entry
+            if freed >= milli:
+                return at_s + self._span_s
+        return None
+
 
 class Ledger:
     """The ledger of all outputs. Only `Guardrails` writes to it."""
@@ -97,6 +106,14 @@ class Ledger:
         """Thousandths delivered in the last 24 h or under way on the board."""
         return self._day[output].used(now_s) + self._under_way[output]
 
+    def hour_frees_s(self, output: str, milli: int) -> float | None:
+        """When so many thousandths of the hour's use are older than an hour, epoch seconds."""
+        return self._hour[output].frees_at_s(milli)
+
+    def day_frees_s(self, output: str, milli: int) -> float | None:
+        """When so many thousandths of the day's use are older than a day, epoch seconds."""
+        return self._day[output].frees_at_s(milli)
+
     def hold(self, output: str, now_s: float) -> Hold | None:
         """Who holds this output now."""
         held = self._holds.get(output)
@@ -112,6 +129,10 @@ class Ledger:
         while times and times[0] <= oldest:
             times.popleft()
         return len(times)
+
+    def accepted_again_s(self, limit: int) -> float:
+        """When fewer than `limit` of the accepted actions lie within an hour, epoch seconds."""
+        return self._accepted[len(self._accepted) - limit] + HOUR_S
 
     def knows(self, key: str) -> bool:
         """Whether this idempotency key was judged before."""
