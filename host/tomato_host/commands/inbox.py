@@ -48,6 +48,8 @@ class Request(BaseModel):
     reason: Annotated[str, Field(max_length=MAX_REASON)] = ""
     action: ActionV1 | None = None
     """For kinds `action` and `dose`: the proposal, origin person or api."""
+    outcome: bool = False
+    """For kind `action`: send a second reply when the board has reported what came of it."""
     mode: Literal["NORMAL", "PAUSED", "SAFE"] | None = None
     """For kind `mode`: the requested mode; NORMAL ends an earlier PAUSED or SAFE."""
     until: AwareDatetime | None = None

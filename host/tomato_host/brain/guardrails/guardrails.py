@@ -114,8 +114,8 @@ class Guardrails:
         limit = self.limits[proposal.type]
         if not (limit.least_milli <= milli <= MOST_MILLI or (off and milli == 0)):
             asked, least = milli / MILLI, limit.least_milli / MILLI
-            finding = RuleFinding(asked, least, "amount too small, too large or no number")
-            return _refused(proposal, "schema", finding, context.now)
+            nonsense = RuleFinding(asked, least, "amount too small, too large or no number")
+            return _refused(proposal, "schema", nonsense, context.now)
         case = ProposalCase(
             action=proposal,
             kind=proposal.type,

@@ -19,11 +19,17 @@ def possible_again(finding: RuleFinding, now: datetime) -> datetime | None:
 
 
 def finding_text(finding: RuleFinding, now: datetime) -> str:
-    """`too soon after the last one: 312 s, at least 1800 s; possible again at 14:32`."""
+    """`too soon after the last one: 312 s, at least 1800 s; possible again at 14:32`.
+
+    Of a clipping: `asked for 300 ml, 150 ml left of the day's 2200 ml`.
+    """
     text = finding.text
     if finding.unit and finding.value is not None and finding.limit is not None:
-        bound = "at least" if finding.least else "limit"
-        text += f": {amount(finding.value, finding.unit)}, {bound} {amount(finding.limit, finding.unit)}"
+        value, limit = amount(finding.value, finding.unit), amount(finding.limit, finding.unit)
+        if finding.milli is not None and not finding.least:
+            text = f"asked for {value}, {limit} {text}"
+        else:
+            text += f": {value}, {'at least' if finding.least else 'limit'} {limit}"
     again = possible_again(finding, now)
     if again is not None:
         day = "" if again.date() == now.date() else f" on {again:%d %b}"

@@ -328,12 +328,12 @@ def per_action(case: ProposalCase) -> RuleFinding | None:
         if pulses > MOST_PULSES:
             return RuleFinding(float(pulses), float(MOST_PULSES), "too much in one action", unit="pulses")
         most = case.limit.pulse_milli * (case.action.params.pulses or 3)
-        return _clip(case, int(min(most, case.limit.hour_milli) * case.profile.dose_share), "too much in one action")
+        return _clip(case, int(min(most, case.limit.hour_milli) * case.profile.dose_share), "in one action")
     period_s, longest_s = case.action.params.period_s or 0.0, float(case.settings.longest_s)
     if period_s > longest_s:
         return RuleFinding(period_s, longest_s, "spread over too long", unit="s")
     share = case.profile.dose_share if case.kind in GASES else 1.0
-    return _clip(case, int(case.span_s * MILLI * share), "too much in one action")
+    return _clip(case, int(case.span_s * MILLI * share), "in one action")
 
 
 def hour_budget(case: ProposalCase) -> RuleFinding | None:
@@ -343,10 +343,10 @@ def hour_budget(case: ProposalCase) -> RuleFinding | None:
     """
     hour = case.limit.hour_milli
     if case.span_s > HOUR_S:
-        return _clip(case, int(hour * case.span_s / HOUR_S), "more than the hour's budget allows over this span")
+        return _clip(case, int(hour * case.span_s / HOUR_S), "by the hour's budget over this span")
     left = hour - case.ledger.hour_used(case.limit.output, case.now_s)
     again_s = _again_s(case, case.ledger.hour_frees_s, left)
-    return _clip(case, left, f"{max(0, left) / MILLI:.0f} of {_amount(case, hour)} left of the hour's budget", again_s)
+    return _clip(case, left, f"left of the hour's {_amount(case, hour)}", again_s)
 
 
 def day_budget(case: ProposalCase) -> RuleFinding | None:
@@ -355,7 +355,7 @@ def day_budget(case: ProposalCase) -> RuleFinding | None:
     left = int(case.limit.day_milli * share) - case.ledger.day_used(case.limit.output, case.now_s)
     again_s = _again_s(case, case.ledger.day_frees_s, left)
     whole = _amount(case, int(case.limit.day_milli * share))
-    return _clip(case, left, f"{max(0, left) / MILLI:.0f} of {whole} left of the last 24 h", again_s)
+    return _clip(case, left, f"left of the day's {whole}", again_s)
 
 
 REFUSING: tuple[tuple[str, Rule], ...] = (
