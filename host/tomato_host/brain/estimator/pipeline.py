@@ -78,8 +78,11 @@ SPOTLESS: Final = (0.0, 0.0, 0.0)
 NOTHING_DERIVED: Final[tuple[float | None, ...]] = (None,) * 6
 BAD_SHARE_EVERY_S: Final = 600.0
 BAD_SHARE_MEMORY_S: Final = 21_600.0
-CHANGE_WINDOW_S: Final = 900.0
+COMPARED_S: Final = (600.0, 1_200.0)
+"""The air's deficit is compared with that of so long ago: a quarter of an hour, give or take the phase of a stroke."""
 CHANGE_STEP_S: Final = 60.0
+LAMP_WARMS_S: Final = 2_700.0
+"""A lamp that has switched warms or cools the tent for about so long."""
 LATE_MEANS_CLOCK_SET: Final = 12
 LEAF_FROM_AIR_MAX_K: Final = 60.0
 """No leaf is further from its air than this (the range of `state_v1`): one of the two readings is wrong, so the
@@ -201,7 +204,7 @@ class Estimator:
         self._arrival = WaterArrival()
         self._detector = AnomalyDetector(names[FIRST_PROBE:])
         self._open = ()
-        self._vpd_trail: deque[tuple[float, float]] = deque(maxlen=int(CHANGE_WINDOW_S / CHANGE_STEP_S) + 2)
+        self._vpd_trail: deque[tuple[float, float, int]] = deque(maxlen=int(COMPARED_S[1] / CHANGE_STEP_S) + 2)
         self._dark_since_s: float | None = None
         self._stray_since_s: float | None = None
         self._reset_ts: datetime | None = None
@@ -326,7 +329,7 @@ class Estimator:
             values[SOIL_TEMP],
             average,
             margin,
-            self._vpd_change(t_s, vpd),
+            self._vpd_change(t_s, vpd, _outputs_on(devices, observation.door_open)),
             *self._light_mismatch(t_s, values[LUX], lamp),
             _flag(observation.leak),
             _flag(observation.reservoir_ok, turned=True),
@@ -338,16 +341,24 @@ class Estimator:
             *values[FIRST_PROBE:],
         ]
 
-    def _vpd_change(self, t_s: float, vpd: float | None) -> float | None:
-        """Absolute change of the deficit against 15 minutes ago, kPa."""
-        trail = self._vpd_trail
+    def _vpd_change(self, t_s: float, vpd: float | None, outputs: int) -> float | None:
+        """Least change of the deficit against a quarter of an hour ago, kPa, like compared with like.
+
+        Fans, mist and lamp work in strokes and move the deficit themselves. So the present is compared with the moments
+        10 to 20 minutes ago at which the same outputs were on. Without one, or soon after the lamp has switched,
+        nothing that would be unexpected is known, and that counts as no change.
+        """
         if vpd is None:
             return None
+        trail, (newest_s, oldest_s) = self._vpd_trail, COMPARED_S
         if not trail or t_s - trail[-1][0] >= CHANGE_STEP_S:
-            trail.append((t_s, vpd))
-        while len(trail) > 1 and t_s - trail[0][0] > CHANGE_WINDOW_S:
+            trail.append((t_s, vpd, outputs))
+        while len(trail) > 1 and t_s - trail[0][0] > oldest_s:
             trail.popleft()
-        return abs(vpd - trail[0][1])
+        if t_s - self._events.lamp_since_s < LAMP_WARMS_S:
+            return 0.0
+        alike = [abs(vpd - then) for at_s, then, on in trail if t_s - at_s >= newest_s and on == outputs]
+        return min(alike, default=0.0)
 
     def _light_mismatch(self, t_s: float, light: float | None, lamp: bool) -> tuple[float | None, float | None]:
         """Seconds of darkness under a lamp that is on, seconds of light without one."""
@@ -423,6 +434,12 @@ class Estimator:
             tuple(anomalies),
             self._open,
         )
+
+
+def _outputs_on(devices: DeviceStatusV1, door_open: bool | None) -> int:
+    """The outputs that move the air's deficit, and the door, as bits."""
+    mask = sum(1 << n for n, name in enumerate(RELAYS) if getattr(devices.outputs, name) == "ON")
+    return mask | (1 << len(RELAYS) if door_open else 0)
 
 
 def _flag(value: bool | None, turned: bool = False) -> float | None:
