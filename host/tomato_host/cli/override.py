@@ -97,7 +97,10 @@ def _send_action(data_dir: Path, kind: str, reason: str, wait: bool, timeout_s: 
 
 
 def water(
-    ml: Annotated[float, typer.Option("--ml", min=5.0, max=1_000.0, help="How much, in ml; may be clipped.")],
+    amount: Annotated[float | None, typer.Argument(metavar="[ML]", min=5.0, max=1_000.0, help="Same as --ml.")] = None,
+    ml: Annotated[
+        float | None, typer.Option("--ml", min=5.0, max=1_000.0, help="How much, in ml; may be clipped.")
+    ] = None,
     reason: Reason = "",
     data_dir: DataDir = DEFAULT_DATA_DIR,
     timeout_s: Wait = 15.0,
@@ -107,7 +110,10 @@ def water(
     """Water once, through the guardrails, and say what was delivered."""
     from shared_schemas.devices import PUMP
 
-    _send_action(data_dir, PUMP.action, reason, not no_wait, timeout_s, as_json, ml=ml)
+    if (amount is None) == (ml is None):
+        raise TomatoError("E-OVERRIDE-AMOUNT", "How many ml?", "write `water 150` or `water --ml 150`")
+    wanted = amount if ml is None else ml
+    _send_action(data_dir, PUMP.action, reason, not no_wait, timeout_s, as_json, ml=wanted)
 
 
 def light(
