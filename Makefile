@@ -10,7 +10,7 @@ SEEDS ?= 1 2 3
 PYTEST := $(BIN)/python -m pytest
 
 
-.PHONY: help run setup test lint format types unit schemas check-schemas bench coverage soak explore mutants hil flash \
+.PHONY: help run setup test lint format types unit schemas check-schemas bench coverage soak explore mutants mutants-all hil flash \
   test-web test-llm screenshots figures clean
 
 help: ## this list
@@ -78,13 +78,15 @@ explore: $(STAMP) ## every property test with fresh examples: make explore [SEED
 	    --hypothesis-profile=exploring --hypothesis-seed=$$seed tests || exit 1; \
 	done
 
-# The quick tests first: a mutant needs but one that fails.
-GUARD_TESTS := $(foreach name,tables figures rules ledger hostile_sequences,tests/guardrails/test_$(name).py)
+# Which packages are under the gate, with which tests: tools/mutation/packages.py.
+MUTANT_SEED ?= 1
+PACKAGES ?=
 
-mutants: $(STAMP) ## mutation run over the safety modules of the board, then over the guardrails
-	$(BIN)/python tools/mutants.py
-	$(BIN)/python tools/mutants.py --paths host/tomato_host/brain/guardrails --tests $(GUARD_TESTS) \
-	  --survivors tests/guardrails/survivors.md
+mutants: $(STAMP) ## the mutation gate on a seeded sample of 150 a package [PACKAGES="link storage"] [MUTANT_SEED=2]
+	$(BIN)/python -m tools.mutation --sample 150 --seed $(MUTANT_SEED) $(PACKAGES)
+
+mutants-all: $(STAMP) ## the mutation gate on every mutant (hours) [PACKAGES="core"]
+	$(BIN)/python -m tools.mutation --all $(PACKAGES)
 
 hil: $(STAMP) ## hardware in the loop: make hil PORT=/dev/ttyACM0
 	@test -n "$(PORT)" || { echo "make hil needs a board: make hil PORT=/dev/ttyACM0"; exit 2; }

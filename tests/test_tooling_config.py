@@ -45,3 +45,8 @@ def test_coverage_holds_the_boards_core_and_the_guardrails_whole_and_the_brain_a
 
 def test_unit_prints_the_slowest_tests() -> None:
     assert "--durations=10" in recipe("unit")
+
+
+def test_the_mutation_gate_takes_a_seeded_sample_or_all() -> None:
+    assert "-m tools.mutation --sample 150 --seed $(MUTANT_SEED)" in recipe("mutants")
+    assert "-m tools.mutation --all" in recipe("mutants-all")

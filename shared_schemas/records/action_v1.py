@@ -65,6 +65,8 @@ class Safety(Part):
     refused_by: Identifier | None = None
     clipped_by: Annotated[tuple[str, ...], Listed] = ()
     checks: Annotated[tuple[Check, ...], Listed] = ()
+    asked: Params | None = None
+    """What an outside client had asked for, where the verdict has lowered it: a repeat of its id is known by this."""
 
 
 class Outcome(Part):

@@ -45,6 +45,9 @@ def test_seconds_of_light_ahead() -> None:
     assert light_seconds(before, 1800.0, VIENNA, 6.0, 16.0) == (1800.0, 0.0)
     end = datetime(2026, 6, 1, 21, 30, tzinfo=VIENNA)
     assert light_seconds(end, 7200.0, VIENNA, 6.0, 16.0) == (0.0, 1800.0)
+    over = datetime(2026, 6, 1, 22, 0, tzinfo=VIENNA)
+    assert light_seconds(over, 7200.0, VIENNA, 6.0, 16.0) == (7200.0, 0.0)
+    assert light_seconds(over, 14_400.0, VIENNA, 1.0, 16.0) == (10_800.0, 3600.0), "tomorrow's light"
 
 
 def test_share_of_the_day() -> None:

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from tomato_host.brain.guardrails import GuardContext, Guardrails
+from tomato_host.brain.guardrails.profiles import PERMITTED
 
 from shared_schemas.devices import OUTPUT_BY_NAME
 from shared_schemas.records import ActionV1, StateV1
@@ -48,9 +49,9 @@ def facts(now: datetime = NOON, seen: StateV1 | None = None, **more: Any) -> Gua
 def ledger_view(guardrails: Guardrails, now: datetime = NOON + timedelta(seconds=100)) -> dict[str, object]:
     """Everything that a ledger tells of itself at `now`: equal views judge the next proposal alike."""
     ledger, now_s = guardrails.ledger, now.timestamp()
-    view: dict[str, object] = {"accepted": ledger.accepted_within_hour(now_s)}
+    view: dict[str, object] = {f"accepted {name}": ledger.accepted_within_hour(name, now_s) for name in PERMITTED}
     for name in OUTPUT_BY_NAME:
-        hold = ledger.hold(name, float("-inf"))
+        hold = ledger.newest_hold(name)
         held = None if hold is None else astuple(hold)
-        view[name] = (ledger.hour_used(name, now_s), ledger.day_used(name, now_s), ledger.last_s(name), held)
+        view[name] = (ledger.hour_used(name, now_s), ledger.day_used(name, now_s), ledger.last_s(name, now_s), held)
     return view

@@ -332,9 +332,9 @@ def test_switching_off_moves_no_clock_and_takes_no_gas_away() -> None:
     assert guardrails.judge(proposal("CO2_INJECT", "g", seconds=20.0), facts()).allowed
     off = guardrails.judge(proposal("SET_EXHAUST_FAN", "e", state="OFF"), facts())
     assert off.allowed and off.preempts == ()
-    assert (
-        guardrails.ledger.last_s("exhaust_fan") is None and guardrails.ledger.last_s("co2_solenoid") == NOON.timestamp()
-    )
+    now_s = NOON.timestamp()
+    assert guardrails.ledger.last_s("exhaust_fan", now_s) is None
+    assert guardrails.ledger.last_s("co2_solenoid", now_s) == now_s
 
 
 def test_the_newer_promise_about_the_exhaust_counts_not_the_older_state() -> None:
@@ -367,6 +367,7 @@ def test_guardrails_with_thresholds_wider_than_the_board_s_is_not_built() -> Non
 def test_asking_again_pushes_no_older_key_out_of_the_table() -> None:
     guardrails = Guardrails()
     for n in range(MAX_KEYS):
-        guardrails.ledger.remember(str(n))
+        guardrails.ledger.remember(f"controller/{n}")
     assert guardrails.judge(light(key="5"), facts()).rule == "idempotency"
-    assert guardrails.ledger.knows("0")
+    guardrails.ledger.remember("controller/5")
+    assert guardrails.ledger.knows("controller/0")

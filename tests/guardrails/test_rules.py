@@ -199,10 +199,20 @@ def test_the_same_key_moves_nothing_twice() -> None:
     assert not again.allowed and again.rule == "idempotency"
 
 
-def test_a_refused_key_stays_refused() -> None:
+def test_what_was_refused_for_the_moment_may_come_again() -> None:
     guardrails = Guardrails()
     assert guardrails.judge(proposal("WATER", "k", ml=50.0), facts(leak=True)).rule == "environment"
+    assert guardrails.judge(proposal("WATER", "k", ml=50.0), facts()).allowed
     assert guardrails.judge(proposal("WATER", "k", ml=50.0), facts()).rule == "idempotency"
+
+
+def test_the_same_id_of_another_origin_is_another_id() -> None:
+    guardrails = Guardrails()
+    assert guardrails.judge(proposal("SET_LIGHT", "1", **ON), facts()).allowed
+    verdict = guardrails.judge(proposal("SET_LIGHT", "1", origin="person", **ON), facts())
+    assert verdict.allowed and verdict.preempts == ("light",)
+    assert guardrails.allocate(verdict.action, 1.0, NOON) == 1.0
+    assert guardrails.allocate(proposal("SET_LIGHT", "1", **ON), 1.0, NOON) == 0.0
 
 
 def test_water_needs_its_pause() -> None:

@@ -68,7 +68,8 @@ def test_a_dose_goes_through_the_guardrails_and_its_time_comes_back(loop: Loop) 
     assert reply.seconds is not None and 2.0 < reply.seconds <= 10.0
     assert reply.action is not None and reply.action.safety.validated and reply.action.outcome is not None
     again = loop.ask(new_request("dose", "jug", action=action), 5.0)
-    assert again is not None and not again.ok and "idempotency" in again.text
+    assert again is not None and again.ok and again.repeated and again.seconds is None, "the answer, and no dose"
+    assert len([e for e in loop.events("ledger_allocated") if e.data["action"] == "h-1"]) == 1
 
 
 def test_a_lost_line_ends_it_with_a_reply(loop: Loop) -> None:

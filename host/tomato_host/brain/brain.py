@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from shared_schemas.records import (
     ActionV1,
@@ -20,6 +20,7 @@ from shared_schemas.records import (
 )
 from shared_schemas.records.anomaly_v1 import AnomalyType
 from shared_schemas.wire import FAULTS
+from tomato_host.brain.admission.answered_verdicts import AnsweredVerdicts
 from tomato_host.brain.control import (
     ControlDecision,
     ControllerMemory,
@@ -29,7 +30,7 @@ from tomato_host.brain.control import (
     fixed_timer,
     rules,
 )
-from tomato_host.brain.control.context import RECENT_H
+from tomato_host.brain.control.context import RECENT_H, later
 from tomato_host.brain.control.plan_columns import MEASURED_ON
 from tomato_host.brain.control.planner.mpc import Clock, PlannerModel, planner
 from tomato_host.brain.control.planner.world_model_adapter import bind_model
@@ -39,10 +40,11 @@ from tomato_host.brain.estimator.estimate import Estimate
 from tomato_host.brain.estimator.pipeline import Estimator
 from tomato_host.brain.estimator.settings import EstimatorSettings
 from tomato_host.brain.forecast_state import ForecastState
+from tomato_host.brain.foreign_holds import ForeignHolds
 from tomato_host.brain.guardrails.context import GuardContext
 from tomato_host.brain.guardrails.guardrails import Guardrails, Verdict
 from tomato_host.brain.guardrails.limits import MILLI, OUTPUT_NAMES
-from tomato_host.brain.guardrails.profiles import DOSES
+from tomato_host.brain.guardrails.profiles import DOSES, OWN_ORIGINS
 from tomato_host.brain.guardrails.settings import GuardSettings
 from tomato_host.brain.safe_mode import SafeModeSettings, SafeModeState, SafeModeStep, Signals, step
 from tomato_host.brain.settings import BudgetSettings, SiteSettings
@@ -66,6 +68,7 @@ TRIGGER_CHECK_S = 60.0
 AIR = ("air_temp_c", "rh_pct", "vpd_kpa")
 RECENT_COLUMNS = (*AIR, *MEASURED_ON)
 
+CLOCK_SET = "clock set"
 NOT_READY = ("UNKNOWN", "BOOT", "SAFE", "READY")
 """States of the board in which it could carry nothing out yet; a decision waits until it is leased."""
 
@@ -144,6 +147,8 @@ class Brain:
         self.settings = settings or BrainSettings()
         self.estimator = Estimator(self.settings.estimator, self.settings.site, self.settings.budgets)
         self.guardrails = Guardrails(self.settings.guardrails, self.settings.budgets)
+        self._answers = AnsweredVerdicts(self.guardrails)
+        self._foreign = ForeignHolds(self.guardrails.ledger)
         zone = self.settings.site.zone
         probes = tuple(probe.id for probe in self.settings.estimator.probes)
         self.forecast_state = ForecastState(self.settings.world_model, zone, probes)
@@ -157,6 +162,8 @@ class Brain:
         self._checked_at: datetime | None = None
         self._previous_water_at: datetime | None = None
         self._vision: VisionV1 | None = None
+        self._due: str | None = None
+        """What asks for a decision at once, until one is taken."""
 
     @property
     def estimate(self) -> Estimate | None:
@@ -178,8 +185,10 @@ class Brain:
         if estimate.late:
             return StepResult(estimate)
         trust = self.update_safe_mode(runtime)
+        if ended := self._foreign.pop_ended(runtime.now):
+            self._due = f"free again: {', '.join(ended)}"
         able = runtime.link_up and devices.board_state not in NOT_READY
-        if not able or not self._trigger_check_due(runtime.now, trust.changed):
+        if not able or not self._trigger_check_due(runtime.now, trust.changed or self._due is not None):
             return StepResult(estimate, trust)
         self.forecast_state.add_state(estimate.state)
         rebuilt = self._rebuild(runtime.now)
@@ -192,15 +201,33 @@ class Brain:
             estimate, trust, rebuilt, why, forecasts.prediction, self.decide(runtime, None if why == "cycle" else why)
         )
 
-    def resume(self, finished: Iterable[ActionV1]) -> None:
-        """Actions of an earlier process, oldest first: their water and time count, and pauses do not begin anew."""
+    def resume(self, finished: Iterable[ActionV1], judged: Iterable[ActionV1] = (), now: datetime | None = None) -> int:
+        """Actions of an earlier process, oldest first: their water and time count, and pauses do not begin anew.
+
+        `judged`: verdicts of the last 24 h, whose ids are answered; returns how many are. `now` None: the newest of the
+        finished actions ends now.
+        """
         actions = tuple(finished)
-        self.guardrails.replay(actions)
+        self.guardrails.replay(actions, now)
         watered = [a.ts for a in actions if a.outcome and a.outcome.delivered_ml]
+        named_at = max((a.ts for a in actions if a.origin in OWN_ORIGINS), default=None)
+        self.memory = replace(self.memory, named_at=named_at)
         if watered:
+            last_water_at = max(watered) if now is None else min(max(watered), now)
             self.memory = replace(
-                self.memory, last_water_at=max(watered), usual_water_ml=recorded_usual_water_ml(actions)
+                self.memory, last_water_at=last_water_at, usual_water_ml=recorded_usual_water_ml(actions)
             )
+        return self._answers.restore(judged, now) if now is not None else 0
+
+    def clock_was_set(self, moved: timedelta) -> None:
+        """The wall clock was set: what was a minute ago stays so, and what follows the local day is decided anew."""
+        self.guardrails.clock_was_set(moved)
+        self._answers.clock_was_set(moved)
+        self.estimator.clock_was_set(moved)
+        self.forecast_state.clock_was_set(moved)
+        self.memory, self.safe_mode = self.memory.moved(moved), self.safe_mode.moved(moved)
+        self._previous_water_at = later(self._previous_water_at, moved)
+        self._due = CLOCK_SET
 
     def add_weather(self, weather: Forecast36hV1) -> None:
         """A forecast of the weather outside has arrived."""
@@ -274,7 +301,7 @@ class Brain:
         if self._estimate is None:
             return None
         now, control = runtime.now, self.settings.control
-        why = decision_triggers.clock_trigger(now, self.memory, self.safe_mode.mode, control)
+        why = decision_triggers.clock_trigger(now, self.memory, self.safe_mode.mode, control) or self._due
         if why is not None or decision_triggers.events_pause(now, self.memory, control):
             return why
         # Asked every minute: no budgets are summed up, no means made but those that the climate's events read.
@@ -289,7 +316,9 @@ class Brain:
         decision = self._controllers[self.settings.control.policy](context)
         if decision.memory.last_water_at != self.memory.last_water_at:
             self._previous_water_at = self.memory.last_water_at
-        self.memory = decision.memory
+        # A clock that was set begins no new cycle: the next decision is due when it was.
+        decided_at = self.memory.decided_at if event == CLOCK_SET else decision.memory.decided_at
+        self.memory, self._due = replace(decision.memory, decided_at=decided_at), None
         guard = self._guard_context(runtime)
         verdicts = tuple(self.guardrails.judge(proposal, guard) for proposal in decision.proposals)
         if any(v.action.type in DOSES and not v.allowed for v in verdicts):
@@ -302,8 +331,10 @@ class Brain:
             self.memory = replace(self.memory, last_water_at=self._previous_water_at)
 
     def judge(self, proposal: ActionV1, runtime: RuntimeContext) -> Verdict:
-        """The same guardrails for a proposal of anybody else."""
-        return self.guardrails.judge(proposal, self._guard_context(runtime))
+        """The same guardrails for a proposal of anybody else, whose id gets one answer however often it comes."""
+        verdict = self._answers.judge(proposal, self._guard_context(runtime))
+        self._foreign.add(verdict)
+        return verdict
 
     # -- inside ------------------------------------------------------------------------------------------------
 

@@ -66,6 +66,10 @@ class ForecastState:
         self._learned_on = today
         return last is not None and today > last
 
+    def clock_was_set(self, moved: timedelta) -> None:
+        """The wall clock was set: the hours that were seen lie as far back as they do."""
+        self.history.shift(round(moved / timedelta(hours=1)))
+
     def learn(self, now: datetime) -> None:
         """Learn the last 24 hours."""
         log = self.history.log(now)

@@ -158,7 +158,7 @@ class BoardRequests:
         if action is None or action.type.value != PUMP.action:
             raise TomatoError("E-CALIBRATE-VALUE", "A dose is a watering.", f"send an action of type {PUMP.action}")
         verdict = self._host.propose(request.id, action)
-        if not verdict.ok:
+        if not verdict.ok or verdict.repeated:
             return verdict
         pump, ended = PumpTimer(), list[ActionV1]()
 

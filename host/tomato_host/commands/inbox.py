@@ -82,6 +82,8 @@ class Reply(BaseModel):
     text: str
     action: ActionV1 | None = None
     """The proposal with its verdict; after a dose with its outcome."""
+    repeated: bool = False
+    """The id was answered before: this is that answer, and nothing has moved again."""
     code: str = ""
     """When it failed for a reason that has a code of docs/errors.md."""
     values: dict[str, int] = {}

@@ -44,6 +44,11 @@ class OperatorOverrides:
         """Whether an operator has requested safe mode."""
         return self.safe_until is not None and now < self.safe_until
 
+    def clock_was_set(self, moved: timedelta) -> None:
+        """The wall clock was set: what was asked for an hour still lasts as long as it would have."""
+        self.paused_until = self.paused_until and self.paused_until + moved
+        self.safe_until = self.safe_until and self.safe_until + moved
+
     def pop_acknowledgement(self) -> bool:
         """True once after an acknowledgement."""
         acknowledged, self.acknowledges = self.acknowledges, False

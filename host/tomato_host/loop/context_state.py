@@ -38,7 +38,8 @@ class ContextState:
         self.link_down_since = self.link_down_since or now
 
     def clock_was_set(self, moved: timedelta) -> None:
-        """The wall clock was set: a lost link is neither older nor younger for it."""
+        """The wall clock was set: a lost link is neither older nor younger for it, an override as long as before."""
+        self._overrides.clock_was_set(moved)
         if self.link_down_since is not None:
             self.link_down_since += moved
 

@@ -97,7 +97,7 @@ class LinkEventHandler:
         stamp = {"a": event.a, "b": event.b, "t_ms": event.t_ms, "seq": event.seq, "boot": event.boot_id}
         self.recorder.event(now, level, "board", event.name, text, **stamp)
         happened = now - timedelta(milliseconds=self.clock.monotonic_ms() - event.host_ms)
-        self.interrupted.on_board_event(event, happened)
+        self.interrupted.on_board_event(event, happened, now)
         if event.name in ("fault", "fault_cleared", "state"):
             self.session.ask_health(self.clock.monotonic_ms())
 

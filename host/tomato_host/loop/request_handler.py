@@ -90,15 +90,20 @@ class RequestHandler:
         `outcome`: the sender waits for what comes of it.
         """
         verdict = self._brain.judge(proposal, self._context.at(self._now()))
-        self._recorder.record(verdict.action)
-        if verdict.allowed:
-            if outcome:  # first: switching off ends at once
-                self._awaited.add(request_id, verdict.action)
-            self._actuator.act(verdict)
+        if not verdict.repeated:
+            self._recorder.record(verdict.action)
+            if verdict.allowed:
+                if outcome:  # first: switching off ends at once
+                    self._awaited.add(request_id, verdict.action)
+                self._actuator.act(verdict)
         text = "accepted" if verdict.allowed else f"refused by {verdict.rule}"
         details = "; ".join(check.text for check in verdict.checks if check.text)
         return Reply(
-            id=request_id, ok=verdict.allowed, text=f"{text}: {details}" if details else text, action=verdict.action
+            id=request_id,
+            ok=verdict.allowed,
+            text=f"{text}: {details}" if details else text,
+            action=verdict.action,
+            repeated=verdict.repeated,
         )
 
     def switch_off(self, outputs: tuple[str, ...], reason: str) -> None:

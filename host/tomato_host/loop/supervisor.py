@@ -80,6 +80,7 @@ class Supervisor:
         self._runtime = runtime
         self._clock = runtime.clock
         self._clock_watch = ClockWatch(runtime.clock)
+        self._context = ContextState(stamped(runtime.clock.now(), settings.zone))
         self._session = session
         self._brain = brain
         self._recorder = recorder
@@ -88,7 +89,6 @@ class Supervisor:
         self._interrupted = interrupted or InterruptedActions()
         self._open_anomalies: tuple[AnomalyV1, ...] | None = None
         self._state_ms = round(settings.state_period_s * 1000)
-        self._context = ContextState(self.now())
         self._ledger = RecordedLedger(brain.guardrails, recorder, runtime.clock)
         self._executor = Executor(SessionCommands(session), self._ledger)
         self._actuator = ExecutorActuator(self._executor, runtime.clock.monotonic_ms, self.now, self._on_finished)
@@ -147,11 +147,11 @@ class Supervisor:
     def begin(self) -> None:
         """Take over what an earlier process has left open, and record the start."""
         # How many actions the ledger begins with: a replay takes over as many from the record before this event.
-        self._brain.resume(self._interrupted.finished)
+        answers = self._brain.resume(self._interrupted.finished, self._interrupted.judged, self.now())
         where = f" Dashboard: {self.status.dashboard}" if self.status.dashboard else ""
         text = f"Running on {self._runtime.name}.{where}"
         resumed = len(self._interrupted.finished)
-        self._recorder.event(self.now(), "INFO", "process", "started", text, resumed=resumed)
+        self._recorder.event(self.now(), "INFO", "process", "started", text, resumed=resumed, answers=answers)
 
     def shut_down(self) -> None:
         """Outputs safe, last records written; an error here must not hide what ended the run."""
@@ -206,11 +206,13 @@ class Supervisor:
         self._status_refresh.refresh(self.now(), run.now_ms)
 
     def check_clock(self) -> None:
-        """Record that the wall clock was set; a lost link is neither older nor younger for it."""
+        """Record that the wall clock was set, and tell it to all that counts in wall time: elapsed time decides."""
         moved = self._clock_watch.step()
         if moved is None:
             return
         self._context.clock_was_set(moved)
+        self._brain.clock_was_set(moved)
+        self.links.source.clock_was_set(self._clock.now())
         text, seconds = describe_clock_step(moved), round(moved.total_seconds(), 3)
         self._recorder.event(self.now(), "WARNING", "process", "clock_set", text, seconds=seconds)
 
@@ -252,7 +254,9 @@ class Supervisor:
         return self.requests.submit(request)
 
     def now(self) -> datetime:
-        """Wall time as the records carry it: local, with its offset."""
+        """Wall time as the records carry it: local, with its offset. Nobody gets a time of a clock that was just set
+        before those who count in wall time know of it."""
+        self.check_clock()
         return stamped(self._clock.now(), self._settings.zone)
 
     def _on_step(self, step: StepResult, now: datetime) -> None:

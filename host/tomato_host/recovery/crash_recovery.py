@@ -1,4 +1,4 @@
-"""Actions of an earlier process, or of a lost link: those that ended, and those whose end was not recorded.
+"""Actions of an earlier process, or of a lost link: those judged, those that ended, and those without a recorded end.
 
 A host may be killed at any instant. The next one takes its ledger over, so that no budget and no pause begins anew, and
 closes what was under way: with what the board says it delivered, or, when it cannot say, as cut off.
@@ -49,6 +49,8 @@ class InterruptedActions:
     """Actions of earlier processes: `finished` for the ledger, `interrupted` to be closed."""
 
     finished: tuple[ActionV1, ...] = ()
+    judged: tuple[ActionV1, ...] = ()
+    """Verdicts, oldest first: their ids have been answered."""
     interrupted: list[InterruptedAction] = field(default_factory=list)
     _due_ms: int | None = None
 
@@ -66,15 +68,19 @@ class InterruptedActions:
         if self.interrupted and self._due_ms is None:
             self._due_ms = now_ms + CONFIRMATION_MS
 
-    def on_board_event(self, event: BoardEvent, happened: datetime) -> None:
-        """Process the end of a pulse that an earlier process had requested."""
+    def on_board_event(self, event: BoardEvent, happened: datetime, now: datetime) -> None:
+        """Process the end of a pulse that an earlier process had requested.
+
+        An action that lies in the future was requested under a clock that was ahead: its time says nothing.
+        """
         if event.name != "pulse_end":
             return
         for left in self.interrupted:
-            row = OUTPUT_BY_NAME[left.output]
-            if row.wire_id == event.a and not left.confirmed and happened >= left.action.ts and left.under_way > 0.0:
+            row, from_future = OUTPUT_BY_NAME[left.output], left.action.ts > now
+            meant = row.wire_id == event.a and not left.confirmed and left.under_way > 0.0
+            if meant and (from_future or happened >= left.action.ts):
                 left.delivered += event.b if row.dose_unit == "ml" else event.b / 1_000.0
-                if row.dose_unit != "ml":
+                if row.dose_unit != "ml" and not from_future:
                     # A renewed pulse is reported as a whole: what earlier parts were settled with is included.
                     left.delivered = min(left.delivered, (happened - left.action.ts).total_seconds())
                 left.under_way, left.confirmed = 0.0, True
@@ -108,6 +114,7 @@ def _closed(left: InterruptedAction, now: datetime) -> ActionV1:
 def read_interrupted_actions(root: Path) -> InterruptedActions:
     """The last actions of the dataset at `root`. Damaged lines are skipped; without a dataset there are none."""
     ended: dict[str, ActionV1] = {}
+    judged: list[ActionV1] = []
     waiting: dict[str, InterruptedAction] = {}
     for payload in tail(root, "action_v1"):
         action = _action(payload)
@@ -116,13 +123,15 @@ def read_interrupted_actions(root: Path) -> InterruptedActions:
         if action.outcome is not None:
             ended[action.id] = action
             waiting.pop(action.id, None)
-        elif action.safety.validated and action.params.state != "OFF":
+            continue
+        judged.append(action)
+        if action.safety.validated and action.params.state != "OFF":
             waiting[action.id] = InterruptedAction(action)
     for event in tail(root, "event_v1"):
         left = waiting.get(str(event.get("data", {}).get("action")))
         if left is not None:
             _move(left, event)
-    return InterruptedActions(tuple(ended.values()), list(waiting.values()))
+    return InterruptedActions(tuple(ended.values()), tuple(judged), list(waiting.values()))
 
 
 def _move(left: InterruptedAction, event: dict[str, Any]) -> None:

@@ -29,6 +29,7 @@ from shared_schemas.records.action_v1 import OUTPUT_OF
 from tomato_host.brain.brain import Brain, BrainSettings
 from tomato_host.brain.guardrails.guardrails import Verdict
 from tomato_host.brain.guardrails.ledger_events import ledger_event, replay_event
+from tomato_host.brain.guardrails.profiles import OWN_ORIGINS
 from tomato_host.brain.world_model.model import WorldModel
 from tomato_host.commands.inbox import Request
 from tomato_host.loop.context_state import ContextState
@@ -46,8 +47,6 @@ _COMPARED = frozenset(
         "prediction_36h_v1",
     }
 )
-_OWN_ORIGINS = frozenset({"controller", "safe_mode", "policy"})
-"""Origins of proposals that the brain makes itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +107,7 @@ class Checker:
         self._stored_model = stored_model
         self._accepted: dict[str, ActionV1] = {}
         self._finished: dict[str, ActionV1] = {}
+        self._judged: list[ActionV1] = []
         self.result = CheckResult()
         self._settings = settings
         self._decides = decides
@@ -169,7 +169,9 @@ class Checker:
             self._close_group()
             self._restart(event.ts)
             resumed = int(event.data.get("resumed") or 0)
-            self._brain.resume(list(self._finished.values())[-resumed:] if resumed else ())
+            finished = list(self._finished.values())[-resumed:] if resumed else ()
+            # A recording of before 0.3 counts no answers; its process had none to give.
+            self._brain.resume(finished, self._judged if "answers" in event.data else (), event.ts)
         elif event.kind == "process" and event.name == "clock_set":
             self._shift(timedelta(seconds=float(event.data.get("seconds") or 0.0)))
         elif event.kind == "model" and event.name == "model_loaded" and self._stored_model is not None:
@@ -185,6 +187,7 @@ class Checker:
     def _shift(self, moved: timedelta) -> None:
         """The recorded host's clock was set: what it counts from moved with it."""
         self._context.clock_was_set(moved)
+        self._brain.clock_was_set(moved)
         if self._safe_mode_at is not None:
             self._safe_mode_at += moved
 
@@ -206,9 +209,11 @@ class Checker:
                 self._finished[str(action.id)] = action
             self._brain.add_outcome(action)
             return
+        if action.type in OUTPUT_OF:
+            self._judged.append(action)
         if action.safety.validated:
             self._accepted[str(action.id)] = action
-        if action.origin in _OWN_ORIGINS:
+        if action.origin in OWN_ORIGINS:
             self._compare(action, self._recomputed(action))
         else:
             # A proposal from outside the brain: judged again by the current guardrails.
@@ -311,7 +316,8 @@ def _request(event: EventV1) -> Request:
 
 
 def _as_proposed(action: ActionV1) -> ActionV1:
-    return action.model_copy(update={"safety": ActionV1.model_fields["safety"].default})
+    asked = action.safety.asked or action.params
+    return action.model_copy(update={"safety": ActionV1.model_fields["safety"].default, "params": asked})
 
 
 def _kind(record: Record) -> str:

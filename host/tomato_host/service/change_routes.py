@@ -51,7 +51,7 @@ class WaterBody(RequestBody):
 
 
 class SwitchBody(RequestBody):
-    """Switch an output ON for a time, or OFF."""
+    """Switch an output on, or keep it off, for a time; then the plan applies again."""
 
     output: SwitchableOutput
     state: Literal["ON", "OFF"]
@@ -74,7 +74,7 @@ def water_action(ask: WaterBody, who: str) -> ActionV1:
 
 def switch_action(ask: SwitchBody, who: str) -> ActionV1:
     """The proposal of a switch."""
-    params = Params(state="OFF") if ask.state == "OFF" else Params(state="ON", seconds=ask.seconds)
+    params = Params(state=ask.state, seconds=ask.seconds)
     return action_of(ActionType(OUTPUT_BY_NAME[ask.output].action), params, ask.reason, who)
 
 

@@ -46,6 +46,8 @@ class WaterMeter:
         self.used_ml = 0.0
         self._flow_ml: float | None = None
         self._day: date | None = None
+        self._jumped = False
+        """The date was set forward, with no midnight lived since."""
         self._seeded = False
 
     def seed(self, ml: float) -> None:
@@ -63,10 +65,20 @@ class WaterMeter:
             self.used_ml += flow_ml - self._flow_ml
         self._flow_ml = flow_ml
 
+    def set_day(self, today: date) -> None:
+        """The clock was set: no midnight was lived, so today's water stays, under today's new date.
+
+        Set back, it is today again only where it was set forward before; else the rule of `_start_day` holds.
+        """
+        if self._day is not None and today > self._day:
+            self._day, self._jumped = today, True
+        elif self._jumped:
+            self._day, self._jumped = today, False
+
     def _start_day(self, today: date) -> None:
         """A new day begins at zero. A clock set back over midnight does not: yesterday's water is not given twice."""
         if self._day is not None and today > self._day:
-            self.used_ml = 0.0
+            self.used_ml, self._jumped = 0.0, False
         if self._day is None or today > self._day or self._day - today > timedelta(days=1):
             self._day = today
 
@@ -122,6 +134,10 @@ class BoardSource:
         if len(health.day_used) > PUMP.wire_id:
             self._meter.seed(float(health.day_used[PUMP.wire_id]))
         return self._update(now)
+
+    def clock_was_set(self, now: datetime) -> None:
+        """The wall clock was set to `now`: the water of today goes on, under the date that the day has now."""
+        self._meter.set_day(self._local(now).date())
 
     def on_sample(self, sample: Sample, now: datetime, now_ms: int) -> tuple[ObservationV1, DeviceStatusV1]:
         """One set of readings, stamped with the time at which the board took it."""

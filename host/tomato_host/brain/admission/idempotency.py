@@ -21,8 +21,8 @@ action is a record of its own. A host that is killed between the verdict and the
 doubled it; water that is missing shows in the soil, water that came twice does not come back.
 
 *Over a restart* the table is filled from the dataset, where each verdict stands before its effect
-(`recovery/answers.py`). Until this is done (`ready`), an id that is not in the table may still have an answer: it gets
-UNAVAILABLE (503, come again), never a second effect.
+(`recovery/crash_recovery.py`). Until this is done (`ready`), an id that is not in the table may still have an answer:
+it gets UNAVAILABLE (503, come again), never a second effect.
 
 *Age.* An answer is repeated for LIFETIME_S. Times are seconds of any one clock. An entry that lies in the future was
 stored under a clock that was ahead: it counts as stored now, for to forget it would allow a second effect, and to leave
@@ -124,6 +124,10 @@ class IdempotencyTable(Generic[Answered]):
         self.ready = True
         self._forget(now_s)
         return len(self._stored)
+
+    def shift(self, by_s: float) -> None:
+        """The clock was set by this much: every answer stays as old as it is."""
+        self._stored = {key: replace(intent, at_s=intent.at_s + by_s) for key, intent in self._stored.items()}
 
     def _forget(self, now_s: float) -> None:
         """Drop the oldest while they are over their age or too many. Amortised O(1): order is the order of storing."""

@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from shared_schemas.records.agent_v1 import AgentV1
 from tomato_host.brain.admission.case import AdmissionCase
 from tomato_host.brain.admission.refusals import Refusal
-from tomato_host.brain.guardrails.ledger import DAY_S, HOUR_S, RollingWindow
+from tomato_host.brain.guardrails.ledger import HOUR_S
+from tomato_host.brain.guardrails.rolling_window import DAY_S, RollingWindow
 
 MILLI = 1_000
 INTENTS = "intents_per_hour"

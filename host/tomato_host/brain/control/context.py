@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 
 from shared_schemas.records.action_v1 import ActionV1
 from shared_schemas.records.base import Mode
@@ -38,6 +38,53 @@ class ControllerMemory:
     mode: Mode = "NORMAL"
     tent: ParameterEstimate = field(default_factory=prior_estimate)
     """What the planner believes of the tent, from what it saw duties do."""
+    named_at: datetime | None = None
+    """The newest moment that gave a decision its name; names must not repeat when the clock is set back."""
+
+    clock_off: timedelta = timedelta(0)
+    """How far the clock has been set since this process began."""
+    first_duty: Mapping[str, float] = field(default_factory=dict)
+    """The duties of before the clock was set away from what it showed first."""
+    still_on: tuple[str, ...] = ()
+    """Outputs that a forgotten duty may have left on: to be switched off where they are not wanted."""
+
+    def moved(self, by: timedelta) -> ControllerMemory:
+        """The same memory after the wall clock was set by this much.
+
+        The edge of the light hours is forgotten: it is the wall's. So are the duties of another time of day, for rules
+        that go on from the last share would carry what a false night asked for into the whole day; when the clock comes
+        back to what it showed first, the duties of then hold again.
+        """
+        off, duty, first = self.clock_off + by, self.duty, self.first_duty
+        if abs(by) >= OTHER_TIME_OF_DAY:
+            first = duty if abs(self.clock_off) < OTHER_TIME_OF_DAY else first
+            duty = first if abs(off) < OTHER_TIME_OF_DAY else {}
+        return replace(
+            self,
+            decided_at=later(self.decided_at, by),
+            last_water_at=later(self.last_water_at, by),
+            light_edge_at=None,
+            tent=replace(self.tent, at=later(self.tent.at, by)),
+            duty=duty,
+            clock_off=off,
+            first_duty=first,
+            still_on=tuple(sorted({*self.still_on, *(name for name, share in self.duty.items() if share > 0.0)})),
+        )
+
+
+OTHER_TIME_OF_DAY = timedelta(minutes=15)
+"""A clock set by less corrects itself; by more it shows another time of day."""
+
+
+def later(moment: datetime | None, by: timedelta) -> datetime | None:
+    """A moment as the clock shows it after it was set; None stays None."""
+    return None if moment is None else moment + by
+
+
+def elapsed_s(now: datetime, then: datetime | None) -> float | None:
+    """Seconds since `then`; None for never, and for a moment that lies in the future: a clock was ahead then."""
+    since_s = None if then is None else (now - then).total_seconds()
+    return None if since_s is None or since_s < 0.0 else since_s
 
 
 @dataclass(frozen=True, slots=True)

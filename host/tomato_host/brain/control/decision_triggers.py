@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from shared_schemas.records.base import Mode
-from tomato_host.brain.control.context import ControllerMemory, DecisionContext
+from tomato_host.brain.control.context import ControllerMemory, DecisionContext, elapsed_s
 from tomato_host.brain.control.control_inputs import air_readings, driest_probe, good_probes
 from tomato_host.brain.control.rules import HARD_LOW_PCT
 from tomato_host.brain.control.settings import ControlSettings
@@ -39,8 +39,8 @@ def clock_trigger(now: datetime, memory: ControllerMemory, mode: Mode, settings:
 
 def events_pause(now: datetime, memory: ControllerMemory, settings: ControlSettings) -> bool:
     """Whether the climate is not asked now: its events keep `event_pause_s` after a decision."""
-    decided_at = memory.decided_at
-    return decided_at is not None and (now - decided_at).total_seconds() < settings.event_pause_s
+    since_s = elapsed_s(now, memory.decided_at)
+    return since_s is not None and since_s < settings.event_pause_s
 
 
 def climate_trigger(context: DecisionContext) -> str | None:
@@ -56,8 +56,7 @@ def climate_trigger(context: DecisionContext) -> str | None:
         return "hot"
     driest = driest_probe(context, good_probes(context))
     if driest is not None and driest.moisture_pct is not None:
-        last = context.memory.last_water_at
-        since_s = None if last is None else (context.now - last).total_seconds()
+        since_s = elapsed_s(context.now, context.memory.last_water_at)
         dry = driest.moisture_pct < setpoints.soil_low_pct - HARD_LOW_PCT
         if dry and (since_s is None or since_s >= context.settings.water_pause_s):
             return "soil very dry"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tomato_host.brain.control.context import ControlDecision, DecisionContext
+from tomato_host.brain.control.context import ControlDecision, DecisionContext, elapsed_s
 from tomato_host.brain.control.control_inputs import read_inputs
 from tomato_host.brain.control.proposals import OutputRequest, build_decision
 from tomato_host.brain.control.rules import light
@@ -18,7 +18,7 @@ def decide(context: DecisionContext) -> ControlDecision:
     setpoints, cycle_s = inputs.setpoints, inputs.cycle_s
     memory = context.memory
     pause_s = setpoints.photoperiod_h * 3_600.0 / DOSES_A_DAY
-    since = None if memory.last_water_at is None else (context.now - memory.last_water_at).total_seconds()
+    since = elapsed_s(context.now, memory.last_water_at)
     due = setpoints.light_hours and (since is None or since >= pause_s - 60.0)
     dose = setpoints.water_ml_per_day / DOSES_A_DAY if due else 0.0
     lamp = light(inputs)

@@ -10,7 +10,7 @@ from typing import Literal
 from shared_schemas.devices import OUTPUT_BY_NAME, OUTPUTS, PUMP, Output
 from shared_schemas.records.action_v1 import OUTPUT_OF, ActionType, ActionV1, Origin, Params, Why
 from shared_schemas.records.plan_v1 import PlanStep, PlanV1, RejectedPlan, Score
-from tomato_host.brain.control.context import ControlDecision, DecisionContext
+from tomato_host.brain.control.context import ControlDecision, ControllerMemory, DecisionContext
 from tomato_host.brain.control.targets import setpoints_at
 from tomato_host.brain.control.water_usage import usual_water_ml
 
@@ -39,9 +39,13 @@ class OutputRequest:
     pulses: int = 1
 
 
-def stamp(now: datetime) -> str:
-    """A decision's name: its second in UTC, so that names never repeat after a restart."""
-    return now.astimezone(UTC).strftime("%Y%m%dT%H%M%S")
+def stamp(context: DecisionContext) -> str:
+    """A decision's name: its second in UTC, so that names never repeat after a restart.
+
+    Where the clock has been set back and may pass the same second again, the count of decisions is added.
+    """
+    memory, name = context.memory, context.now.astimezone(UTC).strftime("%Y%m%dT%H%M%S")
+    return name if memory.named_at is None or context.now > memory.named_at else f"{name}-{memory.decisions}"
 
 
 def _params(request: OutputRequest, cycle_s: float) -> Params:
@@ -59,7 +63,7 @@ def _params(request: OutputRequest, cycle_s: float) -> Params:
 def _action(
     context: DecisionContext, kind: ActionType, params: Params, why: Why, index: int, origin: Origin
 ) -> ActionV1:
-    name = stamp(context.now)
+    name = stamp(context)
     return ActionV1(
         schema_version="action_v1",
         ts=context.now,
@@ -83,7 +87,7 @@ def propose(
         kind = TYPE_OF[request.output]
         if request.amount > 0.0:
             params = _params(request, context.settings.cycle_s)
-        elif OUTPUT_BY_NAME[request.output].kind == "relay" and context.memory.duty.get(request.output, 0.0) > 0.0:
+        elif OUTPUT_BY_NAME[request.output].kind == "relay" and _may_run(context.memory, request.output):
             params = Params(state="OFF")
         else:
             continue
@@ -93,6 +97,11 @@ def propose(
         why = Why(objective_hint="nothing to do", text=text, state_ts=state.ts)
         actions.append(_action(context, ActionType.NO_ACTION, Params(), why, 0, origin))
     return tuple(actions)
+
+
+def _may_run(memory: ControllerMemory, output: str) -> bool:
+    """Whether an earlier decision has asked for it: it may be on, and is to be switched off."""
+    return memory.duty.get(output, 0.0) > 0.0 or output in memory.still_on
 
 
 def duties(requests: Sequence[OutputRequest], cycle_s: float) -> dict[str, float]:
@@ -163,7 +172,7 @@ def build_decision(
     plan = PlanV1(
         schema_version="plan_v1",
         ts=context.now,
-        id=f"p-{stamp(context.now)}",
+        id=f"p-{stamp(context)}",
         controller=controller,
         state_ts=context.state.ts,
         horizon_h=horizon_h or context.settings.cycle_s / 3_600.0,
@@ -179,6 +188,8 @@ def build_decision(
         context.memory,
         decided_at=context.now,
         decisions=context.memory.decisions + 1,
+        still_on=(),
+        named_at=max(context.now, context.memory.named_at or context.now),
         duty=duties(requests, context.settings.cycle_s),
         last_plan=plan,
         mode=context.mode,

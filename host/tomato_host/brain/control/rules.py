@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from shared_schemas.devices import OUTPUTS
-from tomato_host.brain.control.context import ControlDecision, DecisionContext
+from tomato_host.brain.control.context import ControlDecision, DecisionContext, elapsed_s
 from tomato_host.brain.control.control_inputs import ControlInputs, read_inputs
 from tomato_host.brain.control.photoperiod import share_of_day
 from tomato_host.brain.control.proposals import OutputRequest, build_decision
@@ -217,8 +217,7 @@ def _usual_left_ml(inputs: ControlInputs) -> float:
 
 
 def _since_water_s(inputs: ControlInputs) -> float | None:
-    last = inputs.context.memory.last_water_at
-    return None if last is None else (inputs.now - last).total_seconds()
+    return elapsed_s(inputs.now, inputs.context.memory.last_water_at)
 
 
 def _blind(inputs: ControlInputs) -> OutputRequest:

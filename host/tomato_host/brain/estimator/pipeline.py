@@ -105,6 +105,9 @@ class Estimator:
         self._last: Estimate | None = None
         self._open: tuple[AnomalyV1, ...] = ()
         self._late_in_a_row = 0
+        self._midnight_s: float | None = None
+        self._off_s = 0.0
+        """How far the clock has been set since the start."""
 
     @property
     def settings(self) -> EstimatorSettings:
@@ -125,7 +128,7 @@ class Estimator:
         as the last estimate with `late` set and no anomalies. After twelve such in a row that are no backlog the clock
         was set back, and all memory starts anew. `vision` is the newest result of a photo, if any.
         """
-        t_s = observation.ts.timestamp()
+        t_s = observation.ts.timestamp() - self._off_s
         if self._t_s is None:
             self._build(observation)
             self._t_s = t_s - self._settings.sample_period_s
@@ -168,6 +171,14 @@ class Estimator:
         self._last = self._moment(observation.ts, devices, vision, values, derived, confidences, overall, anomalies)
         return self._last
 
+    def clock_was_set(self, moved: timedelta) -> None:
+        """The wall clock was set: memory of readings goes on, for it counts by elapsed time; only the day is new.
+
+        Times inside are those of the clock as it was at the start; records carry the time that the clock shows.
+        """
+        self._off_s += moved.total_seconds()
+        self._midnight_s = None
+
     def _clock_was_set_back(self, observation: ObservationV1) -> bool:
         """Fresh observations that keep coming from the past: the clock was set, and memory must start anew."""
         if observation.board is not None and observation.board.backlog:
@@ -177,7 +188,7 @@ class Estimator:
             return False
         self._late_in_a_row = 0
         self._build(observation)
-        self._t_s = observation.ts.timestamp() - self._settings.sample_period_s
+        self._t_s = observation.ts.timestamp() - self._off_s - self._settings.sample_period_s
         return True
 
     def _build(self, first: ObservationV1) -> None:
@@ -294,7 +305,9 @@ class Estimator:
                 leaf_vpd = max(0.0, saturation_vapour_pressure_kpa(leaf, formula) - saturated + vpd)
         if air is not None and leaf is not None and abs(leaf - air) <= LEAF_FROM_AIR_MAX_K:
             delta = leaf - air
-        if t_s >= self._midnight_s:
+        if self._midnight_s is None:  # the clock was set: no midnight was lived, today has another date
+            self._midnight_s = _next_midnight_s(ts, self._zone)
+        elif ts.timestamp() >= self._midnight_s:
             self._dli.new_day()
             self._midnight_s = _next_midnight_s(ts, self._zone)
         if light is not None:
@@ -418,7 +431,7 @@ class Estimator:
         anomalies: list[AnomalyV1],
     ) -> Estimate:
         sensors: list[SensorMoment] = [
-            (t.channel.name, t.fitted, t.faults, c, t.last_good_s, t.reason)
+            (t.channel.name, t.fitted, t.faults, c, self._wall_s(t.last_good_s), t.reason)
             for t, c in zip(self._tracks, confidences, strict=True)
         ]
         return Estimate(
@@ -434,6 +447,10 @@ class Estimator:
             tuple(anomalies),
             self._open,
         )
+
+    def _wall_s(self, t_s: float | None) -> float | None:
+        """A moment inside as the clock shows it now."""
+        return None if t_s is None else t_s + self._off_s
 
 
 def _outputs_on(devices: DeviceStatusV1, door_open: bool | None) -> int:

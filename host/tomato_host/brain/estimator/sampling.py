@@ -30,7 +30,8 @@ def sampling_plan(
         if period_s is None or period_s >= base_period_s or "increase_sampling" not in anomaly.required_response:
             continue
         reason = f"{anomaly.type.value} {anomaly.subject}" if anomaly.subject else anomaly.type.value
-        overrides.append(SamplingOverride(start=anomaly.ts, end=ts + WINDOW_LASTS, period_s=period_s, reason=reason))
+        start = min(anomaly.ts, ts)  # one from the future opened under a clock that was ahead
+        overrides.append(SamplingOverride(start=start, end=ts + WINDOW_LASTS, period_s=period_s, reason=reason))
     overrides.sort(key=lambda o: (o.period_s, o.reason))
     return SamplingPlanV1(
         schema_version="sampling_plan_v1",

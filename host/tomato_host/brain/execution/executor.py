@@ -24,12 +24,18 @@ At most one job an output; a newer action replaces the older one, which stays in
 its last command, so that its outcome tells what it really delivered. Every pulse is allocated in the guardrails' ledger
 before it is sent and settled (or refunded) with its RESULT: the executor owns no budget.
 
+`not_after` is looked at before every try, for a refused pulse is tried again and a busy output waited for. Once it has
+passed, an action that has not begun never begins (EXPIRED). A dose of several pulses that began in time goes on, but
+each of its pulses must begin as soon after it is due as the first had to: nobody expects a late pulse any more. A relay
+that has begun is held by renewals, which are no tries. The time left is taken at the start and counted on the monotonic
+clock, so that a wall clock that is set makes nothing late and nothing early.
+
 A dose is never repeated blindly: after ABORTED or a lost link the amount of water is unknown, so the rest is given up
 and the ledger counts the pulse in full. Relays may try again after a refusal or an abort, their cause may pass.
 
-An outcome is DONE (ran to its end, or gave way to its successor after delivering), ABORTED (cut short),
-REJECTED_BY_BOARD (nothing came, the board refused). A dose whose last pulse was never confirmed has no known amount:
-`pop_unconfirmed` gives it to the caller, who waits for what the board may still report.
+An outcome is DONE (ran to its end, or gave way to its successor after delivering), ABORTED (cut short), EXPIRED (its
+time passed before it began), REJECTED_BY_BOARD (nothing came, the board refused). A dose whose last pulse was never
+confirmed has no known amount: `pop_unconfirmed` gives it to the caller, who waits for what the board may still report.
 
 Rejected: one timer per output (the order of events would depend on the scheduler, and no replay could repeat it), and
 sending the whole schedule to the board (then the board would need a plan language, and a killed host could not be told
@@ -60,6 +66,7 @@ TRANSIENT_REFUSALS = PASSES_SOON | {"min_pause", "busy", "group_excluded"}
 DUTY_SLOT_MS = 900_000
 """A duty is spread in slots of a quarter of an hour: short for air and roots, long for a relay."""
 NEVER_MS = 1 << 62
+EXPIRED = "not_after has passed"
 FULL_DUTY = 0.95
 """Above this share a duty is simply on."""
 
@@ -121,6 +128,12 @@ class OutputJob:
     open_cmds: dict[int, int] = field(default_factory=dict)
     """Commands not answered for good, and what was drawn for each."""
     all_cmds: list[int] = field(default_factory=list)
+    patience_ms: int | None = None
+    """How long after it is due a pulse may begin; None: as long as it takes."""
+    due_ms: int = 0
+    """From when on the next pulse could begin, if nothing refused it."""
+    begun: bool = False
+    """A pulse of it was accepted."""
     pulse_end_ms: int = 0
     next_try_ms: int = 0
     delivered: float = 0.0
@@ -204,7 +217,9 @@ class Executor:
             self._guardrails.release(action)
             return
         row = OUTPUT_BY_NAME[output]
-        self._jobs[output] = OutputJob(action, row, plan_segments(action, row, now_ms))
+        patience_ms = None if action.not_after is None else round((action.not_after - now).total_seconds() * 1000.0)
+        segments = plan_segments(action, row, now_ms)
+        self._jobs[output] = OutputJob(action, row, segments, patience_ms=patience_ms, due_ms=now_ms)
         self.tick(now_ms, now)
 
     def tick(self, now_ms: int, now: datetime) -> None:
@@ -225,7 +240,7 @@ class Executor:
         if job is None:
             return None
         if result.status == "ACCEPTED":
-            job.refusals = 0
+            job.refusals, job.begun = 0, True
             return job.row.name
         drawn = job.open_cmds.pop(result.cmd_id)
         if result.status == "REJECTED":
@@ -234,12 +249,13 @@ class Executor:
                 job.segments[0].left += drawn
             self._refused(job, result.reason, now_ms)
         else:
+            job.begun = True
             job.delivered += result.delivered
             self._guardrails.settle(job.action, drawn / job.milli, result.delivered / job.milli, now)
             if result.status == "ABORTED":
                 self._aborted(job, result.reason, now_ms)
             elif not job.row.renewable:
-                job.next_try_ms = now_ms + job.row.min_off_ms
+                job.due_ms = job.next_try_ms = now_ms + job.row.min_off_ms
         self._finish_closing(now)
         self.tick(now_ms, now)
         return job.row.name
@@ -314,7 +330,10 @@ class Executor:
             job.segments.pop(0)
         if not job.segments or now_ms < max(job.next_try_ms, job.segments[0].start_ms):
             return
-        if job.row.renewable:
+        if _is_late(job, now_ms):
+            job.reason, job.cut = EXPIRED, True
+            job.segments.clear()
+        elif job.row.renewable:
             self._hold(job, job.segments[0], now_ms, now)
         elif not self._busy(job):
             self._dose(job, job.segments[0], now_ms, now)
@@ -416,8 +435,17 @@ class Executor:
         )
 
 
+def _is_late(job: OutputJob, now_ms: int) -> bool:
+    """Whether the next pulse may not begin any more: its `not_after` has passed."""
+    if job.patience_ms is None or (job.begun and job.row.kind == "relay"):
+        return False
+    return now_ms > max(job.due_ms, job.segments[0].start_ms) + job.patience_ms
+
+
 def _final_status(job: OutputJob) -> Status:
     """DONE when it ran to its end, or gave way to its successor; ABORTED when cut; the board's no when nothing came."""
+    if job.delivered <= 0.0 and job.reason == EXPIRED:
+        return "EXPIRED"
     if job.delivered <= 0.0 and job.refusals:
         return "REJECTED_BY_BOARD"
     if job.reason == "replaced" and job.delivered > 0.0:

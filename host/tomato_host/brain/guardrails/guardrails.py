@@ -9,22 +9,26 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from math import ceil
 from typing import Any
 
 from shared_schemas.devices import OUTPUTS
-from shared_schemas.records.action_v1 import OUTPUT_OF, ActionType, ActionV1, Check, Params, Safety
+from shared_schemas.records.action_v1 import OUTPUT_OF, ActionType, ActionV1, Check, Outcome, Params, Safety
 from tomato_host.brain.guardrails.context import GuardContext, ProposalCase, RuleFinding
 from tomato_host.brain.guardrails.ledger import Hold, Ledger
 from tomato_host.brain.guardrails.limits import MILLI, OUTPUT_NAMES, build_limits, check_thresholds
-from tomato_host.brain.guardrails.profiles import DOSES, PROFILES, RANK
+from tomato_host.brain.guardrails.profiles import DOSES, OWN_ORIGINS, PROFILES, RANK
 from tomato_host.brain.guardrails.refusal_text import finding_text, possible_again
-from tomato_host.brain.guardrails.rules import CLIPPING, OFF_RULES, REFUSING, RULE_NAMES, asks_for
+from tomato_host.brain.guardrails.rules import CLIPPING, OFF_RULES, REFUSING, RULE_NAMES, asker, asks_for, hold_key
 from tomato_host.brain.guardrails.settings import GuardSettings
 from tomato_host.brain.settings import BudgetSettings
 
 GRACE_S = 120.0
 """A hold outlasts its span by this much: the board's minimum pauses push the last pulse back."""
+LONGEST_S = 21_600.0
+"""No settings allow an action that reaches further (`GuardSettings.longest_s`)."""
+PART_S = 900.0
 OFF_NAMES = tuple(name for name, _ in OFF_RULES)
 MOST_MILLI = 86_400 * MILLI
 EXCLUDES: dict[str, tuple[str, ...]] = {
@@ -50,6 +54,8 @@ class Verdict:
     checks: tuple[Check, ...] = ()
     preempts: tuple[str, ...] = ()
     """Outputs whose running action the executor must stop first."""
+    repeated: bool = False
+    """The answer of before to an id that came again: it is recorded and carried out already."""
 
 
 def _check(rule: str, finding: RuleFinding, now: datetime) -> Check:
@@ -65,10 +71,11 @@ def _check(rule: str, finding: RuleFinding, now: datetime) -> Check:
     )
 
 
-def _refused(
-    action: ActionV1, rule: str, finding: RuleFinding, now: datetime, before: tuple[Check, ...] = ()
+def refused(
+    action: ActionV1, rule: str, finding: RuleFinding, before: tuple[Check, ...] = (), now: datetime | None = None
 ) -> Verdict:
-    check = _check(rule, finding, now)
+    """The verdict that refuses `action` by `rule`, after the checks `before`; `now` only words the text."""
+    check = _check(rule, finding, now or action.ts)
     if check.ok:  # clipped to nothing worth doing: a refusal by the rule that clipped
         check = check.model_copy(update={"ok": False})
     safety = Safety.model_construct(
@@ -86,6 +93,26 @@ def _clipped_params(case: ProposalCase) -> Params:
         pulses = max(params.pulses or 1, -(-case.milli // case.limit.pulse_milli))
         return params.model_copy(update={"ml": case.milli / MILLI, "pulses": pulses})
     return params.model_copy(update={"seconds": case.milli / MILLI})
+
+
+def _parts(action: ActionV1, outcome: Outcome) -> list[tuple[float, int]]:
+    """When an action delivered how much, as (epoch seconds, thousandths).
+
+    A record has the sum alone. A dose is counted at its end. Hours of light counted at their end would fill the day's
+    budget with what is long past, so on-time is spread evenly over the action, a part for each quarter of an hour.
+    """
+    ended_s = (outcome.finished_ts or action.ts).timestamp()
+    milli = round(((outcome.delivered_ml if action.type in DOSES else outcome.delivered_s) or 0.0) * MILLI)
+    lasted_s = ended_s - action.ts.timestamp()
+    # A longer span than any action has, or none, is that of a clock that was set in between.
+    even = action.type not in DOSES and 0.0 < lasted_s <= LONGEST_S + GRACE_S
+    count = max(1, ceil(lasted_s / PART_S)) if even else 1
+    ends = [milli * (part + 1) // count for part in range(count)]
+    return [
+        (ended_s - (count - 1 - part) * lasted_s / count, end - before)
+        for part, (before, end) in enumerate(zip([0, *ends], ends, strict=False))
+        if end > before
+    ]
 
 
 class Guardrails:
@@ -115,7 +142,7 @@ class Guardrails:
         if not (limit.least_milli <= milli <= MOST_MILLI or (off and milli == 0)):
             asked, least = milli / MILLI, limit.least_milli / MILLI
             nonsense = RuleFinding(asked, least, "amount too small, too large or no number")
-            return _refused(proposal, "schema", nonsense, context.now)
+            return refused(proposal, "schema", nonsense, now=context.now)
         case = ProposalCase(
             action=proposal,
             kind=proposal.type,
@@ -132,13 +159,8 @@ class Guardrails:
         for name, rule in OFF_RULES if off else REFUSING:
             finding = rule(case)
             if finding is not None:
-                return self._refuse(case, name, finding)
+                return refused(proposal, name, finding, now=context.now)
         return self._allow_off(case) if off else self._clip_and_allow(case)
-
-    def _refuse(self, case: ProposalCase, rule: str, finding: RuleFinding, before: tuple[Check, ...] = ()) -> Verdict:
-        if rule != "idempotency" and case.action.id is not None:
-            self.ledger.remember(case.action.id)
-        return _refused(case.action, rule, finding, case.context.now, before)
 
     def _no_output(self, proposal: ActionV1, now_s: float) -> Verdict:
         """STOP_ALL always passes and ends every hold; NO_ACTION is only recorded."""
@@ -158,7 +180,7 @@ class Guardrails:
             if finding is None:
                 continue
             if finding.milli is None or finding.milli < limit.least_milli:
-                return self._refuse(case, name, finding, checks)
+                return refused(case.action, name, finding, checks, case.context.now)
             case.milli = finding.milli
             checks, last = (*checks, _check(name, finding, case.context.now)), (name, finding)
         return self._reserve(case, checks, last)
@@ -168,7 +190,7 @@ class Guardrails:
         return self._reserve(case, (), None)
 
     def _reserve(self, case: ProposalCase, checks: tuple[Check, ...], last: tuple[str, RuleFinding] | None) -> Verdict:
-        output, key = case.limit.output, str(case.action.id)
+        output, key = case.limit.output, hold_key(case.action)
         affected = [output]
         if case.milli > 0 and case.kind in EXCLUDES:
             affected += EXCLUDES[case.kind]
@@ -176,10 +198,14 @@ class Guardrails:
         for name in preempts:
             self.ledger.end_hold(name)
         self.ledger.remember(key)
-        self.ledger.reserve(output, Hold(key, case.rank, case.milli, case.now_s + case.span_s + GRACE_S), case.now_s)
+        hold = Hold(key, case.rank, case.milli, case.now_s + case.span_s + GRACE_S, case.now_s)
+        self.ledger.reserve(output, hold, asker(case.action), case.now_s)
         names = RULE_NAMES if case.milli else OFF_NAMES
+        # The brain's own ids never come again; of others the asked parameters tell a retry from another intent.
+        asked = case.action.params if last is not None and case.action.origin not in OWN_ORIGINS else None
+        clipped_by = tuple(c.rule for c in checks)
         safety = Safety.model_construct(
-            validated=True, guardrails=names, refused_by=None, clipped_by=tuple(c.rule for c in checks), checks=checks
+            validated=True, guardrails=names, refused_by=None, clipped_by=clipped_by, checks=checks, asked=asked
         )
         update: dict[str, Any] = {"safety": safety}
         if last is not None:
@@ -196,7 +222,7 @@ class Guardrails:
         """
         limit, now_s = self.limits[action.type], now.timestamp()
         held = self.ledger.hold(limit.output, now_s)
-        if held is None or held.key != action.id:
+        if held is None or held.key != hold_key(action):
             return 0.0
         milli = min(
             int(amount * MILLI),
@@ -217,7 +243,7 @@ class Guardrails:
 
     def refund(self, action: ActionV1, drawn: float) -> None:
         """The board refused a pulse before it began: what was drawn for it may be drawn again."""
-        self.ledger.refund(self.limits[action.type].output, str(action.id), round(drawn * MILLI))
+        self.ledger.refund(self.limits[action.type].output, hold_key(action), round(drawn * MILLI))
 
     def release(self, action: ActionV1) -> None:
         """The action is over, stopped or was never sent: its hold ends, what it did not draw is free again.
@@ -227,21 +253,28 @@ class Guardrails:
         if action.type not in OUTPUT_OF or action.params.state == "OFF":
             return
         output = OUTPUT_OF[action.type]
-        held = self.ledger.hold(output, float("-inf"))
-        if held is not None and held.key == action.id:
+        held = self.ledger.newest_hold(output)
+        if held is not None and held.key == hold_key(action):
             self.ledger.end_hold(output)
 
-    # restart
-    def replay(self, actions: Iterable[ActionV1]) -> None:
-        """Rebuild the ledger from recorded actions with an outcome (oldest first), when no saved ledger exist."""
+    # restart, clock
+    def replay(self, actions: Iterable[ActionV1], now: datetime | None = None) -> None:
+        """Rebuild the ledger from recorded actions with an outcome; `now` None: the newest of them ends now."""
+        used: dict[str, list[tuple[float, int]]] = {}
         for action in actions:
             if action.id is None or action.outcome is None:
                 continue
-            self.ledger.remember(action.id)
+            self.ledger.remember(hold_key(action))
             if action.type not in OUTPUT_OF:
                 continue
-            delivered = action.outcome.delivered_ml if action.type in DOSES else action.outcome.delivered_s
-            self.settle(action, 0.0, delivered or 0.0, action.outcome.finished_ts or action.ts)
+            used.setdefault(OUTPUT_OF[action.type], []).extend(_parts(action, action.outcome))
+        newest_s = max((at_s for entries in used.values() for at_s, _ in entries), default=0.0)
+        for output, entries in used.items():
+            self.ledger.resume(output, entries, newest_s if now is None else now.timestamp())
+
+    def clock_was_set(self, moved: timedelta) -> None:
+        """The wall clock was set: elapsed time goes on deciding about pauses, budgets, counts and holds."""
+        self.ledger.clock_was_set(moved.total_seconds())
 
 
 __all__ = ["Guardrails", "Verdict"]

@@ -22,6 +22,11 @@ Errors fall to the dry side: a pulse whose result is never seen is settled as de
 restart the ledger is rebuilt from records (`Guardrails.replay`, `ledger_events`), never from a file of its own, so that
 there is one source of truth; a replay that repeats the recorded movements ends with an equal ledger.
 
+*The clock may be wrong* (no battery, a wrong date set by hand) and is set right later. Then elapsed time decides: with
+`clock_was_set` everything in the ledger moves with the clock, so a dose of ten minutes ago stays one of ten minutes
+ago. Where nobody reported the step, what lies in the future does not count: not as used, not as accepted, not as a
+pause, not as a hold. It was written under a clock that was ahead, and would otherwise starve the plant for as long.
+
 Amounts are integers in thousandths (ms of on-time, or microlitres): sums of floats drift, and 600 s must stay 600 s.
 Windows are rolling, not calendar days: at midnight nothing is suddenly allowed twice. Times are seconds since the
 epoch; every operation is O(1) amortised, a verdict must stay below 50 us.
@@ -33,11 +38,12 @@ ledger is rebuilt in milliseconds from what is recorded anyway).
 
 from __future__ import annotations
 
-from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass
 
+from tomato_host.brain.guardrails.rolling_window import AHEAD_S, DAY_S, EarlierUse, RollingWindow
+
 HOUR_S = 3_600.0
-DAY_S = 86_400.0
 MAX_KEYS = 8_192
 """Idempotency keys kept at most; an older proposal is refused by its age anyhow."""
 
@@ -50,61 +56,37 @@ class Hold:
     rank: int
     left_milli: int
     end_s: float
-
-
-class RollingWindow:
-    """The sum of what was used within the last `span_s` seconds."""
-
-    __slots__ = ("_entries", "_span_s", "_sum")
-
-    def __init__(self, span_s: float) -> None:
-        self._span_s = span_s
-        self._entries: deque[tuple[float, int]] = deque()
-        self._sum = 0
-
-    def add(self, at_s: float, milli: int) -> None:
-        """Count `milli` as used at `at_s`."""
-        self._entries.append((at_s, milli))
-        self._sum += milli
-
-    def used(self, now_s: float) -> int:
-        """Thousandths used in (now - span, now]; forgets what is older."""
-        entries, oldest = self._entries, now_s - self._span_s
-        while entries and entries[0][0] <= oldest:
-            self._sum -= entries.popleft()[1]
-        return self._sum
-
-    def frees_at_s(self, milli: int) -> float | None:
-        """When so many thousandths have left the window; None when it does not hold as many."""
-        freed = 0
-        for at_s, entry in self._entries:
-            freed += entry
-            if freed >= milli:
-                return at_s + self._span_s
-        return None
+    since_s: float = float("-inf")
+    """When it was accepted; a hold from the future holds nothing."""
 
 
 class Ledger:
     """The ledger of all outputs. Only `Guardrails` writes to it."""
 
-    __slots__ = ("_accepted", "_day", "_holds", "_hour", "_keys", "_last_s", "_under_way")
+    __slots__ = ("_accepted", "_begun", "_day", "_earlier", "_holds", "_hour", "_keys", "_under_way")
 
     def __init__(self, outputs: tuple[str, ...]) -> None:
         self._hour = {name: RollingWindow(HOUR_S) for name in outputs}
         self._day = {name: RollingWindow(DAY_S) for name in outputs}
+        self._begun = {name: RollingWindow(DAY_S) for name in outputs}
+        self._earlier = {name: EarlierUse() for name in outputs}
         self._under_way = dict.fromkeys(outputs, 0)
         self._holds: dict[str, Hold] = {}
-        self._accepted: deque[float] = deque()
+        self._accepted: dict[str, RollingWindow] = {}
         self._keys: dict[str, None] = {}
-        self._last_s: dict[str, float] = {}
 
     def hour_used(self, output: str, now_s: float) -> int:
         """Thousandths delivered in the last hour or under way on the board."""
-        return self._hour[output].used(now_s) + self._under_way[output]
+        earlier = self._earlier[output].used(now_s, HOUR_S)
+        return self._hour[output].used(now_s) + earlier + self._under_way[output]
 
-    def day_used(self, output: str, now_s: float) -> int:
-        """Thousandths delivered in the last 24 h or under way on the board."""
-        return self._day[output].used(now_s) + self._under_way[output]
+    def day_used(self, output: str, now_s: float, until_s: float = 0.0) -> int:
+        """Thousandths delivered in the last 24 h or under way on the board.
+
+        `until_s`: of these, what will still be of the last 24 h that many seconds from now.
+        """
+        earlier = self._earlier[output].used(now_s, DAY_S - until_s)
+        return self._day[output].used(now_s, until_s) + earlier + self._under_way[output]
 
     def hour_frees_s(self, output: str, milli: int) -> float | None:
         """When so many thousandths of the hour's use are older than an hour, epoch seconds."""
@@ -117,39 +99,46 @@ class Ledger:
     def hold(self, output: str, now_s: float) -> Hold | None:
         """Who holds this output now."""
         held = self._holds.get(output)
-        return held if held is not None and held.end_s > now_s else None
+        return held if held is not None and held.since_s - AHEAD_S <= now_s < held.end_s else None
 
-    def last_s(self, output: str) -> float | None:
-        """When this output was last reserved or used, epoch seconds; None when never."""
-        return self._last_s.get(output)
+    def newest_hold(self, output: str) -> Hold | None:
+        """The last hold that was not ended, also when its time is over."""
+        return self._holds.get(output)
 
-    def accepted_within_hour(self, now_s: float) -> int:
-        """Actions accepted in the last hour."""
-        times, oldest = self._accepted, now_s - HOUR_S
-        while times and times[0] <= oldest:
-            times.popleft()
-        return len(times)
+    def last_s(self, output: str, now_s: float) -> float | None:
+        """When this output was last reserved or used, epoch seconds; None when not within the last 24 h."""
+        moments = (self._begun[output].newest_s(now_s), self._earlier[output].newest_s(now_s, DAY_S))
+        return max((moment for moment in moments if moment is not None), default=None)
 
-    def accepted_again_s(self, limit: int) -> float:
-        """When fewer than `limit` of the accepted actions lie within an hour, epoch seconds."""
-        return self._accepted[len(self._accepted) - limit] + HOUR_S
+    def accepted_within_hour(self, asker: str, now_s: float) -> int:
+        """Actions of one asker that were accepted in the last hour."""
+        return self._accepted[asker].used(now_s) if asker in self._accepted else 0
+
+    def accepted_again_s(self, asker: str, too_many: int) -> float | None:
+        """When so many of the accepted actions are older than an hour, epoch seconds."""
+        return self._accepted[asker].frees_at_s(too_many) if asker in self._accepted else None
 
     def knows(self, key: str) -> bool:
-        """Whether this idempotency key was judged before."""
+        """Whether an action with this idempotency key was accepted before."""
         return key in self._keys
 
     def remember(self, key: str) -> None:
-        """Keep an idempotency key; the oldest leaves when the table is full."""
+        """Keep the idempotency key of an accepted action; the oldest leaves when the table is full."""
+        if key in self._keys:
+            return
         if len(self._keys) >= MAX_KEYS:
             del self._keys[next(iter(self._keys))]
         self._keys[key] = None
 
-    def reserve(self, output: str, hold: Hold, now_s: float) -> None:
-        """Give the output to an accepted action; what an earlier one had left to draw is free again."""
+    def reserve(self, output: str, hold: Hold, asker: str, now_s: float) -> None:
+        """Give the output to an accepted action; what an earlier one had left to draw is free again.
+
+        Switching off (nothing to draw) is no action that counts: nobody is locked out by it.
+        """
         self._holds[output] = hold
-        self._accepted.append(now_s)
         if hold.left_milli > 0:
-            self._last_s[output] = now_s
+            self._accepted.setdefault(asker, RollingWindow(HOUR_S)).add(now_s, 1)
+            self._begun[output].add(now_s, 1)
 
     def allocate(self, output: str, milli: int) -> None:
         """A pulse goes to the board: take it from the hold, count it as under way."""
@@ -162,7 +151,7 @@ class Ledger:
         if delivered_milli > 0:
             self._hour[output].add(at_s, delivered_milli)
             self._day[output].add(at_s, delivered_milli)
-            self._last_s[output] = max(at_s, self._last_s.get(output, at_s))
+            self._begun[output].add(at_s, 1)
 
     def refund(self, output: str, key: str, drawn_milli: int) -> None:
         """A pulse that never began: it is not under way, and its hold, if it still stands, may draw it again."""
@@ -174,3 +163,18 @@ class Ledger:
     def end_hold(self, output: str) -> None:
         """End the hold; what was not drawn is free again. What is under way stays counted until settled."""
         self._holds.pop(output, None)
+
+    def resume(self, output: str, used: Iterable[tuple[float, int]], now_s: float) -> None:
+        """What earlier processes have used, as (epoch seconds, thousandths) by their records."""
+        self._earlier[output].begin(used, now_s)
+
+    def clock_was_set(self, moved_s: float) -> None:
+        """The wall clock was set by `moved_s`: what happened a minute ago still happened a minute ago."""
+        for table in (self._hour, self._day, self._begun, self._accepted):
+            for window in table.values():
+                window.shift(moved_s)
+        for earlier in self._earlier.values():
+            earlier.shift(moved_s)
+        for held in self._holds.values():
+            held.since_s += moved_s
+            held.end_s += moved_s

@@ -43,6 +43,10 @@ RANK: dict[str, int] = {"llm": 0, "policy": 1, "controller": 1, "mqtt": 2, "api"
 """Who gives way: an output held by a higher rank refuses a lower one until the hold ends."""
 
 
+OWN_ORIGINS = frozenset({"controller", "safe_mode", "policy"})
+"""Origins of proposals that the brain makes itself."""
+
+
 @dataclass(frozen=True, slots=True)
 class Profile:
     """How strict one mode is. Shares are applied to the limits of limits.py and are never above 1."""

@@ -28,6 +28,16 @@ READY_STATES = frozenset({"READY", "LEASED"})
 MIN_QUANTITY_CONFIDENCE = 0.4
 
 
+def asker(action: ActionV1) -> str:
+    """Whose count an action is on: an agent's own, else that of its origin. Nobody is refused for what others did."""
+    return action.origin if action.agent is None else f"{action.origin}:{action.agent}"
+
+
+def hold_key(action: ActionV1) -> str:
+    """The id by which the ledger knows an action. Ids of different askers are different ids."""
+    return f"{asker(action)}/{action.id}"
+
+
 def _state_of(case: ProposalCase) -> StateV1:
     """The state; only for rules behind `state_fresh`, which refuses actions that need one."""
     state = case.context.state
@@ -37,12 +47,11 @@ def _state_of(case: ProposalCase) -> StateV1:
 
 
 def idempotency(case: ProposalCase) -> RuleFinding | None:
-    """A key judged before moves nothing again; no key at all cannot be judged once only."""
-    key = case.action.id
-    if key is None:
+    """An accepted id moves nothing again; without any, nothing can be done once only."""
+    if case.action.id is None:
         return RuleFinding(None, None, "the proposal carries no id")
-    if case.ledger.knows(key):
-        return RuleFinding(None, None, f"{key} was judged before")
+    if case.ledger.knows(hold_key(case.action)):
+        return RuleFinding(None, None, f"{case.action.id} was accepted before")
     return None
 
 
@@ -113,6 +122,8 @@ def state_fresh(case: ProposalCase) -> RuleFinding | None:
         return RuleFinding(None, None, "there is no state yet")
     age_s = case.now_s - state.ts.timestamp()
     oldest_s = case.settings.state_age_s * case.profile.age_share
+    if age_s < -FUTURE_S:
+        return RuleFinding(-age_s, FUTURE_S, "the state comes from the future", unit="s")
     return RuleFinding(age_s, oldest_s, "the state is stale", unit="s") if age_s > oldest_s else None
 
 
@@ -280,10 +291,10 @@ def environment(case: ProposalCase) -> RuleFinding | None:
 
 def interval(case: ProposalCase) -> RuleFinding | None:
     """Water needs time to sink in before anyone may judge that more is wanted."""
-    last_s = case.ledger.last_s(case.limit.output)
+    last_s = case.ledger.last_s(case.limit.output, case.now_s)
     if last_s is None:
         return None
-    since_s, pause_s = case.now_s - last_s, case.limit.pause_s
+    since_s, pause_s = max(0.0, case.now_s - last_s), case.limit.pause_s
     if since_s >= pause_s:
         return None
     text = "too soon after the last one"
@@ -291,12 +302,13 @@ def interval(case: ProposalCase) -> RuleFinding | None:
 
 
 def actions_per_hour(case: ProposalCase) -> RuleFinding | None:
-    """A chattering controller is refused; a person has twice the room."""
+    """Who chatters is refused, and nobody else; a person and safe mode have twice the room."""
     limit = int(case.settings.actions_per_hour * case.profile.actions_share) * (2 if case.rank >= OPERATOR_RANK else 1)
-    count = case.ledger.accepted_within_hour(case.now_s)
+    count = case.ledger.accepted_within_hour(asker(case.action), case.now_s)
     if count < limit:
         return None
-    again_s = case.ledger.accepted_again_s(limit) - case.now_s if limit > 0 else None
+    at_s = case.ledger.accepted_again_s(asker(case.action), count - limit + 1)
+    again_s = None if at_s is None or limit < 1 else at_s - case.now_s
     return RuleFinding(float(count), float(limit), "too many in the last hour", unit="actions", again_s=again_s)
 
 
@@ -350,9 +362,15 @@ def hour_budget(case: ProposalCase) -> RuleFinding | None:
 
 
 def day_budget(case: ProposalCase) -> RuleFinding | None:
-    """The last 24 h, whatever the calendar says."""
+    """The last 24 h, whatever the calendar says: those that end with the action, for the window moves on with it.
+
+    Before every pulse `Guardrails.allocate` holds the rolling sum of that moment. By the window of now, light that is
+    on at the same hours each day would lose a quarter of an hour with each decision: what the running pulse has drawn
+    ahead counts already, what it replaces of yesterday does still.
+    """
     share = case.profile.day_share if case.kind in GASES else 1.0
-    left = int(case.limit.day_milli * share) - case.ledger.day_used(case.limit.output, case.now_s)
+    until_s = 0.0 if case.kind in DOSES else case.span_s
+    left = int(case.limit.day_milli * share) - case.ledger.day_used(case.limit.output, case.now_s, until_s)
     again_s = _again_s(case, case.ledger.day_frees_s, left)
     whole = _amount(case, int(case.limit.day_milli * share))
     return _clip(case, left, f"left of the day's {whole}", again_s)
@@ -382,6 +400,9 @@ CLIPPING: tuple[tuple[str, Rule], ...] = (
 )
 RULES = REFUSING + CLIPPING
 RULE_NAMES = tuple(name for name, _ in RULES)
+
+FINAL_RULES = frozenset({"schema", "permission"})
+"""Rules whose refusal no later moment lifts. All others say "not now": their ids are free to come again."""
 
 OFF_RULES: tuple[tuple[str, Rule], ...] = (("idempotency", idempotency), ("expiry", expiry), ("priority", priority))
 """Switching off is nearly always right: only id, age and the hold of the output are checked."""

@@ -30,7 +30,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from shared_schemas.devices import names_of
 from shared_schemas.records.base import Mode
@@ -60,6 +60,16 @@ class SafeModeState:
     caution_until: datetime | None = None
     off: tuple[str, ...] = ()
     """Outputs that SAFE has switched off; they stay off until it is left."""
+
+    def moved(self, by: timedelta) -> SafeModeState:
+        """The same state after the wall clock was set: what has lasted a minute has still lasted a minute."""
+        return replace(
+            self,
+            since=self.since and self.since + by,
+            suspected={name: moment + by for name, moment in self.suspected.items()},
+            calm_since=self.calm_since and self.calm_since + by,
+            caution_until=self.caution_until and self.caution_until + by,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +144,7 @@ def _holds(
 
 def _next_mode(state: SafeModeState, signals: Signals, settings: SafeModeSettings) -> SafeModeState:
     now = signals.now
+    state = _bounded(state, now, settings)
     if state.causes:
         named = {name for cause in state.causes for name in CAUSE_BY_NAME[cause].switch_off}
         off = tuple(sorted(named | set(state.off)))
@@ -148,6 +159,14 @@ def _next_mode(state: SafeModeState, signals: Signals, settings: SafeModeSetting
         until = max(lasting, state.caution_until) if state.caution_until else lasting
         state = replace(state, caution_until=until)
     return _calm(state, signals)
+
+
+def _bounded(state: SafeModeState, now: datetime, settings: SafeModeSettings) -> SafeModeState:
+    """CAUTION lasts no longer from now than it ever may: an end that lies beyond was set by a clock that was ahead."""
+    if state.caution_until is None:
+        return state
+    latest = _later(now, max(settings.caution_s, settings.recover_s))
+    return replace(state, caution_until=latest) if state.caution_until > latest else state
 
 
 def _calm(state: SafeModeState, signals: Signals) -> SafeModeState:

@@ -100,6 +100,10 @@ class HourlyHistory:
             values[output] = np.minimum(np.nan_to_num(seconds) / 3_600.0, 1.0)
         return HourlyLog(start, self._offset_h, values)
 
+    def shift(self, hours: int) -> None:
+        """The clock was set by this many hours, and what was seen moves with it; the weather's hours are the wall's."""
+        self._sums = {hour + hours: row for hour, row in self._sums.items()}
+
     def _add_mean(self, hour: int, row: Mapping[str, float]) -> None:
         kept = self._sums.setdefault(hour, {})
         for name, value in row.items():

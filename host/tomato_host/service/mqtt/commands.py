@@ -91,7 +91,7 @@ class CommandParser:
         if name == "lamp_on":
             return _action(LAMP.action, Params(state="ON", seconds=LAMP_S), reason, now)
         if name == "lamp_off":
-            return _action(LAMP.action, Params(state="OFF"), reason, now)
+            return _action(LAMP.action, Params(state="OFF", seconds=LAMP_S), reason, now)
         if name in MODES:
             return new_request("mode", reason, mode=MODES[name], until=now + timedelta(hours=1))
         return CommandRefusal("unknown command")

@@ -81,11 +81,14 @@ class TentRun:
         if silent_s > LINK_DOWN_S + self.tent.period_ms / 1_000.0:
             self._executor.on_link_lost(now_ms, now)
         self._settle(now_ms, now)
-        context = RuntimeContext(now, operator_acknowledges=self.tent.take_acknowledgement())
-        result = self._episode.run(observation, self.tent.device_status(), context)
+        result = self._episode.run(observation, self.tent.device_status(), self.context(now))
         self._executor.tick(now_ms, now)
         self._settle(now_ms, now)
         return result
+
+    def context(self, now: datetime) -> RuntimeContext:
+        """What the process knows and no observation says."""
+        return RuntimeContext(now, operator_acknowledges=self.tent.take_acknowledgement())
 
     def _renew_until_observed(self) -> None:
         """Until the next observation the executor renews what runs out, on a grid of RENEW_MS.

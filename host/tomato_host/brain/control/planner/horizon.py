@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared_schemas.devices import LAMP, MIST, PUMP
-from tomato_host.brain.control.context import DecisionContext
+from tomato_host.brain.control.context import DecisionContext, elapsed_s
 from tomato_host.brain.control.control_inputs import ControlInputs, read_inputs
 from tomato_host.brain.control.evaluation import AIR_MARGIN_C, COLD_C, DRY_MARGIN_KPA, HOT_C, SOIL_STRESS_PCT, WET_KPA
 from tomato_host.brain.control.photoperiod import light_seconds
@@ -143,8 +143,8 @@ def plan_bounds(
     gas_left = np.full(count, setpoints.co2_s_per_day)
     gas_left[0] = max(0.0, setpoints.co2_s_per_day - budgets.co2_seconds_used_today)
     water = np.where(light > 0.0, MAX_DOSE_ML, 0.0)
-    last = context.memory.last_water_at
-    pause_h = 0.0 if last is None else (settings.water_pause_s - (context.now - last).total_seconds()) / 3_600.0
+    since_s = elapsed_s(context.now, context.memory.last_water_at)
+    pause_h = 0.0 if since_s is None else (settings.water_pause_s - since_s) / 3_600.0
     water[: max(0, int(np.ceil(pause_h)))] = 0.0
     if inputs.driest is not None and (inputs.driest.moisture_pct or 0.0) >= soil_mark_pct(setpoints, demand):
         water[: first_hours(inputs)] = 0.0

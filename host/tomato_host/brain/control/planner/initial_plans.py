@@ -77,7 +77,7 @@ def shifted(context: DecisionContext, horizon: int, plain: Array) -> Array | Non
     if last is None or last.controller != "mpc":
         return None
     past = round((context.now - last.ts).total_seconds() / 3_600.0)
-    steps = last.steps[past : past + horizon]
+    steps = last.steps[past : past + horizon] if past >= 0 else ()  # a plan of the future: a clock was ahead
     if not steps:
         return None
     plan = plain.copy()
