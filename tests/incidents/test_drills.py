@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -32,8 +33,9 @@ def test_a_drill_shows_its_alarm_within_a_minute(
         began = datetime.now(UTC)
         name, word, level = alarm
 
-        def seen() -> bool:
-            return any(e["name"] == name and word in e["text"] and e["level"] == level for e in host.records("events"))
+        def seen() -> list[dict[str, Any]]:
+            found = host.records("events")
+            return [e for e in found if e["name"] == name and word in e["text"] and e["level"] == level]
 
         if ml:
             until(lambda: host.status()["tally"]["observations"] > 2, "a first state")
