@@ -243,7 +243,7 @@ def _extensions(
     if settings.bus.enabled:
         extensions.append(bus_feed(settings.bus, status, recorder, options.data_dir))
     if settings.notify.enabled:
-        extensions.append(build_notifier(settings.notify, recorder, options.data_dir, os.environ))
+        extensions.append(build_notifier(settings.notify, recorder, options.data_dir, os.environ, settings.bus.node))
     if notifier := from_environment(os.environ, status):
         extensions.append(notifier)
     return tuple(extensions)
@@ -283,8 +283,9 @@ def open_board(
     scenario: str = "",
     start: datetime | None = None,
     flash: Path | None = None,
+    data_dir: Path | None = None,
 ) -> BoardRuntime:
-    """Make a runtime for `url` (`sim` for the virtual board).
+    """Make a runtime for `url` (`sim` for the virtual board, whose buttons are pressed by a file below `data_dir`).
 
     Raises TomatoError: what SerialPort.open or the twin raises; E-TIME-SCALE for a scaled real board.
     """
@@ -292,7 +293,7 @@ def open_board(
         from tomato_host.twin import board_runtime as twin_runtime  # a real tent needs none of it
 
         if time_scale == 1.0:
-            return twin_runtime.free_running_board(seed, scenario, flash)
+            return twin_runtime.free_running_board(seed, scenario, flash, data_dir)
         return twin_runtime.lock_step_board(time_scale, seed, scenario, start, flash)
     if time_scale != 1.0:
         raise TomatoError(
@@ -306,7 +307,14 @@ def open_board(
 
 @contextmanager
 def _runtime(options: RunOptions, url: str, start: datetime | None) -> Iterator[BoardRuntime]:
-    runtime = open_board(url, time_scale=options.time_scale, seed=options.seed, scenario=options.scenario, start=start)
+    runtime = open_board(
+        url,
+        time_scale=options.time_scale,
+        seed=options.seed,
+        scenario=options.scenario,
+        start=start,
+        data_dir=options.data_dir,
+    )
     try:
         yield runtime
     finally:

@@ -49,7 +49,12 @@ class Check(Part):
     ok: bool
     value: FiniteFloat | None = None
     limit: FiniteFloat | None = None
+    unit: Annotated[str, Field(max_length=20)] = ""
+    """Of value and limit; empty where they are no quantities."""
+    again_ts: Timestamp | None = None
+    """When the same proposal may pass, as far as this rule goes; null where nobody can know."""
     text: ShortText = ""
+    """The sentence for people, with value, unit, limit and that time."""
 
 
 class Safety(Part):

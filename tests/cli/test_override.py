@@ -10,12 +10,15 @@ from pathlib import Path
 import pytest
 from tomato_host.cli.main import main
 from tomato_host.cli.override import parse_duration
+from tomato_host.commands.awaited_outcomes import outcome_reply_id
 from tomato_host.commands.inbox import Inbox, Reply, Request
 from tomato_host.errors import TomatoError
 
 
-def host_that_answers(data_dir: Path, answer: Callable[[Request], Reply]) -> tuple[threading.Thread, list[Request]]:
-    """A small host at the other end of the inbox: answers the first request and ends."""
+def host_that_answers(
+    data_dir: Path, answer: Callable[[Request], Reply], ended: str = ""
+) -> tuple[threading.Thread, list[Request]]:
+    """A small host at the other end of the inbox: answers the first request, then what came of it, and ends."""
     inbox, seen = Inbox(data_dir), list[Request]()
 
     def serve() -> None:
@@ -23,6 +26,9 @@ def host_that_answers(data_dir: Path, answer: Callable[[Request], Reply]) -> tup
             for request in inbox.pop_requests():
                 seen.append(request)
                 inbox.reply(answer(request))
+                if request.outcome:
+                    ok = "delivered" in ended
+                    inbox.reply(Reply(id=outcome_reply_id(request.id), ok=ok, text=ended))
                 return
             threading.Event().wait(0.02)
 
@@ -31,14 +37,16 @@ def host_that_answers(data_dir: Path, answer: Callable[[Request], Reply]) -> tup
     return thread, seen
 
 
-def run(data_dir: Path, *words: str, ok: bool = True) -> Request:
-    thread, seen = host_that_answers(data_dir, lambda r: Reply(id=r.id, ok=ok, text="per day: 2200 of 2200 ml"))
+def run(data_dir: Path, *words: str, ok: bool = True, ended_as: str = "150 of 150 ml delivered") -> Request:
+    thread, seen = host_that_answers(
+        data_dir, lambda r: Reply(id=r.id, ok=ok, text="per day: 2200 of 2200 ml"), ended_as
+    )
     try:
         with pytest.raises(SystemExit) as ended:
             main([*words, "--data-dir", str(data_dir), "--timeout", "4"])
     finally:
         thread.join()
-    assert ended.value.code == (0 if ok else 2)
+    assert ended.value.code == (0 if ok and "delivered" in ended_as else 2)
     return seen[0]
 
 
@@ -81,7 +89,25 @@ def test_a_refusal_is_an_error_with_its_reason(tmp_path: Path, capsys: pytest.Ca
 
 def test_json_answer(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run(tmp_path, "water", "--ml", "50", "--json")
-    assert json.loads(capsys.readouterr().out)["ok"] is True
+    assert [json.loads(line)["ok"] for line in capsys.readouterr().out.splitlines()] == [True, True]
+
+
+def test_water_prints_what_was_delivered(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(tmp_path, "water", "--ml", "150").outcome is True
+    assert capsys.readouterr().out.splitlines()[-1] == "150 of 150 ml delivered"
+
+
+def test_an_action_cancelled_by_safe_mode_is_an_error_that_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(tmp_path, "water", "--ml", "150", ended_as="cancelled by safe mode (leak): 40 of 150 ml")
+    text = capsys.readouterr().err
+    assert "E-OVERRIDE-ENDED" in text and "cancelled by safe mode (leak)" in text and "rejected" not in text
+
+
+def test_no_wait_ends_with_the_verdict(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(tmp_path, "water", "--ml", "150", "--no-wait").outcome is False
+    assert "delivered" not in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

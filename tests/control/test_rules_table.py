@@ -52,10 +52,10 @@ EXHAUST: list[tuple[dict[str, Any], float, float, str]] = [
     ({}, 0.3, 2_160.0, "as before"),
     ({"vpd": 0.7}, 0.3, 2_160.0, "as before"),
     ({"vpd": 1.2}, 0.3, 2_160.0, "as before"),
-    ({"vpd": 0.5}, 0.3, 3_096.0, "VPD 0.50 kPa is too low"),
-    ({"vpd": 1.7}, 0.5, 1_800.0, "VPD 1.70 kPa: less air out"),
+    ({"vpd": 0.5}, 0.3, 3_096.0, "VPD 0.50 kPa is below 0.7"),
+    ({"vpd": 1.7}, 0.5, 1_800.0, "VPD 1.70 kPa is above 1.2: less air out"),
     ({"vpd": 2.2}, 0.5, 576.0, "fresh air"),
-    ({"vpd": 0.3}, 0.9, 7_200.0, "too low"),
+    ({"vpd": 0.3}, 0.9, 7_200.0, "is below"),
     ({"vpd": None}, 0.3, 2_160.0, "as before"),
     ({"air": 27.0}, 0.0, 576.0, "fresh air"),
     ({"air": 28.0}, 0.0, 3_240.0, "28.0 degC is too warm"),
@@ -80,7 +80,7 @@ def test_exhaust(facts: dict[str, Any], last: float, amount: float, text: str) -
         (0.0, 0.6, 0.0, "nothing to blow out"),
         (0.05, 0.6, 360.0, "as before"),
         (0.04, 0.6, 0.0, "as before"),
-        (0.1, 0.3, 0.1 * 7_200 + 0.4 * 0.1 * 7_200 + 360, "too low"),
+        (0.1, 0.3, 0.1 * 7_200 + 0.4 * 0.1 * 7_200 + 360, "is below"),
     ],
 )
 def test_exhaust_by_night_has_no_fresh_air(last: float, vpd: float, amount: float, text: str) -> None:
@@ -98,15 +98,15 @@ def test_each_reason_of_the_exhaust_names_its_limit() -> None:
 
 
 HUMIDIFIER: list[tuple[dict[str, Any], float, float, str]] = [
-    ({"vpd": 1.4, "rh": 81.9}, 0.0, 2_700.0, "VPD 1.40 kPa is too high"),
-    ({"vpd": 1.4, "rh": 82.0}, 0.0, 0.0, "RH 82 % is high enough"),
-    ({"vpd": 1.2}, 0.0, 0.0, "in its band"),
-    ({"vpd": 1.25}, 0.0, 1_800.0, "too high"),
-    ({"vpd": 2.0}, 0.0, 3_600.0, "too high"),
-    ({"vpd": 1.1}, 0.2, 1_530.0, "too high"),
-    ({"vpd": 0.95}, 0.2, 0.0, "in its band"),
-    ({"vpd": 0.96}, 0.05, 360.0, "too high"),
-    ({"vpd": 2.0}, 0.4, 3_600.0, "too high"),
+    ({"vpd": 1.4, "rh": 81.9}, 0.0, 2_700.0, "VPD 1.40 kPa is above 1.20"),
+    ({"vpd": 1.4, "rh": 82.0}, 0.0, 0.0, "RH 82 % is 82 % or more"),
+    ({"vpd": 1.2}, 0.0, 0.0, "is not above 1.20"),
+    ({"vpd": 1.25}, 0.0, 1_800.0, "is above"),
+    ({"vpd": 2.0}, 0.0, 3_600.0, "is above"),
+    ({"vpd": 1.1}, 0.2, 1_530.0, "is above"),
+    ({"vpd": 0.95}, 0.2, 0.0, "is not above 0.95"),
+    ({"vpd": 0.96}, 0.05, 360.0, "is above"),
+    ({"vpd": 2.0}, 0.4, 3_600.0, "is above"),
     ({"vpd": None}, 0.2, 0.0, "no trusted reading"),
     ({"vpd": 1.4, "rh": None}, 0.2, 0.0, "no trusted reading"),
 ]
@@ -146,9 +146,9 @@ CO2: list[tuple[dict[str, Any], float, float, str]] = [
     ({"co2": 450.0, "co2_used": 280.0}, 0.0, 20.0, "below 800"),
     ({"co2": 450.0, "co2_used": 295.0}, 0.0, 5.0, "below 800"),
     ({"co2": 450.0, "co2_used": 295.1}, 0.0, 0.0, "budget is used"),
-    ({"co2": 450.0}, 0.1, 0.0, "the exhaust is on"),
+    ({"co2": 450.0}, 0.1, 0.0, "the exhaust is to run in this cycle"),
     ({"co2": None}, 0.0, 0.0, "no trusted CO2 reading"),
-    ({"co2": 450.0, "light": "OFF"}, 0.0, 0.0, "not on yet"),
+    ({"co2": 450.0, "light": "OFF"}, 0.0, 0.0, "the lamp was off at 12:00"),
     ({"co2": 450.0, "mode": "CAUTION"}, 0.0, 0.0, "only in light hours and in mode NORMAL"),
     ({"co2": 450.0, "settings": ControlSettings(use_co2=False)}, 0.0, 0.0, "switched off in the settings"),
 ]
@@ -173,7 +173,7 @@ def test_gas_gives_way_to_exhaust_but_not_to_mere_fresh_air() -> None:
         return asked["exhaust_fan"].amount, asked["co2_solenoid"].amount, asked["exhaust_fan"].text
 
     assert both(0.0) == (0.0, 37.5, "closed while CO2 is dosed")
-    assert both(0.09) == (pytest.approx(648.0), 0.0, "as before: the air is right")
+    assert both(0.09) == (pytest.approx(648.0), 0.0, "as before: VPD 1.00 kPa is in 0.7-1.2")
 
 
 def test_every_output_is_asked_once_in_every_mode() -> None:

@@ -277,11 +277,11 @@ def test_what_a_mode_began_with_is_remembered() -> None:
 
 def test_caution_lasts_from_the_last_anomaly_and_is_never_shortened() -> None:
     first = at(SafeModeState(), 0, high=("VPD_HIGH",))
-    assert first.changed and first.notify == "CAUTION: trust is returning."
+    assert first.changed and first.notify == "CAUTION: smaller doses while it lasts: VPD_HIGH."
     again = at(first.state, 600, high=("VPD_HIGH",))
     assert at(again.state, 2_399).state.mode == "CAUTION"
     ended = at(again.state, 2_400)
-    assert ended.state.mode == "NORMAL" and ended.notify == "NORMAL: the mode has changed."
+    assert ended.state.mode == "NORMAL" and ended.notify == "NORMAL: nothing has been wrong for long enough."
     back = at(again.state, 0, water_not_arriving=True)
     assert back.state.caution_until == NOON + timedelta(seconds=2_400), "a clock set back shortens nothing"
 

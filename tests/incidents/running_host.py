@@ -68,7 +68,13 @@ class RunningHost:
 
     # -- life --------------------------------------------------------------------------------------------------
 
-    def start(self, begin: Sequence[str] = MAIN, environment: dict[str, str] | None = None, **popen: Any) -> None:
+    def start(
+        self,
+        begin: Sequence[str] = MAIN,
+        environment: dict[str, str] | None = None,
+        more: Sequence[str] = (),
+        **popen: Any,
+    ) -> None:
         """Start the host and wait until its dashboard answers."""
         with self.log_path.open("a") as log:
             self.process = subprocess.Popen(
@@ -82,6 +88,7 @@ class RunningHost:
                     str(self.data),
                     "--config",
                     str(self.config),
+                    *more,
                 ],
                 stdout=log,
                 stderr=log,

@@ -109,7 +109,7 @@ def test_a_recorded_alarm_arrives_with_the_newest_photo(endpoint: Endpoint, tmp_
     notifier.tick(NOW)
     until(lambda: len(endpoint.got) == 1 and endpoint.gets == ["/alive"])
     notifier.stop()
-    assert endpoint.got[0]["message"] == "Fault leak latched on the board."
+    assert str(endpoint.got[0]["message"]).startswith("Fault leak latched on the board. ")
     assert endpoint.got[0]["type"] == "failure"
     assert [a["filename"] for a in endpoint.got[0]["attachments"]] == ["b.jpg"]  # type: ignore[attr-defined]
 

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import tomllib
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
-from tomato_host.service.notify.filter import NotificationFilter
-from tomato_host.service.notify.notice import Notice, notice_of
-from tomato_host.service.notify.settings import RuleSettings
+from tomato_host.service.notify.filter import Notification, NotificationFilter
+from tomato_host.service.notify.notice import Notice, notices_of
+from tomato_host.service.notify.settings import NotifySettings, RuleSettings
+from tomato_host.service.notify.urgency import CAUSE_BY_NAME, CAUSES
 
 from shared_schemas.records import AnomalyV1, EventV1
 
+CHECK_CABLE = CAUSE_BY_NAME["link"].do
 NOW = datetime(2026, 5, 1, 8, 0, tzinfo=UTC)
 
 
-def event(name: str, level: str, kind: str = "link", **data: int) -> EventV1:
+def event(name: str, level: str, kind: str = "link", **data: int | str) -> EventV1:
     return EventV1.model_validate(
         {
             "schema_version": "event_v1",
@@ -28,13 +32,16 @@ def event(name: str, level: str, kind: str = "link", **data: int) -> EventV1:
     )
 
 
-def anomaly(severity: str, phase: str = "OPENED", subject: str | None = "P1") -> AnomalyV1:
+def anomaly(
+    severity: str, phase: str = "OPENED", subject: str | None = "P1", type_: str = "VPD_HIGH", **signals: float | str
+) -> AnomalyV1:
     return AnomalyV1.model_validate(
         {
             "schema_version": "anomaly_v1",
             "ts": NOW,
             "severity": severity,
-            "type": "SOIL_DRY",
+            "type": type_,
+            "signals": signals,
             "phase": phase,
             "subject": subject,
         }
@@ -42,9 +49,9 @@ def anomaly(severity: str, phase: str = "OPENED", subject: str | None = "P1") ->
 
 
 def say(gate: NotificationFilter, record: EventV1 | AnomalyV1, now_s: float) -> list[str]:
-    notice = notice_of(record)
-    assert notice is not None
-    return [message.text for message in gate.apply(notice, now_s)]
+    notices = notices_of(record)
+    assert notices
+    return [message.text for notice in notices for message in gate.apply(notice, now_s)]
 
 
 def gate(most_per_hour: int = 20, **rule: object) -> NotificationFilter:
@@ -54,13 +61,13 @@ def gate(most_per_hour: int = 20, **rule: object) -> NotificationFilter:
 def test_below_the_level_nothing_is_told() -> None:
     mine = gate(level="WARNING")
     assert say(mine, event("noise", "INFO"), 0.0) == []
-    assert say(mine, event("link_down", "WARNING"), 0.0) == ["link_down."]
+    assert say(mine, event("link_down", "WARNING"), 0.0) == [f"link_down. {CHECK_CABLE}"]
 
 
 def test_only_the_kinds_asked_for() -> None:
     mine = gate(kinds=["anomaly"])
     assert say(mine, event("link_down", "WARNING"), 0.0) == []
-    assert say(mine, anomaly("HIGH"), 0.0) == ["Soil dry (P1)"]
+    assert say(mine, anomaly("HIGH"), 0.0) != []
 
 
 def test_the_same_thing_again_waits_for_the_cool_down_and_says_so() -> None:
@@ -95,7 +102,7 @@ def test_what_fell_into_the_cool_down_and_lasts_is_told_when_it_ends() -> None:
     say(mine, event("link_up", "INFO"), 10.0)
     assert say(mine, event("link_down", "WARNING"), 20.0) == []
     assert mine.due(300.0) == []
-    assert [m.text for m in mine.due(601.0)] == ["link_down. (again; held back 1 x)"]
+    assert [m.text for m in mine.due(601.0)] == [f"link_down. (again; held back 1 x). {CHECK_CABLE}"]
     assert mine.due(602.0) == []
 
 
@@ -110,9 +117,9 @@ def test_what_came_and_went_inside_the_cool_down_is_silence() -> None:
 
 def test_a_flood_is_bounded_but_alarms_pass() -> None:
     mine = gate(most_per_hour=3)
-    told = [say(mine, event("fault", "WARNING", "board", a=n), float(n)) for n in range(10)]
+    told = [say(mine, event("fault", "WARNING", "board", a=n), float(n)) for n in range(20, 30)]
     assert sum(map(len, told)) == 3
-    assert say(mine, event("fault", "ALARM", "board", a=11), 11.0)
+    assert say(mine, event("fault", "ALARM", "board", a=31), 31.0)
     assert len(mine.due(3_700.0)) == 3, "what lasts is told in the next hour, bounded again"
 
 
@@ -133,19 +140,18 @@ def test_faults_are_told_apart_by_number() -> None:
     ],
 )
 def test_severity_becomes_a_level(severity: str, level: str) -> None:
-    notice = notice_of(anomaly(severity))
-    assert notice is not None
+    (notice,) = notices_of(anomaly(severity, type_="RH_HIGH"))
     assert notice.level == level
     assert not notice.ends
 
 
 def test_messages_about_messages_are_never_told() -> None:
-    assert notice_of(event("notify_failed", "WARNING", "notification")) is None
+    assert notices_of(event("notify_failed", "WARNING", "notification")) == ()
 
 
 def test_emergency_stop_ends_with_its_release() -> None:
     mine = gate()
-    assert say(mine, event("estop", "ALARM", "board", a=1), 0.0) == ["estop."]
+    assert say(mine, event("estop", "ALARM", "board", a=1), 0.0)[0].startswith("estop. Release the stop")
     assert say(mine, event("estop", "INFO", "board", a=0), 5.0) == ["Recovered: estop. estop."]
 
 
@@ -154,3 +160,119 @@ def test_memory_stays_bounded() -> None:
     for n in range(2_000):
         mine.apply(Notice(f"k{n}", "WARNING", "board", "x"), float(n))
     assert len(mine._tracked) <= 501
+
+
+# -- what harms the plant within a day, with the default and with what docs/notifications.md prints ----------------
+
+PAGE = (Path(__file__).resolve().parents[2] / "docs" / "notifications.md").read_text(encoding="utf-8")
+PRINTED = NotifySettings.model_validate(tomllib.loads(PAGE.split("```toml")[1].split("```")[0])["notify"])
+
+
+def phone(
+    settings: NotifySettings, story: list[tuple[float, EventV1 | AnomalyV1]], until_s: float
+) -> list[Notification]:
+    """All that the first address of every rule receives; time passes in steps of a minute."""
+    rules = [NotificationFilter(rule, settings.most_per_hour, "tent_1") for rule in settings.rules[:1]]
+    out: list[Notification] = []
+    waiting, now_s = list(story), 0.0
+    while now_s <= until_s:
+        while waiting and waiting[0][0] <= now_s:
+            at_s, record = waiting.pop(0)
+            out += [m for rule in rules for notice in notices_of(record) for m in rule.apply(notice, at_s)]
+        out += [m for rule in rules for m in rule.due(now_s)]
+        now_s += 60.0
+    return out
+
+
+@pytest.mark.parametrize("settings", [NotifySettings(), PRINTED], ids=["default", "printed"])
+@pytest.mark.parametrize(
+    "record",
+    [
+        anomaly("MEDIUM", subject=None, type_="RESERVOIR_LOW", reservoir_empty=1.0),
+        anomaly("MEDIUM", subject=None, type_="SOIL_DRY", soil_avg_pct=19.0, threshold=20.0),
+        anomaly("HIGH", subject=None, type_="WATER_NOT_ARRIVING", unanswered_ml=120.0, threshold=99.0),
+        anomaly("MEDIUM", subject=None, type_="AIR_TEMP_HIGH", air_temp_c=33.0, threshold=32.0),
+        anomaly("MEDIUM", subject=None, type_="AIR_TEMP_LOW", air_temp_c=12.0, threshold=13.0),
+        event("link_down", "WARNING"),
+    ],
+    ids=lambda record: getattr(record, "name", None) or record.type.value,
+)
+def test_what_harms_within_a_day_rings_at_once_and_becomes_an_alarm(
+    settings: NotifySettings, record: EventV1 | AnomalyV1
+) -> None:
+    messages = phone(settings, [(0.0, record)], 24 * 3_600.0)
+    assert [m.level for m in messages][:2] == ["WARNING", "ALARM"]
+    assert all("tent_1" in m.title for m in messages)
+    assert all(any(cause.do and cause.do in m.text for cause in CAUSES) for m in messages), "says what to do"
+    assert "h now" in messages[1].text
+    assert len(messages) <= 4, "a reminder twice a day, no flood"
+
+
+def test_an_empty_reservoir_of_63_hours_is_not_forgotten() -> None:
+    story = [(0.0, anomaly("MEDIUM", subject=None, type_="RESERVOIR_LOW", reservoir_empty=1.0))]
+    story += [(40 * 3_600.0, anomaly("HIGH", subject="soil.P1", type_="SOIL_DRY", soil_probe_pct=11.8, threshold=12.0))]
+    messages = phone(PRINTED, story, 63 * 3_600.0)
+    about_water = [m for m in messages if "reservoir" in m.text.lower()]
+    assert [m.level for m in about_water[:2]] == ["WARNING", "ALARM"] and len(about_water) >= 5
+    dry = [m for m in messages if m.text.startswith("Soil dry (soil.P1): soil probe 11.8 %, limit 12 %")]
+    assert dry and dry[0].level == "ALARM"
+
+
+def leak_story() -> list[tuple[float, EventV1 | AnomalyV1]]:
+    mode = {"causes": "leak, board_fault", "entered": "leak"}
+    return [
+        (0.0, anomaly("CRITICAL", subject=None, type_="LEAK", leak=1.0)),
+        (0.0, anomaly("HIGH", subject=None, type_="BOARD_FAULT", board_faults=1.0)),
+        (0.0, event("mode_safe", "ALARM", "mode", **mode)),
+        (1.0, event("fault", "ALARM", "board", a=0)),
+        (2.0, event("mode_safe", "ALARM", "mode", causes="leak, board_fault", entered="board_fault")),
+        (2.0, event("state", "WARNING", "board", a=3, b=5).model_copy(update={"text": "Board went to FAULT."})),
+    ]
+
+
+@pytest.mark.parametrize("order", range(6))
+def test_one_leak_is_one_message_in_whatever_order_it_is_reported(order: int) -> None:
+    records = [record for _, record in leak_story()]
+    turned = records[order:] + records[:order]
+    messages = phone(NotifySettings(), [(float(n), record) for n, record in enumerate(turned)], 3_600.0)
+    assert [m.level for m in messages] == ["ALARM"], [m.text for m in messages]
+    assert "Dry the floor" in messages[0].text
+
+
+def test_recovered_comes_when_the_last_of_a_cause_has_ended() -> None:
+    story = [
+        *leak_story(),
+        (600.0, anomaly("CRITICAL", "CLEARED", None, "LEAK", leak=0.0)),
+        (900.0, event("fault_cleared", "INFO", "board", a=0)),
+        (900.0, anomaly("HIGH", "CLEARED", None, "BOARD_FAULT", board_faults=0.0)),
+        (1_200.0, event("mode_caution", "INFO", "mode", causes="", entered="")),
+    ]
+    for until_s, expected in ((1_100.0, 0), (2_000.0, 1)):
+        messages = phone(NotifySettings(), [entry for entry in story if entry[0] <= until_s], until_s)
+        assert sum(m.text.startswith("Recovered") for m in messages) == expected
+
+
+def test_a_fault_latched_before_the_host_began_is_reported_after_a_minute() -> None:
+    story = [(0.0, anomaly("HIGH", subject=None, type_="BOARD_FAULT", board_faults=1.0))]
+    assert [m.level for m in phone(NotifySettings(), story, 300.0)] == ["WARNING"]
+
+
+def test_two_lost_readings_of_one_part_are_one_message() -> None:
+    story = [
+        (0.0, event("sensor_lost", "WARNING", "board", a=0)),
+        (1.0, anomaly("HIGH", subject="air_temp_c", type_="SENSOR_DISCONNECT", fault="disconnect")),
+        (1.0, anomaly("HIGH", subject="rh_pct", type_="SENSOR_DISCONNECT", fault="disconnect")),
+    ]
+    assert len(phone(NotifySettings(), story, 600.0)) == 1
+
+
+def test_safe_mode_by_hand_is_no_alarm() -> None:
+    story = [(0.0, event("mode_safe", "ALARM", "mode", causes="person", entered="person"))]
+    assert phone(NotifySettings(), story, 3_600.0) == []
+
+
+def test_the_page_prints_the_table_of_causes() -> None:
+    for cause in CAUSES:
+        if cause.name not in ("other",):
+            after = f"{cause.alarm_after_h:g} h" if cause.alarm_after_h else "-"
+            assert f"| {cause.name} | {cause.at_least} | {after} |" in PAGE, cause.name

@@ -22,7 +22,7 @@ from tomato_host.service.tokens import TokenFile
 from shared_schemas.records import RECORDS
 from tests.service.test_api import example
 
-schemathesis: Any = pytest.importorskip("schemathesis", reason="pip install 'tomato-host[fuzz]'")
+schemathesis: Any = pytest.importorskip("schemathesis", reason="pip install '.[fuzz]'")
 GenerationMode = schemathesis.GenerationMode
 
 ENDLESS = "/api/stream"

@@ -88,7 +88,7 @@ def test_the_last_day_goes_on_with_states_where_readings_are_not_at_hand(history
 
 
 def test_a_photo_leaves_without_its_exif(tmp_path: Path) -> None:
-    pytest.importorskip("cv2", reason="pip install 'tomato-host[camera]'")
+    pytest.importorskip("cv2", reason="pip install '.[camera]'")
     season.photograph(tmp_path)
     plain = (tmp_path / "leaves.jpg").read_bytes()
     secret = b"\xff\xe1" + (2 + 30).to_bytes(2, "big") + b"Exif\0\0" + b"GPS 48.2100 N 16.37 E..."

@@ -73,4 +73,4 @@ def test_without_duckdb_the_extra_is_named(root: Path, monkeypatch: pytest.Monke
     monkeypatch.setitem(sys.modules, "duckdb", None)
     with pytest.raises(TomatoError) as caught:
         query(root, "SELECT 1")
-    assert caught.value.code == "E-EXTRA-DATA" and "tomato-host[data]" in caught.value.next_step
+    assert caught.value.code == "E-EXTRA-DATA" and ".[data]" in caught.value.next_step

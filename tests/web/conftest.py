@@ -126,7 +126,7 @@ def admin(host: Host) -> str:
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory):  # type: ignore[no-untyped-def]
-    selenium = pytest.importorskip("selenium", reason="pip install 'tomato-host[test-web]'")
+    selenium = pytest.importorskip("selenium", reason="pip install '.[test-web]'")
     binary, driver = shutil.which("chromium"), shutil.which("chromedriver")
     if not binary or not driver:
         pytest.skip("no chromium and chromedriver here: apt-get install chromium chromium-driver")

@@ -175,7 +175,7 @@ def test_yesterdays_forecast_stands_beside_what_came(browser, host: Host) -> Non
 
 
 def test_the_photo_stands_beside_what_was_measured(browser, host: Host) -> None:  # type: ignore[no-untyped-def]
-    pytest.importorskip("cv2", reason="pip install 'tomato-host[camera]'")
+    pytest.importorskip("cv2", reason="pip install '.[camera]'")
     open_page(browser, host)
     until(lambda: "canopy" in text(browser, "vision"), 60)
     width = "return document.getElementById('photo-img').naturalWidth"

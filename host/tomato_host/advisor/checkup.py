@@ -68,7 +68,7 @@ def require_model(settings: AdvisorSettings) -> Backend:
 
 def _require_local(settings: AdvisorSettings) -> None:
     if importlib.util.find_spec("xllamacpp") is None:
-        raise TomatoError("E-LLM-RUNTIME", "The model runtime is not installed.", "pip install 'tomato-host[llm]'")
+        raise TomatoError("E-LLM-RUNTIME", "The model runtime is not installed.", "pip install '.[llm]'")
     missing = [f"{f.role} {f.path}" for f in file_states(settings) if f.path is not None and not f.present]
     if missing:
         raise TomatoError("E-LLM-FILES", f"Missing: {', '.join(missing)}.", advice_when_absent(settings.memory_mode))

@@ -60,7 +60,7 @@ def _vision(context: WakeContext, resources: WakeResources) -> Iterator[Record]:
         # OpenCV is an extra; the rest of the advisor does without.
         from tomato_host.advisor.vision.photo_review import PhotoReview, review_photo
     except ImportError:
-        yield _warning(context, "camera_extra_missing", "Photos need OpenCV: pip install 'tomato-host[camera]'")
+        yield _warning(context, "camera_extra_missing", "Photos need OpenCV: pip install '.[camera]'")
         return
     look = PhotoReview(
         context.ts, resources.settings, resources.data_dir, resources.backend, resources.memory, resources.problems

@@ -362,6 +362,8 @@ class Brain:
             forecast=forecasts.weather,
             memory=self.memory,
             mode=self.safe_mode.mode,
+            safe_causes=self.safe_mode.causes,
+            switched_off=self.safe_mode.off,
             recent=recent,
             used=used,
             event=event,

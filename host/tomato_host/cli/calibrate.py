@@ -46,9 +46,17 @@ def _point(client: BoardClient, probe: int, name: str, raw: int | None, pct: flo
     return raw, pct
 
 
+def probe_number(text: str) -> int:
+    """Number of a probe as people write it: 1 or P1. Raises typer.BadParameter."""
+    number = str(text).strip().upper().removeprefix("P")
+    if number not in ("1", "2"):
+        raise typer.BadParameter(f"{text!r} is no probe; write 1 or P1, 2 or P2")
+    return int(number)
+
+
 @app.command()
 def soil(
-    probe: Annotated[int, typer.Option("--probe", min=1, max=2, help="Which probe.")],
+    probe: Annotated[int, typer.Option("--probe", parser=probe_number, metavar="1|2|P1|P2", help="Which probe.")],
     port: Port = "",
     dry_raw: Annotated[int | None, typer.Option(help="Raw count at the dry point; without it, it is read.")] = None,
     wet_raw: Annotated[int | None, typer.Option(help="Raw count at the wet point; without it, it is read.")] = None,

@@ -16,6 +16,8 @@ from tomato_host.errors import TomatoError
 if TYPE_CHECKING:
     from shared_schemas.records import ActionV1, PlanV1, Prediction36hV1, StateV1
 
+ASKING = frozenset({"person", "api", "mqtt", "llm"})
+"""Origins of requests that no decision of the controller contains."""
 STREAMS = {"plans", "actions", "predictions", "states"}
 
 
@@ -27,6 +29,8 @@ class DecisionReport:
         self.zone = zone
         self.actions: dict[str, ActionV1] = {}
         """By id; a later line (with the outcome) replaces the earlier one (with the verdict)."""
+        self.asked: dict[str, ActionV1] = {}
+        """What people and programs asked for since the decision, by id, with verdict and outcome."""
         self.state: StateV1 | None = None
         self.prediction: Prediction36hV1 | None = None
 
@@ -46,6 +50,9 @@ def read_report(root: Path, at: datetime | None) -> DecisionReport:
             report.state, report.prediction = state, prediction
         elif isinstance(record, ActionV1) and report is not None and record.decision_id == report.plan.id:
             report.actions[record.id or str(len(report.actions))] = record
+        elif isinstance(record, ActionV1) and report is not None and record.origin in ASKING:
+            if at is None or record.ts <= at:
+                report.asked[record.id or str(len(report.asked))] = record
         elif isinstance(record, StateV1):
             state = record
         elif isinstance(record, Prediction36hV1):
@@ -77,7 +84,8 @@ def verdict(action: ActionV1) -> str:
     safety = action.safety
     parts = []
     for check in safety.checks:
-        numbers = f" ({check.value:g}, limit {check.limit:g})" if None not in (check.value, check.limit) else ""
+        old = not check.unit and None not in (check.value, check.limit)  # recorded before the text held them
+        numbers = f" ({check.value:g}, limit {check.limit:g})" if old else ""
         kind = "clipped" if check.ok else "refused"
         parts.append(f"{kind} by {check.rule}: {check.text}{numbers}")
     return "; ".join(parts) or ("passed" if safety.validated else "refused")
@@ -85,6 +93,8 @@ def verdict(action: ActionV1) -> str:
 
 def outcome(action: ActionV1) -> str:
     """The outcome as the board reported it."""
+    from tomato_host.commands.awaited_outcomes import ended_by
+
     done = action.outcome
     if action.shadow:
         return "in shadow: nothing was moved"
@@ -94,7 +104,15 @@ def outcome(action: ActionV1) -> str:
         f"{done.delivered_ml:g} ml" if done.delivered_ml is not None else "",
         f"{done.delivered_s / 60:.1f} min" if done.delivered_s is not None else "",
     ]
-    return " ".join(part for part in (done.status, *amounts, f"({done.reason})" if done.reason else "") if part)
+    return " ".join(
+        part
+        for part in (
+            done.status,
+            *amounts,
+            f"({ended_by(done.status, done.reason) or done.reason})" if done.reason else "",
+        )
+        if part
+    )
 
 
 def as_dict(report: DecisionReport) -> dict[str, Any]:
@@ -124,6 +142,18 @@ def as_dict(report: DecisionReport) -> dict[str, Any]:
             {"action": a.type.value, "amount": amount(a), "why": a.why.text, "verdict": verdict(a)}
             for a in actions
             if not a.safety.validated
+        ],
+        "asked": [
+            {
+                "ts": a.ts.isoformat(),
+                "by": a.origin,
+                "action": a.type.value,
+                "amount": amount(a),
+                "why": a.why.text,
+                "verdict": verdict(a),
+                "outcome": outcome(a),
+            }
+            for a in report.asked.values()
         ],
         "not_done": list(plan.not_done),
         "forecast": prediction.explanation if prediction else None,
@@ -155,6 +185,11 @@ def _observed(state: StateV1 | None) -> str:
     return ", ".join(part for part in parts if part)
 
 
+def _asked_line(action: ActionV1, zone: ZoneInfo) -> str:
+    text = f"{action.ts.astimezone(zone):%H:%M} {action.type.value} {amount(action)} by {action.origin}"
+    return f"{text}: {action.why.text} [{verdict(action)}; {outcome(action)}]"
+
+
 def as_text(report: DecisionReport) -> list[str]:
     """The report as lines for one screen."""
     data, plan = as_dict(report), report.plan
@@ -171,6 +206,7 @@ def as_text(report: DecisionReport) -> list[str]:
     sections: list[tuple[str, list[str]]] = [
         ("Done", [f"{d['action']} {d['amount']}: {d['why']} [{d['verdict']}; {d['outcome']}]" for d in data["done"]]),
         ("Refused", [f"{d['action']} {d['amount']}: {d['verdict']}" for d in data["refused"]]),
+        ("Asked for by hand or program", [_asked_line(a, report.zone) for a in report.asked.values()]),
         ("Not done", data["not_done"]),
         ("Expected", [*([data["forecast"]] if data["forecast"] else ["no forecast recorded"]), *data["risks"][:4]]),
         ("Rejected plans", [f"{r['plan']}: {r['why']}" for r in data["rejected"]]),

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 DataDir = Annotated[Path, typer.Option("--data-dir", help="The data directory of the running host.")]
 Reason = Annotated[str, typer.Option("--reason", help="Why; it is written into the record.")]
 Wait = Annotated[float, typer.Option("--timeout", min=0.1, max=600.0, help="Seconds to wait for the host's answer.")]
+NoWait = Annotated[bool, typer.Option("--no-wait", help="End with the verdict; do not wait for what comes of it.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON line for scripts.")]
 DEFAULT_DATA_DIR = Path("data")
 UNIT_S = {"s": 1, "m": 60, "min": 60, "h": 3_600}
@@ -72,18 +73,47 @@ def send(data_dir: Path, request: Request, timeout_s: float, as_json: bool) -> N
         typer.echo(reply.text)
 
 
+OUTCOME_S = 300.0
+"""A dose of several pulses with their pauses takes minutes."""
+
+
+def _send_action(data_dir: Path, kind: str, reason: str, wait: bool, timeout_s: float, as_json: bool, **p: Any) -> None:
+    """Ask for an action, print the verdict, and then what came of it. Raises TomatoError E-OVERRIDE-*, E-INBOX-*."""
+    from tomato_host.commands.awaited_outcomes import outcome_reply_id
+    from tomato_host.commands.inbox import new_request, wait_reply
+
+    request = new_request("action", reason, **person_action(kind, reason, **p), outcome=wait)
+    send(data_dir, request, timeout_s, as_json)
+    if not wait:
+        return
+    later = request.model_copy(update={"id": outcome_reply_id(request.id)})
+    reply = wait_reply(data_dir, later, OUTCOME_S)
+    if as_json:
+        typer.echo(reply.model_dump_json())
+    if not reply.ok:
+        raise TomatoError("E-OVERRIDE-ENDED", f"It was not carried out as asked: {reply.text}.", "tomato-host explain")
+    if not as_json:
+        typer.echo(reply.text)
+
+
 def water(
-    ml: Annotated[float, typer.Option("--ml", min=5.0, max=1_000.0, help="How much, in ml; may be clipped.")],
+    amount: Annotated[float | None, typer.Argument(metavar="[ML]", min=5.0, max=1_000.0, help="Same as --ml.")] = None,
+    ml: Annotated[
+        float | None, typer.Option("--ml", min=5.0, max=1_000.0, help="How much, in ml; may be clipped.")
+    ] = None,
     reason: Reason = "",
     data_dir: DataDir = DEFAULT_DATA_DIR,
     timeout_s: Wait = 15.0,
+    no_wait: NoWait = False,
     as_json: AsJson = False,
 ) -> None:
-    """Water once, through the guardrails."""
+    """Water once, through the guardrails, and say what was delivered."""
     from shared_schemas.devices import PUMP
-    from tomato_host.commands.inbox import new_request
 
-    send(data_dir, new_request("action", reason, **person_action(PUMP.action, reason, ml=ml)), timeout_s, as_json)
+    if (amount is None) == (ml is None):
+        raise TomatoError("E-OVERRIDE-AMOUNT", "How many ml?", "write `water 150` or `water --ml 150`")
+    wanted = amount if ml is None else ml
+    _send_action(data_dir, PUMP.action, reason, not no_wait, timeout_s, as_json, ml=wanted)
 
 
 def light(
@@ -92,16 +122,16 @@ def light(
     reason: Reason = "",
     data_dir: DataDir = DEFAULT_DATA_DIR,
     timeout_s: Wait = 15.0,
+    no_wait: NoWait = False,
     as_json: AsJson = False,
 ) -> None:
     """Switch the lamp on or keep it off for a while; then the plan applies again."""
     from shared_schemas.devices import LAMP
-    from tomato_host.commands.inbox import new_request
 
     if state.lower() not in ("on", "off"):
         raise TomatoError("E-OVERRIDE-STATE", f"{state!r} is neither on nor off.", "write `light on` or `light off`")
     params = {"state": state.upper(), "seconds": parse_duration(duration)}
-    send(data_dir, new_request("action", reason, **person_action(LAMP.action, reason, **params)), timeout_s, as_json)
+    _send_action(data_dir, LAMP.action, reason, not no_wait, timeout_s, as_json, **params)
 
 
 def _mode(

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+PRESS_READ_S = 5.0
+NO_BOARD = "start `tomato-host run --board sim`, and give its --data-dir"
 app = typer.Typer(help="The simulated tent and its virtual board.", no_args_is_help=True)
 
 
@@ -29,6 +31,37 @@ def serve(
         if value is not None:
             arguments += [flag, str(value)]
     raise typer.Exit(main([*arguments, "--vary"] if vary else arguments))
+
+
+@app.command()
+def press(
+    name: Annotated[str, typer.Argument(metavar="INPUT", help="button, or estop (the emergency stop)")],
+    duration: Annotated[str, typer.Option("--for", help="How long, like 3s or 1m.")] = "3s",
+    data_dir: Annotated[Path, typer.Option("--data-dir", help="Data directory of the host on it.")] = Path("data"),
+) -> None:
+    """Press a button of the running virtual board, and wait until it is let go."""
+    import time
+
+    from tomato_host.cli.override import parse_duration
+    from tomato_host.errors import TomatoError
+    from tomato_host.twin import presses
+
+    board_dir = data_dir / presses.FOLDER
+    if name not in presses.INPUTS:
+        known = " and ".join(presses.INPUTS)
+        raise TomatoError("E-TWIN-PRESS", f"{name!r} cannot be pressed.", f"the virtual board has {known}")
+    seconds = min(parse_duration(duration), presses.MOST_S)
+    if not data_dir.is_dir():
+        raise TomatoError("E-TWIN-PRESS", f"{data_dir} does not exist.", NO_BOARD)
+    presses.ask(board_dir, "button" if name == "button" else "estop", seconds)
+    end = time.monotonic() + PRESS_READ_S
+    while presses.waiting(board_dir):
+        if time.monotonic() > end:
+            presses.pop(board_dir)
+            raise TomatoError("E-TWIN-PRESS", "No virtual board has read it.", NO_BOARD)
+        time.sleep(0.05)
+    typer.echo(f"{name} pressed for {seconds:g} s")
+    time.sleep(seconds)
 
 
 @app.command()

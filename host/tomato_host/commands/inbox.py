@@ -58,6 +58,8 @@ class Request(BaseModel):
     """For kinds `action` and `dose`: the proposal, origin person or api."""
     agent: AgentV1 | None = None
     """For kind `agent`: the record that holds from now on."""
+    outcome: bool = False
+    """For kind `action`: send a second reply when the board has reported what came of it."""
     mode: Literal["NORMAL", "PAUSED", "SAFE"] | None = None
     """For kind `mode`: the requested mode; NORMAL ends an earlier PAUSED or SAFE."""
     until: AwareDatetime | None = None

@@ -30,7 +30,7 @@ def _package(name: str, needed: bool, use: str) -> Requirement:
         found = version(name) if find_spec({"protobuf": "google.protobuf"}.get(name, name)) else ""
     except (PackageNotFoundError, ModuleNotFoundError):
         found = ""
-    text = f"{found}: {use}" if found else f"missing ({use}): pip install 'tomato-host[learn]'"
+    text = f"{found}: {use}" if found else f"missing ({use}): pip install '.[learn]'"
     return Requirement(name, needed, bool(found), text)
 
 

@@ -36,6 +36,10 @@ class ExecutorActuator:
         self._executor.switch_off(outputs, reason, self._now_ms(), self._now())
         self.collect()
 
+    def action_of(self, cmd_id: int) -> str | None:
+        """Id of the action under way that a command of the board belongs to."""
+        return next((job.action.id for job in self._executor.jobs.values() if cmd_id in job.open_cmds), None)
+
     def collect(self) -> None:
         """Pass on the actions that have ended since the last call."""
         for action in self._executor.pop_finished():

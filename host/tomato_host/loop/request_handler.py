@@ -9,11 +9,13 @@ from shared_schemas.records import ActionV1, AgentV1
 from tomato_host.board.events import LinkEvent
 from tomato_host.board.session import BoardSession
 from tomato_host.brain.brain import Brain
+from tomato_host.commands.awaited_outcomes import AwaitedOutcomes
 from tomato_host.commands.board_requests import KINDS as BOARD_KINDS
 from tomato_host.commands.board_requests import BoardRequests
 from tomato_host.commands.inbox import Inbox, Reply, Request
+from tomato_host.loop.actuator import ExecutorActuator
 from tomato_host.loop.context_state import ContextState
-from tomato_host.loop.episode import Actuator, Episode
+from tomato_host.loop.episode import Episode
 from tomato_host.loop.recorder import Recorder
 
 
@@ -30,7 +32,7 @@ class RequestHandler:
         session: BoardSession,
         brain: Brain,
         episode: Episode,
-        actuator: Actuator,
+        actuator: ExecutorActuator,
         context: ContextState,
         recorder: Recorder,
         now: Callable[[], datetime],
@@ -46,6 +48,7 @@ class RequestHandler:
         self._context = context
         self._recorder = recorder
         self._now = now
+        self._awaited = AwaitedOutcomes(actuator.action_of)
         self.board = BoardRequests(session, self, port, sampling_ms)
 
     def poll(self, now_ms: int) -> None:
@@ -64,8 +67,11 @@ class RequestHandler:
             self._inbox.remove_stale_replies(self._now().timestamp())
 
     def on_event(self, event: LinkEvent | ActionV1, now_ms: int) -> None:
-        """An event of the link, or an action that has ended, for the requests on the board."""
+        """An event of the link, or an action that has ended, for the requests that wait for it."""
         self.board.on_event(event, now_ms)
+        reply = self._awaited.on_event(event)
+        if reply is not None and self._inbox is not None:
+            self._inbox.reply(reply)
 
     def submit(self, request: Request) -> Reply:
         """A request for an action or a change of mode; recorded either way."""
@@ -76,7 +82,7 @@ class RequestHandler:
             text = self._context.apply(request, self._now())
             self._episode.update_safe_mode(self._context.at(self._now()))
             return Reply(id=request.id, ok=True, text=text)
-        return self.propose(request.id, request.action)
+        return self.propose(request.id, request.action, request.outcome)
 
     def _set_agent(self, request: Request, record: AgentV1) -> Reply:
         """A new or changed agent: recorded, so that a later process and a replay know it, too."""
@@ -86,12 +92,17 @@ class RequestHandler:
 
     # -- RequestHost -------------------------------------------------------------------------------------------
 
-    def propose(self, request_id: str, proposal: ActionV1) -> Reply:
-        """An operator's proposal through the guardrails; what they allow is carried out."""
+    def propose(self, request_id: str, proposal: ActionV1, outcome: bool = False) -> Reply:
+        """An operator's proposal through the guardrails; what they allow is carried out.
+
+        `outcome`: the sender waits for what comes of it.
+        """
         verdict = self._brain.judge(proposal, self._context.at(self._now()))
         if not verdict.repeated:
             self._recorder.record(verdict.action)
             if verdict.allowed:
+                if outcome:  # first: switching off ends at once
+                    self._awaited.add(request_id, verdict.action)
                 self._actuator.act(verdict)
         text = "accepted" if verdict.allowed else f"refused by {verdict.rule}"
         details = "; ".join(check.text for check in verdict.checks if check.text)

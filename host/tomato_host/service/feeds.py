@@ -32,7 +32,7 @@ def dashboard_feed(
 def mqtt_feed(settings: MqttSettings, status: Status, recorder: Recorder, data_dir: Path) -> ProcessFeed:
     """The MQTT process. Raises TomatoError E-EXTRA-MQTT."""
     if importlib.util.find_spec("aiomqtt") is None:
-        raise TomatoError("E-EXTRA-MQTT", "aiomqtt is not installed.", "pip install 'tomato-host[mqtt]'")
+        raise TomatoError("E-EXTRA-MQTT", "aiomqtt is not installed.", "pip install '.[mqtt]'")
     command = _command("tomato_host.service.mqtt.serve", data_dir, settings)
     events = BrokerEvents(recorder, "mqtt", f"{settings.host}:{settings.port}")
     return ProcessFeed(status, recorder, command, "mqtt", on_exit=events.on_exit, on_status=events.on_status)

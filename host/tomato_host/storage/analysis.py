@@ -107,6 +107,6 @@ def _duckdb() -> Any:
         raise TomatoError(
             "E-EXTRA-DATA",
             "Queries and Parquet need DuckDB, which is not installed.",
-            "Install it with: pip install 'tomato-host[data]'.",
+            "Install it with: pip install '.[data]'.",
         ) from None
     return duckdb

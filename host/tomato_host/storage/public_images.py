@@ -17,7 +17,7 @@ from tomato_host.storage.picture_files import encode_anew
 _NAME = re.compile(r"(?P<camera>[A-Za-z0-9_.\-]{1,48})_(?P<time>\d{6})(-[0-9a-f]{12})?\.(jpg|png)")
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 LARGEST_BYTES = 50_000_000
-NO_ENCODER = "photos are encoded anew, which needs OpenCV: pip install 'tomato-host[camera]'"
+NO_ENCODER = "photos are encoded anew, which needs OpenCV: pip install '.[camera]'"
 
 
 class PublicImages(NamedTuple):

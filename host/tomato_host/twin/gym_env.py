@@ -1,4 +1,4 @@
-"""The twin as a gymnasium environment, for those who want to train on it: `pip install tomato-host[gym]`.
+"""The twin as a gymnasium environment, for those who want to train on it: `pip install .[gym]`.
 
 One step is one decision of some minutes. Observations are what the board would report (with its noise), never the
 truth; the reward rests on the truth. What an action asks for passes the limits of the table of devices first.
@@ -15,7 +15,7 @@ try:
 except ImportError as error:
     from tomato_host.errors import TomatoError
 
-    raise TomatoError("E-EXTRA-GYM", "gymnasium is not installed.", "Run `pip install 'tomato-host[gym]'`.") from error
+    raise TomatoError("E-EXTRA-GYM", "gymnasium is not installed.", "Run `pip install '.[gym]'`.") from error
 
 import numpy as np
 from numpy.typing import NDArray

@@ -18,6 +18,7 @@ from types import FrameType
 
 from tomato_host.errors import TomatoError
 from tomato_host.sources.scenarios import Scenario
+from tomato_host.twin import presses
 from tomato_host.twin.outside import MeasuredWeather
 from tomato_host.twin.params import TentParams
 from tomato_host.twin.virtual_board import VirtualBoard
@@ -46,8 +47,13 @@ class Pace:
 class Server:
     """Drives a virtual board by the wall clock and carries bytes as they come."""
 
-    def __init__(self, board: VirtualBoard, scale: float, state: Path | None, linger_s: float = 0.0) -> None:
-        """`linger_s`: end after so many wall seconds without a byte from any host; 0 = never."""
+    def __init__(
+        self, board: VirtualBoard, scale: float, state: Path | None, linger_s: float = 0.0, pressed: Path | None = None
+    ) -> None:
+        """`linger_s`: end after so many wall seconds without a byte from any host; 0 = never.
+
+        `pressed`: the directory in which presses of a button are asked for.
+        """
         self._board = board
         self._pace = Pace(scale)
         self._state = state
@@ -56,6 +62,8 @@ class Server:
         self._ending = False
         self._reset_asked = False
         self._state_due_ms = 0
+        self._pressed = pressed
+        self._pressed_until_ms: dict[str, int] = {}
 
     def end(self, _signal: int = 0, _frame: FrameType | None = None) -> None:
         """Ask the loop to end."""
@@ -77,6 +85,7 @@ class Server:
             if self._reset_asked:
                 self._reset_asked = False
                 board.power_cycle()
+            self._press_and_release()
             self._write_state()
             left_ms = pace.wall_ms(max(0, board.next_due_ms() - pace.now_ms()))
             if waiter.poll(min(LOOK_UP_MS, max(0.0, left_ms))):
@@ -86,6 +95,17 @@ class Server:
 
     def _forgotten(self) -> bool:
         return 0.0 < self._linger_s < time.monotonic() - self._heard_s
+
+    def _press_and_release(self) -> None:
+        """Buttons that somebody asked for from outside; times are the tent's."""
+        world, now_ms = self._board.world, self._board.now_ms
+        for name in [name for name, end_ms in self._pressed_until_ms.items() if now_ms >= end_ms]:
+            setattr(world, name, False)
+            del self._pressed_until_ms[name]
+        if self._pressed is not None and (press := presses.pop(self._pressed)) is not None:
+            name, seconds = press
+            setattr(world, name, True)
+            self._pressed_until_ms[name] = now_ms + round(seconds * 1_000)
 
     def _write_state(self) -> None:
         """Tell the truth of the tent in a small file, for people and tests; written whole by rename."""
@@ -120,6 +140,7 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--scenario", default="", help="faults: name[@hours[+length]],... or a .toml file")
     parser.add_argument("--state", type=Path, help="file to keep the truth of the tent in (JSON)")
     parser.add_argument("--flash", type=Path, help="directory that keeps what the board stores")
+    parser.add_argument("--presses", type=Path, help="directory in which `twin press` asks for a button")
     parser.add_argument("--weather", type=Path, help="hourly weather as CSV instead of the generated one")
     parser.add_argument("--linger", type=float, default=0.0, help="end after so many silent wall seconds; 0 = never")
     parser.add_argument("--start", type=datetime.fromisoformat, help="wall time of the twin's beginning (default: now)")
@@ -152,7 +173,7 @@ def main(argv: list[str] | None = None) -> int:
     options = _arguments(argv)
     try:
         board = _board(options)
-        server = Server(board, options.time_scale, options.state, options.linger)
+        server = Server(board, options.time_scale, options.state, options.linger, options.presses)
         signal.signal(signal.SIGTERM, server.end)
         signal.signal(signal.SIGINT, server.end)
         signal.signal(signal.SIGUSR1, server.reset)

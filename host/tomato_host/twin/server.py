@@ -66,6 +66,7 @@ def start(
     link: Path | None = None,
     vary: bool = False,
     linger_s: float = LINGER_S,
+    presses: Path | None = None,
 ) -> TwinHandle:
     """Start a twin that lives on when this process dies, `linger_s` beyond the last byte of any host (0: for ever).
 
@@ -86,7 +87,8 @@ def start(
         "--linger",
         str(linger_s),
     ]
-    for flag, value in (("--scenario", scenario), ("--state", state), ("--flash", flash), ("--link", link)):
+    given = {"--scenario": scenario, "--state": state, "--flash": flash, "--link": link, "--presses": presses}
+    for flag, value in given.items():
         if value:
             command += [flag, str(value)]
     if vary:

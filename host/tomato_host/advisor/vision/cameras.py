@@ -98,7 +98,7 @@ def _opencv(camera: CameraSettings):  # type: ignore[no-untyped-def]  # OpenCV s
     try:
         import cv2
     except ImportError as fault:
-        raise PhotoUnavailable(f"{camera.name}: OpenCV is missing (pip install 'tomato-host[camera]')") from fault
+        raise PhotoUnavailable(f"{camera.name}: OpenCV is missing (pip install '.[camera]')") from fault
     return cv2
 
 

@@ -101,6 +101,10 @@ class DecisionContext:
     forecast: Forecast36hV1 | None = None
     memory: ControllerMemory = field(default_factory=ControllerMemory)
     mode: Mode = "NORMAL"
+    safe_causes: tuple[str, ...] = ()
+    """Causes that hold safe mode."""
+    switched_off: tuple[str, ...] = ()
+    """Outputs that safe mode keeps off."""
     recent: Mapping[str, float] = field(default_factory=dict)
     """Means over the last `RECENT_H` hours of vpd_kpa, air_temp_c, rh_pct: fans work in strokes, leaves feel means.
     Shares of the same time that outputs were seen on (`plan_columns.MEASURED_ON`), which show what was cut short."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from shared_schemas.records.state_v1 import Probe, StateV1
-from tomato_host.brain.control.context import DecisionContext
+from tomato_host.brain.control.context import RECENT_H, DecisionContext
 from tomato_host.brain.control.targets import Setpoints, setpoints_at
 
 MIN_CONFIDENCE = 0.4
@@ -46,6 +46,19 @@ class ControlInputs:
     @property
     def now(self) -> datetime:
         return self.context.now
+
+    @property
+    def vpd_text(self) -> str:
+        """The VPD that decides, in words: a mean is called one, for beside it stands the newest value."""
+        if self.vpd_kpa is None:
+            return "VPD unknown"
+        mean = f" (mean of {RECENT_H * 60:.0f} min)" if "vpd_kpa" in self.context.recent else ""
+        return f"VPD {self.vpd_kpa:.2f} kPa{mean}"
+
+    @property
+    def state_time(self) -> str:
+        """When the state was seen that is decided on, in the time of the plants."""
+        return f"{self.context.state.ts.astimezone(self.context.site.zone):%H:%M}"
 
     @property
     def cycle_s(self) -> float:

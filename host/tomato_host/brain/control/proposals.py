@@ -148,6 +148,13 @@ def worthwhile(request: OutputRequest) -> OutputRequest:
     )
 
 
+def _binding_first(request: OutputRequest, context: DecisionContext) -> OutputRequest:
+    """What safe mode keeps off is off for its causes, whatever else would be said of it."""
+    if request.amount > 0.0 or request.output not in context.switched_off or not context.safe_causes:
+        return request
+    return replace(request, text=f"safe mode keeps it off: {', '.join(context.safe_causes)}")
+
+
 def build_decision(
     context: DecisionContext,
     controller: Controller,
@@ -160,7 +167,7 @@ def build_decision(
     explanation: str = "",
 ) -> ControlDecision:
     """Plan, proposals and the memory for next time, from the requests of one decision."""
-    requests = [worthwhile(request) for request in requests]
+    requests = [_binding_first(worthwhile(request), context) for request in requests]
     wanted = [w for w in requests if w.amount > 0.0]
     plan = PlanV1(
         schema_version="plan_v1",

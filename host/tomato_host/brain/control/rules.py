@@ -15,6 +15,7 @@ from tomato_host.brain.control.control_inputs import ControlInputs, read_inputs
 from tomato_host.brain.control.photoperiod import share_of_day
 from tomato_host.brain.control.proposals import OutputRequest, build_decision
 
+NO_VPD = "as before: no trusted VPD"
 HOT_FOR_LIGHT_C = 33.0
 FRESH_AIR = 0.08
 """Least share of exhaust by day: leaves use up the CO2 of a closed tent."""
@@ -98,15 +99,17 @@ def exhaust(inputs: ControlInputs) -> OutputRequest:
     if inputs.air_temp_c is not None and inputs.air_temp_c < low_c - 2.0:
         return OutputRequest("exhaust_fan", 0.0, f"{inputs.air_temp_c:.1f} degC: too cold to ventilate")
     least = FRESH_AIR if inputs.setpoints.light_hours else 0.0
-    share, text, fired = inputs.last_duty("exhaust_fan"), "as before: the air is right", ("exhaust holds",)
+    share, fired = inputs.last_duty("exhaust_fan"), ("exhaust holds",)
+    text = f"as before: {inputs.vpd_text} is in {low_kpa:g}-{high_kpa:g}" if inputs.vpd_kpa is not None else NO_VPD
     if inputs.vpd_kpa is not None and inputs.vpd_kpa < low_kpa:
         share += SHARE_PER_KPA * (low_kpa - inputs.vpd_kpa) + MIN_SHARE
-        text, fired = f"VPD {inputs.vpd_kpa:.2f} kPa is too low", (f"vpd < {low_kpa:g} kPa",)
+        text, fired = f"{inputs.vpd_text} is below {low_kpa:g}", (f"vpd < {low_kpa:g} kPa",)
     elif inputs.vpd_kpa is not None and inputs.vpd_kpa > high_kpa:
         share -= SHARE_PER_KPA * (inputs.vpd_kpa - high_kpa) + MIN_SHARE
-        text, fired = f"VPD {inputs.vpd_kpa:.2f} kPa: less air out", (f"vpd > {high_kpa:g} kPa",)
+        text, fired = f"{inputs.vpd_text} is above {high_kpa:g}: less air out", (f"vpd > {high_kpa:g} kPa",)
     if share <= least:
-        share, text, fired = least, "fresh air" if least else "nothing to blow out", ("fresh air by day",)
+        share, fired = least, ("fresh air by day",)
+        text = "a little fresh air" if least else f"nothing to blow out: {inputs.vpd_text}"
     if inputs.air_temp_c is not None and inputs.air_temp_c > high_c:
         need = _clip(0.2 + (inputs.air_temp_c - high_c) / 4.0)
         if need > share:
@@ -123,18 +126,19 @@ def humidifier(inputs: ControlInputs) -> OutputRequest:
     if inputs.vpd_kpa is None or inputs.rh_pct is None:
         return OutputRequest("humidifier", 0.0, "no trusted reading of the air")
     if inputs.rh_pct >= 82.0:
-        return OutputRequest("humidifier", 0.0, f"RH {inputs.rh_pct:.0f} % is high enough")
+        return OutputRequest("humidifier", 0.0, f"RH {inputs.rh_pct:.0f} % is 82 % or more")
     running = inputs.last_duty("humidifier") > 0.0
     middle = (low + high) / 2.0
-    if inputs.vpd_kpa <= (middle if running else high):
-        return OutputRequest("humidifier", 0.0, f"VPD {inputs.vpd_kpa:.2f} kPa is in its band")
+    until = middle if running else high
+    if inputs.vpd_kpa <= until:
+        return OutputRequest("humidifier", 0.0, f"{inputs.vpd_text} is not above {until:.2f}")
     share = _clip((inputs.vpd_kpa - middle) / 1.2, MIN_SHARE, 0.5)
     if running:  # the last duty was not enough, or just enough: go on from it
         share = _clip(inputs.last_duty("humidifier") + (inputs.vpd_kpa - (middle + high) / 2.0) / 2.0, MIN_SHARE, 0.5)
     return OutputRequest(
         "humidifier",
         share * inputs.cycle_s,
-        f"VPD {inputs.vpd_kpa:.2f} kPa is too high",
+        f"{inputs.vpd_text} is above {until:.2f}",
         (f"vpd > {high:g} kPa",),
         "vpd_in_band",
         spread=True,
@@ -170,9 +174,9 @@ def co2(inputs: ControlInputs, exhaust_s: float) -> OutputRequest:
     if not inputs.setpoints.light_hours or inputs.context.mode != "NORMAL":
         return OutputRequest("co2_solenoid", 0.0, "only in light hours and in mode NORMAL")
     if state.devices.light != "ON":
-        return OutputRequest("co2_solenoid", 0.0, "the lamp is not on yet: no CO2 in the dark")
+        return OutputRequest("co2_solenoid", 0.0, f"the lamp was off at {inputs.state_time}: no CO2 in the dark")
     if exhaust_s > 0.0:
-        return OutputRequest("co2_solenoid", 0.0, "the exhaust is on")
+        return OutputRequest("co2_solenoid", 0.0, "the exhaust is to run in this cycle")
     if inputs.co2_ppm is None:
         return OutputRequest("co2_solenoid", 0.0, "no trusted CO2 reading")
     if inputs.co2_ppm >= 0.9 * wanted:

@@ -54,7 +54,7 @@ THRESHOLDS: Final[tuple[Threshold, ...]] = (
     Threshold(T.SOIL_TEMP_HIGH, "soil_temp_c", "above", 28.0, 27.0, 600.0, 600.0, HIGH),
     Threshold(T.SOIL_TEMP_LOW, "soil_temp_c", "below", 13.0, 14.0, 3600.0, 600.0, MEDIUM),
     Threshold(T.CONDENSATION, "dew_margin_k", "below", 0.5, 1.0, 900.0, 600.0, MEDIUM),
-    Threshold(T.RAPID_CHANGE, "vpd_change_15min_kpa", "above", 0.8, 0.4, 0.0, 600.0, MEDIUM),
+    Threshold(T.RAPID_CHANGE, "vpd_change_15min_kpa", "above", 0.8, 0.4, 120.0, 600.0, MEDIUM),
     Threshold(T.LIGHT_MISMATCH, "dark_under_lamp_s", "above", 300.0, 0.5, 0.0, 60.0, HIGH),
     Threshold(T.LIGHT_MISMATCH, "light_without_lamp_s", "above", 900.0, 0.5, 0.0, 60.0, MEDIUM),
     Threshold(T.LEAK, "leak", "above", 0.5, 0.5, 0.0, 60.0, CRITICAL),

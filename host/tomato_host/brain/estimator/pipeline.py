@@ -58,7 +58,7 @@ from tomato_host.brain.estimator.ring_buffer import RingBuffer
 from tomato_host.brain.estimator.sensor_health import DRIFT, JUMP_REMEMBERED_S, SensorTrack
 from tomato_host.brain.estimator.settings import EstimatorSettings, ProbeSettings
 from tomato_host.brain.estimator.soil import TRUSTED, WaterArrival, average_moisture_pct, trusted_probes
-from tomato_host.brain.estimator.threshold_signals import (
+from tomato_host.brain.estimator.threshold_signals import RELAYS, (
     AIR,
     FIRST_PROBE,
     LEAF,
@@ -69,7 +69,6 @@ from tomato_host.brain.estimator.threshold_signals import (
 from tomato_host.brain.psychrometrics import absolute_humidity_g_m3, dew_point_c, saturation_vapour_pressure_kpa
 from tomato_host.brain.settings import BudgetSettings, SiteSettings
 
-RELAYS: Final = names_of(kind="relay")
 NAN: Final = float("nan")
 HISTORY_DERIVED: Final = (
     "vpd_kpa",

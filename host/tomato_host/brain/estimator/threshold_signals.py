@@ -1,6 +1,6 @@
 """The signals of the threshold table, one number each in its order: what `anomaly_detector.py` compares with limits.
 
-Most are readings or follow from them at once. Four need memory: the change of the deficit within 15 minutes, how long
+Most are readings or follow from them at once. Four need memory: the unexpected change of the deficit, how long
 it has been dark under a lamp that is on, how long light without one, and whether the board was reset.
 """
 
@@ -10,14 +10,18 @@ from collections import deque
 from datetime import datetime
 from typing import Final
 
-from shared_schemas.devices import LAMP
+from shared_schemas.devices import LAMP, names_of
 from shared_schemas.records import DeviceStatusV1, ObservationV1
 from tomato_host.brain.estimator.cross_check import DARK_LUX, LAMP_SETTLES_S, STRAY_LUX
 
 AIR, RH, CO2_PPM, LEAF, LUX, SOIL_TEMP, FIRST_PROBE = range(7)
 """Places of the sensors in every list of values; the probes follow."""
-CHANGE_WINDOW_S: Final = 900.0
+COMPARED_S: Final = (600.0, 1_200.0)
+"""The air's deficit is compared with that of so long ago: a quarter of an hour, give or take the phase of a stroke."""
 CHANGE_STEP_S: Final = 60.0
+LAMP_WARMS_S: Final = 2_700.0
+"""A lamp that has switched warms or cools the tent for about so long."""
+RELAYS: Final = names_of(kind="relay")
 NOTHING_DERIVED: Final[tuple[float | None, ...]] = (None,) * 6
 
 
@@ -27,7 +31,7 @@ class ThresholdSignals:
     def __init__(self, daylight: bool) -> None:
         """`daylight`: sun reaches the sensor, so light without the lamp is no sign of anything."""
         self._daylight = daylight
-        self._vpd_trail: deque[tuple[float, float]] = deque(maxlen=int(CHANGE_WINDOW_S / CHANGE_STEP_S) + 2)
+        self._vpd_trail: deque[tuple[float, float, int]] = deque(maxlen=int(COMPARED_S[1] / CHANGE_STEP_S) + 2)
         self._dark_since_s: float | None = None
         self._stray_since_s: float | None = None
         self._reset_ts: datetime | None = None
@@ -68,7 +72,7 @@ class ThresholdSignals:
             values[SOIL_TEMP],
             average,
             margin,
-            self._vpd_change(t_s, vpd),
+            self._vpd_change(t_s, vpd, _outputs_on(devices, observation.door_open), lamp_for_s),
             *self._light_mismatch(t_s, values[LUX], lamp, lamp_for_s >= LAMP_SETTLES_S),
             _flag(observation.leak),
             _flag(observation.reservoir_ok, turned=True),
@@ -80,16 +84,24 @@ class ThresholdSignals:
             *values[FIRST_PROBE:],
         ]
 
-    def _vpd_change(self, t_s: float, vpd: float | None) -> float | None:
-        """Absolute change of the deficit against 15 minutes ago, kPa."""
-        trail = self._vpd_trail
+    def _vpd_change(self, t_s: float, vpd: float | None, outputs: int, lamp_for_s: float) -> float | None:
+        """Least change of the deficit against a quarter of an hour ago, kPa, like compared with like.
+
+        Fans, mist and lamp work in strokes and move the deficit themselves. So the present is compared with the moments
+        10 to 20 minutes ago at which the same outputs were on. Without one, or soon after the lamp has switched,
+        nothing that would be unexpected is known, and that counts as no change.
+        """
         if vpd is None:
             return None
+        trail, (newest_s, oldest_s) = self._vpd_trail, COMPARED_S
         if not trail or t_s - trail[-1][0] >= CHANGE_STEP_S:
-            trail.append((t_s, vpd))
-        while len(trail) > 1 and t_s - trail[0][0] > CHANGE_WINDOW_S:
+            trail.append((t_s, vpd, outputs))
+        while len(trail) > 1 and t_s - trail[0][0] > oldest_s:
             trail.popleft()
-        return abs(vpd - trail[0][1])
+        if lamp_for_s < LAMP_WARMS_S:
+            return 0.0
+        alike = [abs(vpd - then) for at_s, then, on in trail if t_s - at_s >= newest_s and on == outputs]
+        return min(alike, default=0.0)
 
     def _light_mismatch(
         self, t_s: float, light: float | None, lamp: bool, settled: bool
@@ -115,6 +127,12 @@ class ThresholdSignals:
         self._reset_ts = devices.last_reset_ts
         self._seen_reset = True
         return 1.0 if new and not first else 0.0
+
+
+def _outputs_on(devices: DeviceStatusV1, door_open: bool | None) -> int:
+    """The outputs that move the air's deficit, and the door, as bits."""
+    mask = sum(1 << n for n, name in enumerate(RELAYS) if getattr(devices.outputs, name) == "ON")
+    return mask | (1 << len(RELAYS) if door_open else 0)
 
 
 def _flag(value: bool | None, turned: bool = False) -> float | None:

@@ -59,3 +59,9 @@ class RuleFinding:
     text: str
     milli: int | None = None
     """None: refused. Otherwise the amount that is still allowed."""
+    unit: str = ""
+    """Of value and limit; empty where they are no quantities."""
+    least: bool = False
+    """True: the limit is the least that is wanted, not the most."""
+    again_s: float | None = None
+    """Seconds until the same proposal may pass, as far as this rule goes; None where nobody can know."""

@@ -20,6 +20,7 @@ from tomato_host.brain.guardrails.context import GuardContext, ProposalCase, Rul
 from tomato_host.brain.guardrails.ledger import Hold, Ledger
 from tomato_host.brain.guardrails.limits import MILLI, OUTPUT_NAMES, build_limits, check_thresholds
 from tomato_host.brain.guardrails.profiles import DOSES, OWN_ORIGINS, PROFILES, RANK
+from tomato_host.brain.guardrails.refusal_text import finding_text, possible_again
 from tomato_host.brain.guardrails.rules import CLIPPING, OFF_RULES, REFUSING, RULE_NAMES, asker, asks_for, hold_key
 from tomato_host.brain.guardrails.settings import GuardSettings
 from tomato_host.brain.settings import BudgetSettings
@@ -58,16 +59,24 @@ class Verdict:
     """The answer of before to an id that came again: it is recorded and carried out already."""
 
 
-def _check(rule: str, finding: RuleFinding) -> Check:
+def _check(rule: str, finding: RuleFinding, now: datetime) -> Check:
     """A finding as it stands in the record. Built without validation: this runs on every verdict."""
     return Check.model_construct(
-        rule=rule, ok=finding.milli is not None, value=finding.value, limit=finding.limit, text=finding.text
+        rule=rule,
+        ok=finding.milli is not None,
+        value=finding.value,
+        limit=finding.limit,
+        unit=finding.unit,
+        again_ts=possible_again(finding, now),
+        text=finding_text(finding, now),
     )
 
 
-def refused(action: ActionV1, rule: str, finding: RuleFinding, before: tuple[Check, ...] = ()) -> Verdict:
-    """The verdict that refuses `action` by `rule`, after the checks `before`."""
-    check = _check(rule, finding)
+def refused(
+    action: ActionV1, rule: str, finding: RuleFinding, before: tuple[Check, ...] = (), now: datetime | None = None
+) -> Verdict:
+    """The verdict that refuses `action` by `rule`, after the checks `before`; `now` only words the text."""
+    check = _check(rule, finding, now or action.ts)
     if check.ok:  # clipped to nothing worth doing: a refusal by the rule that clipped
         check = check.model_copy(update={"ok": False})
     safety = Safety.model_construct(
@@ -133,7 +142,8 @@ class Guardrails:
         limit = self.limits[proposal.type]
         if not (limit.least_milli <= milli <= MOST_MILLI or (off and milli == 0)):
             asked, least = milli / MILLI, limit.least_milli / MILLI
-            return refused(proposal, "schema", RuleFinding(asked, least, "amount too small, too large or no number"))
+            nonsense = RuleFinding(asked, least, "amount too small, too large or no number")
+            return refused(proposal, "schema", nonsense, now=context.now)
         case = ProposalCase(
             action=proposal,
             kind=proposal.type,
@@ -150,7 +160,7 @@ class Guardrails:
         for name, rule in OFF_RULES if off else REFUSING:
             finding = rule(case)
             if finding is not None:
-                return refused(proposal, name, finding)
+                return refused(proposal, name, finding, now=context.now)
         return self._allow_off(case) if off else self._clip_and_allow(case)
 
     def preview(self, proposal: ActionV1, context: GuardContext) -> Verdict:
@@ -180,9 +190,9 @@ class Guardrails:
             if finding is None:
                 continue
             if finding.milli is None or finding.milli < limit.least_milli:
-                return refused(case.action, name, finding, checks)
+                return refused(case.action, name, finding, checks, case.context.now)
             case.milli = finding.milli
-            checks, last = (*checks, _check(name, finding)), (name, finding)
+            checks, last = (*checks, _check(name, finding, case.context.now)), (name, finding)
         return self._reserve(case, checks, last)
 
     def _allow_off(self, case: ProposalCase) -> Verdict:

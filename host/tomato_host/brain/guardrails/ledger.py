@@ -88,6 +88,14 @@ class Ledger:
         earlier = self._earlier[output].used(now_s, DAY_S - until_s)
         return self._day[output].used(now_s, until_s) + earlier + self._under_way[output]
 
+    def hour_frees_s(self, output: str, milli: int) -> float | None:
+        """When so many thousandths of the hour's use are older than an hour, epoch seconds."""
+        return self._hour[output].frees_at_s(milli)
+
+    def day_frees_s(self, output: str, milli: int) -> float | None:
+        """When so many thousandths of the day's use are older than a day, epoch seconds."""
+        return self._day[output].frees_at_s(milli)
+
     def hold(self, output: str, now_s: float) -> Hold | None:
         """Who holds this output now."""
         held = self._holds.get(output)
@@ -105,6 +113,10 @@ class Ledger:
     def accepted_within_hour(self, asker: str, now_s: float) -> int:
         """Actions of one asker that were accepted in the last hour."""
         return self._accepted[asker].used(now_s) if asker in self._accepted else 0
+
+    def accepted_again_s(self, asker: str, too_many: int) -> float | None:
+        """When so many of the accepted actions are older than an hour, epoch seconds."""
+        return self._accepted[asker].frees_at_s(too_many) if asker in self._accepted else None
 
     def knows(self, key: str) -> bool:
         """Whether an action with this idempotency key was accepted before."""

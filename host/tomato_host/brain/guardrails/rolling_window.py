@@ -52,6 +52,15 @@ class RollingWindow:
         """The clock was set by this much, and all entries with it."""
         self._entries = deque((at_s + by_s, milli) for at_s, milli in self._entries)
 
+    def frees_at_s(self, milli: int) -> float | None:
+        """When so many thousandths have left the window; None when it does not hold as many."""
+        freed = 0
+        for at_s, entry in self._entries:
+            freed += entry
+            if freed >= milli:
+                return at_s + self._span_s
+        return None
+
     def _forget(self, now_s: float) -> None:
         entries, oldest = self._entries, now_s - self._span_s
         while entries and entries[0][0] <= oldest:

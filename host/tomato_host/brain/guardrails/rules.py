@@ -86,12 +86,12 @@ def expiry(case: ProposalCase) -> RuleFinding | None:
     age_s = case.now_s - case.action.ts.timestamp()
     oldest_s = case.settings.proposal_age_s * case.profile.age_share
     if age_s > oldest_s:
-        return RuleFinding(age_s, oldest_s, "the proposal is too old, s")
+        return RuleFinding(age_s, oldest_s, "the proposal is too old", unit="s")
     if age_s < -FUTURE_S:
-        return RuleFinding(-age_s, FUTURE_S, "the proposal comes from the future, s")
+        return RuleFinding(-age_s, FUTURE_S, "the proposal comes from the future", unit="s")
     limit = case.action.not_after
     if limit is not None and limit.timestamp() < case.now_s:
-        return RuleFinding(case.now_s - limit.timestamp(), 0.0, "its not_after has passed, s")
+        return RuleFinding(case.now_s - limit.timestamp(), 0.0, "its not_after has passed", unit="s")
     return None
 
 
@@ -123,8 +123,8 @@ def state_fresh(case: ProposalCase) -> RuleFinding | None:
     age_s = case.now_s - state.ts.timestamp()
     oldest_s = case.settings.state_age_s * case.profile.age_share
     if age_s < -FUTURE_S:
-        return RuleFinding(-age_s, FUTURE_S, "the state comes from the future, s")
-    return RuleFinding(age_s, oldest_s, "the state is stale, s") if age_s > oldest_s else None
+        return RuleFinding(-age_s, FUTURE_S, "the state comes from the future", unit="s")
+    return RuleFinding(age_s, oldest_s, "the state is stale", unit="s") if age_s > oldest_s else None
 
 
 def state_lag(case: ProposalCase) -> RuleFinding | None:
@@ -134,7 +134,7 @@ def state_lag(case: ProposalCase) -> RuleFinding | None:
         return None
     lag_s = (state.ts - seen).total_seconds()
     limit_s = case.settings.state_lag_s
-    return RuleFinding(lag_s, limit_s, "decided on an old state, s") if lag_s > limit_s else None
+    return RuleFinding(lag_s, limit_s, "decided on an old state", unit="s") if lag_s > limit_s else None
 
 
 def priority(case: ProposalCase) -> RuleFinding | None:
@@ -142,7 +142,13 @@ def priority(case: ProposalCase) -> RuleFinding | None:
     held = case.ledger.hold(case.limit.output, case.now_s)
     if held is None or held.rank <= case.rank:
         return None
-    return RuleFinding(held.end_s - case.now_s, 0.0, f"{case.limit.output} is held by {held.key} for s")
+    return RuleFinding(
+        held.end_s - case.now_s,
+        0.0,
+        f"{case.limit.output} is held by {held.key}",
+        unit="s",
+        again_s=held.end_s - case.now_s,
+    )
 
 
 def confidence(case: ProposalCase) -> RuleFinding | None:
@@ -154,9 +160,10 @@ def confidence(case: ProposalCase) -> RuleFinding | None:
     if value >= least:
         return None
     if case.kind not in DOSES:
-        return RuleFinding(value, least, "the state is not trusted")
+        return RuleFinding(value, least, "the state is not trusted", unit="confidence", least=True)
     dose = case.settings.low_confidence_dose_ml * MILLI
-    return RuleFinding(value, least, "the state is not trusted: small dose", dose) if case.milli > dose else None
+    text = "the state is not trusted, so a small dose"
+    return RuleFinding(value, least, text, dose, "confidence", least=True) if case.milli > dose else None
 
 
 QUANTITY_OF: dict[str, str] = {row.action: row.target_reading for row in OUTPUTS if row.target_reading}
@@ -172,14 +179,17 @@ def quantity(case: ProposalCase) -> RuleFinding | None:
     value = state.quantity_confidence.get(name, state.confidence)
     if value >= MIN_QUANTITY_CONFIDENCE:
         return None
-    return RuleFinding(value, MIN_QUANTITY_CONFIDENCE, f"{name} is not trusted")
+    return RuleFinding(value, MIN_QUANTITY_CONFIDENCE, f"{name} is not trusted", unit="confidence", least=True)
+
+
+UNIT_OF = {"rh_pct": "%", "co2_ppm": "ppm", "soil_temp_c": "°C", "air_temp_c": "°C"}
 
 
 def _over(value: float | None, limit: float, what: str) -> RuleFinding | None:
     """Refuse at or above `limit`, and where there is no value at all."""
     if value is None:
         return RuleFinding(None, limit, f"no value of {what}")
-    return RuleFinding(value, limit, f"{what} is too high") if value >= limit else None
+    return RuleFinding(value, limit, f"{what} is too high", unit=UNIT_OF[what]) if value >= limit else None
 
 
 def _air_temp_c(case: ProposalCase) -> float | None:
@@ -205,7 +215,7 @@ def soil_not_wet(case: ProposalCase) -> RuleFinding | None:
         if p.moisture_pct is not None and p.confidence >= MIN_QUANTITY_CONFIDENCE
     ]
     if trusted and min(trusted) >= case.settings.soil_wet_pct:
-        return RuleFinding(min(trusted), case.settings.soil_wet_pct, "the soil is wet")
+        return RuleFinding(min(trusted), case.settings.soil_wet_pct, "the soil is wet", unit="%")
     return None
 
 
@@ -249,7 +259,7 @@ def not_cold(case: ProposalCase) -> RuleFinding | None:
     air_c = _air_temp_c(case)
     if air_c is None or air_c >= case.settings.air_cold_c:
         return None
-    return RuleFinding(air_c, case.settings.air_cold_c, "air_temp_c is too low to blow air out")
+    return RuleFinding(air_c, case.settings.air_cold_c, "air_temp_c is too low to blow air out", unit="°C", least=True)
 
 
 def environment_rules(row: Output) -> tuple[Rule, ...]:
@@ -285,21 +295,42 @@ def interval(case: ProposalCase) -> RuleFinding | None:
     if last_s is None:
         return None
     since_s, pause_s = max(0.0, case.now_s - last_s), case.limit.pause_s
-    return RuleFinding(since_s, pause_s, "too soon after the last, s") if since_s < pause_s else None
+    if since_s >= pause_s:
+        return None
+    text = "too soon after the last one"
+    return RuleFinding(since_s, pause_s, text, unit="s", least=True, again_s=pause_s - since_s)
 
 
 def actions_per_hour(case: ProposalCase) -> RuleFinding | None:
     """Who chatters is refused, and nobody else; a person and safe mode have twice the room."""
     limit = int(case.settings.actions_per_hour * case.profile.actions_share) * (2 if case.rank >= OPERATOR_RANK else 1)
     count = case.ledger.accepted_within_hour(asker(case.action), case.now_s)
-    return RuleFinding(float(count), float(limit), "actions in the last hour") if count >= limit else None
+    if count < limit:
+        return None
+    at_s = case.ledger.accepted_again_s(asker(case.action), count - limit + 1)
+    again_s = None if at_s is None or limit < 1 else at_s - case.now_s
+    return RuleFinding(float(count), float(limit), "too many in the last hour", unit="actions", again_s=again_s)
 
 
-def _clip(case: ProposalCase, milli: int, text: str) -> RuleFinding | None:
+def _clip(case: ProposalCase, milli: int, text: str, again_s: float | None = None) -> RuleFinding | None:
     """A RuleFinding that lowers the amount to `milli`, if it is above."""
     if case.milli <= milli:
         return None
-    return RuleFinding(case.milli / MILLI, max(0, milli) / MILLI, text, max(0, milli))
+    left = max(0, milli)
+    unit = "ml" if case.kind in DOSES else "s"
+    return RuleFinding(case.milli / MILLI, left / MILLI, text, left, unit, again_s=again_s)
+
+
+def _amount(case: ProposalCase, milli: int) -> str:
+    return f"{milli / MILLI:.0f} {'ml' if case.kind in DOSES else 's'}"
+
+
+def _again_s(case: ProposalCase, frees_s: Callable[[str, int], float | None], left: int) -> float | None:
+    """Seconds until all of it is left again; None when what is there is worth having, or nobody can know."""
+    if left >= case.limit.least_milli:
+        return None
+    at_s = frees_s(case.limit.output, min(case.milli, case.limit.hour_milli) - left)
+    return None if at_s is None else at_s - case.now_s
 
 
 def per_action(case: ProposalCase) -> RuleFinding | None:
@@ -307,14 +338,14 @@ def per_action(case: ProposalCase) -> RuleFinding | None:
     if case.kind in DOSES:
         pulses = case.action.params.pulses or 1
         if pulses > MOST_PULSES:
-            return RuleFinding(float(pulses), float(MOST_PULSES), "pulses in one action")
+            return RuleFinding(float(pulses), float(MOST_PULSES), "too much in one action", unit="pulses")
         most = case.limit.pulse_milli * (case.action.params.pulses or 3)
-        return _clip(case, int(min(most, case.limit.hour_milli) * case.profile.dose_share), "ml in one action")
+        return _clip(case, int(min(most, case.limit.hour_milli) * case.profile.dose_share), "in one action")
     period_s, longest_s = case.action.params.period_s or 0.0, float(case.settings.longest_s)
     if period_s > longest_s:
-        return RuleFinding(period_s, longest_s, "spread over too long, s")
+        return RuleFinding(period_s, longest_s, "spread over too long", unit="s")
     share = case.profile.dose_share if case.kind in GASES else 1.0
-    return _clip(case, int(case.span_s * MILLI * share), "s in one action")
+    return _clip(case, int(case.span_s * MILLI * share), "in one action")
 
 
 def hour_budget(case: ProposalCase) -> RuleFinding | None:
@@ -324,8 +355,10 @@ def hour_budget(case: ProposalCase) -> RuleFinding | None:
     """
     hour = case.limit.hour_milli
     if case.span_s > HOUR_S:
-        return _clip(case, int(hour * case.span_s / HOUR_S), "per hour, over the span")
-    return _clip(case, hour - case.ledger.hour_used(case.limit.output, case.now_s), "left of the hour's budget")
+        return _clip(case, int(hour * case.span_s / HOUR_S), "by the hour's budget over this span")
+    left = hour - case.ledger.hour_used(case.limit.output, case.now_s)
+    again_s = _again_s(case, case.ledger.hour_frees_s, left)
+    return _clip(case, left, f"left of the hour's {_amount(case, hour)}", again_s)
 
 
 def day_budget(case: ProposalCase) -> RuleFinding | None:
@@ -338,7 +371,9 @@ def day_budget(case: ProposalCase) -> RuleFinding | None:
     share = case.profile.day_share if case.kind in GASES else 1.0
     until_s = 0.0 if case.kind in DOSES else case.span_s
     left = int(case.limit.day_milli * share) - case.ledger.day_used(case.limit.output, case.now_s, until_s)
-    return _clip(case, left, "left of the day's budget")
+    again_s = _again_s(case, case.ledger.day_frees_s, left)
+    whole = _amount(case, int(case.limit.day_milli * share))
+    return _clip(case, left, f"left of the day's {whole}", again_s)
 
 
 REFUSING: tuple[tuple[str, Rule], ...] = (

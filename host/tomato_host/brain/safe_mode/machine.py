@@ -113,7 +113,7 @@ def step(state: SafeModeState, signals: Signals, settings: SafeModeSettings) -> 
         keep_on=KEEP_ON if after.mode == "SAFE" else (),
         sampling_s=_sampling(after, settings),
         ventilate=any(CAUSE_BY_NAME[name].ventilate for name in causes),
-        notify=_message(after, changed, entered, cleared),
+        notify=_message(after, state.mode, entered, cleared, signals),
     )
 
 
@@ -187,12 +187,28 @@ def _sampling(state: SafeModeState, settings: SafeModeSettings) -> float | None:
     return {"SAFE": settings.sampling_safe_s, "CAUTION": settings.sampling_caution_s}.get(state.mode)
 
 
-def _message(state: SafeModeState, changed: bool, entered: tuple[str, ...], cleared: tuple[str, ...]) -> str | None:
+def _message(
+    state: SafeModeState, before: Mode, entered: tuple[str, ...], cleared: tuple[str, ...], signals: Signals
+) -> str | None:
     if entered:
         rows = [CAUSE_BY_NAME[name] for name in entered]
         return f"{state.mode}: " + " ".join(f"{row.message} Next: {row.next_step}." for row in rows)
-    if changed:
-        return f"{state.mode}: " + ("trust is returning." if state.mode == "CAUTION" else "the mode has changed.")
+    if state.mode != before:
+        return f"{state.mode}: {_why_changed(state, before, signals)}"
     if cleared:
         return f"{state.mode}: gone: {', '.join(cleared)}."
     return None
+
+
+def _why_changed(state: SafeModeState, before: Mode, signals: Signals) -> str:
+    """Why the mode is another one now, when no cause of safe mode has entered."""
+    if state.mode == "PAUSED":
+        return "paused by the operator."
+    if before == "PAUSED":
+        return "the pause is over."
+    if state.mode != "CAUTION":
+        return "nothing has been wrong for long enough."
+    if before == "SAFE":
+        return "every cause of safe mode is gone; trust is returning."
+    open_now = (*signals.high, *(("water not arriving",) if signals.water_not_arriving else ()))
+    return f"smaller doses while it lasts: {', '.join(dict.fromkeys(open_now)) or 'a HIGH anomaly'}."

@@ -142,6 +142,6 @@ def check_extras() -> list[Diagnosis]:
         if importlib.util.find_spec(module):
             found.append(Diagnosis(f"Extra {extra}", "ok", what))
         else:
-            remedy = f"pip install 'tomato-host[{extra}]'"
+            remedy = f"pip install '.[{extra}]'"
             found.append(Diagnosis(f"Extra {extra}", "note", f"not installed: {what}", remedy))
     return found

@@ -58,7 +58,7 @@ def check_mqtt(settings: Settings) -> Diagnosis:
         step = "start it, or correct [mqtt] in the settings"
         return Diagnosis("MQTT broker", "problem", f"no broker at {where} ({why})", step)
     if importlib.util.find_spec("aiomqtt") is None:
-        return Diagnosis("MQTT broker", "problem", "aiomqtt is not installed", "pip install 'tomato-host[mqtt]'")
+        return Diagnosis("MQTT broker", "problem", "aiomqtt is not installed", "pip install '.[mqtt]'")
     from tomato_host.service.mqtt.probe import probe_broker
 
     trouble = probe_broker(mqtt, TIMEOUT_S)

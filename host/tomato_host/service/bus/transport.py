@@ -80,9 +80,9 @@ def _invalid_address(what: str) -> TomatoError:
 def require_extra(address: Address) -> None:
     """Raises TomatoError E-EXTRA-REDIS or E-EXTRA-MQTT when the library of that broker is not installed."""
     if address.is_redis and importlib.util.find_spec("redis") is None:
-        raise TomatoError("E-EXTRA-REDIS", "The Redis client is not installed.", "pip install 'tomato-host[redis]'")
+        raise TomatoError("E-EXTRA-REDIS", "The Redis client is not installed.", "pip install '.[redis]'")
     if not address.is_redis and importlib.util.find_spec("aiomqtt") is None:
-        raise TomatoError("E-EXTRA-MQTT", "aiomqtt is not installed.", "pip install 'tomato-host[mqtt]'")
+        raise TomatoError("E-EXTRA-MQTT", "aiomqtt is not installed.", "pip install '.[mqtt]'")
 
 
 class Backoff:

@@ -13,7 +13,7 @@ from tomato_host.brain.brain import StepResult
 from tomato_host.loop.recorder import Recorder
 from tomato_host.service.notify.deadman import DeadManSwitch
 from tomato_host.service.notify.filter import Notification, NotificationFilter
-from tomato_host.service.notify.notice import notice_of
+from tomato_host.service.notify.notice import notices_of
 from tomato_host.service.notify.publisher import NotificationPublisher, Send, addresses, apprise_sender, scheme
 from tomato_host.service.notify.settings import NotifySettings
 
@@ -56,8 +56,7 @@ class Notifier:
 
     def on_record(self, record: Record) -> None:
         """Filter one record and queue the messages that follow from it."""
-        notice = notice_of(record)
-        if notice is not None:
+        for notice in notices_of(record):
             for route in self._routes:
                 _enqueue(route, route.filter.apply(notice, self._monotonic()))
 
@@ -129,12 +128,15 @@ def publishers_for(
 
 
 def build_notifier(
-    settings: NotifySettings, recorder: Recorder, data_dir: Path, environment: Mapping[str, str]
+    settings: NotifySettings, recorder: Recorder, data_dir: Path, environment: Mapping[str, str], node: str = ""
 ) -> Notifier:
-    """The extension that the settings describe. Raises TomatoError E-NOTIFY-NO-URL, E-NOTIFY-URL, E-EXTRA-NOTIFY."""
+    """The extension that the settings describe; `node` is the installation's name.
+
+    Raises TomatoError E-NOTIFY-NO-URL, E-NOTIFY-URL, E-EXTRA-NOTIFY.
+    """
     publishers = publishers_for(settings, data_dir, environment)
     routes = tuple(
-        Route(NotificationFilter(rule, settings.most_per_hour), found)
+        Route(NotificationFilter(rule, settings.most_per_hour, settings.tent or node), found)
         for rule, found in zip(settings.rules, publishers, strict=True)
     )
     url = environment.get(settings.deadman_url_from, "").strip()

@@ -1,17 +1,27 @@
-"""Which notices become messages: by level and kind, once, rate-limited, and never leaving a stale impression."""
+"""Which notices become messages: one a cause, once, worse at once, escalated and repeated while it lasts, rate-limited.
+
+Everything is counted by cause (`Notice.subject`): the anomaly, the board's fault and the mode that come from one leak
+are one message, and one "Recovered" when the last of them has ended. A notice that only follows from others (`follows`)
+waits FOLLOWS_WAIT_S for the message that names the cause, and is sent by itself only if none comes.
+"""
 
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from tomato_host.service.notify.notice import LEVELS, Notice
+from tomato_host.service.notify.notice import Notice
 from tomato_host.service.notify.settings import RuleSettings
+from tomato_host.service.notify.urgency import LEVELS
 
 HOUR_S = 3_600.0
 MOST_REMEMBERED = 500
 FORGET_AFTER_S = 86_400.0
 """What is over and was sent that long ago is forgotten."""
+FOLLOWS_WAIT_S = 60.0
+"""The board's fault and its health arrive within seconds of each other, in any order."""
+ALARM = LEVELS["ALARM"]
+NAME_OF_LEVEL = {number: name for name, number in LEVELS.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,22 +36,37 @@ class Notification:
 
 @dataclass(slots=True)
 class _Tracked:
-    """One condition: as it is, and as the reader last learnt it."""
+    """One cause: as it is, and as the reader last learnt it."""
 
     notice: Notice
+    """The worst one of it, in whose words it is sent."""
+    began_at_s: float
+    open_keys: dict[str, Notice] = field(default_factory=dict)
     sent_at_s: float | None = None
     sent_level: int = -1
     reader_thinks_open: bool = False
-    open: bool = False
     held: int = 0
+    waits_until_s: float | None = None
+
+    @property
+    def open(self) -> bool:
+        return bool(self.open_keys)
+
+    def level(self, now_s: float) -> int:
+        """The level by now: what lasts too long is an alarm."""
+        after_h = self.notice.alarm_after_h
+        late = after_h is not None and self.open and now_s - self.began_at_s >= after_h * HOUR_S
+        return ALARM if late and self.notice.lasts else LEVELS[self.notice.level]
 
 
 class NotificationFilter:
     """One rule of `[[notify.rules]]`. Times are monotonic seconds, so a clock that is set does not matter."""
 
-    def __init__(self, rule: RuleSettings, most_per_hour: int) -> None:
+    def __init__(self, rule: RuleSettings, most_per_hour: int, tent: str = "") -> None:
+        """`tent`: the installation's name, shown in every title."""
         self._rule = rule
         self._most_per_hour = most_per_hour
+        self._tent = tent
         self._tracked: dict[str, _Tracked] = {}
         self._sent_at_s: deque[float] = deque(maxlen=most_per_hour)
         self.held_back = 0
@@ -50,60 +75,116 @@ class NotificationFilter:
         """The messages that follow from one notice now."""
         if self._rule.kinds and notice.kind not in self._rule.kinds:
             return []
-        tracked = self._tracked.get(notice.key)
+        tracked = self._tracked.get(notice.subject)
         if notice.ends:
             return self._end(tracked, notice, now_s) if tracked is not None else []
+        if not notice.lasts and LEVELS[notice.level] < LEVELS[self._rule.level]:
+            return []
+        tracked = self._track(tracked, notice, now_s)
         if LEVELS[notice.level] < LEVELS[self._rule.level]:
             return []
-        if tracked is None:
-            tracked = self._tracked[notice.key] = _Tracked(notice)
-            self._forget(now_s)
-        tracked.notice, tracked.open = notice, True
-        if self._may_send(tracked, now_s):
+        if notice.follows and tracked.notice is notice and tracked.waits_until_s is None:
+            tracked.waits_until_s = now_s + FOLLOWS_WAIT_S
+        if tracked.waits_until_s is None and self._may_send(tracked, now_s):
             return [self._send(tracked, now_s)]
         tracked.held += 1
         self.held_back += 1
         return []
 
     def due(self, now_s: float) -> list[Notification]:
-        """What was held back, still lasts, and may be sent by now."""
+        """What was held back, has become worse or is to be repeated, still lasts, and may be sent by now."""
         out: list[Notification] = []
-        for tracked in self._tracked.values():
-            unsent = tracked.open and not tracked.reader_thinks_open and tracked.held > 0
-            if unsent and self._may_send(tracked, now_s):
+        for tracked in list(self._tracked.values()):
+            until_s = tracked.waits_until_s
+            if until_s is not None and (now_s < until_s or self._settle_wait(tracked, now_s)):
+                continue
+            if tracked.open and self._wants_sending(tracked, now_s) and self._may_send(tracked, now_s):
                 out.append(self._send(tracked, now_s))
         return out
 
     # -- inside ------------------------------------------------------------------------------------------------
 
+    def _track(self, tracked: _Tracked | None, notice: Notice, now_s: float) -> _Tracked:
+        if tracked is None:
+            tracked = self._tracked[notice.subject] = _Tracked(notice, now_s)
+            self._forget(now_s)
+        if not tracked.open:
+            tracked.notice, tracked.began_at_s = notice, now_s
+        elif LEVELS[notice.level] > LEVELS[tracked.notice.level] or notice.key == tracked.notice.key:
+            tracked.notice = notice
+        tracked.open_keys[notice.key] = notice
+        return tracked
+
+    def _settle_wait(self, tracked: _Tracked, now_s: float) -> bool:
+        """The wait of a notice that follows from others is over; True when another message has named the cause."""
+        tracked.waits_until_s = None
+        if not self._explained(tracked.notice):
+            return False
+        tracked.reader_thinks_open, tracked.held = True, 0
+        tracked.sent_at_s, tracked.sent_level = now_s, tracked.level(now_s)
+        return True
+
+    def _wants_sending(self, tracked: _Tracked, now_s: float) -> bool:
+        level = tracked.level(now_s)
+        if level < LEVELS[self._rule.level]:
+            return False
+        if not tracked.reader_thinks_open:
+            return tracked.held > 0 or level > tracked.sent_level
+        if not tracked.notice.lasts or tracked.sent_at_s is None or tracked.notice.follows:
+            return False
+        repeat_s = self._rule.repeat_s
+        return level > tracked.sent_level or (
+            level == ALARM and repeat_s > 0.0 and now_s - tracked.sent_at_s >= repeat_s
+        )
+
+    def _explained(self, notice: Notice) -> bool:
+        """Whether a message that the reader has seen names what this one follows from."""
+        return bool(notice.follows) and any(
+            other.reader_thinks_open and any(key.startswith(notice.follows) for key in other.open_keys)
+            for other in self._tracked.values()
+            if notice.key not in other.open_keys
+        )
+
     def _may_send(self, tracked: _Tracked, now_s: float) -> bool:
-        level = LEVELS[tracked.notice.level]
+        level = tracked.level(now_s)
         cool = tracked.sent_at_s is None or now_s - tracked.sent_at_s >= self._rule.cool_down_s
         return (cool or level > tracked.sent_level) and self._within_hourly_limit(level, now_s)
 
     def _send(self, tracked: _Tracked, now_s: float) -> Notification:
-        tracked.sent_at_s, tracked.sent_level, tracked.reader_thinks_open = now_s, LEVELS[tracked.notice.level], True
-        again = f" (again; held back {tracked.held} x)" if tracked.held else ""
+        level, lasts_s = tracked.level(now_s), now_s - tracked.began_at_s
+        still = tracked.reader_thinks_open and tracked.notice.lasts and lasts_s >= HOUR_S
+        tracked.sent_at_s, tracked.sent_level, tracked.reader_thinks_open = now_s, level, True
+        held = tracked.held - int(bool(tracked.notice.follows))  # its own wait is none
+        again = f" (again; held back {held} x)" if held > 0 else ""
         tracked.held = 0
         self._sent_at_s.append(now_s)
-        return self._message(tracked.notice.level, f"{tracked.notice.text}{again}")
+        notice = tracked.notice
+        text = f"{notice.text}{again}"
+        if notice.do and level >= LEVELS["WARNING"]:
+            text = f"{text.rstrip('.')}. {notice.do}"
+        return self._message(NAME_OF_LEVEL[level], f"For {lasts_s / HOUR_S:.0f} h now: {text}" if still else text)
 
     def _end(self, tracked: _Tracked, notice: Notice, now_s: float) -> list[Notification]:
-        was_sent = tracked.reader_thinks_open
-        tracked.open, tracked.reader_thinks_open, tracked.held = False, False, 0
-        if not (was_sent and self._rule.recovered):
+        tracked.open_keys.pop(notice.key, None)
+        if tracked.open:
+            return []
+        was_sent = tracked.reader_thinks_open and tracked.waits_until_s is None
+        follows = tracked.notice.follows
+        tracked.reader_thinks_open, tracked.held, tracked.waits_until_s = False, 0, None
+        if not (was_sent and self._rule.recovered) or follows:
             return []
         # The reader believes that it lasts: this message passes even the hourly limit.
         self._sent_at_s.append(now_s)
         return [self._message("INFO", f"Recovered: {tracked.notice.text} {notice.text}".strip())]
 
     def _within_hourly_limit(self, level: int, now_s: float) -> bool:
-        if level == LEVELS["ALARM"] or len(self._sent_at_s) < self._most_per_hour:
+        if level == ALARM or len(self._sent_at_s) < self._most_per_hour:
             return True
         return now_s - self._sent_at_s[0] >= HOUR_S
 
     def _message(self, level: str, text: str) -> Notification:
-        return Notification(level, f"Tomato {level.lower()}", text[:2_000], self._rule.photo)
+        title = f"Tomato {level.lower()}" + (f": {self._tent}" if self._tent else "")
+        return Notification(level, title, text[:2_000], self._rule.photo)
 
     def _forget(self, now_s: float) -> None:
         if len(self._tracked) <= MOST_REMEMBERED:

@@ -1,15 +1,24 @@
-"""From a record to a notice: its level, its key, and what it ends."""
+"""From a record to notices: cause, level, text with its numbers and what to do, and what they end."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from shared_schemas.devices import SENSORS
 from shared_schemas.records import AnomalyV1, EventV1, Record
-
-LEVELS = {"INFO": 0, "WARNING": 1, "ALARM": 2}
+from tomato_host.service.notify.urgency import (
+    CAUSE_BY_NAME,
+    CAUSE_OF_ANOMALY,
+    CAUSE_OF_FAULT,
+    CAUSE_OF_MODE,
+    FAULT_NAMES,
+    LEVELS,
+    PART_OF,
+    MessageCause,
+)
 
 LEVEL_OF_SEVERITY = {"LOW": "INFO", "MEDIUM": "INFO", "HIGH": "WARNING", "CRITICAL": "ALARM"}
-"""The brain itself reacts to HIGH, and switches to safe mode on CRITICAL."""
+"""The brain itself reacts to HIGH, and switches to safe mode on CRITICAL. `urgency.py` may ask for more."""
 
 ENDS = {
     "link_up": "link_down",
@@ -18,19 +27,18 @@ ENDS = {
     "records_stored": "records_waiting",
     "raw_whole": "raw_thinned",
     "fault_cleared": "fault",
-    "mode_normal": "mode_safe",
-    "mode_caution": "mode_safe",
-    "mode_paused": "mode_safe",
 }
 """The event on the left ends the one on the right, of the same subject."""
 
-WITH_SUBJECT = frozenset({"fault", "fault_cleared", "sensor_lost", "sensor_back"})
-"""Events of the board whose `a` is the fault or sensor."""
+LASTING = frozenset(ENDS.values())
+"""Events that begin something which lasts; the others are moments."""
+
+CAUSE_OF_EVENT = {"link_down": "link", "link_up": "link", "records_waiting": "records", "records_stored": "records"}
 
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """One condition or event. Two with the same key are the same one again."""
+    """One condition or event. Two with the same key are the same one again; those of one cause are one message."""
 
     key: str
     level: str
@@ -38,38 +46,151 @@ class Notice:
     text: str
     ends: bool = False
     """True when this is the end of what `key` names."""
+    cause: str = ""
+    """Name of its cause; empty: a cause of its own."""
+    lasts: bool = False
+    """It is a condition: it escalates and is repeated until it ends."""
+    follows: str = ""
+    """Prefix of the keys it follows from: while one of them is open, that message is enough. Empty: none."""
+    do: str = ""
+    """What the reader does about it."""
+    alarm_after_h: float | None = None
+    """A condition that lasts this long is an ALARM."""
+
+    @property
+    def subject(self) -> str:
+        """What all notices of the same message share."""
+        return self.cause or self.key
 
 
-def notice_of(record: Record) -> Notice | None:
-    """The notice of a record; None for the many kinds that need none."""
+def notices_of(record: Record) -> tuple[Notice, ...]:
+    """The notices of a record; none for the many kinds that need none."""
     if isinstance(record, AnomalyV1):
-        return _of_anomaly(record)
+        return (_of_anomaly(record),)
     # Events about notifications must not cause more of them.
     if isinstance(record, EventV1) and record.kind != "notification":
-        return _of_event(record)
-    return None
+        return _of_mode(record) if record.kind == "mode" else (_of_event(record),)
+    return ()
+
+
+def _notice(key: str, level: str, kind: str, text: str, cause: str, part: str = "", **more: bool | str) -> Notice:
+    """A notice at the level its cause asks for at least. `part` tells causes of one name apart (two sensors)."""
+    row: MessageCause = CAUSE_BY_NAME.get(cause, CAUSE_BY_NAME["other"])
+    raised = row.at_least if LEVELS[row.at_least] > LEVELS[level] else level
+    name = f"{cause}:{part}" if part else ("" if cause in ("", "other", "climate", "board") else cause)
+    return Notice(
+        key,
+        raised,
+        kind,
+        text,
+        cause=name,
+        do=row.do,
+        alarm_after_h=row.alarm_after_h,
+        ends=bool(more.get("ends")),
+        lasts=bool(more.get("lasts")),
+        follows=str(more.get("follows", "")),
+    )
 
 
 def _of_anomaly(anomaly: AnomalyV1) -> Notice:
-    about = f" ({anomaly.subject})" if anomaly.subject else ""
-    detail = f": {anomaly.detail}" if anomaly.detail else ""
-    return Notice(
-        key=f"anomaly:{anomaly.type.value}:{anomaly.subject or ''}",
-        level=LEVEL_OF_SEVERITY[anomaly.severity.value],
-        kind="anomaly",
-        text=f"{anomaly.type.value.replace('_', ' ').capitalize()}{about}{detail}",
+    cause = CAUSE_OF_ANOMALY.get(anomaly.type, "climate")
+    subject = anomaly.subject or ""
+    level = LEVEL_OF_SEVERITY[anomaly.severity.value]
+    if cause == "dry" and level == "WARNING":
+        level = "ALARM"  # a pot at the wilting point has no night to wait for
+    return _notice(
+        f"anomaly:{anomaly.type.value}:{subject}:{anomaly.signals.get('fault', '')}",
+        level,
+        "anomaly",
+        _anomaly_text(anomaly),
+        cause,
+        PART_OF.get(subject, subject) if cause == "sensor" else "",
         ends=anomaly.phase == "CLEARED",
+        lasts=True,
+        follows="board:fault:" if cause == "board" else "",
     )
+
+
+def _anomaly_text(anomaly: AnomalyV1) -> str:
+    """`Soil dry (soil.P1): soil probe 11.8 %, limit 12 %`."""
+    about = f" ({anomaly.subject})" if anomaly.subject else ""
+    facts = [anomaly.detail] if anomaly.detail else []
+    limit = anomaly.signals.get("threshold")
+    for name, value in anomaly.signals.items():
+        if name == "threshold" or value is None:
+            continue
+        words, unit = _words(name)
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            facts.append(f"{words} {value}".replace("_", " "))
+        elif unit:
+            facts.append(f"{words} {value:g} {unit}" + (f", limit {limit:g} {unit}" if limit is not None else ""))
+    return f"{anomaly.type.value.replace('_', ' ').capitalize()}{about}" + (f": {'; '.join(facts)}" if facts else "")
+
+
+UNITS = {"pct": "%", "c": "°C", "kpa": "kPa", "ppm": "ppm", "s": "s", "k": "K", "ml": "ml", "mps": "m/s"}
+
+
+def _words(signal: str) -> tuple[str, str]:
+    """Name and unit of a signal whose name ends in its unit."""
+    stem, _, unit = signal.rpartition("_")
+    return (stem.replace("_", " "), UNITS[unit]) if unit in UNITS and stem else (signal.replace("_", " "), "")
 
 
 def _of_event(event: EventV1) -> Notice:
-    subject = f":{event.data.get('a')}" if event.kind == "board" and event.name in WITH_SUBJECT else ""
-    if event.name == "estop":
-        return Notice("board:estop", event.level, "board", event.text, ends=not event.data.get("a"))
-    return Notice(
-        key=f"{event.kind}:{ENDS.get(event.name, event.name)}{subject}",
-        level=event.level,
-        kind=event.kind,
-        text=event.text,
+    if event.kind == "board":
+        return _of_board(event)
+    name = ENDS.get(event.name, event.name)
+    return _notice(
+        f"{event.kind}:{name}",
+        event.level,
+        event.kind,
+        event.text,
+        CAUSE_OF_EVENT.get(event.name, "other"),
         ends=event.name in ENDS,
+        lasts=name in LASTING,
     )
+
+
+def _of_board(event: EventV1) -> Notice:
+    """The board's own events; `a` is the fault, the sensor, or the state left."""
+    a = event.data.get("a")
+    number = a if isinstance(a, int) and not isinstance(a, bool) else -1
+    if event.name in ("fault", "fault_cleared"):
+        name = FAULT_NAMES[number] if 0 <= number < len(FAULT_NAMES) else str(a)
+        cause = CAUSE_OF_FAULT.get(name, "board")
+        return _notice(
+            f"board:fault:{a}", event.level, "board", event.text, cause, ends=event.name != "fault", lasts=True
+        )
+    if event.name in ("sensor_lost", "sensor_back"):
+        sensor = SENSORS[number].name if 0 <= number < len(SENSORS) else str(a)
+        part, ends = PART_OF.get(sensor, sensor), event.name == "sensor_back"
+        key = f"board:sensor_lost:{a}"
+        return _notice(key, event.level, "board", event.text, "sensor", part, ends=ends, lasts=True)
+    if event.name == "estop":
+        return _notice("board:estop", event.level, "board", event.text, "estop", ends=not a, lasts=True)
+    if event.name == "forced":
+        return _notice("board:forced", event.level, "board", event.text, "heat", ends=not a, lasts=True)
+    if event.name == "state":
+        follows = "board:fault:" if "FAULT" in event.text else "link:link_down"
+        return _notice("board:state", event.level, "board", event.text, "board", follows=follows)
+    return _notice(f"board:{event.name}", event.level, "board", event.text, "other")
+
+
+def _of_mode(event: EventV1) -> tuple[Notice, ...]:
+    """Safe mode: a notice for each cause that is new, and an end for each that no longer holds."""
+    entered, holding = _listed(event.data.get("entered")), _listed(event.data.get("causes"))
+    out = []
+    for name in entered:
+        level = "INFO" if name == "person" else event.level
+        follows = {"board_fault": "board:fault:", "critical_anomaly": "anomaly:", "state_stale": "link:"}.get(name, "")
+        cause = CAUSE_OF_MODE.get(name, "board")
+        out.append(_notice(f"mode:{name}", level, "mode", event.text, cause, lasts=True, follows=follows))
+    for name in (*CAUSE_OF_MODE, "board_fault", "critical_anomaly"):
+        if name not in holding and name not in entered:
+            cause = CAUSE_OF_MODE.get(name, "board")
+            out.append(_notice(f"mode:{name}", "INFO", "mode", "", cause, ends=True, lasts=True))
+    return tuple(out)
+
+
+def _listed(value: object) -> tuple[str, ...]:
+    return tuple(part for part in str(value or "").split(", ") if part)

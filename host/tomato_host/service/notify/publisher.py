@@ -120,7 +120,7 @@ def apprise_sender(url: str, data_dir: Path) -> Send:
     try:
         import apprise
     except ImportError:
-        raise TomatoError("E-EXTRA-NOTIFY", "apprise is not installed.", "pip install 'tomato-host[notify]'") from None
+        raise TomatoError("E-EXTRA-NOTIFY", "apprise is not installed.", "pip install '.[notify]'") from None
     # Its log lines hold addresses, and addresses hold passwords.
     logging.getLogger("apprise").setLevel(logging.CRITICAL)
     service = apprise.Apprise()

@@ -34,6 +34,8 @@ class RuleSettings(BaseModel):
     """The environment variable that holds the apprise addresses, separated by blanks."""
     cool_down_s: Annotated[float, Field(ge=0.0, le=86_400.0)] = 1_800.0
     """The same condition is sent again only after this long; a higher level at once."""
+    repeat_s: Annotated[float, Field(ge=0.0, le=604_800.0)] = 43_200.0
+    """An alarm that lasts is sent again after this long; 0: never."""
     recovered: bool = True
     """Send a message also when it is over."""
     photo: bool = False
@@ -47,6 +49,8 @@ class NotifySettings(BaseModel):
 
     enabled: bool = False
     """Send notifications."""
+    tent: Annotated[str, Field(max_length=40)] = ""
+    """Name of this tent in every title; empty: `[bus] node`, the name of this installation."""
     rules: Annotated[tuple[RuleSettings, ...], Field(max_length=20)] = (RuleSettings(),)
     """Which messages go where; each `[[notify.rules]]` is one rule."""
     most_per_hour: Annotated[int, Field(ge=1, le=1_000)] = 20

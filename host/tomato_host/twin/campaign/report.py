@@ -35,9 +35,7 @@ def write_parquet(rows: Sequence[dict[str, Any]], path: Path) -> None:
         import pyarrow as pa
         import pyarrow.parquet as pq
     except ImportError as error:
-        raise TomatoError(
-            "E-EXTRA-DATA", "pyarrow is not installed.", "Run `pip install 'tomato-host[data]'`."
-        ) from error
+        raise TomatoError("E-EXTRA-DATA", "pyarrow is not installed.", "Run `pip install '.[data]'`.") from error
     pq.write_table(pa.Table.from_pylist(list(rows)), path)
 
 

@@ -1,0 +1,95 @@
+"""Every reason is compared with the state it speaks of: no number that was not there, no claim that does not hold."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tomato_host.brain.control import DecisionContext, rules
+from tomato_host.brain.control.control_inputs import ControlInputs, read_inputs
+from tomato_host.brain.safe_mode.causes import CAUSE_BY_NAME
+
+from tests.control.states import MIDNIGHT, NOON, state
+
+NUMBER = r"(-?\d+(?:\.\d+)?)"
+
+
+def maybe(low: float, high: float) -> st.SearchStrategy[float | None]:
+    return st.none() | st.floats(low, high).map(lambda value: round(value, 3))
+
+
+@st.composite
+def contexts(draw: st.DrawFn) -> DecisionContext:
+    """Any tent: readings with and without trust, lamp on and off, modes and their causes, means of the air."""
+    air, rh, vpd = draw(maybe(5.0, 40.0)), draw(maybe(20.0, 99.0)), draw(maybe(0.05, 3.0))
+    seen = state(
+        draw(st.sampled_from([NOON, MIDNIGHT])),
+        air=air,
+        rh=rh,
+        vpd=vpd,
+        co2=draw(maybe(300.0, 2_000.0)),
+        soil_temp=draw(maybe(8.0, 30.0)),
+        probes=tuple((draw(maybe(7.0, 60.0)), draw(st.sampled_from([0.1, 0.3, 0.9]))) for _ in range(2)),
+        light=draw(st.sampled_from(["ON", "OFF"])),
+        water_used=draw(st.floats(0.0, 2_200.0)),
+    )
+    mean = {} if vpd is None else draw(st.sampled_from([{}, {"vpd_kpa": round(vpd + 0.2, 3)}]))
+    mode = draw(st.sampled_from(["NORMAL", "CAUTION", "SAFE"]))
+    causes = draw(st.sampled_from([("leak",), ("link_down", "low_confidence")])) if mode == "SAFE" else ()
+    context = DecisionContext(
+        now=seen.ts,
+        state=seen,
+        mode=mode,  # type: ignore[arg-type]
+        recent=mean,
+        safe_causes=causes,
+        switched_off=tuple(sorted({name for cause in causes for name in CAUSE_BY_NAME[cause].switch_off})),
+    )
+    duty = draw(st.dictionaries(st.sampled_from(["exhaust_fan", "humidifier", "heater_mat"]), st.floats(0.0, 1.0)))
+    return replace(context, memory=replace(context.memory, duty=duty, decided_at=seen.ts))
+
+
+def claims_hold(text: str, inputs: ControlInputs) -> None:
+    """Each sentence that holds a number, or a claim about a reading, against the inputs of the decision."""
+    for value in re.findall(rf"VPD {NUMBER} kPa", text):
+        assert inputs.vpd_kpa is not None and abs(float(value) - inputs.vpd_kpa) <= 0.005001, "one VPD in one decision"
+    if "(mean of 30 min)" in text:
+        assert "vpd_kpa" in inputs.context.recent, "the newest value is no mean"
+    vpd = inputs.vpd_kpa if inputs.vpd_kpa is not None else float("nan")
+    for low, high in re.findall(rf"VPD [^;]* is in {NUMBER}-{NUMBER}", text):
+        assert float(low) <= vpd <= float(high)
+    for bound in re.findall(rf"VPD [^;]* is above {NUMBER}", text):
+        assert vpd > float(bound) - 0.005001
+    for bound in re.findall(rf"VPD [^;]* is not above {NUMBER}", text):
+        assert vpd <= float(bound) + 0.005001
+    for bound in re.findall(rf"VPD [^;]* is below {NUMBER}", text):
+        assert vpd < float(bound)
+    for value in re.findall(rf"(?:^|; ){NUMBER} degC is too", text) + re.findall(rf"{NUMBER} degC: too", text):
+        assert inputs.air_temp_c is not None and abs(float(value) - inputs.air_temp_c) <= 0.0501
+    for value in re.findall(rf"soil at {NUMBER} degC", text):
+        assert inputs.soil_temp_c is not None and abs(float(value) - inputs.soil_temp_c) <= 0.0501
+    for value in re.findall(rf"RH {NUMBER} % is 82 % or more", text):
+        assert inputs.rh_pct is not None and inputs.rh_pct >= 82.0 and abs(float(value) - inputs.rh_pct) <= 0.501
+    for probe, value in re.findall(rf"(P\d) (?:is dry )?at {NUMBER} %", text):
+        assert inputs.driest is not None and inputs.driest.id == probe and inputs.driest.moisture_pct is not None
+        assert abs(float(value) - inputs.driest.moisture_pct) <= 0.0501
+        assert ("is moist enough" in text) <= (inputs.driest.moisture_pct >= inputs.setpoints.soil_low_pct)
+    if "the lamp was off" in text:
+        assert inputs.context.state.devices.light != "ON" and inputs.state_time in text
+    for words, value_of in (("no trusted CO2", inputs.co2_ppm), ("no trusted soil temperature", inputs.soil_temp_c)):
+        assert (words in text) <= (value_of is None)
+    assert "the air is right" not in text, "a claim without a number"
+
+
+@settings(max_examples=400, deadline=None)
+@given(contexts())
+def test_every_reason_agrees_with_the_state_it_was_decided_on(context: DecisionContext) -> None:
+    decision, inputs = rules.decide(context), read_inputs(context)
+    for line in decision.plan.not_done:
+        output, _, text = line.partition(": ")
+        if output in context.switched_off:
+            assert text == f"safe mode keeps it off: {', '.join(context.safe_causes)}", "the binding cause comes first"
+        claims_hold(text, inputs)
+    for action in decision.proposals:
+        claims_hold(action.why.text, inputs)
