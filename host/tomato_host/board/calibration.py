@@ -30,7 +30,7 @@ def soil_values(probe: int, dry_raw: int, wet_raw: int, dry_pct: float, wet_pct:
         raise TomatoError(
             "E-CALIBRATE-RANGE",
             f"The wet point ({wet_raw} counts) reads more than the dry one ({dry_raw}): they are swapped.",
-            "a capacitive probe reads fewer counts in wet substrate: give the two points the other way round, or look in"
+            "a capacitive probe reads fewer counts in wet substrate: give the points the other way round, or look in"
             " which vessel the probe stood",
         )
     if dry_raw - wet_raw < LEAST_SPAN_COUNTS:
