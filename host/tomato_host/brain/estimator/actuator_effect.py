@@ -74,11 +74,11 @@ class StrokeTest:
 
 
 STROKE_TESTS: Final[tuple[StrokeTest, ...]] = (
-    StrokeTest(MIST.name, {"rh_pct": 2.0}, 4, False, "water in its tank, plug, mist at its outlet, hose"),
+    StrokeTest(MIST.name, {"rh_pct": 2.0}, 2, False, "water in its tank, plug, mist at its outlet, hose"),
     StrokeTest(
         VENT.name, {"vapour_g_m3": -0.25, "air_temp_c": -0.15}, 4, True, "plug, does it turn, filter and duct, its flap"
     ),
-    StrokeTest(GAS.name, {"co2_ppm": 10.0}, 3, False, "bottle empty or shut, pressure reducer, hose"),
+    StrokeTest(GAS.name, {"co2_ppm": 10.0}, 2, False, "bottle empty or shut, pressure reducer, hose"),
 )
 MAT_CHECK: Final = "plug, its own thermostat, is it warm to the hand, soil probe still in the pot"
 MAT_WINDOWS: Final = 2
@@ -91,7 +91,7 @@ class _Stroke:
         self.row = row
         self.on = False
         self.since_s: float | None = None
-        """When it went on or off last; None: not seen to switch yet."""
+        """Since when it is on, or off, as far as it was seen; None before the first sample."""
         self.before: dict[str, float] | None = None
         """Readings before the stroke that is under way; None when it does not count."""
         self.judge_at_s: float | None = None
@@ -177,6 +177,8 @@ class ActuatorSupervision:
         changed: list[AnomalyV1],
     ) -> None:
         row, on = stroke.row, states[stroke.row.output] == "ON"
+        if stroke.since_s is None:
+            stroke.on, stroke.since_s = on, t_s
         if on and not stroke.on:
             stroke.before = self._means_before(stroke, t_s, states)
             stroke.judge_at_s = t_s + STROKE_S
