@@ -49,10 +49,12 @@ unit: $(STAMP) ## all tests that need no browser, model, board or night
 
 schemas: $(STAMP) ## write the generated files again (contract.py, CDDL, JSON Schema, data dictionary)
 	$(BIN)/python tools/generate_schemas.py
+	$(BIN)/python tools/generate_protobuf.py
 	$(BIN)/python tools/generate_configuration.py
 
 check-schemas: $(STAMP) ## the generated files are those that the sources give
 	$(BIN)/python tools/generate_schemas.py --check
+	$(BIN)/python tools/generate_protobuf.py --check
 
 bench: $(STAMP) ## measure; prints tables, writes build/bench/*.json
 	$(BIN)/python tools/bench.py

@@ -77,9 +77,20 @@ def test_less_water_in_one_key_is_spread_over_the_day() -> None:
     assert allowance_ml(read_inputs(context)) < 300.0
 
 
+VALUES: dict[str, tuple[object, object]] = {"timezone": ("Asia/Tokyo", "Asia/Seoul"), "summary_every_s": (12, 13)}
+"""Two values inside the range of a moved key; 250 and 251 suit the others."""
+
+
+def tables(*entries: tuple[Key, object]) -> dict[str, dict[str, object]]:
+    raw: dict[str, dict[str, object]] = {}
+    for (table, key), value in entries:
+        raw.setdefault(table, {})[key] = value
+    return raw
+
+
 @pytest.mark.parametrize(("old", "new"), MOVED)
 def test_a_key_of_0_1_is_accepted_and_named(old: Key, new: Key) -> None:
-    value = "Asia/Tokyo" if new[1] == "timezone" else 250
+    value = VALUES.get(new[1], (250, 251))[0]
     with capture_logs() as logs:
         settings = parse_settings({old[0]: {old[1]: value}})
     assert getattr(getattr(settings, new[0]), new[1]) == value
@@ -88,11 +99,11 @@ def test_a_key_of_0_1_is_accepted_and_named(old: Key, new: Key) -> None:
 
 @pytest.mark.parametrize(("old", "new"), MOVED)
 def test_an_old_and_a_new_key_that_disagree_are_refused_by_both_names(old: Key, new: Key) -> None:
-    one, other = ("Asia/Tokyo", "Asia/Seoul") if new[1] == "timezone" else (250, 251)
+    one, other = VALUES.get(new[1], (250, 251))
     with pytest.raises(TomatoError, match="E-CONFIG-INVALID") as raised:
-        parse_settings({old[0]: {old[1]: one}, new[0]: {new[1]: other}})
+        parse_settings(tables((old, one), (new, other)))
     assert f"[{old[0]}] {old[1]}" in str(raised.value) and f"[{new[0]}] {new[1]}" in str(raised.value)
-    assert parse_settings({old[0]: {old[1]: one}, new[0]: {new[1]: one}}) == parse_settings({new[0]: {new[1]: one}})
+    assert parse_settings(tables((old, one), (new, one))) == parse_settings(tables((new, one)))
 
 
 def test_two_old_keys_that_disagree_are_refused_by_both_names() -> None:

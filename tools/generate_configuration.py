@@ -16,6 +16,7 @@ from typing import Any
 
 from pydantic import BaseModel
 from tomato_host.settings import Settings
+from tomato_host.settings_relations import RELATIONS, STAGE, Relation
 
 TARGET = Path(__file__).resolve().parents[1] / "docs" / "configuration.md"
 HEAD = """# Configuration
@@ -27,7 +28,20 @@ Secrets (tokens, passwords of brokers and notification services) come from envir
 
 A key that has moved is accepted under its old name for one season, with a warning that names the new one.
 
+A file with a wrong value, or with two keys that contradict each other, is refused in one line (E-CONFIG-INVALID, exit
+code 2) that names key, value and what is allowed; the orders that must hold between keys are listed
+[at the end](#orders-between-keys).
+
 This page is generated: `make schemas`.
+"""
+ORDERS = """
+## Orders between keys
+
+Each row holds when the file is loaded, for the keys it names and the defaults of the others. `stage` stands for the
+value that the growth stage gives (docs/control.md). Numbers are in the unit of the right side.
+
+| lower | | upper | else |
+|---|---|---|---|
 """
 UNITS = {
     "_ml": "ml",
@@ -164,7 +178,20 @@ def render() -> tuple[str, list[str]]:
         model = _inner_model(info.annotation)
         assert model is not None, name
         lines += _table(f"[{name}]", model, getattr(settings, name), missing)
-    return HEAD + "\n".join(lines) + "\n", missing
+    orders = "".join(_order(row) for row in RELATIONS)
+    return HEAD + "\n".join(lines) + "\n" + ORDERS + orders, missing
+
+
+def _order(row: Relation) -> str:
+    sides = []
+    for name in (row.low, row.high):
+        if name.startswith(STAGE):
+            sides.append("stage: `" + re.sub(r"\.[01]$", "", name.removeprefix(STAGE)) + "`")
+        else:
+            table, key = name.split(".")
+            sides.append(f"`[{table}] {key}`")
+    low = sides[0] if row.factor == 1.0 else f"{sides[0]} x {row.factor:.4g}"
+    return f"| {low} | {'below' if row.order == '<' else 'at most'} | {sides[1]} | {row.why} |\n"
 
 
 def main() -> int:

@@ -19,6 +19,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "host")]
 from tomato_host import __version__  # noqa: E402
 
 from shared_schemas import devices, wire  # noqa: E402
+from shared_schemas.world.messages import message_schemas  # noqa: E402
 
 EXPORT = ROOT / "shared_schemas" / "export"
 DEVICE_FIELDS = ROOT / "shared_schemas" / "records" / "device_fields.py"
@@ -411,7 +412,7 @@ def generated_files() -> dict[Path, str]:
         EXPORT / "schema_hash.txt": wire.SCHEMA_HASH.hex() + "\n",
         ROOT / "docs" / "data_dictionary.md": data_dictionary(),
     }
-    for name, schema in record_schemas().items():
+    for name, schema in {**record_schemas(), **message_schemas()}.items():
         files[EXPORT / f"{name}.schema.json"] = json.dumps(schema, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
     return files
 

@@ -11,7 +11,7 @@ import random
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -20,8 +20,10 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from tomato_host.addresses import why_not_bound
 from tomato_host.advisor.advisor import Advisor
 from tomato_host.advisor.extension import AdvisorExtension
+from tomato_host.atomic_file import owner_only
 from tomato_host.board.session import BoardSession
 from tomato_host.brain.brain import Brain, BrainSettings
 from tomato_host.commands.inbox import Inbox
@@ -31,12 +33,14 @@ from tomato_host.loop.board_runtime import BoardRuntime, SerialLink
 from tomato_host.loop.clock import RealClock, wall_time_at
 from tomato_host.loop.disk_watch import DiskWatch
 from tomato_host.loop.extensions import Display, Extension, NoDisplay
+from tomato_host.loop.grown_blocks import GrownBlocks
 from tomato_host.loop.model_checkpoints import ModelCheckpoints
 from tomato_host.loop.recorder import Recorder
 from tomato_host.loop.sd_notify import from_environment
 from tomato_host.loop.status import Status
 from tomato_host.loop.supervisor import LoopSettings, Supervisor
 from tomato_host.loop.weather_watch import WeatherWatch
+from tomato_host.models.blocks import BlockStore
 from tomato_host.models.store import ModelStore
 from tomato_host.recovery.crash_recovery import read_interrupted_actions
 from tomato_host.recovery.stored_samples import stored_samples
@@ -46,6 +50,7 @@ from tomato_host.settings import Settings, load_settings
 from tomato_host.storage.budgeted_store import BudgetedStore
 from tomato_host.storage.dataset import Dataset
 from tomato_host.terminal.status_lines import LineDisplay
+from tomato_host.toml_file import shown
 from tomato_host.weather.service import build_service
 
 SIM = "sim"
@@ -95,12 +100,30 @@ def loop_settings(settings: Settings) -> LoopSettings:
     )
 
 
+def check_addresses(settings: Settings, path: Path | None, environment: Mapping[str, str]) -> None:
+    """Raises TomatoError E-CONFIG-INVALID when the dashboard cannot listen on its address on this machine.
+
+    Not under systemd: there a network that comes late, or never, must not keep the plant from being watered; the
+    dashboard's process tries again by itself, and a warning is recorded.
+    """
+    if not settings.service.enabled or "NOTIFY_SOCKET" in environment:
+        return
+    if reason := why_not_bound(settings.service.host):
+        raise TomatoError(
+            "E-CONFIG-INVALID",
+            f"{path or 'settings'}: service.host = {shown(settings.service.host)}: this machine cannot listen on it"
+            f" ({reason.lower()}).",
+            "use 127.0.0.1, 0.0.0.0 or an address that `ip address` shows",
+        )
+
+
 def run_host(options: RunOptions) -> int:
     """Run until the duration is over or a signal stops it. Returns the exit code.
 
     Raises TomatoError for what the operator can correct: settings, port, data directory, firmware.
     """
     settings = load_settings(options.config)
+    check_addresses(settings, options.config, os.environ)
     started_s = time.monotonic()
     start = (
         options.start.replace(tzinfo=UTC)
@@ -109,6 +132,7 @@ def run_host(options: RunOptions) -> int:
     )
     url = options.board or settings.board.url
     with (
+        owner_only(),
         log_to(settings.logs) as terminal,
         _dataset(options, settings, url) as dataset,
         _runtime(options, url, start) as runtime,
@@ -196,6 +220,7 @@ def _extensions(
         return ()
     extensions: list[Extension] = [
         ModelCheckpoints(ModelStore(options.data_dir / "models"), brain, recorder, runtime.clock.now),
+        GrownBlocks(BlockStore(options.data_dir / "models" / "blocks"), brain, recorder),
         DiskWatch(store, status, options.data_dir),
     ]
     site = settings.site
@@ -204,9 +229,9 @@ def _extensions(
             settings.weather, site.latitude_deg, site.longitude_deg, site.timezone, options.data_dir / "cache"
         )
         extensions.append(WeatherWatch(service, brain, recorder, runtime.clock.now))
-    if settings.agent.enabled:
-        every = timedelta(seconds=settings.agent.wake_every_s)
-        advisor = Advisor(settings.agent, options.data_dir)
+    if settings.advisor.enabled:
+        every = timedelta(seconds=settings.advisor.wake_every_s)
+        advisor = Advisor(settings.advisor, options.data_dir)
         extensions.append(AdvisorExtension(advisor, recorder, ZoneInfo(site.timezone), every, brain))
     if settings.service.enabled:
         extensions.append(dashboard_feed(settings.service, settings.bus, status, recorder, options.data_dir))

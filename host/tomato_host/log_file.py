@@ -16,6 +16,7 @@ from typing import Annotated, TextIO
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from tomato_host.atomic_file import PRIVATE_FILE, make_directory
 from tomato_host.errors import TomatoError
 
 AT_ONCE_BYTES = 65_536
@@ -65,7 +66,7 @@ class BoundedFiles:
             self._fd = -1
 
     def _open(self) -> None:
-        self._fd = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o640)
+        self._fd = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, PRIVATE_FILE)
         self._size = os.fstat(self._fd).st_size
 
     def _rotate(self) -> None:
@@ -88,7 +89,7 @@ def log_to(settings: LogSettings) -> Iterator[TextIO]:
         yield sys.stdout
         return
     try:
-        Path(settings.file).parent.mkdir(parents=True, exist_ok=True)
+        make_directory(Path(settings.file).parent)
         files = BoundedFiles(Path(settings.file), round(settings.max_mb * 1e6), settings.keep)
     except OSError as error:
         raise TomatoError(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import re
-import tomllib
+import json
+import os
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,13 +17,16 @@ from tomato_host.brain.safe_mode.settings import SafeModeSettings
 from tomato_host.brain.settings import BudgetSettings, SiteSettings
 from tomato_host.brain.world_model.settings import WorldModelSettings
 from tomato_host.errors import TomatoError
+from tomato_host.learn.settings import LearnSettings
 from tomato_host.log_file import LogSettings
 from tomato_host.logs import Log
 from tomato_host.service.bus.settings import BusSettings
 from tomato_host.service.mqtt.settings import MqttSettings
 from tomato_host.service.notify.settings import NotifySettings
 from tomato_host.service.settings import ServiceSettings
+from tomato_host.settings_relations import contradictions
 from tomato_host.storage.settings import StorageSettings
+from tomato_host.toml_file import NEXT_STEP, check_values, plain_key, read_toml, shown
 from tomato_host.weather.settings import WeatherSettings
 
 
@@ -57,12 +60,13 @@ class Settings(Section):
     safe_mode: SafeModeSettings = SafeModeSettings()
     world_model: WorldModelSettings = WorldModelSettings()
     weather: WeatherSettings = WeatherSettings()
-    agent: AdvisorSettings = AdvisorSettings()
+    advisor: AdvisorSettings = AdvisorSettings()
     service: ServiceSettings = ServiceSettings()
     notify: NotifySettings = NotifySettings()
     mqtt: MqttSettings = MqttSettings()
     bus: BusSettings = BusSettings()
     logs: LogSettings = LogSettings()
+    learn: LearnSettings = LearnSettings()
 
 
 Key = tuple[str, str]
@@ -73,11 +77,31 @@ def _first_problem(error: ValidationError, spelled: dict[Key, Key]) -> str:
     """Name the key as the file has it, the value and what is allowed, in one line."""
     problem = error.errors()[0]
     place = tuple(str(part) for part in problem["loc"])
-    key = ".".join(spelled.get((place[0], place[-1]), place))
+    written = spelled.get((place[0], place[-1]), (spelled.get((place[0], WHOLE), place)[0], *place[1:]))
+    key = ".".join(plain_key(part) for part in written)
     if problem["type"] == "extra_forbidden":
         return f"{key} is not a known key"
-    value = re.sub(r"//[^/]*@", "//***@", repr(problem["input"]))  # an address may hold a password
-    return f"{key} = {value}: {problem['msg'][0].lower()}{problem['msg'][1:]}"
+    message = shown(problem["msg"].removeprefix("Value error, ").rstrip("."), quoted=False, longest=300)
+    allowed = _allowed(place) if problem["type"] not in _NAMES_THE_BOUND else ""
+    return f"{key} = {shown(problem['input'])}: {message[0].lower()}{message[1:]}{allowed}"
+
+
+_NAMES_THE_BOUND = frozenset({"value_error", "literal_error", "missing"})
+_BOUNDS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
+
+
+def _allowed(place: tuple[str, ...]) -> str:
+    """The range of a numeric key for the message; empty where it has none."""
+    model: Any = Settings
+    metadata: list[Any] = []
+    for part in place:
+        field = model.model_fields.get(part) if isinstance(model, type) and issubclass(model, BaseModel) else None
+        if field is None:
+            return ""
+        model, metadata = field.annotation, field.metadata
+    found = [(word, getattr(rule, name, None)) for rule in metadata for name, word in _BOUNDS.items()]
+    bounds = [f"{word} {bound:.10g}" for word, bound in found if isinstance(bound, int | float)]
+    return f" (allowed: {', '.join(bounds)})" if bounds else ""
 
 
 MOVED: tuple[tuple[Key, Key], ...] = (
@@ -92,8 +116,13 @@ MOVED: tuple[tuple[Key, Key], ...] = (
     (("guardrails", "light_s_per_day"), ("budgets", "light_s_per_day")),
     (("guardrails", "humidifier_s_per_day"), ("budgets", "humidifier_s_per_day")),
     (("guardrails", "heater_s_per_day"), ("budgets", "heater_s_per_day")),
+    (("bus", "card_every_s"), ("bus", "summary_every_s")),
 )
 """Keys of 0.1 and where their fact lives now. Accepted until 0.4 (docs/stability.md)."""
+WHOLE = ""
+"""In place of a key: the whole table."""
+MOVED_TABLES: tuple[tuple[str, str], ...] = (("agent", "advisor"),)
+"""Tables of 0.1 and their names now, with everything in them. Accepted until 0.4."""
 
 _log = Log("settings")
 
@@ -107,13 +136,36 @@ def _same(one: Any, other: Any) -> bool:
     return bool(one == other) if numbers else type(one) is type(other) and bool(one == other)
 
 
+def _move_old_tables(raw: dict[str, Any], where: str, warn: bool) -> dict[str, Any]:
+    """The mapping with every old table under its new name.
+
+    Raises TomatoError E-CONFIG-INVALID, naming both, where old and new disagree about a key.
+    """
+    out = {name: dict(section) if isinstance(section, dict) else section for name, section in raw.items()}
+    for old, new in MOVED_TABLES:
+        if old not in out:
+            continue
+        section, target = out.pop(old), out.get(new, {})
+        if not isinstance(section, dict) or not isinstance(target, dict):
+            raise _invalid(f"{where}: [{old}] is a table of 0.1 that is called [{new}] now; it is no table.")
+        for key, value in section.items():
+            if key in target and target[key] != value:
+                first, second = _name((new, key)), _name((old, key))
+                what = f"{first} = {shown(target[key])} and {second} = {shown(value)} disagree about one fact."
+                raise _invalid(f"{where}: {what}", f"keep only [{new}]")
+        out[new] = {**section, **target}
+        if warn:
+            _log.warning("settings_key_moved", file=where, old=f"[{old}]", new=f"[{new}]")
+    return out
+
+
 def _move_old_keys(raw: dict[str, Any], where: str, warn: bool) -> tuple[dict[str, Any], dict[Key, Key]]:
     """The mapping with every old key under its new name, and which old key set which new one.
 
     Raises TomatoError E-CONFIG-INVALID, naming both keys, where two of them disagree about the same fact.
     """
-    out = {name: dict(section) if isinstance(section, dict) else section for name, section in raw.items()}
-    spelled: dict[Key, Key] = {}
+    out = _move_old_tables(raw, where, warn)
+    spelled: dict[Key, Key] = {(new, WHOLE): (old, WHOLE) for old, new in MOVED_TABLES if old in raw and new not in raw}
     """New key to the key that has set it."""
     for old, new in MOVED:
         section, target = out.get(old[0]), out.setdefault(new[0], {})
@@ -122,11 +174,8 @@ def _move_old_keys(raw: dict[str, Any], where: str, warn: bool) -> tuple[dict[st
         value = section.pop(old[1])
         if new[1] in target and not _same(target[new[1]], value):
             first = spelled.get(new, new)
-            raise TomatoError(
-                "E-CONFIG-INVALID",
-                f"{where}: {_name(first)} = {target[new[1]]!r} and {_name(old)} = {value!r} disagree about one fact.",
-                f"keep only {_name(new)}",
-            )
+            held = f"{_name(first)} = {shown(target[new[1]])} and {_name(old)} = {shown(value)}"
+            raise _invalid(f"{where}: {held} disagree about one fact.", f"keep only {_name(new)}")
         target[new[1]] = int(value) if isinstance(value, float) and value.is_integer() else value
         spelled.setdefault(new, old)
         if warn:
@@ -135,15 +184,27 @@ def _move_old_keys(raw: dict[str, Any], where: str, warn: bool) -> tuple[dict[st
 
 
 def _spread(raw: dict[str, Any]) -> dict[str, Any]:
-    """The bus shows the node name of MQTT unless it is given one of its own."""
+    """Values that follow from another key unless they are given.
+
+    The bus shows the node name of MQTT; a board that reports faster than usual is expected to.
+    """
     mqtt, bus = raw.get("mqtt"), raw.setdefault("bus", {})
     if isinstance(mqtt, dict) and "node" in mqtt and isinstance(bus, dict):
         bus.setdefault("node", mqtt["node"])
+    board, estimator = raw.get("board"), raw.setdefault("estimator", {})
+    period = board.get("telemetry_period_s") if isinstance(board, dict) else None
+    usual = EstimatorSettings().sample_period_s
+    is_number = isinstance(period, int | float) and not isinstance(period, bool)
+    if isinstance(estimator, dict) and is_number and 1.0 <= float(period or 0.0) < usual:
+        estimator.setdefault("sample_period_s", period)
     return raw
 
 
 def parse_recorded_settings(raw: dict[str, Any], where: str) -> Settings:
-    """Settings as a dataset's metadata holds them. Those of 0.1 name every key; the smallest budget of a fact ruled."""
+    """Settings as a dataset's metadata holds them. Those of 0.1 name every key; the smallest budget of a fact ruled.
+
+    Relations between keys are not checked: what was recorded has happened, and must replay.
+    """
     tidy = {name: dict(section) if isinstance(section, dict) else section for name, section in raw.items()}
     for new in dict.fromkeys(new for _, new in MOVED):
         held = [(old, tidy[old[0]][old[1]]) for old, to in MOVED if to == new and old[1] in tidy.get(old[0], {})]
@@ -151,27 +212,47 @@ def parse_recorded_settings(raw: dict[str, Any], where: str) -> Settings:
         for old, _ in held:
             if numbers:
                 tidy[old[0]][old[1]] = int(min(numbers))
-    return _validated(tidy, where, warn=False)  # nobody can edit a recording
+    return _validated(tidy, where, warn=False)[0]  # nobody can edit a recording
 
 
 def parse_settings(raw: dict[str, Any], where: str = "settings") -> Settings:
     """Validate a mapping; keys of 0.1 are accepted with a warning.
 
-    Raises TomatoError E-CONFIG-INVALID that names key, value and range.
+    Raises TomatoError E-CONFIG-INVALID that names key, value and range, or both keys of two that contradict each other.
     """
-    return _validated(raw, where, warn=True)
+    settings, given = _validated(raw, where, warn=True)
+    for problem in contradictions(settings, given):
+        raise _invalid(f"{where}: {problem}.", "change one of the two; `docs/configuration.md` lists every key")
+    return settings
 
 
-def _validated(raw: dict[str, Any], where: str, warn: bool) -> Settings:
+def _validated(raw: dict[str, Any], where: str, warn: bool) -> tuple[Settings, frozenset[str]]:
+    """The settings, and the keys that the mapping names.
+
+    Validated as strict JSON: `true` and "5" are no numbers; an array may stand for a tuple, text for a path.
+    """
+    check_values(raw, where)
     moved, spelled = _move_old_keys(raw, where, warn)
+    given = frozenset(f"{table}.{key}" for table, keys in moved.items() if isinstance(keys, dict) for key in keys)
     try:
-        return Settings.model_validate(_spread(moved))
+        return Settings.model_validate_json(
+            json.dumps(_whole_numbers(_spread(moved)), default=os.fspath), strict=True
+        ), given
     except ValidationError as error:
-        raise TomatoError(
-            "E-CONFIG-INVALID",
-            f"{where}: {_first_problem(error, spelled)}.",
-            "correct that line; `docs/configuration.md` lists every key with its range",
-        ) from None
+        raise _invalid(f"{where}: {_first_problem(error, spelled)}.") from None
+
+
+def _whole_numbers(value: Any) -> Any:
+    """2200.0 as 2200 everywhere: files of 0.1 hold whole numbers with a point."""
+    if isinstance(value, dict):
+        return {key: _whole_numbers(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_whole_numbers(item) for item in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _invalid(what: str, next_step: str = NEXT_STEP) -> TomatoError:
+    return TomatoError("E-CONFIG-INVALID", what, next_step)
 
 
 def load_settings(path: Path | None) -> Settings:
@@ -179,18 +260,4 @@ def load_settings(path: Path | None) -> Settings:
 
     Raises TomatoError: E-CONFIG-MISSING, E-CONFIG-UNREADABLE, E-CONFIG-SYNTAX, E-CONFIG-INVALID.
     """
-    if path is None:
-        return Settings()
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise TomatoError("E-CONFIG-MISSING", f"{path} does not exist.", "check --config, or leave it out") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise TomatoError(
-            "E-CONFIG-UNREADABLE", f"{path} cannot be read: {error}.", "check that it is a text file you may read"
-        ) from None
-    try:
-        raw = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise TomatoError("E-CONFIG-SYNTAX", f"{path} is not valid TOML: {error}.", "correct that line") from None
-    return parse_settings(raw, str(path))
+    return Settings() if path is None else parse_settings(read_toml(path), str(path))

@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 
 from shared_schemas.records.action_v1 import ActionType, ActionV1
+from shared_schemas.records.agent_v1 import AgentQuotas, AgentV1, LatencyModel
 from shared_schemas.records.anomaly_v1 import AnomalyType, AnomalyV1, Severity
 from shared_schemas.records.base import Part, Record
 from shared_schemas.records.device_status_v1 import DeviceStatusV1
 from shared_schemas.records.event_v1 import EventV1
 from shared_schemas.records.forecast_36h_v1 import Forecast36hV1
+from shared_schemas.records.growth_event_v1 import GrowthEventV1
+from shared_schemas.records.growth_report_v1 import GrowthReportV1
 from shared_schemas.records.observation_v1 import ObservationV1
 from shared_schemas.records.plan_v1 import PlanV1
 from shared_schemas.records.prediction_36h_v1 import Prediction36hV1
@@ -37,6 +40,9 @@ RECORDS: dict[str, type[Record]] = {
     "weather_adapter_log_v1": WeatherAdapterLogV1,
     "plan_v1": PlanV1,
     "event_v1": EventV1,
+    "agent_v1": AgentV1,
+    "growth_event_v1": GrowthEventV1,
+    "growth_report_v1": GrowthReportV1,
 }
 """Every record kind that may stand in a dataset."""
 
@@ -57,12 +63,17 @@ __all__ = [
     "RECORDS",
     "ActionType",
     "ActionV1",
+    "AgentQuotas",
+    "AgentV1",
     "AnomalyType",
     "AnomalyV1",
     "DeviceStatusV1",
     "EventV1",
     "FaultType",
     "Forecast36hV1",
+    "GrowthEventV1",
+    "GrowthReportV1",
+    "LatencyModel",
     "ObservationV1",
     "Part",
     "PlanV1",

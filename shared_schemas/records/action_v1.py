@@ -17,6 +17,10 @@ Status = Literal[
 ]
 
 
+TraceParent = Annotated[str, Field(pattern=r"^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$")]
+"""W3C trace context of the request, so that one trace spans client and host."""
+
+
 class Params(Part):
     """How much. WATER: `ml` in `pulses` pulses. SET_*: `state` ON for `seconds`, or OFF. CO2_INJECT: `seconds`."""
 
@@ -97,6 +101,15 @@ class ActionV1(Record):
     """A proposal older than this moves nothing."""
     outcome: Outcome | None = None
     decision_id: Identifier | None = None
+    agent: Identifier | None = None
+    """The agent of the shared world that proposed it (`agent_v1`)."""
+    context_seq: Annotated[int, Field(ge=0)] | None = None
+    """Number of the agent's view that the proposal rests on; null: staleness is not checked."""
+    shadow: bool = False
+    """Judged and recorded, but never carried out."""
+    deadline_ms: Annotated[int, Field(ge=0, le=3_600_000)] | None = None
+    """Longest wait at admission; past it the answer is TIMEOUT."""
+    trace: TraceParent | None = None
 
     @model_validator(mode="after")
     def _params_fit_the_type(self) -> ActionV1:

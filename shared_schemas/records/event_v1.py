@@ -19,7 +19,9 @@ class EventV1(Record):
 
     schema_version: Literal["event_v1"]
     level: Literal["INFO", "WARNING", "ALARM"]
-    kind: Literal["link", "board", "mode", "process", "person", "weather", "model", "agent", "storage", "notification"]
+    kind: Literal[
+        "link", "board", "mode", "process", "person", "weather", "model", "agent", "storage", "notification", "message"
+    ]
     name: Identifier
     text: Annotated[LongText, Field(min_length=1)]
     data: dict[str, FiniteFloat | int | bool | str | None] = Field(default_factory=dict)

@@ -19,11 +19,11 @@ from tomato_host.advisor.backends.local import LocalModel
 from tomato_host.advisor.backends.model_files import file_sha256
 from tomato_host.advisor.backends.process import LineProcess, scrubbed_environment
 from tomato_host.advisor.chronicle import public_view
-from tomato_host.advisor.circuit_breaker import CircuitBreaker
 from tomato_host.advisor.evaluation.cancel_trials import members_of
 from tomato_host.advisor.prompt_files import FOLDER, grammar, prompt
 from tomato_host.advisor.settings import AdvisorSettings
 from tomato_host.advisor.vision.verdict import VisionReply
+from tomato_host.world.circuit_breaker import CircuitBreaker
 
 from shared_schemas.records import ActionV1
 from shared_schemas.records.action_v1 import Params

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 from tomato_host.advisor.advisor import Advisor
-from tomato_host.advisor.cancel import CancelToken, StaleGuard, WakeCancelled
+from tomato_host.advisor.cancel import StaleGuard
 from tomato_host.advisor.settings import AdvisorSettings, CameraSettings, StaleSettings
+from tomato_host.world.cancel import CancelToken, WorkCancelled
 
 from tests.advisor.phase_worker import phase_file
 from tests.advisor.pictures import jpeg, plant
@@ -113,7 +114,7 @@ def test_a_token_keeps_its_first_reason() -> None:
     token.check()
     assert token.cancel("leak") and not token.cancel("later")
     assert token.is_cancelled and token.reason == "leak"
-    with pytest.raises(WakeCancelled, match="leak"):
+    with pytest.raises(WorkCancelled, match="leak"):
         token.check()
 
 

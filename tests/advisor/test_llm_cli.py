@@ -26,7 +26,7 @@ def config(tiny_files: tuple[Path, Path], tmp_path: Path) -> Path:
     """A settings file for the tiny model."""
     path = tmp_path / "tomato.toml"
     path.write_text(
-        f'[agent]\nbackend = "local"\nmodel_path = "{tiny_files[0]}"\nprojector_path = "{tiny_files[1]}"\n'
+        f'[advisor]\nbackend = "local"\nmodel_path = "{tiny_files[0]}"\nprojector_path = "{tiny_files[1]}"\n'
         "image_tokens_max = 16\ntemperature = 1.0\nthreads = 1\n"
     )
     return path
@@ -50,7 +50,7 @@ def test_what_is_missing_is_an_error_with_a_next_step(command: str, tmp_path: Pa
     error = RUN.invoke(llm.app, [command]).exception
     assert isinstance(error, TomatoError) and error.code == "E-LLM-NONE"
     path = tmp_path / "t.toml"
-    path.write_text('[agent]\nbackend = "local"\nmodel_path = "/nowhere/model.gguf"\n')
+    path.write_text('[advisor]\nbackend = "local"\nmodel_path = "/nowhere/model.gguf"\n')
     error = RUN.invoke(llm.app, [command, "--config", str(path)]).exception
     assert isinstance(error, TomatoError) and error.code == "E-LLM-FILES" and "/nowhere/model.gguf" in str(error)
 
@@ -111,6 +111,6 @@ def test_memory_search(tmp_path: Path) -> None:
 def test_the_agent_table_is_part_of_the_settings_file() -> None:
     raw = {"agent": {"cameras": [{"name": "top", "kind": "folder", "path": "/photos"}], "stale": {"debounce": 5}}}
     settings = parse_settings(raw)
-    assert settings.agent.cameras[0].name == "top" and settings.agent.stale.debounce == 5
+    assert settings.advisor.cameras[0].name == "top" and settings.advisor.stale.debounce == 5
     with pytest.raises(TomatoError, match="agent"):
         parse_settings({"agent": {"backend": "http", "endpoint_url": "http://example.org/v1"}})

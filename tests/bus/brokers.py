@@ -137,7 +137,7 @@ class Node:
         self.name = name
         self.status = Status(NOW, NOW, link="up")
         self.recorder = Recorder(store or NoStore(), self.status)
-        wanted = BusSettings(enabled=True, url=url, node=name, **{"card_every_s": 1.0, **settings})
+        wanted = BusSettings(enabled=True, url=url, node=name, **{"summary_every_s": 1.0, **settings})
         self.feed = bus_feed(wanted, self.status, self.recorder, folder)
         self.longest_tick_s = 0.0
         self.is_frozen = False
@@ -150,6 +150,8 @@ class Node:
     def keep(self, *records: Record) -> None:
         with self._lock:
             for record in records:
+                if isinstance(record, ObservationV1):  # received now: an old reading says nothing about the present
+                    record = record.model_copy(update={"received_ts": datetime.now(UTC)})
                 self.recorder.record(record)
 
     def _live(self) -> None:

@@ -100,6 +100,7 @@ def test_a_node_that_is_no_more_can_be_forgotten(broker: RealRedis, start: Calla
 
 def test_a_loop_that_hangs_is_stale_though_its_bus_process_lives(broker: RealRedis, start: Callable[..., Node]) -> None:
     node = start(broker.url, "north")
+    node.keep(reading(1))
     until(lambda: "north" in fleet(broker) and fleet(broker, 3.0)["north"].level == "well")
     node.is_frozen = True
     until(lambda: fleet(broker, 3.0)["north"].level == "stale")

@@ -60,7 +60,7 @@ class RunningHost:
         self.config = place / "tomato.toml"
         self.config.write_text(
             f"[service]\nport = {self.port}\nwrites_per_minute = 1000\n[weather]\nprovider = 'none'\n"
-            f"[agent]\nenabled = false\n[board]\ntelemetry_period_s = 1.0\n{extra}"
+            f"[advisor]\nenabled = false\n[board]\ntelemetry_period_s = 1.0\n{extra}"
         )
         self.process: subprocess.Popen[str] | None = None
         self.log_path = place / "host.log"

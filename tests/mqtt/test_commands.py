@@ -82,16 +82,20 @@ def test_discovery_follows_the_rules_of_home_assistant() -> None:
         assert part["default_entity_id"].startswith(f"{part['platform']}.")
         assert "object_id" not in part
         if part["platform"] in ("sensor", "binary_sensor"):
-            assert part["expire_after"] == 120
-            assert part["state_topic"] == "tomato/tent/state"
-        else:
+            is_value = part["state_topic"] == "tomato/tent/state" and not part["unique_id"].endswith("last_result")
+            assert part.get("expire_after") == (120 if is_value else None)
+        elif part["platform"] != "event":
             assert part["qos"] == 1
             assert part["retain"] is False
             assert "utcnow()" in part["command_template"]
     platforms = {part["platform"] for part in told["components"].values()}
     assert not platforms & {"switch", "valve"}, "nothing that stays open can be asked for"
-    silent = discovery("tent", "homeassistant", [], commands=False)
-    assert {part["platform"] for part in silent["components"].values()} == {"sensor", "binary_sensor"}
+    silent = discovery("tent", "homeassistant", [], commands=False)["components"]
+    gone = {key for key, part in told["components"].items() if part["platform"] in ("button", "number")}
+    assert gone
+    for key in gone:
+        assert silent[key] == {"platform": told["components"][key]["platform"]}, "named so, the entity is removed"
+    assert {part["platform"] for key, part in silent.items() if key not in gone} == {"sensor", "binary_sensor", "event"}
     assert topics("tent", "homeassistant").discovery == "homeassistant/device/tomato_tent/config"
 
 
@@ -99,5 +103,5 @@ def test_what_is_not_known_is_null() -> None:
     told = state_payload(LiveState(), 30.0)
     assert told["air_temp_c"] is None
     assert told["vpd_kpa"] is None
-    assert told["problem"] == "OFF"
+    assert told["problem"] == "ON", "a host that has sent nothing yet is not well"
     assert told["dose_ml"] == 30.0

@@ -42,7 +42,9 @@ def present() -> LiveState:
     filled.connected = True
     for kind in RECORDS:
         filled.update(json.dumps({"record": example(kind)}).encode())
-    filled.update(json.dumps({"status": {"link": "up", "mode": "NORMAL", "tally": {"water_ml": 1600.0}}}).encode())
+    now = example("observation_v1")["ts"]
+    status = {"now": now, "link": "up", "mode": "NORMAL", "tally": {"water_ml": 1600.0}}
+    filled.update(json.dumps({"status": status}).encode())
     return filled
 
 
@@ -178,7 +180,7 @@ def test_metrics_use_the_names_of_the_field(client: TestClient) -> None:
         "tomato_irrigation_volume_liters_total 1.6",
         'tomato_mode{mode="NORMAL"} 1.0',
         "tomato_link_up 1.0",
-        'tomato_anomaly_open{subject="",type="WIND_SPIKE"} 1.0',
+        f'tomato_anomaly_open{{severity="{example("anomaly_v1")["severity"]}",subject="",type="WIND_SPIKE"}} 1.0',
     ):
         assert line in text, line
     assert 'plant="P2"' not in text, "what is not known is left out, never zero"

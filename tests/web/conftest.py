@@ -54,8 +54,8 @@ class Host:
         self.config.write_text(
             f"[service]\nport = {self.port}\nreads_per_minute = 100000\nwrites_per_minute = 100000\n"
             "[weather]\nprovider = 'none'\n[board]\ntelemetry_period_s = 1.0\n"
-            "[agent]\nwake_every_s = 60\n"
-            f"[[agent.cameras]]\nname = 'camera_main'\nkind = 'folder'\npath = '{self.data_dir.parent}/camera'\n"
+            "[advisor]\nwake_every_s = 60\n"
+            f"[[advisor.cameras]]\nname = 'camera_main'\nkind = 'folder'\npath = '{self.data_dir.parent}/camera'\n"
         )
 
     @property

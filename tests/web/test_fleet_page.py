@@ -33,7 +33,7 @@ def tent(tmp_path_factory: pytest.TempPathFactory, broker: RealRedis) -> Iterato
         made = Host(twin.port_path, data, free_port())
         with made.config.open("a") as file:
             file.write(
-                f'[bus]\nenabled = true\nurl = "{broker.url}"\nnode = "north"\ncard_every_s = 1.0\n'
+                f'[bus]\nenabled = true\nurl = "{broker.url}"\nnode = "north"\nsummary_every_s = 1.0\n'
                 "stale_after_s = 4.0\n"
             )
         made.start()

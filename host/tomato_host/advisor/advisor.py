@@ -15,10 +15,11 @@ from pathlib import Path
 
 from shared_schemas.records import EventV1, StateV1, VisionCvV1, VisionV1
 from tomato_host.advisor.backends.process import LineProcess, python_module, scrubbed_environment
-from tomato_host.advisor.cancel import CancelToken, StaleGuard
-from tomato_host.advisor.circuit_breaker import CircuitBreaker
+from tomato_host.advisor.cancel import StaleGuard
 from tomato_host.advisor.context import WakeContext
 from tomato_host.advisor.settings import AdvisorSettings
+from tomato_host.world.cancel import CancelToken
+from tomato_host.world.circuit_breaker import CircuitBreaker
 
 AdvisorRecord = VisionV1 | VisionCvV1 | EventV1
 

@@ -1,47 +1,11 @@
-"""Cancelling: a token with its reason, and the guard that detects that an answer would be about an outdated state."""
+"""The guard that detects that an answer of the advisor would be about an outdated state."""
 
 from __future__ import annotations
 
-import threading
-import time
 from dataclasses import dataclass
 
 from shared_schemas.records import StateV1
 from tomato_host.advisor.settings import StaleSettings
-
-
-class WakeCancelled(Exception):
-    """Raised inside the advisor's own process when its token is cancelled. The argument is the reason."""
-
-
-class CancelToken:
-    """Pulled once, by anyone, from any thread; the first reason stays."""
-
-    def __init__(self) -> None:
-        self._event = threading.Event()
-        self._lock = threading.Lock()
-        self.reason: str | None = None
-        self.cancelled_at_s: float | None = None
-
-    def cancel(self, reason: str) -> bool:
-        """Cancel with a reason. Returns False when it was already cancelled."""
-        with self._lock:
-            if self._event.is_set():
-                return False
-            self.reason = reason
-            self.cancelled_at_s = time.monotonic()
-            self._event.set()
-            return True
-
-    @property
-    def is_cancelled(self) -> bool:
-        """True once cancelled."""
-        return self._event.is_set()
-
-    def check(self) -> None:
-        """Raise WakeCancelled when cancelled; call it between two steps of work."""
-        if self._event.is_set():
-            raise WakeCancelled(self.reason)
 
 
 @dataclass(frozen=True, slots=True)

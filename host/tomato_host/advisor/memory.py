@@ -9,6 +9,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
+from tomato_host.atomic_file import make_directory, private_opener
+
 Trust = Literal["measured", "decided", "said_by_model"]
 """measured: a sensor or the measured photo. decided: our own records. said_by_model: shown, never built upon."""
 
@@ -61,7 +63,9 @@ class MemoryStore:
 
     def __init__(self, path: Path | None) -> None:
         if path is not None:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_directory(path.parent)
+            with open(path, "ab", opener=private_opener):
+                pass  # SQLite keeps these rights, for its journals as well
         self._db = sqlite3.connect(str(path) if path else ":memory:", isolation_level=None, check_same_thread=False)
         if path is not None:
             self._db.execute("PRAGMA journal_mode=WAL")

@@ -9,6 +9,8 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from tomato_host.addresses import WebAddress
+
 MEMORY_FILE = ("private", "agent_memory.sqlite")
 """Below the data folder. Private: it holds what the public export would strike out."""
 
@@ -26,7 +28,7 @@ class CameraSettings(BaseModel):
     """Where its photos come from."""
     path: Path | None = None
     """Folder that something else fills with JPEG or PNG files (kind = "folder"); the newest one counts."""
-    url: str | None = None
+    url: WebAddress | None = None
     """Snapshot address (kind = "http")."""
     index: Annotated[int, Field(ge=0, le=63)] = 0
     """Number of the USB or Raspberry Pi camera."""
@@ -60,7 +62,7 @@ class StaleSettings(BaseModel):
 
 
 class AdvisorSettings(BaseModel):
-    """The table `[agent]` of the settings file."""
+    """The table `[advisor]` of the settings file."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -82,7 +84,7 @@ class AdvisorSettings(BaseModel):
     """small: 5.8 instead of 9.5 GB for a 7B model, a third slower."""
     keep_loaded: bool = False
     """True keeps the model in memory between wake cycles."""
-    endpoint_url: str = "http://127.0.0.1:8080/v1"
+    endpoint_url: WebAddress = "http://127.0.0.1:8080/v1"
     """Address of the OpenAI-compatible endpoint (backend = "http")."""
     endpoint_model: str = "default"
     """Model name that is asked for at the endpoint."""
@@ -93,7 +95,7 @@ class AdvisorSettings(BaseModel):
     allow_remote_endpoint: bool = False
     """Photos leave the machine only when this is set."""
     cameras: Annotated[tuple[CameraSettings, ...], Field(max_length=8)] = ()
-    """The cameras, up to 8; each `[[agent.cameras]]` is one."""
+    """The cameras, up to 8; each `[[advisor.cameras]]` is one."""
     wake_every_s: Annotated[float, Field(ge=60.0, le=7 * 86_400.0)] = 7_200.0
     """At the first decision this long after the last wake."""
     photos_per_wake: Annotated[int, Field(ge=1, le=2)] = 1
@@ -124,11 +126,11 @@ class AdvisorSettings(BaseModel):
     @model_validator(mode="after")
     def _complete_and_near(self) -> AdvisorSettings:
         if self.backend == "local" and self.model_path is None:
-            raise ValueError("agent.backend = 'local' needs agent.model_path")
+            raise ValueError("advisor.backend = 'local' needs advisor.model_path")
         if self.backend == "http" and not self.allow_remote_endpoint and not is_loopback(self.endpoint_url):
             raise ValueError(
-                f"agent.endpoint_url {self.endpoint_url} leaves this machine; set agent.allow_remote_endpoint = true"
-                " if that is meant"
+                f"advisor.endpoint_url {self.endpoint_url} leaves this machine;"
+                " set advisor.allow_remote_endpoint = true if that is meant"
             )
         return self
 

@@ -62,12 +62,19 @@ def export(
     camera: Annotated[
         list[str] | None, typer.Option(help="A camera whose photos and findings may be shown; repeatable.")
     ] = None,
+    free_text: Annotated[
+        bool,
+        typer.Option(
+            "--with-free-text", help="Also what persons, models and other programs wrote, searched for secrets."
+        ),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Write public/ anew: whitelisted fields only, each action with its state and its reasons."""
     from tomato_host.storage.public import PUBLIC_CAMERAS, export_public
 
-    result = export_public(root, withhold=withhold or (), cameras=frozenset(camera) if camera else PUBLIC_CAMERAS)
+    cameras = frozenset(camera) if camera else PUBLIC_CAMERAS
+    result = export_public(root, withhold=withhold or (), cameras=cameras, free_text=free_text)
     if as_json:
         typer.echo(json.dumps(result.as_json()))
         return
@@ -76,6 +83,9 @@ def export(
     typer.echo(
         f"{result.withheld_records:9d}  kept private; {result.images} photos shown, {result.images_kept_back} kept back"
     )
+    typer.echo(f"{result.texts_withheld:9d}  texts withheld; {result.names_replaced} names replaced")
+    if result.images_note:
+        typer.echo(f"note  {result.images_note}")
     typer.echo(f"Written to {root / 'public'}. Read it once yourself before you publish it.")
 
 

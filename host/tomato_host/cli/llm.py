@@ -111,7 +111,7 @@ def evaluate(
 def _settings(config: Path | None) -> AdvisorSettings:
     from tomato_host.settings import load_settings
 
-    return load_settings(config).agent
+    return load_settings(config).advisor
 
 
 def _free(found: dict[str, Any]) -> str:

@@ -41,6 +41,7 @@ COMMANDS: tuple[CommandSpec, ...] = (
     CommandSpec("memory", "tomato_host.cli.memory", "app", "Search the advisor's memory."),
     CommandSpec("forecast", "tomato_host.cli.forecast", "forecast", "The next 36 hours in the tent, as a chart."),
     CommandSpec("model", "tomato_host.cli.model", "app", "Versions of the forecast: list, promote, roll back."),
+    CommandSpec("learn", "tomato_host.cli.learn", "app", "The learning loop: state, slots, checks."),
     CommandSpec("backtest", "tomato_host.cli.backtest", "backtest", "Score the forecast on recorded data."),
     CommandSpec("board", "tomato_host.cli.board", "app", "Inspect a board, flash it, open its console."),
     CommandSpec(

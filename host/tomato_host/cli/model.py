@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -23,21 +23,40 @@ def _store(data: Path) -> ModelStore:
     return ModelStore(data / "models")
 
 
+def _blocks(data: Path) -> list[dict[str, Any]]:
+    """Every grown block: its row of the index, whether it is intact, what the brain has judged of it."""
+    from dataclasses import asdict
+
+    from tomato_host.models.blocks import BlockStore
+
+    store = BlockStore(data / "models" / "blocks")
+    skills = store.read_skill()
+    try:
+        intact = {offer.entry.file: "served" if offer.block is not None else offer.refused for offer in store.offers()}
+        entries = store.entries()
+    except ValueError as error:
+        typer.echo(f"The index of grown blocks is damaged: {error}.", err=True)
+        return []
+    return [
+        asdict(entry) | {"state": intact.get(entry.file, "inactive")} | skills.get(entry.quantity, {})
+        for entry in entries
+    ]
+
+
 @app.command("list")
 def list_versions(data: Data = _DEFAULT, json_out: AsJson = False) -> None:
     """Versions, oldest first, with the data they learned from; then what was changed and why."""
     import json
     from dataclasses import asdict
 
-    store = _store(data)
+    store, blocks = _store(data), _blocks(data)
     versions, active, changes = store.versions(), store.active(), store.changes()
     if json_out:
-        facts = {"active": active, "versions": [asdict(m) for m in versions], "changes": changes}
+        facts = {"active": active, "versions": [asdict(m) for m in versions], "changes": changes, "blocks": blocks}
         typer.echo(json.dumps(facts))
         return
     if not versions:
         typer.echo(f"No model version in {store.root} yet: the brain saves one every night.")
-        return
     for m in versions:
         mark = "*" if m.version == active else " "
         typer.echo(
@@ -46,6 +65,11 @@ def list_versions(data: Data = _DEFAULT, json_out: AsJson = False) -> None:
         )
     for change in changes[-10:]:
         typer.echo(f"  {change['ts'][:16]}  {change['what']:12} {change['version']}: {change['why']}")
+    for block in blocks:
+        judged = (
+            f"share {block['share']:g}, error {block['ratio']:.1%} of without" if "ratio" in block else "not judged"
+        )
+        typer.echo(f"  block {block['quantity']:14} {block['kind']:8} {block['stage']:13} {block['state']:8} {judged}")
 
 
 @app.command()

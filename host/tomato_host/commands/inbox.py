@@ -20,7 +20,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from shared_schemas.records.action_v1 import ActionV1
-from tomato_host.atomic_file import replace_file
+from tomato_host.atomic_file import make_directory, replace_file
 from tomato_host.errors import TomatoError
 
 MAX_BYTES = 65_536
@@ -110,7 +110,7 @@ class Inbox:
         self._folder = data_dir / "inbox"
         self._replies = self._folder / "replies"
         try:
-            self._replies.mkdir(parents=True, exist_ok=True)
+            make_directory(self._replies)
         except OSError as error:
             raise TomatoError(
                 "E-INBOX-UNWRITABLE", f"{self._folder} cannot be made: {error}.", "check who owns the data directory"

@@ -24,7 +24,9 @@ from tomato_host.board.event_text import ROUTINE
 from tomato_host.board.events import Level
 from tomato_host.loop.status import Status
 
-Kind = Literal["link", "board", "mode", "process", "person", "weather", "model", "agent", "storage", "notification"]
+Kind = Literal[
+    "link", "board", "mode", "process", "person", "weather", "model", "agent", "storage", "notification", "message"
+]
 Datum = float | int | bool | str | None
 
 

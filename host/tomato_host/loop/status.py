@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from shared_schemas.records import (
     ActionV1,
@@ -20,6 +20,9 @@ from shared_schemas.records import (
     StateV1,
     TargetsV1,
 )
+
+if TYPE_CHECKING:
+    from tomato_host.brain.estimator.estimate import Estimate
 
 HISTORY = 50
 """Actions, events and anomalies held in memory; everything older is in the dataset."""
@@ -68,6 +71,9 @@ class Status:
     observation: ObservationV1 | None = None
     devices: DeviceStatusV1 | None = None
     state: StateV1 | None = None
+    """The newest recorded state (every half hour, and at each decision)."""
+    estimate: Estimate | None = None
+    """The newest estimate, of the last observation: what every display shows as the present."""
     health: SensorHealthV1 | None = None
     plan: PlanV1 | None = None
     prediction: Prediction36hV1 | None = None

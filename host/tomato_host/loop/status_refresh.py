@@ -37,6 +37,7 @@ class StatusRefresh:
         status = self._status
         status.now = now
         status.mode, status.mode_reason = self._brain.mode, ", ".join(self._brain.safe_mode.causes)
+        status.estimate = self._brain.estimate
         status.jobs = {
             name: now + timedelta(milliseconds=job.end_ms - now_ms) if job.row.renewable and job.end_ms else None
             for name, job in self._executor.jobs.items()

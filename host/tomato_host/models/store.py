@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from tomato_host.atomic_file import replace_file
+from tomato_host.atomic_file import make_directory, private_opener, replace_file
 from tomato_host.brain.world_model.data import HourlyLog, ModelShape, Quantity
 from tomato_host.brain.world_model.hourly_history import hour_start
 from tomato_host.brain.world_model.model import WorldModel
@@ -85,7 +85,7 @@ class ModelStore:
             note,
         )
         folder = self.root / version
-        folder.mkdir(parents=True)
+        make_directory(folder, exist_ok=False)
         replace_file(folder / "model.npz", body, parents=True)
         replace_file(folder / "manifest.json", json.dumps(asdict(manifest), indent=1).encode(), parents=True)
         self._remove_old()
@@ -186,8 +186,8 @@ class ModelStore:
     def log_change(self, now: datetime, what: str, version: str, why: str) -> None:
         """Append a change, or a refusal, to changes.jsonl."""
         line = json.dumps({"ts": now.isoformat(), "what": what, "version": version, "why": why})
-        self.root.mkdir(parents=True, exist_ok=True)
-        with (self.root / "changes.jsonl").open("a", encoding="utf-8") as file:
+        make_directory(self.root)
+        with open(self.root / "changes.jsonl", "a", encoding="utf-8", opener=private_opener) as file:
             file.write(line + "\n")
 
     def changes(self) -> list[dict[str, str]]:

@@ -16,6 +16,7 @@ from typing import Any
 
 from shared_schemas.records import Record
 from tomato_host.brain.brain import StepResult
+from tomato_host.loop.live_values import live_values
 from tomato_host.loop.recorder import Recorder
 from tomato_host.loop.status import Status
 from tomato_host.service.bus.message import Priority, priority_of
@@ -45,12 +46,14 @@ class ProcessFeed:
         name: str,
         *,
         on_exit: Callable[[int, datetime], None] | None = None,
+        on_status: Callable[[dict[str, Any], datetime], None] | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._status = status
         self._command = list(command)
         self._name = name
         self._on_exit = on_exit
+        self._on_status = on_status
         self._monotonic = monotonic
         self._newest: dict[str, bytes] = {}
         self._order = count()
@@ -95,7 +98,8 @@ class ProcessFeed:
         self._supervise(now_s, now)
         if self._socket is None:
             return
-        self._receive()
+        if self._receive() and self._on_status is not None:
+            self._on_status(self._child_status, now)
         self._flush(now_s)
 
     def stop(self) -> None:
@@ -178,21 +182,23 @@ class ProcessFeed:
             **self._child_status,
         }
 
-    def _receive(self) -> None:
-        """The process may send its counts back, one JSON object a line; the newest one counts."""
+    def _receive(self) -> bool:
+        """The process may send its counts back, one JSON object a line; the newest one counts. True when one came."""
         assert self._socket is not None
         try:
             self._received += self._socket.recv(RECEIVE_BYTES)
         except OSError:
-            return  # nothing sent, or the process is gone; sending finds out
+            return False  # nothing sent, or the process is gone; sending finds out
         *lines, rest = self._received.split(b"\n")
         self._received = bytearray(rest[-RECEIVE_BYTES:])
         try:
             status = json.loads(lines[-1]) if lines else None
         except ValueError:
-            return
-        if isinstance(status, dict):
-            self._child_status = status
+            return False
+        if not isinstance(status, dict):
+            return False
+        self._child_status = status
+        return True
 
     def _disconnect(self) -> None:
         if self._socket is not None:
@@ -210,6 +216,7 @@ def status_line(status: Status) -> bytes:
         "link": status.link,
         "link_detail": status.link_detail,
         "port": status.port,
+        "dashboard": status.dashboard,
         "firmware": status.firmware,
         "mode": status.mode,
         "mode_reason": status.mode_reason,
@@ -235,6 +242,7 @@ def status_line(status: Status) -> bytes:
             "anomalies": tally.anomalies,
             "water_ml": round(tally.water_ml, 1),
         },
+        "live": live_values(status),
         "feeds": status.feeds,
         "disk": status.disk,
     }

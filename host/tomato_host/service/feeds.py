@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from pydantic import BaseModel
 
@@ -32,13 +33,45 @@ def mqtt_feed(settings: MqttSettings, status: Status, recorder: Recorder, data_d
     """The MQTT process. Raises TomatoError E-EXTRA-MQTT."""
     if importlib.util.find_spec("aiomqtt") is None:
         raise TomatoError("E-EXTRA-MQTT", "aiomqtt is not installed.", "pip install 'tomato-host[mqtt]'")
-    return ProcessFeed(status, recorder, _command("tomato_host.service.mqtt.serve", data_dir, settings), "mqtt")
+    command = _command("tomato_host.service.mqtt.serve", data_dir, settings)
+    events = BrokerEvents(recorder, "mqtt", f"{settings.host}:{settings.port}")
+    return ProcessFeed(status, recorder, command, "mqtt", on_exit=events.on_exit, on_status=events.on_status)
 
 
 def bus_feed(settings: BusSettings, status: Status, recorder: Recorder, data_dir: Path) -> ProcessFeed:
     """The bus process. Raises TomatoError E-EXTRA-REDIS, E-EXTRA-MQTT."""
     require_extra(parse_address(settings.url))
-    return ProcessFeed(status, recorder, _command("tomato_host.service.bus.serve", data_dir, settings), "bus")
+    events = BrokerEvents(recorder, "bus", str(parse_address(settings.url)))
+    command = _command("tomato_host.service.bus.serve", data_dir, settings)
+    return ProcessFeed(status, recorder, command, "bus", on_exit=events.on_exit, on_status=events.on_status)
+
+
+class BrokerEvents:
+    """Records trouble with a broker once for each cause, its end, and each unexpected end of the process."""
+
+    def __init__(self, recorder: Recorder, feed: str, broker: str) -> None:
+        """`broker` is its address as a reader knows it, without a password."""
+        self._recorder = recorder
+        self._feed = feed
+        self._broker = broker
+        self._recorded = ""
+
+    def on_status(self, told: dict[str, Any], now: datetime) -> None:
+        """What the process says about its connection."""
+        trouble = str(told.get("trouble") or "")
+        if trouble and trouble != self._recorded:
+            self._recorded = trouble
+            text = f"The broker {self._broker}: {trouble}. Everything else continues."
+            self._recorder.event(now, "WARNING", "process", f"{self._feed}_trouble", text[:500])
+        elif told.get("up") and not trouble and self._recorded:
+            self._recorded = ""
+            text = f"The broker {self._broker} answers again."
+            self._recorder.event(now, "INFO", "process", f"{self._feed}_connected", text)
+
+    def on_exit(self, code: int, now: datetime) -> None:
+        """The process has ended by itself; the feed starts it again."""
+        text = f"The {self._feed} process has ended with code {code} and is started again."
+        self._recorder.event(now, "WARNING", "process", f"{self._feed}_process_ended", text, code=code)
 
 
 def _command(module: str, data_dir: Path, settings: BaseModel) -> list[str]:

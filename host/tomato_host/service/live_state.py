@@ -8,7 +8,10 @@ import socket
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable
-from typing import Any
+from datetime import datetime
+from typing import Any, Literal
+
+from tomato_host.loop.live_values import STALE_S
 
 Json = dict[str, Any]
 
@@ -30,6 +33,8 @@ class LiveState:
         self.newest: dict[str, Json] = {}
         self.recent: dict[str, deque[Json]] = {kind: deque(maxlen=n) for kind, n in KEPT.items()}
         self.open_anomalies: dict[str, Json] = {}
+        self.last_value_at: dict[str, float] = {}
+        """When each sensor last gave a value, Unix time in s; soil probes as `soil.P1`."""
         self.connected = False
         self.listeners: set[asyncio.Queue[str]] = set()
 
@@ -42,7 +47,7 @@ class LiveState:
         if "status" in message:
             self.status = message["status"]
             self._status_at_s = self._monotonic()
-            self._notify("status", message["status"])
+            self._notify("status", {**message["status"], "verdict": verdict(self)})
             return None
         record: Json = message.get("record", {})
         kind = record.get("schema_version", "")
@@ -57,6 +62,8 @@ class LiveState:
             self.recent[kind].append(record)
         if kind == "anomaly_v1":
             self._update_anomalies(record)
+        if kind == "observation_v1":
+            self._update_last_values(record)
         self._notify(kind, record)
         return record
 
@@ -66,6 +73,12 @@ class LiveState:
             self.open_anomalies.pop(key, None)
         else:
             self.open_anomalies[key] = record
+
+    def _update_last_values(self, seen: Json) -> None:
+        moment_s = datetime.fromisoformat(seen["ts"]).timestamp()
+        named = {name: value for name, value in seen.items() if isinstance(value, (int, float))}
+        named |= {f"soil.{probe['id']}": probe["moisture_pct"] for probe in seen.get("soil", ())}
+        self.last_value_at.update({name: moment_s for name, value in named.items() if value is not None})
 
     def _notify(self, name: str, data: Json) -> None:
         """Pass something on to every open page; one that does not keep up misses it and reads it later."""
@@ -79,12 +92,32 @@ class LiveState:
         """Whether the deciding loop is connected and runs. A loop that hangs keeps its connection and sends nothing."""
         return self.connected and self._monotonic() - self._status_at_s < SILENT_S
 
+    @property
+    def live(self) -> Json:
+        """The values of the present, computed by the deciding loop (loop/live_values.py); empty before the first."""
+        live = self.status.get("live") or {}
+        return live if self.alive else {}
+
+    def fresh(self, kind: str) -> Json | None:
+        """The newest record of a kind, or None when it is older than `STALE_S` by the loop's own clock.
+
+        A loop whose clock is not known yet, or that no longer sends, knows nothing about the present.
+        """
+        record, now = self.newest.get(kind), self.status.get("now")
+        if record is None or now is None or not self.alive:
+            return None
+        moment = record.get("received_ts") or record["ts"]
+        age_s = (datetime.fromisoformat(now) - datetime.fromisoformat(moment)).total_seconds()
+        return record if age_s <= STALE_S else None
+
     def overview(self) -> Json:
         """Everything the first screen shows."""
         pick = self.newest.get
         return {
             "status": self.status,
             "feed": {"connected": self.alive},
+            "live": self.live,
+            "verdict": verdict(self),
             "observation": pick("observation_v1"),
             "state": pick("state_v1"),
             "devices": pick("device_status_v1"),
@@ -99,6 +132,39 @@ class LiveState:
             "actions": list(self.recent["action_v1"])[-60:],
             "events": list(self.recent["event_v1"])[-60:],
         }
+
+
+Level = Literal["well", "watch", "bad"]
+SEVERE = ("HIGH", "CRITICAL")
+
+
+def anomaly_text(anomaly: Json) -> str:
+    """An anomaly in a few words: "soil dry P1"."""
+    return f"{anomaly['type'].replace('_', ' ').lower()} {anomaly.get('subject') or ''}".strip()
+
+
+def verdict(present: LiveState) -> tuple[Level, str]:
+    """Is it safe? One table for the dashboard's first line, the fleet and Home Assistant; the first true row counts.
+
+    What is not known is not well: before the first reading, and while readings do not come, the answer is "watch".
+    """
+    status, mode = present.status, present.status.get("mode")
+    open_now = list(present.open_anomalies.values())
+    faults = present.newest.get("device_status_v1", {}).get("faults", ())
+    severe = [anomaly_text(a) for a in open_now if a["severity"] in SEVERE]
+    blind = present.fresh("observation_v1") is None
+    table: tuple[tuple[bool, Level, str], ...] = (
+        (not present.alive, "bad", "The host is not running. The board continues on its own."),
+        (mode == "SAFE", "bad", f"Safe mode: {status.get('mode_reason') or 'confidence is too low'}"),
+        (status.get("link") != "up", "bad", "No link to the board. The board continues on its own."),
+        (bool(faults), "bad", "Board holds fault " + ", ".join(fault["name"] for fault in faults)),
+        (bool(severe), "bad", severe[0] if severe else ""),
+        (mode == "CAUTION", "watch", "Caution: confidence is recovering"),
+        (mode == "PAUSED", "watch", "Paused by an operator"),
+        (bool(open_now), "watch", f"Watching: {anomaly_text(open_now[0])}" if open_now else ""),
+        (blind, "watch", "Waiting for readings: nothing is known about the present"),
+    )
+    return next(((level, text) for true, level, text in table if true), ("well", "All is well"))
 
 
 LONGEST_LINE = 4_000_000

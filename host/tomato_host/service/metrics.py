@@ -40,10 +40,10 @@ class PlantCollector(Collector):
         """One scrape."""
         newest = self._present.newest
         yield from self._build()
-        if seen := newest.get("observation_v1"):
+        if seen := self._present.fresh("observation_v1"):
             yield from _readings(seen, self._sensors)
-        if state := newest.get("state_v1"):
-            yield from _state(state)
+        yield from _last_readings(self._present)
+        yield from _live(self._present.live)
         if devices := newest.get("device_status_v1"):
             yield from _devices(devices, self._outputs)
         if wanted := newest.get("targets_v1"):
@@ -87,13 +87,47 @@ class PlantCollector(Collector):
             yield CounterMetricFamily(
                 "tomato_irrigation_volume_liters", "Water delivered in this run.", value=tally["water_ml"] / 1000.0
             )
-        open_now = GaugeMetricFamily("tomato_anomaly_open", "1 while an anomaly is open.", labels=["type", "subject"])
+        open_now = GaugeMetricFamily(
+            "tomato_anomaly_open", "1 while an anomaly is open.", labels=["type", "subject", "severity"]
+        )
         for anomaly in self._present.open_anomalies.values():
-            open_now.add_metric([anomaly["type"], anomaly.get("subject") or ""], 1.0)
+            open_now.add_metric([anomaly["type"], anomaly.get("subject") or "", anomaly["severity"]], 1.0)
         yield open_now
-        plan = self._present.newest.get("plan_v1")
-        if plan and plan.get("planning_ms") is not None:
-            yield from _gauge("tomato_plan_duration_seconds", "Time the last plan took.", plan["planning_ms"] / 1000.0)
+        yield from _plan(self._present.newest.get("plan_v1"))
+
+
+def _plan(plan: Json | None) -> Iterator[Metric]:
+    if plan is None:
+        return
+    moment_s = datetime.fromisoformat(plan["ts"]).timestamp()
+    yield from _gauge("tomato_last_decision_timestamp_seconds", "When the last decision was made.", moment_s)
+    if plan.get("planning_ms") is not None:
+        yield from _gauge("tomato_plan_duration_seconds", "Time the last plan took.", plan["planning_ms"] / 1000.0)
+
+
+BROKERS = (("bus", "the bus"), ("mqtt", "MQTT"))
+"""Feeds that hold a connection to a broker of their own."""
+
+
+def _brokers(feeds: Json) -> Iterator[Metric]:
+    for feed, label in BROKERS:
+        told = feeds.get(feed, {})
+        if "up" not in told:
+            continue
+        yield GaugeMetricFamily(f"tomato_{feed}_up", f"1 while the broker of {label} answers.", value=float(told["up"]))
+        yield CounterMetricFamily(
+            f"tomato_{feed}_messages",
+            f"Messages that the broker of {label} has acknowledged.",
+            value=float(told["sent"]),
+        )
+        yield CounterMetricFamily(
+            f"tomato_{feed}_losses", f"Lost connections to the broker of {label}.", value=float(told["losses"])
+        )
+    mqtt = feeds.get("mqtt", {})
+    if "refused" in mqtt:
+        yield CounterMetricFamily(
+            "tomato_mqtt_commands_refused", "MQTT commands refused before the guardrails.", value=float(mqtt["refused"])
+        )
 
 
 def _feeds(feeds: Json) -> Iterator[Metric]:
@@ -110,12 +144,7 @@ def _feeds(feeds: Json) -> Iterator[Metric]:
         waiting.add_metric([name], told["waiting_bytes"] + told.get("bus_waiting_bytes", 0))
         restarts.add_metric([name], told["restarts"])
     yield from (dropped, waiting, restarts)
-    if "up" in (bus := feeds.get("bus", {})):
-        yield GaugeMetricFamily("tomato_bus_up", "1 while the broker of the bus answers.", value=float(bus["up"]))
-        yield CounterMetricFamily(
-            "tomato_bus_messages", "Messages the broker has acknowledged.", value=float(bus["sent"])
-        )
-        yield CounterMetricFamily("tomato_bus_losses", "Lost connections to the broker.", value=float(bus["losses"]))
+    yield from _brokers(feeds)
 
 
 DISK_GAUGES = (
@@ -139,33 +168,48 @@ def _disk(disk: Json) -> Iterator[Metric]:
 
 
 def _readings(seen: Json, sensors: Sequence[Sensor]) -> Iterator[Metric]:
-    last = GaugeMetricFamily(
-        "tomato_sensor_last_reading_timestamp_seconds", "When a sensor last gave a value.", labels=["sensor"]
-    )
-    taken = datetime.fromisoformat(seen["ts"]).timestamp()
+    """The values of the newest observation, which is fresh: a value that is not known is absent."""
     for row in sensors:
         value = seen.get(row.name)
         if row.metric and value is not None:
-            last.add_metric([row.name], taken)
             text = f"{row.meaning.rstrip('.')}, 0 to 1." if row.metric.endswith("_ratio") else row.meaning
             yield GaugeMetricFamily(row.metric, text, value=value * row.metric_factor)
     soil = GaugeMetricFamily("tomato_soil_water_content_ratio", "Volumetric water content, 0 to 1.", labels=["plant"])
     for probe in seen["soil"]:
         if probe["moisture_pct"] is not None:
             soil.add_metric([probe["id"]], probe["moisture_pct"] / 100.0)
-            last.add_metric([f"soil.{probe['id']}"], taken)
     yield soil
+
+
+def _last_readings(present: LiveState) -> Iterator[Metric]:
+    """When each sensor last gave a value. The series stays when the sensor drops out, so that an alert can see it.
+
+    A fitted sensor that has given none since the host started counts from that start.
+    """
+    last = GaugeMetricFamily(
+        "tomato_sensor_last_reading_timestamp_seconds", "When a sensor last gave a value.", labels=["sensor"]
+    )
+    started = present.status.get("started_at")
+    moments = dict(present.last_value_at)
+    if started is not None:
+        for sensor in present.newest.get("sensor_health_v1", {}).get("sensors", ()):
+            if sensor["status"] != "NOT_FITTED":
+                moments.setdefault(sensor["id"], datetime.fromisoformat(started).timestamp())
+    for name, moment_s in sorted(moments.items()):
+        last.add_metric([name], moment_s)
     yield last
 
 
-def _state(state: Json) -> Iterator[Metric]:
-    yield from _gauge("tomato_vapour_pressure_deficit_kilopascal", "VPD of the air.", state["env"]["vpd_kpa"])
-    yield from _gauge("tomato_state_confidence_ratio", "Confidence in the estimated state.", state["confidence"])
-    budgets = state["budgets"]
+def _live(live: Json) -> Iterator[Metric]:
+    """The present, as the deciding loop computed it; a value that is too old is absent, not frozen."""
+    yield from _gauge("tomato_vapour_pressure_deficit_kilopascal", "VPD of the air.", live.get("vpd_kpa"))
+    yield from _gauge("tomato_state_confidence_ratio", "Confidence in the estimated state.", live.get("confidence"))
+    yield from _gauge("tomato_estimate_age_seconds", "Age of the newest estimate.", live.get("age_s"))
+    left_ml = live.get("water_ml_left_today")
     yield from _gauge(
         "tomato_water_budget_left_liters",
         "Water that may still be given today.",
-        max(0.0, budgets["water_ml_budget_today"] - budgets["water_ml_used_today"]) / 1000.0,
+        None if left_ml is None else left_ml / 1000.0,
     )
 
 

@@ -6,6 +6,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from tomato_host.addresses import Host, ListeningHost
+
 PORT_TAKEN = 3
 """Exit code of the dashboard's process when it cannot listen."""
 
@@ -17,11 +19,11 @@ class ServiceSettings(BaseModel):
 
     enabled: bool = True
     """Run the dashboard, the API and the metrics."""
-    host: str = "127.0.0.1"
+    host: ListeningHost = "127.0.0.1"
     """With any other address than this machine's own, reading needs a token, too."""
     port: Annotated[int, Field(ge=0, le=65_535)] = 8_421
     """0 takes any free port (the log names it)."""
-    hosts: tuple[str, ...] = ()
+    hosts: tuple[Host, ...] = ()
     """Further names under which browsers may reach it, e.g. `tomato.local`; others are refused (DNS rebinding)."""
     reads_per_minute: Annotated[int, Field(ge=10, le=100_000)] = 1_200
     """Requests of one client that only read, in a minute."""

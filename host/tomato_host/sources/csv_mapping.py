@@ -121,11 +121,11 @@ def load_mapping(path: Path, time_zone: str) -> CsvMapping:
         return CsvMapping.model_validate({"name": path.stem, "time_zone": time_zone, **raw})
     except OSError as error:
         what = f"{path} cannot be read: {error.strerror or error}."
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        what = f"{path} is no TOML: {error}."
     except ValidationError as error:
         first = error.errors()[0]
         what = f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}."
+    except (ValueError, RecursionError) as error:
+        what = f"{path} is no TOML: {error}."
     raise TomatoError("E-MAPPING-FILE", what, "See docs/dataset.md for a mapping that works.")
 
 

@@ -113,7 +113,7 @@ class Scenario:
         """A file of [[fault]] tables with name and, if wanted, at_h, for_h and strength."""
         try:
             tables = tomllib.loads(path.read_text(encoding="utf-8")).get("fault", [])
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise _bad(f"Cannot read the scenario file {path}: {error}.") from error
         if not isinstance(tables, list) or not tables:
             raise _bad(f"The scenario file {path} has no [[fault]] table.")

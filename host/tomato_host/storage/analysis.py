@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from tomato_host.atomic_file import make_directory
 from tomato_host.errors import TomatoError
 from tomato_host.storage.reader import require_dataset, stream_files
 
@@ -45,7 +46,7 @@ def write_parquet(root: Path, out: Path) -> list[Path]:
         for name in names:
             path = out / f"{name}.parquet"
             try:
-                out.mkdir(parents=True, exist_ok=True)
+                make_directory(out)
                 connection.execute(
                     f"COPY (SELECT * FROM {name} ORDER BY n) TO {_quoted(str(path))} (FORMAT parquet, COMPRESSION zstd)"
                 )

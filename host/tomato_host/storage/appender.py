@@ -6,7 +6,7 @@ import errno
 import os
 from pathlib import Path
 
-from tomato_host.atomic_file import sync_directory
+from tomato_host.atomic_file import PRIVATE_FILE, sync_directory
 from tomato_host.errors import TomatoError
 
 _FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
@@ -25,7 +25,7 @@ class LineAppender:
         self._fd = -1
         try:
             is_new = not path.exists()
-            self._fd = os.open(path, _FLAGS, 0o644)
+            self._fd = os.open(path, _FLAGS, PRIVATE_FILE)
             self.size = os.fstat(self._fd).st_size
             if is_new:
                 sync_directory(path.parent)
@@ -122,7 +122,7 @@ class WriterLock:
     """Holds `private/.lock`. Raises TomatoError E-STORAGE-BUSY when another process writes here."""
 
     def __init__(self, folder: Path) -> None:
-        self._fd = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o644)
+        self._fd = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), PRIVATE_FILE)
         try:
             _lock(self._fd)
         except OSError as error:

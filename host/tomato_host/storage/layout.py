@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from shared_schemas.records import RECORDS, EventV1
-from tomato_host.atomic_file import replace_file
+from tomato_host.atomic_file import make_directory, replace_file
 from tomato_host.errors import TomatoError
 from tomato_host.storage.settings import Rotate
 
@@ -31,6 +31,9 @@ STREAM_OF: dict[str, str] = {
     "weather_adapter_log_v1": "weather_log",
     "plan_v1": "plans",
     "event_v1": "events",
+    "agent_v1": "agents",
+    "growth_event_v1": "growth_events",
+    "growth_report_v1": "growth_reports",
 }
 """The stream that each kind of record is filed in."""
 
@@ -85,7 +88,7 @@ def create_run(base: Path, day: date) -> Path:
     while True:
         name = f"run_{day:%Y%m%d}" + (f"_{number}" if number > 1 else "")
         try:
-            (base / name).mkdir(parents=True)
+            make_directory(base / name, exist_ok=False)
         except FileExistsError:
             number += 1
             continue
@@ -114,7 +117,7 @@ def write_schemas(folder: Path) -> str:
     for version, model in RECORDS.items():
         text = json.dumps(model.model_json_schema(), indent=1, sort_keys=True) + "\n"
         digest.update(text.encode())
-        (folder / f"{version}.schema.json").write_text(text, encoding="utf-8")
+        replace_file(folder / f"{version}.schema.json", text.encode(), durable=False)
     return digest.hexdigest()
 
 
@@ -125,7 +128,7 @@ def make_layout(root: Path, about: Mapping[str, Any]) -> None:
     """
     try:
         for folder in ("private/images", "public/images", "schema"):
-            (root / folder).mkdir(parents=True, exist_ok=True)
+            make_directory(root / folder)
         if not (root / METADATA).exists():
             schema_hash = write_schemas(root / "schema")
             metadata = {"format": FORMAT, "schemas_sha256": schema_hash, "time_zone_of_file_names": "UTC", **about}

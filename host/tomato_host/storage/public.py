@@ -10,10 +10,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from tomato_host.atomic_file import replace_file
+from tomato_host.atomic_file import make_directory, private_opener, replace_file
 from tomato_host.storage.chain import Head, genesis, next_line
 from tomato_host.storage.layout import file_name, period, stream_of
-from tomato_host.storage.public_fields import LEDGER_EVENTS, PRIVATE_EVENTS, PUBLIC, publish
+from tomato_host.storage.public_fields import LEDGER_EVENTS, OWN_ORIGINS, PRIVATE_EVENTS, PUBLIC, Publisher, tree_of
 from tomato_host.storage.public_images import export_images
 from tomato_host.storage.reader import read_all, require_dataset
 
@@ -36,6 +36,12 @@ class PublicExport:
     baseline_plans: int = 0
     images: int = 0
     images_kept_back: int = 0
+    images_note: str = ""
+    """Why no photo at all could be published; empty otherwise."""
+    free_text: bool = False
+    """Texts of persons, models and other programs were asked for."""
+    texts_withheld: int = 0
+    names_replaced: int = 0
 
     def as_json(self) -> dict[str, Any]:
         """Plain numbers for a report."""
@@ -48,15 +54,19 @@ class PublicExport:
             "baseline_plans": self.baseline_plans,
             "images": self.images,
             "images_kept_back": self.images_kept_back,
+            "images_note": self.images_note,
+            "free_text": self.free_text,
+            "texts_withheld": self.texts_withheld,
+            "names_replaced": self.names_replaced,
         }
 
 
 class _Exporter:
     """Walks once over the private records in their order; memory does not grow with the dataset."""
 
-    def __init__(self, withhold: tuple[str, ...], cameras: frozenset[str]) -> None:
-        self.result = PublicExport()
-        self._withhold = withhold
+    def __init__(self, withhold: Sequence[str], cameras: frozenset[str], free_text: bool) -> None:
+        self.result = PublicExport(free_text=free_text)
+        self._publisher = Publisher(withhold, free_text, cameras)
         self._cameras = cameras
         self._heads: dict[str, Head] = {}
         self._n = 0
@@ -73,13 +83,15 @@ class _Exporter:
             if not self._is_public(version, record):
                 self.result.withheld_records += 1
                 continue
-            shown = publish(record, PUBLIC[version], self._withhold)
-            self._hide_private_cameras(version, shown)
+            self._hide_private_cameras(version, record)
+            shown = self._publisher.publish(record, tree_of(record))
             if version == "action_v1":
                 shown |= self._references(record)
             yield self._line(version, record["ts"], shown)
             if version == "plan_v1":
                 self._remember_plan(shown)
+        self.result.texts_withheld = self._publisher.texts_withheld
+        self.result.names_replaced = self._publisher.names_replaced
 
     def _line(self, version: str, ts: str, shown: dict[str, Any]) -> tuple[str, bytes]:
         stream = stream_of(version)
@@ -100,11 +112,11 @@ class _Exporter:
             return record["kind"] not in PRIVATE_EVENTS and not record["name"].startswith(LEDGER_EVENTS)
         return version != "vision_v1" or record.get("source") in self._cameras
 
-    def _hide_private_cameras(self, version: str, shown: dict[str, Any]) -> None:
+    def _hide_private_cameras(self, version: str, record: dict[str, Any]) -> None:
         if version == "state_v1":
-            vision = shown["plant"].get("vision")
+            vision = record["plant"].get("vision")
             if vision is not None and vision["source"] not in self._cameras:
-                shown["plant"]["vision"] = None
+                record["plant"]["vision"] = None
 
     def _references(self, record: dict[str, Any]) -> dict[str, Any]:
         """The state snapshot an action was decided on (by its time, else the last one before), and why."""
@@ -114,16 +126,21 @@ class _Exporter:
         state = state or self._last_state
         if state is None:
             self.result.actions_without_state += 1
-        reasoning = why.get("text") or "; ".join(why.get("rules_fired", ())) or why.get("objective_hint") or ""
-        reasoning = reasoning or self._reasons.get(record.get("decision_id") or "", "")
-        if not reasoning and record.get("origin") in ("person", "mqtt", "api"):
-            reasoning = f"requested by {record['origin']}"
+        reasoning = self._reasoning(record)
         if not reasoning:
             self.result.actions_without_reason += 1
-        return {
-            "state_ref": None if state is None else {**state, "exact": exact},
-            "reasoning": publish(reasoning, PUBLIC["event_v1"]["text"], self._withhold) or None,
-        }
+        return {"state_ref": None if state is None else {**state, "exact": exact}, "reasoning": reasoning or None}
+
+    def _reasoning(self, record: dict[str, Any]) -> str:
+        """Why it was asked for: the program's own reason, or who asked. A person's words go out only by choice."""
+        why, origin = record.get("why", {}), record.get("origin", "controller")
+        text = why.get("text") or "; ".join(why.get("rules_fired", ())) or why.get("objective_hint") or ""
+        if origin in OWN_ORIGINS:
+            decision = self._publisher.name(record["decision_id"]) if record.get("decision_id") else ""
+            return self._publisher.text(text) or self._reasons.get(decision, "")
+        if text and self.result.free_text:
+            return self._publisher.free(text)
+        return f"requested by {origin}"
 
     def _remember_state(self, ts: str, head: Head) -> None:
         self._last_state = {"ts": ts, "seq": head.seq, "hash": head.hash}
@@ -147,17 +164,22 @@ class _Exporter:
 
 
 def export_public(
-    root: Path, *, withhold: Sequence[str] = (), cameras: frozenset[str] = PUBLIC_CAMERAS
+    root: Path,
+    *,
+    withhold: Sequence[str] = (),
+    cameras: frozenset[str] = PUBLIC_CAMERAS,
+    free_text: bool = False,
 ) -> PublicExport:
     """Write `public/` anew from `private/`: the same dataset gives the same bytes.
 
-    `withhold`: phrases (an address, a name) to strike out of every text. The public lines have their own chain.
+    `withhold`: phrases (an address, a name) that keep every text with them private. `free_text`: publish what persons,
+    models and other programs wrote, too, searched for secrets. The public lines have their own chain.
     Raises TomatoError E-STORAGE-NO-DATASET, E-STORAGE-DAMAGED.
     """
     require_dataset(root)
     folder = root / "public"
-    folder.mkdir(exist_ok=True)  # a backup keeps files, not empty directories
-    exporter = _Exporter(tuple(withhold), cameras)
+    make_directory(folder)  # a backup keeps files, not empty directories
+    exporter = _Exporter(withhold, cameras, free_text)
     written = _write_parts(folder, exporter.lines(root))
     for path in folder.glob("*.jsonl"):
         if path.name not in written:
@@ -165,7 +187,8 @@ def export_public(
     for name, part in written.items():
         part.replace(folder / name)
     result = exporter.result
-    result.images, result.images_kept_back = export_images(root / "private" / "images", folder / "images", cameras)
+    images = export_images(root / "private" / "images", folder / "images", cameras)
+    result.images, result.images_kept_back, result.images_note = images
     replace_file(folder / "report.json", json.dumps(result.as_json(), indent=1).encode() + b"\n")
     return result
 
@@ -176,7 +199,7 @@ def _write_parts(folder: Path, lines: Iterator[tuple[str, bytes]]) -> dict[str, 
     try:
         for name, line in lines:
             if name not in files:
-                files[name] = (folder / f"{name}.part").open("wb")
+                files[name] = open(folder / f"{name}.part", "wb", opener=private_opener)  # noqa: SIM115 - closed below
             files[name].write(line)
     finally:
         for file in files.values():

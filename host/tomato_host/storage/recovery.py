@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from tomato_host.atomic_file import sync_directory
+from tomato_host.atomic_file import private_opener, sync_directory
 from tomato_host.storage.chain import ChainedLine, Head, parse_line
 
 _BLOCK = 1 << 16
@@ -105,7 +105,7 @@ def _cut(path: Path, end: int, size: int) -> TailRepair:
     with path.open("rb") as file:
         file.seek(end)
         tail = file.read(size - end)
-    with kept_in.open("xb") as aside:
+    with open(kept_in, "xb", opener=private_opener) as aside:
         aside.write(tail)
         aside.flush()
         os.fsync(aside.fileno())

@@ -12,7 +12,7 @@ OnMalformed = Literal["raise", "skip"]
 
 
 class StorageSettings(BaseModel):
-    """The knobs of `Dataset.open`; docs/dataset.md explains them."""
+    """How `Dataset.open` writes; docs/dataset.md explains them."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

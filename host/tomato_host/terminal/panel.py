@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from shared_schemas.devices import OUTPUTS
+from tomato_host.loop.live_values import live_values
 from tomato_host.loop.status import Status
 from tomato_host.terminal.status_lines import action_line, pulse_line, values
 
@@ -88,9 +89,10 @@ def _plant_table(status: Status) -> RenderableType:
     table = Table(box=None, pad_edge=False)
     for name, _ in found:
         table.add_column(name, justify="right")
-    if status.state is not None:
+    confidence = live_values(status)["confidence"]
+    if confidence is not None:
         table.add_column("confidence", justify="right")
-        found = [*found, ("confidence", f"{status.state.confidence:.2f}")]
+        found = [*found, ("confidence", f"{confidence:.2f}")]
     table.add_row(*[text for _, text in found])
     return table
 
@@ -127,9 +129,9 @@ def _next_line(status: Status, zone: ZoneInfo) -> Text:
     text = Text(style="dim")
     if status.next_decision_at is not None:
         text.append(f"next decision {status.next_decision_at.astimezone(zone):%H:%M}  ")
-    if status.state is not None:
-        budgets = status.state.budgets
-        text.append(f"water {budgets.water_ml_used_today:.0f} / {budgets.water_ml_budget_today:.0f} ml today  ")
+    live = live_values(status)
+    if live["water_ml_used_today"] is not None:
+        text.append(f"water {live['water_ml_used_today']:.0f} / {live['water_ml_budget_today']:.0f} ml today  ")
     text.append(
         f"{tally.observations} readings, {tally.episodes} decisions, {tally.actions} actions, "
         f"{tally.refused} refused, {tally.anomalies} anomalies"

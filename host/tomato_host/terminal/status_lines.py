@@ -9,6 +9,7 @@ from typing import TypeVar
 from zoneinfo import ZoneInfo
 
 from shared_schemas.records import ActionV1, EventV1
+from tomato_host.loop.live_values import live_values
 from tomato_host.loop.status import Pulse, Status
 
 _Item = TypeVar("_Item")
@@ -128,15 +129,15 @@ def _number(value: float | None, digits: int, unit: str) -> str:
 
 def values(status: Status) -> list[tuple[str, str]]:
     """The newest readings by name, each with its unit."""
-    seen, state = status.observation, status.state
+    seen, live = status.observation, live_values(status)
     if seen is None:
         return []
     rows = [
         ("air", _number(seen.air_temp_c, 1, "degC")),
         ("RH", _number(seen.rh_pct, 0, "%")),
-        ("VPD", _number(state.env.vpd_kpa if state else None, 2, "kPa")),
+        ("VPD", _number(live["vpd_kpa"], 2, "kPa")),
         ("CO2", _number(seen.co2_ppm, 0, "ppm")),
-        ("leaf-air", _number(state.plant.leaf_air_delta_c if state else None, 1, "K")),
+        ("leaf-air", _number(live["leaf_air_delta_c"], 1, "K")),
     ]
     rows += [(probe.id, _number(probe.moisture_pct, 1, "%")) for probe in seen.soil]
     return [*rows, ("light", _number(seen.light_lux, 0, "lx"))]

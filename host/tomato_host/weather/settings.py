@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 
+from tomato_host.addresses import WebAddress
+
 
 class WeatherSettings(BaseModel):
     """Where forecasts come from, how long they serve, how patient the client is."""
@@ -16,9 +18,9 @@ class WeatherSettings(BaseModel):
     """Service that is asked first; `none` works without forecasts."""
     fallback: Literal["open_meteo", "none"] = "open_meteo"
     """Service that is asked while the first one does not answer."""
-    geosphere_url: str = "https://dataset.api.hub.geosphere.at/v1"
+    geosphere_url: WebAddress = "https://dataset.api.hub.geosphere.at/v1"
     """Base address of the GeoSphere Austria API."""
-    open_meteo_url: str = "https://api.open-meteo.com/v1"
+    open_meteo_url: WebAddress = "https://api.open-meteo.com/v1"
     """Base address of the Open-Meteo API."""
     ensemble: bool = True
     """Ask for the ensemble's percentiles too: the forecast's own doubt."""

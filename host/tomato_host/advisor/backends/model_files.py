@@ -49,7 +49,7 @@ def advice_when_absent(memory_mode: str) -> str:
     """What has to be downloaded, in one line."""
     names = " and ".join(f"{name} ({size:.1f} GB)" for name, size in WANTED)
     return (
-        f"download {names}, set agent.model_path and agent.projector_path to them and agent.backend = 'local';"
+        f"download {names}, set advisor.model_path and advisor.projector_path to them and advisor.backend = 'local';"
         f" memory mode {memory_mode} needs {MEMORY_NEEDED_GB[memory_mode]} GB free"
     )
 

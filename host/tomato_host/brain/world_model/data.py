@@ -176,6 +176,8 @@ class Forecast:
     series: dict[str, Array]
     experts: dict[str, Array]
     """What each expert forecast, by quantity: [E, n, H]."""
+    grown: dict[str, Array] = field(default_factory=dict)
+    """Of quantities with a grown block: the blend without it and its whole correction, [2, n, H]."""
 
     def best(self, name: str) -> Array:
         """[3, n, H]: with weather where that is known, else without."""

@@ -29,6 +29,7 @@ from tomato_host.brain.world_model.data import (
 from tomato_host.brain.world_model.dynamics import CALM_MPS, TentDynamics, weather_inputs
 from tomato_host.brain.world_model.features import PAD_H, PaddedLog
 from tomato_host.brain.world_model.forecaster import Forecaster
+from tomato_host.brain.world_model.grown import GrownExperts
 from tomato_host.brain.world_model.learners import KNOWS_STORM, LOOK_BACK_H
 from tomato_host.brain.world_model.prediction_record import prediction_record, summarise_forecast
 from tomato_host.brain.world_model.settings import WorldModelSettings
@@ -66,6 +67,8 @@ class WorldModel:
             self.issued_series[SOIL_AVG] = IssuedSeries(self.horizons, FIRST_GUESS["soil"], (0.0, 100.0))
         if {"air_temp_c", "vpd_kpa"} <= set(self.forecasters):
             self.issued_series[RH] = IssuedSeries(self.horizons, RH_FIRST_GUESS_PCT, (0.0, 100.0))
+        self.grown: GrownExperts | None = None
+        """Blocks grown by the learning loop; not part of what is stored with this model."""
         self.learned_until_hour = -1
         self.days_learned = 0
         self._fingerprint: str | None = None
@@ -94,10 +97,14 @@ class WorldModel:
             if name in storm:
                 experts[name][~KNOWS_STORM] += self._by_future(storm[name], unknown)[0]
             blended[name] = forecaster.blended(experts[name])
+        grown: dict[str, Array] = {}
+        if self.grown is not None:
+            grown = self.grown.corrections(padded, at, experts, blended)
+            blended = self.grown.corrected(blended, grown)
         blended |= self._derived(blended)
         hour = padded.hour_of_day(at[:, None] + self.horizons).astype(np.int64) % 24
         series = {name: self.issued_series[name].with_intervals(value, hour) for name, value in blended.items()}
-        return Forecast(at + log.start_hour, self.horizons, series, experts)
+        return Forecast(at + log.start_hour, self.horizons, series, experts, grown)
 
     def predict(
         self,
@@ -132,7 +139,10 @@ class WorldModel:
     def facts(self) -> ModelFacts:
         """What the record of a forecast says about this model."""
         gains = tuple(float(pot.theta[6] + pot.theta[7]) for pot in self.dynamics.soil)
-        return ModelFacts(self.version, self.fingerprint(), self.days_learned, self.zones, gains)
+        identity = self.fingerprint()
+        if self.grown is not None:
+            identity = self.grown.identity(identity)
+        return ModelFacts(self.version, identity, self.days_learned, self.zones, gains)
 
     @property
     def version(self) -> str:
@@ -166,6 +176,8 @@ class WorldModel:
             self.forecasters[name].record_issued(experts, forecast.origin_hours)
         for name, issued in forecast.series.items():
             self.issued_series[name].record_issued(issued, forecast.origin_hours)
+        if self.grown is not None:
+            self.grown.record_issued(forecast.grown, forecast.origin_hours)
 
     def learn(self, log: HourlyLog, ahead: KnownAhead | None = None, hours: int = 24) -> None:
         """Learn the last `hours` hours of the log: score what was issued, then update physics and ridges.

@@ -10,6 +10,9 @@
     refused       a candidate that fails a check (finite, inside its bounds, ordered bands, more water never leaves a
                   pot drier) is dropped, and learning starts again from the active model
 
+    grown block   its share of the forecast turns from 0 to .25 only when its own record is good enough (`grown.py`) and
+                  the active model with it wins this same comparison against the active model without it
+
 One number decides, because a rule per quantity leaves mixtures of two models that nobody has tested together.
 """
 
@@ -32,6 +35,9 @@ from tomato_host.brain.world_model.data import (
     KnownAhead,
     RolloutStart,
 )
+from tomato_host.brain.world_model.features import PaddedLog
+from tomato_host.brain.world_model.grown import SHARE, GrownExpert, GrownExperts
+from tomato_host.brain.world_model.grown_block import GrownBlock
 from tomato_host.brain.world_model.model import WorldModel
 from tomato_host.brain.world_model.model_arrays import clone
 
@@ -136,6 +142,46 @@ def compare(incumbent: WorldModel, candidate: WorldModel, log: HourlyLog) -> Pro
     )
 
 
+@dataclass(frozen=True)
+class ShareChange:
+    """The share of a grown block after a night, and why."""
+
+    quantity: str
+    share: float
+    why: str
+
+
+def judge_grown(active: WorldModel, log: HourlyLog, hours: int = _DAY_H) -> list[ShareChange]:
+    """Judge the active model's grown blocks on the last `hours` hours of the log; returns what changed."""
+    grown = active.grown
+    if grown is None:
+        return []
+    grown.score(PaddedLog(log), np.arange(max(log.hours - hours, 1), log.hours, dtype=np.int64))
+    changes = []
+    for name, one in grown.by_quantity.items():
+        share, why = _earned(active, one, log)
+        if share != one.share:
+            one.share = share
+            changes.append(ShareChange(name, share, why))
+    return changes
+
+
+def _earned(active: WorldModel, one: GrownExpert, log: HourlyLog) -> tuple[float, str]:
+    skill = one.skill()
+    if not one.live or not skill.enough:
+        return 0.0, f"{skill.origins} origins on {skill.days} days are judged"
+    if not skill.ratio < 1.0:
+        return 0.0, f"its error is {skill.ratio:.1%} of the error without it"
+    if one.share > 0.0:
+        return one.share, "it goes on earning its share"
+    without, with_block = clone(active), clone(active)
+    for model, share in ((without, 0.0), (with_block, SHARE)):
+        assert model.grown is not None
+        model.grown.by_quantity[one.block.quantity].share = share
+    verdict = compare(without, with_block, log)
+    return (SHARE if verdict.promoted else 0.0), verdict.why
+
+
 @dataclass
 class ModelPair:
     """The active model and the candidate that learns. Has the methods of a WorldModel that the brain calls."""
@@ -145,6 +191,8 @@ class ModelPair:
     before: WorldModel | None = None
     """What was active until the last promotion, for a rollback."""
     last: PromotionVerdict | None = None
+    share_changes: list[ShareChange] = field(default_factory=list)
+    """What last night changed in the shares of grown blocks."""
 
     alike: bool = field(init=False, default=True)
     """Whether both would forecast the same: since one was copied from the other, neither has learned."""
@@ -158,7 +206,9 @@ class ModelPair:
         """The active model's forecast; the candidate's is recorded too, so that its intervals are calibrated."""
         forecast = self.candidate.forecast(log, ahead)
         self.candidate.record_issued(forecast)
-        return self.active.predict(now, log, ahead, weather_age_min, forecast if self.alike else None)
+        return self.active.predict(
+            now, log, ahead, weather_age_min, forecast if self.alike and self.active.grown is None else None
+        )
 
     def forecast(self, log: HourlyLog, ahead: KnownAhead | None = None, origins: Index | None = None) -> Forecast:
         """See WorldModel."""
@@ -178,8 +228,31 @@ class ModelPair:
         """See WorldModel."""
         return self.active.offsets(log, ahead, forecast)
 
+    def offer(self, block: GrownBlock, live: bool) -> None:
+        """Use a grown block beside the active model; `live`: its stage allows a share (`grown.py`)."""
+        if self.active.grown is None:
+            self.active.grown = GrownExperts(self.active.horizons)
+        self.active.grown.offer(block, live)
+
+    def withdraw(self, quantity: str) -> None:
+        """Forget the grown block of a quantity."""
+        if self.active.grown is not None:
+            self.active.grown.withdraw(quantity)
+            if not self.active.grown.by_quantity:
+                self.active.grown = None
+
     def learn(self, log: HourlyLog, ahead: KnownAhead | None = None, hours: int = _DAY_H) -> PromotionVerdict:
-        """Compare last night's candidate on the day that ended, activate it if it won, then let it learn that day."""
+        """Compare last night's candidate on the day that ended, activate it if it won, then let it learn that day.
+
+        Grown blocks are judged on that day, too; the models themselves are compared without them.
+        """
+        self.share_changes = judge_grown(self.active, log, hours)
+        grown, self.active.grown = self.active.grown, None
+        verdict = self._learn(log, ahead, hours)
+        self.active.grown = grown
+        return verdict
+
+    def _learn(self, log: HourlyLog, ahead: KnownAhead | None, hours: int) -> PromotionVerdict:
         if self.active.days_learned < FIRST_DAYS:
             return self._learn_early(log, ahead, hours)
         verdict = self._regressed(log) or compare(self.active, self.candidate, log)

@@ -50,6 +50,8 @@ def check_data_dir(data_dir: Path) -> Diagnosis:
     free_mb = shutil.disk_usage(place).free // 1_000_000
     if free_mb < MIN_FREE_MB:
         return Diagnosis("Data directory", "problem", f"only {free_mb} MB free at {place}", "free space")
+    if os.name != "nt" and (data_dir / "metadata.json").is_file() and data_dir.stat().st_mode & 0o077:
+        return Diagnosis("Data directory", "note", f"{data_dir}: others may read it", f"chmod -R go= {data_dir}")
     return Diagnosis("Data directory", "ok", f"{data_dir} ({free_mb:,} MB free)")
 
 

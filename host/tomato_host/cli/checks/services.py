@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 import socket
@@ -52,15 +53,19 @@ def check_mqtt(settings: Settings) -> Diagnosis:
     mqtt = settings.mqtt
     if not mqtt.enabled:
         return Diagnosis("MQTT broker", "ok", "none is configured")
-    why = reach(mqtt.host, mqtt.port)
-    if why is None:
-        return Diagnosis("MQTT broker", "ok", f"{mqtt.host}:{mqtt.port} accepts connections")
-    return Diagnosis(
-        "MQTT broker",
-        "problem",
-        f"no broker at {mqtt.host}:{mqtt.port} ({why})",
-        "start it, or correct [mqtt] in the settings",
-    )
+    where, why = f"{mqtt.host}:{mqtt.port}", reach(mqtt.host, mqtt.port)
+    if why is not None:
+        step = "start it, or correct [mqtt] in the settings"
+        return Diagnosis("MQTT broker", "problem", f"no broker at {where} ({why})", step)
+    if importlib.util.find_spec("aiomqtt") is None:
+        return Diagnosis("MQTT broker", "problem", "aiomqtt is not installed", "pip install 'tomato-host[mqtt]'")
+    from tomato_host.service.mqtt.probe import probe_broker
+
+    trouble = probe_broker(mqtt, TIMEOUT_S)
+    if trouble is not None:
+        cause, _, step = trouble.rpartition("; ")
+        return Diagnosis("MQTT broker", "problem", f"{where}: {cause or trouble}", step or "correct [mqtt]")
+    return Diagnosis("MQTT broker", "ok", f"{where}: logged in, subscribed, published, and got it back")
 
 
 def check_bus(settings: BusSettings) -> Diagnosis:
@@ -100,9 +105,9 @@ def check_model(settings: Settings) -> Diagnosis:
     """The language model's files; everything else works without one."""
     from tomato_host.advisor.checkup import status
 
-    if not settings.agent.enabled:
+    if not settings.advisor.enabled:
         return Diagnosis("Language model", "ok", "the advisor is switched off")
-    facts = status(settings.agent)
+    facts = status(settings.advisor)
     if facts["backend"] == "none":
         return Diagnosis("Language model", "ok", "none; texts come from templates", "see docs/advisor.md to set one up")
     if not facts["complete"]:

@@ -9,12 +9,10 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from tomato_host import __version__
 from tomato_host.service.bus.message import NODE, OLD_ACTION_LABEL, Priority
-from tomato_host.service.live_state import LiveState
+from tomato_host.service.live_state import Level, LiveState, anomaly_text, verdict
 
 LARGEST_BYTES = 8_000
 MOST_ALARMS = 20
-SEVERE = frozenset({"HIGH", "CRITICAL"})
-Level = Literal["well", "watch", "bad"]
 
 
 def _printable(text: str) -> str:
@@ -71,31 +69,12 @@ class NodeSummary(BaseModel):
     version: Text = ""
 
 
-def verdict(present: LiveState) -> tuple[Level, str]:
-    """Is it safe? With the texts and the order of the dashboard's first line (web/app.js)."""
-    status, mode = present.status, present.status.get("mode")
-    open_now = list(present.open_anomalies.values())
-    faults = present.newest.get("device_status_v1", {}).get("faults", ())
-    severe = [_name(a) for a in open_now if a["severity"] in SEVERE]
-    table: tuple[tuple[bool, Level, str], ...] = (
-        (mode == "SAFE", "bad", f"Safe mode: {status.get('mode_reason') or 'confidence is too low'}"),
-        (status.get("link") != "up", "bad", "No link to the board. The board continues on its own."),
-        (bool(faults), "bad", "Board holds fault " + ", ".join(fault["name"] for fault in faults)),
-        (bool(severe), "bad", severe[0] if severe else ""),
-        (mode == "CAUTION", "watch", "Caution: confidence is recovering"),
-        (mode == "PAUSED", "watch", "Paused by an operator"),
-        (bool(open_now), "watch", f"Watching: {_name(open_now[0])}" if open_now else ""),
-    )
-    return next(((level, text) for true, level, text in table if true), ("well", "All is well"))
-
-
 def summarize_node(present: LiveState, node: str, dropped: dict[str, int]) -> NodeSummary | None:
     """The summary of this moment; None before the deciding loop has sent a status."""
     sent_at = present.status.get("now")
     if sent_at is None:
         return None
-    seen = present.newest.get("observation_v1", {})
-    state = present.newest.get("state_v1")
+    seen = present.fresh("observation_v1") or {}
     level, text = verdict(present)
     wet = [(probe["moisture_pct"], probe["id"]) for probe in seen.get("soil", ()) if probe["moisture_pct"] is not None]
     driest = min(wet, default=(None, None))
@@ -108,7 +87,7 @@ def summarize_node(present: LiveState, node: str, dropped: dict[str, int]) -> No
         link=present.status.get("link", "unknown"),
         air_temp_c=seen.get("air_temp_c"),
         rh_pct=seen.get("rh_pct"),
-        vpd_kpa=state["env"]["vpd_kpa"] if state else None,
+        vpd_kpa=present.live.get("vpd_kpa"),
         driest_pct=driest[0],
         driest_probe=driest[1],
         last_action=_last_action(present),
@@ -128,13 +107,9 @@ def parse_summary(text: bytes | str) -> NodeSummary | None:
         return None
 
 
-def _name(anomaly: dict[str, Any]) -> str:
-    return f"{anomaly['type'].replace('_', ' ').lower()} {anomaly.get('subject') or ''}".strip()
-
-
 def _alarms(present: LiveState) -> tuple[str, ...]:
     faults = present.newest.get("device_status_v1", {}).get("faults", ())
-    return (*(f"fault {fault['name']}" for fault in faults), *map(_name, present.open_anomalies.values()))
+    return (*(f"fault {fault['name']}" for fault in faults), *map(anomaly_text, present.open_anomalies.values()))
 
 
 def _last_action(present: LiveState) -> LastAction | None:

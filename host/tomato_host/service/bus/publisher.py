@@ -33,6 +33,8 @@ class BusPublisher:
         self.stored_records: Callable[[], Iterable[dict[str, Any]]] = list
         """Reads records of the dataset that the broker may lack after a crash of this process or a loss of its data."""
         self.up = False
+        self.trouble = ""
+        """Why there is no connection; empty while there is one."""
         self.sent = 0
         self.losses = 0
         """How often the broker was lost."""
@@ -54,7 +56,7 @@ class BusPublisher:
             try:
                 await self._transport.connect()
                 await self._add_missing()
-                self.up = True
+                self.up, self.trouble = True, ""
                 self._backoff.reset()
                 _log.info("connected")
                 await self._publish_forever()
@@ -62,7 +64,7 @@ class BusPublisher:
                 self.losses += 1
                 if self.up or self._backoff.failures == 0:
                     _log.warning("the broker does not answer; trying again", why=str(error))
-                self.up = False
+                self.up, self.trouble = False, str(error)
                 await self._transport.close()
             await asyncio.sleep(self._backoff.next_s())
 
@@ -79,6 +81,7 @@ class BusPublisher:
         """Connection, counts and queue, for the loop's status and the metrics."""
         return {
             "up": self.up,
+            "trouble": self.trouble,
             "sent": self.sent,
             "losses": self.losses,
             "bus_dropped": self._outbox.dropped_counts(),

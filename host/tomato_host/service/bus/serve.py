@@ -55,7 +55,7 @@ class BusProcess:
             self._has_news = False
             if summary is not None:
                 self._publisher.set_summary(summary.model_dump_json().encode())
-            await asyncio.sleep(self._settings.card_every_s if summary is not None else STATUS_EVERY_S / 4)
+            await asyncio.sleep(self._settings.summary_every_s if summary is not None else STATUS_EVERY_S / 4)
 
     async def report_status(self, reader: FeedReader) -> None:
         """Send the publisher's counts to the loop."""

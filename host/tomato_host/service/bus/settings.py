@@ -35,7 +35,7 @@ class BusSettings(BaseModel):
     """Messages that Redis keeps of each node and priority; MQTT keeps none."""
     telemetry_room_kb: Annotated[int, Field(ge=10, le=100_000)] = 500
     """Telemetry that waits here while the broker is away; alarms and actions have queues of their own."""
-    card_every_s: Annotated[float, Field(ge=1.0, le=60.0)] = 10.0
+    summary_every_s: Annotated[float, Field(ge=1.0, le=60.0)] = 10.0
     """How often this node's summary for the fleet table is published."""
     stale_after_s: Annotated[float, Field(ge=3.0, le=3_600.0)] = 35.0
     """After so long without a message a node is shown as stale."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 from urllib.parse import urlsplit
 
+from tomato_host.addresses import known_host
 from tomato_host.errors import TomatoError
 from tomato_host.service.bus.message import BusMessage
 
@@ -59,6 +60,10 @@ def parse_address(url: str) -> Address:
         raise _invalid_address("holds a password; set it in the environment variable that [bus] password_from names")
     if not parts.hostname:
         raise _invalid_address("names no host")
+    try:
+        known_host(parts.hostname)
+    except ValueError:
+        raise _invalid_address("has a host that is no IP address and no host name") from None
     if parts.query or parts.fragment or not 0 <= database <= 15:
         raise _invalid_address("does not end in a database number from 0 to 15")
     return Address(parts.scheme, parts.hostname, port or PORTS[parts.scheme], parts.username or "", database)

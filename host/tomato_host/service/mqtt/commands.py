@@ -7,6 +7,7 @@ import uuid
 from collections import deque
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Literal
 
 from shared_schemas.devices import LAMP, PUMP
 from shared_schemas.records.action_v1 import ActionType, ActionV1, Params, Why
@@ -18,6 +19,8 @@ LAMP_S = 3_600.0
 FUTURE_S = 5.0
 """How far another clock may be ahead."""
 LARGEST_BYTES = 1_000
+MODES: dict[str, Literal["PAUSED", "SAFE", "NORMAL"]] = {"pause": "PAUSED", "safe": "SAFE", "resume": "NORMAL"}
+"""The mode that a command asks for; it ends by itself after an hour."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +56,7 @@ class CommandParser:
             moment = datetime.fromisoformat(message["ts"])
             age_s = (now - moment).total_seconds()
             value = str(message.get("value", ""))
-        except (ValueError, TypeError, KeyError, AttributeError):
+        except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
             return CommandRefusal('not understood; the form is {"value": "...", "ts": "<time with offset>"}')
         if not -FUTURE_S <= age_s <= self._max_age_s:
             return CommandRefusal(f"stale: {age_s:.0f} s old, at most {self._max_age_s:g} s; are both clocks right?")
@@ -61,6 +64,15 @@ class CommandParser:
             return CommandRefusal("delivered twice; carried out once")
         self._seen.append((name, payload))
         return self._dose(value) if name == "dose" else self._request(name, now)
+
+    def restore_dose(self, payload: bytes) -> None:
+        """The amount that this host, or an earlier process of it, has left on the broker; anything else is ignored."""
+        try:
+            ml = float(payload)
+        except ValueError:
+            return
+        if DOSE_ML[0] <= ml <= DOSE_ML[1]:
+            self.dose_ml = ml
 
     def _dose(self, value: str) -> SetDose | CommandRefusal:
         try:
@@ -80,9 +92,8 @@ class CommandParser:
             return _action(LAMP.action, Params(state="ON", seconds=LAMP_S), reason, now)
         if name == "lamp_off":
             return _action(LAMP.action, Params(state="OFF"), reason, now)
-        if name in ("pause", "resume"):
-            mode = "PAUSED" if name == "pause" else "NORMAL"
-            return new_request("mode", reason, mode=mode, until=now + timedelta(hours=1))
+        if name in MODES:
+            return new_request("mode", reason, mode=MODES[name], until=now + timedelta(hours=1))
         return CommandRefusal("unknown command")
 
 

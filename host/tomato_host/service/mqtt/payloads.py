@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from datetime import datetime
+from typing import Any, NamedTuple, get_args
 
 from shared_schemas.devices import OUTPUTS, SENSORS, Output, Sensor
+from shared_schemas.records.base import Mode
 from tomato_host import __version__
-from tomato_host.service.live_state import LiveState
+from tomato_host.service.device_list import decimals
+from tomato_host.service.live_state import LiveState, anomaly_text, verdict
 
 Json = dict[str, Any]
 
@@ -23,6 +26,9 @@ class MqttTopics(NamedTuple):
     state: str
     command: str
     answer: str
+    alarm: str
+    dose: str
+    instance: str
     discovery: str
     birth: str
 
@@ -36,26 +42,30 @@ def topics(node: str, prefix: str) -> MqttTopics:
         f"{root}/state",
         f"{root}/command/",
         f"{root}/answer",
+        f"{root}/alarm",
+        f"{root}/dose",
+        f"{root}/instance",
         f"{prefix}/device/tomato_{node}/config",
         f"{prefix}/status",
     )
 
 
-OTHERS = (
-    ("vpd_kpa", "Vapour pressure deficit", "kPa", "mdi:water-percent"),
-    ("water_ml_left_today", "Water left today", "mL", "mdi:water-check"),
-    ("mode", "Mode", None, "mdi:shield-check"),
-)
+MODES: tuple[str, ...] = get_args(Mode)
 BUTTONS = (
     ("water", "Water now", "mdi:watering-can"),
     ("lamp_on", "Lamp on for an hour", "mdi:lightbulb-on"),
     ("lamp_off", "Lamp off", "mdi:lightbulb-off"),
     ("pause", "Pause for an hour", "mdi:pause"),
+    ("safe", "Safe mode for an hour", "mdi:hand-back-right"),
     ("resume", "Resume", "mdi:play"),
 )
 DOSE_ML = (10, 200)
 DATED = '{"value": "{{ value }}", "ts": "{{ utcnow().isoformat() }}"}'
 """Every command carries its time, so that one which waited in a queue is recognised as old."""
+PROBLEM_ATTRIBUTES = "{{ {'verdict': value_json.verdict, 'problems': value_json.problems} | tojson }}"
+ALARM_EVENTS = ("opened", "cleared", "alarm")
+ALARM_LASTS_S = 120.0
+"""An alarm older than this was published by an earlier process: it is no event of now."""
 
 
 def _shown(sensors: Sequence[Sensor]) -> tuple[Sensor, ...]:
@@ -64,22 +74,70 @@ def _shown(sensors: Sequence[Sensor]) -> tuple[Sensor, ...]:
 
 
 def state_payload(live: LiveState, dose_ml: float, sensors: Sequence[Sensor] = SENSORS) -> Json:
-    """All values in one text; what is not known is null, an output that is not known is left out."""
-    newest = live.newest
-    seen, estimate = newest.get("observation_v1", {}), newest.get("state_v1")
+    """All values in one text; what is not known, or is too old to be the present, is null."""
+    seen = live.fresh("observation_v1") or {}
+    present, devices = live.live, live.newest.get("device_status_v1", {})
     out: Json = {row.name: seen.get(row.name) for row in _shown(sensors)}
     out["soil"] = {probe["id"]: probe["moisture_pct"] for probe in seen.get("soil", ())}
-    out["vpd_kpa"] = estimate["env"]["vpd_kpa"] if estimate else None
-    budgets = estimate["budgets"] if estimate else None
-    out["water_ml_left_today"] = (
-        round(max(0.0, budgets["water_ml_budget_today"] - budgets["water_ml_used_today"]), 1) if budgets else None
-    )
-    out["mode"] = live.status.get("mode")
+    for key in ("vpd_kpa", "water_ml_left_today"):
+        out[key] = present.get(key)
+    used_ml = present.get("water_ml_used_today")
+    out["water_l_today"] = None if used_ml is None else round(used_ml / 1000.0, 4)
+    out["mode"] = live.status.get("mode") if live.status.get("mode") in MODES else None
     out["dose_ml"] = dose_ml
-    devices = newest.get("device_status_v1", {})
-    out["outputs"] = devices.get("outputs", {})
-    out["problem"] = "ON" if devices.get("faults") or live.open_anomalies else "OFF"
+    out["outputs"] = devices.get("outputs", {}) if board_online(live) else {}
+    out["hold_ends"] = live.status.get("jobs", {})
+    level, text = verdict(live)
+    out["verdict"], out["problems"] = text, problems(live)
+    out["problem"] = "ON" if level == "bad" or out["problems"] else "OFF"
     return out
+
+
+def problems(live: LiveState) -> list[Json]:
+    """What is wrong: each fault of the board and each open anomaly, since when, and where to read what to do."""
+    faults = live.newest.get("device_status_v1", {}).get("faults", ())
+    found: list[Json] = [
+        {
+            "what": f"board fault {fault['name']}",
+            "detail": fault.get("cause", ""),
+            "runbook": f"docs/runbook.md, {fault['name']}",
+        }
+        for fault in faults
+    ]
+    found += [
+        {
+            "what": anomaly_text(anomaly),
+            "since": anomaly["ts"],
+            "severity": anomaly["severity"],
+            "detail": anomaly.get("detail") or "",
+            "runbook": f"docs/runbook.md, {anomaly['type']}",
+        }
+        for anomaly in live.open_anomalies.values()
+    ]
+    return found
+
+
+def alarm_event(record: Json, now: str | None) -> Json | None:
+    """The event of an anomaly or an ALARM, for Home Assistant's event entity; None for any other record, or an old one.
+
+    A feed that was started again sends recent alarms once more; only those of now are events.
+    """
+    is_anomaly = record.get("schema_version") == "anomaly_v1"
+    if now is None or not (is_anomaly or record.get("level") == "ALARM"):
+        return None
+    age_s = (datetime.fromisoformat(now) - datetime.fromisoformat(record["ts"])).total_seconds()
+    if age_s > ALARM_LASTS_S:
+        return None
+    if not is_anomaly:
+        return {"event_type": "alarm", "what": record["name"], "detail": record["text"], "ts": record["ts"]}
+    phase = str(record["phase"]).lower()
+    return {
+        "event_type": phase if phase in ALARM_EVENTS else "opened",
+        "what": anomaly_text(record),
+        "severity": record["severity"],
+        "detail": record.get("detail") or "",
+        "ts": record["ts"],
+    }
 
 
 def board_online(live: LiveState) -> bool:
@@ -94,26 +152,36 @@ def discovery(
     commands: bool,
     sensors: Sequence[Sensor] = SENSORS,
     outputs: Sequence[Output] = OUTPUTS,
+    dashboard: str = "",
 ) -> Json:
     """One retained payload for the whole device: an entity for each sensor that has a device class and for each output.
 
-    No switch: every request is bounded in time.
+    Readings are available only while host and board answer. What reports trouble depends on the host alone, and the
+    host's own connectivity on nothing: an alarm must not vanish at the moment it is needed.
+
+    No switch: every request is bounded in time. With `commands` false the controls are named with their platform only,
+    which makes Home Assistant remove those of an earlier description.
     """
     where, unique = topics(node, prefix), f"tomato_{node}"
-    parts = [*_sensors(where, probes, sensors), _problem_sensor(where)]
+    parts = [*_sensors(where, probes, sensors), *_trouble(where), *_results(where)]
     parts += [_output_sensor(where, row) for row in outputs]
-    parts += _controls(where) if commands else ()
+    components = {key: _component(unique, key, fields) for key, fields in parts}
+    for key, fields in _controls(where):
+        components[key] = _component(unique, key, fields) if commands else {"platform": fields["platform"]}
+    device = {
+        "identifiers": [unique],
+        "name": f"Tomato {node}",
+        "manufacturer": "Embodied tomato",
+        "model": "Tomato host and board",
+        "sw_version": __version__,
+        "configuration_url": dashboard or None,
+    }
     return {
-        "device": {
-            "identifiers": [unique],
-            "name": f"Tomato {node}",
-            "manufacturer": "Embodied tomato",
-            "sw_version": __version__,
-        },
+        "device": {name: value for name, value in device.items() if value is not None},
         "origin": {"name": "tomato-host", "sw_version": __version__},
         "availability": [{"topic": where.host}, {"topic": where.board}],
         "availability_mode": "all",
-        "components": {key: _component(unique, key, fields) for key, fields in parts},
+        "components": components,
     }
 
 
@@ -125,14 +193,46 @@ def _component(unique: str, key: str, fields: Json) -> Json:
 
 def _sensors(where: MqttTopics, probes: list[str], sensors: Sequence[Sensor]) -> Iterator[tuple[str, Json]]:
     for row in _shown(sensors):
-        yield row.name, _sensor(where, row.label, row.name, device_class=row.home_assistant, unit=row.display_unit)
-    for probe in probes:
+        yield (
+            row.name,
+            _sensor(
+                where,
+                row.label,
+                row.name,
+                device_class=row.home_assistant,
+                unit=row.display_unit,
+                suggested_display_precision=decimals(row),
+            ),
+        )
+    for probe in probes:  # `get`: before the first reading no probe is known, and nothing is logged
+        path = f"soil.get('{probe}')"
         yield (
             f"soil_{probe.lower()}",
-            _sensor(where, f"Soil {probe}", f"soil['{probe}']", device_class="moisture", unit="%"),
+            _sensor(where, f"Soil {probe}", path, device_class="moisture", unit="%", suggested_display_precision=1),
         )
-    for key, name, unit_or_none, icon in OTHERS:
-        yield key, _sensor(where, name, key, unit=unit_or_none, icon=icon)
+    yield (
+        "vpd_kpa",
+        _sensor(
+            where,
+            "Vapour pressure deficit",
+            "vpd_kpa",
+            unit="kPa",
+            icon="mdi:water-percent",
+            suggested_display_precision=2,
+        ),
+    )
+    yield (
+        "water_ml_left_today",
+        _sensor(where, "Water left today", "water_ml_left_today", unit="mL", icon="mdi:water-check"),
+    )
+    yield (
+        "water_l_today",
+        {
+            **_sensor(where, "Water given today", "water_l_today", unit="L", device_class="water"),
+            "state_class": "total_increasing",
+            "suggested_display_precision": 2,
+        },
+    )
 
 
 def _sensor(
@@ -140,9 +240,8 @@ def _sensor(
     name: str,
     path: str,
     *,
-    unit: str | None,
-    device_class: str | None = None,
-    icon: str | None = None,
+    unit: str | None = None,
+    **more: object,
 ) -> Json:
     """A sensor entity that reads `path` of the state; None leaves a field out."""
     return {
@@ -151,32 +250,91 @@ def _sensor(
         "state_topic": where.state,
         "expire_after": EXPIRE_AFTER_S,
         "value_template": f"{{{{ value_json.{path} }}}}",
-        "device_class": device_class,
         "unit_of_measurement": unit,
-        "icon": icon,
         "state_class": "measurement" if unit else None,
+        **more,
     }
 
 
-def _problem_sensor(where: MqttTopics) -> tuple[str, Json]:
-    return "problem", {
-        "platform": "binary_sensor",
-        "name": "Problem",
-        "state_topic": where.state,
-        "device_class": "problem",
-        "value_template": "{{ value_json.problem }}",
-        "expire_after": EXPIRE_AFTER_S,
-    }
+def _trouble(where: MqttTopics) -> Iterator[tuple[str, Json]]:
+    """What tells that something is wrong; it needs the host alone, or nothing."""
+    host_only = {"availability": [{"topic": where.host}]}
+    for key, label, topic, availability in (
+        ("host_connected", "Host connected", where.host, {"availability": []}),
+        ("board_connected", "Board connected", where.board, host_only),
+    ):
+        yield (
+            key,
+            {
+                "platform": "binary_sensor",
+                "name": label,
+                "device_class": "connectivity",
+                "entity_category": "diagnostic",
+                "state_topic": topic,
+                "payload_on": "online",
+                "payload_off": "offline",
+                **availability,
+            },
+        )
+    yield (
+        "problem",
+        {
+            "platform": "binary_sensor",
+            "name": "Problem",
+            "state_topic": where.state,
+            "device_class": "problem",
+            "value_template": "{{ value_json.problem }}",
+            "expire_after": EXPIRE_AFTER_S,
+            "json_attributes_topic": where.state,
+            "json_attributes_template": PROBLEM_ATTRIBUTES,
+            **host_only,
+        },
+    )
+    yield (
+        "mode",
+        {
+            **_sensor(where, "Mode", "mode", icon="mdi:shield-check", device_class="enum", options=list(MODES)),
+            **host_only,
+        },
+    )
+    yield (
+        "alarm",
+        {
+            "platform": "event",
+            "name": "Alarm",
+            "state_topic": where.alarm,
+            "event_types": list(ALARM_EVENTS),
+            "icon": "mdi:alarm-light",
+            **host_only,
+        },
+    )
+
+
+def _results(where: MqttTopics) -> Iterator[tuple[str, Json]]:
+    """The last command and what came of it, so that a refused press looks refused."""
+    yield (
+        "last_result",
+        {
+            **_sensor(where, "Last command", "last_result.text", icon="mdi:clipboard-check-outline"),
+            "expire_after": None,
+            "json_attributes_topic": where.state,
+            "json_attributes_template": "{{ value_json.last_result | tojson }}",
+            "availability": [{"topic": where.host}],
+        },
+    )
 
 
 def _output_sensor(where: MqttTopics, row: Output) -> tuple[str, Json]:
-    """Whether an output is on. `get`: before the board's first status no output is known, and nothing is logged."""
+    """Whether an output is on, and until when. `get`: before the board's first status no output is known."""
+    ends = f"{{{{ {{'until': value_json.hold_ends.get('{row.name}')}} | tojson }}}}"
     return f"output_{row.name}", {
         "platform": "binary_sensor",
         "name": f"{row.label[0].upper()}{row.label[1:]} output",
         "state_topic": where.state,
         "device_class": row.home_assistant,
         "value_template": f"{{{{ value_json.outputs.get('{row.name}') }}}}",
+        "json_attributes_topic": where.state,
+        "json_attributes_template": ends,
         "expire_after": EXPIRE_AFTER_S,
     }
 

@@ -6,6 +6,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from tomato_host.addresses import Host
+
 
 class MqttSettings(BaseModel):
     """Section `[mqtt]`: a broker that the state is published to, for Home Assistant and others."""
@@ -14,7 +16,7 @@ class MqttSettings(BaseModel):
 
     enabled: bool = False
     """Publish to an MQTT broker and announce the devices to Home Assistant."""
-    host: str = "127.0.0.1"
+    host: Host = "127.0.0.1"
     """Host name or address of the broker."""
     port: Annotated[int, Field(ge=1, le=65_535)] = 1_883
     """TCP port of the broker."""

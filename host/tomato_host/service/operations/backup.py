@@ -17,6 +17,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
+from tomato_host.atomic_file import PRIVATE_DIRECTORY, PRIVATE_FILE, make_directory
 from tomato_host.errors import TomatoError
 
 FORMAT = "tomato backup 1"
@@ -71,7 +72,7 @@ def restore(source: Path, data_dir: Path) -> dict[str, Any]:
     if data_dir.exists() and (not data_dir.is_dir() or any(data_dir.iterdir())):
         raise TomatoError("E-RESTORE-NOT-EMPTY", f"{data_dir} is not empty.", "restore into a new directory")
     try:
-        data_dir.parent.mkdir(parents=True, exist_ok=True)
+        make_directory(data_dir.parent)
         folder = Path(tempfile.mkdtemp(prefix=f".{data_dir.name}.restoring.", dir=data_dir.parent))
     except OSError as error:
         raise TomatoError(
@@ -79,7 +80,7 @@ def restore(source: Path, data_dir: Path) -> dict[str, Any]:
         ) from None
     try:
         manifest = _walk(source, folder)
-        folder.chmod(0o750)
+        folder.chmod(PRIVATE_DIRECTORY)
         os.replace(folder, data_dir)
         return manifest
     except OSError as error:
@@ -113,10 +114,10 @@ def _write(data_dir: Path, raw: IO[bytes]) -> None:
         for path in _wanted(data_dir):
             name = path.relative_to(data_dir).as_posix()
             if name == "private/heads.json":
-                _add(tar, files, name, io.BytesIO(heads), len(heads), 0o640)
+                _add(tar, files, name, io.BytesIO(heads), len(heads), PRIVATE_FILE)
             elif name in lengths:
                 with path.open("rb") as file:
-                    _add(tar, files, name, file, lengths[name], 0o640)
+                    _add(tar, files, name, file, lengths[name], PRIVATE_FILE)
             elif path.suffix == ".sqlite":
                 _add_database(tar, files, name, path)
             elif path.suffix != ".jsonl":  # a stream that began after the still moment belongs to the next backup
@@ -208,7 +209,7 @@ def _add_database(tar: tarfile.TarFile, files: dict[str, dict[str, Any]], name: 
         with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as live, closing(sqlite3.connect(copy)) as new:
             live.backup(new)
         with copy.open("rb") as file:
-            _add(tar, files, name, file, copy.stat().st_size, 0o640)
+            _add(tar, files, name, file, copy.stat().st_size, PRIVATE_FILE)
 
 
 class _Hashed:
@@ -271,8 +272,8 @@ def _extract(content: IO[bytes], member: tarfile.TarInfo, folder: Path | None) -
     reader, target = _Hashed(content), None
     if folder is not None:
         path = folder / member.name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        target = os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, member.mode & 0o777), "wb")
+        make_directory(path.parent)
+        target = os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, member.mode & PRIVATE_FILE), "wb")
     size = 0
     try:
         while data := reader.read(CHUNK):

@@ -7,7 +7,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from tomato_host.atomic_file import replace_file
+from tomato_host.atomic_file import make_directory, replace_file
 from tomato_host.errors import TomatoError
 
 UNIT_PATH = Path("etc/systemd/system/tomato-host.service")
@@ -42,16 +42,37 @@ KillSignal=SIGTERM
 EnvironmentFile=-/etc/tomato-host/environment
 # A leak of memory ends in a restart, not in a dead computer.
 MemoryMax=1G
-UMask=0027
-NoNewPrivileges=yes
+# What it writes is its own alone; beside the data directory it can write nothing.
+UMask=0077
 ProtectSystem=strict
+ReadWritePaths={data_dir}
 ProtectHome=read-only
 PrivateTmp=yes
-ProtectKernelTunables=yes
-ProtectControlGroups=yes
+PrivateMounts=yes
+RemoveIPC=yes
+# It needs a serial line, perhaps a camera, sockets, and nothing else of the machine. Any character device that its
+# groups may open: the name of a driver is looked up when the service starts, perhaps before the board is plugged in.
+DevicePolicy=closed
+DeviceAllow=char-* rw
+RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6
+NoNewPrivileges=yes
+CapabilityBoundingSet=
+RestrictNamespaces=yes
+RestrictRealtime=yes
 RestrictSUIDSGID=yes
 LockPersonality=yes
-ReadWritePaths={data_dir}
+ProtectClock=yes
+ProtectHostname=yes
+ProtectKernelTunables=yes
+ProtectKernelModules=yes
+ProtectKernelLogs=yes
+ProtectControlGroups=yes
+ProtectProc=invisible
+SystemCallArchitectures=native
+SystemCallFilter=@system-service
+SystemCallFilter=~@privileged
+# A call that is not allowed fails like one without rights; it does not kill the brain of a plant.
+SystemCallErrorNumber=EPERM
 
 [Install]
 WantedBy=multi-user.target
@@ -110,7 +131,8 @@ def install(choice: ServiceOptions, root: Path = Path("/")) -> list[Path]:
     try:
         for path, text in files.items():
             target = root / path
-            replace_file(target, text.encode(), mode=0o644, parents=True)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            replace_file(target, text.encode(), mode=0o644)
             written.append(target)
         if root == Path("/"):
             _prepare(choice)
@@ -124,7 +146,7 @@ def install(choice: ServiceOptions, root: Path = Path("/")) -> list[Path]:
 def _prepare(choice: ServiceOptions) -> None:
     """Create the data directory for its user, and reload systemd and udev."""
     data_dir = Path(choice.data_dir)
-    data_dir.mkdir(parents=True, exist_ok=True)
+    make_directory(data_dir)
     try:
         shutil.chown(data_dir, choice.user)
     except LookupError:

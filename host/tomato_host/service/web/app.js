@@ -25,18 +25,9 @@ function fill(parent, children) { parent.replaceChildren(...children); }
 
 // -- the first screen ------------------------------------------------------------------------------------------
 
+// The table is the host's (`verdict` in live_state.py); only that the host itself is gone is seen here alone.
 function verdict(glance) {
-  const { status, anomalies, devices, feed } = glance;
-  if (!feed.connected) return ["bad", "The host is not running. The board continues on its own."];
-  if (status.mode === "SAFE") return ["bad", `Safe mode: ${status.mode_reason || "confidence is too low"}`];
-  if (status.link !== "up") return ["bad", "No link to the board. The board continues on its own."];
-  if (devices && devices.faults.length) return ["bad", `Board holds fault ${devices.faults.map((f) => f.name).join(", ")}`];
-  const severe = anomalies.filter((a) => a.severity === "HIGH" || a.severity === "CRITICAL");
-  if (severe.length) return ["bad", `${severe[0].type.replaceAll("_", " ").toLowerCase()} ${severe[0].subject || ""}`];
-  if (status.mode === "CAUTION") return ["watch", "Caution: confidence is recovering"];
-  if (status.mode === "PAUSED") return ["watch", "Paused by an operator"];
-  if (anomalies.length) return ["watch", `Watching: ${anomalies[0].type.replaceAll("_", " ").toLowerCase()}`];
-  return ["well", "All is well"];
+  return glance.feed.connected ? glance.verdict : ["bad", "The host is not running. The board continues on its own."];
 }
 
 function tile(label, value, unit, out) {
@@ -65,29 +56,22 @@ function soilTile(probe, band) {
 }
 
 function showPlant(glance) {
-  const seen = glance.observation, estimate = glance.state;
+  const seen = glance.observation, live = glance.live;
   if (!seen) return;
   const targets = glance.targets && glance.targets.adapted;
   const lamps = DEVICES.outputs.filter((row) => row.lights);
   const day = glance.devices && lamps.some((row) => glance.devices.outputs[row.name] === "ON");
   const vpdBand = targets && (day ? targets.vpd_day_kpa : targets.vpd_night_kpa);
-  const vpd = vpdOf(seen.air_temp_c, seen.rh_pct);
-  const leaf = seen.leaf_temp_c === null || seen.air_temp_c === null ? null : seen.leaf_temp_c - seen.air_temp_c;
+  const vpd = live.vpd_kpa;
   fill($("tiles"), [
     ...DEVICES.sensors.map((row) => tile(row.label, number(seen[row.name], row.decimals), row.unit)),
     tile("VPD", number(vpd, 2), "kPa", vpdBand && vpd !== null && (vpd < vpdBand.low || vpd > vpdBand.high)),
-    tile("Leaf minus air", number(leaf, 1), "K"),
+    tile("Leaf minus air", number(live.leaf_air_delta_c, 1), "K"),
     ...seen.soil.map((probe) => soilTile(probe, targets && targets.soil_moisture_pct)),
-    tile("Confidence", estimate ? number(estimate.confidence, 2) : "–", ""),
+    tile("Confidence", number(live.confidence, 2), ""),
   ]);
   const age = Math.max(0, Math.round((Date.now() - new Date(seen.received_ts || seen.ts)) / 1000));
   $("age").textContent = `Measured ${time(seen.ts)}, ${age} s ago.`;
-}
-
-// Buck (1996) over water, as the estimator has it; only to show the reading between two states.
-function vpdOf(air, rh) {
-  if (air === null || rh === null) return null;
-  return 0.61121 * Math.exp((18.678 - air / 234.5) * (air / (257.14 + air))) * (1 - rh / 100);
 }
 
 function showSafety(glance) {
@@ -101,8 +85,7 @@ function showSafety(glance) {
     });
     rows.push(["board", devices.board_state], ["on now", on.join(", ") || "nothing"],
       ["faults", devices.faults.map((f) => f.name).join(", ") || "none"],
-      ["water today", `${number(devices.water_ml_used_today, 0)} ml` +
-        (glance.state ? ` of ${number(glance.state.budgets.water_ml_budget_today, 0)}` : "")]);
+      ["water today", `${number(glance.live.water_ml_used_today, 0)} ml of ${number(glance.live.water_ml_budget_today, 0)}`]);
   }
   const last = (status.pulses || []).at(-1);
   if (last) rows.push(["last pulse", `${label(last.output)} ${last.status} ${number(last.amount, 0)} ${last.unit}, ${time(last.ts)}`]);
@@ -275,7 +258,11 @@ const SLOTS = { observation_v1: "observation", state_v1: "state", device_status_
 function applyMessage({ kind, data }) {
   const glance = state.glance;
   if (!glance) return;
-  if (kind === "status") { glance.status = data; glance.feed.connected = true; state.lastStatus = Date.now(); }
+  if (kind === "status") {
+    Object.assign(glance, { status: data, live: data.live, verdict: data.verdict });
+    glance.feed.connected = true;
+    state.lastStatus = Date.now();
+  }
   else if (SLOTS[kind]) glance[SLOTS[kind]] = data;
   else if (kind === "action_v1") glance.actions = [...glance.actions, data].slice(-120);
   else if (kind === "event_v1") glance.events = [...glance.events, data].slice(-120);

@@ -1,4 +1,4 @@
-"""Back-off and circuit breaker: how long to leave a failing model alone. Pure; the caller brings the clock."""
+"""Back-off and circuit breaker: how long to leave a failing model or adapter alone. Pure; the caller has the clock."""
 
 from __future__ import annotations
 

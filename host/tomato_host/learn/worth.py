@@ -1,0 +1,101 @@
+"""What a grown expert is worth on a recorded season: fitted anew every night, judged and gated as it would be live."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from tomato_host.backtest.rolling import test_start
+from tomato_host.backtest.tables import BacktestCase
+from tomato_host.brain.world_model.arrays import Array, Index
+from tomato_host.brain.world_model.data import ModelShape
+from tomato_host.brain.world_model.grown import GrownExperts
+from tomato_host.brain.world_model.grown_block import GrownBlock, block_from_arrays
+from tomato_host.brain.world_model.model import WorldModel
+from tomato_host.brain.world_model.promotion import judge_grown
+from tomato_host.learn.residuals import ResidualTable, ResidualWindow, walk
+from tomato_host.learn.trees import fit_trees
+
+Fit = Callable[[str, ResidualTable], GrownBlock]
+"""From a quantity and its residuals to a block."""
+
+
+@dataclass(frozen=True)
+class GrowthWorth:
+    """Mean absolute errors by horizon of one series, and how often its block had a share."""
+
+    case: str
+    quantity: str
+    without: Array
+    with_block: Array
+    share_on: float
+    """Share of the judged days on which the block counted."""
+
+    @property
+    def ratio(self) -> Array:
+        """Error with over error without, by horizon."""
+        return np.asarray(self.with_block / self.without)
+
+
+def tree_block(quantity: str, table: ResidualTable) -> GrownBlock:
+    """Fit boosted trees to residuals."""
+    arrays = fit_trees(table.x, table.y) | {"typical": table.typical}
+    digest = hashlib.sha256(b"".join(array.tobytes() for array in arrays.values())).hexdigest()
+    return block_from_arrays(quantity, "trees", table.weather, arrays, digest)
+
+
+def growth_worth(
+    case: BacktestCase,
+    horizons: tuple[int, ...],
+    fit: Fit = tree_block,
+    *,
+    only: tuple[str, ...] | None = None,
+    from_day: int | None = None,
+    window_days: int = 30,
+) -> list[GrowthWorth]:
+    """Walk the case with a block on every quantity (or `only`), refitted nightly; errors on the test span."""
+    model = WorldModel(ModelShape(case.quantities, case.plan, case.has_weather, horizons))
+    model.grown = GrownExperts(model.horizons)
+    names = [q.name for q in case.quantities if not only or q.name in only or q.kind in only]
+    windows = {name: ResidualWindow(name, model.horizons, window_days) for name in names}
+    shape = (case.log.hours, len(horizons))
+    issued = {name: (np.full(shape, np.nan), np.full(shape, np.nan), np.zeros(case.log.hours)) for name in names}
+    for day in walk(case.log, model):
+        for name, window in windows.items():
+            window.add(day)
+            without, with_block, share = issued[name]
+            with_block[day.begin : day.end] = day.forecast.best(name)[0]
+            found = day.forecast.grown.get(name)
+            usable = found is not None and bool(np.isfinite(found[0]).any())
+            without[day.begin : day.end] = found[0] if found is not None and usable else day.forecast.best(name)[0]
+            share[day.begin : day.end] = model.grown.by_quantity[name].share if found is not None else 0.0
+        judge_grown(model, day.known, day.hours)
+        model.learn(day.known, day.ahead, day.hours)
+        for name, window in windows.items():
+            table = window.table(case.log, day.end)
+            if table is not None:
+                model.grown.offer(fit(name, table), live=True)
+    start = test_start(case, from_day)
+    return [_worth(case, name, issued[name], model.horizons, start) for name in names]
+
+
+def _worth(
+    case: BacktestCase, name: str, issued: tuple[Array, Array, Array], horizons: Index, start: int
+) -> GrowthWorth:
+    column = case.log.column(name)
+    target = np.arange(len(column))[:, None] + horizons
+    truth = np.where(target < len(column), column[np.minimum(target, len(column) - 1)], np.nan)
+    counts = np.isfinite(truth) & np.isfinite(column)[:, None]
+    counts[:start] = False
+    errors = []
+    for forecast in issued[:2]:
+        error = np.where(counts, np.abs(np.clip(forecast, *_limits(case, name)) - truth), 0.0)
+        errors.append(error.sum(axis=0) / np.maximum(counts.sum(axis=0), 1))
+    return GrowthWorth(case.name, name, errors[0], errors[1], float((issued[2][start:] > 0.0).mean()))
+
+
+def _limits(case: BacktestCase, name: str) -> tuple[float, float]:
+    return next(q.limits for q in case.quantities if q.name == name)

@@ -1,0 +1,188 @@
+"""How settings bound each other: every pair that must keep an order, across tables too, as one table.
+
+A range on a single key cannot see that `air_hot_back_c` lies above `air_hot_c`, or that the guardrails forbid what the
+growth stage asks for. Each row names a lower and an upper side; a violated row becomes one message with both keys.
+`FREE` lists the numeric keys that stand in no row, each group with its reason: a new numeric key belongs into one of
+the two, and a test finds the one that is in neither.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from pydantic import BaseModel
+
+from tomato_host.brain.control.targets import STAGES
+
+STAGE = "control.stage:"
+"""Prefix of a value that the growth stage gives: `control.stage:temp_day_c.1` is the upper end of that band."""
+
+
+def _always(_settings: Any) -> bool:
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """`low` times `factor` must lie below `high`, or at most at it, where `when` holds."""
+
+    low: str
+    order: Literal["<", "<="]
+    high: str
+    why: str
+    """What goes wrong otherwise, for the message."""
+    factor: float = 1.0
+    """Units of `high` per unit of `low`."""
+    when: Callable[[Any], bool] = _always
+
+
+_FLICKER = "the cause would end where it begins, and begin anew with each reading"
+_INSIDE = "the band of targets would lie outside"
+_REFUSED = "the guardrails would refuse what the controller asks for"
+_OLD = "each estimate would be too old before the next"
+
+RELATIONS: tuple[Relation, ...] = (
+    # On and off thresholds of one cause.
+    Relation("safe_mode.confidence_low", "<", "safe_mode.confidence_back", _FLICKER),
+    Relation("safe_mode.air_hot_back_c", "<", "safe_mode.air_hot_c", _FLICKER),
+    Relation("safe_mode.air_cold_c", "<", "safe_mode.air_cold_back_c", _FLICKER),
+    Relation("safe_mode.air_cold_back_c", "<", "safe_mode.air_hot_back_c", "no temperature would end both"),
+    # Order inside one table.
+    Relation("world_model.soil_dry_pct", "<", "world_model.soil_target_pct", "the target would count as dry"),
+    Relation("world_model.soil_target_pct", "<", "world_model.soil_wet_pct", "the target would count as wet"),
+    Relation("world_model.vpd_low_kpa", "<", "world_model.vpd_high_kpa", "every value would be a risk"),
+    Relation("world_model.cold_c", "<", "world_model.heat_c", "every value would be a risk"),
+    Relation("guardrails.air_cold_c", "<", "guardrails.air_hot_c", "lamp and exhaust could both be forbidden"),
+    Relation("storage.max_bytes", "<=", "storage.mb_total", "one file would exceed the whole", factor=1e-6,
+             when=lambda s: s.storage.rotate == "size"),
+    Relation("storage.fsync_interval_s", "<=", "storage.fsync_telemetry_s", "readings are never synced more often",
+             when=lambda s: s.storage.fsync == "interval"),
+    Relation("estimator.sample_period_s", "<=", "estimator.state_period_s", "a state needs a new observation"),
+    Relation("estimator.sample_period_s", "<=", "estimator.history_hours", "it would hold fewer than 12 observations",
+             factor=12.0 / 3600.0),
+    Relation("weather.ttl_minutes", "<=", "weather.keep_hours", "a forecast would be dropped before it is fetched anew",
+             factor=1.0 / 60.0),
+    Relation("advisor.backoff_first_s", "<=", "advisor.backoff_most_s", "the first pause would exceed the longest"),
+    Relation("advisor.image_tokens_max", "<", "advisor.context_tokens", "a photo would not fit the context"),
+    Relation("advisor.text_max_tokens", "<", "advisor.context_tokens", "an answer would not fit the context"),
+    Relation("advisor.vision_max_tokens", "<", "advisor.context_tokens", "a verdict would not fit the context"),
+    Relation("bus.summary_every_s", "<", "bus.stale_after_s", "the node would be stale in between"),
+    # Between tables: time.
+    Relation("estimator.sample_period_s", "<=", "board.telemetry_period_s", "history_hours would not be reached"),
+    Relation("board.telemetry_period_s", "<", "safe_mode.state_age_s", _OLD),
+    Relation("board.telemetry_period_s", "<", "guardrails.state_age_s", _OLD),
+    Relation("control.cycle_s", "<=", "guardrails.longest_s", "lamp and fan would stop before the next decision"),
+    Relation("guardrails.water_pause_s", "<=", "control.water_pause_s", _REFUSED),
+    Relation("guardrails.water_pause_s", "<=", "control.blind_pause_s", _REFUSED),
+    # Between tables: bands of the growth stage, warnings around them, interlocks around those.
+    Relation(f"{STAGE}soil_low_pct", "<", "guardrails.soil_wet_pct", "no water would ever be allowed"),
+    Relation("world_model.soil_target_pct", "<", "guardrails.soil_wet_pct", "the recommended water would be refused"),
+    Relation("world_model.soil_dry_pct", "<=", f"{STAGE}soil_low_pct", _INSIDE),
+    Relation(f"{STAGE}soil_high_pct", "<=", "world_model.soil_wet_pct", _INSIDE),
+    Relation("world_model.vpd_low_kpa", "<=", f"{STAGE}vpd_night.0", _INSIDE),
+    Relation(f"{STAGE}vpd_day.1", "<=", "world_model.vpd_high_kpa", _INSIDE),
+    Relation("world_model.cold_c", "<=", f"{STAGE}temp_night_c.0", _INSIDE),
+    Relation(f"{STAGE}temp_day_c.1", "<=", "world_model.heat_c", _INSIDE),
+    Relation(f"{STAGE}temp_day_c.1", "<=", "guardrails.air_hot_c", "the lamp would be forbidden inside the band"),
+    Relation("guardrails.air_cold_c", "<=", f"{STAGE}temp_night_c.0", "the exhaust would be forbidden inside the band"),
+    Relation(f"{STAGE}soil_temp_low_c", "<", "guardrails.soil_temp_high_c", "the mat could never reach the target"),
+    Relation("safe_mode.air_cold_back_c", "<=", f"{STAGE}temp_night_c.0", "safe mode would not end inside the band"),
+    Relation(f"{STAGE}temp_day_c.1", "<=", "safe_mode.air_hot_back_c", "safe mode would not end inside the band"),
+    Relation("safe_mode.air_cold_c", "<=", "world_model.cold_c", "safe mode would come before the warning"),
+    Relation("world_model.heat_c", "<=", "safe_mode.air_hot_c", "safe mode would come before the warning"),
+)  # fmt: skip
+"""Every order that must hold between two settings."""
+
+FREE: dict[str, tuple[str, ...]] = {
+    "caps of one fact in several spans: the smallest one holds, none contradicts another": (
+        "budgets.water_ml_per_day", "budgets.co2_s_per_day", "guardrails.water_ml_per_hour",
+        "guardrails.water_ml_per_pulse", "guardrails.low_confidence_dose_ml", "guardrails.co2_s_per_hour",
+        "control.blind_dose_ml", "storage.mb_per_day",
+    ),
+    "the budget of one output, bounded by the board's own": (
+        "budgets.light_s_per_day", "budgets.humidifier_s_per_day", "budgets.heater_s_per_day",
+    ),
+    "a place on earth": ("site.latitude_deg", "site.longitude_deg"),
+    "how patient one part is, whatever the others do": (
+        "board.lease_renew_s", "safe_mode.link_down_s", "safe_mode.hold_s", "safe_mode.calm_s", "safe_mode.recover_s",
+        "safe_mode.caution_s", "guardrails.proposal_age_s", "guardrails.state_lag_s", "weather.timeout_s",
+        "weather.attempts", "advisor.wake_deadline_s", "advisor.cameras.timeout_s", "advisor.breaker_failures",
+        "advisor.breaker_rest_s", "mqtt.command_max_age_s",
+    ),
+    "a pace of its own: shorter only means more often": (
+        "safe_mode.sampling_safe_s", "safe_mode.sampling_caution_s", "control.event_pause_s", "advisor.wake_every_s",
+        "notify.deadman_every_s", "notify.rules.cool_down_s", "bus.catch_up_h",
+    ),
+    "a threshold of trust for one use; each part has its own": (
+        "guardrails.min_confidence", "control.min_probe_confidence", "world_model.min_confidence",
+    ),
+    "an interlock that only tightens: the target is cut by it": ("guardrails.rh_high_pct", "guardrails.co2_high_ppm"),
+    "a property of the tent or the lamp": (
+        "control.light_start_local_h", "control.soil_ml_per_pct", "estimator.lux_per_umol",
+    ),
+    "how much one computation may take": (
+        "control.horizon_h", "control.planning_ms", "advisor.threads", "advisor.photos_per_wake", "advisor.seed",
+        "advisor.temperature",
+    ),
+    "how much, how fast and from which chance the learning loop learns": (
+        "learn.learning_slots", "learn.embargo_epochs", "learn.window_days", "learn.steps", "learn.learning_rate",
+        "learn.seed",
+    ),
+    "how much a state may move; each quantity has its own unit": (
+        "advisor.stale.air_temp_c", "advisor.stale.rh_pct", "advisor.stale.vpd_kpa", "advisor.stale.soil_moisture_pct",
+        "advisor.stale.debounce",
+    ),
+    "room on the disk, in memory or at the broker": (
+        "storage.flush_every", "storage.photos_mb_total", "bus.stream_length", "bus.telemetry_room_kb", "logs.max_mb",
+        "logs.keep",
+    ),
+    "how many in a time": (
+        "guardrails.actions_per_hour", "service.reads_per_minute", "service.writes_per_minute", "notify.most_per_hour",
+    ),
+    "a port or the number of a device": ("service.port", "mqtt.port", "advisor.cameras.index"),
+}  # fmt: skip
+"""Numeric keys without a relation, by the reason why they need none."""
+
+
+def contradictions(settings: BaseModel, given: frozenset[str] = frozenset()) -> Iterator[str]:
+    """Each violated relation as one text that names both keys, their values and what must hold.
+
+    `given`: keys that the file names (`table.key`); the others are shown as defaults.
+    """
+    for relation in RELATIONS:
+        low, high = value_of(settings, relation.low), value_of(settings, relation.high)
+        scaled, strict = low * relation.factor, relation.order == "<"
+        if relation.when(settings) and not (scaled < high if strict else scaled <= high):
+            one, other = _side(settings, relation.low, low, given), _side(settings, relation.high, high, given)
+            bound = f"{'below' if strict else 'at most'} {_number(high / relation.factor)}"
+            yield f"{one} and {other} contradict each other: the first must be {bound}, else {relation.why}"
+    if settings.storage.fsync == "always" and settings.storage.flush_every > 1:  # type: ignore[attr-defined]
+        yield (
+            "[storage] fsync = 'always' and [storage] flush_every contradict each other: the second must be 1, else a"
+            " record is acknowledged before it is on the disk"
+        )
+
+
+def value_of(settings: BaseModel, name: str) -> float:
+    """The number behind `table.key`, or behind a value of the growth stage."""
+    if name.startswith(STAGE):
+        field, _, end = name.removeprefix(STAGE).partition(".")
+        value = getattr(STAGES[settings.control.stage], field)  # type: ignore[attr-defined]
+        return float(value[int(end)] if end else value)
+    table, key = name.split(".")
+    return float(getattr(getattr(settings, table), key))
+
+
+def _side(settings: BaseModel, name: str, value: float, given: frozenset[str]) -> str:
+    if name.startswith(STAGE):
+        what = re.sub(r"\.[01]$", "", name.removeprefix(STAGE))
+        return f"[control] stage = {settings.control.stage!r} ({what} {_number(value)})"  # type: ignore[attr-defined]
+    table, key = name.split(".")
+    return f"[{table}] {key} = {_number(value)}{'' if name in given else ' (default)'}"
+
+
+def _number(value: float) -> str:
+    return f"{value:.10g}"

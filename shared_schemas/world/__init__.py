@@ -1,0 +1,1 @@
+"""Messages of the shared world: what agents, clients and game engines exchange with a host."""

@@ -1,0 +1,195 @@
+"""Grown blocks: nothing changes without an earned share; a share is earned by skill and by the promotion gate."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+from tomato_host.brain.world_model import promotion
+from tomato_host.brain.world_model.data import Forecast, HourlyLog, ModelShape, tent_quantities
+from tomato_host.brain.world_model.grown import ENOUGH_DAYS, SHARE, GrownExpert, GrownExperts
+from tomato_host.brain.world_model.grown_block import block_from_arrays, correction
+from tomato_host.brain.world_model.grown_features import FEATURES
+from tomato_host.brain.world_model.model import WorldModel
+from tomato_host.brain.world_model.promotion import ModelPair, PromotionVerdict, judge_grown
+
+from tests.world_model.blocks import Arrays, network_arrays, tree_arrays, tree_block
+from tests.world_model.synthetic import tent_log
+
+NOW = datetime(2026, 6, 1, 0, 10, tzinfo=UTC)
+HORIZONS = np.array([1, 6, 24], dtype=np.int64)
+
+
+@pytest.fixture(scope="module")
+def log() -> HourlyLog:
+    return tent_log(9)
+
+
+@pytest.fixture
+def model(log: HourlyLog) -> WorldModel:
+    one = WorldModel(ModelShape(quantities=tent_quantities()))
+    for day in range(1, 4):
+        one.learn(log.until(day * 24))
+    return one
+
+
+def as_bytes(forecast: Forecast) -> bytes:
+    return b"".join(forecast.series[name].tobytes() for name in sorted(forecast.series))
+
+
+def test_a_block_without_a_share_changes_no_byte(model: WorldModel, log: HourlyLog) -> None:
+    known = log.until(96)
+    plain, record, identity = as_bytes(model.forecast(known)), model.predict(NOW, known).to_json(), model.facts()
+    pair = ModelPair(model)
+    pair.offer(tree_block(), live=True)
+    assert as_bytes(model.forecast(known)) == plain
+    assert model.predict(NOW, known).to_json() == record and model.facts() == identity
+    assert model.grown is not None
+    model.grown.by_quantity["vpd_kpa"].share = SHARE
+    assert as_bytes(model.forecast(known)) != plain and model.facts() != identity, "the share is what changes it"
+    pair.withdraw("vpd_kpa")
+    assert model.grown is None and as_bytes(model.forecast(known)) == plain
+
+
+def test_a_share_adds_a_quarter_of_the_correction_to_its_quantity_and_humidity_alone(
+    model: WorldModel, log: HourlyLog
+) -> None:
+    known = log.until(96)
+    plain = model.forecast(known)
+    model.grown = GrownExperts(model.horizons)
+    model.grown.offer(tree_block(constant=0.5), live=True)
+    model.grown.by_quantity["vpd_kpa"].share = SHARE
+    moved = model.forecast(known)
+    difference = moved.series["vpd_kpa"][0, 1] - plain.series["vpd_kpa"][0, 1]
+    assert difference == pytest.approx(np.full(difference.shape, SHARE * 0.5 * 0.1))
+    assert (moved.series["rh_pct"][0, 1] != plain.series["rh_pct"][0, 1]).all(), "derived from the corrected deficit"
+    for name in set(plain.series) - {"vpd_kpa", "rh_pct"}:
+        assert moved.series[name].tobytes() == plain.series[name].tobytes(), name
+
+
+def judged(truth: float, days: int, correction: float = 1.0) -> GrownExpert:
+    """An expert whose blend is 0, judged on days that all measured `truth`."""
+    expert = GrownExpert(tree_block(), HORIZONS, live=True)
+    for day in range(days):
+        hours = 490_000 + np.arange(24 * day, 24 * day + 24)
+        expert.record_issued(np.stack((np.zeros((24, 3)), np.full((24, 3), correction))), hours)
+        origins = hours[:, None] - HORIZONS
+        expert.score(np.full((24, 3), truth), origins)
+    return expert
+
+
+def test_the_record_counts_what_was_issued_and_only_that() -> None:
+    skill = judged(1.0, 12).skill()
+    assert skill.ratio == pytest.approx(1.0 - SHARE) and skill.enough and skill.days == 12
+    assert skill.origins == 12 * 24 - 24, "a 24 h forecast of the first day was never issued"
+    assert skill.error_without == pytest.approx(1.0) and skill.error_with == pytest.approx(0.75)
+    assert judged(-1.0, 12).skill().ratio == pytest.approx(1.0 + SHARE)
+    assert not judged(1.0, ENOUGH_DAYS - 1).skill().enough
+    assert not GrownExpert(tree_block(), HORIZONS, True).skill().enough
+
+
+Judge = Callable[[GrownExpert], list[promotion.ShareChange]]
+
+
+@pytest.fixture
+def judge(model: WorldModel, log: HourlyLog, monkeypatch: pytest.MonkeyPatch) -> Judge:
+    """Judge an expert with the gate open; the model is a real one."""
+
+    def run(expert: GrownExpert) -> list[promotion.ShareChange]:
+        expert.block = tree_block()
+        model.grown = GrownExperts(HORIZONS)
+        model.grown.by_quantity["vpd_kpa"] = expert
+        monkeypatch.setattr(model.grown, "score", lambda padded, targets: None)
+        return judge_grown(model, log.until(96))
+
+    monkeypatch.setattr(promotion, "compare", lambda *args: PromotionVerdict(True, "wins", 0.9))
+    return run
+
+
+def test_skill_brings_the_share_and_its_loss_takes_it(judge: Judge) -> None:
+    expert = judged(1.0, 12)
+    assert [change.share for change in judge(expert)] == [SHARE] and expert.share == SHARE
+    assert judge(expert) == []
+    expert.judged = judged(-1.0, 12).judged
+    assert [change.share for change in judge(expert)] == [0.0] and expert.share == 0.0
+
+
+def test_the_promotion_gate_has_the_last_say(judge: Judge, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[float, float]] = []
+
+    def refuse(without: WorldModel, with_block: WorldModel, log: HourlyLog) -> PromotionVerdict:
+        shares = [one.grown.by_quantity["vpd_kpa"].share for one in (without, with_block) if one.grown]
+        asked.append((shares[0], shares[1]))
+        return PromotionVerdict(False, "the candidate breaks: finite vpd_kpa", failed=("finite vpd_kpa",))
+
+    monkeypatch.setattr(promotion, "compare", refuse)
+    expert = judged(1.0, 12)
+    assert judge(expert) == [] and expert.share == 0.0
+    assert asked == [(0.0, SHARE)], "the same model without the block and with its share"
+
+
+@pytest.mark.parametrize("days", [0, ENOUGH_DAYS - 1])
+def test_too_few_days_bring_no_share(judge: Judge, days: int) -> None:
+    assert judge(judged(1.0, days)) == []
+
+
+def test_a_block_in_the_shadow_stays_there(judge: Judge) -> None:
+    expert = judged(1.0, 12)
+    expert.live = False
+    assert judge(expert) == [] and expert.share == 0.0
+
+
+def test_a_new_block_goes_on_with_the_record_unless_it_corrects_another_regime() -> None:
+    grown = GrownExperts(HORIZONS)
+    grown.by_quantity["vpd_kpa"] = judged(1.0, 12)
+    grown.by_quantity["vpd_kpa"].share = SHARE
+    grown.offer(tree_block(constant=0.1), live=True)
+    assert grown.by_quantity["vpd_kpa"].share == SHARE and grown.by_quantity["vpd_kpa"].skill().enough
+    grown.offer(tree_block(constant=0.1), live=False)
+    assert grown.by_quantity["vpd_kpa"].share == 0.0 and grown.by_quantity["vpd_kpa"].skill().enough
+    grown.offer(tree_block(weather=True), live=True)
+    assert not grown.by_quantity["vpd_kpa"].skill().enough
+
+
+def test_both_kinds_give_what_their_formula_says_and_never_more_than_two_typical_errors() -> None:
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(5, 3, len(FEATURES)))
+    arrays = network_arrays()
+    arrays |= {"w1": rng.normal(size=arrays["w1"].shape), "w2": rng.normal(size=4), "mean": x.mean(axis=(0, 1))}
+    network = block_from_arrays("a", "network", False, arrays, "0" * 64)
+    hidden = np.tanh(((x - arrays["mean"]) / arrays["scale"]) @ arrays["w1"] + arrays["b1"])
+    expected = np.clip(hidden @ arrays["w2"] + 0.5, -2.0, 2.0) * 0.1
+    assert correction(network, x, HORIZONS) == pytest.approx(expected)
+    trees = tree_arrays() | {"leaf": np.arange(8.0)[None] / 8.0, "feature": np.array([[0.0, 1.0, 2.0]])}
+    leaf = ((x[..., :3] >= 0.0) * np.array([4, 2, 1])).sum(axis=2)
+    assert correction(block_from_arrays("a", "trees", False, trees, ""), x, HORIZONS) == pytest.approx(leaf / 80.0)
+    huge = block_from_arrays("a", "trees", False, tree_arrays(1e5), "")
+    assert correction(huge, x, HORIZONS) == pytest.approx(np.full((5, 3), 0.2))
+
+
+BAD: dict[str, tuple[str, Arrays]] = {
+    "NaN": ("trees", tree_arrays() | {"leaf": np.full((1, 8), np.nan)}),
+    "infinite": ("network", network_arrays() | {"b2": np.array(np.inf)}),
+    "huge": ("trees", tree_arrays() | {"threshold": np.full((1, 3), 1e7)}),
+    "wrong shape": ("trees", tree_arrays() | {"leaf": np.zeros((1, 7))}),
+    "wrong type": ("trees", tree_arrays() | {"leaf": np.zeros((1, 8), dtype=np.float32)}),
+    "feature unknown": ("trees", tree_arrays() | {"feature": np.full((1, 3), float(len(FEATURES)))}),
+    "feature between": ("trees", tree_arrays() | {"feature": np.full((1, 3), 0.5)}),
+    "too many trees": ("trees", tree_arrays() | {"feature": np.zeros((201, 3))}),
+    "too deep": ("trees", tree_arrays() | {"feature": np.zeros((1, 7))}),
+    "too wide": ("network", network_arrays(width=65)),
+    "no scale": ("network", network_arrays() | {"scale": np.zeros(len(FEATURES))}),
+    "typical zero": ("trees", tree_arrays(typical=0.0)),
+    "more than a block": ("trees", tree_arrays() | {"more": np.zeros(1)}),
+    "less than a block": ("trees", {"leaf": np.zeros((1, 8))}),
+    "another kind": ("pickle", tree_arrays()),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_a_poisoned_block_is_refused(name: str) -> None:
+    kind, arrays = BAD[name]
+    with pytest.raises(ValueError):
+        block_from_arrays("vpd_kpa", kind, False, arrays, "")
