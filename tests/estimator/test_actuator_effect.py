@@ -103,9 +103,9 @@ class Bench:
         self.values: list[float | None] = [24.0, 55.0, 450.0, 23.0, 18_000.0, 20.0]
         self.told: list[AnomalyV1] = []
 
-    def run(self, seconds: float, per_s: dict[int, float] | None = None, gas_s: float = 0.0, **on: str) -> Bench:
+    def run(self, seconds: float, per_s: dict[int, float] | None = None, gas_s: float = 0.0, /, **on: str) -> Bench:
         """Time with these relays; `per_s` moves readings (by index) at a steady pace."""
-        outputs = Outputs(**{**ALL_OFF, "light": "ON", "circulation_fan": "ON", **on})
+        outputs = Outputs.model_validate({**ALL_OFF, "light": "ON", "circulation_fan": "ON", **on})
         for _ in range(int(seconds / 10.0)):
             self.t_s += 10.0
             for at, pace in (per_s or {}).items():
@@ -122,7 +122,7 @@ class Bench:
 
 def strokes(bench: Bench, count: int, per_s: dict[int, float] | None = None, output: str = MIST.name) -> Bench:
     for _ in range(count):
-        bench.run(300.0).run(200.0, per_s, **{output: "ON"})
+        bench.run(300.0).run(200.0, per_s, 0.0, **{output: "ON"})
     return bench
 
 
@@ -200,13 +200,13 @@ def test_a_tent_like_its_room_expects_nothing_of_the_exhaust() -> None:
 def test_gas_that_does_not_come_is_told_though_a_dose_lies_between_two_samples() -> None:
     bench, given = Bench(), 0.0
     for _ in range(2):
-        bench.run(600.0, gas_s=given)
+        bench.run(600.0, None, given)
         given += 8.0
-        bench.run(300.0, gas_s=given)
+        bench.run(300.0, None, given)
     assert [a.subject for a in bench.told] == [GAS.name]
-    bench.run(600.0, gas_s=given)
+    bench.run(600.0, None, given)
     given += 8.0
-    bench.run(10.0, gas_s=given).run(290.0, {2: 0.5}, gas_s=given)
+    bench.run(10.0, None, given).run(290.0, {2: 0.5}, given)
     assert [a.phase for a in bench.told] == ["OPENED", "CLEARED"]
 
 

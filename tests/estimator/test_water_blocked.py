@@ -18,8 +18,8 @@ from tests.estimator.days import NOON, Drive, devices
 HOUR_S = 3_600.0
 
 
-def holding(*names: str, **fields: bool) -> DeviceStatusV1:
-    return devices(NOON, faults=tuple(LatchedFault(id=0, name=name) for name in names), **fields)
+def holding(*names: str, mcu_connected: bool = True) -> DeviceStatusV1:
+    return devices(NOON, faults=tuple(LatchedFault(id=0, name=name) for name in names), mcu_connected=mcu_connected)
 
 
 def remind(hours: float, soil_pct: tuple[float, ...], per_h: float = 0.0, *names: str) -> list[tuple[float, AnomalyV1]]:
@@ -79,7 +79,7 @@ def test_it_ends_when_the_fault_is_cleared_and_not_when_the_board_is_away() -> N
 
 
 def test_each_reminder_reaches_the_person() -> None:
-    """Through the filter of notifications with its defaults: a repetition is a message, and the last ones are alarms."""
+    """Through the filter of notifications with its defaults: a repetition is a message, the last are alarms."""
     filter_ = NotificationFilter(RuleSettings(), 20)
     sent = []
     for hours, anomaly in remind(30.0, (40.0, 35.0), -0.5):
