@@ -1,8 +1,16 @@
 """Build the board and run it for ever. Kept tiny and as source: it is the last file a flash may touch."""
 
-import micropython
+try:
+    import micropython
 
-micropython.kbd_intr(-1)  # MicroPython switched it on for this file: from here on 0x03 is a byte like any other
+    micropython.kbd_intr(-1)  # MicroPython switched it on for this file: from here on 0x03 is a byte like any other
+    # One that came before is raised at the next jump: the loop has one, within this `try`, whose own end lies outside.
+    for _ in (0, 1):
+        pass
+except BaseException:
+    import micropython
+
+    micropython.kbd_intr(-1)
 
 
 def run():
@@ -30,15 +38,6 @@ def run():
     app.run(settled)
 
 
-def let_it_pass():
-    """A 0x03 that came before the first line of this file is raised here, at the next jump, and does no harm."""
-    try:
-        for _ in (0, 1):
-            pass
-    except KeyboardInterrupt:
-        pass
-
-
 def main():
     """Run, unless a person or three failed starts ask for the prompt; whatever else ends it, begin anew."""
     try:
@@ -58,5 +57,4 @@ def main():
             machine.reset()
 
 
-let_it_pass()
 main()

@@ -296,6 +296,7 @@ LIMITS: dict[str, int] = {
     "level_latch_ms": 15_000,
     "latch_forget_ms": 10_000,
     "float_open_ms": 1_000,
+    "probe_span_least_counts": 2_000,
     "survival_light_least_s": 21_600,
     "survival_water_least_ml": 100,
     "survival_soil_least_pct": 5,

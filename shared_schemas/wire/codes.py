@@ -159,6 +159,7 @@ EVENTS: tuple[tuple[str, str, str], ...] = (
     ("manual", "1 manual override began, 0 ended", "0"),
     ("save_failed", "failures so far", "0"),
     ("bus_recovered", "recoveries of the I2C bus since the start", "1 the lines are free, 0 one is still held"),
+    ("config_dropped", "key", "stored value that today's bounds refuse; the default is in force"),
 )
 """Kinds of event with the meaning of their two details; the wire id is the position. New ones only at the end."""
 
@@ -221,6 +222,14 @@ FAULTS: tuple[Fault, ...] = (
         (),
         "The board restarted again and again: look at its power supply and at the pump's diode. Each restart counts a"
         " share of water and light as spent.",
+    ),
+    Fault(
+        12,
+        "config_bounds",
+        "host",
+        (),
+        "Stored settings lie outside today's bounds, so their defaults are in force; the events config_dropped name"
+        " them. Set or calibrate them again.",
     ),
 )
 """All faults; bit n of `faults` is wire_id n. One that blocks every output brings the board to FAULT."""

@@ -18,7 +18,7 @@ def holding(name: str) -> DeviceStatusV1:
 
 
 def test_the_harmless_ones_are_those_that_block_nothing() -> None:
-    assert {"restarts", "counters_lost", "config_lost", "watchdog_reset"} == HARMLESS
+    assert {"restarts", "counters_lost", "config_lost", "config_bounds", "watchdog_reset"} == HARMLESS
     assert blocking_faults(None) == ()
     assert blocking_faults(holding("from_a_newer_board")) == ("from_a_newer_board",)
 

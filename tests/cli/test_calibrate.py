@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import typer
 from tomato_host.board.calibration import pump_values, soil_values
+from tomato_host.board.events import Sample
 from tomato_host.board.port import SerialPort
 from tomato_host.board.session import BoardSession
 from tomato_host.cli import board_client, calibrate
@@ -47,6 +48,37 @@ def test_the_board_reads_a_probe_and_takes_the_two_points(bench: DirectClient) -
     bench.configure(values)
     for key, value in values.items():
         assert bench.result(bench.session.configure(key, None)).value == value
+
+
+def test_points_the_other_way_round_are_refused_by_the_host_and_by_the_board(bench: DirectClient) -> None:
+    with pytest.raises(TomatoError, match="swapped"):
+        soil_values(1, 24_000, 51_000, 5.0, 48.0)
+    swapped = {"soil_p1_dry_raw": 24_000, "soil_p1_wet_raw": 51_000}
+    with pytest.raises(TomatoError, match="bad_value") as raised:
+        bench.configure(swapped)
+    assert "soil_p1_wet_raw" in str(raised.value)
+    assert bench.settings(("soil_p1_wet_raw",)) == {"soil_p1_wet_raw": 0}, "without points, and so it says"
+
+
+def test_calibrating_one_probe_leaves_the_other_alone(bench: DirectClient) -> None:
+    def moistures() -> tuple[float, float]:
+        sample = bench.until(lambda e: e if isinstance(e, Sample) and not e.backlog else None, 30_000)
+        return sample.values["soil_p1_pct"], sample.values["soil_p2_pct"]
+
+    bench.until(lambda e: None, 3_000)
+    first, second = moistures()
+    bench.configure(soil_values(1, 51_000, 24_000, 5.0, 48.0))
+    bench.until(lambda e: None, 12_000)
+    first_then, second_then = moistures()
+    assert abs(first_then - first) > 5.0
+    assert second_then == pytest.approx(second, abs=0.5)
+
+
+def test_any_old_points_give_way_to_any_new_ones(bench: DirectClient) -> None:
+    for dry, wet in ((15_000, 5_000), (60_000, 40_000), (15_000, 5_000)):
+        values = soil_values(2, dry, wet, 5.0, 48.0)
+        bench.configure(values)
+        assert bench.settings(tuple(values)) == values
 
 
 def test_the_pump_runs_once_and_the_rate_is_taken(bench: DirectClient) -> None:
@@ -88,6 +120,8 @@ def test_latched_faults_are_listed_and_cleared_by_name(bench: DirectClient, monk
     ("dry", "wet", "dry_pct", "wet_pct"),
     [
         (50_000, 49_000, 5.0, 45.0),
+        (49_000, 50_000, 5.0, 45.0),
+        (24_000, 51_000, 5.0, 45.0),
         (50_000, 70_000, 5.0, 45.0),
         (50_000, 20_000, -1.0, 45.0),
         (50_000, 20_000, 31.0, 45.0),
@@ -132,10 +166,15 @@ def test_the_wizard_and_the_script_say_what_the_board_took(
     script = CliRunner().invoke(calibrate.app, ["pump", *HERE, "--seconds", "10", "--ml", "187", "--json"])
     assert json.loads(script.stdout) == {"set": {"pump_ul_per_s": 18_700}}
     words = ["soil", *HERE, "--probe", "2", "--wet-raw", "20000"]
-    wizard = CliRunner().invoke(calibrate.app, words, input="y\n5\n45\n")
+    aborted = CliRunner().invoke(calibrate.app, words, input="y\n5\n45\nn\n")
+    assert aborted.exit_code == 1 and bench.settings(("soil_p2_wet_raw",)) == {"soil_p2_wet_raw": 22_000}
+    wizard = CliRunner().invoke(calibrate.app, words, input="y\n5\n45\ny\n")
     assert wizard.exit_code == 0, wizard.output
-    assert "The dry point reads" in wizard.stdout and "soil_wet_pct = 4500" in wizard.stdout
+    assert "The dry point reads" in wizard.stdout and "soil_p2_wet_pct = 4500" in wizard.stdout
+    before, _, after = wizard.stdout.partition("Write it?")
+    assert "soil_p2_wet_pct: 100 -> 45 %" in before and "The board accepted" in after
+    assert "at 20000 counts probe 2 reads 100.0 % now, 45.0 % then" in before and "probe 1" not in before
     bench.until(lambda event: None, 62_000)
-    pumped = CliRunner().invoke(calibrate.app, ["pump", *HERE, "--dose-ml", "50"], input="y\n50\n")
+    pumped = CliRunner().invoke(calibrate.app, ["pump", *HERE, "--dose-ml", "50"], input="y\n50\ny\n")
     assert pumped.exit_code == 0, pumped.output
     assert "pump_ul_per_s" in pumped.stdout

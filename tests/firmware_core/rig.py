@@ -1,5 +1,8 @@
 """A core on the bench: settable time, a flash in memory, good readings. Runs on CPython and on the MicroPython VM."""
 
+import binascii
+import struct
+
 from tomato import contract as c
 from tomato.core import slots
 from tomato.core.board import Core
@@ -23,6 +26,18 @@ GOOD = {
 STATES = ("boot", "safe", "ready", "leased", "survival", "fault")
 DOSE = (60_000, 60_000, 60_000, 60_000, 60_000, 100, 10_000)
 """A modest request for each output, by wire id."""
+
+
+N_CONFIG = len(c.CONFIG)
+
+
+def config_record(*pairs, items=N_CONFIG, generation=3):
+    """A whole stored configuration of the defaults, with key, value, key, value... in their place."""
+    values = [row[3] for row in c.CONFIG][:items]
+    for at in range(0, len(pairs), 2):
+        values[pairs[at]] = pairs[at + 1]
+    body = struct.pack("<HBBI", 0x4743, 1, items, generation) + b"".join(struct.pack("<i", v) for v in values)
+    return body + struct.pack("<I", binascii.crc32(body))
 
 
 class MemoryStore:

@@ -5,6 +5,7 @@ MicroPython arms the console's interrupt anew for each file that it runs, so it 
 
 from __future__ import annotations
 
+import ast
 import builtins
 import dis
 import sys
@@ -197,7 +198,23 @@ def test_no_line_of_boot_or_main_is_armed_after_the_first_few(chip: Chip) -> Non
     chip.power_on()
     assert armed_at == [False]
     main = (ROOT / "main.py").read_text().split('"""', 2)[2].strip().splitlines()
-    assert main[:2] == ["import micropython", ""] and main[2].startswith("micropython.kbd_intr(-1)")
+    assert main[:3] == ["try:", "    import micropython", ""] and main[3].startswith("    micropython.kbd_intr(-1)")
+
+
+@pytest.mark.parametrize("name", ["boot.py", "main.py"])
+def test_nothing_before_the_first_try_of_a_root_file_can_raise_a_0x03(name: str) -> None:
+    """No jump, so a chip raises nothing there: the VM's stand-in arms at that `try` (twin/vm/pyexec.py)."""
+    tree = ast.parse((ROOT / name).read_text())
+    first = next(i for i, node in enumerate(tree.body) if isinstance(node, ast.Try))
+    straight = (ast.Expr, ast.Import, ast.ImportFrom, ast.Assign, ast.FunctionDef)
+    jumps = (ast.For, ast.While, ast.If, ast.IfExp, ast.BoolOp, ast.Try, ast.With, ast.comprehension, ast.Assert)
+    for node in tree.body[:first]:
+        assert isinstance(node, straight), ast.dump(node)
+        if not isinstance(node, ast.FunctionDef):
+            assert not [part for part in ast.walk(node) if isinstance(part, jumps)]
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            named = {node.module} if isinstance(node, ast.ImportFrom) else {alias.name for alias in node.names}
+            assert named <= {"sys", "machine", "micropython"}, "a module of a file runs its own jumps"
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit, ValueError, MemoryError])

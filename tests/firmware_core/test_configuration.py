@@ -6,7 +6,9 @@ import struct
 from tomato import contract as c
 from tomato.core import configuration, slots
 
-from tests.firmware_core.rig import MemoryStore, Rig, in_state
+from tests.firmware_core.rig import MemoryStore, Rig, config_record, in_state
+
+N_ITEMS = len(c.CONFIG)
 
 
 def put(rig, key, value):
@@ -38,6 +40,10 @@ def test_every_entry_takes_its_bounds_and_nothing_beyond():
         rig.send(c.M_CONFIG, config_key=key, config_value=lowest - 1)
         assert put(rig, key, highest + 1) == c.R_BAD_VALUE, row
         assert rig.core.config[key] == row[3]
+        if key in (c.CFG_SOIL_P1_DRY_RAW, c.CFG_SOIL_P2_DRY_RAW):
+            rig.core.config[key + 1] = 0  # its partner bounds it, see the tests of the points below
+        if key in (c.CFG_SOIL_P1_WET_RAW, c.CFG_SOIL_P2_WET_RAW):
+            rig.core.config[key - 1] = 0
         assert put(rig, key, lowest) == c.R_NONE
         assert rig.core.config[key] == lowest
         assert put(rig, key, highest) == c.R_NONE
@@ -189,6 +195,102 @@ def test_a_stored_value_out_of_range_gives_way_to_the_default():
     again = Rig(rig.store)
     assert again.core.config[c.CFG_SURVIVAL_DOSE_ML] == 100
     assert again.core.config[c.CFG_FLOW_PULSES_PER_L] == 500
+
+
+def told(rig):
+    """(key, stored value) of every entry that the board says it dropped."""
+    return rig.events(c.EV_CONFIG_DROPPED)
+
+
+def with_record(*pairs, items=N_ITEMS, config=None):
+    store = MemoryStore()
+    store.records["config.a"] = config_record(*pairs, items=items)
+    return Rig(store, config)
+
+
+def test_a_stored_value_that_the_bounds_refuse_is_told_shown_and_written_anew():
+    rig = with_record(c.CFG_SURVIVAL_DOSE_ML, 251, c.CFG_PUMP_UL_PER_S, 10_000, c.CFG_FLOW_PULSES_PER_L, 500)
+    assert told(rig) == [(c.CFG_PUMP_UL_PER_S, 10_000), (c.CFG_SURVIVAL_DOSE_ML, 251)]
+    assert rig.core.config[c.CFG_PUMP_UL_PER_S] == 20_000
+    assert rig.core.config[c.CFG_FLOW_PULSES_PER_L] == 500, "the others are kept"
+    assert rig.core.health(rig.t)[c.F_FAULTS] == 1 << c.FAULT_CONFIG_BOUNDS
+    assert rig.core.faults.cause[c.FAULT_CONFIG_BOUNDS] == c.CFG_PUMP_UL_PER_S
+    rig.run(70_000, 1_000)
+    again = Rig(rig.store)
+    assert told(again) == [], "told once"
+    assert again.fault(c.FAULT_CONFIG_BOUNDS), "shown until somebody has seen it"
+    again.leased()
+    assert again.send(c.M_CLEAR_FAULT, fault=c.FAULT_CONFIG_BOUNDS)[c.F_REASON] == c.R_NONE
+
+
+def test_a_whole_record_within_its_bounds_is_no_news():
+    rig = with_record(c.CFG_FLOW_PULSES_PER_L, 500)
+    assert told(rig) == [] and not rig.fault(c.FAULT_CONFIG_BOUNDS) and not rig.core.configuration.dirty
+    assert rig.core.configuration.generation == 3
+
+
+def test_a_record_of_before_gives_both_probes_the_water_contents_they_shared():
+    rig = with_record(c.CFG_SOIL_P1_DRY_PCT, 500, c.CFG_SOIL_P1_WET_PCT, 4_800, c.CFG_SOIL_P2_WET_RAW, 23_000, items=18)
+    config = rig.core.config
+    assert [config[key] for key in (16, 17, 18, 19)] == [500, 4_800, 500, 4_800]
+    assert config[c.CFG_SOIL_P2_WET_RAW] == 23_000
+    assert not rig.fault(c.FAULT_CONFIG_LOST) and told(rig) == []
+    rig.leased()
+    put(rig, c.CFG_SOIL_P2_WET_PCT, 5_500)
+    rig.run(61_000, 1_000)
+    again = Rig(rig.store)
+    assert [again.core.config[key] for key in (16, 17, 18, 19)] == [500, 4_800, 500, 5_500]
+    assert again.core.configuration.generation == 4
+
+
+def test_a_record_with_another_number_of_entries_is_none():
+    for items in (17, 19):
+        assert with_record(items=items).fault(c.FAULT_CONFIG_LOST)
+    cut = config_record(items=18)
+    assert not configuration.sound(cut[:-4])
+    assert not configuration.sound(cut[:11])
+    assert configuration.sound(cut)
+
+
+POINTS = ((c.CFG_SOIL_P1_DRY_RAW, c.CFG_SOIL_P1_WET_RAW), (c.CFG_SOIL_P2_DRY_RAW, c.CFG_SOIL_P2_WET_RAW))
+
+
+def test_dry_and_wet_swapped_are_refused_with_the_bound():
+    for dry, wet in POINTS:
+        rig = in_state("leased")
+        answer = rig.send(c.M_CONFIG, config_key=dry, config_value=23_999)
+        assert (answer[c.F_REASON], answer[c.F_VALUE], answer[c.F_BOUND]) == (c.R_BAD_VALUE, dry, 24_000)
+        answer = rig.send(c.M_CONFIG, config_key=wet, config_value=50_001)
+        assert (answer[c.F_REASON], answer[c.F_VALUE], answer[c.F_BOUND]) == (c.R_BAD_VALUE, wet, 50_000)
+        assert (rig.core.config[dry], rig.core.config[wet]) == (52_000, 22_000)
+        assert put(rig, dry, 24_000) == c.R_NONE
+        assert put(rig, wet, 22_000) == c.R_NONE
+        other = POINTS[1] if dry == c.CFG_SOIL_P1_DRY_RAW else POINTS[0]
+        assert (rig.core.config[other[0]], rig.core.config[other[1]]) == (52_000, 22_000)
+
+
+def test_any_two_points_can_be_set_by_taking_one_away_first():
+    rig = in_state("leased")
+    for dry, wet in POINTS:
+        assert [put(rig, wet, 0), put(rig, dry, 15_000), put(rig, wet, 5_000)] == [c.R_NONE] * 3
+        assert [put(rig, dry, 0), put(rig, wet, 40_000), put(rig, dry, 60_000)] == [c.R_NONE] * 3
+
+
+def test_stored_points_that_contradict_the_probe_leave_it_without_points():
+    rig = with_record(c.CFG_SOIL_P1_DRY_RAW, 23_000, c.CFG_SOIL_P1_WET_RAW, 51_000)
+    assert told(rig) == [(c.CFG_SOIL_P1_DRY_RAW, 23_000), (c.CFG_SOIL_P1_WET_RAW, 51_000)]
+    config = rig.core.config
+    assert (config[c.CFG_SOIL_P1_DRY_RAW], config[c.CFG_SOIL_P1_WET_RAW]) == (0, 0)
+    assert (config[c.CFG_SOIL_P2_DRY_RAW], config[c.CFG_SOIL_P2_WET_RAW]) == (52_000, 22_000)
+    assert rig.fault(c.FAULT_CONFIG_BOUNDS)
+
+
+def test_one_point_out_of_bounds_takes_the_other_with_it():
+    rig = with_record(c.CFG_SOIL_P2_DRY_RAW, 65_000, c.CFG_SOIL_P2_WET_RAW, 24_000)
+    assert told(rig) == [(c.CFG_SOIL_P2_DRY_RAW, 65_000), (c.CFG_SOIL_P2_WET_RAW, 24_000)]
+    assert (rig.core.config[c.CFG_SOIL_P2_DRY_RAW], rig.core.config[c.CFG_SOIL_P2_WET_RAW]) == (0, 0)
+    rig = with_record(c.CFG_SOIL_P2_DRY_RAW, 50_000, c.CFG_SOIL_P2_WET_RAW, 65_000)
+    assert told(rig) == [(c.CFG_SOIL_P2_WET_RAW, 65_000), (c.CFG_SOIL_P2_DRY_RAW, 50_000)]
 
 
 def test_a_torn_configuration_falls_back_to_the_other_slot():

@@ -16,7 +16,7 @@ from tomato_host.board.events import BoardEvent
 
 from shared_schemas.wire import EVENTS, FAULTS, REASON_TABLE, RESERVED_EVENTS, RESET_CAUSES, WHY_TABLE
 from tests.firmware_core.bench_hal import BenchHal
-from tests.firmware_core.rig import MemoryStore, Rig, in_state
+from tests.firmware_core.rig import MemoryStore, Rig, config_record, in_state
 
 ROOT = Path(__file__).resolve().parents[2]
 RUNBOOK = (ROOT / "docs" / "runbook.md").read_text(encoding="utf-8")
@@ -106,6 +106,12 @@ def a_setting() -> Core:
     return rig.core
 
 
+def a_stored_value_of_before() -> Core:
+    store = MemoryStore()
+    store.records["config.a"] = config_record(c.CFG_SURVIVAL_DOSE_ML, 251)
+    return Rig(store).core
+
+
 def a_dry_pot_alone() -> Core:
     rig = Rig()
     rig.readings[c.S_SOIL_P1_PCT] = 1_000
@@ -147,6 +153,7 @@ SENT_BY: dict[str, Callable[[], Core]] = {
     "estop": pressed_stop,
     "button": a_held_button,
     "config": a_setting,
+    "config_dropped": a_stored_value_of_before,
     "sensor_lost": lost_and_back,
     "sensor_back": lost_and_back,
     "counters": boot,

@@ -244,9 +244,9 @@ def test_a_dry_pump_is_stopped_after_three_seconds_and_latches():
     assert refused(rig, c.OUT_WATER_PUMP)[0] == c.R_NONE
 
 
-def dry_dose(rig):
+def dry_dose(rig, ml=200):
     rig.flow_per_s = 0
-    assert rig.pulse(c.OUT_WATER_PUMP, 200) == c.R_NONE
+    assert rig.pulse(c.OUT_WATER_PUMP, ml) == c.R_NONE
     rig.run(3_050)
     assert rig.last()[2] == c.R_NO_FLOW
 
@@ -266,6 +266,33 @@ def test_air_in_the_hose_is_forgiven_when_water_comes_at_the_second_or_third_try
         rig.run(61_000)
         dry_dose(rig)
         assert rig.core.flow.wait_ms > 299_000, "and the count begins anew"
+
+
+def test_the_tries_of_a_dry_pump_survive_restarts_and_its_rest_begins_anew():
+    rig = in_state("leased")
+    for tries, rest_ms in ((1, 300_000), (2, 1_800_000)):
+        dry_dose(rig)
+        rig.run(61_000, 1_000)
+        assert not rig.core.saver.wanted, "written, and no more to write"
+        rig = Rig(rig.store)
+        rig.flow_per_s = 0
+        assert (rig.core.flow.dry_runs, rig.core.flow.wait_ms) == (tries, rest_ms)
+        rig.leased()
+        assert rig.pulse(c.OUT_WATER_PUMP, 50) in (c.R_NO_FLOW, c.R_MIN_PAUSE)
+        rig.run(3_900_000, 1_000)  # the rest, and the hour in which the restart counts as water
+    dry_dose(rig, 100)
+    assert rig.fault(c.FAULT_NO_FLOW), "the third, though two restarts lay between"
+
+
+def test_forgiven_tries_are_forgiven_after_a_restart_too():
+    rig = in_state("leased")
+    dry_dose(rig)
+    rig.run(400_000, 1_000)
+    rig.flow_per_s = 9
+    assert rig.pulse(c.OUT_WATER_PUMP, 100) == c.R_NONE
+    rig.run(70_000, 1_000)
+    again = Rig(rig.store)
+    assert (again.core.flow.dry_runs, again.core.flow.wait_ms) == (0, 0)
 
 
 def test_between_the_tries_the_pump_rests():

@@ -370,6 +370,42 @@ def test_an_uncalibrated_probe_gives_raw_counts_only() -> None:
     assert why(inputs, c.S_SOIL_P1_PCT) == c.WHY_UNCALIBRATED
 
 
+def test_points_that_contradict_a_capacitive_probe_are_no_calibration() -> None:
+    cap = driver("capacitive")
+    for dry, wet, reason in (
+        (24_000, 22_000, c.WHY_NONE),
+        (23_999, 22_000, c.WHY_UNCALIBRATED),
+        (22_000, 52_000, c.WHY_UNCALIBRATED),
+        (52_000, 0, c.WHY_UNCALIBRATED),
+        (0, 22_000, c.WHY_UNCALIBRATED),
+    ):
+        inputs = Inputs()
+        config = list(CONFIG)
+        config[c.CFG_SOIL_P1_DRY_RAW], config[c.CFG_SOIL_P1_WET_RAW] = dry, wet
+        cap.CapacitiveProbe(fake.ADC([30_000]), 0).collect(0, inputs, config)
+        assert why(inputs, c.S_SOIL_P1_PCT) == reason, (dry, wet)
+
+
+def test_each_probe_has_its_own_points() -> None:
+    """Calibrating probe 1 does not move what probe 2 reads."""
+    cap = driver("capacitive")
+    inputs = Inputs()
+    config = list(CONFIG)
+    both = [cap.CapacitiveProbe(fake.ADC([40_000]), n) for n in (0, 1)]
+    for part in both:
+        part.collect(0, inputs, config)
+    assert inputs.value[c.S_SOIL_P1_PCT] == inputs.value[c.S_SOIL_P2_PCT] == 4_000
+    config[c.CFG_SOIL_P1_DRY_RAW], config[c.CFG_SOIL_P1_WET_RAW] = 50_000, 24_000
+    config[c.CFG_SOIL_P1_DRY_PCT], config[c.CFG_SOIL_P1_WET_PCT] = 500, 4_800
+    for part in both:
+        part.collect(0, inputs, config)
+    assert (inputs.value[c.S_SOIL_P1_PCT], inputs.value[c.S_SOIL_P2_PCT]) == (2_153, 4_000)
+    config[c.CFG_SOIL_P2_DRY_PCT], config[c.CFG_SOIL_P2_WET_PCT] = 1_000, 5_500
+    for part in both:
+        part.collect(0, inputs, config)
+    assert (inputs.value[c.S_SOIL_P1_PCT], inputs.value[c.S_SOIL_P2_PCT]) == (2_153, 2_800)
+
+
 class Part:
     """Stands in for a driver in the schedule."""
 

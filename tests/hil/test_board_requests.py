@@ -14,7 +14,7 @@ from tests.guardrails.proposals import proposal
 from tests.incidents.loop import Loop
 from tests.incidents.running_host import RunningHost, Tent, running_host, until
 
-SOIL = {"soil_p1_dry_raw": 51_000, "soil_p1_wet_raw": 24_000, "soil_dry_pct": 500, "soil_wet_pct": 4_800}
+SOIL = {"soil_p1_dry_raw": 51_000, "soil_p1_wet_raw": 24_000, "soil_p1_dry_pct": 500, "soil_p1_wet_pct": 4_800}
 
 
 @pytest.fixture
@@ -33,7 +33,9 @@ def test_the_board_takes_a_calibration_and_says_so(loop: Loop) -> None:
     (reported,) = loop.events("person_calibrate_answered")
     assert asked.text == "season begins" and asked.ts <= reported.ts
     assert reported.data["ok"] is True and "soil_p1_dry_raw = 51000" in reported.text
-    assert [e.data["a"] for e in loop.events("config")] == [1, 2, 16, 17], "the board's own record of it"
+    assert [e.data["a"] for e in loop.events("config")] == [2, 1, 16, 17, 2], "the board's own record of it"
+    read = loop.ask(new_request("settings", "", names=(*SOIL, "soil_p2_dry_pct")), 5.0)
+    assert read is not None and read.ok and read.values == {**SOIL, "soil_p2_dry_pct": 0}
 
 
 @pytest.mark.parametrize(

@@ -92,7 +92,8 @@ class Board:
         assert self._process is not None
         if self._process.poll() is not None:
             asked = next((r for r in reversed(self.reports) if r.startswith(("reset", "power"))), "")
-            assert asked.startswith("reset"), "the VM died without a reset, so a chip would hang"
+            why = f"the VM ended by itself ({self._process.returncode}), so a chip would hang"
+            assert asked.startswith("reset"), why
             os.close(self._side)
             assert self.starts < MOST_STARTS, self.reports
             self.power_on()

@@ -61,6 +61,9 @@ class Core:
         self.saver.restore()
         if not self.configuration.load():
             self.faults.latch(c.FAULT_CONFIG_LOST, 0, 0)
+        for key, value in self.configuration.dropped:
+            self.faults.latch(c.FAULT_CONFIG_BOUNDS, 0, key)
+            self.events.push(0, c.EV_CONFIG_DROPPED, key, requests.small(value))
 
     # -- time
 

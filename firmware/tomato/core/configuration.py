@@ -14,6 +14,10 @@ N_CONFIG = len(c.CONFIG)
 _MAGIC = 0x4743
 _RECORD = "<HBBI%di" % N_CONFIG
 RECORD_BYTES = struct.calcsize(_RECORD) + 4
+# Records of before: number of entries -> where each later entry comes from. 18: both probes shared the water contents.
+_OLDER = {18: (c.CFG_SOIL_P1_DRY_PCT, c.CFG_SOIL_P1_WET_PCT)}
+_HEAD = 8
+PROBES = ((c.CFG_SOIL_P1_DRY_RAW, c.CFG_SOIL_P1_WET_RAW), (c.CFG_SOIL_P2_DRY_RAW, c.CFG_SOIL_P2_WET_RAW))
 
 PCT_SCALE = c.SENSORS[c.S_SOIL_P1_PCT][1]
 
@@ -33,22 +37,63 @@ class Configuration:
         self.dirty = False
         self.slots = slots.Slots(store, "config", sound, slots.generation)
         self.is_default = True
+        self.dropped = []
 
     def load(self):
-        """Take the newest whole record; False when there is none and the defaults are in force."""
+        """Take the newest whole record; False when there is none and the defaults are in force.
+
+        `dropped` then holds (key, stored value) of every entry that today's bounds refuse: its default is in force, and
+        is written in its place.
+        """
         record, _ = self.slots.load()
         if record is not None:
-            fields = struct.unpack(_RECORD, record[:-4])
-            self.generation = fields[3]
-            for key in range(N_CONFIG):
-                if self.allowed(key, fields[4 + key]) == c.R_NONE:
-                    self.values[key] = fields[4 + key]
+            self.generation = slots.generation(record)
+            self._take(stored(record))
             self.is_default = False
+            self.dirty = bool(self.dropped)
         self._seal()
         return not self.is_default
 
+    def _take(self, values):
+        for key in range(N_CONFIG):
+            if self._within(key, values[key]) == c.R_NONE:
+                self.values[key] = values[key]
+            else:
+                self.dropped.append((key, values[key]))
+        refused = [key for key, _ in self.dropped]
+        for points in PROBES:
+            dry, wet = points
+            if dry in refused or wet in refused or self._crossed(dry, self.values[dry]):
+                # One point of the probe's own and one by default are no calibration, and of two that contradict each
+                # other nobody knows which is wrong. Without points the probe gives no value, and says why.
+                for key in points:
+                    self.values[key] = 0
+                    if key not in refused:
+                        self.dropped.append((key, values[key]))
+
     def allowed(self, key, value):
         """R_NONE, or why this value may not be set; `self.bound` then holds the bound it broke."""
+        reason = self._within(key, value)
+        if not reason and self._crossed(key, value):
+            return c.R_BAD_VALUE
+        return reason
+
+    def _crossed(self, key, value):
+        """True when a probe would read more counts wet than dry, or hardly fewer: no capacitive probe does.
+
+        0 is a point that is not set: two points are changed by taking one away first.
+        """
+        for dry, wet in PROBES:
+            if key == dry and value and self.values[wet]:
+                self.bound = self.values[wet] + c.PROBE_SPAN_LEAST_COUNTS
+                return value < self.bound
+            if key == wet and value and self.values[dry]:
+                self.bound = self.values[dry] - c.PROBE_SPAN_LEAST_COUNTS
+                return value > self.bound
+        return False
+
+    def _within(self, key, value):
+        """R_NONE, or why this entry alone may not have this value."""
         self.bound = 0
         if type(key) is not int or not 0 <= key < N_CONFIG:
             return c.R_BAD_KEY
@@ -123,10 +168,21 @@ class Configuration:
 
 
 def sound(record):
-    """True for a whole configuration record of this version."""
-    if record is None or len(record) != RECORD_BYTES:
+    """True for a whole configuration record, of this version or of one before."""
+    if record is None or len(record) < _HEAD + 4:
         return False
     magic, version, items = struct.unpack("<HBB", record[:4])
-    if magic != _MAGIC or version != 1 or items != N_CONFIG:
+    if magic != _MAGIC or version != 1 or (items != N_CONFIG and items not in _OLDER):
+        return False
+    if len(record) != _HEAD + 4 * items + 4:
         return False
     return binascii.crc32(record[:-4]) == struct.unpack("<I", record[-4:])[0]
+
+
+def stored(record):
+    """All values of a sound record, by key; what a record of before does not have comes from where it came then."""
+    items = record[3]
+    values = list(struct.unpack("<%di" % items, record[_HEAD:-4]))
+    if items != N_CONFIG:
+        values += [values[key] for key in _OLDER[items]]
+    return values

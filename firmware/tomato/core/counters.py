@@ -38,7 +38,10 @@ _U16 = 65_535
 # In the stored word of latched faults the upper byte counts restarts: older firmware reads past it, and it past older.
 _RESTARTS_AT = 24
 _RESTARTS_MOST = 20
-_LATCHED = (1 << _RESTARTS_AT) - 1
+# Two bits below it: doses in a row without water. Older firmware does not look at them, its records have none.
+_DRY_AT = 22
+_DRY_MOST = 3
+_LATCHED = (1 << _DRY_AT) - 1
 
 
 class Window:
@@ -108,6 +111,7 @@ class Counters:
         self.lost = False
         self.generation = 0
         self.latched = 0
+        self.dry_runs = 0
         self.light_cycle_s = 0
 
     def elapse(self, dt_ms):
@@ -165,7 +169,8 @@ class Counters:
             last = first + _GROUP_CELLS - 1 if group < _GROUPS - 1 else _DAY_CELLS - 1
             fields += [_units_up(self.day.since(i, first, last)) for i in range(N_OUTPUTS)]
         fields += [self.share(i) // 1000 for i in range(N_OUTPUTS)]
-        body = struct.pack(_RECORD, *(fields + [self.latched | self.restarts << _RESTARTS_AT, self.light_cycle_s]))
+        told = self.latched | self.dry_runs << _DRY_AT | self.restarts << _RESTARTS_AT
+        body = struct.pack(_RECORD, *(fields + [told, self.light_cycle_s]))
         return body + struct.pack("<I", binascii.crc32(body))
 
     def share(self, output):
@@ -202,6 +207,7 @@ class Counters:
             for group in range(_GROUPS):
                 self.day.add(i, fields[4 + N_OUTPUTS * (1 + group) + i] * 1000, group * _GROUP_CELLS)
         self.latched = fields[prepaid + N_OUTPUTS] & _LATCHED
+        self.dry_runs = fields[prepaid + N_OUTPUTS] >> _DRY_AT & _DRY_MOST
         self.restarts = fields[prepaid + N_OUTPUTS] >> _RESTARTS_AT
         if self.generation:
             # Generation 0 is the record of a new board: its first start is no restart.

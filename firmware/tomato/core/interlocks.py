@@ -185,6 +185,11 @@ class FlowWatch:
         self.dry_runs += 1
         return False
 
+    def restore(self, dry_runs):
+        """After a restart: the tries so far count, and the rest after the last one begins anew."""
+        self.dry_runs = min(dry_runs, len(NO_FLOW_PAUSES_MS))
+        self.wait_ms = NO_FLOW_PAUSES_MS[self.dry_runs - 1] if self.dry_runs else 0
+
     def flowed(self):
         """A dose was given to its end, or a person has looked: all is forgiven."""
         self.dry_runs = 0

@@ -38,6 +38,7 @@ class Saver:
             return
         core.used.restore(record, other_lost)
         core.faults.restore(core.used.latched)
+        core.flow.restore(core.used.dry_runs)
         core.survival.cycle_ms = core.used.light_cycle_s * 1000
         core.events.push(0, c.EV_COUNTERS, 1 if core.used.generation else 0, 1 if other_lost else 0)
         if core.used.restarts >= c.RESTARTS_ALARM:
@@ -66,6 +67,9 @@ class Saver:
         core = self.core
         if self.asked or core.configuration.dirty or core.used.latched != core.faults.latched:
             return True
+        if core.used.dry_runs != core.flow.dry_runs:
+            # Or each restart would give a clogged pump its tries anew.
+            return True
         for output in range(pulses.N_OUTPUTS):
             if core.used.low(output, pulses.LARGEST[output]):
                 return True
@@ -91,6 +95,7 @@ class Saver:
 
     def _write(self, core):
         core.used.latched = core.faults.latched
+        core.used.dry_runs = core.flow.dry_runs
         core.used.light_cycle_s = core.survival.cycle_ms // 1000
         good = self.slots.save(core.used.record())
         if good:

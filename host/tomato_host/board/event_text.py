@@ -84,6 +84,15 @@ def _config(a: int, b: int) -> EventText:
     return ("WARNING" if weak else "INFO"), f"Configuration of the board: {name} is {b} now."
 
 
+def _dropped(a: int, b: int) -> EventText:
+    name = _name(_CONFIG, a)
+    if name.endswith("_raw"):
+        then = "so the probe has no points: calibrate it"
+    else:
+        then = "so the default is in force: set it again"
+    return "WARNING", f"The board's stored {name} = {b} contradicts what the board accepts today, {then}."
+
+
 def _forced(a: int, b: int) -> EventText:
     if a:
         return "WARNING", "The board forces ventilation: the air is too hot or holds too much CO2."
@@ -113,6 +122,7 @@ TEXTS: dict[str, Callable[[int, int], EventText]] = {
     "estop": _estop,
     "button": lambda a, b: ("INFO", "The board's button was held: for one minute faults may be cleared by name."),
     "config": _config,
+    "config_dropped": _dropped,
     "sensor_lost": _sensor_lost,
     "sensor_back": lambda a, b: ("INFO", f"{_name(_SENSORS, a)} is back."),
     "counters": _counters,

@@ -8,11 +8,12 @@ several at once beside the deciding loop.
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from shared_schemas.devices import PUMP
+from tomato_host.board.calibration import entries_to_set
 from tomato_host.board.events import BoardEvent, Health, LinkEvent, Result, Sample
 from tomato_host.board.session import BoardSession
 from tomato_host.errors import TomatoError
@@ -56,14 +57,24 @@ def refusal(status: str, reason: str) -> TomatoError:
 def configure(session: BoardSession, values: dict[str, int]) -> Generator[Wait, Any, dict[str, int]]:
     """Set CONFIG entries one by one, each confirmed. A refusal names what was set before it."""
     accepted: dict[str, int] = {}
-    for key, value in values.items():
+    for key, value in entries_to_set(values):
         try:
             yield from result(session.configure(key, value))
         except TomatoError as error:
             before = f" Already set: {', '.join(accepted)}; give all values again." if accepted else ""
             raise TomatoError(error.code, f"{key}: {error.message}{before}", error.next_step) from None
         accepted[key] = value
-    return accepted
+    return {key: accepted[key] for key in values}
+
+
+def read_settings(session: BoardSession, names: Iterable[str]) -> Generator[Wait, Any, dict[str, int]]:
+    """What the board has for these CONFIG entries, as stored integers. Raises as `result`."""
+    found: dict[str, int] = {}
+    for name in names:
+        answer = yield from result(session.configure(name, None))
+        if answer.value is not None:
+            found[name] = answer.value
+    return found
 
 
 def raw_count(session: BoardSession, probe: int) -> Generator[Wait, Any, int]:

@@ -284,6 +284,7 @@ class Brain:
 
     def observe(self, observation: ObservationV1, devices: DeviceStatusV1, vision: VisionV1 | None = None) -> Estimate:
         """Take one observation; late ones (backlog) teach nothing about the present."""
+        self.estimator.believe_room(*self.memory.tent.mean[:2])
         estimate = self.estimator.step(observation, devices, vision)
         if not estimate.late:
             self._observation, self._devices = observation, devices
@@ -402,7 +403,9 @@ class Brain:
                 operator_wants_safe=runtime.operator_wants_safe,
                 operator_acknowledges=runtime.operator_acknowledges,
             )
-        wide_open = [a for a in estimate.open_anomalies if a.type is not AnomalyType.WATER_NOT_ARRIVING]
+        # An output without effect is for a person to look at; the readings are as good as before.
+        trusted = [a for a in estimate.open_anomalies if a.type is not AnomalyType.ACTUATOR_NO_EFFECT]
+        wide_open = [a for a in trusted if a.type is not AnomalyType.WATER_NOT_ARRIVING]
         return Signals(
             now=runtime.now,
             confidence=estimate.confidence,
@@ -411,7 +414,7 @@ class Brain:
             board_faults=blocking_faults(devices),
             leak=seen.leak,
             air_temp_c=seen.air_temp_c,
-            water_not_arriving=len(wide_open) < len(estimate.open_anomalies),
+            water_not_arriving=len(wide_open) < len(trusted),
             critical=tuple(a.type.value for a in wide_open if a.severity is Severity.CRITICAL),
             high=tuple(a.type.value for a in wide_open if a.severity is Severity.HIGH),
             operator_paused=runtime.operator_paused,

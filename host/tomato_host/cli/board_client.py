@@ -27,7 +27,14 @@ LEASE_EVERY_MS = 2_000
 SETTLING_MS = 10_000
 """A board that has just started gives no lease for some seconds."""
 DOSE_MS = 60_000
-PATIENCE_S = {"calibrate": 75.0, "read_probe": 150.0, "dose": 150.0, "clear_fault": 40.0, "faults": 30.0}
+PATIENCE_S = {
+    "calibrate": 75.0,
+    "read_probe": 150.0,
+    "dose": 150.0,
+    "clear_fault": 40.0,
+    "faults": 30.0,
+    "settings": 75.0,
+}
 """How long the host may take for each kind of request: a little longer than it gives the board."""
 
 
@@ -42,6 +49,9 @@ class BoardClient(Protocol):
 
     def configure(self, values: dict[str, int]) -> None:
         """Set CONFIG entries, each confirmed."""
+
+    def settings(self, names: tuple[str, ...]) -> dict[str, int]:
+        """What the board has for these CONFIG entries, as stored integers."""
 
     def clear_fault(self, name: str) -> None:
         """Clear one latched fault."""
@@ -114,6 +124,12 @@ class DirectClient:
         self.until(lambda event: None, 500, lease=True)
         self.do(maintenance.configure(self.session, values), lease=True)
 
+    def settings(self, names: tuple[str, ...]) -> dict[str, int]:
+        """What the board has for these CONFIG entries. Raises TomatoError E-BOARD-REFUSED or E-BOARD-SILENT."""
+        from tomato_host.board import maintenance
+
+        return self.do(maintenance.read_settings(self.session, names))  # type: ignore[no-any-return]  # as annotated
+
     def raw_count(self, probe: int) -> int:
         """The median of a few fresh raw counts of a probe. Raises TomatoError E-CALIBRATE-READING."""
         from tomato_host.board import maintenance
@@ -184,6 +200,10 @@ class HostClient:
     def configure(self, values: dict[str, int]) -> None:
         """As DirectClient.configure."""
         self._ask("calibrate", values=values)
+
+    def settings(self, names: tuple[str, ...]) -> dict[str, int]:
+        """As DirectClient.settings."""
+        return self._ask("settings", names=names).values
 
     def clear_fault(self, name: str) -> None:
         """As DirectClient.clear_fault."""

@@ -24,6 +24,18 @@ def _print_set(values: dict[str, int], as_json: bool) -> None:
     )
 
 
+def _show_changes(client: BoardClient, values: dict[str, int], as_json: bool) -> None:
+    """Print what the board has and what it will have, and ask; nothing with --json. Raises typer.Abort on a no."""
+    from tomato_host.board.calibration import changes
+
+    if as_json:
+        return
+    typer.echo("This will change on the board, and nothing else:")
+    for line in changes(client.settings(tuple(values)), values):
+        typer.echo(f"  {line}")
+    typer.confirm("Write it?", abort=True)
+
+
 def _require(**values: object) -> None:
     """With --json every value must be given. Raises TomatoError E-CALIBRATE-VALUE."""
     absent = [f"--{name.replace('_', '-')}" for name, value in values.items() if value is None]
@@ -75,6 +87,7 @@ def soil(
         dry_raw, dry_pct = _point(client, probe, "dry", dry_raw, dry_pct)
         wet_raw, wet_pct = _point(client, probe, "wet", wet_raw, wet_pct)
         values = soil_values(probe, dry_raw, wet_raw, dry_pct, wet_pct)
+        _show_changes(client, values, as_json)
         client.configure(values)
     finally:
         client.close()
@@ -104,6 +117,7 @@ def pump(
         if ml is None:
             ml = float(typer.prompt("How many ml are in the jug", type=float))
         values = pump_values(seconds, ml)
+        _show_changes(client, values, as_json)
         client.configure(values)
     finally:
         client.close()

@@ -21,7 +21,7 @@ from tomato_host.board.session import BoardSession
 from tomato_host.commands.inbox import Reply, Request
 from tomato_host.errors import TomatoError
 
-KINDS = frozenset({"calibrate", "read_probe", "dose", "clear_fault", "faults"})
+KINDS = frozenset({"calibrate", "settings", "read_probe", "dose", "clear_fault", "faults"})
 """Kinds of request that are handled here."""
 MAX_PENDING = 8
 DOSE_MS = 120_000
@@ -134,6 +134,8 @@ class BoardRequests:
     def _steps(self, request: Request, now_ms: int) -> Generator[Wait, Any, Reply]:
         if request.kind == "calibrate":
             return self._calibrate(request)
+        if request.kind == "settings":
+            return self._settings(request)
         if request.kind == "read_probe":
             return self._read_probe(request)
         if request.kind == "dose":
@@ -144,6 +146,11 @@ class BoardRequests:
         values = yield from maintenance.configure(self._session, checked(request.values))
         listed = ", ".join(f"{key} = {value}" for key, value in values.items())
         return Reply(id=request.id, ok=True, text=f"The board accepted {listed}.", values=values)
+
+    def _settings(self, request: Request) -> Generator[Wait, Any, Reply]:
+        values = yield from maintenance.read_settings(self._session, request.names)
+        listed = ", ".join(f"{name} = {value}" for name, value in values.items())
+        return Reply(id=request.id, ok=True, text=f"The board has {listed}.", values=values)
 
     def _read_probe(self, request: Request) -> Generator[Wait, Any, Reply]:
         try:

@@ -32,12 +32,15 @@ REPLY_LIFETIME_S = 600.0
 POLL_S = 0.05
 
 
-Kind = Literal["action", "mode", "acknowledge", "calibrate", "read_probe", "dose", "clear_fault", "faults", "agent"]
+Kind = Literal[
+    "action", "mode", "acknowledge", "calibrate", "settings", "read_probe", "dose", "clear_fault", "faults", "agent"
+]
 
 REQUIRED_FIELD = {
     "action": "action",
     "mode": "mode",
     "calibrate": "values",
+    "settings": "names",
     "dose": "action",
     "clear_fault": "fault",
     "agent": "agent",
@@ -66,6 +69,8 @@ class Request(BaseModel):
     """For kind `mode`: when the request ends by itself."""
     values: dict[str, int] = {}
     """For kind `calibrate`: CONFIG entries as stored integers."""
+    names: Annotated[tuple[str, ...], Field(max_length=20)] = ()
+    """For kind `settings`: CONFIG entries to read."""
     probe: Literal[1, 2] = 1
     """For kind `read_probe`."""
     fault: Annotated[str, Field(max_length=40)] = ""

@@ -122,6 +122,8 @@ class TentPhysics:
         """Share of the pumped water that ends on the floor (a hose come loose)."""
         self.drip_ml_s = 0.0
         """Flow without pump: a valve that does not close, ml/s."""
+        self.dead_outputs = 0
+        """Outputs (bits) whose part does nothing though its relay switches: a burnt-out lamp, an empty humidifier."""
 
     def truth(self) -> Truth:
         """The live state; a caller that wants to keep it copies it."""
@@ -149,6 +151,7 @@ class TentPhysics:
 
     def advance(self, dt_s: float, outputs: int, outside: Outside) -> None:
         """Move on by `dt_s` seconds with `outputs` (bit = wire_id of shared_schemas.devices) held as they are."""
+        outputs &= ~self.dead_outputs
         while dt_s > 1e-9:
             step = STEP_S if dt_s > STEP_S else dt_s
             self._step(step, outputs, outside)

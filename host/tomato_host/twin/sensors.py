@@ -51,6 +51,8 @@ class SensorFaults:
     probe_unplugged: list[bool] = field(default_factory=lambda: [False, False])
     probe_stuck_raw: list[int | None] = field(default_factory=lambda: [None, None])
     probe_drift_pct: list[float] = field(default_factory=lambda: [0.0, 0.0])
+    probe_mirrored: list[bool] = field(default_factory=lambda: [False, False])
+    """Reads the wetter the drier it is: what two swapped calibration points make of a probe."""
 
 
 SensorState = tuple[int, int, dict[str, float], tuple[float, ...]]
@@ -150,7 +152,8 @@ class SimulatedSensors:
         stuck = faults.probe_stuck_raw[k]
         if stuck is not None:
             return stuck
-        return self._count(k, theta, soil_c, now_ms, noise)
+        raw = self._count(k, theta, soil_c, now_ms, noise)
+        return PROBE_DRY_RAW + PROBE_WET_RAW - raw if faults.probe_mirrored[k] else raw
 
     def probe_count(self, k: int, truth: Truth, now_ms: int) -> int:
         """What a probe would show just now, without noise."""

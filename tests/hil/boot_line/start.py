@@ -8,6 +8,7 @@ import termios
 
 import machine  # noqa: F401  (built into a chip: importing it there is no moment in which anything could come)
 import pyexec
+import uselect
 import vm_channel
 
 ISIG = 1
@@ -17,11 +18,26 @@ real = termios
 
 
 def kbd_intr(char):
-    """Let the line's 0x03 be an interrupt (3), or a byte (-1); the byte that interrupts is not read, as on a chip."""
+    """Let the line's 0x03 be an interrupt (3), or a byte (-1); the byte that interrupts is not read, as on a chip.
+
+    One that came before the file's first jump is raised there, again as on a chip.
+    """
     mode = real.tcgetattr(0)
     mode[LFLAG] = mode[LFLAG] | ISIG if char == 3 else mode[LFLAG] & ~ISIG
     mode[6][5] = mode[6][6] = 0  # VTIME, VMIN: a read returns what is there
     real.tcsetattr(0, real.TCSANOW, mode)
+    if char == 3 and b"\x03" in waiting_bytes():
+        raise KeyboardInterrupt
+
+
+def waiting_bytes():
+    """What came while the interrupt was off: a chip's console takes a 0x03 out of it, and it is pending."""
+    line = uselect.poll()
+    line.register(sys.stdin, uselect.POLLIN)
+    found = b""
+    while line.poll(0):
+        found += sys.stdin.buffer.read(1)
+    return found
 
 
 class Line:

@@ -1,4 +1,7 @@
-"""Capacitive soil probes on the ADC: raw counts, and water content by two points in the grower's own substrate."""
+"""Capacitive soil probes on the ADC: raw counts, and water content by two points in the grower's own substrate.
+
+Water raises the probe's capacity and lowers its voltage: the wet point has fewer counts than the dry one, always.
+"""
 
 from tomato import contract as c
 
@@ -10,6 +13,8 @@ RAW = (c.S_SOIL_P1_RAW, c.S_SOIL_P2_RAW)
 PCT = (c.S_SOIL_P1_PCT, c.S_SOIL_P2_PCT)
 DRY = (c.CFG_SOIL_P1_DRY_RAW, c.CFG_SOIL_P2_DRY_RAW)
 WET = (c.CFG_SOIL_P1_WET_RAW, c.CFG_SOIL_P2_WET_RAW)
+DRY_PCT = (c.CFG_SOIL_P1_DRY_PCT, c.CFG_SOIL_P2_DRY_PCT)
+WET_PCT = (c.CFG_SOIL_P1_WET_PCT, c.CFG_SOIL_P2_WET_PCT)
 
 
 def water_pct_x100(raw, dry_raw, wet_raw, dry_pct, wet_pct):
@@ -39,11 +44,11 @@ class CapacitiveProbe:
             inputs.lost(pct, c.WHY_UNPLUGGED, now_ms)
             return
         inputs.put(RAW[n], raw, now_ms)
-        if config[DRY[n]] == config[WET[n]]:
+        if not config[WET[n]] or config[DRY[n]] - config[WET[n]] < c.PROBE_SPAN_LEAST_COUNTS:
             inputs.lost(pct, c.WHY_UNCALIBRATED, now_ms)
             return
         inputs.put(
             pct,
-            water_pct_x100(raw, config[DRY[n]], config[WET[n]], config[c.CFG_SOIL_DRY_PCT], config[c.CFG_SOIL_WET_PCT]),
+            water_pct_x100(raw, config[DRY[n]], config[WET[n]], config[DRY_PCT[n]], config[WET_PCT[n]]),
             now_ms,
         )

@@ -181,7 +181,7 @@ def _fault_opened(t_s: float, ts: datetime, track: SensorTrack, policy: FaultPol
     severity = policy.severity_essential if track.channel.essential else policy.severity
     subject = track.channel.name
     id_ = _anomaly_id(policy.type, f"{subject}.{policy.fault.value}", t_s)
-    return _opened_anomaly(ts, policy.type, subject, severity, signals, id_)
+    return _opened_anomaly(ts, policy.type, subject, severity, signals, id_, policy.check or None)
 
 
 def _anomaly_id(type_: AnomalyType, subject: str | None, t_s: float) -> str:
@@ -197,6 +197,7 @@ def _opened_anomaly(
     severity: Severity,
     signals: dict[str, float | bool | str],
     id_: str,
+    detail: str | None = None,
 ) -> AnomalyV1:
     consequence = CONSEQUENCES[type_]
     return AnomalyV1(
@@ -210,6 +211,7 @@ def _opened_anomaly(
         subject=subject,
         phase="OPENED",
         id=id_,
+        detail=detail,
     )
 
 

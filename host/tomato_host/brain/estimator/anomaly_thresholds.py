@@ -76,6 +76,8 @@ class FaultPolicy:
     type: T
     severity: Severity
     severity_essential: Severity
+    check: str = ""
+    """What to look at first, for the text of the anomaly."""
 
 
 FAULT_POLICIES: Final[tuple[FaultPolicy, ...]] = (
@@ -86,6 +88,21 @@ FAULT_POLICIES: Final[tuple[FaultPolicy, ...]] = (
     FaultPolicy(FaultType.DISCONNECT, T.SENSOR_DISCONNECT, MEDIUM, HIGH),
     FaultPolicy(FaultType.INCONSISTENT, T.SENSOR_FAULT, LOW, MEDIUM),
     FaultPolicy(FaultType.LIGHT_INTERFERENCE, T.SENSOR_FAULT, LOW, LOW),
+    FaultPolicy(
+        FaultType.REVERSED,
+        T.SENSOR_FAULT,
+        MEDIUM,
+        HIGH,
+        "It rises while no water comes, or falls when water comes. Check: dry and wet points swapped at calibration,"
+        " the two probes' plugs swapped, water by hand or a dripping valve.",
+    ),
+    FaultPolicy(
+        FaultType.UNRESPONSIVE,
+        T.SENSOR_FAULT,
+        MEDIUM,
+        HIGH,
+        "Doses that another probe notices leave it as it is. Check: is it in the wetted soil, its dripper, its plug.",
+    ),
 )
 """Every sensor fault."""
 
@@ -123,6 +140,8 @@ CONSEQUENCES: Final[dict[T, Consequence]] = {
     T.MCU_DISCONNECTED: Consequence(("survival_programme",), (_SAMPLE_MORE, "check_link", "notify")),
     T.MCU_RESET: Consequence(("outputs_dropped",), (_SAMPLE_MORE, "check_power")),
     T.BOARD_FAULT: Consequence(("outputs_blocked",), (_SAMPLE_MORE, "read_board_faults", "notify")),
+    T.ACTUATOR_NO_EFFECT: Consequence(("climate_drifts",), ("check_actuator", "notify")),
+    T.WATER_BLOCKED: Consequence(("water_stress",), (_SAMPLE_MORE, "clear_fault", "water_by_hand", "notify")),
     T.SENSOR_FAULT: Consequence(("blind_spot",), (_SAMPLE_MORE, "check_sensor")),
     T.SENSOR_DISCONNECT: Consequence(("blind_spot",), (_SAMPLE_MORE, "check_sensor", "notify")),
 }

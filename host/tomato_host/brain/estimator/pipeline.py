@@ -14,8 +14,11 @@ carries a confidence between 0 and 1, so that a rule further down can say what i
     derived             deficit, dew point, leaf minus air, light integral, soil average        psychrometrics.py,
                                                                                                 light_integral.py,
                                                                                                 soil.py
+    against the water   a probe that rises without water, or does not answer it                 probe_response.py
     anomalies           thresholds with hysteresis, on values of enough confidence only         threshold_signals.py,
                                                                                                 anomaly_detector.py
+    outputs             expected effect of each output against the seen one                     actuator_effect.py
+    blocked water       a latch that stops water is told again while the soil dries             water_blocked.py
     history             one row of the last 48 h                                                ring_buffer.py
 
 A product, because one good reason for low confidence is enough and no other factor may outvote it. Steps before
@@ -35,8 +38,9 @@ from datetime import datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from shared_schemas.devices import LAMP, names_of
+from shared_schemas.devices import LAMP
 from shared_schemas.records import AnomalyV1, DeviceStatusV1, ObservationV1, VisionV1
+from tomato_host.brain.estimator.actuator_effect import ActuatorSupervision
 from tomato_host.brain.estimator.anomaly_detector import AnomalyDetector
 from tomato_host.brain.estimator.channels import channels_for
 from tomato_host.brain.estimator.confidence import (
@@ -53,19 +57,22 @@ from tomato_host.brain.estimator.drift import DriftDetector
 from tomato_host.brain.estimator.estimate import DeviceParts, Estimate, SensorMoment
 from tomato_host.brain.estimator.lamp_interference import LampInterference
 from tomato_host.brain.estimator.light_integral import DailyLightIntegral
+from tomato_host.brain.estimator.probe_response import ProbeResponse
 from tomato_host.brain.estimator.recent_events import RecentEvents
 from tomato_host.brain.estimator.ring_buffer import RingBuffer
-from tomato_host.brain.estimator.sensor_health import DRIFT, JUMP_REMEMBERED_S, SensorTrack
+from tomato_host.brain.estimator.sensor_health import DRIFT, JUMP_REMEMBERED_S, REVERSED, UNRESPONSIVE, SensorTrack
 from tomato_host.brain.estimator.settings import EstimatorSettings, ProbeSettings
 from tomato_host.brain.estimator.soil import TRUSTED, WaterArrival, average_moisture_pct, trusted_probes
-from tomato_host.brain.estimator.threshold_signals import RELAYS, (
+from tomato_host.brain.estimator.threshold_signals import (
     AIR,
     FIRST_PROBE,
     LEAF,
     LUX,
+    RELAYS,
     RH,
     ThresholdSignals,
 )
+from tomato_host.brain.estimator.water_blocked import WaterReminder
 from tomato_host.brain.psychrometrics import absolute_humidity_g_m3, dew_point_c, saturation_vapour_pressure_kpa
 from tomato_host.brain.settings import BudgetSettings, SiteSettings
 
@@ -84,6 +91,8 @@ SPOTLESS: Final = (0.0, 0.0, 0.0)
 BAD_SHARE_EVERY_S: Final = 600.0
 BAD_SHARE_MEMORY_S: Final = 21_600.0
 LATE_MEANS_CLOCK_SET: Final = 12
+WRONG_RESPONSE_CONFIDENCE: Final = 0.1
+"""A probe that moves against the water, or does not notice it, takes part in no conclusion."""
 LEAF_FROM_AIR_MAX_K: Final = 60.0
 """No leaf is further from its air than this (the range of `state_v1`): one of the two readings is wrong, so the
 difference is not reported. Both are in their own plausible range, and LEAF_HOT is still raised."""
@@ -108,6 +117,13 @@ class Estimator:
         self._midnight_s: float | None = None
         self._off_s = 0.0
         """How far the clock has been set since the start."""
+        self._room = (21.0, 10.0)
+
+    def believe_room(self, temp_c: float, vapour_g_m3: float) -> None:
+        """The air around the tent as the controller has learned it (degC, g/m3): what an exchange of air can change."""
+        self._room = (temp_c, vapour_g_m3)
+        if self._t_s is not None:
+            self._supervision.room = self._room
 
     @property
     def settings(self) -> EstimatorSettings:
@@ -145,6 +161,7 @@ class Estimator:
         self._cross.update(t_s, values, lamp, lamp_for_s)
         self._cross.flag(t_s, self._tracks)
         self._update_drift(t_s, values, lamp, lamp_for_s)
+        self._update_response(t_s, values, devices, observation.door_open)
         confidences = self._score(t_s, values)
         derived = self._derive(t_s, observation.ts, values)
         overall = overall_confidence(
@@ -166,8 +183,11 @@ class Estimator:
         for track in self._tracks:
             if track.faults != track.reported:
                 anomalies += self._detector.fault_changes(t_s, observation.ts, track)
+        anomalies += self._supervision.update(t_s, observation.ts, trusted, devices, bool(observation.door_open))
+        anomalies += self._reminder.update(t_s, observation.ts, devices, [m for m, _ in probes])
         if anomalies:
-            self._open = self._detector.open
+            blocked = () if self._reminder.opened is None else (self._reminder.opened,)
+            self._open = (*self._detector.open, *self._supervision.open, *blocked)
         self._append_history(t_s, values, derived, average, overall, devices)
         self._t_s = t_s
         self._last = self._moment(observation.ts, devices, vision, values, derived, confidences, overall, anomalies)
@@ -215,6 +235,10 @@ class Estimator:
         self._dli = DailyLightIntegral(settings.umol_divisor_lux)
         self._midnight_s = 0.0
         self._arrival = WaterArrival()
+        self._response = ProbeResponse(len(names) - FIRST_PROBE)
+        self._supervision = ActuatorSupervision()
+        self._supervision.room = self._room
+        self._reminder = WaterReminder()
         self._detector = AnomalyDetector(names[FIRST_PROBE:])
         self._open = ()
         self._signals = ThresholdSignals(settings.daylight)
@@ -254,6 +278,17 @@ class Estimator:
             elif evidence < DRIFT_CLEARED_BELOW:
                 track.faults &= ~DRIFT
 
+    def _update_response(
+        self, t_s: float, values: list[float | None], devices: DeviceStatusV1, door_open: bool | None
+    ) -> None:
+        self._response.update(t_s, devices.water_ml_used_today, values[FIRST_PROBE:], bool(door_open))
+        for probe, track in enumerate(self._tracks[FIRST_PROBE:]):
+            track.faults &= ~(REVERSED | UNRESPONSIVE)
+            if self._response.reversed(probe):
+                track.faults |= REVERSED
+            if self._response.unresponsive(probe):
+                track.faults |= UNRESPONSIVE
+
     def _score(self, t_s: float, values: list[float | None]) -> list[float]:
         """Confidence of every sensor, docs/confidence_scoring.md."""
         if self._bad_share_s is None or t_s - self._bad_share_s >= BAD_SHARE_EVERY_S:
@@ -268,8 +303,11 @@ class Estimator:
             channel = track.channel
             natural = value <= channel.flat_below or value >= channel.flat_above
             past = (self._bad_share[i], track.flat_share(t_s), self._drift_evidence[i])
+            wrong = track.faults & (REVERSED | UNRESPONSIVE)
             confidences.append(
-                sensor_confidence(
+                WRONG_RESPONSE_CONFIDENCE
+                if wrong
+                else sensor_confidence(
                     range_factor(value, channel.low, channel.high, natural),
                     1.0
                     if t_s - track.jump_s > JUMP_REMEMBERED_S and not track.settling
