@@ -14,6 +14,7 @@ import argparse
 import hashlib
 import json
 import queue
+import resource
 import subprocess
 import sys
 import time
@@ -182,6 +183,12 @@ def check(package: GatedPackage, number: int | None, seed: int, processes: int) 
     return Judged(package.name, sum(results), len(results) - sum(results), len(every), problems)
 
 
+def _cpu_minutes() -> float:
+    """CPU time of the workers that have ended, with all their forks."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return (used.ru_utime + used.ru_stime) / 60.0
+
+
 def arguments() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(prog="tools.mutation", description=(__doc__ or "").splitlines()[0])
@@ -209,7 +216,7 @@ def main() -> int:
         minutes = (time.monotonic() - started) / 60
         print(
             f"{found.package}: {found.killed} of {judged} killed ({found.killed / judged:.1%}), "
-            f"{found.of_all} mutants in all, {minutes:.1f} min so far",
+            f"{found.of_all} mutants in all; so far {minutes:.1f} min, {_cpu_minutes():.1f} min of CPU",
             flush=True,
         )
     return 1 if wrong else 0

@@ -95,7 +95,7 @@ PACKAGES = (
             "tests/estimator/test_sensor_health.py",
         ),
         "tests/estimator/survivors.md",
-        2.0,
+        0.7,
     ),
     GatedPackage(
         "execution",
