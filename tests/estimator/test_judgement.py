@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tomato_host.brain.estimator import EstimatorSettings, ProbeSettings
+from tomato_host.brain.estimator.anomaly_detector import SIGNALS, AnomalyDetector
 from tomato_host.brain.estimator.channels import CHANNELS, DOOR, PUMPED, SOIL_PROBE, SWITCHING, channels_for
 from tomato_host.brain.estimator.confidence import (
     cross_factor,
@@ -32,9 +34,9 @@ from tomato_host.brain.estimator.sensor_health import (
     SensorTrack,
 )
 
-from shared_schemas.records import FaultType
+from shared_schemas.records import AnomalyV1, FaultType
 from shared_schemas.records.device_status_v1 import Outputs
-from tests.estimator.days import LIT, devices
+from tests.estimator.days import LIT, NOON, devices
 
 CHANNEL = {c.name: c for c in CHANNELS}
 
@@ -301,6 +303,38 @@ def test_a_known_offset_is_taken_off_within_the_scale() -> None:
     low.update(0.0, 5.0, False, 10.0)
     high.update(0.0, 95.0, False, -10.0)
     assert (low.value, high.value) == (0.5, 99.9)
+
+
+# -- how it is reported -------------------------------------------------------------------------------------------
+
+
+def test_a_fault_is_reported_with_the_last_value_and_why_it_is_missing() -> None:
+    detector, track = AnomalyDetector(["soil.P1"]), probe((0.0, 50.12346))
+    feed(track, (30.0, None), (60.0, None))
+    (gone,) = detector.fault_changes(61.9, NOON, track)
+    assert gone.signals == {"fault": "DISCONNECT", "last_value": 50.123, "reason": "timeout"}
+    assert (gone.id, gone.severity.value, gone.subject) == ("SENSOR_DISCONNECT.soil.DISCONNECT.61", "HIGH", "soil")
+    fresh = SensorTrack(CHANNEL["co2_ppm"])
+    fresh.update(0.0, 1.0, False)
+    (impossible,) = detector.fault_changes(5.0, NOON, fresh)
+    assert impossible.signals == {"fault": "OUT_OF_RANGE"} and impossible.severity.value == "MEDIUM"
+
+
+def test_an_event_is_reported_with_three_digits_and_an_id_of_64_characters_at_most() -> None:
+    detector = AnomalyDetector(["soil.P1"])
+
+    def leak(t_s: float, value: float) -> list[AnomalyV1]:
+        return detector.update(t_s, NOON, [value if name == "leak" else None for name in SIGNALS] + [None])
+
+    (opened,) = leak(100.9, 0.98765)
+    assert (opened.id, opened.signals) == ("LEAK.100", {"leak": 0.988, "threshold": 0.5})
+    leak(200.0, 0.12345)
+    (cleared,) = leak(260.0, 0.12345)
+    assert cleared.signals == {"leak": 0.123} and cleared.id == "LEAK.100" and cleared.phase == "CLEARED"
+    long = SensorTrack(replace(SOIL_PROBE, name="soil." + "x" * 24))
+    feed(long, (0.0, 50.0), (1e3, None), (1_234_567_890.0, None))
+    (named,) = detector.fault_changes(1_234_567_890.0, NOON, long)
+    assert named.id == ("SENSOR_DISCONNECT.soil." + "x" * 24 + ".DISCONNECT")[:52] + ".1234567890"
 
 
 # -- confidence ---------------------------------------------------------------------------------------------------

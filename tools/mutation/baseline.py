@@ -34,13 +34,16 @@ class Baseline:
         return mutant.at_import or not ran.isdisjoint(mutant.lines)
 
     def chosen_for(self, mutant: Mutant) -> list[str]:
-        """The tests that run the changed lines; of what is bound at import, those that run a line that names it."""
+        """The tests that run the changed lines; of what is bound at import, those that run a line that names it, and
+        those of test files that name it."""
         if not mutant.at_import:
             wanted = {str(mutant.path): frozenset(mutant.lines)}
             chosen = self._running(wanted)
             return chosen if chosen or not self.runs_at_import(mutant) else list(self.seconds)
         wanted = {file: _naming(file, mutant.names) for file in self._files()}
-        return self._running(wanted) or list(self.seconds)
+        running = set(self._running(wanted))
+        chosen = [n for n in self.seconds if n in running or _naming(str(ROOT / n.split("::")[0]), mutant.names)]
+        return chosen or list(self.seconds)
 
     def _files(self) -> set[str]:
         return {file for by_file in self.lines.values() for file in by_file}
