@@ -497,6 +497,16 @@ def test_a_fault_of_disagreement_ends_when_they_agree_as_long() -> None:
     assert twice[2:] == [True, False, False, True, True, True, False]
 
 
+def test_just_below_the_limit_is_no_agreement_yet() -> None:
+    check, tracks = CrossCheck(NAMES, ONE_ZONE), [SensorTrack(SOIL_PROBE) for _ in NAMES]
+    light, seen = NAMES.index("light_lux"), []
+    for minute, lux in ((0, 3_300.0), (15, 3_300.0), (20, 2_400.0), (60, 2_400.0), (70, 2_399.0), (85, 2_399.0)):
+        check.update(minute * 60.0, [lux if i == light else None for i in range(len(NAMES))], False, 1e6)
+        check.flag(minute * 60.0, tracks)
+        seen.append(tracks[light].faults == INCONSISTENT)
+    assert seen == [False, True, True, True, True, False]
+
+
 # -- events that explain ------------------------------------------------------------------------------------------
 
 
@@ -634,6 +644,25 @@ def test_while_the_switch_settles_the_value_is_held_for_two_minutes() -> None:
         assert seen.track.settling and seen.track.value == held, n
     seen.read(45.0, True, 1)
     assert not seen.track.settling and seen.lamp.offset == pytest.approx(5.0, abs=0.05)
+
+
+def test_before_is_the_mean_of_two_minutes_and_a_quarter() -> None:
+    """Of the 13 samples before the switch 3 read 40 and 10 read 42.6: 42.0."""
+    seen = LampedProbe()
+    seen.read(40.0, False, 20)
+    seen.read(42.6, False, 10)
+    seen.read(45.0, True)
+    assert seen.lamp.offset == pytest.approx(3.0, abs=0.05)
+
+
+def test_a_lamp_that_switches_with_every_sample_is_followed() -> None:
+    seen = LampedProbe()
+    seen.read(40.0, False, 6, period_s=300.0)
+    for _ in range(3):
+        seen.read(45.0, True, 1, period_s=300.0)
+        assert seen.lamp.offset == pytest.approx(5.0, abs=0.05)
+        seen.read(40.0, False, 1, period_s=300.0)
+        assert seen.lamp.offset == 0.0 and seen.track.value == pytest.approx(40.0, abs=0.1)
 
 
 def test_in_the_dark_nothing_is_taken_off_and_the_shift_is_remembered() -> None:
