@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tomato_host.brain.estimator import EstimatorSettings, ProbeSettings
+from tomato_host.brain.estimator.anomaly_detector import SIGNALS, AnomalyDetector
 from tomato_host.brain.estimator.channels import CHANNELS, DOOR, PUMPED, SOIL_PROBE, SWITCHING, channels_for
 from tomato_host.brain.estimator.confidence import (
     cross_factor,
@@ -32,9 +34,9 @@ from tomato_host.brain.estimator.sensor_health import (
     SensorTrack,
 )
 
-from shared_schemas.records import FaultType
+from shared_schemas.records import AnomalyV1, FaultType
 from shared_schemas.records.device_status_v1 import Outputs
-from tests.estimator.days import LIT, devices
+from tests.estimator.days import LIT, NOON, devices
 
 CHANNEL = {c.name: c for c in CHANNELS}
 
@@ -303,6 +305,38 @@ def test_a_known_offset_is_taken_off_within_the_scale() -> None:
     assert (low.value, high.value) == (0.5, 99.9)
 
 
+# -- how it is reported -------------------------------------------------------------------------------------------
+
+
+def test_a_fault_is_reported_with_the_last_value_and_why_it_is_missing() -> None:
+    detector, track = AnomalyDetector(["soil.P1"]), probe((0.0, 50.12346))
+    feed(track, (30.0, None), (60.0, None))
+    (gone,) = detector.fault_changes(61.9, NOON, track)
+    assert gone.signals == {"fault": "DISCONNECT", "last_value": 50.123, "reason": "timeout"}
+    assert (gone.id, gone.severity.value, gone.subject) == ("SENSOR_DISCONNECT.soil.DISCONNECT.61", "HIGH", "soil")
+    fresh = SensorTrack(CHANNEL["co2_ppm"])
+    fresh.update(0.0, 1.0, False)
+    (impossible,) = detector.fault_changes(5.0, NOON, fresh)
+    assert impossible.signals == {"fault": "OUT_OF_RANGE"} and impossible.severity.value == "MEDIUM"
+
+
+def test_an_event_is_reported_with_three_digits_and_an_id_of_64_characters_at_most() -> None:
+    detector = AnomalyDetector(["soil.P1"])
+
+    def leak(t_s: float, value: float) -> list[AnomalyV1]:
+        return detector.update(t_s, NOON, [value if name == "leak" else None for name in SIGNALS] + [None])
+
+    (opened,) = leak(100.9, 0.98765)
+    assert (opened.id, opened.signals) == ("LEAK.100", {"leak": 0.988, "threshold": 0.5})
+    leak(200.0, 0.12345)
+    (cleared,) = leak(260.0, 0.12345)
+    assert cleared.signals == {"leak": 0.123} and cleared.id == "LEAK.100" and cleared.phase == "CLEARED"
+    long = SensorTrack(replace(SOIL_PROBE, name="soil." + "x" * 24))
+    feed(long, (0.0, 50.0), (1e3, None), (1_234_567_890.0, None))
+    (named,) = detector.fault_changes(1_234_567_890.0, NOON, long)
+    assert named.id == ("SENSOR_DISCONNECT.soil." + "x" * 24 + ".DISCONNECT")[:52] + ".1234567890"
+
+
 # -- confidence ---------------------------------------------------------------------------------------------------
 
 
@@ -463,6 +497,16 @@ def test_a_fault_of_disagreement_ends_when_they_agree_as_long() -> None:
     assert twice[2:] == [True, False, False, True, True, True, False]
 
 
+def test_just_below_the_limit_is_no_agreement_yet() -> None:
+    check, tracks = CrossCheck(NAMES, ONE_ZONE), [SensorTrack(SOIL_PROBE) for _ in NAMES]
+    light, seen = NAMES.index("light_lux"), []
+    for minute, lux in ((0, 3_300.0), (15, 3_300.0), (20, 2_400.0), (60, 2_400.0), (70, 2_399.0), (85, 2_399.0)):
+        check.update(minute * 60.0, [lux if i == light else None for i in range(len(NAMES))], False, 1e6)
+        check.flag(minute * 60.0, tracks)
+        seen.append(tracks[light].faults == INCONSISTENT)
+    assert seen == [False, True, True, True, True, False]
+
+
 # -- events that explain ------------------------------------------------------------------------------------------
 
 
@@ -600,6 +644,25 @@ def test_while_the_switch_settles_the_value_is_held_for_two_minutes() -> None:
         assert seen.track.settling and seen.track.value == held, n
     seen.read(45.0, True, 1)
     assert not seen.track.settling and seen.lamp.offset == pytest.approx(5.0, abs=0.05)
+
+
+def test_before_is_the_mean_of_two_minutes_and_a_quarter() -> None:
+    """Of the 13 samples before the switch 3 read 40 and 10 read 42.6: 42.0."""
+    seen = LampedProbe()
+    seen.read(40.0, False, 20)
+    seen.read(42.6, False, 10)
+    seen.read(45.0, True)
+    assert seen.lamp.offset == pytest.approx(3.0, abs=0.05)
+
+
+def test_a_lamp_that_switches_with_every_sample_is_followed() -> None:
+    seen = LampedProbe()
+    seen.read(40.0, False, 6, period_s=300.0)
+    for _ in range(3):
+        seen.read(45.0, True, 1, period_s=300.0)
+        assert seen.lamp.offset == pytest.approx(5.0, abs=0.05)
+        seen.read(40.0, False, 1, period_s=300.0)
+        assert seen.lamp.offset == 0.0 and seen.track.value == pytest.approx(40.0, abs=0.1)
 
 
 def test_in_the_dark_nothing_is_taken_off_and_the_shift_is_remembered() -> None:

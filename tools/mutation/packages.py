@@ -36,7 +36,24 @@ PACKAGES = (
             *("states", "pulses", "interlocks", "requests", "counters", "faults", "survival", "saving", "slots"),
             *("configuration", "commands", "inputs", "board"),
         ),
-        ("tests/firmware_core",),
+        # Those that need neither the VM nor a trace of their own.
+        tuple(
+            f"tests/firmware_core/test_{name}.py"
+            for name in (
+                *("commands", "configuration", "counters", "edges_books", "edges_flow", "edges_pulses", "edges_states"),
+                *(
+                    "edges_survival",
+                    "faults",
+                    "forced_ventilation",
+                    "inputs",
+                    "interlocks",
+                    "latches",
+                    "matrix",
+                    "pulses",
+                ),
+                *("restarts", "saving", "states", "survival", "weakening"),
+            )
+        ),
         "tests/firmware_core/survivors.md",
         0.5,
     ),
@@ -85,7 +102,7 @@ PACKAGES = (
             "tests/estimator/test_sensor_health.py",
         ),
         "tests/estimator/survivors.md",
-        2.0,
+        0.7,
     ),
     GatedPackage(
         "execution",

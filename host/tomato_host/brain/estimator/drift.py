@@ -74,10 +74,9 @@ def features_for(names: tuple[str, ...], daylight: bool) -> tuple[Feature, ...]:
 class DriftDetector:
     """Stores hourly means and computes, once an hour, the evidence of drift of each sensor (1 = drifting)."""
 
-    __slots__ = ("_column", "_count", "_features", "_hour_end_s", "_hours", "_lamp", "_names", "_sum", "evidence")
+    __slots__ = ("_column", "_count", "_features", "_hour_end_s", "_hours", "_sum", "evidence")
 
     def __init__(self, names: tuple[str, ...], daylight: bool) -> None:
-        self._names = names
         self._column = {name: i for i, name in enumerate(names)}
         self._features = features_for(names, daylight)
         self._hours: Floats = np.full((HOURS_KEPT, len(names) + 1), np.nan)
