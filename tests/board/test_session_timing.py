@@ -466,7 +466,7 @@ def test_what_the_board_no_longer_has_is_given_up(board: ScriptedBoard) -> None:
     board.received.clear()
     fill(board, 5, 9, 1_300)
     board.poll(1_400)
-    assert board.sent("BACKFILL") == [] and board.session._samples.whole_up_to == 9
+    assert board.sent("BACKFILL") == [] and board.session._receipt._samples.whole_up_to == 9
 
 
 @pytest.mark.parametrize(
@@ -505,7 +505,7 @@ def test_a_backfill_that_covers_more_than_there_is_stops_at_the_newest(board: Sc
     board.poll(1_100)
     board.say("BACKFILL", first_seq=0, last_seq=100, count=0)
     board.poll(1_200)
-    assert board.session._samples.whole_up_to == 4
+    assert board.session._receipt._samples.whole_up_to == 4
     board.sample(5)
     assert len(board.poll(1_300)) == 1
 

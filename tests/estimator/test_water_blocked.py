@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from tomato_host.brain.estimator.water_blocked import AGAIN_S, WaterReminder
 from tomato_host.service.notify.filter import NotificationFilter
-from tomato_host.service.notify.notice import notice_of
+from tomato_host.service.notify.notice import notices_of
 from tomato_host.service.notify.settings import RuleSettings
 
 from shared_schemas.records import AnomalyV1, DeviceStatusV1
@@ -83,7 +83,7 @@ def test_each_reminder_reaches_the_person() -> None:
     filter_ = NotificationFilter(RuleSettings(), 20)
     sent = []
     for hours, anomaly in remind(30.0, (40.0, 35.0), -0.5):
-        notice = notice_of(anomaly)
+        (notice,) = notices_of(anomaly)
         assert notice is not None
         sent += filter_.apply(notice, hours * HOUR_S)
     assert [message.level for message in sent] == ["WARNING"] * 9 + ["ALARM"] * 4

@@ -377,7 +377,8 @@ def test_what_gave_a_drop_was_no_refusal(bench: Bench, end: str) -> None:
 
 @pytest.mark.parametrize("kind", ["WATER", "CO2_INJECT"])
 def test_a_dose_takes_any_other_no_as_final(bench: Bench, kind: str) -> None:
-    bench.start(asked(kind, **({"ml": 100.0} if kind == "WATER" else {"seconds": 5.0})))
+    amount: dict[str, Any] = {"ml": 100.0} if kind == "WATER" else {"seconds": 5.0}
+    bench.start(asked(kind, **amount))
     bench.result(10, 1, "REJECTED", "leak")
     outcome = bench.outcome()
     assert (outcome.status, outcome.reason, outcome.cmd_ids) == ("REJECTED_BY_BOARD", "leak", (1,))

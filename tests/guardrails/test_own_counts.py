@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 from tomato_host.brain.guardrails import Guardrails, GuardSettings
 from tomato_host.brain.guardrails.profiles import PERMITTED, RANK
 
 from tests.control.states import NOON
-from tests.guardrails.proposals import ON, facts, proposal
+from tests.guardrails.proposals import ON as SWITCHED_ON
+from tests.guardrails.proposals import facts, proposal
 
-OFF = {"state": "OFF"}
+ON: dict[str, Any] = dict(SWITCHED_ON)
+OFF: dict[str, Any] = {"state": "OFF"}
 
 
 def at(seconds: float) -> datetime:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from tomato_host.service.notify.notice import Notice, notices_of
 from tomato_host.service.notify.settings import NotifySettings, RuleSettings
 from tomato_host.service.notify.urgency import CAUSE_BY_NAME, CAUSES
 
-from shared_schemas.records import AnomalyV1, EventV1
+from shared_schemas.records import AnomalyV1, EventV1, Record
 
 CHECK_CABLE = CAUSE_BY_NAME["link"].do
 NOW = datetime(2026, 5, 1, 8, 0, tzinfo=UTC)
@@ -168,9 +169,7 @@ PAGE = (Path(__file__).resolve().parents[2] / "docs" / "notifications.md").read_
 PRINTED = NotifySettings.model_validate(tomllib.loads(PAGE.split("```toml")[1].split("```")[0])["notify"])
 
 
-def phone(
-    settings: NotifySettings, story: list[tuple[float, EventV1 | AnomalyV1]], until_s: float
-) -> list[Notification]:
+def phone(settings: NotifySettings, story: Sequence[tuple[float, Record]], until_s: float) -> list[Notification]:
     """All that the first address of every rule receives; time passes in steps of a minute."""
     rules = [NotificationFilter(rule, settings.most_per_hour, "tent_1") for rule in settings.rules[:1]]
     out: list[Notification] = []

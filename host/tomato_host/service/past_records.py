@@ -32,10 +32,9 @@ def load_past(live: LiveState, data_dir: Path, now: datetime) -> None:
                 live.recent[kind].append(record)
     for stream in NEWEST_STREAMS:
         stored = list(lines_of(data_dir, stream, TAIL_BYTES))
-        record = stored[-1] if stored else None
         lasts = timedelta(hours=24.0 if stream == "targets" else FORECAST_LASTS_H)
-        if record is not None and timedelta(0) <= _age(record, now) <= lasts:
-            live.newest.setdefault(record["schema_version"], record)
+        if stored and timedelta(0) <= _age(stored[-1], now) <= lasts:
+            live.newest.setdefault(stored[-1]["schema_version"], stored[-1])
 
 
 def _age(record: Json, now: datetime) -> timedelta:
