@@ -283,7 +283,11 @@ def test_caution_lasts_from_the_last_anomaly_and_is_never_shortened() -> None:
     ended = at(again.state, 2_400)
     assert ended.state.mode == "NORMAL" and ended.notify == "NORMAL: nothing has been wrong for long enough."
     back = at(again.state, 0, water_not_arriving=True)
-    assert back.state.caution_until == NOON + timedelta(seconds=2_400), "a clock set back shortens nothing"
+    assert back.state.caution_until == NOON + timedelta(seconds=1_800), (
+        "a clock set back: its whole length from now, no more"
+    )
+    later = at(again.state, 1_000, water_not_arriving=True)
+    assert later.state.caution_until == NOON + timedelta(seconds=2_800)
 
 
 def test_recovery_ends_on_time_and_says_so() -> None:
