@@ -114,7 +114,7 @@ FREE: dict[str, tuple[str, ...]] = {
     ),
     "a pace of its own: shorter only means more often": (
         "safe_mode.sampling_safe_s", "safe_mode.sampling_caution_s", "control.event_pause_s", "advisor.wake_every_s",
-        "notify.deadman_every_s", "notify.rules.cool_down_s", "bus.catch_up_h",
+        "notify.deadman_every_s", "notify.rules.cool_down_s", "notify.rules.repeat_s", "bus.catch_up_h",
     ),
     "a threshold of trust for one use; each part has its own": (
         "guardrails.min_confidence", "control.min_probe_confidence", "world_model.min_confidence",
