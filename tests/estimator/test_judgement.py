@@ -57,7 +57,7 @@ def feed(track: SensorTrack, *samples: tuple[float, float | None], excused: bool
 
 
 def test_each_fault_has_a_bit_of_its_own() -> None:
-    assert sum(FAULT_OF_BIT) == 127 and set(FAULT_OF_BIT.values()) == set(FaultType)
+    assert sum(FAULT_OF_BIT) == 511 and set(FAULT_OF_BIT.values()) == set(FaultType)
     assert FAULT_OF_BIT[STUCK] is FaultType.STUCK_AT and FAULT_OF_BIT[INTERFERENCE] is FaultType.LIGHT_INTERFERENCE
     assert NO_VALUE == STUCK | OUT_OF_RANGE | DISCONNECT
 

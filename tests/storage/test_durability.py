@@ -56,7 +56,7 @@ class Disk:
                 self.synced.append(name.split("_2026")[0])
             real_fsync(fd)
 
-        def replace(path: Path, content: bytes) -> None:
+        def replace(path: Path, content: bytes, **_: object) -> None:
             self.replaced.append(content)
             real_replace(path, content)
 
@@ -216,7 +216,7 @@ def test_a_failing_flush_before_a_sync_is_counted_and_the_record_is_stored(
     assert verify(tmp_path).records == 2
 
 
-def _refuse(*_: object) -> int:
+def _refuse(*_: object, **__: object) -> int:
     raise OSError(errno.EIO, "input/output error")
 
 

@@ -67,8 +67,8 @@ PACKAGES = (
     GatedPackage(
         "admission",
         f"{HOST}/brain/admission",
-        ("idempotency", "answered_verdicts"),
-        ("tests/admission/test_idempotency.py", "tests/admission/test_answered_verdicts.py"),
+        ("idempotency", "answered_verdicts", "quota", "backpressure", "fairness", "staleness"),
+        ("tests/admission",),
         "tests/admission/survivors.md",
     ),
     GatedPackage(

@@ -5,14 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-import structlog
 from fastapi import HTTPException, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from tomato_host.logs import Log
 from tomato_host.service.settings import ServiceSettings
 from tomato_host.service.tokens import RANK, Role, TokenFile
 
-_log = structlog.get_logger("api")
+_log = Log("api")
 LARGEST_BODY = 16_384
 HEADERS = {
     "Content-Security-Policy": "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:;"
@@ -100,7 +100,7 @@ class SecurityMiddleware:
         try:
             await self._app(scope, receive, watched)
         except Exception:
-            _log.exception("a request ended in an error", path=scope["path"])
+            _log.error("a request ended in an error", path=scope["path"], exc_info=True)
             if is_started:
                 raise
             await _answer(send, 500, "this should not happen; please report it with the host's log")

@@ -161,7 +161,8 @@ class Estimator:
         self._cross.update(t_s, values, lamp, lamp_for_s)
         self._cross.flag(t_s, self._tracks)
         self._update_drift(t_s, values, lamp, lamp_for_s)
-        self._update_response(t_s, values, devices, observation.door_open)
+        if observation.origin != "replay":  # of somebody else's recording the water given is not known
+            self._update_response(t_s, values, devices, observation.door_open)
         confidences = self._score(t_s, values)
         derived = self._derive(t_s, observation.ts, values)
         overall = overall_confidence(
