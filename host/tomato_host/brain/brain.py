@@ -227,6 +227,7 @@ class Brain:
         """The wall clock was set: what was a minute ago stays so, and what follows the local day is decided anew."""
         self.guardrails.clock_was_set(moved)
         self._answers.clock_was_set(moved)
+        self.admission.pipeline.clock_was_set(moved.total_seconds())
         self.estimator.clock_was_set(moved)
         self.forecast_state.clock_was_set(moved)
         self.memory, self.safe_mode = self.memory.moved(moved), self.safe_mode.moved(moved)

@@ -98,6 +98,12 @@ class Admission:
         account.record = record
         return account
 
+    def clock_was_set(self, by_s: float) -> None:
+        """The clock was set by this much: usage and answers stay as old as they are."""
+        for account in self.accounts.values():
+            account.usage.shift(by_s)
+        self._answers.shift(by_s)
+
     # -- step one ----------------------------------------------------------------------------------------------
 
     def submit(self, case: AdmissionCase, now_s: float) -> Answer | None:

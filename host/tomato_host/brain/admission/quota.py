@@ -31,6 +31,12 @@ class AgentUsage:
         self._reserved = dict.fromkeys(DAILY, 0)
         self.last_effect_s = float("-inf")
 
+    def shift(self, by_s: float) -> None:
+        """The clock was set by this much: everything stays as long ago as it was."""
+        for window in (self._hour, *self._day.values()):
+            window.shift(by_s)
+        self.last_effect_s += by_s
+
     def intents(self, now_s: float) -> int:
         """Intents admitted within the last hour."""
         return self._hour.used(now_s)
@@ -75,7 +81,7 @@ def cooldown(case: AdmissionCase, usage: AgentUsage, now_s: float) -> Refusal | 
     """Refuse an effect too soon after the agent's last one."""
     pause_s = case.agent.cooldown_s
     since_s = now_s - usage.last_effect_s
-    if case.stops or case.exempt or since_s >= pause_s:
+    if case.stops or case.exempt or since_s >= pause_s or since_s < 0.0:  # what lies in the future does not count
         return None
     return Refusal("COOLDOWN", "since the agent's last effect, s", since_s, pause_s, pause_s - since_s)
 
