@@ -239,6 +239,31 @@ def test_cooldown() -> None:
     assert [a.status for a in bench.turn(10.0)] == ["accepted"]
 
 
+def test_a_cooldown_and_a_quota_follow_a_clock_that_is_set() -> None:
+    """Thirteen hours ahead and set back: what was 4 s ago is 4 s ago, and starves nobody for thirteen hours."""
+    ahead_s = 46_800.0
+    record = agent(cooldown_s=10.0, quotas={"intents_per_hour": 3})
+    bench = Bench(record)
+    bench.submit(case(record, "i"), ahead_s)
+    bench.turn(ahead_s)
+    bench.admission.clock_was_set(-ahead_s)
+    bench.submit(case(record, "j"), 4.0)
+    (answer,) = bench.turn(4.0)
+    assert (answer.code, answer.retry_after_s) == ("COOLDOWN", 6.0)
+    bench.submit(case(record, "j"), 10.0)
+    assert [a.status for a in bench.turn(10.0)] == ["accepted"]
+    assert bench.admission.accounts["a"].usage.intents(10.0) == 3
+
+
+def test_an_effect_that_lies_in_the_future_is_no_cooldown() -> None:
+    record = agent(cooldown_s=10.0)
+    bench = Bench(record)
+    bench.submit(case(record, "i"), 46_800.0)
+    bench.turn(46_800.0)
+    bench.submit(case(record, "j"), 0.0)
+    assert [a.status for a in bench.turn(0.0)] == ["accepted"]
+
+
 @pytest.mark.parametrize("limit", [{"deadline_s": 2.0}, {"not_after_s": 2.0}])
 def test_an_intent_that_waited_too_long_moves_nothing(limit: dict[str, float]) -> None:
     record = agent()

@@ -626,12 +626,15 @@ def test_after_the_first_bad_line_the_rest_of_its_stream_is_not_judged(root: Pat
     assert verify(root).records == 9 and verify(root).streams["events"].seq == 1
 
 
+HEADS_GONE = ("heads.json", 0, "is missing, and was there before the first record")
+
+
 def test_unreadable_heads_are_a_problem_and_so_are_missing_ones(root: Path) -> None:
     heads = root / "private" / "heads.json"
     heads.write_bytes(b"{}")
     assert problems(root) == [("heads.json", 0, "is not readable; delete it, closing the dataset writes it anew")]
     heads.unlink()
-    assert not verify(root).ok
+    assert problems(root) == [HEADS_GONE]
 
 
 def test_newer_records_than_the_heads_saw_are_no_problem(root: Path) -> None:
@@ -646,7 +649,9 @@ def test_a_run_of_missing_numbers_is_one_problem(root: Path) -> None:
     (root / "private" / "heads.json").unlink()
     for pattern in ("events_*", "actions_*"):
         next((root / "private").glob(pattern)).unlink()
+    assert HEADS_GONE in problems(root)
     found = [p for p in verify(root).problems if p.file != "heads.json"]
+    assert len(found) == len(problems(root)) - 1
     assert [p.what for p in found] == [
         f"records n={n} to n={n + 1} are missing from every stream" for n in (1, 4, 7, 10)
     ]
@@ -676,6 +681,7 @@ def test_more_missing_than_was_let_go_is_a_problem(root: Path) -> None:
     (root / "private" / "heads.json").unlink()
     path = events_file(root)
     path.unlink()
+    assert HEADS_GONE in problems(root)
     found = [p.what for p in verify(root).problems if p.file != "heads.json"]
     assert note["n"] == 6 and found == [
         "3 records up to n=6 are missing, and 2 were deleted",
