@@ -51,10 +51,10 @@ types-newest: $(STAMP)
 types-tests: $(STAMP)
 	$(BIN)/mypy --config-file tests/mypy.ini --cache-dir .mypy_cache/tests
 
-# Three workers on two cores: a third of the time goes by in tests that wait for a real process. Whole files, the
-# longest first (tests/conftest.py has the list), so that no worker is left with a long one at the end.
+# Whole files, the longest first (tests/conftest.py has the list), so that no worker is left with a long one at the end.
+# A third worker would use the time that real processes wait for, but then tests with a bound of 100 ms fail by the load.
 unit: $(STAMP) ## all tests that need no browser, model, board or night; prints the slowest ten
-	$(PYTEST) -n 3 --dist loadfile --no-loadscope-reorder --durations=10 \
+	$(PYTEST) -n 2 --dist loadfile --no-loadscope-reorder --durations=10 \
 	  -m 'not hil and not web and not llm and not soak and not learn' tests
 
 schemas: $(STAMP) ## write the generated files again (contract.py, CDDL, JSON Schema, data dictionary)
