@@ -184,7 +184,12 @@ def test_a_stream_of_one_byte_through_the_whole_boot(board: Board, byte: bytes, 
 def test_the_interrupt_is_the_only_byte_that_the_line_acts_on(board: Board, byte: bytes) -> None:
     """A terminal would end the VM with SIGQUIT for a 0x1c while the interrupt is armed, and stop it for a 0x1a."""
     board.power_on()
-    board.until_loop(lambda: board.send(byte))
+
+    def send() -> None:
+        board.send(byte)
+        time.sleep(0.0005)
+
+    board.until_loop(send)
     characters = termios.tcgetattr(board._board_end)[6]
     assert characters[termios.VINTR] == b"\x03"
     assert characters[termios.VQUIT] == characters[termios.VSUSP] == b"\x00"
