@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from tomato_host.brain.execution.executor import Executor
 from tomato_host.twin.campaign.tent_run import TentLine
 from tomato_host.twin.simulated_tent import SimulatedTent
@@ -14,7 +16,7 @@ REST_S = 70.0
 """After its boot a board lets every output rest for its minimum pause."""
 
 
-def of(kind: ActionType, tent: SimulatedTent, **params: object) -> ActionV1:
+def of(kind: ActionType, tent: SimulatedTent, **params: Any) -> ActionV1:
     return ActionV1(
         schema_version="action_v1", ts=tent.now, type=kind, params=Params(**params), id=f"p-{kind.value}", origin="api"
     )
