@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from fastapi import Depends, FastAPI, HTTPException, Query
 from fastapi import Path as PathField
-from fastapi.responses import PlainTextResponse, Response
+from fastapi.responses import Response
 from pydantic import FiniteFloat
 from starlette.concurrency import run_in_threadpool
 
@@ -31,6 +31,7 @@ def _range(since: float | None, until: float | None) -> tuple[float | None, floa
     return since or 0.0, _FAR_S if until is None else until
 
 
+_CSV: dict[int | str, dict[str, Any]] = {200: {"content": {"text/csv": {}}, "description": "The table."}}
 _PICTURE: dict[int | str, dict[str, Any]] = {
     200: {"content": {"image/jpeg": {}, "image/png": {}}, "description": "The photo."},
     404: {"description": "There is no such photo."},
@@ -48,7 +49,7 @@ def add_history_routes(app: FastAPI, history: History, data_dir: Path, access: A
         """Columns for the charts of one span, or of the time from `since` to `until` (Unix time, s)."""
         return await run_in_threadpool(history.columns, span, *_range(since, until))
 
-    @app.get("/api/history.csv", dependencies=read, tags=["read"], response_class=PlainTextResponse)
+    @app.get("/api/history.csv", dependencies=read, tags=["read"], response_class=Response, responses=_CSV)
     async def table(since: Moment = None, until: Moment = None) -> Response:
         """Every recorded state from `since` to `until` as CSV (RFC 4180), times in UTC; without them all there is."""
         first, last = _range(since, until)
