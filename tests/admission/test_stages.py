@@ -1,4 +1,4 @@
-"""The stages of admission by themselves, at their bounds: quota, cooldown, backpressure, lanes, the table of answers."""
+"""The stages of admission by themselves, at their bounds: quota, cooldown, backpressure, lanes, stored answers."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def test_the_second_lane_has_a_quarter_of_each_turn_and_the_first_what_is_left()
         served = [one.source for one in queue.turn()]
         shares.append((served.count("planner"), served.count("others")))
     quarter = MOST_A_TURN // 4
-    assert FIRST_LANE_MOST == MOST_A_TURN - quarter
+    assert MOST_A_TURN - quarter == FIRST_LANE_MOST
     assert shares == [(FIRST_LANE_MOST, quarter), (MOST_A_TURN - 2, 2), (MOST_A_TURN, 0)]
 
 
