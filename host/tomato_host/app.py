@@ -294,7 +294,7 @@ def open_board(
 
         if time_scale == 1.0:
             return twin_runtime.free_running_board(seed, scenario, flash, data_dir)
-        return twin_runtime.lock_step_board(time_scale, seed, scenario, start, flash)
+        return twin_runtime.lock_step_board(time_scale, seed, scenario, start, flash, data_dir)
     if time_scale != 1.0:
         raise TomatoError(
             "E-TIME-SCALE", f"A real board cannot run at time scale {time_scale:g}.", "leave --time-scale out"

@@ -67,10 +67,11 @@ def start(
     vary: bool = False,
     linger_s: float = LINGER_S,
     presses: Path | None = None,
+    ahead_s: float = 0.0,
 ) -> TwinHandle:
     """Start a twin that lives on when this process dies, `linger_s` beyond the last byte of any host (0: for ever).
 
-    Returns when its port can be opened. Raises TomatoError for an unknown scenario, a missing VM or firmware, and
+    `ahead_s`: how long the board has been on when its host starts. Returns when its port can be opened. Raises TomatoError for an unknown scenario, a missing VM or firmware, and
     `E-TWIN-NOT-STARTED` with what the twin said otherwise.
     """
     Scenario.parse(scenario)
@@ -86,6 +87,8 @@ def start(
         str(time_scale),
         "--linger",
         str(linger_s),
+        "--ahead",
+        str(ahead_s),
     ]
     given = {"--scenario": scenario, "--state": state, "--flash": flash, "--link": link, "--presses": presses}
     for flag, value in given.items():
