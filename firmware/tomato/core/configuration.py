@@ -133,7 +133,7 @@ class Configuration:
             mask |= 1 << c.WEAK_FLOW_WATCH
         if not v[c.CFG_SURVIVAL_ENABLED]:
             mask |= 1 << c.WEAK_SURVIVAL
-        # In minutes: seconds times a day would leave 31 bits. A long night makes as little light of a day as a short one.
+        # In minutes: seconds times a day would leave 31 bits. A long night leaves as little light of 24 h as few hours.
         cycle_min = (v[c.CFG_SURVIVAL_LIGHT_ON_S] + v[c.CFG_SURVIVAL_LIGHT_OFF_S]) // 60
         if v[c.CFG_SURVIVAL_LIGHT_ON_S] // 60 * _DAY_MIN < c.SURVIVAL_LIGHT_LEAST_S // 60 * max(_DAY_MIN, cycle_min):
             mask |= 1 << c.WEAK_SURVIVAL_LIGHT
