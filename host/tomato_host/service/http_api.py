@@ -18,6 +18,7 @@ from starlette.middleware.gzip import GZipMiddleware
 
 from tomato_host import __version__
 from tomato_host.errors import TomatoError
+from tomato_host.service.acknowledge_routes import add_acknowledge_routes
 from tomato_host.service.board_routes import add_board_routes
 from tomato_host.service.bus.settings import BusSettings
 from tomato_host.service.change_routes import add_change_routes
@@ -67,6 +68,7 @@ def create_app(
     add_history_routes(app, history, data_dir, access)
     add_change_routes(app, data_dir, access)
     add_board_routes(app, data_dir, access)
+    add_acknowledge_routes(app, data_dir)
     _pages(app)
     add_fleet_routes(app, fleet, access)
     return app
