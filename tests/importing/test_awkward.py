@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -28,7 +28,7 @@ def plain_row(k: int, ts: datetime) -> str:
     return f"{iso(ts)},{celsius(k)},{humidity(k)}"
 
 
-def mapping(columns: dict[str, object], **more: object) -> TableMapping:
+def mapping(columns: Mapping[str, object], **more: object) -> TableMapping:
     start: dict[str, object] = {"name": "m", "time_column": "time", "time_zone": "Europe/Vienna", "columns": columns}
     return TableMapping.model_validate({**start, **more})
 
