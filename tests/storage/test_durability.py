@@ -146,7 +146,9 @@ def test_other_policies_sync_at_once_or_not_at_all(tmp_path: Path, disk: Disk, f
 
 
 @pytest.mark.parametrize("fsync", ["never", "interval"])
-def test_the_last_heads_vouch_only_for_what_is_in_the_files(tmp_path: Path, disk: Disk, fsync: Any) -> None:
+def test_the_last_heads_vouch_only_for_what_is_in_the_files(
+    tmp_path: Path, disk: Disk, fsync: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Gathered lines are handed over first: a kill in between must not look like a tail that was cut off."""
     dataset, _ = disk.dataset(tmp_path, fsync=fsync, flush_every=100)
     dataset.append(event(0))
@@ -156,7 +158,7 @@ def test_the_last_heads_vouch_only_for_what_is_in_the_files(tmp_path: Path, disk
         stored.append(next((tmp_path / "private").glob("events_*.jsonl")).read_bytes().count(b"\n"))
         real(**options)
 
-    dataset._write_heads = write_heads  # type: ignore[method-assign]
+    monkeypatch.setattr(dataset, "_write_heads", write_heads)
     dataset.close()
     assert stored == [1]
 
