@@ -86,6 +86,8 @@ def test_the_verdict_is_the_first_true_line() -> None:
     assert verdict(present) == ("well", "All is well")
     present.newest["observation_v1"] = {"ts": "2026-05-01T07:55:25+00:00"}
     assert verdict(present)[0] == "watch", "nor what is no longer known"
+    present.newest["observation_v1"] = {"ts": "2026-05-01T09:00:25+00:00"}
+    assert verdict(present)[0] == "watch", "nor what was stamped under a clock that was ahead"
     present.open_anomalies["a"] = {"type": "VPD_LOW", "severity": "LOW", "subject": None}
     assert verdict(present) == ("watch", "Watching: vpd low")
     present.open_anomalies["b"] = {"type": "LEAK", "severity": "CRITICAL", "subject": "floor"}
