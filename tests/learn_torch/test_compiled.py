@@ -1,4 +1,4 @@
-"""Blueprints compiled for real: the file computes what the eager module does; weights swap, it grafts, it is fetched."""
+"""Blueprints compiled for real: the file computes what the module does; weights swap; it grafts; it is fetched."""
 
 from __future__ import annotations
 
