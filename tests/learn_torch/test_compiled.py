@@ -11,7 +11,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="needs the extra [learn]: make test-learn")
 
-from tomato_host.learn.catalogue import Catalogue
+from tomato_host.learn.catalogue import Artifact, Catalogue
 from tomato_host.learn.compile.child import compiler_missing
 from tomato_host.learn.compile.jobs import CompileJob, CompileQueue, jobs_for
 from tomato_host.learn.compile.kernels import INPUTS, kernel_of
@@ -60,10 +60,16 @@ def catalogue(tmp_path_factory: pytest.TempPathFactory) -> Catalogue:
     return found
 
 
+def kind_of(catalogue: Catalogue, number: int) -> str:
+    row = catalogue.artifact(number)
+    assert row is not None
+    return row.kind
+
+
 @pytest.mark.timeout(400)
 def test_compiled_files_compute_what_the_module_computes_for_any_rows_and_weights(catalogue: Catalogue) -> None:
-    assert catalogue.artifact(6).kind == "exported"
-    assert catalogue.artifact(7).kind == ("exported" if compiler_missing() else "aoti")
+    assert kind_of(catalogue, 6) == "exported"
+    assert kind_of(catalogue, 7) == ("exported" if compiler_missing() else "aoti")
     for number, key in ((6, "network-16"), (7, "network-8")):
         fetched = fetch_kernel(catalogue, number)
         for rows, seed in ((2, 0), (36, 1), (5_000, 2)):
@@ -80,11 +86,11 @@ def test_a_fetch_is_quick_and_a_file_put_there_by_somebody_is_never_loaded(catal
         times.append((time.perf_counter() - started) * 1_000.0)
     assert statistics.median(times) < FETCH_P50_MS
     with pytest.raises(ValueError):
-        load_artifact(Path("x"), type(catalogue.artifact(7))(1, "x", "", "numpy", "", 0, 0.0))
+        load_artifact(Path("x"), Artifact(1, "x", "", "numpy", "", 0, 0.0))
 
 
 def test_a_compiled_block_grafts_swaps_its_weights_and_training_goes_on(catalogue: Catalogue) -> None:
-    class Host(torch.nn.Module):
+    class Host(torch.nn.Module):  # type: ignore[name-defined]  # torch is asked for at run time
         def __init__(self) -> None:
             super().__init__()
             self.layer = GraftedLayer(torch.nn.Linear(4, INPUTS))
@@ -93,7 +99,7 @@ def test_a_compiled_block_grafts_swaps_its_weights_and_training_goes_on(catalogu
         def forward(self, x):
             return self.end(self.layer(x))
 
-    class Wide(torch.nn.Module):
+    class Wide(torch.nn.Module):  # type: ignore[name-defined]
         """The compiled output beside every column of the host's activation."""
 
         def __init__(self, block: CompiledBlock) -> None:
@@ -114,7 +120,7 @@ def test_a_compiled_block_grafts_swaps_its_weights_and_training_goes_on(catalogu
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        return float(loss)
+        return float(loss.detach())
 
     losses = [step() for _ in range(20)]
     block = CompiledBlock(fetch_kernel(catalogue, 7), [w.detach() for w in drawn("network-8")])

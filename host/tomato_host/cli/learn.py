@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tomato_host.cli import learn_catalogue, learn_operations, learn_reports
+from tomato_host.cli import learn_catalogue, learn_operations, learn_policy, learn_reports
 from tomato_host.cli.learn_options import AsJson, Config, Data, show
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tomato_host.learn.state_file import LearnState
 
 app = typer.Typer(help="The learning loop: run it, look at it, take it back.", no_args_is_help=True)
-for _part in (learn_catalogue, learn_reports, learn_operations):
+for _part in (learn_catalogue, learn_reports, learn_policy, learn_operations):
     _part.register(app)
 
 _DEFAULT = Path("data")
