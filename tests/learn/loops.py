@@ -45,6 +45,8 @@ def trainer(
     numbers = count(1)
     signer = MessageSigner(KEYS, now_ms, lambda: next(numbers))
     policy = make_policy(signer, MessageVerifier(KEYS, now_ms))
+    if isinstance(policy, PolicyService):
+        policy.selection.expert = (settings or LearnSettings()).expert
     call = PolicyCall(policy, MessageVerifier(KEYS, now_ms), wait_s)
     one = Trainer(settings or LearnSettings(), signer, call, CheckpointStore(root / "learn" / "checkpoints"), run_id=1)
     one.timer.now = time.process_time  # a busy test machine must not fail the gate of the boundary's budget
