@@ -237,7 +237,11 @@ def _extensions(
         advisor = Advisor(settings.advisor, options.data_dir)
         extensions.append(AdvisorExtension(advisor, recorder, ZoneInfo(site.timezone), every, brain))
     if settings.service.enabled:
-        extensions.append(dashboard_feed(settings.service, settings.bus, status, recorder, options.data_dir))
+        dashboard = dashboard_feed(settings.service, settings.bus, status, recorder, options.data_dir)
+        views = TentViews(brain.settings.tent, brain.admission.pipeline, lambda: runtime.clock.now().timestamp())
+        recorder.listeners.append(views.add)
+        gateway = WorldGateway(dashboard, brain.admission, views, recorder, runtime.clock.now)
+        extensions += [dashboard, gateway]
     if settings.mqtt.enabled:
         extensions.append(mqtt_feed(settings.mqtt, status, recorder, options.data_dir))
     if settings.bus.enabled:

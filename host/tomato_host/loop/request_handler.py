@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from datetime import datetime
 
 from shared_schemas.records import ActionV1, AgentV1
 from tomato_host.board.events import LinkEvent
 from tomato_host.board.session import BoardSession
+from tomato_host.brain.admission.pipeline import TALLIED
 from tomato_host.brain.brain import Brain
+from tomato_host.brain.guardrails.guardrails import Verdict
 from tomato_host.commands.awaited_outcomes import AwaitedOutcomes
 from tomato_host.commands.board_requests import KINDS as BOARD_KINDS
 from tomato_host.commands.board_requests import BoardRequests
@@ -85,10 +88,40 @@ class RequestHandler:
         return self.propose(request.id, request.action, request.outcome)
 
     def _set_agent(self, request: Request, record: AgentV1) -> Reply:
+        self.record_agent(record)
+        return Reply(id=request.id, ok=True, text=f"{record.name} is {record.state}")
+
+    # -- ProposalHost ------------------------------------------------------------------------------------------
+
+    def record_agent(self, record: AgentV1) -> None:
         """A new or changed agent: recorded, so that a later process and a replay know it, too."""
         self._brain.admission.set_agent(record)
         self._recorder.record(record)
-        return Reply(id=request.id, ok=True, text=f"{record.name} is {record.state}")
+
+    def submit_proposal(self, action: ActionV1) -> Verdict | None:
+        """A proposal of an agent: a verdict at once, or it waits for `run_proposals`."""
+        return self._carried_out(self._brain.submit(action, self._context.at(self._now())))
+
+    def run_proposals(self) -> list[Verdict]:
+        """One turn of admission; each verdict is recorded, and carried out where it is allowed."""
+        began_s = time.monotonic()
+        verdicts = self._brain.run_turn(self._context.at(self._now()), lambda: time.monotonic() - began_s)
+        for verdict in verdicts:
+            self._carried_out(verdict)
+        return verdicts
+
+    def preview_proposal(self, action: ActionV1) -> Verdict:
+        """The verdict that a proposal would get; nothing happens."""
+        return self._brain.preview(action, self._context.at(self._now()))
+
+    def _carried_out(self, verdict: Verdict | None) -> Verdict | None:
+        """Record a new verdict and start what it allows. Refusals of a flood are counted by admission, not recorded."""
+        if verdict is None or verdict.repeated or verdict.rule in TALLIED:
+            return verdict
+        self._recorder.record(verdict.action)
+        if verdict.allowed:
+            self._actuator.act(verdict)
+        return verdict
 
     # -- RequestHost -------------------------------------------------------------------------------------------
 
