@@ -26,7 +26,9 @@ from tomato_host.service.fleet.routes import add_fleet_routes
 from tomato_host.service.history import History
 from tomato_host.service.history_routes import add_history_routes
 from tomato_host.service.live_state import LiveState
-from tomato_host.service.security import AccessControl, SecurityMiddleware
+from tomato_host.service.security import AccessControl, Authenticator, SecurityMiddleware
+from tomato_host.service.session_routes import add_session_routes
+from tomato_host.service.sessions import SessionFile
 from tomato_host.service.settings import ServiceSettings
 from tomato_host.service.strict_json import StrictRoute, invalid_request_answer
 from tomato_host.service.tokens import TokenFile
@@ -56,9 +58,11 @@ def create_app(
         description="State, history and overrides of one embodied tomato. Every change goes through the guardrails.",
     )
     keys = tokens or TokenFile(data_dir)
-    access = AccessControl(keys)
+    sessions = SessionFile(data_dir, keys)
+    authenticator = Authenticator(keys, sessions)
+    access = AccessControl(authenticator)
     app.add_middleware(GZipMiddleware, minimum_size=2_000, compresslevel=5)
-    app.add_middleware(SecurityMiddleware, settings=settings, tokens=keys)
+    app.add_middleware(SecurityMiddleware, settings=settings, authenticator=authenticator)
     app.add_exception_handler(TomatoError, _error_answer)
     app.add_exception_handler(RequestValidationError, invalid_request_answer)
     app.router.route_class = StrictRoute
@@ -66,6 +70,7 @@ def create_app(
     add_history_routes(app, history, data_dir, access)
     add_change_routes(app, data_dir, access)
     add_board_routes(app, data_dir, access)
+    add_session_routes(app, sessions, access)
     _pages(app)
     add_fleet_routes(app, bus or BusSettings(), access)
     return app
