@@ -224,7 +224,7 @@ class ProcessFeed:
             piece = self._socket.recv(RECEIVE_BYTES)
         except OSError:
             return False  # nothing sent, or the process is gone; sending finds out
-        *lines, rest = (self._received + piece).split(b"\n")
+        *lines, rest = bytes(self._received + piece).split(b"\n")
         self._received = bytearray(rest[-RECEIVE_BYTES:])
         for line in lines:
             self._add_line(line)

@@ -73,15 +73,7 @@ class WorldGateway:
         """Decisions come as records."""
 
     def tick(self, now: datetime) -> None:
-        """Views that have become due, and the counts of what was refused."""
-        for count in self._admission.pipeline.tally.pop_closed(now.timestamp()):
-            text = f"{count.count} intents of {count.agent} were refused within a minute: {count.code}"
-            self._recorder.event(
-                now, "INFO", "agent", "intents_refused", text, agent=count.agent, code=count.code, count=count.count
-            )
-        if self._observed:
-            self._views.update()
-            self._send_views()
+        """What still waits: the loop's waits are ended by what arrives, so this is rarely much."""
         if self.is_due():
             self.poll()
 
@@ -212,7 +204,7 @@ class WorldGateway:
         self._send_views()
 
     def _send_message(self, event: EventV1) -> None:
-        sender, now_s = str(event.data.get("agent") or "host"), self._now().timestamp()
+        sender = str(event.data.get("agent") or "host")
         effect: Effect = {
             "schema_version": "effect_v1",
             "id": hashlib.sha256(event.to_json().encode()).hexdigest()[:16],
@@ -224,8 +216,7 @@ class WorldGateway:
             "priority": 0,
             "req_id": None,
         }
-        for name in sorted(self._observed):
-            self._views.observer(name).send_event(effect, self._views.state, now_s)
+        self._views.send_event(effect)
 
     def _send_views(self) -> None:
         for name in sorted(self._observed):

@@ -1,10 +1,10 @@
 """What the outside needs of a world, and the fan-out of one agent's observations to all who read them.
 
-Two kinds of host exist: the tent, whose admission and views live in the deciding loop (`tent_host.py`), and a world that
-runs in this process (`orchestrator_host.py`). Routes, stream and MCP know this protocol only.
+Two kinds of host exist: the tent, whose admission and views live in the deciding loop (`tent_host.py`), and a world
+that runs in this process (`orchestrator_host.py`). Routes, stream and MCP know this protocol only.
 
-*Slow readers.* An observation is encoded once, whoever reads it. A reader holds at most `MOST_WAITING` of them; one that
-falls behind loses what waits and gets the whole view instead, so that it costs a bounded memory and nobody waits for it.
+*Slow readers.* An observation is encoded once, whoever reads it. A reader holds at most `MOST_WAITING` of them; one
+that falls behind loses what waits and gets the whole view instead: it costs a bounded memory, and nobody waits for it.
 """
 
 from __future__ import annotations
@@ -28,6 +28,9 @@ KEPT = 256
 """Newest deltas of an agent that a client may still ask for; older ones: the whole view."""
 MOST_WAITING = 64
 """Observations that wait for one reader."""
+
+MOST_REPLIES = 1_000
+"""Answers and errors that wait for a client that does not read them; the oldest are lost then."""
 
 
 class WorldUnavailable(Exception):
@@ -96,6 +99,7 @@ class ViewReader:
     def __init__(self, feed: AgentFeed) -> None:
         self._feed = feed
         self._waiting: deque[Outgoing] = deque()
+        self._replies: deque[Outgoing] = deque(maxlen=MOST_REPLIES)
         self._changed = asyncio.Event()
         self.lost = 0
         """Observations that this reader did not get, because it was too slow."""
@@ -109,12 +113,17 @@ class ViewReader:
         self._waiting.append(outgoing)
         self._changed.set()
 
+    def reply(self, outgoing: Outgoing) -> None:
+        """Queue an answer; they go before observations."""
+        self._replies.append(outgoing)
+        self._changed.set()
+
     async def get(self) -> Outgoing:
-        """Wait for the next observation."""
-        while not self._waiting:
+        """Wait for the next answer or observation."""
+        while not (self._replies or self._waiting):
             self._changed.clear()
             await self._changed.wait()
-        return self._waiting.popleft()
+        return self._replies.popleft() if self._replies else self._waiting.popleft()
 
 
 class AgentFeed:
@@ -136,7 +145,8 @@ class AgentFeed:
         patch = observation["patch"]
         if patch is not None and observation["view_seq"] != self.view_seq + 1:
             return observation["view_seq"] <= self.view_seq
-        self.document = observation["snapshot"] if patch is None else apply(self.document, patch)
+        snapshot: Any = observation["snapshot"]
+        self.document = snapshot if patch is None else apply(self.document, patch)
         self.view_seq, self.sim_time_s = observation["view_seq"], observation["sim_time_s"]
         if patch is None and self._kept and self._kept[-1]["view_seq"] + 1 != self.view_seq:
             self._kept.clear()

@@ -24,7 +24,7 @@ from shared_schemas.records import (
     Record,
     StateV1,
 )
-from shared_schemas.world.messages import ObservationDelta
+from shared_schemas.world.messages import Effect, ObservationDelta
 from tomato_host.brain.admission.pipeline import Admission
 from tomato_host.world.distribution import Observer, SharedViews
 from tomato_host.world.document import Document, WorldState, assign, escape, lookup, remove
@@ -218,6 +218,11 @@ class TentViews:
             if observer.update(self.state, self._now_s) is None:
                 observer.resend(self._now_s)
         return observer
+
+    def send_event(self, effect: Effect) -> None:
+        """Queue an event for those who read and whose policies pass it on."""
+        for name in sorted(self._readers):
+            self._observer(name).send_event(effect, self.state, self._now_s)
 
     def _observer(self, agent: str) -> Observer:
         account = self._admission.accounts[agent]
