@@ -13,6 +13,8 @@ from tomato_host.brain.admission.answers import Answer, Status
 from tomato_host.brain.admission.refusals import BY_CODE
 from tomato_host.brain.guardrails.guardrails import Verdict
 
+CODE_OF_RULE = {"id_reused": "ID_REUSED", "unavailable": "UNAVAILABLE"}
+"""Refusals of the tent's table of answers, by the rule in its records."""
 RETRY_AFTER_S = {"QUOTA_EXCEEDED": 60.0, "BACKPRESSURE": 1.0, "COOLDOWN": 1.0, "UNAVAILABLE": 1.0}
 
 
@@ -47,8 +49,9 @@ def answer_of_verdict(verdict: Verdict) -> Answer:
     agent, intent_id = str(action.agent), str(action.id)
     details = "; ".join(check.text for check in verdict.checks if check.text)
     if not action.safety.validated:
-        code = verdict.rule if verdict.rule in BY_CODE else "INTENT_CONFLICT"
-        rule = "" if verdict.rule in BY_CODE else f"refused by {verdict.rule}"
+        named = CODE_OF_RULE.get(str(verdict.rule), verdict.rule)
+        code = named if named in BY_CODE else "INTENT_CONFLICT"
+        rule = "" if named in BY_CODE else f"refused by {verdict.rule}"
         text = ": ".join(part for part in (rule, details) if part)
         return Answer(
             agent, intent_id, "refused", code, text, verdict.value, verdict.limit, RETRY_AFTER_S.get(str(code))
