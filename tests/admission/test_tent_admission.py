@@ -164,7 +164,9 @@ def test_quotas_survive_a_restart() -> None:
     later = facts(NOON + timedelta(hours=2))
     again = resumed.admit(dose("c", 60.0).model_copy(update={"ts": later.now}), later)
     assert (again.rule, again.value, again.limit) == ("QUOTA_EXCEEDED", 120.0, 100.0)
-    usages = [admission.pipeline.accounts["sitter"].usage for admission in (first, resumed)]
+    another = tent(sitter)
+    another.resume(recorded)
+    usages = [admission.pipeline.accounts["sitter"].usage for admission in (first, another)]
     assert usages[0].intents(NOON.timestamp()) == usages[1].intents(NOON.timestamp()) == 2
     assert usages[0].last_effect_s == usages[1].last_effect_s == NOON.timestamp()
 

@@ -21,7 +21,7 @@ from typing import Any
 
 from shared_schemas.world.messages import Effect, ObservationDelta, PatchOp
 from tomato_host.world.delta import delta, encoded_size
-from tomato_host.world.document import MISSING, Document, View, WorldState, assign, escape, lookup
+from tomato_host.world.document import MISSING, Document, View, WorldState, assign, escape, lookup, parse_pointer
 
 RELATIONS = "/relations"
 """Edges of the world: `/relations/<from>/<to>` names the kind of relation."""
@@ -75,7 +75,7 @@ class ObservationPolicy:
         for path in self.paths:
             value = lookup(state.document, path)
             if value is not MISSING:
-                value = scope.seen(value, path)
+                value = scope.seen(value, path) if scope.is_open(path, state.document) else MISSING
             if value is not MISSING:
                 seen = assign(seen, path, value)
         own = lookup(state.document, scope.own)
@@ -187,7 +187,20 @@ class _Scope:
         if at in policy.related:
             value = {key: member for key, member in value.items() if key in self.relatives}
         members = {key: self.seen(member, f"{at}/{escape(key)}") for key, member in value.items()}
-        return {key: member for key, member in members.items() if member is not MISSING}
+        # A branch of which nothing is left is absent: an empty one would tell that there is something in it.
+        return {key: member for key, member in members.items() if member is not MISSING} or MISSING
+
+    def is_open(self, path: str, document: Document) -> bool:
+        """Whether a path leads through nothing that is hidden, far or unrelated; its end is for `seen` to judge."""
+        policy, at, value = self._policy, "", document
+        for key in parse_pointer(path):
+            value = value[key]
+            if at in policy.hidden or (at in policy.near and not self.is_near(value)):
+                return False
+            if at in policy.related and key not in self.relatives:
+                return False
+            at = f"{at}/{escape(key)}"
+        return True
 
     def is_near(self, member: Any) -> bool:
         """Whether a member with a position is within the policy's distance; without positions nothing is near."""
