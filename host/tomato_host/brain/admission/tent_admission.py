@@ -153,7 +153,10 @@ class TentAdmission:
             return refused_verdict(action, Refusal("NOT_PERMITTED", f"unknown agent {action.agent} of {action.origin}"))
         now_s = context.now.timestamp()
         refusal = self.pipeline.preview(_case(action, agent, now_s), now_s)
-        return refused_verdict(action, refusal) if refusal is not None else self._guardrails.preview(action, context)
+        if refusal is not None:
+            return refused_verdict(action, refusal)
+        verdict = self._validated(action.model_copy(update={"shadow": True}), agent, context)
+        return replace(verdict, action=verdict.action.model_copy(update={"shadow": action.shadow}))
 
     def cancel(self, agent: str, intent_id: str, why: str, now_s: float) -> Verdict | None:
         """Take a waiting proposal back; None when it does not wait."""
