@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tomato_host.cli.override import DEFAULT_DATA_DIR, AsJson, DataDir, Reason, Wait
+from tomato_host.cli.world_client import bench, watch, what_if
 from tomato_host.errors import TomatoError
 
 if TYPE_CHECKING:
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, help="The shared world: agents, their proposals, demos.")
 demo = typer.Typer(no_args_is_help=True, help="Small worlds that run by themselves.")
 app.add_typer(demo, name="demo")
+app.command()(watch)
+app.command("what-if")(what_if)
+app.command()(bench)
 
 Name = Annotated[str, typer.Argument(help="The agent's name, as `world agents` lists it.")]
 
