@@ -148,8 +148,11 @@ async def _look_over_http(url: str, token: str) -> None:
     from mcp import Client
     from mcp.client.streamable_http import streamable_http_client
 
-    async with httpx2.AsyncClient(headers={"Authorization": f"Bearer {token}"}, trust_env=False) as http:
-        async with Client(streamable_http_client(url, http_client=http)) as client:
-            assert (await ask(client, "look"))["snapshot"]["mode"]
+    headers = {"Authorization": f"Bearer {token}"}
+    async with (
+        httpx2.AsyncClient(headers=headers, trust_env=False) as http,
+        Client(streamable_http_client(url, http_client=http)) as client,
+    ):
+        assert (await ask(client, "look"))["snapshot"]["mode"]
     async with httpx2.AsyncClient(trust_env=False) as stranger:
         assert (await stranger.post(url, json={})).status_code == 401
