@@ -156,6 +156,44 @@ def garden(as_json: AsJson = False, seed: Annotated[int, typer.Option(min=0)] = 
     _show(run_garden(seed), as_json)
 
 
+@demo.command()
+def engine(
+    as_json: AsJson = False,
+    serve: Annotated[bool, typer.Option("--serve", help="Serve an arena for engines until Ctrl-C instead.")] = False,
+    port: Annotated[int, typer.Option(min=0, max=65_535, help="For --serve; 0: any free one.")] = 8_423,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+) -> None:
+    """A game engine's physics in a shared world: ticks, moves, a push, and the collision that it leads to."""
+    if serve:
+        _serve_arena(data_dir, port)
+        return
+    from tomato_host.world.demos.engine import run_engine
+
+    _show(run_engine(), as_json)
+
+
+def _serve_arena(data_dir: Path, port: int) -> None:
+    """An arena with the agents engine and player; their tokens are those of the data directory."""
+    import time
+
+    from tomato_host.service.orchestrator_host import OrchestratorHost
+    from tomato_host.service.serve_world import serve as serve_worlds
+    from tomato_host.service.settings import ServiceSettings
+    from tomato_host.world.demos.engine import arena_agents
+    from tomato_host.world.event_log import ChainedLog
+    from tomato_host.world.orchestrator import Orchestrator
+    from tomato_host.world.worlds.arena import PLAYER, ArenaWorld
+
+    began_s = time.monotonic()  # the engine's time begins at 0, too, and the world's never goes back
+    host = OrchestratorHost(
+        Orchestrator("arena", ArenaWorld(), ChainedLog("arena"), lambda: time.monotonic() - began_s),
+        {PLAYER.name: PLAYER},
+    )
+    for record in arena_agents("arena"):
+        host.add_agent(record)
+    serve_worlds([host], ServiceSettings(port=port, agent_per_minute=60_000), data_dir)
+
+
 def _show(result: dict[str, Any], as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(result))
