@@ -102,6 +102,7 @@ def build(argv: Sequence[str]) -> typer.Typer:
         no_args_is_help=True,
         add_completion=False,
         pretty_exceptions_enable=False,
+        rich_markup_mode=None,  # its panels cut words in narrow terminals and swallow what stands in [brackets]
     )
 
     @app.callback()

@@ -49,6 +49,8 @@ def list_versions(data: Data = _DEFAULT, json_out: AsJson = False) -> None:
     import json
     from dataclasses import asdict
 
+    from tomato_host.terminal.word_table import echo
+
     store, blocks = _store(data), _blocks(data)
     versions, active, changes = store.versions(), store.active(), store.changes()
     if json_out:
@@ -59,17 +61,17 @@ def list_versions(data: Data = _DEFAULT, json_out: AsJson = False) -> None:
         typer.echo(f"No model version in {store.root} yet: the brain saves one every night.")
     for m in versions:
         mark = "*" if m.version == active else " "
-        typer.echo(
+        echo(
             f"{mark} {m.version:28} {m.days_learned:4d} days  {m.data_from_ts[:10]} .. {m.data_to_ts[:10]}  "
             f"{m.coefficients_hash}  {m.note}"
         )
     for change in changes[-10:]:
-        typer.echo(f"  {change['ts'][:16]}  {change['what']:12} {change['version']}: {change['why']}")
+        echo(f"  {change['ts'][:16]}  {change['what']:12} {change['version']}: {change['why']}")
     for block in blocks:
         judged = (
             f"share {block['share']:g}, error {block['ratio']:.1%} of without" if "ratio" in block else "not judged"
         )
-        typer.echo(f"  block {block['quantity']:14} {block['kind']:8} {block['stage']:13} {block['state']:8} {judged}")
+        echo(f"  block {block['quantity']:14} {block['kind']:8} {block['stage']:13} {block['state']:8} {judged}")
 
 
 @app.command()
