@@ -8,6 +8,7 @@ shutdown.
 from __future__ import annotations
 
 import math
+import time
 from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
@@ -35,6 +36,7 @@ from tomato_host.loop.status import Status
 from tomato_host.loop.status_refresh import StatusRefresh
 from tomato_host.recovery.crash_recovery import InterruptedActions
 from tomato_host.sources.board import BoardSource
+from tomato_host.world.telemetry import WorldTelemetry
 
 SAFE_MODE_MS = round(SAFE_MODE_PERIOD.total_seconds() * 1000)
 HEALTH_MS = 60_000
@@ -73,10 +75,12 @@ class Supervisor:
         inbox: Inbox | None = None,
         extensions: tuple[Extension, ...] = (),
         interrupted: InterruptedActions | None = None,
+        telemetry: WorldTelemetry | None = None,
     ) -> None:
         """`inbox` None: no requests. `interrupted`: what an earlier process has left open."""
         self.scheduler = Scheduler(runtime.clock)
         self.status = status
+        self._telemetry = telemetry or WorldTelemetry(time.monotonic)
         self._settings = settings
         self._runtime = runtime
         self._clock = runtime.clock
@@ -131,6 +135,7 @@ class Supervisor:
             self.now,
             port=self._runtime.link.url,
             sampling_ms=round(self._settings.telemetry_period_s * 1000),
+            telemetry=self._telemetry,
         )
 
     # -- start and shutdown ------------------------------------------------------------------------------------
@@ -204,9 +209,11 @@ class Supervisor:
         self.poll(run.now_ms)
         if self._session.up:
             self._session.renew_lease(run.now_ms)
+            self._telemetry.times["lease"].add((run.now_ms - run.due_ms) / 1_000.0)
             self._executor.tick(run.now_ms, self.now())
         self._actuator.collect()
         self._close_interrupted()
+        self.status.world = self._telemetry.snapshot()
         self._status_refresh.refresh(self.now(), run.now_ms)
 
     def check_clock(self) -> None:

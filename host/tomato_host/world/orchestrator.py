@@ -139,7 +139,7 @@ class Orchestrator:
             self._append(self._effect(self.world_id, AGENT, record.model_dump(mode="json"), cause), None, {})
             self._logged[record.name] = record
         features = self.telemetry.features
-        bounds = {} if features.backpressure else {"queue_most": UNBOUNDED}
+        bounds: dict[str, Any] = {} if features.backpressure else {"queue_most": UNBOUNDED}
         if not features.latency:
             bounds["latency"] = LatencyModel()
         account = self.admission.set_agent(record.model_copy(update=bounds) if bounds else record)

@@ -1,8 +1,8 @@
 """What a world reports about itself: counts, a breakdown of times, log lines, spans. It decides nothing.
 
 Stages of an intent, each timed: `submit` (the entrance), `turn` (judging what waits), `append` (the log), `broadcast`
-(views and events). `latency` is the time from the entrance to the answer. Times come from a stopwatch that is injected;
-in a simulation it stands still.
+(views and events). `latency` is the time from the entrance to the answer; `lease`, in the deciding loop of a tent, how
+late the board's lease was renewed. Times come from a stopwatch that is injected; in a simulation it stands still.
 
 OpenTelemetry is imported only when tracing is on.
 """
@@ -19,8 +19,8 @@ from tomato_host.brain.admission.answers import Answer
 from tomato_host.features import Features
 from tomato_host.logs import Log
 
-Stage = Literal["submit", "turn", "append", "broadcast", "latency"]
-STAGES: tuple[Stage, ...] = ("submit", "turn", "append", "broadcast", "latency")
+Stage = Literal["submit", "turn", "append", "broadcast", "latency", "lease"]
+STAGES: tuple[Stage, ...] = ("submit", "turn", "append", "broadcast", "latency", "lease")
 BUCKETS_S = (0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 1.0)
 """Upper bounds; the last bucket of a histogram is what takes longer."""
 MOST_WAITING = 20_000
