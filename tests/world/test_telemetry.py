@@ -85,7 +85,8 @@ def test_spans_across_the_pipeline() -> None:
     spans = {span.name: span for span in exporter.get_finished_spans()}
     assert {"world.submit", "world.turn", "world.append", "world.broadcast"} == set(spans)
     assert spans["world.submit"].attributes == {"agent_id": "ann", "req_id": "i-1"}
-    assert spans["world.append"].parent.span_id == spans["world.turn"].context.span_id
+    parent, turn = spans["world.append"].parent, spans["world.turn"].context
+    assert parent is not None and turn is not None and parent.span_id == turn.span_id
 
 
 def test_tracing_that_is_off_is_not_imported() -> None:
