@@ -34,6 +34,7 @@ from tomato_host.brain.admission.idempotency import IdempotencyTable, IntentKey,
 from tomato_host.brain.admission.pipeline import Admission, Judgement
 from tomato_host.brain.admission.refusals import Refusal
 from tomato_host.errors import TomatoError
+from tomato_host.logs import Log
 from tomato_host.world.agents import AgentHandle, OnAnswer
 from tomato_host.world.cancel import CancelToken, CancelWatch
 from tomato_host.world.distribution import Observer, SharedViews
@@ -43,6 +44,7 @@ from tomato_host.world.rules import AGENT, CREATED, OF_THE_LOG, RESUMED, WorldRu
 from tomato_host.world.telemetry import WorldTelemetry
 from tomato_host.world.views import ObservationPolicy
 
+LOG = Log("world")
 VIEWS_A_RUN = 1_000_000
 """View numbers of a process begin at this many times the number of earlier ones: none is given twice."""
 REFUSED = "intent_refused"
@@ -360,4 +362,7 @@ class Orchestrator:
         for answer in answers:
             self._note(answer)
             for listener in self._listeners.pop((answer.agent, answer.id), ()):
-                listener(answer)
+                try:
+                    listener(answer)
+                except Exception as error:  # an adapter that is gone must not cost others their answers
+                    LOG.error("answer_not_delivered", agent_id=answer.agent, req_id=answer.id, error=repr(error))
