@@ -10,7 +10,7 @@ from shared_schemas.records import ActionV1, AgentV1
 from shared_schemas.records.agent_v1 import agent_name
 from tomato_host.board.events import LinkEvent
 from tomato_host.board.session import BoardSession
-from tomato_host.brain.admission.pipeline import TALLIED
+from tomato_host.brain.admission.pipeline import TALLIED, TURN_S
 from tomato_host.brain.brain import Brain
 from tomato_host.brain.guardrails.guardrails import Verdict
 from tomato_host.commands.awaited_outcomes import AwaitedOutcomes
@@ -59,15 +59,22 @@ class RequestHandler:
         self.board = BoardRequests(session, self, port, sampling_ms)
 
     def poll(self, now_ms: int) -> None:
-        """Handle the requests that have arrived, and advance those on the board."""
+        """Handle the requests that have arrived, for 5 ms at most, and advance those on the board."""
         self.record_refusals(self._now().timestamp())
-        for request in self._inbox.pop_requests() if self._inbox is not None else ():
+        began_s = time.monotonic()
+        requests = self._inbox.pop_requests(lambda: time.monotonic() - began_s >= TURN_S) if self._inbox else ()
+        for request in requests:
             if request.kind in BOARD_KINDS:
                 self._record_request(request)
                 self.board.begin(request, now_ms)
             elif self._inbox is not None:
                 self._inbox.reply(self.submit(request))
         self.board.tick(now_ms)
+
+    @property
+    def is_flooded(self) -> bool:
+        """Whether requests wait that the last `poll` had no time for."""
+        return self._inbox is not None and self._inbox.is_flooded
 
     def remove_stale_replies(self) -> None:
         """Remove replies that were not read."""
