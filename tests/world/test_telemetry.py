@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def host(telemetry: WorldTelemetry) -> Orchestrator:
-    world = Orchestrator("w", TalkWorld(), ChainedLog("w"), lambda: 1_000.0, telemetry=telemetry)
+    world = Orchestrator("w", TalkWorld(), ChainedLog("w"), lambda: 1_000.0, stopwatch=lambda: 0.0, telemetry=telemetry)
     for name in ("ann", "ben"):
         world.register_agent(agent(name, queue_most=3), LISTENER)
     return world
