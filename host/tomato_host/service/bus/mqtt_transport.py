@@ -8,7 +8,7 @@ import ssl
 import aiomqtt
 
 from tomato_host.service.bus.message import SUMMARY, BusMessage, Priority, topic
-from tomato_host.service.bus.transport import PATIENCE_S, Address, TransportDown
+from tomato_host.service.bus.transport import BATCH_LINES, PATIENCE_S, Address, TransportDown
 
 KEEPALIVE_S = 15
 
@@ -36,6 +36,9 @@ class MqttTransport:
             timeout=PATIENCE_S,
             protocol=aiomqtt.ProtocolVersion.V5,
             tls_context=ssl.create_default_context() if a.tls else None,
+        )
+        client.pending_calls_threshold = (
+            BATCH_LINES  # a whole batch waits at once; a log line for each would be a flood
         )
         try:
             await client.__aenter__()

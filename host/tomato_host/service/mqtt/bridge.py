@@ -16,6 +16,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import ssl
 import time
 import uuid
@@ -56,6 +57,8 @@ REFUSALS_EVERY_S = 1.0
 MOST_ALARMS = 100
 ECHO_S = 10.0
 """Our own `host` topic must come back within this: some brokers drop silently what a user has no right to."""
+INSTANCE = re.compile(r"[0-9a-f]{32}")
+"""The name that a process leaves: the hexadecimal digits of a UUID."""
 REFUSED_FROM = 128
 """MQTT 5: reason codes from here on are refusals."""
 _log = structlog.get_logger("mqtt")
@@ -281,6 +284,8 @@ class MqttBridge:
 
     def _note_instance(self, name: str) -> None:
         """Raises TakenOver when this host should leave the node to the other one."""
+        if not INSTANCE.fullmatch(name):
+            return  # whoever wrote this is no host
         own_is_known, self._was_here = self._was_here, True
         if name == self._instance or not own_is_known:
             return
