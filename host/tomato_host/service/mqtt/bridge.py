@@ -215,12 +215,17 @@ class MqttBridge:
                 raise TopicRefused(self._topics.host, NOT_AUTHORISED)
             await self._publish_changes(client)
             await self._publish_queued(client)
-            if self._monotonic() - last_s >= STATE_EVERY_S or "state" not in self._published:
-                last_s, self._published["state"] = self._monotonic(), ""
+            present = self._present()
+            if self._monotonic() - last_s >= STATE_EVERY_S or self._published.get("state") != present:
+                last_s, self._published["state"] = self._monotonic(), present
                 payload = {**state_payload(self._state, self._commands.dose_ml), "last_result": self._last_result}
                 await self._publish(client, self._topics.state, json.dumps(payload))
                 await self._publish_summary(client)
             await asyncio.sleep(CHANGES_EVERY_S)
+
+    def _present(self) -> str:
+        """What the state follows at once: each new estimate and each change of mode."""
+        return f"{self._state.live.get('ts')} {self._state.status.get('mode')}"
 
     async def _publish_summary(self, client: aiomqtt.Client) -> None:
         """For `tomato-host fleet`; retained by the broker, its age is known from its own time."""
