@@ -1,4 +1,4 @@
-"""`tomato-host model`: versions of the forecast model: list, promote, roll back."""
+"""`tomato-host model`: versions of the forecast model: list, promote, roll back, teach from a season."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import typer
 if TYPE_CHECKING:
     from tomato_host.models.store import ModelStore
 
-app = typer.Typer(help="Versions of the forecast: list, promote, roll back.", no_args_is_help=True)
+app = typer.Typer(help="Versions of the forecast: list, promote, roll back, teach.", no_args_is_help=True)
 
 Data = Annotated[Path, typer.Option("--data", help="The data folder of the brain.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Plain figures for scripts.")]
@@ -89,3 +89,27 @@ def rollback(data: Data = _DEFAULT, why: str = "rolled back by hand") -> None:
     from datetime import UTC, datetime
 
     typer.echo(f"{_store(data).rollback(datetime.now(UTC), why)} speaks again.")
+
+
+@app.command()
+def teach(
+    season: Annotated[str, typer.Argument(help="What `tomato-host import` or another tent's brain wrote.")],
+    data: Data = _DEFAULT,
+    config: Annotated[Path | None, typer.Option(help="Settings file of this tent.")] = None,
+) -> None:
+    """Learn a recorded season and use it from the next start on, until this tent's own days outweigh it."""
+    from datetime import UTC, datetime
+
+    from tomato_host.app import brain_settings
+    from tomato_host.backtest.tables import load_cases
+    from tomato_host.models.teaching import taught_model
+    from tomato_host.settings import load_settings
+
+    settings = load_settings(config)
+    case = load_cases(season, time_zone=settings.site.timezone)[0]
+    probes = tuple(probe.id for probe in brain_settings(settings).estimator.probes)
+    model = taught_model(case.log, probes, settings.world_model)
+    store, now = _store(data), datetime.now(UTC)
+    version = store.save(model, case.log, now, note=f"taught from {case.name}")
+    store.activate(version, now, f"taught from {case.name}")
+    typer.echo(f"{version} has learned {model.days_learned} days of {case.name} and is used from the next start on.")
