@@ -191,7 +191,7 @@ def read_mqtt(address: Address, seconds: float, ages: Ages) -> None:
     from paho.mqtt.enums import CallbackAPIVersion
 
     client = mqtt.Client(CallbackAPIVersion.VERSION2, protocol=mqtt.MQTTv5)
-    client.on_message = lambda _c, _d, message: ages.add(message.payload, message.topic.endswith("/alarm"))
+    client.on_message = lambda _c, _d, message: ages.add(bytes(message.payload), message.topic.endswith("/alarm"))
     client.on_connect = lambda client, *_: client.subscribe([(f"tomato/+/{p.label}", 1) for p in Priority])
     client.on_subscribe = lambda *_: print("ready", flush=True)
     client.connect(address.host, address.port)

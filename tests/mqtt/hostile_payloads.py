@@ -15,7 +15,7 @@ TOPICS = (
     "tomato/tent/instance",
     "homeassistant/status",
 )
-VALUES = (
+VALUES: tuple[object, ...] = (
     "PRESS", "", "-1", "NaN", "1e400", "Infinity", "9" * 400, "\ud83c\udf45" * 50, "\x00", "'; DROP TABLE", None, True,
     0, -1e308, 5e-324, [], {}, [[[[]]]], {"value": {"value": "PRESS"}},
 )  # fmt: skip

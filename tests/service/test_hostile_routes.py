@@ -76,7 +76,7 @@ def routes(app: FastAPI, *, changing: bool) -> list[tuple[str, str]]:
         (method, route.path)
         for route in app.routes
         if isinstance(route, APIRoute) and route.path != ENDLESS
-        for method in route.methods
+        for method in route.methods or ()
     ]
     return sorted(one for one in found if (one[0] not in ("GET", "HEAD")) == changing)
 
@@ -132,4 +132,4 @@ def test_paths_and_queries(app: FastAPI, client: TestClient) -> None:
 )
 def test_headers(client: TestClient, name: str, value: bytes) -> None:
     for method, path in (("GET", "/api/glance"), ("POST", "/api/water"), ("GET", "/"), ("GET", "/static/app.js")):
-        check(client.request(method, path, headers={name: value}), f"{path} {name} {value[:20]!r}")
+        check(client.request(method, path, headers=[(name.encode(), value)]), f"{path} {name} {value[:20]!r}")

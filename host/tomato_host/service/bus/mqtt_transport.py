@@ -37,9 +37,8 @@ class MqttTransport:
             protocol=aiomqtt.ProtocolVersion.V5,
             tls_context=ssl.create_default_context() if a.tls else None,
         )
-        client.pending_calls_threshold = (
-            BATCH_LINES  # a whole batch waits at once; a log line for each would be a flood
-        )
+        # A whole batch waits at once; the library would log a line for each message of it beyond the tenth.
+        client.pending_calls_threshold = BATCH_LINES
         try:
             await client.__aenter__()
         except (aiomqtt.MqttError, OSError) as error:
