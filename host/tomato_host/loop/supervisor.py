@@ -230,6 +230,13 @@ class Supervisor:
         if self._context.link_down_since is not None:
             self._episode.update_safe_mode(self._context.at(self.now()))
 
+    def _watch_a_lost_link(self) -> None:
+        """Nothing wakes for the watch while observations come: an idle wake costs lock step a turn with the VM."""
+        if self._context.link_down_since is None:
+            self.scheduler.suspend("watch")
+        else:
+            self.scheduler.resume("watch")
+
     def _record_state(self, run: Run) -> None:
         self.poll(run.now_ms)
         self._episode.record_state(None)
@@ -249,6 +256,7 @@ class Supervisor:
         for event in self._session.poll(now_ms):
             self.links.handle(event, now_ms)
             self.requests.on_event(event, now_ms)
+        self._watch_a_lost_link()
         self._actuator.collect()
 
     def submit(self, request: Request) -> Reply:
