@@ -50,6 +50,23 @@ def test_unit_prints_the_slowest_tests() -> None:
     assert "--durations=10" in recipe("unit")
 
 
+def test_tests_with_tight_bounds_run_by_themselves_and_all_of_them_run() -> None:
+    parallel, alone = recipe("unit").split("$(PYTEST)")[1:]
+    assert "-m '$(HERE) and not tight'" in parallel
+    assert "-n 0 -m '$(HERE) and tight'" in alone
+    mark = "pytest.mark." + "tight"
+    marked = [path for path in (ROOT / "tests").rglob("test_*.py") if mark in path.read_text(encoding="utf-8")]
+    assert marked and all(path.parent == ROOT / alone.split()[-1] for path in marked), marked
+
+
+def test_folders_that_unit_leaves_out_hold_tests_of_other_targets_alone() -> None:
+    left_out = re.findall(r"--ignore=(\S+)", recipe("unit"))
+    assert left_out
+    for folder in left_out:
+        for path in (ROOT / folder).rglob("test_*.py"):
+            assert re.search(r"^pytestmark = .*pytest\.mark\.(web|learn)\b", path.read_text(), re.MULTILINE), path
+
+
 def test_the_mutation_gate_takes_a_seeded_sample_or_all() -> None:
     assert "-m tools.mutation --sample 150 --seed $(MUTANT_SEED)" in recipe("mutants")
     assert "-m tools.mutation --all" in recipe("mutants-all")
