@@ -83,7 +83,7 @@ class Output:
     switchable: bool = field(default=False, kw_only=True, metadata=HOST)
     """A person may switch it on and off (bounded in time) on dashboard, API and command line."""
     power_w: float = field(default=0.0, kw_only=True, metadata=HOST)
-    """Typical electric power while on; 0 where the tent's own parameters say it."""
+    """Typical electric power while on, for the energy of a day; a simulated tent's parameters have their own."""
     home_assistant: str = field(default="running", kw_only=True, metadata=HOST)
     """Device class of its binary sensor in Home Assistant."""
     target_reading: str = field(default="", kw_only=True, metadata=HOST)
@@ -104,8 +104,8 @@ OUTPUTS: tuple[Output, ...] = (
            " inrush; it also follows the dark moments in which the budgets are written to flash, so it is short.",
            max_dose=900_000, renewable=True, shares=24,
            action="SET_LIGHT", column="light", risk="gentle", label="light", heats=True, lights=True,
-           switchable=True, budget_setting="light_s_per_day", explains=("light_lux",), explains_for_s=180.0,
-           home_assistant="light"),
+           switchable=True, power_w=100.0, budget_setting="light_s_per_day", explains=("light_lux",),
+           explains_for_s=180.0, home_assistant="light"),
     Output(1, "circulation_fan", "relay", 900_000, 0, 3_600, 86_400, "s", "off", "circulation",
            ("not_estop",),
            "Stirs the air inside; may run all day, pulse by pulse.", max_dose=900_000, renewable=True,
@@ -126,7 +126,7 @@ OUTPUTS: tuple[Output, ...] = (
            ("not_estop", "not_over_temp", "no_leak", "soil_temp_fresh", "soil_temp_below_limit"),
            "Heater mat below the pots; by soil temperature only.", max_dose=600_000,
            action="SET_HEATER_MAT", column="heater_mat", risk="risky", label="heater mat", heats=True, switchable=True,
-           budget_setting="heater_s_per_day",
+           power_w=20.0, budget_setting="heater_s_per_day",
            home_assistant="heat", target_reading="soil_temp_c", ceiling_setting="soil_temp_high_c"),
     Output(5, "water_pump", "pump", 30_000, 60_000, 600, 2_500, "ml", "finish", "water",
            ("not_estop", "reservoir_ok", "no_leak"),

@@ -14,9 +14,9 @@ from tomato_host.addresses import why_not_bound
 from tomato_host.app import check_addresses
 from tomato_host.cli.main import main
 from tomato_host.errors import TomatoError
+from tomato_host.importing.mapping import load_mapping
 from tomato_host.settings import MOVED_TABLES, Settings, parse_recorded_settings, parse_settings
 from tomato_host.settings_relations import FREE, RELATIONS, STAGE, Relation, value_of
-from tomato_host.sources.csv_mapping import load_mapping
 from tomato_host.sources.scenarios import Scenario
 
 NUMBERS = frozenset({"number", "integer"})

@@ -243,7 +243,10 @@ def _extensions(
     if settings.bus.enabled:
         extensions.append(bus_feed(settings.bus, status, recorder, options.data_dir))
     if settings.notify.enabled:
-        extensions.append(build_notifier(settings.notify, recorder, options.data_dir, os.environ, settings.bus.node))
+        zone = settings.site.timezone
+        extensions.append(
+            build_notifier(settings.notify, recorder, options.data_dir, os.environ, settings.bus.node, zone)
+        )
     if notifier := from_environment(os.environ, status):
         extensions.append(notifier)
     return tuple(extensions)

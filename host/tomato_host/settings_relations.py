@@ -115,6 +115,7 @@ FREE: dict[str, tuple[str, ...]] = {
     "a pace of its own: shorter only means more often": (
         "safe_mode.sampling_safe_s", "safe_mode.sampling_caution_s", "control.event_pause_s", "advisor.wake_every_s",
         "notify.deadman_every_s", "notify.rules.cool_down_s", "notify.rules.repeat_s", "bus.catch_up_h",
+        "notify.acknowledged_h",
     ),
     "a threshold of trust for one use; each part has its own": (
         "guardrails.min_confidence", "control.min_probe_confidence", "world_model.min_confidence",
@@ -164,6 +165,17 @@ def contradictions(settings: BaseModel, given: frozenset[str] = frozenset()) -> 
             "[storage] fsync = 'always' and [storage] flush_every contradict each other: the second must be 1, else a"
             " record is acknowledged before it is on the disk"
         )
+    yield from _notification_contradictions(settings)
+
+
+def _notification_contradictions(settings: Any) -> Iterator[str]:
+    notify = settings.notify
+    if bool(notify.quiet_from) != bool(notify.quiet_to) or (notify.quiet_from and notify.quiet_from == notify.quiet_to):
+        yield (
+            "[notify] quiet_from and [notify] quiet_to contradict each other: give both, two different times, or none"
+        )
+    if notify.link and not settings.service.enabled:
+        yield "[notify] link and [service] enabled = false contradict each other: nobody would serve the link"
 
 
 def value_of(settings: BaseModel, name: str) -> float:

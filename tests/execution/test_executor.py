@@ -47,6 +47,11 @@ class RecordedLine:
         self.stops.append(output)
         return self._next
 
+    def stop_all(self, now_ms: int) -> int:
+        self._next += 1
+        self.stops.append("all")
+        return self._next
+
 
 class GenerousDoor:
     """Stands for the guardrails' second phase: grants all, keeps the ledger."""

@@ -553,7 +553,7 @@ def test_stopping_all_waits_for_the_answers(bench: Bench) -> None:
     stop = ActionV1(schema_version="action_v1", ts=START, type=ActionType.STOP_ALL, id="s")
     bench.start(stop, 1_000)
     assert [(key, o.status) for key, o in bench.ended()] == [("s", "DONE")]
-    assert bench.line.stops == [] and not bench.executor.jobs, "the caller tells the board"
+    assert bench.line.stops == ["all"] and not bench.executor.jobs, "the board is told, once"
     bench.result(1_010, 1, "ABORTED", "stopped", 1_000)
     bench.result(1_020, 2, "ABORTED", "stopped", 3.0)
     assert [(key, o.status, o.reason) for key, o in bench.ended()] == [

@@ -332,3 +332,14 @@ def test_flash_that_cannot_be_written_hands_out_nothing():
     assert rig.pulse(c.OUT_WATER_PUMP, 10) == c.R_SAVING
     assert rig.pulse(c.OUT_CIRCULATION_FAN) == c.R_NONE
     assert rig.core.saver.failures >= 1
+
+
+def test_a_calm_board_does_not_write_because_an_hour_has_rolled_over():
+    """Only while restarts repeat is an old hour worth a write: flash wears out."""
+    rig = in_state("ready")
+    while rig.core.used.restarts:
+        rig.run(c.RESTART_FORGOTTEN_MS, 10_000)
+    rig.run(1_200_000, 10_000)
+    before = len(rig.store.written)
+    rig.run(6 * 3_600_000, 10_000)
+    assert len(rig.store.written) == before

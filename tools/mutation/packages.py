@@ -51,11 +51,11 @@ PACKAGES = (
                     "matrix",
                     "pulses",
                 ),
-                *("restarts", "saving", "states", "survival", "weakening"),
+                *("bus", "events", "looks_left_out", "restarts", "saving", "states", "survival", "weakening"),
             )
         ),
         "tests/firmware_core/survivors.md",
-        0.5,
+        3.0,
     ),
     GatedPackage(
         "guardrails",

@@ -410,7 +410,7 @@ class Brain:
         return Signals(
             now=runtime.now,
             confidence=estimate.confidence,
-            state_age_s=(runtime.now - estimate.ts).total_seconds(),
+            state_age_s=abs((runtime.now - estimate.ts).total_seconds()),  # ahead is as far from now as behind
             link_down_s=runtime.link_down_s,
             board_faults=blocking_faults(devices),
             leak=seen.leak,

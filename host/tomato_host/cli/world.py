@@ -25,6 +25,8 @@ Name = Annotated[str, typer.Argument(help="The agent's name, as `world agents` l
 @app.command()
 def agents(data_dir: DataDir = DEFAULT_DATA_DIR, as_json: AsJson = False) -> None:
     """Who may see and ask for what: the agents of each origin, and those that were added."""
+    from tomato_host.terminal.word_table import echo
+
     rows = [_known(data_dir)[name] for name in sorted(_known(data_dir))]
     if as_json:
         typer.echo(json.dumps([json.loads(row.to_json()) for row in rows]))
@@ -32,7 +34,7 @@ def agents(data_dir: DataDir = DEFAULT_DATA_DIR, as_json: AsJson = False) -> Non
     for row in rows:
         quotas = ", ".join(f"{key} {value:g}" for key, value in row.quotas.model_dump(exclude_none=True).items())
         shadow = " in shadow" if row.shadow else ""
-        typer.echo(f"{row.name:<12} {row.origin:<10} sees {row.policy:<8} {row.state}{shadow} {quotas or 'no quotas'}")
+        echo(f"{row.name:<12} {row.origin:<10} sees {row.policy:<8} {row.state}{shadow} {quotas or 'no quotas'}")
 
 
 @app.command()

@@ -59,3 +59,7 @@ class SessionCommands:
     def stop(self, output: str, now_ms: int) -> int:
         """End the pulse of one output; returns the command's id."""
         return self._session.stop(output)
+
+    def stop_all(self, now_ms: int) -> int:
+        """End the pulses of all outputs; returns the command's id."""
+        return self._session.stop_all(now_ms)

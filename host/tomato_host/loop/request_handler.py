@@ -78,6 +78,8 @@ class RequestHandler:
         self._record_request(request)
         if request.agent is not None:
             return self._set_agent(request, request.agent)
+        if request.kind == "acknowledge_message":
+            return Reply(id=request.id, ok=True, text="Recorded. It is not sent again unless it becomes worse.")
         if request.kind != "action" or request.action is None:
             text = self._context.apply(request, self._now())
             self._episode.update_safe_mode(self._context.at(self._now()))
@@ -138,4 +140,5 @@ class RequestHandler:
             mode=request.mode,
             request=request.id,
             until=request.until.isoformat() if request.until is not None else None,
+            **({"cause": request.cause} if request.cause else {}),
         )

@@ -67,6 +67,13 @@ class ModeBody(RequestBody):
     reason: Reason
 
 
+class StopBody(RequestBody):
+    """Everything off now, and the controller paused for so long."""
+
+    hours: Annotated[FiniteFloat, Field(gt=0.0, le=24.0)] = 1.0
+    reason: Reason
+
+
 def water_action(ask: WaterBody, who: str) -> ActionV1:
     """The proposal of a watering."""
     return action_of(ActionType(PUMP.action), Params(ml=ask.ml), ask.reason, who)
@@ -96,6 +103,16 @@ def action_of(kind: ActionType, params: Params, reason: str, who: str) -> Action
 def propose(data_dir: Path, action: ActionV1, who: str, reason: str) -> Reply:
     """Submit a proposal to the running host and wait for the decision. Raises TomatoError as the inbox does."""
     return _ask(data_dir, new_request("action", f"api {who}: {reason}", action=action))
+
+
+def stop_everything(data_dir: Path, ask: StopBody, who: str) -> Reply:
+    """End every pulse on the board, then pause the controller, so that the plan switches nothing on again.
+
+    The stop goes first and alone: whatever becomes of the pause, the outputs are off. Raises TomatoError as the inbox.
+    """
+    stopped = propose(data_dir, action_of(ActionType.STOP_ALL, Params(), ask.reason, who), who, ask.reason)
+    paused = change_mode(data_dir, ModeBody(mode="PAUSED", hours=ask.hours, reason=ask.reason), who)
+    return stopped if not stopped.ok else paused
 
 
 def change_mode(data_dir: Path, ask: ModeBody, who: str) -> Reply:
@@ -128,6 +145,11 @@ def add_change_routes(app: FastAPI, data_dir: Path, access: AccessControl) -> No
         """Switch an output for a time, if the guardrails allow it."""
         action = switch_action(ask, who)
         return _answer(await run_in_threadpool(propose, data_dir, action, who, ask.reason))
+
+    @app.post("/api/stop", tags=["change"], responses=REFUSALS)
+    async def stop(ask: StopBody, who: str = Depends(access.operate)) -> Json:
+        """Switch everything off at once and pause the controller; it goes on by itself when the time is over."""
+        return _answer(await run_in_threadpool(stop_everything, data_dir, ask, who))
 
     @app.post("/api/mode", tags=["change"], responses=REFUSALS)
     async def mode(ask: ModeBody, who: str = Depends(access.operate)) -> Json:

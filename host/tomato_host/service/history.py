@@ -11,24 +11,44 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from shared_schemas.devices import LAMP
+from shared_schemas.devices import LAMP, OUTPUT_BY_NAME
 from tomato_host.brain.psychrometrics import vpd_kpa
+from tomato_host.service.day_totals import OUTPUT_OF_ACTION, DayTotals
 from tomato_host.service.forecast_review import ForecastReview
+from tomato_host.service.history_columns import HistoryRow, Value, thinned
 
 Json = dict[str, Any]
-HistoryRow = tuple[float | None, ...]
 Soil = dict[str, float | None]
 
-SPANS_S: dict[str, float] = {"24h": 86_400.0, "7d": 7 * 86_400.0, "season": 200 * 86_400.0}
-MOST_POINTS = 1_500
-"""No chart draws more; longer spans are thinned evenly."""
+SPANS_S: dict[str, float] = {"24h": 86_400.0, "7d": 7 * 86_400.0, "30d": 30 * 86_400.0, "season": 200 * 86_400.0}
 FINE_PERIOD_S = 60.0
 FINE_KEPT = 2_000
 """Observations at a minute's pace for the last day, on top of the states."""
 TAILS_BYTES = {"sensors_raw": 6_000_000, "predictions": 2_000_000, "plans": 1_000_000}
 """Of these streams only the end is read at the start; of the others all."""
 SKIPS_KEPT = 200
-COLUMNS = ("air_temp_c", "rh_pct", "vpd_kpa", "co2_ppm", "leaf_air_delta_c", "light_on", "confidence")
+MOST_HOLDS = 2_000
+"""No chart marks more."""
+COLUMNS = (
+    "air_temp_c",
+    "rh_pct",
+    "vpd_kpa",
+    "co2_ppm",
+    "leaf_air_delta_c",
+    "light_on",
+    "confidence",
+    "light_lux",
+    "dli_mol_m2",
+    "soil_temp_c",
+)
+BANDS: dict[str, tuple[str, str]] = {
+    "vpd_kpa": ("vpd_day_kpa", "vpd_night_kpa"),
+    "air_temp_c": ("air_temp_day_c", "air_temp_night_c"),
+    "soil": ("soil_moisture_pct", "soil_moisture_pct"),
+    "co2_ppm": ("co2_day_ppm", ""),
+}
+"""Quantity: its target by day and by night in `targets_v1`; by night nobody doses CO2, so it has none."""
+LIGHT_ON = COLUMNS.index("light_on")
 
 
 def epoch(ts: str) -> float:
@@ -62,13 +82,16 @@ class History:
         self._fine: list[HistoryRow] = []
         self._fine_soil: list[Soil] = []
         self._doses: list[tuple[float, float]] = []
+        self._holds: list[tuple[str, float, float]] = []
+        self._targets: list[tuple[float, Json]] = []
+        self._days = DayTotals()
         self._forecasts = ForecastReview()
         self._skips: deque[Json] = deque(maxlen=SKIPS_KEPT)
         self._lock = threading.Lock()
 
     def load(self) -> None:
         """Read the dataset."""
-        for stream in ("states", "actions", "sensors_raw", "predictions", "plans"):
+        for stream in ("states", "actions", "sensors_raw", "predictions", "plans", "targets"):
             for record in lines_of(self._data_dir, stream, TAILS_BYTES.get(stream)):
                 self.add(record)
 
@@ -84,19 +107,30 @@ class History:
                 self._add_dose(record)
             elif kind == "prediction_36h_v1":
                 self._forecasts.add(record)
+            elif kind == "targets_v1":
+                _drop_later(epoch(record["ts"]), self._target_times(), self._targets)
+                self._targets.append((epoch(record["ts"]), record["adapted"]))
             elif kind == "plan_v1":
                 self._skips.extend({"ts": record["ts"], "text": text} for text in record.get("not_done", ()))
 
     def _add_dose(self, action: Json) -> None:
         outcome = action.get("outcome")
-        if outcome and outcome.get("delivered_ml"):
-            self._doses.append((epoch(outcome.get("finished_ts") or action["ts"]), outcome["delivered_ml"]))
+        if not outcome:
+            return
+        self._days.add_action(action)
+        end = epoch(outcome.get("finished_ts") or action["ts"])
+        if outcome.get("delivered_ml"):
+            self._doses.append((end, outcome["delivered_ml"]))
+        elif outcome.get("delivered_s") and action["type"] in OUTPUT_OF_ACTION:
+            # A hold's pulses may be spread: the mark spans from its request to its end.
+            self._holds.append((OUTPUT_OF_ACTION[action["type"]].name, min(epoch(action["ts"]), end), end))
 
     def _add_state(self, state: Json) -> None:
         t = epoch(state["ts"])
         if self._t and t == self._t[-1]:
             return
         _drop_later(t, self._t, self._rows, self._soil)
+        self._days.add_state(state)
         env = state["env"]
         self._t.append(t)
         self._rows.append(
@@ -108,6 +142,9 @@ class History:
                 state["plant"]["leaf_air_delta_c"],
                 1.0 if state["devices"][LAMP.name] == "ON" else 0.0,
                 state["confidence"],
+                env.get("light_lux"),
+                env.get("dli_mol_m2"),
+                state["soil"]["temp_c"],
             )
         )
         self._soil.append({probe["id"]: probe["moisture_pct"] for probe in state["soil"]["probes"]})
@@ -132,6 +169,9 @@ class History:
                 delta,
                 None if light is None else float(light > 200.0),
                 None,
+                light,
+                None,
+                seen["soil_temp_c"],
             )
         )
         self._fine_soil.append({probe["id"]: probe["moisture_pct"] for probe in seen["soil"]})
@@ -157,24 +197,68 @@ class History:
             found = [value for i in hour if (value := self._rows[i][column]) is not None]
         return round(sum(found) / len(found), 3) if found else None
 
-    def columns(self, span: str) -> Json:
-        """The columns of one span (a key of SPANS_S): `t` in epoch seconds, null where nothing is known."""
-        with self._lock:
-            return self._columns(span)
+    def columns(self, span: str, since: float | None = None, until: float | None = None) -> Json:
+        """The columns of one span (a key of SPANS_S), or of the times between `since` and `until` (Unix time, s).
 
-    def _columns(self, span: str) -> Json:
-        times, rows, soil = self._last_day() if span == "24h" else (self._t, self._rows, self._soil)
-        newest = max(times[-1] if times else 0.0, self._t[-1] if self._t else 0.0)
-        first = bisect_left(times, newest - SPANS_S[span])
-        step = max(1, -(-(len(times) - first) // MOST_POINTS))
-        picked = range(first, len(times), step)
-        out: Json = {"span": span, "t": [times[i] for i in picked]}
-        for at, name in enumerate(COLUMNS):
-            out[name] = [rows[i][at] for i in picked]
-        probes = sorted({probe for i in picked for probe in soil[i]})
-        out["soil"] = {probe: [soil[i].get(probe) for i in picked] for probe in probes}
-        out["doses"] = [{"t": t, "ml": ml} for t, ml in self._doses if t >= newest - SPANS_S[span]]
+        `t` in epoch seconds, null where nothing is known; `low` and `high` hold the extremes of each point where a
+        point stands for several rows; `bands` the target of each point's own moment.
+        """
+        with self._lock:
+            newest = max(self._fine_t[-1] if self._fine_t else 0.0, self._t[-1] if self._t else 0.0)
+            if since is None or until is None:
+                since, until = newest - SPANS_S[span], newest
+            return {"span": span, **self._columns(since, until)}
+
+    def csv_rows(self, since: float, until: float) -> tuple[list[str], list[float], list[HistoryRow]]:
+        """Names, times (Unix time, s) and values of every recorded state between the two, not thinned."""
+        with self._lock:
+            part = slice(bisect_left(self._t, since), bisect_right(self._t, until))
+            times, rows, soil = self._t[part], self._rows[part], self._soil[part]
+        probes = sorted({probe for one in soil for probe in one})
+        whole = [(*row, *(one.get(probe) for probe in probes)) for row, one in zip(rows, soil, strict=True)]
+        return [*COLUMNS, *(f"soil_{probe.lower()}_pct" for probe in probes)], times, whole
+
+    def days(self) -> list[Json]:
+        """What each local day took and gave."""
+        with self._lock:
+            return self._days.rows()
+
+    def _columns(self, since: float, until: float) -> Json:
+        times, rows, soil = self._last_day() if until - since <= SPANS_S["24h"] else (self._t, self._rows, self._soil)
+        part = slice(bisect_left(times, since), bisect_right(times, until))
+        times, rows, soil = times[part], rows[part], soil[part]
+        probes = sorted({probe for one in soil for probe in one})
+        whole = [(*row, *(one.get(probe) for probe in probes)) for row, one in zip(rows, soil, strict=True)]
+        thin = thinned(times, whole, len(COLUMNS) + len(probes))
+        names = [*COLUMNS, *probes]
+        out: Json = {"t": thin.t, **dict(zip(COLUMNS, thin.mean, strict=False))}
+        out["soil"] = dict(zip(probes, thin.mean[len(COLUMNS) :], strict=True))
+        out["low"] = dict(zip(names, thin.low, strict=False))
+        out["high"] = dict(zip(names, thin.high, strict=False))
+        out["bands"] = self._bands(thin.t, thin.mean[LIGHT_ON])
+        out["doses"] = [{"t": t, "ml": ml} for t, ml in self._doses if since <= t <= until]
+        out["holds"] = [
+            {"output": name, "label": OUTPUT_BY_NAME[name].label, "from": start, "to": end}
+            for name, start, end in self._holds
+            if start <= until and end >= since
+        ][-MOST_HOLDS:]
         return out
+
+    def _bands(self, times: list[float], light_on: list[Value]) -> dict[str, dict[str, list[Value]]]:
+        """The target of each moment: that of the day or of the night by the lamp, as it held then."""
+        known = self._target_times()
+        held = [self._targets[at - 1][1] if (at := bisect_right(known, t)) else None for t in times]
+        out: dict[str, dict[str, list[Value]]] = {}
+        for name, (by_day, by_night) in BANDS.items():
+            picked = [
+                None if target is None else target.get(by_day if (lit or 0.0) > 0.5 else by_night)
+                for target, lit in zip(held, light_on, strict=True)
+            ]
+            out[name] = {edge: [None if one is None else one[edge] for one in picked] for edge in ("low", "high")}
+        return out
+
+    def _target_times(self) -> list[float]:
+        return [moment for moment, _ in self._targets]
 
     def _last_day(self) -> tuple[list[float], list[HistoryRow], list[Soil]]:
         """Readings at a minute's pace as far back as they are at hand, states before that."""

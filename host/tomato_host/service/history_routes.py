@@ -3,20 +3,35 @@
 from __future__ import annotations
 
 import hashlib
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from fastapi import Depends, FastAPI, HTTPException
+from fastapi import Depends, FastAPI, HTTPException, Query
 from fastapi import Path as PathField
 from fastapi.responses import Response
+from pydantic import FiniteFloat
 from starlette.concurrency import run_in_threadpool
 
 from tomato_host.service.history import History
+from tomato_host.service.history_columns import as_csv
 from tomato_host.service.security import AccessControl
 from tomato_host.storage.picture_files import strip_jpeg, strip_png
 
 Json = dict[str, Any]
 
+_FAR_S = 4e9
+Moment = Annotated[FiniteFloat | None, Query(ge=0.0, le=_FAR_S)]
+
+
+def _range(since: float | None, until: float | None) -> tuple[float | None, float | None]:
+    """Both or neither: an end that is not named is open. In the wrong order they name a time with nothing in it."""
+    if since is None and until is None:
+        return None, None
+    return since or 0.0, _FAR_S if until is None else until
+
+
+_CSV: dict[int | str, dict[str, Any]] = {200: {"content": {"text/csv": {}}, "description": "The table."}}
 _PICTURE: dict[int | str, dict[str, Any]] = {
     200: {"content": {"image/jpeg": {}, "image/png": {}}, "description": "The photo."},
     404: {"description": "There is no such photo."},
@@ -28,9 +43,26 @@ def add_history_routes(app: FastAPI, history: History, data_dir: Path, access: A
     read = [Depends(access.read)]
 
     @app.get("/api/history", dependencies=read, tags=["read"])
-    async def columns(span: Literal["24h", "7d", "season"] = "24h") -> Json:
-        """Columns for the charts of one span."""
-        return await run_in_threadpool(history.columns, span)
+    async def columns(
+        span: Literal["24h", "7d", "30d", "season"] = "24h", since: Moment = None, until: Moment = None
+    ) -> Json:
+        """Columns for the charts of one span, or of the time from `since` to `until` (Unix time, s)."""
+        return await run_in_threadpool(history.columns, span, *_range(since, until))
+
+    @app.get("/api/history.csv", dependencies=read, tags=["read"], response_class=Response, responses=_CSV)
+    async def table(since: Moment = None, until: Moment = None) -> Response:
+        """Every recorded state from `since` to `until` as CSV (RFC 4180), times in UTC; without them all there is."""
+        first, last = _range(since, until)
+        header, times, rows = await run_in_threadpool(history.csv_rows, first or 0.0, last or _FAR_S)
+        stamps = (datetime.fromtimestamp(t, UTC).isoformat(timespec="seconds") for t in times)
+        text = await run_in_threadpool("".join, as_csv(header, stamps, rows))
+        name = {"Content-Disposition": 'attachment; filename="tomato.csv"'}
+        return Response(text, media_type="text/csv; charset=utf-8", headers=name)
+
+    @app.get("/api/days", dependencies=read, tags=["read"])
+    async def days() -> list[Json]:
+        """Each local day's water, light integral, energy (by typical power) and relay strokes; oldest first."""
+        return await run_in_threadpool(history.days)
 
     @app.get("/api/forecast/past", dependencies=read, tags=["read"])
     async def past_forecast() -> Json:

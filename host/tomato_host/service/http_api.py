@@ -18,6 +18,7 @@ from starlette.middleware.gzip import GZipMiddleware
 
 from tomato_host import __version__
 from tomato_host.errors import TomatoError
+from tomato_host.service.acknowledge_routes import add_acknowledge_routes
 from tomato_host.service.board_routes import add_board_routes
 from tomato_host.service.bus.settings import BusSettings
 from tomato_host.service.change_routes import add_change_routes
@@ -26,7 +27,9 @@ from tomato_host.service.fleet.routes import add_fleet_routes
 from tomato_host.service.history import History
 from tomato_host.service.history_routes import add_history_routes
 from tomato_host.service.live_state import LiveState
-from tomato_host.service.security import AccessControl, SecurityMiddleware
+from tomato_host.service.security import AccessControl, Authenticator, SecurityMiddleware
+from tomato_host.service.session_routes import add_session_routes
+from tomato_host.service.sessions import SessionFile
 from tomato_host.service.settings import ServiceSettings
 from tomato_host.service.strict_json import StrictRoute, invalid_request_answer
 from tomato_host.service.tokens import TokenFile
@@ -56,18 +59,23 @@ def create_app(
         description="State, history and overrides of one embodied tomato. Every change goes through the guardrails.",
     )
     keys = tokens or TokenFile(data_dir)
-    access = AccessControl(keys)
+    sessions = SessionFile(data_dir, keys)
+    authenticator = Authenticator(keys, sessions)
+    access = AccessControl(authenticator)
     app.add_middleware(GZipMiddleware, minimum_size=2_000, compresslevel=5)
-    app.add_middleware(SecurityMiddleware, settings=settings, tokens=keys)
+    app.add_middleware(SecurityMiddleware, settings=settings, authenticator=authenticator)
     app.add_exception_handler(TomatoError, _error_answer)
     app.add_exception_handler(RequestValidationError, invalid_request_answer)
     app.router.route_class = StrictRoute
-    _reads(app, live, access)
+    fleet = bus or BusSettings()
+    _reads(app, live, access, fleet)
     add_history_routes(app, history, data_dir, access)
     add_change_routes(app, data_dir, access)
     add_board_routes(app, data_dir, access)
+    add_acknowledge_routes(app, data_dir)
+    add_session_routes(app, sessions, access)
     _pages(app)
-    add_fleet_routes(app, bus or BusSettings(), access)
+    add_fleet_routes(app, fleet, access)
     return app
 
 
@@ -77,13 +85,13 @@ async def _error_answer(_request: Request, error: Exception) -> JSONResponse:
     return JSONResponse({"detail": error.message, "code": error.code, "next": error.next_step}, status_code=503)
 
 
-def _reads(app: FastAPI, live: LiveState, access: AccessControl) -> None:
+def _reads(app: FastAPI, live: LiveState, access: AccessControl, fleet: BusSettings) -> None:
     read = [Depends(access.read)]
 
     @app.get("/api/glance", dependencies=read, tags=["read"])
     async def glance() -> Json:
         """Everything the first screen shows."""
-        return live.overview()
+        return {**live.overview(), "fleet": fleet.enabled}
 
     @app.get("/api/devices", dependencies=read, tags=["read"])
     async def devices() -> Json:

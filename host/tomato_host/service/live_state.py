@@ -101,14 +101,15 @@ class LiveState:
     def fresh(self, kind: str) -> Json | None:
         """The newest record of a kind, or None when it is older than `STALE_S` by the loop's own clock.
 
-        A loop whose clock is not known yet, or that no longer sends, knows nothing about the present.
+        A loop whose clock is not known yet, or that no longer sends, knows nothing about the present. A record that
+        lies as far ahead of that clock was stamped before it was set back.
         """
         record, now = self.newest.get(kind), self.status.get("now")
         if record is None or now is None or not self.alive:
             return None
         moment = record.get("received_ts") or record["ts"]
         age_s = (datetime.fromisoformat(now) - datetime.fromisoformat(moment)).total_seconds()
-        return record if age_s <= STALE_S else None
+        return record if abs(age_s) <= STALE_S else None
 
     def overview(self) -> Json:
         """Everything the first screen shows."""

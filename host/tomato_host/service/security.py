@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import time
 from collections.abc import Callable
 
@@ -9,6 +10,8 @@ from fastapi import HTTPException, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tomato_host.logs import Log
+from tomato_host.service.notify.acknowledge_links import LINK_PATH
+from tomato_host.service.sessions import COOKIE, CSRF_HEADER, Identity, SessionFile, csrf_of
 from tomato_host.service.settings import ServiceSettings
 from tomato_host.service.tokens import RANK, Role, TokenFile
 
@@ -27,7 +30,9 @@ LOOPBACK = frozenset({"127.0.0.1", "::1", "testclient"})
 LOCAL_NAMES = frozenset({"127.0.0.1", "localhost", "[::1]", "testserver"})
 
 
-TOKEN_NEEDED = "a token is needed: tomato-host token create"
+TOKEN_NEEDED = "sign in first, or send an access token: tomato-host token create NAME --role operate"
+TOKEN_UNKNOWN = "this token is not known, or was revoked; make one with: tomato-host token create NAME --role operate"
+CSRF_NEEDED = "this page is out of date: reload it and try again (its CSRF value is missing or wrong)"
 
 
 def bearer(authorization: str) -> str:
@@ -37,6 +42,61 @@ def bearer(authorization: str) -> str:
     """
     kind, _, secret = authorization.partition(" ")
     return secret if kind.lower() == "bearer" else ""
+
+
+def header_of(scope: Scope, name: str) -> str:
+    """The first header of that name (lower case), empty when there is none."""
+    wanted = name.encode()
+    return next((value.decode("latin-1") for key, value in scope["headers"] if key.lower() == wanted), "")
+
+
+def cookie_of(scope: Scope) -> str:
+    """The secret of the session cookie, empty when there is none."""
+    for part in header_of(scope, "cookie").split(";"):
+        name, _, value = part.strip().partition("=")
+        if name == COOKIE:
+            return value
+    return ""
+
+
+class Refused(Exception):
+    """A request that nobody may make: HTTP status and text."""
+
+    def __init__(self, status: int, text: str) -> None:
+        super().__init__(text)
+        self.status = status
+        self.text = text
+
+
+class Authenticator:
+    """Who asks: by the access token in the Authorization header, or by the session cookie of a signed-in browser."""
+
+    def __init__(self, tokens: TokenFile, sessions: SessionFile) -> None:
+        self._tokens = tokens
+        self._sessions = sessions
+
+    def identity(self, scope: Scope) -> Identity:
+        """Name and role. Raises Refused: 401 when nobody is known, 403 when a change lacks its CSRF value."""
+        secret = bearer(header_of(scope, "authorization"))
+        if secret:
+            role = self._tokens.role_of(secret)
+            if role is None:
+                raise Refused(401, TOKEN_UNKNOWN)
+            return Identity(self._tokens.name_of(secret), role)
+        cookie = cookie_of(scope)
+        found = self._sessions.identity(cookie)
+        if found is None:
+            raise Refused(401, TOKEN_NEEDED)
+        if is_change(scope) and not hmac.compare_digest(
+            header_of(scope, CSRF_HEADER).encode("latin-1", "replace"), csrf_of(cookie).encode()
+        ):
+            raise Refused(403, CSRF_NEEDED)
+        return found
+
+
+def is_change(scope: Scope) -> bool:
+    """Whether the method may change something."""
+    return scope["method"] not in ("GET", "HEAD", "OPTIONS")
 
 
 class ClientRateLimiter:
@@ -65,9 +125,9 @@ class SecurityMiddleware:
     A change without a valid token is refused here, before its body is parsed.
     """
 
-    def __init__(self, app: ASGIApp, settings: ServiceSettings, tokens: TokenFile) -> None:
+    def __init__(self, app: ASGIApp, settings: ServiceSettings, authenticator: Authenticator) -> None:
         self._app = app
-        self._tokens = tokens
+        self._authenticator = authenticator
         self._hosts = LOCAL_NAMES | {settings.host, *settings.hosts}
         self._reads = ClientRateLimiter(settings.reads_per_minute)
         self._writes = ClientRateLimiter(settings.writes_per_minute)
@@ -106,20 +166,23 @@ class SecurityMiddleware:
             await _answer(send, 500, "this should not happen; please report it with the host's log")
 
     def _refusal(self, scope: Scope) -> tuple[int, str] | None:
-        headers = {key.decode().lower(): value.decode("latin-1") for key, value in scope["headers"]}
-        host = headers.get("host", "")
+        host = header_of(scope, "host")
         name = host.rsplit(":", 1)[0] if not host.endswith("]") else host
         if name not in self._hosts:
             return 421, "this host name is not served here; add it to [service] hosts"
         client = scope["client"][0] if scope.get("client") else "unknown"
-        writes = scope["method"] not in ("GET", "HEAD", "OPTIONS")
+        writes = is_change(scope)
         if not (self._writes if writes else self._reads).allows(client):
             return 429, "too many requests; wait a minute"
-        length = headers.get("content-length", "0")
+        length = header_of(scope, "content-length") or "0"
         if not length.isdigit() or int(length) > LARGEST_BODY:
             return 413, f"at most {LARGEST_BODY} bytes"
-        if writes and self._tokens.role_of(bearer(headers.get("authorization", ""))) is None:
-            return 401, TOKEN_NEEDED
+        # An acknowledging link is itself the right to do what it is for.
+        if writes and not scope["path"].startswith(LINK_PATH):
+            try:
+                self._authenticator.identity(scope)
+            except Refused as refused:
+                return refused.status, refused.text
         return None
 
 
@@ -151,10 +214,10 @@ async def _answer(send: Send, status: int, text: str) -> None:
 
 
 class AccessControl:
-    """Checks tokens. Reading from this machine is open; everything else needs a role."""
+    """Checks roles. Reading from this machine is open; everything else needs a role."""
 
-    def __init__(self, tokens: TokenFile) -> None:
-        self._tokens = tokens
+    def __init__(self, authenticator: Authenticator) -> None:
+        self._authenticator = authenticator
 
     def read(self, request: Request) -> None:
         """A read: open on localhost, else any token."""
@@ -170,10 +233,11 @@ class AccessControl:
         return self._require(request, "admin")
 
     def _require(self, request: Request, least: Role) -> str:
-        secret = bearer(request.headers.get("authorization", ""))
-        role = self._tokens.role_of(secret)
-        if role is None:
-            raise HTTPException(401, TOKEN_NEEDED, {"WWW-Authenticate": "Bearer"})
-        if RANK[role] < RANK[least]:
-            raise HTTPException(403, f"this token has the role {role}; {least} is needed")
-        return self._tokens.name_of(secret)
+        try:
+            who = self._authenticator.identity(request.scope)
+        except Refused as refused:
+            headers = {"WWW-Authenticate": "Bearer"} if refused.status == 401 else None
+            raise HTTPException(refused.status, refused.text, headers) from None
+        if RANK[who.role] < RANK[least]:
+            raise HTTPException(403, f"{who.name} has the role {who.role}; {least} is needed")
+        return who.name

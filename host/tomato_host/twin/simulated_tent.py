@@ -114,8 +114,16 @@ class SimulatedTent:
 
     def stop(self, output: str) -> int:
         """End the pulse of one output."""
+        return self._stop("STOP", output=OUTPUT_BY_NAME[output].wire_id)
+
+    def stop_all(self) -> int:
+        """End the pulses of all outputs."""
+        return self._stop("STOP_ALL")
+
+    def _stop(self, name: str, **fields: int) -> int:
+        """A command that ends pulses is never too late: it has no `not_after_ms`."""
         self._commands += 1
-        self._keep(self.board.command("STOP", cmd_id=self._commands, output=OUTPUT_BY_NAME[output].wire_id))
+        self._keep(self.board.command(name, cmd_id=self._commands, **fields))
         return self._commands
 
     def take_results(self) -> list[Result]:

@@ -80,6 +80,9 @@ class PulseLine(Protocol):
     def stop(self, output: str, now_ms: int) -> int:
         """End the pulse of one output; returns the command id."""
 
+    def stop_all(self, now_ms: int) -> int:
+        """End the pulses of all outputs with one command; returns its id."""
+
 
 class BudgetLedger(Protocol):
     """The second phase of the guardrails: amounts in s or ml."""
@@ -204,6 +207,7 @@ class Executor:
             return
         if action.type is ActionType.STOP_ALL:
             self.stop_all("stop_all", now_ms, now)
+            self._line.stop_all(now_ms)
             self._finished.append(_with_outcome(action, "DONE", now))
             return
         output = OUTPUT_OF[action.type]

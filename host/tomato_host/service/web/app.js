@@ -248,6 +248,7 @@ async function loadGlance() {
   const answer = await fetch("/api/glance", auth());
   if (!answer.ok) throw new Error(answer.status);
   state.glance = await answer.json();
+  $("to-fleet").hidden = !state.glance.fleet;
   show();
   state.skips = await fetchJson("/api/skips") || [];
 }

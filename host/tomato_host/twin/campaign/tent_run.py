@@ -17,7 +17,7 @@ LINK_DOWN_S = 20.0
 """A silence longer than this counts as a lost link, as in the session with the real board."""
 
 
-class _TentLine:
+class TentLine:
     """The executor's line to the tent, whose clock is its own."""
 
     def __init__(self, tent: SimulatedTent) -> None:
@@ -30,6 +30,10 @@ class _TentLine:
     def stop(self, output: str, now_ms: int) -> int:
         """End a pulse."""
         return self._tent.stop(output)
+
+    def stop_all(self, now_ms: int) -> int:
+        """End all pulses."""
+        return self._tent.stop_all()
 
 
 class _Counts:
@@ -52,7 +56,7 @@ class TentRun:
         self.tent = tent
         self.brain = Brain(settings)
         self._counts = _Counts()
-        self._executor = Executor(_TentLine(tent), self.brain.guardrails)
+        self._executor = Executor(TentLine(tent), self.brain.guardrails)
         actuator = ExecutorActuator(self._executor, lambda: tent.now_ms, lambda: tent.now, self.brain.add_outcome)
         self._episode = Episode(self.brain, self._counts, actuator, health_with_states=False)
         self._last: datetime | None = None
