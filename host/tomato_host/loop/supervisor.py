@@ -194,7 +194,9 @@ class Supervisor:
         plan.every("state", self._state_ms, self._record_state, priority=30, first_after_ms=self._state_ms)
         plan.every("health", HEALTH_MS, self._ask_health, priority=40, first_after_ms=HEALTH_MS)
         if with_inbox:
-            plan.every("inbox", INBOX_MS, lambda run: self.requests.poll(run.now_ms), priority=50)
+            # In lock step a wake costs a turn with the VM, and a period of the lease passes in less than a millisecond.
+            inbox_ms = INBOX_MS if self._runtime.real_time else round(settings.lease_renew_s * 1000)
+            plan.every("inbox", inbox_ms, lambda run: self.requests.poll(run.now_ms), priority=50)
             plan.every("tidy", INBOX_CLEANUP_MS, self._clean_inbox, priority=90, first_after_ms=INBOX_CLEANUP_MS)
 
     def _renew(self, run: Run) -> None:
