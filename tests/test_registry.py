@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import tokenize
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -255,10 +256,15 @@ def product_files() -> list[Path]:
     return sorted(path for path in found if path.relative_to(ROOT).as_posix() not in DERIVED)
 
 
+@cache
+def named_in_product() -> dict[str, set[str]]:
+    """Path of each product file -> the outputs that it names."""
+    return {p.relative_to(ROOT).as_posix(): names_in(p.read_text(encoding="utf-8")) for p in product_files()}
+
+
 def product_files_naming(row: Output) -> list[str]:
     """Paths of the product files that name an output."""
-    paths = product_files()
-    return [p.relative_to(ROOT).as_posix() for p in paths if row.name in names_in(p.read_text(encoding="utf-8"))]
+    return [path for path, names in named_in_product().items() if row.name in names]
 
 
 def test_the_counting_rule_sees_what_it_must_and_nothing_else() -> None:
@@ -280,9 +286,9 @@ def test_few_product_files_name_a_given_output() -> None:
     named after it, the faults that block it.
     """
     naming: dict[str, list[str]] = {row.name: [] for row in OUTPUTS}
-    for path in product_files():
-        for name in names_in(path.read_text(encoding="utf-8")):
-            naming[name].append(path.relative_to(ROOT).as_posix())
+    for path, names in named_in_product().items():
+        for name in names:
+            naming[name].append(path)
     assert all("host/tomato_host/brain/control/rules.py" in files for files in naming.values()), "the rule sees nothing"
     too_many = {name: files for name, files in naming.items() if len(files) > GOAL}
     assert not too_many, too_many
