@@ -2,9 +2,18 @@
 
 import re
 import tomllib
+from functools import cache
 from pathlib import Path
 
+from tools import figures
+
 ROOT = Path(__file__).resolve().parents[1]
+
+
+@cache
+def measured() -> dict[str, object]:
+    """The figures of docs/engineering_figures.md."""
+    return figures.measure(ROOT)
 
 
 def test_pyproject_contains_pytest_and_ruff_sections() -> None:
@@ -44,6 +53,16 @@ def test_coverage_holds_the_boards_core_and_the_guardrails_whole_and_the_brain_a
     whole, brain = recipe("coverage").split("$(PYTEST)")[1:]
     assert "--cov=tomato.core --cov=tomato_host.brain.guardrails" in whole and "--cov-fail-under=100" in whole
     assert "--cov=tomato_host.brain " in brain and "--cov-fail-under=90" in brain
+
+
+def test_a_public_class_name_exists_once_in_the_product() -> None:
+    found = measured()
+    assert found["class_names_twice"] == {}
+    assert found["product"]["functions"] > 3_000  # type: ignore[index]  # a table of figures
+
+
+def test_no_function_of_the_product_is_longer_than_sixty_lines() -> None:
+    assert measured()["product"]["function_longest"] <= 60  # type: ignore[index]  # a table of figures
 
 
 def test_unit_prints_the_slowest_tests() -> None:

@@ -133,7 +133,9 @@ def test_a_long_light_is_renewed_before_each_pulse_ends(executor: Executor, line
     assert done.outcome.delivered_s == pytest.approx(3600.0, abs=2.5)
 
 
-def test_the_ledger_of_a_renewed_light_balances(executor: Executor, line: RecordedLine, guardrails: GenerousDoor) -> None:
+def test_the_ledger_of_a_renewed_light_balances(
+    executor: Executor, line: RecordedLine, guardrails: GenerousDoor
+) -> None:
     executor.start(action(ActionType.SET_LIGHT, state="ON", seconds=7200.0), (), 0, START)
     run_hold(executor, line, 7_220_000)
     assert guardrails.drawn == pytest.approx(0.0, abs=1e-6)

@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tomato_host.logs import Log
 from tomato_host.service.notify.acknowledge_links import LINK_PATH
-from tomato_host.service.sessions import COOKIE, CSRF_HEADER, Identity, SessionFile, csrf_of
+from tomato_host.service.sessions import COOKIE, CSRF_HEADER, TokenIdentity, SessionFile, csrf_of
 from tomato_host.service.settings import ServiceSettings
 from tomato_host.service.tokens import RANK, Role, TokenFile
 
@@ -75,14 +75,14 @@ class Authenticator:
         self._tokens = tokens
         self._sessions = sessions
 
-    def identity(self, scope: Scope) -> Identity:
+    def identity(self, scope: Scope) -> TokenIdentity:
         """Name and role. Raises Refused: 401 when nobody is known, 403 when a change lacks its CSRF value."""
         secret = bearer(header_of(scope, "authorization"))
         if secret:
             role = self._tokens.role_of(secret)
             if role is None:
                 raise Refused(401, TOKEN_UNKNOWN)
-            return Identity(self._tokens.name_of(secret), role)
+            return TokenIdentity(self._tokens.name_of(secret), role)
         cookie = cookie_of(scope)
         found = self._sessions.identity(cookie)
         if found is None:
