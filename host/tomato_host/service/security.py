@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tomato_host.logs import Log
 from tomato_host.service.notify.acknowledge_links import LINK_PATH
-from tomato_host.service.sessions import COOKIE, CSRF_HEADER, TokenIdentity, SessionFile, csrf_of
+from tomato_host.service.sessions import COOKIE, CSRF_HEADER, SessionFile, TokenIdentity, csrf_of
 from tomato_host.service.settings import ServiceSettings
 from tomato_host.service.tokens import RANK, Role, TokenFile
 
