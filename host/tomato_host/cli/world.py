@@ -42,6 +42,9 @@ def add(
     name: Name,
     origin: Annotated[str, typer.Option(help="person, api, mqtt, llm or policy: its rank in the guardrails.")] = "api",
     policy: Annotated[str, typer.Option(help="What it sees: full, tent, sitter or summary.")] = "tent",
+    tent: Annotated[
+        str, typer.Option(help="Its own tent; an agent of another one sees the summary at most, and moves nothing.")
+    ] = "main",
     may: Annotated[
         list[str] | None, typer.Option(help="An action it may ask for; repeatable. None named: all.")
     ] = None,
@@ -64,7 +67,15 @@ def add(
     _set(
         data_dir,
         timeout_s,
-        {"name": name, "origin": origin, "policy": policy, "may": may or None, "quotas": quotas, "shadow": shadow},
+        {
+            "name": name,
+            "tent": tent,
+            "origin": origin,
+            "policy": policy,
+            "may": may or None,
+            "quotas": quotas,
+            "shadow": shadow,
+        },
         reason,
     )
 
@@ -178,9 +189,7 @@ def _set(data_dir: Path, timeout_s: float, fields: dict[str, Any], reason: str) 
 
     now = datetime.now(UTC).isoformat()
     try:
-        record = AgentV1.model_validate(
-            {"tent": "main", **fields, "schema_version": "agent_v1", "ts": now, "reason": reason[:200]}
-        )
+        record = AgentV1.model_validate({**fields, "schema_version": "agent_v1", "ts": now, "reason": reason[:200]})
     except ValueError as error:
         raise _invalid(error) from None
     send(data_dir, new_request("agent", reason, agent=record), timeout_s, as_json=False)

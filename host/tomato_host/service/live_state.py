@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable
 from datetime import datetime
 from typing import Any, Literal
 
+from shared_schemas.records.agent_v1 import ORIGIN_AGENTS
 from tomato_host.loop.live_values import STALE_S
 
 Json = dict[str, Any]
@@ -131,6 +132,7 @@ class LiveState:
             "vision_cv": pick("vision_cv_v1"),
             "anomalies": list(self.open_anomalies.values()),
             "actions": list(self.recent["action_v1"])[-60:],
+            "agents": ORIGIN_AGENTS,
             "events": list(self.recent["event_v1"])[-60:],
         }
 

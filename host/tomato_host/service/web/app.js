@@ -104,6 +104,9 @@ function describe(action) {
   return what;
 }
 
+// Whose proposal it was: the agent that it names, or the one of its origin.
+const agentOf = (action, glance) => action.agent || (glance.agents || {})[action.origin || "controller"] || "";
+
 function outcome(action) {
   if (action.safety.refused_by) {
     const check = action.safety.checks.find((c) => !c.ok);
@@ -123,7 +126,8 @@ function showActions(glance) {
     const [style, text] = outcome(action);
     row.append(element("time", shortTime(action.ts)), document.createTextNode(describe(action) + " "), element("span", text, style));
     const why = action.why.text || action.why.rules_fired.join(", ");
-    if (why) row.append(element("span", why, "why"));
+    const who = `${agentOf(action, glance)}${action.shadow ? " (in shadow)" : ""}`;
+    row.append(element("span", why ? `${who}: ${why}` : who, "why"));
     return row;
   }));
 }
@@ -147,7 +151,7 @@ const ROUTINE = new Set(["pulse_start", "pulse_end", "config", "button"]);
 function eventRows(glance) {
   const rows = glance.events.map((e) => [e.ts, e.level, ROUTINE.has(e.name) ? "routine" : e.level === "INFO" ? "event" : "warning", e.name.replaceAll("_", " "), e.text]);
   for (const a of glance.actions) {
-    if (a.safety.refused_by) rows.push([a.ts, "WARNING", "skip", "refused", `${describe(a)}: ${outcome(a)[1]}`]);
+    if (a.safety.refused_by) rows.push([a.ts, "WARNING", "skip", "refused", `${describe(a)} by ${agentOf(a, glance)}: ${outcome(a)[1]}`]);
     if (a.type === "NO_ACTION") rows.push([a.ts, "INFO", "skip", "nothing done", a.why.text]);
   }
   for (const s of state.skips) rows.push([s.ts, "INFO", "skip", "not done", named(s.text)]);
