@@ -34,6 +34,10 @@ PRESSURE = """    Sensor(14, "pressure_hpa", "hPa", 10, 300.0, 1_100.0, "BMP390"
            label="Air pressure", metric="tomato_air_pressure_pascal", metric_factor=100.0,
            home_assistant="atmospheric_pressure", display_unit="hPa"),
 """
+PRESSURE_CHANNEL = """    Channel("pressure_hpa", 300.0, 1_100.0, 5.0, 1.0, 0.0, 90_000.0, _NEVER_LOW, _NEVER_HIGH, 60.0,
+            0, 1.0, 1.0, False),
+"""
+END_OF_CHANNELS = ')\n"""Every scalar sensor, in the order the estimator reads them."""'
 PRESSURE_FIELD = "    pressure_hpa: FiniteFloat | None = None\n"
 END_OF_OUTPUTS = ')\n# fmt: on\n"""All outputs, in wire order."""'
 END_OF_SENSORS = ')\n# fmt: on\n"""All quantities the board reports, in wire order."""'
@@ -78,6 +82,10 @@ def extended(tmp_path_factory: pytest.TempPathFactory) -> Path:
     replace_once(devices, END_OF_SENSORS, PRESSURE + END_OF_SENSORS)
     observation = tree / "shared_schemas" / "records" / "observation_v1.py"
     replace_once(observation, "    door_open: bool | None\n", "    door_open: bool | None\n" + PRESSURE_FIELD)
+    env = tree / "shared_schemas" / "records" / "state_v1.py"
+    replace_once(env, "    light_lux: Lux | None = None\n", "    light_lux: Lux | None = None\n" + PRESSURE_FIELD)
+    channels = tree / "host" / "tomato_host" / "brain" / "estimator" / "channels.py"
+    replace_once(channels, END_OF_CHANNELS, PRESSURE_CHANNEL + END_OF_CHANNELS)
     run_in(tree, "tools/generate_schemas.py")
     return tree
 
@@ -143,6 +151,12 @@ def test_plan_estimator_and_whole_brain_take_the_new_output_up(said: dict[str, A
 
 def test_observations_take_the_new_sensor_up(said: dict[str, Any]) -> None:
     assert said["tent"]["missing"]["pressure_hpa"] == "warming_up", "never read: it has no driver"
+
+
+def test_a_reading_with_a_channel_is_stated_beside_the_probes(said: dict[str, Any]) -> None:
+    assert said["tent"]["env"]["pressure_hpa"] == 1_004.0
+    assert said["tent"]["env"]["air_temp_c"] is not None
+    assert said["tent"]["probes"] == ["P1", "P2"]
 
 
 @pytest.mark.parametrize("record", ["observation_v1", "state_v1", "device_status_v1", "plan_v1"])
