@@ -215,7 +215,7 @@ def bombarded(home: Path, byte: bytes, moments: Iterator[float]) -> dict[float, 
 
 
 @pytest.mark.parametrize("byte", BYTES, ids=lambda b: f"0x{b.hex()}")
-@pytest.mark.parametrize("steps", [QUICK, pytest.param(STEPS, marks=pytest.mark.soak)])
+@pytest.mark.parametrize("steps", [QUICK, pytest.param(STEPS, marks=[pytest.mark.soak, pytest.mark.timeout(1_800)])])
 def test_one_byte_at_each_moment_of_the_boot_ends_in_a_running_board(tmp_path: Path, byte: bytes, steps: int) -> None:
     whole_s = boot_s(tmp_path)
     silent = list(bombarded(tmp_path, byte, (whole_s * 1.05 * n / steps for n in range(steps))))
