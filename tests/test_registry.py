@@ -34,8 +34,8 @@ PRESSURE = """    Sensor(14, "pressure_hpa", "hPa", 10, 300.0, 1_100.0, "BMP390"
            label="Air pressure", metric="tomato_air_pressure_pascal", metric_factor=100.0,
            home_assistant="atmospheric_pressure", display_unit="hPa"),
 """
-PRESSURE_CHANNEL = """    Channel("pressure_hpa", 300.0, 1_100.0, 5.0, 1.0, 0.0, 90_000.0, _NEVER_LOW, _NEVER_HIGH, 60.0,
-            0, 1.0, 1.0, False),
+PRESSURE_CHANNEL = """    Channel("pressure_hpa", 300.0, 1_100.0, 5.0, 1.0, 0.0, 90_000.0,
+            _NEVER_LOW, _NEVER_HIGH, 60.0, 0, 1.0, 1.0, False),
 """
 END_OF_CHANNELS = ')\n"""Every scalar sensor, in the order the estimator reads them."""'
 PRESSURE_FIELD = "    pressure_hpa: FiniteFloat | None = None\n"
