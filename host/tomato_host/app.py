@@ -28,6 +28,7 @@ from tomato_host.board.session import BoardSession
 from tomato_host.brain.brain import Brain, BrainSettings
 from tomato_host.commands.inbox import Inbox
 from tomato_host.errors import TomatoError
+from tomato_host.features import read_features
 from tomato_host.log_file import log_to
 from tomato_host.loop.board_runtime import BoardRuntime, SerialLink
 from tomato_host.loop.clock import RealClock, wall_time_at
@@ -53,6 +54,7 @@ from tomato_host.storage.dataset import Dataset
 from tomato_host.terminal.status_lines import LineDisplay
 from tomato_host.toml_file import shown
 from tomato_host.weather.service import build_service
+from tomato_host.world.telemetry import WorldTelemetry
 from tomato_host.world.worlds.tent import TentViews
 
 SIM = "sim"
@@ -196,6 +198,7 @@ def _build(options: RunOptions, settings: Settings, runtime: BoardRuntime, datas
         inbox,
         _extensions(options, settings, runtime, brain, recorder, status, store),
         read_interrupted_actions(options.data_dir) if runtime.real_time else None,
+        WorldTelemetry(time.monotonic, read_features()),
     )
 
 

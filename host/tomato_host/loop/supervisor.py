@@ -8,6 +8,7 @@ shutdown.
 from __future__ import annotations
 
 import math
+import time
 from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
@@ -35,10 +36,13 @@ from tomato_host.loop.status import Status
 from tomato_host.loop.status_refresh import StatusRefresh
 from tomato_host.recovery.crash_recovery import InterruptedActions
 from tomato_host.sources.board import BoardSource
+from tomato_host.world.telemetry import WorldTelemetry
 
 SAFE_MODE_MS = round(SAFE_MODE_PERIOD.total_seconds() * 1000)
 HEALTH_MS = 60_000
 INBOX_MS = 500
+INBOX_REST_MS = 15
+"""A flooded inbox is read again after this: a quarter of the loop's time at most goes to it."""
 INBOX_CLEANUP_MS = 600_000
 SHUTDOWN_WAIT_MS = 1_500
 """How long a shutdown waits for the board to confirm that everything is off."""
@@ -73,10 +77,12 @@ class Supervisor:
         inbox: Inbox | None = None,
         extensions: tuple[Extension, ...] = (),
         interrupted: InterruptedActions | None = None,
+        telemetry: WorldTelemetry | None = None,
     ) -> None:
         """`inbox` None: no requests. `interrupted`: what an earlier process has left open."""
         self.scheduler = Scheduler(runtime.clock)
         self.status = status
+        self._telemetry = telemetry or WorldTelemetry(time.monotonic)
         self._settings = settings
         self._runtime = runtime
         self._clock = runtime.clock
@@ -131,6 +137,7 @@ class Supervisor:
             self.now,
             port=self._runtime.link.url,
             sampling_ms=round(self._settings.telemetry_period_s * 1000),
+            telemetry=self._telemetry,
         )
 
     # -- start and shutdown ------------------------------------------------------------------------------------
@@ -198,7 +205,7 @@ class Supervisor:
         if with_inbox:
             # In lock step a wake costs a turn with the VM, and a period of the lease passes in less than a millisecond.
             inbox_ms = INBOX_MS if self._runtime.real_time else round(settings.lease_renew_s * 1000)
-            plan.every("inbox", inbox_ms, lambda run: self.requests.poll(run.now_ms), priority=50)
+            plan.every("inbox", inbox_ms, self._poll_inbox, priority=50)
             plan.every("tidy", INBOX_CLEANUP_MS, self._clean_inbox, priority=90, first_after_ms=INBOX_CLEANUP_MS)
 
     def _renew(self, run: Run) -> None:
@@ -206,9 +213,11 @@ class Supervisor:
         self.poll(run.now_ms)
         if self._session.up:
             self._session.renew_lease(run.now_ms)
+            self._telemetry.times["lease"].add((self._clock.monotonic_ms() - run.due_ms) / 1_000.0)
             self._executor.tick(run.now_ms, self.now())
         self._actuator.collect()
         self._close_interrupted()
+        self.status.world = self._telemetry.snapshot()
         self._status_refresh.refresh(self.now(), run.now_ms)
 
     def check_clock(self) -> None:
@@ -249,6 +258,13 @@ class Supervisor:
         self.poll(run.now_ms)
         if self._session.up:
             self._session.ask_health(run.now_ms)
+
+    def _poll_inbox(self, run: Run) -> None:
+        """Requests of 5 ms at most; what is left comes soon, after whatever else has become due meanwhile."""
+        self.requests.poll(run.now_ms)
+        self.scheduler.cancel("inbox_rest")
+        if self.requests.is_flooded:
+            self.scheduler.once("inbox_rest", INBOX_REST_MS, self._poll_inbox, priority=50)
 
     def _clean_inbox(self, run: Run) -> None:
         self.requests.remove_stale_replies()

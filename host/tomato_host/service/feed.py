@@ -245,5 +245,6 @@ def status_line(status: Status) -> bytes:
         "live": live_values(status),
         "feeds": status.feeds,
         "disk": status.disk,
+        "world": status.world,
     }
     return b'{"status":' + json.dumps(fields).encode() + b"}\n"

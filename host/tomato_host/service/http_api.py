@@ -133,6 +133,12 @@ def _reads(app: FastAPI, live: LiveState, access: AccessControl, fleet: BusSetti
         """200 while the deciding loop sends its status to this process, else 503: it is gone, or hangs."""
         return PlainTextResponse("ok" if live.alive else "no host", 200 if live.alive else 503)
 
+    @app.get("/readyz", tags=["read"], response_class=PlainTextResponse, responses=_UNREADY)
+    async def ready() -> Response:
+        """200 when proposals can be carried out: the loop runs and its board answers; else 503 with the reason."""
+        why = "no host" if not live.alive else "the board does not answer" if live.status.get("link") != "up" else ""
+        return PlainTextResponse(why or "ready", 503 if why else 200)
+
 
 async def _event_stream(request: Request, live: LiveState, over: anyio.Event) -> AsyncIterator[Json]:
     queue: asyncio.Queue[str] = asyncio.Queue(QUEUE)
@@ -145,6 +151,7 @@ async def _event_stream(request: Request, live: LiveState, over: anyio.Event) ->
         live.listeners.discard(queue)
 
 
+_UNREADY: dict[int | str, dict[str, Any]] = {503: {"description": "Nothing could be carried out; the text says why."}}
 _UNWELL: dict[int | str, dict[str, Any]] = {503: {"description": "The deciding loop does not send its status."}}
 _ALWAYS: dict[int | str, dict[str, Any]] = {
     421: {"description": "This host name is not served here."},
