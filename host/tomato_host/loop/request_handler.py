@@ -109,10 +109,40 @@ class RequestHandler:
         return self.propose(request.id, request.action, request.outcome)
 
     def _set_agent(self, request: Request, record: AgentV1) -> Reply:
+        self.record_agent(record)
+        return Reply(id=request.id, ok=True, text=f"{record.name} is {record.state}")
+
+    # -- ProposalHost ------------------------------------------------------------------------------------------
+
+    def record_agent(self, record: AgentV1) -> None:
         """A new or changed agent: recorded, so that a later process and a replay know it, too."""
         self._brain.admission.set_agent(record)
         self._recorder.record(record)
-        return Reply(id=request.id, ok=True, text=f"{record.name} is {record.state}")
+
+    def submit_proposal(self, action: ActionV1) -> Verdict | None:
+        """A proposal of an agent: a verdict at once, or it waits for `run_proposals`."""
+        return self._carried_out(self._brain.submit(action, self._context.at(self._now())))
+
+    def run_proposals(self) -> list[Verdict]:
+        """One turn of admission; each verdict is recorded, and carried out where it is allowed."""
+        began_s = time.monotonic()
+        verdicts = self._brain.run_turn(self._context.at(self._now()), lambda: time.monotonic() - began_s)
+        for verdict in verdicts:
+            self._carried_out(verdict)
+        return verdicts
+
+    def preview_proposal(self, action: ActionV1) -> Verdict:
+        """The verdict that a proposal would get; nothing happens."""
+        return self._brain.preview(action, self._context.at(self._now()))
+
+    def _carried_out(self, verdict: Verdict | None) -> Verdict | None:
+        """Record a new verdict and start what it allows. Refusals of a flood are counted by admission, not recorded."""
+        if verdict is None or verdict.repeated or verdict.rule in TALLIED:
+            return verdict
+        self._recorder.record(verdict.action)
+        if verdict.allowed:
+            self._actuator.act(verdict)
+        return verdict
 
     # -- RequestHost -------------------------------------------------------------------------------------------
 

@@ -26,8 +26,9 @@ from tomato_host.loop.board_runtime import BoardRuntime
 from tomato_host.loop.clock import ClockWatch, Wake, describe_clock_step
 from tomato_host.loop.context_state import ContextState
 from tomato_host.loop.episode import SAFE_MODE_PERIOD, Episode
-from tomato_host.loop.extensions import Display, Extension
+from tomato_host.loop.extensions import Display, Extension, WakingExtension
 from tomato_host.loop.link_events import LinkEventHandler
+from tomato_host.loop.loop_wake import LoopWake
 from tomato_host.loop.recorded_ledger import RecordedLedger
 from tomato_host.loop.recorder import Recorder
 from tomato_host.loop.request_handler import RequestHandler
@@ -107,6 +108,9 @@ class Supervisor:
         )
         self.links = self._make_link_handler()
         self.requests = self._make_request_handler(inbox)
+        self._waking = tuple(one for one in extensions if isinstance(one, WakingExtension))
+        for extension in self._waking:
+            extension.bind(self.requests)
         self._plan_tasks(with_inbox=inbox is not None)
 
     def _make_link_handler(self) -> LinkEventHandler:
@@ -149,8 +153,8 @@ class Supervisor:
         for extension in self._extensions:
             extension.start()
         try:
-            wake: Wake | None = _LinkWake(self._session) if self._runtime.real_time else None
-            self.scheduler.run(until_ms, wake, self.poll)
+            wake: Wake | None = LoopWake(self._session, self._waking) if self._runtime.real_time else None
+            self.scheduler.run(until_ms, wake, self._on_wake)
         finally:
             self.shut_down()
 
@@ -203,7 +207,9 @@ class Supervisor:
         plan.every("state", self._state_ms, self._record_state, priority=30, first_after_ms=self._state_ms)
         plan.every("health", HEALTH_MS, self._ask_health, priority=40, first_after_ms=HEALTH_MS)
         if with_inbox:
-            plan.every("inbox", INBOX_MS, self._poll_inbox, priority=50)
+            # In lock step a wake costs a turn with the VM, and a period of the lease passes in less than a millisecond.
+            inbox_ms = INBOX_MS if self._runtime.real_time else round(settings.lease_renew_s * 1000)
+            plan.every("inbox", inbox_ms, self._poll_inbox, priority=50)
             plan.every("tidy", INBOX_CLEANUP_MS, self._clean_inbox, priority=90, first_after_ms=INBOX_CLEANUP_MS)
 
     def _renew(self, run: Run) -> None:
@@ -241,6 +247,13 @@ class Supervisor:
         if self._context.link_down_since is not None:
             self._episode.update_safe_mode(self._context.at(self.now()))
 
+    def _watch_a_lost_link(self) -> None:
+        """Nothing wakes for the watch while observations come: an idle wake costs lock step a turn with the VM."""
+        if self._context.link_down_since is None:
+            self.scheduler.suspend("watch")
+        else:
+            self.scheduler.resume("watch")
+
     def _record_state(self, run: Run) -> None:
         self.poll(run.now_ms)
         self._episode.record_state(None)
@@ -267,7 +280,14 @@ class Supervisor:
         for event in self._session.poll(now_ms):
             self.links.handle(event, now_ms)
             self.requests.on_event(event, now_ms)
+        self._watch_a_lost_link()
         self._actuator.collect()
+
+    def _on_wake(self, now_ms: int) -> None:
+        """Bytes of the board, or requests of a child process, have ended the wait."""
+        self.poll(now_ms)
+        for extension in self._waking:
+            extension.poll()
 
     def submit(self, request: Request) -> Reply:
         """A request for an action or a change of mode, outside the inbox."""
@@ -303,13 +323,3 @@ class Supervisor:
             self._state_ms = round(period_s * 1000)
             self.scheduler.set_period("state", self._state_ms)
             self._recorder.record(plan)
-
-
-class _LinkWake:
-    """Bytes on the link end a wait; a lost port does not (the session finds out when it polls)."""
-
-    def __init__(self, session: BoardSession) -> None:
-        self._session = session
-
-    def wait(self, timeout_s: float) -> bool | None:
-        return self._session.wait(timeout_s)

@@ -182,6 +182,18 @@ class Orchestrator:
             self._listeners.setdefault((case.source, case.id), []).append(on_answer)
         return answer
 
+    def preview_intent(self, intent: Intent) -> tuple[AdmissionCase, Judgement, WorldState]:
+        """What would be made of an intent now, and the state it would lead to; nothing happens (`sandbox.py`)."""
+        now_s = self._clock()
+        case = self._case(intent, now_s)
+        refusal = self.admission.preview(case, now_s)
+        judgement = self._validate(case) if refusal is None else Judgement(refusal)
+        effect = cast(Effect | None, judgement.body)
+        if judgement.refusal is not None or effect is None:
+            return case, judgement, self.state
+        document = self._world.fold(self.state.document, effect)
+        return case, judgement, replace(self.state, document=document)
+
     def cancel_intent(self, agent: str, intent_id: str, reason: str) -> Answer | None:
         """Take a waiting intent back, and cancel the work that leads to it."""
         self.cancels.cancel(agent, intent_id, reason)
