@@ -53,6 +53,7 @@ from tomato_host.storage.dataset import Dataset
 from tomato_host.terminal.status_lines import LineDisplay
 from tomato_host.toml_file import shown
 from tomato_host.weather.service import build_service
+from tomato_host.world.worlds.tent import TentViews
 
 SIM = "sim"
 HOUR_MS = 3_600_000
@@ -181,6 +182,9 @@ def _build(options: RunOptions, settings: Settings, runtime: BoardRuntime, datas
         brain.admission.set_agent(agent)
     recorder = Recorder(store, status)
     store.record_event = recorder.record
+    if runtime.real_time:
+        # First of the listeners: what the others pass on, every agent's view contains already.
+        recorder.listeners.append(TentViews(brain.settings.tent, brain.admission.pipeline).add)
     return Supervisor(
         loop_settings(settings),
         runtime,
@@ -243,7 +247,10 @@ def _extensions(
     if settings.bus.enabled:
         extensions.append(bus_feed(settings.bus, status, recorder, options.data_dir))
     if settings.notify.enabled:
-        extensions.append(build_notifier(settings.notify, recorder, options.data_dir, os.environ, settings.bus.node))
+        zone = settings.site.timezone
+        extensions.append(
+            build_notifier(settings.notify, recorder, options.data_dir, os.environ, settings.bus.node, zone)
+        )
     if notifier := from_environment(os.environ, status):
         extensions.append(notifier)
     return tuple(extensions)

@@ -131,6 +131,16 @@ class Listening:
             listener(record)
 
 
+def test_a_clock_that_was_ahead_does_not_silence_the_advisor() -> None:
+    """Woken in ten years, it would wait ten years for the next time."""
+    advisor = Advisor(AdvisorSettings(), command=[*PYTHON, "-c", "import sys; sys.stdin.read()"])
+    every, now = timedelta(hours=2), context().anomalies[0].ts
+    extension = AdvisorExtension(advisor, Listening(), ZoneInfo("Europe/Vienna"), every)
+    for woken_at, due in ((now, False), (now - every, True), (now + timedelta(days=3_650), True)):
+        extension._woken_at = woken_at
+        assert extension._due(now) is due
+
+
 def test_a_severe_anomaly_cancels_and_a_light_one_does_not() -> None:
     recorder = Listening()
     advisor = Advisor(AdvisorSettings(), command=[*PYTHON, "-c", "import sys; sys.stdin.read()"])

@@ -72,6 +72,15 @@ def test_an_override_lasts_as_long_as_it_was_asked_for(mode: str) -> None:
     OperatorOverrides().clock_was_set(HOUR)
 
 
+def test_an_estimate_of_the_future_is_no_fresh_one() -> None:
+    """A step that nobody reported: an hour ahead is as far from now as an hour ago."""
+    brain = Brain()
+    brain.step(observation(START + HOUR), devices(START + HOUR), RuntimeContext(now=START + HOUR))
+    assert brain.update_safe_mode(RuntimeContext(now=START + HOUR)).state.mode == "NORMAL"
+    assert brain.update_safe_mode(RuntimeContext(now=START)).state.causes == ("state_stale",)
+    assert brain.update_safe_mode(RuntimeContext(now=START + HOUR)).state.causes == ()
+
+
 # -- the controller's memory -----------------------------------------------------------------------------------
 
 

@@ -86,6 +86,8 @@ def test_the_verdict_is_the_first_true_line() -> None:
     assert verdict(present) == ("well", "All is well")
     present.newest["observation_v1"] = {"ts": "2026-05-01T07:55:25+00:00"}
     assert verdict(present)[0] == "watch", "nor what is no longer known"
+    present.newest["observation_v1"] = {"ts": "2026-05-01T09:00:25+00:00"}
+    assert verdict(present)[0] == "watch", "nor what was stamped under a clock that was ahead"
     present.open_anomalies["a"] = {"type": "VPD_LOW", "severity": "LOW", "subject": None}
     assert verdict(present) == ("watch", "Watching: vpd low")
     present.open_anomalies["b"] = {"type": "LEAK", "severity": "CRITICAL", "subject": "floor"}
@@ -189,10 +191,19 @@ def client(tmp_path: Path, bus: BusSettings, host: str = "127.0.0.1") -> TestCli
 
 def test_the_page_without_a_broker_says_how_to_name_one(tmp_path: Path) -> None:
     with client(tmp_path, BusSettings()) as web:
-        assert web.get("/fleet").headers["content-type"].startswith("text/html")
+        page = web.get("/fleet")
+        assert page.status_code == 404
+        assert "[bus] enabled = true" in page.json()["detail"]
+        assert web.get("/api/glance").json()["fleet"] is False, "the dashboard offers no link to it"
         told = web.get("/api/fleet").json()
     assert told["nodes"] == []
     assert "[bus] enabled = true" in told["next"]
+
+
+def test_the_page_with_a_broker_is_offered(tmp_path: Path) -> None:
+    with client(tmp_path, BusSettings(enabled=True)) as web:
+        assert web.get("/fleet").headers["content-type"].startswith("text/html")
+        assert web.get("/api/glance").json()["fleet"] is True
 
 
 def test_the_page_wants_a_token_from_elsewhere(tmp_path: Path) -> None:

@@ -268,6 +268,8 @@ def test_a_doubted_reading_of_the_air_is_bridged_for_some_hours_without_mist() -
     assert bridged.plan.controller == "mpc" and all(step.humidifier == 0.0 for step in bridged.plan.steps)
     late = decide(small_tent(), state(at + timedelta(hours=5), trust={"rh_pct": 0.1}), memory=memory)
     assert late.plan.controller == "rules"
+    early = decide(small_tent(), state(at - timedelta(days=9), trust={"rh_pct": 0.1}), memory=memory)
+    assert early.plan.controller == "rules", "learned under a clock that was ahead: nothing says how long ago"
 
 
 def test_an_error_of_the_model_does_not_last() -> None:

@@ -147,7 +147,7 @@ def test_an_event_explains_a_faster_change_but_not_any() -> None:
         assert track.value == (50.0 + step if explained else 50.0), "taken as it is"
     pending = probe((0.0, 50.0), (10.0, 80.0))
     feed(pending, (70.0, 60.0), excused=True)
-    feed(pending, (80.0, 90.0))
+    feed(pending, (80.0, 81.0))
     assert pending.faults == 0, "what waited for confirmation is forgotten"
 
 

@@ -34,6 +34,15 @@ def test_shift_of_the_lamp_is_taken_off_and_told_as_what_it_is(share: float) -> 
     assert drive.estimate.state.soil.probes[0].moisture_pct == pytest.approx(34.0, abs=0.5)
 
 
+def test_what_comes_after_the_switch_has_settled_is_no_shift_of_the_lamp() -> None:
+    """Three points of water in the second hour of light are water: the offset was found once and stays."""
+    drive = Drive()
+    drive.run(20.0, _night, DARK)
+    drive.run(60.0, _hears(0.25), BRIGHT)
+    drive.run(300.0, lambda readings, _: readings.update(P1=readings["P1"] * 1.25 + 3.0), BRIGHT)
+    assert drive.estimate.state.soil.probes[0].moisture_pct == pytest.approx(37.0, abs=0.5)
+
+
 def test_value_stands_still_with_less_trust_while_the_switch_settles() -> None:
     drive = Drive()
     drive.run(20.0, _night, DARK)

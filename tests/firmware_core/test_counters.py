@@ -163,6 +163,21 @@ def test_latches_and_the_light_s_day_ride_along():
     assert (again.latched, again.light_cycle_s) == (0x55, 86_399)
 
 
+def test_each_number_of_dry_doses_rides_along_beside_the_latches():
+    """They share a word: neither may be read as the other."""
+    for dry_runs in range(4):
+        for latched in (0, 0x55):
+            used = Counters()
+            used.latched, used.dry_runs = latched, dry_runs
+            again = restored(used.record())
+            assert (again.latched, again.dry_runs, again.restarts) == (latched, dry_runs, 1)
+
+
+def test_a_new_board_has_all_its_tries_at_a_dry_pump():
+    assert Counters().dry_runs == 0
+    assert Rig().core.flow.dry_runs == 0
+
+
 def test_more_than_fits_is_stored_as_the_most_that_fits():
     used = Counters()
     used.use(1, 80_000_000)

@@ -161,3 +161,13 @@ def test_the_health_names_the_latched_faults():
     rig = in_state("ready")
     rig.core.faults.latch(c.FAULT_NO_FLOW, rig.t, 0)
     assert rig.core.health(rig.t)[c.F_FAULTS] == 1 << c.FAULT_NO_FLOW | 1 << c.FAULT_CONFIG_LOST
+
+
+def test_a_board_without_a_leak_sensor_finds_no_leak():
+    """Whatever its pin reads: nothing is connected to it."""
+    for fitted, latched in ((~(1 << c.S_LEAK), False), (-1, True)):
+        rig = Rig(config={"fitted": fitted})
+        rig.run(70_000, 1_000)
+        rig.readings[c.S_LEAK] = 1
+        rig.run(5_000)
+        assert rig.fault(c.FAULT_LEAK) is latched

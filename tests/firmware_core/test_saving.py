@@ -332,3 +332,12 @@ def test_flash_that_cannot_be_written_hands_out_nothing():
     assert rig.pulse(c.OUT_WATER_PUMP, 10) == c.R_SAVING
     assert rig.pulse(c.OUT_CIRCULATION_FAN) == c.R_NONE
     assert rig.core.saver.failures >= 1
+
+
+def test_a_calm_board_does_not_write_because_an_hour_has_rolled_over():
+    """Only while restarts repeat is an old hour worth a write: flash wears out."""
+    rig = in_state("leased")
+    assert rig.core.used.restarts == 0
+    before = len(rig.store.written)
+    rig.run(2 * 3_600_000, 4_000)
+    assert len(rig.store.written) == before

@@ -6,7 +6,7 @@ import re
 from datetime import timedelta
 
 import pytest
-from tomato_host.brain.guardrails.guardrails import Guardrails
+from tomato_host.brain.guardrails import Guardrails, GuardSettings
 
 from shared_schemas.records import ActionV1
 from tests.guardrails.proposals import NOON, facts, proposal, state
@@ -35,6 +35,31 @@ def test_too_soon_says_when_it_is_possible_again() -> None:
     assert check.rule == "interval" and check.unit == "s" and check.value == 0.0 and check.limit is not None
     assert check.again_ts == NOON + timedelta(seconds=check.limit)
     assert f"at least {check.limit:.0f} s" in check.text and f"possible again at {check.again_ts:%H:%M}" in check.text
+
+
+def test_a_pause_that_has_run_for_a_while_has_only_its_rest_left() -> None:
+    guardrails = Guardrails()
+    guardrails.settle(proposal("WATER", ml=50.0), 0.0, 50.0, NOON - timedelta(minutes=10))
+    check = guardrails.judge(proposal("WATER", origin="person", ml=50.0, key="second"), facts()).checks[-1]
+    assert check.rule == "interval" and check.limit is not None
+    assert check.again_ts == NOON - timedelta(minutes=10) + timedelta(seconds=check.limit)
+
+
+@pytest.mark.parametrize("most", [1, 2])
+def test_who_asked_too_often_reads_when_an_action_is_free_again(most: int) -> None:
+    guardrails = Guardrails(GuardSettings(actions_per_hour=most))
+    for n in range(most):
+        asked_at = NOON - timedelta(minutes=30 - n)
+        asked = proposal("SET_LIGHT", f"l{n}", ts=asked_at, state="ON", seconds=60.0)
+        assert guardrails.judge(asked, facts(asked_at)).allowed
+    check = guardrails.judge(proposal("SET_LIGHT", "late", state="ON", seconds=60.0), facts()).checks[-1]
+    assert check.rule == "actions_per_hour" and check.again_ts == NOON + timedelta(minutes=30)
+
+
+def test_a_cold_tent_reads_the_least_temperature_of_the_air_that_may_go_out() -> None:
+    cold = Guardrails().judge(proposal("SET_EXHAUST_FAN", state="ON", seconds=60.0), facts(seen=state(air=8.0)))
+    check = cold.checks[-1]
+    assert check.value == 8.0 and f"at least {check.limit:g} °C" in check.text
 
 
 def test_an_empty_day_budget_says_when_it_is_full_enough_again() -> None:

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 import pytest
 from tomato_host.brain.guardrails import Guardrails
+from tomato_host.brain.guardrails.guardrails import GRACE_S, LONGEST_S
 from tomato_host.brain.guardrails.rolling_window import AHEAD_S, DAY_S, EarlierUse, RollingWindow
 
 from shared_schemas.records.action_v1 import ActionV1, Outcome
@@ -150,6 +151,34 @@ def test_hours_of_light_are_counted_when_they_shone() -> None:
     assert guardrails.ledger.day_used("light", at(86_399).timestamp()) == 600_000
 
 
+@pytest.mark.parametrize(("longer_s", "spread"), [(0.0, True), (0.001, False)], ids=["the longest", "longer"])
+def test_light_is_spread_up_to_the_longest_action_with_its_grace(longer_s: float, spread: bool) -> None:
+    longest_s = LONGEST_S + GRACE_S
+    guardrails = Guardrails()
+    guardrails.replay([recorded(at(0), seconds=longest_s, lasted_s=longest_s + longer_s)], at(0))
+    used = guardrails.ledger.day_used("light", at(DAY_S - longest_s / 2).timestamp())
+    assert (used < longest_s * 1_000) is spread
+
+
+def test_what_delivered_nothing_begins_no_pause() -> None:
+    guardrails = Guardrails()
+    given = recorded(at(-60), ml=50.0)
+    assert given.outcome is not None
+    nothing = given.outcome.model_copy(update={"delivered_ml": 0.0})
+    guardrails.replay([given.model_copy(update={"outcome": nothing})], at(0))
+    assert guardrails.ledger.last_s("water_pump", NOON.timestamp()) is None
+    assert guardrails.judge(proposal("WATER", "x", ml=50.0), facts()).allowed
+
+
+def test_what_an_earlier_process_used_leaves_the_day_ahead_too() -> None:
+    """Of the last 24 h, what will still be of them in an hour: a dose of 23.5 h ago is not."""
+    guardrails = Guardrails()
+    guardrails.replay([recorded(at(-84_600), 100.0), recorded(at(-7_200), 50.0)], at(0))
+    ledger, now_s = guardrails.ledger, NOON.timestamp()
+    assert ledger.day_used("water_pump", now_s) == 150_000
+    assert ledger.day_used("water_pump", now_s, until_s=3_600.0) == 50_000
+
+
 def test_light_of_the_same_hours_each_day_loses_nothing_with_a_decision() -> None:
     """18 h a day at most, 16 h by plan: what shone yesterday at this hour leaves the window while it shines today."""
     guardrails = Guardrails()
@@ -169,6 +198,7 @@ def test_a_window_passes_over_the_future_and_forgets_the_past() -> None:
         window.add(moment, milli)
     assert window.used(50.0) == 11 and window.newest_s(50.0) == 50.0
     assert window.used(50.0 - AHEAD_S) == 11 and window.newest_s(44.9) == 30.0 and window.used(44.9) == 10
+    assert window.newest_s(50.0 - AHEAD_S) == 50.0, "as used() counts it"
     assert window.used(110.0) == 9, "what is a span old is past"
     assert window.used(110.0, until_s=20.0) == 1 and window.used(110.0, until_s=19.9) == 9
     assert window.used(10.0) == 0 and window.newest_s(10.0) is None
@@ -186,3 +216,11 @@ def test_earlier_use_keeps_a_day_before_the_newest_record() -> None:
     assert earlier.used(1.0, DAY_S) == 4 and earlier.newest_s(1.0, DAY_S) == 1.0
     assert earlier.newest_s(2 * DAY_S - 0.1, DAY_S) == DAY_S and earlier.newest_s(2 * DAY_S, DAY_S) is None
     assert earlier.used(DAY_S - AHEAD_S, DAY_S) == 5 and earlier.used(DAY_S - AHEAD_S - 0.1, DAY_S) == 4
+
+
+def test_a_record_that_is_half_a_second_ahead_is_moved_by_that_and_no_more() -> None:
+    earlier = EarlierUse()
+    earlier.begin([(99.0, 2), (100.5, 1)], 100.0)
+    assert earlier.newest_s(100.0, DAY_S) == 100.0
+    earlier.begin([(99.0, 2)], 100.0)
+    assert earlier.newest_s(100.0, DAY_S) == 99.0

@@ -139,4 +139,6 @@ def test_an_alarm_is_an_event_once_when_it_happens() -> None:
     assert event is not None
     assert (event["event_type"], event["what"]) == ("opened", "leak floor")
     assert alarm_event(record, "2026-05-01T09:00:00+00:00") is None, "sent again after a restart of the process"
+    assert alarm_event(record, "2026-05-01T07:00:00+00:00") is None, "stamped by a clock that was ahead"
+    assert alarm_event(record, "2026-05-01T07:59:59+00:00") is not None, "a second apart is the same moment"
     assert alarm_event({"schema_version": "event_v1", "level": "INFO", "ts": record["ts"]}, record["ts"]) is None

@@ -11,6 +11,7 @@ from tomato_host.service import http_api, live_state
 from tomato_host.service.notify.urgency import CAUSES
 
 from shared_schemas.devices import OUTPUTS, SENSORS
+from shared_schemas.records.agent_v1 import ORIGIN_AGENTS
 from shared_schemas.records.base import Mode
 from shared_schemas.wire import FAULTS
 
@@ -48,4 +49,5 @@ def of_host() -> set[str]:
         | {cause.do for cause in CAUSES if cause.do}
         | {row.name.replace("_", " ") for row in FAULTS}
         | set(get_args(Mode))
+        | set(ORIGIN_AGENTS.values())
     )

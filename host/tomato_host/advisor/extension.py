@@ -95,7 +95,8 @@ class AdvisorExtension:
         self._advisor.close()
 
     def _due(self, now: datetime) -> bool:
-        return self._woken_at is None or now - self._woken_at >= self._wake_every
+        # A moment ahead of now: a clock was set back since.
+        return self._woken_at is None or not timedelta(0) <= now - self._woken_at < self._wake_every
 
     def _tasks(self) -> tuple[Task, ...]:
         tasks: list[Task] = ["vision", "summary", "explanation"]

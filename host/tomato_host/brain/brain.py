@@ -208,8 +208,8 @@ class Brain:
     def resume(self, finished: Iterable[ActionV1], judged: Iterable[ActionV1] = (), now: datetime | None = None) -> int:
         """Actions of an earlier process, oldest first: their water and time count, and pauses do not begin anew.
 
-        `judged`: verdicts of the last 24 h, whose ids are answered; returns how many are. `now` None: the newest of the
-        finished actions ends now.
+        `judged`: verdicts of the last 24 h, whose ids are answered, and which count against their agents' quotas;
+        returns how many are answered. `now` None: the newest of the finished actions ends now.
         """
         actions = tuple(finished)
         self.guardrails.replay(actions, now)
@@ -221,7 +221,11 @@ class Brain:
             self.memory = replace(
                 self.memory, last_water_at=last_water_at, usual_water_ml=recorded_usual_water_ml(actions)
             )
-        return self._answers.restore(judged, now) if now is not None else 0
+        if now is None:
+            return 0
+        recent = tuple(judged)
+        self.admission.resume(recent)
+        return self._answers.restore(recent, now)
 
     def clock_was_set(self, moved: timedelta) -> None:
         """The wall clock was set: what was a minute ago stays so, and what follows the local day is decided anew."""
@@ -410,7 +414,7 @@ class Brain:
         return Signals(
             now=runtime.now,
             confidence=estimate.confidence,
-            state_age_s=(runtime.now - estimate.ts).total_seconds(),
+            state_age_s=abs((runtime.now - estimate.ts).total_seconds()),  # ahead is as far from now as behind
             link_down_s=runtime.link_down_s,
             board_faults=blocking_faults(devices),
             leak=seen.leak,

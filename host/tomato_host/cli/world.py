@@ -25,6 +25,8 @@ Name = Annotated[str, typer.Argument(help="The agent's name, as `world agents` l
 @app.command()
 def agents(data_dir: DataDir = DEFAULT_DATA_DIR, as_json: AsJson = False) -> None:
     """Who may see and ask for what: the agents of each origin, and those that were added."""
+    from tomato_host.terminal.word_table import echo
+
     rows = [_known(data_dir)[name] for name in sorted(_known(data_dir))]
     if as_json:
         typer.echo(json.dumps([json.loads(row.to_json()) for row in rows]))
@@ -32,7 +34,7 @@ def agents(data_dir: DataDir = DEFAULT_DATA_DIR, as_json: AsJson = False) -> Non
     for row in rows:
         quotas = ", ".join(f"{key} {value:g}" for key, value in row.quotas.model_dump(exclude_none=True).items())
         shadow = " in shadow" if row.shadow else ""
-        typer.echo(f"{row.name:<12} {row.origin:<10} sees {row.policy:<8} {row.state}{shadow} {quotas or 'no quotas'}")
+        echo(f"{row.name:<12} {row.origin:<10} sees {row.policy:<8} {row.state}{shadow} {quotas or 'no quotas'}")
 
 
 @app.command()
@@ -40,6 +42,9 @@ def add(
     name: Name,
     origin: Annotated[str, typer.Option(help="person, api, mqtt, llm or policy: its rank in the guardrails.")] = "api",
     policy: Annotated[str, typer.Option(help="What it sees: full, tent, sitter or summary.")] = "tent",
+    tent: Annotated[
+        str, typer.Option(help="Its own tent; an agent of another one sees the summary at most, and moves nothing.")
+    ] = "main",
     may: Annotated[
         list[str] | None, typer.Option(help="An action it may ask for; repeatable. None named: all.")
     ] = None,
@@ -62,7 +67,15 @@ def add(
     _set(
         data_dir,
         timeout_s,
-        {"name": name, "origin": origin, "policy": policy, "may": may or None, "quotas": quotas, "shadow": shadow},
+        {
+            "name": name,
+            "tent": tent,
+            "origin": origin,
+            "policy": policy,
+            "may": may or None,
+            "quotas": quotas,
+            "shadow": shadow,
+        },
         reason,
     )
 
@@ -176,9 +189,7 @@ def _set(data_dir: Path, timeout_s: float, fields: dict[str, Any], reason: str) 
 
     now = datetime.now(UTC).isoformat()
     try:
-        record = AgentV1.model_validate(
-            {"tent": "main", **fields, "schema_version": "agent_v1", "ts": now, "reason": reason[:200]}
-        )
+        record = AgentV1.model_validate({**fields, "schema_version": "agent_v1", "ts": now, "reason": reason[:200]})
     except ValueError as error:
         raise _invalid(error) from None
     send(data_dir, new_request("agent", reason, agent=record), timeout_s, as_json=False)

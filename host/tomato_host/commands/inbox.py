@@ -33,7 +33,17 @@ POLL_S = 0.05
 
 
 Kind = Literal[
-    "action", "mode", "acknowledge", "calibrate", "settings", "read_probe", "dose", "clear_fault", "faults", "agent"
+    "action",
+    "mode",
+    "acknowledge",
+    "acknowledge_message",
+    "calibrate",
+    "settings",
+    "read_probe",
+    "dose",
+    "clear_fault",
+    "faults",
+    "agent",
 ]
 
 REQUIRED_FIELD = {
@@ -44,6 +54,7 @@ REQUIRED_FIELD = {
     "dose": "action",
     "clear_fault": "fault",
     "agent": "agent",
+    "acknowledge_message": "cause",
 }
 """By kind of request the field it requires."""
 
@@ -75,6 +86,8 @@ class Request(BaseModel):
     """For kind `read_probe`."""
     fault: Annotated[str, Field(max_length=40)] = ""
     """For kind `clear_fault`: its name."""
+    cause: Annotated[str, Field(max_length=120)] = ""
+    """For kind `acknowledge_message`: the cause of the notification."""
     port: Annotated[str, Field(max_length=400)] = ""
     """The port named by the operator for work on the board; a host that holds another one refuses."""
 

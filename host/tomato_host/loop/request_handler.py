@@ -8,6 +8,7 @@ from datetime import datetime
 from shared_schemas.records import ActionV1, AgentV1
 from tomato_host.board.events import LinkEvent
 from tomato_host.board.session import BoardSession
+from tomato_host.brain.admission.pipeline import TALLIED
 from tomato_host.brain.brain import Brain
 from tomato_host.commands.awaited_outcomes import AwaitedOutcomes
 from tomato_host.commands.board_requests import KINDS as BOARD_KINDS
@@ -53,6 +54,7 @@ class RequestHandler:
 
     def poll(self, now_ms: int) -> None:
         """Handle the requests that have arrived, and advance those on the board."""
+        self.record_refusals(self._now().timestamp())
         for request in self._inbox.pop_requests() if self._inbox is not None else ():
             if request.kind in BOARD_KINDS:
                 self._record_request(request)
@@ -66,6 +68,13 @@ class RequestHandler:
         if self._inbox is not None:
             self._inbox.remove_stale_replies(self._now().timestamp())
 
+    def record_refusals(self, until_s: float) -> None:
+        """Record what quotas refused in minutes before `until_s`: one count an agent, reason and minute."""
+        for one in self._brain.admission.pop_refused(until_s):
+            text = f"{one.count} proposals of {one.agent} were refused: {one.code}"
+            data: dict[str, str | int] = {"agent": one.agent, "code": one.code, "count": one.count}
+            self._recorder.event(self._now(), "INFO", "agent", "proposals_refused", text, **data)
+
     def on_event(self, event: LinkEvent | ActionV1, now_ms: int) -> None:
         """An event of the link, or an action that has ended, for the requests that wait for it."""
         self.board.on_event(event, now_ms)
@@ -78,6 +87,8 @@ class RequestHandler:
         self._record_request(request)
         if request.agent is not None:
             return self._set_agent(request, request.agent)
+        if request.kind == "acknowledge_message":
+            return Reply(id=request.id, ok=True, text="Recorded. It is not sent again unless it becomes worse.")
         if request.kind != "action" or request.action is None:
             text = self._context.apply(request, self._now())
             self._episode.update_safe_mode(self._context.at(self._now()))
@@ -98,7 +109,9 @@ class RequestHandler:
         `outcome`: the sender waits for what comes of it.
         """
         verdict = self._brain.judge(proposal, self._context.at(self._now()))
-        if not verdict.repeated:
+        if verdict.rule in TALLIED:
+            pass  # answered one by one, recorded as counts: a flood of refusals must not fill the disk
+        elif not verdict.repeated:
             self._recorder.record(verdict.action)
             if verdict.allowed:
                 if outcome:  # first: switching off ends at once
@@ -138,4 +151,5 @@ class RequestHandler:
             mode=request.mode,
             request=request.id,
             until=request.until.isoformat() if request.until is not None else None,
+            **({"cause": request.cause} if request.cause else {}),
         )

@@ -7,6 +7,7 @@ shutdown.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
@@ -164,6 +165,7 @@ class Supervisor:
         self._executor.abandon("shutdown", self.now())
         self._actuator.collect()
         self._close_interrupted(at_once=True)
+        self.requests.record_refusals(math.inf)
         self._episode.record_state("shutdown")
         self._recorder.event(self.now(), "INFO", "process", "stopped", "Stopped; outputs are in their safe state.")
         self.status.jobs = {}

@@ -18,6 +18,7 @@ from starlette.middleware.gzip import GZipMiddleware
 
 from tomato_host import __version__
 from tomato_host.errors import TomatoError
+from tomato_host.service.acknowledge_routes import add_acknowledge_routes
 from tomato_host.service.board_routes import add_board_routes
 from tomato_host.service.bus.settings import BusSettings
 from tomato_host.service.change_routes import add_change_routes
@@ -66,13 +67,15 @@ def create_app(
     app.add_exception_handler(TomatoError, _error_answer)
     app.add_exception_handler(RequestValidationError, invalid_request_answer)
     app.router.route_class = StrictRoute
-    _reads(app, live, access)
+    fleet = bus or BusSettings()
+    _reads(app, live, access, fleet)
     add_history_routes(app, history, data_dir, access)
     add_change_routes(app, data_dir, access)
     add_board_routes(app, data_dir, access)
+    add_acknowledge_routes(app, data_dir)
     add_session_routes(app, sessions, access)
     _pages(app)
-    add_fleet_routes(app, bus or BusSettings(), access)
+    add_fleet_routes(app, fleet, access)
     return app
 
 
@@ -82,13 +85,13 @@ async def _error_answer(_request: Request, error: Exception) -> JSONResponse:
     return JSONResponse({"detail": error.message, "code": error.code, "next": error.next_step}, status_code=503)
 
 
-def _reads(app: FastAPI, live: LiveState, access: AccessControl) -> None:
+def _reads(app: FastAPI, live: LiveState, access: AccessControl, fleet: BusSettings) -> None:
     read = [Depends(access.read)]
 
     @app.get("/api/glance", dependencies=read, tags=["read"])
     async def glance() -> Json:
         """Everything the first screen shows."""
-        return live.overview()
+        return {**live.overview(), "fleet": fleet.enabled}
 
     @app.get("/api/devices", dependencies=read, tags=["read"])
     async def devices() -> Json:

@@ -10,6 +10,7 @@ from fastapi import HTTPException, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tomato_host.logs import Log
+from tomato_host.service.notify.acknowledge_links import LINK_PATH
 from tomato_host.service.sessions import COOKIE, CSRF_HEADER, Identity, SessionFile, csrf_of
 from tomato_host.service.settings import ServiceSettings
 from tomato_host.service.tokens import RANK, Role, TokenFile
@@ -176,7 +177,8 @@ class SecurityMiddleware:
         length = header_of(scope, "content-length") or "0"
         if not length.isdigit() or int(length) > LARGEST_BODY:
             return 413, f"at most {LARGEST_BODY} bytes"
-        if writes:
+        # An acknowledging link is itself the right to do what it is for.
+        if writes and not scope["path"].startswith(LINK_PATH):
             try:
                 self._authenticator.identity(scope)
             except Refused as refused:

@@ -36,7 +36,7 @@ from tomato_host.brain.admission.refusals import Refusal
 from tomato_host.errors import TomatoError
 from tomato_host.world.agents import AgentHandle, OnAnswer
 from tomato_host.world.cancel import CancelToken, CancelWatch
-from tomato_host.world.distribution import Observer
+from tomato_host.world.distribution import Observer, SharedViews
 from tomato_host.world.document import WorldState
 from tomato_host.world.event_log import EventLog, EventLogEntry, canonical_json
 from tomato_host.world.rules import AGENT, CREATED, OF_THE_LOG, RESUMED, WorldRules, fold_entry, replay
@@ -206,9 +206,9 @@ class Orchestrator:
 
     def update_views(self) -> None:
         """Send what has become due: changed views, and the cancellations that follow from them."""
-        now_s = self._clock()
+        now_s, shared = self._clock(), SharedViews()
         for observer in self._in_order():
-            if observer.update(self.state, now_s) is not None:
+            if observer.update(self.state, now_s, shared) is not None:
                 self.cancels.examine(observer.account, now_s)
         for name in self.cancels.due(now_s):
             self.cancels.examine(self._observers[name].account, now_s)

@@ -13,8 +13,27 @@ import vm_channel
 
 ISIG = 1
 LFLAG = 3
+VINTR, VQUIT, VTIME, VMIN, VSUSP = 0, 1, 5, 6, 10
+NO_CHARACTER = b"\x00"
 
 real = termios
+
+
+def line_mode(armed):
+    """The line's settings with the interrupt on or off. A chip knows one such byte: a terminal's 0x1c (SIGQUIT, which
+    ends the VM) and 0x1a (SIGTSTP) are bytes like any other; frames hold them in sequence numbers and check sums."""
+    mode = real.tcgetattr(0)
+    mode[LFLAG] = mode[LFLAG] | ISIG if armed else mode[LFLAG] & ~ISIG
+    characters = mode[6]
+    characters[VINTR] = b"\x03"
+    characters[VQUIT] = characters[VSUSP] = NO_CHARACTER
+    characters[VTIME] = characters[VMIN] = 0  # a read returns what is there
+    return mode
+
+
+# Made before anything can interrupt: a signal that is raised while the VM allocates must not leave half a list.
+ARMED = line_mode(True)
+DISARMED = line_mode(False)
 
 
 def kbd_intr(char):
@@ -22,10 +41,7 @@ def kbd_intr(char):
 
     One that came before the file's first jump is raised there, again as on a chip.
     """
-    mode = real.tcgetattr(0)
-    mode[LFLAG] = mode[LFLAG] | ISIG if char == 3 else mode[LFLAG] & ~ISIG
-    mode[6][5] = mode[6][6] = 0  # VTIME, VMIN: a read returns what is there
-    real.tcsetattr(0, real.TCSANOW, mode)
+    real.tcsetattr(0, real.TCSANOW, ARMED if char == 3 else DISARMED)
     if char == 3 and b"\x03" in waiting_bytes():
         raise KeyboardInterrupt
 

@@ -136,12 +136,16 @@ class Admission:
         shed, self._shed = self._shed, []
         return shed
 
-    def resume_usage(self, agent: str, used: Mapping[str, float], at_s: float) -> None:
-        """What an intent of an earlier process used, oldest first, counts against the agent's quotas."""
+    def resume_usage(self, agent: str, used: Mapping[str, float], at_s: float, effect: bool = True) -> None:
+        """What an intent of an earlier process used, oldest first, counts against the agent's quotas.
+
+        `effect` False: it was counted, and refused by the validator.
+        """
         usage = self.accounts[agent].usage
         usage.reserve({}, at_s)
         usage.settle({}, used, at_s)
-        usage.last_effect_s = at_s
+        if effect:
+            usage.last_effect_s = at_s
 
     def _known(self, case: AdmissionCase, now_s: float) -> Answer | None:
         """The stored answer, or why there can be none. A stop that comes twice does no harm, so it never waits."""

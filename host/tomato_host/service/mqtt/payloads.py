@@ -120,13 +120,14 @@ def problems(live: LiveState) -> list[Json]:
 def alarm_event(record: Json, now: str | None) -> Json | None:
     """The event of an anomaly or an ALARM, for Home Assistant's event entity; None for any other record, or an old one.
 
-    A feed that was started again sends recent alarms once more; only those of now are events.
+    A feed that was started again sends recent alarms once more; only those of now are events. One that lies as far
+    ahead was stamped by a clock that was.
     """
     is_anomaly = record.get("schema_version") == "anomaly_v1"
     if now is None or not (is_anomaly or record.get("level") == "ALARM"):
         return None
     age_s = (datetime.fromisoformat(now) - datetime.fromisoformat(record["ts"])).total_seconds()
-    if age_s > ALARM_LASTS_S:
+    if abs(age_s) > ALARM_LASTS_S:
         return None
     if not is_anomaly:
         return {"event_type": "alarm", "what": record["name"], "detail": record["text"], "ts": record["ts"]}

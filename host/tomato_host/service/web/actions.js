@@ -1,5 +1,5 @@
 // Actions in words: what was asked, what came of it, and why.
-import { DEVICES, label } from "/static/base.js";
+import { DEVICES, label, state } from "/static/base.js";
 import { hostText, quantity, t } from "/static/text.js";
 
 const outputOf = (action) => DEVICES.outputs.find((row) => row.action === action.type);
@@ -27,6 +27,10 @@ export function outcome(action) {
 
 export const why = (action) => hostText(action.why.text || action.why.rules_fired.join(", "));
 
-// translated: "planner" "person" "dashboard or API" "MQTT" "advisor" "safe mode" "done" "aborted" "rejected" "expired" "stop all"
-const ORIGINS = { controller: "planner", person: "person", api: "dashboard or API", mqtt: "MQTT", llm: "advisor", safe_mode: "safe mode" };
-export const origin = (action) => action.agent || t(ORIGINS[action.origin] || action.origin || "");
+// translated: "done" "aborted" "rejected" "expired" "stop all"
+
+// Whose proposal it was: the agent that it names, or the one of its origin.
+export function agentOf(action) {
+  const name = action.agent || (state.glance.agents || {})[action.origin || "controller"] || "";
+  return t(name) + (action.shadow ? ` (${t("in shadow")})` : "");
+}

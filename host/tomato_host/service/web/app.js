@@ -55,6 +55,7 @@ async function loadGlance() {
   if (answer.status === 401 && await askForSignIn()) { await loadSession(); throw new Error("signed in: again"); }
   if (!answer.ok) throw new Error(answer.status);
   state.glance = await answer.json();
+  $("to-fleet").hidden = !state.glance.fleet;
   show();
   state.skips = await fetchJson("/api/skips") || [];
 }

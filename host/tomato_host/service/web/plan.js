@@ -1,7 +1,7 @@
 // What it will do, hour by hour, and what it expects.
 import { $, DEVICES, element, fill, label, named, state } from "/static/base.js";
 import { hostText, number, quantity, shortTime, t } from "/static/text.js";
-import { describe, origin, outcome, why } from "/static/actions.js";
+import { agentOf, describe, outcome, why } from "/static/actions.js";
 
 function hours(plan) {
   const table = element("table", undefined, "lanes");
@@ -47,7 +47,7 @@ export function showActions(glance) {
     const row = element("li");
     const [style, text] = outcome(action);
     row.append(element("time", shortTime(action.ts)), document.createTextNode(describe(action) + " "), element("span", text, style),
-      element("span", origin(action), "who"));
+      element("span", agentOf(action), "who"));
     const reason = why(action);
     if (reason) row.append(element("span", reason, "why"));
     return row;
@@ -62,7 +62,7 @@ export function eventRows(glance) {
   const rows = glance.events.map((e) => [e.ts, e.level, ROUTINE.has(e.name) ? "routine" : e.level === "INFO" ? "event" : "warning",
     t(e.name.replaceAll("_", " ")), hostText(e.text)]);
   for (const a of glance.actions) {
-    if (a.safety.refused_by) rows.push([a.ts, "WARNING", "skip", t("refused"), `${describe(a)}: ${outcome(a)[1]}`]);
+    if (a.safety.refused_by) rows.push([a.ts, "WARNING", "skip", t("refused"), t("{what} by {agent}: {result}", { what: describe(a), agent: agentOf(a), result: outcome(a)[1] })]);
     if (a.type === "NO_ACTION") rows.push([a.ts, "INFO", "skip", t("nothing done"), hostText(a.why.text)]);
   }
   for (const s of state.skips) rows.push([s.ts, "INFO", "skip", t("not done"), named(s.text)]);

@@ -36,6 +36,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 
 import numpy as np
 from numpy.typing import NDArray
@@ -158,7 +159,7 @@ def _expected(seen: PlannerModel, plans: Array, experience: NearTermModel | None
 def _remembers(context: DecisionContext) -> bool:
     """Whether the belief is fresh enough to plan by while the air's reading is doubted; without mist, then."""
     at = context.memory.tent.at
-    return at is not None and context.now - at <= ESTIMATE_VALID_FOR
+    return at is not None and timedelta(0) <= context.now - at <= ESTIMATE_VALID_FOR  # ahead: a clock was set
 
 
 def _learned(context: DecisionContext) -> ParameterEstimate:
