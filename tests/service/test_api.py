@@ -192,6 +192,15 @@ def test_health_tells_whether_the_host_lives(client: TestClient, present: LiveSt
     assert client.get("/healthz").status_code == 503
 
 
+def test_ready_says_whether_a_proposal_could_be_carried_out(client: TestClient, present: LiveState) -> None:
+    assert client.get("/readyz").status_code == 200
+    present.status["link"] = "down"
+    answer = client.get("/readyz")
+    assert (answer.status_code, answer.text) == (503, "the board does not answer")
+    present.connected = False
+    assert client.get("/readyz").text == "no host"
+
+
 def test_nothing_secret_leaves(client: TestClient, tmp_path: Path) -> None:
     secret = TokenFile(tmp_path).create("ana", "admin")
     (token,) = TokenFile(tmp_path).all()

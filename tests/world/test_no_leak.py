@@ -86,6 +86,8 @@ def oracle(policy: ObservationPolicy, document: Document) -> dict[str, Any]:
         if not own and any(is_below(pointer, path) for path in policy.hidden):
             continue
         keys = parse_pointer(pointer)
+        if value == {} and any(is_below(one, pointer) for one in (*policy.hidden, *policy.near, *policy.related)):
+            continue  # an empty branch shows only where nothing could be hidden in it
         collection, place = f"/{keys[0]}", lookup(document, f"/{keys[0]}/{keys[1]}/position") if keys[1:] else MISSING
         if not own and collection in policy.near and not near(here, place, policy.distance_m):
             continue

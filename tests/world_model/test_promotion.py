@@ -34,6 +34,25 @@ def taught(log: HourlyLog) -> WorldModel:
     return model
 
 
+def test_a_model_stored_before_weather_had_a_record_of_its_own_restores(taught: WorldModel) -> None:
+    arrays = {name: value for name, value in to_arrays(taught).items() if ".blend_without." not in name}
+    copy = WorldModel()
+    restore(copy, arrays)
+    for name, one in copy.forecasters.items():
+        assert np.array_equal(one.blend_without.error_sum, taught.forecasters[name].blend.error_sum)
+
+
+def test_a_fresh_model_has_the_hash_that_it_had_before(taught: WorldModel) -> None:
+    fresh = WorldModel()
+    before = fresh.fingerprint()
+    for one in fresh.forecasters.values():
+        one.blend_without.error_sum += 1.0
+        one.blend_without.scored += 100.0
+        one.blend_without.error_sum[0] *= 2.0
+    fresh.clear_caches()
+    assert fresh.fingerprint() != before, "other weights without weather are another forecast"
+
+
 def test_a_model_restored_from_its_arrays_says_the_same(taught: WorldModel, log: HourlyLog) -> None:
     copy = WorldModel()
     restore(copy, to_arrays(taught))

@@ -346,6 +346,26 @@ class Brain:
         self._foreign.add(verdict)
         return verdict
 
+    def submit(self, proposal: ActionV1, runtime: RuntimeContext) -> Verdict | None:
+        """As `judge`, but a proposal that admission lets pass waits for `run_turn`; None then."""
+        return self._with_hold(self.admission.submit(proposal, self._guard_context(runtime)))
+
+    def run_turn(self, runtime: RuntimeContext, spent_s: Callable[[], float]) -> list[Verdict]:
+        """One turn of admission over what waits; `spent_s` says how long it has taken so far."""
+        verdicts = self.admission.turn(self._guard_context(runtime), spent_s)
+        for verdict in verdicts:
+            self._with_hold(verdict)
+        return verdicts
+
+    def preview(self, proposal: ActionV1, runtime: RuntimeContext) -> Verdict:
+        """The verdict that a proposal would get now; nothing is counted, stored or reserved."""
+        return self.admission.preview(proposal, self._guard_context(runtime))
+
+    def _with_hold(self, verdict: Verdict | None) -> Verdict | None:
+        if verdict is not None:
+            self._foreign.add(verdict)
+        return verdict
+
     # -- inside ------------------------------------------------------------------------------------------------
 
     def _context(

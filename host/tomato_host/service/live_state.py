@@ -188,6 +188,8 @@ def advice(present: LiveState) -> list[Json]:
 
 
 LONGEST_LINE = 4_000_000
+MOST_UNSENT = 1_000_000
+"""Bytes that wait for a loop that does not read."""
 
 
 class FeedReader:
@@ -212,3 +214,10 @@ class FeedReader:
         """Send counts to the loop without waiting; while an earlier status is still unread this one is dropped."""
         if self._writer.transport.get_write_buffer_size() == 0 and not self._writer.is_closing():
             self._writer.write(json.dumps(status).encode() + b"\n")
+
+    def send_line(self, line: bytes) -> bool:
+        """Send one request to the loop without waiting. False when it does not read, or has ended."""
+        if self._writer.is_closing() or self._writer.transport.get_write_buffer_size() > MOST_UNSENT:
+            return False
+        self._writer.write(line)
+        return True

@@ -15,6 +15,7 @@ from shared_schemas.devices import OUTPUTS, SENSORS, Output, Sensor
 from shared_schemas.records.base import Mode
 from tomato_host import __version__
 from tomato_host.service.live_state import LiveState
+from tomato_host.service.world_metrics import world_metrics
 
 Json = dict[str, Any]
 
@@ -53,6 +54,7 @@ class PlantCollector(Collector):
         yield from self._counts()
         yield from _feeds(self._present.status.get("feeds", {}))
         yield from _disk(self._present.status.get("disk", {}))
+        yield from world_metrics(self._present.status.get("world", {}))
 
     def _build(self) -> Iterator[Metric]:
         yield InfoMetricFamily(
