@@ -1,9 +1,9 @@
 """Take the dashboard's screenshots for the README: two simulated days, then a live run, in a headless Chromium.
 
 Needs Debian's `chromium` and `chromium-driver` and `pip install -e '.[test-web,camera]'`; writes
-`docs/images/dashboard-desktop.png`, `dashboard-history.png` and `dashboard-phone.png`. The past comes from the virtual board in
-lock step (the real firmware), so that yesterday's forecast, charts and doses are records of a real run; the page is
-served only in real time, so the same data directory then gets a live run until its first decision has been executed.
+`dashboard-desktop.png`, `dashboard-history.png` and `dashboard-phone.png` to `docs/images`. The past comes from the
+virtual board in lock step (the real firmware), so that yesterday's forecast, charts and doses are records of a real
+run; the same data directory then gets a live run in real time until its first decision has been executed.
 """
 
 from __future__ import annotations
