@@ -17,9 +17,9 @@ def decimals(row: Sensor) -> int:
 
 
 def role_of(row: Output) -> str:
-    """What an output does to the tent, for a drawing: light, water, gas, vent, stir, mist or warmth."""
+    """What an output does to the tent, for a drawing: lamp, water, gas, vent, stir, mist or warmth."""
     roles = (
-        ("light", row.lights),
+        ("lamp", row.lights),
         ("water", row.kind == "pump"),
         ("gas", row.kind == "valve"),
         ("vent", row.vents),

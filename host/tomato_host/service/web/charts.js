@@ -129,7 +129,7 @@ export function drawHistory() {
   drawPastQuantity("chart-air", "air_temp_c", "°C", 1, "--ripe", { title: "air" });
   drawPastQuantity("chart-rh", "rh_pct", "%", 0, "--water", { title: "humidity", holds: held("mist") });
   drawPastQuantity("chart-co2", "co2_ppm", "ppm", 0, "--amber", { title: "CO2", holds: held("vent") });
-  drawPastQuantity("chart-light", "light_lux", "lx", 0, "--amber", { title: "light", holds: held("light") });
+  drawPastQuantity("chart-light", "light_lux", "lx", 0, "--amber", { title: "light", holds: held("lamp") });
   drawPastQuantity("chart-leaf", "leaf_air_delta_c", "K", 1, "--leaf", { title: "leaf minus air" });
   drawDays();
 }

@@ -4,7 +4,7 @@ import { t } from "/static/text.js";
 
 // Where an output of each role is drawn (roles: service/device_list.py); of two with one role the drawing shows both as one.
 const PARTS = {
-  light: () => [svg("rect", { x: 110, y: 26, width: 100, height: 10, rx: 4 }),
+  lamp: () => [svg("rect", { x: 110, y: 26, width: 100, height: 10, rx: 4 }),
     svg("path", { d: "M118 40 L96 98 M144 40 L136 98 M176 40 L184 98 M202 40 L224 98", class: "rays" })],
   vent: () => [svg("circle", { cx: 268, cy: 36, r: 15 }), svg("path", { d: "M268 24v24M256 36h24", class: "blades" }),
     svg("path", { d: "M290 30h20M290 36h24M290 42h20", class: "flow" })],
@@ -58,7 +58,7 @@ export function tentDrawing(glance) {
   const parts = Object.entries(PARTS).map(([role, draw]) => svg("g", { class: `part ${role} ${runs(role) ? "on" : "off"}` }, draw()));
   const on = DEVICES.outputs.filter((row) => outputs[row.name] === "ON").map((row) => label(row.name));
   const told = t("The tent. On now: {on}. Plants: {stress}.", { on: on.join(", ") || t("nothing"), stress: t(stress) });
-  return svg("svg", { viewBox: "0 0 330 196", role: "img", "aria-label": told, class: "tent" + (runs("light") ? " lit" : "") }, [
+  return svg("svg", { viewBox: "0 0 330 196", role: "img", "aria-label": told, class: "tent" + (runs("lamp") ? " lit" : "") }, [
     svg("path", { d: "M12 190V22q0-10 10-10h286q10 0 10 10v168z", class: "walls" }),
     svg("path", { d: "M12 190h306", class: "ground" }), tank(glance), ...parts, plant(120, stress), plant(208, stress)]);
 }
