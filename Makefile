@@ -12,7 +12,7 @@ PYTEST := $(BIN)/python -m pytest
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help run setup test lint format types types-oldest types-newest types-tests unit schemas check-schemas bench coverage soak explore mutants mutants-all hil flash \
-  test-web test-llm test-learn screenshots figures clean
+  test-web test-llm test-learn test-ha screenshots figures clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -122,6 +122,12 @@ test-llm: $(STAMP) ## tests with a real small language model (98 MB from the pac
 test-learn: $(STAMP) ## tests of the learning loop with torch (installs the extra [learn])
 	$(BIN)/python tools/install_learn.py
 	$(PYTEST) -m learn tests
+
+# Never installed: a test loads the wheel's schema code (tests/mqtt/home_assistant_schemas.py).
+test-ha: $(STAMP) ## discovery against the schema code of Home Assistant 2024.3 (40 MB from the package registry)
+	$(BIN)/python -c "from tests.advisor.fetched import fetch; from tests.mqtt.test_home_assistant_schemas import WHEELS; \
+	  [fetch(wheel, source_archive=False) for wheel in WHEELS]"
+	$(PYTEST) tests/mqtt/test_home_assistant_schemas.py
 
 screenshots: $(STAMP) ## take the README's pictures of the dashboard again (needs chromium and chromium-driver)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test-web,camera]'
