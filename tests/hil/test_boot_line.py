@@ -68,7 +68,7 @@ class Board:
         os.set_blocking(self._side, False)
         environment = {
             "MICROPYPATH": f"{HERE}:{VM_DIR}:{self.firmware}:.frozen",
-            "TOMATO_TETHER_FD": str(theirs),
+            "TOMATO_CHANNEL_FD": str(theirs),
             "TOMATO_RETAINED": str(self.flash.parent / "retained"),
             "PATH": os.environ["PATH"],
         }
