@@ -29,7 +29,7 @@ PAGES = tuple(
 TREES = ("host", "firmware", "shared_schemas", "tests", "tools", "deploy", "docs", ".ci", ".github")
 OF_A_RUN = ("build/", "private/", "public/", "schema/", "images/")
 """Folders that a run, a test or a dataset makes; they are not in the repository."""
-OF_A_USER = {"tomato.toml", "greenhouse.toml", "day.svg", "next.svg", "reliability.svg", "report.md"}
+OF_A_USER = {"mapping.toml", "tomato.toml", "greenhouse.toml", "day.svg", "next.svg", "reliability.svg", "report.md"}
 """Files that a command in a page reads or writes where the user is."""
 FILE = re.compile(
     r"(?<![\w/.<-])(?P<path>(?:\.\./)?(?:[\w.*-]+/)*[\w*-]+\.(?:py|md|svg|png|toml|cddl|gbnf|yml))\b(?!/)"

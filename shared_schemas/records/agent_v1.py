@@ -6,13 +6,30 @@ from typing import Annotated, Literal
 
 from pydantic import Field, FiniteFloat
 
-from shared_schemas.records.action_v1 import Origin
+from shared_schemas.records.action_v1 import ActionV1, Origin
 from shared_schemas.records.base import Identifier, Listed, Part, Record, ShortText
 
 Backpressure = Literal["defer", "shed_oldest", "drop_newest"]
 Interrupt = Literal["always", "only_conflict"]
 
 MilliSeconds = Annotated[FiniteFloat, Field(ge=0.0, le=60_000.0)]
+
+
+ORIGIN_AGENTS: dict[Origin, str] = {
+    "controller": "planner",
+    "safe_mode": "safe_mode",
+    "person": "owner",
+    "api": "api",
+    "mqtt": "mqtt",
+    "llm": "advisor",
+    "policy": "policy",
+}
+"""The agent that a proposal without one belongs to."""
+
+
+def agent_name(action: ActionV1) -> str:
+    """The agent that an action belongs to."""
+    return action.agent or ORIGIN_AGENTS[action.origin]
 
 
 class AgentQuotas(Part):

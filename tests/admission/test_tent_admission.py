@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 from tomato_host.brain.admission.refusals import BY_CODE
-from tomato_host.brain.admission.tent_admission import ORIGIN_AGENTS, TentAdmission, default_agents
+from tomato_host.brain.admission.tent_admission import TentAdmission, default_agents
 from tomato_host.brain.guardrails import Guardrails
 
 from shared_schemas.records import ActionV1
+from shared_schemas.records.agent_v1 import ORIGIN_AGENTS
 from tests.admission.cases import agent, tent_admission
 from tests.control.states import NOON
 from tests.guardrails.proposals import ON, facts, ledger_view, proposal
@@ -143,3 +144,38 @@ def test_many_wait_and_are_judged_in_fair_order() -> None:
     assert planner.action.id == "p", "its verdict does not wait for the flood"
     first = admission.turn(facts(NOON + timedelta(seconds=1)), lambda: 0.0)
     assert "q" in [verdict.action.id for verdict in first[:3]] and len(first) <= 33
+
+
+def test_quotas_survive_a_restart() -> None:
+    """What an agent has used counts in the next process; what admission refused at the entrance never counted."""
+    sitter = agent("sitter", origin="person", quotas={"water_ml_per_day": 100.0, "intents_per_hour": 3})
+
+    def dose(name: str, ml: float) -> ActionV1:
+        return of("sitter", proposal("WATER", name, origin="person", ml=ml))
+
+    first, recorded = tent(sitter), list[ActionV1]()
+    for one in (dose("a", 60.0), dose("b", 60.0), of("sitter", proposal("WATER", "off", origin="person", ml=1.0))):
+        recorded.append(first.admit(one, facts()).action)
+    assert [one.safety.refused_by for one in recorded][:2] == [None, "QUOTA_EXCEEDED"]
+    fresh = tent(sitter)
+    assert fresh.admit(dose("c", 60.0), facts()).rule is None, "without the record the day begins anew"
+    resumed = tent(sitter)
+    resumed.resume(recorded)
+    later = facts(NOON + timedelta(hours=2))
+    again = resumed.admit(dose("c", 60.0).model_copy(update={"ts": later.now}), later)
+    assert (again.rule, again.value, again.limit) == ("QUOTA_EXCEEDED", 120.0, 100.0)
+    another = tent(sitter)
+    another.resume(recorded)
+    usages = [admission.pipeline.accounts["sitter"].usage for admission in (first, another)]
+    assert usages[0].intents(NOON.timestamp()) == usages[1].intents(NOON.timestamp()) == 2
+    assert usages[0].last_effect_s == usages[1].last_effect_s == NOON.timestamp()
+
+
+def test_refusals_of_quotas_are_counted_by_the_minute() -> None:
+    admission = tent(agent("flood", origin="mqtt", quotas={"intents_per_hour": 2}))
+    for i in range(50):
+        admission.admit(of("flood", proposal("SET_CIRCULATION_FAN", f"f{i}", origin="mqtt", **ON)), facts())
+    assert admission.pop_refused(NOON.timestamp()) == [], "the minute is not over"
+    (count,) = admission.pop_refused(NOON.timestamp() + 60.0)
+    assert (count.agent, count.code, count.count) == ("flood", "QUOTA_EXCEEDED", 48)
+    assert admission.pop_refused(float("inf")) == []

@@ -191,10 +191,19 @@ def client(tmp_path: Path, bus: BusSettings, host: str = "127.0.0.1") -> TestCli
 
 def test_the_page_without_a_broker_says_how_to_name_one(tmp_path: Path) -> None:
     with client(tmp_path, BusSettings()) as web:
-        assert web.get("/fleet").headers["content-type"].startswith("text/html")
+        page = web.get("/fleet")
+        assert page.status_code == 404
+        assert "[bus] enabled = true" in page.json()["detail"]
+        assert web.get("/api/glance").json()["fleet"] is False, "the dashboard offers no link to it"
         told = web.get("/api/fleet").json()
     assert told["nodes"] == []
     assert "[bus] enabled = true" in told["next"]
+
+
+def test_the_page_with_a_broker_is_offered(tmp_path: Path) -> None:
+    with client(tmp_path, BusSettings(enabled=True)) as web:
+        assert web.get("/fleet").headers["content-type"].startswith("text/html")
+        assert web.get("/api/glance").json()["fleet"] is True
 
 
 def test_the_page_wants_a_token_from_elsewhere(tmp_path: Path) -> None:

@@ -67,7 +67,9 @@ def live(where: Path, scenario: str, hours: float, seed: int = 7, settings: Sett
     """Live through these hours; the same arguments give the same days."""
     truth: list[Truth] = []
     grower = _Grower(truth)
-    story = run_scenario(where, scenario, hours, seed, settings=settings or Settings(), help_at=((0.0, grower.move_in),))
+    story = run_scenario(
+        where, scenario, hours, seed, settings=settings or Settings(), help_at=((0.0, grower.move_in),)
+    )
     return GrowerDays(story, truth)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
-from tomato_host.sources.csv_mapping import CsvMapping
+from tomato_host.importing.mapping import TableMapping
 from tomato_host.sources.interface import Source
 from tomato_host.sources.measured import MeasuredSource
 from tomato_host.sources.replay import ReplaySource
@@ -37,7 +37,7 @@ def measured(folder: Path) -> Source:
     path = folder / "table.csv"
     rows = "".join(f"2026-02-14 {hour:02d}:00,{20 + hour},60\n" for hour in range(12))
     path.write_text("when,temp,humidity\n" + rows)
-    mapping = CsvMapping.model_validate(
+    mapping = TableMapping.model_validate(
         {
             "name": "own",
             "time_column": "when",

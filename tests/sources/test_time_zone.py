@@ -9,7 +9,8 @@ from zoneinfo import ZoneInfo
 import pytest
 from tomato_host.backtest.tables import load_cases
 from tomato_host.cli.replay import _moment
-from tomato_host.sources.csv_mapping import load_mapping, read_rows
+from tomato_host.importing.mapping import load_mapping
+from tomato_host.importing.reading import read_rows
 from tomato_host.sources.synthetic import SyntheticDay, SyntheticSource
 from tomato_host.weather.normalise import normalise
 from tomato_host.weather.series import WeatherSeries

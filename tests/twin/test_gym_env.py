@@ -46,6 +46,19 @@ def test_care_beats_neglect() -> None:
     assert total(CARE, 60)[0] > total(NEGLECT, 60)[0] + 1.0
 
 
+def test_an_action_is_a_proposal_of_an_agent_and_is_refused_like_any() -> None:
+    """Every pulse of the environment has a verdict behind it; the pause between two doses holds here, too."""
+    env = TomatoTent(days=1.0)
+    env.reset(seed=3)
+    judged = []
+    judge = env._run.brain.admission.admit
+    env._run.brain.admission.admit = lambda action, context: (judged.append(action), judge(action, context))[1]  # type: ignore[method-assign,func-returns-value]
+    infos = [env.step(np.ones(7, np.float32))[4] for _ in range(2)]
+    assert {action.agent for action in judged} == {"learner"} and len(judged) == 14
+    assert infos[1]["refused"]["water_pump"] == "interval"
+    assert "exhaust_fan" not in infos[0]["refused"] and infos[0]["refused"]["co2_solenoid"] == "environment"
+
+
 def test_greed_cannot_pass_the_limits_of_the_table() -> None:
     _, env = total(np.ones(7, np.float32), 96)
     world = env.twin.world

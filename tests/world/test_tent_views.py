@@ -14,15 +14,14 @@ from tomato_host.world.worlds.tent import POLICIES, RECENT_ACTIONS, TentViews, f
 from shared_schemas.records import EventV1, StateV1
 from tests.admission.cases import agent, tent_admission
 from tests.control.states import NOON, state
-from tests.guardrails.proposals import proposal
+from tests.guardrails.proposals import ON, facts, proposal
 
 
-def views(*records: Any) -> tuple[TentViews, list[float]]:
+def views(*records: Any) -> TentViews:
     admission = tent_admission()
     for record in records:
         admission.set_agent(record)
-    now_s = [0.0]
-    return TentViews("main", admission.pipeline, lambda: now_s[0]), now_s
+    return TentViews("main", admission.pipeline)
 
 
 def later(first: StateV1, minutes: int, **soil: float) -> StateV1:
@@ -40,22 +39,19 @@ def test_a_probe_has_a_stable_pointer() -> None:
 
 
 def test_a_change_below_the_step_is_no_news_and_above_it_is_one_operation() -> None:
-    tent, now_s = views(agent("screen", policy="tent"))
+    tent = views(agent("screen", policy="tent"))
     first = state(NOON)
     tent.add(first)
     observer = tent.observer("screen")
     (whole,) = observer.queue.pop_due()
     probe = first.soil.probes[0]
     moisture = float(probe.moisture_pct or 0.0)
-    now_s[0] = 10.0
     tent.add(later(first, 1, **{probe.id: round(moisture) + 0.2}))
-    before = observer.queue.pop_due(1e9)
-    now_s[0] = 20.0
+    before = observer.queue.pop_due()
     tent.add(later(first, 2, **{probe.id: round(moisture) + 0.3}))
-    assert observer.queue.pop_due(1e9) == [], "rounded, it is the same"
-    now_s[0] = 30.0
+    assert observer.queue.pop_due() == [], "rounded, it is the same"
     tent.add(later(first, 3, **{probe.id: round(moisture) + 5.0}))
-    (change,) = observer.queue.pop_due(1e9)
+    (change,) = observer.queue.pop_due()
     assert change["patch"] == [  # type: ignore[typeddict-item]  # a delta, not an event
         {"op": "replace", "path": f"/soil/probes/{probe.id}/moisture_pct", "value": round(moisture) + 5.0}
     ]
@@ -67,9 +63,10 @@ def test_a_change_below_the_step_is_no_news_and_above_it_is_one_operation() -> N
 
 @pytest.mark.parametrize("name", sorted(POLICIES))
 def test_each_policy_shows_what_it_says_and_nothing_else(name: str) -> None:
-    tent, _ = views(agent("one", policy=name))
+    tent = views(agent("one", policy=name))
     tent.add(state(NOON))
     tent.add(proposal("WATER", "a", ml=60.0))
+    tent.add(state(NOON + timedelta(minutes=2)))
     observer = tent.observer("one")
     assert observer.view is not None
     seen = observer.view.document
@@ -82,10 +79,24 @@ def test_each_policy_shows_what_it_says_and_nothing_else(name: str) -> None:
 
 
 def test_an_unknown_policy_shows_nothing() -> None:
-    tent, _ = views(agent("one", policy="no-such"))
+    tent = views(agent("one", policy="no-such"))
     tent.add(state(NOON))
     view = tent.observer("one").view
     assert view is not None and view.document == {}
+
+
+def test_another_tent_sees_the_summary_by_a_row_and_moves_nothing() -> None:
+    neighbour = agent("neighbour", policy="summary", tent="north")
+    admission = tent_admission()
+    for record in (neighbour, agent("curious", policy="full", tent="north")):
+        admission.set_agent(record)
+    tent = TentViews("main", admission.pipeline)
+    tent.add(state(NOON).model_copy(update={"mode": "CAUTION"}))
+    summary, curious = tent.observer("neighbour").view, tent.observer("curious").view
+    assert summary is not None and summary.document == {"mode": "CAUTION"}
+    assert curious is not None and curious.document == {}
+    fan = proposal("SET_CIRCULATION_FAN", origin="api", **ON).model_copy(update={"agent": "neighbour"})
+    assert admission.admit(fan, facts()).rule == "NOT_PERMITTED"
 
 
 def test_actions_and_messages_are_bounded() -> None:
@@ -100,10 +111,9 @@ def test_actions_and_messages_are_bounded() -> None:
 
 
 def test_who_does_not_read_costs_a_bounded_memory_and_gets_the_whole_view() -> None:
-    tent, now_s = views(agent("slow", policy="full"))
+    tent = views(agent("slow", policy="full"))
     observer = tent.observer("slow")
     for i in range(MOST_QUEUED + 50):
-        now_s[0] += 1.0
         tent.add(proposal("WATER", f"a{i}", ml=60.0))
     assert len(observer.queue) <= MOST_QUEUED and observer.dropped >= MOST_QUEUED
     document: Any = None

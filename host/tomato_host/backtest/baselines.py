@@ -29,6 +29,8 @@ class Baseline(Protocol):
 def _shifted(column: Array, back: int) -> Array:
     """Value `back` hours before each origin (negative: after), NaN outside."""
     out = np.full(len(column), np.nan)
+    if abs(back) >= len(column):
+        return out
     if back >= 0:
         out[back:] = column[: len(column) - back]
     else:

@@ -11,8 +11,9 @@ from shared_schemas.devices import PLAN_COLUMNS
 from tomato_host.backtest.baselines import Baseline
 from tomato_host.backtest.tables import BacktestCase
 from tomato_host.brain.world_model.arrays import Array, Mask
-from tomato_host.brain.world_model.data import HISTORY_H, OUTSIDE_COLUMNS, KnownAhead, ModelShape
-from tomato_host.brain.world_model.model import WorldModel
+from tomato_host.brain.world_model.data import HISTORY_H, OUTSIDE_COLUMNS, KnownAhead, ModelShape, Quantity
+from tomato_host.brain.world_model.model import RH, WorldModel
+from tomato_host.errors import TomatoError
 
 OURS = "world_model"
 DAY_H = 24
@@ -39,7 +40,8 @@ def issue_all(case: BacktestCase, horizons: tuple[int, ...]) -> tuple[WorldModel
     """
     model = WorldModel(ModelShape(case.quantities, case.plan, case.has_weather, horizons))
     log = case.log
-    out = {q.name: np.full((3, log.hours, len(horizons)), np.nan) for q in case.quantities}
+    names = [*(q.name for q in case.quantities), *(name for name in (RH,) if name in model.issued_series)]
+    out = {name: np.full((3, log.hours, len(horizons)), np.nan) for name in names}
     available = [name for name in (*OUTSIDE_COLUMNS, *PLAN_COLUMNS) if name in log.values]
     first = -int(log.start_hour + log.utc_offset_h) % DAY_H
     edges = [*range(first, log.hours, DAY_H), log.hours]
@@ -78,14 +80,16 @@ def score_case(
     only: tuple[str, ...] | None = None,
     progress: Callable[[str], None] = lambda text: None,
 ) -> list[ScoredSeries]:
-    """Every quantity of one case by every model."""
+    """Every quantity of one case by every model; humidity, which follows from two others, only where asked for.
+
+    Raises TomatoError E-BACKTEST-QUANTITY for one that the case does not have.
+    """
+    quantities = _wanted(case, only)
     start = test_start(case, from_day)
     progress(f"{case.name}: world model")
     _, issued = issue_all(case, horizons)
     found = []
-    for quantity in case.quantities:
-        if only and quantity.name not in only and quantity.kind not in only:
-            continue
+    for quantity in quantities:
         column = case.log.column(quantity.name)
         truth = _at_target(column, horizons)
         counts = np.isfinite(truth) & np.isfinite(column)[:, None]
@@ -96,6 +100,25 @@ def score_case(
             means[baseline.name] = baseline.forecast(case, quantity, horizons, start)
         low, high = issued[quantity.name][1:]
         found.append(ScoredSeries(case.name, quantity.name, truth, counts, means, low, high))
+    return found
+
+
+def _wanted(case: BacktestCase, only: tuple[str, ...] | None) -> list[Quantity]:
+    known = list(case.quantities)
+    if not only:
+        return known
+    if (
+        RH in case.log.values
+        and RH not in {q.name for q in known}
+        and {"air_temp_c", "vpd_kpa"} <= set(case.log.values)
+    ):
+        known.append(Quantity(RH, "other"))
+    found = [q for q in known if q.name in only or q.kind in only]
+    if missing := [name for name in only if not any(name in (q.name, q.kind) for q in known)]:
+        listed = ", ".join(q.name for q in known)
+        raise TomatoError(
+            "E-BACKTEST-QUANTITY", f"{case.name} has no {', '.join(missing)}; it has {listed}.", "Name one of these."
+        )
     return found
 
 

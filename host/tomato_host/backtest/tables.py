@@ -1,10 +1,10 @@
-"""From files to hourly logs: built-in tables, a grower's CSV with its mapping, or a dataset folder of this project."""
+"""From files to hourly logs: built-in tables, a grower's own with its mapping, an import, or a dataset folder."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -14,23 +14,27 @@ from shared_schemas.records import Forecast36hV1, StateV1
 from tomato_host.brain.psychrometric_arrays import leaf_vpd_array_kpa, vapour_array_kpa, vpd_array_kpa
 from tomato_host.brain.world_model.arrays import Array
 from tomato_host.brain.world_model.data import OUTSIDE_COLUMNS, HourlyLog, Kind, Quantity
-from tomato_host.brain.world_model.hourly_history import HourlyHistory, hour_index
+from tomato_host.brain.world_model.hourly_history import HourlyHistory, hour_start
 from tomato_host.errors import TomatoError
-from tomato_host.sources.csv_mapping import EXTRA, CsvMapping, header_of, load_mapping, open_table, read_rows
+from tomato_host.importing.imported import is_imported, open_imported
+from tomato_host.importing.inspection import inspect
+from tomato_host.importing.mapping import EXTRA, TableMapping, load_mapping
+from tomato_host.importing.reading import TableReading, read_tables
 from tomato_host.sources.measured import MAPPINGS, data_folder
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LONGEST_FILL_H = 6
 _TARGETS: tuple[tuple[str, Kind], ...] = (
     ("air_temp_c", "air_temp"),
     ("vpd_kpa", "vpd"),
     ("leaf_vpd_kpa", "leaf_vpd"),
     ("soil_temp_c", "other"),
+    ("rh_pct", "other"),  # where there is no temperature to derive a deficit from
 )
 _COMPANIONS = ("air_temp_c", "soil_temp_c", "co2_ppm", "light_lux", "transpiration", "vent_pct", "screen_pct")
 _PLANNED = {"water_ml": PUMP.column, "light_on": LAMP.column, "fan_on": VENT.column}
 """Columns of a grower's table that say what was done, and the plan columns they are."""
-_EXPLAINS_VPD = ("air_temp_c",)
+_BESIDE_AIR = ("co2_ppm", "light_lux", "vent_pct", "screen_pct", "transpiration")
+"""What else a greenhouse measures and may explain its air."""
 
 
 @dataclass(frozen=True)
@@ -52,14 +56,14 @@ class BacktestCase:
 class BuiltIn:
     """A table that is known by its columns: its mapping, the column that names places, and its weather."""
 
-    mapping: CsvMapping
+    mapping: TableMapping
     group: str
     weather_file: str
-    weather: CsvMapping
+    weather: TableMapping
 
 
 def _built_in(name: str, columns: dict[str, str], weather_file: str, weather: str) -> BuiltIn:
-    mapping = CsvMapping.model_validate(
+    mapping = TableMapping.model_validate(
         {"name": name, "time_column": "time_local", "time_zone": "+01:00", "columns": columns}
     )
     return BuiltIn(mapping, "compartment", weather_file, MAPPINGS[weather])
@@ -94,15 +98,25 @@ BUILT_IN: dict[str, BuiltIn] = {
 def load_cases(
     data: str, mapping_file: Path | None = None, weather: str = "auto", group: str | None = None, *, time_zone: str
 ) -> list[BacktestCase]:
-    """All places of `data`: a short name, a CSV path, or a dataset folder.
+    """All places of `data`: a short name, a table, an import, or a dataset folder.
 
-    `weather` is a CSV path, "none", or "auto" for the table's own; `time_zone`, that of the site, holds where a mapping
+    `weather` is a table, "none", or "auto" for the table's own; `time_zone`, that of the site, holds where a mapping
     file names none. Raises TomatoError E-CSV-UNKNOWN, E-CSV-EMPTY,
-    E-CSV-COLUMNS or E-BACKTEST-EMPTY.
+    E-CSV-COLUMNS or E-BACKTEST-EMPTY, and what `read_tables` raises.
     """
     path = Path(data)
-    if path.is_dir():
-        return [_from_dataset(path)]
+    if is_imported(path):
+        cases = _from_import(path, _weather_table(weather))
+    elif path.is_dir():
+        cases = [_from_dataset(path)]
+    else:
+        cases = _from_table(path, data, mapping_file, weather, group, time_zone)
+    return [without_weather(case) for case in cases] if weather == "none" else cases
+
+
+def _from_table(
+    path: Path, data: str, mapping_file: Path | None, weather: str, group: str | None, time_zone: str
+) -> list[BacktestCase]:
     known = BUILT_IN.get(data)
     if known is not None:
         path = data_folder() / f"{known.mapping.name}.csv.gz"
@@ -112,86 +126,81 @@ def load_cases(
         raise TomatoError(
             "E-CSV-UNKNOWN",
             f"No built-in mapping knows the columns of {path.name}.",
-            "Write a mapping file (docs/forecast.md has one to copy) and give it with --mapping.",
+            "Import it (tomato-host import), or write a mapping (docs/importing.md) and give it with --mapping.",
         )
-    column = group or (known.group if known else None)
-    outside = _weather(path, mapping, known, weather)
-    places = _places(path, mapping, column)
-    tables = {name: _hourly(path, mapping.selecting(select)) for name, select in places}
+    column = group or mapping.group or (known.group if known else None)
+    outside = _weather_table(weather)
+    if weather == "auto" and known is not None and (path.parent / known.weather_file).exists():
+        outside = _hourly(path.parent / known.weather_file, known.weather)
+    with read_tables([(path, mapping.model_copy(update={"group": column}))]) as reading:
+        return _cases_of(reading, path.name.split(".")[0], outside)
+
+
+def _from_import(root: Path, outside: dict[str, dict[int, float]]) -> list[BacktestCase]:
+    with open_imported(root) as reading:
+        return _cases_of(reading, root.name, outside)
+
+
+def _cases_of(reading: TableReading, name: str, outside: dict[str, dict[int, float]]) -> list[BacktestCase]:
+    """One case a place, on the hours that all places span."""
+    tables = {place or name: reading.hourly(place) for place in reading.places()}
     hours = [hour for table in tables.values() for column in table.values() for hour in column]
     if not hours:
-        raise TomatoError("E-CSV-EMPTY", f"{path.name} has no readable values.", "Check the mapping.")
+        raise TomatoError("E-CSV-EMPTY", f"{name} has no readable values.", "Check the mapping.")
     span = (min(hours), max(hours) - min(hours) + 1)
-    return [_case(name, table, mapping, outside, span) for name, table in tables.items()]
+    offset_h = _offset_h(reading.mappings[0], max(hours))
+    return [_case(one, table, offset_h, outside, span) for one, table in tables.items()]
+
+
+def _offset_h(mapping: TableMapping, hour: int) -> float:
+    """Local time minus UTC at that hour: the end of the log, as a live log has it."""
+    offset = hour_start(hour).astimezone(mapping.zone).utcoffset()
+    return offset.total_seconds() / 3_600.0 if offset else 0.0
 
 
 def _recognised(path: Path, mapping_file: Path | None) -> BuiltIn | None:
     if mapping_file is not None:
         return None
-    header = set(header_of(path))
+    header = set(inspect(path).header)
     for one in BUILT_IN.values():
-        if {one.group, *(spec.column for spec in one.mapping.columns.values())} <= header:
+        if {one.group, *one.mapping.needed} <= header:
             return one
     return None
 
 
-def _places(path: Path, mapping: CsvMapping, column: str | None) -> list[tuple[str, dict[str, str]]]:
-    if column is None:
-        return [(path.name.split(".")[0], {})]
-    header = header_of(path, mapping.delimiter)
-    if column not in header:
-        raise TomatoError("E-CSV-COLUMNS", f"{path.name} has no column {column}.", "Name the right one with --group.")
-    at = header.index(column)
-    with open_table(path) as file:
-        next(file)
-        names = sorted({line.rstrip("\r\n").split(mapping.delimiter)[at] for line in file})
-    return [(name, {column: name}) for name in names]
-
-
-def _weather(path: Path, mapping: CsvMapping, known: BuiltIn | None, wanted: str) -> dict[str, dict[int, float]]:
-    """Hourly means of the outside by quantity; empty when there is none."""
-    if wanted == "none":
+def _weather_table(wanted: str) -> dict[str, dict[int, float]]:
+    """Hourly means of an own weather table by quantity; empty for "auto" and "none"."""
+    if wanted in ("auto", "none"):
         return {}
-    if wanted != "auto":
-        found = next((m for m in MAPPINGS.values() if _fits(Path(wanted), m)), None)
-        if found is None:
-            raise TomatoError(
-                "E-CSV-UNKNOWN",
-                f"No built-in mapping knows the weather table {wanted}.",
-                "Put ext_temp_c, ext_rh_pct, ext_wind_mps, ext_solar_wm2 into the main mapping instead.",
-            )
-        return _hourly(Path(wanted), found)
-    if known is not None and (path.parent / known.weather_file).exists():
-        return _hourly(path.parent / known.weather_file, known.weather)
-    return {}
+    if is_imported(Path(wanted)):
+        with open_imported(Path(wanted)) as reading:
+            return {name: column for name, column in reading.hourly().items() if name.startswith("ext_")}
+    found = next((m for m in MAPPINGS.values() if _fits(Path(wanted), m)), None)
+    if found is None:
+        raise TomatoError(
+            "E-CSV-UNKNOWN",
+            f"No built-in mapping knows the weather table {wanted}.",
+            "Import it (tomato-host import), and give the import's folder with --weather.",
+        )
+    return _hourly(Path(wanted), found)
 
 
-def _fits(path: Path, mapping: CsvMapping) -> bool:
-    header = set(header_of(path))
+def _fits(path: Path, mapping: TableMapping) -> bool:
+    header = set(inspect(path).header)
     names = {spec.column for spec in mapping.columns.values()}
     return "ext_temp_c" in mapping.columns and names <= header
 
 
-def _hourly(path: Path, mapping: CsvMapping) -> dict[str, dict[int, float]]:
+def _hourly(path: Path, mapping: TableMapping) -> dict[str, dict[int, float]]:
     """Means (sums for water) by quantity and hour."""
-    sums: dict[str, dict[int, list[float]]] = {}
-    for row in read_rows(path, mapping):
-        hour = hour_index(row.ts)
-        for name, value in row.values.items():
-            if value is not None:
-                total = sums.setdefault(name, {}).setdefault(hour, [0.0, 0.0])
-                total[0] += value
-                total[1] += 1.0
-    return {
-        name: {hour: s if name == "water_ml" else s / n for hour, (s, n) in column.items()}
-        for name, column in sums.items()
-    }
+    with read_tables([(path, mapping)]) as reading:
+        return reading.hourly()
 
 
 def _case(
     name: str,
     table: dict[str, dict[int, float]],
-    mapping: CsvMapping,
+    offset_h: float,
     weather: dict[str, dict[int, float]],
     span: tuple[int, int],
 ) -> BacktestCase:
@@ -201,9 +210,7 @@ def _case(
     outside = {key: column for key, column in measured.items() if key.startswith("ext_")}
     outside |= {key: _column(column, start, count) for key, column in weather.items()}
     values = _named(measured) | _outside({key: _filled(column) for key, column in outside.items()})
-    offset = mapping.zone.utcoffset(_EPOCH.replace(tzinfo=None))
-    hours_off = offset.total_seconds() / 3_600.0 if offset else 0.0
-    log = HourlyLog(start, hours_off, values)
+    log = HourlyLog(start, offset_h, values)
     return BacktestCase(name, log, _quantities(values), tuple(c for c in PLAN_COLUMNS if c in values))
 
 
@@ -261,9 +268,10 @@ def _quantities(values: dict[str, Array]) -> tuple[Quantity, ...]:
             shared = ("soil_temp_c",) if "soil_temp_c" in values else ()
             found.append(Quantity(name, "soil", (*own, *shared)))
     for name, kind in _TARGETS:
-        if name in values:
-            beside = _EXPLAINS_VPD if name == "vpd_kpa" and "air_temp_c" in values else ()
-            found.append(Quantity(name, kind, beside))
+        if name in values and not (name == "rh_pct" and "air_temp_c" in values):
+            other = {"air_temp_c": "vpd_kpa", "vpd_kpa": "air_temp_c"}.get(name)
+            beside = (other, *_BESIDE_AIR) if other else ()
+            found.append(Quantity(name, kind, tuple(column for column in beside if column in values)))
     return tuple(found)
 
 

@@ -208,8 +208,8 @@ class Brain:
     def resume(self, finished: Iterable[ActionV1], judged: Iterable[ActionV1] = (), now: datetime | None = None) -> int:
         """Actions of an earlier process, oldest first: their water and time count, and pauses do not begin anew.
 
-        `judged`: verdicts of the last 24 h, whose ids are answered; returns how many are. `now` None: the newest of the
-        finished actions ends now.
+        `judged`: verdicts of the last 24 h, whose ids are answered, and which count against their agents' quotas;
+        returns how many are answered. `now` None: the newest of the finished actions ends now.
         """
         actions = tuple(finished)
         self.guardrails.replay(actions, now)
@@ -221,7 +221,11 @@ class Brain:
             self.memory = replace(
                 self.memory, last_water_at=last_water_at, usual_water_ml=recorded_usual_water_ml(actions)
             )
-        return self._answers.restore(judged, now) if now is not None else 0
+        if now is None:
+            return 0
+        recent = tuple(judged)
+        self.admission.resume(recent)
+        return self._answers.restore(recent, now)
 
     def clock_was_set(self, moved: timedelta) -> None:
         """The wall clock was set: what was a minute ago stays so, and what follows the local day is decided anew."""
@@ -340,6 +344,26 @@ class Brain:
         """The same admission and guardrails for a proposal of anybody else; its id gets one answer however often."""
         verdict = self.admission.admit(proposal, self._guard_context(runtime))
         self._foreign.add(verdict)
+        return verdict
+
+    def submit(self, proposal: ActionV1, runtime: RuntimeContext) -> Verdict | None:
+        """As `judge`, but a proposal that admission lets pass waits for `run_turn`; None then."""
+        return self._with_hold(self.admission.submit(proposal, self._guard_context(runtime)))
+
+    def run_turn(self, runtime: RuntimeContext, spent_s: Callable[[], float]) -> list[Verdict]:
+        """One turn of admission over what waits; `spent_s` says how long it has taken so far."""
+        verdicts = self.admission.turn(self._guard_context(runtime), spent_s)
+        for verdict in verdicts:
+            self._with_hold(verdict)
+        return verdicts
+
+    def preview(self, proposal: ActionV1, runtime: RuntimeContext) -> Verdict:
+        """The verdict that a proposal would get now; nothing is counted, stored or reserved."""
+        return self.admission.preview(proposal, self._guard_context(runtime))
+
+    def _with_hold(self, verdict: Verdict | None) -> Verdict | None:
+        if verdict is not None:
+            self._foreign.add(verdict)
         return verdict
 
     # -- inside ------------------------------------------------------------------------------------------------

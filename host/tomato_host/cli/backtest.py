@@ -85,18 +85,18 @@ def _print_progress(text: str) -> None:
 
 def _show(report: BacktestReport) -> None:
     from rich.console import Console
-    from rich.table import Table
+    from rich.text import Text
+
+    from tomato_host.terminal.word_table import WordTable
 
     console = Console()
-    table = Table(title=f"{report.quantity}: mean absolute error, {report.origins} origins")
-    table.add_column("model")
-    for h in report.horizons:
-        table.add_column(f"{h} h", justify="right")
+    columns = [f"{h} h" for h in report.horizons]
+    title = f"{report.quantity}: mean absolute error, {report.origins} origins"
+    table = WordTable(("model", *columns), title, framed=True, right=frozenset(columns))
     best = [min(row[j] for row in report.mae.values()) for j in range(len(report.horizons))]
     for name, row in report.mae.items():
-        cells = [f"[bold]{v:.3f}[/]" if v == best[j] else f"{v:.3f}" for j, v in enumerate(row)]
+        cells = [Text(f"{v:.3f}", style="bold" if v == best[j] else "") for j, v in enumerate(row)]
         table.add_row(name, *cells)
-    table.add_section()
     table.add_row("80 % interval covers", *(f"{v:.1%}" for v in report.coverage))
     table.add_row("its width", *(f"{v:.3f}" for v in report.width))
     console.print(table)

@@ -137,9 +137,10 @@ def query(
         typer.echo(json.dumps(rows, default=str))
         return
     from rich.console import Console
-    from rich.table import Table
 
-    shown = Table(*table.columns)
+    from tomato_host.terminal.word_table import WordTable
+
+    shown = WordTable(table.columns, framed=True)
     for row in table.rows:
         shown.add_row(*("" if cell is None else str(cell) for cell in row))
     Console().print(shown)
@@ -165,14 +166,16 @@ def parquet(
 @app.command()
 def info(root: Root, as_json: AsJson = False) -> None:
     """Show what a dataset holds: streams, counts, first and last time, size, the hashes to write down."""
+    from tomato_host.terminal.word_table import echo
+
     facts = _facts(root)
     if as_json:
         typer.echo(json.dumps(facts))
         return
     for key, value in facts["metadata"].items():
-        typer.echo(f"{key}: {value}")
+        echo(f"{key}: {value}")
     for name, stream in facts["streams"].items():
-        typer.echo(
+        echo(
             f"{name:15s} {stream['records']:9d} records  {stream['bytes']:11d} bytes  "
             f"{stream['first_ts']} to {stream['last_ts']}  head {stream['hash']}"
         )

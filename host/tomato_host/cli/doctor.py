@@ -72,13 +72,13 @@ def doctor(
 
 def _print_table(findings: list[Diagnosis]) -> None:
     from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
+    from rich.text import Text
 
-    marks = {"ok": "[green]ok[/]", "note": "[yellow]note[/]", "problem": "[red]problem[/]"}
-    table = Table(box=None, pad_edge=False)
-    for column in ("", "check", "result", "next step"):
-        table.add_column(column)
+    from tomato_host.terminal.word_table import WordTable
+
+    colours = {"ok": "green", "note": "yellow", "problem": "red"}
+    table = WordTable(("", "check", "result", "next step"), first=2)
     for finding in findings:
-        table.add_row(marks[finding.level], finding.name, escape(finding.text), escape(finding.next_step))
+        mark = Text(finding.level, style=colours[finding.level])
+        table.add_row(mark, finding.name, finding.text, finding.next_step)
     Console().print(table)

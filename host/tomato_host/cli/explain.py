@@ -117,6 +117,8 @@ def outcome(action: ActionV1) -> str:
 
 def as_dict(report: DecisionReport) -> dict[str, Any]:
     """The report as JSON-able data."""
+    from shared_schemas.records.agent_v1 import agent_name
+
     plan, prediction, zone = report.plan, report.prediction, report.zone
     actions = [a for a in report.actions.values() if a.type.value != "NO_ACTION"]
     return {
@@ -146,7 +148,8 @@ def as_dict(report: DecisionReport) -> dict[str, Any]:
         "asked": [
             {
                 "ts": a.ts.isoformat(),
-                "by": a.origin,
+                "by": agent_name(a),
+                "origin": a.origin,
                 "action": a.type.value,
                 "amount": amount(a),
                 "why": a.why.text,
@@ -186,7 +189,9 @@ def _observed(state: StateV1 | None) -> str:
 
 
 def _asked_line(action: ActionV1, zone: ZoneInfo) -> str:
-    text = f"{action.ts.astimezone(zone):%H:%M} {action.type.value} {amount(action)} by {action.origin}"
+    from shared_schemas.records.agent_v1 import agent_name
+
+    text = f"{action.ts.astimezone(zone):%H:%M} {action.type.value} {amount(action)} by {agent_name(action)}"
     return f"{text}: {action.why.text} [{verdict(action)}; {outcome(action)}]"
 
 

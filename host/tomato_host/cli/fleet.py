@@ -14,12 +14,11 @@ import typer
 from tomato_host.errors import TomatoError
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from tomato_host.service.bus.group import Delivery, GroupReader
     from tomato_host.service.bus.settings import BusSettings
     from tomato_host.service.bus.transport import Address
     from tomato_host.service.fleet.rows import FleetRow
+    from tomato_host.terminal.word_table import WordTable
 
 app = typer.Typer(invoke_without_command=True, help="All tents of one broker.")
 
@@ -164,26 +163,28 @@ COLOURS = {"bad": "red", "stale": "magenta", "watch": "yellow", "well": "green"}
 SAFE = {True: "yes", False: "NO", None: "?"}
 
 
-def table(rows: list[FleetRow], title: str) -> Table:
+COLUMNS = (
+    "node",
+    "safe?",
+    "mode",
+    "heard",
+    "air °C",
+    "RH %",
+    "VPD kPa",
+    "driest soil",
+    "last action",
+    "alarms",
+    "dropped",
+)
+
+
+def table(rows: list[FleetRow], title: str) -> WordTable:
     """The rows for a terminal; what nodes published is shown as text, never as markup."""
-    from rich.table import Table
     from rich.text import Text
 
-    out = Table(title=title, title_justify="left", header_style="bold")
-    for column in (
-        "node",
-        "safe?",
-        "mode",
-        "heard",
-        "air °C",
-        "RH %",
-        "VPD kPa",
-        "driest soil",
-        "last action",
-        "alarms",
-        "dropped",
-    ):
-        out.add_column(column, overflow="fold")
+    from tomato_host.terminal.word_table import WordTable
+
+    out = WordTable(COLUMNS, title, first=4, framed=True)
     for row in rows:
         out.add_row(*(Text(cell, style=COLOURS[row.level] if at < 2 else "") for at, cell in enumerate(_cells(row))))
     return out

@@ -21,6 +21,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on standar
 def status(config: Config = None, as_json: AsJson = False) -> None:
     """Show what is configured and which files exist; starts nothing."""
     from tomato_host.advisor.checkup import status as look
+    from tomato_host.terminal.word_table import echo
 
     found = look(_settings(config))
     if as_json:
@@ -29,14 +30,14 @@ def status(config: Config = None, as_json: AsJson = False) -> None:
     typer.echo(f"backend   {found['backend']}{' at ' + found['endpoint'] if found['endpoint'] else ''}")
     for file in found["files"]:
         size = f"{file['bytes'] / 1e9:.2f} GB" if file["bytes"] is not None else "not there"
-        typer.echo(f"{file['role']:<18} {file['path'] or 'not set'}: {size}")
+        echo(f"{file['role']:<18} {file['path'] or 'not set'}: {size}")
     if found["memory_needed_gb"] is not None:
         typer.echo(f"memory    {found['memory_needed_gb']} GB needed, {_free(found)} free")
     extras = (f"{name} {'yes' if there else 'no'}" for name, there in found["extras"].items())
     typer.echo(f"extras    {', '.join(extras)}")
     typer.echo("cameras   " + (", ".join(found["cameras"]) or "none"))
     if found["advice"]:
-        typer.echo(f"Without a model everything else works. For one: {found['advice']}.")
+        echo(f"Without a model everything else works. For one: {found['advice']}.")
 
 
 @app.command()

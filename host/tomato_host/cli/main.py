@@ -42,7 +42,9 @@ COMMANDS: tuple[CommandSpec, ...] = (
     CommandSpec("forecast", "tomato_host.cli.forecast", "forecast", "The next 36 hours in the tent, as a chart."),
     CommandSpec("model", "tomato_host.cli.model", "app", "Versions of the forecast: list, promote, roll back."),
     CommandSpec("world", "tomato_host.cli.world", "app", "The shared world: agents, their proposals, demos."),
+    CommandSpec("mcp", "tomato_host.cli.mcp", "mcp", "The tent as tools of a language model (MCP)."),
     CommandSpec("learn", "tomato_host.cli.learn", "app", "The learning loop: run it, look at it, take it back."),
+    CommandSpec("import", "tomato_host.cli.import_table", "import_table", "Read a grower's own log (CSV, XLSX, ...)."),
     CommandSpec("backtest", "tomato_host.cli.backtest", "backtest", "Score the forecast on recorded data."),
     CommandSpec("board", "tomato_host.cli.board", "app", "Inspect a board, flash it, open its console."),
     CommandSpec(
@@ -102,6 +104,7 @@ def build(argv: Sequence[str]) -> typer.Typer:
         no_args_is_help=True,
         add_completion=False,
         pretty_exceptions_enable=False,
+        rich_markup_mode=None,  # its panels cut words in narrow terminals and swallow what stands in [brackets]
     )
 
     @app.callback()

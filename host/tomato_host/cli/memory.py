@@ -28,6 +28,7 @@ def search(
     from tomato_host.advisor.memory import MemoryStore
     from tomato_host.advisor.settings import MEMORY_FILE
     from tomato_host.errors import TomatoError
+    from tomato_host.terminal.word_table import echo
 
     path = data_dir.joinpath(*MEMORY_FILE)
     if not path.is_file():
@@ -43,6 +44,6 @@ def search(
         typer.echo(json.dumps({"found": [asdict(hit) for hit in found]}))
         return
     for hit in found:
-        typer.echo(f"{hit.ts}  {hit.kind:<12} {hit.ref}  {' '.join(hit.text.split())[:200]}")
+        echo(f"{hit.ts}  {hit.kind:<12} {hit.ref}  {' '.join(hit.text.split())[:200]}")
     if not found:
         typer.echo("Nothing found.")

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 
 def replay(
-    recording: Annotated[Path, typer.Argument(help="A dataset, a JSONL file, or a table (CSV, gzipped or plain).")],
+    recording: Annotated[
+        Path, typer.Argument(help="A dataset, an import, a JSONL file, or a table (CSV, XLSX, Parquet).")
+    ],
     mapping: Annotated[Path | None, typer.Option(help="Which column is what, for a table of your own (TOML).")] = None,
     select: Annotated[
         list[str] | None, typer.Option(help="COLUMN=TEXT: take only these rows of a table; repeatable.")
@@ -68,18 +70,22 @@ def _source(
     malformed: str,
     time_zone: str,
 ) -> Source:
-    from tomato_host.sources.csv_mapping import load_mapping
+    from tomato_host.importing.imported import is_imported
+    from tomato_host.importing.mapping import load_mapping
     from tomato_host.sources.measured import MeasuredSource, recognise
     from tomato_host.sources.replay import ReplaySource
     from tomato_host.storage.reader import dataset_lines
 
     policy: Any = malformed
+    wanted = dict(map(_pair, select))
+    if is_imported(recording):
+        return MeasuredSource.from_import(recording, wanted.get("place"), begin=span[0], end=span[1])
     if recording.is_dir():
         return ReplaySource(dataset_lines(recording), policy, begin=span[0], end=span[1])
     if mapping is None and ".jsonl" in recording.name:
         return ReplaySource.from_file(recording, policy, begin=span[0], end=span[1])
     table = load_mapping(mapping, time_zone) if mapping is not None else recognise(recording)
-    return MeasuredSource(recording, table.selecting(dict(map(_pair, select))), begin=span[0], end=span[1])
+    return MeasuredSource(recording, table.selecting(wanted), begin=span[0], end=span[1])
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -68,6 +68,7 @@ def press(
 def scenarios() -> None:
     """List the faults by name, with their hours when none are given."""
     from tomato_host.sources.scenarios import FAULTS
+    from tomato_host.terminal.word_table import echo
 
     for fault in FAULTS.values():
-        typer.echo(f"{fault.name:16} {fault.kind:10} from hour {fault.at_h:g} for {fault.for_h:g} h: {fault.meaning}")
+        echo(f"{fault.name:16} {fault.kind:10} from hour {fault.at_h:g} for {fault.for_h:g} h: {fault.meaning}")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tomato_host.cli.override import DEFAULT_DATA_DIR, AsJson, DataDir, Reason, Wait
+from tomato_host.cli.world_client import bench, watch, what_if
 from tomato_host.errors import TomatoError
 
 if TYPE_CHECKING:
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, help="The shared world: agents, their proposals, demos.")
 demo = typer.Typer(no_args_is_help=True, help="Small worlds that run by themselves.")
 app.add_typer(demo, name="demo")
+app.command()(watch)
+app.command("what-if")(what_if)
+app.command()(bench)
 
 Name = Annotated[str, typer.Argument(help="The agent's name, as `world agents` lists it.")]
 
@@ -25,6 +29,8 @@ Name = Annotated[str, typer.Argument(help="The agent's name, as `world agents` l
 @app.command()
 def agents(data_dir: DataDir = DEFAULT_DATA_DIR, as_json: AsJson = False) -> None:
     """Who may see and ask for what: the agents of each origin, and those that were added."""
+    from tomato_host.terminal.word_table import echo
+
     rows = [_known(data_dir)[name] for name in sorted(_known(data_dir))]
     if as_json:
         typer.echo(json.dumps([json.loads(row.to_json()) for row in rows]))
@@ -32,7 +38,7 @@ def agents(data_dir: DataDir = DEFAULT_DATA_DIR, as_json: AsJson = False) -> Non
     for row in rows:
         quotas = ", ".join(f"{key} {value:g}" for key, value in row.quotas.model_dump(exclude_none=True).items())
         shadow = " in shadow" if row.shadow else ""
-        typer.echo(f"{row.name:<12} {row.origin:<10} sees {row.policy:<8} {row.state}{shadow} {quotas or 'no quotas'}")
+        echo(f"{row.name:<12} {row.origin:<10} sees {row.policy:<8} {row.state}{shadow} {quotas or 'no quotas'}")
 
 
 @app.command()
@@ -40,6 +46,9 @@ def add(
     name: Name,
     origin: Annotated[str, typer.Option(help="person, api, mqtt, llm or policy: its rank in the guardrails.")] = "api",
     policy: Annotated[str, typer.Option(help="What it sees: full, tent, sitter or summary.")] = "tent",
+    tent: Annotated[
+        str, typer.Option(help="Its own tent; an agent of another one sees the summary at most, and moves nothing.")
+    ] = "main",
     may: Annotated[
         list[str] | None, typer.Option(help="An action it may ask for; repeatable. None named: all.")
     ] = None,
@@ -62,7 +71,15 @@ def add(
     _set(
         data_dir,
         timeout_s,
-        {"name": name, "origin": origin, "policy": policy, "may": may or None, "quotas": quotas, "shadow": shadow},
+        {
+            "name": name,
+            "tent": tent,
+            "origin": origin,
+            "policy": policy,
+            "may": may or None,
+            "quotas": quotas,
+            "shadow": shadow,
+        },
         reason,
     )
 
@@ -139,6 +156,44 @@ def garden(as_json: AsJson = False, seed: Annotated[int, typer.Option(min=0)] = 
     _show(run_garden(seed), as_json)
 
 
+@demo.command()
+def engine(
+    as_json: AsJson = False,
+    serve: Annotated[bool, typer.Option("--serve", help="Serve an arena for engines until Ctrl-C instead.")] = False,
+    port: Annotated[int, typer.Option(min=0, max=65_535, help="For --serve; 0: any free one.")] = 8_423,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+) -> None:
+    """A game engine's physics in a shared world: ticks, moves, a push, and the collision that it leads to."""
+    if serve:
+        _serve_arena(data_dir, port)
+        return
+    from tomato_host.world.demos.engine import run_engine
+
+    _show(run_engine(), as_json)
+
+
+def _serve_arena(data_dir: Path, port: int) -> None:
+    """An arena with the agents engine and player; their tokens are those of the data directory."""
+    import time
+
+    from tomato_host.service.orchestrator_host import OrchestratorHost
+    from tomato_host.service.serve_world import serve as serve_worlds
+    from tomato_host.service.settings import ServiceSettings
+    from tomato_host.world.demos.engine import arena_agents
+    from tomato_host.world.event_log import ChainedLog
+    from tomato_host.world.orchestrator import Orchestrator
+    from tomato_host.world.worlds.arena import PLAYER, ArenaWorld
+
+    began_s = time.monotonic()  # the engine's time begins at 0, too, and the world's never goes back
+    host = OrchestratorHost(
+        Orchestrator("arena", ArenaWorld(), ChainedLog("arena"), lambda: time.monotonic() - began_s),
+        {PLAYER.name: PLAYER},
+    )
+    for record in arena_agents("arena"):
+        host.add_agent(record)
+    serve_worlds([host], ServiceSettings(port=port, agent_per_minute=60_000), data_dir)
+
+
 def _show(result: dict[str, Any], as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(result))
@@ -176,9 +231,7 @@ def _set(data_dir: Path, timeout_s: float, fields: dict[str, Any], reason: str) 
 
     now = datetime.now(UTC).isoformat()
     try:
-        record = AgentV1.model_validate(
-            {"tent": "main", **fields, "schema_version": "agent_v1", "ts": now, "reason": reason[:200]}
-        )
+        record = AgentV1.model_validate({**fields, "schema_version": "agent_v1", "ts": now, "reason": reason[:200]})
     except ValueError as error:
         raise _invalid(error) from None
     send(data_dir, new_request("agent", reason, agent=record), timeout_s, as_json=False)

@@ -12,7 +12,7 @@ import json
 import os
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -33,7 +33,17 @@ POLL_S = 0.05
 
 
 Kind = Literal[
-    "action", "mode", "acknowledge", "calibrate", "settings", "read_probe", "dose", "clear_fault", "faults", "agent"
+    "action",
+    "mode",
+    "acknowledge",
+    "acknowledge_message",
+    "calibrate",
+    "settings",
+    "read_probe",
+    "dose",
+    "clear_fault",
+    "faults",
+    "agent",
 ]
 
 REQUIRED_FIELD = {
@@ -44,6 +54,7 @@ REQUIRED_FIELD = {
     "dose": "action",
     "clear_fault": "fault",
     "agent": "agent",
+    "acknowledge_message": "cause",
 }
 """By kind of request the field it requires."""
 
@@ -75,6 +86,8 @@ class Request(BaseModel):
     """For kind `read_probe`."""
     fault: Annotated[str, Field(max_length=40)] = ""
     """For kind `clear_fault`: its name."""
+    cause: Annotated[str, Field(max_length=120)] = ""
+    """For kind `acknowledge_message`: the cause of the notification."""
     port: Annotated[str, Field(max_length=400)] = ""
     """The port named by the operator for work on the board; a host that holds another one refuses."""
 
@@ -117,6 +130,8 @@ class Inbox:
 
     def __init__(self, data_dir: Path) -> None:
         """Make the directories. Raises TomatoError E-INBOX-UNWRITABLE."""
+        self.is_flooded = False
+        """Whether the last `pop_requests` left some."""
         self._folder = data_dir / "inbox"
         self._replies = self._folder / "replies"
         try:
@@ -126,14 +141,20 @@ class Inbox:
                 "E-INBOX-UNWRITABLE", f"{self._folder} cannot be made: {error}.", "check who owns the data directory"
             ) from None
 
-    def pop_requests(self) -> list[Request]:
-        """New requests, oldest first; each is removed from disk before it is returned."""
-        requests = []
-        for path in self._waiting()[:MAX_BATCH]:
+    def pop_requests(self, enough: Callable[[], bool] = lambda: False) -> Iterator[Request]:
+        """New requests, those of people first, then the oldest; each is removed from disk before it is yielded.
+
+        `enough`: asked before each further one; what is left waits for the next call.
+        """
+        waiting = self._waiting()
+        self.is_flooded = len(waiting) > MAX_BATCH
+        for number, path in enumerate(waiting[:MAX_BATCH]):
+            if number and enough():
+                self.is_flooded = True
+                return
             request = self._read(path)
             if request is not None:
-                requests.append(request)
-        return requests
+                yield request
 
     def _waiting(self) -> list[Path]:
         try:
@@ -192,7 +213,9 @@ def submit(data_dir: Path, request: Request) -> None:
             f"{folder} does not exist: no host has run with this data directory.",
             "start `tomato-host run`, or give its --data-dir",
         )
-    name = f"{request.ts.astimezone(UTC):%Y%m%dT%H%M%S%f}_{request.id}.json"
+    # Names are read in their order: a tilde sorts behind every digit, so a flood of programmes keeps nobody waiting.
+    programme = request.action is not None and request.action.origin != "person"
+    name = f"{'~' if programme else ''}{request.ts.astimezone(UTC):%Y%m%dT%H%M%S%f}_{request.id}.json"
     try:
         replace_file(folder / name, request.model_dump_json().encode(), durable=False)
     except OSError as error:

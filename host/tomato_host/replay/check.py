@@ -27,7 +27,7 @@ from shared_schemas.records import (
     VisionV1,
 )
 from shared_schemas.records.action_v1 import OUTPUT_OF
-from tomato_host.brain.admission.refusals import BY_CODE
+from tomato_host.brain.admission.pipeline import TALLIED
 from tomato_host.brain.brain import Brain, BrainSettings
 from tomato_host.brain.guardrails.guardrails import Verdict
 from tomato_host.brain.guardrails.ledger_events import ledger_event, replay_event
@@ -36,6 +36,7 @@ from tomato_host.brain.world_model.model import WorldModel
 from tomato_host.commands.inbox import Request
 from tomato_host.loop.context_state import ContextState
 from tomato_host.loop.episode import SAFE_MODE_PERIOD, Episode, EstimateOnly
+from tomato_host.world.worlds.tent import TentViews
 
 _COMPARED = frozenset(
     {
@@ -49,6 +50,11 @@ _COMPARED = frozenset(
         "prediction_36h_v1",
     }
 )
+
+
+NOT_REPEATABLE = TALLIED | {"TIMEOUT", "UNAVAILABLE"}
+"""Refusals that are not judged again: they rest on how long a proposal waited, or, in old recordings, on quotas that
+began anew with each process. Today those of quotas are recorded as counts, and change nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +135,7 @@ class Checker:
         self._brain = Brain(self._settings)
         for agent in self._agents.values():
             self._brain.admission.set_agent(agent)
+        self._views = TentViews(self._settings.tent, self._brain.admission.pipeline)
         self._walked = self._brain if self._decides else EstimateOnly(self._brain.estimator)
         self._expected = _Expected()
         self._episode = Episode(self._walked, self._expected, _NoActuator())
@@ -158,6 +165,7 @@ class Checker:
             self._brain.admission.set_agent(record)
         elif _kind(record) in _COMPARED:
             self._compare(record, self._recomputed(record))
+        self._views.add(record)
 
     def _observe(self, observation: ObservationV1) -> None:
         self.result.observations += 1
@@ -217,10 +225,10 @@ class Checker:
                 self._finished[str(action.id)] = action
             self._brain.add_outcome(action)
             return
-        if action.safety.refused_by in BY_CODE:
-            return  # admission's: it depends on what the agent had seen and used, which no decision rests on
         if action.type in OUTPUT_OF and not action.shadow:
             self._judged.append(action)
+        if action.safety.refused_by in NOT_REPEATABLE:
+            return
         if action.safety.validated and not action.shadow:
             self._accepted[str(action.id)] = action
         if action.origin in OWN_ORIGINS and action.agent is None:

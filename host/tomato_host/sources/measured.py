@@ -13,7 +13,10 @@ from shared_schemas.records import DeviceStatusV1, ObservationV1
 from shared_schemas.records.observation_v1 import QUANTITIES
 from tomato_host.brain.local_time import stamped
 from tomato_host.errors import TomatoError
-from tomato_host.sources.csv_mapping import INDOOR, CsvMapping, CsvRow, header_of, read_rows
+from tomato_host.importing.imported import open_imported
+from tomato_host.importing.inspection import inspect
+from tomato_host.importing.mapping import INDOOR, TableMapping
+from tomato_host.importing.reading import TableRow, read_rows
 from tomato_host.sources.replay import unknown_status
 
 # The clocks of these recordings have no summer time: 2020-03-29 has a 02:30.
@@ -23,13 +26,13 @@ LUX_PER_UMOL_SUN = 54.0
 """lx per umol m-2 s-1 of sunlight (Thimijan and Heins 1983, HortScience 18(6): 818-822)."""
 
 
-def _mapping(name: str, columns: dict[str, object], select: dict[str, str] | None = None) -> CsvMapping:
-    return CsvMapping.model_validate(
+def _mapping(name: str, columns: dict[str, object], select: dict[str, str] | None = None) -> TableMapping:
+    return TableMapping.model_validate(
         {"name": name, "time_column": "time_local", "time_zone": _ZONE, "columns": columns, "select": select or {}}
     )
 
 
-MAPPINGS: dict[str, CsvMapping] = {
+MAPPINGS: dict[str, TableMapping] = {
     m.name: m
     for m in (
         _mapping("agc2_tomato_slab", dict(_SLAB), {"compartment": "Reference"}),
@@ -87,17 +90,16 @@ def data_folder() -> Path:
     return Path(override) if override else Path(__file__).resolve().parents[4] / "shared" / "data"
 
 
-def recognise(path: Path) -> CsvMapping:
+def recognise(path: Path) -> TableMapping:
     """The built-in mapping whose columns the table has. Raises TomatoError E-CSV-UNKNOWN."""
-    header = set(header_of(path))
+    header = set(inspect(path).header)
     for mapping in MAPPINGS.values():
-        needed = {mapping.time_column, *mapping.select, *(spec.column for spec in mapping.columns.values())}
-        if needed <= header:
+        if set(mapping.needed) <= header:
             return mapping
     raise TomatoError(
         "E-CSV-UNKNOWN",
         f"No built-in mapping knows the columns of {path.name}: {', '.join(sorted(header))[:200]}.",
-        "Write a mapping file (docs/dataset.md has one to copy) and give it with --mapping.",
+        "Write a mapping file (docs/importing.md has one to copy) and give it with --mapping.",
     )
 
 
@@ -112,10 +114,11 @@ class MeasuredSource:
     def __init__(
         self,
         path: Path,
-        mapping: CsvMapping | None = None,
+        mapping: TableMapping | None = None,
         *,
         begin: datetime | None = None,
         end: datetime | None = None,
+        rows: Iterator[TableRow] | None = None,
     ) -> None:
         self.mapping = mapping or recognise(path)
         self.lacking = lacking(self.mapping)
@@ -126,9 +129,29 @@ class MeasuredSource:
                 "Weather tables are for the backtest; replay needs indoor readings.",
             )
         self._zone = self.mapping.zone
-        self._rows = _between(read_rows(path, self.mapping), begin, end)
+        self._rows = _between(read_rows(path, self.mapping) if rows is None else rows, begin, end)
         self._recording = False
         self._last_ts: datetime | None = None
+
+    @classmethod
+    def from_import(
+        cls, root: Path, place: str | None = None, *, begin: datetime | None = None, end: datetime | None = None
+    ) -> MeasuredSource:
+        """Replay what `tomato-host import` wrote; `place` names one where the import has several.
+
+        Raises TomatoError E-IMPORT-PLACE, E-IMPORT-DAMAGED.
+        """
+        with open_imported(root) as reading:
+            places, first = reading.places(), reading.mappings[0]
+            columns = {name: spec for mapping in reading.mappings for name, spec in mapping.columns.items()}
+        if (place is None and len(places) > 1) or (place is not None and place not in places):
+            raise TomatoError(
+                "E-IMPORT-PLACE",
+                f"{root} holds the places {', '.join(places)}.",
+                "Name one: --select place=NAME.",
+            )
+        merged = first.model_copy(update={"columns": columns})
+        return cls(root, merged, begin=begin, end=end, rows=_imported_rows(root, place or places[0]))
 
     def next_observation(self) -> ObservationV1 | None:
         """The next observation, or None at the end of the table."""
@@ -147,7 +170,7 @@ class MeasuredSource:
         ts = self._last_ts or datetime.fromisoformat("1970-01-01T00:00:00+00:00")
         return unknown_status(stamped(ts, self._zone)).model_copy(update={"mcu_connected": True})
 
-    def _observation(self, row: CsvRow) -> ObservationV1:
+    def _observation(self, row: TableRow) -> ObservationV1:
         fields: dict[str, object] = {}
         missing: dict[str, str] = {}
         for name in QUANTITIES:
@@ -170,13 +193,13 @@ class MeasuredSource:
         )
 
 
-def lacking(mapping: CsvMapping) -> frozenset[str]:
+def lacking(mapping: TableMapping) -> frozenset[str]:
     """Quantities of an observation that the mapping has no column for."""
     names = {name for name in QUANTITIES if name not in mapping.columns}
     return frozenset(names if mapping.probes else {*names, "soil"})
 
 
-def _reading(name: str, sensor: str, row: CsvRow) -> tuple[float | None, str | None]:
+def _reading(name: str, sensor: str, row: TableRow) -> tuple[float | None, str | None]:
     """Value and no reason, or no value and the reason."""
     if name not in row.values:
         return None, "not_measured"
@@ -189,7 +212,12 @@ def _reading(name: str, sensor: str, row: CsvRow) -> tuple[float | None, str | N
     return round(value, 4), None
 
 
-def _between(rows: Iterator[CsvRow], begin: datetime | None, end: datetime | None) -> Iterator[CsvRow]:
+def _imported_rows(root: Path, place: str) -> Iterator[TableRow]:
+    with open_imported(root) as reading:
+        yield from reading.iterate(place)
+
+
+def _between(rows: Iterator[TableRow], begin: datetime | None, end: datetime | None) -> Iterator[TableRow]:
     for row in rows:
         if (begin is None or row.ts >= begin) and (end is None or row.ts < end):
             yield row

@@ -14,6 +14,7 @@ from shared_schemas.devices import OUTPUTS
 from tomato_host.loop.live_values import live_values
 from tomato_host.loop.status import Status
 from tomato_host.terminal.status_lines import action_line, pulse_line, values
+from tomato_host.terminal.word_table import WordTable
 
 REFRESH_S = 0.5
 ROWS = 6
@@ -86,13 +87,11 @@ def _plant_table(status: Status) -> RenderableType:
     found = values(status)
     if not found:
         return Text("waiting for the first telemetry ...", style="dim")
-    table = Table(box=None, pad_edge=False)
-    for name, _ in found:
-        table.add_column(name, justify="right")
     confidence = live_values(status)["confidence"]
     if confidence is not None:
-        table.add_column("confidence", justify="right")
         found = [*found, ("confidence", f"{confidence:.2f}")]
+    names = [name for name, _ in found]
+    table = WordTable(names, first=0, right=frozenset(names))
     table.add_row(*[text for _, text in found])
     return table
 

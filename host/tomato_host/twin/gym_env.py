@@ -1,7 +1,8 @@
 """The twin as a gymnasium environment, for those who want to train on it: `pip install .[gym]`.
 
 One step is one decision of some minutes. Observations are what the board would report (with its noise), never the
-truth; the reward rests on the truth. What an action asks for passes the limits of the table of devices first.
+truth; the reward rests on the truth. An action becomes proposals of one agent of the tent (`LEARNER`): they pass
+admission and guardrails as everybody's do, and `info` says what was refused and clipped. Safe mode stays on guard.
 """
 
 from __future__ import annotations
@@ -20,17 +21,24 @@ except ImportError as error:
 import numpy as np
 from numpy.typing import NDArray
 
-from shared_schemas.devices import GAS, PUMP, names_of
-from shared_schemas.records import ObservationV1
+from shared_schemas.devices import GAS, OUTPUT_BY_NAME, PUMP, Output, names_of
+from shared_schemas.records import ActionV1, AgentV1, ObservationV1
+from tomato_host.brain.admission.tent_admission import NEVER
+from tomato_host.brain.brain import BrainSettings
 from tomato_host.brain.settings import SiteSettings
 from tomato_host.twin.campaign.matrix import START
+from tomato_host.twin.campaign.tent_run import TentRun
 from tomato_host.twin.params import TentParams
 from tomato_host.twin.simulated_tent import SimulatedTent
 
 STEP_S = 900.0
+OBSERVE_S = 300.0
 READY_S = 4.0
 """An episode begins when the board has booted and been leased."""
-RENEW_S = 60.0
+LEARNER = AgentV1(
+    schema_version="agent_v1", ts=NEVER, name="learner", tent="main", origin="policy", policy="tent", shadow=False
+)
+"""Whose proposals the actions are."""
 FIELDS: tuple[tuple[str, float, float], ...] = (
     ("air_temp_c", -10.0, 50.0),
     ("rh_pct", 0.0, 100.0),
@@ -47,7 +55,9 @@ FIELDS: tuple[tuple[str, float, float], ...] = (
 """What an observation holds, with its bounds; a quantity without a value keeps its last one."""
 RELAYS = names_of(kind="relay")
 DOSED = (PUMP, GAS)
-"""An action: share of the step that each relay is on, then share of its largest dose that each of these gives."""
+"""An action: share of the step that each relay is asked to be on, then share of its largest dose of each of these."""
+LEAST_SHARE = 0.02
+"""Smaller shares ask for nothing."""
 
 Observation = NDArray[np.float32]
 Action = NDArray[np.float32]
@@ -67,6 +77,8 @@ class TomatoTent(gymnasium.Env[Observation, Action]):
         )
         self.action_space = spaces.Box(0.0, 1.0, (len(RELAYS) + len(DOSED),), np.float32)
         self._tent = SimulatedTent(0)
+        self._run = _begin(self._tent)
+        self._number = 0
         self._seen = np.zeros(len(FIELDS), np.float32)
 
     @property
@@ -81,55 +93,100 @@ class TomatoTent(gymnasium.Env[Observation, Action]):
         super().reset(seed=seed)
         drawn = int(self.np_random.integers(0, 2**31 - 1))
         params = TentParams.sample(drawn) if self._vary else None
-        self._tent = SimulatedTent(drawn, params, self._scenario, START, STEP_S, timezone=SiteSettings().timezone)
+        self._tent = SimulatedTent(drawn, params, self._scenario, START, OBSERVE_S, timezone=SiteSettings().timezone)
         self._tent.advance(READY_S)
+        self._run = _begin(self._tent)
+        self._number = 0
         self._seen = np.array([(low + high) / 2.0 for _, low, high in FIELDS], np.float32)
+        self._run.step()
         return self._look(), {"seed": drawn}
 
     def step(self, action: Action) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
         """Live through one step; terminated when the plants have died of drought."""
         tent, truth = self._tent, self._tent.world.tent.truth()
         fixed, water = truth.assimilated_g, truth.pumped_ml
-        wished = np.clip(np.nan_to_num(np.asarray(action, np.float64)), 0.0, 1.0)
-        for row, share in zip(DOSED, wished[len(RELAYS) :], strict=True):
-            if share > 0.02:
-                tent.pulse(row.name, round(float(share) * row.max_dose))
-        stressed, dried = self._live(wished)
+        refused, clipped = self._propose(np.clip(np.nan_to_num(np.asarray(action, np.float64)), 0.0, 1.0))
+        stressed, dried = self._live()
         dead = tent.world.safety.wilted_h > 48.0
         gained = truth.assimilated_g - fixed
         reward = gained - 2.0 * stressed - 0.001 * (truth.pumped_ml - water) - 0.5 * dried - (50.0 if dead else 0.0)
         over = tent.now_ms >= self._days * 86_400_000.0
-        info = {"assimilated_g": gained, "broken": tent.world.safety.broken()}
+        info = {
+            "assimilated_g": gained,
+            "broken": tent.world.safety.broken(),
+            "refused": refused,
+            "clipped": clipped,
+            "mode": self._run.brain.mode,
+        }
         return self._look(), float(reward), dead, over, info
 
-    def _live(self, wished: NDArray[np.float64]) -> tuple[float, float]:
-        """Pass one step, renewing relays; returns hours of drought and hours with the VPD out of 0.4-1.5 kPa."""
+    def _propose(self, shares: NDArray[np.float64]) -> tuple[dict[str, str], dict[str, str]]:
+        """One proposal an output; by output, the rule that refused it, and the one that made it less."""
+        rows = (*(OUTPUT_BY_NAME[name] for name in RELAYS), *DOSED)
+        refused, clipped = dict[str, str](), dict[str, str]()
+        for row, share in zip(rows, shares, strict=True):
+            if share <= LEAST_SHARE:
+                continue
+            self._number += 1
+            verdict = self._run.propose(_proposal(row, float(share), self._tent, self._number))
+            if not verdict.allowed:
+                refused[row.name] = verdict.rule or ""
+            elif verdict.rule is not None:
+                clipped[row.name] = verdict.rule
+        return refused, clipped
+
+    def _live(self) -> tuple[float, float]:
+        """Pass one step; returns hours of drought and hours with the VPD out of 0.4-1.5 kPa."""
         tent, truth = self._tent, self._tent.world.tent.truth()
         stressed = strayed = 0.0
-        for k in range(round(STEP_S / RENEW_S)):
-            left = [share * STEP_S - k * RENEW_S for share in wished[: len(RELAYS)]]
-            for name, seconds in zip(RELAYS, left, strict=True):
-                if seconds > 0.0:
-                    tent.pulse(name, round(min(float(seconds), RENEW_S + 1.0) * 1_000.0))
-            tent.advance(RENEW_S)
-            tent.take_results()
-            stressed += (1.0 - truth.stress) * RENEW_S / 3_600.0
-            strayed += 0.0 if 0.4 <= truth.vpd_kpa <= 1.5 else RENEW_S / 3_600.0
+        end_ms, before_ms = tent.now_ms + round(STEP_S * 1_000.0), tent.now_ms
+        while tent.now_ms < end_ms and self._run.step() is not None:
+            hours = (tent.now_ms - before_ms) / 3_600_000.0
+            stressed += (1.0 - truth.stress) * hours
+            strayed += 0.0 if 0.4 <= truth.vpd_kpa <= 1.5 else hours
+            before_ms = tent.now_ms
         return stressed, strayed
 
     def _look(self) -> Observation:
-        tent = self._tent
-        if tent.board.core is None:
-            tent.advance(READY_S)  # it boots just now
-        observation = tent.observe()
+        tent, observation = self._tent, self._run.observation
         hour = 2.0 * math.pi * (tent.now.hour + tent.now.minute / 60.0) / 24.0
         left = PUMP.day_budget - tent.device_status().water_ml_used_today
-        values = _values(observation) | {"water_left_ml": left, "hour_sin": math.sin(hour), "hour_cos": math.cos(hour)}
+        values: dict[str, float | None] = {
+            "water_left_ml": left,
+            "hour_sin": math.sin(hour),
+            "hour_cos": math.cos(hour),
+        }
+        values.update({} if observation is None else _values(observation))
         for k, (name, low, high) in enumerate(FIELDS):
-            value = values[name]
+            value = values.get(name)
             if value is not None:
                 self._seen[k] = min(high, max(low, value))
         return self._seen.copy()
+
+
+def _begin(tent: SimulatedTent) -> TentRun:
+    """The host of a tent in which the learner decides and nobody else."""
+    run = TentRun(tent, BrainSettings(), decides=False)
+    run.brain.admission.set_agent(LEARNER)
+    return run
+
+
+def _proposal(row: Output, share: float, tent: SimulatedTent, number: int) -> ActionV1:
+    """What a share asks for, as a proposal."""
+    relay = row.kind == "relay"
+    amount = share * STEP_S if relay else share * row.max_dose / (1.0 if row.dose_unit == "ml" else 1_000.0)
+    params = {"state": "ON", "seconds": amount} if relay else {"ml" if row.dose_unit == "ml" else "seconds": amount}
+    return ActionV1.model_validate(
+        {
+            "schema_version": "action_v1",
+            "ts": tent.now,
+            "type": row.action,
+            "params": params,
+            "origin": "policy",
+            "agent": LEARNER.name,
+            "id": f"{LEARNER.name}-{number}",
+        }
+    )
 
 
 def _values(observation: ObservationV1) -> dict[str, float | None]:

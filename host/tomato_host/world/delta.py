@@ -10,7 +10,7 @@ A patch on the root itself (one of the two is no object) is a replacement at `""
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from shared_schemas.world.messages import PatchOp
@@ -51,9 +51,13 @@ def same(one: Any, other: Any) -> bool:
     return bool(one == other)
 
 
+_AS_SENT = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
+"""Made once: `json.dumps` with options makes an encoder at each call."""
+
+
 def encoded_size(value: Any) -> int:
     """Bytes of a value as it is sent."""
-    return len(json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode())
+    return len(_AS_SENT(value).encode())
 
 
 def _walk(old: Mapping[str, Any], new: Mapping[str, Any], at: str, operations: list[PatchOp]) -> None:
@@ -80,7 +84,7 @@ def _walk(old: Mapping[str, Any], new: Mapping[str, Any], at: str, operations: l
             operations.append({"op": "add", "path": f"{at}/{escape(key)}", "value": after})
 
 
-def _applied(document: Any, operation: PatchOp, path: list[str]) -> Any:
+def _applied(document: Any, operation: PatchOp, path: Sequence[str]) -> Any:
     op = operation["op"]
     if op not in ("add", "remove", "replace"):
         raise ValueError(f"operation {op!r} is not known")
@@ -93,7 +97,7 @@ def _applied(document: Any, operation: PatchOp, path: list[str]) -> Any:
     return _applied_below(document, operation, path)
 
 
-def _applied_below(document: Any, operation: PatchOp, path: list[str]) -> Any:
+def _applied_below(document: Any, operation: PatchOp, path: Sequence[str]) -> Any:
     if not isinstance(document, Mapping):
         raise ValueError(f"{operation['path']!r} leads through a value that is no object")
     key, *rest = path

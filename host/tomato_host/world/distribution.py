@@ -13,7 +13,7 @@ from collections.abc import Callable
 from random import Random
 
 from shared_schemas.records.agent_v1 import LatencyModel
-from shared_schemas.world.messages import Effect, ObservationDelta
+from shared_schemas.world.messages import Effect, ObservationDelta, PatchOp
 from tomato_host.brain.admission.pipeline import AgentAccount
 from tomato_host.world.delta import delta
 from tomato_host.world.document import Document, View, WorldState
@@ -30,6 +30,42 @@ Observation = ObservationDelta | Effect
 def digest(document: Document) -> bytes:
     """A short hash of a view, by which an evicted one is compared."""
     return hashlib.sha256(canonical_json(document)).digest()[:16]
+
+
+class SharedViews:
+    """What observers of one policy have in common within one round of updates: the view, and the way to it.
+
+    Ten agents that listen to one conversation see the same: it is filtered and compared once. Only what depends on
+    nobody's body, nearness or relations is shared, so that nothing is shown that an agent's own filter would not show.
+    """
+
+    def __init__(self) -> None:
+        self._views: dict[int, tuple[ObservationPolicy, Document]] = {}
+        self._patches: dict[tuple[int, int, int], tuple[list[PatchOp], bool]] = {}
+        self._alive: list[Document] = []
+
+    def view(self, policy: ObservationPolicy, state: WorldState, agent: str) -> Document:
+        """What the agent sees of the state, as the same object for all who see the same."""
+        if not policy.is_shared(state, agent):
+            return policy.filter_world_state(state, agent)
+        found = self._views.get(id(policy))
+        if found is None:
+            found = self._views[id(policy)] = (policy, policy.filter_world_state(state, agent))
+        return found[1]
+
+    def patch(self, policy: ObservationPolicy, old: Document, new: Document) -> tuple[list[PatchOp], bool]:
+        """What leads from one view to the next, and whether it is what is sent.
+
+        Known by the identity of both documents, which live as long as this does.
+        """
+        key = (id(policy), id(old), id(new))
+        found = self._patches.get(key)
+        if found is None:
+            patch = delta(old, new)
+            sent = bool(patch) and policy.is_sent_as_patch(patch, new)
+            found = self._patches[key] = (patch, sent)
+            self._alive += (old, new)
+        return found
 
 
 class Observer:
@@ -49,14 +85,20 @@ class Observer:
         self._latest_due_s = float("-inf")
         self._random = Random(f"{seed}:{account.record.name}")
 
-    def update(self, state: WorldState, now_s: float) -> ObservationDelta | None:
-        """Bring the view up to the state and queue the delta; None when nothing visible has changed, or not yet due."""
+    def update(self, state: WorldState, now_s: float, shared: SharedViews | None = None) -> ObservationDelta | None:
+        """Bring the view up to the state and queue the delta; None when nothing visible has changed, or not yet due.
+
+        `shared`: of this round, for one state.
+        """
         agent, policy = self.account.record.name, self.policy
-        if now_s < self._next_s or (self.view and not policy.is_touched(self._base, state.document, agent)):
+        if now_s < self._next_s or (self.view and self._base is state.document):
             return None
-        document = policy.filter_world_state(state, agent)
+        if self.view and not policy.is_touched(self._base, state.document, agent):
+            return None
+        shared = shared or SharedViews()
+        document = shared.view(policy, state, agent)
         self._base = state.document
-        change = self._change(document, state.sim_time_s)
+        change = self._change(document, state.sim_time_s, shared)
         if change is None:
             return None
         self._next_s = now_s + policy.least_interval_s
@@ -85,16 +127,16 @@ class Observer:
         if self.view is not None:
             self._digest, self.view, self._base = digest(self.view.document), None, {}
 
-    def _change(self, document: Document, sim_time_s: float) -> ObservationDelta | None:
+    def _change(self, document: Document, sim_time_s: float, shared: SharedViews) -> ObservationDelta | None:
         changes, old = self.account.view, self.view
         if old is not None:
-            patch = delta(old.document, document)
+            patch, as_patch = shared.patch(self.policy, old.document, document)
             if not patch:
                 return None
             # What has changed counts for staleness, also where a snapshot is the shorter message.
             seq = changes.add([operation["path"] for operation in patch])
             self.view = View(old.agent, seq, sim_time_s, document)
-            return self.policy.encode_patch(patch, document, seq, sim_time_s)
+            return self.policy.encode_patch(patch, document, seq, sim_time_s, as_patch)
         if self._digest is not None and self._digest == digest(document):
             self.view = View(self.account.record.name, changes.seq, sim_time_s, document)
             return None

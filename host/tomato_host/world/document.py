@@ -8,8 +8,9 @@ equal there without looking, which is what makes a delta cost as much as the cha
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Final
 
 Document = Mapping[str, Any]
@@ -43,21 +44,26 @@ def escape(key: str) -> str:
     return key.replace("~", "~0").replace("/", "~1") if "~" in key or "/" in key else key
 
 
-def parse_pointer(pointer: str) -> list[str]:
-    """The keys of a pointer; `""` is the whole document. Raises ValueError when it begins with no slash."""
+@lru_cache(maxsize=4_096)
+def parse_pointer(pointer: str) -> tuple[str, ...]:
+    """The keys of a pointer; `""` is the whole document. Raises ValueError when it begins with no slash.
+
+    The same few pointers come again with every entry of a log, hence the cache.
+    """
     if not pointer:
-        return []
+        return ()
     if pointer[0] != "/":
         raise ValueError(f"{pointer!r} is no JSON Pointer: it begins with no slash")
     tokens = pointer[1:].split("/")
-    return [token.replace("~1", "/").replace("~0", "~") for token in tokens] if "~" in pointer else tokens
+    return tuple(token.replace("~1", "/").replace("~0", "~") for token in tokens) if "~" in pointer else tuple(tokens)
 
 
 def lookup(document: Document, pointer: str) -> Any:
     """The value at a pointer, or MISSING."""
     value: Any = document
     for key in parse_pointer(pointer):
-        value = value.get(key, MISSING) if isinstance(value, Mapping) else MISSING
+        # Asking for the exact type first: it answers ten times as fast as the abstract one.
+        value = value.get(key, MISSING) if type(value) is dict or isinstance(value, Mapping) else MISSING
         if value is MISSING:
             return MISSING
     return value
@@ -91,7 +97,7 @@ def leaves(document: Document, at: str = "") -> Iterator[tuple[str, Any]]:
             yield here, value
 
 
-def _assigned(document: Any, path: list[str], value: Any) -> Any:
+def _assigned(document: Any, path: Sequence[str], value: Any) -> Any:
     if not path:
         return value
     base = document if isinstance(document, Mapping) else {}

@@ -24,10 +24,13 @@ from tomato_host.storage.appender import LineAppender
 from tomato_host.storage.chain import ChainedLine, Head, follows, genesis, next_line, parse_line
 from tomato_host.storage.recovery import repair_tail
 
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
+"""Made once: `json.dumps` with options makes an encoder at each call."""
+
 
 def canonical_json(value: Any) -> bytes:
     """The one JSON text of a value: keys sorted, no spaces, UTF-8. Raises ValueError for NaN and infinity."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+    return _CANONICAL(value).encode()
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from typing import Any
 
 from shared_schemas.world.messages import Effect, ObservationDelta, PatchOp
 from tomato_host.world.delta import delta, encoded_size
-from tomato_host.world.document import MISSING, Document, View, WorldState, assign, escape, lookup
+from tomato_host.world.document import MISSING, Document, View, WorldState, assign, escape, lookup, parse_pointer
 
 RELATIONS = "/relations"
 """Edges of the world: `/relations/<from>/<to>` names the kind of relation."""
@@ -60,6 +60,12 @@ class ObservationPolicy:
         """Whether it sees all there is, the global sequence included."""
         return self.paths == EVERYTHING and not (self.hidden or self.near or self.related or self.rounding)
 
+    def is_shared(self, state: WorldState, agent: str) -> bool:
+        """Whether the view is the same for every agent of this policy that has no body in the world."""
+        return self.full or not (
+            self.near or self.related or lookup(state.document, f"{self.body}/{escape(agent)}") is not MISSING
+        )
+
     def filter_world_state(self, state: WorldState, agent: str) -> Document:
         """The part of the document that the agent sees."""
         if self.full:
@@ -69,7 +75,7 @@ class ObservationPolicy:
         for path in self.paths:
             value = lookup(state.document, path)
             if value is not MISSING:
-                value = scope.seen(value, path)
+                value = scope.seen(value, path) if scope.is_open(path, state.document) else MISSING
             if value is not MISSING:
                 seen = assign(seen, path, value)
         own = lookup(state.document, scope.own)
@@ -84,6 +90,8 @@ class ObservationPolicy:
             return False
         if to is not None and agent not in (to if isinstance(to, list) else [to]):
             return False
+        if self.body not in self.near and self.body not in self.related:
+            return True
         scope = _Scope(self, agent, state.document)
         place = f"{self.body}/{escape(effect['source'])}"
         if self.body in self.near and not scope.is_near(lookup(state.document, place)):
@@ -102,9 +110,21 @@ class ObservationPolicy:
         patch = delta(old, new)
         return self.encode_patch(patch, new, view_seq, sim_time_s) if patch else None
 
-    def encode_patch(self, patch: list[PatchOp], new: Document, view_seq: int, sim_time_s: float) -> ObservationDelta:
-        """The patch that leads to the view `new`, or `new` itself where that is shorter."""
-        as_patch = len(patch) <= self.max_patch_ops and _is_shorter(patch, new)
+    def is_sent_as_patch(self, patch: list[PatchOp], new: Document) -> bool:
+        """Whether the patch that leads to the view `new` is sent, and not `new` itself, which may be shorter."""
+        return len(patch) <= self.max_patch_ops and _is_shorter(patch, new)
+
+    def encode_patch(
+        self,
+        patch: list[PatchOp],
+        new: Document,
+        view_seq: int,
+        sim_time_s: float,
+        as_patch: bool | None = None,
+    ) -> ObservationDelta:
+        """The patch that leads to the view `new`, or `new` itself where that is shorter; `as_patch`: known already."""
+        if as_patch is None:
+            as_patch = self.is_sent_as_patch(patch, new)
         return {
             "schema_version": "observation_delta_v1",
             "view_seq": view_seq,
@@ -167,7 +187,20 @@ class _Scope:
         if at in policy.related:
             value = {key: member for key, member in value.items() if key in self.relatives}
         members = {key: self.seen(member, f"{at}/{escape(key)}") for key, member in value.items()}
-        return {key: member for key, member in members.items() if member is not MISSING}
+        # A branch of which nothing is left is absent: an empty one would tell that there is something in it.
+        return {key: member for key, member in members.items() if member is not MISSING} or MISSING
+
+    def is_open(self, path: str, document: Document) -> bool:
+        """Whether a path leads through nothing that is hidden, far or unrelated; its end is for `seen` to judge."""
+        policy, at, value = self._policy, "", document
+        for key in parse_pointer(path):
+            value = value[key]
+            if at in policy.hidden or (at in policy.near and not self.is_near(value)):
+                return False
+            if at in policy.related and key not in self.relatives:
+                return False
+            at = f"{at}/{escape(key)}"
+        return True
 
     def is_near(self, member: Any) -> bool:
         """Whether a member with a position is within the policy's distance; without positions nothing is near."""

@@ -9,6 +9,7 @@ from typing import Literal, Self
 from tomato_host.brain.admission.case import AdmissionCase
 from tomato_host.brain.admission.refusals import BY_CODE, Refusal
 
+_ENCODE = json.JSONEncoder(separators=(",", ":")).encode
 Status = Literal["accepted", "clipped", "refused"]
 
 
@@ -37,8 +38,7 @@ class Answer:
 
     def to_json(self) -> str:
         """One JSON object, keys in the order of the fields."""
-        values = {name: getattr(self, name) for name in FIELDS}
-        return json.dumps({"schema_version": "answer_v1", **values}, separators=(",", ":"))
+        return _ENCODE({"schema_version": "answer_v1", **{name: getattr(self, name) for name in FIELDS}})
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Self:

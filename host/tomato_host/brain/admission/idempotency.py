@@ -51,6 +51,9 @@ Answered = TypeVar("Answered")
 """What an answer is, is up to the caller: a verdict of the guardrails, an answer of the shared world."""
 
 
+_ENCODE = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False).encode
+
+
 class IntentKey(NamedTuple):
     """Whose id it is. Ids are unique for one agent of one tent, nothing more."""
 
@@ -80,7 +83,7 @@ class StoredIntent(Generic[Answered]):
 
 def fingerprint(kind: str, params: Mapping[str, object]) -> str:
     """A digest of what is asked for; the order of `params` does not matter. Raises TypeError for what is no JSON."""
-    text = json.dumps([kind, params], sort_keys=True, separators=(",", ":"), allow_nan=False)
+    text = _ENCODE([kind, params])
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 

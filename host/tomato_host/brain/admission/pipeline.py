@@ -114,15 +114,23 @@ class Admission:
             return known
         if self.queue.find(case.source, case.id) is not None:
             return None
-        refusal = (
+        refusal = self._asked(case, account, now_s)
+        if refusal is not None:
+            return self._finish(case, Judgement(refusal), now_s)
+        return self._enqueue(case, account, now_s)
+
+    def preview(self, case: AdmissionCase, now_s: float) -> Refusal | None:
+        """Why the stages before the validator would refuse the case now, or None; nothing is counted or stored."""
+        account = self.accounts[case.source]
+        return self._asked(case, account, now_s) or cooldown(case, account.usage, now_s)
+
+    def _asked(self, case: AdmissionCase, account: AgentAccount, now_s: float) -> Refusal | None:
+        return (
             quarantine(case, account.record)
             or permission(case)
             or staleness(case, account.view)
             or quota(case, account.usage, now_s)
         )
-        if refusal is not None:
-            return self._finish(case, Judgement(refusal), now_s)
-        return self._enqueue(case, account, now_s)
 
     def cancel(self, agent: str, intent_id: str, why: str, now_s: float) -> Answer | None:
         """Take a waiting intent back; None when it does not wait (it was answered, or never submitted)."""
@@ -136,12 +144,16 @@ class Admission:
         shed, self._shed = self._shed, []
         return shed
 
-    def resume_usage(self, agent: str, used: Mapping[str, float], at_s: float) -> None:
-        """What an intent of an earlier process used, oldest first, counts against the agent's quotas."""
+    def resume_usage(self, agent: str, used: Mapping[str, float], at_s: float, effect: bool = True) -> None:
+        """What an intent of an earlier process used, oldest first, counts against the agent's quotas.
+
+        `effect` False: it was counted, and refused by the validator.
+        """
         usage = self.accounts[agent].usage
         usage.reserve({}, at_s)
         usage.settle({}, used, at_s)
-        usage.last_effect_s = at_s
+        if effect:
+            usage.last_effect_s = at_s
 
     def _known(self, case: AdmissionCase, now_s: float) -> Answer | None:
         """The stored answer, or why there can be none. A stop that comes twice does no harm, so it never waits."""

@@ -13,32 +13,25 @@ restart: the pipeline's own table stores nothing here.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from shared_schemas.records.action_v1 import OUTPUT_OF, ActionType, ActionV1, Check, Origin, Safety
-from shared_schemas.records.agent_v1 import AgentV1
+from shared_schemas.records.action_v1 import OUTPUT_OF, ActionType, ActionV1, Check, Safety
+from shared_schemas.records.agent_v1 import ORIGIN_AGENTS, AgentV1, agent_name
 from tomato_host.brain.admission.answered_verdicts import AnsweredVerdicts, params_fingerprint
 from tomato_host.brain.admission.answers import Answer
+from tomato_host.brain.admission.backpressure import RefusalCount
 from tomato_host.brain.admission.case import AdmissionCase
 from tomato_host.brain.admission.idempotency import IdempotencyTable
-from tomato_host.brain.admission.pipeline import TURN_S, Admission, Judgement
+from tomato_host.brain.admission.pipeline import TALLIED, TURN_S, Admission, Judgement
 from tomato_host.brain.admission.refusals import Refusal
 from tomato_host.brain.guardrails.context import GuardContext
 from tomato_host.brain.guardrails.guardrails import Guardrails, Verdict
 from tomato_host.brain.guardrails.profiles import DOSES, OWN_ORIGINS, RANK
 
-ORIGIN_AGENTS: dict[Origin, str] = {
-    "controller": "planner",
-    "safe_mode": "safe_mode",
-    "person": "owner",
-    "api": "api",
-    "mqtt": "mqtt",
-    "llm": "advisor",
-    "policy": "policy",
-}
-"""The agent that a proposal without one belongs to."""
+NEVER_QUEUED = TALLIED - {"COOLDOWN"} | {"NOT_PERMITTED", "QUARANTINED", "STALE_CONTEXT", "ID_REUSED", "UNAVAILABLE"}
+"""Refusals at submission: such an intent was never counted."""
 NEVER = datetime(2026, 1, 1, tzinfo=UTC)
 """Time of the records that the code itself has, before a tent records its own."""
 SOIL, RESERVOIR, LEAK, AIR = "/soil", "/devices/reservoir_ok", "/devices/leak", "/air"
@@ -78,10 +71,16 @@ def amounts_of(action: ActionV1) -> dict[str, float]:
     return {"on_s_per_day": action.params.seconds or 0.0}
 
 
+def stops(action: ActionV1) -> bool:
+    """Whether a proposal only switches something off."""
+    return action.params.state == "OFF" or action.type is ActionType.STOP_ALL
+
+
 class TentAdmission:
     """The pipeline in front of the guardrails of one tent. Pure."""
 
     def __init__(self, guardrails: Guardrails, answers: AnsweredVerdicts, tent: str) -> None:
+        self._tent = tent
         self._guardrails = guardrails
         self._answers = answers
         self._context: GuardContext | None = None
@@ -96,10 +95,25 @@ class TentAdmission:
         """A new agent, or a newer record of one, holds from now on."""
         self.pipeline.set_agent(record)
 
+    def resume(self, judged: Iterable[ActionV1]) -> None:
+        """Verdicts of earlier processes, oldest first: they count against their agents' quotas as they did then."""
+        for action in judged:
+            agent, code = self.agent_of(action), action.safety.refused_by
+            if agent is None or code in NEVER_QUEUED or action.type not in OUTPUT_OF or stops(action):
+                continue
+            used = amounts_of(action) if action.safety.validated else {}
+            self.pipeline.resume_usage(agent.name, used, action.ts.timestamp(), effect=action.safety.validated)
+
+    def pop_refused(self, now_s: float) -> list[RefusalCount]:
+        """Counts of refusals of whole minutes that are recorded so and not one by one; infinity: all there are."""
+        return self.pipeline.tally.pop_closed(now_s)
+
     def agent_of(self, action: ActionV1) -> AgentV1 | None:
-        """The record of the agent that proposes; None for an unknown one, or one of another origin."""
-        account = self.pipeline.accounts.get(action.agent or ORIGIN_AGENTS[action.origin])
-        return account.record if account is not None and account.record.origin == action.origin else None
+        """The record of the agent that proposes; None for an unknown one, and one of another origin or tent."""
+        account = self.pipeline.accounts.get(agent_name(action))
+        if account is None or account.record.tent != self._tent or account.record.origin != action.origin:
+            return None
+        return account.record
 
     def admit(self, action: ActionV1, context: GuardContext) -> Verdict:
         """Submit one proposal and judge until it has its verdict; verdicts of others come out of the next `turn`."""
@@ -131,6 +145,23 @@ class TentAdmission:
         """The verdicts of one turn: 32 proposals at most, and none begun after 5 ms by `spent_s`."""
         finished, self._finished = self._finished, []
         return finished + self._run(context, spent_s)
+
+    def preview(self, action: ActionV1, context: GuardContext) -> Verdict:
+        """The verdict that a proposal would get now, judged on a copy of the ledger; nothing is counted or stored."""
+        agent = self.agent_of(action)
+        if agent is None:
+            return refused_verdict(action, Refusal("NOT_PERMITTED", f"unknown agent {action.agent} of {action.origin}"))
+        now_s = context.now.timestamp()
+        refusal = self.pipeline.preview(_case(action, agent, now_s), now_s)
+        if refusal is not None:
+            return refused_verdict(action, refusal)
+        verdict = self._validated(action.model_copy(update={"shadow": True}), agent, context)
+        return replace(verdict, action=verdict.action.model_copy(update={"shadow": action.shadow}))
+
+    def cancel(self, agent: str, intent_id: str, why: str, now_s: float) -> Verdict | None:
+        """Take a waiting proposal back; None when it does not wait."""
+        answer = self.pipeline.cancel(agent, intent_id, why, now_s)
+        return None if answer is None else self._verdict_of(answer)
 
     # -- inside ------------------------------------------------------------------------------------------------
 
@@ -189,7 +220,7 @@ def _case(action: ActionV1, agent: AgentV1, now_s: float) -> AdmissionCase:
         context_seq=action.context_seq,
         deadline_s=None if action.deadline_ms is None else now_s + action.deadline_ms / 1_000.0,
         not_after_s=None if action.not_after is None else action.not_after.timestamp(),
-        stops=action.params.state == "OFF" or action.type is ActionType.STOP_ALL,
+        stops=stops(action),
         exempt=agent.role == "owner" or agent.origin == "safe_mode",
         amounts=amounts_of(action),
     )

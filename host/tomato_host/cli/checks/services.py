@@ -93,6 +93,10 @@ def check_notifications(settings: Settings, environment: Mapping[str, str] = os.
         count = sum(len(addresses(rule.urls_from, environment)) for rule in settings.notify.rules)
     except TomatoError as error:
         return Diagnosis("Notifications", "problem", error.message, error.next_step)
+    page = urlsplit(settings.notify.link).hostname or ""
+    if page and page not in {settings.service.host, *settings.service.hosts, "localhost", "127.0.0.1"}:
+        text = f"the dashboard refuses the name in [notify] link, {page}: nothing can be acknowledged"
+        return Diagnosis("Notifications", "problem", text, f'[service] hosts = ["{page}"]')
     return Diagnosis(
         "Notifications",
         "ok",

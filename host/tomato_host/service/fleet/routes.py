@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from fastapi import Depends, FastAPI, Response
+from fastapi import Depends, FastAPI, HTTPException, Response
 from fastapi.responses import FileResponse
 from starlette.concurrency import run_in_threadpool
 
@@ -69,7 +69,7 @@ class FleetTable:
 
 
 def add_fleet_routes(app: FastAPI, settings: BusSettings, access: AccessControl) -> None:
-    """Add the page and its data to the application."""
+    """Add the page, offered only where a broker is named, and its data to the application."""
     table = FleetTable(settings)
 
     @app.get("/api/fleet", dependencies=[Depends(access.read)], tags=["read"])
@@ -80,4 +80,6 @@ def add_fleet_routes(app: FastAPI, settings: BusSettings, access: AccessControl)
 
     @app.get("/fleet", include_in_schema=False)
     async def page() -> FileResponse:
+        if not settings.enabled:
+            raise HTTPException(404, "No broker is named: [bus] enabled = true in the settings file; docs/fleet.md")
         return FileResponse(WEB / "fleet.html", headers={"Cache-Control": "no-cache"})

@@ -16,6 +16,7 @@ from tomato_host.service.notify.urgency import LEVELS
 
 HOUR_S = 3_600.0
 MOST_REMEMBERED = 500
+MOST_AFTER_QUIET = 20
 FORGET_AFTER_S = 86_400.0
 """What is over and was sent that long ago is forgotten."""
 FOLLOWS_WAIT_S = 60.0
@@ -32,6 +33,8 @@ class Notification:
     title: str
     text: str
     photo: bool = False
+    cause: str = ""
+    """What an acknowledgement of this message is about; empty: there is nothing that lasts."""
 
 
 @dataclass(slots=True)
@@ -47,6 +50,8 @@ class _Tracked:
     reader_thinks_open: bool = False
     held: int = 0
     waits_until_s: float | None = None
+    acknowledged_until_s: float | None = None
+    acknowledged_level: int = -1
 
     @property
     def open(self) -> bool:
@@ -58,26 +63,39 @@ class _Tracked:
         late = after_h is not None and self.open and now_s - self.began_at_s >= after_h * HOUR_S
         return ALARM if late and self.notice.lasts else LEVELS[self.notice.level]
 
+    def is_acknowledged(self, now_s: float) -> bool:
+        """Whether a reader takes care of it, and it is no worse than the reader knew."""
+        until_s = self.acknowledged_until_s
+        return until_s is not None and now_s < until_s and LEVELS[self.notice.level] <= self.acknowledged_level
+
+    def rings_always(self, now_s: float) -> bool:
+        """Whether it is sent in quiet hours: an alarm, and what harms the plant within a day."""
+        return self.level(now_s) == ALARM or self.notice.harms_within_a_day
+
 
 class NotificationFilter:
     """One rule of `[[notify.rules]]`. Times are monotonic seconds, so a clock that is set does not matter."""
 
-    def __init__(self, rule: RuleSettings, most_per_hour: int, tent: str = "") -> None:
-        """`tent`: the installation's name, shown in every title."""
+    def __init__(
+        self, rule: RuleSettings, most_per_hour: int, tent: str = "", acknowledged_s: float = 12 * HOUR_S
+    ) -> None:
+        """`tent`: the installation's name, in every title; `acknowledged_s`: how long an acknowledgement holds."""
         self._rule = rule
         self._most_per_hour = most_per_hour
         self._tent = tent
+        self._acknowledged_s = acknowledged_s
+        self._after_quiet: list[Notification] = []
         self._tracked: dict[str, _Tracked] = {}
         self._sent_at_s: deque[float] = deque(maxlen=most_per_hour)
         self.held_back = 0
 
-    def apply(self, notice: Notice, now_s: float) -> list[Notification]:
-        """The messages that follow from one notice now."""
+    def apply(self, notice: Notice, now_s: float, *, quiet: bool = False) -> list[Notification]:
+        """The messages that follow from one notice now. `quiet`: it is in quiet hours; what can wait is held back."""
         if self._rule.kinds and notice.kind not in self._rule.kinds:
             return []
         tracked = self._tracked.get(notice.subject)
         if notice.ends:
-            return self._end(tracked, notice, now_s) if tracked is not None else []
+            return self._end(tracked, notice, now_s, quiet) if tracked is not None else []
         if not notice.lasts and LEVELS[notice.level] < LEVELS[self._rule.level]:
             return []
         tracked = self._track(tracked, notice, now_s)
@@ -85,20 +103,31 @@ class NotificationFilter:
             return []
         if notice.follows and tracked.notice is notice and tracked.waits_until_s is None:
             tracked.waits_until_s = now_s + FOLLOWS_WAIT_S
-        if tracked.waits_until_s is None and self._may_send(tracked, now_s):
+        if tracked.waits_until_s is None and self._may_send(tracked, now_s, quiet):
             return [self._send(tracked, now_s)]
         tracked.held += 1
         self.held_back += 1
         return []
 
-    def due(self, now_s: float) -> list[Notification]:
+    def acknowledge(self, cause: str, now_s: float) -> bool:
+        """A reader takes care of this cause: no repetition and no escalation by time until it ends or gets worse."""
+        tracked = self._tracked.get(cause)
+        if tracked is None or not tracked.open:
+            return False
+        tracked.acknowledged_until_s = now_s + self._acknowledged_s
+        tracked.acknowledged_level = LEVELS[tracked.notice.level]
+        return True
+
+    def due(self, now_s: float, *, quiet: bool = False) -> list[Notification]:
         """What was held back, has become worse or is to be repeated, still lasts, and may be sent by now."""
         out: list[Notification] = []
+        if not quiet:
+            out, self._after_quiet = self._after_quiet, []
         for tracked in list(self._tracked.values()):
             until_s = tracked.waits_until_s
             if until_s is not None and (now_s < until_s or self._settle_wait(tracked, now_s)):
                 continue
-            if tracked.open and self._wants_sending(tracked, now_s) and self._may_send(tracked, now_s):
+            if tracked.open and self._wants_sending(tracked, now_s) and self._may_send(tracked, now_s, quiet):
                 out.append(self._send(tracked, now_s))
         return out
 
@@ -109,7 +138,7 @@ class NotificationFilter:
             tracked = self._tracked[notice.subject] = _Tracked(notice, now_s)
             self._forget(now_s)
         if not tracked.open:
-            tracked.notice, tracked.began_at_s = notice, now_s
+            tracked.notice, tracked.began_at_s, tracked.acknowledged_until_s = notice, now_s, None
         elif LEVELS[notice.level] > LEVELS[tracked.notice.level] or notice.key == tracked.notice.key:
             tracked.notice = notice
         tracked.open_keys[notice.key] = notice
@@ -145,46 +174,58 @@ class NotificationFilter:
             if notice.key not in other.open_keys
         )
 
-    def _may_send(self, tracked: _Tracked, now_s: float) -> bool:
+    def _may_send(self, tracked: _Tracked, now_s: float, quiet: bool) -> bool:
+        if tracked.is_acknowledged(now_s) or (quiet and not tracked.rings_always(now_s)):
+            return False
         level = tracked.level(now_s)
         cool = tracked.sent_at_s is None or now_s - tracked.sent_at_s >= self._rule.cool_down_s
         return (cool or level > tracked.sent_level) and self._within_hourly_limit(level, now_s)
 
     def _send(self, tracked: _Tracked, now_s: float) -> Notification:
         level, lasts_s = tracked.level(now_s), now_s - tracked.began_at_s
-        still = tracked.reader_thinks_open and tracked.notice.lasts and lasts_s >= HOUR_S
+        is_first, still = (
+            tracked.sent_at_s is None,
+            tracked.reader_thinks_open and tracked.notice.lasts and lasts_s >= HOUR_S,
+        )
         tracked.sent_at_s, tracked.sent_level, tracked.reader_thinks_open = now_s, level, True
         held = tracked.held - int(bool(tracked.notice.follows))  # its own wait is none
-        again = f" (again; held back {held} x)" if held > 0 else ""
+        again = f" ({'' if is_first else 'again; '}held back {held} x)" if held > 0 else ""
         tracked.held = 0
         self._sent_at_s.append(now_s)
         notice = tracked.notice
         text = f"{notice.text}{again}"
         if notice.do and level >= LEVELS["WARNING"]:
             text = f"{text.rstrip('.')}. {notice.do}"
-        return self._message(NAME_OF_LEVEL[level], f"For {lasts_s / HOUR_S:.0f} h now: {text}" if still else text)
+        shown = f"For {lasts_s / HOUR_S:.0f} h now: {text}" if still else text
+        cause = notice.subject if notice.lasts and level >= LEVELS["WARNING"] else ""
+        return self._message(NAME_OF_LEVEL[level], shown, cause)
 
-    def _end(self, tracked: _Tracked, notice: Notice, now_s: float) -> list[Notification]:
+    def _end(self, tracked: _Tracked, notice: Notice, now_s: float, quiet: bool) -> list[Notification]:
         tracked.open_keys.pop(notice.key, None)
         if tracked.open:
             return []
+        tracked.acknowledged_until_s = None
         was_sent = tracked.reader_thinks_open and tracked.waits_until_s is None
         follows = tracked.notice.follows
         tracked.reader_thinks_open, tracked.held, tracked.waits_until_s = False, 0, None
         if not (was_sent and self._rule.recovered) or follows:
             return []
         # The reader believes that it lasts: this message passes even the hourly limit.
+        message = self._message("INFO", f"Recovered: {tracked.notice.text} {notice.text}".strip())
+        if quiet and not tracked.rings_always(now_s):
+            self._after_quiet = [*self._after_quiet, message][-MOST_AFTER_QUIET:]
+            return []
         self._sent_at_s.append(now_s)
-        return [self._message("INFO", f"Recovered: {tracked.notice.text} {notice.text}".strip())]
+        return [message]
 
     def _within_hourly_limit(self, level: int, now_s: float) -> bool:
         if level == ALARM or len(self._sent_at_s) < self._most_per_hour:
             return True
         return now_s - self._sent_at_s[0] >= HOUR_S
 
-    def _message(self, level: str, text: str) -> Notification:
+    def _message(self, level: str, text: str, cause: str = "") -> Notification:
         title = f"Tomato {level.lower()}" + (f": {self._tent}" if self._tent else "")
-        return Notification(level, title, text[:2_000], self._rule.photo)
+        return Notification(level, title, text[:2_000], self._rule.photo, cause)
 
     def _forget(self, now_s: float) -> None:
         if len(self._tracked) <= MOST_REMEMBERED:

@@ -56,6 +56,8 @@ class Notice:
     """What the reader does about it."""
     alarm_after_h: float | None = None
     """A condition that lasts this long is an ALARM."""
+    harms_within_a_day: bool = False
+    """Quiet hours do not hold it back."""
 
     @property
     def subject(self) -> str:
@@ -86,6 +88,7 @@ def _notice(key: str, level: str, kind: str, text: str, cause: str, part: str = 
         cause=name,
         do=row.do,
         alarm_after_h=row.alarm_after_h,
+        harms_within_a_day=row.harms_within_a_day,
         ends=bool(more.get("ends")),
         lasts=bool(more.get("lasts")),
         follows=str(more.get("follows", "")),

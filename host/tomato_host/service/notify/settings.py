@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from tomato_host.addresses import known_host
 
 Kind = Literal[
     "link",
@@ -18,7 +21,21 @@ Kind = Literal[
     "storage",
     "anomaly",
 ]
+LocalTime = Annotated[str, Field(pattern=r"^$|^([01][0-9]|2[0-3]):[0-5][0-9]$")]
 VariableName = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]{0,63}$")]
+
+
+def _page_address(url: str) -> str:
+    """Raises ValueError, without repeating what may hold a password."""
+    if not url:
+        return url
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.query or parts.fragment:
+        raise ValueError("must be http:// or https://, a host name, and perhaps a port and a path")
+    known_host(parts.hostname)
+    if parts.port == 0:
+        raise ValueError("has a port that cannot be reached")
+    return url.rstrip("/")
 
 
 class RuleSettings(BaseModel):
@@ -53,6 +70,15 @@ class NotifySettings(BaseModel):
     """Name of this tent in every title; empty: `[bus] node`, the name of this installation."""
     rules: Annotated[tuple[RuleSettings, ...], Field(max_length=20)] = (RuleSettings(),)
     """Which messages go where; each `[[notify.rules]]` is one rule."""
+    link: Annotated[str, AfterValidator(_page_address)] = ""
+    """Address of this dashboard as your phone reaches it, e.g. `https://tomato.local`: messages about what lasts then
+    hold a link that acknowledges them once. Its name must stand in `[service] hosts`. Empty: no links."""
+    acknowledged_h: Annotated[float, Field(ge=0.5, le=72.0)] = 12.0
+    """So long an acknowledged cause is not sent again, unless it becomes worse."""
+    quiet_from: LocalTime = ""
+    """Begin of the quiet hours, local time, e.g. `22:00`; empty: there are none."""
+    quiet_to: LocalTime = ""
+    """Their end, e.g. `07:00`. Alarms, and all that harms the plant within a day, are sent all the same."""
     most_per_hour: Annotated[int, Field(ge=1, le=1_000)] = 20
     """Per rule; alarms pass always, and what was held back is counted in the next message."""
     deadman_url_from: VariableName = "TOMATO_DEADMAN_URL"

@@ -29,6 +29,11 @@ class MessageCause:
     do: str
     """What the reader does about it, one sentence."""
 
+    @property
+    def harms_within_a_day(self) -> bool:
+        """What can kill a plant, or harm a person, within a day is never held back by quiet hours."""
+        return self.at_least != "INFO"
+
 
 # fmt: off
 CAUSES: Final[tuple[MessageCause, ...]] = (

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from shared_schemas.records import ActionV1, AnomalyV1, Record
+from shared_schemas.records import ActionV1, AnomalyV1, DeviceStatusV1, ObservationV1, Record
 from tomato_host.brain.brain import Brain, BrainSettings, RuntimeContext, StepResult
+from tomato_host.brain.estimator.estimate import Estimate
 from tomato_host.brain.execution.executor import Executor
+from tomato_host.brain.guardrails.guardrails import Verdict
 from tomato_host.loop.actuator import ExecutorActuator
 from tomato_host.loop.episode import Episode
 from tomato_host.twin.simulated_tent import SimulatedTent
@@ -49,16 +51,45 @@ class _Counts:
         self.refused += isinstance(record, ActionV1) and not record.safety.validated and record.outcome is None
 
 
+class Undecided:
+    """A brain in an episode that takes no decision of its own: it estimates, and its safe mode switches off."""
+
+    def __init__(self, brain: Brain) -> None:
+        self._brain = brain
+        self.update_devices = brain.update_devices
+        self.update_safe_mode = brain.update_safe_mode
+        self.add_outcome = brain.add_outcome
+
+    @property
+    def estimate(self) -> Estimate | None:
+        """The newest estimate."""
+        return self._brain.estimate
+
+    @property
+    def mode(self) -> str | None:
+        """NORMAL, CAUTION, SAFE or PAUSED."""
+        return self._brain.mode
+
+    def step(self, observation: ObservationV1, devices: DeviceStatusV1, context: RuntimeContext) -> StepResult:
+        """Estimate, and the mode that follows."""
+        estimate = self._brain.observe(observation, devices)
+        return StepResult(estimate) if estimate.late else StepResult(estimate, self._brain.update_safe_mode(context))
+
+
 class TentRun:
     """One installation without a line: `step` observes once and acts on it, by the same episode as a live host."""
 
-    def __init__(self, tent: SimulatedTent, settings: BrainSettings) -> None:
+    def __init__(self, tent: SimulatedTent, settings: BrainSettings, decides: bool = True) -> None:
+        """`decides` False: the brain observes, guards and keeps its modes; what is to be done is proposed to it."""
         self.tent = tent
         self.brain = Brain(settings)
         self._counts = _Counts()
         self._executor = Executor(TentLine(tent), self.brain.guardrails)
-        actuator = ExecutorActuator(self._executor, lambda: tent.now_ms, lambda: tent.now, self.brain.add_outcome)
-        self._episode = Episode(self.brain, self._counts, actuator, health_with_states=False)
+        self._actuator = ExecutorActuator(self._executor, lambda: tent.now_ms, lambda: tent.now, self.brain.add_outcome)
+        walked = self.brain if decides else Undecided(self.brain)
+        self._episode = Episode(walked, self._counts, self._actuator, health_with_states=False)
+        self.observation: ObservationV1 | None = None
+        """The newest one."""
         self._last: datetime | None = None
         self._seen_ms = tent.now_ms
 
@@ -78,7 +109,7 @@ class TentRun:
         observation = self.tent.next_observation(self.tent.period_ms - (self.tent.now_ms - self._seen_ms))
         if observation is None:
             return None
-        self._seen_ms = self.tent.now_ms
+        self._seen_ms, self.observation = self.tent.now_ms, observation
         now, now_ms = observation.ts, self.tent.now_ms
         silent_s = (now - self._last).total_seconds() if self._last else 0.0
         self._last = now
@@ -89,6 +120,13 @@ class TentRun:
         self._executor.tick(now_ms, now)
         self._settle(now_ms, now)
         return result
+
+    def propose(self, action: ActionV1) -> Verdict:
+        """Somebody's proposal through admission and guardrails; what they allow is carried out."""
+        verdict = self.brain.judge(action, RuntimeContext(self.tent.now))
+        if verdict.allowed and not verdict.repeated:
+            self._actuator.act(verdict)
+        return verdict
 
     def context(self, now: datetime) -> RuntimeContext:
         """What the process knows and no observation says."""
