@@ -19,7 +19,6 @@ from tomato_host.settings import Settings
 from tomato_host.twin.world import World
 
 from shared_schemas.records import ActionV1, AnomalyV1, EventV1, PlanV1, Record
-from shared_schemas.wire import FAULTS
 from tests.integration.scenario_run import Actuator, Story, run_scenario
 
 VISIT_MS = 600_000
@@ -128,7 +127,7 @@ def messages(story: Story, settings: NotifySettings | None = None) -> list[tuple
 
 def _paced(story: Story) -> Iterator[tuple[Record | None, datetime]]:
     """Reported records in order, and None once a minute between them."""
-    tick = story.start
+    tick = story.records[0].ts  # in the zone of the plants
     for record in story.reported:
         if not isinstance(record, AnomalyV1 | EventV1):
             continue
@@ -136,9 +135,6 @@ def _paced(story: Story) -> Iterator[tuple[Record | None, datetime]]:
             tick += timedelta(minutes=1)
             yield None, tick
         yield record, max(tick, record.ts)
-
-
-FAULT_NAMES = tuple(fault.name for fault in FAULTS)
 
 
 def digest(days: GrowerDays) -> Iterator[str]:
@@ -176,6 +172,7 @@ def _lines_of(record: Record) -> Iterator[str]:
     elif isinstance(record, ActionV1) and record.outcome is not None and record.outcome.status != "DONE":
         yield f"  ENDED {record.type.value} {record.outcome.status} {record.outcome.reason}"
     elif isinstance(record, AnomalyV1):
-        yield f"ANOMALY {record.phase} {record.severity} {record.type} {record.subject} {record.signals} {record.detail}"
+        about = f"{record.severity} {record.type} {record.subject} {record.signals} {record.detail}"
+        yield f"ANOMALY {record.phase} {about}"
     elif isinstance(record, EventV1) and record.name not in ("pulse_start", "pulse_end", "model_grown"):
         yield f"EVENT {record.level} {record.kind}/{record.name}: {record.text}"

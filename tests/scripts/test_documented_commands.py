@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shlex
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +11,7 @@ import pytest
 from tomato_host.cli.main import main
 
 from tests.incidents.running_host import RunningHost, until
-from tests.test_docs import ROOT, arguments_of, command_lines, text_of
+from tests.test_docs import arguments_of, command_lines
 
 # Each reason has to hold for a machine without board, root, network and hours; `test_every_command_line_is_one` of
 # tests/test_docs.py still parses every one of these lines with the program's own parser.

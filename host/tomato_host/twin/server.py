@@ -71,8 +71,8 @@ def start(
 ) -> TwinHandle:
     """Start a twin that lives on when this process dies, `linger_s` beyond the last byte of any host (0: for ever).
 
-    `ahead_s`: how long the board has been on when its host starts. Returns when its port can be opened. Raises TomatoError for an unknown scenario, a missing VM or firmware, and
-    `E-TWIN-NOT-STARTED` with what the twin said otherwise.
+    `ahead_s`: how long the board has been on when its host starts. Returns when its port can be opened. Raises
+    TomatoError for an unknown scenario, a missing VM or firmware, and `E-TWIN-NOT-STARTED` with what the twin said.
     """
     Scenario.parse(scenario)
     firmware_dir()

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from shared_schemas.devices import SENSORS
-from shared_schemas.records import AnomalyV1, EventV1, Record
+from shared_schemas.records import AnomalyType, AnomalyV1, EventV1, Record
 from tomato_host.service.notify.urgency import (
     CAUSE_BY_NAME,
     CAUSE_OF_ANOMALY,
@@ -52,6 +52,8 @@ class Notice:
     """It is a condition: it escalates and is repeated until it ends."""
     follows: str = ""
     """Prefix of the keys it follows from: while one of them is open, that message is enough. Empty: none."""
+    may_pass: bool = False
+    """It is sent only if it lasts a minute."""
     do: str = ""
     """What the reader does about it."""
     alarm_after_h: float | None = None
@@ -92,6 +94,7 @@ def _notice(key: str, level: str, kind: str, text: str, cause: str, part: str = 
         ends=bool(more.get("ends")),
         lasts=bool(more.get("lasts")),
         follows=str(more.get("follows", "")),
+        may_pass=bool(more.get("may_pass")),
     )
 
 
@@ -101,7 +104,9 @@ def _of_anomaly(anomaly: AnomalyV1) -> Notice:
     level = LEVEL_OF_SEVERITY[anomaly.severity.value]
     if cause == "dry" and level == "WARNING":
         level = "ALARM"  # a pot at the wilting point has no night to wait for
-    return _notice(
+    doubt = anomaly.signals.get("fault") == "DRIFT" and level == "INFO"
+    blocked = anomaly.type is AnomalyType.WATER_BLOCKED and level != "ALARM"
+    notice = _notice(
         f"anomaly:{anomaly.type.value}:{subject}:{anomaly.signals.get('fault', '')}",
         level,
         "anomaly",
@@ -110,8 +115,10 @@ def _of_anomaly(anomaly: AnomalyV1) -> Notice:
         PART_OF.get(subject, subject) if cause == "sensor" else "",
         ends=anomaly.phase == "CLEARED",
         lasts=True,
-        follows="board:fault:" if cause == "board" else "",
+        follows="board:fault:" if cause == "board" or blocked else "",
     )
+    # Two probes that drift apart are a doubt about both: nothing for the phone while the estimator weighs it itself.
+    return replace(notice, alarm_after_h=None) if doubt else notice
 
 
 def _anomaly_text(anomaly: AnomalyV1) -> str:
@@ -120,7 +127,7 @@ def _anomaly_text(anomaly: AnomalyV1) -> str:
     facts = [anomaly.detail] if anomaly.detail else []
     limit = anomaly.signals.get("threshold")
     for name, value in anomaly.signals.items():
-        if name == "threshold" or value is None:
+        if name == "threshold" or value is None or value == "":
             continue
         words, unit = _words(name)
         if isinstance(value, bool) or not isinstance(value, int | float):
@@ -151,6 +158,7 @@ def _of_event(event: EventV1) -> Notice:
         CAUSE_OF_EVENT.get(event.name, "other"),
         ends=event.name in ENDS,
         lasts=name in LASTING,
+        may_pass=bool(event.data.get("reset")),
     )
 
 
@@ -187,7 +195,8 @@ def _of_mode(event: EventV1) -> tuple[Notice, ...]:
         level = "INFO" if name == "person" else event.level
         follows = {"board_fault": "board:fault:", "critical_anomaly": "anomaly:", "state_stale": "link:"}.get(name, "")
         cause = CAUSE_OF_MODE.get(name, "board")
-        out.append(_notice(f"mode:{name}", level, "mode", event.text, cause, lasts=True, follows=follows))
+        notice = _notice(f"mode:{name}", level, "mode", event.text, cause, lasts=True, follows=follows)
+        out.append(replace(notice, do="") if "Next: " in event.text else notice)
     for name in (*CAUSE_OF_MODE, "board_fault", "critical_anomaly"):
         if name not in holding and name not in entered:
             cause = CAUSE_OF_MODE.get(name, "board")
