@@ -11,7 +11,7 @@ import pytest
 from tomato_host.cli.main import main
 
 from tests.incidents.running_host import RunningHost, until
-from tests.test_docs import arguments_of, command_lines
+from tests.test_docs import ROOT, arguments_of, command_lines, text_of
 
 # Each reason has to hold for a machine without board, root, network and hours; `test_every_command_line_is_one` of
 # tests/test_docs.py still parses every one of these lines with the program's own parser.
@@ -41,9 +41,22 @@ STANDS_FOR = {
     "replay FILE": "replay whole/private/sensors_raw_2026-05.jsonl",
     "replay DATASET --check": "replay whole --check",
     "memory search WORDS": "memory search leaves",
-    "world release policy": "world release sitter",
+    "run --board sim --time-scale 0 --duration-hours 24 --seed 7": "run --board sim --time-scale 0 --duration-hours 24 "
+    "--seed 7 --data-dir other",
+    "run --board sim --time-scale 0 --duration-hours 24 --scenario leak@5,heatwave": "run --board sim --time-scale 0 "
+    "--duration-hours 24 --scenario leak@5,heatwave --data-dir third",
 }
-"""Words in capitals are the reader's; so is a name that the page has not made."""
+"""Words in capitals are the reader's; a second host beside the one of this test needs a directory of its own."""
+REFUSED: dict[str, tuple[int, str]] = {
+    r"clear-fault \w+": (2, "not_latched"),
+    r"learn (doctor|conservative on|rollback)": (-1, "TOMATO_LEARN_KEYS"),
+    r"memory search": (2, "E-MEMORY-NONE"),
+    r"notify test": (2, "E-NOTIFY-NO-URL"),
+    r"model rollback": (2, "E-"),
+    r"world propose": (2, "refused"),
+    r"board off$": (2, "E-BOARD-NOT-FOUND"),
+}
+"""What ends with an error in this directory, by the exit code (-1: any but 0) and a word that names what is missing."""
 
 
 def lines() -> list[str]:
@@ -83,3 +96,67 @@ def run(line: str) -> int:
     except SystemExit as ended:
         return int(ended.code or 0)
     return 0
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("line", [line for line in lines() if not reason_not_here(line)])
+def test_the_line_runs(place: Path, line: str, capfd: pytest.CaptureFixture[str]) -> None:
+    """Exit code 0, or the named refusal; a name of a command in a sentence, without its arguments, is its help."""
+    printed = STANDS_FOR.get(line, line)
+    for long, short in SHORTER.items():
+        printed = printed.replace(long, short)
+    code = run(printed)
+    told = capfd.readouterr()
+    assert "Traceback" not in told.err
+    wanted = next((row for pattern, row in REFUSED.items() if re.match(pattern, line)), None)
+    if wanted is not None:
+        assert code == wanted[0] or (wanted[0] == -1 and code != 0), told
+        assert wanted[1] in told.err + told.out
+    elif code == 2 and "Missing argument" in told.err:
+        assert len(line.split()) <= 2, f"{line}: a page prints it without an argument that it needs"
+    else:
+        assert code == 0, told
+        assert told.out.strip() or told.err.strip() or "run" in line, f"{line} shows nothing"
+
+
+def test_every_reason_for_not_running_is_used_and_most_lines_run() -> None:
+    """A reason that fits no line is a row to delete; the lines that run are the greater part."""
+    here = [line for line in lines() if not reason_not_here(line)]
+    elsewhere = [line for line in lines() if reason_not_here(line)]
+    assert all(any(re.match(pattern, line) for line in elsewhere) for pattern in ELSEWHERE)
+    assert len(here) > len(elsewhere)
+    assert set(STANDS_FOR) <= set(here) and all(any(re.match(p, line) for line in here) for p in REFUSED)
+    for why in ELSEWHERE.values():
+        for path in re.findall(r"tests/[\w/]+(?:\.py)?", why):
+            assert (ROOT / path).exists(), path
+
+
+def shell_lines() -> list[str]:
+    """First words of the shell blocks that are no command of this project."""
+    blocks = [
+        block for page in ("README.md", *sorted(f"docs/{p.name}" for p in (ROOT / "docs").glob("*.md")))
+        for block in re.findall(r"```sh\n(.*?)```", text_of(page), re.DOTALL)
+    ]  # fmt: skip
+    found = [line.split(" #")[0].strip() for block in blocks for line in block.splitlines()]
+    return sorted({line for line in found if line and not re.match(r"(sudo )?(\S*/)?tomato-host ", line)})
+
+
+FOREIGN = {
+    "make ": "a target of the Makefile: tests/test_docs.py checks each",
+    "export ": "an environment variable",
+    "sudo apt ": "root and the network",
+    "sudo systemctl ": "root and systemd: tests/operations/test_install.py checks the unit",
+    "systemctl ": "systemd: tests/operations/test_install.py checks the unit",
+    "pip install ": "the network; the extra's name is checked below",
+    "mpremote ": "a real board",
+    "docker ": "docker",
+}
+"""What else stands in shell blocks, by how it begins, and why it does not run."""
+
+
+@pytest.mark.parametrize("line", shell_lines())
+def test_every_other_shell_line_has_its_reason(line: str) -> None:
+    assert any(line.startswith(begin) for begin in FOREIGN), line
+    for extras in re.findall(r"pip install '\.\[([\w,-]+)\]'", line):
+        project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+        assert all(re.search(rf"^{extra} = \[", project, re.MULTILINE) for extra in extras.split(","))
