@@ -33,7 +33,13 @@ def full_present() -> LiveState:
     present.last_value_at = {"air_temp_c": 1_777_615_200.0}
     present.status = {
         "now": "2026-05-01T08:00:05+02:00",
-        "live": {"age_s": 5.0, "vpd_kpa": 1.1, "confidence": 0.9, "water_ml_left_today": 810.0},
+        "live": {
+            "ts": "2026-05-01T08:00:00+02:00",
+            "age_s": 5.0,
+            "vpd_kpa": 1.1,
+            "confidence": 0.9,
+            "water_ml_left_today": 810.0,
+        },
         "link": "up",
         "mode": "NORMAL",
         "firmware": "1",
@@ -126,8 +132,9 @@ def test_every_exported_metric_is_on_a_panel() -> None:
         for target in panel.get("targets", ())
         for name, _ in USE.findall(target["expr"])
     }
-    # Anomalies are shown while they are open; their count over all time says little.
-    assert set(exported()) - shown == {"tomato_anomalies_total"}
+    # Anomalies are shown while they are open; their count over all time says little. The estimate's moment is for
+    # programs that compare it with other displays; the panel shows its age.
+    assert set(exported()) - shown == {"tomato_anomalies_total", "tomato_estimate_timestamp_seconds"}
 
 
 def test_the_page_lists_all_metrics_and_no_other() -> None:

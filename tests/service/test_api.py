@@ -146,7 +146,7 @@ def test_without_a_running_host_a_change_says_so(client: TestClient, tmp_path: P
 
 
 @pytest.mark.parametrize("ok", [True, False])
-def test_the_doors_word_comes_back(client: TestClient, tmp_path: Path, ok: bool) -> None:
+def test_the_verdict_of_the_guardrails_comes_back(client: TestClient, tmp_path: Path, ok: bool) -> None:
     inbox = Inbox(tmp_path)
     seen: list[Request] = []
 

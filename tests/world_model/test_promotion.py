@@ -100,7 +100,7 @@ def test_a_copy_shares_until_it_learns_and_then_changes_nobody_else(taught: Worl
 
 
 @pytest.mark.parametrize(("spoil", "word"), [("nan", "finite"), ("dries", "monotone")])
-def test_a_candidate_that_breaks_a_promise_never_speaks(
+def test_a_candidate_that_breaks_a_constraint_is_never_active(
     taught: WorldModel, log: HourlyLog, spoil: str, word: str
 ) -> None:
     bad = spoilable(taught)
@@ -113,30 +113,30 @@ def test_a_candidate_that_breaks_a_promise_never_speaks(
     assert not compare(taught, bad, log.until(11 * 24)).promoted
 
 
-def test_the_nursery_promotes_by_night_and_keeps_speaking(log: HourlyLog) -> None:
-    nursery = ModelPair(WorldModel())
+def test_the_model_pair_promotes_by_night_and_keeps_predicting(log: HourlyLog) -> None:
+    model_pair = ModelPair(WorldModel())
     verdicts = []
     for end in range(24, 11 * 24 + 1, 24):
-        verdicts.append(nursery.learn(log.until(end), ahead_of(log, end)))
-        nursery.predict(datetime(2026, 6, 1, tzinfo=UTC), log.until(end), ahead_of(log, end))
+        verdicts.append(model_pair.learn(log.until(end), ahead_of(log, end)))
+        model_pair.predict(datetime(2026, 6, 1, tzinfo=UTC), log.until(end), ahead_of(log, end))
     assert [v.why for v in verdicts[:7]] == [f"day {d} of the first 7 learned" for d in range(1, 8)]
     assert all(v.ratio is not None for v in verdicts[7:])
-    assert nursery.active.days_learned <= nursery.candidate.days_learned == 11
+    assert model_pair.active.days_learned <= model_pair.candidate.days_learned == 11
 
 
 def test_the_model_before_speaks_again_when_the_new_one_disappoints(taught: WorldModel, log: HourlyLog) -> None:
-    nursery = ModelPair(clone(taught))
+    model_pair = ModelPair(clone(taught))
     spoilt = spoilable(taught)
     for one in spoilt.forecasters.values():
         for ridge in one.ridges:
             ridge.beta *= -3.0
         one.blend.error_sum[:] = 1.0
         one.blend.scored[:] = 100.0
-    nursery.before, nursery.active = clone(taught), spoilt
-    verdict = nursery.learn(log.until(11 * 24), ahead_of(log, 11 * 24))
+    model_pair.before, model_pair.active = clone(taught), spoilt
+    verdict = model_pair.learn(log.until(11 * 24), ahead_of(log, 11 * 24))
     assert verdict.rolled_back and not verdict.promoted
     assert verdict.why.startswith("rolled back")
-    assert nursery.active.fingerprint() == taught.fingerprint() and nursery.before is None
+    assert model_pair.active.fingerprint() == taught.fingerprint() and model_pair.before is None
 
 
 def test_versions_are_verified_activated_and_rolled_back(taught: WorldModel, log: HourlyLog, tmp_path: Path) -> None:

@@ -111,7 +111,7 @@ PACKAGES = (
     GatedPackage(
         "execution",
         f"{HOST}/brain/execution",
-        ("executor",),
+        ("executor", "output_job"),
         ("tests/execution",),
         "tests/execution/survivors.md",
     ),

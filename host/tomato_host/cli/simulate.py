@@ -12,7 +12,7 @@ from tomato_host.cli.recorded_settings import parse_local_time
 
 if TYPE_CHECKING:
     from shared_schemas.records import StateV1
-    from tomato_host.loop.simulated_day import SimulatedDay
+    from tomato_host.loop.simulated_day import DayResult, SimulatedDay
 
 
 SCENARIOS = (
@@ -38,7 +38,6 @@ def simulate(
     as_json: Annotated[bool, typer.Option("--json", help="End with one JSON line.")] = False,
 ) -> None:
     """Simulate a day: source, estimator, storage. At the default scale a day takes 12 minutes."""
-    import json
     import time
 
     from tomato_host.loop.simulated_day import DayPlan, SimulatedDay
@@ -58,6 +57,19 @@ def simulate(
     day = SimulatedDay(plan, output_dir, on_state=_print_state if verbose else None)
     _stop_on_signals(day)
     result = day.run()
+    _print_summary(result, duration_hours, time.monotonic() - begin, as_json)
+
+
+def _print_summary(result: DayResult, hours: float, wall_s: float, as_json: bool) -> None:
+    """The end of a run, for a person or for a program."""
+    import json
+
+    if not as_json:
+        typer.echo(
+            f"{result.observations} observations, {result.states} states, {result.anomalies} anomalies, "
+            f"{result.cycles} cycles in {result.dataset}"
+        )
+        return
     summary = {
         "states": result.states,
         "base_states": result.base_states,
@@ -65,17 +77,11 @@ def simulate(
         "anomalies": result.anomalies,
         "observations": result.observations,
         "dataset": str(result.dataset),
-        "sim_h": duration_hours,
+        "sim_h": hours,
         "stopped_early": result.stopped_early,
-        "wall_s": round(time.monotonic() - begin, 3),
+        "wall_s": round(wall_s, 3),
     }
-    if as_json:
-        typer.echo(json.dumps(summary))
-    else:
-        typer.echo(
-            f"{result.observations} observations, {result.states} states, {result.anomalies} anomalies, "
-            f"{result.cycles} cycles in {result.dataset}"
-        )
+    typer.echo(json.dumps(summary))
 
 
 def _known(name: str) -> str:

@@ -207,7 +207,9 @@ class Supervisor:
         plan.every("state", self._state_ms, self._record_state, priority=30, first_after_ms=self._state_ms)
         plan.every("health", HEALTH_MS, self._ask_health, priority=40, first_after_ms=HEALTH_MS)
         if with_inbox:
-            plan.every("inbox", INBOX_MS, self._poll_inbox, priority=50)
+            # In lock step a wake costs a turn with the VM, and a period of the lease passes in less than a millisecond.
+            inbox_ms = INBOX_MS if self._runtime.real_time else round(settings.lease_renew_s * 1000)
+            plan.every("inbox", inbox_ms, self._poll_inbox, priority=50)
             plan.every("tidy", INBOX_CLEANUP_MS, self._clean_inbox, priority=90, first_after_ms=INBOX_CLEANUP_MS)
 
     def _renew(self, run: Run) -> None:
@@ -245,6 +247,13 @@ class Supervisor:
         if self._context.link_down_since is not None:
             self._episode.update_safe_mode(self._context.at(self.now()))
 
+    def _watch_a_lost_link(self) -> None:
+        """Nothing wakes for the watch while observations come: an idle wake costs lock step a turn with the VM."""
+        if self._context.link_down_since is None:
+            self.scheduler.suspend("watch")
+        else:
+            self.scheduler.resume("watch")
+
     def _record_state(self, run: Run) -> None:
         self.poll(run.now_ms)
         self._episode.record_state(None)
@@ -271,6 +280,7 @@ class Supervisor:
         for event in self._session.poll(now_ms):
             self.links.handle(event, now_ms)
             self.requests.on_event(event, now_ms)
+        self._watch_a_lost_link()
         self._actuator.collect()
 
     def _on_wake(self, now_ms: int) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 from shared_schemas.devices import LAMP, OUTPUT_BY_NAME
 from tomato_host.brain.psychrometrics import vpd_kpa
-from tomato_host.service.day_totals import OUTPUT_OF_ACTION, DayTotals
+from tomato_host.service.day_totals import OUTPUT_OF_ACTION, CountedDays
 from tomato_host.service.forecast_review import ForecastReview
 from tomato_host.service.history_columns import HistoryRow, Value, thinned
 
@@ -84,7 +84,7 @@ class History:
         self._doses: list[tuple[float, float]] = []
         self._holds: list[tuple[str, float, float]] = []
         self._targets: list[tuple[float, Json]] = []
-        self._days = DayTotals()
+        self._days = CountedDays()
         self._forecasts = ForecastReview()
         self._skips: deque[Json] = deque(maxlen=SKIPS_KEPT)
         self._lock = threading.Lock()

@@ -207,6 +207,12 @@ def _live(live: Json) -> Iterator[Metric]:
     yield from _gauge("tomato_vapour_pressure_deficit_kilopascal", "VPD of the air.", live.get("vpd_kpa"))
     yield from _gauge("tomato_state_confidence_ratio", "Confidence in the estimated state.", live.get("confidence"))
     yield from _gauge("tomato_estimate_age_seconds", "Age of the newest estimate.", live.get("age_s"))
+    moment = live.get("ts")
+    yield from _gauge(
+        "tomato_estimate_timestamp_seconds",
+        "When the newest estimate was made.",
+        None if moment is None else datetime.fromisoformat(moment).timestamp(),
+    )
     left_ml = live.get("water_ml_left_today")
     yield from _gauge(
         "tomato_water_budget_left_liters",

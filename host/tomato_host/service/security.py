@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tomato_host.logs import Log
 from tomato_host.service.notify.acknowledge_links import LINK_PATH
-from tomato_host.service.sessions import COOKIE, CSRF_HEADER, Identity, SessionFile, csrf_of
+from tomato_host.service.sessions import COOKIE, CSRF_HEADER, SessionFile, TokenIdentity, csrf_of
 from tomato_host.service.settings import ServiceSettings
 from tomato_host.service.tokens import RANK, Role, TokenFile
 
@@ -79,7 +79,7 @@ class Authenticator:
         self._tokens = tokens
         self._sessions = sessions
 
-    def identity(self, scope: Scope) -> Identity:
+    def identity(self, scope: Scope) -> TokenIdentity:
         """Name and role. Raises Refused: 401 when nobody is known, 403 when a change lacks its CSRF value."""
         secret = bearer(header_of(scope, "authorization"))
         if secret:
@@ -87,7 +87,7 @@ class Authenticator:
             if role is None:
                 expired = self._tokens.find(secret)
                 raise Refused(401, TOKEN_UNKNOWN if expired is None else f"this token expired at {expired.expires}")
-            return Identity(self._tokens.name_of(secret), role)
+            return TokenIdentity(self._tokens.name_of(secret), role)
         cookie = cookie_of(scope)
         found = self._sessions.identity(cookie)
         if found is None:

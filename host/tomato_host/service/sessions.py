@@ -31,7 +31,7 @@ MOST_DEVICE = 60
 
 
 @dataclass(frozen=True, slots=True)
-class Session:
+class SignedInBrowser:
     """One signed-in browser as it is stored: never its secret."""
 
     id: str
@@ -43,7 +43,7 @@ class Session:
 
 
 @dataclass(frozen=True, slots=True)
-class Identity:
+class TokenIdentity:
     """Who asks: the token's name (for the audit record) and its role."""
 
     name: str
@@ -66,10 +66,10 @@ class SessionFile:
         self._path = data_dir / FILE
         self._tokens = tokens
         self._now = now or (lambda: datetime.now(UTC))
-        self._sessions: tuple[Session, ...] = ()
+        self._sessions: tuple[SignedInBrowser, ...] = ()
         self._stamp: tuple[int, int] | None = None
 
-    def all(self) -> tuple[Session, ...]:
+    def all(self) -> tuple[SignedInBrowser, ...]:
         """Every session that is valid now."""
         try:
             found = self._path.stat()
@@ -82,7 +82,7 @@ class SessionFile:
         roles = self._roles()
         return tuple(session for session in self._sessions if session.token in roles and self._lasts(session))
 
-    def open(self, token_secret: str, device: str) -> tuple[str, Identity] | None:
+    def open(self, token_secret: str, device: str) -> tuple[str, TokenIdentity] | None:
         """Open a session with an access token; returns its secret and who it is, or None for an unknown token.
 
         Raises TomatoError E-STORAGE-UNWRITABLE.
@@ -92,20 +92,20 @@ class SessionFile:
             return None
         secret, name = secrets.token_urlsafe(32), self._tokens.name_of(token_secret)
         created = self._now().isoformat(timespec="seconds")
-        made = Session(secrets.token_hex(4), _hash(secret), name, device[:MOST_DEVICE], created)
+        made = SignedInBrowser(secrets.token_hex(4), _hash(secret), name, device[:MOST_DEVICE], created)
         self._write((*self.all(), made)[-MOST_SESSIONS:])
-        return secret, Identity(name, role)
+        return secret, TokenIdentity(name, role)
 
-    def find(self, secret: str) -> Session | None:
+    def find(self, secret: str) -> SignedInBrowser | None:
         """The valid session of a cookie. Compares in constant time."""
         wanted = _hash(secret)
         return next((one for one in self.all() if secrets.compare_digest(one.sha256, wanted)), None)
 
-    def identity(self, secret: str) -> Identity | None:
+    def identity(self, secret: str) -> TokenIdentity | None:
         """Who a cookie belongs to; None when it is unknown, too old, or its token was revoked."""
         found = self.find(secret) if secret else None
         role = self._roles().get(found.token) if found else None
-        return Identity(found.token, role) if found and role else None
+        return TokenIdentity(found.token, role) if found and role else None
 
     def close(self, session_id: str) -> bool:
         """End a session; False when there is none of that id. Raises TomatoError E-STORAGE-UNWRITABLE."""
@@ -119,18 +119,18 @@ class SessionFile:
     def _roles(self) -> dict[str, Role]:
         return {token.name: token.role for token in self._tokens.all()}
 
-    def _lasts(self, session: Session) -> bool:
+    def _lasts(self, session: SignedInBrowser) -> bool:
         """A session from the future (its clock was ahead) is not trusted either."""
         age = self._now() - datetime.fromisoformat(session.created)
         return timedelta(minutes=-5) <= age <= LASTS
 
-    def _read(self) -> tuple[Session, ...]:
+    def _read(self) -> tuple[SignedInBrowser, ...]:
         try:
-            return tuple(Session(**row) for row in json.loads(self._path.read_text(encoding="utf-8")))
+            return tuple(SignedInBrowser(**row) for row in json.loads(self._path.read_text(encoding="utf-8")))
         except (OSError, ValueError, TypeError):
             return ()  # a file that cannot be read grants no access
 
-    def _write(self, sessions: tuple[Session, ...]) -> None:
+    def _write(self, sessions: tuple[SignedInBrowser, ...]) -> None:
         text = json.dumps([asdict(one) for one in sessions], indent=1)
         try:
             replace_file(self._path, text.encode(), mode=0o600, parents=True)

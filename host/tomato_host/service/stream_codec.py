@@ -21,7 +21,7 @@ from tomato_host.service.strict_json import parse_strict
 Vector = Annotated[list[FiniteFloat], Field(min_length=1, max_length=3)]
 
 
-class MessageRefused(Exception):
+class ClientMessageRefused(Exception):
     """A message that is none. The argument says what is wrong."""
 
 
@@ -94,29 +94,29 @@ class ClientMessage(NamedTuple):
 
 
 def decode_client_message(data: str | bytes, agent: str) -> ClientMessage:
-    """Read one frame: text is JSON, bytes are protobuf. Raises MessageRefused."""
+    """Read one frame: text is JSON, bytes are protobuf. Raises ClientMessageRefused."""
     message = _from_json(data) if isinstance(data, str) else _from_proto(data)
     if not isinstance(message, dict) or len(message) != 1:
-        raise MessageRefused("a message is an object with one member, whose key names the kind")
+        raise ClientMessageRefused("a message is an object with one member, whose key names the kind")
     ((kind, body),) = message.items()
     if not isinstance(body, dict):
-        raise MessageRefused(f"{kind} is an object")
+        raise ClientMessageRefused(f"{kind} is an object")
     try:
         if kind == "intent":
             return ClientMessage(kind, intent_of(body, agent))
         if kind not in ADAPTERS:
-            raise MessageRefused(f"there is no message {kind[:60]!r}; known are intent, {', '.join(ADAPTERS)}")
+            raise ClientMessageRefused(f"there is no message {kind[:60]!r}; known are intent, {', '.join(ADAPTERS)}")
         return ClientMessage(kind, ADAPTERS[kind].validate_python(body))
     except ValidationError as error:
-        raise MessageRefused(f"{kind}: {why_invalid(error)}") from None
+        raise ClientMessageRefused(f"{kind}: {why_invalid(error)}") from None
 
 
 def intent_of(body: Mapping[str, Any], agent: str) -> Intent:
-    """An intent of this agent. Raises MessageRefused for another agent or version, pydantic.ValidationError."""
+    """An intent of this agent. Raises ClientMessageRefused for another agent or version, pydantic.ValidationError."""
     if body.get("agent", agent) != agent:
-        raise MessageRefused(f"this token is for {agent} and cannot submit for another agent")
+        raise ClientMessageRefused(f"this token is for {agent} and cannot submit for another agent")
     if body.get("schema_version", "intent_v1") != "intent_v1":
-        raise MessageRefused(f"this host speaks intent_v1, not {str(body['schema_version'])[:60]!r}")
+        raise ClientMessageRefused(f"this host speaks intent_v1, not {str(body['schema_version'])[:60]!r}")
     return parse_intent(json.dumps({**body, "schema_version": "intent_v1", "agent": agent}))
 
 
@@ -148,7 +148,7 @@ def _from_json(text: str) -> Any:
     try:
         return parse_strict(text)
     except json.JSONDecodeError as error:
-        raise MessageRefused(f"that is no JSON: {error.msg}") from None
+        raise ClientMessageRefused(f"that is no JSON: {error.msg}") from None
 
 
 def _from_proto(data: bytes) -> Any:
@@ -160,7 +160,7 @@ def _from_proto(data: bytes) -> Any:
     try:
         message = MessageToDict(stream_pb2.ClientMessage.FromString(data), preserving_proto_field_name=True)
     except (DecodeError, ValueError, RecursionError) as error:
-        raise MessageRefused(f"that is no ClientMessage: {error}"[:200]) from None
+        raise ClientMessageRefused(f"that is no ClientMessage: {error}"[:200]) from None
     intent = message.get("intent")
     if isinstance(intent, dict):
         if "context_seq" in intent:  # protobuf's JSON has 64 bits as text

@@ -20,7 +20,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from tomato_host.brain.admission.answers import Answer
 from tomato_host.service.security import bearer
-from tomato_host.service.stream_codec import ClientMessage, MessageRefused, decode_client_message, draft_of
+from tomato_host.service.stream_codec import ClientMessage, ClientMessageRefused, decode_client_message, draft_of
 from tomato_host.service.tent_host import InvalidIntent
 from tomato_host.service.tokens import RANK
 from tomato_host.service.world_access import AccessRefused, Caller, WorldAccess
@@ -168,12 +168,12 @@ class AgentStream:
         """One message; whatever is wrong with it is answered, and the stream goes on."""
         try:
             if isinstance(data, bytes) != self._binary:
-                raise MessageRefused("text frames are JSON, binary frames protobuf, as the subprotocol says")
+                raise ClientMessageRefused("text frames are JSON, binary frames protobuf, as the subprotocol says")
             message = decode_client_message(data, self._caller.agent)
             self._access.token(self._secret)
             await self._access.count(self._host, self._caller)
             await self._apply(message)
-        except MessageRefused as refused:
+        except ClientMessageRefused as refused:
             self._error("INVALID", str(refused))
         except AccessRefused as refused:
             self._error(refused.code, refused.text, refused.retry_after_s)
