@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 from tomato_host.loop.supervisor import INBOX_MS
 from tomato_host.service.tokens import TokenFile
@@ -52,6 +53,7 @@ def test_agents_of_a_tent_from_outside(tmp_path: Path) -> None:
         check_intents(host, sitter)
         check_what_if(host, sitter)
         check_latency(host, sitter)
+        check_metrics(host)
         check_quarantine(host, sitter)
         sitter.close()
         host.stop()
@@ -119,6 +121,19 @@ def check_latency(host: RunningHost, sitter: WorldClient) -> None:
         assert sitter.submit(f"off-{number}", "SET_CIRCULATION_FAN", fan("OFF"))["status"]
         spent_ms.append((time.monotonic() - began) * 1_000.0)
     assert statistics.median(spent_ms) < MOST_MEDIAN_MS, spent_ms
+
+
+def check_metrics(host: RunningHost) -> None:
+    """What came over the socket is counted and timed by agent and answer."""
+
+    def counted() -> bool:
+        with urlopen(f"http://127.0.0.1:{host.port}/metrics", timeout=10) as answer:
+            text = answer.read().decode()
+        return 'tomato_intents_total{agent="sitter",code="NOT_PERMITTED"}' in text and (
+            'tomato_world_stage_seconds_bucket{le="+Inf",stage="latency"}' in text
+        )
+
+    until(counted, "the counts of the sitter's intents")
 
 
 def check_quarantine(host: RunningHost, sitter: WorldClient) -> None:

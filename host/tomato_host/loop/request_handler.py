@@ -121,12 +121,19 @@ class RequestHandler:
 
     def submit_proposal(self, action: ActionV1) -> Verdict | None:
         """A proposal of an agent: a verdict at once, or it waits for `run_proposals`."""
-        return self._carried_out(self._brain.submit(action, self._context.at(self._now())))
+        agent = agent_name(action)
+        self._telemetry.enter(agent, str(action.id))
+        with self._telemetry.stage("submit", agent_id=agent, req_id=str(action.id)):
+            verdict = self._brain.submit(action, self._context.at(self._now()))
+        self._telemetry.queue(len(self._brain.admission.pipeline.queue))
+        return self._carried_out(verdict)
 
     def run_proposals(self) -> list[Verdict]:
         """One turn of admission; each verdict is recorded, and carried out where it is allowed."""
         began_s = time.monotonic()
-        verdicts = self._brain.run_turn(self._context.at(self._now()), lambda: time.monotonic() - began_s)
+        with self._telemetry.stage("turn"):
+            verdicts = self._brain.run_turn(self._context.at(self._now()), lambda: time.monotonic() - began_s)
+        self._telemetry.queue(len(self._brain.admission.pipeline.queue))
         for verdict in verdicts:
             self._carried_out(verdict)
         return verdicts
@@ -137,6 +144,8 @@ class RequestHandler:
 
     def _carried_out(self, verdict: Verdict | None) -> Verdict | None:
         """Record a new verdict and start what it allows. Refusals of a flood are counted by admission, not recorded."""
+        if verdict is not None:
+            self._note(agent_name(verdict.action), verdict)
         if verdict is None or verdict.repeated or verdict.rule in TALLIED:
             return verdict
         self._recorder.record(verdict.action)

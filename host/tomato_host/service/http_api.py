@@ -172,9 +172,19 @@ _ALWAYS: dict[int | str, dict[str, Any]] = {
 }
 
 
+class RevalidatedFiles(StaticFiles):
+    """Files that a browser keeps and asks about each time: after an upgrade no page runs with an old script."""
+
+    def file_response(self, *args: Any, **kwargs: Any) -> Response:
+        """The file, or 304 when the browser's copy is the same."""
+        answer = super().file_response(*args, **kwargs)
+        answer.headers["Cache-Control"] = "no-cache"
+        return answer
+
+
 def _pages(app: FastAPI) -> None:
     @app.get("/", include_in_schema=False)
     async def index() -> FileResponse:
         return FileResponse(WEB / "index.html", headers={"Cache-Control": "no-cache"})
 
-    app.mount("/static", StaticFiles(directory=WEB), name="static")
+    app.mount("/static", RevalidatedFiles(directory=WEB), name="static")

@@ -11,8 +11,10 @@ from collections.abc import AsyncIterator, Callable
 from datetime import datetime
 from typing import Any, Literal
 
+from shared_schemas.records import AnomalyType
 from shared_schemas.records.agent_v1 import ORIGIN_AGENTS
 from tomato_host.loop.live_values import STALE_S
+from tomato_host.service.notify.urgency import CAUSE_BY_NAME, CAUSE_OF_ANOMALY, CAUSE_OF_FAULT
 
 Json = dict[str, Any]
 
@@ -48,7 +50,7 @@ class LiveState:
         if "status" in message:
             self.status = message["status"]
             self._status_at_s = self._monotonic()
-            self._notify("status", {**message["status"], "verdict": verdict(self)})
+            self._notify("status", {**message["status"], "verdict": verdict(self), "advice": advice(self)})
             return None
         record: Json = message.get("record", {})
         kind = record.get("schema_version", "")
@@ -120,6 +122,7 @@ class LiveState:
             "feed": {"connected": self.alive},
             "live": self.live,
             "verdict": verdict(self),
+            "advice": advice(self),
             "observation": pick("observation_v1"),
             "state": pick("state_v1"),
             "devices": pick("device_status_v1"),
@@ -168,6 +171,20 @@ def verdict(present: LiveState) -> tuple[Level, str]:
         (blind, "watch", "Waiting for readings: nothing is known about the present"),
     )
     return next(((level, text) for true, level, text in table if true), ("well", "All is well"))
+
+
+def advice(present: LiveState) -> list[Json]:
+    """What a person does about what is wrong now, one row a cause, as the notifications say it; worst first."""
+    faults = present.newest.get("device_status_v1", {}).get("faults", ()) if present.alive else ()
+    wrong = [(fault["name"], "CRITICAL", CAUSE_OF_FAULT.get(fault["name"], "board")) for fault in faults]
+    wrong += [
+        (anomaly_text(one), one["severity"], CAUSE_OF_ANOMALY.get(AnomalyType(one["type"]), "climate"))
+        for one in sorted(present.open_anomalies.values(), key=lambda one: one["severity"] not in SEVERE)
+    ]
+    rows: dict[str, Json] = {}
+    for text, severity, cause in wrong:
+        rows.setdefault(cause, {"text": text.replace("_", " "), "severity": severity, "do": CAUSE_BY_NAME[cause].do})
+    return list(rows.values())
 
 
 LONGEST_LINE = 4_000_000
