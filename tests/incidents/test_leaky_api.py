@@ -56,7 +56,7 @@ def test_from_outside(tmp_path: Path) -> None:
         assert answer(host, "/api/glance", Host="evil.example")[0] == 421, "DNS rebinding"
         assert answer(host, "/api/water", "POST", Authorization=f"Bearer {secret[:-1]}x")[0] == 401
         assert answer(host, "/api/water", "POST", Cookie=f"token={secret}")[0] == 401, "no cookie, so no forged form"
-        assert answer(host, f"/api/water?token={secret}", "POST")[0] == 400, "no token in an address"
+        assert answer(host, f"/api/water?token={secret}", "POST")[0] == 401, "no token in an address"
         assert (
             tent()["outputs"] == before
             or not host.records("actions")

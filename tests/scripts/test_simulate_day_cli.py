@@ -43,7 +43,7 @@ def test_help_contains_required_arguments() -> None:
     assert done.returncode == 0 and done.stderr == ""
     for option in REQUIRED:
         assert option in done.stdout
-    assert "[default: 120.0" in done.stdout and "The same seed gives the same bytes." in done.stdout
+    assert "[default: 120.0]" in done.stdout and "The same seed gives the same bytes." in done.stdout
 
 
 def test_all_cli_arguments_are_valid(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

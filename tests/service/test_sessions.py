@@ -78,6 +78,24 @@ def test_revoking_the_token_ends_its_sessions(client: TestClient, tmp_path: Path
     assert client.post("/api/mode", json=BODY, headers={"X-Tomato-CSRF": made["csrf"]}).status_code == 401
 
 
+def test_a_new_token_of_the_same_name_brings_no_old_session_back(client: TestClient, tmp_path: Path) -> None:
+    sign_in(client, tmp_path)
+    TokenFile(tmp_path).revoke("ana")
+    TokenFile(tmp_path).create("ana", "admin")
+    assert client.get("/api/session").json()["name"] is None
+
+
+def test_a_session_ends_with_the_time_of_its_token(tmp_path: Path) -> None:
+    now = [datetime(2026, 5, 1, tzinfo=UTC)]
+    tokens = TokenFile(tmp_path, lambda: now[0])
+    secret = tokens.create("guest", "operate", lifetime=timedelta(days=1))
+    sessions = SessionFile(tmp_path, tokens, lambda: now[0])
+    opened = sessions.open(secret, "phone")
+    assert opened is not None and sessions.identity(opened[0]) is not None
+    now[0] += timedelta(days=1)
+    assert sessions.identity(opened[0]) is None and sessions.all() == ()
+
+
 def test_an_admin_sees_and_ends_the_session_of_a_lost_phone(client: TestClient, tmp_path: Path) -> None:
     sign_in(client, tmp_path)
     boss = {"Authorization": f"Bearer {TokenFile(tmp_path).create('boss', 'admin')}"}

@@ -181,7 +181,7 @@ class SecurityMiddleware:
         query = scope.get("query_string", b"").decode("latin-1")
         if query and SECRET_KEYS & parse_qs(query, keep_blank_values=True).keys():
             return (
-                400,
+                401,
                 "no token belongs into an address, where logs keep it: revoke it, and send Authorization: Bearer",
             )
         return None
