@@ -96,7 +96,7 @@ class Authenticator:
         return found
 
     def _of_token(self, secret: str, path: str) -> TokenIdentity:
-        """An agent's token is for the world's routes: there its policy and quotas hold, elsewhere it would pass them."""
+        """An agent's token is for the world's routes: elsewhere it would pass its policy and quotas."""
         token = self._tokens.valid(secret)
         if token is None:
             expired = self._tokens.find(secret)
