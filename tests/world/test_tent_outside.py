@@ -11,14 +11,15 @@ from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
 
+from tomato_host.loop.supervisor import INBOX_MS
 from tomato_host.service.tokens import TokenFile
 from tomato_host.world.client import WorldClient, WorldStream
 from tomato_host.world.delta import apply
 
 from tests.incidents.running_host import ROOT, RunningHost, running_host, until
 
-MOST_MEDIAN_MS = 60.0
-"""On a machine that is busy with other tests; an idle one needs a few (docs/world.md)."""
+MOST_MEDIAN_MS = INBOX_MS / 4.0
+"""Half of what an inbox that is read every 500 ms would need on average; each answer waits for its record's write."""
 
 
 def client(host: RunningHost, agent: str, role: str = "operate") -> WorldClient:
