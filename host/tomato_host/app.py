@@ -234,7 +234,7 @@ def _extensions(
     extensions: list[Extension] = [
         ModelCheckpoints(ModelStore(options.data_dir / "models"), brain, recorder, runtime.clock.now),
         GrownBlocks(BlockStore(options.data_dir / "models" / "blocks"), brain, recorder),
-        DiskWatch(store, status, options.data_dir),
+        DiskWatch(store, status, options.data_dir, report=recorder.report_stored),
     ]
     site = settings.site
     if settings.weather.provider != "none":

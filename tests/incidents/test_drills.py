@@ -61,7 +61,7 @@ def test_the_clogged_pump_of_the_readme_shows_itself_with_the_dose(tmp_path: Pat
     try:
         dose = drill.host.command("water", "100", "--reason", "drill")
         assert "E-OVERRIDE-ENDED" in dose.stderr and "no_flow" in dose.stderr and "ml delivered" in dose.stderr
-        drill.shows("pulse_aborted", "no_flow", "INFO")
+        drill.shows("pulse_aborted", "no_flow", "WARNING")
         drill.host.stop()
     finally:
         drill.end()

@@ -183,8 +183,9 @@ def run_scenario(
             loop_settings(settings), runtime, session, Brain(brain_settings(settings)), recorder, status, NoDisplay()
         )
         hands = Actuator(twin.world, session, supervisor, story)
-        for hour, action in help_at:
-            supervisor.scheduler.once("a person", round(hour * HOUR_MS), lambda _run, action=action: action(hands))
+        for number, (hour, action) in enumerate(help_at):
+            after_ms = round(hour * HOUR_MS)
+            supervisor.scheduler.once(f"person {number}", after_ms, lambda _run, action=action: action(hands))
         supervisor.run(round(hours * HOUR_MS))
         story.resets = len(twin.board.resets)
     finally:

@@ -336,3 +336,49 @@ def test_a_next_step_is_said_once() -> None:
     safe = safe.model_copy(update={"text": "SAFE: The board does not answer. Next: check cable and power."})
     (told,) = phone(NotifySettings(), [(0.0, safe)], 120.0)
     assert told.text.lower().count("check cable and power") == 1
+
+
+# -- what the drills of the runbook showed ---------------------------------------------------------------------------
+
+
+def test_recovered_speaks_of_what_was_sent_and_asks_for_nothing() -> None:
+    safe = event("mode_safe", "ALARM", "mode", causes="leak", entered="leak")
+    safe = safe.model_copy(update={"text": "SAFE: The leak sensor is wet. Next: dry it, press the board's button."})
+    story: list[tuple[float, Record]] = [
+        (0.0, anomaly("CRITICAL", subject=None, type_="LEAK", leak=1.0)),
+        (0.0, safe),
+        (600.0, anomaly("CRITICAL", "CLEARED", None, "LEAK", leak=0.0)),
+        (900.0, event("mode_caution", "INFO", "mode", causes="", entered="")),
+    ]
+    assert [m.text for m in phone(NotifySettings(), story, 1_200.0)][1:] == ["Recovered: Leak"]
+    lost = anomaly("HIGH", subject="rh_pct", type_="SENSOR_DISCONNECT", fault="DISCONNECT", reason="timeout")
+    back = anomaly("HIGH", "CLEARED", "rh_pct", "SENSOR_DISCONNECT", fault="DISCONNECT")
+    told = phone(NotifySettings(), [(0.0, lost), (600.0, back)], 1_200.0)
+    assert told[1].text == "Recovered: Sensor disconnect (rh_pct): fault DISCONNECT; reason timeout"
+
+
+def test_survival_belongs_to_a_link_whose_safe_mode_ended_last() -> None:
+    story: list[tuple[float, Record]] = [
+        (0.0, event("link_down", "WARNING")),
+        (60.0, event("mode_safe", "ALARM", "mode", causes="link_down", entered="link_down")),
+        (900.0, event("link_up", "INFO")),
+        (901.0, event("mode_caution", "INFO", "mode", causes="", entered="")),
+        (902.0, event("state", "WARNING", "board", a=2, b=4)),
+    ]
+    assert [m.level for m in phone(NotifySettings(), story, 2_000.0)] == ["WARNING", "INFO"], "no ALARM within hours"
+
+
+def test_forced_ventilation_is_what_is_done_about_a_fault_that_has_a_message() -> None:
+    forced = event("forced", "WARNING", "board", a=1)
+    co2 = event("fault", "ALARM", "board", a=FAULT_NAMES.index("co2_high"))
+    assert [m.level for m in phone(NotifySettings(), [(0.0, forced), (15.0, co2)], 600.0)] == ["ALARM"]
+    alone = phone(NotifySettings(), [(0.0, forced)], 600.0)
+    assert [m.level for m in alone] == ["WARNING"] and "shade" not in alone[0].text, "gas, perhaps"
+
+
+@pytest.mark.parametrize(("name", "fault"), [("counters", "counters_lost"), ("config_dropped", "config_bounds")])
+def test_an_event_that_says_more_of_a_fault_is_no_second_message(name: str, fault: str) -> None:
+    more, latched = event(name, "WARNING", "board", a=2), event("fault", "WARNING", "board", a=FAULT_NAMES.index(fault))
+    for story in ([(0.0, more), (0.1, latched)], [(0.0, latched), (0.1, more)]):
+        assert len(phone(NotifySettings(), story, 600.0)) == 1
+    assert len(phone(NotifySettings(), [(0.0, more)], 600.0)) == 1

@@ -53,9 +53,12 @@ class _Tracked:
     reader_thinks_open: bool = False
     held: int = 0
     waits_until_s: float | None = None
+    first_text: str = ""
+    """The words in which it was first sent since it began."""
+    told_keys: set[str] = field(default_factory=set)
+    """All that belonged to it since it began."""
     ended_at_s: float | None = None
-    ended_keys: frozenset[str] = frozenset()
-    """Of a message that the reader has seen begin and end."""
+    """When the reader was told that it has ended."""
     acknowledged_until_s: float | None = None
     acknowledged_level: int = -1
 
@@ -71,10 +74,8 @@ class _Tracked:
 
     def named_lately(self, now_s: float) -> Iterable[str]:
         """Keys of what the reader was told: of what lasts, and of what has ended a short time ago."""
-        if self.reader_thinks_open:
-            return self.open_keys
         lately = self.ended_at_s is not None and now_s - self.ended_at_s < RECENTLY_S
-        return self.ended_keys if lately else ()
+        return self.told_keys if lately or self.reader_thinks_open else ()
 
     def is_acknowledged(self, now_s: float) -> bool:
         """Whether a reader takes care of it, and it is no worse than the reader knew."""
@@ -114,7 +115,9 @@ class NotificationFilter:
         tracked = self._track(tracked, notice, now_s)
         if LEVELS[notice.level] < LEVELS[self._rule.level]:
             return []
-        waits = bool(notice.follows) or (notice.may_pass and not tracked.reader_thinks_open)
+        waits = bool(notice.follows or notice.may_pass)
+        if tracked.reader_thinks_open:  # again, of what was sent by itself
+            waits = self._explained(notice, now_s)
         if waits and tracked.notice is notice and tracked.waits_until_s is None:
             tracked.waits_until_s = now_s + FOLLOWS_WAIT_S
         if tracked.waits_until_s is None and self._may_send(tracked, now_s, quiet):
@@ -153,9 +156,12 @@ class NotificationFilter:
             self._forget(now_s)
         if not tracked.open:
             tracked.notice, tracked.began_at_s, tracked.acknowledged_until_s = notice, now_s, None
+            tracked.first_text, tracked.ended_at_s = "", None
+            tracked.told_keys.clear()
         elif LEVELS[notice.level] > LEVELS[tracked.notice.level] or notice.key == tracked.notice.key:
             tracked.notice = notice
         tracked.open_keys[notice.key] = notice
+        tracked.told_keys.add(notice.key)
         return tracked
 
     def _settle_wait(self, tracked: _Tracked, now_s: float) -> bool:
@@ -209,6 +215,7 @@ class NotificationFilter:
         tracked.held = 0
         self._sent_at_s.append(now_s)
         notice = tracked.notice
+        tracked.first_text = tracked.first_text or notice.text
         text = f"{notice.text}{again}"
         if notice.do and level >= LEVELS["WARNING"]:
             text = f"{text.rstrip('.')}. {notice.do}"
@@ -217,7 +224,6 @@ class NotificationFilter:
         return self._message(NAME_OF_LEVEL[level], shown, cause)
 
     def _end(self, tracked: _Tracked, notice: Notice, now_s: float, quiet: bool) -> list[Notification]:
-        keys = frozenset(tracked.open_keys)
         tracked.open_keys.pop(notice.key, None)
         if tracked.open:
             if tracked.notice.key == notice.key:  # what lasts is said in its own words
@@ -230,8 +236,8 @@ class NotificationFilter:
         if not (was_sent and self._rule.recovered) or follows:
             return []
         # The reader believes that it lasts: this message passes even the hourly limit.
-        tracked.ended_at_s, tracked.ended_keys = now_s, keys
-        message = self._message("INFO", _recovered(tracked.notice.text, notice.text))
+        tracked.ended_at_s = now_s
+        message = self._message("INFO", _recovered(tracked.first_text, notice))
         if quiet and not tracked.rings_always(now_s):
             self._after_quiet = [*self._after_quiet, message][-MOST_AFTER_QUIET:]
             return []
@@ -259,9 +265,14 @@ class NotificationFilter:
             del self._tracked[key]
 
 
-def _recovered(before: str, after: str) -> str:
-    """`Recovered: Vpd high: vpd 2.51 kPa, limit 2.5 kPa; now vpd 1.02 kPa`: the name once, the reading of now."""
-    name, _, now = after.partition(": ")
-    if not before.startswith(name) or not name:
-        return f"Recovered: {before} {after}".strip()
-    return f"Recovered: {before}" + (f"; now {now}" if now else "")
+def _recovered(before: str, end: Notice) -> str:
+    """`Recovered: Vpd high: vpd 2.51 kPa, limit 2.5 kPa; now vpd 1.02 kPa`: as it was first sent, the reading of now.
+
+    The next step that was asked for is none any more.
+    """
+    before = before.split(" Next: ")[0]
+    if end.kind == "anomaly":
+        name, _, now = end.text.partition(": ")
+        return f"Recovered: {before}" + (f"; now {now}" if now and before.startswith(name) else "")
+    after = "" if end.text == before else end.text
+    return f"Recovered: {before}" + (f"{'' if before.endswith('.') else '.'} {after}" if after else "")
