@@ -176,8 +176,8 @@ def no_way_to_the_phone(where: Path) -> Reported:
 def older_firmware(where: Path) -> Reported:
     recorder, reported = _collect()
     status: Any = SimpleNamespace(link="", link_detail="")
-    parts: list[Any] = [None] * 6
-    handler = LinkEventHandler(*parts, recorder, status, cast(Any, None), lambda: NOON, 10.0, lambda *_: None)
+    no: Any = None  # what a mismatch does not reach
+    handler = LinkEventHandler(no, no, no, no, no, no, recorder, status, no, lambda: NOON, 10.0, lambda *_: None)
     handler._ever_connected = True
     handler.handle(Mismatch("The board's schema is 0badc0de, the host's another: run `make flash`."), 0)
     return reported

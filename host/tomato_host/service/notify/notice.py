@@ -38,7 +38,7 @@ CAUSE_OF_EVENT = {"link_down": "link", "link_up": "link", "records_waiting": "re
 
 A_FAULT = "board:fault:"
 """How the keys of latched faults begin."""
-EVENT_FOLLOWS = {
+EVENT_FOLLOWS: dict[str, tuple[str, ...]] = {
     "counters": (f"{A_FAULT}{FAULT_NAMES.index('counters_lost')}",),
     "config_dropped": (f"{A_FAULT}{FAULT_NAMES.index('config_bounds')}",),
     "pulse_aborted": (f"{A_FAULT}{FAULT_NAMES.index('no_flow')}",),
@@ -46,7 +46,11 @@ EVENT_FOLLOWS = {
 """Events of the board that say more of a fault that has a message of its own."""
 LEVEL_OF_MODE = {"person": "INFO", "link_down": CAUSE_BY_NAME["link"].at_least}
 """Safe mode is an ALARM, but for what a person asked for, and for a link whose own row says when it becomes one."""
-MODE_FOLLOWS = {"board_fault": (A_FAULT,), "critical_anomaly": ("anomaly:",), "state_stale": ("link:",)}
+MODE_FOLLOWS: dict[str, tuple[str, ...]] = {
+    "board_fault": (A_FAULT,),
+    "critical_anomaly": ("anomaly:",),
+    "state_stale": ("link:",),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +208,7 @@ def _of_board(event: EventV1) -> Notice:
         part, ends = PART_OF.get(sensor, sensor), event.name == "sensor_back"
         key = f"board:sensor_lost:{a}"
         return _notice(key, event.level, "board", event.text, "sensor", part, ends=ends, lasts=True)
+    follows: tuple[str, ...]
     if event.name == "estop":
         return _notice("board:estop", event.level, "board", event.text, "estop", ends=not a, lasts=True)
     if event.name == "forced":
