@@ -296,7 +296,13 @@ def _extensions(
         extensions.append(AdvisorExtension(advisor, recorder, ZoneInfo(site.timezone), every, brain))
     if settings.service.enabled:
         file = str(options.config.absolute()) if options.config else ""
-        about = Installation.of(settings.tent, settings.control, file, options.board is not None)
+        about = Installation(
+            settings_file=file,
+            board_given=options.board is not None,
+            tent=settings.tent,
+            stage=settings.control.stage,
+            stage_since=settings.control.stage_since,
+        )
         dashboard = dashboard_feed(settings.service, settings.bus, status, recorder, options.data_dir, about)
         gateway = WorldGateway(dashboard, brain.admission, views, recorder, runtime.clock.now)
         extensions += [dashboard, gateway]

@@ -6,7 +6,6 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from tomato_host.brain.control.settings import ControlSettings
 from tomato_host.service.settings import TentSettings
 
 
@@ -24,17 +23,6 @@ class Installation(BaseModel):
     tent: TentSettings = TentSettings()
     stage: str = ""
     stage_since: str = ""
-
-    @classmethod
-    def of(cls, tent: TentSettings, control: ControlSettings, settings_file: str, board_given: bool) -> Installation:
-        """That of a running host."""
-        return cls(
-            settings_file=settings_file,
-            board_given=board_given,
-            tent=tent,
-            stage=control.stage,
-            stage_since=control.stage_since,
-        )
 
     def shown(self) -> dict[str, Any]:
         """What every page may know of it."""
