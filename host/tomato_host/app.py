@@ -22,6 +22,7 @@ from zoneinfo import ZoneInfo
 
 from tomato_host.addresses import why_not_bound
 from tomato_host.advisor.advisor import Advisor
+from tomato_host.advisor.advisor_agent import ADVISOR, AdvisorAgent
 from tomato_host.advisor.extension import AdvisorExtension
 from tomato_host.atomic_file import owner_only
 from tomato_host.board.session import BoardSession
@@ -44,7 +45,7 @@ from tomato_host.loop.weather_watch import WeatherWatch
 from tomato_host.models.blocks import BlockStore
 from tomato_host.models.store import ModelStore
 from tomato_host.recovery.crash_recovery import read_interrupted_actions
-from tomato_host.recovery.recorded_agents import read_agents
+from tomato_host.recovery.recorded_agents import read_advisor_tokens, read_agents
 from tomato_host.recovery.stored_samples import stored_samples
 from tomato_host.service.feeds import bus_feed, dashboard_feed, mqtt_feed
 from tomato_host.service.notify.extension import build_notifier
@@ -245,7 +246,9 @@ def _extensions(
     if settings.advisor.enabled:
         every = timedelta(seconds=settings.advisor.wake_every_s)
         advisor = Advisor(settings.advisor, options.data_dir)
-        extensions.append(AdvisorExtension(advisor, recorder, ZoneInfo(site.timezone), every, brain))
+        record = brain.admission.pipeline.accounts[ADVISOR].record
+        agent = AdvisorAgent(record, read_advisor_tokens(options.data_dir))
+        extensions.append(AdvisorExtension(advisor, recorder, ZoneInfo(site.timezone), every, brain, agent))
     if settings.service.enabled:
         dashboard = dashboard_feed(settings.service, settings.bus, status, recorder, options.data_dir)
         gateway = WorldGateway(dashboard, brain.admission, views, recorder, runtime.clock.now)
