@@ -1,8 +1,8 @@
 """Text of an agent, token by token: on a view, under a cancel token, and begun again on the view that made it stale.
 
-A model is anything with `TokenModel.generate`; the real one is `advisor/token_model.py`, and `ScriptedModel` paces words
-for demos and tests. What a model yields after the cancel is never handed on, so the delay from cancel to silence is at most
-the time of one token, and at most `CHECK_S` where a model takes longer over one.
+A model is anything with `TokenModel.generate`; the real one is `advisor/token_model.py`, and `ScriptedModel` paces
+words for demos and tests. What a model yields after the cancel is never handed on, so the delay from cancel to silence
+is at most the time of one token, and at most `CHECK_S` where a model takes longer over one.
 
     begin_work (the view's number, what is read) -> prompt of that view -> tokens ... -> the text
                                     cancelled: the pieces are dropped, and it begins on the newest view
