@@ -91,7 +91,9 @@ def test_every_route_that_changes_something_repeats_its_answer(tmp_path: Path, h
     with served(tmp_path) as client:
         paths = client.get("/openapi.json").json()["paths"]
         writes = {path for path, methods in paths.items() for method in methods if method != "get"}
-        ours = {path for path in writes if not path.startswith(("/api/session", "/api/world"))}
+        ours = {
+            path for path in writes if path != "/api/session" and not path.startswith(("/api/sessions/", "/api/world"))
+        }
         assert ours == set(BODIES), "a route that changes something is new: give it a body here"
         sent = headers(tmp_path, "k")
         for path, body in BODIES.items():
@@ -172,6 +174,17 @@ def test_without_a_key_each_is_new_and_a_session_is_never_written_down(tmp_path:
         signed = client.post("/api/session", json={"device": "phone"}, headers={**sent, "Idempotency-Key": "k-2"})
         assert signed.status_code == 200
     assert not (tmp_path / FILE).exists()
+
+
+def test_ending_a_session_twice_has_one_answer(tmp_path: Path) -> None:
+    with served(tmp_path) as client:
+        sent = headers(tmp_path, "k-1")
+        client.post("/api/session", json={"device": "phone"}, headers=sent)
+        (one,) = client.get("/api/sessions", headers=sent).json()
+        ends = [client.delete(f"/api/sessions/{one['id']}", headers=sent) for _ in range(2)]
+        assert [end.status_code for end in ends] == [200, 200] and ends[0].content == ends[1].content
+        sent["Idempotency-Key"] = "k-2"
+        assert client.delete(f"/api/sessions/{one['id']}", headers=sent).status_code == 404
 
 
 def test_a_full_file_is_cut_and_the_newest_stay(

@@ -52,7 +52,8 @@ MOST_ANSWERS = 10_000
 """Answers stored at most; the oldest leave. The limit of writes per minute admits fewer in a usual day."""
 KEY = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
 API, SESSION = "/api/", "/api/session"
-INTENTS = re.compile(r"/api/world/[^/]+/agents/[^/]+/intents")
+NOT_OURS = re.compile(r"/api/world/[^/]+/agents/[^/]+/(intents|what-if)")
+"""Intents have their own table, and a what-if changes nothing."""
 REUSED = b'{"detail":"this Idempotency-Key was used for another request: choose a new one","code":"ID_REUSED"}'
 
 
@@ -163,7 +164,7 @@ class IdempotencyMiddleware:
         if scope["type"] != "http" or not is_change(scope):
             return None
         path, given = scope["path"], header_of(scope, "idempotency-key")
-        if not path.startswith(API) or path.startswith(SESSION) or INTENTS.fullmatch(path) or not KEY.fullmatch(given):
+        if not path.startswith(API) or path == SESSION or NOT_OURS.fullmatch(path) or not KEY.fullmatch(given):
             return None
         try:
             who = self._authenticator.identity(scope)
