@@ -66,9 +66,10 @@ schemas: $(STAMP) ## write the generated files again (contract.py, CDDL, JSON Sc
 	$(BIN)/python tools/generate_protobuf.py
 	$(BIN)/python tools/generate_configuration.py
 
-check-schemas: $(STAMP) ## the generated files are those that the sources give
+check-schemas: $(STAMP) ## the generated files are those that the sources give, and break no client
 	$(BIN)/python tools/generate_schemas.py --check
 	$(BIN)/python tools/generate_protobuf.py --check
+	$(BIN)/python tools/schema_breaks.py
 
 bench: $(STAMP) ## measure; prints tables, writes build/bench/*.json
 	$(BIN)/python tools/bench.py
