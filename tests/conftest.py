@@ -1,9 +1,11 @@
 """How Hypothesis draws: the same examples on every run, so that a red test is red for everybody.
 
 Fresh examples are drawn by `make explore` (and on request: `pytest --hypothesis-profile=exploring`); what they find
-becomes a test of its own. And in which order files are handed out: the longest first.
+becomes a test of its own. In which order files are handed out: the longest first. And the garbage collector leaves
+alone what collecting 5,000 tests has put on the heap: it lives as long as the process.
 """
 
+import gc
 from pathlib import Path
 
 import pytest
@@ -24,6 +26,8 @@ LONGEST = (
 )
 """Files of more than some fifteen seconds, by `make test`'s own list of the slowest."""
 
+gc.disable()  # until all is collected: until then everything that is made stays
+
 settings.register_profile("repeatable", derandomize=True)
 settings.register_profile("exploring", derandomize=False, print_blob=True)
 settings.load_profile("repeatable")
@@ -34,3 +38,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     root = Path(__file__).parent
     rank = {str(root / name): place for place, name in enumerate(LONGEST)}
     items.sort(key=lambda item: rank.get(str(item.path), len(LONGEST)))
+
+
+def pytest_collection_finish() -> None:
+    """A full collection in a test (the firmware asks for two at each start) otherwise goes through every test item."""
+    gc.enable()
+    gc.collect()
+    gc.freeze()

@@ -18,6 +18,7 @@ from tomato_host.brain.control import ControlSettings, DecisionContext
 from tomato_host.brain.control.context import ControlDecision
 from tomato_host.brain.control.planner.mpc import PlannerModel, planner
 from tomato_host.brain.estimator.channels import CHANNELS, EXCUSE_LASTS_S, SWITCHING
+from tomato_host.brain.estimator.pipeline import Estimator
 from tomato_host.brain.guardrails import GuardContext, Guardrails
 from tomato_host.brain.safe_mode.causes import CAUSE_BY_NAME
 from tomato_host.brain.world_model.data import RolloutInputs, RolloutStart
@@ -28,7 +29,7 @@ from tomato_host.twin.params import TentParams
 from tomato_host.twin.simulated_tent import SimulatedTent
 
 from shared_schemas.devices import LAMP, OUTPUTS, PLAN_COLUMNS
-from shared_schemas.records import ActionV1, StateV1
+from shared_schemas.records import ActionV1, ObservationV1, StateV1
 
 NOON = datetime(2026, 6, 1, 10, 0, tzinfo=UTC)
 
@@ -103,8 +104,12 @@ def _tent_hour() -> dict[str, Any]:
     assert result is not None and run.brain.memory.last_plan is not None
     observation = tent.next_observation(60_000)
     assert observation is not None
+    extra = {"pressure_hpa": 1_004.0} if "pressure_hpa" in ObservationV1.model_fields else {}
+    stated = Estimator().step(observation.model_copy(update=extra), tent.device_status()).state
     return {
         "missing": dict(observation.missing),
+        "env": stated.env.model_dump(mode="json"),
+        "probes": [probe.id for probe in stated.soil.probes],
         "devices": result.estimate.state.devices.model_dump(mode="json"),
         "step": run.brain.memory.last_plan.steps[0].model_dump(mode="json"),
     }

@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import tokenize
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,10 @@ PRESSURE = """    Sensor(14, "pressure_hpa", "hPa", 10, 300.0, 1_100.0, "BMP390"
            label="Air pressure", metric="tomato_air_pressure_pascal", metric_factor=100.0,
            home_assistant="atmospheric_pressure", display_unit="hPa"),
 """
+PRESSURE_CHANNEL = """    Channel("pressure_hpa", 300.0, 1_100.0, 5.0, 1.0, 0.0, 90_000.0,
+            _NEVER_LOW, _NEVER_HIGH, 60.0, 0, 1.0, 1.0, False),
+"""
+END_OF_CHANNELS = ')\n"""Every scalar sensor, in the order the estimator reads them."""'
 PRESSURE_FIELD = "    pressure_hpa: FiniteFloat | None = None\n"
 END_OF_OUTPUTS = ')\n# fmt: on\n"""All outputs, in wire order."""'
 END_OF_SENSORS = ')\n# fmt: on\n"""All quantities the board reports, in wire order."""'
@@ -77,6 +82,10 @@ def extended(tmp_path_factory: pytest.TempPathFactory) -> Path:
     replace_once(devices, END_OF_SENSORS, PRESSURE + END_OF_SENSORS)
     observation = tree / "shared_schemas" / "records" / "observation_v1.py"
     replace_once(observation, "    door_open: bool | None\n", "    door_open: bool | None\n" + PRESSURE_FIELD)
+    env = tree / "shared_schemas" / "records" / "state_v1.py"
+    replace_once(env, "    light_lux: Lux | None = None\n", "    light_lux: Lux | None = None\n" + PRESSURE_FIELD)
+    channels = tree / "host" / "tomato_host" / "brain" / "estimator" / "channels.py"
+    replace_once(channels, END_OF_CHANNELS, PRESSURE_CHANNEL + END_OF_CHANNELS)
     run_in(tree, "tools/generate_schemas.py")
     return tree
 
@@ -142,6 +151,12 @@ def test_plan_estimator_and_whole_brain_take_the_new_output_up(said: dict[str, A
 
 def test_observations_take_the_new_sensor_up(said: dict[str, Any]) -> None:
     assert said["tent"]["missing"]["pressure_hpa"] == "warming_up", "never read: it has no driver"
+
+
+def test_a_reading_with_a_channel_is_stated_beside_the_probes(said: dict[str, Any]) -> None:
+    assert said["tent"]["env"]["pressure_hpa"] == 1_004.0
+    assert said["tent"]["env"]["air_temp_c"] is not None
+    assert said["tent"]["probes"] == ["P1", "P2"]
 
 
 @pytest.mark.parametrize("record", ["observation_v1", "state_v1", "device_status_v1", "plan_v1"])
@@ -255,10 +270,15 @@ def product_files() -> list[Path]:
     return sorted(path for path in found if path.relative_to(ROOT).as_posix() not in DERIVED)
 
 
+@cache
+def named_in_product() -> dict[str, set[str]]:
+    """Path of each product file -> the outputs that it names."""
+    return {p.relative_to(ROOT).as_posix(): names_in(p.read_text(encoding="utf-8")) for p in product_files()}
+
+
 def product_files_naming(row: Output) -> list[str]:
     """Paths of the product files that name an output."""
-    paths = product_files()
-    return [p.relative_to(ROOT).as_posix() for p in paths if row.name in names_in(p.read_text(encoding="utf-8"))]
+    return [path for path, names in named_in_product().items() if row.name in names]
 
 
 def test_the_counting_rule_sees_what_it_must_and_nothing_else() -> None:
@@ -280,9 +300,9 @@ def test_few_product_files_name_a_given_output() -> None:
     named after it, the faults that block it.
     """
     naming: dict[str, list[str]] = {row.name: [] for row in OUTPUTS}
-    for path in product_files():
-        for name in names_in(path.read_text(encoding="utf-8")):
-            naming[name].append(path.relative_to(ROOT).as_posix())
+    for path, names in named_in_product().items():
+        for name in names:
+            naming[name].append(path)
     assert all("host/tomato_host/brain/control/rules.py" in files for files in naming.values()), "the rule sees nothing"
     too_many = {name: files for name, files in naming.items() if len(files) > GOAL}
     assert not too_many, too_many

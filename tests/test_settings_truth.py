@@ -61,9 +61,10 @@ def test_every_key_that_is_half_of_a_pair_stands_in_a_relation(ending: str) -> N
 
 def bounds_of(name: str) -> tuple[float, float]:
     """The range of a key, as wide as its type goes where it has none."""
-    table, key = name.split(".")
-    model = inner(Settings.model_fields[table].annotation)
-    assert model is not None
+    *tables, key = name.split(".")
+    model: type[BaseModel] = Settings
+    for table in tables:
+        model = inner(model.model_fields[table].annotation)  # type: ignore[assignment]
     found: dict[str, float] = {}
     for rule in model.model_fields[key].metadata:
         found |= {end: getattr(rule, end) for end in ("ge", "gt", "le", "lt") if hasattr(rule, end)}
@@ -84,8 +85,11 @@ def violate(row: Relation) -> dict[str, dict[str, Any]] | None:
     raw: dict[str, dict[str, Any]] = {}
     for name, value in ((row.low, low), (row.high, high)):
         if not name.startswith(STAGE):
-            table, key = name.split(".")
-            raw.setdefault(table, {}).update({key: value, **WHEN.get(name, {})})
+            *tables, key = name.split(".")
+            inside: dict[str, Any] = raw
+            for table in tables:
+                inside = inside.setdefault(table, {})
+            inside.update({key: value, **WHEN.get(name, {})})
     return raw
 
 
@@ -105,7 +109,7 @@ def test_a_violated_relation_names_both_keys(row: Relation) -> None:
 
 
 def named(name: str) -> str:
-    return "[control] stage" if name.startswith(STAGE) else "[{}] {}".format(*name.split("."))
+    return "[control] stage" if name.startswith(STAGE) else "[{}] {}".format(*name.rsplit(".", 1))
 
 
 def all_contradictions(raw: dict[str, Any]) -> list[str]:

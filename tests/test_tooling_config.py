@@ -2,9 +2,18 @@
 
 import re
 import tomllib
+from functools import cache
 from pathlib import Path
 
+from tools import figures
+
 ROOT = Path(__file__).resolve().parents[1]
+
+
+@cache
+def measured() -> dict[str, object]:
+    """The figures of docs/engineering_figures.md."""
+    return figures.measure(ROOT)
 
 
 def test_pyproject_contains_pytest_and_ruff_sections() -> None:
@@ -46,8 +55,35 @@ def test_coverage_holds_the_boards_core_and_the_guardrails_whole_and_the_brain_a
     assert "--cov=tomato_host.brain " in brain and "--cov-fail-under=90" in brain
 
 
+def test_a_public_class_name_exists_once_in_the_product() -> None:
+    found = measured()
+    assert found["class_names_twice"] == {}
+    assert found["product"]["functions"] > 3_000  # type: ignore[index]  # a table of figures
+
+
+def test_no_function_of_the_product_is_longer_than_sixty_lines() -> None:
+    assert measured()["product"]["function_longest"] <= 60  # type: ignore[index]  # a table of figures
+
+
 def test_unit_prints_the_slowest_tests() -> None:
     assert "--durations=10" in recipe("unit")
+
+
+def test_tests_with_tight_bounds_run_by_themselves_and_all_of_them_run() -> None:
+    parallel, alone = recipe("unit").split("$(PYTEST)")[1:]
+    assert "-m '$(HERE) and not tight'" in parallel
+    assert "-n 0 -m '$(HERE) and tight'" in alone
+    mark = "pytest.mark." + "tight"
+    marked = [path for path in (ROOT / "tests").rglob("test_*.py") if mark in path.read_text(encoding="utf-8")]
+    assert marked and all(path.parent == ROOT / alone.split()[-1] for path in marked), marked
+
+
+def test_folders_that_unit_leaves_out_hold_tests_of_other_targets_alone() -> None:
+    left_out = re.findall(r"--ignore=(\S+)", recipe("unit"))
+    assert left_out
+    for folder in left_out:
+        for path in (ROOT / folder).rglob("test_*.py"):
+            assert re.search(r"^pytestmark = .*pytest\.mark\.(web|learn)\b", path.read_text(), re.MULTILINE), path
 
 
 def test_the_mutation_gate_takes_a_seeded_sample_or_all() -> None:

@@ -41,7 +41,7 @@ def rows(figures: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
     return out
 
 
-def run_one(path: Path, quick: bool, console: Console) -> bool:
+def run_one(path: Path, quick: bool, console: Console, as_json: bool) -> bool:
     """Run one benchmark; a failure is shown and does not stop the others."""
     name = path.stem.removeprefix("bench_")
     start = time.perf_counter()
@@ -51,16 +51,20 @@ def run_one(path: Path, quick: bool, console: Console) -> bool:
     except Exception as error:  # the next benchmark still has something to say
         console.print(f"[red]{name}: {type(error).__name__}: {error}[/]")
         return False
+    machine = {"python": platform.python_version(), "machine": platform.machine(), "system": platform.system()}
+    payload = {"name": name, "quick": quick, "machine": machine, "figures": figures}
+    text = json.dumps(payload, indent=1, default=str) + "\n"
+    OUT.mkdir(parents=True, exist_ok=True)
+    (OUT / f"{name}.json").write_text(text)
+    if as_json:
+        print(text, end="")
+        return True
     table = Table(title=f"{module.TITLE} ({time.perf_counter() - start:.1f} s)", title_justify="left")
     table.add_column("figure")
     table.add_column("value", justify="right")
     for row in rows(figures):
         table.add_row(*row)
     console.print(table)
-    OUT.mkdir(parents=True, exist_ok=True)
-    machine = {"python": platform.python_version(), "machine": platform.machine(), "system": platform.system()}
-    payload = {"name": name, "quick": quick, "machine": machine, "figures": figures}
-    (OUT / f"{name}.json").write_text(json.dumps(payload, indent=1, default=str) + "\n")
     return True
 
 
@@ -69,6 +73,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", help="which (all when none is named)")
     parser.add_argument("--quick", action="store_true", help="small sizes, each under half a minute")
+    parser.add_argument("--json", action="store_true", help="the figures on standard output, instead of a table")
     args = parser.parse_args()
     paths = sorted(HERE.glob("bench_*.py"))
     known = {p.stem.removeprefix("bench_"): p for p in paths}
@@ -76,8 +81,8 @@ def main() -> int:
     if unknown:
         print(f"no benchmark {unknown[0]!r}; there are: {', '.join(known)}", file=sys.stderr)
         return 2
-    console = Console()
-    passed = [run_one(known[name], args.quick, console) for name in (args.names or known)]
+    console = Console(stderr=args.json)
+    passed = [run_one(known[name], args.quick, console, args.json) for name in (args.names or known)]
     return 0 if all(passed) else 1
 
 

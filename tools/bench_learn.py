@@ -19,9 +19,9 @@ from tomato_host.brain.world_model.data import HORIZON_H
 from tomato_host.brain.world_model.grown_features import FEATURES
 from tomato_host.learn.boundary import PolicyCall
 from tomato_host.learn.checkpoint import CheckpointStore
-from tomato_host.learn.default_policy import GerminateFirst
 from tomato_host.learn.keys import SigningKeys
 from tomato_host.learn.messages import encode_state
+from tomato_host.learn.policy.service import PolicyService
 from tomato_host.learn.residuals import ResidualTable
 from tomato_host.learn.settings import LearnSettings
 from tomato_host.learn.signing import MessageSigner, MessageVerifier
@@ -136,7 +136,7 @@ def epochs(nights: int, rows: int) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as folder:
         own = signer()
         verifier = MessageVerifier(KEYS, lambda: NOW_MS)
-        call = PolicyCall(GerminateFirst(own, MessageVerifier(KEYS, lambda: NOW_MS)), verifier)
+        call = PolicyCall(PolicyService(own, MessageVerifier(KEYS, lambda: NOW_MS)), verifier)
         trainer = Trainer(LearnSettings(learning_slots=8), own, call, CheckpointStore(Path(folder)))
         for number in range(8):
             trainer.register(f"vpd_kpa.{number}")

@@ -30,14 +30,20 @@ def run(quick: bool) -> dict[str, Any]:
     """All figures; times in the unit of their names."""
     return {
         "intents": intents(500 if quick else 5_000),
+        "intents_synced_each_turn": intents(300 if quick else 2_000, sync=True),
         "delta": deltas(200 if quick else 2_000),
         "timers": asyncio.run(timers(200 if quick else 1_000)),
         "environment": environment(50 if quick else 500),
+        "tent_environment": tent_environment(10 if quick else 100),
+        "delivery": delivery(100 if quick else 1_000),
     }
 
 
-def intents(count: int) -> dict[str, Any]:
-    """Committed and chained intents of ten agents on a file, each answered after its append; views are updated, too."""
+def intents(count: int, sync: bool = False) -> dict[str, Any]:
+    """Committed and chained intents of ten agents on a file, each answered after its append; views are updated, too.
+
+    `sync`: what a turn has written is on the disk before the next turn begins (one fsync a turn).
+    """
     with tempfile.TemporaryDirectory() as place:
         log = ChainedLog("bench", Path(place) / "log.jsonl")
         host = Orchestrator("bench", TalkWorld(), log, time.time)
@@ -62,6 +68,8 @@ def intents(count: int) -> dict[str, Any]:
             )
             if number % 30 == 29:
                 host.run_turn()
+                if sync:
+                    log.sync()
                 for i in range(AGENTS):
                     host.observer(f"a{i}").queue.pop_due()
         while host.run_turn():
@@ -137,6 +145,44 @@ def environment(steps: int) -> dict[str, Any]:
     while garden.agents:
         garden.step({name: random.randrange(len(KINDS)) for name in garden.agents})
     return {"agent_steps_per_cpu_s": steps * 4 / (time.process_time() - began_s)}
+
+
+def tent_environment(steps: int) -> dict[str, Any]:
+    """Steps of 15 minutes of the tent's own environment: board, physics, estimator, admission, guardrails, executor."""
+    try:
+        import numpy as np
+        from tomato_host.twin.gym_env import TomatoTent
+    except Exception as error:
+        return {"skipped": str(error)}
+    care = np.array([1.0, 1.0, 0.4, 0.0, 0.0, 0.1, 0.0], np.float32)
+    tent = TomatoTent(days=steps / 96.0 + 1.0)
+    tent.reset(seed=1)
+    began_s = time.process_time()
+    for _ in range(steps):
+        tent.step(care)
+    spent_s = time.process_time() - began_s
+    return {"steps_per_cpu_s": steps / spent_s, "ms_per_step": spent_s / steps * 1e3}
+
+
+def delivery(events: int) -> dict[str, Any]:
+    """From an event to the last of ten agents that reads it, in the host: 50 events a second are the design's load."""
+    host = Orchestrator("bench", TalkWorld(), ChainedLog("bench"), time.time)
+    handles = [
+        host.register_agent(
+            AgentV1(schema_version="agent_v1", ts=NEVER, name=f"a{i}", tent="t", origin="api", policy="p"), LISTENER
+        )
+        for i in range(AGENTS)
+    ]
+    took_ms = []
+    for number in range(events):
+        began_s = time.perf_counter()
+        host.broadcast_event(
+            {"schema_version": "effect_draft_v1", "source": "a0", "kind": "say", "payload": {"text": f"{number}"}}
+        )
+        for handle in handles:
+            assert handle.pop_observations()
+        took_ms.append((time.perf_counter() - began_s) * 1e3)
+    return {"p50_ms": statistics.median(took_ms), "p99_ms": _p99(took_ms)}
 
 
 def _median_us(call: Callable[[], object], count: int) -> float:

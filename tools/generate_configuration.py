@@ -188,7 +188,7 @@ def _order(row: Relation) -> str:
         if name.startswith(STAGE):
             sides.append("stage: `" + re.sub(r"\.[01]$", "", name.removeprefix(STAGE)) + "`")
         else:
-            table, key = name.split(".")
+            table, _, key = name.rpartition(".")
             sides.append(f"`[{table}] {key}`")
     low = sides[0] if row.factor == 1.0 else f"{sides[0]} x {row.factor:.4g}"
     return f"| {low} | {'below' if row.order == '<' else 'at most'} | {sides[1]} | {row.why} |\n"

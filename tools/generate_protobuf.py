@@ -1,4 +1,4 @@
-"""Write the Python bindings of shared_schemas/learn/*.proto; with --check, fail when the committed ones differ.
+"""Write the Python bindings of shared_schemas/{learn,world}/*.proto; with --check, fail when the committed ones differ.
 
 python tools/generate_protobuf.py          write
 python tools/generate_protobuf.py --check  exit 1 and name the sources whose bindings drifted
@@ -16,15 +16,19 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
-SOURCES = ROOT / "shared_schemas" / "learn"
+FOLDERS = ("learn", "world")
 sys.path[:0] = [str(ROOT)]
 
 
 def compiled(sources: list[Path], arguments: list[str]) -> None:
     """Run protoc on the sources. Raises SystemExit with its code when it refuses one."""
+    import grpc_tools
     from grpc_tools import protoc
 
-    code = protoc.main(["protoc", f"--proto_path={ROOT}", *arguments, *map(str, sources)])
+    known_types = Path(grpc_tools.__file__).parent / "_proto"
+    code = protoc.main(
+        ["protoc", f"--proto_path={ROOT}", f"--proto_path={known_types}", *arguments, *map(str, sources)]
+    )
     if code:
         raise SystemExit(code)
 
@@ -56,7 +60,7 @@ def committed(source: Path) -> bytes | None:
     from google.protobuf.descriptor_pb2 import FileDescriptorProto
 
     try:
-        module = importlib.import_module(f"shared_schemas.learn.{source.stem}_pb2")
+        module = importlib.import_module(f"shared_schemas.{source.parent.name}.{source.stem}_pb2")
     except ImportError:
         return None
     return FileDescriptorProto.FromString(module.DESCRIPTOR.serialized_pb).SerializeToString(deterministic=True)
@@ -66,20 +70,25 @@ def drifted(sources: list[Path]) -> list[str]:
     """Sources without a binding or with another one's, and bindings without a source."""
     fresh = descriptors(sources)
     wrong = [str(one.relative_to(ROOT)) for one in sources if fresh[str(one.relative_to(ROOT))] != committed(one)]
-    wanted = {f"{one.stem}_pb2" for one in sources}
-    return wrong + [str(p.relative_to(ROOT)) for p in sorted(SOURCES.glob("*_pb2.py*")) if p.stem not in wanted]
+    wanted = {one.with_name(f"{one.stem}_pb2") for one in sources}
+    return wrong + [str(p.relative_to(ROOT)) for p in bindings() if p.with_suffix("") not in wanted]
+
+
+def bindings() -> list[Path]:
+    """Every committed binding."""
+    return [path for folder in FOLDERS for path in sorted((ROOT / "shared_schemas" / folder).glob("*_pb2.py*"))]
 
 
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 when a binding differs")
-    sources = sorted(SOURCES.glob("*.proto"))
+    sources = [path for folder in FOLDERS for path in sorted((ROOT / "shared_schemas" / folder).glob("*.proto"))]
     if parser.parse_args(argv).check:
         wrong = drifted(sources)
         for name in wrong:
             print(f"differs from its binding: {name} (run `make schemas`)")
         return 1 if wrong else 0
-    for old in SOURCES.glob("*_pb2.py*"):
+    for old in bindings():
         old.unlink()
     compiled(sources, [f"--python_out={ROOT}", f"--pyi_out={ROOT}"])
     return 0

@@ -1,6 +1,6 @@
 """What grown experts are worth on the measured seasons, with and without weather; prints a table.
 
-python tools/growth_worth.py [agc3 agc2 tunnel] [--expert trees|network] [--seeds 0 1 2 3 4] [--placebo]
+python tools/growth_worth.py [agc3 agc2 tunnel] [--expert trees|network|static|ridge] [--seeds 0 1 2 3 4] [--placebo]
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "host")]
 from tomato_host.backtest.tables import BacktestCase, load_cases, without_weather  # noqa: E402
 from tomato_host.brain.world_model.grown_block import GrownBlock  # noqa: E402
 from tomato_host.learn.residuals import ResidualTable  # noqa: E402
-from tomato_host.learn.worth import Fit, GrowthWorth, growth_worth, tree_block  # noqa: E402
+from tomato_host.learn.worth import Fit, GrowthWorth, growth_worth, ridge_block, tree_block  # noqa: E402
 from tomato_host.sources.measured import data_folder  # noqa: E402
 
 HORIZONS = (1, 6, 12, 24, 36)
@@ -64,11 +64,11 @@ def placebo(fit: Fit) -> Fit:
 
 def fitter(expert: str, seed: int) -> Fit:
     """How blocks are fitted. Raises ImportError for networks without torch."""
-    if expert == "trees":
-        return tree_block
+    if expert in ("trees", "ridge"):
+        return tree_block if expert == "trees" else ridge_block
     from tomato_host.learn.network import network_fit
 
-    return network_fit(seed)
+    return network_fit(seed, static=expert == "static")
 
 
 def show(data: str, found: dict[tuple[str, str], list[GrowthWorth]]) -> None:
@@ -88,7 +88,7 @@ def show(data: str, found: dict[tuple[str, str], list[GrowthWorth]]) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", nargs="*", default=["agc3", "agc2", "tunnel"])
-    parser.add_argument("--expert", choices=("trees", "network"), default="trees")
+    parser.add_argument("--expert", choices=("trees", "network", "static", "ridge"), default="trees")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0], help="networks only; trees draw nothing")
     parser.add_argument("--placebo", action="store_true")
     args = parser.parse_args()
@@ -99,7 +99,7 @@ def main() -> int:
                 fit = fitter(args.expert, seed)
                 for row in growth_worth(case, HORIZONS, placebo(fit) if args.placebo else fit):
                     found.setdefault((weather, row.quantity.split(".")[0]), []).append(row)
-            show(data if args.expert == "trees" else f"{data} {seed}", found)
+            show(data if args.expert in ("trees", "ridge") else f"{data} {seed}", found)
     return 0
 
 

@@ -57,7 +57,7 @@ def main(argv: list[str] | None = None) -> int:
             return 2
     if check:
         return 0
-    return subprocess.run([*PIP, "install", "--quiet", TORCH, "-e", f"{ROOT}[learn]"]).returncode
+    return subprocess.run([*PIP, "install", "--quiet", TORCH, "-e", f"{ROOT}[learn,test-learn]"]).returncode
 
 
 if __name__ == "__main__":

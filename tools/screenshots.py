@@ -1,9 +1,9 @@
 """Take the dashboard's screenshots for the README: two simulated days, then a live run, in a headless Chromium.
 
 Needs Debian's `chromium` and `chromium-driver` and `pip install -e '.[test-web,camera]'`; writes
-`docs/images/dashboard-desktop.png` and `docs/images/dashboard-phone.png`. The past comes from the virtual board in
-lock step (the real firmware), so that yesterday's forecast, charts and doses are records of a real run; the page is
-served only in real time, so the same data directory then gets a live run until its first decision has been executed.
+`dashboard-desktop.png`, `dashboard-history.png` and `dashboard-phone.png` to `docs/images`. The past comes from the
+virtual board in lock step (the real firmware), so that yesterday's forecast, charts and doses are records of a real
+run; the same data directory then gets a live run in real time until its first decision has been executed.
 """
 
 from __future__ import annotations
@@ -37,11 +37,13 @@ class Screen(NamedTuple):
     height: int
     scale: float
     mobile: bool
+    page: str
 
 
 SCREENS = (
-    Screen("dashboard-desktop", 1180, 1560, 1.0, False),
-    Screen("dashboard-phone", 390, 844, 1.5, True),
+    Screen("dashboard-desktop", 1180, 800, 1.0, False, "overview"),
+    Screen("dashboard-history", 1180, 1000, 1.0, False, "history"),
+    Screen("dashboard-phone", 390, 844, 1.5, True, "overview"),
 )
 
 SITE_ZONE = "Europe/Vienna"  # the default of [site] timezone; the page shows the browser's time
@@ -149,7 +151,8 @@ def _shoot(browser: Any, url: str, screen: Screen, out: Path) -> int:
     browser.execute_cdp_cmd("Emulation.setTimezoneOverride", {"timezoneId": SITE_ZONE})
     light = {"features": [{"name": "prefers-color-scheme", "value": "light"}]}
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", light)
-    browser.get(url)
+    browser.get("about:blank")  # the same address with another hash would load nothing
+    browser.get(f"{url}/#{screen.page}")
     _wait("a page with all its values", lambda: bool(browser.execute_script(IS_COMPLETE)), 300.0)
     time.sleep(2.0)  # charts are drawn after their texts
     path = out / f"{screen.name}.png"

@@ -28,6 +28,7 @@ from tomato_host.board.session import BoardSession
 from tomato_host.brain.brain import Brain, BrainSettings
 from tomato_host.commands.inbox import Inbox
 from tomato_host.errors import TomatoError
+from tomato_host.features import read_features
 from tomato_host.log_file import log_to
 from tomato_host.loop.board_runtime import BoardRuntime, SerialLink
 from tomato_host.loop.clock import RealClock, wall_time_at
@@ -47,12 +48,14 @@ from tomato_host.recovery.recorded_agents import read_agents
 from tomato_host.recovery.stored_samples import stored_samples
 from tomato_host.service.feeds import bus_feed, dashboard_feed, mqtt_feed
 from tomato_host.service.notify.extension import build_notifier
+from tomato_host.service.world_gateway import WorldGateway
 from tomato_host.settings import Settings, load_settings
 from tomato_host.storage.budgeted_store import BudgetedStore
 from tomato_host.storage.dataset import Dataset
 from tomato_host.terminal.status_lines import LineDisplay
 from tomato_host.toml_file import shown
 from tomato_host.weather.service import build_service
+from tomato_host.world.telemetry import WorldTelemetry
 from tomato_host.world.worlds.tent import TentViews
 
 SIM = "sim"
@@ -182,9 +185,10 @@ def _build(options: RunOptions, settings: Settings, runtime: BoardRuntime, datas
         brain.admission.set_agent(agent)
     recorder = Recorder(store, status)
     store.record_event = recorder.record
+    views = TentViews(brain.settings.tent, brain.admission.pipeline)
     if runtime.real_time:
         # First of the listeners: what the others pass on, every agent's view contains already.
-        recorder.listeners.append(TentViews(brain.settings.tent, brain.admission.pipeline).add)
+        recorder.listeners.append(views.add)
     return Supervisor(
         loop_settings(settings),
         runtime,
@@ -194,8 +198,9 @@ def _build(options: RunOptions, settings: Settings, runtime: BoardRuntime, datas
         status,
         _display(options, settings, status, runtime),
         inbox,
-        _extensions(options, settings, runtime, brain, recorder, status, store),
+        _extensions(options, settings, runtime, brain, recorder, status, store, views),
         read_interrupted_actions(options.data_dir) if runtime.real_time else None,
+        WorldTelemetry(time.monotonic, read_features()),
     )
 
 
@@ -221,6 +226,7 @@ def _extensions(
     recorder: Recorder,
     status: Status,
     store: BudgetedStore,
+    views: TentViews,
 ) -> tuple[Extension, ...]:
     """All of them in real time only. A simulation has no network and no advisor: it must repeat to the byte."""
     if not runtime.real_time:
@@ -241,7 +247,9 @@ def _extensions(
         advisor = Advisor(settings.advisor, options.data_dir)
         extensions.append(AdvisorExtension(advisor, recorder, ZoneInfo(site.timezone), every, brain))
     if settings.service.enabled:
-        extensions.append(dashboard_feed(settings.service, settings.bus, status, recorder, options.data_dir))
+        dashboard = dashboard_feed(settings.service, settings.bus, status, recorder, options.data_dir)
+        gateway = WorldGateway(dashboard, brain.admission, views, recorder, runtime.clock.now)
+        extensions += [dashboard, gateway]
     if settings.mqtt.enabled:
         extensions.append(mqtt_feed(settings.mqtt, status, recorder, options.data_dir))
     if settings.bus.enabled:

@@ -1,9 +1,14 @@
-"""The log: structlog, imported at the first line that is logged. A quiet process does without its 6 MB."""
+"""The log: structlog, imported at the first line that is logged. A quiet process does without its 6 MB.
+
+Every line passes `redaction.py`. Lines about intents have `global_seq`, `view_seq`, `agent_id`, `req_id`, `latency_ms`.
+"""
 
 from __future__ import annotations
 
 import contextlib
 from typing import Any
+
+from tomato_host.redaction import redact_event
 
 
 class Log:
@@ -14,6 +19,11 @@ class Log:
 
     def __init__(self, component: str) -> None:
         self._component = component
+
+    def info(self, event: str, **facts: Any) -> None:
+        """Something that happened as it should."""
+        with contextlib.suppress(OSError):
+            self._logger().info(event, **facts)
 
     def warning(self, event: str, **facts: Any) -> None:
         """Something that should be looked at, without haste."""
@@ -28,4 +38,7 @@ class Log:
     def _logger(self) -> Any:
         import structlog
 
+        if not structlog.is_configured():
+            *processors, renderer = structlog.get_config()["processors"]
+            structlog.configure(processors=[*processors, redact_event, renderer])
         return structlog.get_logger(self._component)

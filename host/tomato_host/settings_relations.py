@@ -51,6 +51,11 @@ RELATIONS: tuple[Relation, ...] = (
     Relation("safe_mode.air_cold_c", "<", "safe_mode.air_cold_back_c", _FLICKER),
     Relation("safe_mode.air_cold_back_c", "<", "safe_mode.air_hot_back_c", "no temperature would end both"),
     # Order inside one table.
+    Relation("learn.bus.normal_depth", "<", "learn.bus.conservative_depth", "refusing messages would never end"),
+    Relation("learn.bus.conservative_depth", "<=", "learn.bus.drop_depth", "messages would be lost before any waits"),
+    Relation("learn.policy.yellow", "<", "learn.policy.orange", "a level of risk would never be reached"),
+    Relation("learn.policy.orange", "<", "learn.policy.red", "a level of risk would never be reached"),
+    Relation("learn.policy.red", "<", "learn.policy.critical", "a level of risk would never be reached"),
     Relation("world_model.soil_dry_pct", "<", "world_model.soil_target_pct", "the target would count as dry"),
     Relation("world_model.soil_target_pct", "<", "world_model.soil_wet_pct", "the target would count as wet"),
     Relation("world_model.vpd_low_kpa", "<", "world_model.vpd_high_kpa", "every value would be a risk"),
@@ -115,6 +120,7 @@ FREE: dict[str, tuple[str, ...]] = {
     "a pace of its own: shorter only means more often": (
         "safe_mode.sampling_safe_s", "safe_mode.sampling_caution_s", "control.event_pause_s", "advisor.wake_every_s",
         "notify.deadman_every_s", "notify.rules.cool_down_s", "notify.rules.repeat_s", "bus.catch_up_h",
+        "learn.bus.claim_s",
         "notify.acknowledged_h",
     ),
     "a threshold of trust for one use; each part has its own": (
@@ -130,7 +136,10 @@ FREE: dict[str, tuple[str, ...]] = {
     ),
     "how much, how fast and from which chance the learning loop learns": (
         "learn.learning_slots", "learn.embargo_epochs", "learn.window_days", "learn.steps", "learn.learning_rate",
-        "learn.seed",
+        "learn.seed", "learn.offline.replay_reports", "learn.offline.replay_days", "learn.offline.least_reports",
+        "learn.offline.learning_rate", "learn.offline.epochs", "learn.offline.target_kl", "learn.offline.lora_rank",
+        "learn.policy.calm_windows", "learn.policy.conservative_factor", "learn.policy.metadata_influence",
+        "learn.policy.metadata_wait_ms", "learn.policy.boundary_ms", "learn.policy.memory_mb",
     ),
     "how much a state may move; each quantity has its own unit": (
         "advisor.stale.air_temp_c", "advisor.stale.rh_pct", "advisor.stale.vpd_kpa", "advisor.stale.soil_moisture_pct",
@@ -138,12 +147,14 @@ FREE: dict[str, tuple[str, ...]] = {
     ),
     "room on the disk, in memory or at the broker": (
         "storage.flush_every", "storage.photos_mb_total", "bus.stream_length", "bus.telemetry_room_kb", "logs.max_mb",
-        "logs.keep",
+        "logs.keep", "learn.observe.spool_mb",
     ),
     "how many in a time": (
         "guardrails.actions_per_hour", "service.reads_per_minute", "service.writes_per_minute", "notify.most_per_hour",
+        "service.agent_per_minute", "service.tent_per_minute",
+        "service.quarantine_after", "learn.bus.emergency_per_minute",
     ),
-    "a port or the number of a device": ("service.port", "mqtt.port", "advisor.cameras.index"),
+    "a port or the number of a device": ("service.port", "mqtt.port", "learn.observe.port", "advisor.cameras.index"),
 }  # fmt: skip
 """Numeric keys without a relation, by the reason why they need none."""
 
@@ -179,20 +190,22 @@ def _notification_contradictions(settings: Any) -> Iterator[str]:
 
 
 def value_of(settings: BaseModel, name: str) -> float:
-    """The number behind `table.key`, or behind a value of the growth stage."""
+    """The number behind `table.key` (tables may be nested), or behind a value of the growth stage."""
     if name.startswith(STAGE):
         field, _, end = name.removeprefix(STAGE).partition(".")
         value = getattr(STAGES[settings.control.stage], field)  # type: ignore[attr-defined]
         return float(value[int(end)] if end else value)
-    table, key = name.split(".")
-    return float(getattr(getattr(settings, table), key))
+    found: Any = settings
+    for part in name.split("."):
+        found = getattr(found, part)
+    return float(found)
 
 
 def _side(settings: BaseModel, name: str, value: float, given: frozenset[str]) -> str:
     if name.startswith(STAGE):
         what = re.sub(r"\.[01]$", "", name.removeprefix(STAGE))
         return f"[control] stage = {settings.control.stage!r} ({what} {_number(value)})"  # type: ignore[attr-defined]
-    table, key = name.split(".")
+    table, _, key = name.rpartition(".")
     return f"[{table}] {key} = {_number(value)}{'' if name in given else ' (default)'}"
 
 

@@ -58,7 +58,7 @@ def test_the_worker_inherits_no_secret_and_no_line(running: int) -> None:
 
 
 @ONLY_LINUX
-def test_the_workers_loopback_door_opens_for_nobody(running: int) -> None:
+def test_the_workers_loopback_port_opens_for_nobody(running: int) -> None:
     """The library cannot be had without a listener; it is on loopback and refuses whoever has not the random key."""
     sockets = {os.readlink(f) for f in Path(f"/proc/{running}/fd").iterdir() if f.is_symlink()}
     listening = [

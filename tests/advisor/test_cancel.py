@@ -89,6 +89,7 @@ def _cancel_and_time(advisor: Advisor, pids: list[int]) -> float:
 
 
 @ONLY_LINUX
+@pytest.mark.tight
 @pytest.mark.parametrize("phase", PHASES)
 def test_cancelled_within_100_ms(phase: str, tmp_path: Path) -> None:
     """Ten trials a phase; `make soak` does fifty of each."""

@@ -63,6 +63,7 @@ def test_check_and_bench_ask_text_and_photo(config: Path) -> None:
     assert all(t["total_s"] > 0 and t["prompt_per_s"] for t in timed["timings"])
 
 
+@pytest.mark.tight
 def test_eval_writes_a_report_over_labelled_photos(config: Path, tmp_path: Path) -> None:
     labels = [("green.jpg", plant(1), "green"), ("yellow.jpg", plant(2, leaf=YELLOW), "yellowing"), ("b.jpg", black(), "unknown")]  # fmt: skip # noqa: E501
     with open(tmp_path / "labels.jsonl", "w") as file:

@@ -173,6 +173,7 @@ def test_what_is_sent_is_checked_against_the_table() -> None:
         ("STOP", {"cmd_id": 0, "output": 1}, "cmd_id = 0, allowed 1 to 1073741823"),
         ("STOP", {"cmd_id": 1.0, "output": 1}, "cmd_id = 1.0"),
         ("HELLO", {"schema_hash": b"1"}, "allowed 8 to 8"),
+        ("STOP", {"cmd_id": 1, "output": [1]}, r"output = \[1\], allowed 0 to 31"),
     ):
         with pytest.raises(ValueError, match=why):
             protocol.send(name, **fields)

@@ -112,7 +112,7 @@ def test_the_rules_plan_is_published_when_somebody_else_decides() -> None:
     assert own is not None and own.baseline is None
 
 
-def test_the_same_observations_give_the_same_mind() -> None:
+def test_the_same_observations_give_the_same_brain() -> None:
     def run() -> list[str]:
         source, brain = SyntheticSource(start=START, seed=4, zone=SITE_ZONE), Brain()
         said = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -122,3 +123,19 @@ def test_the_home_assistant_bridge_shows_its_node_too(broker: RealMosquitto, tmp
         assert fleet(broker, 10**9)["tent"].air_temp_c == 22.0
     finally:
         feed.stop()
+
+
+def test_a_batch_logs_nothing(broker: RealMosquitto, caplog: pytest.LogCaptureFixture) -> None:
+    """The client library warns when many messages wait for their acknowledgement; a batch is that many by design."""
+    from tomato_host.service.bus.message import message_of
+    from tomato_host.service.bus.mqtt_transport import MqttTransport
+    from tomato_host.service.bus.transport import BATCH_LINES
+
+    async def publish_one_batch() -> None:
+        transport = MqttTransport(parse_address(broker.url), None, "north")
+        await transport.connect()
+        await transport.publish([message_of("north", alarm(n).model_dump(mode="json")) for n in range(BATCH_LINES)])
+        await transport.close()
+
+    asyncio.run(publish_one_batch())
+    assert caplog.text == ""

@@ -77,7 +77,9 @@ class ReplyList:
     def __init__(self) -> None:
         self.replies: list[Reply] = []
 
-    def pop_requests(self) -> list[Request]:
+    is_flooded = False
+
+    def pop_requests(self, enough: object = None) -> list[Request]:
         return []
 
     def reply(self, reply: Reply) -> None:

@@ -8,7 +8,18 @@ import threading
 from pathlib import Path
 
 import pytest
-from tomato_host.commands.inbox import MAX_BATCH, MAX_BYTES, Inbox, Reply, later, new_request, submit, wait_reply
+from tomato_host.commands.inbox import (
+    MAX_BATCH,
+    MAX_BYTES,
+    MAX_WAITING,
+    Inbox,
+    Reply,
+    Request,
+    later,
+    new_request,
+    submit,
+    wait_reply,
+)
 from tomato_host.errors import TomatoError
 
 from tests.control.states import NOON
@@ -19,8 +30,8 @@ def test_a_request_arrives_once_and_its_answer_returns(tmp_path: Path) -> None:
     inbox = Inbox(tmp_path)
     request = new_request("action", "dry leaf", action=proposal("WATER", "h-1", origin="person", ml=50.0))
     submit(tmp_path, request)
-    assert inbox.pop_requests() == [request]
-    assert inbox.pop_requests() == []
+    assert list(inbox.pop_requests()) == [request]
+    assert list(inbox.pop_requests()) == []
     inbox.reply(Reply(id=request.id, ok=True, text="50 ml accepted", action=request.action))
     reply = wait_reply(tmp_path, request, 1.0)
     assert reply.ok and reply.action == request.action
@@ -32,32 +43,32 @@ def test_requests_come_in_the_order_they_were_made(tmp_path: Path) -> None:
     made = [new_request("mode", "", mode="PAUSED", until=later(60.0)) for _ in range(5)]
     for request in reversed(made):
         submit(tmp_path, request)
-    assert inbox.pop_requests() == made
+    assert list(inbox.pop_requests()) == made
 
 
 def test_a_flood_waits(tmp_path: Path) -> None:
     inbox = Inbox(tmp_path)
     for _ in range(MAX_BATCH + 3):
         submit(tmp_path, new_request("acknowledge", ""))
-    assert len(inbox.pop_requests()) == MAX_BATCH
-    assert len(inbox.pop_requests()) == 3
+    assert len(list(inbox.pop_requests())) == MAX_BATCH
+    assert len(list(inbox.pop_requests())) == 3
 
 
 @pytest.mark.parametrize("raw", [b"", b"{", b"[]", b'{"id": "x"}', b"\xff\xfe", b"x" * (MAX_BYTES + 1)])
 def test_a_bad_file_is_answered_and_removed(tmp_path: Path, raw: bytes) -> None:
     inbox = Inbox(tmp_path)
     (tmp_path / "inbox" / "20260601T100000_bad.json").write_bytes(raw)
-    assert inbox.pop_requests() == []
+    assert list(inbox.pop_requests()) == []
     answer = json.loads((tmp_path / "inbox" / "replies" / "bad.json").read_text())
     assert answer["ok"] is False and answer["text"]
-    assert inbox.pop_requests() == []
+    assert list(inbox.pop_requests()) == []
 
 
 def test_half_written_files_are_left_alone(tmp_path: Path) -> None:
     inbox = Inbox(tmp_path)
     (tmp_path / "inbox" / ".20260601_x.json.123").write_text("{")
     (tmp_path / "inbox" / ".hidden.json").write_text("{")
-    assert inbox.pop_requests() == []
+    assert list(inbox.pop_requests()) == []
     assert (tmp_path / "inbox" / ".hidden.json").exists()
 
 
@@ -67,7 +78,7 @@ def test_silence_takes_the_request_back(tmp_path: Path) -> None:
     submit(tmp_path, request)
     with pytest.raises(TomatoError, match="E-INBOX-SILENT"):
         wait_reply(tmp_path, request, 0.1)
-    assert inbox.pop_requests() == []
+    assert list(inbox.pop_requests()) == []
 
 
 def test_no_host_has_ever_run_here(tmp_path: Path) -> None:
@@ -107,6 +118,37 @@ def test_many_writers_lose_nothing(tmp_path: Path) -> None:
         seen |= {request.id for request in inbox.pop_requests()}
     for writer in writers:
         writer.join()
-    while batch := inbox.pop_requests():
+    while batch := list(inbox.pop_requests()):
         seen |= {request.id for request in batch}
     assert seen == {request.id for request in made}
+
+
+def test_a_flood_of_programmes_keeps_no_person_waiting(tmp_path: Path) -> None:
+    """Requests of people are read first, and a round ends when its time is over; nothing is lost."""
+    inbox = Inbox(tmp_path)
+    programme = proposal("STOP_ALL", "a", origin="api")
+    for _ in range(30):
+        submit(tmp_path, new_request("action", "flood", action=programme))
+    mine = new_request("mode", "mine", mode="PAUSED")
+    submit(tmp_path, mine)
+    read: list[Request] = []
+    for request in inbox.pop_requests(lambda: len(read) >= 5):
+        read.append(request)
+    assert read[0] == mine and len(read) == 5 and inbox.is_flooded
+    rest = list(inbox.pop_requests())
+    assert inbox.is_flooded and len(rest) == MAX_BATCH
+    assert len(list(inbox.pop_requests())) == 31 - 5 - MAX_BATCH and not inbox.is_flooded
+
+
+def test_a_full_inbox_refuses_a_programme_and_no_person(tmp_path: Path) -> None:
+    inbox = Inbox(tmp_path)
+    programme = new_request("action", "flood", action=proposal("STOP_ALL", "a", origin="api"))
+    for number in range(MAX_WAITING):
+        submit(tmp_path, programme.model_copy(update={"id": f"r{number}"}))
+    with pytest.raises(TomatoError, match="E-INBOX-FULL"):
+        submit(tmp_path, programme)
+    mine = new_request("mode", "mine", mode="PAUSED")
+    submit(tmp_path, mine)
+    assert next(iter(inbox.pop_requests())) == mine
+    assert len(list(inbox.pop_requests())) == MAX_BATCH
+    submit(tmp_path, programme)

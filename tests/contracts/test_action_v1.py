@@ -36,7 +36,7 @@ def test_action_types_are_valid_enum() -> None:
             parsed("action_v1", type=bad)
 
 
-def test_every_deed_has_an_output_that_exists() -> None:
+def test_every_action_has_an_output_that_exists() -> None:
     assert set(OUTPUT_OF) == set(ActionType) - {ActionType.STOP_ALL, ActionType.NO_ACTION}
     assert set(OUTPUT_OF.values()) == set(OUTPUT_BY_NAME)
 

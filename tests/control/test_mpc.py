@@ -155,7 +155,7 @@ def test_the_aim_keeps_inside_the_band_however_narrow() -> None:
     assert aim.vpd_low[12] > 0.4 and aim.vpd_high[12] < 0.9
 
 
-def test_what_the_door_thinks_of_a_plan() -> None:
+def test_what_the_guardrails_allow_of_a_plan() -> None:
     guardrails, memory = Guardrails(), ControllerMemory()
     for hours in range(0, 26, 2):
         seen = state(NOON + timedelta(hours=hours), probes=((30.0, 0.9), (31.0, 0.9)))

@@ -43,6 +43,7 @@ def test_seconds_of_light_ahead() -> None:
     before = datetime(2026, 6, 1, 5, 0, tzinfo=VIENNA)
     assert light_seconds(before, 7200.0, VIENNA, 6.0, 16.0) == (3600.0, 3600.0)
     assert light_seconds(before, 1800.0, VIENNA, 6.0, 16.0) == (1800.0, 0.0)
+    assert light_seconds(before, 7200.0, VIENNA, 6.0, 0.0) == (7200.0, 0.0), "light of no length never starts"
     end = datetime(2026, 6, 1, 21, 30, tzinfo=VIENNA)
     assert light_seconds(end, 7200.0, VIENNA, 6.0, 16.0) == (0.0, 1800.0)
     over = datetime(2026, 6, 1, 22, 0, tzinfo=VIENNA)

@@ -162,7 +162,7 @@ def test_safe_mode_keeps_air_moving_and_risky_things_off() -> None:
     assert seconds(blind, "SET_EXHAUST_FAN") == pytest.approx(720.0)
 
 
-def test_everything_the_rules_ask_for_on_a_good_day_passes_the_door() -> None:
+def test_everything_the_rules_ask_for_on_a_good_day_passes_the_guardrails() -> None:
     guardrails, memory = Guardrails(), ControllerMemory()
     for hours in range(0, 24, 2):
         now = NOON + timedelta(hours=hours)

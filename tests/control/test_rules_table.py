@@ -340,6 +340,8 @@ def test_a_reading_without_trust_is_no_reading() -> None:
 def test_the_air_is_the_mean_of_the_last_half_hour_where_known() -> None:
     seen = inputs(recent={"air_temp_c": 21.0, "rh_pct": 50.0, "vpd_kpa": 0.8})
     assert (seen.air_temp_c, seen.rh_pct, seen.vpd_kpa) == (21.0, 50.0, 0.8)
+    assert seen.vpd_text == "VPD 0.80 kPa (mean of 30 min)"
+    assert inputs().vpd_text == "VPD 1.00 kPa", "the newest value is no mean"
 
 
 def test_the_driest_probe_and_the_doubted() -> None:
@@ -445,6 +447,21 @@ def test_targets_hold_to_both_ends_of_their_time_and_not_beyond() -> None:
 
 def build(*requests: OutputRequest, ts: datetime = NOON, **context: Any) -> Any:
     return build_decision(DecisionContext(now=ts, state=state(ts), **context), "rules", list(requests))
+
+
+@pytest.mark.parametrize(
+    ("output", "amount", "causes", "text"),
+    [
+        ("heater_mat", 0.0, ("leak",), "safe mode keeps it off: leak"),
+        ("exhaust_fan", 0.0, ("leak",), "warm enough"),
+        ("heater_mat", 0.0, (), "warm enough"),
+    ],
+)
+def test_what_safe_mode_keeps_off_is_off_for_its_causes(
+    output: str, amount: float, causes: tuple[str, ...], text: str
+) -> None:
+    made = build(OutputRequest(output, amount, "warm enough"), switched_off=("heater_mat",), safe_causes=causes)
+    assert made.plan.not_done == (f"{output}: {text}",)
 
 
 def params(*requests: OutputRequest, **context: Any) -> list[Mapping[str, Any]]:

@@ -145,7 +145,7 @@ def at(
 GONE = ((None, 0.0), (None, 0.0))
 
 
-def test_without_a_probe_plants_are_kept_alive_by_their_habit_and_never_flooded() -> None:
+def test_without_a_probe_plants_are_kept_alive_by_their_usual_water_and_never_flooded() -> None:
     """No probe answers any more: through the day they get 70 % of what they used to drink, and nothing at night."""
     given = 0.0
     for hour in (6.5, 8.5, 10.5, 12.5, 14.5, 16.5, 18.5, 20.5):
@@ -170,7 +170,7 @@ def test_probes_that_nobody_trusts_do_not_withhold_water() -> None:
     assert at(12.5, ((40.0, 0.9), (44.0, 0.3)), 1_500.0).amount == 0.0
 
 
-def test_the_habit_is_learned_while_every_probe_is_trusted() -> None:
+def test_the_usual_water_is_learned_while_every_probe_is_trusted() -> None:
     def after(days: float, confidence: float) -> float:
         memory, ts = ControllerMemory(decided_at=NOON), NOON
         for _ in range(round(days * 12)):
@@ -184,7 +184,7 @@ def test_the_habit_is_learned_while_every_probe_is_trusted() -> None:
     assert after(8.0, 0.3) == 0.0
 
 
-def test_a_restart_does_not_forget_the_habit() -> None:
+def test_a_restart_does_not_forget_the_usual_water() -> None:
     """The next process has the doses on record: half of what the last two days brought is a day's habit again."""
 
     def dose(hours_ago: float, ml: float) -> ActionV1:

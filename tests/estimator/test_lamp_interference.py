@@ -35,11 +35,11 @@ def test_shift_of_the_lamp_is_taken_off_and_told_as_what_it_is(share: float) -> 
 
 
 def test_what_comes_after_the_switch_has_settled_is_no_shift_of_the_lamp() -> None:
-    """Three points of water in the second hour of light are water: the offset was found once and stays."""
+    """Three points of water half an hour into the light are water: the offset was found once and stays."""
     drive = Drive()
     drive.run(20.0, _night, DARK)
-    drive.run(60.0, _hears(0.25), BRIGHT)
-    drive.run(300.0, lambda readings, _: readings.update(P1=readings["P1"] * 1.25 + 3.0), BRIGHT)
+    drive.run(30.0, _hears(0.25), BRIGHT)
+    drive.run(60.0, lambda readings, _: readings.update(P1=readings["P1"] * 1.25 + 3.0), BRIGHT)
     assert drive.estimate.state.soil.probes[0].moisture_pct == pytest.approx(37.0, abs=0.5)
 
 

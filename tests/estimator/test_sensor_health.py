@@ -150,7 +150,7 @@ def test_saturated_air_is_not_a_stuck_hygrometer() -> None:
         ({"humidifier": "ON"}, {"rh_pct": 9.0}),
     ],
 )
-def test_deed_of_the_house_explains_a_fast_change(outputs: dict[str, str], readings: dict[str, float]) -> None:
+def test_an_own_action_explains_a_fast_change(outputs: dict[str, str], readings: dict[str, float]) -> None:
     drive = Drive()
     drive.run(5.0)
     busy = devices(outputs=Outputs.model_validate({**LIT.model_dump(), **outputs}))

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tomato_host.brain.execution.executor import RENEW_BEFORE_MS, Executor, plan_segments
+from tomato_host.brain.execution.executor import RENEW_BEFORE_MS, Executor
+from tomato_host.brain.execution.output_job import plan_segments
 
 from shared_schemas.devices import OUTPUT_BY_NAME
 from shared_schemas.records import ActionType, ActionV1
@@ -132,7 +133,9 @@ def test_a_long_light_is_renewed_before_each_pulse_ends(executor: Executor, line
     assert done.outcome.delivered_s == pytest.approx(3600.0, abs=2.5)
 
 
-def test_the_books_of_a_renewed_light_balance(executor: Executor, line: RecordedLine, guardrails: GenerousDoor) -> None:
+def test_the_ledger_of_a_renewed_light_balances(
+    executor: Executor, line: RecordedLine, guardrails: GenerousDoor
+) -> None:
     executor.start(action(ActionType.SET_LIGHT, state="ON", seconds=7200.0), (), 0, START)
     run_hold(executor, line, 7_220_000)
     assert guardrails.drawn == pytest.approx(0.0, abs=1e-6)

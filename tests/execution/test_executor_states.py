@@ -8,17 +8,14 @@ from typing import Any
 
 import pytest
 from tomato_host.brain.execution.executor import (
-    DUTY_SLOT_MS,
-    EXPIRED,
     MAX_REFUSALS,
     NEVER_MS,
     RENEW_BEFORE_MS,
     RETRY_MS,
     RETRY_SOON_MS,
     Executor,
-    Segment,
-    plan_segments,
 )
+from tomato_host.brain.execution.output_job import DUTY_SLOT_MS, EXPIRED, Segment, plan_segments
 
 from shared_schemas.devices import OUTPUT_BY_NAME
 from shared_schemas.records import ActionType, ActionV1

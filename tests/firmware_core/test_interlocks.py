@@ -375,9 +375,10 @@ def test_slow_flow_is_flow():
 
 
 def drip(rig, pulses):
-    """Let water through the meter while the pump rests."""
-    rig.core.inputs.flow_count += pulses
-    rig.step()
+    """Let water through the meter while the pump rests, a pulse a tick."""
+    for _ in range(pulses):
+        rig.core.inputs.flow_count += 1
+        rig.step()
 
 
 def test_water_without_a_pump_is_a_stuck_valve():
@@ -387,6 +388,28 @@ def test_water_without_a_pump_is_a_stuck_valve():
     drip(rig, 1)
     assert rig.fault(c.FAULT_STUCK_VALVE)
     assert rig.core.faults.cause[c.FAULT_STUCK_VALVE] == 10
+
+
+def test_a_burst_on_the_meter_s_wire_is_no_water():
+    """A relay that switches: no hose delivers 400 ml in 50 ms. A person would have had to come for it."""
+    rig = in_state("ready")
+    for _ in range(9):
+        rig.core.inputs.flow_count += 200
+        rig.step()
+        rig.run(60_000, 1_000)
+        assert not rig.fault(c.FAULT_STUCK_VALVE)
+
+
+def test_water_of_any_pump_without_a_pump_is_found_within_two_seconds():
+    for ml_per_s in (20, 40, 80):
+        rig = in_state("ready")
+        pulses = 0
+        for tick in range(1, 41):
+            flown = 450 * ml_per_s * tick * 50 // 1_000_000
+            rig.core.inputs.flow_count += flown - pulses
+            pulses = flown
+            rig.step()
+        assert rig.fault(c.FAULT_STUCK_VALVE), ml_per_s
 
 
 def test_the_hose_may_run_empty_after_a_dose():
@@ -423,7 +446,9 @@ def test_a_board_without_a_flow_meter_does_not_judge_flow():
         rig.flow_per_s = 0
         rig.pulse(c.OUT_WATER_PUMP, 200)
         rig.run(9_000)
-        drip(rig, 10_000)
+        rig.core.inputs.flow_count += 10_000
+        rig.step()
+        drip(rig, 100)
         assert rig.core.faults.latched & (1 << c.FAULT_NO_FLOW | 1 << c.FAULT_STUCK_VALVE) == 0
     watch = interlocks.FlowWatch(in_state("ready").core.inputs, 0)
     assert watch.step(1, 450, 100_000) == -1

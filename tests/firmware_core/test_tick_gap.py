@@ -25,10 +25,9 @@ print(worst)
 """
 
 
-@pytest.mark.parametrize(("idle_ms", "longest_ms"), [(10_000, 50), (20, 46)])
-def test_a_turn_that_works_long_sleeps_the_less(idle_ms: int, longest_ms: int) -> None:
-    """Was 50 ms of sleep after 44 ms of work. The least of some runs: a busy machine only ever adds to it."""
-    worst = []
+def longest_gap_ms(idle_ms: int, good_enough_ms: int = 0) -> int:
+    """The longest gap between two turns on the VM, the least of five runs: a busy machine only ever adds to it."""
+    least = 10_000
     for _ in range(5):
         read_end, write_end = os.pipe()  # a line on which nothing arrives
         try:
@@ -40,7 +39,13 @@ def test_a_turn_that_works_long_sleeps_the_less(idle_ms: int, longest_ms: int) -
         finally:
             os.close(read_end)
             os.close(write_end)
-        worst.append(int(told.stdout))
-        if worst[-1] <= longest_ms:
+        least = min(least, int(told.stdout))
+        if least <= good_enough_ms:
             break
-    assert min(worst) <= longest_ms, worst
+    return least
+
+
+@pytest.mark.parametrize(("idle_ms", "longest_ms"), [(10_000, 50), (20, 46)])
+def test_a_turn_that_works_long_sleeps_the_less(idle_ms: int, longest_ms: int) -> None:
+    """Was 50 ms of sleep after 44 ms of work."""
+    assert longest_gap_ms(idle_ms, longest_ms) <= longest_ms

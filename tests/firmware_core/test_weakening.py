@@ -58,6 +58,26 @@ def test_what_weakens_the_board_wants_its_button_and_shows():
         assert rig.events(c.EV_CONFIG) == [(key, value)]
 
 
+def test_settings_that_are_weak_only_together_want_the_button_as_well():
+    """Ten doses of 10 ml are 100 ml a day unless the pause leaves one of them; 6 h of 30 h are under 5 h of a day."""
+    for first, second, weak in (
+        (((c.CFG_SURVIVAL_DOSES_PER_DAY, 10), (c.CFG_SURVIVAL_DOSE_ML, 10)), (c.CFG_SURVIVAL_PAUSE_S, 8_641),
+         c.WEAK_SURVIVAL_WATER),
+        (((c.CFG_SURVIVAL_LIGHT_ON_S, 21_600),), (c.CFG_SURVIVAL_LIGHT_OFF_S, 64_860), c.WEAK_SURVIVAL_LIGHT),
+        (((c.CFG_SURVIVAL_LIGHT_OFF_S, 86_400),), (c.CFG_SURVIVAL_LIGHT_ON_S, 28_740), c.WEAK_SURVIVAL_LIGHT),
+    ):  # fmt: skip
+        rig = in_state("leased")
+        for key, value in first:
+            assert put(rig, key, value) == c.R_NONE
+        key, value = second
+        good = value + 60 if key == c.CFG_SURVIVAL_LIGHT_ON_S else value - 60
+        assert put(rig, key, good) == c.R_NONE, "at the bound it is enough"
+        assert put(rig, key, value) == c.R_NEEDS_BUTTON
+        rig.press(c.BUTTON_LONG_MS)
+        assert put(rig, key, value) == c.R_NONE
+        assert rig.core.health(rig.t)[c.F_WEAKENED] == 1 << weak
+
+
 def test_the_way_back_wants_no_button():
     rig = in_state("leased")
     rig.press(c.BUTTON_LONG_MS)

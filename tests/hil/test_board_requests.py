@@ -152,7 +152,7 @@ def test_the_commands_find_the_running_host(running: tuple[RunningHost, Tent]) -
     until(lambda: host.dashboard_events("person_calibrate_answered"), "the record on the dashboard")
 
 
-def test_the_api_has_the_same_door_for_admins_only(running: tuple[RunningHost, Tent]) -> None:
+def test_the_api_offers_the_same_to_admins_only(running: tuple[RunningHost, Tent]) -> None:
     host, _ = running
     points: dict[str, Any] = {
         "probe": 2,

@@ -33,6 +33,8 @@ QUICK = 24
 """How many of them a quick run takes, evenly spread."""
 BYTES = (b"\x03", b"\x04", b"\x05")
 MOST_STARTS = 6
+PATIENCE_S = 20.0
+"""An answer ends the wait. A machine with other work takes many times the 0.2 s that a boot costs it."""
 
 pytestmark = [pytest.mark.skipif(not has_vm(), reason="no MicroPython VM here"), pytest.mark.timeout(200)]
 
@@ -66,7 +68,7 @@ class Board:
         os.set_blocking(self._side, False)
         environment = {
             "MICROPYPATH": f"{HERE}:{VM_DIR}:{self.firmware}:.frozen",
-            "TOMATO_TETHER_FD": str(theirs),
+            "TOMATO_CHANNEL_FD": str(theirs),
             "TOMATO_RETAINED": str(self.flash.parent / "retained"),
             "PATH": os.environ["PATH"],
         }
@@ -207,7 +209,7 @@ def bombarded(home: Path, byte: bytes, moments: Iterator[float]) -> dict[float, 
             while time.monotonic() - begun < moment_s:
                 time.sleep(0.0002)
             board.send(byte)
-            if not board.hello() or board.outputs_on():
+            if not board.hello(PATIENCE_S) or board.outputs_on():
                 silent[moment_s] = board.reports
         finally:
             board.close()
@@ -215,8 +217,8 @@ def bombarded(home: Path, byte: bytes, moments: Iterator[float]) -> dict[float, 
 
 
 @pytest.mark.parametrize("byte", BYTES, ids=lambda b: f"0x{b.hex()}")
-@pytest.mark.parametrize("steps", [QUICK, pytest.param(STEPS, marks=pytest.mark.soak)])
+@pytest.mark.parametrize("steps", [QUICK, pytest.param(STEPS, marks=[pytest.mark.soak, pytest.mark.timeout(1_800)])])
 def test_one_byte_at_each_moment_of_the_boot_ends_in_a_running_board(tmp_path: Path, byte: bytes, steps: int) -> None:
     whole_s = boot_s(tmp_path)
-    silent = list(bombarded(tmp_path, byte, (whole_s * 1.05 * n / steps for n in range(steps))))
-    assert silent == []
+    silent = bombarded(tmp_path, byte, (whole_s * 1.05 * n / steps for n in range(steps)))
+    assert silent == {}, "what each board had reported"

@@ -561,3 +561,23 @@ def test_humidity_can_be_asked_for_and_what_is_missing_is_named(
         main(["backtest", str(tmp_path / "o"), "--no-lightgbm", "--quantity", "co2_ppm"])
     error = capsys.readouterr().err
     assert "E-BACKTEST-QUANTITY" in error and "it has soil.P1, air_temp_c, vpd_kpa, rh_pct" in error
+
+
+def test_what_is_measured_beside_the_air_explains_it(tmp_path: Path) -> None:
+    from tomato_host.backtest.tables import load_cases
+
+    path = table(
+        tmp_path / "a.csv",
+        "time,T,RH,co2,vent,screen,lux",
+        lambda k, t: plain_row(k, t) + f",{500 + k},{k % 100},{k % 7},{k * 10}",
+        count=300,
+    )
+    columns = 'air_temp_c = "T"\nrh_pct = "RH"\nco2_ppm = "co2"\nvent_pct = "vent"\n'
+    columns += 'screen_pct = "screen"\nlight_lux = "lux"\n'
+    (tmp_path / "a.toml").write_text(f'time_column = "time"\n[columns]\n{columns}')
+    case = load_cases(str(path), tmp_path / "a.toml", time_zone="UTC")[0]
+    beside = ("co2_ppm", "light_lux", "vent_pct", "screen_pct")
+    assert {q.name: q.companions for q in case.quantities} == {
+        "air_temp_c": ("vpd_kpa", *beside),
+        "vpd_kpa": ("air_temp_c", *beside),
+    }

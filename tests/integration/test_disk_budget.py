@@ -70,7 +70,7 @@ def test_the_stated_figure_is_true_and_far_within_the_budget(place: Path) -> Non
     assert len(whole["sensors_raw"]) == pytest.approx(HOURS * 360, abs=3)
 
 
-def test_a_board_that_tells_every_second_is_thinned_and_no_deed_is_lost(place: Path) -> None:
+def test_a_board_that_reports_every_second_is_thinned_and_no_action_is_lost(place: Path) -> None:
     fast = "[board]\ntelemetry_period_s = 1.0\n"
     whole = run(place / "fast", fast + "[storage]\nmb_per_day = 1000.0\n")
     budget_mb = 2.0

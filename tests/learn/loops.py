@@ -12,8 +12,8 @@ from tomato_host.brain.world_model.data import HORIZON_H
 from tomato_host.brain.world_model.grown_features import FEATURES
 from tomato_host.learn.boundary import Policy, PolicyCall
 from tomato_host.learn.checkpoint import CheckpointStore
-from tomato_host.learn.default_policy import GerminateFirst
 from tomato_host.learn.keys import SigningKeys
+from tomato_host.learn.policy.service import PolicyService
 from tomato_host.learn.residuals import ResidualTable
 from tomato_host.learn.settings import LearnSettings
 from tomato_host.learn.signing import MessageSigner, MessageVerifier
@@ -37,7 +37,7 @@ def table(seed: int = 0, rows: int = 1_500, slope: float = 0.6) -> ResidualTable
 
 def trainer(
     root: Path,
-    make_policy: Callable[[MessageSigner, MessageVerifier], Policy] = GerminateFirst,
+    make_policy: Callable[[MessageSigner, MessageVerifier], Policy] = PolicyService,
     settings: LearnSettings | None = None,
     wait_s: float = 2.0,
 ) -> Trainer:
@@ -45,6 +45,8 @@ def trainer(
     numbers = count(1)
     signer = MessageSigner(KEYS, now_ms, lambda: next(numbers))
     policy = make_policy(signer, MessageVerifier(KEYS, now_ms))
+    if isinstance(policy, PolicyService):
+        policy.selection.expert = (settings or LearnSettings()).expert
     call = PolicyCall(policy, MessageVerifier(KEYS, now_ms), wait_s)
     one = Trainer(settings or LearnSettings(), signer, call, CheckpointStore(root / "learn" / "checkpoints"), run_id=1)
     one.timer.now = time.process_time  # a busy test machine must not fail the gate of the boundary's budget

@@ -93,10 +93,11 @@ WITHOUT_TORCH = """
 import importlib, pkgutil, sys
 sys.modules["torch"] = None
 import tomato_host.learn
-for found in pkgutil.iter_modules(tomato_host.learn.__path__):
-    source = open(found.module_finder.path + "/" + found.name + ("/__init__" if found.ispkg else "") + ".py").read()
+for found in pkgutil.walk_packages(tomato_host.learn.__path__, "tomato_host.learn."):
+    name = found.name.rsplit(".", 1)[1]
+    source = open(found.module_finder.path + "/" + name + ("/__init__" if found.ispkg else "") + ".py").read()
     if "import torch" not in source:
-        importlib.import_module("tomato_host.learn." + found.name)
+        importlib.import_module(found.name)
 """
 
 

@@ -315,6 +315,12 @@ def test_a_full_disk_does_not_cost_the_message(tmp_path: Path) -> None:
     assert AcknowledgeLinks(tmp_path).issue("link", "x", NOW) is None
 
 
+def test_a_link_that_is_used_up_meanwhile_costs_no_other(tmp_path: Path) -> None:
+    issue(tmp_path)
+    (tmp_path / "acknowledge" / "gone.json").symlink_to(tmp_path / "renamed by the dashboard")
+    assert AcknowledgeLinks(tmp_path).issue("leak", "x", NOW) is not None
+
+
 def test_from_the_lost_board_to_the_acknowledged_message(tmp_path: Path) -> None:
     """Real host, real firmware, real dashboard process, real HTTP: the phone's link is what a person would press."""
     pytest.importorskip("apprise", reason="extra [notify] is not installed")

@@ -43,6 +43,13 @@ QUIET: dict[str, str] = {
     'tomato_feed_restarts_total{feed="mqtt"}': "0",
     "tomato_bus_up": "1",
     "tomato_mqtt_up": "1",
+    'tomato_intents_total{agent="api",code="accepted"}': "rise 3",
+    'tomato_intents_total{agent="api",code="QUOTA_EXCEEDED"}': "rise 1",
+    'tomato_intents_total{agent="api",code="UNAVAILABLE"}': "0",
+    'tomato_world_stage_seconds_bucket{stage="latency",le="0.01"}': "rise 3",
+    'tomato_world_stage_seconds_bucket{stage="latency",le="+Inf"}': "rise 3",
+    'tomato_world_stage_seconds_bucket{stage="lease",le="0.01"}': "rise 125",
+    'tomato_world_stage_seconds_bucket{stage="lease",le="+Inf"}': "rise 125",
 }
 
 CASES: dict[str, tuple[dict[str, str | None], dict[str, str]]] = {
@@ -83,6 +90,29 @@ CASES: dict[str, tuple[dict[str, str | None], dict[str, str]]] = {
     "TomatoEstimateStale": ({"tomato_estimate_age_seconds": "400"}, {}),
     "TomatoMqttDown": ({"tomato_mqtt_up": "0"}, {}),
     "TomatoBusDown": ({"tomato_bus_up": "0"}, {}),
+    "TomatoIntentsSlow": (
+        {
+            'tomato_world_stage_seconds_bucket{stage="latency",le="0.01"}': "rise 2",
+            'tomato_world_stage_seconds_bucket{stage="latency",le="0.25"}': "rise 3",
+        },
+        {"stage": "latency"},
+    ),
+    "TomatoLeaseLate": (
+        {
+            'tomato_world_stage_seconds_bucket{stage="lease",le="0.01"}': "rise 100",
+            'tomato_world_stage_seconds_bucket{stage="lease",le="0.1"}': "rise 125",
+        },
+        {"stage": "lease"},
+    ),
+    # Quiet until ten minutes ago, then a flood of refusals.
+    "TomatoIntentErrors": (
+        {'tomato_intents_total{agent="api",code="QUOTA_EXCEEDED"}': "spike 60"},
+        {"agent": "api"},
+    ),
+    "TomatoIntentsUnavailable": (
+        {'tomato_intents_total{agent="api",code="UNAVAILABLE"}': "rise 5"},
+        {"agent": "api", "code": "UNAVAILABLE"},
+    ),
     "TomatoProcessRestarts": ({'tomato_feed_restarts_total{feed="mqtt"}': "rise 1"}, {"feed": "mqtt"}),
 }
 
@@ -102,6 +132,8 @@ def values(text: str, steps: int, step_s: int) -> str:
     kind, _, amount = text.partition(" ")
     if kind == "age":
         return f"-{amount}+{step_s}x{steps}"
+    if kind == "spike":  # in the last ten minutes
+        return f"0x{steps - 3} {amount} {2 * int(amount)} {3 * int(amount)}"
     if kind == "rise":
         return f"0+{amount}x{steps}"
     return f"{text}x{steps}"

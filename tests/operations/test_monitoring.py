@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import subprocess
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 from tomato_host.service.live_state import LiveState
 from tomato_host.service.metrics import PlantCollector
+from tomato_host.world.telemetry import WorldTelemetry
 
 ROOT = Path(__file__).resolve().parents[2]
 DASHBOARD = json.loads((ROOT / "deploy" / "grafana" / "tomato.json").read_text(encoding="utf-8"))
@@ -24,42 +26,51 @@ BAND = {"mean": 20.0, "p10": 19.0, "p90": 21.0}
 WANTED = {"low": 1.0, "high": 2.0}
 
 
+STATUS: dict[str, Any] = {
+    "now": "2026-05-01T08:00:05+02:00",
+    "live": {
+        "ts": "2026-05-01T08:00:00+02:00",
+        "age_s": 5.0,
+        "vpd_kpa": 1.1,
+        "confidence": 0.9,
+        "water_ml_left_today": 810.0,
+    },
+    "link": "up",
+    "mode": "NORMAL",
+    "firmware": "1",
+    "tally": {"observations": 5, "episodes": 2, "actions": 2, "refused": 1, "anomalies": 1, "water_ml": 90.0},
+    "disk": {"free_bytes": 9, "stored_bytes": 8, "written_bytes": 7, "thinned": 6, "let_go": 5, "is_thinning": 1},
+    "feeds": {
+        "bus": {
+            "dropped": {"telemetry": 1},
+            "waiting_bytes": 2,
+            "restarts": 3,
+            "up": True,
+            "sent": 4,
+            "losses": 5,
+            "bus_dropped": {"telemetry": 6},
+            "bus_waiting_bytes": 7,
+        },
+        "mqtt": {
+            "dropped": {},
+            "waiting_bytes": 0,
+            "restarts": 0,
+            "up": True,
+            "sent": 9,
+            "losses": 0,
+            "refused": 1,
+        },
+    },
+}
+
+
 def full_present() -> LiveState:
     """A moment in which everything is known."""
     present = LiveState()
     present.connected = True
     present._status_at_s = present._monotonic()
     present.last_value_at = {"air_temp_c": 1_777_615_200.0}
-    present.status = {
-        "now": "2026-05-01T08:00:05+02:00",
-        "live": {"age_s": 5.0, "vpd_kpa": 1.1, "confidence": 0.9, "water_ml_left_today": 810.0},
-        "link": "up",
-        "mode": "NORMAL",
-        "firmware": "1",
-        "tally": {"observations": 5, "episodes": 2, "actions": 2, "refused": 1, "anomalies": 1, "water_ml": 90.0},
-        "disk": {"free_bytes": 9, "stored_bytes": 8, "written_bytes": 7, "thinned": 6, "let_go": 5, "is_thinning": 1},
-        "feeds": {
-            "bus": {
-                "dropped": {"telemetry": 1},
-                "waiting_bytes": 2,
-                "restarts": 3,
-                "up": True,
-                "sent": 4,
-                "losses": 5,
-                "bus_dropped": {"telemetry": 6},
-                "bus_waiting_bytes": 7,
-            },
-            "mqtt": {
-                "dropped": {},
-                "waiting_bytes": 0,
-                "restarts": 0,
-                "up": True,
-                "sent": 9,
-                "losses": 0,
-                "refused": 1,
-            },
-        },
-    }
+    present.status = deepcopy(STATUS)
     air = {
         "air_temp_c": 24.0,
         "rh_pct": 60.0,
@@ -82,6 +93,10 @@ def full_present() -> LiveState:
         "prediction_36h_v1": {"hours": [hour] * 36},
         "plan_v1": {"ts": "2026-05-01T07:58:00+02:00", "planning_ms": 900},
     }
+    telemetry = WorldTelemetry(lambda: 0.0)
+    telemetry.outcome("api", "1", "accepted", 1)
+    telemetry.deltas["patch"] += 1
+    present.status["world"] = telemetry.snapshot()
     present.open_anomalies = {"1": {"type": "SOIL_DRY", "subject": "P1", "severity": "MEDIUM"}}
     return present
 
@@ -121,8 +136,9 @@ def test_every_exported_metric_is_on_a_panel() -> None:
         for target in panel.get("targets", ())
         for name, _ in USE.findall(target["expr"])
     }
-    # Anomalies are shown while they are open; their count over all time says little.
-    assert set(exported()) - shown == {"tomato_anomalies_total"}
+    # Anomalies are shown while they are open; their count over all time says little. The estimate's moment is for
+    # programs that compare it with other displays; the panel shows its age.
+    assert set(exported()) - shown == {"tomato_anomalies_total", "tomato_estimate_timestamp_seconds"}
 
 
 def test_the_page_lists_all_metrics_and_no_other() -> None:
@@ -132,7 +148,7 @@ def test_the_page_lists_all_metrics_and_no_other() -> None:
 
 def test_the_dashboard_has_its_rows_and_no_two_panels_in_one_place() -> None:
     rows = [panel["title"] for panel in DASHBOARD["panels"] if panel["type"] == "row"]
-    assert rows == ["Safe?", "Climate vs band", "Soil and doses", "Forecast vs actual", "Light", "Host"]
+    assert rows == ["Safe?", "Climate vs band", "Soil and doses", "Forecast vs actual", "Light", "Host", "Agents"]
     taken: set[tuple[int, int]] = set()
     ids = [panel["id"] for panel in DASHBOARD["panels"]]
     assert len(ids) == len(set(ids))

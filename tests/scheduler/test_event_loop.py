@@ -128,6 +128,41 @@ def test_period_can_change_and_tasks_can_be_cancelled() -> None:
     assert seen == [0, 10_000, 20_000, 25_000, 30_000]
 
 
+def test_a_suspended_task_misses_its_moments_uncounted_and_goes_on_at_the_next_of_its_grid() -> None:
+    clock, sched = scheduler()
+    seen: list[int] = []
+    sched.every("watch", 1_000, lambda run: seen.append(run.now_ms))
+    sched.run(until_ms=1_500)
+    sched.suspend("watch")
+    sched.suspend("watch")
+    assert sched.next_due_ms() is None, "nothing wakes for it"
+    sched.run(until_ms=4_200)
+    sched.resume("watch")
+    sched.resume("watch")
+    sched.run(until_ms=6_500)
+    assert seen == [0, 1_000, 5_000, 6_000]
+    assert sched.counts()["watch"] == (4, 0)
+    sched.suspend("watch")
+    clock.wait_until_ms(8_000)
+    sched.resume("watch")
+    sched.run(until_ms=8_500)
+    assert seen[4:] == [8_000], "the moment of the resumption itself is one of the grid"
+
+
+def test_a_task_that_suspends_itself_does_not_run_again() -> None:
+    _, sched = scheduler()
+    seen: list[int] = []
+
+    def once(run: Run) -> None:
+        seen.append(run.now_ms)
+        sched.suspend("once")
+
+    sched.every("once", 100, once)
+    sched.every("other", 1_000, lambda run: None)
+    sched.run(until_ms=2_500)
+    assert seen == [0]
+
+
 def test_a_raising_task_keeps_the_cadence() -> None:
     _, sched = scheduler()
     seen: list[int] = []

@@ -146,7 +146,7 @@ def test_without_a_running_host_a_change_says_so(client: TestClient, tmp_path: P
 
 
 @pytest.mark.parametrize("ok", [True, False])
-def test_the_doors_word_comes_back(client: TestClient, tmp_path: Path, ok: bool) -> None:
+def test_the_verdict_of_the_guardrails_comes_back(client: TestClient, tmp_path: Path, ok: bool) -> None:
     inbox = Inbox(tmp_path)
     seen: list[Request] = []
 
@@ -190,6 +190,15 @@ def test_health_tells_whether_the_host_lives(client: TestClient, present: LiveSt
     assert client.get("/healthz").status_code == 200
     present.connected = False
     assert client.get("/healthz").status_code == 503
+
+
+def test_ready_says_whether_a_proposal_could_be_carried_out(client: TestClient, present: LiveState) -> None:
+    assert client.get("/readyz").status_code == 200
+    present.status["link"] = "down"
+    answer = client.get("/readyz")
+    assert (answer.status_code, answer.text) == (503, "the board does not answer")
+    present.connected = False
+    assert client.get("/readyz").text == "no host"
 
 
 def test_nothing_secret_leaves(client: TestClient, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.testclient import TestClient
 from tomato_host.service.history import COLUMNS, History
-from tomato_host.service.history_columns import thinned
+from tomato_host.service.history_columns import point_s, thinned
 from tomato_host.service.http_api import create_app
 from tomato_host.service.live_state import LiveState
 from tomato_host.service.settings import ServiceSettings
@@ -47,7 +47,7 @@ def season(tmp_path: Path) -> History:
 
 def test_a_spike_stays_visible_at_every_span(season: History) -> None:
     columns = season.columns("season")
-    assert len(columns["t"]) <= 1_500
+    assert 400 <= len(columns["t"]) <= 401, "a point for each quarter of a day"
     assert max(columns["high"]["vpd_kpa"]) == 4.2 and max(columns["vpd_kpa"]) < 4.2
     assert min(columns["low"]["vpd_kpa"]) == 1.0
 
@@ -111,11 +111,20 @@ def test_the_table_holds_every_state(season: History, tmp_path: Path) -> None:
     assert rows[1][1 + COLUMNS.index("vpd_kpa")] == "1"
 
 
-@given(st.lists(st.one_of(st.none(), st.floats(-50, 50)), min_size=1, max_size=300), st.integers(1, 40))
-def test_extremes_enclose_every_value(values: list[float | None], most: int) -> None:
-    thin = thinned([float(n) for n in range(len(values))], [(value,) for value in values], 1, most)
-    assert len(thin.t) <= most or len(thin.t) == len(values)
+@given(
+    st.lists(st.one_of(st.none(), st.floats(-50, 50)), min_size=1, max_size=300),
+    st.sampled_from([0.0, 1.0, 7.0, 100.0]),
+)
+def test_extremes_enclose_every_value(values: list[float | None], step_s: float) -> None:
+    thin = thinned([float(n) for n in range(len(values))], [(value,) for value in values], 1, step_s)
+    assert len(thin.t) == (-(-len(values) // int(step_s)) if step_s else len(values))
+    assert thin.t == sorted(thin.t)
     known = [value for value in values if value is not None]
     low = [v for column in (thin.low or thin.mean) for v in column if v is not None]
     high = [v for column in (thin.high or thin.mean) for v in column if v is not None]
     assert (min(low), max(high)) == (min(known), max(known)) if known else not low and not high
+
+
+def test_no_span_draws_more_points_than_a_screen_has() -> None:
+    for span_s in (6 * 3_600.0, 86_400.0, 2 * 86_400.0, 7 * 86_400.0, 30 * 86_400.0, 200 * 86_400.0):
+        assert span_s / (point_s(span_s) or 60.0) <= 800

@@ -145,6 +145,24 @@ def test_other_policies_sync_at_once_or_not_at_all(tmp_path: Path, disk: Disk, f
     assert disk.synced == []
 
 
+@pytest.mark.parametrize("fsync", ["never", "interval"])
+def test_the_last_heads_vouch_only_for_what_is_in_the_files(
+    tmp_path: Path, disk: Disk, fsync: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Gathered lines are handed over first: a kill in between must not look like a tail that was cut off."""
+    dataset, _ = disk.dataset(tmp_path, fsync=fsync, flush_every=100)
+    dataset.append(event(0))
+    real, stored = dataset._write_heads, list[int]()
+
+    def write_heads(**options: Any) -> None:
+        stored.append(next((tmp_path / "private").glob("events_*.jsonl")).read_bytes().count(b"\n"))
+        real(**options)
+
+    monkeypatch.setattr(dataset, "_write_heads", write_heads)
+    dataset.close()
+    assert stored == [1]
+
+
 def test_the_heads_are_renewed_every_five_minutes_after_the_data(tmp_path: Path, disk: Disk) -> None:
     dataset, _ = disk.dataset(tmp_path)
     dataset.append(event(0))

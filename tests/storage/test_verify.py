@@ -10,7 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tomato_host.storage import Dataset
 from tomato_host.storage.chain import Head, follows, genesis, next_line, parse_line
-from tomato_host.storage.verify import verify
+from tomato_host.storage.retention import DELETABLE, DeletedReadings
+from tomato_host.storage.verify import NotedHeads, verify
 
 from tests.storage.samples import action, event, state
 
@@ -150,3 +151,36 @@ def test_follows_explains_itself() -> None:
     assert "does not match its hash" in follows(link, genesis("actions"))
     later = parse_line(next_line(head, 3, b"{}")[0])
     assert "count n=3 follows 4" in follows(later, head)
+
+
+def test_the_chain_must_run_through_heads_that_were_noted_elsewhere(root: Path) -> None:
+    lines = next((root / "private").glob("events_*.jsonl")).read_bytes().splitlines(keepends=True)
+    fifth = parse_line(lines[4])
+    noted = Head(fifth.n, 5, fifth.hash)
+    assert verify(root, noted={"events": noted}).ok
+    for head, what in (
+        (Head(fifth.n, 6, fifth.hash), "record 6 is not the one that was noted elsewhere"),
+        (Head(fifth.n, COUNT + 1, fifth.hash), f"record {COUNT + 1}, noted elsewhere, is not there"),
+    ):
+        found = verify(root, noted={"events": head}).problems
+        assert [(problem.file, problem.line, problem.what) for problem in found] == [("events", 0, what)]
+
+
+@pytest.mark.parametrize(
+    ("stream", "seq", "digest", "in_order"),
+    [
+        (DELETABLE, 6, "other", True),
+        (DELETABLE, 7, "last", True),
+        (DELETABLE, 7, "other", False),
+        (DELETABLE, 8, "last", False),
+        ("events", 6, "last", False),
+        ("events", 7, "last", False),
+    ],
+)
+def test_what_the_disk_budget_deleted_on_record_is_not_asked_for(
+    stream: str, seq: int, digest: str, in_order: bool
+) -> None:
+    """The first seven readings are gone. Of them only the last is still known, by its hash."""
+    heads = NotedHeads({stream: Head(99, seq, digest)})
+    assert (heads.problems(DeletedReadings(90, 7, "last", ())) == []) is in_order
+    assert len(NotedHeads({stream: Head(99, seq, digest)}).problems(None)) == 1, "where nothing was deleted it is"

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
+from random import Random
 
 import pytest
+from tomato_host.twin.line_and_power import SerialLinkFaults
 from tomato_host.twin.lockstep import LockStep
 from tomato_host.twin.memory_line import LINE_HOLDS, MemoryLine, MemoryPort
+from tomato_host.twin.serial_link import SimulatedLine
 
 from tests.twin.conftest import PROBE_FIRMWARE
 
@@ -56,3 +60,12 @@ def test_nobody_reading_loses_bytes_and_blocks_nothing() -> None:
     assert line.put_to_host(b"e") == 0
     assert port.read()[-3:] == b"xab"
     assert line.put_to_host(b"f") == 1
+
+
+def test_a_line_that_is_taken_away_twice_is_gone_once() -> None:
+    """A board that cannot start takes its port away; who had asked for it closes it again."""
+    line = SimulatedLine(SerialLinkFaults(), Random(1))
+    line.close()
+    before = os.listdir("/proc/self/fd")
+    line.close()
+    assert os.listdir("/proc/self/fd") == before

@@ -35,7 +35,7 @@ class Kept:
 
 def _night(brain: Brain, days: int) -> None:
     """One night as the brain lives through it, on a made-up log."""
-    brain.forecast_state.nursery.learn(tent_log(8).until(days * 24))
+    brain.forecast_state.model_pair.learn(tent_log(8).until(days * 24))
     brain.forecast_state.nights += 1
 
 
@@ -80,7 +80,7 @@ def test_a_refusal_and_a_regression_are_written_down(tmp_path: Path) -> None:
     )
     for days, verdict in enumerate(verdicts, start=1):
         _night(brain, days)
-        brain.forecast_state.nursery.last = verdict
+        brain.forecast_state.model_pair.last = verdict
         keeper.tick(NOW + timedelta(days=days))
     keeper.stop()
     assert kept.events() == ["model_promoted", "model_promoted", "model_refused", "model_rolled_back"]

@@ -92,7 +92,7 @@ def test_coefficients_stay_within_their_bounds_and_find_the_truth_inside() -> No
 
 
 def test_the_loser_is_silent_and_equals_share() -> None:
-    blend = SkillBlend(3, 1, np.ones(3))
+    blend = SkillBlend(1, np.ones(3))
     rng = np.random.default_rng(4)
     for _ in range(5):
         truth = rng.normal(size=(24, 1))
@@ -128,6 +128,22 @@ def test_intervals_cover_what_they_promise_whatever_the_noise(spread: str) -> No
             hits.append((noise >= low) & (noise <= high))
         interval.update(mean, low, high, noise, hour)
     assert 0.77 <= np.mean(hits) <= 0.83
+
+
+def test_a_log_of_three_weeks_gets_to_its_coverage() -> None:
+    """Residuals are three times what they were when the intervals began: a wrong first guess must not last."""
+    hour = np.broadcast_to(np.arange(24)[:, None], (24, 1))
+    column = np.zeros((24, 1), dtype=np.int64)
+    hits = []
+    for seed in range(40):
+        rng, interval = np.random.default_rng(seed), ConformalInterval(1, first_guess=0.1)
+        for day in range(23):
+            noise = rng.standard_t(3, size=(24, 1)) * (1.0 + 2.0 * (day > 8))
+            low, high = interval.around(np.zeros((24, 1)), hour, column)
+            if day > 8:
+                hits.append((noise >= low) & (noise <= high))
+            interval.update(np.zeros((24, 1)), low, high, noise, hour)
+    assert 0.77 <= np.mean(hits) <= 0.83, np.mean(hits)
 
 
 def _drivers(plans: np.ndarray, wind: float = 3.0) -> RolloutInputs:

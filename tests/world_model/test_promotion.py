@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from datetime import UTC, datetime
 from pathlib import Path
@@ -32,6 +33,47 @@ def taught(log: HourlyLog) -> WorldModel:
     for end in range(24, 10 * 24 + 1, 24):
         model.learn(log.until(end), ahead_of(log, end))
     return model
+
+
+def test_a_model_stored_before_weather_had_a_record_of_its_own_restores(taught: WorldModel) -> None:
+    arrays = {name: value for name, value in to_arrays(taught).items() if ".blend_without." not in name}
+    copy = WorldModel()
+    restore(copy, arrays)
+    for name, one in copy.forecasters.items():
+        assert np.array_equal(one.blend_without.error_sum, taught.forecasters[name].blend.error_sum)
+
+
+def _hash_of_0_1(model: WorldModel) -> str:
+    """The hash as 0.1 computed it: one record of errors, weights by error ** -12 for every quantity."""
+    digest = hashlib.sha256(repr(model.dynamics.coefficients()).encode())
+    for one in model.forecasters.values():
+        for ridge in (*one.ridges, *one.core_ridges):
+            digest.update(ridge.beta.tobytes())
+        error = np.where(one.blend.scored >= 20.0, one.blend.error_sum / np.maximum(one.blend.scored, 1e-9), np.inf)
+        best = error.min(axis=0)
+        known = np.isfinite(best)
+        ratio = np.where(known, (error + 1e-9) / (np.where(known, best, 1.0) + 1e-9), np.inf)
+        skill = np.where(known, ratio**-12.0, one.blend.prior[:, None])
+        digest.update((skill / skill.sum(axis=0)).tobytes())
+    return digest.hexdigest()[:16]
+
+
+def test_a_model_stored_by_0_1_keeps_its_hash_and_is_not_called_damaged(taught: WorldModel) -> None:
+    copy = WorldModel()
+    restore(copy, {name: value for name, value in to_arrays(taught).items() if ".blend_without." not in name})
+    assert any(one.quantity.kind == "soil" and one.blend.scored.any() for one in copy.forecasters.values())
+    assert copy.fingerprint() == _hash_of_0_1(taught)
+
+
+def test_other_skills_without_weather_are_another_hash(taught: WorldModel) -> None:
+    copy = clone(taught)
+    before = copy.fingerprint()
+    for one in copy.forecasters.values():
+        one.blend_without.error_sum = (
+            one.blend_without.error_sum * np.linspace(1.0, 2.0, len(one.blend_without.prior))[:, None]
+        )
+    copy.clear_caches()
+    assert copy.fingerprint() != before
 
 
 def test_a_model_restored_from_its_arrays_says_the_same(taught: WorldModel, log: HourlyLog) -> None:
@@ -81,7 +123,7 @@ def test_a_copy_shares_until_it_learns_and_then_changes_nobody_else(taught: Worl
 
 
 @pytest.mark.parametrize(("spoil", "word"), [("nan", "finite"), ("dries", "monotone")])
-def test_a_candidate_that_breaks_a_promise_never_speaks(
+def test_a_candidate_that_breaks_a_constraint_is_never_active(
     taught: WorldModel, log: HourlyLog, spoil: str, word: str
 ) -> None:
     bad = spoilable(taught)
@@ -94,30 +136,30 @@ def test_a_candidate_that_breaks_a_promise_never_speaks(
     assert not compare(taught, bad, log.until(11 * 24)).promoted
 
 
-def test_the_nursery_promotes_by_night_and_keeps_speaking(log: HourlyLog) -> None:
-    nursery = ModelPair(WorldModel())
+def test_the_model_pair_promotes_by_night_and_keeps_predicting(log: HourlyLog) -> None:
+    model_pair = ModelPair(WorldModel())
     verdicts = []
     for end in range(24, 11 * 24 + 1, 24):
-        verdicts.append(nursery.learn(log.until(end), ahead_of(log, end)))
-        nursery.predict(datetime(2026, 6, 1, tzinfo=UTC), log.until(end), ahead_of(log, end))
+        verdicts.append(model_pair.learn(log.until(end), ahead_of(log, end)))
+        model_pair.predict(datetime(2026, 6, 1, tzinfo=UTC), log.until(end), ahead_of(log, end))
     assert [v.why for v in verdicts[:7]] == [f"day {d} of the first 7 learned" for d in range(1, 8)]
     assert all(v.ratio is not None for v in verdicts[7:])
-    assert nursery.active.days_learned <= nursery.candidate.days_learned == 11
+    assert model_pair.active.days_learned <= model_pair.candidate.days_learned == 11
 
 
 def test_the_model_before_speaks_again_when_the_new_one_disappoints(taught: WorldModel, log: HourlyLog) -> None:
-    nursery = ModelPair(clone(taught))
+    model_pair = ModelPair(clone(taught))
     spoilt = spoilable(taught)
     for one in spoilt.forecasters.values():
         for ridge in one.ridges:
             ridge.beta *= -3.0
         one.blend.error_sum[:] = 1.0
         one.blend.scored[:] = 100.0
-    nursery.before, nursery.active = clone(taught), spoilt
-    verdict = nursery.learn(log.until(11 * 24), ahead_of(log, 11 * 24))
+    model_pair.before, model_pair.active = clone(taught), spoilt
+    verdict = model_pair.learn(log.until(11 * 24), ahead_of(log, 11 * 24))
     assert verdict.rolled_back and not verdict.promoted
     assert verdict.why.startswith("rolled back")
-    assert nursery.active.fingerprint() == taught.fingerprint() and nursery.before is None
+    assert model_pair.active.fingerprint() == taught.fingerprint() and model_pair.before is None
 
 
 def test_versions_are_verified_activated_and_rolled_back(taught: WorldModel, log: HourlyLog, tmp_path: Path) -> None:

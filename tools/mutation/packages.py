@@ -75,7 +75,10 @@ PACKAGES = (
         "safe_mode",
         f"{HOST}/brain/safe_mode",
         ("causes", "machine", "settings", "signals"),
-        ("tests/control/test_safe_mode.py", "tests/control/test_safe_mode_table.py"),
+        (
+            *("tests/control/test_safe_mode.py", "tests/control/test_safe_mode_table.py"),
+            "tests/brain/test_clock_steps.py",
+        ),
         "tests/control/survivors_safe_mode.md",
     ),
     GatedPackage(
@@ -85,6 +88,7 @@ PACKAGES = (
         (
             *("tests/control/test_rules.py", "tests/control/test_photoperiod.py", "tests/control/test_watering.py"),
             *("tests/control/test_rules_table.py", "tests/control/test_decision_triggers.py"),
+            "tests/control/test_reasons.py",
         ),
         "tests/control/survivors.md",
     ),
@@ -107,7 +111,7 @@ PACKAGES = (
     GatedPackage(
         "execution",
         f"{HOST}/brain/execution",
-        ("executor",),
+        ("executor", "output_job"),
         ("tests/execution",),
         "tests/execution/survivors.md",
     ),
@@ -128,6 +132,7 @@ PACKAGES = (
         f"{HOST}/storage",
         ("appender", "buffering", "chain", "dataset", "layout", "reader", "recovery", "stream", "verify"),
         (
+            *("tests/storage/test_anchors.py", "tests/storage/test_budget.py"),
             *("tests/storage/test_crash.py", "tests/storage/test_dataset_manager.py"),
             *("tests/storage/test_durability.py", "tests/storage/test_error_handling.py"),
             *("tests/storage/test_jsonl_writer.py", "tests/storage/test_lines_and_files.py"),

@@ -20,6 +20,7 @@ _HEAD = 8
 PROBES = ((c.CFG_SOIL_P1_DRY_RAW, c.CFG_SOIL_P1_WET_RAW), (c.CFG_SOIL_P2_DRY_RAW, c.CFG_SOIL_P2_WET_RAW))
 
 PCT_SCALE = c.SENSORS[c.S_SOIL_P1_PCT][1]
+_DAY_MIN = 24 * 60
 
 
 class Configuration:
@@ -132,10 +133,14 @@ class Configuration:
             mask |= 1 << c.WEAK_FLOW_WATCH
         if not v[c.CFG_SURVIVAL_ENABLED]:
             mask |= 1 << c.WEAK_SURVIVAL
-        if v[c.CFG_SURVIVAL_LIGHT_ON_S] < c.SURVIVAL_LIGHT_LEAST_S:
+        # In minutes: seconds times a day would leave 31 bits. A long night leaves as little light of 24 h as few hours.
+        cycle_min = (v[c.CFG_SURVIVAL_LIGHT_ON_S] + v[c.CFG_SURVIVAL_LIGHT_OFF_S]) // 60
+        if v[c.CFG_SURVIVAL_LIGHT_ON_S] // 60 * _DAY_MIN < c.SURVIVAL_LIGHT_LEAST_S // 60 * max(_DAY_MIN, cycle_min):
             mask |= 1 << c.WEAK_SURVIVAL_LIGHT
+        # A long pause leaves as few doses as a small number of them.
+        doses = min(v[c.CFG_SURVIVAL_DOSES_PER_DAY], _DAY_MIN * 60 // v[c.CFG_SURVIVAL_PAUSE_S])
         if (
-            v[c.CFG_SURVIVAL_DOSE_ML] * v[c.CFG_SURVIVAL_DOSES_PER_DAY] < c.SURVIVAL_WATER_LEAST_ML
+            v[c.CFG_SURVIVAL_DOSE_ML] * doses < c.SURVIVAL_WATER_LEAST_ML
             or v[c.CFG_SURVIVAL_SOIL_LOW_PCT] < c.SURVIVAL_SOIL_LEAST_PCT * PCT_SCALE
         ):
             mask |= 1 << c.WEAK_SURVIVAL_WATER

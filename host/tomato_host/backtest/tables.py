@@ -33,7 +33,8 @@ _TARGETS: tuple[tuple[str, Kind], ...] = (
 _COMPANIONS = ("air_temp_c", "soil_temp_c", "co2_ppm", "light_lux", "transpiration", "vent_pct", "screen_pct")
 _PLANNED = {"water_ml": PUMP.column, "light_on": LAMP.column, "fan_on": VENT.column}
 """Columns of a grower's table that say what was done, and the plan columns they are."""
-_EXPLAINS_VPD = ("air_temp_c",)
+_BESIDE_AIR = ("co2_ppm", "light_lux", "vent_pct", "screen_pct", "transpiration")
+"""What else a greenhouse measures and may explain its air."""
 
 
 @dataclass(frozen=True)
@@ -268,8 +269,9 @@ def _quantities(values: dict[str, Array]) -> tuple[Quantity, ...]:
             found.append(Quantity(name, "soil", (*own, *shared)))
     for name, kind in _TARGETS:
         if name in values and not (name == "rh_pct" and "air_temp_c" in values):
-            beside = _EXPLAINS_VPD if name == "vpd_kpa" and "air_temp_c" in values else ()
-            found.append(Quantity(name, kind, beside))
+            other = {"air_temp_c": "vpd_kpa", "vpd_kpa": "air_temp_c"}.get(name)
+            beside = (other, *_BESIDE_AIR) if other else ()
+            found.append(Quantity(name, kind, tuple(column for column in beside if column in values)))
     return tuple(found)
 
 

@@ -165,6 +165,14 @@ class BoardSession:
         except PortLost:
             return True
 
+    def fileno(self) -> int:
+        """The line's descriptor, to wait on together with others; -1 while there is none."""
+        fileno = getattr(self._port, "fileno", None)
+        try:
+            return -1 if fileno is None else int(fileno())
+        except PortLost:
+            return -1
+
     def renew_lease(self, now_ms: int) -> None:
         """Acquire or renew the lease (the right to command, 5 s)."""
         self._now_ms = now_ms

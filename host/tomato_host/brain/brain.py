@@ -48,7 +48,7 @@ from tomato_host.brain.guardrails.limits import MILLI, OUTPUT_NAMES
 from tomato_host.brain.guardrails.profiles import DOSES, OWN_ORIGINS
 from tomato_host.brain.guardrails.settings import GuardSettings
 from tomato_host.brain.safe_mode import SafeModeSettings, SafeModeState, SafeModeStep, Signals, step
-from tomato_host.brain.settings import BudgetSettings, SiteSettings
+from tomato_host.brain.settings import DEFAULT_TENT, BudgetSettings, SiteSettings
 from tomato_host.brain.world_model.settings import WorldModelSettings
 from tomato_host.brain.world_model.weather_adapter import AdaptedTargets, AdapterContext, adapt
 
@@ -93,7 +93,7 @@ class BrainSettings:
     guardrails: GuardSettings = field(default_factory=GuardSettings)
     safe_mode: SafeModeSettings = field(default_factory=SafeModeSettings)
     world_model: WorldModelSettings = field(default_factory=WorldModelSettings)
-    tent: str = "main"
+    tent: str = DEFAULT_TENT
     """Name of the tent: its agents and their ids are its own."""
 
 
@@ -344,6 +344,26 @@ class Brain:
         """The same admission and guardrails for a proposal of anybody else; its id gets one answer however often."""
         verdict = self.admission.admit(proposal, self._guard_context(runtime))
         self._foreign.add(verdict)
+        return verdict
+
+    def submit(self, proposal: ActionV1, runtime: RuntimeContext) -> Verdict | None:
+        """As `judge`, but a proposal that admission lets pass waits for `run_turn`; None then."""
+        return self._with_hold(self.admission.submit(proposal, self._guard_context(runtime)))
+
+    def run_turn(self, runtime: RuntimeContext, spent_s: Callable[[], float]) -> list[Verdict]:
+        """One turn of admission over what waits; `spent_s` says how long it has taken so far."""
+        verdicts = self.admission.turn(self._guard_context(runtime), spent_s)
+        for verdict in verdicts:
+            self._with_hold(verdict)
+        return verdicts
+
+    def preview(self, proposal: ActionV1, runtime: RuntimeContext) -> Verdict:
+        """The verdict that a proposal would get now; nothing is counted, stored or reserved."""
+        return self.admission.preview(proposal, self._guard_context(runtime))
+
+    def _with_hold(self, verdict: Verdict | None) -> Verdict | None:
+        if verdict is not None:
+            self._foreign.add(verdict)
         return verdict
 
     # -- inside ------------------------------------------------------------------------------------------------

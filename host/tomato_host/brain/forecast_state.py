@@ -22,7 +22,7 @@ class ForecastState:
     """The world model with its diary. Deterministic: everything comes in through the `note_*` calls."""
 
     def __init__(self, settings: WorldModelSettings, zone: ZoneInfo, probes: tuple[str, ...]) -> None:
-        self.nursery = ModelPair(WorldModel(ModelShape(quantities=tent_quantities(probes)), settings))
+        self.model_pair = ModelPair(WorldModel(ModelShape(quantities=tent_quantities(probes)), settings))
         self.nights = 0
         """Nights learned since the start."""
         self.history = HourlyHistory(settings)
@@ -32,7 +32,7 @@ class ForecastState:
     @property
     def model(self) -> WorldModel:
         """The model that speaks."""
-        return self.nursery.active
+        return self.model_pair.active
 
     def add_state(self, state: StateV1) -> None:
         """A state was estimated."""
@@ -74,14 +74,14 @@ class ForecastState:
         """Learn the last 24 hours."""
         log = self.history.log(now)
         if log.hours > 1:
-            self.nursery.learn(log)
+            self.model_pair.learn(log)
             self.nights += 1
 
     def adopt(self, model: WorldModel) -> bool:
         """Let a stored model speak, if it forecasts the same quantities from the same plan; says whether it does."""
         if model.shape != self.model.shape:
             return False
-        self.nursery = ModelPair(model)
+        self.model_pair = ModelPair(model)
         return True
 
     def predict(self, now: datetime, weather: Forecast36hV1 | None, plan: PlanV1 | None) -> Prediction36hV1 | None:
@@ -91,4 +91,4 @@ class ForecastState:
             return None
         age_min = max(0.0, (now - weather.fetched_ts) / timedelta(minutes=1)) if weather is not None else None
         local = now.astimezone(self._zone)
-        return self.nursery.predict(local, log, known_ahead(weather, plan.steps if plan else (), now), age_min)
+        return self.model_pair.predict(local, log, known_ahead(weather, plan.steps if plan else (), now), age_min)

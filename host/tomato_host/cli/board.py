@@ -75,6 +75,17 @@ def info(port: Port = None, as_json: Json = False) -> None:
     )
 
 
+def _kind_of_files(compiled: bool, source: bool, mpy: int) -> str:
+    """What is uploaded; `source` was asked for, `mpy` is the version of bytecode that the board runs."""
+    if compiled:
+        return f"bytecode v{mpy}"
+    return (
+        "sources"
+        if source
+        else f"sources: no mpy-cross for bytecode v{mpy} is installed here, so the board starts slowly"
+    )
+
+
 @app.command()
 def flash(
     port: Port = None,
@@ -100,16 +111,7 @@ def flash(
             say(f"{url}: {runtime.machine}, MicroPython {'.'.join(str(n) for n in runtime.version)}")
             if not source:
                 firmware = flashing.compiled(firmware, runtime.mpy)
-            kind = (
-                f"bytecode v{runtime.mpy}"
-                if firmware.compiled
-                else "sources"
-                if source
-                else (
-                    f"sources: no mpy-cross for bytecode v{runtime.mpy} is installed here, so the board starts slowly"
-                )
-            )
-            say(f"{len(firmware.package)} files, {kind}")
+            say(f"{len(firmware.package)} files, {_kind_of_files(firmware.compiled, source, runtime.mpy)}")
             done = flashing.install(console, firmware, say)
             console.reset()
     except ConsoleLost as lost:

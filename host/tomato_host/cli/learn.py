@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from tomato_host.cli import learn_catalogue, learn_operations, learn_policy, learn_reports
+from tomato_host.cli.learn_options import AsJson, Config, Data, show
 
 if TYPE_CHECKING:
     from tomato_host.learn.nightly import LearningLoop, NightResult
     from tomato_host.learn.state_file import LearnState
 
 app = typer.Typer(help="The learning loop: run it, look at it, take it back.", no_args_is_help=True)
+for _part in (learn_catalogue, learn_reports, learn_policy, learn_operations):
+    _part.register(app)
 
-Data = Annotated[Path, typer.Option("--data", help="The data folder of the brain.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Plain figures for scripts.")]
-Config = Annotated[Path | None, typer.Option("--config", help="Settings file; section [learn].")]
 _DEFAULT = Path("data")
 
 
@@ -23,12 +25,6 @@ def _state(data: Path) -> LearnState:
     from tomato_host.learn.state_file import LearnState, read_state
 
     return read_state(data) or LearnState()
-
-
-def _show(facts: dict[str, Any], lines: list[str], as_json: bool) -> None:
-    import json
-
-    typer.echo(json.dumps(facts) if as_json else "\n".join(lines))
 
 
 @app.command()
@@ -40,7 +36,7 @@ def status(data: Data = _DEFAULT, as_json: AsJson = False) -> None:
     policy = f"policy {state.policy_version}" if state.policy_version else "the heuristic decides"
     lines = [f"Epoch {state.epoch}, {mode} mode, {policy}, {len(state.slots)} slots."]
     lines += [f"  {name:24} {value:.4g}" for name, value in state.figures.items()]
-    _show(facts, lines if state.epoch else [f"The learning loop has not run in {data} yet."], as_json)
+    show(facts, lines if state.epoch else [f"The learning loop has not run in {data} yet."], as_json)
 
 
 @app.command()
@@ -55,7 +51,7 @@ def slots(data: Data = _DEFAULT, as_json: AsJson = False) -> None:
         blueprint = f"BP{slot.blueprint:03d}" if slot.blueprint else "-"
         before = f"{gate.name} {gate.value}" if gate else "no gate"
         lines.append(f"{slot.name:18} {slot.stage.name:13} since epoch {slot.entered:4d}  {blueprint:6} next: {before}")
-    _show({"epoch": state.epoch, "slots": state.as_json()["slots"]}, lines or ["No growth slot yet."], as_json)
+    show({"epoch": state.epoch, "slots": state.as_json()["slots"]}, lines or ["No growth slot yet."], as_json)
 
 
 @app.command()
@@ -65,7 +61,7 @@ def doctor(as_json: AsJson = False) -> None:
 
     found = check_requirements()
     lines = [f"{'ok ' if one.present else '-- '} {one.name:10} {one.text}" for one in found]
-    _show({"checks": [one._asdict() for one in found]}, lines, as_json)
+    show({"checks": [one._asdict() for one in found]}, lines, as_json)
     if any(one.needed and not one.present for one in found):
         raise typer.Exit(1)
 
@@ -98,16 +94,19 @@ def once(data: Data = _DEFAULT, config: Config = None, as_json: AsJson = False) 
         "published": found.published,
         "steps": [{"slot": s.after.name, "from": s.before.stage.name, "to": s.after.stage.name} for s in found.steps],
     }
-    _show(facts, _night_lines(found), as_json)
+    show(facts, _night_lines(found), as_json)
 
 
 @app.command()
-def run(data: Data = _DEFAULT, config: Config = None) -> None:
+def run(data: Data = _DEFAULT, config: Config = None, as_json: AsJson = False) -> None:
     """Learn every night at 00:20 local time, with low priority, until it is stopped. May be killed at any instant."""
     from tomato_host.learn.every_night import run_every_night
     from tomato_host.settings import load_settings
 
-    run_every_night(_loop(data, config), load_settings(config).site.timezone, typer.echo)
+    def echo(text: str) -> None:
+        show({"text": text}, [text], as_json)
+
+    run_every_night(_loop(data, config), load_settings(config).site.timezone, echo)
 
 
 @app.command()
@@ -123,7 +122,7 @@ def rollback(
     seconds = loop.trainer.full_rollback(max(before - 1, 0) if to_epoch is None else to_epoch)
     loop.commit()
     facts = {"from_epoch": before, "epoch": loop.trainer.epoch, "seconds": seconds}
-    _show(facts, [f"Epoch {before} -> {loop.trainer.epoch} in {seconds:.2f} s."], as_json)
+    show(facts, [f"Epoch {before} -> {loop.trainer.epoch} in {seconds:.2f} s."], as_json)
 
 
 @app.command()
@@ -139,4 +138,4 @@ def conservative(
     loop = _loop(data, config)
     loop.trainer.conservative = state == "on"
     loop.commit()
-    _show({"conservative": loop.trainer.conservative}, [f"Conservative mode is {state}."], as_json)
+    show({"conservative": loop.trainer.conservative}, [f"Conservative mode is {state}."], as_json)

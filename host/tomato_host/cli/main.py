@@ -43,6 +43,7 @@ COMMANDS: tuple[CommandSpec, ...] = (
     CommandSpec("forecast", "tomato_host.cli.forecast", "forecast", "The next 36 hours in the tent, as a chart."),
     CommandSpec("model", "tomato_host.cli.model", "app", "Versions of the forecast: list, promote, roll back."),
     CommandSpec("world", "tomato_host.cli.world", "app", "The shared world: agents, their proposals, demos."),
+    CommandSpec("mcp", "tomato_host.cli.mcp", "mcp", "The tent as tools of a language model (MCP)."),
     CommandSpec("learn", "tomato_host.cli.learn", "app", "The learning loop: run it, look at it, take it back."),
     CommandSpec("import", "tomato_host.cli.import_table", "import_table", "Read a grower's own log (CSV, XLSX, ...)."),
     CommandSpec("backtest", "tomato_host.cli.backtest", "backtest", "Score the forecast on recorded data."),

@@ -12,7 +12,7 @@ from tomato_host.cli.recorded_settings import parse_local_time
 
 if TYPE_CHECKING:
     from shared_schemas.records import StateV1
-    from tomato_host.loop.simulated_day import SimulatedDay
+    from tomato_host.loop.simulated_day import DayResult, SimulatedDay
 
 
 SCENARIOS = (
@@ -22,13 +22,21 @@ SCENARIOS = (
 """Kept beside the table in sources/synthetic_faults.py, whose import would slow --help down; a test compares them."""
 
 
+def _not_negative(value: float) -> float:
+    """The value of an option from 0 on. Raises typer.BadParameter."""
+    if not value >= 0.0:
+        raise typer.BadParameter(f"{value:g} is not in the range x>=0.")
+    return value
+
+
 def simulate(
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same bytes.")] = 7,
     output_dir: Annotated[Path, typer.Option(help="Where run_YYYYMMDD is made.")] = Path("data"),
     duration_hours: Annotated[float, typer.Option(min=0.1, max=8_784.0, help="Logical hours to simulate.")] = 24.0,
     scenario: Annotated[str, typer.Option(help=f"A named disturbance: {', '.join(SCENARIOS)}.")] = "calm",
     time_scale: Annotated[
-        float, typer.Option(min=0.0, help="Logical seconds per second; 0 = as fast as possible.")
+        float,
+        typer.Option(callback=_not_negative, help="Logical seconds per second, from 0; 0 = as fast as possible."),
     ] = 120.0,
     start: Annotated[str, typer.Option(help="Start; local time of [site] timezone unless it has an offset.")] = (
         "2026-02-14T00:00"
@@ -38,7 +46,6 @@ def simulate(
     as_json: Annotated[bool, typer.Option("--json", help="End with one JSON line.")] = False,
 ) -> None:
     """Simulate a day: source, estimator, storage. At the default scale a day takes 12 minutes."""
-    import json
     import time
 
     from tomato_host.loop.simulated_day import DayPlan, SimulatedDay
@@ -58,6 +65,19 @@ def simulate(
     day = SimulatedDay(plan, output_dir, on_state=_print_state if verbose else None)
     _stop_on_signals(day)
     result = day.run()
+    _print_summary(result, duration_hours, time.monotonic() - begin, as_json)
+
+
+def _print_summary(result: DayResult, hours: float, wall_s: float, as_json: bool) -> None:
+    """The end of a run, for a person or for a program."""
+    import json
+
+    if not as_json:
+        typer.echo(
+            f"{result.observations} observations, {result.states} states, {result.anomalies} anomalies, "
+            f"{result.cycles} cycles in {result.dataset}"
+        )
+        return
     summary = {
         "states": result.states,
         "base_states": result.base_states,
@@ -65,17 +85,11 @@ def simulate(
         "anomalies": result.anomalies,
         "observations": result.observations,
         "dataset": str(result.dataset),
-        "sim_h": duration_hours,
+        "sim_h": hours,
         "stopped_early": result.stopped_early,
-        "wall_s": round(time.monotonic() - begin, 3),
+        "wall_s": round(wall_s, 3),
     }
-    if as_json:
-        typer.echo(json.dumps(summary))
-    else:
-        typer.echo(
-            f"{result.observations} observations, {result.states} states, {result.anomalies} anomalies, "
-            f"{result.cycles} cycles in {result.dataset}"
-        )
+    typer.echo(json.dumps(summary))
 
 
 def _known(name: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from pathlib import Path
 
 import typer
@@ -16,13 +17,17 @@ DataDir = typer.Option(Path("data"), "--data-dir", help="The data directory of t
 def create(
     name: str = typer.Argument(help="Owner; recorded with every change."),
     role: str = typer.Option("operate", "--role", help="view, operate or admin."),
+    agent: str = typer.Option("", "--agent", help="The agent of the shared world that its holder is; none: `api`."),
+    tent: list[str] = typer.Option([], "--tent", help="A tent it is for; repeatable. None named: all of this host."),
+    days: float = typer.Option(0.0, "--days", min=0.0, max=3_650.0, help="How long it is valid; 0: without end."),
     data_dir: Path = DataDir,
     as_json: bool = typer.Option(False, "--json", help="For scripts."),
 ) -> None:
     """Create a token and show it once; only its hash is stored."""
     from tomato_host.service.tokens import TokenFile
 
-    secret = TokenFile(data_dir).create(name, role)
+    lifetime = timedelta(days=days) if days else None
+    secret = TokenFile(data_dir).create(name, role, agent, tuple(tent), lifetime)
     if as_json:
         typer.echo(json.dumps({"name": name, "role": role, "token": secret}))
     else:
@@ -39,10 +44,12 @@ def list_tokens(
 
     tokens = TokenFile(data_dir).all()
     if as_json:
-        typer.echo(json.dumps([{"name": t.name, "role": t.role, "created": t.created} for t in tokens]))
+        shown = ("name", "role", "created", "agent", "tents", "expires")
+        typer.echo(json.dumps([{key: getattr(token, key) for key in shown} for token in tokens]))
         return
     for token in tokens:
-        typer.echo(f"{token.name:24} {token.role:8} since {token.created}")
+        until = f", until {token.expires}" if token.expires else ""
+        typer.echo(f"{token.name:24} {token.role:8} agent {token.agent or 'api'}, since {token.created}{until}")
     if not tokens:
         typer.echo("No tokens: reading works on this machine only, changing nowhere.")
 

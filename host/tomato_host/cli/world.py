@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tomato_host.cli.override import DEFAULT_DATA_DIR, AsJson, DataDir, Reason, Wait
+from tomato_host.cli.world_client import bench, watch, what_if
 from tomato_host.errors import TomatoError
 
 if TYPE_CHECKING:
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, help="The shared world: agents, their proposals, demos.")
 demo = typer.Typer(no_args_is_help=True, help="Small worlds that run by themselves.")
 app.add_typer(demo, name="demo")
+app.command()(watch)
+app.command("what-if")(what_if)
+app.command()(bench)
 
 Name = Annotated[str, typer.Argument(help="The agent's name, as `world agents` lists it.")]
 
@@ -150,6 +154,44 @@ def garden(as_json: AsJson = False, seed: Annotated[int, typer.Option(min=0)] = 
     from tomato_host.world.demos.garden import run_garden
 
     _show(run_garden(seed), as_json)
+
+
+@demo.command()
+def engine(
+    as_json: AsJson = False,
+    serve: Annotated[bool, typer.Option("--serve", help="Serve an arena for engines until Ctrl-C instead.")] = False,
+    port: Annotated[int, typer.Option(min=0, max=65_535, help="For --serve; 0: any free one.")] = 8_423,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+) -> None:
+    """A game engine's physics in a shared world: ticks, moves, a push, and the collision that it leads to."""
+    if serve:
+        _serve_arena(data_dir, port)
+        return
+    from tomato_host.world.demos.engine import run_engine
+
+    _show(run_engine(), as_json)
+
+
+def _serve_arena(data_dir: Path, port: int) -> None:
+    """An arena with the agents engine and player; their tokens are those of the data directory."""
+    import time
+
+    from tomato_host.service.orchestrator_host import OrchestratorHost
+    from tomato_host.service.serve_world import serve as serve_worlds
+    from tomato_host.service.settings import ServiceSettings
+    from tomato_host.world.demos.engine import arena_agents
+    from tomato_host.world.event_log import ChainedLog
+    from tomato_host.world.orchestrator import Orchestrator
+    from tomato_host.world.worlds.arena import PLAYER, ArenaWorld
+
+    began_s = time.monotonic()  # the engine's time begins at 0, too, and the world's never goes back
+    host = OrchestratorHost(
+        Orchestrator("arena", ArenaWorld(), ChainedLog("arena"), lambda: time.monotonic() - began_s),
+        {PLAYER.name: PLAYER},
+    )
+    for record in arena_agents("arena"):
+        host.add_agent(record)
+    serve_worlds([host], ServiceSettings(port=port, agent_per_minute=60_000), data_dir)
 
 
 def _show(result: dict[str, Any], as_json: bool) -> None:

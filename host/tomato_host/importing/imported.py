@@ -18,6 +18,7 @@ from typing import Any
 from tomato_host.atomic_file import make_directory, replace_file
 from tomato_host.errors import TomatoError
 from tomato_host.importing.engine import connect, text
+from tomato_host.importing.joining import is_increasing
 from tomato_host.importing.mapping import TableMapping
 from tomato_host.importing.reading import TableReading
 from tomato_host.importing.report import report_from_json
@@ -42,7 +43,8 @@ def write_imported(reading: TableReading, root: Path) -> None:
         make_directory(root)
         with tempfile.TemporaryDirectory(dir=root, prefix=".writing-") as folder:
             new = Path(folder) / TABLE
-            sql = f"SELECT * FROM {reading.rows} ORDER BY place, ts"
+            order = "" if is_increasing(reading.connection, reading.rows) else " ORDER BY place, ts"
+            sql = f"SELECT * FROM {reading.rows}{order}"
             reading.connection.execute(f"COPY ({sql}) TO {text(str(new))} (FORMAT parquet, COMPRESSION zstd)")
             digest = _sha256(new)
             shutil.move(new, root / TABLE)

@@ -63,12 +63,12 @@ def _moments(connection: duckdb.DuckDBPyConnection, table: ParsedTable, folder: 
     bad = ", ".join(f"CASE WHEN x{k} IS NOT NULL THEN {text(name)} END" for k, name in enumerate(names))
     listed = ", ".join(f"v{k} AS {identifier(name)}" for k, name in enumerate(names))
     plain = f"SELECT place, ts, row, {listed}, nullif(concat_ws(',', {bad}), '') AS unreadable FROM {source}"
-    if _is_increasing(connection, source):
+    if is_increasing(connection, source):
         return f"({plain})"
     return _stored(connection, _merged(f"({plain})", names), folder / "moments.parquet")
 
 
-def _is_increasing(connection: duckdb.DuckDBPyConnection, source: str) -> bool:
+def is_increasing(connection: duckdb.DuckDBPyConnection, source: str) -> bool:
     """Whether the rows of a single place stand in the order of time, each moment once."""
     ordered = f"SELECT ts > lag(ts) OVER () AS later, place FROM {source}"
     row = one_row(connection, f"SELECT coalesce(bool_and(later), true), count(DISTINCT place) FROM ({ordered})")

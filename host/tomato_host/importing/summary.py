@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tomato_host.errors import TomatoError
 from tomato_host.importing.engine import one_row
+from tomato_host.importing.joining import is_increasing
 from tomato_host.importing.parsing import ParsedTable
 from tomato_host.importing.plausibility import MOST_BAD_TIMES, ColumnStatistics, check_plausible
 from tomato_host.importing.report import Example, Finding, ImportReport, QuantityFacts
@@ -92,49 +94,52 @@ def summarise(
     return ImportReport(files, total, kept, str(first), str(last), tuple(places), tuple(facts), tuple(findings))
 
 
+@dataclass(frozen=True)
+class _Count:
+    """Rows to count: by which condition, and what of the first one is shown."""
+
+    kind: str
+    what: str
+    condition: str
+    shown: str
+
+
 def _of_table(connection: duckdb.DuckDBPyConnection, table: ParsedTable) -> list[Finding]:
+    """All findings of one file, in one pass; duplicates, which need the rows sorted, only where there may be any."""
+    counts = _counts(table)
+    listed = ", ".join(
+        f"count(*) FILTER (WHERE {one.condition}), min(row) FILTER (WHERE {one.condition}),"
+        f" arg_min({one.shown}, row) FILTER (WHERE {one.condition})"
+        for one in counts
+    )
+    values = one_row(connection, f"SELECT {listed} FROM {table.sql}")
+    found = []
+    for k, one in enumerate(counts):
+        count, line, shown = values[3 * k : 3 * k + 3]
+        found.append(Finding(one.kind, one.what, count, _example(table, line, shown) if count else None))
+    if table.is_long or not is_increasing(connection, f"(SELECT * FROM {table.sql} WHERE ts IS NOT NULL)"):
+        found.append(_duplicates(connection, table))
+    return [finding for finding in found if finding.count]
+
+
+def _counts(table: ParsedTable) -> list[_Count]:
     found = [
-        _counted(
-            connection, table, "time", "rows without a readable time were skipped", "bad_time IS NOT NULL", "bad_time"
-        ),
-        _counted(
-            connection, table, "short", "rows lack cells at their end; those count as empty", "short", "'too short'"
-        ),
-        _counted(
-            connection,
-            table,
-            "long",
-            "rows have more cells than the header; the rest was left out",
-            "long",
-            "'too long'",
-        ),
-        _duplicates(connection, table),
+        _Count("time", "rows without a readable time were skipped", "bad_time IS NOT NULL", "bad_time"),
+        _Count("short", "rows lack cells at their end; those count as empty", "short", "'too short'"),
+        _Count("long", "rows have more cells than the header; the rest was left out", "long", "'too long'"),
     ]
     if table.is_long:
-        found.append(
-            _counted(connection, table, "other", "rows of sensors that are not mapped", "i < 0", "'not mapped'")
-        )
+        found.append(_Count("other", "rows of sensors that are not mapped", "i < 0", "'not mapped'"))
     for k, name in enumerate(table.quantities):
         c, only = ("0", f"i = {k} AND ") if table.is_long else (str(k), "")
         low, high = limits_of(name)
         outside = f"v{c} NOT BETWEEN {low!r} AND {high!r}" if math.isfinite(low) else "false"
-        for kind, what, condition, shown in (
-            ("unreadable", f"cells of {name} are no numbers", f"x{c} IS NOT NULL", f"x{c}"),
-            ("sentinel", f"cells of {name} mean `no reading`", f"s{c} IS NOT NULL", f"s{c}"),
-            ("outside_limits", f"values of {name} are impossible and left out of means", outside, f"v{c}"),
-        ):
-            found.append(_counted(connection, table, kind, what, only + condition, shown))
-    return [finding for finding in found if finding.count]
-
-
-def _counted(
-    connection: duckdb.DuckDBPyConnection, table: ParsedTable, kind: str, what: str, condition: str, shown: str
-) -> Finding:
-    count, line, example = one_row(
-        connection,
-        f"SELECT count(*), min(row), arg_min({shown}, row) FROM {table.sql} WHERE {condition}",
-    )
-    return Finding(kind, what, count, _example(table, line, example) if count else None)
+        found += [
+            _Count("unreadable", f"cells of {name} are no numbers", f"{only}x{c} IS NOT NULL", f"x{c}"),
+            _Count("sentinel", f"cells of {name} mean `no reading`", f"{only}s{c} IS NOT NULL", f"s{c}"),
+            _Count("outside_limits", f"values of {name} are impossible, left out of means", only + outside, f"v{c}"),
+        ]
+    return found
 
 
 def _example(table: ParsedTable, row: int, shown: Any) -> Example:

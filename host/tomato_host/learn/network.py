@@ -66,6 +66,7 @@ class NetworkTrainer:
             self.network.parameters(), lr=settings.learning_rate, weight_decay=WEIGHT_DECAY, foreach=False
         )
         self.epoch = 0
+        self.rate_factor = 1.0
         self.losses: list[float] = []
         self.gradient_norms: list[float] = []
 
@@ -77,7 +78,7 @@ class NetworkTrainer:
     def rate(self) -> float:
         """Learning rate of this epoch: new parameters start at a tenth and are warm after WARM_UP_EPOCHS."""
         warm = min(1.0, NEW_PARAMETER_RATE + (1.0 - NEW_PARAMETER_RATE) * self.epoch / WARM_UP_EPOCHS)
-        return self.settings.learning_rate * warm
+        return self.settings.learning_rate * warm * self.rate_factor
 
     def train(self, table: ResidualTable) -> float:
         """One epoch of `steps` steps (Huber loss); returns its mean loss."""
@@ -137,8 +138,15 @@ class NetworkTrainer:
         self.losses, self.gradient_norms = list(arrays["losses"]), list(arrays["gradient_norms"])
 
 
-def network_fit(seed: int, settings: NetworkSettings | None = None) -> Any:
-    """A `Fit` of `learn/worth.py` that keeps one network a quantity and trains it on every night's residuals."""
+STATIC_NIGHTS = 30
+"""Nights of training that a static network gets, all on its first table."""
+
+
+def network_fit(seed: int, settings: NetworkSettings | None = None, static: bool = False) -> Any:
+    """A `Fit` of `learn/worth.py` that keeps one network a quantity and trains it on every night's residuals.
+
+    `static`: trained once, on the first table, and never again: the block of equal size that does not go on learning.
+    """
     torch.set_num_threads(1)
     trainers: dict[tuple[str, bool], NetworkTrainer] = {}
 
@@ -146,7 +154,10 @@ def network_fit(seed: int, settings: NetworkSettings | None = None) -> Any:
         key = (quantity, table.weather)
         if key not in trainers:
             trainers[key] = NetworkTrainer(table.x.shape[1], settings or NetworkSettings(), seed)
-        trainers[key].train(table)
+            for _ in range(STATIC_NIGHTS if static else 0):
+                trainers[key].train(table)
+        if not static:
+            trainers[key].train(table)
         arrays = trainers[key].arrays(table.typical)
         digest = hashlib.sha256(b"".join(array.tobytes() for array in arrays.values())).hexdigest()
         return block_from_arrays(quantity, "network", table.weather, arrays, digest)

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from shared_schemas.learn.lifecycle import Gate
+from shared_schemas.learn.report_pb2 import FieldReport
 from shared_schemas.records import GrowthEventV1, GrowthReportV1, Record
 from tomato_host.backtest.tables import BacktestCase, load_cases
 from tomato_host.brain.world_model.data import HORIZON_H, ModelShape
@@ -18,8 +19,13 @@ from tomato_host.brain.world_model.model import WorldModel
 from tomato_host.errors import TomatoError
 from tomato_host.learn.boundary import PolicyCall
 from tomato_host.learn.checkpoint import CheckpointStore
-from tomato_host.learn.default_policy import GerminateFirst
 from tomato_host.learn.keys import SigningKeys
+from tomato_host.learn.loop_links import LoopLinks
+from tomato_host.learn.night_telemetry import emit_night, emit_reload
+from tomato_host.learn.policy.files import PolicyFiles
+from tomato_host.learn.policy.selection import BlueprintSelection
+from tomato_host.learn.policy.service import PolicyService
+from tomato_host.learn.report_store import ReportStore
 from tomato_host.learn.residuals import ResidualTable, ResidualWindow, walk
 from tomato_host.learn.settings import LearnSettings
 from tomato_host.learn.signing import MessageSigner, MessageVerifier
@@ -57,11 +63,20 @@ class LearningLoop:
     ) -> None:
         self.data_dir, self.settings, self._now, self._zone = data_dir, settings, now, time_zone
         self.blocks = BlockStore(data_dir / "models" / "blocks")
-        signer = MessageSigner(keys, self._now_ms, nonce)
-        policy = GerminateFirst(signer, MessageVerifier(keys, self._now_ms))
-        call = PolicyCall(policy, MessageVerifier(keys, self._now_ms))
+        self.signer = MessageSigner(keys, self._now_ms, nonce)
+        self.reports = ReportStore(data_dir / FOLDER / "reports" / "wal.bin")
+        run_id = nonce()
+        catalogue = PolicyFiles(data_dir)
+        selection = BlueprintSelection(settings.policy, settings.expert, catalogue.metadata)
+        verifier = MessageVerifier(keys, self._now_ms)
+        self.policy = PolicyService(self.signer, verifier, settings.policy, selection, self._keep_report)
+        self._files = catalogue
+        catalogue.load_windows(self.policy)
+        self.links = LoopLinks.open(settings.bus, self.policy, self.reports, self.signer, keys, self._now_ms, run_id)
+        self.telemetry = self.links.telemetry
+        call = PolicyCall(self.links.policy, MessageVerifier(keys, self._now_ms))
         store = CheckpointStore(data_dir / FOLDER / "checkpoints")
-        self.trainer = Trainer(settings, signer, call, store, run_id=nonce())
+        self.trainer = Trainer(settings, self.signer, call, store, run_id=run_id)
         self.trainer.resume()
         self._register()
 
@@ -70,12 +85,31 @@ class LearningLoop:
         started = time.perf_counter()
         tables = residual_tables(case or self._dataset(), self._quantities(), self.settings.window_days)
         self.trainer.skills = self.blocks.read_skill()
+        self.trainer.queue_depth = self.links.depth()
+        self.policy.conservative = self.trainer.conservative
+        self.reload_policy()
         steps = self.trainer.run_epoch(tables)
         train_s = time.perf_counter() - started
         published = self.publish()
+        self._files.store_windows(self.policy)
+        emit_night(self.telemetry, self.trainer, self.policy, steps)
+        self.links.send_reports()
+        self.reports.retain(self._now_ms())
         boundary = self.trainer.figures["boundary_ms"]
         self._record([*self._events(steps), self._report(train_s)])
         return NightResult(self.trainer.epoch, steps, boundary, train_s, published)
+
+    def reload_policy(self) -> str:
+        """Decide with the promoted policy, if there is a newer one; returns what became of it (empty: none)."""
+        found = self._files.reload(self.policy, self.settings.policy)
+        if found:
+            self.trainer.policy_version = self.policy.version
+            emit_reload(self.telemetry, found, self.policy.version)
+        return found
+
+    def close(self) -> None:
+        """Close the connections; what is still watched stays on the disk."""
+        self.links.close()
 
     def publish(self) -> list[str]:
         """Give the brain the blocks of this moment, and commands the state. Raises OSError."""
@@ -94,6 +128,10 @@ class LearningLoop:
         """Make the state of this moment, changed by hand, the newest checkpoint, and publish it. Raises OSError."""
         self.trainer.store.save(self.trainer.checkpoint())
         self.publish()
+
+    def _keep_report(self, report: FieldReport) -> None:
+        self.signer.stamp(report)
+        self.reports.append(report.report_id, self.signer.encode(report), self._now_ms())
 
     def _register(self) -> None:
         for quantity in self._quantities():
@@ -136,7 +174,7 @@ class LearningLoop:
             schema_version="growth_report_v1",
             ts=self._now(),
             epoch=self.trainer.epoch,
-            policy="heuristic",
+            policy="ppo" if self.policy.version else "heuristic",
             policy_version=self.trainer.policy_version,
             conservative=self.trainer.conservative,
             days_learned=self.trainer.epoch,

@@ -61,10 +61,15 @@ class MessageSigner:
 
 
 class MessageVerifier:
-    """Parses messages and refuses what is forged, stale, replayed or malformed. Holds the nonces of 5 minutes."""
+    """Parses messages and refuses what is forged, stale, replayed or malformed. Holds the nonces of 5 minutes.
 
-    def __init__(self, keys: SigningKeys, now_ms: Callable[[], int]) -> None:
+    `freshness_ms` is longer for what waits in a queue and changes nothing at once (reports, telemetry); nonces are
+    then remembered as long.
+    """
+
+    def __init__(self, keys: SigningKeys, now_ms: Callable[[], int], freshness_ms: int = FRESHNESS_MS) -> None:
         self._keys, self._now_ms = keys, now_ms
+        self._freshness_ms, self._memory_ms = freshness_ms, max(NONCE_MEMORY_MS, 2 * freshness_ms)
         self._derived: dict[str, tuple[bytes, ...]] = {}
         self._seen: OrderedDict[tuple[str, int], int] = OrderedDict()
 
@@ -79,6 +84,10 @@ class MessageVerifier:
         self._check_time(message, name)
         return message  # type: ignore[no-any-return]
 
+    def forget(self, message: Any) -> None:
+        """Accept this message once more: whoever was given it failed, and the queue will deliver it again."""
+        self._seen.pop((message.DESCRIPTOR.name, message.nonce), None)
+
     def _check_tag(self, raw: bytes, name: str) -> None:
         size = SHORT_TAG if name in SHORT_TAGGED else LONG_TAG
         body, trailer = raw[: -size - 2], raw[-size - 2 :]
@@ -92,9 +101,9 @@ class MessageVerifier:
 
     def _check_time(self, message: Any, name: str) -> None:
         now = self._now_ms()
-        if abs(now - message.sent_ms) > FRESHNESS_MS:
+        if abs(now - message.sent_ms) > self._freshness_ms:
             raise MessageRefused("stale", f"a {name} sent {(now - message.sent_ms) / 1_000:+.1f} s ago")
-        while self._seen and (len(self._seen) > _MOST_NONCES or self._oldest() < now - NONCE_MEMORY_MS):
+        while self._seen and (len(self._seen) > _MOST_NONCES or self._oldest() < now - self._memory_ms):
             self._seen.popitem(last=False)
         identity = (name, message.nonce)
         if identity in self._seen:

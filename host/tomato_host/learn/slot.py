@@ -34,6 +34,8 @@ class GrowthSlot:
     embargo: int = 0
     """First epoch in which it may leave EMBARGOED."""
     culled_times: int = 0
+    parameters: tuple[tuple[str, float], ...] = ()
+    """Of its blueprint, where they are not the defaults."""
 
     @property
     def quantity(self) -> str:
@@ -41,11 +43,17 @@ class GrowthSlot:
         return self.name.rpartition(".")[0]
 
 
-def forward(slot: GrowthSlot, epoch: int, verdict: GateVerdict | None = None, blueprint: int = 0) -> GrowthSlot:
+def forward(
+    slot: GrowthSlot,
+    epoch: int,
+    verdict: GateVerdict | None = None,
+    blueprint: int = 0,
+    parameters: tuple[tuple[str, float], ...] = (),
+) -> GrowthSlot:
     """The slot after its gate was asked: in the next stage, culled, or where it is when there is nothing to cull.
 
-    A stage without a gate takes no verdict. `blueprint` is set on the step to GERMINATED. Raises IllegalStep when
-    there is no next stage, or the verdict is of another gate.
+    A stage without a gate takes no verdict. `blueprint` and `parameters` are set on the step to GERMINATED. Raises
+    IllegalStep when there is no next stage, or the verdict is of another gate.
     """
     row = ROW_OF[slot.stage]
     if row.forward is None:
@@ -57,8 +65,8 @@ def forward(slot: GrowthSlot, epoch: int, verdict: GateVerdict | None = None, bl
         return cull(slot, epoch) if slot.stage in CULLABLE else slot
     moved = _entered(slot, row.forward, epoch)
     if row.forward is SlotStage.GERMINATED:
-        return replace(moved, blueprint=blueprint)
-    return replace(moved, blueprint=0, embargo=0) if row.forward is SlotStage.DORMANT else moved
+        return replace(moved, blueprint=blueprint, parameters=parameters)
+    return replace(moved, blueprint=0, embargo=0, parameters=()) if row.forward is SlotStage.DORMANT else moved
 
 
 def cull(slot: GrowthSlot, epoch: int) -> GrowthSlot:

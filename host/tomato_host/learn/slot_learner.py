@@ -9,6 +9,7 @@ import numpy as np
 
 from tomato_host.brain.world_model.arrays import Array
 from tomato_host.brain.world_model.grown_features import FEATURES
+from tomato_host.learn.blueprints import blueprint
 from tomato_host.learn.residuals import ResidualTable
 from tomato_host.learn.settings import LearnSettings
 from tomato_host.learn.trees import TreeSettings, fit_trees
@@ -22,6 +23,8 @@ class SlotLearner(Protocol):
     losses: list[float]
     """Mean loss by epoch, oldest first."""
     gradient_norms: list[float]
+    rate_factor: float
+    """What an optimizer command scales the learning rate by, for now."""
 
     @property
     def steps(self) -> int: ...
@@ -40,7 +43,10 @@ class SlotLearner(Protocol):
 class TreeLearner:
     """Boosted trees, fitted anew to every night's window. The loss is the mean absolute residual that is left."""
 
-    def __init__(self) -> None:
+    def __init__(self, settings: TreeSettings | None = None) -> None:
+        self.settings = settings or TreeSettings()
+        self.rate_factor = 1.0
+        """Trees are fitted anew every night: nothing for an optimizer to scale."""
         self.losses: list[float] = []
         self.gradient_norms: list[float] = []
         self._trees: dict[str, Array] = {}
@@ -48,11 +54,11 @@ class TreeLearner:
     @property
     def steps(self) -> int:
         """Training steps of an epoch: one a tree."""
-        return TreeSettings().trees
+        return self.settings.trees
 
     def train(self, table: ResidualTable) -> float:
         """Fit, and return the loss; the first epoch's loss before it is that of no correction at all."""
-        self._trees = fit_trees(table.x, table.y)
+        self._trees = fit_trees(table.x, table.y, self.settings)
         before = float(np.abs(table.y).mean())
         loss = float(np.abs(table.y - _predict(self._trees, table.x)).mean())
         self.losses += [loss] if self.losses else [before, loss]
@@ -89,11 +95,27 @@ def _predict(trees: Mapping[str, Array], x: Array) -> Array:
     return out
 
 
-def make_learner(settings: LearnSettings, seed: int) -> SlotLearner:
-    """The learner that the settings ask for. Raises ImportError for a network without torch."""
+def make_learner(
+    settings: LearnSettings, seed: int, number: int = 0, parameters: Mapping[str, float] | None = None
+) -> SlotLearner:
+    """The learner of a blueprint with its parameters; 0, or one of another kind, is the default of `[learn] expert`.
+
+    `[learn] learning_rate` over its default scales the blueprint's rate. Raises ImportError for a network without
+    torch, TomatoError E-LEARN-BLUEPRINT for parameters outside their ranges.
+    """
+    given = dict(parameters or {})
+    found = blueprint(number) if number else None
+    p = found.filled(given) if found is not None and found.kind == settings.expert else {}
     if settings.expert == "trees":
-        return TreeLearner()
+        if not p:
+            return TreeLearner()
+        return TreeLearner(TreeSettings(int(p["trees"]), int(p["depth"]), p["rate"], shrink=p["shrink"]))
     from tomato_host.learn.network import NetworkSettings, NetworkTrainer
 
-    wanted = NetworkSettings(steps=settings.steps, learning_rate=settings.learning_rate)
+    default = NetworkSettings()
+    wanted = NetworkSettings(
+        width=int(p.get("width", default.width)),
+        steps=int(given.get("steps", settings.steps)),
+        learning_rate=p.get("rate", default.learning_rate) * settings.learning_rate / default.learning_rate,
+    )
     return NetworkTrainer(len(FEATURES), wanted, seed)

@@ -39,9 +39,14 @@ def parse_state(raw: Any) -> LearnState:
     """The state of its JSON. Raises ValueError, KeyError or TypeError when it is none."""
     if not isinstance(raw, dict) or raw.get("format") != FORMAT:
         raise ValueError(f"format {raw.get('format') if isinstance(raw, dict) else raw!r}, this program reads {FORMAT}")
-    slots = tuple(GrowthSlot(**{**one, "stage": SlotStage[one["stage"]]}) for one in raw["slots"])
+    slots = tuple(_slot(one) for one in raw["slots"])
     rest = {name: raw[name] for name in ("epoch", "conservative", "policy_version", "figures")}
     return LearnState(slots=slots, **rest)
+
+
+def _slot(raw: dict[str, Any]) -> GrowthSlot:
+    parameters = tuple((str(name), float(value)) for name, value in raw.get("parameters", ()))
+    return GrowthSlot(**{**raw, "stage": SlotStage[raw["stage"]], "parameters": parameters})
 
 
 def read_state(data_dir: Path) -> LearnState | None:

@@ -17,16 +17,18 @@ from typing import Any
 
 import numpy as np
 
-from shared_schemas.learn.command_pb2 import AdaptationCommand, SlotAction
+from shared_schemas.learn.command_pb2 import AdaptationCommand, OptimizerCommand, SlotAction, SlotCommand
 from shared_schemas.learn.lifecycle import CULLABLE, LIVE, SlotStage
 from shared_schemas.learn.state_pb2 import SlotState, StateMetric
 from tomato_host.brain.world_model.arrays import Array
 from tomato_host.errors import TomatoError
 from tomato_host.learn import gates
+from tomato_host.learn.blueprints import catalogue_of_blueprints
 from tomato_host.learn.boundary import BoundaryTimer, PolicyAnswer, PolicyCall
 from tomato_host.learn.checkpoint import Checkpoint, CheckpointStore
 from tomato_host.learn.export_check import ExportFacts, export_facts
 from tomato_host.learn.isolation import ViolationWindow
+from tomato_host.learn.memory import resident_mb
 from tomato_host.learn.messages import MOST_NAME_BYTES, encode_state
 from tomato_host.learn.residuals import ResidualTable
 from tomato_host.learn.rollback import RollbackStack
@@ -36,11 +38,13 @@ from tomato_host.learn.slot import GrowthSlot, cull, forward, ramp
 from tomato_host.learn.slot_learner import SlotLearner, make_learner
 from tomato_host.learn.stage_steps import SlotFacts, SlotStep, step
 from tomato_host.learn.state_file import LearnState
+from tomato_host.logs import Log
 
 LEARNS = frozenset(
     {SlotStage.TRAINING, SlotStage.BLENDING, SlotStage.SHADOWING, SlotStage.PROBATIONARY, SlotStage.FOSSILIZED}
 )
-KNOWN_BLUEPRINTS = range(1, 51)
+MOST_NODES = 6_000
+"""Largest block: nodes of trees, or weights of a network."""
 
 
 class Trainer:
@@ -67,6 +71,12 @@ class Trainer:
         self.skills: Mapping[str, Mapping[str, float]] = {}
         """What the brain judged, by quantity."""
         self.paused_until = 0
+        self.rate_factor, self._warm_until = 1.0, 0
+        """What an optimizer command set: the learning rate's factor, and the epoch until which it holds."""
+        self.answer: PolicyAnswer | None = None
+        """The last answer of the policy, for telemetry."""
+        self.queue_depth = 0.0
+        self._rollback_to: tuple[bool, int] | None = None
         self.memory = RollbackStack()
         self.timer = BoundaryTimer(now_s)
         self.figures: dict[str, float] = {}
@@ -101,6 +111,7 @@ class Trainer:
             if self.epoch > self.paused_until:
                 self._train()
             steps = self._boundary()
+            self._roll_back_if_asked()
             after = self.checkpoint()
             self.store.save(after)
         except OSError:
@@ -158,7 +169,10 @@ class Trainer:
             if slot.stage not in LEARNS or table is None or frozen or self.violations[name].quarantined:
                 continue
             if name not in self.learners:
-                self.learners[name] = make_learner(self.settings, self._seed(name))
+                self.learners[name] = make_learner(
+                    self.settings, self._seed(name), slot.blueprint, dict(slot.parameters)
+                )
+            self.learners[name].rate_factor = self.rate_factor if self.epoch <= self._warm_until else 1.0
             started = time.thread_time()  # the machine's other work is not this block's latency
             loss = self.learners[name].train(table)
             self._step_ms[name] = (time.thread_time() - started) * 1_000.0 / self.learners[name].steps
@@ -173,7 +187,7 @@ class Trainer:
         self.timer.start()
         packets = encode_state(self._signer, self._run_id, self.epoch, self._metrics(), self._slot_states())
         self.timer.phase("assemble")
-        answer = self._policy.ask(packets)
+        answer = self.answer = self._policy.ask(packets)
         self.timer.phase("policy")
         steps = self._apply(answer)
         self.timer.phase("command")
@@ -234,7 +248,36 @@ class Trainer:
             self.paused_until = self.epoch + command.pause.epochs
         elif kind == "emergency":
             self.conservative = bool(command.emergency.conservative)
+        elif kind == "rollback":
+            self._rollback_to = (command.rollback.full, command.rollback.to_epoch)
+        elif kind == "optimizer":
+            self._apply_to_optimizer(command.optimizer)
+        elif kind == "circuit_breaker" and command.circuit_breaker.breaker == "germination":
+            self.conservative = bool(command.circuit_breaker.open)
         return []
+
+    def _apply_to_optimizer(self, wanted: OptimizerCommand) -> None:
+        """Scale the learning rate of networks for some epochs; a factor outside 0.1 to 2, or NaN, is ignored."""
+        if 0.1 <= wanted.learning_rate_factor <= 2.0:
+            self.rate_factor = float(wanted.learning_rate_factor)
+            self._warm_until = self.epoch + max(int(wanted.warm_up_epochs), 1)
+
+    def _roll_back_if_asked(self) -> None:
+        """What a rollback command asked for, before the epoch is committed; one that cannot be done changes nothing."""
+        wanted, self._rollback_to = self._rollback_to, None
+        if wanted is None:
+            return
+        full, to_epoch = wanted
+        figures = self.figures
+        try:
+            found = self.store.restore(to_epoch) if full else self.memory.back(to_epoch)
+        except TomatoError as error:
+            Log("learn").warning("rollback_impossible", code=error.code, to_epoch=to_epoch)
+            return
+        epoch, conservative = self.epoch, self.conservative
+        self._adopt(found)
+        # The night has passed: its number goes on, only what was learned goes back.
+        self.epoch, self.conservative, self.figures = epoch, conservative, figures
 
     def _apply_to_slot(self, command: AdaptationCommand) -> list[SlotStep]:
         slot = self.slots.get(command.slot.slot)
@@ -243,13 +286,9 @@ class Trainer:
         if command.slot.action == SlotAction.SLOT_ACTION_GERMINATE and slot.stage is SlotStage.DORMANT:
             if self.conservative:
                 return []
-            verdict = gates.sanity(
-                gates.SanityFacts(
-                    True, command.slot.blueprint in KNOWN_BLUEPRINTS, dict(command.slot.parameters),
-                    {"width": (4.0, 64.0), "rate": (1e-4, 0.1)}, 1, 1,
-                )
-            )  # fmt: skip
-            moved = SlotStep(slot, forward(slot, self.epoch, verdict, command.slot.blueprint), verdict)
+            verdict = self._sanity(command.slot)
+            parameters = tuple(sorted(command.slot.parameters.items()))
+            moved = SlotStep(slot, forward(slot, self.epoch, verdict, command.slot.blueprint, parameters), verdict)
         elif command.slot.action == SlotAction.SLOT_ACTION_CULL and slot.stage in CULLABLE:
             moved = SlotStep(slot, cull(slot, self.epoch))
         else:
@@ -257,9 +296,25 @@ class Trainer:
         self.slots[slot.name] = moved.after
         return [moved]
 
+    def _sanity(self, wanted: SlotCommand) -> gates.GateVerdict:
+        """G0. A blueprint that the brain could not evaluate, or that is not approved, counts as unknown."""
+        found = catalogue_of_blueprints().get(wanted.blueprint)
+        known = found is not None and found.approved and found.kind == self.settings.expert
+        ranges = {name: (one.least, one.most) for name, one in found.parameters.items()} if found else {}
+        size = found.nodes if found else 0
+        return gates.sanity(gates.SanityFacts(True, known, dict(wanted.parameters), ranges, size, MOST_NODES))
+
     def _metrics(self) -> dict[int, float]:
         losses = [one.losses[-1] for one in self.learners.values() if one.losses]
+        norms = [one.gradient_norms[-1] for one in self.learners.values() if one.gradient_norms]
+        learning = sum(slot.stage is SlotStage.TRAINING for slot in self.slots.values())
+        ratios = [one.get("ratio", 1.0) if one.get("share", 0.0) > 0.0 else 1.0 for one in self.skills.values()]
         found = {
+            StateMetric.STATE_METRIC_HELD_OUT_ERROR: float(np.mean(ratios)) if ratios else 1.0,
+            StateMetric.STATE_METRIC_GRADIENT_NORM: max(norms, default=0.0),
+            StateMetric.STATE_METRIC_QUEUE_DEPTH: self.queue_depth,
+            StateMetric.STATE_METRIC_MEMORY_MB: resident_mb(),
+            StateMetric.STATE_METRIC_SCHEDULE_FREE: float(max(self.settings.learning_slots - learning, 0)),
             StateMetric.STATE_METRIC_LOSS: float(np.mean(losses)) if losses else 0.0,
             StateMetric.STATE_METRIC_BOUNDARY_MS: self.figures.get("boundary_ms", 0.0),
             StateMetric.STATE_METRIC_POLICY_MS: self.figures.get("policy_ms", 0.0),
@@ -311,7 +366,8 @@ class Trainer:
 
     def _restore_learners(self, by_slot: Mapping[str, dict[str, Any]]) -> None:
         for name, arrays in by_slot.items():
-            learner = make_learner(self.settings, self._seed(name))
+            slot = self.slots.get(name, GrowthSlot(name))
+            learner = make_learner(self.settings, self._seed(name), slot.blueprint, dict(slot.parameters))
             try:
                 learner.restore(arrays)
             except (KeyError, ValueError, RuntimeError) as error:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
+from shared_schemas.records import ActionV1, AgentV1
 from tomato_host.brain.brain import StepResult
+from tomato_host.brain.guardrails.guardrails import Verdict
 
 
 class Extension(Protocol):
@@ -22,6 +24,39 @@ class Extension(Protocol):
 
     def stop(self) -> None:
         """The run ends."""
+
+
+class ProposalHost(Protocol):
+    """The deciding loop, as far as those who propose see it. Every verdict is recorded before it is returned."""
+
+    def submit_proposal(self, action: ActionV1) -> Verdict | None:
+        """A verdict at once, or None: it comes out of a later `run_proposals`."""
+
+    def run_proposals(self) -> list[Verdict]:
+        """One turn of admission: 32 proposals at most, none begun after 5 ms."""
+
+    def preview_proposal(self, action: ActionV1) -> Verdict:
+        """The verdict that a proposal would get; nothing is counted, recorded or carried out."""
+
+    def record_agent(self, record: AgentV1) -> None:
+        """A new or changed agent: it holds from now on, and a later process knows it."""
+
+
+@runtime_checkable
+class WakingExtension(Protocol):
+    """An extension that others send requests to: the loop ends its wait for them."""
+
+    def bind(self, host: ProposalHost) -> None:
+        """Before the run begins: who answers."""
+
+    def fileno(self) -> int:
+        """What to wait on; -1: nothing."""
+
+    def is_due(self) -> bool:
+        """Whether requests wait that were read already."""
+
+    def poll(self) -> None:
+        """Answer what has arrived, within a few ms."""
 
 
 class Display(Protocol):

@@ -54,7 +54,7 @@ class GrownBlocks:
             self._recorder.event(now, "WARNING", "model", "block_refused", f"The index of grown blocks: {error}.")
         taken = {offer.entry.quantity for offer in offers if self._use(offer, now)}
         for quantity in self._offered - taken:
-            self._brain.forecast_state.nursery.withdraw(quantity)
+            self._brain.forecast_state.model_pair.withdraw(quantity)
         self._offered = taken
 
     def _use(self, offer: BlockOffer, now: datetime) -> bool:
@@ -65,17 +65,17 @@ class GrownBlocks:
             text = f"The grown block of {entry.quantity} {why}; the forecast stays as it is."
             self._recorder.event(now, "WARNING", "model", "block_refused", text, **facts)
             return False
-        self._brain.forecast_state.nursery.offer(offer.block, entry.live)
+        self._brain.forecast_state.model_pair.offer(offer.block, entry.live)
         text = f"A grown block of {entry.quantity} is computed beside the forecast, stage {entry.stage}."
         self._recorder.event(now, "INFO", "model", "block_loaded", text, **facts)
         return True
 
     def _after_night(self, now: datetime) -> None:
-        nursery = self._brain.forecast_state.nursery
-        for change in nursery.share_changes:
+        model_pair = self._brain.forecast_state.model_pair
+        for change in model_pair.share_changes:
             text = f"The grown block of {change.quantity} has a share of {change.share:g} now: {change.why}."
             self._recorder.event(now, "INFO", "model", "block_share", text, share=change.share)
-        grown = nursery.active.grown
+        grown = model_pair.active.grown
         if grown is not None:
             skills = {name: (one.share, one.skill()) for name, one in grown.by_quantity.items()}
             Thread(target=self._write, args=(skills,), name="blocks", daemon=True).start()

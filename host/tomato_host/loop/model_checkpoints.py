@@ -62,13 +62,13 @@ class ModelCheckpoints:
     def tick(self, now: datetime) -> None:
         """Record a finished nightly update and queue it for writing."""
         forecasts = self._brain.forecast_state
-        verdict = forecasts.nursery.last
+        verdict = forecasts.model_pair.last
         if forecasts.nights == self._seen or verdict is None:
             return
         self._seen = forecasts.nights
         name = "model_promoted" if verdict.promoted else "model_rolled_back" if verdict.rolled_back else "model_refused"
         self._recorder.event(now, "INFO", "model", name, f"World model: {verdict.why}.")
-        self._queue.put(NightlyUpdate(verdict, clone(forecasts.nursery.candidate), forecasts.history.log(now), now))
+        self._queue.put(NightlyUpdate(verdict, clone(forecasts.model_pair.candidate), forecasts.history.log(now), now))
 
     def stop(self) -> None:
         """Finish writing; a thread that hangs on a dead disk is abandoned."""

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from datetime import datetime
 
 from shared_schemas.records import ActionV1, AgentV1
+from shared_schemas.records.agent_v1 import agent_name
 from tomato_host.board.events import LinkEvent
 from tomato_host.board.session import BoardSession
-from tomato_host.brain.admission.pipeline import TALLIED
+from tomato_host.brain.admission.pipeline import TALLIED, TURN_S
 from tomato_host.brain.brain import Brain
+from tomato_host.brain.guardrails.guardrails import Verdict
 from tomato_host.commands.awaited_outcomes import AwaitedOutcomes
 from tomato_host.commands.board_requests import KINDS as BOARD_KINDS
 from tomato_host.commands.board_requests import BoardRequests
@@ -18,6 +21,7 @@ from tomato_host.loop.actuator import ExecutorActuator
 from tomato_host.loop.context_state import ContextState
 from tomato_host.loop.episode import Episode
 from tomato_host.loop.recorder import Recorder
+from tomato_host.world.telemetry import WorldTelemetry
 
 
 class RequestHandler:
@@ -40,8 +44,10 @@ class RequestHandler:
         *,
         port: str,
         sampling_ms: int,
+        telemetry: WorldTelemetry | None = None,
     ) -> None:
         """`port` is the one the host holds, `sampling_ms` its normal sampling period."""
+        self._telemetry = telemetry or WorldTelemetry(time.monotonic)
         self._inbox = inbox
         self._brain = brain
         self._episode = episode
@@ -53,15 +59,22 @@ class RequestHandler:
         self.board = BoardRequests(session, self, port, sampling_ms)
 
     def poll(self, now_ms: int) -> None:
-        """Handle the requests that have arrived, and advance those on the board."""
+        """Handle the requests that have arrived, for 5 ms at most, and advance those on the board."""
         self.record_refusals(self._now().timestamp())
-        for request in self._inbox.pop_requests() if self._inbox is not None else ():
+        began_s = time.monotonic()
+        requests = self._inbox.pop_requests(lambda: time.monotonic() - began_s >= TURN_S) if self._inbox else ()
+        for request in requests:
             if request.kind in BOARD_KINDS:
                 self._record_request(request)
                 self.board.begin(request, now_ms)
             elif self._inbox is not None:
                 self._inbox.reply(self.submit(request))
         self.board.tick(now_ms)
+
+    @property
+    def is_flooded(self) -> bool:
+        """Whether requests wait that the last `poll` had no time for."""
+        return self._inbox is not None and self._inbox.is_flooded
 
     def remove_stale_replies(self) -> None:
         """Remove replies that were not read."""
@@ -96,10 +109,49 @@ class RequestHandler:
         return self.propose(request.id, request.action, request.outcome)
 
     def _set_agent(self, request: Request, record: AgentV1) -> Reply:
+        self.record_agent(record)
+        return Reply(id=request.id, ok=True, text=f"{record.name} is {record.state}")
+
+    # -- ProposalHost ------------------------------------------------------------------------------------------
+
+    def record_agent(self, record: AgentV1) -> None:
         """A new or changed agent: recorded, so that a later process and a replay know it, too."""
         self._brain.admission.set_agent(record)
         self._recorder.record(record)
-        return Reply(id=request.id, ok=True, text=f"{record.name} is {record.state}")
+
+    def submit_proposal(self, action: ActionV1) -> Verdict | None:
+        """A proposal of an agent: a verdict at once, or it waits for `run_proposals`."""
+        agent = agent_name(action)
+        self._telemetry.enter(agent, str(action.id))
+        with self._telemetry.stage("submit", agent_id=agent, req_id=str(action.id)):
+            verdict = self._brain.submit(action, self._context.at(self._now()))
+        self._telemetry.queue(len(self._brain.admission.pipeline.queue))
+        return self._carried_out(verdict)
+
+    def run_proposals(self) -> list[Verdict]:
+        """One turn of admission; each verdict is recorded, and carried out where it is allowed."""
+        began_s = time.monotonic()
+        with self._telemetry.stage("turn"):
+            verdicts = self._brain.run_turn(self._context.at(self._now()), lambda: time.monotonic() - began_s)
+        self._telemetry.queue(len(self._brain.admission.pipeline.queue))
+        for verdict in verdicts:
+            self._carried_out(verdict)
+        return verdicts
+
+    def preview_proposal(self, action: ActionV1) -> Verdict:
+        """The verdict that a proposal would get; nothing happens."""
+        return self._brain.preview(action, self._context.at(self._now()))
+
+    def _carried_out(self, verdict: Verdict | None) -> Verdict | None:
+        """Record a new verdict and start what it allows. Refusals of a flood are counted by admission, not recorded."""
+        if verdict is not None:
+            self._note(agent_name(verdict.action), verdict)
+        if verdict is None or verdict.repeated or verdict.rule in TALLIED:
+            return verdict
+        self._recorder.record(verdict.action)
+        if verdict.allowed:
+            self._actuator.act(verdict)
+        return verdict
 
     # -- RequestHost -------------------------------------------------------------------------------------------
 
@@ -108,7 +160,11 @@ class RequestHandler:
 
         `outcome`: the sender waits for what comes of it.
         """
-        verdict = self._brain.judge(proposal, self._context.at(self._now()))
+        agent = agent_name(proposal)
+        self._telemetry.enter(agent, str(proposal.id))
+        with self._telemetry.stage("submit", agent_id=agent, req_id=str(proposal.id)):
+            verdict = self._brain.judge(proposal, self._context.at(self._now()))
+        self._note(agent, verdict)
         if verdict.rule in TALLIED:
             pass  # answered one by one, recorded as counts: a flood of refusals must not fill the disk
         elif not verdict.repeated:
@@ -126,6 +182,14 @@ class RequestHandler:
             action=verdict.action,
             repeated=verdict.repeated,
         )
+
+    def _note(self, agent: str, verdict: Verdict) -> None:
+        """One more answer in the metrics, and in the log where that is on."""
+        accepted = "clipped" if verdict.rule is not None else "accepted"
+        code = accepted if verdict.action.safety.validated else verdict.rule or "refused"
+        account = self._brain.admission.pipeline.accounts.get(agent)
+        view_seq = 0 if account is None else account.view.seq
+        self._telemetry.outcome(agent, str(verdict.action.id), code, view_seq)
 
     def switch_off(self, outputs: tuple[str, ...], reason: str) -> None:
         """Stop these outputs now."""

@@ -6,8 +6,9 @@ take the same steps, and a simulation repeats to the byte. Between two due momen
 machine's clock sleeps, a SimClock jumps, and the lock step moves board and tent to that moment.
 
 States of a task: *waiting* (one valid place in the heap), *running* (its next place is in the heap already, so a task
-that raises keeps its cadence), *cancelled* (its places are void). Changing a period or cancelling does not search the
-heap: each place carries a ticket, and one whose ticket is not the task's newest is dropped when it comes up.
+that raises keeps its cadence), *suspended* (its places are void, its grid is kept), *cancelled* (its places are void).
+Changing a period, suspending and cancelling do not search the heap: each place carries a ticket, and one whose ticket
+is not the task's newest is dropped when it comes up.
 
 After a stall (a suspended laptop, a slow disk) a periodic task runs once and the missed runs are counted, not made up
 for: a plant does not need the six decisions that a sleeping machine did not take. The grid of due moments is kept, so
@@ -57,6 +58,9 @@ class _Entry:
     runs: int = 0
     missed: int = 0
     alive: bool = True
+    suspended: bool = False
+    next_ms: int = 0
+    """Its newest place in the heap, or the one it had when it was suspended: a moment of its grid."""
 
 
 class _Due(NamedTuple):
@@ -106,6 +110,19 @@ class Scheduler:
         if period_ms != entry.period_ms:
             entry.period_ms = period_ms
             self._push(entry, self._clock.monotonic_ms() + period_ms)
+
+    def suspend(self, name: str) -> None:
+        """Let a periodic task miss its moments, uncounted, until `resume`. Twice is once."""
+        self._entries[name].suspended = True
+
+    def resume(self, name: str) -> None:
+        """Let a suspended task go on at the next moment of its old grid, this one included."""
+        entry = self._entries[name]
+        if not entry.suspended:
+            return
+        entry.suspended = False
+        behind_ms = max(0, self._clock.monotonic_ms() - entry.next_ms)
+        self._push(entry, entry.next_ms + -(-behind_ms // entry.period_ms) * entry.period_ms)
 
     def cancel(self, name: str) -> None:
         """Forget a task; unknown names are ignored."""
@@ -185,11 +202,12 @@ class Scheduler:
     def _push(self, entry: _Entry, due_ms: int) -> None:
         # A new ticket makes any earlier place of the same task in the heap void.
         entry.ticket += 1
+        entry.next_ms = due_ms
         self._serial += 1
         heapq.heappush(self._heap, _Due(due_ms, entry.priority, entry.order, self._serial, entry, entry.ticket))
 
     def _current(self, due: _Due) -> bool:
-        return due.entry.alive and due.ticket == due.entry.ticket
+        return due.entry.alive and due.ticket == due.entry.ticket and not due.entry.suspended
 
     def _run_one(self, due: _Due, now_ms: int) -> None:
         entry = due.entry

@@ -80,6 +80,8 @@ class Status:
     weather: Forecast36hV1 | None = None
     targets: TargetsV1 | None = None
     next_decision_at: datetime | None = None
+    world: dict[str, Any] = field(default_factory=dict)
+    """Counts and times of the agents' proposals (`world/telemetry.py`)."""
     jobs: dict[str, datetime | None] = field(default_factory=dict)
     """Outputs with an action under way and when it ends (None: a dose)."""
     actions: deque[ActionV1] = field(default_factory=lambda: deque(maxlen=HISTORY))

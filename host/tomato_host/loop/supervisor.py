@@ -8,6 +8,7 @@ shutdown.
 from __future__ import annotations
 
 import math
+import time
 from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
@@ -25,8 +26,9 @@ from tomato_host.loop.board_runtime import BoardRuntime
 from tomato_host.loop.clock import ClockWatch, Wake, describe_clock_step
 from tomato_host.loop.context_state import ContextState
 from tomato_host.loop.episode import SAFE_MODE_PERIOD, Episode
-from tomato_host.loop.extensions import Display, Extension
+from tomato_host.loop.extensions import Display, Extension, WakingExtension
 from tomato_host.loop.link_events import LinkEventHandler
+from tomato_host.loop.loop_wake import LoopWake
 from tomato_host.loop.recorded_ledger import RecordedLedger
 from tomato_host.loop.recorder import Recorder
 from tomato_host.loop.request_handler import RequestHandler
@@ -35,10 +37,13 @@ from tomato_host.loop.status import Status
 from tomato_host.loop.status_refresh import StatusRefresh
 from tomato_host.recovery.crash_recovery import InterruptedActions
 from tomato_host.sources.board import BoardSource
+from tomato_host.world.telemetry import WorldTelemetry
 
 SAFE_MODE_MS = round(SAFE_MODE_PERIOD.total_seconds() * 1000)
 HEALTH_MS = 60_000
 INBOX_MS = 500
+INBOX_REST_MS = 15
+"""A flooded inbox is read again after this: a quarter of the loop's time at most goes to it."""
 INBOX_CLEANUP_MS = 600_000
 SHUTDOWN_WAIT_MS = 1_500
 """How long a shutdown waits for the board to confirm that everything is off."""
@@ -73,10 +78,12 @@ class Supervisor:
         inbox: Inbox | None = None,
         extensions: tuple[Extension, ...] = (),
         interrupted: InterruptedActions | None = None,
+        telemetry: WorldTelemetry | None = None,
     ) -> None:
         """`inbox` None: no requests. `interrupted`: what an earlier process has left open."""
         self.scheduler = Scheduler(runtime.clock)
         self.status = status
+        self._telemetry = telemetry or WorldTelemetry(time.monotonic)
         self._settings = settings
         self._runtime = runtime
         self._clock = runtime.clock
@@ -101,6 +108,9 @@ class Supervisor:
         )
         self.links = self._make_link_handler()
         self.requests = self._make_request_handler(inbox)
+        self._waking = tuple(one for one in extensions if isinstance(one, WakingExtension))
+        for extension in self._waking:
+            extension.bind(self.requests)
         self._plan_tasks(with_inbox=inbox is not None)
 
     def _make_link_handler(self) -> LinkEventHandler:
@@ -131,6 +141,7 @@ class Supervisor:
             self.now,
             port=self._runtime.link.url,
             sampling_ms=round(self._settings.telemetry_period_s * 1000),
+            telemetry=self._telemetry,
         )
 
     # -- start and shutdown ------------------------------------------------------------------------------------
@@ -142,8 +153,8 @@ class Supervisor:
         for extension in self._extensions:
             extension.start()
         try:
-            wake: Wake | None = _LinkWake(self._session) if self._runtime.real_time else None
-            self.scheduler.run(until_ms, wake, self.poll)
+            wake: Wake | None = LoopWake(self._session, self._waking) if self._runtime.real_time else None
+            self.scheduler.run(until_ms, wake, self._on_wake)
         finally:
             self.shut_down()
 
@@ -196,7 +207,9 @@ class Supervisor:
         plan.every("state", self._state_ms, self._record_state, priority=30, first_after_ms=self._state_ms)
         plan.every("health", HEALTH_MS, self._ask_health, priority=40, first_after_ms=HEALTH_MS)
         if with_inbox:
-            plan.every("inbox", INBOX_MS, lambda run: self.requests.poll(run.now_ms), priority=50)
+            # In lock step a wake costs a turn with the VM, and a period of the lease passes in less than a millisecond.
+            inbox_ms = INBOX_MS if self._runtime.real_time else round(settings.lease_renew_s * 1000)
+            plan.every("inbox", inbox_ms, self._poll_inbox, priority=50)
             plan.every("tidy", INBOX_CLEANUP_MS, self._clean_inbox, priority=90, first_after_ms=INBOX_CLEANUP_MS)
 
     def _renew(self, run: Run) -> None:
@@ -204,9 +217,11 @@ class Supervisor:
         self.poll(run.now_ms)
         if self._session.up:
             self._session.renew_lease(run.now_ms)
+            self._telemetry.times["lease"].add((self._clock.monotonic_ms() - run.due_ms) / 1_000.0)
             self._executor.tick(run.now_ms, self.now())
         self._actuator.collect()
         self._close_interrupted()
+        self.status.world = self._telemetry.snapshot()
         self._status_refresh.refresh(self.now(), run.now_ms)
 
     def check_clock(self) -> None:
@@ -232,6 +247,13 @@ class Supervisor:
         if self._context.link_down_since is not None:
             self._episode.update_safe_mode(self._context.at(self.now()))
 
+    def _watch_a_lost_link(self) -> None:
+        """Nothing wakes for the watch while observations come: an idle wake costs lock step a turn with the VM."""
+        if self._context.link_down_since is None:
+            self.scheduler.suspend("watch")
+        else:
+            self.scheduler.resume("watch")
+
     def _record_state(self, run: Run) -> None:
         self.poll(run.now_ms)
         self._episode.record_state(None)
@@ -240,6 +262,13 @@ class Supervisor:
         self.poll(run.now_ms)
         if self._session.up:
             self._session.ask_health(run.now_ms)
+
+    def _poll_inbox(self, run: Run) -> None:
+        """Requests of 5 ms at most; what is left comes soon, after whatever else has become due meanwhile."""
+        self.requests.poll(run.now_ms)
+        self.scheduler.cancel("inbox_rest")
+        if self.requests.is_flooded:
+            self.scheduler.once("inbox_rest", INBOX_REST_MS, self._poll_inbox, priority=50)
 
     def _clean_inbox(self, run: Run) -> None:
         self.requests.remove_stale_replies()
@@ -251,7 +280,14 @@ class Supervisor:
         for event in self._session.poll(now_ms):
             self.links.handle(event, now_ms)
             self.requests.on_event(event, now_ms)
+        self._watch_a_lost_link()
         self._actuator.collect()
+
+    def _on_wake(self, now_ms: int) -> None:
+        """Bytes of the board, or requests of a child process, have ended the wait."""
+        self.poll(now_ms)
+        for extension in self._waking:
+            extension.poll()
 
     def submit(self, request: Request) -> Reply:
         """A request for an action or a change of mode, outside the inbox."""
@@ -287,13 +323,3 @@ class Supervisor:
             self._state_ms = round(period_s * 1000)
             self.scheduler.set_period("state", self._state_ms)
             self._recorder.record(plan)
-
-
-class _LinkWake:
-    """Bytes on the link end a wait; a lost port does not (the session finds out when it polls)."""
-
-    def __init__(self, session: BoardSession) -> None:
-        self._session = session
-
-    def wait(self, timeout_s: float) -> bool | None:
-        return self._session.wait(timeout_s)

@@ -16,7 +16,8 @@ from shared_schemas.devices import OUTPUT_BY_NAME
 from shared_schemas.records import ActionV1, parse_record
 from shared_schemas.records.action_v1 import OUTPUT_OF, Outcome
 from tomato_host.board.events import BoardEvent
-from tomato_host.brain.execution.executor import BudgetLedger, UnconfirmedDose
+from tomato_host.brain.execution.executor import BudgetLedger
+from tomato_host.brain.execution.output_job import UnconfirmedDose
 from tomato_host.brain.guardrails.ledger_events import ALLOCATED, REFUNDED, SETTLED, ledger_event
 from tomato_host.recovery.stored_samples import tail
 

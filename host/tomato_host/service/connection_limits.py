@@ -41,14 +41,35 @@ class LimitedProtocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type]  # on
         if self.cycle is None and not self.transport.is_closing():
             self.transport.close()
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Count down."""
+    def handle_websocket_upgrade(self, *arguments: Any) -> None:
+        """A stream is no silent connection. It counts until it ends, of which only its own protocol learns."""
         if self._is_counted:
             self._first_request.cancel()
-            self.open_by_client[self._client_address] -= 1
-            if not self.open_by_client[self._client_address]:
-                del self.open_by_client[self._client_address]
+        super().handle_websocket_upgrade(*arguments)
+        stream = self.transport.get_protocol()
+        if stream is self:
+            return
+        ended = stream.connection_lost
+
+        def connection_lost(exc: Exception | None) -> None:
+            self._count_down()
+            ended(exc)
+
+        stream.connection_lost = connection_lost
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Count down."""
+        self._count_down()
         super().connection_lost(exc)
+
+    def _count_down(self) -> None:
+        if not self._is_counted:
+            return
+        self._is_counted = False
+        self._first_request.cancel()
+        self.open_by_client[self._client_address] -= 1
+        if not self.open_by_client[self._client_address]:
+            del self.open_by_client[self._client_address]
 
 
 def raise_file_limit() -> None:

@@ -34,7 +34,7 @@ class DayTotal:
     """How often each relay, pump or valve was switched on."""
 
 
-class DayTotals:
+class CountedDays:
     """Counts records into days. The order of the records does not matter; an outcome counts once."""
 
     def __init__(self) -> None:

@@ -16,6 +16,19 @@ def decimals(row: Sensor) -> int:
     return max(0, 2 - math.floor(math.log10(row.highest))) if row.highest > 0 else 2
 
 
+def role_of(row: Output) -> str:
+    """What an output does to the tent, for a drawing: lamp, water, gas, vent, stir, mist or warmth."""
+    roles = (
+        ("lamp", row.lights),
+        ("water", row.kind == "pump"),
+        ("gas", row.kind == "valve"),
+        ("vent", row.vents),
+        ("stir", row.stirs),
+        ("mist", row.carries_water),
+    )
+    return next((name for name, true in roles if true), "warmth")
+
+
 def device_list(outputs: Sequence[Output] = OUTPUTS, sensors: Sequence[Sensor] = SENSORS) -> Json:
     """All outputs, and the sensors that are shown on their own, in the order of the registry."""
     return {
@@ -24,6 +37,10 @@ def device_list(outputs: Sequence[Output] = OUTPUTS, sensors: Sequence[Sensor] =
                 "name": row.name,
                 "label": row.label,
                 "meaning": row.meaning,
+                "kind": row.kind,
+                "role": role_of(row),
+                "action": row.action,
+                "column": row.column,
                 "device_class": row.home_assistant,
                 "lights": row.lights,
                 "switchable": row.switchable,

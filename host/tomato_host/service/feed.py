@@ -26,8 +26,12 @@ STATUS_EVERY_S = 1.0
 RECENT = 200
 """Alarms, and as many actions, that are sent again to a process that was restarted."""
 CHUNK_BYTES = 65_536
-RECEIVE_BYTES = 16_384
-"""The longest status line that a process may send back."""
+RECEIVE_BYTES = 65_536
+"""The longest line that a process may send back."""
+MOST_REQUESTS = 256
+"""Requests of a process that wait here; more stay in its socket."""
+MOST_UNSENT_BYTES = 4_000_000
+"""Beyond this a process does not read: what it is sent at once is dropped."""
 RESTART_DELAYS_S = (1.0, 2.0, 5.0, 10.0, 30.0)
 """Before a process that died is started again."""
 
@@ -47,6 +51,7 @@ class ProcessFeed:
         *,
         on_exit: Callable[[int, datetime], None] | None = None,
         on_status: Callable[[dict[str, Any], datetime], None] | None = None,
+        on_connect: Callable[[], None] | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._status = status
@@ -54,6 +59,8 @@ class ProcessFeed:
         self._name = name
         self._on_exit = on_exit
         self._on_status = on_status
+        self.on_connect = on_connect
+        """Called whenever a process was started: it knows nothing of what an earlier one was sent."""
         self._monotonic = monotonic
         self._newest: dict[str, bytes] = {}
         self._order = count()
@@ -64,6 +71,8 @@ class ProcessFeed:
         self._sending = bytearray()
         self._received = bytearray()
         self._child_status: dict[str, Any] = {}
+        self.requests: deque[dict[str, Any]] = deque()
+        """What the process asks for (`world_gateway.py` answers), oldest first."""
         self._socket: socket.socket | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._failures = 0
@@ -131,6 +140,9 @@ class ProcessFeed:
         theirs.close()
         self._socket = ours
         self._queue_recent()
+        self.requests.clear()
+        if self.on_connect is not None:
+            self.on_connect()
 
     def _queue_recent(self) -> None:
         """A new process gets the newest telemetry of each kind and the recent alarms and actions, in their order."""
@@ -165,12 +177,12 @@ class ProcessFeed:
             self._disconnect()
 
     def _fill(self, now_s: float) -> bool:
-        """Move the next lines into the send buffer; the status goes last, because only its newest version matters."""
-        self._sending += b"".join(line for _, line in self.outbox.pop_batch(CHUNK_BYTES))
-        if not self._sending and now_s - self._status_sent_s >= STATUS_EVERY_S:
+        """Move the next lines into the send buffer; a status that is due goes first, or a flood of records hides it."""
+        if now_s - self._status_sent_s >= STATUS_EVERY_S:
             self._status_sent_s = now_s
             self._update_health()
             self._sending += status_line(self._status)
+        self._sending += b"".join(line for _, line in self.outbox.pop_batch(CHUNK_BYTES))
         return bool(self._sending)
 
     def _update_health(self) -> None:
@@ -182,23 +194,53 @@ class ProcessFeed:
             **self._child_status,
         }
 
+    def fileno(self) -> int:
+        """The socket to wait on; -1 while there is none."""
+        return -1 if self._socket is None else self._socket.fileno()
+
+    def receive_requests(self) -> None:
+        """Read what the process has sent, as far as there is room for it."""
+        while self._socket is not None and len(self.requests) < MOST_REQUESTS and self._receive_some():
+            pass
+
+    def send_at_once(self, line: bytes) -> bool:
+        """Send one line before everything that waits. False when the process does not read, or is gone."""
+        if self._socket is None or len(self._sending) > MOST_UNSENT_BYTES:
+            return False
+        self._sending += line
+        self._flush(self._monotonic())
+        return True
+
     def _receive(self) -> bool:
         """The process may send its counts back, one JSON object a line; the newest one counts. True when one came."""
+        before = self._child_status
+        self._receive_some()
+        return self._child_status is not before
+
+    def _receive_some(self) -> bool:
+        """One piece of what was sent: counts, and requests. False when nothing more is there."""
         assert self._socket is not None
         try:
-            self._received += self._socket.recv(RECEIVE_BYTES)
+            piece = self._socket.recv(RECEIVE_BYTES)
         except OSError:
             return False  # nothing sent, or the process is gone; sending finds out
-        *lines, rest = self._received.split(b"\n")
+        *lines, rest = bytes(self._received + piece).split(b"\n")
         self._received = bytearray(rest[-RECEIVE_BYTES:])
+        for line in lines:
+            self._add_line(line)
+        return bool(piece)
+
+    def _add_line(self, line: bytes) -> None:
         try:
-            status = json.loads(lines[-1]) if lines else None
+            message = json.loads(line)
         except ValueError:
-            return False
-        if not isinstance(status, dict):
-            return False
-        self._child_status = status
-        return True
+            return
+        if not isinstance(message, dict):
+            return
+        if isinstance(message.get("world"), dict):
+            self.requests.append(message["world"])
+        else:
+            self._child_status = message
 
     def _disconnect(self) -> None:
         if self._socket is not None:
@@ -245,5 +287,6 @@ def status_line(status: Status) -> bytes:
         "live": live_values(status),
         "feeds": status.feeds,
         "disk": status.disk,
+        "world": status.world,
     }
     return b'{"status":' + json.dumps(fields).encode() + b"}\n"

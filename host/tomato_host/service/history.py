@@ -13,9 +13,9 @@ from typing import Any
 
 from shared_schemas.devices import LAMP, OUTPUT_BY_NAME
 from tomato_host.brain.psychrometrics import vpd_kpa
-from tomato_host.service.day_totals import OUTPUT_OF_ACTION, DayTotals
+from tomato_host.service.day_totals import OUTPUT_OF_ACTION, CountedDays
 from tomato_host.service.forecast_review import ForecastReview
-from tomato_host.service.history_columns import HistoryRow, Value, thinned
+from tomato_host.service.history_columns import HistoryRow, Value, point_s, thinned
 
 Json = dict[str, Any]
 Soil = dict[str, float | None]
@@ -84,7 +84,7 @@ class History:
         self._doses: list[tuple[float, float]] = []
         self._holds: list[tuple[str, float, float]] = []
         self._targets: list[tuple[float, Json]] = []
-        self._days = DayTotals()
+        self._days = CountedDays()
         self._forecasts = ForecastReview()
         self._skips: deque[Json] = deque(maxlen=SKIPS_KEPT)
         self._lock = threading.Lock()
@@ -229,7 +229,7 @@ class History:
         times, rows, soil = times[part], rows[part], soil[part]
         probes = sorted({probe for one in soil for probe in one})
         whole = [(*row, *(one.get(probe) for probe in probes)) for row, one in zip(rows, soil, strict=True)]
-        thin = thinned(times, whole, len(COLUMNS) + len(probes))
+        thin = thinned(times, whole, len(COLUMNS) + len(probes), point_s(until - since))
         names = [*COLUMNS, *probes]
         out: Json = {"t": thin.t, **dict(zip(COLUMNS, thin.mean, strict=False))}
         out["soil"] = dict(zip(probes, thin.mean[len(COLUMNS) :], strict=True))

@@ -7,13 +7,26 @@ share a point are averaged here, and their extremes go with them as an envelope,
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import groupby
 from typing import NamedTuple
 
 Value = float | None
 HistoryRow = tuple[Value, ...]
 
-MOST_POINTS = 1_500
-"""No chart draws more points."""
+POINT_S: tuple[tuple[float, float], ...] = (
+    (6 * 3_600.0, 0.0),
+    (2 * 86_400.0, 900.0),
+    (8 * 86_400.0, 3_600.0),
+    (40 * 86_400.0, 7_200.0),
+    (float("inf"), 21_600.0),
+)
+"""Up to this span (s) a point of a chart stands for so much time (s); 0: every row is a point. A quarter of an hour is
+the slot in which the controller spreads a fan's or humidifier's duty, so a day's mean does not show its strokes."""
+
+
+def point_s(span_s: float) -> float:
+    """How much time one point of a chart of this span stands for, s."""
+    return next(step for most, step in POINT_S if span_s <= most)
 
 
 class Thinned(NamedTuple):
@@ -25,18 +38,23 @@ class Thinned(NamedTuple):
     high: list[list[Value]]
 
 
-def thinned(times: Sequence[float], rows: Sequence[HistoryRow], width: int, most: int = MOST_POINTS) -> Thinned:
-    """At most `most` points of `width` columns, from rows in the order of their times (Unix time, s)."""
-    step = max(1, -(-len(times) // most))
-    if step == 1:
+def _empty(width: int) -> list[list[Value]]:
+    return [[] for _ in range(width)]
+
+
+def thinned(times: Sequence[float], rows: Sequence[HistoryRow], width: int, step_s: float) -> Thinned:
+    """Points of `width` columns, one for each `step_s` seconds in which there are rows, in the order of their times.
+
+    `times` are Unix times in s, ascending. With `step_s` 0 each row is a point of its own.
+    """
+    if step_s <= 0.0:
         return Thinned(list(times), [[row[n] for row in rows] for n in range(width)], [], [])
-    starts = range(0, len(times), step)
-    out = Thinned([], [[] for _ in range(width)], [[] for _ in range(width)], [[] for _ in range(width)])
-    for start in starts:
-        group = rows[start : start + step]
-        out.t.append(times[min(start + step // 2, len(times) - 1)])
+    out = Thinned([], _empty(width), _empty(width), _empty(width))
+    for slot, group in groupby(range(len(times)), key=lambda i: times[i] // step_s):
+        picked = [rows[i] for i in group]
+        out.t.append((slot + 0.5) * step_s)
         for n in range(width):
-            known = [value for row in group if (value := row[n]) is not None]
+            known = [value for row in picked if (value := row[n]) is not None]
             out.mean[n].append(round(sum(known) / len(known), 4) if known else None)
             out.low[n].append(min(known) if known else None)
             out.high[n].append(max(known) if known else None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -33,6 +33,10 @@ from tomato_host.service.sessions import SessionFile
 from tomato_host.service.settings import ServiceSettings
 from tomato_host.service.strict_json import StrictRoute, invalid_request_answer
 from tomato_host.service.tokens import TokenFile
+from tomato_host.service.world_access import WorldAccess
+from tomato_host.service.world_host import WorldHost
+from tomato_host.service.world_routes import add_world_routes
+from tomato_host.service.world_stream import add_world_stream
 
 WEB = Path(__file__).parent / "web"
 QUEUE = 256
@@ -48,8 +52,9 @@ def create_app(
     data_dir: Path,
     tokens: TokenFile | None = None,
     bus: BusSettings | None = None,
+    worlds: Sequence[WorldHost] = (),
 ) -> FastAPI:
-    """The application over one live, one history and one data directory."""
+    """The application over one live, one history and one data directory; `worlds` are those that agents reach."""
     app = FastAPI(
         title="tomato-host",
         version=__version__,
@@ -74,9 +79,17 @@ def create_app(
     add_board_routes(app, data_dir, access)
     add_acknowledge_routes(app, data_dir)
     add_session_routes(app, sessions, access)
+    add_shared_worlds(app, keys, settings, worlds)
     _pages(app)
     add_fleet_routes(app, fleet, access)
     return app
+
+
+def add_shared_worlds(app: FastAPI, tokens: TokenFile, settings: ServiceSettings, worlds: Sequence[WorldHost]) -> None:
+    """REST and WebSocket of the shared worlds."""
+    world_access = WorldAccess(tokens, settings, {world.tent: world for world in worlds})
+    add_world_routes(app, world_access)
+    add_world_stream(app, world_access)
 
 
 async def _error_answer(_request: Request, error: Exception) -> JSONResponse:
@@ -133,6 +146,12 @@ def _reads(app: FastAPI, live: LiveState, access: AccessControl, fleet: BusSetti
         """200 while the deciding loop sends its status to this process, else 503: it is gone, or hangs."""
         return PlainTextResponse("ok" if live.alive else "no host", 200 if live.alive else 503)
 
+    @app.get("/readyz", tags=["read"], response_class=PlainTextResponse, responses=_UNREADY)
+    async def ready() -> Response:
+        """200 when proposals can be carried out: the loop runs and its board answers; else 503 with the reason."""
+        why = "no host" if not live.alive else "the board does not answer" if live.status.get("link") != "up" else ""
+        return PlainTextResponse(why or "ready", 503 if why else 200)
+
 
 async def _event_stream(request: Request, live: LiveState, over: anyio.Event) -> AsyncIterator[Json]:
     queue: asyncio.Queue[str] = asyncio.Queue(QUEUE)
@@ -145,6 +164,7 @@ async def _event_stream(request: Request, live: LiveState, over: anyio.Event) ->
         live.listeners.discard(queue)
 
 
+_UNREADY: dict[int | str, dict[str, Any]] = {503: {"description": "Nothing could be carried out; the text says why."}}
 _UNWELL: dict[int | str, dict[str, Any]] = {503: {"description": "The deciding loop does not send its status."}}
 _ALWAYS: dict[int | str, dict[str, Any]] = {
     421: {"description": "This host name is not served here."},
@@ -152,9 +172,19 @@ _ALWAYS: dict[int | str, dict[str, Any]] = {
 }
 
 
+class RevalidatedFiles(StaticFiles):
+    """Files that a browser keeps and asks about each time: after an upgrade no page runs with an old script."""
+
+    def file_response(self, *args: Any, **kwargs: Any) -> Response:
+        """The file, or 304 when the browser's copy is the same."""
+        answer = super().file_response(*args, **kwargs)
+        answer.headers["Cache-Control"] = "no-cache"
+        return answer
+
+
 def _pages(app: FastAPI) -> None:
     @app.get("/", include_in_schema=False)
     async def index() -> FileResponse:
         return FileResponse(WEB / "index.html", headers={"Cache-Control": "no-cache"})
 
-    app.mount("/static", StaticFiles(directory=WEB), name="static")
+    app.mount("/static", RevalidatedFiles(directory=WEB), name="static")

@@ -11,8 +11,10 @@ from collections.abc import AsyncIterator, Callable
 from datetime import datetime
 from typing import Any, Literal
 
+from shared_schemas.records import AnomalyType
 from shared_schemas.records.agent_v1 import ORIGIN_AGENTS
 from tomato_host.loop.live_values import STALE_S
+from tomato_host.service.notify.urgency import CAUSE_BY_NAME, CAUSE_OF_ANOMALY, CAUSE_OF_FAULT
 
 Json = dict[str, Any]
 
@@ -48,7 +50,7 @@ class LiveState:
         if "status" in message:
             self.status = message["status"]
             self._status_at_s = self._monotonic()
-            self._notify("status", {**message["status"], "verdict": verdict(self)})
+            self._notify("status", {**message["status"], "verdict": verdict(self), "advice": advice(self)})
             return None
         record: Json = message.get("record", {})
         kind = record.get("schema_version", "")
@@ -120,6 +122,7 @@ class LiveState:
             "feed": {"connected": self.alive},
             "live": self.live,
             "verdict": verdict(self),
+            "advice": advice(self),
             "observation": pick("observation_v1"),
             "state": pick("state_v1"),
             "devices": pick("device_status_v1"),
@@ -170,7 +173,23 @@ def verdict(present: LiveState) -> tuple[Level, str]:
     return next(((level, text) for true, level, text in table if true), ("well", "All is well"))
 
 
+def advice(present: LiveState) -> list[Json]:
+    """What a person does about what is wrong now, one row a cause, as the notifications say it; worst first."""
+    faults = present.newest.get("device_status_v1", {}).get("faults", ()) if present.alive else ()
+    wrong = [(fault["name"], "CRITICAL", CAUSE_OF_FAULT.get(fault["name"], "board")) for fault in faults]
+    wrong += [
+        (anomaly_text(one), one["severity"], CAUSE_OF_ANOMALY.get(AnomalyType(one["type"]), "climate"))
+        for one in sorted(present.open_anomalies.values(), key=lambda one: one["severity"] not in SEVERE)
+    ]
+    rows: dict[str, Json] = {}
+    for text, severity, cause in wrong:
+        rows.setdefault(cause, {"text": text.replace("_", " "), "severity": severity, "do": CAUSE_BY_NAME[cause].do})
+    return list(rows.values())
+
+
 LONGEST_LINE = 4_000_000
+MOST_UNSENT = 1_000_000
+"""Bytes that wait for a loop that does not read."""
 
 
 class FeedReader:
@@ -195,3 +214,10 @@ class FeedReader:
         """Send counts to the loop without waiting; while an earlier status is still unread this one is dropped."""
         if self._writer.transport.get_write_buffer_size() == 0 and not self._writer.is_closing():
             self._writer.write(json.dumps(status).encode() + b"\n")
+
+    def send_line(self, line: bytes) -> bool:
+        """Send one request to the loop without waiting. False when it does not read, or has ended."""
+        if self._writer.is_closing() or self._writer.transport.get_write_buffer_size() > MOST_UNSENT:
+            return False
+        self._writer.write(line)
+        return True

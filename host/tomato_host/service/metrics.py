@@ -15,6 +15,7 @@ from shared_schemas.devices import OUTPUTS, SENSORS, Output, Sensor
 from shared_schemas.records.base import Mode
 from tomato_host import __version__
 from tomato_host.service.live_state import LiveState
+from tomato_host.service.world_metrics import world_metrics
 
 Json = dict[str, Any]
 
@@ -53,6 +54,7 @@ class PlantCollector(Collector):
         yield from self._counts()
         yield from _feeds(self._present.status.get("feeds", {}))
         yield from _disk(self._present.status.get("disk", {}))
+        yield from world_metrics(self._present.status.get("world", {}))
 
     def _build(self) -> Iterator[Metric]:
         yield InfoMetricFamily(
@@ -205,6 +207,12 @@ def _live(live: Json) -> Iterator[Metric]:
     yield from _gauge("tomato_vapour_pressure_deficit_kilopascal", "VPD of the air.", live.get("vpd_kpa"))
     yield from _gauge("tomato_state_confidence_ratio", "Confidence in the estimated state.", live.get("confidence"))
     yield from _gauge("tomato_estimate_age_seconds", "Age of the newest estimate.", live.get("age_s"))
+    moment = live.get("ts")
+    yield from _gauge(
+        "tomato_estimate_timestamp_seconds",
+        "When the newest estimate was made.",
+        None if moment is None else datetime.fromisoformat(moment).timestamp(),
+    )
     left_ml = live.get("water_ml_left_today")
     yield from _gauge(
         "tomato_water_budget_left_liters",

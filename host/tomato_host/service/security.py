@@ -5,13 +5,15 @@ from __future__ import annotations
 import hmac
 import time
 from collections.abc import Callable
+from urllib.parse import parse_qs, urlsplit
 
 from fastapi import HTTPException, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from tomato_host.brain.settings import DEFAULT_TENT
 from tomato_host.logs import Log
 from tomato_host.service.notify.acknowledge_links import LINK_PATH
-from tomato_host.service.sessions import COOKIE, CSRF_HEADER, Identity, SessionFile, csrf_of
+from tomato_host.service.sessions import COOKIE, CSRF_HEADER, SessionFile, TokenIdentity, csrf_of
 from tomato_host.service.settings import ServiceSettings
 from tomato_host.service.tokens import RANK, Role, TokenFile
 
@@ -26,6 +28,9 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
 }
+WORLD = "/api/world/"
+SECRET_KEYS = frozenset({"token", "access_token", "bearer", "authorization", "api_key"})
+"""Names of query parameters in which people put tokens."""
 LOOPBACK = frozenset({"127.0.0.1", "::1", "testclient"})
 LOCAL_NAMES = frozenset({"127.0.0.1", "localhost", "[::1]", "testserver"})
 
@@ -75,14 +80,11 @@ class Authenticator:
         self._tokens = tokens
         self._sessions = sessions
 
-    def identity(self, scope: Scope) -> Identity:
+    def identity(self, scope: Scope) -> TokenIdentity:
         """Name and role. Raises Refused: 401 when nobody is known, 403 when a change lacks its CSRF value."""
         secret = bearer(header_of(scope, "authorization"))
         if secret:
-            role = self._tokens.role_of(secret)
-            if role is None:
-                raise Refused(401, TOKEN_UNKNOWN)
-            return Identity(self._tokens.name_of(secret), role)
+            return self._of_token(secret, scope["path"])
         cookie = cookie_of(scope)
         found = self._sessions.identity(cookie)
         if found is None:
@@ -92,6 +94,18 @@ class Authenticator:
         ):
             raise Refused(403, CSRF_NEEDED)
         return found
+
+    def _of_token(self, secret: str, path: str) -> TokenIdentity:
+        """An agent's token is for the world's routes: elsewhere it would pass its policy and quotas."""
+        token = self._tokens.valid(secret)
+        if token is None:
+            expired = self._tokens.find(secret)
+            raise Refused(401, TOKEN_UNKNOWN if expired is None else f"this token expired at {expired.expires}")
+        if token.agent and not path.startswith(WORLD):
+            raise Refused(403, f"the token {token.name} is for the agent {token.agent}: use it below {WORLD}")
+        if token.tents and DEFAULT_TENT not in token.tents and not path.startswith(WORLD):
+            raise Refused(403, f"the token {token.name} is for other tents: {', '.join(token.tents)}")
+        return TokenIdentity(token.name, token.role)
 
 
 def is_change(scope: Scope) -> bool:
@@ -120,7 +134,7 @@ class ClientRateLimiter:
 
 
 class SecurityMiddleware:
-    """ASGI middleware: host names, body size, rate, and the headers of every answer.
+    """ASGI middleware: host names and origins, tokens in addresses, body size, rate, and the headers of every answer.
 
     A change without a valid token is refused here, before its body is parsed.
     """
@@ -129,10 +143,14 @@ class SecurityMiddleware:
         self._app = app
         self._authenticator = authenticator
         self._hosts = LOCAL_NAMES | {settings.host, *settings.hosts}
+        self._host_names = {name.strip("[]") for name in self._hosts}
         self._reads = ClientRateLimiter(settings.reads_per_minute)
         self._writes = ClientRateLimiter(settings.writes_per_minute)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            await self._websocket(scope, receive, send)
+            return
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -147,6 +165,35 @@ class SecurityMiddleware:
             await _answer(send_with_headers, *refusal)
             return
         await self._app_or_500(scope, _bounded(receive), send_with_headers)
+
+    async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """A handshake: host, origin, address and rate as for a request; the route checks the token."""
+        refusal = self._common_refusal(scope)
+        origin = header_of(scope, "origin")
+        if refusal is None and origin and urlsplit(origin).hostname not in self._host_names:
+            refusal = 403, "pages of this origin may not open a stream; add its name to [service] hosts"
+        if refusal is None and not self._reads.allows(_client(scope)):
+            refusal = 429, "too many requests; wait a minute"
+        if refusal is None:
+            await self._app(scope, receive, send)
+            return
+        if "websocket.http.response" not in scope.get("extensions", {}):
+            await send({"type": "websocket.close", "code": 1008, "reason": refusal[1]})
+            return
+        await _answer(send, *refusal, kind="websocket.http.response")
+
+    def _common_refusal(self, scope: Scope) -> tuple[int, str] | None:
+        host = header_of(scope, "host")
+        name = host.rsplit(":", 1)[0] if not host.endswith("]") else host
+        if name not in self._hosts:
+            return 421, "this host name is not served here; add it to [service] hosts"
+        query = scope.get("query_string", b"").decode("latin-1")
+        if query and SECRET_KEYS & parse_qs(query, keep_blank_values=True).keys():
+            return (
+                401,
+                "no token belongs into an address, where logs keep it: revoke it, and send Authorization: Bearer",
+            )
+        return None
 
     async def _app_or_500(self, scope: Scope, receive: Receive, send: Send) -> None:
         """An error of ours is logged and answered with the same headers as everything else."""
@@ -166,13 +213,12 @@ class SecurityMiddleware:
             await _answer(send, 500, "this should not happen; please report it with the host's log")
 
     def _refusal(self, scope: Scope) -> tuple[int, str] | None:
-        host = header_of(scope, "host")
-        name = host.rsplit(":", 1)[0] if not host.endswith("]") else host
-        if name not in self._hosts:
-            return 421, "this host name is not served here; add it to [service] hosts"
-        client = scope["client"][0] if scope.get("client") else "unknown"
+        if (refusal := self._common_refusal(scope)) is not None:
+            return refusal
         writes = is_change(scope)
-        if not (self._writes if writes else self._reads).allows(client):
+        # Agents of the shared world have rates of their own (world_access.py); many may share one address.
+        limiter = self._writes if writes and not scope["path"].startswith(WORLD) else self._reads
+        if not limiter.allows(_client(scope)):
             return 429, "too many requests; wait a minute"
         length = header_of(scope, "content-length") or "0"
         if not length.isdigit() or int(length) > LARGEST_BODY:
@@ -184,6 +230,10 @@ class SecurityMiddleware:
             except Refused as refused:
                 return refused.status, refused.text
         return None
+
+
+def _client(scope: Scope) -> str:
+    return str(scope["client"][0]) if scope.get("client") else "unknown"
 
 
 ENCODED_HEADERS = [(name.lower().encode(), value.encode()) for name, value in HEADERS.items()]
@@ -204,13 +254,13 @@ def _bounded(receive: Receive) -> Receive:
     return limited
 
 
-async def _answer(send: Send, status: int, text: str) -> None:
+async def _answer(send: Send, status: int, text: str, kind: str = "http.response") -> None:
     body = b'{"detail":"' + text.encode() + b'"}'
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
     if status == 401:
         headers.append((b"www-authenticate", b"Bearer"))
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+    await send({"type": f"{kind}.start", "status": status, "headers": headers})
+    await send({"type": f"{kind}.body", "body": body})
 
 
 class AccessControl:

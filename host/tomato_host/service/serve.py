@@ -15,6 +15,7 @@ from pathlib import Path
 import uvicorn
 from fastapi import FastAPI
 
+from tomato_host.brain.settings import DEFAULT_TENT
 from tomato_host.logs import Log
 from tomato_host.service.bus.settings import BusSettings
 from tomato_host.service.connection_limits import LimitedProtocol, raise_file_limit
@@ -24,26 +25,35 @@ from tomato_host.service.live_state import FeedReader, LiveState
 from tomato_host.service.past_records import load_past
 from tomato_host.service.process_priority import lower_priority
 from tomato_host.service.settings import PORT_TAKEN, ServiceSettings
+from tomato_host.service.tent_host import TentHost
+from tomato_host.service.world_stream import LARGEST_FRAME
 
 _log = Log("dashboard")
 
 
-async def read_feed(fd: int, live: LiveState, history: History) -> None:
+async def read_feed(fd: int, live: LiveState, history: History, tent: TentHost | None = None) -> None:
     """Apply the deciding loop's lines until it closes the connection; then this process ends."""
+    link = await FeedReader.open(fd)
     live.connected = True
-    async for line in (await FeedReader.open(fd)).lines():
+    if tent is not None:
+        tent.attach(link)
+    async for line in link.lines():
+        if tent is not None and tent.on_line(line):
+            continue
         record = live.update(line)
         if record is not None:
             history.add(record)
     live.connected = False
+    if tent is not None:
+        tent.attach(None)
 
 
 def build(
     data_dir: Path, settings: ServiceSettings, fd: int | None, bus: BusSettings | None = None
 ) -> tuple[FastAPI, LiveState]:
     """The application with its feed attached; without a descriptor it shows the dataset only."""
-    live, history = LiveState(), History(data_dir)
-    app = create_app(live, history, settings, data_dir, bus=bus)
+    live, history, tent = LiveState(), History(data_dir), TentHost(DEFAULT_TENT)
+    app = create_app(live, history, settings, data_dir, bus=bus, worlds=(tent,))
     tasks: list[asyncio.Task[None]] = []
 
     @asynccontextmanager
@@ -51,16 +61,16 @@ def build(
         await asyncio.to_thread(history.load)
         await asyncio.to_thread(load_past, live, data_dir, datetime.now(UTC))
         if fd is not None:
-            tasks.append(asyncio.create_task(_read_then_end(fd, live, history)))
+            tasks.append(asyncio.create_task(_read_then_end(fd, live, history, tent)))
         yield
 
     app.router.lifespan_context = lifespan
     return app, live
 
 
-async def _read_then_end(fd: int, live: LiveState, history: History) -> None:
+async def _read_then_end(fd: int, live: LiveState, history: History, tent: TentHost) -> None:
     try:
-        await read_feed(fd, live, history)
+        await read_feed(fd, live, history, tent)
     finally:
         # The host is gone: whoever restarts it starts a dashboard, too. SIGTERM lets uvicorn close its clients.
         os.kill(os.getpid(), 15)
@@ -81,6 +91,9 @@ def main() -> None:
     config = uvicorn.Config(
         app,
         http=LimitedProtocol,
+        ws="wsproto",
+        ws_max_size=LARGEST_FRAME,
+        ws_per_message_deflate=False,
         host=settings.host,
         port=settings.port,
         log_level="warning",

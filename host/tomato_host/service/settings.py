@@ -29,3 +29,9 @@ class ServiceSettings(BaseModel):
     """Requests of one client that only read, in a minute."""
     writes_per_minute: Annotated[int, Field(ge=1, le=100_000)] = 30
     """Requests of one client that ask for something, in a minute."""
+    agent_per_minute: Annotated[int, Field(ge=1, le=10_000_000)] = 1_200
+    """Requests and messages of one agent of the shared world in a minute."""
+    tent_per_minute: Annotated[int, Field(ge=1, le=10_000_000)] = 12_000
+    """Requests and messages of all agents of one tent in a minute."""
+    quarantine_after: Annotated[int, Field(ge=0, le=10_000)] = 20
+    """Violations of one agent within ten minutes after which it is quarantined; 0: never."""

@@ -116,6 +116,8 @@ class SimulatedLine:
         return b"" if way == 1 else data + data
 
     def close(self) -> None:
-        """Take the port away."""
-        os.close(self._master)
-        os.close(self._slave)
+        """Take the port away; a second time does nothing."""
+        if self._master >= 0:
+            os.close(self._master)
+            os.close(self._slave)
+            self._master = self._slave = -1

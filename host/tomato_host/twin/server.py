@@ -76,23 +76,19 @@ def start(
     Scenario.parse(scenario)
     firmware_dir()
     micropython()
-    command = [
-        sys.executable,
-        "-m",
-        "tomato_host.twin.serve",
-        "--seed",
-        str(seed),
-        "--time-scale",
-        str(time_scale),
-        "--linger",
-        str(linger_s),
-    ]
+    command = [sys.executable, "-m", "tomato_host.twin.serve", "--seed", str(seed), "--time-scale", str(time_scale)]
+    command += ["--linger", str(linger_s)]
     given = {"--scenario": scenario, "--state": state, "--flash": flash, "--link": link, "--presses": presses}
     for flag, value in given.items():
         if value:
             command += [flag, str(value)]
     if vary:
         command.append("--vary")
+    return _started(command)
+
+
+def _started(command: list[str]) -> TwinHandle:
+    """Start the process and wait for its port."""
     with tempfile.TemporaryFile() as messages:  # a file, not a pipe: the twin must not break when this process dies
         process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=messages, start_new_session=True

@@ -75,10 +75,16 @@ class VirtualBoard:
             ticks_from=ticks_from,
         )
         self._stay_at_prompt = stay_at_prompt
-        self.at_prompt = False
-        """True when the firmware has ended and MicroPython's prompt is in charge."""
         self.serial_link = SimulatedLine(world.serial_link, world.rng)
         self.port_path = self.serial_link.port_path
+        self._preview = Preview(world)
+        self._lookahead = lookahead
+        self._begin()
+
+    def _begin(self) -> None:
+        """Before the first power-on: no time has passed, nothing has happened."""
+        self.at_prompt = False
+        """True when the firmware has ended and MicroPython's prompt is in charge."""
         self.now_ms = 0
         self.boots = 0
         self.resets: list[tuple[int, int]] = []
@@ -99,8 +105,6 @@ class VirtualBoard:
         self._until_ms = 0
         self._input_states: tuple[bool, ...] = ()
         self._input_word = 0
-        self._preview = Preview(world)
-        self._lookahead = lookahead
         self._clear_wait()
 
     def _clear_wait(self) -> None:

@@ -26,7 +26,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
-from shared_schemas.records.agent_v1 import AgentV1
+from shared_schemas.records.agent_v1 import AgentV1, LatencyModel
 from shared_schemas.world.messages import Effect, EffectDraft, Intent, Payload
 from tomato_host.brain.admission.answers import Answer
 from tomato_host.brain.admission.case import AdmissionCase
@@ -34,17 +34,22 @@ from tomato_host.brain.admission.idempotency import IdempotencyTable, IntentKey,
 from tomato_host.brain.admission.pipeline import Admission, Judgement
 from tomato_host.brain.admission.refusals import Refusal
 from tomato_host.errors import TomatoError
+from tomato_host.logs import Log
 from tomato_host.world.agents import AgentHandle, OnAnswer
 from tomato_host.world.cancel import CancelToken, CancelWatch
 from tomato_host.world.distribution import Observer, SharedViews
 from tomato_host.world.document import WorldState
 from tomato_host.world.event_log import EventLog, EventLogEntry, canonical_json
 from tomato_host.world.rules import AGENT, CREATED, OF_THE_LOG, RESUMED, WorldRules, fold_entry, replay
+from tomato_host.world.telemetry import WorldTelemetry
 from tomato_host.world.views import ObservationPolicy
 
+LOG = Log("world")
 VIEWS_A_RUN = 1_000_000
 """View numbers of a process begin at this many times the number of earlier ones: none is given twice."""
 REFUSED = "intent_refused"
+UNBOUNDED = 10_000
+"""Intents that may wait of one agent where the feature `backpressure` is off: what a record may ask for at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +74,7 @@ class Orchestrator:
         answers: IdempotencyTable[Answer] | None = None,
         start: WorldState | None = None,
         stopwatch: Callable[[], float] = time.monotonic,
+        telemetry: WorldTelemetry | None = None,
     ) -> None:
         """`clock`: seconds of the world's time; `stopwatch`: bounds a turn, and decides nothing else.
 
@@ -84,7 +90,7 @@ class Orchestrator:
         self._answers = answers if answers is not None else IdempotencyTable[Answer](ready=False)
         self.admission = Admission(self._answers, self._validate, self._commit_answer)
         self.cancels = CancelWatch()
-        self.queue_high_watermark = 0
+        self.telemetry = telemetry or WorldTelemetry(stopwatch)
         self._observers: dict[str, Observer] = {}
         self._listeners: dict[tuple[str, str], list[OnAnswer]] = {}
         self._drafts: dict[str, int] = {}
@@ -134,7 +140,11 @@ class Orchestrator:
             cause = str(self.log.last_n)
             self._append(self._effect(self.world_id, AGENT, record.model_dump(mode="json"), cause), None, {})
             self._logged[record.name] = record
-        account = self.admission.set_agent(record)
+        features = self.telemetry.features
+        bounds: dict[str, Any] = {} if features.backpressure else {"queue_most": UNBOUNDED}
+        if not features.latency:
+            bounds["latency"] = LatencyModel()
+        account = self.admission.set_agent(record.model_copy(update=bounds) if bounds else record)
         observer = self._observers.get(record.name)
         if observer is None:
             account.view.seq = self._runs * VIEWS_A_RUN
@@ -161,12 +171,28 @@ class Orchestrator:
         """As `AgentHandle.submit_intent`. Raises KeyError for an unknown agent, ValueError for what is no JSON."""
         now_s = self._clock()
         case = self._case(intent, now_s)
-        answer = self.admission.submit(case, now_s)
+        self.telemetry.enter(case.source, case.id)
+        with self.telemetry.stage("submit", agent_id=case.source, req_id=case.id):
+            answer = self.admission.submit(case, now_s)
+        if answer is not None:
+            self._note(answer)
         self._deliver(self.admission.pop_shed())
-        self.queue_high_watermark = max(self.queue_high_watermark, len(self.admission.queue))
+        self.telemetry.queue(len(self.admission.queue))
         if answer is None and on_answer is not None:
             self._listeners.setdefault((case.source, case.id), []).append(on_answer)
         return answer
+
+    def preview_intent(self, intent: Intent) -> tuple[AdmissionCase, Judgement, WorldState]:
+        """What would be made of an intent now, and the state it would lead to; nothing happens (`sandbox.py`)."""
+        now_s = self._clock()
+        case = self._case(intent, now_s)
+        refusal = self.admission.preview(case, now_s)
+        judgement = self._validate(case) if refusal is None else Judgement(refusal)
+        effect = cast(Effect | None, judgement.body)
+        if judgement.refusal is not None or effect is None:
+            return case, judgement, self.state
+        document = self._world.fold(self.state.document, effect)
+        return case, judgement, replace(self.state, document=document)
 
     def cancel_intent(self, agent: str, intent_id: str, reason: str) -> Answer | None:
         """Take a waiting intent back, and cancel the work that leads to it."""
@@ -178,9 +204,12 @@ class Orchestrator:
     def run_turn(self) -> list[Answer]:
         """Judge what waits (32 intents or 5 ms at most), then bring every view up to date."""
         now_s, began_s = self._clock(), self._stopwatch()
-        answers = list(self.admission.turn(now_s, lambda: self._stopwatch() - began_s))
+        with self.telemetry.stage("turn"):
+            answers = list(self.admission.turn(now_s, lambda: self._stopwatch() - began_s))
+        self.telemetry.queue(len(self.admission.queue))
         self._deliver(answers)
-        self.update_views()
+        with self.telemetry.stage("broadcast"):
+            self.update_views()
         return answers
 
     # -- events and views --------------------------------------------------------------------------------------
@@ -208,7 +237,9 @@ class Orchestrator:
         """Send what has become due: changed views, and the cancellations that follow from them."""
         now_s, shared = self._clock(), SharedViews()
         for observer in self._in_order():
-            if observer.update(self.state, now_s, shared) is not None:
+            change = observer.update(self.state, now_s, shared)
+            if change is not None:
+                self.telemetry.deltas["snapshot" if change["patch"] is None else "patch"] += 1
                 self.cancels.examine(observer.account, now_s)
         for name in self.cancels.due(now_s):
             self.cancels.examine(self._observers[name].account, now_s)
@@ -323,7 +354,8 @@ class Orchestrator:
     def _append(self, effect: Effect, req_id: str | None, metadata: Mapping[str, Any]) -> None:
         """The one place where something happens: written first, then folded."""
         everything = {"world": self.world_id, **metadata}
-        n = self.log.append(effect, req_id, everything)
+        with self.telemetry.stage("append"):
+            n = self.log.append(effect, req_id, everything)
         self.state = fold_entry(self._world, self.state, EventLogEntry(n, effect, req_id, everything))
 
     def _send_event(self, effect: Effect) -> None:
@@ -334,7 +366,15 @@ class Orchestrator:
     def _in_order(self) -> list[Observer]:
         return [self._observers[name] for name in sorted(self._observers)]
 
+    def _note(self, answer: Answer) -> None:
+        observer = self._observers.get(answer.agent)
+        self.telemetry.answer(answer, self.log.last_n, 0 if observer is None else observer.account.view.seq)
+
     def _deliver(self, answers: list[Answer]) -> None:
         for answer in answers:
+            self._note(answer)
             for listener in self._listeners.pop((answer.agent, answer.id), ()):
-                listener(answer)
+                try:
+                    listener(answer)
+                except Exception as error:  # an adapter that is gone must not cost others their answers
+                    LOG.error("answer_not_delivered", agent_id=answer.agent, req_id=answer.id, error=repr(error))

@@ -13,7 +13,7 @@ edges = {}
 flow = None
 watchdog = None
 _begun_ms = utime.ticks_ms()
-_fd = int(os.getenv("TOMATO_TETHER_FD"))
+_fd = int(os.getenv("TOMATO_CHANNEL_FD"))
 _out = open(_fd, "wb", 0)
 _line = uselect.poll()
 _line.register(sys.stdin, uselect.POLLIN)

@@ -114,15 +114,23 @@ class Admission:
             return known
         if self.queue.find(case.source, case.id) is not None:
             return None
-        refusal = (
+        refusal = self._asked(case, account, now_s)
+        if refusal is not None:
+            return self._finish(case, Judgement(refusal), now_s)
+        return self._enqueue(case, account, now_s)
+
+    def preview(self, case: AdmissionCase, now_s: float) -> Refusal | None:
+        """Why the stages before the validator would refuse the case now, or None; nothing is counted or stored."""
+        account = self.accounts[case.source]
+        return self._asked(case, account, now_s) or cooldown(case, account.usage, now_s)
+
+    def _asked(self, case: AdmissionCase, account: AgentAccount, now_s: float) -> Refusal | None:
+        return (
             quarantine(case, account.record)
             or permission(case)
             or staleness(case, account.view)
             or quota(case, account.usage, now_s)
         )
-        if refusal is not None:
-            return self._finish(case, Judgement(refusal), now_s)
-        return self._enqueue(case, account, now_s)
 
     def cancel(self, agent: str, intent_id: str, why: str, now_s: float) -> Answer | None:
         """Take a waiting intent back; None when it does not wait (it was answered, or never submitted)."""

@@ -146,6 +146,23 @@ class TentAdmission:
         finished, self._finished = self._finished, []
         return finished + self._run(context, spent_s)
 
+    def preview(self, action: ActionV1, context: GuardContext) -> Verdict:
+        """The verdict that a proposal would get now, judged on a copy of the ledger; nothing is counted or stored."""
+        agent = self.agent_of(action)
+        if agent is None:
+            return refused_verdict(action, Refusal("NOT_PERMITTED", f"unknown agent {action.agent} of {action.origin}"))
+        now_s = context.now.timestamp()
+        refusal = self.pipeline.preview(_case(action, agent, now_s), now_s)
+        if refusal is not None:
+            return refused_verdict(action, refusal)
+        verdict = self._validated(action.model_copy(update={"shadow": True}), agent, context)
+        return replace(verdict, action=verdict.action.model_copy(update={"shadow": action.shadow}))
+
+    def cancel(self, agent: str, intent_id: str, why: str, now_s: float) -> Verdict | None:
+        """Take a waiting proposal back; None when it does not wait."""
+        answer = self.pipeline.cancel(agent, intent_id, why, now_s)
+        return None if answer is None else self._verdict_of(answer)
+
     # -- inside ------------------------------------------------------------------------------------------------
 
     def _run(self, context: GuardContext, spent_s: Callable[[], float]) -> list[Verdict]:

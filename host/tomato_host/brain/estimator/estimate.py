@@ -13,11 +13,18 @@ from shared_schemas.records import AnomalyV1, DeviceStatusV1, SamplingPlanV1, Se
 from shared_schemas.records.device_fields import OutputStates
 from shared_schemas.records.sensor_health_v1 import SensorDiagnosis
 from shared_schemas.records.state_v1 import Budgets, Devices, Env, Plant, Probe, Soil, VisionSummary
+from tomato_host.brain.estimator.channels import CHANNELS
 from tomato_host.brain.estimator.sampling import sampling_plan
 from tomato_host.brain.estimator.sensor_health import FAULT_OF_BIT, INTERFERENCE, NO_VALUE
 from tomato_host.brain.estimator.settings import EstimatorSettings
 from tomato_host.brain.estimator.soil import Trusted, average_moisture_pct, trusted_probes, zone_pattern
+from tomato_host.brain.estimator.threshold_signals import AIR, CO2_PPM, FIRST_PROBE, LEAF, LUX, RH, SOIL_TEMP
 from tomato_host.brain.settings import BudgetSettings
+
+_KNOWN = (AIR, RH, CO2_PPM, LEAF, LUX, SOIL_TEMP)
+"""Channels with a place of their own in the state, the first in the table."""
+_ADDED = tuple((n, c.name) for n, c in enumerate(CHANNELS) if n not in _KNOWN and c.name in Env.model_fields)
+"""Later channels that have a field of the same name in the state's `env`."""
 
 SensorMoment = tuple[str, bool, int, float, float | None, str]
 """name, fitted, fault bits, confidence, last good time in s, reason of the last missing value"""
@@ -98,7 +105,7 @@ class Estimate:
         Not validated: made every minute, from records that were, readings within their channels' ranges, and
         confidences of 0..1.
         """
-        air, rh, co2, leaf, light, soil_temp = self._values[:6]
+        air, rh, co2, leaf, light, soil_temp = self._values[: len(_KNOWN)]
         vpd, delta, leaf_vpd, dew, absolute, dli = self._derived
         devices, budgets = self._parts.of(self._devices)
         return StateV1.from_checked(
@@ -113,6 +120,7 @@ class Estimate:
                 absolute_humidity_g_m3=_round(absolute),
                 light_lux=_round(light, 1),
                 dli_mol_m2=_round(dli, 4),
+                **{name: _round(self._values[place]) for place, name in _ADDED},
             ),
             plant=Plant.from_checked(
                 leaf_temp_c=_round(leaf),
@@ -160,7 +168,7 @@ class Estimate:
         )
 
     def _trusted(self) -> list[Trusted]:
-        return trusted_probes(self._values[6:], [sensor[3] for sensor in self._sensors[6:]])
+        return trusted_probes(self._values[FIRST_PROBE:], [sensor[3] for sensor in self._sensors[FIRST_PROBE:]])
 
     def _soil(self, soil_temp: float | None) -> Soil:
         trusted = self._trusted()
@@ -170,7 +178,7 @@ class Estimate:
                 Probe.from_checked(
                     id=sensor[0].removeprefix("soil."), moisture_pct=_round(value), confidence=round(sensor[3], 4)
                 )
-                for sensor, value in zip(self._sensors[6:], self._values[6:], strict=True)
+                for sensor, value in zip(self._sensors[FIRST_PROBE:], self._values[FIRST_PROBE:], strict=True)
             ),
             avg_moisture_pct=_round(average_moisture_pct(trusted)),
             zone_pattern=zone_pattern(trusted),
@@ -183,7 +191,7 @@ class Estimate:
         found["vpd_kpa"] = min(air, rh)
         found["leaf_air_delta_c"] = min(air, found.get("leaf_temp_c", 0.0))
         trusted = self._trusted()
-        probes = len(self._sensors) - 6
+        probes = len(self._sensors) - FIRST_PROBE
         found["soil.avg"] = round(sum(c for _, c in trusted) / probes, 4) if probes else 0.0
         return found
 

@@ -35,6 +35,7 @@ persistence, internal consistency tests); drift by day-to-day features is our ow
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from operator import attrgetter
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -42,7 +43,7 @@ from shared_schemas.devices import LAMP
 from shared_schemas.records import AnomalyV1, DeviceStatusV1, ObservationV1, VisionV1
 from tomato_host.brain.estimator.actuator_effect import ActuatorSupervision
 from tomato_host.brain.estimator.anomaly_detector import AnomalyDetector
-from tomato_host.brain.estimator.channels import channels_for
+from tomato_host.brain.estimator.channels import CHANNELS, channels_for
 from tomato_host.brain.estimator.confidence import (
     cross_factor,
     history_factor,
@@ -248,15 +249,7 @@ class Estimator:
 
     def _check_sensors(self, t_s: float, observation: ObservationV1, lamp: bool, events: int) -> None:
         missing = observation.missing
-        readings = (
-            observation.air_temp_c,
-            observation.rh_pct,
-            observation.co2_ppm,
-            observation.leaf_temp_c,
-            observation.light_lux,
-            observation.soil_temp_c,
-        )
-        for (track, name), reading in zip(self._scalars, readings, strict=True):
+        for (track, name), reading in zip(self._scalars, _SCALARS_OF(observation), strict=True):
             reason = missing[name] if reading is None else ""
             track.update(t_s, reading, bool(events & track.excused_by), 0.0, reason)
         by_id = {probe.id: probe for probe in observation.soil}
@@ -405,6 +398,10 @@ class Estimator:
     def _wall_s(self, t_s: float | None) -> float | None:
         """A moment inside as the clock shows it now."""
         return None if t_s is None else t_s + self._off_s
+
+
+_SCALARS_OF = attrgetter(*(channel.name for channel in CHANNELS))
+"""The readings of an observation in the order of the channels, soil probes left out."""
 
 
 def _next_midnight_s(ts: datetime, zone: ZoneInfo) -> float:

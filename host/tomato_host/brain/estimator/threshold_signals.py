@@ -12,9 +12,11 @@ from typing import Final
 
 from shared_schemas.devices import LAMP, names_of
 from shared_schemas.records import DeviceStatusV1, ObservationV1
+from tomato_host.brain.estimator.channels import CHANNELS
 from tomato_host.brain.estimator.cross_check import DARK_LUX, LAMP_SETTLES_S, STRAY_LUX
 
-AIR, RH, CO2_PPM, LEAF, LUX, SOIL_TEMP, FIRST_PROBE = range(7)
+AIR, RH, CO2_PPM, LEAF, LUX, SOIL_TEMP = range(6)
+FIRST_PROBE = len(CHANNELS)
 """Places of the sensors in every list of values; the probes follow."""
 COMPARED_S: Final = (600.0, 1_200.0)
 """The air's deficit is compared with that of so long ago: a quarter of an hour, give or take the phase of a stroke."""

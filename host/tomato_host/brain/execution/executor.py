@@ -44,13 +44,21 @@ from a slow one).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
-from shared_schemas.devices import OUTPUT_BY_NAME, Output
+from shared_schemas.devices import OUTPUT_BY_NAME
 from shared_schemas.records import ActionType, ActionV1
 from shared_schemas.records.action_v1 import OUTPUT_OF, Outcome, Status
+from tomato_host.brain.execution.output_job import (
+    EXPIRED,
+    OutputJob,
+    Segment,
+    UnconfirmedDose,
+    final_status,
+    is_late,
+    plan_segments,
+)
 
 RENEW_BEFORE_MS = 15_000
 """A long pulse is renewed this long before its end: six lease periods, so that one lost frame changes nothing."""
@@ -63,12 +71,7 @@ PASSES_SOON = frozenset({"saving", "no_lease"})
 RETRY_SOON_MS = 2_000
 TRANSIENT_REFUSALS = PASSES_SOON | {"min_pause", "busy", "group_excluded"}
 """Refusals that are no judgement on the action, only on the moment."""
-DUTY_SLOT_MS = 900_000
-"""A duty is spread in slots of a quarter of an hour: short for air and roots, long for a relay."""
 NEVER_MS = 1 << 62
-EXPIRED = "not_after has passed"
-FULL_DUTY = 0.95
-"""Above this share a duty is simply on."""
 
 
 class PulseLine(Protocol):
@@ -111,78 +114,6 @@ class CommandResult(Protocol):
     def reason(self) -> str: ...
     @property
     def delivered(self) -> float: ...
-
-
-@dataclass(slots=True)
-class Segment:
-    """A stretch of an action: from `start_ms` on, `left` ms or ml to give."""
-
-    start_ms: int
-    left: int
-
-
-@dataclass(slots=True)
-class OutputJob:
-    """One accepted action under way. Amounts are ms for relays and valves, ml for the pump."""
-
-    action: ActionV1
-    row: Output
-    segments: list[Segment]
-    open_cmds: dict[int, int] = field(default_factory=dict)
-    """Commands not answered for good, and what was drawn for each."""
-    all_cmds: list[int] = field(default_factory=list)
-    patience_ms: int | None = None
-    """How long after it is due a pulse may begin; None: as long as it takes."""
-    due_ms: int = 0
-    """From when on the next pulse could begin, if nothing refused it."""
-    begun: bool = False
-    """A pulse of it was accepted."""
-    pulse_end_ms: int = 0
-    next_try_ms: int = 0
-    delivered: float = 0.0
-    refusals: int = 0
-    reason: str = ""
-    cut: bool = False
-    """Something ended it before its time."""
-    unknown: bool = False
-    """A pulse of it was under way when the link was lost."""
-
-    @property
-    def milli(self) -> float:
-        """Board units in one unit of the guardrails: 1000 ms in a second, 1 ml in a ml."""
-        return 1.0 if self.row.dose_unit == "ml" else 1000.0
-
-    @property
-    def end_ms(self) -> int:
-        """When the last segment's on-time is over if all goes well; 0 when nothing is left."""
-        return self.segments[-1].start_ms + self.segments[-1].left if self.segments else 0
-
-
-@dataclass(frozen=True, slots=True)
-class UnconfirmedDose:
-    """A dose that was under way when the line was lost: the board may tell its end when it is back. In s or ml."""
-
-    action: ActionV1
-    delivered: float
-    """By its confirmed pulses."""
-    reason: str
-
-
-def plan_segments(action: ActionV1, row: Output, now_ms: int) -> list[Segment]:
-    """Lay the action out in time: at once, in pulses, or spread evenly over `params.period_s`."""
-    params = action.params
-    total = round(params.ml or 0.0) if row.dose_unit == "ml" else round((params.seconds or 0.0) * 1000.0)
-    period_ms = round((params.period_s or 0.0) * 1000.0)
-    if row.dose_unit == "ml":
-        parts, gap_ms = max(params.pulses or 1, -(-total // row.max_dose)), row.min_off_ms
-    elif period_ms and total < FULL_DUTY * period_ms:
-        parts, gap_ms = max(1, round(period_ms / DUTY_SLOT_MS)), 0
-    else:
-        return [Segment(now_ms, total)] if total else []
-    step_ms = period_ms // parts if period_ms else gap_ms
-    whole, rest = divmod(total, parts)
-    amounts = [whole + (1 if index < rest else 0) for index in range(parts)]
-    return [Segment(now_ms + index * step_ms, amount) for index, amount in enumerate(amounts) if amount]
 
 
 class Executor:
@@ -333,7 +264,7 @@ class Executor:
             job.segments.pop(0)
         if not job.segments or now_ms < max(job.next_try_ms, job.segments[0].start_ms):
             return
-        if _is_late(job, now_ms):
+        if is_late(job, now_ms):
             job.reason, job.cut = EXPIRED, True
             job.segments.clear()
         elif job.row.renewable:
@@ -428,7 +359,7 @@ class Executor:
         self._finished.append(
             _with_outcome(
                 job.action,
-                _final_status(job),
+                final_status(job),
                 now,
                 ml=ml,
                 seconds=seconds,
@@ -436,24 +367,6 @@ class Executor:
                 cmd_ids=tuple(job.all_cmds),
             )
         )
-
-
-def _is_late(job: OutputJob, now_ms: int) -> bool:
-    """Whether the next pulse may not begin any more: its `not_after` has passed."""
-    if job.patience_ms is None or (job.begun and job.row.kind == "relay"):
-        return False
-    return now_ms > max(job.due_ms, job.segments[0].start_ms) + job.patience_ms
-
-
-def _final_status(job: OutputJob) -> Status:
-    """DONE when it ran to its end, or gave way to its successor; ABORTED when cut; the board's no when nothing came."""
-    if job.delivered <= 0.0 and job.reason == EXPIRED:
-        return "EXPIRED"
-    if job.delivered <= 0.0 and job.refusals:
-        return "REJECTED_BY_BOARD"
-    if job.reason == "replaced" and job.delivered > 0.0:
-        return "DONE"
-    return "ABORTED" if job.cut else "DONE"
 
 
 def _with_outcome(

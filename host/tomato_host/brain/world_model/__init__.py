@@ -23,8 +23,9 @@ The learners
     that has ended: a forecast is always of hours that no coefficient has seen.
 
 The blend (`blend.py`)
-    Weights per quantity and horizon, error ** -12 over about a week: near-equal experts are averaged, clearly worse
-    ones vanish. Two blends are kept, with and without the weather ahead, because a weather service may fail for days.
+    Weights per quantity and horizon, error ** -12 (-8 for pots) over one or two weeks: near-equal experts are averaged,
+    worse ones vanish. Two blends are kept, with and without the weather ahead, because a weather service may fail for
+    days.
 
 The intervals (`conformal.py`, `uncertainty.py`)
     Adaptive conformal inference (Gibbs and Candes, NeurIPS 2021; quantile tracking of Angelopoulos, Candes and

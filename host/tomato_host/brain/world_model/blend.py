@@ -2,15 +2,34 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from tomato_host.brain.world_model.arrays import Array
 
-SHARPNESS = 12.0
-"""Weight = recent mean absolute error ** -SHARPNESS: near-equal experts are averaged, clearly worse ones vanish."""
 
-MEMORY = 0.88
-"""Fading of the error record per day: about the last week counts."""
+@dataclass(frozen=True)
+class BlendSettings:
+    """How long errors are remembered, and how much a difference in error counts."""
+
+    memory: float
+    """Fading of the error record per day."""
+    sharpness: float
+    """Weight = recent mean absolute error ** -sharpness: near-equal experts are averaged, clearly worse ones vanish."""
+
+
+WITH_WEATHER = BlendSettings(0.84, 12.0)
+"""The last six days count: the weather makes experts differ."""
+
+WITHOUT_WEATHER = BlendSettings(0.92, 12.0)
+"""Experts differ less from each other than days do, and a short record is chance."""
+
+OF_SOIL = BlendSettings(0.88, 8.0)
+"""Watering decides on the day's error more than any expert does, so more of them are averaged."""
+
+_HASHED_SHARPNESS = 12.0
+"""The sharpness by which a model's hash names its skills: stored models keep their hash when the blend's changes."""
 
 _ENOUGH = 20.0
 """Scored hours after which an expert's own record counts; before, its prior rank does."""
@@ -19,19 +38,21 @@ _ENOUGH = 20.0
 class SkillBlend:
     """Faded absolute errors of E experts at H horizons."""
 
-    def __init__(self, expert_count: int, horizon_count: int, prior: Array) -> None:
+    def __init__(self, horizon_count: int, prior: Array, settings: BlendSettings = WITH_WEATHER) -> None:
+        self.settings = settings
         self.prior = prior
         """Weights [E] before anything is known."""
-        self.error_sum: Array = np.zeros((expert_count, horizon_count))
-        self.scored: Array = np.zeros((expert_count, horizon_count))
+        self.error_sum: Array = np.zeros((len(prior), horizon_count))
+        self.scored: Array = np.zeros((len(prior), horizon_count))
         self._weights: Array | None = None
 
     def score(self, forecasts: Array, truth: Array) -> None:
         """Score forecasts [E, n, H] of one day against the truth [n, H]; unknown hours do not count."""
         error = np.abs(forecasts - truth)
         known = np.isfinite(error)
-        self.error_sum = self.error_sum * MEMORY + np.where(known, error, 0.0).sum(axis=1)
-        self.scored = self.scored * MEMORY + known.sum(axis=1)
+        memory = self.settings.memory
+        self.error_sum = self.error_sum * memory + np.where(known, error, 0.0).sum(axis=1)
+        self.scored = self.scored * memory + known.sum(axis=1)
         self._weights = None
 
     def clear_caches(self) -> None:
@@ -46,15 +67,19 @@ class SkillBlend:
     def weights(self) -> Array:
         """Non-negative weights [E, H], each column summing to 1."""
         if self._weights is None:
-            self._weights = self._computed()
+            self._weights = self._computed(self.settings.sharpness)
         return self._weights
 
-    def _computed(self) -> Array:
+    def hashed_weights(self) -> Array:
+        """What a model's hash names the skills by [E, H]: equal error records give equal arrays in every version."""
+        return self._computed(_HASHED_SHARPNESS)
+
+    def _computed(self, sharpness: float) -> Array:
         error = self.mean_error()
         best = error.min(axis=0)
         known = np.isfinite(best)
         ratio = np.where(known, (error + 1e-9) / (np.where(known, best, 1.0) + 1e-9), np.inf)
-        skill = np.where(known, ratio**-SHARPNESS, self.prior[:, None])
+        skill = np.where(known, ratio**-sharpness, self.prior[:, None])
         return np.asarray(skill / skill.sum(axis=0))
 
     def combine(self, forecasts: Array, allowed: Array) -> Array:

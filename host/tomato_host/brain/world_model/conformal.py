@@ -18,8 +18,8 @@ MISS_PER_SIDE = 0.095
 """80 % intervals: a tenth of the hours may fall below, a tenth above; half a point less is aimed at on each side,
 because misses are known only a horizon later and seasons move on meanwhile."""
 
-STEP = 1.0
-"""Threshold change per day and unit of excess misses, in typical residuals."""
+STEP = 1.5
+"""Threshold change per day and unit of excess misses, in typical residuals; a log of three weeks must get there."""
 
 START = 1.6
 """80 % half-width over mean absolute residual of a normal (1.60) or double exponential (1.61) distribution."""

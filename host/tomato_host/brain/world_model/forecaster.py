@@ -5,21 +5,21 @@ from __future__ import annotations
 import numpy as np
 
 from tomato_host.brain.world_model.arrays import Array, Index, own
-from tomato_host.brain.world_model.blend import SkillBlend
+from tomato_host.brain.world_model.blend import OF_SOIL, WITH_WEATHER, WITHOUT_WEATHER, SkillBlend
 from tomato_host.brain.world_model.conformal import RING_H
 from tomato_host.brain.world_model.daily_ridge import DailyRidge
 from tomato_host.brain.world_model.data import Quantity
 from tomato_host.brain.world_model.features import PaddedLog, season_lag
 from tomato_host.brain.world_model.learners import (
     ALLOWED,
-    CORE_LEARNER,
     CORE_LEARNER_SIZE,
     EXPERTS,
-    LEARNERS,
     NEEDS_WEATHER,
     PHYSICS,
     PRIOR,
     Regressors,
+    core_learner_of,
+    learners_of,
     recent_days,
     regressor_count,
 )
@@ -32,15 +32,19 @@ class Forecaster:
 
     def __init__(self, quantity: Quantity, plan: tuple[str, ...], horizons: Index, outside: bool) -> None:
         self.quantity, self.plan, self.horizons, self.outside = quantity, plan, horizons, outside
+        self.learners = learners_of(quantity)
         self.ridges = tuple(
             DailyRidge(len(horizons), regressor_count(one, quantity, plan), one.forget, one.robust, one.ridges)
-            for one in LEARNERS
+            for one in self.learners
         )
+        core = core_learner_of(quantity)
         self.core_ridges = tuple(
-            DailyRidge(len(horizons), CORE_LEARNER_SIZE, CORE_LEARNER.forget, CORE_LEARNER.robust, CORE_LEARNER.ridges)
-            for _ in PHYSICS
+            DailyRidge(len(horizons), CORE_LEARNER_SIZE, core.forget, core.robust, core.ridges) for _ in PHYSICS
         )
-        self.blend = SkillBlend(len(EXPERTS), len(horizons), PRIOR)
+        soil = quantity.kind == "soil"
+        self.blend = SkillBlend(len(horizons), PRIOR, OF_SOIL if soil else WITH_WEATHER)
+        self.blend_without = SkillBlend(len(horizons), PRIOR, OF_SOIL if soil else WITHOUT_WEATHER)
+        """Weights where the weather ahead is not known."""
         # Zeros cost no memory until they are written to; `origin` says which rows are valid.
         self.issued: Array = np.zeros((len(EXPERTS), RING_H, len(horizons)))
         self.origin: Index = np.full(RING_H, -1, dtype=np.int64)
@@ -55,9 +59,9 @@ class Forecaster:
         same = frame.at(name, s - lag)
         x = Regressors.build(frame, self.quantity, self.plan, o, s, lag, self.outside)
         out = np.empty((len(EXPERTS), *s.shape))
-        out[0], out[1], out[2] = frame.at(name, o), same, recent_days(frame, name, s, lag)
+        out[0], out[1], out[2] = frame.at(name, o), same, recent_days(frame, self.quantity, s, lag)
         k = 3
-        for learner, ridge in zip(LEARNERS, self.ridges, strict=True):
+        for learner, ridge in zip(self.learners, self.ridges, strict=True):
             count = len(learner.ridges)
             usable = self.outside or not learner.outside
             out[k : k + count] = same + ridge.predict(x.of(learner)) if usable else np.nan
@@ -70,7 +74,7 @@ class Forecaster:
 
     def blended(self, experts: Array) -> Array:
         """Blends [2, n, H] of experts [E, n, H]: with the weather ahead (NaN where it is not known), and without."""
-        without = self.blend.combine(experts, ALLOWED[1])
+        without = self.blend_without.combine(experts, ALLOWED[1])
         known = np.isfinite(experts[NEEDS_WEATHER]).any(axis=0)
         if not known.any():
             return np.stack((np.full_like(without, np.nan), without))
@@ -96,11 +100,12 @@ class Forecaster:
         column = np.broadcast_to(np.arange(s.shape[1]), s.shape)
         issued = np.where(self.origin[slot] == o + frame.log.start_hour, self.issued[:, slot, column], np.nan)
         self.blend.score(issued, truth)
+        self.blend_without.score(issued, truth)
         self._update_core(frame, s, misses, issued, truth)
         lag = np.broadcast_to(season_lag(self.horizons), s.shape)
         x = Regressors.build(frame, self.quantity, self.plan, o, s, lag, self.outside)
         target = truth - frame.at(self.quantity.name, s - lag)
-        for learner, ridge in zip(LEARNERS, self.ridges, strict=True):
+        for learner, ridge in zip(self.learners, self.ridges, strict=True):
             if self.outside or not learner.outside:
                 ridge.update(x.of(learner), target)
 

@@ -14,7 +14,7 @@ from tomato_host.brain.world_model.features import PaddedLog, season_lag
 from tomato_host.brain.world_model.learners import EXPERTS, LEARNERS, NAIVE
 
 _ROW = {name: i for i, name in enumerate(EXPERTS)}
-_COMPARED = ("seasonal", "recent_days", "pattern_5", "core", "core_ridge", "core_as_yesterday_ridge")
+_COMPARED = ("seasonal", "recent_days", "pattern", "core", "core_ridge", "core_as_yesterday_ridge")
 _RIDGES = slice(len(NAIVE), len(NAIVE) + sum(len(one.ridges) for one in LEARNERS))
 _WEATHER = (("out_temp_c", 1.0), ("out_solar_wm2", 100.0), ("out_vpd_kpa", 1.0))
 

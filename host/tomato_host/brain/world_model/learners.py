@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -32,17 +32,41 @@ class Learner:
     robust: float
     ridges: tuple[float, ...]
 
+    def remembering(self, forget: float, ridges: tuple[float, ...]) -> Learner:
+        """The same regressors with another memory and other penalties."""
+        return replace(self, forget=forget, ridges=ridges)
+
 
 LEARNERS: tuple[Learner, ...] = (
-    Learner("pattern", False, False, 0.95, 1.0, (5.0,)),
-    Learner("companion", True, False, 0.95, 1.0, (5.0, 50.0)),
+    Learner("pattern", False, False, 0.99, 1.0, (5.0,)),
+    Learner("companion", True, False, 0.98, 1.0, (50.0, 200.0)),
     Learner("outside_fast", False, True, 0.90, 4.0, (0.5,)),
     Learner("outside_slow", True, True, 0.95, 1.0, (50.0,)),
 )
-"""Weak penalties follow closely and win where weather rules; strong ones stay near the same hour of the day before."""
+"""Weak penalties and a short memory follow closely and win where weather rules; where it is not known, strong penalties
+stay near the same hour of the day before, and a memory of months learns the pattern of the days."""
 
-CORE_LEARNER = Learner("core_ridge", False, False, 0.90, 2.0, (5.0,))
+SOIL_LEARNERS: tuple[Learner, ...] = (
+    LEARNERS[0].remembering(0.95, (5.0,)),
+    LEARNERS[1].remembering(0.95, (5.0, 50.0)),
+    *LEARNERS[2:],
+)
+"""The same for pots: leaves grow, slabs are replaced and irrigation is set anew, so a memory of months misleads."""
+
+
+def learners_of(quantity: Quantity) -> tuple[Learner, ...]:
+    """The ridges of one quantity; as many, with as many penalties, for every kind."""
+    return SOIL_LEARNERS if quantity.kind == "soil" else LEARNERS
+
+
+CORE_LEARNER = Learner("core_ridge", False, False, 0.85, 2.0, (5.0,))
 """The small correction on top of the physics: its recent errors, by time of day."""
+
+
+def core_learner_of(quantity: Quantity) -> Learner:
+    """The correction of one quantity's physics; that of a pot remembers a little longer."""
+    return CORE_LEARNER.remembering(0.90, (5.0,)) if quantity.kind == "soil" else CORE_LEARNER
+
 
 CORE_LEARNER_SIZE = 7
 LOOK_BACK_H = (6, 24)
@@ -50,7 +74,7 @@ LOOK_BACK_H = (6, 24)
 
 NAIVE = ("persistence", "seasonal", "recent_days")
 PHYSICS = ("core", "core_as_yesterday")
-RIDGED = tuple(f"{one.name}_{ridge:g}" for one in LEARNERS for ridge in one.ridges)
+RIDGED = tuple(f"{one.name}_{k}" if k else one.name for one in LEARNERS for k in range(len(one.ridges)))
 EXPERTS: tuple[str, ...] = (*NAIVE, *RIDGED, *PHYSICS, "core_ridge", "core_as_yesterday_ridge")
 """All forecasters, in the order of the first axis of every forecast array."""
 
@@ -69,17 +93,19 @@ ALLOWED = (np.array([not name.startswith("core_as_yesterday") for name in EXPERT
 """Which experts are blended with the weather known, and without."""
 
 RECENT_DAYS = 7
-_RECENT_FADE = 0.8
+_FADES = {"soil": 0.8}
+_FADE = 0.95
+"""How much less a day counts than the next: days differ by the weather, pots by how far they have dried."""
 _RECENT_AGES_H: Index = 24 * np.arange(RECENT_DAYS, dtype=np.int64)[:, None, None]
-_RECENT_WEIGHTS: Array = _RECENT_FADE ** np.arange(RECENT_DAYS, dtype=np.float64)[:, None, None]
 
 
-def recent_days(frame: PaddedLog, name: str, s: Index, lag: Index) -> Array:
+def recent_days(frame: PaddedLog, quantity: Quantity, s: Index, lag: Index) -> Array:
     """Mean of the last seven same hours, the newest counting most; unknown days are left out."""
-    value = frame.at(name, (s - lag) - _RECENT_AGES_H)
+    weights = _FADES.get(quantity.kind, _FADE) ** np.arange(RECENT_DAYS, dtype=np.float64)[:, None, None]
+    value = frame.at(quantity.name, (s - lag) - _RECENT_AGES_H)
     known = np.isfinite(value)
-    total = (np.where(known, value, 0.0) * _RECENT_WEIGHTS).sum(axis=0)
-    weight = (known * _RECENT_WEIGHTS).sum(axis=0)
+    total = (np.where(known, value, 0.0) * weights).sum(axis=0)
+    weight = (known * weights).sum(axis=0)
     return np.asarray(np.where(weight > 0.0, total / np.maximum(weight, 1e-9), np.nan))
 
 

@@ -157,7 +157,10 @@ class WorldModel:
             for one in self.forecasters.values():
                 for ridge in (*one.ridges, *one.core_ridges):
                     digest.update(ridge.beta.tobytes())
-                digest.update(one.blend.weights().tobytes())
+                digest.update(one.blend.hashed_weights().tobytes())
+                # What models of 0.1 do not have counts once it makes a difference, so that their hashes hold.
+                if not np.array_equal(one.blend.hashed_weights(), one.blend_without.hashed_weights()):
+                    digest.update(one.blend_without.hashed_weights().tobytes())
             self._fingerprint = digest.hexdigest()[:16]
         return self._fingerprint
 
@@ -166,6 +169,7 @@ class WorldModel:
         self._fingerprint = None
         for one in self.forecasters.values():
             one.blend.clear_caches()
+            one.blend_without.clear_caches()
         for series in self.issued_series.values():
             for interval in series.intervals:
                 interval.clear_caches()

@@ -40,6 +40,7 @@ def _parts(model: WorldModel) -> Iterator[tuple[str, Any, tuple[str, ...]]]:
     for name, one in model.forecasters.items():
         yield f"forecaster.{name}", one, _ISSUED
         yield f"forecaster.{name}.blend", one.blend, _BLEND
+        yield f"forecaster.{name}.blend_without", one.blend_without, _BLEND
         for i, ridge in enumerate((*one.ridges, *one.core_ridges)):
             yield f"forecaster.{name}.ridge{i}", ridge, _RIDGE
     for name, series in model.issued_series.items():
@@ -60,6 +61,7 @@ def to_arrays(model: WorldModel) -> dict[str, Array]:
 def restore(model: WorldModel, arrays: dict[str, Array]) -> None:
     """Put stored arrays into a model of the same shape. Raises ValueError that names the first array that differs."""
     wanted = to_arrays(model)
+    arrays = _of_today(arrays, wanted)
     for name, value in wanted.items():
         if name not in arrays:
             raise ValueError(f"{name} is missing")
@@ -73,6 +75,12 @@ def restore(model: WorldModel, arrays: dict[str, Array]) -> None:
             whole = isinstance(old, np.ndarray)
             setattr(part, attribute, value.astype(old.dtype).copy() if whole else type(old)(value))
     model.clear_caches()
+
+
+def _of_today(arrays: dict[str, Array], wanted: dict[str, Array]) -> dict[str, Array]:
+    """Until 0.2 one record of errors served with and without weather."""
+    shared = {name: name.replace(".blend_without.", ".blend.") for name in wanted if ".blend_without." in name}
+    return {name: arrays[old] for name, old in shared.items() if old in arrays} | arrays
 
 
 def clone(model: WorldModel) -> WorldModel:

@@ -8,7 +8,7 @@ import ssl
 import aiomqtt
 
 from tomato_host.service.bus.message import SUMMARY, BusMessage, Priority, topic
-from tomato_host.service.bus.transport import PATIENCE_S, Address, TransportDown
+from tomato_host.service.bus.transport import BATCH_LINES, PATIENCE_S, Address, TransportDown
 
 KEEPALIVE_S = 15
 
@@ -37,6 +37,8 @@ class MqttTransport:
             protocol=aiomqtt.ProtocolVersion.V5,
             tls_context=ssl.create_default_context() if a.tls else None,
         )
+        # A whole batch waits at once; the library would log a line for each message of it beyond the tenth.
+        client.pending_calls_threshold = BATCH_LINES
         try:
             await client.__aenter__()
         except (aiomqtt.MqttError, OSError) as error:

@@ -10,9 +10,8 @@ import structlog
 
 from tomato_host.service.bus.message import BusMessage, Priority, id_of, message_of
 from tomato_host.service.bus.outbox import Outbox
-from tomato_host.service.bus.transport import Backoff, Transport, TransportDown
+from tomato_host.service.bus.transport import BATCH_LINES, Backoff, Transport, TransportDown
 
-BATCH_LINES = 64
 BATCH_BYTES = 256_000
 """What an alarm may have to wait for: one batch in flight."""
 IDS_REMEMBERED = 5_000

@@ -14,6 +14,8 @@ from tomato_host.service.bus.message import BusMessage
 
 PATIENCE_S = 5.0
 """Longest wait for a broker's answer."""
+BATCH_LINES = 64
+"""Messages handed to a broker at once: what an alarm may have to wait for."""
 PORTS = {"redis": 6_379, "rediss": 6_379, "mqtt": 1_883, "mqtts": 8_883}
 FIRST_S = 0.5
 MOST_S = 30.0

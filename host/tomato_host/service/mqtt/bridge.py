@@ -16,6 +16,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import ssl
 import time
 import uuid
@@ -56,6 +57,8 @@ REFUSALS_EVERY_S = 1.0
 MOST_ALARMS = 100
 ECHO_S = 10.0
 """Our own `host` topic must come back within this: some brokers drop silently what a user has no right to."""
+INSTANCE = re.compile(r"[0-9a-f]{32}")
+"""The name that a process leaves: the hexadecimal digits of a UUID."""
 REFUSED_FROM = 128
 """MQTT 5: reason codes from here on are refusals."""
 _log = structlog.get_logger("mqtt")
@@ -212,12 +215,17 @@ class MqttBridge:
                 raise TopicRefused(self._topics.host, NOT_AUTHORISED)
             await self._publish_changes(client)
             await self._publish_queued(client)
-            if self._monotonic() - last_s >= STATE_EVERY_S or "state" not in self._published:
-                last_s, self._published["state"] = self._monotonic(), ""
+            present = self._present()
+            if self._monotonic() - last_s >= STATE_EVERY_S or self._published.get("state") != present:
+                last_s, self._published["state"] = self._monotonic(), present
                 payload = {**state_payload(self._state, self._commands.dose_ml), "last_result": self._last_result}
                 await self._publish(client, self._topics.state, json.dumps(payload))
                 await self._publish_summary(client)
             await asyncio.sleep(CHANGES_EVERY_S)
+
+    def _present(self) -> str:
+        """What the state follows at once: each new estimate and each change of mode."""
+        return f"{self._state.live.get('ts')} {self._state.status.get('mode')}"
 
     async def _publish_summary(self, client: aiomqtt.Client) -> None:
         """For `tomato-host fleet`; retained by the broker, its age is known from its own time."""
@@ -281,6 +289,8 @@ class MqttBridge:
 
     def _note_instance(self, name: str) -> None:
         """Raises TakenOver when this host should leave the node to the other one."""
+        if not INSTANCE.fullmatch(name):
+            return  # whoever wrote this is no host
         own_is_known, self._was_here = self._was_here, True
         if name == self._instance or not own_is_known:
             return

@@ -78,6 +78,7 @@ def state_payload(live: LiveState, dose_ml: float, sensors: Sequence[Sensor] = S
     seen = live.fresh("observation_v1") or {}
     present, devices = live.live, live.newest.get("device_status_v1", {})
     out: Json = {row.name: seen.get(row.name) for row in _shown(sensors)}
+    out["ts"] = present.get("ts")
     out["soil"] = {probe["id"]: probe["moisture_pct"] for probe in seen.get("soil", ())}
     for key in ("vpd_kpa", "water_ml_left_today"):
         out[key] = present.get(key)

@@ -97,8 +97,11 @@ class AcknowledgeLinks:
 
     def _remove_old(self, now: datetime) -> None:
         """Files of links that expired a day ago, and the oldest ones beyond MOST_LINKS."""
-        files = sorted(self._folder.iterdir(), key=lambda path: path.stat().st_mtime)
+        files = []
+        for path in self._folder.iterdir():
+            with contextlib.suppress(FileNotFoundError):  # the dashboard renames a link that is used up
+                files.append((path.stat().st_mtime, path))
         limit_s = (now - 2 * LIFETIME).timestamp()
-        for at, path in enumerate(files):
-            if path.stat().st_mtime < limit_s or at < len(files) - MOST_LINKS:
+        for at, (written_s, path) in enumerate(sorted(files)):
+            if written_s < limit_s or at < len(files) - MOST_LINKS:
                 path.unlink(missing_ok=True)

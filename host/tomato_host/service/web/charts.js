@@ -1,59 +1,83 @@
-"use strict";
-// The charts: history against its bands with doses as marks, the forecast with its interval, yesterday's against what came.
+// Charts: one quantity an axis, the target of each moment, extremes as an envelope, doses and holds as marks.
+import { $, choice, colour, DEVICES, download, element, fetchJson, fill, save, state } from "/static/base.js";
+import { day, date, number, preferences, shortTime, shownValue, t, unitOf } from "/static/text.js";
 
-// Ticks of the time axis in the reader's own words, 24 hours a day.
+const GROUP = "tomato";
+
+// Ticks of the time axis as this person reads times.
 function moments(u, splits, axis, space, step) {
-  const format = step < 86400 ? CLOCK : { day: "numeric", month: "short" };
-  const told = (t) => step < 86400 && new Date(t * 1000).getHours() === 0
-    ? new Date(t * 1000).toLocaleDateString([], { weekday: "short", day: "numeric" }) : new Date(t * 1000).toLocaleString([], format);
-  return splits.map(told);
+  return splits.map((s) => step >= 86400 || new Date(s * 1000).getHours() + new Date(s * 1000).getMinutes() === 0 ? date(s * 1000) : shortTime(s * 1000));
 }
 
-function axes() {
+function axes(unit, splits) {
   const ink = colour("--dim"), line = colour("--line");
-  const common = { stroke: ink, grid: { stroke: line, width: 1 }, ticks: { stroke: line } };
-  return [{ ...common, values: moments }, { ...common, size: 46 }];
+  const common = { stroke: ink, font: "12px system-ui", grid: { stroke: line, width: 1 }, ticks: { stroke: line } };
+  const marked = splits ? { splits: () => splits.filter((at, i) => i % Math.ceil(splits.length / 6) === 0), values: (u, all) => all.map((at) => date(at * 1000)) } : { values: moments };
+  return [{ ...common, ...marked, space: 76 }, { ...common, size: 52, label: unit, labelSize: 16, labelFont: "12px system-ui" }];
 }
 
-function bandPlugin(low, high) {
+// The target as it was at each moment, drawn as steps.
+function bandPlugin(times, band, unit) {
   return { hooks: { drawClear: (u) => {
-    const top = u.valToPos(high, "y", true), bottom = u.valToPos(low, "y", true);
+    if (!band) return;
     u.ctx.save();
+    u.ctx.beginPath();
+    u.ctx.rect(u.bbox.left, u.bbox.top, u.bbox.width, u.bbox.height);
+    u.ctx.clip();
     u.ctx.fillStyle = colour("--band");
-    u.ctx.fillRect(u.bbox.left, Math.max(top, u.bbox.top), u.bbox.width, Math.min(bottom, u.bbox.top + u.bbox.height) - Math.max(top, u.bbox.top));
+    for (let i = 0; i < times.length; i += 1) {
+      if (band.low[i] === null || band.high[i] === null) continue;
+      const left = Math.round(u.valToPos(times[i], "x", true)), right = Math.round(u.valToPos(times[i + 1] ?? times[i], "x", true));
+      const top = u.valToPos(shownValue(band.high[i], unit), "y", true), bottom = u.valToPos(shownValue(band.low[i], unit), "y", true);
+      u.ctx.fillRect(left, top, right - left, bottom - top);
+    }
     u.ctx.restore();
   } } };
 }
 
-function dosePlugin(doses) {
+// Doses as strokes from the time axis, holds of an output as a bar along it.
+function markPlugin(doses, holds) {
   return { hooks: { draw: (u) => {
     u.ctx.save();
+    u.ctx.beginPath();
+    u.ctx.rect(u.bbox.left, u.bbox.top, u.bbox.width, u.bbox.height);
+    u.ctx.clip();
+    const floor = u.bbox.top + u.bbox.height, high = 4 * devicePixelRatio;
+    u.ctx.fillStyle = colour("--amber");
+    for (const hold of holds) {
+      const left = u.valToPos(hold.from, "x", true), right = u.valToPos(hold.to, "x", true);
+      u.ctx.fillRect(left, floor - high, Math.max(1, right - left), high);
+    }
     u.ctx.strokeStyle = colour("--water");
+    u.ctx.lineWidth = 2 * devicePixelRatio;
     for (const dose of doses) {
       const x = u.valToPos(dose.t, "x", true);
-      if (x < u.bbox.left || x > u.bbox.left + u.bbox.width) continue;
       u.ctx.beginPath();
-      u.ctx.moveTo(x, u.bbox.top + u.bbox.height);
-      u.ctx.lineTo(x, u.bbox.top + u.bbox.height - 16);
+      u.ctx.moveTo(x, floor);
+      u.ctx.lineTo(x, floor - (6 + Math.min(24, dose.ml / 12)) * devicePixelRatio);
       u.ctx.stroke();
     }
     u.ctx.restore();
   } } };
 }
 
-function draw(id, series, data, options = {}) {
+export function draw(id, series, data, options = {}) {
   const box = $(id);
+  if (!box.clientWidth && box.closest("[hidden]")) return; // drawn when its page is opened
   if (state.charts[id]) state.charts[id].destroy();
   if (data[0].length < 2) {
-    fill(box, [element("p", options.empty || "Nothing recorded yet: the first minutes are being measured.", "dim")]);
+    fill(box, [element("p", options.empty || t("Nothing recorded in this time."), "dim")]);
     state.charts[id] = null;
     return;
   }
   box.replaceChildren();
   state.charts[id] = new uPlot({
-    width: Math.max(260, box.clientWidth), height: 190, cursor: { y: false }, axes: axes(),
-    series: [{ label: "at", value: (u, t) => t === null || t === undefined ? "–" : day(t * 1000) }, ...series], scales: { x: { time: true }, ...(options.scales || {}) }, plugins: options.plugins || [],
-    bands: options.bands || [], hooks: { ready: [(u) => u.setLegend({ idx: newestKnown(data) })] },
+    width: Math.max(240, box.clientWidth), height: options.height || 190,
+    cursor: { y: false, sync: { key: GROUP }, drag: { x: true, y: false, setScale: !options.zoom } },
+    axes: axes(options.unit, options.splits), legend: { live: true },
+    series: [{ label: t("at"), value: (u, at) => at === null || at === undefined ? "–" : day(at * 1000) }, ...series],
+    scales: { x: { time: true }, ...(options.scales || {}) }, plugins: options.plugins || [], bands: options.bands || [],
+    hooks: { ready: [(u) => u.setLegend({ idx: newestKnown(data) })], setSelect: options.zoom ? [options.zoom] : [] },
   }, data, box);
 }
 
@@ -65,61 +89,174 @@ function newestKnown(data) {
   return at;
 }
 
-const line = (label, name, digits, extra = {}) => ({ label, stroke: colour(name), width: 1.6, spanGaps: false, points: { show: false },
-  value: (u, v) => v === null || v === undefined ? "–" : v.toFixed(digits), ...extra });
+const line = (name, shade, digits, extra = {}) => ({ label: name, stroke: colour(shade), width: 1.8, spanGaps: false, points: { show: false },
+  value: (u, v) => v === null || v === undefined ? "–" : number(v, digits), ...extra });
+const shown = (values, unit) => unitOf(unit)[1] === 1 && !unitOf(unit)[2] ? values : values.map((v) => shownValue(v, unit));
 
-// Low and high of an interval, its middle, and whatever else is drawn over it.
-function drawInterval(id, t, band, middle, digits, more = [], options = {}) {
-  const edge = (label) => line(label, "--band", digits, { width: 1 });
-  draw(id, [edge("high"), line(middle, "--leaf", digits), edge("low"), ...more.map(([one]) => one)],
-    [t, band.p90, band.mean, band.p10, ...more.map(([, values]) => values)],
-    { bands: [{ series: [1, 3], fill: colour("--band") }], ...options });
+// One quantity of the past: mean line, envelope, target, marks.
+function drawPastQuantity(id, name, unit, digits, shade, options = {}) {
+  const h = state.history, low = h.low[name], high = h.high[name];
+  const mean = shown(h[name] || [], unit);
+  const series = [line(`${t(options.title || name)} ${unitOf(unit)[0]}`, shade, digits)], data = [h.t, mean];
+  const bands = [];
+  if (low && high) {
+    const edge = (text) => line(text, "--envelope", digits, { width: 0 });
+    series.unshift(edge(t("highest")), edge(t("lowest")));
+    data.splice(1, 0, shown(high, unit), shown(low, unit));
+    bands.push({ series: [1, 2], fill: colour("--envelope") });
+  }
+  draw(id, series, data, { unit: unitOf(unit)[0], bands, plugins: [bandPlugin(h.t, h.bands[options.band || name], unit), markPlugin(options.doses || [], options.holds || [])], zoom: zoomTo });
 }
 
-function drawHistory() {
+function zoomTo(u) {
+  const { left, width } = u.select;
+  if (width < 8) return;
+  state.range = [u.posToVal(left, "x"), u.posToVal(left + width, "x")].map(Math.round);
+  loadHistory();
+}
+
+// Holds of the outputs with this role.
+const held = (role) => {
+  const names = new Set(DEVICES.outputs.filter((row) => row.role === role).map((row) => row.name));
+  return state.history.holds.filter((hold) => names.has(hold.output));
+};
+
+export function drawHistory() {
   const h = state.history;
-  if (!h) return;
-  const targets = state.glance && state.glance.targets && state.glance.targets.adapted;
-  const vpdBand = targets ? [targets.vpd_day_kpa.low, targets.vpd_day_kpa.high] : [0.8, 1.3];
-  draw("chart-vpd", [line("VPD kPa", "--leaf", 2)], [h.t, h.vpd_kpa], { plugins: [bandPlugin(...vpdBand)] });
-  const probes = Object.keys(h.soil), shades = ["--water", "--ripe", "--amber", "--leaf"];
-  const band = targets ? [bandPlugin(targets.soil_moisture_pct.low, targets.soil_moisture_pct.high)] : [];
-  draw("chart-soil", probes.map((p, i) => line(p, shades[i % 4], 1)), [h.t, ...probes.map((p) => h.soil[p])],
-    { plugins: [...band, dosePlugin(h.doses)] });
-  draw("chart-air", [line("°C", "--ripe", 1), line("% RH", "--water", 0)], [h.t, h.air_temp_c, h.rh_pct]);
+  if (!h || state.page !== "history") return;
+  drawPastQuantity("chart-vpd", "vpd_kpa", "kPa", 2, "--leaf", { title: "VPD" });
+  drawSoil(h);
+  drawPastQuantity("chart-air", "air_temp_c", "°C", 1, "--ripe", { title: "air" });
+  drawPastQuantity("chart-rh", "rh_pct", "%", 0, "--water", { title: "humidity", holds: held("mist") });
+  drawPastQuantity("chart-co2", "co2_ppm", "ppm", 0, "--amber", { title: "CO2", holds: held("vent") });
+  drawPastQuantity("chart-light", "light_lux", "lx", 0, "--amber", { title: "light", holds: held("lamp") });
+  drawPastQuantity("chart-leaf", "leaf_air_delta_c", "K", 1, "--leaf", { title: "leaf minus air" });
+  drawDays();
 }
 
-const QUANTITIES = { vpd_kpa: ["VPD", "kPa", 2], air_temp_c: ["air temperature", "°C", 1], soil_avg_pct: ["soil water", "%", 1] };
+function drawSoil(h) {
+  const probes = Object.keys(h.soil), shades = ["--water", "--ripe", "--amber", "--leaf"];
+  draw("chart-soil", probes.map((p, i) => line(`${p} %`, shades[i % 4], 1)), [h.t, ...probes.map((p) => h.soil[p])],
+    { unit: "%", plugins: [bandPlugin(h.t, h.bands.soil, "%"), markPlugin(h.doses, [])], zoom: zoomTo });
+}
+
+// Totals of days as columns.
+function drawDays() {
+  const rows = state.days.filter((one) => !state.history.t.length || Date.parse(one.day) / 1000 >= state.history.t[0] - 2 * 86400);
+  for (const [id, name, unit, digits, shade] of [["chart-day-water", "water_ml", "ml", 0, "--water"], ["chart-day-dli", "dli_mol_m2", "mol/m²", 1, "--amber"],
+    ["chart-day-energy", "energy_kwh", "kWh", 2, "--ripe"]]) {
+    const bars = uPlot.paths.bars({ size: [0.7, 48] });
+    const at = rows.map((one) => Date.parse(one.day + "T12:00") / 1000);
+    draw(id, [line(unitOf(unit)[0], shade, digits, { paths: bars, fill: colour(shade), points: { show: false } })],
+      [at, shown(rows.map((one) => one[name]), unit)],
+      { unit: unitOf(unit)[0], height: 150, empty: t("Not yet: two days are needed."), splits: at,
+        scales: { x: { time: true, range: (u, min, max) => [min - 43200, max + 43200] }, y: { range: (u, min, max) => [0, Math.max(max, 0.001) * 1.08] } } });
+  }
+}
+
+// translated: "VPD" "air" "humidity" "leaf minus air" "soil water" "air temperature"
+export const QUANTITIES = { vpd_kpa: ["VPD", "kPa", 2], air_temp_c: ["air temperature", "°C", 1], soil_avg_pct: ["soil water", "%", 1] };
 
 function bandOf(hours, name) {
   const one = (hour) => (name === "soil_avg_pct" ? hour.soil_pct.avg : hour[name]) || {};
-  const column = (key) => hours.map((hour) => one(hour)[key] ?? null);
+  const column = (key) => shown(hours.map((hour) => one(hour)[key] ?? null), QUANTITIES[name][1]);
   return { mean: column("mean"), p10: column("p10"), p90: column("p90") };
 }
 
-function drawForecast() {
+// Low and high of an interval, its middle, and whatever else is drawn over it.
+function drawInterval(id, times, band, digits, unit, more = [], options = {}) {
+  const edge = (name) => line(name, "--band", digits, { width: 1 });
+  draw(id, [edge(t("high")), line(t("expected"), "--leaf", digits), edge(t("low")), ...more.map(([one]) => one)],
+    [times, band.p90, band.mean, band.p10, ...more.map(([, values]) => values)],
+    { unit: unitOf(unit)[0], bands: [{ series: [1, 3], fill: colour("--band") }], height: 220, ...options });
+}
+
+export function drawForecast() {
+  if (state.page !== "plan") return;
   const p = state.glance && state.glance.prediction, name = state.quantity;
   const hours = p ? p.hours : [];
-  drawInterval("chart-forecast", hours.map((h) => new Date(h.ts) / 1000), bandOf(hours, name), "expected", QUANTITIES[name][2], [],
-    { empty: "Not yet: a forecast needs one whole hour of readings." });
+  drawInterval("chart-forecast", hours.map((h) => new Date(h.ts) / 1000), bandOf(hours, name), QUANTITIES[name][2], QUANTITIES[name][1], [],
+    { empty: t("Not yet: a forecast needs one whole hour of readings.") });
 }
 
-function drawPast() {
-  const past = state.past, [label, unit, digits] = QUANTITIES[state.quantity];
+export function drawPast() {
+  const past = state.past, [name, unit, digits] = QUANTITIES[state.quantity];
   const found = past && past.quantities[state.quantity];
-  drawInterval("chart-past", found ? past.t : [], found || { mean: [], p10: [], p90: [] }, "expected", digits,
-    found ? [[line("measured", "--ripe", digits, { width: 2 }), found.came]] : [],
-    { empty: "Not yet: the first forecast must be some hours old." });
   $("past-text").textContent = found && found.judged
-    ? `Forecast of ${day(past.made_at)}: in ${found.inside} of ${found.judged} hours ${label} was within the interval; ` +
-      `the expected value was off by ${number(found.error, digits)} ${unit} on average.` : "";
+    ? t("Forecast of {day}: in {inside} of {judged} hours {name} was within the interval; the expected value was off by {error} on average.",
+      { day: day(past.made_at), inside: found.inside, judged: found.judged, name: t(name), error: `${number(found.error * unitOf(unit)[1], digits)} ${unitOf(unit)[0]}` }) : "";
+  if (state.page !== "plan") return;
+  const empty = { mean: [], p10: [], p90: [] };
+  const band = found ? { mean: shown(found.mean, unit), p10: shown(found.p10, unit), p90: shown(found.p90, unit) } : empty;
+  drawInterval("chart-past", found ? past.t : [], band, digits, unit,
+    found ? [[line(t("measured"), "--ripe", digits, { width: 2 }), shown(found.came, unit)]] : [],
+    { empty: t("Not yet: the first forecast must be some hours old.") });
 }
 
-async function loadHistory() {
-  const [columns, past] = await Promise.all([fetchJson(`/api/history?span=${state.span}`), fetchJson("/api/forecast/past")]);
-  if (columns) state.history = columns;
+const inputDate = (epoch) => new Date((epoch - new Date().getTimezoneOffset() * 60) * 1000).toISOString().slice(0, 10);
+
+export async function loadHistory() {
+  const where = state.range ? `?since=${state.range[0]}&until=${state.range[1]}` : `?span=${state.span}`;
+  const [columns, past, days] = await Promise.all([fetchJson("/api/history" + where), fetchJson("/api/forecast/past"), fetchJson("/api/days")]);
+  if (columns) {
+    state.history = columns;
+    if (!state.range && state.span === "24h") state.day = columns;
+    if (columns.t.length) {
+      $("since").value = inputDate(columns.t[0]);
+      $("until").value = inputDate(columns.t.at(-1));
+    }
+  }
   state.past = past;
+  state.days = days || [];
+  $("whole").hidden = !state.range;
   drawHistory();
   drawForecast();
   drawPast();
+}
+
+// The sparklines of the overview always show the last day, whatever the charts show.
+export async function loadDay() {
+  if (state.span === "24h" && !state.range) return;
+  state.day = await fetchJson("/api/history?span=24h") || state.day;
+}
+
+function rangeFromDates() {
+  const since = Date.parse($("since").value + "T00:00") / 1000, until = Date.parse($("until").value + "T23:59:59") / 1000;
+  if (Number.isNaN(since) || Number.isNaN(until) || since >= until) { $("range-reply").textContent = t("The first day must come before the last."); return; }
+  $("range-reply").textContent = "";
+  state.range = [since, until];
+  loadHistory();
+}
+
+async function savePictures() {
+  const charts = [...document.querySelectorAll("#page-history .chart canvas")];
+  if (!charts.length) return;
+  const gap = 28, width = Math.max(...charts.map((c) => c.width));
+  const sheet = Object.assign(document.createElement("canvas"), { width, height: charts.reduce((sum, c) => sum + c.height + gap, 0) });
+  const ink = sheet.getContext("2d");
+  ink.fillStyle = colour("--paper");
+  ink.fillRect(0, 0, sheet.width, sheet.height);
+  ink.font = "20px system-ui";
+  let top = 0;
+  for (const chart of charts) {
+    ink.fillStyle = colour("--ink");
+    ink.fillText(chart.closest("figure").querySelector("figcaption").textContent, 8, top + 20);
+    ink.drawImage(chart, 0, top + gap);
+    top += chart.height + gap;
+  }
+  sheet.toBlob((blob) => save(blob, "tomato.png"), "image/png");
+}
+
+export function startCharts() {
+  choice("span", (span) => { state.span = span; state.range = null; loadHistory(); });
+  choice("quantity", (name) => { state.quantity = name; drawForecast(); drawPast(); });
+  $("whole").addEventListener("click", () => { state.range = null; loadHistory(); });
+  for (const id of ["since", "until"]) $(id).addEventListener("change", rangeFromDates);
+  $("save-csv").addEventListener("click", () => {
+    const t0 = state.history && state.history.t;
+    download(`/api/history.csv${t0 && t0.length ? `?since=${Math.floor(t0[0])}&until=${Math.ceil(t0.at(-1))}` : ""}`, "tomato.csv");
+  });
+  $("save-png").addEventListener("click", savePictures);
+  let waiting;
+  addEventListener("resize", () => { clearTimeout(waiting); waiting = setTimeout(() => { drawHistory(); drawForecast(); drawPast(); }, 120); });
 }

@@ -21,10 +21,11 @@ from shared_schemas.records import (
     EventV1,
     ObservationV1,
     PlanV1,
+    Prediction36hV1,
     Record,
     StateV1,
 )
-from shared_schemas.world.messages import ObservationDelta
+from shared_schemas.world.messages import Effect, ObservationDelta
 from tomato_host.brain.admission.pipeline import Admission
 from tomato_host.world.distribution import Observer, SharedViews
 from tomato_host.world.document import Document, WorldState, assign, escape, lookup, remove
@@ -32,6 +33,8 @@ from tomato_host.world.views import EVERYTHING, ObservationPolicy
 
 RECENT_ACTIONS = 50
 RECENT_MESSAGES = 50
+SHOWN_HOURS = (1, 3, 6, 12, 24, 36)
+"""Hours ahead of the forecast that a view has."""
 
 COARSE: Mapping[str, float] = {
     "air_temp_c": 0.5,
@@ -52,7 +55,18 @@ POLICIES: dict[str, ObservationPolicy] = {
         ObservationPolicy(name="full", paths=EVERYTHING, events=("*",)),
         ObservationPolicy(
             name="tent",
-            paths=("/air", "/soil", "/plant", "/devices", "/budgets", "/mode", "/plan", "/actions", "/anomalies"),
+            paths=(
+                "/air",
+                "/soil",
+                "/plant",
+                "/devices",
+                "/budgets",
+                "/mode",
+                "/plan",
+                "/actions",
+                "/anomalies",
+                "/forecast",
+            ),
             rounding=COARSE,
             events=("message",),
             least_interval_s=1.0,
@@ -124,12 +138,29 @@ def _fold_action(document: Document, action: ActionV1) -> Document:
         "refused_by": action.safety.refused_by,
         "shadow": action.shadow,
         "status": None if action.outcome is None else action.outcome.status,
+        "why": action.why.text,
     }
     return _bounded(document, "/actions", str(action.id), shown, RECENT_ACTIONS)
 
 
 def _fold_plan(document: Document, plan: PlanV1) -> Document:
     return document if plan.shadow else assign(document, "/plan", {"id": plan.id, "controller": plan.controller})
+
+
+def _fold_prediction(document: Document, prediction: Prediction36hV1) -> Document:
+    hours = {
+        f"{number + 1:02d}": hour.model_dump(mode="json", exclude_none=True)
+        for number, hour in enumerate(prediction.hours)
+        if (number + 1) in SHOWN_HOURS
+    }
+    windows = {
+        f"{number:02d}": window.model_dump(mode="json") for number, window in enumerate(prediction.risk_windows[:10])
+    }
+    return assign(
+        document,
+        "/forecast",
+        {"explanation": prediction.explanation, "hours": hours, "risks": windows},
+    )
 
 
 def _fold_anomaly(document: Document, anomaly: AnomalyV1) -> Document:
@@ -159,6 +190,7 @@ FOLDERS: dict[type[Record], Callable[[Document, Any], Document]] = {
     ActionV1: _fold_action,
     PlanV1: _fold_plan,
     AnomalyV1: _fold_anomaly,
+    Prediction36hV1: _fold_prediction,
     EventV1: _fold_event,
     AgentV1: _fold_agent,
 }
@@ -218,6 +250,11 @@ class TentViews:
             if observer.update(self.state, self._now_s) is None:
                 observer.resend(self._now_s)
         return observer
+
+    def send_event(self, effect: Effect) -> None:
+        """Queue an event for those who read and whose policies pass it on."""
+        for name in sorted(self._readers):
+            self._observer(name).send_event(effect, self.state, self._now_s)
 
     def _observer(self, agent: str) -> Observer:
         account = self._admission.accounts[agent]

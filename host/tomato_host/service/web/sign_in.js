@@ -1,0 +1,63 @@
+// Sign-in once per device: the access token goes over once, a cookie that no script reads stays.
+import { $, element, fetchJson, fill, post, state } from "/static/base.js";
+import { fullDate, hostText, t } from "/static/text.js";
+
+export async function loadSession() {
+  const known = await fetchJson("/api/session");
+  if (known) state.session = known;
+  showSession();
+}
+
+export function showSession() {
+  const { name, role } = state.session;
+  $("who").textContent = name ? t("Signed in as {name} ({role}).", { name, role: t(role) }) : t("Not signed in: you can look, and change nothing.");
+  $("sign-in-open").hidden = Boolean(name);
+  $("sign-out").hidden = !name;
+  $("devices-box").hidden = role !== "admin";
+  if (role === "admin") loadDevicesSignedIn();
+}
+
+// translated: "view" "operate" "admin"
+const deviceName = () => (navigator.userAgentData?.platform || navigator.platform || "").slice(0, 30) + " " + (/Firefox|Edg|Chrome|Safari/.exec(navigator.userAgent) || [""])[0];
+
+async function signIn(event) {
+  event.preventDefault();
+  const headers = { Authorization: `Bearer ${$("token").value.trim()}`, "Content-Type": "application/json" };
+  const answer = await fetch("/api/session", { method: "POST", headers, body: JSON.stringify({ device: deviceName() }) }).catch(() => null);
+  if (!answer) { $("sign-in-reply").textContent = t("The dashboard does not answer."); return; }
+  const reply = await answer.json().catch(() => ({}));
+  if (!answer.ok) { $("sign-in-reply").textContent = hostText(reply.detail || String(answer.status)); return; }
+  state.session = reply;
+  $("token").value = "";
+  showSession();
+  $("sign-in").close("yes");
+}
+
+// Opens the form; true when somebody is signed in afterwards.
+export function askForSignIn() {
+  if (state.session.name) return Promise.resolve(true);
+  const dialog = $("sign-in");
+  dialog.returnValue = "no";
+  $("sign-in-reply").textContent = "";
+  if (!dialog.open) dialog.showModal();
+  return new Promise((resolve) => dialog.addEventListener("close", () => resolve(Boolean(state.session.name)), { once: true }));
+}
+
+async function loadDevicesSignedIn() {
+  const known = await fetchJson("/api/sessions") || [];
+  fill($("devices"), known.map((one) => {
+    const row = element("li", t("{device}, token {token}, since {since}", { device: one.device || t("unnamed device"), token: one.token, since: fullDate(one.created) }));
+    const end = element("button", t("End"));
+    end.type = "button";
+    end.addEventListener("click", async () => { await post(`/api/sessions/${one.id}`, null, "DELETE"); loadSession(); });
+    row.append(end);
+    return row;
+  }));
+}
+
+export function startSignIn() {
+  $("sign-in-form").addEventListener("submit", signIn);
+  $("sign-in-open").addEventListener("click", askForSignIn);
+  $("sign-in-cancel").addEventListener("click", () => $("sign-in").close("no"));
+  $("sign-out").addEventListener("click", async () => { await post("/api/session", null, "DELETE"); loadSession(); });
+}

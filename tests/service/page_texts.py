@@ -1,0 +1,53 @@
+"""Every text that the pages can show: those marked in the HTML, those of the scripts, and those that the host sends."""
+
+from __future__ import annotations
+
+import html
+import re
+from pathlib import Path
+from typing import get_args
+
+from tomato_host.service import http_api, live_state
+from tomato_host.service.notify.urgency import CAUSES
+
+from shared_schemas.devices import OUTPUTS, SENSORS
+from shared_schemas.records.agent_v1 import ORIGIN_AGENTS
+from shared_schemas.records.base import Mode
+from shared_schemas.wire import FAULTS
+
+WEB = Path(http_api.__file__).parent / "web"
+VERDICTS = {"Board holds fault {faults}", "Safe mode: {reason}", "Watching: {anomaly}"}
+"""Sentences of the page's first line that end in a name of the moment."""
+STRING = r'"((?:[^"\\]|\\.)*)"'
+
+
+def of_pages() -> set[str]:
+    """Texts and attributes marked for translation in the HTML, and every literal that a script passes to `t`."""
+    page = (WEB / "index.html").read_text(encoding="utf-8")
+    found = {html.unescape(text).strip() for text in re.findall(r"<[^>]*\sdata-t(?:\s[^>]*)?>([^<]+)<", page)}
+    for tag in re.findall(r"<[^>]*data-t-attributes=[^>]*>", page):
+        (names,) = re.findall(r'data-t-attributes="([^"]+)"', tag)
+        for name in names.split():
+            found |= {html.unescape(text) for text in re.findall(rf'(?<![-\w]){name}="([^"]*)"', tag)}
+    for script in WEB.glob("*.js"):
+        text = script.read_text(encoding="utf-8")
+        found |= set(re.findall(rf"(?<![\w.])t\({STRING}", text))
+        found |= {word for line in re.findall(r"// translated: (.*)", text) for word in re.findall(STRING, line)}
+    return found
+
+
+def of_host() -> set[str]:
+    """Names and sentences of the host that stand on every page: labels, modes, faults, the verdict, what to do."""
+    source = Path(live_state.__file__).read_text(encoding="utf-8")
+    table = source[source.index("table: tuple") : source.index("return next(((level")]
+    verdicts = set(re.findall(rf'"(?:bad|watch|well)", {STRING}', table)) - {"", "Board holds fault "}
+    return (
+        verdicts
+        | {"All is well", "confidence is too low"}
+        | {row.label for row in OUTPUTS}
+        | {row.label.removesuffix(" temperature") for row in SENSORS if row.label}
+        | {cause.do for cause in CAUSES if cause.do}
+        | {row.name.replace("_", " ") for row in FAULTS}
+        | set(get_args(Mode))
+        | set(ORIGIN_AGENTS.values())
+    )

@@ -1,0 +1,42 @@
+"""No text that a translator cannot reach: each catalogue has every text of the pages, no other, with its {names}."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.service.page_texts import VERDICTS, WEB, of_host, of_pages
+
+CATALOGUES = sorted((WEB / "messages").glob("*.json"))
+
+
+def names(text: str) -> set[str]:
+    return set(re.findall(r"\{(\w+)\}", text))
+
+
+@pytest.mark.parametrize("path", CATALOGUES, ids=lambda path: path.stem)
+def test_a_catalogue_is_whole_and_has_nothing_stale(path: Path) -> None:
+    found = json.loads(path.read_text(encoding="utf-8"))
+    catalogue, patterns = found["texts"], found["patterns"]
+    wanted = of_pages() | of_host()
+    assert sorted(wanted - set(catalogue)) == [], "texts without a translation"
+    assert sorted(set(catalogue) - wanted) == [], "translations of nothing"
+    both = [*catalogue.items(), *patterns.items()]
+    assert [key for key, text in both if names(key) != names(text)] == [], "a {name} is missing"
+    assert set(patterns) >= VERDICTS, "the first line of the page"
+
+
+def test_the_pages_speak_through_the_catalogue() -> None:
+    """Words between tags of a page without `data-t` cannot be translated; proper names and units are no words."""
+    page = (WEB / "index.html").read_text(encoding="utf-8")
+    body = page[page.index("<body>") :]
+    loose = {text.strip() for text in re.findall(r"<(?![^>]*\sdata-t[\s>])[^>]*>([^<]*[A-Za-z]{3}[^<]*)<", body)}
+    assert loose == {"Tomato", "VPD", "tomato-host token create NAME --role operate"}
+
+
+def test_there_are_languages_beside_english() -> None:
+    assert [path.stem for path in CATALOGUES] == ["de"]
+    assert 'de: "Deutsch"' in (WEB / "text.js").read_text(encoding="utf-8")
