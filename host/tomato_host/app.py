@@ -234,7 +234,7 @@ def _extensions(
     extensions: list[Extension] = [
         ModelCheckpoints(ModelStore(options.data_dir / "models"), brain, recorder, runtime.clock.now),
         GrownBlocks(BlockStore(options.data_dir / "models" / "blocks"), brain, recorder),
-        DiskWatch(store, status, options.data_dir),
+        DiskWatch(store, status, options.data_dir, report=recorder.report_stored),
     ]
     site = settings.site
     if settings.weather.provider != "none":
@@ -321,7 +321,7 @@ def open_board(
 
         if time_scale == 1.0:
             return twin_runtime.free_running_board(seed, scenario, flash, data_dir)
-        return twin_runtime.lock_step_board(time_scale, seed, scenario, start, flash)
+        return twin_runtime.lock_step_board(time_scale, seed, scenario, start, flash, data_dir)
     if time_scale != 1.0:
         raise TomatoError(
             "E-TIME-SCALE", f"A real board cannot run at time scale {time_scale:g}.", "leave --time-scale out"
