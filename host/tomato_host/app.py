@@ -170,7 +170,7 @@ def summary(status: Status, wall_s: float, sim_h: float) -> dict[str, float]:
 
 def _build(options: RunOptions, settings: Settings, runtime: BoardRuntime, dataset: Dataset) -> Supervisor:
     status = Status(started_at=runtime.clock.now(), now=runtime.clock.now(), port=runtime.link.url)
-    if runtime.real_time and settings.service.enabled and settings.service.port:
+    if options.time_scale > 0.0 and settings.service.enabled and settings.service.port:
         status.dashboard = f"http://{settings.service.host}:{settings.service.port}"
     number = random.SystemRandom().randrange(1, 1 << 16) if runtime.real_time else SIM_SESSION
     is_stored = (
@@ -229,13 +229,13 @@ def _extensions(
     store: BudgetedStore,
     views: TentViews,
 ) -> tuple[Extension, ...]:
-    """The extensions, in real time only. A simulation has no network and no advisor: it must repeat to the byte."""
+    """All of them in real time only. A simulation has no network and no advisor: it must repeat to the byte."""
     if not runtime.real_time:
-        return ()
+        return _page_alone(options, settings, recorder, status)
     extensions: list[Extension] = [
         ModelCheckpoints(ModelStore(options.data_dir / "models"), brain, recorder, runtime.clock.now),
         GrownBlocks(BlockStore(options.data_dir / "models" / "blocks"), brain, recorder),
-        DiskWatch(store, status, options.data_dir),
+        DiskWatch(store, status, options.data_dir, report=recorder.report_stored),
     ]
     site = settings.site
     if settings.weather.provider != "none":
@@ -267,6 +267,13 @@ def _extensions(
     return tuple(extensions)
 
 
+def _page_alone(options: RunOptions, settings: Settings, recorder: Recorder, status: Status) -> tuple[Extension, ...]:
+    """A simulation that keeps a pace has somebody who watches: the dashboard, which changes nothing in its records."""
+    if options.time_scale == 0.0 or not settings.service.enabled:
+        return ()
+    return (dashboard_feed(settings.service, settings.bus, status, recorder, options.data_dir),)
+
+
 def _display(options: RunOptions, settings: Settings, status: Status, runtime: BoardRuntime) -> Display:
     zone = ZoneInfo(settings.site.timezone)
     if options.as_json or (not runtime.real_time and options.time_scale == 0.0):
@@ -278,15 +285,20 @@ def _display(options: RunOptions, settings: Settings, status: Status, runtime: B
     return LiveDisplay(status, zone)
 
 
+def recorded_settings(settings: Settings) -> dict[str, Any]:
+    """What a dataset says about the settings it was recorded with; of the site the zone alone, no position."""
+    brain = settings.model_dump(mode="json", include=set(BrainSettings.__dataclass_fields__))
+    brain["site"] = {"timezone": settings.site.timezone}
+    return brain
+
+
 @contextmanager
 def _dataset(options: RunOptions, settings: Settings, url: str) -> Iterator[Dataset]:
-    about = {"board": url} | ({"seed": options.seed, "scenario": options.scenario} if url == SIM else {})
-    brain = settings.model_dump(mode="json", include=set(BrainSettings.__dataclass_fields__))
-    # Of the site the zone alone: the position stays private.
-    brain["site"] = {"timezone": settings.site.timezone}
-    dataset = Dataset.from_settings(
-        options.data_dir, settings.storage, about={**about, "settings": brain}, now=lambda: datetime.now(UTC)
+    about: dict[str, Any] = {"board": url} | (
+        {"seed": options.seed, "scenario": options.scenario} if url == SIM else {}
     )
+    about["settings"] = recorded_settings(settings)
+    dataset = Dataset.from_settings(options.data_dir, settings.storage, about=about, now=lambda: datetime.now(UTC))
     try:
         yield dataset
     finally:
@@ -312,7 +324,7 @@ def open_board(
 
         if time_scale == 1.0:
             return twin_runtime.free_running_board(seed, scenario, flash, data_dir)
-        return twin_runtime.lock_step_board(time_scale, seed, scenario, start, flash)
+        return twin_runtime.lock_step_board(time_scale, seed, scenario, start, flash, data_dir)
     if time_scale != 1.0:
         raise TomatoError(
             "E-TIME-SCALE", f"A real board cannot run at time scale {time_scale:g}.", "leave --time-scale out"
