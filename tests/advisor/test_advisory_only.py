@@ -195,9 +195,14 @@ def test_the_advisor_is_an_agent_quarantine_stops_it_and_its_quota_of_tokens_lea
     extension.start()
     decision = SimpleNamespace(plan=cycle.plan, verdicts=())
     result = cast(StepResult, SimpleNamespace(decision=decision, estimate=SimpleNamespace(state=cycle.state)))
-    data = {"written_by": "model", "prompt_tokens": 700, "completion_tokens": 299}
     text = EventV1(
-        schema_version="event_v1", ts=cycle.ts, level="INFO", kind="agent", name="summary", text="x", data=data
+        schema_version="event_v1",
+        ts=cycle.ts,
+        level="INFO",
+        kind="agent",
+        name="summary",
+        text="x",
+        data={"written_by": "model", "prompt_tokens": 700, "completion_tokens": 299},
     )
     recorder.record(text)  # 999 of 1,000; what was used a day and an hour before counts no more
     for hour, record in (
