@@ -5,13 +5,14 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PORT ?=
 DATA ?= data
+DEMO ?= demo
 SEEDS ?= 1 2 3
 # Heavy work is kept off the second core's back with nice where it matters.
 PYTEST := $(BIN)/python -m pytest
 # Bytecode is written: the tests start hundreds of processes, and each would compile the product again (1 s of 1.7).
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help run setup test lint format types types-oldest types-newest types-tests unit schemas check-schemas bench coverage soak explore mutants mutants-all hil flash \
+.PHONY: help run demo setup test lint format types types-oldest types-newest types-tests unit schemas check-schemas bench coverage soak explore mutants mutants-all hil flash \
   test-web test-llm test-learn test-ha screenshots figures clean
 
 help: ## this list
@@ -28,6 +29,9 @@ setup: $(STAMP) ## make the .venv and install everything into it
 
 run: $(STAMP) ## run the brain on the virtual board (real firmware, real MicroPython VM)
 	$(BIN)/tomato-host run --board sim --data-dir $(DATA)
+
+demo: $(STAMP) ## two weeks of a simulated tent in half a minute, then the dashboard live at 60x [DEMO=demo]
+	$(BIN)/tomato-host demo --data-dir $(DEMO)
 
 test: lint types check-schemas unit ## lint, types, import contracts, generated files, all tests
 
@@ -66,9 +70,10 @@ schemas: $(STAMP) ## write the generated files again (contract.py, CDDL, JSON Sc
 	$(BIN)/python tools/generate_protobuf.py
 	$(BIN)/python tools/generate_configuration.py
 
-check-schemas: $(STAMP) ## the generated files are those that the sources give
+check-schemas: $(STAMP) ## the generated files are those that the sources give, and break no client
 	$(BIN)/python tools/generate_schemas.py --check
 	$(BIN)/python tools/generate_protobuf.py --check
+	$(BIN)/python tools/schema_breaks.py
 
 bench: $(STAMP) ## measure; prints tables, writes build/bench/*.json
 	$(BIN)/python tools/bench.py
