@@ -151,7 +151,8 @@ FREE: dict[str, tuple[str, ...]] = {
     ),
     "how many in a time": (
         "guardrails.actions_per_hour", "service.reads_per_minute", "service.writes_per_minute", "notify.most_per_hour",
-        "learn.bus.emergency_per_minute",
+        "service.agent_per_minute", "service.tent_per_minute",
+        "service.quarantine_after", "learn.bus.emergency_per_minute",
     ),
     "a port or the number of a device": ("service.port", "mqtt.port", "learn.observe.port", "advisor.cameras.index"),
 }  # fmt: skip

@@ -11,6 +11,7 @@ import pytest
 from tomato_host.commands.inbox import (
     MAX_BATCH,
     MAX_BYTES,
+    MAX_WAITING,
     Inbox,
     Reply,
     Request,
@@ -137,3 +138,17 @@ def test_a_flood_of_programmes_keeps_no_person_waiting(tmp_path: Path) -> None:
     rest = list(inbox.pop_requests())
     assert inbox.is_flooded and len(rest) == MAX_BATCH
     assert len(list(inbox.pop_requests())) == 31 - 5 - MAX_BATCH and not inbox.is_flooded
+
+
+def test_a_full_inbox_refuses_a_programme_and_no_person(tmp_path: Path) -> None:
+    inbox = Inbox(tmp_path)
+    programme = new_request("action", "flood", action=proposal("STOP_ALL", "a", origin="api"))
+    for number in range(MAX_WAITING):
+        submit(tmp_path, programme.model_copy(update={"id": f"r{number}"}))
+    with pytest.raises(TomatoError, match="E-INBOX-FULL"):
+        submit(tmp_path, programme)
+    mine = new_request("mode", "mine", mode="PAUSED")
+    submit(tmp_path, mine)
+    assert next(iter(inbox.pop_requests())) == mine
+    assert len(list(inbox.pop_requests())) == MAX_BATCH
+    submit(tmp_path, programme)

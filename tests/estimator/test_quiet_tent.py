@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import pytest
 from tomato_host.brain.brain import BrainSettings
@@ -18,16 +19,23 @@ HOURS = 48.0
 JUNE, MARCH = datetime(2026, 6, 1, tzinfo=UTC), datetime(2026, 3, 10, 6, tzinfo=UTC)
 
 
-def june() -> SimulatedTent:
-    return SimulatedTent(1, start=JUNE, period_s=30.0, timezone="Europe/Vienna")
+def june(seed: int) -> SimulatedTent:
+    return SimulatedTent(seed, start=JUNE, period_s=30.0, timezone="Europe/Vienna")
 
 
-def march() -> SimulatedTent:
+def march(seed: int) -> SimulatedTent:
     """At the real board's pace."""
-    return SimulatedTent(3, TentParams.sample(3), start=MARCH, period_s=10.0)
+    return SimulatedTent(seed, TentParams.sample(seed), start=MARCH, period_s=10.0)
 
 
-@pytest.fixture(scope="module", params=[june, march], ids=lambda made: made.__name__)
+IN_JUNE, IN_MARCH = (partial(june, 1), partial(june, 2)), (partial(march, 1), partial(march, 3))
+
+
+def named(made: partial[SimulatedTent]) -> str:
+    return f"{made.func.__name__}-{made.args[0]}"
+
+
+@pytest.fixture(scope="module", params=[*IN_JUNE, *IN_MARCH], ids=named)
 def reported(request: pytest.FixtureRequest) -> list[AnomalyV1]:
     """All anomalies of one tent, run by the brain on the firmware's own core."""
     tent: SimulatedTent = request.param()
@@ -40,7 +48,7 @@ def reported(request: pytest.FixtureRequest) -> list[AnomalyV1]:
     return found
 
 
-@pytest.mark.parametrize("reported", [june], indirect=True, ids=["june"])
+@pytest.mark.parametrize("reported", IN_JUNE, indirect=True, ids=named, scope="module")
 def test_its_own_fan_mist_and_lamp_are_no_rapid_change(reported: list[AnomalyV1]) -> None:
     found = [a for a in reported if a.type is AnomalyType.RAPID_CHANGE and a.phase == "OPENED"]
     assert not found, [(a.ts, a.signals) for a in found]

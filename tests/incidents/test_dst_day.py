@@ -78,10 +78,16 @@ def test_the_night_of_the_change_with_the_real_firmware(tmp_path: Path, change: 
 
     history = History(tmp_path)
     history.load()
-    for span, widest_s in (("24h", 75.0), ("7d", 1_815.0), ("season", 1_815.0)):
+    for span, widest_s in (("24h", 915.0), ("7d", 3_600.0), ("season", 21_600.0)):
         gaps = [later - earlier for earlier, later in pairwise(history.columns(span)["t"])]
-        assert gaps and min(gaps) > 0.0 and max(gaps) <= widest_s, span
-    assert len(history.columns("7d")["t"]) == len(states)
+        assert min(gaps, default=1.0) > 0.0 and max(gaps, default=0.0) <= widest_s, span
+    newest = history.columns("24h")["t"][-1]
+    fine = [
+        t for n in range(-4, 1) for t in history.columns("24h", newest + n * 18_000, newest + n * 18_000 + 17_999)["t"]
+    ]
+    gaps = [later - earlier for earlier, later in pairwise(fine)]
+    assert gaps and min(gaps) > 0.0 and max(gaps) <= 75.0, "every reading, five hours at a time"
+    assert len(history.csv_rows(0.0, 4e9)[1]) == len(states)
 
     for plan in plans:
         assert read_report(tmp_path, plan.ts).plan.id == plan.id, "one moment, one decision"

@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import subprocess
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -25,48 +26,51 @@ BAND = {"mean": 20.0, "p10": 19.0, "p90": 21.0}
 WANTED = {"low": 1.0, "high": 2.0}
 
 
+STATUS: dict[str, Any] = {
+    "now": "2026-05-01T08:00:05+02:00",
+    "live": {
+        "ts": "2026-05-01T08:00:00+02:00",
+        "age_s": 5.0,
+        "vpd_kpa": 1.1,
+        "confidence": 0.9,
+        "water_ml_left_today": 810.0,
+    },
+    "link": "up",
+    "mode": "NORMAL",
+    "firmware": "1",
+    "tally": {"observations": 5, "episodes": 2, "actions": 2, "refused": 1, "anomalies": 1, "water_ml": 90.0},
+    "disk": {"free_bytes": 9, "stored_bytes": 8, "written_bytes": 7, "thinned": 6, "let_go": 5, "is_thinning": 1},
+    "feeds": {
+        "bus": {
+            "dropped": {"telemetry": 1},
+            "waiting_bytes": 2,
+            "restarts": 3,
+            "up": True,
+            "sent": 4,
+            "losses": 5,
+            "bus_dropped": {"telemetry": 6},
+            "bus_waiting_bytes": 7,
+        },
+        "mqtt": {
+            "dropped": {},
+            "waiting_bytes": 0,
+            "restarts": 0,
+            "up": True,
+            "sent": 9,
+            "losses": 0,
+            "refused": 1,
+        },
+    },
+}
+
+
 def full_present() -> LiveState:
     """A moment in which everything is known."""
     present = LiveState()
     present.connected = True
     present._status_at_s = present._monotonic()
     present.last_value_at = {"air_temp_c": 1_777_615_200.0}
-    present.status = {
-        "now": "2026-05-01T08:00:05+02:00",
-        "live": {
-            "ts": "2026-05-01T08:00:00+02:00",
-            "age_s": 5.0,
-            "vpd_kpa": 1.1,
-            "confidence": 0.9,
-            "water_ml_left_today": 810.0,
-        },
-        "link": "up",
-        "mode": "NORMAL",
-        "firmware": "1",
-        "tally": {"observations": 5, "episodes": 2, "actions": 2, "refused": 1, "anomalies": 1, "water_ml": 90.0},
-        "disk": {"free_bytes": 9, "stored_bytes": 8, "written_bytes": 7, "thinned": 6, "let_go": 5, "is_thinning": 1},
-        "feeds": {
-            "bus": {
-                "dropped": {"telemetry": 1},
-                "waiting_bytes": 2,
-                "restarts": 3,
-                "up": True,
-                "sent": 4,
-                "losses": 5,
-                "bus_dropped": {"telemetry": 6},
-                "bus_waiting_bytes": 7,
-            },
-            "mqtt": {
-                "dropped": {},
-                "waiting_bytes": 0,
-                "restarts": 0,
-                "up": True,
-                "sent": 9,
-                "losses": 0,
-                "refused": 1,
-            },
-        },
-    }
+    present.status = deepcopy(STATUS)
     air = {
         "air_temp_c": 24.0,
         "rh_pct": 60.0,

@@ -50,7 +50,9 @@ def make(tmp_path: Path, code: str, clock: list[float]) -> tuple[ProcessFeed, Re
 
 
 def heard(out: Path) -> list[dict]:  # type: ignore[type-arg]
-    return [json.loads(line) for line in out.read_bytes().splitlines()] if out.exists() else []
+    if not out.exists():
+        return []
+    return [json.loads(line) for line in out.read_bytes().splitlines(keepends=True) if line.endswith(b"\n")]
 
 
 def until(feed: ProcessFeed, clock: list[float], wanted) -> None:  # type: ignore[no-untyped-def]
@@ -74,6 +76,24 @@ def test_records_and_status_arrive_in_order(tmp_path: Path) -> None:
         feed.stop()
     names = [line["record"]["name"] for line in heard(out) if "record" in line]
     assert names == [f"n{n}" for n in range(20)]
+
+
+def test_a_flood_of_records_does_not_hide_the_status(tmp_path: Path) -> None:
+    """A reader slower than the records come: what waits never ends, and the status came only after its end."""
+    clock = [0.0]
+    feed, recorder, out = make(tmp_path, READS_TO_FILE.replace("out.write", "time.sleep(0.05); out.write"), clock)
+    feed.start()
+    try:
+        end = time.monotonic() + 15
+        while sum("status" in line for line in heard(out)) < 3:
+            assert time.monotonic() < end, "no status in the flood"
+            for n in range(2_000):
+                recorder.record(event(n))
+            clock[0] += 0.5
+            feed.tick(NOW)
+            assert feed.outbox.waiting_bytes > 0, "the flood is more than what the reader takes"
+    finally:
+        feed.stop()
 
 
 def test_a_dashboard_that_does_not_read_costs_nothing(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import os
 import stat
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
@@ -76,6 +77,38 @@ def test_revoking_the_token_ends_its_sessions(client: TestClient, tmp_path: Path
     TokenFile(tmp_path).revoke("ana")
     assert client.get("/api/session").json()["name"] is None
     assert client.post("/api/mode", json=BODY, headers={"X-Tomato-CSRF": made["csrf"]}).status_code == 401
+
+
+def test_a_new_token_of_the_same_name_brings_no_old_session_back(client: TestClient, tmp_path: Path) -> None:
+    sign_in(client, tmp_path)
+    TokenFile(tmp_path).revoke("ana")
+    TokenFile(tmp_path).create("ana", "admin")
+    assert client.get("/api/session").json()["name"] is None
+
+
+def test_a_session_ends_with_the_time_of_its_token(tmp_path: Path) -> None:
+    now = [datetime(2026, 5, 1, tzinfo=UTC)]
+    tokens = TokenFile(tmp_path, lambda: now[0])
+    secret = tokens.create("guest", "operate", lifetime=timedelta(days=1))
+    sessions = SessionFile(tmp_path, tokens, lambda: now[0])
+    opened = sessions.open(secret, "phone")
+    assert opened is not None and sessions.identity(opened[0]) is not None
+    now[0] += timedelta(days=1)
+    assert sessions.identity(opened[0]) is None and sessions.all() == ()
+
+
+@pytest.mark.parametrize("limits", [{"agent": "reader"}, {"tents": ("other",)}], ids=lambda limits: next(iter(limits)))
+def test_a_token_of_an_agent_or_of_another_tent_opens_nothing_but_the_world(
+    client: TestClient, tmp_path: Path, limits: dict[str, Any]
+) -> None:
+    """Below /api/water it would pass its agent's quota, and on a page it would see what its policy hides."""
+    key = {"Authorization": f"Bearer {TokenFile(tmp_path).create('limited', 'operate', **limits)}"}
+    for path, body in (("/api/mode", BODY), ("/api/session", {}), ("/api/water", {"ml": 50.0, "reason": "x"})):
+        answer = client.post(path, json=body, headers=key)
+        assert answer.status_code == 403 and "the token limited is for" in answer.json()["detail"], path
+    app = create_app(LiveState(), History(tmp_path), HURRIED, tmp_path)
+    far = TestClient(app, client=("192.168.1.20", 5_000))
+    assert far.get("/api/glance", headers=key).status_code == 403
 
 
 def test_an_admin_sees_and_ends_the_session_of_a_lost_phone(client: TestClient, tmp_path: Path) -> None:

@@ -69,24 +69,26 @@ def public_records(root: Path, stream: str) -> list[dict[str, Any]]:
     return found
 
 
+VISION = VisionV1.model_validate(
+    {
+        "schema_version": "vision_v1",
+        "ts": START,
+        "leaf_color": "green",
+        "wilting": False,
+        "pest_signs": "none",
+        "fruit_count_est": 3,
+        "flower_count_est": None,
+        "stress_score": 0.1,
+        "notes": "the street outside",
+        "confidence": 0.4,
+        "source": "camera_door",
+    }
+)
+
+
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     later = START + timedelta(minutes=30)
-    vision = VisionV1.model_validate(
-        {
-            "schema_version": "vision_v1",
-            "ts": START,
-            "leaf_color": "green",
-            "wilting": False,
-            "pest_signs": "none",
-            "fruit_count_est": 3,
-            "flower_count_est": None,
-            "stress_score": 0.1,
-            "notes": "the street outside",
-            "confidence": 0.4,
-            "source": "camera_door",
-        }
-    )
     seen_outside = state().model_dump(mode="json")
     seen_outside["plant"]["vision"] = {
         "source": "camera_door",
@@ -119,7 +121,7 @@ def root(tmp_path: Path) -> Path:
             state(),
             plan(1, START),
             action(1),
-            vision,
+            VISION,
             seen_outside,
             state(later),
             plan(2, later, "mpc"),

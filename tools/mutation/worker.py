@@ -73,7 +73,13 @@ def module_name(file: Path) -> str:
 
 def living(files: Sequence[str]) -> list[FunctionType]:
     """The functions of these files that exist now, decorated and nested ones too."""
-    return [f for f in gc.get_objects() if isinstance(f, FunctionType) and f.__code__.co_filename in files]
+    return [f for f in everything() if isinstance(f, FunctionType) and f.__code__.co_filename in files]
+
+
+def everything() -> list[object]:
+    """All objects that live, also those that tests/conftest.py has frozen after the collection."""
+    gc.unfreeze()
+    return gc.get_objects()
 
 
 def put_in_place(file: Path, tree: ast.Module, alive: Sequence[FunctionType]) -> bool:
@@ -153,7 +159,7 @@ class Recorder:
 
     def pytest_runtest_protocol(self, item: Any) -> None:
         """Caches of earlier tests would hide what this one needs; fixtures of a whole module count for all of it."""
-        for cache in gc.get_objects():
+        for cache in everything():
             if type(cache) is LRU_CACHE and str(cache.__module__).startswith(OURS):
                 cache.cache_clear()
         definitions = getattr(item, "_fixtureinfo", None)

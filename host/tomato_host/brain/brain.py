@@ -48,7 +48,7 @@ from tomato_host.brain.guardrails.limits import MILLI, OUTPUT_NAMES
 from tomato_host.brain.guardrails.profiles import DOSES, OWN_ORIGINS
 from tomato_host.brain.guardrails.settings import GuardSettings
 from tomato_host.brain.safe_mode import SafeModeSettings, SafeModeState, SafeModeStep, Signals, step
-from tomato_host.brain.settings import BudgetSettings, SiteSettings
+from tomato_host.brain.settings import DEFAULT_TENT, BudgetSettings, SiteSettings
 from tomato_host.brain.world_model.settings import WorldModelSettings
 from tomato_host.brain.world_model.weather_adapter import AdaptedTargets, AdapterContext, adapt
 
@@ -93,7 +93,7 @@ class BrainSettings:
     guardrails: GuardSettings = field(default_factory=GuardSettings)
     safe_mode: SafeModeSettings = field(default_factory=SafeModeSettings)
     world_model: WorldModelSettings = field(default_factory=WorldModelSettings)
-    tent: str = "main"
+    tent: str = DEFAULT_TENT
     """Name of the tent: its agents and their ids are its own."""
 
 

@@ -9,6 +9,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FiniteFloat
 
 from shared_schemas.devices import budget_of
 
+DEFAULT_TENT = "main"
+"""Name of the one tent of a host, in the names of its agents."""
 DEFAULT_TIME_ZONE = "Europe/Vienna"
 """Where the first tents stand; every other place sets `[site] timezone`."""
 

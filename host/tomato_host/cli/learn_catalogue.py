@@ -46,7 +46,9 @@ def blueprints(
 
 def compile(
     only: Annotated[int, typer.Option(help="One blueprint by number; 0 is all.")] = 0,
-    quarantine: Annotated[bool, typer.Option(help="Run the adversarial ones in limited children instead.")] = False,
+    quarantine: Annotated[
+        bool, typer.Option("--quarantine", help="The adversarial ones only, in limited children.")
+    ] = False,
     data: Data = DEFAULT_DATA,
     as_json: AsJson = False,
 ) -> None:

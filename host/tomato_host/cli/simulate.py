@@ -22,13 +22,21 @@ SCENARIOS = (
 """Kept beside the table in sources/synthetic_faults.py, whose import would slow --help down; a test compares them."""
 
 
+def _not_negative(value: float) -> float:
+    """The value of an option from 0 on. Raises typer.BadParameter."""
+    if not value >= 0.0:
+        raise typer.BadParameter(f"{value:g} is not in the range x>=0.")
+    return value
+
+
 def simulate(
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same bytes.")] = 7,
     output_dir: Annotated[Path, typer.Option(help="Where run_YYYYMMDD is made.")] = Path("data"),
     duration_hours: Annotated[float, typer.Option(min=0.1, max=8_784.0, help="Logical hours to simulate.")] = 24.0,
     scenario: Annotated[str, typer.Option(help=f"A named disturbance: {', '.join(SCENARIOS)}.")] = "calm",
     time_scale: Annotated[
-        float, typer.Option(min=0.0, help="Logical seconds per second; 0 = as fast as possible.")
+        float,
+        typer.Option(callback=_not_negative, help="Logical seconds per second, from 0; 0 = as fast as possible."),
     ] = 120.0,
     start: Annotated[str, typer.Option(help="Start; local time of [site] timezone unless it has an offset.")] = (
         "2026-02-14T00:00"

@@ -28,6 +28,8 @@ MAX_BYTES = 65_536
 MAX_REASON = 200
 MAX_BATCH = 20
 """Requests read in one round of the loop; the rest waits for the next."""
+MAX_WAITING = 200
+"""Requests that may wait; a programme's further one is refused by its own end. People are not bounded."""
 REPLY_LIFETIME_S = 600.0
 POLL_S = 0.05
 
@@ -148,21 +150,16 @@ class Inbox:
         """
         waiting = self._waiting()
         self.is_flooded = len(waiting) > MAX_BATCH
-        for number, path in enumerate(waiting[:MAX_BATCH]):
+        for number, name in enumerate(waiting[:MAX_BATCH]):
             if number and enough():
                 self.is_flooded = True
                 return
-            request = self._read(path)
+            request = self._read(self._folder / name)
             if request is not None:
                 yield request
 
-    def _waiting(self) -> list[Path]:
-        try:
-            with os.scandir(self._folder) as entries:
-                names = sorted(entry.name for entry in entries if entry.name.endswith(".json"))
-        except OSError:
-            return []
-        return [self._folder / name for name in names if not name.startswith(".")]
+    def _waiting(self) -> list[str]:
+        return sorted(_names(self._folder))
 
     def _read(self, path: Path) -> Request | None:
         try:
@@ -199,13 +196,25 @@ class Inbox:
         return removed
 
 
+def _names(folder: Path) -> list[str]:
+    """Files of requests that wait, in no order; none when the directory cannot be read."""
+    try:
+        return [name for name in os.listdir(folder) if name.endswith(".json") and name[0] != "."]
+    except OSError:
+        return []
+
+
 def new_request(kind: Kind, reason: str, **fields: Any) -> Request:
     """A request of this moment with an id of its own."""
     return Request(id=uuid.uuid4().hex, ts=datetime.now(UTC), kind=kind, reason=reason[:MAX_REASON], **fields)
 
 
 def submit(data_dir: Path, request: Request) -> None:
-    """The operator's end: write the request for the host. Raises TomatoError E-INBOX-MISSING, E-INBOX-UNWRITABLE."""
+    """The operator's end: write the request for the host.
+
+    Raises TomatoError E-INBOX-MISSING, E-INBOX-UNWRITABLE; for a programme's E-INBOX-FULL while too many wait already:
+    what is not read in time is of no use, and a long list of files would cost the deciding loop its time.
+    """
     folder = data_dir / "inbox"
     if not folder.is_dir():
         raise TomatoError(
@@ -215,6 +224,12 @@ def submit(data_dir: Path, request: Request) -> None:
         )
     # Names are read in their order: a tilde sorts behind every digit, so a flood of programmes keeps nobody waiting.
     programme = request.action is not None and request.action.origin != "person"
+    if programme and len(_names(folder)) >= MAX_WAITING:
+        raise TomatoError(
+            "E-INBOX-FULL",
+            f"{MAX_WAITING} requests wait for the host already; this one was not delivered.",
+            "come again in a few seconds; find out who sends so many (`tomato-host world agents`)",
+        )
     name = f"{'~' if programme else ''}{request.ts.astimezone(UTC):%Y%m%dT%H%M%S%f}_{request.id}.json"
     try:
         replace_file(folder / name, request.model_dump_json().encode(), durable=False)

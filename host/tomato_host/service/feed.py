@@ -177,12 +177,12 @@ class ProcessFeed:
             self._disconnect()
 
     def _fill(self, now_s: float) -> bool:
-        """Move the next lines into the send buffer; the status goes last, because only its newest version matters."""
-        self._sending += b"".join(line for _, line in self.outbox.pop_batch(CHUNK_BYTES))
-        if not self._sending and now_s - self._status_sent_s >= STATUS_EVERY_S:
+        """Move the next lines into the send buffer; a status that is due goes first, or a flood of records hides it."""
+        if now_s - self._status_sent_s >= STATUS_EVERY_S:
             self._status_sent_s = now_s
             self._update_health()
             self._sending += status_line(self._status)
+        self._sending += b"".join(line for _, line in self.outbox.pop_batch(CHUNK_BYTES))
         return bool(self._sending)
 
     def _update_health(self) -> None:

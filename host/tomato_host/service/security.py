@@ -10,6 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 from fastapi import HTTPException, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from tomato_host.brain.settings import DEFAULT_TENT
 from tomato_host.logs import Log
 from tomato_host.service.notify.acknowledge_links import LINK_PATH
 from tomato_host.service.sessions import COOKIE, CSRF_HEADER, SessionFile, TokenIdentity, csrf_of
@@ -83,11 +84,7 @@ class Authenticator:
         """Name and role. Raises Refused: 401 when nobody is known, 403 when a change lacks its CSRF value."""
         secret = bearer(header_of(scope, "authorization"))
         if secret:
-            role = self._tokens.role_of(secret)
-            if role is None:
-                expired = self._tokens.find(secret)
-                raise Refused(401, TOKEN_UNKNOWN if expired is None else f"this token expired at {expired.expires}")
-            return TokenIdentity(self._tokens.name_of(secret), role)
+            return self._of_token(secret, scope["path"])
         cookie = cookie_of(scope)
         found = self._sessions.identity(cookie)
         if found is None:
@@ -97,6 +94,18 @@ class Authenticator:
         ):
             raise Refused(403, CSRF_NEEDED)
         return found
+
+    def _of_token(self, secret: str, path: str) -> TokenIdentity:
+        """An agent's token is for the world's routes: elsewhere it would pass its policy and quotas."""
+        token = self._tokens.valid(secret)
+        if token is None:
+            expired = self._tokens.find(secret)
+            raise Refused(401, TOKEN_UNKNOWN if expired is None else f"this token expired at {expired.expires}")
+        if token.agent and not path.startswith(WORLD):
+            raise Refused(403, f"the token {token.name} is for the agent {token.agent}: use it below {WORLD}")
+        if token.tents and DEFAULT_TENT not in token.tents and not path.startswith(WORLD):
+            raise Refused(403, f"the token {token.name} is for other tents: {', '.join(token.tents)}")
+        return TokenIdentity(token.name, token.role)
 
 
 def is_change(scope: Scope) -> bool:
@@ -181,7 +190,7 @@ class SecurityMiddleware:
         query = scope.get("query_string", b"").decode("latin-1")
         if query and SECRET_KEYS & parse_qs(query, keep_blank_values=True).keys():
             return (
-                400,
+                401,
                 "no token belongs into an address, where logs keep it: revoke it, and send Authorization: Bearer",
             )
         return None

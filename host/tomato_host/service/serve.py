@@ -15,7 +15,7 @@ from pathlib import Path
 import uvicorn
 from fastapi import FastAPI
 
-from tomato_host.brain.brain import BrainSettings
+from tomato_host.brain.settings import DEFAULT_TENT
 from tomato_host.logs import Log
 from tomato_host.service.bus.settings import BusSettings
 from tomato_host.service.connection_limits import LimitedProtocol, raise_file_limit
@@ -52,7 +52,7 @@ def build(
     data_dir: Path, settings: ServiceSettings, fd: int | None, bus: BusSettings | None = None
 ) -> tuple[FastAPI, LiveState]:
     """The application with its feed attached; without a descriptor it shows the dataset only."""
-    live, history, tent = LiveState(), History(data_dir), TentHost(BrainSettings().tent)
+    live, history, tent = LiveState(), History(data_dir), TentHost(DEFAULT_TENT)
     app = create_app(live, history, settings, data_dir, bus=bus, worlds=(tent,))
     tasks: list[asyncio.Task[None]] = []
 

@@ -10,15 +10,13 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import json
 import secrets
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from tomato_host.atomic_file import replace_file
-from tomato_host.errors import TomatoError
+from tomato_host.service.secret_rows import SecretRows, hash_of
 from tomato_host.service.tokens import Role, TokenFile
 
 FILE = "sessions.json"
@@ -38,6 +36,8 @@ class SignedInBrowser:
     sha256: str
     token: str
     """Name of the access token that opened it."""
+    token_sha256: str
+    """Which token that was: another one of the same name, made after a revocation, does not bring the session back."""
     device: str
     created: str
 
@@ -55,57 +55,43 @@ def csrf_of(secret: str) -> str:
     return hmac.new(secret.encode(), b"csrf", hashlib.sha256).hexdigest()[:32]
 
 
-def _hash(secret: str) -> str:
-    return hashlib.sha256(secret.encode()).hexdigest()
-
-
 class SessionFile:
     """The sessions of one data directory, read anew when the file changes."""
 
     def __init__(self, data_dir: Path, tokens: TokenFile, now: Callable[[], datetime] | None = None) -> None:
-        self._path = data_dir / FILE
+        self._rows = SecretRows(data_dir / FILE, lambda row: SignedInBrowser(**row))
         self._tokens = tokens
         self._now = now or (lambda: datetime.now(UTC))
-        self._sessions: tuple[SignedInBrowser, ...] = ()
-        self._stamp: tuple[int, int] | None = None
 
     def all(self) -> tuple[SignedInBrowser, ...]:
-        """Every session that is valid now."""
-        try:
-            found = self._path.stat()
-        except OSError:
-            self._sessions, self._stamp = (), None
-            return ()
-        stamp = (found.st_mtime_ns, found.st_size)
-        if stamp != self._stamp:
-            self._sessions, self._stamp = self._read(), stamp
-        roles = self._roles()
-        return tuple(session for session in self._sessions if session.token in roles and self._lasts(session))
+        """Every session that is valid now: young enough, and its token neither revoked nor expired."""
+        living = {token.sha256 for token in self._tokens.living()}
+        return tuple(one for one in self._rows.read() if one.token_sha256 in living and self._lasts(one))
 
     def open(self, token_secret: str, device: str) -> tuple[str, TokenIdentity] | None:
         """Open a session with an access token; returns its secret and who it is, or None for an unknown token.
 
         Raises TomatoError E-STORAGE-UNWRITABLE.
         """
-        role = self._tokens.role_of(token_secret)
-        if role is None:
+        token = self._tokens.valid(token_secret)
+        if token is None:
             return None
-        secret, name = secrets.token_urlsafe(32), self._tokens.name_of(token_secret)
-        created = self._now().isoformat(timespec="seconds")
-        made = SignedInBrowser(secrets.token_hex(4), _hash(secret), name, device[:MOST_DEVICE], created)
-        self._write((*self.all(), made)[-MOST_SESSIONS:])
-        return secret, TokenIdentity(name, role)
+        secret, created = secrets.token_urlsafe(32), self._now().isoformat(timespec="seconds")
+        session_id, device = secrets.token_hex(4), device[:MOST_DEVICE]
+        made = SignedInBrowser(session_id, hash_of(secret), token.name, token.sha256, device, created)
+        self._rows.write(asdict(one) for one in (*self.all(), made)[-MOST_SESSIONS:])
+        return secret, TokenIdentity(token.name, token.role)
 
     def find(self, secret: str) -> SignedInBrowser | None:
         """The valid session of a cookie. Compares in constant time."""
-        wanted = _hash(secret)
+        wanted = hash_of(secret)
         return next((one for one in self.all() if secrets.compare_digest(one.sha256, wanted)), None)
 
     def identity(self, secret: str) -> TokenIdentity | None:
         """Who a cookie belongs to; None when it is unknown, too old, or its token was revoked."""
         found = self.find(secret) if secret else None
-        role = self._roles().get(found.token) if found else None
-        return TokenIdentity(found.token, role) if found and role else None
+        living = self._tokens.living() if found else ()
+        return next((TokenIdentity(t.name, t.role) for t in living if found and t.sha256 == found.token_sha256), None)
 
     def close(self, session_id: str) -> bool:
         """End a session; False when there is none of that id. Raises TomatoError E-STORAGE-UNWRITABLE."""
@@ -113,31 +99,10 @@ class SessionFile:
         left = tuple(one for one in known if one.id != session_id)
         if len(left) == len(known):
             return False
-        self._write(left)
+        self._rows.write(asdict(one) for one in left)
         return True
-
-    def _roles(self) -> dict[str, Role]:
-        return {token.name: token.role for token in self._tokens.all()}
 
     def _lasts(self, session: SignedInBrowser) -> bool:
         """A session from the future (its clock was ahead) is not trusted either."""
         age = self._now() - datetime.fromisoformat(session.created)
         return timedelta(minutes=-5) <= age <= LASTS
-
-    def _read(self) -> tuple[SignedInBrowser, ...]:
-        try:
-            return tuple(SignedInBrowser(**row) for row in json.loads(self._path.read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError):
-            return ()  # a file that cannot be read grants no access
-
-    def _write(self, sessions: tuple[SignedInBrowser, ...]) -> None:
-        text = json.dumps([asdict(one) for one in sessions], indent=1)
-        try:
-            replace_file(self._path, text.encode(), mode=0o600, parents=True)
-        except OSError as error:
-            raise TomatoError(
-                "E-STORAGE-UNWRITABLE",
-                f"{self._path} cannot be written: {error.strerror or error}.",
-                "free space on that disk, or check who owns the directory",
-            ) from None
-        self._stamp = None

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import secrets
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
-from tomato_host.atomic_file import replace_file
 from tomato_host.errors import TomatoError
+from tomato_host.service.secret_rows import SecretRows, hash_of
 
 Role = Literal["view", "operate", "admin"]
 RANK: dict[str, int] = {"view": 1, "operate": 2, "admin": 3}
@@ -39,35 +37,29 @@ class Token:
         return bool(self.expires) and now >= datetime.fromisoformat(self.expires)
 
 
-def _hash(secret: str) -> str:
-    # The secret is 256 random bits: a plain hash cannot be guessed back, and checking stays cheap.
-    return hashlib.sha256(secret.encode()).hexdigest()
+def _parsed(row: dict[str, Any]) -> Token:
+    return Token(**{**row, "tents": tuple(row.get("tents", ()))})
 
 
 class TokenFile:
     """The tokens of one data directory. Read anew when the file changes, so that a revoked one is gone at once."""
 
     def __init__(self, data_dir: Path, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
-        self._path = data_dir / FILE
+        self._rows = SecretRows(data_dir / FILE, _parsed)
         self._now = now
-        self._tokens: tuple[Token, ...] = ()
-        self._stamp: tuple[int, int] | None = None
 
     def all(self) -> tuple[Token, ...]:
-        """Every token there is."""
-        try:
-            found = self._path.stat()
-        except OSError:
-            self._tokens, self._stamp = (), None
-            return ()
-        stamp = (found.st_mtime_ns, found.st_size)
-        if stamp != self._stamp:
-            self._tokens, self._stamp = self._read(), stamp
-        return self._tokens
+        """Every token there is, expired ones too."""
+        return self._rows.read()
+
+    def living(self) -> tuple[Token, ...]:
+        """Every token that has not expired."""
+        now = self._now()
+        return tuple(token for token in self.all() if not token.has_expired(now))
 
     def find(self, secret: str) -> Token | None:
         """The token of a presented secret, None when it is unknown; it may have expired. Compares in constant time."""
-        wanted = _hash(secret)
+        wanted = hash_of(secret)
         found: Token | None = None
         for token in self.all():
             if secrets.compare_digest(token.sha256, wanted):
@@ -111,8 +103,8 @@ class TokenFile:
             now.isoformat(timespec="seconds"),
             "" if lifetime is None else (now + lifetime).isoformat(timespec="seconds"),
         )
-        token = Token(name, cast(Role, role), _hash(secret), created, agent, tents, expires)
-        self._write((*self.all(), token))
+        token = Token(name, cast(Role, role), hash_of(secret), created, agent, tents, expires)
+        self._rows.write(asdict(one) for one in (*self.all(), token))
         return secret
 
     def revoke(self, name: str) -> None:
@@ -120,24 +112,4 @@ class TokenFile:
         left = tuple(token for token in self.all() if token.name != name)
         if len(left) == len(self.all()):
             raise TomatoError("E-TOKEN-NAME", f"There is no token named {name!r}.", "see `tomato-host token list`")
-        self._write(left)
-
-    def _read(self) -> tuple[Token, ...]:
-        try:
-            rows = json.loads(self._path.read_text(encoding="utf-8"))
-            return tuple(Token(**{**row, "tents": tuple(row.get("tents", ()))}) for row in rows)
-        except (OSError, ValueError, TypeError, AttributeError):
-            # A file that cannot be read grants no access.
-            return ()
-
-    def _write(self, tokens: tuple[Token, ...]) -> None:
-        text = json.dumps([asdict(token) for token in tokens], indent=1)
-        try:
-            replace_file(self._path, text.encode(), mode=0o600, parents=True)
-        except OSError as error:
-            raise TomatoError(
-                "E-STORAGE-UNWRITABLE",
-                f"{self._path} cannot be written: {error.strerror or error}.",
-                "free space on that disk, or check who owns the directory",
-            ) from None
-        self._stamp = None
+        self._rows.write(asdict(one) for one in left)

@@ -18,6 +18,7 @@ from shared_schemas.world.messages import Intent
 from tomato_host.brain.admission.answers import Answer
 from tomato_host.brain.admission.refusals import BY_CODE
 from tomato_host.service.change_routes import RequestBody
+from tomato_host.service.idempotent_requests import REPEATABLE, IdempotencyKey
 from tomato_host.service.proposal_answers import why_invalid
 from tomato_host.service.security import bearer
 from tomato_host.service.stream_codec import intent_of
@@ -29,7 +30,6 @@ from tomato_host.service.world_host import DraftRefused, WorldHost, WorldUnavail
 Json = dict[str, Any]
 Entry = tuple[WorldHost, Caller]
 Name = Annotated[str, Path(min_length=1, max_length=64)]
-IdempotencyKey = Annotated[Identifier | None, Header(alias="Idempotency-Key")]
 PREFIX = "/api/world/{tent}/agents/{agent}"
 RESPONSES: dict[int | str, dict[str, Any]] = {
     400: {"description": "No Idempotency-Key, or the body is not valid JSON."},
@@ -125,13 +125,13 @@ def _add_writes(app: FastAPI, access: WorldAccess) -> None:
         host, caller = found
         return answer_response(await submit(host, intent_from(ask, key, caller.agent, traceparent)))
 
-    @app.post(f"{PREFIX}/intents/{{intent_id}}/cancel", tags=["world"], responses=RESPONSES)
+    @app.post(f"{PREFIX}/intents/{{intent_id}}/cancel", tags=["world"], responses=RESPONSES, dependencies=[REPEATABLE])
     async def cancel(intent_id: Name, ask: CancelBody, found: Entry = entry(access, "operate")) -> Json:
         """Take an intent back that still waits."""
         host, caller = found
         return {"cancelled": await _known(host.cancel(caller.agent, intent_id, ask.reason))}
 
-    @app.post(f"{PREFIX}/messages", tags=["world"], responses=RESPONSES)
+    @app.post(f"{PREFIX}/messages", tags=["world"], responses=RESPONSES, dependencies=[REPEATABLE])
     async def messages(ask: MessageBody, found: Entry = entry(access, "operate")) -> Json:
         """Send a message to the other agents; their policies decide who gets it."""
         host, caller = found

@@ -28,6 +28,9 @@ WITHOUT_WEATHER = BlendSettings(0.92, 12.0)
 OF_SOIL = BlendSettings(0.88, 8.0)
 """Watering decides on the day's error more than any expert does, so more of them are averaged."""
 
+_HASHED_SHARPNESS = 12.0
+"""The sharpness by which a model's hash names its skills: stored models keep their hash when the blend's changes."""
+
 _ENOUGH = 20.0
 """Scored hours after which an expert's own record counts; before, its prior rank does."""
 
@@ -64,15 +67,19 @@ class SkillBlend:
     def weights(self) -> Array:
         """Non-negative weights [E, H], each column summing to 1."""
         if self._weights is None:
-            self._weights = self._computed()
+            self._weights = self._computed(self.settings.sharpness)
         return self._weights
 
-    def _computed(self) -> Array:
+    def hashed_weights(self) -> Array:
+        """What a model's hash names the skills by [E, H]: equal error records give equal arrays in every version."""
+        return self._computed(_HASHED_SHARPNESS)
+
+    def _computed(self, sharpness: float) -> Array:
         error = self.mean_error()
         best = error.min(axis=0)
         known = np.isfinite(best)
         ratio = np.where(known, (error + 1e-9) / (np.where(known, best, 1.0) + 1e-9), np.inf)
-        skill = np.where(known, ratio**-self.settings.sharpness, self.prior[:, None])
+        skill = np.where(known, ratio**-sharpness, self.prior[:, None])
         return np.asarray(skill / skill.sum(axis=0))
 
     def combine(self, forecasts: Array, allowed: Array) -> Array:

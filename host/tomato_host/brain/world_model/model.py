@@ -157,10 +157,10 @@ class WorldModel:
             for one in self.forecasters.values():
                 for ridge in (*one.ridges, *one.core_ridges):
                     digest.update(ridge.beta.tobytes())
-                digest.update(one.blend.weights().tobytes())
+                digest.update(one.blend.hashed_weights().tobytes())
                 # What models of 0.1 do not have counts once it makes a difference, so that their hashes hold.
-                if not np.array_equal(one.blend.weights(), one.blend_without.weights()):
-                    digest.update(one.blend_without.weights().tobytes())
+                if not np.array_equal(one.blend.hashed_weights(), one.blend_without.hashed_weights()):
+                    digest.update(one.blend_without.hashed_weights().tobytes())
             self._fingerprint = digest.hexdigest()[:16]
         return self._fingerprint
 

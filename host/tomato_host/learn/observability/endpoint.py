@@ -18,7 +18,7 @@ class Endpoint:
     """Serves in a thread until `close`."""
 
     def __init__(self, host: str, port: int, registry: CollectorRegistry, health: Health) -> None:
-        class Handler(BaseHTTPRequestHandler):
+        class EndpointRequestHandler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 if self.path == "/health":
                     found = health()
@@ -38,7 +38,7 @@ class Endpoint:
             def log_message(self, format: str, *args: Any) -> None:
                 return
 
-        self._server = ThreadingHTTPServer((host, port), Handler)
+        self._server = ThreadingHTTPServer((host, port), EndpointRequestHandler)
         self._server.daemon_threads = True
         self.port = int(self._server.server_address[1])
         self._thread = threading.Thread(target=self._server.serve_forever, name="learn-endpoint", daemon=True)

@@ -86,7 +86,7 @@ function tiles(glance) {
   const leaf = live.leaf_air_delta_c;
   // The unit says that it is a temperature: a phone has no room to say it twice.
   const reading = (row) => tile({ name: row.label.replace(/ temperature$/, ""), note: row.name === "leaf_temp_c" && leaf !== null && leaf !== undefined
-    ? t("{n} to the air", { n: (leaf > 0 ? "+" : "") + number(leaf * unitOf("K")[1], 1) }) : "", value: seen[row.name], unit: row.unit, digits: row.decimals,
+    ? t("{n} to air", { n: (leaf > 0 ? "+" : "") + number(leaf * unitOf("K")[1], 1) }) : "", value: seen[row.name], unit: row.unit, digits: row.decimals,
     band: bandNow(glance, row.name), series: past[row.name], least: LEAST[row.name] ?? 0.5 });
   past.leaf_temp_c = past.leaf_air_delta_c && past.leaf_air_delta_c.map((d, i) => d === null || past.air_temp_c[i] === null ? null : past.air_temp_c[i] + d);
   const rows = DEVICES.sensors.map(reading);

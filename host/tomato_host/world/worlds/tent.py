@@ -66,6 +66,7 @@ POLICIES: dict[str, ObservationPolicy] = {
                 "/actions",
                 "/anomalies",
                 "/forecast",
+                "/advice",
             ),
             rounding=COARSE,
             events=("message",),
@@ -173,6 +174,8 @@ def _fold_anomaly(document: Document, anomaly: AnomalyV1) -> Document:
 
 
 def _fold_event(document: Document, event: EventV1) -> Document:
+    if event.kind == "agent" and event.data.get("written_by"):
+        return assign(document, f"/advice/{escape(event.name)}", {"text": event.text, "ts": event.ts.isoformat()})
     if event.kind != "message":
         return document
     shown = {"name": event.name, "text": event.text, "agent": event.data.get("agent"), "to": event.data.get("to")}
