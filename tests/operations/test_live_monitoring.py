@@ -174,10 +174,10 @@ def all_shown(host: RunningHost, seen: Seen) -> tuple[set[tuple[str, Shown, str]
     now = dict(seen.now)
     with open(host.log_path, "rb") as log:
         log.seek(max(0, log.seek(0, 2) - 40_000))
-        (*_, frame), budget = (terminal_frames(log.read().decode(errors="replace")) or [None]), 0
+        frames = terminal_frames(log.read().decode(errors="replace"))
     rounded = {(f"{vpd:.2f}", f"{left:.0f}", mode) for _, (vpd, left), mode in now.values() if None not in (vpd, left)}
-    if frame is not None:
-        vpd_text, mode, used, budget = frame
+    if frames:
+        vpd_text, mode, used, budget = frames[-1]
         rounded.add((vpd_text, f"{budget - used:.0f}", mode))
     return {now.get(name, ("", (None, None), "")) for name in DISPLAYS}, rounded
 
