@@ -44,6 +44,7 @@ from tomato_host.loop.supervisor import LoopSettings, Supervisor
 from tomato_host.loop.weather_watch import WeatherWatch
 from tomato_host.models.blocks import BlockStore
 from tomato_host.models.store import ModelStore
+from tomato_host.models.what_if import pack_inputs
 from tomato_host.recovery.crash_recovery import read_interrupted_actions
 from tomato_host.recovery.recorded_agents import read_advisor_tokens, read_agents
 from tomato_host.recovery.stored_samples import stored_samples
@@ -251,7 +252,9 @@ def _extensions(
         extensions.append(AdvisorExtension(advisor, recorder, ZoneInfo(site.timezone), every, brain, agent))
     if settings.service.enabled:
         dashboard = dashboard_feed(settings.service, settings.bus, status, recorder, options.data_dir)
-        gateway = WorldGateway(dashboard, brain.admission, views, recorder, runtime.clock.now)
+        gateway = WorldGateway(
+            dashboard, brain.admission, views, recorder, runtime.clock.now, partial(pack_inputs, brain)
+        )
         extensions += [dashboard, gateway]
     if settings.mqtt.enabled:
         extensions.append(mqtt_feed(settings.mqtt, status, recorder, options.data_dir))

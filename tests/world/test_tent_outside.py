@@ -125,6 +125,7 @@ def check_what_if(host: RunningHost, sitter: WorldClient) -> None:
     found = sitter.what_if("SET_CIRCULATION_FAN", fan("ON"))
     assert found["verdict"]["status"] in ("accepted", "clipped", "refused") and found["effect"] is False
     assert sitter.what_if("SET_LIGHT", fan("ON"))["verdict"]["code"] == "NOT_PERMITTED"
+    assert sitter.what_if("SET_CIRCULATION_FAN", fan("OFF"), forecast=True)["forecast"] is None, "no whole hour yet"
     assert [a["id"] for a in host.records("actions")[before:] if a["agent"] == "sitter"] == []
 
 
