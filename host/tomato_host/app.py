@@ -22,6 +22,7 @@ from zoneinfo import ZoneInfo
 
 from tomato_host.addresses import why_not_bound
 from tomato_host.advisor.advisor import Advisor
+from tomato_host.advisor.advisor_agent import ADVISOR, AdvisorAgent
 from tomato_host.advisor.extension import AdvisorExtension
 from tomato_host.atomic_file import owner_only
 from tomato_host.board.session import BoardSession
@@ -44,8 +45,9 @@ from tomato_host.loop.supervisor import LoopSettings, Supervisor
 from tomato_host.loop.weather_watch import WeatherWatch
 from tomato_host.models.blocks import BlockStore
 from tomato_host.models.store import ModelStore
+from tomato_host.models.what_if import pack_inputs
 from tomato_host.recovery.crash_recovery import read_interrupted_actions
-from tomato_host.recovery.recorded_agents import read_agents
+from tomato_host.recovery.recorded_agents import read_advisor_tokens, read_agents
 from tomato_host.recovery.stored_samples import stored_samples
 from tomato_host.service.feeds import bus_feed, dashboard_feed, mqtt_feed
 from tomato_host.service.installation import Installation
@@ -138,13 +140,11 @@ def _with_settings_file(options: RunOptions) -> RunOptions | None:
 
     On the first run the set-up pages write it; None when a signal has ended them before.
     """
-    found = options.config or default_file(options.data_dir)
     is_plain = options.time_scale == 1.0 and options.duration_hours is None and not options.as_json
-    if found is None and is_plain and is_first_run(options.config, options.board, options.data_dir):
-        found = wait_for_settings(options.data_dir, sys.stdout, options.setup_port)
-        if found is None:
-            return None
-    return replace(options, config=found)
+    is_first = is_plain and is_first_run(options.config, options.board, options.data_dir)
+    if is_first and wait_for_settings(options.data_dir, sys.stdout, options.setup_port) is None:
+        return None
+    return replace(options, config=options.config or default_file(options.data_dir))
 
 
 def _why_not_startable(options: RunOptions) -> str:
@@ -216,7 +216,7 @@ def summary(status: Status, wall_s: float, sim_h: float) -> dict[str, float]:
 
 def _build(options: RunOptions, settings: Settings, runtime: BoardRuntime, dataset: Dataset) -> Supervisor:
     status = Status(started_at=runtime.clock.now(), now=runtime.clock.now(), port=runtime.link.url)
-    if runtime.real_time and settings.service.enabled and settings.service.port:
+    if options.time_scale > 0.0 and settings.service.enabled and settings.service.port:
         status.dashboard = f"http://{settings.service.host}:{settings.service.port}"
     number = random.SystemRandom().randrange(1, 1 << 16) if runtime.real_time else SIM_SESSION
     is_stored = (
@@ -276,13 +276,13 @@ def _extensions(
     store: BudgetedStore,
     views: TentViews,
 ) -> tuple[Extension, ...]:
-    """The extensions, in real time only. A simulation has no network and no advisor: it must repeat to the byte."""
+    """All of them in real time only. A simulation has no network and no advisor: it must repeat to the byte."""
     if not runtime.real_time:
-        return ()
+        return _page_alone(options, settings, recorder, status)
     extensions: list[Extension] = [
         ModelCheckpoints(ModelStore(options.data_dir / "models"), brain, recorder, runtime.clock.now),
         GrownBlocks(BlockStore(options.data_dir / "models" / "blocks"), brain, recorder),
-        DiskWatch(store, status, options.data_dir),
+        DiskWatch(store, status, options.data_dir, report=recorder.report_stored),
     ]
     site = settings.site
     if settings.weather.provider != "none":
@@ -293,7 +293,9 @@ def _extensions(
     if settings.advisor.enabled:
         every = timedelta(seconds=settings.advisor.wake_every_s)
         advisor = Advisor(settings.advisor, options.data_dir)
-        extensions.append(AdvisorExtension(advisor, recorder, ZoneInfo(site.timezone), every, brain))
+        record = brain.admission.pipeline.accounts[ADVISOR].record
+        agent = AdvisorAgent(record, read_advisor_tokens(options.data_dir))
+        extensions.append(AdvisorExtension(advisor, recorder, ZoneInfo(site.timezone), every, brain, agent))
     if settings.service.enabled:
         file = str(options.config.absolute()) if options.config else ""
         about = Installation(
@@ -304,7 +306,9 @@ def _extensions(
             stage_since=settings.control.stage_since,
         )
         dashboard = dashboard_feed(settings.service, settings.bus, status, recorder, options.data_dir, about)
-        gateway = WorldGateway(dashboard, brain.admission, views, recorder, runtime.clock.now)
+        gateway = WorldGateway(
+            dashboard, brain.admission, views, recorder, runtime.clock.now, partial(pack_inputs, brain)
+        )
         extensions += [dashboard, gateway]
     if settings.mqtt.enabled:
         extensions.append(mqtt_feed(settings.mqtt, status, recorder, options.data_dir))
@@ -320,6 +324,13 @@ def _extensions(
     return tuple(extensions)
 
 
+def _page_alone(options: RunOptions, settings: Settings, recorder: Recorder, status: Status) -> tuple[Extension, ...]:
+    """A simulation that keeps a pace has somebody who watches: the dashboard, which changes nothing in its records."""
+    if options.time_scale == 0.0 or not settings.service.enabled:
+        return ()
+    return (dashboard_feed(settings.service, settings.bus, status, recorder, options.data_dir),)
+
+
 def _display(options: RunOptions, settings: Settings, status: Status, runtime: BoardRuntime) -> Display:
     zone = ZoneInfo(settings.site.timezone)
     if options.as_json or (not runtime.real_time and options.time_scale == 0.0):
@@ -331,15 +342,20 @@ def _display(options: RunOptions, settings: Settings, status: Status, runtime: B
     return LiveDisplay(status, zone)
 
 
+def recorded_settings(settings: Settings) -> dict[str, Any]:
+    """What a dataset says about the settings it was recorded with; of the site the zone alone, no position."""
+    brain = settings.model_dump(mode="json", include=set(BrainSettings.__dataclass_fields__))
+    brain["site"] = {"timezone": settings.site.timezone}
+    return brain
+
+
 @contextmanager
 def _dataset(options: RunOptions, settings: Settings, url: str) -> Iterator[Dataset]:
-    about = {"board": url} | ({"seed": options.seed, "scenario": options.scenario} if url == SIM else {})
-    brain = settings.model_dump(mode="json", include=set(BrainSettings.__dataclass_fields__))
-    # Of the site the zone alone: the position stays private.
-    brain["site"] = {"timezone": settings.site.timezone}
-    dataset = Dataset.from_settings(
-        options.data_dir, settings.storage, about={**about, "settings": brain}, now=lambda: datetime.now(UTC)
+    about: dict[str, Any] = {"board": url} | (
+        {"seed": options.seed, "scenario": options.scenario} if url == SIM else {}
     )
+    about["settings"] = recorded_settings(settings)
+    dataset = Dataset.from_settings(options.data_dir, settings.storage, about=about, now=lambda: datetime.now(UTC))
     try:
         yield dataset
     finally:
@@ -365,7 +381,7 @@ def open_board(
 
         if time_scale == 1.0:
             return twin_runtime.free_running_board(seed, scenario, flash, data_dir)
-        return twin_runtime.lock_step_board(time_scale, seed, scenario, start, flash)
+        return twin_runtime.lock_step_board(time_scale, seed, scenario, start, flash, data_dir)
     if time_scale != 1.0:
         raise TomatoError(
             "E-TIME-SCALE", f"A real board cannot run at time scale {time_scale:g}.", "leave --time-scale out"

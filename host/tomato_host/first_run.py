@@ -113,4 +113,4 @@ def _signals(stop: threading.Event) -> Iterator[None]:
 
 def is_first_run(config: Path | None, board: str | None, data_dir: Path) -> bool:
     """Whether a run without any word about its tent begins here."""
-    return config is None and board is None and not has_run(data_dir)
+    return config is None and board is None and not (data_dir / FILE).is_file() and not has_run(data_dir)

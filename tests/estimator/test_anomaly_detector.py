@@ -13,6 +13,7 @@ from tomato_host.brain.estimator.anomaly_detector import SIGNALS, AnomalyDetecto
 from tomato_host.brain.estimator.anomaly_thresholds import CONSEQUENCES, FAULT_POLICIES, THRESHOLDS, Threshold
 from tomato_host.brain.estimator.channels import SOIL_PROBE
 from tomato_host.brain.estimator.sensor_health import OUT_OF_RANGE, STUCK, SensorTrack
+from tomato_host.brain.estimator.threshold_signals import ThresholdSignals
 
 from shared_schemas.records import AnomalyType, AnomalyV1, FaultType
 from tests.estimator.days import CALM, NOON, Drive, Gone, devices
@@ -166,3 +167,32 @@ def test_faults_are_told_when_they_come_and_go() -> None:
     assert [(a.phase, a.signals["fault"], a.id) for a in cleared] == [
         ("CLEARED", "STUCK_AT", next(a.id for a in opened if a.signals["fault"] == "STUCK_AT"))
     ]
+
+
+def test_of_one_moment_the_worst_comes_first_and_each_anomaly_once() -> None:
+    """Dry pots open SOIL_DRY for their mean and for each probe at once: a phone rings for the first of them."""
+    detector = AnomalyDetector(["soil.P1"])
+    signals = list(QUIET)
+    signals[SIGNALS.index("soil_avg_pct")], signals[len(SIGNALS)] = 9.0, 9.0
+    signals[SIGNALS.index("co2_ppm")] = 4_000.0
+    found = [detector.update(t_s, NOON, signals) for t_s in (0.0, 7_200.0)]
+    assert [(a.type.value, a.severity.value) for a in found[1]] == [
+        ("CO2_HIGH", "CRITICAL"), ("SOIL_DRY", "HIGH"), ("SOIL_DRY", "MEDIUM"),
+    ]  # fmt: skip
+
+
+def test_only_light_under_the_lamp_ends_a_dead_lamp() -> None:
+    """Switched off and on again, as each new decision does, a dead lamp was reported as recovered."""
+    signals = ThresholdSignals(daylight=False)
+    seen = [
+        signals._light_mismatch(t_s, lux, lamp, settled)[0]
+        for t_s, lux, lamp, settled in (
+            (0.0, 0.0, True, True),
+            (310.0, 0.0, True, True),
+            (320.0, 0.0, False, True),
+            (330.0, 0.0, True, False),
+            (700.0, 0.0, True, True),
+            (710.0, 20_000.0, True, True),
+        )
+    ]
+    assert seen == [0.0, 310.0, None, None, 0.0, 0.0]

@@ -86,6 +86,7 @@ def test_each_reminder_reaches_the_person() -> None:
         (notice,) = notices_of(anomaly)
         assert notice is not None
         sent += filter_.apply(notice, hours * HOUR_S)
+        sent += filter_.due(hours * HOUR_S + 61.0)  # a minute for the message about the fault, which never comes
     assert [message.level for message in sent] == ["WARNING"] * 9 + ["ALARM"] * 4
     assert "Without a person" in sent[0].text
 

@@ -110,6 +110,12 @@ class Actuator:
     world: World
     session: BoardSession
     supervisor: Supervisor
+    story: Story
+
+    def latched(self) -> frozenset[str]:
+        """Names of the faults by the newest device status."""
+        newest = next((r for r in reversed(self.story.records) if isinstance(r, DeviceStatusV1)), None)
+        return frozenset(fault.name for fault in newest.faults) if newest is not None else frozenset()
 
     def clear(self, fault: str) -> None:
         """Hold the button for some seconds, then clear the fault by its name and acknowledge."""
@@ -176,9 +182,10 @@ def run_scenario(
         supervisor = Supervisor(
             loop_settings(settings), runtime, session, Brain(brain_settings(settings)), recorder, status, NoDisplay()
         )
-        hands = Actuator(twin.world, session, supervisor)
-        for hour, action in help_at:
-            supervisor.scheduler.once("a person", round(hour * HOUR_MS), lambda _run, action=action: action(hands))
+        hands = Actuator(twin.world, session, supervisor, story)
+        for number, (hour, action) in enumerate(help_at):
+            after_ms = round(hour * HOUR_MS)
+            supervisor.scheduler.once(f"person {number}", after_ms, lambda _run, action=action: action(hands))
         supervisor.run(round(hours * HOUR_MS))
         story.resets = len(twin.board.resets)
     finally:

@@ -153,7 +153,13 @@ def test_what_harms_within_a_day_is_never_held_back(kind: str, severity: str) ->
     assert quiet_say(gate(), anomaly(severity, type_=kind), 0.0)
 
 
-@pytest.mark.parametrize("name", ["fault", "estop", "forced"])
+def test_forced_ventilation_passes_when_nothing_else_has_named_its_cause() -> None:
+    mine = gate()
+    assert quiet_say(mine, event("forced", "WARNING", "board", a=1), 0.0) == []
+    assert len(due(mine, 61.0, quiet=True)) == 1
+
+
+@pytest.mark.parametrize("name", ["fault", "estop"])
 def test_alarms_of_the_board_and_of_the_disk_pass(name: str) -> None:
     assert quiet_say(gate(), event(name, "ALARM", "board", a=1), 0.0)
     assert quiet_say(gate(), event("records_waiting", "ALARM", "storage"), 0.0)

@@ -11,7 +11,7 @@ import pytest
 from tomato_host.service.notify.filter import Notification, NotificationFilter
 from tomato_host.service.notify.notice import Notice, notices_of
 from tomato_host.service.notify.settings import NotifySettings, RuleSettings
-from tomato_host.service.notify.urgency import CAUSE_BY_NAME, CAUSES
+from tomato_host.service.notify.urgency import CAUSE_BY_NAME, CAUSES, FAULT_NAMES
 
 from shared_schemas.records import AnomalyV1, EventV1, Record
 
@@ -153,7 +153,7 @@ def test_messages_about_messages_are_never_told() -> None:
 def test_emergency_stop_ends_with_its_release() -> None:
     mine = gate()
     assert say(mine, event("estop", "ALARM", "board", a=1), 0.0)[0].startswith("estop. Release the stop")
-    assert say(mine, event("estop", "INFO", "board", a=0), 5.0) == ["Recovered: estop. estop."]
+    assert say(mine, event("estop", "INFO", "board", a=0), 5.0) == ["Recovered: estop."]
 
 
 def test_memory_stays_bounded() -> None:
@@ -275,3 +275,110 @@ def test_the_page_prints_the_table_of_causes() -> None:
         if cause.name not in ("other",):
             after = f"{cause.alarm_after_h:g} h" if cause.alarm_after_h else "-"
             assert f"| {cause.name} | {cause.at_least} | {after} |" in PAGE, cause.name
+
+
+# -- what 14 simulated days showed when they were read as a grower reads them ----------------------------------------
+
+
+def test_water_that_a_told_fault_blocks_is_no_second_message_until_the_soil_is_dry() -> None:
+    leak = event("fault", "ALARM", "board", a=FAULT_NAMES.index("leak"))
+    blocked = anomaly("HIGH", subject=None, type_="WATER_BLOCKED", faults="leak", driest_probe_pct=28.9)
+    dry = anomaly("CRITICAL", subject=None, type_="WATER_BLOCKED", faults="leak", driest_probe_pct=21.9)
+    story: list[tuple[float, Record]] = [(0.0, leak), (4.0, blocked), (7_200.0, blocked), (14_400.0, blocked)]
+    assert [m.level for m in phone(NotifySettings(), story, 18_000.0)] == ["ALARM"]
+    told = phone(NotifySettings(), [*story, (15_000.0, dry)], 18_000.0)
+    assert [m.level for m in told] == ["ALARM", "ALARM"] and "21.9" in told[1].text
+    alone = phone(NotifySettings(), [(0.0, blocked)], 600.0)
+    assert [m.level for m in alone] == ["WARNING"], "a fault that nobody was told of"
+
+
+def test_what_is_over_is_not_repeated_in_its_words() -> None:
+    mine = gate(cool_down_s=60.0)
+    reversed_, drift = ({"fault": fault} for fault in ("REVERSED", "DRIFT"))
+    say(mine, anomaly("HIGH", subject="soil.P1", type_="SENSOR_FAULT", **reversed_), 0.0)
+    say(mine, anomaly("MEDIUM", subject="soil.P1", type_="SENSOR_FAULT", **drift), 10.0)
+    say(mine, anomaly("HIGH", phase="CLEARED", subject="soil.P1", type_="SENSOR_FAULT", **reversed_), 20.0)
+    later = [m for hour in range(1, 72) for m in mine.due(hour * 3_600.0)]
+    assert not [m for m in later if "REVERSED" in m.text]
+
+
+def test_two_probes_that_drift_apart_ring_no_alarm_at_night() -> None:
+    drift = anomaly("MEDIUM", subject="soil.P2", type_="SENSOR_FAULT", fault="DRIFT")
+    assert phone(NotifySettings(), [(0.0, drift)], 72 * 3_600.0) == []
+    stuck = anomaly("MEDIUM", subject="soil.P2", type_="SENSOR_FAULT", fault="STUCK")
+    assert [m.level for m in phone(NotifySettings(), [(0.0, stuck)], 13 * 3_600.0)] == ["ALARM"]
+
+
+def test_recovered_says_the_name_once_and_the_reading_of_now() -> None:
+    mine = gate()
+    say(mine, anomaly("HIGH", subject=None, vpd_kpa=2.507, threshold=2.5), 0.0)
+    assert say(mine, anomaly("HIGH", phase="CLEARED", subject=None, vpd_kpa=1.021), 9.0) == [
+        "Recovered: Vpd high: vpd 2.507 kPa, limit 2.5 kPa; now vpd 1.021 kPa"
+    ]
+
+
+def test_survival_that_the_board_reports_afterwards_belongs_to_the_link_that_was_down() -> None:
+    survival = event("state", "WARNING", "board", a=2, b=4)
+    down, up = event("link_down", "WARNING"), event("link_up", "INFO")
+    told = phone(NotifySettings(), [(0.0, down), (3_600.0, up), (3_660.0, survival)], 7_200.0)
+    assert [m.level for m in told] == ["WARNING", "INFO"]
+    assert [m.level for m in phone(NotifySettings(), [(0.0, survival)], 600.0)] == ["WARNING"]
+
+
+def test_a_board_that_was_reset_and_is_back_at_once_rings_nobody() -> None:
+    down = event("link_down", "WARNING", reset=True)
+    assert phone(NotifySettings(), [(0.0, down), (0.5, event("link_up", "INFO"))], 600.0) == []
+    assert [m.level for m in phone(NotifySettings(), [(0.0, down)], 600.0)] == ["WARNING"]
+
+
+def test_a_next_step_is_said_once() -> None:
+    safe = event("mode_safe", "ALARM", "mode", causes="link_down", entered="link_down")
+    safe = safe.model_copy(update={"text": "SAFE: The board does not answer. Next: check cable and power."})
+    (told,) = phone(NotifySettings(), [(0.0, safe)], 120.0)
+    assert told.text.lower().count("check cable and power") == 1
+
+
+# -- what the drills of the runbook showed ---------------------------------------------------------------------------
+
+
+def test_recovered_speaks_of_what_was_sent_and_asks_for_nothing() -> None:
+    safe = event("mode_safe", "ALARM", "mode", causes="leak", entered="leak")
+    safe = safe.model_copy(update={"text": "SAFE: The leak sensor is wet. Next: dry it, press the board's button."})
+    story: list[tuple[float, Record]] = [
+        (0.0, anomaly("CRITICAL", subject=None, type_="LEAK", leak=1.0)),
+        (0.0, safe),
+        (600.0, anomaly("CRITICAL", "CLEARED", None, "LEAK", leak=0.0)),
+        (900.0, event("mode_caution", "INFO", "mode", causes="", entered="")),
+    ]
+    assert [m.text for m in phone(NotifySettings(), story, 1_200.0)][1:] == ["Recovered: Leak"]
+    lost = anomaly("HIGH", subject="rh_pct", type_="SENSOR_DISCONNECT", fault="DISCONNECT", reason="timeout")
+    back = anomaly("HIGH", "CLEARED", "rh_pct", "SENSOR_DISCONNECT", fault="DISCONNECT")
+    told = phone(NotifySettings(), [(0.0, lost), (600.0, back)], 1_200.0)
+    assert told[1].text == "Recovered: Sensor disconnect (rh_pct): fault DISCONNECT; reason timeout"
+
+
+def test_survival_belongs_to_a_link_whose_safe_mode_ended_last() -> None:
+    story: list[tuple[float, Record]] = [
+        (0.0, event("link_down", "WARNING")),
+        (60.0, event("mode_safe", "ALARM", "mode", causes="link_down", entered="link_down")),
+        (900.0, event("link_up", "INFO")),
+        (901.0, event("mode_caution", "INFO", "mode", causes="", entered="")),
+        (902.0, event("state", "WARNING", "board", a=2, b=4)),
+    ]
+    assert [m.level for m in phone(NotifySettings(), story, 2_000.0)] == ["WARNING", "INFO"], "no ALARM within hours"
+
+
+def test_forced_ventilation_is_what_is_done_about_a_fault_that_has_a_message() -> None:
+    forced = event("forced", "WARNING", "board", a=1)
+    co2 = event("fault", "ALARM", "board", a=FAULT_NAMES.index("co2_high"))
+    assert [m.level for m in phone(NotifySettings(), [(0.0, forced), (15.0, co2)], 600.0)] == ["ALARM"]
+    alone = phone(NotifySettings(), [(0.0, forced)], 600.0)
+    assert [m.level for m in alone] == ["WARNING"] and "shade" not in alone[0].text, "gas, perhaps"
+
+
+@pytest.mark.parametrize(("name", "fault"), [("counters", "counters_lost"), ("config_dropped", "config_bounds")])
+def test_an_event_that_says_more_of_a_fault_is_no_second_message(name: str, fault: str) -> None:
+    more, latched = event(name, "WARNING", "board", a=2), event("fault", "WARNING", "board", a=FAULT_NAMES.index(fault))
+    for story in ([(0.0, more), (0.1, latched)], [(0.0, latched), (0.1, more)]):
+        assert len(phone(NotifySettings(), story, 600.0)) == 1
+    assert len(phone(NotifySettings(), [(0.0, more)], 600.0)) == 1

@@ -51,3 +51,19 @@ def test_without_a_virtual_board_it_says_what_to_start(tmp_path: Path, capsys: p
 def test_nothing_else_in_the_file_presses_anything(tmp_path: Path, text: bytes) -> None:
     (tmp_path / presses.FILE).write_bytes(text)
     assert presses.pop(tmp_path) is None and not presses.waiting(tmp_path)
+
+
+def test_presses_are_read_on_a_paced_board_in_lock_step_and_last_in_the_tents_time(tmp_path: Path) -> None:
+    class Inputs:
+        button = False
+        estop = False
+
+    board_dir = tmp_path / presses.FOLDER
+    inputs, pressed = Inputs(), presses.PressedInputs(board_dir)
+    presses.ask(board_dir, "button", 4.0)
+    pressed.update(inputs, 10_000)
+    assert inputs.button and not inputs.estop and not presses.waiting(board_dir)
+    pressed.update(inputs, 13_999)
+    assert inputs.button
+    pressed.update(inputs, 14_000)
+    assert not inputs.button

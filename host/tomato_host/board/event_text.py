@@ -67,7 +67,8 @@ def _counters(a: int, b: int) -> EventText:
 
 def _aborted(a: int, b: int) -> EventText:
     meaning = f" {REASON_TABLE[b].meaning}" if 0 <= b < len(REASON_TABLE) else ""
-    return "INFO", f"{_name(_OUTPUTS, a)}: pulse aborted, {_name(REASONS, b)}.{meaning}"
+    level: Level = "WARNING" if _name(REASONS, b) == "no_flow" else "INFO"  # the plants did not get their water
+    return level, f"{_name(_OUTPUTS, a)}: pulse aborted, {_name(REASONS, b)}.{meaning}"
 
 
 def _watchdog(a: int, b: int) -> EventText:

@@ -68,6 +68,8 @@ TIME_MS = 60_000
 TIME_FIRST = 4
 """Exchanges in quick succession after a connect, for a first good offset."""
 NOT_AFTER_MS = 10_000
+BOARD_RESET = "the board was reset"
+"""Why a link went down that will be back within seconds."""
 BACKOFF_MS = (500, 1_000, 2_000, 5_000, 10_000)
 
 __all__ = [
@@ -342,7 +344,7 @@ class BoardSession:
             # The board does not know our session: it was reset. Send HELLO as at the start.
             if self.up:
                 self.up = False
-                events.append(Disconnected("the board was reset"))
+                events.append(Disconnected(BOARD_RESET))
             self._hello_ms = now_ms - HELLO_MS
             return
         self._last_received_ms = now_ms

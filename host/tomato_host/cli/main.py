@@ -24,6 +24,7 @@ class CommandSpec(NamedTuple):
 
 COMMANDS: tuple[CommandSpec, ...] = (
     CommandSpec("run", "tomato_host.cli.run", "run", "Run the brain on a board or on the virtual board."),
+    CommandSpec("demo", "tomato_host.cli.demo", "demo", "Two weeks of a simulated tent, then live at 60x."),
     CommandSpec("doctor", "tomato_host.cli.doctor", "doctor", "Check this machine and suggest fixes."),
     CommandSpec("water", "tomato_host.cli.override", "water", "Water once, through the guardrails."),
     CommandSpec("light", "tomato_host.cli.override", "light", "Switch the lamp on, or keep it off, for a while."),

@@ -42,6 +42,9 @@ def test(
         results.append({"service": "sign of life", "ok": fetch(deadman)})
     for result in results:
         typer.echo(json.dumps(result) if as_json else f"{result['service']}: {'sent' if result['ok'] else 'FAILED'}")
+    if not settings.enabled:
+        off = "Notifications are off in these settings: set `[notify] enabled = true`, or the host sends none."
+        typer.echo(off, err=True)
     failed = [str(result["service"]) for result in results if not result["ok"]]
     if failed:
         raise TomatoError(

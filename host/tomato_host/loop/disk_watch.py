@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from time import monotonic as machine_monotonic
 
+from shared_schemas.records import Record
 from tomato_host.brain.brain import StepResult
 from tomato_host.loop.status import Status
 from tomato_host.storage.budgeted_store import BudgetedStore
@@ -25,11 +26,14 @@ class DiskWatch:
         status: Status,
         data_dir: Path,
         monotonic: Callable[[], float] = machine_monotonic,
+        report: Callable[[Record], None] = lambda _: None,
     ) -> None:
+        """`report` passes on what the dataset has recorded by itself: records that are lost."""
         self._store = store
         self._status = status
         self._data_dir = data_dir
         self._monotonic = monotonic
+        self._report = report
         self._next_check_s = float("-inf")
 
     def start(self) -> None:
@@ -39,7 +43,9 @@ class DiskWatch:
         """Nothing to do."""
 
     def tick(self, now: datetime) -> None:
-        """Check once a minute."""
+        """Report what was lost at once; measure the disk once a minute."""
+        for alarm in self._store.pop_unreported():
+            self._report(alarm)
         now_s = self._monotonic()
         if now_s < self._next_check_s:
             return

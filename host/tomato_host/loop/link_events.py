@@ -19,7 +19,7 @@ from tomato_host.board.events import (
     Result,
     Sample,
 )
-from tomato_host.board.session import BoardSession
+from tomato_host.board.session import BOARD_RESET, BoardSession
 from tomato_host.brain.brain import StepResult
 from tomato_host.brain.execution.executor import Executor
 from tomato_host.errors import TomatoError
@@ -124,7 +124,8 @@ class LinkEventHandler:
     def _on_disconnected(self, event: Disconnected, now_ms: int, now: datetime) -> None:
         self.context.link_went_down(now)
         self.status.link, self.status.link_detail = "down", event.why
-        self.recorder.event(now, "WARNING", "link", "link_down", f"The board does not answer: {event.why}")
+        text, reset = f"The board does not answer: {event.why}", event.why == BOARD_RESET
+        self.recorder.event(now, "WARNING", "link", "link_down", text, **({"reset": True} if reset else {}))
         self.executor.on_link_lost(now_ms, now)
         self.interrupted.add(self.executor.pop_unconfirmed())
         self.episode.record_devices(self.source.on_disconnected(now))

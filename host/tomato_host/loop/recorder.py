@@ -53,11 +53,15 @@ class Recorder:
     def record(self, record: Record) -> None:
         """Store a record, update the status, call the listeners."""
         stored = self._store.offer(record)
+        self.report_stored(record)
+        self._report_disk(stored, record.ts)
+
+    def report_stored(self, record: Record) -> None:
+        """Show a record and call the listeners; it is stored already, by the storage itself."""
         self._show(record)
         self._status.revision += 1
         for listener in self.listeners:
             listener(record)
-        self._report_disk(stored, record.ts)
 
     def record_quietly(self, record: Record) -> None:
         """Store a record that only a later replay needs: no display, no listeners."""

@@ -26,6 +26,7 @@ from tomato_host.service.device_list import device_list
 from tomato_host.service.fleet.routes import add_fleet_routes
 from tomato_host.service.history import History
 from tomato_host.service.history_routes import add_history_routes
+from tomato_host.service.idempotent_requests import IdempotencyMiddleware
 from tomato_host.service.installation import Installation
 from tomato_host.service.live_state import LiveState
 from tomato_host.service.security import AccessControl, Authenticator, SecurityMiddleware
@@ -70,6 +71,7 @@ def create_app(
     sessions = SessionFile(data_dir, keys)
     authenticator = Authenticator(keys, sessions)
     access = AccessControl(authenticator)
+    app.add_middleware(IdempotencyMiddleware, authenticator=authenticator, data_dir=data_dir)
     app.add_middleware(GZipMiddleware, minimum_size=2_000, compresslevel=5)
     app.add_middleware(SecurityMiddleware, settings=settings, authenticator=authenticator)
     app.add_exception_handler(TomatoError, _error_answer)

@@ -19,6 +19,7 @@ from tomato_host.brain.settings import DEFAULT_TENT
 from tomato_host.logs import Log
 from tomato_host.service.bus.settings import BusSettings
 from tomato_host.service.connection_limits import LimitedProtocol, raise_file_limit
+from tomato_host.service.forecast_process import ForecastProcess
 from tomato_host.service.history import History
 from tomato_host.service.http_api import create_app
 from tomato_host.service.installation import Installation
@@ -57,7 +58,8 @@ def build(
     installation: Installation | None = None,
 ) -> tuple[FastAPI, LiveState]:
     """The application with its feed attached; without a descriptor it shows the dataset only."""
-    live, history, tent = LiveState(), History(data_dir), TentHost(DEFAULT_TENT)
+    forecasts = ForecastProcess(data_dir)
+    live, history, tent = LiveState(), History(data_dir), TentHost(DEFAULT_TENT, forecasts)
     app = create_app(live, history, settings, data_dir, bus=bus, worlds=(tent,), installation=installation)
     tasks: list[asyncio.Task[None]] = []
 
@@ -68,6 +70,7 @@ def build(
         if fd is not None:
             tasks.append(asyncio.create_task(_read_then_end(fd, live, history, tent)))
         yield
+        forecasts.close()
 
     app.router.lifespan_context = lifespan
     return app, live

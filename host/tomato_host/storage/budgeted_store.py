@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from shared_schemas.records import Record
+from shared_schemas.records import EventV1, Record
 from tomato_host.logs import Log
 from tomato_host.storage import retention
 from tomato_host.storage.dataset import Dataset
@@ -48,6 +48,11 @@ class BudgetedStore:
         self._thinned_before = 0
         self.tally = StorageTally()
         self.record_event: Callable[[Record], object] = dataset.offer
+
+    def pop_unreported(self) -> list[EventV1]:
+        """Alarms of the dataset itself since the last call; they are stored, and nobody was told of them."""
+        alarms, self._dataset.unreported = self._dataset.unreported, []
+        return alarms
 
     def offer(self, record: Record) -> bool:
         """Store one record, unless it is a reading beyond the day's budget. Otherwise as Dataset.offer."""

@@ -6,11 +6,11 @@ import json
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
-from shared_schemas.records import Record, parse_record
+from shared_schemas.records import EventV1, Record, parse_record
 from tomato_host.atomic_file import replace_file
 from tomato_host.errors import TomatoError
 from tomato_host.logs import Log
@@ -62,11 +62,14 @@ class Dataset:
         self.settings = settings
         self.repairs: list[TailRepair] = []
         self.losses: list[str] = []
+        self.unreported: list[EventV1] = []
+        """Alarms that it has recorded itself, for whoever reports them on."""
         self._background = BackgroundWorker()
         self.refused_records = 0
         self.sync_failures = 0
         self._waiting = WaitingRecords()
-        self._newest_ts = datetime.min.replace(tzinfo=UTC)
+        self._newest_ts: datetime | None = None
+        """Of the last record that was stored, or of the first that was refused."""
         self._private = root / "private"
         self._n = 0
         self._streams: dict[str, StreamWriter] = {}
@@ -122,7 +125,7 @@ class Dataset:
             for repair in dataset.repairs:
                 dataset.append(storage_event(now(), "WARNING", "tail_repaired", repair.text))
             for loss in dataset.losses:
-                dataset.append(storage_event(now(), "ALARM", "records_lost", loss))
+                dataset._record_alarm(storage_event(now(), "ALARM", "records_lost", loss))
         return dataset
 
     @classmethod
@@ -164,6 +167,7 @@ class Dataset:
         takes it. Should so much wait that some had to be let go, an event_v1 says how many are missing.
         """
         try:
+            self._newest_ts = self._newest_ts or record.ts
             if not self._write_waiting(MOST_AT_ONCE):
                 self._waiting.add(record)
                 return False
@@ -176,6 +180,10 @@ class Dataset:
             self._waiting.add(record)
             return False
 
+    def _record_alarm(self, event: EventV1) -> None:
+        self.append(event)
+        self.unreported.append(event)
+
     @property
     def waiting(self) -> int:
         """Records that were offered and are not stored yet."""
@@ -187,10 +195,10 @@ class Dataset:
             self.append(self._waiting.first)
             self._waiting.pop_first()
             most -= 1
-        if not self._waiting and self._waiting.lost:
+        if not self._waiting and self._waiting.lost and self._newest_ts is not None:
             lost, ts = self._waiting.lost, self._newest_ts
             text = f"{lost} records could not be kept while the disk refused them."
-            self.append(storage_event(ts, "ALARM", "records_not_stored", text, count=lost))
+            self._record_alarm(storage_event(ts, "ALARM", "records_not_stored", text, count=lost))
             self._waiting.lost = 0
         return not self._waiting
 

@@ -14,14 +14,20 @@ from tomato_host.twin.lockstep import LockStep
 SIM_START = datetime(2026, 5, 1, 4, 0, tzinfo=UTC)
 """Simulated runs begin here unless told otherwise: 06:00 in Vienna on a spring day, when the lights go on."""
 
+ON_BEFORE_S = 65.0
+"""A free-running board has been on this long when its host starts: it gives no dose in its first minute, and a drill
+that needs one shall not wait for it."""
+
 
 class LockStepClock:
     """The twin's time as a Clock: waiting is what moves the board and the tent."""
 
-    def __init__(self, twin: LockStep, link: SerialLink, time_scale: float) -> None:
+    def __init__(self, twin: LockStep, link: SerialLink, time_scale: float, pressed: Path | None = None) -> None:
+        """`time_scale` 0: as fast as possible. `pressed`: the directory in which presses of a button are asked for."""
         self._twin = twin
         self._link = link
         self._scale = time_scale
+        self._pressed = presses.PressedInputs(pressed)
         self._paced_from = time.monotonic()
         self._now_ms = twin.now_ms
         self._now = twin.start + timedelta(milliseconds=twin.now_ms)
@@ -40,6 +46,8 @@ class LockStepClock:
 
     def wait_until_ms(self, deadline_ms: int, wake: Wake | None = None) -> None:
         """Advance everything to the deadline, or to the first bytes from the board."""
+        if self._scale > 0.0:  # nobody can press anything while a day passes in a second
+            self._pressed.update(self._twin.world, self._twin.now_ms)
         self._twin.advance(max(deadline_ms, self._twin.now_ms), self._link.bytes_written)
         if self._scale > 0.0:
             ahead_s = self._twin.now_ms / 1000.0 / self._scale - (time.monotonic() - self._paced_from)
@@ -50,16 +58,21 @@ class LockStepClock:
 def free_running_board(seed: int, scenario: str, flash: Path | None, data_dir: Path | None = None) -> BoardRuntime:
     """Start the twin in a process of its own, in real time. Raises TomatoError as the twin does."""
     asked = None if data_dir is None else data_dir / presses.FOLDER
-    twin = server.start(seed=seed, scenario=scenario, flash=flash, presses=asked)
+    twin = server.start(seed=seed, scenario=scenario, flash=flash, presses=asked, ahead_s=ON_BEFORE_S)
     link = SerialLink(twin.port_path)
     return BoardRuntime(RealClock(), link, "virtual board", real_time=True, closers=[twin.close], twin_pid=twin.pid)
 
 
 def lock_step_board(
-    time_scale: float, seed: int, scenario: str, start: datetime | None, flash: Path | None
+    time_scale: float,
+    seed: int,
+    scenario: str,
+    start: datetime | None,
+    flash: Path | None,
+    data_dir: Path | None = None,
 ) -> BoardRuntime:
     """Start the twin in this process; waiting is what moves it. Raises TomatoError as the twin does."""
     twin = LockStep(seed=seed, scenario=scenario or None, start=start or SIM_START, flash=flash)
     link = SerialLink(twin.port_path, twin.open_port)
-    clock = LockStepClock(twin, link, time_scale)
+    clock = LockStepClock(twin, link, time_scale, None if data_dir is None else data_dir / presses.FOLDER)
     return BoardRuntime(clock, link, "virtual board in lock step", real_time=False, closers=[twin.close])

@@ -9,7 +9,7 @@ import contextlib
 import json
 import os
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal, Protocol, get_args
 
 from tomato_host.atomic_file import replace_file
 
@@ -45,3 +45,29 @@ def pop(board_dir: Path) -> tuple[str, float] | None:
     with contextlib.suppress(OSError):
         os.unlink(path)
     return (name, seconds) if name in INPUTS and 0.0 < seconds <= MOST_S else None
+
+
+class Pressable(Protocol):
+    """What has the board's inputs; `twin.world.World` is one."""
+
+    button: bool
+    estop: bool
+
+
+class PressedInputs:
+    """Presses what is asked for in `board_dir`, and lets it go in the tent's own time."""
+
+    def __init__(self, board_dir: Path | None) -> None:
+        """`board_dir` None: nobody asks."""
+        self._board_dir = board_dir
+        self._until_ms: dict[str, int] = {}
+
+    def update(self, world: Pressable, now_ms: int) -> None:
+        """Let go what has been held for long enough, and press what is asked for."""
+        for name in [name for name, end_ms in self._until_ms.items() if now_ms >= end_ms]:
+            setattr(world, name, False)
+            del self._until_ms[name]
+        if self._board_dir is not None and (press := pop(self._board_dir)) is not None:
+            name, seconds = press
+            setattr(world, name, True)
+            self._until_ms[name] = now_ms + round(seconds * 1_000)

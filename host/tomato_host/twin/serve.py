@@ -12,7 +12,7 @@ import select
 import signal
 import sys
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import FrameType
 
@@ -29,15 +29,16 @@ LOOK_UP_MS = 250
 
 
 class Pace:
-    """World time from the wall clock: `scale` world seconds per wall second."""
+    """World time from the wall clock: `scale` world seconds per wall second, beginning with `ahead_s`."""
 
-    def __init__(self, scale: float) -> None:
+    def __init__(self, scale: float, ahead_s: float = 0.0) -> None:
         self._scale = scale
+        self._ahead_ms = ahead_s * 1_000.0
         self._zero_ns = time.monotonic_ns()
 
     def now_ms(self) -> int:
         """World milliseconds since the start."""
-        return int((time.monotonic_ns() - self._zero_ns) * self._scale / 1e6)
+        return int(self._ahead_ms + (time.monotonic_ns() - self._zero_ns) * self._scale / 1e6)
 
     def wall_ms(self, world_ms: int) -> float:
         """Wall milliseconds in which `world_ms` pass."""
@@ -48,22 +49,28 @@ class Server:
     """Drives a virtual board by the wall clock and carries bytes as they come."""
 
     def __init__(
-        self, board: VirtualBoard, scale: float, state: Path | None, linger_s: float = 0.0, pressed: Path | None = None
+        self,
+        board: VirtualBoard,
+        scale: float,
+        state: Path | None,
+        linger_s: float = 0.0,
+        pressed: Path | None = None,
+        ahead_s: float = 0.0,
     ) -> None:
         """`linger_s`: end after so many wall seconds without a byte from any host; 0 = never.
 
         `pressed`: the directory in which presses of a button are asked for.
+        `ahead_s`: how long the board has been on when the first host can be heard; that time passes at once.
         """
         self._board = board
-        self._pace = Pace(scale)
+        self._pace = Pace(scale, ahead_s)
         self._state = state
         self._linger_s = linger_s
         self._heard_s = time.monotonic()
         self._ending = False
         self._reset_asked = False
         self._state_due_ms = 0
-        self._pressed = pressed
-        self._pressed_until_ms: dict[str, int] = {}
+        self._pressed = presses.PressedInputs(pressed)
 
     def end(self, _signal: int = 0, _frame: FrameType | None = None) -> None:
         """Ask the loop to end."""
@@ -85,7 +92,7 @@ class Server:
             if self._reset_asked:
                 self._reset_asked = False
                 board.power_cycle()
-            self._press_and_release()
+            self._pressed.update(board.world, board.now_ms)
             self._write_state()
             left_ms = pace.wall_ms(max(0, board.next_due_ms() - pace.now_ms()))
             if waiter.poll(min(LOOK_UP_MS, max(0.0, left_ms))):
@@ -95,17 +102,6 @@ class Server:
 
     def _forgotten(self) -> bool:
         return 0.0 < self._linger_s < time.monotonic() - self._heard_s
-
-    def _press_and_release(self) -> None:
-        """Buttons that somebody asked for from outside; times are the tent's."""
-        world, now_ms = self._board.world, self._board.now_ms
-        for name in [name for name, end_ms in self._pressed_until_ms.items() if now_ms >= end_ms]:
-            setattr(world, name, False)
-            del self._pressed_until_ms[name]
-        if self._pressed is not None and (press := presses.pop(self._pressed)) is not None:
-            name, seconds = press
-            setattr(world, name, True)
-            self._pressed_until_ms[name] = now_ms + round(seconds * 1_000)
 
     def _write_state(self) -> None:
         """Tell the truth of the tent in a small file, for people and tests; written whole by rename."""
@@ -144,6 +140,7 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--weather", type=Path, help="hourly weather as CSV instead of the generated one")
     parser.add_argument("--linger", type=float, default=0.0, help="end after so many silent wall seconds; 0 = never")
     parser.add_argument("--start", type=datetime.fromisoformat, help="wall time of the twin's beginning (default: now)")
+    parser.add_argument("--ahead", type=float, default=0.0, help="seconds the board has been on at the beginning")
     parser.add_argument("--vary", action="store_true", help="vary the tent's parameters by the seed")
     return parser.parse_args(argv)
 
@@ -157,7 +154,7 @@ def _board(options: argparse.Namespace) -> VirtualBoard:
         )
     params = TentParams.sample(options.seed) if options.vary else None
     weather = MeasuredWeather(options.weather) if options.weather else None
-    start = (options.start or datetime.now(UTC)).astimezone(UTC)
+    start = (options.start or datetime.now(UTC) - timedelta(seconds=options.ahead)).astimezone(UTC)
     world = World(options.seed, params, Scenario.parse(options.scenario), start, weather)
     return VirtualBoard(world, options.flash)
 
@@ -173,7 +170,7 @@ def main(argv: list[str] | None = None) -> int:
     options = _arguments(argv)
     try:
         board = _board(options)
-        server = Server(board, options.time_scale, options.state, options.linger, options.presses)
+        server = Server(board, options.time_scale, options.state, options.linger, options.presses, options.ahead)
         signal.signal(signal.SIGTERM, server.end)
         signal.signal(signal.SIGINT, server.end)
         signal.signal(signal.SIGUSR1, server.reset)

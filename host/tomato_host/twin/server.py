@@ -67,17 +67,18 @@ def start(
     vary: bool = False,
     linger_s: float = LINGER_S,
     presses: Path | None = None,
+    ahead_s: float = 0.0,
 ) -> TwinHandle:
     """Start a twin that lives on when this process dies, `linger_s` beyond the last byte of any host (0: for ever).
 
-    Returns when its port can be opened. Raises TomatoError for an unknown scenario, a missing VM or firmware, and
-    `E-TWIN-NOT-STARTED` with what the twin said otherwise.
+    `ahead_s`: how long the board has been on when its host starts. Returns when its port can be opened. Raises
+    TomatoError for an unknown scenario, a missing VM or firmware, and `E-TWIN-NOT-STARTED` with what the twin said.
     """
     Scenario.parse(scenario)
     firmware_dir()
     micropython()
     command = [sys.executable, "-m", "tomato_host.twin.serve", "--seed", str(seed), "--time-scale", str(time_scale)]
-    command += ["--linger", str(linger_s)]
+    command += ["--linger", str(linger_s), "--ahead", str(ahead_s)]
     given = {"--scenario": scenario, "--state": state, "--flash": flash, "--link": link, "--presses": presses}
     for flag, value in given.items():
         if value:

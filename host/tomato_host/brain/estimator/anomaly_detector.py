@@ -122,7 +122,7 @@ class AnomalyDetector:
                 self._breach(rule, t_s, ts, value, changed)
             elif rule.breach_s is not None:
                 rule.breach_s = None
-        return changed
+        return _worst_first(changed) if len(changed) > 1 else changed
 
     def _breach(self, rule: _Rule, t_s: float, ts: datetime, value: float, changed: list[AnomalyV1]) -> None:
         if rule.breach_s is None:
@@ -170,6 +170,12 @@ class AnomalyDetector:
             elif before & bit and not now & bit:
                 changed.append(_cleared(self._faults.pop((name, bit)), ts, {"fault": policy.fault.value}))
         return changed
+
+
+def _worst_first(changed: list[AnomalyV1]) -> list[AnomalyV1]:
+    """Of one moment: each anomaly as it ended up, the worst one first, so that it is the one that is reported."""
+    last = {anomaly.id: anomaly for anomaly in changed}
+    return sorted(last.values(), key=lambda anomaly: -_RANK[anomaly.severity])
 
 
 def _fault_opened(t_s: float, ts: datetime, track: SensorTrack, policy: FaultPolicy) -> AnomalyV1:

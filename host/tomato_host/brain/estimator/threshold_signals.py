@@ -108,7 +108,10 @@ class ThresholdSignals:
     def _light_mismatch(
         self, t_s: float, light: float | None, lamp: bool, settled: bool
     ) -> tuple[float | None, float | None]:
-        """Seconds of darkness under a lamp that is on, seconds of light without one."""
+        """Seconds of darkness under a lamp that is on, seconds of light without one.
+
+        Only light under the lamp shows that it works again: off, or just switched, it tells nothing.
+        """
         if light is None:
             return None, None
         if not (lamp and settled and light < DARK_LUX):
@@ -120,7 +123,11 @@ class ThresholdSignals:
         elif self._stray_since_s is None:
             self._stray_since_s = t_s
         dark, stray = self._dark_since_s, self._stray_since_s
-        return (t_s - dark if dark is not None else 0.0), (t_s - stray if stray is not None else 0.0)
+        seen = lamp and settled
+        return (
+            (t_s - dark if dark is not None else 0.0) if seen else None,
+            t_s - stray if stray is not None else 0.0,
+        )
 
     def _board_reset(self, devices: DeviceStatusV1) -> float:
         """1 in the one sample that shows a new reset, else 0."""

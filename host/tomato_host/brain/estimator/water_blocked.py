@@ -62,6 +62,7 @@ class WaterReminder:
         signals: dict[str, float | bool | str] = {"faults": ", ".join(names), "hours": round(hours, 2)}
         if driest is not None:
             signals["driest_probe_pct"] = round(driest, 2)
+        since = "has just latched" if hours < 1.0 else f"stands for {hours:.0f} h"
         soil = "no trusted probe" if driest is None else f"driest probe at {driest:.0f} %"
         return AnomalyV1(
             schema_version="anomaly_v1",
@@ -73,7 +74,7 @@ class WaterReminder:
             required_response=CONSEQUENCES[AnomalyType.WATER_BLOCKED].required_response,
             phase="OPENED",
             id=f"WATER_BLOCKED.{int(self._since_s)}",
-            detail=f"Without a person the plants get no water: {', '.join(names)} stands for {hours:.0f} h, {soil}."
+            detail=f"Without a person the plants get no water: {', '.join(names)} {since}, {soil}."
             " Find the cause, clear the fault by its name, or water by hand.",
         )
 

@@ -8,6 +8,7 @@ waits FOLLOWS_WAIT_S for the message that names the cause, and is sent by itself
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from tomato_host.service.notify.notice import Notice
@@ -19,6 +20,8 @@ MOST_REMEMBERED = 500
 MOST_AFTER_QUIET = 20
 FORGET_AFTER_S = 86_400.0
 """What is over and was sent that long ago is forgotten."""
+RECENTLY_S = 900.0
+"""What a board reports when its link is back belongs to the message about the link, which has ended by then."""
 FOLLOWS_WAIT_S = 60.0
 """The board's fault and its health arrive within seconds of each other, in any order."""
 ALARM = LEVELS["ALARM"]
@@ -50,6 +53,12 @@ class _Tracked:
     reader_thinks_open: bool = False
     held: int = 0
     waits_until_s: float | None = None
+    first_text: str = ""
+    """The words in which it was first sent since it began."""
+    told_keys: set[str] = field(default_factory=set)
+    """All that belonged to it since it began."""
+    ended_at_s: float | None = None
+    """When the reader was told that it has ended."""
     acknowledged_until_s: float | None = None
     acknowledged_level: int = -1
 
@@ -62,6 +71,11 @@ class _Tracked:
         after_h = self.notice.alarm_after_h
         late = after_h is not None and self.open and now_s - self.began_at_s >= after_h * HOUR_S
         return ALARM if late and self.notice.lasts else LEVELS[self.notice.level]
+
+    def named_lately(self, now_s: float) -> Iterable[str]:
+        """Keys of what the reader was told: of what lasts, and of what has ended a short time ago."""
+        lately = self.ended_at_s is not None and now_s - self.ended_at_s < RECENTLY_S
+        return self.told_keys if lately or self.reader_thinks_open else ()
 
     def is_acknowledged(self, now_s: float) -> bool:
         """Whether a reader takes care of it, and it is no worse than the reader knew."""
@@ -101,7 +115,10 @@ class NotificationFilter:
         tracked = self._track(tracked, notice, now_s)
         if LEVELS[notice.level] < LEVELS[self._rule.level]:
             return []
-        if notice.follows and tracked.notice is notice and tracked.waits_until_s is None:
+        waits = bool(notice.follows or notice.may_pass)
+        if tracked.reader_thinks_open:  # again, of what was sent by itself
+            waits = self._explained(notice, now_s)
+        if waits and tracked.notice is notice and tracked.waits_until_s is None:
             tracked.waits_until_s = now_s + FOLLOWS_WAIT_S
         if tracked.waits_until_s is None and self._may_send(tracked, now_s, quiet):
             return [self._send(tracked, now_s)]
@@ -139,15 +156,18 @@ class NotificationFilter:
             self._forget(now_s)
         if not tracked.open:
             tracked.notice, tracked.began_at_s, tracked.acknowledged_until_s = notice, now_s, None
+            tracked.first_text, tracked.ended_at_s = "", None
+            tracked.told_keys.clear()
         elif LEVELS[notice.level] > LEVELS[tracked.notice.level] or notice.key == tracked.notice.key:
             tracked.notice = notice
         tracked.open_keys[notice.key] = notice
+        tracked.told_keys.add(notice.key)
         return tracked
 
     def _settle_wait(self, tracked: _Tracked, now_s: float) -> bool:
         """The wait of a notice that follows from others is over; True when another message has named the cause."""
         tracked.waits_until_s = None
-        if not self._explained(tracked.notice):
+        if not self._explained(tracked.notice, now_s):
             return False
         tracked.reader_thinks_open, tracked.held = True, 0
         tracked.sent_at_s, tracked.sent_level = now_s, tracked.level(now_s)
@@ -166,10 +186,12 @@ class NotificationFilter:
             level == ALARM and repeat_s > 0.0 and now_s - tracked.sent_at_s >= repeat_s
         )
 
-    def _explained(self, notice: Notice) -> bool:
-        """Whether a message that the reader has seen names what this one follows from."""
-        return bool(notice.follows) and any(
-            other.reader_thinks_open and any(key.startswith(notice.follows) for key in other.open_keys)
+    def _explained(self, notice: Notice, now_s: float) -> bool:
+        """Whether a message that the reader has seen, and that is not long over, names what this one follows from."""
+        if not notice.follows:
+            return False
+        return any(
+            any(key.startswith(notice.follows) for key in other.named_lately(now_s))
             for other in self._tracked.values()
             if notice.key not in other.open_keys
         )
@@ -188,11 +210,12 @@ class NotificationFilter:
             tracked.reader_thinks_open and tracked.notice.lasts and lasts_s >= HOUR_S,
         )
         tracked.sent_at_s, tracked.sent_level, tracked.reader_thinks_open = now_s, level, True
-        held = tracked.held - int(bool(tracked.notice.follows))  # its own wait is none
+        held = tracked.held - int(bool(tracked.notice.follows or tracked.notice.may_pass))  # its own wait is none
         again = f" ({'' if is_first else 'again; '}held back {held} x)" if held > 0 else ""
         tracked.held = 0
         self._sent_at_s.append(now_s)
         notice = tracked.notice
+        tracked.first_text = tracked.first_text or notice.text
         text = f"{notice.text}{again}"
         if notice.do and level >= LEVELS["WARNING"]:
             text = f"{text.rstrip('.')}. {notice.do}"
@@ -203,6 +226,8 @@ class NotificationFilter:
     def _end(self, tracked: _Tracked, notice: Notice, now_s: float, quiet: bool) -> list[Notification]:
         tracked.open_keys.pop(notice.key, None)
         if tracked.open:
+            if tracked.notice.key == notice.key:  # what lasts is said in its own words
+                tracked.notice = max(tracked.open_keys.values(), key=lambda left: LEVELS[left.level])
             return []
         tracked.acknowledged_until_s = None
         was_sent = tracked.reader_thinks_open and tracked.waits_until_s is None
@@ -211,7 +236,8 @@ class NotificationFilter:
         if not (was_sent and self._rule.recovered) or follows:
             return []
         # The reader believes that it lasts: this message passes even the hourly limit.
-        message = self._message("INFO", f"Recovered: {tracked.notice.text} {notice.text}".strip())
+        tracked.ended_at_s = now_s
+        message = self._message("INFO", _recovered(tracked.first_text, notice))
         if quiet and not tracked.rings_always(now_s):
             self._after_quiet = [*self._after_quiet, message][-MOST_AFTER_QUIET:]
             return []
@@ -237,3 +263,16 @@ class NotificationFilter:
         ]
         for key in old or [next(iter(self._tracked))]:
             del self._tracked[key]
+
+
+def _recovered(before: str, end: Notice) -> str:
+    """`Recovered: Vpd high: vpd 2.51 kPa, limit 2.5 kPa; now vpd 1.02 kPa`: as it was first sent, the reading of now.
+
+    The next step that was asked for is none any more.
+    """
+    before = before.split(" Next: ")[0]
+    if end.kind == "anomaly":
+        name, _, now = end.text.partition(": ")
+        return f"Recovered: {before}" + (f"; now {now}" if now and before.startswith(name) else "")
+    after = "" if end.text == before else end.text
+    return f"Recovered: {before}" + (f"{'' if before.endswith('.') else '.'} {after}" if after else "")

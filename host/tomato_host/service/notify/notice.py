@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from shared_schemas.devices import SENSORS
-from shared_schemas.records import AnomalyV1, EventV1, Record
+from shared_schemas.records import AnomalyType, AnomalyV1, EventV1, Record
 from tomato_host.service.notify.urgency import (
     CAUSE_BY_NAME,
     CAUSE_OF_ANOMALY,
@@ -36,6 +36,23 @@ LASTING = frozenset(ENDS.values())
 CAUSE_OF_EVENT = {"link_down": "link", "link_up": "link", "records_waiting": "records", "records_stored": "records"}
 
 
+A_FAULT = "board:fault:"
+"""How the keys of latched faults begin."""
+EVENT_FOLLOWS: dict[str, tuple[str, ...]] = {
+    "counters": (f"{A_FAULT}{FAULT_NAMES.index('counters_lost')}",),
+    "config_dropped": (f"{A_FAULT}{FAULT_NAMES.index('config_bounds')}",),
+    "pulse_aborted": (f"{A_FAULT}{FAULT_NAMES.index('no_flow')}",),
+}
+"""Events of the board that say more of a fault that has a message of its own."""
+LEVEL_OF_MODE = {"person": "INFO", "link_down": CAUSE_BY_NAME["link"].at_least}
+"""Safe mode is an ALARM, but for what a person asked for, and for a link whose own row says when it becomes one."""
+MODE_FOLLOWS: dict[str, tuple[str, ...]] = {
+    "board_fault": (A_FAULT,),
+    "critical_anomaly": ("anomaly:",),
+    "state_stale": ("link:",),
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Notice:
     """One condition or event. Two with the same key are the same one again; those of one cause are one message."""
@@ -50,8 +67,10 @@ class Notice:
     """Name of its cause; empty: a cause of its own."""
     lasts: bool = False
     """It is a condition: it escalates and is repeated until it ends."""
-    follows: str = ""
-    """Prefix of the keys it follows from: while one of them is open, that message is enough. Empty: none."""
+    follows: tuple[str, ...] = ()
+    """Beginnings of the keys it follows from: while one of them is open, that message is enough."""
+    may_pass: bool = False
+    """It is sent only if it lasts a minute."""
     do: str = ""
     """What the reader does about it."""
     alarm_after_h: float | None = None
@@ -75,7 +94,16 @@ def notices_of(record: Record) -> tuple[Notice, ...]:
     return ()
 
 
-def _notice(key: str, level: str, kind: str, text: str, cause: str, part: str = "", **more: bool | str) -> Notice:
+def _notice(
+    key: str,
+    level: str,
+    kind: str,
+    text: str,
+    cause: str,
+    part: str = "",
+    follows: tuple[str, ...] = (),
+    **more: bool,
+) -> Notice:
     """A notice at the level its cause asks for at least. `part` tells causes of one name apart (two sensors)."""
     row: MessageCause = CAUSE_BY_NAME.get(cause, CAUSE_BY_NAME["other"])
     raised = row.at_least if LEVELS[row.at_least] > LEVELS[level] else level
@@ -91,7 +119,8 @@ def _notice(key: str, level: str, kind: str, text: str, cause: str, part: str = 
         harms_within_a_day=row.harms_within_a_day,
         ends=bool(more.get("ends")),
         lasts=bool(more.get("lasts")),
-        follows=str(more.get("follows", "")),
+        follows=follows,
+        may_pass=bool(more.get("may_pass")),
     )
 
 
@@ -101,7 +130,9 @@ def _of_anomaly(anomaly: AnomalyV1) -> Notice:
     level = LEVEL_OF_SEVERITY[anomaly.severity.value]
     if cause == "dry" and level == "WARNING":
         level = "ALARM"  # a pot at the wilting point has no night to wait for
-    return _notice(
+    doubt = anomaly.signals.get("fault") == "DRIFT" and level == "INFO"
+    blocked = anomaly.type is AnomalyType.WATER_BLOCKED and level != "ALARM"
+    notice = _notice(
         f"anomaly:{anomaly.type.value}:{subject}:{anomaly.signals.get('fault', '')}",
         level,
         "anomaly",
@@ -110,20 +141,27 @@ def _of_anomaly(anomaly: AnomalyV1) -> Notice:
         PART_OF.get(subject, subject) if cause == "sensor" else "",
         ends=anomaly.phase == "CLEARED",
         lasts=True,
-        follows="board:fault:" if cause == "board" else "",
+        follows=(A_FAULT,) if cause == "board" or blocked else (),
     )
+    if anomaly.detail:
+        notice = replace(notice, do="")  # it says what to check
+    # Two probes that drift apart are a doubt about both: nothing for the phone while the estimator weighs it itself.
+    return replace(notice, alarm_after_h=None) if doubt else notice
 
 
 def _anomaly_text(anomaly: AnomalyV1) -> str:
     """`Soil dry (soil.P1): soil probe 11.8 %, limit 12 %`."""
     about = f" ({anomaly.subject})" if anomaly.subject else ""
-    facts = [anomaly.detail] if anomaly.detail else []
+    facts = [anomaly.detail.rstrip(".")] if anomaly.detail else []
+    is_over = anomaly.phase == "CLEARED"
     limit = anomaly.signals.get("threshold")
     for name, value in anomaly.signals.items():
-        if name == "threshold" or value is None:
+        if name == "threshold" or value is None or value == "":
             continue
         words, unit = _words(name)
         if isinstance(value, bool) or not isinstance(value, int | float):
+            if is_over or anomaly.detail:
+                continue  # the name of a fault that has gone, or that the sentence says better
             facts.append(f"{words} {value}".replace("_", " "))
         elif unit:
             facts.append(f"{words} {value:g} {unit}" + (f", limit {limit:g} {unit}" if limit is not None else ""))
@@ -151,6 +189,7 @@ def _of_event(event: EventV1) -> Notice:
         CAUSE_OF_EVENT.get(event.name, "other"),
         ends=event.name in ENDS,
         lasts=name in LASTING,
+        may_pass=bool(event.data.get("reset")),
     )
 
 
@@ -169,14 +208,19 @@ def _of_board(event: EventV1) -> Notice:
         part, ends = PART_OF.get(sensor, sensor), event.name == "sensor_back"
         key = f"board:sensor_lost:{a}"
         return _notice(key, event.level, "board", event.text, "sensor", part, ends=ends, lasts=True)
+    follows: tuple[str, ...]
     if event.name == "estop":
         return _notice("board:estop", event.level, "board", event.text, "estop", ends=not a, lasts=True)
     if event.name == "forced":
-        return _notice("board:forced", event.level, "board", event.text, "heat", ends=not a, lasts=True)
+        follows = (A_FAULT, "anomaly:AIR_TEMP_HIGH", "anomaly:CO2_HIGH")  # it is what is done about them
+        notice = _notice("board:forced", event.level, "board", event.text, "", follows=follows, ends=not a, lasts=True)
+        return replace(notice, harms_within_a_day=True)
     if event.name == "state":
-        follows = "board:fault:" if "FAULT" in event.text else "link:link_down"
+        follows = (A_FAULT,) if "FAULT" in event.text else ("link:link_down",)
         return _notice("board:state", event.level, "board", event.text, "board", follows=follows)
-    return _notice(f"board:{event.name}", event.level, "board", event.text, "other")
+    follows = EVENT_FOLLOWS.get(event.name, ())
+    notice = _notice(f"board:{event.name}", event.level, "board", event.text, "other", follows=follows)
+    return replace(notice, do=CAUSE_BY_NAME["no_water"].do) if event.name == "pulse_aborted" else notice
 
 
 def _of_mode(event: EventV1) -> tuple[Notice, ...]:
@@ -184,10 +228,11 @@ def _of_mode(event: EventV1) -> tuple[Notice, ...]:
     entered, holding = _listed(event.data.get("entered")), _listed(event.data.get("causes"))
     out = []
     for name in entered:
-        level = "INFO" if name == "person" else event.level
-        follows = {"board_fault": "board:fault:", "critical_anomaly": "anomaly:", "state_stale": "link:"}.get(name, "")
+        level = LEVEL_OF_MODE.get(name, event.level)
+        follows = MODE_FOLLOWS.get(name, ())
         cause = CAUSE_OF_MODE.get(name, "board")
-        out.append(_notice(f"mode:{name}", level, "mode", event.text, cause, lasts=True, follows=follows))
+        notice = _notice(f"mode:{name}", level, "mode", event.text, cause, lasts=True, follows=follows)
+        out.append(replace(notice, do="") if "Next: " in event.text else notice)
     for name in (*CAUSE_OF_MODE, "board_fault", "critical_anomaly"):
         if name not in holding and name not in entered:
             cause = CAUSE_OF_MODE.get(name, "board")

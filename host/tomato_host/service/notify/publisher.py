@@ -102,7 +102,7 @@ def addresses(variable: str, environment: Mapping[str, str]) -> list[str]:
     if not found:
         raise TomatoError(
             "E-NOTIFY-NO-URL",
-            f"Notifications are on, but {variable} is not set.",
+            f"A rule sends to the addresses in {variable}, which is not set.",
             "put the service's address there, e.g. ntfys://ntfy.sh/your-topic",
         )
     return found

@@ -45,14 +45,15 @@ CAUSES: Final[tuple[MessageCause, ...]] = (
     MessageCause("overrun", "ALARM", None, "Mains off, replace the relay driver; then hold the button, "
                  "`tomato-host clear-fault overrun`."),
     MessageCause("reservoir", "WARNING", 6.0, "Fill the reservoir: nothing is watered until then."),
-    MessageCause("no_water", "WARNING", 3.0, "Look at pump, filter and hose; then `tomato-host clear-fault no_flow`."),
+    MessageCause("no_water", "WARNING", 3.0, "Look at pump, filter and hose; "
+                 "a latched fault wants `tomato-host clear-fault no_flow`."),
     MessageCause("dry", "WARNING", 6.0, "Look at the plant and `tomato-host explain`; water by hand if it hangs."),
     MessageCause("heat", "WARNING", 6.0, "Open the tent or shade it; check fan and lamp."),
     MessageCause("cold", "WARNING", 6.0, "Warm the room, close vents and tent."),
-    MessageCause("co2", "WARNING", 2.0, "Air the room before you stay in it; check the valve, then "
-                 "`tomato-host clear-fault co2_high`."),
-    MessageCause("root_heat", "WARNING", 2.0, "Unplug the heater mat, check its probe; then "
-                 "`tomato-host clear-fault soil_hot`."),
+    MessageCause("co2", "WARNING", 2.0, "Air the room before you stay in it; check the valve; "
+                 "a latched fault wants `tomato-host clear-fault co2_high`."),
+    MessageCause("root_heat", "WARNING", 2.0, "Unplug the heater mat, check its probe; "
+                 "a latched fault wants `tomato-host clear-fault soil_hot`."),
     MessageCause("light", "INFO", 12.0, "Check lamp, plug and relay."),
     MessageCause("link", "WARNING", 3.0, "Check cable and power; the board waters a little by itself meanwhile."),
     MessageCause("sensor", "INFO", 12.0, "Check its plug; `tomato-host doctor` names what fails."),
