@@ -149,10 +149,10 @@ def _forget_old_names(document: Container, key: str) -> None:
     """The key's name of an earlier version: both together would contradict each other."""
     for old, new in MOVED:
         if ".".join(new) == key and old[0] in document:
-            document[old[0]].pop(old[1], None)  # type: ignore[union-attr]
+            document[old[0]].pop(old[1], None)
     for old_table, new_table in MOVED_TABLES:
         if key.startswith(f"{new_table}.") and old_table in document:
-            document[old_table].pop(key.partition(".")[2], None)  # type: ignore[union-attr]
+            document[old_table].pop(key.partition(".")[2], None)
 
 
 def _set(document: Container, parts: list[str], value: Any) -> None:
