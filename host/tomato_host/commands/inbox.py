@@ -46,6 +46,7 @@ Kind = Literal[
     "clear_fault",
     "faults",
     "agent",
+    "restart",
 ]
 
 REQUIRED_FIELD = {

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 
 from shared_schemas.records import ActionV1, AnomalyV1, DeviceStatusV1, ObservationV1, Record
 from tomato_host.brain.brain import Brain, BrainSettings, RuntimeContext, StepResult
 from tomato_host.brain.estimator.estimate import Estimate
-from tomato_host.brain.execution.executor import Executor
-from tomato_host.brain.guardrails.guardrails import Verdict
+from tomato_host.brain.execution.executor import BudgetLedger, Executor
+from tomato_host.brain.guardrails.guardrails import Guardrails, Verdict
 from tomato_host.loop.actuator import ExecutorActuator
-from tomato_host.loop.episode import Episode
+from tomato_host.loop.episode import Episode, Sink
 from tomato_host.twin.simulated_tent import SimulatedTent
 
 RENEW_MS = 10_000
@@ -79,15 +80,28 @@ class Undecided:
 class TentRun:
     """One installation without a line: `step` observes once and acts on it, by the same episode as a live host."""
 
-    def __init__(self, tent: SimulatedTent, settings: BrainSettings, decides: bool = True) -> None:
-        """`decides` False: the brain observes, guards and keeps its modes; what is to be done is proposed to it."""
+    def __init__(
+        self,
+        tent: SimulatedTent,
+        settings: BrainSettings,
+        decides: bool = True,
+        sink: Sink | None = None,
+        ledger_of: Callable[[Guardrails], BudgetLedger] | None = None,
+    ) -> None:
+        """`decides` False: the brain observes, guards and keeps its modes; what is to be done is proposed to it.
+
+        Without a `sink` records are counted only, without the sensors' health. `ledger_of` wraps the ledger that the
+        executor draws from, so that a recording holds its movements.
+        """
         self.tent = tent
         self.brain = Brain(settings)
         self._counts = _Counts()
-        self._executor = Executor(TentLine(tent), self.brain.guardrails)
-        self._actuator = ExecutorActuator(self._executor, lambda: tent.now_ms, lambda: tent.now, self.brain.add_outcome)
+        guardrails = self.brain.guardrails
+        self._executor = Executor(TentLine(tent), guardrails if ledger_of is None else ledger_of(guardrails))
+        finished = self.brain.add_outcome if sink is None else self._finish
+        self._actuator = ExecutorActuator(self._executor, lambda: tent.now_ms, lambda: tent.now, finished)
         walked = self.brain if decides else Undecided(self.brain)
-        self._episode = Episode(walked, self._counts, self._actuator, health_with_states=False)
+        self._episode = Episode(walked, sink or self._counts, self._actuator, health_with_states=sink is not None)
         self.observation: ObservationV1 | None = None
         """The newest one."""
         self._last: datetime | None = None
@@ -102,6 +116,18 @@ class TentRun:
     def anomalies(self) -> int:
         """Anomalies that opened, worsened or cleared."""
         return self._counts.anomalies
+
+    def record_state(self, reason: str) -> None:
+        """Record the newest state between two decisions."""
+        self._episode.record_state(reason)
+
+    def close(self) -> None:
+        """End the run as a host's process ends: what is under way is closed and recorded."""
+        self._executor.abandon("shutdown", self.tent.now)
+        self._settle(self.tent.now_ms, self.tent.now)
+
+    def _finish(self, action: ActionV1) -> None:
+        self._episode.finish(action)
 
     def step(self) -> StepResult | None:
         """Advance by one observation; None when the tent has none any more."""

@@ -1,0 +1,88 @@
+"""`tomato-host demo`: records that verify and replay, then a page that lives at 60 times the pace."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+import time
+from datetime import datetime
+from pathlib import Path
+from urllib.request import urlopen
+
+import pytest
+from tomato_host.cli import main
+
+COMMAND = (sys.executable, "-m", "tomato_host", "demo")
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One day, made once for this file."""
+    data = tmp_path_factory.mktemp("demo") / "tent"
+    done = subprocess.run(
+        [*COMMAND, "--data-dir", data, "--days", "1", "--no-live", "--json"], capture_output=True, check=True
+    )
+    told = json.loads(done.stdout)
+    assert told["days"] == 1.0 and told["data_dir"] == str(data)
+    return data
+
+
+def run(*arguments: str) -> int:
+    with pytest.raises(SystemExit) as ended:
+        main.main(list(arguments))
+    return int(ended.value.code or 0)
+
+
+def test_the_days_verify_and_replay_to_the_byte(made: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("dataset", "verify", str(made)) == 0
+    assert run("replay", "--check", str(made)) == 0
+    assert "the same, byte for byte" in capsys.readouterr().out
+
+
+def test_an_earlier_demo_goes_on_and_a_foreign_directory_is_refused(
+    made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = sorted(path.stat().st_size for path in made.rglob("*.jsonl"))
+    assert run("demo", "--data-dir", str(made), "--no-live") == 0
+    assert "goes on" in capsys.readouterr().out
+    assert sorted(path.stat().st_size for path in made.rglob("*.jsonl")) == before, "nothing was made again"
+    (tmp_path / "letters.txt").write_text("mine")
+    assert run("demo", "--data-dir", str(tmp_path), "--no-live") == 2
+    assert "holds no demo" in capsys.readouterr().err and (tmp_path / "letters.txt").read_text() == "mine"
+
+
+def test_the_page_lives_at_sixty_times_the_pace(made: Path, tmp_path: Path) -> None:
+    port = free_port()
+    config = tmp_path / "tomato.toml"
+    config.write_text(f"[service]\nport = {port}\n")
+    process = subprocess.Popen(
+        [*COMMAND, "--data-dir", made, "--config", config], stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+    try:
+        seen: list[datetime] = []
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline and (len(seen) < 2 or (seen[-1] - seen[0]).total_seconds() < 120):
+            time.sleep(0.3)
+            try:
+                with urlopen(f"http://127.0.0.1:{port}/api/glance", timeout=2) as answer:
+                    now = json.load(answer)["status"].get("now")
+            except OSError:
+                continue
+            seen += [datetime.fromisoformat(now)] if now else []
+        assert (seen[-1] - seen[0]).total_seconds() >= 120, "two minutes of the tent in seconds"
+        with urlopen(f"http://127.0.0.1:{port}/api/history?span=7d", timeout=5) as answer:
+            assert len(json.load(answer)["t"]) >= 20, "the day that was made is on the charts"
+    finally:
+        process.send_signal(signal.SIGINT)
+        out, _ = process.communicate(timeout=30)
+    assert process.returncode == 0, out.decode()
+    assert f"http://127.0.0.1:{port}" in out.decode()
