@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -29,6 +31,9 @@ ELSEWHERE: dict[str, str] = {
     r"learn (once|run)": "does not end by itself, or needs torch; tests/learn",
     r"run --board /dev|run --config|run$|run --board sim( --scenario| --data-dir drill|$)": "runs for ever: it is the "
     "host of this test, or needs a board",
+    r"mcp --agent": "serves until its client leaves; tests/world/test_mcp.py",
+    r"learn compile": "minutes of torch; tests/learn",
+    r"learn observe": "does not end by itself; tests/learn",
     r"twin serve": "runs for ever; tests/hil/test_twin_serve.py",
     r"restore /mnt|dataset verify /var": "root's directories; tests/operations/test_backup.py",
 }
@@ -40,6 +45,10 @@ STANDS_FOR = {
     "dataset verify D": "dataset verify whole",
     "replay FILE": "replay whole/private/sensors_raw_2026-05.jsonl",
     "replay DATASET --check": "replay whole --check",
+    "replay DIR --check": "replay whole --check",
+    "import FILE -o season": "import greenhouse.csv -o season2",
+    "import greenhouse.csv -o season": "import greenhouse.csv -o season2",
+    "simulate": "simulate --output-dir minute",
     "memory search WORDS": "memory search leaves",
     "run --board sim --time-scale 0 --duration-hours 24 --seed 7": "run --board sim --time-scale 0 --duration-hours 24 "
     "--seed 7 --data-dir other",
@@ -51,6 +60,7 @@ REFUSED: dict[str, tuple[int, str]] = {
     r"clear-fault \w+": (2, "not_latched"),
     r"learn (doctor|conservative on|rollback)": (-1, "TOMATO_LEARN_KEYS"),
     r"memory search": (2, "E-MEMORY-NONE"),
+    r"import \S+ -o": (2, "E-IMPORT-CONFIRM"),
     r"notify test": (2, "E-NOTIFY-NO-URL"),
     r"model rollback": (2, "E-"),
     r"world propose": (2, "refused"),
@@ -81,12 +91,26 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         until(lambda: host.status()["tally"]["observations"] > 2, "a first state")
         (here / "data").symlink_to(here / "drill", target_is_directory=True)
         os.chdir(here)
+        (here / "greenhouse.csv").write_text(twelve_days())
+        assert run("import greenhouse.csv -o season --yes") == 0
         assert run("run --board sim --duration-hours 0.1 --time-scale 0 --seed 7 --data-dir whole --json") == 0
         yield here
         host.stop()
     finally:
         os.chdir(before)
         host.end()
+
+
+def twelve_days() -> str:
+    """A log as a grower's logger writes it: half-hourly, a day's course, soil that is watered every other day."""
+    rows = ["time,air temperature (C),relative humidity (%),co2 (ppm),soil moisture P1 (%)"]
+    for n in range(12 * 48):
+        hour, at = n / 2.0, datetime(2026, 3, 1) + timedelta(minutes=30 * n)
+        swing = math.sin(2.0 * math.pi * (hour - 8.0) / 24.0)
+        rows.append(
+            f"{at},{22 + 4 * swing:.2f},{65 - 12 * swing:.1f},{600 + 100 * swing:.0f},{38 - hour % 48 * 0.15:.1f}"
+        )
+    return "\n".join(rows) + "\n"
 
 
 def run(line: str) -> int:
