@@ -97,7 +97,12 @@ def _of_bounds(text: str) -> Iterator[str]:
 CAUSED: dict[str, tuple[str, ...]] = {
     "heatwave": ("Vpd high", "Air temp high", "Leaf hot", "The board forces", "Fault over_temp", "Rh low"),
     "reservoir_empty": ("Reservoir low",),
-    "sensor_dropout": ("Sensor disconnect (air_temp_c)", "Sensor disconnect (rh_pct)", "SAFE: "),
+    "sensor_dropout": (
+        "Sensor disconnect (air_temp_c)",
+        "Sensor disconnect (rh_pct)",
+        "The board gets no value",
+        "SAFE: ",
+    ),
     "leak": ("Leak", "Fault leak", "Water blocked"),
     "probe_drift": ("Sensor fault (soil.P1)",),
     "cold_spell": ("Air temp low", "Rh high", "Condensation", "Vpd low"),
@@ -105,7 +110,7 @@ CAUSED: dict[str, tuple[str, ...]] = {
     "pump_clog": ("water_pump: pulse aborted, no_flow", "Fault no_flow", "Water not arriving", "Water blocked"),
     "dry_inflow": ("Vpd high", "Rh low"),
     "brownout": (),
-    "probe_disconnect": ("Sensor disconnect (soil.P1)",),
+    "probe_disconnect": ("Sensor disconnect (soil.P1)", "The board gets no value from soil_p1_pct"),
     "wind_spike": ("Vpd high", "Rapid change"),
     "valve_stuck": ("Fault stuck_valve", "Soil wet", "Water blocked"),
     "board_reset": (),
@@ -115,8 +120,9 @@ MUST_SEND = frozenset(
     {"reservoir_empty", "sensor_dropout", "leak", "link_cut", "probe_disconnect", "valve_stuck", "probe_drift"}
 )
 """Troubles of a day's length that must reach the phone; weather need not while the tent copes with it."""
-AFTER = timedelta(hours=6)
-"""How long after its end a trouble may still be heard of: latched faults, probes that jump back, Recovered."""
+AFTER = {"probe_drift": timedelta(hours=48)}
+"""How long after its end a trouble may still be heard of; by default six hours: latched faults, Recovered. A probe is
+believed again with the second dose that it answers rightly, and a wet cold spell follows the drift."""
 WITHIN = timedelta(hours=14)
 """A drift of two points an hour takes eight hours to be one; all others are reported within minutes."""
 
@@ -128,7 +134,8 @@ def alarms_without_cause(days: GrowerDays, scenario: str) -> list[str]:
         f"{at:%d %b %H:%M} {message.level}: {message.text}"
         for at, message in messages(days.story)
         if not any(
-            _during(trouble, days, at, AFTER) and any(begin in message.text for begin in CAUSED[trouble.name])
+            _during(trouble, days, at, AFTER.get(trouble.name, timedelta(hours=6)))
+            and any(begin in message.text for begin in CAUSED[trouble.name])
             for trouble in troubles
         )
     ]

@@ -56,6 +56,14 @@ class ControlInputs:
         over = f"{over_s / 60.0:.0f} min" if over_s >= 60.0 else f"{over_s:.0f} s"
         return f"VPD {self.vpd_kpa:.2f} kPa" + (f" (mean of {over})" if over_s > 0.0 else "")
 
+    def doubt_text(self, name: str, value: float | None, unit: str) -> str:
+        """Why a quantity of the state is no reading: nothing measured, or too little confidence in it."""
+        if value is None:
+            return "nothing measured"
+        state = self.context.state
+        confidence = state.quantity_confidence.get(name, state.confidence)
+        return f"{value:.1f} {unit} at a confidence of {confidence:.2f}, at least {MIN_CONFIDENCE:g}"
+
     @property
     def state_time(self) -> str:
         """When the state was seen that is decided on, in the time of the plants."""
