@@ -28,11 +28,13 @@ from tomato_host.service.history import History
 from tomato_host.service.history_routes import add_history_routes
 from tomato_host.service.idempotent_requests import IdempotencyMiddleware
 from tomato_host.service.live_state import LiveState
+from tomato_host.service.operator_requests import OperatorRequests
 from tomato_host.service.security import AccessControl, Authenticator, SecurityMiddleware
 from tomato_host.service.session_routes import add_session_routes
 from tomato_host.service.sessions import SessionFile
 from tomato_host.service.settings import ServiceSettings
 from tomato_host.service.strict_json import StrictRoute, invalid_request_answer
+from tomato_host.service.tent_host import TentHost
 from tomato_host.service.tokens import TokenFile
 from tomato_host.service.world_access import WorldAccess
 from tomato_host.service.world_host import WorldHost
@@ -77,7 +79,8 @@ def create_app(
     fleet = bus or BusSettings()
     _reads(app, live, access, fleet)
     add_history_routes(app, history, data_dir, access)
-    add_change_routes(app, data_dir, access)
+    tent = next((world for world in worlds if isinstance(world, TentHost)), None)
+    add_change_routes(app, OperatorRequests(data_dir, tent), access)
     add_board_routes(app, data_dir, access)
     add_acknowledge_routes(app, data_dir)
     add_session_routes(app, sessions, access)
