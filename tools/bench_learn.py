@@ -256,6 +256,7 @@ def _of_children() -> float:
     return found.ru_utime + found.ru_stime
 
 
+CONFIG = "[service]\nenabled = false\n[board]\nlease_renew_s = 0.5\n[weather]\nprovider = 'none'\n"
 TIMED = """
 import json, sys, time
 from pathlib import Path
@@ -299,7 +300,7 @@ def beside(phase_s: float) -> dict[str, object]:
         return {"skipped": "no /proc here"}
     with tempfile.TemporaryDirectory() as name, server.start(flash=Path(name) / "flash") as board:
         folder = Path(name)
-        (folder / "t.toml").write_text("[service]\nenabled = false\n[board]\nlease_renew_s = 0.5\n[weather]\nprovider = 'none'\n")
+        (folder / "t.toml").write_text(CONFIG)
         words = [sys.executable, "-c", TIMED, board.port_path, str(folder)]
         host = subprocess.Popen(words, stdout=subprocess.DEVNULL)
         try:
