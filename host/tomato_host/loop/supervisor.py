@@ -141,6 +141,7 @@ class Supervisor:
             self.now,
             port=self._runtime.link.url,
             sampling_ms=round(self._settings.telemetry_period_s * 1000),
+            zone=self._settings.zone,
             telemetry=self._telemetry,
         )
 

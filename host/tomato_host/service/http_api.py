@@ -26,6 +26,7 @@ from tomato_host.service.device_list import device_list
 from tomato_host.service.fleet.routes import add_fleet_routes
 from tomato_host.service.history import History
 from tomato_host.service.history_routes import add_history_routes
+from tomato_host.service.journal_routes import add_journal_routes
 from tomato_host.service.live_state import LiveState
 from tomato_host.service.security import AccessControl, Authenticator, SecurityMiddleware
 from tomato_host.service.session_routes import add_session_routes
@@ -75,6 +76,7 @@ def create_app(
     fleet = bus or BusSettings()
     _reads(app, live, access, fleet)
     add_history_routes(app, history, data_dir, access)
+    add_journal_routes(app, live, history, data_dir, access)
     add_change_routes(app, data_dir, access)
     add_board_routes(app, data_dir, access)
     add_acknowledge_routes(app, data_dir)

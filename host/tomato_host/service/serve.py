@@ -52,7 +52,7 @@ def build(
     data_dir: Path, settings: ServiceSettings, fd: int | None, bus: BusSettings | None = None
 ) -> tuple[FastAPI, LiveState]:
     """The application with its feed attached; without a descriptor it shows the dataset only."""
-    live, history, tent = LiveState(), History(data_dir), TentHost(DEFAULT_TENT)
+    live, history, tent = LiveState(), History(data_dir, settings.power_w), TentHost(DEFAULT_TENT)
     app = create_app(live, history, settings, data_dir, bus=bus, worlds=(tent,))
     tasks: list[asyncio.Task[None]] = []
 
