@@ -269,7 +269,8 @@ def _page_alone(options: RunOptions, settings: Settings, recorder: Recorder, sta
     """A simulation that keeps a pace has somebody who watches: the dashboard, which changes nothing in its records."""
     if options.time_scale == 0.0 or not settings.service.enabled:
         return ()
-    return (dashboard_feed(settings.service, settings.bus, status, recorder, options.data_dir),)
+    present = ("--now", status.started_at.isoformat())
+    return (dashboard_feed(settings.service, settings.bus, status, recorder, options.data_dir, present),)
 
 
 def _display(options: RunOptions, settings: Settings, status: Status, runtime: BoardRuntime) -> Display:

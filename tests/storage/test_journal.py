@@ -117,7 +117,7 @@ def test_frames_are_of_one_camera_and_over_weeks_one_a_day_nearest_to_noon() -> 
     season = frames(every, 400.0)
     assert {one.camera for one in season} == {"main"} and [one.taken.hour for one in season] == [11] * 40
     week = frames(every, 7.0)
-    assert len(week) == 3 * 7 and week[-1].taken.day == every[-1].taken.day
+    assert len(week) == 3 * 7 + 1 and week[-1].taken.day == every[-1].taken.day
     assert {one.camera for one in frames(every, 400.0, "journal")} == {"journal"}
     few = frames(every, 400.0, most=5)
     assert len(few) == 5 and (few[0], few[-1]) == (season[0], season[-1]), "thinned evenly, both ends kept"

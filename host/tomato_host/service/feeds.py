@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -22,10 +22,15 @@ from tomato_host.service.settings import PORT_TAKEN, ServiceSettings
 
 
 def dashboard_feed(
-    settings: ServiceSettings, bus: BusSettings, status: Status, recorder: Recorder, data_dir: Path
+    settings: ServiceSettings,
+    bus: BusSettings,
+    status: Status,
+    recorder: Recorder,
+    data_dir: Path,
+    options: Sequence[str] = (),
 ) -> ProcessFeed:
-    """The dashboard's process; `bus` names the broker of its fleet page."""
-    command = [*_command("tomato_host.service.serve", data_dir, settings), "--bus", bus.model_dump_json()]
+    """The dashboard's process; `bus` names the broker of its fleet page, `options` are further ones of its command."""
+    command = [*_command("tomato_host.service.serve", data_dir, settings), "--bus", bus.model_dump_json(), *options]
     return ProcessFeed(status, recorder, command, "dashboard", on_exit=_port_taken_event(settings, recorder))
 
 

@@ -15,6 +15,7 @@ from starlette.concurrency import run_in_threadpool
 from shared_schemas.records.journal_v1 import JournalKind, JournalTask, JournalV1
 from tomato_host.commands.inbox import Reply, new_request, submit, wait_reply
 from tomato_host.errors import TomatoError
+from tomato_host.service.board_routes import whole
 from tomato_host.service.change_routes import PATIENCE_S, REFUSALS, RequestBody
 from tomato_host.service.history import History
 from tomato_host.service.live_state import LiveState
@@ -65,7 +66,7 @@ class JournalBody(RequestBody):
     text: Annotated[str, Field(max_length=1_000)] = ""
     task: JournalTask | None = None
     harvest_g: Annotated[FiniteFloat, Field(gt=0.0, le=50_000.0)] | None = None
-    fruit_count: Annotated[int, Field(ge=1, le=2_000)] | None = None
+    fruit_count: Annotated[Annotated[int, Field(ge=1, le=2_000)] | None, BeforeValidator(whole)] = None
     ec_ms_cm: Annotated[FiniteFloat, Field(ge=0.0, le=20.0)] | None = None
     ph: Annotated[FiniteFloat, Field(ge=2.0, le=12.0)] | None = None
     feed_ml: Annotated[FiniteFloat, Field(gt=0.0, le=20_000.0)] | None = None
@@ -77,6 +78,11 @@ class JournalBody(RequestBody):
 
 def add_journal_routes(app: FastAPI, live: LiveState, history: History, data_dir: Path, access: AccessControl) -> None:
     """Entries go to the running host, which records them; photos and pages are made in or below this process."""
+    _entry_routes(app, live, history, data_dir, access)
+    _season_routes(app, live, history, data_dir, access)
+
+
+def _entry_routes(app: FastAPI, live: LiveState, history: History, data_dir: Path, access: AccessControl) -> None:
     read = [Depends(access.read)]
     journal = history.journal
 
@@ -106,6 +112,10 @@ def add_journal_routes(app: FastAPI, live: LiveState, history: History, data_dir
         data = await request.body()
         return {"sha256": await run_in_threadpool(_photo, data_dir, data, _now(live))}
 
+
+def _season_routes(app: FastAPI, live: LiveState, history: History, data_dir: Path, access: AccessControl) -> None:
+    read = [Depends(access.read)]
+
     @app.get("/api/journal/timelapse", dependencies=read, tags=["journal"], response_class=Response, responses=_LAPSE)
     async def lapse(span: Literal["week", "season"] = "week", format: Literal["webp", "gif"] = "webp") -> Response:
         """The photos of the last week or of the season as a moving picture."""
@@ -117,7 +127,7 @@ def add_journal_routes(app: FastAPI, live: LiveState, history: History, data_dir
     @app.get("/report", dependencies=read, tags=["journal"], response_class=HTMLResponse, responses=_PAGE)
     async def report(language: Literal["en", "de"] = "en") -> HTMLResponse:
         """The season on one page: yield, water, energy, tasks, measurements."""
-        page = await run_in_threadpool(report_page, history, journal.rows(), _now(live), language)
+        page = await run_in_threadpool(report_page, history, history.journal.rows(), _now(live), language)
         return HTMLResponse(page, headers={"Cache-Control": "no-cache"})
 
 

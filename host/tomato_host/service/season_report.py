@@ -26,7 +26,7 @@ WEB = Path(__file__).parent / "web"
 MESSAGES = WEB / "messages"
 LANGUAGES = ("en", *sorted(path.stem for path in MESSAGES.glob("*.json")))
 TEXTS = (
-    "Season report", "Made on", "Days recorded", "Day of the plant", "Harvest", "Fruit", "Water", "Energy", "Light",
+    "{n} fruits", "Season report", "Made on", "Days recorded", "Day of the plant", "Harvest", "Fruit", "Water", "Energy", "Light",
     "Yield per litre", "Yield per kWh", "unknown", "no harvest was written down", "no water was recorded",
     "no device ran", "by the pump", "fed by hand", "Week", "Harvests", "Tasks", "Measurements", "Day", "Weight",
     "Plant", "Words", "EC", "pH", "Feed", "Water by week, l", "Energy by week, kWh", "Harvest by week, g",
@@ -168,7 +168,7 @@ def _span(figures: SeasonFigures, now: datetime, t: Translate) -> str:
 def _headline(figures: SeasonFigures, t: Translate) -> str:
     journal = figures.journal
     without = t("no harvest was written down")
-    fruit = f"{journal.fruit_count} × {t('Fruit')}" if journal.fruit_count else ""
+    fruit = t("{n} fruits").format(n=journal.fruit_count) if journal.fruit_count else ""
     fed = f"{figures.pumped_l:.1f} {t('by the pump')}, {figures.fed_l:.1f} {t('fed by hand')}"
     dli = "" if figures.mean_dli is None else f"{figures.mean_dli:.1f} {t('mean light integral, mol/m² a day')}"
     unknown, dry, idle = t("unknown"), t("no water was recorded"), t("no device ran")
@@ -266,13 +266,16 @@ def _table(title: str, columns: tuple[str, ...], rows: list[Json], t: Translate)
     if not rows:
         return f'<h2>{escape(title)}</h2><p class="dim">{escape(t("None written down."))}</p>'
 
+    shown = {name: [_CELLS[name](one, t) for one in rows] for name in columns}
+    columns = tuple(name for name in columns if any(cell not in ("", "–") for cell in shown[name]))
+
     def kind(name: str) -> str:
         return ' class="n"' if name in _NUMBERS else ""
 
     head = "".join(f'<th scope="col"{kind(name)}>{escape(t(name))}</th>' for name in columns)
     body = "".join(
-        "<tr>" + "".join(f"<td{kind(name)}>{escape(_CELLS[name](one, t))}</td>" for name in columns) + "</tr>"
-        for one in rows
+        "<tr>" + "".join(f"<td{kind(name)}>{escape(shown[name][at])}</td>" for name in columns) + "</tr>"
+        for at in range(len(rows))
     )
     table = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
     return f'<h2>{escape(title)}</h2><div class="table">{table}</div>'

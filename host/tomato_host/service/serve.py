@@ -49,9 +49,16 @@ async def read_feed(fd: int, live: LiveState, history: History, tent: TentHost |
 
 
 def build(
-    data_dir: Path, settings: ServiceSettings, fd: int | None, bus: BusSettings | None = None
+    data_dir: Path,
+    settings: ServiceSettings,
+    fd: int | None,
+    bus: BusSettings | None = None,
+    now: datetime | None = None,
 ) -> tuple[FastAPI, LiveState]:
-    """The application with its feed attached; without a descriptor it shows the dataset only."""
+    """The application with its feed attached; without a descriptor it shows the dataset only.
+
+    `now`: the present of a host that lives in another time, a simulation.
+    """
     live, history, tent = LiveState(), History(data_dir, settings.power_w), TentHost(DEFAULT_TENT)
     app = create_app(live, history, settings, data_dir, bus=bus, worlds=(tent,))
     tasks: list[asyncio.Task[None]] = []
@@ -59,7 +66,7 @@ def build(
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         await asyncio.to_thread(history.load)
-        await asyncio.to_thread(load_past, live, data_dir, datetime.now(UTC))
+        await asyncio.to_thread(load_past, live, data_dir, now or datetime.now(UTC))
         if fd is not None:
             tasks.append(asyncio.create_task(_read_then_end(fd, live, history, tent)))
         yield
@@ -82,12 +89,15 @@ def main() -> None:
     parser.add_argument("--data-dir", type=Path, required=True)
     parser.add_argument("--settings", default="{}", help="ServiceSettings as JSON")
     parser.add_argument("--bus", default="{}", help="BusSettings as JSON: the broker of /fleet")
+    parser.add_argument("--now", type=datetime.fromisoformat, help="the host's present, where it is not this one")
     args = parser.parse_args()
     lower_priority()
     raise_file_limit()
     settings = ServiceSettings.model_validate_json(args.settings)
     fd = os.environ.pop("TOMATO_FEED_FD", None)
-    app, _ = build(args.data_dir, settings, int(fd) if fd else None, BusSettings.model_validate_json(args.bus))
+    app, _ = build(
+        args.data_dir, settings, int(fd) if fd else None, BusSettings.model_validate_json(args.bus), args.now
+    )
     config = uvicorn.Config(
         app,
         http=LimitedProtocol,

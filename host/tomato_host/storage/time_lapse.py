@@ -139,7 +139,7 @@ def write_animation(paths: list[Path], target: Path) -> bool:
         return False
     animation = cv2.Animation()
     animation.frames = found
-    animation.durations = np.array([FRAME_MS] * (len(found) - 1) + [LAST_FRAME_MS], dtype=np.int32)
+    animation.durations = [FRAME_MS] * (len(found) - 1) + [LAST_FRAME_MS]
     return bool(cv2.imwriteanimation(str(target), animation, [cv2.IMWRITE_WEBP_QUALITY, 72]))
 
 

@@ -1,6 +1,7 @@
 // The grower's journal: entries with photos, the form to write one down, the season in numbers and as a moving picture.
 import { $, choice, element, fetchJson, fill, post, state } from "/static/base.js";
-import { fullDate, hostText, number, preferences, quantity, shownValue, t, unitOf } from "/static/text.js";
+import { date, fullDate, hostText, number, preferences, quantity, shortTime, t, unitOf } from "/static/text.js";
+import { confirmed } from "/static/control.js";
 import { askForSignIn } from "/static/sign_in.js";
 
 // translated: "note" "task" "harvest" "measurement" "sown" "planted" "pruned" "pollinated" "fed" "treated" "repotted" "cleaned"
@@ -49,13 +50,13 @@ function values(one) {
 function entryRow(one) {
   const row = element("li", undefined, `entry ${one.kind}`);
   const head = element("p", undefined, "entry-head");
-  head.append(element("b", t(one.task || one.kind)), element("span", one.plant, "plant-name"), element("time", fullDate(one.ts)));
+  head.append(element("b", t(one.task || one.kind)), element("span", one.plant, "plant-name"), element("time", `${date(one.ts)}, ${shortTime(one.ts)}`));
   const body = element("div", undefined, "entry-body");
   const numbers = values(one);
   body.append(head);
   if (numbers) body.append(element("p", numbers, "entry-values"));
   if (one.text) body.append(element("p", one.text, "entry-text"));
-  const end = element("button", t("Withdraw"), "quiet");
+  const end = element("button", "×", "quiet");
   end.type = "button";
   end.setAttribute("aria-label", t("Withdraw the entry of {time}", { time: fullDate(one.ts) }));
   end.addEventListener("click", () => withdraw(one.id));
@@ -141,9 +142,9 @@ async function write(event) {
 }
 
 async function withdraw(id) {
-  if (!await askForSignIn()) return;
+  if (!await confirmed(t("Withdraw this entry? It counts no longer; the dataset keeps the record of it.")) || !await askForSignIn()) return;
   const reply = await sent(await post(`/api/journal/${id}`, null, "DELETE").catch(() => null));
-  if (reply) { say(t("The entry is withdrawn; the dataset keeps the record of it."), "well"); await loadJournal(); }
+  if (reply) { say(t("The entry is withdrawn."), "well"); await loadJournal(); }
 }
 
 function setPhoto(file) {
