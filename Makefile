@@ -13,7 +13,7 @@ PYTEST := $(BIN)/python -m pytest
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help run demo setup test lint format types types-oldest types-newest types-tests unit schemas check-schemas bench coverage soak explore mutants mutants-all hil flash \
-  test-web test-llm test-learn test-ha screenshots figures clean
+  test-web test-llm test-learn learn-groups test-ha screenshots figures clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -57,11 +57,11 @@ types-tests: $(STAMP)
 	$(BIN)/mypy --config-file tests/mypy.ini --cache-dir .mypy_cache/tests
 
 # Whole files, the longest first (tests/conftest.py has the list), so that no worker is left with a long one at the end.
-# Three workers on two cores use the time in which real processes are waited for. Bounds of 100 ms hold on a machine that
+# Five workers on two cores use the time in which real processes are waited for: half of what the tests take. Bounds of 100 ms hold on a machine that
 # has nothing else to do: tests marked `tight` run by themselves, last. The folders left out hold tests of other targets.
 HERE := not hil and not web and not llm and not soak and not learn
 unit: $(STAMP) ## all tests that need no browser, model, board or night; prints the slowest ten
-	$(PYTEST) -n 3 --dist loadfile --no-loadscope-reorder --durations=10 -m '$(HERE) and not tight' \
+	$(PYTEST) -n 5 --dist loadfile --no-loadscope-reorder --durations=10 -m '$(HERE) and not tight' \
 	  --ignore=tests/web --ignore=tests/learn_torch tests
 	$(PYTEST) -n 0 -m '$(HERE) and tight' tests/advisor
 
@@ -70,9 +70,10 @@ schemas: $(STAMP) ## write the generated files again (contract.py, CDDL, JSON Sc
 	$(BIN)/python tools/generate_protobuf.py
 	$(BIN)/python tools/generate_configuration.py
 
-check-schemas: $(STAMP) ## the generated files are those that the sources give
+check-schemas: $(STAMP) ## the generated files are those that the sources give, and break no client
 	$(BIN)/python tools/generate_schemas.py --check
 	$(BIN)/python tools/generate_protobuf.py --check
+	$(BIN)/python tools/schema_breaks.py
 
 bench: $(STAMP) ## measure; prints tables, writes build/bench/*.json
 	$(BIN)/python tools/bench.py
@@ -132,6 +133,14 @@ test-ha: $(STAMP) ## discovery against the schema code of Home Assistant 2024.3 
 	$(BIN)/python -c "from tests.advisor.fetched import fetch; from tests.mqtt.test_home_assistant_schemas import WHEELS; \
 	  [fetch(wheel, source_archive=False) for wheel in WHEELS]"
 	$(PYTEST) tests/mqtt/test_home_assistant_schemas.py
+
+# Which tests of the learning loop failed, by kind. The microseconds are measured only: a busy machine fails nobody.
+learn-groups: $(STAMP) ## the learning loop's tests by kind: contract, serialization, unit, integration
+	$(PYTEST) -n 0 -m 'not soak' tests/learn/test_lifecycle.py tests/learn/test_gates.py tests/learn/test_tickets.py
+	$(PYTEST) -n 0 -m 'not soak' tests/learn/test_messages.py tests/learn/test_signing.py
+	$(PYTEST) -n 0 -m 'not soak' tests/learn/test_policy.py tests/learn/test_reports.py tests/learn/test_catalogue.py tests/learn/test_wal.py
+	$(PYTEST) -n 0 -m 'not soak' tests/learn/test_bus.py tests/learn/test_observe.py tests/learn/test_trainer.py
+	-$(BIN)/tomato-host learn bench
 
 screenshots: $(STAMP) ## take the README's pictures of the dashboard again (needs chromium and chromium-driver)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test-web,camera]'

@@ -64,7 +64,7 @@ def run_in(tree: Path, *command: str, text: str = "") -> str:
         [sys.executable, *command],
         cwd=tree,
         input=text,
-        env={**os.environ, "PYTHONPATH": paths, "PYTHONDONTWRITEBYTECODE": "1"},
+        env={**os.environ, "PYTHONPATH": paths},
         capture_output=True,
         text=True,
         timeout=300,

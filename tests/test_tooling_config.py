@@ -12,8 +12,8 @@ ROOT = Path(__file__).resolve().parents[1]
 
 @cache
 def measured() -> dict[str, object]:
-    """The figures of docs/engineering_figures.md."""
-    return figures.measure(ROOT)
+    """The figures of docs/engineering_figures.md, of the product alone."""
+    return figures.measure(ROOT, figures.PRODUCT)
 
 
 def test_pyproject_contains_pytest_and_ruff_sections() -> None:

@@ -55,11 +55,11 @@ def main() -> int:
     return 0
 
 
-def measure(root: Path) -> dict[str, object]:
-    """All figures of the tree at `root`, JSON-ready."""
+def measure(root: Path, tops: tuple[str, ...] = (*PRODUCT, *BESIDE)) -> dict[str, object]:
+    """All figures of the tree at `root`, or of the given parts of it, JSON-ready."""
     packages: dict[str, Package] = defaultdict(Package)
     classes: dict[str, list[str]] = defaultdict(list)
-    for path in _sources(root):
+    for path in _sources(root, tops):
         name = path.relative_to(root).as_posix()
         tree = ast.parse(path.read_text(encoding="utf-8"))
         _add(packages[_package(name)], name, path.read_text(encoding="utf-8"), tree)
@@ -75,8 +75,8 @@ def measure(root: Path) -> dict[str, object]:
     }
 
 
-def _sources(root: Path) -> Iterator[Path]:
-    for top in (*PRODUCT, *BESIDE):
+def _sources(root: Path, tops: tuple[str, ...]) -> Iterator[Path]:
+    for top in tops:
         yield from sorted(path for path in (root / top).rglob("*.py") if "__pycache__" not in path.parts)
 
 

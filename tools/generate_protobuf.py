@@ -20,14 +20,14 @@ FOLDERS = ("learn", "world")
 sys.path[:0] = [str(ROOT)]
 
 
-def compiled(sources: list[Path], arguments: list[str]) -> None:
-    """Run protoc on the sources. Raises SystemExit with its code when it refuses one."""
+def run_protoc(sources: list[Path], arguments: list[str], root: Path = ROOT) -> None:
+    """Run protoc on sources below `root`. Raises SystemExit with its code when it refuses one."""
     import grpc_tools
     from grpc_tools import protoc
 
     known_types = Path(grpc_tools.__file__).parent / "_proto"
     code = protoc.main(
-        ["protoc", f"--proto_path={ROOT}", f"--proto_path={known_types}", *arguments, *map(str, sources)]
+        ["protoc", f"--proto_path={root}", f"--proto_path={known_types}", *arguments, *map(str, sources)]
     )
     if code:
         raise SystemExit(code)
@@ -39,7 +39,7 @@ def descriptors(sources: list[Path]) -> dict[str, bytes]:
 
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "set"
-        compiled(sources, [f"--descriptor_set_out={out}"])
+        run_protoc(sources, [f"--descriptor_set_out={out}"])
         found = FileDescriptorSet.FromString(out.read_bytes())
     for one in found.file:
         for message in one.message_type:
@@ -90,7 +90,7 @@ def main(argv: list[str] | None = None) -> int:
         return 1 if wrong else 0
     for old in bindings():
         old.unlink()
-    compiled(sources, [f"--python_out={ROOT}", f"--pyi_out={ROOT}"])
+    run_protoc(sources, [f"--python_out={ROOT}", f"--pyi_out={ROOT}"])
     return 0
 
 

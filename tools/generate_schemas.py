@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -403,6 +404,17 @@ def data_dictionary() -> str:
     return "\n".join(lines).rstrip("\n") + "\n"
 
 
+def openapi() -> dict[str, Any]:
+    """The description of the HTTP API, as a running host gives it at /openapi.json."""
+    from tomato_host.service.history import History
+    from tomato_host.service.http_api import create_app
+    from tomato_host.service.live_state import LiveState
+    from tomato_host.service.settings import ServiceSettings
+
+    with tempfile.TemporaryDirectory() as folder:
+        return create_app(LiveState(), History(Path(folder)), ServiceSettings(), Path(folder)).openapi()
+
+
 def generated_files() -> dict[Path, str]:
     """Path -> content of everything that is generated."""
     files = {
@@ -412,6 +424,7 @@ def generated_files() -> dict[Path, str]:
         EXPORT / "schema_hash.txt": wire.SCHEMA_HASH.hex() + "\n",
         ROOT / "docs" / "data_dictionary.md": data_dictionary(),
     }
+    files[EXPORT / "openapi.json"] = json.dumps(openapi(), indent=1, sort_keys=True, ensure_ascii=False) + "\n"
     for name, schema in {**record_schemas(), **message_schemas()}.items():
         files[EXPORT / f"{name}.schema.json"] = json.dumps(schema, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
     return files

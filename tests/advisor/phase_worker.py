@@ -28,10 +28,11 @@ def tell_tale(settings: AdvisorSettings, _data_dir: Path | None) -> Backend:
             super().__init__(runtime)
             say(path, f"asked {model.worker_pid}")
 
-        def add(self, chunk: Any, since_start_s: float) -> None:
-            super().add(chunk, since_start_s)
+        def add(self, chunk: Any, since_start_s: float) -> str:
+            piece = super().add(chunk, since_start_s)
             if self.first_token_s is not None:
                 say(path, f"generating {model.worker_pid}")
+            return piece
 
     local.ReplyBuilder = Telling  # type: ignore[misc]
     model = local.LocalModel(settings)

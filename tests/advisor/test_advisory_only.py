@@ -6,25 +6,36 @@ import sys
 import time
 from datetime import timedelta
 from pathlib import Path
-from typing import Literal
+from types import SimpleNamespace
+from typing import Literal, cast
 from zoneinfo import ZoneInfo
 
 import pytest
 from tomato_host.advisor.advisor import Advisor
+from tomato_host.advisor.advisor_agent import AdvisorAgent
+from tomato_host.advisor.backends.chat import ChatReply, NoBackend
+from tomato_host.advisor.context import WakeContext
 from tomato_host.advisor.daily_totals import DailyTotals
 from tomato_host.advisor.extension import AdvisorExtension
+from tomato_host.advisor.pipeline import text_event
+from tomato_host.advisor.prompt_files import prompt
 from tomato_host.advisor.settings import AdvisorSettings, CameraSettings
+from tomato_host.advisor.text.prose import ProseResult
 from tomato_host.app import HOUR_MS, SIM, brain_settings, loop_settings, open_board
 from tomato_host.board.session import BoardSession
-from tomato_host.brain.brain import Brain
+from tomato_host.brain.admission.tent_admission import default_agents
+from tomato_host.brain.brain import Brain, StepResult
 from tomato_host.loop.extensions import NoDisplay
 from tomato_host.loop.recorder import Recorder
 from tomato_host.loop.status import Status
 from tomato_host.loop.supervisor import Supervisor
+from tomato_host.recovery.recorded_agents import read_advisor_tokens
 from tomato_host.replay.check import Checker
 from tomato_host.settings import Settings, parse_settings
+from tomato_host.storage.dataset import Dataset
 
-from shared_schemas.records import ActionV1, EventV1, PlanV1, Record, StateV1, VisionV1
+from shared_schemas.records import ActionV1, AgentV1, EventV1, PlanV1, Record, StateV1, VisionV1
+from shared_schemas.records.agent_v1 import AgentQuotas
 from tests.advisor.pictures import jpeg, plant
 from tests.advisor.wakes import context, state
 
@@ -157,6 +168,79 @@ def test_a_severe_anomaly_cancels_and_a_light_one_does_not() -> None:
         assert recorder.kept[-1].name == "advice_cancelled"  # type: ignore[attr-defined]
     finally:
         extension.stop()
+
+
+def advisors_record(**change: object) -> AgentV1:
+    (record,) = [one for one in default_agents("main", context().ts) if one.name == "advisor"]
+    return record.model_copy(update=change)
+
+
+class Asked(Advisor):
+    """Notes how it is woken; nothing runs."""
+
+    def __init__(self) -> None:
+        super().__init__(AdvisorSettings(enabled=False))
+        self.by_model: list[bool] = []
+
+    def wake(self, context: WakeContext, use_model: bool = True) -> bool:
+        self.by_model.append(use_model)
+        return True
+
+
+def test_the_advisor_is_an_agent_quarantine_stops_it_and_its_quota_of_tokens_leaves_it_templates() -> None:
+    recorder, advisor, cycle = Listening(), Asked(), context()
+    quota = {"quotas": AgentQuotas(tokens_per_day=1_000)}
+    agent = AdvisorAgent(advisors_record(**quota), [(cycle.ts.timestamp() - 90_000.0, 5_000)])
+    extension = AdvisorExtension(advisor, recorder, ZoneInfo("Europe/Vienna"), timedelta(hours=2), None, agent)
+    extension.start()
+    decision = SimpleNamespace(plan=cycle.plan, verdicts=())
+    result = cast(StepResult, SimpleNamespace(decision=decision, estimate=SimpleNamespace(state=cycle.state)))
+    text = EventV1(
+        schema_version="event_v1",
+        ts=cycle.ts,
+        level="INFO",
+        kind="agent",
+        name="summary",
+        text="x",
+        data={"written_by": "model", "prompt_tokens": 700, "completion_tokens": 299},
+    )
+    recorder.record(text)  # 999 of 1,000; what was used a day and an hour before counts no more
+    for hour, record in (
+        (0, text),
+        (2, advisors_record(state="quarantined")),
+        (4, advisors_record(**quota)),
+        (27, None),
+    ):
+        extension.on_decision(result, cycle.ts + timedelta(hours=hour))
+        if record is not None:
+            recorder.record(record)
+    # With tokens left; then none are left; then in quarantine; then the day is over.
+    assert advisor.by_model == [True, False, True]
+
+
+def test_a_cycle_under_way_ends_with_its_agents_quarantine() -> None:
+    recorder = Listening()
+    advisor = Advisor(AdvisorSettings(), command=[*PYTHON, "-c", "import sys; sys.stdin.read()"])
+    extension = AdvisorExtension(advisor, recorder, ZoneInfo("Europe/Vienna"), timedelta(hours=2))
+    extension.start()
+    try:
+        advisor.wake(context())
+        recorder.record(advisors_record(name="sitter", state="quarantined"))
+        assert advisor.status().state == "working"
+        recorder.record(advisors_record(state="quarantined"))
+        assert advisor.status().last_cancel == "its agent is quarantined"
+    finally:
+        extension.stop()
+
+
+def test_tokens_of_an_earlier_process_count(tmp_path: Path) -> None:
+    cycle = context()
+    prose = ProseResult("x", True, (), None, ChatReply("x", True, "r", 700, 299), prompt("summary"), 1)
+    event = text_event("summary", cycle, prose, NoBackend())
+    assert event.data["agent"] == "advisor"
+    with Dataset.open(tmp_path) as dataset:
+        dataset.append(event)
+    assert read_advisor_tokens(tmp_path) == [(cycle.ts.timestamp(), 999)]
 
 
 def test_the_daily_totals_add_up_what_was_delivered() -> None:

@@ -5,6 +5,7 @@ Real firmware core, tent and brain; only what the host's wall clock shows differ
 
 from __future__ import annotations
 
+import multiprocessing
 from datetime import timedelta
 from functools import cache
 
@@ -22,15 +23,36 @@ WARM_UP_H = 58.0
 
 
 @cache
+def warmed_up() -> ClockedRun:
+    """A tent at `WARM_UP_H`; every run goes on from a copy of it."""
+    run = ClockedRun(ClockedTent(3, period_s=60.0), BrainSettings(), [])
+    run.live(WARM_UP_H)
+    return run
+
+
+@cache
 def day_after(ahead: timedelta, ended: str, dose: bool) -> dict[str, float]:
+    """As `go_on`, in a fork of this process: a copy of the whole warmed-up tent."""
+    warmed_up()
+    fork = multiprocessing.get_context("fork")
+    here, there = fork.Pipe(duplex=False)
+    child = fork.Process(target=lambda: there.send(go_on(warmed_up(), ahead, ended, dose)))
+    child.start()
+    there.close()
+    try:
+        got: dict[str, float] = here.recv()
+    finally:
+        child.join()
+    return got
+
+
+def go_on(run: ClockedRun, ahead: timedelta, ended: str, dose: bool) -> dict[str, float]:
     """What the plants get in the 24 h after two minutes of a wrong clock, with a dose by hand in between or without.
 
     `ended`: the clock is set right "in process"; "by restart" the process is killed and the next one has the right
     time; with "started wrong" the process that is set right had begun under the wrong clock.
     """
-    tent = ClockedTent(3, period_s=60.0)
-    run = ClockedRun(tent, BrainSettings(), [])
-    run.live(WARM_UP_H)
+    tent = run.clocked
     if ended == "started wrong":
         tent.ahead = ahead
         run = run.restart()

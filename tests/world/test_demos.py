@@ -5,27 +5,51 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tomato_host.cli.main import main
 from tomato_host.world.demos.garden import run_garden
-from tomato_host.world.demos.talk import SILENT_MOST_MS
+from tomato_host.world.demos.talk import SILENT_MOST_MS, run_talk
+
+from tests.advisor.fetched import small_language_model
 
 
-def shown(capsys: pytest.CaptureFixture[str], *words: str) -> dict[str, object]:
+def shown(capsys: pytest.CaptureFixture[str], *words: str) -> dict[str, Any]:
     with pytest.raises(SystemExit) as ended:
         main(["world", "demo", *words, "--json"])
     assert ended.value.code == 0
-    result: dict[str, object] = json.loads(capsys.readouterr().out)
+    result: dict[str, Any] = json.loads(capsys.readouterr().out)
     return result
 
 
 def test_talk(capsys: pytest.CaptureFixture[str]) -> None:
     result = shown(capsys, "talk")
-    moments: list[dict[str, str]] = result["moments"]  # type: ignore[assignment]
-    assert [moment["what"] for moment in moments] == ["says", "interrupted", "says", "says"]
-    assert "STALE_CONTEXT" in moments[1]["text"] and moments[1]["who"] == moments[2]["who"] == "ann"
-    assert all(silent_ms <= SILENT_MOST_MS for silent_ms in result["silent_ms"])  # type: ignore[attr-defined]
+    moments: list[dict[str, Any]] = result["moments"]
+    assert [(one["who"], one["what"]) for one in moments if one["who"] == "ann"] == [
+        ("ann", "begins"), ("ann", "interrupted"), ("ann", "begins"), ("ann", "says")]  # fmt: skip
+    cut = next(one for one in moments if one["what"] == "interrupted")
+    assert "STALE_CONTEXT" in cut["text"] and 0.0 <= cut["silent_ms"] <= SILENT_MOST_MS
+    assert cut["text"].startswith("I think the tomatoes need water") and "morning" not in cut["text"]
+    (ben, ann, cleo) = result["said"]
+    assert ben["speaker"] == "ben" and ben["text"] in ann["text"], "ann begins again on what ben has said"
+    assert ann["speaker"] == "ann" and "ann say" in cleo["text"]
+
+
+def test_what_is_said_the_second_time_follows_from_the_interruption() -> None:
+    pieces: list[str] = []
+    result = run_talk(interruption="Wait, the heater smokes!", show=pieces.append)
+    assert result["ok"] and "heater smokes" in result["said"][1]["text"]
+    assert "interrupted after" in "".join(pieces), "a reader of the terminal sees it"
+
+
+@pytest.mark.llm
+@pytest.mark.timeout(300)
+def test_talk_with_a_real_model(capsys: pytest.CaptureFixture[str]) -> None:
+    result = shown(capsys, "talk", "--model", str(small_language_model()))
+    assert max(result["silent_ms"]) <= SILENT_MOST_MS
+    assert all(len(one["text"].split()) >= 5 for one in result["said"])
+    print(json.dumps(result["said"]), result["silent_ms"])
 
 
 def test_garden(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,4 +1,4 @@
-"""Game engines: ticks, moves and collisions from an engine of its own; the C# client is compiled and run."""
+"""Game engines: time, places and collisions from an engine of its own; the C# client and the Godot project are run."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from tests.incidents.running_host import ROOT
 from tests.world.served import served
 
 CSHARP = ROOT / "clients" / "csharp"
+GODOT = ROOT / "clients" / "godot"
 
 
 def arena() -> OrchestratorHost:
@@ -100,3 +101,35 @@ def test_the_csharp_core_needs_no_game_engine() -> None:
     core = "".join(path.read_text() for path in (CSHARP / "Core").glob("*.cs"))
     assert "UnityEngine" not in core.replace("// One agent's", "") and "using Unity" not in core
     assert "using UnityEngine" in (CSHARP / "Unity" / "TomatoWorldBehaviour.cs").read_text()
+
+
+@pytest.mark.skipif(shutil.which("godot3-server") is None, reason="no Godot 3 here: apt install godot3-server")
+def test_a_godot_engine_ticks_and_its_collision_comes_back_as_an_effect(tmp_path: Path) -> None:
+    project = shutil.copytree(GODOT, tmp_path / "project")
+    with served(tmp_path, arena()) as world:
+        environment = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(tmp_path),
+            "WORLD_URL": world.url.replace("http", "ws"),
+            "TOMATO_TOKEN": world.token("engine"),
+            "PLAYER_TOKEN": world.token("player"),
+        }
+        done = subprocess.run(
+            ["godot3-server", "--path", str(project), "check.tscn"],
+            capture_output=True,
+            text=True,
+            env=environment,
+            timeout=90,
+        )
+        assert done.returncode == 0 and "ERROR" not in done.stdout + done.stderr, done.stdout + done.stderr
+        seen = json.loads(done.stdout.splitlines()[-1])
+        assert seen["answer"]["status"] == "accepted" and seen["push"]["source"] == "player"
+        collision = seen["collision"]
+        assert collision["source"] == "engine" and {collision["payload"][end] for end in "ab"} == {"blue", "red"}
+        # Equal balls of 1 kg, one at 1 m/s: Bullet's contact solver exchanges half of it to all of it.
+        assert 0.4 <= collision["payload"]["impulse"] <= 1.0 and 0.6 <= collision["payload"]["position"][0] <= 1.0
+        # At 1 m/s the gap of 0.6 m takes 18 of its 30 steps a second: the time is that of Godot's own physics.
+        assert collision["sim_time_s"] - seen["push"]["sim_time_s"] == pytest.approx(0.6, abs=0.2)
+        assert seen["after"]["velocity"][0] > 0.3, "blue has got the push"
+        assert world.host.host.state.document["collisions"]["count"] == 1
+        assert not world.host.host.log.validate()

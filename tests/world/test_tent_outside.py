@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
 
+import httpx
 from tomato_host.loop.supervisor import INBOX_MS
 from tomato_host.service.tokens import TokenFile
 from tomato_host.world.client import WorldClient, WorldStream
@@ -51,6 +52,7 @@ def test_agents_of_a_tent_from_outside(tmp_path: Path) -> None:
         assert {"air", "soil", "mode"} <= set(seen["snapshot"]) and "messages" not in seen["snapshot"]
         check_stream(host, sitter)
         check_intents(host, sitter)
+        check_repeated_switch(host)
         check_what_if(host, sitter)
         check_latency(host, sitter)
         check_metrics(host)
@@ -104,12 +106,26 @@ def check_intents(host: RunningHost, sitter: WorldClient) -> None:
     assert {a["id"] for a in actions} == {"fan-0", "fan-1"}
 
 
+def check_repeated_switch(host: RunningHost) -> None:
+    """A person's change with an Idempotency-Key: the same bytes again, one action in the dataset."""
+    secret = TokenFile(host.data).create("ana", "operate")
+    body = {"output": "circulation_fan", "state": "OFF", "seconds": 30.0, "reason": "twice"}
+    sent = {"Authorization": f"Bearer {secret}", "Idempotency-Key": "once"}
+    answers = [
+        httpx.post(f"http://127.0.0.1:{host.port}/api/switch", json=body, headers=sent, timeout=30.0) for _ in range(2)
+    ]
+    assert answers[0].status_code == 200 and answers[0].content == answers[1].content
+    recorded = [action for action in host.records("actions") if action["id"] == answers[0].json()["action"]["id"]]
+    assert len({action["ts"] for action in recorded}) == 1
+
+
 def check_what_if(host: RunningHost, sitter: WorldClient) -> None:
     """A verdict, and nothing in the record."""
     before = len(host.records("actions"))
     found = sitter.what_if("SET_CIRCULATION_FAN", fan("ON"))
     assert found["verdict"]["status"] in ("accepted", "clipped", "refused") and found["effect"] is False
     assert sitter.what_if("SET_LIGHT", fan("ON"))["verdict"]["code"] == "NOT_PERMITTED"
+    assert sitter.what_if("SET_CIRCULATION_FAN", fan("OFF"), forecast=True)["forecast"] is None, "no whole hour yet"
     assert [a["id"] for a in host.records("actions")[before:] if a["agent"] == "sitter"] == []
 
 

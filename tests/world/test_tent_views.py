@@ -120,3 +120,20 @@ def test_who_does_not_read_costs_a_bounded_memory_and_gets_the_whole_view() -> N
     for one in observer.queue.pop_due():
         document = one["snapshot"] if one["patch"] is None else apply(document, one["patch"])  # type: ignore[typeddict-item]
     assert document == tent.state.document
+
+
+def test_what_the_advisor_writes_is_seen_by_policies_that_show_advice() -> None:
+    tent = views(agent("screen", policy="tent"), agent("sitter", policy="sitter"))
+    tent.add(state(NOON))
+    readers = {name: tent.observer(name) for name in ("screen", "sitter")}
+    for reader in readers.values():
+        reader.queue.pop_due()
+    event = {"schema_version": "event_v1", "ts": NOON + timedelta(seconds=20), "level": "INFO", "kind": "agent",
+             "name": "summary", "text": "All is calm.", "data": {"written_by": "model"}}  # fmt: skip
+    tent.add(EventV1.model_validate(event))
+    tent.add(later(state(NOON), 1))
+    (change,) = readers["screen"].queue.pop_due()
+    assert "All is calm." in str(change) and "/advice" in str(change)
+    assert readers["sitter"].queue.pop_due() == []
+    tent.add(EventV1.model_validate({**event, "name": "advice_cancelled", "data": {"wake_id": "w"}}))
+    assert list(tent.state.document["advice"]) == ["summary"]

@@ -99,15 +99,15 @@ class Advisor:
             self._thread = threading.Thread(target=self._run_tasks, name="advisor", daemon=True)
             self._thread.start()
 
-    def wake(self, context: WakeContext) -> bool:
+    def wake(self, context: WakeContext, use_model: bool = True) -> bool:
         """Start a cycle. False when off or still busy. With an open circuit the cycle runs without the model."""
         if self._thread is None or self._current is not None:
             return False
         guard = StaleGuard(self._settings.stale, context.state)
         current = _Wake(context, CancelToken(), guard, self._clock(), self._idle_process)
         self._current = current
-        use_model = "model" if self._breaker.allows(current.started_s) else "template"
-        self._tasks.put(lambda: self._start(current, f"{use_model} {context.to_json()}"))
+        by = "model" if use_model and self._breaker.allows(current.started_s) else "template"
+        self._tasks.put(lambda: self._start(current, f"{by} {context.to_json()}"))
         return True
 
     def observe(self, state: StateV1) -> None:

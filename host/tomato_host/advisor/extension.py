@@ -7,8 +7,9 @@ from collections.abc import Callable
 from datetime import date, datetime, timedelta, tzinfo
 from typing import Protocol
 
-from shared_schemas.records import ActionV1, AnomalyV1, EventV1, Record, Severity, StateV1, VisionV1
+from shared_schemas.records import ActionV1, AgentV1, AnomalyV1, EventV1, Record, Severity, StateV1, VisionV1
 from tomato_host.advisor.advisor import Advisor
+from tomato_host.advisor.advisor_agent import AdvisorAgent
 from tomato_host.advisor.context import DayTotals, Task, WakeContext
 from tomato_host.advisor.daily_totals import DailyTotals
 from tomato_host.brain.brain import StepResult
@@ -45,7 +46,9 @@ class AdvisorExtension:
         zone: tzinfo,
         wake_every: timedelta,
         vision_receiver: VisionReceiver | None = None,
+        agent: AdvisorAgent | None = None,
     ) -> None:
+        self._agent = agent or AdvisorAgent()
         self._advisor = advisor
         self._vision_receiver = vision_receiver
         self._recorder = recorder
@@ -65,7 +68,7 @@ class AdvisorExtension:
     def on_decision(self, result: StepResult, now: datetime) -> None:
         """After a decision: wake the advisor when the last time is long enough ago."""
         self._start_new_day(now)
-        if result.decision is None or not self._due(now):
+        if result.decision is None or not self._due(now) or not self._agent.is_active:
             return
         context = WakeContext(
             wake_id=result.decision.plan.id,
@@ -77,7 +80,7 @@ class AdvisorExtension:
             plan=result.decision.plan,
             day=self._finished_day,
         )
-        if self._advisor.wake(context):
+        if self._advisor.wake(context, use_model=self._agent.has_tokens(now.timestamp())):
             self._woken_at = now
             self._finished_day = None
             self._anomalies.clear()
@@ -123,5 +126,10 @@ class AdvisorExtension:
             self._anomalies.append(record)
             if record.phase == "OPENED" and record.severity in URGENT:
                 self._advisor.cancel(f"anomaly {record.type.value}", record.ts)
-        elif isinstance(record, EventV1) and record.kind == "link" and record.name == "link_down":
-            self._advisor.cancel("the board does not answer", record.ts)
+        elif isinstance(record, AgentV1):
+            if self._agent.set_record(record) and not self._agent.is_active:
+                self._advisor.cancel(f"its agent is {record.state}", record.ts)
+        elif isinstance(record, EventV1):
+            self._agent.add_text(record)
+            if record.kind == "link" and record.name == "link_down":
+                self._advisor.cancel("the board does not answer", record.ts)

@@ -8,6 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from shared_schemas.records import EventV1, Record, VisionCvV1, VisionV1
+from tomato_host.advisor.advisor_agent import ADVISOR
 from tomato_host.advisor.backends.chat import Backend, NoBackend
 from tomato_host.advisor.chronicle import write_chronicle
 from tomato_host.advisor.context import WakeContext
@@ -121,6 +122,7 @@ def text_event(task: str, context: WakeContext, prose: ProseResult, backend: Bac
     reply = prose.reply
     data: dict[str, float | int | bool | str | None] = {
         "wake_id": context.wake_id,
+        "agent": ADVISOR,
         "written_by": "model" if prose.by_model else "template",
         "prompt": f"{prose.prompt.name}@{prose.prompt.version}",
         "prompt_hash": prose.prompt.sha256,

@@ -32,6 +32,7 @@ COMMANDS: tuple[CommandSpec, ...] = (
     CommandSpec("resume", "tomato_host.cli.override", "resume", "End a pause now."),
     CommandSpec("mode", "tomato_host.cli.override", "mode", "Request safe mode, or end it."),
     CommandSpec("explain", "tomato_host.cli.explain", "explain", "Show one decision and its reasons."),
+    CommandSpec("settings", "tomato_host.cli.settings", "app", "Show, check and change the settings file."),
     CommandSpec("token", "tomato_host.cli.token", "app", "Access tokens of the dashboard's API: create, list, revoke."),
     CommandSpec("notify", "tomato_host.cli.notify", "app", "Notifications: send a test message."),
     CommandSpec("fleet", "tomato_host.cli.fleet", "app", "All tents of one broker in one table."),

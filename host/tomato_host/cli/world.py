@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -141,11 +142,43 @@ def propose(
 
 
 @demo.command()
-def talk(as_json: AsJson = False) -> None:
-    """A conversation in which an interruption stops a speaker within 100 ms."""
+def talk(
+    as_json: AsJson = False,
+    model: Annotated[
+        Path | None, typer.Option(help="A GGUF file: real texts of a language model (extra [llm]); else scripted ones.")
+    ] = None,
+) -> None:
+    """A conversation in which an interruption stops a speaker within 100 ms, who begins again on what was heard."""
     from tomato_host.world.demos.talk import run_talk
 
-    _show(run_talk(), as_json)
+    def show(text: str) -> None:
+        if not as_json:
+            typer.echo(text, nl=False)
+
+    result = run_talk(show=show) if model is None else _talk_of_model(model, show)
+    if as_json:
+        typer.echo(json.dumps(result))
+    else:
+        typer.echo("")
+    if not result["ok"]:
+        raise typer.Exit(1)
+
+
+def _talk_of_model(path: Path, show: Callable[[str], None]) -> dict[str, Any]:
+    """The demo with a real model, which is loaded before it begins."""
+    from tomato_host.advisor.backends.local import LocalModel
+    from tomato_host.advisor.settings import AdvisorSettings
+    from tomato_host.advisor.token_model import BackendTokenModel
+    from tomato_host.world.demos.talk import run_talk
+
+    backend = LocalModel(AdvisorSettings(backend="local", model_path=path))
+    speaker = BackendTokenModel(backend, "You grow tomatoes. You talk with others who do.")
+    try:
+        backend.load()
+        return run_talk(speaker, show=show)
+    finally:
+        speaker.close()
+        backend.close()
 
 
 @demo.command()

@@ -48,6 +48,7 @@ Kind = Literal[
     "faults",
     "agent",
     "journal",
+    "restart",
 ]
 
 REQUIRED_FIELD = {

@@ -19,6 +19,7 @@ from tomato_host.brain.world_model.model import WorldModel
 from tomato_host.errors import TomatoError
 from tomato_host.learn.boundary import PolicyCall
 from tomato_host.learn.checkpoint import CheckpointStore
+from tomato_host.learn.compile.runner import compile_in_background
 from tomato_host.learn.keys import SigningKeys
 from tomato_host.learn.loop_links import LoopLinks
 from tomato_host.learn.night_telemetry import emit_night, emit_reload
@@ -92,6 +93,7 @@ class LearningLoop:
         train_s = time.perf_counter() - started
         published = self.publish()
         self._files.store_windows(self.policy)
+        self._files.record_worth(steps, self.trainer.skills)
         emit_night(self.telemetry, self.trainer, self.policy, steps)
         self.links.send_reports()
         self.reports.retain(self._now_ms())
@@ -101,11 +103,16 @@ class LearningLoop:
 
     def reload_policy(self) -> str:
         """Decide with the promoted policy, if there is a newer one; returns what became of it (empty: none)."""
+        self.links.receive_policies(self._files.root)
         found = self._files.reload(self.policy, self.settings.policy)
         if found:
             self.trainer.policy_version = self.policy.version
             emit_reload(self.telemetry, found, self.policy.version)
         return found
+
+    def compile_missing(self) -> None:
+        """Compile every template that is missing, in the background and in child processes."""
+        compile_in_background(self.data_dir / FOLDER / "catalogue", self.telemetry)
 
     def close(self) -> None:
         """Close the connections; what is still watched stays on the disk."""

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
+from shared_schemas.devices import PUMP
 from shared_schemas.records import ActionV1, AgentV1
 from shared_schemas.records.agent_v1 import agent_name
 from tomato_host.board.events import LinkEvent
@@ -47,9 +48,14 @@ class RequestHandler:
         sampling_ms: int,
         zone: ZoneInfo,
         telemetry: WorldTelemetry | None = None,
+        restart: Callable[[], str] | None = None,
     ) -> None:
-        """`port` is the one the host holds, `sampling_ms` its normal sampling period, `zone` that of the plants."""
+        """`port` is the one the host holds, `sampling_ms` its normal sampling period, `zone` that of the plants.
+
+        `restart` ends the loop so that it starts anew, or returns why it must not.
+        """
         self._zone = zone
+        self._restart = restart
         self._telemetry = telemetry or WorldTelemetry(time.monotonic)
         self._inbox = inbox
         self._brain = brain
@@ -108,6 +114,8 @@ class RequestHandler:
         self._record_request(request)
         if request.agent is not None:
             return self._set_agent(request, request.agent)
+        if request.kind == "restart":
+            return self._begin_restart(request)
         if request.kind == "acknowledge_message":
             return Reply(id=request.id, ok=True, text="Recorded. It is not sent again unless it becomes worse.")
         if request.kind != "action" or request.action is None:
@@ -119,6 +127,15 @@ class RequestHandler:
     def _set_agent(self, request: Request, record: AgentV1) -> Reply:
         self.record_agent(record)
         return Reply(id=request.id, ok=True, text=f"{record.name} is {record.state}")
+
+    def _begin_restart(self, request: Request) -> Reply:
+        """A dose is never cut short for it, and work on the board neither."""
+        if self._restart is None:
+            return Reply(id=request.id, ok=False, text="this host cannot start itself anew; restart it by hand")
+        if PUMP.name in self._actuator.running or self.board.is_busy:
+            return Reply(id=request.id, ok=False, text="water is running, or work on the board; try again in a minute")
+        problem = self._restart()
+        return Reply(id=request.id, ok=not problem, text=problem or "restarting")
 
     # -- ProposalHost ------------------------------------------------------------------------------------------
 

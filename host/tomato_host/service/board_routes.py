@@ -14,7 +14,8 @@ from shared_schemas.records.action_v1 import ActionType, Params
 from tomato_host.board.calibration import LEAST_RUN_S, pump_values, soil_values
 from tomato_host.commands.inbox import Kind, Reply, new_request, submit, wait_reply
 from tomato_host.errors import TomatoError
-from tomato_host.service.change_routes import REFUSALS, Reason, RequestBody, action_of
+from tomato_host.service.change_routes import REFUSALS, RETRY_LATER, Reason, RequestBody, action_of
+from tomato_host.service.idempotent_requests import REPEATABLE, IdempotencyKey
 from tomato_host.service.security import AccessControl
 
 Json = dict[str, Any]
@@ -77,30 +78,30 @@ def add_board_routes(app: FastAPI, data_dir: Path, access: AccessControl) -> Non
     async def asked(kind: Kind, who: str, reason: str, **fields: Any) -> Json:
         return answer(await run_in_threadpool(_ask, data_dir, kind, who, reason, fields))
 
-    @app.post("/api/calibrate/soil", tags=["board"], responses=REFUSALS)
+    @app.post("/api/calibrate/soil", tags=["board"], responses=REFUSALS, dependencies=[REPEATABLE])
     async def calibrate_soil(ask: SoilBody, who: str = Depends(access.admin)) -> Json:
         """Set two calibration points of one probe; `values` has what the board stored."""
         values = _in_range(lambda: soil_values(ask.probe, ask.dry_raw, ask.wet_raw, ask.dry_pct, ask.wet_pct))
         return await asked("calibrate", who, ask.reason, values=values)
 
-    @app.post("/api/calibrate/pump", tags=["board"], responses=REFUSALS)
+    @app.post("/api/calibrate/pump", tags=["board"], responses=REFUSALS, dependencies=[REPEATABLE])
     async def calibrate_pump(ask: PumpBody, who: str = Depends(access.admin)) -> Json:
         """Set what the pump delivers; `values` has what the board stored."""
         values = _in_range(lambda: pump_values(ask.seconds, ask.ml))
         return await asked("calibrate", who, ask.reason, values=values)
 
-    @app.post("/api/calibrate/probe", tags=["board"], responses=REFUSALS)
+    @app.post("/api/calibrate/probe", tags=["board"], responses=REFUSALS, dependencies=[REPEATABLE])
     async def read_probe(ask: ProbeBody, who: str = Depends(access.admin)) -> Json:
         """Read a probe's raw count: the median of five new readings, in `raw`; takes about ten seconds."""
         return await asked("read_probe", who, ask.reason, probe=ask.probe)
 
     @app.post("/api/calibrate/dose", tags=["board"], responses=REFUSALS)
-    async def dose(ask: DoseBody, who: str = Depends(access.admin)) -> Json:
+    async def dose(ask: DoseBody, key: IdempotencyKey = None, who: str = Depends(access.admin)) -> Json:
         """Run the pump into a jug, through the guardrails; `seconds` is how long it was on."""
-        action = action_of(ActionType(PUMP.action), Params(ml=ask.ml, pulses=1), ask.reason, who)
+        action = action_of(ActionType(PUMP.action), Params(ml=ask.ml, pulses=1), ask.reason, who, key)
         return await asked("dose", who, ask.reason, action=action)
 
-    @app.post("/api/clear-fault", tags=["board"], responses=REFUSALS)
+    @app.post("/api/clear-fault", tags=["board"], responses=REFUSALS, dependencies=[REPEATABLE])
     async def clear_fault(ask: FaultBody, who: str = Depends(access.admin)) -> Json:
         """Clear one latched fault; the board refuses while its cause lasts, and when the fault needs the button."""
         return await asked("clear_fault", who, ask.reason, fault=ask.fault)
@@ -109,7 +110,7 @@ def add_board_routes(app: FastAPI, data_dir: Path, access: AccessControl) -> Non
 def answer(reply: Reply) -> Json:
     """The board's answer: 409 with its reason when it refuses, 503 when it does not answer."""
     if not reply.ok:
-        raise HTTPException(503 if reply.code == "E-BOARD-SILENT" else 409, reply.text)
+        raise HTTPException(503 if reply.code == "E-BOARD-SILENT" else 409, reply.text, RETRY_LATER)
     shown = reply.model_dump(mode="json", include={"text", "values", "raw", "seconds", "board_state", "faults"})
     return {"ok": True, **shown}
 

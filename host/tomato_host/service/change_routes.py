@@ -13,7 +13,9 @@ from starlette.concurrency import run_in_threadpool
 
 from shared_schemas.devices import OUTPUT_BY_NAME, PUMP, names_of
 from shared_schemas.records.action_v1 import ActionType, ActionV1, Params, Why
+from tomato_host.brain.guardrails.rules import FINAL_RULES
 from tomato_host.commands.inbox import Reply, Request, new_request, submit, wait_reply
+from tomato_host.service.idempotent_requests import REPEATABLE, IdempotencyKey, proposal_id
 from tomato_host.service.security import AccessControl
 
 Json = dict[str, Any]
@@ -29,11 +31,14 @@ REFUSALS: dict[int | str, dict[str, Any]] = {
     400: {"description": "The body is not valid JSON."},
     401: {"description": "No token, or an unknown one."},
     403: {"description": "The token's role does not allow this."},
-    409: {"description": "The guardrails refused; the text names rule, value and limit."},
+    409: {"description": "The guardrails refused; the text names rule, value and limit. Retry-After: not now."},
     413: {"description": "The body is too large."},
+    422: {"description": "The body is not as it should be, or the Idempotency-Key was used for another request."},
     503: {"description": "No running host accepted it."},
 }
 """The answers that every route with a change may give, for the OpenAPI description."""
+RETRY_LATER = {"Retry-After": "10"}
+"""Of a refusal that holds now; a later attempt, with the same Idempotency-Key too, is judged anew."""
 Reason = Annotated[str, Field(min_length=1, max_length=150)]
 
 
@@ -74,19 +79,19 @@ class StopBody(RequestBody):
     reason: Reason
 
 
-def water_action(ask: WaterBody, who: str) -> ActionV1:
+def water_action(ask: WaterBody, who: str, key: str | None = None) -> ActionV1:
     """The proposal of a watering."""
-    return action_of(ActionType(PUMP.action), Params(ml=ask.ml), ask.reason, who)
+    return action_of(ActionType(PUMP.action), Params(ml=ask.ml), ask.reason, who, key)
 
 
-def switch_action(ask: SwitchBody, who: str) -> ActionV1:
+def switch_action(ask: SwitchBody, who: str, key: str | None = None) -> ActionV1:
     """The proposal of a switch."""
     params = Params(state=ask.state, seconds=ask.seconds)
-    return action_of(ActionType(OUTPUT_BY_NAME[ask.output].action), params, ask.reason, who)
+    return action_of(ActionType(OUTPUT_BY_NAME[ask.output].action), params, ask.reason, who, key)
 
 
-def action_of(kind: ActionType, params: Params, reason: str, who: str) -> ActionV1:
-    """A proposal that came by the API."""
+def action_of(kind: ActionType, params: Params, reason: str, who: str, key: str | None = None) -> ActionV1:
+    """A proposal that came by the API; with an Idempotency-Key it has the id that follows from it."""
     now = datetime.now(UTC)
     return ActionV1(
         schema_version="action_v1",
@@ -94,7 +99,7 @@ def action_of(kind: ActionType, params: Params, reason: str, who: str) -> Action
         type=kind,
         params=params,
         origin="api",
-        id=f"api-{uuid.uuid4().hex}",
+        id=proposal_id(who, key) or f"api-{uuid.uuid4().hex}",
         not_after=now + DURABLE,
         why=Why(text=f"{who}: {reason}", objective_hint="requested by an operator"),
     )
@@ -135,36 +140,37 @@ def add_change_routes(app: FastAPI, data_dir: Path, access: AccessControl) -> No
     """All of them need a token and go through the guardrails of the running host."""
 
     @app.post("/api/water", tags=["change"], responses=REFUSALS)
-    async def water(ask: WaterBody, who: str = Depends(access.operate)) -> Json:
+    async def water(ask: WaterBody, key: IdempotencyKey = None, who: str = Depends(access.operate)) -> Json:
         """Give water once, if the guardrails allow it."""
-        action = water_action(ask, who)
+        action = water_action(ask, who, key)
         return _answer(await run_in_threadpool(propose, data_dir, action, who, ask.reason))
 
     @app.post("/api/switch", tags=["change"], responses=REFUSALS)
-    async def switch(ask: SwitchBody, who: str = Depends(access.operate)) -> Json:
+    async def switch(ask: SwitchBody, key: IdempotencyKey = None, who: str = Depends(access.operate)) -> Json:
         """Switch an output for a time, if the guardrails allow it."""
-        action = switch_action(ask, who)
+        action = switch_action(ask, who, key)
         return _answer(await run_in_threadpool(propose, data_dir, action, who, ask.reason))
 
-    @app.post("/api/stop", tags=["change"], responses=REFUSALS)
+    @app.post("/api/stop", tags=["change"], responses=REFUSALS, dependencies=[REPEATABLE])
     async def stop(ask: StopBody, who: str = Depends(access.operate)) -> Json:
         """Switch everything off at once and pause the controller; it goes on by itself when the time is over."""
         return _answer(await run_in_threadpool(stop_everything, data_dir, ask, who))
 
-    @app.post("/api/mode", tags=["change"], responses=REFUSALS)
+    @app.post("/api/mode", tags=["change"], responses=REFUSALS, dependencies=[REPEATABLE])
     async def mode(ask: ModeBody, who: str = Depends(access.operate)) -> Json:
         """Pause, ask for safe mode, or take either back; it expires by itself."""
         return _answer(await run_in_threadpool(change_mode, data_dir, ask, who))
 
-    @app.post("/api/acknowledge", tags=["change"], responses=REFUSALS)
+    @app.post("/api/acknowledge", tags=["change"], responses=REFUSALS, dependencies=[REPEATABLE])
     async def acknowledge(reason: Reason, who: str = Depends(access.admin)) -> Json:
         """Acknowledge that what needed an operator (a leak, for example) has been dealt with."""
         return _answer(await run_in_threadpool(submit_acknowledgement, data_dir, who, reason))
 
 
 def _answer(reply: Reply) -> Json:
-    """The host's reply; a refusal is 409 with its reason."""
+    """The host's reply; a refusal is 409 with its reason, and with Retry-After unless no later moment lifts it."""
     action = reply.action.model_dump(mode="json") if reply.action is not None else None
     if not reply.ok:
-        raise HTTPException(409, reply.text)
+        refused_by = None if reply.action is None else reply.action.safety.refused_by
+        raise HTTPException(409, reply.text, {} if refused_by in FINAL_RULES else RETRY_LATER)
     return {"ok": True, "text": reply.text, "action": action}

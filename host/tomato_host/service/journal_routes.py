@@ -18,6 +18,7 @@ from tomato_host.errors import TomatoError
 from tomato_host.service.board_routes import whole
 from tomato_host.service.change_routes import PATIENCE_S, REFUSALS, RequestBody
 from tomato_host.service.history import History
+from tomato_host.service.installation import Installation
 from tomato_host.service.live_state import LiveState
 from tomato_host.service.season_report import report_page
 from tomato_host.service.security import PHOTO_PATH, AccessControl
@@ -76,20 +77,24 @@ class JournalBody(RequestBody):
     """The id of the entry that this one replaces."""
 
 
-def add_journal_routes(app: FastAPI, live: LiveState, history: History, data_dir: Path, access: AccessControl) -> None:
+def add_journal_routes(
+    app: FastAPI, live: LiveState, history: History, data_dir: Path, access: AccessControl, about: Installation
+) -> None:
     """Entries go to the running host, which records them; photos and pages are made in or below this process."""
-    _entry_routes(app, live, history, data_dir, access)
+    _entry_routes(app, live, history, data_dir, access, about)
     _season_routes(app, live, history, data_dir, access)
 
 
-def _entry_routes(app: FastAPI, live: LiveState, history: History, data_dir: Path, access: AccessControl) -> None:
+def _entry_routes(
+    app: FastAPI, live: LiveState, history: History, data_dir: Path, access: AccessControl, about: Installation
+) -> None:
     read = [Depends(access.read)]
     journal = history.journal
 
     @app.get("/api/journal", dependencies=read, tags=["journal"])
     async def entries(since: Moment = 0.0, until: Moment = _FAR_S) -> Json:
         """Entries of a time (Unix time, s), oldest first; totals and the day's number are of the whole journal."""
-        return {"entries": journal.rows(since, until), **summary(live, history)}
+        return {"entries": journal.rows(since, until), **summary(live, history, about)}
 
     @app.post("/api/journal", tags=["journal"], responses=_ANSWERS)
     async def add(ask: JournalBody, who: str = Depends(access.operate)) -> Json:
@@ -131,14 +136,15 @@ def _season_routes(app: FastAPI, live: LiveState, history: History, data_dir: Pa
         return HTMLResponse(page, headers={"Cache-Control": "no-cache"})
 
 
-def summary(live: LiveState, history: History) -> Json:
+def summary(live: LiveState, history: History, about: Installation) -> Json:
     """Day counter, growth stage and totals."""
     found = totals(history.journal.rows(), _now(live).date())
     targets = live.newest.get("targets_v1") or {}
     return {
         "day": found.day,
         "begun": None if found.begun is None else found.begun.isoformat(),
-        "stage": targets.get("growth_stage"),
+        "stage": targets.get("growth_stage") or about.stage or None,
+        "plants": [plant.name for plant in about.tent.plants],
         "harvest_g": found.harvest_g,
         "fruit_count": found.fruit_count,
         "harvests": found.harvests,

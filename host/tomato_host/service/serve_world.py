@@ -14,6 +14,7 @@ from fastapi.exceptions import RequestValidationError
 from tomato_host import __version__
 from tomato_host.service.connection_limits import LimitedProtocol, raise_file_limit
 from tomato_host.service.http_api import add_shared_worlds
+from tomato_host.service.idempotent_requests import IdempotencyMiddleware
 from tomato_host.service.orchestrator_host import OrchestratorHost
 from tomato_host.service.security import Authenticator, SecurityMiddleware
 from tomato_host.service.serve import bind
@@ -41,6 +42,7 @@ def world_app(worlds: Sequence[OrchestratorHost], settings: ServiceSettings, dat
     app = FastAPI(title="tomato-host world", version=__version__, docs_url=None, redoc_url=None, lifespan=lifespan)
     tokens = TokenFile(data_dir)
     authenticator = Authenticator(tokens, SessionFile(data_dir, tokens))
+    app.add_middleware(IdempotencyMiddleware, authenticator=authenticator, data_dir=data_dir)
     app.add_middleware(SecurityMiddleware, settings=settings, authenticator=authenticator)
     app.add_exception_handler(RequestValidationError, invalid_request_answer)
     app.router.route_class = StrictRoute

@@ -11,6 +11,7 @@ from pydantic import Field
 from starlette.concurrency import run_in_threadpool
 
 from tomato_host.service.change_routes import RequestBody
+from tomato_host.service.idempotent_requests import REPEATABLE
 from tomato_host.service.security import TOKEN_UNKNOWN, AccessControl, bearer, cookie_of, header_of
 from tomato_host.service.sessions import COOKIE, LASTS, SessionFile, csrf_of
 
@@ -78,7 +79,7 @@ def add_session_routes(app: FastAPI, sessions: SessionFile, access: AccessContro
             {"id": one.id, "token": one.token, "device": one.device, "created": one.created} for one in sessions.all()
         ]
 
-    @app.delete("/api/sessions/{session_id}", tags=["session"], responses=_REFUSED)
+    @app.delete("/api/sessions/{session_id}", tags=["session"], responses=_REFUSED, dependencies=[REPEATABLE])
     async def end_session(
         session_id: Annotated[str, PathField(pattern=r"^[0-9a-f]{8}$")], _who: str = Depends(access.admin)
     ) -> Json:

@@ -28,7 +28,7 @@ from tomato_host.loop.recorder import Recorder
 from tomato_host.service.feed import ProcessFeed
 from tomato_host.service.proposal_answers import action_of_intent, answer_of_verdict, why_invalid
 from tomato_host.world.views import snapshot_of
-from tomato_host.world.worlds.tent import TentViews
+from tomato_host.world.worlds.tent import TentViews, may_see
 
 Json = dict[str, Any]
 MOST_A_POLL = 64
@@ -49,12 +49,15 @@ class WorldGateway:
         views: TentViews,
         recorder: Recorder,
         now: Callable[[], datetime],
+        forecast_inputs: Callable[[datetime], Json | None] = lambda now: None,
     ) -> None:
+        """`forecast_inputs`: what a forecast of a moment rests on, for the process that makes one for a what-if."""
         self._feed = feed
         self._admission = admission
         self._views = views
         self._recorder = recorder
         self._now = now
+        self._forecast_inputs = forecast_inputs
         self._host: ProposalHost | None = None
         self._observed: set[str] = set()
         self._waiting: dict[tuple[str, str], list[int]] = {}
@@ -152,6 +155,12 @@ class WorldGateway:
         answer: Json = json.loads(answer_of_verdict(verdict).to_json())
         return answer
 
+    def _show_forecast_inputs(self, request: Json) -> Json:
+        record = self._record_of(request)
+        if not may_see(record, self._views.state.world, "/forecast"):
+            raise RequestRefused("not_permitted", f"{record.name} does not see the forecast")
+        return self._forecast_inputs(self._now()) or {}
+
     def _action_of(self, request: Json) -> ActionV1:
         record = self._record_of(request)
         try:
@@ -242,6 +251,7 @@ OPERATIONS: dict[str, Callable[[WorldGateway, Json], Json | None]] = {
     "observe": WorldGateway._observe,
     "submit": WorldGateway._submit,
     "what_if": WorldGateway._what_if,
+    "forecast_inputs": WorldGateway._show_forecast_inputs,
     "cancel": WorldGateway._cancel,
     "emit": WorldGateway._emit,
     "report": WorldGateway._report,

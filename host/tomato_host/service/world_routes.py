@@ -18,6 +18,7 @@ from shared_schemas.world.messages import Intent
 from tomato_host.brain.admission.answers import Answer
 from tomato_host.brain.admission.refusals import BY_CODE
 from tomato_host.service.change_routes import RequestBody
+from tomato_host.service.idempotent_requests import REPEATABLE, IdempotencyKey
 from tomato_host.service.proposal_answers import why_invalid
 from tomato_host.service.security import bearer
 from tomato_host.service.stream_codec import intent_of
@@ -29,7 +30,6 @@ from tomato_host.service.world_host import DraftRefused, WorldHost, WorldUnavail
 Json = dict[str, Any]
 Entry = tuple[WorldHost, Caller]
 Name = Annotated[str, Path(min_length=1, max_length=64)]
-IdempotencyKey = Annotated[Identifier | None, Header(alias="Idempotency-Key")]
 PREFIX = "/api/world/{tent}/agents/{agent}"
 RESPONSES: dict[int | str, dict[str, Any]] = {
     400: {"description": "No Idempotency-Key, or the body is not valid JSON."},
@@ -60,6 +60,13 @@ class IntentBody(RequestBody):
     deadline_ms: Annotated[int, Field(ge=0, le=3_600_000)] | None = None
     tokens: Annotated[int, Field(ge=0, le=1_000_000_000)] | None = None
     shadow: bool = False
+
+
+class WhatIfBody(IntentBody):
+    """An intent to try."""
+
+    forecast: bool = False
+    """Also the next 36 hours with it and without it."""
 
 
 class MessageBody(RequestBody):
@@ -125,13 +132,13 @@ def _add_writes(app: FastAPI, access: WorldAccess) -> None:
         host, caller = found
         return answer_response(await submit(host, intent_from(ask, key, caller.agent, traceparent)))
 
-    @app.post(f"{PREFIX}/intents/{{intent_id}}/cancel", tags=["world"], responses=RESPONSES)
+    @app.post(f"{PREFIX}/intents/{{intent_id}}/cancel", tags=["world"], responses=RESPONSES, dependencies=[REPEATABLE])
     async def cancel(intent_id: Name, ask: CancelBody, found: Entry = entry(access, "operate")) -> Json:
         """Take an intent back that still waits."""
         host, caller = found
         return {"cancelled": await _known(host.cancel(caller.agent, intent_id, ask.reason))}
 
-    @app.post(f"{PREFIX}/messages", tags=["world"], responses=RESPONSES)
+    @app.post(f"{PREFIX}/messages", tags=["world"], responses=RESPONSES, dependencies=[REPEATABLE])
     async def messages(ask: MessageBody, found: Entry = entry(access, "operate")) -> Json:
         """Send a message to the other agents; their policies decide who gets it."""
         host, caller = found
@@ -151,13 +158,25 @@ def _add_writes(app: FastAPI, access: WorldAccess) -> None:
         return {"ok": True}
 
     @app.post(f"{PREFIX}/what-if", tags=["world"], responses=INTENT_RESPONSES)
-    async def what_if(ask: IntentBody, found: Entry = entry(access, "view")) -> Json:
-        """The verdict that an intent would get, and what would follow; nothing happens."""
+    async def what_if(ask: WhatIfBody, found: Entry = entry(access, "view")) -> Json:
+        """The verdict that an intent would get, and what would follow; nothing happens.
+
+        With `forecast`: the next 36 hours with it and without it; null while there is none, and for a refused one.
+        """
         host, caller = found
         try:
-            return dict(await _known(host.what_if(intent_from(ask, ask.id or "what-if", caller.agent))))
+            intent = intent_from(ask, ask.id or "what-if", caller.agent)
+            answer = dict(await _known(host.what_if(intent)))
+            if not ask.forecast:
+                return answer
+            verdict = answer["verdict"]
+            is_refused = verdict["code"] is not None
+            forecast = None if is_refused else await _known(host.forecast_with(intent, verdict["granted"]))
+            return {**answer, "forecast": forecast}
         except InvalidIntent as error:
             raise HTTPException(422, str(error)) from None
+        except DraftRefused as error:
+            raise HTTPException(403, str(error)) from None
 
 
 def intent_from(ask: IntentBody, key: str | None, agent: str, trace: str | None = None) -> Intent:
@@ -166,7 +185,7 @@ def intent_from(ask: IntentBody, key: str | None, agent: str, trace: str | None 
         raise HTTPException(400, "an Idempotency-Key is needed: a retry must have the same one")
     if key is not None and ask.id not in (None, key):
         raise HTTPException(422, "the Idempotency-Key and the body's id differ")
-    body = {**ask.model_dump(exclude_none=True), "id": key or ask.id}
+    body = {**ask.model_dump(exclude_none=True, exclude={"forecast"}), "id": key or ask.id}
     try:
         return intent_of({**body, **({"trace": trace} if trace else {})}, agent)
     except ValidationError as error:

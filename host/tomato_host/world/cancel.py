@@ -18,6 +18,9 @@ from dataclasses import dataclass, field
 
 from tomato_host.brain.admission.pipeline import AgentAccount
 
+STALE = "STALE_CONTEXT"
+"""How the reason of a cancel begins that follows from the agent's own view."""
+
 
 class WorkCancelled(Exception):
     """Raised where cancelled work stops. The argument is the reason."""
@@ -135,7 +138,7 @@ def _stale_reason(account: AgentAccount, work: Work) -> str | None:
     else:
         count = view.newer(work.context_seq, work.reads)
     if count is None:
-        return f"STALE_CONTEXT: view {work.context_seq} is too old to compare"
+        return f"{STALE}: view {work.context_seq} is too old to compare"
     if count <= record.stale_after:
         return None
-    return f"STALE_CONTEXT: {count} changes since view {work.context_seq}, view {view.seq} is the newest"
+    return f"{STALE}: {count} changes since view {work.context_seq}, view {view.seq} is the newest"

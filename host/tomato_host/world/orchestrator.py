@@ -250,6 +250,10 @@ class Orchestrator:
         """A token for work on the agent's present view. Raises KeyError for an unknown agent."""
         return self.cancels.begin(agent, req_id, self._observers[agent].account.view.seq, reads)
 
+    def end_work(self, agent: str, req_id: str) -> None:
+        """As `AgentHandle.end_work`."""
+        self.cancels.end(agent, req_id)
+
     def cancel_if_stale(self, agent: str) -> list[str]:
         """Cancel the agent's work that rests on an outdated view; returns the ids."""
         return self.cancels.examine(self._observers[agent].account, self._clock())

@@ -124,19 +124,20 @@ class ReplyBuilder:
         self._timings: dict[str, float] = {}
         self.first_token_s: float | None = None
 
-    def add(self, chunk: Any, since_start_s: float) -> None:
-        """Add one chunk. Raises BackendFault on an error chunk, a wrong shape or too much text."""
+    def add(self, chunk: Any, since_start_s: float) -> str:
+        """Add one chunk; the text in it. Raises BackendFault on an error chunk, a wrong shape or too much text."""
         if not isinstance(chunk, dict):
             raise BackendFault("the model server sent a chunk that is no object")
         if "error" in chunk:
             raise BackendFault(f"the model server refused: {error_text(chunk['error'])}")
-        choices = chunk.get("choices")
+        choices, known = chunk.get("choices"), len(self._pieces)
         if isinstance(choices, list) and choices and isinstance(choices[0], dict):
             self._add_choice(choices[0], since_start_s)
         if isinstance(chunk.get("usage"), dict):
             self._usage = chunk["usage"]
         if isinstance(chunk.get("timings"), dict):
             self._timings = {k: float(v) for k, v in chunk["timings"].items() if isinstance(v, int | float)}
+        return "".join(self._pieces[known:])
 
     def _add_choice(self, choice: dict[str, Any], since_start_s: float) -> None:
         delta = choice.get("delta")

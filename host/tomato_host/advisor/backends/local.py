@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
+from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -19,8 +21,13 @@ from tomato_host.advisor.backends.chat import (
 from tomato_host.advisor.backends.model_files import file_sha256
 from tomato_host.advisor.backends.process import LineProcess, python_module, scrubbed_environment
 from tomato_host.advisor.settings import AdvisorSettings
+from tomato_host.world.cancel import CancelToken, WorkCancelled
 
 LOAD_DEADLINE_S = 180.0
+CANCEL_CHECK_S = 0.005
+"""How often the cancel token is looked at while nothing comes from the model."""
+STOP_S = 0.05
+"""How long the model may take to stop between two tokens; then its process is suspended and replaced."""
 WORKER_LINE_BYTES_MAX = 65_536
 
 
@@ -60,14 +67,15 @@ class LocalModel:
         """The worker's process id while there is one."""
         return self._worker.pid if self._worker else None
 
+    def load(self) -> None:
+        """Start the worker and load the weights now, not at the first question. Raises BackendFault."""
+        self._ready_worker(LOAD_DEADLINE_S)
+
     def chat(self, request: ChatRequest) -> ChatReply:
         """Ask the worker; starts one when there is none. A worker that fails in any way is ended."""
         started = time.monotonic()
-        worker = self._ready_worker(min(LOAD_DEADLINE_S, request.deadline_s))
-        self._number += 1
+        worker = self._ask(request)
         builder = ReplyBuilder(runtime_name())
-        body = openai_body(request, model="local", dialect="llama_server")
-        worker.send(json.dumps({"do": "chat", "number": self._number, "body": body}))
         try:
             while (message := self._message(worker, started + request.deadline_s)).get("end") is None:
                 builder.add(message.get("chunk"), time.monotonic() - started)
@@ -80,11 +88,53 @@ class LocalModel:
             raise
         return builder.reply(time.monotonic() - started)
 
+    def stream(self, request: ChatRequest, token: CancelToken) -> Iterator[str]:
+        """The answer piece by piece; ends within `STOP_S` of the token's cancel with the processor free.
+
+        A model that stops between two tokens keeps its worker; one that is in the middle of something long (a photo, a
+        long prompt) is suspended at once and ended in the background. Raises BackendFault as `chat`.
+        """
+        started = time.monotonic()
+        worker = self._ask(request)
+        builder = ReplyBuilder(runtime_name())
+        try:
+            while (message := self._message(worker, started + request.deadline_s, token)).get("end") is None:
+                piece = builder.add(message.get("chunk"), time.monotonic() - started)
+                if piece and not token.is_cancelled:
+                    yield piece
+        except WorkCancelled:
+            self._stop(worker)
+        except BackendFault:
+            self.close()
+            raise
+        except GeneratorExit:
+            self._stop(worker)
+            raise
+
     def close(self) -> None:
         """End the worker and give its memory back."""
         if self._worker is not None:
             self._worker.kill()
             self._worker = None
+
+    def _ask(self, request: ChatRequest) -> LineProcess:
+        """A worker that works on the question."""
+        worker = self._ready_worker(min(LOAD_DEADLINE_S, request.deadline_s))
+        self._number += 1
+        body = openai_body(request, model="local", dialect="llama_server")
+        worker.send(json.dumps({"do": "chat", "number": self._number, "body": body}))
+        return worker
+
+    def _stop(self, worker: LineProcess) -> None:
+        """End the generation under way: by a word, else by force."""
+        worker.send(json.dumps({"do": "stop"}))
+        try:
+            while self._message(worker, time.monotonic() + STOP_S).get("end") is None:
+                continue
+        except BackendFault:
+            worker.suspend()
+            self._worker = None
+            threading.Thread(target=worker.kill, name="model-reaper", daemon=True).start()
 
     def _drain(self, worker: LineProcess) -> None:
         try:
@@ -127,10 +177,16 @@ class LocalModel:
             "memory_mode": settings.memory_mode,
         }
 
-    def _message(self, worker: LineProcess, deadline_at_s: float) -> dict[str, Any]:
-        """The next message about the current question; older ones are dropped."""
+    def _message(self, worker: LineProcess, deadline_at_s: float, token: CancelToken | None = None) -> dict[str, Any]:
+        """The next message about the current question; older ones are dropped. Raises WorkCancelled by the token."""
         while True:
-            line = worker.read_line(max(0.001, deadline_at_s - time.monotonic()))
+            left_s = max(0.001, deadline_at_s - time.monotonic())
+            line = worker.read_line(left_s if token is None else min(CANCEL_CHECK_S, left_s))
+            if token is not None:
+                token.check()
+            is_alive = not worker.ended and worker.fault is None
+            if line is None and token is not None and is_alive and time.monotonic() < deadline_at_s:
+                continue
             if line is None:
                 if worker.fault is not None:
                     raise BackendFault(f"the model worker sent {worker.fault}")

@@ -19,6 +19,7 @@ from tomato_host.advisor.backends.chat import (
     openai_body,
 )
 from tomato_host.advisor.settings import AdvisorSettings
+from tomato_host.world.cancel import CancelToken
 
 WIRE_BYTES_MAX = 64 * REPLY_BYTES_MAX
 """A streamed token costs about 250 bytes of envelope; beyond this the server is not answering but flooding."""
@@ -61,6 +62,24 @@ class HttpModel:
         except httpx.HTTPError as fault:
             raise BackendFault(f"the endpoint failed: {error_text(fault)}") from fault
         return builder.reply(time.monotonic() - started)
+
+    def stream(self, request: ChatRequest, token: CancelToken) -> Iterator[str]:
+        """The answer piece by piece; ends at the first chunk after the token's cancel, and closes the connection.
+
+        Raises BackendFault as `chat`.
+        """
+        started = time.monotonic()
+        body = openai_body(request, model=self._settings.endpoint_model, dialect=self._settings.endpoint_dialect)
+        builder = ReplyBuilder(f"http {self._settings.endpoint_dialect}")
+        try:
+            for chunk in self._chunks(body, started, request.deadline_s):
+                if token.is_cancelled:
+                    return
+                piece = builder.add(chunk, time.monotonic() - started)
+                if piece:
+                    yield piece
+        except httpx.HTTPError as fault:
+            raise BackendFault(f"the endpoint failed: {error_text(fault)}") from fault
 
     def close(self) -> None:
         """Close the connections."""

@@ -187,6 +187,11 @@ class ChildPipe:
         """Wait for the parent's next line."""
         return self._commands.get()
 
+    @property
+    def has_command(self) -> bool:
+        """Whether the parent has sent a line that was not read yet; for stopping in the middle of an answer."""
+        return not self._commands.empty()
+
     def send_line(self, line: str) -> None:
         """Send one line; one call is one line, never half of it."""
         data = memoryview(line.replace("\n", " ").encode() + b"\n")

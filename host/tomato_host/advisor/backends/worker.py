@@ -64,14 +64,14 @@ def _chat(pipe: ChildPipe, server: Any, command: dict[str, Any]) -> None:
 
     def pass_on(chunk: Any) -> bool:
         pipe.send_line(json.dumps({"number": number, "chunk": chunk}))
-        return False
+        return pipe.has_command  # true ends the generation: the parent asks for something else, or says stop
 
     server.handle_chat_completions(command["body"], pass_on)
     pipe.send_line(json.dumps({"number": number, "end": True}))
 
 
 def main() -> None:
-    """Process `load` and `chat` until the parent goes away."""
+    """Process `load`, `chat` and `stop` until the parent goes away."""
     pipe = ChildPipe()
     _lower_priority()
     server: Any = None
@@ -83,7 +83,7 @@ def main() -> None:
                 server = _load(command)
                 sys.addaudithook(_forbid)
                 pipe.send_line(json.dumps({"number": command["number"], "loaded_s": time.monotonic() - started}))
-            else:
+            elif command["do"] == "chat":
                 _chat(pipe, server, command)
         except Exception as fault:
             pipe.send_line(json.dumps({"number": command["number"], "fault": f"{type(fault).__name__}: {fault}"[:300]}))

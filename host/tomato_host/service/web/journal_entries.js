@@ -32,7 +32,7 @@ export function showJournal() {
   const rows = [...journal.entries].reverse().slice(0, SHOWN);
   fill($("entries"), rows.map(entryRow));
   $("no-entries").hidden = rows.length > 0;
-  const plants = new Set(journal.entries.map((one) => one.plant).filter(Boolean));
+  const plants = new Set([...journal.plants, ...journal.entries.map((one) => one.plant)].filter(Boolean));
   fill($("plants"), [...plants].map((name) => Object.assign(element("option"), { value: name })));
 }
 

@@ -1,63 +1,104 @@
-"""Three agents talk; one is interrupted, falls silent within 100 ms, and begins again on what it has heard."""
+"""Three agents talk; one is interrupted, falls silent within 100 ms, and begins again on what it has heard.
+
+Ann and Cleo write with a model (`ScriptedModel`, or a real one that the caller gives); Ben is a person, whose words
+come at once. What Ann says the second time follows from her prompt, and that from her view.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from shared_schemas.records.agent_v1 import AgentV1
+from tomato_host.brain.admission.answers import Answer
 from tomato_host.brain.admission.tent_admission import NEVER
 from tomato_host.world.agents import AgentHandle
+from tomato_host.world.document import Document
 from tomato_host.world.event_log import ChainedLog
-from tomato_host.world.generation import ScriptedModel
+from tomato_host.world.generation import Attempt, ScriptedModel, TextGenerator, TokenModel
 from tomato_host.world.orchestrator import Orchestrator
 from tomato_host.world.worlds.talk import LISTENER, SAID, TalkWorld
 
 TURN_S = 0.005
 SILENT_MOST_MS = 100.0
+INTERRUPTION = "Stop, the leak sensor is wet!"
+INTERRUPTED_AFTER = 8
+"""Pieces of Ann's first text before Ben speaks."""
+NOTHING_YET = "Nothing was said yet."
+
+Show = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """One thing that happened, `at_ms` after the begin."""
+    """One thing that happened, `at_ms` after the begin. `view_seq`: the view that a text rests on."""
 
     at_ms: float
     who: str
     what: str
     text: str
+    view_seq: int | None = None
+    silent_ms: float | None = None
+
+
+def prompt_of(view: Document) -> str:
+    """What a speaker is asked, from what it has heard."""
+    said = [f"{one['speaker']}: {one['text']}" for one in view.get("said", {}).values()]
+    return "\n".join([*(said or [NOTHING_YET]), "Say in one sentence what should be done with the tomatoes."])
+
+
+def scripted_reply(prompt: str) -> str:
+    """What the scripted model says: a long text when nothing was said, else an answer to the last that was said."""
+    *said, _ = prompt.split("\n")
+    if said == [NOTHING_YET]:
+        return "I think the tomatoes need water because the soil of the left pot is dry since the morning of today"
+    speaker, _, last = said[-1].partition(": ")
+    return f"I have heard {speaker} say {last!r} and so I look at that first."
 
 
 class TalkDemo:
     """Runs the conversation in real time; a few seconds."""
 
-    def __init__(self) -> None:
+    def __init__(self, model: TokenModel, interruption: str = INTERRUPTION, show: Show = lambda text: None) -> None:
+        """`show` gets the pieces as they come."""
         self._began_s = time.monotonic()
+        self._show = show
+        self._model = model
+        self._interruption = interruption
         self.host = Orchestrator("talk", TalkWorld(), ChainedLog("talk"), time.monotonic)
         self.moments: list[Moment] = []
-        self.silent_ms: list[float] = []
-        """From each cancel to the end of the generation."""
-        self._number = 0
+        self._pieces = 0
 
     async def run(self) -> dict[str, Any]:
         """The whole conversation, JSON-ready."""
         turns = asyncio.create_task(self._turns())
         try:
             ann, ben, cleo = (self._join(name) for name in ("ann", "ben", "cleo"))
-            long_speech = asyncio.create_task(
-                self._speak(ann, "I think the tomatoes need water because " * 3, attempts=2)
-            )
-            await asyncio.sleep(0.3)
-            await self._speak(ben, "Stop, the leak sensor is wet!")
-            await long_speech
-            await self._speak(cleo, "I will look under the tray.")
+            text = asyncio.create_task(self._generate(ann, "ann-1"))
+            while self._pieces < INTERRUPTED_AFTER and not text.done():
+                await asyncio.sleep(TURN_S)
+            await self._say(ben, "ben-1", self._interruption)
+            await text
+            await self._generate(cleo, "cleo-1")
         finally:
             turns.cancel()
+        return self._result()
+
+    def _result(self) -> dict[str, Any]:
         said = list(self.host.state.document["said"].values())
-        ok = bool(self.silent_ms) and max(self.silent_ms) <= SILENT_MOST_MS and not self.host.log.validate()
+        silent_ms = [one.silent_ms for one in self.moments if one.silent_ms is not None]
+        by_ann = [one.what for one in self.moments if one.who == "ann"]
+        ok = (
+            by_ann == ["begins", "interrupted", "begins", "says"]
+            and max(silent_ms) <= SILENT_MOST_MS
+            and [one["speaker"] for one in said] == ["ben", "ann", "cleo"]
+            and not self.host.log.validate()
+        )
         moments = [asdict(moment) for moment in self.moments]
-        return {"ok": ok, "silent_ms": self.silent_ms, "said": said, "moments": moments}
+        return {"ok": ok, "silent_ms": silent_ms, "said": said, "moments": moments}
 
     def _join(self, name: str) -> AgentHandle:
         record = AgentV1(
@@ -71,31 +112,48 @@ class TalkDemo:
             self.host.run_turn()
             await asyncio.sleep(TURN_S)
 
-    async def _speak(self, speaker: AgentHandle, text: str, attempts: int = 1) -> None:
-        """Generate word by word; when cancelled, begin again on what was said meanwhile."""
-        for attempt in range(attempts):
-            self._number += 1
-            req_id = f"speech-{self._number}"
-            token = speaker.begin_work(req_id, (SAID,))
-            words = text.split() if attempt == 0 else ["Oh.", "Then", "no", "water", "today."]
-            spoken = [word async for word in ScriptedModel(words).generate(token)]
-            self.host.cancels.end(speaker.name, req_id)
-            if token.cancelled_at_s is not None:
-                self.silent_ms.append(round((time.monotonic() - token.cancelled_at_s) * 1_000.0, 1))
-                self._note(speaker.name, "interrupted", " ".join(spoken) + f" - ({token.reason})")
-                continue
-            speaker.submit_intent(
-                {"schema_version": "intent_v1", "id": req_id, "agent": speaker.name, "kind": "say",
-                 "payload": {"text": " ".join(spoken)}}
-            )  # fmt: skip
-            self._note(speaker.name, "says", " ".join(spoken))
-            await asyncio.sleep(4 * TURN_S)
-            return
+    async def _generate(self, speaker: AgentHandle, req_id: str) -> None:
+        """Write a text, and say it once it is complete."""
 
-    def _note(self, who: str, what: str, text: str) -> None:
-        self.moments.append(Moment(round((time.monotonic() - self._began_s) * 1_000.0, 1), who, what, text))
+        def on_begin(attempt: Attempt) -> None:
+            self._note(Moment(0.0, speaker.name, "begins", "", attempt.view_seq))
+            self._show(f"\n{speaker.name} (view {attempt.view_seq}): ")
+
+        def on_piece(piece: str) -> None:
+            self._pieces += 1
+            self._show(piece)
+
+        def on_end(attempt: Attempt) -> None:
+            if attempt.ended != "complete":
+                text = f"{attempt.text} - ({attempt.reason})"
+                self._note(Moment(0.0, speaker.name, attempt.ended, text, attempt.view_seq, attempt.silent_ms))
+                self._show(f" - {attempt.ended} after {attempt.silent_ms} ms: {attempt.reason}")
+
+        writer = TextGenerator(speaker, self._model, prompt_of, (SAID,))
+        last = await writer.run(req_id, on_piece, on_begin, on_end)
+        if last.ended == "complete":
+            await self._say(speaker, req_id, last.text, last.view_seq)
+
+    async def _say(self, speaker: AgentHandle, req_id: str, text: str, view_seq: int | None = None) -> None:
+        """Submit what is said, and wait until it is."""
+        answered: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        speaker.submit_intent(
+            {"schema_version": "intent_v1", "id": req_id, "agent": speaker.name, "kind": "say",
+             "payload": {"text": text}, "context_seq": view_seq},
+            answered.set_result,
+        )  # fmt: skip
+        what = "says" if (await answered).code is None else "refused"
+        self._note(Moment(0.0, speaker.name, what, text, view_seq))
+        if view_seq is None:
+            self._show(f"\n{speaker.name}: {text}")
+
+    def _note(self, moment: Moment) -> None:
+        at_ms = round((time.monotonic() - self._began_s) * 1_000.0, 1)
+        self.moments.append(Moment(at_ms, moment.who, moment.what, moment.text, moment.view_seq, moment.silent_ms))
 
 
-def run_talk() -> dict[str, Any]:
-    """Run the demo."""
-    return asyncio.run(TalkDemo().run())
+def run_talk(
+    model: TokenModel | None = None, interruption: str = INTERRUPTION, show: Show = lambda text: None
+) -> dict[str, Any]:
+    """Run the demo; without a model, a scripted one that yields a word every 25 ms."""
+    return asyncio.run(TalkDemo(model or ScriptedModel(scripted_reply), interruption, show).run())
