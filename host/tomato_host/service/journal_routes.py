@@ -18,6 +18,7 @@ from tomato_host.errors import TomatoError
 from tomato_host.service.board_routes import whole
 from tomato_host.service.change_routes import PATIENCE_S, REFUSALS, RequestBody
 from tomato_host.service.history import History
+from tomato_host.service.idempotent_requests import REPEATABLE
 from tomato_host.service.installation import Installation
 from tomato_host.service.live_state import LiveState
 from tomato_host.service.season_report import report_page
@@ -96,14 +97,14 @@ def _entry_routes(
         """Entries of a time (Unix time, s), oldest first; totals and the day's number are of the whole journal."""
         return {"entries": journal.rows(since, until), **summary(live, history, about)}
 
-    @app.post("/api/journal", tags=["journal"], responses=_ANSWERS)
+    @app.post("/api/journal", tags=["journal"], responses=_ANSWERS, dependencies=[REPEATABLE])
     async def add(ask: JournalBody, who: str = Depends(access.operate)) -> Json:
         """Write an entry, or correct one."""
         if ask.corrects is not None and journal.get(ask.corrects) is None:
             raise HTTPException(404, "there is no such entry")
         return await run_in_threadpool(_write, data_dir, live, ask, who)
 
-    @app.delete("/api/journal/{entry_id}", tags=["journal"], responses=_ANSWERS)
+    @app.delete("/api/journal/{entry_id}", tags=["journal"], responses=_ANSWERS, dependencies=[REPEATABLE])
     async def withdraw(entry_id: EntryId, who: str = Depends(access.operate)) -> Json:
         """Withdraw an entry: it counts no longer. The record of it stays in the dataset, which forgets nothing."""
         found = journal.get(entry_id)
@@ -111,7 +112,13 @@ def _entry_routes(
             raise HTTPException(404, "there is no such entry")
         return await run_in_threadpool(_withdraw, data_dir, found, who)
 
-    @app.post(PHOTO_PATH, tags=["journal"], responses=_PHOTO_ANSWERS, openapi_extra=_PHOTO_BODY)
+    @app.post(
+        PHOTO_PATH,
+        tags=["journal"],
+        responses=_PHOTO_ANSWERS,
+        openapi_extra=_PHOTO_BODY,
+        dependencies=[REPEATABLE],
+    )
     async def photo(request: Request, _who: str = Depends(access.operate)) -> Json:
         """Store a photo (JPEG or PNG) anew from its pixels; its SHA-256 is for the entry that shows it."""
         data = await request.body()

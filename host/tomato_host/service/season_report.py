@@ -27,7 +27,8 @@ MESSAGES = WEB / "messages"
 LANGUAGES = ("en", *sorted(path.stem for path in MESSAGES.glob("*.json")))
 TEXTS = (
     "{n} fruits", "Season report", "Made on", "Days recorded", "Day of the plant", "Harvest", "Fruit", "Water",
-    "Energy", "Light", "Yield per litre", "Yield per kWh", "unknown", "no harvest was written down", "no water was recorded",
+    "Energy", "Light", "Yield per litre", "Yield per kWh", "unknown", "no harvest was written down",
+    "no water was recorded",
     "no device ran", "by the pump", "fed by hand", "Week", "Harvests", "Tasks", "Measurements", "Day", "Weight",
     "Plant", "Words", "EC", "pH", "Feed", "Water by week, l", "Energy by week, kWh", "Harvest by week, g",
     "Energy is the time on times the power of each device, in watts: ", "measured", "typical", "None written down.",
