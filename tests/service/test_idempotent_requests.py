@@ -41,7 +41,7 @@ BODIES: dict[str, dict[str, object]] = {
 OTHER_BODIES = {"/api/journal/photo", "/api/journal/{entry_id}"}
 """Routes whose request is no JSON object: a picture, and a name in the path."""
 OTHERS = ("/api/sessions/", "/api/world", "/api/setup/")
-"""Sessions and worlds have tables of their own; the wizard's routes answer with the moment (what the board says now)."""
+"""Sessions and worlds have tables of their own; the wizard's answers are of the moment, as the board's are."""
 
 
 class AnsweringHost:
