@@ -89,7 +89,8 @@ def test_a_photo_is_stored_as_pixels_alone_and_no_larger_than_a_screen_shows(tmp
     (path,) = (tmp_path / "private" / "images" / "2026-05-01").iterdir()
     assert path.name == f"journal_090000-{digest[:12]}.jpg"
     assert b"GPSLatitude" not in path.read_bytes() and b"Exif" not in path.read_bytes()
-    assert cv2.imread(str(path)).shape[:2] == (500, 2_000)
+    pixels = cv2.imread(str(path))
+    assert pixels is not None and pixels.shape[:2] == (500, 2_000)
 
 
 @pytest.mark.parametrize("data", [b"", b"GIF89a", b"\xff\xd8\xff\xe0rubbish", b"\x89PNG\r\n\x1a\n" + b"\0" * 64])
