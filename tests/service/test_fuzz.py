@@ -14,6 +14,7 @@ from fastapi import FastAPI
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from tomato_host.commands.inbox import Inbox, Reply
+from tomato_host.service import setup_routes
 from tomato_host.service.history import History
 from tomato_host.service.http_api import create_app
 from tomato_host.service.idempotent_requests import KEY
@@ -64,6 +65,18 @@ def host(place: Path) -> Iterator[Host]:
     made.start()
     yield made
     made.stop()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def commands() -> Iterator[None]:
+    """The set-up routes start processes: here none, or each request would cost a second."""
+
+    async def answer(*_: object, **__: object) -> list[dict[str, bool]]:
+        return [{"ok": True}]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(setup_routes, "run_command", answer)
+        yield
 
 
 @pytest.fixture(scope="module")

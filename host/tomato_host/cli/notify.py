@@ -28,8 +28,9 @@ def test(
     from tomato_host.service.notify.filter import Notification
     from tomato_host.service.notify.publisher import addresses, apprise_sender, scheme
     from tomato_host.settings import load_settings
+    from tomato_host.settings_file import default_file
 
-    settings = load_settings(config).notify
+    settings = load_settings(config or default_file(data_dir)).notify
     results: list[dict[str, object]] = []
     for url in dict.fromkeys(u for rule in settings.rules for u in addresses(rule.urls_from, os.environ)):
         photo = any(rule.photo for rule in settings.rules)

@@ -13,7 +13,7 @@ from shared_schemas.devices import OUTPUT_BY_NAME, PUMP, names_of
 from shared_schemas.records.action_v1 import ActionType, ActionV1, Params, Why
 from tomato_host.brain.guardrails.rules import FINAL_RULES
 from tomato_host.commands.inbox import Reply, new_request
-from tomato_host.service.idempotent_requests import REPEATABLE, IdempotencyKey, proposal_id
+from tomato_host.service.idempotent_requests import FINAL, REPEATABLE, IdempotencyKey, proposal_id
 from tomato_host.service.operator_requests import OperatorRequests
 from tomato_host.service.security import AccessControl
 
@@ -160,5 +160,5 @@ def _answer(reply: Reply) -> Json:
     action = reply.action.model_dump(mode="json") if reply.action is not None else None
     if not reply.ok:
         refused_by = None if reply.action is None else reply.action.safety.refused_by
-        raise HTTPException(409, reply.text, {} if refused_by in FINAL_RULES else RETRY_LATER)
+        raise HTTPException(409, reply.text, FINAL if refused_by in FINAL_RULES else RETRY_LATER)
     return {"ok": True, "text": reply.text, "action": action}

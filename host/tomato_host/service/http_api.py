@@ -27,12 +27,15 @@ from tomato_host.service.fleet.routes import add_fleet_routes
 from tomato_host.service.history import History
 from tomato_host.service.history_routes import add_history_routes
 from tomato_host.service.idempotent_requests import IdempotencyMiddleware
+from tomato_host.service.installation import Installation
+from tomato_host.service.journal_routes import add_journal_routes
 from tomato_host.service.live_state import LiveState
 from tomato_host.service.operator_requests import OperatorRequests
 from tomato_host.service.security import AccessControl, Authenticator, SecurityMiddleware
 from tomato_host.service.session_routes import add_session_routes
 from tomato_host.service.sessions import SessionFile
 from tomato_host.service.settings import ServiceSettings
+from tomato_host.service.setup_routes import add_setup_routes
 from tomato_host.service.strict_json import StrictRoute, invalid_request_answer
 from tomato_host.service.tent_host import TentHost
 from tomato_host.service.tokens import TokenFile
@@ -56,6 +59,7 @@ def create_app(
     tokens: TokenFile | None = None,
     bus: BusSettings | None = None,
     worlds: Sequence[WorldHost] = (),
+    installation: Installation | None = None,
 ) -> FastAPI:
     """The application over one live, one history and one data directory; `worlds` are those that agents reach."""
     app = FastAPI(
@@ -77,13 +81,16 @@ def create_app(
     app.add_exception_handler(RequestValidationError, invalid_request_answer)
     app.router.route_class = StrictRoute
     fleet = bus or BusSettings()
-    _reads(app, live, access, fleet)
+    about = installation or Installation()
+    _reads(app, live, access, fleet, about)
     add_history_routes(app, history, data_dir, access)
     tent = next((world for world in worlds if isinstance(world, TentHost)), None)
+    add_journal_routes(app, live, history, data_dir, access, about)
     add_change_routes(app, OperatorRequests(data_dir, tent), access)
     add_board_routes(app, data_dir, access)
     add_acknowledge_routes(app, data_dir)
     add_session_routes(app, sessions, access)
+    add_setup_routes(app, data_dir, about, access)
     add_shared_worlds(app, keys, settings, worlds)
     _pages(app)
     add_fleet_routes(app, fleet, access)
@@ -103,13 +110,13 @@ async def _error_answer(_request: Request, error: Exception) -> JSONResponse:
     return JSONResponse({"detail": error.message, "code": error.code, "next": error.next_step}, status_code=503)
 
 
-def _reads(app: FastAPI, live: LiveState, access: AccessControl, fleet: BusSettings) -> None:
-    read = [Depends(access.read)]
+def _reads(app: FastAPI, live: LiveState, access: AccessControl, fleet: BusSettings, about: Installation) -> None:
+    read, named = [Depends(access.read)], about.shown()
 
     @app.get("/api/glance", dependencies=read, tags=["read"])
     async def glance() -> Json:
         """Everything the first screen shows."""
-        return {**live.overview(), "fleet": fleet.enabled}
+        return {**live.overview(), "fleet": fleet.enabled, "installation": named}
 
     @app.get("/api/devices", dependencies=read, tags=["read"])
     async def devices() -> Json:

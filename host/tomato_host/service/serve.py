@@ -22,6 +22,7 @@ from tomato_host.service.connection_limits import LimitedProtocol, raise_file_li
 from tomato_host.service.forecast_process import ForecastProcess
 from tomato_host.service.history import History
 from tomato_host.service.http_api import create_app
+from tomato_host.service.installation import Installation
 from tomato_host.service.live_state import FeedReader, LiveState
 from tomato_host.service.past_records import load_past
 from tomato_host.service.process_priority import lower_priority
@@ -50,18 +51,22 @@ async def read_feed(fd: int, live: LiveState, history: History, tent: TentHost |
 
 
 def build(
-    data_dir: Path, settings: ServiceSettings, fd: int | None, bus: BusSettings | None = None
+    data_dir: Path,
+    settings: ServiceSettings,
+    fd: int | None,
+    bus: BusSettings | None = None,
+    installation: Installation | None = None,
 ) -> tuple[FastAPI, LiveState]:
     """The application with its feed attached; without a descriptor it shows the dataset only."""
-    forecasts = ForecastProcess(data_dir)
-    live, history, tent = LiveState(), History(data_dir), TentHost(DEFAULT_TENT, forecasts)
-    app = create_app(live, history, settings, data_dir, bus=bus, worlds=(tent,))
+    forecasts, about = ForecastProcess(data_dir), installation or Installation()
+    live, history, tent = LiveState(), History(data_dir, settings.power_w), TentHost(DEFAULT_TENT, forecasts)
+    app = create_app(live, history, settings, data_dir, bus=bus, worlds=(tent,), installation=about)
     tasks: list[asyncio.Task[None]] = []
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         await asyncio.to_thread(history.load)
-        await asyncio.to_thread(load_past, live, data_dir, datetime.now(UTC))
+        await asyncio.to_thread(load_past, live, data_dir, about.present or datetime.now(UTC))
         if fd is not None:
             tasks.append(asyncio.create_task(_read_then_end(fd, live, history, tent)))
         yield
@@ -85,12 +90,14 @@ def main() -> None:
     parser.add_argument("--data-dir", type=Path, required=True)
     parser.add_argument("--settings", default="{}", help="ServiceSettings as JSON")
     parser.add_argument("--bus", default="{}", help="BusSettings as JSON: the broker of /fleet")
+    parser.add_argument("--installation", default="{}", help="Installation as JSON: names, settings file")
     args = parser.parse_args()
     lower_priority()
     raise_file_limit()
     settings = ServiceSettings.model_validate_json(args.settings)
     fd = os.environ.pop("TOMATO_FEED_FD", None)
-    app, _ = build(args.data_dir, settings, int(fd) if fd else None, BusSettings.model_validate_json(args.bus))
+    bus, about = BusSettings.model_validate_json(args.bus), Installation.model_validate_json(args.installation)
+    app, _ = build(args.data_dir, settings, int(fd) if fd else None, bus, about)
     config = uvicorn.Config(
         app,
         http=LimitedProtocol,

@@ -3,11 +3,13 @@ import { $, choice, DEVICES, fetchJson, LABELS, state } from "/static/base.js";
 import { drawForecast, drawHistory, drawPast, loadDay, loadHistory, startCharts } from "/static/charts.js";
 import { showFaults, showSwitches, startForms } from "/static/control.js";
 import { showEvents, showVision, watchPhoto } from "/static/journal.js";
+import { loadJournal, startJournal } from "/static/journal_entries.js";
 import { showOverview, verdict } from "/static/overview.js";
 import { showActions, showPlan } from "/static/plan.js";
 import { startPreferences } from "/static/preferences.js";
 import { askForSignIn, loadSession, startSignIn } from "/static/sign_in.js";
-import { fullDate, hostText, loadCatalogue, translatePage } from "/static/text.js";
+import { showLive, showSetup, showStage, startSetup, useInvitation } from "/static/setup.js";
+import { hostText, loadCatalogue, translatePage } from "/static/text.js";
 
 window.state = state; // for the browser's console and the tests
 
@@ -17,21 +19,24 @@ function show() {
   const [style, text] = verdict(glance), told = hostText(text);
   if ($("verdict").textContent !== told) $("verdict").textContent = told;
   $("verdict").className = `verdict ${style}`;
-  $("clock").textContent = glance.status.now ? fullDate(glance.status.now) : "";
+  $("clock").textContent = showStage(glance);
+  const title = glance.installation.tent.name || "Tomato";
+  if ($("title").textContent !== title) { $("title").textContent = title; document.title = title; }
   showOverview(glance);
   showPlan(glance);
   showActions(glance);
   showEvents(glance);
   showVision(glance);
   showFaults(glance.devices ? glance.devices.faults : []);
+  if (state.page === "setup") showLive();
   if (glance.observation && !performance.getEntriesByName("useful").length) performance.mark("useful");
 }
 
 // -- pages: the address' hash names the one that is shown --------------------------------------------------------------
 
 function openPage() {
-  const wanted = location.hash.slice(1), known = [...document.querySelectorAll("[data-page]")].map((one) => one.dataset.page);
-  state.page = known.includes(wanted) ? wanted : "overview";
+  const wanted = location.hash.slice(1).split(":")[0], known = [...document.querySelectorAll("[data-page]")].map((one) => one.dataset.page);
+  state.page = known.includes(wanted) ? wanted : state.glance?.installation.first_run ? "setup" : "overview";
   for (const one of document.querySelectorAll("[data-page]")) one.hidden = one.dataset.page !== state.page;
   for (const link of document.querySelectorAll("nav a")) {
     if (link.hash === `#${state.page}`) link.setAttribute("aria-current", "page"); else link.removeAttribute("aria-current");
@@ -39,6 +44,7 @@ function openPage() {
   drawHistory();
   drawForecast();
   drawPast();
+  if (state.page === "setup") showSetup();
 }
 
 // -- the connection to the host --------------------------------------------------------------------------------------
@@ -56,6 +62,9 @@ async function loadGlance() {
   if (!answer.ok) throw new Error(answer.status);
   state.glance = await answer.json();
   $("to-fleet").hidden = !state.glance.fleet;
+  document.body.classList.toggle("first-run", state.glance.installation.first_run);
+  if (state.glance.installation.first_run && state.page === "overview") location.hash = "#setup";
+  if (state.page === "setup") showSetup();
   show();
   state.skips = await fetchJson("/api/skips") || [];
 }
@@ -82,6 +91,7 @@ function applyMessage({ kind, data }) {
   if (kind === "plan_v1") state.skips = [...state.skips, ...data.not_done.map((text) => ({ ts: data.ts, text }))].slice(-200);
   if (kind === "prediction_36h_v1") drawForecast();
   if (kind === "state_v1") { loadHistory(); loadDay(); }
+  if (kind === "journal_v1") { loadJournal(); loadHistory(); }
   show();
 }
 
@@ -103,6 +113,7 @@ async function readStream() {
       await loadGlance();
       state.lastStatus = Date.now();
       await loadHistory();
+      await loadJournal();
       show();
       connection = new AbortController();
       const answer = await fetch("/api/stream", { signal: connection.signal });
@@ -135,6 +146,10 @@ async function start() {
   startSignIn();
   startForms();
   startCharts();
+  startJournal();
+  startSetup();
+  addEventListener("session", () => { if (state.page === "setup") showSetup(); });
+  await useInvitation();
   choice("shown", (category) => { state.shown = category; if (state.glance) showEvents(state.glance); });
   watchPhoto();
   addEventListener("hashchange", openPage);

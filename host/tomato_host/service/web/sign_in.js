@@ -15,21 +15,30 @@ export function showSession() {
   $("sign-out").hidden = !name;
   $("devices-box").hidden = role !== "admin";
   if (role === "admin") loadDevicesSignedIn();
+  dispatchEvent(new Event("session"));
 }
 
 // translated: "view" "operate" "admin"
 const deviceName = () => (navigator.userAgentData?.platform || navigator.platform || "").slice(0, 30) + " " + (/Firefox|Edg|Chrome|Safari/.exec(navigator.userAgent) || [""])[0];
 
+// The session of an access token; empty, or why not.
+export async function signInWith(token) {
+  const headers = { Authorization: `Bearer ${token}`, "Content-Type": "application/json" };
+  const answer = await fetch("/api/session", { method: "POST", headers, body: JSON.stringify({ device: deviceName() }) }).catch(() => null);
+  if (!answer) return t("The dashboard does not answer.");
+  const reply = await answer.json().catch(() => ({}));
+  if (!answer.ok) return hostText(reply.detail || String(answer.status));
+  state.session = reply;
+  showSession();
+  return "";
+}
+
 async function signIn(event) {
   event.preventDefault();
-  const headers = { Authorization: `Bearer ${$("token").value.trim()}`, "Content-Type": "application/json" };
-  const answer = await fetch("/api/session", { method: "POST", headers, body: JSON.stringify({ device: deviceName() }) }).catch(() => null);
-  if (!answer) { $("sign-in-reply").textContent = t("The dashboard does not answer."); return; }
-  const reply = await answer.json().catch(() => ({}));
-  if (!answer.ok) { $("sign-in-reply").textContent = hostText(reply.detail || String(answer.status)); return; }
-  state.session = reply;
+  const wrong = await signInWith($("token").value.trim());
+  $("sign-in-reply").textContent = wrong;
+  if (wrong) return;
   $("token").value = "";
-  showSession();
   $("sign-in").close("yes");
 }
 
