@@ -155,6 +155,7 @@ class Supervisor:
             self.now,
             port=self._runtime.link.url,
             sampling_ms=round(self._settings.telemetry_period_s * 1000),
+            zone=self._settings.zone,
             telemetry=self._telemetry,
             restart=self._end_to_restart if self._may_restart is not None else None,
         )
