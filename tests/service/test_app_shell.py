@@ -30,7 +30,7 @@ def test_every_file_that_the_page_asks_for_is_kept(tmp_path: Path) -> None:
         assert client.get(name).status_code == 200, name
     texts = [WEB / "index.html", *WEB.glob("*.js")]
     asked = {found for path in texts for found in re.findall(r'"(/static/[\w./-]+)"', path.read_text(encoding="utf-8"))}
-    assert asked - set(files) <= {"/static/fleet.js", "/static/fleet.css"}
+    assert asked - set(files) <= {"/static/fleet.js", "/static/fleet.css", "/static/report.js"}
     assert not [name for name in files if name.startswith("/api")]
     answer = client.get("/sw.js")
     assert answer.headers["cache-control"] == "no-cache" and "javascript" in answer.headers["content-type"]

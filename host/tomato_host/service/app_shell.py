@@ -13,7 +13,9 @@ from fastapi.staticfiles import StaticFiles
 WEB = Path(__file__).parent / "web"
 KEPT = (".js", ".css", ".json", ".svg", ".png", ".webmanifest")
 """Endings of the files that the pages need without a network."""
-NOT_KEPT = frozenset({"sw.js", "fleet.js", "fleet.css", "icons/icon-512.png", "icons/maskable-512.png"})
+NOT_KEPT = frozenset(
+    {"sw.js", "fleet.js", "fleet.css", "report.js", "report.css", "icons/icon-512.png", "icons/maskable-512.png"}
+)
 """The worker itself, pages that mean nothing without a broker, and pictures that only installing needs."""
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from tomato_host.service.notify.settings import NotifySettings
 from tomato_host.service.settings import TentSettings
@@ -27,6 +27,8 @@ class Installation(BaseModel):
     push: bool = False
     """Messages go to devices that have subscribed."""
     push_services: tuple[str, ...] = NotifySettings().push_services
+    present: AwareDatetime | None = None
+    """The moment at which a host began that does not live in this one: a simulation."""
 
     def shown(self) -> dict[str, Any]:
         """What every page may know of it."""

@@ -58,15 +58,15 @@ def build(
     installation: Installation | None = None,
 ) -> tuple[FastAPI, LiveState]:
     """The application with its feed attached; without a descriptor it shows the dataset only."""
-    forecasts = ForecastProcess(data_dir)
-    live, history, tent = LiveState(), History(data_dir), TentHost(DEFAULT_TENT, forecasts)
-    app = create_app(live, history, settings, data_dir, bus=bus, worlds=(tent,), installation=installation)
+    forecasts, about = ForecastProcess(data_dir), installation or Installation()
+    live, history, tent = LiveState(), History(data_dir, settings.power_w), TentHost(DEFAULT_TENT, forecasts)
+    app = create_app(live, history, settings, data_dir, bus=bus, worlds=(tent,), installation=about)
     tasks: list[asyncio.Task[None]] = []
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         await asyncio.to_thread(history.load)
-        await asyncio.to_thread(load_past, live, data_dir, datetime.now(UTC))
+        await asyncio.to_thread(load_past, live, data_dir, about.present or datetime.now(UTC))
         if fd is not None:
             tasks.append(asyncio.create_task(_read_then_end(fd, live, history, tent)))
         yield

@@ -3,6 +3,7 @@ import { $, choice, DEVICES, fetchJson, LABELS, state } from "/static/base.js";
 import { drawForecast, drawHistory, drawPast, loadDay, loadHistory, startCharts } from "/static/charts.js";
 import { showFaults, showSwitches, startForms } from "/static/control.js";
 import { showEvents, showVision, watchPhoto } from "/static/journal.js";
+import { loadJournal, startJournal } from "/static/journal_entries.js";
 import { showOverview, verdict } from "/static/overview.js";
 import { showActions, showPlan } from "/static/plan.js";
 import { startPreferences } from "/static/preferences.js";
@@ -93,6 +94,7 @@ function applyMessage({ kind, data }) {
   if (kind === "plan_v1") state.skips = [...state.skips, ...data.not_done.map((text) => ({ ts: data.ts, text }))].slice(-200);
   if (kind === "prediction_36h_v1") drawForecast();
   if (kind === "state_v1") { loadHistory(); loadDay(); }
+  if (kind === "journal_v1") { loadJournal(); loadHistory(); }
   show();
 }
 
@@ -115,6 +117,7 @@ async function readStream() {
       state.lastStatus = Date.now();
       state.offline = false;
       await loadHistory();
+      await loadJournal();
       show();
       connection = new AbortController();
       const answer = await fetch("/api/stream", { signal: connection.signal });
@@ -156,6 +159,7 @@ async function start() {
   startSignIn();
   startForms();
   startCharts();
+  startJournal();
   startSetup();
   startApp();
   addEventListener("session", () => { if (state.page === "setup") showSetup(); });
