@@ -226,7 +226,8 @@ def _build(options: RunOptions, settings: Settings, runtime: BoardRuntime, datas
         runtime.link.open, number, is_stored, lambda: not dataset.waiting, *_safe_after_ms(settings, runtime.real_time)
     )
     session.open_now()
-    inbox = Inbox(options.data_dir) if runtime.real_time or options.time_scale > 0.0 else None
+    tent_now = None if runtime.real_time else runtime.clock.now
+    inbox = Inbox(options.data_dir, tent_now) if runtime.real_time or options.time_scale > 0.0 else None
     brain, store = _brain(settings, runtime), BudgetedStore(dataset, lambda: runtime.clock.monotonic_ms() / 1000.0)
     for agent in read_agents(options.data_dir) if runtime.real_time else ():
         brain.admission.set_agent(agent)

@@ -131,8 +131,12 @@ class Reply(BaseModel):
 class Inbox:
     """The host's end. `pop_requests` never raises for what others wrote: a bad file is answered and removed."""
 
-    def __init__(self, data_dir: Path) -> None:
-        """Make the directories. Raises TomatoError E-INBOX-UNWRITABLE."""
+    def __init__(self, data_dir: Path, tent_now: Callable[[], datetime] | None = None) -> None:
+        """Make the directories. Raises TomatoError E-INBOX-UNWRITABLE.
+
+        `tent_now`: the time in the tent, where a simulation has one of its own; requests are dated by it on arrival.
+        """
+        self._tent_now = tent_now
         self.is_flooded = False
         """Whether the last `pop_requests` left some."""
         self._folder = data_dir / "inbox"
@@ -172,7 +176,8 @@ class Inbox:
             self._refuse(path, "the request is too large")
             return None
         try:
-            return Request.model_validate_json(raw)
+            request = Request.model_validate_json(raw)
+            return request if self._tent_now is None else redated(request, self._ahead())
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False)[0]
             self._refuse(path, f"{'.'.join(str(p) for p in first['loc']) or 'request'}: {first['msg']}")
@@ -186,15 +191,35 @@ class Inbox:
         with contextlib.suppress(OSError):
             replace_file(self._replies / f"{reply.id}.json", reply.model_dump_json().encode(), durable=False)
 
+    def _ahead(self) -> timedelta:
+        """How far the tent's time is ahead of the machine's."""
+        return timedelta(0) if self._tent_now is None else self._tent_now() - datetime.now(UTC)
+
     def remove_stale_replies(self, now_s: float) -> int:
         """Remove replies that were not read within ten minutes; returns how many."""
         removed = 0
+        now_s -= self._ahead().total_seconds()
         for path in self._replies.glob("*.json"):
             with contextlib.suppress(OSError):
                 if now_s - path.stat().st_mtime > REPLY_LIFETIME_S:
                     path.unlink()
                     removed += 1
         return removed
+
+
+def redated(request: Request, ahead: timedelta) -> Request:
+    """The request with each of its times moved by `ahead`."""
+
+    def moved(value: Any) -> Any:
+        if isinstance(value, datetime):
+            return value + ahead
+        if isinstance(value, dict):
+            return {name: moved(one) for name, one in value.items()}
+        if isinstance(value, list):
+            return [moved(one) for one in value]
+        return value
+
+    return Request.model_validate(moved(request.model_dump()))
 
 
 def _names(folder: Path) -> list[str]:
