@@ -226,8 +226,8 @@ def _build(options: RunOptions, settings: Settings, runtime: BoardRuntime, datas
         runtime.link.open, number, is_stored, lambda: not dataset.waiting, *_safe_after_ms(settings, runtime.real_time)
     )
     session.open_now()
-    tent_now = None if runtime.real_time else runtime.clock.now
-    inbox = Inbox(options.data_dir, tent_now) if runtime.real_time or options.time_scale > 0.0 else None
+    own_time = None if runtime.real_time else runtime.clock.now
+    inbox = Inbox(options.data_dir, own_time) if runtime.real_time or options.time_scale > 0.0 else None
     brain, store = _brain(settings, runtime), BudgetedStore(dataset, lambda: runtime.clock.monotonic_ms() / 1000.0)
     for agent in read_agents(options.data_dir) if runtime.real_time else ():
         brain.admission.set_agent(agent)
@@ -298,14 +298,7 @@ def _extensions(
         agent = AdvisorAgent(record, read_advisor_tokens(options.data_dir))
         extensions.append(AdvisorExtension(advisor, recorder, ZoneInfo(site.timezone), every, brain, agent))
     if settings.service.enabled:
-        file = str(options.config.absolute()) if options.config else ""
-        about = Installation(
-            settings_file=file,
-            board_given=options.board is not None,
-            tent=settings.tent,
-            stage=settings.control.stage,
-            stage_since=settings.control.stage_since,
-        )
+        about = _installation(options, settings)
         dashboard = dashboard_feed(settings.service, settings.bus, status, recorder, options.data_dir, about)
         gateway = WorldGateway(
             dashboard, brain.admission, views, recorder, runtime.clock.now, partial(pack_inputs, brain)
@@ -325,11 +318,23 @@ def _extensions(
     return tuple(extensions)
 
 
+def _installation(options: RunOptions, settings: Settings) -> Installation:
+    """What the dashboard is told about this installation."""
+    return Installation(
+        settings_file=str(options.config.absolute()) if options.config else "",
+        board_given=options.board is not None,
+        tent=settings.tent,
+        stage=settings.control.stage,
+        stage_since=settings.control.stage_since,
+    )
+
+
 def _page_alone(options: RunOptions, settings: Settings, recorder: Recorder, status: Status) -> tuple[Extension, ...]:
     """A simulation that keeps a pace has somebody who watches: the dashboard, which changes nothing in its records."""
     if options.time_scale == 0.0 or not settings.service.enabled:
         return ()
-    return (dashboard_feed(settings.service, settings.bus, status, recorder, options.data_dir),)
+    about = _installation(options, settings).model_copy(update={"present": status.started_at})
+    return (dashboard_feed(settings.service, settings.bus, status, recorder, options.data_dir, about),)
 
 
 def _display(options: RunOptions, settings: Settings, status: Status, runtime: BoardRuntime) -> Display:

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import get_args
 
-from tomato_host.service import http_api, live_state
+from tomato_host.service import http_api, live_state, season_report
 from tomato_host.service.notify.urgency import CAUSES
 
 from shared_schemas.devices import OUTPUTS, SENSORS
@@ -50,4 +50,5 @@ def of_host() -> set[str]:
         | {row.name.replace("_", " ") for row in FAULTS}
         | set(get_args(Mode))
         | set(ORIGIN_AGENTS.values())
+        | set(season_report.TEXTS)
     )

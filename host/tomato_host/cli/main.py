@@ -36,6 +36,7 @@ COMMANDS: tuple[CommandSpec, ...] = (
     CommandSpec("token", "tomato_host.cli.token", "app", "Access tokens of the dashboard's API: create, list, revoke."),
     CommandSpec("notify", "tomato_host.cli.notify", "app", "Notifications: send a test message."),
     CommandSpec("fleet", "tomato_host.cli.fleet", "app", "All tents of one broker in one table."),
+    CommandSpec("journal", "tomato_host.cli.journal", "app", "Notes, tasks, harvests, photos; the season's report."),
     CommandSpec("simulate", "tomato_host.cli.simulate", "simulate", "Simulate a day: source, estimator, storage."),
     CommandSpec("replay", "tomato_host.cli.replay", "replay", "Run recorded observations through the current brain."),
     CommandSpec("dataset", "tomato_host.cli.dataset", "app", "Verify, publish, query and convert a dataset."),

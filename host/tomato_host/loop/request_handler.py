@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from datetime import datetime
+from zoneinfo import ZoneInfo
 
 from shared_schemas.devices import PUMP
 from shared_schemas.records import ActionV1, AgentV1
@@ -45,13 +46,15 @@ class RequestHandler:
         *,
         port: str,
         sampling_ms: int,
+        zone: ZoneInfo,
         telemetry: WorldTelemetry | None = None,
         restart: Callable[[], str] | None = None,
     ) -> None:
-        """`port` is the one the host holds, `sampling_ms` its normal sampling period.
+        """`port` is the one the host holds, `sampling_ms` its normal sampling period, `zone` that of the plants.
 
         `restart` ends the loop so that it starts anew, or returns why it must not.
         """
+        self._zone = zone
         self._restart = restart
         self._telemetry = telemetry or WorldTelemetry(time.monotonic)
         self._inbox = inbox
@@ -102,7 +105,12 @@ class RequestHandler:
             self._inbox.reply(reply)
 
     def submit(self, request: Request) -> Reply:
-        """A request for an action or a change of mode; recorded either way."""
+        """A request for an action, a change of mode or an entry of the journal; recorded either way."""
+        if request.journal is not None:
+            # The entry is the record of itself; an event of it would put a person's words into a second stream.
+            local = request.journal.ts.astimezone(self._zone)
+            self._recorder.record(request.journal.model_copy(update={"ts": local}))
+            return Reply(id=request.id, ok=True, text=f"recorded as {request.journal.id}")
         self._record_request(request)
         if request.agent is not None:
             return self._set_agent(request, request.agent)

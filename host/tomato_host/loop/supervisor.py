@@ -112,7 +112,13 @@ class Supervisor:
         self._actuator = ExecutorActuator(self._executor, runtime.clock.monotonic_ms, self.now, self._on_finished)
         self._episode = Episode(brain, recorder, self._actuator)
         self._status_refresh = StatusRefresh(
-            status, brain, self._executor, settings.decision_period_s, display, extensions
+            status,
+            brain,
+            self._executor,
+            settings.decision_period_s,
+            display,
+            extensions,
+            self._context.operator_text,
         )
         self.links = self._make_link_handler()
         self.requests = self._make_request_handler(inbox)
@@ -149,6 +155,7 @@ class Supervisor:
             self.now,
             port=self._runtime.link.url,
             sampling_ms=round(self._settings.telemetry_period_s * 1000),
+            zone=self._settings.zone,
             telemetry=self._telemetry,
             restart=self._end_to_restart if self._may_restart is not None else None,
         )

@@ -130,9 +130,7 @@ class ProcessFeed:
     def _spawn(self) -> None:
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
-        # The time of the tent, which in a simulation is not the machine's.
-        now = self._status.now.isoformat()
-        environment = {**os.environ, "TOMATO_FEED_FD": str(theirs.fileno()), "TOMATO_FEED_NOW": now}
+        environment = {**os.environ, "TOMATO_FEED_FD": str(theirs.fileno())}
         # A session of its own: a Ctrl-C is for the host, which makes the outputs safe first and then ends this one.
         self._process = subprocess.Popen(
             self._command,

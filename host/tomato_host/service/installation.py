@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from tomato_host.service.settings import TentSettings
 
@@ -23,6 +23,8 @@ class Installation(BaseModel):
     tent: TentSettings = TentSettings()
     stage: str = ""
     stage_since: str = ""
+    present: AwareDatetime | None = None
+    """The moment at which a host began that does not live in this one: a simulation."""
 
     def shown(self) -> dict[str, Any]:
         """What every page may know of it."""

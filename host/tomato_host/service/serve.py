@@ -56,21 +56,17 @@ def build(
     fd: int | None,
     bus: BusSettings | None = None,
     installation: Installation | None = None,
-    now: datetime | None = None,
 ) -> tuple[FastAPI, LiveState]:
-    """The application with its feed attached; without a descriptor it shows the dataset only.
-
-    `now`: the tent's time at the start, the machine's when None; what of the past is still valid follows from it.
-    """
-    forecasts = ForecastProcess(data_dir)
-    live, history, tent = LiveState(), History(data_dir), TentHost(DEFAULT_TENT, forecasts)
-    app = create_app(live, history, settings, data_dir, bus=bus, worlds=(tent,), installation=installation)
+    """The application with its feed attached; without a descriptor it shows the dataset only."""
+    forecasts, about = ForecastProcess(data_dir), installation or Installation()
+    live, history, tent = LiveState(), History(data_dir, settings.power_w), TentHost(DEFAULT_TENT, forecasts)
+    app = create_app(live, history, settings, data_dir, bus=bus, worlds=(tent,), installation=about)
     tasks: list[asyncio.Task[None]] = []
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         await asyncio.to_thread(history.load)
-        await asyncio.to_thread(load_past, live, data_dir, now or datetime.now(UTC))
+        await asyncio.to_thread(load_past, live, data_dir, about.present or datetime.now(UTC))
         if fd is not None:
             tasks.append(asyncio.create_task(_read_then_end(fd, live, history, tent)))
         yield
@@ -101,9 +97,7 @@ def main() -> None:
     settings = ServiceSettings.model_validate_json(args.settings)
     fd = os.environ.pop("TOMATO_FEED_FD", None)
     bus, about = BusSettings.model_validate_json(args.bus), Installation.model_validate_json(args.installation)
-    started = os.environ.pop("TOMATO_FEED_NOW", None)
-    now = datetime.fromisoformat(started) if started else None
-    app, _ = build(args.data_dir, settings, int(fd) if fd else None, bus, about, now)
+    app, _ = build(args.data_dir, settings, int(fd) if fd else None, bus, about)
     config = uvicorn.Config(
         app,
         http=LimitedProtocol,

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 
+from shared_schemas.devices import OUTPUTS
 from tomato_host.addresses import Host, ListeningHost
 
+if TYPE_CHECKING:
+    OutputName = str
+else:
+    OutputName = Literal[tuple(row.name for row in OUTPUTS)]
+"""Names of the outputs."""
 PORT_TAKEN = 3
 """Exit code of the dashboard's process when it cannot listen."""
 
@@ -65,5 +71,7 @@ class ServiceSettings(BaseModel):
     """Requests and messages of one agent of the shared world in a minute."""
     tent_per_minute: Annotated[int, Field(ge=1, le=10_000_000)] = 12_000
     """Requests and messages of all agents of one tent in a minute."""
+    power_w: dict[OutputName, Annotated[float, Field(gt=0.0, le=3_000.0)]] = {}
+    """Measured power by output, W, e.g. `{ light = 96.0 }`; of one that is not named a typical power counts."""
     quarantine_after: Annotated[int, Field(ge=0, le=10_000)] = 20
     """Violations of one agent within ten minutes after which it is quarantined; 0: never."""

@@ -3,6 +3,7 @@ import { $, choice, DEVICES, fetchJson, LABELS, state } from "/static/base.js";
 import { drawForecast, drawHistory, drawPast, loadDay, loadHistory, startCharts } from "/static/charts.js";
 import { showFaults, showSwitches, startForms } from "/static/control.js";
 import { showEvents, showVision, watchPhoto } from "/static/journal.js";
+import { loadJournal, startJournal } from "/static/journal_entries.js";
 import { showOverview, verdict } from "/static/overview.js";
 import { showActions, showPlan } from "/static/plan.js";
 import { startPreferences } from "/static/preferences.js";
@@ -90,6 +91,7 @@ function applyMessage({ kind, data }) {
   if (kind === "plan_v1") state.skips = [...state.skips, ...data.not_done.map((text) => ({ ts: data.ts, text }))].slice(-200);
   if (kind === "prediction_36h_v1") drawForecast();
   if (kind === "state_v1") { loadHistory(); loadDay(); }
+  if (kind === "journal_v1") { loadJournal(); loadHistory(); }
   show();
 }
 
@@ -111,6 +113,7 @@ async function readStream() {
       await loadGlance();
       state.lastStatus = Date.now();
       await loadHistory();
+      await loadJournal();
       show();
       connection = new AbortController();
       const answer = await fetch("/api/stream", { signal: connection.signal });
@@ -143,6 +146,7 @@ async function start() {
   startSignIn();
   startForms();
   startCharts();
+  startJournal();
   startSetup();
   addEventListener("session", () => { if (state.page === "setup") showSetup(); });
   await useInvitation();
