@@ -191,6 +191,9 @@ def redis_server() -> Iterator[str]:
         words = ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", folder]
         process = subprocess.Popen(words, stdout=subprocess.DEVNULL)
         try:
+            until = time.monotonic() + 20.0
+            while socket.socket().connect_ex(("127.0.0.1", port)) and time.monotonic() < until:
+                time.sleep(0.05)
             yield f"redis://127.0.0.1:{port}"
         finally:
             process.terminate()
