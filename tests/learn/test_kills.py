@@ -72,6 +72,7 @@ class Forecasting(threading.Thread):
                     self.with_block += 1
             found = self.model.forecast(self.log).series["vpd_kpa"]
             self.forecasts += int(np.isfinite(found).any())
+            time.sleep(0.005)
 
 
 def _kill_and_check(root: Path, kills: int, rng: random.Random, most_s: float = 0.6) -> Forecasting:
