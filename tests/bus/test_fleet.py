@@ -99,7 +99,7 @@ def test_the_verdict_is_the_first_true_line() -> None:
     present.status |= {"mode": "SAFE", "mode_reason": "leak"}
     assert verdict(present) == ("bad", "Safe mode: leak")
     present.status |= {"mode_reason": ""}
-    assert verdict(present)[1] == "Safe mode: every cause has gone, calm is waited for", "no cause is invented"
+    assert verdict(present)[1] == "Safe mode: every cause has gone, calm is awaited", "no cause is invented"
 
 
 def test_no_card_before_anything_is_known() -> None:
