@@ -1,4 +1,4 @@
-"""The drawings are what the pin maps say: every used pin stands in the drawing of its board, and none is drawn twice."""
+"""The drawings are what the pin maps say: every used pin stands in the drawing of its board, none twice."""
 
 from __future__ import annotations
 
