@@ -91,8 +91,8 @@ class Forecasting(threading.Thread):
             time.sleep(0.005)
 
 
-def _kill_and_check(root: Path, kills: int, rng: random.Random, most_s: float = 1.0) -> Forecasting:
-    epoch, brain = 0, Forecasting(BlockStore(root / "models" / "blocks"))
+def _kill_and_check(root: Path, kills: int, rng: random.Random) -> Forecasting:
+    epoch, night_s, brain = 0, 0.0, Forecasting(BlockStore(root / "models" / "blocks"))
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "host"), *sys.path])}
     command = [sys.executable, "-c", NIGHTS]
     parent = subprocess.Popen(
@@ -101,8 +101,12 @@ def _kill_and_check(root: Path, kills: int, rng: random.Random, most_s: float = 
     brain.start()
     for number in range(kills):
         before = brain.forecasts
-        pid = _started(parent, root, "night" if number == 0 else "ready")
-        time.sleep(rng.uniform(0.0, most_s))
+        pid = _started(parent, root, "ready")
+        if number == 0:
+            began = time.monotonic()
+            _read_until(parent, "night")
+            night_s = time.monotonic() - began
+        time.sleep(rng.uniform(0.0, 2.0 * night_s))
         os.kill(pid, signal.SIGKILL)
         _read_until(parent, "ended")
         until = time.monotonic() + 20.0
