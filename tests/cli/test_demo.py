@@ -8,8 +8,10 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 from urllib.request import Request, urlopen
 
 import pytest
@@ -25,11 +27,23 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def post(port: int, token: str, entry: dict[str, str]) -> dict[str, str]:
+def post(port: int, token: str, path: str, body: dict[str, object]) -> dict[str, str]:
     headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
-    request = Request(f"http://127.0.0.1:{port}/api/journal", json.dumps(entry).encode(), headers)
+    request = Request(f"http://127.0.0.1:{port}{path}", json.dumps(body).encode(), headers)
     with urlopen(request, timeout=10) as answer:
         return dict(json.load(answer))
+
+
+def wait_for(port: int, seen: Callable[[dict[str, Any]], bool]) -> None:
+    """Until the page's first answer shows it, within a minute."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        with urlopen(f"http://127.0.0.1:{port}/api/glance", timeout=5) as answer:
+            glance = json.load(answer)
+        if seen(glance):
+            return
+        time.sleep(0.3)
+    raise AssertionError(f"not seen within a minute: {glance['devices']['faults']} {glance['anomalies']}")
 
 
 @pytest.fixture(scope="module")
@@ -90,11 +104,16 @@ def test_the_page_lives_at_sixty_times_the_pace(made: Path, tmp_path: Path) -> N
         assert (seen[-1] - seen[0]).total_seconds() >= 120, "two minutes of the tent in seconds"
         with urlopen(f"http://127.0.0.1:{port}/api/history?span=7d", timeout=5) as answer:
             assert len(json.load(answer)["t"]) >= 20, "the day that was made is on the charts"
-        entry = post(port, TokenFile(made).create("ana", "operate"), {"kind": "note", "text": "Looks well."})
+        token = TokenFile(made).create("ana", "operate")
+        entry = post(port, token, "/api/journal", {"kind": "note", "text": "Looks well."})
         with urlopen(f"http://127.0.0.1:{port}/api/journal", timeout=5) as answer:
             (written,) = [one for one in json.load(answer)["entries"] if one["id"] == entry["id"]]
         assert written["by"] == "ana" and written["ts"][-6:] in ("+01:00", "+02:00"), "with the offset of the plants"
         assert abs((datetime.fromisoformat(written["ts"]) - seen[-1]).total_seconds()) < 7_200, "in the tent's time"
+        post(port, token, "/api/demo/fault", {"fault": "probe_disconnect", "minutes": 600.0})
+        post(port, token, "/api/demo/press", {"input": "estop", "seconds": 20.0})
+        wait_for(port, lambda glance: "estop" in [fault["name"] for fault in glance["devices"]["faults"]])
+        wait_for(port, lambda glance: any(one["subject"] == "soil.P1" for one in glance["anomalies"]))
     finally:
         process.send_signal(signal.SIGINT)
         out, _ = process.communicate(timeout=30)

@@ -22,6 +22,7 @@ from tomato_host.service.acknowledge_routes import add_acknowledge_routes
 from tomato_host.service.board_routes import add_board_routes
 from tomato_host.service.bus.settings import BusSettings
 from tomato_host.service.change_routes import add_change_routes
+from tomato_host.service.demo_routes import add_demo_routes
 from tomato_host.service.device_list import device_list
 from tomato_host.service.fleet.routes import add_fleet_routes
 from tomato_host.service.history import History
@@ -82,6 +83,8 @@ def create_app(
     about = installation or Installation()
     _reads(app, live, access, fleet, about)
     add_history_routes(app, history, data_dir, access)
+    if about.demo:
+        add_demo_routes(app, data_dir, access)
     add_journal_routes(app, live, history, data_dir, access, about)
     add_change_routes(app, data_dir, access)
     add_board_routes(app, data_dir, access)

@@ -23,9 +23,11 @@ class Installation(BaseModel):
     tent: TentSettings = TentSettings()
     stage: str = ""
     stage_since: str = ""
+    demo: bool = False
+    """A simulated tent whose faults may be provoked from the page."""
     present: AwareDatetime | None = None
     """The moment at which a host began that does not live in this one: a simulation."""
 
     def shown(self) -> dict[str, Any]:
         """What every page may know of it."""
-        return self.model_dump(mode="json", include={"first_run", "tent", "stage", "stage_since"})
+        return self.model_dump(mode="json", include={"first_run", "tent", "stage", "stage_since", "demo"})

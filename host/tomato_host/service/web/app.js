@@ -4,6 +4,7 @@ import { drawForecast, drawHistory, drawPast, loadDay, loadHistory, startCharts 
 import { showFaults, showSwitches, startForms } from "/static/control.js";
 import { showEvents, showVision, watchPhoto } from "/static/journal.js";
 import { loadJournal, startJournal } from "/static/journal_entries.js";
+import { showDemo, startDemo } from "/static/demo.js";
 import { showOverview, verdict } from "/static/overview.js";
 import { showActions, showPlan } from "/static/plan.js";
 import { startPreferences } from "/static/preferences.js";
@@ -27,6 +28,7 @@ function show() {
   showActions(glance);
   showEvents(glance);
   showVision(glance);
+  showDemo(glance);
   showFaults(glance.devices ? glance.devices.faults : []);
   if (state.page === "setup") showLive();
   if (glance.observation && !performance.getEntriesByName("useful").length) performance.mark("useful");
@@ -147,6 +149,7 @@ async function start() {
   startForms();
   startCharts();
   startJournal();
+  startDemo();
   startSetup();
   addEventListener("session", () => { if (state.page === "setup") showSetup(); });
   await useInvitation();
