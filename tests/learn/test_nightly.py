@@ -3,12 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import random
-import signal
-import subprocess
-import sys
-import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -19,7 +14,6 @@ from tomato_host.backtest.tables import BacktestCase, load_cases
 from tomato_host.brain.world_model.data import tent_quantities
 from tomato_host.cli.main import main
 from tomato_host.errors import TomatoError
-from tomato_host.learn.checkpoint import CheckpointStore
 from tomato_host.learn.every_night import next_night, run_every_night
 from tomato_host.learn.nightly import LearningLoop, read_records, residual_tables
 from tomato_host.learn.settings import LearnSettings
@@ -32,10 +26,9 @@ from tomato_host.sources.measured import data_folder
 from shared_schemas.devices import PLAN_COLUMNS
 from shared_schemas.learn.lifecycle import SlotStage
 from shared_schemas.records import RECORDS
-from tests.learn.loops import KEYS, trainer
+from tests.learn.loops import KEYS, table
 from tests.world_model.synthetic import tent_log
 
-ROOT = Path(__file__).resolve().parents[2]
 START = datetime(2026, 6, 1, 22, 20, tzinfo=UTC)
 
 
@@ -125,41 +118,45 @@ def test_a_night_that_fails_is_shown_and_the_next_one_comes(tmp_path: Path, monk
     assert len(shown) == 2 and all("was not learned: E-" in line for line in shown), shown
 
 
-KILLED = """
-import sys
-from pathlib import Path
-from tests.learn.loops import table, trainer
-one = trainer(Path(sys.argv[1]))
-print("ready", flush=True)
-while True:
-    one.run_epoch({"vpd_kpa": table(rows=300)})
-"""
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nights without the walk over a dataset."""
+    monkeypatch.setattr("tomato_host.learn.nightly.residual_tables", lambda *_: {"vpd_kpa": table(rows=300)})
 
 
-def _kill_and_check(root: Path, kills: int, rng: random.Random) -> None:
-    epoch = 0
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "host"), *sys.path])}
-    for _ in range(kills):
-        command = [sys.executable, "-c", KILLED, str(root)]
-        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE)
-        assert process.stdout is not None and process.stdout.readline() == b"ready\n"
-        time.sleep(rng.uniform(0.0, 0.4))
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        found = CheckpointStore(root / "learn" / "checkpoints").latest()
-        if found is not None:
-            assert found.epoch >= epoch, "a committed epoch is never lost"
-            epoch = found.epoch
-            assert trainer(root).state() == found.state
+def test_what_a_command_changes_meanwhile_holds_in_the_running_process(
+    case: BacktestCase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quick(monkeypatch)
+    running, command = loop(tmp_path), loop(tmp_path)
+    for _ in range(3):
+        running.night(case)
+    with command.exclusive():
+        assert command.trainer.epoch == 3, "what the process has learned since the command began"
+        command.trainer.conservative = True
+        command.trainer.full_rollback(1)
+        command.trainer.conservative = True
+        command.commit()
+    assert running.night(case).epoch == 2 and running.trainer.conservative
 
 
-def test_a_kill_at_any_moment_loses_no_committed_epoch(tmp_path: Path) -> None:
-    _kill_and_check(tmp_path, 4, random.Random(0))
-
-
-@pytest.mark.soak
-def test_two_hundred_kills_lose_no_committed_epoch(tmp_path: Path) -> None:
-    _kill_and_check(tmp_path, 200, random.Random(1))
+def test_a_kill_before_the_publication_is_made_good_and_a_torn_record_stays_alone(
+    case: BacktestCase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quick(monkeypatch)
+    one = loop(tmp_path)
+    one.trainer.slots["vpd_kpa.0"] = GrowthSlot("vpd_kpa.0", SlotStage.SHADOWING, 1, 1)
+    assert one.night(case).published == ["vpd_kpa"]
+    one.trainer.slots["vpd_kpa.0"] = GrowthSlot("vpd_kpa.0", SlotStage.CULLED, 1, 1)
+    one.trainer.store.save(one.trainer.checkpoint())  # and killed here
+    whole = len(read_records(tmp_path))
+    with (tmp_path / "learn" / "records.jsonl").open("a") as file:
+        file.write('{"schema_version": "growth_re')
+    with loop(tmp_path).exclusive():
+        assert BlockStore(tmp_path / "models" / "blocks").offers() == [], "a culled block is served no more"
+    assert len(read_records(tmp_path)) == whole + 1
+    (tmp_path / "learn" / "state.json").write_text("{")
+    with loop(tmp_path).exclusive():
+        assert read_state(tmp_path) is not None, "a damaged state file is written again"
 
 
 @pytest.mark.skipif(not data_folder().is_dir(), reason="needs the measured data (TOMATO_DATA)")

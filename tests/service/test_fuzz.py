@@ -124,14 +124,17 @@ def throw(operation: Any, examples: int, check: Callable[[Any], None]) -> None:
     thrown()
 
 
+def fresh_key(case: Any, number: int) -> dict[str, str]:
+    """A good Idempotency-Key stands for one request: the next one gets another. What is none is sent as it is."""
+    given = str((case.headers or {}).get("Idempotency-Key", ""))
+    return {"Idempotency-Key": f"fuzz-{number}"} if KEY.fullmatch(given) else {}
+
+
 def test_no_request_breaks_the_api(operations: list[Any], key: dict[str, str], host: Host) -> None:
     number = count()
 
     def check(case: Any) -> None:
-        # A good key stands for one request: the next one gets another. What is no key is sent as it is.
-        given = str((case.headers or {}).get("Idempotency-Key", ""))
-        fresh = {"Idempotency-Key": f"fuzz-{next(number)}"} if KEY.fullmatch(given) else {}
-        case.call_and_validate(headers={**key, **fresh})
+        case.call_and_validate(headers={**key, **fresh_key(case, next(number))})
 
     for operation in operations:
         throw(operation, EXAMPLES, check)

@@ -41,7 +41,7 @@ BODIES: dict[str, dict[str, object]] = {
 OTHER_BODIES = {"/api/journal/photo", "/api/journal/{entry_id}"}
 """Routes whose request is no JSON object: a picture, and a name in the path."""
 OTHERS = ("/api/sessions/", "/api/world", "/api/setup/")
-"""Sessions and worlds have tables of their own; the wizard's answers are of the moment, as the board's are."""
+"""Tested by themselves: sessions, worlds, and the set-up, whose answers come from a command."""
 
 
 class AnsweringHost:
@@ -126,8 +126,10 @@ def test_the_answer_outlives_the_process_and_is_forgotten_after_a_day(
                             (lambda after_s=after_s: begun_s + after_s,))  # fmt: skip
         with served(tmp_path) as client:
             again = client.post("/api/water", json=WATER, headers=sent)
+            other = client.post("/api/water", json=WATER, headers={**sent, "Idempotency-Key": "k-2"})
         assert (again.content == first.content) is same, after_s
-    assert len(host.seen) == 2
+        assert other.json()["text"] == "answer 2", "written behind a torn line, and read again"
+    assert len(host.seen) == 3
 
 
 def test_a_key_is_for_one_request_of_one_holder(tmp_path: Path, host: AnsweringHost) -> None:
@@ -153,8 +155,9 @@ def test_not_now_burns_no_key_and_refused_for_good_is_repeated(tmp_path: Path, h
         host.refusals = ["leak", "schema"]
         passing = client.post("/api/water", json=WATER, headers=sent)
         assert passing.status_code == 409 and passing.headers["Retry-After"]
+        assert "Idempotency-Status" not in passing.headers
         final = client.post("/api/water", json=WATER, headers=sent)
-        assert final.status_code == 409 and "Retry-After" not in final.headers
+        assert final.status_code == 409 and final.headers["Idempotency-Status"] == "final"
         assert client.post("/api/water", json=WATER, headers=sent).content == final.content
         assert [request.action.id for request in host.seen if request.action] == [proposal_id("ana", "k-1")] * 2
         host.end.set()

@@ -122,9 +122,10 @@ def rollback(
 ) -> None:
     """Go back to a checkpoint, weights and optimizer included, and give the brain the blocks of then."""
     loop = _loop(data, config)
-    before = loop.trainer.epoch
-    seconds = loop.trainer.full_rollback(max(before - 1, 0) if to_epoch is None else to_epoch)
-    loop.commit()
+    with loop.exclusive():
+        before = loop.trainer.epoch
+        seconds = loop.trainer.full_rollback(max(before - 1, 0) if to_epoch is None else to_epoch)
+        loop.commit()
     facts = {"from_epoch": before, "epoch": loop.trainer.epoch, "seconds": seconds}
     show(facts, [f"Epoch {before} -> {loop.trainer.epoch} in {seconds:.2f} s."], as_json)
 
@@ -140,6 +141,7 @@ def conservative(
     if state not in ("on", "off"):
         raise typer.BadParameter("on or off")
     loop = _loop(data, config)
-    loop.trainer.conservative = state == "on"
-    loop.commit()
+    with loop.exclusive():
+        loop.trainer.conservative = state == "on"
+        loop.commit()
     show({"conservative": loop.trainer.conservative}, [f"Conservative mode is {state}."], as_json)

@@ -31,12 +31,14 @@ from tomato_host.service.idempotent_requests import IdempotencyMiddleware
 from tomato_host.service.installation import Installation
 from tomato_host.service.journal_routes import add_journal_routes
 from tomato_host.service.live_state import LiveState
+from tomato_host.service.operator_requests import OperatorRequests
 from tomato_host.service.security import AccessControl, Authenticator, SecurityMiddleware
 from tomato_host.service.session_routes import add_session_routes
 from tomato_host.service.sessions import SessionFile
 from tomato_host.service.settings import ServiceSettings
 from tomato_host.service.setup_routes import add_setup_routes
 from tomato_host.service.strict_json import StrictRoute, invalid_request_answer
+from tomato_host.service.tent_host import TentHost
 from tomato_host.service.tokens import TokenFile
 from tomato_host.service.world_access import WorldAccess
 from tomato_host.service.world_host import WorldHost
@@ -85,8 +87,11 @@ def create_app(
     add_history_routes(app, history, data_dir, access)
     if about.demo:
         add_demo_routes(app, data_dir, access)
+    # The inbox of a simulation reads moments in its own time, and nothing of it answers over the socket.
+    answering = worlds if about.present is None else ()
+    tent = next((world for world in answering if isinstance(world, TentHost)), None)
     add_journal_routes(app, live, history, data_dir, access, about)
-    add_change_routes(app, data_dir, access)
+    add_change_routes(app, OperatorRequests(data_dir, tent), access)
     add_board_routes(app, data_dir, access)
     add_acknowledge_routes(app, data_dir)
     add_session_routes(app, sessions, access)

@@ -16,11 +16,12 @@ from shared_schemas.records.journal_v1 import JournalKind, JournalTask, JournalV
 from tomato_host.commands.inbox import Reply, new_request, submit, wait_reply
 from tomato_host.errors import TomatoError
 from tomato_host.service.board_routes import whole
-from tomato_host.service.change_routes import PATIENCE_S, REFUSALS, RequestBody
+from tomato_host.service.change_routes import REFUSALS, RequestBody
 from tomato_host.service.history import History
 from tomato_host.service.idempotent_requests import REPEATABLE
 from tomato_host.service.installation import Installation
 from tomato_host.service.live_state import LiveState
+from tomato_host.service.operator_requests import PATIENCE_S
 from tomato_host.service.season_report import report_page
 from tomato_host.service.security import PHOTO_PATH, AccessControl
 from tomato_host.storage.journal_entries import new_id, totals

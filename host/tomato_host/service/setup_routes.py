@@ -18,6 +18,7 @@ from starlette.concurrency import run_in_threadpool
 
 from tomato_host.commands.inbox import Reply, new_request, submit, wait_reply
 from tomato_host.service.change_routes import REFUSALS, RequestBody
+from tomato_host.service.idempotent_requests import REPEATABLE
 from tomato_host.service.installation import Installation
 from tomato_host.service.security import AccessControl
 
@@ -60,17 +61,17 @@ def add_setup_routes(app: FastAPI, data_dir: Path, installation: Installation, a
         found = await _run(["settings", "show", "--json", *place])
         return {**found, "board_given": installation.board_given, "first_run": installation.first_run}
 
-    @app.post("/api/setup/check", tags=["setup"], responses=REFUSALS)
+    @app.post("/api/setup/check", tags=["setup"], responses=REFUSALS, dependencies=[REPEATABLE])
     async def check(ask: SettingsBody, _who: str = Depends(access.admin)) -> Json:
         """What these changes would do to the file (`diff`), or what is wrong with them and with which keys."""
         return await _run(_set_command(ask, place, "--dry-run"), _changes(ask))
 
-    @app.post("/api/setup/save", tags=["setup"], responses=REFUSALS)
+    @app.post("/api/setup/save", tags=["setup"], responses=REFUSALS, dependencies=[REPEATABLE])
     async def save(ask: SettingsBody, _who: str = Depends(access.admin)) -> Json:
         """Check and write them; the file as it was stays beside it. They hold from the next start."""
         return await _run(_set_command(ask, place), _changes(ask))
 
-    @app.post("/api/setup/restart", tags=["setup"], responses=REFUSALS)
+    @app.post("/api/setup/restart", tags=["setup"], responses=REFUSALS, dependencies=[REPEATABLE])
     async def restart(who: str = Depends(access.admin)) -> Json:
         """End in an orderly way and start anew with the saved settings; refused while water runs."""
         reply = await run_in_threadpool(_restart, data_dir, who)
@@ -83,7 +84,7 @@ def add_setup_routes(app: FastAPI, data_dir: Path, installation: Installation, a
         """Serial ports of this machine, by names that stay."""
         return await run_in_threadpool(serial_ports)
 
-    @app.post("/api/setup/board", tags=["setup"], responses=REFUSALS)
+    @app.post("/api/setup/board", tags=["setup"], responses=REFUSALS, dependencies=[REPEATABLE])
     async def board(ask: PortBody, _who: str = Depends(access.admin)) -> Json:
         """What answers at a port: our firmware, MicroPython alone, or nothing. Not while a host holds the port."""
         if not installation.first_run:
@@ -92,7 +93,7 @@ def add_setup_routes(app: FastAPI, data_dir: Path, installation: Installation, a
             raise HTTPException(409, "there is no such port any more")
         return await _run(["board", "flash" if ask.flash else "info", "--json", "--port", ask.port], patience_s=240.0)
 
-    @app.post("/api/setup/notify-test", tags=["setup"], responses=REFUSALS)
+    @app.post("/api/setup/notify-test", tags=["setup"], responses=REFUSALS, dependencies=[REPEATABLE])
     async def notify_test(_who: str = Depends(access.admin)) -> Json:
         """Send one message to every address that the settings know, and to every device that has subscribed."""
         return {"lines": await run_command(["notify", "test", "--json", *place])}

@@ -10,6 +10,7 @@ from typing import Any
 from shared_schemas.records.agent_v1 import AgentV1
 from shared_schemas.world.messages import EffectDraft, Intent
 from tomato_host.brain.admission.answers import Answer
+from tomato_host.commands.inbox import Reply, Request
 from tomato_host.service.forecast_process import ForecastProcess
 from tomato_host.service.live_state import FeedReader
 from tomato_host.service.world_host import AgentFeed, DraftRefused, WorldUnavailable
@@ -60,6 +61,16 @@ class TentHost:
         elif "observation" in message and message["agent"] in self._feeds:
             self._add(message["agent"], message["observation"])
         return True
+
+    @property
+    def is_attached(self) -> bool:
+        """Whether a deciding loop is connected."""
+        return self._link is not None
+
+    async def request(self, request: Request) -> Reply:
+        """A person's request, answered by the loop as if it had come by the inbox. Raises WorldUnavailable."""
+        found = await self._ask("request", request=request.model_dump_json())
+        return Reply.model_validate(found, strict=False)
 
     async def record(self, agent: str) -> AgentV1:
         """As `WorldHost.record`."""

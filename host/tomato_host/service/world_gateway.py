@@ -23,6 +23,7 @@ from shared_schemas.world.messages import Effect
 from tomato_host.brain.admission.tent_admission import TentAdmission
 from tomato_host.brain.brain import StepResult
 from tomato_host.brain.guardrails.guardrails import Verdict
+from tomato_host.commands.inbox import Request
 from tomato_host.loop.extensions import ProposalHost
 from tomato_host.loop.recorder import Recorder
 from tomato_host.service.feed import ProcessFeed
@@ -31,6 +32,7 @@ from tomato_host.world.views import snapshot_of
 from tomato_host.world.worlds.tent import TentViews, may_see
 
 Json = dict[str, Any]
+FROM_PEOPLE = frozenset({"action", "mode", "acknowledge"})
 MOST_A_POLL = 64
 """Requests handled in one poll."""
 
@@ -168,6 +170,15 @@ class WorldGateway:
         except ValidationError as error:
             raise RequestRefused("invalid", why_invalid(error)) from None
 
+    def _answer_request(self, request: Json) -> Json:
+        """A person's request by the API; work on the board itself takes longer and goes by the inbox."""
+        asked = Request.model_validate_json(request["request"])
+        if asked.kind not in FROM_PEOPLE or (asked.action is not None and asked.action.origin != "api"):
+            raise RequestRefused("invalid", f"a request of kind {asked.kind} does not come this way")
+        assert self._host is not None
+        reply: Json = self._host.submit(asked).model_dump(mode="json")
+        return reply
+
     def _cancel(self, request: Json) -> Json:
         name = self._record_of(request).name
         verdict = self._admission.cancel(name, request["id"], request["reason"], self._now().timestamp())
@@ -250,6 +261,7 @@ OPERATIONS: dict[str, Callable[[WorldGateway, Json], Json | None]] = {
     "record": WorldGateway._show_record,
     "observe": WorldGateway._observe,
     "submit": WorldGateway._submit,
+    "request": WorldGateway._answer_request,
     "what_if": WorldGateway._what_if,
     "forecast_inputs": WorldGateway._show_forecast_inputs,
     "cancel": WorldGateway._cancel,
