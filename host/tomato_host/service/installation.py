@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
+from tomato_host.service.notify.settings import NotifySettings
 from tomato_host.service.settings import TentSettings
 
 
@@ -25,6 +26,9 @@ class Installation(BaseModel):
     stage_since: str = ""
     demo: bool = False
     """A simulated tent whose faults may be provoked from the page."""
+    push: bool = False
+    """Messages go to devices that have subscribed."""
+    push_services: tuple[str, ...] = NotifySettings().push_services
     present: AwareDatetime | None = None
     """The moment at which a host began that does not live in this one: a simulation."""
 
