@@ -20,7 +20,7 @@ ROWS = (
     ("VPD", "vpd_kpa", "kPa", 2, 0.04),
     ("CO2", "co2_ppm", "ppm", 0, 25.0),
     ("leaf-air", "leaf_air_delta_c", "K", 1, 0.2),
-    ("light", "light_lux", "lx", 0, 500.0),
+    ("lamp and sun", "light_lux", "lx", 0, 500.0),
     ("soil temp", "soil_temp_c", "degC", 1, 0.2),
 )
 """Name, column of the history, unit, decimals, and the smallest change that is a trend."""
