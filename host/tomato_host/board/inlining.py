@@ -50,7 +50,7 @@ def inlined(package: Mapping[str, bytes], untouched: frozenset[str] = frozenset(
     """The same files with numbers for names, by path; `untouched` ones are only read for the names they need."""
     found = {path: _source(path, text, package) for path, text in package.items() if path.endswith(".py")}
     by_name = {source.name: source for source in found.values()}
-    while any([_find_numbers(source, by_name) for source in found.values()]):
+    while sum(_find_numbers(source, by_name) for source in found.values()):
         pass
     needed = {word for path, source in found.items() for word in _still_named(source, by_name, path in untouched)}
     done = dict(package)
@@ -94,7 +94,7 @@ def _times_bound(tree: ast.Module) -> Counter[str]:
         elif isinstance(node, ast.alias):
             names[node.asname or node.name] += 1
         elif isinstance(node, ast.Global | ast.Nonlocal):
-            names.update({name: 2 for name in node.names})
+            names.update(dict.fromkeys(node.names, 2))
         elif isinstance(node, ast.ExceptHandler) and node.name:
             names[node.name] += 1
     return names
@@ -171,8 +171,8 @@ def _written(source: _Source, by_name: Mapping[str, _Source], needed: set[str]) 
         (name, node) for name, node in _assignments(source.tree) if name in source.numbers and name not in needed
     ]
     gone = {id(node) for _, statement in left_out for node in ast.walk(statement)}
-    for _, node in left_out:
-        edits.append((*_place(node), b""))
+    for _, statement in left_out:
+        edits.append((*_place(statement), b""))
     for node in ast.walk(source.tree):
         if id(node) in gone:
             continue
