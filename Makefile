@@ -13,7 +13,7 @@ PYTEST := $(BIN)/python -m pytest
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help run demo setup test lint format types types-oldest types-newest types-tests unit schemas check-schemas bench coverage soak explore mutants mutants-all hil flash \
-  test-web test-llm test-learn test-ha screenshots figures clean
+  test-web test-llm test-learn learn-groups test-ha screenshots figures clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -133,6 +133,14 @@ test-ha: $(STAMP) ## discovery against the schema code of Home Assistant 2024.3 
 	$(BIN)/python -c "from tests.advisor.fetched import fetch; from tests.mqtt.test_home_assistant_schemas import WHEELS; \
 	  [fetch(wheel, source_archive=False) for wheel in WHEELS]"
 	$(PYTEST) tests/mqtt/test_home_assistant_schemas.py
+
+# Which tests of the learning loop failed, by kind. The microseconds are measured only: a busy machine fails nobody.
+learn-groups: $(STAMP) ## the learning loop's tests by kind: contract, serialization, unit, integration
+	$(PYTEST) -n 0 -m 'not soak' tests/learn/test_lifecycle.py tests/learn/test_gates.py tests/learn/test_tickets.py
+	$(PYTEST) -n 0 -m 'not soak' tests/learn/test_messages.py tests/learn/test_signing.py
+	$(PYTEST) -n 0 -m 'not soak' tests/learn/test_policy.py tests/learn/test_reports.py tests/learn/test_catalogue.py tests/learn/test_wal.py
+	$(PYTEST) -n 0 -m 'not soak' tests/learn/test_bus.py tests/learn/test_observe.py tests/learn/test_trainer.py
+	-$(BIN)/tomato-host learn bench
 
 screenshots: $(STAMP) ## take the README's pictures of the dashboard again (needs chromium and chromium-driver)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test-web,camera]'

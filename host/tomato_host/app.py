@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -30,6 +30,7 @@ from tomato_host.brain.brain import Brain, BrainSettings
 from tomato_host.commands.inbox import Inbox
 from tomato_host.errors import TomatoError
 from tomato_host.features import read_features
+from tomato_host.first_run import is_first_run, wait_for_settings
 from tomato_host.log_file import log_to
 from tomato_host.loop.board_runtime import BoardRuntime, SerialLink
 from tomato_host.loop.clock import RealClock, wall_time_at
@@ -44,13 +45,17 @@ from tomato_host.loop.supervisor import LoopSettings, Supervisor
 from tomato_host.loop.weather_watch import WeatherWatch
 from tomato_host.models.blocks import BlockStore
 from tomato_host.models.store import ModelStore
+from tomato_host.models.what_if import pack_inputs
 from tomato_host.recovery.crash_recovery import read_interrupted_actions
 from tomato_host.recovery.recorded_agents import read_advisor_tokens, read_agents
 from tomato_host.recovery.stored_samples import stored_samples
 from tomato_host.service.feeds import bus_feed, dashboard_feed, mqtt_feed
+from tomato_host.service.installation import Installation
 from tomato_host.service.notify.extension import build_notifier
+from tomato_host.service.settings import why_no_tls
 from tomato_host.service.world_gateway import WorldGateway
 from tomato_host.settings import Settings, load_settings
+from tomato_host.settings_file import default_file
 from tomato_host.storage.budgeted_store import BudgetedStore
 from tomato_host.storage.dataset import Dataset
 from tomato_host.terminal.status_lines import LineDisplay
@@ -60,6 +65,12 @@ from tomato_host.world.telemetry import WorldTelemetry
 from tomato_host.world.worlds.tent import TentViews
 
 SIM = "sim"
+RESTART = 75
+"""Exit code of a run that is to start anew (`cli/run.py` does it): EX_TEMPFAIL of sysexits.h."""
+TRIAL = "TOMATO_SETTINGS_TRIAL"
+"""Environment variable of a restart with new settings: their file, until the run has begun."""
+REFUSED = "TOMATO_SETTINGS_REFUSED"
+"""Environment variable of the restart after one that failed: why."""
 HOUR_MS = 3_600_000
 SYNC_ALLOWANCE_S = 5.0
 """What the sync of a slow SD card may take; until then the board keeps its own copy."""
@@ -80,6 +91,8 @@ class RunOptions:
     scenario: str = ""
     start: datetime | None = None
     as_json: bool = False
+    setup_port: int | None = None
+    """Port of the set-up pages on the first run; None: the usual one."""
 
 
 def brain_settings(settings: Settings) -> BrainSettings:
@@ -112,7 +125,13 @@ def check_addresses(settings: Settings, path: Path | None, environment: Mapping[
     Not under systemd: there a network that comes late, or never, must not keep the plant from being watered; the
     dashboard's process tries again by itself, and a warning is recorded.
     """
-    if not settings.service.enabled or "NOTIFY_SOCKET" in environment:
+    if not settings.service.enabled:
+        return
+    if problem := why_no_tls(settings.service):
+        raise TomatoError(
+            "E-CONFIG-INVALID", f"{path or 'settings'}: {problem}.", "docs/https.md makes a pair that fits"
+        )
+    if "NOTIFY_SOCKET" in environment:
         return
     if reason := why_not_bound(settings.service.host):
         raise TomatoError(
@@ -123,11 +142,36 @@ def check_addresses(settings: Settings, path: Path | None, environment: Mapping[
         )
 
 
-def run_host(options: RunOptions) -> int:
-    """Run until the duration is over or a signal stops it. Returns the exit code.
+def _with_settings_file(options: RunOptions) -> RunOptions | None:
+    """The options with the settings file that holds: the one named, that of the data directory, or none.
+
+    On the first run the set-up pages write it; None when a signal has ended them before.
+    """
+    is_plain = options.time_scale == 1.0 and options.duration_hours is None and not options.as_json
+    is_first = is_plain and is_first_run(options.config, options.board, options.data_dir)
+    if is_first and wait_for_settings(options.data_dir, sys.stdout, options.setup_port) is None:
+        return None
+    return replace(options, config=options.config or default_file(options.data_dir))
+
+
+def _why_not_startable(options: RunOptions) -> str:
+    """Why a new process could not start with the settings as they are now; empty when it could."""
+    try:
+        settings = load_settings(options.config or default_file(options.data_dir))
+        check_addresses(settings, options.config, os.environ)
+    except TomatoError as error:
+        return str(error)
+    return ""
+
+
+def run_host(asked: RunOptions) -> int:
+    """Run until the duration is over or a signal stops it. Returns the exit code, RESTART when it is to start anew.
 
     Raises TomatoError for what the operator can correct: settings, port, data directory, firmware.
     """
+    options = _with_settings_file(asked)
+    if options is None:
+        return 0
     settings = load_settings(options.config)
     check_addresses(settings, options.config, os.environ)
     started_s = time.monotonic()
@@ -144,6 +188,7 @@ def run_host(options: RunOptions) -> int:
         _runtime(options, url, start) as runtime,
     ):
         supervisor = _build(options, settings, runtime, dataset)
+        _record_refused_settings(supervisor)
         begun_ms = runtime.clock.monotonic_ms()
         until_ms = None if options.duration_hours is None else begun_ms + round(options.duration_hours * HOUR_MS)
         with _signals(supervisor.scheduler.stop):
@@ -151,7 +196,15 @@ def run_host(options: RunOptions) -> int:
         if options.as_json:
             simulated_h = (runtime.clock.monotonic_ms() - begun_ms) / HOUR_MS
             print(json.dumps(summary(supervisor.status, time.monotonic() - started_s, simulated_h)), file=terminal)
-    return 0
+    return RESTART if supervisor.restarting else 0
+
+
+def _record_refused_settings(supervisor: Supervisor) -> None:
+    """From here on the settings are good: an error later is none of theirs. An earlier set that failed is recorded."""
+    os.environ.pop(TRIAL, None)
+    if refused := os.environ.pop(REFUSED, ""):
+        text = f"The host could not start with the new settings and went back to the former ones: {refused}"
+        supervisor.record_warning("process", "settings_refused", text[:500])
 
 
 def summary(status: Status, wall_s: float, sim_h: float) -> dict[str, float]:
@@ -171,7 +224,7 @@ def summary(status: Status, wall_s: float, sim_h: float) -> dict[str, float]:
 def _build(options: RunOptions, settings: Settings, runtime: BoardRuntime, dataset: Dataset) -> Supervisor:
     status = Status(started_at=runtime.clock.now(), now=runtime.clock.now(), port=runtime.link.url)
     if options.time_scale > 0.0 and settings.service.enabled and settings.service.port:
-        status.dashboard = f"http://{settings.service.host}:{settings.service.port}"
+        status.dashboard = settings.service.url
     number = random.SystemRandom().randrange(1, 1 << 16) if runtime.real_time else SIM_SESSION
     is_stored = (
         stored_samples(options.data_dir, partial(wall_time_at, runtime.clock)) if runtime.real_time else lambda _: False
@@ -180,7 +233,8 @@ def _build(options: RunOptions, settings: Settings, runtime: BoardRuntime, datas
         runtime.link.open, number, is_stored, lambda: not dataset.waiting, *_safe_after_ms(settings, runtime.real_time)
     )
     session.open_now()
-    inbox = Inbox(options.data_dir) if runtime.real_time or options.time_scale > 0.0 else None
+    own_time = None if runtime.real_time else runtime.clock.now
+    inbox = Inbox(options.data_dir, own_time) if runtime.real_time or options.time_scale > 0.0 else None
     brain, store = _brain(settings, runtime), BudgetedStore(dataset, lambda: runtime.clock.monotonic_ms() / 1000.0)
     for agent in read_agents(options.data_dir) if runtime.real_time else ():
         brain.admission.set_agent(agent)
@@ -202,6 +256,7 @@ def _build(options: RunOptions, settings: Settings, runtime: BoardRuntime, datas
         _extensions(options, settings, runtime, brain, recorder, status, store, views),
         read_interrupted_actions(options.data_dir) if runtime.real_time else None,
         WorldTelemetry(time.monotonic, read_features()),
+        partial(_why_not_startable, options) if runtime.real_time else None,
     )
 
 
@@ -250,8 +305,11 @@ def _extensions(
         agent = AdvisorAgent(record, read_advisor_tokens(options.data_dir))
         extensions.append(AdvisorExtension(advisor, recorder, ZoneInfo(site.timezone), every, brain, agent))
     if settings.service.enabled:
-        dashboard = dashboard_feed(settings.service, settings.bus, status, recorder, options.data_dir)
-        gateway = WorldGateway(dashboard, brain.admission, views, recorder, runtime.clock.now)
+        about = _installation(options, settings)
+        dashboard = dashboard_feed(settings.service, settings.bus, status, recorder, options.data_dir, about)
+        gateway = WorldGateway(
+            dashboard, brain.admission, views, recorder, runtime.clock.now, partial(pack_inputs, brain)
+        )
         extensions += [dashboard, gateway]
     if settings.mqtt.enabled:
         extensions.append(mqtt_feed(settings.mqtt, status, recorder, options.data_dir))
@@ -267,11 +325,25 @@ def _extensions(
     return tuple(extensions)
 
 
+def _installation(options: RunOptions, settings: Settings) -> Installation:
+    """What the dashboard is told about this installation."""
+    return Installation(
+        settings_file=str(options.config.absolute()) if options.config else "",
+        board_given=options.board is not None,
+        tent=settings.tent,
+        stage=settings.control.stage,
+        stage_since=settings.control.stage_since,
+        push=settings.notify.enabled and settings.notify.push,
+        push_services=settings.notify.push_services,
+    )
+
+
 def _page_alone(options: RunOptions, settings: Settings, recorder: Recorder, status: Status) -> tuple[Extension, ...]:
     """A simulation that keeps a pace has somebody who watches: the dashboard, which changes nothing in its records."""
     if options.time_scale == 0.0 or not settings.service.enabled:
         return ()
-    return (dashboard_feed(settings.service, settings.bus, status, recorder, options.data_dir),)
+    about = _installation(options, settings).model_copy(update={"present": status.started_at})
+    return (dashboard_feed(settings.service, settings.bus, status, recorder, options.data_dir, about),)
 
 
 def _display(options: RunOptions, settings: Settings, status: Status, runtime: BoardRuntime) -> Display:

@@ -23,7 +23,7 @@ from tomato_host.logs import Log
 from tomato_host.service.bus.settings import BusSettings
 from tomato_host.service.mqtt.settings import MqttSettings
 from tomato_host.service.notify.settings import NotifySettings
-from tomato_host.service.settings import ServiceSettings
+from tomato_host.service.settings import PlantSettings, ServiceSettings, TentSettings
 from tomato_host.settings_relations import contradictions
 from tomato_host.storage.settings import StorageSettings
 from tomato_host.toml_file import NEXT_STEP, check_values, plain_key, read_toml, shown
@@ -51,6 +51,7 @@ class Settings(Section):
     """The whole file."""
 
     site: SiteSettings = SiteSettings()
+    tent: TentSettings = TentSettings()
     budgets: BudgetSettings = BudgetSettings()
     board: BoardSettings = BoardSettings()
     storage: StorageSettings = StorageSettings()
@@ -186,7 +187,8 @@ def _move_old_keys(raw: dict[str, Any], where: str, warn: bool) -> tuple[dict[st
 def _spread(raw: dict[str, Any]) -> dict[str, Any]:
     """Values that follow from another key unless they are given.
 
-    The bus shows the node name of MQTT; a board that reports faster than usual is expected to.
+    The bus shows the node name of MQTT; a board that reports faster than usual is expected to; 10 ml for each litre
+    of substrate raise all pots by one percent.
     """
     mqtt, bus = raw.get("mqtt"), raw.setdefault("bus", {})
     if isinstance(mqtt, dict) and "node" in mqtt and isinstance(bus, dict):
@@ -197,7 +199,21 @@ def _spread(raw: dict[str, Any]) -> dict[str, Any]:
     is_number = isinstance(period, int | float) and not isinstance(period, bool)
     if isinstance(estimator, dict) and is_number and 1.0 <= float(period or 0.0) < usual:
         estimator.setdefault("sample_period_s", period)
+    tent, control = raw.get("tent"), raw.setdefault("control", {})
+    litres = _litres(tent.get("plants")) if isinstance(tent, dict) else 0.0
+    if litres and isinstance(control, dict):
+        control.setdefault("soil_ml_per_pct", min(500.0, 10.0 * litres))
     return raw
+
+
+def _litres(plants: Any) -> float:
+    """Substrate of all pots; 0 when a pot has no valid size, which validation then reports."""
+    usual = PlantSettings(name="-").pot_l
+    sizes = (
+        [plant.get("pot_l", usual) for plant in plants if isinstance(plant, dict)] if isinstance(plants, list) else []
+    )
+    is_number = all(isinstance(size, int | float) and not isinstance(size, bool) for size in sizes)
+    return float(sum(sizes)) if is_number else 0.0
 
 
 def parse_recorded_settings(raw: dict[str, Any], where: str) -> Settings:

@@ -15,7 +15,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel
 
-from tomato_host.brain.control.targets import STAGES
+from tomato_host.brain.control.settings import ControlSettings
+from tomato_host.brain.control.targets import stage_row
 
 STAGE = "control.stage:"
 """Prefix of a value that the growth stage gives: `control.stage:temp_day_c.1` is the upper end of that band."""
@@ -154,6 +155,19 @@ FREE: dict[str, tuple[str, ...]] = {
         "service.agent_per_minute", "service.tent_per_minute",
         "service.quarantine_after", "learn.bus.emergency_per_minute",
     ),
+    "the row of a growth stage: the relations above hold for the row in use": (
+        "control.stages.seedling.soil_temp_low_c", "control.stages.seedling.photoperiod_h",
+        "control.stages.seedling.co2_ppm", "control.stages.seedling.dose_ml",
+        "control.stages.vegetative.soil_temp_low_c", "control.stages.vegetative.photoperiod_h",
+        "control.stages.vegetative.co2_ppm", "control.stages.vegetative.dose_ml",
+        "control.stages.flowering.soil_temp_low_c", "control.stages.flowering.photoperiod_h",
+        "control.stages.flowering.co2_ppm", "control.stages.flowering.dose_ml",
+        "control.stages.fruiting.soil_temp_low_c", "control.stages.fruiting.photoperiod_h",
+        "control.stages.fruiting.co2_ppm", "control.stages.fruiting.dose_ml",
+    ),
+    "the size of a thing": (
+        "tent.width_cm", "tent.depth_cm", "tent.height_cm", "tent.plants.pot_l", "tent.plants.probe",
+    ),
     "a port or the number of a device": ("service.port", "mqtt.port", "learn.observe.port", "advisor.cameras.index"),
 }  # fmt: skip
 """Numeric keys without a relation, by the reason why they need none."""
@@ -193,7 +207,8 @@ def value_of(settings: BaseModel, name: str) -> float:
     """The number behind `table.key` (tables may be nested), or behind a value of the growth stage."""
     if name.startswith(STAGE):
         field, _, end = name.removeprefix(STAGE).partition(".")
-        value = getattr(STAGES[settings.control.stage], field)  # type: ignore[attr-defined]
+        control: ControlSettings = settings.control  # type: ignore[attr-defined]
+        value = getattr(stage_row(control, control.stage), field)
         return float(value[int(end)] if end else value)
     found: Any = settings
     for part in name.split("."):

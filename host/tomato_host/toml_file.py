@@ -35,7 +35,11 @@ def read_toml(path: Path) -> dict[str, Any]:
 
     Raises TomatoError: E-CONFIG-MISSING, E-CONFIG-UNREADABLE, E-CONFIG-SYNTAX, E-CONFIG-INVALID; each is one line.
     """
-    text = _text(path)
+    return parse_toml(read_text(path), path)
+
+
+def parse_toml(text: str, path: Path) -> dict[str, Any]:
+    """The text of `path` as a mapping. Raises TomatoError: E-CONFIG-SYNTAX, E-CONFIG-INVALID."""
     try:
         raw = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -92,7 +96,8 @@ def shown(value: Any, quoted: bool = True, longest: int = LONGEST_SHOWN) -> str:
     return f"'{text}'" if quoted and isinstance(value, str) else text
 
 
-def _text(path: Path) -> str:
+def read_text(path: Path) -> str:
+    """The text of a settings file. Raises TomatoError: E-CONFIG-MISSING, E-CONFIG-UNREADABLE."""
     try:
         with path.open("rb") as file:
             content = file.read(LARGEST_BYTES + 1)

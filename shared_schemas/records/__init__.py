@@ -13,6 +13,7 @@ from shared_schemas.records.event_v1 import EventV1
 from shared_schemas.records.forecast_36h_v1 import Forecast36hV1
 from shared_schemas.records.growth_event_v1 import GrowthEventV1
 from shared_schemas.records.growth_report_v1 import GrowthReportV1
+from shared_schemas.records.journal_v1 import JournalV1
 from shared_schemas.records.observation_v1 import ObservationV1
 from shared_schemas.records.plan_v1 import PlanV1
 from shared_schemas.records.prediction_36h_v1 import Prediction36hV1
@@ -43,6 +44,7 @@ RECORDS: dict[str, type[Record]] = {
     "agent_v1": AgentV1,
     "growth_event_v1": GrowthEventV1,
     "growth_report_v1": GrowthReportV1,
+    "journal_v1": JournalV1,
 }
 """Every record kind that may stand in a dataset."""
 
@@ -73,6 +75,7 @@ __all__ = [
     "Forecast36hV1",
     "GrowthEventV1",
     "GrowthReportV1",
+    "JournalV1",
     "LatencyModel",
     "ObservationV1",
     "Part",

@@ -22,12 +22,16 @@ from tomato_host.advisor.pipeline import WakeResources, run_wake
 from tomato_host.advisor.settings import AdvisorSettings, CameraSettings
 from tomato_host.advisor.text.numbers import foreign_numbers
 from tomato_host.advisor.vision.cameras import Photo
+from tomato_host.world.worlds.tent import fold
 
 from shared_schemas.records import EventV1, VisionCvV1, VisionV1
+from shared_schemas.records.action_v1 import Why
+from tests.advisor.eager_worker import ALARMING
 from tests.advisor.hostile_worker import COMMAND_LIKE, MANNERS, REPLIES
 from tests.advisor.pictures import jpeg, plant
 from tests.advisor.processes import queue_ns
 from tests.advisor.wakes import context, state
+from tests.world.injections import TEXTS
 
 DELAY_MOST_S = 0.005
 SETTINGS = AdvisorSettings(
@@ -166,6 +170,32 @@ def test_whatever_a_model_says_becomes_a_valid_record_or_nothing(text: str) -> N
         if event.data["written_by"] == "model":
             vouched = (wake.to_json(), str(resources.memory.facts(wake.ts)), "-0.6 1.16 26.4 18.2 439 1600 62")
             assert foreign_numbers(event.text, vouched) == (), event.text
+
+
+@pytest.mark.parametrize(("text", "kind", "payload"), TEXTS)
+def test_an_injected_text_moves_nothing_whatever_the_model_answers(
+    text: str, kind: str, payload: dict[str, Any]
+) -> None:
+    """It stands in an action's reason, the plan and the photo; the model repeats it, or answers with the action."""
+    asked = context(tasks=("vision", "summary", "explanation", "hypothesis", "chronicle"))
+    assert asked.plan is not None and asked.state is not None
+    action = asked.actions[0].model_copy(update={"why": Why(text=text)})
+    plan = asked.plan.model_copy(update={"explanation": text})
+    wake = asked.model_copy(update={"actions": (action,), "plan": plan})
+    proposal = {"schema_version": "action_v1", "ts": asked.ts.isoformat(), "type": kind, "params": payload, "id": "x",
+                "origin": "person", "agent": "owner"}  # fmt: skip
+    before = fold(fold({}, asked.state), action)
+    for answer in (text, json.dumps(proposal), json.dumps({**ALARMING, "notes": text})):
+        resources = WakeResources(
+            SETTINGS, None, Says(answer), MemoryStore(None), camera=lambda camera: Photo(camera.name, PHOTO)
+        )
+        document = before
+        for record in run_wake(wake, resources):
+            assert checked_record(record.to_json().encode()) == record
+            document = fold(document, record)
+        assert {key for key in document if document[key] != before.get(key)} <= {"advice"}
+    with pytest.raises(advisor.LineRefused):
+        checked_record(json.dumps(proposal, separators=(",", ":")).encode())
 
 
 @settings(max_examples=300, deadline=None)

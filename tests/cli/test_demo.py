@@ -10,10 +10,11 @@ import sys
 import time
 from datetime import datetime
 from pathlib import Path
-from urllib.request import urlopen
+from urllib.request import Request, urlopen
 
 import pytest
 from tomato_host.cli import main
+from tomato_host.service.tokens import TokenFile
 
 COMMAND = (sys.executable, "-m", "tomato_host", "demo")
 
@@ -22,6 +23,13 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def post(port: int, token: str, entry: dict[str, str]) -> dict[str, str]:
+    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+    request = Request(f"http://127.0.0.1:{port}/api/journal", json.dumps(entry).encode(), headers)
+    with urlopen(request, timeout=10) as answer:
+        return dict(json.load(answer))
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +51,7 @@ def run(*arguments: str) -> int:
 
 
 def test_the_days_verify_and_replay_to_the_byte(made: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("journal", "add", "--task", "planted", "--data-dir", str(made)) == 0, "a person's words change neither"
     assert run("dataset", "verify", str(made)) == 0
     assert run("replay", "--check", str(made)) == 0
     assert "the same, byte for byte" in capsys.readouterr().out
@@ -81,6 +90,19 @@ def test_the_page_lives_at_sixty_times_the_pace(made: Path, tmp_path: Path) -> N
         assert (seen[-1] - seen[0]).total_seconds() >= 120, "two minutes of the tent in seconds"
         with urlopen(f"http://127.0.0.1:{port}/api/history?span=7d", timeout=5) as answer:
             assert len(json.load(answer)["t"]) >= 20, "the day that was made is on the charts"
+        with urlopen(f"http://127.0.0.1:{port}/api/glance", timeout=5) as answer:
+            shown = json.load(answer)
+        assert shown["targets"] and shown["actions"], "what is still valid follows the tent's time, not the machine's"
+        watered = subprocess.run(
+            [*COMMAND[:-1], "water", "60", "--data-dir", made, "--reason", "test"], capture_output=True, text=True
+        )
+        assert watered.returncode == 0, watered.stderr
+        assert "delivered" in watered.stdout, "a person's request is dated by the tent's time"
+        entry = post(port, TokenFile(made).create("ana", "operate"), {"kind": "note", "text": "Looks well."})
+        with urlopen(f"http://127.0.0.1:{port}/api/journal", timeout=5) as answer:
+            (written,) = [one for one in json.load(answer)["entries"] if one["id"] == entry["id"]]
+        assert written["by"] == "ana" and written["ts"][-6:] in ("+01:00", "+02:00"), "with the offset of the plants"
+        assert abs((datetime.fromisoformat(written["ts"]) - seen[-1]).total_seconds()) < 7_200, "in the tent's time"
     finally:
         process.send_signal(signal.SIGINT)
         out, _ = process.communicate(timeout=30)

@@ -49,7 +49,7 @@ def reported(capsys: pytest.CaptureFixture[str], dataset: Path, *more: str) -> s
 def test_the_newest_decision_with_its_outcome(dataset: Path, capsys: pytest.CaptureFixture[str]) -> None:
     text = reported(capsys, dataset)
     assert "14:00 by rules" in text and "P1 is dry at 20.0 %" in text
-    assert "DONE 199 ml" in text and "heater_mat: soil at 20.0 degC is warm enough" in text
+    assert "DONE 199 ml" in text and "heater_mat: soil at 20.0 degC is warm enough (from 18 degC on)" in text
     assert len(text.splitlines()) < 40
 
 

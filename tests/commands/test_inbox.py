@@ -152,3 +152,17 @@ def test_a_full_inbox_refuses_a_programme_and_no_person(tmp_path: Path) -> None:
     assert next(iter(inbox.pop_requests())) == mine
     assert len(list(inbox.pop_requests())) == MAX_BATCH
     submit(tmp_path, programme)
+
+
+def test_a_simulation_reads_moments_in_its_own_time(tmp_path: Path) -> None:
+    """An hour's pause in a tent that lives two weeks ago ended a day later: its time was that of the person's clock."""
+    inbox = Inbox(tmp_path, own_time=lambda: NOON)
+    pause = new_request("mode", "", mode="PAUSED", until=later(3_600.0))
+    dose = new_request("action", "", action=proposal("WATER", "h-1", origin="person", ml=50.0))
+    for request in (pause, dose):
+        submit(tmp_path, request)
+    paused, dosed = inbox.pop_requests()
+    assert paused.ts == NOON and paused.until is not None and pause.until is not None
+    assert paused.until - NOON == pause.until - pause.ts
+    assert dosed.action is not None and dose.action is not None
+    assert dosed.action.ts - dose.action.ts == NOON - dose.ts and dosed.action.params == dose.action.params

@@ -32,7 +32,8 @@ MOIST = ((35.0, 0.9), (36.0, 0.9))
 
 def inputs(ts: datetime = NOON, **facts: Any) -> ControlInputs:
     """What a rule sees; `duty`, `memory`, `settings`, `mode`, `recent`, `targets` go into the context."""
-    into = {k: facts.pop(k) for k in ("settings", "mode", "recent", "targets", "budgets", "memory") if k in facts}
+    names = ("settings", "mode", "recent", "recent_s", "targets", "budgets", "memory")
+    into = {k: facts.pop(k) for k in names if k in facts}
     duty = facts.pop("duty", None)
     if duty is not None:
         into["memory"] = ControllerMemory(duty=duty)
@@ -149,7 +150,7 @@ CO2: list[tuple[dict[str, Any], float, float, str]] = [
     ({"co2": 450.0}, 0.1, 0.0, "the exhaust is to run in this cycle"),
     ({"co2": None}, 0.0, 0.0, "no trusted CO2 reading"),
     ({"co2": 450.0, "light": "OFF"}, 0.0, 0.0, "the lamp was off at 12:00"),
-    ({"co2": 450.0, "mode": "CAUTION"}, 0.0, 0.0, "only in light hours and in mode NORMAL"),
+    ({"co2": 450.0, "mode": "CAUTION"}, 0.0, 0.0, "only in mode NORMAL, not in CAUTION"),
     ({"co2": 450.0, "settings": ControlSettings(use_co2=False)}, 0.0, 0.0, "switched off in the settings"),
 ]
 
@@ -161,7 +162,7 @@ def test_co2(facts: dict[str, Any], exhaust_s: float, amount: float, text: str) 
 
 
 def test_co2_by_night_and_of_a_cycle_longer_than_the_light() -> None:
-    assert rules.co2(inputs(MIDNIGHT, co2=450.0), 0.0).text == "only in light hours and in mode NORMAL"
+    assert rules.co2(inputs(MIDNIGHT, co2=450.0), 0.0).text == "only in light hours"
     short = targets(NOON, photoperiod_h=4.0, lights_on_hour=10.0)
     seen = inputs(co2=450.0, targets=short, settings=ControlSettings(cycle_s=21_600))
     assert rules.co2(seen, 0.0).amount == 300.0
@@ -234,15 +235,15 @@ def gentle(ml_per_pct: float) -> ControlSettings:
         (20.0, {"settings": gentle(10.0)}, 200.0, 2, "so 200 ml"),
         (20.0, {"settings": gentle(2.2)}, 44.0, 1, "so 44 ml"),
         (20.0, {"settings": gentle(1.0)}, 20.0, 1, "so 20 ml"),
-        (20.0, {"settings": gentle(0.99)}, 0.0, 1, "the water budget for this hour of the day is used"),
+        (20.0, {"settings": gentle(0.99)}, 0.0, 1, "P1 is dry at 20.0 %, but it asks for too little"),
         (20.0, {"water_used": 1_100.0}, 206.25, 2, "so 206 ml"),
-        (20.0, {"water_used": 1_290.0}, 0.0, 1, "budget"),
+        (20.0, {"water_used": 1_290.0}, 0.0, 1, "hour of the day is used (1290 ml of 2200 ml)"),
         (20.0, {"water_used": 1_500.0}, 0.0, 1, "budget"),
-        (23.0, {"mode": "SAFE"}, 150.0, 2, "halved because a reading is doubtful"),
+        (23.0, {"mode": "SAFE"}, 150.0, 2, "so 150 ml, halved in safe mode"),
         (23.1, {"mode": "SAFE"}, 0.0, 1, "safe mode: P1 at 23.1 % can wait"),
         (23.0, {"mode": "CAUTION"}, 300.0, 3, "so 300 ml"),
         (23.0, {"last": NOON - timedelta(seconds=5_400)}, 300.0, 3, "dry"),
-        (23.0, {"last": NOON - timedelta(seconds=5_399)}, 0.0, 1, "needs time to soak in"),
+        (23.0, {"last": NOON - timedelta(seconds=5_399)}, 0.0, 1, "needs time to soak in (89 min of 90 min)"),
         (23.0, {"last": None}, 300.0, 3, "dry"),
     ],
 )
@@ -256,7 +257,7 @@ def test_water(moisture: float, facts: dict[str, Any], amount: float, pulses: in
 
 def test_water_at_night_is_for_the_very_dry() -> None:
     night = water(23.1, ts=MIDNIGHT)
-    assert (night.text, night.amount) == ("P1 at 23.1 % can wait for the morning", 0.0)
+    assert (night.text, night.amount) == ("P1 at 23.1 % can wait for the morning (down to 23 %)", 0.0)
     assert water(23.0, ts=MIDNIGHT).amount == 300.0
     assert water(23.0, ts=MIDNIGHT, water_used=600.0).amount == pytest.approx(0.35 * 2_200.0 - 600.0)
 
@@ -298,7 +299,8 @@ def blind(usual_ml: float = 0.0, since: timedelta | None = timedelta(hours=9), *
 def test_blind_doses_by_the_clock() -> None:
     assert (blind().amount, blind().text) == (60.0, "no trusted soil probe: a small dose by the clock")
     assert blind(since=timedelta(seconds=28_800)).amount == 60.0
-    assert blind(since=timedelta(seconds=28_799)).text == "no trusted soil probe; the last dose is not long ago"
+    early = "no trusted soil probe; the last dose is not long ago (7.9 h, at least 8 h)"
+    assert blind(since=timedelta(seconds=28_799)).text == early
     assert blind(since=None).amount == 60.0
     assert blind(since=None, decided_at=None).text == "no trusted soil probe yet"
     assert blind(decided_at=None).amount == 60.0
@@ -324,7 +326,7 @@ def test_blind_doses_by_what_was_usual() -> None:
 
 def test_moist_by_probes_that_nobody_trusts_is_blind() -> None:
     assert blind(probes=((40.0, 0.3), (44.0, 0.3))).fired == ("blind_dose",)
-    assert blind(probes=((40.0, 0.5), (44.0, 0.3))).text == "P1 at 40.0 % is moist enough"
+    assert blind(probes=((40.0, 0.5), (44.0, 0.3))).text == "P1 at 40.0 % is moist enough (from 30 % on)"
     assert blind(probes=((30.0, 0.3), (44.0, 0.3))).fired == ("blind_dose",)
 
 
@@ -341,6 +343,7 @@ def test_the_air_is_the_mean_of_the_last_half_hour_where_known() -> None:
     seen = inputs(recent={"air_temp_c": 21.0, "rh_pct": 50.0, "vpd_kpa": 0.8})
     assert (seen.air_temp_c, seen.rh_pct, seen.vpd_kpa) == (21.0, 50.0, 0.8)
     assert seen.vpd_text == "VPD 0.80 kPa (mean of 30 min)"
+    assert inputs(recent={"vpd_kpa": 0.8}, recent_s=20.0).vpd_text == "VPD 0.80 kPa (mean of 20 s)"
     assert inputs().vpd_text == "VPD 1.00 kPa", "the newest value is no mean"
 
 

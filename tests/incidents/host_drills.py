@@ -19,6 +19,7 @@ from tomato_host.loop.status import Status
 from tomato_host.loop.weather_watch import WeatherWatch
 from tomato_host.service.feeds import _port_taken_event
 from tomato_host.service.notify.extension import FAILED_AFTER, Notifier
+from tomato_host.service.notify.publisher import NotificationPublisher
 from tomato_host.service.settings import PORT_TAKEN, ServiceSettings
 from tomato_host.storage import appender
 from tomato_host.storage.budgeted_store import BudgetedStore
@@ -168,8 +169,9 @@ def no_network(where: Path) -> Reported:
 
 def no_way_to_the_phone(where: Path) -> Reported:
     recorder, reported = _collect()
-    publisher = SimpleNamespace(failures=FAILED_AFTER, dropped=0, name="ntfy no. 1")
-    Notifier((), None, recorder)._record_health(cast(Any, publisher), NOON)
+    publisher = NotificationPublisher("ntfy no. 1", lambda _: False)
+    publisher.failures = FAILED_AFTER
+    Notifier((), None, recorder)._record_health(publisher, NOON)
     return reported
 
 
@@ -206,7 +208,7 @@ HOST: Mapping[str, tuple[tuple[Callable[[Path], Reported], tuple[Told, ...], str
     ),
     "`raw_thinned`": ((flood_of_readings, (("WARNING", "More readings than 0.5 MB a day hold"),), ""),),
     "`photos_let_go`": ((many_photos, (("WARNING", "All photos together passed 1 MB"),), ""),),
-    "`raw_let_go`": ((many_days, (("WARNING", "All records together passed 10 MB"),), ""),),
+    "`raw_let_go`": ((many_days, (("WARNING", "All records together passed 10 MB"),) * 2, ""),),
     "`dashboard_port_taken`": ((second_dashboard, (("WARNING", "No dashboard: 127.0.0.1:8421 is taken"),), ""),),
     "`weather_lost`": ((no_network, (("WARNING", "No forecast: "),), ""),),
     "`notify_failed`": (

@@ -172,7 +172,7 @@ def dead(output_bit: int) -> Callable[[Actuator], None]:
     return pull
 
 
-def dry(world: World) -> None:
+def dry(world: World, theta: float = 0.22) -> None:
     """A soil at which the controller waters at once."""
     truth = world.tent.truth()
-    truth.theta_1 = truth.theta_2 = 0.22
+    truth.theta_1 = truth.theta_2 = theta

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from tomato import contract as c
@@ -91,7 +92,7 @@ SCENARIOS: Mapping[str, RowDrill] = {
         (("ALARM", "Fault stuck_valve "), ("INFO", "Recovered: Fault stuck_valve ")),
     ),
     "pump_clog@0": RowDrill(
-        LivedDrill("pump_clog@0", 1.5, ((0.03, water(200)), (0.2, water(200)), (1.0, water(200)))),
+        LivedDrill("pump_clog@0", 1.6, ((0.03, water(200)), (0.75, water(200)), (1.35, water(200)))),
         (
             ("WARNING", "water_pump: pulse aborted, no_flow. "),
             ("WARNING", "water_pump: pulse aborted, no_flow. "),
@@ -126,7 +127,7 @@ SCENARIOS: Mapping[str, RowDrill] = {
     "dry_inflow@0,heatwave@0": RowDrill(LivedDrill("dry_inflow@0,heatwave@0", 1.0), (("WARNING", "Vpd high: vpd 3."),)),
     "heatwave@0,wind_spike@0": RowDrill(LivedDrill("heatwave@0,wind_spike@0", 2.0), (("WARNING", "Vpd high: vpd 2."),)),
     "link_noise@0": RowDrill(LivedDrill("link_noise@0", 0.4), LINK, records=("noise",)),
-    "link_cut@0.1": RowDrill(LivedDrill("link_cut@0.1+0.3", 0.6), LINK, records=("MCU_DISCONNECTED", "lease_lost")),
+    "link_cut@0.1": RowDrill(LivedDrill("link_cut@0.1+0.3", 0.6), LINK, records=("lease_lost",)),
     "host_kill@0.1": RowDrill(LivedDrill("host_kill@0.1+0.3", 0.6), LINK, records=("lease_lost",)),
     "board_reset@0": RowDrill(
         LivedDrill("board_reset@0", 0.2, ((0.03, water(200)),)), silent=AT_ONCE_BACK, records=("MCU_RESET",)
@@ -196,7 +197,7 @@ ALARMS: Mapping[str, tuple[RowDrill, ...]] = {
     ),
     "SOIL_DRY, SOIL_WET": (
         RowDrill(
-            LivedDrill("", 0.7, ((EARLY, hold(theta_1=0.19, theta_2=0.19)),)),
+            LivedDrill("", 0.7, ((0.0, hold(theta_1=0.17, theta_2=0.17)),), partial(dry, theta=0.17)),
             (("WARNING", "Soil dry: soil avg 1"),),
         ),
         RowDrill(
@@ -250,7 +251,7 @@ RING: Mapping[str, RowDrill] = {
         ("counters", (), "fresh"),
         ("state", (), "a lapsed lease alone; SURVIVAL and FAULT come with link and fault"),
         ("lease_lost", (), "the link has a message of its own"),
-        ("fault", (("ALARM", "Fault over_temp "),), ""),
+        ("fault", (("WARNING", "Fault config_lost "), ("ALARM", "Fault over_temp ")), ""),
         ("fault_cleared", (), "nobody was told of the fault"),
         ("estop", (("ALARM", "Emergency stop pressed. "), ("INFO", "Recovered: Emergency stop pressed.")), ""),
         ("sensor_lost", (("WARNING", "The board gets no value from rh_pct: "),), ""),

@@ -88,7 +88,7 @@ def test_a_fast_drill_shows_what_it_is_about_within_a_minute(match: re.Match[str
     """As printed, by the command line; the alarm of the row stands in the records, and `explain` can be asked."""
     scenario, hours = match.groups()
     program = [sys.executable, "-m", "tomato_host"]
-    command = ["run", "--board", "sim", "--data-dir", str(tmp_path), "--time-scale", "0"]
+    command = ["run", "--board", "sim", "--data-dir", str(tmp_path), "--time-scale", "0", "--seed", "7"]
     began = time.monotonic()
     run = [*program, *command, "--duration-hours", hours, "--scenario", scenario]
     subprocess.run(run, cwd=ROOT, check=True, capture_output=True, timeout=300)
@@ -111,6 +111,6 @@ def names_in(data: Path, stream: str) -> set[str]:
         for line in path.read_text(encoding="utf-8").splitlines():
             record = json.loads(line)["record"]
             found.add(str(record.get("name") or record.get("type")))
-            if str(record.get("name")) == "fault":
-                found |= set(re.findall(r"Fault (\w+) ", record["text"]))
+            if str(record.get("name")) in ("fault", "state"):  # by the fault's name, by the board's new state
+                found |= set(re.findall(r"Fault (\w+) | to (\w+)\.", record["text"])[0])
     return found

@@ -64,6 +64,7 @@ def test_a_sound_block_passes(verdict: GateVerdict) -> None:
         (gates.gradient_health(replace(SOUND_GRADIENT, losses=(1.0, math.nan))), "loss falls"),
         (gates.stability(replace(SOUND_STABILITY, ramp=0.9)), "ramp complete"),
         (gates.stability(replace(SOUND_STABILITY, step_ms=25.1)), "step within budget"),
+        (gates.stability(replace(SOUND_STABILITY, step_ms=5.1, expert="network")), "step within budget"),
         (gates.stability(replace(SOUND_STABILITY, forward_ms=2.1)), "forward within budget"),
         (gates.stability(replace(SOUND_STABILITY, ramp_errors=(1.0, 1.9, 0.8))), "no oscillation"),
         (gates.stability(replace(SOUND_STABILITY, ramp_errors=(1.0, math.nan))), "no oscillation"),

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
-import os
 import random
-import signal
-import subprocess
-import sys
-import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -19,7 +15,6 @@ from tomato_host.backtest.tables import BacktestCase, load_cases
 from tomato_host.brain.world_model.data import tent_quantities
 from tomato_host.cli.main import main
 from tomato_host.errors import TomatoError
-from tomato_host.learn.checkpoint import CheckpointStore
 from tomato_host.learn.every_night import next_night, run_every_night
 from tomato_host.learn.nightly import LearningLoop, read_records, residual_tables
 from tomato_host.learn.settings import LearnSettings
@@ -32,10 +27,9 @@ from tomato_host.sources.measured import data_folder
 from shared_schemas.devices import PLAN_COLUMNS
 from shared_schemas.learn.lifecycle import SlotStage
 from shared_schemas.records import RECORDS
-from tests.learn.loops import KEYS, trainer
+from tests.learn.loops import KEYS, table
 from tests.world_model.synthetic import tent_log
 
-ROOT = Path(__file__).resolve().parents[2]
 START = datetime(2026, 6, 1, 22, 20, tzinfo=UTC)
 
 
@@ -125,41 +119,98 @@ def test_a_night_that_fails_is_shown_and_the_next_one_comes(tmp_path: Path, monk
     assert len(shown) == 2 and all("was not learned: E-" in line for line in shown), shown
 
 
-KILLED = """
-import sys
-from pathlib import Path
-from tests.learn.loops import table, trainer
-one = trainer(Path(sys.argv[1]))
-print("ready", flush=True)
-while True:
-    one.run_epoch({"vpd_kpa": table(rows=300)})
-"""
+@pytest.mark.parametrize(
+    ("after_h", "step_h", "expected"),
+    [
+        (0.0, 0.0, ["02", "03", "04", "05"]),
+        (26.5, -1.0, ["02", "03", "04", "05"]),  # set back over the night that was just learned
+        (30.0, 48.0, ["02", "03", "05", "06"]),  # set forward over a night: it is learned at once, once
+        (20.0, -72.0, ["02", "31", "01", "02"]),  # it was three days ahead
+    ],
+)
+def test_a_clock_that_is_set_neither_skips_nor_doubles_a_night(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, after_h: float, step_h: float, expected: list[str]
+) -> None:
+    elapsed, learned = [0.0], list[str]()
+
+    def now() -> datetime:
+        moved = timedelta(hours=step_h) if elapsed[0] >= after_h * 3_600 else timedelta(0)
+        return START + timedelta(seconds=elapsed[0]) + moved
+
+    def sleep(seconds: float) -> None:
+        elapsed[0] += max(seconds, 1e-3)
+
+    class Counting:
+        def night(self) -> None:
+            learned.append(now().strftime("%d"))
+            elapsed[0] += 5.0
+            raise OSError("no matter")
+
+    monkeypatch.setattr("tomato_host.learn.every_night.lower_priority", lambda: None)
+    run_every_night(Counting(), "UTC", lambda _: None, now, sleep, nights=4)  # type: ignore[arg-type]
+    assert learned == expected
 
 
-def _kill_and_check(root: Path, kills: int, rng: random.Random) -> None:
-    epoch = 0
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "host"), *sys.path])}
-    for _ in range(kills):
-        command = [sys.executable, "-c", KILLED, str(root)]
-        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE)
-        assert process.stdout is not None and process.stdout.readline() == b"ready\n"
-        time.sleep(rng.uniform(0.0, 0.4))
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        found = CheckpointStore(root / "learn" / "checkpoints").latest()
-        if found is not None:
-            assert found.epoch >= epoch, "a committed epoch is never lost"
-            epoch = found.epoch
-            assert trainer(root).state() == found.state
+def test_a_disk_that_is_full_at_the_publication_loses_nothing(
+    case: BacktestCase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quick(monkeypatch)
+    one = loop(tmp_path)
+    one.trainer.slots["vpd_kpa.0"] = GrowthSlot("vpd_kpa.0", SlotStage.SHADOWING, 1, 1)
+    one.night(case)
+    served = BlockStore(tmp_path / "models" / "blocks").entries()
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(BlockStore, "publish", full)
+        with pytest.raises(OSError, match="No space"):
+            one.night(case)
+    assert BlockStore(tmp_path / "models" / "blocks").entries() == served, "the brain has what it had"
+    assert one.night(case).epoch == 3, "what was learned while the disk was full is not lost"
+    assert [entry.epoch for entry in BlockStore(tmp_path / "models" / "blocks").entries()] == [3]
 
 
-def test_a_kill_at_any_moment_loses_no_committed_epoch(tmp_path: Path) -> None:
-    _kill_and_check(tmp_path, 4, random.Random(0))
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nights without the walk over a dataset."""
+    monkeypatch.setattr("tomato_host.learn.nightly.residual_tables", lambda *_: {"vpd_kpa": table(rows=300)})
 
 
-@pytest.mark.soak
-def test_two_hundred_kills_lose_no_committed_epoch(tmp_path: Path) -> None:
-    _kill_and_check(tmp_path, 200, random.Random(1))
+def test_what_a_command_changes_meanwhile_holds_in_the_running_process(
+    case: BacktestCase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quick(monkeypatch)
+    running, command = loop(tmp_path), loop(tmp_path)
+    for _ in range(3):
+        running.night(case)
+    with command.exclusive():
+        assert command.trainer.epoch == 3, "what the process has learned since the command began"
+        command.trainer.conservative = True
+        command.trainer.full_rollback(1)
+        command.trainer.conservative = True
+        command.commit()
+    assert running.night(case).epoch == 2 and running.trainer.conservative
+
+
+def test_a_kill_before_the_publication_is_made_good_and_a_torn_record_stays_alone(
+    case: BacktestCase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quick(monkeypatch)
+    one = loop(tmp_path)
+    one.trainer.slots["vpd_kpa.0"] = GrowthSlot("vpd_kpa.0", SlotStage.SHADOWING, 1, 1)
+    assert one.night(case).published == ["vpd_kpa"]
+    one.trainer.slots["vpd_kpa.0"] = GrowthSlot("vpd_kpa.0", SlotStage.CULLED, 1, 1)
+    one.trainer.store.save(one.trainer.checkpoint())  # and killed here
+    whole = len(read_records(tmp_path))
+    with (tmp_path / "learn" / "records.jsonl").open("a") as file:
+        file.write('{"schema_version": "growth_re')
+    with loop(tmp_path).exclusive():
+        assert BlockStore(tmp_path / "models" / "blocks").offers() == [], "a culled block is served no more"
+    assert len(read_records(tmp_path)) == whole + 1
+    (tmp_path / "learn" / "state.json").write_text("{")
+    with loop(tmp_path).exclusive():
+        assert read_state(tmp_path) is not None, "a damaged state file is written again"
 
 
 @pytest.mark.skipif(not data_folder().is_dir(), reason="needs the measured data (TOMATO_DATA)")

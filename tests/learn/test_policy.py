@@ -86,7 +86,7 @@ RISKS: dict[str, tuple[dict[str, float], dict[str, float], int, int | None]] = {
     "violations": ({"violations": 3}, {}, R.RISK_LEVEL_CRITICAL, ReasonCode.REASON_CODE_ISOLATION_VIOLATION),
     "gradient": ({"gradient_norm": 9.0}, {}, R.RISK_LEVEL_RED, ReasonCode.REASON_CODE_LOSS_SPIKE),
     "drift": ({}, {"held_out_error": 1.046}, R.RISK_LEVEL_RED, ReasonCode.REASON_CODE_SKILL_LOST),
-    "slow": ({}, {"boundary_ms": 30.0}, R.RISK_LEVEL_ORANGE, ReasonCode.REASON_CODE_HOOK_BUDGET),
+    "slow": ({}, {"boundary_ms": 34.0}, R.RISK_LEVEL_ORANGE, ReasonCode.REASON_CODE_HOOK_BUDGET),
     "memory": ({}, {"memory_mb": 900.0}, R.RISK_LEVEL_YELLOW, ReasonCode.REASON_CODE_RESOURCE_LIMIT),
 }
 
@@ -109,7 +109,7 @@ def test_a_level_rises_at_once_and_falls_after_three_calm_epochs() -> None:
 
 
 def test_conservative_mode_tightens_thresholds_which_are_settings() -> None:
-    one = view(1, boundary_ms=20.0)
+    one = view(1, boundary_ms=20.5)
     assert RiskEngine(LearnPolicySettings()).assess(one).level == R.RISK_LEVEL_GREEN
     assert RiskEngine(LearnPolicySettings()).assess(one, conservative=True).level == R.RISK_LEVEL_YELLOW
     assert RiskEngine(LearnPolicySettings(yellow=0.1)).assess(one).level == R.RISK_LEVEL_YELLOW
@@ -119,7 +119,7 @@ def test_conservative_mode_tightens_thresholds_which_are_settings() -> None:
 def test_what_each_level_makes_of_a_command() -> None:
     yellow = ask(service(), packets(1, EMPTY, memory_mb=900.0))
     assert yellow is not None and yellow.slot.blueprint == 2, "mitigated: a small block of the conservative pool"
-    assert ask(service(), packets(1, EMPTY, boundary_ms=30.0)) is None, "orange: nothing new grows"
+    assert ask(service(), packets(1, EMPTY, boundary_ms=34.0)) is None, "orange: nothing new grows"
     red = ask(service(), packets(5, EMPTY, held_out_error=1.046))
     assert red is not None and red.issuer == "risk" and red.rollback.to_epoch == 4
     pause = ask(service(), packets(1, slot("a.0", S.TRAINING, gradient_norm=9.0)))

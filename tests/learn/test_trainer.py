@@ -20,7 +20,15 @@ from tomato_host.learn.signing import MessageSigner, MessageVerifier
 from tomato_host.learn.trainer import Trainer
 
 from shared_schemas.learn.budgets import EPOCH_BOUNDARY_MS, FAST_ROLLBACK_MS, FULL_ROLLBACK_S
-from shared_schemas.learn.command_pb2 import AdaptationCommand, EmergencyCommand, PauseCommand, SlotAction, SlotCommand
+from shared_schemas.learn.command_pb2 import (
+    AdaptationCommand,
+    EmergencyCommand,
+    OptimizerCommand,
+    PauseCommand,
+    RollbackCommand,
+    SlotAction,
+    SlotCommand,
+)
 from shared_schemas.learn.lifecycle import SlotStage
 from shared_schemas.learn.state_pb2 import SystemStatePacket
 from tests.learn.loops import BAD, GOOD, KEYS, now_ms, table, trainer
@@ -309,6 +317,41 @@ def test_a_frozen_read_out_stays_as_it_was_accepted(tmp_path: Path) -> None:
         before = one.learners["vpd_kpa.0"].arrays(table().typical)["leaf"].tobytes()
         one.run_epoch({"vpd_kpa": table(seed=5)})
         assert (one.learners["vpd_kpa.0"].arrays(table().typical)["leaf"].tobytes() == before) is same
+
+
+def test_a_slot_in_quarantine_is_culled_while_training_is_paused_too(tmp_path: Path) -> None:
+    one = trainer(tmp_path)
+    stages(one, 2)
+    assert one.learners == {}
+    for second in range(3):
+        one.violations["vpd_kpa.0"].add(one._now_s() + second * 1e-3)
+    assert stages(one, 1) == [S.CULLED]
+
+
+def test_a_rollback_command_takes_back_what_was_learned_and_the_night_counts(tmp_path: Path) -> None:
+    back = AdaptationCommand(rollback=RollbackCommand(full=False, to_epoch=5))
+    one = trainer(tmp_path, scripted(on_slot(GERMINATE), *[None] * 6, back))
+    stages(one, 5)
+    learned = arrays_of(one)
+    stages(one, 2)
+    assert arrays_of(one) != learned
+    stages(one, 1)
+    assert arrays_of(one) == learned and one.epoch == 8
+    assert trainer(tmp_path).state() == one.state(), "committed"
+    gone = AdaptationCommand(rollback=RollbackCommand(full=False, to_epoch=0))
+    other = trainer(tmp_path / "other", scripted(gone))
+    stages(other, 1)
+    assert other.epoch == 1, "a rollback that memory cannot do changes nothing"
+
+
+@pytest.mark.parametrize(("factor", "expected"), [(0.5, 0.5), (9.0, 1.0), (float("nan"), 1.0), (0.0, 1.0)])
+def test_an_optimizer_command_scales_the_rate_for_some_epochs(tmp_path: Path, factor: float, expected: float) -> None:
+    wanted = AdaptationCommand(optimizer=OptimizerCommand(learning_rate_factor=factor, warm_up_epochs=2))
+    one = trainer(tmp_path, scripted(on_slot(GERMINATE), None, wanted, None, None, None))
+    stages(one, 4)
+    assert one.learners["vpd_kpa.0"].rate_factor == expected
+    stages(one, 2)
+    assert one.learners["vpd_kpa.0"].rate_factor == 1.0
 
 
 def test_a_quarantined_slot_is_culled(tmp_path: Path) -> None:

@@ -77,7 +77,17 @@ def test_a_published_block_is_computed_beside_the_forecast_and_withdrawn_again(b
     bench.store.publish({})
     bench.look()
     assert bench.brain.forecast_state.model.grown is None
+    bench.store.publish({})
     assert list(bench.store.root.glob("*.npz")) == []
+
+
+def test_a_reader_of_the_index_of_before_still_finds_its_files(bench: Bench) -> None:
+    path = bench.publish()
+    (row,) = bench.store.entries()
+    bench.store.publish({row.quantity: (ENTRY, tree_arrays(constant=0.7))})
+    assert path.is_file(), "somebody may have read the old index and open the file only now"
+    bench.store.publish({row.quantity: (ENTRY, tree_arrays(constant=0.8))})
+    assert not path.is_file() and len(list(bench.store.root.glob("*.npz"))) == 2
 
 
 def _not_an_archive(body: bytes) -> bytes:

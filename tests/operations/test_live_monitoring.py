@@ -69,6 +69,8 @@ def brokers(tmp_path: Path) -> Iterator[Brokers]:
 
 # -- every display shows the same -----------------------------------------------------------------------------
 
+DISPLAYS = ("rest", "stream", "mqtt", "metrics")
+"""Those that say of which moment their values are; the terminal does not."""
 Shown = tuple[float | None, float | None]
 """VPD in kPa and the water left today in ml."""
 
@@ -79,12 +81,15 @@ class Seen:
 
     values: dict[str, dict[str, set[Shown]]] = field(default_factory=lambda: defaultdict(lambda: defaultdict(set)))
     modes: dict[str, dict[str, set[str]]] = field(default_factory=lambda: defaultdict(lambda: defaultdict(set)))
+    now: dict[str, tuple[str, Shown, str]] = field(default_factory=dict)
+    """By display what it shows now: moment of the estimate, values, mode."""
 
     def add(self, display: str, ts: str | None, vpd: float | None, left_ml: float | None, mode: str) -> None:
         if ts is not None:
-            moment = f"{moment_s(ts):.3f}"
-            self.values[display][moment].add((vpd, None if left_ml is None else round(left_ml, 1)))
+            moment, shown = f"{moment_s(ts):.3f}", (vpd, None if left_ml is None else round(left_ml, 1))
+            self.values[display][moment].add(shown)
             self.modes[display][moment].add(mode)
+            self.now[display] = moment, shown, mode
 
 
 def moment_s(ts: str) -> float:
@@ -106,10 +111,9 @@ def watch_metrics(host: RunningHost, seen: Seen) -> None:
     if stamp := found.get("tomato_estimate_timestamp_seconds"):
         vpd = found.get("tomato_vapour_pressure_deficit_kilopascal")
         left = found.get("tomato_water_budget_left_liters")
-        moment = f"{float(stamp):.3f}"
-        shown = (None if vpd is None else float(vpd), None if left is None else round(float(left) * 1_000.0, 1))
-        seen.values["metrics"][moment].add(shown)
-        seen.modes["metrics"][moment].add(modes[0])
+        ts = datetime.fromtimestamp(float(stamp), UTC).isoformat()
+        left_ml = None if left is None else float(left) * 1_000.0
+        seen.add("metrics", ts, None if vpd is None else float(vpd), left_ml, modes[0])
 
 
 def watch_stream(host: RunningHost, seen: Seen, over: threading.Event) -> None:
@@ -153,16 +157,40 @@ def repeat(work: Callable[[], None], over: threading.Event) -> threading.Thread:
     return thread
 
 
-def terminal_frames(log: str) -> set[tuple[str, str, int, int]]:
+def terminal_frames(log: str) -> list[tuple[str, str, int, int]]:
     """VPD, mode, water used and budget of each picture of the terminal's panel."""
     plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", log)
-    found = set()
+    found = []
     for frame in plain.split("╭")[1:]:
         mode, vpd = re.search(r"mode ([A-Z]+)", frame), re.search(r"([\d.]+|-) kPa", frame)
         water = re.search(r"water (\d+) / (\d+) ml today", frame)
         if mode and vpd and water:
-            found.add((vpd[1], mode[1], int(water[1]), int(water[2])))
+            found.append((vpd[1], mode[1], int(water[1]), int(water[2])))
     return found
+
+
+def all_shown(host: RunningHost, seen: Seen) -> tuple[set[tuple[str, Shown, str]], set[tuple[str, str, str]]]:
+    """What the displays show at this instant: with the moment of the estimate, and rounded as on the terminal."""
+    now = dict(seen.now)
+    with open(host.log_path, "rb") as log:
+        log.seek(max(0, log.seek(0, 2) - 40_000))
+        frames = terminal_frames(log.read().decode(errors="replace"))
+    rounded = {(f"{vpd:.2f}", f"{left:.0f}", mode) for _, (vpd, left), mode in now.values() if None not in (vpd, left)}
+    if frames:
+        vpd_text, mode, used, budget = frames[-1]
+        rounded.add((vpd_text, f"{budget - used:.0f}", mode))
+    return {now.get(name, ("", (None, None), "")) for name in DISPLAYS}, rounded
+
+
+def watch_seconds(host: RunningHost, seen: Seen, over: threading.Event, apart: list[str | None]) -> None:
+    """For every second what the displays did not agree on all through it; None where they were equal."""
+    while not over.is_set():
+        end, exact, rounded = time.monotonic() + 1.0, set[Any](), set[Any]()
+        while time.monotonic() < end and not (len(exact) == len(rounded) == 1):
+            exact, rounded = all_shown(host, seen)
+            time.sleep(0.05)
+        apart.append(None if len(exact) == len(rounded) == 1 else f"{exact} {rounded}")
+        over.wait(max(0.0, end - time.monotonic()))
 
 
 def check_equal(brokers: Brokers, place: Path, seconds: float, *, dose: bool) -> None:
@@ -177,7 +205,11 @@ def check_equal(brokers: Brokers, place: Path, seconds: float, *, dose: bool) ->
         threads = [repeat(lambda: watch_rest(host, seen), over), repeat(lambda: watch_metrics(host, seen), over)]
         threads.append(threading.Thread(target=watch_stream, args=(host, seen, over)))
         threads[-1].start()
+        apart: list[str | None] = []
         try:
+            until(lambda: set(seen.now) == set(DISPLAYS), "all displays have begun")
+            threads.append(threading.Thread(target=watch_seconds, args=(host, seen, over, apart)))
+            threads[-1].start()
             end = time.monotonic() + seconds
             time.sleep(seconds / 3.0)
             assert host.post("/api/mode", mode="PAUSED", hours=1.0, reason="test")[0] == 200
@@ -193,13 +225,14 @@ def check_equal(brokers: Brokers, place: Path, seconds: float, *, dose: bool) ->
         budget = host.get("/api/glance")["live"]["water_ml_budget_today"]
         log = host.log_path.read_text(errors="replace")
         host.stop()
+    assert len(apart) >= seconds and not any(apart), [text for text in apart if text]
     compare(seen, seconds)
-    all_shown = set().union(*seen.values["stream"].values(), *seen.values["rest"].values())
-    frames = terminal_frames(log)
+    ever_shown = set().union(*seen.values["stream"].values(), *seen.values["rest"].values())
+    frames = set(terminal_frames(log))
     assert len(frames) >= 2, "the terminal shows the change of mode, too"
     assert {"PAUSED"} <= {mode for _, mode, _, _ in frames} <= set().union(*seen.modes["stream"].values())
-    rounded = {f"{vpd:.2f}" for vpd, _ in all_shown if vpd is not None}
-    used = {f"{budget - left:.0f}" for _, left in all_shown if left is not None}
+    rounded = {f"{vpd:.2f}" for vpd, _ in ever_shown if vpd is not None}
+    used = {f"{budget - left:.0f}" for _, left in ever_shown if left is not None}
     late = {vpd for vpd, *_ in frames} - rounded
     assert len(late) <= 1, f"only the time before the first request may show something else: {late}, {rounded}"
     assert {f"{water}" for _, _, water, _ in frames} <= used
@@ -207,15 +240,14 @@ def check_equal(brokers: Brokers, place: Path, seconds: float, *, dose: bool) ->
 
 
 def compare(seen: Seen, seconds: float) -> None:
-    displays = ("rest", "stream", "mqtt", "metrics")
-    moments = set.intersection(*(set(seen.values[name]) for name in displays))
-    assert len(moments) >= seconds / 4.0, {name: len(seen.values[name]) for name in displays}
+    moments = set.intersection(*(set(seen.values[name]) for name in DISPLAYS))
+    assert len(moments) >= seconds / 4.0, {name: len(seen.values[name]) for name in DISPLAYS}
     for moment in moments:
-        shown = {name: seen.values[name][moment] for name in displays}
+        shown = {name: seen.values[name][moment] for name in DISPLAYS}
         assert len(set().union(*shown.values())) == 1, f"{moment}: {shown}"
-        modes = {name: seen.modes[name][moment] for name in displays}
+        modes = {name: seen.modes[name][moment] for name in DISPLAYS}
         assert all(found <= modes["stream"] | modes["rest"] for found in modes.values()), f"{moment}: {modes}"
-    modes_of = {name: set().union(*seen.modes[name].values()) for name in displays}
+    modes_of = {name: set().union(*seen.modes[name].values()) for name in DISPLAYS}
     assert all("PAUSED" in found for found in modes_of.values()), modes_of
 
 

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import get_args
 
-from tomato_host.service import http_api, live_state
+from tomato_host.service import http_api, live_state, season_report
 from tomato_host.service.notify.urgency import CAUSES
 
 from shared_schemas.devices import OUTPUTS, SENSORS
@@ -43,11 +43,12 @@ def of_host() -> set[str]:
     verdicts = set(re.findall(rf'"(?:bad|watch|well)", {STRING}', table)) - {"", "Board holds fault "}
     return (
         verdicts
-        | {"All is well", "confidence is too low"}
+        | {"All is well", "every cause has gone, calm is awaited"}
         | {row.label for row in OUTPUTS}
         | {row.label.removesuffix(" temperature") for row in SENSORS if row.label}
         | {cause.do for cause in CAUSES if cause.do}
         | {row.name.replace("_", " ") for row in FAULTS}
         | set(get_args(Mode))
         | set(ORIGIN_AGENTS.values())
+        | set(season_report.TEXTS)
     )

@@ -78,6 +78,30 @@ def test_records_and_status_arrive_in_order(tmp_path: Path) -> None:
     assert names == [f"n{n}" for n in range(20)]
 
 
+def test_a_change_of_mode_is_sent_at_once_and_the_rest_once_a_second(tmp_path: Path) -> None:
+    """With one period for all a display was up to a second behind another."""
+    clock = [0.0]
+    feed, _, out = make(tmp_path, READS_TO_FILE, clock)
+    feed.start()
+
+    def modes() -> list[str]:
+        return [line["status"]["mode"] for line in heard(out) if "status" in line]
+
+    try:
+        until(feed, clock, lambda: modes() == ["NORMAL"])
+        for _ in range(3):
+            feed.tick(NOW)
+        feed._status.mode = "PAUSED"
+        for _ in range(3):
+            feed.tick(NOW)
+        end = time.monotonic() + 15
+        while len(modes()) < 2 and time.monotonic() < end:
+            time.sleep(0.02)
+    finally:
+        feed.stop()
+    assert modes() == ["NORMAL", "PAUSED"]
+
+
 def test_a_flood_of_records_does_not_hide_the_status(tmp_path: Path) -> None:
     """A reader slower than the records come: what waits never ends, and the status came only after its end."""
     clock = [0.0]

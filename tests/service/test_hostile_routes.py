@@ -10,6 +10,7 @@ import pytest
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from fastapi.testclient import TestClient
+from tomato_host.service import setup_routes
 from tomato_host.service.history import History
 from tomato_host.service.http_api import create_app
 from tomato_host.service.live_state import LiveState
@@ -47,6 +48,18 @@ QUERIES = ("NaN", "Infinity", "1e400", "-1", "9" * 400, "%00", "%ED%A0%80", "%FF
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("hostile")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def commands() -> Iterator[None]:
+    """The set-up routes start processes: here none, or each request would cost a second."""
+
+    async def answer(*_: object, **__: object) -> list[dict[str, bool]]:
+        return [{"ok": True}]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(setup_routes, "run_command", answer)
+        yield
 
 
 @pytest.fixture(scope="module")

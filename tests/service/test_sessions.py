@@ -156,16 +156,16 @@ def test_the_list_is_bounded_and_a_broken_file_grants_nothing(tmp_path: Path) ->
 def test_stop_asks_for_the_stop_before_the_pause(
     client: TestClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from tomato_host.commands.inbox import Reply
-    from tomato_host.service import change_routes
+    from tomato_host.commands.inbox import Reply, Request
+    from tomato_host.service import operator_requests
 
     asked: list[str] = []
 
-    def answer(_data_dir: Path, request: change_routes.Request) -> Reply:
+    def answer(_data_dir: Path, request: Request) -> Reply:
         asked.append(request.action.type.value if request.action else f"{request.mode} until {request.until}")
         return Reply(id=request.id, ok=True, text="done")
 
-    monkeypatch.setattr(change_routes, "_ask", answer)
+    monkeypatch.setattr(operator_requests, "ask_by_inbox", answer)
     made = sign_in(client, tmp_path)
     stop = client.post("/api/stop", json={"reason": "smoke"}, headers={"X-Tomato-CSRF": made["csrf"]})
     assert stop.status_code == 200, stop.text

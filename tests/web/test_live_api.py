@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from contextlib import suppress
+from itertools import count
 from typing import Any
 from urllib.request import urlopen
 
 import pytest
 from tomato_host.service.tokens import TokenFile
 
-from tests.service.test_fuzz import ENDLESS, schemathesis, throw
+from tests.service.test_fuzz import ENDLESS, fresh_key, schemathesis, throw
 from tests.web.conftest import Host
 
 pytestmark = pytest.mark.web
@@ -33,8 +34,10 @@ def test_a_running_host_answers_whatever_is_thrown_at_it(host: Host) -> None:
     key = {"Authorization": f"Bearer {TokenFile(host.data_dir).create('thrower', 'admin')}"}
     told: dict[int, int] = {}
 
+    number = count()
+
     def check(case: Any) -> None:
-        answer = case.call_and_validate(headers=key)
+        answer = case.call_and_validate(headers={**key, **fresh_key(case, next(number))})
         told[answer.status_code] = told.get(answer.status_code, 0) + 1
 
     until_ready(host)

@@ -49,6 +49,7 @@ def test_it_agrees_with_jsonpatch() -> None:
 
 
 @pytest.mark.soak
+@pytest.mark.timeout(1_800)
 def test_it_agrees_with_jsonpatch_a_hundred_thousand_times() -> None:
     check_with_oracle(100_000, seed=6)
 

@@ -57,8 +57,24 @@ def test_garden(capsys: pytest.CaptureFixture[str]) -> None:
     assert result == run_garden() and result != run_garden(seed=2) and result["replay_is_equal"] is True
 
 
-def test_the_tutorial_of_the_page_runs(capsys: pytest.CaptureFixture[str]) -> None:
-    page = (Path(__file__).resolve().parents[2] / "docs" / "world.md").read_text()
+def run_code_of(name: str) -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / name).read_text()
     (code,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
-    exec(compile(code, "docs/world.md", "exec"), {})
+    exec(compile(code, name, "exec"), {})
+
+
+def test_the_tutorial_of_the_page_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    run_code_of("world.md")
     assert capsys.readouterr().out == "INTENT_CONFLICT ann holds no can\n"
+
+
+def test_the_tutorial_of_a_policy_in_shadow_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    run_code_of("world_demos.md")
+    assert capsys.readouterr().out.splitlines() == ["accepted []", "['shadow']", "accepted ['trial']"]
+
+
+def test_bench(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["world", "bench", "--agents", "3", "--intents", "60", "--json"])
+    found = json.loads(capsys.readouterr().out)
+    assert ended.value.code == 0 and found["accepted"] == 60 and found["chain_is_whole"] is True

@@ -151,6 +151,7 @@ def test_a_message_comes_exactly_when_something_visible_has_changed() -> None:
 
 
 @pytest.mark.soak
+@pytest.mark.timeout(1_800)
 def test_a_hundred_thousand_random_policies_and_changes() -> None:
     watch(policies=20_000, changes=5, seed=12)
 
@@ -232,6 +233,7 @@ def test_the_rank_test_tells_two_distributions_apart() -> None:
 
 
 @pytest.mark.soak
+@pytest.mark.timeout(1_800)
 def test_no_delay_tells_of_a_hidden_change() -> None:
     """10,000 pairs; of three campaigns the middle one counts, for one in a hundred is below .01 by chance alone."""
     found = sorted(rank_p(*measure_delays(10_000, seed)) for seed in (1, 2, 3))

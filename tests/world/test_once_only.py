@@ -186,5 +186,6 @@ def test_killed_at_random_moments(tmp_path: Path) -> None:
 
 
 @pytest.mark.soak
+@pytest.mark.timeout(1_800)
 def test_killed_a_thousand_times(tmp_path: Path) -> None:
     kill_at_random(tmp_path, 1_000, seed=2)

@@ -93,6 +93,16 @@ def test_an_id_has_one_answer_byte_for_byte(world: Served) -> None:
     assert ask(world, "POST", "/api/world/bench/agents/ben/intents", token, json=body).status_code == 400
 
 
+def test_a_message_with_a_key_is_sent_once(world: Served) -> None:
+    token, before = world.token("ann"), world.host.host.log.last_n
+    sent = [
+        ask(world, "POST", f"{AT}/messages", token, json={"text": "hello"}, headers={"Idempotency-Key": "hello-1"})
+        for _ in range(2)
+    ]
+    assert sent[0].status_code == 200 and sent[0].content == sent[1].content
+    assert world.host.host.log.last_n == before + 1
+
+
 def test_a_refusal_has_its_status_and_code(world: Served) -> None:
     token = world.token("ann")
     refused = ask(

@@ -95,6 +95,9 @@ def export(
             "--with-free-text", help="Also what persons, models and other programs wrote, searched for secrets."
         ),
     ] = False,
+    journal: Annotated[
+        bool, typer.Option("--with-journal", help="Also the grower's journal: what was done, measured and harvested.")
+    ] = False,
     sign: Annotated[
         Path | None, typer.Option(help="A private SSH key: signs public/heads.json, into heads.json.sig.")
     ] = None,
@@ -105,7 +108,7 @@ def export(
     from tomato_host.storage.published_heads import sign_heads
 
     cameras = frozenset(camera) if camera else PUBLIC_CAMERAS
-    result = export_public(root, withhold=withhold or (), cameras=cameras, free_text=free_text)
+    result = export_public(root, withhold=withhold or (), cameras=cameras, free_text=free_text, journal=journal)
     if sign is not None:
         sign_heads(root / "public", sign)
     if as_json:

@@ -11,12 +11,14 @@ import typer
 
 from tomato_host.cli.checks import board, data, machine, services
 from tomato_host.cli.checks.diagnosis import Diagnosis
+from tomato_host.settings_file import default_file
 
 Check = Callable[[], Diagnosis | list[Diagnosis]]
 
 
 def checks(config: Path | None, data_dir: Path, port: str) -> dict[str, Check]:
     """All checks by name, in the order of the table."""
+    config = config or default_file(data_dir)
     settings = data.settings_or_defaults(config)
     return {
         "Python": machine.check_python,

@@ -55,12 +55,14 @@ def slots(data: Data = _DEFAULT, as_json: AsJson = False) -> None:
 
 
 @app.command()
-def doctor(as_json: AsJson = False) -> None:
-    """What the loop needs on this machine: messages, torch, keys. Exit code 1 when something needed is missing."""
+def doctor(config: Config = None, as_json: AsJson = False) -> None:
+    """What the loop needs: keys, packages, Redis, Prometheus, Elasticsearch. Exit code 1 when something is missing."""
+    from tomato_host.learn.reachable import check_reachable
     from tomato_host.learn.requirements import check_requirements
+    from tomato_host.settings import load_settings
 
-    found = check_requirements()
-    lines = [f"{'ok ' if one.present else '-- '} {one.name:10} {one.text}" for one in found]
+    found = [*check_requirements(), *check_reachable(load_settings(config).learn)]
+    lines = [f"{'ok ' if one.present else '-- '} {one.name:13} {one.text}" for one in found]
     show({"checks": [one._asdict() for one in found]}, lines, as_json)
     if any(one.needed and not one.present for one in found):
         raise typer.Exit(1)
@@ -106,7 +108,9 @@ def run(data: Data = _DEFAULT, config: Config = None, as_json: AsJson = False) -
     def echo(text: str) -> None:
         show({"text": text}, [text], as_json)
 
-    run_every_night(_loop(data, config), load_settings(config).site.timezone, echo)
+    loop = _loop(data, config)
+    loop.compile_missing()
+    run_every_night(loop, load_settings(config).site.timezone, echo)
 
 
 @app.command()
@@ -118,9 +122,10 @@ def rollback(
 ) -> None:
     """Go back to a checkpoint, weights and optimizer included, and give the brain the blocks of then."""
     loop = _loop(data, config)
-    before = loop.trainer.epoch
-    seconds = loop.trainer.full_rollback(max(before - 1, 0) if to_epoch is None else to_epoch)
-    loop.commit()
+    with loop.exclusive():
+        before = loop.trainer.epoch
+        seconds = loop.trainer.full_rollback(max(before - 1, 0) if to_epoch is None else to_epoch)
+        loop.commit()
     facts = {"from_epoch": before, "epoch": loop.trainer.epoch, "seconds": seconds}
     show(facts, [f"Epoch {before} -> {loop.trainer.epoch} in {seconds:.2f} s."], as_json)
 
@@ -136,6 +141,7 @@ def conservative(
     if state not in ("on", "off"):
         raise typer.BadParameter("on or off")
     loop = _loop(data, config)
-    loop.trainer.conservative = state == "on"
-    loop.commit()
+    with loop.exclusive():
+        loop.trainer.conservative = state == "on"
+        loop.commit()
     show({"conservative": loop.trainer.conservative}, [f"Conservative mode is {state}."], as_json)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from datetime import datetime
 from pathlib import Path
 
 import typer
+
+from tomato_host.errors import TomatoError
 
 
 def run(
@@ -22,9 +26,13 @@ def run(
     scenario: str = typer.Option("", "--scenario", help="Virtual board only: faults by name, e.g. pump_clog."),
     start: datetime | None = typer.Option(None, "--start", help="Virtual board in lock step: simulated start, UTC."),
     as_json: bool = typer.Option(False, "--json", help="Show no status; print one JSON line at the end."),
+    setup_port: int | None = typer.Option(
+        None, "--setup-port", min=1, max=65_535, help="First run: the port of the set-up pages; default 8421."
+    ),
 ) -> None:
     """Read, estimate, forecast, plan, guard, act, record. Ctrl-C ends it safely."""
-    from tomato_host.app import RunOptions, run_host
+    from tomato_host.app import RESTART, TRIAL, RunOptions, run_host
+    from tomato_host.settings_file import FILE
 
     options = RunOptions(
         board=board,
@@ -36,5 +44,32 @@ def run(
         scenario=scenario,
         start=start,
         as_json=as_json,
+        setup_port=setup_port,
     )
-    raise typer.Exit(run_host(options))
+    try:
+        code = run_host(options)
+    except TomatoError as error:
+        _go_back(error)
+        raise
+    if code == RESTART:
+        os.environ[TRIAL] = str(config or data_dir / FILE)
+        _start_anew()
+    raise typer.Exit(code)
+
+
+def _go_back(error: TomatoError) -> None:
+    """After a restart with new settings that the host cannot start with: the former ones, and start again."""
+    from tomato_host.app import REFUSED, TRIAL
+    from tomato_host.settings_file import restore_backup
+
+    trial = os.environ.pop(TRIAL, "")
+    if trial and restore_backup(Path(trial)):
+        print(f"tomato-host: {error}; going back to the former settings", file=sys.stderr)
+        os.environ[REFUSED] = str(error)
+        _start_anew()
+
+
+def _start_anew() -> None:
+    """Replace this process by a new one with the same arguments: same process id, so systemd sees no end."""
+    sys.stdout.flush()
+    os.execv(sys.executable, [sys.executable, "-m", "tomato_host", *sys.argv[1:]])

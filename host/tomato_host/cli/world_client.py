@@ -49,6 +49,7 @@ def what_if(
     ml: Annotated[float | None, typer.Option(help="For water.")] = None,
     seconds: Annotated[float | None, typer.Option(help="For everything that is switched; with it: ON.")] = None,
     off: Annotated[bool, typer.Option("--off")] = False,
+    forecast: Annotated[bool, typer.Option("--forecast", help="The next 36 hours with it and without it.")] = False,
     url: Url = LOCAL,
     tent: Tent = "main",
     token_file: TokenFile = None,
@@ -61,14 +62,19 @@ def what_if(
         else {"state": "OFF" if off else "ON", **({} if off or seconds is None else {"seconds": seconds})}
     )
     with _client(url, tent, name, token_file) as client:
-        found = client.what_if(action, payload)
-        forecast = client.view()["snapshot"].get("forecast")
+        found = client.what_if(action, payload, forecast)
+        expected = None if forecast else client.view()["snapshot"].get("forecast")
     if as_json:
-        typer.echo(json.dumps({**found, "forecast": forecast}))
+        typer.echo(json.dumps(found if forecast else {**found, "forecast": expected}))
         return
     verdict = found["verdict"]
     typer.echo(" ".join(str(verdict[key]) for key in ("status", "code", "text") if verdict[key]))
-    typer.echo(f"Without it: {forecast['explanation']}" if forecast else "There is no forecast yet.")
+    if not forecast:
+        typer.echo(f"Without it: {expected['explanation']}" if expected else "There is no forecast yet.")
+    elif found["forecast"] is None:
+        typer.echo("There is no forecast yet, or nothing would happen.")
+    else:
+        typer.echo("\n".join(_forecast_lines(found["forecast"])))
 
 
 def bench(
@@ -84,6 +90,16 @@ def bench(
         typer.echo(json.dumps(found))
     else:
         typer.echo(f"{found['per_s']:.0f} intents/s of {agents} agents, {found['cpu_us']:.0f} us CPU each")
+
+
+def _forecast_lines(forecast: dict[str, Any]) -> list[str]:
+    """Both explanations, and what the action changes at some hours ahead."""
+    lines = [f"{name.capitalize()} it: {forecast[name]['explanation']}" for name in ("without", "with")]
+    for hour in ("01", "03", "06", "12", "24", "36"):
+        moved = forecast["difference"].get(hour, {})
+        shown = ", ".join(f"{name} {value:+g}" for name, value in moved.items()) or "no difference"
+        lines.append(f"+{int(hour):2d} h  {shown}")
+    return lines
 
 
 def _client(url: str, tent: str, name: str, token_file: Path | None) -> WorldClient:

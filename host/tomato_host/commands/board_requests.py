@@ -63,6 +63,11 @@ class BoardRequests:
         self._early_events: list[RequestEvent] | None = None
         """Events that came while a request was being started."""
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether a request is under way."""
+        return bool(self._pending)
+
     def begin(self, request: Request, now_ms: int) -> None:
         """Start one request; its reply goes to the host, at once or later."""
         try:

@@ -21,6 +21,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 
 from shared_schemas.records.action_v1 import ActionV1
 from shared_schemas.records.agent_v1 import AgentV1
+from shared_schemas.records.journal_v1 import JournalV1
 from tomato_host.atomic_file import make_directory, replace_file
 from tomato_host.errors import TomatoError
 
@@ -46,6 +47,8 @@ Kind = Literal[
     "clear_fault",
     "faults",
     "agent",
+    "journal",
+    "restart",
 ]
 
 REQUIRED_FIELD = {
@@ -56,6 +59,7 @@ REQUIRED_FIELD = {
     "dose": "action",
     "clear_fault": "fault",
     "agent": "agent",
+    "journal": "journal",
     "acknowledge_message": "cause",
 }
 """By kind of request the field it requires."""
@@ -74,6 +78,8 @@ class Request(BaseModel):
     """For kinds `action` and `dose`: the proposal, origin person or api."""
     agent: AgentV1 | None = None
     """For kind `agent`: the record that holds from now on."""
+    journal: JournalV1 | None = None
+    """For kind `journal`: the entry to record."""
     outcome: bool = False
     """For kind `action`: send a second reply when the board has reported what came of it."""
     mode: Literal["NORMAL", "PAUSED", "SAFE"] | None = None
@@ -130,8 +136,12 @@ class Reply(BaseModel):
 class Inbox:
     """The host's end. `pop_requests` never raises for what others wrote: a bad file is answered and removed."""
 
-    def __init__(self, data_dir: Path) -> None:
-        """Make the directories. Raises TomatoError E-INBOX-UNWRITABLE."""
+    def __init__(self, data_dir: Path, own_time: Callable[[], datetime] | None = None) -> None:
+        """Make the directories; `own_time` is the clock of a host that does not live in the present, a simulation.
+
+        Raises TomatoError E-INBOX-UNWRITABLE.
+        """
+        self._own_time = own_time
         self.is_flooded = False
         """Whether the last `pop_requests` left some."""
         self._folder = data_dir / "inbox"
@@ -156,7 +166,7 @@ class Inbox:
                 return
             request = self._read(self._folder / name)
             if request is not None:
-                yield request
+                yield request if self._own_time is None else moved(request, self._own_time() - request.ts)
 
     def _waiting(self) -> list[str]:
         return sorted(_names(self._folder))
@@ -202,6 +212,20 @@ def _names(folder: Path) -> list[str]:
         return [name for name in os.listdir(folder) if name.endswith(".json") and name[0] != "."]
     except OSError:
         return []
+
+
+def moved(request: Request, by: timedelta) -> Request:
+    """The request with its moments moved by so much: who asks for an hour in a simulation means an hour of its time."""
+    action = request.action
+    if action is not None:
+        ends = None if action.not_after is None else action.not_after + by
+        action = action.model_copy(update={"ts": action.ts + by, "not_after": ends})
+    entry = request.journal
+    if entry is not None and abs(entry.ts - request.ts) < timedelta(minutes=1):
+        # Of this moment; any other one was named in the simulation's own time.
+        entry = entry.model_copy(update={"ts": entry.ts + by})
+    until = None if request.until is None else request.until + by
+    return request.model_copy(update={"ts": request.ts + by, "until": until, "action": action, "journal": entry})
 
 
 def new_request(kind: Kind, reason: str, **fields: Any) -> Request:

@@ -46,6 +46,7 @@ class CheckpointStore:
     def __init__(self, root: Path) -> None:
         self.root = root
         self._log = root / "wal.bin"
+        self._seen: tuple[int, int] | None = None
 
     def save(self, checkpoint: Checkpoint) -> None:
         """Store a checkpoint durably. Raises OSError; then the checkpoints of before are as they were."""
@@ -59,9 +60,11 @@ class CheckpointStore:
         with WriteAheadLog(self._log) as log:
             log.transaction([json.dumps(row, allow_nan=False).encode()])
         self._remove_old()
+        self._seen = self._signature()
 
     def latest(self, at_most: int | None = None) -> Checkpoint | None:
         """The newest intact checkpoint, of an epoch no later than `at_most`; None when there is none."""
+        self._seen = self._signature()
         for row in reversed(self._rows()):
             if at_most is not None and int(row["state"]["epoch"]) > at_most:
                 continue
@@ -81,9 +84,20 @@ class CheckpointStore:
             )
         return found
 
+    def changed_elsewhere(self) -> bool:
+        """Whether another process has saved a checkpoint since this one last read or saved one."""
+        return self._signature() != self._seen
+
     def epochs(self) -> list[int]:
         """The epochs that have a committed checkpoint, oldest first."""
         return [int(row["state"]["epoch"]) for row in self._rows()]
+
+    def _signature(self) -> tuple[int, int] | None:
+        try:
+            found = self._log.stat()
+        except FileNotFoundError:
+            return None
+        return found.st_size, found.st_mtime_ns
 
     def _rows(self) -> list[dict[str, Any]]:
         return [json.loads(payload) for transaction in committed(self._log) for payload in transaction]

@@ -12,8 +12,8 @@ from shared_schemas.learn.lifecycle import Gate
 
 LOSS_MUST_FALL_BY = 0.005
 """Share of the first epoch's loss that must be gone before a block may blend."""
-STEP_MS = 25.0
-"""CPU time of a training step at most: a step of the optimizer (about 1 ms), or one tree (about 12 ms)."""
+STEP_MS = {"network": 5.0, "trees": 25.0}
+"""CPU time of a training step at most: a step of the optimizer (about 1 ms), or one tree of a month (about 12 ms)."""
 FORWARD_MS = 2.0
 """Longest median forward pass of a block for one forecast."""
 RAMP_JUMP = 0.5
@@ -116,6 +116,7 @@ class StabilityFacts:
     forward_ms: float
     ramp_errors: tuple[float, ...]
     """Error of the candidate by epoch under the ramp, oldest first."""
+    expert: str = "trees"
 
 
 def stability(facts: StabilityFacts) -> GateVerdict:
@@ -126,7 +127,7 @@ def stability(facts: StabilityFacts) -> GateVerdict:
     jump = max((abs(b - a) for a, b in pairwise(errors)), default=0.0) / max(mean, 1e-12)
     conditions = {
         "ramp complete": facts.ramp >= 1.0 and len(errors) >= min(WARM_UP_EPOCHS, 2),
-        "step within budget": facts.step_ms <= STEP_MS,
+        "step within budget": facts.step_ms <= STEP_MS[facts.expert],
         "forward within budget": facts.forward_ms <= FORWARD_MS,
         "no oscillation": finite and jump <= RAMP_JUMP,
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from tomato_host.errors import TomatoError
@@ -27,6 +28,8 @@ class LoopLinks:
     policy: Policy
     telemetry: Telemetry
     sender: Any = None
+    receiver: Callable[[Path], Any] | None = None
+    """The receiver of announced policies for a folder; the same one every time."""
     _settings: LearnBusSettings = field(default_factory=LearnBusSettings)
     _stop: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
@@ -49,11 +52,19 @@ class LoopLinks:
         from tomato_host.learn.bus.policy_link import BusPolicy, PolicyWorker
         from tomato_host.learn.bus.publisher import LearnPublisher
         from tomato_host.learn.bus.report_link import ReportSender
+        from tomato_host.learn.offline.publish import UpdateReceiver
 
         publisher = LearnPublisher(open_bus(settings), settings, groups_of(settings))
         telemetry = Telemetry(signer, run_id, publisher, settings.telemetry_stream)
         sender = ReportSender(open_bus(settings), settings, reports, signer, MessageVerifier(keys, now_ms))
-        links = cls(policy, telemetry, sender, settings)
+        held: dict[Path, UpdateReceiver] = {}
+
+        def receiver(root: Path) -> UpdateReceiver:
+            if root not in held:
+                held[root] = UpdateReceiver(open_bus(settings), settings, root, keys, now_ms)
+            return held[root]
+
+        links = cls(policy, telemetry, sender, receiver, settings)
         if settings.policy:
             links.policy = BusPolicy(open_bus(settings), settings)
             links._serve(PolicyWorker(open_bus(settings), settings, policy, signer))
@@ -78,6 +89,18 @@ class LoopLinks:
         except TomatoError as error:
             _log.warning("reports_wait", code=error.code, waiting=len(self.sender.store.unsent()))
             return len(self.sender.store.unsent())
+
+    def receive_policies(self, root: Path) -> list[int]:
+        """Policies that were announced on the bus and could be promoted; the reload is the caller's."""
+        if self.receiver is None:
+            return []
+        try:
+            while self.receiver(root).poll(0.0):
+                pass
+            return list(self.receiver(root).promoted)
+        except TomatoError as error:
+            _log.warning("policies_wait", code=error.code)
+            return []
 
     def close(self) -> None:
         """End the worker's thread."""

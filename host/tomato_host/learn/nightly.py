@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import secrets
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,12 +14,14 @@ from pathlib import Path
 from shared_schemas.learn.lifecycle import Gate
 from shared_schemas.learn.report_pb2 import FieldReport
 from shared_schemas.records import GrowthEventV1, GrowthReportV1, Record
+from tomato_host.atomic_file import make_directory
 from tomato_host.backtest.tables import BacktestCase, load_cases
 from tomato_host.brain.world_model.data import HORIZON_H, ModelShape
 from tomato_host.brain.world_model.model import WorldModel
 from tomato_host.errors import TomatoError
 from tomato_host.learn.boundary import PolicyCall
 from tomato_host.learn.checkpoint import CheckpointStore
+from tomato_host.learn.compile.runner import compile_in_background
 from tomato_host.learn.keys import SigningKeys
 from tomato_host.learn.loop_links import LoopLinks
 from tomato_host.learn.night_telemetry import emit_night, emit_reload
@@ -30,11 +33,13 @@ from tomato_host.learn.residuals import ResidualTable, ResidualWindow, walk
 from tomato_host.learn.settings import LearnSettings
 from tomato_host.learn.signing import MessageSigner, MessageVerifier
 from tomato_host.learn.stage_steps import SlotStep
-from tomato_host.learn.state_file import FOLDER, write_state
+from tomato_host.learn.state_file import FOLDER, read_state, write_state
 from tomato_host.learn.trainer import Trainer
 from tomato_host.models.blocks import BlockEntry, BlockStore
+from tomato_host.storage.appender import WriterLock
 
 RECORDS_FILE = "records.jsonl"
+_PATIENCE_S = 30.0
 
 
 @dataclass(frozen=True)
@@ -77,13 +82,41 @@ class LearningLoop:
         call = PolicyCall(self.links.policy, MessageVerifier(keys, self._now_ms))
         store = CheckpointStore(data_dir / FOLDER / "checkpoints")
         self.trainer = Trainer(settings, self.signer, call, store, run_id=run_id)
+        self.resume()
+
+    def resume(self) -> None:
+        """Go on from the newest checkpoint."""
         self.trainer.resume()
         self._register()
+
+    @contextmanager
+    def exclusive(self) -> Iterator[None]:
+        """No other process changes the loop meanwhile, and what another one has changed is taken over first.
+
+        A kill between a checkpoint and its publication is made good here. Raises TomatoError E-STORAGE-BUSY when
+        another process holds the loop for longer than 30 s, OSError.
+        """
+        folder = self.data_dir / FOLDER
+        make_directory(folder)
+        lock = _wait_for_lock(folder)
+        try:
+            if self.trainer.store.changed_elsewhere():
+                self.resume()
+            if not self._is_published():
+                self.publish()
+                self._record([self._report(0.0, "published again after an interruption")])
+            yield
+        finally:
+            lock.release()
 
     def night(self, case: BacktestCase | None = None) -> NightResult:
         """Learn one night from the dataset (or a given case). Raises TomatoError for an unusable dataset, OSError."""
         started = time.perf_counter()
         tables = residual_tables(case or self._dataset(), self._quantities(), self.settings.window_days)
+        with self.exclusive():
+            return self._night(tables, started)
+
+    def _night(self, tables: dict[str, ResidualTable], started: float) -> NightResult:
         self.trainer.skills = self.blocks.read_skill()
         self.trainer.queue_depth = self.links.depth()
         self.policy.conservative = self.trainer.conservative
@@ -92,6 +125,7 @@ class LearningLoop:
         train_s = time.perf_counter() - started
         published = self.publish()
         self._files.store_windows(self.policy)
+        self._files.record_worth(steps, self.trainer.skills)
         emit_night(self.telemetry, self.trainer, self.policy, steps)
         self.links.send_reports()
         self.reports.retain(self._now_ms())
@@ -101,11 +135,16 @@ class LearningLoop:
 
     def reload_policy(self) -> str:
         """Decide with the promoted policy, if there is a newer one; returns what became of it (empty: none)."""
+        self.links.receive_policies(self._files.root)
         found = self._files.reload(self.policy, self.settings.policy)
         if found:
             self.trainer.policy_version = self.policy.version
             emit_reload(self.telemetry, found, self.policy.version)
         return found
+
+    def compile_missing(self) -> None:
+        """Compile every template that is missing, in the background and in child processes."""
+        compile_in_background(self.data_dir / FOLDER / "catalogue", self.telemetry)
 
     def close(self) -> None:
         """Close the connections; what is still watched stays on the disk."""
@@ -125,7 +164,10 @@ class LearningLoop:
         return sorted(rows)
 
     def commit(self) -> None:
-        """Make the state of this moment, changed by hand, the newest checkpoint, and publish it. Raises OSError."""
+        """Make the state of this moment, changed by hand, the newest checkpoint, and publish it; within `exclusive`.
+
+        Raises OSError.
+        """
         self.trainer.store.save(self.trainer.checkpoint())
         self.publish()
 
@@ -169,7 +211,17 @@ class LearningLoop:
                 figures=dict(verdict.figures) if verdict else {},
             )
 
-    def _report(self, train_s: float) -> GrowthReportV1:
+    def _is_published(self) -> bool:
+        """Whether commands and the brain were given the newest checkpoint's state."""
+        if not self.trainer.store.epochs():
+            return True
+        try:
+            found = read_state(self.data_dir)
+        except TomatoError:
+            return False
+        return found is not None and (found.epoch, found.slots) == (self.trainer.epoch, self.trainer.state().slots)
+
+    def _report(self, train_s: float, text: str = "") -> GrowthReportV1:
         return GrowthReportV1(
             schema_version="growth_report_v1",
             ts=self._now(),
@@ -178,15 +230,29 @@ class LearningLoop:
             policy_version=self.trainer.policy_version,
             conservative=self.trainer.conservative,
             days_learned=self.trainer.epoch,
-            boundary_ms=self.trainer.figures["boundary_ms"],
+            boundary_ms=self.trainer.figures.get("boundary_ms", 0.0),
             train_s=train_s,
-            text=f"{len(self.trainer.slots)} slots",
+            text=text or f"{len(self.trainer.slots)} slots",
         )
 
     def _record(self, records: Iterable[Record]) -> None:
         path = self.data_dir / FOLDER / RECORDS_FILE
-        with path.open("a", encoding="utf-8") as file:
-            file.writelines(record.to_json() + "\n" for record in records)
+        with path.open("ab") as file:
+            # A kill may have torn the last line; what follows must not be torn with it.
+            torn = file.tell() > 0 and path.read_bytes()[-1:] != b"\n"
+            lines = "".join(record.to_json() + "\n" for record in records)
+            file.write(("\n" if torn else "").encode() + lines.encode())
+
+
+def _wait_for_lock(folder: Path) -> WriterLock:
+    until = time.monotonic() + _PATIENCE_S
+    while True:
+        try:
+            return WriterLock(folder)
+        except TomatoError:
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.1)
 
 
 def residual_tables(case: BacktestCase, quantities: list[str], days: int) -> dict[str, ResidualTable]:

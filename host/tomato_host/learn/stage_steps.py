@@ -40,6 +40,7 @@ class SlotFacts:
     """What the brain has judged (`models/blocks.py`): days, origins, ratio."""
     boundary_ms: float = 0.0
     """Median of the last epoch boundaries."""
+    expert: str = "trees"
     leftovers: int = 0
     """Arrays and counters that a reset has not scrubbed yet."""
 
@@ -71,7 +72,9 @@ def _asked(slot: GrowthSlot, facts: SlotFacts, epoch: int, learning: int, allowe
     if slot.stage is SlotStage.TRAINING and age >= TRAINING_EPOCHS:
         return gates.gradient_health(gates.GradientFacts(True, facts.violations, facts.gradient_norms, facts.losses))
     if slot.stage is SlotStage.BLENDING and ramp(slot, epoch) >= 1.0:
-        return gates.stability(gates.StabilityFacts(1.0, facts.step_ms, facts.forward_ms, facts.ramp_errors))
+        return gates.stability(
+            gates.StabilityFacts(1.0, facts.step_ms, facts.forward_ms, facts.ramp_errors, facts.expert)
+        )
     if slot.stage is SlotStage.SHADOWING:
         return _shadow(facts, age)
     if slot.stage is SlotStage.PROBATIONARY and age >= gates.PROBATION_EPOCHS:

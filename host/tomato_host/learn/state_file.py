@@ -60,7 +60,7 @@ def read_state(data_dir: Path) -> LearnState | None:
         raise TomatoError(
             "E-LEARN-STATE",
             f"{path} cannot be read: {error}.",
-            "`tomato-host learn rollback --full` restores the last checkpoint; deleting the folder begins anew",
+            "the next `tomato-host learn once` or `run` writes it again from the last checkpoint",
         ) from None
 
 

@@ -27,6 +27,8 @@ class Telemetry:
     def __init__(self, signer: MessageSigner, run_id: int = 0, publisher: Any = None, stream: str = "") -> None:
         self._signer, self._run_id, self.publisher, self._stream = signer, run_id, publisher, stream
         self.unsent = 0
+        self.logs = True
+        """Whether warnings go into the log as well."""
 
     def emit(
         self,
@@ -42,7 +44,7 @@ class Telemetry:
             schema=SCHEMA, run_id=self._run_id, source=source, level=level, name=name, text=text[:300],
             values=values or {}, labels=labels or {},
         )  # fmt: skip
-        if level != INFO:
+        if level != INFO and self.logs:
             _log.warning(name, text=text, **(labels or {}))
         if self.publisher is not None:
             self._signer.stamp(event)

@@ -217,19 +217,19 @@ class Trainer:
     def _facts(self, name: str, slot: GrowthSlot) -> SlotFacts:
         learner, table = self.learners.get(name), self.tables.get(slot.quantity)
         skill, boundary = self.skills.get(slot.quantity, {}), median(self._boundaries or [0.0])
+        window = self.violations[name]
         facts = SlotFacts(
-            skill=skill, boundary_ms=boundary, leftovers=int(name in self.learners) + int(name in self._ramp_errors)
-        )
+            skill=skill, boundary_ms=boundary, leftovers=int(name in self.learners) + int(name in self._ramp_errors),
+            violations=window.count(self._now_s()), quarantined=window.quarantined,
+        )  # fmt: skip
         if learner is None or table is None or name not in self._exported:
             return facts
-        window = self.violations[name]
         exported = self._exported[name]
         return replace(
             facts,
+            expert=self.settings.expert,
             losses=tuple(learner.losses),
             gradient_norms=tuple(learner.gradient_norms),
-            violations=window.count(self._now_s()),
-            quarantined=window.quarantined,
             step_ms=self._step_ms.get(name, 0.0),
             ramp_errors=self._ramp_errors.get(name, ()),
             forward_ms=exported.forward_ms,

@@ -36,6 +36,11 @@ class ExecutorActuator:
         self._executor.switch_off(outputs, reason, self._now_ms(), self._now())
         self.collect()
 
+    @property
+    def running(self) -> frozenset[str]:
+        """Outputs with an action under way."""
+        return frozenset(self._executor.jobs)
+
     def action_of(self, cmd_id: int) -> str | None:
         """Id of the action under way that a command of the board belongs to."""
         return next((job.action.id for job in self._executor.jobs.values() if cmd_id in job.open_cmds), None)

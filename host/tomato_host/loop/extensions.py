@@ -8,6 +8,7 @@ from typing import Protocol, runtime_checkable
 from shared_schemas.records import ActionV1, AgentV1
 from tomato_host.brain.brain import StepResult
 from tomato_host.brain.guardrails.guardrails import Verdict
+from tomato_host.commands.inbox import Reply, Request
 
 
 class Extension(Protocol):
@@ -28,6 +29,9 @@ class Extension(Protocol):
 
 class ProposalHost(Protocol):
     """The deciding loop, as far as those who propose see it. Every verdict is recorded before it is returned."""
+
+    def submit(self, request: Request) -> Reply:
+        """A person's request for an action or a change of mode; recorded and answered."""
 
     def submit_proposal(self, action: ActionV1) -> Verdict | None:
         """A verdict at once, or None: it comes out of a later `run_proposals`."""

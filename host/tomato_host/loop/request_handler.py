@@ -5,7 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from datetime import datetime
+from zoneinfo import ZoneInfo
 
+from shared_schemas.devices import PUMP
 from shared_schemas.records import ActionV1, AgentV1
 from shared_schemas.records.agent_v1 import agent_name
 from tomato_host.board.events import LinkEvent
@@ -44,9 +46,16 @@ class RequestHandler:
         *,
         port: str,
         sampling_ms: int,
+        zone: ZoneInfo,
         telemetry: WorldTelemetry | None = None,
+        restart: Callable[[], str] | None = None,
     ) -> None:
-        """`port` is the one the host holds, `sampling_ms` its normal sampling period."""
+        """`port` is the one the host holds, `sampling_ms` its normal sampling period, `zone` that of the plants.
+
+        `restart` ends the loop so that it starts anew, or returns why it must not.
+        """
+        self._zone = zone
+        self._restart = restart
         self._telemetry = telemetry or WorldTelemetry(time.monotonic)
         self._inbox = inbox
         self._brain = brain
@@ -96,10 +105,17 @@ class RequestHandler:
             self._inbox.reply(reply)
 
     def submit(self, request: Request) -> Reply:
-        """A request for an action or a change of mode; recorded either way."""
+        """A request for an action, a change of mode or an entry of the journal; recorded either way."""
+        if request.journal is not None:
+            # The entry is the record of itself; an event of it would put a person's words into a second stream.
+            local = request.journal.ts.astimezone(self._zone)
+            self._recorder.record(request.journal.model_copy(update={"ts": local}))
+            return Reply(id=request.id, ok=True, text=f"recorded as {request.journal.id}")
         self._record_request(request)
         if request.agent is not None:
             return self._set_agent(request, request.agent)
+        if request.kind == "restart":
+            return self._begin_restart(request)
         if request.kind == "acknowledge_message":
             return Reply(id=request.id, ok=True, text="Recorded. It is not sent again unless it becomes worse.")
         if request.kind != "action" or request.action is None:
@@ -111,6 +127,15 @@ class RequestHandler:
     def _set_agent(self, request: Request, record: AgentV1) -> Reply:
         self.record_agent(record)
         return Reply(id=request.id, ok=True, text=f"{record.name} is {record.state}")
+
+    def _begin_restart(self, request: Request) -> Reply:
+        """A dose is never cut short for it, and work on the board neither."""
+        if self._restart is None:
+            return Reply(id=request.id, ok=False, text="this host cannot start itself anew; restart it by hand")
+        if PUMP.name in self._actuator.running or self.board.is_busy:
+            return Reply(id=request.id, ok=False, text="water is running, or work on the board; try again in a minute")
+        problem = self._restart()
+        return Reply(id=request.id, ok=not problem, text=problem or "restarting")
 
     # -- ProposalHost ------------------------------------------------------------------------------------------
 

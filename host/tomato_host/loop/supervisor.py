@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
@@ -30,7 +31,7 @@ from tomato_host.loop.extensions import Display, Extension, WakingExtension
 from tomato_host.loop.link_events import LinkEventHandler
 from tomato_host.loop.loop_wake import LoopWake
 from tomato_host.loop.recorded_ledger import RecordedLedger
-from tomato_host.loop.recorder import Recorder
+from tomato_host.loop.recorder import Kind, Recorder
 from tomato_host.loop.request_handler import RequestHandler
 from tomato_host.loop.scheduler import Run, Scheduler
 from tomato_host.loop.status import Status
@@ -79,8 +80,15 @@ class Supervisor:
         extensions: tuple[Extension, ...] = (),
         interrupted: InterruptedActions | None = None,
         telemetry: WorldTelemetry | None = None,
+        may_restart: Callable[[], str] | None = None,
     ) -> None:
-        """`inbox` None: no requests. `interrupted`: what an earlier process has left open."""
+        """`inbox` None: no requests. `interrupted`: what an earlier process has left open.
+
+        `may_restart`: why this process could not start anew, empty when it could; None: it cannot at all.
+        """
+        self.restarting = False
+        """Whether an operator has ended the run so that it starts anew."""
+        self._may_restart = may_restart
         self.scheduler = Scheduler(runtime.clock)
         self.status = status
         self._telemetry = telemetry or WorldTelemetry(time.monotonic)
@@ -104,7 +112,13 @@ class Supervisor:
         self._actuator = ExecutorActuator(self._executor, runtime.clock.monotonic_ms, self.now, self._on_finished)
         self._episode = Episode(brain, recorder, self._actuator)
         self._status_refresh = StatusRefresh(
-            status, brain, self._executor, settings.decision_period_s, display, extensions
+            status,
+            brain,
+            self._executor,
+            settings.decision_period_s,
+            display,
+            extensions,
+            self._context.operator_text,
         )
         self.links = self._make_link_handler()
         self.requests = self._make_request_handler(inbox)
@@ -141,8 +155,19 @@ class Supervisor:
             self.now,
             port=self._runtime.link.url,
             sampling_ms=round(self._settings.telemetry_period_s * 1000),
+            zone=self._settings.zone,
             telemetry=self._telemetry,
+            restart=self._end_to_restart if self._may_restart is not None else None,
         )
+
+    def _end_to_restart(self) -> str:
+        """End the run in the usual order, for a new one with other settings; returns why not, if not."""
+        assert self._may_restart is not None
+        problem = self._may_restart()
+        if not problem:
+            self.restarting = True
+            self.scheduler.stop()
+        return problem
 
     # -- start and shutdown ------------------------------------------------------------------------------------
 
@@ -288,6 +313,10 @@ class Supervisor:
         self.poll(now_ms)
         for extension in self._waking:
             extension.poll()
+
+    def record_warning(self, kind: Kind, name: str, text: str) -> None:
+        """A WARNING of this moment from outside the loop, before it runs."""
+        self._recorder.event(self.now(), "WARNING", kind, name, text)
 
     def submit(self, request: Request) -> Reply:
         """A request for an action or a change of mode, outside the inbox."""

@@ -73,9 +73,9 @@ class BlockStore:
         """Make these the served blocks, all at once: their files first, the index last. Raises OSError.
 
         `file` and `sha256` of the entries are set here. A kill in between leaves the index of before, and files that
-        nobody names.
+        nobody names. Files of the index of before stay until the next time: a reader may have read that index already.
         """
-        entries = []
+        entries, before = [], self._named()
         for entry, arrays in blocks.values():
             buffer = BytesIO()
             np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]  # numpy types **kwds as bool
@@ -86,7 +86,7 @@ class BlockStore:
             entries.append(named)
         index = {"format": FORMAT, "blocks": [asdict(entry) for entry in entries]}
         replace_file(self.root / "index.json", json.dumps(index, indent=1).encode(), parents=True)
-        self._remove_unnamed({entry.file for entry in entries})
+        self._remove_unnamed(before | {entry.file for entry in entries})
         return entries
 
     def signature(self) -> tuple[int, int] | None:
@@ -153,6 +153,12 @@ class BlockStore:
         except (OSError, ValueError):
             return {}
         return {str(name): dict(row) for name, row in raw.items()} if _is_table(raw) else {}
+
+    def _named(self) -> set[str]:
+        try:
+            return {entry.file for entry in self.entries()}
+        except ValueError:
+            return set()
 
     def _remove_unnamed(self, named: set[str]) -> None:
         for path in self.root.glob("*.npz"):

@@ -23,12 +23,12 @@ PATIENCE_S: dict[Kind, float] = {"calibrate": 75.0, "read_probe": 150.0, "dose":
 """A little longer than the host waits for the board: a probe is read five times, a pump may wait for its pause."""
 
 
-def _whole(value: Any) -> Any:
+def whole(value: Any) -> Any:
     """JSON has one kind of number: 51200.0 is a count as good as 51200."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-Raw = Annotated[int, Field(ge=0, le=65_535), BeforeValidator(_whole)]
+Raw = Annotated[int, Field(ge=0, le=65_535), BeforeValidator(whole)]
 Probe = Literal[1, 2]
 
 

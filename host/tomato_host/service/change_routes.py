@@ -1,26 +1,24 @@
-"""What the API may ask for, and how it reaches the running host: by the same inbox and guardrails as any proposal."""
+"""What the API may ask for; it reaches the running host's admission and guardrails as any proposal does."""
 
 from __future__ import annotations
 
 import uuid
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from fastapi import Depends, FastAPI, HTTPException
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
-from starlette.concurrency import run_in_threadpool
 
 from shared_schemas.devices import OUTPUT_BY_NAME, PUMP, names_of
 from shared_schemas.records.action_v1 import ActionType, ActionV1, Params, Why
 from tomato_host.brain.guardrails.rules import FINAL_RULES
-from tomato_host.commands.inbox import Reply, Request, new_request, submit, wait_reply
-from tomato_host.service.idempotent_requests import REPEATABLE, IdempotencyKey, proposal_id
+from tomato_host.commands.inbox import Reply, new_request
+from tomato_host.service.idempotent_requests import FINAL, REPEATABLE, IdempotencyKey, proposal_id
+from tomato_host.service.operator_requests import OperatorRequests
 from tomato_host.service.security import AccessControl
 
 Json = dict[str, Any]
 
-PATIENCE_S = 5.0
 DURABLE = timedelta(seconds=60)
 if TYPE_CHECKING:
     SwitchableOutput = str
@@ -105,66 +103,56 @@ def action_of(kind: ActionType, params: Params, reason: str, who: str, key: str 
     )
 
 
-def propose(data_dir: Path, action: ActionV1, who: str, reason: str) -> Reply:
-    """Submit a proposal to the running host and wait for the decision. Raises TomatoError as the inbox does."""
-    return _ask(data_dir, new_request("action", f"api {who}: {reason}", action=action))
+async def propose(host: OperatorRequests, action: ActionV1, who: str, reason: str) -> Reply:
+    """Submit a proposal to the running host and wait for the decision. Raises as `OperatorRequests.ask`."""
+    return await host.ask(new_request("action", f"api {who}: {reason}", action=action))
 
 
-def stop_everything(data_dir: Path, ask: StopBody, who: str) -> Reply:
+async def stop_everything(host: OperatorRequests, ask: StopBody, who: str) -> Reply:
     """End every pulse on the board, then pause the controller, so that the plan switches nothing on again.
 
-    The stop goes first and alone: whatever becomes of the pause, the outputs are off. Raises TomatoError as the inbox.
+    The stop goes first and alone: whatever becomes of the pause, the outputs are off. Raises as `ask`.
     """
-    stopped = propose(data_dir, action_of(ActionType.STOP_ALL, Params(), ask.reason, who), who, ask.reason)
-    paused = change_mode(data_dir, ModeBody(mode="PAUSED", hours=ask.hours, reason=ask.reason), who)
+    stopped = await propose(host, action_of(ActionType.STOP_ALL, Params(), ask.reason, who), who, ask.reason)
+    paused = await change_mode(host, ModeBody(mode="PAUSED", hours=ask.hours, reason=ask.reason), who)
     return stopped if not stopped.ok else paused
 
 
-def change_mode(data_dir: Path, ask: ModeBody, who: str) -> Reply:
+async def change_mode(host: OperatorRequests, ask: ModeBody, who: str) -> Reply:
     """Ask for a mode, bounded in time."""
     until = datetime.now(UTC) + timedelta(hours=ask.hours)
-    return _ask(data_dir, new_request("mode", f"api {who}: {ask.reason}", mode=ask.mode, until=until))
+    return await host.ask(new_request("mode", f"api {who}: {ask.reason}", mode=ask.mode, until=until))
 
 
-def submit_acknowledgement(data_dir: Path, who: str, reason: str) -> Reply:
-    """Acknowledge that what needed an operator has been dealt with."""
-    return _ask(data_dir, new_request("acknowledge", f"api {who}: {reason}"))
-
-
-def _ask(data_dir: Path, request: Request) -> Reply:
-    submit(data_dir, request)
-    return wait_reply(data_dir, request, PATIENCE_S)
-
-
-def add_change_routes(app: FastAPI, data_dir: Path, access: AccessControl) -> None:
+def add_change_routes(app: FastAPI, host: OperatorRequests, access: AccessControl) -> None:
     """All of them need a token and go through the guardrails of the running host."""
 
     @app.post("/api/water", tags=["change"], responses=REFUSALS)
     async def water(ask: WaterBody, key: IdempotencyKey = None, who: str = Depends(access.operate)) -> Json:
         """Give water once, if the guardrails allow it."""
         action = water_action(ask, who, key)
-        return _answer(await run_in_threadpool(propose, data_dir, action, who, ask.reason))
+        return _answer(await propose(host, action, who, ask.reason))
 
     @app.post("/api/switch", tags=["change"], responses=REFUSALS)
     async def switch(ask: SwitchBody, key: IdempotencyKey = None, who: str = Depends(access.operate)) -> Json:
         """Switch an output for a time, if the guardrails allow it."""
         action = switch_action(ask, who, key)
-        return _answer(await run_in_threadpool(propose, data_dir, action, who, ask.reason))
+        return _answer(await propose(host, action, who, ask.reason))
 
     @app.post("/api/stop", tags=["change"], responses=REFUSALS, dependencies=[REPEATABLE])
     async def stop(ask: StopBody, who: str = Depends(access.operate)) -> Json:
         """Switch everything off at once and pause the controller; it goes on by itself when the time is over."""
-        return _answer(await run_in_threadpool(stop_everything, data_dir, ask, who))
+        return _answer(await stop_everything(host, ask, who))
 
     @app.post("/api/mode", tags=["change"], responses=REFUSALS, dependencies=[REPEATABLE])
     async def mode(ask: ModeBody, who: str = Depends(access.operate)) -> Json:
         """Pause, ask for safe mode, or take either back; it expires by itself."""
-        return _answer(await run_in_threadpool(change_mode, data_dir, ask, who))
+        return _answer(await change_mode(host, ask, who))
 
     @app.post("/api/acknowledge", tags=["change"], responses=REFUSALS, dependencies=[REPEATABLE])
     async def acknowledge(reason: Reason, who: str = Depends(access.admin)) -> Json:
         """Acknowledge that what needed an operator (a leak, for example) has been dealt with."""
-        return _answer(await run_in_threadpool(submit_acknowledgement, data_dir, who, reason))
+        return _answer(await host.ask(new_request("acknowledge", f"api {who}: {reason}")))
 
 
 def _answer(reply: Reply) -> Json:
@@ -172,5 +160,5 @@ def _answer(reply: Reply) -> Json:
     action = reply.action.model_dump(mode="json") if reply.action is not None else None
     if not reply.ok:
         refused_by = None if reply.action is None else reply.action.safety.refused_by
-        raise HTTPException(409, reply.text, {} if refused_by in FINAL_RULES else RETRY_LATER)
+        raise HTTPException(409, reply.text, FINAL if refused_by in FINAL_RULES else RETRY_LATER)
     return {"ok": True, "text": reply.text, "action": action}

@@ -1,11 +1,13 @@
 """What each day took and gave: water, light, energy and relay strokes, from the recorded states and outcomes.
 
 A day is the local one that the records themselves name: each time stamp carries the offset of the site's zone. Energy
-is an estimate: seconds on times the typical power of the output's row in the registry.
+is an estimate: seconds on times the power of the output, measured (`[service.power_w]`) or typical (its row of the
+registry).
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -37,7 +39,9 @@ class DayTotal:
 class CountedDays:
     """Counts records into days. The order of the records does not matter; an outcome counts once."""
 
-    def __init__(self) -> None:
+    def __init__(self, power_w: Mapping[str, float] | None = None) -> None:
+        """`power_w`: power by output where it was measured."""
+        self._power_w = power_w or {}
         self._days: dict[str, DayTotal] = {}
         self._counted: set[str] = set()
 
@@ -62,7 +66,7 @@ class CountedDays:
             day.light_h += on_s / 3_600.0
         if on_s or outcome.get("delivered_ml"):
             day.strokes[row.name] = day.strokes.get(row.name, 0) + strokes_of(action, row)
-        day.energy_kwh += on_s * row.power_w / 3.6e6
+        day.energy_kwh += on_s * self._power_w.get(row.name, row.power_w) / 3.6e6
 
     def rows(self, since: str = "", until: str = "9999") -> list[Json]:
         """Days (ISO dates) from `since` to `until`, oldest first."""

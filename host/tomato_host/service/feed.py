@@ -23,6 +23,7 @@ from tomato_host.service.bus.message import Priority, priority_of
 from tomato_host.service.bus.outbox import Outbox
 
 STATUS_EVERY_S = 1.0
+"""At the latest; a new estimate and a change of mode are sent at once, so that every display shows the same."""
 RECENT = 200
 """Alarms, and as many actions, that are sent again to a process that was restarted."""
 CHUNK_BYTES = 65_536
@@ -78,6 +79,7 @@ class ProcessFeed:
         self._failures = 0
         self._start_at_s = 0.0
         self._status_sent_s = 0.0
+        self._status_sent: tuple[str, datetime | None] | None = None
         self.restarts = 0
         recorder.listeners.append(self.on_record)
 
@@ -178,12 +180,17 @@ class ProcessFeed:
 
     def _fill(self, now_s: float) -> bool:
         """Move the next lines into the send buffer; a status that is due goes first, or a flood of records hides it."""
-        if now_s - self._status_sent_s >= STATUS_EVERY_S:
-            self._status_sent_s = now_s
+        present = self._present()
+        if now_s - self._status_sent_s >= STATUS_EVERY_S or present != self._status_sent:
+            self._status_sent_s, self._status_sent = now_s, present
             self._update_health()
             self._sending += status_line(self._status)
         self._sending += b"".join(line for _, line in self.outbox.pop_batch(CHUNK_BYTES))
         return bool(self._sending)
+
+    def _present(self) -> tuple[str, datetime | None]:
+        estimate = self._status.estimate
+        return self._status.mode, None if estimate is None else estimate.ts
 
     def _update_health(self) -> None:
         """The feed's own counts, as part of the status."""

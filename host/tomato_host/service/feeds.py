@@ -17,15 +17,29 @@ from tomato_host.loop.status import Status
 from tomato_host.service.bus.settings import BusSettings
 from tomato_host.service.bus.transport import parse_address, require_extra
 from tomato_host.service.feed import ProcessFeed
+from tomato_host.service.installation import Installation
 from tomato_host.service.mqtt.settings import MqttSettings
 from tomato_host.service.settings import PORT_TAKEN, ServiceSettings
 
 
+def dashboard_command(
+    data_dir: Path, settings: ServiceSettings, bus: BusSettings, installation: Installation
+) -> list[str]:
+    """Starts the dashboard's process; `bus` names the broker of its fleet page."""
+    about = ["--bus", bus.model_dump_json(), "--installation", installation.model_dump_json()]
+    return [*_command("tomato_host.service.serve", data_dir, settings), *about]
+
+
 def dashboard_feed(
-    settings: ServiceSettings, bus: BusSettings, status: Status, recorder: Recorder, data_dir: Path
+    settings: ServiceSettings,
+    bus: BusSettings,
+    status: Status,
+    recorder: Recorder,
+    data_dir: Path,
+    installation: Installation | None = None,
 ) -> ProcessFeed:
-    """The dashboard's process; `bus` names the broker of its fleet page."""
-    command = [*_command("tomato_host.service.serve", data_dir, settings), "--bus", bus.model_dump_json()]
+    """The dashboard's process beside the deciding loop."""
+    command = dashboard_command(data_dir, settings, bus, installation or Installation())
     return ProcessFeed(status, recorder, command, "dashboard", on_exit=_port_taken_event(settings, recorder))
 
 

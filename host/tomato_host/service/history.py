@@ -6,7 +6,7 @@ import json
 import threading
 from bisect import bisect_left, bisect_right
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,8 @@ from tomato_host.brain.psychrometrics import vpd_kpa
 from tomato_host.service.day_totals import OUTPUT_OF_ACTION, CountedDays
 from tomato_host.service.forecast_review import ForecastReview
 from tomato_host.service.history_columns import HistoryRow, Value, point_s, thinned
+from tomato_host.storage.journal_entries import STREAM as JOURNAL
+from tomato_host.storage.journal_entries import JournalEntries
 
 Json = dict[str, Any]
 Soil = dict[str, float | None]
@@ -73,8 +75,10 @@ def lines_of(data_dir: Path, stream: str, tail_bytes: int | None = None) -> Iter
 class History:
     """States, fine readings and doses in columns. `load` may run in another thread before the first request."""
 
-    def __init__(self, data_dir: Path) -> None:
+    def __init__(self, data_dir: Path, power_w: Mapping[str, float] | None = None) -> None:
+        """`power_w`: measured power by output; without it that of the registry counts."""
         self._data_dir = data_dir
+        self.power_w: Mapping[str, float] = power_w or {}
         self._t: list[float] = []
         self._rows: list[HistoryRow] = []
         self._soil: list[Soil] = []
@@ -84,14 +88,16 @@ class History:
         self._doses: list[tuple[float, float]] = []
         self._holds: list[tuple[str, float, float]] = []
         self._targets: list[tuple[float, Json]] = []
-        self._days = CountedDays()
+        self._days = CountedDays(self.power_w)
         self._forecasts = ForecastReview()
+        self.journal = JournalEntries()
+        """What the grower wrote down."""
         self._skips: deque[Json] = deque(maxlen=SKIPS_KEPT)
         self._lock = threading.Lock()
 
     def load(self) -> None:
         """Read the dataset."""
-        for stream in ("states", "actions", "sensors_raw", "predictions", "plans", "targets"):
+        for stream in ("states", "actions", "sensors_raw", "predictions", "plans", "targets", JOURNAL):
             for record in lines_of(self._data_dir, stream, TAILS_BYTES.get(stream)):
                 self.add(record)
 
@@ -105,6 +111,8 @@ class History:
                 self._add_fine(record)
             elif kind == "action_v1":
                 self._add_dose(record)
+            elif kind == "journal_v1":
+                self.journal.add(record)
             elif kind == "prediction_36h_v1":
                 self._forecasts.add(record)
             elif kind == "targets_v1":
@@ -242,6 +250,10 @@ class History:
             for name, start, end in self._holds
             if start <= until and end >= since
         ][-MOST_HOLDS:]
+        out["journal"] = [
+            {"t": epoch(one["ts"]), "kind": one["kind"], "task": one["task"], "text": one["text"][:80]}
+            for one in self.journal.rows(since, until)
+        ]
         return out
 
     def _bands(self, times: list[float], light_on: list[Value]) -> dict[str, dict[str, list[Value]]]:

@@ -11,14 +11,14 @@ from typing import Annotated, Any, Literal
 import anyio
 from fastapi import Depends, FastAPI, Query, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse, Response
-from fastapi.staticfiles import StaticFiles
+from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from sse_starlette.sse import EventSourceResponse
 from starlette.middleware.gzip import GZipMiddleware
 
 from tomato_host import __version__
 from tomato_host.errors import TomatoError
 from tomato_host.service.acknowledge_routes import add_acknowledge_routes
+from tomato_host.service.app_shell import add_app_shell
 from tomato_host.service.board_routes import add_board_routes
 from tomato_host.service.bus.settings import BusSettings
 from tomato_host.service.change_routes import add_change_routes
@@ -27,19 +27,24 @@ from tomato_host.service.fleet.routes import add_fleet_routes
 from tomato_host.service.history import History
 from tomato_host.service.history_routes import add_history_routes
 from tomato_host.service.idempotent_requests import IdempotencyMiddleware
+from tomato_host.service.installation import Installation
+from tomato_host.service.journal_routes import add_journal_routes
 from tomato_host.service.live_state import LiveState
+from tomato_host.service.operator_requests import OperatorRequests
+from tomato_host.service.push_routes import add_push_routes
 from tomato_host.service.security import AccessControl, Authenticator, SecurityMiddleware
 from tomato_host.service.session_routes import add_session_routes
 from tomato_host.service.sessions import SessionFile
 from tomato_host.service.settings import ServiceSettings
+from tomato_host.service.setup_routes import add_setup_routes
 from tomato_host.service.strict_json import StrictRoute, invalid_request_answer
+from tomato_host.service.tent_host import TentHost
 from tomato_host.service.tokens import TokenFile
 from tomato_host.service.world_access import WorldAccess
 from tomato_host.service.world_host import WorldHost
 from tomato_host.service.world_routes import add_world_routes
 from tomato_host.service.world_stream import add_world_stream
 
-WEB = Path(__file__).parent / "web"
 QUEUE = 256
 END_CHECK_S = 0.5
 """How often an open stream checks whether this process ends."""
@@ -54,6 +59,7 @@ def create_app(
     tokens: TokenFile | None = None,
     bus: BusSettings | None = None,
     worlds: Sequence[WorldHost] = (),
+    installation: Installation | None = None,
 ) -> FastAPI:
     """The application over one live, one history and one data directory; `worlds` are those that agents reach."""
     app = FastAPI(
@@ -75,14 +81,19 @@ def create_app(
     app.add_exception_handler(RequestValidationError, invalid_request_answer)
     app.router.route_class = StrictRoute
     fleet = bus or BusSettings()
-    _reads(app, live, access, fleet)
+    about = installation or Installation()
+    _reads(app, live, access, fleet, about)
     add_history_routes(app, history, data_dir, access)
-    add_change_routes(app, data_dir, access)
+    tent = next((world for world in worlds if isinstance(world, TentHost)), None)
+    add_journal_routes(app, live, history, data_dir, access, about)
+    add_change_routes(app, OperatorRequests(data_dir, tent), access)
     add_board_routes(app, data_dir, access)
     add_acknowledge_routes(app, data_dir)
     add_session_routes(app, sessions, access)
+    add_setup_routes(app, data_dir, about, access)
+    add_push_routes(app, data_dir, about, access)
     add_shared_worlds(app, keys, settings, worlds)
-    _pages(app)
+    add_app_shell(app)
     add_fleet_routes(app, fleet, access)
     return app
 
@@ -100,13 +111,13 @@ async def _error_answer(_request: Request, error: Exception) -> JSONResponse:
     return JSONResponse({"detail": error.message, "code": error.code, "next": error.next_step}, status_code=503)
 
 
-def _reads(app: FastAPI, live: LiveState, access: AccessControl, fleet: BusSettings) -> None:
-    read = [Depends(access.read)]
+def _reads(app: FastAPI, live: LiveState, access: AccessControl, fleet: BusSettings, about: Installation) -> None:
+    read, named = [Depends(access.read)], about.shown()
 
     @app.get("/api/glance", dependencies=read, tags=["read"])
     async def glance() -> Json:
         """Everything the first screen shows."""
-        return {**live.overview(), "fleet": fleet.enabled}
+        return {**live.overview(), "fleet": fleet.enabled, "installation": named}
 
     @app.get("/api/devices", dependencies=read, tags=["read"])
     async def devices() -> Json:
@@ -172,21 +183,3 @@ _ALWAYS: dict[int | str, dict[str, Any]] = {
     421: {"description": "This host name is not served here."},
     429: {"description": "Too many requests."},
 }
-
-
-class RevalidatedFiles(StaticFiles):
-    """Files that a browser keeps and asks about each time: after an upgrade no page runs with an old script."""
-
-    def file_response(self, *args: Any, **kwargs: Any) -> Response:
-        """The file, or 304 when the browser's copy is the same."""
-        answer = super().file_response(*args, **kwargs)
-        answer.headers["Cache-Control"] = "no-cache"
-        return answer
-
-
-def _pages(app: FastAPI) -> None:
-    @app.get("/", include_in_schema=False)
-    async def index() -> FileResponse:
-        return FileResponse(WEB / "index.html", headers={"Cache-Control": "no-cache"})
-
-    app.mount("/static", RevalidatedFiles(directory=WEB), name="static")

@@ -4,7 +4,7 @@ The key belongs to whoever the token or session names. The answer is written to 
 it after a restart as well. Where the process dies between the effect and that write, the proposal's id still follows
 from the key (`proposal_id`), and the deciding loop knows it: the retry is judged as the repeat that it is.
 
-*What is stored* is what no later moment changes: every success, and refusals without a Retry-After. "Not now" (the
+*What is stored* is what no later moment changes: every success, and refusals marked `FINAL`. "Not now" (the
 link, a pause, a full inbox) burns no key: the retry is a new attempt. Bodies that cannot be read are refused the same
 way each time and need no store. Signing in and out is left alone: its answer is a secret, and a secret is not written
 down. Intents of agents have answers of their own, by the id that the key is (`brain/admission/idempotency.py`).
@@ -48,6 +48,8 @@ async def _declared(key: IdempotencyKey = None) -> None:
 
 REPEATABLE = Depends(_declared)
 """For routes that do not use the key themselves."""
+FINAL = {"Idempotency-Status": "final"}
+"""Header of a refusal that no later moment lifts."""
 MOST_ANSWERS = 10_000
 """Answers stored at most; the oldest leave. The limit of writes per minute admits fewer in a usual day."""
 KEY = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
@@ -209,6 +211,10 @@ class IdempotencyMiddleware:
     def _restore(self) -> None:
         stored = self._file.read()
         self._lines = len(stored)
+        try:
+            self._file.replace(stored)  # a torn last line must not swallow the next one
+        except OSError as error:
+            _log.error("api answers are not stored", error=str(error))
         self._table.restore(stored, self._clock())
 
     def _store(self, stored: StoredIntent[HttpAnswer]) -> None:
@@ -229,9 +235,9 @@ class IdempotencyMiddleware:
 
 
 def _is_final(status: int, headers: Iterable[tuple[bytes, bytes]]) -> bool:
-    """Whether no later moment changes the answer."""
-    has_retry = any(name.lower() == b"retry-after" for name, _ in headers)
-    return 200 <= status < 300 or (status == 409 and not has_retry)
+    """Whether no later moment changes the answer: success, and a refusal whose route says so (`FINAL`)."""
+    marked = any((name.lower(), value) == (b"idempotency-status", b"final") for name, value in headers)
+    return 200 <= status < 300 or (status == 409 and marked)
 
 
 def _digest(scope: Scope, body: bytes) -> str:

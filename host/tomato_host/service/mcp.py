@@ -69,9 +69,12 @@ def _add_reads(server: MCPServer[Any], client: WorldClient) -> None:
 
 def _add_proposals(server: MCPServer[Any], client: WorldClient) -> None:
     @server.tool()
-    async def what_if(kind: str, payload: dict[str, Any]) -> Json:
-        """The verdict that a proposal would get now; nothing happens. `kind` and `payload` as for `propose`."""
-        return await _call(client.what_if, kind, payload)
+    async def what_if(kind: str, payload: dict[str, Any], forecast: bool = False) -> Json:
+        """The verdict that a proposal would get now; nothing happens. `kind` and `payload` as for `propose`.
+
+        `forecast`: also what is expected for the next 36 hours with it and without it, and the difference by hour.
+        """
+        return await _call(client.what_if, kind, payload, forecast)
 
     @server.tool()
     async def propose(intent_id: str, kind: str, payload: dict[str, Any], view_seq: int | None = None) -> Json:

@@ -108,6 +108,10 @@ class OrchestratorHost:
         """As `WorldHost.what_if`."""
         return what_if(self.host, intent)
 
+    async def forecast_with(self, intent: Intent, granted: str | None) -> dict[str, Any] | None:
+        """As `WorldHost.forecast_with`: `what_if` shows the changed view already, and there is no weather here."""
+        return None
+
     async def report(self, agent: str, name: str, text: str) -> None:
         """As `WorldHost.report`; in the log of the process."""
         _log.warning("security event", agent=agent, name=name, text=text)

@@ -16,9 +16,13 @@ from tomato_host.service.notify.acknowledge_links import LINK_PATH
 from tomato_host.service.sessions import COOKIE, CSRF_HEADER, SessionFile, TokenIdentity, csrf_of
 from tomato_host.service.settings import ServiceSettings
 from tomato_host.service.tokens import RANK, Role, TokenFile
+from tomato_host.storage.journal_photos import LARGEST_UPLOAD
 
 _log = Log("api")
 LARGEST_BODY = 16_384
+PHOTO_PATH = "/api/journal/photo"
+LARGEST_BODIES = {PHOTO_PATH: LARGEST_UPLOAD}
+"""Bytes of a body where other ones are the rule than LARGEST_BODY."""
 HEADERS = {
     "Content-Security-Policy": "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:;"
     " frame-ancestors 'none'; base-uri 'none'; form-action 'self'",
@@ -164,7 +168,7 @@ class SecurityMiddleware:
         if refusal is not None:
             await _answer(send_with_headers, *refusal)
             return
-        await self._app_or_500(scope, _bounded(receive), send_with_headers)
+        await self._app_or_500(scope, _bounded(receive, _largest_body(scope)), send_with_headers)
 
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         """A handshake: host, origin, address and rate as for a request; the route checks the token."""
@@ -221,8 +225,8 @@ class SecurityMiddleware:
         if not limiter.allows(_client(scope)):
             return 429, "too many requests; wait a minute"
         length = header_of(scope, "content-length") or "0"
-        if not length.isdigit() or int(length) > LARGEST_BODY:
-            return 413, f"at most {LARGEST_BODY} bytes"
+        if not length.isdigit() or int(length) > _largest_body(scope):
+            return 413, f"at most {_largest_body(scope)} bytes"
         # An acknowledging link is itself the right to do what it is for.
         if writes and not scope["path"].startswith(LINK_PATH):
             try:
@@ -239,7 +243,11 @@ def _client(scope: Scope) -> str:
 ENCODED_HEADERS = [(name.lower().encode(), value.encode()) for name, value in HEADERS.items()]
 
 
-def _bounded(receive: Receive) -> Receive:
+def _largest_body(scope: Scope) -> int:
+    return LARGEST_BODIES.get(scope["path"], LARGEST_BODY)
+
+
+def _bounded(receive: Receive, most: int) -> Receive:
     """A body without a length is cut at the limit."""
     seen = 0
 
@@ -247,7 +255,7 @@ def _bounded(receive: Receive) -> Receive:
         nonlocal seen
         message = await receive()
         seen += len(message.get("body", b""))
-        if seen > LARGEST_BODY:
+        if seen > most:
             return {"type": "http.disconnect"}
         return message
 

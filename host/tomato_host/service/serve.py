@@ -19,8 +19,10 @@ from tomato_host.brain.settings import DEFAULT_TENT
 from tomato_host.logs import Log
 from tomato_host.service.bus.settings import BusSettings
 from tomato_host.service.connection_limits import LimitedProtocol, raise_file_limit
+from tomato_host.service.forecast_process import ForecastProcess
 from tomato_host.service.history import History
 from tomato_host.service.http_api import create_app
+from tomato_host.service.installation import Installation
 from tomato_host.service.live_state import FeedReader, LiveState
 from tomato_host.service.past_records import load_past
 from tomato_host.service.process_priority import lower_priority
@@ -49,20 +51,26 @@ async def read_feed(fd: int, live: LiveState, history: History, tent: TentHost |
 
 
 def build(
-    data_dir: Path, settings: ServiceSettings, fd: int | None, bus: BusSettings | None = None
+    data_dir: Path,
+    settings: ServiceSettings,
+    fd: int | None,
+    bus: BusSettings | None = None,
+    installation: Installation | None = None,
 ) -> tuple[FastAPI, LiveState]:
     """The application with its feed attached; without a descriptor it shows the dataset only."""
-    live, history, tent = LiveState(), History(data_dir), TentHost(DEFAULT_TENT)
-    app = create_app(live, history, settings, data_dir, bus=bus, worlds=(tent,))
+    forecasts, about = ForecastProcess(data_dir), installation or Installation()
+    live, history, tent = LiveState(), History(data_dir, settings.power_w), TentHost(DEFAULT_TENT, forecasts)
+    app = create_app(live, history, settings, data_dir, bus=bus, worlds=(tent,), installation=about)
     tasks: list[asyncio.Task[None]] = []
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         await asyncio.to_thread(history.load)
-        await asyncio.to_thread(load_past, live, data_dir, datetime.now(UTC))
+        await asyncio.to_thread(load_past, live, data_dir, about.present or datetime.now(UTC))
         if fd is not None:
             tasks.append(asyncio.create_task(_read_then_end(fd, live, history, tent)))
         yield
+        forecasts.close()
 
     app.router.lifespan_context = lifespan
     return app, live
@@ -82,12 +90,14 @@ def main() -> None:
     parser.add_argument("--data-dir", type=Path, required=True)
     parser.add_argument("--settings", default="{}", help="ServiceSettings as JSON")
     parser.add_argument("--bus", default="{}", help="BusSettings as JSON: the broker of /fleet")
+    parser.add_argument("--installation", default="{}", help="Installation as JSON: names, settings file")
     args = parser.parse_args()
     lower_priority()
     raise_file_limit()
     settings = ServiceSettings.model_validate_json(args.settings)
     fd = os.environ.pop("TOMATO_FEED_FD", None)
-    app, _ = build(args.data_dir, settings, int(fd) if fd else None, BusSettings.model_validate_json(args.bus))
+    bus, about = BusSettings.model_validate_json(args.bus), Installation.model_validate_json(args.installation)
+    app, _ = build(args.data_dir, settings, int(fd) if fd else None, bus, about)
     config = uvicorn.Config(
         app,
         http=LimitedProtocol,
@@ -101,6 +111,8 @@ def main() -> None:
         timeout_graceful_shutdown=2,
         server_header=False,
         proxy_headers=False,
+        ssl_certfile=settings.tls_certificate or None,
+        ssl_keyfile=settings.tls_key or None,
     )
     listening = bind(settings)
     try:

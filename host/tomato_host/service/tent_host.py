@@ -10,6 +10,8 @@ from typing import Any
 from shared_schemas.records.agent_v1 import AgentV1
 from shared_schemas.world.messages import EffectDraft, Intent
 from tomato_host.brain.admission.answers import Answer
+from tomato_host.commands.inbox import Reply, Request
+from tomato_host.service.forecast_process import ForecastProcess
 from tomato_host.service.live_state import FeedReader
 from tomato_host.service.world_host import AgentFeed, DraftRefused, WorldUnavailable
 
@@ -26,8 +28,9 @@ class InvalidIntent(Exception):
 class TentHost:
     """`WorldHost` of the real tent."""
 
-    def __init__(self, tent: str) -> None:
+    def __init__(self, tent: str, forecasts: ForecastProcess | None = None) -> None:
         self._tent = tent
+        self._forecasts = forecasts
         self._link: FeedReader | None = None
         self._refs = count(1)
         self._asked: dict[int, asyncio.Future[Json]] = {}
@@ -58,6 +61,16 @@ class TentHost:
         elif "observation" in message and message["agent"] in self._feeds:
             self._add(message["agent"], message["observation"])
         return True
+
+    @property
+    def is_attached(self) -> bool:
+        """Whether a deciding loop is connected."""
+        return self._link is not None
+
+    async def request(self, request: Request) -> Reply:
+        """A person's request, answered by the loop as if it had come by the inbox. Raises WorldUnavailable."""
+        found = await self._ask("request", request=request.model_dump_json())
+        return Reply.model_validate(found, strict=False)
 
     async def record(self, agent: str) -> AgentV1:
         """As `WorldHost.record`."""
@@ -91,6 +104,14 @@ class TentHost:
         answer = _answer(await self._ask("what_if", agent=intent["agent"], intent=intent))
         shown = ("status", "code", "text", "value", "limit", "granted")
         return {"verdict": {name: getattr(answer, name) for name in shown}, "effect": False}
+
+    async def forecast_with(self, intent: Intent, granted: str | None) -> Json | None:
+        """As `WorldHost.forecast_with`, made in a process of its own. Raises DraftRefused where the policy hides it."""
+        inputs = await self._ask("forecast_inputs", agent=intent["agent"])
+        if not inputs or self._forecasts is None:
+            return None
+        params = intent.get("payload", {}) if granted is None else json.loads(granted)
+        return await self._forecasts.ask(inputs, {"type": intent["kind"], "params": params})
 
     async def report(self, agent: str, name: str, text: str) -> None:
         """As `WorldHost.report`."""

@@ -23,14 +23,16 @@ from shared_schemas.world.messages import Effect
 from tomato_host.brain.admission.tent_admission import TentAdmission
 from tomato_host.brain.brain import StepResult
 from tomato_host.brain.guardrails.guardrails import Verdict
+from tomato_host.commands.inbox import Request
 from tomato_host.loop.extensions import ProposalHost
 from tomato_host.loop.recorder import Recorder
 from tomato_host.service.feed import ProcessFeed
 from tomato_host.service.proposal_answers import action_of_intent, answer_of_verdict, why_invalid
 from tomato_host.world.views import snapshot_of
-from tomato_host.world.worlds.tent import TentViews
+from tomato_host.world.worlds.tent import TentViews, may_see
 
 Json = dict[str, Any]
+FROM_PEOPLE = frozenset({"action", "mode", "acknowledge"})
 MOST_A_POLL = 64
 """Requests handled in one poll."""
 
@@ -49,12 +51,15 @@ class WorldGateway:
         views: TentViews,
         recorder: Recorder,
         now: Callable[[], datetime],
+        forecast_inputs: Callable[[datetime], Json | None] = lambda now: None,
     ) -> None:
+        """`forecast_inputs`: what a forecast of a moment rests on, for the process that makes one for a what-if."""
         self._feed = feed
         self._admission = admission
         self._views = views
         self._recorder = recorder
         self._now = now
+        self._forecast_inputs = forecast_inputs
         self._host: ProposalHost | None = None
         self._observed: set[str] = set()
         self._waiting: dict[tuple[str, str], list[int]] = {}
@@ -152,12 +157,27 @@ class WorldGateway:
         answer: Json = json.loads(answer_of_verdict(verdict).to_json())
         return answer
 
+    def _show_forecast_inputs(self, request: Json) -> Json:
+        record = self._record_of(request)
+        if not may_see(record, self._views.state.world, "/forecast"):
+            raise RequestRefused("not_permitted", f"{record.name} does not see the forecast")
+        return self._forecast_inputs(self._now()) or {}
+
     def _action_of(self, request: Json) -> ActionV1:
         record = self._record_of(request)
         try:
             return action_of_intent(request["intent"], record, self._now())
         except ValidationError as error:
             raise RequestRefused("invalid", why_invalid(error)) from None
+
+    def _answer_request(self, request: Json) -> Json:
+        """A person's request by the API; work on the board itself takes longer and goes by the inbox."""
+        asked = Request.model_validate_json(request["request"])
+        if asked.kind not in FROM_PEOPLE or (asked.action is not None and asked.action.origin != "api"):
+            raise RequestRefused("invalid", f"a request of kind {asked.kind} does not come this way")
+        assert self._host is not None
+        reply: Json = self._host.submit(asked).model_dump(mode="json")
+        return reply
 
     def _cancel(self, request: Json) -> Json:
         name = self._record_of(request).name
@@ -241,7 +261,9 @@ OPERATIONS: dict[str, Callable[[WorldGateway, Json], Json | None]] = {
     "record": WorldGateway._show_record,
     "observe": WorldGateway._observe,
     "submit": WorldGateway._submit,
+    "request": WorldGateway._answer_request,
     "what_if": WorldGateway._what_if,
+    "forecast_inputs": WorldGateway._show_forecast_inputs,
     "cancel": WorldGateway._cancel,
     "emit": WorldGateway._emit,
     "report": WorldGateway._report,

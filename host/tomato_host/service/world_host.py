@@ -66,6 +66,13 @@ class WorldHost(Protocol):
     async def what_if(self, intent: Intent) -> Json:
         """What would be answered and what would follow; nothing happens."""
 
+    async def forecast_with(self, intent: Intent, granted: str | None) -> Json | None:
+        """The forecast with an intent and without it, where the world has one. Raises DraftRefused where
+        its agent may not see one.
+
+        `granted`: what a clipped verdict left of its payload, as JSON.
+        """
+
     async def report(self, agent: str, name: str, text: str) -> None:
         """Record a security event about an agent."""
 

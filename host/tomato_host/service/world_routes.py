@@ -62,6 +62,13 @@ class IntentBody(RequestBody):
     shadow: bool = False
 
 
+class WhatIfBody(IntentBody):
+    """An intent to try."""
+
+    forecast: bool = False
+    """Also the next 36 hours with it and without it."""
+
+
 class MessageBody(RequestBody):
     """A message to the other agents, or to one of them."""
 
@@ -151,13 +158,25 @@ def _add_writes(app: FastAPI, access: WorldAccess) -> None:
         return {"ok": True}
 
     @app.post(f"{PREFIX}/what-if", tags=["world"], responses=INTENT_RESPONSES)
-    async def what_if(ask: IntentBody, found: Entry = entry(access, "view")) -> Json:
-        """The verdict that an intent would get, and what would follow; nothing happens."""
+    async def what_if(ask: WhatIfBody, found: Entry = entry(access, "view")) -> Json:
+        """The verdict that an intent would get, and what would follow; nothing happens.
+
+        With `forecast`: the next 36 hours with it and without it; null while there is none, and for a refused one.
+        """
         host, caller = found
         try:
-            return dict(await _known(host.what_if(intent_from(ask, ask.id or "what-if", caller.agent))))
+            intent = intent_from(ask, ask.id or "what-if", caller.agent)
+            answer = dict(await _known(host.what_if(intent)))
+            if not ask.forecast:
+                return answer
+            verdict = answer["verdict"]
+            is_refused = verdict["code"] is not None
+            forecast = None if is_refused else await _known(host.forecast_with(intent, verdict["granted"]))
+            return {**answer, "forecast": forecast}
         except InvalidIntent as error:
             raise HTTPException(422, str(error)) from None
+        except DraftRefused as error:
+            raise HTTPException(403, str(error)) from None
 
 
 def intent_from(ask: IntentBody, key: str | None, agent: str, trace: str | None = None) -> Intent:
@@ -166,7 +185,7 @@ def intent_from(ask: IntentBody, key: str | None, agent: str, trace: str | None 
         raise HTTPException(400, "an Idempotency-Key is needed: a retry must have the same one")
     if key is not None and ask.id not in (None, key):
         raise HTTPException(422, "the Idempotency-Key and the body's id differ")
-    body = {**ask.model_dump(exclude_none=True), "id": key or ask.id}
+    body = {**ask.model_dump(exclude_none=True, exclude={"forecast"}), "id": key or ask.id}
     try:
         return intent_of({**body, **({"trace": trace} if trace else {})}, agent)
     except ValidationError as error:

@@ -34,6 +34,7 @@ STREAM_OF: dict[str, str] = {
     "agent_v1": "agents",
     "growth_event_v1": "growth_events",
     "growth_report_v1": "growth_reports",
+    "journal_v1": "journal",
 }
 """The stream that each kind of record is filed in."""
 

@@ -17,9 +17,10 @@ JPEG_QUALITY = 92
 _MOST_PIXELS = 50_000_000
 
 
-def encode_anew(data: bytes) -> bytes:
+def encode_anew(data: bytes, longest_side_px: int | None = None) -> bytes:
     """The same picture as a JPEG made from its pixels alone, upright. Raises ValueError when it is no JPEG or PNG.
 
+    With `longest_side_px` a larger one is scaled down.
     Needs OpenCV (extra [camera]). Where a PNG is transparent, the colour below goes out as black.
     """
     import cv2
@@ -37,6 +38,9 @@ def encode_anew(data: bytes) -> bytes:
             hidden = pixels[:, :, 3] == 0
             pixels = pixels[:, :, :3].copy()
             pixels[hidden] = 0
+        if longest_side_px is not None and max(pixels.shape[:2]) > longest_side_px:
+            share = longest_side_px / max(pixels.shape[:2])
+            pixels = cv2.resize(pixels, None, fx=share, fy=share, interpolation=cv2.INTER_AREA)
         good, encoded = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
     except cv2.error as error:
         raise ValueError("the decoder refused these bytes") from error

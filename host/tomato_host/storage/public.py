@@ -13,7 +13,15 @@ from typing import Any, BinaryIO
 from tomato_host.atomic_file import make_directory, private_opener, replace_file
 from tomato_host.storage.chain import Head, genesis, next_line
 from tomato_host.storage.layout import HEADS, file_name, period, split_name, stream_of
-from tomato_host.storage.public_fields import LEDGER_EVENTS, OWN_ORIGINS, PRIVATE_EVENTS, PUBLIC, Publisher, tree_of
+from tomato_host.storage.public_fields import (
+    BY_CHOICE,
+    LEDGER_EVENTS,
+    OWN_ORIGINS,
+    PRIVATE_EVENTS,
+    PUBLIC,
+    Publisher,
+    tree_of,
+)
 from tomato_host.storage.public_images import export_images
 from tomato_host.storage.published_heads import heads_text
 from tomato_host.storage.reader import read_all, require_dataset
@@ -65,7 +73,8 @@ class PublicExport:
 class _Exporter:
     """Walks once over the private records in their order; memory does not grow with the dataset."""
 
-    def __init__(self, withhold: Sequence[str], cameras: frozenset[str], free_text: bool) -> None:
+    def __init__(self, withhold: Sequence[str], cameras: frozenset[str], free_text: bool, journal: bool) -> None:
+        self._withheld_kinds = frozenset() if journal else BY_CHOICE
         self.result = PublicExport(free_text=free_text)
         self._publisher = Publisher(withhold, free_text, cameras)
         self._cameras = cameras
@@ -109,7 +118,7 @@ class _Exporter:
         return file_name(stream, period(datetime.fromisoformat(ts), "month"), public=True), line
 
     def _is_public(self, version: str, record: dict[str, Any]) -> bool:
-        if version not in PUBLIC:
+        if version not in PUBLIC or version in self._withheld_kinds:
             return False
         if version == "event_v1":
             return record["kind"] not in PRIVATE_EVENTS and not record["name"].startswith(LEDGER_EVENTS)
@@ -172,6 +181,7 @@ def export_public(
     withhold: Sequence[str] = (),
     cameras: frozenset[str] = PUBLIC_CAMERAS,
     free_text: bool = False,
+    journal: bool = False,
 ) -> PublicExport:
     """Write `public/` anew from `private/`: the same dataset gives the same bytes.
 
@@ -182,7 +192,7 @@ def export_public(
     require_dataset(root)
     folder = root / "public"
     make_directory(folder)  # a backup keeps files, not empty directories
-    exporter = _Exporter(withhold, cameras, free_text)
+    exporter = _Exporter(withhold, cameras, free_text, journal)
     written = _write_parts(folder, exporter.lines(root))
     for path in folder.glob("*.jsonl"):
         if path.name not in written:

@@ -73,6 +73,8 @@ _TARGETS = {
     **dict.fromkeys(_BANDS.split(), _RANGE),
     **_all("photoperiod_h lights_on_hour water_ml_budget co2_seconds_budget"),
 }
+_JOURNAL = "schema_version ts id kind task harvest_g fruit_count ec_ms_cm ph feed_ml sample photo_sha256 withdrawn"
+"""Without the names of people and plants."""
 _SCORE = _all("j yield_proxy stress resource_use action_churn")
 
 
@@ -132,11 +134,15 @@ def public_fields(state: type[BaseModel] = StateV1, plan: type[BaseModel] = Plan
             "notes": FREE,
         },
         "event_v1": {**_all("schema_version ts level kind name"), "text": TEXT, "data": NUMBERS},
+        "journal_v1": {**_all(_JOURNAL), "text": FREE},
     }
 
 
 PUBLIC: dict[str, Tree] = public_fields()
 """Kinds that are published. Raw samples, weather (it reveals the place), agents, link and model internals are not."""
+
+BY_CHOICE = frozenset({"journal_v1"})
+"""Kinds that are published only when somebody asked for them: what a person wrote down is that person's."""
 
 OWN_ORIGINS = frozenset({"controller", "safe_mode"})
 """Origins of actions whose reasons this program composes."""

@@ -79,9 +79,9 @@ class WorldClient:
         body = {"kind": kind, "payload": payload or {}, **more}
         return self._post("/intents", body, {"Idempotency-Key": intent_id}, answers=True)
 
-    def what_if(self, kind: str, payload: Json | None = None) -> Json:
-        """The verdict that an intent would get; nothing happens."""
-        return self._post("/what-if", {"kind": kind, "payload": payload or {}})
+    def what_if(self, kind: str, payload: Json | None = None, forecast: bool = False) -> Json:
+        """The verdict that an intent would get; nothing happens. `forecast`: the next 36 h with and without it, too."""
+        return self._post("/what-if", {"kind": kind, "payload": payload or {}, "forecast": forecast})
 
     def send(self, text: str, to: str | None = None) -> Json:
         """Send a message to all agents, or to one."""

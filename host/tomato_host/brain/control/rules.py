@@ -79,7 +79,9 @@ def light(inputs: ControlInputs) -> OutputRequest:
     if setpoints.light_starts_in_s > 0.0 or setpoints.light_for_s <= 0.0:
         return OutputRequest("light", 0.0, "night: tomatoes need a dark period")
     if inputs.air_temp_c is not None and inputs.air_temp_c >= HOT_FOR_LIGHT_C:
-        return OutputRequest("light", 0.0, f"{inputs.air_temp_c:.1f} degC is too hot for the lamp")
+        return OutputRequest(
+            "light", 0.0, f"{inputs.air_temp_c:.1f} degC is too hot for the lamp (from {HOT_FOR_LIGHT_C:g} degC on)"
+        )
     text = f"light hours ({setpoints.photoperiod_h:g} h a day)"
     return OutputRequest("light", setpoints.light_for_s, text, ("photoperiod",), "photosynthesis")
 
@@ -97,7 +99,8 @@ def exhaust(inputs: ControlInputs) -> OutputRequest:
     low_c, high_c = inputs.setpoints.air_temp_c
     low_kpa, high_kpa = inputs.setpoints.vpd_kpa
     if inputs.air_temp_c is not None and inputs.air_temp_c < low_c - 2.0:
-        return OutputRequest("exhaust_fan", 0.0, f"{inputs.air_temp_c:.1f} degC: too cold to ventilate")
+        text = f"{inputs.air_temp_c:.1f} degC: too cold to ventilate (below {low_c - 2.0:g} degC)"
+        return OutputRequest("exhaust_fan", 0.0, text)
     least = FRESH_AIR if inputs.setpoints.light_hours else 0.0
     share, fired = inputs.last_duty("exhaust_fan"), ("exhaust holds",)
     text = f"as before: {inputs.vpd_text} is in {low_kpa:g}-{high_kpa:g}" if inputs.vpd_kpa is not None else NO_VPD
@@ -113,7 +116,8 @@ def exhaust(inputs: ControlInputs) -> OutputRequest:
     if inputs.air_temp_c is not None and inputs.air_temp_c > high_c:
         need = _clip(0.2 + (inputs.air_temp_c - high_c) / 4.0)
         if need > share:
-            share, text, fired = need, f"{inputs.air_temp_c:.1f} degC is too warm", (f"air > {high_c:g} degC",)
+            text = f"{inputs.air_temp_c:.1f} degC is too warm (above {high_c:g} degC)"
+            share, fired = need, (f"air > {high_c:g} degC",)
     share = _clip(share)
     return OutputRequest(
         "exhaust_fan", share * inputs.cycle_s if share >= MIN_SHARE else 0.0, text, fired, "air_in_band", spread=True
@@ -149,17 +153,22 @@ def heater(inputs: ControlInputs) -> OutputRequest:
     """Warm roots: the mat by soil temperature only."""
     low = inputs.setpoints.soil_temp_low_c
     if inputs.soil_temp_c is None:
-        return OutputRequest("heater_mat", 0.0, "no trusted soil temperature")
+        why = inputs.doubt_text("soil_temp_c", inputs.context.state.soil.temp_c, "degC")
+        return OutputRequest("heater_mat", 0.0, f"no trusted soil temperature ({why})")
     running = inputs.last_duty("heater_mat") > 0.0
-    if inputs.soil_temp_c >= low + (1.0 if running else 0.0):
-        return OutputRequest("heater_mat", 0.0, f"soil at {inputs.soil_temp_c:.1f} degC is warm enough")
-    if inputs.air_temp_c is not None and inputs.air_temp_c > inputs.setpoints.air_temp_c[1]:
-        return OutputRequest("heater_mat", 0.0, "the air is warm; the soil follows")
+    until = low + (1.0 if running else 0.0)
+    if inputs.soil_temp_c >= until:
+        text = f"soil at {inputs.soil_temp_c:.1f} degC is warm enough (from {until:g} degC on)"
+        return OutputRequest("heater_mat", 0.0, text)
+    high_c = inputs.setpoints.air_temp_c[1]
+    if inputs.air_temp_c is not None and inputs.air_temp_c > high_c:
+        text = f"the air is warm, {inputs.air_temp_c:.1f} degC (above {high_c:g} degC): the soil follows"
+        return OutputRequest("heater_mat", 0.0, text)
     share = _clip(0.2 + (low + 1.0 - inputs.soil_temp_c) / 4.0, MIN_SHARE, 0.7)
     return OutputRequest(
         "heater_mat",
         share * inputs.cycle_s,
-        f"soil at {inputs.soil_temp_c:.1f} degC is too cold",
+        f"soil at {inputs.soil_temp_c:.1f} degC is too cold (below {until:g} degC)",
         (f"soil < {low:g} degC",),
         "warm_roots",
         spread=True,
@@ -171,27 +180,33 @@ def co2(inputs: ControlInputs, exhaust_s: float) -> OutputRequest:
     state, wanted = inputs.context.state, inputs.setpoints.co2_ppm
     if not inputs.context.settings.use_co2:
         return OutputRequest("co2_solenoid", 0.0, "switched off in the settings")
-    if not inputs.setpoints.light_hours or inputs.context.mode != "NORMAL":
-        return OutputRequest("co2_solenoid", 0.0, "only in light hours and in mode NORMAL")
+    if inputs.context.mode != "NORMAL":
+        return OutputRequest("co2_solenoid", 0.0, f"only in mode NORMAL, not in {inputs.context.mode}")
+    if not inputs.setpoints.light_hours:
+        return OutputRequest("co2_solenoid", 0.0, "only in light hours")
     if state.devices.light != "ON":
         return OutputRequest("co2_solenoid", 0.0, f"the lamp was off at {inputs.state_time}: no CO2 in the dark")
     if exhaust_s > 0.0:
         return OutputRequest("co2_solenoid", 0.0, "the exhaust is to run in this cycle")
     if inputs.co2_ppm is None:
-        return OutputRequest("co2_solenoid", 0.0, "no trusted CO2 reading")
+        why = inputs.doubt_text("co2_ppm", state.env.co2_ppm, "ppm")
+        return OutputRequest("co2_solenoid", 0.0, f"no trusted CO2 reading ({why})")
     if inputs.co2_ppm >= 0.9 * wanted:
-        return OutputRequest("co2_solenoid", 0.0, f"{inputs.co2_ppm:.0f} ppm is enough")
+        return OutputRequest(
+            "co2_solenoid", 0.0, f"{inputs.co2_ppm:.0f} ppm is enough (from {0.9 * wanted:.0f} ppm on)"
+        )
     left_s = inputs.setpoints.co2_s_per_day - state.budgets.co2_seconds_used_today
     share_s = (
         inputs.setpoints.co2_s_per_day * inputs.cycle_s / max(inputs.cycle_s, inputs.setpoints.photoperiod_h * 3_600.0)
     )
     dose_s = min(left_s, share_s)
     if dose_s < 5.0:
-        return OutputRequest("co2_solenoid", 0.0, "the day's CO2 budget is used")
+        text = f"the day's CO2 budget is used: {state.budgets.co2_seconds_used_today:.0f} s"
+        return OutputRequest("co2_solenoid", 0.0, text)
     return OutputRequest(
         "co2_solenoid",
         dose_s,
-        f"{inputs.co2_ppm:.0f} ppm is below {wanted:g}",
+        f"{inputs.co2_ppm:.0f} ppm is below {wanted:g} ppm",
         (f"co2 < {wanted:g} ppm",),
         "photosynthesis",
         spread=True,
@@ -232,7 +247,9 @@ def _blind(inputs: ControlInputs) -> OutputRequest:
         request = OutputRequest("water_pump", usual_dose_ml, text, ("blind_dose",), "keep_alive")
         return replace(request, pulses=max(1, round(usual_dose_ml / PULSE_ML)))
     if since is not None and since < settings.blind_pause_s:
-        return OutputRequest("water_pump", 0.0, "no trusted soil probe; the last dose is not long ago")
+        hours, pause = since // 360.0 / 10.0, settings.blind_pause_s / 3_600.0
+        text = f"no trusted soil probe; the last dose is not long ago ({hours:.1f} h, at least {pause:g} h)"
+        return OutputRequest("water_pump", 0.0, text)
     if since is None and inputs.context.memory.decided_at is None:
         return OutputRequest("water_pump", 0.0, "no trusted soil probe yet")
     dose = min(settings.blind_dose_ml, allowance_ml(inputs))
@@ -253,14 +270,27 @@ def water(inputs: ControlInputs) -> OutputRequest:
     if moisture >= setpoints.soil_low_pct and len(inputs.doubted) == len(inputs.context.state.soil.probes):
         return _blind(inputs)  # moist, by probes that are not trusted
     if moisture >= setpoints.soil_low_pct:
-        return OutputRequest("water_pump", 0.0, f"{probe.id} at {moisture:.1f} % is moist enough")
+        text = f"{probe.id} at {moisture:.1f} % is moist enough (from {setpoints.soil_low_pct:g} % on)"
+        return OutputRequest("water_pump", 0.0, text)
+    wait = f"{probe.id} at {moisture:.1f} % can wait"
     if inputs.context.mode == "SAFE" and moisture > hard_low:
-        return OutputRequest("water_pump", 0.0, f"safe mode: {probe.id} at {moisture:.1f} % can wait")
+        return OutputRequest("water_pump", 0.0, f"safe mode: {wait} (down to {hard_low:g} %)")
     if not setpoints.light_hours and moisture > hard_low:
-        return OutputRequest("water_pump", 0.0, f"{probe.id} at {moisture:.1f} % can wait for the morning")
+        return OutputRequest("water_pump", 0.0, f"{wait} for the morning (down to {hard_low:g} %)")
     if since is not None and since < settings.water_pause_s:
-        return OutputRequest("water_pump", 0.0, "the last dose needs time to soak in")
+        minutes, pause = int(since // 60.0), settings.water_pause_s / 60.0
+        text = f"the last dose needs time to soak in ({minutes} min of {pause:.0f} min)"
+        return OutputRequest("water_pump", 0.0, f"{probe.id} is dry at {moisture:.1f} %, but {text}")
     return _dose(inputs, probe.id, moisture)
+
+
+def _caution(inputs: ControlInputs, probe: str) -> str:
+    """Why a dose is smaller than the soil asks for, if it is."""
+    if inputs.driest_doubted:
+        return f": {probe} is doubted, a sign of drought and no measure of it"
+    if inputs.doubted:
+        return f", halved because {', '.join(inputs.doubted)} is doubted"
+    return ", halved in safe mode" if inputs.context.mode == "SAFE" else ""
 
 
 def _dose(inputs: ControlInputs, probe: str, moisture: float) -> OutputRequest:
@@ -268,14 +298,20 @@ def _dose(inputs: ControlInputs, probe: str, moisture: float) -> OutputRequest:
     need = (setpoints.soil_target_pct - moisture) * settings.soil_ml_per_pct
     # A HIGH anomaly (a heat wave, say) is no reason for less water; doubt about the readings is.
     cautious = inputs.context.mode == "SAFE" or bool(inputs.doubted)
-    dose = min(need, 2.0 * setpoints.dose_ml, allowance_ml(inputs)) * (0.5 if cautious else 1.0)
+    share = 0.5 if cautious else 1.0
+    allowed = allowance_ml(inputs) * share
+    dose = min(need * share, 2.0 * setpoints.dose_ml * share, allowed)
     if inputs.driest_doubted:  # a sign of drought, no measure of it
         dose = min(dose, max(_usual_left_ml(inputs), settings.blind_dose_ml))
     if dose < MIN_ML:
-        return OutputRequest("water_pump", 0.0, "the water budget for this hour of the day is used")
+        used = f"{inputs.context.state.budgets.water_ml_used_today:.0f} ml of {setpoints.water_ml_per_day:.0f} ml"
+        why = (
+            f"the water budget for this hour of the day is used ({used})"
+            if allowed < MIN_ML
+            else "it asks for too little"
+        )
+        return OutputRequest("water_pump", 0.0, f"{probe} is dry at {moisture:.1f} %, but {why}")
     fired = (f"soil.{probe} < {setpoints.soil_low_pct:g}%", *(("half dose: doubt",) if cautious else ()))
-    text = f"{probe} is dry at {moisture:.1f} %, so {dose:.0f} ml" + (
-        ", halved because a reading is doubtful" if cautious else ""
-    )
+    text = f"{probe} is dry at {moisture:.1f} %, so {dose:.0f} ml{_caution(inputs, probe)}"
     request = OutputRequest("water_pump", dose, text, fired, "reduce_water_stress")
     return replace(request, pulses=max(1, round(dose / PULSE_ML)))

@@ -8,13 +8,14 @@ pull calcium into the fruit. Temperatures follow Heuvelink (ed.), "Tomatoes", 2n
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import lru_cache
 
 from shared_schemas.records.targets_v1 import TargetRange, TargetSet, TargetsV1
 from tomato_host.brain.control.context import DecisionContext
 from tomato_host.brain.control.photoperiod import light_seconds
-from tomato_host.brain.control.settings import ControlSettings, Stage
+from tomato_host.brain.control.settings import ControlSettings, Stage, StageTargets
 from tomato_host.brain.settings import BudgetSettings
 
 OUTSIDE_CO2_PPM = 400.0
@@ -62,9 +63,26 @@ STAGES: dict[Stage, StageBand] = {
 """Growth stages in the order a plant passes them."""
 
 
+def stage_row(settings: ControlSettings, stage: Stage) -> StageBand:
+    """The row of a growth stage: that of the table, with what the settings give in its place."""
+    own: StageTargets = getattr(settings.stages, stage)
+    return _merged(stage, own) if own.model_fields_set else STAGES[stage]
+
+
+@lru_cache(maxsize=16)
+def _merged(stage: Stage, own: StageTargets) -> StageBand:
+    given = own.model_dump(exclude_none=True)
+    names = {"vpd_day_kpa": "vpd_day", "vpd_night_kpa": "vpd_night"}
+    changes = {names.get(key, key): value for key, value in given.items() if key != "soil_moisture_pct"}
+    if own.soil_moisture_pct is not None:
+        soil = ("soil_low_pct", "soil_target_pct", "soil_high_pct")
+        changes |= dict(zip(soil, own.soil_moisture_pct, strict=True))
+    return replace(STAGES[stage], **changes)
+
+
 def base_targets(settings: ControlSettings, budgets: BudgetSettings) -> TargetSet:
     """The row of the growth stage as a target set."""
-    band = STAGES[settings.stage]
+    band = stage_row(settings, settings.stage)
     return TargetSet(
         vpd_day_kpa=_range(band.vpd_day),
         vpd_night_kpa=_range(band.vpd_night),
@@ -114,7 +132,7 @@ def valid_targets(targets: TargetsV1 | None, now: datetime) -> TargetSet | None:
 
 def stage_band(settings: ControlSettings, targets: TargetsV1 | None) -> StageBand:
     """The row of the stage table; the targets' growth stage wins over the setting."""
-    return STAGES[targets.growth_stage if targets is not None else settings.stage]
+    return stage_row(settings, targets.growth_stage if targets is not None else settings.stage)
 
 
 def setpoints_at(now: datetime, context: DecisionContext) -> Setpoints:

@@ -47,10 +47,15 @@ class Trained:
     decisions: int
 
 
-def pretrain(kind: str, settings: LearnOfflineSettings, seed: int = 0, rounds: int = ROUNDS) -> Trained:
-    """Learn on modelled seasons of the greenhouses that may be trained on; on-policy, a few seasons a round."""
+def pretrain(
+    kind: str, settings: LearnOfflineSettings, seed: int = 0, rounds: int = ROUNDS, policy: Any = None
+) -> Trained:
+    """Learn on modelled seasons of the greenhouses that may be trained on; on-policy, a few seasons a round.
+
+    `policy`: go on with this one instead of a fresh one.
+    """
     torch.set_num_threads(1)
-    policy, figures, decisions = make_policy(kind, seed), TrainingFigures(), 0
+    policy, figures, decisions = policy or make_policy(kind, seed), TrainingFigures(), 0
     for number in range(rounds):
         batch = _collected(policy, seed, number)
         decisions += len(batch.actions)

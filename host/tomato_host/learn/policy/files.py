@@ -9,16 +9,18 @@ learn/policy/
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from google.protobuf.message import DecodeError
 
+from shared_schemas.learn.lifecycle import SlotStage
 from tomato_host.atomic_file import replace_file
 from tomato_host.learn.catalogue import Catalogue
 from tomato_host.learn.policy.hot_reload import reload_promoted
 from tomato_host.learn.policy.service import PolicyService
 from tomato_host.learn.settings import LearnPolicySettings
+from tomato_host.learn.stage_steps import SlotStep
 from tomato_host.logs import Log
 
 _log = Log("learn.policy")
@@ -50,6 +52,18 @@ class PolicyFiles:
             return {}
         with Catalogue(self._catalogue) as catalogue:
             return catalogue.facts(numbers)
+
+    def record_worth(self, steps: Sequence[SlotStep], skills: Mapping[str, Mapping[str, float]]) -> None:
+        """What blocks were worth whose probation ended tonight, for the selection of the next ones."""
+        ended = (SlotStage.FOSSILIZED, SlotStage.CULLED)
+        rows = [
+            (s.before.blueprint, skills.get(s.after.quantity, {}).get("ratio")) for s in steps if s.after.stage in ended
+        ]
+        known = [(number, ratio) for number, ratio in rows if number and ratio is not None]
+        if known:
+            with Catalogue(self._catalogue) as catalogue:
+                for number, ratio in known:
+                    catalogue.record_worth(number, 1.0 - ratio)
 
     def reload(self, policy: PolicyService, settings: LearnPolicySettings) -> str:
         """Verify and activate the promoted policy when it is another than the deciding one; empty: nothing to do."""

@@ -2,8 +2,9 @@
 
     score = 1 - product of (1 - weight * signal^2)
 
-so that one signal alone can be decisive and five quiet ones are not. Each signal is 0.5 at its limit. The level rises
-at once and falls by one after `calm_windows` epochs of a lower score. Conservative mode multiplies every threshold.
+so that one signal alone can be decisive and five quiet ones are not. Latency alone never pauses the loop: one slow
+night is mostly the machine's. Each signal is 0.5 at its limit. The level rises at once and falls by one after
+`calm_windows` epochs of a lower score. Conservative mode multiplies every threshold.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from shared_schemas.learn.state_pb2 import StateMetric
 from tomato_host.learn.policy.view import EpochView
 from tomato_host.learn.settings import LearnPolicySettings
 
-WEIGHTS = {"gradient": 1.0, "drift": 0.95, "resource": 0.85, "latency": 0.75, "lifecycle": 0.6}
+WEIGHTS = {"gradient": 1.0, "drift": 0.95, "resource": 0.85, "latency": 0.65, "lifecycle": 0.6}
 DRIFT_LIMIT = 0.025
 """Error with blocks over without, less one, at which the signal of drift is at its half."""
 NORM_LIMIT = 5.0

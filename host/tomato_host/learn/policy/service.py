@@ -17,7 +17,7 @@ from shared_schemas.learn.command_pb2 import (
     SlotCommand,
 )
 from shared_schemas.learn.report_pb2 import FieldReport
-from tomato_host.learn.blueprints import Blueprint
+from tomato_host.learn.blueprints import Blueprint, catalogue_of_blueprints
 from tomato_host.learn.messages import encode_command
 from tomato_host.learn.policy.breaker import PolicyBreaker
 from tomato_host.learn.policy.field_reports import Choice, ObservationWindows
@@ -56,6 +56,7 @@ class PolicyService:
         self.settings = settings or LearnPolicySettings()
         self._signer, self._verifier, self._keep, self._clock_s = signer, verifier, keep, clock_s
         self.selection = selection or BlueprintSelection(self.settings)
+        catalogue_of_blueprints()  # read now, not in the first epoch boundary
         self.core: Core = heuristic
         self.version = 0
         self.conservative = False

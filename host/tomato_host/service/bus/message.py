@@ -45,6 +45,7 @@ PRIORITY_OF = {
     "action_v1": Priority.ACTION,
     "plan_v1": Priority.ACTION,
     "event_v1": Priority.ACTION,
+    "journal_v1": Priority.ACTION,
 }
 """Kinds of records; everything not named here is telemetry. An event of level ALARM is an alarm."""
 

@@ -70,12 +70,14 @@ class BusProcess:
 
 
 def _record(line: bytes) -> dict[str, Any] | None:
-    """The record in a line of the feed; shadow records are for the dataset alone."""
+    """The record in a line of the feed; shadow records and the grower's journal are for the dataset alone."""
     try:
         record = json.loads(line).get("record")
     except ValueError:
         return None
-    return record if isinstance(record, dict) and not record.get("shadow") else None
+    if not isinstance(record, dict) or record.get("shadow") or record.get("schema_version") == "journal_v1":
+        return None
+    return record
 
 
 def stored_records(data_dir: Path, now: datetime, hours: float) -> list[dict[str, Any]]:

@@ -3,11 +3,14 @@ import { $, choice, DEVICES, fetchJson, LABELS, state } from "/static/base.js";
 import { drawForecast, drawHistory, drawPast, loadDay, loadHistory, startCharts } from "/static/charts.js";
 import { showFaults, showSwitches, startForms } from "/static/control.js";
 import { showEvents, showVision, watchPhoto } from "/static/journal.js";
+import { loadJournal, startJournal } from "/static/journal_entries.js";
 import { showOverview, verdict } from "/static/overview.js";
 import { showActions, showPlan } from "/static/plan.js";
 import { startPreferences } from "/static/preferences.js";
 import { askForSignIn, loadSession, startSignIn } from "/static/sign_in.js";
-import { fullDate, hostText, loadCatalogue, translatePage } from "/static/text.js";
+import { keepGlance, recallGlance, showPush, startApp } from "/static/pwa.js";
+import { showLive, showSetup, showStage, startSetup, useInvitation } from "/static/setup.js";
+import { hostText, loadCatalogue, t, translatePage } from "/static/text.js";
 
 window.state = state; // for the browser's console and the tests
 
@@ -17,21 +20,26 @@ function show() {
   const [style, text] = verdict(glance), told = hostText(text);
   if ($("verdict").textContent !== told) $("verdict").textContent = told;
   $("verdict").className = `verdict ${style}`;
-  $("clock").textContent = glance.status.now ? fullDate(glance.status.now) : "";
+  $("clock").textContent = showStage(glance);
+  const title = glance.installation.tent.name || "Tomato";
+  if ($("title").textContent !== title) { $("title").textContent = title; document.title = title; }
   showOverview(glance);
   showPlan(glance);
   showActions(glance);
   showEvents(glance);
   showVision(glance);
+  document.body.classList.toggle("stale", Boolean(state.offline));
+  if (glance.feed.connected) keepGlance();
   showFaults(glance.devices ? glance.devices.faults : []);
+  if (state.page === "setup") showLive();
   if (glance.observation && !performance.getEntriesByName("useful").length) performance.mark("useful");
 }
 
 // -- pages: the address' hash names the one that is shown --------------------------------------------------------------
 
 function openPage() {
-  const wanted = location.hash.slice(1), known = [...document.querySelectorAll("[data-page]")].map((one) => one.dataset.page);
-  state.page = known.includes(wanted) ? wanted : "overview";
+  const wanted = location.hash.slice(1).split(":")[0], known = [...document.querySelectorAll("[data-page]")].map((one) => one.dataset.page);
+  state.page = known.includes(wanted) ? wanted : state.glance?.installation.first_run ? "setup" : "overview";
   for (const one of document.querySelectorAll("[data-page]")) one.hidden = one.dataset.page !== state.page;
   for (const link of document.querySelectorAll("nav a")) {
     if (link.hash === `#${state.page}`) link.setAttribute("aria-current", "page"); else link.removeAttribute("aria-current");
@@ -39,6 +47,7 @@ function openPage() {
   drawHistory();
   drawForecast();
   drawPast();
+  if (state.page === "setup") { showSetup(); showPush(); }
 }
 
 // -- the connection to the host --------------------------------------------------------------------------------------
@@ -56,6 +65,9 @@ async function loadGlance() {
   if (!answer.ok) throw new Error(answer.status);
   state.glance = await answer.json();
   $("to-fleet").hidden = !state.glance.fleet;
+  document.body.classList.toggle("first-run", state.glance.installation.first_run);
+  if (state.glance.installation.first_run && state.page === "overview") location.hash = "#setup";
+  if (state.page === "setup") showSetup();
   show();
   state.skips = await fetchJson("/api/skips") || [];
 }
@@ -82,6 +94,7 @@ function applyMessage({ kind, data }) {
   if (kind === "plan_v1") state.skips = [...state.skips, ...data.not_done.map((text) => ({ ts: data.ts, text }))].slice(-200);
   if (kind === "prediction_36h_v1") drawForecast();
   if (kind === "state_v1") { loadHistory(); loadDay(); }
+  if (kind === "journal_v1") { loadJournal(); loadHistory(); }
   show();
 }
 
@@ -102,17 +115,28 @@ async function readStream() {
       await loadDevices();
       await loadGlance();
       state.lastStatus = Date.now();
+      state.offline = false;
       await loadHistory();
+      await loadJournal();
       show();
       connection = new AbortController();
       const answer = await fetch("/api/stream", { signal: connection.signal });
       if (!answer.ok || !answer.body) throw new Error(answer.status);
       pause = 500;
       await readLines(answer.body.getReader());
-    } catch (error) { /* shown below; the next round tries again */ }
+    } catch (error) { if (!state.glance && error instanceof TypeError) showKept(); }  // the next round tries again
     if (state.glance) { state.glance.feed.connected = false; show(); }
     await new Promise((resolve) => setTimeout(resolve, pause));
   }
+}
+
+// Without a network: what this device saw last, and since when nothing is known.
+function showKept() {
+  const kept = recallGlance();
+  if (!kept || kept.glance.installation.first_run) { $("verdict").textContent = t("No connection, and nothing is stored on this device yet."); return; }
+  if (!DEVICES.outputs.length) { Object.assign(DEVICES, kept.devices); for (const row of DEVICES.outputs) LABELS[row.name] = row.label; }
+  state.glance = kept.glance;
+  state.offline = true;
 }
 
 async function readLines(reader) {
@@ -135,6 +159,11 @@ async function start() {
   startSignIn();
   startForms();
   startCharts();
+  startJournal();
+  startSetup();
+  startApp();
+  addEventListener("session", () => { if (state.page === "setup") showSetup(); });
+  await useInvitation();
   choice("shown", (category) => { state.shown = category; if (state.glance) showEvents(state.glance); });
   watchPhoto();
   addEventListener("hashchange", openPage);

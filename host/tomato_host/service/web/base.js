@@ -6,7 +6,7 @@ export const $ = (id) => document.getElementById(id);
 // `glance` is the host's overview, `history` the columns on screen, `charts` the uPlot instances by element id.
 export const state = {
   glance: null, span: "24h", range: null, quantity: "vpd_kpa", shown: "summary", charts: {}, history: null, day: null, days: [],
-  past: null, skips: [], session: { name: null, role: null, csrf: null }, page: "overview",
+  past: null, journal: null, skips: [], session: { name: null, role: null, csrf: null }, page: "overview",
 };
 
 // Outputs and sensors as the host's registry has them (/api/devices); LABELS: an output's name to what a person reads.

@@ -35,8 +35,8 @@ function bandPlugin(times, band, unit) {
   } } };
 }
 
-// Doses as strokes from the time axis, holds of an output as a bar along it.
-function markPlugin(doses, holds) {
+// Doses as strokes from the time axis, holds of an output as a bar along it, entries of the journal as triangles above.
+function markPlugin(doses, holds, entries = []) {
   return { hooks: { draw: (u) => {
     u.ctx.save();
     u.ctx.beginPath();
@@ -47,6 +47,16 @@ function markPlugin(doses, holds) {
     for (const hold of holds) {
       const left = u.valToPos(hold.from, "x", true), right = u.valToPos(hold.to, "x", true);
       u.ctx.fillRect(left, floor - high, Math.max(1, right - left), high);
+    }
+    u.ctx.fillStyle = colour("--ink");
+    const size = 5 * devicePixelRatio;
+    for (const entry of entries) {
+      const x = u.valToPos(entry.t, "x", true);
+      u.ctx.beginPath();
+      u.ctx.moveTo(x - size, u.bbox.top);
+      u.ctx.lineTo(x + size, u.bbox.top);
+      u.ctx.lineTo(x, u.bbox.top + 1.5 * size);
+      u.ctx.fill();
     }
     u.ctx.strokeStyle = colour("--water");
     u.ctx.lineWidth = 2 * devicePixelRatio;
@@ -105,7 +115,7 @@ function drawPastQuantity(id, name, unit, digits, shade, options = {}) {
     data.splice(1, 0, shown(high, unit), shown(low, unit));
     bands.push({ series: [1, 2], fill: colour("--envelope") });
   }
-  draw(id, series, data, { unit: unitOf(unit)[0], bands, plugins: [bandPlugin(h.t, h.bands[options.band || name], unit), markPlugin(options.doses || [], options.holds || [])], zoom: zoomTo });
+  draw(id, series, data, { unit: unitOf(unit)[0], bands, plugins: [bandPlugin(h.t, h.bands[options.band || name], unit), markPlugin(options.doses || [], options.holds || [], h.journal)], zoom: zoomTo });
 }
 
 function zoomTo(u) {
@@ -137,7 +147,7 @@ export function drawHistory() {
 function drawSoil(h) {
   const probes = Object.keys(h.soil), shades = ["--water", "--ripe", "--amber", "--leaf"];
   draw("chart-soil", probes.map((p, i) => line(`${p} %`, shades[i % 4], 1)), [h.t, ...probes.map((p) => h.soil[p])],
-    { unit: "%", plugins: [bandPlugin(h.t, h.bands.soil, "%"), markPlugin(h.doses, [])], zoom: zoomTo });
+    { unit: "%", plugins: [bandPlugin(h.t, h.bands.soil, "%"), markPlugin(h.doses, [], h.journal)], zoom: zoomTo });
 }
 
 // Totals of days as columns.

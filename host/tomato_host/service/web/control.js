@@ -27,7 +27,7 @@ export function showSwitches() {
   $("what").lastElementChild.before(...rows.map((row) => Object.assign(element("option", label(row.name)), { value: row.name })));
 }
 
-function confirmed(text, strong) {
+export function confirmed(text, strong) {
   $("confirm-text").textContent = text;
   $("confirm-yes").className = strong ? "danger" : "strong";
   const dialog = $("confirm");

@@ -6,6 +6,8 @@ import { describe, outcome, why } from "/static/actions.js";
 
 export function verdict(glance) {
   // The table is the host's (`verdict` in live_state.py); only that the host itself is gone is seen here alone.
+  const since = Date.parse(glance.observation?.received_ts || glance.observation?.ts || glance.status.now);
+  if (state.offline) return ["bad", t("No connection: values of {time}, {ago}.", { time: shortTime(since), ago: ago((Date.now() - since) / 1000) })];
   return glance.feed.connected ? glance.verdict : ["bad", "The host is not running. The board continues on its own."];
 }
 
@@ -81,6 +83,12 @@ export function bandNow(glance, name) {
 
 const LEAST = { air_temp_c: 0.3, leaf_temp_c: 0.3, soil_temp_c: 0.2, rh_pct: 1.5, co2_ppm: 25, light_lux: 500, vpd_kpa: 0.04, leaf_air_delta_c: 0.2 };
 
+// A probe by the name of its plant, where the settings have one.
+export function soilName(glance, id) {
+  const plant = glance.installation.tent.plants.find((one) => `P${one.probe}` === id);
+  return plant ? `${plant.name} ${id}` : t("Soil {id}", { id });
+}
+
 function tiles(glance) {
   const seen = glance.observation, live = glance.live, past = state.day || {};
   const leaf = live.leaf_air_delta_c;
@@ -91,7 +99,7 @@ function tiles(glance) {
   past.leaf_temp_c = past.leaf_air_delta_c && past.leaf_air_delta_c.map((d, i) => d === null || past.air_temp_c[i] === null ? null : past.air_temp_c[i] + d);
   const rows = DEVICES.sensors.map(reading);
   rows.splice(2, 0, tile({ name: "VPD", value: live.vpd_kpa, unit: "kPa", digits: 2, band: bandNow(glance, "vpd_kpa"), series: past.vpd_kpa, least: LEAST.vpd_kpa }));
-  const soil = seen.soil.map((probe) => tile({ name: t("Soil {id}", { id: probe.id }), value: probe.moisture_pct, unit: "%", digits: 1,
+  const soil = seen.soil.map((probe) => tile({ name: soilName(glance, probe.id), value: probe.moisture_pct, unit: "%", digits: 1,
     band: bandNow(glance, "soil"), series: past.soil && past.soil[probe.id], least: 0.3 }));
   return [...rows.slice(0, 3), ...soil, ...rows.slice(3)];
 }
@@ -100,7 +108,8 @@ function showTiles(glance) {
   const seen = glance.observation;
   if (!seen) return;
   fill($("tiles"), tiles(glance));
-  const age = Math.max(0, (Date.parse(glance.status.now || new Date().toISOString()) - Date.parse(seen.received_ts || seen.ts)) / 1000);
+  const now = state.offline ? Date.now() : Date.parse(glance.status.now || new Date().toISOString());
+  const age = Math.max(0, (now - Date.parse(seen.received_ts || seen.ts)) / 1000);
   $("age").textContent = t("Measured {time}, {ago}.", { time: shortTime(seen.ts), ago: ago(age) });
 }
 

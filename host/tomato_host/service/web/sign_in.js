@@ -1,5 +1,6 @@
 // Sign-in once per device: the access token goes over once, a cookie that no script reads stays.
 import { $, element, fetchJson, fill, post, state } from "/static/base.js";
+import { forgetGlance } from "/static/pwa.js";
 import { fullDate, hostText, t } from "/static/text.js";
 
 export async function loadSession() {
@@ -15,21 +16,30 @@ export function showSession() {
   $("sign-out").hidden = !name;
   $("devices-box").hidden = role !== "admin";
   if (role === "admin") loadDevicesSignedIn();
+  dispatchEvent(new Event("session"));
 }
 
 // translated: "view" "operate" "admin"
 const deviceName = () => (navigator.userAgentData?.platform || navigator.platform || "").slice(0, 30) + " " + (/Firefox|Edg|Chrome|Safari/.exec(navigator.userAgent) || [""])[0];
 
+// The session of an access token; empty, or why not.
+export async function signInWith(token) {
+  const headers = { Authorization: `Bearer ${token}`, "Content-Type": "application/json" };
+  const answer = await fetch("/api/session", { method: "POST", headers, body: JSON.stringify({ device: deviceName() }) }).catch(() => null);
+  if (!answer) return t("The dashboard does not answer.");
+  const reply = await answer.json().catch(() => ({}));
+  if (!answer.ok) return hostText(reply.detail || String(answer.status));
+  state.session = reply;
+  showSession();
+  return "";
+}
+
 async function signIn(event) {
   event.preventDefault();
-  const headers = { Authorization: `Bearer ${$("token").value.trim()}`, "Content-Type": "application/json" };
-  const answer = await fetch("/api/session", { method: "POST", headers, body: JSON.stringify({ device: deviceName() }) }).catch(() => null);
-  if (!answer) { $("sign-in-reply").textContent = t("The dashboard does not answer."); return; }
-  const reply = await answer.json().catch(() => ({}));
-  if (!answer.ok) { $("sign-in-reply").textContent = hostText(reply.detail || String(answer.status)); return; }
-  state.session = reply;
+  const wrong = await signInWith($("token").value.trim());
+  $("sign-in-reply").textContent = wrong;
+  if (wrong) return;
   $("token").value = "";
-  showSession();
   $("sign-in").close("yes");
 }
 
@@ -59,5 +69,5 @@ export function startSignIn() {
   $("sign-in-form").addEventListener("submit", signIn);
   $("sign-in-open").addEventListener("click", askForSignIn);
   $("sign-in-cancel").addEventListener("click", () => $("sign-in").close("no"));
-  $("sign-out").addEventListener("click", async () => { await post("/api/session", null, "DELETE"); loadSession(); });
+  $("sign-out").addEventListener("click", async () => { await post("/api/session", null, "DELETE"); forgetGlance(); loadSession(); });
 }

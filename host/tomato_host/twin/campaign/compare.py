@@ -19,7 +19,7 @@ from tomato_host.brain.control.evaluation import (
 )
 from tomato_host.brain.control.photoperiod import is_light
 from tomato_host.brain.control.settings import ControlSettings
-from tomato_host.brain.control.targets import STAGES
+from tomato_host.brain.control.targets import stage_row
 from tomato_host.brain.settings import SiteSettings
 from tomato_host.twin.physics import MISTING
 from tomato_host.twin.world import World
@@ -58,7 +58,9 @@ class Watch:
         truth, settings = world.tent.truth(), self._settings
         if world.outputs & MISTING:
             self._misted_ml += world.tent.params.humidifier_g_h * self._period_s / 3_600.0
-        light = is_light(now, self._zone, settings.light_start_local_h, STAGES[settings.stage].photoperiod_h)
+        light = is_light(
+            now, self._zone, settings.light_start_local_h, stage_row(settings, settings.stage).photoperiod_h
+        )
         self._rows.append(
             (
                 float(light),
@@ -73,7 +75,7 @@ class Watch:
     def figures(self) -> dict[str, float]:
         """The figures of the run, named for a table."""
         columns = np.array(self._rows, dtype=np.float64).reshape(-1, 6).T
-        found = evaluate_run(RunSeries(self._period_s, *columns), STAGES[self._settings.stage])
+        found = evaluate_run(RunSeries(self._period_s, *columns), stage_row(self._settings, self._settings.stage))
         figures = {
             f"plant_{name}" if name.endswith("stress_h") else name: round(value, 2)
             for name, value in asdict(found).items()

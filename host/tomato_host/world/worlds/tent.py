@@ -94,6 +94,12 @@ def policy_of(agent: AgentV1, tent: str) -> ObservationPolicy:
     return NOTHING if foreign else POLICIES.get(agent.policy, NOTHING)
 
 
+def may_see(agent: AgentV1, tent: str, pointer: str) -> bool:
+    """Whether an agent's policy shows what is at a pointer of one key."""
+    state = WorldState(tent, document={pointer.removeprefix("/"): {"": True}})
+    return bool(policy_of(agent, tent).filter_world_state(state, agent.name))
+
+
 def fold(document: Document, record: Record) -> Document:
     """The document after one more record; kinds that say nothing about the tent's condition change nothing."""
     folder = FOLDERS.get(type(record))
@@ -149,6 +155,11 @@ def _fold_plan(document: Document, plan: PlanV1) -> Document:
 
 
 def _fold_prediction(document: Document, prediction: Prediction36hV1) -> Document:
+    return assign(document, "/forecast", shown_prediction(prediction))
+
+
+def shown_prediction(prediction: Prediction36hV1) -> Document:
+    """What a view has of a forecast: some hours ahead, and the first windows of risk."""
     hours = {
         f"{number + 1:02d}": hour.model_dump(mode="json", exclude_none=True)
         for number, hour in enumerate(prediction.hours)
@@ -157,11 +168,7 @@ def _fold_prediction(document: Document, prediction: Prediction36hV1) -> Documen
     windows = {
         f"{number:02d}": window.model_dump(mode="json") for number, window in enumerate(prediction.risk_windows[:10])
     }
-    return assign(
-        document,
-        "/forecast",
-        {"explanation": prediction.explanation, "hours": hours, "risks": windows},
-    )
+    return {"explanation": prediction.explanation, "hours": hours, "risks": windows}
 
 
 def _fold_anomaly(document: Document, anomaly: AnomalyV1) -> Document:

@@ -62,7 +62,7 @@ from tomato_host.brain.control.planner.horizon import DAY_H, HOUR, horizon_targe
 from tomato_host.brain.control.planner.initial_plans import baseline_plans, hourwise_plans, plain_plan, shifted
 from tomato_host.brain.control.planner.objective import Expected, Terms, Weights, hourly, judge
 from tomato_host.brain.control.planner.plan_edits import Bounds, TentPlanEdits
-from tomato_host.brain.control.planner.plan_explanation import explain, rejected, score_of
+from tomato_host.brain.control.planner.plan_explanation import duty_reason, explain, gas_reason, rejected, score_of
 from tomato_host.brain.control.planner.watering import water_demand, water_request
 from tomato_host.brain.control.proposals import OutputRequest, build_decision
 from tomato_host.brain.control.rules import light as light_rule
@@ -216,11 +216,12 @@ def _requests(inputs: ControlInputs, plan: Array, first: int, demand: float) -> 
         if column == LAMP_K:
             continue
         share = float(row[column])
-        text = f"{name.replace('_', ' ')} {share:.0%} of the time" if share > 0.0 else "not worth it in this plan"
+        text = duty_reason(inputs, name, share)
         requests.append(OutputRequest(name, share * cycle_s, text, ("plan",), "vpd_in_band", spread=share < 1.0))
-    requests.append(water_request(inputs, float(plan[:first, DOSE_K].sum()), demand))
+    later = np.flatnonzero(plan[:, DOSE_K])
+    planned_ml = float(plan[:first, DOSE_K].sum())
+    requests.append(water_request(inputs, planned_ml, demand, int(later[0]) if len(later) else None))
     gas_s = float(plan[:first, GAS_K].sum()) * cycle_s / (3_600.0 * first)
-    text = f"{gas_s:.0f} s of gas" if gas_s else "not worth it in this plan"
     # At once, not spread: eight strokes of the valve bring no more than two.
-    requests.append(OutputRequest(GAS.name, gas_s, text, ("plan",), "photosynthesis"))
+    requests.append(OutputRequest(GAS.name, gas_s, gas_reason(inputs, gas_s, plan[0]), ("plan",), "photosynthesis"))
     return requests

@@ -5,11 +5,14 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from shared_schemas.devices import OUTPUTS, PLAN_COLUMNS, plan_order
+from shared_schemas.devices import MAT, OUTPUTS, PLAN_COLUMNS, plan_order
 from shared_schemas.records.plan_v1 import RejectedPlan, Score
+from tomato_host.brain.control.control_inputs import ControlInputs
+from tomato_host.brain.control.plan_columns import VENT_K
 from tomato_host.brain.control.planner.beam_search import SearchResult
 from tomato_host.brain.control.planner.objective import Terms
 from tomato_host.brain.control.proposals import OutputRequest
+from tomato_host.brain.control.rules import co2
 
 Array = NDArray[np.float64]
 NOTABLE = np.array([{"pump": 100.0, "relay": 1.0, "valve": 30.0}[row.kind] for row in plan_order(OUTPUTS)])
@@ -61,6 +64,29 @@ def _why(terms: Terms, index: int) -> str:
     }
     name = max(parts, key=lambda key: parts[key])
     return f"J {terms.j[index]:.4f} against {terms.j[0]:.4f}: {name}"
+
+
+def duty_reason(inputs: ControlInputs, output: str, share: float) -> str:
+    """A duty with the readings that it answers to: the root zone's for the mat, the air's for the others."""
+    duty = (
+        f"{output.replace('_', ' ')} {share * 100.0:.3g} % of the time" if share > 0.0 else "not worth it in this plan"
+    )
+    if output == MAT.name:
+        soil_c = inputs.soil_temp_c
+        now = "no trusted soil temperature" if soil_c is None else f"soil at {soil_c:.1f} degC"
+        return f"{duty}: {now}, wanted from {inputs.setpoints.soil_temp_low_c:g} degC on"
+    low, high = inputs.setpoints.vpd_kpa
+    air = "" if inputs.air_temp_c is None else f", air {inputs.air_temp_c:.1f} degC"
+    return f"{duty}: {inputs.vpd_text}, wanted {low:g}-{high:g} kPa{air}"
+
+
+def gas_reason(inputs: ControlInputs, seconds: float, first_hour: Array) -> str:
+    """Seconds of gas, or what forbids it before the plan's own judgement does."""
+    now = "" if inputs.co2_ppm is None else f": {inputs.co2_ppm:.0f} ppm, wanted {inputs.setpoints.co2_ppm:g} ppm"
+    if seconds > 0.0:
+        return f"{seconds:.0f} s of gas{now}"
+    rule = co2(inputs, float(first_hour[VENT_K]))
+    return rule.text if rule.amount <= 0.0 else f"not worth it in this plan{now}"
 
 
 def explain(requests: list[OutputRequest], terms: Terms) -> str:

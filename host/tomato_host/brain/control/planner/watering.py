@@ -56,8 +56,11 @@ def water_demand(
     return DAY_H * max(0.0, lost_pct_h) / max(gained_pct_ml, MIN_GAIN_PCT_ML) / max(1.0, day_ml)
 
 
-def water_request(inputs: ControlInputs, planned_ml: float, demand: float) -> OutputRequest:
-    """The plan's dose; no more than the rules would give where a probe is doubted, no less where the soil is dry."""
+def water_request(inputs: ControlInputs, planned_ml: float, demand: float, next_h: int | None = None) -> OutputRequest:
+    """The plan's dose; no more than the rules would give where a probe is doubted, no less where the soil is dry.
+
+    `next_h`: in how many hours the plan gives the first water; None: not within its horizon.
+    """
     rule = water(inputs)
     dose = min(planned_ml, MAX_DOSE_ML)
     if inputs.doubted:
@@ -67,14 +70,20 @@ def water_request(inputs: ControlInputs, planned_ml: float, demand: float) -> Ou
     if _overdue(inputs) and rule.amount > dose:
         return rule
     if dose <= 0.0:
-        return OutputRequest(PUMP.name, 0.0, "the plan waters later or not at all")
-    text = f"{dose:.0f} ml now, {_why(inputs, demand)}"
+        when = "does not water within its hours" if next_h is None else f"waters in {next_h} h"
+        return OutputRequest(PUMP.name, 0.0, f"{_driest(inputs)}: the plan {when}")
+    text = f"{_driest(inputs)}: {dose:.0f} ml now, {_why(inputs, demand)}"
     return OutputRequest(PUMP.name, dose, text, ("plan",), "reduce_water_stress", pulses=max(1, round(dose / PULSE_ML)))
+
+
+def _driest(inputs: ControlInputs) -> str:
+    probe = inputs.driest
+    return "no trusted soil probe" if probe is None else f"{probe.id} at {probe.moisture_pct:.1f} %"
 
 
 def _why(inputs: ControlInputs, demand: float) -> str:
     if demand <= DEMAND_RESERVE[0]:
-        return "before the soil runs dry"
+        return f"before the soil runs dry (below {soil_mark_pct(inputs.setpoints, demand):.1f} %)"
     return (
         f"ahead of need: the driest pot will ask for {demand:.0%} of a day's {inputs.setpoints.water_ml_per_day:.0f} ml"
     )
