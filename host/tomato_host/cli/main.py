@@ -63,7 +63,7 @@ COMMANDS: tuple[CommandSpec, ...] = (
     CommandSpec("backup", "tomato_host.cli.backup", "backup", "Save a data directory, running or not."),
     CommandSpec("restore", "tomato_host.cli.backup", "restore", "Restore a saved data directory."),
     CommandSpec("twin", "tomato_host.cli.twin", "app", "Serve the virtual board by itself; list faults."),
-    CommandSpec("campaign", "tomato_host.cli.campaign", "campaign", "Compare controllers over many simulated tents."),
+    CommandSpec("campaign", "tomato_host.cli.campaign", "app", "Compare controllers over many simulated tents."),
 )
 """The table of commands, in the order of the help."""
 
