@@ -15,6 +15,9 @@ import { hostText, loadCatalogue, t, translatePage } from "/static/text.js";
 
 window.state = state; // for the browser's console and the tests
 
+// The sections come together, when there is something to show: none moves another one about.
+const reveal = () => document.body.classList.remove("waiting");
+
 function show() {
   const glance = state.glance;
   if (!glance) return;
@@ -34,6 +37,7 @@ function show() {
   if (glance.feed.connected) keepGlance();
   showFaults(glance.devices ? glance.devices.faults : []);
   if (state.page === "setup") showLive();
+  reveal();
   if (glance.observation && !performance.getEntriesByName("useful").length) performance.mark("useful");
 }
 
@@ -135,7 +139,7 @@ async function readStream() {
 // Without a network: what this device saw last, and since when nothing is known.
 function showKept() {
   const kept = recallGlance();
-  if (!kept || kept.glance.installation.first_run) { $("verdict").textContent = t("No connection, and nothing is stored on this device yet."); return; }
+  if (!kept || kept.glance.installation.first_run) { $("verdict").textContent = t("No connection, and nothing is stored on this device yet."); reveal(); return; }
   if (!DEVICES.outputs.length) { Object.assign(DEVICES, kept.devices); for (const row of DEVICES.outputs) LABELS[row.name] = row.label; }
   state.glance = kept.glance;
   state.offline = true;
@@ -155,6 +159,7 @@ async function readLines(reader) {
 }
 
 async function start() {
+  setTimeout(reveal, 4000);
   await loadCatalogue();
   translatePage();
   startPreferences();
