@@ -11,10 +11,11 @@ from tomato_host.brain.control.context import DecisionContext
 from tomato_host.brain.control.plan_columns import COLUMNS, DOSE_K, LAMP_K, MIST_K, VENT_K
 from tomato_host.brain.control.planner.horizon import horizon_targets
 from tomato_host.brain.control.planner.objective import Expected, Weights, hourly_stress, judge
+from tomato_host.brain.control.settings import PolicyName
 from tomato_host.cli.main import main
 from tomato_host.errors import TomatoError
 from tomato_host.twin.campaign import matrix
-from tomato_host.twin.campaign.hour_comparison import COSTS, compare_hours, hour_costs, table
+from tomato_host.twin.campaign.hour_comparison import COSTS, TentHour, compare_hours, hour_costs, table
 
 from tests.control.states import state
 
@@ -51,7 +52,8 @@ def test_the_hours_of_both_runs_are_those_of_the_campaign() -> None:
     """Same tents, same stress and water as the campaign's own rows; hours in which nothing differs stay out."""
     found = compare_hours("dry_inflow@1", 3, ("rules", "timer"), 0.25)
     assert [h.start.hour for h in found.ours] == [6, 7, 8, 9, 10, 11]
-    for name, run in zip(found.controllers, (found.ours, found.theirs), strict=True):
+    runs: tuple[tuple[PolicyName, tuple[TentHour, ...]], ...] = (("rules", found.ours), ("timer", found.theirs))
+    for name, run in runs:
         row = matrix.simulate(matrix.Cell(name, "dry_inflow@1", 3, 0.25, 60.0)).row
         assert sum(h.stress_h for h in run) == row["plant_stress_h"]
         assert sum(h.strokes for h in run) == row["switches"]
