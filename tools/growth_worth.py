@@ -1,11 +1,13 @@
 """What grown experts are worth on the measured seasons, with and without weather; prints a table.
 
 python tools/growth_worth.py [agc3 agc2 tunnel] [--expert trees|network|static|ridge] [--seeds 0 1 2 3 4] [--placebo]
+       [--case NAME] [--out rows.jsonl]
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -71,6 +73,14 @@ def fitter(expert: str, seed: int) -> Fit:
     return network_fit(seed, static=expert == "static")
 
 
+def append(path: Path, row: GrowthWorth, **run: object) -> None:
+    """One series of one run as a line of JSON."""
+    facts = {"case": row.case, "quantity": row.quantity, "on": row.share_on}
+    errors = {"without": row.without.tolist(), "with": row.with_block.tolist()}
+    with path.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(run | facts | errors) + "\n")
+
+
 def show(data: str, found: dict[tuple[str, str], list[GrowthWorth]]) -> None:
     """One line for each kind of quantity: errors without, ratios, worst series."""
     for (weather, kind), rows in sorted(found.items()):
@@ -91,14 +101,28 @@ def main() -> int:
     parser.add_argument("--expert", choices=("trees", "network", "static", "ridge"), default="trees")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0], help="networks only; trees draw nothing")
     parser.add_argument("--placebo", action="store_true")
+    parser.add_argument("--case", help="one greenhouse of the data set only")
+    parser.add_argument("--out", type=Path, help="append every series here, as a line of JSON")
     args = parser.parse_args()
     for data in args.data:
         for seed in args.seeds:
             found: dict[tuple[str, str], list[GrowthWorth]] = {}
             for weather, case in cases(data):
+                if args.case not in (None, case.name):
+                    continue
                 fit = fitter(args.expert, seed)
                 for row in growth_worth(case, HORIZONS, placebo(fit) if args.placebo else fit):
                     found.setdefault((weather, row.quantity.split(".")[0]), []).append(row)
+                    if args.out is not None:
+                        append(
+                            args.out,
+                            row,
+                            data=data,
+                            weather=weather,
+                            expert=args.expert,
+                            seed=seed,
+                            placebo=args.placebo,
+                        )
             show(data if args.expert in ("trees", "ridge") else f"{data} {seed}", found)
     return 0
 

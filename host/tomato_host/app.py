@@ -52,6 +52,7 @@ from tomato_host.recovery.stored_samples import stored_samples
 from tomato_host.service.feeds import bus_feed, dashboard_feed, mqtt_feed
 from tomato_host.service.installation import Installation
 from tomato_host.service.notify.extension import build_notifier
+from tomato_host.service.settings import why_no_tls
 from tomato_host.service.world_gateway import WorldGateway
 from tomato_host.settings import Settings, load_settings
 from tomato_host.settings_file import default_file
@@ -124,7 +125,13 @@ def check_addresses(settings: Settings, path: Path | None, environment: Mapping[
     Not under systemd: there a network that comes late, or never, must not keep the plant from being watered; the
     dashboard's process tries again by itself, and a warning is recorded.
     """
-    if not settings.service.enabled or "NOTIFY_SOCKET" in environment:
+    if not settings.service.enabled:
+        return
+    if problem := why_no_tls(settings.service):
+        raise TomatoError(
+            "E-CONFIG-INVALID", f"{path or 'settings'}: {problem}.", "docs/https.md makes a pair that fits"
+        )
+    if "NOTIFY_SOCKET" in environment:
         return
     if reason := why_not_bound(settings.service.host):
         raise TomatoError(
@@ -217,7 +224,7 @@ def summary(status: Status, wall_s: float, sim_h: float) -> dict[str, float]:
 def _build(options: RunOptions, settings: Settings, runtime: BoardRuntime, dataset: Dataset) -> Supervisor:
     status = Status(started_at=runtime.clock.now(), now=runtime.clock.now(), port=runtime.link.url)
     if options.time_scale > 0.0 and settings.service.enabled and settings.service.port:
-        status.dashboard = f"http://{settings.service.host}:{settings.service.port}"
+        status.dashboard = settings.service.url
     number = random.SystemRandom().randrange(1, 1 << 16) if runtime.real_time else SIM_SESSION
     is_stored = (
         stored_samples(options.data_dir, partial(wall_time_at, runtime.clock)) if runtime.real_time else lambda _: False
@@ -326,6 +333,8 @@ def _installation(options: RunOptions, settings: Settings) -> Installation:
         tent=settings.tent,
         stage=settings.control.stage,
         stage_since=settings.control.stage_since,
+        push=settings.notify.enabled and settings.notify.push,
+        push_services=settings.notify.push_services,
     )
 
 

@@ -90,6 +90,14 @@ def test_the_page_lives_at_sixty_times_the_pace(made: Path, tmp_path: Path) -> N
         assert (seen[-1] - seen[0]).total_seconds() >= 120, "two minutes of the tent in seconds"
         with urlopen(f"http://127.0.0.1:{port}/api/history?span=7d", timeout=5) as answer:
             assert len(json.load(answer)["t"]) >= 20, "the day that was made is on the charts"
+        with urlopen(f"http://127.0.0.1:{port}/api/glance", timeout=5) as answer:
+            shown = json.load(answer)
+        assert shown["targets"] and shown["actions"], "what is still valid follows the tent's time, not the machine's"
+        watered = subprocess.run(
+            [*COMMAND[:-1], "water", "60", "--data-dir", made, "--reason", "test"], capture_output=True, text=True
+        )
+        assert watered.returncode == 0, watered.stderr
+        assert "delivered" in watered.stdout, "a person's request is dated by the tent's time"
         entry = post(port, TokenFile(made).create("ana", "operate"), {"kind": "note", "text": "Looks well."})
         with urlopen(f"http://127.0.0.1:{port}/api/journal", timeout=5) as answer:
             (written,) = [one for one in json.load(answer)["entries"] if one["id"] == entry["id"]]

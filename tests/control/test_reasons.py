@@ -49,6 +49,7 @@ def contexts(draw: st.DrawFn) -> DecisionContext:
         state=seen,
         mode=mode,  # type: ignore[arg-type]
         recent=mean,
+        recent_s=draw(st.sampled_from([0.0, 10.0, 600.0, 1_790.0])),
         safe_causes=causes,
         switched_off=tuple(sorted({name for cause in causes for name in CAUSE_BY_NAME[cause].switch_off})),
     )
@@ -60,8 +61,9 @@ def claims_hold(text: str, inputs: ControlInputs) -> None:
     """Each sentence that holds a number, or a claim about a reading, against the inputs of the decision."""
     for value in re.findall(rf"VPD {NUMBER} kPa", text):
         assert inputs.vpd_kpa is not None and abs(float(value) - inputs.vpd_kpa) <= 0.005001, "one VPD in one decision"
-    if "(mean of 30 min)" in text:
+    if over := re.search(r"\(mean of (\d+) (min|s)\)", text):
         assert "vpd_kpa" in inputs.context.recent, "the newest value is no mean"
+        assert abs(int(over[1]) * {"min": 60, "s": 1}[over[2]] - inputs.context.recent_s) <= 30.0
     vpd = inputs.vpd_kpa if inputs.vpd_kpa is not None else float("nan")
     for low, high in re.findall(rf"VPD [^;]* is in {NUMBER}-{NUMBER}", text):
         assert float(low) <= vpd <= float(high)

@@ -32,7 +32,8 @@ MOIST = ((35.0, 0.9), (36.0, 0.9))
 
 def inputs(ts: datetime = NOON, **facts: Any) -> ControlInputs:
     """What a rule sees; `duty`, `memory`, `settings`, `mode`, `recent`, `targets` go into the context."""
-    into = {k: facts.pop(k) for k in ("settings", "mode", "recent", "targets", "budgets", "memory") if k in facts}
+    names = ("settings", "mode", "recent", "recent_s", "targets", "budgets", "memory")
+    into = {k: facts.pop(k) for k in names if k in facts}
     duty = facts.pop("duty", None)
     if duty is not None:
         into["memory"] = ControllerMemory(duty=duty)
@@ -342,6 +343,7 @@ def test_the_air_is_the_mean_of_the_last_half_hour_where_known() -> None:
     seen = inputs(recent={"air_temp_c": 21.0, "rh_pct": 50.0, "vpd_kpa": 0.8})
     assert (seen.air_temp_c, seen.rh_pct, seen.vpd_kpa) == (21.0, 50.0, 0.8)
     assert seen.vpd_text == "VPD 0.80 kPa (mean of 30 min)"
+    assert inputs(recent={"vpd_kpa": 0.8}, recent_s=20.0).vpd_text == "VPD 0.80 kPa (mean of 20 s)"
     assert inputs().vpd_text == "VPD 1.00 kPa", "the newest value is no mean"
 
 

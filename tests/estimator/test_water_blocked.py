@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from tomato_host.brain.estimator.soil import WaterArrival
 from tomato_host.brain.estimator.water_blocked import AGAIN_S, WaterReminder
 from tomato_host.service.notify.filter import NotificationFilter
 from tomato_host.service.notify.notice import notices_of
@@ -100,3 +101,15 @@ def test_the_estimator_reports_it_and_keeps_it_open() -> None:
     cleared = drive.run(2.0, None, devices())
     assert [a.phase for a in cleared if a.type.value == "WATER_BLOCKED"] == ["CLEARED"]
     assert "WATER_BLOCKED" not in {a.type.value for a in drive.estimate.open_anomalies}
+
+
+def test_small_doses_that_no_probe_can_show_prove_nothing() -> None:
+    """Two doses of 60 ml, two hours apart, rang an alarm on the ninth of 14 simulated days."""
+    for doses, found in (((60.0, 60.0), 0.0), ((60.0, 110.0), 110.0)):
+        arrival, used_ml = WaterArrival(), 0.0
+        arrival.update(0.0, 0.0, [23.0, 30.0])
+        for number, ml in enumerate(doses):
+            used_ml += ml
+            for minute in range(120):
+                arrival.update(60.0 + number * 7_200.0 + minute * 60.0, used_ml, [23.0, 30.0])
+        assert arrival.unanswered_ml == found

@@ -18,9 +18,9 @@ def test_every_number_in_a_refusal_has_its_unit(case: str, asked: ActionV1, cont
     check = Guardrails().judge(asked, context).checks[-1]  # type: ignore[arg-type]
     assert not re.search(r", (s|ml)$", check.text), "the unit stands with the number"
     if check.unit:
-        assert f" {check.unit}" in check.text and any(
-            word in check.text for word in ("limit ", "at least ", "asked for ")
-        )
+        assert (
+            f" {check.unit}" in check.text and any(word in check.text for word in ("limit ", "at least ", "asked for "))
+        ) or (rule == "priority" and "possible again at" in check.text and "limit" not in check.text)
     else:
         # Without a unit the numbers are a yes and a no, a count of faults or no quantity at all.
         assert check.value in (None, 0.0, 1.0) or rule == "schema"

@@ -18,16 +18,19 @@ from tomato_host.learn.bus.depth import group_depth
 from tomato_host.learn.bus.policy_link import BusPolicy, PolicyWorker
 from tomato_host.learn.bus.publisher import EMERGENCY, LearnPublisher, PublishResult
 from tomato_host.learn.bus.report_link import ReportReceiver, ReportSender
+from tomato_host.learn.night_telemetry import emit_night
 from tomato_host.learn.policy.service import PolicyService
 from tomato_host.learn.report_store import ReportStore
 from tomato_host.learn.settings import LearnBusSettings
+from tomato_host.learn.telemetry import Telemetry
 
 from shared_schemas.learn.budgets import BUS_DELIVERY_P95_MS, BUS_PUBLISH_P95_MS
 from shared_schemas.learn.command_pb2 import AdaptationCommand
 from shared_schemas.learn.lifecycle import SlotStage
 from shared_schemas.learn.report_pb2 import FieldReport, ReportOutcome
+from shared_schemas.learn.telemetry_pb2 import TelemetryEvent
 from tests.bus.brokers import RealRedis, needs_redis
-from tests.learn.loops import KEYS, NOW_MS, now_ms
+from tests.learn.loops import KEYS, NOW_MS, now_ms, table, trainer
 from tests.learn.views import packets, report, signed, signer, slot, verifier
 
 pytestmark = needs_redis
@@ -204,6 +207,20 @@ def test_transient_errors_are_tried_again_with_growing_pauses_and_lasting_ones_s
             "x", b"", emergency=True
         )
     assert error.value.code == "E-LEARN-BUS"
+
+
+def test_a_night_over_the_bus_says_what_its_sender_counted(server: RealRedis, client: Any, tmp_path: Path) -> None:
+    wanted, seen = settings(server), list[bytes]()
+    out = LearnPublisher(Flaky(client, 2), wanted, groups_of(wanted), sleep=lambda _: None)
+    telemetry = Telemetry(signer(), 1, out, wanted.telemetry_stream)
+    one = trainer(tmp_path)
+    one.run_epoch({"vpd_kpa": table(rows=300)})
+    for _ in range(2):
+        emit_night(telemetry, one, PolicyService(signer(), verifier()), [])
+    drained(consumer(client, wanted.telemetry_stream, wanted.observe_group, seen.append))
+    first, second = (verifier().parse(raw, TelemetryEvent).values for raw in seen)
+    assert (first["bus_published"], first["bus_retries"]) == (0.0, 0.0)
+    assert (second["bus_published"], second["bus_retries"]) == (1.0, 2.0)
 
 
 def test_what_everybody_has_read_is_trimmed_and_nothing_else(server: RealRedis, client: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import random
 from datetime import UTC, datetime, timedelta
@@ -116,6 +117,59 @@ def test_a_night_that_fails_is_shown_and_the_next_one_comes(tmp_path: Path, monk
     monkeypatch.setattr("tomato_host.learn.every_night.lower_priority", lambda: None)
     run_every_night(one, "UTC", shown.append, lambda: clock[0], sleep, nights=2)
     assert len(shown) == 2 and all("was not learned: E-" in line for line in shown), shown
+
+
+@pytest.mark.parametrize(
+    ("after_h", "step_h", "expected"),
+    [
+        (0.0, 0.0, ["02", "03", "04", "05"]),
+        (26.5, -1.0, ["02", "03", "04", "05"]),  # set back over the night that was just learned
+        (30.0, 48.0, ["02", "03", "05", "06"]),  # set forward over a night: it is learned at once, once
+        (20.0, -72.0, ["02", "31", "01", "02"]),  # it was three days ahead
+    ],
+)
+def test_a_clock_that_is_set_neither_skips_nor_doubles_a_night(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, after_h: float, step_h: float, expected: list[str]
+) -> None:
+    elapsed, learned = [0.0], list[str]()
+
+    def now() -> datetime:
+        moved = timedelta(hours=step_h) if elapsed[0] >= after_h * 3_600 else timedelta(0)
+        return START + timedelta(seconds=elapsed[0]) + moved
+
+    def sleep(seconds: float) -> None:
+        elapsed[0] += max(seconds, 1e-3)
+
+    class Counting:
+        def night(self) -> None:
+            learned.append(now().strftime("%d"))
+            elapsed[0] += 5.0
+            raise OSError("no matter")
+
+    monkeypatch.setattr("tomato_host.learn.every_night.lower_priority", lambda: None)
+    run_every_night(Counting(), "UTC", lambda _: None, now, sleep, nights=4)  # type: ignore[arg-type]
+    assert learned == expected
+
+
+def test_a_disk_that_is_full_at_the_publication_loses_nothing(
+    case: BacktestCase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quick(monkeypatch)
+    one = loop(tmp_path)
+    one.trainer.slots["vpd_kpa.0"] = GrowthSlot("vpd_kpa.0", SlotStage.SHADOWING, 1, 1)
+    one.night(case)
+    served = BlockStore(tmp_path / "models" / "blocks").entries()
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(BlockStore, "publish", full)
+        with pytest.raises(OSError, match="No space"):
+            one.night(case)
+    assert BlockStore(tmp_path / "models" / "blocks").entries() == served, "the brain has what it had"
+    assert one.night(case).epoch == 3, "what was learned while the disk was full is not lost"
+    assert [entry.epoch for entry in BlockStore(tmp_path / "models" / "blocks").entries()] == [3]
 
 
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -197,8 +197,11 @@ def test_every_event_has_its_metric() -> None:
         metrics.count(TelemetryEvent(name=name, values=values, labels=labels or {}))
 
     for boundary in (20.0, 21.0, 22.0):
-        count("epoch_boundary", boundary_ms=boundary, policy_ms=3.0, slots_shadowing=2.0, publish_ms=1.0)
+        count(
+            "epoch_boundary", boundary_ms=boundary, policy_ms=3.0, slots_shadowing=2.0, publish_ms=1.0, bus_retries=4.0
+        )
     found = samples(registry)
+    assert found['tomato_learn_bus_sender{kind="retries"}'] == 4.0
     assert found["tomato_learn_boundary_over_in_a_row"] == 3.0
     assert found['tomato_learn_epochs_total{good="false"}'] == 3.0
     assert found['tomato_learn_slots{stage="SHADOWING"}'] == 2.0

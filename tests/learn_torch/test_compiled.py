@@ -16,11 +16,18 @@ from tomato_host.learn.compile.child import compiler_missing
 from tomato_host.learn.compile.jobs import CompileJob, CompileQueue, jobs_for
 from tomato_host.learn.compile.kernels import INPUTS, kernel_of
 from tomato_host.learn.compile.loader import CompiledBlock, fetch_kernel, load_artifact
-from tomato_host.learn.compile.runner import built_with, compile_in_child
+from tomato_host.learn.compile.runner import built_with, compile_all, compile_in_child
 from tomato_host.learn.graft import GraftedLayer, check_isolation
 from tomato_host.learn.network import NetworkSettings, NetworkTrainer
+from tomato_host.learn.policy.files import PolicyFiles
+from tomato_host.learn.policy.selection import BlueprintSelection
+from tomato_host.learn.policy.service import PolicyService
+from tomato_host.learn.settings import LearnPolicySettings
 
 from shared_schemas.learn.budgets import FETCH_P50_MS
+from shared_schemas.learn.command_pb2 import AdaptationCommand
+from shared_schemas.learn.lifecycle import SlotStage
+from tests.learn.views import packets, signer, slot, verifier
 
 pytestmark = pytest.mark.learn
 
@@ -136,3 +143,30 @@ def test_a_compiled_block_grafts_swaps_its_weights_and_training_goes_on(catalogu
     with pytest.raises(ValueError):
         block.swap([torch.zeros(1)])
     assert np.isfinite(host(x).detach().numpy()).all()
+
+
+@pytest.mark.timeout(400)
+def test_from_the_policys_request_to_a_compiled_kernel(tmp_path: Path) -> None:
+    """Policy -> blueprint by the catalogue's metadata -> compiler -> store -> fetch, in one data directory."""
+    files = PolicyFiles(tmp_path)
+    folder = tmp_path / "learn" / "catalogue"
+    selection = BlueprintSelection(LearnPolicySettings(), "network", files.metadata)
+    policy = PolicyService(signer(), verifier(), LearnPolicySettings(), selection)
+
+    def asked(epoch: int) -> int:
+        raw = policy(packets(epoch, slot("vpd_kpa.0", SlotStage.DORMANT)))
+        assert raw is not None
+        return int(verifier().parse(raw, AdaptationCommand).slot.blueprint)
+
+    first = asked(1)
+    with Catalogue(folder) as store:
+        store.record_worth(first, -0.2)
+    other = asked(2)
+    assert other != first, "what the catalogue recorded of the first one moves the choice"
+    jobs = [job for job in jobs_for() if other in job.blueprints]
+    queue = compile_all(folder, None, lambda job: compile_in_child(job, "exported"), jobs)
+    assert queue.failed == {} and queue.done == [jobs[0].key]
+    with Catalogue(folder) as store:
+        kernel = fetch_kernel(store, other)
+        x, weights = torch.randn(36, INPUTS), drawn(jobs[0].key)
+        assert torch.allclose(kernel(x, *weights), kernel_of(jobs[0].key)(x, *weights), atol=1e-4)

@@ -382,3 +382,31 @@ def test_an_event_that_says_more_of_a_fault_is_no_second_message(name: str, faul
     for story in ([(0.0, more), (0.1, latched)], [(0.0, latched), (0.1, more)]):
         assert len(phone(NotifySettings(), story, 600.0)) == 1
     assert len(phone(NotifySettings(), [(0.0, more)], 600.0)) == 1
+
+
+def test_what_ended_is_recovered_though_a_doubt_about_the_same_part_remains() -> None:
+    fault = {"subject": "soil.P1", "type_": "SENSOR_FAULT"}
+    reversed_ = anomaly("HIGH", fault="REVERSED", **fault).model_copy(update={"detail": "It rises. Check: the plugs."})
+    story: list[tuple[float, Record]] = [
+        (0.0, reversed_),
+        (600.0, anomaly("MEDIUM", fault="DRIFT", **fault)),
+        (1_200.0, anomaly("HIGH", "CLEARED", fault="REVERSED", **fault)),
+        (9_000.0, anomaly("MEDIUM", "CLEARED", fault="DRIFT", **fault)),
+    ]
+    told = [(m.level, m.text) for m in phone(NotifySettings(), story[:3], 72 * 3_600.0)]
+    assert told[0][0] == "WARNING" and told[1:] == [("INFO", "Recovered: Sensor fault (soil.P1)")], (
+        "and asks for nothing"
+    )
+    assert len(phone(NotifySettings(), story, 72 * 3_600.0)) == 2
+
+
+def test_a_dose_that_a_leak_cut_short_is_no_second_alarm_and_one_without_a_fault_rings_at_once() -> None:
+    leak = event("fault", "ALARM", "board", a=FAULT_NAMES.index("leak"))
+    dose = anomaly("HIGH", subject=None, type_="WATER_NOT_ARRIVING", unanswered_ml=100.0, threshold=99.0)
+    over = anomaly("HIGH", "CLEARED", None, "WATER_NOT_ARRIVING", unanswered_ml=0.0)
+    cleared = event("fault_cleared", "INFO", "board", a=FAULT_NAMES.index("leak"))
+    story: list[tuple[float, Record]] = [(0.0, leak), (2_760.0, dose), (21_600.0, cleared), (22_000.0, over)]
+    assert [m.level for m in phone(NotifySettings(), story, 30_000.0)] == ["ALARM", "INFO"]
+    lasting = phone(NotifySettings(), story[:3], 40_000.0)
+    assert [m.text.split(":")[0] for m in lasting][-1] == "Water not arriving", "it lasts though the leak is over"
+    assert len(phone(NotifySettings(), [(0.0, dose)], 1.0)) == 1

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -29,6 +31,10 @@ ELSEWHERE: dict[str, str] = {
     r"learn (once|run)": "does not end by itself, or needs torch; tests/learn",
     r"run --board /dev|run --config|run$|run --board sim( --scenario| --data-dir drill|$)": "runs for ever: it is the "
     "host of this test, or needs a board",
+    r"mcp --agent": "serves until its client leaves; tests/world/test_mcp.py",
+    r"demo$": "serves until it is stopped; tests/cli/test_demo.py",
+    r"learn compile": "minutes of torch; tests/learn",
+    r"learn observe": "does not end by itself; tests/learn",
     r"twin serve": "runs for ever; tests/hil/test_twin_serve.py",
     r"restore /mnt|dataset verify /var": "root's directories; tests/operations/test_backup.py",
 }
@@ -40,6 +46,11 @@ STANDS_FOR = {
     "dataset verify D": "dataset verify whole",
     "replay FILE": "replay whole/private/sensors_raw_2026-05.jsonl",
     "replay DATASET --check": "replay whole --check",
+    "replay DIR --check": "replay whole --check",
+    "import FILE -o season": "import greenhouse.csv -o season2",
+    "import greenhouse.csv -o season": "import greenhouse.csv -o season2",
+    "simulate": "simulate --output-dir day --time-scale 0",
+    "world quarantine NAME --reason ...": "world quarantine sitter --reason 'too often'",
     "memory search WORDS": "memory search leaves",
     "run --board sim --time-scale 0 --duration-hours 24 --seed 7": "run --board sim --time-scale 0 --duration-hours 24 "
     "--seed 7 --data-dir other",
@@ -51,7 +62,13 @@ REFUSED: dict[str, tuple[int, str]] = {
     r"clear-fault \w+": (2, "not_latched"),
     r"learn (doctor|conservative on|rollback)": (-1, "TOMATO_LEARN_KEYS"),
     r"memory search": (2, "E-MEMORY-NONE"),
+    r"import \S+ -o": (2, "E-IMPORT-CONFIRM"),
     r"notify test": (2, "E-NOTIFY-NO-URL"),
+    r"learn validate": (2, "E-LEARN-POLICY"),
+    r"twin press$": (2, "Missing argument"),
+    r"water$": (2, "E-OVERRIDE-AMOUNT"),
+    r"water (100|200|30|--ml 150 --reason \"wilting\")": (2, "too soon after the last one"),
+    r"world (watch|what-if)": (2, "E-WORLD-TOKEN"),
     r"model rollback": (2, "E-"),
     r"world propose": (2, "refused"),
     r"board off$": (2, "E-BOARD-NOT-FOUND"),
@@ -62,7 +79,7 @@ REFUSED: dict[str, tuple[int, str]] = {
 def lines() -> list[str]:
     """Each line once, in an order in which the pages' stories happen: what is made is used before it is ended."""
     found = {line for _, line in command_lines()}
-    last = ("world quarantine", "world release", "mode safe", "mode", "pause", "resume", "token revoke")
+    last = ("twin press", "world quarantine", "world release", "mode safe", "mode", "pause", "resume", "token revoke")
     return sorted(found, key=lambda line: (next((n for n, p in enumerate(last, 1) if line.startswith(p)), 0), line))
 
 
@@ -81,12 +98,27 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         until(lambda: host.status()["tally"]["observations"] > 2, "a first state")
         (here / "data").symlink_to(here / "drill", target_is_directory=True)
         os.chdir(here)
+        (here / "docs").mkdir()  # where the learning loop's demonstration writes its report
+        (here / "greenhouse.csv").write_text(twelve_days())
+        assert run("import greenhouse.csv -o season --yes") == 0
         assert run("run --board sim --duration-hours 0.1 --time-scale 0 --seed 7 --data-dir whole --json") == 0
         yield here
         host.stop()
     finally:
         os.chdir(before)
         host.end()
+
+
+def twelve_days() -> str:
+    """A log as a grower's logger writes it: half-hourly, a day's course, soil that is watered every other day."""
+    rows = ["time,air temperature (C),relative humidity (%),co2 (ppm),soil moisture P1 (%)"]
+    for n in range(12 * 48):
+        hour, at = n / 2.0, datetime(2026, 3, 1) + timedelta(minutes=30 * n)
+        swing = math.sin(2.0 * math.pi * (hour - 8.0) / 24.0)
+        rows.append(
+            f"{at},{22 + 4 * swing:.2f},{65 - 12 * swing:.1f},{600 + 100 * swing:.0f},{38 - hour % 48 * 0.15:.1f}"
+        )
+    return "\n".join(rows) + "\n"
 
 
 def run(line: str) -> int:

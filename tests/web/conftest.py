@@ -62,8 +62,8 @@ class Host:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    def start(self) -> None:
-        command = [
+    def command(self) -> list[str]:
+        return [
             sys.executable,
             "-m",
             "tomato_host",
@@ -75,7 +75,9 @@ class Host:
             "--config",
             str(self.config),
         ]
-        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+
+    def start(self) -> None:
+        self.process = subprocess.Popen(self.command(), stdout=subprocess.DEVNULL)
         end = time.monotonic() + 60
         while time.monotonic() < end:
             try:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from shared_schemas.devices import PUMP
+from shared_schemas.wire import REASON_TABLE
 from tomato_host.board.calibration import entries_to_set
 from tomato_host.board.events import BoardEvent, Health, LinkEvent, Result, Sample
 from tomato_host.board.session import BoardSession
@@ -45,11 +46,15 @@ def result(cmd_id: int) -> Generator[Wait, Any, Result]:
     return answer  # type: ignore[no-any-return]  # what the lambda made: a Result
 
 
+_MEANINGS = {code.name: f" {code.meaning}" for code in REASON_TABLE}
+"""What each reason means, in a sentence."""
+
+
 def refusal(status: str, reason: str) -> TomatoError:
     """The error for a command that the board rejected or aborted."""
     return TomatoError(
         "E-BOARD-REFUSED",
-        f"The board answered {status.lower()}: {reason}.",
+        f"The board answered {status.lower()}: {reason}.{_MEANINGS.get(reason, '')}",
         "see docs/safety.md for what each interlock requires, correct it and try again",
     )
 

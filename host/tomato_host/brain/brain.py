@@ -391,6 +391,7 @@ class Brain:
             safe_causes=self.safe_mode.causes,
             switched_off=self.safe_mode.off,
             recent=recent,
+            recent_s=self._recent_s(),
             used=used,
             event=event,
         )
@@ -402,6 +403,11 @@ class Brain:
     def _recent(self, columns: tuple[str, ...]) -> dict[str, float]:
         """Means over the last half hour, of what is known: the air, and the shares of time outputs were seen on."""
         return self.estimator.history.means(columns, RECENT_H)
+
+    def _recent_s(self) -> float:
+        """Seconds that these means cover."""
+        rows = self.estimator.history.last_n_hours(RECENT_H)
+        return float(rows[-1, 0] - rows[0, 0]) if len(rows) else 0.0
 
     def _guard_context(self, runtime: RuntimeContext) -> GuardContext:
         seen, devices = self._observation, self._devices
@@ -415,6 +421,7 @@ class Brain:
             leak=seen.leak if seen is not None else None,
             reservoir_ok=seen.reservoir_ok if seen is not None else None,
             switched_off=self.safe_mode.off,
+            safe_causes=self.safe_mode.causes,
         )
 
     def _signals(self, runtime: RuntimeContext) -> Signals:

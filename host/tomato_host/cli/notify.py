@@ -23,20 +23,28 @@ def test(
     as_json: bool = typer.Option(False, "--json", help="For scripts."),
 ) -> None:
     """Send one message to every address of every rule, now, and report which accepted it."""
+    from dataclasses import replace
+
     from tomato_host.errors import TomatoError
     from tomato_host.service.notify.deadman import fetch
+    from tomato_host.service.notify.extension import NO_CONTACT
     from tomato_host.service.notify.filter import Notification
     from tomato_host.service.notify.publisher import addresses, apprise_sender, scheme
+    from tomato_host.service.notify.push_store import PushStore
+    from tomato_host.service.notify.web_push import push_sender
     from tomato_host.settings import load_settings
     from tomato_host.settings_file import default_file
 
     settings = load_settings(config or default_file(data_dir)).notify
     results: list[dict[str, object]] = []
-    for url in dict.fromkeys(u for rule in settings.rules for u in addresses(rule.urls_from, os.environ)):
+    message = Notification("INFO", "Tomato test", "This is how a message arrives.")
+    if settings.push or PushStore(data_dir).all():
+        sender, devices = push_sender(data_dir, settings.link or NO_CONTACT), len(PushStore(data_dir).all())
+        results += [{"service": f"web push to {devices} devices", "ok": sender(message)}] if devices else []
+    rules = [rule for rule in settings.rules if os.environ.get(rule.urls_from, "").strip() or not results]
+    for url in dict.fromkeys(u for rule in rules for u in addresses(rule.urls_from, os.environ)):
         photo = any(rule.photo for rule in settings.rules)
-        sent = apprise_sender(url, data_dir)(
-            Notification("INFO", "Tomato test", "This is how a message arrives.", photo)
-        )
+        sent = apprise_sender(url, data_dir)(replace(message, photo=photo))
         results.append({"service": scheme(url), "ok": sent})
     if deadman := os.environ.get(settings.deadman_url_from, "").strip():
         results.append({"service": "sign of life", "ok": fetch(deadman)})

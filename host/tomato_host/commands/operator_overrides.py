@@ -17,6 +17,8 @@ class OperatorOverrides:
 
     paused_until: datetime | None = None
     safe_until: datetime | None = None
+    reason: str = ""
+    """Why, in the words of whoever asked."""
     acknowledges: bool = False
     """True for one step of safe mode: the cause that needed an operator has been dealt with."""
 
@@ -27,6 +29,7 @@ class OperatorOverrides:
             return "acknowledged"
         if request.mode == "NORMAL":
             self.paused_until = self.safe_until = None
+            self.reason = ""
             self.acknowledges = True
             return "back to normal as soon as every cause is gone"
         until = min(request.until or now + LONGEST, now + LONGEST)
@@ -34,7 +37,15 @@ class OperatorOverrides:
             self.paused_until = until
         else:
             self.safe_until = until
-        return f"{request.mode} until {until:%Y-%m-%d %H:%M} UTC"
+        self.reason = request.reason
+        return f"{request.mode} {_end(until, now)}" + (f": {self.reason}" if self.reason else "")
+
+    def text(self, now: datetime) -> str:
+        """`until 12:40: look at it`: end and reason of what is in force; empty when nothing is."""
+        until = self.safe_until if self.wants_safe(now) else self.paused_until if self.paused(now) else None
+        if until is None:
+            return ""
+        return _end(until, now) + (f": {self.reason}" if self.reason else "")
 
     def paused(self, now: datetime) -> bool:
         """Whether an operator has paused the controller."""
@@ -53,3 +64,9 @@ class OperatorOverrides:
         """True once after an acknowledgement."""
         acknowledged, self.acknowledges = self.acknowledges, False
         return acknowledged
+
+
+def _end(until: datetime, now: datetime) -> str:
+    """The end in the zone of `now`, which is that of the plants, with the day when it is another."""
+    local = until.astimezone(now.tzinfo)
+    return f"until {local:%H:%M}" + ("" if local.date() == now.date() else f" on {local:%d %b}")

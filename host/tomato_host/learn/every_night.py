@@ -15,6 +15,7 @@ NIGHT = timedelta(minutes=20)
 """00:20 local time; the brain learns its day at 00:10."""
 
 _LOOK_S = 30.0
+_SAME_NIGHT = timedelta(hours=12)
 
 
 def next_night(now: datetime, zone: ZoneInfo) -> datetime:
@@ -26,6 +27,23 @@ def next_night(now: datetime, zone: ZoneInfo) -> datetime:
         if found > now:
             return found
     return found
+
+
+def _wait(
+    last: datetime | None, zone: ZoneInfo, now: Callable[[], datetime], sleep: Callable[[float], None]
+) -> datetime:
+    """Sleep until the next night after `last` is due; returns it."""
+    due = datetime.max.replace(tzinfo=UTC)
+    while True:
+        moment = now()
+        fresh = next_night(moment, zone)
+        # A clock set back over the night that was just learned; set back further, the clock of then was wrong.
+        if last is not None and timedelta(0) <= last - fresh < _SAME_NIGHT:
+            fresh = next_night(last, zone)
+        due = min(due, fresh)  # a clock set back brings an earlier night
+        if moment >= due:
+            return due
+        sleep(min(_LOOK_S, (due - moment).total_seconds()))
 
 
 def run_every_night(
@@ -41,11 +59,9 @@ def run_every_night(
     The wall clock is looked at every 30 s, so that a clock that is set meanwhile neither skips nor doubles a night.
     """
     lower_priority()
-    zone, done = ZoneInfo(time_zone), 0
+    zone, done, last = ZoneInfo(time_zone), 0, None
     while nights is None or done < nights:
-        due = next_night(now(), zone)
-        while now() < due:
-            sleep(min(_LOOK_S, max((due - now()).total_seconds(), 0.0)))
+        last = _wait(last, zone, now, sleep)
         try:
             found = loop.night()
             show(f"epoch {found.epoch}: {found.train_s:.1f} s, boundary {found.boundary_ms:.1f} ms")

@@ -10,6 +10,9 @@ from tomato_host.learn.stage_steps import SlotStep
 from tomato_host.learn.telemetry import ALARM, INFO, WARNING, Source, Telemetry
 from tomato_host.learn.trainer import Trainer
 
+SENDER_KINDS = ("published", "retries", "delayed", "dropped", "emergency_refused")
+"""What the trainer's end of the bus counts since its start."""
+
 
 def emit_night(telemetry: Telemetry, trainer: Trainer, policy: PolicyService, steps: Sequence[SlotStep]) -> None:
     """One event for the epoch, one for each slot that moved or failed a gate."""
@@ -23,6 +26,9 @@ def emit_night(telemetry: Telemetry, trainer: Trainer, policy: PolicyService, st
         "breaker_opened": float(policy.breaker.opened),
         "metadata_skipped": float(policy.selection.skipped),
     }
+    if telemetry.publisher is not None:
+        counters = telemetry.publisher.counters
+        values |= {f"bus_{kind}": float(getattr(counters, kind)) for kind in SENDER_KINDS}
     for slot in trainer.slots.values():
         key = f"slots_{slot.stage.name.lower()}"
         values[key] = values.get(key, 0.0) + 1.0

@@ -43,6 +43,10 @@ class ContextState:
         if self.link_down_since is not None:
             self.link_down_since += moved
 
+    def operator_text(self, now: datetime) -> str:
+        """Until when and why an operator has paused the controller or asked for safe mode; empty: neither."""
+        return self._overrides.text(now)
+
     def apply(self, request: Request, now: datetime) -> str:
         """Apply an operator's change of mode or acknowledgement; returns one sentence on what is in force."""
         return self._overrides.apply(request, now)

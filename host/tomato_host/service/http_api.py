@@ -11,14 +11,14 @@ from typing import Annotated, Any, Literal
 import anyio
 from fastapi import Depends, FastAPI, Query, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse, Response
-from fastapi.staticfiles import StaticFiles
+from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from sse_starlette.sse import EventSourceResponse
 from starlette.middleware.gzip import GZipMiddleware
 
 from tomato_host import __version__
 from tomato_host.errors import TomatoError
 from tomato_host.service.acknowledge_routes import add_acknowledge_routes
+from tomato_host.service.app_shell import add_app_shell
 from tomato_host.service.board_routes import add_board_routes
 from tomato_host.service.bus.settings import BusSettings
 from tomato_host.service.change_routes import add_change_routes
@@ -31,6 +31,7 @@ from tomato_host.service.installation import Installation
 from tomato_host.service.journal_routes import add_journal_routes
 from tomato_host.service.live_state import LiveState
 from tomato_host.service.operator_requests import OperatorRequests
+from tomato_host.service.push_routes import add_push_routes
 from tomato_host.service.security import AccessControl, Authenticator, SecurityMiddleware
 from tomato_host.service.session_routes import add_session_routes
 from tomato_host.service.sessions import SessionFile
@@ -44,7 +45,6 @@ from tomato_host.service.world_host import WorldHost
 from tomato_host.service.world_routes import add_world_routes
 from tomato_host.service.world_stream import add_world_stream
 
-WEB = Path(__file__).parent / "web"
 QUEUE = 256
 END_CHECK_S = 0.5
 """How often an open stream checks whether this process ends."""
@@ -91,8 +91,9 @@ def create_app(
     add_acknowledge_routes(app, data_dir)
     add_session_routes(app, sessions, access)
     add_setup_routes(app, data_dir, about, access)
+    add_push_routes(app, data_dir, about, access)
     add_shared_worlds(app, keys, settings, worlds)
-    _pages(app)
+    add_app_shell(app)
     add_fleet_routes(app, fleet, access)
     return app
 
@@ -182,21 +183,3 @@ _ALWAYS: dict[int | str, dict[str, Any]] = {
     421: {"description": "This host name is not served here."},
     429: {"description": "Too many requests."},
 }
-
-
-class RevalidatedFiles(StaticFiles):
-    """Files that a browser keeps and asks about each time: after an upgrade no page runs with an old script."""
-
-    def file_response(self, *args: Any, **kwargs: Any) -> Response:
-        """The file, or 304 when the browser's copy is the same."""
-        answer = super().file_response(*args, **kwargs)
-        answer.headers["Cache-Control"] = "no-cache"
-        return answer
-
-
-def _pages(app: FastAPI) -> None:
-    @app.get("/", include_in_schema=False)
-    async def index() -> FileResponse:
-        return FileResponse(WEB / "index.html", headers={"Cache-Control": "no-cache"})
-
-    app.mount("/static", RevalidatedFiles(directory=WEB), name="static")

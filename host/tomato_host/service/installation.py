@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
+from tomato_host.service.notify.settings import NotifySettings
 from tomato_host.service.settings import TentSettings
 
 
@@ -23,6 +24,9 @@ class Installation(BaseModel):
     tent: TentSettings = TentSettings()
     stage: str = ""
     stage_since: str = ""
+    push: bool = False
+    """Messages go to devices that have subscribed."""
+    push_services: tuple[str, ...] = NotifySettings().push_services
     present: AwareDatetime | None = None
     """The moment at which a host began that does not live in this one: a simulation."""
 

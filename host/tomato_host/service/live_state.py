@@ -165,8 +165,8 @@ def verdict(present: LiveState) -> tuple[Level, str]:
         (status.get("link") != "up", "bad", "No link to the board. The board continues on its own."),
         (bool(faults), "bad", "Board holds fault " + ", ".join(fault["name"] for fault in faults)),
         (bool(severe), "bad", severe[0] if severe else ""),
-        (mode == "CAUTION", "watch", "Caution: confidence is recovering"),
-        (mode == "PAUSED", "watch", "Paused by an operator"),
+        (mode == "CAUTION", "watch", "Caution: smaller doses while readings are doubted"),
+        (mode == "PAUSED", "watch", f"Paused by an operator {status.get('mode_reason') or ''}".rstrip()),
         (bool(open_now), "watch", f"Watching: {anomaly_text(open_now[0])}" if open_now else ""),
         (blind, "watch", "Waiting for readings: nothing is known about the present"),
     )

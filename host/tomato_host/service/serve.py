@@ -111,6 +111,8 @@ def main() -> None:
         timeout_graceful_shutdown=2,
         server_header=False,
         proxy_headers=False,
+        ssl_certfile=settings.tls_certificate or None,
+        ssl_keyfile=settings.tls_key or None,
     )
     listening = bind(settings)
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
@@ -63,6 +64,10 @@ class ServiceSettings(BaseModel):
     """0 takes any free port (the log names it)."""
     hosts: tuple[Host, ...] = ()
     """Further names under which browsers may reach it, e.g. `tomato.local`; others are refused (DNS rebinding)."""
+    tls_certificate: str = ""
+    """File with the certificate, and those above it, for HTTPS (docs/https.md); empty: plain HTTP."""
+    tls_key: str = ""
+    """File with its private key, without a password."""
     reads_per_minute: Annotated[int, Field(ge=10, le=100_000)] = 1_200
     """Requests of one client that only read, in a minute."""
     writes_per_minute: Annotated[int, Field(ge=1, le=100_000)] = 30
@@ -75,3 +80,22 @@ class ServiceSettings(BaseModel):
     """Measured power by output, W, e.g. `{ light = 96.0 }`; of one that is not named a typical power counts."""
     quarantine_after: Annotated[int, Field(ge=0, le=10_000)] = 20
     """Violations of one agent within ten minutes after which it is quarantined; 0: never."""
+
+    @property
+    def url(self) -> str:
+        """The dashboard's address on this machine."""
+        return f"{'https' if self.tls_certificate else 'http'}://{self.host}:{self.port}"
+
+
+def why_no_tls(settings: ServiceSettings) -> str:
+    """Why HTTPS cannot be served with these files; empty when it can, or is not wanted."""
+    if not settings.tls_certificate and not settings.tls_key:
+        return ""
+    if not (settings.tls_certificate and settings.tls_key):
+        return "[service] tls_certificate and [service] tls_key belong together: give both, or none"
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(settings.tls_certificate, settings.tls_key, password="")
+    except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
+        reason = getattr(error, "reason", None) or getattr(error, "strerror", None) or str(error)
+        return f"[service] tls_certificate and tls_key cannot be used together: {str(reason).lower()}"
+    return ""

@@ -35,6 +35,7 @@ CHANGEABLE = (
     "board.url",
     "weather.provider",
     "notify.enabled",
+    "notify.push",
     "notify.quiet_from",
     "notify.quiet_to",
 )

@@ -108,6 +108,8 @@ class DecisionContext:
     recent: Mapping[str, float] = field(default_factory=dict)
     """Means over the last `RECENT_H` hours of vpd_kpa, air_temp_c, rh_pct: fans work in strokes, leaves feel means.
     Shares of the same time that outputs were seen on (`plan_columns.MEASURED_ON`), which show what was cut short."""
+    recent_s: float = RECENT_H * 3_600.0
+    """How long the time is that `recent` covers: less soon after the start."""
     used: Mapping[str, float] = field(default_factory=dict)
     """By output: s or ml of the last 24 h by the ledger, those under way included; empty without a ledger."""
     event: str | None = None

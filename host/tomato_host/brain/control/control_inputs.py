@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from shared_schemas.records.state_v1 import Probe, StateV1
-from tomato_host.brain.control.context import RECENT_H, DecisionContext
+from tomato_host.brain.control.context import DecisionContext
 from tomato_host.brain.control.targets import Setpoints, setpoints_at
 
 MIN_CONFIDENCE = 0.4
@@ -52,8 +52,17 @@ class ControlInputs:
         """The VPD that decides, in words: a mean is called one, for beside it stands the newest value."""
         if self.vpd_kpa is None:
             return "VPD unknown"
-        mean = f" (mean of {RECENT_H * 60:.0f} min)" if "vpd_kpa" in self.context.recent else ""
-        return f"VPD {self.vpd_kpa:.2f} kPa{mean}"
+        over_s = self.context.recent_s if "vpd_kpa" in self.context.recent else 0.0
+        over = f"{over_s / 60.0:.0f} min" if over_s >= 60.0 else f"{over_s:.0f} s"
+        return f"VPD {self.vpd_kpa:.2f} kPa" + (f" (mean of {over})" if over_s > 0.0 else "")
+
+    def doubt_text(self, name: str, value: float | None, unit: str) -> str:
+        """Why a quantity of the state is no reading: nothing measured, or too little confidence in it."""
+        if value is None:
+            return "nothing measured"
+        state = self.context.state
+        confidence = state.quantity_confidence.get(name, state.confidence)
+        return f"{value:.1f} {unit} at a confidence of {confidence:.2f}, at least {MIN_CONFIDENCE:g}"
 
     @property
     def state_time(self) -> str:

@@ -149,10 +149,10 @@ def worthwhile(request: OutputRequest) -> OutputRequest:
 
 
 def _binding_first(request: OutputRequest, context: DecisionContext) -> OutputRequest:
-    """What safe mode keeps off is off for its causes, whatever else would be said of it."""
-    if request.amount > 0.0 or request.output not in context.switched_off or not context.safe_causes:
+    """What safe mode keeps off is off for its causes, whatever else would be said of it or be asked for."""
+    if request.output not in context.switched_off or not context.safe_causes:
         return request
-    return replace(request, text=f"safe mode keeps it off: {', '.join(context.safe_causes)}")
+    return replace(request, amount=0.0, text=f"safe mode keeps it off: {', '.join(context.safe_causes)}")
 
 
 def build_decision(

@@ -153,7 +153,8 @@ def heater(inputs: ControlInputs) -> OutputRequest:
     """Warm roots: the mat by soil temperature only."""
     low = inputs.setpoints.soil_temp_low_c
     if inputs.soil_temp_c is None:
-        return OutputRequest("heater_mat", 0.0, "no trusted soil temperature")
+        why = inputs.doubt_text("soil_temp_c", inputs.context.state.soil.temp_c, "degC")
+        return OutputRequest("heater_mat", 0.0, f"no trusted soil temperature ({why})")
     running = inputs.last_duty("heater_mat") > 0.0
     until = low + (1.0 if running else 0.0)
     if inputs.soil_temp_c >= until:
@@ -188,7 +189,8 @@ def co2(inputs: ControlInputs, exhaust_s: float) -> OutputRequest:
     if exhaust_s > 0.0:
         return OutputRequest("co2_solenoid", 0.0, "the exhaust is to run in this cycle")
     if inputs.co2_ppm is None:
-        return OutputRequest("co2_solenoid", 0.0, "no trusted CO2 reading")
+        why = inputs.doubt_text("co2_ppm", state.env.co2_ppm, "ppm")
+        return OutputRequest("co2_solenoid", 0.0, f"no trusted CO2 reading ({why})")
     if inputs.co2_ppm >= 0.9 * wanted:
         return OutputRequest(
             "co2_solenoid", 0.0, f"{inputs.co2_ppm:.0f} ppm is enough (from {0.9 * wanted:.0f} ppm on)"

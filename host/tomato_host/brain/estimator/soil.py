@@ -58,6 +58,8 @@ class WaterArrival:
 
     ANSWER_WITHIN_S: Final = 2_700.0
     ANSWER_POINTS: Final = 0.5
+    LEAST_ML: Final = 99.0
+    """Less water than this cannot lift a pot by as much: its silence proves nothing."""
     FULL_PCT: Final = 60.0
     """A root zone above this may let water run through without getting wetter."""
     TRAIL_S: Final = 900.0
@@ -102,5 +104,6 @@ class WaterArrival:
             self.unanswered_ml = 0.0
             self._answered_s = t_s
         elif t_s - self._since_s >= self.ANSWER_WITHIN_S:
-            self.unanswered_ml = self.unanswered_ml + self._pending_ml if known else self.unanswered_ml
+            if known and self._pending_ml > self.LEAST_ML:
+                self.unanswered_ml += self._pending_ml
             self._pending_ml = 0.0

@@ -29,6 +29,8 @@ class GuardContext:
     reservoir_ok: bool | None = None
     switched_off: tuple[str, ...] | None = None
     """Outputs that safe mode has switched off; None where not given: in mode SAFE then all risky ones."""
+    safe_causes: tuple[str, ...] = ()
+    """Causes that hold safe mode."""
 
 
 @dataclass(slots=True)

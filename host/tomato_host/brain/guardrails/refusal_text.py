@@ -24,7 +24,8 @@ def finding_text(finding: RuleFinding, now: datetime) -> str:
     Of a clipping: `asked for 300 ml, 150 ml left of the day's 2200 ml`.
     """
     text = finding.text
-    if finding.unit and finding.value is not None and finding.limit is not None:
+    only_time = finding.limit == 0.0 and finding.again_s == finding.value  # held for a time: its end says it
+    if finding.unit and finding.value is not None and finding.limit is not None and not only_time:
         value, limit = amount(finding.value, finding.unit), amount(finding.limit, finding.unit)
         if finding.milli is not None and not finding.least:
             text = f"asked for {value}, {limit} {text}"

@@ -78,7 +78,8 @@ def safe_mode(case: ProposalCase) -> RuleFinding | None:
         RISKY if context.switched_off is None else context.switched_off
     ):
         return None
-    return RuleFinding(None, None, f"safe mode keeps {case.limit.output} off")
+    why = f" ({', '.join(context.safe_causes)})" if context.safe_causes else ""
+    return RuleFinding(None, None, f"safe mode{why} keeps {case.limit.output} off")
 
 
 def expiry(case: ProposalCase) -> RuleFinding | None:
@@ -142,13 +143,8 @@ def priority(case: ProposalCase) -> RuleFinding | None:
     held = case.ledger.hold(case.limit.output, case.now_s)
     if held is None or held.rank <= case.rank:
         return None
-    return RuleFinding(
-        held.end_s - case.now_s,
-        0.0,
-        f"{case.limit.output} is held by {held.key}",
-        unit="s",
-        again_s=held.end_s - case.now_s,
-    )
+    left_s = held.end_s - case.now_s
+    return RuleFinding(left_s, 0.0, f"{case.limit.output} is held by {held.key}", unit="s", again_s=left_s)
 
 
 def confidence(case: ProposalCase) -> RuleFinding | None:

@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from shared_schemas.learn.budgets import EPOCH_BOUNDARY_MS
 from shared_schemas.learn.lifecycle import SlotStage
 from shared_schemas.learn.telemetry_pb2 import TelemetryEvent
+from tomato_host.learn.night_telemetry import SENDER_KINDS
 
 _SECONDS = (0.001, 0.002, 0.005, 0.01, 0.018, 0.025, 0.045, 0.06, 0.1, 0.25, 0.5, 1.0, 2.0, 10.0)
 
@@ -38,6 +39,7 @@ class LearnMetrics:
         self.violations = counter("isolation_violations", "Gradients of a slot that reached the host.", "slot")
         self.depth = gauge("bus_depth", "Messages that a stream's group has still before it.", "stream")
         self.bus = counter("bus_messages", "Messages of the bus, by what became of them.", "kind")
+        self.sender = gauge("bus_sender", "What the trainer's end of the bus counts since its start, by kind.", "kind")
         self.retries = gauge("compile_retries", "Retries of the compile jobs that are not done yet, the highest.")
         self.compiles = counter("compiles", "Compile jobs that ended, by result.", "result")
         self.conservative = gauge("conservative", "1 while conservative mode is on.")
@@ -90,6 +92,8 @@ class LearnMetrics:
         self.conservative.set(event.values.get("conservative", 0.0))
         self.risk.set(event.values.get("risk", 1.0))
         self.version.set(event.values.get("policy_version", 0.0))
+        for kind in SENDER_KINDS:
+            self.sender.labels(kind).set(event.values.get(f"bus_{kind}", 0.0))
         for stage in SlotStage:
             self.slots.labels(stage.name).set(event.values.get(f"slots_{stage.name.lower()}", 0.0))
 

@@ -18,11 +18,16 @@ from tomato_host.service.notify.notice import notices_of
 from tomato_host.service.notify.publisher import NotificationPublisher, Send, addresses, apprise_sender, scheme
 from tomato_host.service.notify.quiet_hours import QuietHours, quiet_hours
 from tomato_host.service.notify.settings import NotifySettings
+from tomato_host.service.notify.web_push import push_sender
 
 ACKNOWLEDGED = "person_acknowledge_message"
 """The event that a request of this kind leaves (loop/request_handler.py); its data name the cause."""
 FAILED_AFTER = 3
 """Failed attempts in a row after which an event records that a service does not accept messages."""
+
+
+NO_CONTACT = "mailto:owner@tomato.invalid"
+"""What a push service is told about whom to ask, where `[notify] link` names no page."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,15 +160,20 @@ def publishers_for(
     environment: Mapping[str, str],
     sender: Callable[[str, Path], Send] = apprise_sender,
 ) -> list[tuple[NotificationPublisher, ...]]:
-    """Per rule its publishers; an address named by two rules has one. Raises TomatoError E-NOTIFY-*, E-EXTRA-NOTIFY."""
+    """Per rule its publishers; an address named by two rules has one. Raises TomatoError E-NOTIFY-*, E-EXTRA-*."""
     by_url: dict[str, NotificationPublisher] = {}
     out = []
     for rule in settings.rules:
-        urls = addresses(rule.urls_from, environment)
+        # With devices that subscribe, a rule needs no other address.
+        has_none = settings.push and not environment.get(rule.urls_from, "").strip()
+        urls = [] if has_none else addresses(rule.urls_from, environment)
         for url in urls:
             if url not in by_url:
                 by_url[url] = NotificationPublisher(f"{scheme(url)} no. {len(by_url) + 1}", sender(url, data_dir))
         out.append(tuple(by_url[url] for url in dict.fromkeys(urls)))
+    if settings.push:
+        devices = NotificationPublisher("web push", push_sender(data_dir, settings.link or NO_CONTACT))
+        out = [(*found, devices) for found in out]
     return out
 
 

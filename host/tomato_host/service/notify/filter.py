@@ -22,6 +22,8 @@ FORGET_AFTER_S = 86_400.0
 """What is over and was sent that long ago is forgotten."""
 RECENTLY_S = 900.0
 """What a board reports when its link is back belongs to the message about the link, which has ended by then."""
+NEXT_DOSE_S = 3 * HOUR_S
+"""So long after a fault that stopped water the next dose has shown whether it arrives again."""
 FOLLOWS_WAIT_S = 60.0
 """The board's fault and its health arrive within seconds of each other, in any order."""
 ALARM = LEVELS["ALARM"]
@@ -72,9 +74,9 @@ class _Tracked:
         late = after_h is not None and self.open and now_s - self.began_at_s >= after_h * HOUR_S
         return ALARM if late and self.notice.lasts else LEVELS[self.notice.level]
 
-    def named_lately(self, now_s: float) -> Iterable[str]:
-        """Keys of what the reader was told: of what lasts, and of what has ended a short time ago."""
-        lately = self.ended_at_s is not None and now_s - self.ended_at_s < RECENTLY_S
+    def named_lately(self, now_s: float, within_s: float) -> Iterable[str]:
+        """Keys of what the reader was told: of what lasts, and of what has ended that short a time ago."""
+        lately = self.ended_at_s is not None and now_s - self.ended_at_s < within_s
         return self.told_keys if lately or self.reader_thinks_open else ()
 
     def is_acknowledged(self, now_s: float) -> bool:
@@ -120,7 +122,8 @@ class NotificationFilter:
             waits = self._explained(notice, now_s)
         if waits and tracked.notice is notice and tracked.waits_until_s is None:
             tracked.waits_until_s = now_s + FOLLOWS_WAIT_S
-        if tracked.waits_until_s is None and self._may_send(tracked, now_s, quiet):
+        is_covered = bool(notice.covered_by) and self._explained(notice, now_s)
+        if tracked.waits_until_s is None and not is_covered and self._may_send(tracked, now_s, quiet):
             return [self._send(tracked, now_s)]
         tracked.held += 1
         self.held_back += 1
@@ -177,6 +180,8 @@ class NotificationFilter:
         level = tracked.level(now_s)
         if level < LEVELS[self._rule.level]:
             return False
+        if tracked.notice.covered_by and self._explained(tracked.notice, now_s):
+            return False
         if not tracked.reader_thinks_open:
             return tracked.held > 0 or level > tracked.sent_level
         if not tracked.notice.lasts or tracked.sent_at_s is None or tracked.notice.follows:
@@ -188,10 +193,9 @@ class NotificationFilter:
 
     def _explained(self, notice: Notice, now_s: float) -> bool:
         """Whether a message that the reader has seen, and that is not long over, names what this one follows from."""
-        if not notice.follows:
-            return False
-        return any(
-            any(key.startswith(notice.follows) for key in other.named_lately(now_s))
+        causes, within_s = (*notice.follows, *notice.covered_by), NEXT_DOSE_S if notice.covered_by else RECENTLY_S
+        return bool(causes) and any(
+            any(key.startswith(causes) for key in other.named_lately(now_s, within_s))
             for other in self._tracked.values()
             if notice.key not in other.open_keys
         )
@@ -215,7 +219,7 @@ class NotificationFilter:
         tracked.held = 0
         self._sent_at_s.append(now_s)
         notice = tracked.notice
-        tracked.first_text = tracked.first_text or notice.text
+        tracked.first_text = tracked.first_text or notice.name or notice.text
         text = f"{notice.text}{again}"
         if notice.do and level >= LEVELS["WARNING"]:
             text = f"{text.rstrip('.')}. {notice.do}"
@@ -225,19 +229,25 @@ class NotificationFilter:
 
     def _end(self, tracked: _Tracked, notice: Notice, now_s: float, quiet: bool) -> list[Notification]:
         tracked.open_keys.pop(notice.key, None)
+        told = tracked.notice
         if tracked.open:
-            if tracked.notice.key == notice.key:  # what lasts is said in its own words
-                tracked.notice = max(tracked.open_keys.values(), key=lambda left: LEVELS[left.level])
-            return []
+            if told.key != notice.key:
+                return []
+            # What lasts is said in its own words; what is no more than worth knowing began for the reader just now.
+            tracked.notice = max(tracked.open_keys.values(), key=lambda left: LEVELS[left.level])
+            if LEVELS[tracked.notice.level] >= LEVELS[self._rule.level] or told.level == tracked.notice.level:
+                return []
+            tracked.began_at_s, tracked.sent_level = now_s, -1
         tracked.acknowledged_until_s = None
         was_sent = tracked.reader_thinks_open and tracked.waits_until_s is None
-        follows = tracked.notice.follows
+        follows = told.follows
         tracked.reader_thinks_open, tracked.held, tracked.waits_until_s = False, 0, None
         if not (was_sent and self._rule.recovered) or follows:
             return []
         # The reader believes that it lasts: this message passes even the hourly limit.
         tracked.ended_at_s = now_s
         message = self._message("INFO", _recovered(tracked.first_text, notice))
+        tracked.first_text = ""
         if quiet and not tracked.rings_always(now_s):
             self._after_quiet = [*self._after_quiet, message][-MOST_AFTER_QUIET:]
             return []

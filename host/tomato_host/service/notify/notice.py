@@ -38,6 +38,8 @@ CAUSE_OF_EVENT = {"link_down": "link", "link_up": "link", "records_waiting": "re
 
 A_FAULT = "board:fault:"
 """How the keys of latched faults begin."""
+STOPS_WATER = tuple(f"{A_FAULT}{FAULT_NAMES.index(name)}" for name in ("leak", "estop", "no_flow", "stuck_valve"))
+"""A dose that one of these has cut short does not arrive."""
 EVENT_FOLLOWS: dict[str, tuple[str, ...]] = {
     "counters": (f"{A_FAULT}{FAULT_NAMES.index('counters_lost')}",),
     "config_dropped": (f"{A_FAULT}{FAULT_NAMES.index('config_bounds')}",),
@@ -69,10 +71,14 @@ class Notice:
     """It is a condition: it escalates and is repeated until it ends."""
     follows: tuple[str, ...] = ()
     """Beginnings of the keys it follows from: while one of them is open, that message is enough."""
+    covered_by: tuple[str, ...] = ()
+    """Beginnings of keys, too; but where none of them was reported before it, it is sent at once."""
     may_pass: bool = False
     """It is sent only if it lasts a minute."""
     do: str = ""
     """What the reader does about it."""
+    name: str = ""
+    """What it is called when it is over; empty: its text, up to the next step."""
     alarm_after_h: float | None = None
     """A condition that lasts this long is an ALARM."""
     harms_within_a_day: bool = False
@@ -143,15 +149,16 @@ def _of_anomaly(anomaly: AnomalyV1) -> Notice:
         lasts=True,
         follows=(A_FAULT,) if cause == "board" or blocked else (),
     )
-    if anomaly.detail:
-        notice = replace(notice, do="")  # it says what to check
+    if anomaly.type is AnomalyType.WATER_NOT_ARRIVING:
+        notice = replace(notice, covered_by=STOPS_WATER)
+    if anomaly.detail:  # it says what to check
+        notice = replace(notice, do="", name=_anomaly_name(anomaly))
     # Two probes that drift apart are a doubt about both: nothing for the phone while the estimator weighs it itself.
     return replace(notice, alarm_after_h=None) if doubt else notice
 
 
 def _anomaly_text(anomaly: AnomalyV1) -> str:
     """`Soil dry (soil.P1): soil probe 11.8 %, limit 12 %`."""
-    about = f" ({anomaly.subject})" if anomaly.subject else ""
     facts = [anomaly.detail.rstrip(".")] if anomaly.detail else []
     is_over = anomaly.phase == "CLEARED"
     limit = anomaly.signals.get("threshold")
@@ -165,7 +172,12 @@ def _anomaly_text(anomaly: AnomalyV1) -> str:
             facts.append(f"{words} {value}".replace("_", " "))
         elif unit:
             facts.append(f"{words} {value:g} {unit}" + (f", limit {limit:g} {unit}" if limit is not None else ""))
-    return f"{anomaly.type.value.replace('_', ' ').capitalize()}{about}" + (f": {'; '.join(facts)}" if facts else "")
+    return _anomaly_name(anomaly) + (f": {'; '.join(facts)}" if facts else "")
+
+
+def _anomaly_name(anomaly: AnomalyV1) -> str:
+    about = f" ({anomaly.subject})" if anomaly.subject else ""
+    return f"{anomaly.type.value.replace('_', ' ').capitalize()}{about}"
 
 
 UNITS = {"pct": "%", "c": "°C", "kpa": "kPa", "ppm": "ppm", "s": "s", "k": "K", "ml": "ml", "mps": "m/s"}

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from tomato_host.addresses import known_host
+from tomato_host.addresses import Host, known_host
 
 Kind = Literal[
     "link",
@@ -70,6 +70,15 @@ class NotifySettings(BaseModel):
     """Name of this tent in every title; empty: `[bus] node`, the name of this installation."""
     rules: Annotated[tuple[RuleSettings, ...], Field(max_length=20)] = (RuleSettings(),)
     """Which messages go where; each `[[notify.rules]]` is one rule."""
+    push: bool = False
+    """Send them also to the devices that have subscribed on the dashboard's Set-up page (extra `[push]`)."""
+    push_services: Annotated[tuple[Host, ...], Field(max_length=20)] = (
+        "fcm.googleapis.com",
+        "push.services.mozilla.com",
+        "push.apple.com",
+        "notify.windows.com",
+    )
+    """Push services of browsers to which the host may post; a name stands for its subdomains, too."""
     link: Annotated[str, AfterValidator(_page_address)] = ""
     """Address of this dashboard as your phone reaches it, e.g. `https://tomato.local`: messages about what lasts then
     hold a link that acknowledges them once. Its name must stand in `[service] hosts`. Empty: no links."""

@@ -8,8 +8,9 @@ import { showOverview, verdict } from "/static/overview.js";
 import { showActions, showPlan } from "/static/plan.js";
 import { startPreferences } from "/static/preferences.js";
 import { askForSignIn, loadSession, startSignIn } from "/static/sign_in.js";
+import { keepGlance, recallGlance, showPush, startApp } from "/static/pwa.js";
 import { showLive, showSetup, showStage, startSetup, useInvitation } from "/static/setup.js";
-import { hostText, loadCatalogue, translatePage } from "/static/text.js";
+import { hostText, loadCatalogue, t, translatePage } from "/static/text.js";
 
 window.state = state; // for the browser's console and the tests
 
@@ -27,6 +28,8 @@ function show() {
   showActions(glance);
   showEvents(glance);
   showVision(glance);
+  document.body.classList.toggle("stale", Boolean(state.offline));
+  if (glance.feed.connected) keepGlance();
   showFaults(glance.devices ? glance.devices.faults : []);
   if (state.page === "setup") showLive();
   if (glance.observation && !performance.getEntriesByName("useful").length) performance.mark("useful");
@@ -44,7 +47,7 @@ function openPage() {
   drawHistory();
   drawForecast();
   drawPast();
-  if (state.page === "setup") showSetup();
+  if (state.page === "setup") { showSetup(); showPush(); }
 }
 
 // -- the connection to the host --------------------------------------------------------------------------------------
@@ -112,6 +115,7 @@ async function readStream() {
       await loadDevices();
       await loadGlance();
       state.lastStatus = Date.now();
+      state.offline = false;
       await loadHistory();
       await loadJournal();
       show();
@@ -120,10 +124,19 @@ async function readStream() {
       if (!answer.ok || !answer.body) throw new Error(answer.status);
       pause = 500;
       await readLines(answer.body.getReader());
-    } catch (error) { /* shown below; the next round tries again */ }
+    } catch (error) { if (!state.glance && error instanceof TypeError) showKept(); }  // the next round tries again
     if (state.glance) { state.glance.feed.connected = false; show(); }
     await new Promise((resolve) => setTimeout(resolve, pause));
   }
+}
+
+// Without a network: what this device saw last, and since when nothing is known.
+function showKept() {
+  const kept = recallGlance();
+  if (!kept || kept.glance.installation.first_run) { $("verdict").textContent = t("No connection, and nothing is stored on this device yet."); return; }
+  if (!DEVICES.outputs.length) { Object.assign(DEVICES, kept.devices); for (const row of DEVICES.outputs) LABELS[row.name] = row.label; }
+  state.glance = kept.glance;
+  state.offline = true;
 }
 
 async function readLines(reader) {
@@ -148,6 +161,7 @@ async function start() {
   startCharts();
   startJournal();
   startSetup();
+  startApp();
   addEventListener("session", () => { if (state.page === "setup") showSetup(); });
   await useInvitation();
   choice("shown", (category) => { state.shown = category; if (state.glance) showEvents(state.glance); });

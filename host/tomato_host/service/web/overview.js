@@ -6,6 +6,8 @@ import { describe, outcome, why } from "/static/actions.js";
 
 export function verdict(glance) {
   // The table is the host's (`verdict` in live_state.py); only that the host itself is gone is seen here alone.
+  const since = Date.parse(glance.observation?.received_ts || glance.observation?.ts || glance.status.now);
+  if (state.offline) return ["bad", t("No connection: values of {time}, {ago}.", { time: shortTime(since), ago: ago((Date.now() - since) / 1000) })];
   return glance.feed.connected ? glance.verdict : ["bad", "The host is not running. The board continues on its own."];
 }
 
@@ -106,7 +108,8 @@ function showTiles(glance) {
   const seen = glance.observation;
   if (!seen) return;
   fill($("tiles"), tiles(glance));
-  const age = Math.max(0, (Date.parse(glance.status.now || new Date().toISOString()) - Date.parse(seen.received_ts || seen.ts)) / 1000);
+  const now = state.offline ? Date.now() : Date.parse(glance.status.now || new Date().toISOString());
+  const age = Math.max(0, (now - Date.parse(seen.received_ts || seen.ts)) / 1000);
   $("age").textContent = t("Measured {time}, {ago}.", { time: shortTime(seen.ts), ago: ago(age) });
 }
 

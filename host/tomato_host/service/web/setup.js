@@ -97,7 +97,7 @@ function messagesStep() {
   const on = Object.assign(element("select"), {});
   on.append(...[["true", t("on")], ["false", t("off")]].map(([value, text]) => Object.assign(element("option", text), { value })));
   on.value = String(Boolean(valueOf("notify.enabled")));
-  on.addEventListener("change", () => change("notify.enabled", on.value === "true"));
+  on.addEventListener("change", () => { change("notify.enabled", on.value === "true"); change("notify.push", on.value === "true"); });
   const box = element("div", undefined, "row wide-field");
   box.append(button(t("Send a test message"), testMessage));
   return [field("notify.enabled", t("Messages about alarms"), on), textField("notify.quiet_from", t("Quiet from"), { type: "time" }),

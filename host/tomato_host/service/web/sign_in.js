@@ -1,5 +1,6 @@
 // Sign-in once per device: the access token goes over once, a cookie that no script reads stays.
 import { $, element, fetchJson, fill, post, state } from "/static/base.js";
+import { forgetGlance } from "/static/pwa.js";
 import { fullDate, hostText, t } from "/static/text.js";
 
 export async function loadSession() {
@@ -68,5 +69,5 @@ export function startSignIn() {
   $("sign-in-form").addEventListener("submit", signIn);
   $("sign-in-open").addEventListener("click", askForSignIn);
   $("sign-in-cancel").addEventListener("click", () => $("sign-in").close("no"));
-  $("sign-out").addEventListener("click", async () => { await post("/api/session", null, "DELETE"); loadSession(); });
+  $("sign-out").addEventListener("click", async () => { await post("/api/session", null, "DELETE"); forgetGlance(); loadSession(); });
 }
