@@ -98,6 +98,8 @@ def test_the_verdict_is_the_first_true_line() -> None:
     assert verdict(present)[1].startswith("No link to the board")
     present.status |= {"mode": "SAFE", "mode_reason": "leak"}
     assert verdict(present) == ("bad", "Safe mode: leak")
+    present.status |= {"mode_reason": ""}
+    assert verdict(present)[1] == "Safe mode: every cause has gone, calm is awaited", "no cause is invented"
 
 
 def test_no_card_before_anything_is_known() -> None:

@@ -151,6 +151,9 @@ def test_every_reason_of_a_plan_agrees_with_the_state_and_with_the_plan(
     if decision.plan.score is not None:
         stated = re.match(rf"J {NUMBER}, stress {NUMBER} per hour: ", decision.plan.explanation)
         assert stated is not None and abs(float(stated[1]) - decision.plan.score.j) <= 0.000501
+        for action in decision.proposals:
+            if duty := re.match(r"[a-z ]+ [\d.]+ % of the time", action.why.text):
+                assert duty[0] in decision.plan.explanation, "no action is pushed out by the readings of another"
 
 
 def steps_agree(text: str, decision: ControlDecision) -> None:

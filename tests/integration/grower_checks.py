@@ -95,7 +95,15 @@ def _of_bounds(text: str) -> Iterator[str]:
 
 
 CAUSED: dict[str, tuple[str, ...]] = {
-    "heatwave": ("Vpd high", "Air temp high", "Leaf hot", "The board forces", "Fault over_temp", "Rh low"),
+    "heatwave": (
+        "Vpd high",
+        "Soil temp high",
+        "Air temp high",
+        "Leaf hot",
+        "The board forces",
+        "Fault over_temp",
+        "Rh low",
+    ),
     "reservoir_empty": ("Reservoir low",),
     "sensor_dropout": (
         "Sensor disconnect (air_temp_c)",

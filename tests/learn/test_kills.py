@@ -26,24 +26,35 @@ from tests.learn.loops import KEYS
 from tests.world_model.synthetic import tent_log
 
 ROOT = Path(__file__).resolve().parents[2]
-KILLED = """
-import sys, time
+NIGHTS = """
+import os, sys, time
 from pathlib import Path
 from tomato_host.learn import nightly
 from tomato_host.learn.settings import LearnSettings
 from tomato_host.learn.slot import GrowthSlot
 from shared_schemas.learn.lifecycle import SlotStage
 from tests.learn.loops import GOOD, KEYS, table
+
 nightly.residual_tables = lambda *_: {"vpd_kpa": table(rows=300)}
 nightly.BlockStore.read_skill = lambda self: GOOD
-loop = nightly.LearningLoop(Path(sys.argv[1]), LearnSettings(), KEYS)
-if loop.trainer.epoch == 0:
-    loop.trainer.slots["vpd_kpa.0"] = GrowthSlot("vpd_kpa.0", SlotStage.SHADOWING, 1, 1)  # served from the first night
-print("ready", flush=True)
-while True:
-    loop.trainer.timer.now = time.process_time
-    loop.night(object())
-    print("night", flush=True)
+
+def learn(root):
+    loop = nightly.LearningLoop(root, LearnSettings(), KEYS)
+    if loop.trainer.epoch == 0:
+        loop.trainer.slots["vpd_kpa.0"] = GrowthSlot("vpd_kpa.0", SlotStage.SHADOWING, 1, 1)  # served at once
+    print("ready", flush=True)
+    while True:
+        loop.trainer.timer.now = time.process_time
+        loop.night(object())
+        print("night", flush=True)
+
+for line in sys.stdin:
+    pid = os.fork()  # a process of its own for each line, without the seconds of imports
+    if pid == 0:
+        learn(Path(line.strip()))
+    print("pid", pid, flush=True)
+    os.waitpid(pid, 0)
+    print("ended", flush=True)
 """
 
 
@@ -80,32 +91,57 @@ class Forecasting(threading.Thread):
             time.sleep(0.005)
 
 
-def _kill_and_check(root: Path, kills: int, rng: random.Random, most_s: float = 1.0) -> Forecasting:
-    epoch, store = 0, BlockStore(root / "models" / "blocks")
+def _kill_and_check(root: Path, kills: int, rng: random.Random) -> Forecasting:
+    epoch, night_s, brain = 0, 0.0, Forecasting(BlockStore(root / "models" / "blocks"))
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "host"), *sys.path])}
-    brain = Forecasting(store)
+    command = [sys.executable, "-c", NIGHTS]
+    parent = subprocess.Popen(
+        command, cwd=ROOT, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
     brain.start()
     for number in range(kills):
         before = brain.forecasts
-        command = [sys.executable, "-c", KILLED, str(root)]
-        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE)
-        assert process.stdout is not None and process.stdout.readline() == b"ready\n"
+        pid = _started(parent, root, "ready")
         if number == 0:
-            assert process.stdout.readline() == b"night\n", "the first one learns at least one night"
-        time.sleep(rng.uniform(0.0, most_s))
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        assert brain.forecasts > before, "forecasts go on"
+            began = time.monotonic()
+            _read_until(parent, "night")
+            night_s = time.monotonic() - began
+        time.sleep(rng.uniform(0.0, 2.0 * night_s))
+        os.kill(pid, signal.SIGKILL)
+        _read_until(parent, "ended")
+        until = time.monotonic() + 20.0
+        while brain.forecasts <= before:
+            assert time.monotonic() < until, "forecasts go on"
+            time.sleep(0.01)
         found = CheckpointStore(root / "learn" / "checkpoints").latest()
-        if found is not None:
-            assert found.epoch >= epoch, "a committed epoch is never lost"
-            epoch = found.epoch
+        assert found is not None and found.epoch >= epoch, "a committed epoch is never lost"
+        epoch = found.epoch
         _check_what_is_served(root, epoch)
+    parent.communicate(timeout=20)
     brain.ended.set()
     brain.join(20.0)
     assert brain.faults == [], "every block that the brain ever saw was whole"
-    assert epoch > 0 and brain.with_block > 0, "blocks were served while the process was killed"
+    assert brain.with_block > 0, "blocks were served while the process was killed"
     return brain
+
+
+def _started(parent: subprocess.Popen[str], root: Path, reached: str) -> int:
+    """Start a process that learns night after night; returns its id once it has said `reached`."""
+    assert parent.stdin is not None
+    parent.stdin.write(f"{root}\n")
+    parent.stdin.flush()
+    lines = _read_until(parent, reached)
+    named = [line for line in lines if line.startswith("pid")] or _read_until(parent, "pid")
+    return int(named[-1].split()[1])
+
+
+def _read_until(parent: subprocess.Popen[str], word: str) -> list[str]:
+    assert parent.stdout is not None
+    lines = [""]
+    while not lines[-1].startswith(word):
+        lines.append(parent.stdout.readline())
+        assert lines[-1], "the process ended by itself"
+    return lines
 
 
 def _check_what_is_served(root: Path, epoch: int) -> None:

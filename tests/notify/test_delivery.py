@@ -197,10 +197,10 @@ def test_addresses_are_wanted_and_never_shown(tmp_path: Path) -> None:
 
 
 def test_the_command_sends_for_real(endpoint: Endpoint, tmp_path: Path) -> None:
-    def run() -> subprocess.CompletedProcess[str]:
+    def run(*more: str) -> subprocess.CompletedProcess[str]:
         environment = {**os.environ, "TOMATO_NOTIFY_URLS": f"json://u:geheim@127.0.0.1:{endpoint.port}/hook"}
         return subprocess.run(
-            [sys.executable, "-m", "tomato_host", "notify", "test", "--json"],
+            [sys.executable, "-m", "tomato_host", "notify", "test", "--json", *more],
             cwd=tmp_path,
             env=environment,
             capture_output=True,
@@ -213,6 +213,9 @@ def test_the_command_sends_for_real(endpoint: Endpoint, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == {"service": "json", "ok": True}
     assert endpoint.got[0]["title"] == "Tomato test"
+    assert "Notifications are off in these settings" in done.stderr, "that it arrives is not that the host sends"
+    (tmp_path / "on.toml").write_text("[notify]\nenabled = true\n")
+    assert "are off" not in run("--config", "on.toml").stderr
     endpoint.status = 500
     failed = run()
     assert failed.returncode == 2

@@ -131,6 +131,7 @@ def run(line: str) -> int:
 
 
 @pytest.mark.soak
+@pytest.mark.timeout(1_800)  # a demonstration of the learning loop lives through seasons
 @pytest.mark.parametrize("line", [line for line in lines() if not reason_not_here(line)])
 def test_the_line_runs(place: Path, line: str, capfd: pytest.CaptureFixture[str]) -> None:
     """Exit code 0, or the named refusal; a name of a command in a sentence, without its arguments, is its help."""

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import get_args
 
 from tomato_host.service import http_api, live_state, season_report
+from tomato_host.service.demo_routes import MENU
 from tomato_host.service.notify.urgency import CAUSES
+from tomato_host.sources.scenarios import FAULTS as SCENARIOS
 
 from shared_schemas.devices import OUTPUTS, SENSORS
 from shared_schemas.records.agent_v1 import ORIGIN_AGENTS
@@ -43,7 +45,7 @@ def of_host() -> set[str]:
     verdicts = set(re.findall(rf'"(?:bad|watch|well)", {STRING}', table)) - {"", "Board holds fault "}
     return (
         verdicts
-        | {"All is well", "confidence is too low"}
+        | {"All is well", "every cause has gone, calm is awaited"}
         | {row.label for row in OUTPUTS}
         | {row.label.removesuffix(" temperature") for row in SENSORS if row.label}
         | {cause.do for cause in CAUSES if cause.do}
@@ -51,4 +53,5 @@ def of_host() -> set[str]:
         | set(get_args(Mode))
         | set(ORIGIN_AGENTS.values())
         | set(season_report.TEXTS)
+        | {text for name in MENU for text in (name.replace("_", " "), SCENARIOS[name].meaning)}
     )

@@ -32,8 +32,16 @@ BOUND_DAY = tuple(bool(o[c.O_IN_ML]) or o[c.O_DAY_BUDGET] * 1000 < DAY_MS for o 
 SHARE = tuple(o[c.O_DAY_BUDGET] * 1000 // o[c.O_SHARES] for o in c.OUTPUTS)
 
 _MAGIC = 0x5443
-_RECORD = "<HBBI%dH%dH%dHII" % (N_OUTPUTS, N_OUTPUTS * _GROUPS, N_OUTPUTS)
-RECORD_BYTES = struct.calcsize(_RECORD) + 4
+# A record: head, then for each output 16 bits of the hour, of each part of the day and of what was prepaid, then what
+# is told of faults, the light's cycle, the check sum. Read and written number by number: one list of all of them would
+# want its room in one piece, on a heap that is nearly full.
+_HEAD = "<HBBI"
+_HOUR_AT = 8
+_DAY_AT = _HOUR_AT + 2 * N_OUTPUTS
+_PREPAID_AT = _DAY_AT + 2 * N_OUTPUTS * _GROUPS
+_TOLD_AT = _PREPAID_AT + 2 * N_OUTPUTS
+_CRC_AT = _TOLD_AT + 8
+RECORD_BYTES = _CRC_AT + 4
 _U16 = 65_535
 # In the stored word of latched faults the upper byte counts restarts: older firmware reads past it, and it past older.
 _RESTARTS_AT = 24
@@ -45,7 +53,7 @@ _LATCHED = (1 << _DRY_AT) - 1
 
 
 class Window:
-    """Sums over a rolling window of elapsed time: a ring of cells for each row, with running totals.
+    """Sums over a rolling window of elapsed time: a ring of cells for each output, with running totals.
 
     One cell more than the window needs, so that what is forgotten is always older than the window.
     """
@@ -55,7 +63,8 @@ class Window:
         self.cell_ms = cell_ms
         self.at = 0
         self.into_ms = 0
-        self.amount = array("i", [0] * (cells * N_OUTPUTS))
+        # One array for each output: a heap that is nearly full has no room left for a large one in one piece.
+        self.amount = tuple([array("i", bytes(4 * cells)) for _ in range(N_OUTPUTS)])
         self.total = array("i", [0] * N_OUTPUTS)
 
     def elapse(self, dt_ms):
@@ -73,27 +82,25 @@ class Window:
             self.into_ms %= self.cell_ms
 
     def _forget(self, cell):
-        base = cell * N_OUTPUTS
         for i in range(N_OUTPUTS):
-            self.total[i] -= self.amount[base + i]
-            self.amount[base + i] = 0
+            self.total[i] -= self.amount[i][cell]
+            self.amount[i][cell] = 0
 
     def count(self, output, amount):
         """Count `amount` (thousandths) as used now."""
-        self.amount[self.at * N_OUTPUTS + output] += amount
+        self.amount[output][self.at] += amount
         self.total[output] += amount
 
     def add(self, output, amount, cells_ago=0):
         """Count `amount` (thousandths) as used now, or `cells_ago` cells ago."""
-        cell = (self.at - cells_ago) % self.cells
-        self.amount[cell * N_OUTPUTS + output] += amount
+        self.amount[output][(self.at - cells_ago) % self.cells] += amount
         self.total[output] += amount
 
     def since(self, output, first_ago, last_ago):
         """What was used between two cells counted back from now, both included."""
         used = 0
         for ago in range(first_ago, last_ago + 1):
-            used += self.amount[((self.at - ago) % self.cells) * N_OUTPUTS + output]
+            used += self.amount[output][(self.at - ago) % self.cells]
         return used
 
 
@@ -162,16 +169,18 @@ class Counters:
 
     def record(self):
         """The bytes to store now; `granted` tells what they prepay once they are safely written."""
-        fields = [_MAGIC, 1, N_OUTPUTS, self.generation + 1]
-        fields += [_units_up(self.hour.total[i]) for i in range(N_OUTPUTS)]
-        for group in range(_GROUPS):
-            first = group * _GROUP_CELLS
-            last = first + _GROUP_CELLS - 1 if group < _GROUPS - 1 else _DAY_CELLS - 1
-            fields += [_units_up(self.day.since(i, first, last)) for i in range(N_OUTPUTS)]
-        fields += [self.share(i) // 1000 for i in range(N_OUTPUTS)]
+        out = bytearray(RECORD_BYTES)
+        struct.pack_into(_HEAD, out, 0, _MAGIC, 1, N_OUTPUTS, self.generation + 1)
+        for i in range(N_OUTPUTS):
+            _put(out, _HOUR_AT + 2 * i, _units_up(self.hour.total[i]))
+            _put(out, _PREPAID_AT + 2 * i, self.share(i) // 1000)
+            for group in range(_GROUPS):
+                first = group * _GROUP_CELLS
+                last = first + _GROUP_CELLS - 1 if group < _GROUPS - 1 else _DAY_CELLS - 1
+                _put(out, _DAY_AT + 2 * (N_OUTPUTS * group + i), _units_up(self.day.since(i, first, last)))
         told = self.latched | self.dry_runs << _DRY_AT | self.restarts << _RESTARTS_AT
-        body = struct.pack(_RECORD, *(fields + [told, self.light_cycle_s]))
-        return body + struct.pack("<I", binascii.crc32(body))
+        struct.pack_into("<II", out, _TOLD_AT, told, self.light_cycle_s)
+        return _sealed(out)
 
     def share(self, output):
         """What the next record prepays for this output, in thousandths (whole units)."""
@@ -197,26 +206,39 @@ class Counters:
     def restore(self, body, other_lost):
         """Take over a valid record. What it had prepaid counts as spent; with the other slot lost, one share more:
         a lost newer record could have prepaid that much."""
-        fields = struct.unpack(_RECORD, body[:-4])
-        self.generation = fields[3]
-        prepaid = 4 + N_OUTPUTS * (1 + _GROUPS)
+        self.generation = struct.unpack_from(_HEAD, body)[3]
         for i in range(N_OUTPUTS):
-            lost = fields[prepaid + i] * 1000 + (SHARE[i] if other_lost else 0)
-            self.hour.add(i, fields[4 + i] * 1000 + lost)
+            lost = _get(body, _PREPAID_AT + 2 * i) * 1000 + (SHARE[i] if other_lost else 0)
+            self.hour.add(i, _get(body, _HOUR_AT + 2 * i) * 1000 + lost)
             self.day.add(i, lost)
             for group in range(_GROUPS):
-                self.day.add(i, fields[4 + N_OUTPUTS * (1 + group) + i] * 1000, group * _GROUP_CELLS)
-        self.latched = fields[prepaid + N_OUTPUTS] & _LATCHED
-        self.dry_runs = fields[prepaid + N_OUTPUTS] >> _DRY_AT & _DRY_MOST
-        self.restarts = fields[prepaid + N_OUTPUTS] >> _RESTARTS_AT
+                self.day.add(i, _get(body, _DAY_AT + 2 * (N_OUTPUTS * group + i)) * 1000, group * _GROUP_CELLS)
+        told, self.light_cycle_s = struct.unpack_from("<II", body, _TOLD_AT)
+        self.latched = told & _LATCHED
+        self.dry_runs = told >> _DRY_AT & _DRY_MOST
+        self.restarts = told >> _RESTARTS_AT
         if self.generation:
             # Generation 0 is the record of a new board: its first start is no restart.
             self.restarts = min(_RESTARTS_MOST, self.restarts + 1)
-        self.light_cycle_s = fields[prepaid + N_OUTPUTS + 1]
 
 
 def _units_up(thousandths):
     return min(_U16, (thousandths + 999) // 1000)
+
+
+def _put(out, at, number):
+    out[at] = number & 255
+    out[at + 1] = number >> 8
+
+
+def _get(body, at):
+    return body[at] | body[at + 1] << 8
+
+
+def _sealed(out):
+    """The bytes of a record with its check sum."""
+    struct.pack_into("<I", out, _CRC_AT, binascii.crc32(memoryview(out)[:_CRC_AT]))
+    return bytes(out)
 
 
 def sound(record):
@@ -231,5 +253,6 @@ def sound(record):
 
 def fresh_record():
     """What a new board is provisioned with: nothing used, nothing prepaid, generation 0."""
-    body = struct.pack(_RECORD, _MAGIC, 1, N_OUTPUTS, 0, *([0] * (N_OUTPUTS * (2 + _GROUPS) + 2)))
-    return body + struct.pack("<I", binascii.crc32(body))
+    out = bytearray(RECORD_BYTES)
+    struct.pack_into(_HEAD, out, 0, _MAGIC, 1, N_OUTPUTS, 0)
+    return _sealed(out)

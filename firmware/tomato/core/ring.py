@@ -1,5 +1,7 @@
 """What the board keeps for a host that is away: samples, thinned with time, and events. All preallocated."""
 
+from array import array
+
 SAMPLE_BODY_MAX = 72  # every number at its longest, every reason that can stand beside it
 SLOTS = 384  # samples of 10 s: 1.1 h at full pace, 17 h at 160 s, 34 h at 320 s, 68 h at 640 s (30 KB)
 
@@ -95,12 +97,20 @@ class SampleRing:
 
 
 class EventRing:
-    """Events (seq, t_ms, kind, a, b) until acknowledged; when full the oldest goes and is counted in `lost`."""
+    """Events (seq, t_ms, kind, a, b) until acknowledged; when full the oldest goes and is counted in `lost`.
+
+    Kept in arrays: as many lists of five numbers would take three times the room.
+    """
 
     def __init__(self, slots):
         self.slots = slots
-        self.rows = [[0, 0, 0, 0, 0] for _ in range(slots)]
+        self.seq = array("i", bytes(4 * slots))
+        self.t_ms = [0] * slots
+        self.kind = bytearray(slots)
+        self.a = array("i", bytes(4 * slots))
+        self.b = array("i", bytes(4 * slots))
         self.epochs = bytearray(2 * slots)  # of each row, low byte first: its t_ms counts from there
+        self.row = [0, 0, 0, 0, 0]  # what `at` fills
         self.epoch = 0
         self.first = 0
         self.count = 0
@@ -116,18 +126,24 @@ class EventRing:
         place = (self.first + self.count) % self.slots
         self.epochs[2 * place] = self.epoch & 255
         self.epochs[2 * place + 1] = self.epoch >> 8 & 255
-        row = self.rows[place]
-        row[0] = self.next_seq
-        row[1] = t_ms
-        row[2] = kind
-        row[3] = a
-        row[4] = b
+        self.seq[place] = self.next_seq
+        self.t_ms[place] = t_ms
+        self.kind[place] = kind
+        self.a[place] = a
+        self.b[place] = b
         self.next_seq += 1
         self.count += 1
 
     def at(self, index):
-        """The index-th retained event as [seq, t_ms, kind, a, b]; do not keep it."""
-        return self.rows[(self.first + index) % self.slots]
+        """The index-th retained event as [seq, t_ms, kind, a, b]; do not keep it: the next call fills the same list."""
+        place = (self.first + index) % self.slots
+        row = self.row
+        row[0] = self.seq[place]
+        row[1] = self.t_ms[place]
+        row[2] = self.kind[place]
+        row[3] = self.a[place]
+        row[4] = self.b[place]
+        return row
 
     def epoch_at(self, index):
         """The epoch in which the index-th retained event happened (see clock64; 500 years of them)."""
@@ -136,6 +152,6 @@ class EventRing:
 
     def ack(self, up_to):
         """Forget everything up to and including up_to."""
-        while self.count and self.at(0)[0] <= up_to:
+        while self.count and self.seq[self.first] <= up_to:
             self.first = (self.first + 1) % self.slots
             self.count -= 1

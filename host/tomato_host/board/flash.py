@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tomato_host.board.console import BoardFiles
+from tomato_host.board.inlining import inlined
 from tomato_host.errors import TomatoError
 
 ROOT_FILES = ("tries.py", "slot.py", "boot.py", "main.py")
@@ -93,13 +94,13 @@ def sources(folder: Path) -> Firmware:
 
 
 def compiled(firmware: Firmware, mpy: int) -> Firmware:
-    """The same with bytecode, when a compiler for this version of it is here; else the sources themselves."""
+    """The same as bytecode with numbers for names, when a compiler for this version is here; else the sources."""
     compiler = _compiler(mpy)
     if compiler is None:
         return firmware
     package = {}
     with tempfile.TemporaryDirectory(prefix="tomato-mpy-") as work:
-        for path, text in firmware.package.items():
+        for path, text in inlined(firmware.package, frozenset(AS_SOURCE)).items():
             code = None if path in AS_SOURCE else _compile(compiler, path, text, Path(work), mpy)
             package[path if code is None else path[:-3] + ".mpy"] = text if code is None else code
     return Firmware(package, firmware.root, compiled=True)

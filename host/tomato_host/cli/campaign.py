@@ -11,8 +11,12 @@ from typing import Annotated
 
 import typer
 
+app = typer.Typer(help="Compare controllers over many simulated tents.")
 
+
+@app.callback(invoke_without_command=True)
 def campaign(
+    context: typer.Context,
     days: Annotated[float, typer.Option(min=0.01, max=400.0, help="Length of each run.")] = 7.0,
     seeds: Annotated[str, typer.Option(help="One number, or first-last.")] = "0-3",
     scenarios: Annotated[str, typer.Option(help="all, or names with / between (faults of one by commas).")] = "",
@@ -28,6 +32,8 @@ def campaign(
 
     Finished runs are kept as they come: what was stopped goes on with --resume.
     """
+    if context.invoked_subcommand is not None:
+        return
     import json
 
     from tomato_host.errors import TomatoError
@@ -53,6 +59,27 @@ def campaign(
         typer.echo(json.dumps({"runs": len(found), "broken": broken, "wall_s": round(wall_s, 2), "report": str(path)}))
     else:
         typer.echo(f"{len(found)} runs in {wall_s:.1f} s, {broken} with a violated safety limit; see {path}")
+
+
+@app.command("explain")
+def explain(
+    tent: Annotated[str, typer.Option(help="Scenario and seed of one tent: calm:8.")],
+    against: Annotated[str, typer.Option(help="The other controller.")] = "timer",
+    controller: Annotated[str, typer.Option(help="The controller to explain.")] = "mpc",
+    days: Annotated[float, typer.Option(min=0.05, max=60.0, help="Length of both runs.")] = 7.0,
+    everything: Annotated[bool, typer.Option("--all", help="Every hour, not only those where stress differs.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Every hour as one JSON document.")] = False,
+) -> None:
+    """Show one tent's hours under two controllers side by side, and what each term of the objective cost."""
+    import json
+
+    from tomato_host.twin.campaign import matrix
+    from tomato_host.twin.campaign.hour_comparison import compare_hours, table
+
+    scenario, seed = matrix.read_tent(tent)
+    ours, theirs = (matrix.read_controllers(name)[0] for name in (controller, against))
+    found = compare_hours(scenario, seed, (ours, theirs), days)
+    typer.echo(json.dumps(found.as_dict()) if as_json else "\n".join(table(found, everything)))
 
 
 def _run_cells(todo: list, jobs: int, out: Path, resume: bool, quiet: bool) -> list:  # type: ignore[type-arg]  # lazy twin

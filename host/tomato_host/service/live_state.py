@@ -161,7 +161,7 @@ def verdict(present: LiveState) -> tuple[Level, str]:
     blind = present.fresh("observation_v1") is None
     table: tuple[tuple[bool, Level, str], ...] = (
         (not present.alive, "bad", "The host is not running. The board continues on its own."),
-        (mode == "SAFE", "bad", f"Safe mode: {status.get('mode_reason') or 'confidence is too low'}"),
+        (mode == "SAFE", "bad", f"Safe mode: {status.get('mode_reason') or 'every cause has gone, calm is awaited'}"),
         (status.get("link") != "up", "bad", "No link to the board. The board continues on its own."),
         (bool(faults), "bad", "Board holds fault " + ", ".join(fault["name"] for fault in faults)),
         (bool(severe), "bad", severe[0] if severe else ""),

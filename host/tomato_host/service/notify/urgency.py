@@ -52,7 +52,7 @@ CAUSES: Final[tuple[MessageCause, ...]] = (
     MessageCause("cold", "WARNING", 6.0, "Warm the room, close vents and tent."),
     MessageCause("co2", "WARNING", 2.0, "Air the room before you stay in it; check the valve; "
                  "a latched fault wants `tomato-host clear-fault co2_high`."),
-    MessageCause("root_heat", "WARNING", 2.0, "Unplug the heater mat, check its probe; "
+    MessageCause("root_heat", "WARNING", 2.0, "Check the heater mat and its probe, cool the pots; "
                  "a latched fault wants `tomato-host clear-fault soil_hot`."),
     MessageCause("light", "INFO", 12.0, "Check lamp, plug and relay."),
     MessageCause("link", "WARNING", 3.0, "Check cable and power; the board waters a little by itself meanwhile."),

@@ -4,6 +4,7 @@ import { drawForecast, drawHistory, drawPast, loadDay, loadHistory, startCharts 
 import { showFaults, showSwitches, startForms } from "/static/control.js";
 import { showEvents, showVision, watchPhoto } from "/static/journal.js";
 import { loadJournal, startJournal } from "/static/journal_entries.js";
+import { showDemo, startDemo } from "/static/demo.js";
 import { showOverview, verdict } from "/static/overview.js";
 import { showActions, showPlan } from "/static/plan.js";
 import { startPreferences } from "/static/preferences.js";
@@ -13,6 +14,9 @@ import { showLive, showSetup, showStage, startSetup, useInvitation } from "/stat
 import { hostText, loadCatalogue, t, translatePage } from "/static/text.js";
 
 window.state = state; // for the browser's console and the tests
+
+// The sections come together, when there is something to show: none moves another one about.
+const reveal = () => document.body.classList.remove("waiting");
 
 function show() {
   const glance = state.glance;
@@ -28,10 +32,12 @@ function show() {
   showActions(glance);
   showEvents(glance);
   showVision(glance);
+  showDemo(glance);
   document.body.classList.toggle("stale", Boolean(state.offline));
   if (glance.feed.connected) keepGlance();
   showFaults(glance.devices ? glance.devices.faults : []);
   if (state.page === "setup") showLive();
+  reveal();
   if (glance.observation && !performance.getEntriesByName("useful").length) performance.mark("useful");
 }
 
@@ -133,7 +139,7 @@ async function readStream() {
 // Without a network: what this device saw last, and since when nothing is known.
 function showKept() {
   const kept = recallGlance();
-  if (!kept || kept.glance.installation.first_run) { $("verdict").textContent = t("No connection, and nothing is stored on this device yet."); return; }
+  if (!kept || kept.glance.installation.first_run) { $("verdict").textContent = t("No connection, and nothing is stored on this device yet."); reveal(); return; }
   if (!DEVICES.outputs.length) { Object.assign(DEVICES, kept.devices); for (const row of DEVICES.outputs) LABELS[row.name] = row.label; }
   state.glance = kept.glance;
   state.offline = true;
@@ -153,6 +159,7 @@ async function readLines(reader) {
 }
 
 async function start() {
+  setTimeout(reveal, 4000);
   await loadCatalogue();
   translatePage();
   startPreferences();
@@ -160,6 +167,7 @@ async function start() {
   startForms();
   startCharts();
   startJournal();
+  startDemo();
   startSetup();
   startApp();
   addEventListener("session", () => { if (state.page === "setup") showSetup(); });

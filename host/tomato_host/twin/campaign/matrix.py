@@ -77,12 +77,16 @@ def simulate(cell: Cell) -> CellOutcome:
         gc.unfreeze()
 
 
-def _simulate(cell: Cell) -> CellOutcome:
-    settings = ControlSettings(policy=cell.controller)
-    brain = BrainSettings(control=settings)
+def begin(cell: Cell) -> TentRun:
+    """The cell's tent under its controller, at the start. Raises TomatoError for an unknown scenario."""
+    brain = BrainSettings(control=ControlSettings(policy=cell.controller))
     params, zone = TentParams.sample(cell.seed), brain.site.timezone
-    tent = SimulatedTent(cell.seed, params, cell.scenario, START, cell.period_s, timezone=zone)
-    run = TentRun(tent, brain)
+    return TentRun(SimulatedTent(cell.seed, params, cell.scenario, START, cell.period_s, timezone=zone), brain)
+
+
+def _simulate(cell: Cell) -> CellOutcome:
+    run = begin(cell)
+    tent, settings = run.tent, run.brain.settings.control
     score, watch, course = TentScore(), Watch(settings, cell.period_s), []
     end_ms = round(cell.days * 86_400_000.0)
     last_day_ms, next_ms = max(0, end_ms - 86_400_000), 0
@@ -146,6 +150,15 @@ def read_seeds(text: str) -> range:
     if not 0 < len(seeds) <= 10_000:
         raise TomatoError("E-CAMPAIGN", f"'{text}' is no range of seeds.", "Write one number, or first-last: 0-31.")
     return seeds
+
+
+def read_tent(text: str) -> tuple[str, int]:
+    """`calm:8` or `heatwave@78:3` as (scenario, seed). Raises TomatoError for what is none."""
+    scenario, _, seed = text.rpartition(":")
+    seeds = read_seeds(seed)
+    if not scenario or len(seeds) != 1:
+        raise TomatoError("E-CAMPAIGN", f"'{text}' is no tent.", "Write a scenario and a seed: calm:8.")
+    return read_scenarios(scenario)[0], seeds[0]
 
 
 def read_scenarios(text: str) -> tuple[str, ...]:

@@ -1,5 +1,6 @@
 """Power-on of the virtual board: what MicroPython on a real board does, boot.py, main.py and then the prompt."""
 
+import gc
 import os
 import sys
 
@@ -19,6 +20,12 @@ def kbd_intr(_char):
 sys.modules["micropython"] = pyexec.Micropython(kbd_intr)
 platform = os.getenv("TOMATO_PLATFORM")
 pyexec.disguise(ports.profile(os.getenv("TOMATO_PORT_PROFILE") or ports.DEFAULT), platform)
+# A chip has these in its flash. Here they are compiled into the board's heap: before it is in use, so that what the
+# compiler leaves behind lies in one piece again. Of the table of ports the board's own column is kept.
+for name in ("ds18x20", "machine", "onewire", "select", "time"):
+    __import__(name)
+del sys.modules["ports"], ports
+gc.collect()
 pyexec.provision()
 pyexec.boot(kbd_intr)
 pyexec.prompt()

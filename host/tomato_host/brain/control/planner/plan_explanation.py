@@ -90,5 +90,6 @@ def gas_reason(inputs: ControlInputs, seconds: float, first_hour: Array) -> str:
 
 
 def explain(requests: list[OutputRequest], terms: Terms) -> str:
-    doing = "; ".join(w.text for w in requests if w.amount > 0.0)
+    # The readings stand with each action; here they would push the last ones out.
+    doing = "; ".join(w.text.partition(": VPD ")[0].partition(": soil at ")[0] for w in requests if w.amount > 0.0)
     return f"J {terms.j[0]:.3f}, stress {terms.stress[0]:.3f} per hour: {doing}"
