@@ -93,6 +93,8 @@ class RunOptions:
     as_json: bool = False
     setup_port: int | None = None
     """Port of the set-up pages on the first run; None: the usual one."""
+    fault_menu: bool = False
+    """The dashboard offers faults of the simulated tent; for the demo alone."""
 
 
 def brain_settings(settings: Settings) -> BrainSettings:
@@ -342,7 +344,9 @@ def _page_alone(options: RunOptions, settings: Settings, recorder: Recorder, sta
     """A simulation that keeps a pace has somebody who watches: the dashboard, which changes nothing in its records."""
     if options.time_scale == 0.0 or not settings.service.enabled:
         return ()
-    about = _installation(options, settings).model_copy(update={"present": status.started_at})
+    about = _installation(options, settings).model_copy(
+        update={"present": status.started_at, "demo": options.fault_menu}
+    )
     return (dashboard_feed(settings.service, settings.bus, status, recorder, options.data_dir, about),)
 
 
@@ -386,9 +390,11 @@ def open_board(
     start: datetime | None = None,
     flash: Path | None = None,
     data_dir: Path | None = None,
+    fault_menu: bool = False,
 ) -> BoardRuntime:
     """Make a runtime for `url` (`sim` for the virtual board, whose buttons are pressed by a file below `data_dir`).
 
+    `fault_menu`: at another pace than real time faults may be provoked the same way.
     Raises TomatoError: what SerialPort.open or the twin raises; E-TIME-SCALE for a scaled real board.
     """
     if url == SIM:
@@ -396,7 +402,7 @@ def open_board(
 
         if time_scale == 1.0:
             return twin_runtime.free_running_board(seed, scenario, flash, data_dir)
-        return twin_runtime.lock_step_board(time_scale, seed, scenario, start, flash, data_dir)
+        return twin_runtime.lock_step_board(time_scale, seed, scenario, start, flash, data_dir, fault_menu)
     if time_scale != 1.0:
         raise TomatoError(
             "E-TIME-SCALE", f"A real board cannot run at time scale {time_scale:g}.", "leave --time-scale out"
@@ -416,6 +422,7 @@ def _runtime(options: RunOptions, url: str, start: datetime | None) -> Iterator[
         scenario=options.scenario,
         start=start,
         data_dir=options.data_dir,
+        fault_menu=options.fault_menu,
     )
     try:
         yield runtime

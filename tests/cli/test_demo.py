@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 from urllib.request import Request, urlopen
 
 import pytest
@@ -25,11 +28,23 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def post(port: int, token: str, entry: dict[str, str]) -> dict[str, str]:
+def post(port: int, token: str, path: str, body: dict[str, object]) -> dict[str, str]:
     headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
-    request = Request(f"http://127.0.0.1:{port}/api/journal", json.dumps(entry).encode(), headers)
+    request = Request(f"http://127.0.0.1:{port}{path}", json.dumps(body).encode(), headers)
     with urlopen(request, timeout=10) as answer:
         return dict(json.load(answer))
+
+
+def wait_for(port: int, seen: Callable[[dict[str, Any]], bool]) -> None:
+    """Until the page's first answer shows it, within a minute."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        with urlopen(f"http://127.0.0.1:{port}/api/glance", timeout=5) as answer:
+            glance = json.load(answer)
+        if seen(glance):
+            return
+        time.sleep(0.3)
+    raise AssertionError(f"not seen within a minute: {glance['devices']['faults']} {glance['anomalies']}")
 
 
 @pytest.fixture(scope="module")
@@ -98,11 +113,23 @@ def test_the_page_lives_at_sixty_times_the_pace(made: Path, tmp_path: Path) -> N
         )
         assert watered.returncode == 0, watered.stderr
         assert "delivered" in watered.stdout, "a person's request is dated by the tent's time"
-        entry = post(port, TokenFile(made).create("ana", "operate"), {"kind": "note", "text": "Looks well."})
+        token = TokenFile(made).create("ana", "operate")
+        entry = post(port, token, "/api/journal", {"kind": "note", "text": "Looks well."})
         with urlopen(f"http://127.0.0.1:{port}/api/journal", timeout=5) as answer:
             (written,) = [one for one in json.load(answer)["entries"] if one["id"] == entry["id"]]
         assert written["by"] == "ana" and written["ts"][-6:] in ("+01:00", "+02:00"), "with the offset of the plants"
         assert abs((datetime.fromisoformat(written["ts"]) - seen[-1]).total_seconds()) < 7_200, "in the tent's time"
+        pause = post(port, token, "/api/mode", {"mode": "PAUSED", "hours": 1.0, "reason": "look"})
+        with urlopen(f"http://127.0.0.1:{port}/api/glance", timeout=5) as answer:
+            now = datetime.fromisoformat(json.load(answer)["status"]["now"])
+        told = re.search(r"PAUSED until (\d\d):(\d\d)", pause["text"])
+        assert told is not None, pause["text"]
+        minutes = (int(told[1]) * 60 + int(told[2]) - now.hour * 60 - now.minute) % 1_440
+        assert 20 <= minutes <= 65, "an hour of the tent; two weeks and an hour were cut to a day"
+        post(port, token, "/api/demo/fault", {"fault": "probe_disconnect", "minutes": 600.0})
+        post(port, token, "/api/demo/press", {"input": "estop", "seconds": 20.0})
+        wait_for(port, lambda glance: "estop" in [fault["name"] for fault in glance["devices"]["faults"]])
+        wait_for(port, lambda glance: any(one["subject"] == "soil.P1" for one in glance["anomalies"]))
     finally:
         process.send_signal(signal.SIGINT)
         out, _ = process.communicate(timeout=30)

@@ -20,6 +20,8 @@ from tomato_host.brain.control.planner.objective import Expected, HorizonTargets
 from tomato_host.brain.control.planner.plan_edits import TentPlanEdits
 from tomato_host.brain.control.proposals import OutputRequest
 from tomato_host.brain.control.rules import CAUTIOUS_SHARE, water
+from tomato_host.brain.control.settings import Stage
+from tomato_host.brain.control.targets import STAGES
 from tomato_host.brain.control.water_usage import recorded_usual_water_ml, usual_water_ml
 
 from shared_schemas.records.action_v1 import ActionV1, Outcome
@@ -82,6 +84,32 @@ def test_who_can_wait_waits_and_who_cannot_is_watered_ahead() -> None:
     assert horizon.plan_bounds(inputs, demand=1.3).water_ml[0] > 0.0
     assert "runs dry" in watering.water_request(inputs, 200.0, 0.5).text
     assert "130% of a day's 2200 ml" in watering.water_request(inputs, 200.0, 1.3).text
+
+
+def test_who_is_short_of_water_aims_at_moister_air_by_day_and_nobody_else_does() -> None:
+    """Dry air costs the leaves water that no dose can replace. The aim stays a band inside the stage's; nights stay."""
+    now = state()
+    context = DecisionContext(now=now.ts, state=now, settings=SETTINGS)
+    plenty, enough, short = (horizon.horizon_targets(context, demand) for demand in (0.0, 0.95, 1.3))
+    day = plenty.light_share > 0.99
+    night = plenty.light_share == 0.0
+    np.testing.assert_array_equal(plenty.vpd_low, enough.vpd_low)
+    np.testing.assert_array_equal(plenty.vpd_high, enough.vpd_high)
+    np.testing.assert_allclose((plenty.vpd_low - short.vpd_low)[day], 0.15)
+    np.testing.assert_allclose((plenty.vpd_high - short.vpd_high)[day], 0.15)
+    band = horizon.setpoints_at(now.ts, context).vpd_kpa
+    assert band[0] < short.vpd_low[0] < short.vpd_high[0] < band[1]
+    np.testing.assert_array_equal(plenty.vpd_low[night], short.vpd_low[night])
+    np.testing.assert_array_equal(plenty.vpd_high[night], short.vpd_high[night])
+    assert day.sum() > 5 and night.sum() > 5
+
+
+@pytest.mark.parametrize("stage", list(STAGES))
+def test_the_moister_aim_is_a_band_inside_the_band_of_every_stage(stage: Stage) -> None:
+    now = state()
+    context = DecisionContext(now=now.ts, state=now, settings=SETTINGS.model_copy(update={"stage": stage}))
+    short, (low, high) = horizon.horizon_targets(context, 2.0), STAGES[stage].vpd_day
+    assert low < short.vpd_low[0] < short.vpd_high[0] < high
 
 
 def test_a_dry_pot_gets_at_least_what_the_rules_would_give() -> None:

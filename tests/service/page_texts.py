@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import get_args
 
 from tomato_host.service import http_api, live_state, season_report
+from tomato_host.service.demo_routes import MENU
 from tomato_host.service.notify.urgency import CAUSES
+from tomato_host.sources.scenarios import FAULTS as SCENARIOS
 
 from shared_schemas.devices import OUTPUTS, SENSORS
 from shared_schemas.records.agent_v1 import ORIGIN_AGENTS
@@ -51,4 +53,5 @@ def of_host() -> set[str]:
         | set(get_args(Mode))
         | set(ORIGIN_AGENTS.values())
         | set(season_report.TEXTS)
+        | {text for name in MENU for text in (name.replace("_", " "), SCENARIOS[name].meaning)}
     )

@@ -10,6 +10,8 @@ import typer
 
 LIVE_SCALE = 60.0
 """An hour of the tent in a minute: doses, fans and the lamp can be watched."""
+OWNER = "demo"
+"""Name of the token of whoever started the demo; each start makes it anew."""
 AHEAD = timedelta(days=14)
 """The records end so long before now, so that what is lived at 60x stays in the past for five hours and a half."""
 
@@ -46,8 +48,21 @@ def demo(
     if not live:
         return
     if not as_json and settings.service.enabled:
-        typer.echo(f"Look at http://{settings.service.host}:{settings.service.port} - an hour passes in a minute.")
+        typer.echo(_where(data_dir, f"http://{settings.service.host}:{settings.service.port}"))
     raise typer.Exit(_go_live(data_dir, config, end, seed, time_scale))
+
+
+def _where(data_dir: Path, url: str) -> str:
+    """Where to look. At a terminal the address signs its reader in: the part behind # never leaves the browser."""
+    from tomato_host.service.tokens import TokenFile
+
+    hint = "An hour passes in a minute; Control has a menu of faults. Ctrl-C ends it."
+    if not sys.stdout.isatty():
+        return f"Look at {url}. {hint}"
+    tokens = TokenFile(data_dir)
+    if any(one.name == OWNER for one in tokens.all()):
+        tokens.revoke(OWNER)
+    return f"Look at {url}/#overview:{tokens.create(OWNER, 'admin')}\n{hint}"
 
 
 def _newest(data_dir: Path) -> datetime | None:
@@ -100,5 +115,6 @@ def _go_live(data_dir: Path, config: Path | None, start: datetime, seed: int, ti
         time_scale=time_scale,
         seed=seed,
         start=start.astimezone(UTC) + timedelta(seconds=60),
+        fault_menu=True,
     )
     return run_host(options)

@@ -25,6 +25,7 @@ class CommandSpec(NamedTuple):
 COMMANDS: tuple[CommandSpec, ...] = (
     CommandSpec("run", "tomato_host.cli.run", "run", "Run the brain on a board or on the virtual board."),
     CommandSpec("demo", "tomato_host.cli.demo", "demo", "Two weeks of a simulated tent, then live at 60x."),
+    CommandSpec("status", "tomato_host.cli.status", "status", "Each value with its target, trend and last 24 hours."),
     CommandSpec("doctor", "tomato_host.cli.doctor", "doctor", "Check this machine and suggest fixes."),
     CommandSpec("water", "tomato_host.cli.override", "water", "Water once, through the guardrails."),
     CommandSpec("light", "tomato_host.cli.override", "light", "Switch the lamp on, or keep it off, for a while."),
@@ -113,8 +114,11 @@ def build(argv: Sequence[str]) -> typer.Typer:
     @app.callback()
     def _root(
         version: bool = typer.Option(False, "--version", callback=_show_version, is_eager=True, help=VERSION_HELP),
+        no_color: bool = typer.Option(False, "--no-color", help="No colours, as with NO_COLOR=1 in the environment."),
     ) -> None:
         """Options that belong to every command."""
+        if no_color:
+            os.environ["NO_COLOR"] = "1"
 
     wanted = _named(argv)
     for command in COMMANDS:

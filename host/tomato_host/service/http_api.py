@@ -22,6 +22,7 @@ from tomato_host.service.app_shell import add_app_shell
 from tomato_host.service.board_routes import add_board_routes
 from tomato_host.service.bus.settings import BusSettings
 from tomato_host.service.change_routes import add_change_routes
+from tomato_host.service.demo_routes import add_demo_routes
 from tomato_host.service.device_list import device_list
 from tomato_host.service.fleet.routes import add_fleet_routes
 from tomato_host.service.history import History
@@ -84,7 +85,11 @@ def create_app(
     about = installation or Installation()
     _reads(app, live, access, fleet, about)
     add_history_routes(app, history, data_dir, access)
-    tent = next((world for world in worlds if isinstance(world, TentHost)), None)
+    if about.demo:
+        add_demo_routes(app, data_dir, access)
+    # The inbox of a simulation reads moments in its own time, and nothing of it answers over the socket.
+    answering = worlds if about.present is None else ()
+    tent = next((world for world in answering if isinstance(world, TentHost)), None)
     add_journal_routes(app, live, history, data_dir, access, about)
     add_change_routes(app, OperatorRequests(data_dir, tent), access)
     add_board_routes(app, data_dir, access)

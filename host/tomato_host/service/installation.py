@@ -24,6 +24,8 @@ class Installation(BaseModel):
     tent: TentSettings = TentSettings()
     stage: str = ""
     stage_since: str = ""
+    demo: bool = False
+    """A simulated tent whose faults may be provoked from the page."""
     push: bool = False
     """Messages go to devices that have subscribed."""
     push_services: tuple[str, ...] = NotifySettings().push_services
@@ -32,4 +34,4 @@ class Installation(BaseModel):
 
     def shown(self) -> dict[str, Any]:
         """What every page may know of it."""
-        return self.model_dump(mode="json", include={"first_run", "tent", "stage", "stage_since"})
+        return self.model_dump(mode="json", include={"first_run", "tent", "stage", "stage_since", "demo"})

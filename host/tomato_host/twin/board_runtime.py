@@ -10,6 +10,7 @@ from tomato_host.loop.board_runtime import BoardRuntime, SerialLink
 from tomato_host.loop.clock import RealClock, Wake
 from tomato_host.twin import presses, server
 from tomato_host.twin.lockstep import LockStep
+from tomato_host.twin.provoked import ProvokedFaults
 
 SIM_START = datetime(2026, 5, 1, 4, 0, tzinfo=UTC)
 """Simulated runs begin here unless told otherwise: 06:00 in Vienna on a spring day, when the lights go on."""
@@ -22,8 +23,19 @@ that needs one shall not wait for it."""
 class LockStepClock:
     """The twin's time as a Clock: waiting is what moves the board and the tent."""
 
-    def __init__(self, twin: LockStep, link: SerialLink, time_scale: float, pressed: Path | None = None) -> None:
-        """`time_scale` 0: as fast as possible. `pressed`: the directory in which presses of a button are asked for."""
+    def __init__(
+        self,
+        twin: LockStep,
+        link: SerialLink,
+        time_scale: float,
+        pressed: Path | None = None,
+        provoked: ProvokedFaults | None = None,
+    ) -> None:
+        """`time_scale` 0: as fast as possible. `pressed`: the directory in which presses of a button are asked for.
+
+        `provoked`: looks for faults that are asked for.
+        """
+        self._provoked = provoked
         self._twin = twin
         self._link = link
         self._scale = time_scale
@@ -46,6 +58,8 @@ class LockStepClock:
 
     def wait_until_ms(self, deadline_ms: int, wake: Wake | None = None) -> None:
         """Advance everything to the deadline, or to the first bytes from the board."""
+        if self._provoked is not None:
+            self._provoked.look()
         if self._scale > 0.0:  # nobody can press anything while a day passes in a second
             self._pressed.update(self._twin.world, self._twin.now_ms)
         self._twin.advance(max(deadline_ms, self._twin.now_ms), self._link.bytes_written)
@@ -70,9 +84,15 @@ def lock_step_board(
     start: datetime | None,
     flash: Path | None,
     data_dir: Path | None = None,
+    fault_menu: bool = False,
 ) -> BoardRuntime:
-    """Start the twin in this process; waiting is what moves it. Raises TomatoError as the twin does."""
+    """Start the twin in this process; waiting is what moves it. Raises TomatoError as the twin does.
+
+    `fault_menu`: faults may be asked for below `data_dir`, as presses of its buttons.
+    """
     twin = LockStep(seed=seed, scenario=scenario or None, start=start or SIM_START, flash=flash)
     link = SerialLink(twin.port_path, twin.open_port)
-    clock = LockStepClock(twin, link, time_scale, None if data_dir is None else data_dir / presses.FOLDER)
+    asked = None if data_dir is None else data_dir / presses.FOLDER
+    provoked = ProvokedFaults(twin.world, asked) if fault_menu and asked is not None else None
+    clock = LockStepClock(twin, link, time_scale, asked, provoked)
     return BoardRuntime(clock, link, "virtual board in lock step", real_time=False, closers=[twin.close])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import insort
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from random import Random
 
@@ -93,6 +93,10 @@ class World:
         for t_ms, strength, name in (scenario or Scenario()).timeline():
             self.schedule(t_ms, partial(_apply, EFFECTS[name], strength))
         self._meet_events()
+
+    def moment(self, t_ms: int) -> datetime:
+        """Wall time of a moment in ms since the start."""
+        return self.start + timedelta(milliseconds=t_ms)
 
     def next_change_ms(self) -> int:
         """The next moment at which something changes of itself: a grid step or the scenario."""

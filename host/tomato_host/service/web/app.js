@@ -4,6 +4,7 @@ import { drawForecast, drawHistory, drawPast, loadDay, loadHistory, startCharts 
 import { showFaults, showSwitches, startForms } from "/static/control.js";
 import { showEvents, showVision, watchPhoto } from "/static/journal.js";
 import { loadJournal, startJournal } from "/static/journal_entries.js";
+import { showDemo, startDemo } from "/static/demo.js";
 import { showOverview, verdict } from "/static/overview.js";
 import { showActions, showPlan } from "/static/plan.js";
 import { startPreferences } from "/static/preferences.js";
@@ -31,6 +32,7 @@ function show() {
   showActions(glance);
   showEvents(glance);
   showVision(glance);
+  showDemo(glance);
   document.body.classList.toggle("stale", Boolean(state.offline));
   if (glance.feed.connected) keepGlance();
   showFaults(glance.devices ? glance.devices.faults : []);
@@ -165,6 +167,7 @@ async function start() {
   startForms();
   startCharts();
   startJournal();
+  startDemo();
   startSetup();
   startApp();
   addEventListener("session", () => { if (state.page === "setup") showSetup(); });

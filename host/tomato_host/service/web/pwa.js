@@ -81,7 +81,8 @@ addEventListener("beforeinstallprompt", (event) => {
 export function startApp() {
   $("install").addEventListener("click", install);
   $("push").addEventListener("click", togglePush);
-  if (window.isSecureContext && "serviceWorker" in navigator) navigator.serviceWorker.register("/sw.js").catch(() => { /* a browser without it shows the page all the same */ });
+  // Later: it fetches every file once more, and the first values come first.
+  if (window.isSecureContext && "serviceWorker" in navigator) setTimeout(() => navigator.serviceWorker.register("/sw.js").catch(() => { /* a browser without it shows the page all the same */ }), 3000);
 }
 
 export { showPush };

@@ -257,10 +257,10 @@ export async function showSetup() {
 
 // The address of the first run ends in `#setup:TOKEN`: sign in with it, and take it out of the address.
 export async function useInvitation() {
-  const found = /^#setup:([\w-]{20,})$/.exec(location.hash);
+  const found = /^#([a-z]+):([\w-]{20,})$/.exec(location.hash);
   if (!found) return;
-  history.replaceState(null, "", "#setup");
-  await signInWith(found[1]);
+  history.replaceState(null, "", `#${found[1]}`);
+  await signInWith(found[2]);
 }
 
 export function startSetup() {

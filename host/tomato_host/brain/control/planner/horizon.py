@@ -16,7 +16,7 @@ from tomato_host.brain.control.evaluation import AIR_MARGIN_C, COLD_C, DRY_MARGI
 from tomato_host.brain.control.photoperiod import light_seconds
 from tomato_host.brain.control.planner.objective import HorizonTargets
 from tomato_host.brain.control.planner.plan_edits import MAX_DOSE_ML, Bounds
-from tomato_host.brain.control.planner.watering import soil_mark_pct
+from tomato_host.brain.control.planner.watering import soil_mark_pct, water_shortage
 from tomato_host.brain.control.rules import light as light_rule
 from tomato_host.brain.control.targets import Setpoints, setpoints_at
 
@@ -26,6 +26,11 @@ INSET_DAY_KPA, INSET_NIGHT_KPA = (0.2, 0.19), (0.25, 0.08)
 """(wet side, dry side): the planner aims this far inside the VPD band, because neither reading nor forecast is exact:
 the place of a sensor alone makes 0.2 kPa. By night the wet side is the dangerous one: mould begins there, and a dark
 leaf tolerates dry air."""
+THRIFT_LOW_KPA, THRIFT_HIGH_KPA = 0.15, 0.15
+"""Where a day's water cannot make good what the driest pot asks for, the day's aim moves this much towards moist air at
+its low and at its high end: leaves give off water in proportion to the deficit (Monteith 1965, Symp. SEB 19),
+so a tenth less dryness is a tenth less thirst. The low end stays inside the band, far from where leaves stay wet. A
+night's aim stays: mould."""
 AIR_SENSOR_C = 0.3
 """The air's temperature is known this well; lines of stress are kept away from by as much."""
 PROBE_ERROR_PCT = 2.0
@@ -55,11 +60,12 @@ def horizon_targets(context: DecisionContext, demand: float = 0.0) -> HorizonTar
             for hour, setpoints in zip(hours, each, strict=True)
         ]
     )
+    thrift = water_shortage(demand)
     short = 0.0 if now.soil_temp_c is None else max(0.0, each[0].soil_temp_low_c - now.soil_temp_c)
     return HorizonTargets(
         light_share=light,
-        vpd_low=np.array([a.vpd_kpa[0] + _insets(a)[0] for a in each]),
-        vpd_high=np.array([a.vpd_kpa[1] - _insets(a)[1] for a in each]),
+        vpd_low=np.array([a.vpd_kpa[0] + _insets(a, thrift)[0] for a in each]),
+        vpd_high=np.array([a.vpd_kpa[1] - _insets(a, thrift)[1] for a in each]),
         air_low=np.array([a.air_temp_c[0] for a in each]),
         air_high=np.full(len(each), max(a.air_temp_c[1] for a in each)),  # a night as warm as a good day is no harm
         soil_low_pct=soil_mark_pct(each[0], demand),
@@ -73,9 +79,14 @@ def horizon_targets(context: DecisionContext, demand: float = 0.0) -> HorizonTar
     )
 
 
-def _insets(setpoints: Setpoints) -> tuple[float, float]:
-    """How far inside the VPD band to aim, wet side and dry side; a narrow band is met in its middle."""
+def _insets(setpoints: Setpoints, thrift: float = 0.0) -> tuple[float, float]:
+    """How far inside the VPD band to aim, wet side and dry side; a narrow band is met in its middle.
+
+    `thrift` 0..1: how far water is too short to be given off to dry air.
+    """
     wet, dry = INSET_DAY_KPA if setpoints.light_hours else INSET_NIGHT_KPA
+    if setpoints.light_hours:
+        wet, dry = wet - thrift * THRIFT_LOW_KPA, dry + thrift * THRIFT_HIGH_KPA
     share = min(1.0, 0.9 * (setpoints.vpd_kpa[1] - setpoints.vpd_kpa[0]) / (wet + dry))
     return wet * share, dry * share
 

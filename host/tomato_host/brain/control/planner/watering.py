@@ -34,8 +34,13 @@ MIN_GAIN_PCT_ML = 0.001
 def soil_mark_pct(setpoints: Setpoints, demand: float) -> float:
     """The moisture in % below which the driest zone is watered, by a day's demand as a share of the day's water."""
     low = setpoints.soil_low_pct - DELAY_PCT
+    return low + (setpoints.soil_target_pct - low) * water_shortage(demand)
+
+
+def water_shortage(demand: float) -> float:
+    """How short a day's water is, 0 (it suffices) to 1, by a day's demand as a share of it."""
     begins, full = DEMAND_RESERVE
-    return low + (setpoints.soil_target_pct - low) * min(1.0, max(0.0, (demand - begins) / (full - begins)))
+    return min(1.0, max(0.0, (demand - begins) / (full - begins)))
 
 
 def water_demand(
