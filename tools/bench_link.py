@@ -217,9 +217,14 @@ def board_cost() -> dict[str, float]:
     return {name: float(value) for name, value in (line.split() for line in told.splitlines())}
 
 
-def as_flashed(folder: Path) -> bool:
-    """Write the firmware into a folder as flashing puts it on a board. False where there is no mpy-cross."""
-    firmware = flash.compiled(flash.sources(firmware_dir()), BYTECODE)
+def as_flashed(folder: Path, with_tests: bool = False) -> bool:
+    """Write the firmware into a folder as flashing puts it on a board. False where there is no mpy-cross.
+
+    `with_tests`: the names that the tests on the VM read are kept.
+    """
+    folders = ("firmware_core", "firmware_link") if with_tests else ()
+    beside = {p.as_posix(): p.read_bytes() for f in folders for p in (ROOT / "tests" / f).glob("*.py")}
+    firmware = flash.compiled(flash.sources(firmware_dir()), BYTECODE, beside)
     for path, data in {**firmware.package, **firmware.root}.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_bytes(data)
@@ -305,11 +310,11 @@ def smallest_heap_kb(passes: Callable[[int], bool], step: int, lowest: int = 60,
 
 def heap_figures(step: int) -> dict[str, object]:
     """Smallest heaps, with the firmware as it is flashed."""
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as with_tests:
         files = Path(folder)
         return {
-            "compiled": as_flashed(files),
-            "link_suite_with_the_real_core": smallest_heap_kb(partial(link_suite, files), step),
+            "compiled": as_flashed(files) and as_flashed(Path(with_tests), with_tests=True),
+            "link_suite_with_the_real_core": smallest_heap_kb(partial(link_suite, Path(with_tests)), step),
             "whole_firmware_and_simulated_chips": smallest_heap_kb(partial(conversation, files), step),
         }
 

@@ -83,11 +83,24 @@ def test_a_number_that_is_reached_by_another_way_goes_on_existing() -> None:
     assert "ONLY_BY_WORD = 7" in made["contract"]
 
 
+def test_a_number_that_is_imported_from_where_it_was_imported_to_stays_there() -> None:
+    made = written(first="from tomato.contract import A\nprint(A)\n", second="from tomato.first import A\nprint(A)\n")
+    assert made["first"] == "from tomato.contract import A\nprint(5)\n" and made["contract"].startswith("A = 5\n\n")
+    assert made["second"] == "from tomato.first import A\nprint(A)\n"
+
+
 def test_a_file_that_goes_up_as_source_is_not_touched_and_keeps_what_it_names() -> None:
     package = {"tomato/contract.py": CONTRACT, "tomato/raw.py": b"from tomato import contract as c\nprint(c.A)\n"}
     made = inlined(package, frozenset({"tomato/raw.py"}))
     assert made["tomato/raw.py"] == package["tomato/raw.py"]
     assert made["tomato/contract.py"].startswith(b"A = 5\n\n\n")
+
+
+def test_what_a_file_beside_the_package_reads_is_kept() -> None:
+    package = {"tomato/contract.py": CONTRACT, "tomato/user.py": b"from tomato import contract as c\nprint(c.A)\n"}
+    made = inlined(package, beside={"tests/a.py": b"from tomato import contract as c\nassert c.A\n"})
+    assert made["tomato/user.py"].endswith(b"print(5)\n") and made["tomato/contract.py"].startswith(b"A = 5\n\n\n")
+    assert set(made) == set(package)
 
 
 class _Numbers(ast.NodeTransformer):

@@ -12,7 +12,7 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -93,14 +93,17 @@ def sources(folder: Path) -> Firmware:
     return Firmware(package, {name: (folder / name).read_bytes() for name in ROOT_FILES})
 
 
-def compiled(firmware: Firmware, mpy: int) -> Firmware:
-    """The same as bytecode with numbers for names, when a compiler for this version is here; else the sources."""
+def compiled(firmware: Firmware, mpy: int, beside: Mapping[str, bytes] | None = None) -> Firmware:
+    """The same as bytecode with numbers for names, when a compiler for this version is here; else the sources.
+
+    `beside`: files that run beside it as sources, such as tests on a VM: the names that they read are kept.
+    """
     compiler = _compiler(mpy)
     if compiler is None:
         return firmware
     package = {}
     with tempfile.TemporaryDirectory(prefix="tomato-mpy-") as work:
-        for path, text in inlined(firmware.package, frozenset(AS_SOURCE)).items():
+        for path, text in inlined(firmware.package, frozenset(AS_SOURCE), beside).items():
             code = None if path in AS_SOURCE else _compile(compiler, path, text, Path(work), mpy)
             package[path if code is None else path[:-3] + ".mpy"] = text if code is None else code
     return Firmware(package, firmware.root, compiled=True)

@@ -46,13 +46,21 @@ class _Source:
     numbers: dict[str, int] = field(default_factory=dict)
 
 
-def inlined(package: Mapping[str, bytes], untouched: frozenset[str] = frozenset()) -> dict[str, bytes]:
-    """The same files with numbers for names, by path; `untouched` ones are only read for the names they need."""
+def inlined(
+    package: Mapping[str, bytes],
+    untouched: frozenset[str] = frozenset(),
+    beside: Mapping[str, bytes] | None = None,
+) -> dict[str, bytes]:
+    """The same files with numbers for names, by path.
+
+    The `untouched` ones, and those `beside` the package, are only read for the names they need.
+    """
     found = {path: _source(path, text, package) for path, text in package.items() if path.endswith(".py")}
     by_name = {source.name: source for source in found.values()}
     while sum(_find_numbers(source, by_name) for source in found.values()):
         pass
     needed = {word for path, source in found.items() for word in _still_named(source, by_name, path in untouched)}
+    needed |= {word for p, t in (beside or {}).items() for word in _still_named(_source(p, t, package), by_name, True)}
     done = dict(package)
     for path, source in found.items():
         if path not in untouched:
@@ -177,7 +185,7 @@ def _written(source: _Source, by_name: Mapping[str, _Source], needed: set[str]) 
         if id(node) in gone:
             continue
         if isinstance(node, ast.ImportFrom):
-            kept = [alias for alias in node.names if not _is_number(source, alias, by_name)]
+            kept = [a for a in node.names if (a.asname or a.name) in needed or not _is_number(source, a, by_name)]
             if len(kept) < len(node.names):
                 edits.append((*_place(node), _import_of(node.module, kept)))
             continue

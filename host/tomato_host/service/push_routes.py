@@ -10,6 +10,7 @@ from pydantic import Field
 from starlette.concurrency import run_in_threadpool
 
 from tomato_host.service.change_routes import REFUSALS, RequestBody
+from tomato_host.service.idempotent_requests import REPEATABLE
 from tomato_host.service.installation import Installation
 from tomato_host.service.notify.push_store import PushDevice, PushStore, why_no_device
 from tomato_host.service.notify.web_push import PushKey, can_push
@@ -52,7 +53,7 @@ def add_push_routes(app: FastAPI, data_dir: Path, installation: Installation, ac
         key = await run_in_threadpool(PushKey, data_dir)
         return {"key": key.public, "enabled": installation.push, "devices": len(store.all())}
 
-    @app.post("/api/push", tags=["push"], responses=REFUSALS)
+    @app.post("/api/push", tags=["push"], responses=REFUSALS, dependencies=[REPEATABLE])
     async def subscribe(ask: SubscribeBody, who: str = Depends(access.operate)) -> Json:
         """Send alarms to this browser from now on."""
         device = PushDevice(ask.endpoint, ask.keys.p256dh, ask.keys.auth, who)
@@ -61,7 +62,7 @@ def add_push_routes(app: FastAPI, data_dir: Path, installation: Installation, ac
         await run_in_threadpool(store.add, device)
         return {"ok": True, "devices": len(store.all())}
 
-    @app.post("/api/push/end", tags=["push"], responses=REFUSALS)
+    @app.post("/api/push/end", tags=["push"], responses=REFUSALS, dependencies=[REPEATABLE])
     async def unsubscribe(ask: UnsubscribeBody, _who: str = Depends(access.operate)) -> Json:
         """No more alarms for this browser."""
         return {"ok": await run_in_threadpool(store.remove, ask.endpoint), "devices": len(store.all())}
