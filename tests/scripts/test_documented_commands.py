@@ -183,6 +183,11 @@ FOREIGN = {
     "pip install ": "the network; the extra's name is checked below",
     "mpremote ": "a real board",
     "docker ": "docker",
+    "pipx install ": "the network: tests/operations/test_wheel.py installs the wheel into a fresh environment",
+    "python3 -m venv ": "as pipx",
+    "sudo -u tomato ": "root, otherwise as pipx",
+    "sudo useradd ": "root",
+    "sh deploy/make-certificate.sh ": "writes to /etc; tests/service/test_app_shell.py runs the script elsewhere",
 }
 """What else stands in shell blocks, by how it begins, and why it does not run."""
 
@@ -190,6 +195,6 @@ FOREIGN = {
 @pytest.mark.parametrize("line", shell_lines())
 def test_every_other_shell_line_has_its_reason(line: str) -> None:
     assert any(line.startswith(begin) for begin in FOREIGN), line
-    for extras in re.findall(r"pip install '\.\[([\w,-]+)\]'", line):
+    for extras in re.findall(r"pipx? install '\S+?\[([\w,-]+)\]'", line):
         project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
         assert all(re.search(rf"^{extra} = \[", project, re.MULTILINE) for extra in extras.split(","))
