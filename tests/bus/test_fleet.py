@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -27,6 +26,7 @@ from tomato_host.service.settings import ServiceSettings
 from tomato_host.settings import parse_settings
 
 from tests.bus.brokers import NOW, RealRedis, needs_redis, reading
+from tests.free_ports import free_port
 
 
 def card(node: str = "tent", **more: Any) -> NodeSummary:
@@ -154,12 +154,6 @@ def test_rows_worst_first_and_silent_ones_say_so() -> None:
 )
 def test_ages_as_one_says_them(age_s: float, text: str) -> None:
     assert age_text(age_s) == text
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.mark.parametrize(

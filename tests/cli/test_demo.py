@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -19,13 +18,9 @@ import pytest
 from tomato_host.cli import main
 from tomato_host.service.tokens import TokenFile
 
+from tests.free_ports import free_port
+
 COMMAND = (sys.executable, "-m", "tomato_host", "demo")
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def post(port: int, token: str, path: str, body: dict[str, object]) -> dict[str, str]:

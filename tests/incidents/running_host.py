@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -23,17 +22,12 @@ from tomato_host.twin.params import TentParams
 from tomato_host.twin.sensors import SimulatedSensors
 
 from shared_schemas.devices import OUTPUT_BY_NAME
+from tests.free_ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 TIMEOUT_S = 60.0
 """Far beyond what any of it takes; a machine that is busy with other tests is slow."""
 MAIN = ("-m", "tomato_host")
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def until(condition: Callable[[], Any], what: str = "it", seconds: float = TIMEOUT_S) -> Any:

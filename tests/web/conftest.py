@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -18,6 +17,7 @@ import pytest
 from tomato_host.service.tokens import TokenFile
 from tomato_host.twin import server
 
+from tests.free_ports import free_port
 from tests.web import season
 
 FLAGS = (
@@ -31,12 +31,6 @@ FLAGS = (
     "--disable-sync",
 )
 SHOTS = Path(__file__).resolve().parents[2] / "build" / "screenshots"
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @dataclass

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -24,7 +26,7 @@ from tomato_host.service.live_state import LiveState
 from tomato_host.service.operator_requests import PATIENCE_S
 from tomato_host.service.season_report import report_page
 from tomato_host.service.security import PHOTO_PATH, AccessControl
-from tomato_host.storage.journal_entries import new_id, totals
+from tomato_host.storage.journal_entries import JournalEntries, new_id, totals
 from tomato_host.storage.journal_photos import LARGEST_UPLOAD, stored_photo
 from tomato_host.storage.time_lapse import FORMATS, SPANS_D, time_lapse
 
@@ -34,6 +36,8 @@ Moment = Annotated[FiniteFloat, Query(ge=0.0, le=_FAR_S)]
 EntryId = Annotated[str, PathField(pattern=r"^[A-Za-z0-9_.:\-]{1,64}$")]
 AHEAD = timedelta(minutes=5)
 """A phone's clock may be ahead of the host's by so much."""
+SHOWN_S = 3.0
+"""How long an answer waits at most for its record; a stored entry is answered in any case."""
 _ANSWERS: dict[int | str, dict[str, Any]] = {
     **REFUSALS,
     404: {"description": "There is no such entry."},
@@ -103,7 +107,8 @@ def _entry_routes(
         """Write an entry, or correct one."""
         if ask.corrects is not None and journal.get(ask.corrects) is None:
             raise HTTPException(404, "there is no such entry")
-        return await run_in_threadpool(_write, data_dir, live, ask, who)
+        before = None if ask.corrects is None else journal.get(ask.corrects)
+        return await _when_shown(journal, before, await run_in_threadpool(_write, data_dir, live, ask, who))
 
     @app.delete("/api/journal/{entry_id}", tags=["journal"], responses=_ANSWERS, dependencies=[REPEATABLE])
     async def withdraw(entry_id: EntryId, who: str = Depends(access.operate)) -> Json:
@@ -111,7 +116,7 @@ def _entry_routes(
         found = journal.get(entry_id)
         if found is None:
             raise HTTPException(404, "there is no such entry")
-        return await run_in_threadpool(_withdraw, data_dir, found, who)
+        return await _when_shown(journal, found, await run_in_threadpool(_withdraw, data_dir, found, who))
 
     @app.post(
         PHOTO_PATH,
@@ -181,6 +186,14 @@ def _write(data_dir: Path, live: LiveState, ask: JournalBody, who: str) -> Json:
     except ValidationError as error:
         raise HTTPException(409, str(error.errors()[0]["msg"]).removeprefix("Value error, ")) from None
     return _sent(data_dir, record)
+
+
+async def _when_shown(journal: JournalEntries, before: Json | None, answer: Json) -> Json:
+    """The answer, once the record has come back from the deciding loop: who writes an entry and looks sees it."""
+    end_s = time.monotonic() + SHOWN_S
+    while journal.get(answer["id"]) is before and time.monotonic() < end_s:
+        await asyncio.sleep(0.02)
+    return answer
 
 
 def _withdraw(data_dir: Path, entry: Json, who: str) -> Json:
