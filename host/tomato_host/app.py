@@ -193,12 +193,13 @@ def run_host(asked: RunOptions) -> int:
         _record_refused_settings(supervisor)
         begun_ms = runtime.clock.monotonic_ms()
         until_ms = None if options.duration_hours is None else begun_ms + round(options.duration_hours * HOUR_MS)
-        with _signals(supervisor.scheduler.stop):
+        with _signals(supervisor.scheduler.stop) as received:
             supervisor.run(until_ms)
         if options.as_json:
             simulated_h = (runtime.clock.monotonic_ms() - begun_ms) / HOUR_MS
             print(json.dumps(summary(supervisor.status, time.monotonic() - started_s, simulated_h)), file=terminal)
-    return RESTART if supervisor.restarting else 0
+    # Who stops a host that is ending to start anew means it: the new process would not know of the signal.
+    return RESTART if supervisor.restarting and not received else 0
 
 
 def _record_refused_settings(supervisor: Supervisor) -> None:
@@ -431,18 +432,20 @@ def _runtime(options: RunOptions, url: str, start: datetime | None) -> Iterator[
 
 
 @contextmanager
-def _signals(stop: Callable[[], None]) -> Iterator[None]:
-    """SIGINT and SIGTERM ask for an orderly end; a second one ends at once."""
+def _signals(stop: Callable[[], None]) -> Iterator[list[int]]:
+    """SIGINT and SIGTERM ask for an orderly end; a second one ends at once. Gives the list of those received."""
     before: dict[int, Any] = {}
+    received: list[int] = []
 
     def handler(number: int, _frame: object) -> None:
+        received.append(number)
         stop()
         signal.signal(number, before[number])
 
     for number in (int(signal.SIGINT), int(signal.SIGTERM)):
         before[number] = signal.signal(number, handler)
     try:
-        yield
+        yield received
     finally:
         for number, old in before.items():
             signal.signal(number, old)

@@ -84,8 +84,12 @@ class Host:
     def stop(self) -> None:
         if self.process is not None:
             self.process.terminate()
-            self.process.wait(20)
-            self.process = None
+            try:
+                self.process.wait(20)
+            finally:
+                self.process.kill()  # one that hangs would hold its board's port, which the next test is given
+                self.process.wait(20)
+                self.process = None
 
 
 def photograph_if_possible(folder: Path) -> None:
