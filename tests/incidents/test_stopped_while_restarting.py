@@ -1,4 +1,4 @@
-"""A stop that comes while the host ends to start anew is a stop: the new process knew nothing of the signal and ran on."""
+"""A stop that comes while the host ends to start anew is a stop. The new process knew nothing of it and ran on."""
 
 from __future__ import annotations
 
