@@ -52,6 +52,7 @@ from tomato_host.recovery.stored_samples import stored_samples
 from tomato_host.service.feeds import bus_feed, dashboard_feed, mqtt_feed
 from tomato_host.service.installation import Installation
 from tomato_host.service.notify.extension import build_notifier
+from tomato_host.service.recent_day import recent_day
 from tomato_host.service.settings import why_no_tls
 from tomato_host.service.world_gateway import WorldGateway
 from tomato_host.settings import Settings, load_settings
@@ -254,7 +255,7 @@ def _build(options: RunOptions, settings: Settings, runtime: BoardRuntime, datas
         brain,
         recorder,
         status,
-        _display(options, settings, status, runtime),
+        _display(options, settings, status, runtime, recorder),
         inbox,
         _extensions(options, settings, runtime, brain, recorder, status, store, views),
         read_interrupted_actions(options.data_dir) if runtime.real_time else None,
@@ -351,7 +352,9 @@ def _page_alone(options: RunOptions, settings: Settings, recorder: Recorder, sta
     return (dashboard_feed(settings.service, settings.bus, status, recorder, options.data_dir, about),)
 
 
-def _display(options: RunOptions, settings: Settings, status: Status, runtime: BoardRuntime) -> Display:
+def _display(
+    options: RunOptions, settings: Settings, status: Status, runtime: BoardRuntime, recorder: Recorder
+) -> Display:
     zone = ZoneInfo(settings.site.timezone)
     if options.as_json or (not runtime.real_time and options.time_scale == 0.0):
         return NoDisplay()
@@ -359,7 +362,7 @@ def _display(options: RunOptions, settings: Settings, status: Status, runtime: B
         return LineDisplay(status, zone)
     from tomato_host.terminal.panel import LiveDisplay  # rich is for people at a terminal; a service does without
 
-    return LiveDisplay(status, zone)
+    return LiveDisplay(status, zone, recent_day(options.data_dir, recorder))
 
 
 def recorded_settings(settings: Settings) -> dict[str, Any]:

@@ -7,7 +7,7 @@ the better hour. Stress hours are counted as in the campaign's report.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -113,11 +113,22 @@ def _rounded(values: Mapping[str, float]) -> dict[str, float]:
     return {name: round(value, 3) for name, value in values.items()}
 
 
-def compare_hours(scenario: str, seed: int, controllers: tuple[PolicyName, PolicyName], days: float) -> HourComparison:
-    """Run the tent under both controllers. Raises TomatoError for an unknown scenario."""
-    ours, theirs = (
-        tuple(_hours(begin(Cell(name, scenario, seed, days, PERIOD_S)), round(24 * days))) for name in controllers
-    )
+def compare_hours(
+    scenario: str,
+    seed: int,
+    controllers: tuple[PolicyName, PolicyName],
+    days: float,
+    report: Callable[[float], None] = lambda share: None,
+) -> HourComparison:
+    """Run the tent under both controllers; `report` gets the share done. Raises TomatoError: an unknown scenario."""
+    count, runs = round(24 * days), []
+    for name in controllers:
+        hours = []
+        for hour in _hours(begin(Cell(name, scenario, seed, days, PERIOD_S)), count):
+            hours.append(hour)
+            report((len(runs) + len(hours) / count) / len(controllers))
+        runs.append(tuple(hours))
+    ours, theirs = runs
     both = min(len(ours), len(theirs))
     return HourComparison(scenario, seed, controllers, ours[:both], theirs[:both])
 
