@@ -41,9 +41,9 @@ def verify(
         shown = {"ok": not problems, "records": records, "problems": [_problem_json(p) for p in problems]}
         lines = [f"{records} public records: {'in order and complete' if not problems else 'NOT in order'}"]
     else:
-        with progress("verifying", as_json) as line:
+        with progress("verifying", as_json) as bar:
             noted = read_published(published) if published else None
-            result = check(root, contract=contract, noted=noted, report=line.share)
+            result = check(root, contract=contract, noted=noted, report=bar.share)
         problems, shown, lines = result.problems, _verification_json(result), _verification_lines(result)
     if as_json:
         typer.echo(json.dumps(shown))

@@ -31,7 +31,7 @@ def watch(
     seconds: Annotated[float, typer.Option(min=0.0, help="How long; 0: until Ctrl-C.")] = 0.0,
     as_json: Annotated[bool, typer.Option("--json", help="JSON lines for scripts.")] = False,
 ) -> None:
-    """Each value with target, trend and last day, the outputs and the last actions of a running host, twice a second."""
+    """Each value with target, trend and last day, outputs and last actions of a running host, twice a second."""
     import httpx
 
     with httpx.Client(base_url=url, timeout=TIMEOUT_S, headers=_headers(token_file)) as client:
