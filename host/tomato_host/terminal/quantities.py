@@ -13,8 +13,8 @@ POINTS = 24
 ARROWS = {"up": "↗", "down": "↘", "steady": "→", "": ""}
 
 
-class Quantity(NamedTuple):
-    """A quantity: its name for people, its column (history, observation or live values), and how it is written."""
+class ShownQuantity(NamedTuple):
+    """A row: its name for people, its column (history, observation or live values), and how it is written."""
 
     name: str
     column: str
@@ -25,13 +25,13 @@ class Quantity(NamedTuple):
 
 
 QUANTITIES = (
-    Quantity("air", "air_temp_c", "degC", 1, 0.3),
-    Quantity("RH", "rh_pct", "%", 0, 1.5),
-    Quantity("VPD", "vpd_kpa", "kPa", 2, 0.04),
-    Quantity("CO2", "co2_ppm", "ppm", 0, 25.0),
-    Quantity("leaf-air", "leaf_air_delta_c", "K", 1, 0.2),
-    Quantity("light", "light_lux", "lx", 0, 500.0),
-    Quantity("soil temp", "soil_temp_c", "degC", 1, 0.2),
+    ShownQuantity("air", "air_temp_c", "degC", 1, 0.3),
+    ShownQuantity("RH", "rh_pct", "%", 0, 1.5),
+    ShownQuantity("VPD", "vpd_kpa", "kPa", 2, 0.04),
+    ShownQuantity("CO2", "co2_ppm", "ppm", 0, 25.0),
+    ShownQuantity("leaf-air", "leaf_air_delta_c", "K", 1, 0.2),
+    ShownQuantity("light", "light_lux", "lx", 0, 500.0),
+    ShownQuantity("soil temp", "soil_temp_c", "degC", 1, 0.2),
 )
 LIVE_COLUMNS = ("vpd_kpa", "leaf_air_delta_c")
 """These come from the estimator's newest step, the others from the newest observation."""
@@ -39,9 +39,9 @@ Present = Mapping[str, float | None]
 """Column or probe: the value now, None where unknown."""
 
 
-def probe_quantity(probe: str) -> Quantity:
+def probe_quantity(probe: str) -> ShownQuantity:
     """The row of a soil probe; its column is the probe's id."""
-    return Quantity(probe, probe, "%", 1, 0.3)
+    return ShownQuantity(probe, probe, "%", 1, 0.3)
 
 
 class QuantityRow(NamedTuple):
@@ -121,7 +121,7 @@ def present_values(status: Status, live: LiveValues | None = None) -> dict[str, 
     return measured | {probe.id: probe.moisture_pct for probe in seen.soil}
 
 
-def shown_quantities(probes: Iterable[str]) -> list[Quantity]:
+def shown_quantities(probes: Iterable[str]) -> list[ShownQuantity]:
     """All rows in their order, soil probes last."""
     return [*QUANTITIES, *map(probe_quantity, probes)]
 
