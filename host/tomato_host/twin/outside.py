@@ -121,16 +121,20 @@ class Surroundings:
         self.warmer_k = 0.0
         self.vapour_factor = 1.0
         self.wind_factor = 1.0
-        self._kept: tuple[int, float, float, float, Outside] | None = None
+        self._kept = (-1, 0.0, 1.0, 1.0, Outside(0.0, 0.0))
 
     def at(self, t_s: float) -> Outside:
         """The surroundings `t_s` seconds after the start; constant within a minute."""
         minute = int(t_s // 60.0)
-        kept = self._kept
-        if kept and kept[:4] == (minute, self.warmer_k, self.vapour_factor, self.wind_factor):
-            return kept[4]
-        outside = self._room(minute) if self._place == "room" else self._open(minute)
-        self._kept = (minute, self.warmer_k, self.vapour_factor, self.wind_factor, outside)
+        at, warmer_k, vapour_factor, wind_factor, outside = self._kept
+        if (
+            at != minute
+            or warmer_k != self.warmer_k
+            or wind_factor != self.wind_factor
+            or vapour_factor != self.vapour_factor
+        ):
+            outside = self._room(minute) if self._place == "room" else self._open(minute)
+            self._kept = (minute, self.warmer_k, self.vapour_factor, self.wind_factor, outside)
         return outside
 
     def open_air(self, t_s: float) -> Air:
