@@ -20,8 +20,8 @@ from tomato_host.board.events import (
     Sample,
 )
 from tomato_host.board.session import BOARD_RESET, BoardSession
-from tomato_host.brain.brain import StepResult
 from tomato_host.brain.execution.executor import Executor
+from tomato_host.brain.step_data import StepResult
 from tomato_host.errors import TomatoError
 from tomato_host.loop.clock import Clock
 from tomato_host.loop.context_state import ContextState

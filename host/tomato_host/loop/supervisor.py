@@ -16,10 +16,11 @@ from zoneinfo import ZoneInfo
 
 from shared_schemas.records import ActionV1, AnomalyV1
 from tomato_host.board.session import BoardSession
-from tomato_host.brain.brain import Brain, StepResult
+from tomato_host.brain.brain import Brain
 from tomato_host.brain.estimator.estimate import Estimate
 from tomato_host.brain.execution.executor import Executor
 from tomato_host.brain.local_time import stamped
+from tomato_host.brain.step_data import StepResult
 from tomato_host.commands.inbox import Inbox, Reply, Request
 from tomato_host.errors import TomatoError
 from tomato_host.loop.actuator import ExecutorActuator, SessionCommands
