@@ -265,7 +265,7 @@ class Supervisor:
         """Close actions of an earlier process or a lost link whose end is known, or was waited for long enough."""
         now_ms = self._clock.monotonic_ms()
         for action in self._interrupted.pop_closed(now_ms, self.now(), self._ledger, at_once):
-            self._episode.finish(action)
+            self._on_finished(action)
 
     def _update_safe_mode(self, run: Run) -> None:
         """Safe mode is updated with every observation; this is for when there is none."""
