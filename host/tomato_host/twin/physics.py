@@ -20,6 +20,8 @@ from tomato_host.twin.params import TentParams
 
 STEP_S = 10.0
 SLOW_STEP_S = 300.0
+MOST_LENGTHS = 64
+"""Lengths of steps whose shares are kept: nearly all steps have one of a few."""
 
 RHO_CP = 1_206.0  # J m-3 K-1, air
 LATENT_J_G = 2_450.0
@@ -259,7 +261,7 @@ class _Held:
     """What a step takes from its conditions alone: worked out once, used until one of them is another."""
 
     __slots__ = (
-        "absorbed_umol", "absorbed_w_m2", "air_keeps", "canopy_conductance", "carbon_slope", "carried_in",
+        "absorbed_umol", "absorbed_w_m2", "air_keeps", "by_dt", "canopy_conductance", "carbon_slope", "carried_in",
         "dose_g_s", "drain", "dry_slope", "dt", "evaporable_g", "exchange_w_k", "floor_m2", "from_outside_w",
         "heat_w", "heat_w_k", "heated_k", "lai", "lamp_ppfd", "leaf_w_m3_k", "light_umol", "lux", "mist_g_s",
         "outer_w_k", "outputs", "outside", "pot_ml", "ppfd", "r_boundary", "r_stomata", "root_share_1",
@@ -276,6 +278,7 @@ class _Held:
         self.theta_wilting, self.theta_stress = p.theta_wilting, p.theta_stress
         self.usable, self.theta_airless = p.theta_stress - p.theta_wilting, 0.93 * p.theta_saturation
         self.theta_capacity, self.theta_saturation = p.theta_capacity, p.theta_saturation
+        self.by_dt: dict[float, tuple[float, float, float, float, float]] = {}
         self._light(p)
         self._exchange(p)
         self._time(p)
@@ -329,17 +332,25 @@ class _Held:
         self.heated_k = (p.heater_w if outputs & HEATING else 0.0) / self.soil_w_k
         self.outer_w_k = self.wall_w_k + RHO_CP * self.vent_m3_s
         self.exchange_w_k = self.outer_w_k + self.soil_w_k
+        self.by_dt.clear()
         self.carried_in = self.vent_m3_s * outside.co2_ppm
         self.from_outside_w = self.outer_w_k * outside.temp_c
 
     def _time(self, p: TentParams) -> None:
         """Shares of their distance from balance that heat, vapour and water keep over a step, or lose."""
         dt = self.dt
-        self.evaporable_g = p.soil_evaporation_g_h / 3_600.0 * dt
-        self.drain = 1.0 - exp(-dt / p.drain_tau_s)
-        self.air_keeps = exp(-self.exchange_w_k * dt / p.heat_capacity_j_k)
-        self.vapour_keeps = exp(-self.vent_m3_s * dt / self.volume_m3)
-        self.soil_keeps = exp(-p.soil_exchange_w_k * dt / p.soil_heat_j_k)
+        shares = self.by_dt.get(dt)
+        if shares is None:
+            if len(self.by_dt) > MOST_LENGTHS:
+                self.by_dt.clear()
+            shares = self.by_dt[dt] = (
+                p.soil_evaporation_g_h / 3_600.0 * dt,
+                1.0 - exp(-dt / p.drain_tau_s),
+                exp(-self.exchange_w_k * dt / p.heat_capacity_j_k),
+                exp(-self.vent_m3_s * dt / self.volume_m3),
+                exp(-p.soil_exchange_w_k * dt / p.soil_heat_j_k),
+            )
+        self.evaporable_g, self.drain, self.air_keeps, self.vapour_keeps, self.soil_keeps = shares
 
 
 def _uptake(theta: float, k: _Held) -> float:
