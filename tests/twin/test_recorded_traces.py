@@ -96,10 +96,9 @@ TRACES: dict[str, Callable[[], Iterator[tuple[bytes, tuple[float, ...]]]]] = {
 
 def trace(name: str) -> list[dict[str, Any]]:
     """Blocks of a trace: a digest to the last bit, and the figures of the last step in nine digits."""
-    blocks, digest, count = list[dict[str, Any]](), hashlib.sha256(), 0
-    for exact, figures in TRACES[name]():
+    blocks, digest = list[dict[str, Any]](), hashlib.sha256()
+    for count, (exact, figures) in enumerate(TRACES[name](), start=1):
         digest.update(exact + " ".join(float(value).hex() for value in figures).encode())
-        count += 1
         if count % BLOCK == 0:
             rounded = [float(f"{value:.9g}") for value in figures]
             blocks.append({"sha256": digest.hexdigest(), "figures": rounded})
