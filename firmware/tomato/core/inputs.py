@@ -50,18 +50,16 @@ class Inputs:
 
     def put(self, sensor, value, now_ms):
         """Store a reading; one that cannot be true becomes `out_of_range` instead."""
-        self.t_ms[sensor] = now_ms
-        self.touched = True
-        if self.valid[sensor] and self.value[sensor] == value:
-            # The same again: a valid reading was plausible, and leaves nothing that this one would have to put right.
-            return
         if not self.plausible(sensor, value):
             self.lost(sensor, c.WHY_OUT_OF_RANGE, now_ms)
             return
-        self.news = True
+        if self.value[sensor] != value or not self.valid[sensor]:
+            self.news = True
         self.value[sensor] = value
         self.valid[sensor] = 1
         self.why[sensor] = c.WHY_NONE
+        self.t_ms[sensor] = now_ms
+        self.touched = True
         self.misses[sensor] = 0
         self.gone &= ~(1 << sensor)
 

@@ -103,17 +103,15 @@ class Pulses:
 
     def elapse(self, on_mask, dt_ms):
         """Let `dt_ms` pass while the outputs of `on_mask` were on: count down, and charge what was used."""
-        off_ms, left_ms, active = self.off_ms, self.left_ms, self.active
-        pause_ms = dt_ms if dt_ms < _LONG_AGO_MS else _LONG_AGO_MS
+        off_ms, left_ms = self.off_ms, self.left_ms
+        pause_ms = min(dt_ms, _LONG_AGO_MS)
         for output in range(N_OUTPUTS):
             if on_mask >> output & 1:
                 self._ran(output, dt_ms)
             else:
-                off = off_ms[output] + pause_ms
-                off_ms[output] = off if off < _LONG_AGO_MS else _LONG_AGO_MS
-            if active >> output & 1:
-                left = left_ms[output] - dt_ms
-                left_ms[output] = left if left > 0 else 0
+                off_ms[output] = min(_LONG_AGO_MS, off_ms[output] + pause_ms)
+            if self.active >> output & 1:
+                left_ms[output] = max(0, left_ms[output] - dt_ms)
 
     def switched_on(self, mask):
         """The outputs of `mask` have come on: what they wait out later counts from their end."""
@@ -123,11 +121,12 @@ class Pulses:
 
     def _ran(self, output, dt_ms):
         ran = dt_ms
-        if self.active >> output & 1:
+        if self.active & (1 << output):
             # The hardware timer ends a pulse to the ms, even when this tick comes late.
             ran = min(dt_ms, self.left_ms[output])
-            self.on_ms[output] += ran
         self.off_ms[output] = min(_LONG_AGO_MS, dt_ms - ran)
+        if self.active & (1 << output):
+            self.on_ms[output] += ran
         if IN_ML[output]:
             self._charge(output, max(self.timed_ul(output), self.flowed_ml() * 1000) - self.charged[output])
         else:

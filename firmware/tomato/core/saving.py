@@ -70,9 +70,8 @@ class Saver:
         if core.used.dry_runs != core.flow.dry_runs:
             # Or each restart would give a clogged pump its tries anew.
             return True
-        prepaid, largest = core.used.prepaid, pulses.LARGEST
         for output in range(pulses.N_OUTPUTS):
-            if prepaid[output] < largest[output] and core.used.low(output, largest[output]):
+            if core.used.low(output, pulses.LARGEST[output]):
                 return True
         if core.used.restarts and self.written_ms >= _ROLLED_MS:
             # While restarts repeat, the next one must not count an hour as spent that has long rolled over.

@@ -152,11 +152,11 @@ class TentAdmission:
         agent = self.agent_of(action)
         if agent is None:
             return refused_verdict(action, Refusal("NOT_PERMITTED", f"unknown agent {action.agent} of {action.origin}"))
-        now_s = context.now.timestamp()
-        refusal = self.pipeline.preview(_case(action, agent, now_s, params_fingerprint(action)), now_s)
+        now_s, asked = context.now.timestamp(), params_fingerprint(action)
+        refusal = self.pipeline.preview(_case(action, agent, now_s, asked), now_s)
         if refusal is not None:
             return refused_verdict(action, refusal)
-        verdict = self._validated(action.model_copy(update={"shadow": True}), agent, context)
+        verdict = self._validated(action.model_copy(update={"shadow": True}), agent, context, asked)
         return replace(verdict, action=verdict.action.model_copy(update={"shadow": action.shadow}))
 
     def cancel(self, agent: str, intent_id: str, why: str, now_s: float) -> Verdict | None:
@@ -188,7 +188,7 @@ class TentAdmission:
             return Judgement(Refusal("UNAVAILABLE", f"refused by {verdict.rule}", verdict.value, verdict.limit))
         return Judgement(effect=case.id, used=amounts_of(verdict.action) if verdict.allowed else {})
 
-    def _validated(self, action: ActionV1, agent: AgentV1, context: GuardContext, asked: str | None = None) -> Verdict:
+    def _validated(self, action: ActionV1, agent: AgentV1, context: GuardContext, asked: str) -> Verdict:
         if not (agent.shadow or action.shadow):
             # The brain's own ids never come again: their verdicts need no table.
             if action.agent is None and action.origin in OWN_ORIGINS:
