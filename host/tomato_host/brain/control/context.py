@@ -41,6 +41,8 @@ class ControllerMemory:
     """What the planner believes of the tent, from what it saw duties do."""
     model_error: ModelError = field(default_factory=ModelError)
     """How far that has been from what this tent did."""
+    debt_h: float = 0.0
+    """Stress hours that the planner's choices of about a week may have cost beyond the rules' (the safeguard)."""
     named_at: datetime | None = None
     """The newest moment that gave a decision its name; names must not repeat when the clock is set back."""
 

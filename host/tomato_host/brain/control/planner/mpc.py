@@ -44,10 +44,10 @@ from numpy.typing import NDArray
 from shared_schemas.devices import GAS, PUMP
 from shared_schemas.records.plan_v1 import PlanStep
 from tomato_host.brain.control import rules
-from tomato_host.brain.control.context import ControlDecision, ControllerMemory, DecisionContext
+from tomato_host.brain.control.context import ControlDecision, ControllerMemory, DecisionContext, elapsed_s
 from tomato_host.brain.control.control_inputs import ControlInputs, read_inputs
-from tomato_host.brain.control.model_error import AIR, compare
-from tomato_host.brain.control.parameter_estimation import DutyMeasurement, NearTermModel, learn
+from tomato_host.brain.control.model_error import AIR, SENSOR_SD, compare
+from tomato_host.brain.control.parameter_estimation import SD_80, DutyMeasurement, NearTermModel, learn
 from tomato_host.brain.control.plan_columns import (
     AMOUNTS,
     COLUMN_OF,
@@ -64,7 +64,7 @@ from tomato_host.brain.control.planner.initial_plans import baseline_plans, hour
 from tomato_host.brain.control.planner.objective import Expected, HorizonTargets, Terms, Weights, hourly, judge
 from tomato_host.brain.control.planner.plan_edits import Bounds, TentPlanEdits
 from tomato_host.brain.control.planner.plan_explanation import duty_reason, explain, gas_reason, rejected, score_of
-from tomato_host.brain.control.planner.safeguard import Belief, Comparison, PolicyRollout, way
+from tomato_host.brain.control.planner.safeguard import Belief, Comparison, PolicyRollout, debt_after, way
 from tomato_host.brain.control.planner.watering import water_demand, water_request
 from tomato_host.brain.control.proposals import OutputRequest, build_decision
 from tomato_host.brain.control.rules import light as light_rule
@@ -149,12 +149,13 @@ def _plan(
     )
     found = search(lambda plans: terms(plans).j, moves, starts, how, lambda: clock() >= end)
     requests = _requests(inputs, found.plans[0], bounds.first_h, demand)
-    safe, worse = _safeguarded(inputs, seen, aim, bounds, requests)
-    if safe is None:
-        made = build_decision(context, "rules", rules.requests(inputs), explanation=_not_taken(worse))
+    chosen = _safeguarded(inputs, seen, aim, bounds, requests)
+    if chosen.requests is None:
+        made = build_decision(context, "rules", rules.requests(inputs), explanation=_not_taken(chosen.plan))
     else:
-        made = _decision(context, safe, found, terms(found.plans), bounds)
-    return replace(made, memory=_expecting(made.memory, seen, found.plans[0], experience, inputs.cycle_s))
+        made = _decision(context, chosen.requests, found, terms(found.plans), bounds)
+    memory = replace(made.memory, debt_h=chosen.debt_h)
+    return replace(made, memory=_expecting(memory, seen, found.plans[0], experience))
 
 
 def _near_term(context: DecisionContext) -> NearTermModel | None:
@@ -162,30 +163,40 @@ def _near_term(context: DecisionContext) -> NearTermModel | None:
     return None if belief.at is None else NearTermModel(belief, context.memory.model_error.sd)
 
 
+@dataclass(frozen=True, slots=True)
+class _Safeguarded:
+    """What may be asked for (None: only what the rules ask for), how the plan compared, and what is owed then."""
+
+    requests: list[OutputRequest] | None
+    plan: Comparison
+    debt_h: float
+
+
 def _safeguarded(
     inputs: ControlInputs, seen: PlannerModel, aim: HorizonTargets, bounds: Bounds, requests: list[OutputRequest]
-) -> tuple[list[OutputRequest] | None, Comparison]:
-    """The requests that are not expected to cost more stress than the rules', None where only the rules' are; and by
-    how much the plan's are worse."""
+) -> _Safeguarded:
+    """The plan's requests, its air with the rules' water, or nothing but the rules: the first that holds."""
     ruled = rules.requests(inputs)
     watered = [request for request in ruled if request.output == PUMP.name]
     mixed = [request for request in requests if request.output != PUMP.name] + watered
     memory = inputs.context.memory
+    hours = (elapsed_s(inputs.now, memory.decided_at) or 0.0) / 3_600.0
+    owed = debt_after(memory.debt_h, 0.0, hours)
     rollout = PolicyRollout(seen.roll, seen.soil, inputs, aim, Belief(memory.tent, memory.model_error), bounds.first_h)
     ways = (requests, mixed, ruled)
     compared = rollout.compare(np.stack([way(each, inputs.cycle_s) for each in ways]))
     for each, comparison in zip(ways, compared, strict=False):
-        if comparison.holds:
-            return each, compared[0]
-    return None, compared[0]
+        if comparison.holds(owed):
+            return _Safeguarded(each, compared[0], debt_after(owed, comparison.worse_h, 0.0))
+    return _Safeguarded(None, compared[0], owed)
 
 
-def _not_taken(worse: Comparison) -> str:
-    return f"safeguard: the plan could cost {worse.pessimistic_h:.2f} h more stress than the rules, so the rules decide"
+def _not_taken(plan: Comparison) -> str:
+    return f"safeguard: the plan could cost {plan.worse_h:.2f} h more stress than the rules, so the rules decide"
 
 
 def _expecting(
-    memory: ControllerMemory, seen: PlannerModel, plan: Array, experience: NearTermModel | None, cycle_s: float
+    memory: ControllerMemory, seen: PlannerModel, plan: Array, experience: NearTermModel | None
 ) -> ControllerMemory:
     """The memory with what is expected of the first hour under the duties that are asked for."""
     asked = plan.copy()
@@ -202,8 +213,19 @@ def _expected(seen: PlannerModel, plans: Array, experience: NearTermModel | None
     series, spread = seen.roll(plans), seen.spread
     if experience is not None:
         series, spread = experience.correct(series, plans), experience.spread(spread, plans.shape[1])
+    spread = _felt(spread)
     zones = np.stack([series[name] for name in seen.soil])
     return Expected(series, zones.min(axis=0), zones.max(axis=0), spread)
+
+
+def _felt(spread: Mapping[str, tuple[Array, Array]]) -> dict[str, tuple[Array, Array]]:
+    """Intervals of what the plants feel: those of what will be measured, and what the place of a sensor makes."""
+    wide = dict(spread)
+    for name, sd in zip(AIR, SENSOR_SD, strict=True):
+        if name in wide:
+            low, high = wide[name]
+            wide[name] = (-np.hypot(low, SD_80 * sd), np.hypot(high, SD_80 * sd))
+    return wide
 
 
 def _remembers(context: DecisionContext) -> bool:
