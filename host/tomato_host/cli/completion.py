@@ -9,7 +9,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from tomato_host.cli.completion_words import one_of
+from tomato_host.cli.completion_words import COMPLETE_VARIABLE, PROGRAM, one_of
 from tomato_host.errors import TomatoError
 
 SHELLS = ("bash", "zsh", "fish")
@@ -27,8 +27,6 @@ def completion(
     """Print the script, for `source <(tomato-host completion bash)`, or install it."""
     from typer.completion import get_completion_script  # type: ignore[attr-defined]  # exports by name alone
     from typer.completion import install as add_to_shell  # type: ignore[attr-defined]
-
-    from tomato_host.cli.main import COMPLETE_VARIABLE, PROGRAM
 
     named = shell or os.path.basename(os.environ.get("SHELL", ""))
     if named not in SHELLS:
@@ -52,8 +50,6 @@ def answer(app: typer.Typer, instruction: str) -> NoReturn:
     """Print what may follow, one a line in the shell's own form, and end the process."""
     from typer.completion import completion_init, shell_complete  # type: ignore[attr-defined]
     from typer.main import get_command
-
-    from tomato_host.cli.main import COMPLETE_VARIABLE, PROGRAM
 
     completion_init()
     sys.exit(shell_complete(get_command(app), {}, PROGRAM, COMPLETE_VARIABLE, instruction))

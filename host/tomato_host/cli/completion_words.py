@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+PROGRAM = "tomato-host"
+COMPLETE_VARIABLE = "_TOMATO_HOST_COMPLETE"
+"""Set by a shell's completion script, as typer names it."""
+
 
 def one_of(*words: str) -> Callable[[str], list[str]]:
     """For `autocompletion=`: those of `words` that begin as what was typed."""

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import typer
 
+from tomato_host.cli.completion_words import COMPLETE_VARIABLE, PROGRAM
 from tomato_host.errors import TomatoError
 
 
@@ -70,9 +71,6 @@ COMMANDS: tuple[CommandSpec, ...] = (
 )
 """The table of commands, in the order of the help."""
 
-PROGRAM = "tomato-host"
-COMPLETE_VARIABLE = "_TOMATO_HOST_COMPLETE"
-"""Set by a shell's completion script, as typer names it."""
 VERSION_HELP = "Print the version and end."
 
 
