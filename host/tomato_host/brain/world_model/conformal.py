@@ -109,7 +109,7 @@ def _moved(threshold: Array, hours: Mask, missed: Mask, nominal: float) -> Array
     count = hours.sum(axis=0)
     share = (hours & missed).sum(axis=0) / np.maximum(count, 1)
     pace = STEP * np.minimum(count / 24.0, 1.0)
-    return np.maximum(threshold + pace * (share - nominal), DEBT)
+    return np.asarray(np.maximum(threshold + pace * (share - nominal), DEBT))
 
 
 RING_H = 96
