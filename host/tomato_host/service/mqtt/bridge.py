@@ -40,6 +40,7 @@ from tomato_host.service.mqtt.command_limits import MOST_PENDING, CommandLimits
 from tomato_host.service.mqtt.commands import CommandParser, CommandRefusal, SetDose
 from tomato_host.service.mqtt.outcomes import OpenCommands
 from tomato_host.service.mqtt.payloads import alarm_event, board_online, discovery, state_payload, topics
+from tomato_host.service.mqtt.sensors import ForeignSensors
 from tomato_host.service.mqtt.settings import MqttSettings
 
 STATE_EVERY_S = 10.0
@@ -83,6 +84,7 @@ class MqttBridge:
         self._commands = CommandParser(settings.command_max_age_s)
         self._limits = CommandLimits()
         self._open = OpenCommands()
+        self._sensors = ForeignSensors(settings.sensors, settings.statestream_prefix)
         self._topics = topics(settings.node, settings.discovery_prefix)
         self._published: dict[str, str] = {}
         self._pending: set[asyncio.Task[None]] = set()
@@ -105,6 +107,7 @@ class MqttBridge:
             "sent": self.sent,
             "losses": self.losses,
             "refused": self.refused,
+            **self._sensors.status(),
         }
 
     def on_record(self, record: Json) -> None:
@@ -160,6 +163,8 @@ class MqttBridge:
         await self._subscribe(client, self._topics.instance)
         if self._settings.commands:
             await self._subscribe(client, f"{self._topics.command}+")
+        for where in self._sensors.topics:
+            await self._subscribe(client, where)
         began_s = self._monotonic()
         tasks = [
             asyncio.create_task(self._publish_forever(client)),
@@ -273,6 +278,8 @@ class MqttBridge:
                 self._note_echo()
             elif where == self._topics.instance:
                 self._note_instance(payload.decode("ascii", "replace"))
+            elif where in self._sensors.topics:
+                self._sensors.on_message(where, payload, bool(message.retain), datetime.now(UTC))
             elif where == self._topics.dose:
                 self._commands.restore_dose(payload)
             elif payload:
