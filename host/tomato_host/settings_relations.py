@@ -119,6 +119,7 @@ FREE: dict[str, tuple[str, ...]] = {
         "safe_mode.caution_s", "guardrails.proposal_age_s", "guardrails.state_lag_s", "weather.timeout_s",
         "weather.attempts", "advisor.wake_deadline_s", "advisor.cameras.timeout_s", "advisor.breaker_failures",
         "advisor.breaker_rest_s", "mqtt.command_max_age_s", "mqtt.sensors.stale_after_s",
+        "mqtt.plugs.off_after_s",
     ),
     "a pace of its own: shorter only means more often": (
         "safe_mode.sampling_safe_s", "safe_mode.sampling_caution_s", "control.event_pause_s", "advisor.wake_every_s",
@@ -171,7 +172,8 @@ FREE: dict[str, tuple[str, ...]] = {
     "the size of a thing": (
         "tent.width_cm", "tent.depth_cm", "tent.height_cm", "tent.plants.pot_l", "tent.plants.probe",
     ),
-    "a port or the number of a device": ("service.port", "mqtt.port", "learn.observe.port", "advisor.cameras.index"),
+    "a port or the number of a device": ("service.port", "mqtt.port", "mqtt.plugs.relay",
+        "learn.observe.port", "advisor.cameras.index"),
 }  # fmt: skip
 """Numeric keys without a relation, by the reason why they need none."""
 

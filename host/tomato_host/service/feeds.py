@@ -20,6 +20,7 @@ from tomato_host.service.feed import ProcessFeed
 from tomato_host.service.foreign_readings import ForeignReadings
 from tomato_host.service.installation import Installation
 from tomato_host.service.mqtt.settings import MqttSettings
+from tomato_host.service.plug_events import PlugEvents
 from tomato_host.service.settings import PORT_TAKEN, ServiceSettings
 
 
@@ -55,10 +56,12 @@ def mqtt_feed(
     if importlib.util.find_spec("aiomqtt") is None:
         raise TomatoError("E-EXTRA-MQTT", "aiomqtt is not installed.", "pip install '.[mqtt]'")
     command = _command("tomato_host.service.mqtt.serve", data_dir, settings)
+    plugs = PlugEvents(recorder)
     events = BrokerEvents(recorder, "mqtt", f"{settings.host}:{settings.port}")
 
     def on_status(told: dict[str, Any], now: datetime) -> None:
         events.on_status(told, now)
+        plugs.on_status(told, now)
         if readings is not None:
             readings.on_status(told, now)
 

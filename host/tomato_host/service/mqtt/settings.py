@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from shared_schemas.devices import OUTPUT_BY_NAME, names_of
 from shared_schemas.records.extra_reading_v1 import ExtraQuantity
 from tomato_host.addresses import Host
 
@@ -58,6 +59,42 @@ class SensorSettings(BaseModel):
         return self.topic or f"{prefix}/{self.entity.replace('.', '/')}/state"
 
 
+PLUG_OUTPUTS = names_of(kind="relay", risk="gentle")
+"""Outputs of air and light. Water, gas, mist and heat need the board's sensors at every moment: never a plug."""
+
+
+def _why_no_plug(output: str) -> str:
+    row = OUTPUT_BY_NAME.get(output)
+    if row is None:
+        return f"there is no such output; it may be {', '.join(PLUG_OUTPUTS)}"
+    return (
+        f"the board must end it at once when {', '.join(row.needs)} no longer holds, and a plug that hangs stays on for"
+        f" its whole timer; only {', '.join(PLUG_OUTPUTS)} may be one"
+    )
+
+
+class PlugSettings(BaseModel):
+    """One row `[[mqtt.plugs]]`: a smart plug with Tasmota that follows the board's lamp or one of its fans."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    output: str
+    """The board's lamp or one of its fans, by its name in the data dictionary; every other output is refused."""
+    topic: Annotated[str, Field(min_length=1, max_length=60, pattern=r"^[A-Za-z0-9_\-]+$")]
+    """The plug's own topic, `%topic%` in Tasmota."""
+    relay: Annotated[int, Field(ge=1, le=8)] = 1
+    """Which relay of the plug."""
+    off_after_s: Annotated[float, Field(ge=12.0, le=900.0)] = 180.0
+    """The plug's own off timer: the longest it stays on when nothing answers any more. Renewed after a third."""
+
+    @field_validator("output")
+    @classmethod
+    def _may_hang_on_a_plug(cls, output: str) -> str:
+        if output not in PLUG_OUTPUTS:
+            raise ValueError(f"{output} can never be a plug: {_why_no_plug(output)}")
+        return output
+
+
 class MqttSettings(BaseModel):
     """Section `[mqtt]`: a broker that the state is published to, for Home Assistant and others."""
 
@@ -87,6 +124,16 @@ class MqttSettings(BaseModel):
     """Sensors that are not the board's: they stand in for a missing one, or are soil probes of their own."""
     statestream_prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9_/]{1,60}$")] = "homeassistant_states"
     """`base_topic` of Home Assistant's `mqtt_statestream`, for sensors that are named by their entity."""
+
+    plugs: Annotated[tuple[PlugSettings, ...], Field(max_length=3)] = ()
+    """Smart plugs that follow the board's lamp or fans, each with an off timer of its own that is read back."""
+
+    @field_validator("plugs")
+    @classmethod
+    def _plugs_differ(cls, plugs: tuple[PlugSettings, ...]) -> tuple[PlugSettings, ...]:
+        if len({one.output for one in plugs}) != len(plugs) or len({(p.topic, p.relay) for p in plugs}) != len(plugs):
+            raise ValueError("give each plug an output and a relay of its own")
+        return plugs
 
     @field_validator("sensors")
     @classmethod
