@@ -1,10 +1,8 @@
-"""The matrix of a campaign: every controller in every scenario with every seed, on as many processes as asked."""
+"""The matrix of a campaign: every controller in every scenario with every seed. `parallel.tasks` runs it."""
 
 from __future__ import annotations
 
 import gc
-import multiprocessing
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, get_args
@@ -124,20 +122,6 @@ def _point(tent: SimulatedTent) -> tuple[float, ...]:
         truth.co2_ppm,
         float(tent.world.outputs),
     )
-
-
-def run(matrix: list[Cell], jobs: int) -> Iterator[tuple[int, CellOutcome]]:
-    """Run the matrix on `jobs` processes; yields (index, outcome) as they come, the same for any `jobs`."""
-    if jobs <= 1:
-        for index, cell in enumerate(matrix):
-            yield index, simulate(cell)
-        return
-    with multiprocessing.get_context("spawn").Pool(jobs, maxtasksperchild=64) as pool:
-        yield from pool.imap_unordered(_indexed, list(enumerate(matrix)))
-
-
-def _indexed(item: tuple[int, Cell]) -> tuple[int, CellOutcome]:
-    return item[0], simulate(item[1])
 
 
 def read_seeds(text: str) -> range:
