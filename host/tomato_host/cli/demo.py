@@ -106,7 +106,8 @@ def _make(data_dir: Path, config: Path | None, days: float, seed: int, *, quiet:
 
 
 def _go_live(data_dir: Path, config: Path | None, start: datetime, seed: int, time_scale: float) -> int:
-    from tomato_host.app import RunOptions, run_host
+    from tomato_host.app import run_host
+    from tomato_host.run_options import RunOptions
 
     options = RunOptions(
         board="sim",

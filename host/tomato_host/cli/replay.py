@@ -13,7 +13,7 @@ from tomato_host.cli.recorded_settings import dataset_settings, dataset_zone, pa
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
-    from tomato_host.brain.brain import BrainSettings
+    from tomato_host.brain.step_data import BrainSettings
     from tomato_host.replay.check import CheckResult
     from tomato_host.replay.replay import ReplayResult
     from tomato_host.sources.interface import Source

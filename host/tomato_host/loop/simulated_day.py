@@ -12,11 +12,11 @@ from datetime import datetime
 from pathlib import Path
 
 from shared_schemas.records import AnomalyV1, ObservationV1, Record, StateV1
-from tomato_host.brain.brain import RuntimeContext
 from tomato_host.brain.estimator.pipeline import Estimator
 from tomato_host.brain.estimator.settings import EstimatorSettings
 from tomato_host.brain.guardrails.guardrails import Verdict
 from tomato_host.brain.settings import DEFAULT_TIME_ZONE, SiteSettings
+from tomato_host.brain.step_data import RuntimeContext
 from tomato_host.loop.clock import SimClock
 from tomato_host.loop.episode import Episode, EstimateOnly
 from tomato_host.loop.scheduler import Run, Scheduler

@@ -24,8 +24,8 @@ from numpy.typing import NDArray
 from shared_schemas.devices import GAS, OUTPUT_BY_NAME, PUMP, Output, names_of
 from shared_schemas.records import ActionV1, AgentV1, ObservationV1
 from tomato_host.brain.admission.tent_admission import NEVER
-from tomato_host.brain.brain import BrainSettings
 from tomato_host.brain.settings import SiteSettings
+from tomato_host.brain.step_data import BrainSettings
 from tomato_host.twin.campaign.matrix import START
 from tomato_host.twin.campaign.tent_run import TentRun
 from tomato_host.twin.params import TentParams

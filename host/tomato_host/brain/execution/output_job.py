@@ -14,6 +14,10 @@ from shared_schemas.records.action_v1 import Status
 DUTY_SLOT_MS = 900_000
 """A duty is spread in slots of a quarter of an hour: short for air and roots, long for a relay."""
 EXPIRED = "not_after has passed"
+LINK_LOST, RESET = "link lost", "reset"
+"""Reasons of an action that ended because the board could not be reached, or because it started anew."""
+UNKNOWN_AMOUNT = ", the board cannot say how much came"
+"""After the reason, when no report of the board says what was delivered."""
 FULL_DUTY = 0.95
 """Above this share a duty is simply on."""
 

@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 
 from shared_schemas.devices import MAT, MIST, OUTPUTS, VENT
-from tomato_host.brain.brain import StepResult
 from tomato_host.brain.control.context import DecisionContext
 from tomato_host.brain.control.evaluation import RunSeries, evaluate_run
 from tomato_host.brain.control.photoperiod import is_light
@@ -33,6 +32,7 @@ from tomato_host.brain.control.planner.objective import (
 )
 from tomato_host.brain.control.settings import PolicyName
 from tomato_host.brain.control.targets import STAGES
+from tomato_host.brain.step_data import StepResult
 from tomato_host.twin.campaign.matrix import Cell, begin
 from tomato_host.twin.campaign.tent_run import TentRun
 
