@@ -14,8 +14,8 @@ from tomato_host.parallel.tasks import TaskResult, Workers, run_tasks
 from tomato_host.twin.campaign import matrix, report
 
 from tests.free_ports import free_port
-from tests.parallel.local_cluster import ROOT, LocalCluster, local_cluster
 from tests.parallel.sample_tasks import die_always, die_once, refuse, square, wait_long
+from tools.local_cluster import ROOT, LocalCluster, local_cluster
 
 pytest.importorskip("distributed", reason="the extra [cluster] is not installed: pip install '.[cluster]'")
 

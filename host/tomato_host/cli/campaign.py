@@ -15,6 +15,8 @@ from tomato_host.cli.task_progress import Jobs, Scheduler, TaskProgress
 if TYPE_CHECKING:
     from tomato_host.parallel.tasks import Workers
 
+LADDER_PERIOD_S = 60.0
+
 app = typer.Typer(help="Compare controllers over many simulated tents.")
 
 
@@ -96,6 +98,37 @@ def explain(
     typer.echo(json.dumps(found.as_dict()) if as_json else "\n".join(table(found, everything)))
 
 
+@app.command("ladder")
+def ladder(
+    days: Annotated[float, typer.Option(min=0.05, max=60.0, help="Length of each run.")] = 3.0,
+    seeds: Annotated[str, typer.Option(help="One number, or first-last.")] = "0-2",
+    scenarios: Annotated[str, typer.Option(help="all, or names with / between.")] = "",
+    jobs: Jobs = 1,
+    scheduler: Scheduler = "",
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document instead of the table.")] = False,
+) -> None:
+    """Show what knowing is worth: timer, rules, planner with a learned model, with the twin's own, with its future."""
+    import json
+
+    from tomato_host.parallel.tasks import Workers, run_tasks
+    from tomato_host.twin.campaign import ladder as rungs
+    from tomato_host.twin.campaign import matrix
+
+    workers = Workers(jobs, scheduler)
+    todo = rungs.ladder_cells(
+        matrix.read_scenarios(scenarios or rungs.SCENARIOS), matrix.read_seeds(seeds), days, LADDER_PERIOD_S
+    )
+    rows = {}
+    with _stop_on_sigterm(resumes=False), TaskProgress("ladder", len(todo), 0, as_json) as progress:
+        for index, row, worker in run_tasks(rungs.climb, todo, workers):
+            rows[index] = row
+            progress.step(worker, f"{row['rung']} {row['scenario']} seed {row['seed']}")
+    ordered = [rows[index] for index in sorted(rows)]
+    lines = rungs.ladder_lines(ordered)
+    facts = {"days": days, "lines": rungs.ladder_json(lines), "runs": ordered}
+    typer.echo(json.dumps(facts) if as_json else "\n".join(rungs.ladder_table(lines)))
+
+
 def _run_cells(  # type: ignore[no-untyped-def]  # the twin's types are loaded with the command
     todo, workers: Workers, out: Path, resume: bool, quiet: bool
 ):
@@ -116,7 +149,7 @@ def _run_cells(  # type: ignore[no-untyped-def]  # the twin's types are loaded w
 
 
 @contextmanager
-def _stop_on_sigterm() -> Iterator[None]:
+def _stop_on_sigterm(resumes: bool = True) -> Iterator[None]:
     """A stop asked for by a service manager or a closed shell is handled like Ctrl-C, so no process is left behind."""
     import signal
 
@@ -124,7 +157,8 @@ def _stop_on_sigterm() -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        typer.echo("stopped; what was finished is kept, --resume goes on from there", err=True)
+        kept = "; what was finished is kept, --resume goes on from there" if resumes else ""
+        typer.echo(f"stopped{kept}", err=True)
         raise
     finally:
         signal.signal(signal.SIGTERM, before)
