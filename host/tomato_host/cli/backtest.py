@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tomato_host.cli.task_progress import Jobs, Scheduler
+from tomato_host.cli.worker_options import Jobs, Scheduler, TaskCounts
 from tomato_host.errors import TomatoError
 
 if TYPE_CHECKING:
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from tomato_host.backtest.rolling import ScoredSeries
     from tomato_host.backtest.tables import BacktestCase
     from tomato_host.parallel.tasks import Workers
+    from tomato_host.terminal.progress import Progress
 
 
 def backtest(
@@ -40,12 +41,15 @@ def backtest(
     from tomato_host.backtest.tables import load_cases
     from tomato_host.parallel.tasks import Workers
     from tomato_host.settings import load_settings
+    from tomato_host.terminal.progress import progress
 
     hours, workers = _hours(horizons), Workers(jobs, scheduler)
     only = tuple(name.strip() for name in quantity.split(",")) if quantity else None
-    cases = load_cases(data, mapping, weather, group, time_zone=load_settings(config).site.timezone)
-    asked = {"horizons": hours, "baselines": baselines(lightgbm), "from_day": from_day, "only": only}
-    judged = _scored(cases, asked, workers)
+    with progress("backtest", json_out) as shown:
+        shown.text("reading")
+        cases = load_cases(data, mapping, weather, group, time_zone=load_settings(config).site.timezone)
+        asked = {"horizons": hours, "baselines": baselines(lightgbm), "from_day": from_day, "only": only}
+        judged = _scored(cases, asked, workers, shown)
     judged = [one for one in judged if one.counts.any(axis=0).all()]
     if not judged:
         raise TomatoError(
@@ -54,7 +58,6 @@ def backtest(
             "Give more days, or an earlier --from-day.",
         )
     reports = summarise(judged, hours)
-    _print_progress("")
     if plot is not None:
         plot.write_text(reliability_svg(reports), encoding="utf-8")
     if json_out:
@@ -66,18 +69,19 @@ def backtest(
         _show(report)
 
 
-def _scored(cases: list[BacktestCase], asked: dict[str, Any], workers: Workers) -> list[ScoredSeries]:
+def _scored(cases: list[BacktestCase], asked: dict[str, Any], workers: Workers, shown: Progress) -> list[ScoredSeries]:
     """All series in the order of the cases, wherever and whenever they were scored."""
     from functools import partial
 
     from tomato_host.backtest.rolling import score_case
     from tomato_host.parallel.tasks import run_tasks
 
-    detailed = {"progress": _print_progress} if workers.engine == "serial" else {}
+    detailed = {"progress": shown.text} if workers.engine == "serial" else {}
     found: dict[int, list[ScoredSeries]] = {}
+    counts = TaskCounts(shown, len(cases))
     for index, series, worker in run_tasks(partial(score_case, **asked, **detailed), cases, workers):
         found[index] = series
-        _print_progress(f"{len(found)} of {len(cases)} places, {cases[index].name} on {worker}")
+        counts.add(worker)
     return [one for index in sorted(found) for one in found[index]]
 
 
@@ -93,15 +97,6 @@ def _hours(text: str) -> tuple[int, ...]:
             "Example: --horizons 1,6,12,24,36",
         )
     return hours
-
-
-def _print_progress(text: str) -> None:
-    """Progress on one line of standard error, on a terminal only."""
-    import sys
-
-    if sys.stderr.isatty():
-        sys.stderr.write(f"\r{text:<70}" if text else "\r" + " " * 70 + "\r")
-        sys.stderr.flush()
 
 
 def _show(report: BacktestReport) -> None:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tomato_host.cli.task_progress import Jobs, Scheduler, TaskProgress
+from tomato_host.cli.completion_words import one_of
+from tomato_host.cli.worker_options import Jobs, Scheduler, TaskCounts
 
 if TYPE_CHECKING:
     from tomato_host.parallel.tasks import Workers
@@ -26,7 +27,13 @@ def campaign(
     days: Annotated[float, typer.Option(min=0.01, max=400.0, help="Length of each run.")] = 7.0,
     seeds: Annotated[str, typer.Option(help="One number, or first-last.")] = "0-3",
     scenarios: Annotated[str, typer.Option(help="all, or names with / between (faults of one by commas).")] = "",
-    controllers: Annotated[str, typer.Option(help="rules, mpc, timer with commas between, or all.")] = "rules",
+    controllers: Annotated[
+        str,
+        typer.Option(
+            help="rules, mpc, timer with commas between, or all.",
+            autocompletion=one_of("rules", "mpc", "timer", "all"),
+        ),
+    ] = "rules",
     jobs: Jobs = 1,
     scheduler: Scheduler = "",
     compare: Annotated[bool, typer.Option("--compare", help="All controllers, in calm and adverse weather.")] = False,
@@ -89,12 +96,14 @@ def explain(
     """Show one tent's hours under two controllers side by side, and what each term of the objective cost."""
     import json
 
+    from tomato_host.terminal.progress import progress
     from tomato_host.twin.campaign import matrix
     from tomato_host.twin.campaign.hour_comparison import compare_hours, table
 
     scenario, seed = matrix.read_tent(tent)
     ours, theirs = (matrix.read_controllers(name)[0] for name in (controller, against))
-    found = compare_hours(scenario, seed, (ours, theirs), days)
+    with progress(f"{scenario}:{seed} under both controllers", as_json) as shown:
+        found = compare_hours(scenario, seed, (ours, theirs), days, shown.share)
     typer.echo(json.dumps(found.as_dict()) if as_json else "\n".join(table(found, everything)))
 
 
@@ -111,6 +120,7 @@ def ladder(
     import json
 
     from tomato_host.parallel.tasks import Workers, run_tasks
+    from tomato_host.terminal.progress import progress
     from tomato_host.twin.campaign import ladder as rungs
     from tomato_host.twin.campaign import matrix
 
@@ -119,10 +129,11 @@ def ladder(
         matrix.read_scenarios(scenarios or rungs.SCENARIOS), matrix.read_seeds(seeds), days, LADDER_PERIOD_S
     )
     rows = {}
-    with _stop_on_sigterm(resumes=False), TaskProgress("ladder", len(todo), 0, as_json) as progress:
+    with _stop_on_sigterm(resumes=False), progress("ladder", as_json, log_lines=True) as shown:
+        counts = TaskCounts(shown, len(todo))
         for index, row, worker in run_tasks(rungs.climb, todo, workers):
             rows[index] = row
-            progress.step(worker, f"{row['rung']} {row['scenario']} seed {row['seed']}")
+            counts.add(worker)
     ordered = [rows[index] for index in sorted(rows)]
     lines = rungs.ladder_lines(ordered)
     facts = {"days": days, "lines": rungs.ladder_json(lines), "runs": ordered}
@@ -134,18 +145,19 @@ def _run_cells(  # type: ignore[no-untyped-def]  # the twin's types are loaded w
 ):
     """Outcomes in matrix order, whatever the order of completion, and runs by worker; each is stored when it comes."""
     from tomato_host.parallel.tasks import run_tasks
+    from tomato_host.terminal.progress import progress
     from tomato_host.twin.campaign import matrix, results_store
 
     store = results_store.ResultsStore(out)
     found = store.begin(resume)
     left = [cell for cell in todo if cell not in found]
-    with _stop_on_sigterm(), TaskProgress("campaign", len(todo), len(todo) - len(left), quiet) as progress:
+    with _stop_on_sigterm(), progress("campaign", quiet, log_lines=True) as shown:
+        counts = TaskCounts(shown, len(todo), len(todo) - len(left))
         for index, outcome, worker in run_tasks(matrix.simulate, left, workers):
-            cell = left[index]
-            found[cell] = outcome
-            store.add(cell, outcome)
-            progress.step(worker, f"{cell.controller} {cell.scenario} seed {cell.seed}")
-    return [found[cell] for cell in todo], dict(progress.by_worker)
+            found[left[index]] = outcome
+            store.add(left[index], outcome)
+            counts.add(worker)
+    return [found[cell] for cell in todo], dict(counts.by_worker)
 
 
 @contextmanager

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tomato_host.cli.learn_options import DEFAULT_DATA, AsJson, Config, Data, show
-from tomato_host.cli.task_progress import Jobs, Scheduler, TaskProgress
+from tomato_host.cli.worker_options import Jobs, Scheduler, TaskCounts
 
 if TYPE_CHECKING:
     from tomato_host.learn.offline.candidates import PolicyCandidate
     from tomato_host.learn.offline.replay import Replay
     from tomato_host.learn.settings import LearnOfflineSettings
     from tomato_host.parallel.tasks import Workers
+    from tomato_host.terminal.progress import Progress
 
 Version = Annotated[int, typer.Argument(help="Version of the policy.")]
 
@@ -62,6 +63,7 @@ def train(
     from tomato_host.learn.policy.weights import pack_weights, unpack_weights
     from tomato_host.parallel.tasks import Workers
     from tomato_host.settings import load_settings
+    from tomato_host.terminal.progress import progress
 
     settings, workers = load_settings(config).learn, Workers(jobs, scheduler)
     replay, root = _ingest(data, settings), _root(data)
@@ -70,10 +72,12 @@ def train(
         policy = make_policy("mlp", seed)
         body = weights_file(root, held.version).read_bytes()
         policy.load(unpack_weights(body, held.version, held.sha256).arrays)
-        trained = train_on_reports(policy, replay, settings.offline, seed)
+        with progress("training on reports", as_json):
+            trained = train_on_reports(policy, replay, settings.offline, seed)
         packed, watched, decisions = pack_weights(trained.policy.arrays()), trained.figures, trained.decisions
     else:
-        best = _first_policy(settings.offline, seed, candidates, rounds, workers, as_json)
+        with progress("training on modelled seasons", as_json) as shown:
+            best = _first_policy(settings.offline, seed, candidates, rounds, workers, shown)
         packed, watched, decisions = best.body, best.figures, best.decisions
     version = 1 + max([held.version, held.before, *_versions(root)])
     store_policy(root, version, packed)
@@ -92,15 +96,14 @@ def train(
 
 
 def _first_policy(
-    settings: LearnOfflineSettings, seed: int, count: int, rounds: int, workers: Workers, quiet: bool
+    settings: LearnOfflineSettings, seed: int, count: int, rounds: int, workers: Workers, shown: Progress
 ) -> PolicyCandidate:
-    from tomato_host.learn.offline.candidates import best_candidate
+    from tomato_host.learn.offline.candidates import best_candidate, train_candidate
 
-    with TaskProgress("policies", count, 0, quiet or count == 1) as progress:
-        return best_candidate(
-            settings, seed, count, rounds, workers,
-            lambda worker, one: progress.step(worker, f"seed {one.seed}: reward {one.reward:.2f}"),
-        )  # fmt: skip
+    if count == 1:
+        return train_candidate(seed, settings, rounds, shown.share)
+    counts = TaskCounts(shown, count)
+    return best_candidate(settings, seed, count, rounds, workers, lambda worker, one: counts.add(worker))
 
 
 def _versions(root: Path) -> list[int]:
@@ -115,8 +118,10 @@ def validate(
 ) -> None:
     """Judge a policy: performance, regression, chaos, property, security. Exit code 1 when it may not decide."""
     from tomato_host.learn.offline.validate import validate as judge
+    from tomato_host.terminal.progress import progress
 
-    found = judge(_body(data, version), _current(data), nights=nights)
+    with progress("validating", as_json):
+        found = judge(_body(data, version), _current(data), nights=nights)
     facts = {"version": version, "passed": found.passed, "failed": found.failed, "figures": found.figures}
     lines = [f"Policy {version} {'may decide' if found.passed else 'may not decide'}.", *found.failed]
     lines += [f"  {name:24} {value:.4g}" for name, value in found.figures.items()]
@@ -130,9 +135,11 @@ def promote(version: Version, data: Data = DEFAULT_DATA, as_json: AsJson = False
 
     from tomato_host.learn.offline.validate import validate as judge
     from tomato_host.learn.policy.hot_reload import promote as let_decide
+    from tomato_host.terminal.progress import progress
 
     if version:
-        judged = judge(_body(data, version), _current(data))
+        with progress("validating", as_json):
+            judged = judge(_body(data, version), _current(data))
         if not judged.passed:
             show({"promoted": False, "failed": judged.failed}, ["Not promoted: " + "; ".join(judged.failed)], as_json)
             raise typer.Exit(1)

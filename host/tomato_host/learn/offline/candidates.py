@@ -35,9 +35,11 @@ class PolicyCandidate:
     """Mean reward of a season with `CHOICE_SEEDS`."""
 
 
-def train_candidate(seed: int, settings: LearnOfflineSettings, rounds: int) -> PolicyCandidate:
-    """What `pretrain` makes of this seed, judged. Needs torch."""
-    found = pretrain("mlp", settings, seed, rounds)
+def train_candidate(
+    seed: int, settings: LearnOfflineSettings, rounds: int, report: Callable[[float], None] = lambda share: None
+) -> PolicyCandidate:
+    """What `pretrain` makes of this seed, judged. Needs torch. `report` gets the share of the rounds done."""
+    found = pretrain("mlp", settings, seed, rounds, report=report)
     body = pack_weights(found.policy.arrays())
     policy = unpack_weights(body, 0, hashlib.sha256(body).hexdigest())
     reward = float(np.mean(list(score(policy, TRAINED_ON, CHOICE_SEEDS).values())))
