@@ -229,8 +229,11 @@ def explain(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object for scripts.")] = False,
 ) -> None:
     """Show one decision: what was decided, what was not and why, what the forecast said, which rule clipped."""
+    from tomato_host.terminal.progress import progress
+
     moment = None
     if at is not None:
         moment = parse_local_time(at, dataset_zone(data_dir), "E-EXPLAIN-TIME", "2026-06-01T14:00")
-    report = read_report(data_dir, moment)
+    with progress("reading decisions", as_json):
+        report = read_report(data_dir, moment)
     typer.echo(json.dumps(as_dict(report)) if as_json else "\n".join(as_text(report)))
