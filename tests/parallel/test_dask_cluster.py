@@ -50,7 +50,7 @@ def test_a_campaign_with_a_killed_worker_is_that_of_two_processes_to_the_byte(
         if len(found) == 1:
             cluster.workers[0].kill()
     assert cluster.workers[0].wait(10) == -signal.SIGKILL
-    local = {one.index: one.value for one in run_tasks(matrix.simulate, todo, Workers(jobs=2))}
+    local = {one.item_index: one.value for one in run_tasks(matrix.simulate, todo, Workers(jobs=2))}
     written = []
     for name, outcomes in (("cluster", found), ("local", local)):
         (tmp_path / name).mkdir()
@@ -98,7 +98,7 @@ def test_nothing_waits_for_ever(cluster: LocalCluster, monkeypatch: pytest.Monke
     monkeypatch.setattr(dask_cluster, "WORKERS_S", 30.0)
     last = cluster.add_worker()
     running = run_tasks(wait_long, [0.0, 60.0], cluster.there)
-    assert next(running).index == 0
+    assert next(running).item_index == 0
     monkeypatch.setattr(dask_cluster, "WORKERS_S", 0.3)
     last.kill()
     with pytest.raises(TomatoError, match="no worker any more"):

@@ -26,7 +26,7 @@ def test_every_engine_is_reached_by_what_is_asked_for() -> None:
 def test_each_item_is_computed_once_and_children_are_replaced_and_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(process_pool, "TASKS_PER_PROCESS", 2)
     found = list(run_tasks(square, range(7), Workers(jobs=2)))
-    assert sorted((one.index, one.value) for one in found) == [(n, n * n) for n in range(7)]
+    assert sorted((one.item_index, one.value) for one in found) == [(n, n * n) for n in range(7)]
     assert len({one.worker for one in found}) >= 4, "seven tasks, two a process"
     assert not multiprocessing.active_children()
     assert [one.value for one in run_tasks(square, range(3), Workers())] == [0, 1, 4]

@@ -30,7 +30,7 @@ def test_the_matrix_is_complete_and_in_order() -> None:
 def test_results_do_not_depend_on_the_number_of_processes() -> None:
     todo = matrix.cells(("rules", "timer"), ("calm", "leak@1"), range(1), 0.15, 120.0)
     alone, together = (
-        {found.index: found.value for found in run_tasks(matrix.simulate, todo, Workers(jobs))} for jobs in (1, 2)
+        {found.item_index: found.value for found in run_tasks(matrix.simulate, todo, Workers(jobs))} for jobs in (1, 2)
     )
     assert alone == together
     assert {o.row["broken"] for o in alone.values()} == {""}

@@ -76,7 +76,7 @@ def _scored(cases: list[BacktestCase], asked: dict[str, Any], workers: Workers, 
     from tomato_host.backtest.rolling import score_case
     from tomato_host.parallel.tasks import run_tasks
 
-    detailed = {"progress": shown.text} if workers.engine == "serial" else {}
+    detailed: dict[str, Any] = {"progress": shown.text} if workers.engine == "serial" else {}
     found: dict[int, list[ScoredSeries]] = {}
     counts = TaskCounts(shown, len(cases))
     for index, series, worker in run_tasks(partial(score_case, **asked, **detailed), cases, workers):

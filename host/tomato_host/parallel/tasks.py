@@ -44,8 +44,8 @@ class Workers:
 class TaskResult(NamedTuple, Generic[Value]):
     """What one task returned."""
 
-    index: int
-    """Of its item."""
+    item_index: int
+    """Which item it was."""
     value: Value
     worker: str
     """Name of the process that ran it."""

@@ -13,8 +13,9 @@ from functools import partial
 
 import numpy as np
 
+from tomato_host.learn.offline.ppo import TrainingFigures
 from tomato_host.learn.offline.seasons import TRAINED_ON, score
-from tomato_host.learn.offline.train import TrainingFigures, pretrain
+from tomato_host.learn.offline.train import pretrain
 from tomato_host.learn.policy.weights import pack_weights, unpack_weights
 from tomato_host.learn.settings import LearnOfflineSettings
 from tomato_host.parallel.tasks import Workers, run_tasks
