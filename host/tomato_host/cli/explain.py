@@ -75,7 +75,8 @@ def amount(action: ActionV1) -> str:
     if params.seconds is None:
         return ""
     if params.period_s and params.period_s > params.seconds:
-        return f"{params.seconds / 60:.0f} min, spread over {params.period_s / 60:.0f} min"
+        strokes = f" in {params.pulses} strokes" if params.pulses else ""
+        return f"{params.seconds / 60:.0f} min, spread over {params.period_s / 60:.0f} min{strokes}"
     return f"{params.seconds / 60:.0f} min" if params.seconds >= 60 else f"{params.seconds:g} s"
 
 
