@@ -42,7 +42,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared_schemas.devices import GAS
-from shared_schemas.records.plan_v1 import PlanStep
+from shared_schemas.records.plan_v1 import CropCost, PlanStep
 from tomato_host.brain.control import rules
 from tomato_host.brain.control.context import ControlDecision, DecisionContext
 from tomato_host.brain.control.control_inputs import ControlInputs, read_inputs
@@ -58,11 +58,19 @@ from tomato_host.brain.control.plan_columns import (
     MEASURED_ON,
 )
 from tomato_host.brain.control.planner.beam_search import SearchResult, SearchSettings, search
+from tomato_host.brain.control.planner.crop_horizon import RecentHours, crop_aim
 from tomato_host.brain.control.planner.horizon import DAY_H, HOUR, horizon_targets, plan_bounds
 from tomato_host.brain.control.planner.initial_plans import baseline_plans, hourwise_plans, plain_plan, shifted
-from tomato_host.brain.control.planner.objective import Expected, Terms, Weights, hourly, judge
+from tomato_host.brain.control.planner.objective import Expected, Terms, Weights, hourly, judge, without_crop
 from tomato_host.brain.control.planner.plan_edits import Bounds, TentPlanEdits
-from tomato_host.brain.control.planner.plan_explanation import duty_reason, explain, gas_reason, rejected, score_of
+from tomato_host.brain.control.planner.plan_explanation import (
+    crop_costs,
+    duty_reason,
+    explain,
+    gas_reason,
+    rejected,
+    score_of,
+)
 from tomato_host.brain.control.planner.watering import water_demand, water_request
 from tomato_host.brain.control.proposals import OutputRequest, build_decision
 from tomato_host.brain.control.rules import light as light_rule
@@ -73,6 +81,8 @@ CUT_SHORT = 0.12
 board; less is the coarseness of samples, and the asked share is nearer to the truth."""
 ESTIMATE_VALID_FOR = 4 * HOUR
 """So long the planner goes on by what it has learned while a doubted reading of the air teaches nothing new."""
+_BARE = SearchSettings(width=2, levels=2, rounds=3, pairs=0)
+"""How far a plan without the crop's terms is looked for, to say whether one of them decided."""
 STEADY_AFTER_S = 1_500.0
 """Duties must have been in force this long before the last half hour tells anything of them."""
 
@@ -91,6 +101,8 @@ class PlannerModel:
     """Hours of mist in each of the last 24 whole hours, the newest last."""
     water_h: Array = field(default_factory=lambda: np.zeros(DAY_H))
     """Water in these hours, in ml."""
+    past: RecentHours = field(default_factory=RecentHours)
+    """Air and soil of these hours, which fruit remembers."""
 
 
 ModelBinder = Callable[[DecisionContext], PlannerModel | None]
@@ -126,6 +138,7 @@ def _plan(
         seen.roll, seen.soil, plain if last is None else last, float(context.budgets.water_ml_per_day)
     )
     aim, bounds = horizon_targets(context, demand), plan_bounds(inputs, seen.mist_h, seen.water_h, demand)
+    aim = replace(aim, crop=crop_aim(context, seen.past))
     before = np.zeros(COLUMNS)
     for name, column in COLUMN_OF.items():
         before[column] = context.memory.duty.get(name, 0.0)
@@ -144,8 +157,26 @@ def _plan(
         ]
     )
     found = search(lambda plans: terms(plans).j, moves, starts, how, lambda: clock() >= end)
-    ranked = terms(found.plans)
-    return _decision(context, inputs, found, ranked, bounds, demand)
+    rivals = _rivals(found.plans, moves.project(starts), moves, terms, weights, lambda: clock() >= end)
+    crop = crop_costs(terms(found.plans), rivals, weights)
+    return _decision(context, inputs, found, terms(found.plans), bounds, demand, crop)
+
+
+def _rivals(
+    best: Array,
+    starts: Array,
+    moves: TentPlanEdits,
+    terms: Callable[[Array], Terms],
+    weights: Weights,
+    out_of_time: Callable[[], bool],
+) -> Terms:
+    """Plans that the best one was preferred to: the runners-up, the starts, and where the crop asks for something the
+    plan that the search would have gone to without the crop's terms."""
+    others = np.concatenate([best[1:], starts])
+    if any(cost.any() for cost in terms(others).crop.values()):
+        bare = search(lambda plans: without_crop(terms(plans), weights), moves, best[:1], _BARE, out_of_time)
+        others = np.concatenate([others, bare.plans])
+    return terms(others)
 
 
 def _expected(seen: PlannerModel, plans: Array, experience: NearTermModel | None) -> Expected:
@@ -182,7 +213,13 @@ def _learned(context: DecisionContext) -> ParameterEstimate:
 
 
 def _decision(
-    context: DecisionContext, inputs: ControlInputs, found: SearchResult, terms: Terms, bounds: Bounds, demand: float
+    context: DecisionContext,
+    inputs: ControlInputs,
+    found: SearchResult,
+    terms: Terms,
+    bounds: Bounds,
+    demand: float,
+    crop: tuple[CropCost, ...],
 ) -> ControlDecision:
     best, first = found.plans[0], bounds.first_h
     requests = _requests(inputs, best, first, demand)
@@ -198,7 +235,8 @@ def _decision(
         horizon_h=float(len(best)),
         score=score_of(terms, 0),
         rejected=rejected(found, terms),
-        explanation=explain(requests, terms),
+        crop_costs=crop,
+        explanation=explain(requests, terms, crop),
     )
     return made
 
