@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 from greenlight_model import (
     CONTROLS,
+    DAY_STEPS,
     SHOWN,
     Array,
     Knowledge,
@@ -99,9 +100,9 @@ class Explorer:
         """Of this step [6]."""
         rng = self.rng
         if self.left <= 0:
-            self.left = int(rng.integers(1, 10))
-            self.air_c, self.humid_pct = rng.uniform(14.0, 23.0), rng.uniform(72.0, 92.0)
-            at_random = rng.random(CONTROLS) < (0.2, 1.0, 1.0, 0.25, 1.0, 1.0)
+            self.left = int(rng.integers(1, 14))
+            self.air_c, self.humid_pct = rng.uniform(15.5, 22.0), rng.uniform(75.0, 92.0)
+            at_random = rng.random(CONTROLS) < (0.12, 1.0, 1.0, 0.1, 1.0, 1.0)
             self.set = np.where(at_random, rng.random(CONTROLS), np.nan)
             often = (1.0, 0.6, 0.5, 1.0, 0.15, 0.12)
             self.set = np.where(at_random & (rng.random(CONTROLS) > often), 0.0, self.set)
@@ -110,8 +111,8 @@ class Explorer:
         self.left -= 1
         humid = float(humidity_pct(state[0], state[1]))
         ruled = np.zeros(CONTROLS)
-        ruled[BOILER] = 0.4 * (self.air_c - state[0]) + 0.2 * (state[0] < self.air_c)
-        ruled[VENT] = 0.1 * (humid - self.humid_pct) + 0.3 * (state[0] - self.air_c - 4.0)
+        ruled[BOILER] = 0.4 * (self.air_c - state[0]) + 0.2 * float(state[0] < self.air_c)
+        ruled[VENT] = max(0.05 * (humid - self.humid_pct), 0.15 * (state[0] - self.air_c - 4.0))
         return np.clip(np.where(np.isnan(self.set), ruled, self.set), 0.0, 1.0)
 
 
@@ -127,6 +128,7 @@ class Planner:
         self.plan = np.zeros((horizon, CONTROLS))
         self.error = np.zeros(SHOWN)
         self.expected: Array | None = None
+        self.usual_mg = 150.0
         self.times_ms: list[float] = []
 
     def _lamp_pays(self) -> bool:
@@ -139,9 +141,10 @@ class Planner:
         began = time.thread_time()
         if self.expected is not None:
             self.error = self.error + 0.2 * (state[:SHOWN] - self.expected)
+            self.usual_mg += (max(answer["info"]["fruit_growth_dm"], 0.0) - self.usual_mg) / DAY_STEPS
         weather = read_weather(answer["forecast"])[: self.horizon]
-        fruit = float(answer["obs"]["BasicCropObservations"][1])
-        at = Outlook(self.known, state, weather, self.error, fruit, self.margins)
+        mean = float(answer["obs"]["BasicCropObservations"][0])
+        at = Outlook(self.known, state, weather, self.error, mean, self.margins, self.usual_mg)
         held = np.repeat(self.plan[:1], self.horizon, axis=0)
         found = search(
             at.worth,
@@ -159,7 +162,7 @@ class Planner:
 
 def watch(link: GreenLight, episodes: int, days: int, seed: int = 1) -> tuple[Watched, list[dict[str, Any]]]:
     """Explore `episodes` stretches of the year that is learned from; what was seen, and all answers to steps."""
-    states, done, weathers, afters, fruits, gains, numbers = [], [], [], [], [], [], []
+    states, done, weathers, afters, fruits, gains, numbers, means = [], [], [], [], [], [], [], []
     answers = []
     starts = np.linspace(START_DAY - 10, START_DAY + DAYS - days + 10, episodes).astype(int)
     for number, start in enumerate(starts):
@@ -168,7 +171,7 @@ def watch(link: GreenLight, episodes: int, days: int, seed: int = 1) -> tuple[Wa
         state = read_state(answer, None)
         while not answer["done"]:
             controls = explorer.controls(state)
-            before, fruit = state, float(answer["obs"]["BasicCropObservations"][1])
+            before, (mean, fruit, _) = state, answer["obs"]["BasicCropObservations"]
             weather = read_weather(answer["forecast"][:1])[0]
             answer = link.step(controls)
             answers.append(answer)
@@ -179,12 +182,13 @@ def watch(link: GreenLight, episodes: int, days: int, seed: int = 1) -> tuple[Wa
             afters.append(state[:SHOWN])
             fruits.append(fruit)
             gains.append(answer["info"]["fruit_growth_dm"])
+            means.append(mean)
             numbers.append(number)
-    columns = [np.array(column) for column in (states, done, weathers, afters, fruits, gains, numbers)]
+    columns = [np.array(column) for column in (states, done, weathers, afters, fruits, gains, numbers, means)]
     return Watched(*columns), answers
 
 
-def learn(link: GreenLight, episodes: int = 10, days: int = 12) -> tuple[Knowledge, dict[str, Any]]:
+def learn(link: GreenLight, episodes: int = 20, days: int = 12) -> tuple[Knowledge, dict[str, Any]]:
     """Watch and fit; also how well it fits."""
     seen, answers = watch(link, episodes, days)
     climate, error = learn_climate(seen)

@@ -9,8 +9,8 @@ Berry (1980, Planta 149) in its light-limited form, less what warm fruit respire
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from itertools import pairwise
+from dataclasses import astuple, dataclass
+from itertools import pairwise, product
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ Array = NDArray[np.float64]
 CONTROLS = 6
 STATES = 6
 """Air degC, vapour pressure Pa, CO2 ppm, pipe degC, and two memories: air of the last hours, light of the last hour."""
+WARM_GRID, STEEP_GRID = (13.5, 14.0, 14.5, 15.0, 15.5, 16.0), (0.8, 1.2, 1.8, 3.0)
 SHOWN = 4
 """So many of them are read; the memories are kept here."""
 INPUTS = STATES + CONTROLS + 4
@@ -32,7 +33,6 @@ DAY_STEPS = 96
 INNER_CO2, GAMMA_PER_C = 0.67, 1.7
 """CO2 in the leaf as a share of that of the air; compensation point in ppm for each degC (Farquhar et al. 1980, as
 tomato models have used it since Gijzen 1994)."""
-GROWTH_TERMS = 5
 
 
 def saturation_pa(temp: Array | float) -> Array:
@@ -107,6 +107,13 @@ class Growth:
     """Per step: what leaves and stems take."""
     per_fruit: float
     """Per step and mg of fruit."""
+    warm_c: float
+    steep_per_k: float
+    """Growth by the canopy's mean of 24 h: half at `warm_c`, a logistic curve around it."""
+
+    def warmth(self, mean_c: Array) -> Array:
+        """Share of the assimilates that become fruit at this mean of 24 h in degC."""
+        return np.asarray(1.0 / (1.0 + np.exp(-self.steep_per_k * (mean_c - self.warm_c))))
 
 
 @dataclass(frozen=True)
@@ -138,7 +145,7 @@ class Knowledge:
             mean=self.climate.mean,
             scale=self.climate.scale,
             step=self.climate.step,
-            growth=[growth.half_light, growth.per_sun, growth.per_lamp, growth.constant, growth.per_fruit],
+            growth=astuple(growth),
             cost=money.cost,
             money=[money.per_mg, money.base],
             **{f"w{k}": w for k, w in enumerate(self.climate.weights)},
@@ -172,10 +179,12 @@ class Watched:
     """[N] before."""
     gained_mg: Array
     """[N]"""
+    mean_c: Array
+    """[N] the canopy's mean of 24 h, before."""
     episode: NDArray[np.int64]
 
 
-def learn_climate(seen: Watched, rounds: int = 60, seed: int = 0) -> tuple[Climate, Array]:
+def learn_climate(seen: Watched, rounds: int = 200, seed: int = 0) -> tuple[Climate, Array]:
     """Fit the network by Adam (Kingma and Ba 2015); also the error [4] (root mean square) on steps left out."""
     rng = np.random.default_rng(seed)
     inputs = np.concatenate([seen.state, seen.controls, seen.weather], axis=1)
@@ -219,27 +228,43 @@ def _slopes(weights: list[Array], x: Array, y: Array) -> list[Array]:
 
 
 def learn_growth(seen: Watched, skip_days: int = 2) -> tuple[Growth, float]:
-    """Least squares by whole days, the first ones of each episode left out; also the share explained (R2)."""
+    """Least squares by whole days, the first ones of each episode left out; also the share explained (R2).
+
+    A coefficient that would be negative is left out: no light takes growth away.
+    """
+    days = [
+        own[start : start + DAY_STEPS]
+        for own in (np.flatnonzero(seen.episode == episode) for episode in np.unique(seen.episode))
+        for start in range(skip_days * DAY_STEPS, len(own) - DAY_STEPS + 1, DAY_STEPS)
+    ]
+    wanted = np.array([seen.gained_mg[day].sum() for day in days])
     best: tuple[float, Growth] | None = None
-    for half_light in (150.0, 250.0, 400.0, 700.0, 1_500.0):
-        rows, gains = [], []
-        temp = seen.state[:, 0]
-        by = assimilation(seen.weather[:, 0], seen.controls, temp, seen.state[:, 2], half_light)
-        for episode in np.unique(seen.episode):
-            own = np.flatnonzero(seen.episode == episode)
-            for start in range(skip_days * DAY_STEPS, len(own) - DAY_STEPS + 1, DAY_STEPS):
-                day = own[start : start + DAY_STEPS]
-                sun, lamp = by[day].sum(axis=0)
-                rows.append([sun, lamp, -float(DAY_STEPS), -seen.fruit_mg[day].sum()])
-                gains.append(seen.gained_mg[day].sum())
-        matrix, wanted = np.array(rows), np.array(gains)
-        unit = np.abs(matrix).max(axis=0) + 1e-12
-        solved = np.linalg.lstsq(matrix / unit, wanted, rcond=None)[0] / unit
+    for half_light, warm, steep in product((150.0, 250.0, 400.0, 700.0, 1_500.0), WARM_GRID, STEEP_GRID):
+        law = Growth(half_light, 0.0, 0.0, 0.0, 0.0, warm, steep)
+        by = assimilation(seen.weather[:, 0], seen.controls, seen.state[:, 0], seen.state[:, 2], half_light)
+        by = by * law.warmth(seen.mean_c)[:, None]
+        matrix = np.array([[*by[day].sum(axis=0), -float(DAY_STEPS), -seen.fruit_mg[day].sum()] for day in days])
+        solved = _not_negative(matrix, wanted)
         left = float(((matrix @ solved - wanted) ** 2).sum() / ((wanted - wanted.mean()) ** 2).sum())
         if best is None or left < best[0]:
-            best = left, Growth(half_light, *(float(v) for v in solved))
+            sun, lamp, constant, fruit = (float(v) for v in solved)
+            best = left, Growth(half_light, sun, lamp, constant, fruit, warm, steep)
     assert best is not None
     return best[1], 1.0 - best[0]
+
+
+def _not_negative(matrix: Array, wanted: Array) -> Array:
+    """Least squares with coefficients of at least 0: the most negative one is left out until none is."""
+    used = np.ones(matrix.shape[1], dtype=bool)
+    while used.any():
+        unit = np.abs(matrix[:, used]).max(axis=0) + 1e-12
+        solved = np.linalg.lstsq(matrix[:, used] / unit, wanted, rcond=None)[0] / unit
+        if (solved >= 0.0).all():
+            break
+        used[np.flatnonzero(used)[int(np.argmin(solved * unit))]] = False
+    out = np.zeros(matrix.shape[1])
+    out[used] = solved if used.any() else 0.0
+    return out
 
 
 def learn_money(answers: list[dict[str, Any]]) -> Money:

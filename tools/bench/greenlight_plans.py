@@ -17,6 +17,7 @@ from greenlight_model import (
     humidity_pct,
 )
 
+MEAN_MEMORY = 1.0 / 96.0
 LIMITS = ((300.0, 1_600.0, 2_500.0), (15.0, 34.0, 15.0), (50.0, 85.0, 15.0))
 """CO2 ppm, air degC, humidity %: least, most (its README), and what a violation is divided by."""
 SIZES = (0.5, 0.2, 0.07)
@@ -34,14 +35,17 @@ class Margins:
 
 @dataclass(frozen=True)
 class Outlook:
-    """One moment: state [6], weather ahead [H, 4], the model's present error [4] a step, fruit in mg/m2."""
+    """One moment: state [6], weather ahead [H, 4], the model's present error [4] a step, the
+    canopy's mean of 24 h in degC."""
 
     known: Knowledge
     state: Array
     weather: Array
     error: Array
-    fruit_mg: float
+    mean_c: float
     margins: Margins
+    usual_mg: float
+    """What a step assimilates on the mean of a day, as it has been lately."""
 
     def roll(self, plans: Array) -> Array:
         """Courses [B, H, 6] of plans [B, H, 6]; a step's row is what stands at its end."""
@@ -60,12 +64,20 @@ class Outlook:
         return out
 
     def worth(self, plans: Array) -> Array:
-        """Mean reward a step of plans [B, H, 6], as the benchmark counts it, growth credited when it is assimilated."""
+        """Mean reward a step of plans [B, H, 6], as the benchmark counts it, growth credited when it is assimilated.
+
+        What the air's warmth does to the mean of 24 h outlasts the horizon: the day's usual assimilates are valued at
+        the mean that a plan leaves behind, for as many steps as the plan has.
+        """
         course = self.roll(plans)
         growth, money = self.known.growth, self.known.money
         by = assimilation(self.weather[None, :, 0], plans, course[..., 0], course[..., 2], growth.half_light)
         grown = by[..., 0] * growth.per_sun + by[..., 1] * growth.per_lamp
-        return np.asarray((money.per_mg * grown - plans @ money.cost - self.penalty(course)).mean(axis=1))
+        share = growth.warmth(np.full(len(plans), self.mean_c))[:, None]
+        after = growth.warmth(self.mean_c + MEAN_MEMORY * (course[..., 0] - self.mean_c).sum(axis=1))
+        usual = self.usual_mg * (after - share[:, 0])
+        reward = money.per_mg * grown * share - plans @ money.cost - self.penalty(course)
+        return np.asarray(reward.mean(axis=1) + money.per_mg * usual)
 
     def penalty(self, course: Array) -> Array:
         """What the benchmark takes for each step [B, H] beyond its limits, drawn in by the margins."""
