@@ -41,7 +41,7 @@ def bind_model(model: WorldModel, log: HourlyLog, context: DecisionContext) -> P
     outside = {name: values[:horizon] for name, values in weather.items()}
 
     def roll(plans: Array) -> Mapping[str, Array]:
-        return model.rollout(start, plans, outside)
+        return model.rollout(start, plans, {name: values[: plans.shape[1]] for name, values in outside.items()})
 
     spread: dict[str, tuple[Array, Array]] = {}
     for name in ("vpd_kpa", "air_temp_c", "soil.avg"):
