@@ -184,7 +184,7 @@ def watch(link: GreenLight, episodes: int, days: int, seed: int = 1) -> tuple[Wa
             gains.append(answer["info"]["fruit_growth_dm"])
             means.append(mean)
             numbers.append(number)
-    columns = [np.array(column) for column in (states, done, weathers, afters, fruits, gains, numbers, means)]
+    columns = [np.array(column) for column in (states, done, weathers, afters, fruits, gains, means, numbers)]
     return Watched(*columns), answers
 
 
