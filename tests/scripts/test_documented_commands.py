@@ -34,6 +34,8 @@ ELSEWHERE: dict[str, str] = {
     "host of this test, or needs a board",
     r"mcp --agent": "serves until its client leaves; tests/world/test_mcp.py",
     r"demo$": "serves until it is stopped; tests/cli/test_demo.py",
+    r"watch": "does not end by itself; tests/operations/test_live_monitoring.py",
+    r"completion \w+ --install": "writes into the home directory; tests/cli/test_completion.py",
     r"learn compile": "minutes of torch; tests/learn",
     r"learn observe": "does not end by itself; tests/learn",
     r"world demo engine --serve": "serves until it is stopped; tests/world",
