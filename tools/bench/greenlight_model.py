@@ -140,16 +140,10 @@ class Knowledge:
         """Write as one `.npz`."""
         path.parent.mkdir(parents=True, exist_ok=True)
         growth, money = self.growth, self.money
-        np.savez(
-            path,
-            mean=self.climate.mean,
-            scale=self.climate.scale,
-            step=self.climate.step,
-            growth=astuple(growth),
-            cost=money.cost,
-            money=[money.per_mg, money.base],
-            **{f"w{k}": w for k, w in enumerate(self.climate.weights)},
-        )
+        arrays: dict[str, Any] = {f"w{k}": w for k, w in enumerate(self.climate.weights)}
+        arrays |= {"mean": self.climate.mean, "scale": self.climate.scale, "step": self.climate.step}
+        arrays |= {"growth": astuple(growth), "cost": money.cost, "money": [money.per_mg, money.base]}
+        np.savez(path, **arrays)
 
     @staticmethod
     def load(path: Path) -> Knowledge:
