@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import signal
+import socket
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -114,4 +115,12 @@ def test_nothing_waits_for_ever(cluster: LocalCluster, monkeypatch: pytest.Monke
     monkeypatch.setattr(dask_cluster, "CONNECT_S", 0.3)
     with pytest.raises(TomatoError, match="No scheduler answers at tcp://127") as caught:
         list(run_tasks(square, [1], Workers(scheduler=f"tcp://127.0.0.1:{free_port()}")))
-    assert caught.value.code == "E-CLUSTER-UNREACHABLE"
+    assert caught.value.code == "E-CLUSTER-UNREACHABLE" and "refused" in caught.value.message
+
+
+def test_tls_without_certificates_says_what_is_missing() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as nobody:
+        there = Workers(scheduler=f"tls://127.0.0.1:{nobody.getsockname()[1]}")
+        with pytest.raises(TomatoError, match="needs certificates") as caught:
+            list(run_tasks(square, [1], there))
+    assert caught.value.code == "E-CLUSTER-ADDRESS" and "distributed.comm.tls" in caught.value.next_step
