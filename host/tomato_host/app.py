@@ -220,7 +220,7 @@ def _build(options: RunOptions, settings: Settings, runtime: BoardRuntime, datas
         brain,
         recorder,
         status,
-        display_of(options, settings, status, runtime),
+        display_of(options, settings, status, runtime, recorder),
         inbox,
         extensions_of(options, settings, runtime, brain, recorder, status, store, views),
         read_interrupted_actions(options.data_dir) if runtime.real_time else None,

@@ -29,6 +29,7 @@ from tomato_host.run_options import RunOptions
 from tomato_host.service.feeds import bus_feed, dashboard_feed, mqtt_feed
 from tomato_host.service.installation import Installation
 from tomato_host.service.notify.extension import build_notifier
+from tomato_host.service.recent_day import recent_day
 from tomato_host.service.world_gateway import WorldGateway
 from tomato_host.settings import Settings
 from tomato_host.storage.budgeted_store import BudgetedStore
@@ -111,7 +112,9 @@ def _page_alone(options: RunOptions, settings: Settings, recorder: Recorder, sta
     return (dashboard_feed(settings.service, settings.bus, status, recorder, options.data_dir, about),)
 
 
-def display_of(options: RunOptions, settings: Settings, status: Status, runtime: BoardRuntime) -> Display:
+def display_of(
+    options: RunOptions, settings: Settings, status: Status, runtime: BoardRuntime, recorder: Recorder
+) -> Display:
     zone = ZoneInfo(settings.site.timezone)
     if options.as_json or (not runtime.real_time and options.time_scale == 0.0):
         return NoDisplay()
@@ -119,4 +122,4 @@ def display_of(options: RunOptions, settings: Settings, status: Status, runtime:
         return LineDisplay(status, zone)
     from tomato_host.terminal.panel import LiveDisplay  # rich is for people at a terminal; a service does without
 
-    return LiveDisplay(status, zone)
+    return LiveDisplay(status, zone, recent_day(options.data_dir, recorder))

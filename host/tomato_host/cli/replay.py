@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from tomato_host.replay.check import Checker, CheckResult
     from tomato_host.replay.replay import ReplayResult
     from tomato_host.sources.interface import Source
+    from tomato_host.storage.reader import Report
 
 
 def replay(
@@ -41,6 +42,7 @@ def replay(
     """Run a recording through the current brain. With --check it exits with 2 when anything differs."""
     from tomato_host.app import brain_settings
     from tomato_host.errors import TomatoError
+    from tomato_host.terminal.progress import progress
 
     if malformed not in ("fail", "skip"):
         raise TomatoError("E-REPLAY-OPTION", f"--malformed {malformed} is unknown.", "give fail or skip")
@@ -49,9 +51,12 @@ def replay(
     if check:
         _check(recording, config, span, as_json)
         return
-    source = _source(recording, mapping, select or [], span.moments(recording), malformed, zone.key)
-    settings = brain_settings(dataset_settings(recording, config))
-    _report(_run(source, settings, data_dir), data_dir, as_json)
+    moments = span.moments(recording)
+    with progress("replay", as_json) as shown:
+        source = _source(recording, mapping, select or [], moments, malformed, zone.key, shown.share)
+        settings = brain_settings(dataset_settings(recording, config))
+        result = _run(source, settings, data_dir)
+    _report(result, data_dir, as_json)
 
 
 def _run(source: Source, settings: BrainSettings, data_dir: Path | None) -> ReplayResult:
@@ -72,6 +77,7 @@ def _source(
     span: tuple[datetime | None, datetime | None],
     malformed: str,
     time_zone: str,
+    report: Callable[[float], None],
 ) -> Source:
     from tomato_host.importing.imported import is_imported
     from tomato_host.importing.mapping import load_mapping
@@ -84,7 +90,7 @@ def _source(
     if is_imported(recording):
         return MeasuredSource.from_import(recording, wanted.get("place"), begin=span[0], end=span[1])
     if recording.is_dir():
-        return ReplaySource(dataset_lines(recording), policy, begin=span[0], end=span[1])
+        return ReplaySource(dataset_lines(recording, report), policy, begin=span[0], end=span[1])
     if mapping is None and ".jsonl" in recording.name:
         return ReplaySource.from_file(recording, policy, begin=span[0], end=span[1])
     table = load_mapping(mapping, time_zone) if mapping is not None else recognise(recording)
@@ -141,28 +147,30 @@ def _check(recording: Path, config: Path | None, span: RecordingSpan, as_json: b
     from tomato_host.models.store import ModelStore
     from tomato_host.replay.check import Checker
     from tomato_host.storage.reader import require_dataset
+    from tomato_host.terminal.progress import progress
 
     require_dataset(recording)
     simulated = "simulated" in json.loads((recording / "metadata.json").read_bytes())
     models = ModelStore(recording / "models")
     settings = brain_settings(dataset_settings(recording, config))
     checker = Checker(settings, decides=not simulated, stored_model=models.verify)
-    result = checker.check(_records_of(recording, span, checker))
+    with progress("checking", as_json) as shown:
+        result = checker.check(_records_of(recording, span, checker, shown.share))
     _report_check(result, as_json, _incomplete_from(recording))
     if not result.same:
         raise typer.Exit(2)
 
 
-def _records_of(recording: Path, span: RecordingSpan, checker: Checker) -> Iterator[Record]:
+def _records_of(recording: Path, span: RecordingSpan, checker: Checker, report: Report) -> Iterator[Record]:
     """All records up to the span's end; what is found before its first observation does not count."""
     from shared_schemas.records import ObservationV1
     from tomato_host.storage.reader import read_all, read_records
 
     if span.is_whole:
-        yield from read_records(recording)
+        yield from read_records(recording, report=report)
         return
     begun = False
-    for line, record in zip(read_all(recording), read_records(recording), strict=True):
+    for line, record in zip(read_all(recording), read_records(recording, report=report), strict=True):
         number = line.link.n
         if span.is_over(number, record.ts):
             return

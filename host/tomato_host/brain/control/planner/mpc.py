@@ -41,7 +41,7 @@ from datetime import timedelta
 import numpy as np
 from numpy.typing import NDArray
 
-from shared_schemas.devices import GAS, PUMP
+from shared_schemas.devices import GAS, OUTPUT_BY_NAME, PUMP
 from shared_schemas.records.plan_v1 import PlanStep
 from tomato_host.brain.control import rules
 from tomato_host.brain.control.context import ControlDecision, ControllerMemory, DecisionContext, elapsed_s
@@ -59,6 +59,7 @@ from tomato_host.brain.control.plan_columns import (
     MEASURED_ON,
 )
 from tomato_host.brain.control.planner.beam_search import SearchResult, SearchSettings, search
+from tomato_host.brain.control.planner.drippers import DripperShare, dripper_shares, room_ml
 from tomato_host.brain.control.planner.horizon import DAY_H, HOUR, horizon_targets, plan_bounds
 from tomato_host.brain.control.planner.initial_plans import baseline_plans, hourwise_plans, plain_plan, shifted
 from tomato_host.brain.control.planner.objective import Expected, HorizonTargets, Terms, Weights, hourly, judge
@@ -68,6 +69,7 @@ from tomato_host.brain.control.planner.safeguard import Belief, Comparison, Poli
 from tomato_host.brain.control.planner.watering import water_demand, water_request
 from tomato_host.brain.control.proposals import OutputRequest, build_decision
 from tomato_host.brain.control.rules import light as light_rule
+from tomato_host.brain.control.strokes import stroke_count
 
 Array = NDArray[np.float64]
 CUT_SHORT = 0.12
@@ -96,6 +98,8 @@ class PlannerModel:
     """Hours of mist in each of the last 24 whole hours, the newest last."""
     water_h: Array = field(default_factory=lambda: np.zeros(DAY_H))
     """Water in these hours, in ml."""
+    asked_ml: float = 0.0
+    """What the thirstiest pot has asked for in the last day, in ml of pumped water, as measured; 0: not known."""
 
 
 ModelBinder = Callable[[DecisionContext], PlannerModel | None]
@@ -127,10 +131,12 @@ def _plan(
     guide = rules.decide(context)
     plain = plain_plan(horizon_targets(context).light_share)
     last = shifted(context, len(plain), plain)
-    demand = water_demand(
-        seen.roll, seen.soil, plain if last is None else last, float(context.budgets.water_ml_per_day)
-    )
-    aim, bounds = horizon_targets(context, demand), plan_bounds(inputs, seen.mist_h, seen.water_h, demand)
+    day_ml = float(context.budgets.water_ml_per_day)
+    foreseen = water_demand(seen.roll, seen.soil, plain if last is None else last, day_ml)
+    demand = max(foreseen, seen.asked_ml / max(1.0, day_ml))
+    shares = dripper_shares(seen.roll, seen.soil, plain if last is None else last)
+    aim = horizon_targets(context, demand)
+    bounds = plan_bounds(inputs, seen.mist_h, seen.water_h, demand, room_ml(inputs, shares))
     before = np.zeros(COLUMNS)
     for name, column in COLUMN_OF.items():
         before[column] = context.memory.duty.get(name, 0.0)
@@ -148,7 +154,7 @@ def _plan(
         ]
     )
     found = search(lambda plans: terms(plans).j, moves, starts, how, lambda: clock() >= end)
-    requests = _requests(inputs, found.plans[0], bounds.first_h, demand)
+    requests = _requests(inputs, found.plans[0], bounds.first_h, demand, shares)
     chosen = _safeguarded(inputs, seen, aim, bounds, requests)
     if chosen.requests is None:
         made = build_decision(context, "rules", rules.requests(inputs), explanation=_not_taken(chosen.plan))
@@ -284,7 +290,9 @@ def _rounded(column: str, value: float) -> float:
     return round(value, 1) if column in AMOUNTS else round(min(1.0, max(0.0, value)), 3)
 
 
-def _requests(inputs: ControlInputs, plan: Array, first: int, demand: float) -> list[OutputRequest]:
+def _requests(
+    inputs: ControlInputs, plan: Array, first: int, demand: float, shares: tuple[DripperShare, ...]
+) -> list[OutputRequest]:
     """The first hours of the plan as requests; the rules' own caution about water stays in force."""
     cycle_s, row = inputs.cycle_s, plan[0]
     requests = [light_rule(inputs)]
@@ -293,10 +301,13 @@ def _requests(inputs: ControlInputs, plan: Array, first: int, demand: float) -> 
             continue
         share = float(row[column])
         text = duty_reason(inputs, name, share)
-        requests.append(OutputRequest(name, share * cycle_s, text, ("plan",), "vpd_in_band", spread=share < 1.0))
+        strokes = stroke_count(OUTPUT_BY_NAME[name], share * cycle_s, cycle_s)
+        requests.append(
+            OutputRequest(name, share * cycle_s, text, ("plan",), "vpd_in_band", spread=share < 1.0, strokes=strokes)
+        )
     later = np.flatnonzero(plan[:, DOSE_K])
     planned_ml = float(plan[:first, DOSE_K].sum())
-    requests.append(water_request(inputs, planned_ml, demand, int(later[0]) if len(later) else None))
+    requests.append(water_request(inputs, planned_ml, demand, int(later[0]) if len(later) else None, shares))
     gas_s = float(plan[:first, GAS_K].sum()) * cycle_s / (3_600.0 * first)
     # At once, not spread: eight strokes of the valve bring no more than two.
     requests.append(OutputRequest(GAS.name, gas_s, gas_reason(inputs, gas_s, plan[0]), ("plan",), "photosynthesis"))
