@@ -49,10 +49,20 @@ SCREENS = (
 SITE_ZONE = "Europe/Vienna"  # the default of [site] timezone; the page shows the browser's time
 IS_COMPLETE = """
 const has = (id, pattern) => pattern.test(document.getElementById(id).textContent);
-return has("past-text", /was within/) && has("safety", /NORMAL/) && has("actions", /./) && has("next", /Next decision/)
-  && document.querySelectorAll("#tiles .tile").length > 0 && !document.querySelector("#tiles .off");
+const isDrawn = (id) => Boolean(document.querySelector(`#${id} canvas`));
+const wanted = {
+  overview: () => has("safety", /NORMAL/) && has("next-short", /Next decision/) && has("last", /./)
+    && document.querySelector("#tiles .spark") && !document.querySelector("#tiles .off"),
+  plan: () => has("past-text", /was within/) && has("actions", /./) && isDrawn("chart-forecast")
+    && isDrawn("chart-past"),
+  history: () => isDrawn("chart-vpd") && isDrawn("chart-day-energy"),
+  journal: () => has("journal-facts", /./) && has("events", /./),
+  control: () => has("who", /./),
+  setup: () => true,
+};
+return Boolean(state.glance?.observation && wanted[state.page]());
 """
-"""JavaScript: yesterday's forecast, the live state, the first decision and its actions are on the page."""
+"""JavaScript: the page that is open has everything that it shows."""
 
 
 def main() -> int:
@@ -60,12 +70,12 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as place:
         data = options.data_dir or Path(place) / "data"
         config = Path(place) / "tomato.toml"
-        port = _free_port()
+        port = free_port()
         # No weather: the pictures must not depend on the network.
         config.write_text(f"[service]\nport = {port}\n[weather]\nprovider = 'none'\n")
         if not options.data_dir:
-            _simulate(data, config, options.hours, options.seed)
-        with _live(data, config, port, options.seed), _browser(Path(place) / "profile") as browser:
+            simulate(data, config, options.hours, options.seed)
+        with live_host(data, config, port, options.seed), _browser(Path(place) / "profile") as browser:
             return max(_shoot(browser, f"http://127.0.0.1:{port}", screen, options.out) for screen in SCREENS)
 
 
@@ -78,13 +88,13 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
-def _simulate(data: Path, config: Path, hours: float, seed: int) -> None:
+def simulate(data: Path, config: Path, hours: float, seed: int) -> None:
     """Fill the data directory with the virtual board's last `hours`, ending now."""
     start = (datetime.now(UTC) - timedelta(hours=hours)).strftime("%Y-%m-%dT%H:%M:%S")
     span = ("--time-scale", "0", "--duration-hours", str(hours), "--start", start, "--seed", str(seed), "--json")
@@ -92,7 +102,7 @@ def _simulate(data: Path, config: Path, hours: float, seed: int) -> None:
 
 
 @contextmanager
-def _live(data: Path, config: Path, port: int, seed: int) -> Iterator[None]:
+def live_host(data: Path, config: Path, port: int, seed: int) -> Iterator[None]:
     """A host in real time; ends when the block does."""
     command = [*HOST, "--seed", str(seed), "--data-dir", str(data), "--config", str(config)]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)

@@ -1,9 +1,25 @@
 // What happened: events, refusals, alarms; the newest photo with what was measured on it.
-import { $, element, fill, state } from "/static/base.js";
+import { agentOf, describe, outcome } from "/static/actions.js";
+import { $, choice, element, fill, named, state } from "/static/base.js";
+import { redraw, shows } from "/static/page_parts.js";
 import { day, hostText, number, shortTime, t } from "/static/text.js";
-import { eventRows } from "/static/plan.js";
 
-export function showEvents(glance) {
+// The board's events about single pulses; actions and their outcomes show the same more clearly.
+const ROUTINE = new Set(["pulse_start", "pulse_end", "config", "button"]);
+
+// Every event, refusal and skipped action as [time, level, category, name, text]; the buttons filter by category.
+function eventRows(glance) {
+  const rows = glance.events.map((e) => [e.ts, e.level, ROUTINE.has(e.name) ? "routine" : e.level === "INFO" ? "event" : "warning",
+    t(e.name.replaceAll("_", " ")), hostText(e.text)]);
+  for (const a of glance.actions) {
+    if (a.safety.refused_by) rows.push([a.ts, "WARNING", "skip", t("refused"), t("{what} by {agent}: {result}", { what: describe(a), agent: agentOf(a), result: outcome(a)[1] })]);
+    if (a.type === "NO_ACTION") rows.push([a.ts, "INFO", "skip", t("nothing done"), hostText(a.why.text)]);
+  }
+  for (const s of state.skips) rows.push([s.ts, "INFO", "skip", t("not done"), named(s.text)]);
+  return rows.sort((a, b) => new Date(b[0]) - new Date(a[0]));
+}
+
+function showEvents(glance) {
   const wanted = { all: () => true, summary: (category) => category !== "routine" }[state.shown] || ((category) => category === state.shown);
   const rows = eventRows(glance).filter((row) => wanted(row[2])).slice(0, 120);
   fill($("events"), rows.map(([ts, level, , name, text]) => {
@@ -35,7 +51,7 @@ function visionRows(seen, measured) {
   return rows;
 }
 
-export function showVision(glance) {
+function showVision(glance) {
   const seen = glance.vision, measured = glance.vision_cv;
   $("photo").hidden = !seen && !measured;
   if ($("photo").hidden) return;
@@ -47,12 +63,10 @@ export function showVision(glance) {
 }
 
 // The photo is the largest resource: it is fetched when the section scrolls into view.
-export function watchPhoto() {
-  new IntersectionObserver(([seen]) => {
-    state.photoVisible = seen.isIntersecting;
-    if (state.photoVisible) showPhoto(state.newestPhoto);
-  }, { rootMargin: "200px" }).observe($("photo"));
-}
+new IntersectionObserver(([seen]) => {
+  state.photoVisible = seen.isIntersecting;
+  if (state.photoVisible) showPhoto(state.newestPhoto);
+}, { rootMargin: "200px" }).observe($("photo"));
 
 async function showPhoto(digest) {
   if (!digest || digest === state.photo) return;
@@ -64,3 +78,7 @@ async function showPhoto(digest) {
   if (picture.src) URL.revokeObjectURL(picture.src);
   picture.src = URL.createObjectURL(await answer.blob());
 }
+
+choice("shown", (category) => { state.shown = category; redraw("events"); });
+shows("journal", showEvents, "events", "actions", "skips", "plan");
+shows("journal", showVision, "vision", "vision_cv");
