@@ -21,9 +21,10 @@ function moments(u, splits, axis, space, step) {
 
 function axes(unit, splits) {
   const ink = colour("--dim"), line = colour("--line");
+  const figures = (u, all) => all.map((v) => v === null ? "" : Math.abs(v) >= 10000 ? `${number(v / 1000, 0)}k` : v.toLocaleString(preferences.language, { maximumFractionDigits: 3 }));
   const common = { stroke: ink, font: "12px system-ui", grid: { stroke: line, width: 1 }, ticks: { stroke: line } };
   const marked = splits ? { splits: () => splits.filter((at, i) => i % Math.ceil(splits.length / 6) === 0), values: (u, all) => all.map((at) => date(at * 1000)) } : { values: moments };
-  return [{ ...common, ...marked, space: 76 }, { ...common, size: 52, label: unit, labelSize: 16, labelFont: "12px system-ui" }];
+  return [{ ...common, ...marked, space: 60 }, { ...common, size: 52, values: figures, label: unit, labelSize: 16, labelFont: "12px system-ui" }];
 }
 
 // The target as it was at each moment, drawn as steps.
@@ -163,14 +164,14 @@ function drawSoil(h) {
 // Totals of days as columns.
 function drawDays() {
   const rows = state.days.filter((one) => !state.history.t.length || Date.parse(one.day) / 1000 >= state.history.t[0] - 2 * 86400);
-  for (const [id, name, unit, digits, shade] of [["chart-day-water", "water_ml", "ml", 0, "--water"], ["chart-day-dli", "dli_mol_m2", "mol/m²", 1, "--amber"],
-    ["chart-day-energy", "energy_kwh", "kWh", 2, "--ripe"]]) {
+  for (const [id, name, unit, digits, shade, least] of [["chart-day-water", "water_ml", "ml", 0, "--water", 100], ["chart-day-dli", "dli_mol_m2", "mol/m²", 1, "--amber", 1],
+    ["chart-day-energy", "energy_kwh", "kWh", 2, "--ripe", 0.1]]) {
     const bars = uPlot.paths.bars({ size: [0.7, 48] });
     const at = rows.map((one) => Date.parse(one.day + "T12:00") / 1000);
     draw(id, [line(unitOf(unit)[0], shade, digits, { paths: bars, fill: colour(shade), points: { show: false } })],
       [at, shown(rows.map((one) => one[name]), unit)],
       { unit: unitOf(unit)[0], height: 150, empty: t("Not yet: two days are needed."), splits: at,
-        scales: { x: { time: true, range: (u, min, max) => [min - 43200, max + 43200] }, y: { range: (u, min, max) => [0, Math.max(max, 0.001) * 1.08] } } });
+        scales: { x: { time: true, range: (u, min, max) => [min - 43200, max + 43200] }, y: { range: (u, min, max) => [0, Math.max(max, least) * 1.08] } } });
   }
 }
 

@@ -14,7 +14,7 @@ function stageText(glance) {
   const { stage, stage_since: since, tent } = glance.installation;
   const days = since ? Math.floor((Date.now() - Date.parse(`${since}T00:00`)) / 86400000) + 1 : 0;
   const parts = [tent.plants.map((one) => one.name).join(", "), stage && t(stage), days > 0 && t("day {n}", { n: days })];
-  return [parts.filter(Boolean).join(" · "), glance.status.now ? fullDate(glance.status.now) : ""].filter(Boolean).join("   ");
+  return [parts.filter(Boolean).join(" · "), glance.status.now ? fullDate(glance.status.now) : ""].filter(Boolean).join(" · ");
 }
 
 const write = (id, text) => { if ($(id).textContent !== text) $(id).textContent = text; };

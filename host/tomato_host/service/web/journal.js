@@ -19,14 +19,30 @@ function eventRows(glance) {
   return rows.sort((a, b) => new Date(b[0]) - new Date(a[0]));
 }
 
+const AT_FIRST = 25, LINE = 150;
+let most = AT_FIRST;
+
+// A long text shows its beginning, and the rest when it is pressed; it stays open when the list is drawn anew.
+function shortened(text, ts, open) {
+  if (text.length <= LINE) return document.createTextNode(text);
+  const at = text.lastIndexOf(" ", LINE), box = element("details");
+  box.dataset.of = ts + text.length;
+  box.open = open.has(box.dataset.of);
+  box.append(element("summary", text.slice(0, at) + " ..."), document.createTextNode("... " + text.slice(at + 1)));
+  return box;
+}
+
 function showEvents(glance) {
   const wanted = { all: () => true, summary: (category) => category !== "routine" }[state.shown] || ((category) => category === state.shown);
-  const rows = eventRows(glance).filter((row) => wanted(row[2])).slice(0, 120);
-  fill($("events"), rows.map(([ts, level, , name, text]) => {
-    const row = element("tr", undefined, level);
+  const rows = eventRows(glance).filter((row) => wanted(row[2]));
+  const open = new Set([...document.querySelectorAll("#events details[open]")].map((one) => one.dataset.of));
+  $("more-events").hidden = rows.length <= most;
+  fill($("events"), rows.slice(0, most).map(([ts, level, , name, text]) => {
+    const row = element("tr", undefined, level), words = element("td");
     const moment = element("td", shortTime(ts));
     moment.title = new Date(ts).toLocaleString();
-    row.append(moment, element("td", name), element("td", text));
+    words.append(shortened(text, ts, open));
+    row.append(moment, element("td", name), words);
     return row;
   }));
   $("no-events").hidden = rows.length > 0;
@@ -79,6 +95,7 @@ async function showPhoto(digest) {
   picture.src = URL.createObjectURL(await answer.blob());
 }
 
-choice("shown", (category) => { state.shown = category; redraw("events"); });
+choice("shown", (category) => { state.shown = category; most = AT_FIRST; redraw("events"); });
+$("more-events").addEventListener("click", () => { most += 100; redraw("events"); });
 shows("journal", showEvents, "events", "actions", "skips", "plan");
 shows("journal", showVision, "vision", "vision_cv");

@@ -23,7 +23,7 @@ function sparkline(values, band) {
   }
   const parts = [svg("polyline", { points: points.join(" ") })];
   if (band) parts.unshift(svg("rect", { x: 0, y: y(band.high), width: SPARK.width, height: Math.max(1, y(band.low) - y(band.high)) }));
-  return svg("svg", { viewBox: `0 0 ${SPARK.width} ${SPARK.height}`, class: "spark", "aria-hidden": "true" }, parts);
+  return svg("svg", { viewBox: `0 0 ${SPARK.width} ${SPARK.height}`, class: "spark", preserveAspectRatio: "none", "aria-hidden": "true" }, parts);
 }
 
 // Where a value goes: its mean of the last half hour against the half hour before, in steps of what one can see.
