@@ -16,6 +16,11 @@ pytestmark = pytest.mark.web
 PHONE, DESK = (390, 844), (1400, 1000)
 PAGES = ("overview", "plan", "history", "journal", "control", "setup")
 CHARTS = {"plan": "chart-past", "history": "chart-vpd"}
+BELOW = """
+const edge = (id, side) => document.getElementById(id).getBoundingClientRect()[side];
+return edge("next-short", "bottom") - edge("quick", "top");
+"""
+"""JavaScript: by how many px the end of the overview's answers lies below the two buttons."""
 
 
 def text(browser, id_: str) -> str:  # type: ignore[no-untyped-def]
@@ -188,6 +193,8 @@ def test_every_page_fits_and_hinders_nobody(browser, host: Host, name: str, scre
             if page in CHARTS:
                 drawn = f"return !!document.querySelector('#{CHARTS[page]} canvas')"
                 until(lambda drawn=drawn: browser.execute_script(drawn))
+            if (name, page) == ("phone", "overview"):
+                assert browser.execute_script(BELOW) <= 0, "safe, tent, values, last and next: without scrolling"
             judge(browser, f"{name}_{page}")
     assert [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"] == []
 

@@ -38,10 +38,12 @@ export const hostText = (text) => text && translated(text).replaceAll(" degC", "
 
 function translated(text) {
   if (catalogue[text]) return catalogue[text] || text;
+  const sentences = text.split(/(?<=[a-z]\.) (?=[A-Z])/);
+  if (sentences.length > 1) return sentences.map(translated).join(" ");
   if (text.includes("; ")) return text.split("; ").map(translated).join("; ");
-  for (const [pattern, translated] of patterns) {
+  for (const [pattern, sentence] of patterns) {
     const found = pattern.exec(text);
-    if (found) return filled(translated, Object.fromEntries(Object.entries(found.groups || {}).map(([k, v]) => [k, v && translated(v)])));
+    if (found) return filled(sentence, Object.fromEntries(Object.entries(found.groups || {}).map(([k, v]) => [k, v && translated(v)])));
   }
   return text;
 }
