@@ -38,7 +38,7 @@ export const hostText = (text) => text && translated(text).replaceAll(" degC", "
 
 function translated(text) {
   if (catalogue[text]) return catalogue[text] || text;
-  const sentences = text.split(/(?<=[a-z]\.) (?=[A-Z])/);
+  const sentences = text.split(/\. (?=[A-Z])/).map((one, i, all) => i < all.length - 1 ? `${one}.` : one);
   if (sentences.length > 1) return sentences.map(translated).join(" ");
   if (text.includes("; ")) return text.split("; ").map(translated).join("; ");
   for (const [pattern, sentence] of patterns) {
