@@ -67,17 +67,19 @@ axe.run().then(r => done(r.violations.map(v => [v.impact, v.id, places(v)])));
 
 @contextmanager
 def shown_on(browser: Any, screen: Screen, url: str) -> Iterator[None]:
-    """Pages of this address that are opened within are those of such a device."""
+    """Pages of this address that are opened within are those of such a device; without one the open page stays."""
     emulate(browser, screen)
-    browser.get(f"{url}/static/icon.svg")
-    browser.execute_script("localStorage.setItem('language', arguments[0])", screen.language)
+    if url:
+        browser.get(f"{url}/static/icon.svg")
+        browser.execute_script("localStorage.setItem('language', arguments[0])", screen.language)
     try:
         yield
     finally:
         browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
         browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
-        browser.get(f"{url}/static/icon.svg")
-        browser.execute_script("localStorage.removeItem('language')")
+        if url:
+            browser.get(f"{url}/static/icon.svg")
+            browser.execute_script("localStorage.removeItem('language')")
 
 
 def emulate(browser: Any, screen: Screen) -> None:

@@ -18,10 +18,12 @@ from urllib.request import urlopen
 
 import pytest
 
+from tests.notify.browser import Browser
 from tests.web import page_checks
 from tests.web.conftest import free_port
 from tests.web.page_checks import SCREENS, Screen, emulate, shown_on
 from tests.web.test_dashboard import click, text, until
+from tests.web.test_pwa import PushService, replace_subscription
 
 pytestmark = pytest.mark.web
 SIZES = {"phone": Screen(360, 740, "dark", "en"), "desk": Screen(1280, 900, "light", "en")}
@@ -148,6 +150,7 @@ def test_an_empty_directory_becomes_a_running_tent(browser: Any, first_run: Firs
     put(browser, "control.stages.fruiting.temp_day_c", "21")
     judge(browser, "Targets")
     advance(browser, "Messages")
+    put(browser, "notify.enabled", "true")
     judge(browser, "Messages")
     advance(browser, "Save")
     until(lambda: "+[tent]" in browser.execute_script("return document.querySelector('.diff').textContent"), 20)
@@ -182,7 +185,9 @@ def test_every_step_in_german_on_a_small_dark_phone(browser: Any, first_run: Fir
 
 def test_a_change_keeps_comments_and_restarts_the_host(browser: Any, first_run: FirstRun) -> None:
     path = first_run.data / "tomato.toml"
-    path.write_text(path.read_text().replace("latitude_deg = 52.5", "latitude_deg = 52.5  # the roof"))
+    written = path.read_text().replace("latitude_deg = 52.5", "latitude_deg = 52.5  # the roof")
+    # No service of a browser's maker is reachable here: the next test has one of its own.
+    path.write_text(written.replace("[notify]\n", "[notify]\npush_services = ['127.0.0.1']\n"))
     started, process = first_run.glance()["status"]["started_at"], first_run.process.pid
     browser.get("about:blank")
     browser.get(f"{first_run.url}/#setup")
@@ -198,6 +203,32 @@ def test_a_change_keeps_comments_and_restarts_the_host(browser: Any, first_run: 
     assert first_run.process.poll() is None and first_run.process.pid == process, "the same process id for systemd"
     assert "# the roof" in path.read_text() and "52.5" in path.with_name("tomato.toml.bak").read_text()
     until(lambda: first_run.glance().get("observation") is not None, 60)
+
+
+def test_the_walk_ends_with_a_message_that_rings_and_a_first_entry(browser: Any, first_run: FirstRun) -> None:
+    """Steps 18 to 20 of docs/first_tent.md: alarms on this device, a test message, the journal's first entry."""
+    service, receiver = PushService(), Browser()
+    grant = {"origin": first_run.url, "permissions": ["notifications"]}
+    browser.execute_cdp_cmd("Browser.grantPermissions", grant)
+    try:
+        browser.get("about:blank")
+        browser.get(f"{first_run.url}/#setup")
+        until(lambda: browser.execute_script("return !document.getElementById('push').hidden"), 20)
+        replace_subscription(browser, receiver.device(service.endpoint))
+        click(browser, "#push")
+        until(lambda: "Alarms come to this device" in text(browser, "app-reply"), 15)
+        browser.execute_script("document.querySelectorAll('#steps button')[5].click()")
+        until(lambda: step_now(browser).endswith("Messages"))
+        click(browser, "#wizard-fields .row button")
+        until(lambda: text(browser, "wizard-reply") == "web push to 1 devices: sent", 20)
+        assert any("This is how a message arrives" in receiver.decrypt(b).decode() for _, b in service.received)
+    finally:
+        service.close()
+    browser.execute_script("location.hash = '#journal'")
+    until(lambda: text(browser, "journal-facts") != "", 10)
+    browser.find_element("id", "j-text").send_keys("It begins.")
+    click(browser, "#journal-form button[type=submit]")
+    until(lambda: "It begins." in text(browser, "entries"), 20)
 
 
 def test_settings_that_cannot_start_are_taken_back(browser: Any, first_run: FirstRun) -> None:
