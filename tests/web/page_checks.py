@@ -70,7 +70,7 @@ def shown_on(browser: Any, screen: Screen, url: str) -> Iterator[None]:
     """Pages of this address that are opened within are those of such a device; without one the open page stays."""
     emulate(browser, screen)
     if url:
-        browser.get(f"{url}/static/icon.svg")
+        browser.get(f"{url}/")
         browser.execute_script("localStorage.setItem('language', arguments[0])", screen.language)
     try:
         yield
@@ -78,7 +78,7 @@ def shown_on(browser: Any, screen: Screen, url: str) -> Iterator[None]:
         browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
         browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
         if url:
-            browser.get(f"{url}/static/icon.svg")
+            browser.get(f"{url}/")
             browser.execute_script("localStorage.removeItem('language')")
 
 

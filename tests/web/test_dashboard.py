@@ -51,7 +51,7 @@ def open_page(browser, host: Host, page: str = "overview") -> None:  # type: ign
     until(lambda: browser.execute_script("return state.page") == page)
     until(lambda: browser.execute_script("return Boolean(state.glance?.observation && state.lastStatus)"))
     if page == "overview":
-        until(lambda: "Soil P1" in text(browser, "tiles"))
+        until(lambda: "P1" in text(browser, "tiles"))
 
 
 def turn_to(browser, page: str) -> None:  # type: ignore[no-untyped-def]
