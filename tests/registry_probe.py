@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from tomato_host.brain.brain import BrainSettings
 from tomato_host.brain.control import ControlSettings, DecisionContext
 from tomato_host.brain.control.context import ControlDecision
 from tomato_host.brain.control.planner.mpc import PlannerModel, planner
@@ -21,6 +20,7 @@ from tomato_host.brain.estimator.channels import CHANNELS, EXCUSE_LASTS_S, SWITC
 from tomato_host.brain.estimator.pipeline import Estimator
 from tomato_host.brain.guardrails import GuardContext, Guardrails
 from tomato_host.brain.safe_mode.causes import CAUSE_BY_NAME
+from tomato_host.brain.step_data import BrainSettings
 from tomato_host.brain.world_model.data import RolloutInputs, RolloutStart
 from tomato_host.brain.world_model.dynamics import TentDynamics
 from tomato_host.twin.campaign.matrix import START

@@ -13,7 +13,8 @@ from typing import Any
 
 from tomato_host.app import brain_settings, loop_settings
 from tomato_host.board.session import BoardSession
-from tomato_host.brain.brain import Brain, BrainSettings
+from tomato_host.brain.brain import Brain
+from tomato_host.brain.step_data import BrainSettings
 from tomato_host.loop.board_runtime import BoardRuntime, SerialLink
 from tomato_host.loop.extensions import NoDisplay
 from tomato_host.loop.recorder import Recorder

@@ -13,20 +13,18 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from tomato_host.addresses import why_not_bound
-from tomato_host.advisor.advisor import Advisor
-from tomato_host.advisor.advisor_agent import ADVISOR, AdvisorAgent
-from tomato_host.advisor.extension import AdvisorExtension
 from tomato_host.atomic_file import owner_only
 from tomato_host.board.session import BoardSession
-from tomato_host.brain.brain import Brain, BrainSettings
+from tomato_host.brain.brain import Brain
+from tomato_host.brain.step_data import BrainSettings
 from tomato_host.commands.inbox import Inbox
 from tomato_host.errors import TomatoError
 from tomato_host.features import read_features
@@ -34,33 +32,20 @@ from tomato_host.first_run import is_first_run, wait_for_settings
 from tomato_host.log_file import log_to
 from tomato_host.loop.board_runtime import BoardRuntime, SerialLink
 from tomato_host.loop.clock import RealClock, wall_time_at
-from tomato_host.loop.disk_watch import DiskWatch
-from tomato_host.loop.extensions import Display, Extension, NoDisplay
-from tomato_host.loop.grown_blocks import GrownBlocks
-from tomato_host.loop.model_checkpoints import ModelCheckpoints
 from tomato_host.loop.recorder import Recorder
-from tomato_host.loop.sd_notify import from_environment
 from tomato_host.loop.status import Status
 from tomato_host.loop.supervisor import LoopSettings, Supervisor
-from tomato_host.loop.weather_watch import WeatherWatch
-from tomato_host.models.blocks import BlockStore
-from tomato_host.models.store import ModelStore
-from tomato_host.models.what_if import pack_inputs
 from tomato_host.recovery.crash_recovery import read_interrupted_actions
-from tomato_host.recovery.recorded_agents import read_advisor_tokens, read_agents
+from tomato_host.recovery.recorded_agents import read_agents
 from tomato_host.recovery.stored_samples import stored_samples
-from tomato_host.service.feeds import bus_feed, dashboard_feed, mqtt_feed
-from tomato_host.service.installation import Installation
-from tomato_host.service.notify.extension import build_notifier
+from tomato_host.run_extensions import display_of, extensions_of
+from tomato_host.run_options import RunOptions
 from tomato_host.service.settings import why_no_tls
-from tomato_host.service.world_gateway import WorldGateway
 from tomato_host.settings import Settings, load_settings
 from tomato_host.settings_file import default_file
 from tomato_host.storage.budgeted_store import BudgetedStore
 from tomato_host.storage.dataset import Dataset
-from tomato_host.terminal.status_lines import LineDisplay
 from tomato_host.toml_file import shown
-from tomato_host.weather.service import build_service
 from tomato_host.world.telemetry import WorldTelemetry
 from tomato_host.world.worlds.tent import TentViews
 
@@ -76,25 +61,6 @@ SYNC_ALLOWANCE_S = 5.0
 """What the sync of a slow SD card may take; until then the board keeps its own copy."""
 SIM_SESSION = 1
 """A simulated run has the same session number every time; a real one is random, so that ids never repeat."""
-
-
-@dataclass(frozen=True, slots=True)
-class RunOptions:
-    """Options of `tomato-host run`."""
-
-    board: str | None
-    config: Path | None
-    data_dir: Path
-    time_scale: float = 1.0
-    duration_hours: float | None = None
-    seed: int = 0
-    scenario: str = ""
-    start: datetime | None = None
-    as_json: bool = False
-    setup_port: int | None = None
-    """Port of the set-up pages on the first run; None: the usual one."""
-    fault_menu: bool = False
-    """The dashboard offers faults of the simulated tent; for the demo alone."""
 
 
 def brain_settings(settings: Settings) -> BrainSettings:
@@ -254,9 +220,9 @@ def _build(options: RunOptions, settings: Settings, runtime: BoardRuntime, datas
         brain,
         recorder,
         status,
-        _display(options, settings, status, runtime),
+        display_of(options, settings, status, runtime, recorder),
         inbox,
-        _extensions(options, settings, runtime, brain, recorder, status, store, views),
+        extensions_of(options, settings, runtime, brain, recorder, status, store, views),
         read_interrupted_actions(options.data_dir) if runtime.real_time else None,
         WorldTelemetry(time.monotonic, read_features()),
         partial(_why_not_startable, options) if runtime.real_time else None,
@@ -275,91 +241,6 @@ def _safe_after_ms(settings: Settings, real_time: bool) -> tuple[int, int]:
 def _brain(settings: Settings, runtime: BoardRuntime) -> Brain:
     """The brain; its planner is bounded by wall time in real time only."""
     return Brain(brain_settings(settings), time.monotonic) if runtime.real_time else Brain(brain_settings(settings))
-
-
-def _extensions(
-    options: RunOptions,
-    settings: Settings,
-    runtime: BoardRuntime,
-    brain: Brain,
-    recorder: Recorder,
-    status: Status,
-    store: BudgetedStore,
-    views: TentViews,
-) -> tuple[Extension, ...]:
-    """All of them in real time only. A simulation has no network and no advisor: it must repeat to the byte."""
-    if not runtime.real_time:
-        return _page_alone(options, settings, recorder, status)
-    extensions: list[Extension] = [
-        ModelCheckpoints(ModelStore(options.data_dir / "models"), brain, recorder, runtime.clock.now),
-        GrownBlocks(BlockStore(options.data_dir / "models" / "blocks"), brain, recorder),
-        DiskWatch(store, status, options.data_dir, report=recorder.report_stored),
-    ]
-    site = settings.site
-    if settings.weather.provider != "none":
-        service = build_service(
-            settings.weather, site.latitude_deg, site.longitude_deg, site.timezone, options.data_dir / "cache"
-        )
-        extensions.append(WeatherWatch(service, brain, recorder, runtime.clock.now))
-    if settings.advisor.enabled:
-        every = timedelta(seconds=settings.advisor.wake_every_s)
-        advisor = Advisor(settings.advisor, options.data_dir)
-        record = brain.admission.pipeline.accounts[ADVISOR].record
-        agent = AdvisorAgent(record, read_advisor_tokens(options.data_dir))
-        extensions.append(AdvisorExtension(advisor, recorder, ZoneInfo(site.timezone), every, brain, agent))
-    if settings.service.enabled:
-        about = _installation(options, settings)
-        dashboard = dashboard_feed(settings.service, settings.bus, status, recorder, options.data_dir, about)
-        gateway = WorldGateway(
-            dashboard, brain.admission, views, recorder, runtime.clock.now, partial(pack_inputs, brain)
-        )
-        extensions += [dashboard, gateway]
-    if settings.mqtt.enabled:
-        extensions.append(mqtt_feed(settings.mqtt, status, recorder, options.data_dir))
-    if settings.bus.enabled:
-        extensions.append(bus_feed(settings.bus, status, recorder, options.data_dir))
-    if settings.notify.enabled:
-        zone = settings.site.timezone
-        extensions.append(
-            build_notifier(settings.notify, recorder, options.data_dir, os.environ, settings.bus.node, zone)
-        )
-    if notifier := from_environment(os.environ, status):
-        extensions.append(notifier)
-    return tuple(extensions)
-
-
-def _installation(options: RunOptions, settings: Settings) -> Installation:
-    """What the dashboard is told about this installation."""
-    return Installation(
-        settings_file=str(options.config.absolute()) if options.config else "",
-        board_given=options.board is not None,
-        tent=settings.tent,
-        stage=settings.control.stage,
-        stage_since=settings.control.stage_since,
-        push=settings.notify.enabled and settings.notify.push,
-        push_services=settings.notify.push_services,
-    )
-
-
-def _page_alone(options: RunOptions, settings: Settings, recorder: Recorder, status: Status) -> tuple[Extension, ...]:
-    """A simulation that keeps a pace has somebody who watches: the dashboard, which changes nothing in its records."""
-    if options.time_scale == 0.0 or not settings.service.enabled:
-        return ()
-    about = _installation(options, settings).model_copy(
-        update={"present": status.started_at, "demo": options.fault_menu}
-    )
-    return (dashboard_feed(settings.service, settings.bus, status, recorder, options.data_dir, about),)
-
-
-def _display(options: RunOptions, settings: Settings, status: Status, runtime: BoardRuntime) -> Display:
-    zone = ZoneInfo(settings.site.timezone)
-    if options.as_json or (not runtime.real_time and options.time_scale == 0.0):
-        return NoDisplay()
-    if not sys.stdout.isatty():
-        return LineDisplay(status, zone)
-    from tomato_host.terminal.panel import LiveDisplay  # rich is for people at a terminal; a service does without
-
-    return LiveDisplay(status, zone)
 
 
 def recorded_settings(settings: Settings) -> dict[str, Any]:

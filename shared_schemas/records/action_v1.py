@@ -22,7 +22,10 @@ TraceParent = Annotated[str, Field(pattern=r"^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{
 
 
 class Params(Part):
-    """How much. WATER: `ml` in `pulses` pulses. SET_*: `state` ON for `seconds`, or OFF. CO2_INJECT: `seconds`."""
+    """How much. WATER: `ml` in `pulses` pulses. SET_*: `state` ON for `seconds`, or OFF. CO2_INJECT: `seconds`.
+
+    With `period_s`, `pulses` is in how many strokes a relay's time is given; null: one each quarter of an hour.
+    """
 
     ml: Annotated[FiniteFloat, Field(gt=0.0, le=10_000.0)] | None = None
     pulses: Annotated[int, Field(ge=1, le=100)] | None = None

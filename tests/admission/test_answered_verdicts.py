@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
-from tomato_host.brain.admission.answered_verdicts import AnsweredVerdicts
+from tomato_host.brain.admission.answered_verdicts import AnsweredVerdicts, params_fingerprint
 from tomato_host.brain.guardrails import Guardrails, Verdict
 from tomato_host.recovery.crash_recovery import read_interrupted_actions
 from tomato_host.storage.dataset import Dataset
@@ -25,7 +25,7 @@ def water(key: str = "w-1", ml: float = 50.0, seconds: float = 0.0, origin: str 
 
 
 def judge(answers: AnsweredVerdicts, action: ActionV1, seconds: float = 0.0, **more: object) -> Verdict:
-    return answers.judge(action, facts(at(seconds), **more))  # type: ignore[arg-type]
+    return answers.judge(action, facts(at(seconds), **more), params_fingerprint(action))  # type: ignore[arg-type]
 
 
 def test_an_accepted_id_is_answered_again_and_moves_nothing_again() -> None:
@@ -128,7 +128,8 @@ def test_a_wrong_clock_gives_no_second_dose_and_burns_no_id(ahead: timedelta) ->
     assert judge(answers, water()).allowed
     answers.clock_was_set(ahead)
     wrong = NOON + ahead + timedelta(seconds=60)
-    assert answers.judge(water().model_copy(update={"ts": wrong}), facts(wrong)).repeated
+    again = water().model_copy(update={"ts": wrong})
+    assert answers.judge(again, facts(wrong), params_fingerprint(again)).repeated
     answers.clock_was_set(-ahead)
     assert judge(answers, water(seconds=86_399.0), 86_399.0).repeated
     assert not judge(answers, water(seconds=86_400.0), 86_400.0).repeated

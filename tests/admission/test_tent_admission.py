@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tomato_host.brain.admission.answered_verdicts import params_fingerprint
 from tomato_host.brain.admission.refusals import BY_CODE
 from tomato_host.brain.admission.tent_admission import TentAdmission, default_agents
 from tomato_host.brain.guardrails import Guardrails
@@ -73,7 +74,9 @@ def test_a_repeat_moves_nothing() -> None:
     assert admission.admit(action, facts()).allowed
     held = ledger_view(admission._guardrails)
     again = admission.admit(action, facts())
-    assert again.repeated and again.action == admission._answers.judge(action, facts()).action
+    assert (
+        again.repeated and again.action == admission._answers.judge(action, facts(), params_fingerprint(action)).action
+    )
     assert ledger_view(admission._guardrails) == held
 
 

@@ -24,7 +24,8 @@ from tomato_host.advisor.text.prose import ProseResult
 from tomato_host.app import HOUR_MS, SIM, brain_settings, loop_settings, open_board
 from tomato_host.board.session import BoardSession
 from tomato_host.brain.admission.tent_admission import default_agents
-from tomato_host.brain.brain import Brain, StepResult
+from tomato_host.brain.brain import Brain
+from tomato_host.brain.step_data import StepResult
 from tomato_host.loop.extensions import NoDisplay
 from tomato_host.loop.recorder import Recorder
 from tomato_host.loop.status import Status

@@ -19,6 +19,7 @@ from tomato_host.board.events import (
     Result,
     Sample,
 )
+from tomato_host.board.port import PortLost
 from tomato_host.board.session import BoardSession
 
 from shared_schemas.wire import SCHEMA_HASH
@@ -241,3 +242,17 @@ def test_what_an_earlier_process_has_stored_is_not_handed_out_again(bench: Bench
     assert again
     assert not again & stored
     assert sorted(seq for _, seq in again | stored) == list(range(len(again | stored)))
+
+
+class LostPort:
+    """A line whose device is gone: asked for anything, it says so."""
+
+    def fileno(self) -> int:
+        raise PortLost("unplugged")
+
+
+def test_a_session_without_a_line_or_with_a_lost_one_has_no_descriptor() -> None:
+    session = BoardSession(LostPort, 1)  # type: ignore[arg-type]
+    assert session.fileno() == -1
+    session.open_now()
+    assert session.fileno() == -1

@@ -6,8 +6,9 @@ import math
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from tomato_host.brain.brain import Brain, BrainSettings, RuntimeContext, StepResult
+from tomato_host.brain.brain import Brain
 from tomato_host.brain.control import ControlSettings
+from tomato_host.brain.step_data import BrainSettings, RuntimeContext, StepResult
 from tomato_host.sources.synthetic import SyntheticSource
 
 from shared_schemas.records import ActionType, DeviceStatusV1, ObservationV1

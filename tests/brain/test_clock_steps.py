@@ -7,11 +7,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from tomato_host.board.events import BoardEvent
-from tomato_host.brain.brain import Brain, RuntimeContext
+from tomato_host.brain.brain import Brain
 from tomato_host.brain.control.context import ControllerMemory, DecisionContext, elapsed_s, later
 from tomato_host.brain.control.proposals import OutputRequest, build_decision, stamp
 from tomato_host.brain.estimator.sampling import sampling_plan
 from tomato_host.brain.safe_mode import SafeModeSettings, SafeModeState, Signals, step
+from tomato_host.brain.step_data import RuntimeContext
 from tomato_host.brain.world_model.hourly_history import HourlyHistory
 from tomato_host.commands.inbox import new_request
 from tomato_host.commands.operator_overrides import OperatorOverrides

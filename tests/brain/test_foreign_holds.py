@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from tomato_host.brain.brain import BrainSettings, RuntimeContext
+from tomato_host.brain.step_data import BrainSettings, RuntimeContext
 
 from shared_schemas.records import ActionV1
 from tests.incidents.clocked_tent import ClockedRun, ClockedTent, Meter

@@ -5,7 +5,9 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from tomato_host.brain.brain import HARMLESS, Brain, RuntimeContext, blocking_faults
+from tomato_host.brain.brain import Brain
+from tomato_host.brain.safe_mode_inputs import HARMLESS, blocking_faults
+from tomato_host.brain.step_data import RuntimeContext
 
 from shared_schemas.records import DeviceStatusV1
 from shared_schemas.records.device_status_v1 import LatchedFault

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 import os
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 from tomato_host.cli import main
-from tomato_host.cli.status import BARS, rows_of, sparkline, trend
+from tomato_host.service.history import History
 from tomato_host.storage.dataset import Dataset
+from tomato_host.terminal.quantities import BARS, rows_of, sparkline, trend
 
-from tests.storage.samples import START, state
+from tests.storage.samples import START, observations, state
 
 
 def run(*arguments: str) -> int:
@@ -47,8 +48,10 @@ def test_a_value_outside_its_target_is_marked() -> None:
             "soil": {"low": [25.0, 25.0], "high": [40.0, 40.0]},
         },
     }
-    rows = {row.name: row for row in rows_of(columns)}
-    assert rows["VPD"].is_out and rows["soil P1"].is_out and not rows["air"].is_out
+    present: dict[str, float | None] = {**dict.fromkeys(names, 2.0), "P1": 20.0, "P2": 30.0}
+    rows = {row.name: row for row in rows_of(present, columns)}
+    assert rows["VPD"].is_out and rows["P1"].is_out and not rows["air"].is_out
+    assert rows["P2"].text == "30.0 %" and rows["P2"].target == "25 to 40", "a new probe has no past, but a target"
     assert (rows["VPD"].low, rows["VPD"].high, rows["air"].low) == (0.8, 1.4, None)
 
 
@@ -58,9 +61,20 @@ def test_it_reads_a_dataset_without_a_host_and_says_how_old_it_is(
     with Dataset.open(tmp_path / "data") as dataset:
         for number in range(40):
             dataset.append(state(START + timedelta(minutes=30 * number)))
+        for observation in observations(30, START + timedelta(minutes=30 * 39 + 1)):
+            dataset.append(observation)
+        last = observation
     assert run("status", "--data-dir", str(tmp_path / "data"), "--json") == 0
     told = json.loads(capsys.readouterr().out)
-    assert told["ts"] and {"air", "VPD", "CO2"} <= {row["name"] for row in told["values"]}
+    assert {"air", "VPD", "CO2", "P1"} <= {row["name"] for row in told["values"]}
+    values = {row["name"]: row["value"] for row in told["values"]}
+    assert values["air"] == last.air_temp_c, "now is the newest reading, not the mean of a quarter of an hour"
+    assert datetime.fromisoformat(told["ts"]) == last.ts
+    whole = History(tmp_path / "data")
+    whole.load()
+    part = History(tmp_path / "data")
+    part.load_last_day()
+    assert part.columns("24h") == whole.columns("24h") and part.latest() == whole.latest()
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.delenv("NO_COLOR", raising=False)
     assert run("--no-color", "status", "--data-dir", str(tmp_path / "data")) == 0

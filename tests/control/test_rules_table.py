@@ -239,6 +239,8 @@ def gentle(ml_per_pct: float) -> ControlSettings:
         (20.0, {"water_used": 1_100.0}, 206.25, 2, "so 206 ml"),
         (20.0, {"water_used": 1_290.0}, 0.0, 1, "hour of the day is used (1290 ml of 2200 ml)"),
         (20.0, {"water_used": 1_500.0}, 0.0, 1, "budget"),
+        (20.0, {"settings": gentle(0.99), "water_used": 1_286.25}, 0.0, 1, "but it asks for too little"),
+        (20.0, {"settings": gentle(10.0), "mode": "SAFE"}, 100.0, 1, "so 100 ml, halved in safe mode"),
         (23.0, {"mode": "SAFE"}, 150.0, 2, "so 150 ml, halved in safe mode"),
         (23.1, {"mode": "SAFE"}, 0.0, 1, "safe mode: P1 at 23.1 % can wait"),
         (23.0, {"mode": "CAUTION"}, 300.0, 3, "so 300 ml"),
@@ -408,6 +410,17 @@ def test_base_targets_are_the_row_and_the_budgets() -> None:
         "water_ml_budget": 900.0,
         "co2_seconds_budget": 300.0,
     }
+
+
+def test_own_targets_of_a_stage_take_the_place_of_the_table_s_and_the_rest_of_its_row_stays() -> None:
+    own = {"soil_moisture_pct": (31.0, 38.0, 44.0), "vpd_day_kpa": (0.9, 1.1), "dose_ml": 90.0}
+    seen = inputs(settings=ControlSettings.model_validate({"stage": "fruiting", "stages": {"fruiting": own}})).setpoints
+    assert (seen.soil_low_pct, seen.soil_target_pct, seen.soil_high_pct) == (31.0, 38.0, 44.0)
+    assert (seen.vpd_kpa, seen.dose_ml, seen.air_temp_c) == ((0.9, 1.1), 90.0, (20.0, 27.0))
+    dry = inputs(
+        settings=ControlSettings.model_validate({"stage": "fruiting", "stages": {"fruiting": {"dose_ml": 90.0}}})
+    )
+    assert (dry.setpoints.soil_low_pct, dry.setpoints.dose_ml) == (29.0, 90.0)
 
 
 def test_adapted_targets_win_inside_their_time_and_never_raise_gas_or_budgets() -> None:

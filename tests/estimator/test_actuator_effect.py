@@ -7,8 +7,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from tomato_host.brain.brain import BrainSettings
 from tomato_host.brain.estimator.actuator_effect import STROKE_TESTS, ActuatorSupervision
+from tomato_host.brain.step_data import BrainSettings
 from tomato_host.twin.campaign.tent_run import TentRun
 from tomato_host.twin.params import TentParams
 from tomato_host.twin.simulated_tent import SimulatedTent

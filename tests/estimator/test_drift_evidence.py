@@ -259,3 +259,11 @@ def test_two_pots_that_part_clear_both_probes() -> None:
     # Both the same way, one faster: no two pots that part.
     same_way = both({8: 1.10, 9: 1.20}, {8: 1.02, 9: 1.04})
     assert same_way["soil.P1"] >= 1.0 and same_way["soil.P2"] == 0.99
+
+
+def test_a_lamp_that_dims_is_evidence_against_the_light_sensor_alone() -> None:
+    days = Days()
+    days.run(10)
+    found = days.run(4, lambda day, _hour: {"light_lux": 18_000.0 * (1.0 - 0.02 * (day - 9))})
+    assert found.pop("light_lux") == pytest.approx(3.4, abs=0.1)
+    assert max(found.values()) < 0.05

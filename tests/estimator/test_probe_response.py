@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
-from tomato_host.brain.brain import BrainSettings
 from tomato_host.brain.estimator.probe_response import ProbeResponse
+from tomato_host.brain.step_data import BrainSettings
 from tomato_host.twin.campaign.tent_run import TentRun
 from tomato_host.twin.params import TentParams
 from tomato_host.twin.simulated_tent import SimulatedTent

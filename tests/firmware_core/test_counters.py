@@ -184,6 +184,20 @@ def test_more_than_fits_is_stored_as_the_most_that_fits():
     assert restored(used.record()).day.total[1] >= 65_535_000
 
 
+def test_a_record_has_the_layout_that_boards_in_the_field_have_stored():
+    """Head, hour, eight parts of the day, prepaid, told, light's cycle, check sum; shifted, old ones read wrongly."""
+    import struct
+
+    n = counters.N_OUTPUTS
+    layout = f"<HBBI{10 * n}HIII"
+    record = bytes(counters.Counters().record())
+    assert len(record) == struct.calcsize(layout)
+    numbers = struct.unpack(layout, record)
+    prepaid = numbers[4 + 9 * n : 4 + 10 * n]
+    assert numbers[:4] == (0x5443, 1, n, 1) and not any(numbers[4 : 4 + 9 * n])
+    assert prepaid == tuple(counters.Counters().share(i) // 1000 for i in range(n)) and any(prepaid)
+
+
 def test_a_record_is_sound_only_when_whole_and_of_this_version():
     record = counters.fresh_record()
     assert counters.sound(record)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from tomato_host.brain.brain import BrainSettings, RuntimeContext
 from tomato_host.brain.guardrails import Verdict
+from tomato_host.brain.step_data import BrainSettings, RuntimeContext
 from tomato_host.loop.actuator import ExecutorActuator
 from tomato_host.loop.episode import Episode
 from tomato_host.recovery.crash_recovery import InterruptedAction, InterruptedActions

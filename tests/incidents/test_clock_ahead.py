@@ -10,7 +10,7 @@ from datetime import timedelta
 from functools import cache
 
 import pytest
-from tomato_host.brain.brain import BrainSettings
+from tomato_host.brain.step_data import BrainSettings
 
 from tests.incidents.clocked_tent import ClockedRun, ClockedTent, Meter
 

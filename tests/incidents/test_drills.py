@@ -75,3 +75,16 @@ def test_what_needs_no_water_shows_itself_at_once(tmp_path: Path) -> None:
         drill.host.stop()
     finally:
         drill.end()
+
+
+def test_a_reset_in_the_middle_of_a_dose_is_answered_with_what_is_not_known(tmp_path: Path) -> None:
+    drill = Drill(tmp_path, "board_reset@0")
+    try:
+        dose = drill.host.command("water", "200", "--reason", "drill", seconds=60.0)
+        assert "E-OVERRIDE-ENDED" in dose.stderr and "the board was reset" in dose.stderr, dose.stderr
+        assert "how much of 200 ml was delivered is not known" in dose.stderr
+        drill.shows("boot", "cause of the reset", "INFO")
+        assert [a for a in drill.host.records("anomalies") if a["type"] == "MCU_RESET"]
+        drill.host.stop()
+    finally:
+        drill.end()

@@ -47,7 +47,7 @@ def test_power_comes_back_in_mid_dose(tmp_path: Path, who: str) -> None:
         assert not board.twin.world.safety.broken()
         (ended,) = [r for r in loop.kept.records if isinstance(r, ActionV1) and r.id == "h-1" and r.outcome]
         assert ended.outcome is not None and ended.outcome.status == "ABORTED"
-        assert ended.outcome.reason.startswith("link lost" if who == "the board" else "host_restart")
+        assert ended.outcome.reason.startswith("reset" if who == "the board" else "host_restart")
         assert ended.outcome.delivered_ml is None, "nobody heard how much came, and nobody invents it"
         assert loop.events("link_up")
     finally:

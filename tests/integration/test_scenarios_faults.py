@@ -104,13 +104,14 @@ def test_sensor_dropout_lowers_trust_and_it_returns(tmp_path: Path) -> None:
 
 
 def test_drifting_probe_is_told_from_a_watering(tmp_path: Path) -> None:
-    """Two points an hour upwards, while its neighbour dries: the estimator names it; moved back, the drift ends."""
-    story = run_scenario(tmp_path, "probe_drift@0.2+4", 5.0)
-    found = story.anomalies("SENSOR_FAULT", 1.0, 4.3)
-    assert found and found[0] in story.reported
-    drifted = [o.soil[0].moisture_pct - o.soil[1].moisture_pct for o in story.observations(4.0, 4.15)]  # type: ignore
-    settled = [o.soil[0].moisture_pct - o.soil[1].moisture_pct for o in story.observations(4.8, 4.95)]  # type: ignore
-    assert sum(drifted) / len(drifted) - sum(settled) / len(settled) > 5.0
+    """Two points an hour upwards, while its neighbour dries: the estimator names the probe and why; moved back, it
+    jumps. The other probe is not doubted."""
+    story = run_scenario(tmp_path, "probe_drift@0.2+9", 9.5)
+    found = [(a.subject, a.signals["fault"]) for a in story.anomalies("SENSOR_FAULT") if a.phase == "OPENED"]
+    assert found == [("soil.P1", "REVERSED"), ("soil.P1", "JUMP")]
+    named = story.anomalies("SENSOR_FAULT", 6.0, 9.15)
+    assert [a.subject for a in named] == ["soil.P1"] and named[0] in story.reported
+    assert "rises while no water comes" in (named[0].detail or "")
     assert_plant_safe(story)
 
 

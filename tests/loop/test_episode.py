@@ -8,9 +8,10 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
-from tomato_host.brain.brain import Brain, RuntimeContext
+from tomato_host.brain.brain import Brain
 from tomato_host.brain.estimator.pipeline import Estimator
 from tomato_host.brain.guardrails.guardrails import Verdict
+from tomato_host.brain.step_data import RuntimeContext
 from tomato_host.loop.episode import Episode, EstimateOnly
 from tomato_host.sources.interface import ChangedDevices
 from tomato_host.sources.synthetic import SyntheticSource

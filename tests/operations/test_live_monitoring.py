@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import subprocess
+import sys
 import threading
 import time
 from collections import defaultdict
@@ -69,7 +70,7 @@ def brokers(tmp_path: Path) -> Iterator[Brokers]:
 
 # -- every display shows the same -----------------------------------------------------------------------------
 
-DISPLAYS = ("rest", "stream", "mqtt", "metrics")
+DISPLAYS = ("rest", "stream", "mqtt", "metrics", "watch")
 """Those that say of which moment their values are; the terminal does not."""
 Shown = tuple[float | None, float | None]
 """VPD in kPa and the water left today in ml."""
@@ -125,6 +126,21 @@ def watch_stream(host: RunningHost, seen: Seen, over: threading.Event) -> None:
                 live = message["data"].get("live") or {}
                 left = live.get("water_ml_left_today")
                 seen.add("stream", live.get("ts"), live.get("vpd_kpa"), left, message["data"]["mode"])
+
+
+def follow_watch(host: RunningHost, seen: Seen, over: threading.Event) -> None:
+    """`tomato-host watch`, the panel of another process, by its lines of each second."""
+    command = [sys.executable, "-m", "tomato_host", "watch", "--json", "--url", f"http://127.0.0.1:{host.port}"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            told = json.loads(line)
+            values = {row["name"]: row["value"] for row in told["values"]}
+            live = told["live"]
+            assert values.get("VPD") == live["vpd_kpa"]
+            seen.add("watch", told["ts"], live["vpd_kpa"], live["water_ml_left_today"], told["mode"])
+            if over.is_set():
+                process.terminate()
 
 
 @contextmanager
@@ -204,7 +220,9 @@ def check_equal(brokers: Brokers, place: Path, seconds: float, *, dose: bool) ->
         until(lambda: host.get("/api/glance")["live"].get("vpd_kpa") is not None, "a first estimate")
         threads = [repeat(lambda: watch_rest(host, seen), over), repeat(lambda: watch_metrics(host, seen), over)]
         threads.append(threading.Thread(target=watch_stream, args=(host, seen, over)))
-        threads[-1].start()
+        threads.append(threading.Thread(target=follow_watch, args=(host, seen, over)))
+        for thread in threads[-2:]:
+            thread.start()
         apart: list[str | None] = []
         try:
             until(lambda: set(seen.now) == set(DISPLAYS), "all displays have begun")

@@ -6,8 +6,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from tomato_host.app import brain_settings
-from tomato_host.brain.brain import Brain, RuntimeContext
+from tomato_host.brain.brain import Brain
 from tomato_host.brain.guardrails.guardrails import Verdict
+from tomato_host.brain.step_data import RuntimeContext
 from tomato_host.loop.episode import Episode
 from tomato_host.loop.simulated_day import DayPlan, SimulatedDay
 from tomato_host.replay.check import Checker

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from tomato_host.cli.main import main
 
+from tests.advisor.pictures import jpeg, plant
 from tests.incidents.running_host import RunningHost, until
 from tests.test_docs import ROOT, arguments_of, command_lines, text_of
 
@@ -33,8 +34,11 @@ ELSEWHERE: dict[str, str] = {
     "host of this test, or needs a board",
     r"mcp --agent": "serves until its client leaves; tests/world/test_mcp.py",
     r"demo$": "serves until it is stopped; tests/cli/test_demo.py",
+    r"watch": "does not end by itself; tests/operations/test_live_monitoring.py",
+    r"completion \w+ --install": "writes into the home directory; tests/cli/test_completion.py",
     r"learn compile": "minutes of torch; tests/learn",
     r"learn observe": "does not end by itself; tests/learn",
+    r"world demo engine --serve": "serves until it is stopped; tests/world",
     r"twin serve": "runs for ever; tests/hil/test_twin_serve.py",
     r"restore /mnt|dataset verify /var": "root's directories; tests/operations/test_backup.py",
 }
@@ -43,6 +47,7 @@ ELSEWHERE: dict[str, str] = {
 SHORTER = {"--duration-hours 24": "--duration-hours 0.1", "--duration-hours 12": "--duration-hours 0.1"}
 """The same command, for six simulated minutes."""
 STANDS_FOR = {
+    "backup tomato-before.tar.gz --data-dir DIR": "backup tomato-before.tar.gz --data-dir whole",
     "dataset verify D": "dataset verify whole",
     "replay FILE": "replay whole/private/sensors_raw_2026-05.jsonl",
     "replay DATASET --check": "replay whole --check",
@@ -63,6 +68,7 @@ REFUSED: dict[str, tuple[int, str]] = {
     r"learn (doctor|conservative on|rollback)": (-1, "TOMATO_LEARN_KEYS"),
     r"memory search": (2, "E-MEMORY-NONE"),
     r"import \S+ -o": (2, "E-IMPORT-CONFIRM"),
+    r"world demo talk --model": (2, "E-LLM-FILES"),
     r"notify test": (2, "E-NOTIFY-NO-URL"),
     r"learn validate": (2, "E-LEARN-POLICY"),
     r"twin press$": (2, "Missing argument"),
@@ -102,6 +108,9 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         (here / "greenhouse.csv").write_text(twelve_days())
         assert run("import greenhouse.csv -o season --yes") == 0
         assert run("run --board sim --duration-hours 0.1 --time-scale 0 --seed 7 --data-dir whole --json") == 0
+        for day in (0, 1):
+            (here / "truss.jpg").write_bytes(jpeg(plant(day)))
+            assert run(f"journal add day-{day} --photo truss.jpg") == 0
         yield here
         host.stop()
     finally:

@@ -121,6 +121,53 @@ def test_the_live_panel(width: int) -> None:
     check(drawn(render(waiting, zone), width), drawn(render(waiting, zone), 400), width)
 
 
+DAY: dict[str, Any] = {
+    "t": [float(60 * n) for n in range(90)],
+    "soil": {"P1": [20.0 + 0.1 * n for n in range(90)]},
+    "bands": {
+        "soil": {"low": [30.0] * 90, "high": [42.0] * 90},
+        "vpd_kpa": {"low": [0.8] * 90, "high": [1.4] * 90},
+    },
+    "vpd_kpa": [1.5 - 0.01 * n for n in range(90)],
+}
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_the_live_panel_has_targets_trends_and_the_last_day(width: int) -> None:
+    zone = ZoneInfo("Europe/Vienna")
+    shown = drawn(render(live_status(), zone, DAY), width)
+    check(shown, drawn(render(live_status(), zone, DAY), 400), width, "value now target trend last 24 h")
+    text = " ".join(words(shown))
+    assert "0.8 to 1.4" in text and "30 to 42" in text and "↗" in text and "↘" in text and "▁" in text
+    assert "15.6 % !" in text, "dry soil lies outside its target"
+
+
+def test_another_process_draws_the_same_panel_from_what_the_dashboard_serves() -> None:
+    """`watch` rebuilds the status from /api/glance; nothing but the last line of the frame may differ."""
+    from tomato_host.loop.live_values import live_values
+    from tomato_host.service.feed import status_line
+    from tomato_host.service.live_state import LiveState
+    from tomato_host.terminal.remote_status import parse_glance
+
+    status, zone = live_status(), ZoneInfo("Europe/Vienna")
+    live = LiveState()
+    live.connected = True
+    for record in (status.observation, status.devices, *status.actions, *status.open_anomalies.values()):
+        assert record is not None
+        live.update(b'{"record":' + record.to_json().encode() + b"}")
+    live.update(status_line(status))
+    again, values = parse_glance(json.loads(json.dumps(live.overview())))
+    assert values == live_values(status)
+    ours, theirs = (
+        drawn(one, 100).splitlines() for one in (render(status, zone, DAY), render(again, zone, DAY, values))
+    )
+    same = [line for line in ours[:-1] if "SENSOR" not in line and line in theirs]
+    assert len(same) >= 15 and theirs[0] == ours[0] and "Ctrl-C ends the view alone" in theirs[-1]
+    live.connected = False
+    gone, unknown = parse_glance(live.overview())
+    assert "no host" in drawn(render(gone, zone, DAY, unknown), 100)
+
+
 @pytest.mark.parametrize("width", WIDTHS)
 def test_the_fleet(width: int) -> None:
     narrow = drawn(fleet.table(fleet_rows(), "redis://127.0.0.1:6379"), width)

@@ -10,8 +10,8 @@ from xml.etree import ElementTree
 
 import pyarrow.parquet as pq
 import pytest
-from tomato_host.brain.brain import BrainSettings
 from tomato_host.brain.control.settings import ControlSettings
+from tomato_host.brain.step_data import BrainSettings
 from tomato_host.errors import TomatoError
 from tomato_host.twin.campaign import matrix, report
 from tomato_host.twin.campaign.chart import day_chart

@@ -43,6 +43,12 @@ def test_what_is_said_the_second_time_follows_from_the_interruption() -> None:
     assert "interrupted after" in "".join(pieces), "a reader of the terminal sees it"
 
 
+def test_a_model_that_is_not_there_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["world", "demo", "talk", "--model", "nowhere.gguf"])
+    assert ended.value.code == 2 and re.match("tomato-host: E-LLM-(FILES|RUNTIME): ", capsys.readouterr().err)
+
+
 @pytest.mark.llm
 @pytest.mark.timeout(300)
 def test_talk_with_a_real_model(capsys: pytest.CaptureFixture[str]) -> None:

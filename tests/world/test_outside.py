@@ -17,6 +17,8 @@ import httpx
 import pytest
 from tomato_host.errors import TomatoError
 from tomato_host.service import connection_limits
+from tomato_host.service.serve import bind
+from tomato_host.service.settings import ServiceSettings
 from tomato_host.service.tokens import TokenFile
 from tomato_host.service.world_host import MOST_WAITING, AgentFeed
 from tomato_host.world.client import PROTO_PROTOCOL, StreamEnded, WorldClient, WorldStream
@@ -203,6 +205,26 @@ def test_a_message_that_is_none_is_answered_and_the_stream_goes_on(world: Served
 
 
 # -- bad input ---------------------------------------------------------------------------------------------------
+
+
+def test_what_is_accepted_sends_at_once() -> None:
+    """With Nagle's algorithm an answer in two writes waits for the reader's delayed acknowledgement: 40 ms each."""
+
+    async def sends_at_once() -> int:
+        listening, found = bind(ServiceSettings(port=0)), asyncio.get_running_loop().create_future()
+
+        async def accept(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            accepted = writer.get_extra_info("socket")
+            found.set_result(accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+            writer.close()
+
+        async with await asyncio.start_server(accept, sock=listening):
+            _, writer = await asyncio.open_connection(*listening.getsockname()[:2])
+            option: int = await found
+            writer.close()
+        return option
+
+    assert asyncio.run(sends_at_once()) == 1
 
 
 def test_an_unknown_agent_and_an_unknown_tent(world: Served) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
-from tomato_host.backtest.baselines import Persistence, Ridge, SeasonalNaive
+from tomato_host.backtest.baselines import Climatology, Persistence, Ridge, SeasonalNaive
 from tomato_host.backtest.report import BacktestReport, reliability_svg, summarise
 from tomato_host.backtest.rolling import OURS, score_case
 from tomato_host.backtest.tables import load_cases, without_weather
@@ -48,4 +50,30 @@ def test_slab_water_content() -> None:
     assert report.mae[OURS][3] <= 1.10
     assert report.mae[OURS][0] <= min(0.45, report.mae["ridge"][0])
     assert all(ours < seasonal for ours, seasonal in zip(report.mae[OURS], report.mae["seasonal"], strict=True))
+    _holds_its_intervals(report)
+
+
+TUNNEL = """time_column = "time"
+time_zone = "Europe/Rome"
+[columns]
+air_temp_c = "T_air"
+rh_pct = "RH"
+"soil.Ref" = "VWC"
+"soil.M1a" = "M1w1"
+"soil.M1b" = "M1w2"
+"soil.M2a" = "M2w1"
+"soil.M2b" = "M2w2"
+"""
+"""One probe of five is broken for weeks and jumps by fifty points; the watering is unknown."""
+
+
+def test_pots_of_a_tunnel_never_lose_to_a_naive_rule(tmp_path: Path) -> None:
+    mapping = tmp_path / "tunnel.toml"
+    mapping.write_text(TUNNEL)
+    (case,) = load_cases(str(data_folder() / "tunnel_greenhouse1_15min.csv.gz"), mapping, time_zone="UTC")
+    rules = (Persistence(), SeasonalNaive(), Climatology())
+    (report,) = summarise(score_case(case, HORIZONS, rules, only=("soil",)), HORIZONS)
+    best = [min(report.mae[rule.name][j] for rule in rules) for j in range(len(HORIZONS))]
+    assert all(ours <= 1.01 * naive for ours, naive in zip(report.mae[OURS], best, strict=True)), report.mae
+    assert report.mae[OURS][3] <= 0.62
     _holds_its_intervals(report)

@@ -16,6 +16,7 @@ from tomato_host.brain.world_model.conformal import ConformalInterval
 from tomato_host.brain.world_model.daily_ridge import DailyRidge
 from tomato_host.brain.world_model.data import RolloutInputs, RolloutStart
 from tomato_host.brain.world_model.dynamics import CALM_MPS, TentDynamics, draught
+from tomato_host.brain.world_model.reach import Reach
 from tomato_host.brain.world_model.settings import WorldModelSettings
 from tomato_host.brain.world_model.stress import stress_risk
 
@@ -103,6 +104,72 @@ def test_the_loser_is_silent_and_equals_share() -> None:
     assert weights[0] == pytest.approx(weights[1], rel=0.05)
     mixed = blend.combine(np.array([[[1.0]], [[np.nan]], [[9.0]]]), np.array([True, True, True]))
     assert mixed[0, 0] == pytest.approx(1.0, abs=1e-3)
+
+
+def test_a_day_of_a_broken_probe_does_not_outvote_the_weeks_before() -> None:
+    """The first expert has been better for a month; on one wild day the second is, by luck."""
+    rng, blend = np.random.default_rng(4), SkillBlend(1, np.ones(2))
+    for day in range(30):
+        truth, noise = rng.normal(size=(24, 1)), rng.normal(size=(24, 1))
+        wild = 60.0 if day == 29 else 0.0
+        blend.score(np.stack([truth + 0.5 * noise + wild, truth + noise + 0.5 * wild]), truth)
+    assert blend.weights()[0, 0] > 0.8
+    for _ in range(12):
+        truth, noise = rng.normal(size=(24, 1)), rng.normal(size=(24, 1))
+        blend.score(np.stack([truth + 0.5 * noise + 60.0, truth + noise + 30.0]), truth)
+    assert blend.weights()[0, 0] < 0.2, "what stays is no accident"
+
+
+def test_a_ridge_stays_within_reach_of_what_was_before() -> None:
+    reach, rng = Reach(1), np.random.default_rng(1)
+    wild = np.full((1, 1, 1), 500.0)
+    now, same = np.full((1, 1), 80.0), np.full((1, 1), 30.0)
+    assert reach.bounded(wild, now, same, False)[0, 0, 0] == 500.0, "nothing is known yet"
+    for _ in range(20):
+        before = rng.normal(size=(24, 1))
+        reach.score(before + 1.0, before, before - 5.0)
+    assert reach.usual() == pytest.approx([1.0])
+    assert reach.bounded(wild, now, same, False)[0, 0, 0] == pytest.approx(83.0)
+    assert reach.bounded(-wild, now, same, False)[0, 0, 0] == pytest.approx(27.0)
+    assert reach.bounded(wild, now, same, True)[0, 0, 0] == pytest.approx(86.0), "the weather may bring a new day"
+    reach.score(np.full((24, 1), 90.0), np.full((24, 1), 30.0), np.full((24, 1), 30.0))
+    assert reach.usual()[0] < 1.2, "one jump does not permit the next"
+    assert np.isnan(reach.bounded(np.full((1, 1, 1), np.nan), now, same, False)).all()
+
+
+def _damp_nights(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """A day of deficits in kPa: nights near saturation, and what was forecast of them."""
+    mean = np.where(np.arange(24) < 12, 0.05, 1.0)[:, None]
+    return mean, np.maximum(mean + rng.normal(size=(24, 1)) * np.where(mean < 0.5, 0.08, 0.3), 0.001)
+
+
+def test_an_interval_that_cannot_be_missed_below_covers_as_much_as_another() -> None:
+    rng, interval = np.random.default_rng(8), ConformalInterval(1, 0.3, (0.0, 12.0))
+    hour, column = np.arange(24)[:, None], np.zeros((24, 1), dtype=np.int64)
+    hits = []
+    for day in range(160):
+        mean, truth = _damp_nights(rng)
+        low, high = interval.around(mean, hour, column)
+        assert (low >= 0.0).all() and (low <= mean).all() and (mean <= high).all()
+        if day > 30:
+            hits.append((truth >= low) & (truth <= high))
+        interval.update(mean, low, high, truth, hour)
+    nights, days = np.mean(hits, axis=0)[:12].mean(), np.mean(hits, axis=0)[12:].mean()
+    assert 0.77 <= nights <= 0.84 and 0.77 <= days <= 0.84, (nights, days)
+
+
+def test_what_a_stuck_probe_did_not_miss_is_owed_for_hours_only() -> None:
+    rng, interval = np.random.default_rng(3), ConformalInterval(1, 1.0)
+    hour, column = np.arange(24)[:, None], np.zeros((24, 1), dtype=np.int64)
+    mean, covered = np.zeros((24, 1)), []
+    for day in range(60):
+        noise = rng.normal(size=(24, 1)) * (0.0 if 40 <= day < 50 else 1.0)
+        low, high = interval.around(mean, hour, column)
+        assert (low <= mean).all() and (mean <= high).all()
+        interval.update(mean, low, high, noise, hour)
+        covered.append(np.mean((noise >= low) & (noise <= high)))
+    assert covered[40:50] == [1.0] * 10
+    assert covered[50] < 0.2 and np.mean(covered[53:]) > 0.7, covered[50:]
 
 
 _NOISE = {

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import numpy as np
-from tomato_host.brain.brain import BrainSettings
 from tomato_host.brain.psychrometric_arrays import leaf_vpd_array_kpa, saturation_array_kpa, vpd_array_kpa
+from tomato_host.brain.step_data import BrainSettings
 from tomato_host.brain.world_model.data import OUTSIDE_COLUMNS, HourlyLog, KnownAhead
 from tomato_host.brain.world_model.hourly_history import hour_index
 from tomato_host.sources.scenarios import Scenario

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -97,9 +98,15 @@ def check(backend: Backend, settings: AdvisorSettings) -> list[str]:
     return lines
 
 
-def bench(backend: Backend, settings: AdvisorSettings, rounds: int) -> list[QuestionTiming]:
-    """Time questions of each kind; the first one of all includes loading the model."""
-    return [timing for _ in range(rounds) for timing, _ in _questions(backend, settings)]
+def bench(
+    backend: Backend, settings: AdvisorSettings, rounds: int, report: Callable[[float], None] = lambda share: None
+) -> list[QuestionTiming]:
+    """Time questions of each kind; the first one of all includes loading the model. `report`: the share done."""
+    timings = []
+    for done in range(1, rounds + 1):
+        timings += [timing for timing, _ in _questions(backend, settings)]
+        report(done / rounds)
+    return timings
 
 
 def _questions(backend: Backend, settings: AdvisorSettings) -> list[tuple[QuestionTiming, bool]]:

@@ -12,7 +12,7 @@ from tomato_host.advisor.advisor import Advisor
 from tomato_host.advisor.advisor_agent import AdvisorAgent
 from tomato_host.advisor.context import DayTotals, Task, WakeContext
 from tomato_host.advisor.daily_totals import DailyTotals
-from tomato_host.brain.brain import StepResult
+from tomato_host.brain.step_data import StepResult
 
 URGENT = frozenset({Severity.HIGH, Severity.CRITICAL})
 """An anomaly of this severity needs the processor."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from shared_schemas.records import (
@@ -12,20 +12,14 @@ from shared_schemas.records import (
     Forecast36hV1,
     ObservationV1,
     PlanV1,
-    Prediction36hV1,
-    Severity,
     StateV1,
-    TargetsV1,
     VisionV1,
 )
-from shared_schemas.records.anomaly_v1 import AnomalyType
-from shared_schemas.wire import FAULTS
 from tomato_host.brain.admission.answered_verdicts import AnsweredVerdicts
 from tomato_host.brain.admission.tent_admission import TentAdmission
 from tomato_host.brain.control import (
     ControlDecision,
     ControllerMemory,
-    ControlSettings,
     DecisionContext,
     decision_triggers,
     fixed_timer,
@@ -39,27 +33,16 @@ from tomato_host.brain.control.targets import base_targets
 from tomato_host.brain.control.water_usage import recorded_usual_water_ml
 from tomato_host.brain.estimator.estimate import Estimate
 from tomato_host.brain.estimator.pipeline import Estimator
-from tomato_host.brain.estimator.settings import EstimatorSettings
 from tomato_host.brain.forecast_state import ForecastState
 from tomato_host.brain.foreign_holds import ForeignHolds
 from tomato_host.brain.guardrails.context import GuardContext
 from tomato_host.brain.guardrails.guardrails import Guardrails, Verdict
 from tomato_host.brain.guardrails.limits import MILLI, OUTPUT_NAMES
 from tomato_host.brain.guardrails.profiles import DOSES, OWN_ORIGINS
-from tomato_host.brain.guardrails.settings import GuardSettings
-from tomato_host.brain.safe_mode import SafeModeSettings, SafeModeState, SafeModeStep, Signals, step
-from tomato_host.brain.settings import DEFAULT_TENT, BudgetSettings, SiteSettings
-from tomato_host.brain.world_model.settings import WorldModelSettings
+from tomato_host.brain.safe_mode import SafeModeState, SafeModeStep, step
+from tomato_host.brain.safe_mode_inputs import blocking_faults, signals_of
+from tomato_host.brain.step_data import BrainSettings, CurrentForecasts, Decision, RuntimeContext, StepResult
 from tomato_host.brain.world_model.weather_adapter import AdaptedTargets, AdapterContext, adapt
-
-HARMLESS = frozenset(fault.name for fault in FAULTS if not fault.blocks)
-"""Faults of the board that block no output: for a person to look at, no reason to let the plant dry meanwhile."""
-
-
-def blocking_faults(devices: DeviceStatusV1 | None) -> tuple[str, ...]:
-    """Names of the latched faults that block some output; of a newer board's faults nobody knows, so they count."""
-    return () if devices is None else tuple(fault.name for fault in devices.faults if fault.name not in HARMLESS)
-
 
 Controller = Callable[[DecisionContext], ControlDecision]
 
@@ -80,66 +63,6 @@ CONTROLLERS: dict[str, Controller] = {"rules": rules.decide, "timer": fixed_time
 def _standing_clock() -> float:
     """A clock that stands still: the planner then searches to its end, the same way every time."""
     return 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class BrainSettings:
-    """The settings of every part of the brain."""
-
-    site: SiteSettings = field(default_factory=SiteSettings)
-    budgets: BudgetSettings = field(default_factory=BudgetSettings)
-    estimator: EstimatorSettings = field(default_factory=EstimatorSettings)
-    control: ControlSettings = field(default_factory=ControlSettings)
-    guardrails: GuardSettings = field(default_factory=GuardSettings)
-    safe_mode: SafeModeSettings = field(default_factory=SafeModeSettings)
-    world_model: WorldModelSettings = field(default_factory=WorldModelSettings)
-    tent: str = DEFAULT_TENT
-    """Name of the tent: its agents and their ids are its own."""
-
-
-@dataclass(frozen=True, slots=True)
-class RuntimeContext:
-    """What the process knows and no observation says. Spans in seconds."""
-
-    now: datetime
-    link_up: bool = True
-    link_down_s: float = 0.0
-    operator_paused: bool = False
-    operator_wants_safe: bool = False
-    operator_acknowledges: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """One decision: its plan, and the guardrails' verdict on each of its proposals, in their order."""
-
-    plan: PlanV1
-    verdicts: tuple[Verdict, ...]
-    baseline: PlanV1 | None = None
-    """What the rules would have done, when another controller decided."""
-
-
-@dataclass(frozen=True, slots=True)
-class StepResult:
-    """What one observation led to. Everything but the estimate is None for a late one (backlog)."""
-
-    estimate: Estimate
-    safe_mode: SafeModeStep | None = None
-    rebuilt: AdaptedTargets | None = None
-    """Targets and attention for the day, when they were made anew."""
-    why: str | None = None
-    prediction: Prediction36hV1 | None = None
-    """What was expected when the decision was taken."""
-    decision: Decision | None = None
-
-
-@dataclass(slots=True)
-class CurrentForecasts:
-    """What is expected: weather outside, climate inside, and the targets bent to it."""
-
-    weather: Forecast36hV1 | None = None
-    prediction: Prediction36hV1 | None = None
-    targets: TargetsV1 | None = None
 
 
 class Brain:
@@ -302,7 +225,8 @@ class Brain:
 
     def update_safe_mode(self, runtime: RuntimeContext) -> SafeModeStep:
         """One step of safe mode's state machine."""
-        result = step(self.safe_mode, self._signals(runtime), self.settings.safe_mode)
+        signals = signals_of(self._estimate, self._observation, self._devices, runtime)
+        result = step(self.safe_mode, signals, self.settings.safe_mode)
         self.safe_mode = result.state
         return result
 
@@ -422,36 +346,6 @@ class Brain:
             reservoir_ok=seen.reservoir_ok if seen is not None else None,
             switched_off=self.safe_mode.off,
             safe_causes=self.safe_mode.causes,
-        )
-
-    def _signals(self, runtime: RuntimeContext) -> Signals:
-        estimate, seen, devices = self._estimate, self._observation, self._devices
-        if estimate is None or seen is None:
-            return Signals(
-                now=runtime.now,
-                confidence=1.0,
-                link_down_s=runtime.link_down_s,
-                operator_paused=runtime.operator_paused,
-                operator_wants_safe=runtime.operator_wants_safe,
-                operator_acknowledges=runtime.operator_acknowledges,
-            )
-        # An output without effect is for a person to look at; the readings are as good as before.
-        trusted = [a for a in estimate.open_anomalies if a.type is not AnomalyType.ACTUATOR_NO_EFFECT]
-        wide_open = [a for a in trusted if a.type is not AnomalyType.WATER_NOT_ARRIVING]
-        return Signals(
-            now=runtime.now,
-            confidence=estimate.confidence,
-            state_age_s=abs((runtime.now - estimate.ts).total_seconds()),  # ahead is as far from now as behind
-            link_down_s=runtime.link_down_s,
-            board_faults=blocking_faults(devices),
-            leak=seen.leak,
-            air_temp_c=seen.air_temp_c,
-            water_not_arriving=len(wide_open) < len(trusted),
-            critical=tuple(a.type.value for a in wide_open if a.severity is Severity.CRITICAL),
-            high=tuple(a.type.value for a in wide_open if a.severity is Severity.HIGH),
-            operator_paused=runtime.operator_paused,
-            operator_wants_safe=runtime.operator_wants_safe,
-            operator_acknowledges=runtime.operator_acknowledges,
         )
 
 

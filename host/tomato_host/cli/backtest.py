@@ -34,12 +34,15 @@ def backtest(
     from tomato_host.backtest.rolling import score_case
     from tomato_host.backtest.tables import load_cases
     from tomato_host.settings import load_settings
+    from tomato_host.terminal.progress import progress
 
     hours = _hours(horizons)
     only = tuple(name.strip() for name in quantity.split(",")) if quantity else None
-    cases = load_cases(data, mapping, weather, group, time_zone=load_settings(config).site.timezone)
-    rules = baselines(lightgbm)
-    judged = [one for case in cases for one in score_case(case, hours, rules, from_day, only, _print_progress)]
+    with progress("backtest", json_out) as shown:
+        shown.text("reading")
+        cases = load_cases(data, mapping, weather, group, time_zone=load_settings(config).site.timezone)
+        rules = baselines(lightgbm)
+        judged = [one for case in cases for one in score_case(case, hours, rules, from_day, only, shown.text)]
     judged = [one for one in judged if one.counts.any(axis=0).all()]
     if not judged:
         raise TomatoError(
@@ -48,7 +51,6 @@ def backtest(
             "Give more days, or an earlier --from-day.",
         )
     reports = summarise(judged, hours)
-    _print_progress("")
     if plot is not None:
         plot.write_text(reliability_svg(reports), encoding="utf-8")
     if json_out:
@@ -72,15 +74,6 @@ def _hours(text: str) -> tuple[int, ...]:
             "Example: --horizons 1,6,12,24,36",
         )
     return hours
-
-
-def _print_progress(text: str) -> None:
-    """Progress on one line of standard error, on a terminal only."""
-    import sys
-
-    if sys.stderr.isatty():
-        sys.stderr.write(f"\r{text:<70}" if text else "\r" + " " * 70 + "\r")
-        sys.stderr.flush()
 
 
 def _show(report: BacktestReport) -> None:

@@ -17,8 +17,10 @@ def backup(
 ) -> None:
     """Save the data directory, running or not; the file is verified before it gets its name."""
     from tomato_host.service.operations.backup import backup as save
+    from tomato_host.terminal.progress import progress
 
-    facts = save(data_dir, file)
+    with progress("saving", as_json):
+        facts = save(data_dir, file)
     typer.echo(
         json.dumps(facts)
         if as_json
@@ -33,8 +35,10 @@ def restore(
 ) -> None:
     """Restore a saved data directory into an empty one; every file is compared with its checksum."""
     from tomato_host.service.operations.backup import restore as bring_back
+    from tomato_host.terminal.progress import progress
 
-    manifest = bring_back(file, data_dir)
+    with progress("restoring", as_json):
+        manifest = bring_back(file, data_dir)
     count = len(manifest["files"])
     typer.echo(
         json.dumps({"data_dir": str(data_dir), "files": count})

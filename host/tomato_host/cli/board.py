@@ -97,6 +97,7 @@ def flash(
     from tomato_host.board.console import Console, ConsoleLost
     from tomato_host.board.identify import ask_after_reset, find_board
     from tomato_host.errors import TomatoError
+    from tomato_host.terminal.progress import progress
     from tomato_host.twin.firmware_files import firmware_dir
 
     def say(text: str) -> None:
@@ -122,7 +123,8 @@ def flash(
         ) from None
     say(f"slot {done.slot}: {len(done.uploaded)} uploaded, {done.unchanged} unchanged, {len(done.removed)} removed")
     say("waiting for the board to start")
-    hello = ask_after_reset(url)
+    with progress("starting", as_json):
+        hello = ask_after_reset(url)
     if hello is None:
         raise TomatoError(
             "E-FLASH-SILENT", "The board was flashed and reset, but does not answer.", flashing.what_happens_next(done)

@@ -105,6 +105,7 @@ def pump(
 ) -> None:
     """Calibrate the pump: run it into a measuring jug, then enter the reading. A host may be running."""
     from tomato_host.board.calibration import pump_values
+    from tomato_host.terminal.progress import progress
 
     if as_json:
         _require(seconds=seconds, ml=ml)
@@ -112,7 +113,8 @@ def pump(
     try:
         if seconds is None:
             typer.confirm("Put the hose into a measuring jug. The pump will run for up to 30 s. Ready?", abort=True)
-            seconds = client.dose(dose_ml)
+            with progress("the pump runs", as_json):
+                seconds = client.dose(dose_ml)
             typer.echo(f"The pump ran for {seconds:.2f} s.")
         if ml is None:
             ml = float(typer.prompt("How many ml are in the jug", type=float))

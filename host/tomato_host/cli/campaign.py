@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +9,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from tomato_host.cli.completion_words import one_of
 
 app = typer.Typer(help="Compare controllers over many simulated tents.")
 
@@ -20,7 +21,13 @@ def campaign(
     days: Annotated[float, typer.Option(min=0.01, max=400.0, help="Length of each run.")] = 7.0,
     seeds: Annotated[str, typer.Option(help="One number, or first-last.")] = "0-3",
     scenarios: Annotated[str, typer.Option(help="all, or names with / between (faults of one by commas).")] = "",
-    controllers: Annotated[str, typer.Option(help="rules, mpc, timer with commas between, or all.")] = "rules",
+    controllers: Annotated[
+        str,
+        typer.Option(
+            help="rules, mpc, timer with commas between, or all.",
+            autocompletion=one_of("rules", "mpc", "timer", "all"),
+        ),
+    ] = "rules",
     jobs: Annotated[int, typer.Option("-j", "--jobs", min=1, max=256, help="Processes.")] = 1,
     compare: Annotated[bool, typer.Option("--compare", help="All controllers, in calm and adverse weather.")] = False,
     period_s: Annotated[float, typer.Option(min=1.0, max=600.0, help="Seconds between observations.")] = 60.0,
@@ -73,28 +80,31 @@ def explain(
     """Show one tent's hours under two controllers side by side, and what each term of the objective cost."""
     import json
 
+    from tomato_host.terminal.progress import progress
     from tomato_host.twin.campaign import matrix
     from tomato_host.twin.campaign.hour_comparison import compare_hours, table
 
     scenario, seed = matrix.read_tent(tent)
     ours, theirs = (matrix.read_controllers(name)[0] for name in (controller, against))
-    found = compare_hours(scenario, seed, (ours, theirs), days)
+    with progress(f"{scenario}:{seed} under both controllers", as_json) as shown:
+        found = compare_hours(scenario, seed, (ours, theirs), days, shown.share)
     typer.echo(json.dumps(found.as_dict()) if as_json else "\n".join(table(found, everything)))
 
 
 def _run_cells(todo: list, jobs: int, out: Path, resume: bool, quiet: bool) -> list:  # type: ignore[type-arg]  # lazy twin
     """Outcomes in matrix order, whatever the order of completion; each is stored when it comes."""
+    from tomato_host.terminal.progress import progress
     from tomato_host.twin.campaign import matrix, results_store
 
     store = results_store.ResultsStore(out)
     found = store.begin(resume)
     left = [cell for cell in todo if cell not in found]
-    with _stop_on_sigterm(), _Progress(len(todo), len(todo) - len(left), quiet) as progress:
+    with _stop_on_sigterm(), progress("campaign", quiet, log_lines=True) as shown:
+        shown.share((len(todo) - len(left)) / max(1, len(todo)))
         for index, outcome in matrix.run(left, jobs):
-            cell = left[index]
-            found[cell] = outcome
-            store.add(cell, outcome)
-            progress.step(f"{cell.controller} {cell.scenario} seed {cell.seed}")
+            found[left[index]] = outcome
+            store.add(left[index], outcome)
+            shown.share(len(found) / len(todo), f"{len(found)}/{len(todo)}")
     return [found[cell] for cell in todo]
 
 
@@ -111,38 +121,3 @@ def _stop_on_sigterm() -> Iterator[None]:
         raise
     finally:
         signal.signal(signal.SIGTERM, before)
-
-
-class _Progress:
-    """A bar on a terminal, else a line on stderr after every twentieth of the work; nothing when quiet."""
-
-    def __init__(self, total: int, done: int, quiet: bool) -> None:
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-        self._total, self._done, self._first, self._quiet = total, done, done, quiet
-        self._begun = time.monotonic()
-        self._bar = Progress(
-            TextColumn("campaign"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(),
-            TextColumn("{task.fields[last]}"),
-            disable=quiet or not sys.stdout.isatty(),
-        )
-        self._task = self._bar.add_task("runs", total=total, completed=done, last="")
-
-    def __enter__(self) -> _Progress:
-        self._bar.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._bar.stop()
-
-    def step(self, last: str) -> None:
-        """One run more."""
-        self._done += 1
-        self._bar.update(self._task, advance=1, last=last)
-        each = max(1, self._total // 20)
-        if not self._quiet and self._bar.disable and self._done % each == 0:
-            left_s = (time.monotonic() - self._begun) / (self._done - self._first) * (self._total - self._done)
-            typer.echo(f"campaign {self._done}/{self._total}, about {left_s / 60.0:.0f} min left", err=True)

@@ -33,13 +33,17 @@ def verify(
     """
     from tomato_host.storage.published_heads import is_public_dataset, read_published, verify_public
     from tomato_host.storage.verify import verify as check
+    from tomato_host.terminal.progress import progress
 
     if is_public_dataset(root):
-        records, problems = verify_public(root)
+        with progress("verifying", as_json):
+            records, problems = verify_public(root)
         shown = {"ok": not problems, "records": records, "problems": [_problem_json(p) for p in problems]}
         lines = [f"{records} public records: {'in order and complete' if not problems else 'NOT in order'}"]
     else:
-        result = check(root, contract=contract, noted=read_published(published) if published else None)
+        with progress("verifying", as_json) as bar:
+            noted = read_published(published) if published else None
+            result = check(root, contract=contract, noted=noted, report=bar.share)
         problems, shown, lines = result.problems, _verification_json(result), _verification_lines(result)
     if as_json:
         typer.echo(json.dumps(shown))
@@ -106,9 +110,12 @@ def export(
     """Write public/ anew: whitelisted fields only, each action with its state and its reasons."""
     from tomato_host.storage.public import PUBLIC_CAMERAS, export_public
     from tomato_host.storage.published_heads import sign_heads
+    from tomato_host.terminal.progress import progress
 
     cameras = frozenset(camera) if camera else PUBLIC_CAMERAS
-    result = export_public(root, withhold=withhold or (), cameras=cameras, free_text=free_text, journal=journal)
+    chosen = {"withhold": withhold or (), "cameras": cameras, "free_text": free_text, "journal": journal}
+    with progress("writing public/", as_json) as shown:
+        result = export_public(root, **chosen, report=shown.share)  # type: ignore[arg-type]  # one type a key
     if sign is not None:
         sign_heads(root / "public", sign)
     if as_json:
@@ -133,8 +140,10 @@ def query(
 ) -> None:
     """Query in SQL; every stream is a table with n, seq, ts (UTC) and the fields of its records."""
     from tomato_host.storage.analysis import query as ask
+    from tomato_host.terminal.progress import progress
 
-    table = ask(root, sql)
+    with progress("asking", as_json):
+        table = ask(root, sql)
     if as_json:
         rows = [dict(zip(table.columns, row, strict=True)) for row in table.rows]
         typer.echo(json.dumps(rows, default=str))
@@ -157,8 +166,10 @@ def parquet(
 ) -> None:
     """Write one Parquet file per stream."""
     from tomato_host.storage.analysis import write_parquet
+    from tomato_host.terminal.progress import progress
 
-    written = write_parquet(root, out or root / "parquet")
+    with progress("writing Parquet files", as_json):
+        written = write_parquet(root, out or root / "parquet")
     if as_json:
         typer.echo(json.dumps({"files": [str(path) for path in written]}))
         return
@@ -169,9 +180,11 @@ def parquet(
 @app.command()
 def info(root: Root, as_json: AsJson = False) -> None:
     """Show what a dataset holds: streams, counts, first and last time, size, the hashes to write down."""
+    from tomato_host.terminal.progress import progress
     from tomato_host.terminal.word_table import echo
 
-    facts = _facts(root)
+    with progress("counting", as_json):
+        facts = _facts(root)
     if as_json:
         typer.echo(json.dumps(facts))
         return

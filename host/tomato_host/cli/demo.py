@@ -89,24 +89,23 @@ def _make(data_dir: Path, config: Path | None, days: float, seed: int, *, quiet:
     from tomato_host.app import brain_settings, recorded_settings
     from tomato_host.settings import load_settings
     from tomato_host.storage.dataset import Dataset
+    from tomato_host.terminal.progress import progress
     from tomato_host.twin.demo_history import DemoPlan, make_history
 
     settings = load_settings(config)
     end = (datetime.now(UTC) - AHEAD).replace(minute=0, second=0, microsecond=0)
     plan = DemoPlan(end - timedelta(days=days), days, seed)
     about = {"board": "sim", "seed": seed, "settings": recorded_settings(settings)}
-    hidden = quiet or not sys.stderr.isatty()
     with (
         Dataset.open(data_dir, fsync="never", about=about) as dataset,
-        typer.progressbar(length=1_000, label=f"{days:g} days of a tent", file=sys.stderr, hidden=hidden) as bar,
+        progress(f"{days:g} days of a tent", quiet) as shown,
     ):
-        return make_history(
-            plan, dataset, brain_settings(settings), lambda share: bar.update(int(1_000 * share) - bar.pos)
-        )
+        return make_history(plan, dataset, brain_settings(settings), shown.share)
 
 
 def _go_live(data_dir: Path, config: Path | None, start: datetime, seed: int, time_scale: float) -> int:
-    from tomato_host.app import RunOptions, run_host
+    from tomato_host.app import run_host
+    from tomato_host.run_options import RunOptions
 
     options = RunOptions(
         board="sim",

@@ -63,7 +63,11 @@ def doctor(
     as_json: bool = typer.Option(False, "--json", help="For scripts: name, level, text and next_step of each."),
 ) -> None:
     """Check machine, board, data and services; exit code 1 when a problem is found. Changes nothing."""
-    findings = examine(checks(config, data_dir, port).items())
+    from tomato_host.terminal.progress import progress
+
+    wanted = checks(config, data_dir, port)
+    with progress("checking", as_json) as shown:
+        findings = examine(shown.over(wanted.items(), len(wanted)))
     if as_json:
         typer.echo(json.dumps([asdict(finding) for finding in findings]))
     else:

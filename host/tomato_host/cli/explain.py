@@ -75,7 +75,8 @@ def amount(action: ActionV1) -> str:
     if params.seconds is None:
         return ""
     if params.period_s and params.period_s > params.seconds:
-        return f"{params.seconds / 60:.0f} min, spread over {params.period_s / 60:.0f} min"
+        strokes = f" in {params.pulses} strokes" if params.pulses else ""
+        return f"{params.seconds / 60:.0f} min, spread over {params.period_s / 60:.0f} min{strokes}"
     return f"{params.seconds / 60:.0f} min" if params.seconds >= 60 else f"{params.seconds:g} s"
 
 
@@ -228,8 +229,11 @@ def explain(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object for scripts.")] = False,
 ) -> None:
     """Show one decision: what was decided, what was not and why, what the forecast said, which rule clipped."""
+    from tomato_host.terminal.progress import progress
+
     moment = None
     if at is not None:
         moment = parse_local_time(at, dataset_zone(data_dir), "E-EXPLAIN-TIME", "2026-06-01T14:00")
-    report = read_report(data_dir, moment)
+    with progress("reading decisions", as_json):
+        report = read_report(data_dir, moment)
     typer.echo(json.dumps(as_dict(report)) if as_json else "\n".join(as_text(report)))

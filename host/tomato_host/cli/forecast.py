@@ -33,6 +33,7 @@ def forecast(
     from tomato_host.backtest.tables import load_cases
     from tomato_host.models.chart import as_svg, in_terminal
     from tomato_host.settings import load_settings
+    from tomato_host.terminal.progress import progress
 
     settings = load_settings(config)
     if not Path(data).exists() and "." not in data and data not in ("agc2", "agc3"):
@@ -41,8 +42,9 @@ def forecast(
             f"There is no {data} to forecast from.",
             "let `tomato-host run` record a day, or name a data folder or a CSV",
         )
-    case = load_cases(data, mapping, time_zone=settings.site.timezone)[0]
-    record, summary = _predicted(case, data, settings, weather)
+    with progress("forecast", json_out):
+        case = load_cases(data, mapping, time_zone=settings.site.timezone)[0]
+        record, summary = _predicted(case, data, settings, weather)
     if plot is not None:
         plot.write_text(as_svg(record), encoding="utf-8")
     if json_out:

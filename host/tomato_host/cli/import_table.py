@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,7 +12,6 @@ import typer
 from tomato_host.errors import TomatoError
 
 if TYPE_CHECKING:
-    from tomato_host.importing.engine import Progress
     from tomato_host.importing.mapping import TableMapping
     from tomato_host.importing.proposal import Proposal
 
@@ -47,8 +44,9 @@ def _write(chosen: list[tuple[Path, TableMapping]], output: Path, json_out: bool
 
     from tomato_host.importing.imported import write_imported
     from tomato_host.importing.reading import read_tables
+    from tomato_host.terminal.progress import progress
 
-    with _progress_bar() as progress, read_tables(chosen, progress) as reading:
+    with progress("reading", json_out) as shown, read_tables(chosen, shown.share) as reading:
         write_imported(reading, output)
         report = reading.report
     if json_out:
@@ -80,8 +78,10 @@ def _proposed(
 ) -> list[tuple[Path, TableMapping]] | None:
     """The proposed mappings once they are confirmed; None when they were only written."""
     from tomato_host.importing.proposal import propose
+    from tomato_host.terminal.progress import progress
 
-    proposals = [propose(file, zone) for file in files]
+    with progress("looking at the columns", json_out) as shown:
+        proposals = [propose(file, zone) for file in shown.over(files, len(files))]
     text = "\n".join(one.toml() for one in proposals)
     if target is not None:
         target.write_text(text, encoding="utf-8")
@@ -121,18 +121,3 @@ def _confirm(files: list[Path]) -> None:
 
 def _names(files: list[Path]) -> str:
     return " ".join(map(str, files))
-
-
-@contextmanager
-def _progress_bar() -> Iterator[Progress | None]:
-    """A bar on standard error, on a terminal only."""
-    if not sys.stderr.isatty():
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("reading"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("reading", total=1.0)
-        yield lambda share: bar.update(task, completed=share)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from tomato_host.cli.completion_words import one_of
 from tomato_host.errors import TomatoError
 
 if TYPE_CHECKING:
@@ -27,13 +28,25 @@ ANSWER_S = 15.0
 @app.command()
 def add(
     text: Annotated[str, typer.Argument(help="Your own words.", show_default=False)] = "",
-    task: Annotated[str, typer.Option("--task", help=f"What was done: {TASKS}.")] = "",
+    task: Annotated[
+        str,
+        typer.Option(
+            "--task", help=f"What was done: {TASKS}.", autocompletion=one_of(*TASKS.replace(" or", ",").split(", "))
+        ),
+    ] = "",
     harvest_g: Annotated[float | None, typer.Option("--harvest", help="Weight of the fruit, g.")] = None,
     count: Annotated[int | None, typer.Option("--count", help="How many fruits.")] = None,
     ec: Annotated[float | None, typer.Option("--ec", help="Electrical conductivity, mS/cm (0 to 20).")] = None,
     ph: Annotated[float | None, typer.Option("--ph", help="Acidity (2 to 12).")] = None,
     feed_ml: Annotated[float | None, typer.Option("--feed", help="Nutrient solution given by hand, ml.")] = None,
-    sample: Annotated[str, typer.Option("--sample", help="Where measured: solution, drain or substrate.")] = "",
+    sample: Annotated[
+        str,
+        typer.Option(
+            "--sample",
+            help="Where measured: solution, drain or substrate.",
+            autocompletion=one_of("solution", "drain", "substrate"),
+        ),
+    ] = "",
     plant: Annotated[str, typer.Option("--plant", help="Which plant; none: all.")] = "",
     photo: Annotated[Path | None, typer.Option("--photo", help="A JPEG or PNG; stored anew from its pixels.")] = None,
     at: Annotated[str, typer.Option("--at", help="When, like 2026-07-04T08:30; else now. Local time there.")] = "",
@@ -120,20 +133,24 @@ def report(
     from tomato_host.service.season_report import LANGUAGES, report_page
     from tomato_host.settings import load_settings
     from tomato_host.storage.reader import require_dataset
+    from tomato_host.terminal.progress import progress
 
     if language not in LANGUAGES:
         raise TomatoError("E-JOURNAL-ENTRY", f"There is no report in {language!r}.", f"choose {' or '.join(LANGUAGES)}")
     require_dataset(data_dir)
     history = History(data_dir, load_settings(config).service.power_w)
-    history.load()
-    page = report_page(history, history.journal.rows(), _now(data_dir), language, served=False)
+    with progress("reading the season"):
+        history.load()
+        page = report_page(history, history.journal.rows(), _now(data_dir), language, served=False)
     replace_file(out, page.encode())
     typer.echo(f"Written to {out}. Open it in a browser, and print it there.")
 
 
 @app.command()
 def timelapse(
-    span: Annotated[str, typer.Option("--span", help="week or season.")] = "season",
+    span: Annotated[
+        str, typer.Option("--span", help="week or season.", autocompletion=one_of("week", "season"))
+    ] = "season",
     camera: Annotated[str, typer.Option("--camera", help="Which one; else that with the most photos.")] = "",
     out: Annotated[Path, typer.Option("--out", help="The file to write: .webp or .gif.")] = Path("season.webp"),
     data_dir: DataDir = DEFAULT_DATA_DIR,
@@ -141,6 +158,7 @@ def timelapse(
     """The photos of the last week or of the season as a moving picture. Needs the extra [camera]."""
     from tomato_host.atomic_file import replace_file
     from tomato_host.storage.time_lapse import FORMATS, SPANS_D, time_lapse
+    from tomato_host.terminal.progress import progress
 
     kind = out.suffix.removeprefix(".").lower()
     if span not in SPANS_D or kind not in FORMATS:
@@ -149,7 +167,8 @@ def timelapse(
             f"--span {span} into {out.name} does not work.",
             "--span week or season; --out .webp or .gif",
         )
-    data = time_lapse(data_dir, SPANS_D[span], kind, camera)
+    with progress("encoding"):
+        data = time_lapse(data_dir, SPANS_D[span], kind, camera)
     if data is None:
         raise TomatoError(
             "E-JOURNAL-LAPSE", "There are fewer than two photos in this time.", "add some, or name a --camera"

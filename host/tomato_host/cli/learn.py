@@ -88,7 +88,10 @@ def _night_lines(found: NightResult) -> list[str]:
 @app.command()
 def once(data: Data = _DEFAULT, config: Config = None, as_json: AsJson = False) -> None:
     """Learn one night now, from the dataset in the data folder."""
-    found = _loop(data, config).night()
+    from tomato_host.terminal.progress import progress
+
+    with progress("learning a night", as_json):
+        found = _loop(data, config).night()
     facts = {
         "epoch": found.epoch,
         "boundary_ms": found.boundary_ms,
@@ -121,10 +124,13 @@ def rollback(
     as_json: AsJson = False,
 ) -> None:
     """Go back to a checkpoint, weights and optimizer included, and give the brain the blocks of then."""
+    from tomato_host.terminal.progress import progress
+
     loop = _loop(data, config)
     with loop.exclusive():
         before = loop.trainer.epoch
-        seconds = loop.trainer.full_rollback(max(before - 1, 0) if to_epoch is None else to_epoch)
+        with progress("going back", as_json):
+            seconds = loop.trainer.full_rollback(max(before - 1, 0) if to_epoch is None else to_epoch)
         loop.commit()
     facts = {"from_epoch": before, "epoch": loop.trainer.epoch, "seconds": seconds}
     show(facts, [f"Epoch {before} -> {loop.trainer.epoch} in {seconds:.2f} s."], as_json)

@@ -60,17 +60,21 @@ def compile(
     from tomato_host.learn.compile.jobs import jobs_for
     from tomato_host.learn.compile.quarantine import run_hostile
     from tomato_host.learn.compile.runner import compile_all
+    from tomato_host.terminal.progress import progress
 
     root = data / "learn" / "catalogue"
     if quarantine:
         with Catalogue(root) as catalogue:
             hostile = [one for one in catalogue_of_blueprints().values() if one.tier == "adversarial"]
-            found = [run_hostile(one, catalogue) for one in hostile]
+            with progress("hostile blueprints", as_json) as shown:
+                found = [run_hostile(one, catalogue) for one in shown.over(hostile, len(hostile))]
         verdicts = [asdict(one) for one in found]
         lines = [f"BP{v['blueprint']:03d} {'refused' if v['refused'] else 'PASSED'}: {v['how']}" for v in verdicts]
         show({"quarantine": verdicts}, lines, as_json)
         raise typer.Exit(0 if all(one.refused for one in found) else 1)
-    queue = compile_all(root, jobs=jobs_for([blueprint(only)] if only else None))
+    jobs = jobs_for([blueprint(only)] if only else None)
+    with progress("compiling", as_json) as shown:
+        queue = compile_all(root, jobs=list(jobs), report=shown.share)
     facts = {"done": queue.done, "skipped": queue.skipped, "failed": queue.failed}
     lines = [f"{len(queue.done)} compiled, {len(queue.skipped)} were there, {len(queue.failed)} failed."]
     show(facts, lines + [f"  {key}: {why}" for key, why in queue.failed.items()], as_json)

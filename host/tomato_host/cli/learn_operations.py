@@ -49,10 +49,12 @@ def drill(
     from dataclasses import asdict
 
     from tomato_host.learn.drills import DRILLS, run_drills
+    from tomato_host.terminal.progress import progress
 
     if name is not None and name not in DRILLS:
         raise typer.BadParameter(f"{name} is none of {', '.join(DRILLS)}")
-    found = run_drills([name] if name else None)
+    with progress("drill", as_json):
+        found = run_drills([name] if name else None)
     lines = []
     for one in found:
         lines.append(f"{one.name:10} {'passed' if one.passed else 'FAILED'}  alert {one.alert}")
@@ -76,14 +78,15 @@ def demo(
     from tomato_host.learn.demo import report_text, run_demo
     from tomato_host.learn.drills import run_drills
     from tomato_host.learn.profiling import as_rows, latencies
+    from tomato_host.terminal.progress import progress
 
     def step(text: str) -> None:
         if not as_json:
             typer.echo(text)
 
-    with tempfile.TemporaryDirectory(prefix="tomato-demo-") as folder:
+    with tempfile.TemporaryDirectory(prefix="tomato-demo-") as folder, progress("demo", as_json):
         found = run_demo(Path(folder), seed, seasons, nights, max(rounds // 4, 1), rounds, step)
-    rows, drills = as_rows(latencies()), run_drills()
+        rows, drills = as_rows(latencies()), run_drills()
     if report is not None:
         report.write_text(report_text(found, rows, drills), encoding="utf-8")
     passed = all(one.passed for one in drills)
@@ -101,8 +104,10 @@ def demo(
 def bench(as_json: AsJson = False) -> None:
     """Latencies of the key operations against their budgets. Exit code 1 when one is over, by the processor's clock."""
     from tomato_host.learn.profiling import as_rows, latencies
+    from tomato_host.terminal.progress import progress
 
-    found = latencies()
+    with progress("measuring", as_json):
+        found = latencies()
     lines = [f"{'operation':22} {'p50':>9} {'p95':>9} {'cpu p95':>9} {'budget':>8}  ms"]
     for one in found:
         budget = f"{one.budget_ms:8.3g}" if one.budget_ms is not None else "       -"
@@ -118,12 +123,14 @@ def profile(
 ) -> None:
     """The latency report of `bench`, and where a network's epoch spends its time (torch's profiler, extra [learn])."""
     from tomato_host.learn.profiling import as_rows, latencies, torch_profile
+    from tomato_host.terminal.progress import progress
 
-    rows = as_rows(latencies(40))
-    try:
-        operators = torch_profile(trace=trace)
-    except ImportError:
-        operators = []
+    with progress("measuring", as_json):
+        rows = as_rows(latencies(40))
+        try:
+            operators = torch_profile(trace=trace)
+        except ImportError:
+            operators = []
     lines = [f"{row['name']:22} p50 {row['p50_ms']:8.3f} ms, p95 {row['p95_ms']:8.3f} ms" for row in rows]
     lines += [f"{row['operator']:32} {row['calls']:6d} calls {row['self_ms']:9.3f} ms" for row in operators]
     show({"latencies": rows, "operators": operators}, lines if operators else [*lines, "no torch here"], as_json)

@@ -52,6 +52,7 @@ def train(
     from tomato_host.learn.policy.hot_reload import read_promotion, store_policy, weights_file
     from tomato_host.learn.policy.weights import pack_weights, unpack_weights
     from tomato_host.settings import load_settings
+    from tomato_host.terminal.progress import progress
 
     settings = load_settings(config).learn
     replay, root = _ingest(data, settings), _root(data)
@@ -60,9 +61,11 @@ def train(
         policy = make_policy("mlp", seed)
         body = weights_file(root, held.version).read_bytes()
         policy.load(unpack_weights(body, held.version, held.sha256).arrays)
-        found = train_on_reports(policy, replay, settings.offline, seed)
+        with progress("training on reports", as_json):
+            found = train_on_reports(policy, replay, settings.offline, seed)
     else:
-        found = pretrain("mlp", settings.offline, seed, rounds)
+        with progress("training on modelled seasons", as_json) as shown:
+            found = pretrain("mlp", settings.offline, seed, rounds, report=shown.share)
     version = 1 + max([held.version, held.before, *_versions(root)])
     store_policy(root, version, pack_weights(found.policy.arrays()))
     watched = found.figures
@@ -92,8 +95,10 @@ def validate(
 ) -> None:
     """Judge a policy: performance, regression, chaos, property, security. Exit code 1 when it may not decide."""
     from tomato_host.learn.offline.validate import validate as judge
+    from tomato_host.terminal.progress import progress
 
-    found = judge(_body(data, version), _current(data), nights=nights)
+    with progress("validating", as_json):
+        found = judge(_body(data, version), _current(data), nights=nights)
     facts = {"version": version, "passed": found.passed, "failed": found.failed, "figures": found.figures}
     lines = [f"Policy {version} {'may decide' if found.passed else 'may not decide'}.", *found.failed]
     lines += [f"  {name:24} {value:.4g}" for name, value in found.figures.items()]
@@ -107,9 +112,11 @@ def promote(version: Version, data: Data = DEFAULT_DATA, as_json: AsJson = False
 
     from tomato_host.learn.offline.validate import validate as judge
     from tomato_host.learn.policy.hot_reload import promote as let_decide
+    from tomato_host.terminal.progress import progress
 
     if version:
-        judged = judge(_body(data, version), _current(data))
+        with progress("validating", as_json):
+            judged = judge(_body(data, version), _current(data))
         if not judged.passed:
             show({"promoted": False, "failed": judged.failed}, ["Not promoted: " + "; ".join(judged.failed)], as_json)
             raise typer.Exit(1)

@@ -64,11 +64,13 @@ def bench(
     from dataclasses import asdict
 
     from tomato_host.advisor import checkup
+    from tomato_host.terminal.progress import progress
 
     settings = _settings(config)
     backend = checkup.require_model(settings)
     try:
-        timings = checkup.bench(backend, settings, rounds)
+        with progress("measuring", as_json) as shown:
+            timings = checkup.bench(backend, settings, rounds, shown.share)
     finally:
         backend.close()
     if as_json:
@@ -95,15 +97,18 @@ def evaluate(
     from tomato_host.advisor.evaluation.report import as_mapping, as_markdown
     from tomato_host.advisor.evaluation.run import evaluate as run
     from tomato_host.atomic_file import replace_file
+    from tomato_host.terminal.progress import progress
 
     settings = _settings(config)
     backend = checkup.require_model(settings)
     try:
-        result = run(folder, backend, settings)
+        with progress("photos", as_json) as shown:
+            result = run(folder, backend, settings, shown.share)
     finally:
         backend.close()
     if cancel_trials:
-        result.cancel_p95_s = p95(cancel_times_s(settings, cancel_trials))
+        with progress("cancellations", as_json):
+            result.cancel_p95_s = p95(cancel_times_s(settings, cancel_trials))
     if report is not None:
         replace_file(report, as_markdown(result).encode(), parents=True)
     typer.echo(json.dumps(as_mapping(result)) if as_json else as_markdown(result))

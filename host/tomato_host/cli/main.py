@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import typer
 
+from tomato_host.cli.completion_words import COMPLETE_VARIABLE, PROGRAM
 from tomato_host.errors import TomatoError
 
 
@@ -26,6 +27,7 @@ COMMANDS: tuple[CommandSpec, ...] = (
     CommandSpec("run", "tomato_host.cli.run", "run", "Run the brain on a board or on the virtual board."),
     CommandSpec("demo", "tomato_host.cli.demo", "demo", "Two weeks of a simulated tent, then live at 60x."),
     CommandSpec("status", "tomato_host.cli.status", "status", "Each value with its target, trend and last 24 hours."),
+    CommandSpec("watch", "tomato_host.cli.watch", "watch", "Live panel of a running host, with targets and trends."),
     CommandSpec("doctor", "tomato_host.cli.doctor", "doctor", "Check this machine and suggest fixes."),
     CommandSpec("water", "tomato_host.cli.override", "water", "Water once, through the guardrails."),
     CommandSpec("light", "tomato_host.cli.override", "light", "Switch the lamp on, or keep it off, for a while."),
@@ -63,6 +65,7 @@ COMMANDS: tuple[CommandSpec, ...] = (
     ),
     CommandSpec("backup", "tomato_host.cli.backup", "backup", "Save a data directory, running or not."),
     CommandSpec("restore", "tomato_host.cli.backup", "restore", "Restore a saved data directory."),
+    CommandSpec("completion", "tomato_host.cli.completion", "completion", "Completion for bash, zsh or fish."),
     CommandSpec("twin", "tomato_host.cli.twin", "app", "Serve the virtual board by itself; list faults."),
     CommandSpec("campaign", "tomato_host.cli.campaign", "app", "Compare controllers over many simulated tents."),
 )
@@ -74,6 +77,15 @@ VERSION_HELP = "Print the version and end."
 def _named(argv: Sequence[str]) -> str | None:
     """The first argument that is not an option: the command's name."""
     return next((argument for argument in argv if not argument.startswith("-")), None)
+
+
+def _without_color_option(argv: Sequence[str]) -> list[str]:
+    """The words without `--no-color`, accepted anywhere before `--`; it holds for child processes, too."""
+    end = argv.index("--") if "--" in argv else len(argv)
+    words = [word for word in argv[:end] if word != "--no-color"]
+    if len(words) < end:
+        os.environ["NO_COLOR"] = "1"
+    return [*words, *argv[end:]]
 
 
 def _show_version(wanted: bool) -> None:
@@ -103,7 +115,7 @@ def _mount(app: typer.Typer, command: CommandSpec, load: bool) -> None:
 def build(argv: Sequence[str]) -> typer.Typer:
     """The application for this command line."""
     app = typer.Typer(
-        name="tomato-host",
+        name=PROGRAM,
         help="The brain of an embodied tomato: estimates, forecasts, plans, explains and records.",
         no_args_is_help=True,
         add_completion=False,
@@ -114,11 +126,9 @@ def build(argv: Sequence[str]) -> typer.Typer:
     @app.callback()
     def _root(
         version: bool = typer.Option(False, "--version", callback=_show_version, is_eager=True, help=VERSION_HELP),
-        no_color: bool = typer.Option(False, "--no-color", help="No colours, as with NO_COLOR=1 in the environment."),
+        no_color: bool = typer.Option(False, "--no-color", help="No colours, anywhere on the line; like NO_COLOR=1."),
     ) -> None:
         """Options that belong to every command."""
-        if no_color:
-            os.environ["NO_COLOR"] = "1"
 
     wanted = _named(argv)
     for command in COMMANDS:
@@ -126,11 +136,20 @@ def build(argv: Sequence[str]) -> typer.Typer:
     return app
 
 
+def _complete(instruction: str) -> None:
+    """Answer a shell that asks for the words that may follow; only the command on its line is loaded."""
+    from tomato_host.cli.completion import answer, words_of
+
+    answer(build(words_of(os.environ)), instruction)
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command line. A TomatoError is one line on standard error and exit code 2."""
-    arguments = list(sys.argv[1:] if argv is None else argv)
+    arguments = _without_color_option(list(sys.argv[1:] if argv is None else argv))
     try:
-        build(arguments)(args=arguments, prog_name="tomato-host")
+        if (asked := os.environ.get(COMPLETE_VARIABLE)) is not None:
+            _complete(asked)
+        build(arguments)(args=arguments, prog_name=PROGRAM)
     except TomatoError as error:
         print(f"tomato-host: {error}", file=sys.stderr)
         raise SystemExit(2) from None

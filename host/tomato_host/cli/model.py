@@ -104,11 +104,13 @@ def teach(
     from tomato_host.backtest.tables import load_cases
     from tomato_host.models.teaching import taught_model
     from tomato_host.settings import load_settings
+    from tomato_host.terminal.progress import progress
 
     settings = load_settings(config)
-    case = load_cases(season, time_zone=settings.site.timezone)[0]
-    probes = tuple(probe.id for probe in brain_settings(settings).estimator.probes)
-    model = taught_model(case.log, probes, settings.world_model)
+    with progress(f"learning {season}") as shown:
+        case = load_cases(season, time_zone=settings.site.timezone)[0]
+        probes = tuple(probe.id for probe in brain_settings(settings).estimator.probes)
+        model = taught_model(case.log, probes, settings.world_model, shown.share)
     store, now = _store(data), datetime.now(UTC)
     version = store.save(model, case.log, now, note=f"taught from {case.name}")
     store.activate(version, now, f"taught from {case.name}")

@@ -34,6 +34,7 @@ def test(
     from tomato_host.service.notify.web_push import push_sender
     from tomato_host.settings import load_settings
     from tomato_host.settings_file import default_file
+    from tomato_host.terminal.progress import progress
 
     settings = load_settings(config or default_file(data_dir)).notify
     results: list[dict[str, object]] = []
@@ -44,7 +45,8 @@ def test(
     rules = [rule for rule in settings.rules if os.environ.get(rule.urls_from, "").strip() or not results]
     for url in dict.fromkeys(u for rule in rules for u in addresses(rule.urls_from, os.environ)):
         photo = any(rule.photo for rule in settings.rules)
-        sent = apprise_sender(url, data_dir)(replace(message, photo=photo))
+        with progress(f"sending by {scheme(url)}", as_json):
+            sent = apprise_sender(url, data_dir)(replace(message, photo=photo))
         results.append({"service": scheme(url), "ok": sent})
     if deadman := os.environ.get(settings.deadman_url_from, "").strip():
         results.append({"service": "sign of life", "ok": fetch(deadman)})

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from tomato_host.cli.completion_words import one_of
 from tomato_host.errors import TomatoError
 
 if TYPE_CHECKING:
@@ -117,7 +118,7 @@ def water(
 
 
 def light(
-    state: Annotated[str, typer.Argument(help="on or off")],
+    state: Annotated[str, typer.Argument(help="on or off", autocompletion=one_of("on", "off"))],
     duration: Annotated[str, typer.Option("--for", help="How long, like 30m or 2h.")] = "2h",
     reason: Reason = "",
     data_dir: DataDir = DEFAULT_DATA_DIR,
@@ -167,7 +168,13 @@ def resume(
 
 
 def mode(
-    wanted: Annotated[str, typer.Argument(help="normal, safe or acknowledge (the reported cause has been dealt with)")],
+    wanted: Annotated[
+        str,
+        typer.Argument(
+            help="normal, safe or acknowledge (the reported cause has been dealt with)",
+            autocompletion=one_of("normal", "safe", "acknowledge"),
+        ),
+    ],
     duration: Annotated[str, typer.Option("--for", help="For safe: how long, like 30m or 2h.")] = "24h",
     reason: Reason = "",
     data_dir: DataDir = DEFAULT_DATA_DIR,

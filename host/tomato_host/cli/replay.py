@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,7 +14,7 @@ from tomato_host.cli.recorded_settings import dataset_settings, dataset_zone, pa
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
-    from tomato_host.brain.brain import BrainSettings
+    from tomato_host.brain.step_data import BrainSettings
     from tomato_host.replay.check import CheckResult
     from tomato_host.replay.replay import ReplayResult
     from tomato_host.sources.interface import Source
@@ -38,6 +39,7 @@ def replay(
     """Run a recording through the current brain. With --check it exits with 2 when anything differs."""
     from tomato_host.app import brain_settings
     from tomato_host.errors import TomatoError
+    from tomato_host.terminal.progress import progress
 
     if malformed not in ("fail", "skip"):
         raise TomatoError("E-REPLAY-OPTION", f"--malformed {malformed} is unknown.", "give fail or skip")
@@ -46,9 +48,11 @@ def replay(
         return
     zone = dataset_zone(recording, config)
     span = (_moment(begin, zone), _moment(end, zone))
-    source = _source(recording, mapping, select or [], span, malformed, zone.key)
-    settings = brain_settings(dataset_settings(recording, config))
-    _report(_run(source, settings, data_dir), data_dir, as_json)
+    with progress("replay", as_json) as shown:
+        source = _source(recording, mapping, select or [], span, malformed, zone.key, shown.share)
+        settings = brain_settings(dataset_settings(recording, config))
+        result = _run(source, settings, data_dir)
+    _report(result, data_dir, as_json)
 
 
 def _run(source: Source, settings: BrainSettings, data_dir: Path | None) -> ReplayResult:
@@ -69,6 +73,7 @@ def _source(
     span: tuple[datetime | None, datetime | None],
     malformed: str,
     time_zone: str,
+    report: Callable[[float], None],
 ) -> Source:
     from tomato_host.importing.imported import is_imported
     from tomato_host.importing.mapping import load_mapping
@@ -81,7 +86,7 @@ def _source(
     if is_imported(recording):
         return MeasuredSource.from_import(recording, wanted.get("place"), begin=span[0], end=span[1])
     if recording.is_dir():
-        return ReplaySource(dataset_lines(recording), policy, begin=span[0], end=span[1])
+        return ReplaySource(dataset_lines(recording, report), policy, begin=span[0], end=span[1])
     if mapping is None and ".jsonl" in recording.name:
         return ReplaySource.from_file(recording, policy, begin=span[0], end=span[1])
     table = load_mapping(mapping, time_zone) if mapping is not None else recognise(recording)
@@ -142,13 +147,15 @@ def _check(recording: Path, config: Path | None, as_json: bool) -> None:
     from tomato_host.models.store import ModelStore
     from tomato_host.replay.check import Checker
     from tomato_host.storage.reader import read_records, require_dataset
+    from tomato_host.terminal.progress import progress
 
     require_dataset(recording)
     simulated = "simulated" in json.loads((recording / "metadata.json").read_bytes())
     models = ModelStore(recording / "models")
     settings = brain_settings(dataset_settings(recording, config))
     checker = Checker(settings, decides=not simulated, stored_model=models.verify)
-    result = checker.check(read_records(recording))
+    with progress("checking", as_json) as shown:
+        result = checker.check(read_records(recording, report=shown.share))
     _report_check(result, as_json, _incomplete_from(recording))
     if not result.same:
         raise typer.Exit(2)

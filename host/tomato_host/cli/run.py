@@ -31,7 +31,8 @@ def run(
     ),
 ) -> None:
     """Read, estimate, forecast, plan, guard, act, record. Ctrl-C ends it safely."""
-    from tomato_host.app import RESTART, TRIAL, RunOptions, run_host
+    from tomato_host.app import RESTART, TRIAL, run_host
+    from tomato_host.run_options import RunOptions
     from tomato_host.settings_file import FILE
 
     options = RunOptions(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from tomato_host.cli.completion_words import setting_keys
 from tomato_host.errors import TomatoError
 
 if TYPE_CHECKING:
@@ -69,7 +70,9 @@ def check(config: Path | None = Config, data_dir: Path = DataDir) -> None:
 
 @app.command("set")
 def set_keys(
-    pairs: list[str] = typer.Argument(None, help="KEY=VALUE, e.g. control.stage=fruiting; values as in TOML."),
+    pairs: list[str] = typer.Argument(
+        None, help="KEY=VALUE, e.g. control.stage=fruiting; values as in TOML.", autocompletion=setting_keys
+    ),
     unset: list[str] = typer.Option([], "--unset", help="A key to remove, so that its default holds; repeatable."),
     changes: str = typer.Option("", "--changes", help="A JSON file with all changes; - reads standard input."),
     sha256: str = typer.Option("", "--sha256", help="Refuse when the file is not this version."),

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 import typer
 
+from tomato_host.cli.completion_words import one_of
 from tomato_host.cli.recorded_settings import parse_local_time
 
 if TYPE_CHECKING:
@@ -33,7 +34,9 @@ def simulate(
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same bytes.")] = 7,
     output_dir: Annotated[Path, typer.Option(help="Where run_YYYYMMDD is made.")] = Path("data"),
     duration_hours: Annotated[float, typer.Option(min=0.1, max=8_784.0, help="Logical hours to simulate.")] = 24.0,
-    scenario: Annotated[str, typer.Option(help=f"A named disturbance: {', '.join(SCENARIOS)}.")] = "calm",
+    scenario: Annotated[
+        str, typer.Option(help=f"A named disturbance: {', '.join(SCENARIOS)}.", autocompletion=one_of(*SCENARIOS))
+    ] = "calm",
     time_scale: Annotated[
         float,
         typer.Option(callback=_not_negative, help="Logical seconds per second, from 0; 0 = as fast as possible."),
@@ -50,6 +53,7 @@ def simulate(
 
     from tomato_host.loop.simulated_day import DayPlan, SimulatedDay
     from tomato_host.settings import load_settings
+    from tomato_host.terminal.progress import progress
 
     name = _known(scenario)
     begin = time.monotonic()
@@ -62,9 +66,10 @@ def simulate(
         scenario=name,
         time_scale=time_scale,
     )
-    day = SimulatedDay(plan, output_dir, on_state=_print_state if verbose else None)
-    _stop_on_signals(day)
-    result = day.run()
+    with progress(f"{duration_hours:g} hours of a tent", as_json) as shown:
+        day = SimulatedDay(plan, output_dir, _print_state if verbose else None, shown.share)
+        _stop_on_signals(day)
+        result = day.run()
     _print_summary(result, duration_hours, time.monotonic() - begin, as_json)
 
 

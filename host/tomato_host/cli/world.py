@@ -165,17 +165,23 @@ def talk(
 
 
 def _talk_of_model(path: Path, show: Callable[[str], None]) -> dict[str, Any]:
-    """The demo with a real model, which is loaded before it begins."""
+    """The demo with a real model, which is loaded before it begins. Raises TomatoError E-LLM-*."""
+    from tomato_host.advisor.backends.chat import BackendFault
     from tomato_host.advisor.backends.local import LocalModel
+    from tomato_host.advisor.checkup import require_model
     from tomato_host.advisor.settings import AdvisorSettings
     from tomato_host.advisor.token_model import BackendTokenModel
     from tomato_host.world.demos.talk import run_talk
 
-    backend = LocalModel(AdvisorSettings(backend="local", model_path=path))
+    settings = AdvisorSettings(backend="local", model_path=path)
+    require_model(settings)
+    backend = LocalModel(settings)
     speaker = BackendTokenModel(backend, "You grow tomatoes. You talk with others who do.")
     try:
         backend.load()
         return run_talk(speaker, show=show)
+    except BackendFault as fault:
+        raise TomatoError("E-LLM-ANSWER", f"The model cannot be run: {fault}.", "tomato-host llm check") from None
     finally:
         speaker.close()
         backend.close()

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from shared_schemas.records import ActionV1
 from shared_schemas.records.action_v1 import OUTPUT_OF
 from tomato_host.board.events import LinkEvent, Result
+from tomato_host.brain.execution.output_job import LINK_LOST, RESET, UNKNOWN_AMOUNT
 from tomato_host.brain.safe_mode.causes import CAUSE_BY_NAME
 from tomato_host.commands.inbox import Reply
 
@@ -81,5 +82,6 @@ def ended_by(status: str, reason: str) -> str:
         "replaced": "replaced by a newer action",
         "preempted": "stopped for another output",
         "stop_all": "stopped with everything else",
-        "link lost": "the link to the board was lost",
-    }.get(reason, f"{status.lower()}{f' ({reason})' if reason else ''}")
+        LINK_LOST: "the link to the board was lost",
+        RESET: "the board was reset",
+    }.get(reason.removesuffix(UNKNOWN_AMOUNT), f"{status.lower()}{f' ({reason})' if reason else ''}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from tomato_host.brain.brain import RuntimeContext
+from tomato_host.brain.step_data import RuntimeContext
 from tomato_host.commands.inbox import Request
 from tomato_host.commands.operator_overrides import OperatorOverrides
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from time import monotonic as machine_monotonic
 
 from shared_schemas.records import Record
-from tomato_host.brain.brain import StepResult
+from tomato_host.brain.step_data import StepResult
 from tomato_host.loop.status import Status
 from tomato_host.storage.budgeted_store import BudgetedStore
 from tomato_host.storage.retention import stored_bytes

@@ -26,11 +26,11 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from shared_schemas.records import ActionV1, DeviceStatusV1, EventV1, ObservationV1, Record, StateV1
-from tomato_host.brain.brain import Decision, RuntimeContext, StepResult
 from tomato_host.brain.estimator.estimate import Estimate
 from tomato_host.brain.estimator.pipeline import Estimator
 from tomato_host.brain.guardrails.guardrails import Verdict
 from tomato_host.brain.safe_mode import SafeModeStep
+from tomato_host.brain.step_data import Decision, RuntimeContext, StepResult
 
 SAFE_MODE_PERIOD = timedelta(seconds=10)
 """While the link is down nothing is observed; the safe mode is then updated at this period, counted from the start."""

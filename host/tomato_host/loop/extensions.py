@@ -6,8 +6,8 @@ from datetime import datetime
 from typing import Protocol, runtime_checkable
 
 from shared_schemas.records import ActionV1, AgentV1
-from tomato_host.brain.brain import StepResult
 from tomato_host.brain.guardrails.guardrails import Verdict
+from tomato_host.brain.step_data import StepResult
 from tomato_host.commands.inbox import Reply, Request
 
 

@@ -6,7 +6,8 @@ import contextlib
 from datetime import datetime, timedelta
 from threading import Thread
 
-from tomato_host.brain.brain import Brain, StepResult
+from tomato_host.brain.brain import Brain
+from tomato_host.brain.step_data import StepResult
 from tomato_host.brain.world_model.grown import EarnedSkill
 from tomato_host.loop.recorder import Recorder
 from tomato_host.models.blocks import BlockOffer, BlockStore

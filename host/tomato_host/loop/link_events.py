@@ -20,15 +20,16 @@ from tomato_host.board.events import (
     Sample,
 )
 from tomato_host.board.session import BOARD_RESET, BoardSession
-from tomato_host.brain.brain import StepResult
 from tomato_host.brain.execution.executor import Executor
+from tomato_host.brain.execution.output_job import LINK_LOST, RESET
+from tomato_host.brain.step_data import StepResult
 from tomato_host.errors import TomatoError
 from tomato_host.loop.clock import Clock
 from tomato_host.loop.context_state import ContextState
 from tomato_host.loop.episode import Episode
 from tomato_host.loop.recorder import Recorder
 from tomato_host.loop.status import Pulse, Status
-from tomato_host.recovery.crash_recovery import InterruptedActions
+from tomato_host.recovery.crash_recovery import CONFIRMATION_MS, InterruptedActions
 from tomato_host.sources.board import BoardSource
 
 
@@ -126,6 +127,6 @@ class LinkEventHandler:
         self.status.link, self.status.link_detail = "down", event.why
         text, reset = f"The board does not answer: {event.why}", event.why == BOARD_RESET
         self.recorder.event(now, "WARNING", "link", "link_down", text, **({"reset": True} if reset else {}))
-        self.executor.on_link_lost(now_ms, now)
-        self.interrupted.add(self.executor.pop_unconfirmed())
+        self.executor.on_link_lost(now_ms, now, RESET if reset else LINK_LOST)
+        self.interrupted.add(self.executor.pop_unconfirmed(), CONFIRMATION_MS if not reset else 0)
         self.episode.record_devices(self.source.on_disconnected(now))

@@ -8,7 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from tomato_host.brain.brain import Brain, StepResult
+from tomato_host.brain.brain import Brain
+from tomato_host.brain.step_data import StepResult
 from tomato_host.brain.world_model.data import HourlyLog
 from tomato_host.brain.world_model.model import WorldModel
 from tomato_host.brain.world_model.model_arrays import clone

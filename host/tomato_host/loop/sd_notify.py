@@ -7,7 +7,7 @@ import socket
 from collections.abc import Mapping
 from datetime import datetime
 
-from tomato_host.brain.brain import StepResult
+from tomato_host.brain.step_data import StepResult
 from tomato_host.loop.status import Status
 
 

@@ -12,11 +12,11 @@ from datetime import datetime
 from pathlib import Path
 
 from shared_schemas.records import AnomalyV1, ObservationV1, Record, StateV1
-from tomato_host.brain.brain import RuntimeContext
 from tomato_host.brain.estimator.pipeline import Estimator
 from tomato_host.brain.estimator.settings import EstimatorSettings
 from tomato_host.brain.guardrails.guardrails import Verdict
 from tomato_host.brain.settings import DEFAULT_TIME_ZONE, SiteSettings
+from tomato_host.brain.step_data import RuntimeContext
 from tomato_host.loop.clock import SimClock
 from tomato_host.loop.episode import Episode, EstimateOnly
 from tomato_host.loop.scheduler import Run, Scheduler
@@ -65,8 +65,16 @@ Listener = Callable[[StateV1], None]
 class SimulatedDay:
     """One simulated run into a fresh `run_YYYYMMDD` below `output_dir`. The same plan gives the same bytes."""
 
-    def __init__(self, plan: DayPlan, output_dir: Path, on_state: Listener | None = None) -> None:
+    def __init__(
+        self,
+        plan: DayPlan,
+        output_dir: Path,
+        on_state: Listener | None = None,
+        report: Callable[[float], None] = lambda share: None,
+    ) -> None:
+        """`report` gets the share of the plan that has passed, 0 to 1."""
         self._plan = plan
+        self._report = report
         self._clock = SimClock(plan.start, plan.time_scale)
         self.scheduler = Scheduler(self._clock)
         site = SiteSettings(timezone=plan.timezone)
@@ -119,6 +127,7 @@ class SimulatedDay:
         observation = self._source.next_observation()
         if observation is None:
             return
+        self._report(self._clock.monotonic_ms() / (self._plan.duration_h * HOUR_MS))
         step = self._episode.run(observation, self._devices.now(), RuntimeContext(now=observation.ts))
         if step.estimate.anomalies:
             self._follow_sampling_plan()

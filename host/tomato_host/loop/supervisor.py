@@ -16,10 +16,11 @@ from zoneinfo import ZoneInfo
 
 from shared_schemas.records import ActionV1, AnomalyV1
 from tomato_host.board.session import BoardSession
-from tomato_host.brain.brain import Brain, StepResult
+from tomato_host.brain.brain import Brain
 from tomato_host.brain.estimator.estimate import Estimate
 from tomato_host.brain.execution.executor import Executor
 from tomato_host.brain.local_time import stamped
+from tomato_host.brain.step_data import StepResult
 from tomato_host.commands.inbox import Inbox, Reply, Request
 from tomato_host.errors import TomatoError
 from tomato_host.loop.actuator import ExecutorActuator, SessionCommands
@@ -264,7 +265,7 @@ class Supervisor:
         """Close actions of an earlier process or a lost link whose end is known, or was waited for long enough."""
         now_ms = self._clock.monotonic_ms()
         for action in self._interrupted.pop_closed(now_ms, self.now(), self._ledger, at_once):
-            self._episode.finish(action)
+            self._on_finished(action)
 
     def _update_safe_mode(self, run: Run) -> None:
         """Safe mode is updated with every observation; this is for when there is none."""

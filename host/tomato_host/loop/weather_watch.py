@@ -9,7 +9,8 @@ from datetime import datetime
 from typing import Protocol
 
 from shared_schemas.records import Forecast36hV1
-from tomato_host.brain.brain import Brain, StepResult
+from tomato_host.brain.brain import Brain
+from tomato_host.brain.step_data import StepResult
 from tomato_host.loop.recorder import Recorder
 from tomato_host.weather.service import WeatherResult
 

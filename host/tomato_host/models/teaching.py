@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from tomato_host.brain.world_model.data import HISTORY_H, HourlyLog, ModelShape, tent_quantities
 from tomato_host.brain.world_model.model import WorldModel
 from tomato_host.brain.world_model.settings import WorldModelSettings
@@ -11,11 +13,16 @@ DAY_H = 24
 _FEWEST_DAYS = 2
 
 
-def taught_model(log: HourlyLog, probes: tuple[str, ...], settings: WorldModelSettings) -> WorldModel:
+def taught_model(
+    log: HourlyLog,
+    probes: tuple[str, ...],
+    settings: WorldModelSettings,
+    report: Callable[[float], None] = lambda share: None,
+) -> WorldModel:
     """A model of this tent's shape that has learned every day of `log`, the oldest first, as it would have live.
 
-    Probes are matched by their id. Raises TomatoError E-MODEL-SEASON where the log has none of the tent's quantities,
-    or is shorter than two days.
+    Probes are matched by their id; `report` gets the share learned. Raises TomatoError E-MODEL-SEASON where the log has
+    none of the tent's quantities, or is shorter than two days.
     """
     shape = ModelShape(quantities=tent_quantities(probes))
     names = [q.name for q in shape.quantities]
@@ -28,4 +35,5 @@ def taught_model(log: HourlyLog, probes: tuple[str, ...], settings: WorldModelSe
     model = WorldModel(shape, settings)
     for end in range(log.hours % DAY_H or DAY_H, log.hours + 1, DAY_H):
         model.learn(log.window(end - HISTORY_H, end))
+        report(end / log.hours)
     return model

@@ -17,7 +17,7 @@ from shared_schemas.records import ActionV1, parse_record
 from shared_schemas.records.action_v1 import OUTPUT_OF, Outcome
 from tomato_host.board.events import BoardEvent
 from tomato_host.brain.execution.executor import BudgetLedger
-from tomato_host.brain.execution.output_job import UnconfirmedDose
+from tomato_host.brain.execution.output_job import UNKNOWN_AMOUNT, UnconfirmedDose
 from tomato_host.brain.guardrails.ledger_events import ALLOCATED, REFUNDED, SETTLED, ledger_event
 from tomato_host.recovery.stored_samples import tail
 
@@ -54,20 +54,24 @@ class InterruptedActions:
     """Verdicts, oldest first: their ids have been answered."""
     interrupted: list[InterruptedAction] = field(default_factory=list)
     _due_ms: int | None = None
+    _wait_ms: int = CONFIRMATION_MS
 
-    def add(self, unconfirmed: list[UnconfirmedDose]) -> None:
-        """Add doses of this process whose end was not confirmed because the link was lost."""
+    def add(self, unconfirmed: list[UnconfirmedDose], wait_ms: int = CONFIRMATION_MS) -> None:
+        """Add doses of this process whose end was not confirmed because the link was lost.
+
+        `wait_ms`: how long after the next connect the board may still report it; 0 for one that was reset.
+        """
         self.interrupted += [
             InterruptedAction(dose.action, dose.delivered, 1.0, in_ledger=True, reason=dose.reason)
             for dose in unconfirmed
         ]
         if unconfirmed:
-            self._due_ms = None
+            self._due_ms, self._wait_ms = None, wait_ms
 
     def connected(self, now_ms: int) -> None:
         """The board answers: it may now report what it still holds."""
         if self.interrupted and self._due_ms is None:
-            self._due_ms = now_ms + CONFIRMATION_MS
+            self._due_ms = now_ms + self._wait_ms
 
     def on_board_event(self, event: BoardEvent, happened: datetime, now: datetime) -> None:
         """Process the end of a pulse that an earlier process had requested.
@@ -101,7 +105,7 @@ class InterruptedActions:
 def _closed(left: InterruptedAction, now: datetime) -> ActionV1:
     water = OUTPUT_BY_NAME[left.output].dose_unit == "ml"
     known = left.delivered if left.confirmed or left.under_way <= 0.0 else None
-    reason = left.reason if known is not None else f"{left.reason}, the board cannot say how much came"
+    reason = left.reason if known is not None else left.reason + UNKNOWN_AMOUNT
     outcome = Outcome(
         status="ABORTED",
         delivered_ml=known if water else None,

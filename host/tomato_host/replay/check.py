@@ -28,10 +28,11 @@ from shared_schemas.records import (
 )
 from shared_schemas.records.action_v1 import OUTPUT_OF
 from tomato_host.brain.admission.pipeline import TALLIED
-from tomato_host.brain.brain import Brain, BrainSettings
+from tomato_host.brain.brain import Brain
 from tomato_host.brain.guardrails.guardrails import Verdict
 from tomato_host.brain.guardrails.ledger_events import ledger_event, replay_event
 from tomato_host.brain.guardrails.profiles import OWN_ORIGINS
+from tomato_host.brain.step_data import BrainSettings
 from tomato_host.brain.world_model.model import WorldModel
 from tomato_host.commands.inbox import Request
 from tomato_host.loop.context_state import ContextState

@@ -13,8 +13,9 @@ from shared_schemas.records import (
     Record,
     StateV1,
 )
-from tomato_host.brain.brain import Brain, RuntimeContext
+from tomato_host.brain.brain import Brain
 from tomato_host.brain.guardrails.guardrails import Guardrails, Verdict
+from tomato_host.brain.step_data import RuntimeContext
 from tomato_host.loop.episode import Episode
 from tomato_host.loop.recorder import Recorder, Store
 from tomato_host.loop.status import Status

@@ -15,7 +15,7 @@ from itertools import count
 from typing import Any
 
 from shared_schemas.records import Record
-from tomato_host.brain.brain import StepResult
+from tomato_host.brain.step_data import StepResult
 from tomato_host.loop.live_values import live_values
 from tomato_host.loop.recorder import Recorder
 from tomato_host.loop.status import Status

@@ -28,6 +28,8 @@ FINE_KEPT = 2_000
 """Observations at a minute's pace for the last day, on top of the states."""
 TAILS_BYTES = {"sensors_raw": 6_000_000, "predictions": 2_000_000, "plans": 1_000_000}
 """Of these streams only the end is read at the start; of the others all."""
+LAST_DAY_BYTES = {"states": 600_000, "sensors_raw": 6_000_000, "targets": 200_000}
+"""Ends of the streams that hold the last day's values and targets for sure."""
 SKIPS_KEPT = 200
 MOST_HOLDS = 2_000
 """No chart marks more."""
@@ -100,6 +102,23 @@ class History:
         for stream in ("states", "actions", "sensors_raw", "predictions", "plans", "targets", JOURNAL):
             for record in lines_of(self._data_dir, stream, TAILS_BYTES.get(stream)):
                 self.add(record)
+
+    def load_last_day(self) -> None:
+        """Read only what the columns of the last 24 hours need: for a terminal, at the start of a host."""
+        for stream, most in LAST_DAY_BYTES.items():
+            for record in lines_of(self._data_dir, stream, most):
+                self.add(record)
+
+    def latest(self) -> tuple[float | None, dict[str, Value]]:
+        """Unix time and values, by column and probe, of the newest reading or state; None and nothing before it."""
+        with self._lock:
+            fine = bool(self._fine_t) and (not self._t or self._fine_t[-1] >= self._t[-1])
+            if not fine and not self._t:
+                return None, {}
+            times, rows, soil = (
+                (self._fine_t, self._fine, self._fine_soil) if fine else (self._t, self._rows, self._soil)
+            )
+            return times[-1], {**dict(zip(COLUMNS, rows[-1], strict=True)), **soil[-1]}
 
     def add(self, record: Json) -> None:
         """Add one record; kinds that no chart shows are ignored."""

@@ -21,8 +21,8 @@ from pydantic import ValidationError
 from shared_schemas.records import ActionV1, AgentV1, EventV1, Record
 from shared_schemas.world.messages import Effect
 from tomato_host.brain.admission.tent_admission import TentAdmission
-from tomato_host.brain.brain import StepResult
 from tomato_host.brain.guardrails.guardrails import Verdict
+from tomato_host.brain.step_data import StepResult
 from tomato_host.commands.inbox import Request
 from tomato_host.loop.extensions import ProposalHost
 from tomato_host.loop.recorder import Recorder

@@ -157,22 +157,21 @@ class BoardSource:
         return local.replace(microsecond=local.microsecond // 1000 * 1000)
 
     def _observation(self, sample: Sample, taken: datetime, now: datetime) -> ObservationV1:
-        values, checked = sample.values, self._core_in_process
-        readings: dict[str, Any] = {name: _reading(name, values.get(name)) for name in QUANTITIES}
-        missing = {name: _reason(sample, name) for name, value in readings.items() if value is None}
-        fields = {
-            "ts": taken,
-            "schema_version": "observation_v1",
-            "origin": "board",
-            **{name: readings[name] for name in _BEFORE_SOIL},
-            "soil": tuple(_probe(sample, checked, *probe) for probe in PROBES),
-            **{name: readings[name] for name in _AFTER_SOIL},
-            "missing": missing,
-            "board": _built(BoardStamp, checked)(
-                boot_id=sample.boot_id, seq=sample.seq, t_ms=sample.t_ms, backlog=sample.backlog
-            ),
-            "received_ts": now,
-        }
+        value_of, checked = sample.values.get, self._core_in_process
+        fields: dict[str, Any] = {"ts": taken, "schema_version": "observation_v1", "origin": "board"}
+        for name in _BEFORE_SOIL:
+            fields[name] = value_of(name)
+        fields["soil"] = tuple(_probe(sample, checked, *probe) for probe in PROBES)
+        for name in _AFTER_SOIL:
+            fields[name] = value_of(name)
+        for name in _SWITCHES:  # the board sends 0 or 1, the record holds a flag
+            value = fields[name]
+            fields[name] = None if value is None else bool(value)
+        fields["missing"] = {name: _reason(sample, name) for name in QUANTITIES if fields[name] is None}
+        fields["board"] = _built(BoardStamp, checked)(
+            boot_id=sample.boot_id, seq=sample.seq, t_ms=sample.t_ms, backlog=sample.backlog
+        )
+        fields["received_ts"] = now
         return _built(ObservationV1, checked)(**fields)
 
     def _update(self, now: datetime) -> DeviceStatusV1:
@@ -205,28 +204,27 @@ class BoardSource:
     def _make(self, now: datetime) -> DeviceStatusV1:
         health = self._health
         on_off: dict[str, OnOff] = {row.name: "ON" if self._outputs >> row.wire_id & 1 else "OFF" for row in OUTPUTS}
-        return DeviceStatusV1(
-            schema_version="device_status_v1",
+        checked = self._core_in_process
+        faults = health.faults if health else ()
+        return _built(DeviceStatusV1, checked)(
             ts=self._local(now),
-            outputs=Outputs(**on_off),
+            schema_version="device_status_v1",
+            outputs=_built(Outputs, checked)(**on_off),
             mcu_connected=self._connected,
-            board_state=self._known_state(),  # type: ignore[arg-type]  # one of the literal's own words
+            board_state=self._known_state(),
             last_reset_ts=self._reset_ts,
             reset_cause=self._reset_cause,
             boot_id=self._boot_id,
             water_ml_used_today=round(self._meter.used_ml, 1),
             co2_seconds_used_today=self._co2_used_s(),
-            faults=tuple(LatchedFault(id=_FAULT_IDS[name], name=name) for name in (health.faults if health else ())),
+            faults=tuple(
+                _built(LatchedFault, checked)(id=_FAULT_IDS[name], name=name, cause="", t_ms=0) for name in faults
+            ),
             weakened=health.weakened if health else (),
             free_heap_bytes=health.heap_free if health else None,
             safety_tick_worst_ms=health.tick_worst_us / 1000.0 if health else None,
             firmware_version=self._firmware,
         )
-
-
-def _reading(name: str, value: float | None) -> float | bool | None:
-    """The board sends a switch as 0 or 1; the record holds a flag."""
-    return bool(value) if value is not None and name in _SWITCHES else value
 
 
 def _reason(sample: Sample, name: str) -> MissingReason:

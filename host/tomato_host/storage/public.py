@@ -24,7 +24,7 @@ from tomato_host.storage.public_fields import (
 )
 from tomato_host.storage.public_images import export_images
 from tomato_host.storage.published_heads import heads_text
-from tomato_host.storage.reader import read_all, require_dataset
+from tomato_host.storage.reader import Report, read_all, require_dataset
 
 PUBLIC_CAMERAS = frozenset({"camera_main"})
 """Cameras that look at the plant and at nothing else."""
@@ -85,9 +85,9 @@ class _Exporter:
         self._last_state: dict[str, Any] | None = None
         self._reasons: dict[str, str] = {}
 
-    def lines(self, root: Path) -> Iterator[tuple[str, bytes]]:
+    def lines(self, root: Path, report: Report | None) -> Iterator[tuple[str, bytes]]:
         """File name and line of everything that is public."""
-        for stored in read_all(root):
+        for stored in read_all(root, report=report):
             record = json.loads(stored.link.payload)
             self.private_heads[_stream_of_file(stored.path)] = Head(stored.link.n, stored.link.seq, stored.link.hash)
             version = record.get("schema_version")
@@ -182,18 +182,20 @@ def export_public(
     cameras: frozenset[str] = PUBLIC_CAMERAS,
     free_text: bool = False,
     journal: bool = False,
+    report: Report | None = None,
 ) -> PublicExport:
     """Write `public/` anew from `private/`: the same dataset gives the same bytes.
 
     `withhold`: phrases (an address, a name) that keep every text with them private. `free_text`: publish what persons,
     models and other programs wrote, too, searched for secrets. The public lines have their own chain.
+    `report` gets the share of the records that was read.
     Raises TomatoError E-STORAGE-NO-DATASET, E-STORAGE-DAMAGED.
     """
     require_dataset(root)
     folder = root / "public"
     make_directory(folder)  # a backup keeps files, not empty directories
     exporter = _Exporter(withhold, cameras, free_text, journal)
-    written = _write_parts(folder, exporter.lines(root))
+    written = _write_parts(folder, exporter.lines(root, report))
     for path in folder.glob("*.jsonl"):
         if path.name not in written:
             path.unlink()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +11,10 @@ from shared_schemas.records import Record, parse_record
 from tomato_host.errors import TomatoError
 from tomato_host.storage.chain import ChainedLine, parse_line
 from tomato_host.storage.layout import METADATA, split_name
+
+Report = Callable[[float], None]
+"""Called with the share that is done, 0 to 1."""
+REPORT_BYTES = 200_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +62,29 @@ def first_seq(path: Path) -> int:
     return 1 << 62
 
 
-def read_lines(files: list[Path]) -> Iterator[StoredLine]:
+class BytesRead:
+    """Share of the bytes of some files that were read, reported every now and then."""
+
+    def __init__(self, files: Iterable[Path], report: Report | None) -> None:
+        self._report = report
+        self._total = sum(path.stat().st_size for path in files) if report is not None else 0
+        self._done = self._reported = 0
+
+    def add(self, count: int) -> None:
+        """So many bytes more were read."""
+        self._done += count
+        if self._report is not None and self._done - self._reported >= REPORT_BYTES:
+            self._reported = self._done
+            self._report(self._done / max(1, self._total))
+
+
+def read_lines(files: list[Path], done: BytesRead | None = None) -> Iterator[StoredLine]:
     """Every line of the files. Raises TomatoError E-STORAGE-DAMAGED at a line that is none."""
     for path in files:
         with path.open("rb") as file:
             for number, line in enumerate(file, start=1):
+                if done is not None:
+                    done.add(len(line))
                 try:
                     link = parse_line(line)
                 except ValueError:
@@ -70,17 +92,22 @@ def read_lines(files: list[Path]) -> Iterator[StoredLine]:
                 yield StoredLine(path, number, link)
 
 
-def read_all(root: Path, streams: set[str] | None = None) -> Iterator[StoredLine]:
-    """Lines of all (or the named) streams, merged into the order in which they were written."""
+def read_all(root: Path, streams: set[str] | None = None, report: Report | None = None) -> Iterator[StoredLine]:
+    """Lines of all (or the named) streams, merged into the order in which they were written.
+
+    `report` gets the share of them that was read, 0 to 1.
+    """
     require_dataset(root)
     files = stream_files(root / "private")
-    sources = [read_lines(paths) for stream, paths in files.items() if streams is None or stream in streams]
+    wanted = [paths for stream, paths in files.items() if streams is None or stream in streams]
+    done = BytesRead((path for paths in wanted for path in paths), report)
+    sources = [read_lines(paths, done) for paths in wanted]
     return heapq.merge(*sources, key=lambda line: line.link.n)
 
 
-def read_records(root: Path, streams: set[str] | None = None) -> Iterator[Record]:
-    """Records in the order in which they were written. Raises TomatoError E-STORAGE-DAMAGED."""
-    for line in read_all(root, streams):
+def read_records(root: Path, streams: set[str] | None = None, report: Report | None = None) -> Iterator[Record]:
+    """Records in the order in which they were written; `report` as above. Raises TomatoError E-STORAGE-DAMAGED."""
+    for line in read_all(root, streams, report):
         try:
             yield parse_record(line.link.payload)
         except ValueError as error:
@@ -98,7 +125,7 @@ def _damaged(path: Path, number: int, what: str = "is not a whole record") -> To
 _WANTED = {"sensors_raw", "devices"}
 
 
-def dataset_lines(root: Path) -> Iterator[tuple[str, bytes]]:
+def dataset_lines(root: Path, report: Report | None = None) -> Iterator[tuple[str, bytes]]:
     """Place and record of every observation and device status. Raises TomatoError E-STORAGE-*."""
-    for line in read_all(root, _WANTED):
+    for line in read_all(root, _WANTED, report):
         yield f"{line.path.name} line {line.number}", line.link.payload

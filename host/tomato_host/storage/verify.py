@@ -18,7 +18,7 @@ from pathlib import Path
 from shared_schemas.records import parse_record
 from tomato_host.storage.chain import ChainedLine, Head, follows, genesis, parse_heads, parse_line
 from tomato_host.storage.layout import ANCHORED, HEADS, METADATA, period, split_name
-from tomato_host.storage.reader import require_dataset, stream_files
+from tomato_host.storage.reader import BytesRead, Report, require_dataset, stream_files
 from tomato_host.storage.retention import DELETABLE, DELETION_FILE, DeletedReadings, read_deletion
 from tomato_host.storage.settings import Rotate
 
@@ -75,10 +75,13 @@ class Verification:
         )
 
 
-def verify(root: Path, *, contract: bool = True, noted: Mapping[str, Head] | None = None) -> Verification:
+def verify(
+    root: Path, *, contract: bool = True, noted: Mapping[str, Head] | None = None, report: Report | None = None
+) -> Verification:
     """Verify all private streams. With `contract` every record is also read by its schema (slower).
 
-    `noted`: heads by stream that were published or written down elsewhere; the chains must run through them.
+    `report` gets the share of the bytes that was read. `noted`: heads by stream that were published or written down
+    elsewhere; the chains must run through them.
     After the first bad line of a stream the rest of that stream is not judged: its chain is broken there.
     Raises TomatoError E-STORAGE-NO-DATASET.
     """
@@ -88,13 +91,15 @@ def verify(root: Path, *, contract: bool = True, noted: Mapping[str, Head] | Non
     counts: list[tuple[int, int]] = []
     passed = NotedHeads(noted or {})
     deleted = _read_note(folder, result)
-    for stream, files in stream_files(folder).items():
+    streams = stream_files(folder)
+    done = BytesRead((path for files in streams.values() for path in files), report)
+    for stream, files in streams.items():
         begin = genesis(stream)
         if deleted is not None and stream == DELETABLE:
             files = [path for path in files if path.name not in deleted.files]
             begin = deleted.head
         result.files += len(files)
-        _verify_stream(stream, begin, files, contract, result, counts, passed)
+        _verify_stream(stream, begin, _lines(files, done), contract, result, counts, passed)
         _verify_names(files, result)
     result.last_n = max((head.n for head in result.streams.values()), default=0)
     _verify_heads(folder, result)
@@ -184,24 +189,31 @@ def _read_note(folder: Path, result: Verification) -> DeletedReadings | None:
 def _verify_stream(
     stream: str,
     head: Head,
-    files: list[Path],
+    lines: Iterator[tuple[Path, int, bytes]],
     contract: bool,
     result: Verification,
     counts: list[tuple[int, int]],
     passed: NotedHeads,
 ) -> None:
+    for path, number, line in lines:
+        link, fault = _read(line, head, contract)
+        if link is None or fault:
+            result.problems.append(DatasetProblem(path.name, number, fault))
+            return
+        head = Head(link.n, link.seq, link.hash)
+        result.records += 1
+        passed.note(stream, link)
+        _add_count(counts, link.n)
+        result.streams[stream] = head
+
+
+def _lines(files: list[Path], done: BytesRead) -> Iterator[tuple[Path, int, bytes]]:
+    """File, number and text of every line."""
     for path in files:
         with path.open("rb") as file:
             for number, line in enumerate(file, start=1):
-                link, fault = _read(line, head, contract)
-                if link is None or fault:
-                    result.problems.append(DatasetProblem(path.name, number, fault))
-                    return
-                head = Head(link.n, link.seq, link.hash)
-                result.records += 1
-                passed.note(stream, link)
-                _add_count(counts, link.n)
-                result.streams[stream] = head
+                done.add(len(line))
+                yield path, number, line
 
 
 def _read(line: bytes, head: Head, contract: bool) -> tuple[ChainedLine | None, str]:

@@ -9,8 +9,9 @@ from typing import TypeVar
 from zoneinfo import ZoneInfo
 
 from shared_schemas.records import ActionV1, EventV1
-from tomato_host.loop.live_values import live_values
+from tomato_host.loop.live_values import LiveValues
 from tomato_host.loop.status import Pulse, Status
+from tomato_host.terminal.quantities import present_values, rows_of
 
 _Item = TypeVar("_Item")
 
@@ -81,10 +82,11 @@ def _newer(items: Iterable[_Item], last: _Item | None) -> list[_Item]:
     return found[index + 1 :]
 
 
-def one_line(status: Status) -> str:
-    """The whole state in one line."""
-    found = values(status)
-    return f"[{status.mode}, link {status.link}] " + "  ".join(f"{name} {text}" for name, text in found)
+def one_line(status: Status, live: LiveValues | None = None) -> str:
+    """The whole state in one line; `live` as in `present_values`."""
+    present = present_values(status, live)
+    shown = (f"{row.name} {row.text}" for row in rows_of(present)) if present else ()
+    return f"[{status.mode}, link {status.link}] " + "  ".join(shown)
 
 
 def pulse_line(pulse: Pulse) -> str:
@@ -123,23 +125,3 @@ def _outcome_detail(action: ActionV1) -> str:
 def _because(action: ActionV1) -> str:
     reason = action.why.text or ", ".join(action.why.rules_fired)
     return f" - {reason}" if reason else ""
-
-
-def _number(value: float | None, digits: int, unit: str) -> str:
-    return "-" if value is None else f"{value:.{digits}f} {unit}"
-
-
-def values(status: Status) -> list[tuple[str, str]]:
-    """The newest readings by name, each with its unit."""
-    seen, live = status.observation, live_values(status)
-    if seen is None:
-        return []
-    rows = [
-        ("air", _number(seen.air_temp_c, 1, "degC")),
-        ("RH", _number(seen.rh_pct, 0, "%")),
-        ("VPD", _number(live["vpd_kpa"], 2, "kPa")),
-        ("CO2", _number(seen.co2_ppm, 0, "ppm")),
-        ("leaf-air", _number(live["leaf_air_delta_c"], 1, "K")),
-    ]
-    rows += [(probe.id, _number(probe.moisture_pct, 1, "%")) for probe in seen.soil]
-    return [*rows, ("light", _number(seen.light_lux, 0, "lx"))]

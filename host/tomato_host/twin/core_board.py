@@ -73,12 +73,12 @@ class CoreBoard:
         self._tick_ms: int = self.firmware.contract.SAFETY_TICK_MS
         self._host_renews = False
         self._ended: list[Result] = []
-        self._seen = self._lines()
+        self._seen = self.world.switches()
         self._flow_ml_s = 0.0
         self._seq = 0
         self._reset_at_ms = NEVER_MS
         self._held = False
-        self._boot_at_ms = self._due_ms = self.now_ms
+        self._boot_at_ms = self._due_ms = self._core_due_ms = self.now_ms
         self.run_to(self.now_ms)
 
     # -- the host's side
@@ -188,35 +188,38 @@ class CoreBoard:
     def run_to(self, until_ms: int, until_result: bool = False) -> None:
         """Let time pass to `until_ms`, what is due then included; with `until_result` no further than to one."""
         world = self.world
-        if self.core is not None and self._lines() != self._seen:
+        if self.core is not None and world.switches() != self._seen:
             # Somebody has pressed or spilt something since: the next safety tick sees it.
             self._due_ms = min(self._due_ms, self._next_tick_ms(self.now_ms))
         while True:
+            moment = min(self._due_ms, self._reset_at_ms)
             change_ms = world.next_change_ms()
-            moment = min(self._due_ms, self._reset_at_ms, change_ms)
-            if moment > until_ms:
+            if change_ms <= moment and change_ms <= until_ms:
+                noticing = until_result and self._ended
+                world.advance_unnoticed(change_ms if noticing else min(moment, until_ms))
+                moment = world.now_ms
+            elif moment > until_ms:
                 self.now_ms = max(self.now_ms, until_ms)
                 return
             self.now_ms = max(self.now_ms, moment)
-            if change_ms <= moment:
-                world.advance_to(moment)
             self._meet_change(moment)
             if until_result and self._ended:
                 return
 
     def _meet_change(self, moment: int) -> None:
         """What happens at a moment at which the board or its surroundings have something to do."""
-        if self.world.power.brownout:
-            self.world.power.brownout = False
+        power = self.world.power
+        if power.brownout:
+            power.brownout = False
             self.power_cycle()
         elif moment >= self._reset_at_ms:
             self.power_cycle()
         elif self.core is None:
             if moment >= self._due_ms:
                 self._boot()
-        elif self._lines() != self._seen:
+        elif (seen := self.world.switches()) != self._seen:
             self._catch_up(moment - 1)
-            self._seen = self._lines()
+            self._seen = seen
             self._step(moment)
         elif moment >= self._due_ms:
             self._step(moment)
@@ -238,23 +241,35 @@ class CoreBoard:
         self.core = self.firmware.board.Core(self.firmware.config, self.flash)
         self._moments = DueMoments(self.firmware.contract, self.core)
         self._bus = SensorBus(self.firmware)
-        self._sense_at_ms = self.now_ms
+        self._sense_at_ms = self._core_due_ms = self.now_ms
         self._flow_at_boot = self.world.flow_pulses(self.now_ms)
         self._renew_at_ms = -(-self.now_ms // RENEW_MS) * RENEW_MS
         self._held = False
         self._flow_ml_s = 0.0
-        self._seen = self._lines()
+        self._seen = self.world.switches()
         self._step(self.now_ms)
 
     def _step(self, now_ms: int) -> None:
         """One turn of the firmware's loop: switches, the host's word, sensors, the safety tick, pins."""
+        if now_ms >= self._sense_at_ms and now_ms < self._core_due_ms and self._start_round(now_ms):
+            return
         held = self._held
-        board_ms = self._meet_moment(now_ms)
+        board_ms = self._read_lines(now_ms)
         if not held and now_ms >= self._renew_at_ms:
             self._renew(board_ms)
         if now_ms >= self._sense_at_ms:
             self._sense(now_ms, board_ms)
         self._tick(now_ms)
+
+    def _start_round(self, now_ms: int) -> bool:
+        """Start a round of readings that the core does not notice: it needs no tick. False when there is none."""
+        bus = self._bus
+        if bus.started or bus.loses_at_start(self.world.sensors.faults):
+            return False
+        bus.start(self._board_ms(now_ms), self.world.readings(now_ms), self.core.inputs)
+        self._sense_at_ms = now_ms + bus.COLLECT_AFTER_MS
+        self._due_ms = max(now_ms, min(self._core_due_ms, self._sense_at_ms))
+        return True
 
     def _catch_up(self, until_ms: int) -> None:
         """Before an input changes: the last safety tick that still saw it as it was.
@@ -266,8 +281,7 @@ class CoreBoard:
             self._let_lease_run(self.now_ms)
         tick_ms = self._next_tick_ms(until_ms) - self._tick_ms
         if tick_ms > self._boot_at_ms + self.core.now_ms:
-            self._read_lines(tick_ms, self._board_ms(tick_ms))
-            self.core.tick(self._board_ms(tick_ms))
+            self.core.tick(self._read_lines(tick_ms))
             self._act(tick_ms)
 
     def _tick(self, now_ms: int) -> None:
@@ -304,33 +318,24 @@ class CoreBoard:
 
     def _meet_moment(self, now_ms: int) -> int:
         """Switches and the flow meter into the core's inputs, the lease up to now; returns the board's time."""
-        seen = self._lines()
+        seen = self.world.switches()
         if seen != self._seen:
             self._catch_up(now_ms)
             self._seen = seen
-        board_ms = self._board_ms(now_ms)
-        self._read_lines(now_ms, board_ms)
-        if self._held:
-            self._let_lease_run(now_ms)
-        return board_ms
+        return self._read_lines(now_ms)
 
-    def _read_lines(self, now_ms: int, board_ms: int) -> None:
-        """Switches and the flow meter into the core's inputs."""
+    def _read_lines(self, now_ms: int) -> int:
+        """As `_meet_moment`, with the switches as they are in `_seen`."""
+        board_ms = now_ms - self._boot_at_ms
         inputs, contract = self.core.inputs, self.firmware.contract
         leak, reservoir_ok, door_open, inputs.estop, inputs.button, _ = self._seen
-        self._pulses = self.world.flow_pulses(now_ms) - self._flow_at_boot
-        inputs.flow_count = self._pulses
+        inputs.flow_count = self._pulses = self.world.flow_pulses(now_ms) - self._flow_at_boot
         inputs.put(contract.S_RESERVOIR_OK, reservoir_ok, board_ms)
         inputs.put(contract.S_LEAK, leak, board_ms)
         inputs.put(contract.S_DOOR_OPEN, door_open, board_ms)
-
-    def _lines(self) -> tuple[int, int, int, int, int, bool]:
-        world = self.world
-        link = world.serial_link
-        return (
-            int(world.leak), int(world.reservoir_ok), int(world.door_open), int(world.estop), int(world.button),
-            link.cut or link.host_dead,
-        )  # fmt: skip
+        if self._held:
+            self._let_lease_run(now_ms)
+        return board_ms
 
     # -- the lease
 
@@ -371,6 +376,7 @@ class CoreBoard:
                 due = min(due, self._flow_due_ms(now_ms))
         else:
             due = min(due, self._boot_at_ms + core.next_due_ms(core.now_ms), self._next_tick_ms(now_ms))
+        self._core_due_ms = due if self._skip_idle else now_ms
         self._due_ms = max(now_ms, min(due, self._sense_at_ms))
 
     def _flow_due_ms(self, now_ms: int) -> int:

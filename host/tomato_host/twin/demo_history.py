@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from shared_schemas.records import EventV1, Record
-from tomato_host.brain.brain import BrainSettings
 from tomato_host.brain.guardrails.guardrails import Guardrails
+from tomato_host.brain.step_data import BrainSettings
 from tomato_host.loop.recorded_ledger import RecordedLedger
 from tomato_host.loop.recorder import Recorder, Store
 from tomato_host.loop.status import Status

@@ -24,8 +24,8 @@ from numpy.typing import NDArray
 from shared_schemas.devices import GAS, OUTPUT_BY_NAME, PUMP, Output, names_of
 from shared_schemas.records import ActionV1, AgentV1, ObservationV1
 from tomato_host.brain.admission.tent_admission import NEVER
-from tomato_host.brain.brain import BrainSettings
 from tomato_host.brain.settings import SiteSettings
+from tomato_host.brain.step_data import BrainSettings
 from tomato_host.twin.campaign.matrix import START
 from tomato_host.twin.campaign.tent_run import TentRun
 from tomato_host.twin.params import TentParams
@@ -173,20 +173,36 @@ def _begin(tent: SimulatedTent) -> TentRun:
 
 def _proposal(row: Output, share: float, tent: SimulatedTent, number: int) -> ActionV1:
     """What a share asks for, as a proposal."""
-    relay = row.kind == "relay"
-    amount = share * STEP_S if relay else share * row.max_dose / (1.0 if row.dose_unit == "ml" else 1_000.0)
-    params = {"state": "ON", "seconds": amount} if relay else {"ml" if row.dose_unit == "ml" else "seconds": amount}
+    whole = WHOLE[row.name]
+    if row.kind == "relay" or row.dose_unit != "ml":
+        amount = {"seconds": share * (STEP_S if row.kind == "relay" else row.max_dose / 1_000.0)}
+    else:
+        amount = {"ml": share * row.max_dose}
+    params = whole.params.model_copy(update=amount)
+    return whole.model_copy(update={"ts": tent.now, "params": params, "id": f"{LEARNER.name}-{number}"})
+
+
+def _whole(row: Output) -> ActionV1:
+    """The proposal for all of an output that a step allows; validated here, so that those for less need not be."""
+    if row.kind == "relay":
+        params: dict[str, str | float] = {"state": "ON", "seconds": STEP_S}
+    else:
+        params = {"ml": float(row.max_dose)} if row.dose_unit == "ml" else {"seconds": row.max_dose / 1_000.0}
     return ActionV1.model_validate(
         {
             "schema_version": "action_v1",
-            "ts": tent.now,
+            "ts": NEVER,
             "type": row.action,
             "params": params,
             "origin": "policy",
             "agent": LEARNER.name,
-            "id": f"{LEARNER.name}-{number}",
+            "id": LEARNER.name,
         }
     )
+
+
+WHOLE = {name: _whole(OUTPUT_BY_NAME[name]) for name in (*RELAYS, *(row.name for row in DOSED))}
+"""By output: the largest proposal of a step."""
 
 
 def _values(observation: ObservationV1) -> dict[str, float | None]:

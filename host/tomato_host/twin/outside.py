@@ -121,16 +121,21 @@ class Surroundings:
         self.warmer_k = 0.0
         self.vapour_factor = 1.0
         self.wind_factor = 1.0
-        self._kept: tuple[int, float, float, float, Outside] | None = None
+        self._kept = (-1, 0.0, 1.0, 1.0, Outside(0.0, 0.0))
+        self._day_mean = (-1, 0.0)
 
     def at(self, t_s: float) -> Outside:
         """The surroundings `t_s` seconds after the start; constant within a minute."""
         minute = int(t_s // 60.0)
-        kept = self._kept
-        if kept and kept[:4] == (minute, self.warmer_k, self.vapour_factor, self.wind_factor):
-            return kept[4]
-        outside = self._room(minute) if self._place == "room" else self._open(minute)
-        self._kept = (minute, self.warmer_k, self.vapour_factor, self.wind_factor, outside)
+        at, warmer_k, vapour_factor, wind_factor, outside = self._kept
+        if (
+            at != minute
+            or warmer_k != self.warmer_k
+            or wind_factor != self.wind_factor
+            or vapour_factor != self.vapour_factor
+        ):
+            outside = self._room(minute) if self._place == "room" else self._open(minute)
+            self._kept = (minute, self.warmer_k, self.vapour_factor, self.wind_factor, outside)
         return outside
 
     def open_air(self, t_s: float) -> Air:
@@ -153,7 +158,10 @@ class Surroundings:
         """A heated room that follows the outside damped, with people who breathe and cook in it."""
         t_s = minute * 60.0
         hour = int(t_s // HOUR_S)
-        day_mean = sum(self._weather.hour(max(0, hour - k)).temp_c for k in range(0, 24, 6)) / 4.0
+        if hour != self._day_mean[0]:
+            mean_c = sum(self._weather.hour(max(0, hour - k)).temp_c for k in range(0, 24, 6)) / 4.0
+            self._day_mean = (hour, mean_c)
+        day_mean = self._day_mean[1]
         air = self.open_air(t_s)
         calm = air.temp_c - self.warmer_k
         temp = 20.8 + max(0.0, day_mean - 17.0) * 0.65 + 0.06 * (calm - day_mean) + self.warmer_k

@@ -20,6 +20,8 @@ from tomato_host.twin.params import TentParams
 
 STEP_S = 10.0
 SLOW_STEP_S = 300.0
+MOST_LENGTHS = 64
+"""Lengths of steps whose shares are kept: nearly all steps have one of a few."""
 
 RHO_CP = 1_206.0  # J m-3 K-1, air
 LATENT_J_G = 2_450.0
@@ -108,14 +110,9 @@ class TentPhysics:
         self._slow_s = 0.0
         self._slow_co2_g = 0.0
         self._slow_leaf = 0.0
-        # What params derive anew at each look, and what changes only with growth, ventilation or the length of a step.
-        self._floor_m2, self._volume_m3, self._lamp_ppfd = p.floor_m2, p.volume_m3, p.lamp_ppfd
-        self._wall_w_k = p.wall_u_w_m2k * p.wall_m2
-        self._caught_at_lai, self._caught = -1.0, 0.0
-        self._vented = (-1.0, -1.0, 0.0, 0.0)
-        self._timed = (-1.0, 0.0, 0.0)
+        self._held = _Held(p, self.plant.lai, Outside(air_c, 0.0))
         self._saturated = (air_c, saturation_pa(air_c))
-        self._maintenance_g_s = growth.maintenance_g_s(self.plant, air_c)
+        self._respired_g_s = growth.maintenance_g_s(self.plant, air_c) / growth.CH2O_PER_CO2
         self.pump_factor = 1.0
         """Share of its flow that the pump delivers (0: clogged)."""
         self.spill_factor = 0.0
@@ -158,122 +155,65 @@ class TentPhysics:
             dt_s -= step
 
     def _step(self, dt: float, outputs: int, outside: Outside) -> None:
-        p, s, plant = self.params, self._truth, self.plant
-        air_c, lai, floor = s.air_c, plant.lai, self._floor_m2
-        lamp_on = outputs & LAMP_ON
-        solar_in = outside.solar_w_m2 * p.solar_transmission
-
-        # Light: PAR at the canopy, what the leaves absorb of all short-wave.
-        lamp_ppfd = self._lamp_ppfd if lamp_on else 0.0
-        ppfd = lamp_ppfd + solar_in * 2.1
-        s.ppfd_umol = ppfd
-        s.lux = lamp_ppfd * p.lamp_lux_per_umol + solar_in * 2.1 * p.sun_lux_per_umol
-        if lai != self._caught_at_lai:
-            self._caught_at_lai, self._caught = lai, 1.0 - exp(-p.extinction * lai)
-        caught = self._caught
-        shortwave = lamp_ppfd * PAR_J_PER_UMOL + solar_in * 0.68  # half of sunlight is near infrared, mostly reflected
-        absorbed_w_m2 = 0.9 * caught * shortwave
+        k, s = self._held, self._truth
+        if k.outputs != outputs or k.outside is not outside or k.dt != dt or k.lai != self.plant.lai:
+            k.hold(self.params, self.plant.lai, dt, outputs, outside)
+        s.ppfd_umol, s.lux = k.ppfd, k.lux
 
         # Leaf: conductances, linearised energy balance, transpiration. Watts per m2 floor.
-        soil_1, soil_2 = _uptake(s.theta_1, p), _uptake(s.theta_2, p)
-        stress = p.root_share_1 * soil_1 + (1.0 - p.root_share_1) * soil_2
-        s.stress = stress
+        air_c = s.air_c
+        soil_1, soil_2 = _uptake(s.theta_1, k), _uptake(s.theta_2, k)
+        s.stress = stress = k.root_share_1 * soil_1 + k.root_share_2 * soil_2
         known_c, es_air = self._saturated
         if known_c != air_c:
             es_air = saturation_pa(air_c)
-        ea = s.vapour_g_m3 * (air_c + 273.15) / VAPOUR_G_K_PER_J
-        deficit = es_air - ea
-        r_boundary = p.r_boundary_stirred_s_m if outputs & STIRRING else p.r_boundary_s_m
-        r_stomata = _stomata(p, shortwave, s.co2_ppm, deficit, stress)
-        heat_w_k = 2.0 * lai * RHO_CP / r_boundary + 10.0 * caught  # both sides radiate
-        vapour_w_pa = 2.0 * lai * RHO_CP / (GAMMA_PA_K * (r_boundary + r_stomata))
+        deficit = es_air - s.vapour_g_m3 * (air_c + 273.15) / VAPOUR_G_K_PER_J
+        vapour_w_pa = k.leaf_w_m3_k / (GAMMA_PA_K * (k.r_boundary + _stomata(k, s.co2_ppm, deficit, stress)))
         slope = es_air * 4_217.0 / (air_c + 240.97) ** 2
-        leaf_excess = (absorbed_w_m2 - vapour_w_pa * deficit) / (heat_w_k + vapour_w_pa * slope)
-        leaf_c = air_c + leaf_excess
+        leaf_excess = (k.absorbed_w_m2 - vapour_w_pa * deficit) / (k.heat_w_k + vapour_w_pa * slope)
+        s.leaf_c = air_c + leaf_excess
         latent_w_m2 = vapour_w_pa * (deficit + slope * leaf_excess)
-        if latent_w_m2 < 0.0:
-            latent_w_m2 = 0.0
-        s.leaf_c = leaf_c
-        transpired_g = latent_w_m2 * floor / LATENT_J_G * dt
-
-        vent_m3_s = (p.leak_m3_h * outside.leak_factor + (p.exhaust_m3_h if outputs & VENTING else 0.0)) / 3_600.0
-        evaporated_g = p.soil_evaporation_g_h / 3_600.0 * dt * min(1.0, deficit / 1_000.0) * soil_1
+        transpired_g = latent_w_m2 * k.floor_m2 / LATENT_J_G * dt if latent_w_m2 > 0.0 else 0.0
+        share = deficit / 1_000.0
+        evaporated_g = k.evaporable_g * (share if share < 1.0 else 1.0) * soil_1
         if evaporated_g < 0.0:
             evaporated_g = 0.0
-        mist_g_s = p.humidifier_g_h / 3_600.0 if outputs & MISTING else 0.0
-        self._air(dt, outputs, outside, solar_in, vent_m3_s, transpired_g + evaporated_g, mist_g_s)
-        self._carbon(dt, outputs, outside, vent_m3_s, ppfd * caught, stress)
-        self._soil(dt, outputs, transpired_g, evaporated_g, soil_1, soil_2)
 
-    def _air(
-        self,
-        dt: float,
-        outputs: int,
-        outside: Outside,
-        solar_in: float,
-        vent_m3_s: float,
-        vapour_g: float,
-        mist_g_s: float,
-    ) -> None:
-        p, s = self.params, self._truth
-        vapour_g_s = vapour_g / dt
-        heat_w = (p.lamp_w if outputs & LAMP_ON else 0.0) + solar_in * self._floor_m2
-        heat_w += p.circulation_w if outputs & STIRRING else 0.0
-        heat_w += 0.3 * p.exhaust_w if outputs & VENTING else 0.0
-        heat_w -= LATENT_J_G * (vapour_g_s + mist_g_s)
-        exchange = self._wall_w_k + RHO_CP * vent_m3_s
-        soil_k = p.soil_exchange_w_k
-        total = exchange + soil_k
-        steady = (heat_w + exchange * outside.temp_c + soil_k * s.soil_c) / total
-        air_keeps, vapour_keeps, soil_keeps = self._kept_over(dt, vent_m3_s, total)
-        air_c = steady + (s.air_c - steady) * air_keeps
+        self._air(k, (transpired_g + evaporated_g) / dt)
+        self._carbon(k, stress)
+        self._soil(k, transpired_g, evaporated_g, soil_1, soil_2)
 
-        heater_w = p.heater_w if outputs & HEATING else 0.0
-        soil_steady = s.air_c + heater_w / soil_k
-        s.soil_c = soil_steady + (s.soil_c - soil_steady) * soil_keeps
-
-        # Vapour: ventilation against sources; beyond 98 % it condenses on the fabric.
-        vapour = outside.vapour_g_m3 + (vapour_g_s + mist_g_s) / vent_m3_s
+    def _air(self, k: _Held, vapour_g_s: float) -> None:
+        """Heat of air and soil, and vapour: ventilation against sources; beyond 98 % it condenses on the fabric."""
+        s = self._truth
+        vapour_g_s += k.mist_g_s
+        old_c, soil_c = s.air_c, s.soil_c
+        steady = (k.heat_w - LATENT_J_G * vapour_g_s + k.from_outside_w + k.soil_w_k * soil_c) / k.exchange_w_k
+        air_c = steady + (old_c - steady) * k.air_keeps
+        soil_steady = old_c + k.heated_k
+        s.soil_c = soil_steady + (soil_c - soil_steady) * k.soil_keeps
+        vapour = k.outside.vapour_g_m3 + vapour_g_s / k.vent_m3_s
         saturated_pa = saturation_pa(air_c)
         self._saturated = (air_c, saturated_pa)
-        s.vapour_g_m3 = min(
-            vapour + (s.vapour_g_m3 - vapour) * vapour_keeps,
-            0.98 * (VAPOUR_G_K_PER_J * saturated_pa / (air_c + 273.15)),
-        )
+        vapour += (s.vapour_g_m3 - vapour) * k.vapour_keeps
+        most = 0.98 * (VAPOUR_G_K_PER_J * saturated_pa / (air_c + 273.15))
+        s.vapour_g_m3 = most if most < vapour else vapour
         s.air_c = air_c
 
-    def _kept_over(self, dt: float, vent_m3_s: float, total_w_k: float) -> tuple[float, float, float]:
-        """Shares of their distance from balance that air heat, vapour and soil heat keep over a step."""
-        p = self.params
-        if self._timed[0] != dt:
-            self._timed = (dt, exp(-p.soil_exchange_w_k * dt / p.soil_heat_j_k), 1.0 - exp(-dt / p.drain_tau_s))
-            self._vented = (-1.0, -1.0, 0.0, 0.0)
-        vented_m3_s, at_w_k, air, vapour = self._vented
-        if vented_m3_s != vent_m3_s or at_w_k != total_w_k:
-            air, vapour = exp(-total_w_k * dt / p.heat_capacity_j_k), exp(-vent_m3_s * dt / self._volume_m3)
-            self._vented = (vent_m3_s, total_w_k, air, vapour)
-        return air, vapour, self._timed[1]
-
-    def _carbon(
-        self, dt: float, outputs: int, outside: Outside, vent_m3_s: float, absorbed_umol: float, stress: float
-    ) -> None:
-        p, s = self.params, self._truth
+    def _carbon(self, k: _Held, stress: float) -> None:
+        s, dt = self._truth, k.dt
         co2, leaf_c = s.co2_ppm, s.leaf_c
-        gross = 0.0
-        if absorbed_umol > 0.0:
+        fixed_g_s = 0.0
+        if k.absorbed_umol > 0.0:
             warm = 1.0 - ((leaf_c - 24.0) / 18.0) ** 2
-            light = p.photon_yield * absorbed_umol
-            dark = p.canopy_conductance * co2 * max(0.0, warm) * stress
-            gross = light * dark / (light + dark)  # umol m-2 s-1
-        fixed_g_s = gross * 44e-6 * self._floor_m2
-        net_g_s = fixed_g_s - self._maintenance_g_s / growth.CH2O_PER_CO2
-        dose_g_s = p.co2_g_s if outputs & DOSING else 0.0
+            dark = k.canopy_conductance * co2 * (warm if warm > 0.0 else 0.0) * stress
+            gross = k.light_umol * dark / (k.light_umol + dark)  # umol m-2 s-1
+            fixed_g_s = gross * 44e-6 * k.floor_m2
+        net_g_s = fixed_g_s - self._respired_g_s
         # The uptake is proportional to CO2 over the step, so that a sealed tent runs down to zero and not below.
-        uptake_m3_s = fixed_g_s * PPM_PER_G_M3 / co2 if co2 > 1.0 else 0.0
-        respired_g_s = fixed_g_s - net_g_s
-        loss = vent_m3_s + uptake_m3_s
-        steady = (vent_m3_s * outside.co2_ppm + (dose_g_s + respired_g_s) * PPM_PER_G_M3) / loss
-        s.co2_ppm = steady + (co2 - steady) * exp(-loss * dt / self._volume_m3)
+        loss = k.vent_m3_s + (fixed_g_s * PPM_PER_G_M3 / co2 if co2 > 1.0 else 0.0)
+        steady = (k.carried_in + (k.dose_g_s + (fixed_g_s - net_g_s)) * PPM_PER_G_M3) / loss
+        s.co2_ppm = steady + (co2 - steady) * exp(-loss * dt / k.volume_m3)
         s.assimilated_g += fixed_g_s * dt
         self._slow_s += dt
         self._slow_co2_g += net_g_s * dt
@@ -285,33 +225,29 @@ class TentPhysics:
         p = self.params
         leaf_c = self._slow_leaf / self._slow_s
         growth.grow(self.plant, self._slow_s, self._slow_co2_g, leaf_c, stress, p.floor_m2, p.lai_max, p.plants)
-        self._maintenance_g_s = growth.maintenance_g_s(self.plant, leaf_c)
+        self._respired_g_s = growth.maintenance_g_s(self.plant, leaf_c) / growth.CH2O_PER_CO2
         self._slow_s = self._slow_co2_g = self._slow_leaf = 0.0
 
-    def _soil(
-        self, dt: float, outputs: int, transpired_g: float, evaporated_g: float, soil_1: float, soil_2: float
-    ) -> None:
+    def _soil(self, k: _Held, transpired_g: float, evaporated_g: float, soil_1: float, soil_2: float) -> None:
         """Water of the two zones: drip in, roots and evaporation out, drainage above container capacity."""
-        p, s = self.params, self._truth
-        pot_ml = p.pot_l * 1_000.0
+        p, s, pot_ml = self.params, self._truth, k.pot_ml
         arrived_1 = arrived_2 = 0.0
-        if s.reservoir_ml > 0.0 and (outputs & PUMPING or self.drip_ml_s):
-            water = min(self.water_rate_ml_s(outputs) * dt, s.reservoir_ml)
+        if (k.outputs & PUMPING or self.drip_ml_s) and s.reservoir_ml > 0.0:
+            water = min(self.water_rate_ml_s(k.outputs) * k.dt, s.reservoir_ml)
             s.reservoir_ml -= water
             s.pumped_ml += water
             spilt = water * self.spill_factor
             s.floor_ml += spilt
             arrived_1 = (water - spilt) * p.drip_share_1
             arrived_2 = water - spilt - arrived_1
-        weight_1 = p.root_share_1 * soil_1
-        weight_2 = (1.0 - p.root_share_1) * soil_2
-        weights = weight_1 + weight_2
+        weight_1 = k.root_share_1 * soil_1
+        weights = weight_1 + k.root_share_2 * soil_2
         taken_1 = transpired_g * weight_1 / weights if weights > 0.0 else 0.0
         taken_2 = transpired_g - taken_1 if weights > 0.0 else 0.0
         s.transpired_ml += taken_1 + taken_2
-        drain = self._timed[2]
-        s.theta_1, out_1 = _zone(s.theta_1, (arrived_1 - taken_1 - 0.5 * evaporated_g) / pot_ml, drain, p)
-        s.theta_2, out_2 = _zone(s.theta_2, (arrived_2 - taken_2 - 0.5 * evaporated_g) / pot_ml, drain, p)
+        evaporated_g *= 0.5
+        s.theta_1, out_1 = _zone(s.theta_1 + (arrived_1 - taken_1 - evaporated_g) / pot_ml, k)
+        s.theta_2, out_2 = _zone(s.theta_2 + (arrived_2 - taken_2 - evaporated_g) / pot_ml, k)
         drained = (out_1 + out_2) * pot_ml
         if drained > 0.0:
             s.drained_ml += drained
@@ -321,33 +257,127 @@ class TentPhysics:
                 s.tray_ml = p.tray_ml
 
 
-def _uptake(theta: float, p: TentParams) -> float:
+class _Held:
+    """What a step takes from its conditions alone: worked out once, used until one of them is another."""
+
+    __slots__ = (
+        "absorbed_umol", "absorbed_w_m2", "air_keeps", "by_dt", "canopy_conductance", "carbon_slope", "carried_in",
+        "dose_g_s", "drain", "dry_slope", "dt", "evaporable_g", "exchange_w_k", "floor_m2", "from_outside_w",
+        "heat_w", "heat_w_k", "heated_k", "lai", "lamp_ppfd", "leaf_w_m3_k", "light_umol", "lux", "mist_g_s",
+        "outer_w_k", "outputs", "outside", "pot_ml", "ppfd", "r_boundary", "r_stomata", "root_share_1",
+        "root_share_2", "soil_keeps", "soil_w_k", "theta_airless", "theta_capacity", "theta_saturation",
+        "theta_stress", "theta_wilting", "usable", "vapour_keeps", "vent_m3_s", "volume_m3", "wall_w_k",
+    )  # fmt: skip
+
+    def __init__(self, p: TentParams, lai: float, outside: Outside) -> None:
+        self.lai, self.dt, self.outputs, self.outside = lai, STEP_S, 0, outside
+        self.floor_m2, self.volume_m3, self.pot_ml = p.floor_m2, p.volume_m3, p.pot_l * 1_000.0
+        self.lamp_ppfd, self.wall_w_k, self.soil_w_k = p.lamp_ppfd, p.wall_u_w_m2k * p.wall_m2, p.soil_exchange_w_k
+        self.canopy_conductance = p.canopy_conductance
+        self.root_share_1, self.root_share_2 = p.root_share_1, 1.0 - p.root_share_1
+        self.theta_wilting, self.theta_stress = p.theta_wilting, p.theta_stress
+        self.usable, self.theta_airless = p.theta_stress - p.theta_wilting, 0.93 * p.theta_saturation
+        self.theta_capacity, self.theta_saturation = p.theta_capacity, p.theta_saturation
+        self.by_dt: dict[float, tuple[float, float, float, float, float]] = {}
+        self._light(p)
+        self._exchange(p)
+        self._time(p)
+
+    def hold(self, p: TentParams, lai: float, dt: float, outputs: int, outside: Outside) -> None:
+        """Work out anew what depends on a condition that is another now."""
+        last, switched = self.outside, outputs != self.outputs
+        lit = switched or lai != self.lai or outside.solar_w_m2 != last.solar_w_m2
+        vented = switched or outside.leak_factor != last.leak_factor
+        timed = vented or dt != self.dt
+        self.lai, self.dt, self.outputs, self.outside = lai, dt, outputs, outside
+        if lit:
+            self._light(p)
+        if vented:
+            self._exchange(p)
+        if timed:
+            self._time(p)
+        self.carried_in = self.vent_m3_s * outside.co2_ppm
+        self.from_outside_w = self.outer_w_k * outside.temp_c
+
+    def _light(self, p: TentParams) -> None:
+        """PAR at the canopy, what the leaves absorb of all short-wave, and what follows for leaf and stomata."""
+        outputs, lai = self.outputs, self.lai
+        solar_in = self.outside.solar_w_m2 * p.solar_transmission
+        lamp_ppfd = self.lamp_ppfd if outputs & LAMP_ON else 0.0
+        self.ppfd = lamp_ppfd + solar_in * 2.1
+        self.lux = lamp_ppfd * p.lamp_lux_per_umol + solar_in * 2.1 * p.sun_lux_per_umol
+        caught = 1.0 - exp(-p.extinction * lai)
+        # Half of sunlight is near infrared, mostly reflected.
+        shortwave = lamp_ppfd * PAR_J_PER_UMOL + solar_in * 0.68
+        self.absorbed_w_m2 = 0.9 * caught * shortwave
+        self.absorbed_umol = self.ppfd * caught
+        self.light_umol = p.photon_yield * self.absorbed_umol
+        self.r_boundary = p.r_boundary_stirred_s_m if outputs & STIRRING else p.r_boundary_s_m
+        self.leaf_w_m3_k = 2.0 * lai * RHO_CP
+        self.heat_w_k = self.leaf_w_m3_k / self.r_boundary + 10.0 * caught  # both sides radiate
+        self.r_stomata = p.r_stomata_min_s_m * ((shortwave + 4.3) / (shortwave + 0.54))
+        day = shortwave > 5.0
+        self.carbon_slope, self.dry_slope = (6.1e-7, 4.3e-6) if day else (1.1e-11, 5.2e-6)
+        heat_w = (p.lamp_w if outputs & LAMP_ON else 0.0) + solar_in * self.floor_m2
+        heat_w += p.circulation_w if outputs & STIRRING else 0.0
+        self.heat_w = heat_w + (0.3 * p.exhaust_w if outputs & VENTING else 0.0)
+
+    def _exchange(self, p: TentParams) -> None:
+        """Ventilation, walls and soil, and what the outputs add."""
+        outputs, outside = self.outputs, self.outside
+        vent_m3_h = p.leak_m3_h * outside.leak_factor + (p.exhaust_m3_h if outputs & VENTING else 0.0)
+        self.vent_m3_s = vent_m3_h / 3_600.0
+        self.mist_g_s = p.humidifier_g_h / 3_600.0 if outputs & MISTING else 0.0
+        self.dose_g_s = p.co2_g_s if outputs & DOSING else 0.0
+        self.heated_k = (p.heater_w if outputs & HEATING else 0.0) / self.soil_w_k
+        self.outer_w_k = self.wall_w_k + RHO_CP * self.vent_m3_s
+        self.exchange_w_k = self.outer_w_k + self.soil_w_k
+        self.by_dt.clear()
+        self.carried_in = self.vent_m3_s * outside.co2_ppm
+        self.from_outside_w = self.outer_w_k * outside.temp_c
+
+    def _time(self, p: TentParams) -> None:
+        """Shares of their distance from balance that heat, vapour and water keep over a step, or lose."""
+        dt = self.dt
+        shares = self.by_dt.get(dt)
+        if shares is None:
+            if len(self.by_dt) > MOST_LENGTHS:
+                self.by_dt.clear()
+            shares = self.by_dt[dt] = (
+                p.soil_evaporation_g_h / 3_600.0 * dt,
+                1.0 - exp(-dt / p.drain_tau_s),
+                exp(-self.exchange_w_k * dt / p.heat_capacity_j_k),
+                exp(-self.vent_m3_s * dt / self.volume_m3),
+                exp(-p.soil_exchange_w_k * dt / p.soil_heat_j_k),
+            )
+        self.evaporable_g, self.drain, self.air_keeps, self.vapour_keeps, self.soil_keeps = shares
+
+
+def _uptake(theta: float, k: _Held) -> float:
     """Reduction of uptake, 0..1: dry on one side, without air on the other."""
-    if theta < p.theta_stress:
-        return max(0.0, (theta - p.theta_wilting) / (p.theta_stress - p.theta_wilting))
-    if theta > 0.93 * p.theta_saturation:
-        return 0.6
-    return 1.0
+    if theta < k.theta_stress:
+        return max(0.0, (theta - k.theta_wilting) / k.usable)
+    return 0.6 if theta > k.theta_airless else 1.0
 
 
-def _zone(theta: float, gained: float, drain: float, p: TentParams) -> tuple[float, float]:
-    """New water content and what ran out of the zone, both as a share of its volume."""
-    theta += gained
+def _zone(theta: float, k: _Held) -> tuple[float, float]:
+    """New water content of a zone that has gained water, and what ran out of it, both as a share of its volume."""
     out = 0.0
-    if theta > p.theta_saturation:
-        out = theta - p.theta_saturation
-        theta = p.theta_saturation
-    if theta > p.theta_capacity:
-        loss = (theta - p.theta_capacity) * drain
+    if theta > k.theta_saturation:
+        out = theta - k.theta_saturation
+        theta = k.theta_saturation
+    if theta > k.theta_capacity:
+        loss = (theta - k.theta_capacity) * k.drain
         theta -= loss
         out += loss
-    return max(0.02, theta), out
+    return theta if theta > 0.02 else 0.02, out
 
 
-def _stomata(p: TentParams, shortwave: float, co2_ppm: float, deficit_pa: float, stress: float) -> float:
+def _stomata(k: _Held, co2_ppm: float, deficit_pa: float, stress: float) -> float:
     """Stomatal resistance, s/m (Vanthoor et al. 2011, eqs. 8.46-8.51; Stanghellini 1987 for the constants)."""
-    light = (shortwave + 4.3) / (shortwave + 0.54)
-    day = shortwave > 5.0
-    carbon = 1.0 + (6.1e-7 if day else 1.1e-11) * min(co2_ppm - 200.0, 900.0) ** 2
-    dry = 1.0 + (4.3e-6 if day else 5.2e-6) * min(max(deficit_pa, 0.0), 1_200.0) ** 2
-    return p.r_stomata_min_s_m * light * carbon * min(dry, 3.8) / max(stress, 0.05)
+    above = co2_ppm - 200.0
+    carbon = 1.0 + k.carbon_slope * (above if above < 900.0 else 900.0) ** 2
+    if deficit_pa < 0.0:
+        deficit_pa = 0.0
+    dry = 1.0 + k.dry_slope * (deficit_pa if deficit_pa < 1_200.0 else 1_200.0) ** 2
+    return k.r_stomata * carbon * (dry if dry < 3.8 else 3.8) / (stress if stress > 0.05 else 0.05)

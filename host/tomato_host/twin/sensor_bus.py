@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from tomato_host.twin.firmware_core import FirmwareCore
-from tomato_host.twin.sensors import Readings
+from tomato_host.twin.sensors import Readings, SensorFaults
 from tomato_host.twin.vm_channel import ABSENT_BITS
 
 ANSWERS_AT_START: Final = ("sht4x", "scd4x", "bh1750", "ds18b20")
@@ -47,6 +47,10 @@ class SensorBus:
         }
         self._converters = (_Converter(), _Converter())
         self._probes = [firmware.capacitive.CapacitiveProbe(adc, k) for k, adc in enumerate(self._converters)]
+
+    def loses_at_start(self, faults: SensorFaults) -> bool:
+        """Whether some part will not answer the command that starts a round."""
+        return bool((faults.absent | faults.corrupt << 8) & self._commanded)
 
     def start(self, board_ms: int, readings: Readings, inputs: Any) -> None:
         """Begin a round: parts that measure on command do so now; one that does not answer is lost now."""

@@ -24,6 +24,8 @@ PROBE_WET_RAW = 22_000
 """The calibration the board starts with; the twin's probes differ from it by their tolerance."""
 FLOW_PULSES_PER_ML = 0.45
 DAY_MS = 86_400_000
+NOISES = 8
+"""How many numbers of noise one reading of all parts takes."""
 
 
 @dataclass(slots=True)
@@ -102,17 +104,17 @@ class SimulatedSensors:
             self._drawn = []
             self._reads = reads
 
-    def _noise(self, sigma: float) -> float:
-        """Normal noise with this standard deviation."""
-        unit = self._given_back.pop(0) if self._given_back else self._rng.gauss(0.0, 1.0)
-        self._drawn.append(unit)
-        return unit * sigma
+    def _draw(self) -> list[float]:
+        """Unit noise of one reading, in the order in which the parts are read."""
+        kept, self._given_back = self._given_back[:NOISES], self._given_back[NOISES:]
+        gauss = self._rng.gauss
+        self._drawn = kept + [gauss(0.0, 1.0) for _ in range(NOISES - len(kept))]
+        return self._drawn
 
     def read(self, now_ms: int, truth: Truth) -> Readings:
         """What the parts show at `now_ms`."""
-        noise = self._noise
+        air_noise, rh_noise, co2_noise, leaf_noise, lux_noise, soil_noise, *probe_noise = self._draw()
         self._reads += 1
-        self._drawn = []
         dt_s = max(0.0, (now_ms - self._lagged_ms) / 1_000.0)
         self._lagged_ms = now_ms
         swing = math.sin(2.0 * math.pi * now_ms / DAY_MS + self._swing_phase)
@@ -123,17 +125,21 @@ class SimulatedSensors:
         co2 = self._lag("co2", truth.co2_ppm, dt_s, 60.0)
         soil = self._lag("soil", truth.soil_c, dt_s, 45.0)
         leaf = self._leaf_view * truth.leaf_c + (1.0 - self._leaf_view) * truth.air_c
-        air_c = air + self._air_bias + self._air_swing * swing + noise(0.04)
+        air_c = air + self._air_bias + self._air_swing * swing + air_noise * 0.04
+        faults = self.faults
         return Readings(
             air_temp_c=air_c,
-            rh_pct=min(100.0, max(0.0, rh + self._rh_bias + self._rh_swing * swing + noise(0.15))),
-            co2_ppm=max(0.0, co2 * self._co2_gain + self._co2_bias + noise(6.0)),
-            leaf_temp_c=leaf + self._leaf_bias + noise(0.08),
+            rh_pct=min(100.0, max(0.0, rh + self._rh_bias + self._rh_swing * swing + rh_noise * 0.15)),
+            co2_ppm=max(0.0, co2 * self._co2_gain + self._co2_bias + co2_noise * 6.0),
+            leaf_temp_c=leaf + self._leaf_bias + leaf_noise * 0.08,
             case_temp_c=air_c + 0.6,
-            light_lux=max(0.0, truth.lux * self._lux_gain + noise(0.004 * truth.lux)),
-            soil_temp_c=soil + self._soil_bias + noise(0.02),
-            soil_raw=(self._probe(0, truth.theta_1, soil, now_ms), self._probe(1, truth.theta_2, soil, now_ms)),
-            absent=self.faults.absent | self.faults.corrupt << 8,
+            light_lux=max(0.0, truth.lux * self._lux_gain + lux_noise * (0.004 * truth.lux)),
+            soil_temp_c=soil + self._soil_bias + soil_noise * 0.02,
+            soil_raw=(
+                self._probe(0, truth.theta_1, soil, now_ms, probe_noise[0]),
+                self._probe(1, truth.theta_2, soil, now_ms, probe_noise[1]),
+            ),
+            absent=faults.absent | faults.corrupt << 8,
         )
 
     def _lag(self, name: str, value: float, dt_s: float, tau_s: float) -> float:
@@ -143,16 +149,15 @@ class SimulatedSensors:
         self._lagged[name] = new
         return new
 
-    def _probe(self, k: int, theta: float, soil_c: float, now_ms: int) -> int:
+    def _probe(self, k: int, theta: float, soil_c: float, now_ms: int, noise: float) -> int:
         """ADC count of a capacitive probe: falling with water content, drifting with temperature and age."""
         faults = self.faults
-        noise = self._noise(25.0)
         if faults.probe_unplugged[k]:
             return 65_535
         stuck = faults.probe_stuck_raw[k]
         if stuck is not None:
             return stuck
-        raw = self._count(k, theta, soil_c, now_ms, noise)
+        raw = self._count(k, theta, soil_c, now_ms, noise * 25.0)
         return PROBE_DRY_RAW + PROBE_WET_RAW - raw if faults.probe_mirrored[k] else raw
 
     def probe_count(self, k: int, truth: Truth, now_ms: int) -> int:

@@ -52,6 +52,7 @@ class SafetyRecord:
 
 
 WorldState = tuple[int, TentState, SensorState, SafetyRecord]
+Switches = tuple[bool, bool, bool, bool, bool, bool]
 
 
 class World:
@@ -69,6 +70,7 @@ class World:
         self.start = start or datetime.fromisoformat("2026-05-01T00:00:00+02:00")
         self.seed = seed
         self.tent = TentPhysics(params, seed)
+        self._truth = self.tent.truth()
         self.surroundings = Surroundings(weather or Climate(seed, self.start), self.tent.params.place)
         self.sensors = SimulatedSensors(seed, self.tent.params)
         self.serial_link = SerialLinkFaults()
@@ -100,7 +102,7 @@ class World:
 
     def next_change_ms(self) -> int:
         """The next moment at which something changes of itself: a grid step or the scenario."""
-        grid = self.now_ms - self.now_ms % GRID_MS + GRID_MS
+        grid = (self.now_ms // GRID_MS + 1) * GRID_MS
         if self._timeline and self._timeline[0][0] < grid:
             return self._timeline[0][0]
         return grid
@@ -125,9 +127,24 @@ class World:
     def advance_to(self, t_ms: int) -> None:
         """Move everything on to `t_ms`; earlier moments change nothing."""
         while self.now_ms < t_ms:
-            moment = min(t_ms, self.next_change_ms())
-            self._advance(moment)
-            self._meet_events()
+            self._advance(min(t_ms, self.next_change_ms()))
+            if self._timeline:
+                self._meet_events()
+
+    def advance_unnoticed(self, t_ms: int) -> None:
+        """Move on over the changes up to `t_ms`, with the first at which a board could notice something as the last.
+
+        Between two events of the scenario it can notice the float and the leak sensor alone.
+        """
+        truth, low_ml = self._truth, self.tent.params.reservoir_low_ml
+        filled, wet = truth.reservoir_ml > low_ml, truth.floor_ml > LEAK_WET_ML
+        while (change_ms := self.next_change_ms()) <= t_ms:
+            self._advance(change_ms)
+            if self._timeline and self._timeline[0][0] <= change_ms:
+                self._meet_events()
+                return
+            if (truth.reservoir_ml > low_ml) is not filled or (truth.floor_ml > LEAK_WET_ML) is not wet:
+                return
 
     def advance_grid(self, t_ms: int) -> None:
         """Move on to the last change at or before `t_ms`: the same steps are taken however often this is called."""
@@ -146,13 +163,13 @@ class World:
             self.flow_changed(self.now_ms)
 
     def _advance(self, t_ms: int) -> None:
-        dt_s = (t_ms - self.now_ms) / 1_000.0
-        tent, truth, safety = self.tent, self.tent.truth(), self.safety
-        tent.advance(dt_s, self.outputs, self.surroundings.at(self.now_ms / 1_000.0))
+        now_ms, outputs, truth, safety = self.now_ms, self.outputs, self._truth, self.safety
+        dt_s = (t_ms - now_ms) / 1_000.0
+        self.tent.advance(dt_s, outputs, self.surroundings.at(now_ms / 1_000.0))
         self.now_ms = t_ms
-        if self.outputs & HEATING and truth.soil_c > safety.heater_on_above_c:
+        if outputs & HEATING and truth.soil_c > safety.heater_on_above_c:
             safety.heater_on_above_c = truth.soil_c
-        if self.outputs & DOSING and truth.co2_ppm > safety.co2_dosed_at_ppm:
+        if outputs & DOSING and truth.co2_ppm > safety.co2_dosed_at_ppm:
             safety.co2_dosed_at_ppm = truth.co2_ppm
         if truth.stress < 0.3:
             safety.wilted_h += dt_s / 3_600.0
@@ -161,7 +178,7 @@ class World:
             self.sensors.faults.probe_drift_pct[0] += self.probe_drift_pct_h * dt_s / 3_600.0
         if t_ms >= self._next_refill_ms:
             self._next_refill_ms += self._refill_ms
-            truth.reservoir_ml = tent.params.reservoir_ml
+            truth.reservoir_ml = self.tent.params.reservoir_ml
             truth.tray_ml = 0.0
 
     def set_output(self, wire_id: int, on: bool, t_ms: int) -> None:
@@ -183,7 +200,7 @@ class World:
             self.set_output(output.wire_id, False, t_ms)
 
     def _pump_stopped(self, ran_ms: int) -> None:
-        truth = self.tent.truth()
+        truth = self._truth
         self.safety.pump_longest_ms = max(self.safety.pump_longest_ms, ran_ms)
         self.safety.pump_ml = truth.pumped_ml
         if not self.tent.drip_ml_s:
@@ -221,17 +238,30 @@ class World:
     @property
     def reservoir_ok(self) -> bool:
         """The float switch."""
-        return self.tent.truth().reservoir_ml > self.tent.params.reservoir_low_ml
+        return self._truth.reservoir_ml > self.tent.params.reservoir_low_ml
 
     @property
     def leak(self) -> bool:
         """The leak sensor on the floor."""
-        return self.tent.truth().floor_ml > LEAK_WET_ML
+        return self._truth.floor_ml > LEAK_WET_ML
+
+    def switches(self) -> Switches:
+        """What the lines of a board show: leak, reservoir ok, door open, emergency stop, button; and a cut line."""
+        truth, link = self._truth, self.serial_link
+        return (
+            truth.floor_ml > LEAK_WET_ML,
+            truth.reservoir_ml > self.tent.params.reservoir_low_ml,
+            self.door_open,
+            self.estop,
+            self.button,
+            link.cut or link.host_dead,
+        )
 
     def readings(self, t_ms: int) -> Readings:
         """What the sensors show at `t_ms`."""
-        self.advance_to(t_ms)
-        return self.sensors.read(t_ms, self.tent.truth())
+        if self.now_ms < t_ms:
+            self.advance_to(t_ms)
+        return self.sensors.read(t_ms, self._truth)
 
 
 def _apply(effect: Effect, strength: float, world: World) -> None:

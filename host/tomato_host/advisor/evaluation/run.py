@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -63,20 +64,23 @@ def read_labels(folder: Path) -> list[dict[str, Any]]:
     return labels
 
 
-def evaluate(folder: Path, backend: Backend, settings: AdvisorSettings) -> Evaluation:
-    """Ask about every photo twice, plain and with the order on it, and add up."""
+def evaluate(
+    folder: Path, backend: Backend, settings: AdvisorSettings, report: Callable[[float], None] = lambda share: None
+) -> Evaluation:
+    """Ask about every photo twice, plain and with the order on it, and add up. `report`: the share done."""
     labels = read_labels(folder)
     result = Evaluation(backend.name)
     memory = MemoryStore(None)
     pairs: dict[str, list[tuple[object, object]]] = {name: [] for name in FIELDS}
     forecasts: list[tuple[float, bool]] = []
-    for label in labels:
+    for number, label in enumerate(labels, start=1):
         data = (folder / label["file"]).read_bytes()
         started = time.monotonic()
         plain = _judged(data, backend, settings, memory)
         result.seconds.append(time.monotonic() - started)
         _add(result, plain, label, pairs, forecasts)
         _add_injection(result, plain, data, backend, settings)
+        report(number / len(labels))
     result.scores = {name: field_score(name, pairs[name]) for name in FIELDS}
     result.brier, result.calibration_error = brier(forecasts), calibration_error(forecasts)
     return result

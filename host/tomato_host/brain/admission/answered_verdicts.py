@@ -35,21 +35,24 @@ class AnsweredVerdicts:
         self._guardrails = guardrails
         self._table = IdempotencyTable[Verdict]()
 
-    def judge(self, proposal: ActionV1, context: GuardContext) -> Verdict:
-        """A new verdict, or the answer of before with `repeated` set: it was recorded and carried out already."""
-        found = self.find(proposal, context)
+    def judge(self, proposal: ActionV1, context: GuardContext, asked: str) -> Verdict:
+        """A new verdict, or the answer of before with `repeated` set: it was recorded and carried out already.
+
+        `asked`: `params_fingerprint` of the proposal, which its caller needs more than once.
+        """
+        found = self.find(proposal, context, asked)
         if found is not None:
             return found
         verdict = self._guardrails.judge(proposal, context)
         if _has_answer(proposal) and _is_final(verdict.action):
-            self._table.store(_key(proposal), params_fingerprint(proposal), verdict, context.now.timestamp())
+            self._table.store(_key(proposal), asked, verdict, context.now.timestamp())
         return verdict
 
-    def find(self, proposal: ActionV1, context: GuardContext) -> Verdict | None:
+    def find(self, proposal: ActionV1, context: GuardContext, asked: str) -> Verdict | None:
         """The answer that the id has, or the refusal of one that can have none; None: it is new."""
         if not _has_answer(proposal):
             return None
-        found = self._table.find(_key(proposal), params_fingerprint(proposal), context.now.timestamp())
+        found = self._table.find(_key(proposal), asked, context.now.timestamp())
         if isinstance(found, StoredIntent):
             return replace(found.answer, repeated=True)
         return None if found is None else refused(proposal, *NO_ANSWER[found])

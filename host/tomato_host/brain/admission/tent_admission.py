@@ -130,10 +130,11 @@ class TentAdmission:
         agent = self.agent_of(action)
         if agent is None:
             return refused_verdict(action, Refusal("NOT_PERMITTED", f"unknown agent {action.agent} of {action.origin}"))
-        known = None if agent.shadow or action.shadow else self._answers.find(action, context)
+        asked = params_fingerprint(action)
+        known = None if agent.shadow or action.shadow else self._answers.find(action, context, asked)
         if known is not None or action.id is None:
-            return known or self._validated(action, agent, context)
-        case = _case(action, agent, context.now.timestamp())
+            return known or self._validated(action, agent, context, asked)
+        case = _case(action, agent, context.now.timestamp(), asked)
         answer = self.pipeline.submit(case, case.arrived_s)
         self._finished += [self._verdict_of(shed) for shed in self.pipeline.pop_shed()]
         if answer is None:
@@ -151,11 +152,11 @@ class TentAdmission:
         agent = self.agent_of(action)
         if agent is None:
             return refused_verdict(action, Refusal("NOT_PERMITTED", f"unknown agent {action.agent} of {action.origin}"))
-        now_s = context.now.timestamp()
-        refusal = self.pipeline.preview(_case(action, agent, now_s), now_s)
+        now_s, asked = context.now.timestamp(), params_fingerprint(action)
+        refusal = self.pipeline.preview(_case(action, agent, now_s, asked), now_s)
         if refusal is not None:
             return refused_verdict(action, refusal)
-        verdict = self._validated(action.model_copy(update={"shadow": True}), agent, context)
+        verdict = self._validated(action.model_copy(update={"shadow": True}), agent, context, asked)
         return replace(verdict, action=verdict.action.model_copy(update={"shadow": action.shadow}))
 
     def cancel(self, agent: str, intent_id: str, why: str, now_s: float) -> Verdict | None:
@@ -181,18 +182,18 @@ class TentAdmission:
         """The guardrails as the pipeline's validator. What they refuse is theirs to answer when it is repeated."""
         if self._context is None or not isinstance(case.body, ActionV1):
             raise RuntimeError("a tent's intents are actions, judged within a turn")
-        verdict = self._validated(case.body, case.agent, self._context)
+        verdict = self._validated(case.body, case.agent, self._context, case.fingerprint)
         self._judged[case.source, case.id] = verdict
         if not verdict.action.safety.validated:
             return Judgement(Refusal("UNAVAILABLE", f"refused by {verdict.rule}", verdict.value, verdict.limit))
         return Judgement(effect=case.id, used=amounts_of(verdict.action) if verdict.allowed else {})
 
-    def _validated(self, action: ActionV1, agent: AgentV1, context: GuardContext) -> Verdict:
+    def _validated(self, action: ActionV1, agent: AgentV1, context: GuardContext, asked: str) -> Verdict:
         if not (agent.shadow or action.shadow):
             # The brain's own ids never come again: their verdicts need no table.
             if action.agent is None and action.origin in OWN_ORIGINS:
                 return self._guardrails.judge(action, context)
-            return self._answers.judge(action, context)
+            return self._answers.judge(action, context, asked)
         verdict = self._guardrails.preview(action, context)
         shadowed = verdict.action.model_copy(update={"shadow": True})
         return replace(verdict, action=shadowed, allowed=False, preempts=())
@@ -206,12 +207,12 @@ def refused_verdict(action: ActionV1, refusal: Refusal) -> Verdict:
     return Verdict(action, False, refusal.code, refusal.value, refusal.limit, (check,))
 
 
-def _case(action: ActionV1, agent: AgentV1, now_s: float) -> AdmissionCase:
+def _case(action: ActionV1, agent: AgentV1, now_s: float, asked: str) -> AdmissionCase:
     return AdmissionCase(
         agent=agent,
         id=str(action.id),
         kind=action.type.value,
-        fingerprint=params_fingerprint(action),
+        fingerprint=asked,
         body=action,
         arrived_s=now_s,
         sim_time_s=now_s,

@@ -13,6 +13,7 @@ from shared_schemas.records.plan_v1 import PlanV1
 from shared_schemas.records.prediction_36h_v1 import Prediction36hV1
 from shared_schemas.records.state_v1 import StateV1
 from shared_schemas.records.targets_v1 import TargetsV1
+from tomato_host.brain.control.model_error import ModelError
 from tomato_host.brain.control.parameter_estimation import ParameterEstimate, prior_estimate
 from tomato_host.brain.control.settings import ControlSettings
 from tomato_host.brain.settings import BudgetSettings, SiteSettings
@@ -38,6 +39,10 @@ class ControllerMemory:
     mode: Mode = "NORMAL"
     tent: ParameterEstimate = field(default_factory=prior_estimate)
     """What the planner believes of the tent, from what it saw duties do."""
+    model_error: ModelError = field(default_factory=ModelError)
+    """How far that has been from what this tent did."""
+    debt_h: float = 0.0
+    """Stress hours that the planner's choices of about a week may have cost beyond the rules' (the safeguard)."""
     named_at: datetime | None = None
     """The newest moment that gave a decision its name; names must not repeat when the clock is set back."""
 

@@ -19,7 +19,7 @@ positive and makes "twice" and "half" equally far from one; factors are clipped 
 
 How it is used: `NearTermModel.correct` pulls the near hours of a predicted course to what the balances say, with a
 weight that fades with FADE_H; further ahead the world model, which knows the weather, takes over. The intervals of the
-near hours become those that were measured for these estimates (NEAR_HALF_WIDTH).
+near hours become those that this tent's own errors give (`model_error.py`).
 
 Identifiability: two readings cannot determine nine parameters at once. Different duties over a day do (exhaust weak and
 strong, lamp on and off, mist on and off), and the prior holds what no duty has shown. What the guardrails or the board
@@ -39,11 +39,12 @@ from datetime import datetime, timedelta
 import numpy as np
 from numpy.typing import NDArray
 
+from tomato_host.brain.control.model_error import AIR
+from tomato_host.brain.control.model_error import PRIOR_SD as PRIOR_SD_AIR
 from tomato_host.brain.control.plan_columns import LAMP_K, MAT_K, MIST_K, STIR_K, VENT_K
 from tomato_host.brain.control.tent_balance import BalanceParameters, Duties, steady_state_air
 
 Array = NDArray[np.float64]
-AIR = ("air_temp_c", "vpd_kpa")
 PRIOR_SD: Mapping[str, float] = {
     "wall_w_k": 0.2,
     "leak_m3_h": 0.4,
@@ -71,8 +72,8 @@ MAX_FACTOR = 3.0
 ROOM_BOUNDS = ((-5.0, 1.0), (50.0, 30.0))
 LINEARISATIONS = 2
 """Rounds of linearisation for each lesson (iterated extended Kalman filter)."""
-NEAR_HALF_WIDTH = (0.5, 0.15)
-"""Half the 80 % interval of what a belief says of the next two hours, degC and kPa; measured over 16 tent weeks."""
+SD_80 = 1.28
+"""Standard deviations from the middle of a normal distribution to an end of its 80 % interval."""
 FADE_H = 36.0
 """What is learned now is believed less for hours further ahead."""
 
@@ -132,7 +133,9 @@ def balance_parameters(mean: Array) -> tuple[Array, Array, BalanceParameters]:
 class NearTermModel:
     """What a belief says of plans."""
 
-    def __init__(self, belief: ParameterEstimate) -> None:
+    def __init__(self, belief: ParameterEstimate, sd: tuple[float, float] = PRIOR_SD_AIR) -> None:
+        """`sd`: how far it has been from this tent, degC and kPa."""
+        self._half_widths = tuple(SD_80 * one for one in sd)
         self.room_c, self.room_g_m3 = belief.mean[:2]
         self._room_c, self._room_g, self._tent = balance_parameters(np.array(belief.mean))
 
@@ -146,7 +149,7 @@ class NearTermModel:
     def spread(self, said: Mapping[str, tuple[Array, Array]], horizon: int) -> dict[str, tuple[Array, Array]]:
         """Intervals (low, high) [H] around the corrected courses: near hours are as sure as lessons have proved."""
         fade, out = _fade(horizon), dict(said)
-        for name, half in zip(AIR, NEAR_HALF_WIDTH, strict=True):
+        for name, half in zip(AIR, self._half_widths, strict=True):
             if name in said:
                 low, high = said[name]
                 out[name] = (low * (1.0 - fade) - half * fade, high * (1.0 - fade) + half * fade)

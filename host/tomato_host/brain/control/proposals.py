@@ -37,6 +37,8 @@ class OutputRequest:
     spread: bool = False
     """True: a duty over the cycle; False: at once."""
     pulses: int = 1
+    strokes: int | None = None
+    """In how many strokes a duty is given; None: as many as the executor gives one."""
 
 
 def stamp(context: DecisionContext) -> str:
@@ -57,7 +59,8 @@ def _params(request: OutputRequest, cycle_s: float) -> Params:
     seconds = request.amount
     if state and not request.spread and request.amount >= cycle_s:
         seconds += OVERLAP_S
-    return Params(state=state, seconds=round(seconds, 1), period_s=period_s)
+    strokes = request.strokes if request.spread else None
+    return Params(state=state, seconds=round(seconds, 1), period_s=period_s, pulses=strokes)
 
 
 def _action(

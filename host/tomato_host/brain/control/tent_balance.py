@@ -66,6 +66,11 @@ def vapour_g_m3(kpa: Array, temp_c: Array) -> Array:
     return np.asarray(G_M3_PER_KPA * kpa / (temp_c + 273.15))
 
 
+def vapour_of_reading_g_m3(kpa: float, temp_c: float) -> float:
+    """As `vapour_g_m3`, of one reading."""
+    return G_M3_PER_KPA * kpa / (temp_c + 273.15)
+
+
 def _leaves(duties: Duties, vpd_kpa: Array, tent: BalanceParameters) -> Array:
     """Transpiration in g/h: grows with the deficit, less than in proportion because stomata close."""
     pull = 0.4 + 0.6 * np.minimum(np.maximum(vpd_kpa, 0.0), 2.5)

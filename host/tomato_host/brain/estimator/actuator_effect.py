@@ -33,7 +33,7 @@ import numpy as np
 
 from shared_schemas.devices import GAS, LAMP, MAT, MIST, STIRRER, VENT
 from shared_schemas.records import AnomalyType, AnomalyV1, DeviceStatusV1, Severity
-from tomato_host.brain.control.tent_balance import BalanceParameters, Duties, steady_state_air, vapour_g_m3
+from tomato_host.brain.control.tent_balance import BalanceParameters, Duties, steady_state_air, vapour_of_reading_g_m3
 from tomato_host.brain.estimator.anomaly_thresholds import CONSEQUENCES
 from tomato_host.brain.psychrometrics import saturation_vapour_pressure_kpa
 
@@ -157,7 +157,7 @@ class ActuatorSupervision:
             found["rh_pct"] = rh
             if air is not None:
                 pressure_kpa = saturation_vapour_pressure_kpa(air) * rh / 100.0
-                found["vapour_g_m3"] = float(vapour_g_m3(np.asarray(pressure_kpa), np.asarray(air)))
+                found["vapour_g_m3"] = vapour_of_reading_g_m3(pressure_kpa, air)
         self._trail.append((t_s, found))
         while t_s - self._trail[0][0] > MEAN_S:
             self._trail.popleft()
@@ -227,7 +227,7 @@ class ActuatorSupervision:
         air, vpd = steady_state_air(*self.room, Duties(*(np.asarray(duties[name]) for name in order)), self.tent)
         full_kpa = saturation_vapour_pressure_kpa(float(air))
         held_kpa = full_kpa - float(vpd)
-        vapour = float(vapour_g_m3(np.asarray(held_kpa), air))
+        vapour = vapour_of_reading_g_m3(held_kpa, float(air))
         return {"air_temp_c": float(air), "rh_pct": 100.0 * held_kpa / full_kpa, "vapour_g_m3": vapour}
 
     def _judge(self, stroke: _Stroke, t_s: float, ts: datetime, changed: list[AnomalyV1]) -> None:

@@ -108,6 +108,7 @@ class Estimate:
         air, rh, co2, leaf, light, soil_temp = self._values[: len(_KNOWN)]
         vpd, delta, leaf_vpd, dew, absolute, dli = self._derived
         devices, budgets = self._parts.of(self._devices)
+        trusted = self._trusted()
         return StateV1.from_checked(
             ts=self.ts,
             schema_version="state_v1",
@@ -128,11 +129,11 @@ class Estimate:
                 leaf_vpd_kpa=_round(leaf_vpd, 4),
                 vision=self._vision_summary(),
             ),
-            soil=self._soil(soil_temp),
+            soil=self._soil(soil_temp, trusted),
             devices=devices,
             budgets=budgets,
             confidence=round(self.confidence, 4),
-            quantity_confidence=self._quantity_confidence(),
+            quantity_confidence=self._quantity_confidence(trusted),
             mode=None,
             reason=None,
         )
@@ -170,8 +171,7 @@ class Estimate:
     def _trusted(self) -> list[Trusted]:
         return trusted_probes(self._values[FIRST_PROBE:], [sensor[3] for sensor in self._sensors[FIRST_PROBE:]])
 
-    def _soil(self, soil_temp: float | None) -> Soil:
-        trusted = self._trusted()
+    def _soil(self, soil_temp: float | None, trusted: list[Trusted]) -> Soil:
         return Soil.from_checked(
             temp_c=_round(soil_temp),
             probes=tuple(
@@ -184,13 +184,12 @@ class Estimate:
             zone_pattern=zone_pattern(trusted),
         )
 
-    def _quantity_confidence(self) -> dict[str, float]:
+    def _quantity_confidence(self, trusted: list[Trusted]) -> dict[str, float]:
         """Confidence of every sensor that is fitted, and of what is computed from them (the weaker of its parts)."""
         found = {name: round(c, 4) for name, fitted, _, c, _, _ in self._sensors if fitted}
         air, rh = found.get("air_temp_c", 0.0), found.get("rh_pct", 0.0)
         found["vpd_kpa"] = min(air, rh)
         found["leaf_air_delta_c"] = min(air, found.get("leaf_temp_c", 0.0))
-        trusted = self._trusted()
         probes = len(self._sensors) - FIRST_PROBE
         found["soil.avg"] = round(sum(c for _, c in trusted) / probes, 4) if probes else 0.0
         return found

@@ -38,6 +38,8 @@ class ThresholdSignals:
         self._stray_since_s: float | None = None
         self._reset_ts: datetime | None = None
         self._seen_reset = False
+        self._devices: DeviceStatusV1 | None = None
+        self._on = 0
 
     def update(
         self,
@@ -74,7 +76,7 @@ class ThresholdSignals:
             values[SOIL_TEMP],
             average,
             margin,
-            self._vpd_change(t_s, vpd, _outputs_on(devices, observation.door_open), lamp_for_s),
+            self._vpd_change(t_s, vpd, self._outputs_on(devices, observation.door_open), lamp_for_s),
             *self._light_mismatch(t_s, values[LUX], lamp, lamp_for_s >= LAMP_SETTLES_S),
             _flag(observation.leak),
             _flag(observation.reservoir_ok, turned=True),
@@ -129,6 +131,13 @@ class ThresholdSignals:
             t_s - stray if stray is not None else 0.0,
         )
 
+    def _outputs_on(self, devices: DeviceStatusV1, door_open: bool | None) -> int:
+        """The outputs that move the air's deficit, and the door, as bits."""
+        if devices is not self._devices:  # sources return the same object until something changes
+            self._devices = devices
+            self._on = sum(1 << n for n, name in enumerate(RELAYS) if getattr(devices.outputs, name) == "ON")
+        return self._on | (1 << len(RELAYS) if door_open else 0)
+
     def _board_reset(self, devices: DeviceStatusV1) -> float:
         """1 in the one sample that shows a new reset, else 0."""
         new = devices.last_reset_ts != self._reset_ts
@@ -136,12 +145,6 @@ class ThresholdSignals:
         self._reset_ts = devices.last_reset_ts
         self._seen_reset = True
         return 1.0 if new and not first else 0.0
-
-
-def _outputs_on(devices: DeviceStatusV1, door_open: bool | None) -> int:
-    """The outputs that move the air's deficit, and the door, as bits."""
-    mask = sum(1 << n for n, name in enumerate(RELAYS) if getattr(devices.outputs, name) == "ON")
-    return mask | (1 << len(RELAYS) if door_open else 0)
 
 
 def _flag(value: bool | None, turned: bool = False) -> float | None:

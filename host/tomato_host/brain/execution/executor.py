@@ -52,6 +52,7 @@ from shared_schemas.records import ActionType, ActionV1
 from shared_schemas.records.action_v1 import OUTPUT_OF, Outcome, Status
 from tomato_host.brain.execution.output_job import (
     EXPIRED,
+    LINK_LOST,
     OutputJob,
     Segment,
     UnconfirmedDose,
@@ -195,7 +196,7 @@ class Executor:
         self.tick(now_ms, now)
         return job.row.name
 
-    def on_link_lost(self, now_ms: int, now: datetime) -> None:
+    def on_link_lost(self, now_ms: int, now: datetime, reason: str = LINK_LOST) -> None:
         """The board drops everything when the lease ends: doses end here, holds go on after a reconnect.
 
         What was under way counts as delivered in full: the ledger may err on the dry side only.
@@ -207,7 +208,7 @@ class Executor:
             job.open_cmds.clear()
             job.next_try_ms = now_ms
         for output in [name for name, job in self._jobs.items() if not job.row.renewable]:
-            self._end(output, "link lost", now_ms, stop=False)
+            self._end(output, reason, now_ms, stop=False)
         for job in [old for old in self._closing if old.unknown and not old.row.renewable]:
             self._closing.remove(job)
             self._guardrails.release(job.action)

@@ -12,8 +12,13 @@ from shared_schemas.records import ActionV1
 from shared_schemas.records.action_v1 import Status
 
 DUTY_SLOT_MS = 900_000
-"""A duty is spread in slots of a quarter of an hour: short for air and roots, long for a relay."""
+"""A duty is spread in slots of a quarter of an hour: short for air and roots, long for a relay. An action may ask for
+fewer strokes (`params.pulses`), never for more: nobody makes a relay chatter."""
 EXPIRED = "not_after has passed"
+LINK_LOST, RESET = "link lost", "reset"
+"""Reasons of an action that ended because the board could not be reached, or because it started anew."""
+UNKNOWN_AMOUNT = ", the board cannot say how much came"
+"""After the reason, when no report of the board says what was delivered."""
 FULL_DUTY = 0.95
 """Above this share a duty is simply on."""
 
@@ -81,7 +86,8 @@ def plan_segments(action: ActionV1, row: Output, now_ms: int) -> list[Segment]:
     if row.dose_unit == "ml":
         parts, gap_ms = max(params.pulses or 1, -(-total // row.max_dose)), row.min_off_ms
     elif period_ms and total < FULL_DUTY * period_ms:
-        parts, gap_ms = max(1, round(period_ms / DUTY_SLOT_MS)), 0
+        slots = max(1, round(period_ms / DUTY_SLOT_MS))
+        parts, gap_ms = min(params.pulses or slots, slots), 0
     else:
         return [Segment(now_ms, total)] if total else []
     step_ms = period_ms // parts if period_ms else gap_ms

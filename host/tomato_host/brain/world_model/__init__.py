@@ -24,13 +24,15 @@ The learners
 
 The blend (`blend.py`)
     Weights per quantity and horizon, error ** -12 (-8 for pots) over one or two weeks: near-equal experts are averaged,
-    worse ones vanish. Two blends are kept, with and without the weather ahead, because a weather service may fail for
-    days.
+    worse ones vanish. A day of a broken probe counts as two usual days at most, and ridges are bounded by what the
+    simple rules say (`reach.py`): the blend must not lose to persistence or yesterday. Two blends are kept, with and
+    without the weather ahead, because a weather service may fail for days.
 
 The intervals (`conformal.py`, `uncertainty.py`)
     Adaptive conformal inference (Gibbs and Candes, NeurIPS 2021; quantile tracking of Angelopoulos, Candes and
     Tibshirani, NeurIPS 2023) on residuals divided by their usual size at that hour of the day. After a miss an interval
     widens, after a hit it narrows; the long-run share of misses is the nominal one without any assumption on the data.
+    At a limit (saturated air) an interval is one-sided and calibrated by itself.
     Old forecasts and wide weather ensembles widen it further.
 
 The planner (`model.WorldModel.rollout`)
@@ -50,8 +52,8 @@ Rejected
     repeatable to the byte, and can be compared on an unseen day before it is used (`promotion.py`).
 
 Files, from the bottom: `arrays`, `settings`, `data` (all data classes), `priors`, `bounded_rls`, `daily_ridge`,
-`blend`, `soil_dynamics`, `dynamics`, `features`, `learners`, `conformal`, `forecaster`, `stress`, `hourly_history`,
-`uncertainty`, `prediction_record`, `model`, `model_arrays`, `promotion`; beside them `weather_scenarios` and
-`weather_adapter`, which turn the weather forecast into the targets of the day. What was measured is in
-docs/forecast.md.
+`blend`, `reach`, `soil_dynamics`, `dynamics`, `features`, `learners`, `conformal`, `forecaster`, `stress`,
+`hourly_history`, `uncertainty`, `prediction_record`, `model`, `model_arrays`, `promotion`; beside them
+`weather_scenarios` and `weather_adapter`, which turn the weather forecast into the targets of the day. What was
+measured is in docs/forecast.md.
 """

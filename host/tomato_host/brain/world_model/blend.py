@@ -31,6 +31,10 @@ OF_SOIL = BlendSettings(0.88, 8.0)
 _HASHED_SHARPNESS = 12.0
 """The sharpness by which a model's hash names its skills: stored models keep their hash when the blend's changes."""
 
+USUAL_DAYS = 2.0
+"""A day counts as so many usual days at most: a broken probe errs fifty times as much, and luck on one such day would
+outvote all days before."""
+
 _ENOUGH = 20.0
 """Scored hours after which an expert's own record counts; before, its prior rank does."""
 
@@ -50,10 +54,23 @@ class SkillBlend:
         """Score forecasts [E, n, H] of one day against the truth [n, H]; unknown hours do not count."""
         error = np.abs(forecasts - truth)
         known = np.isfinite(error)
+        missed, hours = np.where(known, error, 0.0).sum(axis=1), known.sum(axis=1)
         memory = self.settings.memory
-        self.error_sum = self.error_sum * memory + np.where(known, error, 0.0).sum(axis=1)
-        self.scored = self.scored * memory + known.sum(axis=1)
+        self.error_sum = self.error_sum * memory + self._share_of(missed, hours) * missed
+        self.scored = self.scored * memory + hours
         self._weights = None
+
+    def _share_of(self, missed: Array, hours: Array) -> Array:
+        """How much of a day counts, by horizon [H]: all while the best expert errs at most USUAL_DAYS times as usual.
+
+        `missed` and `hours` [E, H]: summed errors of the day, and of how many hours.
+        """
+        known = hours >= np.maximum(0.5 * hours.max(axis=0), 1.0)
+        best = np.where(known, missed / np.maximum(hours, 1.0), np.inf).min(axis=0)
+        usual = self.mean_error().min(axis=0)
+        judged = np.isfinite(usual) & np.isfinite(best)
+        ratio = USUAL_DAYS * np.where(judged, usual, 1.0) / np.maximum(np.where(judged, best, 1.0), 1e-9)
+        return np.where(judged, np.minimum(ratio, 1.0), 1.0)
 
     def clear_caches(self) -> None:
         """Drop the cached weights."""

@@ -24,6 +24,13 @@ STEP = 1.5
 START = 1.6
 """80 % half-width over mean absolute residual of a normal (1.60) or double exponential (1.61) distribution."""
 
+START_ONE_SIDED = 1.0
+"""The same for an interval that is open at one side: 1.05 and 0.92."""
+
+DEBT = -0.5
+"""Lowest threshold. One below 0 is issued as 0: while a stuck probe is forecast exactly nothing can be missed, and what
+was not missed then is owed afterwards, but for a few hours at most."""
+
 _MEMORY = 0.9
 _NEAR = {0: 1.0, 1: 0.7, 23: 0.7, 2: 0.35, 22: 0.35}
 _SMOOTH: Array = np.array([[_NEAR.get((i - j) % 24, 0.0) for j in range(24)] for i in range(24)])
@@ -36,12 +43,18 @@ _UNSCORED = 2.0
 class ConformalInterval:
     """Widths for H horizons; `first_guess` is the typical residual before anything was scored."""
 
-    def __init__(self, horizon_count: int, first_guess: float) -> None:
+    def __init__(self, horizon_count: int, first_guess: float, limits: tuple[float, float] = (-np.inf, np.inf)) -> None:
         self.first_guess = first_guess
+        self.limits = limits
+        """Values that the quantity cannot leave."""
         self.size_sum: Array = np.zeros((24, horizon_count))
         self.size_count: Array = np.zeros((24, horizon_count))
         self.below: Array = np.full(horizon_count, START)
         self.above: Array = np.full(horizon_count, START)
+        self.only_below: Array = np.full(horizon_count, START_ONE_SIDED)
+        """Threshold of intervals that end at the upper limit."""
+        self.only_above: Array = np.full(horizon_count, START_ONE_SIDED)
+        """Threshold of intervals that begin at the lower limit."""
         self._typical: Array | None = None
 
     def clear_caches(self) -> None:
@@ -58,18 +71,27 @@ class ConformalInterval:
     def around(self, mean: Array, hour_of_day: Index, columns: Index) -> tuple[Array, Array]:
         """Lower and upper bound of forecasts [n, H']; `columns` names their horizons' columns."""
         size = self.typical()[hour_of_day, columns]
-        return mean - self.below[columns] * size, mean + self.above[columns] * size
+        below, above, only_below, only_above = (
+            mean + side * np.maximum(threshold, 0.0)[columns] * size
+            for side, threshold in ((-1, self.below), (1, self.above), (-1, self.only_below), (1, self.only_above))
+        )
+        floor, ceiling = self.limits
+        at_floor, at_ceiling = below <= floor, above >= ceiling
+        low = np.where(at_floor, floor, np.where(at_ceiling, only_below, below))
+        high = np.where(at_floor, only_above, np.where(at_ceiling, ceiling, above))
+        return np.maximum(low, floor), np.minimum(high, ceiling)
 
     def update(self, mean: Array, low: Array, high: Array, truth: Array, hour_of_day: Index) -> None:
         """Score one day of issued forecasts, all [n, H]."""
         known = np.isfinite(truth) & np.isfinite(mean)
-        count = known.sum(axis=0)
-        share = np.maximum(count, 1)
-        pace = STEP * np.minimum(count / 24.0, 1.0)
-        missed_low = (known & (truth < low)).sum(axis=0) / share
-        missed_high = (known & (truth > high)).sum(axis=0) / share
-        self.below = np.maximum(self.below + pace * (missed_low - MISS_PER_SIDE), 0.05)
-        self.above = np.maximum(self.above + pace * (missed_high - MISS_PER_SIDE), 0.05)
+        at_floor = known & (low <= self.limits[0])
+        at_ceiling = known & (high >= self.limits[1]) & ~at_floor
+        inside = known & ~at_floor & ~at_ceiling
+        under, over = truth < low, truth > high
+        self.below = _moved(self.below, inside, under, MISS_PER_SIDE)
+        self.above = _moved(self.above, inside, over, MISS_PER_SIDE)
+        self.only_below = _moved(self.only_below, at_ceiling, under, 2.0 * MISS_PER_SIDE)
+        self.only_above = _moved(self.only_above, at_floor, over, 2.0 * MISS_PER_SIDE)
         self._update_size(np.abs(truth - mean), known, hour_of_day)
 
     def _update_size(self, residual: Array, known: Mask, hour_of_day: Index) -> None:
@@ -82,6 +104,14 @@ class ConformalInterval:
         np.add.at(self.size_count, (hour_of_day[known], column[known]), 1.0)
 
 
+def _moved(threshold: Array, hours: Mask, missed: Mask, nominal: float) -> Array:
+    """The threshold [H] after a day: wider by the misses beyond the nominal share among those hours [n, H]."""
+    count = hours.sum(axis=0)
+    share = (hours & missed).sum(axis=0) / np.maximum(count, 1)
+    pace = STEP * np.minimum(count / 24.0, 1.0)
+    return np.asarray(np.maximum(threshold + pace * (share - nominal), DEBT))
+
+
 RING_H = 96
 """Origins kept: 36 h of horizon, a day of targets, a day to look back from each origin."""
 
@@ -92,7 +122,7 @@ class IssuedSeries:
     def __init__(self, horizons: Index, first_guess: float, limits: tuple[float, float]) -> None:
         self.horizons = horizons
         self.limits = limits
-        self.intervals = tuple(ConformalInterval(len(horizons), first_guess) for _ in REGIMES)
+        self.intervals = tuple(ConformalInterval(len(horizons), first_guess, limits) for _ in REGIMES)
         self.issued: Array = np.zeros((3, len(REGIMES), RING_H, len(horizons)))
         """Mean, low and high by regime, origin hour modulo RING_H, horizon; of rows that `origin` names."""
         self.origin: Index = np.full(RING_H, -1, dtype=np.int64)

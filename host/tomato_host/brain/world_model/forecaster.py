@@ -23,6 +23,7 @@ from tomato_host.brain.world_model.learners import (
     recent_days,
     regressor_count,
 )
+from tomato_host.brain.world_model.reach import Reach
 
 _CORE_ROW = EXPERTS.index("core")
 
@@ -45,6 +46,7 @@ class Forecaster:
         self.blend = SkillBlend(len(horizons), PRIOR, OF_SOIL if soil else WITH_WEATHER)
         self.blend_without = SkillBlend(len(horizons), PRIOR, OF_SOIL if soil else WITHOUT_WEATHER)
         """Weights where the weather ahead is not known."""
+        self.reach = Reach(len(horizons))
         # Zeros cost no memory until they are written to; `origin` says which rows are valid.
         self.issued: Array = np.zeros((len(EXPERTS), RING_H, len(horizons)))
         self.origin: Index = np.full(RING_H, -1, dtype=np.int64)
@@ -64,7 +66,8 @@ class Forecaster:
         for learner, ridge in zip(self.learners, self.ridges, strict=True):
             count = len(learner.ridges)
             usable = self.outside or not learner.outside
-            out[k : k + count] = same + ridge.predict(x.of(learner)) if usable else np.nan
+            corrected = same + ridge.predict(x.of(learner)) if usable else np.full((count, *s.shape), np.nan)
+            out[k : k + count] = self.reach.bounded(corrected, out[0], same, learner.outside)
             k += count
         out[k : k + 2] = physics
         x_core = self._core_regressors(frame, s, np.broadcast_to(misses[:, :, None], (len(misses), *s.shape)))
@@ -104,7 +107,9 @@ class Forecaster:
         self._update_core(frame, s, misses, issued, truth)
         lag = np.broadcast_to(season_lag(self.horizons), s.shape)
         x = Regressors.build(frame, self.quantity, self.plan, o, s, lag, self.outside)
-        target = truth - frame.at(self.quantity.name, s - lag)
+        same = frame.at(self.quantity.name, s - lag)
+        self.reach.score(truth, frame.at(self.quantity.name, o), same)
+        target = truth - same
         for learner, ridge in zip(self.learners, self.ridges, strict=True):
             if self.outside or not learner.outside:
                 ridge.update(x.of(learner), target)

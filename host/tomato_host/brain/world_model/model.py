@@ -161,6 +161,8 @@ class WorldModel:
                 # What models of 0.1 do not have counts once it makes a difference, so that their hashes hold.
                 if not np.array_equal(one.blend.hashed_weights(), one.blend_without.hashed_weights()):
                     digest.update(one.blend_without.hashed_weights().tobytes())
+                if one.reach.hours.any():
+                    digest.update(one.reach.usual().tobytes())
             self._fingerprint = digest.hexdigest()[:16]
         return self._fingerprint
 

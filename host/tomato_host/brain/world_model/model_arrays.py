@@ -19,7 +19,8 @@ from tomato_host.brain.world_model.model import WorldModel
 _RLS = ("gram", "rhs", "theta", "scale", "rows")
 _RIDGE = ("gram", "rhs", "rows", "typical", "beta")
 _BLEND = ("error_sum", "scored")
-_INTERVAL = ("size_sum", "size_count", "below", "above")
+_REACH = ("missed", "hours")
+_INTERVAL = ("size_sum", "size_count", "below", "above", "only_below", "only_above")
 _ISSUED = ("issued", "origin")
 _MODEL = ("learned_until_hour", "days_learned")
 
@@ -41,6 +42,7 @@ def _parts(model: WorldModel) -> Iterator[tuple[str, Any, tuple[str, ...]]]:
         yield f"forecaster.{name}", one, _ISSUED
         yield f"forecaster.{name}.blend", one.blend, _BLEND
         yield f"forecaster.{name}.blend_without", one.blend_without, _BLEND
+        yield f"forecaster.{name}.reach", one.reach, _REACH
         for i, ridge in enumerate((*one.ridges, *one.core_ridges)):
             yield f"forecaster.{name}.ridge{i}", ridge, _RIDGE
     for name, series in model.issued_series.items():
@@ -78,9 +80,10 @@ def restore(model: WorldModel, arrays: dict[str, Array]) -> None:
 
 
 def _of_today(arrays: dict[str, Array], wanted: dict[str, Array]) -> dict[str, Array]:
-    """Until 0.2 one record of errors served with and without weather."""
+    """Until 0.2 one record of errors served for both, nothing bounded the ridges, and all intervals had two sides."""
     shared = {name: name.replace(".blend_without.", ".blend.") for name in wanted if ".blend_without." in name}
-    return {name: arrays[old] for name, old in shared.items() if old in arrays} | arrays
+    empty = {name: value for name, value in wanted.items() if ".reach." in name or ".only_" in name}
+    return empty | {name: arrays[old] for name, old in shared.items() if old in arrays} | arrays
 
 
 def clone(model: WorldModel) -> WorldModel:

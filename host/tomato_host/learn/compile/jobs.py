@@ -81,13 +81,14 @@ class CompileQueue:
     def _path(self) -> Path:
         return self.catalogue.root / LOG
 
-    def run(self, jobs: Sequence[CompileJob]) -> None:
+    def run(self, jobs: Sequence[CompileJob], report: Callable[[float], None] = lambda share: None) -> None:
         """All jobs; a job that fails ATTEMPTS times is left out, the others go on. Raises OSError from the disk."""
-        for job in jobs:
+        for number, job in enumerate(jobs, start=1):
             if self._present(job):
                 self.skipped.append(job.key)
             else:
                 self._run(job)
+            report(number / len(jobs))
         self._shorten()
 
     def interrupted(self) -> list[str]:

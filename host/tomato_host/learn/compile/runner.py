@@ -57,11 +57,15 @@ def compile_all(
     telemetry: Telemetry | None = None,
     compile_one: Callable[[CompileJob], Compiled] = compile_in_child,
     jobs: list[CompileJob] | None = None,
+    report: Callable[[float], None] = lambda share: None,
 ) -> CompileQueue:
-    """Every template that is missing; returns the queue with what was done. Raises TomatoError, OSError."""
+    """Every template that is missing; returns the queue with what was done. Raises TomatoError, OSError.
+
+    `report` gets the share of the jobs that has ended.
+    """
     with Catalogue(root) as catalogue:
         queue = CompileQueue(catalogue, compile_one, built_with(), telemetry)
-        queue.run(jobs_for() if jobs is None else jobs)
+        queue.run(jobs_for() if jobs is None else jobs, report)
         return queue
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,11 +48,16 @@ class Trained:
 
 
 def pretrain(
-    kind: str, settings: LearnOfflineSettings, seed: int = 0, rounds: int = ROUNDS, policy: Any = None
+    kind: str,
+    settings: LearnOfflineSettings,
+    seed: int = 0,
+    rounds: int = ROUNDS,
+    policy: Any = None,
+    report: Callable[[float], None] = lambda share: None,
 ) -> Trained:
     """Learn on modelled seasons of the greenhouses that may be trained on; on-policy, a few seasons a round.
 
-    `policy`: go on with this one instead of a fresh one.
+    `policy`: go on with this one instead of a fresh one. `report` gets the share of the rounds done.
     """
     torch.set_num_threads(1)
     policy, figures, decisions = policy or make_policy(kind, seed), TrainingFigures(), 0
@@ -63,6 +68,7 @@ def pretrain(
             policy, batch, epochs=settings.epochs, learning_rate=settings.learning_rate,
             target_kl=settings.target_kl, seed=seed * 1_000 + number,
         )  # fmt: skip
+        report((number + 1) / rounds)
     return Trained(policy, figures, decisions)
 
 

@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 
 from shared_schemas.records import EventV1, Record
-from tomato_host.brain.brain import StepResult
+from tomato_host.brain.step_data import StepResult
 from tomato_host.loop.recorder import Recorder
 from tomato_host.service.notify.acknowledge_links import LINK_PATH, AcknowledgeLinks
 from tomato_host.service.notify.deadman import DeadManSwitch

@@ -7,7 +7,7 @@ the better hour. Stress hours are counted as in the campaign's report.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 
 from shared_schemas.devices import MAT, MIST, OUTPUTS, VENT
-from tomato_host.brain.brain import StepResult
 from tomato_host.brain.control.context import DecisionContext
 from tomato_host.brain.control.evaluation import RunSeries, evaluate_run
 from tomato_host.brain.control.photoperiod import is_light
@@ -33,6 +32,7 @@ from tomato_host.brain.control.planner.objective import (
 )
 from tomato_host.brain.control.settings import PolicyName
 from tomato_host.brain.control.targets import STAGES
+from tomato_host.brain.step_data import StepResult
 from tomato_host.twin.campaign.matrix import Cell, begin
 from tomato_host.twin.campaign.tent_run import TentRun
 
@@ -113,11 +113,22 @@ def _rounded(values: Mapping[str, float]) -> dict[str, float]:
     return {name: round(value, 3) for name, value in values.items()}
 
 
-def compare_hours(scenario: str, seed: int, controllers: tuple[PolicyName, PolicyName], days: float) -> HourComparison:
-    """Run the tent under both controllers. Raises TomatoError for an unknown scenario."""
-    ours, theirs = (
-        tuple(_hours(begin(Cell(name, scenario, seed, days, PERIOD_S)), round(24 * days))) for name in controllers
-    )
+def compare_hours(
+    scenario: str,
+    seed: int,
+    controllers: tuple[PolicyName, PolicyName],
+    days: float,
+    report: Callable[[float], None] = lambda share: None,
+) -> HourComparison:
+    """Run the tent under both controllers; `report` gets the share done. Raises TomatoError: an unknown scenario."""
+    count, runs = round(24 * days), list[tuple[TentHour, ...]]()
+    for name in controllers:
+        hours = []
+        for hour in _hours(begin(Cell(name, scenario, seed, days, PERIOD_S)), count):
+            hours.append(hour)
+            report((len(runs) + len(hours) / count) / len(controllers))
+        runs.append(tuple(hours))
+    ours, theirs = runs
     both = min(len(ours), len(theirs))
     return HourComparison(scenario, seed, controllers, ours[:both], theirs[:both])
 
@@ -149,8 +160,7 @@ class _Minutes:
         return sum((a ^ b).bit_count() for a, b in zip([before, *self.bits], self.bits, strict=False))
 
 
-def _hours(run: TentRun, count: int) -> list[TentHour]:
-    hours: list[TentHour] = []
+def _hours(run: TentRun, count: int) -> Iterator[TentHour]:
     reason, expected, outputs, pumped = "", dict[int, float](), -1, 0.0
     duty = np.zeros(COLUMNS)
     for hour in range(count):
@@ -159,7 +169,7 @@ def _hours(run: TentRun, count: int) -> list[TentHour]:
         while run.tent.now_ms < end_ms:
             step = run.step()
             if step is None:
-                return hours
+                return
             minutes.note()
             reason = _reason(step) or reason
             expected.update(_expected_vpd(step, run.tent.now_ms))
@@ -167,9 +177,8 @@ def _hours(run: TentRun, count: int) -> list[TentHour]:
             minutes.bits[0] if outputs < 0 else outputs
         )  # the first minute switches on: no stroke, as in the report
         done, duty = _close(run, minutes, (outputs, pumped, duty), reason, expected.get(hour))
-        hours.append(done)
+        yield done
         outputs, pumped = minutes.bits[-1], minutes.rows[-1][5]
-    return hours
 
 
 def _reason(step: StepResult) -> str:

@@ -9,8 +9,8 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, get_args
 
-from tomato_host.brain.brain import BrainSettings
 from tomato_host.brain.control.settings import ControlSettings, PolicyName
+from tomato_host.brain.step_data import BrainSettings
 from tomato_host.errors import TomatoError
 from tomato_host.sources.scenarios import FAULTS, Scenario
 from tomato_host.twin.campaign.compare import Watch

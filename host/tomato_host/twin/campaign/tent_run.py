@@ -6,10 +6,11 @@ from collections.abc import Callable
 from datetime import datetime
 
 from shared_schemas.records import ActionV1, AnomalyV1, DeviceStatusV1, ObservationV1, Record
-from tomato_host.brain.brain import Brain, BrainSettings, RuntimeContext, StepResult
+from tomato_host.brain.brain import Brain
 from tomato_host.brain.estimator.estimate import Estimate
 from tomato_host.brain.execution.executor import BudgetLedger, Executor
 from tomato_host.brain.guardrails.guardrails import Guardrails, Verdict
+from tomato_host.brain.step_data import BrainSettings, RuntimeContext, StepResult
 from tomato_host.loop.actuator import ExecutorActuator
 from tomato_host.loop.episode import Episode, Sink
 from tomato_host.twin.simulated_tent import SimulatedTent

@@ -14,6 +14,7 @@ from tomato_host.brain.control.context import DecisionContext, elapsed_s
 from tomato_host.brain.control.control_inputs import ControlInputs, read_inputs
 from tomato_host.brain.control.evaluation import AIR_MARGIN_C, COLD_C, DRY_MARGIN_KPA, HOT_C, SOIL_STRESS_PCT, WET_KPA
 from tomato_host.brain.control.photoperiod import light_seconds
+from tomato_host.brain.control.planner.drippers import PROBE_ERROR_PCT
 from tomato_host.brain.control.planner.objective import HorizonTargets
 from tomato_host.brain.control.planner.plan_edits import MAX_DOSE_ML, Bounds
 from tomato_host.brain.control.planner.watering import soil_mark_pct, water_shortage
@@ -22,10 +23,10 @@ from tomato_host.brain.control.targets import Setpoints, setpoints_at
 
 Array = NDArray[np.float64]
 HOUR = timedelta(hours=1)
-INSET_DAY_KPA, INSET_NIGHT_KPA = (0.2, 0.19), (0.25, 0.08)
+INSET_DAY_KPA, INSET_NIGHT_KPA = (0.2, 0.19), (0.22, 0.2)
 """(wet side, dry side): the planner aims this far inside the VPD band, because neither reading nor forecast is exact:
-the place of a sensor alone makes 0.2 kPa. By night the wet side is the dangerous one: mould begins there, and a dark
-leaf tolerates dry air."""
+the place of a sensor alone makes 0.13 kPa (one standard deviation), and twice as much is no rare tent. By night too on
+either side: mould begins on the wet one, but a sensor that reads too moist hides a night that is too dry."""
 THRIFT_LOW_KPA, THRIFT_HIGH_KPA = 0.15, 0.15
 """Where a day's water cannot make good what the driest pot asks for, the day's aim moves this much towards moist air at
 its low and at its high end: leaves give off water in proportion to the deficit (Monteith 1965, Symp. SEB 19),
@@ -33,8 +34,6 @@ so a tenth less dryness is a tenth less thirst. The low end stays inside the ban
 night's aim stays: mould."""
 AIR_SENSOR_C = 0.3
 """The air's temperature is known this well; lines of stress are kept away from by as much."""
-PROBE_ERROR_PCT = 2.0
-"""A probe tells its pot's water this well; the line of harm lies that much above what counts as stress."""
 MAX_ROOT_C = 24.0
 """Tomato roots grow best at 20 to 25 degC (Heuvelink (ed.), "Tomatoes", 2nd ed. 2018, ch. 8)."""
 DAY_H = 24
@@ -138,9 +137,16 @@ def _water_left(inputs: ControlInputs, used_h: Array, horizon: int) -> Array:
 
 
 def plan_bounds(
-    inputs: ControlInputs, mist_h: Array | None = None, water_h: Array | None = None, demand: float = 0.0
+    inputs: ControlInputs,
+    mist_h: Array | None = None,
+    water_h: Array | None = None,
+    demand: float = 0.0,
+    room_ml: float = MAX_DOSE_ML,
 ) -> Bounds:
-    """What the plan may do in each hour: gas by local day, water by daylight and by any 24 h, heat by what is known."""
+    """What the plan may do in each hour: gas by local day, water by daylight and by any 24 h, heat by what is known.
+
+    `room_ml`: how much may be pumped now before a pot is too wet.
+    """
     context, setpoints = inputs.context, inputs.setpoints
     settings, hours = context.settings, horizon_hours(context)
     zone = context.site.zone
@@ -159,6 +165,7 @@ def plan_bounds(
     water[: max(0, int(np.ceil(pause_h)))] = 0.0
     if inputs.driest is not None and (inputs.driest.moisture_pct or 0.0) >= soil_mark_pct(setpoints, demand):
         water[: first_hours(inputs)] = 0.0
+    water[: first_hours(inputs)] = np.minimum(water[: first_hours(inputs)], room_ml)
     gas_ok = (
         settings.use_co2
         and context.mode == "NORMAL"

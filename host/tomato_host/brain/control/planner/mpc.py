@@ -41,12 +41,13 @@ from datetime import timedelta
 import numpy as np
 from numpy.typing import NDArray
 
-from shared_schemas.devices import GAS
+from shared_schemas.devices import GAS, OUTPUT_BY_NAME, PUMP
 from shared_schemas.records.plan_v1 import PlanStep
 from tomato_host.brain.control import rules
-from tomato_host.brain.control.context import ControlDecision, DecisionContext
+from tomato_host.brain.control.context import ControlDecision, ControllerMemory, DecisionContext, elapsed_s
 from tomato_host.brain.control.control_inputs import ControlInputs, read_inputs
-from tomato_host.brain.control.parameter_estimation import AIR, DutyMeasurement, NearTermModel, ParameterEstimate, learn
+from tomato_host.brain.control.model_error import AIR, SENSOR_SD, compare
+from tomato_host.brain.control.parameter_estimation import SD_80, DutyMeasurement, NearTermModel, learn
 from tomato_host.brain.control.plan_columns import (
     AMOUNTS,
     COLUMN_OF,
@@ -58,14 +59,17 @@ from tomato_host.brain.control.plan_columns import (
     MEASURED_ON,
 )
 from tomato_host.brain.control.planner.beam_search import SearchResult, SearchSettings, search
+from tomato_host.brain.control.planner.drippers import DripperShare, dripper_shares, room_ml
 from tomato_host.brain.control.planner.horizon import DAY_H, HOUR, horizon_targets, plan_bounds
 from tomato_host.brain.control.planner.initial_plans import baseline_plans, hourwise_plans, plain_plan, shifted
-from tomato_host.brain.control.planner.objective import Expected, Terms, Weights, hourly, judge
+from tomato_host.brain.control.planner.objective import Expected, HorizonTargets, Terms, Weights, hourly, judge
 from tomato_host.brain.control.planner.plan_edits import Bounds, TentPlanEdits
 from tomato_host.brain.control.planner.plan_explanation import duty_reason, explain, gas_reason, rejected, score_of
+from tomato_host.brain.control.planner.safeguard import Belief, Comparison, PolicyRollout, debt_after, way
 from tomato_host.brain.control.planner.watering import water_demand, water_request
 from tomato_host.brain.control.proposals import OutputRequest, build_decision
 from tomato_host.brain.control.rules import light as light_rule
+from tomato_host.brain.control.strokes import stroke_count
 
 Array = NDArray[np.float64]
 CUT_SHORT = 0.12
@@ -73,6 +77,8 @@ CUT_SHORT = 0.12
 board; less is the coarseness of samples, and the asked share is nearer to the truth."""
 ESTIMATE_VALID_FOR = 4 * HOUR
 """So long the planner goes on by what it has learned while a doubted reading of the air teaches nothing new."""
+SAFEGUARD_MS = 25
+"""What the safeguard takes of the planning time, on one core of a PC of 2020."""
 STEADY_AFTER_S = 1_500.0
 """Duties must have been in force this long before the last half hour tells anything of them."""
 
@@ -82,7 +88,8 @@ class PlannerModel:
     """What the planner may look through at this moment: the learned model, bound to the present and the weather."""
 
     roll: Callable[[Array], Mapping[str, Array]]
-    """Plans [B, H, K] (columns as in objective) -> courses [B, H]: vpd_kpa, air_temp_c and each name in `soil`."""
+    """Plans [B, H, K] (columns as in objective, any H up to the horizon) -> courses [B, H]: vpd_kpa, air_temp_c and
+    each name in `soil`."""
     soil: tuple[str, ...]
     """Names of the soil zones in the courses, those whose probe is trusted."""
     spread: Mapping[str, tuple[Array, Array]] = field(default_factory=dict)
@@ -91,6 +98,8 @@ class PlannerModel:
     """Hours of mist in each of the last 24 whole hours, the newest last."""
     water_h: Array = field(default_factory=lambda: np.zeros(DAY_H))
     """Water in these hours, in ml."""
+    asked_ml: float = 0.0
+    """What the thirstiest pot has asked for in the last day, in ml of pumped water, as measured; 0: not known."""
 
 
 ModelBinder = Callable[[DecisionContext], PlannerModel | None]
@@ -105,7 +114,7 @@ def planner(
     chosen, how = weights or Weights(), setting or SearchSettings(width=2, rounds=8, pairs=10)
 
     def decide(context: DecisionContext) -> ControlDecision:
-        context = replace(context, memory=replace(context.memory, tent=_learned(context)))
+        context = replace(context, memory=_learned(context))
         seen = bind_model(context) if context.mode in ("NORMAL", "CAUTION") else None
         if seen is None or not seen.soil or not (read_inputs(context).vpd_kpa is not None or _remembers(context)):
             return rules.decide(context)
@@ -117,22 +126,23 @@ def planner(
 def _plan(
     context: DecisionContext, seen: PlannerModel, weights: Weights, how: SearchSettings, clock: Clock
 ) -> ControlDecision:
-    end = clock() + context.settings.planning_ms / 1_000.0
+    end = clock() + max(0, context.settings.planning_ms - SAFEGUARD_MS) / 1_000.0
     inputs = read_inputs(context)
     guide = rules.decide(context)
     plain = plain_plan(horizon_targets(context).light_share)
     last = shifted(context, len(plain), plain)
-    demand = water_demand(
-        seen.roll, seen.soil, plain if last is None else last, float(context.budgets.water_ml_per_day)
-    )
-    aim, bounds = horizon_targets(context, demand), plan_bounds(inputs, seen.mist_h, seen.water_h, demand)
+    day_ml = float(context.budgets.water_ml_per_day)
+    foreseen = water_demand(seen.roll, seen.soil, plain if last is None else last, day_ml)
+    demand = max(foreseen, seen.asked_ml / max(1.0, day_ml))
+    shares = dripper_shares(seen.roll, seen.soil, plain if last is None else last)
+    aim = horizon_targets(context, demand)
+    bounds = plan_bounds(inputs, seen.mist_h, seen.water_h, demand, room_ml(inputs, shares))
     before = np.zeros(COLUMNS)
     for name, column in COLUMN_OF.items():
         before[column] = context.memory.duty.get(name, 0.0)
     moves = TentPlanEdits(bounds)
 
-    belief = context.memory.tent
-    experience = NearTermModel(belief) if belief.at is not None else None
+    experience = _near_term(context)
 
     def terms(plans: Array) -> Terms:
         return judge(aim, _expected(seen, plans, experience), plans, before, weights)
@@ -144,16 +154,84 @@ def _plan(
         ]
     )
     found = search(lambda plans: terms(plans).j, moves, starts, how, lambda: clock() >= end)
-    ranked = terms(found.plans)
-    return _decision(context, inputs, found, ranked, bounds, demand)
+    requests = _requests(inputs, found.plans[0], bounds.first_h, demand, shares)
+    chosen = _safeguarded(inputs, seen, aim, bounds, requests)
+    if chosen.requests is None:
+        made = build_decision(context, "rules", rules.requests(inputs), explanation=_not_taken(chosen.plan))
+    else:
+        made = _decision(context, chosen.requests, found, terms(found.plans), bounds)
+    memory = replace(made.memory, debt_h=chosen.debt_h)
+    return replace(made, memory=_expecting(memory, seen, found.plans[0], experience))
+
+
+def _near_term(context: DecisionContext) -> NearTermModel | None:
+    belief = context.memory.tent
+    return None if belief.at is None else NearTermModel(belief, context.memory.model_error.sd)
+
+
+@dataclass(frozen=True, slots=True)
+class _Safeguarded:
+    """What may be asked for (None: only what the rules ask for), how the plan compared, and what is owed then."""
+
+    requests: list[OutputRequest] | None
+    plan: Comparison
+    debt_h: float
+
+
+def _safeguarded(
+    inputs: ControlInputs, seen: PlannerModel, aim: HorizonTargets, bounds: Bounds, requests: list[OutputRequest]
+) -> _Safeguarded:
+    """The plan's requests, its air with the rules' water, or nothing but the rules: the first that holds."""
+    ruled = rules.requests(inputs)
+    watered = [request for request in ruled if request.output == PUMP.name]
+    mixed = [request for request in requests if request.output != PUMP.name] + watered
+    memory = inputs.context.memory
+    hours = (elapsed_s(inputs.now, memory.decided_at) or 0.0) / 3_600.0
+    owed = debt_after(memory.debt_h, 0.0, hours)
+    rollout = PolicyRollout(seen.roll, seen.soil, inputs, aim, Belief(memory.tent, memory.model_error), bounds.first_h)
+    ways = (requests, mixed, ruled)
+    compared = rollout.compare(np.stack([way(each, inputs.cycle_s) for each in ways]))
+    for each, comparison in zip(ways, compared, strict=False):
+        if comparison.holds(owed):
+            return _Safeguarded(each, compared[0], debt_after(owed, comparison.worse_h, 0.0))
+    return _Safeguarded(None, compared[0], owed)
+
+
+def _not_taken(plan: Comparison) -> str:
+    return f"safeguard: the plan could cost {plan.worse_h:.2f} h more stress than the rules, so the rules decide"
+
+
+def _expecting(
+    memory: ControllerMemory, seen: PlannerModel, plan: Array, experience: NearTermModel | None
+) -> ControllerMemory:
+    """The memory with what is expected of the first hour under the duties that are asked for."""
+    asked = plan.copy()
+    for name, column in COLUMN_OF.items():
+        asked[0, column] = memory.duty.get(name, 0.0) if column != LAMP_K else plan[0, column]
+    series = seen.roll(asked[None])
+    if experience is not None:
+        series = experience.correct(series, asked[None])
+    expected = float(series["air_temp_c"][0, 0]), float(series["vpd_kpa"][0, 0])
+    return replace(memory, model_error=replace(memory.model_error, expected=expected))
 
 
 def _expected(seen: PlannerModel, plans: Array, experience: NearTermModel | None) -> Expected:
     series, spread = seen.roll(plans), seen.spread
     if experience is not None:
         series, spread = experience.correct(series, plans), experience.spread(spread, plans.shape[1])
+    spread = _felt(spread)
     zones = np.stack([series[name] for name in seen.soil])
     return Expected(series, zones.min(axis=0), zones.max(axis=0), spread)
+
+
+def _felt(spread: Mapping[str, tuple[Array, Array]]) -> dict[str, tuple[Array, Array]]:
+    """Intervals of what the plants feel: those of what will be measured, and what the place of a sensor makes."""
+    wide = dict(spread)
+    for name, sd in zip(AIR, SENSOR_SD, strict=True):
+        if name in wide:
+            low, high = wide[name]
+            wide[name] = (-np.hypot(low, SD_80 * sd), np.hypot(high, SD_80 * sd))
+    return wide
 
 
 def _remembers(context: DecisionContext) -> bool:
@@ -162,35 +240,40 @@ def _remembers(context: DecisionContext) -> bool:
     return at is not None and timedelta(0) <= context.now - at <= ESTIMATE_VALID_FOR  # ahead: a clock was set
 
 
-def _learned(context: DecisionContext) -> ParameterEstimate:
-    """The belief about the tent, with what the last half hour teaches when its duties were in force long enough."""
+def _learned(context: DecisionContext) -> ControllerMemory:
+    """The memory with what the last half hour teaches of tent and model, when its duties were in force long enough."""
     memory, inputs = context.memory, read_inputs(context)
     if memory.decided_at is None or (context.now - memory.decided_at).total_seconds() < STEADY_AFTER_S:
-        return memory.tent
+        return memory
     air = {name: value for name, value in context.recent.items() if name in AIR}
     if len(air) < len(AIR) or inputs.vpd_kpa is None:
-        return memory.tent
+        return memory
     duty = [0.0] * COLUMNS
     for name, column in COLUMN_OF.items():
         duty[column] = memory.duty.get(name, 0.0)
     duty[LAMP_K] = 1.0 if duty[LAMP_K] > 0.0 else 0.0
+    cut = False
     for name, column in MEASURED_ON.items():
         seen = context.recent.get(name, duty[column])
         if abs(seen - duty[column]) > CUT_SHORT:
-            duty[column] = seen
-    return learn(memory.tent, DutyMeasurement(context.now, tuple(duty), air))
+            duty[column], cut = seen, True
+    error = memory.model_error
+    return replace(
+        memory,
+        tent=learn(memory.tent, DutyMeasurement(context.now, tuple(duty), air)),
+        model_error=replace(error, expected=None) if cut else compare(error, air),
+    )
 
 
 def _decision(
-    context: DecisionContext, inputs: ControlInputs, found: SearchResult, terms: Terms, bounds: Bounds, demand: float
+    context: DecisionContext, requests: list[OutputRequest], found: SearchResult, terms: Terms, bounds: Bounds
 ) -> ControlDecision:
-    best, first = found.plans[0], bounds.first_h
-    requests = _requests(inputs, best, first, demand)
+    best = found.plans[0]
     steps = tuple(
         PlanStep(start=context.now + HOUR * hour, **{name: _rounded(name, float(row[k])) for name, k in INDEX.items()})
         for hour, row in enumerate(best)
     )
-    made = build_decision(
+    return build_decision(
         context,
         "mpc",
         requests,
@@ -200,7 +283,6 @@ def _decision(
         rejected=rejected(found, terms),
         explanation=explain(requests, terms),
     )
-    return made
 
 
 def _rounded(column: str, value: float) -> float:
@@ -208,7 +290,9 @@ def _rounded(column: str, value: float) -> float:
     return round(value, 1) if column in AMOUNTS else round(min(1.0, max(0.0, value)), 3)
 
 
-def _requests(inputs: ControlInputs, plan: Array, first: int, demand: float) -> list[OutputRequest]:
+def _requests(
+    inputs: ControlInputs, plan: Array, first: int, demand: float, shares: tuple[DripperShare, ...]
+) -> list[OutputRequest]:
     """The first hours of the plan as requests; the rules' own caution about water stays in force."""
     cycle_s, row = inputs.cycle_s, plan[0]
     requests = [light_rule(inputs)]
@@ -217,10 +301,13 @@ def _requests(inputs: ControlInputs, plan: Array, first: int, demand: float) -> 
             continue
         share = float(row[column])
         text = duty_reason(inputs, name, share)
-        requests.append(OutputRequest(name, share * cycle_s, text, ("plan",), "vpd_in_band", spread=share < 1.0))
+        strokes = stroke_count(OUTPUT_BY_NAME[name], share * cycle_s, cycle_s)
+        requests.append(
+            OutputRequest(name, share * cycle_s, text, ("plan",), "vpd_in_band", spread=share < 1.0, strokes=strokes)
+        )
     later = np.flatnonzero(plan[:, DOSE_K])
     planned_ml = float(plan[:first, DOSE_K].sum())
-    requests.append(water_request(inputs, planned_ml, demand, int(later[0]) if len(later) else None))
+    requests.append(water_request(inputs, planned_ml, demand, int(later[0]) if len(later) else None, shares))
     gas_s = float(plan[:first, GAS_K].sum()) * cycle_s / (3_600.0 * first)
     # At once, not spread: eight strokes of the valve bring no more than two.
     requests.append(OutputRequest(GAS.name, gas_s, gas_reason(inputs, gas_s, plan[0]), ("plan",), "photosynthesis"))

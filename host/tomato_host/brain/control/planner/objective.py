@@ -17,7 +17,9 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
+from shared_schemas.devices import OUTPUT_BY_NAME
 from tomato_host.brain.control.plan_columns import COLUMN_OF, DOSE_K, GAS_K, LAMP_K, MAT_K, MIST_K
+from tomato_host.brain.control.strokes import strokes_an_hour
 
 Array = NDArray[np.float64]
 
@@ -35,8 +37,6 @@ SOIL_RAMP_PCT = 2.0
 MAX_WET_STRESS = 0.5
 """A wet pot is borne with where the other one is dry: drippers are never quite even, and roots drown only in standing
 water, which the pots here drain."""
-SLOTS_PER_HOUR = 4.0
-"""A duty between off and on switches a relay on and off once a quarter of an hour (see the executor)."""
 QUANTILES = ((0, 0.25), (1, 0.5), (2, 0.25))
 """(low, middle, high) and their weights."""
 CO2_GAIN = 0.2
@@ -44,6 +44,7 @@ CO2_GAIN = 0.2
 
 POWER = 0.1
 RELAYS = tuple(COLUMN_OF.values())
+RELAY_ROWS = tuple(OUTPUT_BY_NAME[name] for name in COLUMN_OF)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,7 @@ class Weights:
     yield_: float = 1.0
     stress: float = 3.0
     resource: float = 0.25
-    smooth: float = 0.06
+    smooth: float = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,15 +180,19 @@ def action_churn(plans: Array, before: Array) -> Array:
     relays = plans[:, :, RELAYS]
     first = np.broadcast_to(before[list(RELAYS)], relays[:, :1].shape)
     change = np.abs(np.diff(np.concatenate([first, relays], axis=1), axis=1)).sum(axis=2)
-    partial = ((relays > 0.02) & (relays < 0.95)).sum(axis=2) * 2.0 * SLOTS_PER_HOUR
-    return np.asarray((change + partial).mean(axis=1))
+    return np.asarray((change + _transitions(relays)).mean(axis=1))
+
+
+def _transitions(relays: Array) -> Array:
+    """Relay transitions [B, H] of the strokes of duties between off and on."""
+    return np.asarray(2.0 * sum(strokes_an_hour(row, relays[..., k]) for k, row in enumerate(RELAY_ROWS)))
 
 
 def hourly(aim: HorizonTargets, expected: Expected, plans: Array, weights: Weights) -> Array:
     """What each hour [B, H] of plans with steady duties brings, without what passes from hour to hour."""
     pain = hourly_stress(aim, expected, plans)
     relays = plans[:, :, RELAYS]
-    partial = ((relays > 0.02) & (relays < 0.95)).sum(axis=2) * 2.0 * SLOTS_PER_HOUR
+    partial = _transitions(relays)
     power = plans[:, :, MAT_K] + plans[:, :, MIST_K]
     return np.asarray(-weights.stress * pain - weights.smooth * partial - weights.resource * POWER * power)
 

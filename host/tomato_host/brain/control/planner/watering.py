@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from shared_schemas.devices import PUMP
 from tomato_host.brain.control.control_inputs import ControlInputs
 from tomato_host.brain.control.plan_columns import DOSE_K
+from tomato_host.brain.control.planner.drippers import SMALL_DOSE_ML, DripperShare, advice, drowning, room_ml
 from tomato_host.brain.control.planner.plan_edits import MAX_DOSE_ML
 from tomato_host.brain.control.proposals import OutputRequest
 from tomato_host.brain.control.rules import PULSE_ML, water
@@ -26,7 +28,10 @@ DEMAND_RESERVE = (0.95, 1.2)
 """A day's demand, as a share of the day's water, from which on the pots are kept fuller, and at which they are kept as
 full as a dose ever aims at: what a day's water cannot make good must be there before."""
 DAY_H = 24
-SMALL_DOSE_ML = 50.0
+MEASURED_H = 18
+"""Hours of drying that say something of a day: night and day differ."""
+GAIN_UNSEEN = 0.75
+"""Of the prior's gain: a pot a fifth larger with a dripper that gives a tenth less."""
 MIN_GAIN_PCT_ML = 0.001
 """A pot of 100 l; a smaller gain is a model that has not seen a dose yet."""
 
@@ -61,11 +66,43 @@ def water_demand(
     return DAY_H * max(0.0, lost_pct_h) / max(gained_pct_ml, MIN_GAIN_PCT_ML) / max(1.0, day_ml)
 
 
-def water_request(inputs: ControlInputs, planned_ml: float, demand: float, next_h: int | None = None) -> OutputRequest:
+def asked_ml(levels: Array, water_ml: Array, gain_pct_ml: float, dosed: bool) -> float:
+    """What a pot has asked for in a day, in ml of pumped water, by its measured `levels` [N + 1] in % at whole hours.
+
+    `water_ml` [N] went in between. `dosed`: whether the model has seen a dose; without one its gain is a prior, and the
+    pessimistic end of that counts, for water that was not given early cannot be made good later. 0 below MEASURED_H.
+    """
+    known = np.flatnonzero(np.isfinite(levels))
+    hours = int(known[-1] - known[0]) if len(known) else 0
+    if hours < MEASURED_H:
+        return 0.0
+    gain = max(gain_pct_ml * (1.0 if dosed else GAIN_UNSEEN), MIN_GAIN_PCT_ML)
+    given_ml = float(water_ml[known[0] : known[-1]].sum())
+    dried_pct = float(levels[known[0]] - levels[known[-1]]) + gain * given_ml
+    return max(0.0, dried_pct) / gain * DAY_H / hours
+
+
+def water_request(
+    inputs: ControlInputs,
+    planned_ml: float,
+    demand: float,
+    next_h: int | None = None,
+    shares: Sequence[DripperShare] = (),
+) -> OutputRequest:
     """The plan's dose; no more than the rules would give where a probe is doubted, no less where the soil is dry.
 
-    `next_h`: in how many hours the plan gives the first water; None: not within its horizon.
+    `next_h`: in how many hours the plan gives the first water; None: not within its horizon. `shares`: what is known of
+    the drippers; the dose ends where a pot would get too wet, and the reason says what a grower can do.
     """
+    request, most = _request(inputs, planned_ml, demand, next_h), room_ml(inputs, shares)
+    if request.amount > most:
+        request = replace(request, amount=most, text=f"{request.text}, no more than the wettest pot bears")
+        request = replace(request, pulses=max(1, round(most / PULSE_ML)))
+    notes = (drowning(inputs) if request.amount > 0.0 else "", advice(shares))
+    return replace(request, text="; ".join([request.text, *(note for note in notes if note)]))
+
+
+def _request(inputs: ControlInputs, planned_ml: float, demand: float, next_h: int | None) -> OutputRequest:
     rule = water(inputs)
     dose = min(planned_ml, MAX_DOSE_ML)
     if inputs.doubted:

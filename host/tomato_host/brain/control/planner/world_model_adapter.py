@@ -11,9 +11,11 @@ from shared_schemas.devices import MIST, PUMP
 from tomato_host.brain.control.context import DecisionContext
 from tomato_host.brain.control.planner.horizon import DAY_H
 from tomato_host.brain.control.planner.mpc import PlannerModel
+from tomato_host.brain.control.planner.watering import asked_ml
 from tomato_host.brain.world_model.data import HORIZON_H, HourlyLog
 from tomato_host.brain.world_model.hourly_history import known_ahead, rollout_start, weather_ahead
 from tomato_host.brain.world_model.model import WorldModel
+from tomato_host.brain.world_model.soil_dynamics import WATER_UNIT_ML
 
 Array = NDArray[np.float64]
 MIN_DAYS_LEARNED = 1
@@ -40,7 +42,7 @@ def bind_model(model: WorldModel, log: HourlyLog, context: DecisionContext) -> P
     outside = {name: values[:horizon] for name, values in weather.items()}
 
     def roll(plans: Array) -> Mapping[str, Array]:
-        return model.rollout(start, plans, outside)
+        return model.rollout(start, plans, {name: values[: plans.shape[1]] for name, values in outside.items()})
 
     spread: dict[str, tuple[Array, Array]] = {}
     for name in ("vpd_kpa", "air_temp_c", "soil.avg"):
@@ -48,7 +50,22 @@ def bind_model(model: WorldModel, log: HourlyLog, context: DecisionContext) -> P
             mean, low, high = forecast.best(name)[:, 0, :horizon]
             spread["soil" if name == "soil.avg" else name] = (np.nan_to_num(low - mean), np.nan_to_num(high - mean))
     mist_h, water_ml = (np.nan_to_num(log.column(name)[-DAY_H:]) for name in (MIST.column, PUMP.column))
-    return PlannerModel(roll, zones, spread, mist_h, water_ml)
+    return PlannerModel(roll, zones, spread, mist_h, water_ml, _asked_ml(model, log, zones))
+
+
+def _asked_ml(model: WorldModel, log: HourlyLog, zones: tuple[str, ...]) -> float:
+    """What the thirstiest pot has asked for in the last day; after a dose only the driest one counts: others drain."""
+    water = np.nan_to_num(log.column(PUMP.column))
+    levels = {name: log.column(name)[-DAY_H - 1 :] for name in zones}
+    if water[-DAY_H:].any():
+        driest = min(zones, key=lambda name: float(np.nan_to_num(levels[name][-1], nan=np.inf)))
+        levels = {driest: levels[driest]}
+    gains = {
+        name: float(law.theta[6] + law.theta[7]) / WATER_UNIT_ML
+        for name, law in zip(model.zones, model.dynamics.soil, strict=True)
+    }
+    dosed = bool(water.any())
+    return max(asked_ml(level, water[-len(level) + 1 :], gains[name], dosed) for name, level in levels.items())
 
 
 def _trusted_zones(context: DecisionContext, zones: tuple[str, ...]) -> tuple[str, ...]:

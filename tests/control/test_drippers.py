@@ -1,0 +1,107 @@
+"""Drippers: each pot's share is learned, the grower is told, and a wet pot is not drowned without a word."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from tomato_host.brain.control import ControlSettings, DecisionContext
+from tomato_host.brain.control.control_inputs import ControlInputs, read_inputs
+from tomato_host.brain.control.plan_columns import DOSE_K
+from tomato_host.brain.control.planner.drippers import DripperShare, advice, dripper_shares, drowning, room_ml
+from tomato_host.brain.control.planner.horizon import first_hours, plan_bounds
+from tomato_host.brain.control.planner.watering import asked_ml, water_request
+
+from tests.control.states import state
+
+Array = NDArray[np.float64]
+SETTINGS = ControlSettings(policy="mpc", horizon_h=24)
+ZONES = ("soil.P1", "soil.P2")
+
+
+def pots(gains: tuple[float, float], drying: tuple[float, float]) -> Callable[[Array], Mapping[str, Array]]:
+    """Two pots that rise by `gains` in % for each ml and dry by `drying` in % an hour."""
+
+    def roll(plans: Array) -> Mapping[str, Array]:
+        given, hours = np.cumsum(plans[:, :, DOSE_K], axis=1), np.arange(1, plans.shape[1] + 1)
+        return {name: 35.0 - rate * hours + gain * given for name, gain, rate in zip(ZONES, gains, drying, strict=True)}
+
+    return roll
+
+
+def seen(p1: float, p2: float) -> ControlInputs:
+    now = state(probes=((p1, 0.9), (p2, 0.9)))
+    return read_inputs(DecisionContext(now=now.ts, state=now, settings=SETTINGS))
+
+
+UNEVEN = dripper_shares(pots((0.0066, 0.0044), (0.2, 0.2)), ZONES, np.zeros((24, 7)))
+EVEN = dripper_shares(pots((0.005, 0.005), (0.2, 0.21)), ZONES, np.zeros((24, 7)))
+
+
+def test_the_shares_of_pots_are_known_from_what_a_dose_raises_them_by() -> None:
+    first, second = UNEVEN
+    assert (first.gets, first.uses) == pytest.approx((0.6, 0.5)) and second.surplus == pytest.approx(-0.1)
+    assert first.gain_pct_ml == pytest.approx(0.0066)
+    watered = np.zeros((24, 7))
+    watered[::2, DOSE_K] = 100.0
+    assert dripper_shares(pots((0.0066, 0.0044), (0.2, 0.2)), ZONES, watered) == UNEVEN
+
+
+def test_pots_that_show_nothing_count_as_even() -> None:
+    nothing = dripper_shares(pots((0.0, 0.0), (0.0, 0.0)), ZONES, np.zeros((24, 7)))
+    assert [(one.gets, one.uses) for one in nothing] == [(0.5, 0.5), (0.5, 0.5)] and not advice(nothing)
+    assert dripper_shares(pots((0.0, 0.0), (0.0, 0.0)), (), np.zeros((24, 7))) == () and advice(()) == ""
+
+
+def test_the_grower_is_told_which_dripper_and_only_where_it_matters() -> None:
+    text = "even out the drippers: P1 gets 60% of the water and uses 50%"
+    assert advice(UNEVEN) == text and advice(EVEN) == ""
+    for inputs, planned in ((seen(40.0, 33.0), 0.0), (seen(40.0, 28.0), 200.0)):
+        assert water_request(inputs, planned, 0.5, shares=UNEVEN).text.endswith(text)
+        assert "even out" not in water_request(inputs, planned, 0.5, shares=EVEN).text
+
+
+def test_a_dose_ends_where_the_wet_pot_has_had_enough() -> None:
+    """P1 stands two points below what its roots bear and rises 0.66 a 100 ml: 303 ml, in the plan's bounds as well."""
+    inputs = seen(46.0, 28.0)
+    assert room_ml(inputs, UNEVEN) == pytest.approx(2.0 / 0.0066)
+    request = water_request(inputs, 400.0, 0.5, shares=UNEVEN)
+    assert request.amount == pytest.approx(303.0, abs=0.1) and request.pulses == 3
+    assert "no more than the wettest pot bears" in request.text
+    assert water_request(seen(46.0, 28.7), 200.0, 0.5, shares=UNEVEN).amount == 200.0
+    bounds = plan_bounds(inputs, room_ml=room_ml(inputs, UNEVEN))
+    assert bounds.water_ml[0] == pytest.approx(303.0, abs=0.1) and bounds.water_ml[first_hours(inputs)] == 400.0
+    full = water_request(seen(48.5, 27.9), 400.0, 0.5, shares=UNEVEN)
+    assert full.amount == 0.0, "it must drain first"
+
+
+def test_a_pot_that_is_harmed_by_dryness_gets_its_water_and_the_reason_says_what_that_costs() -> None:
+    inputs = seen(48.5, 25.5)
+    assert room_ml(inputs, UNEVEN) == float("inf")
+    request = water_request(inputs, 400.0, 0.5, shares=UNEVEN)
+    assert request.amount == 400.0
+    assert "P1 at 48.5 % is too wet for its roots (from 48 % on)" in request.text and "even out" in request.text
+    assert drowning(seen(48.5, 30.0)) == "" == drowning(seen(40.0, 25.5))
+
+
+def test_a_probe_that_no_model_knows_limits_nothing() -> None:
+    assert room_ml(seen(47.0, 30.0), (DripperShare("soil.P9", 0.5, 0.5, 0.006),)) == float("inf")
+    assert room_ml(seen(47.0, 30.0), ()) == float("inf")
+
+
+def test_what_a_pot_asked_for_is_measured_before_the_model_has_seen_a_dose() -> None:
+    """Ten points in a day without a dose at a gain of 0.6 a 100 ml: 1,667 ml, a third more while that is a guess."""
+    falling, none = np.linspace(40.0, 30.0, 25), np.zeros(24)
+    assert asked_ml(falling, none, 0.006, dosed=True) == pytest.approx(1_666.7, abs=0.1)
+    assert asked_ml(falling, none, 0.006, dosed=False) == pytest.approx(1_666.7 / 0.75, abs=0.1)
+    watered = np.zeros(24)
+    watered[5] = 500.0
+    level = falling + np.where(np.arange(25) > 5, 3.0, 0.0)
+    assert asked_ml(level, watered, 0.006, dosed=True) == pytest.approx(1_666.7, abs=0.1), "what was given counts"
+    assert asked_ml(falling[:17], none[:16], 0.006, dosed=True) == 0.0, "16 hours say nothing of a day"
+    gaps = falling.copy()
+    gaps[[0, 7, 24]] = np.nan
+    assert asked_ml(gaps, none, 0.006, dosed=True) == pytest.approx(1_666.7, abs=0.1)
+    assert asked_ml(np.full(25, np.nan), none, 0.006, dosed=True) == 0.0 == asked_ml(falling[::-1], none, 0.006, True)

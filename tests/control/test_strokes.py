@@ -1,0 +1,71 @@
+"""Relays: a duty is given in few strokes, the plan says in how many, and nobody makes a relay chatter."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from tomato_host.brain.control import DecisionContext
+from tomato_host.brain.control.planner import mpc
+from tomato_host.brain.control.strokes import LEAST_STROKE_S, stroke_count, strokes_an_hour
+from tomato_host.brain.execution.output_job import plan_segments
+
+from shared_schemas.devices import MAT, MIST, OUTPUT_BY_NAME, VENT, Output
+from shared_schemas.records.action_v1 import OUTPUT_OF
+from tests.control.states import state
+from tests.control.test_mpc import SETTINGS, small_tent
+
+CYCLE_S = 7_200.0
+
+
+@pytest.mark.parametrize(
+    ("output", "share", "strokes"),
+    [
+        (VENT, 0.1, 4),
+        (VENT, 0.5, 4),
+        (VENT, 0.02, 2),
+        (VENT, 0.005, 1),
+        (MAT, 0.5, 4),
+        (MIST, 0.03, 3),
+        (MIST, 0.06, 4),
+        (MIST, 0.1, 6),
+        (MIST, 0.4, 8),
+    ],
+)
+def test_how_many_strokes_a_duty_of_two_hours_has(output: Output, share: float, strokes: int) -> None:
+    """Half an hour apart; mist oftener once a stroke would be longer than the air can take up; none below a minute."""
+    assert stroke_count(output, share * CYCLE_S, CYCLE_S) == strokes
+    assert strokes == 1 or share * CYCLE_S / strokes >= LEAST_STROKE_S
+
+
+@pytest.mark.parametrize("output", [VENT, MAT, MIST])
+def test_what_the_objective_counts_is_what_the_executor_switches(output: Output) -> None:
+    """For shares whose strokes are longer than a minute and no longer than the longest pulse of the board."""
+    shares = np.array([0.08, 0.15, 0.25, 0.33])
+    counted = strokes_an_hour(output, shares) * CYCLE_S / 3_600.0
+    given = [stroke_count(output, share * CYCLE_S, CYCLE_S) for share in shares]
+    assert np.ceil(counted).tolist() == given
+    assert not strokes_an_hour(output, np.array([0.0, 0.01, 0.96, 1.0])).any(), "off or on: nothing moves"
+
+
+def test_a_plan_asks_for_its_strokes_and_gets_as_many() -> None:
+    now = state()
+    made = mpc.planner(lambda _: small_tent(), lambda: 0.0)(DecisionContext(now=now.ts, state=now, settings=SETTINGS))
+    spread = [a for a in made.proposals if a.params.period_s is not None]
+    assert spread
+    for action in spread:
+        row = OUTPUT_BY_NAME[OUTPUT_OF[action.type]]
+        assert action.params.seconds is not None
+        strokes = stroke_count(row, action.params.seconds, CYCLE_S)
+        assert action.params.pulses == strokes == len(plan_segments(action, row, 0)) < 8
+
+
+def test_nobody_makes_a_relay_chatter() -> None:
+    """A hundred strokes are asked for: it gets one each quarter of an hour, as without a word about strokes."""
+    now = state()
+    made = mpc.planner(lambda _: small_tent(), lambda: 0.0)(DecisionContext(now=now.ts, state=now, settings=SETTINGS))
+    action = next(a for a in made.proposals if a.params.period_s is not None)
+    row = OUTPUT_BY_NAME[OUTPUT_OF[action.type]]
+    for pulses, strokes in ((100, 8), (None, 8), (3, 3)):
+        params = action.params.model_copy(update={"pulses": pulses, "seconds": 1_800.0})
+        segments = plan_segments(action.model_copy(update={"params": params}), row, 0)
+        assert len(segments) == strokes and sum(s.left for s in segments) == 1_800_000
