@@ -25,6 +25,7 @@ ELSEWHERE: dict[str, str] = {
     r"board off --board /dev/tomato": "a real board under its udev name",
     r"calibrate (pump$|soil --probe 1$)": "a dialogue with a person; tests/cli/test_calibrate.py on the real firmware",
     r"campaign": "hours of simulation; tests/twin/test_campaign.py",
+    r".*--scheduler": "a Dask cluster; tests/parallel/test_dask_cluster.py",
     r"fleet": "a Redis server; tests/bus/test_redis.py",
     r"install-service": "root; tests/operations/test_install.py",
     r"llm (bench|check|eval)": "a language model; `make test-llm`",

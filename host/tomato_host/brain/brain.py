@@ -92,6 +92,10 @@ class Brain:
         self._due: str | None = None
         """What asks for a decision at once, until one is taken."""
 
+    def use_controller(self, name: str, controller: Controller) -> None:
+        """Let another controller decide under this name; for studies in the twin, before the first observation."""
+        self._controllers = {**self._controllers, name: controller}
+
     @property
     def estimate(self) -> Estimate | None:
         """The newest estimate; None before the first observation."""
