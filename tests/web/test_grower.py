@@ -70,14 +70,15 @@ def test_a_fault_from_the_alarm_to_the_all_clear(browser: Any, demo: Demo, growe
     until(lambda: browser.execute_script("return document.getElementById('demo-fault').options.length") > 5)
     browser.execute_script(
         "const menu = document.getElementById('demo-fault'); menu.value = 'leak';"
-        "menu.dispatchEvent(new Event('change')); document.getElementById('demo-minutes').value = '20';"
+        "menu.dispatchEvent(new Event('change')); document.getElementById('demo-minutes').value = '60';"
     )
-    assert "leak" in text(browser, "demo-meaning").lower()
+    assert "runs on the floor" in text(browser, "demo-meaning")
     click(browser, "#demo-form button[type=submit]")
     sign_in(browser, grower)
     until(lambda: text(browser, "demo-reply").startswith("Provoked."), 10)
     until(lambda: "leak" in text(browser, "demo-active"), 10)
     turn_to(browser, "overview")
+    until(lambda: is_watered(browser), 90)
     until(lambda: "bad" in style(browser, "verdict"), 60)
     until(lambda: "leak" in text(browser, "anomalies").lower(), 30)
     assert ": " in text(browser, "anomalies"), "what to do stands beside it"
@@ -94,6 +95,18 @@ def test_a_fault_from_the_alarm_to_the_all_clear(browser: Any, demo: Demo, growe
     assert text(browser, "verdict") == "All is well" and text(browser, "anomalies") == ""
     turn_to(browser, "journal")
     until(lambda: "leak" in text(browser, "events").lower())
+
+
+def is_watered(browser: Any) -> bool:
+    """A dose by hand: half of it runs on the floor. False while the pump rests from the last one."""
+    browser.execute_script("document.getElementById('toast').textContent = ''")
+    click(browser, "#water-now")
+    until(lambda: is_open(browser, "water-dialog"), 5)
+    click(browser, "#water-form button[type=submit]")
+    until(lambda: is_open(browser, "confirm"), 5)
+    click(browser, "#confirm-yes")
+    until(lambda: text(browser, "toast") not in ("", "sending ..."), 15)
+    return text(browser, "toast").startswith("accepted") or "bad" in style(browser, "verdict")
 
 
 def open_alarm(browser: Any, demo: Demo) -> None:
@@ -146,8 +159,8 @@ def test_the_past_is_saved_as_a_table_and_as_a_picture(browser: Any, demo: Demo,
     table = downloads / "tomato.csv"
     until(lambda: table.exists() and table.stat().st_size > 0, 20)
     rows = list(csv.DictReader(table.read_text(encoding="utf-8").splitlines()))
-    moments = [datetime.fromisoformat(row["ts"]).astimezone(UTC).timestamp() for row in rows]
-    assert len(rows) > 500 and moments == sorted(moments)
+    moments = [datetime.fromisoformat(row["time"]).astimezone(UTC).timestamp() for row in rows]
+    assert len(rows) > 40 and moments == sorted(moments)
     assert shown[0] - 120 <= moments[0] <= shown[0] + 120 and moments[-1] <= shown[1] + 120, "the span on screen"
     assert all(5.0 < float(row["air_temp_c"]) < 45.0 for row in rows if row["air_temp_c"])
     click(browser, "#save-png")

@@ -73,6 +73,7 @@ export function openWater() {
   const shown = preferences.volume === "oz";
   $("quick-ml").value = shown ? 3 : 100;
   $("quick-unit").textContent = shown ? t("Amount, fl oz") : t("Amount, ml");
+  $("quick-ml").min = shown ? 0.5 : 5;
   $("quick-ml").max = shown ? 30 : 1000;
   $("quick-ml").step = shown ? 0.5 : 5;
   $("water-dialog").showModal();
