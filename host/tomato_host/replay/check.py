@@ -18,6 +18,7 @@ from shared_schemas.records import (
     AgentV1,
     DeviceStatusV1,
     EventV1,
+    ExtraReadingV1,
     Forecast36hV1,
     ObservationV1,
     Record,
@@ -164,6 +165,8 @@ class Checker:
             self._brain.add_weather(record)
         elif isinstance(record, VisionV1):
             self._brain.add_vision(record)
+        elif isinstance(record, ExtraReadingV1):
+            self._brain.add_extra_reading(record)
         elif isinstance(record, ActionV1):
             self._on_action(record)
         elif isinstance(record, AgentV1):
