@@ -27,6 +27,7 @@ from tomato_host.models.what_if import pack_inputs
 from tomato_host.recovery.recorded_agents import read_advisor_tokens
 from tomato_host.run_options import RunOptions
 from tomato_host.service.feeds import bus_feed, dashboard_feed, mqtt_feed
+from tomato_host.service.foreign_readings import ForeignReadings
 from tomato_host.service.installation import Installation
 from tomato_host.service.notify.extension import build_notifier
 from tomato_host.service.recent_day import recent_day
@@ -76,7 +77,8 @@ def extensions_of(
         )
         extensions += [dashboard, gateway]
     if settings.mqtt.enabled:
-        extensions.append(mqtt_feed(settings.mqtt, status, recorder, options.data_dir))
+        readings = ForeignReadings(settings.mqtt.sensors, recorder, brain.add_extra_reading, site.zone)
+        extensions.append(mqtt_feed(settings.mqtt, status, recorder, options.data_dir, readings))
     if settings.bus.enabled:
         extensions.append(bus_feed(settings.bus, status, recorder, options.data_dir))
     if settings.notify.enabled:
