@@ -235,7 +235,7 @@ def _weather_change(frame: PaddedLog, s: Index, lag: Index) -> Array:
         drivers = np.stack(frame.outside())
         usual = _faded_mean(drivers[:, np.maximum(at - lag - _RECENT_AGES_H, 0)].swapaxes(0, 1), _WEEK_FADE)
         columns = [np.sin(angle), np.cos(angle), np.sin(2.0 * angle), np.cos(2.0 * angle), *(drivers[:, at] - usual)]
-        frame.shared[key] = (_stack(columns, s), s)
+        frame.shared[key] = (_stack(columns, s), np.empty(0))
     return frame.shared[key][0]
 
 
