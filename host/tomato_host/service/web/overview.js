@@ -125,11 +125,22 @@ function showSafety(glance) {
       ["confidence in the readings", number(glance.live.confidence, 2)]);
   }
   fill($("safety"), rows.flatMap(([name, value]) => [element("dt", t(name)), element("dd", value)]));
-  fill($("anomalies"), (glance.advice || []).map((one) => {
+  const wrong = (glance.advice || []).map((one) => {
     const row = element("li");
     row.append(element("b", hostText(one.text)), document.createTextNode(one.do ? ": " + hostText(one.do) : ""));
     return row;
-  }));
+  });
+  fill($("anomalies"), waitsForPerson(glance) ? [...wrong, acknowledgement(status.mode_reason)] : wrong);
+}
+
+// Some causes of safe mode, a leak for one, end only when a person says so, after what the board holds has been cleared.
+const waitsForPerson = ({ status, devices }) => status.mode === "SAFE" && status.mode_reason && devices && !devices.faults.length;
+
+function acknowledgement(reason) {
+  const row = element("li"), done = Object.assign(element("button", t("It is dealt with")), { type: "button", id: "acknowledge" });
+  done.addEventListener("click", async () => (await import("/static/control.js")).acknowledge());
+  row.append(element("b", t("Safe mode lasts until somebody has looked: {reason}", { reason: hostText(reason) })), document.createTextNode(" "), done);
+  return row;
 }
 
 function showLastAndNext(glance) {
