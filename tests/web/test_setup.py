@@ -217,6 +217,7 @@ def test_the_walk_ends_with_a_message_that_rings_and_a_first_entry(browser: Any,
         replace_subscription(browser, receiver.device(service.endpoint))
         click(browser, "#push")
         until(lambda: "Alarms come to this device" in text(browser, "app-reply"), 15)
+        until(lambda: step_now(browser).endswith("Board"), 60)
         browser.execute_script("document.querySelectorAll('#steps button')[5].click()")
         until(lambda: step_now(browser).endswith("Messages"))
         click(browser, "#wizard-fields .row button")
