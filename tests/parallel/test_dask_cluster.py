@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import signal
+import socket
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -88,30 +89,39 @@ def test_a_task_that_always_ends_its_worker_ends_the_run_with_its_name(cluster: 
     assert caught.value.code == "E-WORKER-DIED"
 
 
-def test_nothing_waits_for_ever(cluster: LocalCluster, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_waits_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No worker at the start, none any more, no scheduler any more, none at all."""
-    monkeypatch.setattr(dask_cluster, "LOOK_S", 0.1)
-    monkeypatch.setattr(dask_cluster, "WORKERS_S", 0.3)
-    with pytest.raises(TomatoError, match="has no worker") as caught:
-        list(run_tasks(square, [1], cluster.there))
-    assert caught.value.code == "E-CLUSTER-WORKERS" and "dask worker tcp://HOST" in caught.value.next_step
-    monkeypatch.setattr(dask_cluster, "WORKERS_S", 30.0)
-    last = cluster.add_worker()
-    running = run_tasks(wait_long, [0.0, 60.0], cluster.there)
-    assert next(running).item_index == 0
-    monkeypatch.setattr(dask_cluster, "WORKERS_S", 0.3)
-    last.kill()
-    with pytest.raises(TomatoError, match="no worker any more"):
+    with local_cluster(tmp_path, workers=0) as cluster:
+        monkeypatch.setattr(dask_cluster, "LOOK_S", 0.1)
+        monkeypatch.setattr(dask_cluster, "WORKERS_S", 0.3)
+        with pytest.raises(TomatoError, match="has no worker") as caught:
+            list(run_tasks(square, [1], cluster.there))
+        assert caught.value.code == "E-CLUSTER-WORKERS" and "dask worker tcp://HOST" in caught.value.next_step
+        monkeypatch.setattr(dask_cluster, "WORKERS_S", 30.0)
+        last = cluster.add_worker()
+        running = run_tasks(wait_long, [0.0, 60.0], cluster.there)
+        assert next(running).item_index == 0
+        monkeypatch.setattr(dask_cluster, "WORKERS_S", 0.3)
+        last.kill()
+        with pytest.raises(TomatoError, match="no worker any more"):
+            next(running)
+        monkeypatch.setattr(dask_cluster, "WORKERS_S", 30.0)
+        cluster.add_worker()
+        running = run_tasks(wait_long, [0.0, 60.0], cluster.there)
         next(running)
-    monkeypatch.setattr(dask_cluster, "WORKERS_S", 30.0)
-    cluster.add_worker()
-    running = run_tasks(wait_long, [0.0, 60.0], cluster.there)
-    next(running)
-    cluster.scheduler.kill()
-    with pytest.raises(TomatoError) as caught:
-        next(running)
-    assert caught.value.code == "E-CLUSTER-LOST" and "--resume" in caught.value.next_step
-    monkeypatch.setattr(dask_cluster, "CONNECT_S", 0.3)
-    with pytest.raises(TomatoError, match="No scheduler answers at tcp://127") as caught:
-        list(run_tasks(square, [1], Workers(scheduler=f"tcp://127.0.0.1:{free_port()}")))
-    assert caught.value.code == "E-CLUSTER-UNREACHABLE"
+        cluster.scheduler.kill()
+        with pytest.raises(TomatoError) as caught:
+            next(running)
+        assert caught.value.code == "E-CLUSTER-LOST" and "--resume" in caught.value.next_step
+        monkeypatch.setattr(dask_cluster, "CONNECT_S", 0.3)
+        with pytest.raises(TomatoError, match="No scheduler answers at tcp://127") as caught:
+            list(run_tasks(square, [1], Workers(scheduler=f"tcp://127.0.0.1:{free_port()}")))
+        assert caught.value.code == "E-CLUSTER-UNREACHABLE" and "refused" in caught.value.message
+
+
+def test_tls_without_certificates_says_what_is_missing() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as nobody:
+        there = Workers(scheduler=f"tls://127.0.0.1:{nobody.getsockname()[1]}")
+        with pytest.raises(TomatoError, match="needs certificates") as caught:
+            list(run_tasks(square, [1], there))
+    assert caught.value.code == "E-CLUSTER-ADDRESS" and "distributed.comm.tls" in caught.value.next_step

@@ -132,6 +132,11 @@ class Checker:
         self._close_group()
         return self.result
 
+    def begin_count(self) -> None:
+        """What was compared before the next observation does not count: it has only brought the brain to a range."""
+        self._close_group()
+        self.result = CheckResult()
+
     def _restart(self, now: datetime | None) -> None:
         """A process has started: a fresh brain, no overrides, and no link yet."""
         self._brain = Brain(self._settings)
