@@ -106,7 +106,7 @@ PACKAGES = (
             "tests/estimator/test_sensor_health.py",
         ),
         "tests/estimator/survivors.md",
-        0.7,
+        1.2,
     ),
     GatedPackage(
         "execution",
