@@ -117,7 +117,7 @@ def planner(
         context = replace(context, memory=_learned(context))
         seen = bind_model(context) if context.mode in ("NORMAL", "CAUTION") else None
         if seen is None or not seen.soil or not (read_inputs(context).vpd_kpa is not None or _remembers(context)):
-            return rules.decide(context)
+            return _ruled(context)
         return _plan(context, seen, chosen, how, clock)
 
     return decide
@@ -157,11 +157,25 @@ def _plan(
     requests = _requests(inputs, found.plans[0], bounds.first_h, demand, shares)
     chosen = _safeguarded(inputs, seen, aim, bounds, requests)
     if chosen.requests is None:
-        made = build_decision(context, "rules", rules.requests(inputs), explanation=_not_taken(chosen.plan))
+        made = _ruled(context, _not_taken(chosen.plan))
     else:
         made = _decision(context, chosen.requests, found, terms(found.plans), bounds)
     memory = replace(made.memory, debt_h=chosen.debt_h)
     return replace(made, memory=_expecting(memory, seen, found.plans[0], experience))
+
+
+def _ruled(context: DecisionContext, explanation: str = "") -> ControlDecision:
+    """What the rules decide, their duties in as few strokes as the planner's; the means are the same."""
+    if context.mode not in ("NORMAL", "CAUTION"):
+        return rules.decide(context)
+    cycle_s = float(context.settings.cycle_s)
+    requests = [
+        replace(one, strokes=stroke_count(OUTPUT_BY_NAME[one.output], one.amount, cycle_s))
+        if one.spread and one.output in COLUMN_OF
+        else one
+        for one in rules.requests(read_inputs(context))
+    ]
+    return build_decision(context, "rules", requests, explanation=explanation)
 
 
 def _near_term(context: DecisionContext) -> NearTermModel | None:
