@@ -233,9 +233,8 @@ def _expected(seen: PlannerModel, plans: Array, experience: NearTermModel | None
     series, spread = seen.roll(plans), seen.spread
     if experience is not None:
         series, spread = experience.correct(series, plans), experience.spread(spread, plans.shape[1])
-    spread = _felt(spread)
     zones = np.stack([series[name] for name in seen.soil])
-    return Expected(series, zones.min(axis=0), zones.max(axis=0), spread)
+    return Expected(series, zones.min(axis=0), zones.max(axis=0), spread, _felt(spread))
 
 
 def _felt(spread: Mapping[str, tuple[Array, Array]]) -> dict[str, tuple[Array, Array]]:
