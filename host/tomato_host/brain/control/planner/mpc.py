@@ -66,7 +66,7 @@ from tomato_host.brain.control.planner.objective import Expected, HorizonTargets
 from tomato_host.brain.control.planner.plan_edits import Bounds, TentPlanEdits
 from tomato_host.brain.control.planner.plan_explanation import duty_reason, explain, gas_reason, rejected, score_of
 from tomato_host.brain.control.planner.safeguard import Belief, Comparison, PolicyRollout, debt_after, way
-from tomato_host.brain.control.planner.watering import water_demand, water_request
+from tomato_host.brain.control.planner.watering import water_demand, water_request, water_shortage
 from tomato_host.brain.control.proposals import OutputRequest, build_decision
 from tomato_host.brain.control.rules import light as light_rule
 from tomato_host.brain.control.strokes import stroke_count
@@ -136,7 +136,9 @@ def _plan(
     demand = max(foreseen, seen.asked_ml / max(1.0, day_ml))
     shares = dripper_shares(seen.roll, seen.soil, plain if last is None else last)
     aim = horizon_targets(context, demand)
-    bounds = plan_bounds(inputs, seen.mist_h, seen.water_h, demand, room_ml(inputs, shares))
+    bounds = plan_bounds(
+        inputs, seen.mist_h, seen.water_h, demand, room_ml(inputs, shares, water_shortage(demand) > 0.0)
+    )
     before = np.zeros(COLUMNS)
     for name, column in COLUMN_OF.items():
         before[column] = context.memory.duty.get(name, 0.0)
