@@ -12,5 +12,9 @@ class TomatoError(Exception):
         self.message = message
         self.next_step = next_step
 
+    def __reduce__(self) -> tuple[type[TomatoError], tuple[str, str, str]]:
+        # Crosses from a worker process; by default an exception is rebuilt from its message alone.
+        return type(self), (self.code, self.message, self.next_step)
+
     def __str__(self) -> str:
         return f"{self.code}: {self.message} Next: {self.next_step}"

@@ -20,6 +20,18 @@ class Score(Part):
     action_churn: FiniteFloat = 0.0
 
 
+class CropCost(Part):
+    """One of the crop's own terms in the stress of a plan: what no band shows (docs/control.md)."""
+
+    name: ShortText
+    weight: Annotated[FiniteFloat, Field(ge=0.0)]
+    """What an hour of it takes from J: the weight of stress times the term's own."""
+    cost: Annotated[FiniteFloat, Field(ge=0.0)]
+    """Mean of an hour; 0: all limits are kept, 1: an hour well outside."""
+    decided: bool = False
+    """The plan that would have been best without the crop's terms lost by it."""
+
+
 class RejectedPlan(Part):
     """A plan that lost, by how much and why."""
 
@@ -49,6 +61,8 @@ class PlanV1(Record):
     not_done: Annotated[tuple[str, ...], Listed] = ()
     score: Score | None = None
     rejected: Annotated[tuple[RejectedPlan, ...], Listed, Field(max_length=3)] = ()
+    crop_costs: Annotated[tuple[CropCost, ...], Listed] = ()
+    """A planner's plan: every term that the growth stage has, those that cost nothing included."""
     explanation: ShortText = ""
     shadow: bool = False
     """True: what the rules would have done, published for comparison; nothing of it was carried out."""

@@ -25,6 +25,7 @@ ELSEWHERE: dict[str, str] = {
     r"board off --board /dev/tomato": "a real board under its udev name",
     r"calibrate (pump$|soil --probe 1$)": "a dialogue with a person; tests/cli/test_calibrate.py on the real firmware",
     r"campaign": "hours of simulation; tests/twin/test_campaign.py",
+    r".*--scheduler": "a Dask cluster; tests/parallel/test_dask_cluster.py",
     r"fleet": "a Redis server; tests/bus/test_redis.py",
     r"install-service": "root; tests/operations/test_install.py",
     r"llm (bench|check|eval)": "a language model; `make test-llm`",
@@ -64,6 +65,7 @@ STANDS_FOR = {
 }
 """Words in capitals are the reader's; a second host beside the one of this test needs a directory of its own."""
 REFUSED: dict[str, tuple[int, str]] = {
+    r"plugs clear": (2, "E-PLUG-NONE"),
     r"clear-fault \w+": (2, "not_latched"),
     r"learn (doctor|conservative on|rollback)": (-1, "TOMATO_LEARN_KEYS"),
     r"memory search": (2, "E-MEMORY-NONE"),

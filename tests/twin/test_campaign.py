@@ -13,6 +13,7 @@ import pytest
 from tomato_host.brain.control.settings import ControlSettings
 from tomato_host.brain.step_data import BrainSettings
 from tomato_host.errors import TomatoError
+from tomato_host.parallel.tasks import Workers, run_tasks
 from tomato_host.twin.campaign import matrix, report
 from tomato_host.twin.campaign.chart import day_chart
 from tomato_host.twin.campaign.tent_run import TentRun
@@ -28,8 +29,9 @@ def test_the_matrix_is_complete_and_in_order() -> None:
 
 def test_results_do_not_depend_on_the_number_of_processes() -> None:
     todo = matrix.cells(("rules", "timer"), ("calm", "leak@1"), range(1), 0.15, 120.0)
-    alone = dict(matrix.run(todo, 1))
-    together = dict(matrix.run(todo, 2))
+    alone, together = (
+        {found.item_index: found.value for found in run_tasks(matrix.simulate, todo, Workers(jobs))} for jobs in (1, 2)
+    )
     assert alone == together
     assert {o.row["broken"] for o in alone.values()} == {""}
 
@@ -57,7 +59,7 @@ def test_a_lost_link_is_lived_through() -> None:
 
 def test_report_parquet_and_chart(tmp_path: Path) -> None:
     todo = matrix.cells(("rules", "timer"), ("calm",), range(2), 0.1, 120.0)
-    outcomes = [o for _, o in sorted(matrix.run(todo, 1), key=lambda pair: pair[0])]
+    outcomes = [matrix.simulate(cell) for cell in todo]
     report.write_parquet([o.row for o in outcomes], tmp_path / "runs.parquet")
     assert pq.read_table(tmp_path / "runs.parquet").num_rows == 4
     text = report.write_report(outcomes, tmp_path).read_text()
@@ -91,11 +93,13 @@ def test_words_are_read() -> None:
 
 def test_the_command_writes_its_folder(tmp_path: Path) -> None:
     out = tmp_path / "c"
-    start = "from tomato_host.cli.main import main; main()"
+    loaded = "print('Dask:', sorted({'dask', 'distributed'} & set(sys.modules)), file=sys.stderr)"
+    start = f"import atexit, sys; atexit.register(lambda: {loaded}); from tomato_host.cli.main import main; main()"
     command = [sys.executable, "-c", start, "campaign", "--days", "0.05", "--seeds", "3", "--json", "--out", str(out)]
     run = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert run.returncode == 0, run.stderr
-    assert '"runs": 1' in run.stdout
+    assert '"runs": 1' in run.stdout and '"workers": {"here": 1}' in run.stdout
+    assert "Dask: []" in run.stderr, "without --scheduler the extra is not touched"
     assert {p.name for p in out.iterdir()} == {"runs.jsonl", "runs.parquet", "report.md", "day.svg"}
 
 

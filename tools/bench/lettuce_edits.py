@@ -53,7 +53,7 @@ class BlockEdits:
         for row, ((a, b), direction) in enumerate(product(spans, DIRECTIONS)):
             self._shapes[row, a:b] = np.array(direction) * limit.most
 
-    def neighbours(self, plans: Array, level: int) -> Array:
+    def variants(self, plans: Array, level: int) -> Array:
         """All edits of all plans [W, M, H, K]."""
         edited = plans[:, None] + SIZES[level] * self._shapes[None]
         w, m, h, k = edited.shape
@@ -85,7 +85,7 @@ class ProgrammeEdits:
     def __init__(self, moment: Moment, limit: RateLimit) -> None:
         self.moment, self.limit = moment, limit
 
-    def neighbours(self, plans: Array, level: int) -> Array:
+    def variants(self, plans: Array, level: int) -> Array:
         """Shares of the step from each plan: [W, M, H, K]."""
         steps = np.stack([self._step(plan, REACH[level]) for plan in plans])
         tried = plans[:, None] + SHARES[None, :, None, None] * steps[:, None]

@@ -31,6 +31,20 @@ def rh_array_pct(temp_c: Array | float, deficit_kpa: Array | float, formula: For
     return np.asarray(np.clip(100.0 * (1.0 - share), 0.0, 100.0))
 
 
+def dew_point_array_c(temp_c: Array | float, rh_pct: Array | float, formula: Formula = PLANNING_FORMULA) -> Array:
+    """Dew point in degC of air at `temp_c` in degC and `rh_pct` in percent; held at 0.1 % for drier air.
+
+    Only for the formulas whose exponent can be inverted in closed form without a root (`magnus`, `fao56`). Raises
+    ValueError for another.
+    """
+    curve = CURVES[formula]
+    if curve.d_k is not None:
+        raise ValueError(f"the dew point of arrays is not made for formula {formula!r}")
+    vapour = vapour_array_kpa(temp_c, np.maximum(np.asarray(rh_pct, dtype=np.float64), 0.1), formula)
+    log_ratio = np.log(vapour / curve.a_kpa)
+    return np.asarray(np.minimum(curve.c_k * log_ratio / (curve.b - log_ratio), temp_c))
+
+
 def leaf_vpd_array_kpa(
     leaf_c: Array | float, air_c: Array | float, rh_pct: Array | float, formula: Formula = PLANNING_FORMULA
 ) -> Array:

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from tomato_host.cli.worker_options import Jobs, Scheduler, TaskCounts
 from tomato_host.errors import TomatoError
 
 if TYPE_CHECKING:
     from tomato_host.backtest.report import BacktestReport
+    from tomato_host.backtest.rolling import ScoredSeries
+    from tomato_host.backtest.tables import BacktestCase
+    from tomato_host.parallel.tasks import Workers
+    from tomato_host.terminal.progress import Progress
 
 
 def backtest(
@@ -23,6 +28,8 @@ def backtest(
     from_day: Annotated[int | None, typer.Option(help="First day that counts; default 45, or 44 % if short.")] = None,
     config: Annotated[Path | None, typer.Option(help="Settings; [site] timezone is that of a mapping without.")] = None,
     lightgbm: Annotated[bool, typer.Option(help="Beside LightGBM too, where the extra `bench` is installed.")] = True,
+    jobs: Jobs = 1,
+    scheduler: Scheduler = "",
     plot: Annotated[Path | None, typer.Option(help="Write the reliability curve as SVG.")] = None,
     json_out: Annotated[bool, typer.Option("--json", help="Plain figures for scripts.")] = False,
 ) -> None:
@@ -31,18 +38,18 @@ def backtest(
 
     from tomato_host.backtest.baselines import baselines
     from tomato_host.backtest.report import reliability_svg, summarise
-    from tomato_host.backtest.rolling import score_case
     from tomato_host.backtest.tables import load_cases
+    from tomato_host.parallel.tasks import Workers
     from tomato_host.settings import load_settings
     from tomato_host.terminal.progress import progress
 
-    hours = _hours(horizons)
+    hours, workers = _hours(horizons), Workers(jobs, scheduler)
     only = tuple(name.strip() for name in quantity.split(",")) if quantity else None
     with progress("backtest", json_out) as shown:
         shown.text("reading")
         cases = load_cases(data, mapping, weather, group, time_zone=load_settings(config).site.timezone)
-        rules = baselines(lightgbm)
-        judged = [one for case in cases for one in score_case(case, hours, rules, from_day, only, shown.text)]
+        asked = {"horizons": hours, "baselines": baselines(lightgbm), "from_day": from_day, "only": only}
+        judged = _scored(cases, asked, workers, shown)
     judged = [one for one in judged if one.counts.any(axis=0).all()]
     if not judged:
         raise TomatoError(
@@ -60,6 +67,22 @@ def backtest(
         return
     for report in reports:
         _show(report)
+
+
+def _scored(cases: list[BacktestCase], asked: dict[str, Any], workers: Workers, shown: Progress) -> list[ScoredSeries]:
+    """All series in the order of the cases, wherever and whenever they were scored."""
+    from functools import partial
+
+    from tomato_host.backtest.rolling import score_case
+    from tomato_host.parallel.tasks import run_tasks
+
+    detailed: dict[str, Any] = {"progress": shown.text} if workers.engine == "serial" else {}
+    found: dict[int, list[ScoredSeries]] = {}
+    counts = TaskCounts(shown, len(cases))
+    for index, series, worker in run_tasks(partial(score_case, **asked, **detailed), cases, workers):
+        found[index] = series
+        counts.add(worker)
+    return [one for index in sorted(found) for one in found[index]]
 
 
 def _hours(text: str) -> tuple[int, ...]:

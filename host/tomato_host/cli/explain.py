@@ -15,6 +15,7 @@ from tomato_host.errors import TomatoError
 
 if TYPE_CHECKING:
     from shared_schemas.records import ActionV1, PlanV1, Prediction36hV1, StateV1
+    from shared_schemas.records.plan_v1 import CropCost
 
 ASKING = frozenset({"person", "api", "mqtt", "llm"})
 """Origins of requests that no decision of the controller contains."""
@@ -129,6 +130,7 @@ def as_dict(report: DecisionReport) -> dict[str, Any]:
         "state_ts": plan.state_ts.isoformat(),
         "explanation": plan.explanation,
         "score": plan.score.model_dump() if plan.score else None,
+        "crop_costs": [one.model_dump() for one in plan.crop_costs],
         "rules_fired": list(plan.rules_fired),
         "done": [
             {
@@ -196,6 +198,11 @@ def _asked_line(action: ActionV1, zone: ZoneInfo) -> str:
     return f"{text}: {action.why.text} [{verdict(action)}; {outcome(action)}]"
 
 
+def crop_cost_text(one: CropCost) -> str:
+    """A crop term as one reads it: its cost, its weight, whether it decided."""
+    return f"{one.name} {one.cost:.3f} x {one.weight:g}" + (" (decided)" if one.decided else "")
+
+
 def as_text(report: DecisionReport) -> list[str]:
     """The report as lines for one screen."""
     data, plan = as_dict(report), report.plan
@@ -209,6 +216,8 @@ def as_text(report: DecisionReport) -> list[str]:
             f"  score: J {score.j:.3f} = yield {score.yield_proxy:.3f}, stress {score.stress:.3f}, "
             f"use {score.resource_use:.3f}, switching {score.action_churn:.2f}"
         )
+    if plan.crop_costs:
+        lines.append("  crop: " + ", ".join(crop_cost_text(one) for one in plan.crop_costs))
     sections: list[tuple[str, list[str]]] = [
         ("Done", [f"{d['action']} {d['amount']}: {d['why']} [{d['verdict']}; {d['outcome']}]" for d in data["done"]]),
         ("Refused", [f"{d['action']} {d['amount']}: {d['verdict']}" for d in data["refused"]]),

@@ -8,9 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tomato_host.cli.learn_options import DEFAULT_DATA, AsJson, Config, Data, show
+from tomato_host.cli.worker_options import Jobs, Scheduler, TaskCounts
 
 if TYPE_CHECKING:
+    from tomato_host.learn.offline.candidates import PolicyCandidate
     from tomato_host.learn.offline.replay import Replay
+    from tomato_host.learn.settings import LearnOfflineSettings
+    from tomato_host.parallel.tasks import Workers
+    from tomato_host.terminal.progress import Progress
 
 Version = Annotated[int, typer.Argument(help="Version of the policy.")]
 
@@ -44,17 +49,23 @@ def train(
     config: Config = None,
     rounds: Annotated[int, typer.Option(help="Rounds of modelled seasons when there is no policy yet.")] = 40,
     seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
+    candidates: Annotated[
+        int, typer.Option(min=1, max=1_000, help="First policies to train, seeds from --seed on; the best is kept.")
+    ] = 1,
+    jobs: Jobs = 1,
+    scheduler: Scheduler = "",
     as_json: AsJson = False,
 ) -> None:
     """Ingest field reports and train the next policy (extra [learn]): from modelled seasons, then from reports."""
     from tomato_host.learn.offline.networks import make_policy
-    from tomato_host.learn.offline.train import pretrain, train_on_reports
+    from tomato_host.learn.offline.train import train_on_reports
     from tomato_host.learn.policy.hot_reload import read_promotion, store_policy, weights_file
     from tomato_host.learn.policy.weights import pack_weights, unpack_weights
+    from tomato_host.parallel.tasks import Workers
     from tomato_host.settings import load_settings
     from tomato_host.terminal.progress import progress
 
-    settings = load_settings(config).learn
+    settings, workers = load_settings(config).learn, Workers(jobs, scheduler)
     replay, root = _ingest(data, settings), _root(data)
     held = read_promotion(root)
     if held.version:
@@ -62,16 +73,17 @@ def train(
         body = weights_file(root, held.version).read_bytes()
         policy.load(unpack_weights(body, held.version, held.sha256).arrays)
         with progress("training on reports", as_json):
-            found = train_on_reports(policy, replay, settings.offline, seed)
+            trained = train_on_reports(policy, replay, settings.offline, seed)
+        packed, watched, decisions = pack_weights(trained.policy.arrays()), trained.figures, trained.decisions
     else:
         with progress("training on modelled seasons", as_json) as shown:
-            found = pretrain("mlp", settings.offline, seed, rounds, report=shown.share)
+            best = _first_policy(settings.offline, seed, candidates, rounds, workers, shown)
+        packed, watched, decisions = best.body, best.figures, best.decisions
     version = 1 + max([held.version, held.before, *_versions(root)])
-    store_policy(root, version, pack_weights(found.policy.arrays()))
-    watched = found.figures
+    store_policy(root, version, packed)
     facts = {
         "version": version,
-        "decisions": found.decisions,
+        "decisions": decisions,
         "updates": watched.updates,
         "kl": watched.kl,
         "entropy": watched.entropy,
@@ -79,8 +91,19 @@ def train(
         "collapsed": watched.collapsed,
         "reports": len(replay),
     }
-    text = f"Policy {version}: {found.decisions} decisions, entropy {watched.entropy:.2f}, {len(replay)} reports held."
+    text = f"Policy {version}: {decisions} decisions, entropy {watched.entropy:.2f}, {len(replay)} reports held."
     show(facts, [text], as_json)
+
+
+def _first_policy(
+    settings: LearnOfflineSettings, seed: int, count: int, rounds: int, workers: Workers, shown: Progress
+) -> PolicyCandidate:
+    from tomato_host.learn.offline.candidates import best_candidate, train_candidate
+
+    if count == 1:
+        return train_candidate(seed, settings, rounds, shown.share)
+    counts = TaskCounts(shown, count)
+    return best_candidate(settings, seed, count, rounds, workers, lambda worker, one: counts.add(worker))
 
 
 def _versions(root: Path) -> list[int]:

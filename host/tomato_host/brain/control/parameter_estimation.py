@@ -142,7 +142,9 @@ class NearTermModel:
     def correct(self, series: Mapping[str, Array], plans: Array) -> dict[str, Array]:
         """Predicted courses [B, H] with the near hours pulled to what experience says; other courses as they are."""
         fade = _fade(plans.shape[1])
-        known = dict(zip(AIR, steady_state_air(self._room_c, self._room_g, _duties(plans), self._tent), strict=True))
+        known = dict(
+            zip(AIR, steady_state_air(self._room_c, self._room_g, plan_duties(plans), self._tent), strict=True)
+        )
         pulled = {name: np.maximum(series[name] + (known[name] - series[name]) * fade, 0.02) for name in AIR}
         return {**series, **pulled}
 
@@ -161,7 +163,8 @@ def _fade(horizon: int) -> Array:
     return np.asarray(np.exp(-np.arange(horizon) / FADE_H))
 
 
-def _duties(plans: Array) -> Duties:
+def plan_duties(plans: Array) -> Duties:
+    """The duties in plans [..., K] that the balances know."""
     return Duties(*(plans[..., column] for column in (LAMP_K, STIR_K, VENT_K, MIST_K, MAT_K)))
 
 
@@ -187,7 +190,7 @@ def _linearised(mean: Array, duty: tuple[float, ...]) -> tuple[Array, Array]:
     step = np.array([0.05, 0.05, *(0.02 for _ in PRIOR_SD)])
     around = np.concatenate([mean[None], mean + np.diag(step), mean - np.diag(step)])
     room_c, room_g, tent = balance_parameters(around)
-    said = np.stack(steady_state_air(room_c, room_g, _duties(np.array(duty)[None, None]), tent), axis=-1)[:, 0, 0]
+    said = np.stack(steady_state_air(room_c, room_g, plan_duties(np.array(duty)[None, None]), tent), axis=-1)[:, 0, 0]
     count = len(step)
     return said[0], ((said[1 : count + 1] - said[count + 1 :]) / (2.0 * step[:, None])).T
 

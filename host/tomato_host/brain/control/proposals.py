@@ -9,7 +9,7 @@ from typing import Literal
 
 from shared_schemas.devices import OUTPUT_BY_NAME, OUTPUTS, PUMP, Output
 from shared_schemas.records.action_v1 import OUTPUT_OF, ActionType, ActionV1, Origin, Params, Why
-from shared_schemas.records.plan_v1 import PlanStep, PlanV1, RejectedPlan, Score
+from shared_schemas.records.plan_v1 import CropCost, PlanStep, PlanV1, RejectedPlan, Score
 from tomato_host.brain.control.context import ControlDecision, ControllerMemory, DecisionContext
 from tomato_host.brain.control.targets import setpoints_at
 from tomato_host.brain.control.water_usage import usual_water_ml
@@ -167,6 +167,7 @@ def build_decision(
     horizon_h: float | None = None,
     score: Score | None = None,
     rejected: tuple[RejectedPlan, ...] = (),
+    crop_costs: tuple[CropCost, ...] = (),
     explanation: str = "",
 ) -> ControlDecision:
     """Plan, proposals and the memory for next time, from the requests of one decision."""
@@ -184,6 +185,7 @@ def build_decision(
         not_done=tuple(f"{w.output}: {w.text}"[:240] for w in requests if w.amount <= 0.0),
         score=score,
         rejected=rejected,
+        crop_costs=crop_costs,
         explanation=(explanation or "; ".join(w.text for w in wanted) or "nothing to do")[:240],
     )
     watered = any(w.output == PUMP.name for w in wanted)

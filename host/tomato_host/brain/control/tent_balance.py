@@ -71,7 +71,7 @@ def vapour_of_reading_g_m3(kpa: float, temp_c: float) -> float:
     return G_M3_PER_KPA * kpa / (temp_c + 273.15)
 
 
-def _leaves(duties: Duties, vpd_kpa: Array, tent: BalanceParameters) -> Array:
+def transpiration_g_h(duties: Duties, vpd_kpa: Array, tent: BalanceParameters) -> Array:
     """Transpiration in g/h: grows with the deficit, less than in proportion because stomata close."""
     pull = 0.4 + 0.6 * np.minimum(np.maximum(vpd_kpa, 0.0), 2.5)
     return np.asarray((tent.leaves_light_g_h * duties.lamp + tent.leaves_dark_g_h) * pull)
@@ -89,7 +89,7 @@ def steady_state_air(room_c: Figure, room_g_m3: Figure, duties: Duties, tent: Ba
     vpd = np.full(np.broadcast_shapes(np.shape(room_c), duties.lamp.shape), 1.0)
     temp = vpd
     for _ in range(5):  # leaves and air depend on each other; half steps settle within a few rounds
-        wet = _leaves(duties, vpd, tent) + tent.mist_g_h * duties.mist
+        wet = transpiration_g_h(duties, vpd, tent) + tent.mist_g_h * duties.mist
         flow, lift_k = _flow_and_heat(duties, wet, tent)
         temp = room_c + lift_k
         full = saturation_array_kpa(temp)

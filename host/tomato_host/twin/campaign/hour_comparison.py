@@ -66,7 +66,8 @@ class TentHour:
     reason: str
     """Of the newest plan."""
     costs: Mapping[str, float]
-    """By `COSTS`, weighted; what the planner maximises is less their sum."""
+    """By `COSTS`, weighted; what the planner maximises is less their sum and the crop's own terms, which need whole
+    days (`crop_terms`)."""
 
 
 @dataclass(frozen=True, slots=True)

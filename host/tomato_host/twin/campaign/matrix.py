@@ -1,10 +1,10 @@
-"""The matrix of a campaign: every controller in every scenario with every seed, on as many processes as asked."""
+"""The matrix of a campaign: every controller in every scenario with every seed. `parallel.tasks` runs it."""
 
 from __future__ import annotations
 
 import gc
-import multiprocessing
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, get_args
@@ -64,14 +64,22 @@ SELDOM = 20_000
 
 def simulate(cell: Cell) -> CellOutcome:
     """Run one cell. Depends on nothing but the cell."""
+    with seldom_collected():
+        return observe_run(begin(cell), cell)
+
+
+@contextmanager
+def seldom_collected() -> Iterator[None]:
+    """Without the garbage collections that a run does not need; this process must do nothing else meanwhile."""
     if gc.get_freeze_count():  # whoever has frozen what was loaded decides when that ends
-        return _simulate(cell)
+        yield
+        return
     # What was loaded before stays as long as the process, and a run hardly makes a cycle: the collector comes seldom.
     thresholds = gc.get_threshold()
     gc.freeze()
     gc.set_threshold(SELDOM, *thresholds[1:])
     try:
-        return _simulate(cell)
+        yield
     finally:
         gc.set_threshold(*thresholds)
         gc.unfreeze()
@@ -84,8 +92,8 @@ def begin(cell: Cell) -> TentRun:
     return TentRun(SimulatedTent(cell.seed, params, cell.scenario, START, cell.period_s, timezone=zone), brain)
 
 
-def _simulate(cell: Cell) -> CellOutcome:
-    run = begin(cell)
+def observe_run(run: TentRun, cell: Cell) -> CellOutcome:
+    """Let the run live through its days and measure it on the truth."""
     tent, settings = run.tent, run.brain.settings.control
     score, watch, course = TentScore(), Watch(settings, cell.period_s), []
     end_ms = round(cell.days * 86_400_000.0)
@@ -124,20 +132,6 @@ def _point(tent: SimulatedTent) -> tuple[float, ...]:
         truth.co2_ppm,
         float(tent.world.outputs),
     )
-
-
-def run(matrix: list[Cell], jobs: int) -> Iterator[tuple[int, CellOutcome]]:
-    """Run the matrix on `jobs` processes; yields (index, outcome) as they come, the same for any `jobs`."""
-    if jobs <= 1:
-        for index, cell in enumerate(matrix):
-            yield index, simulate(cell)
-        return
-    with multiprocessing.get_context("spawn").Pool(jobs, maxtasksperchild=64) as pool:
-        yield from pool.imap_unordered(_indexed, list(enumerate(matrix)))
-
-
-def _indexed(item: tuple[int, Cell]) -> tuple[int, CellOutcome]:
-    return item[0], simulate(item[1])
 
 
 def read_seeds(text: str) -> range:

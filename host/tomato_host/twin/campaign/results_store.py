@@ -6,29 +6,16 @@ mean the same run.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
-import shared_schemas
-import tomato_host
 from tomato_host.errors import TomatoError
 from tomato_host.twin.campaign.matrix import Cell, CellOutcome
-from tomato_host.twin.firmware_files import firmware_dir
+from tomato_host.twin.source_fingerprint import source_fingerprint
 
 NAME = "runs.jsonl"
-
-
-def fingerprint() -> str:
-    """sha256 over every source that a run may depend on."""
-    digest = hashlib.sha256()
-    packages = [Path(str(package.__file__)).parent for package in (tomato_host, shared_schemas)]
-    for root in (*packages, firmware_dir()):
-        for path in sorted(root.rglob("*.py")):
-            digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
-    return digest.hexdigest()
 
 
 class ResultsStore:
@@ -39,7 +26,7 @@ class ResultsStore:
 
     def begin(self, resume: bool) -> dict[Cell, CellOutcome]:
         """The runs that need not be run again: none, unless `resume`. Raises TomatoError `E-CAMPAIGN`."""
-        made_by = fingerprint()
+        made_by = source_fingerprint()
         found = dict(self._read(made_by)) if resume and self.path.exists() else {}
         self.path.write_text(json.dumps({"code": made_by}) + "\n", encoding="utf-8")
         for cell, outcome in found.items():

@@ -42,7 +42,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared_schemas.devices import GAS, OUTPUT_BY_NAME, PUMP
-from shared_schemas.records.plan_v1 import PlanStep
+from shared_schemas.records.plan_v1 import CropCost, PlanStep
 from tomato_host.brain.control import rules
 from tomato_host.brain.control.context import ControlDecision, ControllerMemory, DecisionContext, elapsed_s
 from tomato_host.brain.control.control_inputs import ControlInputs, read_inputs
@@ -59,6 +59,8 @@ from tomato_host.brain.control.plan_columns import (
     MEASURED_ON,
 )
 from tomato_host.brain.control.planner.beam_search import SearchResult, SearchSettings, search
+from tomato_host.brain.control.planner.crop_decision import decided_costs
+from tomato_host.brain.control.planner.crop_horizon import RecentHours, crop_aim
 from tomato_host.brain.control.planner.drippers import DripperShare, dripper_shares, room_ml
 from tomato_host.brain.control.planner.horizon import DAY_H, HOUR, horizon_targets, plan_bounds
 from tomato_host.brain.control.planner.initial_plans import baseline_plans, hourwise_plans, plain_plan, shifted
@@ -100,6 +102,8 @@ class PlannerModel:
     """Water in these hours, in ml."""
     asked_ml: float = 0.0
     """What the thirstiest pot has asked for in the last day, in ml of pumped water, as measured; 0: not known."""
+    past: RecentHours = field(default_factory=RecentHours)
+    """Air and soil of these hours, which fruit remembers."""
 
 
 ModelBinder = Callable[[DecisionContext], PlannerModel | None]
@@ -135,10 +139,9 @@ def _plan(
     foreseen = water_demand(seen.roll, seen.soil, plain if last is None else last, day_ml)
     demand = max(foreseen, seen.asked_ml / max(1.0, day_ml))
     shares = dripper_shares(seen.roll, seen.soil, plain if last is None else last)
-    aim = horizon_targets(context, demand)
-    bounds = plan_bounds(
-        inputs, seen.mist_h, seen.water_h, demand, room_ml(inputs, shares, water_shortage(demand) > 0.0)
-    )
+    room = room_ml(inputs, shares, water_shortage(demand) > 0.0)
+    aim = replace(horizon_targets(context, demand), crop=crop_aim(context, seen.past))
+    bounds = plan_bounds(inputs, seen.mist_h, seen.water_h, demand, room)
     before = np.zeros(COLUMNS)
     for name, column in COLUMN_OF.items():
         before[column] = context.memory.duty.get(name, 0.0)
@@ -161,7 +164,8 @@ def _plan(
     if chosen.requests is None:
         made = _ruled(context, _not_taken(chosen.plan))
     else:
-        made = _decision(context, chosen.requests, found, terms(found.plans), bounds)
+        crop = decided_costs(found.plans, starts, moves, terms, weights, lambda: clock() >= end)
+        made = _decision(context, chosen.requests, found, terms(found.plans), crop)
     memory = replace(made.memory, debt_h=chosen.debt_h)
     return replace(made, memory=_expecting(memory, seen, found.plans[0], experience))
 
@@ -281,7 +285,11 @@ def _learned(context: DecisionContext) -> ControllerMemory:
 
 
 def _decision(
-    context: DecisionContext, requests: list[OutputRequest], found: SearchResult, terms: Terms, bounds: Bounds
+    context: DecisionContext,
+    requests: list[OutputRequest],
+    found: SearchResult,
+    terms: Terms,
+    crop: tuple[CropCost, ...],
 ) -> ControlDecision:
     best = found.plans[0]
     steps = tuple(
@@ -296,7 +304,8 @@ def _decision(
         horizon_h=float(len(best)),
         score=score_of(terms, 0),
         rejected=rejected(found, terms),
-        explanation=explain(requests, terms),
+        crop_costs=crop,
+        explanation=explain(requests, terms, crop),
     )
 
 

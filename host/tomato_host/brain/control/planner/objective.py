@@ -7,6 +7,9 @@ hour's share of the water and gas budgets, 1 of churn one relay switched each ho
 Uncertainty: stress is taken at the forecast's low, middle and high quantile, weighted 1:2:1, so that a plan is pushed
 away from an edge by as much as the forecast is unsure there. Soil is judged a quarter of the way down to its low
 quantile: too much water can be waited out, a dry pot cannot.
+
+What no band shows (dew on fruit, flowers, calcium, late harm of heat) is judged by `crop_terms` on the expected course
+and added to the stress by the terms' own weights.
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ from numpy.typing import NDArray
 
 from shared_schemas.devices import OUTPUT_BY_NAME
 from tomato_host.brain.control.plan_columns import COLUMN_OF, DOSE_K, GAS_K, LAMP_K, MAT_K, MIST_K
+from tomato_host.brain.control.planner.crop_terms import CropAim, CropCourse, crop_costs, crop_stress
 from tomato_host.brain.control.strokes import strokes_an_hour
 
 Array = NDArray[np.float64]
@@ -80,6 +84,8 @@ class HorizonTargets:
     """The same in degC."""
     soil_harm_pct: float = 0.0
     """Below this the driest zone counts as harmed."""
+    crop: CropAim | None = None
+    """What the growth stage asks beyond bands; None: nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,13 +104,14 @@ class Expected:
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """The four terms [B] and J [B]."""
+    """The four terms [B] and J [B]; of stress the crop's own terms, by name, each unweighted [B]."""
 
     j: Array
     yield_proxy: Array
     stress: Array
     resource_use: Array
     action_churn: Array
+    crop: Mapping[str, Array] = field(default_factory=dict)
 
 
 def outside(value: Array, low: Array, high: Array, scale: float) -> Array:
@@ -143,6 +150,13 @@ def hourly_stress(aim: HorizonTargets, expected: Expected, plans: Array) -> Arra
     return total
 
 
+def crop_costs_by_hour(aim: HorizonTargets, expected: Expected) -> dict[str, Array]:
+    """Cost of each hour [B, H] by crop term, unweighted; empty without a crop to judge."""
+    if aim.crop is None:
+        return {}
+    return crop_costs(CropCourse(aim.crop, expected.series["air_temp_c"], expected.series["vpd_kpa"], expected.driest))
+
+
 def soil_stress(aim: HorizonTargets, expected: Expected) -> Array:
     """Stress of each hour [B, H] by water: the driest zone against its mark and its line of harm, the wettest's excess.
 
@@ -158,8 +172,9 @@ def soil_stress(aim: HorizonTargets, expected: Expected) -> Array:
 
 
 def stress(aim: HorizonTargets, expected: Expected, plans: Array) -> Array:
-    """Mean hourly stress [B]."""
-    return np.asarray(hourly_stress(aim, expected, plans).mean(axis=1))
+    """Mean hourly stress [B], the crop's own terms included."""
+    crop = crop_stress(crop_costs_by_hour(aim, expected), plans.shape[:2])
+    return np.asarray((hourly_stress(aim, expected, plans) + crop).mean(axis=1))
 
 
 def yield_proxy(aim: HorizonTargets, expected: Expected, plans: Array) -> Array:
@@ -193,7 +208,7 @@ def _transitions(relays: Array) -> Array:
 
 def hourly(aim: HorizonTargets, expected: Expected, plans: Array, weights: Weights) -> Array:
     """What each hour [B, H] of plans with steady duties brings, without what passes from hour to hour."""
-    pain = hourly_stress(aim, expected, plans)
+    pain = hourly_stress(aim, expected, plans) + crop_stress(crop_costs_by_hour(aim, expected), plans.shape[:2])
     relays = plans[:, :, RELAYS]
     partial = _transitions(relays)
     power = plans[:, :, MAT_K] + plans[:, :, MIST_K]
@@ -202,10 +217,17 @@ def hourly(aim: HorizonTargets, expected: Expected, plans: Array, weights: Weigh
 
 def judge(aim: HorizonTargets, expected: Expected, plans: Array, before: Array, weights: Weights) -> Terms:
     """All terms of plans [B, H, K]; `before` [K] is what runs now."""
-    gain, pain = yield_proxy(aim, expected, plans), stress(aim, expected, plans)
+    by_term = crop_costs_by_hour(aim, expected)
+    pain = (hourly_stress(aim, expected, plans) + crop_stress(by_term, plans.shape[:2])).mean(axis=1)
+    gain = yield_proxy(aim, expected, plans)
     use, churn = resource_use(aim, plans), action_churn(plans, before)
     j = weights.yield_ * gain - weights.stress * pain - weights.resource * use - weights.smooth * churn
-    return Terms(j, gain, pain, use, churn)
+    return Terms(j, gain, pain, use, churn, {name: cost.mean(axis=1) for name, cost in by_term.items()})
 
 
-assert {f.name for f in fields(Terms)} == {"j", "yield_proxy", "stress", "resource_use", "action_churn"}
+def without_crop(terms: Terms, weights: Weights) -> Array:
+    """J [B] as it were without the crop's own terms."""
+    return np.asarray(terms.j + weights.stress * crop_stress(terms.crop, terms.j.shape))
+
+
+assert {f.name for f in fields(Terms)} == {"j", "yield_proxy", "stress", "resource_use", "action_churn", "crop"}

@@ -6,11 +6,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared_schemas.devices import MAT, OUTPUTS, PLAN_COLUMNS, plan_order
-from shared_schemas.records.plan_v1 import RejectedPlan, Score
+from shared_schemas.records.plan_v1 import CropCost, RejectedPlan, Score
 from tomato_host.brain.control.control_inputs import ControlInputs
 from tomato_host.brain.control.plan_columns import VENT_K
 from tomato_host.brain.control.planner.beam_search import SearchResult
-from tomato_host.brain.control.planner.objective import Terms
+from tomato_host.brain.control.planner.crop_terms import CROP_TERMS, deciding
+from tomato_host.brain.control.planner.objective import Terms, Weights
 from tomato_host.brain.control.proposals import OutputRequest
 from tomato_host.brain.control.rules import co2
 
@@ -62,6 +63,11 @@ def _why(terms: Terms, index: int) -> str:
         "more use": float(terms.resource_use[index] - terms.resource_use[0]),
         "more switching": float(terms.action_churn[index] - terms.action_churn[0]) / 20.0,
     }
+    for term in CROP_TERMS:
+        if term.name in terms.crop:  # a part of the stress, named where it is the largest part
+            cost = terms.crop[term.name]
+            parts[f"more {term.name}"] = term.weight * float(cost[index] - cost[0])
+            parts["more stress"] -= parts[f"more {term.name}"]
     name = max(parts, key=lambda key: parts[key])
     return f"J {terms.j[index]:.4f} against {terms.j[0]:.4f}: {name}"
 
@@ -89,7 +95,26 @@ def gas_reason(inputs: ControlInputs, seconds: float, first_hour: Array) -> str:
     return rule.text if rule.amount <= 0.0 else f"not worth it in this plan{now}"
 
 
-def explain(requests: list[OutputRequest], terms: Terms) -> str:
+def crop_costs(terms: Terms, rivals: Terms, weights: Weights) -> tuple[CropCost, ...]:
+    """The crop's terms of the best plan with their weights; `rivals` are plans that it was preferred to."""
+    j = np.concatenate([terms.j[:1], rivals.j])
+    by_term = {name: np.concatenate([cost[:1], rivals.crop[name]]) for name, cost in terms.crop.items()}
+    decided = deciding(j, by_term, weights.stress)
+    return tuple(
+        CropCost(
+            name=term.name,
+            weight=round(weights.stress * term.weight, 6),
+            cost=round(float(terms.crop[term.name][0]), 6),
+            decided=term.name in decided,
+        )
+        for term in CROP_TERMS
+        if term.name in terms.crop
+    )
+
+
+def explain(requests: list[OutputRequest], terms: Terms, crop: tuple[CropCost, ...] = ()) -> str:
     # The readings stand with each action; here they would push the last ones out.
     doing = "; ".join(w.text.partition(": VPD ")[0].partition(": soil at ")[0] for w in requests if w.amount > 0.0)
-    return f"J {terms.j[0]:.3f}, stress {terms.stress[0]:.3f} per hour: {doing}"
+    decided = ", ".join(one.name for one in crop if one.decided)
+    why = f", decided by {decided}" if decided else ""
+    return f"J {terms.j[0]:.3f}, stress {terms.stress[0]:.3f} per hour{why}: {doing}"

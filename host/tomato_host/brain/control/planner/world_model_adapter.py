@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from shared_schemas.devices import MIST, PUMP
 from tomato_host.brain.control.context import DecisionContext
+from tomato_host.brain.control.planner.crop_horizon import RecentHours
 from tomato_host.brain.control.planner.horizon import DAY_H
 from tomato_host.brain.control.planner.mpc import PlannerModel
 from tomato_host.brain.control.planner.watering import asked_ml
@@ -50,7 +51,7 @@ def bind_model(model: WorldModel, log: HourlyLog, context: DecisionContext) -> P
             mean, low, high = forecast.best(name)[:, 0, :horizon]
             spread["soil" if name == "soil.avg" else name] = (np.nan_to_num(low - mean), np.nan_to_num(high - mean))
     mist_h, water_ml = (np.nan_to_num(log.column(name)[-DAY_H:]) for name in (MIST.column, PUMP.column))
-    return PlannerModel(roll, zones, spread, mist_h, water_ml, _asked_ml(model, log, zones))
+    return PlannerModel(roll, zones, spread, mist_h, water_ml, _asked_ml(model, log, zones), _past(log, zones))
 
 
 def _asked_ml(model: WorldModel, log: HourlyLog, zones: tuple[str, ...]) -> float:
@@ -66,6 +67,13 @@ def _asked_ml(model: WorldModel, log: HourlyLog, zones: tuple[str, ...]) -> floa
     }
     dosed = bool(water.any())
     return max(asked_ml(level, water[-len(level) + 1 :], gains[name], dosed) for name, level in levels.items())
+
+
+def _past(log: HourlyLog, zones: tuple[str, ...]) -> RecentHours:
+    """The last day's air and its driest zone."""
+    with np.errstate(all="ignore"):
+        driest = np.min(np.stack([log.column(zone)[-DAY_H:] for zone in zones]), axis=0)
+    return RecentHours(log.column("air_temp_c")[-DAY_H:], driest)
 
 
 def _trusted_zones(context: DecisionContext, zones: tuple[str, ...]) -> tuple[str, ...]:

@@ -1,0 +1,50 @@
+"""Tasks that workers of the tests run: they work, fail, or end their process."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+
+from tomato_host.errors import TomatoError
+
+
+def square(number: int) -> int:
+    return number * number
+
+
+def refuse(number: int) -> int:
+    raise TomatoError("E-CAMPAIGN", f"{number} is refused.", "Give another.")
+
+
+class Unportable(Exception):
+    """Cannot be rebuilt from its arguments, so it does not survive a pipe."""
+
+    def __init__(self, first: str, second: str) -> None:
+        super().__init__(first)
+
+
+def fail_unportably(number: int) -> int:
+    raise Unportable("a", "b")
+
+
+def die_once(job: tuple[str, int]) -> int:
+    """The process that first meets number 3 dies of it, as by the kernel's memory killer."""
+    folder, number = job
+    mark = Path(folder) / "died"
+    if number == 3 and not mark.exists():
+        mark.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return number
+
+
+def die_always(number: int) -> int:
+    if number == 1:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return number
+
+
+def wait_long(seconds: float) -> float:
+    time.sleep(seconds)
+    return seconds

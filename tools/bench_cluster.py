@@ -1,0 +1,124 @@
+"""What a Dask cluster costs a campaign: tent-weeks on two workers over TCP, one of them killed, beside `-j 2`.
+
+python tools/bench_cluster.py local FOLDER      the campaign with -j 2
+python tools/bench_cluster.py cluster FOLDER    the same on a cluster of this machine; a worker is killed on the way
+python tools/bench_cluster.py compare FOLDER    the same bytes? processor time beside one another
+
+A campaign too long for one go is made in parts: the same command with more --seeds goes on where the last one ended.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # so that tools.* is found when run as a file
+
+from tools.local_cluster import local_cluster
+
+START = "from tomato_host.cli.main import main; main()"
+SAME = ("report.md", "day.svg", "runs.parquet")
+MOST_OVERHEAD = 0.05
+
+
+def command(folder: Path, seeds: int, days: float, period_s: float, *more: str) -> list[str]:
+    """A campaign of four tents a seed."""
+    matrix = ["--controllers", "rules,timer", "--scenarios", "calm/heatwave@78", "--seeds", f"0-{seeds - 1}"]
+    asked = [*matrix, "--days", str(days), "--period-s", str(period_s), "--out", str(folder), "--json", "--resume"]
+    return [sys.executable, "-c", START, "campaign", *asked, *more]
+
+
+def children_cpu_s() -> float:
+    """User and system time of all children that have ended, and of theirs."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def run_local(folder: Path, seeds: int, days: float, period_s: float = 60.0) -> dict[str, Any]:
+    """The campaign with two processes."""
+    before, begun = children_cpu_s(), time.monotonic()
+    done = subprocess.run(
+        command(folder / "local", seeds, days, period_s, "-j", "2"), check=True, capture_output=True, text=True
+    )
+    return _add_part(folder / "local.json", before, begun, json.loads(done.stdout))
+
+
+def run_cluster(folder: Path, seeds: int, days: float, period_s: float = 60.0) -> dict[str, Any]:
+    """The campaign on two workers; one is killed once as many runs as seeds are done; its nanny starts another."""
+    before, begun = children_cpu_s(), time.monotonic()
+    (folder / "dask").mkdir(parents=True, exist_ok=True)
+    with local_cluster(folder / "dask", workers=0) as cluster:
+        nanny = cluster.add_nannies(2)
+        with subprocess.Popen(
+            command(folder / "cluster", seeds, days, period_s, "--scheduler", cluster.address),
+            stdout=subprocess.PIPE,
+            text=True,
+        ) as client:
+            if not (folder / "cluster.json").exists():
+                _kill_a_worker(nanny, folder / "cluster" / "runs.jsonl", seeds)
+            told, _ = client.communicate()
+        assert client.returncode == 0, told
+        cluster.end()
+    return _add_part(folder / "cluster.json", before, begun, json.loads(told))
+
+
+def _add_part(path: Path, before: float, begun: float, told: dict[str, Any]) -> dict[str, Any]:
+    """The figures of this part, with those of the parts before it."""
+    facts = {**told, "cpu_s": children_cpu_s() - before, "wall_s": time.monotonic() - begun}
+    if path.exists():
+        earlier = json.loads(path.read_text())
+        facts["workers"] = {**earlier["workers"], **facts["workers"]}
+        facts |= {name: facts[name] + earlier[name] for name in ("cpu_s", "wall_s")}
+    path.write_text(json.dumps(facts))
+    return facts
+
+
+def _kill_a_worker(nanny: subprocess.Popen[bytes], runs: Path, count: int) -> None:
+    """The worker with the most processor time is at a tent: kill it once `count` runs are stored."""
+    while not runs.exists() or runs.read_text().count("\n") <= count:
+        time.sleep(0.1)
+    tasks = Path(f"/proc/{nanny.pid}/task").iterdir()
+    children = [int(pid) for task in tasks for pid in (task / "children").read_text().split()]
+    victim = max(children, key=lambda pid: int(Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[11]))
+    os.kill(victim, signal.SIGKILL)
+
+
+def compare(folder: Path) -> dict[str, Any]:
+    """Whether both wrote the same, and what the cluster cost beyond `-j 2`."""
+    local, cluster = (json.loads((folder / f"{name}.json").read_text()) for name in ("local", "cluster"))
+    same = all((folder / "local" / name).read_bytes() == (folder / "cluster" / name).read_bytes() for name in SAME)
+    return {
+        "same": same, "runs": cluster["runs"], "workers": len(cluster["workers"]), "local_cpu_s": local["cpu_s"],
+        "cluster_cpu_s": cluster["cpu_s"], "overhead": cluster["cpu_s"] / local["cpu_s"] - 1.0,
+        "local_wall_s": local["wall_s"], "cluster_wall_s": cluster["wall_s"],
+    }  # fmt: skip
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=("local", "cluster", "compare"))
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--seeds", type=int, default=50, help="four tents each")
+    parser.add_argument("--days", type=float, default=7.0)
+    parser.add_argument("--period-s", type=float, default=60.0)
+    asked = parser.parse_args(argv)
+    asked.folder.mkdir(parents=True, exist_ok=True)
+    if asked.what == "compare":
+        found = compare(asked.folder)
+        print(json.dumps(found, indent=2))
+        return 0 if found["same"] and found["overhead"] < MOST_OVERHEAD else 1
+    run = run_local if asked.what == "local" else run_cluster
+    print(json.dumps(run(asked.folder, asked.seeds, asked.days, asked.period_s)))
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
