@@ -66,7 +66,8 @@ def _connected(scheduler: str) -> Any:
         raise TomatoError(
             "E-EXTRA-CLUSTER", f"Dask is not installed ({error}).", "pip install 'tomato-host[cluster]', or use --jobs."
         ) from error
-    logging.getLogger("distributed").setLevel(logging.ERROR)  # each worker that dies is a page of warnings
+    # A worker that dies is a page of warnings, a line that breaks a traceback; both are reported as errors below.
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)
     _wait_for_line(scheduler, parts["host"].strip("[]"), int(parts["port"]))
     try:
         if parts["protocol"] == "tls" and Security().get_connection_args("client").get("ssl_context") is None:
