@@ -15,7 +15,7 @@ from tomato_host.parallel.tasks import TaskResult, Workers, run_tasks
 from tomato_host.twin.campaign import matrix, report
 
 from tests.free_ports import free_port
-from tests.parallel.sample_tasks import die_always, die_once, refuse, square, wait_long
+from tests.parallel.sample_tasks import die_always, die_once, refuse, samplers_running, square, wait_long
 from tools.local_cluster import ROOT, LocalCluster, local_cluster
 
 pytest.importorskip("distributed", reason="the extra [cluster] is not installed: pip install '.[cluster]'")
@@ -36,6 +36,9 @@ def test_tasks_and_their_errors_cross_the_line(cluster: LocalCluster) -> None:
     found = list(run_tasks(square, range(40), cluster.there))
     assert values(found) == [n * n for n in range(40)]
     assert all(one.worker.startswith("tcp://127.0.0.1:") for one in found)
+    assert values(run_tasks(samplers_running, range(4), cluster.there)) == [0] * 4, (
+        "a run is not slowed by Dask's looks"
+    )
     with pytest.raises(TomatoError, match="7 is refused") as caught:
         list(run_tasks(refuse, [7], cluster.there))
     assert caught.value.next_step == "Give another."
