@@ -20,6 +20,7 @@ from tomato_host.cli import main
 from tomato_host.errors import TomatoError
 from tomato_host.loop.recorder import Recorder
 from tomato_host.loop.status import Status
+from tomato_host.run_extensions import plugs_of_real_boards
 from tomato_host.service.feeds import mqtt_feed
 from tomato_host.service.mqtt.plug_guard import READ_BACK_S, PlugGuard, PlugOrder, PlugReport
 from tomato_host.service.mqtt.plugs import FILE, parse_report, read_latches
@@ -226,6 +227,14 @@ def test_only_light_and_air_may_hang_on_a_plug() -> None:
     for rows in ([{"output": "light", "topic": "a"}] * 2, [{"output": "kettle", "topic": "a"}]):
         with pytest.raises(TomatoError, match="E-CONFIG-INVALID"):
             parse_settings({"mqtt": {"plugs": rows}})
+
+
+def test_a_virtual_board_moves_no_real_plug() -> None:
+    settings = parse_settings({"mqtt": {"plugs": [{"output": "light", "topic": "p"}]}})
+    assert plugs_of_real_boards(settings, "sim").plugs == ()
+    assert len(plugs_of_real_boards(settings, "/dev/ttyACM0").plugs) == 1
+    virtual = parse_settings({"mqtt": {"plugs": [{"output": "light", "topic": "p"}]}, "board": {"url": "sim"}})
+    assert plugs_of_real_boards(virtual, None).plugs == ()
 
 
 # -- a plug with Tasmota's words on a real broker --------------------------------------------------------------------

@@ -72,6 +72,7 @@ def shown_on(browser: Any, screen: Screen, url: str) -> Iterator[None]:
     if url:
         browser.get(f"{url}/")
         browser.execute_script("localStorage.setItem('language', arguments[0])", screen.language)
+        browser.get("about:blank")  # the same address with another hash would load nothing
     try:
         yield
     finally:

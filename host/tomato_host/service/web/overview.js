@@ -125,11 +125,31 @@ function showSafety(glance) {
       ["confidence in the readings", number(glance.live.confidence, 2)]);
   }
   fill($("safety"), rows.flatMap(([name, value]) => [element("dt", t(name)), element("dd", value)]));
-  fill($("anomalies"), (glance.advice || []).map((one) => {
+}
+
+let alarmShown = "";
+
+// Drawn anew only when something else is wrong: the button in it keeps its focus.
+function showAlarm(glance) {
+  const reason = waitsForPerson(glance) ? glance.status.mode_reason : "", key = JSON.stringify([glance.advice, reason]);
+  if (key === alarmShown) return;
+  alarmShown = key;
+  const wrong = (glance.advice || []).map((one) => {
     const row = element("li");
     row.append(element("b", hostText(one.text)), document.createTextNode(one.do ? ": " + hostText(one.do) : ""));
     return row;
-  }));
+  });
+  fill($("anomalies"), reason ? [...wrong, acknowledgement(reason)] : wrong);
+}
+
+// Some causes of safe mode, a leak for one, end only when a person says so, after what the board holds has been cleared.
+const waitsForPerson = ({ status, devices }) => status.mode === "SAFE" && status.mode_reason && devices && !devices.faults.length;
+
+function acknowledgement(reason) {
+  const row = element("li"), done = Object.assign(element("button", t("It is dealt with")), { type: "button", id: "acknowledge" });
+  done.addEventListener("click", async () => (await import("/static/control.js")).acknowledge());
+  row.append(element("b", t("Safe mode lasts until somebody has looked: {reason}", { reason: hostText(reason) })), document.createTextNode(" "), done);
+  return row;
 }
 
 function showLastAndNext(glance) {
@@ -154,5 +174,6 @@ needs("overview", loadDay);
 shows("overview", showTiles, "observation", "day", "targets", "devices");
 shows("overview", showAge, "observation", "status");
 shows("overview", showSafety, "status", "devices", "anomalies");
+shows("overview", showAlarm, "status", "devices", "anomalies");
 shows("overview", showLastAndNext, "status", "actions", "plan");
 shows("overview", (glance) => fill($("tent"), [tentDrawing(glance)]), "observation", "devices", "prediction", "status");
