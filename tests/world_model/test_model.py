@@ -93,6 +93,23 @@ def _width(record: Prediction36hV1) -> float:
     return float(np.mean([h.vpd_kpa.p90 - h.vpd_kpa.p10 for h in record.hours if h.vpd_kpa]))
 
 
+def test_the_water_of_a_day_is_what_was_given_lately(taught: WorldModel, log: HourlyLog) -> None:
+    rng, hours = np.random.default_rng(5), log.hours
+
+    def recommended(ml_by_day: np.ndarray) -> float | None:
+        water = np.zeros(hours)
+        water[8::24] = ml_by_day[: len(water[8::24])]
+        known = HourlyLog(log.start_hour, log.utc_offset_h, {**log.values, "water_ml": water}).until(NOW_H)
+        return taught.predict(_now(), known, ahead_of(log, NOW_H)).water_ml_recommended
+
+    steady = 1_500.0 * rng.uniform(0.85, 1.15, hours // 24)
+    assert recommended(steady) == pytest.approx(1_500.0, rel=0.2)
+    day = np.arange(hours // 24)
+    assert recommended(np.where(day >= NOW_H // 24 - 3, 2.0, 1.0) * steady) == pytest.approx(2_700.0, rel=0.2)
+    seldom = np.where(day >= NOW_H // 24 - 2, steady, 0.0)
+    assert recommended(seldom) != pytest.approx(1_500.0, rel=0.2), "two days are no habit: the pots decide"
+
+
 def test_the_noise_of_one_day_does_not_enter_a_ridge_of_the_week() -> None:
     """Every day has a shift of its own that nothing foretells: a ridge on yesterday repeats half of it."""
     log, rng = tent_log(22), np.random.default_rng(7)
