@@ -6,6 +6,7 @@ STAMP := $(VENV)/.installed
 PORT ?=
 DATA ?= data
 DEMO ?= demo
+RUNS ?= 3
 SEEDS ?= 1 2 3
 # Heavy work is kept off the second core's back with nice where it matters.
 PYTEST := $(BIN)/python -m pytest
@@ -13,7 +14,7 @@ PYTEST := $(BIN)/python -m pytest
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help run demo setup test lint format types types-oldest types-newest types-tests unit schemas check-schemas bench coverage soak explore mutants mutants-all hil flash \
-  test-web test-llm test-learn learn-groups test-ha screenshots figures clean
+  lighthouse test-web test-llm test-learn learn-groups test-ha screenshots figures clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -145,6 +146,11 @@ learn-groups: $(STAMP) ## the learning loop's tests by kind: contract, serializa
 screenshots: $(STAMP) ## take the README's pictures of the dashboard again (needs chromium and chromium-driver)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test-web,camera]'
 	$(BIN)/python tools/screenshots.py
+
+lighthouse: $(STAMP) ## Lighthouse on the dashboard as phone and desktop (needs chromium and Node 20; fetches lighthouse from npm) [RUNS=3]
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test-web,camera]'
+	test -e build/fetched/lighthouse/node_modules || npm install --silent --prefix build/fetched/lighthouse lighthouse@12.2.3
+	$(BIN)/python -m tools.lighthouse --runs $(RUNS)
 
 figures: $(STAMP) ## lines, function lengths, comments, docstrings, duplicate class names
 	$(BIN)/python tools/figures.py

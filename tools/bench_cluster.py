@@ -3,6 +3,8 @@
 python tools/bench_cluster.py local FOLDER      the campaign with -j 2
 python tools/bench_cluster.py cluster FOLDER    the same on a cluster of this machine; a worker is killed on the way
 python tools/bench_cluster.py compare FOLDER    the same bytes? processor time beside one another
+
+A campaign too long for one go is made in parts: the same command with more --seeds goes on where the last one ended.
 """
 
 from __future__ import annotations
@@ -30,7 +32,7 @@ MOST_OVERHEAD = 0.05
 def command(folder: Path, seeds: int, days: float, period_s: float, *more: str) -> list[str]:
     """A campaign of four tents a seed."""
     matrix = ["--controllers", "rules,timer", "--scenarios", "calm/heatwave@78", "--seeds", f"0-{seeds - 1}"]
-    asked = [*matrix, "--days", str(days), "--period-s", str(period_s), "--out", str(folder), "--json"]
+    asked = [*matrix, "--days", str(days), "--period-s", str(period_s), "--out", str(folder), "--json", "--resume"]
     return [sys.executable, "-c", START, "campaign", *asked, *more]
 
 
@@ -46,13 +48,11 @@ def run_local(folder: Path, seeds: int, days: float, period_s: float = 60.0) -> 
     done = subprocess.run(
         command(folder / "local", seeds, days, period_s, "-j", "2"), check=True, capture_output=True, text=True
     )
-    facts = {"cpu_s": children_cpu_s() - before, "wall_s": time.monotonic() - begun, **json.loads(done.stdout)}
-    (folder / "local.json").write_text(json.dumps(facts))
-    return facts
+    return _add_part(folder / "local.json", before, begun, json.loads(done.stdout))
 
 
 def run_cluster(folder: Path, seeds: int, days: float, period_s: float = 60.0) -> dict[str, Any]:
-    """The campaign on two workers; one is killed when a quarter is done, and its nanny starts another."""
+    """The campaign on two workers; one is killed once as many runs as seeds are done; its nanny starts another."""
     before, begun = children_cpu_s(), time.monotonic()
     (folder / "dask").mkdir(parents=True, exist_ok=True)
     with local_cluster(folder / "dask", workers=0) as cluster:
@@ -62,17 +62,26 @@ def run_cluster(folder: Path, seeds: int, days: float, period_s: float = 60.0) -
             stdout=subprocess.PIPE,
             text=True,
         ) as client:
-            killed = _kill_a_worker(nanny, folder / "cluster" / "runs.jsonl", seeds)
+            if not (folder / "cluster.json").exists():
+                _kill_a_worker(nanny, folder / "cluster" / "runs.jsonl", seeds)
             told, _ = client.communicate()
         assert client.returncode == 0, told
         cluster.end()
-    facts = {"cpu_s": children_cpu_s() - before, "wall_s": time.monotonic() - begun, "killed": killed}
-    facts |= json.loads(told)
-    (folder / "cluster.json").write_text(json.dumps(facts))
+    return _add_part(folder / "cluster.json", before, begun, json.loads(told))
+
+
+def _add_part(path: Path, before: float, begun: float, told: dict[str, Any]) -> dict[str, Any]:
+    """The figures of this part, with those of the parts before it."""
+    facts = {**told, "cpu_s": children_cpu_s() - before, "wall_s": time.monotonic() - begun}
+    if path.exists():
+        earlier = json.loads(path.read_text())
+        facts["workers"] = {**earlier["workers"], **facts["workers"]}
+        facts |= {name: facts[name] + earlier[name] for name in ("cpu_s", "wall_s")}
+    path.write_text(json.dumps(facts))
     return facts
 
 
-def _kill_a_worker(nanny: subprocess.Popen[bytes], runs: Path, count: int) -> int:
+def _kill_a_worker(nanny: subprocess.Popen[bytes], runs: Path, count: int) -> None:
     """The worker with the most processor time is at a tent: kill it once `count` runs are stored."""
     while not runs.exists() or runs.read_text().count("\n") <= count:
         time.sleep(0.1)
@@ -80,7 +89,6 @@ def _kill_a_worker(nanny: subprocess.Popen[bytes], runs: Path, count: int) -> in
     children = [int(pid) for task in tasks for pid in (task / "children").read_text().split()]
     victim = max(children, key=lambda pid: int(Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[11]))
     os.kill(victim, signal.SIGKILL)
-    return victim
 
 
 def compare(folder: Path) -> dict[str, Any]:

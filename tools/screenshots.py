@@ -1,9 +1,11 @@
-"""Take the dashboard's screenshots for the README: two simulated days, then a live run, in a headless Chromium.
+"""Take the dashboard's screenshots for the README, or of all pages: two simulated days, then a live run, in Chromium.
 
 Needs Debian's `chromium` and `chromium-driver` and `pip install -e '.[test-web,camera]'`; writes
 `dashboard-desktop.png`, `dashboard-history.png` and `dashboard-phone.png` to `docs/images`. The past comes from the
 virtual board in lock step (the real firmware), so that yesterday's forecast, charts and doses are records of a real
-run; the same data directory then gets a live run in real time until its first decision has been executed.
+run; the same data directory then gets a live run in real time until its first decision has been executed. `--pages
+FOLDER` takes every page instead, as a phone and as a desktop, light and dark, in both languages, from top to end: to be
+looked at, not committed.
 """
 
 from __future__ import annotations
@@ -38,8 +40,19 @@ class Screen(NamedTuple):
     scale: float
     mobile: bool
     page: str
+    scheme: str = "light"
+    language: str = "en"
+    is_whole: bool = False
 
 
+PAGES = ("overview", "plan", "history", "journal", "control", "setup")
+LOOKED_AT = tuple(
+    Screen(f"{page}-{form}-{scheme}-{language}", *size, 1.0, form == "phone", page, scheme, language, True)
+    for page in PAGES
+    for form, size in (("phone", (360, 740)), ("desktop", (1280, 800)))
+    for scheme, language in (("light", "en"), ("dark", "de"))
+)
+LONGEST_PX = 4_000
 SCREENS = (
     Screen("dashboard-desktop", 1180, 800, 1.0, False, "overview"),
     Screen("dashboard-history", 1180, 1000, 1.0, False, "history"),
@@ -49,10 +62,20 @@ SCREENS = (
 SITE_ZONE = "Europe/Vienna"  # the default of [site] timezone; the page shows the browser's time
 IS_COMPLETE = """
 const has = (id, pattern) => pattern.test(document.getElementById(id).textContent);
-return has("past-text", /was within/) && has("safety", /NORMAL/) && has("actions", /./) && has("next", /Next decision/)
-  && document.querySelectorAll("#tiles .tile").length > 0 && !document.querySelector("#tiles .off");
+const isDrawn = (id) => Boolean(document.querySelector(`#${id} canvas`));
+const wanted = {
+  overview: () => state.glance.status.mode === "NORMAL" && state.glance.status.next_decision_at && has("last", /./)
+    && document.querySelector("#tiles .spark") && !document.querySelector("#tiles .off"),
+  plan: () => state.past?.quantities && has("past-text", /./) && has("actions", /./) && isDrawn("chart-forecast")
+    && isDrawn("chart-past"),
+  history: () => isDrawn("chart-vpd") && isDrawn("chart-day-energy"),
+  journal: () => has("journal-facts", /./) && has("events", /./),
+  control: () => has("who", /./),
+  setup: () => has("wizard-sign-in", /./),
+};
+return Boolean(state.glance?.observation && wanted[state.page]());
 """
-"""JavaScript: yesterday's forecast, the live state, the first decision and its actions are on the page."""
+"""JavaScript: the page that is open has everything that it shows."""
 
 
 def main() -> int:
@@ -60,31 +83,33 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as place:
         data = options.data_dir or Path(place) / "data"
         config = Path(place) / "tomato.toml"
-        port = _free_port()
+        port = free_port()
         # No weather: the pictures must not depend on the network.
         config.write_text(f"[service]\nport = {port}\n[weather]\nprovider = 'none'\n")
         if not options.data_dir:
-            _simulate(data, config, options.hours, options.seed)
-        with _live(data, config, port, options.seed), _browser(Path(place) / "profile") as browser:
-            return max(_shoot(browser, f"http://127.0.0.1:{port}", screen, options.out) for screen in SCREENS)
+            simulate(data, config, options.hours, options.seed)
+        with live_host(data, config, port, options.seed), _browser(Path(place) / "profile") as browser:
+            url, screens = f"http://127.0.0.1:{port}", LOOKED_AT if options.pages else SCREENS
+            return max(_shoot(browser, url, screen, options.pages or options.out) for screen in screens)
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "images")
+    parser.add_argument("--pages", type=Path, help="folder for pictures of every page instead")
     parser.add_argument("--hours", type=float, default=49.0, help="simulated past; over 25 for yesterday's forecast")
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--data-dir", type=Path, help="use this data directory (of a recent run) instead of simulating")
     return parser.parse_args()
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
-def _simulate(data: Path, config: Path, hours: float, seed: int) -> None:
+def simulate(data: Path, config: Path, hours: float, seed: int) -> None:
     """Fill the data directory with the virtual board's last `hours`, ending now."""
     start = (datetime.now(UTC) - timedelta(hours=hours)).strftime("%Y-%m-%dT%H:%M:%S")
     span = ("--time-scale", "0", "--duration-hours", str(hours), "--start", start, "--seed", str(seed), "--json")
@@ -92,7 +117,7 @@ def _simulate(data: Path, config: Path, hours: float, seed: int) -> None:
 
 
 @contextmanager
-def _live(data: Path, config: Path, port: int, seed: int) -> Iterator[None]:
+def live_host(data: Path, config: Path, port: int, seed: int) -> Iterator[None]:
     """A host in real time; ends when the block does."""
     command = [*HOST, "--seed", str(seed), "--data-dir", str(data), "--config", str(config)]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
@@ -141,28 +166,32 @@ def _browser(profile: Path) -> Iterator[Any]:
 
 def _shoot(browser: Any, url: str, screen: Screen, out: Path) -> int:
     """Save one picture when the page shows live values and yesterday's forecast; 1 when the file is too large."""
-    metrics = {
-        "width": screen.width,
-        "height": screen.height,
-        "deviceScaleFactor": screen.scale,
-        "mobile": screen.mobile,
-    }
-    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    _resize(browser, screen, screen.height)
     browser.execute_cdp_cmd("Emulation.setTimezoneOverride", {"timezoneId": SITE_ZONE})
-    light = {"features": [{"name": "prefers-color-scheme", "value": "light"}]}
-    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", light)
-    browser.get("about:blank")  # the same address with another hash would load nothing
+    colours = {"features": [{"name": "prefers-color-scheme", "value": screen.scheme}]}
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", colours)
+    browser.get(f"{url}/static/icon.svg")  # the same address with another hash would load nothing
+    browser.execute_script("localStorage.setItem('language', arguments[0])", screen.language)
     browser.get(f"{url}/#{screen.page}")
     _wait("a page with all its values", lambda: bool(browser.execute_script(IS_COMPLETE)), 300.0)
     time.sleep(2.0)  # charts are drawn after their texts
+    if screen.is_whole:
+        height = int(browser.execute_script("return document.documentElement.scrollHeight"))
+        _resize(browser, screen, min(max(height, screen.height), LONGEST_PX))
+        time.sleep(0.7)
     path = out / f"{screen.name}.png"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(_with_palette(browser.get_screenshot_as_png()))
     size = path.stat().st_size
     print(f"{path}: {size} bytes")
-    if size > LIMIT_BYTES:
+    if size > LIMIT_BYTES and not screen.is_whole:
         print(f"{path} is larger than {LIMIT_BYTES} bytes", file=sys.stderr)
-    return int(size > LIMIT_BYTES)
+    return int(size > LIMIT_BYTES and not screen.is_whole)
+
+
+def _resize(browser: Any, screen: Screen, height: int) -> None:
+    size = {"width": screen.width, "height": height, "deviceScaleFactor": screen.scale, "mobile": screen.mobile}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
 
 
 def _with_palette(png: bytes) -> bytes:

@@ -39,7 +39,7 @@ from tomato_host.recovery.crash_recovery import read_interrupted_actions
 from tomato_host.recovery.recorded_agents import read_agents
 from tomato_host.recovery.stored_samples import stored_samples
 from tomato_host.run_extensions import display_of, extensions_of
-from tomato_host.run_options import RunOptions
+from tomato_host.run_options import SIM, RunOptions
 from tomato_host.service.settings import why_no_tls
 from tomato_host.settings import Settings, load_settings
 from tomato_host.settings_file import default_file
@@ -49,7 +49,6 @@ from tomato_host.toml_file import shown
 from tomato_host.world.telemetry import WorldTelemetry
 from tomato_host.world.worlds.tent import TentViews
 
-SIM = "sim"
 RESTART = 75
 """Exit code of a run that is to start anew (`cli/run.py` does it): EX_TEMPFAIL of sysexits.h."""
 TRIAL = "TOMATO_SETTINGS_TRIAL"

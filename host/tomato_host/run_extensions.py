@@ -25,9 +25,11 @@ from tomato_host.models.blocks import BlockStore
 from tomato_host.models.store import ModelStore
 from tomato_host.models.what_if import pack_inputs
 from tomato_host.recovery.recorded_agents import read_advisor_tokens
-from tomato_host.run_options import RunOptions
+from tomato_host.run_options import SIM, RunOptions
 from tomato_host.service.feeds import bus_feed, dashboard_feed, mqtt_feed
+from tomato_host.service.foreign_readings import ForeignReadings
 from tomato_host.service.installation import Installation
+from tomato_host.service.mqtt.settings import MqttSettings
 from tomato_host.service.notify.extension import build_notifier
 from tomato_host.service.recent_day import recent_day
 from tomato_host.service.world_gateway import WorldGateway
@@ -36,6 +38,13 @@ from tomato_host.storage.budgeted_store import BudgetedStore
 from tomato_host.terminal.status_lines import LineDisplay
 from tomato_host.weather.service import build_service
 from tomato_host.world.worlds.tent import TentViews
+
+
+def plugs_of_real_boards(settings: Settings, board: str | None) -> MqttSettings:
+    """The settings of MQTT; a virtual board moves no real plug, whatever its simulated lamp does."""
+    if (board or settings.board.url) != SIM:
+        return settings.mqtt
+    return settings.mqtt.model_copy(update={"plugs": ()})
 
 
 def extensions_of(
@@ -76,7 +85,9 @@ def extensions_of(
         )
         extensions += [dashboard, gateway]
     if settings.mqtt.enabled:
-        extensions.append(mqtt_feed(settings.mqtt, status, recorder, options.data_dir))
+        mqtt = plugs_of_real_boards(settings, options.board)
+        readings = ForeignReadings(mqtt.sensors, recorder, brain.add_extra_reading, site.zone)
+        extensions.append(mqtt_feed(mqtt, status, recorder, options.data_dir, readings))
     if settings.bus.enabled:
         extensions.append(bus_feed(settings.bus, status, recorder, options.data_dir))
     if settings.notify.enabled:

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+SIM = "sim"
+"""Address of the virtual board."""
+
 
 @dataclass(frozen=True, slots=True)
 class RunOptions:

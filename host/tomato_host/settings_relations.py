@@ -18,6 +18,8 @@ from pydantic import BaseModel
 from tomato_host.brain.control.settings import ControlSettings
 from tomato_host.brain.control.targets import stage_row
 
+BOARD_PROBES = frozenset({"P1", "P2"})
+"""Soil probes on the board's own inputs (`sources/board.py`)."""
 STAGE = "control.stage:"
 """Prefix of a value that the growth stage gives: `control.stage:temp_day_c.1` is the upper end of that band."""
 
@@ -116,7 +118,8 @@ FREE: dict[str, tuple[str, ...]] = {
         "board.lease_renew_s", "safe_mode.link_down_s", "safe_mode.hold_s", "safe_mode.calm_s", "safe_mode.recover_s",
         "safe_mode.caution_s", "guardrails.proposal_age_s", "guardrails.state_lag_s", "weather.timeout_s",
         "weather.attempts", "advisor.wake_deadline_s", "advisor.cameras.timeout_s", "advisor.breaker_failures",
-        "advisor.breaker_rest_s", "mqtt.command_max_age_s",
+        "advisor.breaker_rest_s", "mqtt.command_max_age_s", "mqtt.sensors.stale_after_s",
+        "mqtt.plugs.off_after_s",
     ),
     "a pace of its own: shorter only means more often": (
         "safe_mode.sampling_safe_s", "safe_mode.sampling_caution_s", "control.event_pause_s", "advisor.wake_every_s",
@@ -126,6 +129,7 @@ FREE: dict[str, tuple[str, ...]] = {
     ),
     "a threshold of trust for one use; each part has its own": (
         "guardrails.min_confidence", "control.min_probe_confidence", "world_model.min_confidence",
+        "mqtt.sensors.confidence",
     ),
     "an interlock that only tightens: the target is cut by it": ("guardrails.rh_high_pct", "guardrails.co2_high_ppm"),
     "a property of the tent or the lamp": (
@@ -168,7 +172,8 @@ FREE: dict[str, tuple[str, ...]] = {
     "the size of a thing": (
         "tent.width_cm", "tent.depth_cm", "tent.height_cm", "tent.plants.pot_l", "tent.plants.probe",
     ),
-    "a port or the number of a device": ("service.port", "mqtt.port", "learn.observe.port", "advisor.cameras.index"),
+    "a port or the number of a device": ("service.port", "mqtt.port", "mqtt.plugs.relay",
+        "learn.observe.port", "advisor.cameras.index"),
 }  # fmt: skip
 """Numeric keys without a relation, by the reason why they need none."""
 
@@ -191,6 +196,7 @@ def contradictions(settings: BaseModel, given: frozenset[str] = frozenset()) -> 
             " record is acknowledged before it is on the disk"
         )
     yield from _notification_contradictions(settings)
+    yield from _sensor_contradictions(settings)
 
 
 def _notification_contradictions(settings: Any) -> Iterator[str]:
@@ -201,6 +207,17 @@ def _notification_contradictions(settings: Any) -> Iterator[str]:
         )
     if notify.link and not settings.service.enabled:
         yield "[notify] link and [service] enabled = false contradict each other: nobody would serve the link"
+
+
+def _sensor_contradictions(settings: Any) -> Iterator[str]:
+    """A foreign soil sensor is a probe of its own, which the estimator must know; none has the id of the board's."""
+    probes = {probe.id for probe in settings.estimator.probes}
+    for sensor in settings.mqtt.sensors:
+        if sensor.quantity == "soil_moisture_pct" and sensor.id not in probes - BOARD_PROBES:
+            yield (
+                f"[[mqtt.sensors]] id = {sensor.id!r} and [estimator] probes contradict each other: a soil sensor needs"
+                f" a row of its own there, beside {' and '.join(sorted(BOARD_PROBES))}, which are the board's"
+            )
 
 
 def value_of(settings: BaseModel, name: str) -> float:

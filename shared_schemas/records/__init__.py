@@ -10,6 +10,7 @@ from shared_schemas.records.anomaly_v1 import AnomalyType, AnomalyV1, Severity
 from shared_schemas.records.base import Part, Record
 from shared_schemas.records.device_status_v1 import DeviceStatusV1
 from shared_schemas.records.event_v1 import EventV1
+from shared_schemas.records.extra_reading_v1 import ExtraReadingV1
 from shared_schemas.records.forecast_36h_v1 import Forecast36hV1
 from shared_schemas.records.growth_event_v1 import GrowthEventV1
 from shared_schemas.records.growth_report_v1 import GrowthReportV1
@@ -45,6 +46,7 @@ RECORDS: dict[str, type[Record]] = {
     "growth_event_v1": GrowthEventV1,
     "growth_report_v1": GrowthReportV1,
     "journal_v1": JournalV1,
+    "extra_reading_v1": ExtraReadingV1,
 }
 """Every record kind that may stand in a dataset."""
 
@@ -71,6 +73,7 @@ __all__ = [
     "AnomalyV1",
     "DeviceStatusV1",
     "EventV1",
+    "ExtraReadingV1",
     "FaultType",
     "Forecast36hV1",
     "GrowthEventV1",

@@ -21,7 +21,7 @@ from tomato_host.advisor.pipeline import text_event
 from tomato_host.advisor.prompt_files import prompt
 from tomato_host.advisor.settings import AdvisorSettings, CameraSettings
 from tomato_host.advisor.text.prose import ProseResult
-from tomato_host.app import HOUR_MS, SIM, brain_settings, loop_settings, open_board
+from tomato_host.app import HOUR_MS, brain_settings, loop_settings, open_board
 from tomato_host.board.session import BoardSession
 from tomato_host.brain.admission.tent_admission import default_agents
 from tomato_host.brain.brain import Brain
@@ -32,6 +32,7 @@ from tomato_host.loop.status import Status
 from tomato_host.loop.supervisor import Supervisor
 from tomato_host.recovery.recorded_agents import read_advisor_tokens
 from tomato_host.replay.check import Checker
+from tomato_host.run_options import SIM
 from tomato_host.settings import Settings, parse_settings
 from tomato_host.storage.dataset import Dataset
 

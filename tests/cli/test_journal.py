@@ -65,7 +65,7 @@ def test_a_season_is_written_listed_and_reported(
         (("add", "x", "--at", "noon"), "not a valid time"),
         (("add", "x", "--photo", "nowhere.jpg"), "cannot be read"),
         (("add", "--task", "sung"), "task: Input should be"),
-        (("timelapse", "--out", "x.mp4"), "does not work"),
+        (("timelapse", "--out", "x.avi"), "does not work"),
         (("report", "--language", "fr"), "There is no report"),
     ],
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import signal
+import socket
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from tomato_host.parallel.tasks import TaskResult, Workers, run_tasks
 from tomato_host.twin.campaign import matrix, report
 
 from tests.free_ports import free_port
-from tests.parallel.sample_tasks import die_always, die_once, refuse, square, wait_long
+from tests.parallel.sample_tasks import die_always, die_once, refuse, samplers_running, square, wait_long
 from tools.local_cluster import ROOT, LocalCluster, local_cluster
 
 pytest.importorskip("distributed", reason="the extra [cluster] is not installed: pip install '.[cluster]'")
@@ -35,22 +36,26 @@ def test_tasks_and_their_errors_cross_the_line(cluster: LocalCluster) -> None:
     found = list(run_tasks(square, range(40), cluster.there))
     assert values(found) == [n * n for n in range(40)]
     assert all(one.worker.startswith("tcp://127.0.0.1:") for one in found)
+    assert values(run_tasks(samplers_running, range(4), cluster.there)) == [0] * 4, (
+        "a run is not slowed by Dask's looks"
+    )
     with pytest.raises(TomatoError, match="7 is refused") as caught:
         list(run_tasks(refuse, [7], cluster.there))
     assert caught.value.next_step == "Give another."
 
 
-def test_a_campaign_with_a_killed_worker_is_that_of_two_processes_to_the_byte(
+def test_a_campaign_with_a_killed_worker_is_that_of_this_machine_to_the_byte(
     cluster: LocalCluster, tmp_path: Path
 ) -> None:
-    todo = matrix.cells(("rules", "timer"), ("calm", "leak@1"), range(1), 0.1, 120.0)
+    """That of one process: tests/twin/test_campaign.py holds that `-j 2` makes the same, test_tent_weeks.py both."""
+    todo = matrix.cells(("rules", "timer"), ("calm", "leak@1"), range(1), 0.05, 120.0)
     found = {}
     for index, outcome, _ in run_tasks(matrix.simulate, todo, cluster.there):
         found[index] = outcome
         if len(found) == 1:
             cluster.workers[0].kill()
     assert cluster.workers[0].wait(10) == -signal.SIGKILL
-    local = {one.item_index: one.value for one in run_tasks(matrix.simulate, todo, Workers(jobs=2))}
+    local = {one.item_index: one.value for one in run_tasks(matrix.simulate, todo, Workers())}
     written = []
     for name, outcomes in (("cluster", found), ("local", local)):
         (tmp_path / name).mkdir()
@@ -88,30 +93,39 @@ def test_a_task_that_always_ends_its_worker_ends_the_run_with_its_name(cluster: 
     assert caught.value.code == "E-WORKER-DIED"
 
 
-def test_nothing_waits_for_ever(cluster: LocalCluster, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_waits_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No worker at the start, none any more, no scheduler any more, none at all."""
-    monkeypatch.setattr(dask_cluster, "LOOK_S", 0.1)
-    monkeypatch.setattr(dask_cluster, "WORKERS_S", 0.3)
-    with pytest.raises(TomatoError, match="has no worker") as caught:
-        list(run_tasks(square, [1], cluster.there))
-    assert caught.value.code == "E-CLUSTER-WORKERS" and "dask worker tcp://HOST" in caught.value.next_step
-    monkeypatch.setattr(dask_cluster, "WORKERS_S", 30.0)
-    last = cluster.add_worker()
-    running = run_tasks(wait_long, [0.0, 60.0], cluster.there)
-    assert next(running).item_index == 0
-    monkeypatch.setattr(dask_cluster, "WORKERS_S", 0.3)
-    last.kill()
-    with pytest.raises(TomatoError, match="no worker any more"):
+    with local_cluster(tmp_path, workers=0) as cluster:
+        monkeypatch.setattr(dask_cluster, "LOOK_S", 0.1)
+        monkeypatch.setattr(dask_cluster, "WORKERS_S", 0.3)
+        with pytest.raises(TomatoError, match="has no worker") as caught:
+            list(run_tasks(square, [1], cluster.there))
+        assert caught.value.code == "E-CLUSTER-WORKERS" and "dask worker tcp://HOST" in caught.value.next_step
+        monkeypatch.setattr(dask_cluster, "WORKERS_S", 30.0)
+        last = cluster.add_worker()
+        running = run_tasks(wait_long, [0.0, 60.0], cluster.there)
+        assert next(running).item_index == 0
+        monkeypatch.setattr(dask_cluster, "WORKERS_S", 0.3)
+        last.kill()
+        with pytest.raises(TomatoError, match="no worker any more"):
+            next(running)
+        monkeypatch.setattr(dask_cluster, "WORKERS_S", 30.0)
+        cluster.add_worker()
+        running = run_tasks(wait_long, [0.0, 60.0], cluster.there)
         next(running)
-    monkeypatch.setattr(dask_cluster, "WORKERS_S", 30.0)
-    cluster.add_worker()
-    running = run_tasks(wait_long, [0.0, 60.0], cluster.there)
-    next(running)
-    cluster.scheduler.kill()
-    with pytest.raises(TomatoError) as caught:
-        next(running)
-    assert caught.value.code == "E-CLUSTER-LOST" and "--resume" in caught.value.next_step
-    monkeypatch.setattr(dask_cluster, "CONNECT_S", 0.3)
-    with pytest.raises(TomatoError, match="No scheduler answers at tcp://127") as caught:
-        list(run_tasks(square, [1], Workers(scheduler=f"tcp://127.0.0.1:{free_port()}")))
-    assert caught.value.code == "E-CLUSTER-UNREACHABLE"
+        cluster.scheduler.kill()
+        with pytest.raises(TomatoError) as caught:
+            next(running)
+        assert caught.value.code == "E-CLUSTER-LOST" and "--resume" in caught.value.next_step
+        monkeypatch.setattr(dask_cluster, "CONNECT_S", 0.3)
+        with pytest.raises(TomatoError, match="No scheduler answers at tcp://127") as caught:
+            list(run_tasks(square, [1], Workers(scheduler=f"tcp://127.0.0.1:{free_port()}")))
+        assert caught.value.code == "E-CLUSTER-UNREACHABLE" and "refused" in caught.value.message
+
+
+def test_tls_without_certificates_says_what_is_missing() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as nobody:
+        there = Workers(scheduler=f"tls://127.0.0.1:{nobody.getsockname()[1]}")
+        with pytest.raises(TomatoError, match="needs certificates") as caught:
+            list(run_tasks(square, [1], there))
+    assert caught.value.code == "E-CLUSTER-ADDRESS" and "distributed.comm.tls" in caught.value.next_step

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from tomato_host.cli.main import main
 from tomato_host.sources.measured import data_folder
+from tomato_host.storage.chain import parse_line
 from tomato_host.storage.reader import read_records
 from tomato_host.storage.verify import verify
 
@@ -89,6 +90,11 @@ def test_a_replay_of_a_dataset_equals_the_replay_of_its_file(
     assert {**whole, "dataset": ""} == {**again, "dataset": ""}
     part = json.loads(call(capsys, str(run), "--from", "2026-02-14T06:00", "--to", "2026-02-14T08:00", "--json")[1])
     assert part["observations"] == 120 and part["from"] == "2026-02-14T06:00:00+01:00"
+    every = json.loads(call(capsys, str(run), "--from", "0", "--to", "latest", "--json")[1])
+    assert {**every, "dataset": ""} == {**whole, "dataset": ""}
+    links = [parse_line(line) for line in next((run / "private").glob("sensors_raw_*")).read_bytes().splitlines()]
+    numbered = ["--from", str(links[100].n), "--to", str(links[160].n)]
+    assert json.loads(call(capsys, str(run), *numbered, "--json")[1])["observations"] == 60
 
 
 def test_a_growers_table_with_a_mapping(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -109,6 +115,7 @@ def test_a_growers_table_with_a_mapping(tmp_path: Path, capsys: pytest.CaptureFi
         (["nothing.csv"], "E-CSV-FILE"),
         (["nothing.jsonl", "--from", "soon"], "E-TIME"),
         (["nothing.jsonl", "--malformed", "maybe"], "E-REPLAY-OPTION"),
+        (["nothing.jsonl", "--from", "17"], "E-REPLAY-OPTION"),
         (["nothing.csv", "--mapping", "nothing.toml"], "E-MAPPING-FILE"),
         ([".", "--check"], "E-STORAGE-NO-DATASET"),
         (["."], "E-STORAGE-NO-DATASET"),

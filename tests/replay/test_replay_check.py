@@ -21,10 +21,10 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return base / "run_20260214"
 
 
-def check(capsys: pytest.CaptureFixture[str], root: Path) -> tuple[int, dict[str, Any]]:
+def check(capsys: pytest.CaptureFixture[str], root: Path, *words: str) -> tuple[int, dict[str, Any]]:
     capsys.readouterr()
     try:
-        main(["replay", str(root), "--check", "--json"])
+        main(["replay", str(root), "--check", "--json", *words])
         code = 0
     except SystemExit as ended:
         code = ended.code if isinstance(ended.code, int) else 0
@@ -91,3 +91,18 @@ def test_the_text_form_names_each_difference(copy: Path, capsys: pytest.CaptureF
     out = capsys.readouterr().out
     assert ended.value.code == 2 and "state_v1 confidence: recorded 0.5, today " in out
     assert "The current brain produces something else." in out
+
+
+def test_a_range_by_numbers_or_times_counts_what_lies_in_it(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = next((copy / "private").glob("states_*.jsonl"))
+    link = parse_line(path.read_bytes().splitlines()[20])
+    number, ts = link.n, json.loads(link.payload)["ts"]
+    forge(copy, "states", lambda place, record: {**record, "confidence": 0.5} if place == 20 else record)
+    whole = check(capsys, copy, "--from", "0", "--to", "latest")[1]
+    assert whole["differing"] == {"state_v1": 1} and whole["observations"] == 1_440
+    part = check(capsys, copy, "--from", str(number - 40), "--to", str(number + 1))
+    assert part[0] == 2 and part[1]["differing"] == {"state_v1": 1}
+    assert 0 < part[1]["observations"] < 40, "only what lies in the range is counted"
+    assert check(capsys, copy, "--from", str(number + 1))[0] == 0
+    assert check(capsys, copy, "--to", str(number))[0] == 0
+    assert check(capsys, copy, "--to", ts)[0] == 0 and check(capsys, copy, "--from", ts)[0] == 2

@@ -65,6 +65,7 @@ STANDS_FOR = {
 }
 """Words in capitals are the reader's; a second host beside the one of this test needs a directory of its own."""
 REFUSED: dict[str, tuple[int, str]] = {
+    r"plugs clear": (2, "E-PLUG-NONE"),
     r"clear-fault \w+": (2, "not_latched"),
     r"learn (doctor|conservative on|rollback)": (-1, "TOMATO_LEARN_KEYS"),
     r"memory search": (2, "E-MEMORY-NONE"),

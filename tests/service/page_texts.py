@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import html
 import re
 from pathlib import Path
 from typing import get_args
 
+from tomato_host.brain.control import rules
 from tomato_host.service import http_api, live_state, season_report
 from tomato_host.service.demo_routes import MENU
 from tomato_host.service.notify.urgency import CAUSES
@@ -15,7 +17,7 @@ from tomato_host.sources.scenarios import FAULTS as SCENARIOS
 from shared_schemas.devices import OUTPUTS, SENSORS
 from shared_schemas.records.agent_v1 import ORIGIN_AGENTS
 from shared_schemas.records.base import Mode
-from shared_schemas.wire import FAULTS
+from shared_schemas.wire import FAULTS, REASONS
 
 WEB = Path(http_api.__file__).parent / "web"
 VERDICTS = {"Board holds fault {faults}", "Safe mode: {reason}", "Watching: {anomaly}"}
@@ -50,8 +52,31 @@ def of_host() -> set[str]:
         | {row.label.removesuffix(" temperature") for row in SENSORS if row.label}
         | {cause.do for cause in CAUSES if cause.do}
         | {row.name.replace("_", " ") for row in FAULTS}
+        | {name.replace("_", " ") for name in REASONS}
         | set(get_args(Mode))
         | set(ORIGIN_AGENTS.values())
         | set(season_report.TEXTS)
         | {text for name in MENU for text in (name.replace("_", " "), SCENARIOS[name].meaning)}
     )
+
+
+def of_rules() -> set[str]:
+    """A sentence for each reason that the rules give: what they put into it is "1"."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(Path(rules.__file__).read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "OutputRequest" and len(node.args) > 2:
+            found |= sentences(node.args[2])
+        elif isinstance(node, ast.Assign) and "text" in ast.unparse(node.targets[0]).split(", "):
+            found |= sentences(node.value.elts[0] if isinstance(node.value, ast.Tuple) else node.value)
+    return found
+
+
+def sentences(node: ast.expr) -> set[str]:
+    """What an expression of literals says; nothing for a name, whose own assignment says it."""
+    if isinstance(node, ast.IfExp):
+        return sentences(node.body) | sentences(node.orelse)
+    if isinstance(node, ast.Constant):
+        return {str(node.value)}
+    if isinstance(node, ast.JoinedStr):
+        return {"".join(str(part.value) if isinstance(part, ast.Constant) else "1" for part in node.values)}
+    return set()

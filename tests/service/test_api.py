@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
@@ -65,6 +67,36 @@ def test_one_glance_has_what_the_first_screen_needs(client: TestClient) -> None:
     assert told["observation"]["air_temp_c"] == 24.3
     assert told["actions"][0]["why"]["rules_fired"] == ["soil.P1 < 18%"]
     assert told["anomalies"][0]["type"] == "WIND_SPIKE"
+
+
+def first_values(answer: Any) -> dict | None:  # type: ignore[type-arg]
+    """What the host has written into the page; None: nothing."""
+    found = re.findall(r'<script type="application/json" id="first-values">(.*?)</script>', answer.text)
+    assert answer.status_code == 200 and len(found) <= 1 and "<!--" not in answer.text
+    return json.loads(found[0]) if found else None
+
+
+def test_the_page_brings_its_first_values_to_those_who_may_read_them(
+    client: TestClient, present: LiveState, tmp_path: Path
+) -> None:
+    hostile = example("plan_v1") | {"explanation": "</script><script>alert(1)</script><!--"}
+    present.update(json.dumps({"record": hostile}).encode())
+    page = client.get("/")
+    told, glance = first_values(page), client.get("/api/glance").json()
+    assert told is not None and told["devices"] == client.get("/api/devices").json()
+    first = told["glance"]
+    assert set(first) == set(glance), "the scripts find every name that the whole answer has"
+    for name in ("observation", "status", "verdict", "advice", "live", "devices", "targets", "installation"):
+        assert first[name] == glance[name], name
+    assert first["plan"]["explanation"] == hostile["explanation"], "as text: no script of its own"
+    assert page.headers["cache-control"] == "no-store", "the back button shows no values of an hour ago"
+    kept = client.get("/?bare")
+    assert first_values(kept) is None and kept.headers["cache-control"] == "no-cache"
+    far = TestClient(client.app, client=("192.0.2.7", 5))
+    assert first_values(far.get("/")) is None and "24.3" not in far.get("/").text
+    may_look = bearer(tmp_path, "view")
+    assert far.post("/api/session", json={}, headers=may_look).status_code == 200
+    assert first_values(far.get("/")) is not None, "by the cookie of a browser that has signed in"
 
 
 def test_every_answer_carries_the_security_headers(client: TestClient) -> None:

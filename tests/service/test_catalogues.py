@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.service.page_texts import VERDICTS, WEB, of_host, of_pages
+from tests.service.page_texts import VERDICTS, WEB, of_host, of_pages, of_rules
 
 CATALOGUES = sorted((WEB / "messages").glob("*.json"))
 
@@ -27,6 +27,17 @@ def test_a_catalogue_is_whole_and_has_nothing_stale(path: Path) -> None:
     both = [*catalogue.items(), *patterns.items()]
     assert [key for key, text in both if names(key) != names(text)] == [], "a {name} is missing"
     assert set(patterns) >= VERDICTS, "the first line of the page"
+
+
+@pytest.mark.parametrize("path", CATALOGUES, ids=lambda path: path.stem)
+def test_the_reasons_of_the_rules_are_translated(path: Path) -> None:
+    """Each by a pattern; the one for "output: reason" comes last, or it would be the pattern of many others."""
+    patterns = list(json.loads(path.read_text(encoding="utf-8"))["patterns"])
+    assert patterns[-1] == "{output}: {reason}"
+    shapes = [re.compile(re.sub(r"\\{\w+\\}", ".+?", re.escape(one))) for one in patterns[:-1]]
+    reasons = {part for text in of_rules() for part in text.split("; ")}
+    assert len(reasons) > 25, "the rules were read"
+    assert sorted(part for part in reasons if not any(shape.fullmatch(part) for shape in shapes)) == []
 
 
 def test_the_pages_speak_through_the_catalogue() -> None:

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from tomato_host.backtest.tables import load_cases
-from tomato_host.cli.replay import _moment
+from tomato_host.cli.recording_span import read_span
 from tomato_host.importing.mapping import load_mapping
 from tomato_host.importing.reading import read_rows
 from tomato_host.sources.synthetic import SyntheticDay, SyntheticSource
@@ -69,8 +69,9 @@ def test_weather_records_carry_the_local_time_of_the_site() -> None:
 
 
 def test_a_moment_without_an_offset_is_local_time_of_the_site() -> None:
-    assert _moment("2026-06-01T06:00", ZoneInfo(NEW_YORK)) == datetime(2026, 6, 1, 10, tzinfo=UTC)
-    assert _moment("2026-06-01T06:00+00:00", ZoneInfo(NEW_YORK)) == datetime(2026, 6, 1, 6, tzinfo=UTC)
+    span = read_span("2026-06-01T06:00", "2026-06-01T06:00+00:00", ZoneInfo(NEW_YORK))
+    assert span.begin == datetime(2026, 6, 1, 10, tzinfo=UTC) and span.end == datetime(2026, 6, 1, 6, tzinfo=UTC)
+    assert read_span("20260601", "17", ZoneInfo(NEW_YORK)).begin == datetime(2026, 6, 1, 4, tzinfo=UTC)
 
 
 @pytest.mark.parametrize("package", ["sources", "weather", "backtest", "models"])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
+import shutil
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,15 @@ from tomato_host.storage.dataset import Dataset
 from tomato_host.storage.journal_entries import read_entries, totals
 from tomato_host.storage.journal_photos import stored_photo
 from tomato_host.storage.public import export_public
-from tomato_host.storage.time_lapse import StoredPhoto, frames, stored_photos, time_lapse
+from tomato_host.storage.time_lapse import (
+    FRAME_MS,
+    LAST_FRAME_MS,
+    StoredPhoto,
+    frames,
+    stored_photos,
+    time_lapse,
+    write_animation,
+)
 from tomato_host.storage.verify import verify
 
 from shared_schemas.records import JournalV1
@@ -105,6 +115,69 @@ def test_a_photo_that_is_too_large_is_not_decoded_at_all(tmp_path: Path, monkeyp
     monkeypatch.setattr(journal_photos, "LARGEST_UPLOAD", 100)
     with pytest.raises(TomatoError, match="larger than"):
         stored_photo(tmp_path, b"\xff\xd8\xff" + b"\0" * 100, BEGIN)
+
+
+def time_lapse_photos(data_dir: Path, width: int, height: int, count: int) -> None:
+    for number in range(count):
+        stored_photo(data_dir, photo(width, height, 40 + 20 * number), BEGIN + timedelta(hours=number))
+
+
+def boxes(data: bytes) -> dict[bytes, bytes]:
+    """The outer boxes of an MP4 (ISO/IEC 14496-12) in their order."""
+    found, at = {}, 0
+    while at < len(data):
+        size = int.from_bytes(data[at : at + 4], "big")
+        found[data[at + 4 : at + 8]] = data[at : at + size]
+        at += size
+    return found
+
+
+def hide_av(monkeypatch: pytest.MonkeyPatch) -> None:
+    has = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "av" else has(name))
+
+
+ENCODERS = ("av", "ffmpeg")
+
+
+@pytest.mark.parametrize("encoder", ENCODERS)
+def test_a_time_lapse_is_a_film_that_phones_play(encoder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cv2 = pytest.importorskip("cv2", reason="pip install '.[camera]'")
+    if encoder == "av":
+        pytest.importorskip("av", reason="pip install '.[video]'")
+    elif shutil.which("ffmpeg") is None:
+        pytest.skip("ffmpeg is not here (apt install ffmpeg)")
+    else:
+        hide_av(monkeypatch)
+    time_lapse_photos(tmp_path, 61, 41, 6)
+    paths = [one.path for one in stored_photos(tmp_path)]
+    target = tmp_path / "film.mp4"
+    assert write_animation(paths, target)
+    parts = boxes(target.read_bytes())
+    order = list(parts)
+    assert order[0] == b"ftyp" and order.index(b"moov") < order.index(b"mdat"), "it plays as it loads"
+    assert b"avc1" in parts[b"moov"], "H.264"
+    film = cv2.VideoCapture(str(target))
+    shades = []
+    while True:
+        going_on, frame = film.read()
+        if not going_on:
+            break
+        assert frame.shape[:2] == (40, 60), "odd sides are cut"
+        shades.append(int(frame.mean()))
+    held = round(LAST_FRAME_MS / FRAME_MS)
+    assert shades[:6] == pytest.approx([40, 60, 80, 100, 120, 140], abs=6) and len(shades) == 5 + held
+    assert film.get(cv2.CAP_PROP_FPS) == pytest.approx(1000 / FRAME_MS, rel=0.01)
+
+
+def test_without_an_encoder_the_error_names_both(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("cv2", reason="pip install '.[camera]'")
+    time_lapse_photos(tmp_path, 60, 40, 2)
+    hide_av(monkeypatch)
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    with pytest.raises(TomatoError, match="E-EXTRA-VIDEO") as refused:
+        time_lapse(tmp_path, 7.0, "mp4")
+    assert "ffmpeg" in str(refused.value) and ".[video]" in str(refused.value)
 
 
 def taken(camera: str, day: int, hour: int) -> StoredPhoto:

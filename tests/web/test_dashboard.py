@@ -5,44 +5,23 @@ from __future__ import annotations
 import json
 import os
 import time
-from pathlib import Path
 from urllib.request import urlopen
 
 import pytest
 from tomato_host.service.tokens import TokenFile
 
 from tests.web.conftest import SHOTS, Host
+from tests.web.page_checks import SCREENS, Screen, judge, shown_on
 
 pytestmark = pytest.mark.web
-PHONE, SMALL, DESK = (390, 844), (360, 740), (1400, 1000)
+PHONE, DESK = (390, 844), (1400, 1000)
 PAGES = ("overview", "plan", "history", "journal", "control", "setup")
 CHARTS = {"plan": "chart-past", "history": "chart-vpd"}
-SMALL_TARGETS = """
-return [...document.querySelectorAll("button, nav a, input, select")].filter(e => {
-  const box = e.getBoundingClientRect();
-  return box.width && (box.height < 44 || box.width < 44);
-}).map(e => e.id || e.textContent.trim());
+BELOW = """
+const edge = (id, side) => document.getElementById(id).getBoundingClientRect()[side];
+return edge("next-short", "bottom") - edge("quick", "top");
 """
-"""JavaScript: what a finger would miss, below 44 px (WCAG 2.2, 2.5.5)."""
-BROKEN_WORDS = """
-const broken = [];
-const texts = "main td, main dd, main dt, main p, main li, main span, main small, main b, main h2, nav a, button";
-for (const one of document.querySelectorAll(texts)) {
-  if (!one.getClientRects().length) continue;
-  for (const node of one.childNodes) {
-    if (node.nodeType !== 3) continue;
-    for (const found of node.textContent.matchAll(/[\\p{L}\\d_]+/gu)) {
-      const range = document.createRange();
-      range.setStart(node, found.index);
-      range.setEnd(node, found.index + found[0].length);
-      const lines = new Set([...range.getClientRects()].filter(r => r.width > 0.5).map(r => Math.round(r.top)));
-      if (lines.size > 1) broken.push(found[0]);
-    }
-  }
-}
-return broken;
-"""
-"""JavaScript: words that are on two lines."""
+"""JavaScript: by how many px the end of the overview's answers lies below the two buttons."""
 
 
 def text(browser, id_: str) -> str:  # type: ignore[no-untyped-def]
@@ -67,11 +46,24 @@ def note(name: str, value: object) -> None:
     path.write_text(json.dumps(known | {name: value}, indent=1))
 
 
+def within(limit_ms: int, busy_ms: int) -> int:
+    """What a measure may take: the limit, or on a machine whose cores are all at work already the second figure."""
+    return limit_ms if os.getloadavg()[0] < (os.cpu_count() or 1) else busy_ms
+
+
 def open_page(browser, host: Host, page: str = "overview") -> None:  # type: ignore[no-untyped-def]
     browser.get("about:blank")  # the same address with another hash would load nothing
     browser.get(f"{host.url}/#{page}")
-    until(lambda: "Soil P1" in text(browser, "tiles"))
     until(lambda: browser.execute_script("return state.page") == page)
+    until(lambda: browser.execute_script("return Boolean(state.glance?.observation && state.lastStatus)"))
+    if page == "overview":
+        until(lambda: "P1" in text(browser, "tiles"))
+
+
+def turn_to(browser, page: str) -> None:  # type: ignore[no-untyped-def]
+    """As a press on the page's link: only the page that is open is drawn."""
+    browser.execute_script("location.hash = arguments[0]", f"#{page}")
+    until(lambda: browser.execute_script("return state.page") == page, 5)
 
 
 def click(browser, selector: str) -> None:  # type: ignore[no-untyped-def]
@@ -128,10 +120,11 @@ def test_live_values_change_on_screen(browser, host: Host) -> None:  # type: ign
 def test_an_override_reaches_the_board_and_its_done_comes_back(browser, host: Host, token: str) -> None:  # type: ignore[no-untyped-def]
     ask(browser, host, token, "what.value = 'circulation_fan'; state.value = 'ON'; minutes.value = 1", "browser test")
     assert text(browser, "reply").startswith("accepted"), text(browser, "reply")
+    turn_to(browser, "plan")
     until(lambda: "browser: browser test" in text(browser, "actions"))
     done = "return state.glance.actions.some(a => a.why.text.includes('browser test') && a.outcome?.status === 'DONE')"
     until(lambda: browser.execute_script(done), 90)
-    assert "circulation 1 min done" in text(browser, "actions") or "circulation 60 s done" in text(browser, "actions")
+    until(lambda: any(f"circulation {length} done" in text(browser, "actions") for length in ("1 min", "60 s")), 5)
 
 
 def test_a_wrong_token_is_told_and_nothing_is_sent(browser, host: Host) -> None:  # type: ignore[no-untyped-def]
@@ -165,9 +158,11 @@ def test_water_and_stop_are_within_reach_on_every_page(browser, host: Host, toke
     until(lambda: text(browser, "toast") not in ("", "sending ..."))
     off = "return Object.values(state.glance.devices.outputs).every(v => v === 'OFF')"
     until(lambda: browser.execute_script(off), 20)
+    turn_to(browser, "overview")
     until(lambda: "PAUSED" in text(browser, "safety"), 20)
     open_page(browser, host, "control")
     ask(browser, host, token, "what.value = 'mode'; mode.value = 'NORMAL'", "end of the stop")
+    turn_to(browser, "overview")
     until(lambda: "NORMAL" in text(browser, "safety"), 20)
 
 
@@ -175,6 +170,7 @@ def test_a_refusal_is_shown_with_its_reason(browser, host: Host, token: str) -> 
     ask(browser, host, token, "what.value = 'water'; ml.value = 20", "first")
     ask(browser, host, token, "what.value = 'water'; ml.value = 20", "too soon after")
     assert "Not done" in text(browser, "reply") and "interval" in text(browser, "reply")
+    turn_to(browser, "journal")
     until(lambda: "refused by interval" in text(browser, "events"))
 
 
@@ -194,40 +190,19 @@ def test_no_error_in_the_console(browser, host: Host) -> None:  # type: ignore[n
     assert not severe
 
 
-@pytest.mark.parametrize(
-    ("name", "size", "scheme"),
-    [
-        ("phone", PHONE, "light"),
-        ("phone_small", SMALL, "dark"),
-        ("desktop", DESK, "light"),
-        ("desktop_dark", DESK, "dark"),
-    ],
-)
-def test_it_fits_the_screen_and_pictures_are_kept(  # type: ignore[no-untyped-def]
-    browser, host: Host, name: str, size: tuple[int, int], scheme: str
-) -> None:
-    wish = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
-    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", wish)
-    metrics = {"width": size[0], "height": size[1], "deviceScaleFactor": 1, "mobile": name.startswith("phone")}
-    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
-    SHOTS.mkdir(parents=True, exist_ok=True)
-    try:
+@pytest.mark.parametrize(("name", "screen"), SCREENS.items())
+def test_every_page_fits_and_hinders_nobody(browser, host: Host, name: str, screen: Screen) -> None:  # type: ignore[no-untyped-def]
+    browser.get_log("browser")
+    with shown_on(browser, screen, host.url):
         for page in PAGES:
             open_page(browser, host, page)
-            until(lambda: "was within" in text(browser, "past-text"))
             if page in CHARTS:
-                until(
-                    lambda page=page: browser.execute_script(
-                        f"return !!document.querySelector('#{CHARTS[page]} canvas')"
-                    )
-                )
-            assert browser.execute_script("return document.documentElement.scrollWidth <= window.innerWidth + 1"), page
-            assert browser.execute_script(SMALL_TARGETS) == [], page
-            assert browser.execute_script(BROKEN_WORDS) == [], page
-            assert browser.save_screenshot(str(SHOTS / f"{name}_{page}.png"))
-    finally:
-        browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
-    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+                drawn = f"return !!document.querySelector('#{CHARTS[page]} canvas')"
+                until(lambda drawn=drawn: browser.execute_script(drawn))
+            if (name, page) == ("phone", "overview"):
+                assert browser.execute_script(BELOW) <= 0, "safe, tent, values, last and next: without scrolling"
+            judge(browser, f"{name}_{page}")
+    assert [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"] == []
 
 
 def test_first_paint_is_light_and_quick(browser, host: Host) -> None:  # type: ignore[no-untyped-def]
@@ -246,13 +221,13 @@ def test_first_paint_is_light_and_quick(browser, host: Host) -> None:  # type: i
         )
     note("first_paint", figures)
     best = min(figures, key=lambda one: one["useful_ms"])
-    assert 0 < best["paint_ms"] < 1_000 and best["useful_ms"] < 1_000
-    assert all(0 < one["bytes"] < 300_000 for one in figures)
+    assert 0 < best["paint_ms"] <= best["useful_ms"] < within(500, 1_000)
+    assert all(0 < one["bytes"] < 150_000 for one in figures)
 
 
 def test_a_season_is_drawn_at_once(browser, host: Host) -> None:  # type: ignore[no-untyped-def]
     open_page(browser, host, "history")
-    until(lambda: browser.execute_script("return !!state.charts['chart-vpd'] && state.past !== null"))
+    until(lambda: browser.execute_script("return !!state.charts['chart-vpd']"))
     took = [
         float(
             browser.execute_async_script(
@@ -267,7 +242,7 @@ def test_a_season_is_drawn_at_once(browser, host: Host) -> None:  # type: ignore
     ]
     note("season_chart_ms", took)
     browser.execute_script("document.querySelector(`[data-span='24h']`).click()")
-    assert min(took) < 500
+    assert min(took) < within(300, 500)
 
 
 def test_yesterdays_forecast_stands_beside_what_came(browser, host: Host) -> None:  # type: ignore[no-untyped-def]
@@ -281,11 +256,10 @@ def test_yesterdays_forecast_stands_beside_what_came(browser, host: Host) -> Non
 
 def test_the_photo_stands_beside_what_was_measured(browser, host: Host) -> None:  # type: ignore[no-untyped-def]
     pytest.importorskip("cv2", reason="pip install '.[camera]'")
-    open_page(browser, host)
+    open_page(browser, host, "journal")
     until(lambda: "canopy" in text(browser, "vision"), 60)
     width = "return document.getElementById('photo-img').naturalWidth"
     assert browser.execute_script(width) == 0, "not before it is near"
-    open_page(browser, host, "journal")
     browser.execute_script("document.getElementById('photo').scrollIntoView()")
     until(lambda: browser.execute_script(width) > 0)
     assert "camera_main" in text(browser, "photo-when")
@@ -326,6 +300,7 @@ SOIL = (
 def test_the_board_learns_two_points_through_the_form(browser, host: Host, admin: str) -> None:  # type: ignore[no-untyped-def]
     said = teach(browser, host, admin, SOIL, "#soil-form button[type=submit]", "soil-reply")
     assert not said.startswith(("Refused", "Not done")), said
+    turn_to(browser, "journal")
     until(lambda: "calibrate" in text(browser, "events").lower())
 
 
@@ -380,21 +355,6 @@ def test_the_keyboard_is_enough(browser, host: Host, token: str) -> None:  # typ
     press(token, Keys.ENTER)
     until(lambda: text(browser, "reply") not in ("", "sending ..."))
     assert not text(browser, "reply").startswith(("Refused", "Not done"))
-
-
-def test_accessibility_without_serious_findings(browser, host: Host) -> None:  # type: ignore[no-untyped-def]
-    path = Path(os.environ.get("TOMATO_AXE", "build/fetched/axe-core/package/axe.min.js"))
-    if not path.exists():
-        pytest.skip("axe-core is not here: make test-web fetches it from the npm registry")
-    for page in PAGES:
-        open_page(browser, host, page)
-        browser.execute_script(path.read_text(encoding="utf-8"))
-        found = browser.execute_async_script(
-            "const done = arguments[0];"
-            "const places = (v) => v.nodes.map(n => n.target[0]).join(' ');"
-            "axe.run().then(r => done(r.violations.map(v => [v.impact, v.id, places(v)])))"
-        )
-        assert [row for row in found if row[0] in ("serious", "critical")] == [], page
 
 
 def test_the_page_speaks_german_and_keeps_the_records_units(browser, host: Host) -> None:  # type: ignore[no-untyped-def]

@@ -18,7 +18,8 @@ from tomato_host.service.tokens import TokenFile
 from tomato_host.twin import server
 
 from tests.notify.browser import Browser
-from tests.web.conftest import SHOTS, Host, free_port
+from tests.web.conftest import Host, free_port
+from tests.web.page_checks import SCREENS, judge, shown_on
 from tests.web.test_dashboard import click, sign_in, text, until
 
 pytestmark = pytest.mark.web
@@ -79,6 +80,26 @@ def ask(browser: Any, path: str, body: dict[str, Any]) -> dict[str, Any]:
     return dict(browser.execute_script(script, path, body))
 
 
+def replace_subscription(browser: Any, device: Any) -> None:
+    """The page that is open subscribes with a push service on loopback."""
+    # No push service of a browser's maker is reachable here: the browser's own subscription is replaced, nothing else.
+    browser.execute_script(
+        """
+        const [endpoint, p256dh, auth] = arguments;
+        const plain = { endpoint, expirationTime: null, keys: { p256dh, auth } };
+        const made = { endpoint, toJSON: () => plain, unsubscribe: async () => { window.made = null; } };
+        PushManager.prototype.subscribe = async (options) => {
+          Object.assign(window, { asked: options, made });
+          return made;
+        };
+        PushManager.prototype.getSubscription = async () => window.made || null;
+        """,
+        device.endpoint,
+        device.p256dh,
+        device.auth,
+    )
+
+
 def ready(browser: Any) -> None:
     until(lambda: browser.execute_script("return Boolean(navigator.serviceWorker.controller)"), 20)
 
@@ -99,8 +120,9 @@ def test_a_reload_without_the_host_shows_the_last_values_with_their_age(browser:
     until(lambda: "No connection: values of" in text(browser, "verdict"), 20)
     assert "Soil P1" in text(browser, "tiles") and " s ago" in text(browser, "age")
     assert browser.execute_script("return document.body.classList.contains('stale')")
-    SHOTS.mkdir(parents=True, exist_ok=True)
-    browser.save_screenshot(str(SHOTS / "offline.png"))
+    with shown_on(browser, SCREENS["phone_small"], ""):
+        time.sleep(0.3)
+        judge(browser, "offline")
     pushing.start()
     until(lambda: not browser.execute_script("return document.body.classList.contains('stale')"), 30)
 
@@ -120,24 +142,9 @@ def test_an_alarm_reaches_a_subscribed_device(browser: Any, pushing: Host, servi
     permissions = {"origin": pushing.url, "permissions": ["notifications"]}
     browser.execute_cdp_cmd("Browser.grantPermissions", permissions)
     browser.get(f"{pushing.url}/#setup")
-    until(lambda: browser.execute_script("return !document.getElementById('push').hidden"), 20)
+    until(lambda: browser.execute_script("return !document.getElementById('push').hidden"), 60)
     device = receiver.device(service.endpoint)
-    # No push service of a browser's maker is reachable here: the browser's own subscription is replaced, nothing else.
-    browser.execute_script(
-        """
-        const [endpoint, p256dh, auth] = arguments;
-        const plain = { endpoint, expirationTime: null, keys: { p256dh, auth } };
-        const made = { endpoint, toJSON: () => plain, unsubscribe: async () => { window.made = null; } };
-        PushManager.prototype.subscribe = async (options) => {
-          Object.assign(window, { asked: options, made });
-          return made;
-        };
-        PushManager.prototype.getSubscription = async () => window.made || null;
-        """,
-        device.endpoint,
-        device.p256dh,
-        device.auth,
-    )
+    replace_subscription(browser, device)
     click(browser, "#push")
     sign_in(browser, owner)
     until(lambda: "Alarms come to this device" in text(browser, "app-reply"), 15)

@@ -18,11 +18,15 @@ from urllib.request import urlopen
 
 import pytest
 
-from tests.web.conftest import SHOTS, free_port
-from tests.web.test_dashboard import BROKEN_WORDS, SMALL_TARGETS, click, text, until
+from tests.notify.browser import Browser
+from tests.web import page_checks
+from tests.web.conftest import free_port
+from tests.web.page_checks import SCREENS, Screen, emulate, shown_on
+from tests.web.test_dashboard import click, text, until
+from tests.web.test_pwa import PushService, replace_subscription
 
 pytestmark = pytest.mark.web
-SIZES = {"phone": (390, 844), "desk": (1280, 900)}
+SIZES = {"phone": Screen(360, 740, "dark", "en"), "desk": Screen(1280, 900, "light", "en")}
 STEPS = ("Board", "Place", "Tent and plants", "Stage and light", "Targets", "Messages", "Save")
 
 
@@ -83,14 +87,6 @@ def first_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FirstRun]:
         made.close()
 
 
-def resize(browser: Any, size: str, scheme: str = "light") -> None:
-    width, height = SIZES[size]
-    metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": size == "phone"}
-    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
-    media = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
-    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", media)
-
-
 def step_now(browser: Any) -> str:
     return str(browser.execute_script("return document.querySelector('[aria-current=step]')?.textContent || ''"))
 
@@ -107,19 +103,15 @@ def put(browser: Any, key: str, value: str) -> None:
 
 def advance(browser: Any, to: str) -> None:
     click(browser, "#wizard-next")
-    until(lambda: step_now(browser).endswith(to), 20)
+    until(lambda: step_now(browser).endswith(to), 60)
 
 
 def judge(browser: Any, name: str) -> None:
-    """Every step at both sizes: no sideways scroll, no small target, no broken word; a picture to look at."""
-    for size in SIZES:
-        resize(browser, size)
+    """Every step at both sizes."""
+    for size, screen in SIZES.items():
+        emulate(browser, screen)
         time.sleep(0.2)
-        assert browser.execute_script("return document.documentElement.scrollWidth <= innerWidth"), (name, size)
-        assert browser.execute_script(SMALL_TARGETS) == [], (name, size)
-        assert browser.execute_script(BROKEN_WORDS) == [], (name, size)
-        SHOTS.mkdir(parents=True, exist_ok=True)
-        browser.save_screenshot(str(SHOTS / f"setup-{name.lower().replace(' ', '-')}-{size}.png"))
+        page_checks.judge(browser, f"setup-{name.lower().replace(' ', '-')}-{size}")
 
 
 def file_of(run: FirstRun) -> dict[str, Any]:
@@ -127,9 +119,9 @@ def file_of(run: FirstRun) -> dict[str, Any]:
 
 
 def test_an_empty_directory_becomes_a_running_tent(browser: Any, first_run: FirstRun) -> None:
-    resize(browser, "desk")
+    emulate(browser, SIZES["desk"])
     browser.get(first_run.invitation())
-    until(lambda: step_now(browser).endswith("Board"), 20)
+    until(lambda: step_now(browser).endswith("Board"), 60)
     assert browser.execute_script("return location.hash") == "#setup", "the token is out of the address"
     assert browser.execute_script("return state.session.role") == "admin"
     assert not (first_run.data / "tomato.toml").exists() and not (first_run.data / "inbox").exists()
@@ -140,7 +132,7 @@ def test_an_empty_directory_becomes_a_running_tent(browser: Any, first_run: Firs
     put(browser, "weather.provider", "none")
     click(browser, "#wizard-next")
     wrong = "return document.getElementById('wrong-site.latitude_deg').textContent"
-    until(lambda: "at most 90" in browser.execute_script(wrong), 20)
+    until(lambda: "at most 90" in browser.execute_script(wrong), 60)
     assert step_now(browser).endswith("Place"), "the loader's own words, at the field, and nothing goes on"
     judge(browser, "Place wrong")
     put(browser, "site.latitude_deg", "52.5")
@@ -158,14 +150,15 @@ def test_an_empty_directory_becomes_a_running_tent(browser: Any, first_run: Firs
     put(browser, "control.stages.fruiting.temp_day_c", "21")
     judge(browser, "Targets")
     advance(browser, "Messages")
+    put(browser, "notify.enabled", "true")
     judge(browser, "Messages")
     advance(browser, "Save")
-    until(lambda: "+[tent]" in browser.execute_script("return document.querySelector('.diff').textContent"), 20)
+    until(lambda: "+[tent]" in browser.execute_script("return document.querySelector('.diff').textContent"), 60)
     judge(browser, "Save")
     click(browser, "#wizard-fields button.strong")
     until(lambda: first_run.glance().get("observation") is not None, 60)
-    until(lambda: step_now(browser).endswith("Calibrate"), 40)
-    until(lambda: "Soil P1 (Rosa)" in text(browser, "calibration-live"), 30)
+    until(lambda: step_now(browser).endswith("Calibrate"), 60)
+    until(lambda: "Soil P1 (Rosa)" in text(browser, "calibration-live"), 60)
     judge(browser, "Calibrate")
     written = file_of(first_run)
     assert written["site"] == {"timezone": "Europe/Berlin", "latitude_deg": 52.5}
@@ -177,24 +170,66 @@ def test_an_empty_directory_becomes_a_running_tent(browser: Any, first_run: Firs
     assert text(browser, "clock").startswith("Rosa, Blanca · fruiting · day 1")
 
 
+def test_every_step_in_german_on_a_small_dark_phone(browser: Any, first_run: FirstRun) -> None:
+    with shown_on(browser, SCREENS["phone_small"], first_run.url):
+        browser.get(f"{first_run.url}/#setup")
+        until(lambda: step_now(browser).startswith("1 "), 60)
+        assert text(browser, "h-wizard") == "Dieses Zelt einrichten"
+        count = browser.execute_script("return document.querySelectorAll('#steps button').length")
+        assert count == len(STEPS) + 1
+        for at in range(count):
+            browser.execute_script("document.querySelectorAll('#steps button')[arguments[0]].click()", at)
+            until(lambda at=at: step_now(browser).startswith(f"{at + 1} "), 60)
+            page_checks.judge(browser, f"setup-german-{at + 1}")
+
+
 def test_a_change_keeps_comments_and_restarts_the_host(browser: Any, first_run: FirstRun) -> None:
     path = first_run.data / "tomato.toml"
-    path.write_text(path.read_text().replace("latitude_deg = 52.5", "latitude_deg = 52.5  # the roof"))
+    written = path.read_text().replace("latitude_deg = 52.5", "latitude_deg = 52.5  # the roof")
+    # No service of a browser's maker is reachable here: the next test has one of its own.
+    path.write_text(written.replace("[notify]\n", "[notify]\npush_services = ['127.0.0.1']\n"))
     started, process = first_run.glance()["status"]["started_at"], first_run.process.pid
     browser.get("about:blank")
     browser.get(f"{first_run.url}/#setup")
-    until(lambda: step_now(browser).endswith("Board"), 20)
+    until(lambda: step_now(browser).endswith("Board"), 60)
     browser.execute_script("document.querySelectorAll('#steps button')[1].click()")
     until(lambda: step_now(browser).endswith("Place"))
     put(browser, "site.latitude_deg", "47.4")
     browser.execute_script("document.querySelectorAll('#steps button')[6].click()")
     diff = "return document.querySelector('.diff')?.textContent || ''"
-    until(lambda: "+latitude_deg = 47.4  # the roof" in browser.execute_script(diff), 20)
+    until(lambda: "+latitude_deg = 47.4  # the roof" in browser.execute_script(diff), 60)
     click(browser, "#wizard-fields button.strong")
     until(lambda: first_run.glance().get("status", {}).get("started_at") not in (None, started), 60)
     assert first_run.process.poll() is None and first_run.process.pid == process, "the same process id for systemd"
     assert "# the roof" in path.read_text() and "52.5" in path.with_name("tomato.toml.bak").read_text()
     until(lambda: first_run.glance().get("observation") is not None, 60)
+
+
+def test_the_walk_ends_with_a_message_that_rings_and_a_first_entry(browser: Any, first_run: FirstRun) -> None:
+    """Steps 18 to 20 of docs/first_tent.md: alarms on this device, a test message, the journal's first entry."""
+    service, receiver = PushService(), Browser()
+    grant = {"origin": first_run.url, "permissions": ["notifications"]}
+    browser.execute_cdp_cmd("Browser.grantPermissions", grant)
+    try:
+        browser.get("about:blank")
+        browser.get(f"{first_run.url}/#setup")
+        until(lambda: browser.execute_script("return !document.getElementById('push').hidden"), 60)
+        replace_subscription(browser, receiver.device(service.endpoint))
+        click(browser, "#push")
+        until(lambda: "Alarms come to this device" in text(browser, "app-reply"), 15)
+        until(lambda: step_now(browser).endswith("Board"), 60)
+        browser.execute_script("document.querySelectorAll('#steps button')[5].click()")
+        until(lambda: step_now(browser).endswith("Messages"))
+        click(browser, "#wizard-fields .row button")
+        until(lambda: text(browser, "wizard-reply") == "web push to 1 devices: sent", 60)
+        assert any("This is how a message arrives" in receiver.decrypt(b).decode() for _, b in service.received)
+    finally:
+        service.close()
+    browser.execute_script("location.hash = '#journal'")
+    until(lambda: text(browser, "journal-facts") != "", 10)
+    browser.find_element("id", "j-text").send_keys("It begins.")
+    click(browser, "#journal-form button[type=submit]")
+    until(lambda: "It begins." in text(browser, "entries"), 60)
 
 
 def test_settings_that_cannot_start_are_taken_back(browser: Any, first_run: FirstRun) -> None:
@@ -209,7 +244,7 @@ def test_settings_that_cannot_start_are_taken_back(browser: Any, first_run: Firs
         "done([saved, (await base.post('/api/setup/restart', {})).status]);"
     )
     assert answer[0]["ok"] and answer[1] == 200, answer
-    until(lambda: path.read_text() == before, 40)
+    until(lambda: path.read_text() == before, 60)
     refused = "settings_refused"
     until(lambda: any(event["name"] == refused for event in first_run.glance().get("events", ())), 60)
     assert first_run.process.poll() is None

@@ -346,10 +346,10 @@ def test_a_live_queue_waits_wakes_for_an_earlier_item_and_survives_a_cancelled_g
             await asyncio.wait_for(queue.get(), 0.02)
         waiting = asyncio.create_task(queue.get())
         await asyncio.sleep(0.01)
-        await asyncio.to_thread(queue.put_at, loop.time() + 0.03, "soon")
-        began_s = loop.time()
+        due_s = loop.time() + 0.03
+        await asyncio.to_thread(queue.put_at, due_s, "soon")
         first = await asyncio.wait_for(waiting, 5.0)
-        assert 0.02 <= loop.time() - began_s < 2.0 and len(queue) == 1
+        assert due_s - 0.001 <= loop.time() < due_s + 2.0 and len(queue) == 1
         return [first]
 
     assert asyncio.run(run()) == ["soon"]

@@ -9,7 +9,15 @@ import numpy as np
 import pytest
 from tomato_host.backtest.rolling import issue_all
 from tomato_host.backtest.tables import BacktestCase
-from tomato_host.brain.world_model.data import HourlyLog, KnownAhead, RolloutStart, tent_quantities
+from tomato_host.brain.world_model.data import (
+    HISTORY_H,
+    HourlyLog,
+    KnownAhead,
+    ModelShape,
+    Quantity,
+    RolloutStart,
+    tent_quantities,
+)
 from tomato_host.brain.world_model.features import PaddedLog
 from tomato_host.brain.world_model.hourly_history import (
     HourlyHistory,
@@ -18,6 +26,7 @@ from tomato_host.brain.world_model.hourly_history import (
     rollout_start,
     weather_ahead,
 )
+from tomato_host.brain.world_model.learners import EXPERTS
 from tomato_host.brain.world_model.model import WorldModel
 
 from shared_schemas.devices import PLAN_COLUMNS
@@ -82,6 +91,42 @@ def test_it_beats_yesterday_on_a_tent_it_has_come_to_know() -> None:
 
 def _width(record: Prediction36hV1) -> float:
     return float(np.mean([h.vpd_kpa.p90 - h.vpd_kpa.p10 for h in record.hours if h.vpd_kpa]))
+
+
+def test_the_water_of_a_day_is_what_was_given_lately(taught: WorldModel, log: HourlyLog) -> None:
+    rng, hours = np.random.default_rng(5), log.hours
+
+    def recommended(ml_by_day: np.ndarray) -> float | None:
+        water = np.zeros(hours)
+        water[8::24] = ml_by_day[: len(water[8::24])]
+        known = HourlyLog(log.start_hour, log.utc_offset_h, {**log.values, "water_ml": water}).until(NOW_H)
+        return taught.predict(_now(), known, ahead_of(log, NOW_H)).water_ml_recommended
+
+    steady = 1_500.0 * rng.uniform(0.85, 1.15, hours // 24)
+    assert recommended(steady) == pytest.approx(1_500.0, rel=0.2)
+    day = np.arange(hours // 24)
+    assert recommended(np.where(day >= NOW_H // 24 - 3, 2.0, 1.0) * steady) == pytest.approx(2_700.0, rel=0.2)
+    seldom = np.where(day >= NOW_H // 24 - 2, steady, 0.0)
+    assert recommended(seldom) != pytest.approx(1_500.0, rel=0.2), "two days are no habit: the pots decide"
+
+
+def test_the_noise_of_one_day_does_not_enter_a_ridge_of_the_week() -> None:
+    """Every day has a shift of its own that nothing foretells: a ridge on yesterday repeats half of it."""
+    log, rng = tent_log(22), np.random.default_rng(7)
+    shifted = log.values["vpd_kpa"] + np.repeat(rng.normal(0.0, 0.15, 22), 24)
+    log = HourlyLog(log.start_hour, log.utc_offset_h, {**log.values, "vpd_kpa": np.maximum(shifted, 0.0)})
+    model = WorldModel(ModelShape((Quantity("vpd_kpa", "vpd"),), horizons=(24,)))
+    errors = []
+    for end in range(24, log.hours, 24):
+        known, origins = log.window(end - HISTORY_H, end), np.arange(end - 24, end)
+        at = origins[origins + 24 < log.hours]
+        experts = model.forecast(known, ahead_of(log, end), at - end + known.hours).experts["vpd_kpa"][:, :, 0]
+        if end > 10 * 24:
+            errors.append(np.abs(experts - log.values["vpd_kpa"][at + 24]))
+        model.learn(known, ahead_of(log, end))
+    error = dict(zip(EXPERTS, np.concatenate(errors, axis=1).mean(axis=1), strict=True))
+    assert error["outside_week"] < 0.9 * error["outside_fast"], error
+    assert error["week"] < 0.9 * error["seasonal"], error
 
 
 def test_an_untrained_model_answers_with_wide_intervals_and_says_so(taught: WorldModel, log: HourlyLog) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from tomato_host.brain.world_model.data import HourlyLog
+from tomato_host.brain.world_model.learners import EXPERTS_OF_0_1
 from tomato_host.brain.world_model.model import WorldModel
 from tomato_host.brain.world_model.model_arrays import clone, restore, to_arrays
 from tomato_host.brain.world_model.promotion import ModelPair, compare, failed_properties
@@ -43,14 +44,30 @@ def test_a_model_stored_before_weather_had_a_record_of_its_own_restores(taught: 
         assert np.array_equal(one.blend_without.error_sum, taught.forecasters[name].blend.error_sum)
 
 
-def test_a_model_stored_before_ridges_were_bounded_restores_and_forecasts(taught: WorldModel, log: HourlyLog) -> None:
-    arrays = {
-        name: value for name, value in to_arrays(taught).items() if ".reach." not in name and ".only_" not in name
-    }
+def _as_stored_by_0_1(model: WorldModel) -> dict[str, np.ndarray]:
+    """Without what came later: a second record of errors, bounds of ridges, one-sided intervals, ridges of the week."""
+    later, few = (".blend_without.", ".reach.", ".only_", ".week"), len(EXPERTS_OF_0_1)
+    stored = {name: value for name, value in to_arrays(model).items() if not any(part in name for part in later)}
+    by_expert = (".issued", ".error_sum", ".scored")
+    return {n: v[:few] if n.startswith("forecaster.") and n.endswith(by_expert) else v for n, v in stored.items()}
+
+
+def test_a_model_stored_by_0_1_restores_forecasts_and_learns_what_it_lacks(taught: WorldModel, log: HourlyLog) -> None:
     copy = WorldModel()
-    restore(copy, arrays)
+    restore(copy, _as_stored_by_0_1(taught))
     assert all(not one.reach.hours.any() for one in copy.forecasters.values())
-    assert failed_properties(copy, log.until(241)) == ()
+    known, ahead = log.until(241), ahead_of(log, 241)
+    assert failed_properties(copy, known) == ()
+    new, old = slice(len(EXPERTS_OF_0_1), None), slice(0, len(EXPERTS_OF_0_1))
+    for name, one in copy.forecasters.items():
+        assert (one.blend.weights()[new] == 0.0).all() and np.isnan(one.issued[new]).all()
+        assert np.array_equal(one.blend.error_sum[old], taught.forecasters[name].blend.error_sum[old])
+    assert np.isfinite(copy.forecast(known, ahead).best("vpd_kpa")).all()
+    copy.learn(log.until(264), ahead_of(log, 264))
+    assert all(ridge.rows.all() for one in copy.forecasters.values() for ridge in one.week_ridges)
+    again = WorldModel()
+    restore(again, to_arrays(copy))
+    assert again.fingerprint() == copy.fingerprint()
 
 
 def _hash_of_0_1(model: WorldModel) -> str:
@@ -59,19 +76,20 @@ def _hash_of_0_1(model: WorldModel) -> str:
     for one in model.forecasters.values():
         for ridge in (*one.ridges, *one.core_ridges):
             digest.update(ridge.beta.tobytes())
-        error = np.where(one.blend.scored >= 20.0, one.blend.error_sum / np.maximum(one.blend.scored, 1e-9), np.inf)
+        few = slice(0, len(EXPERTS_OF_0_1))
+        error_sum, scored = one.blend.error_sum[few], one.blend.scored[few]
+        error = np.where(scored >= 20.0, error_sum / np.maximum(scored, 1e-9), np.inf)
         best = error.min(axis=0)
         known = np.isfinite(best)
         ratio = np.where(known, (error + 1e-9) / (np.where(known, best, 1.0) + 1e-9), np.inf)
-        skill = np.where(known, ratio**-12.0, one.blend.prior[:, None])
+        skill = np.where(known, ratio**-12.0, one.blend.prior[few, None])
         digest.update((skill / skill.sum(axis=0)).tobytes())
     return digest.hexdigest()[:16]
 
 
 def test_a_model_stored_by_0_1_keeps_its_hash_and_is_not_called_damaged(taught: WorldModel) -> None:
     copy = WorldModel()
-    later = (".blend_without.", ".reach.", ".only_")
-    restore(copy, {name: v for name, v in to_arrays(taught).items() if not any(part in name for part in later)})
+    restore(copy, _as_stored_by_0_1(taught))
     assert any(one.quantity.kind == "soil" and one.blend.scored.any() for one in copy.forecasters.values())
     assert copy.fingerprint() == _hash_of_0_1(taught)
 

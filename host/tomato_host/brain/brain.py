@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from shared_schemas.records import (
     ActionV1,
     DeviceStatusV1,
+    ExtraReadingV1,
     Forecast36hV1,
     ObservationV1,
     PlanV1,
@@ -174,6 +175,10 @@ class Brain:
         """A photo has been judged. The state shows it, nothing is decided by it; one without trust is passed over."""
         if vision.confidence > 0.0:
             self._vision = vision
+
+    def add_extra_reading(self, reading: ExtraReadingV1) -> None:
+        """A sensor that is not the board's has given a value (`estimator/extra_probes.py`)."""
+        self.estimator.extra.add(reading)
 
     def add_outcome(self, action: ActionV1) -> None:
         """An action has ended; what it delivered explains what comes. Water that surely never came was no watering."""

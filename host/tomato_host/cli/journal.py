@@ -152,10 +152,10 @@ def timelapse(
         str, typer.Option("--span", help="week or season.", autocompletion=one_of("week", "season"))
     ] = "season",
     camera: Annotated[str, typer.Option("--camera", help="Which one; else that with the most photos.")] = "",
-    out: Annotated[Path, typer.Option("--out", help="The file to write: .webp or .gif.")] = Path("season.webp"),
+    out: Annotated[Path, typer.Option("--out", help="The file to write: .mp4, .webp or .gif.")] = Path("season.webp"),
     data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
-    """The photos of the last week or of the season as a moving picture. Needs the extra [camera]."""
+    """The photos of the last week or the season as a film or moving picture (extras [camera], for MP4 [video])."""
     from tomato_host.atomic_file import replace_file
     from tomato_host.storage.time_lapse import FORMATS, SPANS_D, time_lapse
     from tomato_host.terminal.progress import progress
@@ -165,7 +165,7 @@ def timelapse(
         raise TomatoError(
             "E-JOURNAL-LAPSE",
             f"--span {span} into {out.name} does not work.",
-            "--span week or season; --out .webp or .gif",
+            "--span week or season; --out .mp4, .webp or .gif",
         )
     with progress("encoding"):
         data = time_lapse(data_dir, SPANS_D[span], kind, camera)

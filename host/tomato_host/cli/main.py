@@ -56,6 +56,7 @@ COMMANDS: tuple[CommandSpec, ...] = (
     CommandSpec(
         "clear-fault", "tomato_host.cli.clear_fault", "clear_fault", "Show the board's latched faults, clear one."
     ),
+    CommandSpec("plugs", "tomato_host.cli.plugs", "app", "Smart plugs: which are latched off, clear one."),
     CommandSpec("calibrate", "tomato_host.cli.calibrate", "app", "Calibrate soil probes and pump."),
     CommandSpec(
         "install-service",

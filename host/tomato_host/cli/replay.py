@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tomato_host.cli.recorded_settings import dataset_settings, dataset_zone, parse_local_time
+from tomato_host.cli.recorded_settings import dataset_settings, dataset_zone
+from tomato_host.cli.recording_span import RecordingSpan, read_span
 
 if TYPE_CHECKING:
-    from zoneinfo import ZoneInfo
-
+    from shared_schemas.records import Record
     from tomato_host.brain.step_data import BrainSettings
-    from tomato_host.replay.check import CheckResult
+    from tomato_host.replay.check import Checker, CheckResult
     from tomato_host.replay.replay import ReplayResult
     from tomato_host.sources.interface import Source
+    from tomato_host.storage.reader import Report
 
 
 def replay(
@@ -28,8 +29,10 @@ def replay(
     select: Annotated[
         list[str] | None, typer.Option(help="COLUMN=TEXT: take only these rows of a table; repeatable.")
     ] = None,
-    begin: Annotated[str | None, typer.Option("--from", help="Start, like 2020-02-01T06:00 (local time).")] = None,
-    end: Annotated[str | None, typer.Option("--to", help="End, exclusive.")] = None,
+    begin: Annotated[
+        str | None, typer.Option("--from", help="Start: 2020-02-01T06:00 (local time), or a record's number.")
+    ] = None,
+    end: Annotated[str | None, typer.Option("--to", help="End, exclusive; also `latest`.")] = None,
     data_dir: Annotated[Path | None, typer.Option(help="Write the results into a dataset there.")] = None,
     config: Annotated[Path | None, typer.Option(help="Settings; default: the recording's own, if it has any.")] = None,
     malformed: Annotated[str, typer.Option(help="Damaged lines: fail or skip.")] = "fail",
@@ -43,13 +46,14 @@ def replay(
 
     if malformed not in ("fail", "skip"):
         raise TomatoError("E-REPLAY-OPTION", f"--malformed {malformed} is unknown.", "give fail or skip")
-    if check:
-        _check(recording, config, as_json)
-        return
     zone = dataset_zone(recording, config)
-    span = (_moment(begin, zone), _moment(end, zone))
+    span = read_span(begin, end, zone)
+    if check:
+        _check(recording, config, span, as_json)
+        return
+    moments = span.moments(recording)
     with progress("replay", as_json) as shown:
-        source = _source(recording, mapping, select or [], span, malformed, zone.key, shown.share)
+        source = _source(recording, mapping, select or [], moments, malformed, zone.key, shown.share)
         settings = brain_settings(dataset_settings(recording, config))
         result = _run(source, settings, data_dir)
     _report(result, data_dir, as_json)
@@ -102,10 +106,6 @@ def _pair(text: str) -> tuple[str, str]:
     return column, value
 
 
-def _moment(text: str | None, zone: ZoneInfo) -> datetime | None:
-    return None if text is None else parse_local_time(text, zone, "E-TIME", "2020-02-01 or 2020-02-01T06:00")
-
-
 def _report(result: ReplayResult, data_dir: Path | None, as_json: bool) -> None:
     import json
 
@@ -140,13 +140,13 @@ def _text(moment: datetime | None) -> str | None:
     return None if moment is None else moment.isoformat()
 
 
-def _check(recording: Path, config: Path | None, as_json: bool) -> None:
+def _check(recording: Path, config: Path | None, span: RecordingSpan, as_json: bool) -> None:
     import json
 
     from tomato_host.app import brain_settings
     from tomato_host.models.store import ModelStore
     from tomato_host.replay.check import Checker
-    from tomato_host.storage.reader import read_records, require_dataset
+    from tomato_host.storage.reader import require_dataset
     from tomato_host.terminal.progress import progress
 
     require_dataset(recording)
@@ -155,10 +155,29 @@ def _check(recording: Path, config: Path | None, as_json: bool) -> None:
     settings = brain_settings(dataset_settings(recording, config))
     checker = Checker(settings, decides=not simulated, stored_model=models.verify)
     with progress("checking", as_json) as shown:
-        result = checker.check(read_records(recording, report=shown.share))
+        result = checker.check(_records_of(recording, span, checker, shown.share))
     _report_check(result, as_json, _incomplete_from(recording))
     if not result.same:
         raise typer.Exit(2)
+
+
+def _records_of(recording: Path, span: RecordingSpan, checker: Checker, report: Report) -> Iterator[Record]:
+    """All records up to the span's end; what is found before its first observation does not count."""
+    from shared_schemas.records import ObservationV1
+    from tomato_host.storage.reader import read_all, read_records
+
+    if span.is_whole:
+        yield from read_records(recording, report=report)
+        return
+    begun = False
+    for line, record in zip(read_all(recording), read_records(recording, report=report), strict=True):
+        number = line.link.n
+        if span.is_over(number, record.ts):
+            return
+        if not begun and isinstance(record, ObservationV1) and span.has_begun(number, record.ts):
+            begun = True
+            checker.begin_count()
+        yield record
 
 
 def _incomplete_from(recording: Path) -> str | None:

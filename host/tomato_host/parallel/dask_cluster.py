@@ -13,6 +13,7 @@ from __future__ import annotations
 import logging
 import queue
 import re
+import socket
 import threading
 import time
 import warnings
@@ -34,7 +35,7 @@ START = (
     "Start it with `dask scheduler`, and `dask worker tcp://HOST:8786 --nworkers 2 --nthreads 1` on each machine, "
     "or use --jobs."
 )
-_ADDRESS = re.compile(r"(tcp|tls)://(\[[0-9A-Fa-f:]+\]|[^\s:/\[\]]+):[0-9]{1,5}")
+_ADDRESS = re.compile(r"(?P<protocol>tcp|tls)://(?P<host>\[[0-9A-Fa-f:]+\]|[^\s:/\[\]]+):(?P<port>[0-9]{1,5})")
 _ONE_AT_A_TIME = threading.Lock()
 
 
@@ -54,18 +55,27 @@ def run_on_cluster(
 
 def _connected(scheduler: str) -> Any:
     """A client of the scheduler, as a context manager."""
-    if not _ADDRESS.fullmatch(scheduler):
+    parts = _ADDRESS.fullmatch(scheduler)
+    if parts is None:
         raise TomatoError(
             "E-CLUSTER-ADDRESS", f"'{scheduler}' is no address of a scheduler.", "Write tcp://HOST:8786, or tls://."
         )
     try:
-        from distributed import Client
+        from distributed import Client, Security
     except ImportError as error:
         raise TomatoError(
             "E-EXTRA-CLUSTER", f"Dask is not installed ({error}).", "pip install 'tomato-host[cluster]', or use --jobs."
         ) from error
-    logging.getLogger("distributed").setLevel(logging.ERROR)  # each worker that dies is a page of warnings
+    # A worker that dies is a page of warnings, a line that breaks a traceback; both are reported as errors below.
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    _wait_for_line(scheduler, parts["host"].strip("[]"), int(parts["port"]))
     try:
+        if parts["protocol"] == "tls" and Security().get_connection_args("client").get("ssl_context") is None:
+            raise TomatoError(
+                "E-CLUSTER-ADDRESS",
+                "tls:// needs certificates, and Dask's configuration names none.",
+                "Set ca-file, and cert and key of client, under distributed.comm.tls in Dask's configuration.",
+            )
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # other versions are judged below
             return Client(scheduler, timeout=CONNECT_S, set_as_default=False)
@@ -73,6 +83,21 @@ def _connected(scheduler: str) -> Any:
         raise TomatoError("E-CLUSTER-UNREACHABLE", f"No scheduler answers at {scheduler} ({error}).", START) from error
     except ImportError as error:  # what Dask makes of versions that cannot understand each other
         raise TomatoError("E-CLUSTER-VERSION", f"{error}", "Install the same Dask everywhere.") from error
+
+
+def _wait_for_line(scheduler: str, host: str, port: int) -> None:
+    """Until something listens there. Asked without Dask, whose client leaves a trace of each attempt that fails."""
+    until = time.monotonic() + CONNECT_S
+    while True:
+        try:
+            socket.create_connection((host, port), timeout=CONNECT_S).close()
+            return
+        except (OSError, OverflowError) as error:
+            if time.monotonic() >= until:
+                raise TomatoError(
+                    "E-CLUSTER-UNREACHABLE", f"No scheduler answers at {scheduler} ({error}).", START
+                ) from error
+        time.sleep(0.2)
 
 
 def _wait_for_worker(client: Any, scheduler: str) -> None:
@@ -172,11 +197,25 @@ def _result(future: Any, item: Any) -> tuple[str, Any]:
     return str(worker), value
 
 
+SAMPLERS = ("profile", "profile-cycle", "tick")
+"""Dask looks at a running task's stack every 10 ms and at its own loop every 20 ms; each look takes the interpreter
+from the task."""
+
+
+def _stop_sampling(worker: Any) -> None:
+    for name in SAMPLERS:
+        callback = worker.periodic_callbacks.get(name)
+        if callback is not None and callback.is_running():
+            worker.loop.add_callback(callback.stop)
+
+
 def _run_task(fingerprint: str, function: Callable[[Any], Any], item: Any) -> tuple[str, Any]:
     """On the worker: (its address, the result). Raises TomatoError E-CLUSTER-VERSION when its code is another."""
     from distributed import get_worker
 
-    address = str(get_worker().address)
+    worker = get_worker()
+    _stop_sampling(worker)
+    address = str(worker.address)
     if source_fingerprint() != fingerprint:
         raise TomatoError(
             "E-CLUSTER-VERSION",

@@ -18,6 +18,7 @@ from shared_schemas.records import (
     AgentV1,
     DeviceStatusV1,
     EventV1,
+    ExtraReadingV1,
     Forecast36hV1,
     ObservationV1,
     Record,
@@ -131,6 +132,11 @@ class Checker:
         self._close_group()
         return self.result
 
+    def begin_count(self) -> None:
+        """What was compared before the next observation does not count: it has only brought the brain to a range."""
+        self._close_group()
+        self.result = CheckResult()
+
     def _restart(self, now: datetime | None) -> None:
         """A process has started: a fresh brain, no overrides, and no link yet."""
         self._brain = Brain(self._settings)
@@ -159,6 +165,8 @@ class Checker:
             self._brain.add_weather(record)
         elif isinstance(record, VisionV1):
             self._brain.add_vision(record)
+        elif isinstance(record, ExtraReadingV1):
+            self._brain.add_extra_reading(record)
         elif isinstance(record, ActionV1):
             self._on_action(record)
         elif isinstance(record, AgentV1):

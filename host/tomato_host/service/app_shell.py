@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from fastapi import FastAPI
-from fastapi.responses import FileResponse, Response
+from fastapi import FastAPI, Request
+from fastapi.responses import Response
 from fastapi.staticfiles import StaticFiles
 
 WEB = Path(__file__).parent / "web"
@@ -17,6 +19,13 @@ NOT_KEPT = frozenset(
     {"sw.js", "fleet.js", "fleet.css", "report.js", "report.css", "icons/icon-512.png", "icons/maskable-512.png"}
 )
 """The worker itself, pages that mean nothing without a broker, and pictures that only installing needs."""
+
+
+BARE_QUERY = "bare"
+BARE_PAGE = f"/?{BARE_QUERY}"
+"""The page without values: what a browser keeps for when there is no network."""
+VALUES = "<!--VALUES-->"
+Json = dict[str, Any]
 
 
 class RevalidatedFiles(StaticFiles):
@@ -32,7 +41,7 @@ class RevalidatedFiles(StaticFiles):
 def shell_files() -> list[str]:
     """Addresses of everything that the pages need, the page itself first."""
     names = sorted(path.relative_to(WEB).as_posix() for path in WEB.rglob("*") if path.suffix in KEPT)
-    return ["/", *(f"/static/{name}" for name in names if name not in NOT_KEPT)]
+    return [BARE_PAGE, *(f"/static/{name}" for name in names if name not in NOT_KEPT)]
 
 
 def service_worker() -> bytes:
@@ -40,18 +49,28 @@ def service_worker() -> bytes:
     source, files = (WEB / "sw.js").read_text(encoding="utf-8"), shell_files()
     content = hashlib.sha256(source.encode())
     for name in files:
-        content.update((WEB / (name.removeprefix("/static/") if name != "/" else "index.html")).read_bytes())
+        content.update((WEB / (name.removeprefix("/static/") if name != BARE_PAGE else "index.html")).read_bytes())
     listed = ", ".join(f'"{name}"' for name in files)
     return source.replace("/*VERSION*/", content.hexdigest()[:16]).replace("/*SHELL*/", listed).encode()
 
 
-def add_app_shell(app: FastAPI) -> None:
-    """The page and its service worker; both are asked for anew each time."""
+def page_with(values: Json | None) -> str:
+    """The page; with its first values in it, which its scripts then need not wait for. None: without any."""
+    page = (WEB / "index.html").read_text(encoding="utf-8")
+    text = "" if values is None else json.dumps(values, separators=(",", ":")).replace("<", "\\u003c")
+    return page.replace(VALUES, text and f'<script type="application/json" id="first-values">{text}</script>')
+
+
+def add_app_shell(app: FastAPI, first_values: Callable[[Request], Json | None]) -> None:
+    """The page and its service worker. `first_values`: what the overview shows, None for who may not read it."""
     worker = service_worker()
 
     @app.get("/", include_in_schema=False)
-    async def index() -> FileResponse:
-        return FileResponse(WEB / "index.html", headers={"Cache-Control": "no-cache"})
+    async def index(request: Request) -> Response:
+        values = None if request.url.query == BARE_QUERY else first_values(request)
+        # Values of a moment are kept by nothing in between: the back button shows those of now.
+        headers = {"Cache-Control": "no-cache" if values is None else "no-store"}
+        return Response(page_with(values), media_type="text/html", headers=headers)
 
     @app.get("/sw.js", include_in_schema=False)
     async def worker_script() -> Response:

@@ -17,8 +17,10 @@ from tomato_host.loop.status import Status
 from tomato_host.service.bus.settings import BusSettings
 from tomato_host.service.bus.transport import parse_address, require_extra
 from tomato_host.service.feed import ProcessFeed
+from tomato_host.service.foreign_readings import ForeignReadings
 from tomato_host.service.installation import Installation
 from tomato_host.service.mqtt.settings import MqttSettings
+from tomato_host.service.plug_events import PlugEvents
 from tomato_host.service.settings import PORT_TAKEN, ServiceSettings
 
 
@@ -43,13 +45,27 @@ def dashboard_feed(
     return ProcessFeed(status, recorder, command, "dashboard", on_exit=_port_taken_event(settings, recorder))
 
 
-def mqtt_feed(settings: MqttSettings, status: Status, recorder: Recorder, data_dir: Path) -> ProcessFeed:
-    """The MQTT process. Raises TomatoError E-EXTRA-MQTT."""
+def mqtt_feed(
+    settings: MqttSettings,
+    status: Status,
+    recorder: Recorder,
+    data_dir: Path,
+    readings: ForeignReadings | None = None,
+) -> ProcessFeed:
+    """The MQTT process; `readings` gets the values of foreign sensors. Raises TomatoError E-EXTRA-MQTT."""
     if importlib.util.find_spec("aiomqtt") is None:
         raise TomatoError("E-EXTRA-MQTT", "aiomqtt is not installed.", "pip install '.[mqtt]'")
     command = _command("tomato_host.service.mqtt.serve", data_dir, settings)
+    plugs = PlugEvents(recorder)
     events = BrokerEvents(recorder, "mqtt", f"{settings.host}:{settings.port}")
-    return ProcessFeed(status, recorder, command, "mqtt", on_exit=events.on_exit, on_status=events.on_status)
+
+    def on_status(told: dict[str, Any], now: datetime) -> None:
+        events.on_status(told, now)
+        plugs.on_status(told, now)
+        if readings is not None:
+            readings.on_status(told, now)
+
+    return ProcessFeed(status, recorder, command, "mqtt", on_exit=events.on_exit, on_status=on_status)
 
 
 def bus_feed(settings: BusSettings, status: Status, recorder: Recorder, data_dir: Path) -> ProcessFeed:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import anyio
-from fastapi import Depends, FastAPI, Query, Request
+from fastapi import Depends, FastAPI, HTTPException, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from sse_starlette.sse import EventSourceResponse
@@ -98,7 +98,7 @@ def create_app(
     add_setup_routes(app, data_dir, about, access)
     add_push_routes(app, data_dir, about, access)
     add_shared_worlds(app, keys, settings, worlds)
-    add_app_shell(app)
+    add_app_shell(app, _first_values(live, access, fleet, about))
     add_fleet_routes(app, fleet, access)
     return app
 
@@ -114,6 +114,22 @@ async def _error_answer(_request: Request, error: Exception) -> JSONResponse:
     """An error with a code and a next step, for example when no host runs."""
     assert isinstance(error, TomatoError)
     return JSONResponse({"detail": error.message, "code": error.code, "next": error.next_step}, status_code=503)
+
+
+def _first_values(
+    live: LiveState, access: AccessControl, fleet: BusSettings, about: Installation
+) -> Callable[[Request], Json | None]:
+    """What the page shows first, for those who may read it."""
+
+    def values(request: Request) -> Json | None:
+        try:
+            access.read(request)
+        except HTTPException:
+            return None
+        glance = {**live.first_screen(), "fleet": fleet.enabled, "installation": about.shown()}
+        return {"devices": device_list(), "glance": glance}
+
+    return values
 
 
 def _reads(app: FastAPI, live: LiveState, access: AccessControl, fleet: BusSettings, about: Installation) -> None:

@@ -52,7 +52,7 @@ _PHOTO_ANSWERS: dict[int | str, dict[str, Any]] = {
 _IMAGE = {"schema": {"type": "string", "format": "binary"}}
 _PHOTO_BODY = {"requestBody": {"required": True, "content": {"image/jpeg": _IMAGE, "image/png": _IMAGE}}}
 _LAPSE: dict[int | str, dict[str, Any]] = {
-    200: {"content": {"image/webp": {}, "image/gif": {}}, "description": "The time-lapse."},
+    200: {"content": {"image/webp": {}, "image/gif": {}, "video/mp4": {}}, "description": "The time-lapse."},
     404: {"description": "There are fewer than two photos in this time."},
     503: {"description": "No encoder is installed, or it has failed."},
 }
@@ -135,7 +135,9 @@ def _season_routes(app: FastAPI, live: LiveState, history: History, data_dir: Pa
     read = [Depends(access.read)]
 
     @app.get("/api/journal/timelapse", dependencies=read, tags=["journal"], response_class=Response, responses=_LAPSE)
-    async def lapse(span: Literal["week", "season"] = "week", format: Literal["webp", "gif"] = "webp") -> Response:
+    async def lapse(
+        span: Literal["week", "season"] = "week", format: Literal["webp", "gif", "mp4"] = "webp"
+    ) -> Response:
         """The photos of the last week or of the season as a moving picture."""
         data = await run_in_threadpool(time_lapse, data_dir, SPANS_D[span], format)
         if data is None:

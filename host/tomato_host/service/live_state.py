@@ -139,6 +139,19 @@ class LiveState:
             "events": list(self.recent["event_v1"])[-60:],
         }
 
+    def first_screen(self) -> Json:
+        """What of `overview` is seen before anything has been touched: the newest action, the next hour."""
+        found = self.overview()
+        acted = [one for one in found["actions"] if one["type"] != "NO_ACTION"]
+        plan, prediction = found["plan"], found["prediction"]
+        return found | {
+            "actions": acted[-1:],
+            "events": [],
+            "weather": None,
+            "plan": plan and plan | {"steps": [], "not_done": []},
+            "prediction": prediction and prediction | {"hours": prediction["hours"][:1]},
+        }
+
 
 Level = Literal["well", "watch", "bad"]
 SEVERE = ("HIGH", "CRITICAL")

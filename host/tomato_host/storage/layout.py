@@ -35,6 +35,7 @@ STREAM_OF: dict[str, str] = {
     "growth_event_v1": "growth_events",
     "growth_report_v1": "growth_reports",
     "journal_v1": "journal",
+    "extra_reading_v1": "extra_readings",
 }
 """The stream that each kind of record is filed in."""
 
@@ -43,6 +44,7 @@ RESERVE: dict[str, float] = {
     "devices": 0.1,
     "sensor_health": 0.1,
     "predictions": 0.1,
+    "extra_readings": 0.1,
     "sampling_plans": 0.1,
     "weather_log": 0.1,
 }

@@ -1,7 +1,7 @@
 """A time-lapse of the stored photos: one camera, evenly spaced moments, encoded in a process of its own.
 
-OpenCV (extra [camera]) writes the animation. It and numpy stay out of the dashboard, so a child makes it; the result is
-kept until a newer photo comes.
+OpenCV (extra [camera]) writes the animation, `mp4.py` the film. They and numpy stay out of the dashboard, so a child
+makes it; the result is kept until a newer photo comes.
 """
 
 from __future__ import annotations
@@ -20,9 +20,10 @@ from typing import Any, NamedTuple
 
 from tomato_host.atomic_file import make_directory
 from tomato_host.errors import TomatoError
+from tomato_host.storage.mp4 import require_encoder, write_mp4
 
 SPANS_D: dict[str, float] = {"week": 7.0, "season": 400.0}
-FORMATS = {"webp": "image/webp", "gif": "image/gif"}
+FORMATS = {"webp": "image/webp", "gif": "image/gif", "mp4": "video/mp4"}
 MOST_FRAMES = 90
 FRAME_MS = 110
 LAST_FRAME_MS = 1_600
@@ -78,15 +79,18 @@ def _from_noon(one: StoredPhoto) -> float:
 
 
 def time_lapse(data_dir: Path, days: float, kind: str = "webp", camera: str = "") -> bytes | None:
-    """The animation of the last `days` as WebP or GIF; None with fewer than two photos.
+    """The animation of the last `days` as WebP, GIF or MP4; None with fewer than two photos.
 
-    Raises TomatoError E-EXTRA-CAMERA without OpenCV, E-JOURNAL-LAPSE when it cannot be encoded.
+    Raises TomatoError E-EXTRA-CAMERA without OpenCV, E-EXTRA-VIDEO without an encoder of MP4, E-JOURNAL-LAPSE when it
+    cannot be encoded.
     """
     picked = frames(stored_photos(data_dir), days, camera)
     if len(picked) < 2:
         return None
     if importlib.util.find_spec("cv2") is None:
         raise TomatoError("E-EXTRA-CAMERA", "A time-lapse needs OpenCV.", "pip install '.[camera]'")
+    if kind == "mp4":
+        require_encoder()
     names = "\n".join(str(one.path) for one in picked)
     folder = data_dir / "cache" / "time_lapse"
     path = folder / f"{hashlib.sha256(names.encode()).hexdigest()[:24]}.{kind}"
@@ -135,7 +139,11 @@ def write_animation(paths: list[Path], target: Path) -> bool:
             share = min(1.0, LONGEST_SIDE_PX / max(pixels.shape[:2]))
             size = (round(pixels.shape[1] * share), round(pixels.shape[0] * share))
         found.append(_fitted(cv2, np, pixels, size))
-    if len(found) < 2 or not hasattr(cv2, "imwriteanimation"):
+    if len(found) < 2:
+        return False
+    if target.suffix == ".mp4":
+        return write_mp4(found, target, FRAME_MS, LAST_FRAME_MS)
+    if not hasattr(cv2, "imwriteanimation"):
         return False
     animation = cv2.Animation()
     animation.frames = found

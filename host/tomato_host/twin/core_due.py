@@ -49,11 +49,9 @@ class DueMoments:
         core = self._core
         now_ms: int = core.now_ms
         due: int = core.next_due_ms(now_ms)
-        return min(due, self._on_grid(now_ms + self._accrual_ms()))
-
-    def _on_grid(self, t_ms: int) -> int:
         tick_ms: int = self._tick_ms
-        return -(-t_ms // tick_ms) * tick_ms
+        on_grid = -(-(now_ms + self._accrual_ms()) // tick_ms) * tick_ms
+        return on_grid if on_grid < due else due
 
     def _accrual_ms(self) -> int:
         """ms until one of the six."""
@@ -68,7 +66,9 @@ class DueMoments:
         if not saver.wanted:
             for bit, output, dose in self._watched:
                 if outputs & bit:
-                    left = min(left, low_in_ms(core.used, output, dose))
+                    low_ms = low_in_ms(core.used, output, dose)
+                    if low_ms < left:
+                        left = low_ms
             if not outputs and saver.since_ms < self._save_pause_ms and core.used.half_spent():
                 left = min(left, self._save_pause_ms - saver.since_ms)
         flow = core.flow

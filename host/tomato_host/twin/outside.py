@@ -162,10 +162,12 @@ class Surroundings:
             mean_c = sum(self._weather.hour(max(0, hour - k)).temp_c for k in range(0, 24, 6)) / 4.0
             self._day_mean = (hour, mean_c)
         day_mean = self._day_mean[1]
-        air = self.open_air(t_s)
-        calm = air.temp_c - self.warmer_k
+        part = t_s / HOUR_S - hour
+        a, b = self._weather.hour(hour), self._weather.hour(hour + 1)
+        calm = a.temp_c + (b.temp_c - a.temp_c) * part + self.warmer_k - self.warmer_k
+        rh_pct = a.rh_pct + (b.rh_pct - a.rh_pct) * part
         temp = 20.8 + max(0.0, day_mean - 17.0) * 0.65 + 0.06 * (calm - day_mean) + self.warmer_k
         brought_in = 2.4 if day_mean < 14.0 else 1.2  # g/m3 from people; less with the windows open
-        vapour = min(saturation_g_m3(calm) * air.rh_pct / 100.0 + brought_in, 0.75 * saturation_g_m3(temp))
+        vapour = min(saturation_g_m3(calm) * rh_pct / 100.0 + brought_in, 0.75 * saturation_g_m3(temp))
         # Wind through a window left open: some of the spike reaches the tent as a draught.
         return Outside(temp, vapour * self.vapour_factor, 560.0, 0.0, max(1.0, self.wind_factor * 0.6))

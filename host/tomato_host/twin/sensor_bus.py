@@ -45,6 +45,8 @@ class SensorBus:
             "bh1750": (c.S_LIGHT_LUX,),
             "ds18b20": (c.S_SOIL_TEMP_C,),
         }
+        self._sensors = tuple(sensor for sensors in self._sensors_of.values() for sensor in sensors)
+        self._bits = tuple(ABSENT_BITS[part] for part, sensors in self._sensors_of.items() for _ in sensors)
         self._converters = (_Converter(), _Converter())
         self._probes = [firmware.capacitive.CapacitiveProbe(adc, k) for k, adc in enumerate(self._converters)]
 
@@ -66,16 +68,18 @@ class SensorBus:
         """End the round: what the parts show into the core's inputs."""
         self.started = False
         inputs, c = core.inputs, self._contract
-        measured = self._measured or readings
         spoilt = readings.absent >> 8
         lost = readings.absent | spoilt | self._silent
-        for part, values in self._shown(measured, readings):
-            bit = ABSENT_BITS[part]
+        put = inputs.put
+        for bit, sensor, value in zip(
+            self._bits, self._sensors, _shown(self._measured or readings, readings), strict=True
+        ):
             if not lost & bit:
-                for sensor, value in zip(self._sensors_of[part], values, strict=True):
-                    inputs.put(sensor, value, board_ms)
-            elif not self._silent & bit:
-                self._lose(part, c.WHY_BAD_CRC if spoilt & bit else c.WHY_NO_ANSWER, board_ms, inputs)
+                put(sensor, value, board_ms)
+        if lost:
+            for part, bit in ABSENT_BITS.items():
+                if lost & ~self._silent & bit and part in self._sensors_of:
+                    self._lose(part, c.WHY_BAD_CRC if spoilt & bit else c.WHY_NO_ANSWER, board_ms, inputs)
         for converter, probe, count in zip(self._converters, self._probes, readings.soil_raw, strict=True):
             converter.count = count
             probe.collect(board_ms, inputs, core.config)
@@ -84,20 +88,6 @@ class SensorBus:
             inputs.put(c.S_FLOW_ML, inputs.flow_count * 1_000 // per_l, board_ms)
         else:
             inputs.lost(c.S_FLOW_ML, c.WHY_DISABLED, board_ms)
-
-    @staticmethod
-    def _shown(m: Readings, r: Readings) -> tuple[tuple[str, tuple[int, ...]], ...]:
-        """What each part shows, in wire units: as measured at the start `m`, or when read `r`.
-
-        Data sheets' steps where they are coarser than the wire's.
-        """
-        return (
-            ("sht4x", (round(m.air_temp_c * 100.0), round(m.rh_pct * 100.0))),
-            ("scd4x", (round(m.co2_ppm),)),
-            ("mlx90614", (2 * round((r.leaf_temp_c + 273.15) * 50.0) - 27_315,)),
-            ("bh1750", (min(120_000, round(m.light_lux)),)),
-            ("ds18b20", (round(m.soil_temp_c * 16.0) * 25 // 4,)),
-        )
 
     def _lose(self, part: str, why: int, board_ms: int, inputs: Any) -> None:
         for sensor in self._sensors_of[part]:
@@ -123,3 +113,18 @@ class SensorBus:
             "state": core.state,
             "why": why,
         }
+
+
+def _shown(m: Readings, r: Readings) -> tuple[int, ...]:
+    """What the parts show, in wire units, in the order of `_sensors_of`: measured at the start `m`, or when read `r`.
+
+    Data sheets' steps where they are coarser than the wire's.
+    """
+    return (
+        round(m.air_temp_c * 100.0),
+        round(m.rh_pct * 100.0),
+        round(m.co2_ppm),
+        2 * round((r.leaf_temp_c + 273.15) * 50.0) - 27_315,
+        min(120_000, round(m.light_lux)),
+        round(m.soil_temp_c * 16.0) * 25 // 4,
+    )

@@ -11,6 +11,7 @@ carries a confidence between 0 and 1, so that a rule further down can say what i
                                                                                                 lamp_interference.py
     between sensors     mismatch of companions, within minutes and within days                  cross_check.py, drift.py
     confidence          product of range, rate, cross and history; weighted mean of all         confidence.py
+    foreign sensors     stand in for a missing one, believed little                             extra_probes.py
     derived             deficit, dew point, leaf minus air, light integral, soil average        psychrometrics.py,
                                                                                                 light_integral.py,
                                                                                                 soil.py
@@ -56,6 +57,7 @@ from tomato_host.brain.estimator.cross_check import LAMP_SETTLES_S, CrossCheck
 from tomato_host.brain.estimator.drift import CLEARED_BELOW as DRIFT_CLEARED_BELOW
 from tomato_host.brain.estimator.drift import DriftDetector
 from tomato_host.brain.estimator.estimate import DeviceParts, Estimate, SensorMoment
+from tomato_host.brain.estimator.extra_probes import ExtraProbes, fill
 from tomato_host.brain.estimator.lamp_interference import LampInterference
 from tomato_host.brain.estimator.light_integral import DailyLightIntegral
 from tomato_host.brain.estimator.probe_response import ProbeResponse
@@ -111,6 +113,7 @@ class Estimator:
         self._settings = settings or EstimatorSettings()
         self._zone = (site or SiteSettings()).zone
         self._parts = DeviceParts(budgets or BudgetSettings())
+        self.extra = ExtraProbes()
         self._t_s: float | None = None
         self._last: Estimate | None = None
         self._open: tuple[AnomalyV1, ...] = ()
@@ -165,6 +168,8 @@ class Estimator:
         if observation.origin != "replay":  # of somebody else's recording the water given is not known
             self._update_response(t_s, values, devices, observation.door_open)
         confidences = self._score(t_s, values)
+        if self.extra:
+            fill(self.extra, self._names, observation.ts, values, confidences)
         derived = self._derive(t_s, observation.ts, values)
         overall = overall_confidence(
             [
@@ -224,6 +229,7 @@ class Estimator:
         settings = self._settings
         channels = channels_for(settings)
         names = tuple(channel.name for channel in channels)
+        self._names = names
         self._tracks = [SensorTrack(channel) for channel in channels]
         self._scalars = tuple(zip(self._tracks, names[:FIRST_PROBE], strict=False))
         self._probe_ids = tuple(probe.id for probe in settings.probes)
@@ -256,7 +262,8 @@ class Estimator:
         for id_, interference in zip(self._probe_ids, self._probes, strict=True):
             probe = by_id.get(id_)
             if probe is None:
-                interference.update(t_s, None, lamp, events, "unplugged")
+                foreign = self.extra.soil(id_, observation.ts)
+                interference.update(t_s, foreign, lamp, events, "" if foreign is not None else "unplugged")
             else:
                 interference.update(t_s, probe.moisture_pct, lamp, events, probe.missing or "")
 

@@ -87,16 +87,16 @@ class SkillBlend:
             self._weights = self._computed(self.settings.sharpness)
         return self._weights
 
-    def hashed_weights(self) -> Array:
-        """What a model's hash names the skills by [E, H]: equal error records give equal arrays in every version."""
-        return self._computed(_HASHED_SHARPNESS)
+    def hashed_weights(self, count: int | None = None) -> Array:
+        """What a model's hash names the skills by, of the first `count` experts: equal records give equal arrays."""
+        return self._computed(_HASHED_SHARPNESS, count)
 
-    def _computed(self, sharpness: float) -> Array:
-        error = self.mean_error()
+    def _computed(self, sharpness: float, count: int | None = None) -> Array:
+        error = self.mean_error()[:count]
         best = error.min(axis=0)
         known = np.isfinite(best)
         ratio = np.where(known, (error + 1e-9) / (np.where(known, best, 1.0) + 1e-9), np.inf)
-        skill = np.where(known, ratio**-sharpness, self.prior[:, None])
+        skill = np.where(known, ratio**-sharpness, self.prior[:count, None])
         return np.asarray(skill / skill.sum(axis=0))
 
     def combine(self, forecasts: Array, allowed: Array) -> Array:

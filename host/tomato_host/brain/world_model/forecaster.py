@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from tomato_host.brain.world_model.arrays import Array, Index, own
@@ -14,18 +16,25 @@ from tomato_host.brain.world_model.learners import (
     ALLOWED,
     CORE_LEARNER_SIZE,
     EXPERTS,
+    EXPERTS_OF_0_1,
     NEEDS_WEATHER,
     PHYSICS,
     PRIOR,
+    WEEKLY,
+    Learner,
     Regressors,
+    WeekRegressors,
     core_learner_of,
     learners_of,
     recent_days,
     regressor_count,
+    week_learners_of,
+    week_regressor_count,
 )
 from tomato_host.brain.world_model.reach import Reach
 
 _CORE_ROW = EXPERTS.index("core")
+_FIRST_WEEKLY_ROW = EXPERTS.index(WEEKLY[0])
 
 
 class Forecaster:
@@ -41,6 +50,11 @@ class Forecaster:
         core = core_learner_of(quantity)
         self.core_ridges = tuple(
             DailyRidge(len(horizons), CORE_LEARNER_SIZE, core.forget, core.robust, core.ridges) for _ in PHYSICS
+        )
+        self.week_learners = week_learners_of(quantity)
+        self.week_ridges = tuple(
+            DailyRidge(len(horizons), week_regressor_count(one, quantity), one.forget, one.robust, one.ridges)
+            for one in self.week_learners
         )
         soil = quantity.kind == "soil"
         self.blend = SkillBlend(len(horizons), PRIOR, OF_SOIL if soil else WITH_WEATHER)
@@ -65,15 +79,27 @@ class Forecaster:
         k = 3
         for learner, ridge in zip(self.learners, self.ridges, strict=True):
             count = len(learner.ridges)
-            usable = self.outside or not learner.outside
-            corrected = same + ridge.predict(x.of(learner)) if usable else np.full((count, *s.shape), np.nan)
-            out[k : k + count] = self.reach.bounded(corrected, out[0], same, learner.outside)
+            out[k : k + count] = self._corrected(learner, ridge, same, x, out[:2])
             k += count
+        week = WeekRegressors.build(frame, self.quantity, o, s, lag, x, self.outside)
+        w = _FIRST_WEEKLY_ROW
+        for learner, ridge in zip(self.week_learners, self.week_ridges, strict=True):
+            count = len(learner.ridges)
+            out[w : w + count] = self._corrected(learner, ridge, week.mean, week, out[:2])
+            w += count
         out[k : k + 2] = physics
         x_core = self._core_regressors(frame, s, np.broadcast_to(misses[:, :, None], (len(misses), *s.shape)))
         for row, ridge_of_core in enumerate(self.core_ridges):
             out[k + 2 + row] = physics[row] + ridge_of_core.predict(x_core)[0]
         return np.clip(out, *self.quantity.limits)
+
+    def _corrected(
+        self, learner: Learner, ridge: DailyRidge, base: Array, x: Regressors | WeekRegressors, simple: Array
+    ) -> Array:
+        """Forecasts [ridges, n, H] of one learner on top of `base`; `simple` [2, n, H]: persistence and yesterday."""
+        if learner.outside and not self.outside:
+            return np.full((len(learner.ridges), *base.shape), np.nan)
+        return self.reach.bounded(base + ridge.predict(x.of(learner)), simple[0], simple[1], learner.outside)
 
     def blended(self, experts: Array) -> Array:
         """Blends [2, n, H] of experts [E, n, H]: with the weather ahead (NaN where it is not known), and without."""
@@ -113,6 +139,26 @@ class Forecaster:
         for learner, ridge in zip(self.learners, self.ridges, strict=True):
             if self.outside or not learner.outside:
                 ridge.update(x.of(learner), target)
+        week = WeekRegressors.build(frame, self.quantity, o, s, lag, x, self.outside)
+        for learner, ridge in zip(self.week_learners, self.week_ridges, strict=True):
+            if self.outside or not learner.outside:
+                ridge.update(week.of(learner), truth - week.mean)
+
+    def hashed(self) -> Iterator[bytes]:
+        """What a model's hash is made of. What models of 0.1 do not have counts once it makes a difference."""
+        for ridge in (*self.ridges, *self.core_ridges):
+            yield ridge.beta.tobytes()
+        with_weather, without = (
+            one.hashed_weights(len(EXPERTS_OF_0_1)).tobytes() for one in (self.blend, self.blend_without)
+        )
+        yield with_weather
+        if without != with_weather:
+            yield without
+        if self.reach.hours.any():
+            yield self.reach.usual().tobytes()
+        if any(ridge.rows.any() for ridge in self.week_ridges):
+            yield from (ridge.beta.tobytes() for ridge in self.week_ridges)
+            yield from (one.hashed_weights().tobytes() for one in (self.blend, self.blend_without))
 
     def _core_regressors(self, frame: PaddedLog, s: Index, misses: Array) -> Array:
         """Time of day, and the errors `misses` of the physics at the origin hour: [n, H, 7]."""

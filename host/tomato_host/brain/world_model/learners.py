@@ -12,6 +12,7 @@ from tomato_host.brain.world_model.features import (
     BASE_SIZE,
     COMPANION_SIZE,
     OUTSIDE_SIZE,
+    PAD_H,
     PaddedLog,
     base_group,
     companion_group,
@@ -59,6 +60,25 @@ def learners_of(quantity: Quantity) -> tuple[Learner, ...]:
     return SOIL_LEARNERS if quantity.kind == "soil" else LEARNERS
 
 
+WEEK_LEARNERS: tuple[Learner, ...] = (
+    Learner("week", False, False, 0.98, 1.0, (5.0,)),
+    Learner("outside_week", False, True, 0.90, 4.0, (0.5,)),
+)
+"""Ridges on the difference to the last days' mean, not to yesterday: the noise of one day does not enter, and the
+weather is compared with the weather that made that mean."""
+
+SOIL_WEEK_LEARNERS: tuple[Learner, ...] = (
+    replace(WEEK_LEARNERS[0], companions=True, ridges=(50.0,)),
+    WEEK_LEARNERS[1],
+)
+"""The same for pots: the salt and the warmth of a substrate say how wet it really is."""
+
+
+def week_learners_of(quantity: Quantity) -> tuple[Learner, ...]:
+    """The ridges on the difference to the last days' mean; as many, with as many penalties, for every kind."""
+    return SOIL_WEEK_LEARNERS if quantity.kind == "soil" else WEEK_LEARNERS
+
+
 CORE_LEARNER = Learner("core_ridge", False, False, 0.85, 2.0, (5.0,))
 """The small correction on top of the physics: its recent errors, by time of day."""
 
@@ -74,9 +94,13 @@ LOOK_BACK_H = (6, 24)
 
 NAIVE = ("persistence", "seasonal", "recent_days")
 PHYSICS = ("core", "core_as_yesterday")
-RIDGED = tuple(f"{one.name}_{k}" if k else one.name for one in LEARNERS for k in range(len(one.ridges)))
-EXPERTS: tuple[str, ...] = (*NAIVE, *RIDGED, *PHYSICS, "core_ridge", "core_as_yesterday_ridge")
-"""All forecasters, in the order of the first axis of every forecast array."""
+RIDGED, WEEKLY = (
+    tuple(f"{one.name}_{k}" if k else one.name for one in table for k in range(len(one.ridges)))
+    for table in (LEARNERS, WEEK_LEARNERS)
+)
+EXPERTS_OF_0_1: tuple[str, ...] = (*NAIVE, *RIDGED, *PHYSICS, "core_ridge", "core_as_yesterday_ridge")
+EXPERTS: tuple[str, ...] = (*EXPERTS_OF_0_1, *WEEKLY)
+"""All forecasters, in the order of the first axis of every forecast array; new ones last: stored models load."""
 
 NEEDS_WEATHER = np.array([name.startswith("outside") or name in ("core", "core_ridge") for name in EXPERTS])
 """Experts that know the weather ahead."""
@@ -99,10 +123,19 @@ _FADE = 0.95
 _RECENT_AGES_H: Index = 24 * np.arange(RECENT_DAYS, dtype=np.int64)[:, None, None]
 
 
+_WEEK_FADES = {"soil": 0.5}
+_WEEK_FADE = 0.8
+"""The same for the mean that the week's ridges correct: nearer to yesterday, because they correct the rest."""
+
+
 def recent_days(frame: PaddedLog, quantity: Quantity, s: Index, lag: Index) -> Array:
     """Mean of the last seven same hours, the newest counting most; unknown days are left out."""
-    weights = _FADES.get(quantity.kind, _FADE) ** np.arange(RECENT_DAYS, dtype=np.float64)[:, None, None]
-    value = frame.at(quantity.name, (s - lag) - _RECENT_AGES_H)
+    return _faded_mean(frame.at(quantity.name, (s - lag) - _RECENT_AGES_H), _FADES.get(quantity.kind, _FADE))
+
+
+def _faded_mean(value: Array, fade: float) -> Array:
+    """Mean over the first axis of what is known, each day counting `fade` times the one after it."""
+    weights = (fade ** np.arange(RECENT_DAYS)).reshape(-1, *(1,) * (value.ndim - 1))
     known = np.isfinite(value)
     total = (np.where(known, value, 0.0) * weights).sum(axis=0)
     weight = (known * weights).sum(axis=0)
@@ -152,3 +185,65 @@ def regressor_count(learner: Learner, quantity: Quantity, plan: tuple[str, ...])
     size = BASE_SIZE + plan_size(plan)
     size += COMPANION_SIZE * len(quantity.companions) if learner.companions else 0
     return size + (OUTSIDE_SIZE if learner.outside else 0)
+
+
+@dataclass(frozen=True)
+class WeekRegressors:
+    """What the week's ridges see of origins and horizons [n, H]: [n, H, p], and the mean [n, H] they correct."""
+
+    mean: Array
+    own: Array
+    companion: Array
+    outside: Array
+
+    @classmethod
+    def build(
+        cls, frame: PaddedLog, quantity: Quantity, o: Index, s: Index, lag: Index, x: Regressors, outside: bool
+    ) -> WeekRegressors:
+        """Compute every group once; `o`, `s`, `lag` are broadcast to [n, H]; `x`: other regressors of these hours."""
+        fade, name = _WEEK_FADES.get(quantity.kind, _WEEK_FADE), quantity.name
+
+        def usual(at: Index) -> Array:
+            return _faded_mean(frame.at(name, at - _RECENT_AGES_H), fade)
+
+        mean = usual(s - lag)
+        own = [np.ones(s.shape), frame.at(name, o) - usual(o - 24), frame.at(name, s - lag) - mean]
+        seen = np.empty((*s.shape, 0))
+        if outside:
+            before = frame.at(name, o - 1) - usual(o - 25)
+            seen = np.concatenate((_weather_change(frame, s, lag), _stack([before, mean], s)), axis=2)
+        return cls(mean, _stack(own, s), x.companion, seen)
+
+    def of(self, learner: Learner) -> Array:
+        """What one learner sees [n, H, p]."""
+        parts = [self.own]
+        if learner.companions:
+            parts.append(self.companion)
+        if learner.outside:
+            parts.append(self.outside)
+        return np.concatenate(parts, axis=2)
+
+
+def _weather_change(frame: PaddedLog, s: Index, lag: Index) -> Array:
+    """Time of day, and each driver at the target hour less its mean at the same hours of the days before: [n, H, 11].
+
+    All quantities of a moment share them.
+    """
+    key = ("week", s.tobytes())
+    if key not in frame.shared:
+        at, angle = s + PAD_H, 2.0 * np.pi * frame.hour_of_day(s) / 24.0
+        drivers = np.stack(frame.outside())
+        usual = _faded_mean(drivers[:, np.maximum(at - lag - _RECENT_AGES_H, 0)].swapaxes(0, 1), _WEEK_FADE)
+        columns = [np.sin(angle), np.cos(angle), np.sin(2.0 * angle), np.cos(2.0 * angle), *(drivers[:, at] - usual)]
+        frame.shared[key] = (_stack(columns, s), np.empty(0))
+    return frame.shared[key][0]
+
+
+WEEK_SIZE = 3
+OUTSIDE_WEEK_SIZE = 13
+
+
+def week_regressor_count(learner: Learner, quantity: Quantity) -> int:
+    """Size of the last axis of what one of the week's ridges sees."""
+    size = WEEK_SIZE + (COMPANION_SIZE * len(quantity.companions) if learner.companions else 0)
+    return size + (OUTSIDE_WEEK_SIZE if learner.outside else 0)

@@ -155,14 +155,8 @@ class WorldModel:
             digest = hashlib.sha256()
             digest.update(repr(self.dynamics.coefficients()).encode())
             for one in self.forecasters.values():
-                for ridge in (*one.ridges, *one.core_ridges):
-                    digest.update(ridge.beta.tobytes())
-                digest.update(one.blend.hashed_weights().tobytes())
-                # What models of 0.1 do not have counts once it makes a difference, so that their hashes hold.
-                if not np.array_equal(one.blend.hashed_weights(), one.blend_without.hashed_weights()):
-                    digest.update(one.blend_without.hashed_weights().tobytes())
-                if one.reach.hours.any():
-                    digest.update(one.reach.usual().tobytes())
+                for part in one.hashed():
+                    digest.update(part)
             self._fingerprint = digest.hexdigest()[:16]
         return self._fingerprint
 

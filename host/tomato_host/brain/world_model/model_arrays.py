@@ -14,6 +14,7 @@ import numpy as np
 
 from tomato_host.brain.world_model.arrays import Array, share
 from tomato_host.brain.world_model.bounded_rls import BoundedRls
+from tomato_host.brain.world_model.learners import EXPERTS_OF_0_1
 from tomato_host.brain.world_model.model import WorldModel
 
 _RLS = ("gram", "rhs", "theta", "scale", "rows")
@@ -45,6 +46,8 @@ def _parts(model: WorldModel) -> Iterator[tuple[str, Any, tuple[str, ...]]]:
         yield f"forecaster.{name}.reach", one.reach, _REACH
         for i, ridge in enumerate((*one.ridges, *one.core_ridges)):
             yield f"forecaster.{name}.ridge{i}", ridge, _RIDGE
+        for i, ridge in enumerate(one.week_ridges):
+            yield f"forecaster.{name}.week{i}", ridge, _RIDGE
     for name, series in model.issued_series.items():
         yield f"track.{name}", series, _ISSUED
         for i, interval in enumerate(series.intervals):
@@ -79,11 +82,25 @@ def restore(model: WorldModel, arrays: dict[str, Array]) -> None:
     model.clear_caches()
 
 
+_LATER = (".reach.", ".only_", ".week")
+"""What models of 0.1 do not have: it begins empty."""
+
+
 def _of_today(arrays: dict[str, Array], wanted: dict[str, Array]) -> dict[str, Array]:
-    """Until 0.2 one record of errors served for both, nothing bounded the ridges, and all intervals had two sides."""
+    """Until 0.2 one record of errors served for both, there were fewer experts, and all intervals had two sides."""
     shared = {name: name.replace(".blend_without.", ".blend.") for name in wanted if ".blend_without." in name}
-    empty = {name: value for name, value in wanted.items() if ".reach." in name or ".only_" in name}
-    return empty | {name: arrays[old] for name, old in shared.items() if old in arrays} | arrays
+    empty = {name: value for name, value in wanted.items() if any(part in name for part in _LATER)}
+    found = empty | {name: arrays[old] for name, old in shared.items() if old in arrays} | arrays
+    return {name: _with_new_experts(name, value, wanted.get(name)) for name, value in found.items()}
+
+
+def _with_new_experts(name: str, stored: Array, wanted: Array | None) -> Array:
+    """Rows for experts that came later: no forecast issued, no hour scored."""
+    by_expert = name.startswith("forecaster.") and name.endswith((".issued", ".error_sum", ".scored"))
+    if not by_expert or wanted is None or len(stored) != len(EXPERTS_OF_0_1) or stored.shape[1:] != wanted.shape[1:]:
+        return stored
+    unknown = np.nan if name.endswith(".issued") else 0.0
+    return np.concatenate((stored, np.full((len(wanted) - len(stored), *stored.shape[1:]), unknown)))
 
 
 def clone(model: WorldModel) -> WorldModel:

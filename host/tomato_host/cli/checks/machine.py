@@ -22,6 +22,7 @@ EXTRAS = {
     "notify": ("apprise", "notifications"),
     "llm": ("xllamacpp", "photo analysis and chronicle"),
     "camera": ("cv2", "canopy measurement"),
+    "video": ("av", "time-lapse as MP4"),
 }
 DISTRIBUTION = "tomato-host"
 SYNCHRONISED = Path("/run/systemd/timesync/synchronized")

@@ -40,10 +40,13 @@ from tomato_host.service.mqtt.command_limits import MOST_PENDING, CommandLimits
 from tomato_host.service.mqtt.commands import CommandParser, CommandRefusal, SetDose
 from tomato_host.service.mqtt.outcomes import OpenCommands
 from tomato_host.service.mqtt.payloads import alarm_event, board_online, discovery, state_payload, topics
+from tomato_host.service.mqtt.plugs import Plugs
+from tomato_host.service.mqtt.sensors import ForeignSensors
 from tomato_host.service.mqtt.settings import MqttSettings
 
 STATE_EVERY_S = 10.0
 CHANGES_EVERY_S = 0.5
+PLUGS_EVERY_S = 0.5
 PATIENCE_S = 5.0
 RECONNECT_DELAYS_S = (1.0, 2.0, 5.0, 10.0, 30.0)
 KEEPALIVE_S = 15
@@ -83,6 +86,8 @@ class MqttBridge:
         self._commands = CommandParser(settings.command_max_age_s)
         self._limits = CommandLimits()
         self._open = OpenCommands()
+        self._sensors = ForeignSensors(settings.sensors, settings.statestream_prefix)
+        self._plugs = Plugs(settings.plugs, data_dir, state, monotonic)
         self._topics = topics(settings.node, settings.discovery_prefix)
         self._published: dict[str, str] = {}
         self._pending: set[asyncio.Task[None]] = set()
@@ -105,6 +110,8 @@ class MqttBridge:
             "sent": self.sent,
             "losses": self.losses,
             "refused": self.refused,
+            **self._sensors.status(),
+            "plugs": self._plugs.status(),
         }
 
     def on_record(self, record: Json) -> None:
@@ -160,10 +167,14 @@ class MqttBridge:
         await self._subscribe(client, self._topics.instance)
         if self._settings.commands:
             await self._subscribe(client, f"{self._topics.command}+")
+        self._plugs.reconnected()
+        for where in (*self._sensors.topics, *self._plugs.topics):
+            await self._subscribe(client, where)
         began_s = self._monotonic()
         tasks = [
             asyncio.create_task(self._publish_forever(client)),
             asyncio.create_task(self._receive_forever(client)),
+            asyncio.create_task(self._drive_plugs(client)),
         ]
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -273,10 +284,24 @@ class MqttBridge:
                 self._note_echo()
             elif where == self._topics.instance:
                 self._note_instance(payload.decode("ascii", "replace"))
+            elif where in self._sensors.topics:
+                self._sensors.on_message(where, payload, bool(message.retain), datetime.now(UTC))
+            elif (orders := self._plugs.on_message(where, payload)) is not None:
+                await self._send(client, orders)
             elif where == self._topics.dose:
                 self._commands.restore_dose(payload)
             elif payload:
                 await self._handle_command(client, where, payload, bool(message.retain))
+
+    async def _drive_plugs(self, client: aiomqtt.Client) -> None:
+        while True:
+            await self._send(client, self._plugs.tick())
+            await asyncio.sleep(PLUGS_EVERY_S)
+
+    async def _send(self, client: aiomqtt.Client, orders: list[tuple[str, str]]) -> None:
+        """Orders to plugs, never retained: one that waits somewhere would switch on what nobody expects."""
+        for where, text in orders:
+            await self._publish(client, where, text)
 
     def _note_echo(self) -> None:
         """Our own message came back: only now is the connection known to work in both directions."""

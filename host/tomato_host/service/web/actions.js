@@ -22,12 +22,12 @@ export function outcome(action) {
   if (!action.outcome) return ["", action.type === "NO_ACTION" ? "" : t("accepted")];
   const o = action.outcome;
   const amount = o.delivered_ml !== null && o.delivered_ml !== undefined ? `, ${quantity(o.delivered_ml, "ml", 0)}` : "";
-  return [o.status === "DONE" ? "done" : "failed", t(o.status.toLowerCase()) + amount + (o.reason && o.reason !== "none" ? ` (${hostText(o.reason)})` : "")];
+  return [o.status === "DONE" ? "done" : "failed", t(o.status.toLowerCase()) + amount + (o.reason && o.reason !== "none" ? ` (${hostText(o.reason.replaceAll("_", " "))})` : "")];
 }
 
 export const why = (action) => hostText(action.why.text || action.why.rules_fired.join(", "));
 
-// translated: "done" "aborted" "rejected" "expired" "stop all"
+// translated: "replaced" "budget" "shutdown" "done" "aborted" "rejected" "expired" "stop all"
 
 // Whose proposal it was: the agent that it names, or the one of its origin.
 export function agentOf(action) {

@@ -1,85 +1,58 @@
-// The dashboard: loads everything once, then reads the event stream; each page shows its part of the shared state.
-import { $, choice, DEVICES, fetchJson, LABELS, state } from "/static/base.js";
-import { drawForecast, drawHistory, drawPast, loadDay, loadHistory, startCharts } from "/static/charts.js";
-import { showFaults, showSwitches, startForms } from "/static/control.js";
-import { showEvents, showVision, watchPhoto } from "/static/journal.js";
-import { loadJournal, startJournal } from "/static/journal_entries.js";
-import { showDemo, startDemo } from "/static/demo.js";
-import { showOverview, verdict } from "/static/overview.js";
-import { showActions, showPlan } from "/static/plan.js";
-import { startPreferences } from "/static/preferences.js";
-import { askForSignIn, loadSession, startSignIn } from "/static/sign_in.js";
-import { keepGlance, recallGlance, showPush, startApp } from "/static/pwa.js";
-import { showLive, showSetup, showStage, startSetup, useInvitation } from "/static/setup.js";
-import { hostText, loadCatalogue, t, translatePage } from "/static/text.js";
+// The dashboard: shows the values that came with the page, then loads everything and reads the event stream.
+import { $, DEVICES, fetchJson, LABELS, state } from "/static/base.js";
+import { reveal } from "/static/header.js";
+import { keepGlance, recallGlance } from "/static/kept.js";
+import "/static/overview.js";
+import { drawChanged, redraw, refresh } from "/static/page_parts.js";
+import { loadPage, loadTheRest, openPage } from "/static/pages.js";
+import { loadCatalogue, t, translatePage } from "/static/text.js";
 
 window.state = state; // for the browser's console and the tests
 
-// The sections come together, when there is something to show: none moves another one about.
-const reveal = () => document.body.classList.remove("waiting");
-
-function show() {
-  const glance = state.glance;
-  if (!glance) return;
-  const [style, text] = verdict(glance), told = hostText(text);
-  if ($("verdict").textContent !== told) $("verdict").textContent = told;
-  $("verdict").className = `verdict ${style}`;
-  $("clock").textContent = showStage(glance);
-  const title = glance.installation.tent.name || "Tomato";
-  if ($("title").textContent !== title) { $("title").textContent = title; document.title = title; }
-  showOverview(glance);
-  showPlan(glance);
-  showActions(glance);
-  showEvents(glance);
-  showVision(glance);
-  showDemo(glance);
-  document.body.classList.toggle("stale", Boolean(state.offline));
-  if (glance.feed.connected) keepGlance();
-  showFaults(glance.devices ? glance.devices.faults : []);
-  if (state.page === "setup") showLive();
+function showAll() {
+  redraw("all");
+  drawChanged();
   reveal();
-  if (glance.observation && !performance.getEntriesByName("useful").length) performance.mark("useful");
+  if (state.glance.observation && !performance.getEntriesByName("useful").length) performance.mark("useful");
 }
 
-// -- pages: the address' hash names the one that is shown --------------------------------------------------------------
-
-function openPage() {
-  const wanted = location.hash.slice(1).split(":")[0], known = [...document.querySelectorAll("[data-page]")].map((one) => one.dataset.page);
-  state.page = known.includes(wanted) ? wanted : state.glance?.installation.first_run ? "setup" : "overview";
-  for (const one of document.querySelectorAll("[data-page]")) one.hidden = one.dataset.page !== state.page;
-  for (const link of document.querySelectorAll("nav a")) {
-    if (link.hash === `#${state.page}`) link.setAttribute("aria-current", "page"); else link.removeAttribute("aria-current");
-  }
-  drawHistory();
-  drawForecast();
-  drawPast();
-  if (state.page === "setup") { showSetup(); showPush(); }
+function useDevices(found) {
+  Object.assign(DEVICES, found);
+  for (const row of DEVICES.outputs) LABELS[row.name] = row.label;
 }
 
 // -- the connection to the host --------------------------------------------------------------------------------------
 
+// The host writes the first values into the page for those who may read them: nothing is waited for.
+function useFirstValues() {
+  const found = $("first-values");
+  if (!found) return;
+  const { devices, glance } = JSON.parse(found.textContent);
+  useDevices(devices);
+  state.glance = glance;
+}
+
 async function loadDevices() {
-  if (DEVICES.outputs.length) return;
-  Object.assign(DEVICES, await fetchJson("/api/devices") || {});
-  for (const row of DEVICES.outputs) LABELS[row.name] = row.label;
-  showSwitches();
+  if (!DEVICES.outputs.length) useDevices(await fetchJson("/api/devices") || {});
 }
 
 async function loadGlance() {
   const answer = await fetch("/api/glance");
-  if (answer.status === 401 && await askForSignIn()) { await loadSession(); throw new Error("signed in: again"); }
+  if (answer.status === 401) {
+    const { askForSignIn, loadSession } = await import("/static/sign_in.js");
+    if (await askForSignIn()) { await loadSession(); throw new Error("signed in: again"); }
+  }
   if (!answer.ok) throw new Error(answer.status);
   state.glance = await answer.json();
-  $("to-fleet").hidden = !state.glance.fleet;
-  document.body.classList.toggle("first-run", state.glance.installation.first_run);
+  state.lastStatus = Date.now();
+  state.offline = false;
   if (state.glance.installation.first_run && state.page === "overview") location.hash = "#setup";
-  if (state.page === "setup") showSetup();
-  show();
-  state.skips = await fetchJson("/api/skips") || [];
+  showAll();
 }
 
 const SLOTS = { observation_v1: "observation", state_v1: "state", device_status_v1: "devices", sensor_health_v1: "health",
   plan_v1: "plan", prediction_36h_v1: "prediction", targets_v1: "targets", forecast_36h_v1: "weather", vision_v1: "vision", vision_cv_v1: "vision_cv" };
+const LISTS = { action_v1: "actions", event_v1: "events" };
 
 function applyMessage({ kind, data }) {
   const glance = state.glance;
@@ -88,27 +61,25 @@ function applyMessage({ kind, data }) {
     Object.assign(glance, { status: data, live: data.live, verdict: data.verdict, advice: data.advice });
     glance.feed.connected = true;
     state.lastStatus = Date.now();
-  }
-  else if (SLOTS[kind]) glance[SLOTS[kind]] = data;
-  else if (kind === "action_v1") glance.actions = [...glance.actions, data].slice(-120);
-  else if (kind === "event_v1") glance.events = [...glance.events, data].slice(-120);
+    keepGlance();
+  } else if (SLOTS[kind]) glance[SLOTS[kind]] = data;
+  else if (LISTS[kind]) glance[LISTS[kind]] = [...glance[LISTS[kind]], data].slice(-120);
   else if (kind === "anomaly_v1") {
     const key = (a) => a.id || `${a.type}:${a.subject}`;
     glance.anomalies = glance.anomalies.filter((a) => key(a) !== key(data));
     if (data.phase !== "CLEARED") glance.anomalies.push(data);
   }
   if (kind === "plan_v1") state.skips = [...state.skips, ...data.not_done.map((text) => ({ ts: data.ts, text }))].slice(-200);
-  if (kind === "prediction_36h_v1") drawForecast();
-  if (kind === "state_v1") { loadHistory(); loadDay(); }
-  if (kind === "journal_v1") { loadJournal(); loadHistory(); }
-  show();
+  if (kind === "state_v1") refresh();
+  if (kind === "journal_v1") refresh(true);
+  redraw(SLOTS[kind] || LISTS[kind] || kind);
 }
 
 // A host that hangs keeps its connection and sends nothing: after 10 s it counts as disconnected.
 setInterval(() => {
   if (!state.glance?.feed.connected || Date.now() - (state.lastStatus || 0) < 10000) return;
   state.glance.feed.connected = false;
-  show();
+  redraw("status");
 }, 2000);
 
 // A page that the browser keeps for its back button would keep its connection, too: six of them, and no page loads.
@@ -120,18 +91,14 @@ async function readStream() {
     try {
       await loadDevices();
       await loadGlance();
-      state.lastStatus = Date.now();
-      state.offline = false;
-      await loadHistory();
-      await loadJournal();
-      show();
+      refresh(true);
       connection = new AbortController();
       const answer = await fetch("/api/stream", { signal: connection.signal });
       if (!answer.ok || !answer.body) throw new Error(answer.status);
       pause = 500;
       await readLines(answer.body.getReader());
     } catch (error) { if (!state.glance && error instanceof TypeError) showKept(); }  // the next round tries again
-    if (state.glance) { state.glance.feed.connected = false; show(); }
+    if (state.glance) { state.glance.feed.connected = false; showAll(); }
     await new Promise((resolve) => setTimeout(resolve, pause));
   }
 }
@@ -140,7 +107,7 @@ async function readStream() {
 function showKept() {
   const kept = recallGlance();
   if (!kept || kept.glance.installation.first_run) { $("verdict").textContent = t("No connection, and nothing is stored on this device yet."); reveal(); return; }
-  if (!DEVICES.outputs.length) { Object.assign(DEVICES, kept.devices); for (const row of DEVICES.outputs) LABELS[row.name] = row.label; }
+  if (!DEVICES.outputs.length) useDevices(kept.devices);
   state.glance = kept.glance;
   state.offline = true;
 }
@@ -158,25 +125,46 @@ async function readLines(reader) {
   }
 }
 
+// -- the start -------------------------------------------------------------------------------------------------------
+
+// The two buttons of every page, whose script comes with the first press or before.
+function startQuick() {
+  for (const [id, name] of [["water-now", "openWater"], ["stop-now", "stopNow"]]) {
+    $(id).addEventListener("click", async () => (await import("/static/control.js"))[name]());
+  }
+}
+
+// The browser offers once to install the page; the button is on the set-up page.
+addEventListener("beforeinstallprompt", (event) => {
+  event.preventDefault();
+  state.installing = event;
+  redraw("installing");
+});
+
+// Later: it fetches every file once more, and the first values come first.
+function startWorker() {
+  const register = () => navigator.serviceWorker.register("/sw.js").catch(() => { /* a browser without it shows the page all the same */ });
+  if (window.isSecureContext && "serviceWorker" in navigator) setTimeout(register, 3000);
+}
+
+// The address of a first run or a demo ends in `#PAGE:TOKEN`.
+async function useInvitation() {
+  if (location.hash.includes(":")) await (await import("/static/sign_in.js")).useInvitation();
+}
+
 async function start() {
   setTimeout(reveal, 4000);
   await loadCatalogue();
   translatePage();
-  startPreferences();
-  startSignIn();
-  startForms();
-  startCharts();
-  startJournal();
-  startDemo();
-  startSetup();
-  startApp();
-  addEventListener("session", () => { if (state.page === "setup") showSetup(); });
-  await useInvitation();
-  choice("shown", (category) => { state.shown = category; if (state.glance) showEvents(state.glance); });
-  watchPhoto();
-  addEventListener("hashchange", openPage);
+  useFirstValues();
   openPage();
-  loadSession();
+  if (state.glance) showAll();
+  startQuick();
+  startWorker();
+  await useInvitation();
+  addEventListener("hashchange", () => { openPage(); loadPage().then(() => refresh()); });
+  await loadPage().catch(() => { /* the connection tells */ });
+  loadTheRest();
   readStream();
 }
 

@@ -1,8 +1,18 @@
 // Charts: one quantity an axis, the target of each moment, extremes as an envelope, doses and holds as marks.
 import { $, choice, colour, DEVICES, download, element, fetchJson, fill, save, state } from "/static/base.js";
+import { needs, redraw, shows } from "/static/page_parts.js";
 import { day, date, number, preferences, shortTime, shownValue, t, unitOf } from "/static/text.js";
 
 const GROUP = "tomato";
+
+// The library comes with the first chart: the overview does without it.
+export async function ready() {
+  if (window.uPlot) return;
+  const loaded = (tag, attributes) => new Promise((resolve, reject) => {
+    document.head.append(Object.assign(document.createElement(tag), { ...attributes, onload: resolve, onerror: reject }));
+  });
+  await Promise.all([loaded("link", { rel: "stylesheet", href: "/static/uPlot.min.css" }), loaded("script", { src: "/static/uPlot.iife.min.js" })]);
+}
 
 // Ticks of the time axis as this person reads times.
 function moments(u, splits, axis, space, step) {
@@ -11,9 +21,10 @@ function moments(u, splits, axis, space, step) {
 
 function axes(unit, splits) {
   const ink = colour("--dim"), line = colour("--line");
+  const figures = (u, all) => all.map((v) => v === null ? "" : Math.abs(v) >= 10000 ? `${number(v / 1000, 0)}k` : v.toLocaleString(preferences.language, { maximumFractionDigits: 3 }));
   const common = { stroke: ink, font: "12px system-ui", grid: { stroke: line, width: 1 }, ticks: { stroke: line } };
   const marked = splits ? { splits: () => splits.filter((at, i) => i % Math.ceil(splits.length / 6) === 0), values: (u, all) => all.map((at) => date(at * 1000)) } : { values: moments };
-  return [{ ...common, ...marked, space: 76 }, { ...common, size: 52, label: unit, labelSize: 16, labelFont: "12px system-ui" }];
+  return [{ ...common, ...marked, space: 60 }, { ...common, size: 52, values: figures, label: unit, labelSize: 16, labelFont: "12px system-ui" }];
 }
 
 // The target as it was at each moment, drawn as steps.
@@ -71,9 +82,9 @@ function markPlugin(doses, holds, entries = []) {
   } } };
 }
 
-export function draw(id, series, data, options = {}) {
+function draw(id, series, data, options = {}) {
   const box = $(id);
-  if (!box.clientWidth && box.closest("[hidden]")) return; // drawn when its page is opened
+  if (!window.uPlot) return; // drawn when the library is there
   if (state.charts[id]) state.charts[id].destroy();
   if (data[0].length < 2) {
     fill(box, [element("p", options.empty || t("Nothing recorded in this time."), "dim")]);
@@ -131,9 +142,9 @@ const held = (role) => {
   return state.history.holds.filter((hold) => names.has(hold.output));
 };
 
-export function drawHistory() {
+function drawHistory() {
   const h = state.history;
-  if (!h || state.page !== "history") return;
+  if (!h || !window.uPlot) return;
   drawPastQuantity("chart-vpd", "vpd_kpa", "kPa", 2, "--leaf", { title: "VPD" });
   drawSoil(h);
   drawPastQuantity("chart-air", "air_temp_c", "°C", 1, "--ripe", { title: "air" });
@@ -153,19 +164,19 @@ function drawSoil(h) {
 // Totals of days as columns.
 function drawDays() {
   const rows = state.days.filter((one) => !state.history.t.length || Date.parse(one.day) / 1000 >= state.history.t[0] - 2 * 86400);
-  for (const [id, name, unit, digits, shade] of [["chart-day-water", "water_ml", "ml", 0, "--water"], ["chart-day-dli", "dli_mol_m2", "mol/m²", 1, "--amber"],
-    ["chart-day-energy", "energy_kwh", "kWh", 2, "--ripe"]]) {
+  for (const [id, name, unit, digits, shade, least] of [["chart-day-water", "water_ml", "ml", 0, "--water", 100], ["chart-day-dli", "dli_mol_m2", "mol/m²", 1, "--amber", 1],
+    ["chart-day-energy", "energy_kwh", "kWh", 2, "--ripe", 0.1]]) {
     const bars = uPlot.paths.bars({ size: [0.7, 48] });
     const at = rows.map((one) => Date.parse(one.day + "T12:00") / 1000);
     draw(id, [line(unitOf(unit)[0], shade, digits, { paths: bars, fill: colour(shade), points: { show: false } })],
       [at, shown(rows.map((one) => one[name]), unit)],
       { unit: unitOf(unit)[0], height: 150, empty: t("Not yet: two days are needed."), splits: at,
-        scales: { x: { time: true, range: (u, min, max) => [min - 43200, max + 43200] }, y: { range: (u, min, max) => [0, Math.max(max, 0.001) * 1.08] } } });
+        scales: { x: { time: true, range: (u, min, max) => [min - 43200, max + 43200] }, y: { range: (u, min, max) => [0, Math.max(max, least) * 1.08] } } });
   }
 }
 
 // translated: "VPD" "air" "humidity" "leaf minus air" "soil water" "air temperature"
-export const QUANTITIES = { vpd_kpa: ["VPD", "kPa", 2], air_temp_c: ["air temperature", "°C", 1], soil_avg_pct: ["soil water", "%", 1] };
+const QUANTITIES = { vpd_kpa: ["VPD", "kPa", 2], air_temp_c: ["air temperature", "°C", 1], soil_avg_pct: ["soil water", "%", 1] };
 
 function bandOf(hours, name) {
   const one = (hour) => (name === "soil_avg_pct" ? hour.soil_pct.avg : hour[name]) || {};
@@ -181,21 +192,19 @@ function drawInterval(id, times, band, digits, unit, more = [], options = {}) {
     { unit: unitOf(unit)[0], bands: [{ series: [1, 3], fill: colour("--band") }], height: 220, ...options });
 }
 
-export function drawForecast() {
-  if (state.page !== "plan") return;
+function drawForecast() {
   const p = state.glance && state.glance.prediction, name = state.quantity;
   const hours = p ? p.hours : [];
   drawInterval("chart-forecast", hours.map((h) => new Date(h.ts) / 1000), bandOf(hours, name), QUANTITIES[name][2], QUANTITIES[name][1], [],
     { empty: t("Not yet: a forecast needs one whole hour of readings.") });
 }
 
-export function drawPast() {
+function drawPast() {
   const past = state.past, [name, unit, digits] = QUANTITIES[state.quantity];
   const found = past && past.quantities[state.quantity];
   $("past-text").textContent = found && found.judged
     ? t("Forecast of {day}: in {inside} of {judged} hours {name} was within the interval; the expected value was off by {error} on average.",
       { day: day(past.made_at), inside: found.inside, judged: found.judged, name: t(name), error: `${number(found.error * unitOf(unit)[1], digits)} ${unitOf(unit)[0]}` }) : "";
-  if (state.page !== "plan") return;
   const empty = { mean: [], p10: [], p90: [] };
   const band = found ? { mean: shown(found.mean, unit), p10: shown(found.p10, unit), p90: shown(found.p90, unit) } : empty;
   drawInterval("chart-past", found ? past.t : [], band, digits, unit,
@@ -205,29 +214,24 @@ export function drawPast() {
 
 const inputDate = (epoch) => new Date((epoch - new Date().getTimezoneOffset() * 60) * 1000).toISOString().slice(0, 10);
 
-export async function loadHistory() {
+async function loadHistory() {
   const where = state.range ? `?since=${state.range[0]}&until=${state.range[1]}` : `?span=${state.span}`;
-  const [columns, past, days] = await Promise.all([fetchJson("/api/history" + where), fetchJson("/api/forecast/past"), fetchJson("/api/days")]);
+  const [columns, days] = await Promise.all([fetchJson("/api/history" + where), fetchJson("/api/days")]);
   if (columns) {
     state.history = columns;
-    if (!state.range && state.span === "24h") state.day = columns;
     if (columns.t.length) {
       $("since").value = inputDate(columns.t[0]);
       $("until").value = inputDate(columns.t.at(-1));
     }
   }
-  state.past = past;
   state.days = days || [];
   $("whole").hidden = !state.range;
-  drawHistory();
-  drawForecast();
-  drawPast();
+  redraw("history");
 }
 
-// The sparklines of the overview always show the last day, whatever the charts show.
-export async function loadDay() {
-  if (state.span === "24h" && !state.range) return;
-  state.day = await fetchJson("/api/history?span=24h") || state.day;
+async function loadPast() {
+  state.past = await fetchJson("/api/forecast/past");
+  redraw("past");
 }
 
 function rangeFromDates() {
@@ -257,16 +261,19 @@ async function savePictures() {
   sheet.toBlob((blob) => save(blob, "tomato.png"), "image/png");
 }
 
-export function startCharts() {
-  choice("span", (span) => { state.span = span; state.range = null; loadHistory(); });
-  choice("quantity", (name) => { state.quantity = name; drawForecast(); drawPast(); });
-  $("whole").addEventListener("click", () => { state.range = null; loadHistory(); });
-  for (const id of ["since", "until"]) $(id).addEventListener("change", rangeFromDates);
-  $("save-csv").addEventListener("click", () => {
-    const t0 = state.history && state.history.t;
-    download(`/api/history.csv${t0 && t0.length ? `?since=${Math.floor(t0[0])}&until=${Math.ceil(t0.at(-1))}` : ""}`, "tomato.csv");
-  });
-  $("save-png").addEventListener("click", savePictures);
-  let waiting;
-  addEventListener("resize", () => { clearTimeout(waiting); waiting = setTimeout(() => { drawHistory(); drawForecast(); drawPast(); }, 120); });
-}
+choice("span", (span) => { state.span = span; state.range = null; loadHistory(); });
+choice("quantity", (name) => { state.quantity = name; redraw("quantity"); });
+$("whole").addEventListener("click", () => { state.range = null; loadHistory(); });
+for (const id of ["since", "until"]) $(id).addEventListener("change", rangeFromDates);
+$("save-csv").addEventListener("click", () => {
+  const t0 = state.history && state.history.t;
+  download(`/api/history.csv${t0 && t0.length ? `?since=${Math.floor(t0[0])}&until=${Math.ceil(t0.at(-1))}` : ""}`, "tomato.csv");
+});
+$("save-png").addEventListener("click", savePictures);
+let waiting;
+addEventListener("resize", () => { clearTimeout(waiting); waiting = setTimeout(() => redraw("size"), 120); });
+needs("history", loadHistory);
+needs("plan", loadPast);
+shows("history", drawHistory, "history", "size");
+shows("plan", drawForecast, "prediction", "quantity", "size");
+shows("plan", drawPast, "past", "quantity", "size");

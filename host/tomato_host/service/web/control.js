@@ -1,5 +1,6 @@
 // Requests of the operator: stop, water, overrides, calibration, faults. Every one is confirmed, signed and has a reason.
 import { $, DEVICES, element, fill, label, post, state } from "/static/base.js";
+import { shows } from "/static/page_parts.js";
 import { hostText, number, preferences, quantity, t } from "/static/text.js";
 import { askForSignIn, loadSession } from "/static/sign_in.js";
 
@@ -22,7 +23,8 @@ function override() {
 }
 
 // The outputs that may be switched, between watering and the mode.
-export function showSwitches() {
+function showSwitches() {
+  if ($("what").options.length > 2) return;
   const rows = DEVICES.outputs.filter((row) => row.switchable);
   $("what").lastElementChild.before(...rows.map((row) => Object.assign(element("option", label(row.name)), { value: row.name })));
 }
@@ -67,10 +69,11 @@ async function sendOverride(event) {
 
 // -- within thumb's reach on every page ------------------------------------------------------------------------------
 
-function waterDialog() {
+export function openWater() {
   const shown = preferences.volume === "oz";
   $("quick-ml").value = shown ? 3 : 100;
   $("quick-unit").textContent = shown ? t("Amount, fl oz") : t("Amount, ml");
+  $("quick-ml").min = shown ? 0.5 : 5;
   $("quick-ml").max = shown ? 30 : 1000;
   $("quick-ml").step = shown ? 0.5 : 5;
   $("water-dialog").showModal();
@@ -83,8 +86,12 @@ async function waterNow(event) {
   await submit("/api/water", { ml, reason: $("quick-why").value.trim() || "by hand" }, t("Give {amount} of water now?", { amount: quantity(ml, "ml", 0) }), $("toast"));
 }
 
-const stopNow = () => submit("/api/stop", { hours: 1, reason: "emergency stop on the dashboard" },
+export const stopNow = () => submit("/api/stop", { hours: 1, reason: "emergency stop on the dashboard" },
   t("Switch everything off now? The controller pauses for one hour; the board's own protection stays."), $("toast"), true);
+
+const LOOKED = "looked at, on the dashboard";
+export const acknowledge = () => submit(`/api/acknowledge?reason=${encodeURIComponent(LOOKED)}`, { reason: LOOKED },
+  t("Is the cause dealt with? The tent then goes back to normal after a calm while."), $("toast"));
 
 // -- calibration: two points of a probe, a pump and a jug, a latched fault -------------------------------------------
 
@@ -125,25 +132,23 @@ async function clearFault(event) {
   await submit("/api/clear-fault", { fault, reason: reason() }, t("Clear {fault}? Has its cause been removed?", { fault: t(fault.replaceAll("_", " ")) }), $("fault-reply"));
 }
 
-export function showFaults(faults) {
-  const names = faults.map((f) => f.name);
+function showFaults(glance) {
+  const names = (glance.devices ? glance.devices.faults : []).map((f) => f.name);
   if (names.join() === [...$("fault").options].map((o) => o.value).join()) return;
   fill($("fault"), names.map((name) => Object.assign(element("option", t(name.replaceAll("_", " "))), { value: name })));
   $("faults-form").hidden = !names.length;
   $("no-faults").hidden = names.length > 0;
 }
 
-export function startForms() {
-  for (const id of ["what", "state", "mode"]) $(id).addEventListener("change", fields);
-  $("override").addEventListener("submit", sendOverride);
-  $("soil-form").addEventListener("submit", saveSoil);
-  $("pump-form").addEventListener("submit", savePump);
-  $("faults-form").addEventListener("submit", clearFault);
-  for (const point of ["dry", "wet"]) $(`read-${point}`).addEventListener("click", () => readPoint(point));
-  $("run-jug").addEventListener("click", runJug);
-  $("water-now").addEventListener("click", waterDialog);
-  $("water-form").addEventListener("submit", waterNow);
-  $("water-cancel").addEventListener("click", () => $("water-dialog").close());
-  $("stop-now").addEventListener("click", stopNow);
-  fields();
-}
+for (const id of ["what", "state", "mode"]) $(id).addEventListener("change", fields);
+$("override").addEventListener("submit", sendOverride);
+$("soil-form").addEventListener("submit", saveSoil);
+$("pump-form").addEventListener("submit", savePump);
+$("faults-form").addEventListener("submit", clearFault);
+for (const point of ["dry", "wet"]) $(`read-${point}`).addEventListener("click", () => readPoint(point));
+$("run-jug").addEventListener("click", runJug);
+$("water-form").addEventListener("submit", waterNow);
+$("water-cancel").addEventListener("click", () => $("water-dialog").close());
+fields();
+shows("control", showSwitches, "devices");
+shows("control", showFaults, "devices");

@@ -1,5 +1,6 @@
 // The demo's fault menu: offered by a simulated tent alone (the host names it in `installation.demo`).
 import { $, element, fetchJson, fill, post, state } from "/static/base.js";
+import { shows } from "/static/page_parts.js";
 import { hostText, shortTime, t } from "/static/text.js";
 import { askForSignIn } from "/static/sign_in.js";
 
@@ -46,18 +47,17 @@ async function holdAndClear() {
 
 let known = false;
 
-export function showDemo(glance) {
+function showDemo(glance) {
   if (!glance.installation.demo) return;
-  $("demo-box").hidden = $("demo-mark").hidden = false;
+  $("demo-box").hidden = false;
   if (!known) { known = true; loadMenu(); setInterval(() => { if (state.page === "control") loadMenu(); }, 5000); }
 }
 
-export function startDemo() {
-  $("demo-fault").addEventListener("change", showMeaning);
-  $("demo-form").addEventListener("submit", (event) => {
-    event.preventDefault();
-    ask("/api/demo/fault", { fault: $("demo-fault").value, minutes: +$("demo-minutes").value }, t("Provoked. An hour of this tent passes in a minute: watch the overview."));
-  });
-  $("demo-button").addEventListener("click", holdAndClear);
-  $("demo-estop").addEventListener("click", () => ask("/api/demo/press", { input: "estop", seconds: 30 }, t("The emergency stop at the board is pressed for half a minute of the tent.")));
-}
+$("demo-fault").addEventListener("change", showMeaning);
+$("demo-form").addEventListener("submit", (event) => {
+  event.preventDefault();
+  ask("/api/demo/fault", { fault: $("demo-fault").value, minutes: +$("demo-minutes").value }, t("Provoked. An hour of this tent passes in a minute: watch the overview."));
+});
+$("demo-button").addEventListener("click", holdAndClear);
+$("demo-estop").addEventListener("click", () => ask("/api/demo/press", { input: "estop", seconds: 30 }, t("The emergency stop at the board is pressed for half a minute of the tent.")));
+shows("control", showDemo, "status");

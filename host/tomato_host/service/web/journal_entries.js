@@ -2,6 +2,7 @@
 import { $, choice, element, fetchJson, fill, post, state } from "/static/base.js";
 import { date, fullDate, hostText, number, preferences, quantity, shortTime, t, unitOf } from "/static/text.js";
 import { confirmed } from "/static/control.js";
+import { needs, redraw, shows } from "/static/page_parts.js";
 import { askForSignIn } from "/static/sign_in.js";
 
 // translated: "note" "task" "harvest" "measurement" "sown" "planted" "pruned" "pollinated" "fed" "treated" "repotted" "cleaned"
@@ -12,13 +13,14 @@ const PHOTO_SIDE = 2000;
 let kind = "note";
 let photo = null;
 
-export async function loadJournal() {
-  const found = await fetchJson("/api/journal");
-  if (found) state.journal = found;
-  showJournal();
+async function loadJournal() {
+  const [found, skips] = await Promise.all([fetchJson("/api/journal"), fetchJson("/api/skips")]);
+  state.journal = found || state.journal;
+  state.skips = skips || state.skips;
+  redraw("journal", "skips");
 }
 
-export function showJournal() {
+function showJournal() {
   const journal = state.journal;
   if (!journal) return;
   const facts = [[t("Day"), journal.day ? String(journal.day) : "–"], [t("Stage"), journal.stage ? t(journal.stage) : "–"],
@@ -173,12 +175,12 @@ async function showLapse(span) {
   picture.hidden = false;
 }
 
-export function startJournal() {
-  choice("entry", (chosen) => { kind = KINDS.includes(chosen) ? chosen : "note"; showKind(); });
-  $("j-task").addEventListener("change", showKind);
-  $("j-photo").addEventListener("change", () => setPhoto($("j-photo").files[0] || null));
-  $("journal-form").addEventListener("submit", write);
-  $("to-report").href = `/report?language=${preferences.language}`;
-  for (const button of document.querySelectorAll("[data-lapse]")) button.addEventListener("click", () => showLapse(button.dataset.lapse));
-  showKind();
-}
+choice("entry", (chosen) => { kind = KINDS.includes(chosen) ? chosen : "note"; showKind(); });
+$("j-task").addEventListener("change", showKind);
+$("j-photo").addEventListener("change", () => setPhoto($("j-photo").files[0] || null));
+$("journal-form").addEventListener("submit", write);
+$("to-report").href = `/report?language=${preferences.language}`;
+for (const button of document.querySelectorAll("[data-lapse]")) button.addEventListener("click", () => showLapse(button.dataset.lapse));
+showKind();
+needs("journal", loadJournal);
+shows("journal", showJournal, "journal");

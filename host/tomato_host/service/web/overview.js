@@ -1,17 +1,11 @@
 // The first page: safe or not and what to do, the tent, each value with its target, trend and day, last and next action.
-import { $, DEVICES, element, fill, label, state, svg } from "/static/base.js";
+import { $, DEVICES, element, fetchJson, fill, label, state, svg } from "/static/base.js";
+import { needs, redraw, shows } from "/static/page_parts.js";
 import { ago, hostText, number, quantity, shortTime, shownValue, t, unitOf } from "/static/text.js";
 import { onNow, tentDrawing } from "/static/tent.js";
 import { describe, outcome, why } from "/static/actions.js";
 
-export function verdict(glance) {
-  // The table is the host's (`verdict` in live_state.py); only that the host itself is gone is seen here alone.
-  const since = Date.parse(glance.observation?.received_ts || glance.observation?.ts || glance.status.now);
-  if (state.offline) return ["bad", t("No connection: values of {time}, {ago}.", { time: shortTime(since), ago: ago((Date.now() - since) / 1000) })];
-  return glance.feed.connected ? glance.verdict : ["bad", "The host is not running. The board continues on its own."];
-}
-
-export const lampIsOn = (glance) => glance.devices && DEVICES.outputs.some((row) => row.lights && glance.devices.outputs[row.name] === "ON");
+const lampIsOn = (glance) => glance.devices && DEVICES.outputs.some((row) => row.lights && glance.devices.outputs[row.name] === "ON");
 
 const SPARK = { width: 64, height: 24 };
 
@@ -29,7 +23,7 @@ function sparkline(values, band) {
   }
   const parts = [svg("polyline", { points: points.join(" ") })];
   if (band) parts.unshift(svg("rect", { x: 0, y: y(band.high), width: SPARK.width, height: Math.max(1, y(band.low) - y(band.high)) }));
-  return svg("svg", { viewBox: `0 0 ${SPARK.width} ${SPARK.height}`, class: "spark", "aria-hidden": "true" }, parts);
+  return svg("svg", { viewBox: `0 0 ${SPARK.width} ${SPARK.height}`, class: "spark", preserveAspectRatio: "none", "aria-hidden": "true" }, parts);
 }
 
 // Where a value goes: its mean of the last half hour against the half hour before, in steps of what one can see.
@@ -72,7 +66,7 @@ function tile({ name, value, unit, digits, band, series, least, note }) {
 }
 
 // Target of a reading now: by the adapted targets of the day or the night.
-export function bandNow(glance, name) {
+function bandNow(glance, name) {
   const targets = glance.targets && glance.targets.adapted;
   if (!targets) return null;
   const lit = lampIsOn(glance);
@@ -84,7 +78,7 @@ export function bandNow(glance, name) {
 const LEAST = { air_temp_c: 0.3, leaf_temp_c: 0.3, soil_temp_c: 0.2, rh_pct: 1.5, co2_ppm: 25, light_lux: 500, vpd_kpa: 0.04, leaf_air_delta_c: 0.2 };
 
 // A probe by the name of its plant, where the settings have one.
-export function soilName(glance, id) {
+function soilName(glance, id) {
   const plant = glance.installation.tent.plants.find((one) => `P${one.probe}` === id);
   return plant ? `${plant.name} ${id}` : t("Soil {id}", { id });
 }
@@ -108,6 +102,11 @@ function showTiles(glance) {
   const seen = glance.observation;
   if (!seen) return;
   fill($("tiles"), tiles(glance));
+}
+
+function showAge(glance) {
+  const seen = glance.observation;
+  if (!seen) return;
   const now = state.offline ? Date.now() : Date.parse(glance.status.now || new Date().toISOString());
   const age = Math.max(0, (now - Date.parse(seen.received_ts || seen.ts)) / 1000);
   $("age").textContent = t("Measured {time}, {ago}.", { time: shortTime(seen.ts), ago: ago(age) });
@@ -126,11 +125,31 @@ function showSafety(glance) {
       ["confidence in the readings", number(glance.live.confidence, 2)]);
   }
   fill($("safety"), rows.flatMap(([name, value]) => [element("dt", t(name)), element("dd", value)]));
-  fill($("anomalies"), (glance.advice || []).map((one) => {
+}
+
+let alarmShown = "";
+
+// Drawn anew only when something else is wrong: the button in it keeps its focus.
+function showAlarm(glance) {
+  const reason = waitsForPerson(glance) ? glance.status.mode_reason : "", key = JSON.stringify([glance.advice, reason]);
+  if (key === alarmShown) return;
+  alarmShown = key;
+  const wrong = (glance.advice || []).map((one) => {
     const row = element("li");
     row.append(element("b", hostText(one.text)), document.createTextNode(one.do ? ": " + hostText(one.do) : ""));
     return row;
-  }));
+  });
+  fill($("anomalies"), reason ? [...wrong, acknowledgement(reason)] : wrong);
+}
+
+// Some causes of safe mode, a leak for one, end only when a person says so, after what the board holds has been cleared.
+const waitsForPerson = ({ status, devices }) => status.mode === "SAFE" && status.mode_reason && devices && !devices.faults.length;
+
+function acknowledgement(reason) {
+  const row = element("li"), done = Object.assign(element("button", t("It is dealt with")), { type: "button", id: "acknowledge" });
+  done.addEventListener("click", async () => (await import("/static/control.js")).acknowledge());
+  row.append(element("b", t("Safe mode lasts until somebody has looked: {reason}", { reason: hostText(reason) })), document.createTextNode(" "), done);
+  return row;
 }
 
 function showLastAndNext(glance) {
@@ -145,9 +164,16 @@ function showLastAndNext(glance) {
     element("span", plan ? hostText(plan.explanation) : "", "why")]);
 }
 
-export function showOverview(glance) {
-  showTiles(glance);
-  showSafety(glance);
-  showLastAndNext(glance);
-  fill($("tent"), [tentDrawing(glance)]);
+// The last day, for the sparklines and trends.
+async function loadDay() {
+  state.day = await fetchJson("/api/history?span=24h") || state.day;
+  redraw("day");
 }
+
+needs("overview", loadDay);
+shows("overview", showTiles, "observation", "day", "targets", "devices");
+shows("overview", showAge, "observation", "status");
+shows("overview", showSafety, "status", "devices", "anomalies");
+shows("overview", showAlarm, "status", "devices", "anomalies");
+shows("overview", showLastAndNext, "status", "actions", "plan");
+shows("overview", (glance) => fill($("tent"), [tentDrawing(glance)]), "observation", "devices", "prediction", "status");

@@ -1,5 +1,6 @@
 // What it will do, hour by hour, and what it expects.
-import { $, DEVICES, element, fill, label, named, state } from "/static/base.js";
+import { $, DEVICES, element, fill, label, named } from "/static/base.js";
+import { shows } from "/static/page_parts.js";
 import { hostText, number, quantity, shortTime, t } from "/static/text.js";
 import { agentOf, describe, outcome, why } from "/static/actions.js";
 
@@ -28,7 +29,7 @@ function cell(row, value) {
   return made;
 }
 
-export function showPlan(glance) {
+function showPlan(glance) {
   const plan = glance.plan;
   $("next").textContent = glance.status.next_decision_at ? t("Next decision at {time}, or sooner if something happens.", { time: shortTime(glance.status.next_decision_at) })
     : t("No decision yet.");
@@ -40,7 +41,7 @@ export function showPlan(glance) {
   $("forecast-text").textContent = glance.prediction ? hostText(glance.prediction.explanation) : "";
 }
 
-export function showActions(glance) {
+function showActions(glance) {
   const latest = new Map();
   for (const action of glance.actions) latest.set(action.id || action.ts + action.type, action);
   fill($("actions"), [...latest.values()].reverse().slice(0, 25).map((action) => {
@@ -54,17 +55,5 @@ export function showActions(glance) {
   }));
 }
 
-// The board's events about single pulses; actions and their outcomes show the same more clearly.
-const ROUTINE = new Set(["pulse_start", "pulse_end", "config", "button"]);
-
-// Every event, refusal and skipped action as [time, level, category, name, text]; the buttons filter by category.
-export function eventRows(glance) {
-  const rows = glance.events.map((e) => [e.ts, e.level, ROUTINE.has(e.name) ? "routine" : e.level === "INFO" ? "event" : "warning",
-    t(e.name.replaceAll("_", " ")), hostText(e.text)]);
-  for (const a of glance.actions) {
-    if (a.safety.refused_by) rows.push([a.ts, "WARNING", "skip", t("refused"), t("{what} by {agent}: {result}", { what: describe(a), agent: agentOf(a), result: outcome(a)[1] })]);
-    if (a.type === "NO_ACTION") rows.push([a.ts, "INFO", "skip", t("nothing done"), hostText(a.why.text)]);
-  }
-  for (const s of state.skips) rows.push([s.ts, "INFO", "skip", t("not done"), named(s.text)]);
-  return rows.sort((a, b) => new Date(b[0]) - new Date(a[0]));
-}
+shows("plan", showPlan, "plan", "status", "prediction");
+shows("plan", showActions, "actions");

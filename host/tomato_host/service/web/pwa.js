@@ -1,25 +1,8 @@
-// The page as an app of the device: service worker, last values without a network, installing, alarms by web push.
-import { $, DEVICES, fetchJson, post, state } from "/static/base.js";
+// The page as an app of the device: installing, alarms by web push.
+import { $, fetchJson, post, state } from "/static/base.js";
+import { redraw, shows } from "/static/page_parts.js";
 import { hostText, t } from "/static/text.js";
 import { askForSignIn } from "/static/sign_in.js";
-
-const KEPT = "glance", KEEP_MS = 20000;
-let keptAt = 0, offer = null;
-
-// What a reload without a network shows: the last values of this page, with their time. Nothing of it counts as present.
-export function keepGlance() {
-  if (!state.glance?.observation || Date.now() - keptAt < KEEP_MS) return;
-  keptAt = Date.now();
-  const { events, actions, ...glance } = state.glance;
-  const small = { ...glance, events: events.slice(-40), actions: actions.slice(-40) };
-  try { localStorage.setItem(KEPT, JSON.stringify({ at: keptAt, devices: DEVICES, glance: small })); } catch { /* full or private */ }
-}
-
-export function recallGlance() {
-  try { return JSON.parse(localStorage.getItem(KEPT) || "null"); } catch { return null; }
-}
-
-export const forgetGlance = () => { try { localStorage.removeItem(KEPT); } catch { /* there is none */ } };
 
 const reply = (text, style = "") => { $("app-reply").textContent = text; $("app-reply").className = `reply ${style}`; };
 
@@ -65,24 +48,16 @@ async function subscribe() {
 // -- installing ---------------------------------------------------------------------------------------------------------
 
 async function install() {
+  const offer = state.installing;
   if (!offer) return;
+  state.installing = null;
   offer.prompt();
   await offer.userChoice;
-  offer = null;
-  $("install").hidden = true;
+  redraw("installing");
 }
 
-addEventListener("beforeinstallprompt", (event) => {
-  event.preventDefault();
-  offer = event;
-  $("install").hidden = false;
-});
-
-export function startApp() {
-  $("install").addEventListener("click", install);
-  $("push").addEventListener("click", togglePush);
-  // Later: it fetches every file once more, and the first values come first.
-  if (window.isSecureContext && "serviceWorker" in navigator) setTimeout(() => navigator.serviceWorker.register("/sw.js").catch(() => { /* a browser without it shows the page all the same */ }), 3000);
-}
-
-export { showPush };
+$("install").addEventListener("click", install);
+$("push").addEventListener("click", togglePush);
+addEventListener("hashchange", () => { if (state.page === "setup") showPush(); });
+shows("setup", () => { $("install").hidden = !state.installing; }, "installing");
+if (state.page === "setup") showPush();

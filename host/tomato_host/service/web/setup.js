@@ -1,10 +1,11 @@
 // Set-up without an editor: steps with fields, a check by the host's own loader at each, the difference before saving.
 import { $, element, fetchJson, fill, label, post, state } from "/static/base.js";
-import { fullDate, hostText, number, quantity, t } from "/static/text.js";
-import { askForSignIn, loadSession, signInWith } from "/static/sign_in.js";
+import { shows } from "/static/page_parts.js";
+import { hostText, number, quantity, t } from "/static/text.js";
+import { askForSignIn, loadSession } from "/static/sign_in.js";
 import { change, clockField, clockOf, field, numberField, plantRows, selectField, setup, target, targetsTable, textField, valueOf } from "/static/setup_fields.js";
 
-let step = 0, stageShown = "", ports = [];
+let step = 0, stageShown = "", ports = [], isLoading = false;
 
 const reply = (text, style = "") => { $("wizard-reply").textContent = text; $("wizard-reply").className = `reply ${style}`; };
 const button = (text, pressed, style = "") => {
@@ -142,7 +143,7 @@ function calibrateStep() {
     element("p", t("Two points for each probe, in your own substrate; one dose of the pump into a measuring jug. Until then the values are rough."), "dim wide-field")];
 }
 
-export function showLive() {
+function showLive() {
   const box = $("calibration-live"), seen = state.glance?.observation;
   if (!box || !seen) return;
   const names = Object.fromEntries((state.glance.installation.tent.plants || []).filter((p) => p.probe).map((p) => [`P${p.probe}`, p.name]));
@@ -236,14 +237,21 @@ async function comeBack(text) {
   reply(t("The host has not come back. Look at its terminal or log."), "bad");
 }
 
-export async function showSetup() {
+async function showSetup() {
+  if (state.page !== "setup") return;
   const isAdmin = state.session.role === "admin";
   $("wizard-sign-in").hidden = isAdmin;
   $("wizard").hidden = !isAdmin;
-  if (!isAdmin || setup.found || !state.glance) return;
-  const answer = await fetch("/api/setup"), told = await answer.json().catch(() => ({}));
-  if (!answer.ok) { reply(hostText(told.detail || String(answer.status)), "bad"); return; }
+  if (!isAdmin || setup.found || !state.glance || isLoading) return;
+  isLoading = true;
+  const answer = await fetch("/api/setup").finally(() => { isLoading = false; }), told = await answer.json().catch(() => ({}));
+  if (!answer.ok) {
+    reply(hostText(told.detail || String(answer.status)), "bad");
+    if (answer.status >= 500) setTimeout(showSetup, 3000); // a busy machine did not answer in time
+    return;
+  }
   setup.found = told;
+  reply("");
   if (told.first_run) {
     change("site.timezone", Intl.DateTimeFormat().resolvedOptions().timeZone);
     change("control.stage_since", new Date().toLocaleDateString("sv"));
@@ -255,23 +263,9 @@ export async function showSetup() {
   draw();
 }
 
-// The address of the first run ends in `#setup:TOKEN`: sign in with it, and take it out of the address.
-export async function useInvitation() {
-  const found = /^#([a-z]+):([\w-]{20,})$/.exec(location.hash);
-  if (!found) return;
-  history.replaceState(null, "", `#${found[1]}`);
-  await signInWith(found[2]);
-}
-
-export function startSetup() {
-  $("wizard").addEventListener("submit", (event) => { event.preventDefault(); if (!$("wizard-next").hidden) go(step + 1); });
-  $("wizard-back").addEventListener("click", () => { step -= 1; reply(""); draw(); });
-  $("wizard-sign-in-open").addEventListener("click", async () => { await askForSignIn(); await loadSession(); showSetup(); });
-}
-
-export function showStage(glance) {
-  const { stage, stage_since: since, tent } = glance.installation;
-  const days = since ? Math.floor((Date.now() - Date.parse(`${since}T00:00`)) / 86400000) + 1 : 0;
-  const parts = [tent.plants.map((one) => one.name).join(", "), stage && t(stage), days > 0 && t("day {n}", { n: days })];
-  return [parts.filter(Boolean).join(" · "), glance.status.now ? fullDate(glance.status.now) : ""].filter(Boolean).join("   ");
-}
+$("wizard").addEventListener("submit", (event) => { event.preventDefault(); if (!$("wizard-next").hidden) go(step + 1); });
+$("wizard-back").addEventListener("click", () => { step -= 1; reply(""); draw(); });
+$("wizard-sign-in-open").addEventListener("click", async () => { await askForSignIn(); await loadSession(); showSetup(); });
+addEventListener("session", showSetup);
+shows("setup", showSetup, "status");
+shows("setup", showLive, "observation", "status");

@@ -1,15 +1,17 @@
 // Sign-in once per device: the access token goes over once, a cookie that no script reads stays.
 import { $, element, fetchJson, fill, post, state } from "/static/base.js";
-import { forgetGlance } from "/static/pwa.js";
+import { forgetGlance } from "/static/kept.js";
 import { fullDate, hostText, t } from "/static/text.js";
 
+let known = null; // the first answer about who is signed in
+
 export async function loadSession() {
-  const known = await fetchJson("/api/session");
-  if (known) state.session = known;
+  const found = await fetchJson("/api/session");
+  if (found) state.session = found;
   showSession();
 }
 
-export function showSession() {
+function showSession() {
   const { name, role } = state.session;
   $("who").textContent = name ? t("Signed in as {name} ({role}).", { name, role: t(role) }) : t("Not signed in: you can look, and change nothing.");
   $("sign-in-open").hidden = Boolean(name);
@@ -24,6 +26,7 @@ const deviceName = () => (navigator.userAgentData?.platform || navigator.platfor
 
 // The session of an access token; empty, or why not.
 export async function signInWith(token) {
+  await known;
   const headers = { Authorization: `Bearer ${token}`, "Content-Type": "application/json" };
   const answer = await fetch("/api/session", { method: "POST", headers, body: JSON.stringify({ device: deviceName() }) }).catch(() => null);
   if (!answer) return t("The dashboard does not answer.");
@@ -32,6 +35,14 @@ export async function signInWith(token) {
   state.session = reply;
   showSession();
   return "";
+}
+
+// The address of the first run ends in `#setup:TOKEN`: sign in with it, and take it out of the address.
+export async function useInvitation() {
+  const found = /^#([a-z]+):([\w-]{20,})$/.exec(location.hash);
+  if (!found) return;
+  history.replaceState(null, "", `#${found[1]}`);
+  await signInWith(found[2]);
 }
 
 async function signIn(event) {
@@ -44,8 +55,9 @@ async function signIn(event) {
 }
 
 // Opens the form; true when somebody is signed in afterwards.
-export function askForSignIn() {
-  if (state.session.name) return Promise.resolve(true);
+export async function askForSignIn() {
+  await known;
+  if (state.session.name) return true;
   const dialog = $("sign-in");
   dialog.returnValue = "no";
   $("sign-in-reply").textContent = "";
@@ -65,9 +77,8 @@ async function loadDevicesSignedIn() {
   }));
 }
 
-export function startSignIn() {
-  $("sign-in-form").addEventListener("submit", signIn);
-  $("sign-in-open").addEventListener("click", askForSignIn);
-  $("sign-in-cancel").addEventListener("click", () => $("sign-in").close("no"));
-  $("sign-out").addEventListener("click", async () => { await post("/api/session", null, "DELETE"); forgetGlance(); loadSession(); });
-}
+$("sign-in-form").addEventListener("submit", signIn);
+$("sign-in-open").addEventListener("click", askForSignIn);
+$("sign-in-cancel").addEventListener("click", () => $("sign-in").close("no"));
+$("sign-out").addEventListener("click", async () => { await post("/api/session", null, "DELETE"); forgetGlance(); loadSession(); });
+known = loadSession();

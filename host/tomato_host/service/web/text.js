@@ -34,12 +34,16 @@ const filled = (text, values) => text.replace(/\{(\w+)\}/g, (whole, name) => val
 export const t = (text, values = {}) => filled(catalogue[text] || text, values);
 
 // A text of the host: as a whole, by pattern (its parts again), sentence by sentence, or as it came.
-export function hostText(text) {
-  if (!text || catalogue[text]) return catalogue[text] || text;
-  if (text.includes("; ")) return text.split("; ").map(hostText).join("; ");
-  for (const [pattern, translated] of patterns) {
+export const hostText = (text) => text && translated(text).replaceAll(" degC", " °C");
+
+function translated(text) {
+  if (catalogue[text]) return catalogue[text] || text;
+  const sentences = text.split(/\. (?=[A-Z])/).map((one, i, all) => i < all.length - 1 ? `${one}.` : one);
+  if (sentences.length > 1) return sentences.map(translated).join(" ");
+  if (text.includes("; ")) return text.split("; ").map(translated).join("; ");
+  for (const [pattern, sentence] of patterns) {
     const found = pattern.exec(text);
-    if (found) return filled(translated, Object.fromEntries(Object.entries(found.groups || {}).map(([k, v]) => [k, hostText(v)])));
+    if (found) return filled(sentence, Object.fromEntries(Object.entries(found.groups || {}).map(([k, v]) => [k, v && translated(v)])));
   }
   return text;
 }
