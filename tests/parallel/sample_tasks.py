@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 from tomato_host.errors import TomatoError
+from tomato_host.parallel import dask_cluster
 
 
 def square(number: int) -> int:
@@ -48,3 +49,11 @@ def die_always(number: int) -> int:
 def wait_long(seconds: float) -> float:
     time.sleep(seconds)
     return seconds
+
+
+def samplers_running(number: int) -> int:
+    """How many of Dask's periodic looks at this worker still run."""
+    from distributed import get_worker
+
+    callbacks = get_worker().periodic_callbacks
+    return sum(callbacks[name].is_running() for name in dask_cluster.SAMPLERS if name in callbacks)

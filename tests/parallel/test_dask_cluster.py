@@ -15,7 +15,7 @@ from tomato_host.parallel.tasks import TaskResult, Workers, run_tasks
 from tomato_host.twin.campaign import matrix, report
 
 from tests.free_ports import free_port
-from tests.parallel.sample_tasks import die_always, die_once, refuse, square, wait_long
+from tests.parallel.sample_tasks import die_always, die_once, refuse, samplers_running, square, wait_long
 from tools.local_cluster import ROOT, LocalCluster, local_cluster
 
 pytest.importorskip("distributed", reason="the extra [cluster] is not installed: pip install '.[cluster]'")
@@ -36,22 +36,26 @@ def test_tasks_and_their_errors_cross_the_line(cluster: LocalCluster) -> None:
     found = list(run_tasks(square, range(40), cluster.there))
     assert values(found) == [n * n for n in range(40)]
     assert all(one.worker.startswith("tcp://127.0.0.1:") for one in found)
+    assert values(run_tasks(samplers_running, range(4), cluster.there)) == [0] * 4, (
+        "a run is not slowed by Dask's looks"
+    )
     with pytest.raises(TomatoError, match="7 is refused") as caught:
         list(run_tasks(refuse, [7], cluster.there))
     assert caught.value.next_step == "Give another."
 
 
-def test_a_campaign_with_a_killed_worker_is_that_of_two_processes_to_the_byte(
+def test_a_campaign_with_a_killed_worker_is_that_of_this_machine_to_the_byte(
     cluster: LocalCluster, tmp_path: Path
 ) -> None:
-    todo = matrix.cells(("rules", "timer"), ("calm", "leak@1"), range(1), 0.1, 120.0)
+    """That of one process: tests/twin/test_campaign.py holds that `-j 2` makes the same, test_tent_weeks.py both."""
+    todo = matrix.cells(("rules", "timer"), ("calm", "leak@1"), range(1), 0.05, 120.0)
     found = {}
     for index, outcome, _ in run_tasks(matrix.simulate, todo, cluster.there):
         found[index] = outcome
         if len(found) == 1:
             cluster.workers[0].kill()
     assert cluster.workers[0].wait(10) == -signal.SIGKILL
-    local = {one.item_index: one.value for one in run_tasks(matrix.simulate, todo, Workers(jobs=2))}
+    local = {one.item_index: one.value for one in run_tasks(matrix.simulate, todo, Workers())}
     written = []
     for name, outcomes in (("cluster", found), ("local", local)):
         (tmp_path / name).mkdir()

@@ -17,6 +17,8 @@ import json
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +31,7 @@ from greenlight_model import (
     Knowledge,
     Watched,
     humidity_pct,
+    joined,
     learn_climate,
     learn_growth,
     learn_money,
@@ -47,6 +50,8 @@ START_DAY, DAYS = 59, 60
 """The benchmark's own episode."""
 HORIZON = 24
 """Steps of a quarter of an hour."""
+OWN_STARTS, OWN_DAYS = (59, 66, 74, 84, 96, 108), 4
+"""Where the first planner's own course is watched."""
 PLAN_EVERY = 2
 """Steps from plan to plan."""
 TRUST_IN_ERROR = 0.2
@@ -104,7 +109,7 @@ class Explorer:
         self.air_c, self.humid_pct, self.wide = 17.0, 85.0, np.zeros(CONTROLS)
         self.set = np.zeros(CONTROLS)
 
-    def controls(self, state: Array) -> Array:
+    def controls(self, state: Array, answer: dict[str, Any]) -> Array:
         """Of this step [6]."""
         rng = self.rng
         if self.left <= 0:
@@ -159,7 +164,7 @@ class Planner:
             self.times_ms.append(1_000.0 * (time.thread_time() - began))
         self.steps += 1
         first = self.plan[0]
-        self.expected = at.roll(self.plan[None, :1])[0, 0, :SHOWN]
+        self.expected = at.roll(first[None, None])[0, 0, :SHOWN]
         self.plan = np.concatenate([self.plan[1:], self.plan[-1:]])
         return np.asarray(first)
 
@@ -169,49 +174,78 @@ class Planner:
         return search(at.worth, self.edits, np.stack([self.plan, held]), how, lambda: False).plans[0]
 
 
-def watch(link: GreenLight, episodes: int, days: int, seed: int = 1) -> tuple[Watched, list[dict[str, Any]]]:
-    """Explore `episodes` stretches of the year that is learned from; what was seen, and all answers to steps."""
-    states, done, weathers, afters, fruits, gains, numbers, means = [], [], [], [], [], [], [], []
+class Disturbed:
+    """The planner with controls that now and then stay where a coin put them: shows it what its own plans miss."""
+
+    def __init__(self, known: Knowledge, seed: int) -> None:
+        self.planner, self.rng = Planner(known, rounds=3), np.random.default_rng(seed)
+        self.held: dict[int, tuple[int, float]] = {}
+
+    def controls(self, state: Array, answer: dict[str, Any]) -> Array:
+        """Of this step [6]."""
+        rng, chosen = self.rng, self.planner.controls(state, answer).copy()
+        if rng.random() < 0.2:
+            column = int(rng.choice((BOILER, CO2, SCREEN, SCREEN, VENT, VENT, BLACKOUT)))
+            self.held[column] = int(rng.integers(1, 8)), float(rng.choice((0.0, 1.0, rng.random())))
+        for column, (_, value) in self.held.items():
+            chosen[column] = value
+        if self.held:
+            self.planner.expected = None  # what was asked for is not what was done
+        self.held = {column: (left - 1, value) for column, (left, value) in self.held.items() if left > 1}
+        return chosen
+
+
+class ItsRules:
+    """The benchmark's own rules."""
+
+    def controls(self, state: Array, answer: dict[str, Any]) -> None:
+        """Leaves the step to them."""
+
+
+def watch(
+    link: GreenLight, chooser: Callable[[int], Any], starts: Iterable[int], days: int
+) -> tuple[Watched, list[dict[str, Any]]]:
+    """Stretches of the year that is learned from, one from each start day; what was seen, and all answers to steps."""
+    rows: list[tuple[Any, ...]] = []
     answers = []
-    starts = np.linspace(START_DAY - 10, START_DAY + DAYS - days + 10, episodes).astype(int)
     for number, start in enumerate(starts):
-        explorer = Explorer(seed + number)
+        who = chooser(number)
         answer = link.reset(LEARNED_FROM, days, int(start))
         state = read_state(answer, None)
         while not answer["done"]:
-            controls = explorer.controls(state)
             before, (mean, fruit, _) = state, answer["obs"]["BasicCropObservations"]
-            weather = read_weather(answer["forecast"][:1])[0]
+            weather, controls = read_weather(answer["forecast"][:1])[0], who.controls(state, answer)
             answer = link.step(controls)
             answers.append(answer)
-            state = read_state(answer, before)
-            states.append(before)
-            done.append(controls)
-            weathers.append(weather)
-            afters.append(state[:SHOWN])
-            fruits.append(fruit)
-            gains.append(answer["info"]["fruit_growth_dm"])
-            means.append(mean)
-            numbers.append(number)
-    columns = [np.array(column) for column in (states, done, weathers, afters, fruits, gains, means, numbers)]
-    return Watched(*columns), answers
+            state, info = read_state(answer, before), answer["info"]
+            rows.append(
+                (before, info["controls"], weather, state[:SHOWN], fruit, info["fruit_growth_dm"], mean, number)
+            )
+    return Watched(*(np.array(column) for column in zip(*rows, strict=True))), answers
 
 
 def learn(link: GreenLight, episodes: int = 20, days: int = 12) -> tuple[Knowledge, dict[str, Any]]:
-    """Watch and fit; also how well it fits."""
-    seen, answers = watch(link, episodes, days)
-    climate, error = learn_climate(seen)
+    """Explore and fit, watch what the first planner and the rules do, fit the climate again; also how well it fits.
+
+    A model that has seen only wandering setpoints is wrong where a planner goes, and it goes where the model is wrong
+    (Ross, Gordon and Bagnell 2011, Proc. AISTATS): so its own plans are watched, too, and count three times.
+    """
+    starts = np.linspace(START_DAY - 10, START_DAY + DAYS - days + 10, episodes).astype(int)
+    seen, answers = watch(link, lambda number: Explorer(1 + number), starts, days)
     growth, share = learn_growth(seen)
-    money = learn_money(answers)
+    known = Knowledge(learn_climate(seen)[0], growth, learn_money(answers))
+    own, _ = watch(link, lambda number: Disturbed(known, 100 + number), OWN_STARTS, OWN_DAYS)
+    theirs, _ = watch(link, lambda number: ItsRules(), OWN_STARTS, OWN_DAYS)
+    climate, error = learn_climate(joined([seen, *3 * [own, theirs]]), rounds=120)
     names = ("air degC", "vapour Pa", "CO2 ppm", "pipe degC")
     fit = {
-        "steps watched": len(seen.state),
+        "steps watched": len(seen.state) + len(own.state) + len(theirs.state),
         "error of a step": {name: round(float(value), 3) for name, value in zip(names, error, strict=True)},
         "growth by the day, R2": round(share, 3),
         "half light W/m2": growth.half_light,
-        "reward lost at full, a step": [round(float(v), 4) for v in money.cost],
+        "reward lost at full, a step": [round(float(v), 4) for v in known.money.cost],
     }
-    return Knowledge(climate, growth, money), fit
+    return replace(known, climate=climate), fit
 
 
 def season(link: GreenLight, planner: Planner | None, year: int, days: int, start_day: int) -> dict[str, float]:

@@ -28,8 +28,8 @@ SIZES = (0.5, 0.2, 0.07)
 class Margins:
     """How far inside the limits the planner aims: a forecast is not exact, and beyond a limit every step costs."""
 
-    humidity_pct: float = 0.7
-    temp_c: float = 0.3
+    humidity_pct: float = 0.5
+    temp_c: float = 0.5
     co2_ppm: float = 20.0
 
 

@@ -66,7 +66,8 @@ def _connected(scheduler: str) -> Any:
         raise TomatoError(
             "E-EXTRA-CLUSTER", f"Dask is not installed ({error}).", "pip install 'tomato-host[cluster]', or use --jobs."
         ) from error
-    logging.getLogger("distributed").setLevel(logging.ERROR)  # each worker that dies is a page of warnings
+    # A worker that dies is a page of warnings, a line that breaks a traceback; both are reported as errors below.
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)
     _wait_for_line(scheduler, parts["host"].strip("[]"), int(parts["port"]))
     try:
         if parts["protocol"] == "tls" and Security().get_connection_args("client").get("ssl_context") is None:
@@ -196,11 +197,25 @@ def _result(future: Any, item: Any) -> tuple[str, Any]:
     return str(worker), value
 
 
+SAMPLERS = ("profile", "profile-cycle", "tick")
+"""Dask looks at a running task's stack every 10 ms and at its own loop every 20 ms; each look takes the interpreter
+from the task."""
+
+
+def _stop_sampling(worker: Any) -> None:
+    for name in SAMPLERS:
+        callback = worker.periodic_callbacks.get(name)
+        if callback is not None and callback.is_running():
+            worker.loop.add_callback(callback.stop)
+
+
 def _run_task(fingerprint: str, function: Callable[[Any], Any], item: Any) -> tuple[str, Any]:
     """On the worker: (its address, the result). Raises TomatoError E-CLUSTER-VERSION when its code is another."""
     from distributed import get_worker
 
-    address = str(get_worker().address)
+    worker = get_worker()
+    _stop_sampling(worker)
+    address = str(worker.address)
     if source_fingerprint() != fingerprint:
         raise TomatoError(
             "E-CLUSTER-VERSION",

@@ -245,8 +245,13 @@ async function showSetup() {
   if (!isAdmin || setup.found || !state.glance || isLoading) return;
   isLoading = true;
   const answer = await fetch("/api/setup").finally(() => { isLoading = false; }), told = await answer.json().catch(() => ({}));
-  if (!answer.ok) { reply(hostText(told.detail || String(answer.status)), "bad"); return; }
+  if (!answer.ok) {
+    reply(hostText(told.detail || String(answer.status)), "bad");
+    if (answer.status >= 500) setTimeout(showSetup, 3000); // a busy machine did not answer in time
+    return;
+  }
   setup.found = told;
+  reply("");
   if (told.first_run) {
     change("site.timezone", Intl.DateTimeFormat().resolvedOptions().timeZone);
     change("control.stage_since", new Date().toLocaleDateString("sv"));
