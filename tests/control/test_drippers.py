@@ -83,7 +83,14 @@ def test_a_pot_that_is_harmed_by_dryness_gets_its_water_and_the_reason_says_what
     request = water_request(inputs, 400.0, 0.5, shares=UNEVEN)
     assert request.amount == 400.0
     assert "P1 at 48.5 % is too wet for its roots (from 48 % on)" in request.text and "even out" in request.text
-    assert drowning(seen(48.5, 30.0)) == "" == drowning(seen(40.0, 25.5))
+    assert drowning(seen(47.9, 25.5)) == "" and drowning(seen(48.5, 30.0)) != ""
+
+
+def test_where_a_days_water_is_short_no_dose_waits_for_the_wet_pot_and_the_reason_says_so() -> None:
+    inputs = seen(48.5, 28.0)
+    assert room_ml(inputs, UNEVEN) == 0.0 and room_ml(inputs, UNEVEN, short=True) == float("inf")
+    request = water_request(inputs, 400.0, 1.2, shares=UNEVEN)
+    assert request.amount == 400.0 and "P1 at 48.5 % is too wet for its roots" in request.text
 
 
 def test_a_probe_that_no_model_knows_limits_nothing() -> None:

@@ -145,3 +145,13 @@ def test_hours_with_steady_duties_add_up_to_the_plan() -> None:
     each = hourly(TARGETS, expected(vpd=1.5), steady, weights)
     assert each.shape == (1, H)
     assert each.mean() == pytest.approx(-3.0 * terms.stress[0] - weights.smooth * terms.action_churn[0])
+
+
+def test_lines_of_harm_are_judged_by_what_the_plants_feel_and_the_aim_is_not() -> None:
+    """1.25 kPa by a sensor that may read 0.3 too moist: past the line of 1.4 in a quarter of the cases."""
+    lines = ((np.full(H, 0.5), np.full(H, 1.4)), (np.full(H, 0.3), np.full(H, 1.4)))
+    aim = replace(TARGETS, vpd_high=np.full(H, 1.3), vpd_harm=lines)
+    sure = expected(vpd=1.25)
+    felt = replace(sure, felt={"vpd_kpa": (np.full(H, -0.3), np.full(H, 0.3))})
+    assert stress(aim, sure, plan())[0] == 0.0
+    assert stress(aim, felt, plan())[0] == pytest.approx(0.25 * (NEAR_HARM + HARM))

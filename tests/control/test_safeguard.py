@@ -15,7 +15,7 @@ from tomato_host.brain.control.model_error import PRIOR_SD, ModelError, compare
 from tomato_host.brain.control.plan_columns import COLUMNS, DOSE_K, MIST_K, VENT_K
 from tomato_host.brain.control.planner import mpc, safeguard
 from tomato_host.brain.control.planner.horizon import first_hours, horizon_targets
-from tomato_host.brain.control.planner.objective import Weights
+from tomato_host.brain.control.planner.objective import Terms
 from tomato_host.brain.control.planner.safeguard import (
     DEBT_H,
     SCENARIOS,
@@ -27,6 +27,7 @@ from tomato_host.brain.control.planner.safeguard import (
     way,
 )
 
+from shared_schemas.records import ActionV1
 from tests.control.states import NOON, state
 from tests.control.test_mpc import SETTINGS, small_tent
 
@@ -101,32 +102,53 @@ def lived(controller: Any, days: float) -> float:
     return harm
 
 
-@pytest.mark.parametrize("wanted", [3.0, 0.0, -3.0])
-def test_the_bound_that_is_proven_holds_even_for_a_planner_that_wants_stress(wanted: float) -> None:
-    """With an exact model a week costs at most an hour more than under the rules, whatever the weights ask for."""
+def want_stress(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From now on planners look for the plan with the most stress."""
+    judged = mpc.judge
+
+    def judge(*args: Any) -> Terms:
+        terms = judged(*args)
+        return replace(terms, j=terms.stress)
+
+    monkeypatch.setattr(mpc, "judge", judge)
+
+
+@pytest.mark.parametrize("perverse", [False, True])
+def test_the_bound_that_is_proven_holds_even_for_a_planner_that_wants_stress(
+    perverse: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With an exact model a week costs at most an hour more than under the rules, whatever the planner looks for."""
+    if perverse:
+        want_stress(monkeypatch)
     tent = small_tent(dry_air=0.2, soil=38.0)
-    weights = Weights(stress=wanted)
-    ours = lived(mpc.planner(lambda _: tent, lambda: 0.0, weights), 2.0)
+    ours = lived(mpc.planner(lambda _: tent, lambda: 0.0), 2.0)
     theirs = lived(rules.decide, 2.0)
     assert ours <= theirs + DEBT_H
 
 
 def test_without_the_safeguard_such_a_planner_does_harm(monkeypatch: pytest.MonkeyPatch) -> None:
     """The test above would fail without it: the same planner, with every way accepted."""
+    want_stress(monkeypatch)
     monkeypatch.setattr(Comparison, "holds", lambda *_: True)
     tent = small_tent(dry_air=0.2, soil=38.0)
-    ours = lived(mpc.planner(lambda _: tent, lambda: 0.0, Weights(stress=-3.0)), 2.0)
+    ours = lived(mpc.planner(lambda _: tent, lambda: 0.0), 2.0)
     theirs = lived(rules.decide, 2.0)
     assert ours > theirs + DEBT_H
 
 
-def test_the_record_says_why_the_rules_decided() -> None:
+def _amounts(action: ActionV1) -> dict[str, Any]:
+    """Type and params of an action, but for the number of strokes."""
+    return {"type": action.type, **action.params.model_dump(exclude={"pulses"} if action.params.period_s else set())}
+
+
+def test_the_record_says_why_the_rules_decided(monkeypatch: pytest.MonkeyPatch) -> None:
+    want_stress(monkeypatch)
     now, tent = state(), small_tent(dry_air=0.25)
     context = DecisionContext(now=now.ts, state=now, settings=SETTINGS)
-    made = mpc.planner(lambda _: tent, lambda: 0.0, Weights(stress=-3.0))(context)
+    made = mpc.planner(lambda _: tent, lambda: 0.0)(context)
     assert made.plan.controller == "rules" and made.plan.explanation.startswith("safeguard: the plan could cost ")
     ruled = rules.decide(context)
-    assert [(a.type, a.params) for a in made.proposals] == [(a.type, a.params) for a in ruled.proposals]
+    assert [_amounts(a) for a in made.proposals] == [_amounts(a) for a in ruled.proposals]
 
 
 def test_the_draws_are_even_and_always_the_same() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from tomato_host.brain.control import DecisionContext
+from tomato_host.brain.control import DecisionContext, rules
 from tomato_host.brain.control.planner import mpc
 from tomato_host.brain.control.strokes import LEAST_STROKE_S, stroke_count, strokes_an_hour
 from tomato_host.brain.execution.output_job import plan_segments
@@ -57,6 +57,19 @@ def test_a_plan_asks_for_its_strokes_and_gets_as_many() -> None:
         assert action.params.seconds is not None
         strokes = stroke_count(row, action.params.seconds, CYCLE_S)
         assert action.params.pulses == strokes == len(plan_segments(action, row, 0)) < 8
+
+
+def test_the_rules_decisions_under_the_planner_have_its_strokes_and_their_own_amounts() -> None:
+    """No model yet: the rules decide. On their own they keep one stroke a quarter of an hour."""
+    now = state(vpd=0.5)
+    context = DecisionContext(now=now.ts, state=now, settings=SETTINGS)
+    ours, theirs = mpc.planner(lambda _: None, lambda: 0.0)(context), rules.decide(context)
+    assert ours.plan.controller == "rules" and ours.memory.duty == theirs.memory.duty
+    pairs = [(a, b) for a, b in zip(ours.proposals, theirs.proposals, strict=True) if a.params.period_s]
+    assert pairs
+    for a, b in pairs:
+        assert a.params.seconds == b.params.seconds and b.params.pulses is None
+        assert a.params.pulses == 4
 
 
 def test_nobody_makes_a_relay_chatter() -> None:

@@ -102,6 +102,12 @@ def test_who_is_short_of_water_aims_at_moister_air_by_day_and_nobody_else_does()
     np.testing.assert_array_equal(plenty.vpd_low[night], short.vpd_low[night])
     np.testing.assert_array_equal(plenty.vpd_high[night], short.vpd_high[night])
     assert day.sum() > 5 and night.sum() > 5
+    (margin, _), (stress, _) = short.vpd_harm
+    (margin_before, _), (stress_before, _) = plenty.vpd_harm
+    np.testing.assert_allclose((margin_before - margin)[day], 0.15)
+    np.testing.assert_array_equal(margin[night], margin_before[night])
+    np.testing.assert_array_equal(stress, stress_before)  # what counts as stress stays where it is
+    assert (margin > stress)[day].all()
 
 
 @pytest.mark.parametrize("stage", list(STAGES))

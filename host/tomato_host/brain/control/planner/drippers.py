@@ -74,12 +74,13 @@ def advice(shares: Sequence[DripperShare]) -> str:
     return f"even out the drippers: {name} gets {wet.gets:.0%} of the water and uses {wet.uses:.0%}"
 
 
-def room_ml(inputs: ControlInputs, shares: Sequence[DripperShare]) -> float:
+def room_ml(inputs: ControlInputs, shares: Sequence[DripperShare], short: bool = False) -> float:
     """How much may be pumped before a pot is wetter than its roots bear; no limit once another is harmed by dryness.
 
-    A plant dies of drought sooner than of a wet day, so the dry pot comes first; `drowning` then says what it costs.
+    `short`: a day's water cannot make good what the driest pot asks for, so each dose that waits is lost; no limit then
+    either. A plant dies of drought sooner than of a wet day, so the dry pot comes first; `drowning` says what it costs.
     """
-    if _harmed(inputs):
+    if short or _harmed(inputs):
         return float("inf")
     gains = {share.zone: share.gain_pct_ml for share in shares}
     rooms = [
@@ -91,9 +92,9 @@ def room_ml(inputs: ControlInputs, shares: Sequence[DripperShare]) -> float:
 
 
 def drowning(inputs: ControlInputs) -> str:
-    """The pot that is wetter than its roots bear while another one is dry, in words; empty where there is none."""
+    """The pot that is wetter than its roots bear, in words, for a dose that is given all the same; empty if none is."""
     wet = max(good_probes(inputs.context), key=lambda probe: probe.moisture_pct or 0.0, default=None)
-    if wet is None or (wet.moisture_pct or 0.0) < inputs.setpoints.soil_high_pct or not _harmed(inputs):
+    if wet is None or (wet.moisture_pct or 0.0) < inputs.setpoints.soil_high_pct:
         return ""
     return (
         f"{wet.id} at {wet.moisture_pct:.1f} % is too wet for its roots (from {inputs.setpoints.soil_high_pct:g} % on)"

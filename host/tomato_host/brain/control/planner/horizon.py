@@ -73,7 +73,7 @@ def horizon_targets(context: DecisionContext, demand: float = 0.0) -> HorizonTar
         soil_harm_pct=SOIL_STRESS_PCT + PROBE_ERROR_PCT,
         water_ml_per_hour=max(1.0, each[0].water_ml_per_day / 24.0),
         co2_s_per_hour=max(1.0, each[0].co2_s_per_day / max(1.0, each[0].photoperiod_h)),
-        vpd_harm=_vpd_harm(each),
+        vpd_harm=_vpd_harm(each, thrift),
         air_harm=_air_harm(each),
     )
 
@@ -90,9 +90,14 @@ def _insets(setpoints: Setpoints, thrift: float = 0.0) -> tuple[float, float]:
     return wet * share, dry * share
 
 
-def _vpd_harm(each: Sequence[Setpoints]) -> tuple[tuple[Array, Array], ...]:
-    """Lines of harm of the air's dryness: a margin around the band, and what score.py counts as stress."""
+def _vpd_harm(each: Sequence[Setpoints], thrift: float) -> tuple[tuple[Array, Array], ...]:
+    """Lines of harm of the air's dryness: a margin around the band, and what score.py counts as stress.
+
+    Where water is short the margin on the wet side moves with the aim: air a little below the band harms nobody, and a
+    dry pot does. What counts as stress stays where it is.
+    """
     low, high = (np.array([a.vpd_kpa[k] for a in each]) for k in (0, 1))
+    low = low - np.array([thrift * THRIFT_LOW_KPA if a.light_hours else 0.0 for a in each])
     wet = np.array([WET_KPA[0] if a.light_hours else WET_KPA[1] for a in each])
     return (low - DRY_MARGIN_KPA, high + DRY_MARGIN_KPA), (wet, high + DRY_MARGIN_KPA)
 

@@ -68,7 +68,7 @@ from tomato_host.brain.control.planner.objective import Expected, HorizonTargets
 from tomato_host.brain.control.planner.plan_edits import Bounds, TentPlanEdits
 from tomato_host.brain.control.planner.plan_explanation import duty_reason, explain, gas_reason, rejected, score_of
 from tomato_host.brain.control.planner.safeguard import Belief, Comparison, PolicyRollout, debt_after, way
-from tomato_host.brain.control.planner.watering import water_demand, water_request
+from tomato_host.brain.control.planner.watering import water_demand, water_request, water_shortage
 from tomato_host.brain.control.proposals import OutputRequest, build_decision
 from tomato_host.brain.control.rules import light as light_rule
 from tomato_host.brain.control.strokes import stroke_count
@@ -121,7 +121,7 @@ def planner(
         context = replace(context, memory=_learned(context))
         seen = bind_model(context) if context.mode in ("NORMAL", "CAUTION") else None
         if seen is None or not seen.soil or not (read_inputs(context).vpd_kpa is not None or _remembers(context)):
-            return rules.decide(context)
+            return _ruled(context)
         return _plan(context, seen, chosen, how, clock)
 
     return decide
@@ -139,8 +139,9 @@ def _plan(
     foreseen = water_demand(seen.roll, seen.soil, plain if last is None else last, day_ml)
     demand = max(foreseen, seen.asked_ml / max(1.0, day_ml))
     shares = dripper_shares(seen.roll, seen.soil, plain if last is None else last)
+    room = room_ml(inputs, shares, water_shortage(demand) > 0.0)
     aim = replace(horizon_targets(context, demand), crop=crop_aim(context, seen.past))
-    bounds = plan_bounds(inputs, seen.mist_h, seen.water_h, demand, room_ml(inputs, shares))
+    bounds = plan_bounds(inputs, seen.mist_h, seen.water_h, demand, room)
     before = np.zeros(COLUMNS)
     for name, column in COLUMN_OF.items():
         before[column] = context.memory.duty.get(name, 0.0)
@@ -161,12 +162,26 @@ def _plan(
     requests = _requests(inputs, found.plans[0], bounds.first_h, demand, shares)
     chosen = _safeguarded(inputs, seen, aim, bounds, requests)
     if chosen.requests is None:
-        made = build_decision(context, "rules", rules.requests(inputs), explanation=_not_taken(chosen.plan))
+        made = _ruled(context, _not_taken(chosen.plan))
     else:
         crop = decided_costs(found.plans, starts, moves, terms, weights, lambda: clock() >= end)
         made = _decision(context, chosen.requests, found, terms(found.plans), crop)
     memory = replace(made.memory, debt_h=chosen.debt_h)
     return replace(made, memory=_expecting(memory, seen, found.plans[0], experience))
+
+
+def _ruled(context: DecisionContext, explanation: str = "") -> ControlDecision:
+    """What the rules decide, their duties in as few strokes as the planner's; the means are the same."""
+    if context.mode not in ("NORMAL", "CAUTION"):
+        return rules.decide(context)
+    cycle_s = float(context.settings.cycle_s)
+    requests = [
+        replace(one, strokes=stroke_count(OUTPUT_BY_NAME[one.output], one.amount, cycle_s))
+        if one.spread and one.output in COLUMN_OF
+        else one
+        for one in rules.requests(read_inputs(context))
+    ]
+    return build_decision(context, "rules", requests, explanation=explanation)
 
 
 def _near_term(context: DecisionContext) -> NearTermModel | None:
@@ -224,9 +239,8 @@ def _expected(seen: PlannerModel, plans: Array, experience: NearTermModel | None
     series, spread = seen.roll(plans), seen.spread
     if experience is not None:
         series, spread = experience.correct(series, plans), experience.spread(spread, plans.shape[1])
-    spread = _felt(spread)
     zones = np.stack([series[name] for name in seen.soil])
-    return Expected(series, zones.min(axis=0), zones.max(axis=0), spread)
+    return Expected(series, zones.min(axis=0), zones.max(axis=0), spread, _felt(spread))
 
 
 def _felt(spread: Mapping[str, tuple[Array, Array]]) -> dict[str, tuple[Array, Array]]:

@@ -97,6 +97,9 @@ class Expected:
     """Mean of the driest zone [B, H]."""
     wettest: Array
     spread: Mapping[str, tuple[Array, Array]]
+    felt: Mapping[str, tuple[Array, Array]] = field(default_factory=dict)
+    """The same for what the plants feel: wider than `spread` by what the place of a sensor makes. Lines of harm are
+    judged by it, the aim is not: it lies inside the band for the same reason. A name is missing: as in `spread`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,11 +138,11 @@ def hourly_stress(aim: HorizonTargets, expected: Expected, plans: Array) -> Arra
     ):
         mean = expected.series[name]
         down, up = expected.spread.get(name, (zero, zero))
-        for offset, weight in ((down, 0.25), (zero, 0.5), (up, 0.25)):
-            value = mean + offset
-            total += weight * outside(value, low, high, scale)
+        low_felt, high_felt = expected.felt.get(name, (down, up))
+        for offset, felt, weight in ((down, low_felt, 0.25), (zero, zero, 0.5), (up, high_felt, 0.25)):
+            total += weight * outside(mean + offset, low, high, scale)
             for (least, most), harm in zip(lines, (NEAR_HARM, HARM), strict=False):
-                total += weight * harm * beyond(value, least, most, ramp)
+                total += weight * harm * beyond(mean + felt, least, most, ramp)
     total += soil_stress(aim, expected)
     if aim.soil_temp_short > 0.0:
         warmed = plans[:, :, MAT_K].mean(axis=1, keepdims=True)

@@ -94,7 +94,8 @@ def water_request(
     `next_h`: in how many hours the plan gives the first water; None: not within its horizon. `shares`: what is known of
     the drippers; the dose ends where a pot would get too wet, and the reason says what a grower can do.
     """
-    request, most = _request(inputs, planned_ml, demand, next_h), room_ml(inputs, shares)
+    request = _request(inputs, planned_ml, demand, next_h)
+    most = room_ml(inputs, shares, water_shortage(demand) > 0.0)
     if request.amount > most:
         request = replace(request, amount=most, text=f"{request.text}, no more than the wettest pot bears")
         request = replace(request, pulses=max(1, round(most / PULSE_ML)))
