@@ -67,6 +67,7 @@ def test_it_reads_a_dataset_without_a_host_and_says_how_old_it_is(
     assert run("status", "--data-dir", str(tmp_path / "data"), "--json") == 0
     told = json.loads(capsys.readouterr().out)
     assert {"air", "VPD", "CO2", "P1"} <= {row["name"] for row in told["values"]}
+    assert [row["name"] for row in told["values"]][-3:] == ["soil temp", "P1", "P2"], "probes last, and nothing else"
     values = {row["name"]: row["value"] for row in told["values"]}
     assert values["air"] == last.air_temp_c, "now is the newest reading, not the mean of a quarter of an hour"
     assert datetime.fromisoformat(told["ts"]) == last.ts

@@ -45,6 +45,8 @@ COLUMNS = (
     "dli_mol_m2",
     "soil_temp_c",
 )
+DERIVED = frozenset({"light_on", "confidence", "dli_mol_m2"})
+"""Columns of the charts that are no reading of a moment."""
 BANDS: dict[str, tuple[str, str]] = {
     "vpd_kpa": ("vpd_day_kpa", "vpd_night_kpa"),
     "air_temp_c": ("air_temp_day_c", "air_temp_night_c"),
@@ -118,7 +120,8 @@ class History:
             times, rows, soil = (
                 (self._fine_t, self._fine, self._fine_soil) if fine else (self._t, self._rows, self._soil)
             )
-            return times[-1], {**dict(zip(COLUMNS, rows[-1], strict=True)), **soil[-1]}
+            measured = {name: value for name, value in zip(COLUMNS, rows[-1], strict=True) if name not in DERIVED}
+            return times[-1], {**measured, **soil[-1]}
 
     def add(self, record: Json) -> None:
         """Add one record; kinds that no chart shows are ignored."""
