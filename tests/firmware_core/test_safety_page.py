@@ -18,7 +18,7 @@ def test_there_are_rows() -> None:
 
 @pytest.mark.parametrize("name", sorted(set(re.findall(r"`(?:test_\w+\.py::)?(test_\w+)`", PAGE))))
 def test_the_named_test_exists(name: str) -> None:
-    files = (ROOT / "tests" / "firmware_core").glob("test_*.py")
+    files = (file for folder in ("firmware_core", "mqtt") for file in (ROOT / "tests" / folder).glob("test_*.py"))
     assert any(re.search(rf"^def {name}\(", file.read_text(encoding="utf-8"), re.M) for file in files), name
 
 

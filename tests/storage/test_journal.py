@@ -170,6 +170,15 @@ def test_a_time_lapse_is_a_film_that_phones_play(encoder: str, tmp_path: Path, m
     assert film.get(cv2.CAP_PROP_FPS) == pytest.approx(1000 / FRAME_MS, rel=0.01)
 
 
+@pytest.mark.parametrize("kind", ["mp4", "gif", "webp"])
+def test_pictures_of_one_pixel_are_a_film_as_well(kind: str, tmp_path: Path) -> None:
+    pytest.importorskip("cv2", reason="pip install '.[camera]'")
+    if kind == "mp4" and importlib.util.find_spec("av") is None and shutil.which("ffmpeg") is None:
+        pytest.skip("no encoder of MP4 is here")
+    time_lapse_photos(tmp_path, 1, 1, 2)
+    assert time_lapse(tmp_path, 7.0, kind)
+
+
 def test_without_an_encoder_the_error_names_both(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("cv2", reason="pip install '.[camera]'")
     time_lapse_photos(tmp_path, 60, 40, 2)

@@ -310,6 +310,7 @@ def test_only_readings_and_what_follows_from_them_may_wait() -> None:
         "predictions": 0.1,
         "sampling_plans": 0.1,
         "weather_log": 0.1,
+        "extra_readings": 0.1,
     }
 
 

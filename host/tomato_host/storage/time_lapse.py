@@ -28,6 +28,8 @@ MOST_FRAMES = 90
 FRAME_MS = 110
 LAST_FRAME_MS = 1_600
 LONGEST_SIDE_PX = 720
+LEAST_SIDE_PX = 16
+"""Smaller pictures stand in a grey frame: an encoder of H.264 refuses a side of a pixel or two."""
 ENCODING_S = 120.0
 _NAME = re.compile(r"(?P<camera>[A-Za-z0-9_.\-]{1,48})_(?P<time>\d{6})(-[0-9a-f]{12})?\.(jpg|png)")
 _one_at_a_time = threading.Lock()
@@ -105,7 +107,9 @@ def time_lapse(data_dir: Path, days: float, kind: str = "webp", camera: str = ""
 
 def _encode(names: str, path: Path) -> None:
     failed = TomatoError(
-        "E-JOURNAL-LAPSE", "The time-lapse cannot be encoded.", "it needs OpenCV 4.11 or later: pip install '.[camera]'"
+        "E-JOURNAL-LAPSE",
+        "The time-lapse cannot be encoded.",
+        "WebP and GIF need OpenCV 4.11 or later, an MP4 an encoder of H.264: pip install '.[camera,video]'",
     )
     draft = path.with_name(f".{path.name}{path.suffix}")
     try:
@@ -137,7 +141,8 @@ def write_animation(paths: list[Path], target: Path) -> bool:
             continue
         if size is None:
             share = min(1.0, LONGEST_SIDE_PX / max(pixels.shape[:2]))
-            size = (round(pixels.shape[1] * share), round(pixels.shape[0] * share))
+            width, height = (max(LEAST_SIDE_PX, round(pixels.shape[axis] * share)) for axis in (1, 0))
+            size = (width, height)
         found.append(_fitted(cv2, np, pixels, size))
     if len(found) < 2:
         return False

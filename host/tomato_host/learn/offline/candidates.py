@@ -1,5 +1,7 @@
 """Several policies pre-trained beside each other, one a seed; the best on fresh seasons of what was trained on is kept.
 
+`import torch` comes with `ppo`.
+
 What decides are seasons of the greenhouses that may be trained on, with seeds of their own: the ones kept back stay
 unseen until `validate`.
 """
