@@ -65,7 +65,8 @@ const has = (id, pattern) => pattern.test(document.getElementById(id).textConten
 const isDrawn = (id) => Boolean(document.querySelector(`#${id} canvas`));
 const wanted = {
   overview: () => state.glance.status.mode === "NORMAL" && state.glance.status.next_decision_at && has("last", /./)
-    && document.querySelector("#tiles .spark") && !document.querySelector("#tiles .off"),
+    && document.querySelector("#tiles .spark") && !document.querySelector("#tiles .off")
+    && document.querySelector(".part.on"),
   plan: () => state.past?.quantities && has("past-text", /./) && has("actions", /./) && isDrawn("chart-forecast")
     && isDrawn("chart-past"),
   history: () => isDrawn("chart-vpd") && isDrawn("chart-day-energy"),
@@ -174,7 +175,7 @@ def _shoot(browser: Any, url: str, screen: Screen, out: Path) -> int:
     browser.execute_script("localStorage.setItem('language', arguments[0])", screen.language)
     browser.get(f"{url}/#{screen.page}")
     _wait("a page with all its values", lambda: bool(browser.execute_script(IS_COMPLETE)), 300.0)
-    time.sleep(2.0)  # charts are drawn after their texts
+    time.sleep(12.0)  # charts are drawn after their texts, and the next reading knows that the lamp is on
     if screen.is_whole:
         height = int(browser.execute_script("return document.documentElement.scrollHeight"))
         _resize(browser, screen, min(max(height, screen.height), LONGEST_PX))
