@@ -24,19 +24,9 @@ from tomato_host.learn.residuals import ResidualTable  # noqa: E402
 from tomato_host.learn.worth import Fit, GrowthWorth, growth_worth, ridge_block, tree_block  # noqa: E402
 from tomato_host.sources.measured import data_folder  # noqa: E402
 
+from tools.tunnel_mapping import TUNNEL  # noqa: E402
+
 HORIZONS = (1, 6, 12, 24, 36)
-TUNNEL = """name = "tunnel"
-time_column = "time"
-time_zone = "Europe/Rome"
-[columns]
-air_temp_c = "T_air"
-rh_pct = "RH"
-"soil.Ref" = "VWC"
-"soil.M1a" = "M1w1"
-"soil.M1b" = "M1w2"
-"soil.M2a" = "M2w1"
-"soil.M2b" = "M2w2"
-"""
 PLACEBO_DAYS = 5
 
 

@@ -112,6 +112,9 @@ def test_drifting_probe_is_told_from_a_watering(tmp_path: Path) -> None:
     named = story.anomalies("SENSOR_FAULT", 6.0, 9.15)
     assert [a.subject for a in named] == ["soil.P1"] and named[0] in story.reported
     assert "rises while no water comes" in (named[0].detail or "")
+    drifted = [o.soil[0].moisture_pct - o.soil[1].moisture_pct for o in story.observations(9.0, 9.15)]  # type: ignore
+    settled = [o.soil[0].moisture_pct - o.soil[1].moisture_pct for o in story.observations(9.3, 9.45)]  # type: ignore
+    assert sum(drifted) / len(drifted) - sum(settled) / len(settled) > 5.0
     assert_plant_safe(story)
 
 

@@ -142,7 +142,7 @@ def test_an_alarm_reaches_a_subscribed_device(browser: Any, pushing: Host, servi
     permissions = {"origin": pushing.url, "permissions": ["notifications"]}
     browser.execute_cdp_cmd("Browser.grantPermissions", permissions)
     browser.get(f"{pushing.url}/#setup")
-    until(lambda: browser.execute_script("return !document.getElementById('push').hidden"), 60)
+    until(lambda: browser.execute_script("return !document.getElementById('push').hidden"), 20)
     device = receiver.device(service.endpoint)
     replace_subscription(browser, device)
     click(browser, "#push")

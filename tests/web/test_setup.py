@@ -103,7 +103,7 @@ def put(browser: Any, key: str, value: str) -> None:
 
 def advance(browser: Any, to: str) -> None:
     click(browser, "#wizard-next")
-    until(lambda: step_now(browser).endswith(to), 60)
+    until(lambda: step_now(browser).endswith(to), 20)
 
 
 def judge(browser: Any, name: str) -> None:
@@ -121,7 +121,7 @@ def file_of(run: FirstRun) -> dict[str, Any]:
 def test_an_empty_directory_becomes_a_running_tent(browser: Any, first_run: FirstRun) -> None:
     emulate(browser, SIZES["desk"])
     browser.get(first_run.invitation())
-    until(lambda: step_now(browser).endswith("Board"), 60)
+    until(lambda: step_now(browser).endswith("Board"), 20)
     assert browser.execute_script("return location.hash") == "#setup", "the token is out of the address"
     assert browser.execute_script("return state.session.role") == "admin"
     assert not (first_run.data / "tomato.toml").exists() and not (first_run.data / "inbox").exists()
@@ -132,7 +132,7 @@ def test_an_empty_directory_becomes_a_running_tent(browser: Any, first_run: Firs
     put(browser, "weather.provider", "none")
     click(browser, "#wizard-next")
     wrong = "return document.getElementById('wrong-site.latitude_deg').textContent"
-    until(lambda: "at most 90" in browser.execute_script(wrong), 60)
+    until(lambda: "at most 90" in browser.execute_script(wrong), 20)
     assert step_now(browser).endswith("Place"), "the loader's own words, at the field, and nothing goes on"
     judge(browser, "Place wrong")
     put(browser, "site.latitude_deg", "52.5")
@@ -153,12 +153,12 @@ def test_an_empty_directory_becomes_a_running_tent(browser: Any, first_run: Firs
     put(browser, "notify.enabled", "true")
     judge(browser, "Messages")
     advance(browser, "Save")
-    until(lambda: "+[tent]" in browser.execute_script("return document.querySelector('.diff').textContent"), 60)
+    until(lambda: "+[tent]" in browser.execute_script("return document.querySelector('.diff').textContent"), 20)
     judge(browser, "Save")
     click(browser, "#wizard-fields button.strong")
     until(lambda: first_run.glance().get("observation") is not None, 60)
-    until(lambda: step_now(browser).endswith("Calibrate"), 60)
-    until(lambda: "Soil P1 (Rosa)" in text(browser, "calibration-live"), 60)
+    until(lambda: step_now(browser).endswith("Calibrate"), 40)
+    until(lambda: "Soil P1 (Rosa)" in text(browser, "calibration-live"), 30)
     judge(browser, "Calibrate")
     written = file_of(first_run)
     assert written["site"] == {"timezone": "Europe/Berlin", "latitude_deg": 52.5}
@@ -191,13 +191,13 @@ def test_a_change_keeps_comments_and_restarts_the_host(browser: Any, first_run: 
     started, process = first_run.glance()["status"]["started_at"], first_run.process.pid
     browser.get("about:blank")
     browser.get(f"{first_run.url}/#setup")
-    until(lambda: step_now(browser).endswith("Board"), 60)
+    until(lambda: step_now(browser).endswith("Board"), 20)
     browser.execute_script("document.querySelectorAll('#steps button')[1].click()")
     until(lambda: step_now(browser).endswith("Place"))
     put(browser, "site.latitude_deg", "47.4")
     browser.execute_script("document.querySelectorAll('#steps button')[6].click()")
     diff = "return document.querySelector('.diff')?.textContent || ''"
-    until(lambda: "+latitude_deg = 47.4  # the roof" in browser.execute_script(diff), 60)
+    until(lambda: "+latitude_deg = 47.4  # the roof" in browser.execute_script(diff), 20)
     click(browser, "#wizard-fields button.strong")
     until(lambda: first_run.glance().get("status", {}).get("started_at") not in (None, started), 60)
     assert first_run.process.poll() is None and first_run.process.pid == process, "the same process id for systemd"
@@ -217,7 +217,7 @@ def test_the_walk_ends_with_a_message_that_rings_and_a_first_entry(browser: Any,
         replace_subscription(browser, receiver.device(service.endpoint))
         click(browser, "#push")
         until(lambda: "Alarms come to this device" in text(browser, "app-reply"), 15)
-        until(lambda: step_now(browser).endswith("Board"), 60)
+        until(lambda: step_now(browser).endswith("Board"), 20)
         browser.execute_script("document.querySelectorAll('#steps button')[5].click()")
         until(lambda: step_now(browser).endswith("Messages"))
         click(browser, "#wizard-fields .row button")
@@ -244,7 +244,7 @@ def test_settings_that_cannot_start_are_taken_back(browser: Any, first_run: Firs
         "done([saved, (await base.post('/api/setup/restart', {})).status]);"
     )
     assert answer[0]["ok"] and answer[1] == 200, answer
-    until(lambda: path.read_text() == before, 60)
+    until(lambda: path.read_text() == before, 40)
     refused = "settings_refused"
     until(lambda: any(event["name"] == refused for event in first_run.glance().get("events", ())), 60)
     assert first_run.process.poll() is None

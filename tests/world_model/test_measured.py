@@ -16,6 +16,8 @@ from tomato_host.brain.world_model.data import HourlyLog
 from tomato_host.brain.world_model.prediction_record import usual_water_ml
 from tomato_host.sources.measured import data_folder
 
+from tools.tunnel_mapping import TUNNEL
+
 HORIZONS = (1, 6, 12, 24, 36)
 RULES = (Persistence(), SeasonalNaive(), Ridge())
 
@@ -56,20 +58,6 @@ def test_slab_water_content() -> None:
     assert report.mae[OURS][0] <= min(0.45, report.mae["ridge"][0])
     assert all(ours < seasonal for ours, seasonal in zip(report.mae[OURS], report.mae["seasonal"], strict=True))
     _holds_its_intervals(report)
-
-
-TUNNEL = """time_column = "time"
-time_zone = "Europe/Rome"
-[columns]
-air_temp_c = "T_air"
-rh_pct = "RH"
-"soil.Ref" = "VWC"
-"soil.M1a" = "M1w1"
-"soil.M1b" = "M1w2"
-"soil.M2a" = "M2w1"
-"soil.M2b" = "M2w2"
-"""
-"""One probe of five is broken for weeks and jumps by fifty points; the watering is unknown."""
 
 
 def test_pots_of_a_tunnel_never_lose_to_a_naive_rule(tmp_path: Path) -> None:

@@ -106,7 +106,7 @@ PACKAGES = (
             "tests/estimator/test_sensor_health.py",
         ),
         "tests/estimator/survivors.md",
-        1.2,
+        0.7,
     ),
     GatedPackage(
         "execution",

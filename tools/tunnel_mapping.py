@@ -1,0 +1,15 @@
+"""How the columns of the measured tunnel house are read; its source is named with the data."""
+
+TUNNEL = """name = "tunnel"
+time_column = "time"
+time_zone = "Europe/Rome"
+[columns]
+air_temp_c = "T_air"
+rh_pct = "RH"
+"soil.Ref" = "VWC"
+"soil.M1a" = "M1w1"
+"soil.M1b" = "M1w2"
+"soil.M2a" = "M2w1"
+"soil.M2b" = "M2w2"
+"""
+"""One probe of five is broken for weeks and jumps by fifty points; the watering is unknown."""
