@@ -52,6 +52,14 @@ def tail(root: Path, version: str) -> Iterator[dict[str, Any]]:
                     continue
 
 
+def newest(root: Path, version: str) -> dict[str, Any] | None:
+    """The last record of a stream that can be read; None without one."""
+    last = None
+    for last in tail(root, version):
+        pass
+    return last
+
+
 def _samples(root: Path) -> Numbered:
     found: Numbered = {}
     for record in tail(root, "observation_v1"):
