@@ -34,7 +34,7 @@ class Identity:
 
 
 class Session:
-    """One line to one host. `feed` takes bytes, `tick` sends what is due; `console_asked` when mpremote asks for the console."""
+    """One line to one host. `feed` takes bytes, `tick` sends what is due; `console_asked` when mpremote asks for it."""
 
     def __init__(self, core, sampler, ring, send, identity=None):
         self.core = core

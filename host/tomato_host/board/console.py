@@ -76,7 +76,10 @@ class Console:
     """An open raw REPL on a board; a BoardFiles. Use as a context manager."""
 
     def __init__(self, url: str) -> None:
-        """Ask for the console and enter the raw REPL without a soft reset. Raises TomatoError: E-PORT-*, E-BOARD-NO-MICROPYTHON."""
+        """Ask for the console, enter the raw REPL without a soft reset.
+
+        Raises TomatoError: E-PORT-*, E-BOARD-NO-MICROPYTHON.
+        """
         self.url = url
         port = SerialPort.open(url)  # a busy or missing port is told the usual way
         port.write(b"\0" + CONSOLE_REQUEST)
