@@ -84,7 +84,7 @@ class App:
         return self._idle_ms(now_ms)
 
     def _check_in(self, task, now_ms):
-        """One task of this turn is done; one that took too long becomes an event, before the watchdog resets the board."""
+        """One task of this turn is done; one that took too long becomes an event, ahead of a watchdog reset."""
         self.checked_in |= 1 << task
         ticks = self.hal.ticks_ms()
         took_ms = (ticks - self.task_began) & _TICKS
