@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-
-from shared_schemas.devices import VENT, LAMP
 from tomato_host.service.day_totals import CountedDays
 from tomato_host.service.relay_wear import relay_wear
+
+from shared_schemas.devices import LAMP, VENT
 
 
 def pulse(at: str, number: int, **params: Any) -> dict[str, Any]:

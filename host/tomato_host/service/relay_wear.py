@@ -1,7 +1,7 @@
 """How far each relay is worn: strokes so far and a day, share of its rated life, years left at that pace.
 
-A stroke is one switching on; the days' totals count them (`day_totals.py`). A hobby relay is rated for 100,000 electrical
-operations at full load (Songle SRD-05VDC-SL-C data sheet, "electrical life"); the registry's row has that number, and
+A stroke is one switching on; the days' totals count them (`day_totals.py`). A hobby relay is rated for 100,000
+electrical operations at full load (Songle SRD-05VDC-SL-C data sheet); the registry's row has that number, and
 `[service] rated_strokes` the one of what is really fitted (a solid-state relay wears by heat, not by strokes). What the
 board switches by itself (survival, forced ventilation) is not among the recorded actions and is not counted.
 """
