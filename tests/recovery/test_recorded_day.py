@@ -66,7 +66,7 @@ def test_a_dataset_without_observations_has_no_day(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def continued(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, datetime]:
-    """A day and a half made as the demo makes it, then half an hour of a host on the virtual board; and when it took over."""
+    """A day and a half made as the demo makes it, then half an hour of a host on it; and when that began."""
     place = tmp_path_factory.mktemp("continued")
     config = place / "tomato.toml"
     config.write_text("[service]\nenabled = false\n[weather]\nprovider = 'none'\nfallback = 'none'\n")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import deque
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -54,10 +55,8 @@ def tail(root: Path, version: str) -> Iterator[dict[str, Any]]:
 
 def newest(root: Path, version: str) -> dict[str, Any] | None:
     """The last record of a stream that can be read; None without one."""
-    last = None
-    for last in tail(root, version):
-        pass
-    return last
+    found = deque(tail(root, version), maxlen=1)
+    return found[0] if found else None
 
 
 def _samples(root: Path) -> Numbered:
