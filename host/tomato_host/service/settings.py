@@ -78,6 +78,8 @@ class ServiceSettings(BaseModel):
     """Requests and messages of all agents of one tent in a minute."""
     power_w: dict[OutputName, Annotated[float, Field(gt=0.0, le=3_000.0)]] = {}
     """Measured power by output, W, e.g. `{ light = 96.0 }`; of one that is not named a typical power counts."""
+    rated_strokes: dict[OutputName, Annotated[int, Field(ge=1_000, le=1_000_000_000)]] = {}
+    """Rated life by output, strokes, e.g. `{ exhaust_fan = 1000000 }`; of a relay not named, 100,000 count."""
     quarantine_after: Annotated[int, Field(ge=0, le=10_000)] = 20
     """Violations of one agent within ten minutes after which it is quarantined; 0: never."""
 
