@@ -53,7 +53,7 @@ def test_its_decisions_repeat(recording: Path) -> None:
     are one-sided at their limit of 0, and an hour of the week's mean became the median of smoothed hours: after a few hours
     of log all other differences are within SMOOTHED.
     """
-    result = Checker(brain_settings(dataset_settings(recording, None)), max_differences=500).check(
+    result = Checker(brain_settings(dataset_settings(recording, None)), max_differences=1_000).check(
         read_records(recording)
     )
     forecast = [d for d in result.differences if d.kind == "prediction_36h_v1"]
