@@ -184,7 +184,7 @@ function drawWear() {
     used.append(bar, ` ${number(100 * one.used, one.used < 0.1 ? 1 : 0)} %`);
     row.append(element("td", label(one.output)), element("td", number(one.strokes, 0)), element("td", number(one.per_day, 1)), used,
       element("td", one.years_left === null ? "–" : one.years_left > 50 ? t("more than {n}", { n: 50 }) : number(one.years_left, 1)));
-    bar.setAttribute("aria-label", t("Rated life used"));
+    bar.setAttribute("aria-label", t("Life used"));
     return row;
   }));
   $("no-wear").hidden = (state.wear || []).length > 0;
