@@ -156,7 +156,8 @@ def test_the_words_of_a_shelly() -> None:
     guard = PlugGuard(60.0)
     guard.tick(True, 0.0)
     assert refused and guard.report(refused, 0.5) == ["off"] and guard.reason == "the plug refused: unauthorized"
-    for answer in ([], {"id": GET_CONFIG}, {"id": GET_CONFIG, "result": []}, {"id": 99, "result": {}}):
+    answers: tuple[object, ...] = ([], {"id": GET_CONFIG}, {"id": GET_CONFIG, "result": []}, {"id": 99, "result": {}})
+    for answer in answers:
         assert told(answer) == PlugReport()
     assert words.parse("lamp/online", b"false", 0.0) == PlugReport(is_reachable=False)
     assert words.parse("lamp/status/switch:1", b'{"id":1,"output":true}', 0.0) == PlugReport(is_on=True)
