@@ -37,6 +37,7 @@ from tomato_host.loop.status import Status
 from tomato_host.loop.supervisor import LoopSettings, Supervisor
 from tomato_host.recovery.crash_recovery import read_interrupted_actions
 from tomato_host.recovery.recorded_agents import read_agents
+from tomato_host.recovery.recorded_day import read_recorded_day
 from tomato_host.recovery.stored_samples import stored_samples
 from tomato_host.run_extensions import display_of, extensions_of
 from tomato_host.run_options import SIM, RunOptions
@@ -201,6 +202,8 @@ def _build(options: RunOptions, settings: Settings, runtime: BoardRuntime, datas
         runtime.link.open, number, is_stored, lambda: not dataset.waiting, *_safe_after_ms(settings, runtime.real_time)
     )
     session.open_now()
+    # As fast as possible the same seed gives the same records, whatever lies in the directory.
+    goes_on = runtime.real_time or options.time_scale > 0.0
     own_time = None if runtime.real_time else runtime.clock.now
     inbox = Inbox(options.data_dir, own_time) if runtime.real_time or options.time_scale > 0.0 else None
     brain, store = _brain(settings, runtime), BudgetedStore(dataset, lambda: runtime.clock.monotonic_ms() / 1000.0)
@@ -222,9 +225,10 @@ def _build(options: RunOptions, settings: Settings, runtime: BoardRuntime, datas
         display_of(options, settings, status, runtime, recorder),
         inbox,
         extensions_of(options, settings, runtime, brain, recorder, status, store, views),
-        read_interrupted_actions(options.data_dir) if runtime.real_time else None,
+        read_interrupted_actions(options.data_dir) if goes_on else None,
         WorldTelemetry(time.monotonic, read_features()),
         partial(_why_not_startable, options) if runtime.real_time else None,
+        read_recorded_day(options.data_dir) if goes_on else None,
     )
 
 

@@ -84,7 +84,7 @@ def create_app(
     fleet = bus or BusSettings()
     about = installation or Installation()
     _reads(app, live, access, fleet, about)
-    add_history_routes(app, history, data_dir, access)
+    add_history_routes(app, history, data_dir, access, settings.rated_strokes)
     if about.demo:
         add_demo_routes(app, data_dir, access)
     # The inbox of a simulation reads moments in its own time, and nothing of it answers over the socket.

@@ -122,6 +122,11 @@ class Estimator:
         self._off_s = 0.0
         """How far the clock has been set since the start."""
         self._room = (21.0, 10.0)
+        self._recorded_light: tuple[datetime, float] | None = None
+
+    def resume_light(self, recorded_ts: datetime, mol_m2: float) -> None:
+        """The light integral of `recorded_ts`'s day as an earlier process left it: the same day goes on from there."""
+        self._recorded_light = recorded_ts, mol_m2
 
     def believe_room(self, temp_c: float, vapour_g_m3: float) -> None:
         """The air around the tent as the controller has learned it (degC, g/m3): what an exchange of air can change."""
@@ -347,6 +352,10 @@ class Estimator:
         elif ts.timestamp() >= self._midnight_s:
             self._dli.new_day()
             self._midnight_s = _next_midnight_s(ts, self._zone)
+            if self._recorded_light is not None:
+                recorded_ts, mol_m2 = self._recorded_light
+                is_today = recorded_ts <= ts and _next_midnight_s(recorded_ts, self._zone) == self._midnight_s
+                self._dli.mol_m2, self._recorded_light = mol_m2 if is_today else 0.0, None
         if light is not None:
             self._dli.update(t_s, light)
         return vpd, delta, leaf_vpd, dew, absolute, self._dli.mol_m2 if self._tracks[LUX].fitted else None

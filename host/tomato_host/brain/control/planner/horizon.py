@@ -48,8 +48,8 @@ def horizon_hours(context: DecisionContext) -> list[datetime]:
     return [context.now + HOUR * h for h in range(context.settings.horizon_h)]
 
 
-def horizon_targets(context: DecisionContext, demand: float = 0.0) -> HorizonTargets:
-    """The setpoints of each hour of the horizon, in the middle of the hour."""
+def horizon_targets(context: DecisionContext, demand: float = 0.0, known: bool = True) -> HorizonTargets:
+    """The setpoints of each hour of the horizon, in the middle of the hour; `known` as in `soil_mark_pct`."""
     hours = horizon_hours(context)
     each = [setpoints_at(hour + HOUR / 2, context) for hour in hours]
     zone, now = context.site.zone, read_inputs(context)
@@ -67,7 +67,7 @@ def horizon_targets(context: DecisionContext, demand: float = 0.0) -> HorizonTar
         vpd_high=np.array([a.vpd_kpa[1] - _insets(a, thrift)[1] for a in each]),
         air_low=np.array([a.air_temp_c[0] for a in each]),
         air_high=np.full(len(each), max(a.air_temp_c[1] for a in each)),  # a night as warm as a good day is no harm
-        soil_low_pct=soil_mark_pct(each[0], demand),
+        soil_low_pct=soil_mark_pct(each[0], demand, known),
         soil_high_pct=each[0].soil_high_pct,
         soil_temp_short=short,
         soil_harm_pct=SOIL_STRESS_PCT + PROBE_ERROR_PCT,
@@ -147,10 +147,11 @@ def plan_bounds(
     water_h: Array | None = None,
     demand: float = 0.0,
     room_ml: float = MAX_DOSE_ML,
+    known: bool = True,
 ) -> Bounds:
     """What the plan may do in each hour: gas by local day, water by daylight and by any 24 h, heat by what is known.
 
-    `room_ml`: how much may be pumped now before a pot is too wet.
+    `room_ml`: how much may be pumped now before a pot is too wet. `known`: whether the drippers' shares are.
     """
     context, setpoints = inputs.context, inputs.setpoints
     settings, hours = context.settings, horizon_hours(context)
@@ -168,7 +169,7 @@ def plan_bounds(
     since_s = elapsed_s(context.now, context.memory.last_water_at)
     pause_h = 0.0 if since_s is None else (settings.water_pause_s - since_s) / 3_600.0
     water[: max(0, int(np.ceil(pause_h)))] = 0.0
-    if inputs.driest is not None and (inputs.driest.moisture_pct or 0.0) >= soil_mark_pct(setpoints, demand):
+    if inputs.driest is not None and (inputs.driest.moisture_pct or 0.0) >= soil_mark_pct(setpoints, demand, known):
         water[: first_hours(inputs)] = 0.0
     water[: first_hours(inputs)] = np.minimum(water[: first_hours(inputs)], room_ml)
     gas_ok = (
