@@ -50,8 +50,8 @@ def test_its_decisions_repeat(recording: Path) -> None:
     [guardrails], and showed the larger in the state; the one budget of today is the smaller, which ruled. Sentences
     that are worded anew have a row each in REWORDED. And what our own fans and mist do to the air is no
     RAPID_CHANGE any more: two became one, with the sampling plans that follow from it. The forecast's intervals of VPD
-    are one-sided at their limit of 0, and an hour of the week's mean became the median of smoothed hours: after a few hours
-    of log all other differences are within SMOOTHED.
+    are one-sided at their limit of 0, and an hour of the week's mean became the median of smoothed hours: after a few
+    hours of log all other differences are within SMOOTHED.
     """
     result = Checker(brain_settings(dataset_settings(recording, None)), max_differences=1_000).check(
         read_records(recording)

@@ -41,7 +41,8 @@ def departures(frame: PaddedLog, names: tuple[str, ...], days: int, fade: float)
         each = np.stack([_departed(frame.padded(name), days, fade) for name in names])
         now = median_of_known(each) if len(names) > 1 else each[0]  # one broken probe moves no median
         frame.kept[key] = Departures(now, _mean_of_last(now, _SHORT_H), _mean_of_last(now, _LONG_H))
-    return frame.kept[key]
+    found: Departures = frame.kept[key]
+    return found
 
 
 def _departed(column: Array, days: int, fade: float) -> Array:

@@ -108,7 +108,7 @@ class SkillBlend:
         skill = np.where(known, ratio**-sharpness, self.prior[:count, None])
         return np.asarray(skill / skill.sum(axis=0))
 
-    def combine(self, forecasts: Array, allowed: Array) -> Array:
+    def combine(self, forecasts: Array, allowed: Mask) -> Array:
         """One forecast [n, H] from [E, n, H]; experts not `allowed` [E] or without a value do not count."""
         usable = np.isfinite(forecasts) & allowed[:, None, None]
         weight = np.where(usable, self.weights()[:, None, :] + 1e-12 * self.prior[:, None, None], 0.0)
