@@ -76,7 +76,9 @@ def add(
 
 @app.command("list")
 def list_entries(
-    days: Annotated[float | None, typer.Option("--days", min=0.0, help="Only the last so many days.")] = None,
+    days: Annotated[
+        float | None, typer.Option("--days", min=0.0, max=36_500.0, help="Only the last so many days.")
+    ] = None,
     kind: Annotated[str, typer.Option("--kind", help="Only note, task, harvest or measurement.")] = "",
     data_dir: DataDir = DEFAULT_DATA_DIR,
     as_json: AsJson = False,

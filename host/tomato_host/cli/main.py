@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import os
 import sys
@@ -161,3 +162,27 @@ def main(argv: Sequence[str] | None = None) -> None:
         # The reader of our output has closed it (`| head`): not an error. The rest of the output is discarded.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(0) from None
+    except OSError as error:
+        if error.errno not in _OF_A_FILE:
+            raise
+        print(f"tomato-host: {_file_error(error)}", file=sys.stderr)
+        raise SystemExit(2) from None
+
+
+_OF_A_FILE = frozenset(
+    getattr(errno, name)
+    for name in (
+        "ENOENT", "EACCES", "EPERM", "EISDIR", "ENOTDIR", "ENAMETOOLONG", "ELOOP", "EROFS", "ENOSPC", "EDQUOT", "EFBIG",
+        "EIO", "EEXIST", "ENOTEMPTY", "ENODEV", "ENXIO",
+    )
+)  # fmt: skip
+"""What a person can correct: a path that was given wrongly, its permissions, a full disk. Anything else is a fault."""
+
+
+def _file_error(error: OSError) -> TomatoError:
+    """For the path that no command has judged itself: one line, where a traceback would hide it."""
+    from tomato_host.toml_file import shown
+
+    where = shown(str(error.filename), quoted=False, longest=200) if error.filename else "a file"
+    what = f"{where}: {(error.strerror or str(error)).lower()}."
+    return TomatoError("E-FILE", what, "check the path, who may read and write it, and the room on its disk")

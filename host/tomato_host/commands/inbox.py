@@ -229,8 +229,9 @@ def moved(request: Request, by: timedelta) -> Request:
 
 
 def new_request(kind: Kind, reason: str, **fields: Any) -> Request:
-    """A request of this moment with an id of its own."""
-    return Request(id=uuid.uuid4().hex, ts=datetime.now(UTC), kind=kind, reason=reason[:MAX_REASON], **fields)
+    """A request of this moment with an id of its own; bytes of the reason that are no UTF-8 become question marks."""
+    text = reason.encode("utf-8", "replace").decode()
+    return Request(id=uuid.uuid4().hex, ts=datetime.now(UTC), kind=kind, reason=text[:MAX_REASON], **fields)
 
 
 def submit(data_dir: Path, request: Request) -> None:

@@ -14,7 +14,7 @@ from tomato_host.brain.settings import DEFAULT_TENT
 from tomato_host.logs import Log
 from tomato_host.service.notify.acknowledge_links import LINK_PATH
 from tomato_host.service.sessions import COOKIE, CSRF_HEADER, SessionFile, TokenIdentity, csrf_of
-from tomato_host.service.settings import ServiceSettings
+from tomato_host.service.settings import ServiceSettings, served_names
 from tomato_host.service.tokens import RANK, Role, TokenFile
 from tomato_host.storage.journal_photos import LARGEST_UPLOAD
 
@@ -36,7 +36,6 @@ WORLD = "/api/world/"
 SECRET_KEYS = frozenset({"token", "access_token", "bearer", "authorization", "api_key"})
 """Names of query parameters in which people put tokens."""
 LOOPBACK = frozenset({"127.0.0.1", "::1", "testclient"})
-LOCAL_NAMES = frozenset({"127.0.0.1", "localhost", "[::1]", "testserver"})
 
 
 TOKEN_NEEDED = "sign in first, or send an access token: tomato-host token create NAME --role operate"
@@ -146,7 +145,7 @@ class SecurityMiddleware:
     def __init__(self, app: ASGIApp, settings: ServiceSettings, authenticator: Authenticator) -> None:
         self._app = app
         self._authenticator = authenticator
-        self._hosts = LOCAL_NAMES | {settings.host, *settings.hosts}
+        self._hosts = served_names(settings)
         self._host_names = {name.strip("[]") for name in self._hosts}
         self._reads = ClientRateLimiter(settings.reads_per_minute)
         self._writes = ClientRateLimiter(settings.writes_per_minute)
@@ -188,7 +187,7 @@ class SecurityMiddleware:
 
     def _common_refusal(self, scope: Scope) -> tuple[int, str] | None:
         host = header_of(scope, "host")
-        name = host.rsplit(":", 1)[0] if not host.endswith("]") else host
+        name = (host.rsplit(":", 1)[0] if not host.endswith("]") else host).lower()
         if name not in self._hosts:
             return 421, "this host name is not served here; add it to [service] hosts"
         query = scope.get("query_string", b"").decode("latin-1")

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 else:
     OutputName = Literal[tuple(row.name for row in OUTPUTS)]
 """Names of the outputs."""
+LOCAL_NAMES = frozenset({"127.0.0.1", "localhost", "[::1]", "testserver"})
+"""Names of this machine, under which a browser always reaches the dashboard."""
 PORT_TAKEN = 3
 """Exit code of the dashboard's process when it cannot listen."""
 
@@ -87,6 +89,11 @@ class ServiceSettings(BaseModel):
     def url(self) -> str:
         """The dashboard's address on this machine."""
         return f"{'https' if self.tls_certificate else 'http'}://{self.host}:{self.port}"
+
+
+def served_names(settings: ServiceSettings) -> frozenset[str]:
+    """Every name under which the dashboard answers, in lower case as browsers send it."""
+    return LOCAL_NAMES | {name.lower() for name in (settings.host, *settings.hosts)}
 
 
 def why_no_tls(settings: ServiceSettings) -> str:
