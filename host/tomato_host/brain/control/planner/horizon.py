@@ -23,10 +23,12 @@ from tomato_host.brain.control.targets import Setpoints, setpoints_at
 
 Array = NDArray[np.float64]
 HOUR = timedelta(hours=1)
-INSET_DAY_KPA, INSET_NIGHT_KPA = (0.2, 0.19), (0.22, 0.2)
+INSET_DAY_KPA, INSET_NIGHT_KPA = (0.2, 0.19), (0.17, 0.2)
 """(wet side, dry side): the planner aims this far inside the VPD band, because neither reading nor forecast is exact:
 the place of a sensor alone makes 0.13 kPa (one standard deviation), and twice as much is no rare tent. By night too on
-either side: mould begins on the wet one, but a sensor that reads too moist hides a night that is too dry."""
+either side: mould begins on the wet one, but a sensor that reads too moist hides a night that is too dry. A night's aim
+lies in the middle between what counts as stress on either side: with more on the wet one a closed tent that was well
+within its band was aired in full, and where the sensor read too moist that was too dry."""
 THRIFT_LOW_KPA, THRIFT_HIGH_KPA = 0.15, 0.15
 """Where a day's water cannot make good what the driest pot asks for, the day's aim moves this much towards moist air at
 its low and at its high end: leaves give off water in proportion to the deficit (Monteith 1965, Symp. SEB 19),
