@@ -5,9 +5,7 @@ Settings are read by every command of the command line, and stand in packages wh
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Mapping
-from importlib import import_module
 from typing import Any
 
 
@@ -17,8 +15,6 @@ def names_on_demand(package: str, module_of: Mapping[str, str]) -> Callable[[str
     def find(name: str) -> Any:
         if name not in module_of:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        value = getattr(import_module(f"{package}.{module_of[name]}"), name)
-        setattr(sys.modules[package], name, value)
-        return value
+        return getattr(__import__(f"{package}.{module_of[name]}", fromlist=[name]), name)
 
     return find
