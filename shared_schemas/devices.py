@@ -84,6 +84,8 @@ class Output:
     """A person may switch it on and off (bounded in time) on dashboard, API and command line."""
     power_w: float = field(default=0.0, kw_only=True, metadata=HOST)
     """Typical electric power while on, for the energy of a day; a simulated tent's parameters have their own."""
+    rated_strokes: int = field(default=100_000, kw_only=True, metadata=HOST)
+    """How often its relay can be switched on in its life (a hobby relay's electrical life at full load)."""
     home_assistant: str = field(default="running", kw_only=True, metadata=HOST)
     """Device class of its binary sensor in Home Assistant."""
     target_reading: str = field(default="", kw_only=True, metadata=HOST)

@@ -77,7 +77,11 @@ def test_less_water_in_one_key_is_spread_over_the_day() -> None:
     assert allowance_ml(read_inputs(context)) < 300.0
 
 
-VALUES: dict[str, tuple[object, object]] = {"timezone": ("Asia/Tokyo", "Asia/Seoul"), "summary_every_s": (12, 13)}
+VALUES: dict[str, tuple[object, object]] = {
+    "timezone": ("Asia/Tokyo", "Asia/Seoul"),
+    "summary_every_s": (12, 13),
+    "light_s_per_day": (64_000, 64_001),
+}
 """Two values inside the range of a moved key; 250 and 251 suit the others."""
 
 

@@ -72,7 +72,7 @@ def bounds_of(name: str) -> tuple[float, float]:
     return float(low), float(found.get("le", found.get("lt", 1e9) - 1.0))
 
 
-WHEN = {"storage.max_bytes": {"rotate": "size"}}
+WHEN = {"storage.max_bytes": {"rotate": "size"}, "control.planning_ms": {"policy": "mpc"}}
 """What else a file must set for a relation to apply."""
 
 
@@ -294,3 +294,95 @@ def test_mappings_and_scenarios_refuse_the_same_files(text: str, tmp_path: Path)
         load_mapping(path, "Europe/Vienna")
     with pytest.raises(TomatoError, match="E-TWIN-SCENARIO"):
         Scenario.parse(str(path))
+
+
+# -- facts that cannot both hold ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("raw", "parts"),
+    [
+        ({"control": {"stages": {"vegetative": {"temp_night_c": [18.0, 33.0]}}}}, ("temp_night_c (33)", "heat_c = 32")),
+        ({"control": {"stages": {"vegetative": {"temp_day_c": [6.0, 26.0]}}}}, ("temp_day_c (6)", "cold_c = 12")),
+        ({"control": {"stages": {"vegetative": {"vpd_night_kpa": [0.4, 1.7]}}}}, ("vpd_night_kpa (1.7)", "1.6")),
+        ({"control": {"stages": {"vegetative": {"photoperiod_h": 17.0}}}, "budgets": {"light_s_per_day": 57_600}},
+         ("photoperiod_h (17)", "light_s_per_day = 57600", "at most 16")),
+        ({"control": {"policy": "mpc", "planning_ms": 2_000}, "guardrails": {"proposal_age_s": 2}},
+         ("planning_ms = 2000", "proposal_age_s = 2")),
+        ({"estimator": {"probes": [{"id": "P1", "zone": "1"}]}, "tent": {"plants": [{"name": "A", "probe": 2}]}},
+         ("[[tent.plants]] probe = 2", "[estimator] probes")),
+        ({"mqtt": {"node": "t1", "sensors": [{"id": "x", "quantity": "rh_pct", "topic": "tomato/t1/rh"}]}},
+         ("[[mqtt.sensors]] topic = 'tomato/t1/rh'", "[mqtt] node = 't1'")),
+        ({"learn": {"bus": {"state_stream": "a", "update_stream": "a"}}}, ("state_stream", "update_stream", "'a'")),
+        ({"notify": {"link": "https://tomato.local"}}, ("[notify] link", "[service] hosts", "'tomato.local'")),
+        ({"service": {"tls_key": "/etc/key.pem"}}, ("tls_certificate", "tls_key", "both, or none")),
+    ],
+)  # fmt: skip
+def test_two_facts_that_cannot_both_hold_are_named_together(raw: dict[str, Any], parts: tuple[str, ...]) -> None:
+    with pytest.raises(TomatoError, match="contradict each other") as raised:
+        parse_settings(raw)
+    assert all(part in raised.value.message for part in parts), raised.value.message
+
+
+def test_a_link_under_a_served_name_is_accepted_whatever_its_case() -> None:
+    for hosts, link in ((["Tomato.local"], "https://tomato.local:8443"), ([], "http://localhost:8421")):
+        assert parse_settings({"service": {"hosts": hosts}, "notify": {"link": link}}).notify.link == link
+
+
+SECRET = "tgram://123456:hunter2/77"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        a_value("mqtt.password_from", f'"{SECRET}"'),
+        a_value("bus.password_from", f'"{SECRET}"'),
+        a_value("learn.bus.password_from", f'"{SECRET}"'),
+        a_value("learn.observe.elasticsearch_key_from", f'"{SECRET}"'),
+        a_value("advisor.endpoint_key_env", f'"{SECRET}"'),
+        a_value("notify.deadman_url_from", f'"{SECRET}"'),
+        f'[[notify.rules]]\nurls_from = "{SECRET}"\n',
+        a_value("bus.url", '"redis://host:6379/0?password=hunter2"'),
+        a_value("learn.bus.url", '"redis://host:6379/0?password=hunter2"'),
+        a_value("notify.link", '"https://host/?token=hunter2"'),
+    ],
+)
+def test_a_secret_in_the_wrong_place_is_not_repeated(text: str, tmp_path: Path) -> None:
+    config = tmp_path / "tomato.toml"
+    config.write_text(text)
+    code, errors = run_with(config, tmp_path)
+    assert code == 2 and "E-CONFIG-INVALID" in errors and "hunter2" not in errors, errors
+
+
+@pytest.mark.parametrize(
+    "url", ["", " ", "http://10.0.0.7", "socket://10.0.0.7", "socket://:3333", "socket://a:0", "rfc2217://a:99999"]
+)
+def test_what_can_never_be_a_board_is_refused(url: str) -> None:
+    with pytest.raises(TomatoError, match=r"board\.url = .*an example is|board\.url = .*examples are"):
+        parse_settings({"board": {"url": url}})
+
+
+@pytest.mark.parametrize("url", ["sim", "/dev/ttyACM0", "COM3", "socket://10.0.0.7:3333", "rfc2217://pi.local:2217"])
+def test_addresses_of_boards_are_accepted(url: str) -> None:
+    assert parse_settings({"board": {"url": url}}).board.url == url
+
+
+@pytest.mark.parametrize("zone", ["right/Europe/Vienna", "posix/Europe/Vienna", "localtime", "Factory", "posixrules"])
+def test_files_beside_the_time_zones_are_none(zone: str) -> None:
+    with pytest.raises(TomatoError, match="is not a time zone"):
+        parse_settings({"site": {"timezone": zone}})
+
+
+def test_the_address_of_the_learning_loops_metrics_is_checked_as_well() -> None:
+    with pytest.raises(TomatoError, match=r"learn\.observe\.host = '10\.0\.0\.999'"):
+        parse_settings({"learn": {"observe": {"host": "10.0.0.999"}}})
+
+
+@pytest.mark.parametrize("file", ["tomato.toml", "data/private/events_2026-05.jsonl", "data/metadata.json"])
+def test_a_log_is_never_written_into_settings_or_records(file: str, tmp_path: Path) -> None:
+    config = tmp_path / "tomato.toml"
+    config.write_text(f'[logs]\nfile = "{tmp_path / file}"\n')
+    before = config.read_bytes()
+    code, errors = run_with(config, tmp_path)
+    assert code == 2 and "logs.file" in errors and errors.count("\n") == 1, errors
+    assert config.read_bytes() == before and not (tmp_path / "data").exists()

@@ -25,7 +25,7 @@ from tomato_host.board.port import SerialPort  # noqa: E402
 from tomato_host.board.protocol import BoardProtocol, Received  # noqa: E402
 from tomato_host.board.session import BoardSession, Connected, Health, Result, Sample  # noqa: E402
 from tomato_host.errors import TomatoError  # noqa: E402
-from tomato_host.twin.firmware_files import firmware_dir, micropython  # noqa: E402
+from tomato_host.twin.firmware_files import VM_DIR, firmware_dir, micropython  # noqa: E402
 from tomato_host.twin.lockstep import LockStep  # noqa: E402
 
 from shared_schemas.wire import SCHEMA_HASH  # noqa: E402
@@ -308,6 +308,20 @@ def smallest_heap_kb(passes: Callable[[int], bool], step: int, lowest: int = 60,
     return highest
 
 
+def simulated_chips_kb(firmware: Path) -> float:
+    """Heap of the twin's stand-ins alone, after a collection: a chip has all of it in its flash."""
+    chips = ("line_settings", "vm_channel", "ports", "pyexec", "ds18x20", "machine", "onewire", "select", "time")
+    told = subprocess.run(
+        [micropython(), "-X", "heapsize=1M", str(ROOT / "tools" / "link_vm_chips.py"), *chips],
+        env={**os.environ, "MICROPYPATH": f"{VM_DIR}:{firmware}:.frozen", "TOMATO_CHANNEL_FDS": "0 2"},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return round(int(told.stdout) / 1024, 1)
+
+
 def heap_figures(step: int) -> dict[str, object]:
     """Smallest heaps, with the firmware as it is flashed."""
     with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as with_tests:
@@ -316,6 +330,7 @@ def heap_figures(step: int) -> dict[str, object]:
             "compiled": as_flashed(files) and as_flashed(Path(with_tests), with_tests=True),
             "link_suite_with_the_real_core": smallest_heap_kb(partial(link_suite, Path(with_tests)), step),
             "whole_firmware_and_simulated_chips": smallest_heap_kb(partial(conversation, files), step),
+            "of_which_simulated_chips": simulated_chips_kb(files),
         }
 
 

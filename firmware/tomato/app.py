@@ -9,7 +9,7 @@
     sense_due_ms(now_ms)       when `sense` has something to do
     act(now_ms, core)          outputs, LED and buzzer to the pins, the timer armed, flash written when all is off
     apply(outputs)             bit mask -> pins, without a core
-    bitten                     True when the last reset is known to be the watchdog's
+    watchdog_reset             True when the last reset is known to be the watchdog's
     fed()                      feed the watchdog; called only after every task of one loop has checked in
     store, config, identity    for the core; for HELLO
     heap_free()                garbage collected, and how many bytes are free then
@@ -51,7 +51,7 @@ class App:
         self.clock = Clock64(hal.ticks_ms())
         self.core = Core(config or hal.config, hal.store)
         self.core.events.push(0, c.EV_BOOT, hal.identity.reset_cause, self.core.used.restarts)
-        if hal.bitten:
+        if hal.watchdog_reset:
             self.core.faults.latch(c.FAULT_WATCHDOG_RESET, 0, hal.identity.reset_cause)
         self.ring = ring or SampleRing()
         self.sampler = Sampler(self.core, self.ring, self.core.config[c.CFG_SAMPLE_PERIOD_MS])
@@ -84,7 +84,7 @@ class App:
         return self._idle_ms(now_ms)
 
     def _check_in(self, task, now_ms):
-        """One task of this turn is done; one that took too long becomes an event, before the watchdog has to bite."""
+        """One task of this turn is done; one that took too long becomes an event, ahead of a watchdog reset."""
         self.checked_in |= 1 << task
         ticks = self.hal.ticks_ms()
         took_ms = (ticks - self.task_began) & _TICKS
@@ -143,7 +143,7 @@ class App:
         return self.clock.now_ms
 
     def run(self, settled=None):
-        """Loop until mpremote knocks on the console; everything is off when it returns or raises.
+        """Loop until mpremote asks for the console; everything is off when it returns or raises.
 
         `self.lasted()` is called once when the firmware has run for a minute, `settled()` then at the first moment
         with every output off.

@@ -53,9 +53,27 @@ def web_address(url: str) -> str:
     return url
 
 
+def board_address(url: str) -> str:
+    """`url` if it can be the address of a board. Raises ValueError with an example."""
+    scheme, separator, rest = url.partition("://")
+    if not separator:
+        if not url.strip():
+            raise ValueError("not the address of a board; examples are 'sim' and '/dev/ttyACM0'")
+        return url
+    try:
+        host, port = urlsplit(url).hostname, urlsplit(url).port
+    except ValueError:
+        host, port = None, None
+    if scheme not in ("socket", "rfc2217") or not rest or not host or not port:
+        raise ValueError("not the address of a board; an example is 'socket://192.168.1.20:3333'")
+    known_host(host)
+    return url
+
+
 Host = Annotated[str, AfterValidator(known_host)]
 ListeningHost = Annotated[str, AfterValidator(listening_host)]
 WebAddress = Annotated[str, AfterValidator(web_address)]
+BoardAddress = Annotated[str, AfterValidator(board_address)]
 
 
 def why_not_bound(host: str) -> str:

@@ -29,7 +29,7 @@ from tomato_host.commands.inbox import Inbox
 from tomato_host.errors import TomatoError
 from tomato_host.features import read_features
 from tomato_host.first_run import is_first_run, wait_for_settings
-from tomato_host.log_file import log_to
+from tomato_host.log_file import check_log_file, log_to
 from tomato_host.loop.board_runtime import BoardRuntime, SerialLink
 from tomato_host.loop.clock import RealClock, wall_time_at
 from tomato_host.loop.recorder import Recorder
@@ -37,6 +37,7 @@ from tomato_host.loop.status import Status
 from tomato_host.loop.supervisor import LoopSettings, Supervisor
 from tomato_host.recovery.crash_recovery import read_interrupted_actions
 from tomato_host.recovery.recorded_agents import read_agents
+from tomato_host.recovery.recorded_day import read_recorded_day
 from tomato_host.recovery.stored_samples import stored_samples
 from tomato_host.run_extensions import display_of, extensions_of
 from tomato_host.run_options import SIM, RunOptions
@@ -126,6 +127,7 @@ def _why_not_startable(options: RunOptions) -> str:
     try:
         settings = load_settings(options.config or default_file(options.data_dir))
         check_addresses(settings, options.config, os.environ)
+        check_log_file(settings.logs, options.config, options.data_dir)
     except TomatoError as error:
         return str(error)
     return ""
@@ -141,6 +143,7 @@ def run_host(asked: RunOptions) -> int:
         return 0
     settings = load_settings(options.config)
     check_addresses(settings, options.config, os.environ)
+    check_log_file(settings.logs, options.config, options.data_dir)
     started_s = time.monotonic()
     start = (
         options.start.replace(tzinfo=UTC)
@@ -201,6 +204,8 @@ def _build(options: RunOptions, settings: Settings, runtime: BoardRuntime, datas
         runtime.link.open, number, is_stored, lambda: not dataset.waiting, *_safe_after_ms(settings, runtime.real_time)
     )
     session.open_now()
+    # As fast as possible the same seed gives the same records, whatever lies in the directory.
+    goes_on = runtime.real_time or options.time_scale > 0.0
     own_time = None if runtime.real_time else runtime.clock.now
     inbox = Inbox(options.data_dir, own_time) if runtime.real_time or options.time_scale > 0.0 else None
     brain, store = _brain(settings, runtime), BudgetedStore(dataset, lambda: runtime.clock.monotonic_ms() / 1000.0)
@@ -222,9 +227,10 @@ def _build(options: RunOptions, settings: Settings, runtime: BoardRuntime, datas
         display_of(options, settings, status, runtime, recorder),
         inbox,
         extensions_of(options, settings, runtime, brain, recorder, status, store, views),
-        read_interrupted_actions(options.data_dir) if runtime.real_time else None,
+        read_interrupted_actions(options.data_dir) if goes_on else None,
         WorldTelemetry(time.monotonic, read_features()),
         partial(_why_not_startable, options) if runtime.real_time else None,
+        read_recorded_day(options.data_dir) if goes_on else None,
     )
 
 

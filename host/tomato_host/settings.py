@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 
+from tomato_host.addresses import BoardAddress
 from tomato_host.advisor.settings import AdvisorSettings
 from tomato_host.brain.control.settings import ControlSettings
 from tomato_host.brain.estimator.settings import EstimatorSettings
@@ -39,7 +40,7 @@ class Section(BaseModel):
 class BoardSettings(Section):
     """Section `[board]`: the serial line to the board."""
 
-    url: str = "sim"
+    url: BoardAddress = "sim"
     """`sim`, a device path, `socket://host:port` or `rfc2217://host:port`."""
     telemetry_period_s: Annotated[FiniteFloat, Field(ge=1.0, le=600.0)] = 10.0
     """Time between two samples of the board."""
@@ -80,6 +81,8 @@ def _first_problem(error: ValidationError, spelled: dict[Key, Key]) -> str:
     place = tuple(str(part) for part in problem["loc"])
     written = spelled.get((place[0], place[-1]), (spelled.get((place[0], WHOLE), place)[0], *place[1:]))
     key = ".".join(plain_key(part) for part in written)
+    if place and place[-1].endswith(NAMES_A_VARIABLE):  # what stands there by mistake is the secret itself
+        return f"{key} must be the name of an environment variable in capitals; the value is not repeated here"
     if problem["type"] == "extra_forbidden":
         return f"{key} is not a known key"
     message = shown(problem["msg"].removeprefix("Value error, ").rstrip("."), quoted=False, longest=300)
@@ -88,6 +91,8 @@ def _first_problem(error: ValidationError, spelled: dict[Key, Key]) -> str:
 
 
 _NAMES_THE_BOUND = frozenset({"value_error", "literal_error", "missing"})
+NAMES_A_VARIABLE = ("password_from", "urls_from", "url_from", "key_from", "_key_env")
+"""Ends of the keys that name an environment variable with a secret."""
 _BOUNDS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
 
 

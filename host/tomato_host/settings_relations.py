@@ -8,20 +8,34 @@ the two, and a test finds the one that is in neither.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel
 
 from tomato_host.brain.control.settings import ControlSettings
 from tomato_host.brain.control.targets import stage_row
+from tomato_host.service.settings import served_names
 
 BOARD_PROBES = frozenset({"P1", "P2"})
 """Soil probes on the board's own inputs (`sources/board.py`)."""
 STAGE = "control.stage:"
-"""Prefix of a value that the growth stage gives: `control.stage:temp_day_c.1` is the upper end of that band."""
+"""Prefix of a value that the growth stage gives: `control.stage:temp_c.high` is the highest of day and night."""
+BANDS = {"vpd": ("vpd_day", "vpd_night"), "temp_c": ("temp_day_c", "temp_night_c")}
+"""Bands that a stage has for the day and for the night: a limit must hold for both."""
+OWN_KEYS = {
+    "vpd_day": "vpd_day_kpa",
+    "vpd_night": "vpd_night_kpa",
+    **dict.fromkeys(("soil_low_pct", "soil_target_pct", "soil_high_pct"), "soil_moisture_pct"),
+}
+"""Key of `[control.stages.<stage>]` that gives a value of the row, where its name is another one."""
+
+
+STREAMS = (
+    "state_stream", "command_stream", "report_stream", "receipt_stream", "telemetry_stream", "update_stream"
+)  # fmt: skip
 
 
 def _always(_settings: Any) -> bool:
@@ -85,20 +99,23 @@ RELATIONS: tuple[Relation, ...] = (
     Relation("control.cycle_s", "<=", "guardrails.longest_s", "lamp and fan would stop before the next decision"),
     Relation("guardrails.water_pause_s", "<=", "control.water_pause_s", _REFUSED),
     Relation("guardrails.water_pause_s", "<=", "control.blind_pause_s", _REFUSED),
+    Relation("control.planning_ms", "<", "guardrails.proposal_age_s", "each plan would be too old when it is ready",
+             factor=1e-3, when=lambda s: s.control.policy == "mpc"),
+    Relation(f"{STAGE}photoperiod_h", "<=", "budgets.light_s_per_day", _REFUSED, factor=3_600.0),
     # Between tables: bands of the growth stage, warnings around them, interlocks around those.
     Relation(f"{STAGE}soil_low_pct", "<", "guardrails.soil_wet_pct", "no water would ever be allowed"),
     Relation("world_model.soil_target_pct", "<", "guardrails.soil_wet_pct", "the recommended water would be refused"),
     Relation("world_model.soil_dry_pct", "<=", f"{STAGE}soil_low_pct", _INSIDE),
     Relation(f"{STAGE}soil_high_pct", "<=", "world_model.soil_wet_pct", _INSIDE),
-    Relation("world_model.vpd_low_kpa", "<=", f"{STAGE}vpd_night.0", _INSIDE),
-    Relation(f"{STAGE}vpd_day.1", "<=", "world_model.vpd_high_kpa", _INSIDE),
-    Relation("world_model.cold_c", "<=", f"{STAGE}temp_night_c.0", _INSIDE),
-    Relation(f"{STAGE}temp_day_c.1", "<=", "world_model.heat_c", _INSIDE),
-    Relation(f"{STAGE}temp_day_c.1", "<=", "guardrails.air_hot_c", "the lamp would be forbidden inside the band"),
-    Relation("guardrails.air_cold_c", "<=", f"{STAGE}temp_night_c.0", "the exhaust would be forbidden inside the band"),
+    Relation("world_model.vpd_low_kpa", "<=", f"{STAGE}vpd.low", _INSIDE),
+    Relation(f"{STAGE}vpd.high", "<=", "world_model.vpd_high_kpa", _INSIDE),
+    Relation("world_model.cold_c", "<=", f"{STAGE}temp_c.low", _INSIDE),
+    Relation(f"{STAGE}temp_c.high", "<=", "world_model.heat_c", _INSIDE),
+    Relation(f"{STAGE}temp_c.high", "<=", "guardrails.air_hot_c", "the lamp would be forbidden inside the band"),
+    Relation("guardrails.air_cold_c", "<=", f"{STAGE}temp_c.low", "the exhaust would be forbidden inside the band"),
     Relation(f"{STAGE}soil_temp_low_c", "<", "guardrails.soil_temp_high_c", "the mat could never reach the target"),
-    Relation("safe_mode.air_cold_back_c", "<=", f"{STAGE}temp_night_c.0", "safe mode would not end inside the band"),
-    Relation(f"{STAGE}temp_day_c.1", "<=", "safe_mode.air_hot_back_c", "safe mode would not end inside the band"),
+    Relation("safe_mode.air_cold_back_c", "<=", f"{STAGE}temp_c.low", "safe mode would not end inside the band"),
+    Relation(f"{STAGE}temp_c.high", "<=", "safe_mode.air_hot_back_c", "safe mode would not end inside the band"),
     Relation("safe_mode.air_cold_c", "<=", "world_model.cold_c", "safe mode would come before the warning"),
     Relation("world_model.heat_c", "<=", "safe_mode.air_hot_c", "safe mode would come before the warning"),
 )  # fmt: skip
@@ -111,12 +128,12 @@ FREE: dict[str, tuple[str, ...]] = {
         "control.blind_dose_ml", "storage.mb_per_day",
     ),
     "the budget of one output, bounded by the board's own": (
-        "budgets.light_s_per_day", "budgets.humidifier_s_per_day", "budgets.heater_s_per_day",
+        "budgets.humidifier_s_per_day", "budgets.heater_s_per_day",
     ),
     "a place on earth": ("site.latitude_deg", "site.longitude_deg"),
     "how patient one part is, whatever the others do": (
         "board.lease_renew_s", "safe_mode.link_down_s", "safe_mode.hold_s", "safe_mode.calm_s", "safe_mode.recover_s",
-        "safe_mode.caution_s", "guardrails.proposal_age_s", "guardrails.state_lag_s", "weather.timeout_s",
+        "safe_mode.caution_s", "guardrails.state_lag_s", "weather.timeout_s",
         "weather.attempts", "advisor.wake_deadline_s", "advisor.cameras.timeout_s", "advisor.breaker_failures",
         "advisor.breaker_rest_s", "mqtt.command_max_age_s", "mqtt.sensors.stale_after_s",
         "mqtt.plugs.off_after_s",
@@ -136,7 +153,7 @@ FREE: dict[str, tuple[str, ...]] = {
         "control.light_start_local_h", "control.soil_ml_per_pct", "estimator.lux_per_umol",
     ),
     "how much one computation may take": (
-        "control.horizon_h", "control.planning_ms", "advisor.threads", "advisor.photos_per_wake", "advisor.seed",
+        "control.horizon_h", "advisor.threads", "advisor.photos_per_wake", "advisor.seed",
         "advisor.temperature",
     ),
     "how much, how fast and from which chance the learning loop learns": (
@@ -197,6 +214,7 @@ def contradictions(settings: BaseModel, given: frozenset[str] = frozenset()) -> 
         )
     yield from _notification_contradictions(settings)
     yield from _sensor_contradictions(settings)
+    yield from _feeds_and_names(settings)
 
 
 def _notification_contradictions(settings: Any) -> Iterator[str]:
@@ -207,6 +225,14 @@ def _notification_contradictions(settings: Any) -> Iterator[str]:
         )
     if notify.link and not settings.service.enabled:
         yield "[notify] link and [service] enabled = false contradict each other: nobody would serve the link"
+    host = urlsplit(notify.link).hostname or ""
+    if host and host not in {name.strip("[]") for name in served_names(settings.service)}:
+        yield (
+            f"[notify] link = {notify.link!r} and [service] hosts contradict each other: the dashboard answers only"
+            f" under the names there, so add {host!r}"
+        )
+    if bool(settings.service.tls_certificate) != bool(settings.service.tls_key):
+        yield "[service] tls_certificate and [service] tls_key contradict each other: give both, or none"
 
 
 def _sensor_contradictions(settings: Any) -> Iterator[str]:
@@ -220,23 +246,62 @@ def _sensor_contradictions(settings: Any) -> Iterator[str]:
             )
 
 
+def _feeds_and_names(settings: Any) -> Iterator[str]:
+    """Two facts that belong to one place, of which one points at nothing or at itself."""
+    probes = {probe.id for probe in settings.estimator.probes}
+    for plant in settings.tent.plants:
+        if plant.probe and f"P{plant.probe}" not in probes:
+            yield (
+                f"[[tent.plants]] probe = {plant.probe} and [estimator] probes contradict each other: there is no row"
+                f" with id = 'P{plant.probe}'"
+            )
+    own = f"tomato/{settings.mqtt.node}/"
+    for sensor in settings.mqtt.sensors:
+        if sensor.topic.startswith(own):
+            yield (
+                f"[[mqtt.sensors]] topic = {sensor.topic!r} and [mqtt] node = {settings.mqtt.node!r} contradict each"
+                f" other: this host publishes below {own} itself"
+            )
+    bus = settings.learn.bus
+    by_stream: dict[str, str] = {}
+    for key in STREAMS:
+        first = by_stream.setdefault(getattr(bus, key), key)
+        if first != key:
+            yield (
+                f"[learn.bus] {first} and [learn.bus] {key} contradict each other: both are {getattr(bus, key)!r}, and"
+                " each reader would get the other's messages"
+            )
+
+
 def value_of(settings: BaseModel, name: str) -> float:
     """The number behind `table.key` (tables may be nested), or behind a value of the growth stage."""
     if name.startswith(STAGE):
-        field, _, end = name.removeprefix(STAGE).partition(".")
-        control: ControlSettings = settings.control  # type: ignore[attr-defined]
-        value = getattr(stage_row(control, control.stage), field)
-        return float(value[int(end)] if end else value)
+        return _stage_value(settings, name)[1]
     found: Any = settings
     for part in name.split("."):
         found = getattr(found, part)
     return float(found)
 
 
-def _side(settings: BaseModel, name: str, value: float, given: frozenset[str]) -> str:
+def _stage_value(settings: Any, name: str) -> tuple[str, float]:
+    """Field of the stage's row and its number; of a band by day and night the field that reaches further."""
+    control: ControlSettings = settings.control
+    row = stage_row(control, control.stage)
+    field, _, end = name.removeprefix(STAGE).partition(".")
+    if not end:
+        return field, float(getattr(row, field))
+    bands = {band: getattr(row, band) for band in BANDS[field]}
+    furthest = min(bands, key=lambda band: bands[band][0]) if end == "low" else max(bands, key=lambda b: bands[b][1])
+    return furthest, float(bands[furthest][end == "high"])
+
+
+def _side(settings: Any, name: str, value: float, given: frozenset[str]) -> str:
     if name.startswith(STAGE):
-        what = re.sub(r"\.[01]$", "", name.removeprefix(STAGE))
-        return f"[control] stage = {settings.control.stage!r} ({what} {_number(value)})"  # type: ignore[attr-defined]
+        field, stage = _stage_value(settings, name)[0], settings.control.stage
+        key = OWN_KEYS.get(field, field)
+        if key in getattr(settings.control.stages, stage).model_fields_set:
+            return f"[control.stages.{stage}] {key} ({_number(value)})"
+        return f"[control] stage = {stage!r} ({field} {_number(value)})"
     table, _, key = name.rpartition(".")
     return f"[{table}] {key} = {_number(value)}{'' if name in given else ' (default)'}"
 

@@ -80,7 +80,7 @@ def plain_key(key: str) -> str:
 
 
 def shown(value: Any, quoted: bool = True, longest: int = LONGEST_SHOWN) -> str:
-    """A value in one short line: no control characters, no password of an address, a long one cut."""
+    """A value in one short line: no control characters, no password or query of an address, a long one cut."""
     if isinstance(value, dict | list | tuple):
         return "a table" if isinstance(value, dict) else "an array"
     if isinstance(value, bool):
@@ -90,6 +90,7 @@ def shown(value: Any, quoted: bool = True, longest: int = LONGEST_SHOWN) -> str:
     if isinstance(value, date | time):
         return value.isoformat()
     text = re.sub(r"//[^/\s]*@", "//***@", value if isinstance(value, str) else repr(value))
+    text = re.sub(r"(://[^\s?]*\?)\S+", r"\1***", text)
     text = "".join(c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode() for c in text)
     if len(text) > longest:
         text = f"{text[:longest]}... ({len(text)} characters)"
@@ -99,11 +100,7 @@ def shown(value: Any, quoted: bool = True, longest: int = LONGEST_SHOWN) -> str:
 def read_text(path: Path) -> str:
     """The text of a settings file. Raises TomatoError: E-CONFIG-MISSING, E-CONFIG-UNREADABLE."""
     try:
-        with path.open("rb") as file:
-            content = file.read(LARGEST_BYTES + 1)
-        if len(content) > LARGEST_BYTES:
-            raise OSError(f"it is larger than {LARGEST_BYTES} bytes")
-        return content.decode("utf-8-sig").replace("\r\n", "\n")
+        return bounded_text(path)
     except FileNotFoundError:
         raise TomatoError("E-CONFIG-MISSING", f"{path} does not exist.", "check --config, or leave it out") from None
     except (OSError, ValueError) as error:
@@ -111,6 +108,15 @@ def read_text(path: Path) -> str:
         raise TomatoError(
             "E-CONFIG-UNREADABLE", f"{path} cannot be read: {reason}.", "check that it is a text file you may read"
         ) from None
+
+
+def bounded_text(path: Path) -> str:
+    """The text of a small file that a person wrote; never reads /dev/zero for ever. Raises OSError, ValueError."""
+    with path.open("rb") as file:
+        content = file.read(LARGEST_BYTES + 1)
+    if len(content) > LARGEST_BYTES:
+        raise OSError(f"it is larger than {LARGEST_BYTES} bytes")
+    return content.decode("utf-8-sig").replace("\r\n", "\n")
 
 
 def _problem(value: Any) -> str:

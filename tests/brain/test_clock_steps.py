@@ -17,7 +17,7 @@ from tomato_host.brain.world_model.hourly_history import HourlyHistory
 from tomato_host.commands.inbox import new_request
 from tomato_host.commands.operator_overrides import OperatorOverrides
 from tomato_host.recovery.crash_recovery import InterruptedAction, InterruptedActions
-from tomato_host.sources.board import WaterMeter
+from tomato_host.sources.day_meters import WaterMeter
 
 from shared_schemas.devices import LAMP, PUMP
 from shared_schemas.records import AnomalyV1

@@ -101,14 +101,14 @@ def test_a_probe_that_no_model_knows_limits_nothing() -> None:
 def test_what_a_pot_asked_for_is_measured_before_the_model_has_seen_a_dose() -> None:
     """Ten points in a day without a dose at a gain of 0.6 a 100 ml: 1,667 ml, a third more while that is a guess."""
     falling, none = np.linspace(40.0, 30.0, 25), np.zeros(24)
-    assert asked_ml(falling, none, 0.006, dosed=True) == pytest.approx(1_666.7, abs=0.1)
-    assert asked_ml(falling, none, 0.006, dosed=False) == pytest.approx(1_666.7 / 0.75, abs=0.1)
+    assert asked_ml(falling, none, 0.006, learned=True) == pytest.approx(1_666.7, abs=0.1)
+    assert asked_ml(falling, none, 0.006, learned=False) == pytest.approx(1_666.7 / 0.75, abs=0.1)
     watered = np.zeros(24)
     watered[5] = 500.0
     level = falling + np.where(np.arange(25) > 5, 3.0, 0.0)
-    assert asked_ml(level, watered, 0.006, dosed=True) == pytest.approx(1_666.7, abs=0.1), "what was given counts"
-    assert asked_ml(falling[:17], none[:16], 0.006, dosed=True) == 0.0, "16 hours say nothing of a day"
+    assert asked_ml(level, watered, 0.006, learned=True) == pytest.approx(1_666.7, abs=0.1), "what was given counts"
+    assert asked_ml(falling[:17], none[:16], 0.006, learned=True) == 0.0, "16 hours say nothing of a day"
     gaps = falling.copy()
     gaps[[0, 7, 24]] = np.nan
-    assert asked_ml(gaps, none, 0.006, dosed=True) == pytest.approx(1_666.7, abs=0.1)
-    assert asked_ml(np.full(25, np.nan), none, 0.006, dosed=True) == 0.0 == asked_ml(falling[::-1], none, 0.006, True)
+    assert asked_ml(gaps, none, 0.006, learned=True) == pytest.approx(1_666.7, abs=0.1)
+    assert asked_ml(np.full(25, np.nan), none, 0.006, learned=True) == 0.0 == asked_ml(falling[::-1], none, 0.006, True)

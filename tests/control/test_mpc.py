@@ -155,6 +155,14 @@ def test_the_aim_keeps_inside_the_band_however_narrow() -> None:
     assert aim.vpd_low[12] > 0.4 and aim.vpd_high[12] < 0.9
 
 
+def test_a_night_is_aimed_at_the_middle_between_its_lines_of_stress() -> None:
+    """Further towards the dry one a closed tent well within its band was aired in full, for 0.05 kPa."""
+    aim = horizon.horizon_targets(DecisionContext(now=NOON, state=state(), settings=SETTINGS))
+    wet, dry = (line[12] for line in aim.vpd_harm[1])
+    assert (wet, dry) == pytest.approx((0.15, 1.1))
+    assert (aim.vpd_low[12] + aim.vpd_high[12]) / 2.0 == pytest.approx((wet + dry) / 2.0, abs=0.02)
+
+
 def test_what_the_guardrails_allow_of_a_plan() -> None:
     guardrails, memory = Guardrails(), ControllerMemory()
     for hours in range(0, 26, 2):

@@ -26,6 +26,7 @@ from tomato_host.brain.control.planner.safeguard import (
     debt_after,
     way,
 )
+from tomato_host.brain.control.proposals import OutputRequest
 
 from shared_schemas.records import ActionV1
 from tests.control.states import NOON, state
@@ -149,6 +150,29 @@ def test_the_record_says_why_the_rules_decided(monkeypatch: pytest.MonkeyPatch) 
     assert made.plan.controller == "rules" and made.plan.explanation.startswith("safeguard: the plan could cost ")
     ruled = rules.decide(context)
     assert [_amounts(a) for a in made.proposals] == [_amounts(a) for a in ruled.proposals]
+
+
+def _ml(made: Any) -> float:
+    return sum(action.params.ml or 0.0 for action in made.proposals if action.type.value == "WATER")
+
+
+def test_a_plan_whose_air_is_refused_keeps_its_water(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At 34 % the rules give none; a dose harms nobody, and what a pot does not get today is missing for days."""
+    want_stress(monkeypatch)
+    now, tent = state(probes=((34.0, 0.9), (34.0, 0.9))), small_tent(dry_air=0.25)
+    context = DecisionContext(now=now.ts, state=now, settings=SETTINGS)
+    assert _ml(rules.decide(context)) == 0.0 == _ml(mpc.planner(lambda _: tent, lambda: 0.0)(context))
+    dose = OutputRequest("water_pump", 300.0, "ahead of need", ("plan",), "reduce_water_stress")
+    monkeypatch.setattr(mpc, "water_request", lambda *_: dose)
+    made = mpc.planner(lambda _: tent, lambda: 0.0)(context)
+    assert made.plan.controller == "rules" and made.plan.explanation.endswith(
+        "so the rules decide, except on the water"
+    )
+    assert _ml(made) == 300.0
+    others = [
+        [_amounts(a) for a in each.proposals if a.type.value != "WATER"] for each in (made, rules.decide(context))
+    ]
+    assert others[0] == others[1]
 
 
 def test_the_draws_are_even_and_always_the_same() -> None:

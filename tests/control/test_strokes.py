@@ -61,7 +61,7 @@ def test_a_plan_asks_for_its_strokes_and_gets_as_many() -> None:
 
 def test_the_rules_decisions_under_the_planner_have_its_strokes_and_their_own_amounts() -> None:
     """No model yet: the rules decide. On their own they keep one stroke a quarter of an hour."""
-    now = state(vpd=0.5)
+    now = state(vpd=0.5, probes=((43.0, 0.9), (43.0, 0.9)))
     context = DecisionContext(now=now.ts, state=now, settings=SETTINGS)
     ours, theirs = mpc.planner(lambda _: None, lambda: 0.0)(context), rules.decide(context)
     assert ours.plan.controller == "rules" and ours.memory.duty == theirs.memory.duty

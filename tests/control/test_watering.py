@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
@@ -15,7 +16,8 @@ from numpy.typing import NDArray
 from tomato_host.brain.brain import Brain
 from tomato_host.brain.control import ControllerMemory, ControlSettings, DecisionContext, control_inputs
 from tomato_host.brain.control.plan_columns import DOSE_K
-from tomato_host.brain.control.planner import horizon, watering
+from tomato_host.brain.control.planner import horizon, mpc, watering
+from tomato_host.brain.control.planner.drippers import DripperShare
 from tomato_host.brain.control.planner.objective import Expected, HorizonTargets, soil_stress
 from tomato_host.brain.control.planner.plan_edits import TentPlanEdits
 from tomato_host.brain.control.proposals import OutputRequest
@@ -84,6 +86,52 @@ def test_who_can_wait_waits_and_who_cannot_is_watered_ahead() -> None:
     assert horizon.plan_bounds(inputs, demand=1.3).water_ml[0] > 0.0
     assert "runs dry" in watering.water_request(inputs, 200.0, 0.5).text
     assert "130% of a day's 2200 ml" in watering.water_request(inputs, 200.0, 1.3).text
+
+
+def pair(a: float, b: float, trust: float = 1.0) -> control_inputs.ControlInputs:
+    now = state(probes=((a, trust), (b, 1.0)))
+    return control_inputs.read_inputs(DecisionContext(now=now.ts, state=now, settings=SETTINGS))
+
+
+def test_until_the_drippers_are_known_pots_are_kept_full_and_none_is_filled_to_where_it_drains() -> None:
+    """A dripper shows its share with a dose only; the water of a day that was not given is lost to the weaker one."""
+    inputs = seen(36.0)
+    assert horizon.plan_bounds(inputs, demand=0.5, known=False).water_ml[0] > 0.0
+    context = inputs.context
+    full, low = (horizon.horizon_targets(context, 0.5, known).soil_low_pct for known in (False, True))
+    assert low == 29.0 and full == 39.0 == watering.soil_mark_pct(inputs.setpoints, 0.0, known=False)
+    assert watering.soil_mark_pct(inputs.setpoints, 2.0, known=False) == 40.0, "a shortage keeps its mark"
+    text = watering.water_request(inputs, 200.0, 0.5, known=False).text
+    assert "36.0 %: 200 ml now" in text and "full (from 39.0 % on) until the drippers' shares are known" in text
+    wet = (DripperShare("soil.P1", 0.5, 0.5, 0.01), DripperShare("soil.P2", 0.5, 0.5, 0.01))
+    assert watering.water_request(pair(36.0, 41.0), 200.0, 0.5, shares=wet, known=False).amount == pytest.approx(100.0)
+    assert watering.water_request(pair(36.0, 41.0), 200.0, 0.5, shares=wet).amount == 200.0
+
+
+def test_the_first_day_the_rules_doses_keep_the_pots_full() -> None:
+    """They would wait until 30 %: by then a day's water, or two, has gone unused."""
+    assert water(seen(36.0)).amount == 0.0
+    first = watering.first_water(seen(36.0))
+    assert 150.0 <= first.amount <= 300.0 and "36.0 %" in first.text and "drippers" in first.text
+    assert watering.first_water(seen(39.5)).amount == 0.0
+    assert watering.first_water(pair(36.0, 42.5)).amount == 0.0, "the other pot may drain"
+    assert watering.first_water(pair(36.0, 36.0, trust=0.3)) == water(pair(36.0, 36.0, trust=0.3)), "a probe in doubt"
+    assert watering.first_water(seen(28.0)) == water(seen(28.0)), "what is dry already gets what the rules give"
+    now = state(probes=((36.0, 0.9), (36.0, 0.9)))
+    made = mpc.planner(lambda _: None, lambda: 0.0)(DecisionContext(now=now.ts, state=now, settings=SETTINGS))
+    assert made.plan.controller == "rules" and [a.params.ml for a in made.proposals if a.type.value == "WATER"]
+
+
+def test_two_probes_that_read_nearly_the_same_do_not_say_which_pot_is_the_thirsty_one() -> None:
+    """The one that dries faster counts, though it reads two points more; not where it reads twelve more."""
+
+    def roll(plans: Array, more: float) -> Mapping[str, Array]:
+        slow, fast = pots(0.1)[0](plans)["soil.P0"], pots(0.3)[0](plans)["soil.P0"]
+        return {"soil.P1": slow, "soil.P2": fast + more}
+
+    found = [watering.water_demand(partial(roll, more=more), ("soil.P1", "soil.P2"), np.zeros((24, 7)), 2_200.0)
+             for more in (2.0, 12.0)]  # fmt: skip
+    assert found[0] == pytest.approx(3.0 * found[1])
 
 
 def test_who_is_short_of_water_aims_at_moister_air_by_day_and_nobody_else_does() -> None:

@@ -25,7 +25,7 @@ ALL_OFF = {row.name: "OFF" for row in OUTPUTS}
 
 def run(seed: int, days: float, scenario: str | None = None, start: datetime = START) -> TentRun:
     tent = SimulatedTent(seed, TentParams.sample(seed), scenario, start, period_s=10.0)
-    made = TentRun(tent, BrainSettings())
+    made = TentRun(tent, BrainSettings(), forecasts=False)
     advance(made, days * 24.0)
     return made
 

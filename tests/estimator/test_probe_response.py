@@ -108,7 +108,7 @@ def test_a_sip_a_full_pot_and_a_missing_value_prove_nothing() -> None:
 def faults_of(scenario_mirrored: bool, hours: float) -> tuple[list[AnomalyV1], TentRun]:
     tent = SimulatedTent(3, TentParams.sample(3), None, datetime(2026, 3, 10, 6, tzinfo=UTC), period_s=20.0)
     tent.world.sensors.faults.probe_mirrored[:] = [scenario_mirrored] * 2
-    tent_run, told = TentRun(tent, BrainSettings()), list[AnomalyV1]()
+    tent_run, told = TentRun(tent, BrainSettings(), forecasts=False), list[AnomalyV1]()
     for _ in range(int(hours * 180.0)):
         step = tent_run.step()
         assert step is not None

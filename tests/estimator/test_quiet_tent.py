@@ -39,7 +39,8 @@ def named(made: partial[SimulatedTent]) -> str:
 def reported(request: pytest.FixtureRequest) -> list[AnomalyV1]:
     """All anomalies of one tent, run by the brain on the firmware's own core."""
     tent: SimulatedTent = request.param()
-    run, found, end = TentRun(tent, BrainSettings()), list[AnomalyV1](), tent.now + timedelta(hours=HOURS)
+    run, found = TentRun(tent, BrainSettings(), forecasts=False), list[AnomalyV1]()
+    end = tent.now + timedelta(hours=HOURS)
     while tent.now < end:
         step = run.step()
         assert step is not None

@@ -16,7 +16,7 @@ from tests.firmware_core.rig import GOOD, MemoryStore
 class BenchHal:
     """As `tomato.app` describes it. `hooks` maps the name of a call to what it does besides."""
 
-    def __init__(self, reset_cause: int = 1, bitten: bool = False, store: MemoryStore | None = None) -> None:
+    def __init__(self, reset_cause: int = 1, watchdog_reset: bool = False, store: MemoryStore | None = None) -> None:
         self.ticks = 0
         self.link = SimpleNamespace(
             buf=bytearray(256),
@@ -30,7 +30,7 @@ class BenchHal:
         self.store = MemoryStore() if store is None else store
         self.config = None
         self.identity = Identity(1, "bench", b"\1", reset_cause)
-        self.bitten = bitten
+        self.watchdog_reset = watchdog_reset
         self.fed_times = 0
         self.pins = 0
         self.hooks: dict[str, Callable[[], None]] = {}

@@ -55,7 +55,7 @@ class Hal:
         self.store = store
         self.config: dict[str, Any] = {}
         self.identity = identity
-        self.bitten = False
+        self.watchdog_reset = False
         self.readings = readings
         self.fed_count = self.collections = 0
         self.sense_shift = 0

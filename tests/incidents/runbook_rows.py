@@ -60,7 +60,7 @@ def empty_flash() -> Core:
 
 
 def after_the_watchdog() -> Core:
-    return App(BenchHal(reset_cause=3, bitten=True, store=configured().store)).core
+    return App(BenchHal(reset_cause=3, watchdog_reset=True, store=configured().store)).core
 
 
 def background_behind_the_leaf(hands: Actuator) -> None:

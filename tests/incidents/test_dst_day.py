@@ -16,7 +16,7 @@ from tomato_host.cli.explain import read_report
 from tomato_host.replay.check import Checker
 from tomato_host.service.history import History
 from tomato_host.settings import Settings
-from tomato_host.sources.board import WaterMeter
+from tomato_host.sources.day_meters import WaterMeter
 
 from shared_schemas.records import PlanV1, StateV1, TargetsV1
 from tests.incidents.loop import Loop

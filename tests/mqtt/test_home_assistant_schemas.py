@@ -30,7 +30,9 @@ needs_home_assistant = pytest.mark.skipif(
 
 
 def whole(commands: bool = True) -> dict[str, Any]:
-    return discovery("tent", "homeassistant", ["P1", "P2"], commands, dashboard="http://127.0.0.1:8421")
+    return discovery(
+        "tent", "homeassistant", ["P1", "P2"], commands, dashboard="http://127.0.0.1:8421", plugs=["light"]
+    )
 
 
 def components() -> dict[str, dict[str, Any]]:
@@ -111,7 +113,8 @@ def states() -> dict[str, dict[str, Any]]:
         full.update(json.dumps({"record": example(kind)}).encode())
     now = example("observation_v1")["ts"]
     full.update(json.dumps({"status": {"link": "up", "mode": "NORMAL", "now": now, "jobs": {}}}).encode())
-    return {name: {**state_payload(one, 50.0), "last_result": {"text": None}} for name, one in
+    plugs = {"empty": {}, "full": {"light": {"state": "LATCHED", "reason": "no answer"}}}
+    return {name: {**state_payload(one, 50.0), "plugs": plugs[name], "last_result": {"text": None}} for name, one in
             (("empty", empty), ("full", full))}  # fmt: skip
 
 

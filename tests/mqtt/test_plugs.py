@@ -23,7 +23,9 @@ from tomato_host.loop.status import Status
 from tomato_host.run_extensions import plugs_of_real_boards
 from tomato_host.service.feeds import mqtt_feed
 from tomato_host.service.mqtt.plug_guard import READ_BACK_S, PlugGuard, PlugOrder, PlugReport
-from tomato_host.service.mqtt.plugs import FILE, parse_report, read_latches
+from tomato_host.service.mqtt.plug_protocols import TasmotaProtocol
+from tomato_host.service.mqtt.plugs import FILE, read_latches
+from tomato_host.service.mqtt.settings import PlugSettings
 from tomato_host.settings import parse_settings
 
 from shared_schemas.devices import OUTPUTS
@@ -199,6 +201,12 @@ def test_whatever_fails_no_pulse_outlasts_the_timer(script: list[tuple[int, bool
 
 
 def test_the_words_of_tasmota() -> None:
+    def parse_report(what: str, payload: bytes, relay: int) -> PlugReport:
+        words = TasmotaProtocol(PlugSettings(output="light", topic="p", relay=relay))
+        report = words.parse(f"{'tele' if what == 'LWT' else 'stat'}/p/{what}", payload, 0.0)
+        assert report is not None and words.parse(f"stat/q/{what}", payload, 0.0) is None
+        return report
+
     def told(text: str, relay: int = 1) -> PlugReport:
         return parse_report("RESULT", text.encode(), relay)
 
@@ -283,14 +291,14 @@ class TasmotaPlug:
 
 
 @contextmanager
-def following(place: Path, port: int) -> Iterator[tuple[Recorder, list[Record], Any]]:
-    """The real feed to the real MQTT process."""
+def following(place: Path, port: int, *plugs: dict[str, Any]) -> Iterator[tuple[Recorder, list[Record], Any]]:
+    """The real feed to the real MQTT process, with a Tasmota at the lamp or the `plugs`."""
     records: list[Record] = []
     status = Status(NOW, NOW, link="up")
     recorder = Recorder(NoStore(), status)
     recorder.listeners.append(records.append)
-    row = {"output": "light", "topic": "lamp", "off_after_s": 12}
-    settings = parse_settings({"mqtt": {"enabled": True, "port": port, "plugs": [row]}}).mqtt
+    rows = plugs or ({"output": "light", "topic": "lamp", "off_after_s": 12},)
+    settings = parse_settings({"mqtt": {"enabled": True, "port": port, "plugs": list(rows)}}).mqtt
     feed, over = mqtt_feed(settings, status, recorder, place), threading.Event()
 
     def live() -> None:
@@ -308,8 +316,9 @@ def following(place: Path, port: int) -> Iterator[tuple[Recorder, list[Record], 
         feed.stop()
 
 
-def board(lamp: str) -> Record:
-    outputs = {**dict.fromkeys((row.name for row in OUTPUTS), "OFF"), "light": lamp}
+def board(state: str, *names: str) -> Record:
+    on = dict.fromkeys(names or ("light",), state)
+    outputs = {**dict.fromkeys((row.name for row in OUTPUTS), "OFF"), **on}
     return parsed("device_status_v1", outputs=outputs, mcu_connected=True)
 
 

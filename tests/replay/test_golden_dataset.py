@@ -21,6 +21,16 @@ from tests.replay.golden_dataset import unpack
 BOOKS = {"books_drawn": 82, "books_settled": 74, "books_given_back": 8, "books_released": 32}
 """Ledger events of the recording, under their names of 0.1."""
 
+SMOOTHED = {
+    "soil_pct": 0.003,
+    "air_temp_c": 0.03,
+    "rh_pct": 0.3,
+    "vpd_kpa": 0.01,
+    "leaf_vpd_kpa": 0.015,
+    "stress_risk": 0.005,
+}
+"""How far the forecast of the recording may differ from the recorded one, by quantity, in its unit."""
+
 
 @pytest.fixture(scope="module")
 def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -39,14 +49,18 @@ def test_its_decisions_repeat(recording: Path) -> None:
     One field differs for a reason that is no rename: 0.1 had two CO2 budgets, 300 s in [control] and 600 s in
     [guardrails], and showed the larger in the state; the one budget of today is the smaller, which ruled. Sentences
     that are worded anew have a row each in REWORDED. And what our own fans and mist do to the air is no
-    RAPID_CHANGE any more: two became one, with the sampling plans that follow from it. The forecast's medians are the
-    same; its intervals of VPD are one-sided at their limit of 0.
+    RAPID_CHANGE any more: two became one, with the sampling plans that follow from it. The forecast's intervals of VPD
+    are one-sided at their limit of 0, and an hour of the week's mean became the median of smoothed hours: after a few
+    hours of log all other differences are within SMOOTHED.
     """
-    result = Checker(brain_settings(dataset_settings(recording, None)), max_differences=500).check(
+    result = Checker(brain_settings(dataset_settings(recording, None)), max_differences=1_000).check(
         read_records(recording)
     )
     forecast = [d for d in result.differences if d.kind == "prediction_36h_v1"]
-    assert {d.field.split(".", 1)[1] for d in forecast} == {"vpd_kpa.p90", "leaf_vpd_kpa.p90"}
+    upper = {"vpd_kpa.p90", "leaf_vpd_kpa.p90"}
+    moved = [d for d in forecast if d.field.split(".", 1)[1] not in upper]
+    assert len(moved) < len(forecast) and {d.field.split(".")[1] for d in moved} == SMOOTHED.keys()
+    assert all(abs(d.recorded - d.today) <= SMOOTHED[d.field.split(".")[1]] for d in moved)
     result.differences = [d for d in result.differences if d.kind != "prediction_36h_v1"]
     co2 = ("state_v1", "budgets.co2_seconds_budget_today", 600.0, 300.0)
     anomalies = [d for d in result.differences if d.kind in ("anomaly_v1", "sampling_plan_v1")]

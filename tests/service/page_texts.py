@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import ast
 import html
+import itertools
 import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import get_args
 
-from tomato_host.brain.control import rules
+from tomato_host.brain.control import proposals, rules
+from tomato_host.brain.control.planner import drippers, mpc, plan_explanation, watering
+from tomato_host.brain.control.planner.crop_terms import CROP_TERMS
+from tomato_host.brain.world_model import prediction_record
 from tomato_host.service import http_api, live_state, season_report
 from tomato_host.service.demo_routes import MENU
 from tomato_host.service.notify.urgency import CAUSES
@@ -50,6 +56,7 @@ def of_host() -> set[str]:
         | {"All is well", "every cause has gone, calm is awaited"}
         | {row.label for row in OUTPUTS}
         | {row.label.removesuffix(" temperature") for row in SENSORS if row.label}
+        | {term.name for term in CROP_TERMS}
         | {cause.do for cause in CAUSES if cause.do}
         | {row.name.replace("_", " ") for row in FAULTS}
         | {name.replace("_", " ") for name in REASONS}
@@ -80,3 +87,60 @@ def sentences(node: ast.expr) -> set[str]:
     if isinstance(node, ast.JoinedStr):
         return {"".join(str(part.value) if isinstance(part, ast.Constant) else "1" for part in node.values)}
     return set()
+
+
+PLANNER = (plan_explanation, watering, drippers, mpc, proposals, prediction_record)
+"""Where the planner, its water and the forecast are put into words; numbers and names in them become "1"."""
+
+
+def of_planner() -> set[str]:
+    """Every sentence that these modules can make, with what varies filled in from their own texts."""
+    functions = [node for one in PLANNER for node in ast.walk(_tree(one)) if isinstance(node, ast.FunctionDef)]
+    returns: dict[str, set[str]] = {}
+    for _ in range(3):  # a text of a text of a text
+        found: set[str] = set()
+        for function in functions:
+            texts = dict(returns)
+            for node in ast.walk(function):
+                if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+                    texts[node.targets[0].id] = _wordings(node.value, texts)
+            for node in ast.walk(function):
+                if isinstance(node, ast.Return) and node.value is not None:
+                    returns.setdefault(function.name, set()).update(_wordings(node.value, texts))
+                elif isinstance(node, ast.keyword) and node.arg in ("text", "explanation"):
+                    found |= _wordings(node.value, texts)
+                elif isinstance(node, ast.Call) and getattr(node.func, "id", "") == "OutputRequest":
+                    found |= _wordings(node.args[2], texts)
+                elif isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "append":
+                    found |= _wordings(node.args[0], texts)
+    for name in ("duty_reason", "gas_reason", "explain", "advice", "drowning", "_worst_hour"):
+        found |= returns[name]
+    found |= {f"{row.name.replace('_', ' ')} 1 % of the time" for row in OUTPUTS if row.kind == "relay"}
+    return {text for text in found if re.search("[a-z]{3}", text) and "because ." not in text}
+
+
+def _tree(module: ModuleType) -> ast.Module:
+    return ast.parse(Path(str(module.__file__)).read_text(encoding="utf-8"))
+
+
+def _wordings(node: ast.expr, texts: Mapping[str, set[str]]) -> set[str]:
+    """As `sentences`, with what names and calls of the module stand for; "1" for what is no text of it."""
+    if isinstance(node, ast.IfExp):
+        return _wordings(node.body, texts) | _wordings(node.orelse, texts)
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
+        return _joined((_wordings(node.left, texts), _wordings(node.right, texts)))
+    if isinstance(node, ast.Subscript):
+        return _wordings(node.value, texts)
+    if isinstance(node, ast.Dict):
+        return {text for value in node.values for text in _wordings(value, texts)}
+    if isinstance(node, ast.Constant):
+        return {node.value} if isinstance(node.value, str) else {"1"}
+    if isinstance(node, ast.JoinedStr):
+        parts = (part.value if isinstance(part, ast.FormattedValue) else part for part in node.values)
+        return _joined(tuple(_wordings(part, texts) for part in parts))
+    name = getattr(node, "id", "") or (getattr(node.func, "id", "") if isinstance(node, ast.Call) else "")
+    return texts.get(name) or {"1"}
+
+
+def _joined(parts: Sequence[set[str]]) -> set[str]:
+    return {"".join(one) for one in itertools.product(*parts)}

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.service.page_texts import VERDICTS, WEB, of_host, of_pages, of_rules
+from tests.service.page_texts import VERDICTS, WEB, of_host, of_pages, of_planner, of_rules
 
 CATALOGUES = sorted((WEB / "messages").glob("*.json"))
 
@@ -38,6 +38,37 @@ def test_the_reasons_of_the_rules_are_translated(path: Path) -> None:
     reasons = {part for text in of_rules() for part in text.split("; ")}
     assert len(reasons) > 25, "the rules were read"
     assert sorted(part for part in reasons if not any(shape.fullmatch(part) for shape in shapes)) == []
+
+
+@pytest.mark.parametrize("path", CATALOGUES, ids=lambda path: path.stem)
+def test_what_the_planner_says_is_translated_to_its_last_word(path: Path) -> None:
+    """Sentence, part and what stands in it, as `hostText` of text.js goes through them."""
+    catalogue = json.loads(path.read_text(encoding="utf-8"))
+    texts = of_planner()
+    assert len(texts) > 40, "the planner was read"
+    assert {text: left for text in texts if (left := untranslated(text, catalogue))} == {}
+    told = "J 1.2, stress 0.3 per hour, decided by dew on fruit, heat delay: exhaust fan 23 % of the time; moving air"
+    assert untranslated(told, catalogue) == [] and untranslated("a word of none", catalogue) == ["a word of none"]
+
+
+UNITS = re.compile(r"\b(VPD|NORMAL|CAUTION|degC|kPa|ppm)\b")
+
+
+def untranslated(text: str, catalogue: dict[str, dict[str, str]]) -> list[str]:
+    """The parts of a host's text that stay as they are."""
+    if text in catalogue["texts"]:
+        return []
+    for parts in (re.split(r"(?<=\.) (?=[A-Z])", text), text.split("; ")):
+        if len(parts) > 1:
+            return [left for part in parts for left in untranslated(part, catalogue)]
+    for key in catalogue["patterns"]:
+        shape = re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>.+?)", re.escape(key))
+        if (found := re.fullmatch(shape, text)) is not None:
+            values = [
+                v for k, each in found.groupdict().items() for v in (each.split(", ") if k == "terms" else [each])
+            ]
+            return [left for value in values for left in untranslated(value, catalogue)]
+    return [text] if re.search("[A-Za-z]{3}", UNITS.sub("", text)) else []
 
 
 def test_the_pages_speak_through_the_catalogue() -> None:

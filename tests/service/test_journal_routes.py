@@ -21,6 +21,7 @@ from tomato_host.service.security import LARGEST_BODY, PHOTO_PATH
 from tomato_host.service.settings import ServiceSettings
 from tomato_host.service.tokens import TokenFile
 from tomato_host.storage.journal_photos import LARGEST_UPLOAD
+from tomato_host.storage.time_lapse import formats
 
 from tests.service.test_api import example
 from tests.storage.test_journal import photo
@@ -78,6 +79,7 @@ def test_an_entry_is_written_corrected_and_withdrawn(client: TestClient, key: di
     fixed = {"kind": "harvest", "harvest_g": 55.5, "fruit_count": 2, "ts": ago(1), "corrects": added["id"]}
     assert client.post("/api/journal", json=fixed, headers=key).json()["id"] == added["id"]
     told = client.get("/api/journal").json()
+    assert told["lapse_formats"] == list(formats())
     assert [(one["kind"], one["by"]) for one in told["entries"]] == [("task", "ana"), ("harvest", "ana")]
     assert (told["day"], told["harvest_g"], told["stage"]) == (31, 55.5, "flowering")
     marks = client.get("/api/history", params={"since": 0, "until": 4e9}).json()["journal"]

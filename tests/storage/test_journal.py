@@ -20,6 +20,7 @@ from tomato_host.storage.time_lapse import (
     FRAME_MS,
     LAST_FRAME_MS,
     StoredPhoto,
+    formats,
     frames,
     stored_photos,
     time_lapse,
@@ -187,6 +188,11 @@ def test_without_an_encoder_the_error_names_both(tmp_path: Path, monkeypatch: py
     with pytest.raises(TomatoError, match="E-EXTRA-VIDEO") as refused:
         time_lapse(tmp_path, 7.0, "mp4")
     assert "ffmpeg" in str(refused.value) and ".[video]" in str(refused.value)
+    assert formats() == ("webp", "gif"), "the page offers what can be made"
+    monkeypatch.setattr(shutil, "which", lambda name: f"/usr/bin/{name}")
+    assert formats() == ("webp", "gif", "mp4")
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    assert formats() == ()
 
 
 def taken(camera: str, day: int, hour: int) -> StoredPhoto:

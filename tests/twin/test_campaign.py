@@ -10,7 +10,8 @@ from xml.etree import ElementTree
 
 import pyarrow.parquet as pq
 import pytest
-from tomato_host.brain.control.settings import ControlSettings
+from tomato_host.brain.brain import CONTROLLERS
+from tomato_host.brain.control.settings import ControlSettings, PolicyName
 from tomato_host.brain.step_data import BrainSettings
 from tomato_host.errors import TomatoError
 from tomato_host.parallel.tasks import Workers, run_tasks
@@ -34,6 +35,15 @@ def test_results_do_not_depend_on_the_number_of_processes() -> None:
     )
     assert alone == together
     assert {o.row["broken"] for o in alone.values()} == {""}
+
+
+@pytest.mark.parametrize("controller", sorted(CONTROLLERS))
+def test_no_figure_of_a_controller_without_foresight_rests_on_a_forecast(controller: PolicyName) -> None:
+    cell = matrix.Cell(controller, "dry_inflow@3,pump_clog@5+2", 3, 0.9, 300.0)
+    run = matrix.begin(cell)
+    foreseeing = matrix.observe_run(run, cell)
+    assert run.brain.forecast_state.nights == 1 and run.brain.forecasts.prediction is not None
+    assert matrix.simulate(cell) == foreseeing
 
 
 def test_a_day_of_light_is_given_and_water_when_dry() -> None:

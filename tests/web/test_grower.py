@@ -10,12 +10,14 @@ import sys
 import time
 import zlib
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tomato_host.service.tokens import TokenFile
+from tomato_host.storage.journal_photos import stored_photo
+from tomato_host.storage.time_lapse import formats
 
 from tests.web.conftest import Host, free_port
 from tests.web.page_checks import SCREENS, judge, shown_on
@@ -153,6 +155,24 @@ def test_the_journal_takes_a_note_with_a_photo(browser: Any, demo: Demo, grower:
     until(lambda: is_open(browser, "confirm"), 5)
     click(browser, "#confirm-yes")
     until(lambda: "First truss" not in text(browser, "entries"), 15)
+
+
+def test_the_time_lapse_is_saved_in_what_the_device_can_make(browser: Any, demo: Demo, downloads: Path) -> None:
+    pytest.importorskip("cv2", reason="pip install '.[camera]'")
+    for hours in range(3):
+        stored_photo(demo.data_dir, PHOTO.read_bytes(), datetime.now(UTC) - timedelta(hours=hours))
+    open_page(browser, demo, "journal")
+    until(lambda: browser.execute_script("return Boolean(state.journal)"))
+    click(browser, "[data-lapse=week]")
+    until(lambda: browser.execute_script("return document.getElementById('lapse').naturalWidth") > 0, 60)
+    for kind, sign in (("gif", b"GIF8"), ("mp4", b"ftyp")):
+        if kind in formats():
+            film = downloads / f"tomato-week.{kind}"
+            click(browser, f"#lapse-reply a[download='{film.name}']")
+            until(lambda film=film: film.exists() and film.stat().st_size > 0, 60)  # type: ignore[misc]
+            assert sign in film.read_bytes()[:12]
+    assert ("For an MP4 the device needs" in text(browser, "lapse-reply")) is ("mp4" not in formats())
+    judge(browser, "lapse")
 
 
 def test_the_past_is_saved_as_a_table_and_as_a_picture(browser: Any, demo: Demo, downloads: Path) -> None:

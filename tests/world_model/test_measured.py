@@ -47,15 +47,16 @@ def test_indoor_vpd_with_the_weather_known() -> None:
 
 def test_indoor_vpd_without_weather() -> None:
     report = _report("agc3", "vpd_kpa", weather=False)
-    assert report.mae[OURS][3] <= 0.144
+    assert report.mae[OURS][3] <= 0.142
     assert all(ours < seasonal for ours, seasonal in zip(report.mae[OURS], report.mae["seasonal"], strict=True))
     _holds_its_intervals(report)
 
 
 def test_slab_water_content() -> None:
     report = _report("agc2", "soil")
-    assert report.mae[OURS][3] <= 1.10
-    assert report.mae[OURS][0] <= min(0.45, report.mae["ridge"][0])
+    assert report.mae[OURS][3] <= 1.07
+    assert report.mae[OURS][0] <= min(0.30, report.mae["ridge"][0])
+    assert report.mae[OURS][1] <= 0.82
     assert all(ours < seasonal for ours, seasonal in zip(report.mae[OURS], report.mae["seasonal"], strict=True))
     _holds_its_intervals(report)
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tomato_host.brain.psychrometric_arrays import leaf_vpd_array_kpa, rh_array_pct, vpd_array_kpa
-from tomato_host.brain.world_model.blend import SkillBlend
+from tomato_host.brain.world_model.blend import OF_SOIL, WITHOUT_WEATHER, SkillBlend
 from tomato_host.brain.world_model.bounded_rls import BoundedRls, Coefficient
 from tomato_host.brain.world_model.conformal import ConformalInterval
 from tomato_host.brain.world_model.daily_ridge import DailyRidge
@@ -259,3 +259,16 @@ def test_stress_rises_with_each_of_its_causes_and_unknown_causes_do_not_count() 
         assert float(stress_risk(**{**calm, name: np.array([worse])})[0]) > 0.6
     assert float(stress_risk(**calm, draught=0.4)[0]) > 0.5
     assert np.isfinite(stress_risk(**{**calm, "driest_pct": np.array([np.nan])})).all()
+
+
+def test_in_the_next_hours_the_best_expert_of_a_pot_is_not_outvoted() -> None:
+    rng, near = np.random.default_rng(2), np.array([True, False])
+    pot, plain = (SkillBlend(2, np.ones(5), settings, near) for settings in (OF_SOIL, WITHOUT_WEATHER))
+    for _ in range(10):
+        truth, noise = rng.normal(size=(24, 2)), rng.normal(size=(24, 2))
+        errors = [noise, *(1.3 * noise for _ in range(4))]
+        for blend in (pot, plain):
+            blend.score(np.stack([truth + error for error in errors]), truth)
+    best = pot.weights()[0]
+    assert best[0] > 0.9 and best[1] < 0.75, best
+    assert plain.weights()[0, 0] == pytest.approx(plain.weights()[0, 1])

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from tomato_host.brain.world_model.data import HourlyLog
-from tomato_host.brain.world_model.learners import EXPERTS_OF_0_1
+from tomato_host.brain.world_model.learners import EXPERTS_OF_0_1, EXPERTS_OF_0_2
 from tomato_host.brain.world_model.model import WorldModel
 from tomato_host.brain.world_model.model_arrays import clone, restore, to_arrays
 from tomato_host.brain.world_model.promotion import ModelPair, compare, failed_properties
@@ -46,7 +46,11 @@ def test_a_model_stored_before_weather_had_a_record_of_its_own_restores(taught: 
 
 def _as_stored_by_0_1(model: WorldModel) -> dict[str, np.ndarray]:
     """Without what came later: a second record of errors, bounds of ridges, one-sided intervals, ridges of the week."""
-    later, few = (".blend_without.", ".reach.", ".only_", ".week"), len(EXPERTS_OF_0_1)
+    later = (".blend_without.", ".reach.", ".only_", ".week", ".anomaly")
+    return _with_fewer_experts(model, later, len(EXPERTS_OF_0_1))
+
+
+def _with_fewer_experts(model: WorldModel, later: tuple[str, ...], few: int) -> dict[str, np.ndarray]:
     stored = {name: value for name, value in to_arrays(model).items() if not any(part in name for part in later)}
     by_expert = (".issued", ".error_sum", ".scored")
     return {n: v[:few] if n.startswith("forecaster.") and n.endswith(by_expert) else v for n, v in stored.items()}
@@ -68,6 +72,28 @@ def test_a_model_stored_by_0_1_restores_forecasts_and_learns_what_it_lacks(taugh
     again = WorldModel()
     restore(again, to_arrays(copy))
     assert again.fingerprint() == copy.fingerprint()
+
+
+def test_a_model_stored_before_the_anomalies_restores_with_its_hash_and_learns_them(
+    taught: WorldModel, log: HourlyLog
+) -> None:
+    stored = _with_fewer_experts(taught, (".anomaly",), len(EXPERTS_OF_0_2))
+    copy = WorldModel()
+    restore(copy, stored)
+    new = slice(len(EXPERTS_OF_0_2), None)
+    for one in copy.forecasters.values():
+        assert (one.blend.weights()[new] == 0.0).all() and np.isnan(one.issued[new]).all()
+    assert copy.fingerprint() != taught.fingerprint()
+    assert copy.fingerprint() == _restored(stored).fingerprint()
+    copy.learn(log.until(264), ahead_of(log, 264))
+    pots = [one for one in copy.forecasters.values() if one.quantity.kind == "soil"]
+    assert pots and all(ridge.rows.all() for one in pots for ridge in one.anomaly_ridges)
+
+
+def _restored(stored: dict[str, np.ndarray]) -> WorldModel:
+    model = WorldModel()
+    restore(model, stored)
+    return model
 
 
 def _hash_of_0_1(model: WorldModel) -> str:

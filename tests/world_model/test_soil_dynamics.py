@@ -130,3 +130,15 @@ def test_a_loosened_coefficient_follows_sooner_and_a_restarted_one_forgets() -> 
     assert loose.theta[1] == -4.0
     loose.update(np.array([[1.0, 0.0]]), np.array([1.0]))
     assert loose.theta[0] == pytest.approx(1.0, abs=0.02) and loose.theta[1] == pytest.approx(-4.0, abs=0.3)
+
+
+def test_a_gain_is_known_after_some_doses_and_not_before() -> None:
+    """Its own uncertainty tells: without a dose it is the prior's, after 500 ml at most a quarter of the gain."""
+    hours = _hours(3, 6, dose=0.0)
+    untold, sd = _taught(_lived(POT, hours), hours).gain
+    assert sd > 0.5 * untold
+    water = np.zeros(3 * DAY_H)
+    water[[32, 38, 40]] = 1.7
+    doses = PotInputs(hours.vpd, hours.lamp, hours.fan, water)
+    gain, sd = _taught(_lived(POT, doses), doses).gain
+    assert gain == pytest.approx(POT[6] + POT[7], rel=0.15) and sd < 0.25 * gain

@@ -45,7 +45,7 @@ class FrameReader:
                 self.n = fill
                 return n
             if data[stop]:
-                self.console_asked = True  # 0D 03 between frames: mpremote knocks
+                self.console_asked = True  # 0D 03 between frames: mpremote asks
             elif fill:
                 self._frame(fill)
             fill = 0

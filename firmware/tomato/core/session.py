@@ -13,7 +13,7 @@ from tomato.core.cbor import CborError, Reader, Writer
 from tomato.core.clock64 import EPOCH_MS, shifted
 from tomato.core.frame import HEADER, FrameReader, FrameWriter
 from tomato.core.results import Results
-from tomato.core.wellformed import complaint
+from tomato.core.wellformed import check_message
 
 HOST_GONE_MS = 15_000  # no good frame for this long: keep samples instead of sending them
 FRAME_PAUSE_MS = 500  # a frame that stops half-way is noise
@@ -23,7 +23,7 @@ FIRMWARE = c.FIRMWARE_VERSION
 
 
 class Identity:
-    """Who this board is; told in HELLO."""
+    """Who this board is; sent in HELLO."""
 
     def __init__(self, boot_id=0, board="virtual", uid=b"", reset_cause=0, firmware=FIRMWARE):
         self.boot_id = boot_id
@@ -34,7 +34,7 @@ class Identity:
 
 
 class Session:
-    """One line to one host. `feed` takes bytes, `tick` sends what is due; `console_asked` when mpremote knocks."""
+    """One line to one host. `feed` takes bytes, `tick` sends what is due; `console_asked` when mpremote asks for it."""
 
     def __init__(self, core, sampler, ring, send, identity=None):
         self.core = core
@@ -97,7 +97,7 @@ class Session:
             msg = self.cbor_in.item(reader.buf, HEADER, reader.body_end)
         except CborError:
             msg = None
-        wrong = complaint(type_id, msg)
+        wrong = check_message(type_id, msg)
         if type_id == c.M_STOP_ALL:
             # The check sum is right and the type says stop: whatever the body holds or lacks, everything stops.
             reader.bad += 1 if wrong else 0
@@ -108,7 +108,7 @@ class Session:
         elif type_id == c.M_HELLO:
             self._hello(now_ms, msg)
         elif reader.session != self.session:
-            self._stranger(now_ms)
+            self._other_session(now_ms)
         elif not self.same_schema and not c.TO_BOARD[type_id][2]:
             self._refuse(now_ms, msg, c.R_SCHEMA_MISMATCH)
         else:
@@ -127,7 +127,7 @@ class Session:
         self.backlog_from = -1
         self._greet(now_ms)
 
-    def _stranger(self, now_ms):
+    def _other_session(self, now_ms):
         """A frame of another session: this board was reset, or the host was. Say hello, at most once a second."""
         if now_ms - self.greeted_ms >= 1_000:
             self._greet(now_ms)
@@ -169,7 +169,7 @@ class Session:
             answer[c.F_OUTPUT] = msg[c.F_OUTPUT]
         if self.results.find(cmd_id) is None:
             self.results.keep(answer)
-        self._tell(answer)
+        self._send_result(answer)
 
     def _command(self, now_ms, type_id, msg):
         if type_id == c.M_STOP:
@@ -178,7 +178,7 @@ class Session:
         cmd_id = msg.get(c.F_CMD_ID)
         stored = self.results.find(cmd_id) if cmd_id is not None else None
         if stored:
-            self._tell(stored)
+            self._send_result(stored)
             return
         if c.F_NOT_AFTER_MS in msg:
             msg[c.F_NOT_AFTER_MS] = self.core.own_ms(msg[c.F_NOT_AFTER_MS])
@@ -196,10 +196,10 @@ class Session:
             for key in (c.F_OUTPUT, c.F_CONFIG_KEY):
                 if key in msg:
                     answer[key] = msg[key]
-            self._keep_and_tell(now_ms, answer)
+            self._keep_and_send(now_ms, answer)
         elif answer[c.F_STATUS] == c.STATUS_REJECTED:
             answer[c.F_T_MS] = self.core.board_ms(now_ms)
-            self._tell(answer)
+            self._send_result(answer)
 
     def _refuse(self, now_ms, msg, reason):
         """Say no. A command that names itself gets its refusal remembered, unless two schemas might mean two things."""
@@ -208,17 +208,17 @@ class Session:
         if isinstance(cmd_id, int) and not isinstance(cmd_id, bool) and 0 < cmd_id < 1 << 30:
             answer[c.F_CMD_ID] = cmd_id
             if reason == c.R_EXPIRED:
-                self._keep_and_tell(now_ms, answer)
+                self._keep_and_send(now_ms, answer)
                 return
         answer[c.F_T_MS] = self.core.board_ms(now_ms)
-        self._tell(answer)
+        self._send_result(answer)
 
-    def _keep_and_tell(self, now_ms, answer):
+    def _keep_and_send(self, now_ms, answer):
         answer[c.F_T_MS] = self.core.board_ms(now_ms)
         self.results.keep(answer)
-        self._tell(answer)
+        self._send_result(answer)
 
-    def _tell(self, answer):
+    def _send_result(self, answer):
         """Send a RESULT, or keep it for the next tick."""
         self._body().put(answer)
         if not self._post(c.M_RESULT) and len(self.pending) < 32:
@@ -300,7 +300,7 @@ class Session:
             answer = self.core.next_result()
             if answer is None:
                 return
-            self._keep_and_tell(now_ms, answer)
+            self._keep_and_send(now_ms, answer)
 
     def _events(self, now_ms):
         events = self.core.events

@@ -5,7 +5,7 @@ from tomato import contract as c
 _KINDS = (int, bytes, str, list, dict)
 
 
-def complaint(type_id, msg):
+def check_message(type_id, msg):
     """R_NONE when the body fits its row in the table, else the reason to refuse it."""
     row = c.TO_BOARD.get(type_id)
     if row is None:

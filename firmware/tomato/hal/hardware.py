@@ -34,7 +34,7 @@ class Hardware:
             self.store.next_boot_id(board.FIRST_BOOT_ID), board.NAME, machine.unique_id(), machine.reset_cause()
         )
         # An RP2 gives this cause for every reset by software, too (micropython#19409): there it says nothing.
-        self.bitten = sys.platform != "rp2" and machine.reset_cause() == machine.WDT_RESET
+        self.watchdog_reset = sys.platform != "rp2" and machine.reset_cause() == machine.WDT_RESET
         self.estop = Switch(*board.INPUT_PINS["estop"])
         self.button = Switch(*board.INPUT_PINS["button"])
         self.switches = tuple(

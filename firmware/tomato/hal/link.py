@@ -75,7 +75,7 @@ class Link:
             self.buf[n] = self._one[0]
             n += 1
             if self._one[0] == 3:
-                return n  # perhaps a console knocks: what it says next is for the REPL
+                return n  # perhaps mpremote asks for the console: what it sends next is for the REPL
         return n
 
     def send(self, data, n):

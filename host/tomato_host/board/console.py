@@ -15,10 +15,10 @@ from typing import Protocol
 from tomato_host.board.port import SerialPort
 from tomato_host.errors import TomatoError
 
-KNOCK = b"\r\x03"
+CONSOLE_REQUEST = b"\r\x03"
 LEAVE_ANY_MODE = b"\x03\x02"
 """Out of the prompt's paste mode, out of its raw mode; at the plain prompt neither does anything."""
-KNOCK_PAUSE_S = 0.7
+CONSOLE_REQUEST_PAUSE_S = 0.7
 """The firmware's loop turns at least every 50 ms; a half-received frame counts as noise after 500 ms."""
 
 
@@ -76,13 +76,16 @@ class Console:
     """An open raw REPL on a board; a BoardFiles. Use as a context manager."""
 
     def __init__(self, url: str) -> None:
-        """Knock, and enter the raw REPL without a soft reset. Raises TomatoError: E-PORT-*, E-BOARD-NO-MICROPYTHON."""
+        """Ask for the console, enter the raw REPL without a soft reset.
+
+        Raises TomatoError: E-PORT-*, E-BOARD-NO-MICROPYTHON.
+        """
         self.url = url
         port = SerialPort.open(url)  # a busy or missing port is told the usual way
-        port.write(b"\0" + KNOCK)
-        time.sleep(KNOCK_PAUSE_S)
+        port.write(b"\0" + CONSOLE_REQUEST)
+        time.sleep(CONSOLE_REQUEST_PAUSE_S)
         port.write(LEAVE_ANY_MODE)
-        time.sleep(KNOCK_PAUSE_S / 10)
+        time.sleep(CONSOLE_REQUEST_PAUSE_S / 10)
         port.close()
         from mpremote.transport import TransportError
         from mpremote.transport_serial import SerialTransport

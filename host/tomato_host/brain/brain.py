@@ -26,7 +26,7 @@ from tomato_host.brain.control import (
     fixed_timer,
     rules,
 )
-from tomato_host.brain.control.context import RECENT_H, later
+from tomato_host.brain.control.context import RECENT_H, RECENT_S, later
 from tomato_host.brain.control.plan_columns import MEASURED_ON
 from tomato_host.brain.control.planner.mpc import Clock, PlannerModel, planner
 from tomato_host.brain.control.planner.world_model_adapter import bind_model
@@ -34,7 +34,7 @@ from tomato_host.brain.control.targets import base_targets
 from tomato_host.brain.control.water_usage import recorded_usual_water_ml
 from tomato_host.brain.estimator.estimate import Estimate
 from tomato_host.brain.estimator.pipeline import Estimator
-from tomato_host.brain.forecast_state import ForecastState
+from tomato_host.brain.forecast_state import ForecastState, WithoutForecasts
 from tomato_host.brain.foreign_holds import ForeignHolds
 from tomato_host.brain.guardrails.context import GuardContext
 from tomato_host.brain.guardrails.guardrails import Guardrails, Verdict
@@ -69,8 +69,17 @@ def _standing_clock() -> float:
 class Brain:
     """Holds what the brain remembers between two calls; everything that happens comes in as an argument."""
 
-    def __init__(self, settings: BrainSettings | None = None, planner_clock: Clock = _standing_clock) -> None:
-        """`planner_clock` bounds the planner's thinking by seconds of its own; simulations leave it standing."""
+    def __init__(
+        self,
+        settings: BrainSettings | None = None,
+        planner_clock: Clock = _standing_clock,
+        forecasts: bool = True,
+    ) -> None:
+        """`planner_clock` bounds the planner's thinking by seconds of its own; simulations leave it standing.
+
+        `forecasts` False: the tent is neither learned nor forecast, which changes no decision of `CONTROLLERS`. For
+        runs under one of them whose records nobody reads.
+        """
         self.settings = settings or BrainSettings()
         self.estimator = Estimator(self.settings.estimator, self.settings.site, self.settings.budgets)
         self.guardrails = Guardrails(self.settings.guardrails, self.settings.budgets)
@@ -79,7 +88,9 @@ class Brain:
         self._foreign = ForeignHolds(self.guardrails.ledger)
         zone = self.settings.site.zone
         probes = tuple(probe.id for probe in self.settings.estimator.probes)
-        self.forecast_state = ForecastState(self.settings.world_model, zone, probes)
+        self._foresees = forecasts
+        made = ForecastState if forecasts else WithoutForecasts
+        self.forecast_state = made(self.settings.world_model, zone, probes)
         self.forecasts = CurrentForecasts()
         self.memory = ControllerMemory()
         self.safe_mode = SafeModeState()
@@ -122,7 +133,8 @@ class Brain:
         able = runtime.link_up and devices.board_state not in NOT_READY
         if not able or not self._trigger_check_due(runtime.now, trust.changed or self._due is not None):
             return StepResult(estimate, trust)
-        self.forecast_state.add_state(estimate.state)
+        if self._foresees:
+            self.forecast_state.add_state(estimate.state)
         rebuilt = self._rebuild(runtime.now)
         why = self.decision_trigger(runtime)
         if why is None:
@@ -255,7 +267,8 @@ class Brain:
         if self._estimate is None:
             raise RuntimeError("nothing has been observed yet")
         used = {name: self._day_used(name, runtime.now) for name in OUTPUT_NAMES}
-        context = self._context(runtime.now, self._estimate.state, event, self._recent(RECENT_COLUMNS), used)
+        recent, recent_s = self._recent(RECENT_COLUMNS), self._recent_s()
+        context = self._context(runtime.now, self._estimate.state, event, recent, used, recent_s)
         decision = self._controllers[self.settings.control.policy](context)
         if decision.memory.last_water_at != self.memory.last_water_at:
             self._previous_water_at = self.memory.last_water_at
@@ -308,6 +321,7 @@ class Brain:
         event: str | None,
         recent: Mapping[str, float],
         used: Mapping[str, float],
+        recent_s: float = RECENT_S,
     ) -> DecisionContext:
         forecasts = self.forecasts
         return DecisionContext(
@@ -324,7 +338,7 @@ class Brain:
             safe_causes=self.safe_mode.causes,
             switched_off=self.safe_mode.off,
             recent=recent,
-            recent_s=self._recent_s(),
+            recent_s=recent_s,
             used=used,
             event=event,
         )

@@ -92,3 +92,22 @@ class ForecastState:
         age_min = max(0.0, (now - weather.fetched_ts) / timedelta(minutes=1)) if weather is not None else None
         local = now.astimezone(self._zone)
         return self.model_pair.predict(local, log, known_ahead(weather, plan.steps if plan else (), now), age_min)
+
+
+class WithoutForecasts(ForecastState):
+    """Learns nothing and forecasts nothing: for a controller without foresight, where nobody reads a forecast."""
+
+    def add_state(self, state: StateV1) -> None:
+        """Passed over."""
+
+    def add_outcome(self, action: ActionV1) -> None:
+        """Passed over."""
+
+    def add_weather(self, weather: Forecast36hV1) -> None:
+        """Passed over."""
+
+    def learn(self, now: datetime) -> None:
+        """Passed over."""
+
+    def predict(self, now: datetime, weather: Forecast36hV1 | None, plan: PlanV1 | None) -> None:
+        """None: nothing is known."""

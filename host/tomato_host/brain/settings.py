@@ -15,10 +15,16 @@ DEFAULT_TIME_ZONE = "Europe/Vienna"
 """Where the first tents stand; every other place sets `[site] timezone`."""
 
 
+NO_ZONES = ("right/", "posix/", "posixrules", "localtime", "Factory")
+"""Files beside the zones: with leap seconds (27 s off), the machine's own setting, and a placeholder."""
+
+
 def known_zone(name: str) -> str:
     """`name` if it is an IANA time zone. Raises ValueError with an example."""
     try:
         ZoneInfo(name)
+        if name.startswith(NO_ZONES):
+            raise ValueError(name)
     except (KeyError, ValueError, OSError):
         raise ValueError(f"{name!r} is not a time zone; an example is 'Europe/Vienna'") from None
     return name

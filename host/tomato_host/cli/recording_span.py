@@ -13,6 +13,8 @@ from tomato_host.errors import TomatoError
 LATEST = "latest"
 COMPACT_DATE_DIGITS = 8
 """20200201 is a date; other whole numbers are those of records."""
+LONGEST_NUMBER = 18
+"""Digits of the number of a record; Python refuses to read one of thousands."""
 Bound = datetime | int | None
 
 
@@ -49,7 +51,7 @@ def read_span(begin: str | None, end: str | None, zone: ZoneInfo) -> RecordingSp
 def _bound(text: str | None, zone: ZoneInfo) -> Bound:
     if text is None or text == "0":
         return None
-    if text.isdecimal() and len(text) != COMPACT_DATE_DIGITS:
+    if text.isdecimal() and len(text) != COMPACT_DATE_DIGITS and len(text) <= LONGEST_NUMBER:
         return int(text)
     return parse_local_time(text, zone, "E-TIME", "2020-02-01, 2020-02-01T06:00 or the number of a record")
 

@@ -12,6 +12,7 @@ import typer
 
 from tomato_host.cli.completion_words import setting_keys
 from tomato_host.errors import TomatoError
+from tomato_host.toml_file import read_text, shown
 
 if TYPE_CHECKING:
     from tomato_host.settings_file import SettingsChange
@@ -84,8 +85,9 @@ def set_keys(
     """Change keys: validated, comments kept, written whole; the file as it was stays beside it as .bak."""
     from tomato_host.settings_file import FILE, hash_of_text, named_keys, plan_change, write_change
 
-    wanted = _wanted(pairs or [], unset, changes)
+    wanted: dict[str, Any] = {}
     try:
+        wanted = _wanted(pairs or [], unset, changes)
         change = plan_change(config or data_dir / FILE, wanted, sha256 or None)
         backup = None if dry_run or not change.diff else write_change(change)
     except TomatoError as error:
@@ -110,14 +112,30 @@ def _now(change: SettingsChange, dry_run: bool) -> str:
 def _wanted(pairs: list[str], unset: list[str], changes: str) -> dict[str, Any]:
     wanted: dict[str, Any] = {}
     if changes:
-        found = json.loads(sys.stdin.read() if changes == "-" else Path(changes).read_text(encoding="utf-8"))
-        wanted |= found
+        wanted |= _changes_of(changes)
     for pair in pairs:
         key, given, value = pair.partition("=")
         if not given or not key.strip():
             raise TomatoError("E-CONFIG-SYNTAX", f"{pair} is no KEY=VALUE.", "write for example control.stage=fruiting")
         wanted[key.strip()] = _value(value.strip())
     return wanted | dict.fromkeys(unset)
+
+
+def _changes_of(source: str) -> dict[str, Any]:
+    """The mapping in a JSON file, `-`: on standard input. Raises TomatoError E-CONFIG-SYNTAX, E-CONFIG-UNREADABLE."""
+    path = Path("standard input" if source == "-" else source)
+    try:
+        found = json.loads(sys.stdin.read() if source == "-" else read_text(path))
+    except (ValueError, RecursionError) as error:
+        raise _no_changes(path, shown(str(error), quoted=False, longest=200)) from None
+    if not isinstance(found, dict):
+        raise _no_changes(path, "it is no object")
+    return found
+
+
+def _no_changes(path: Path, why: str) -> TomatoError:
+    what = f"{path} holds no changes as JSON: {why}."
+    return TomatoError("E-CONFIG-SYNTAX", what, 'write for example {"control.stage": "fruiting"}')
 
 
 def _value(text: str) -> Any:

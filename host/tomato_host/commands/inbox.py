@@ -68,7 +68,7 @@ REQUIRED_FIELD = {
 class Request(BaseModel):
     """An operator's request: an action through the guardrails, a change of mode, or work on the board itself."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     id: Annotated[str, Field(pattern=r"^[a-z0-9-]{1,64}$")]
     ts: AwareDatetime
@@ -111,7 +111,7 @@ class Request(BaseModel):
 class Reply(BaseModel):
     """The answer to a request."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     id: str
     ok: bool
@@ -229,8 +229,9 @@ def moved(request: Request, by: timedelta) -> Request:
 
 
 def new_request(kind: Kind, reason: str, **fields: Any) -> Request:
-    """A request of this moment with an id of its own."""
-    return Request(id=uuid.uuid4().hex, ts=datetime.now(UTC), kind=kind, reason=reason[:MAX_REASON], **fields)
+    """A request of this moment with an id of its own; bytes of the reason that are no UTF-8 become question marks."""
+    text = reason.encode("utf-8", "replace").decode()
+    return Request(id=uuid.uuid4().hex, ts=datetime.now(UTC), kind=kind, reason=text[:MAX_REASON], **fields)
 
 
 def submit(data_dir: Path, request: Request) -> None:

@@ -27,7 +27,7 @@ def connect(folder: Path) -> duckdb.DuckDBPyConnection:
         import duckdb
     except ImportError:
         raise TomatoError(
-            "E-IMPORT-EXTRA", "Reading tables needs the extra `import`.", "pip install 'tomato-host[import]'"
+            "E-IMPORT-EXTRA", "Reading tables needs the extra `import`.", "pip install '.[import]'"
         ) from None
     settings: dict[str, str | bool | int | float | list[str]] = {
         "memory_limit": MEMORY,

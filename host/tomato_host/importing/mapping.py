@@ -15,6 +15,7 @@ from shared_schemas.devices import SENSOR_BY_NAME
 from shared_schemas.records.observation_v1 import QUANTITIES
 from tomato_host.errors import TomatoError
 from tomato_host.importing.units import CONVERSIONS, canonical_unit, dimension_of
+from tomato_host.toml_file import bounded_text
 
 INDOOR = tuple(name for name in QUANTITIES if SENSOR_BY_NAME[name].unit != "bool")
 """Quantities that become part of an observation; soil probes are named `soil.P1`, `soil.P2`, ..."""
@@ -188,7 +189,7 @@ def load_mappings(path: Path, time_zone: str) -> tuple[TableMapping, ...]:
     Raises TomatoError E-MAPPING-FILE that names the key.
     """
     try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+        raw = tomllib.loads(bounded_text(path))
         several = raw.get("table")
         tables = several if isinstance(several, list) and several else [raw]
         start = {"name": path.stem[:64], "time_zone": time_zone}

@@ -35,7 +35,7 @@ def sheet_rows(path: Path) -> Iterator[tuple[str, ...]]:
         import openpyxl
     except ImportError:
         raise TomatoError(
-            "E-IMPORT-EXTRA", "Reading Excel files needs the extra `import`.", "pip install 'tomato-host[import]'"
+            "E-IMPORT-EXTRA", "Reading Excel files needs the extra `import`.", "pip install '.[import]'"
         ) from None
     try:
         book = openpyxl.load_workbook(path, read_only=True, data_only=True)

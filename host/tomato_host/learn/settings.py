@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FiniteFloat
 
+from tomato_host.addresses import ListeningHost
 from tomato_host.errors import TomatoError
 from tomato_host.service.bus.transport import parse_address
 
@@ -74,7 +75,7 @@ class LearnBusSettings(_Section):
 class LearnObserveSettings(_Section):
     """Section `[learn.observe]`: what `tomato-host learn observe` serves and where it stores telemetry."""
 
-    host: str = "127.0.0.1"
+    host: ListeningHost = "127.0.0.1"
     """Address of `/health` and `/metrics`."""
     port: Annotated[int, Field(ge=0, le=65_535)] = 9_464
     """Port of `/health` and `/metrics`; 0 takes a free one."""

@@ -39,6 +39,7 @@ from tomato_host.loop.status import Status
 from tomato_host.loop.status_refresh import StatusRefresh
 from tomato_host.recovery.crash_recovery import InterruptedActions
 from tomato_host.sources.board import BoardSource
+from tomato_host.sources.day_meters import RecordedDay
 from tomato_host.world.telemetry import WorldTelemetry
 
 SAFE_MODE_MS = round(SAFE_MODE_PERIOD.total_seconds() * 1000)
@@ -82,10 +83,12 @@ class Supervisor:
         interrupted: InterruptedActions | None = None,
         telemetry: WorldTelemetry | None = None,
         may_restart: Callable[[], str] | None = None,
+        recorded_day: RecordedDay | None = None,
     ) -> None:
         """`inbox` None: no requests. `interrupted`: what an earlier process has left open.
 
         `may_restart`: why this process could not start anew, empty when it could; None: it cannot at all.
+        `recorded_day`: the totals of an earlier process.
         """
         self.restarting = False
         """Whether an operator has ended the run so that it starts anew."""
@@ -106,9 +109,10 @@ class Supervisor:
         self._display = display
         self._extensions = extensions
         self._interrupted = interrupted or InterruptedActions()
+        self._recorded_day = recorded_day
         self._open_anomalies: tuple[AnomalyV1, ...] | None = None
         self._state_ms = round(settings.state_period_s * 1000)
-        self._ledger = RecordedLedger(brain.guardrails, recorder, runtime.clock)
+        self._ledger = RecordedLedger(brain.guardrails, recorder, self.now)
         self._executor = Executor(SessionCommands(session), self._ledger)
         self._actuator = ExecutorActuator(self._executor, runtime.clock.monotonic_ms, self.now, self._on_finished)
         self._episode = Episode(brain, recorder, self._actuator)
@@ -191,7 +195,19 @@ class Supervisor:
         where = f" Dashboard: {self.status.dashboard}" if self.status.dashboard else ""
         text = f"Running on {self._runtime.name}.{where}"
         resumed = len(self._interrupted.finished)
-        self._recorder.event(self.now(), "INFO", "process", "started", text, resumed=resumed, answers=answers)
+        light = self._resume_day()
+        self._recorder.event(self.now(), "INFO", "process", "started", text, resumed=resumed, answers=answers, **light)
+
+    def _resume_day(self) -> dict[str, str | float]:
+        """Today's totals go on; returns what a replay needs to go on with the same light integral."""
+        day = self._recorded_day
+        if day is None:
+            return {}
+        self.links.source.resume(day, self.now())
+        if day.dli_mol_m2 is None:
+            return {}
+        self._brain.estimator.resume_light(day.ts, day.dli_mol_m2)
+        return {"light_ts": day.ts.isoformat(), "light_mol_m2": day.dli_mol_m2}
 
     def shut_down(self) -> None:
         """Outputs safe, last records written; an error here must not hide what ended the run."""

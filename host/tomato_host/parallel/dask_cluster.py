@@ -64,7 +64,7 @@ def _connected(scheduler: str) -> Any:
         from distributed import Client, Security
     except ImportError as error:
         raise TomatoError(
-            "E-EXTRA-CLUSTER", f"Dask is not installed ({error}).", "pip install 'tomato-host[cluster]', or use --jobs."
+            "E-EXTRA-CLUSTER", f"Dask is not installed ({error}).", "pip install '.[cluster]', or use --jobs."
         ) from error
     # A worker that dies is a page of warnings, a line that breaks a traceback; both are reported as errors below.
     logging.getLogger("distributed").setLevel(logging.CRITICAL)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import deque
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -50,6 +51,12 @@ def tail(root: Path, version: str) -> Iterator[dict[str, Any]]:
                     yield json.loads(line)["record"]
                 except (ValueError, KeyError, TypeError):
                     continue
+
+
+def newest(root: Path, version: str) -> dict[str, Any] | None:
+    """The last record of a stream that can be read; None without one."""
+    found = deque(tail(root, version), maxlen=1)
+    return found[0] if found else None
 
 
 def _samples(root: Path) -> Numbered:

@@ -197,6 +197,9 @@ class Checker:
             finished = list(self._finished.values())[-resumed:] if resumed else ()
             # A recording of before 0.3 counts no answers; its process had none to give.
             self._brain.resume(finished, self._judged if "answers" in event.data else (), event.ts)
+            if "light_ts" in event.data:
+                light_ts = datetime.fromisoformat(str(event.data["light_ts"]))
+                self._brain.estimator.resume_light(light_ts, float(event.data["light_mol_m2"] or 0.0))
         elif event.kind == "process" and event.name == "clock_set":
             self._shift(timedelta(seconds=float(event.data.get("seconds") or 0.0)))
         elif event.kind == "model" and event.name == "model_loaded" and self._stored_model is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -15,6 +16,7 @@ from starlette.concurrency import run_in_threadpool
 
 from tomato_host.service.history import History
 from tomato_host.service.history_columns import as_csv
+from tomato_host.service.relay_wear import relay_wear
 from tomato_host.service.security import AccessControl
 from tomato_host.storage.picture_files import strip_jpeg, strip_png
 
@@ -38,7 +40,9 @@ _PICTURE: dict[int | str, dict[str, Any]] = {
 }
 
 
-def add_history_routes(app: FastAPI, history: History, data_dir: Path, access: AccessControl) -> None:
+def add_history_routes(
+    app: FastAPI, history: History, data_dir: Path, access: AccessControl, rated_strokes: Mapping[str, int]
+) -> None:
     """All of it comes from this process' memory or from the disk; the deciding loop is not involved."""
     read = [Depends(access.read)]
 
@@ -63,6 +67,11 @@ def add_history_routes(app: FastAPI, history: History, data_dir: Path, access: A
     async def days() -> list[Json]:
         """Each local day's water, light integral, energy (by typical power) and relay strokes; oldest first."""
         return await run_in_threadpool(history.days)
+
+    @app.get("/api/wear", dependencies=read, tags=["read"])
+    async def wear() -> list[Json]:
+        """Each relay's strokes so far and a day, its rated life and how much of that is used."""
+        return relay_wear(await run_in_threadpool(history.days), rated_strokes)
 
     @app.get("/api/forecast/past", dependencies=read, tags=["read"])
     async def past_forecast() -> Json:

@@ -28,7 +28,7 @@ from tomato_host.service.season_report import report_page
 from tomato_host.service.security import PHOTO_PATH, AccessControl
 from tomato_host.storage.journal_entries import JournalEntries, new_id, totals
 from tomato_host.storage.journal_photos import LARGEST_UPLOAD, stored_photo
-from tomato_host.storage.time_lapse import FORMATS, SPANS_D, time_lapse
+from tomato_host.storage.time_lapse import FORMATS, SPANS_D, formats, time_lapse
 
 Json = dict[str, Any]
 _FAR_S = 4e9
@@ -165,6 +165,7 @@ def summary(live: LiveState, history: History, about: Installation) -> Json:
         "harvests": found.harvests,
         "feed_ml": found.feed_ml,
         "tasks": found.tasks,
+        "lapse_formats": list(formats()),
     }
 
 

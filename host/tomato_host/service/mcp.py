@@ -37,9 +37,7 @@ def build_server(client: WorldClient) -> MCPServer[Any]:
     try:
         from mcp.server.mcpserver import MCPServer
     except ImportError:
-        raise TomatoError(
-            "E-EXTRA-MCP", "The library mcp is not installed.", "pip install 'tomato-host[mcp]'"
-        ) from None
+        raise TomatoError("E-EXTRA-MCP", "The library mcp is not installed.", "pip install '.[mcp]'") from None
     server: MCPServer[Any] = MCPServer(
         "tomato-host", version=__version__, instructions=INSTRUCTIONS, log_level="WARNING"
     )

@@ -130,6 +130,22 @@ def _brokers(feeds: Json) -> Iterator[Metric]:
         yield CounterMetricFamily(
             "tomato_mqtt_commands_refused", "MQTT commands refused before the guardrails.", value=float(mqtt["refused"])
         )
+    yield from _plugs(mqtt.get("plugs") or {})
+
+
+def _plugs(plugs: Json) -> Iterator[Metric]:
+    """The smart plugs that follow outputs; without one there is no series."""
+    on = GaugeMetricFamily(
+        "tomato_plug_on", "1 while a smart plug is on with an off timer that was read back.", labels=["output"]
+    )
+    latched = GaugeMetricFamily(
+        "tomato_plug_latched", "1 while a smart plug is latched off until somebody has looked.", labels=["output"]
+    )
+    for output, plug in plugs.items():
+        on.add_metric([output], float(plug["state"] == "ON"))
+        latched.add_metric([output], float(plug["state"] == "LATCHED"))
+    if plugs:
+        yield from (on, latched)
 
 
 def _feeds(feeds: Json) -> Iterator[Metric]:

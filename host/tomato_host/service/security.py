@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import math
 import time
 from collections.abc import Callable
 from urllib.parse import parse_qs, urlsplit
@@ -14,7 +15,7 @@ from tomato_host.brain.settings import DEFAULT_TENT
 from tomato_host.logs import Log
 from tomato_host.service.notify.acknowledge_links import LINK_PATH
 from tomato_host.service.sessions import COOKIE, CSRF_HEADER, SessionFile, TokenIdentity, csrf_of
-from tomato_host.service.settings import ServiceSettings
+from tomato_host.service.settings import ServiceSettings, served_names
 from tomato_host.service.tokens import RANK, Role, TokenFile
 from tomato_host.storage.journal_photos import LARGEST_UPLOAD
 
@@ -36,7 +37,6 @@ WORLD = "/api/world/"
 SECRET_KEYS = frozenset({"token", "access_token", "bearer", "authorization", "api_key"})
 """Names of query parameters in which people put tokens."""
 LOOPBACK = frozenset({"127.0.0.1", "::1", "testclient"})
-LOCAL_NAMES = frozenset({"127.0.0.1", "localhost", "[::1]", "testserver"})
 
 
 TOKEN_NEEDED = "sign in first, or send an access token: tomato-host token create NAME --role operate"
@@ -133,8 +133,18 @@ class ClientRateLimiter:
         left = min(self._most, left + (now - since) * self._rate)
         if len(self._left) > 1_000:
             self._left.clear()
-        self._left[client] = (max(0.0, left - 1.0), now)
-        return left >= 1.0
+        allowed = left >= 1.0
+        self._left[client] = (
+            left - 1.0 if allowed else left,
+            now,
+        )  # a refusal costs nothing, or who retries never gets in
+        return allowed
+
+    def refusal(self, client: str) -> tuple[int, str]:
+        """Status and text for a client that `allows` has just refused: the limit, and when it may ask again."""
+        wait_s = math.ceil((1.0 - self._left[client][0]) / self._rate)
+        rate = f"{self._rate * 60.0:.0f} a minute, {self._most:.0f} at once"
+        return 429, f"too many requests ({rate}); try again in {max(1, wait_s)} s"
 
 
 class SecurityMiddleware:
@@ -146,7 +156,7 @@ class SecurityMiddleware:
     def __init__(self, app: ASGIApp, settings: ServiceSettings, authenticator: Authenticator) -> None:
         self._app = app
         self._authenticator = authenticator
-        self._hosts = LOCAL_NAMES | {settings.host, *settings.hosts}
+        self._hosts = served_names(settings)
         self._host_names = {name.strip("[]") for name in self._hosts}
         self._reads = ClientRateLimiter(settings.reads_per_minute)
         self._writes = ClientRateLimiter(settings.writes_per_minute)
@@ -177,7 +187,7 @@ class SecurityMiddleware:
         if refusal is None and origin and urlsplit(origin).hostname not in self._host_names:
             refusal = 403, "pages of this origin may not open a stream; add its name to [service] hosts"
         if refusal is None and not self._reads.allows(_client(scope)):
-            refusal = 429, "too many requests; wait a minute"
+            refusal = self._reads.refusal(_client(scope))
         if refusal is None:
             await self._app(scope, receive, send)
             return
@@ -188,7 +198,7 @@ class SecurityMiddleware:
 
     def _common_refusal(self, scope: Scope) -> tuple[int, str] | None:
         host = header_of(scope, "host")
-        name = host.rsplit(":", 1)[0] if not host.endswith("]") else host
+        name = (host.rsplit(":", 1)[0] if not host.endswith("]") else host).lower()
         if name not in self._hosts:
             return 421, "this host name is not served here; add it to [service] hosts"
         query = scope.get("query_string", b"").decode("latin-1")
@@ -223,7 +233,7 @@ class SecurityMiddleware:
         # Agents of the shared world have rates of their own (world_access.py); many may share one address.
         limiter = self._writes if writes and not scope["path"].startswith(WORLD) else self._reads
         if not limiter.allows(_client(scope)):
-            return 429, "too many requests; wait a minute"
+            return limiter.refusal(_client(scope))
         length = header_of(scope, "content-length") or "0"
         if not length.isdigit() or int(length) > _largest_body(scope):
             return 413, f"at most {_largest_body(scope)} bytes"

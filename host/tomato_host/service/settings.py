@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 else:
     OutputName = Literal[tuple(row.name for row in OUTPUTS)]
 """Names of the outputs."""
+LOCAL_NAMES = frozenset({"127.0.0.1", "localhost", "[::1]", "testserver"})
+"""Names of this machine, under which a browser always reaches the dashboard."""
 PORT_TAKEN = 3
 """Exit code of the dashboard's process when it cannot listen."""
 
@@ -78,6 +80,8 @@ class ServiceSettings(BaseModel):
     """Requests and messages of all agents of one tent in a minute."""
     power_w: dict[OutputName, Annotated[float, Field(gt=0.0, le=3_000.0)]] = {}
     """Measured power by output, W, e.g. `{ light = 96.0 }`; of one that is not named a typical power counts."""
+    rated_strokes: dict[OutputName, Annotated[int, Field(ge=1_000, le=1_000_000_000)]] = {}
+    """Rated life by output, strokes, e.g. `{ exhaust_fan = 1000000 }`; of a relay not named, 100,000 count."""
     quarantine_after: Annotated[int, Field(ge=0, le=10_000)] = 20
     """Violations of one agent within ten minutes after which it is quarantined; 0: never."""
 
@@ -85,6 +89,11 @@ class ServiceSettings(BaseModel):
     def url(self) -> str:
         """The dashboard's address on this machine."""
         return f"{'https' if self.tls_certificate else 'http'}://{self.host}:{self.port}"
+
+
+def served_names(settings: ServiceSettings) -> frozenset[str]:
+    """Every name under which the dashboard answers, in lower case as browsers send it."""
+    return LOCAL_NAMES | {name.lower() for name in (settings.host, *settings.hosts)}
 
 
 def why_no_tls(settings: ServiceSettings) -> str:

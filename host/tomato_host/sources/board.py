@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, TypeVar, get_args
 from zoneinfo import ZoneInfo
 
@@ -15,6 +15,7 @@ from shared_schemas.records.observation_v1 import QUANTITIES, BoardStamp, Missin
 from shared_schemas.wire import FAULTS, RESET_CAUSES
 from tomato_host.board.events import Connected, Health, Sample
 from tomato_host.brain.local_time import stamped
+from tomato_host.sources.day_meters import GasMeter, RecordedDay, WaterMeter
 
 REASON_OF: dict[str, MissingReason] = {
     "never_read": "warming_up",
@@ -39,54 +40,6 @@ _STATES = frozenset(get_args(BoardState))
 _FAULT_IDS = {fault.name: fault.wire_id for fault in FAULTS}
 
 
-class WaterMeter:
-    """Water since local midnight, in ml: what the flow meter counted, whatever started the pump."""
-
-    def __init__(self) -> None:
-        self.used_ml = 0.0
-        self._flow_ml: float | None = None
-        self._day: date | None = None
-        self._jumped = False
-        """The date was set forward, with no midnight lived since."""
-        self._seeded = False
-
-    def seed(self, ml: float) -> None:
-        """What the board counted before this process started: its last 24 h, an upper bound for today."""
-        if not self._seeded:
-            self._seeded = True
-            self.used_ml = max(self.used_ml, ml)
-
-    def update(self, flow_ml: float | None, local: datetime) -> None:
-        """A reading of the meter's running total."""
-        self._start_day(local.date())
-        if flow_ml is None:
-            return
-        if self._flow_ml is not None and flow_ml > self._flow_ml:
-            self.used_ml += flow_ml - self._flow_ml
-        self._flow_ml = flow_ml
-
-    def set_day(self, today: date) -> None:
-        """The clock was set: no midnight was lived, so today's water stays, under today's new date.
-
-        Set back, it is today again only where it was set forward before; else the rule of `_start_day` holds.
-        """
-        if self._day is not None and today > self._day:
-            self._day, self._jumped = today, True
-        elif self._jumped:
-            self._day, self._jumped = today, False
-
-    def _start_day(self, today: date) -> None:
-        """A new day begins at zero. A clock set back over midnight does not: yesterday's water is not given twice."""
-        if self._day is not None and today > self._day:
-            self.used_ml, self._jumped = 0.0, False
-        if self._day is None or today > self._day or self._day - today > timedelta(days=1):
-            self._day = today
-
-    def new_boot(self) -> None:
-        """The meter's total begins at zero again."""
-        self._flow_ml = 0.0
-
-
 class BoardSource:
     """Holds the last known status of the board; a new DeviceStatusV1 is made only when something has changed."""
 
@@ -95,7 +48,7 @@ class BoardSource:
         their records are built without validation."""
         self._zone = ZoneInfo(timezone)
         self._core_in_process = core_in_process
-        self._meter = WaterMeter()
+        self._meter, self._gas = WaterMeter(), GasMeter()
         self._reset_ts: datetime | None = None
         self._reset_cause: str | None = None
         self._firmware: str | None = None
@@ -108,12 +61,17 @@ class BoardSource:
         self._settled: tuple[object, ...] = ()
         """What `_status` was made of, but for what changes with every look (time, free heap, tick)."""
 
+    def resume(self, day: RecordedDay, now: datetime) -> None:
+        """Today's water and CO2 go on from the records of an earlier process; records that lie ahead say nothing."""
+        if day.ts <= now:
+            self._meter.resume(day)
+            self._gas.resume(day)
+
     def on_connected(self, event: Connected, now: datetime) -> None:
         """A board answers: since when it is up, and why it was reset."""
         hello = event.hello
+        self._meter.on_boot(hello.boot_id)
         if hello.boot_id != self._boot_id:
-            if self._boot_id is not None:
-                self._meter.new_boot()
             reset = now - timedelta(milliseconds=hello.uptime_ms)
             self._reset_ts = self._local(reset.replace(microsecond=0))
             self._health = None
@@ -133,6 +91,8 @@ class BoardSource:
         self._outputs, self._state = health.outputs, health.state
         if len(health.day_used) > PUMP.wire_id:
             self._meter.seed(float(health.day_used[PUMP.wire_id]))
+        if len(health.day_used) > GAS.wire_id:
+            self._gas.update(float(health.day_used[GAS.wire_id]))
         return self._update(now)
 
     def clock_was_set(self, now: datetime) -> None:
@@ -185,7 +145,7 @@ class BoardSource:
             self._boot_id,
             self._firmware,
             round(self._meter.used_ml, 1),
-            self._co2_used_s(),
+            self._gas.used_s(lambda: self._local(now).date()),
             self._health.faults if self._health else (),
         )
         if self._status is None or settled != self._settled:
@@ -195,11 +155,6 @@ class BoardSource:
 
     def _known_state(self) -> str:
         return self._state if self._state in _STATES else "UNKNOWN"
-
-    def _co2_used_s(self) -> float:
-        health = self._health
-        index = GAS.wire_id
-        return float(health.day_used[index]) if health and len(health.day_used) > index else 0.0
 
     def _make(self, now: datetime) -> DeviceStatusV1:
         health = self._health
@@ -216,7 +171,7 @@ class BoardSource:
             reset_cause=self._reset_cause,
             boot_id=self._boot_id,
             water_ml_used_today=round(self._meter.used_ml, 1),
-            co2_seconds_used_today=self._co2_used_s(),
+            co2_seconds_used_today=self._gas.used_s(lambda: self._local(now).date()),
             faults=tuple(
                 _built(LatchedFault, checked)(id=_FAULT_IDS[name], name=name, cause="", t_ms=0) for name in faults
             ),

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 from tomato_host.errors import TomatoError
+from tomato_host.toml_file import bounded_text
 
 HOUR_MS = 3_600_000
 
@@ -112,13 +113,15 @@ class Scenario:
     def _from_file(cls, path: Path) -> Scenario:
         """A file of [[fault]] tables with name and, if wanted, at_h, for_h and strength."""
         try:
-            tables = tomllib.loads(path.read_text(encoding="utf-8")).get("fault", [])
+            tables = tomllib.loads(bounded_text(path)).get("fault", [])
         except (OSError, ValueError, RecursionError) as error:
             raise _bad(f"Cannot read the scenario file {path}: {error}.") from error
         if not isinstance(tables, list) or not tables:
             raise _bad(f"The scenario file {path} has no [[fault]] table.")
         found = []
         for table in tables:
+            if not isinstance(table, dict):
+                raise _bad(f"The scenario file {path} has a fault that is no table.")
             unknown = set(table) - {"name", "at_h", "for_h", "strength"}
             if unknown:
                 raise _bad(f"The scenario file {path} has unknown keys: {', '.join(sorted(unknown))}.")

@@ -18,9 +18,14 @@ QUALITY = "23"
 LONGEST_S = 110.0
 
 
+def has_encoder() -> bool:
+    """Whether one of them is there."""
+    return importlib.util.find_spec("av") is not None or shutil.which("ffmpeg") is not None
+
+
 def require_encoder() -> None:
     """Raises TomatoError E-EXTRA-VIDEO where neither is there."""
-    if importlib.util.find_spec("av") is None and shutil.which("ffmpeg") is None:
+    if not has_encoder():
         raise TomatoError(
             "E-EXTRA-VIDEO",
             "An MP4 needs an encoder, and neither PyAV nor ffmpeg is here.",

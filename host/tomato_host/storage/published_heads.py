@@ -21,6 +21,7 @@ from tomato_host.errors import TomatoError
 from tomato_host.storage.chain import Head, follows, genesis, parse_line
 from tomato_host.storage.layout import HEADS
 from tomato_host.storage.verify import DatasetProblem
+from tomato_host.toml_file import bounded_text
 
 FORMAT = "tomato public dataset 1"
 SIGNATURE_NAMESPACE = "tomato-dataset"
@@ -62,11 +63,11 @@ def is_public_dataset(folder: Path) -> bool:
 def read_published(path: Path, part: str = "private") -> dict[str, Head]:
     """The private (or public) heads of a published file. Raises TomatoError E-STORAGE-HEADS."""
     try:
-        told = json.loads(path.read_bytes())
+        told = json.loads(bounded_text(path))
         if told["format"] != FORMAT:
             raise ValueError(f"its format is {told['format']!r}")
         return {stream: Head(int(h["n"]), int(h["seq"]), str(h["hash"])) for stream, h in told[part].items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise TomatoError(
             "E-STORAGE-HEADS",
             f"{path} is no heads file of a public export: {error}.",

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 
 from tomato_host.atomic_file import make_directory
 from tomato_host.errors import TomatoError
-from tomato_host.storage.mp4 import require_encoder, write_mp4
+from tomato_host.storage.mp4 import has_encoder, require_encoder, write_mp4
 
 SPANS_D: dict[str, float] = {"week": 7.0, "season": 400.0}
 FORMATS = {"webp": "image/webp", "gif": "image/gif", "mp4": "video/mp4"}
@@ -103,6 +103,13 @@ def time_lapse(data_dir: Path, days: float, kind: str = "webp", camera: str = ""
                 old.unlink()
             _encode(names, path)
         return path.read_bytes()
+
+
+def formats() -> tuple[str, ...]:
+    """The formats that can be made on this machine; none without OpenCV."""
+    if importlib.util.find_spec("cv2") is None:
+        return ()
+    return tuple(kind for kind in FORMATS if kind != "mp4" or has_encoder())
 
 
 def _encode(names: str, path: Path) -> None:

@@ -58,7 +58,7 @@ def load_core() -> FirmwareCore:
     return FirmwareCore(
         contract=importlib.import_module(f"{PACKAGE}.contract"),
         board=board,
-        check_message=wellformed.complaint,
+        check_message=wellformed.check_message,
         capacitive=_file_alone(home / "hal" / "sensors" / "capacitive.py"),
         config=config,
         provision=provision,

@@ -18,7 +18,7 @@ WATCHDOG_BITE = 3
 BROWN_OUT = 1
 """RP2 reports a brown-out as a power-on."""
 HANG_S = 20.0
-"""Wall seconds without a sign of life after which the watchdog is taken to have bitten."""
+"""Wall seconds without a sign of life after which the watchdog is taken to have reset the board."""
 
 
 @dataclass(frozen=True, slots=True)

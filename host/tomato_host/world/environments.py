@@ -15,9 +15,7 @@ try:
 except ImportError as error:
     from tomato_host.errors import TomatoError
 
-    raise TomatoError(
-        "E-EXTRA-WORLD", "gymnasium or pettingzoo is missing.", "pip install 'tomato-host[world]'"
-    ) from error
+    raise TomatoError("E-EXTRA-WORLD", "gymnasium or pettingzoo is missing.", "pip install '.[world]'") from error
 
 import numpy as np
 from numpy.typing import NDArray

@@ -131,6 +131,6 @@ def _tracer() -> Any:
 
         raise TomatoError(
             "E-EXTRA-WORLD", "opentelemetry is missing, which TOMATO_FEATURES=tracing needs.",
-            "pip install 'tomato-host[world]'",
+            "pip install '.[world]'",
         ) from error  # fmt: skip
     return trace.get_tracer("tomato_host.world")

@@ -19,6 +19,7 @@ from tomato_host.brain.control.settings import ControlSettings
 from tomato_host.brain.settings import BudgetSettings, SiteSettings
 
 RECENT_H = 0.5
+RECENT_S = RECENT_H * 3_600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +114,7 @@ class DecisionContext:
     recent: Mapping[str, float] = field(default_factory=dict)
     """Means over the last `RECENT_H` hours of vpd_kpa, air_temp_c, rh_pct: fans work in strokes, leaves feel means.
     Shares of the same time that outputs were seen on (`plan_columns.MEASURED_ON`), which show what was cut short."""
-    recent_s: float = RECENT_H * 3_600.0
+    recent_s: float = RECENT_S
     """How long the time is that `recent` covers: less soon after the start."""
     used: Mapping[str, float] = field(default_factory=dict)
     """By output: s or ml of the last 24 h by the ledger, those under way included; empty without a ledger."""

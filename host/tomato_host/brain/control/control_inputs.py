@@ -95,10 +95,11 @@ def good_probes(context: DecisionContext) -> list[Probe]:
 
 def driest_probe(context: DecisionContext, good: list[Probe]) -> Probe | None:
     """The driest probe that is trusted (`good`), or doubted and drier still."""
+    trusted_ids = {p.id for p in good}
     heard = [
         p
         for p in context.state.soil.probes
-        if p in good or ((p.moisture_pct or 0.0) >= IN_AIR_PCT and p.confidence >= MIN_DROUGHT_CONFIDENCE)
+        if p.id in trusted_ids or ((p.moisture_pct or 0.0) >= IN_AIR_PCT and p.confidence >= MIN_DROUGHT_CONFIDENCE)
     ]
     return min(heard, key=lambda p: (p.moisture_pct or 0.0, p.id), default=None)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tomato_host.brain.world_model.arrays import Array
+from tomato_host.brain.world_model.arrays import Array, Mask
 
 
 @dataclass(frozen=True)
@@ -17,6 +17,8 @@ class BlendSettings:
     """Fading of the error record per day."""
     sharpness: float
     """Weight = recent mean absolute error ** -sharpness: near-equal experts are averaged, clearly worse ones vanish."""
+    sharpness_near: float | None = None
+    """The same for horizons of up to NEAR_H; None: as for the others."""
 
 
 WITH_WEATHER = BlendSettings(0.84, 12.0)
@@ -25,8 +27,11 @@ WITH_WEATHER = BlendSettings(0.84, 12.0)
 WITHOUT_WEATHER = BlendSettings(0.92, 12.0)
 """Experts differ less from each other than days do, and a short record is chance."""
 
-OF_SOIL = BlendSettings(0.88, 8.0)
-"""Watering decides on the day's error more than any expert does, so more of them are averaged."""
+OF_SOIL = BlendSettings(0.88, 8.0, sharpness_near=16.0)
+"""Watering decides on the day's error more than any expert does, so more of them are averaged; in the next hours they
+differ more than watering does, and many that are half as good must not outvote the best."""
+
+NEAR_H = 3
 
 _HASHED_SHARPNESS = 12.0
 """The sharpness by which a model's hash names its skills: stored models keep their hash when the blend's changes."""
@@ -40,10 +45,14 @@ _ENOUGH = 20.0
 
 
 class SkillBlend:
-    """Faded absolute errors of E experts at H horizons."""
+    """Faded absolute errors of E experts at H horizons, those `near` [H] being NEAR_H hours or fewer."""
 
-    def __init__(self, horizon_count: int, prior: Array, settings: BlendSettings = WITH_WEATHER) -> None:
+    def __init__(
+        self, horizon_count: int, prior: Array, settings: BlendSettings = WITH_WEATHER, near: Mask | None = None
+    ) -> None:
         self.settings = settings
+        sharp_near = settings.sharpness if settings.sharpness_near is None else settings.sharpness_near
+        self._sharpness = np.where(np.zeros(horizon_count) if near is None else near, sharp_near, settings.sharpness)
         self.prior = prior
         """Weights [E] before anything is known."""
         self.error_sum: Array = np.zeros((len(prior), horizon_count))
@@ -84,14 +93,14 @@ class SkillBlend:
     def weights(self) -> Array:
         """Non-negative weights [E, H], each column summing to 1."""
         if self._weights is None:
-            self._weights = self._computed(self.settings.sharpness)
+            self._weights = self._computed(self._sharpness)
         return self._weights
 
     def hashed_weights(self, count: int | None = None) -> Array:
         """What a model's hash names the skills by, of the first `count` experts: equal records give equal arrays."""
         return self._computed(_HASHED_SHARPNESS, count)
 
-    def _computed(self, sharpness: float, count: int | None = None) -> Array:
+    def _computed(self, sharpness: Array | float, count: int | None = None) -> Array:
         error = self.mean_error()[:count]
         best = error.min(axis=0)
         known = np.isfinite(best)
@@ -99,7 +108,7 @@ class SkillBlend:
         skill = np.where(known, ratio**-sharpness, self.prior[:count, None])
         return np.asarray(skill / skill.sum(axis=0))
 
-    def combine(self, forecasts: Array, allowed: Array) -> Array:
+    def combine(self, forecasts: Array, allowed: Mask) -> Array:
         """One forecast [n, H] from [E, n, H]; experts not `allowed` [E] or without a value do not count."""
         usable = np.isfinite(forecasts) & allowed[:, None, None]
         weight = np.where(usable, self.weights()[:, None, :] + 1e-12 * self.prior[:, None, None], 0.0)

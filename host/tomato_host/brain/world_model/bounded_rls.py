@@ -74,6 +74,12 @@ class BoundedRls:
             free &= ~out
         return theta
 
+    def spread_of(self, direction: Array) -> float:
+        """One standard deviation of a weighted sum [p] of the coefficients; what lies at its bound counts as known."""
+        free = (self.theta > self.low) & (self.theta < self.high)
+        normal = (self.gram + self._prior_weight)[np.ix_(free, free)]
+        return float(self.noise * np.sqrt(direction[free] @ np.linalg.solve(normal, direction[free])))
+
     def loosen(self, index: int, step: float) -> None:
         """Let one coefficient drift: its variance grows by `step` squared, what the others learned stays."""
         column = self.gram[:, index]

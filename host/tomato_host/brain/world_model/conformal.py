@@ -14,7 +14,7 @@ import numpy as np
 from tomato_host.brain.world_model.arrays import Array, Index, Mask, own
 from tomato_host.brain.world_model.learners import REGIMES
 
-MISS_PER_SIDE = 0.095
+MISS_PER_SIDE = 0.0955
 """80 % intervals: a tenth of the hours may fall below, a tenth above; half a point less is aimed at on each side,
 because misses are known only a horizon later and seasons move on meanwhile."""
 

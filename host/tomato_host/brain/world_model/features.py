@@ -6,6 +6,8 @@ All times are indices into one hourly table: `o` the last complete hour, `s = o 
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from shared_schemas.devices import GAS, PLAN_COLUMNS, PUMP
@@ -60,6 +62,8 @@ class PaddedLog:
         self._drivers: tuple[Array, ...] | None = None
         self.shared: dict[tuple[object, ...], tuple[Array, Array]] = {}
         """Groups of regressors that all quantities share, by plan, weather and hours."""
+        self.kept: dict[tuple[object, ...], Any] = {}
+        """What other modules compute of whole columns once, by their own keys."""
 
     def padded(self, name: str) -> Array:
         """The column with PAD_H hours before and HORIZON_H hours after it."""
@@ -183,3 +187,11 @@ def outside_group(frame: PaddedLog, s: Index, lag: Index) -> list[Array]:
 def horizons(count: int = HORIZON_H) -> Index:
     """1, 2 ... count."""
     return np.arange(1, count + 1, dtype=np.int64)
+
+
+def median_of_known(values: Array) -> Array:
+    """Median over the first axis of what is known; NaN where nothing is."""
+    ranked = np.sort(values, axis=0)  # unknown values come last
+    last = np.maximum(np.isfinite(ranked).sum(axis=0) - 1, 0)[None]
+    middle = np.take_along_axis(ranked, np.concatenate((last // 2, (last + 1) // 2)), axis=0)
+    return np.asarray(0.5 * (middle[0] + middle[1]))

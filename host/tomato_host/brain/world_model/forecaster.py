@@ -6,24 +6,30 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from tomato_host.brain.world_model.anomalies import anomaly_count, anomaly_regressors
 from tomato_host.brain.world_model.arrays import Array, Index, own
-from tomato_host.brain.world_model.blend import OF_SOIL, WITH_WEATHER, WITHOUT_WEATHER, SkillBlend
+from tomato_host.brain.world_model.blend import NEAR_H, OF_SOIL, WITH_WEATHER, WITHOUT_WEATHER, SkillBlend
 from tomato_host.brain.world_model.conformal import RING_H
 from tomato_host.brain.world_model.daily_ridge import DailyRidge
 from tomato_host.brain.world_model.data import Quantity
 from tomato_host.brain.world_model.features import PaddedLog, season_lag
 from tomato_host.brain.world_model.learners import (
-    ALLOWED,
+    ANOMALIES,
     CORE_LEARNER_SIZE,
     EXPERTS,
     EXPERTS_OF_0_1,
+    EXPERTS_OF_0_2,
     NEEDS_WEATHER,
     PHYSICS,
     PRIOR,
+    RECENT_DAYS,
+    SOIL_WEEK_FADE,
     WEEKLY,
     Learner,
     Regressors,
     WeekRegressors,
+    allowed_of,
+    anomaly_learners_of,
     core_learner_of,
     learners_of,
     recent_days,
@@ -35,13 +41,24 @@ from tomato_host.brain.world_model.reach import Reach
 
 _CORE_ROW = EXPERTS.index("core")
 _FIRST_WEEKLY_ROW = EXPERTS.index(WEEKLY[0])
+_FIRST_ANOMALY_ROW = EXPERTS.index(ANOMALIES[0])
 
 
 class Forecaster:
     """All experts of one quantity, in the order of `learners.EXPERTS`."""
 
-    def __init__(self, quantity: Quantity, plan: tuple[str, ...], horizons: Index, outside: bool) -> None:
+    def __init__(
+        self,
+        quantity: Quantity,
+        plan: tuple[str, ...],
+        horizons: Index,
+        outside: bool,
+        beside: tuple[str, ...] = (),
+    ) -> None:
         self.quantity, self.plan, self.horizons, self.outside = quantity, plan, horizons, outside
+        self.beside = beside
+        """The other pots, of a pot."""
+        self.allowed = allowed_of(quantity)
         self.learners = learners_of(quantity)
         self.ridges = tuple(
             DailyRidge(len(horizons), regressor_count(one, quantity, plan), one.forget, one.robust, one.ridges)
@@ -56,9 +73,15 @@ class Forecaster:
             DailyRidge(len(horizons), week_regressor_count(one, quantity), one.forget, one.robust, one.ridges)
             for one in self.week_learners
         )
+        self.anomaly_learners = anomaly_learners_of(quantity)
+        self.anomaly_ridges = tuple(
+            DailyRidge(len(horizons), anomaly_count(quantity, beside), one.forget, one.robust, one.ridges)
+            for one in self.anomaly_learners
+        )
         soil = quantity.kind == "soil"
-        self.blend = SkillBlend(len(horizons), PRIOR, OF_SOIL if soil else WITH_WEATHER)
-        self.blend_without = SkillBlend(len(horizons), PRIOR, OF_SOIL if soil else WITHOUT_WEATHER)
+        near = horizons <= NEAR_H
+        self.blend = SkillBlend(len(horizons), PRIOR, OF_SOIL if soil else WITH_WEATHER, near)
+        self.blend_without = SkillBlend(len(horizons), PRIOR, OF_SOIL if soil else WITHOUT_WEATHER, near)
         """Weights where the weather ahead is not known."""
         self.reach = Reach(len(horizons))
         # Zeros cost no memory until they are written to; `origin` says which rows are valid.
@@ -75,7 +98,7 @@ class Forecaster:
         same = frame.at(name, s - lag)
         x = Regressors.build(frame, self.quantity, self.plan, o, s, lag, self.outside)
         out = np.empty((len(EXPERTS), *s.shape))
-        out[0], out[1], out[2] = frame.at(name, o), same, recent_days(frame, self.quantity, s, lag)
+        out[0], out[1], out[2] = frame.at(name, o), same, recent_days(frame, self.quantity, o, s, lag)
         k = 3
         for learner, ridge in zip(self.learners, self.ridges, strict=True):
             count = len(learner.ridges)
@@ -87,6 +110,7 @@ class Forecaster:
             count = len(learner.ridges)
             out[w : w + count] = self._corrected(learner, ridge, week.mean, week, out[:2])
             w += count
+        out[_FIRST_ANOMALY_ROW:] = self._by_anomalies(frame, o, s, lag, week.mean, out[:2])
         out[k : k + 2] = physics
         x_core = self._core_regressors(frame, s, np.broadcast_to(misses[:, :, None], (len(misses), *s.shape)))
         for row, ridge_of_core in enumerate(self.core_ridges):
@@ -101,13 +125,24 @@ class Forecaster:
             return np.full((len(learner.ridges), *base.shape), np.nan)
         return self.reach.bounded(base + ridge.predict(x.of(learner)), simple[0], simple[1], learner.outside)
 
+    def _by_anomalies(self, frame: PaddedLog, o: Index, s: Index, lag: Index, mean: Array, simple: Array) -> Array:
+        """Forecasts [A, n, H] by departures from the usual days, around the mean [n, H] of those; NaN but for pots."""
+        if not self.anomaly_ridges:
+            return np.full((len(ANOMALIES), *s.shape), np.nan)
+        x = self._anomalies(frame, o, s, lag)
+        corrections = np.concatenate([ridge.predict(x) for ridge in self.anomaly_ridges])
+        return self.reach.bounded(mean + corrections, simple[0], simple[1], weather=False)
+
+    def _anomalies(self, frame: PaddedLog, o: Index, s: Index, lag: Index) -> Array:
+        return anomaly_regressors(frame, self.quantity, self.beside, o, s, lag, RECENT_DAYS - 1, SOIL_WEEK_FADE)
+
     def blended(self, experts: Array) -> Array:
         """Blends [2, n, H] of experts [E, n, H]: with the weather ahead (NaN where it is not known), and without."""
-        without = self.blend_without.combine(experts, ALLOWED[1])
+        without = self.blend_without.combine(experts, self.allowed[1])
         known = np.isfinite(experts[NEEDS_WEATHER]).any(axis=0)
         if not known.any():
             return np.stack((np.full_like(without, np.nan), without))
-        return np.stack((np.where(known, self.blend.combine(experts, ALLOWED[0]), np.nan), without))
+        return np.stack((np.where(known, self.blend.combine(experts, self.allowed[0]), np.nan), without))
 
     def record_issued(self, experts: Array, origin_hours: Index) -> None:
         """Store what each expert forecast at these absolute hours, until it can be scored."""
@@ -143,6 +178,10 @@ class Forecaster:
         for learner, ridge in zip(self.week_learners, self.week_ridges, strict=True):
             if self.outside or not learner.outside:
                 ridge.update(week.of(learner), truth - week.mean)
+        if self.anomaly_ridges:
+            departed = self._anomalies(frame, o, s, lag)
+            for ridge in self.anomaly_ridges:
+                ridge.update(departed, truth - week.mean)
 
     def hashed(self) -> Iterator[bytes]:
         """What a model's hash is made of. What models of 0.1 do not have counts once it makes a difference."""
@@ -158,6 +197,10 @@ class Forecaster:
             yield self.reach.usual().tobytes()
         if any(ridge.rows.any() for ridge in self.week_ridges):
             yield from (ridge.beta.tobytes() for ridge in self.week_ridges)
+            both = (self.blend, self.blend_without)
+            yield from (one.hashed_weights(len(EXPERTS_OF_0_2)).tobytes() for one in both)
+        if any(ridge.rows.any() for ridge in self.anomaly_ridges):
+            yield from (ridge.beta.tobytes() for ridge in self.anomaly_ridges)
             yield from (one.hashed_weights().tobytes() for one in (self.blend, self.blend_without))
 
     def _core_regressors(self, frame: PaddedLog, s: Index, misses: Array) -> Array:

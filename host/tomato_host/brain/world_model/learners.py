@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from tomato_host.brain.world_model.arrays import Array, Index
+from tomato_host.brain.world_model.arrays import Array, Index, Mask
 from tomato_host.brain.world_model.data import Quantity
 from tomato_host.brain.world_model.features import (
     BASE_SIZE,
@@ -16,6 +16,7 @@ from tomato_host.brain.world_model.features import (
     PaddedLog,
     base_group,
     companion_group,
+    median_of_known,
     outside_group,
     plan_group,
     plan_size,
@@ -74,6 +75,19 @@ SOIL_WEEK_LEARNERS: tuple[Learner, ...] = (
 """The same for pots: the salt and the warmth of a substrate say how wet it really is."""
 
 
+ANOMALY_LEARNERS: tuple[Learner, ...] = (
+    Learner("anomaly", True, False, 0.92, 1.0, (1.0, 10.0, 100.0)),
+    Learner("anomaly_fast", True, False, 0.85, 1.0, (100.0,)),
+)
+"""Of pots only: ridges on the departures from the usual days, with a memory of two weeks and of one (`anomalies.py`).
+For air they gained nothing that the naive rules did not lose in the tunnel."""
+
+
+def anomaly_learners_of(quantity: Quantity) -> tuple[Learner, ...]:
+    """The ridges on departures from the usual days: those of a pot, none for others."""
+    return ANOMALY_LEARNERS if quantity.kind == "soil" else ()
+
+
 def week_learners_of(quantity: Quantity) -> tuple[Learner, ...]:
     """The ridges on the difference to the last days' mean; as many, with as many penalties, for every kind."""
     return SOIL_WEEK_LEARNERS if quantity.kind == "soil" else WEEK_LEARNERS
@@ -94,12 +108,13 @@ LOOK_BACK_H = (6, 24)
 
 NAIVE = ("persistence", "seasonal", "recent_days")
 PHYSICS = ("core", "core_as_yesterday")
-RIDGED, WEEKLY = (
+RIDGED, WEEKLY, ANOMALIES = (
     tuple(f"{one.name}_{k}" if k else one.name for one in table for k in range(len(one.ridges)))
-    for table in (LEARNERS, WEEK_LEARNERS)
+    for table in (LEARNERS, WEEK_LEARNERS, ANOMALY_LEARNERS)
 )
 EXPERTS_OF_0_1: tuple[str, ...] = (*NAIVE, *RIDGED, *PHYSICS, "core_ridge", "core_as_yesterday_ridge")
-EXPERTS: tuple[str, ...] = (*EXPERTS_OF_0_1, *WEEKLY)
+EXPERTS_OF_0_2: tuple[str, ...] = (*EXPERTS_OF_0_1, *WEEKLY)
+EXPERTS: tuple[str, ...] = (*EXPERTS_OF_0_2, *ANOMALIES)
 """All forecasters, in the order of the first axis of every forecast array; new ones last: stored models load."""
 
 NEEDS_WEATHER = np.array([name.startswith("outside") or name in ("core", "core_ridge") for name in EXPERTS])
@@ -116,21 +131,46 @@ REGIMES = ("weather", "no_weather")
 ALLOWED = (np.array([not name.startswith("core_as_yesterday") for name in EXPERTS]), ~NEEDS_WEATHER)
 """Which experts are blended with the weather known, and without."""
 
+_NOT_BLENDED = {"soil": np.array([name == "pattern" for name in EXPERTS])}
+"""The anomalies say all that the pattern of a pot does; it is learned on for grown blocks, which see it."""
+
+
+def allowed_of(quantity: Quantity) -> tuple[Mask, Mask]:
+    """Which experts [E] of this quantity are blended with the weather known, and without."""
+    left_out = _NOT_BLENDED.get(quantity.kind)
+    return ALLOWED if left_out is None else (ALLOWED[0] & ~left_out, ALLOWED[1] & ~left_out)
+
+
 RECENT_DAYS = 7
-_FADES = {"soil": 0.8}
-_FADE = 0.95
-"""How much less a day counts than the next: days differ by the weather, pots by how far they have dried."""
+_SOIL_FADE = 0.8
+"""How much less a day of a pot counts than the next: it shows how far the pot has dried."""
 _RECENT_AGES_H: Index = 24 * np.arange(RECENT_DAYS, dtype=np.int64)[:, None, None]
 
 
-_WEEK_FADES = {"soil": 0.5}
+SOIL_WEEK_FADE = 0.5
 _WEEK_FADE = 0.8
 """The same for the mean that the week's ridges correct: nearer to yesterday, because they correct the rest."""
 
 
-def recent_days(frame: PaddedLog, quantity: Quantity, s: Index, lag: Index) -> Array:
-    """Mean of the last seven same hours, the newest counting most; unknown days are left out."""
-    return _faded_mean(frame.at(quantity.name, (s - lag) - _RECENT_AGES_H), _FADES.get(quantity.kind, _FADE))
+def recent_days(frame: PaddedLog, quantity: Quantity, o: Index, s: Index, lag: Index) -> Array:
+    """What the last seven days had at the hour forecast [n, H]; unknown days are left out.
+
+    A pot: the mean, the newest counting most. Air: the median, which one odd day does not move, of hours smoothed with
+    their neighbours; the hour after the origin is not known and does not enter.
+    """
+    at = (s - lag) - _RECENT_AGES_H
+    if quantity.kind == "soil":
+        return _faded_mean(frame.at(quantity.name, at), _SOIL_FADE)
+    parts = frame.at(quantity.name, at + _BESIDE)
+    known = np.isfinite(parts) & (at + _BESIDE <= o)
+    weight = (known * _BESIDE_WEIGHTS).sum(axis=0)
+    smooth = (np.where(known, parts, 0.0) * _BESIDE_WEIGHTS).sum(axis=0) / np.maximum(weight, 1e-9)
+    return median_of_known(np.where(weight >= 0.5, smooth, np.nan))
+
+
+_BESIDE: Index = np.array([-1, 0, 1], dtype=np.int64)[:, None, None, None]
+_BESIDE_WEIGHTS: Array = np.array([0.25, 0.5, 0.25])[:, None, None, None]
+"""The hour before, the hour itself and the hour after, and how much each counts."""
 
 
 def _faded_mean(value: Array, fade: float) -> Array:
@@ -201,7 +241,7 @@ class WeekRegressors:
         cls, frame: PaddedLog, quantity: Quantity, o: Index, s: Index, lag: Index, x: Regressors, outside: bool
     ) -> WeekRegressors:
         """Compute every group once; `o`, `s`, `lag` are broadcast to [n, H]; `x`: other regressors of these hours."""
-        fade, name = _WEEK_FADES.get(quantity.kind, _WEEK_FADE), quantity.name
+        fade, name = SOIL_WEEK_FADE if quantity.kind == "soil" else _WEEK_FADE, quantity.name
 
         def usual(at: Index) -> Array:
             return _faded_mean(frame.at(name, at - _RECENT_AGES_H), fade)

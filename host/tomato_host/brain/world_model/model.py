@@ -23,6 +23,7 @@ from tomato_host.brain.world_model.data import (
     KnownAhead,
     ModelFacts,
     ModelShape,
+    Quantity,
     RolloutInputs,
     RolloutStart,
 )
@@ -56,7 +57,8 @@ class WorldModel:
         self.zones = tuple(q.name for q in self.shape.quantities if q.kind == "soil")
         self.dynamics = TentDynamics(self.zones)
         self.forecasters = {
-            q.name: Forecaster(q, self.shape.plan, self.horizons, self.shape.outside) for q in self.shape.quantities
+            q.name: Forecaster(q, self.shape.plan, self.horizons, self.shape.outside, self._beside(q))
+            for q in self.shape.quantities
         }
         names = list(self.forecasters)
         self.order = [name for name in names if name in AIR] + [name for name in names if name not in AIR]
@@ -72,6 +74,10 @@ class WorldModel:
         self.learned_until_hour = -1
         self.days_learned = 0
         self._fingerprint: str | None = None
+
+    def _beside(self, quantity: Quantity) -> tuple[str, ...]:
+        """The other pots, of a pot."""
+        return tuple(zone for zone in self.zones if zone != quantity.name) if quantity.name in self.zones else ()
 
     def forecast(self, log: HourlyLog, ahead: KnownAhead | None = None, origins: Index | None = None) -> Forecast:
         """Forecast from the last hour of the log, or from several of its hours [n] at once (for scoring).

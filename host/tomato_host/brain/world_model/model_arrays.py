@@ -14,7 +14,7 @@ import numpy as np
 
 from tomato_host.brain.world_model.arrays import Array, share
 from tomato_host.brain.world_model.bounded_rls import BoundedRls
-from tomato_host.brain.world_model.learners import EXPERTS_OF_0_1
+from tomato_host.brain.world_model.learners import EXPERTS_OF_0_1, EXPERTS_OF_0_2
 from tomato_host.brain.world_model.model import WorldModel
 
 _RLS = ("gram", "rhs", "theta", "scale", "rows")
@@ -48,6 +48,8 @@ def _parts(model: WorldModel) -> Iterator[tuple[str, Any, tuple[str, ...]]]:
             yield f"forecaster.{name}.ridge{i}", ridge, _RIDGE
         for i, ridge in enumerate(one.week_ridges):
             yield f"forecaster.{name}.week{i}", ridge, _RIDGE
+        for i, ridge in enumerate(one.anomaly_ridges):
+            yield f"forecaster.{name}.anomaly{i}", ridge, _RIDGE
     for name, series in model.issued_series.items():
         yield f"track.{name}", series, _ISSUED
         for i, interval in enumerate(series.intervals):
@@ -82,8 +84,11 @@ def restore(model: WorldModel, arrays: dict[str, Array]) -> None:
     model.clear_caches()
 
 
-_LATER = (".reach.", ".only_", ".week")
-"""What models of 0.1 do not have: it begins empty."""
+_LATER = (".reach.", ".only_", ".week", ".anomaly")
+"""What older models do not have: it begins empty."""
+
+
+_OLDER_COUNTS = (len(EXPERTS_OF_0_1), len(EXPERTS_OF_0_2))
 
 
 def _of_today(arrays: dict[str, Array], wanted: dict[str, Array]) -> dict[str, Array]:
@@ -97,7 +102,7 @@ def _of_today(arrays: dict[str, Array], wanted: dict[str, Array]) -> dict[str, A
 def _with_new_experts(name: str, stored: Array, wanted: Array | None) -> Array:
     """Rows for experts that came later: no forecast issued, no hour scored."""
     by_expert = name.startswith("forecaster.") and name.endswith((".issued", ".error_sum", ".scored"))
-    if not by_expert or wanted is None or len(stored) != len(EXPERTS_OF_0_1) or stored.shape[1:] != wanted.shape[1:]:
+    if not by_expert or wanted is None or len(stored) not in _OLDER_COUNTS or stored.shape[1:] != wanted.shape[1:]:
         return stored
     unknown = np.nan if name.endswith(".issued") else 0.0
     return np.concatenate((stored, np.full((len(wanted) - len(stored), *stored.shape[1:]), unknown)))

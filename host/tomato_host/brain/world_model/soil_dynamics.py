@@ -38,6 +38,7 @@ FORGET_PER_DAY = 0.75
 """Some four days count: leaves grow, pots dry unevenly, probes age."""
 
 WATER_UNIT_ML = 100.0
+_WATER = [k for k, c in enumerate(SOIL_LAW) if c.name in ("water_now", "water_before")]
 _CAPACITY = [c.name for c in SOIL_LAW].index("capacity")
 _CAPACITY_STEP_PCT = 0.3
 """How far the capacity may drift in a day, in points, because probes age."""
@@ -90,6 +91,12 @@ class PotDynamics:
     def theta(self) -> Array:
         """Coefficients in the order of SOIL_LAW; the capacity is NO_CAPACITY_PCT until one is accepted."""
         return self.law.theta if self.drains else _with_capacity(self.law.theta, NO_CAPACITY_PCT)
+
+    @property
+    def gain(self) -> tuple[float, float]:
+        """What WATER_UNIT_ML of pumped water raise the pot by, in points, and one standard deviation of it."""
+        both = np.isin(np.arange(len(SOIL_LAW)), _WATER).astype(np.float64)
+        return float(both @ self.theta), self.law.spread_of(both)
 
     def update(self, moisture: Array, hours: PotInputs, new: int) -> None:
         """Learn the last `new` hours of a series [n]; up to a day before them serves as starts of rollouts."""

@@ -23,15 +23,16 @@ import uuid
 from collections import deque
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import aiomqtt
-import structlog
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from tomato_host.commands.inbox import Reply, Request, submit, wait_reply
 from tomato_host.errors import TomatoError
+from tomato_host.logs import Log
 from tomato_host.service.bus.message import SUMMARY, topic
 from tomato_host.service.bus.node_summary import summarize_node
 from tomato_host.service.live_state import LiveState
@@ -40,13 +41,13 @@ from tomato_host.service.mqtt.command_limits import MOST_PENDING, CommandLimits
 from tomato_host.service.mqtt.commands import CommandParser, CommandRefusal, SetDose
 from tomato_host.service.mqtt.outcomes import OpenCommands
 from tomato_host.service.mqtt.payloads import alarm_event, board_online, discovery, state_payload, topics
+from tomato_host.service.mqtt.plug_driver import PlugDriver
 from tomato_host.service.mqtt.plugs import Plugs
 from tomato_host.service.mqtt.sensors import ForeignSensors
 from tomato_host.service.mqtt.settings import MqttSettings
 
 STATE_EVERY_S = 10.0
 CHANGES_EVERY_S = 0.5
-PLUGS_EVERY_S = 0.5
 PATIENCE_S = 5.0
 RECONNECT_DELAYS_S = (1.0, 2.0, 5.0, 10.0, 30.0)
 KEEPALIVE_S = 15
@@ -64,7 +65,7 @@ INSTANCE = re.compile(r"[0-9a-f]{32}")
 """The name that a process leaves: the hexadecimal digits of a UUID."""
 REFUSED_FROM = 128
 """MQTT 5: reason codes from here on are refusals."""
-_log = structlog.get_logger("mqtt")
+_log = Log("mqtt")
 
 Json = dict[str, Any]
 
@@ -87,7 +88,7 @@ class MqttBridge:
         self._limits = CommandLimits()
         self._open = OpenCommands()
         self._sensors = ForeignSensors(settings.sensors, settings.statestream_prefix)
-        self._plugs = Plugs(settings.plugs, data_dir, state, monotonic)
+        self._plugs = Plugs(settings.plugs, data_dir, state, monotonic, settings.node)
         self._topics = topics(settings.node, settings.discovery_prefix)
         self._published: dict[str, str] = {}
         self._pending: set[asyncio.Task[None]] = set()
@@ -168,13 +169,15 @@ class MqttBridge:
         if self._settings.commands:
             await self._subscribe(client, f"{self._topics.command}+")
         self._plugs.reconnected()
-        for where in (*self._sensors.topics, *self._plugs.topics):
+        for where in self._sensors.topics:
             await self._subscribe(client, where)
-        began_s = self._monotonic()
+        for where in self._plugs.topics:
+            await self._subscribe(client, where, stored_alone=True)
+        began_s, plugs = self._monotonic(), PlugDriver(self._plugs, partial(self._publish, client))
         tasks = [
             asyncio.create_task(self._publish_forever(client)),
-            asyncio.create_task(self._receive_forever(client)),
-            asyncio.create_task(self._drive_plugs(client)),
+            asyncio.create_task(self._receive_forever(client, plugs)),
+            asyncio.create_task(plugs.run()),
         ]
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -192,9 +195,13 @@ class MqttBridge:
             if self._monotonic() - began_s >= STEADY_S:
                 self._takeovers, self.trouble = 0, ""
 
-    async def _subscribe(self, client: aiomqtt.Client, pattern: str) -> None:
-        """Raises TopicRefused: a refusal comes as a code in the answer, and a silent one would look like quiet."""
-        granted = await client.subscribe(pattern, options=SubscribeOptions(qos=1, retainAsPublished=True))
+    async def _subscribe(self, client: aiomqtt.Client, pattern: str, *, stored_alone: bool = False) -> None:
+        """Raises TopicRefused: a refusal comes as a code in the answer, and a silent one would look like quiet.
+
+        `stored_alone`: only what the broker had stored comes marked as retained, not what is published so now.
+        """
+        options = SubscribeOptions(qos=1, retainAsPublished=not stored_alone)
+        granted = await client.subscribe(pattern, options=options)
         for code in granted:
             value = code if isinstance(code, int) else code.value
             if value >= REFUSED_FROM:
@@ -229,14 +236,19 @@ class MqttBridge:
             present = self._present()
             if self._monotonic() - last_s >= STATE_EVERY_S or self._published.get("state") != present:
                 last_s, self._published["state"] = self._monotonic(), present
-                payload = {**state_payload(self._state, self._commands.dose_ml), "last_result": self._last_result}
+                payload = {
+                    **state_payload(self._state, self._commands.dose_ml),
+                    "plugs": self._plugs.status(),
+                    "last_result": self._last_result,
+                }
                 await self._publish(client, self._topics.state, json.dumps(payload))
                 await self._publish_summary(client)
             await asyncio.sleep(CHANGES_EVERY_S)
 
     def _present(self) -> str:
-        """What the state follows at once: each new estimate and each change of mode."""
-        return f"{self._state.live.get('ts')} {self._state.status.get('mode')}"
+        """What the state follows at once: each new estimate, each change of mode and of a plug."""
+        plugs = [plug["state"] for plug in self._plugs.status().values()]
+        return f"{self._state.live.get('ts')} {self._state.status.get('mode')} {plugs}"
 
     async def _publish_summary(self, client: aiomqtt.Client) -> None:
         """For `tomato-host fleet`; retained by the broker, its age is known from its own time."""
@@ -254,7 +266,14 @@ class MqttBridge:
         retained_texts = {
             self._topics.instance: self._instance,
             self._topics.discovery: json.dumps(
-                discovery(s.node, s.discovery_prefix, probes, s.commands, dashboard=page)
+                discovery(
+                    s.node,
+                    s.discovery_prefix,
+                    probes,
+                    s.commands,
+                    dashboard=page,
+                    plugs=[one.output for one in s.plugs],
+                )
             ),
             self._topics.board: "online" if board_online(self._state) else "offline",
             self._topics.host: "online" if self._state.alive else "offline",
@@ -273,7 +292,7 @@ class MqttBridge:
 
     # -- in ----------------------------------------------------------------------------------------------------
 
-    async def _receive_forever(self, client: aiomqtt.Client) -> None:
+    async def _receive_forever(self, client: aiomqtt.Client, plugs: PlugDriver) -> None:
         async for message in client.messages:
             payload = message.payload if isinstance(message.payload, bytes) else str(message.payload or "").encode()
             where = message.topic.value
@@ -286,22 +305,12 @@ class MqttBridge:
                 self._note_instance(payload.decode("ascii", "replace"))
             elif where in self._sensors.topics:
                 self._sensors.on_message(where, payload, bool(message.retain), datetime.now(UTC))
-            elif (orders := self._plugs.on_message(where, payload)) is not None:
-                await self._send(client, orders)
+            elif (orders := self._plugs.on_message(where, payload, bool(message.retain))) is not None:
+                await plugs.send(orders)
             elif where == self._topics.dose:
                 self._commands.restore_dose(payload)
             elif payload:
                 await self._handle_command(client, where, payload, bool(message.retain))
-
-    async def _drive_plugs(self, client: aiomqtt.Client) -> None:
-        while True:
-            await self._send(client, self._plugs.tick())
-            await asyncio.sleep(PLUGS_EVERY_S)
-
-    async def _send(self, client: aiomqtt.Client, orders: list[tuple[str, str]]) -> None:
-        """Orders to plugs, never retained: one that waits somewhere would switch on what nobody expects."""
-        for where, text in orders:
-            await self._publish(client, where, text)
 
     def _note_echo(self) -> None:
         """Our own message came back: only now is the connection known to work in both directions."""

@@ -11,6 +11,7 @@ from shared_schemas.records.base import Mode
 from tomato_host import __version__
 from tomato_host.service.device_list import decimals
 from tomato_host.service.live_state import LiveState, anomaly_text, verdict
+from tomato_host.service.mqtt.plug_guard import PlugState
 
 Json = dict[str, Any]
 
@@ -155,6 +156,7 @@ def discovery(
     sensors: Sequence[Sensor] = SENSORS,
     outputs: Sequence[Output] = OUTPUTS,
     dashboard: str = "",
+    plugs: Sequence[str] = (),
 ) -> Json:
     """One retained payload for the whole device: an entity for each sensor that has a device class and for each output.
 
@@ -162,11 +164,12 @@ def discovery(
     host's own connectivity on nothing: an alarm must not vanish at the moment it is needed.
 
     No switch: every request is bounded in time. With `commands` false the controls are named with their platform only,
-    which makes Home Assistant remove those of an earlier description.
+    which makes Home Assistant remove those of an earlier description. `plugs`: outputs that a smart plug follows.
     """
     where, unique = topics(node, prefix), f"tomato_{node}"
     parts = [*_sensors(where, probes, sensors), *_trouble(where), *_results(where)]
     parts += [_output_sensor(where, row) for row in outputs]
+    parts += [_plug_sensor(where, row) for row in outputs if row.name in plugs]
     components = {key: _component(unique, key, fields) for key, fields in parts}
     for key, fields in _controls(where):
         components[key] = _component(unique, key, fields) if commands else {"platform": fields["platform"]}
@@ -338,6 +341,20 @@ def _output_sensor(where: MqttTopics, row: Output) -> tuple[str, Json]:
         "json_attributes_topic": where.state,
         "json_attributes_template": ends,
         "expire_after": EXPIRE_AFTER_S,
+    }
+
+
+def _plug_sensor(where: MqttTopics, row: Output) -> tuple[str, Json]:
+    """What the smart plug of an output is doing, and why it is latched; it needs the host alone."""
+    plug = f"value_json.plugs.get('{row.name}', {{}})"
+    label = f"{row.label[0].upper()}{row.label[1:]} plug"
+    states = [state.lower() for state in get_args(PlugState)]
+    return f"plug_{row.name}", {
+        **_sensor(where, label, f"plugs['{row.name}']", icon="mdi:power-socket", device_class="enum", options=states),
+        "value_template": f"{{{{ {plug}.get('state', 'OFF') | lower }}}}",
+        "json_attributes_topic": where.state,
+        "json_attributes_template": f"{{{{ {plug} | tojson }}}}",
+        "availability": [{"topic": where.host}],
     }
 
 

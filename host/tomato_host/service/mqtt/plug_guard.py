@@ -38,6 +38,8 @@ class PlugReport:
     timer_s: float | None = None
     left_s: float | None = None
     is_reachable: bool | None = None
+    refusal: str = ""
+    """Why the plug refused what it was asked."""
 
 
 class PlugGuard:
@@ -86,6 +88,8 @@ class PlugGuard:
             self._is_on = report.is_on
         if report.is_reachable is False and self.state in ("ARMING", "CONFIRMING", "ON"):
             return self._latch("the plug has left the broker", now_s)
+        if report.refusal and self.state in ("ARMING", "CONFIRMING"):
+            return self._latch(f"the plug refused: {report.refusal}", now_s)
         if report.timer_s is not None and self.state != "LATCHED" and report.timer_s != self._off_after_s:
             return self._on_other_timer(report.timer_s, now_s)
         if self.state == "ARMING" and report.timer_s is not None:

@@ -1,14 +1,8 @@
-"""The plugs of an installation over MQTT, in the words of Tasmota, and their latches on the disk.
-
-Tasmota's `PulseTime<n>` is the off timer: values from 112 on are seconds plus 100, 0 is none. Each `POWER<n> ON` starts
-it anew. `PulseTime<n>` without a payload is answered with what is set and what is left
-(https://tasmota.github.io/docs/Commands/#control).
-"""
+"""The plugs of an installation over MQTT: which output each follows, what it is sent, and their latches on the disk."""
 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,13 +10,12 @@ from typing import Any
 from tomato_host.atomic_file import replace_file
 from tomato_host.service.live_state import LiveState
 from tomato_host.service.mqtt.plug_guard import PlugGuard, PlugOrder, PlugReport
+from tomato_host.service.mqtt.plug_protocols import EspHomeProtocol, PlugMessage, PlugProtocol, TasmotaProtocol
+from tomato_host.service.mqtt.plug_shelly import ShellyGen1Protocol, ShellyProtocol
 from tomato_host.service.mqtt.settings import PlugSettings
 
 FILE = "plugs.json"
 """In the data directory: the latched plugs, output and reason."""
-SECONDS_FROM = 100
-"""Tasmota's offset of timers in whole seconds."""
-_TOPIC = re.compile(r"(stat|tele)/(?P<plug>[^/]+)/(?P<what>[A-Z0-9]+)")
 Json = dict[str, Any]
 
 
@@ -42,45 +35,28 @@ def write_latches(data_dir: Path, latches: dict[str, str]) -> None:
     replace_file(data_dir / FILE, json.dumps(latches).encode())
 
 
-def parse_report(what: str, payload: bytes, relay: int) -> PlugReport:
-    """A message of the plug: `what` is the last part of its topic. What is not understood says nothing."""
-    text = payload.decode("utf-8", "replace").strip()
-    if what == "LWT":
-        return PlugReport(is_reachable={"Online": True, "Offline": False}.get(text))
-    if what in (f"POWER{relay}", "POWER"):
-        return PlugReport(is_on=_on(text)) if what == f"POWER{relay}" or relay == 1 else PlugReport()
-    if what != "RESULT":
-        return PlugReport()
-    try:
-        found = json.loads(text)
-    except (ValueError, RecursionError):
-        return PlugReport()
-    timer = found.get(f"PulseTime{relay}") if isinstance(found, dict) else None
-    if not isinstance(timer, dict):
-        return PlugReport()
-    return PlugReport(timer_s=_seconds(timer.get("Set")), left_s=_seconds(timer.get("Remaining")))
-
-
-def _on(text: str) -> bool | None:
-    return {"ON": True, "OFF": False}.get(text)
-
-
-def _seconds(value: Any) -> float | None:
-    """Tasmota's number as seconds; 0 is no timer."""
-    if not isinstance(value, int) or isinstance(value, bool):
-        return None
-    return 0.1 * value if value <= 111 else float(value - SECONDS_FROM)
+def protocol_of(plug: PlugSettings, node: str) -> PlugProtocol:
+    """The words of a plug's make."""
+    if plug.make == "shelly":
+        return ShellyProtocol(plug, node)
+    if plug.make == "shelly_gen1":
+        return ShellyGen1Protocol(plug)
+    return EspHomeProtocol(plug) if plug.make == "esphome" else TasmotaProtocol(plug)
 
 
 class Plugs:
     """All plugs: which output each follows, its messages, its latch."""
 
     def __init__(
-        self, settings: tuple[PlugSettings, ...], data_dir: Path, state: LiveState, monotonic: Callable[[], float]
+        self,
+        settings: tuple[PlugSettings, ...],
+        data_dir: Path,
+        state: LiveState,
+        monotonic: Callable[[], float],
+        node: str = "tomato",
     ) -> None:
         latches = read_latches(data_dir)
-        self._settings = {one.output: one for one in settings}
-        self._by_plug = {(one.topic, one.relay): one for one in settings}
+        self._protocols = {one.output: protocol_of(one, node) for one in settings}
         self._data_dir, self._state, self._monotonic = data_dir, state, monotonic
         self._guards = {
             one.output: PlugGuard(one.off_after_s, latches.get(one.output) or latches.get("*", "")) for one in settings
@@ -90,35 +66,38 @@ class Plugs:
     @property
     def topics(self) -> tuple[str, ...]:
         """What to subscribe to."""
-        names = dict.fromkeys(one.topic for one in self._settings.values())
-        return tuple(f"{kind}/{name}/{what}" for name in names for kind, what in (("stat", "+"), ("tele", "LWT")))
+        return tuple(dict.fromkeys(topic for one in self._protocols.values() for topic in one.topics))
 
     def reconnected(self) -> None:
         """A new connection to the broker."""
         for guard in self._guards.values():
             guard.reconnected()
 
-    def tick(self) -> list[tuple[str, str]]:
-        """Topic and payload of everything to send now."""
+    def tick(self) -> list[PlugMessage]:
+        """Everything to send now."""
         self._read_clears()
-        out: list[tuple[str, str]] = []
+        out: list[PlugMessage] = []
         for output, guard in self._guards.items():
             out += self._messages(output, guard.tick(self._is_wanted(output), self._monotonic()))
         self._store()
         return out
 
-    def on_message(self, where: str, payload: bytes) -> list[tuple[str, str]] | None:
-        """What to send on a message; None when it is not from a plug."""
-        match = _TOPIC.fullmatch(where)
-        if match is None:
-            return None
-        out: list[tuple[str, str]] = []
-        for (topic, relay), one in self._by_plug.items():
-            if topic == match["plug"]:
-                report = parse_report(match["what"], payload[:4_096], relay)
-                out += self._messages(one.output, self._guards[one.output].report(report, self._monotonic()))
+    def on_message(self, where: str, payload: bytes, is_retained: bool = False) -> list[PlugMessage] | None:
+        """What to send on a message, or on an answer over HTTP; None when it is not from a plug.
+
+        Of a retained message only whether the plug is there counts: its timer may have been another since.
+        """
+        now_s, out, is_mine = self._monotonic(), list[PlugMessage](), False
+        for output, protocol in self._protocols.items():
+            report = protocol.parse(where, payload[:4_096], now_s)
+            if report is None:
+                continue
+            is_mine = True
+            if is_retained:
+                report = PlugReport(is_reachable=report.is_reachable)
+            out += self._messages(output, self._guards[output].report(report, now_s))
         self._store()
-        return out
+        return out if is_mine else None
 
     def status(self) -> Json:
         """For the deciding loop: state and reason of each."""
@@ -134,17 +113,8 @@ class Plugs:
             and devices.get("outputs", {}).get(output) == "ON"
         )
 
-    def _messages(self, output: str, orders: list[PlugOrder]) -> list[tuple[str, str]]:
-        one = self._settings[output]
-        timer = f"cmnd/{one.topic}/PulseTime{one.relay}"
-        power = f"cmnd/{one.topic}/POWER{one.relay}"
-        words = {
-            "arm": (timer, str(round(one.off_after_s) + SECONDS_FROM)),
-            "on": (power, "ON"),
-            "read": (timer, ""),
-            "off": (power, "OFF"),
-        }
-        return [words[order] for order in orders]
+    def _messages(self, output: str, orders: list[PlugOrder]) -> list[PlugMessage]:
+        return [message for order in orders for message in self._protocols[output].messages(order)]
 
     def _store(self) -> None:
         """Each new latch goes to the disk before anything else happens."""

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from shared_schemas.devices import OUTPUT_BY_NAME, names_of
 from shared_schemas.records.extra_reading_v1 import ExtraQuantity
-from tomato_host.addresses import Host
+from tomato_host.addresses import Host, WebAddress
 
 TEMPERATURES = ("air_temp_c", "leaf_temp_c", "soil_temp_c")
 CONVERSIONS: dict[tuple[str, str], tuple[float, float]] = {
@@ -74,14 +74,18 @@ def _why_no_plug(output: str) -> str:
 
 
 class PlugSettings(BaseModel):
-    """One row `[[mqtt.plugs]]`: a smart plug with Tasmota that follows the board's lamp or one of its fans."""
+    """One row `[[mqtt.plugs]]`: a smart plug that follows the board's lamp or one of its fans."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     output: str
     """The board's lamp or one of its fans, by its name in the data dictionary; every other output is refused."""
-    topic: Annotated[str, Field(min_length=1, max_length=60, pattern=r"^[A-Za-z0-9_\-]+$")]
-    """The plug's own topic, `%topic%` in Tasmota."""
+    make: Literal["tasmota", "shelly", "shelly_gen1", "esphome"] = "tasmota"
+    """What runs on it; `shelly` is Gen2 and later. Each has an off timer of its own that can be read back."""
+    topic: Annotated[str, Field(min_length=1, max_length=60, pattern=r"^[A-Za-z0-9_\-]+(/[A-Za-z0-9_\-]+)*$")]
+    """Its topic: `%topic%` in Tasmota, the MQTT prefix of a Shelly or ESPHome, what follows `shellies/` in a Gen1."""
+    url: WebAddress | None = None
+    """Of a Shelly Gen1 only: its page, whose timer is set and read there, for it has none over MQTT."""
     relay: Annotated[int, Field(ge=1, le=8)] = 1
     """Which relay of the plug."""
     off_after_s: Annotated[float, Field(ge=12.0, le=900.0)] = 180.0
@@ -93,6 +97,19 @@ class PlugSettings(BaseModel):
         if output not in PLUG_OUTPUTS:
             raise ValueError(f"{output} can never be a plug: {_why_no_plug(output)}")
         return output
+
+    @model_validator(mode="after")
+    def _its_timer_can_be_reached(self) -> PlugSettings:
+        if self.make == "shelly_gen1" and not self.url:
+            raise ValueError(
+                f"plug of {self.output}: over MQTT a Shelly Gen1 neither takes nor reports an off timer; give its page,"
+                " url = 'http://...'"
+            )
+        if self.url and self.make != "shelly_gen1":
+            raise ValueError(f"plug of {self.output}: url is for a Shelly Gen1 only")
+        if "/" in self.topic and self.make in ("tasmota", "shelly_gen1"):
+            raise ValueError(f"plug of {self.output}: the topic of a {self.make} has no /")
+        return self
 
 
 class MqttSettings(BaseModel):
@@ -131,7 +148,9 @@ class MqttSettings(BaseModel):
     @field_validator("plugs")
     @classmethod
     def _plugs_differ(cls, plugs: tuple[PlugSettings, ...]) -> tuple[PlugSettings, ...]:
-        if len({one.output for one in plugs}) != len(plugs) or len({(p.topic, p.relay) for p in plugs}) != len(plugs):
+        if len({one.output for one in plugs}) != len(plugs) or len({(p.make, p.topic, p.relay) for p in plugs}) != len(
+            plugs
+        ):
             raise ValueError("give each plug an output and a relay of its own")
         return plugs
 

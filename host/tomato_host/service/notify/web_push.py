@@ -146,7 +146,7 @@ def push_sender(data_dir: Path, contact: str, post: Post | None = None) -> Calla
 def require_push() -> None:
     """Raises TomatoError E-EXTRA-PUSH when the library is missing."""
     if not can_push():
-        raise TomatoError("E-EXTRA-PUSH", "cryptography is not installed.", "pip install 'tomato-host[push]'")
+        raise TomatoError("E-EXTRA-PUSH", "cryptography is not installed.", "pip install '.[push]'")
 
 
 def can_push() -> bool:

@@ -1,5 +1,5 @@
 // Charts: one quantity an axis, the target of each moment, extremes as an envelope, doses and holds as marks.
-import { $, choice, colour, DEVICES, download, element, fetchJson, fill, save, state } from "/static/base.js";
+import { $, choice, colour, DEVICES, download, element, fetchJson, fill, label, save, state } from "/static/base.js";
 import { needs, redraw, shows } from "/static/page_parts.js";
 import { day, date, number, preferences, shortTime, shownValue, t, unitOf } from "/static/text.js";
 
@@ -143,6 +143,7 @@ const held = (role) => {
 };
 
 function drawHistory() {
+  drawWear();
   const h = state.history;
   if (!h || !window.uPlot) return;
   drawPastQuantity("chart-vpd", "vpd_kpa", "kPa", 2, "--leaf", { title: "VPD" });
@@ -173,6 +174,20 @@ function drawDays() {
       { unit: unitOf(unit)[0], height: 150, empty: t("Not yet: two days are needed."), splits: at,
         scales: { x: { time: true, range: (u, min, max) => [min - 43200, max + 43200] }, y: { range: (u, min, max) => [0, Math.max(max, least) * 1.08] } } });
   }
+}
+
+// Strokes of each relay, and how much of its rated life they are.
+function drawWear() {
+  fill($("wear"), (state.wear || []).map((one) => {
+    const row = element("tr"), used = element("td"), bar = element("meter");
+    Object.assign(bar, { min: 0, max: 1, high: 0.8, value: Math.min(1, one.used) });
+    used.append(bar, ` ${number(100 * one.used, one.used < 0.1 ? 1 : 0)} %`);
+    row.append(element("td", label(one.output)), element("td", number(one.strokes, 0)), element("td", number(one.per_day, 1)), used,
+      element("td", one.years_left === null ? "–" : one.years_left > 50 ? t("more than {n}", { n: 50 }) : number(one.years_left, 1)));
+    bar.setAttribute("aria-label", t("Life used"));
+    return row;
+  }));
+  $("no-wear").hidden = (state.wear || []).length > 0;
 }
 
 // translated: "VPD" "air" "humidity" "leaf minus air" "soil water" "air temperature"
@@ -216,7 +231,7 @@ const inputDate = (epoch) => new Date((epoch - new Date().getTimezoneOffset() * 
 
 async function loadHistory() {
   const where = state.range ? `?since=${state.range[0]}&until=${state.range[1]}` : `?span=${state.span}`;
-  const [columns, days] = await Promise.all([fetchJson("/api/history" + where), fetchJson("/api/days")]);
+  const [columns, days, wear] = await Promise.all([fetchJson("/api/history" + where), fetchJson("/api/days"), fetchJson("/api/wear")]);
   if (columns) {
     state.history = columns;
     if (columns.t.length) {
@@ -225,6 +240,7 @@ async function loadHistory() {
     }
   }
   state.days = days || [];
+  state.wear = wear || [];
   $("whole").hidden = !state.range;
   redraw("history");
 }

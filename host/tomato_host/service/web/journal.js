@@ -13,7 +13,7 @@ function eventRows(glance) {
     t(e.name.replaceAll("_", " ")), hostText(e.text)]);
   for (const a of glance.actions) {
     if (a.safety.refused_by) rows.push([a.ts, "WARNING", "skip", t("refused"), t("{what} by {agent}: {result}", { what: describe(a), agent: agentOf(a), result: outcome(a)[1] })]);
-    if (a.type === "NO_ACTION") rows.push([a.ts, "INFO", "skip", t("nothing done"), hostText(a.why.text)]);
+    if (a.type === "NO_ACTION") rows.push([a.ts, "INFO", "skip", t("nothing done"), a.why.text.split("; ").map(named).join("; ")]);
   }
   for (const s of state.skips) rows.push([s.ts, "INFO", "skip", t("not done"), named(s.text)]);
   return rows.sort((a, b) => new Date(b[0]) - new Date(a[0]));

@@ -159,6 +159,16 @@ function setPhoto(file) {
 
 // -- the season ------------------------------------------------------------------------------------------------------
 
+// The film as a file, in each format that this device can make; for one that it cannot, how to get it.
+function saveLinks(span) {
+  const made = state.journal?.lapse_formats || [];
+  const rows = ["gif", "mp4"].filter((format) => made.includes(format)).map((format) => Object.assign(
+    element("a", format === "gif" ? t("Save as GIF") : t("Save as MP4"), "button"),
+    { href: `/api/journal/timelapse?span=${span}&format=${format}`, download: `tomato-${span}.${format}` }));
+  if (!made.includes("mp4")) rows.push(element("span", t("For an MP4 the device needs PyAV or ffmpeg: pip install '.[video]', or apt install ffmpeg.")));
+  return rows;
+}
+
 async function showLapse(span) {
   const out = $("lapse-reply"), picture = $("lapse");
   out.textContent = t("The time-lapse is being made ...");
@@ -169,7 +179,7 @@ async function showLapse(span) {
     out.textContent = hostText(reply.detail) || t("The dashboard does not answer.");
     return;
   }
-  out.textContent = "";
+  fill(out, saveLinks(span));
   if (picture.src) URL.revokeObjectURL(picture.src);
   picture.src = URL.createObjectURL(await answer.blob());
   picture.hidden = false;

@@ -43,7 +43,7 @@ function translated(text) {
   if (text.includes("; ")) return text.split("; ").map(translated).join("; ");
   for (const [pattern, sentence] of patterns) {
     const found = pattern.exec(text);
-    if (found) return filled(sentence, Object.fromEntries(Object.entries(found.groups || {}).map(([k, v]) => [k, v && translated(v)])));
+    if (found) return filled(sentence, Object.fromEntries(Object.entries(found.groups || {}).map(([k, v]) => [k, v && (k === "terms" ? v.split(", ").map(translated).join(", ") : translated(v))])));
   }
   return text;
 }

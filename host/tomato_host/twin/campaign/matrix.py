@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, get_args
 
+from tomato_host.brain.brain import CONTROLLERS as CONTROLLERS_WITHOUT_FORESIGHT
 from tomato_host.brain.control.settings import ControlSettings, PolicyName
 from tomato_host.brain.step_data import BrainSettings
 from tomato_host.errors import TomatoError
@@ -65,7 +66,7 @@ SELDOM = 20_000
 def simulate(cell: Cell) -> CellOutcome:
     """Run one cell. Depends on nothing but the cell."""
     with seldom_collected():
-        return observe_run(begin(cell), cell)
+        return observe_run(begin(cell, forecasts=cell.controller not in CONTROLLERS_WITHOUT_FORESIGHT), cell)
 
 
 @contextmanager
@@ -85,11 +86,15 @@ def seldom_collected() -> Iterator[None]:
         gc.unfreeze()
 
 
-def begin(cell: Cell) -> TentRun:
-    """The cell's tent under its controller, at the start. Raises TomatoError for an unknown scenario."""
+def begin(cell: Cell, forecasts: bool = True) -> TentRun:
+    """The cell's tent under its controller, at the start. Raises TomatoError for an unknown scenario.
+
+    `forecasts` False: without those that no figure of a run shows and no controller without foresight reads.
+    """
     brain = BrainSettings(control=ControlSettings(policy=cell.controller))
     params, zone = TentParams.sample(cell.seed), brain.site.timezone
-    return TentRun(SimulatedTent(cell.seed, params, cell.scenario, START, cell.period_s, timezone=zone), brain)
+    tent = SimulatedTent(cell.seed, params, cell.scenario, START, cell.period_s, timezone=zone)
+    return TentRun(tent, brain, forecasts=forecasts)
 
 
 def observe_run(run: TentRun, cell: Cell) -> CellOutcome:

@@ -88,14 +88,15 @@ class TentRun:
         decides: bool = True,
         sink: Sink | None = None,
         ledger_of: Callable[[Guardrails], BudgetLedger] | None = None,
+        forecasts: bool = True,
     ) -> None:
         """`decides` False: the brain observes, guards and keeps its modes; what is to be done is proposed to it.
 
         Without a `sink` records are counted only, without the sensors' health. `ledger_of` wraps the ledger that the
-        executor draws from, so that a recording holds its movements.
+        executor draws from, so that a recording holds its movements. `forecasts`: see `Brain`.
         """
         self.tent = tent
-        self.brain = Brain(settings)
+        self.brain = Brain(settings, forecasts=forecasts)
         self._counts = _Counts()
         guardrails = self.brain.guardrails
         self._executor = Executor(TentLine(tent), guardrails if ledger_of is None else ledger_of(guardrails))

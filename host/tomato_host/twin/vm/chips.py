@@ -32,7 +32,7 @@ def _word(raw):
 
 
 class Chip:
-    """Bus manners shared by all: absent chips do not acknowledge, a corrupting line spoils one byte."""
+    """Bus behaviour shared by all: absent chips do not acknowledge, a corrupting line spoils one byte."""
 
     bit = 0
 

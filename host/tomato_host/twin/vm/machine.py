@@ -315,7 +315,7 @@ class Timer:
 
 
 class WDT:
-    """Bites when the board is not fed for its timeout; a wait longer than one safety tick counts as one tick.
+    """Resets the board when it is not fed for its timeout; a wait longer than one safety tick counts as one tick.
 
     A VM that hangs without waiting is the twin's to notice: it was told the timeout (WATCHDOG record).
     """
@@ -325,16 +325,16 @@ class WDT:
         if id != 0 or not lowest <= timeout <= highest:
             raise ValueError("timeout exceeds %d" % highest)
         self._timeout_ms = timeout
-        self._hungry_ms = 0
+        self._unfed_ms = 0
         vm_channel.watchdog = self._passed
         vm_channel.arm_watchdog(timeout)
 
     def feed(self):
-        self._hungry_ms = 0
+        self._unfed_ms = 0
 
     def _passed(self, elapsed_ms, idle):
-        self._hungry_ms += min(elapsed_ms, _SKIPPED_TICK_MS) if idle else elapsed_ms
-        if self._hungry_ms > self._timeout_ms:
+        self._unfed_ms += min(elapsed_ms, _SKIPPED_TICK_MS) if idle else elapsed_ms
+        if self._unfed_ms > self._timeout_ms:
             vm_channel.reset(WDT_RESET)
 
 

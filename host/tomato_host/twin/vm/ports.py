@@ -19,7 +19,7 @@ _RP2 = {
     "adc_atten": False,  # ADC(pin, atten=...)
     "pin_constants": (0, 1, 4, 8),  # IN, OUT, IRQ_FALLING, IRQ_RISING
     "pin_high_low": True,  # methods high() and low()
-    "cause_of_reset": 3,  # reset_cause() after machine.reset(): as after a bite of the watchdog
+    "cause_of_reset": 3,  # reset_cause() after machine.reset(): as after a reset by the watchdog
     "retained": "WATCHDOG_SCRATCH0",  # what outlives a reset and not a power cut
     "console": "USB CDC",
     "console_in_bytes": 512,

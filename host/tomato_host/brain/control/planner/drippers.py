@@ -74,17 +74,21 @@ def advice(shares: Sequence[DripperShare]) -> str:
     return f"even out the drippers: {name} gets {wet.gets:.0%} of the water and uses {wet.uses:.0%}"
 
 
-def room_ml(inputs: ControlInputs, shares: Sequence[DripperShare], short: bool = False) -> float:
+def room_ml(
+    inputs: ControlInputs, shares: Sequence[DripperShare], short: bool = False, most_pct: float | None = None
+) -> float:
     """How much may be pumped before a pot is wetter than its roots bear; no limit once another is harmed by dryness.
 
     `short`: a day's water cannot make good what the driest pot asks for, so each dose that waits is lost; no limit then
-    either. A plant dies of drought sooner than of a wet day, so the dry pot comes first; `drowning` says what it costs.
+    either. `most_pct`: how wet a pot may be; the stage's upper mark where nothing is given. A plant dies of drought
+    sooner than of a wet day, so the dry pot comes first; `drowning` says what it costs.
     """
     if short or _harmed(inputs):
         return float("inf")
+    most = inputs.setpoints.soil_high_pct if most_pct is None else most_pct
     gains = {share.zone: share.gain_pct_ml for share in shares}
     rooms = [
-        max(0.0, inputs.setpoints.soil_high_pct - (probe.moisture_pct or 0.0)) / gains[f"soil.{probe.id}"]
+        max(0.0, most - (probe.moisture_pct or 0.0)) / gains[f"soil.{probe.id}"]
         for probe in good_probes(inputs.context)
         if gains.get(f"soil.{probe.id}", 0.0) > 0.0
     ]

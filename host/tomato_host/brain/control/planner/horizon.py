@@ -23,10 +23,12 @@ from tomato_host.brain.control.targets import Setpoints, setpoints_at
 
 Array = NDArray[np.float64]
 HOUR = timedelta(hours=1)
-INSET_DAY_KPA, INSET_NIGHT_KPA = (0.2, 0.19), (0.22, 0.2)
+INSET_DAY_KPA, INSET_NIGHT_KPA = (0.2, 0.19), (0.17, 0.2)
 """(wet side, dry side): the planner aims this far inside the VPD band, because neither reading nor forecast is exact:
 the place of a sensor alone makes 0.13 kPa (one standard deviation), and twice as much is no rare tent. By night too on
-either side: mould begins on the wet one, but a sensor that reads too moist hides a night that is too dry."""
+either side: mould begins on the wet one, but a sensor that reads too moist hides a night that is too dry. A night's aim
+lies in the middle between what counts as stress on either side: with more on the wet one a closed tent that was well
+within its band was aired in full, and where the sensor read too moist that was too dry."""
 THRIFT_LOW_KPA, THRIFT_HIGH_KPA = 0.15, 0.15
 """Where a day's water cannot make good what the driest pot asks for, the day's aim moves this much towards moist air at
 its low and at its high end: leaves give off water in proportion to the deficit (Monteith 1965, Symp. SEB 19),
@@ -48,8 +50,8 @@ def horizon_hours(context: DecisionContext) -> list[datetime]:
     return [context.now + HOUR * h for h in range(context.settings.horizon_h)]
 
 
-def horizon_targets(context: DecisionContext, demand: float = 0.0) -> HorizonTargets:
-    """The setpoints of each hour of the horizon, in the middle of the hour."""
+def horizon_targets(context: DecisionContext, demand: float = 0.0, known: bool = True) -> HorizonTargets:
+    """The setpoints of each hour of the horizon, in the middle of the hour; `known` as in `soil_mark_pct`."""
     hours = horizon_hours(context)
     each = [setpoints_at(hour + HOUR / 2, context) for hour in hours]
     zone, now = context.site.zone, read_inputs(context)
@@ -67,7 +69,7 @@ def horizon_targets(context: DecisionContext, demand: float = 0.0) -> HorizonTar
         vpd_high=np.array([a.vpd_kpa[1] - _insets(a, thrift)[1] for a in each]),
         air_low=np.array([a.air_temp_c[0] for a in each]),
         air_high=np.full(len(each), max(a.air_temp_c[1] for a in each)),  # a night as warm as a good day is no harm
-        soil_low_pct=soil_mark_pct(each[0], demand),
+        soil_low_pct=soil_mark_pct(each[0], demand, known),
         soil_high_pct=each[0].soil_high_pct,
         soil_temp_short=short,
         soil_harm_pct=SOIL_STRESS_PCT + PROBE_ERROR_PCT,
@@ -147,10 +149,11 @@ def plan_bounds(
     water_h: Array | None = None,
     demand: float = 0.0,
     room_ml: float = MAX_DOSE_ML,
+    known: bool = True,
 ) -> Bounds:
     """What the plan may do in each hour: gas by local day, water by daylight and by any 24 h, heat by what is known.
 
-    `room_ml`: how much may be pumped now before a pot is too wet.
+    `room_ml`: how much may be pumped now before a pot is too wet. `known`: whether the drippers' shares are.
     """
     context, setpoints = inputs.context, inputs.setpoints
     settings, hours = context.settings, horizon_hours(context)
@@ -168,7 +171,7 @@ def plan_bounds(
     since_s = elapsed_s(context.now, context.memory.last_water_at)
     pause_h = 0.0 if since_s is None else (settings.water_pause_s - since_s) / 3_600.0
     water[: max(0, int(np.ceil(pause_h)))] = 0.0
-    if inputs.driest is not None and (inputs.driest.moisture_pct or 0.0) >= soil_mark_pct(setpoints, demand):
+    if inputs.driest is not None and (inputs.driest.moisture_pct or 0.0) >= soil_mark_pct(setpoints, demand, known):
         water[: first_hours(inputs)] = 0.0
     water[: first_hours(inputs)] = np.minimum(water[: first_hours(inputs)], room_ml)
     gas_ok = (

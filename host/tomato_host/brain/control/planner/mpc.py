@@ -20,7 +20,7 @@ What holds whatever the search finds: the chosen plan is never worse than the ru
 because that plan is scored first; a plan exists before the first round ends (anytime); every plan is inside its bounds,
 because edits are projected onto them; and the guardrails judge each request again, they trust no planner. With a
 doubted probe the dose is at most the rules' dose. Without a model that has learned a day, without a trusted probe, or
-in the modes SAFE and PAUSED, the rules decide: `planner` returns their decision unchanged.
+in the modes SAFE and PAUSED, the rules decide; while the model learns they keep the pots full (`watering.first_water`).
 
 Alternatives considered. Gradient methods and quadratic programmes want a smooth objective; doses, relay strokes and
 lines of harm are not. Dynamic programming wants a small state; two soil zones, air and three budgets are not. Random
@@ -68,7 +68,13 @@ from tomato_host.brain.control.planner.objective import Expected, HorizonTargets
 from tomato_host.brain.control.planner.plan_edits import Bounds, TentPlanEdits
 from tomato_host.brain.control.planner.plan_explanation import duty_reason, explain, gas_reason, rejected, score_of
 from tomato_host.brain.control.planner.safeguard import Belief, Comparison, PolicyRollout, debt_after, way
-from tomato_host.brain.control.planner.watering import water_demand, water_request, water_shortage
+from tomato_host.brain.control.planner.watering import (
+    first_water,
+    water_demand,
+    water_request,
+    water_shortage,
+    wettest_pct,
+)
 from tomato_host.brain.control.proposals import OutputRequest, build_decision
 from tomato_host.brain.control.rules import light as light_rule
 from tomato_host.brain.control.strokes import stroke_count
@@ -100,6 +106,8 @@ class PlannerModel:
     """Hours of mist in each of the last 24 whole hours, the newest last."""
     water_h: Array = field(default_factory=lambda: np.zeros(DAY_H))
     """Water in these hours, in ml."""
+    drippers_known: bool = True
+    """Whether the model has learned how much each dripper gives; until then pots are kept full."""
     asked_ml: float = 0.0
     """What the thirstiest pot has asked for in the last day, in ml of pumped water, as measured; 0: not known."""
     past: RecentHours = field(default_factory=RecentHours)
@@ -121,7 +129,7 @@ def planner(
         context = replace(context, memory=_learned(context))
         seen = bind_model(context) if context.mode in ("NORMAL", "CAUTION") else None
         if seen is None or not seen.soil or not (read_inputs(context).vpd_kpa is not None or _remembers(context)):
-            return _ruled(context)
+            return _ruled(context, water=first_water(read_inputs(context)) if seen is None else None)
         return _plan(context, seen, chosen, how, clock)
 
     return decide
@@ -139,9 +147,10 @@ def _plan(
     foreseen = water_demand(seen.roll, seen.soil, plain if last is None else last, day_ml)
     demand = max(foreseen, seen.asked_ml / max(1.0, day_ml))
     shares = dripper_shares(seen.roll, seen.soil, plain if last is None else last)
-    room = room_ml(inputs, shares, water_shortage(demand) > 0.0)
-    aim = replace(horizon_targets(context, demand), crop=crop_aim(context, seen.past))
-    bounds = plan_bounds(inputs, seen.mist_h, seen.water_h, demand, room)
+    known = seen.drippers_known
+    room = room_ml(inputs, shares, water_shortage(demand) > 0.0, wettest_pct(inputs.setpoints, known))
+    aim = replace(horizon_targets(context, demand, known), crop=crop_aim(context, seen.past))
+    bounds = plan_bounds(inputs, seen.mist_h, seen.water_h, demand, room, known)
     before = np.zeros(COLUMNS)
     for name, column in COLUMN_OF.items():
         before[column] = context.memory.duty.get(name, 0.0)
@@ -159,10 +168,10 @@ def _plan(
         ]
     )
     found = search(lambda plans: terms(plans).j, moves, starts, how, lambda: clock() >= end)
-    requests = _requests(inputs, found.plans[0], bounds.first_h, demand, shares)
+    requests = _requests(inputs, found.plans[0], bounds.first_h, demand, shares, known)
     chosen = _safeguarded(inputs, seen, aim, bounds, requests)
     if chosen.requests is None:
-        made = _ruled(context, _not_taken(chosen.plan))
+        made = _ruled(context, _not_taken(chosen), chosen.water)
     else:
         crop = decided_costs(found.plans, starts, moves, terms, weights, lambda: clock() >= end)
         made = _decision(context, chosen.requests, found, terms(found.plans), crop)
@@ -170,8 +179,11 @@ def _plan(
     return replace(made, memory=_expecting(memory, seen, found.plans[0], experience))
 
 
-def _ruled(context: DecisionContext, explanation: str = "") -> ControlDecision:
-    """What the rules decide, their duties in as few strokes as the planner's; the means are the same."""
+def _ruled(context: DecisionContext, explanation: str = "", water: OutputRequest | None = None) -> ControlDecision:
+    """What the rules decide, their duties in as few strokes as the planner's, the means are the same.
+
+    `water`: what is asked for in place of the rules' water.
+    """
     if context.mode not in ("NORMAL", "CAUTION"):
         return rules.decide(context)
     cycle_s = float(context.settings.cycle_s)
@@ -179,9 +191,13 @@ def _ruled(context: DecisionContext, explanation: str = "") -> ControlDecision:
         replace(one, strokes=stroke_count(OUTPUT_BY_NAME[one.output], one.amount, cycle_s))
         if one.spread and one.output in COLUMN_OF
         else one
-        for one in rules.requests(read_inputs(context))
+        for one in _with_water(rules.requests(read_inputs(context)), water)
     ]
     return build_decision(context, "rules", requests, explanation=explanation)
+
+
+def _with_water(requests: list[OutputRequest], water: OutputRequest | None) -> list[OutputRequest]:
+    return [water if water is not None and one.output == PUMP.name else one for one in requests]
 
 
 def _near_term(context: DecisionContext) -> NearTermModel | None:
@@ -191,9 +207,12 @@ def _near_term(context: DecisionContext) -> NearTermModel | None:
 
 @dataclass(frozen=True, slots=True)
 class _Safeguarded:
-    """What may be asked for (None: only what the rules ask for), how the plan compared, and what is owed then."""
+    """What may be asked for, how the plan compared, and what is owed then."""
 
     requests: list[OutputRequest] | None
+    """None: what the rules ask for, except for `water`."""
+    water: OutputRequest | None
+    """The plan's, where its air is not what may be asked for; None: the rules' water."""
     plan: Comparison
     debt_h: float
 
@@ -201,24 +220,31 @@ class _Safeguarded:
 def _safeguarded(
     inputs: ControlInputs, seen: PlannerModel, aim: HorizonTargets, bounds: Bounds, requests: list[OutputRequest]
 ) -> _Safeguarded:
-    """The plan's requests, its air with the rules' water, or nothing but the rules: the first that holds."""
+    """The plan's requests, else those of its halves that give the most water, else the rules: the first that holds.
+
+    Air and water are judged apart, for a plan whose air is doubted may be right about the water, and what a pot does
+    not get today is missing for days: no rollout of hours shows that.
+    """
     ruled = rules.requests(inputs)
-    watered = [request for request in ruled if request.output == PUMP.name]
-    mixed = [request for request in requests if request.output != PUMP.name] + watered
+    planned, usual = (next(one for one in each if one.output == PUMP.name) for each in (requests, ruled))
+    plan_waters = planned.amount >= usual.amount
+    mixed = _with_water(ruled, planned) if plan_waters else _with_water(requests, usual)
     memory = inputs.context.memory
     hours = (elapsed_s(inputs.now, memory.decided_at) or 0.0) / 3_600.0
     owed = debt_after(memory.debt_h, 0.0, hours)
     rollout = PolicyRollout(seen.roll, seen.soil, inputs, aim, Belief(memory.tent, memory.model_error), bounds.first_h)
-    ways = (requests, mixed, ruled)
-    compared = rollout.compare(np.stack([way(each, inputs.cycle_s) for each in ways]))
-    for each, comparison in zip(ways, compared, strict=False):
-        if comparison.holds(owed):
-            return _Safeguarded(each, compared[0], debt_after(owed, comparison.worse_h, 0.0))
-    return _Safeguarded(None, compared[0], owed)
+    plan, half = rollout.compare(np.stack([way(each, inputs.cycle_s) for each in (requests, mixed, ruled)]))
+    if plan.holds(owed):
+        return _Safeguarded(requests, None, plan, debt_after(owed, plan.worse_h, 0.0))
+    if half.holds(owed):
+        debt_h = debt_after(owed, half.worse_h, 0.0)
+        return _Safeguarded(None, planned, plan, debt_h) if plan_waters else _Safeguarded(mixed, None, plan, debt_h)
+    return _Safeguarded(None, None, plan, owed)
 
 
-def _not_taken(plan: Comparison) -> str:
-    return f"safeguard: the plan could cost {plan.worse_h:.2f} h more stress than the rules, so the rules decide"
+def _not_taken(chosen: _Safeguarded) -> str:
+    cost = f"safeguard: the plan could cost {chosen.plan.worse_h:.2f} h more stress than the rules"
+    return f"{cost}, so the rules decide" + (", except on the water" if chosen.water is not None else "")
 
 
 def _expecting(
@@ -315,7 +341,7 @@ def _rounded(column: str, value: float) -> float:
 
 
 def _requests(
-    inputs: ControlInputs, plan: Array, first: int, demand: float, shares: tuple[DripperShare, ...]
+    inputs: ControlInputs, plan: Array, first: int, demand: float, shares: tuple[DripperShare, ...], known: bool
 ) -> list[OutputRequest]:
     """The first hours of the plan as requests; the rules' own caution about water stays in force."""
     cycle_s, row = inputs.cycle_s, plan[0]
@@ -331,7 +357,8 @@ def _requests(
         )
     later = np.flatnonzero(plan[:, DOSE_K])
     planned_ml = float(plan[:first, DOSE_K].sum())
-    requests.append(water_request(inputs, planned_ml, demand, int(later[0]) if len(later) else None, shares))
+    next_h = int(later[0]) if len(later) else None
+    requests.append(water_request(inputs, planned_ml, demand, next_h, shares, known))
     gas_s = float(plan[:first, GAS_K].sum()) * cycle_s / (3_600.0 * first)
     # At once, not spread: eight strokes of the valve bring no more than two.
     requests.append(OutputRequest(GAS.name, gas_s, gas_reason(inputs, gas_s, plan[0]), ("plan",), "photosynthesis"))

@@ -29,7 +29,8 @@ about one hour more than it would have under the rules, at most.
 3. *The rules see what the model says they see*, hourly means without sensor noise, every two hours.
 
 **When it fails** the rules decide, with their own plan, and the record says by how much the plan was worse. Before that
-a compromise is tried: the plan's air with the rules' water.
+the half of the plan is tried that gives more water: its water with the rules' air, or its air with the rules' water.
+Air and water are judged apart because a dose that is not given is missing for days, which no rollout of hours shows.
 
 Alternatives considered. Comparing whole plans, open loop, favours the planner: rules react to what they see, and a
 fixed plan stands for them badly. A margin on the objective J is a margin in its unit, not in hours of stress. Comparing

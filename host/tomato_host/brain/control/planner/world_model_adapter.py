@@ -12,13 +12,15 @@ from tomato_host.brain.control.context import DecisionContext
 from tomato_host.brain.control.planner.crop_horizon import RecentHours
 from tomato_host.brain.control.planner.horizon import DAY_H
 from tomato_host.brain.control.planner.mpc import PlannerModel
-from tomato_host.brain.control.planner.watering import asked_ml
+from tomato_host.brain.control.planner.watering import among_the_driest, asked_ml
 from tomato_host.brain.world_model.data import HORIZON_H, HourlyLog
 from tomato_host.brain.world_model.hourly_history import known_ahead, rollout_start, weather_ahead
 from tomato_host.brain.world_model.model import WorldModel
 from tomato_host.brain.world_model.soil_dynamics import WATER_UNIT_ML
 
 Array = NDArray[np.float64]
+GAIN_KNOWN = 0.25
+"""A pot's gain by water is known once its standard deviation is at most this share of it: after some 500 ml."""
 MIN_DAYS_LEARNED = 1
 """Days the model must have learned before the planner trusts it more than the rules."""
 
@@ -51,22 +53,26 @@ def bind_model(model: WorldModel, log: HourlyLog, context: DecisionContext) -> P
             mean, low, high = forecast.best(name)[:, 0, :horizon]
             spread["soil" if name == "soil.avg" else name] = (np.nan_to_num(low - mean), np.nan_to_num(high - mean))
     mist_h, water_ml = (np.nan_to_num(log.column(name)[-DAY_H:]) for name in (MIST.column, PUMP.column))
-    return PlannerModel(roll, zones, spread, mist_h, water_ml, _asked_ml(model, log, zones), _past(log, zones))
+    gains = _gains(model)
+    known = all(gains[name][1] for name in zones)
+    asked = _asked_ml(gains, log, zones)
+    return PlannerModel(roll, zones, spread, mist_h, water_ml, known, asked, _past(log, zones))
 
 
-def _asked_ml(model: WorldModel, log: HourlyLog, zones: tuple[str, ...]) -> float:
-    """What the thirstiest pot has asked for in the last day; after a dose only the driest one counts: others drain."""
+def _gains(model: WorldModel) -> dict[str, tuple[float, bool]]:
+    """How many points a ml of pumped water raises each pot by, and whether that has been learned."""
+    learned = {name: law.gain for name, law in zip(model.zones, model.dynamics.soil, strict=True)}
+    return {name: (gain / WATER_UNIT_ML, sd <= GAIN_KNOWN * gain) for name, (gain, sd) in learned.items()}
+
+
+def _asked_ml(gains: Mapping[str, tuple[float, bool]], log: HourlyLog, zones: tuple[str, ...]) -> float:
+    """What the thirstiest pot has asked for in the last day; after a dose only the driest ones count: others drain."""
     water = np.nan_to_num(log.column(PUMP.column))
     levels = {name: log.column(name)[-DAY_H - 1 :] for name in zones}
+    counted = list(zones)
     if water[-DAY_H:].any():
-        driest = min(zones, key=lambda name: float(np.nan_to_num(levels[name][-1], nan=np.inf)))
-        levels = {driest: levels[driest]}
-    gains = {
-        name: float(law.theta[6] + law.theta[7]) / WATER_UNIT_ML
-        for name, law in zip(model.zones, model.dynamics.soil, strict=True)
-    }
-    dosed = bool(water.any())
-    return max(asked_ml(level, water[-len(level) + 1 :], gains[name], dosed) for name, level in levels.items())
+        counted = among_the_driest({name: float(np.nan_to_num(levels[name][-1], nan=np.inf)) for name in zones})
+    return max(asked_ml(levels[name], water[-len(levels[name]) + 1 :], *gains[name]) for name in counted)
 
 
 def _past(log: HourlyLog, zones: tuple[str, ...]) -> RecentHours:
