@@ -1,6 +1,6 @@
 """A simulated tent whose relays follow any pattern, seen through its own sensors by the supervision of outputs alone.
 
-No controller: strokes come in circumstances that a controller of another day may make (short, beside the exhaust,
+No controller: strokes come in conditions that a controller of another day may make (short, beside the exhaust,
 just after another one, in air that is nearly full, in a room unlike the believed one).
 """
 

@@ -8,7 +8,7 @@ Two kinds of test, both with the tent as its own control, so that no course of w
 - *Stroke*: readings just before an output goes on against readings at the end of its stroke (STROKE_S at most), less
   the way on which they were anyhow (the tent comes to rest from what switched before). Only strokes count that have a
   clean beginning (the output was off, and the other outputs were as they are, for a while), during which nothing else
-  switches, and of which the belief about the tent expects an effect, by what was given and what the circumstances
+  switches, and of which the belief about the tent expects an effect, by what was given and what the conditions
   allow (`stroke_response.py`), that stands out from that drift. Several in a row must show none.
 - *Two observers* for the mat, whose effect takes hours: the substrate's temperature is followed by two models, one
   with the mat and one without. When they have come apart by MAT_APART_K, the measured one is nearer to one of them.
