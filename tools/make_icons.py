@@ -61,12 +61,13 @@ def picture(pixels: int, corner: float, size: float = 1.0, plain: bool = False) 
     fx, fy = (x - 32.0) / size + 32.0, (y - 34.0) / size + 34.0
     ground = np.zeros(x.shape, dtype=bool) if plain else rounded(corner)(x, y)
     layers = ((ground, PAPER), (fruit(fx, fy), WHITE if plain else FRUIT), (calyx(fx, fy), WHITE if plain else LEAF))
-    out = np.zeros((*x.shape, 4))
-    for mask, colour in layers:
-        out[mask] = (*colour, 255)
-    blocks = out.reshape(pixels, SAMPLES, pixels, SAMPLES, 4)
-    alpha = blocks[..., 3:].mean(axis=(1, 3))
-    colour_sum = (blocks[..., :3] * blocks[..., 3:] / 255.0).mean(axis=(1, 3))
+    seen = np.zeros(x.shape, dtype=np.uint8)
+    for number, (mask, _) in enumerate(layers, start=1):
+        seen[mask] = number
+    blocks = seen.reshape(pixels, SAMPLES, pixels, SAMPLES)
+    samples = np.stack([np.count_nonzero(blocks == n + 1, axis=(1, 3)) for n in range(len(layers))], axis=-1)
+    alpha = 255.0 * samples.sum(axis=-1, keepdims=True) / SAMPLES**2
+    colour_sum = samples @ np.array([colour for _, colour in layers], dtype=np.float64) / SAMPLES**2
     colours = np.divide(colour_sum * 255.0, alpha, out=np.zeros_like(colour_sum), where=alpha > 0.0)
     return np.concatenate([colours, alpha], axis=2).round().astype(np.uint8)
 

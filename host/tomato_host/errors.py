@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 
 class TomatoError(Exception):
     """An error shown to the user. `code` is listed in docs/errors.md; `next_step` says what to do."""
@@ -18,3 +20,14 @@ class TomatoError(Exception):
 
     def __str__(self) -> str:
         return f"{self.code}: {self.message} Next: {self.next_step}"
+
+
+def first_reason(error: ValueError) -> str:
+    """What is wrong first, in one line: of a record that breaks its contract the field, and what is allowed."""
+    listed: Any = getattr(error, "errors", None)
+    if not callable(listed):
+        return " ".join(str(error).split())
+    first = listed()[0]
+    place = ".".join(str(part) for part in first["loc"])
+    text = " ".join(str(first["msg"]).removeprefix("Value error, ").split())
+    return f"{place}: {text}" if place else text

@@ -35,6 +35,11 @@ class Log:
         with contextlib.suppress(OSError):
             self._logger().error(event, **facts)
 
+    def exception(self, event: str, **facts: Any) -> None:
+        """An error that was caught, with its traceback; called where it is handled."""
+        with contextlib.suppress(OSError):
+            self._logger().exception(event, **facts)
+
     def _logger(self) -> Any:
         import structlog
 

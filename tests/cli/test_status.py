@@ -81,5 +81,10 @@ def test_it_reads_a_dataset_without_a_host_and_says_how_old_it_is(
     assert run("--no-color", "status", "--data-dir", str(tmp_path / "data")) == 0
     shown = capsys.readouterr().out
     assert "This is not the present" in shown and "\x1b[3" not in shown
+    assert "no host has recorded since" in shown
     assert os.environ.pop("NO_COLOR") == "1"
+    with Dataset.open(tmp_path / "data"):  # a host that counts in the time of a simulation holds it
+        assert run("status", "--data-dir", str(tmp_path / "data")) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "This is not the present: the host that runs here" in shown and "no host" not in shown
     assert run("status", "--data-dir", str(tmp_path / "nowhere")) == 2

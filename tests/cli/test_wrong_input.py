@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import errno
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from tomato_host.cli.main import main
 from tomato_host.commands.inbox import new_request
 from tomato_host.errors import TomatoError
+from tomato_host.storage.chain import genesis, next_line
+from tomato_host.storage.dataset import Dataset
 from tomato_host.storage.published_heads import read_published
+from tomato_host.storage.reader import read_records
+
+from tests.storage.samples import state
 
 DATA_DIR_COMMANDS = (
     ["status"],
@@ -102,3 +110,55 @@ def test_no_text_names_a_package_that_no_index_has() -> None:
         if "install 'tomato-host[" in p.read_text() and p.name != "verification.md"
     ]
     assert wrong == []
+
+
+@pytest.mark.parametrize(
+    ("words", "wrong"),
+    [
+        ("propose owner HEAT", "type: Input should be 'WATER'"),
+        ("propose owner WATER --ml -5", "params.ml: "),
+        ("add x --origin king", "origin: Input should be "),
+        ("add x --may light", "no action 'light'. Next: choose of WATER, "),
+    ],
+)
+def test_a_wrong_agent_or_proposal_is_one_line_with_its_field(
+    words: str, wrong: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, errors = ended(["world", *words.split(), "--data-dir", str(tmp_path)], capsys)
+    assert code == 2 and errors.count("\n") == 1 and "E-WORLD-RECORD" in errors and wrong in errors, errors
+    assert "pydantic" not in errors
+
+
+def test_a_record_that_breaks_its_contract_is_one_line_with_its_field(tmp_path: Path) -> None:
+    with Dataset.open(tmp_path):
+        pass
+    payload = b'{"ts":"2026-05-01T06:00:00+02:00","schema_version":"event_v1","level":"LOUD","kind":"link"}'
+    line, _ = next_line(genesis("events"), 1, payload)
+    (tmp_path / "private" / "events_2026-05.jsonl").write_bytes(line)
+    with pytest.raises(TomatoError, match="E-STORAGE-DAMAGED") as raised:
+        list(read_records(tmp_path))
+    assert "\n" not in str(raised.value) and "pydantic" not in str(raised.value) and "level: " in str(raised.value)
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_a_terminal_that_lacks_a_sign_gets_an_escape(encoding: str, tmp_path: Path) -> None:
+    with Dataset.open(tmp_path) as dataset:
+        dataset.append(state())
+    environment = {**os.environ, "PYTHONIOENCODING": encoding, "PYTHONUTF8": "0"}
+    command = [sys.executable, "-m", "tomato_host", "status", "--data-dir", str(tmp_path)]
+    told = subprocess.run(command, capture_output=True, env=environment, check=False, timeout=60)
+    assert told.returncode == 0 and b"Traceback" not in told.stderr, told.stderr
+    assert b"Measured" in told.stdout
+
+
+@pytest.mark.parametrize("words", [["status"], ["dataset", "info"], ["--help"]], ids=" ".join)
+def test_a_reader_that_has_gone_is_no_error(words: list[str], tmp_path: Path) -> None:
+    with Dataset.open(tmp_path) as dataset:
+        dataset.append(state())
+    where = {"status": ["--data-dir", str(tmp_path)], "dataset": [str(tmp_path)]}.get(words[0], [])
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "tomato_host", *words, *where]
+    told = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, check=False, timeout=60)
+    os.close(writing)
+    assert (told.returncode, told.stderr) == (0, b"")

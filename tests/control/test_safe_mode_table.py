@@ -302,6 +302,9 @@ def test_a_pause_lies_over_caution_and_its_time_goes_on() -> None:
     assert paused.state.mode == "PAUSED" and paused.sampling_s is None
     assert at(paused.state, 1_000).state.mode == "CAUTION"
     assert at(paused.state, 1_800).state.mode == "NORMAL"
+    careful, normal = at(paused.state, 60, high=("VPD_HIGH",)), at(paused.state, 1_800)
+    assert careful.notify == "CAUTION: the pause is over; smaller doses while it lasts: VPD_HIGH."
+    assert normal.notify == "NORMAL: the pause is over."
 
 
 def test_pace_and_moving_air_belong_to_the_mode() -> None:

@@ -39,7 +39,7 @@ def test_results_do_not_depend_on_the_number_of_processes() -> None:
 
 @pytest.mark.parametrize("controller", sorted(CONTROLLERS))
 def test_no_figure_of_a_controller_without_foresight_rests_on_a_forecast(controller: PolicyName) -> None:
-    cell = matrix.Cell(controller, "dry_inflow@3,pump_clog@5+2", 3, 0.9, 120.0)
+    cell = matrix.Cell(controller, "dry_inflow@3,pump_clog@5+2", 3, 0.9, 300.0)
     run = matrix.begin(cell)
     foreseeing = matrix.observe_run(run, cell)
     assert run.brain.forecast_state.nights == 1 and run.brain.forecasts.prediction is not None

@@ -193,3 +193,49 @@ def test_a_poisoned_block_is_refused(name: str) -> None:
     kind, arrays = BAD[name]
     with pytest.raises(ValueError):
         block_from_arrays("vpd_kpa", kind, False, arrays, "")
+
+
+def _record(gain: np.ndarray, days: int = 14) -> GrownExpert:
+    """An expert whose blend errs by 1 on every day and, with the block, by `gain` [days, H] less."""
+    expert = GrownExpert(tree_block(), HORIZONS, live=True)
+    count = np.full((days, 3), 24.0)
+    without = count * 1.0
+    expert.judged = np.zeros_like(expert.judged)
+    expert.judged[-days:] = np.stack((without, without - count * gain[-days:], count), axis=1)
+    return expert
+
+
+def test_a_share_counts_only_at_horizons_that_prove_a_gain(judge: Judge, model: WorldModel, log: HourlyLog) -> None:
+    """At 6 h the record is half luck, at 24 h a loss; their mean over horizons is still a gain."""
+    rng = np.random.default_rng(0)
+    luck = rng.normal(size=14)
+    luck -= luck.mean()
+    gain = np.stack((0.2 + 0.05 * luck, 0.01 + 0.2 * luck, -0.02 + 0.01 * luck), axis=1)
+    expert = _record(gain)
+    assert expert.skill().ratio < 1.0
+    assert [change.share for change in judge(expert)] == [SHARE]
+    assert expert.earning.tolist() == [True, False, False]
+    corrected = GrownExperts(HORIZONS)
+    corrected.by_quantity["vpd_kpa"] = expert
+    plain = {"vpd_kpa": np.zeros((2, 1, 3))}
+    moved = corrected.corrected(plain, {"vpd_kpa": np.ones((2, 1, 3))})["vpd_kpa"]
+    assert moved[1].tolist() == [[SHARE, 0.0, 0.0]]
+    before = corrected.identity("0")
+    expert.earning = np.array([True, True, False])
+    assert corrected.identity("0") != before, "another forecast is another identity"
+
+
+def test_a_gain_of_one_wild_day_proves_nothing_and_a_loss_on_it_disproves_nothing() -> None:
+    steady = np.full((14, 3), 0.02) + np.random.default_rng(1).normal(0.0, 0.005, (14, 3))
+    assert _record(steady).proven().all()
+    wild = _record(np.where(np.arange(14)[:, None] == 5, 0.0, -0.01) * np.ones((14, 3)))
+    wild.judged[5] = np.array([24.0 * 80.0, 24.0 * 60.0, 24.0])[:, None]
+    assert wild.skill().ratio < 1.0 and not wild.proven().any(), "fifty points on one day outvote no fortnight"
+    lost = _record(steady)
+    lost.judged[5] = np.array([24.0 * 80.0, 24.0 * 80.4, 24.0])[:, None]
+    assert lost.proven().all(), "counted as two usual days, half a percent is little"
+
+
+def test_too_few_days_prove_nothing() -> None:
+    assert not _record(np.full((9, 3), 0.2), days=9).proven().any()
+    assert _record(np.full((10, 3), 0.2), days=10).proven().all()

@@ -50,7 +50,7 @@ class Inputs:
 
     def put(self, sensor, value, now_ms):
         """Store a reading; one that cannot be true becomes `out_of_range` instead."""
-        if not self.plausible(sensor, value):
+        if not _LOWEST[sensor] <= value <= _HIGHEST[sensor]:
             self.lost(sensor, c.WHY_OUT_OF_RANGE, now_ms)
             return
         if self.value[sensor] != value or not self.valid[sensor]:

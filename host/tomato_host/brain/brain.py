@@ -88,6 +88,7 @@ class Brain:
         self._foreign = ForeignHolds(self.guardrails.ledger)
         zone = self.settings.site.zone
         probes = tuple(probe.id for probe in self.settings.estimator.probes)
+        self._foresees = forecasts
         made = ForecastState if forecasts else WithoutForecasts
         self.forecast_state = made(self.settings.world_model, zone, probes)
         self.forecasts = CurrentForecasts()
@@ -132,7 +133,8 @@ class Brain:
         able = runtime.link_up and devices.board_state not in NOT_READY
         if not able or not self._trigger_check_due(runtime.now, trust.changed or self._due is not None):
             return StepResult(estimate, trust)
-        self.forecast_state.add_state(estimate.state)
+        if self._foresees:
+            self.forecast_state.add_state(estimate.state)
         rebuilt = self._rebuild(runtime.now)
         why = self.decision_trigger(runtime)
         if why is None:

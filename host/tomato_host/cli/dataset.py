@@ -199,7 +199,7 @@ def info(root: Root, as_json: AsJson = False) -> None:
 
 def _facts(root: Path) -> dict[str, Any]:
     from tomato_host.storage.chain import parse_line
-    from tomato_host.storage.layout import METADATA
+    from tomato_host.storage.layout import read_metadata
     from tomato_host.storage.reader import require_dataset, stream_files
 
     require_dataset(root)
@@ -223,4 +223,4 @@ def _facts(root: Path) -> dict[str, Any]:
                 "last_ts": json.loads(last.payload)["ts"],
                 "hash": last.hash,
             }
-    return {"metadata": json.loads((root / METADATA).read_bytes()), "streams": streams}
+    return {"metadata": read_metadata(root), "streams": streams}

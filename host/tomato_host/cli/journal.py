@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tomato_host.cli.completion_words import one_of
-from tomato_host.errors import TomatoError
+from tomato_host.errors import TomatoError, first_reason
 
 if TYPE_CHECKING:
     from shared_schemas.records.journal_v1 import JournalV1
@@ -235,16 +235,9 @@ def _entry(data_dir: Path, values: dict[str, Any], at: str, photo: Path | None, 
         record = JournalV1.model_validate({**fields, "photo_sha256": "0" * 64 if photo is not None else None})
     except ValidationError as error:
         raise TomatoError(
-            "E-JOURNAL-ENTRY", f"That is no entry: {_reason(error)}.", "tomato-host journal add --help"
+            "E-JOURNAL-ENTRY", f"That is no entry: {first_reason(error)}.", "tomato-host journal add --help"
         ) from None
     return record if photo is None else record.model_copy(update={"photo_sha256": _photo(data_dir, photo, moment)})
-
-
-def _reason(error: Any) -> str:
-    first = error.errors()[0]
-    place = ".".join(str(part) for part in first["loc"])
-    text = str(first["msg"]).removeprefix("Value error, ")
-    return f"{place}: {text}" if place else text
 
 
 def _photo(data_dir: Path, path: Path, taken: datetime) -> str:

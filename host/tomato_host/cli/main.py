@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import importlib
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -145,9 +146,17 @@ def _complete(instruction: str) -> None:
     answer(build(words_of(os.environ)), instruction)
 
 
+def _write_what_the_terminal_can() -> None:
+    """A sign that the terminal's encoding lacks (Latin-1, ASCII), or a file name's odd byte, becomes an escape."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command line. A TomatoError is one line on standard error and exit code 2."""
     arguments = _without_color_option(list(sys.argv[1:] if argv is None else argv))
+    _write_what_the_terminal_can()
     try:
         if (asked := os.environ.get(COMPLETE_VARIABLE)) is not None:
             _complete(asked)
@@ -158,10 +167,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     except KeyboardInterrupt:
         print("tomato-host: interrupted", file=sys.stderr)
         raise SystemExit(130) from None
-    except BrokenPipeError:
-        # The reader of our output has closed it (`| head`): not an error. The rest of the output is discarded.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise SystemExit(0) from None
+    except SystemExit as end:
+        if not isinstance(end.__context__, BrokenPipeError):
+            raise
+        raise SystemExit(_end_without_reader(_named(arguments))) from None
     except OSError as error:
         if error.errno not in _OF_A_FILE:
             raise
@@ -169,6 +178,17 @@ def main(argv: Sequence[str] | None = None) -> None:
         raise SystemExit(2) from None
 
 
+def _end_without_reader(command: str | None) -> int:
+    """Exit code when the reader of our output has closed it (`| head`): no error, but for a host that it has ended."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the rest of the output is discarded
+    if command not in ENDLESS:
+        return 0
+    print("tomato-host: stopped, because the reader of its output has closed it", file=sys.stderr)
+    return 1
+
+
+ENDLESS = frozenset({"run", "demo"})
+"""Commands that go on until they are told to stop."""
 _OF_A_FILE = frozenset(
     getattr(errno, name)
     for name in (
@@ -183,6 +203,6 @@ def _file_error(error: OSError) -> TomatoError:
     """For the path that no command has judged itself: one line, where a traceback would hide it."""
     from tomato_host.toml_file import shown
 
-    where = shown(str(error.filename), quoted=False, longest=200) if error.filename else "a file"
+    where = shown(str(error.filename), quoted=False, longest=200) if error.filename else "output"
     what = f"{where}: {(error.strerror or str(error)).lower()}."
     return TomatoError("E-FILE", what, "check the path, who may read and write it, and the room on its disk")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,14 +14,15 @@ if TYPE_CHECKING:
 
 
 def dataset_settings(recording: Path, config: Path | None) -> Settings:
-    """Those of `config`, else those the dataset was recorded with, else the defaults. Raises TomatoError E-CONFIG-*."""
+    """Those of `config`, else those the dataset was recorded with, else the defaults. Raises TomatoError E-CONFIG-*,
+    E-STORAGE-DAMAGED, E-STORAGE-NEWER."""
     from tomato_host.settings import load_settings, parse_recorded_settings
+    from tomato_host.storage.layout import METADATA, read_metadata
 
-    metadata = recording / "metadata.json"
-    if config is None and metadata.is_file():
-        recorded = json.loads(metadata.read_bytes()).get("settings")
-        if recorded:
-            return parse_recorded_settings(recorded, str(metadata))
+    if config is None:
+        recorded = read_metadata(recording).get("settings")
+        if isinstance(recorded, dict) and recorded:
+            return parse_recorded_settings(recorded, str(recording / METADATA))
     return load_settings(config)
 
 

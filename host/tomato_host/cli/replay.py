@@ -141,16 +141,16 @@ def _text(moment: datetime | None) -> str | None:
 
 
 def _check(recording: Path, config: Path | None, span: RecordingSpan, as_json: bool) -> None:
-    import json
 
     from tomato_host.app import brain_settings
     from tomato_host.models.store import ModelStore
     from tomato_host.replay.check import Checker
+    from tomato_host.storage.layout import read_metadata
     from tomato_host.storage.reader import require_dataset
     from tomato_host.terminal.progress import progress
 
     require_dataset(recording)
-    simulated = "simulated" in json.loads((recording / "metadata.json").read_bytes())
+    simulated = "simulated" in read_metadata(recording)
     models = ModelStore(recording / "models")
     settings = brain_settings(dataset_settings(recording, config))
     checker = Checker(settings, decides=not simulated, stored_model=models.verify)

@@ -25,6 +25,7 @@ def status(
     """Each value with its target, trend and last 24 hours, and how old it is."""
     from tomato_host.cli.recorded_settings import dataset_zone
     from tomato_host.service.history import History
+    from tomato_host.storage.appender import is_held
     from tomato_host.storage.reader import require_dataset
     from tomato_host.terminal.quantities import rows_of
 
@@ -38,10 +39,14 @@ def status(
         shown = [{**row._asdict(), "is_out": row.is_out} for row in rows]
         typer.echo(json.dumps({"ts": None if newest is None else newest.isoformat(), "values": shown}))
         return
-    _show(rows, newest)
+    _show(rows, newest, is_held(data_dir / "private"))
 
 
-def _show(rows: list[QuantityRow], newest: datetime | None) -> None:
+SIMULATED = "the host that runs here counts in a time of its own, or has recorded nothing since"
+ENDED = "no host has recorded since"
+
+
+def _show(rows: list[QuantityRow], newest: datetime | None, is_running: bool) -> None:
     from rich.console import Console
 
     from tomato_host.terminal.quantity_table import quantity_table
@@ -52,5 +57,5 @@ def _show(rows: list[QuantityRow], newest: datetime | None) -> None:
         console.print("Nothing is recorded yet.")
         return
     age_s = (datetime.now(UTC) - newest).total_seconds()
-    note = "" if 0.0 <= age_s <= FRESH_S else " This is not the present: no host has recorded since."
+    note = "" if 0.0 <= age_s <= FRESH_S else f" This is not the present: {SIMULATED if is_running else ENDED}."
     console.print(f"Measured {newest:%Y-%m-%d %H:%M}.{note} ! is outside the target.")

@@ -12,7 +12,7 @@ import typer
 
 from tomato_host.cli.override import DEFAULT_DATA_DIR, AsJson, DataDir, Reason, Wait
 from tomato_host.cli.world_client import bench, watch, what_if
-from tomato_host.errors import TomatoError
+from tomato_host.errors import TomatoError, first_reason
 
 if TYPE_CHECKING:
     from shared_schemas.records import AgentV1
@@ -265,10 +265,14 @@ def _change(name: str, data_dir: Path, timeout_s: float, reason: str, **fields: 
 def _set(data_dir: Path, timeout_s: float, fields: dict[str, Any], reason: str) -> None:
     """Send an agent's new record to the running host."""
     from shared_schemas.records import AgentV1
+    from shared_schemas.records.action_v1 import ActionType
     from tomato_host.cli.override import send
     from tomato_host.commands.inbox import new_request
 
     now = datetime.now(UTC).isoformat()
+    kinds = [kind.value for kind in ActionType]
+    if unknown := [kind for kind in fields.get("may") or () if kind not in kinds]:
+        raise TomatoError("E-WORLD-RECORD", f"There is no action {unknown[0]!r}.", f"choose of {', '.join(kinds)}")
     try:
         record = AgentV1.model_validate({**fields, "schema_version": "agent_v1", "ts": now, "reason": reason[:200]})
     except ValueError as error:
@@ -278,5 +282,5 @@ def _set(data_dir: Path, timeout_s: float, fields: dict[str, Any], reason: str) 
 
 def _invalid(error: ValueError) -> TomatoError:
     return TomatoError(
-        "E-WORLD-RECORD", f"That is no valid record: {error}", "docs/data_dictionary.md lists the fields"
+        "E-WORLD-RECORD", f"That is no valid record: {first_reason(error)}.", "docs/data_dictionary.md lists the fields"
     )

@@ -68,7 +68,7 @@ REQUIRED_FIELD = {
 class Request(BaseModel):
     """An operator's request: an action through the guardrails, a change of mode, or work on the board itself."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     id: Annotated[str, Field(pattern=r"^[a-z0-9-]{1,64}$")]
     ts: AwareDatetime
@@ -111,7 +111,7 @@ class Request(BaseModel):
 class Reply(BaseModel):
     """The answer to a request."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     id: str
     ok: bool

@@ -32,7 +32,7 @@ class GrowthWorth:
     without: Array
     with_block: Array
     share_on: float
-    """Share of the judged days on which the block counted."""
+    """Share of the judged hours and horizons at which the block counted."""
 
     @property
     def ratio(self) -> Array:
@@ -89,7 +89,8 @@ def growth_worth(
             found = day.forecast.grown.get(name)
             usable = found is not None and bool(np.isfinite(found[0]).any())
             without[day.begin : day.end] = found[0] if found is not None and usable else day.forecast.best(name)[0]
-            share[day.begin : day.end] = model.grown.by_quantity[name].share if found is not None else 0.0
+            one = model.grown.by_quantity.get(name)
+            share[day.begin : day.end] = float(one.earning.mean()) if one is not None and one.share > 0.0 else 0.0
         judge_grown(model, day.known, day.hours)
         model.learn(day.known, day.ahead, day.hours)
         for name, window in windows.items():
@@ -112,7 +113,7 @@ def _worth(
     for forecast in issued[:2]:
         error = np.where(counts, np.abs(np.clip(forecast, *_limits(case, name)) - truth), 0.0)
         errors.append(error.sum(axis=0) / np.maximum(counts.sum(axis=0), 1))
-    return GrowthWorth(case.name, name, errors[0], errors[1], float((issued[2][start:] > 0.0).mean()))
+    return GrowthWorth(case.name, name, errors[0], errors[1], float(issued[2][start:].mean()))
 
 
 def _limits(case: BacktestCase, name: str) -> tuple[float, float]:

@@ -113,7 +113,8 @@ class RequestHandler:
             return Reply(id=request.id, ok=True, text=f"recorded as {request.journal.id}")
         self._record_request(request)
         if request.agent is not None:
-            return self._set_agent(request, request.agent)
+            agent = request.agent
+            return self._set_agent(request, agent.model_copy(update={"ts": agent.ts.astimezone(self._zone)}))
         if request.kind == "restart":
             return self._begin_restart(request)
         if request.kind == "acknowledge_message":
@@ -122,7 +123,8 @@ class RequestHandler:
             text = self._context.apply(request, self._now())
             self._episode.update_safe_mode(self._context.at(self._now()))
             return Reply(id=request.id, ok=True, text=text)
-        return self.propose(request.id, request.action, request.outcome)
+        local = request.action.ts.astimezone(self._zone)
+        return self.propose(request.id, request.action.model_copy(update={"ts": local}), request.outcome)
 
     def _set_agent(self, request: Request, record: AgentV1) -> Reply:
         self.record_agent(record)
@@ -231,12 +233,13 @@ class RequestHandler:
     def _record_request(self, request: Request) -> None:
         if request.kind == "faults":
             return  # reading is not an action
+        reason = request.reason or "no reason given"
         self._recorder.event(
             self._now(),
             "INFO",
             "person",
             f"person_{request.kind}",
-            request.reason or "no reason given",
+            f"{request.agent.name} is {request.agent.state}: {reason}" if request.agent is not None else reason,
             mode=request.mode,
             request=request.id,
             until=request.until.isoformat() if request.until is not None else None,

@@ -112,7 +112,7 @@ class Supervisor:
         self._recorded_day = recorded_day
         self._open_anomalies: tuple[AnomalyV1, ...] | None = None
         self._state_ms = round(settings.state_period_s * 1000)
-        self._ledger = RecordedLedger(brain.guardrails, recorder, runtime.clock)
+        self._ledger = RecordedLedger(brain.guardrails, recorder, self.now)
         self._executor = Executor(SessionCommands(session), self._ledger)
         self._actuator = ExecutorActuator(self._executor, runtime.clock.monotonic_ms, self.now, self._on_finished)
         self._episode = Episode(brain, recorder, self._actuator)

@@ -22,7 +22,6 @@ from tomato_host.service.app_shell import add_app_shell
 from tomato_host.service.board_routes import add_board_routes
 from tomato_host.service.bus.settings import BusSettings
 from tomato_host.service.change_routes import add_change_routes
-from tomato_host.service.demo_routes import add_demo_routes
 from tomato_host.service.device_list import device_list
 from tomato_host.service.fleet.routes import add_fleet_routes
 from tomato_host.service.history import History
@@ -86,6 +85,8 @@ def create_app(
     _reads(app, live, access, fleet, about)
     add_history_routes(app, history, data_dir, access, settings.rated_strokes)
     if about.demo:
+        from tomato_host.service.demo_routes import add_demo_routes  # needs the twin, which no other dashboard loads
+
         add_demo_routes(app, data_dir, access)
     # The inbox of a simulation reads moments in its own time, and nothing of it answers over the socket.
     answering = worlds if about.present is None else ()

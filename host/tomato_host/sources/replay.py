@@ -9,7 +9,7 @@ from typing import Literal
 
 from shared_schemas.devices import OUTPUTS
 from shared_schemas.records import DeviceStatusV1, ObservationV1, parse_record
-from tomato_host.errors import TomatoError
+from tomato_host.errors import TomatoError, first_reason
 from tomato_host.logs import Log
 
 _log = Log("replay")
@@ -73,7 +73,7 @@ class ReplaySource:
         return (self._begin is None or ts >= self._begin) and (self._end is None or ts < self._end)
 
     def _refuse(self, where: str, error: ValueError) -> None:
-        reason = str(error).replace("\n", " ")[:200]
+        reason = first_reason(error)[:200]
         if self._malformed == "fail":
             raise TomatoError(
                 "E-REPLAY-MALFORMED",

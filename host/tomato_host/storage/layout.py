@@ -13,6 +13,7 @@ from typing import Any
 from shared_schemas.records import RECORDS, EventV1
 from tomato_host.atomic_file import make_directory, replace_file
 from tomato_host.errors import TomatoError
+from tomato_host.logs import Log
 from tomato_host.storage.settings import Rotate
 
 STREAM_OF: dict[str, str] = {
@@ -55,6 +56,7 @@ What is not named here is never thinned: actions with their refusals, plans, eve
 
 FORMAT = "tomato dataset 1"
 METADATA = "metadata.json"
+_log = Log("storage")
 HEADS = "heads.json"
 ANCHORED = "anchored"
 """Key of metadata.json: heads.json was written before the first record, so where it is missing it was deleted."""
@@ -101,7 +103,7 @@ def create_run(base: Path, day: date) -> Path:
             raise TomatoError(
                 "E-STORAGE-UNWRITABLE",
                 f"{base / name} cannot be made: {error.strerror or error}.",
-                "Give another output directory, or allow writing there.",
+                "Give another output directory, free space on its disk, or allow writing there.",
             ) from error
         return base / name
 
@@ -126,15 +128,60 @@ def write_schemas(folder: Path) -> str:
     return digest.hexdigest()
 
 
+def read_metadata(root: Path) -> dict[str, Any]:
+    """What metadata.json of a dataset holds; empty when there is none.
+
+    Raises TomatoError E-STORAGE-DAMAGED, E-STORAGE-NEWER for a dataset that a later version of this program has made.
+    """
+    try:
+        found = json.loads((root / METADATA).read_bytes())
+        if not isinstance(found, dict):
+            raise ValueError("it is no object")
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, RecursionError) as error:
+        raise TomatoError(
+            "E-STORAGE-DAMAGED",
+            f"{root / METADATA} cannot be read: {' '.join(str(error).split())}.",
+            "take the file out of a backup; `tomato-host run` makes a new one and sets this one aside",
+        ) from None
+    if str(found.get("format", FORMAT)) != FORMAT:
+        raise TomatoError(
+            "E-STORAGE-NEWER",
+            f"{root} has the format {str(found['format'])[:60]!r}, and this version knows {FORMAT!r}.",
+            "use the version that made it, or give another --data-dir; nothing was changed",
+        )
+    return found
+
+
+def _needs_metadata(root: Path) -> bool:
+    """Whether metadata.json is to be written. A damaged one is set aside: the plant needs its records all the same.
+
+    Raises TomatoError E-STORAGE-NEWER.
+    """
+    path = root / METADATA
+    if not path.exists():
+        return True
+    try:
+        read_metadata(root)
+    except TomatoError as error:
+        if error.code != "E-STORAGE-DAMAGED":
+            raise
+        path.replace(path.with_name(f"{METADATA}.damaged"))
+        _log.warning("metadata_set_aside", reason=error.message)
+        return True
+    return False
+
+
 def make_layout(root: Path, about: Mapping[str, Any]) -> None:
     """Make the directories of a dataset and, in a new one, its schemas and metadata.json.
 
-    Raises TomatoError E-STORAGE-UNWRITABLE.
+    Raises TomatoError E-STORAGE-UNWRITABLE, E-STORAGE-NEWER.
     """
     try:
         for folder in ("private/images", "public/images", "schema"):
             make_directory(root / folder)
-        if not (root / METADATA).exists():
+        if _needs_metadata(root):
             schema_hash = write_schemas(root / "schema")
             metadata = {
                 "format": FORMAT,
@@ -148,7 +195,7 @@ def make_layout(root: Path, about: Mapping[str, Any]) -> None:
         raise TomatoError(
             "E-STORAGE-UNWRITABLE",
             f"The data directory {root} cannot be written: {error.strerror or error}.",
-            "Give another --data-dir, or allow writing there.",
+            "Give another --data-dir, free space on its disk, or allow writing there.",
         ) from error
 
 

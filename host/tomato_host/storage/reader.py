@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from shared_schemas.records import Record, parse_record
-from tomato_host.errors import TomatoError
+from tomato_host.errors import TomatoError, first_reason
 from tomato_host.storage.chain import ChainedLine, parse_line
 from tomato_host.storage.layout import METADATA, split_name
 
@@ -111,7 +111,7 @@ def read_records(root: Path, streams: set[str] | None = None, report: Report | N
         try:
             yield parse_record(line.link.payload)
         except ValueError as error:
-            raise _damaged(line.path, line.number, f"breaks its contract: {error}") from error
+            raise _damaged(line.path, line.number, f"breaks its contract: {first_reason(error)}") from error
 
 
 def _damaged(path: Path, number: int, what: str = "is not a whole record") -> TomatoError:

@@ -16,8 +16,9 @@ from datetime import datetime
 from pathlib import Path
 
 from shared_schemas.records import parse_record
+from tomato_host.errors import TomatoError
 from tomato_host.storage.chain import ChainedLine, Head, follows, genesis, parse_heads, parse_line
-from tomato_host.storage.layout import ANCHORED, HEADS, METADATA, period, split_name
+from tomato_host.storage.layout import ANCHORED, HEADS, METADATA, period, read_metadata, split_name
 from tomato_host.storage.reader import BytesRead, Report, require_dataset, stream_files
 from tomato_host.storage.retention import DELETABLE, DELETION_FILE, DeletedReadings, read_deletion
 from tomato_host.storage.settings import Rotate
@@ -106,7 +107,8 @@ def verify(
     if result.ok:
         _verify_count(counts, deleted, result)
     result.problems += passed.problems(deleted)
-    if not (folder / HEADS).is_file() and _is_anchored(root):
+    anchored = _is_anchored(root, result)
+    if not (folder / HEADS).is_file() and anchored:
         what = "is missing, and was there before the first record: whether ends of streams are missing, too, is unknown"
         result.problems.append(DatasetProblem(HEADS, 0, what))
     return result
@@ -140,10 +142,12 @@ class NotedHeads:
         return found
 
 
-def _is_anchored(root: Path) -> bool:
+def _is_anchored(root: Path, result: Verification) -> bool:
+    """What metadata.json says; one that says nothing is a problem of its own."""
     try:
-        return bool(json.loads((root / METADATA).read_bytes()).get(ANCHORED))
-    except (ValueError, AttributeError):
+        return bool(read_metadata(root).get(ANCHORED))
+    except TomatoError as error:
+        result.problems.append(DatasetProblem(METADATA, 0, f"is not readable: {error.message}"))
         return False
 
 

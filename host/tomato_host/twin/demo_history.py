@@ -65,7 +65,7 @@ def make_history(
     recorder = Recorder(store, Status(started_at=tent.now, now=tent.now))
 
     def recorded(guardrails: Guardrails) -> RecordedLedger:
-        return RecordedLedger(guardrails, recorder, clock)
+        return RecordedLedger(guardrails, recorder, clock.now)
 
     run = TentRun(tent, settings, sink=recorder, ledger_of=recorded)
     answers = run.brain.resume((), (), tent.now)

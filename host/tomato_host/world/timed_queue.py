@@ -7,11 +7,13 @@ event loop, which is why it is on time where a timer each is late.
 
 from __future__ import annotations
 
-import asyncio
 import heapq
 import threading
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+if TYPE_CHECKING:
+    import asyncio  # who waits has it loaded; a host without agents does without its 12 ms
 
 Item = TypeVar("Item")
 
@@ -62,6 +64,8 @@ class TimedQueue(Generic[Item]):
 
     async def get(self) -> Item:
         """Wait for the next item. A cancelled `get` loses none."""
+        import asyncio
+
         self._loop = asyncio.get_running_loop()
         changed = self._changed = self._changed or asyncio.Event()
         while True:

@@ -45,6 +45,8 @@ def light_seconds(
     here = now.astimezone(UTC)
     end = here + timedelta(seconds=span_s)
     for start, stop in _windows_around(now.astimezone(zone).date(), zone, start_local_h, hours):
+        if stop <= here or end <= start:  # two windows of three
+            continue
         first, last = max(start, here), min(stop, end)
         if first < last:
             return (first - here).total_seconds(), (last - first).total_seconds()

@@ -11,12 +11,15 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 from shared_schemas.records.targets_v1 import TargetRange, TargetSet, TargetsV1
-from tomato_host.brain.control.context import DecisionContext
 from tomato_host.brain.control.photoperiod import light_seconds
 from tomato_host.brain.control.settings import ControlSettings, Stage, StageTargets
 from tomato_host.brain.settings import BudgetSettings
+
+if TYPE_CHECKING:
+    from tomato_host.brain.control.context import DecisionContext  # its other names need numpy, the settings do not
 
 OUTSIDE_CO2_PPM = 400.0
 """What ventilation alone can always give."""

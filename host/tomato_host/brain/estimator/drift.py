@@ -32,6 +32,7 @@ HOUR_S: Final = 3_600.0
 DAYS_KEPT: Final = 15
 HOURS_KEPT: Final = 24 * DAYS_KEPT
 HOURS_NEEDED: Final = 18
+LAMP_HOURS_NEEDED: Final = 2
 """A day counts with at least this many hours of data."""
 SIGMAS: Final = 2.8
 """How many day-to-day deviations a move must exceed; a false alarm costs more than a day of delay."""
@@ -127,8 +128,14 @@ class DriftDetector:
     def _all_evidence(self) -> dict[str, float]:
         """Evidence of drift by sensor."""
         days = self._hours.reshape(DAYS_KEPT, 24, -1)
+        known_hours = (~np.isnan(days)).sum(axis=1)
         evidence: dict[str, float] = {}
         for feature in self._features:
+            # In the first week nothing is known for long enough, and working out that it is not takes long.
+            lamp = feature.kind == "lamp_level"
+            hours = known_hours[:, -1 if lamp else self._column[feature.sensor]]
+            if not _long_enough(hours >= (LAMP_HOURS_NEEDED if lamp else HOURS_NEEDED), feature):
+                continue
             found = self._feature_evidence(feature, days)
             if found is not None:
                 evidence[feature.sensor] = found
@@ -139,7 +146,7 @@ class DriftDetector:
         if feature.kind == "temperature_pair":
             return _weakest([_move(_day_means(own - days[:, :, self._column[c]]), feature) for c in feature.companions])
         if feature.kind == "lamp_level":
-            return _size(_move(np.log(_day_means(days[:, :, -1], needed=2)), feature))
+            return _size(_move(np.log(_day_means(days[:, :, -1], LAMP_HOURS_NEEDED)), feature))
         logs = np.log(np.maximum(own, 1e-3))
         if feature.kind == "soil_ratio":
             pairs = [
@@ -163,6 +170,11 @@ class _Move:
 
     by: float
     evidence: float
+
+
+def _long_enough(known: NDArray[np.bool_], feature: Feature) -> bool:
+    """Whether `_move` can have anything to compare: the two newest days, and enough of those before them."""
+    return bool(known[-1] and known[-2] and known[:-RECENT_DAYS].sum() >= feature.days_needed)
 
 
 def _day_means(hours: Floats, needed: int = HOURS_NEEDED) -> Floats:

@@ -46,6 +46,7 @@ from tomato_host.brain.estimator.actuator_effect import ActuatorSupervision
 from tomato_host.brain.estimator.anomaly_detector import AnomalyDetector
 from tomato_host.brain.estimator.channels import CHANNELS, channels_for
 from tomato_host.brain.estimator.confidence import (
+    EDGE_SHARE,
     cross_factor,
     history_factor,
     overall_confidence,
@@ -122,6 +123,8 @@ class Estimator:
         self._off_s = 0.0
         """How far the clock has been set since the start."""
         self._room = (21.0, 10.0)
+        self._relays_seen: DeviceStatusV1 | None = None
+        self._relays: tuple[float, ...] = ()
         self._recorded_light: tuple[datetime, float] | None = None
 
     def resume_light(self, recorded_ts: datetime, mol_m2: float) -> None:
@@ -178,9 +181,9 @@ class Estimator:
         derived = self._derive(t_s, observation.ts, values)
         overall = overall_confidence(
             [
-                (t.channel.weight, c)
-                for t, c in zip(self._tracks, confidences, strict=True)
-                if t.fitted or t.channel.essential
+                (weight, c)
+                for t, (weight, essential), c in zip(self._tracks, self._weights, confidences, strict=True)
+                if t.fitted or essential
             ],
             devices.mcu_connected,
         )
@@ -236,6 +239,8 @@ class Estimator:
         names = tuple(channel.name for channel in channels)
         self._names = names
         self._tracks = [SensorTrack(channel) for channel in channels]
+        self._weights = tuple((channel.weight, channel.essential) for channel in channels)
+        self._ranges = tuple((channel, EDGE_SHARE * (channel.high - channel.low)) for channel in channels)
         self._scalars = tuple(zip(self._tracks, names[:FIRST_PROBE], strict=False))
         self._probe_ids = tuple(probe.id for probe in settings.probes)
         self._probes = [LampInterference(track) for track in self._tracks[FIRST_PROBE:]]
@@ -300,25 +305,25 @@ class Estimator:
         if self._bad_share_s is None or t_s - self._bad_share_s >= BAD_SHARE_EVERY_S:
             self._update_bad_share(t_s)
         confidences = []
-        mismatch = self._cross.mismatch
-        for i, track in enumerate(self._tracks):
-            value = values[i]
+        mismatches, doubts = self._cross.mismatch, zip(self._bad_share, self._drift_evidence, strict=True)
+        parts = zip(self._tracks, values, self._ranges, mismatches, doubts, strict=True)
+        for track, value, (channel, edge), mismatch, (bad_share, drift) in parts:
             if value is None:
                 confidences.append(0.0)
                 continue
-            channel = track.channel
+            if track.faults & (REVERSED | UNRESPONSIVE):
+                confidences.append(WRONG_RESPONSE_CONFIDENCE)
+                continue
+            low, high = channel.low, channel.high
+            inside = value - low >= edge and high - value >= edge  # as nearly always: then the factor is 1
             natural = value <= channel.flat_below or value >= channel.flat_above
-            past = (self._bad_share[i], track.flat_share(t_s), self._drift_evidence[i])
-            wrong = track.faults & (REVERSED | UNRESPONSIVE)
+            settled = not track.settling and t_s - track.jump_s > JUMP_REMEMBERED_S
+            past = (bad_share, track.flat_share(t_s), drift)
             confidences.append(
-                WRONG_RESPONSE_CONFIDENCE
-                if wrong
-                else sensor_confidence(
-                    range_factor(value, channel.low, channel.high, natural),
-                    1.0
-                    if t_s - track.jump_s > JUMP_REMEMBERED_S and not track.settling
-                    else rate_factor(t_s - track.jump_s, track.settling),
-                    1.0 if mismatch[i] <= 1.0 else cross_factor(mismatch[i]),
+                sensor_confidence(
+                    1.0 if inside else range_factor(value, low, high, natural),
+                    1.0 if settled else rate_factor(t_s - track.jump_s, track.settling),
+                    1.0 if mismatch <= 1.0 else cross_factor(mismatch),
                     1.0 if past == SPOTLESS else history_factor(*past),
                 )
             )
@@ -377,10 +382,17 @@ class Estimator:
             average,
             derived[5],
             overall,
-            *(1.0 if getattr(devices.outputs, name) == "ON" else 0.0 for name in RELAYS),
+            *self._relays_of(devices),
             devices.water_ml_used_today,
         ]
         self._history.append([NAN if v is None else v for v in row])
+
+    def _relays_of(self, devices: DeviceStatusV1) -> tuple[float, ...]:
+        """1 for each relay that is on, else 0."""
+        if devices is not self._relays_seen:  # sources return the same object until something changes
+            self._relays_seen = devices
+            self._relays = tuple(1.0 if getattr(devices.outputs, name) == "ON" else 0.0 for name in RELAYS)
+        return self._relays
 
     def _moment(
         self,
@@ -393,9 +405,10 @@ class Estimator:
         overall: float,
         anomalies: list[AnomalyV1],
     ) -> Estimate:
+        off_s = self._off_s
         sensors: list[SensorMoment] = [
-            (t.channel.name, t.fitted, t.faults, c, self._wall_s(t.last_good_s), t.reason)
-            for t, c in zip(self._tracks, confidences, strict=True)
+            (name, t.fitted, t.faults, c, None if t.last_good_s is None else t.last_good_s + off_s, t.reason)
+            for name, t, c in zip(self._names, self._tracks, confidences, strict=True)
         ]
         return Estimate(
             self._settings,
@@ -410,10 +423,6 @@ class Estimator:
             tuple(anomalies),
             self._open,
         )
-
-    def _wall_s(self, t_s: float | None) -> float | None:
-        """A moment inside as the clock shows it now."""
-        return None if t_s is None else t_s + self._off_s
 
 
 _SCALARS_OF = attrgetter(*(channel.name for channel in CHANNELS))

@@ -152,7 +152,9 @@ class SensorTrack:
             self._on_return(t_s)
         self._check_flatness(t_s, reading)
         # An offset subtracted from a probe that has dried out meanwhile must not leave the scale.
-        corrected = min(max(reading - offset, self._low), self._high)
+        corrected = reading - offset
+        if offset:
+            corrected = min(max(corrected, self._low), self._high)
         last = self.raw
         if last is None:
             self._accept(t_s, corrected, restart=True)
@@ -178,7 +180,7 @@ class SensorTrack:
 
     def flat_share(self, t_s: float) -> float:
         """Length of the present flat run as a share of the limit; 1 or more is stuck."""
-        if self._anchor is None or self._natural_flat(self._anchor) or self._flat_samples < STUCK_AFTER_SAMPLES:
+        if self._flat_samples < STUCK_AFTER_SAMPLES or self._anchor is None or self._natural_flat(self._anchor):
             return 0.0
         return (t_s - self.changed_s) / self.stuck_after_s
 

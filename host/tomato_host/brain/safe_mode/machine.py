@@ -204,11 +204,10 @@ def _why_changed(state: SafeModeState, before: Mode, signals: Signals) -> str:
     """Why the mode is another one now, when no cause of safe mode has entered."""
     if state.mode == "PAUSED":
         return "paused by the operator."
-    if before == "PAUSED":
-        return "the pause is over."
     if state.mode != "CAUTION":
-        return "nothing has been wrong for long enough."
+        return "the pause is over." if before == "PAUSED" else "nothing has been wrong for long enough."
     if before == "SAFE":
         return "every cause of safe mode is gone; trust is returning."
     open_now = (*signals.high, *(("water not arriving",) if signals.water_not_arriving else ()))
-    return f"smaller doses while it lasts: {', '.join(dict.fromkeys(open_now)) or 'a HIGH anomaly'}."
+    doses = f"smaller doses while it lasts: {', '.join(dict.fromkeys(open_now)) or 'a HIGH anomaly'}."
+    return f"the pause is over; {doses}" if before == "PAUSED" else doses

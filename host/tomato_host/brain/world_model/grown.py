@@ -3,9 +3,11 @@
     offered         its corrections are computed and recorded, and change nothing (share 0)
     judged          every night, on the hours that ended: error with SHARE of the correction over the error without,
                     mean over horizons, in the last JUDGED_DAYS days
-    share .25       when at least ENOUGH_DAYS and ENOUGH_ORIGINS are judged, that ratio is below 1, and the model with
-                    the block wins the promotion gate (`promotion.py`) against the model without
-    share 0 again   on the first night on which the ratio is 1 or more
+    share .25       when at least ENOUGH_DAYS and ENOUGH_ORIGINS are judged, that ratio is below 1, a horizon has proven
+                    itself, and the model with the block wins the promotion gate (`promotion.py`) against that without
+    at a horizon    the share counts only while its own judged days prove a gain there: the mean daily gain is PROVEN
+                    standard errors above 0, a day of unusual errors counting as USUAL_DAYS usual ones at most
+    share 0 again   on the first night on which the ratio is 1 or more, or no horizon is proven
 
 A share between or above was tried and rejected: it gains little and loses more. Without a block nothing of this file
 runs, and every forecast is byte for byte what it was.
@@ -18,9 +20,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tomato_host.brain.world_model.arrays import Array, Index
+from tomato_host.brain.world_model.arrays import Array, Index, Mask
 from tomato_host.brain.world_model.conformal import RING_H
-from tomato_host.brain.world_model.features import PaddedLog
+from tomato_host.brain.world_model.features import PaddedLog, median_of_known
 from tomato_host.brain.world_model.grown_block import GrownBlock, correction
 from tomato_host.brain.world_model.grown_features import block_features
 
@@ -28,6 +30,12 @@ SHARE = 0.25
 JUDGED_DAYS = 14
 ENOUGH_DAYS = 10
 ENOUGH_ORIGINS = 48
+PROVEN = 2.0
+"""Standard errors of the mean daily gain. With one, single houses lost up to 1.7 % of what the others gained."""
+
+USUAL_DAYS = 2.0
+_LEAST_HOURS = 6
+"""Judged hours that make a day."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +65,8 @@ class GrownExpert:
         self.live = live
         """Whether its stage allows a share at all."""
         self.share = 0.0
+        self.earning: Mask = np.ones(len(horizons), dtype=np.bool_)
+        """Horizons at which the share counts."""
         self.issued: Array = np.zeros((2, RING_H, len(horizons)))
         """The blend without the block, and the whole correction, by origin hour modulo RING_H."""
         self.origin: Index = np.full(RING_H, -1, dtype=np.int64)
@@ -88,6 +98,19 @@ class GrownExpert:
         known = np.isfinite(with_block)
         day = [np.where(known, error, 0.0).sum(axis=0) for error in (without, with_block)]
         self.judged = np.concatenate((self.judged[1:], np.stack((*day, known.sum(axis=0)))[None]))
+
+    def proven(self) -> Mask:
+        """Horizons [H] at which the judged days show a gain that is more than chance."""
+        without, with_block, count = (self.judged[:, k] for k in range(3))
+        days = count >= _LEAST_HOURS
+        hours = np.maximum(count, 1.0)
+        usual = median_of_known(np.where(days, without / hours, np.nan))
+        worse = np.maximum(np.maximum(without, with_block) / hours, 1e-12)
+        gain = np.where(days, (without - with_block) / hours * np.minimum(1.0, USUAL_DAYS * usual / worse), 0.0)
+        n = days.sum(axis=0)
+        mean = gain.sum(axis=0) / np.maximum(n, 1)
+        spread = np.where(days, (gain - mean) ** 2, 0.0).sum(axis=0) / np.maximum(n - 1, 1)
+        return np.asarray((n >= ENOUGH_DAYS) & (mean > 0.0) & (mean >= PROVEN * np.sqrt(spread / np.maximum(n, 1))))
 
     def skill(self) -> EarnedSkill:
         """What is judged so far."""
@@ -144,13 +167,17 @@ class GrownExperts:
             if one.share > 0.0:
                 both = blended[name].copy()
                 regime = 0 if one.block.weather else 1
-                both[regime] += one.share * np.where(np.isfinite(added), added, 0.0)
+                both[regime] += one.share * np.where(np.isfinite(added) & one.earning, added, 0.0)
                 out[name] = both
         return out
 
     def identity(self, model_hash: str) -> str:
         """The hash of a model together with the blocks that change its forecast; the model's own when none does."""
-        used = [f"{name} {one.share} {one.block.sha256}" for name, one in self.by_quantity.items() if one.share > 0.0]
+        used = [
+            f"{name} {one.share} {one.earning.tobytes().hex()} {one.block.sha256}"
+            for name, one in self.by_quantity.items()
+            if one.share > 0.0
+        ]
         return hashlib.sha256("|".join((model_hash, *used)).encode()).hexdigest()[:16] if used else model_hash
 
     def record_issued(self, found: dict[str, Array], origin_hours: Index) -> None:

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta, tzinfo
 from typing import Literal
 
 import numpy as np
-from pydantic import TypeAdapter
+from pydantic import ConfigDict, TypeAdapter
 
 from shared_schemas.devices import LAMP, PUMP
 from shared_schemas.records.prediction_36h_v1 import PredictedHour, Prediction36hV1, RiskWindow
@@ -27,7 +27,9 @@ _ENOUGH_DAYS = 7
 _USUAL_DAYS, _ENOUGH_WATERED_DAYS = 7, 3
 _WATER_FADE = 0.6
 _MIN_RISK = 0.2
-_HOURS: TypeAdapter[tuple[PredictedHour, ...]] = TypeAdapter(tuple[PredictedHour, ...])
+_HOURS: TypeAdapter[tuple[PredictedHour, ...]] = TypeAdapter(
+    tuple[PredictedHour, ...], config=ConfigDict(defer_build=True)
+)
 """Builds all bands of a forecast in one call: three hundred constructors one by one cost four times as much."""
 
 

@@ -11,7 +11,8 @@
                   pot drier) is dropped, and learning starts again from the active model
 
     grown block   its share of the forecast turns from 0 to .25 only when its own record is good enough (`grown.py`) and
-                  the active model with it wins this same comparison against the active model without it
+                  the active model with it wins this same comparison against the active model without it; it counts only
+                  at the horizons at which that record proves a gain
 
 One number decides, because a rule per quantity leaves mixtures of two models that nobody has tested together.
 """
@@ -172,6 +173,9 @@ def _earned(active: WorldModel, one: GrownExpert, log: HourlyLog) -> tuple[float
         return 0.0, f"{skill.origins} origins on {skill.days} days are judged"
     if not skill.ratio < 1.0:
         return 0.0, f"its error is {skill.ratio:.1%} of the error without it"
+    one.earning = one.proven()
+    if not one.earning.any():
+        return 0.0, "its gain is proven at no horizon"
     if one.share > 0.0:
         return one.share, "it goes on earning its share"
     without, with_block = clone(active), clone(active)

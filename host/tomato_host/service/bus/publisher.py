@@ -6,8 +6,7 @@ import asyncio
 from collections.abc import Callable, Iterable
 from typing import Any
 
-import structlog
-
+from tomato_host.logs import Log
 from tomato_host.service.bus.message import BusMessage, Priority, id_of, message_of
 from tomato_host.service.bus.outbox import Outbox
 from tomato_host.service.bus.transport import BATCH_LINES, Backoff, Transport, TransportDown
@@ -15,7 +14,7 @@ from tomato_host.service.bus.transport import BATCH_LINES, Backoff, Transport, T
 BATCH_BYTES = 256_000
 """What an alarm may have to wait for: one batch in flight."""
 IDS_REMEMBERED = 5_000
-_log = structlog.get_logger("bus")
+_log = Log("bus")
 
 
 class BusPublisher:

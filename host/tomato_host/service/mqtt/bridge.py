@@ -28,11 +28,11 @@ from pathlib import Path
 from typing import Any
 
 import aiomqtt
-import structlog
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from tomato_host.commands.inbox import Reply, Request, submit, wait_reply
 from tomato_host.errors import TomatoError
+from tomato_host.logs import Log
 from tomato_host.service.bus.message import SUMMARY, topic
 from tomato_host.service.bus.node_summary import summarize_node
 from tomato_host.service.live_state import LiveState
@@ -65,7 +65,7 @@ INSTANCE = re.compile(r"[0-9a-f]{32}")
 """The name that a process leaves: the hexadecimal digits of a UUID."""
 REFUSED_FROM = 128
 """MQTT 5: reason codes from here on are refusals."""
-_log = structlog.get_logger("mqtt")
+_log = Log("mqtt")
 
 Json = dict[str, Any]
 
