@@ -69,6 +69,9 @@ class Supervisor:
     The deciding loop renews the lease itself: a loop that hangs lets the board drop its outputs.
     """
 
+    restarting = False
+    """Whether an operator has ended the run so that it starts anew."""
+
     def __init__(
         self,
         settings: LoopSettings,
@@ -90,8 +93,6 @@ class Supervisor:
         `may_restart`: why this process could not start anew, empty when it could; None: it cannot at all.
         `recorded_day`: the totals of an earlier process.
         """
-        self.restarting = False
-        """Whether an operator has ended the run so that it starts anew."""
         self._may_restart = may_restart
         self.scheduler = Scheduler(runtime.clock)
         self.status = status
