@@ -376,3 +376,13 @@ def test_files_beside_the_time_zones_are_none(zone: str) -> None:
 def test_the_address_of_the_learning_loops_metrics_is_checked_as_well() -> None:
     with pytest.raises(TomatoError, match=r"learn\.observe\.host = '10\.0\.0\.999'"):
         parse_settings({"learn": {"observe": {"host": "10.0.0.999"}}})
+
+
+@pytest.mark.parametrize("file", ["tomato.toml", "data/private/events_2026-05.jsonl", "data/metadata.json"])
+def test_a_log_is_never_written_into_settings_or_records(file: str, tmp_path: Path) -> None:
+    config = tmp_path / "tomato.toml"
+    config.write_text(f'[logs]\nfile = "{tmp_path / file}"\n')
+    before = config.read_bytes()
+    code, errors = run_with(config, tmp_path)
+    assert code == 2 and "logs.file" in errors and errors.count("\n") == 1, errors
+    assert config.read_bytes() == before and not (tmp_path / "data").exists()

@@ -29,7 +29,7 @@ from tomato_host.commands.inbox import Inbox
 from tomato_host.errors import TomatoError
 from tomato_host.features import read_features
 from tomato_host.first_run import is_first_run, wait_for_settings
-from tomato_host.log_file import log_to
+from tomato_host.log_file import check_log_file, log_to
 from tomato_host.loop.board_runtime import BoardRuntime, SerialLink
 from tomato_host.loop.clock import RealClock, wall_time_at
 from tomato_host.loop.recorder import Recorder
@@ -127,6 +127,7 @@ def _why_not_startable(options: RunOptions) -> str:
     try:
         settings = load_settings(options.config or default_file(options.data_dir))
         check_addresses(settings, options.config, os.environ)
+        check_log_file(settings.logs, options.config, options.data_dir)
     except TomatoError as error:
         return str(error)
     return ""
@@ -142,6 +143,7 @@ def run_host(asked: RunOptions) -> int:
         return 0
     settings = load_settings(options.config)
     check_addresses(settings, options.config, os.environ)
+    check_log_file(settings.logs, options.config, options.data_dir)
     started_s = time.monotonic()
     start = (
         options.start.replace(tzinfo=UTC)

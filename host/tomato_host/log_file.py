@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from tomato_host.atomic_file import PRIVATE_FILE, make_directory
 from tomato_host.errors import TomatoError
+from tomato_host.toml_file import shown
 
 AT_ONCE_BYTES = 65_536
 FLUSH_WAIT_S = 2.0
@@ -35,6 +36,21 @@ class LogSettings(BaseModel):
     """Largest size of one file."""
     keep: Annotated[int, Field(ge=0, le=100)] = 4
     """Older files kept; all together never take more than `max_mb` times (`keep` + 1)."""
+
+
+def check_log_file(settings: LogSettings, config: Path | None, data_dir: Path) -> None:
+    """Raises TomatoError E-CONFIG-INVALID when the log would be written into the settings file or between records."""
+    if not settings.file:
+        return
+    path = Path(settings.file).resolve()
+    kept = (data_dir / "private", data_dir / "public", data_dir / "inbox", data_dir / "metadata.json")
+    if (config is not None and path == config.resolve()) or any(path.is_relative_to(one.resolve()) for one in kept):
+        raise TomatoError(
+            "E-CONFIG-INVALID",
+            f"{config or 'settings'}: logs.file = {shown(settings.file)}: the log would be written into the settings or"
+            " the records.",
+            "give it a path of its own, for example logs/host.log",
+        )
 
 
 class BoundedFiles:
@@ -95,7 +111,7 @@ def log_to(settings: LogSettings) -> Iterator[TextIO]:
         raise TomatoError(
             "E-LOG-FILE",
             f"The log file {settings.file} cannot be written: {error.strerror or error}.",
-            "set another path in [logs] file, or allow writing there",
+            "set another path in [logs] file, free space on its disk, or allow writing there",
         ) from None
     with _redirected(files) as terminal:
         yield terminal

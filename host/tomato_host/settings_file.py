@@ -97,7 +97,7 @@ def write_change(change: SettingsChange) -> Path | None:
         raise TomatoError(
             "E-CONFIG-UNWRITABLE",
             f"{path} cannot be written: {error.strerror or error}.",
-            "run the host as a user that may write it, or keep the file in the data directory (docs/setup.md)",
+            "free space on its disk, run the host as a user that may write it, or keep it in the data directory",
         ) from None
     return backup
 

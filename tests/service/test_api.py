@@ -166,7 +166,12 @@ def test_a_bucket_refills_with_time() -> None:
     bucket = ClientRateLimiter(60, lambda: now[0])
     assert [bucket.allows("a") for _ in range(7)] == [True] * 6 + [False]
     assert bucket.allows("b"), "each client has its own"
-    now[0] = 1.0
+    assert bucket.refusal("a") == (429, "too many requests (60 a minute, 6 at once); try again in 1 s")
+    for _ in range(4):  # who asks again too early does not wait the longer for it
+        now[0] += 0.3
+        again = bucket.allows("a")
+    assert again
+    now[0] += 1.0
     assert bucket.allows("a")
 
 

@@ -98,6 +98,11 @@ def test_what_is_json_is_parsed_as_python_does(value: Any) -> None:
     assert parse_strict(text) == json.loads(text)
 
 
+def test_of_two_amounts_nobody_knows_which_is_meant() -> None:
+    with pytest.raises(json.JSONDecodeError, match="a key stands twice"):
+        parse_strict('{"ml": 40, "reason": "x", "ml": 400}')
+
+
 @contextlib.contextmanager
 def running_service(tmp_path: Path) -> Iterator[tuple[int, subprocess.Popen[bytes]]]:
     with socket.socket() as probe:

@@ -203,6 +203,6 @@ def _file_error(error: OSError) -> TomatoError:
     """For the path that no command has judged itself: one line, where a traceback would hide it."""
     from tomato_host.toml_file import shown
 
-    where = shown(str(error.filename), quoted=False, longest=200) if error.filename else "a file"
+    where = shown(str(error.filename), quoted=False, longest=200) if error.filename else "output"
     what = f"{where}: {(error.strerror or str(error)).lower()}."
     return TomatoError("E-FILE", what, "check the path, who may read and write it, and the room on its disk")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import math
 import time
 from collections.abc import Callable
 from urllib.parse import parse_qs, urlsplit
@@ -132,8 +133,18 @@ class ClientRateLimiter:
         left = min(self._most, left + (now - since) * self._rate)
         if len(self._left) > 1_000:
             self._left.clear()
-        self._left[client] = (max(0.0, left - 1.0), now)
-        return left >= 1.0
+        allowed = left >= 1.0
+        self._left[client] = (
+            left - 1.0 if allowed else left,
+            now,
+        )  # a refusal costs nothing, or who retries never gets in
+        return allowed
+
+    def refusal(self, client: str) -> tuple[int, str]:
+        """Status and text for a client that `allows` has just refused: the limit, and when it may ask again."""
+        wait_s = math.ceil((1.0 - self._left[client][0]) / self._rate)
+        rate = f"{self._rate * 60.0:.0f} a minute, {self._most:.0f} at once"
+        return 429, f"too many requests ({rate}); try again in {max(1, wait_s)} s"
 
 
 class SecurityMiddleware:
@@ -176,7 +187,7 @@ class SecurityMiddleware:
         if refusal is None and origin and urlsplit(origin).hostname not in self._host_names:
             refusal = 403, "pages of this origin may not open a stream; add its name to [service] hosts"
         if refusal is None and not self._reads.allows(_client(scope)):
-            refusal = 429, "too many requests; wait a minute"
+            refusal = self._reads.refusal(_client(scope))
         if refusal is None:
             await self._app(scope, receive, send)
             return
@@ -222,7 +233,7 @@ class SecurityMiddleware:
         # Agents of the shared world have rates of their own (world_access.py); many may share one address.
         limiter = self._writes if writes and not scope["path"].startswith(WORLD) else self._reads
         if not limiter.allows(_client(scope)):
-            return 429, "too many requests; wait a minute"
+            return limiter.refusal(_client(scope))
         length = header_of(scope, "content-length") or "0"
         if not length.isdigit() or int(length) > _largest_body(scope):
             return 413, f"at most {_largest_body(scope)} bytes"

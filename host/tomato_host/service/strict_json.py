@@ -33,8 +33,14 @@ def parse_strict(text: str) -> Any:
             raise json.JSONDecodeError("a number is too large", text, 0)
         return value
 
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(pairs)
+        if len(found) != len(pairs):  # of two amounts of water nobody knows which one is meant
+            raise json.JSONDecodeError("a key stands twice in one object", text, 0)
+        return found
+
     try:
-        value = json.loads(text, parse_constant=refuse_constant, parse_float=finite)
+        value = json.loads(text, parse_constant=refuse_constant, parse_float=finite, object_pairs_hook=unique)
         json.dumps(value, ensure_ascii=False).encode()
     except RecursionError:
         raise json.JSONDecodeError("nested too deeply", text, 0) from None

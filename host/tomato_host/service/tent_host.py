@@ -136,7 +136,9 @@ class TentHost:
             self._write({"ref": ref, "op": op, **fields})
             message = await asyncio.wait_for(asked, ANSWER_S)
         except TimeoutError:
-            raise WorldUnavailable("the deciding loop does not answer") from None
+            raise WorldUnavailable(
+                "the deciding loop does not answer; a simulation at its own pace has no shared world"
+            ) from None
         finally:
             self._asked.pop(ref, None)
         _raise_refused(message)

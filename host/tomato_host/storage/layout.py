@@ -103,7 +103,7 @@ def create_run(base: Path, day: date) -> Path:
             raise TomatoError(
                 "E-STORAGE-UNWRITABLE",
                 f"{base / name} cannot be made: {error.strerror or error}.",
-                "Give another output directory, or allow writing there.",
+                "Give another output directory, free space on its disk, or allow writing there.",
             ) from error
         return base / name
 
@@ -195,7 +195,7 @@ def make_layout(root: Path, about: Mapping[str, Any]) -> None:
         raise TomatoError(
             "E-STORAGE-UNWRITABLE",
             f"The data directory {root} cannot be written: {error.strerror or error}.",
-            "Give another --data-dir, or allow writing there.",
+            "Give another --data-dir, free space on its disk, or allow writing there.",
         ) from error
 
 
