@@ -22,12 +22,15 @@ export function outcome(action) {
   if (!action.outcome) return ["", action.type === "NO_ACTION" ? "" : t("accepted")];
   const o = action.outcome;
   const amount = o.delivered_ml !== null && o.delivered_ml !== undefined ? `, ${quantity(o.delivered_ml, "ml", 0)}` : "";
-  return [o.status === "DONE" ? "done" : "failed", t(o.status.toLowerCase()) + amount + (o.reason && o.reason !== "none" ? ` (${hostText(o.reason.replaceAll("_", " "))})` : "")];
+  // A host that was stopped has ended what it was doing: nothing to look at.
+  const style = o.status === "DONE" ? "done" : o.reason === "shutdown" ? "" : "failed";
+  return [style, t(o.status.toLowerCase()) + amount + (o.reason && o.reason !== "none" ? ` (${hostText(o.reason.replaceAll("_", " "))})` : "")];
 }
 
 export const why = (action) => hostText(action.why.text || action.why.rules_fired.join(", "));
 
 // translated: "replaced" "budget" "shutdown" "done" "aborted" "rejected" "expired" "stop all"
+// translated: "rules" "mpc" "fixed timer" "safe mode" "learned"
 
 // Whose proposal it was: the agent that it names, or the one of its origin.
 export function agentOf(action) {

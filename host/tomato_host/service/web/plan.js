@@ -34,7 +34,7 @@ function showPlan(glance) {
   $("next").textContent = glance.status.next_decision_at ? t("Next decision at {time}, or sooner if something happens.", { time: shortTime(glance.status.next_decision_at) })
     : t("No decision yet.");
   if (plan) {
-    $("plan-text").textContent = t("Decided at {time} ({controller}): {reason}", { time: shortTime(plan.ts), controller: plan.controller, reason: hostText(plan.explanation) });
+    $("plan-text").textContent = t("Decided at {time} ({controller}): {reason}", { time: shortTime(plan.ts), controller: t(plan.controller.replaceAll("_", " ")), reason: hostText(plan.explanation) });
     fill($("not-done"), plan.not_done.map((text) => element("li", named(text))));
     fill($("plan-hours"), plan.steps.length ? [hours(plan)] : []);
   }

@@ -36,7 +36,10 @@ export const t = (text, values = {}) => filled(catalogue[text] || text, values);
 // A text of the host: as a whole, by pattern (its parts again), sentence by sentence, or as it came.
 export const hostText = (text) => text && translated(text).replaceAll(" degC", " °C");
 
+const POINT = /\.(?=\d)/g, FIGURES = /^-?\d+\.\d+( ?[-–] ?\d+\.\d+)?$/;
+
 function translated(text) {
+  if (FIGURES.test(text)) return text.replace(POINT, (1.1).toLocaleString(preferences.language)[1]);
   if (catalogue[text]) return catalogue[text] || text;
   const sentences = text.split(/\. (?=[A-Z])/).map((one, i, all) => i < all.length - 1 ? `${one}.` : one);
   if (sentences.length > 1) return sentences.map(translated).join(" ");
