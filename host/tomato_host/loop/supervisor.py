@@ -118,13 +118,7 @@ class Supervisor:
         self._actuator = ExecutorActuator(self._executor, runtime.clock.monotonic_ms, self.now, self._on_finished)
         self._episode = Episode(brain, recorder, self._actuator)
         self._status_refresh = StatusRefresh(
-            status,
-            brain,
-            self._executor,
-            settings.decision_period_s,
-            display,
-            extensions,
-            self._context.operator_text,
+            status, brain, self._executor, settings.decision_period_s, display, extensions, self._context.operator_text
         )
         self.links = self._make_link_handler()
         self.requests = self._make_request_handler(inbox)
