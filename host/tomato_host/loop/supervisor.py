@@ -69,6 +69,9 @@ class Supervisor:
     The deciding loop renews the lease itself: a loop that hangs lets the board drop its outputs.
     """
 
+    restarting = False
+    """Whether an operator has ended the run so that it starts anew."""
+
     def __init__(
         self,
         settings: LoopSettings,
@@ -90,8 +93,6 @@ class Supervisor:
         `may_restart`: why this process could not start anew, empty when it could; None: it cannot at all.
         `recorded_day`: the totals of an earlier process.
         """
-        self.restarting = False
-        """Whether an operator has ended the run so that it starts anew."""
         self._may_restart = may_restart
         self.scheduler = Scheduler(runtime.clock)
         self.status = status
@@ -117,13 +118,7 @@ class Supervisor:
         self._actuator = ExecutorActuator(self._executor, runtime.clock.monotonic_ms, self.now, self._on_finished)
         self._episode = Episode(brain, recorder, self._actuator)
         self._status_refresh = StatusRefresh(
-            status,
-            brain,
-            self._executor,
-            settings.decision_period_s,
-            display,
-            extensions,
-            self._context.operator_text,
+            status, brain, self._executor, settings.decision_period_s, display, extensions, self._context.operator_text
         )
         self.links = self._make_link_handler()
         self.requests = self._make_request_handler(inbox)

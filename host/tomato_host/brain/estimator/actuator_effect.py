@@ -5,10 +5,11 @@ work. What an output should do to the tent's readings is known, so it can be loo
 
 Two kinds of test, both with the tent as its own control, so that no course of weather counts as an effect:
 
-- *Stroke*: readings just before an output goes on against readings at the end of its stroke (STROKE_S at most). Only
-  strokes count that have a clean beginning (the output was off, and the other outputs were as they are, for a while),
-  during which nothing else switches, and of which the belief about the tent (`tent_balance`) expects an effect at all.
-  Several in a row must show none.
+- *Stroke*: readings just before an output goes on against readings at the end of its stroke (STROKE_S at most), less
+  the way on which they were anyhow (the tent comes to rest from what switched before). Only strokes count that have a
+  clean beginning (the output was off, and the other outputs were as they are, for a while), during which nothing else
+  switches, and of which the belief about the tent expects an effect, by what was given and what the conditions
+  allow (`stroke_response.py`), that stands out from that drift. Several in a row must show none.
 - *Two observers* for the mat, whose effect takes hours: the substrate's temperature is followed by two models, one
   with the mat and one without. When they have come apart by MAT_APART_K, the measured one is nearer to one of them.
 
@@ -35,6 +36,7 @@ from shared_schemas.devices import GAS, LAMP, MAT, MIST, STIRRER, VENT
 from shared_schemas.records import AnomalyType, AnomalyV1, DeviceStatusV1, Severity
 from tomato_host.brain.control.tent_balance import BalanceParameters, Duties, steady_state_air, vapour_of_reading_g_m3
 from tomato_host.brain.estimator.anomaly_thresholds import CONSEQUENCES
+from tomato_host.brain.estimator.stroke_response import drift, exchange_share, gas_ppm, mist_points, slope_per_s
 from tomato_host.brain.psychrometrics import saturation_vapour_pressure_kpa
 
 STROKE_S: Final = 180.0
@@ -46,6 +48,8 @@ STEADY_BEFORE_S: Final = 60.0
 """The output was off, the others as they are, for this long before the stroke: the tent has come to rest."""
 GAS_SETTLES_S: Final = 120.0
 """CO2 is looked at this long after the valve has closed: the sensor averages over a minute."""
+TREND_S: Final = 60.0
+"""Readings of so many seconds tell where they are heading."""
 MEAN_S: Final = 30.0
 """Readings of so many seconds are averaged at both ends of a stroke."""
 MAT_TAU_S: Final = 20_000.0
@@ -57,6 +61,12 @@ MAT_SHARE: Final = 0.35
 """Share of the expected warming below which the mat has shown no effect; above 1 minus this it has shown one."""
 HUMID_PCT: Final = 80.0
 """Above this mist shows little: the air is nearly full."""
+WORKS_SHARE: Final = 0.3
+"""A stroke with this share of its expected effect shows that the output works."""
+STANDS_OUT: Final = 2.0
+"""A stroke counts when its expected effect is so many times what counts ..."""
+DRIFT_SHARE: Final = 0.8
+"""... and its drift at most this share of it, because a drift is foreseen to about a third of it."""
 READINGS: Final = ("air_temp_c", "rh_pct", "co2_ppm", "vapour_g_m3")
 
 
@@ -84,6 +94,19 @@ MAT_CHECK: Final = "plug, its own thermostat, is it warm to the hand, soil probe
 MAT_WINDOWS: Final = 2
 
 
+@dataclass(frozen=True, slots=True)
+class _Before:
+    """The tent when a stroke began."""
+
+    t_s: float
+    rested_s: float
+    gas_s: float
+    means: dict[str, float]
+    slopes: dict[str, float]
+    """Of the readings, per second."""
+    states: dict[str, str]
+
+
 class _Stroke:
     """One output under a stroke test."""
 
@@ -92,8 +115,8 @@ class _Stroke:
         self.on = False
         self.since_s: float | None = None
         """Since when it is on, or off, as far as it was seen; None before the first sample."""
-        self.before: dict[str, float] | None = None
-        """Readings before the stroke that is under way; None when it does not count."""
+        self.before: _Before | None = None
+        """The tent before the stroke that is under way; None when it does not count."""
         self.judge_at_s: float | None = None
         self.seen: deque[dict[str, float]] = deque(maxlen=row.strokes)
 
@@ -108,7 +131,8 @@ class ActuatorSupervision:
         self._trail: deque[tuple[float, dict[str, float]]] = deque()
         self._states: dict[str, str] = {}
         self._switched_s: dict[str, float] = {}
-        self._gas_s = -1.0
+        self._gas_s = self._gas_before_s = -1.0
+        """Counter of the valve's seconds now, and at the sample before."""
         self._open: dict[str, AnomalyV1] = {}
         self._t_s: float | None = None
         self._mat: tuple[float, float, float] | None = None
@@ -139,7 +163,7 @@ class ActuatorSupervision:
         gas_s = devices.co2_seconds_used_today
         if states[GAS.name] != "ON" and 0.0 <= self._gas_s < gas_s:
             states[GAS.name] = "ON"
-        self._gas_s = gas_s
+        self._gas_before_s, self._gas_s = self._gas_s, gas_s
         for name, state in states.items():
             if self._states.get(name, state) != state:
                 self._switched_s[name] = t_s
@@ -159,13 +183,19 @@ class ActuatorSupervision:
                 pressure_kpa = saturation_vapour_pressure_kpa(air) * rh / 100.0
                 found["vapour_g_m3"] = vapour_of_reading_g_m3(pressure_kpa, air)
         self._trail.append((t_s, found))
-        while t_s - self._trail[0][0] > MEAN_S:
+        while t_s - self._trail[0][0] > TREND_S + MEAN_S:
             self._trail.popleft()
 
-    def _means(self) -> dict[str, float]:
-        """Means of the readings over the last MEAN_S; what was not known throughout is left out."""
-        rows = [row for _, row in self._trail]
-        return {name: sum(row[name] for row in rows) / len(rows) for name in READINGS if all(name in r for r in rows)}
+    def _means(self, skip: int = 0) -> dict[str, float]:
+        """Means of the readings over MEAN_S, without the newest `skip`; what was not known throughout is left out."""
+        trail = [*self._trail][: len(self._trail) - skip]
+        rows = [row for t_s, row in trail if trail[-1][0] - t_s <= MEAN_S]
+        return {n: sum(row[n] for row in rows) / len(rows) for n in READINGS if rows and all(n in r for r in rows)}
+
+    def _slopes(self) -> dict[str, float]:
+        """Where each reading was heading, per second, over TREND_S before the newest sample."""
+        trail = [row for row in [*self._trail][:-1] if self._trail[-1][0] - row[0] <= TREND_S]
+        return {n: slope_per_s((t_s, row[n]) for t_s, row in trail if n in row) for n in READINGS}
 
     def _follow(
         self,
@@ -202,25 +232,33 @@ class ActuatorSupervision:
         if stroke.judge_at_s is not None and t_s >= stroke.judge_at_s:
             self._judge(stroke, t_s, ts, changed)
 
-    def _means_before(self, stroke: _Stroke, t_s: float, states: Mapping[str, str]) -> dict[str, float] | None:
-        """Readings before a stroke that begins; None when it cannot show anything."""
+    def _means_before(self, stroke: _Stroke, t_s: float, states: Mapping[str, str]) -> _Before | None:
+        """The tent before a stroke that begins; None when it cannot show anything."""
         row = stroke.row
-        rested = stroke.since_s is not None and t_s - stroke.since_s >= OFF_BEFORE_S
+        rested_s = t_s - stroke.since_s if stroke.since_s is not None else 0.0
         steady = all(
             t_s - self._switched_s.get(name, -1e12) >= STEADY_BEFORE_S for name in _WATCHED if name != row.output
         )
-        if not rested or not steady or (row.needs_lamp and states[LAMP.name] != "ON"):
+        if rested_s < OFF_BEFORE_S or not steady or (row.needs_lamp and states[LAMP.name] != "ON"):
             return None
-        means = self._means()
+        means = self._means(skip=1)  # the sample that shows the relay ON shows some of its effect
         if not set(row.least) <= set(means) or (row.output == MIST.name and means["rh_pct"] > HUMID_PCT):
             return None
-        return means if row.output == GAS.name or self._expects(row, states) else None
+        return _Before(t_s, rested_s, self._gas_before_s, means, self._slopes(), dict(states))
 
-    def _expects(self, row: StrokeTest, states: Mapping[str, str]) -> bool:
-        """Whether the belief about the tent expects the output to change a reading by twice what counts, or more."""
-        duties = {name: float(state == "ON") for name, state in states.items()}
+    def _expected(
+        self, row: StrokeTest, before: _Before, seconds: float, drifts: Mapping[str, float]
+    ) -> dict[str, float]:
+        """What the belief about the tent expects the output to have changed in each reading after `seconds`."""
+        vented = before.states[VENT.name] == "ON"
+        if row.output == GAS.name:
+            return {"co2_ppm": gas_ppm(self._gas_s - before.gas_s, seconds, self.tent, vented)}
+        if row.output == MIST.name:
+            return {"rh_pct": mist_points(before.means, drifts["rh_pct"], seconds, self.tent, vented)}
+        duties = {name: float(state == "ON") for name, state in before.states.items()}
         off, on = (self._expected_air({**duties, row.output: share}) for share in (0.0, 1.0))
-        return any((on[name] - off[name]) / least >= 2.0 for name, least in row.least.items())
+        rested_s = before.rested_s
+        return {n: (on[n] - off[n]) * exchange_share(n, seconds, rested_s, self.tent) for n in row.least}
 
     def _expected_air(self, duties: Mapping[str, float]) -> dict[str, float]:
         order = (LAMP.name, STIRRER.name, VENT.name, MIST.name, MAT.name)
@@ -231,23 +269,42 @@ class ActuatorSupervision:
         return {"air_temp_c": float(air), "rh_pct": 100.0 * held_kpa / full_kpa, "vapour_g_m3": vapour}
 
     def _judge(self, stroke: _Stroke, t_s: float, ts: datetime, changed: list[AnomalyV1]) -> None:
-        before, after = stroke.before or {}, self._means()
+        row, before, after = stroke.row, stroke.before, self._means()
         stroke.before = None
-        row = stroke.row
-        if not set(row.least) <= set(after):
+        if before is None or not set(row.least) <= set(after):
             return
-        stroke.seen.append({name: after[name] - before[name] for name in row.least})
-        effect = any(stroke.seen[-1][name] / least >= 1.0 for name, least in row.least.items())
-        if effect and row.output in self._open:
-            stroke.seen.clear()
-            self._clear(row.output, ts, changed)
+        found = self._effects(row, before, after, t_s - before.t_s)
+        if found is None:
             return
-        if len(stroke.seen) < row.strokes:
+        effects, works = found
+        stroke.seen.append(effects)
+        full = len(stroke.seen) == row.strokes
+        if row.output in self._open:
+            # One stroke as strong as expected ends it, and so do several in a row of a part that is only weak.
+            if works or (full and all(_counts(row, seen) for seen in stroke.seen)):
+                stroke.seen.clear()
+                self._clear(row.output, ts, changed)
             return
         means = {name: sum(seen[name] for seen in stroke.seen) / row.strokes for name in row.least}
-        if all(means[name] / least < 1.0 for name, least in row.least.items()):
+        if full and not _counts(row, means):
             told = {f"change_{name}": round(mean, 3) for name, mean in means.items()}
             self._report(row.output, t_s, ts, told, row.check, changed)
+            stroke.seen.clear()
+
+    def _effects(
+        self, row: StrokeTest, before: _Before, after: Mapping[str, float], lasted_s: float
+    ) -> tuple[dict[str, float], bool] | None:
+        """Change of each reading beyond its drift, and whether one is as expected; None if it would not stand out."""
+        vented = before.states[VENT.name] == "ON" and row.output != VENT.name
+        drifts = {name: drift(name, before.slopes[name], lasted_s, self.tent, vented) for name in row.least}
+        # Readings are means over MEAN_S, which lie half of it back; the relay was seen to switch half a sample late.
+        expected = self._expected(row, before, lasted_s - MEAN_S / 2.0, drifts)
+        visible = [name for name, least in row.least.items() if expected[name] / least >= STANDS_OUT]
+        if not visible or any(abs(drifts[name]) > DRIFT_SHARE * abs(expected[name]) for name in visible):
+            return None
+        effects = {name: after[name] - before.means[name] - drifts[name] for name in row.least}
+        works = any(effects[n] / row.least[n] >= 1.0 and effects[n] / expected[n] >= WORKS_SHARE for n in visible)
+        return effects, works
 
     def _follow_mat(
         self, t_s: float, ts: datetime, values: Sequence[float | None], on: bool, changed: list[AnomalyV1]
@@ -316,6 +373,11 @@ class ActuatorSupervision:
                 id=opened.id,
             )
         )
+
+
+def _counts(row: StrokeTest, changes: Mapping[str, float]) -> bool:
+    """Whether a reading has changed by what counts as an effect, or more."""
+    return any(changes[name] / least >= 1.0 for name, least in row.least.items())
 
 
 _WATCHED: Final = (LAMP.name, STIRRER.name, VENT.name, MIST.name, MAT.name, GAS.name)
