@@ -234,7 +234,10 @@ def _notification_contradictions(settings: Any) -> Iterator[str]:
             f" under the names there, so add {host!r}"
         )
     if bool(settings.service.tls_certificate) != bool(settings.service.tls_key):
-        yield "[service] tls_certificate and [service] tls_key contradict each other: they belong together, give both, or none"
+        yield (
+            "[service] tls_certificate and [service] tls_key contradict each other: "
+            "they belong together, give both, or none"
+        )
 
 
 def _sensor_contradictions(settings: Any) -> Iterator[str]:
