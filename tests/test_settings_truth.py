@@ -12,11 +12,12 @@ import pytest
 from pydantic import BaseModel
 from tomato_host.addresses import why_not_bound
 from tomato_host.app import check_addresses
+from tomato_host.brain.world_model.data import tent_quantities
 from tomato_host.cli.main import main
 from tomato_host.errors import TomatoError
 from tomato_host.importing.mapping import load_mapping
 from tomato_host.settings import MOVED_TABLES, Settings, parse_recorded_settings, parse_settings
-from tomato_host.settings_relations import FREE, RELATIONS, STAGE, Relation, value_of
+from tomato_host.settings_relations import FORECAST, FREE, RELATIONS, STAGE, Relation, value_of
 from tomato_host.sources.scenarios import Scenario
 
 NUMBERS = frozenset({"number", "integer"})
@@ -314,6 +315,8 @@ def test_mappings_and_scenarios_refuse_the_same_files(text: str, tmp_path: Path)
         ({"mqtt": {"node": "t1", "sensors": [{"id": "x", "quantity": "rh_pct", "topic": "tomato/t1/rh"}]}},
          ("[[mqtt.sensors]] topic = 'tomato/t1/rh'", "[mqtt] node = 't1'")),
         ({"learn": {"bus": {"state_stream": "a", "update_stream": "a"}}}, ("state_stream", "update_stream", "'a'")),
+        ({"learn": {"quantities": "vpd_kpa, soil.P9"}}, ("[learn] quantities", "'soil.P9'", "soil.P1, soil.P2")),
+        ({"learn": {"quantities": ""}}, ("[learn] quantities = ''", "vpd_kpa")),
         ({"notify": {"link": "https://tomato.local"}}, ("[notify] link", "[service] hosts", "'tomato.local'")),
         ({"service": {"tls_key": "/etc/key.pem"}}, ("tls_certificate", "tls_key", "both, or none")),
     ],
@@ -386,3 +389,8 @@ def test_a_log_is_never_written_into_settings_or_records(file: str, tmp_path: Pa
     code, errors = run_with(config, tmp_path)
     assert code == 2 and "logs.file" in errors and errors.count("\n") == 1, errors
     assert config.read_bytes() == before and not (tmp_path / "data").exists()
+
+
+def test_the_names_of_the_forecasts_quantities_are_those_of_the_model() -> None:
+    names = {quantity.name for quantity in tent_quantities(())}
+    assert names == set(FORECAST)

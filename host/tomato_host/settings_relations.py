@@ -33,6 +33,8 @@ OWN_KEYS = {
 """Key of `[control.stages.<stage>]` that gives a value of the row, where its name is another one."""
 
 
+FORECAST = ("air_temp_c", "vpd_kpa", "leaf_vpd_kpa")
+"""What every tent's forecast has beside the moisture at each probe (as `tent_quantities`, which needs numpy)."""
 STREAMS = (
     "state_stream", "command_stream", "report_stream", "receipt_stream", "telemetry_stream", "update_stream"
 )  # fmt: skip
@@ -232,7 +234,10 @@ def _notification_contradictions(settings: Any) -> Iterator[str]:
             f" under the names there, so add {host!r}"
         )
     if bool(settings.service.tls_certificate) != bool(settings.service.tls_key):
-        yield "[service] tls_certificate and [service] tls_key contradict each other: give both, or none"
+        yield (
+            "[service] tls_certificate and [service] tls_key contradict each other: "
+            "they belong together, give both, or none"
+        )
 
 
 def _sensor_contradictions(settings: Any) -> Iterator[str]:
@@ -254,6 +259,13 @@ def _feeds_and_names(settings: Any) -> Iterator[str]:
             yield (
                 f"[[tent.plants]] probe = {plant.probe} and [estimator] probes contradict each other: there is no row"
                 f" with id = 'P{plant.probe}'"
+            )
+    known = (*FORECAST, *(f"soil.{probe}" for probe in sorted(probes)))
+    for name in (part.strip() for part in settings.learn.quantities.split(",")):
+        if name not in known:
+            yield (
+                f"[learn] quantities = {settings.learn.quantities!r} and the forecast contradict each other: it has no"
+                f" {name!r}, but {', '.join(known)}"
             )
     own = f"tomato/{settings.mqtt.node}/"
     for sensor in settings.mqtt.sensors:

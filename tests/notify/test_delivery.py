@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -25,7 +26,8 @@ from tomato_host.service.notify.settings import NotifySettings, RuleSettings
 
 from shared_schemas.records import Record
 
-pytest.importorskip("apprise", reason="extra [notify] is not installed")
+# Not imported here: every worker of the tests collects this file.
+pytestmark = pytest.mark.skipif(find_spec("apprise") is None, reason="extra [notify] is not installed")
 
 NOW = datetime(2026, 5, 1, 8, 0, tzinfo=UTC)
 MESSAGE = Notification("ALARM", "Tomato alarm", "Fault leak latched.")

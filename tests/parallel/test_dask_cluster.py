@@ -6,6 +6,7 @@ import shutil
 import signal
 import socket
 from collections.abc import Iterable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,10 @@ from tests.free_ports import free_port
 from tests.parallel.sample_tasks import die_always, die_once, refuse, samplers_running, square, wait_long
 from tools.local_cluster import ROOT, LocalCluster, local_cluster
 
-pytest.importorskip("distributed", reason="the extra [cluster] is not installed: pip install '.[cluster]'")
+# Not imported here: every worker of the tests collects this file.
+pytestmark = pytest.mark.skipif(
+    find_spec("distributed") is None, reason="the extra [cluster] is not installed: pip install '.[cluster]'"
+)
 
 
 @pytest.fixture(scope="module")

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
 from tools import bench_cluster
 
-pytest.importorskip("distributed", reason="the extra [cluster] is not installed: pip install '.[cluster]'")
+# Not imported here: every worker of the tests collects this file.
+pytestmark = pytest.mark.skipif(
+    find_spec("distributed") is None, reason="the extra [cluster] is not installed: pip install '.[cluster]'"
+)
 
 
 @pytest.mark.soak

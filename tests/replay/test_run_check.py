@@ -16,7 +16,7 @@ from tomato_host.settings import Settings
 from tomato_host.storage.reader import read_records
 from tomato_host.storage.verify import verify
 
-from shared_schemas.records import EventV1
+from shared_schemas.records import ActionV1, EventV1
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -82,3 +82,46 @@ def test_a_persons_pause_is_repeated(tmp_path: Path) -> None:
         modes.append((record.ts, checker._brain.mode))
     paused = [ts for ts, mode in modes if mode == "PAUSED"]
     assert paused[0] == pause.ts and start + timedelta(minutes=29) <= paused[-1] <= start + timedelta(minutes=31)
+
+
+def test_a_persons_proposal_is_judged_at_the_moment_at_which_the_host_judged_it(tmp_path: Path) -> None:
+    """It was written some time before: the rest of a hold is counted from the judgement."""
+    from datetime import UTC, datetime, timedelta
+
+    start = datetime(2026, 5, 1, 6, 0, tzinfo=UTC)
+    day = SimulatedDay(DayPlan(start, duration_h=1.0), tmp_path).run()
+    records = list(read_records(day.dataset, {"sensors_raw", "devices"}))
+    place = next(i for i, record in enumerate(records) if record.ts > start + timedelta(minutes=10))
+    host, checker = Checker(brain_settings(Settings())), Checker(brain_settings(Settings()))
+    host.check(records[:place])
+    checker.check(records[:place])
+    found = []
+    for number, (origin, state) in enumerate((("person", "OFF"), ("api", "ON"))):
+        judged = start + timedelta(minutes=10, seconds=5 + number)
+        name = f"asked-{number}"
+        asked = ActionV1.model_validate(
+            {
+                "schema_version": "action_v1",
+                "ts": judged - timedelta(seconds=0.7),
+                "type": "SET_LIGHT",
+                "origin": origin,
+                "id": name,
+                "params": {"state": state, "seconds": 600.0},
+            }
+        )
+        event = EventV1.model_validate(
+            {
+                "schema_version": "event_v1",
+                "ts": judged,
+                "level": "INFO",
+                "kind": "person",
+                "name": "person_action",
+                "text": "asked",
+                "data": {"request": "r", "action": name},
+            }
+        )
+        verdict = host._brain.judge(asked, host._context.at(judged)).action
+        found.append(verdict)
+        checker.check([event, verdict])
+    assert found[0].safety.validated and found[1].safety.refused_by == "priority", found
+    assert [(one.field, one.recorded, one.today) for one in checker.result.differences if one.field] == []

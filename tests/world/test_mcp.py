@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from contextlib import closing
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,8 @@ from tomato_host.world.client import WorldClient
 from tests.incidents.running_host import ROOT, RunningHost, running_host, until
 from tests.world.injections import ON, TEXTS
 
-mcp = pytest.importorskip("mcp", reason="the extra [mcp] is not installed")
+# Not imported here: every worker of the tests collects this file.
+pytestmark = pytest.mark.skipif(find_spec("mcp") is None, reason="the extra [mcp] is not installed")
 BUDGET_ML = 40.0
 
 

@@ -100,13 +100,12 @@ def test_air_is_forecast_by_the_median_of_the_week_and_nothing_after_the_origin_
     found = recent_days(frame, AIR, o, s, lag)[0]
     usual = np.abs(found[1:22] - np.arange(1, 22))
     assert usual.max() < 0.3, "one odd day of seven does not move it"
-    later = column.copy()
-    early = np.full((1, 36), 200)
-    s = early + np.arange(1, 37)
-    before = recent_days(PaddedLog(_log(12, vpd_kpa=later)), AIR, early, s, lag)
-    later[201:] = -99.0
-    after = recent_days(PaddedLog(_log(12, vpd_kpa=later)), AIR, early, s, lag)
-    assert np.array_equal(before, after)
+    for early, unknown in ((hour, value) for hour in range(190, 202) for value in (-99.0, 99.0)):
+        origin = np.full((1, 36), early)
+        s = origin + np.arange(1, 37)
+        later = np.where(np.arange(288) > early, unknown, column)
+        before, after = (recent_days(PaddedLog(_log(12, vpd_kpa=c)), AIR, origin, s, lag) for c in (column, later))
+        assert np.array_equal(before, after), early
 
 
 def test_a_median_of_an_even_number_of_known_days_lies_between_the_middle_ones() -> None:

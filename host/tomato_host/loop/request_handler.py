@@ -74,7 +74,7 @@ class RequestHandler:
         requests = self._inbox.pop_requests(lambda: time.monotonic() - began_s >= TURN_S) if self._inbox else ()
         for request in requests:
             if request.kind in BOARD_KINDS:
-                self._record_request(request)
+                self._record_request(request, self._now())
                 self.board.begin(request, now_ms)
             elif self._inbox is not None:
                 self._inbox.reply(self.submit(request))
@@ -111,7 +111,8 @@ class RequestHandler:
             local = request.journal.ts.astimezone(self._zone)
             self._recorder.record(request.journal.model_copy(update={"ts": local}))
             return Reply(id=request.id, ok=True, text=f"recorded as {request.journal.id}")
-        self._record_request(request)
+        now = self._now()
+        self._record_request(request, now)
         if request.agent is not None:
             agent = request.agent
             return self._set_agent(request, agent.model_copy(update={"ts": agent.ts.astimezone(self._zone)}))
@@ -124,7 +125,7 @@ class RequestHandler:
             self._episode.update_safe_mode(self._context.at(self._now()))
             return Reply(id=request.id, ok=True, text=text)
         local = request.action.ts.astimezone(self._zone)
-        return self.propose(request.id, request.action.model_copy(update={"ts": local}), request.outcome)
+        return self.propose(request.id, request.action.model_copy(update={"ts": local}), request.outcome, now)
 
     def _set_agent(self, request: Request, record: AgentV1) -> Reply:
         self.record_agent(record)
@@ -182,15 +183,16 @@ class RequestHandler:
 
     # -- RequestHost -------------------------------------------------------------------------------------------
 
-    def propose(self, request_id: str, proposal: ActionV1, outcome: bool = False) -> Reply:
+    def propose(self, request_id: str, proposal: ActionV1, outcome: bool = False, now: datetime | None = None) -> Reply:
         """An operator's proposal through the guardrails; what they allow is carried out.
 
-        `outcome`: the sender waits for what comes of it.
+        `outcome`: the sender waits for what comes of it. `now`: the moment of the event that records the request, so
+        that a replay judges at the same one.
         """
         agent = agent_name(proposal)
         self._telemetry.enter(agent, str(proposal.id))
         with self._telemetry.stage("submit", agent_id=agent, req_id=str(proposal.id)):
-            verdict = self._brain.judge(proposal, self._context.at(self._now()))
+            verdict = self._brain.judge(proposal, self._context.at(now or self._now()))
         self._note(agent, verdict)
         if verdict.rule in TALLIED:
             pass  # answered one by one, recorded as counts: a flood of refusals must not fill the disk
@@ -230,12 +232,12 @@ class RequestHandler:
         if self._inbox is not None:
             self._inbox.reply(reply)
 
-    def _record_request(self, request: Request) -> None:
+    def _record_request(self, request: Request, now: datetime) -> None:
         if request.kind == "faults":
             return  # reading is not an action
         reason = request.reason or "no reason given"
         self._recorder.event(
-            self._now(),
+            now,
             "INFO",
             "person",
             f"person_{request.kind}",
@@ -244,4 +246,5 @@ class RequestHandler:
             request=request.id,
             until=request.until.isoformat() if request.until is not None else None,
             **({"cause": request.cause} if request.cause else {}),
+            **({"action": str(request.action.id)} if request.action is not None else {}),
         )

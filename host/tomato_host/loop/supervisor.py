@@ -14,10 +14,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from shared_schemas.records import ActionV1, AnomalyV1
+from shared_schemas.records import ActionV1
 from tomato_host.board.session import BoardSession
 from tomato_host.brain.brain import Brain
-from tomato_host.brain.estimator.estimate import Estimate
 from tomato_host.brain.execution.executor import Executor
 from tomato_host.brain.local_time import stamped
 from tomato_host.brain.step_data import StepResult
@@ -69,6 +68,9 @@ class Supervisor:
     The deciding loop renews the lease itself: a loop that hangs lets the board drop its outputs.
     """
 
+    restarting = False
+    """Whether an operator has ended the run so that it starts anew."""
+
     def __init__(
         self,
         settings: LoopSettings,
@@ -90,8 +92,6 @@ class Supervisor:
         `may_restart`: why this process could not start anew, empty when it could; None: it cannot at all.
         `recorded_day`: the totals of an earlier process.
         """
-        self.restarting = False
-        """Whether an operator has ended the run so that it starts anew."""
         self._may_restart = may_restart
         self.scheduler = Scheduler(runtime.clock)
         self.status = status
@@ -110,20 +110,13 @@ class Supervisor:
         self._extensions = extensions
         self._interrupted = interrupted or InterruptedActions()
         self._recorded_day = recorded_day
-        self._open_anomalies: tuple[AnomalyV1, ...] | None = None
         self._state_ms = round(settings.state_period_s * 1000)
         self._ledger = RecordedLedger(brain.guardrails, recorder, self.now)
         self._executor = Executor(SessionCommands(session), self._ledger)
         self._actuator = ExecutorActuator(self._executor, runtime.clock.monotonic_ms, self.now, self._on_finished)
         self._episode = Episode(brain, recorder, self._actuator)
         self._status_refresh = StatusRefresh(
-            status,
-            brain,
-            self._executor,
-            settings.decision_period_s,
-            display,
-            extensions,
-            self._context.operator_text,
+            status, brain, self._executor, settings.decision_period_s, display, extensions, self._context.operator_text
         )
         self.links = self._make_link_handler()
         self.requests = self._make_request_handler(inbox)
@@ -349,7 +342,7 @@ class Supervisor:
         return self._stamped
 
     def _on_step(self, step: StepResult, now: datetime) -> None:
-        self._follow_sampling(step.estimate)
+        self._follow_sampling(step)
         if step.decision is not None:
             for extension in self._extensions:
                 extension.on_decision(step, now)
@@ -358,14 +351,14 @@ class Supervisor:
         self._episode.finish(action)
         self.requests.on_event(action, self._clock.monotonic_ms())
 
-    def _follow_sampling(self, estimate: Estimate) -> None:
-        """States at a shorter period while something is wrong, and at the usual one when it is over."""
-        if estimate.open_anomalies is self._open_anomalies:
-            return
-        self._open_anomalies = estimate.open_anomalies
-        plan = estimate.sampling
-        period_s = min([plan.base_period_s, *(window.period_s for window in plan.overrides)])
-        if round(period_s * 1000) != self._state_ms:
-            self._state_ms = round(period_s * 1000)
-            self.scheduler.set_period("state", self._state_ms)
+    def _follow_sampling(self, step: StepResult) -> None:
+        """States at a shorter period while something is wrong or the mode asks for it, then at the usual one again."""
+        plan, mode = step.estimate.sampling, step.safe_mode
+        asked = [window.period_s for window in plan.overrides]
+        if mode is not None and mode.sampling_s is not None:
+            asked.append(mode.sampling_s)
+        period_ms = round(min([plan.base_period_s, *asked]) * 1000)
+        if mode is not None and period_ms != self._state_ms:
+            self._state_ms = period_ms
+            self.scheduler.set_period("state", period_ms)
             self._recorder.record(plan)

@@ -119,6 +119,8 @@ class Checker:
         self._finished: dict[str, ActionV1] = {}
         self._agents: dict[str, AgentV1] = {}
         self._judged: list[ActionV1] = []
+        self._asked_at: dict[str, datetime] = {}
+        """When a person's proposal was judged, by its id: later than it was written."""
         self.result = CheckResult()
         self._settings = settings
         self._decides = decides
@@ -208,6 +210,8 @@ class Checker:
             self._context.link_went_down(event.ts)
         elif event.kind == "link" and event.name == "link_up":
             self._context.link_came_up()
+        elif event.kind == "person" and event.name == "person_action":
+            self._asked_at[str(event.data.get("action"))] = event.ts
         elif event.kind == "person" and event.name in ("person_mode", "person_acknowledge"):
             self._context.apply(_request(event), event.ts)
             self._episode.update_safe_mode(self._context.at(event.ts))
@@ -247,7 +251,8 @@ class Checker:
             self._compare(action, self._recomputed(action))
         else:
             # A proposal from outside the brain: judged again by the current guardrails.
-            self._compare(action, self._brain.judge(_as_proposed(action), self._context.at(action.ts)).action)
+            now = self._asked_at.pop(str(action.id), action.ts)
+            self._compare(action, self._brain.judge(_as_proposed(action), self._context.at(now)).action)
 
     # -- comparing ---------------------------------------------------------------------------------------------
 

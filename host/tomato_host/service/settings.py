@@ -100,8 +100,6 @@ def why_no_tls(settings: ServiceSettings) -> str:
     """Why HTTPS cannot be served with these files; empty when it can, or is not wanted."""
     if not settings.tls_certificate and not settings.tls_key:
         return ""
-    if not (settings.tls_certificate and settings.tls_key):
-        return "[service] tls_certificate and [service] tls_key belong together: give both, or none"
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(settings.tls_certificate, settings.tls_key, password="")
     except (OSError, ValueError) as error:  # ssl.SSLError is an OSError

@@ -2,8 +2,9 @@
 
 A season is 150 nights of two slots. A block walks through the stages as the trainer's does and saves some share of the
 forecast's error, drawn once for its slot and size, that fades as the plant changes. How much blocks of a greenhouse
-save is taken from docs/learning.md ("What it is worth"): AGC2, AGC3 with and without weather, tunnel. The model is no
-forecast of a tent; it is the smallest one in which never, always and too often are all wrong somewhere.
+save was measured on an earlier forecast, which left them more (AGC3 with weather 4 to 6 %; now 1 to 3 %, see "What it
+is worth" in docs/learning.md). The model is no forecast of a tent; it is the smallest one in which never, always and
+too often are all wrong somewhere.
 """
 
 from __future__ import annotations

@@ -7,10 +7,14 @@ import { day, hostText, number, shortTime, t } from "/static/text.js";
 // The board's events about single pulses; actions and their outcomes show the same more clearly.
 const ROUTINE = new Set(["pulse_start", "pulse_end", "config", "button"]);
 
+// The same word is a reason elsewhere.
+const EVENT = { state: "board's state" };
+// translated: "board's state" "boot" "counters" "link up" "link down" "started" "explanation" "lease lost" "clock set" "settings refused" "plug latched" "plug cleared"
+
 // Every event, refusal and skipped action as [time, level, category, name, text]; the buttons filter by category.
 function eventRows(glance) {
   const rows = glance.events.map((e) => [e.ts, e.level, ROUTINE.has(e.name) ? "routine" : e.level === "INFO" ? "event" : "warning",
-    t(e.name.replaceAll("_", " ")), hostText(e.text)]);
+    t(EVENT[e.name] || e.name.replaceAll("_", " ")), hostText(e.text)]);
   for (const a of glance.actions) {
     if (a.safety.refused_by) rows.push([a.ts, "WARNING", "skip", t("refused"), t("{what} by {agent}: {result}", { what: describe(a), agent: agentOf(a), result: outcome(a)[1] })]);
     if (a.type === "NO_ACTION") rows.push([a.ts, "INFO", "skip", t("nothing done"), a.why.text.split("; ").map(named).join("; ")]);

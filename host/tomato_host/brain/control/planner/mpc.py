@@ -85,8 +85,8 @@ CUT_SHORT = 0.12
 board; less is the coarseness of samples, and the asked share is nearer to the truth."""
 ESTIMATE_VALID_FOR = 4 * HOUR
 """So long the planner goes on by what it has learned while a doubted reading of the air teaches nothing new."""
-SAFEGUARD_MS = 25
-"""What the safeguard takes of the planning time, on one core of a PC of 2020."""
+SAFEGUARD_MS = 35
+"""Of the planning time: what the safeguard takes, and the batch during which the deadline comes (a PC of 2020)."""
 STEADY_AFTER_S = 1_500.0
 """Duties must have been in force this long before the last half hour tells anything of them."""
 
