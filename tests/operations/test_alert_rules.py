@@ -43,6 +43,7 @@ QUIET: dict[str, str] = {
     'tomato_feed_restarts_total{feed="mqtt"}': "0",
     "tomato_bus_up": "1",
     "tomato_mqtt_up": "1",
+    'tomato_plug_latched{output="light"}': "0",
     'tomato_intents_total{agent="api",code="accepted"}': "rise 3",
     'tomato_intents_total{agent="api",code="QUOTA_EXCEEDED"}': "rise 1",
     'tomato_intents_total{agent="api",code="UNAVAILABLE"}': "0",
@@ -89,6 +90,7 @@ CASES: dict[str, tuple[dict[str, str | None], dict[str, str]]] = {
     ),
     "TomatoEstimateStale": ({"tomato_estimate_age_seconds": "400"}, {}),
     "TomatoMqttDown": ({"tomato_mqtt_up": "0"}, {}),
+    "TomatoPlugLatched": ({'tomato_plug_latched{output="light"}': "1"}, {"output": "light"}),
     "TomatoBusDown": ({"tomato_bus_up": "0"}, {}),
     "TomatoIntentsSlow": (
         {

@@ -284,6 +284,9 @@ MAY_BE_EMPTY = (
     "tomato_interlock_active{",
     "tomato_anomaly_open{",
     "tomato_plan_duration_seconds{",
+    # No smart plug follows an output here.
+    "tomato_plug_on{",
+    "tomato_plug_latched{",
     # Nobody from outside has asked for anything in this short run.
     "sum by (agent, code) (rate(tomato_intents_total{",
     "rate(tomato_intents_cancelled_total{",

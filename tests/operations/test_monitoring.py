@@ -59,6 +59,7 @@ STATUS: dict[str, Any] = {
             "sent": 9,
             "losses": 0,
             "refused": 1,
+            "plugs": {"light": {"state": "ON"}},
         },
     },
 }

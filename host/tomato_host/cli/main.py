@@ -8,6 +8,7 @@ import io
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import NamedTuple
 
 import typer
@@ -150,7 +151,8 @@ def _write_what_the_terminal_can() -> None:
     """A sign that the terminal's encoding lacks (Latin-1, ASCII), or a file name's odd byte, becomes an escape."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
+            with suppress(OSError):  # its descriptor was exchanged for one of another kind meanwhile
+                stream.reconfigure(errors="backslashreplace")
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -63,7 +63,11 @@ def _encoded(data: bytes) -> bytes:
             check=False,
         )
     except subprocess.TimeoutExpired:
-        raise refused from None
+        raise TomatoError(
+            "E-JOURNAL-PHOTO",
+            f"The photo could not be decoded within {DECODING_S:.0f} s: this machine is busy, or it is no photo.",
+            "send it again, or a smaller one",
+        ) from None
     if done.returncode != 0 or not done.stdout.startswith(b"\xff\xd8\xff"):
         raise refused
     return done.stdout

@@ -137,7 +137,7 @@ def read_metadata(root: Path) -> dict[str, Any]:
         found = json.loads((root / METADATA).read_bytes())
         if not isinstance(found, dict):
             raise ValueError("it is no object")
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):  # a single file of records has none either
         return {}
     except (OSError, ValueError, RecursionError) as error:
         raise TomatoError(
