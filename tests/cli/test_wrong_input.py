@@ -162,3 +162,20 @@ def test_a_reader_that_has_gone_is_no_error(words: list[str], tmp_path: Path) ->
     told = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, check=False, timeout=60)
     os.close(writing)
     assert (told.returncode, told.stderr) == (0, b"")
+
+
+@pytest.mark.parametrize("words", [["learn", "train"], ["learn", "demo"]], ids=" ".join)
+def test_a_library_that_is_not_installed_is_named_with_its_extra(
+    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """PyTorch hidden as if it were not there; the modules that need it are imported anew."""
+    for name in [name for name in sys.modules if name.startswith(("torch", "tomato_host.learn.offline"))]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "torch", None)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TOMATO_LEARN_KEYS", "")
+    with pytest.raises(SystemExit) as ended:
+        main(words)
+    err = capsys.readouterr().err
+    assert ended.value.code == 2
+    assert "E-EXTRA-LEARN: PyTorch is not installed" in err and "'.[learn]'" in err and "Traceback" not in err

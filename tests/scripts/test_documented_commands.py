@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import math
 import os
 import re
@@ -20,7 +21,7 @@ from tests.test_docs import ROOT, arguments_of, command_lines, text_of
 # tests/test_docs.py still parses every one of these lines with the program's own parser.
 ELSEWHERE: dict[str, str] = {
     r"(--help|--version)$": "printed by every command; tests/cli/test_main.py",
-    r"backtest (agc|greenhouse)": "a data set from the network, an hour; tests/world_model and tests/sources",
+    r"backtest (agc|greenhouse|tunnel)": "a data set from the network, an hour; tests/world_model and tests/sources",
     r"board (flash|info|logs)": "a real board; tests/board/test_board_command.py on a VM's console",
     r"board off --board /dev/tomato": "a real board under its udev name",
     r"calibrate (pump$|soil --probe 1$)": "a dialogue with a person; tests/cli/test_calibrate.py on the real firmware",
@@ -81,6 +82,8 @@ REFUSED: dict[str, tuple[int, str]] = {
     r"world propose": (2, "refused"),
     r"board off$": (2, "E-BOARD-NOT-FOUND"),
 }
+if importlib.util.find_spec("torch") is None:
+    REFUSED[r"learn (demo|train)"] = (2, "E-EXTRA-LEARN")
 """What ends with an error in this directory, by the exit code (-1: any but 0) and a word that names what is missing."""
 
 

@@ -173,11 +173,26 @@ def main(argv: Sequence[str] | None = None) -> None:
         if not isinstance(end.__context__, BrokenPipeError):
             raise
         raise SystemExit(_end_without_reader(_named(arguments))) from None
+    except ModuleNotFoundError as error:
+        if error.name not in OF_AN_EXTRA:
+            raise
+        print(f"tomato-host: {_missing_library(error.name)}", file=sys.stderr)
+        raise SystemExit(2) from None
     except OSError as error:
         if error.errno not in _OF_A_FILE:
             raise
         print(f"tomato-host: {_file_error(error)}", file=sys.stderr)
         raise SystemExit(2) from None
+
+
+OF_AN_EXTRA = {"torch": ("E-EXTRA-LEARN", "PyTorch", "learn")}
+"""Libraries without which whole commands have no meaning, so that their modules import them without asking: error
+code, name, extra."""
+
+
+def _missing_library(module: str) -> TomatoError:
+    code, name, extra = OF_AN_EXTRA[module]
+    return TomatoError(code, f"{name} is not installed.", f"pip install '.[{extra}]'")
 
 
 def _end_without_reader(command: str | None) -> int:
