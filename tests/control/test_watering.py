@@ -102,7 +102,7 @@ def test_until_the_drippers_are_known_pots_are_kept_full_and_none_is_filled_to_w
     assert low == 29.0 and full == 39.0 == watering.soil_mark_pct(inputs.setpoints, 0.0, known=False)
     assert watering.soil_mark_pct(inputs.setpoints, 2.0, known=False) == 40.0, "a shortage keeps its mark"
     text = watering.water_request(inputs, 200.0, 0.5, known=False).text
-    assert "36.0 %: 200 ml now" in text and "full (from 39.0 % on) until the drippers' shares are known" in text
+    assert "36.0 %: 200 ml now" in text and "watered early (below 39.0 %) until the drippers' shares are known" in text
     wet = (DripperShare("soil.P1", 0.5, 0.5, 0.01), DripperShare("soil.P2", 0.5, 0.5, 0.01))
     assert watering.water_request(pair(36.0, 41.0), 200.0, 0.5, shares=wet, known=False).amount == pytest.approx(100.0)
     assert watering.water_request(pair(36.0, 41.0), 200.0, 0.5, shares=wet).amount == 200.0

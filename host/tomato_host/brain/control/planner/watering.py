@@ -183,7 +183,7 @@ def _why(inputs: ControlInputs, demand: float, known: bool) -> str:
 
 
 def _until_known(mark: float) -> str:
-    return f"pots are kept full (from {mark:.1f} % on) until the drippers' shares are known"
+    return f"pots are watered early (below {mark:.1f} %) until the drippers' shares are known"
 
 
 def _overdue(inputs: ControlInputs) -> bool:
