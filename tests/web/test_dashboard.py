@@ -220,8 +220,9 @@ def test_first_paint_is_light_and_quick(browser, host: Host) -> None:  # type: i
             )
         )
     note("first_paint", figures)
-    best = min(figures, key=lambda one: one["useful_ms"])
-    assert 0 < best["paint_ms"] <= best["useful_ms"] < within(500, 1_000)
+    # The script marks its values before the browser paints them: what is seen is the later of the two.
+    seen_ms = [max(one["paint_ms"], one["useful_ms"]) for one in figures if one["paint_ms"] and one["useful_ms"]]
+    assert len(seen_ms) == len(figures) and min(seen_ms) < within(500, 1_000)
     assert all(0 < one["bytes"] < 150_000 for one in figures)
 
 
