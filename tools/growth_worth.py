@@ -1,7 +1,7 @@
 """What grown experts are worth on the measured seasons, with and without weather; prints a table.
 
 python tools/growth_worth.py [agc3 agc2 tunnel] [--expert trees network static ridge placebo] [--seeds 0 1 2 3 4]
-       [--case NAME ...] [--out rows.jsonl] [--blocks FOLDER]
+       [--case NAME ...] [--horizons 6 24] [--out rows.jsonl] [--blocks FOLDER]
 
 All experts walk beside each other on one forecast. `placebo`: trees whose residuals belong to hours five days away.
 """
@@ -49,18 +49,18 @@ def cases(data: str) -> Iterator[tuple[str, BacktestCase]]:
         yield "none", without_weather(case)
 
 
-def placebo(fit: Fit) -> Fit:
+def placebo(fit: Fit, horizons: int) -> Fit:
     """The same blocks, their features and targets five days apart: what a block costs that knows nothing."""
 
     def shifted(quantity: str, table: ResidualTable) -> GrownBlock:
-        return fit(quantity, replace(table, y=np.roll(table.y, PLACEBO_DAYS * 24 * len(HORIZONS))))
+        return fit(quantity, replace(table, y=np.roll(table.y, PLACEBO_DAYS * 24 * horizons)))
 
     return shifted
 
 
-def fitters(experts: list[str], seeds: list[int]) -> dict[str, Fit]:
+def fitters(experts: list[str], seeds: list[int], horizons: int = len(HORIZONS)) -> dict[str, Fit]:
     """How blocks are fitted, by expert and, of networks, seed. Raises ImportError for networks without torch."""
-    plain = {"trees": tree_block, "ridge": ridge_block, "placebo": placebo(tree_block)}
+    plain = {"trees": tree_block, "ridge": ridge_block, "placebo": placebo(tree_block, horizons)}
     found = {name: plain[name] for name in experts if name in plain}
     for name in (name for name in experts if name not in plain):
         from tools.network_seeds import SeedsFit
@@ -96,7 +96,7 @@ class Shelf:
         """Write what was fitted."""
         if self._new:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            np.savez(self._path, **self._new)
+            np.savez(self._path, allow_pickle=False, **self._new)
 
 
 def append(path: Path, row: GrowthWorth, **run: object) -> None:
@@ -127,6 +127,7 @@ def main() -> int:
     parser.add_argument("--expert", choices=EXPERTS, nargs="+", default=["trees"])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0], help="networks only; trees draw nothing")
     parser.add_argument("--case", nargs="+", help="these greenhouses of the data set only")
+    parser.add_argument("--horizons", type=int, nargs="+", default=HORIZONS, help="fewer take less time")
     parser.add_argument("--out", type=Path, help="append every series here, as a line of JSON")
     parser.add_argument("--blocks", type=Path, help="keep fitted blocks here, and use those that are here already")
     args = parser.parse_args()
@@ -135,11 +136,11 @@ def main() -> int:
         for weather, case in cases(data):
             if args.case and case.name not in args.case:
                 continue
-            fits = fitters(args.expert, args.seeds)
+            fits = fitters(args.expert, args.seeds, len(args.horizons))
             if args.blocks is not None:
                 place = args.blocks / data / case.name / weather
                 fits = {key: Shelf(place / f"{key}.npz", fit) for key, fit in fits.items()}
-            for key, rows in growth_worths(case, HORIZONS, fits).items():
+            for key, rows in growth_worths(case, tuple(args.horizons), fits).items():
                 for row in rows:
                     found.setdefault((weather, row.quantity.split(".")[0], key.split()[0]), []).append(row)
                     if args.out is not None:

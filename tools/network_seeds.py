@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -24,6 +25,8 @@ from tomato_host.learn.network import (
 from tomato_host.learn.residuals import ResidualTable
 from tomato_host.learn.worth import Fit
 
+Single = np.ndarray[Any, Any]
+"""Of float32, as torch has them."""
 _BETAS, _EPSILON = (0.9, 0.999), 1e-8
 _SHAPES = ("w1", "b1", "w2", "b2")
 
@@ -36,7 +39,7 @@ class SeedsTrainer:
         self._settings = settings
         begin = [one.arrays(np.ones(1)) for one in self._ones]
         shapes = {"w1": (inputs, settings.width), "b1": (1, settings.width), "w2": (settings.width, 1), "b2": (1, 1)}
-        self._p = [np.stack([a[k].reshape(shapes[k]) for a in begin]).astype(np.float32) for k in _SHAPES]
+        self._p: list[Single] = [np.stack([a[k].reshape(shapes[k]) for a in begin]).astype(np.float32) for k in _SHAPES]
         self._m, self._v = ([np.zeros_like(p) for p in self._p] for _ in range(2))
         self._mean, self._scale = np.zeros(inputs, np.float32), np.ones(inputs, np.float32)
         self._step = 0
@@ -54,7 +57,7 @@ class SeedsTrainer:
         for one in self._ones:
             one.epoch += 1
 
-    def _descend(self, z: Array, y: Array, rate: float) -> None:
+    def _descend(self, z: Single, y: Single, rate: float) -> None:
         w1, b1, w2, b2 = self._p
         hidden = np.tanh(z @ w1 + b1)
         slope = np.clip(hidden @ w2 + b2 - y, -1.0, 1.0) / np.float32(z.shape[1])
@@ -69,7 +72,7 @@ class SeedsTrainer:
         for k, gradient in enumerate(gradients):
             self._adam(k, gradient * factor, rate)
 
-    def _adam(self, k: int, gradient: Array, rate: float) -> None:
+    def _adam(self, k: int, gradient: Single, rate: float) -> None:
         first, second = _BETAS
         self._m[k] = first * self._m[k] + (1.0 - first) * gradient
         self._v[k] = second * self._v[k] + (1.0 - second) * gradient**2

@@ -84,7 +84,7 @@ class _Trial:
             usable = name in found and bool(np.isfinite(found[name][0]).any())
             without[day.begin : day.end] = found[name][0] if usable else _best(blended[name])
             one = self.grown.by_quantity.get(name)
-            share[day.begin : day.end] = float(one.earning.mean()) if one is not None and one.share > 0.0 else 0.0
+            share[day.begin : day.end] = float((one.earning > 0.0).mean()) if one is not None and one.share else 0.0
         return found
 
     def judge(self, model: WorldModel, day: WalkedDay) -> None:
