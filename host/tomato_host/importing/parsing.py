@@ -1,7 +1,7 @@
 """Text cells to UTC times and numbers: one pass over a file writes what was read and what could not be.
 
 The result of the pass, a Parquet file, has a row for each row of the file:
-    row         its number below the column names
+    row         its number below the column names; left out where it is the number in the result
     place       the text of the group column, '' without one
     ts          TIMESTAMP in UTC, NULL where the time could not be read; `fold` where the clock shows that hour twice
     bad_time    the text of a time that could not be read
@@ -37,6 +37,8 @@ class ParsedTable:
     source: Path
     mapping: TableMapping
     header_line: int
+    numbered: bool
+    """Whether `row` is a column of the result."""
 
     @property
     def quantities(self) -> tuple[str, ...]:
@@ -51,7 +53,10 @@ class ParsedTable:
     @property
     def sql(self) -> str:
         """The rows as a table expression."""
-        return f"read_parquet({text(str(self.path))})"
+        file = text(str(self.path))
+        if self.numbered:
+            return f"read_parquet({file})"
+        return f"(SELECT file_row_number + 1 AS row, * FROM read_parquet({file}, file_row_number = true))"
 
 
 def parse(
@@ -64,9 +69,10 @@ def parse(
 ) -> ParsedTable:
     """Run the pass over one file and write `target`."""
     inner = _long_cells(table, mapping) if mapping.layout == "long" else _wide_cells(table, mapping)
-    sql = f"COPY ({_values(inner, mapping)}) TO {text(str(target))} (FORMAT parquet)"
+    outer = [*(["row"] if table.numbered else []), "place", "short", "long"]
+    sql = f"COPY ({_values(inner, mapping, outer)}) TO {text(str(target))} (FORMAT parquet)"
     run_with_progress(connection, sql, progress)
-    return ParsedTable(target, source, mapping, table.header_line)
+    return ParsedTable(target, source, mapping, table.header_line, table.numbered)
 
 
 def _common(table: RawTable, mapping: TableMapping) -> list[str]:
@@ -76,7 +82,7 @@ def _common(table: RawTable, mapping: TableMapping) -> list[str]:
     local, utc = plain_times_sql(only, mapping.time_format)
     place = f"trim(coalesce({table.cell(mapping.group)}, ''))" if mapping.group else "''"
     return [
-        "row",
+        *(["row"] if table.numbered else []),
         f"{place} AS place",
         f"{local} AS plain_local",
         f"{utc} AS plain_utc",
@@ -119,15 +125,16 @@ def _cell_columns(k: int, cell: str, mapping: TableMapping) -> list[str]:
     ]
 
 
-def _values(inner: str, mapping: TableMapping) -> str:
+def _values(inner: str, mapping: TableMapping, outer: list[str]) -> str:
     """Numbers of the texts t<k>, then values: queries in each other, so that each conversion is made once.
+
+    Columns in `outer` are handed through.
 
     Most cells are plain (`_cell_columns`, `plain_times_sql`) and need nothing more; only what is left is looked at
     closely, by regular expressions that cost ten times as much.
     """
     specs = list(mapping.columns.items())
     local, utc = local_and_utc_sql("time_text", mapping.time_format)
-    outer = ["row", "place", "short", "long"]
     numbers = [*outer, "time_text"]
     numbers.append(f"CASE WHEN time_text IS NULL THEN plain_local ELSE {local} END AS local_ts")
     numbers.append(f"CASE WHEN time_text IS NULL THEN plain_utc ELSE {utc} END AS utc_ts")

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 _HOUR_S = 3_600
 _SHOWN = 60
+_QUANTILE_VALUES = 200_000
+"""Quantiles are of so many values at most, spread over the file: of more they differ by less than matters."""
 
 
 @dataclass(frozen=True)
@@ -88,39 +90,48 @@ def _check_era(connection: duckdb.DuckDBPyConnection, table: ParsedTable) -> Non
 
 
 def _survey(connection: duckdb.DuckDBPyConnection, table: ParsedTable) -> TableSurvey:
-    """Counts and quantiles in one pass; first rows in another, only of what there is."""
-    counts = _counts(table)
+    """Counts in one pass; quantiles and first rows in another, the latter only of what there is."""
+    counts, names = _counts(table), table.quantities
     listed = ["count(*)", *(f"count(*) FILTER (WHERE {one.condition})" for one in counts)]
-    for k in range(len(table.quantities)):
-        v, only = ("v0", f" FILTER (WHERE i = {k})") if table.is_long else (f"v{k}", "")
-        quantiles = f"approx_quantile({v}, [0.05, 0.5, 0.95])"
-        listed += [f"count({v}){only}", f"{quantiles}{only}", f"max({v}){only}"]
+    for k in range(len(names)):
+        value, only = _value_of(table, k)
+        listed += [f"count({value}) FILTER (WHERE {only})", f"max({value}) FILTER (WHERE {only})"]
     rows, *values = one_row(connection, f"SELECT {', '.join(listed)} FROM {table.sql}")
     counted = tuple(zip(counts, values[: len(counts)], strict=True))
-    examples = _examples(connection, table, [one for one, count in counted if count])
-    of = {(one.kind, one.quantity): (count, one) for one, count in counted}
+    filled, largest = values[len(counts) :: 2], values[len(counts) + 1 :: 2]
+    quantiles, examples = _closer(connection, table, filled, [one for one, count in counted if count])
+    of = {(one.kind, one.quantity): (count, examples.get(one)) for one, count in counted}
     statistics = []
-    for k, name in enumerate(table.quantities):
-        found, quantiles, largest = values[len(counts) + 3 * k : len(counts) + 3 * k + 3]
-        bad, sentinels, impossible = (of[kind, name] for kind in ("unreadable", "sentinel", "outside_limits"))
-        example = examples[bad[1]][1] if bad[0] else None
-        low, middle, high = quantiles or (None, None, None)
-        column, numbers = table.mapping.columns[name].column, (found, bad[0], sentinels[0], impossible[0])
-        statistics.append(ColumnStatistics(name, column, *numbers, low, middle, high, largest, example))
+    for k, name in enumerate(names):
+        numbers = [of[kind, name][0] for kind in ("unreadable", "sentinel", "outside_limits")]
+        first = of["unreadable", name][1]
+        column, shown = table.mapping.columns[name].column, None if first is None else first[1]
+        statistics.append(ColumnStatistics(name, column, filled[k], *numbers, *quantiles[k], largest[k], shown))
     return TableSurvey(rows, tuple(statistics), counted, examples)
 
 
-def _examples(
-    connection: duckdb.DuckDBPyConnection, table: ParsedTable, found: Sequence[_Count]
-) -> dict[_Count, tuple[int, Any]]:
-    if not found:
-        return {}
-    listed = ", ".join(
-        f"min(row) FILTER (WHERE {one.condition}), arg_min({one.shown}, row) FILTER (WHERE {one.condition})"
-        for one in found
-    )
-    values = one_row(connection, f"SELECT {listed} FROM {table.sql}")
-    return {one: (values[2 * k], values[2 * k + 1]) for k, one in enumerate(found)}
+def _value_of(table: ParsedTable, k: int) -> tuple[str, str]:
+    """SQL of the value of quantity k, and of which rows have it."""
+    return ("v0", f"i = {k}") if table.is_long else (f"v{k}", "true")
+
+
+def _closer(
+    connection: duckdb.DuckDBPyConnection, table: ParsedTable, filled: Sequence[int], found: Sequence[_Count]
+) -> tuple[list[tuple[float | None, ...]], dict[_Count, tuple[int, Any]]]:
+    """5 %, 50 % and 95 % quantiles of each quantity with so many values, and the first row of what was `found`."""
+    listed = []
+    for k, count in enumerate(filled):
+        value, only = _value_of(table, k)
+        if (step := count // _QUANTILE_VALUES + 1) > 1:
+            only += f" AND hash(row) % {step} = 0"
+        listed.append(f"approx_quantile({value}, [0.05, 0.5, 0.95]) FILTER (WHERE {only})")
+    for one in found:
+        where = f"FILTER (WHERE {one.condition})"
+        listed += [f"min(row) {where}", f"arg_min({one.shown}, row) {where}"]
+    values = one_row(connection, f"SELECT {', '.join(listed)} FROM {table.sql}")
+    quantiles = [tuple(one) if one else (None, None, None) for one in values[: len(filled)]]
+    firsts = values[len(filled) :]
+    return quantiles, {one: (firsts[2 * k], firsts[2 * k + 1]) for k, one in enumerate(found)}
 
 
 def summarise(
