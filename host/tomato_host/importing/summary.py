@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _HOUR_S = 3_600
 _SHOWN = 60
+_Quantiles = tuple[float | None, float | None, float | None]
 _QUANTILE_VALUES = 200_000
 """Quantiles are of so many values at most, spread over the file: of more they differ by less than matters."""
 
@@ -103,10 +104,12 @@ def _survey(connection: duckdb.DuckDBPyConnection, table: ParsedTable) -> TableS
     of = {(one.kind, one.quantity): (count, examples.get(one)) for one, count in counted}
     statistics = []
     for k, name in enumerate(names):
-        numbers = [of[kind, name][0] for kind in ("unreadable", "sentinel", "outside_limits")]
+        bad, sentinels, impossible = (of[kind, name][0] for kind in ("unreadable", "sentinel", "outside_limits"))
+        low, middle, high = quantiles[k]
         first = of["unreadable", name][1]
         column, shown = table.mapping.columns[name].column, None if first is None else first[1]
-        statistics.append(ColumnStatistics(name, column, filled[k], *numbers, *quantiles[k], largest[k], shown))
+        numbers = (filled[k], bad, sentinels, impossible, low, middle, high, largest[k])
+        statistics.append(ColumnStatistics(name, column, *numbers, shown))
     return TableSurvey(rows, tuple(statistics), counted, examples)
 
 
@@ -117,7 +120,7 @@ def _value_of(table: ParsedTable, k: int) -> tuple[str, str]:
 
 def _closer(
     connection: duckdb.DuckDBPyConnection, table: ParsedTable, filled: Sequence[int], found: Sequence[_Count]
-) -> tuple[list[tuple[float | None, ...]], dict[_Count, tuple[int, Any]]]:
+) -> tuple[list[_Quantiles], dict[_Count, tuple[int, Any]]]:
     """5 %, 50 % and 95 % quantiles of each quantity with so many values, and the first row of what was `found`."""
     listed = []
     for k, count in enumerate(filled):
@@ -129,7 +132,7 @@ def _closer(
         where = f"FILTER (WHERE {one.condition})"
         listed += [f"min(row) {where}", f"arg_min({one.shown}, row) {where}"]
     values = one_row(connection, f"SELECT {', '.join(listed)} FROM {table.sql}")
-    quantiles = [tuple(one) if one else (None, None, None) for one in values[: len(filled)]]
+    quantiles: list[_Quantiles] = [tuple(one) if one else (None, None, None) for one in values[: len(filled)]]
     firsts = values[len(filled) :]
     return quantiles, {one: (firsts[2 * k], firsts[2 * k + 1]) for k, one in enumerate(found)}
 
