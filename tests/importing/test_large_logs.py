@@ -117,7 +117,7 @@ def test_rows_in_whatever_order_give_the_same_import(tmp_path: Path, kind: str) 
     with read_tables([(path, _mapping())]) as reading:
         write_imported(reading, tmp_path / "out")
         report = reading.report
-    found = duckdb.sql(f"SELECT ts, air_temp_c FROM '{tmp_path / 'out' / TABLE}'").fetchall()
+    found = duckdb.execute(f"SELECT ts, air_temp_c FROM '{tmp_path / 'out' / TABLE}'").fetchall()
     assert found == [(ts.replace(tzinfo=None), k / 10) for k, ts in enumerate(stamps)]
     assert report.rows_kept == 500 and report.count("duplicate") == (3 if kind == "a few written twice" else 0)
 
