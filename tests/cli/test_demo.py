@@ -117,7 +117,11 @@ def test_the_page_lives_at_sixty_times_the_pace(made: Path, tmp_path: Path) -> N
         assert "delivered" in watered.stdout, "a person's request is dated by the tent's time"
         token = TokenFile(made).create("ana", "operate")
         at = f"/api/world/{DEFAULT_TENT}/agents/api"
-        fan = {"id": "fan-1", "kind": "SET_CIRCULATION_FAN", "payload": {"state": "ON", "seconds": 60.0}}
+        fan: dict[str, object] = {
+            "id": "fan-1",
+            "kind": "SET_CIRCULATION_FAN",
+            "payload": {"state": "ON", "seconds": 60.0},
+        }
         assert post(port, token, f"{at}/intents", fan)["status"] == "accepted", "the world keeps the tent's pace"
         seconds = get(port, f"{at}/view", token)["sim_time_s"] - seen[-1].timestamp()
         assert 0 <= seconds < 7_200, "what an agent sees has the tent's time"

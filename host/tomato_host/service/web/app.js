@@ -29,7 +29,7 @@ shows("every", markUseful, "observation");
 
 function useDevices(found) {
   Object.assign(DEVICES, found);
-  for (const row of DEVICES.outputs) LABELS[row.name] = row.label;
+  for (const row of [...DEVICES.outputs, ...DEVICES.sensors]) LABELS[row.name] = row.label;
 }
 
 // -- the connection to the host --------------------------------------------------------------------------------------
