@@ -34,6 +34,7 @@ from shared_schemas.records import Prediction36hV1, parse_record
 from shared_schemas.records.forecast_36h_v1 import Forecast36hV1, WeatherHour
 from shared_schemas.records.plan_v1 import PlanStep
 from shared_schemas.records.state_v1 import StateV1
+from tests.control.states import devices
 from tests.world_model.synthetic import START_HOUR, ahead_of, tent_log
 
 ZONE = ZoneInfo("Europe/Vienna")
@@ -251,17 +252,7 @@ def _state(ts: datetime, vpd: float, p1: float, trust: float) -> StateV1:
                 "avg_moisture_pct": p1,
                 "zone_pattern": "uniform",
             },
-            "devices": {
-                "light": "ON",
-                "circulation_fan": "ON",
-                "exhaust_fan": "OFF",
-                "humidifier": "OFF",
-                "heater_mat": "OFF",
-                "water_pump": "OFF",
-                "co2_solenoid": "OFF",
-                "mcu_connected": True,
-                "last_reset_ts": None,
-            },
+            "devices": devices(),
             "budgets": {
                 "water_ml_used_today": 0.0,
                 "water_ml_budget_today": 2200.0,
