@@ -212,9 +212,27 @@ def of_advisor() -> set[str]:
     probes = [Fact("soil probe P1", value, "soil") for value in ("1.5 %", "without a value")]
     plan = [Fact("reason of the plan", "moving air", "plan"), Fact("not done", "moving air", "plan")]
     facts = (*state, *day, *probes, *plan, *_done_and_noticed(), Fact("canopy share 1", "23 %", "season"))
-    return {template_text(kind, tuple(part)) for kind in ORDER for part in (facts, facts[::-1], facts[:1])} | {
-        template_text("summary", ())
-    }
+    told = {f"Noticed: action water 60 ml done because {name}." for name in rule_names()}
+    return (
+        told
+        | {template_text(kind, tuple(part)) for kind in ORDER for part in (facts, facts[::-1], facts[:1])}
+        | {template_text("summary", ())}
+    )
+
+
+def rule_names() -> set[str]:
+    """The short names of the rules that an action says have fired."""
+    found: set[str] = set()
+    for node in ast.walk(_tree(rules)):
+        fired = node.args[3:4] if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "OutputRequest" else []
+        if isinstance(node, ast.Assign) and any("fired" in ast.unparse(target) for target in node.targets):
+            # Of `share, text, fired = 0.5, "...", ("rule",)` the tuple alone.
+            fired = [node.value]
+            if isinstance(node.targets[0], ast.Tuple) and isinstance(node.value, ast.Tuple):
+                fired = [one for one in node.value.elts if isinstance(one, ast.Tuple)]
+        tuples = (part for one in fired for part in ast.walk(one) if isinstance(part, ast.Tuple))
+        found |= {text for one in tuples for part in one.elts for text in _wordings(part, {})}
+    return {text for text in found if re.search("[a-z]{2}", text)}
 
 
 def _done_and_noticed() -> Sequence[Fact]:
@@ -235,11 +253,11 @@ def _done_and_noticed() -> Sequence[Fact]:
         for reason in (why, action.why.model_copy(update={"rules_fired": ()}))
     )
     contexts = [
-        WakeContext.model_construct(ts=anomaly.ts, anomalies=(one,), actions=some)
+        WakeContext.model_construct(wake_id="w", ts=anomaly.ts, anomalies=(one,), actions=some)
         for one in (anomaly, anomaly.model_copy(update={"phase": "CLEARED", "subject": None}))
         for some in (actions[n : n + 6] for n in range(0, len(actions), 6))
     ]
-    return tuple({fact for context in contexts for fact in cycle_facts(context) if fact.name != "state"})
+    return tuple(dict.fromkeys(fact for one in contexts for fact in cycle_facts(one) if fact.name != "state"))
 
 
 @cache

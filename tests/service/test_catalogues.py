@@ -66,7 +66,7 @@ def test_the_events_of_the_journal_are_translated_to_their_last_word(path: Path)
 UNITS = re.compile(r"\b(VPD|NORMAL|CAUTION|degC|kPa|ppm)\b")
 KEYS = {row.name for row in CONFIG_KEYS}
 """Settings of the board, which every language calls by their keys."""
-LABELS = {row.name: row.label for row in (*OUTPUTS, *SENSORS)}
+LABELS = {row.name: row.label for row in OUTPUTS} | {row.name: row.label for row in SENSORS}
 
 
 @cache
