@@ -227,6 +227,21 @@ def test_rollouts_are_vectorised_and_ordered_by_water(taught: WorldModel, log: H
         assert out[name][2] == pytest.approx(alone[name][0], abs=1e-9), name
 
 
+def test_pots_dry_in_the_air_that_is_given_for_them(taught: WorldModel, log: HourlyLog) -> None:
+    """Who knows the air better than these laws says so, and mist that does not show in that air saves no water."""
+    plans = np.zeros((2, 36, len(PLAN_COLUMNS)))
+    plans[:, :, 1] = 1.0
+    plans[1, :, 4] = 0.4
+    weather = {n: v for n, v in ahead_of(log, NOW_H).values.items() if n.startswith("out_")}
+    start = PaddedLog(log.until(NOW_H)).rollout_start(np.array([NOW_H - 1]), taught.zones)
+    own = taught.rollout(start, plans, weather)
+    given = taught.rollout(start, plans, weather, pots_vpd=lambda air: np.full_like(air["vpd_kpa"], 0.9))
+    dry = taught.rollout(start, plans, weather, pots_vpd=lambda air: np.full_like(air["vpd_kpa"], 1.4))
+    assert own["soil.P1"][1, -1] > own["soil.P1"][0, -1] and (given["soil.P1"][0] == given["soil.P1"][1]).all()
+    assert dry["soil.P1"][0, -1] < given["soil.P1"][0, -1]
+    assert all((given[name] == own[name]).all() for name in ("vpd_kpa", "air_temp_c"))
+
+
 def test_offsets_lift_the_rollout_to_the_forecast(taught: WorldModel, log: HourlyLog) -> None:
     ahead = ahead_of(log, NOW_H)
     forecast = taught.forecast(log.until(NOW_H), ahead)
