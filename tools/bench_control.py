@@ -18,6 +18,7 @@ from tomato_host.brain.world_model.data import HourlyLog
 from tomato_host.brain.world_model.model import WorldModel
 
 from shared_schemas.records import ActionV1, StateV1
+from tests.control.states import devices
 
 TITLE = "Planner and guardrails"
 NOON = datetime(2026, 6, 1, 10, 0, tzinfo=UTC)
@@ -39,17 +40,7 @@ def _state(now: datetime, vpd: float, soil: float) -> StateV1:
                     {"id": "P2", "moisture_pct": soil + 2.0, "confidence": 0.9},
                 ],
             },
-            "devices": {
-                "light": "ON",
-                "circulation_fan": "ON",
-                "exhaust_fan": "OFF",
-                "humidifier": "OFF",
-                "heater_mat": "OFF",
-                "water_pump": "OFF",
-                "co2_solenoid": "OFF",
-                "mcu_connected": True,
-                "last_reset_ts": None,
-            },
+            "devices": devices(),
             "budgets": {
                 "water_ml_used_today": 300.0,
                 "water_ml_budget_today": 2200.0,

@@ -207,14 +207,14 @@ def _build(options: RunOptions, settings: Settings, runtime: BoardRuntime, datas
     # As fast as possible the same seed gives the same records, whatever lies in the directory.
     goes_on = runtime.real_time or options.time_scale > 0.0
     own_time = None if runtime.real_time else runtime.clock.now
-    inbox = Inbox(options.data_dir, own_time) if runtime.real_time or options.time_scale > 0.0 else None
+    inbox = Inbox(options.data_dir, own_time) if goes_on else None
     brain, store = _brain(settings, runtime), BudgetedStore(dataset, lambda: runtime.clock.monotonic_ms() / 1000.0)
-    for agent in read_agents(options.data_dir) if runtime.real_time else ():
+    for agent in read_agents(options.data_dir) if goes_on else ():
         brain.admission.set_agent(agent)
     recorder = Recorder(store, status)
     store.record_event = recorder.record
     views = TentViews(brain.settings.tent, brain.admission.pipeline)
-    if runtime.real_time:
+    if goes_on:
         # First of the listeners: what the others pass on, every agent's view contains already.
         recorder.listeners.append(views.add)
     return Supervisor(

@@ -57,9 +57,12 @@ def extensions_of(
     store: BudgetedStore,
     views: TentViews,
 ) -> tuple[Extension, ...]:
-    """All of them in real time only. A simulation has no network and no advisor: it must repeat to the byte."""
+    """What the settings ask for. A simulation has no network and no advisor: it must repeat to the byte. One that keeps
+    a pace has somebody who watches: the page, and the world that its process serves, with the routes of both.
+    """
     if not runtime.real_time:
-        return _page_alone(options, settings, recorder, status)
+        has_page = options.time_scale > 0.0
+        return _page(options, settings, runtime, brain, recorder, status, views) if has_page else ()
     extensions: list[Extension] = [
         ModelCheckpoints(ModelStore(options.data_dir / "models"), brain, recorder, runtime.clock.now),
         GrownBlocks(BlockStore(options.data_dir / "models" / "blocks"), brain, recorder),
@@ -77,13 +80,7 @@ def extensions_of(
         record = brain.admission.pipeline.accounts[ADVISOR].record
         agent = AdvisorAgent(record, read_advisor_tokens(options.data_dir))
         extensions.append(AdvisorExtension(advisor, recorder, ZoneInfo(site.timezone), every, brain, agent))
-    if settings.service.enabled:
-        about = _installation(options, settings)
-        dashboard = dashboard_feed(settings.service, settings.bus, status, recorder, options.data_dir, about)
-        gateway = WorldGateway(
-            dashboard, brain.admission, views, recorder, runtime.clock.now, partial(pack_inputs, brain)
-        )
-        extensions += [dashboard, gateway]
+    extensions += _page(options, settings, runtime, brain, recorder, status, views)
     if settings.mqtt.enabled:
         mqtt = plugs_of_real_boards(settings, options.board)
         readings = ForeignReadings(mqtt.sensors, recorder, brain.add_extra_reading, site.zone)
@@ -113,14 +110,24 @@ def _installation(options: RunOptions, settings: Settings) -> Installation:
     )
 
 
-def _page_alone(options: RunOptions, settings: Settings, recorder: Recorder, status: Status) -> tuple[Extension, ...]:
-    """A simulation that keeps a pace has somebody who watches: the dashboard, which changes nothing in its records."""
-    if options.time_scale == 0.0 or not settings.service.enabled:
+def _page(
+    options: RunOptions,
+    settings: Settings,
+    runtime: BoardRuntime,
+    brain: Brain,
+    recorder: Recorder,
+    status: Status,
+    views: TentViews,
+) -> tuple[Extension, ...]:
+    """The dashboard's process, and this end of the world that it serves."""
+    if not settings.service.enabled:
         return ()
-    about = _installation(options, settings).model_copy(
-        update={"present": status.started_at, "demo": options.fault_menu}
-    )
-    return (dashboard_feed(settings.service, settings.bus, status, recorder, options.data_dir, about),)
+    about = _installation(options, settings)
+    if not runtime.real_time:
+        about = about.model_copy(update={"present": status.started_at, "demo": options.fault_menu})
+    dashboard = dashboard_feed(settings.service, settings.bus, status, recorder, options.data_dir, about)
+    forecast_inputs = partial(pack_inputs, brain)
+    return dashboard, WorldGateway(dashboard, brain.admission, views, recorder, runtime.clock.now, forecast_inputs)
 
 
 def display_of(

@@ -17,7 +17,7 @@ from pydantic import BaseModel
 
 from tomato_host.brain.control.settings import ControlSettings
 from tomato_host.brain.control.targets import stage_row
-from tomato_host.service.settings import served_names
+from tomato_host.service.settings import served_names, tls_contradictions
 
 BOARD_PROBES = frozenset({"P1", "P2"})
 """Soil probes on the board's own inputs (`sources/board.py`)."""
@@ -214,6 +214,7 @@ def contradictions(settings: BaseModel, given: frozenset[str] = frozenset()) -> 
             "[storage] fsync = 'always' and [storage] flush_every contradict each other: the second must be 1, else a"
             " record is acknowledged before it is on the disk"
         )
+    yield from tls_contradictions(settings.service)  # type: ignore[attr-defined]
     yield from _notification_contradictions(settings)
     yield from _sensor_contradictions(settings)
     yield from _feeds_and_names(settings)
@@ -232,11 +233,6 @@ def _notification_contradictions(settings: Any) -> Iterator[str]:
         yield (
             f"[notify] link = {notify.link!r} and [service] hosts contradict each other: the dashboard answers only"
             f" under the names there, so add {host!r}"
-        )
-    if bool(settings.service.tls_certificate) != bool(settings.service.tls_key):
-        yield (
-            "[service] tls_certificate and [service] tls_key contradict each other: "
-            "they belong together, give both, or none"
         )
 
 

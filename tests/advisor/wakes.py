@@ -7,6 +7,7 @@ from datetime import datetime
 from tomato_host.advisor.context import DayTotals, Task, WakeContext
 
 from shared_schemas.records import ActionV1, AnomalyType, AnomalyV1, PlanV1, Severity, StateV1
+from tests.control.states import devices
 
 TS = "2026-02-14T10:00:00+01:00"
 
@@ -28,17 +29,7 @@ def state(air_temp_c: float = 24.3, moisture_pct: float = 36.0) -> StateV1:
                 "avg_moisture_pct": moisture_pct,
                 "zone_pattern": "two_zone",
             },
-            "devices": {
-                "light": "ON",
-                "circulation_fan": "ON",
-                "exhaust_fan": "OFF",
-                "humidifier": "OFF",
-                "heater_mat": "OFF",
-                "water_pump": "OFF",
-                "co2_solenoid": "OFF",
-                "mcu_connected": True,
-                "last_reset_ts": None,
-            },
+            "devices": devices(),
             "budgets": {
                 "water_ml_used_today": 1600.0,
                 "water_ml_budget_today": 2200.0,

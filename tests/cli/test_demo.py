@@ -15,6 +15,7 @@ from typing import Any
 from urllib.request import Request, urlopen
 
 import pytest
+from tomato_host.brain.settings import DEFAULT_TENT
 from tomato_host.cli import main
 from tomato_host.service.tokens import TokenFile
 
@@ -27,6 +28,12 @@ def post(port: int, token: str, path: str, body: dict[str, object]) -> dict[str,
     headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
     request = Request(f"http://127.0.0.1:{port}{path}", json.dumps(body).encode(), headers)
     with urlopen(request, timeout=10) as answer:
+        return dict(json.load(answer))
+
+
+def get(port: int, path: str, token: str) -> dict[str, Any]:
+    request = Request(f"http://127.0.0.1:{port}{path}", headers={"Authorization": f"Bearer {token}"})
+    with urlopen(request, timeout=5) as answer:
         return dict(json.load(answer))
 
 
@@ -109,6 +116,15 @@ def test_the_page_lives_at_sixty_times_the_pace(made: Path, tmp_path: Path) -> N
         assert watered.returncode == 0, watered.stderr
         assert "delivered" in watered.stdout, "a person's request is dated by the tent's time"
         token = TokenFile(made).create("ana", "operate")
+        at = f"/api/world/{DEFAULT_TENT}/agents/api"
+        fan: dict[str, object] = {
+            "id": "fan-1",
+            "kind": "SET_CIRCULATION_FAN",
+            "payload": {"state": "ON", "seconds": 60.0},
+        }
+        assert post(port, token, f"{at}/intents", fan)["status"] == "accepted", "the world keeps the tent's pace"
+        seconds = get(port, f"{at}/view", token)["sim_time_s"] - seen[-1].timestamp()
+        assert 0 <= seconds < 7_200, "what an agent sees has the tent's time"
         entry = post(port, token, "/api/journal", {"kind": "note", "text": "Looks well."})
         with urlopen(f"http://127.0.0.1:{port}/api/journal", timeout=5) as answer:
             (written,) = [one for one in json.load(answer)["entries"] if one["id"] == entry["id"]]
@@ -130,3 +146,5 @@ def test_the_page_lives_at_sixty_times_the_pace(made: Path, tmp_path: Path) -> N
         out, _ = process.communicate(timeout=30)
     assert process.returncode == 0, out.decode()
     assert f"http://127.0.0.1:{port}" in out.decode()
+    assert run("dataset", "verify", str(made)) == 0
+    assert run("replay", "--check", str(made)) == 0, "with a person's requests and an agent's intent"

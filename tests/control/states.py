@@ -5,11 +5,18 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+from shared_schemas.devices import OUTPUTS
 from shared_schemas.records import StateV1
 
 NOON = datetime(2026, 6, 1, 10, 0, tzinfo=UTC)
 """12:00 in Vienna, in the light hours of every stage."""
 MIDNIGHT = datetime(2026, 6, 1, 22, 30, tzinfo=UTC)
+
+
+def devices(**changed: str) -> dict[str, Any]:
+    """The outputs by day, light and circulation on and the rest off, with those that a test changes."""
+    quiet = {output.name: "OFF" for output in OUTPUTS}
+    return {**quiet, "light": "ON", "circulation_fan": "ON", **changed, "mcu_connected": True, "last_reset_ts": None}
 
 
 def state(
@@ -41,17 +48,7 @@ def state(
             "probes": [{"id": f"P{i + 1}", "moisture_pct": m, "confidence": c} for i, (m, c) in enumerate(probes)],
             "zone_pattern": "unknown",
         },
-        "devices": {
-            "light": light,
-            "circulation_fan": "ON",
-            "exhaust_fan": exhaust,
-            "humidifier": "OFF",
-            "heater_mat": "OFF",
-            "water_pump": "OFF",
-            "co2_solenoid": "OFF",
-            "mcu_connected": True,
-            "last_reset_ts": None,
-        },
+        "devices": devices(light=light, exhaust_fan=exhaust),
         "budgets": {
             "water_ml_used_today": water_used,
             "water_ml_budget_today": 2200.0,

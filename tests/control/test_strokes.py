@@ -24,7 +24,7 @@ CYCLE_S = 7_200.0
         (VENT, 0.5, 4),
         (VENT, 0.02, 2),
         (VENT, 0.005, 1),
-        (MAT, 0.5, 4),
+        (MAT, 0.5, 1),
         (MIST, 0.03, 3),
         (MIST, 0.06, 4),
         (MIST, 0.1, 6),
@@ -32,12 +32,20 @@ CYCLE_S = 7_200.0
     ],
 )
 def test_how_many_strokes_a_duty_of_two_hours_has(output: Output, share: float, strokes: int) -> None:
-    """Half an hour apart; mist oftener once a stroke would be longer than the air can take up; none below a minute."""
+    """Half an hour apart; mist oftener once a stroke would be longer than the air can take up; none below a minute; the
+    mat's at once, for pots take hours to warm."""
     assert stroke_count(output, share * CYCLE_S, CYCLE_S) == strokes
     assert strokes == 1 or share * CYCLE_S / strokes >= LEAST_STROKE_S
 
 
-@pytest.mark.parametrize("output", [VENT, MAT, MIST])
+def test_the_mats_heat_is_counted_and_given_in_the_longest_pulses_of_the_board() -> None:
+    """Half a cycle's heat: six pulses of ten minutes, where four strokes of a quarter of an hour made eight."""
+    on_s = 0.5 * CYCLE_S
+    counted = strokes_an_hour(MAT, np.array([0.5]))[0] * CYCLE_S / 3_600.0
+    assert counted == pytest.approx(on_s * 1_000.0 / MAT.max_on_ms) and stroke_count(MAT, on_s, CYCLE_S) == 1
+
+
+@pytest.mark.parametrize("output", [VENT, MIST])
 def test_what_the_objective_counts_is_what_the_executor_switches(output: Output) -> None:
     """For shares whose strokes are longer than a minute and no longer than the longest pulse of the board."""
     shares = np.array([0.08, 0.15, 0.25, 0.33])
@@ -70,6 +78,18 @@ def test_the_rules_decisions_under_the_planner_have_its_strokes_and_their_own_am
     for a, b in pairs:
         assert a.params.seconds == b.params.seconds and b.params.pulses is None
         assert a.params.pulses == 4
+
+
+def test_the_rules_gas_under_the_planner_comes_at_once() -> None:
+    """Eight openings of the valve bring no more than one of the same length."""
+    now = state(vpd=0.9, probes=((43.0, 0.9), (43.0, 0.9)))
+    context = DecisionContext(now=now.ts, state=now, settings=SETTINGS)
+    ours, theirs = (
+        next(a for a in decide(context).proposals if a.type.value == "CO2_INJECT")
+        for decide in (mpc.planner(lambda _: None, lambda: 0.0), rules.decide)
+    )
+    assert ours.params.seconds == theirs.params.seconds and theirs.params.period_s == CYCLE_S
+    assert ours.params.period_s is None
 
 
 def test_nobody_makes_a_relay_chatter() -> None:

@@ -11,9 +11,27 @@ from tomato_host.brain.guardrails.profiles import PERMITTED
 
 from shared_schemas.devices import OUTPUT_BY_NAME
 from shared_schemas.records import ActionV1, StateV1
+from shared_schemas.records.action_v1 import ActionType, Params
 from tests.control.states import NOON, state
 
 ON: dict[str, Any] = {"state": "ON", "seconds": 600.0}
+
+
+def at(seconds: float) -> Any:
+    return NOON + timedelta(seconds=seconds)
+
+
+def unchecked(kind: str, **params: Any) -> ActionV1:
+    """A proposal that went round the contract's own validation."""
+    full = {"ml": None, "pulses": None, "seconds": None, "state": None, "period_s": None, **params}
+    return ActionV1.model_construct(
+        schema_version="action_v1",
+        ts=NOON,
+        type=ActionType(kind),
+        id="x",
+        origin="person",
+        params=Params.model_construct(**full),
+    )
 
 
 def proposal(

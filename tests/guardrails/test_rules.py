@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-from typing import Any
-
 import pytest
 from tomato_host.brain.guardrails import GuardContext, Guardrails, GuardSettings
 from tomato_host.brain.guardrails.context import ProposalCase
@@ -14,26 +11,8 @@ from tomato_host.brain.guardrails.rules import RULE_NAMES, quantity
 from tomato_host.brain.settings import BudgetSettings
 
 from shared_schemas.records import ActionV1
-from shared_schemas.records.action_v1 import ActionType, Params
 from tests.control.states import NOON, state
-from tests.guardrails.proposals import ON, facts, ledger_view, proposal
-
-
-def at(seconds: float) -> Any:
-    return NOON + timedelta(seconds=seconds)
-
-
-def unchecked(kind: str, **params: Any) -> ActionV1:
-    """A proposal that went round the contract's own validation."""
-    full = {"ml": None, "pulses": None, "seconds": None, "state": None, "period_s": None, **params}
-    return ActionV1.model_construct(
-        schema_version="action_v1",
-        ts=NOON,
-        type=ActionType(kind),
-        id="x",
-        origin="person",
-        params=Params.model_construct(**full),
-    )
+from tests.guardrails.proposals import ON, at, facts, ledger_view, proposal, unchecked
 
 
 def test_a_sound_proposal_passes_and_names_every_rule_it_passed() -> None:

@@ -97,6 +97,15 @@ def test_each_alert_is_silent_before_fires_and_clears(tmp_path: Path, alert: str
 
 
 @needs_promtool
+def test_three_violations_before_the_first_scrape_are_three(tmp_path: Path) -> None:
+    """A slot's counter appears with its first violations; there is no zero before them to rise from."""
+    series = named('tomato_learn_isolation_violations_total{slot="a.0"}')
+    given = [{"series": series, "values": "_x10 3x300"}]
+    expected = [firing("kasmina_isolation_violation", at, n) for at, n in (("9m", 0), ("12m", 1), ("60m", 0))]
+    run(tmp_path, [{"interval": "1m", "input_series": given, "promql_expr_test": expected}])
+
+
+@needs_promtool
 def test_a_quiet_week_is_silent(tmp_path: Path) -> None:
     given = [{"series": named(name), "values": values} for name, values in QUIET.items()]
     quiet = {"expr": 'count_over_time(ALERTS{alertstate="firing"}[7d])', "eval_time": "10000m", "exp_samples": []}
@@ -126,9 +135,9 @@ def test_the_routes_and_the_stack_are_what_the_pages_say() -> None:
     receivers = {one["name"] for one in routes["receivers"]}
     assert {"chat", "mail"} <= receivers and {one["receiver"] for one in routes["route"]["routes"]} <= receivers
     stack = yaml.safe_load((DEPLOY / "learn" / "compose.yml").read_text())["services"]
-    assert set(stack) == {"redis", "prometheus", "elasticsearch", "grafana"}
+    assert set(stack) == {"redis", "prometheus", "alertmanager", "elasticsearch", "grafana"}
     assert all(port.startswith("127.0.0.1:") for one in stack.values() for port in one["ports"]), "loopback only"
-    assert all("healthcheck" in stack[name] for name in ("redis", "prometheus", "elasticsearch"))
+    assert all("healthcheck" in stack[name] for name in ("redis", "prometheus", "alertmanager", "elasticsearch"))
 
 
 @needs_promtool

@@ -26,7 +26,7 @@ from tomato_host.settings import parse_settings
 
 from tests.mqtt.plug_makes import MAKES, SimulatedGen1, SimulatedMake
 from tests.mqtt.test_broker import MOSQUITTO, Broker, until
-from tests.mqtt.test_plugs import board, events, following
+from tests.mqtt.test_plugs import board, disturb, events, following
 
 mqtt = pytest.importorskip("paho.mqtt.client")
 TIMER_S = 60.0
@@ -124,13 +124,8 @@ def test_whatever_fails_no_pulse_of_any_make_outlasts_its_timer(
 ) -> None:
     bench = MakeBench(make)
     for seconds, wanted, what, value in script:
-        if what in ("answers", "keeps_timer", "obeys_off"):
-            setattr(bench.plug, what, value)
-        elif what == "reconnect":
-            bench.guard.reconnected()
-        elif what == "clear":
-            bench.guard.clear()
-        else:
+        disturb(bench.plug, bench.guard, what, value)
+        if what == "somebody sets its timer":
             bench.plug.timer_s = 0.0
         bench.live(seconds, wanted)
     assert bench.plug.longest_on_s <= TIMER_S + 1.0

@@ -183,17 +183,22 @@ FAULTS = st.lists(
 )
 
 
+def disturb(plug: Any, guard: PlugGuard, what: str, value: bool) -> None:
+    """One step of a script: a property of the plug that fails or comes back, or a call of the guard."""
+    if what in ("answers", "keeps_timer", "obeys_off"):
+        setattr(plug, what, value)
+    elif what == "reconnect":
+        guard.reconnected()
+    elif what == "clear":
+        guard.clear()
+
+
 @given(FAULTS)
 def test_whatever_fails_no_pulse_outlasts_the_timer(script: list[tuple[int, bool, str, bool]]) -> None:
     """Each pulse, from one ON to the next, ends with the plug's own timer, unless somebody stands at its button."""
     bench = Bench()
     for seconds, wanted, what, value in script:
-        if what in ("answers", "keeps_timer", "obeys_off"):
-            setattr(bench.plug, what, value)
-        elif what == "reconnect":
-            bench.guard.reconnected()
-        elif what == "clear":
-            bench.guard.clear()
+        disturb(bench.plug, bench.guard, what, value)
         bench.live(seconds, wanted)
         if bench.guard.state == "ON":
             assert bench.plug.timer_s == TIMER_S, "ON counts with an armed timer alone"

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
 
-from tests.service.page_texts import VERDICTS, WEB, of_host, of_pages, of_planner, of_rules
+from shared_schemas.devices import OUTPUTS, SENSORS
+from shared_schemas.wire import CONFIG_KEYS
+from tests.service.page_texts import VERDICTS, WEB, of_events, of_host, of_pages, of_planner, of_rules
 
 CATALOGUES = sorted((WEB / "messages").glob("*.json"))
 
@@ -51,23 +54,44 @@ def test_what_the_planner_says_is_translated_to_its_last_word(path: Path) -> Non
     assert untranslated(told, catalogue) == [] and untranslated("a word of none", catalogue) == ["a word of none"]
 
 
+@pytest.mark.parametrize("path", CATALOGUES, ids=lambda path: path.stem)
+def test_the_events_of_the_journal_are_translated_to_their_last_word(path: Path) -> None:
+    """Those of the board, of the mode, of the advisor without a model, and of the host."""
+    catalogue = json.loads(path.read_text(encoding="utf-8"))
+    texts = of_events()
+    assert len(texts) > 400, "the events were read"
+    assert {text: left for text in texts if (left := untranslated(text, catalogue))} == {}
+
+
 UNITS = re.compile(r"\b(VPD|NORMAL|CAUTION|degC|kPa|ppm)\b")
+KEYS = {row.name for row in CONFIG_KEYS}
+"""Settings of the board, which every language calls by their keys."""
+LABELS = {row.name: row.label for row in OUTPUTS} | {row.name: row.label for row in SENSORS}
+
+
+@cache
+def shape_of(key: str) -> re.Pattern[str]:
+    """The expression that `text.js` makes of a pattern's key."""
+    return re.compile(re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>.+?)", re.escape(key)))
 
 
 def untranslated(text: str, catalogue: dict[str, dict[str, str]]) -> list[str]:
     """The parts of a host's text that stay as they are."""
-    if text in catalogue["texts"]:
+    plain = text.replace("_", " ")
+    words = plain.lower() if re.fullmatch("[A-Z0-9 ]+", plain) else plain
+    if {text, LABELS.get(text), words} & {*catalogue["texts"], *catalogue["patterns"], *KEYS}:
         return []
-    for parts in (re.split(r"(?<=\.) (?=[A-Z])", text), text.split("; ")):
+    for parts in (re.split(r"(?<=\.)\s+(?=[A-Z])", text), text.split("; ")):
         if len(parts) > 1:
             return [left for part in parts for left in untranslated(part, catalogue)]
     for key in catalogue["patterns"]:
-        shape = re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>.+?)", re.escape(key))
-        if (found := re.fullmatch(shape, text)) is not None:
+        if (found := shape_of(key).fullmatch(text)) is not None:
             values = [
                 v for k, each in found.groupdict().items() for v in (each.split(", ") if k == "terms" else [each])
             ]
             return [left for value in values for left in untranslated(value, catalogue)]
+    if text.endswith("."):
+        return untranslated(text[:-1], catalogue)
     return [text] if re.search("[A-Za-z]{3}", UNITS.sub("", text)) else []
 
 

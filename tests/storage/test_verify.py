@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tomato_host.storage import Dataset
 from tomato_host.storage.chain import Head, follows, genesis, next_line, parse_line
+from tomato_host.storage.reader import REPORT_BYTES, BytesRead
 from tomato_host.storage.retention import DELETABLE, DeletedReadings
 from tomato_host.storage.verify import NotedHeads, verify
 
@@ -184,3 +185,14 @@ def test_what_the_disk_budget_deleted_on_record_is_not_asked_for(
     heads = NotedHeads({stream: Head(99, seq, digest)})
     assert (heads.problems(DeletedReadings(90, 7, "last", ())) == []) is in_order
     assert len(NotedHeads({stream: Head(99, seq, digest)}).problems(None)) == 1, "where nothing was deleted it is"
+
+
+def test_progress_is_told_at_each_full_step_as_a_share_of_all_bytes(tmp_path: Path) -> None:
+    """Not at every line, which would cost more than the reading; exactly a step counts as one."""
+    file = tmp_path / "records.jsonl"
+    file.write_bytes(b"x" * (4 * REPORT_BYTES))
+    told: list[float] = []
+    done = BytesRead([file], told.append)
+    for _ in range(8):
+        done.add(REPORT_BYTES // 2)
+    assert told == [0.25, 0.5, 0.75, 1.0]

@@ -66,7 +66,7 @@ def live_status() -> Status:
     anomaly = cast(AnomalyV1, parsed("anomaly_v1"))
     status = Status(NOW, NOW, link="up", dashboard="http://127.0.0.1:8080", mode="SAFE")
     status.mode_reason = "over_temperature: 36.2 degC for 12 min, and the confidence is below 0.4"
-    status.observation = cast(ObservationV1, parsed("observation_v1"))
+    status.observation = cast(ObservationV1, parsed("observation_v1")).model_copy(update={"received_ts": NOW})
     status.devices = cast(DeviceStatusV1, parsed("device_status_v1"))
     status.estimate = cast(Estimate, SimpleNamespace(ts=NOW, state=cast(StateV1, parsed("state_v1"))))
     status.link_detail = "the board runs firmware 0.9 and speaks schema 0123456789abcdef0123456789abcdef"

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import time
+from pathlib import Path
 from urllib.request import urlopen
 
 import pytest
 from tomato_host.service.tokens import TokenFile
+from tomato_host.twin import server
 
+from tests.free_ports import free_port
 from tests.web.conftest import SHOTS, Host
 from tests.web.page_checks import SCREENS, Screen, judge, shown_on
 
@@ -58,6 +62,11 @@ def open_page(browser, host: Host, page: str = "overview") -> None:  # type: ign
     until(lambda: browser.execute_script("return Boolean(state.glance?.observation && state.lastStatus)"))
     if page == "overview":
         until(lambda: "P1" in text(browser, "tiles"))
+
+
+def is_useful(browser) -> bool:  # type: ignore[no-untyped-def]
+    """Whether the page has marked that its first values can be seen."""
+    return bool(browser.execute_script("return performance.getEntriesByName('useful').length"))
 
 
 def turn_to(browser, page: str) -> None:  # type: ignore[no-untyped-def]
@@ -210,6 +219,7 @@ def test_first_paint_is_light_and_quick(browser, host: Host) -> None:  # type: i
     for _ in range(3):
         browser.execute_cdp_cmd("Network.clearBrowserCache", {})
         open_page(browser, host)
+        until(lambda: is_useful(browser), 5)
         figures.append(
             browser.execute_script(
                 "const all = performance.getEntriesByType('resource')"
@@ -220,10 +230,27 @@ def test_first_paint_is_light_and_quick(browser, host: Host) -> None:  # type: i
             )
         )
     note("first_paint", figures)
-    # The script marks its values before the browser paints them: what is seen is the later of the two.
-    seen_ms = [max(one["paint_ms"], one["useful_ms"]) for one in figures if one["paint_ms"] and one["useful_ms"]]
-    assert len(seen_ms) == len(figures) and min(seen_ms) < within(500, 1_000)
+    assert all(0 < one["paint_ms"] <= one["useful_ms"] for one in figures)
+    assert min(one["useful_ms"] for one in figures) < within(500, 1_000)
     assert all(0 < one["bytes"] < 150_000 for one in figures)
+
+
+def test_values_that_come_after_the_page_are_marked_when_they_can_be_seen(browser, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    (tmp_path / "data").mkdir()
+    with server.start(seed=6, flash=tmp_path / "flash") as twin:
+        late = Host(twin.port_path, tmp_path / "data", free_port())
+        os.kill(twin.pid, signal.SIGSTOP)  # a board that says nothing yet
+        try:
+            late.start()
+            browser.get(f"{late.url}/#overview")
+            until(lambda: browser.execute_script("return Boolean(state.lastStatus && !state.glance.observation)"))
+            assert not is_useful(browser)
+            os.kill(twin.pid, signal.SIGCONT)
+            until(lambda: browser.execute_script("return Boolean(state.glance.observation)"))
+            until(lambda: is_useful(browser), 5)
+        finally:
+            os.kill(twin.pid, signal.SIGCONT)
+            late.stop()
 
 
 def test_a_season_is_drawn_at_once(browser, host: Host) -> None:  # type: ignore[no-untyped-def]

@@ -214,15 +214,24 @@ def test_a_share_counts_only_at_horizons_that_prove_a_gain(judge: Judge, model: 
     expert = _record(gain)
     assert expert.skill().ratio < 1.0
     assert [change.share for change in judge(expert)] == [SHARE]
-    assert expert.earning.tolist() == [True, False, False]
+    assert expert.earning.tolist() == [1.0, 0.0, 0.0]
     corrected = GrownExperts(HORIZONS)
     corrected.by_quantity["vpd_kpa"] = expert
     plain = {"vpd_kpa": np.zeros((2, 1, 3))}
     moved = corrected.corrected(plain, {"vpd_kpa": np.ones((2, 1, 3))})["vpd_kpa"]
     assert moved[1].tolist() == [[SHARE, 0.0, 0.0]]
     before = corrected.identity("0")
-    expert.earning = np.array([True, True, False])
+    expert.earning = np.array([1.0, 0.5, 0.0])
+    moved = corrected.corrected(plain, {"vpd_kpa": np.ones((2, 1, 3))})["vpd_kpa"]
+    assert moved[1].tolist() == [[SHARE, 0.5 * SHARE, 0.0]], "half proven, half the share"
     assert corrected.identity("0") != before, "another forecast is another identity"
+
+
+def test_the_surer_the_gain_the_more_of_the_share_counts() -> None:
+    luck = np.random.default_rng(3).normal(size=14)
+    luck = (luck - luck.mean()) / luck.std(ddof=1) * np.sqrt(14.0) * 0.01
+    sure = [_record((k * 0.01 + luck)[:, None] * np.ones((14, 3))).proven()[0] for k in (-3.0, 1.9, 2.5, 3.0, 4.1)]
+    assert sure == pytest.approx([0.0, 0.0, 0.25, 0.5, 1.0])
 
 
 def test_a_gain_of_one_wild_day_proves_nothing_and_a_loss_on_it_disproves_nothing() -> None:
@@ -239,3 +248,10 @@ def test_a_gain_of_one_wild_day_proves_nothing_and_a_loss_on_it_disproves_nothin
 def test_too_few_days_prove_nothing() -> None:
     assert not _record(np.full((9, 3), 0.2), days=9).proven().any()
     assert _record(np.full((10, 3), 0.2), days=10).proven().all()
+
+
+def test_the_luckiest_of_many_blocks_without_a_gain_seldom_proves_one() -> None:
+    """Blocks that help by chance alone, at three horizons each: hardly one may count, and none of them in full."""
+    rng = np.random.default_rng(2)
+    shares = np.array([_record(rng.normal(0.0, 0.02, (14, 3))).proven() for _ in range(1_000)])
+    assert (shares.max(axis=1) >= 0.5).mean() <= 0.025 and shares.mean() <= 0.01

@@ -34,6 +34,7 @@ from shared_schemas.records import Prediction36hV1, parse_record
 from shared_schemas.records.forecast_36h_v1 import Forecast36hV1, WeatherHour
 from shared_schemas.records.plan_v1 import PlanStep
 from shared_schemas.records.state_v1 import StateV1
+from tests.control.states import devices
 from tests.world_model.synthetic import START_HOUR, ahead_of, tent_log
 
 ZONE = ZoneInfo("Europe/Vienna")
@@ -226,6 +227,21 @@ def test_rollouts_are_vectorised_and_ordered_by_water(taught: WorldModel, log: H
         assert out[name][2] == pytest.approx(alone[name][0], abs=1e-9), name
 
 
+def test_pots_dry_in_the_air_that_is_given_for_them(taught: WorldModel, log: HourlyLog) -> None:
+    """Who knows the air better than these laws says so, and mist that does not show in that air saves no water."""
+    plans = np.zeros((2, 36, len(PLAN_COLUMNS)))
+    plans[:, :, 1] = 1.0
+    plans[1, :, 4] = 0.4
+    weather = {n: v for n, v in ahead_of(log, NOW_H).values.items() if n.startswith("out_")}
+    start = PaddedLog(log.until(NOW_H)).rollout_start(np.array([NOW_H - 1]), taught.zones)
+    own = taught.rollout(start, plans, weather)
+    given = taught.rollout(start, plans, weather, pots_vpd=lambda air: np.full_like(air["vpd_kpa"], 0.9))
+    dry = taught.rollout(start, plans, weather, pots_vpd=lambda air: np.full_like(air["vpd_kpa"], 1.4))
+    assert own["soil.P1"][1, -1] > own["soil.P1"][0, -1] and (given["soil.P1"][0] == given["soil.P1"][1]).all()
+    assert dry["soil.P1"][0, -1] < given["soil.P1"][0, -1]
+    assert all((given[name] == own[name]).all() for name in ("vpd_kpa", "air_temp_c"))
+
+
 def test_offsets_lift_the_rollout_to_the_forecast(taught: WorldModel, log: HourlyLog) -> None:
     ahead = ahead_of(log, NOW_H)
     forecast = taught.forecast(log.until(NOW_H), ahead)
@@ -251,17 +267,7 @@ def _state(ts: datetime, vpd: float, p1: float, trust: float) -> StateV1:
                 "avg_moisture_pct": p1,
                 "zone_pattern": "uniform",
             },
-            "devices": {
-                "light": "ON",
-                "circulation_fan": "ON",
-                "exhaust_fan": "OFF",
-                "humidifier": "OFF",
-                "heater_mat": "OFF",
-                "water_pump": "OFF",
-                "co2_solenoid": "OFF",
-                "mcu_connected": True,
-                "last_reset_ts": None,
-            },
+            "devices": devices(),
             "budgets": {
                 "water_ml_used_today": 0.0,
                 "water_ml_budget_today": 2200.0,

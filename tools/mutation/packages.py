@@ -136,6 +136,7 @@ PACKAGES = (
             *("tests/storage/test_crash.py", "tests/storage/test_dataset_manager.py"),
             *("tests/storage/test_durability.py", "tests/storage/test_error_handling.py"),
             *("tests/storage/test_jsonl_writer.py", "tests/storage/test_lines_and_files.py"),
+            "tests/storage/test_metadata.py",
             *("tests/storage/test_recovery.py", "tests/storage/test_rotation.py", "tests/storage/test_verify.py"),
         ),
         "tests/storage/survivors.md",

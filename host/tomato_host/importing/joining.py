@@ -8,6 +8,7 @@ are averaged, water is summed. An exporter that writes changes only holds the la
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 _LONGEST_SWITCH_MIN = 7 * 24 * 60
 _SUMMED = ("water_ml",)
+_MOST_LATE_ROWS = 50_000
+_MOST_SPANS = 32
 
 
 def quantities_of(tables: Sequence[ParsedTable]) -> tuple[str, ...]:
@@ -65,6 +68,9 @@ def _moments(connection: duckdb.DuckDBPyConnection, table: ParsedTable, folder: 
     plain = f"SELECT place, ts, row, {listed}, nullif(concat_ws(',', {bad}), '') AS unreadable FROM {source}"
     if is_increasing(connection, source):
         return f"({plain})"
+    spans = disordered_spans(connection, source)
+    if spans is not None:
+        return _sorted_in_spans(plain, names, spans)
     return _stored(connection, _merged(f"({plain})", names), folder / "moments.parquet")
 
 
@@ -75,12 +81,53 @@ def is_increasing(connection: duckdb.DuckDBPyConnection, source: str) -> bool:
     return bool(row[0]) and row[1] <= 1
 
 
+Span = tuple[datetime, datetime]
+"""First and last moment, in UTC."""
+
+
+def disordered_spans(connection: duckdb.DuckDBPyConnection, source: str) -> list[Span] | None:
+    """Spans of time outside of which the rows of a single place stand in the order of time, each moment once.
+
+    None where there are several places, or so many late rows that the whole has to be sorted. A log that is in
+    order but for the hour that the clock leaves out in spring, or a few lines written twice, is sorted there only.
+    """
+    if one_row(connection, f"SELECT count(DISTINCT place) FROM {source}")[0] > 1:
+        return None
+    so_far = f"SELECT ts, max(ts) OVER (ROWS UNBOUNDED PRECEDING) AS latest FROM {source}"
+    before = f"SELECT ts, lag(latest) OVER () AS latest FROM ({so_far})"
+    late = f"SELECT ts, latest FROM ({before}) WHERE ts <= latest ORDER BY ts LIMIT {_MOST_LATE_ROWS + 1}"
+    found: list[Span] = []
+    rows = connection.execute(late).fetchall()
+    for begin, end in rows:
+        if found and begin <= found[-1][1]:
+            found[-1] = (found[-1][0], max(end, found[-1][1]))
+        else:
+            found.append((begin, end))
+    return found if len(rows) <= _MOST_LATE_ROWS and len(found) <= _MOST_SPANS else None
+
+
+def within(spans: Sequence[Span]) -> str:
+    """SQL of whether `ts` lies in one of the spans."""
+    return " OR ".join(f"ts BETWEEN TIMESTAMP '{begin}' AND TIMESTAMP '{end}'" for begin, end in spans) or "false"
+
+
+def _sorted_in_spans(plain: str, names: Sequence[str], spans: Sequence[Span]) -> str:
+    """All rows in the order of time: those of the spans merged, those between as they stand."""
+    parts, since = [], "true"
+    for span in spans:
+        parts.append(f"(SELECT * FROM ({plain}) WHERE {since} AND ts < TIMESTAMP '{span[0]}')")
+        parts.append(f"({_merged(f'(SELECT * FROM ({plain}) WHERE {within([span])})', names)})")
+        since = f"ts > TIMESTAMP '{span[1]}'"
+    parts.append(f"(SELECT * FROM ({plain}) WHERE {since})")
+    return f"({' UNION ALL '.join(f'SELECT * FROM {part}' for part in parts)})"
+
+
 def _unfolded(source: str, is_long: bool) -> str:
     """When the clock is set back an hour, the second row of the same local time is an hour later."""
     key = "place, ts, i" if is_long else "place, ts"
-    second = f"fold AND row_number() OVER (PARTITION BY {key} ORDER BY row) > 1"
-    again = f"CASE WHEN {second} THEN INTERVAL 1 HOUR ELSE INTERVAL 0 HOUR END"
-    return f"(SELECT * REPLACE (ts + {again} AS ts) FROM {source})"
+    numbered = f"SELECT row, row_number() OVER (PARTITION BY {key} ORDER BY row) AS nth FROM {source} WHERE fold"
+    second = f"fold AND row IN (SELECT row FROM ({numbered}) WHERE nth > 1)"
+    return f"(SELECT * REPLACE (CASE WHEN {second} THEN ts + INTERVAL 1 HOUR ELSE ts END AS ts) FROM {source})"
 
 
 def _merged(source: str, names: Sequence[str]) -> str:

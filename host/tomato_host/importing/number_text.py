@@ -21,6 +21,13 @@ def decimal_of(cells: list[str]) -> str:
     return "," if commas > points else "."
 
 
+def plain_number_sql(cell: str, decimal: str) -> str:
+    """SQL of the DOUBLE of an untrimmed cell that holds nothing but a number, else NULL; agrees with `number_sql`."""
+    if decimal == ".":
+        return f"TRY_CAST({cell} AS DOUBLE)"
+    return f"CASE WHEN NOT contains({cell}, '.') THEN TRY_CAST(replace({cell}, ',', '.') AS DOUBLE) END"
+
+
 def number_sql(cell: str, decimal: str, is_switch: str) -> str:
     """SQL of a finite DOUBLE from a trimmed text cell, or NULL; `is_switch` is SQL: whether on and off are numbers."""
     group = "," if decimal == "." else "."

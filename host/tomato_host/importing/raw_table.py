@@ -1,7 +1,8 @@
 """A file as rows of text cells: found by its names, re-encoded where needed, split by the engine.
 
 The rows are a query, not a copy: text of any size streams through it. `row` counts the rows below the column names;
-cells that a short row lacks are NULL, blank ones are ''.
+it is left out where the place in the result tells it, because counting holds the query to one processor.
+Cells that a short row lacks are NULL, blank ones are ''.
 """
 
 from __future__ import annotations
@@ -34,6 +35,13 @@ class RawTable:
     header_line: int
     overflow: str
     """SQL of a cell that only rows longer than the header have."""
+    numbered: bool
+    """Whether `row` is a column; else the rows are all there, in the order of the file."""
+
+    @property
+    def numbered_sql(self) -> str:
+        """The rows with `row` in any case."""
+        return self.sql if self.numbered else f"SELECT row_number() OVER () AS row, * FROM ({self.sql})"
 
     def cell(self, name: str) -> str:
         """The SQL of a column's cell."""
@@ -79,7 +87,7 @@ def raw_table(
     header = facts.header
     if facts.kind == "parquet":
         sql = f"SELECT row_number() OVER () AS row, * FROM ({parquet_cells(facts.path, list(header))})"
-        return RawTable(sql, header, 0, "NULL")
+        return RawTable(sql, header, 0, "NULL", True)
     delimiter = mapping.delimiter
     if facts.kind == "xlsx":
         source, delimiter = folder / f"{facts.path.name}.csv", ","
@@ -87,29 +95,27 @@ def raw_table(
     else:
         encoding = facts.encoding if mapping.encoding == "auto" else mapping.encoding
         source = _as_utf8(facts.path, encoding, folder)
-    quote = '"'
-    table = _csv_rows(source, facts, delimiter, quote)
-    if _quote_runs_on(connection, table, source):
-        table = _csv_rows(source, facts, delimiter, "")
-    return table
+    if not _has_quote(source):
+        return _csv_rows(source, facts, delimiter, "", numbered=bool(mapping.select))
+    table = _csv_rows(source, facts, delimiter, '"', numbered=True)
+    return _csv_rows(source, facts, delimiter, "", numbered=True) if _quote_runs_on(connection, table) else table
 
 
-def _csv_rows(source: Path, facts: TableFacts, delimiter: str, quote: str) -> RawTable:
+def _csv_rows(source: Path, facts: TableFacts, delimiter: str, quote: str, *, numbered: bool) -> RawTable:
     count = len(facts.header) + 1
     columns = ", ".join(f"'c{k}': 'VARCHAR'" for k in range(count))
+    row = "row_number() OVER () AS row, " if numbered else ""
     sql = (
-        f"SELECT row_number() OVER () AS row, * FROM read_csv({text(str(source))}, all_varchar = true, header = false,"
+        f"SELECT {row}* FROM read_csv({text(str(source))}, all_varchar = true, header = false,"
         f" auto_detect = false, delim = {text(delimiter)}, quote = {text(quote)}, escape = {text(quote)},"
         f" skip = {facts.header_line}, nullstr = '\x01', null_padding = true, strict_mode = false,"
         f" ignore_errors = true, max_line_size = 1048576, columns = {{{columns}}})"
     )
-    return RawTable(sql, facts.header, facts.header_line, f"c{count - 1}")
+    return RawTable(sql, facts.header, facts.header_line, f"c{count - 1}", numbered)
 
 
-def _quote_runs_on(connection: duckdb.DuckDBPyConnection, table: RawTable, source: Path) -> bool:
+def _quote_runs_on(connection: duckdb.DuckDBPyConnection, table: RawTable) -> bool:
     """Whether a stray quotation mark has swallowed line breaks."""
-    if source.suffix == ".gz" or not _has_quote(source):
-        return False
     cells = " OR ".join(f"contains(c{k}, chr(10))" for k in range(len(table.header)))
     return bool(one_row(connection, f"SELECT count(*) FROM ({table.sql}) WHERE {cells}")[0])
 

@@ -95,10 +95,10 @@ def read_tables(
                 _parsed(connection, path, mapping, folder, k, _part(progress, k, len(files)))
                 for k, (path, mapping) in enumerate(files)
             ]
-            check_tables(connection, tables, judge)
+            surveys = check_tables(connection, tables, judge)
             rows = joined_sql(connection, tables, folder)
             quantities = quantities_of(tables)
-            report = summarise(connection, tables, rows, quantities)
+            report = summarise(connection, tables, surveys, rows)
             mappings = tuple(mapping for _, mapping in files)
             yield TableReading(connection, rows, quantities, mappings, tables[0].header_line, report)
 

@@ -31,7 +31,7 @@ def all_sensors(facts: TableFacts, name_column: str, value_column: str) -> dict[
         found = connection.execute(
             f"SELECT sensor, list(cell ORDER BY row) FROM ("
             f" SELECT row, trim({name}) AS sensor, trim({value}) AS cell, row_number() OVER (PARTITION BY {name}) AS n"
-            f" FROM ({table.sql}) WHERE {name} IS NOT NULL AND {value} IS NOT NULL"
+            f" FROM ({table.numbered_sql}) WHERE {name} IS NOT NULL AND {value} IS NOT NULL"
             f") WHERE n <= {_SAMPLES} GROUP BY sensor ORDER BY min(row) LIMIT {_MOST_SENSORS}"
         ).fetchall()
     return {sensor: cells for sensor, cells in found if sensor}

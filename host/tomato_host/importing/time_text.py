@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta, tzinfo
+from functools import cache
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
@@ -28,6 +29,11 @@ _NAMED = (
 )  # fmt: skip
 _EXCEL = (20_000.0, 80_000.0)
 """Days since 1899-12-30: 1954 to 2119."""
+
+_FIRST, _LAST, _SEARCH_STEP = datetime(1900, 1, 1), datetime(2100, 1, 1), timedelta(days=6)
+"""Changes of a zone are searched between these; two that lie closer together than a step would be missed."""
+
+_FOLD_S = 3_600
 
 PATTERNS = (*_DAY_FIRST, *_NAMED)
 
@@ -124,13 +130,74 @@ def local_and_utc_sql(cell: str, time_format: str) -> tuple[str, str]:
     return parsed, "NULL::TIMESTAMP"
 
 
+def plain_times_sql(cell: str, time_format: str) -> tuple[str, str]:
+    """As `local_and_utc_sql` of an untrimmed cell, of the commonest spellings only and many times faster; else NULL.
+
+    Those are `2025-03-01 12:00:00` and, with `T` too, the same with up to six decimals and `Z` or `+00:00`.
+    """
+    if time_format != "iso":
+        return "NULL::TIMESTAMP", "NULL::TIMESTAMP"
+    digit = f"{cell} >= '0' AND {cell} < ':'"
+    moment = f"TRY_CAST({cell} AS TIMESTAMP)"
+    bare = f"strlen({cell}) = 19 AND {cell} LIKE '____-__-_____:__:__' AND NOT suffix({cell}, 'Z')"
+    zero = f"(suffix({cell}, '+00:00') OR suffix({cell}, ':00Z') OR suffix({cell}, '000Z'))"
+    aware = f"strlen({cell}) BETWEEN 20 AND 32 AND {zero} AND {cell} LIKE '____-__-_____:__:__%'"
+    return f"CASE WHEN {digit} AND {bare} THEN {moment} END", f"CASE WHEN {digit} AND {aware} THEN {moment} END"
+
+
 def to_utc_sql(local: str, zone: tzinfo) -> tuple[str, str]:
-    """SQL of UTC of a local TIMESTAMP, and of whether the clock shows that hour twice (then it is the first)."""
+    """SQL of UTC of a local TIMESTAMP, and of whether the clock shows that hour twice (then it is the first).
+
+    A local time that the clock leaves out in spring counts by the offset before. The offset is found by halving the
+    zone's changes from 1900 to 2100; before and after, the first and the last of them hold.
+    """
     if not isinstance(zone, ZoneInfo):
         offset = datetime(2000, 1, 1, tzinfo=UTC).astimezone(zone).utcoffset() or timedelta(0)
         return f"{local} - to_seconds({offset.total_seconds():.0f})", "false"
-    name = text(zone.key)
-    later = f"timezone('UTC', timezone({name}, {local}))"
-    earlier = f"(timezone('UTC', timezone({name}, {local} - INTERVAL 1 HOUR)) + INTERVAL 1 HOUR)"
-    twice = f"({later} - {earlier} = INTERVAL 1 HOUR)"
-    return f"CASE WHEN {twice} THEN {earlier} ELSE {later} END", f"coalesce({twice}, false)"
+    pieces = _pieces(zone)
+    offset_s = _halving(local, [(begin, str(seconds)) for begin, seconds, _ in pieces])
+    twice = _halving(local, [(begin, str(fold).lower()) for begin, _, fold in pieces])
+    return f"{local} - to_seconds({offset_s})", f"coalesce({twice}, false)"
+
+
+@cache
+def _pieces(zone: ZoneInfo) -> tuple[tuple[datetime, int, bool], ...]:
+    """Local times from which another offset holds, that offset in s, and whether the clock shows that hour twice."""
+    changes = _changes(zone)
+    found = [(datetime.min, changes[0][1], False)]
+    for (_, before), (when, after) in pairwise(changes):
+        begin, end = sorted((when + timedelta(seconds=before), when + timedelta(seconds=after)))
+        if before - after == _FOLD_S:
+            found.append((begin, before, True))
+        found.append((begin if before > after and before - after != _FOLD_S else end, after, False))
+    return tuple(found)
+
+
+def _changes(zone: ZoneInfo) -> list[tuple[datetime, int]]:
+    """UTC times (naive) and the offset in s that holds from then; the first holds before as well."""
+
+    def offset_s(when: datetime) -> int:
+        offset = when.replace(tzinfo=UTC).astimezone(zone).utcoffset()
+        return round(offset.total_seconds()) if offset else 0
+
+    when, found = _FIRST, [(_FIRST, offset_s(_FIRST))]
+    while when < _LAST:
+        later = when + _SEARCH_STEP
+        after = offset_s(later)
+        if after != found[-1][1]:
+            early, late = when, later
+            while late - early > timedelta(seconds=1):
+                middle = early + timedelta(seconds=(late - early) // timedelta(seconds=2))
+                early, late = (middle, late) if offset_s(middle) == found[-1][1] else (early, middle)
+            found.append((late, offset_s(late)))
+        when = later
+    return found
+
+
+def _halving(local: str, pieces: list[tuple[datetime, str]]) -> str:
+    """SQL of a step function of a local time: nested comparisons, as many as halvings."""
+    if len({value for _, value in pieces}) == 1:
+        return pieces[0][1]
+    half = len(pieces) // 2
+    below, above = _halving(local, pieces[:half]), _halving(local, pieces[half:])
+    return f"CASE WHEN {local} < TIMESTAMP '{pieces[half][0]}' THEN {below} ELSE {above} END"

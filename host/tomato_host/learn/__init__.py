@@ -18,8 +18,7 @@ answering command to the slots, within 18 ms.
 Alternatives rejected
     Learning inside the deciding loop: torch costs 200 MB and a crash of it would be a crash of the brain. Blocks as
     code (TorchScript, pickles): a file from elsewhere could run. Freezing an accepted block for ever: harmful on a
-    plant that changes (docs/learning.md). A share above .25, or a continuous one: in trials the wins did not grow and
-    the losses did.
+    plant that changes (docs/learning.md). A share above .25: in trials the wins did not grow and the losses did.
 
 Files without torch, from the bottom: `settings`, `keys`, `signing`, `messages`, `gates`, `slot`, `isolation`,
 `state_file`, `requirements`. torch is imported below this package only, and only by files that say so on top.

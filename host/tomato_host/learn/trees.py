@@ -35,10 +35,12 @@ def fit_trees(x: Array, y: Array, settings: TreeSettings | None = None) -> dict[
     threshold = np.zeros((wanted.trees, wanted.depth))
     leaf = np.zeros((wanted.trees, 2**wanted.depth))
     residual = np.asarray(y, dtype=np.float64).copy()
+    histograms = _Histograms(binned, wanted)
     for t in range(wanted.trees):
         node = np.zeros(len(x), dtype=np.int64)
+        histograms.take(residual)
         for d in range(wanted.depth):
-            f, cut = _best_question(binned, node, residual, 2**d, wanted)
+            f, cut = histograms.best_question(node, 2**d)
             feature[t, d], threshold[t, d] = f, edges[f, cut]
             node = node * 2 + (binned[f] > cut)
         total = np.bincount(node, weights=residual, minlength=2**wanted.depth)
@@ -47,18 +49,28 @@ def fit_trees(x: Array, y: Array, settings: TreeSettings | None = None) -> dict[
     return {"feature": feature, "threshold": threshold, "leaf": leaf}
 
 
-def _best_question(binned: Index, node: Index, residual: Array, nodes: int, settings: TreeSettings) -> tuple[int, int]:
-    """The feature and the bin edge that, asked of all nodes, explain most of the residual."""
-    best, found = -1.0, (0, 0)
-    bins, offset = settings.bins, node * settings.bins
-    for f, bin_of_row in enumerate(binned):
-        index = offset + bin_of_row
-        total = np.bincount(index, weights=residual, minlength=nodes * bins).reshape(nodes, bins).cumsum(axis=1)
-        count = np.bincount(index, minlength=nodes * bins).reshape(nodes, bins).cumsum(axis=1)
-        left, n_left = total[:, :-1], count[:, :-1]
-        right, n_right = total[:, -1:] - left, count[:, -1:] - n_left
-        gain = (left**2 / (n_left + settings.shrink) + right**2 / (n_right + settings.shrink)).sum(axis=0)
-        cut = int(gain.argmax())
-        if gain[cut] > best:
-            best, found = float(gain[cut]), (f, cut)
-    return found
+class _Histograms:
+    """Sums of residuals by node, feature and bin, for rows whose bins [P, N] are known; buffers are used again."""
+
+    def __init__(self, binned: Index, settings: TreeSettings) -> None:
+        self._shape, self._shrink = (len(binned), settings.bins), settings.shrink
+        self._keys = binned + (np.arange(len(binned)) * settings.bins)[:, None]
+        self._index = np.empty_like(self._keys)
+        self._weights = np.empty(binned.shape)
+
+    def take(self, residual: Array) -> None:
+        """The residuals [N] of the next tree."""
+        self._weights[:] = residual
+
+    def best_question(self, node: Index, nodes: int) -> tuple[int, int]:
+        """The feature and the bin edge that, asked of all nodes, explain most; of equals the first."""
+        size, shape = nodes * self._shape[0] * self._shape[1], (nodes, *self._shape)
+        np.add(self._keys, node * (self._shape[0] * self._shape[1]), out=self._index)
+        index = self._index.ravel()
+        total = np.bincount(index, self._weights.ravel(), size).reshape(shape).cumsum(axis=2)
+        count = np.bincount(index, minlength=size).reshape(shape).cumsum(axis=2)
+        left, n_left = total[..., :-1], count[..., :-1]
+        right, n_right = total[..., -1:] - left, count[..., -1:] - n_left
+        gain = (left**2 / (n_left + self._shrink) + right**2 / (n_right + self._shrink)).sum(axis=0)
+        f, cut = divmod(int(gain.argmax()), self._shape[1] - 1)
+        return f, cut

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from shared_schemas.devices import LAMP, OUTPUT_BY_NAME
-from tomato_host.brain.psychrometrics import vpd_kpa
+from tomato_host.loop.live_values import leaf_minus_air_k, vpd_of_reading_kpa
 from tomato_host.service.day_totals import OUTPUT_OF_ACTION, CountedDays
 from tomato_host.service.forecast_review import ForecastReview
 from tomato_host.service.history_columns import HistoryRow, Value, point_s, thinned
@@ -186,17 +186,15 @@ class History:
         _drop_later(t, self._fine_t, self._fine, self._fine_soil)
         if self._fine_t and t < self._fine_t[-1] + FINE_PERIOD_S:
             return
-        air, leaf = seen["air_temp_c"], seen["leaf_temp_c"]
-        delta = None if air is None or leaf is None else round(leaf - air, 2)
-        light = seen["light_lux"]
+        air, light = seen["air_temp_c"], seen["light_lux"]
         self._fine_t.append(t)
         self._fine.append(
             (
                 air,
                 seen["rh_pct"],
-                _vpd(air, seen["rh_pct"]),
+                vpd_of_reading_kpa(air, seen["rh_pct"]),
                 seen["co2_ppm"],
-                delta,
+                leaf_minus_air_k(seen["leaf_temp_c"], air),
                 None if light is None else float(light > 200.0),
                 None,
                 light,
@@ -310,10 +308,3 @@ def _drop_later(t: float, times: list[float], *columns: list[Any]) -> None:
     if keep < len(times):
         for column in (times, *columns):
             del column[keep:]
-
-
-def _vpd(air_temp_c: float | None, rh_pct: float | None) -> float | None:
-    """Vapour pressure deficit of a raw reading, kPa; the estimator's own formula."""
-    if air_temp_c is None or rh_pct is None:
-        return None
-    return round(vpd_kpa(air_temp_c, rh_pct), 3)

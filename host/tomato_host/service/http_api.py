@@ -88,7 +88,7 @@ def create_app(
         from tomato_host.service.demo_routes import add_demo_routes  # needs the twin, which no other dashboard loads
 
         add_demo_routes(app, data_dir, access)
-    # The inbox of a simulation reads moments in its own time, and nothing of it answers over the socket.
+    # A person names moments in a simulation's own time, which its inbox reads and the socket does not.
     answering = worlds if about.present is None else ()
     tent = next((world for world in answering if isinstance(world, TentHost)), None)
     add_journal_routes(app, live, history, data_dir, access, about)

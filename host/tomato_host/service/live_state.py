@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from shared_schemas.records import AnomalyType
 from shared_schemas.records.agent_v1 import ORIGIN_AGENTS
-from tomato_host.loop.live_values import STALE_S
+from tomato_host.loop.live_values import is_present
 from tomato_host.service.notify.urgency import CAUSE_BY_NAME, CAUSE_OF_ANOMALY, CAUSE_OF_FAULT
 
 Json = dict[str, Any]
@@ -102,17 +102,15 @@ class LiveState:
         return live if self.alive else {}
 
     def fresh(self, kind: str) -> Json | None:
-        """The newest record of a kind, or None when it is older than `STALE_S` by the loop's own clock.
+        """The newest record of a kind, or None when it is no longer the present by the loop's own clock.
 
-        A loop whose clock is not known yet, or that no longer sends, knows nothing about the present. A record that
-        lies as far ahead of that clock was stamped before it was set back.
+        A loop whose clock is not known yet, or that no longer sends, knows nothing about the present.
         """
         record, now = self.newest.get(kind), self.status.get("now")
         if record is None or now is None or not self.alive:
             return None
         moment = record.get("received_ts") or record["ts"]
-        age_s = (datetime.fromisoformat(now) - datetime.fromisoformat(moment)).total_seconds()
-        return record if abs(age_s) <= STALE_S else None
+        return record if is_present(datetime.fromisoformat(moment), datetime.fromisoformat(now)) else None
 
     def overview(self) -> Json:
         """Everything the first screen shows."""

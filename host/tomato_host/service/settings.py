@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
@@ -94,6 +95,15 @@ class ServiceSettings(BaseModel):
 def served_names(settings: ServiceSettings) -> frozenset[str]:
     """Every name under which the dashboard answers, in lower case as browsers send it."""
     return LOCAL_NAMES | {name.lower() for name in (settings.host, *settings.hosts)}
+
+
+def tls_contradictions(settings: ServiceSettings) -> Iterator[str]:
+    """Half a pair of certificate and key, which the loader refuses before any file is read."""
+    if bool(settings.tls_certificate) != bool(settings.tls_key):
+        yield (
+            "[service] tls_certificate and [service] tls_key contradict each other: "
+            "they belong together, give both, or none"
+        )
 
 
 def why_no_tls(settings: ServiceSettings) -> str:

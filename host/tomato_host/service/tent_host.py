@@ -136,9 +136,7 @@ class TentHost:
             self._write({"ref": ref, "op": op, **fields})
             message = await asyncio.wait_for(asked, ANSWER_S)
         except TimeoutError:
-            raise WorldUnavailable(
-                "the deciding loop does not answer; a simulation at its own pace has no shared world"
-            ) from None
+            raise WorldUnavailable("the deciding loop does not answer") from None
         finally:
             self._asked.pop(ref, None)
         _raise_refused(message)

@@ -33,8 +33,8 @@ QUANTITIES = (
     ShownQuantity("light", "light_lux", "lx", 0, 500.0),
     ShownQuantity("soil temp", "soil_temp_c", "degC", 1, 0.2),
 )
-LIVE_COLUMNS = ("vpd_kpa", "leaf_air_delta_c")
-"""These come from the estimator's newest step, the others from the newest observation."""
+DERIVED = ("vpd_kpa", "leaf_air_delta_c")
+"""These are derived from the newest observation (`loop/live_values.py`), the others stand in it."""
 Present = Mapping[str, float | None]
 """Column or probe: the value now, None where unknown."""
 
@@ -111,13 +111,17 @@ def trend(times: Sequence[float], values: Sequence[float | None], least: float) 
 def present_values(status: Status, live: LiveValues | None = None) -> dict[str, float | None]:
     """What every display shows as the present, by column and probe; empty before the first observation.
 
-    `live` are the values that another process has computed from this status (`loop/live_values.py`).
+    All of it is of the newest observation, and all of it is None when that is too old. `live` are the values that
+    another process has computed from this status (`loop/live_values.py`).
     """
     seen = status.observation
     if seen is None:
         return {}
     now: Mapping[str, Any] = live_values(status) if live is None else live
-    measured = {q.column: (now if q.column in LIVE_COLUMNS else seen.__dict__)[q.column] for q in QUANTITIES}
+    names = [q.column for q in QUANTITIES] + [probe.id for probe in seen.soil]
+    if now["reading_ts"] is None:
+        return dict.fromkeys(names)
+    measured = {q.column: (now if q.column in DERIVED else seen.__dict__)[q.column] for q in QUANTITIES}
     return measured | {probe.id: probe.moisture_pct for probe in seen.soil}
 
 

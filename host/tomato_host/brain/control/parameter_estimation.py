@@ -4,10 +4,10 @@ The idea. A small tent settles within minutes, so the mean of half an hour under
 these duties do. An extended Kalman filter (Anderson and Moore, "Optimal Filtering", 1979, ch. 8) turns each such
 measurement into an estimate, through the two steady-state balances of `tent_balance.py`.
 
-The state has nine entries: room temperature (degC), room vapour density (g/m3), and the logarithm of a factor on each
-coefficient in PRIOR_SD (wall, leak, exhaust, lamp, mist, leaves in light and in the dark). A logarithm keeps a factor
-positive and makes "twice" and "half" equally far from one; factors are clipped to 1/3..3. The measurement is the pair
-(air temperature, VPD). Per step:
+The state has thirteen entries: room temperature (degC), room vapour density (g/m3), the logarithm of a factor on each
+coefficient in PRIOR_SD (wall, leak, exhaust, lamp, mist, leaves in light and in the dark), and sine and cosine of the
+sensor's daily course (degC, kPa). A logarithm keeps a factor positive and makes "twice" and "half" equally far from
+one; factors are clipped to 1/3..3. The measurement is the pair (air temperature, VPD). Per step:
 
 - *Propagate*: the room drifts by ROOM_DRIFT_SD an hour, coefficients hardly change (FACTOR_DRIFT_SD an hour).
 - *Detect a jump*: if the squared error, in units of its variance, exceeds JUMP_CHI2 (chi-square with two degrees of
@@ -17,17 +17,23 @@ positive and makes "twice" and "half" equally far from one; factors are clipped 
 - *Update*: relinearised LINEARISATIONS times (iterated EKF), because exchange is strongly curved: the first tenth of
   the exhaust does more than the last half.
 
+The sensor's daily course: a sensor that hangs near a wall or in the lamp's cone reads too dry at one hour of the day
+and too moist at another. What comes back each day at the same hour is taken to be that, as far as sensors do it
+(SWING_SD) and rooms change more slowly (ROOM_DRIFT_SD); a room with such a course of its own is misread by as much.
+Plans are judged without it. The sensor's mean error shows in no reading (`model_error.SENSOR_SD`).
+
 How it is used: `NearTermModel.correct` pulls the near hours of a predicted course to what the balances say, with a
 weight that fades with FADE_H; further ahead the world model, which knows the weather, takes over. The intervals of the
 near hours become those that this tent's own errors give (`model_error.py`).
 
-Identifiability: two readings cannot determine nine parameters at once. Different duties over a day do (exhaust weak and
+Identifiability: two readings cannot determine all parameters at once. Different duties over a day do (exhaust weak and
 strong, lamp on and off, mist on and off), and the prior holds what no duty has shown. What the guardrails or the board
 cut short enters as it was, not as it was asked for; otherwise refused mist would be learned as mist without effect.
 
 Alternatives considered. Least squares over a window forgets the room too slowly or the coefficients too fast: two time
-scales are the point. A particle filter of nine states costs far more for the same answer. Offsets on the world model's
-output do not carry over to other duties, and closing the exhaust on a hot day is another duty.
+scales are the point. A particle filter of so many states costs far more for the same answer. Offsets on the world
+model's output do not carry over to other duties, and closing the exhaust on a hot day is another duty. Wider
+MEASUREMENT_SD in place of the sensor's daily course follow the sensor less, but a cold spell too late as well.
 """
 
 from __future__ import annotations
@@ -55,16 +61,24 @@ PRIOR_SD: Mapping[str, float] = {
     "leaves_dark_g_h": 0.5,
 }
 """Figures of a tent that are learned, and by which share a nameplate may be wrong before anything was seen."""
+KNOWN = 2 + len(PRIOR_SD)
+"""Entries of an estimate that say what the air is: room and figures. The rest is the sensor's."""
 ROOM_PRIOR = (21.0, 10.0)
 """Room air before anything was seen: degC and g/m3 of vapour."""
 ROOM_PRIOR_SD = (3.0, 3.0)
-ROOM_DRIFT_SD = (0.35, 0.5)
-"""How far the room drifts in an hour, degC and g/m3."""
+ROOM_DRIFT_SD = (0.35, 0.2)
+"""How far the room drifts in an hour, degC and g/m3. Vapour hardly has a daily course: RH falls as a day warms."""
 ROOM_JUMP_SD = (8.0, 4.0)
 """How far it may be from where it was, after a jump."""
 FACTOR_DRIFT_SD = 0.02
 """Share by which a figure changes in an hour: leaves grow, filters clog."""
-MEASUREMENT_SD = (0.3, 0.08)
+SWING_SD = (0.32, 0.08)
+"""Sine and cosine of the sensor's daily course, degC and kPa each: what the place of a sensor makes of the hour of the
+day (0.45 K and 3 % RH as amplitudes, one standard deviation; the sources stand in twin/sensors.py)."""
+SWING_DRIFT_SD = (0.01, 0.003)
+"""How far each of these drifts in an hour."""
+DAY_S = 86_400.0
+MEASUREMENT_SD = (0.3, 0.1)
 """How well half an hour is known: degC and kPa, the strokes of fans and mist included."""
 JUMP_CHI2 = 14.0
 """Squared error in units of its variance above which the room has jumped: one in a thousand by chance (chi2, 2)."""
@@ -74,6 +88,8 @@ LINEARISATIONS = 2
 """Rounds of linearisation for each lesson (iterated extended Kalman filter)."""
 SD_80 = 1.28
 """Standard deviations from the middle of a normal distribution to an end of its 80 % interval."""
+STEADY = "steady."
+"""Before the name of a course of the balances."""
 FADE_H = 36.0
 """What is learned now is believed less for hours further ahead."""
 
@@ -90,7 +106,8 @@ class DutyMeasurement:
 
 @dataclass(frozen=True, slots=True)
 class ParameterEstimate:
-    """Room degC, room vapour g/m3, then the logarithm of a factor on each figure of PRIOR_SD; and their covariance."""
+    """Room degC, room vapour g/m3, the logarithm of a factor on each figure of PRIOR_SD, and the sensor's daily course:
+    sine and cosine in degC, the same in kPa, all four of zero where they are left out. And the covariance of these."""
 
     mean: tuple[float, ...]
     covariance: tuple[tuple[float, ...], ...]
@@ -100,8 +117,8 @@ class ParameterEstimate:
 
 def prior_estimate() -> ParameterEstimate:
     """What is believed of any tent before it has shown anything."""
-    spread = np.array([*ROOM_PRIOR_SD, *PRIOR_SD.values()])
-    return _belief(np.array([*ROOM_PRIOR, *(0.0 for _ in PRIOR_SD)]), np.diag(spread**2), None)
+    spread = np.array([*ROOM_PRIOR_SD, *PRIOR_SD.values(), *_of_swing(SWING_SD)])
+    return _belief(np.concatenate([ROOM_PRIOR, np.zeros(len(spread) - 2)]), np.diag(spread**2), None)
 
 
 def learn(belief: ParameterEstimate, lesson: DutyMeasurement) -> ParameterEstimate:
@@ -109,16 +126,22 @@ def learn(belief: ParameterEstimate, lesson: DutyMeasurement) -> ParameterEstima
     prior, spread = np.array(belief.mean), _aged(belief, lesson.at)
     seen = np.array([lesson.air[name] for name in AIR])
     noise = np.diag(np.square(MEASUREMENT_SD))
-    said, slope = _linearised(prior, lesson.duty)
+    said, slope = _read(prior, lesson)
     error = seen - said
     if error @ np.linalg.solve(slope @ spread @ slope.T + noise, error) > JUMP_CHI2:
-        spread = spread + np.diag(np.square([*ROOM_JUMP_SD, *(0.0 for _ in PRIOR_SD)]))
+        spread[:2, :2] += np.diag(np.square(ROOM_JUMP_SD))
     mean, gain = prior, np.zeros((len(prior), len(AIR)))
     for _ in range(LINEARISATIONS):
-        said, slope = _linearised(mean, lesson.duty)
+        said, slope = _read(mean, lesson)
         gain = spread @ slope.T @ np.linalg.inv(slope @ spread @ slope.T + noise)
         mean = _bounded(prior + gain @ (seen - said - slope @ (prior - mean)))
     return _belief(mean, (np.eye(len(mean)) - gain @ slope) @ spread, lesson.at)
+
+
+def without_daily_course(belief: ParameterEstimate, at: datetime, air: Mapping[str, float]) -> dict[str, float]:
+    """Readings of the air (degC, kPa) without what the sensor's place makes of the hour of the day `at`."""
+    course = np.array(belief.mean[KNOWN:]).reshape(-1, 2) @ _hour_of_day(at)
+    return {**air, **{name: air[name] - float(one) for name, one in zip(AIR, course, strict=False) if name in air}}
 
 
 def balance_parameters(mean: Array) -> tuple[Array, Array, BalanceParameters]:
@@ -139,13 +162,19 @@ class NearTermModel:
         self.room_c, self.room_g_m3 = belief.mean[:2]
         self._room_c, self._room_g, self._tent = balance_parameters(np.array(belief.mean))
 
+    def steady(self, plans: Array) -> dict[str, Array]:
+        """The air [B, H] that the balances expect of plans, named `steady.air_temp_c` and `steady.vpd_kpa`."""
+        air = steady_state_air(self._room_c, self._room_g, plan_duties(plans), self._tent)
+        return {STEADY + name: course for name, course in zip(AIR, air, strict=True)}
+
     def correct(self, series: Mapping[str, Array], plans: Array) -> dict[str, Array]:
-        """Predicted courses [B, H] with the near hours pulled to what experience says; other courses as they are."""
+        """Predicted courses [B, H] with the near hours pulled to what experience says; other courses as they are.
+
+        Where `series` holds what `steady` says of the same plans, it is not computed again.
+        """
         fade = _fade(plans.shape[1])
-        known = dict(
-            zip(AIR, steady_state_air(self._room_c, self._room_g, plan_duties(plans), self._tent), strict=True)
-        )
-        pulled = {name: np.maximum(series[name] + (known[name] - series[name]) * fade, 0.02) for name in AIR}
+        known = series if STEADY + AIR[0] in series else self.steady(plans)
+        pulled = {name: np.maximum(series[name] + (known[STEADY + name] - series[name]) * fade, 0.02) for name in AIR}
         return {**series, **pulled}
 
     def spread(self, said: Mapping[str, tuple[Array, Array]], horizon: int) -> dict[str, tuple[Array, Array]]:
@@ -176,13 +205,30 @@ def _belief(mean: Array, covariance: Array, at: datetime | None) -> ParameterEst
 def _aged(belief: ParameterEstimate, now: datetime) -> Array:
     """The covariance by now: the room has wandered on since the last lesson."""
     hours = 0.0 if belief.at is None else max(0.0, (now - belief.at) / timedelta(hours=1))
-    wanders = np.square([*ROOM_DRIFT_SD, *(FACTOR_DRIFT_SD for _ in PRIOR_SD)])
+    wanders = np.square([*ROOM_DRIFT_SD, *(FACTOR_DRIFT_SD for _ in PRIOR_SD), *_of_swing(SWING_DRIFT_SD)])
     return np.asarray(np.array(belief.covariance) + np.diag(wanders * hours))
 
 
 def _bounded(mean: Array) -> Array:
     most = np.log(MAX_FACTOR)
-    return np.concatenate([np.clip(mean[:2], *ROOM_BOUNDS), np.clip(mean[2:], -most, most)])
+    return np.concatenate([np.clip(mean[:2], *ROOM_BOUNDS), np.clip(mean[2:KNOWN], -most, most), mean[KNOWN:]])
+
+
+def _of_swing(sd: tuple[float, float]) -> tuple[float, float, float, float]:
+    return sd[0], sd[0], sd[1], sd[1]
+
+
+def _hour_of_day(at: datetime) -> Array:
+    """Sine and cosine [2] of the time of day."""
+    angle = 2.0 * np.pi * (at.timestamp() % DAY_S) / DAY_S
+    return np.array([np.sin(angle), np.cos(angle)])
+
+
+def _read(mean: Array, lesson: DutyMeasurement) -> tuple[Array, Array]:
+    """(reading [2] that a belief expects of a lesson, its slope [2, 13]): the tent's air, the sensor's daily course."""
+    said, slope = _linearised(mean[:KNOWN], lesson.duty)
+    course = np.kron(np.eye(len(AIR)), _hour_of_day(lesson.at))
+    return said + course @ mean[KNOWN:], np.concatenate([slope, course], axis=1)
 
 
 def _linearised(mean: Array, duty: tuple[float, ...]) -> tuple[Array, Array]:

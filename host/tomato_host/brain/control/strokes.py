@@ -5,7 +5,8 @@ strokes a day) and a fan that starts is heard in the room. What bounds its lengt
 answer within a quarter to half an hour (Vialet-Chabrand et al. 2017, Plant Physiology 174), so strokes that come back
 every half hour leave half-hour means as they are. Mist is different: a small tent's air takes up 9 g before it is
 saturated, which the humidifier gives in two to three minutes; what comes on top runs down the walls. So its strokes
-stay short.
+stay short. A heating mat is different again: 20 W take hours to warm two pots of wet substrate, so all of a cycle's
+heat is given at once, in pulses as long as the board allows.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from shared_schemas.devices import MIST, Output
+from shared_schemas.devices import MAT, MIST, Output
 from tomato_host.brain.execution.output_job import DUTY_SLOT_MS
 
 Array = NDArray[np.float64]
@@ -29,7 +30,9 @@ LEAST_STROKE_S = 60.0
 
 
 def stroke_count(output: Output, on_s: float, period_s: float) -> int:
-    """Strokes for `on_s` seconds on within `period_s`; at least one."""
+    """Strokes for `on_s` seconds on within `period_s`; at least one. The board cuts one of the mat into its pulses."""
+    if output == MAT:
+        return 1
     most = period_s / SLOT_S
     if output == MIST:
         most = min(max(most, on_s / MIST_STROKE_S), period_s / SHORT_SLOT_S)
@@ -37,12 +40,15 @@ def stroke_count(output: Output, on_s: float, period_s: float) -> int:
 
 
 def strokes_an_hour(output: Output, share: Array) -> Array:
-    """The same for shares of an hour: 0 where the relay is off or simply on."""
+    """The same for shares of an hour: 0 where the relay is off or simply on (`project` of a plan makes it so)."""
     most = np.full(share.shape, 3_600.0 / SLOT_S)
-    if output == MIST:
+    if output == MAT:
+        most = 3_600_000.0 / MAT.max_on_ms * share
+    elif output == MIST:
         most = np.clip(3_600.0 * share / MIST_STROKE_S, 3_600.0 / SLOT_S, 3_600.0 / SHORT_SLOT_S)
     return np.asarray(np.where((share > OFF) & (share < ON), most, 0.0))
 
 
-OFF, ON = 0.02, 0.95
-"""Shares below and above which a relay does not move within the hour."""
+OFF, ON = 0.02, 0.9
+"""Shares below and from which on a relay does not move within the hour: a plan's share is either below ON or 1, for the
+last tenth of the air is not worth a stroke."""

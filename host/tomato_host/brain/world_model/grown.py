@@ -5,12 +5,13 @@
                     mean over horizons, in the last JUDGED_DAYS days
     share .25       when at least ENOUGH_DAYS and ENOUGH_ORIGINS are judged, that ratio is below 1, a horizon has proven
                     itself, and the model with the block wins the promotion gate (`promotion.py`) against that without
-    at a horizon    the share counts only while its own judged days prove a gain there: the mean daily gain is PROVEN
-                    standard errors above 0, a day of unusual errors counting as USUAL_DAYS usual ones at most
+    at a horizon    as much of the share counts as its own judged days prove there: none while the mean daily gain is
+                    less than FROM standard errors above 0, all of it from WHOLE on, a straight line between; a day of
+                    unusual errors counts as USUAL_DAYS usual ones at most
     share 0 again   on the first night on which the ratio is 1 or more, or no horizon is proven
 
-A share between or above was tried and rejected: it gains little and loses more. Without a block nothing of this file
-runs, and every forecast is byte for byte what it was.
+A larger share was tried and rejected: it gains little and loses more. Without a block nothing of this file runs, and
+every forecast is byte for byte what it was.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tomato_host.brain.world_model.arrays import Array, Index, Mask
+from tomato_host.brain.world_model.arrays import Array, Index
 from tomato_host.brain.world_model.conformal import RING_H
 from tomato_host.brain.world_model.features import PaddedLog, median_of_known
 from tomato_host.brain.world_model.grown_block import GrownBlock, correction
@@ -30,8 +31,8 @@ SHARE = 0.25
 JUDGED_DAYS = 14
 ENOUGH_DAYS = 10
 ENOUGH_ORIGINS = 48
-PROVEN = 2.0
-"""Standard errors of the mean daily gain. With one, single houses lost up to 1.7 % of what the others gained."""
+FROM, WHOLE = 2.0, 4.0
+"""Standard errors of the mean daily gain. A step at 2 let what was luck at one of many horizons count in full."""
 
 USUAL_DAYS = 2.0
 _LEAST_HOURS = 6
@@ -65,8 +66,8 @@ class GrownExpert:
         self.live = live
         """Whether its stage allows a share at all."""
         self.share = 0.0
-        self.earning: Mask = np.ones(len(horizons), dtype=np.bool_)
-        """Horizons at which the share counts."""
+        self.earning: Array = np.ones(len(horizons))
+        """How much of the share counts at each horizon, 0 to 1."""
         self.issued: Array = np.zeros((2, RING_H, len(horizons)))
         """The blend without the block, and the whole correction, by origin hour modulo RING_H."""
         self.origin: Index = np.full(RING_H, -1, dtype=np.int64)
@@ -99,8 +100,8 @@ class GrownExpert:
         day = [np.where(known, error, 0.0).sum(axis=0) for error in (without, with_block)]
         self.judged = np.concatenate((self.judged[1:], np.stack((*day, known.sum(axis=0)))[None]))
 
-    def proven(self) -> Mask:
-        """Horizons [H] at which the judged days show a gain that is more than chance."""
+    def proven(self) -> Array:
+        """By horizon [H] how surely the judged days show a gain: 0 where it may be chance, 1 where it is not."""
         without, with_block, count = (self.judged[:, k] for k in range(3))
         days = count >= _LEAST_HOURS
         hours = np.maximum(count, 1.0)
@@ -110,7 +111,9 @@ class GrownExpert:
         n = days.sum(axis=0)
         mean = gain.sum(axis=0) / np.maximum(n, 1)
         spread = np.where(days, (gain - mean) ** 2, 0.0).sum(axis=0) / np.maximum(n - 1, 1)
-        return np.asarray((n >= ENOUGH_DAYS) & (mean > 0.0) & (mean >= PROVEN * np.sqrt(spread / np.maximum(n, 1))))
+        error = np.maximum(np.sqrt(spread / np.maximum(n, 1)), 1e-12)
+        sure = np.clip((mean / error - FROM) / (WHOLE - FROM), 0.0, 1.0)
+        return np.asarray(np.where(n >= ENOUGH_DAYS, sure, 0.0))
 
     def skill(self) -> EarnedSkill:
         """What is judged so far."""
@@ -167,7 +170,7 @@ class GrownExperts:
             if one.share > 0.0:
                 both = blended[name].copy()
                 regime = 0 if one.block.weather else 1
-                both[regime] += one.share * np.where(np.isfinite(added) & one.earning, added, 0.0)
+                both[regime] += one.share * one.earning * np.where(np.isfinite(added), added, 0.0)
                 out[name] = both
         return out
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -215,12 +215,14 @@ class WorldModel:
         plans: Array,
         weather: Mapping[str, Array],
         offsets: Mapping[str, Array] | None = None,
+        pots_vpd: Callable[[Mapping[str, Array]], Array] | None = None,
     ) -> dict[str, Array]:
         """Roll plans [B, H, K] (K in PLAN_COLUMNS) through the learned laws; every value is [B, H].
 
         `weather` holds OUTSIDE_COLUMNS as [H] (`weather_ahead` makes them); missing weather counts as neutral room air.
-        `offsets` (see `offsets`) lift the physics to the blended forecast. Keys: zone names, soil.avg, air_temp_c,
-        rh_pct, vpd_kpa, leaf_vpd_kpa, stress_risk.
+        `offsets` (see `offsets`) lift the physics to the blended forecast. `pots_vpd` gives the deficit [B, H] in kPa
+        that the pots dry by, from the air_temp_c and vpd_kpa of these laws; None: as they are. Keys: zone names,
+        soil.avg, air_temp_c, rh_pct, vpd_kpa, leaf_vpd_kpa, stress_risk.
         """
         inputs = RolloutInputs(plans, **weather_inputs(weather))
         lift = {name: value[: plans.shape[1]] for name, value in (offsets or {}).items()}
@@ -229,7 +231,7 @@ class WorldModel:
         vpd = np.maximum(vpd + lift.get("vpd_kpa", 0.0), 0.0)
         leaf = np.maximum(self.dynamics.leaf_vpd(inputs, vpd) + lift.get("leaf_vpd_kpa", 0.0), 0.0)
         out = {"air_temp_c": temp, "vpd_kpa": vpd, "rh_pct": rh_array_pct(temp, vpd), "leaf_vpd_kpa": leaf}
-        soil = self.dynamics.roll_soil(start, inputs, vpd)
+        soil = self.dynamics.roll_soil(start, inputs, vpd if pots_vpd is None else pots_vpd(out))
         for z, name in enumerate(self.zones):
             out[name] = np.clip(soil[z] + lift.get(name, 0.0), 0.0, 100.0)
         if self.zones:

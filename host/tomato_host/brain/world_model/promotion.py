@@ -11,8 +11,8 @@
                   pot drier) is dropped, and learning starts again from the active model
 
     grown block   its share of the forecast turns from 0 to .25 only when its own record is good enough (`grown.py`) and
-                  the active model with it wins this same comparison against the active model without it; it counts only
-                  at the horizons at which that record proves a gain
+                  the active model with it wins this same comparison against the active model without it; it counts
+                  at a horizon as far as that record proves a gain there
 
 One number decides, because a rule per quantity leaves mixtures of two models that nobody has tested together.
 """

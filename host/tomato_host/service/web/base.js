@@ -1,5 +1,7 @@
 // What every page needs: elements, the shared state, requests to the host.
-import { t, hostText } from "/static/text.js";
+import { t, hostText, LABELS } from "/static/text.js";
+
+export { LABELS };
 
 export const $ = (id) => document.getElementById(id);
 
@@ -9,9 +11,8 @@ export const state = {
   past: null, journal: null, skips: [], session: { name: null, role: null, csrf: null }, page: "overview",
 };
 
-// Outputs and sensors as the host's registry has them (/api/devices); LABELS: an output's name to what a person reads.
+// Outputs and sensors as the host's registry has them (/api/devices).
 export const DEVICES = { outputs: [], sensors: [] };
-export const LABELS = {};
 export const label = (name) => t(LABELS[name] || name);
 export const named = (text) => hostText(text.replace(/^(\w+):/, (_, name) => `${label(name)}:`));
 export const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();

@@ -14,6 +14,15 @@ export async function ready() {
   await Promise.all([loaded("link", { rel: "stylesheet", href: "/static/uPlot.min.css" }), loaded("script", { src: "/static/uPlot.iife.min.js" })]);
 }
 
+const FONT = "12px system-ui";
+const ruler = document.createElement("canvas").getContext("2d");
+
+// CSS pixels that a label of a day needs, with room to the next one: the widest day of a year, in this language.
+function dayRoom() {
+  ruler.font = FONT;
+  return 12 + Math.max(...Array.from({ length: 12 }, (_, month) => ruler.measureText(date(new Date(2026, month, 28))).width));
+}
+
 // Ticks of the time axis as this person reads times.
 function moments(u, splits, axis, space, step) {
   return splits.map((s) => step >= 86400 || new Date(s * 1000).getHours() + new Date(s * 1000).getMinutes() === 0 ? date(s * 1000) : shortTime(s * 1000));
@@ -22,9 +31,11 @@ function moments(u, splits, axis, space, step) {
 function axes(unit, splits) {
   const ink = colour("--dim"), line = colour("--line");
   const figures = (u, all) => all.map((v) => v === null ? "" : Math.abs(v) >= 10000 ? `${number(v / 1000, 0)}k` : v.toLocaleString(preferences.language, { maximumFractionDigits: 3 }));
-  const common = { stroke: ink, font: "12px system-ui", grid: { stroke: line, width: 1 }, ticks: { stroke: line } };
-  const marked = splits ? { splits: () => splits.filter((at, i) => i % Math.ceil(splits.length / 6) === 0), values: (u, all) => all.map((at) => date(at * 1000)) } : { values: moments };
-  return [{ ...common, ...marked, space: 60 }, { ...common, size: 52, values: figures, label: unit, labelSize: 16, labelFont: "12px system-ui" }];
+  const common = { stroke: ink, font: FONT, grid: { stroke: line, width: 1 }, ticks: { stroke: line } };
+  const room = dayRoom(), fitting = (u) => Math.max(1, Math.floor(u.bbox.width / devicePixelRatio / room));
+  const marked = splits ? { splits: (u) => splits.filter((at, i) => i % Math.ceil(splits.length / fitting(u)) === 0), values: (u, all) => all.map((at) => date(at * 1000)) } : { values: moments };
+  // Labels of hours are narrower than those of days, which stand among them at midnight only.
+  return [{ ...common, ...marked, space: (u, axis, min, max) => max - min > 3 * 86400 ? room : 60 }, { ...common, size: 52, values: figures, label: unit, labelSize: 16, labelFont: FONT }];
 }
 
 // The target as it was at each moment, drawn as steps.

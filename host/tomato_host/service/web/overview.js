@@ -84,7 +84,8 @@ function soilName(glance, id) {
 }
 
 function tiles(glance) {
-  const seen = glance.observation, live = glance.live, past = state.day || {};
+  // Values of a reading that is too old are no values of now; `live` has none of it then, either.
+  const live = glance.live, past = state.day || {}, isNow = Boolean(live.reading_ts), seen = isNow ? glance.observation : {};
   const leaf = live.leaf_air_delta_c;
   // The unit says that it is a temperature: a phone has no room to say it twice.
   const reading = (row) => tile({ name: row.label.replace(/ temperature$/, ""), note: row.name === "leaf_temp_c" && leaf !== null && leaf !== undefined
@@ -93,7 +94,7 @@ function tiles(glance) {
   past.leaf_temp_c = past.leaf_air_delta_c && past.leaf_air_delta_c.map((d, i) => d === null || past.air_temp_c[i] === null ? null : past.air_temp_c[i] + d);
   const rows = DEVICES.sensors.map(reading);
   rows.splice(2, 0, tile({ name: "VPD", value: live.vpd_kpa, unit: "kPa", digits: 2, band: bandNow(glance, "vpd_kpa"), series: past.vpd_kpa, least: LEAST.vpd_kpa }));
-  const soil = seen.soil.map((probe) => tile({ name: soilName(glance, probe.id), value: probe.moisture_pct, unit: "%", digits: 1,
+  const soil = glance.observation.soil.map((probe) => tile({ name: soilName(glance, probe.id), value: isNow ? probe.moisture_pct : null, unit: "%", digits: 1,
     band: bandNow(glance, "soil"), series: past.soil && past.soil[probe.id], least: 0.3 }));
   return [...rows.slice(0, 3), ...soil, ...rows.slice(3)];
 }

@@ -15,7 +15,11 @@ export function prefer(name, value) {
   try { localStorage.setItem(name, value); } catch { /* a private window forgets it: that is its purpose */ }
 }
 
-let catalogue = {};
+// An output's or a sensor's name to what a person reads; filled from the host's registry.
+export const LABELS = {};
+
+const ENGLISH = {};
+let catalogue = ENGLISH;
 let patterns = [];
 
 export async function loadCatalogue() {
@@ -24,9 +28,10 @@ export async function loadCatalogue() {
   const answer = await fetch(`/static/messages/${preferences.language}.json`).catch(() => null);
   if (!answer || !answer.ok) return;
   const found = await answer.json();
-  catalogue = found.texts;
+  const isFixed = ([key]) => !key.includes("{"), sentences = Object.entries(found.patterns);
+  catalogue = { ...found.texts, ...Object.fromEntries(sentences.filter(isFixed)) };
   const escaped = (text) => text.replace(/[.*+?^$()|[\]\\]/g, "\\$&");
-  patterns = Object.entries(found.patterns).map(([key, translated]) => [new RegExp(`^${escaped(key).replace(/\{(\w+)\}/g, "(?<$1>.+?)")}$`), translated]);
+  patterns = sentences.filter((one) => !isFixed(one)).map(([key, translated]) => [new RegExp(`^${escaped(key).replace(/\{(\w+)\}/g, "(?<$1>.+?)")}$`), translated]);
 }
 
 const filled = (text, values) => text.replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole);
@@ -34,21 +39,23 @@ const filled = (text, values) => text.replace(/\{(\w+)\}/g, (whole, name) => val
 export const t = (text, values = {}) => filled(catalogue[text] || text, values);
 
 // A text of the host: as a whole, by pattern (its parts again), sentence by sentence, or as it came.
-export const hostText = (text) => text && translated(text).replaceAll(" degC", " °C");
+export const hostText = (text) => text && (catalogue === ENGLISH ? text : translated(text)).replaceAll(" degC", " °C");
 
-const POINT = /\.(?=\d)/g, FIGURES = /^-?\d+\.\d+( ?[-–] ?\d+\.\d+)?$/;
+const POINT = /\.(?=\d)/g, FIGURES = /^[+-]?\d+\.\d+( ?[-–] ?\d+\.\d+)?$/;
 
 function translated(text) {
   if (FIGURES.test(text)) return text.replace(POINT, (1.1).toLocaleString(preferences.language)[1]);
-  if (catalogue[text]) return catalogue[text] || text;
-  const sentences = text.split(/\. (?=[A-Z])/).map((one, i, all) => i < all.length - 1 ? `${one}.` : one);
+  const plain = text.replaceAll("_", " "), words = /^[A-Z0-9 ]+$/.test(plain) ? plain.toLowerCase() : plain;
+  const known = catalogue[text] || catalogue[LABELS[text]] || catalogue[words];
+  if (known) return known;
+  const sentences = text.split(/\.\s+(?=[A-Z])/).map((one, i, all) => i < all.length - 1 ? `${one}.` : one);
   if (sentences.length > 1) return sentences.map(translated).join(" ");
   if (text.includes("; ")) return text.split("; ").map(translated).join("; ");
   for (const [pattern, sentence] of patterns) {
     const found = pattern.exec(text);
     if (found) return filled(sentence, Object.fromEntries(Object.entries(found.groups || {}).map(([k, v]) => [k, v && (k === "terms" ? v.split(", ").map(translated).join(", ") : translated(v))])));
   }
-  return text;
+  return text.endsWith(".") ? `${translated(text.slice(0, -1))}.` : text;
 }
 
 // Every element marked data-t holds its English text in the page; attributes are named in data-t-attributes.

@@ -47,7 +47,13 @@ from tomato_host.brain.control import rules
 from tomato_host.brain.control.context import ControlDecision, ControllerMemory, DecisionContext, elapsed_s
 from tomato_host.brain.control.control_inputs import ControlInputs, read_inputs
 from tomato_host.brain.control.model_error import AIR, SENSOR_SD, compare
-from tomato_host.brain.control.parameter_estimation import SD_80, DutyMeasurement, NearTermModel, learn
+from tomato_host.brain.control.parameter_estimation import (
+    SD_80,
+    DutyMeasurement,
+    NearTermModel,
+    learn,
+    without_daily_course,
+)
 from tomato_host.brain.control.plan_columns import (
     AMOUNTS,
     COLUMN_OF,
@@ -156,7 +162,7 @@ def _plan(
         before[column] = context.memory.duty.get(name, 0.0)
     moves = TentPlanEdits(bounds)
 
-    experience = _near_term(context)
+    experience = near_term(context)
 
     def terms(plans: Array) -> Terms:
         return judge(aim, _expected(seen, plans, experience), plans, before, weights)
@@ -180,27 +186,32 @@ def _plan(
 
 
 def _ruled(context: DecisionContext, explanation: str = "", water: OutputRequest | None = None) -> ControlDecision:
-    """What the rules decide, their duties in as few strokes as the planner's, the means are the same.
+    """What the rules decide, in as few strokes as the planner's, the means are the same.
 
     `water`: what is asked for in place of the rules' water.
     """
     if context.mode not in ("NORMAL", "CAUTION"):
         return rules.decide(context)
     cycle_s = float(context.settings.cycle_s)
-    requests = [
-        replace(one, strokes=stroke_count(OUTPUT_BY_NAME[one.output], one.amount, cycle_s))
-        if one.spread and one.output in COLUMN_OF
-        else one
-        for one in _with_water(rules.requests(read_inputs(context)), water)
-    ]
+    requests = [_few_strokes(one, cycle_s) for one in _with_water(rules.requests(read_inputs(context)), water)]
     return build_decision(context, "rules", requests, explanation=explanation)
+
+
+def _few_strokes(request: OutputRequest, cycle_s: float) -> OutputRequest:
+    """The same amount in few strokes; gas at once, for eight openings of the valve bring no more than one."""
+    if request.output == GAS.name:
+        return replace(request, spread=False)
+    if not request.spread or request.output not in COLUMN_OF:
+        return request
+    return replace(request, strokes=stroke_count(OUTPUT_BY_NAME[request.output], request.amount, cycle_s))
 
 
 def _with_water(requests: list[OutputRequest], water: OutputRequest | None) -> list[OutputRequest]:
     return [water if water is not None and one.output == PUMP.name else one for one in requests]
 
 
-def _near_term(context: DecisionContext) -> NearTermModel | None:
+def near_term(context: DecisionContext) -> NearTermModel | None:
+    """What the tent's own lessons say of plans; None before the first one."""
     belief = context.memory.tent
     return None if belief.at is None else NearTermModel(belief, context.memory.model_error.sd)
 
@@ -302,11 +313,11 @@ def _learned(context: DecisionContext) -> ControllerMemory:
         seen = context.recent.get(name, duty[column])
         if abs(seen - duty[column]) > CUT_SHORT:
             duty[column], cut = seen, True
-    error = memory.model_error
+    error, felt = memory.model_error, without_daily_course(memory.tent, context.now, air)
     return replace(
         memory,
         tent=learn(memory.tent, DutyMeasurement(context.now, tuple(duty), air)),
-        model_error=replace(error, expected=None) if cut else compare(error, air),
+        model_error=replace(error, expected=None) if cut else compare(error, felt),
     )
 
 
@@ -360,6 +371,5 @@ def _requests(
     next_h = int(later[0]) if len(later) else None
     requests.append(water_request(inputs, planned_ml, demand, next_h, shares, known))
     gas_s = float(plan[:first, GAS_K].sum()) * cycle_s / (3_600.0 * first)
-    # At once, not spread: eight strokes of the valve bring no more than two.
     requests.append(OutputRequest(GAS.name, gas_s, gas_reason(inputs, gas_s, plan[0]), ("plan",), "photosynthesis"))
     return requests

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tomato_host.brain.control.plan_columns import COLUMN_OF, COLUMNS, DOSE_K, GAS_K, LAMP_K, MAT_K, MIST_K, VENT_K
+from tomato_host.brain.control.strokes import ON
 
 Array = NDArray[np.float64]
 MIN_DOSE_ML = 40.0
@@ -105,8 +106,8 @@ class TentPlanEdits:
 
 
 def _snap(share: Array) -> Array:
-    """Off below 4 %, full above 95 %: what lies between is worth its relay strokes."""
-    return np.where(share < 0.04, 0.0, np.where(share > 0.95, 1.0, share))
+    """Off below 4 %, full from ON on: what lies between is worth its relay strokes."""
+    return np.where(share < 0.04, 0.0, np.where(share >= ON - ROUNDING, 1.0, share))
 
 
 def _up_to(amount: Array, left: Array) -> Array:

@@ -53,7 +53,7 @@ from shared_schemas.devices import PUMP
 from tomato_host.brain.control import rules
 from tomato_host.brain.control.control_inputs import ControlInputs
 from tomato_host.brain.control.model_error import SENSOR_SD, ModelError
-from tomato_host.brain.control.parameter_estimation import PRIOR_SD, NearTermModel, ParameterEstimate
+from tomato_host.brain.control.parameter_estimation import KNOWN, NearTermModel, ParameterEstimate
 from tomato_host.brain.control.plan_columns import COLUMN_OF, COLUMNS, DOSE_K, GAS_K, LAMP_K
 from tomato_host.brain.control.planner.objective import AIR_RAMP_C, SOIL_RAMP_PCT, VPD_RAMP_KPA, HorizonTargets, beyond
 from tomato_host.brain.control.proposals import OutputRequest
@@ -83,7 +83,7 @@ def _draws() -> Array:
     A Latin hypercube (McKay, Beckman and Conover 1979, Technometrics 21): in each dimension every stratum once on
     either side, so that few draws reach the tails of all.
     """
-    rng, dimensions = np.random.default_rng(22), 2 + len(PRIOR_SD) + ERROR_DIMENSIONS
+    rng, dimensions = np.random.default_rng(22), KNOWN + ERROR_DIMENSIONS
     half = np.stack([rng.permutation(STRATA) * rng.choice((-1.0, 1.0), len(STRATA)) for _ in range(dimensions)], axis=1)
     return np.concatenate([np.zeros((1, dimensions)), half, -half])
 
@@ -136,7 +136,7 @@ class PolicyRollout:
     ) -> None:
         self._roll, self._zones, self._inputs, self._aim = roll, tuple(zones), inputs, aim
         self._first_h, self._hours = first_h, min(ROLLOUT_H, len(aim.light_share))
-        shift = SCENARIOS[:, 2 + len(PRIOR_SD) :]
+        shift = SCENARIOS[:, KNOWN:]
         model, sensor = np.array(belief.error.sd), np.array(SENSOR_SD)
         self._model_shift = shift[:, :2] * model
         self._sensor_shift = shift[:, 2:] * sensor
@@ -255,7 +255,7 @@ def way(requests: Sequence[OutputRequest], cycle_s: float) -> Array:
 
 def _drawn(tent: ParameterEstimate) -> list[ParameterEstimate]:
     """The estimate under each draw, by the square root of its covariance."""
-    values, vectors = np.linalg.eigh(np.array(tent.covariance))
+    values, vectors = np.linalg.eigh(np.array(tent.covariance)[:KNOWN, :KNOWN])
     root = vectors * np.sqrt(np.maximum(values, 0.0))
-    means = np.array(tent.mean) + SCENARIOS[:, : len(tent.mean)] @ root.T
+    means = np.array(tent.mean[:KNOWN]) + SCENARIOS[:, :KNOWN] @ root.T
     return [replace(tent, mean=tuple(map(float, mean))) for mean in means]

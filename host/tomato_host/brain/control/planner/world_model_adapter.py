@@ -11,7 +11,7 @@ from shared_schemas.devices import MIST, PUMP
 from tomato_host.brain.control.context import DecisionContext
 from tomato_host.brain.control.planner.crop_horizon import RecentHours
 from tomato_host.brain.control.planner.horizon import DAY_H
-from tomato_host.brain.control.planner.mpc import PlannerModel
+from tomato_host.brain.control.planner.mpc import PlannerModel, near_term
 from tomato_host.brain.control.planner.watering import among_the_driest, asked_ml
 from tomato_host.brain.world_model.data import HORIZON_H, HourlyLog
 from tomato_host.brain.world_model.hourly_history import known_ahead, rollout_start, weather_ahead
@@ -44,8 +44,20 @@ def bind_model(model: WorldModel, log: HourlyLog, context: DecisionContext) -> P
     forecast = model.forecast(log, ahead)
     outside = {name: values[:horizon] for name, values in weather.items()}
 
+    near = near_term(context)
+
     def roll(plans: Array) -> Mapping[str, Array]:
-        return model.rollout(start, plans, {name: values[: plans.shape[1]] for name, values in outside.items()})
+        weather_then = {name: values[: plans.shape[1]] for name, values in outside.items()}
+        if near is None:
+            return model.rollout(start, plans, weather_then)
+        # Pots dry in the air that the plan is judged by; else mist saves water in a law of air that is not believed.
+        steady = near.steady(plans)
+        return (
+            model.rollout(
+                start, plans, weather_then, pots_vpd=lambda air: near.correct({**air, **steady}, plans)["vpd_kpa"]
+            )
+            | steady
+        )
 
     spread: dict[str, tuple[Array, Array]] = {}
     for name in ("vpd_kpa", "air_temp_c", "soil.avg"):
