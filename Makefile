@@ -57,12 +57,14 @@ types-newest: $(STAMP)
 types-tests: $(STAMP)
 	$(BIN)/mypy --config-file tests/mypy.ini --cache-dir .mypy_cache/tests
 
-# Whole files, the longest first (tests/conftest.py has the list), so that no worker is left with a long one at the end.
-# Five workers on two cores use the time in which real processes are waited for: half of what the tests take. Bounds of 100 ms hold on a machine that
+# Collected once and forked (tests/forked_run.py). Whole files, the longest first (tests/conftest.py has the list), so
+# that no worker is left with a long one at the end.
+# Five workers on two cores use the time in which real processes are waited for: half of what the tests take. Bounds of
+# 100 ms hold on a machine that
 # has nothing else to do: tests marked `tight` run by themselves, last. The folders left out hold tests of other targets.
 HERE := not hil and not web and not llm and not soak and not learn
 unit: $(STAMP) ## all tests that need no browser, model, board or night; prints the slowest ten
-	$(PYTEST) -n 5 --dist loadfile --no-loadscope-reorder --durations=10 -m '$(HERE) and not tight' \
+	$(PYTEST) -p tests.forked_run --forks 5 --durations=10 -m '$(HERE) and not tight' \
 	  --ignore=tests/web --ignore=tests/learn_torch tests
 	$(PYTEST) -n 0 -m '$(HERE) and tight' tests/advisor
 

@@ -14,12 +14,16 @@ import numpy as np
 from tomato_host.brain.world_model.arrays import Array, Index, Mask, own
 from tomato_host.brain.world_model.learners import REGIMES
 
-MISS_PER_SIDE = 0.0955
-"""80 % intervals: a tenth of the hours may fall below, a tenth above; half a point less is aimed at on each side,
+MISS_PER_SIDE = 0.098
+"""80 % intervals: a tenth of the hours may fall below, a tenth above; a fifth of a point less is aimed at on each side,
 because misses are known only a horizon later and seasons move on meanwhile."""
 
-STEP = 1.5
+STEP = 2.5
 """Threshold change per day and unit of excess misses, in typical residuals; a log of three weeks must get there."""
+
+DELAY_H = 36.0
+"""Horizon at which the step is halved: what is issued until a miss is known is missed for the same reason, and a step
+that answers each of them overshoots by as much as the horizon is long."""
 
 START = 1.6
 """80 % half-width over mean absolute residual of a normal (1.60) or double exponential (1.61) distribution."""
@@ -41,9 +45,11 @@ _UNSCORED = 2.0
 
 
 class ConformalInterval:
-    """Widths for H horizons; `first_guess` is the typical residual before anything was scored."""
+    """Widths for horizons [H] in hours; `first_guess` is the typical residual before anything was scored."""
 
-    def __init__(self, horizon_count: int, first_guess: float, limits: tuple[float, float] = (-np.inf, np.inf)) -> None:
+    def __init__(self, horizons: Index, first_guess: float, limits: tuple[float, float] = (-np.inf, np.inf)) -> None:
+        horizon_count = len(horizons)
+        self._step = STEP / (1.0 + horizons / DELAY_H)
         self.first_guess = first_guess
         self.limits = limits
         """Values that the quantity cannot leave."""
@@ -88,10 +94,10 @@ class ConformalInterval:
         at_ceiling = known & (high >= self.limits[1]) & ~at_floor
         inside = known & ~at_floor & ~at_ceiling
         under, over = truth < low, truth > high
-        self.below = _moved(self.below, inside, under, MISS_PER_SIDE)
-        self.above = _moved(self.above, inside, over, MISS_PER_SIDE)
-        self.only_below = _moved(self.only_below, at_ceiling, under, 2.0 * MISS_PER_SIDE)
-        self.only_above = _moved(self.only_above, at_floor, over, 2.0 * MISS_PER_SIDE)
+        self.below = self._moved(self.below, inside, under, MISS_PER_SIDE)
+        self.above = self._moved(self.above, inside, over, MISS_PER_SIDE)
+        self.only_below = self._moved(self.only_below, at_ceiling, under, 2.0 * MISS_PER_SIDE)
+        self.only_above = self._moved(self.only_above, at_floor, over, 2.0 * MISS_PER_SIDE)
         self._update_size(np.abs(truth - mean), known, hour_of_day)
 
     def _update_size(self, residual: Array, known: Mask, hour_of_day: Index) -> None:
@@ -103,13 +109,12 @@ class ConformalInterval:
         np.add.at(self.size_sum, (hour_of_day[known], column[known]), residual[known])
         np.add.at(self.size_count, (hour_of_day[known], column[known]), 1.0)
 
-
-def _moved(threshold: Array, hours: Mask, missed: Mask, nominal: float) -> Array:
-    """The threshold [H] after a day: wider by the misses beyond the nominal share among those hours [n, H]."""
-    count = hours.sum(axis=0)
-    share = (hours & missed).sum(axis=0) / np.maximum(count, 1)
-    pace = STEP * np.minimum(count / 24.0, 1.0)
-    return np.asarray(np.maximum(threshold + pace * (share - nominal), DEBT))
+    def _moved(self, threshold: Array, hours: Mask, missed: Mask, nominal: float) -> Array:
+        """The threshold [H] after a day: wider by the misses beyond the nominal share among those hours [n, H]."""
+        count = hours.sum(axis=0)
+        share = (hours & missed).sum(axis=0) / np.maximum(count, 1)
+        pace = self._step * np.minimum(count / 24.0, 1.0)
+        return np.asarray(np.maximum(threshold + pace * (share - nominal), DEBT))
 
 
 RING_H = 96
@@ -122,7 +127,7 @@ class IssuedSeries:
     def __init__(self, horizons: Index, first_guess: float, limits: tuple[float, float]) -> None:
         self.horizons = horizons
         self.limits = limits
-        self.intervals = tuple(ConformalInterval(len(horizons), first_guess, limits) for _ in REGIMES)
+        self.intervals = tuple(ConformalInterval(horizons, first_guess, limits) for _ in REGIMES)
         self.issued: Array = np.zeros((3, len(REGIMES), RING_H, len(horizons)))
         """Mean, low and high by regime, origin hour modulo RING_H, horizon; of rows that `origin` names."""
         self.origin: Index = np.full(RING_H, -1, dtype=np.int64)
