@@ -107,8 +107,8 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
     photograph_if_possible(place / "camera")
     with server.start(seed=5, flash=place / "flash") as twin:
         made = Host(twin.port_path, data, free_port())
-        made.start()
         try:
+            made.start()
             yield made
         finally:
             made.stop()

@@ -273,6 +273,32 @@ def test_a_season_is_drawn_at_once(browser, host: Host) -> None:  # type: ignore
     assert min(took) < within(300, 500)
 
 
+LABEL_GAPS = """
+const ink = document.createElement("canvas").getContext("2d");
+ink.font = "12px system-ui";
+return Object.values(state.charts).filter(Boolean).flatMap((u) => {
+  const { _splits, _values } = u.axes[0], edges = _splits.map((at, i) => {
+    const half = ink.measureText(_values[i] ?? "").width / 2, middle = u.valToPos(at, "x");
+    return [middle - half, middle + half];
+  });
+  return edges.slice(1).map(([left], i) => left - edges[i][1]);
+});
+"""
+"""JavaScript: px between the labels of each time axis. They are drawn on a canvas, so the chart is asked for them."""
+
+
+def test_the_labels_of_days_keep_their_distance_on_a_phone(browser, host: Host) -> None:  # type: ignore[no-untyped-def]
+    with shown_on(browser, SCREENS["phone_small"], host.url):
+        open_page(browser, host, "history")
+        until(lambda: browser.execute_script("return Boolean(state.charts['chart-vpd'])"))
+        for span in ("7d", "30d", "season", "24h"):
+            browser.execute_script("window.before = state.charts['chart-vpd']")
+            browser.execute_script("document.querySelector(`[data-span='${arguments[0]}']`).click()", span)
+            until(lambda: browser.execute_script("return state.charts['chart-vpd'] !== window.before"))
+            until(lambda: len(browser.execute_script(LABEL_GAPS)) >= 7)
+            assert min(browser.execute_script(LABEL_GAPS)) >= 4.0, span
+
+
 def test_yesterdays_forecast_stands_beside_what_came(browser, host: Host) -> None:  # type: ignore[no-untyped-def]
     open_page(browser, host, "plan")
     for name, word in (("air_temp_c", "air temperature"), ("soil_avg_pct", "soil water"), ("vpd_kpa", "VPD")):
