@@ -1,11 +1,13 @@
 """The log: structlog, imported at the first line that is logged. A quiet process does without its 6 MB.
 
-Every line passes `redaction.py`. Lines about intents have `global_seq`, `view_seq`, `agent_id`, `req_id`, `latency_ms`.
+Every line passes `redaction.py` and goes to standard error: standard output belongs to answers, which `--json` readers
+parse. Lines about intents have `global_seq`, `view_seq`, `agent_id`, `req_id`, `latency_ms`.
 """
 
 from __future__ import annotations
 
 import contextlib
+import sys
 from typing import Any
 
 from tomato_host.redaction import redact_event
@@ -45,5 +47,9 @@ class Log:
 
         if not structlog.is_configured():
             *processors, renderer = structlog.get_config()["processors"]
-            structlog.configure(processors=[*processors, redact_event, renderer])
+            structlog.configure(
+                processors=[*processors, redact_event, renderer],
+                # Asked for at each line, because standard error may be exchanged while a process runs.
+                logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
+            )
         return structlog.get_logger(self._component)

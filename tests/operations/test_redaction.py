@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from contextlib import redirect_stdout
+from contextlib import redirect_stderr, redirect_stdout
 from typing import Any
 
 import pytest
@@ -64,14 +64,15 @@ def test_a_secret_is_known_by_its_name(key: str) -> None:
     assert event == {"event": "x", key: HIDDEN, "tokens": 12}
 
 
-def test_every_line_of_the_log_is_redacted() -> None:
-    out = io.StringIO()
+def test_every_line_of_the_log_is_redacted_and_leaves_standard_output_to_answers() -> None:
+    out, answers = io.StringIO(), io.StringIO()
     structlog.reset_defaults()
     try:
-        with redirect_stdout(out):
+        with redirect_stderr(out), redirect_stdout(answers):
             Log("test").warning("mail_failed", to="ann.bee@example.org", error="call +43 660 1234567", token="abc")
     finally:
         structlog.reset_defaults()
     line = out.getvalue()
+    assert answers.getvalue() == "", "a warning would break what reads --json"
     assert "mail_failed" in line and line.count(HIDDEN) == 3
     assert not any(part in line for part in ("example.org", "1234567", "abc"))
