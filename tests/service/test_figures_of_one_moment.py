@@ -7,8 +7,10 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from tomato_host.board.events import Sample
 from tomato_host.brain.estimator.estimate import Estimate
 from tomato_host.brain.psychrometrics import vpd_kpa
+from tomato_host.loop.link_events import LinkEventHandler
 from tomato_host.loop.status import Status
 from tomato_host.service.bus.node_summary import summarize_node
 from tomato_host.service.feed import status_line
@@ -80,3 +82,24 @@ def test_a_reading_that_is_too_old_is_unknown_as_a_whole() -> None:
     for name, shown in found.items():
         assert [shown[key] for key in ("air_temp_c", "rh_pct", "vpd_kpa")] == [None] * 3, name
     assert "24.4" not in one_line(status)
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_a_reading_that_the_board_had_kept_is_history_and_not_shown_beside_newer_figures(late: bool) -> None:
+    """A link that was down gives its readings again, hours after they were taken and between those of the present."""
+    status, no = status_of(timedelta(seconds=5)), cast(Any, None)
+    shown, live = status.observation, dashboard_of(status)
+    assert shown is not None
+    kept = shown.model_copy(update={"ts": shown.ts - timedelta(hours=3 if late else 0), "rh_pct": 40.0})
+    episode = SimpleNamespace(run=lambda *_: SimpleNamespace(estimate=SimpleNamespace(late=late)))
+    source = SimpleNamespace(on_sample=lambda *_: (kept, None))
+    clock, context = SimpleNamespace(monotonic_ms=lambda: 0), SimpleNamespace(at=lambda _: None)
+    handler = LinkEventHandler(
+        no, cast(Any, source), cast(Any, episode), no, no, cast(Any, context), no, status, cast(Any, clock),
+        lambda: NOW, 10.0, lambda *_: None,
+    )  # fmt: skip
+    handler.handle(Sample(1, 1, 0, 0.0, {}, {}, 0, "LEASED", backlog=late), 0)
+    assert status.observation is (shown if late else kept)
+    told = live.update(b'{"record":' + kept.to_json().encode() + b"}")
+    assert told is not None, "the charts of the past have it all the same"
+    assert live.overview()["observation"]["rh_pct"] == (RH_PCT if late else 40.0)

@@ -65,10 +65,10 @@ def test_a_log_line_has_what_an_operator_searches_for(capsys: pytest.CaptureFixt
     world = host(WorldTelemetry(time.monotonic, Features(intent_log=True)))
     say(world, "ann", "i-1")
     world.run_turn()
-    line = next(line for line in capsys.readouterr().out.splitlines() if "intent_answered" in line)
+    line = next(line for line in capsys.readouterr().err.splitlines() if "intent_answered" in line)
     assert all(field in line for field in ("global_seq", "view_seq", "agent_id", "req_id", "latency_ms"))
     say(host(WorldTelemetry(time.monotonic)), "ann", "i-2")
-    assert "intent_answered" not in capsys.readouterr().out, "off by default: a flood must not fill the journal"
+    assert "intent_answered" not in capsys.readouterr().err, "off by default: a flood must not fill the journal"
 
 
 def test_spans_across_the_pipeline() -> None:

@@ -76,10 +76,11 @@ class LinkEventHandler:
     def _on_sample(self, sample: Sample, now: datetime) -> None:
         """An observation is judged at the moment it says it was received, which a replay can read again."""
         observation, devices = self.source.on_sample(sample, now, self.clock.monotonic_ms())
-        self.status.observation = observation
         received = observation.received_ts or now
         step = self.episode.run(observation, devices, self.context.at(received))
         if not step.estimate.late:
+            # Set where the estimate is, so that a display never shows a late reading beside a newer estimate.
+            self.status.observation = observation
             self.on_step(step, now)
 
     def _on_result(self, result: Result, now_ms: int, now: datetime) -> None:

@@ -58,6 +58,8 @@ class LiveState:
             return None  # what was not carried out is for the dataset, not for the dashboard
         if self.newest.get(kind) == record:
             return None
+        if kind == "observation_v1" and self._is_late(record):
+            return record
         self.newest[kind] = record
         if kind in self.recent:
             if record in self.recent[kind]:
@@ -69,6 +71,14 @@ class LiveState:
             self._update_last_values(record)
         self._notify(kind, record)
         return record
+
+    def _is_late(self, seen: Json) -> bool:
+        """Whether a reading is older than the present one: the board had kept it while nobody listened.
+
+        It belongs to the history; beside newer figures it would be taken for the present.
+        """
+        present = self.fresh("observation_v1")
+        return present is not None and datetime.fromisoformat(seen["ts"]) < datetime.fromisoformat(present["ts"])
 
     def _update_anomalies(self, record: Json) -> None:
         key = record.get("id") or f"{record['type']}:{record.get('subject')}"
