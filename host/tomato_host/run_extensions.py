@@ -58,7 +58,7 @@ def extensions_of(
     views: TentViews,
 ) -> tuple[Extension, ...]:
     """What the settings ask for. A simulation has no network and no advisor: it must repeat to the byte. One that keeps
-    a pace has somebody who watches: the page, and the world that its process serves, with the routes of both.
+    a pace is watched by a person: the page, and the world that its process serves, with the routes of both.
     """
     if not runtime.real_time:
         has_page = options.time_scale > 0.0

@@ -73,7 +73,7 @@ class LiveState:
         return record
 
     def _is_late(self, seen: Json) -> bool:
-        """Whether a reading is older than the present one: the board had kept it while nobody listened.
+        """Whether a reading is older than the present one: the board had stored it while the link was down.
 
         It belongs to the history; beside newer figures it would be taken for the present.
         """
