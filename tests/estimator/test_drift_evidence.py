@@ -112,6 +112,24 @@ def test_a_steady_walk_is_drift_of_that_sensor(name: str, per_day: float) -> Non
     assert max(others.values()) < 1.0, others
 
 
+@pytest.mark.parametrize("silent_day", [8, 9], ids=["the day before", "the newest day"])
+def test_a_companion_that_was_silent_on_one_of_the_two_days_is_not_compared(silent_day: int) -> None:
+    """With one day of the pair missing there is no difference to judge; the other companion decides alone."""
+
+    def silent(day: int, hour: int) -> dict[str, float | None]:
+        return {"leaf_temp_c": None} if day == silent_day else {}
+
+    def walking(day: int, hour: int) -> dict[str, float | None]:
+        return {**moving("air_temp_c", 0.03, 8)(day, hour), **silent(day, hour)}
+
+    pair = Days(("air_temp_c", "leaf_temp_c"))
+    pair.run(8)
+    assert "air_temp_c" not in pair.run(2, silent)
+    trio = Days(("air_temp_c", "leaf_temp_c", "soil_temp_c"))
+    trio.run(8)
+    assert trio.run(2, walking)["air_temp_c"] >= 1.0
+
+
 def level(name: str, by_day: dict[int, float]) -> Change:
     """The sensor's mean of single days, as a factor."""
 

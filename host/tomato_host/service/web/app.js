@@ -3,15 +3,15 @@ import { $, DEVICES, fetchJson, LABELS, state } from "/static/base.js";
 import { reveal } from "/static/header.js";
 import { keepGlance, recallGlance } from "/static/kept.js";
 import "/static/overview.js";
-import { drawChanged, redraw, refresh, shows } from "/static/page_parts.js";
+import { drawChanged, nextTask, redraw, refresh, shows } from "/static/page_parts.js";
 import { loadPage, loadTheRest, openPage } from "/static/pages.js";
 import { loadCatalogue, t, translatePage } from "/static/text.js";
 
 window.state = state; // for the browser's console and the tests
 
-function showAll() {
+async function showAll() {
   redraw("all");
-  drawChanged();
+  await drawChanged();
   reveal();
 }
 
@@ -58,7 +58,7 @@ async function loadGlance() {
   state.lastStatus = Date.now();
   state.offline = false;
   if (state.glance.installation.first_run && state.page === "overview") location.hash = "#setup";
-  showAll();
+  await showAll();
 }
 
 const SLOTS = { observation_v1: "observation", state_v1: "state", device_status_v1: "devices", sensor_health_v1: "health",
@@ -110,7 +110,7 @@ async function readStream() {
       pause = 500;
       await readLines(answer.body.getReader());
     } catch (error) { if (!state.glance && error instanceof TypeError) showKept(); }  // the next round tries again
-    if (state.glance) { state.glance.feed.connected = false; showAll(); }
+    if (state.glance) { state.glance.feed.connected = false; await showAll(); }
     await new Promise((resolve) => setTimeout(resolve, pause));
   }
 }
@@ -170,7 +170,8 @@ async function start() {
   translatePage();
   useFirstValues();
   openPage();
-  if (state.glance) showAll();
+  await nextTask();
+  if (state.glance) await showAll();
   startQuick();
   startWorker();
   await useInvitation();

@@ -25,8 +25,11 @@ export function openPage() {
 // The scripts of the page that is open; they draw their parts when they are there.
 export async function loadPage() {
   const page = state.page;
+  if (!SCRIPTS[page].length) return;
   await Promise.all(SCRIPTS[page].map((load) => load()));
-  if (page === state.page) { redraw("all"); drawChanged(); }
+  if (page !== state.page) return;
+  redraw("all");
+  await drawChanged();
 }
 
 // Once the first page stands and the browser has nothing to do, the other ones come too: they then open at once.

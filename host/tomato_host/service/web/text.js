@@ -39,7 +39,10 @@ const filled = (text, values) => text.replace(/\{(\w+)\}/g, (whole, name) => val
 export const t = (text, values = {}) => filled(catalogue[text] || text, values);
 
 // A text of the host: as a whole, by pattern (its parts again), sentence by sentence, or as it came.
-export const hostText = (text) => text && (catalogue === ENGLISH ? text : translated(text)).replaceAll(" degC", " °C");
+export const hostText = (text) => text && (catalogue === ENGLISH ? text : translated(text)).replaceAll(" degC", " °C").replace(UNIT, "$1\u00a0");
+
+// A number and its unit stay on one line of a narrow page.
+const UNIT = /(\d) (?=(?:ml|l|°C|°F|K|kPa|%|ppm|lx|W|kWh|min|s|h|g)(?!\w))/g;
 
 const POINT = /\.(?=\d)/g, FIGURES = /^[+-]?\d+\.\d+( ?[-–] ?\d+\.\d+)?$/;
 
@@ -95,7 +98,7 @@ export const shownValue = (value, unit) => {
 
 export function quantity(value, unit, digits) {
   const [shown] = unitOf(unit);
-  return `${number(shownValue(value, unit), shown === "fl oz" ? 1 : digits)} ${shown}`.trim();
+  return `${number(shownValue(value, unit), shown === "fl oz" ? 1 : digits)}\u00a0${shown}`.trim();
 }
 
 export function ago(seconds) {
