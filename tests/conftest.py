@@ -2,10 +2,11 @@
 
 Fresh examples are drawn by `make explore` (and on request: `pytest --hypothesis-profile=exploring`); what they find
 becomes a test of its own. In which order files are handed out: the longest first, by turns. And the garbage collector
-leaves alone what collecting 5,000 tests has put on the heap: it lives as long as the process.
+leaves alone what collecting 5,000 tests and the files before have put on the heap: it lives as long as the process.
 """
 
 import gc
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -111,3 +112,17 @@ def pytest_collection_finish() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 10, 10)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> Iterator[None]:
+    """After a file's last test, what it leaves on the heap (caches, imported modules) is left alone as well.
+
+    Otherwise every full collection goes through it: 160 starts of a chip took 9 s instead of 0.2 s after 300 other
+    tests.
+    """
+    result = yield
+    if nextitem is None or nextitem.path != item.path:
+        gc.collect()
+        gc.freeze()
+    return result

@@ -1,6 +1,7 @@
 """The runner of `make test`: collected once, whole files in forked processes, a dead worker fails its test alone."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -75,3 +76,21 @@ def test_it_stops_where_the_session_is_to_stop(tmp_path: Path) -> None:
     done = _run(tmp_path, "--maxfail=1")
     assert done.returncode == 1
     assert "stopping after" in done.stdout and "6 failed" not in done.stdout  # what is under way ends
+
+
+LEAVES = """
+kept = []
+def test_leaves_much(): kept.extend([] for _ in range(50_000))
+"""
+LOOKS = """
+import gc
+def test_looks(): assert len(gc.get_objects()) < 50_000
+"""
+
+
+def test_what_a_file_leaves_behind_is_in_no_later_collection(tmp_path: Path) -> None:
+    shutil.copy(ROOT / "tests" / "conftest.py", tmp_path)
+    (tmp_path / "test_a.py").write_text(LEAVES)
+    (tmp_path / "test_b.py").write_text(LOOKS)
+    done = _run(tmp_path, "--forks", "1")
+    assert done.returncode == 0 and "2 passed" in done.stdout, done.stdout + done.stderr

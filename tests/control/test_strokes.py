@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from tomato_host.brain.control import DecisionContext, rules
@@ -28,7 +30,8 @@ CYCLE_S = 7_200.0
         (MIST, 0.03, 3),
         (MIST, 0.06, 4),
         (MIST, 0.1, 6),
-        (MIST, 0.4, 8),
+        (MIST, 0.33, 8),
+        (MIST, 0.4, 10),
     ],
 )
 def test_how_many_strokes_a_duty_of_two_hours_has(output: Output, share: float, strokes: int) -> None:
@@ -78,6 +81,22 @@ def test_the_rules_decisions_under_the_planner_have_its_strokes_and_their_own_am
     for a, b in pairs:
         assert a.params.seconds == b.params.seconds and b.params.pulses is None
         assert a.params.pulses == 4
+
+
+@pytest.mark.parametrize("model", [None, small_tent(dry_air=1.5)], ids=["rules under the planner", "planner"])
+def test_a_stroke_of_mist_is_one_pulse_of_the_board(model: mpc.PlannerModel | None) -> None:
+    """In very dry air the rules ask for half of the time, 450 s a quarter of an hour: the board gives 300 s, a pause,
+    and a second stroke of the rest. Under the planner each stroke is one pulse, and the board's pause lies between."""
+    now = state(vpd=2.6, rh=30.0, air=29.0, probes=((43.0, 0.9), (43.0, 0.9)))
+    context = DecisionContext(now=now.ts, state=now, settings=SETTINGS)
+    made = mpc.planner(lambda _: model, lambda: 0.0)(context)
+    action = next(a for a in made.proposals if a.type.value == "SET_HUMIDIFIER")
+    strokes = plan_segments(action, MIST, 0)
+    assert max(s.left for s in strokes) <= MIST.max_on_ms
+    gaps = [b.start_ms - a.start_ms - a.left for a, b in pairwise(strokes)]
+    assert min(gaps) >= MIST.min_off_ms
+    assert made.memory.duty[MIST.name] * CYCLE_S * 1_000.0 == pytest.approx(sum(s.left for s in strokes))
+    assert sum(s.left for s in strokes) > 0.4 * CYCLE_S * 1_000.0, "no mist is given up"
 
 
 def test_the_rules_gas_under_the_planner_comes_at_once() -> None:

@@ -50,11 +50,14 @@ class Inputs:
 
     def put(self, sensor, value, now_ms):
         """Store a reading; one that cannot be true becomes `out_of_range` instead."""
+        if self.valid[sensor] and self.value[sensor] == value:  # the same again: only its age is new
+            self.t_ms[sensor] = now_ms
+            self.touched = True
+            return
         if not _LOWEST[sensor] <= value <= _HIGHEST[sensor]:
             self.lost(sensor, c.WHY_OUT_OF_RANGE, now_ms)
             return
-        if self.value[sensor] != value or not self.valid[sensor]:
-            self.news = True
+        self.news = True
         self.value[sensor] = value
         self.valid[sensor] = 1
         self.why[sensor] = c.WHY_NONE

@@ -5,8 +5,8 @@ strokes a day) and a fan that starts is heard in the room. What bounds its lengt
 answer within a quarter to half an hour (Vialet-Chabrand et al. 2017, Plant Physiology 174), so strokes that come back
 every half hour leave half-hour means as they are. Mist is different: a small tent's air takes up 9 g before it is
 saturated, which the humidifier gives in two to three minutes; what comes on top runs down the walls. So its strokes
-stay short. A heating mat is different again: 20 W take hours to warm two pots of wet substrate, so all of a cycle's
-heat is given at once, in pulses as long as the board allows.
+stay short, and none is longer than the board's longest pulse. A heating mat is different again: 20 W take hours to
+warm two pots of wet substrate, so all of a cycle's heat is given at once, in pulses as long as the board allows.
 """
 
 from __future__ import annotations
@@ -25,6 +25,9 @@ SLOT_S = 1_800.0
 SHORT_SLOT_S = DUTY_SLOT_MS / 1_000.0
 """... and those of mist this often, once a stroke would be longer than ..."""
 MIST_STROKE_S = 120.0
+MIST_PULSE_S = MIST.max_on_ms / 1_000.0
+"""The longest pulse of mist that the board gives. A longer stroke would become two, the second one short and a pause
+after the first, so there are as many strokes as whole pulses hold the amount."""
 LEAST_STROKE_S = 60.0
 """Shorter strokes are put together into fewer."""
 
@@ -35,7 +38,7 @@ def stroke_count(output: Output, on_s: float, period_s: float) -> int:
         return 1
     most = period_s / SLOT_S
     if output == MIST:
-        most = min(max(most, on_s / MIST_STROKE_S), period_s / SHORT_SLOT_S)
+        most = min(max(most, on_s / MIST_STROKE_S), max(period_s / SHORT_SLOT_S, on_s / MIST_PULSE_S))
     return max(1, min(math.ceil(most), int(on_s // LEAST_STROKE_S)))
 
 
@@ -46,6 +49,7 @@ def strokes_an_hour(output: Output, share: Array) -> Array:
         most = 3_600_000.0 / MAT.max_on_ms * share
     elif output == MIST:
         most = np.clip(3_600.0 * share / MIST_STROKE_S, 3_600.0 / SLOT_S, 3_600.0 / SHORT_SLOT_S)
+        most = np.maximum(most, 3_600.0 * share / MIST_PULSE_S)
     return np.asarray(np.where((share > OFF) & (share < ON), most, 0.0))
 
 

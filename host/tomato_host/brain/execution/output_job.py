@@ -13,7 +13,8 @@ from shared_schemas.records.action_v1 import Status
 
 DUTY_SLOT_MS = 900_000
 """A duty is spread in slots of a quarter of an hour: short for air and roots, long for a relay. An action may ask for
-fewer strokes (`params.pulses`), never for more: nobody makes a relay chatter."""
+fewer strokes (`params.pulses`), and for more only where the board's longest pulses need them: nobody makes a relay
+chatter."""
 EXPIRED = "not_after has passed"
 LINK_LOST, RESET = "link lost", "reset"
 """Reasons of an action that ended because the board could not be reached, or because it started anew."""
@@ -87,7 +88,7 @@ def plan_segments(action: ActionV1, row: Output, now_ms: int) -> list[Segment]:
         parts, gap_ms = max(params.pulses or 1, -(-total // row.max_dose)), row.min_off_ms
     elif period_ms and total < FULL_DUTY * period_ms:
         slots = max(1, round(period_ms / DUTY_SLOT_MS))
-        parts, gap_ms = min(params.pulses or slots, slots), 0
+        parts, gap_ms = min(params.pulses or slots, max(slots, -(-total // row.max_on_ms))), 0
     else:
         return [Segment(now_ms, total)] if total else []
     step_ms = period_ms // parts if period_ms else gap_ms

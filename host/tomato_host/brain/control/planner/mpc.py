@@ -41,7 +41,7 @@ from datetime import timedelta
 import numpy as np
 from numpy.typing import NDArray
 
-from shared_schemas.devices import GAS, OUTPUT_BY_NAME, PUMP
+from shared_schemas.devices import GAS, MIST, OUTPUT_BY_NAME, PUMP
 from shared_schemas.records.plan_v1 import CropCost, PlanStep
 from tomato_host.brain.control import rules
 from tomato_host.brain.control.context import ControlDecision, ControllerMemory, DecisionContext, elapsed_s
@@ -68,7 +68,7 @@ from tomato_host.brain.control.planner.beam_search import SearchResult, SearchSe
 from tomato_host.brain.control.planner.crop_decision import decided_costs
 from tomato_host.brain.control.planner.crop_horizon import RecentHours, crop_aim
 from tomato_host.brain.control.planner.drippers import DripperShare, dripper_shares, room_ml
-from tomato_host.brain.control.planner.horizon import DAY_H, HOUR, horizon_targets, plan_bounds
+from tomato_host.brain.control.planner.horizon import DAY_H, HOUR, MAX_MIST_SHARE, horizon_targets, plan_bounds
 from tomato_host.brain.control.planner.initial_plans import baseline_plans, hourwise_plans, plain_plan, shifted
 from tomato_host.brain.control.planner.objective import Expected, HorizonTargets, Terms, Weights, hourly, judge
 from tomato_host.brain.control.planner.plan_edits import Bounds, TentPlanEdits
@@ -198,12 +198,16 @@ def _ruled(context: DecisionContext, explanation: str = "", water: OutputRequest
 
 
 def _few_strokes(request: OutputRequest, cycle_s: float) -> OutputRequest:
-    """The same amount in few strokes; gas at once, for eight openings of the valve bring no more than one."""
+    """The same amount in few strokes; gas at once, for eight openings of the valve bring no more than one.
+
+    Mist up to what a plan may ask for: more meets the board's budget of an hour, which gives it in short pieces.
+    """
     if request.output == GAS.name:
         return replace(request, spread=False)
     if not request.spread or request.output not in COLUMN_OF:
         return request
-    return replace(request, strokes=stroke_count(OUTPUT_BY_NAME[request.output], request.amount, cycle_s))
+    amount = min(request.amount, MAX_MIST_SHARE * cycle_s) if request.output == MIST.name else request.amount
+    return replace(request, amount=amount, strokes=stroke_count(OUTPUT_BY_NAME[request.output], amount, cycle_s))
 
 
 def _with_water(requests: list[OutputRequest], water: OutputRequest | None) -> list[OutputRequest]:
