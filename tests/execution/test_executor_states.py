@@ -136,6 +136,20 @@ def test_an_action_laid_out_in_time(action: ActionV1, expected: list[Segment]) -
     assert plan_segments(action, PUMP if action.type is ActionType.WATER else LIGHT, 1_000) == expected
 
 
+@pytest.mark.parametrize(
+    ("seconds", "pulses", "strokes"),
+    [(2_400.0, 20, 8), (2_401.0, 20, 9), (2_880.0, 10, 10), (3_000.0, 20, 10), (3_001.0, 20, 11), (3_001.0, 4, 4)],
+)
+def test_more_strokes_than_slots_only_where_the_longest_pulses_need_them(
+    seconds: float, pulses: int, strokes: int
+) -> None:
+    """Eight slots in two hours; the board's pulse of mist lasts 300 s."""
+    mist = asked("SET_HUMIDIFIER", state="ON", seconds=seconds, period_s=7_200.0, pulses=pulses)
+    segments = plan_segments(mist, MIST, 0)
+    assert len(segments) == strokes and sum(s.left for s in segments) == seconds * 1_000
+    assert segments[1].start_ms == 7_200_000 // strokes
+
+
 @pytest.mark.parametrize(("period_s", "slots"), [(900.0, 1), (100.0, 1), (1_349.0, 1), (1_351.0, 2), (7_200.0, 8)])
 def test_a_duty_is_spread_in_slots_of_a_quarter_of_an_hour(period_s: float, slots: int) -> None:
     segments = plan_segments(asked("SET_LIGHT", state="ON", seconds=80.0, period_s=period_s), LIGHT, 0)
