@@ -31,10 +31,12 @@ def fail_unportably(number: int) -> int:
 
 
 def die_once(job: tuple[str, int]) -> int:
-    """The process that first meets number 3 dies of it, as by the kernel's memory killer."""
+    """The process that first meets number 3 dies of it, as by the kernel's memory killer, once there is a file `go`."""
     folder, number = job
     mark = Path(folder) / "died"
     if number == 3 and not mark.exists():
+        while not (Path(folder) / "go").exists():
+            time.sleep(0.01)
         mark.touch()
         os.kill(os.getpid(), signal.SIGKILL)
     return number

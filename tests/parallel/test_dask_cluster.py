@@ -8,6 +8,7 @@ import socket
 from collections.abc import Iterable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
+from threading import Timer
 
 import pytest
 from tomato_host.errors import TomatoError
@@ -86,8 +87,18 @@ def test_a_worker_that_dies_of_its_task_costs_only_that(cluster: LocalCluster, t
     """The last one has died then; another joins, as a nanny would start it."""
     running = run_tasks(die_once, [(str(tmp_path), n) for n in range(6)], cluster.there)
     first = next(running)
+    (tmp_path / "go").touch()
     cluster.add_worker()
     assert values([first, *running]) == list(range(6)) and (tmp_path / "died").exists()
+
+
+def test_results_that_die_with_their_worker_are_made_again(cluster: LocalCluster, tmp_path: Path) -> None:
+    """It dies before anybody could fetch them, and for a while there is no worker at all."""
+    (tmp_path / "go").touch()
+    joins = Timer(3.0, cluster.add_worker)
+    joins.start()
+    assert values(run_tasks(die_once, [(str(tmp_path), n) for n in range(6)], cluster.there)) == list(range(6))
+    joins.join()
 
 
 def test_a_task_that_always_ends_its_worker_ends_the_run_with_its_name(cluster: LocalCluster) -> None:

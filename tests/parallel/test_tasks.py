@@ -35,6 +35,7 @@ def test_each_item_is_computed_once_and_children_are_replaced_and_end(monkeypatc
 
 def test_a_killed_process_costs_only_its_task(tmp_path: Path) -> None:
     """`multiprocessing.Pool` would wait for ever for the fourth result."""
+    (tmp_path / "go").touch()
     found = [one.value for one in run_tasks(die_once, [(str(tmp_path), n) for n in range(6)], Workers(jobs=2))]
     assert sorted(found) == list(range(6)) and (tmp_path / "died").exists()
 

@@ -142,7 +142,15 @@ def _results(client: Any, function: Callable[[Any], Any], items: Sequence[Any]) 
             except queue.Empty:
                 alone_since = _look(client, alone_since)
                 continue
-            worker, value = _result(futures.pop(index), items[index])
+            if index not in futures:
+                continue  # it ended twice
+            try:
+                worker, value = _result(futures[index], items[index])
+            except TimeoutError:  # its worker died before the result was fetched: it runs once more, somewhere
+                alone_since = _look(client, alone_since)
+                ended.put(index)
+                continue
+            del futures[index]
             yield index, value, worker
     finally:
         client.cancel(list(futures.values()), force=True)
@@ -175,13 +183,16 @@ def _lost(error: Exception) -> TomatoError:
 
 
 def _result(future: Any, item: Any) -> tuple[str, Any]:
+    """What the task has made, and where. TimeoutError when it cannot be had within LOOK_S, else see `run_on_cluster`."""
     from distributed import KilledWorker
     from distributed.comm import CommClosedError
 
     try:
-        worker, value = future.result()
+        worker, value = future.result(timeout=LOOK_S)
     except TomatoError:
         raise
+    except TimeoutError as error:
+        raise (_lost(error) if future.status == "error" else error) from None
     except KilledWorker as error:
         raise TomatoError(
             "E-WORKER-DIED",
