@@ -183,7 +183,7 @@ def _lost(error: Exception) -> TomatoError:
 
 
 def _result(future: Any, item: Any) -> tuple[str, Any]:
-    """What the task has made, and where. TimeoutError when it cannot be had within LOOK_S, else see `run_on_cluster`."""
+    """What the task has made, and where. Raises TimeoutError when it cannot be had now, and as `run_on_cluster`."""
     from distributed import KilledWorker
     from distributed.comm import CommClosedError
 
