@@ -13,8 +13,8 @@ from shared_schemas.records.action_v1 import Status
 
 DUTY_SLOT_MS = 900_000
 """A duty is spread in slots of a quarter of an hour: short for air and roots, long for a relay. An action may ask for
-fewer strokes (`params.pulses`), and for more only where the board's longest pulses need them: nobody makes a relay
-chatter."""
+fewer strokes (`params.pulses`), and for more only where the board's longest pulses need them, because switching wears a
+relay."""
 EXPIRED = "not_after has passed"
 LINK_LOST, RESET = "link lost", "reset"
 """Reasons of an action that ended because the board could not be reached, or because it started anew."""

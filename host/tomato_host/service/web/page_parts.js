@@ -1,5 +1,5 @@
 // What each page shows and needs. What has changed is drawn with the browser's next frame, once however many messages
-// came, and only on the page that is open. A phone gets it in slices: between two of them it answers a finger.
+// came, and only on the page that is open. It is drawn in slices, and between two of them the browser handles input.
 import { state } from "/static/base.js";
 
 const REFRESH_MS = 15000;
