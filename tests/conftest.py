@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from tomato_host.logs import configure_log
 
 WAITING = (
     "bus/test_redis.py",
@@ -81,6 +82,9 @@ COMPUTING = (
 )
 """Files that take a core for more than ten seconds, the longest first as above."""
 
+
+# `capture_logs` of structlog would otherwise be the first to configure it, and leave its own.
+configure_log()
 
 gc.disable()  # until all is collected: until then everything that is made stays
 

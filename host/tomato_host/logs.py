@@ -45,11 +45,24 @@ class Log:
     def _logger(self) -> Any:
         import structlog
 
-        if not structlog.is_configured():
-            *processors, renderer = structlog.get_config()["processors"]
-            structlog.configure(
-                processors=[*processors, redact_event, renderer],
-                # Asked for at each line, because standard error may be exchanged while a process runs.
-                logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
-            )
+        configure_log()
         return structlog.get_logger(self._component)
+
+
+def configure_log() -> None:
+    """Every line redacted, to standard error; once in a process. What was configured by somebody else stays.
+
+    A traceback is made into text before it is redacted, and has no local variables: they hold tokens and addresses.
+    """
+    import structlog
+
+    if not structlog.is_configured():
+        *processors, _ = structlog.get_config()["processors"]
+        text = structlog.dev.ConsoleRenderer(
+            colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
+        )
+        structlog.configure(
+            processors=[*processors, structlog.processors.format_exc_info, redact_event, text],
+            # Asked for at each line, because standard error may be exchanged while a process runs.
+            logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
+        )

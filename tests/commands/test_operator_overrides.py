@@ -48,7 +48,7 @@ def test_what_is_over_or_ended_says_nothing() -> None:
 )
 def test_the_status_shows_them(mode: str, causes: tuple[str, ...], asked_for: str, reason: str) -> None:
     brain: Any = SimpleNamespace(
-        mode=mode, safe_mode=SimpleNamespace(causes=causes), estimate=None, memory=SimpleNamespace(decided_at=None)
+        mode=mode, safe_mode=SimpleNamespace(causes=causes), memory=SimpleNamespace(decided_at=None)
     )
     display: Any = SimpleNamespace(refresh=lambda _: None)
     status = Status(NOW, NOW)

@@ -89,7 +89,8 @@ class Loop:
         )
         self.session.open_now()
         self.kept = MemoryStore(self.dataset)
-        status = Status(started_at=runtime.clock.now(), now=runtime.clock.now(), port=link.url)
+        self.status = status = Status(started_at=runtime.clock.now(), now=runtime.clock.now(), port=link.url)
+        self.recorder = Recorder(self.kept, status)
         settings = settings or Settings()
         self.brain = Brain(brain_settings(settings))
         self.supervisor = Supervisor(
@@ -97,7 +98,7 @@ class Loop:
             runtime,
             self.session,
             self.brain,
-            Recorder(self.kept, status),
+            self.recorder,
             status,
             NoDisplay(),
             Inbox(place),

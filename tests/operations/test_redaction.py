@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
 from typing import Any
 
 import pytest
 import structlog
+import structlog.testing
 from hypothesis import given
 from hypothesis import strategies as st
-from tomato_host.logs import Log
+from tomato_host.logs import Log, configure_log
 from tomato_host.redaction import HIDDEN, redact, redact_event
 
 letters = st.text("abcdefghijklmnopqrstuvwxyz", min_size=2, max_size=8)
@@ -64,15 +66,45 @@ def test_a_secret_is_known_by_its_name(key: str) -> None:
     assert event == {"event": "x", key: HIDDEN, "tokens": 12}
 
 
-def test_every_line_of_the_log_is_redacted_and_leaves_standard_output_to_answers() -> None:
+def logged(say: Callable[[], None]) -> str:
+    """What stands on standard error; nothing may stand on standard output, where it would break readers of --json."""
     out, answers = io.StringIO(), io.StringIO()
     structlog.reset_defaults()
-    try:
-        with redirect_stderr(out), redirect_stdout(answers):
-            Log("test").warning("mail_failed", to="ann.bee@example.org", error="call +43 660 1234567", token="abc")
-    finally:
-        structlog.reset_defaults()
-    line = out.getvalue()
-    assert answers.getvalue() == "", "a warning would break what reads --json"
+    with redirect_stderr(out), redirect_stdout(answers):
+        say()
+    assert answers.getvalue() == ""
+    return out.getvalue()
+
+
+def test_every_line_of_the_log_is_redacted_and_leaves_standard_output_to_answers() -> None:
+    line = logged(
+        lambda: Log("test").warning("mail_failed", to="ann.bee@example.org", error="call +43 660 1234567", token="abc")
+    )
     assert "mail_failed" in line and line.count(HIDDEN) == 3
     assert not any(part in line for part in ("example.org", "1234567", "abc"))
+
+
+def test_a_traceback_is_redacted_and_shows_no_local_variables() -> None:
+    def fail() -> None:
+        account = "@".join(["ann.bee", "example.org"])
+        try:
+            raise ValueError("no account " + account)
+        except ValueError:
+            Log("test").exception("mail_failed")
+
+    text = logged(fail)
+    assert "mail_failed" in text and "Traceback" in text and "ValueError: no account" in text
+    assert "ann.bee@" not in text and "account = " not in text
+
+
+def test_tests_that_read_the_log_leave_it_as_it_was() -> None:
+    """`capture_logs` configures what is not yet; so it is before the first test (tests/conftest.py)."""
+    structlog.reset_defaults()
+    configure_log()
+    with structlog.testing.capture_logs() as lines:
+        Log("test").info("seen", token="abc")
+    assert [line["event"] for line in lines] == ["seen"]
+    out = io.StringIO()
+    with redirect_stderr(out):
+        Log("test").info("written", token="abc")
+    assert "written" in out.getvalue() and "abc" not in out.getvalue()

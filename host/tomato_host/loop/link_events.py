@@ -79,8 +79,8 @@ class LinkEventHandler:
         received = observation.received_ts or now
         step = self.episode.run(observation, devices, self.context.at(received))
         if not step.estimate.late:
-            # Set where the estimate is, so that a display never shows a late reading beside a newer estimate.
-            self.status.observation = observation
+            # Both at once: whatever is shown, even an alarm before the next turn, has a reading with its own estimate.
+            self.status.observation, self.status.estimate = observation, step.estimate
             self.on_step(step, now)
 
     def _on_result(self, result: Result, now_ms: int, now: datetime) -> None:

@@ -41,7 +41,6 @@ class StatusRefresh:
         status = self._status
         status.now = now
         status.mode, status.mode_reason = self._brain.mode, self._mode_reason(now)
-        status.estimate = self._brain.estimate
         status.jobs = {
             name: now + timedelta(milliseconds=job.end_ms - now_ms) if job.row.renewable and job.end_ms else None
             for name, job in self._executor.jobs.items()
