@@ -74,13 +74,15 @@ class InterruptedActions:
             self._due_ms = now_ms + self._wait_ms
 
     def on_board_event(self, event: BoardEvent, happened: datetime, now: datetime) -> None:
-        """Process the end of a pulse that an earlier process had requested.
+        """Process the end of a pulse that an earlier process had requested: of the newest action that it can belong to.
 
-        An action that lies in the future was requested under a clock that was ahead: its time says nothing.
+        An action that was replaced by a newer one for its output has no end of its own on the board, whose pulse goes
+        on; if the process died before it settled the older one, both are without an end. An action that lies in the
+        future was requested under a clock that was ahead: its time says nothing.
         """
         if event.name != "pulse_end":
             return
-        for left in self.interrupted:
+        for left in sorted(self.interrupted, key=lambda left: left.action.ts, reverse=True):
             row, from_future = OUTPUT_BY_NAME[left.output], left.action.ts > now
             meant = row.wire_id == event.a and not left.confirmed and left.under_way > 0.0
             if meant and (from_future or happened >= left.action.ts):
