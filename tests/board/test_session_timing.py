@@ -310,13 +310,13 @@ def test_a_sample_in_units_with_its_time_and_why(board: ScriptedBoard) -> None:
     assert got.state == "SURVIVAL" and not got.backlog
 
 
-def test_an_event_comes_once_in_order_of_its_number(board: ScriptedBoard) -> None:
+def test_an_event_comes_once_and_one_that_the_line_lost_comes_later(board: ScriptedBoard) -> None:
     def event(seq: int, code: int = 2) -> list[LinkEvent]:
         board.say("EVENT", seq=seq, t_ms=10_100, event=code, a=1, b=-2)
         return board.poll(1_200)
 
     assert event(0) == [BoardEvent(5, 0, 10_100, 1_100.0, "pulse_start", 1, -2)]
-    assert event(0) == [] and len(event(2)) == 1 and event(1) == []
+    assert event(0) == [] and len(event(2)) == 1 and len(event(1)) == 1 and event(1) == event(2) == []
     assert event(3, 200) == [BoardEvent(5, 3, 10_100, 1_100.0, "code_200", 1, -2)]
 
 
@@ -381,13 +381,43 @@ def test_six_samples_are_acknowledged_when_an_earlier_poll_returned_them(board: 
 
 
 def test_events_are_acknowledged_each_time_there_is_a_new_one(board: ScriptedBoard) -> None:
-    board.say("EVENT", seq=4, t_ms=0, event=0, a=0, b=0)
+    for seq in range(2):
+        board.say("EVENT", seq=seq, t_ms=0, event=0, a=0, b=0)
+        board.poll(1_100)
+        assert board.sent("ACK_UPTO") == []
+        board.poll(1_200)
+        assert board.sent("ACK_UPTO") == [("ACK_UPTO", {"events_up_to": seq})]
+        board.poll(1_300)
+        assert board.sent("ACK_UPTO") == []
+
+
+def events_told(board: ScriptedBoard, *numbers: int) -> list[dict[str, int]]:
+    """Some events arrive in one poll; what is acknowledged by the next."""
+    for seq in numbers:
+        board.say("EVENT", seq=seq, t_ms=0, event=0, a=0, b=0)
     board.poll(1_100)
-    assert board.sent("ACK_UPTO") == []
     board.poll(1_200)
-    assert board.sent("ACK_UPTO") == [("ACK_UPTO", {"events_up_to": 4})]
-    board.poll(1_300)
-    assert board.sent("ACK_UPTO") == []
+    return [fields for _, fields in board.sent("ACK_UPTO")]
+
+
+def test_nothing_behind_an_event_that_the_line_lost_is_acknowledged(board: ScriptedBoard) -> None:
+    """It would be lost for good: the board forgets what is acknowledged and all before it."""
+    assert events_told(board, 0, 2, 3) == [{"events_up_to": 0}]
+    assert events_told(board, 1, 2, 3) == [{"events_up_to": 3}], "the next round fills the gap"
+
+
+def test_events_that_the_board_no_longer_has_are_given_up_when_a_second_round_begins_behind_them(
+    board: ScriptedBoard,
+) -> None:
+    assert events_told(board, 4, 5) == [], "the first frames of this round may have been lost"
+    assert events_told(board, 4, 5) == [{"events_up_to": 5}]
+    assert events_told(board, 6) == [{"events_up_to": 6}]
+
+
+def test_a_lost_acknowledgement_is_repeated(board: ScriptedBoard) -> None:
+    assert events_told(board, 0, 1) == [{"events_up_to": 1}]
+    assert events_told(board, 0, 1) == [{"events_up_to": 1}], "told again, so it was not heard"
+    assert events_told(board) == []
 
 
 def test_nothing_is_acknowledged_while_it_may_not_be_or_before_it_is_safe() -> None:
@@ -416,7 +446,8 @@ def test_nothing_is_acknowledged_while_it_may_not_be_or_before_it_is_safe() -> N
 def test_a_new_boot_is_never_acknowledged_by_the_numbers_of_the_last() -> None:
     board = ScriptedBoard(samples_safe_after_ms=5_000, events_safe_after_ms=5_000)
     board.connect(START)
-    board.say("EVENT", seq=9, t_ms=0, event=0, a=0, b=0)
+    for _ in range(2):
+        board.say("EVENT", seq=9, t_ms=0, event=0, a=0, b=0)
     fill(board, 0, 9, 1_100)
     board.poll(1_200)
     board.poll(6_200)

@@ -2,7 +2,8 @@
 
 Both are numbered, and the board keeps each until it is acknowledged. That happens only when it is safe on disk:
 returned to the loop by an earlier poll, written by the storage, and old enough to have been synced. A gap in the
-numbers of the samples is closed by BACKFILL; what the board no longer has is lost, and the watermark moves on.
+numbers of the samples is closed by BACKFILL, one in those of the events by the board's next round of them
+(`event_tracker.py`); what the board no longer has is lost, and the watermark moves on.
 Duplicates, from repeats or from a process that was killed before it acknowledged, are dropped by number. One object
 serves one session; a new boot of the board starts the numbers anew.
 """
@@ -14,6 +15,7 @@ from typing import Any
 
 from tomato_host.board import decoding
 from tomato_host.board.delayed_watermark import DelayedWatermark
+from tomato_host.board.event_tracker import EventTracker
 from tomato_host.board.events import BoardEvent, Sample
 
 ACK_EVERY = 6
@@ -44,7 +46,7 @@ class RecordReceipt:
         self._handed_out = DelayedWatermark(samples_safe_after_ms)
         """What earlier calls of `poll` returned and is safe on disk by now: only that may be acknowledged."""
         self._events_handed_out = DelayedWatermark(events_safe_after_ms)
-        self._event_seq = -1
+        self._events = EventTracker()
         self._events_acked = -1
         self._unacked = 0
         self._backfill_ms: int | None = None
@@ -54,13 +56,14 @@ class RecordReceipt:
     def begin_poll(self, now_ms: int) -> None:
         """What has arrived until now was returned by earlier polls."""
         self._handed_out.update(self._samples.whole_up_to, now_ms)
-        self._events_handed_out.update(self._event_seq, now_ms)
+        self._events_handed_out.update(self._events.whole_up_to, now_ms)
 
     def begin_connection(self, new_boot: bool) -> None:
         """The link is up (again). After a reset of the board the numbers begin anew."""
         if new_boot:
             self._samples = decoding.SampleTracker()
-            self._event_seq = self._events_acked = -1
+            self._events = EventTracker()
+            self._events_acked = -1
             self._handed_out.clear()
             self._events_handed_out.clear()
         self._backfill_ms = None
@@ -81,9 +84,11 @@ class RecordReceipt:
 
     def on_event(self, fields: dict[str, Any], boot_id: int, host_ms: float) -> BoardEvent | None:
         """The event of an EVENT message if it is new."""
-        if fields["seq"] <= self._event_seq:
+        seq = fields["seq"]
+        if seq <= self._events_acked:
+            self._events_acked = -1  # told again although acknowledged: the acknowledgement was lost on the line
+        if not self._events.add(seq):
             return None
-        self._event_seq = fields["seq"]
         item = decoding.board_event(fields, boot_id, host_ms)
         return None if self._is_stored(item) else item
 
