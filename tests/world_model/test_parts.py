@@ -20,7 +20,7 @@ from tomato_host.brain.world_model.reach import Reach
 from tomato_host.brain.world_model.settings import WorldModelSettings
 from tomato_host.brain.world_model.stress import stress_risk
 
-from shared_schemas.devices import PLAN_COLUMNS
+from shared_schemas.devices import PLAN_COLUMNS, PUMP
 
 psychrolib.SetUnitSystem(psychrolib.SI)
 
@@ -122,19 +122,51 @@ def test_a_day_of_a_broken_probe_does_not_outvote_the_weeks_before() -> None:
 
 def test_a_ridge_stays_within_reach_of_what_was_before() -> None:
     reach, rng = Reach(1), np.random.default_rng(1)
-    wild = np.full((1, 1, 1), 500.0)
     now, same = np.full((1, 1), 80.0), np.full((1, 1), 30.0)
-    assert reach.bounded(wild, now, same, False)[0, 0, 0] == 500.0, "nothing is known yet"
+    assert [bound.item() for bound in reach.bounds(now, same)[0]] == [-np.inf, np.inf], "nothing is known yet"
     for _ in range(20):
         before = rng.normal(size=(24, 1))
         reach.score(before + 1.0, before, before - 5.0)
     assert reach.usual() == pytest.approx([1.0])
-    assert reach.bounded(wild, now, same, False)[0, 0, 0] == pytest.approx(83.0)
-    assert reach.bounded(-wild, now, same, False)[0, 0, 0] == pytest.approx(27.0)
-    assert reach.bounded(wild, now, same, True)[0, 0, 0] == pytest.approx(86.0), "the weather may bring a new day"
+    plain, with_weather = reach.bounds(now, same)
+    assert (plain[0].item(), plain[1].item()) == pytest.approx((27.0, 83.0))
+    assert with_weather[1].item() == pytest.approx(86.0), "the weather may bring a new day"
     reach.score(np.full((24, 1), 90.0), np.full((24, 1), 30.0), np.full((24, 1), 30.0))
     assert reach.usual()[0] < 1.2, "one jump does not permit the next"
-    assert np.isnan(reach.bounded(np.full((1, 1, 1), np.nan), now, same, False)).all()
+
+
+@pytest.mark.parametrize("beyond", [3, 20])
+def test_few_futures_take_floats_and_many_take_arrays_to_the_same_bits(beyond: int) -> None:
+    """Each future of a large batch equals that future alone, unknown and impossible hours included."""
+    rng = np.random.default_rng(3)
+    dynamics = TentDynamics(("soil.P1", "soil.P2"))
+    plans = rng.uniform(0.0, 1.0, (beyond, 36, len(PLAN_COLUMNS))) * np.where(
+        np.array(PLAN_COLUMNS) == PUMP.column, 300.0, 1.0
+    )
+    names = ("out_temp_c", "out_vapour_kpa", "out_solar_wm2", "out_wind_mps")
+    weather = {name: rng.normal(15.0, 9.0, (beyond, 36)) for name in names}
+    weather["out_temp_c"][0, 5] = np.nan
+    weather["out_temp_c"][1, 7] = 1e3
+    start = RolloutStart(
+        rng.normal(24.0, 3.0, beyond),
+        rng.uniform(0.5, 3.0, beyond),
+        rng.uniform(5.0, 60.0, (2, beyond)),
+        rng.uniform(0.0, 99.0, beyond),
+    )
+    start.soil_pct[0, 2] = np.nan
+    for law in dynamics.soil:
+        law.law.theta[-1] = 30.0  # a capacity: fresh water drains
+    every = dynamics.roll(start, RolloutInputs(plans, **weather))
+    for k in range(beyond):
+        part = RolloutStart(
+            start.air_temp_c[k : k + 1],
+            start.vapour_kpa[k : k + 1],
+            start.soil_pct[:, k : k + 1],
+            start.water_before_ml[k : k + 1],
+        )
+        alone = dynamics.roll(part, RolloutInputs(plans[k : k + 1], **{n: v[k : k + 1] for n, v in weather.items()}))
+        for name, value in alone.items():
+            np.testing.assert_array_equal(value, every[name][..., k : k + 1, :], f"{name} of future {k}")
 
 
 def _damp_nights(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tomato_host.brain.world_model.arrays import Array, Index
+from tomato_host.brain.world_model.arrays import Array, Index, zero_if_unknown
 from tomato_host.brain.world_model.data import Quantity
 from tomato_host.brain.world_model.features import PAD_H, PaddedLog, median_of_known
 
@@ -78,13 +78,13 @@ def anomaly_regressors(
     `beside`: the other pots. An unknown companion counts as usual; an unknown own value leaves the row out.
     """
     own = departures(frame, (quantity.name,), days, fade)
-    angle, origin, same = 2.0 * np.pi * frame.hour_of_day(s) / 24.0, o + PAD_H, s - lag + PAD_H
-    now, short, sine, cosine = own.now[origin], own.short[origin], np.sin(angle), np.cos(angle)
+    (sine, cosine, *_), origin, same = frame.day_waves(s), o + PAD_H, s - lag + PAD_H
+    now, short = own.now[origin], own.short[origin]
     columns = [np.ones(s.shape), now, own.now[same], own.long[origin], short, own.now[origin - 1]]
     columns += [sine, cosine, now * sine, now * cosine, short * sine, short * cosine]
     for names in [(name,) for name in quantity.companions] + ([beside] if beside else []):
         other = departures(frame, names, days, fade)
-        columns += [np.nan_to_num(v) for v in (other.now[origin], other.now[same], other.long[origin])]
+        columns += [zero_if_unknown(v) for v in (other.now[origin], other.now[same], other.long[origin])]
     out = np.empty((*s.shape, len(columns)))
     for k, column in enumerate(columns):
         out[:, :, k] = column

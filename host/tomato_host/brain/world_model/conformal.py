@@ -77,14 +77,16 @@ class ConformalInterval:
     def around(self, mean: Array, hour_of_day: Index, columns: Index) -> tuple[Array, Array]:
         """Lower and upper bound of forecasts [n, H']; `columns` names their horizons' columns."""
         size = self.typical()[hour_of_day, columns]
-        below, above, only_below, only_above = (
-            mean + side * np.maximum(threshold, 0.0)[columns] * size
-            for side, threshold in ((-1, self.below), (1, self.above), (-1, self.only_below), (1, self.only_above))
-        )
-        floor, ceiling = self.limits
-        at_floor, at_ceiling = below <= floor, above >= ceiling
-        low = np.where(at_floor, floor, np.where(at_ceiling, only_below, below))
-        high = np.where(at_floor, only_above, np.where(at_ceiling, ceiling, above))
+
+        def bound(side: int, threshold: Array) -> Array:
+            return np.asarray(mean + side * np.maximum(threshold, 0.0)[columns] * size)
+
+        low, high, (floor, ceiling) = bound(-1, self.below), bound(1, self.above), self.limits
+        at_floor, at_ceiling = low <= floor, high >= ceiling
+        if at_floor.any() or at_ceiling.any():
+            one_sided = bound(-1, self.only_below), bound(1, self.only_above)
+            low = np.where(at_floor, floor, np.where(at_ceiling, one_sided[0], low))
+            high = np.where(at_floor, one_sided[1], np.where(at_ceiling, ceiling, high))
         return np.maximum(low, floor), np.minimum(high, ceiling)
 
     def update(self, mean: Array, low: Array, high: Array, truth: Array, hour_of_day: Index) -> None:

@@ -30,7 +30,9 @@ class DailyRidge:
     def predict(self, x: Array) -> Array:
         """Corrections for regressors [n, H, p]: [ridges, n, H], NaN where a regressor or the ridge is unknown."""
         out = np.matmul(x.transpose(1, 0, 2), self.beta.transpose(1, 2, 0)).transpose(2, 1, 0).copy()
-        out[:, :, self.rows < _MIN_ROWS] = np.nan
+        few = self.rows < _MIN_ROWS
+        if few.any():
+            out[:, :, few] = np.nan
         return np.asarray(out)
 
     def update(self, x: Array, target: Array) -> None:

@@ -6,13 +6,15 @@ Coefficients and priors are in `priors.py`, the water balance of a pot in `soil_
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
 
 import numpy as np
 
 from shared_schemas.devices import LAMP, MAT, MIST, PLAN_COLUMNS, PUMP, STIRRER, VENT
 from tomato_host.brain.psychrometric_arrays import saturation_array_kpa
-from tomato_host.brain.world_model.arrays import Array
+from tomato_host.brain.world_model.arrays import FEW, OF_ARRAYS, OF_FLOATS, Arithmetic, Array, zero_if_unknown
 from tomato_host.brain.world_model.bounded_rls import BoundedRls
 from tomato_host.brain.world_model.data import OUTSIDE_COLUMNS, HourlyLog, RolloutInputs, RolloutStart
 from tomato_host.brain.world_model.priors import AIR_LAW, LEAF_LAW, NOISE, ROOM_C, ROOM_VAPOUR_KPA, VAPOUR_LAW
@@ -118,18 +120,13 @@ class TentDynamics:
             + v[10] * circulation
             + v[11]
         )
-        temp = np.broadcast_to(np.asarray(start.air_temp_c), gain_t.shape[:1])
-        vapour = np.broadcast_to(np.asarray(start.vapour_kpa), gain_t.shape[:1])
-        temps, vapours = np.empty((2, *gain_t.T.shape))
-        for h, (keep, gain) in enumerate(zip(keep_t.T, gain_t.T, strict=True)):
-            temps[h] = temp = np.minimum(np.maximum(keep * temp + gain, -40.0), 60.0)
-        ceilings = saturation_array_kpa(temps)
-        ceiling = saturation_array_kpa(np.asarray(start.air_temp_c, dtype=np.float64))
-        for h, (keep, gain) in enumerate(zip(keep_v.T, gain_v.T, strict=True)):
-            dry = np.maximum(ceiling - vapour, 0.0)
-            ceiling = ceilings[h]
-            vapours[h] = vapour = np.minimum(np.maximum(keep * vapour + gain + v[9] * dry, 0.02), ceiling)
-        return temps.T, (ceilings - vapours).T
+        futures = gain_t.shape[0]
+        temp = np.broadcast_to(np.asarray(start.air_temp_c, dtype=np.float64), futures)
+        vapour = np.broadcast_to(np.asarray(start.vapour_kpa, dtype=np.float64), futures)
+        temps = _by_future(_temperatures, temp, keep_t, gain_t)
+        ceilings = saturation_array_kpa(np.column_stack((temp, temps)))
+        vapours = _by_future(partial(_vapours, float(v[9])), vapour, keep_v, gain_v, ceilings)
+        return temps, ceilings[:, 1:] - vapours
 
     def roll_soil(self, start: RolloutStart, inputs: RolloutInputs, vpd: Array) -> Array:
         """Water content of every zone in % [Z, B, H] in air of that deficit."""
@@ -142,6 +139,33 @@ class TentDynamics:
         return roll_levels(theta, np.asarray(start.soil_pct).reshape(len(self.soil), -1), before, ahead)
 
 
+def _by_future(laws: Callable[..., Array], start: Array, *hourly: Array) -> Array:
+    """Roll the laws of `start` [B] through hourly columns [B, H] each: [B, H]."""
+    if len(start) > FEW:
+        return laws(OF_ARRAYS, start, *(column.T for column in hourly)).T
+    rows = zip(start.tolist(), *(column.tolist() for column in hourly), strict=True)
+    return np.array([laws(OF_FLOATS, *row) for row in rows])
+
+
+def _temperatures(of: Arithmetic, temp: Any, keeps: Any, gains: Any) -> Array:
+    """Air temperature after each hour, degC."""
+    out = []
+    for keep, gain in zip(keeps, gains, strict=True):
+        temp = of.minimum(of.maximum(keep * temp + gain, -40.0), 60.0)
+        out.append(temp)
+    return np.array(out)
+
+
+def _vapours(per_dry: float, of: Arithmetic, vapour: Any, keeps: Any, gains: Any, ceilings: Any) -> Array:
+    """Vapour pressure after each hour, kPa, never above saturation; `ceilings` begin with that of the start."""
+    out = []
+    for keep, gain, before, now in zip(keeps, gains, ceilings, ceilings[1:], strict=False):
+        dry = of.maximum(before - vapour, 0.0)
+        vapour = of.minimum(of.maximum(keep * vapour + gain + per_dry * dry, 0.02), now)
+        out.append(vapour)
+    return np.array(out)
+
+
 class _Rows:
     """Regressor rows of the laws for the last hours of a log."""
 
@@ -150,7 +174,7 @@ class _Rows:
         self.temp = part.column("air_temp_c")
         self.vpd = part.column("vpd_kpa") if part.has("vpd_kpa") else part.column("out_vpd_kpa")
         self.vap = saturation_array_kpa(self.temp) - self.vpd
-        self.plan = {name: np.nan_to_num(part.column(name)) for name in PLAN_COLUMNS}
+        self.plan = {name: zero_if_unknown(part.column(name)) for name in PLAN_COLUMNS}
         self.out = {
             name: part.column(name) if part.has(name) else np.full(part.hours, value)
             for name, value in _NEUTRAL.items()

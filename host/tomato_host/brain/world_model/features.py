@@ -12,7 +12,7 @@ import numpy as np
 
 from shared_schemas.devices import GAS, PLAN_COLUMNS, PUMP
 from tomato_host.brain.psychrometric_arrays import saturation_array_kpa
-from tomato_host.brain.world_model.arrays import Array, Index
+from tomato_host.brain.world_model.arrays import Array, Index, zero_if_unknown
 from tomato_host.brain.world_model.data import (
     HORIZON_H,
     OUTSIDE_COLUMNS,
@@ -45,7 +45,7 @@ def season_lag(horizon: Array | Index) -> Index:
 
 def _filled_from_day_before(column: Array) -> Array:
     """A plan that is not known yet is taken to be the one of the day before; unknown past hours count as 0."""
-    past, ahead = np.nan_to_num(column[:-HORIZON_H]), column[-HORIZON_H:]
+    past, ahead = zero_if_unknown(column[:-HORIZON_H]), column[-HORIZON_H:]
     day = np.tile(past[-24:], 2)[:HORIZON_H]
     return np.concatenate((past, np.where(np.isfinite(ahead), ahead, day)))
 
@@ -81,11 +81,20 @@ class PaddedLog:
         temp = self.at("air_temp_c", at)
         soil = np.stack([self.at(z, at) for z in zones]) if zones else np.zeros((0, len(at)))
         vapour = saturation_array_kpa(temp) - self.at("vpd_kpa", at)
-        return RolloutStart(temp, vapour, soil, np.nan_to_num(self.at("water_ml", at)))
+        return RolloutStart(temp, vapour, soil, zero_if_unknown(self.at("water_ml", at)))
 
     def hour_of_day(self, index: Index) -> Array:
         """Local hour of the day, 0 <= hour < 24."""
         return np.asarray((self.log.start_hour + self.log.utc_offset_h + index) % 24.0)
+
+    def day_waves(self, index: Index) -> tuple[Array, Array, Array, Array]:
+        """Time of day as sine and cosine of one and of two periods a day; kept, because every quantity asks."""
+        key = ("day waves", index.shape, index.tobytes())
+        if key not in self.kept:
+            angle = 2.0 * np.pi * self.hour_of_day(index) / 24.0
+            self.kept[key] = (np.sin(angle), np.cos(angle), np.sin(2.0 * angle), np.cos(2.0 * angle))
+        found: tuple[Array, Array, Array, Array] = self.kept[key]
+        return found
 
     def total(self, name: str, index: Index) -> Array:
         """Running total of a plan column; unknown hours count as 0."""
@@ -121,20 +130,12 @@ class PaddedLog:
         return self._drivers
 
 
-def _day_angle(frame: PaddedLog, s: Index) -> Array:
-    return np.asarray(2.0 * np.pi * frame.hour_of_day(s) / 24.0)
-
-
 def base_group(frame: PaddedLog, quantity: Quantity, o: Index, s: Index, lag: Index) -> list[Array]:
     """The quantity's own recent values, relative to its latest same hour, and the time of day."""
-    angle = _day_angle(frame, s)
     same, now, ones = frame.at(quantity.name, s - lag), frame.at(quantity.name, o), np.ones(s.shape)
     return [
         ones,
-        np.sin(angle),
-        np.cos(angle),
-        np.sin(2 * angle),
-        np.cos(2 * angle),
+        *frame.day_waves(s),
         frame.at(quantity.name, s - lag - 24) - same,
         frame.at(quantity.name, s - lag - 48) - same,
         now - same,
@@ -173,13 +174,13 @@ def plan_size(plan: tuple[str, ...]) -> int:
 
 def outside_group(frame: PaddedLog, s: Index, lag: Index) -> list[Array]:
     """Weather at the target hour and at the same hour before; light of two hours before; ventilation threshold."""
-    angle, at = _day_angle(frame, s), s + PAD_H
+    (sine, cosine, *_), at = frame.day_waves(s), s + PAD_H
     columns: list[Array] = []
     drivers = frame.outside()
     for driver in drivers:
         columns += [driver[at], driver[at - lag]]
     temp, light, vpd = drivers[0][at], drivers[1], drivers[2][at]
-    columns += [light[at] * np.sin(angle), light[at] * np.cos(angle), light[at - 1], light[at - 2]]
+    columns += [light[at] * sine, light[at] * cosine, light[at - 1], light[at - 2]]
     columns += [np.maximum(temp - VENT_OPENS_C, 0.0), vpd * vpd]
     return columns
 

@@ -37,7 +37,7 @@ from tomato_host.brain.world_model.learners import (
     week_learners_of,
     week_regressor_count,
 )
-from tomato_host.brain.world_model.reach import Reach
+from tomato_host.brain.world_model.reach import Bounds, Reach, Reaches
 
 _CORE_ROW = EXPERTS.index("core")
 _FIRST_WEEKLY_ROW = EXPERTS.index(WEEKLY[0])
@@ -99,18 +99,19 @@ class Forecaster:
         x = Regressors.build(frame, self.quantity, self.plan, o, s, lag, self.outside)
         out = np.empty((len(EXPERTS), *s.shape))
         out[0], out[1], out[2] = frame.at(name, o), same, recent_days(frame, self.quantity, o, s, lag)
+        within = self.reach.bounds(out[0], same)
         k = 3
         for learner, ridge in zip(self.learners, self.ridges, strict=True):
             count = len(learner.ridges)
-            out[k : k + count] = self._corrected(learner, ridge, same, x, out[:2])
+            out[k : k + count] = self._corrected(learner, ridge, same, x, within)
             k += count
         week = WeekRegressors.build(frame, self.quantity, o, s, lag, x, self.outside)
         w = _FIRST_WEEKLY_ROW
         for learner, ridge in zip(self.week_learners, self.week_ridges, strict=True):
             count = len(learner.ridges)
-            out[w : w + count] = self._corrected(learner, ridge, week.mean, week, out[:2])
+            out[w : w + count] = self._corrected(learner, ridge, week.mean, week, within)
             w += count
-        out[_FIRST_ANOMALY_ROW:] = self._by_anomalies(frame, o, s, lag, week.mean, out[:2])
+        out[_FIRST_ANOMALY_ROW:] = self._by_anomalies(frame, o, s, lag, week.mean, within[False])
         out[k : k + 2] = physics
         x_core = self._core_regressors(frame, s, np.broadcast_to(misses[:, :, None], (len(misses), *s.shape)))
         for row, ridge_of_core in enumerate(self.core_ridges):
@@ -118,20 +119,21 @@ class Forecaster:
         return np.clip(out, *self.quantity.limits)
 
     def _corrected(
-        self, learner: Learner, ridge: DailyRidge, base: Array, x: Regressors | WeekRegressors, simple: Array
+        self, learner: Learner, ridge: DailyRidge, base: Array, x: Regressors | WeekRegressors, within: Reaches
     ) -> Array:
-        """Forecasts [ridges, n, H] of one learner on top of `base`; `simple` [2, n, H]: persistence and yesterday."""
+        """Forecasts [ridges, n, H] of one learner on top of `base`, no farther than it may reach."""
         if learner.outside and not self.outside:
             return np.full((len(learner.ridges), *base.shape), np.nan)
-        return self.reach.bounded(base + ridge.predict(x.of(learner)), simple[0], simple[1], learner.outside)
+        low, high = within[learner.outside]
+        return np.minimum(np.maximum(base + ridge.predict(x.of(learner)), low), high)
 
-    def _by_anomalies(self, frame: PaddedLog, o: Index, s: Index, lag: Index, mean: Array, simple: Array) -> Array:
+    def _by_anomalies(self, frame: PaddedLog, o: Index, s: Index, lag: Index, mean: Array, within: Bounds) -> Array:
         """Forecasts [A, n, H] by departures from the usual days, around the mean [n, H] of those; NaN but for pots."""
         if not self.anomaly_ridges:
             return np.full((len(ANOMALIES), *s.shape), np.nan)
         x = self._anomalies(frame, o, s, lag)
         corrections = np.concatenate([ridge.predict(x) for ridge in self.anomaly_ridges])
-        return self.reach.bounded(mean + corrections, simple[0], simple[1], weather=False)
+        return np.minimum(np.maximum(mean + corrections, within[0]), within[1])
 
     def _anomalies(self, frame: PaddedLog, o: Index, s: Index, lag: Index) -> Array:
         return anomaly_regressors(frame, self.quantity, self.beside, o, s, lag, RECENT_DAYS - 1, SOIL_WEEK_FADE)
@@ -205,9 +207,11 @@ class Forecaster:
 
     def _core_regressors(self, frame: PaddedLog, s: Index, misses: Array) -> Array:
         """Time of day, and the errors `misses` of the physics at the origin hour: [n, H, 7]."""
-        angle = 2.0 * np.pi * frame.hour_of_day(s) / 24.0
-        columns = [np.ones(s.shape), np.sin(angle), np.cos(angle), np.sin(2.0 * angle), np.cos(2.0 * angle), *misses]
-        return np.stack(columns, axis=2)
+        columns = (np.ones(s.shape), *frame.day_waves(s), *misses)
+        out = np.empty((*s.shape, len(columns)))
+        for k, column in enumerate(columns):
+            out[:, :, k] = column
+        return out
 
     def _update_core(self, frame: PaddedLog, s: Index, misses: Array, issued: Array, truth: Array) -> None:
         x = self._core_regressors(frame, s, misses)

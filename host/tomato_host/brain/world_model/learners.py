@@ -271,10 +271,10 @@ def _weather_change(frame: PaddedLog, s: Index, lag: Index) -> Array:
     """
     key = ("week", s.tobytes())
     if key not in frame.shared:
-        at, angle = s + PAD_H, 2.0 * np.pi * frame.hour_of_day(s) / 24.0
+        at = s + PAD_H
         drivers = np.stack(frame.outside())
         usual = _faded_mean(drivers[:, np.maximum(at - lag - _RECENT_AGES_H, 0)].swapaxes(0, 1), _WEEK_FADE)
-        columns = [np.sin(angle), np.cos(angle), np.sin(2.0 * angle), np.cos(2.0 * angle), *(drivers[:, at] - usual)]
+        columns = [*frame.day_waves(s), *(drivers[:, at] - usual)]
         frame.shared[key] = (_stack(columns, s), np.empty(0))
     return frame.shared[key][0]
 

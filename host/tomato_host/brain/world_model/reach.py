@@ -20,6 +20,12 @@ _MEMORY = 0.95
 _LARGEST_DAY = 3.0
 """A day of a jump counts as so many usual days at most: one jump must not permit the next extrapolation."""
 
+Bounds = tuple[Array, Array]
+"""Lowest and highest forecasts [n, H]."""
+
+Reaches = tuple[Bounds, Bounds]
+"""Bounds of a ridge that does not know the weather ahead, and of one that does."""
+
 _ENOUGH = 24.0
 """Hours of record before anything is bounded."""
 
@@ -35,10 +41,11 @@ class Reach:
         """Usual miss by horizon [H]; infinite while too few hours are known."""
         return np.asarray(np.where(self.hours >= _ENOUGH, self.missed / np.maximum(self.hours, 1.0), np.inf))
 
-    def bounded(self, forecasts: Array, now: Array, same: Array, weather: bool) -> Array:
-        """Forecasts [..., n, H] within reach of the last hour's value and yesterday's, both [n, H]."""
-        beyond = (USUAL_MISSES_WITH_WEATHER if weather else USUAL_MISSES) * self.usual()
-        return np.clip(forecasts, np.fmin(now, same) - beyond, np.fmax(now, same) + beyond)
+    def bounds(self, now: Array, same: Array) -> Reaches:
+        """How far forecasts may reach from the last hour's value and yesterday's, both [n, H]."""
+        lower, upper, usual = np.fmin(now, same), np.fmax(now, same), self.usual()
+        plain, far = USUAL_MISSES * usual, USUAL_MISSES_WITH_WEATHER * usual
+        return (lower - plain, upper + plain), (lower - far, upper + far)
 
     def score(self, truth: Array, now: Array, same: Array) -> None:
         """Add one day: truth, the last hour's value and yesterday's, all [n, H]."""

@@ -13,10 +13,11 @@ explained these hours clearly better than no capacity at all.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from tomato_host.brain.world_model.arrays import Array, Index
+from tomato_host.brain.world_model.arrays import FEW, OF_ARRAYS, OF_FLOATS, Arithmetic, Array, Index
 from tomato_host.brain.world_model.bounded_rls import BoundedRls
 from tomato_host.brain.world_model.priors import (
     CAPACITIES_PCT,
@@ -151,20 +152,54 @@ def roll_levels(theta: Array, start: Array, water_before: Array, ahead: PotInput
     gained = k[6] * ahead.water + k[7] * before
     uptake_at_0 = 1.0 - uptake_fall * UPTAKE_FALLS_BELOW_PCT
     left = np.maximum(1.0 + pull, 0.0)  # what dried cannot drain as well: more water must never leave a pot drier
+    drains = bool((capacity < NO_CAPACITY_PCT).any())
     level = np.broadcast_to(start, dry.shape[:2])
     fresh = np.broadcast_to(k[6, ..., 0] * water_before, dry.shape[:2])
-    drains = bool((capacity < NO_CAPACITY_PCT).any())
-    levels = np.empty((dry.shape[2], *dry.shape[:2]))
-    for h, (loss, gain) in enumerate(zip(dry.transpose(2, 0, 1), gained.transpose(2, 0, 1), strict=True)):
-        uptake = np.maximum(np.minimum(uptake_at_0 + uptake_fall * level, 1.0), 0.0)
-        level = level + np.minimum(loss + pull * level, 0.0) * uptake + gain
-        if drains:
-            drained = shed * np.minimum(np.maximum(level - capacity, 0.0), fresh + gain)
-            fresh = np.maximum(gain - drained, 0.0) * left
+    pots = (pull, uptake_fall, uptake_at_0, shed, capacity, left)
+    if level.size > FEW:
+        laws = _PotHour(*pots, drains, OF_ARRAYS)
+        return _through(laws, level, fresh, dry.transpose(2, 0, 1), gained.transpose(2, 0, 1)).transpose(1, 2, 0)
+    levels = np.empty(dry.shape)
+    named = zip(*(pot[:, 0].tolist() for pot in pots), strict=True)
+    starts = zip(level.tolist(), fresh.tolist(), dry.tolist(), gained.tolist(), strict=True)
+    for r, (coefficients, futures) in enumerate(zip(named, starts, strict=True)):
+        laws = _PotHour(*coefficients, drains, OF_FLOATS)
+        for b, (one, moist, losses, gains) in enumerate(zip(*futures, strict=True)):
+            levels[r, b] = _through(laws, one, moist, losses, gains)
+    return levels
+
+
+class _PotHour(NamedTuple):
+    """One hour of a pot, or of arrays of pots: coefficients as `roll_levels` derives them, all floats or arrays."""
+
+    pull: Any
+    uptake_fall: Any
+    uptake_at_0: Any
+    shed: Any
+    capacity: Any
+    left: Any
+    drains: bool
+    of: Arithmetic
+
+    def after(self, level: Any, fresh: Any, loss: Any, gain: Any) -> tuple[Any, Any]:
+        """Water content in % and fresh water after an hour."""
+        minimum, maximum = self.of
+        uptake = maximum(minimum(self.uptake_at_0 + self.uptake_fall * level, 1.0), 0.0)
+        level = level + minimum(loss + self.pull * level, 0.0) * uptake + gain
+        if self.drains:
+            drained = self.shed * minimum(maximum(level - self.capacity, 0.0), fresh + gain)
+            fresh = maximum(gain - drained, 0.0) * self.left
             level = level - drained
-        level = np.minimum(np.maximum(level, 0.0), 100.0)
-        levels[h] = level
-    return levels.transpose(1, 2, 0)
+        return minimum(maximum(level, 0.0), 100.0), fresh
+
+
+def _through(laws: _PotHour, level: Any, fresh: Any, losses: Any, gains: Any) -> Array:
+    """Levels after each hour [H, ...]."""
+    levels = []
+    for loss, gain in zip(losses, gains, strict=True):
+        level, fresh = laws.after(level, fresh, loss, gain)
+        levels.append(level)
+    return np.array(levels)
 
 
 def _rows(theta: Array, moisture: Array, hours: PotInputs, new: int, fit_h: tuple[int, ...]) -> tuple[Array, Array]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tomato_host.brain.world_model.arrays import Array
+from tomato_host.brain.world_model.arrays import Array, zero_if_unknown
 from tomato_host.brain.world_model.settings import WorldModelSettings
 
 _VPD_WIDTH_KPA = 0.15
@@ -48,5 +48,5 @@ def stress_risk(
     if leaf_vpd_kpa is not None:
         parts.append(_logistic(np.asarray(leaf_vpd_kpa) - settings.vpd_high_kpa - _LEAF_MARGIN_KPA, _VPD_WIDTH_KPA))
     for part in parts:
-        safe = safe * (1.0 - np.nan_to_num(part))
+        safe = safe * (1.0 - zero_if_unknown(part))
     return np.asarray(1.0 - safe)
