@@ -191,3 +191,16 @@ def test_a_reason_that_does_not_agree_is_noticed() -> None:
     ):
         with pytest.raises(AssertionError):
             claims_hold(wrong, inputs)
+
+
+def test_a_dose_that_the_steps_round_to_nothing_is_not_announced() -> None:
+    """A cold dark tent without a trusted probe: the plan's only dose was some thousandths of a ml in six hours."""
+    seen = state(
+        MIDNIGHT, air=5.0, rh=20.0, vpd=2.0, co2=None, soil_temp=None, probes=((None, 0.1), (None, 0.1)), light="ON"
+    )
+    context = DecisionContext(now=seen.ts, state=seen)
+    context = replace(context, memory=replace(context.memory, decided_at=seen.ts))
+    decision = planned(context, 27.0, 1.0)
+    (text,) = [line.split(": ", 1)[1] for line in decision.plan.not_done if line.startswith("water")]
+    steps_agree(text, decision)
+    assert text == "no trusted soil probe: the plan does not water within its hours"

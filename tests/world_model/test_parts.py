@@ -147,26 +147,18 @@ def test_few_futures_take_floats_and_many_take_arrays_to_the_same_bits(beyond: i
     weather = {name: rng.normal(15.0, 9.0, (beyond, 36)) for name in names}
     weather["out_temp_c"][0, 5] = np.nan
     weather["out_temp_c"][1, 7] = 1e3
-    start = RolloutStart(
-        rng.normal(24.0, 3.0, beyond),
-        rng.uniform(0.5, 3.0, beyond),
-        rng.uniform(5.0, 60.0, (2, beyond)),
-        rng.uniform(0.0, 99.0, beyond),
-    )
-    start.soil_pct[0, 2] = np.nan
+    temp, vapour = rng.normal(24.0, 3.0, beyond), rng.uniform(0.5, 3.0, beyond)
+    soil, water = rng.uniform(5.0, 60.0, (2, beyond)), rng.uniform(0.0, 99.0, beyond)
+    soil[0, 2] = np.nan
     for law in dynamics.soil:
         law.law.theta[-1] = 30.0  # a capacity: fresh water drains
-    every = dynamics.roll(start, RolloutInputs(plans, **weather))
+    every = dynamics.roll(RolloutStart(temp, vapour, soil, water), RolloutInputs(plans, **weather))
     for k in range(beyond):
-        part = RolloutStart(
-            start.air_temp_c[k : k + 1],
-            start.vapour_kpa[k : k + 1],
-            start.soil_pct[:, k : k + 1],
-            start.water_before_ml[k : k + 1],
-        )
-        alone = dynamics.roll(part, RolloutInputs(plans[k : k + 1], **{n: v[k : k + 1] for n, v in weather.items()}))
+        one = slice(k, k + 1)
+        start = RolloutStart(temp[one], vapour[one], soil[:, one], water[one])
+        alone = dynamics.roll(start, RolloutInputs(plans[one], **{name: value[one] for name, value in weather.items()}))
         for name, value in alone.items():
-            np.testing.assert_array_equal(value, every[name][..., k : k + 1, :], f"{name} of future {k}")
+            np.testing.assert_array_equal(value, every[name][..., one, :], f"{name} of future {k}")
 
 
 def _damp_nights(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:

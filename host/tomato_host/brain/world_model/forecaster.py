@@ -125,7 +125,7 @@ class Forecaster:
         if learner.outside and not self.outside:
             return np.full((len(learner.ridges), *base.shape), np.nan)
         low, high = within[learner.outside]
-        return np.minimum(np.maximum(base + ridge.predict(x.of(learner)), low), high)
+        return np.asarray(np.minimum(np.maximum(base + ridge.predict(x.of(learner)), low), high))
 
     def _by_anomalies(self, frame: PaddedLog, o: Index, s: Index, lag: Index, mean: Array, within: Bounds) -> Array:
         """Forecasts [A, n, H] by departures from the usual days, around the mean [n, H] of those; NaN but for pots."""
@@ -133,7 +133,7 @@ class Forecaster:
             return np.full((len(ANOMALIES), *s.shape), np.nan)
         x = self._anomalies(frame, o, s, lag)
         corrections = np.concatenate([ridge.predict(x) for ridge in self.anomaly_ridges])
-        return np.minimum(np.maximum(mean + corrections, within[0]), within[1])
+        return np.asarray(np.minimum(np.maximum(mean + corrections, within[0]), within[1]))
 
     def _anomalies(self, frame: PaddedLog, o: Index, s: Index, lag: Index) -> Array:
         return anomaly_regressors(frame, self.quantity, self.beside, o, s, lag, RECENT_DAYS - 1, SOIL_WEEK_FADE)

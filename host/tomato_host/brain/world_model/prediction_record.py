@@ -58,7 +58,7 @@ def summarise_forecast(
 
 def _bands(series: Array) -> list[Band | None]:
     """One band an hour from [3, H]; None where nothing is known."""
-    known: list[bool] = np.isfinite(series).all(axis=0).tolist()
+    known: Mask = np.asarray(np.isfinite(series).all(axis=0))
     bands = zip(known, *np.round(series, 3).tolist(), strict=True)
     return [Band.from_checked(mean=mean, p10=low, p90=high) if ok else None for ok, mean, low, high in bands]
 

@@ -157,13 +157,13 @@ def roll_levels(theta: Array, start: Array, water_before: Array, ahead: PotInput
     fresh = np.broadcast_to(k[6, ..., 0] * water_before, dry.shape[:2])
     pots = (pull, uptake_fall, uptake_at_0, shed, capacity, left)
     if level.size > FEW:
-        laws = _PotHour(*pots, drains, OF_ARRAYS)
+        laws = _PotHour(OF_ARRAYS, drains, *pots)
         return _through(laws, level, fresh, dry.transpose(2, 0, 1), gained.transpose(2, 0, 1)).transpose(1, 2, 0)
     levels = np.empty(dry.shape)
     named = zip(*(pot[:, 0].tolist() for pot in pots), strict=True)
     starts = zip(level.tolist(), fresh.tolist(), dry.tolist(), gained.tolist(), strict=True)
     for r, (coefficients, futures) in enumerate(zip(named, starts, strict=True)):
-        laws = _PotHour(*coefficients, drains, OF_FLOATS)
+        laws = _PotHour(OF_FLOATS, drains, *coefficients)
         for b, (one, moist, losses, gains) in enumerate(zip(*futures, strict=True)):
             levels[r, b] = _through(laws, one, moist, losses, gains)
     return levels
@@ -172,14 +172,14 @@ def roll_levels(theta: Array, start: Array, water_before: Array, ahead: PotInput
 class _PotHour(NamedTuple):
     """One hour of a pot, or of arrays of pots: coefficients as `roll_levels` derives them, all floats or arrays."""
 
+    of: Arithmetic
+    drains: bool
     pull: Any
     uptake_fall: Any
     uptake_at_0: Any
     shed: Any
     capacity: Any
     left: Any
-    drains: bool
-    of: Arithmetic
 
     def after(self, level: Any, fresh: Any, loss: Any, gain: Any) -> tuple[Any, Any]:
         """Water content in % and fresh water after an hour."""

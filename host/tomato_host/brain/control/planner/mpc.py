@@ -370,7 +370,8 @@ def _requests(
         requests.append(
             OutputRequest(name, share * cycle_s, text, ("plan",), "vpd_in_band", spread=share < 1.0, strokes=strokes)
         )
-    later = np.flatnonzero(plan[:, DOSE_K])
+    # A dose that the record rounds to nothing is none: the sentence says what stands in the steps.
+    later = np.flatnonzero(np.round(plan[:, DOSE_K], 1))
     planned_ml = float(plan[:first, DOSE_K].sum())
     next_h = int(later[0]) if len(later) else None
     requests.append(water_request(inputs, planned_ml, demand, next_h, shares, known))
