@@ -13,7 +13,7 @@ PYTEST := $(BIN)/python -m pytest
 # Bytecode is written: the tests start hundreds of processes, and each would compile the product again (1 s of 1.7).
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help run demo setup test lint format types types-oldest types-newest types-tests unit schemas check-schemas bench coverage soak explore mutants mutants-all hil flash \
+.PHONY: help run demo setup test lint format types types-oldest types-newest unit schemas check-schemas bench coverage soak explore mutants mutants-all hil flash \
   lighthouse test-web test-llm test-learn learn-groups test-ha screenshots figures clean
 
 help: ## this list
@@ -45,17 +45,14 @@ lint: $(STAMP) ## formatter, linter, import contracts, every settings key with i
 format: $(STAMP) ## bring the code into the format that lint checks
 	$(BIN)/ruff format .
 
-types: $(STAMP) ## mypy: the product strictly for Python 3.11 and 3.13, tests and tools less strictly
-	@$(MAKE) --no-print-directory --output-sync=target -j 2 types-tests types-oldest types-newest
+types: $(STAMP) ## mypy: all of it for Python 3.11, tests and tools less strictly; the product for 3.13 as well
+	@$(MAKE) --no-print-directory --output-sync=target -j 2 types-oldest types-newest
 
 types-oldest: $(STAMP)
 	$(BIN)/mypy
 
 types-newest: $(STAMP)
-	$(BIN)/mypy --python-version 3.13 --cache-dir .mypy_cache/newest
-
-types-tests: $(STAMP)
-	$(BIN)/mypy --config-file tests/mypy.ini --cache-dir .mypy_cache/tests
+	$(BIN)/mypy --python-version 3.13 --no-implicit-reexport --cache-dir .mypy_cache/newest -p tomato_host -p shared_schemas
 
 # Collected once and forked (tests/forked_run.py). Whole files, the longest first (tests/conftest.py has the list), so
 # that no worker is left with a long one at the end.

@@ -25,8 +25,8 @@ def completion(
     ] = False,
 ) -> None:
     """Print the script, for `source <(tomato-host completion bash)`, or install it."""
-    from typer.completion import get_completion_script  # type: ignore[attr-defined]  # exports by name alone
-    from typer.completion import install as add_to_shell  # type: ignore[attr-defined]
+    from typer.completion import get_completion_script
+    from typer.completion import install as add_to_shell
 
     named = shell or os.path.basename(os.environ.get("SHELL", ""))
     if named not in SHELLS:
@@ -48,7 +48,7 @@ def words_of(environment: Mapping[str, str]) -> list[str]:
 
 def answer(app: typer.Typer, instruction: str) -> NoReturn:
     """Print what may follow, one a line in the shell's own form, and end the process."""
-    from typer.completion import completion_init, shell_complete  # type: ignore[attr-defined]
+    from typer.completion import completion_init, shell_complete
     from typer.main import get_command
 
     completion_init()
