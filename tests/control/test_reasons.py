@@ -193,8 +193,8 @@ def test_a_reason_that_does_not_agree_is_noticed() -> None:
             claims_hold(wrong, inputs)
 
 
-def test_a_dose_that_the_steps_round_to_nothing_is_not_announced() -> None:
-    """A cold dark tent without a trusted probe: the plan's only dose was some thousandths of a ml in six hours."""
+def test_where_the_rules_decide_on_the_air_no_later_water_is_announced() -> None:
+    """Their steps are those of two hours; "the plan waters in 6 h" spoke of a plan that was not taken."""
     seen = state(
         MIDNIGHT, air=5.0, rh=20.0, vpd=2.0, co2=None, soil_temp=None, probes=((None, 0.1), (None, 0.1)), light="ON"
     )

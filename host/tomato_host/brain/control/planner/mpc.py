@@ -177,7 +177,9 @@ def _plan(
     requests = _requests(inputs, found.plans[0], bounds.first_h, demand, shares, known)
     chosen = _safeguarded(inputs, seen, aim, bounds, requests)
     if chosen.requests is None:
-        made = _ruled(context, _not_taken(chosen), chosen.water)
+        # The rules' steps end with the first hours: what the plan would have done later is not announced.
+        near = _requests(inputs, found.plans[0][: bounds.first_h], bounds.first_h, demand, shares, known)
+        made = _ruled(context, _not_taken(chosen), _water_of(near) if chosen.waters else None)
     else:
         crop = decided_costs(found.plans, starts, moves, terms, weights, lambda: clock() >= end)
         made = _decision(context, chosen.requests, found, terms(found.plans), crop)
@@ -210,6 +212,10 @@ def _few_strokes(request: OutputRequest, cycle_s: float) -> OutputRequest:
     return replace(request, amount=amount, strokes=stroke_count(OUTPUT_BY_NAME[request.output], amount, cycle_s))
 
 
+def _water_of(requests: list[OutputRequest]) -> OutputRequest:
+    return next(one for one in requests if one.output == PUMP.name)
+
+
 def _with_water(requests: list[OutputRequest], water: OutputRequest | None) -> list[OutputRequest]:
     return [water if water is not None and one.output == PUMP.name else one for one in requests]
 
@@ -225,9 +231,9 @@ class _Safeguarded:
     """What may be asked for, how the plan compared, and what is owed then."""
 
     requests: list[OutputRequest] | None
-    """None: what the rules ask for, except for `water`."""
-    water: OutputRequest | None
-    """The plan's, where its air is not what may be asked for; None: the rules' water."""
+    """None: what the rules ask for, except for water where `waters`."""
+    waters: bool
+    """Whether the plan waters where its air is not what may be asked for; else the rules do."""
     plan: Comparison
     debt_h: float
 
@@ -241,7 +247,7 @@ def _safeguarded(
     not get today is missing for days: no rollout of hours shows that.
     """
     ruled = rules.requests(inputs)
-    planned, usual = (next(one for one in each if one.output == PUMP.name) for each in (requests, ruled))
+    planned, usual = _water_of(requests), _water_of(ruled)
     plan_waters = planned.amount >= usual.amount
     mixed = _with_water(ruled, planned) if plan_waters else _with_water(requests, usual)
     memory = inputs.context.memory
@@ -250,16 +256,16 @@ def _safeguarded(
     rollout = PolicyRollout(seen.roll, seen.soil, inputs, aim, Belief(memory.tent, memory.model_error), bounds.first_h)
     plan, half = rollout.compare(np.stack([way(each, inputs.cycle_s) for each in (requests, mixed, ruled)]))
     if plan.holds(owed):
-        return _Safeguarded(requests, None, plan, debt_after(owed, plan.worse_h, 0.0))
+        return _Safeguarded(requests, True, plan, debt_after(owed, plan.worse_h, 0.0))
     if half.holds(owed):
         debt_h = debt_after(owed, half.worse_h, 0.0)
-        return _Safeguarded(None, planned, plan, debt_h) if plan_waters else _Safeguarded(mixed, None, plan, debt_h)
-    return _Safeguarded(None, None, plan, owed)
+        return _Safeguarded(None if plan_waters else mixed, plan_waters, plan, debt_h)
+    return _Safeguarded(None, False, plan, owed)
 
 
 def _not_taken(chosen: _Safeguarded) -> str:
     cost = f"safeguard: the plan could cost {chosen.plan.worse_h:.2f} h more stress than the rules"
-    return f"{cost}, so the rules decide" + (", except on the water" if chosen.water is not None else "")
+    return f"{cost}, so the rules decide" + (", except on the water" if chosen.waters else "")
 
 
 def _expecting(
@@ -355,6 +361,11 @@ def _rounded(column: str, value: float) -> float:
     return round(value, 1) if column in AMOUNTS else round(min(1.0, max(0.0, value)), 3)
 
 
+def _next_water_h(plan: Array) -> int | None:
+    later = np.flatnonzero(plan[:, DOSE_K])
+    return int(later[0]) if len(later) else None
+
+
 def _requests(
     inputs: ControlInputs, plan: Array, first: int, demand: float, shares: tuple[DripperShare, ...], known: bool
 ) -> list[OutputRequest]:
@@ -370,11 +381,8 @@ def _requests(
         requests.append(
             OutputRequest(name, share * cycle_s, text, ("plan",), "vpd_in_band", spread=share < 1.0, strokes=strokes)
         )
-    # A dose that the record rounds to nothing is none: the sentence says what stands in the steps.
-    later = np.flatnonzero(np.round(plan[:, DOSE_K], 1))
     planned_ml = float(plan[:first, DOSE_K].sum())
-    next_h = int(later[0]) if len(later) else None
-    requests.append(water_request(inputs, planned_ml, demand, next_h, shares, known))
+    requests.append(water_request(inputs, planned_ml, demand, _next_water_h(plan), shares, known))
     gas_s = float(plan[:first, GAS_K].sum()) * cycle_s / (3_600.0 * first)
     requests.append(OutputRequest(GAS.name, gas_s, gas_reason(inputs, gas_s, plan[0]), ("plan",), "photosynthesis"))
     return requests
