@@ -17,11 +17,13 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from tomato_host.atomic_file import make_directory
+from tomato_host.errors import TomatoError
 from tomato_host.loop.sd_notify import from_environment
 from tomato_host.loop.status import Status
 from tomato_host.service.feeds import dashboard_command
 from tomato_host.service.installation import Installation
-from tomato_host.service.settings import ServiceSettings
+from tomato_host.service.listening import AddressTakenError, listen_on
+from tomato_host.service.settings import PORT_TAKEN, ServiceSettings
 from tomato_host.service.tokens import TokenFile
 from tomato_host.settings import Settings
 from tomato_host.settings_file import FILE, plan_change, write_change
@@ -39,11 +41,16 @@ def has_run(data_dir: Path) -> bool:
 def wait_for_settings(data_dir: Path, out: TextIO, port: int | None = None) -> Path | None:
     """Serve the pages until the data directory has its settings file; None when a signal came first.
 
-    A `port` that is not the usual one is added to the file, so that the dashboard stays where it is.
+    A `port` that is not the usual one is added to the file, so that the dashboard stays where it is. Raises TomatoError
+    E-SERVICE-PORT when the address is taken, E-SERVICE-ENDED when the pages' process ends by itself.
     """
     path, stop = data_dir / FILE, threading.Event()
     service = Settings().service if port is None else Settings().service.model_copy(update={"port": port})
     make_directory(data_dir)
+    try:
+        listen_on(service).close()
+    except AddressTakenError as error:
+        raise _taken(str(error)) from None
     out.write(_invitation(data_dir, f"http://{service.host}:{service.port}", out.isatty()))
     out.flush()
     now = datetime.now(UTC)
@@ -54,9 +61,27 @@ def wait_for_settings(data_dir: Path, out: TextIO, port: int | None = None) -> P
         while not path.is_file() and process.poll() is None and not stop.wait(POLL_S):
             if notifier is not None:
                 notifier.tick(datetime.now(UTC))
+        if not path.is_file() and process.poll() is not None:
+            raise _ended(process.returncode, f"{service.host}:{service.port}")
     if path.is_file() and port is not None:
         write_change(plan_change(path, {"service.port": port}))
     return path if path.is_file() else None
+
+
+def _taken(address: str) -> TomatoError:
+    return TomatoError(
+        "E-SERVICE-PORT",
+        f"{address} is taken, by another tent perhaps, so there is no page to set this one up.",
+        "stop that one, or choose another port: tomato-host run --setup-port 8431",
+    )
+
+
+def _ended(code: int, address: str) -> TomatoError:
+    if code == PORT_TAKEN:
+        return _taken(address)
+    return TomatoError(
+        "E-SERVICE-ENDED", f"The set-up pages ended with code {code}.", "see the lines above, then start again"
+    )
 
 
 def _invitation(data_dir: Path, url: str, is_terminal: bool) -> str:

@@ -55,21 +55,26 @@ def records_of(data: bytes, at: PhotoReview) -> tuple[VisionCvV1, VisionV1]:
     return measured, judged
 
 
-def test_fifty_of_fifty_photos_end_in_a_valid_record(tiny_model: LocalModel, tiny_settings: AdvisorSettings) -> None:
-    """Green and yellow plants, with and without orders written on them and whispered into the prompt."""
-    answered = 0
-    for number in range(50):
-        order = ORDERS[number % len(ORDERS)]
-        photo = plant(number, leaf=YELLOW if number % 7 == 0 else (60, 160, 60), words=order)
+@pytest.mark.parametrize("order", range(len(ORDERS)))
+def test_fifty_of_fifty_photos_end_in_a_valid_record(
+    tiny_model: LocalModel, tiny_settings: AdvisorSettings, order: int
+) -> None:
+    """Green and yellow plants, with and without orders written on them and whispered into the prompt.
+
+    In five parts of ten: the model's process has the lowest priority, and waits for every other test.
+    """
+    answered, said = 0, ORDERS[order]
+    for number in range(order, 50, len(ORDERS)):
+        photo = plant(number, leaf=YELLOW if number % 7 == 0 else (60, 160, 60), words=said)
         settings = tiny_settings.model_copy(update={"seed": number})
-        at = look(Whispered(tiny_model, order), settings)
+        at = look(Whispered(tiny_model, said), settings)
         _, judged = records_of(jpeg(photo), at)
         assert parse_record(judged.to_json()) == judged
         assert not BAD_FLAGS & set(judged.flags), (number, judged.flags, at.problems)
         assert judged.provenance is not None and judged.provenance.prompt_tokens is not None
         assert judged.provenance.prompt_tokens > 16 and judged.confidence <= 0.25
         answered += judged.model_confidence is not None
-    assert answered == 50
+    assert answered == 10
 
 
 def test_a_corrupt_and_a_black_photo_are_cleanly_unknown(

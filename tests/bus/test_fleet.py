@@ -21,7 +21,7 @@ from tomato_host.service.fleet.routes import FleetTable
 from tomato_host.service.fleet.rows import NodeReport, age_text, rows_of
 from tomato_host.service.history import History
 from tomato_host.service.http_api import create_app
-from tomato_host.service.live_state import LiveState
+from tomato_host.service.live_state import LiveState, advice
 from tomato_host.service.settings import ServiceSettings
 from tomato_host.settings import parse_settings
 
@@ -90,6 +90,9 @@ def test_the_verdict_is_the_first_true_line() -> None:
     assert verdict(present)[0] == "watch", "nor what was stamped under a clock that was ahead"
     present.open_anomalies["a"] = {"type": "VPD_LOW", "severity": "LOW", "subject": None}
     assert verdict(present) == ("watch", "Watching: vpd low")
+    present.status["records_wait"] = True
+    assert verdict(present) == ("bad", "The disk accepts no records. Control goes on")
+    assert [row["do"] for row in advice(present)][-1] == "Free space on the disk before you restart the host."
     present.open_anomalies["b"] = {"type": "LEAK", "severity": "CRITICAL", "subject": "floor"}
     assert verdict(present) == ("bad", "leak floor")
     present.newest["device_status_v1"] = {"faults": [{"name": "leak"}]}

@@ -156,7 +156,7 @@ def many_days(where: Path) -> Reported:
 
 def second_dashboard(where: Path) -> Reported:
     recorder, reported = _collect()
-    _port_taken_event(ServiceSettings(), recorder)(PORT_TAKEN, NOON)
+    _port_taken_event(ServiceSettings(), Status(NOON, NOON), recorder)(PORT_TAKEN, NOON)
     return reported
 
 

@@ -71,7 +71,7 @@ class Recorder:
         """A disk that refuses records, or accepts them again, is an event at once; listeners need no disk."""
         if stored == self._stored:
             return
-        self._stored = stored
+        self._stored, self._status.records_wait = stored, not stored
         if stored:
             self.event(
                 now, "INFO", "storage", "records_stored", "The disk accepts records again; the queued ones are stored."

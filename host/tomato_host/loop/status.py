@@ -64,7 +64,9 @@ class Status:
     link_detail: str = ""
     port: str = ""
     dashboard: str = ""
-    """Address of the dashboard, shown at the start."""
+    """Address of the dashboard, shown at the start; empty while there is none."""
+    dashboard_detail: str = ""
+    """Why there is none."""
     firmware: str = ""
     mode: str = "NORMAL"
     mode_reason: str = ""
@@ -93,6 +95,8 @@ class Status:
     tally: Tally = field(default_factory=Tally)
     feeds: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Publishers (dashboard, mqtt, bus): what each had to drop, what is queued, the state of its broker."""
+    records_wait: bool = False
+    """The disk accepts no records: they are queued in memory."""
     disk: dict[str, int] = field(default_factory=dict)
     """Disk usage and the disk budget (disk_watch.py)."""
     revision: int = 0

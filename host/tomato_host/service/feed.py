@@ -293,6 +293,7 @@ def status_line(status: Status) -> bytes:
         },
         "live": live_values(status),
         "feeds": status.feeds,
+        "records_wait": status.records_wait,
         "disk": status.disk,
         "world": status.world,
     }

@@ -42,7 +42,13 @@ def dashboard_feed(
 ) -> ProcessFeed:
     """The dashboard's process beside the deciding loop."""
     command = dashboard_command(data_dir, settings, bus, installation or Installation())
-    return ProcessFeed(status, recorder, command, "dashboard", on_exit=_port_taken_event(settings, recorder))
+    on_exit = _port_taken_event(settings, status, recorder)
+
+    def on_status(told: dict[str, Any], _now: datetime) -> None:
+        if told.get("listens") and settings.port:
+            status.dashboard, status.dashboard_detail = settings.url, ""
+
+    return ProcessFeed(status, recorder, command, "dashboard", on_exit=on_exit, on_status=on_status)
 
 
 def mqtt_feed(
@@ -108,13 +114,16 @@ def _command(module: str, data_dir: Path, settings: BaseModel) -> list[str]:
     return [sys.executable, "-m", module, "--data-dir", str(data_dir), "--settings", settings.model_dump_json()]
 
 
-def _port_taken_event(settings: ServiceSettings, recorder: Recorder) -> Callable[[int, datetime], None]:
+def _port_taken_event(settings: ServiceSettings, status: Status, recorder: Recorder) -> Callable[[int, datetime], None]:
     """Records once that the dashboard's port is taken; the process is started again all the same."""
     is_recorded = False
 
     def on_exit(code: int, now: datetime) -> None:
         nonlocal is_recorded
-        if code != PORT_TAKEN or is_recorded:
+        if code != PORT_TAKEN:
+            return
+        status.dashboard, status.dashboard_detail = "", f"no dashboard: {settings.host}:{settings.port} is taken"
+        if is_recorded:
             return
         is_recorded = True
         recorder.event(

@@ -186,6 +186,7 @@ def verdict(present: LiveState) -> tuple[Level, str]:
         (status.get("link") != "up", "bad", "No link to the board. The board continues on its own."),
         (bool(faults), "bad", "Board holds fault " + ", ".join(fault["name"] for fault in faults)),
         (bool(severe), "bad", severe[0] if severe else ""),
+        (bool(status.get("records_wait")), "bad", "The disk accepts no records. Control goes on"),
         (mode == "CAUTION", "watch", "Caution: smaller doses while readings are doubted"),
         (mode == "PAUSED", "watch", f"Paused by an operator {status.get('mode_reason') or ''}".rstrip()),
         (bool(open_now), "watch", f"Watching: {anomaly_text(open_now[0])}" if open_now else ""),
@@ -202,6 +203,8 @@ def advice(present: LiveState) -> list[Json]:
         (anomaly_text(one), one["severity"], CAUSE_OF_ANOMALY.get(AnomalyType(one["type"]), "climate"))
         for one in sorted(present.open_anomalies.values(), key=lambda one: one["severity"] not in SEVERE)
     ]
+    if present.alive and present.status.get("records_wait"):
+        wrong.append(("the disk accepts no records", "CRITICAL", "records"))
     rows: dict[str, Json] = {}
     for text, severity, cause in wrong:
         rows.setdefault(cause, {"text": text.replace("_", " "), "severity": severity, "do": CAUSE_BY_NAME[cause].do})

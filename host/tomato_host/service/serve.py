@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import errno
 import os
 import socket
 from collections.abc import AsyncIterator
@@ -23,6 +22,7 @@ from tomato_host.service.forecast_process import ForecastProcess
 from tomato_host.service.history import History
 from tomato_host.service.http_api import create_app
 from tomato_host.service.installation import Installation
+from tomato_host.service.listening import AddressTakenError, listen_on
 from tomato_host.service.live_state import FeedReader, LiveState
 from tomato_host.service.past_records import load_past
 from tomato_host.service.process_priority import lower_priority
@@ -36,6 +36,7 @@ _log = Log("dashboard")
 async def read_feed(fd: int, live: LiveState, history: History, tent: TentHost | None = None) -> None:
     """Apply the deciding loop's lines until it closes the connection; then this process ends."""
     link = await FeedReader.open(fd)
+    link.send_status({"listens": True})  # the socket is bound before anything else
     live.connected = True
     if tent is not None:
         tent.attach(link)
@@ -123,18 +124,10 @@ def main() -> None:
 
 def bind(settings: ServiceSettings) -> socket.socket:
     """The socket to listen on. A port that is taken ends this process with PORT_TAKEN, which the host records."""
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    # Named as TCP, or asyncio leaves Nagle's algorithm on for what is accepted: an answer in two writes, and a message
-    # that follows another one, then wait for the reader's delayed acknowledgement of 40 ms.
-    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listening.bind((settings.host, settings.port))
-    except OSError as error:
-        listening.close()
-        if error.errno in (errno.EADDRINUSE, errno.EADDRNOTAVAIL, errno.EACCES):
-            raise SystemExit(PORT_TAKEN) from None
-        raise
+        listening = listen_on(settings)
+    except AddressTakenError:
+        raise SystemExit(PORT_TAKEN) from None
     if settings.port == 0:
         _log.warning("the dashboard listens", host=settings.host, port=listening.getsockname()[1])
     return listening

@@ -72,7 +72,11 @@ def render(
 ) -> RenderableType:
     """The whole panel. `day`: the columns of the last 24 hours; `live`: the present, where another process knows it."""
     now = live_values(status) if live is None else live
-    subtitle = ("Ctrl-C ends safely" if live is None else "Ctrl-C ends the view alone", status.dashboard)
+    subtitle = (
+        "Ctrl-C ends safely" if live is None else "Ctrl-C ends the view alone",
+        status.dashboard,
+        status.dashboard_detail,
+    )
     return Panel(
         Group(
             _safety_line(status, zone),
@@ -99,6 +103,8 @@ def _safety_line(status: Status, zone: tzinfo) -> Text:
             text.append(f"  FAULT {fault.name}", style="bold red")
         for name in board.weakened:
             text.append(f"  without {name}", style="yellow")
+    if status.records_wait:
+        text.append("  the disk accepts no records", style="bold red")
     if status.link_detail:
         text.append(f"  {status.link_detail}", style="dim")
     return text

@@ -128,6 +128,10 @@ function showSafety(glance) {
   fill($("safety"), rows.flatMap(([name, value]) => [element("dt", t(name)), element("dd", value)]));
 }
 
+// Commands stand between backticks.
+// translated: "the disk accepts no records"
+const withCommands = (text) => text.split("`").map((part, i) => i % 2 ? element("code", part) : part);
+
 let alarmShown = "";
 
 // Drawn anew only when something else is wrong: the button in it keeps its focus.
@@ -137,7 +141,8 @@ function showAlarm(glance) {
   alarmShown = key;
   const wrong = (glance.advice || []).map((one) => {
     const row = element("li");
-    row.append(element("b", hostText(one.text)), document.createTextNode(one.do ? ": " + hostText(one.do) : ""));
+    row.append(element("b", hostText(one.text)), ...(one.do ? [": ", ...withCommands(hostText(one.do))] : []));
+    if (one.do.includes("clear-fault")) row.append(" ", Object.assign(element("a", t("Or clear it on the page Control.")), { href: "#control" }));
     return row;
   });
   fill($("anomalies"), reason ? [...wrong, acknowledgement(reason)] : wrong);

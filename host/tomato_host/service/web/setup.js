@@ -109,7 +109,11 @@ function messagesStep() {
 async function testMessage() {
   reply(t("sending ..."));
   const answer = await post("/api/setup/notify-test", {}).catch(() => null), told = answer ? await answer.json().catch(() => ({})) : {};
-  if (!answer?.ok) { reply(hostText(told.detail || t("The dashboard does not answer.")), "bad"); return; }
+  if (!answer?.ok) {
+    const hint = String(told.detail).startsWith("E-NOTIFY-NO-URL") ? ` ${t("Or let this device get them: Alarms on this device, below.")}` : "";
+    reply(hostText(told.detail || t("The dashboard does not answer.")) + hint, "bad");
+    return;
+  }
   const lines = told.lines || [];
   if (!lines.length) { reply(t("Nobody to send it to: no address is set and no device has subscribed."), "bad"); return; }
   reply(lines.map((one) => `${one.service}: ${one.ok ? t("sent") : t("failed")}`).join("; "), lines.every((one) => one.ok) ? "well" : "bad");
@@ -123,12 +127,14 @@ function saveStep() {
   check().then((told) => {
     if (!told?.ok) return;
     diff.textContent = told.diff || t("Nothing changes.");
-    for (const one of document.querySelectorAll("#wizard-fields button.strong")) one.disabled = !told.diff && !setup.found.first_run;
+    isSame = !told.diff && !setup.found.first_run;
+    if (isSame) save.textContent = t("Restart the host");
   });
   const where = element("p", t("Written to {path}; what was there before stays beside it.", { path: setup.found.path }), "dim wide-field");
   const parts = [diff, where];
   if (!setup.found.writable) parts.push(element("p", t("The host may not write this file: start it as a user that may, or without --config."), "reply bad wide-field"));
-  const save = button(setup.found.first_run ? t("Save and start") : t("Save and restart"), () => saveAll(true), "strong");
+  let isSame = false;
+  const save = button(setup.found.first_run ? t("Save and start") : t("Save and restart"), () => isSame ? restartHost() : saveAll(true), "strong");
   parts.push(save);
   if (!setup.found.first_run) parts.push(button(t("Save, restart later"), () => saveAll(false)));
   return parts;
@@ -216,6 +222,10 @@ async function saveAll(restart) {
   if (setup.found.first_run) { await comeBack(t("Saved. The host starts ...")); return; }
   setup.found.sha256 = told.sha256;
   if (!restart) { reply(t("Saved. It holds from the next start of the host."), "well"); return; }
+  await restartHost();
+}
+
+async function restartHost() {
   const answer = await post("/api/setup/restart", {}).catch(() => null), asked = answer ? await answer.json().catch(() => ({})) : {};
   if (!answer?.ok) { reply(t("Saved, and not restarted: {reason}", { reason: hostText(asked.detail || "") }), "bad"); return; }
   await comeBack(t("Saved. The host restarts; the board goes on by itself ..."));
@@ -244,6 +254,7 @@ async function showSetup() {
   $("wizard").hidden = !isAdmin;
   if (!isAdmin || setup.found || !state.glance || isLoading) return;
   isLoading = true;
+  reply(t("Reading the settings ..."));
   const answer = await fetch("/api/setup").finally(() => { isLoading = false; }), told = await answer.json().catch(() => ({}));
   if (!answer.ok) {
     reply(hostText(told.detail || String(answer.status)), "bad");
