@@ -50,7 +50,7 @@ class Log:
 
 
 def configure_log() -> None:
-    """Every line redacted, to standard error; once in a process. What was configured by somebody else stays.
+    """Every line redacted, to standard error; once in a process. A configuration that stands already is kept.
 
     A traceback is made into text before it is redacted, and has no local variables: they hold tokens and addresses.
     """

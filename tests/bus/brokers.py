@@ -22,6 +22,7 @@ from tomato_host.service.fleet.read import read_fleet
 from tomato_host.service.fleet.rows import FleetRow, rows_of
 
 from shared_schemas.records import ActionV1, EventV1, ObservationV1, Record
+from tests.stores import NoStore
 
 REDIS = shutil.which("redis-server")
 MOSQUITTO = shutil.which("mosquitto") or ("/usr/sbin/mosquitto" if Path("/usr/sbin/mosquitto").exists() else None)
@@ -120,13 +121,6 @@ class RealMosquitto(RealBroker):
         config = self.folder / "mosquitto.conf"
         config.write_text(f"listener {self.port} 127.0.0.1\nallow_anonymous true\n")
         return [MOSQUITTO, "-c", str(config)]
-
-
-class NoStore:
-    """Keeps nothing."""
-
-    def offer(self, record: Record) -> bool:
-        return True
 
 
 class Node:

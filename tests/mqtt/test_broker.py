@@ -24,20 +24,13 @@ from tomato_host.loop.status import Status
 from tomato_host.service.mqtt.settings import MqttSettings
 from tomato_host.settings import parse_settings
 
-from shared_schemas.records import Record
+from tests.stores import NoStore
 
 pytest.importorskip("aiomqtt", reason="extra [mqtt] is not installed")
 mqtt = pytest.importorskip("paho.mqtt.client")
 MOSQUITTO = shutil.which("mosquitto") or ("/usr/sbin/mosquitto" if Path("/usr/sbin/mosquitto").exists() else None)
 pytestmark = pytest.mark.skipif(MOSQUITTO is None, reason="mosquitto is not here (apt install mosquitto)")
 NOW = datetime(2026, 5, 1, 8, 0, tzinfo=UTC)
-
-
-class NoStore:
-    """Keeps nothing."""
-
-    def offer(self, record: Record) -> bool:
-        return True
 
 
 class Broker:

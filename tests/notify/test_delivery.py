@@ -24,20 +24,13 @@ from tomato_host.service.notify.filter import Notification, NotificationFilter
 from tomato_host.service.notify.publisher import NotificationPublisher, apprise_sender
 from tomato_host.service.notify.settings import NotifySettings, RuleSettings
 
-from shared_schemas.records import Record
+from tests.stores import NoStore
 
 # Not imported here: every worker of the tests collects this file.
 pytestmark = pytest.mark.skipif(find_spec("apprise") is None, reason="extra [notify] is not installed")
 
 NOW = datetime(2026, 5, 1, 8, 0, tzinfo=UTC)
 MESSAGE = Notification("ALARM", "Tomato alarm", "Fault leak latched.")
-
-
-class NoStore:
-    """Keeps nothing."""
-
-    def offer(self, record: Record) -> bool:
-        return True
 
 
 class Endpoint:

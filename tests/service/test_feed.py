@@ -16,7 +16,8 @@ from tomato_host.service.bus.message import Priority
 from tomato_host.service.bus.outbox import LIMIT_BYTES
 from tomato_host.service.feed import ProcessFeed
 
-from shared_schemas.records import EventV1, Record
+from shared_schemas.records import EventV1
+from tests.stores import NoStore
 
 NOW = datetime(2026, 5, 1, 8, 0, tzinfo=UTC)
 READS_TO_FILE = (
@@ -27,13 +28,6 @@ READS_TO_FILE = (
     "        out.write(data)\n"
 )
 NEVER_READS = "import time; time.sleep(60)"
-
-
-class NoStore:
-    """Keeps nothing."""
-
-    def offer(self, record: Record) -> bool:
-        return True
 
 
 def event(n: int) -> EventV1:

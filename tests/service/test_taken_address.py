@@ -20,15 +20,15 @@ from tomato_host.service.settings import ServiceSettings
 from tomato_host.settings import Settings
 from tomato_host.terminal.panel import render
 
-from shared_schemas.records import EventV1, Record
 from tests.free_ports import free_port
+from tests.stores import MemoryOnly
 
 NOW = datetime(2026, 6, 1, 10, 0, tzinfo=UTC)
 
 
 @pytest.fixture
 def taken() -> Iterator[int]:
-    """A port that somebody else listens on."""
+    """A port that another process listens on."""
     with socket.socket() as other:
         other.bind(("127.0.0.1", free_port()))
         other.listen()
@@ -41,18 +41,7 @@ def test_the_first_run_says_that_its_address_is_taken(tmp_path: Path, taken: int
     with pytest.raises(TomatoError, match=f"127.0.0.1:{taken} is taken") as told:
         wait_for_settings(tmp_path / "new", out, taken)
     assert told.value.code == "E-SERVICE-PORT" and "--setup-port" in told.value.next_step
-    assert out.getvalue() == "", "no address of somebody else's page"
-
-
-class Kept:
-    """A store that keeps everything in memory."""
-
-    def __init__(self) -> None:
-        self.records: list[Record] = []
-
-    def offer(self, record: Record) -> bool:
-        self.records.append(record)
-        return True
+    assert out.getvalue() == "", "no address of another tent's page"
 
 
 def panel(status: Status) -> str:
@@ -63,7 +52,7 @@ def panel(status: Status) -> str:
 
 def test_a_running_host_shows_no_address_while_it_is_taken_and_the_right_one_afterwards(tmp_path: Path) -> None:
     """The panel named the other tent's dashboard as this one's."""
-    settings, store = ServiceSettings(port=free_port()), Kept()
+    settings, store = ServiceSettings(port=free_port()), MemoryOnly()
     status = Status(NOW, NOW, dashboard=settings.url)
     feed = dashboard_feed(settings, Settings().bus, status, Recorder(store, status), tmp_path)
     try:
@@ -77,7 +66,7 @@ def test_a_running_host_shows_no_address_while_it_is_taken_and_the_right_one_aft
                 time.sleep(0.05)
         assert f"no dashboard: 127.0.0.1:{settings.port} is taken" in panel(status)
         assert settings.url not in panel(status)
-        assert [r.name for r in store.records if isinstance(r, EventV1)] == ["dashboard_port_taken"]
+        assert store.events() == ["dashboard_port_taken"]
         while not status.dashboard and time.monotonic() < end:
             feed.tick(NOW)
             time.sleep(0.05)

@@ -13,24 +13,10 @@ from tomato_host.loop.recorder import Recorder
 from tomato_host.loop.status import Status
 from tomato_host.models.store import ModelStore
 
-from shared_schemas.records import EventV1, Record
+from tests.stores import MemoryOnly
 from tests.world_model.synthetic import tent_log
 
 NOW = datetime(2026, 6, 1, 0, 10, tzinfo=UTC)
-
-
-class Kept:
-    """A store that remembers what it was offered."""
-
-    def __init__(self) -> None:
-        self.records: list[Record] = []
-
-    def offer(self, record: Record) -> bool:
-        self.records.append(record)
-        return True
-
-    def events(self) -> list[str]:
-        return [record.name for record in self.records if isinstance(record, EventV1)]
 
 
 def _night(brain: Brain, days: int) -> None:
@@ -39,8 +25,8 @@ def _night(brain: Brain, days: int) -> None:
     brain.forecast_state.nights += 1
 
 
-def _keeper(folder: Path, brain: Brain) -> tuple[ModelCheckpoints, Kept]:
-    kept = Kept()
+def _keeper(folder: Path, brain: Brain) -> tuple[ModelCheckpoints, MemoryOnly]:
+    kept = MemoryOnly()
     recorder = Recorder(kept, Status(started_at=NOW, now=NOW))
     return ModelCheckpoints(ModelStore(folder), brain, recorder, lambda: NOW), kept
 

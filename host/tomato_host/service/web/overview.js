@@ -128,8 +128,8 @@ function showSafety(glance) {
   fill($("safety"), rows.flatMap(([name, value]) => [element("dt", t(name)), element("dd", value)]));
 }
 
-// Commands stand between backticks.
 // translated: "the disk accepts no records"
+// Commands stand between backticks.
 const withCommands = (text) => text.split("`").map((part, i) => i % 2 ? element("code", part) : part);
 
 let alarmShown = "";

@@ -134,7 +134,7 @@ function saveStep() {
   const parts = [diff, where];
   if (!setup.found.writable) parts.push(element("p", t("The host may not write this file: start it as a user that may, or without --config."), "reply bad wide-field"));
   let isSame = false;
-  const save = button(setup.found.first_run ? t("Save and start") : t("Save and restart"), () => isSame ? restartHost() : saveAll(true), "strong");
+  const save = button(setup.found.first_run ? t("Save and start") : t("Save and restart"), () => isSame ? restartHost(false) : saveAll(true), "strong");
   parts.push(save);
   if (!setup.found.first_run) parts.push(button(t("Save, restart later"), () => saveAll(false)));
   return parts;
@@ -222,13 +222,14 @@ async function saveAll(restart) {
   if (setup.found.first_run) { await comeBack(t("Saved. The host starts ...")); return; }
   setup.found.sha256 = told.sha256;
   if (!restart) { reply(t("Saved. It holds from the next start of the host."), "well"); return; }
-  await restartHost();
+  await restartHost(true);
 }
 
-async function restartHost() {
+// translated: "Saved, and not restarted: {reason}" "Not restarted: {reason}"
+async function restartHost(isSaved) {
   const answer = await post("/api/setup/restart", {}).catch(() => null), asked = answer ? await answer.json().catch(() => ({})) : {};
-  if (!answer?.ok) { reply(t("Saved, and not restarted: {reason}", { reason: hostText(asked.detail || "") }), "bad"); return; }
-  await comeBack(t("Saved. The host restarts; the board goes on by itself ..."));
+  if (!answer?.ok) { reply(t(isSaved ? "Saved, and not restarted: {reason}" : "Not restarted: {reason}", { reason: hostText(asked.detail || "") }), "bad"); return; }
+  await comeBack(isSaved ? t("Saved. The host restarts; the board goes on by itself ...") : t("The host restarts; the board goes on by itself ..."));
 }
 
 async function comeBack(text) {

@@ -178,8 +178,9 @@ def _plan(
     chosen = _safeguarded(inputs, seen, aim, bounds, requests)
     if chosen.requests is None:
         # The rules' steps end with the first hours: what the plan would have done later is not announced.
-        near = _requests(inputs, found.plans[0][: bounds.first_h], bounds.first_h, demand, shares, known)
-        made = _ruled(context, _not_taken(chosen), _water_of(near) if chosen.waters else None)
+        near = found.plans[0][: bounds.first_h]
+        water = _plan_water(inputs, near, bounds.first_h, demand, shares, known) if chosen.waters else None
+        made = _ruled(context, _not_taken(chosen), water)
     else:
         crop = decided_costs(found.plans, starts, moves, terms, weights, lambda: clock() >= end)
         made = _decision(context, chosen.requests, found, terms(found.plans), crop)
@@ -361,9 +362,13 @@ def _rounded(column: str, value: float) -> float:
     return round(value, 1) if column in AMOUNTS else round(min(1.0, max(0.0, value)), 3)
 
 
-def _next_water_h(plan: Array) -> int | None:
-    later = np.flatnonzero(plan[:, DOSE_K])
-    return int(later[0]) if len(later) else None
+def _plan_water(
+    inputs: ControlInputs, plan: Array, first: int, demand: float, shares: tuple[DripperShare, ...], known: bool
+) -> OutputRequest:
+    """The water of the plan's first hours; the sentence knows of the doses in `plan`, and of none after it."""
+    doses = np.flatnonzero(plan[:, DOSE_K])
+    next_h = int(doses[0]) if len(doses) else None
+    return water_request(inputs, float(plan[:first, DOSE_K].sum()), demand, next_h, shares, known)
 
 
 def _requests(
@@ -381,8 +386,7 @@ def _requests(
         requests.append(
             OutputRequest(name, share * cycle_s, text, ("plan",), "vpd_in_band", spread=share < 1.0, strokes=strokes)
         )
-    planned_ml = float(plan[:first, DOSE_K].sum())
-    requests.append(water_request(inputs, planned_ml, demand, _next_water_h(plan), shares, known))
+    requests.append(_plan_water(inputs, plan, first, demand, shares, known))
     gas_s = float(plan[:first, GAS_K].sum()) * cycle_s / (3_600.0 * first)
     requests.append(OutputRequest(GAS.name, gas_s, gas_reason(inputs, gas_s, plan[0]), ("plan",), "photosynthesis"))
     return requests
