@@ -6,8 +6,9 @@ import math
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+import pytest
 from tomato_host.brain.brain import Brain
-from tomato_host.brain.control import ControlSettings
+from tomato_host.brain.control import ControlDecision, ControlSettings, DecisionContext
 from tomato_host.brain.step_data import BrainSettings, RuntimeContext, StepResult
 from tomato_host.sources.synthetic import SyntheticSource
 
@@ -127,3 +128,35 @@ def test_the_same_observations_give_the_same_brain() -> None:
         return said
 
     assert run() == run()
+
+
+def _failing(_: DecisionContext | None) -> ControlDecision:
+    raise ValueError("operands could not be broadcast together")
+
+
+def test_where_the_planner_fails_the_rules_decide_and_it_is_told_once() -> None:
+    brain, plain = Brain(BrainSettings(control=ControlSettings(policy="mpc"))), Brain()
+    works = brain._controllers["mpc"]
+    brain.use_controller("mpc", _failing)
+    taken, ruled = live(brain, 250, soil_pct=18.0), live(plain, 250, soil_pct=18.0)
+    for one, other in zip(judged(taken), judged(ruled), strict=True):
+        assert one.decision is not None and other.decision is not None
+        assert one.decision.plan.explanation.startswith("the planner failed, the rules decide: ")
+        assert one.decision.plan.steps == other.decision.plan.steps
+        assert [v.action for v in one.decision.verdicts] == [v.action for v in other.decision.verdicts]
+    (told,) = [change for one in taken for change in one.failures]
+    assert told.part == "planner" and "ValueError: operands" in told.error and "test_brain.py, line " in told.error
+
+    brain.use_controller("mpc", works)
+    again = live(brain, 125, begin=START + timedelta(minutes=250))
+    assert [(change.part, change.error) for one in again for change in one.failures] == [("planner", "")]
+
+
+@pytest.mark.parametrize("part", ["learning", "forecast"])
+def test_a_world_model_that_fails_stops_no_decision(part: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    brain = Brain()
+    method = {"learning": "add_state", "forecast": "predict"}[part]
+    monkeypatch.setattr(brain.forecast_state, method, lambda *_: _failing(None))
+    taken = live(brain, 130)
+    assert [one.why for one in judged(taken)] == ["first", "cycle"]
+    assert [change.part for one in taken for change in one.failures] == [part]

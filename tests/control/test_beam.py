@@ -104,3 +104,16 @@ def test_nonsense_scores_count_as_worst() -> None:
 def test_repeatable() -> None:
     runs = [search(score_of(5), Steps(4, 2), np.zeros((1, 4, 2)), SearchSettings(), lambda: False) for _ in range(2)]
     assert np.array_equal(runs[0].plans, runs[1].plans) and np.array_equal(runs[0].j, runs[1].j)
+
+
+def test_nothing_is_scored_when_no_edit_helps_and_no_pair_is_tried() -> None:
+    sizes = []
+
+    def score(plans: Array) -> Array:
+        sizes.append(len(plans))
+        return -np.abs(plans).sum(axis=(1, 2))
+
+    best = np.zeros((1, 4, 2))
+    found = search(score, Steps(4, 2), best, SearchSettings(width=2, pairs=0), lambda: False)
+    assert found.finished and found.scored == sum(sizes) and 0 not in sizes
+    assert found.plans[0].tobytes() == best[0].tobytes()

@@ -9,12 +9,15 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from tomato_host.brain.brain import Brain
+from tomato_host.brain.control import ControlDecision, ControlSettings
 from tomato_host.brain.estimator.pipeline import Estimator
 from tomato_host.brain.guardrails.guardrails import Verdict
-from tomato_host.brain.step_data import RuntimeContext
+from tomato_host.brain.step_data import BrainSettings, RuntimeContext
 from tomato_host.loop.episode import Episode, EstimateOnly
 from tomato_host.sources.interface import ChangedDevices
 from tomato_host.sources.synthetic import SyntheticSource
+from tomato_host.twin.campaign.tent_run import TentRun
+from tomato_host.twin.simulated_tent import SimulatedTent
 
 from shared_schemas.records import ActionV1, EventV1, Record
 from shared_schemas.records.action_v1 import Outcome
@@ -62,6 +65,30 @@ def test_a_decision_is_recorded_before_it_is_carried_out() -> None:
         place = trace.steps.index(("act", action.id))
         assert trace.steps[place - 1] == action, "the verdict is in the record when the action starts"
     assert trace.kinds.count("act") == len(allowed)
+
+
+def _fail(_: object) -> ControlDecision:
+    raise ValueError("no such plan")
+
+
+def test_a_planner_that_fails_is_an_event_and_no_end_of_the_episode() -> None:
+    source, trace, brain = observations(), Trace(), Brain(BrainSettings(control=ControlSettings(policy="mpc")))
+    brain.use_controller("mpc", _fail)
+    observation = source.next_observation()
+    assert observation is not None
+    Episode(brain, trace, trace).run(observation, source.device_status(), RuntimeContext(now=observation.ts))
+    (told,) = [step for step in trace.steps if isinstance(step, EventV1) and step.kind == "model"]
+    assert (told.level, told.name) == ("WARNING", "planner_failed")
+    assert told.text.startswith("The rules decide instead of the planner") and "ValueError: no such plan" in told.text
+    assert trace.steps.index(told) < trace.kinds.index("plan_v1") and "act" in trace.kinds
+
+
+def test_a_study_ends_where_a_tent_would_go_on_without_its_planner() -> None:
+    settings = BrainSettings(control=ControlSettings(policy="mpc"))
+    run = TentRun(SimulatedTent(period_s=60.0), settings, forecasts=False)
+    run.brain.use_controller("mpc", _fail)
+    with pytest.raises(RuntimeError, match="ValueError: no such plan"):
+        run.step()
 
 
 def test_a_status_is_recorded_when_it_changes_and_a_state_once_a_moment() -> None:

@@ -161,6 +161,18 @@ def test_few_futures_take_floats_and_many_take_arrays_to_the_same_bits(beyond: i
             np.testing.assert_array_equal(value, every[name][..., one, :], f"{name} of future {k}")
 
 
+def test_no_plans_give_no_courses() -> None:
+    """A search that has nothing left to combine asks for the courses of nothing."""
+    dynamics, plans = TentDynamics(("soil.P1",)), np.zeros((0, 24, len(PLAN_COLUMNS)))
+    weather = {name: np.zeros((0, 24)) for name in ("out_temp_c", "out_vapour_kpa", "out_solar_wm2", "out_wind_mps")}
+    nothing = RolloutStart(np.zeros(0), np.zeros(0), np.zeros((1, 0)), np.zeros(0))
+    inputs = RolloutInputs(plans, **weather)
+    courses = dynamics.roll(nothing, inputs)
+    assert {name: np.shape(course)[-2:] for name, course in courses.items()} == dict.fromkeys(courses, (0, 24))
+    air = dynamics.roll_air(RolloutStart(np.float64(24.0), np.float64(1.2), np.zeros((1, 1)), np.float64(0.0)), inputs)
+    assert [course.shape for course in air] == [(0, 24), (0, 24)], "one present, no future"
+
+
 def _damp_nights(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """A day of deficits in kPa: nights near saturation, and what was forecast of them."""
     mean = np.where(np.arange(24) < 12, 0.05, 1.0)[:, None]

@@ -40,6 +40,7 @@ from tomato_host.brain.guardrails.context import GuardContext
 from tomato_host.brain.guardrails.guardrails import Guardrails, Verdict
 from tomato_host.brain.guardrails.limits import MILLI, OUTPUT_NAMES
 from tomato_host.brain.guardrails.profiles import DOSES, OWN_ORIGINS
+from tomato_host.brain.part_failures import PartFailures
 from tomato_host.brain.safe_mode import SafeModeState, SafeModeStep, step
 from tomato_host.brain.safe_mode_inputs import blocking_faults, signals_of
 from tomato_host.brain.step_data import BrainSettings, CurrentForecasts, Decision, RuntimeContext, StepResult
@@ -94,6 +95,7 @@ class Brain:
         self.forecasts = CurrentForecasts()
         self.memory = ControllerMemory()
         self.safe_mode = SafeModeState()
+        self._parts = PartFailures()
         self._controllers: Mapping[str, Controller] = {**CONTROLLERS, "mpc": planner(self._bind_model, planner_clock)}
         self._estimate: Estimate | None = None
         self._observation: ObservationV1 | None = None
@@ -134,16 +136,17 @@ class Brain:
         if not able or not self._trigger_check_due(runtime.now, trust.changed or self._due is not None):
             return StepResult(estimate, trust)
         if self._foresees:
-            self.forecast_state.add_state(estimate.state)
+            self._parts.attempt("learning", lambda: self.forecast_state.add_state(estimate.state))
         rebuilt = self._rebuild(runtime.now)
         why = self.decision_trigger(runtime)
         if why is None:
-            return StepResult(estimate, trust, rebuilt)
-        forecasts = self.forecasts
-        forecasts.prediction = self.forecast_state.predict(runtime.now, forecasts.weather, self.memory.last_plan)
-        return StepResult(
-            estimate, trust, rebuilt, why, forecasts.prediction, self.decide(runtime, None if why == "cycle" else why)
+            return StepResult(estimate, trust, rebuilt, failures=self._parts.pop_changes())
+        forecasts, last_plan = self.forecasts, self.memory.last_plan
+        forecasts.prediction = self._parts.attempt(
+            "forecast", lambda: self.forecast_state.predict(runtime.now, forecasts.weather, last_plan)
         )
+        decision = self.decide(runtime, None if why == "cycle" else why)
+        return StepResult(estimate, trust, rebuilt, why, forecasts.prediction, decision, self._parts.pop_changes())
 
     def resume(self, finished: Iterable[ActionV1], judged: Iterable[ActionV1] = (), now: datetime | None = None) -> int:
         """Actions of an earlier process, oldest first: their water and time count, and pauses do not begin anew.
@@ -269,7 +272,7 @@ class Brain:
         used = {name: self._day_used(name, runtime.now) for name in OUTPUT_NAMES}
         recent, recent_s = self._recent(RECENT_COLUMNS), self._recent_s()
         context = self._context(runtime.now, self._estimate.state, event, recent, used, recent_s)
-        decision = self._controllers[self.settings.control.policy](context)
+        decision = self._controlled(context)
         if decision.memory.last_water_at != self.memory.last_water_at:
             self._previous_water_at = self.memory.last_water_at
         # A clock that was set begins no new cycle: the next decision is due when it was.
@@ -280,6 +283,18 @@ class Brain:
         if any(v.action.type in DOSES and not v.allowed for v in verdicts):
             self._undo_watering(runtime.now)
         return Decision(decision.plan, verdicts, _baseline(context, decision.plan))
+
+    def _controlled(self, context: DecisionContext) -> ControlDecision:
+        """What the controller decides; where it needs foresight and fails, what the rules decide."""
+        policy = self.settings.control.policy
+        if policy in CONTROLLERS:
+            return self._controllers[policy](context)
+        decision = self._parts.attempt("planner", lambda: self._controllers[policy](context))
+        if decision is not None:
+            return decision
+        decision = rules.decide(context)
+        told = f"the planner failed, the rules decide: {decision.plan.explanation}"[:240]
+        return replace(decision, plan=decision.plan.model_copy(update={"explanation": told}))
 
     def _undo_watering(self, at: datetime) -> None:
         """The watering decided at that moment did not happen; the pause counts from the one before."""

@@ -11,6 +11,7 @@ from tomato_host.brain.estimator.estimate import Estimate
 from tomato_host.brain.estimator.settings import EstimatorSettings
 from tomato_host.brain.guardrails.guardrails import Verdict
 from tomato_host.brain.guardrails.settings import GuardSettings
+from tomato_host.brain.part_failures import PartChange
 from tomato_host.brain.safe_mode import SafeModeSettings, SafeModeStep
 from tomato_host.brain.settings import DEFAULT_TENT, BudgetSettings, SiteSettings
 from tomato_host.brain.world_model.settings import WorldModelSettings
@@ -66,6 +67,8 @@ class StepResult:
     prediction: Prediction36hV1 | None = None
     """What was expected when the decision was taken."""
     decision: Decision | None = None
+    failures: tuple[PartChange, ...] = ()
+    """Parts that have begun to fail, or work again."""
 
 
 @dataclass(slots=True)

@@ -29,6 +29,7 @@ from shared_schemas.records import ActionV1, DeviceStatusV1, EventV1, Observatio
 from tomato_host.brain.estimator.estimate import Estimate
 from tomato_host.brain.estimator.pipeline import Estimator
 from tomato_host.brain.guardrails.guardrails import Verdict
+from tomato_host.brain.part_failures import Part, PartChange
 from tomato_host.brain.safe_mode import SafeModeStep
 from tomato_host.brain.step_data import Decision, RuntimeContext, StepResult
 
@@ -87,6 +88,7 @@ class Episode:
         step = self._brain.step(observation, devices, context)
         self._record_all(*step.estimate.anomalies)
         self._apply_safe_mode(step.safe_mode, context.now)
+        self._record_all(*(_failure_event(change, context.now) for change in step.failures))
         if step.estimate.anomalies or step.decision is not None:
             self.record_state(_state_reason(step))
         self._record_expectations(step)
@@ -204,4 +206,25 @@ def _mode_event(safe_mode: SafeModeStep, text: str, now: datetime) -> EventV1:
         name=f"mode_{safe_mode.state.mode.lower()}",
         text=text[:4_000],
         data={"causes": ", ".join(safe_mode.state.causes), "entered": ", ".join(safe_mode.entered)},
+    )
+
+
+WITHOUT_PART: dict[Part, str] = {
+    "learning": "The world model has learned nothing from this state",
+    "forecast": "There is no forecast for this decision",
+    "planner": "The rules decide instead of the planner",
+}
+"""What a part's failure means for the tent."""
+
+
+def _failure_event(change: PartChange, now: datetime) -> EventV1:
+    meaning = f"{WITHOUT_PART[change.part]}; the tent goes on. Please report it: {change.error}."
+    text, name = (meaning, "failed") if change.error else (f"The {change.part} works again.", "restored")
+    return EventV1(
+        schema_version="event_v1",
+        ts=now,
+        level="WARNING" if change.error else "INFO",
+        kind="model",
+        name=f"{change.part}_{name}",
+        text=text[:4_000],
     )

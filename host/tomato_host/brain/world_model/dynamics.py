@@ -144,7 +144,7 @@ def _by_future(laws: Callable[..., Array], start: Array, *hourly: Array) -> Arra
     if len(start) > FEW:
         return laws(OF_ARRAYS, start, *(column.T for column in hourly)).T
     rows = zip(start.tolist(), *(column.tolist() for column in hourly), strict=True)
-    return np.array([laws(OF_FLOATS, *row) for row in rows])
+    return np.array([laws(OF_FLOATS, *row) for row in rows]).reshape(hourly[0].shape)
 
 
 def _temperatures(of: Arithmetic, temp: Any, keeps: Any, gains: Any) -> Array:

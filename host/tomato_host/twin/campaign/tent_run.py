@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 
-from shared_schemas.records import ActionV1, AnomalyV1, DeviceStatusV1, ObservationV1, Record
+from shared_schemas.records import ActionV1, AnomalyV1, DeviceStatusV1, EventV1, ObservationV1, Record
 from tomato_host.brain.brain import Brain
 from tomato_host.brain.estimator.estimate import Estimate
 from tomato_host.brain.execution.executor import BudgetLedger, Executor
@@ -48,7 +48,12 @@ class _Counts:
         self.anomalies = 0
 
     def record(self, record: Record) -> None:
-        """Count anomalies and refused proposals."""
+        """Count anomalies and refused proposals.
+
+        Raises RuntimeError for a part of the brain that failed: a tent goes on without it, a study must not.
+        """
+        if isinstance(record, EventV1) and record.kind == "model" and record.level == "WARNING":
+            raise RuntimeError(f"{record.ts:%Y-%m-%d %H:%M}: {record.text}")
         self.anomalies += isinstance(record, AnomalyV1)
         self.refused += isinstance(record, ActionV1) and not record.safety.validated and record.outcome is None
 

@@ -77,9 +77,11 @@ def search(
         scored += w * m
         pool, pool_j = np.concatenate([plans, flat]), np.concatenate([j, flat_j])
         if not out_of_time():
-            combined = edits.project(_combined(plans[0], around[0], flat_j[:m], before, settings))
-            scored += len(combined)
-            pool, pool_j = np.concatenate([pool, combined]), np.concatenate([pool_j, _scored(score, combined)])
+            combined = _combined(plans[0], around[0], flat_j[:m], before, settings)
+            if len(combined):
+                combined = edits.project(combined)
+                scored += len(combined)
+                pool, pool_j = np.concatenate([pool, combined]), np.concatenate([pool_j, _scored(score, combined)])
         plans, j = _best(pool, pool_j, settings.width)
         rounds += 1
         if float(j[0]) - before <= settings.least_gain:
