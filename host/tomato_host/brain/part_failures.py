@@ -39,7 +39,7 @@ class PartFailures:
         """What `call` returns; None when it raised, which the next `pop_changes` tells if it did not fail before."""
         try:
             result = call()
-        except Exception as error:  # noqa: BLE001 - whatever it is, the tent goes on with the part that stands in
+        except Exception as error:
             if part not in self._failing:
                 self._changes.append(PartChange(part, _described(error)))
             self._failing.add(part)
