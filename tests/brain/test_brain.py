@@ -145,7 +145,7 @@ def test_where_the_planner_fails_the_rules_decide_and_it_is_told_once() -> None:
         assert one.decision.plan.steps == other.decision.plan.steps
         assert [v.action for v in one.decision.verdicts] == [v.action for v in other.decision.verdicts]
     (told,) = [change for one in taken for change in one.failures]
-    assert told.part == "planner" and "ValueError: operands" in told.error and "test_brain.py, line " in told.error
+    assert told.part == "planner" and "ValueError: operands" in told.error and "test_brain, line " in told.error
 
     brain.use_controller("mpc", works)
     again = live(brain, 125, begin=START + timedelta(minutes=250))

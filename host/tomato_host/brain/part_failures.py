@@ -9,10 +9,8 @@ decision would drown the record.
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import PurePath
 from typing import Literal, TypeVar
 
 Part = Literal["learning", "forecast", "planner"]
@@ -57,5 +55,8 @@ class PartFailures:
 
 def _described(error: Exception) -> str:
     """The error with the place that raised it, for whoever reports it."""
-    frame = traceback.extract_tb(error.__traceback__)[-1]
-    return f"{type(error).__name__}: {error} ({PurePath(frame.filename).name}, line {frame.lineno})"
+    at = error.__traceback__
+    while at is not None and at.tb_next is not None:
+        at = at.tb_next
+    place = "" if at is None else f" ({at.tb_frame.f_globals.get('__name__', '?')}, line {at.tb_lineno})"
+    return f"{type(error).__name__}: {error}{place}"
