@@ -39,6 +39,18 @@ def test_a_bad_file_is_named_by_key_and_range(case: str, tmp_path: Path) -> None
     assert "\n" not in str(caught.value)
 
 
+def test_an_unknown_key_is_answered_with_the_one_that_was_meant_and_every_wrong_key_is_named() -> None:
+    raw = {"site": {"lattitude_deg": 48.2}, "budgets": {"water_ml_per_day": 99_999, "qqq": 1}, "sensr": {}}
+    with pytest.raises(TomatoError) as caught:
+        parse_settings(raw)
+    message = caught.value.message
+    assert "site.lattitude_deg is not a known key (did you mean latitude_deg?)." in message
+    assert message.endswith("Wrong as well: budgets.water_ml_per_day, budgets.qqq, sensr.")
+    with pytest.raises(TomatoError) as caught:
+        parse_settings({"site": {"latitude_deg": 148.2, **{f"zz{number}": 1 for number in range(8)}}})
+    assert caught.value.message.endswith(" and 3 more.") and "did you mean" not in caught.value.message
+
+
 def test_a_missing_file_says_so(tmp_path: Path) -> None:
     with pytest.raises(TomatoError, match="E-CONFIG-MISSING"):
         load_settings(tmp_path / "none.toml")

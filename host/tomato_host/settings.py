@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
+from pydantic_core import ErrorDetails
 
 from tomato_host.addresses import BoardAddress
 from tomato_host.advisor.settings import AdvisorSettings
@@ -75,19 +77,50 @@ Key = tuple[str, str]
 """Section and key."""
 
 
-def _first_problem(error: ValidationError, spelled: dict[Key, Key]) -> str:
-    """Name the key as the file has it, the value and what is allowed, in one line."""
-    problem = error.errors()[0]
+def _problems(error: ValidationError, spelled: dict[Key, Key]) -> str:
+    """The first problem in full, and the names of the next few, in one line."""
+    problems = error.errors()
+    others = list(dict.fromkeys(_written(problem, spelled) for problem in problems[1:]))
+    first = _described(problems[0], spelled)
+    others = [key for key in others if key != _written(problems[0], spelled)]
+    if not others:
+        return first
+    more = f" and {len(others) - MOST_NAMED} more" if len(others) > MOST_NAMED else ""
+    return f"{first}. Wrong as well: {', '.join(others[:MOST_NAMED])}{more}"
+
+
+MOST_NAMED = 5
+"""Further wrong keys that a message names."""
+
+
+def _written(problem: ErrorDetails, spelled: dict[Key, Key]) -> str:
+    """The key of a problem as the file has it, with dots."""
     place = tuple(str(part) for part in problem["loc"])
     written = spelled.get((place[0], place[-1]), (spelled.get((place[0], WHOLE), place)[0], *place[1:]))
-    key = ".".join(plain_key(part) for part in written)
+    return ".".join(plain_key(part) for part in written)
+
+
+def _described(problem: ErrorDetails, spelled: dict[Key, Key]) -> str:
+    """The key as the file has it, the value and what is allowed, in one line."""
+    place, key = tuple(str(part) for part in problem["loc"]), _written(problem, spelled)
     if place and place[-1].endswith(NAMES_A_VARIABLE):  # what stands there by mistake is the secret itself
         return f"{key} must be the name of an environment variable in capitals; the value is not repeated here"
     if problem["type"] == "extra_forbidden":
-        return f"{key} is not a known key"
+        return f"{key} is not a known key{_meant(place)}"
     message = shown(problem["msg"].removeprefix("Value error, ").rstrip("."), quoted=False, longest=300)
     allowed = _allowed(place) if problem["type"] not in _NAMES_THE_BOUND else ""
     return f"{key} = {shown(problem['input'])}: {message[0].lower()}{message[1:]}{allowed}"
+
+
+def _meant(place: tuple[str, ...]) -> str:
+    """The known key of the same table that is spelled most like an unknown one; empty where none is."""
+    model: Any = Settings
+    for part in place[:-1]:
+        field = model.model_fields.get(part) if isinstance(model, type) and issubclass(model, BaseModel) else None
+        model = field.annotation if field is not None else None
+    known = list(model.model_fields) if isinstance(model, type) and issubclass(model, BaseModel) else []
+    near = get_close_matches(place[-1], known, n=1, cutoff=0.7)
+    return f" (did you mean {near[0]}?)" if near else ""
 
 
 _NAMES_THE_BOUND = frozenset({"value_error", "literal_error", "missing"})
@@ -260,7 +293,7 @@ def _validated(raw: dict[str, Any], where: str, warn: bool) -> tuple[Settings, f
             json.dumps(_whole_numbers(_spread(moved)), default=os.fspath), strict=True
         ), given
     except ValidationError as error:
-        raise _invalid(f"{where}: {_first_problem(error, spelled)}.") from None
+        raise _invalid(f"{where}: {_problems(error, spelled)}.") from None
 
 
 def _whole_numbers(value: Any) -> Any:

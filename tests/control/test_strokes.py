@@ -22,8 +22,8 @@ CYCLE_S = 7_200.0
 @pytest.mark.parametrize(
     ("output", "share", "strokes"),
     [
-        (VENT, 0.1, 4),
-        (VENT, 0.5, 4),
+        (VENT, 0.1, 3),
+        (VENT, 0.5, 3),
         (VENT, 0.02, 2),
         (VENT, 0.005, 1),
         (MAT, 0.5, 1),
@@ -35,14 +35,14 @@ CYCLE_S = 7_200.0
     ],
 )
 def test_how_many_strokes_a_duty_of_two_hours_has(output: Output, share: float, strokes: int) -> None:
-    """Half an hour apart; mist oftener once a stroke would be longer than the air can take up; none below a minute; the
+    """40 minutes apart; mist oftener once a stroke would be longer than the air can take up; none below a minute; the
     mat's at once, for pots take hours to warm."""
     assert stroke_count(output, share * CYCLE_S, CYCLE_S) == strokes
     assert strokes == 1 or share * CYCLE_S / strokes >= LEAST_STROKE_S
 
 
 def test_the_mats_heat_is_counted_and_given_in_the_longest_pulses_of_the_board() -> None:
-    """Half a cycle's heat: six pulses of ten minutes, where four strokes of a quarter of an hour made eight."""
+    """Half a cycle's heat: six pulses of ten minutes, where three strokes of twenty minutes make nine."""
     on_s = 0.5 * CYCLE_S
     counted = strokes_an_hour(MAT, np.array([0.5]))[0] * CYCLE_S / 3_600.0
     assert counted == pytest.approx(on_s * 1_000.0 / MAT.max_on_ms) and stroke_count(MAT, on_s, CYCLE_S) == 1
@@ -80,7 +80,7 @@ def test_the_rules_decisions_under_the_planner_have_its_strokes_and_their_own_am
     assert pairs
     for a, b in pairs:
         assert a.params.seconds == b.params.seconds and b.params.pulses is None
-        assert a.params.pulses == 4
+        assert a.params.pulses == 3
 
 
 @pytest.mark.parametrize("model", [None, small_tent(dry_air=1.5)], ids=["rules under the planner", "planner"])

@@ -7,6 +7,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from tomato_host.brain.execution.executor import (
     MAX_REFUSALS,
     NEVER_MS,
@@ -15,7 +17,12 @@ from tomato_host.brain.execution.executor import (
     RETRY_SOON_MS,
     Executor,
 )
-from tomato_host.brain.execution.output_job import DUTY_SLOT_MS, EXPIRED, Segment, plan_segments
+from tomato_host.brain.execution.output_job import (
+    DUTY_SLOT_MS,
+    EXPIRED,
+    Segment,
+    plan_segments,
+)
 
 from shared_schemas.devices import OUTPUT_BY_NAME
 from shared_schemas.records import ActionType, ActionV1
@@ -24,6 +31,7 @@ from tests.execution.test_executor import RecordedLine, Word
 
 START = datetime(2026, 5, 1, 8, 0, tzinfo=UTC)
 LIGHT, PUMP, MIST = OUTPUT_BY_NAME["light"], OUTPUT_BY_NAME["water_pump"], OUTPUT_BY_NAME["humidifier"]
+EXHAUST = OUTPUT_BY_NAME["exhaust_fan"]
 PAUSE_MS = PUMP.min_off_ms
 
 
@@ -689,3 +697,113 @@ def test_a_retry_does_not_outlast_the_action(bench: Bench) -> None:
     assert bench.executor.next_due_ms() == 20_000
     bench.tick(20_000)
     assert bench.outcome().status == "REJECTED_BY_BOARD" and len(bench.pulses) == 1
+
+
+def exhaust(share: float, key: str, at_ms: int = 0) -> ActionV1:
+    """A duty of two hours in three strokes."""
+    seconds = round(7_200.0 * share)
+    return asked("SET_EXHAUST_FAN", key, at_ms=at_ms, state="ON", seconds=float(seconds), period_s=7_200.0, pulses=3)
+
+
+def minutes(count: float) -> int:
+    return round(count * 60_000)
+
+
+def test_a_duty_that_replaces_another_waits_for_its_own_pause(bench: Bench) -> None:
+    """16 minutes of 40: at the half hour the fan rests, and the next stroke is due ten minutes later, not at once."""
+    bench.start(exhaust(0.4, "first"))
+    bench.result(minutes(16), 1, "DONE", delivered=900_000)
+    bench.tick(minutes(16))
+    bench.start(exhaust(0.4, "again"), minutes(30))
+    assert bench.executor.next_due_ms() == minutes(40)
+    drier = exhaust(0.2, "less")
+    bench.start(drier, minutes(36))
+    assert bench.executor.next_due_ms() == minutes(48), "its pause is 32 minutes, the last stroke ended after 16"
+    bench.start(exhaust(0.9, "more"), minutes(38))
+    assert bench.pulses[-1] == (900_000, minutes(38)), "its pause of 4 minutes is over"
+    assert bench.line.stops == []
+
+
+def test_a_stroke_under_way_goes_on_for_what_the_new_duty_has_left(bench: Bench) -> None:
+    bench.start(exhaust(0.6, "first"))
+    bench.start(exhaust(0.6, "again"), minutes(20))
+    job = bench.executor.jobs["exhaust_fan"]
+    assert [(s.start_ms, s.left) for s in job.segments] == [
+        (minutes(0), minutes(24)),
+        (minutes(40), minutes(24)),
+        (minutes(80), minutes(24)),
+    ]
+    assert bench.pulses[-1] == (minutes(4), minutes(20)) and bench.line.stops == []
+
+
+def test_a_stroke_that_was_longer_than_the_new_duty_s_ends_at_once(bench: Bench) -> None:
+    bench.start(exhaust(0.6, "first"))
+    bench.start(exhaust(0.2, "less"), minutes(20))
+    assert bench.line.stops == ["exhaust_fan"]
+    job = bench.executor.jobs["exhaust_fan"]
+    assert [(s.start_ms, s.left) for s in job.segments] == [(minutes(40), minutes(8)), (minutes(80), minutes(8))]
+
+
+@pytest.mark.parametrize("before", [light(key="hold"), asked("SET_EXHAUST_FAN", "hold", state="ON", seconds=7_200.0)])
+def test_after_a_hold_a_duty_begins_with_a_stroke(bench: Bench, before: ActionV1) -> None:
+    bench.start(before)
+    bench.start(exhaust(0.4, "duty"), minutes(30))
+    assert bench.executor.jobs["exhaust_fan"].segments[0].start_ms == minutes(30)
+
+
+class FanOfTheBoard:
+    """Carries out what the executor asks of one relay, and counts its time on."""
+
+    def __init__(self, bench: Bench) -> None:
+        self.bench, self.on_ms, self.strokes = bench, 0, 0
+        self._end_ms, self._seen, self._stops = 0, 0, 0
+        self._now_ms = 0
+
+    def look(self, now_ms: int) -> None:
+        """Time until now has passed; take what was asked for at this moment."""
+        line = self.bench.line
+        self.on_ms += max(0, min(self._end_ms, now_ms) - self._now_ms)
+        is_over = self._seen and self._now_ms < self._end_ms <= now_ms
+        self._now_ms = now_ms
+        if is_over:
+            self.bench.result(now_ms, self._seen, "DONE", delivered=1)
+        if len(line.stops) > self._stops:
+            self._stops, self._end_ms = len(line.stops), now_ms
+            self.bench.result(now_ms, self._seen, "ABORTED", "stopped", delivered=1)
+        while len(line.pulses) > self._seen:
+            self._seen += 1
+            self.strokes += self._end_ms <= now_ms
+            self._end_ms = now_ms + line.pulses[self._seen - 1][2]
+            if self._seen > 1:
+                self.bench.result(now_ms, self._seen - 1, "DONE", delivered=1)
+
+
+@given(
+    share=st.floats(0.03, 0.9), gaps=st.lists(st.integers(1, 120), min_size=20, max_size=40), strokes=st.integers(2, 8)
+)
+@settings(max_examples=40, deadline=None)
+def test_a_duty_is_kept_however_often_it_is_decided_anew(share: float, gaps: list[int], strokes: int) -> None:
+    """The time on is never more than two strokes away from the share, and no stroke is added."""
+    bench = Bench()
+    fan, now_ms, seconds = FanOfTheBoard(bench), 0, float(round(7_200.0 * share))
+    for number, gap in enumerate(gaps):
+        bench.start(
+            asked(
+                "SET_EXHAUST_FAN",
+                f"{number}",
+                at_ms=now_ms,
+                state="ON",
+                seconds=seconds,
+                period_s=7_200.0,
+                pulses=strokes,
+            ),
+            now_ms,
+        )
+        fan.look(now_ms)
+        for tick_ms in range(now_ms, now_ms + minutes(gap) + 1, 10_000):
+            bench.tick(tick_ms)
+            fan.look(tick_ms)
+        now_ms += minutes(gap)
+    stroke_ms = seconds * 1_000.0 / strokes
+    assert abs(fan.on_ms - share * now_ms) <= 2 * stroke_ms + 0.01 * now_ms
+    assert fan.strokes <= now_ms / (7_200_000.0 / strokes) + 2

@@ -59,9 +59,11 @@ class LiveDisplay:
             self._draw()
 
     def stop(self) -> None:
-        """Draw the last state and give the terminal back."""
+        """Draw the last state, give the terminal back, and say below it how the run ended."""
         self._draw()
         self._live.stop()
+        if self._status.events:
+            self._live.console.print(self._status.events[-1].text, highlight=False, markup=False)
 
     def _draw(self) -> None:
         self._live.update(render(self._status, self._zone, self._columns), refresh=True)

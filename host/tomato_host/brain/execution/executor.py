@@ -9,7 +9,8 @@ An action becomes an `OutputJob` made of segments (`plan_segments`):
 - *at once*: one segment over the whole span (light for two hours). The output is renewable, so it is held by pulses
   that are prolonged RENEW_BEFORE_MS before they end; a lost frame changes nothing, a lost host ends it by itself.
 - *dose*: pulses with the board's minimum pause between them (150 ml in two pulses: 2 x 75 ml).
-- *duty*: short on-times spread evenly over a period in slots of DUTY_SLOT_MS (20 % exhaust over two hours).
+- *duty*: short on-times spread evenly over a period in slots of DUTY_SLOT_MS (20 % exhaust over two hours). One that
+  takes the place of another goes on in its rhythm (`continued`).
 
 States of a job, all derived from its fields:
 
@@ -53,11 +54,14 @@ from shared_schemas.records.action_v1 import OUTPUT_OF, Outcome, Status
 from tomato_host.brain.execution.output_job import (
     EXPIRED,
     LINK_LOST,
+    LastStroke,
     OutputJob,
     Segment,
     UnconfirmedDose,
+    continued,
     final_status,
     is_late,
+    pause_between_ms,
     plan_segments,
 )
 
@@ -127,6 +131,8 @@ class Executor:
         self._closing: list[OutputJob] = []
         self._finished: list[ActionV1] = []
         self._unconfirmed: list[UnconfirmedDose] = []
+        self._stroke_ended_ms: dict[str, int] = {}
+        """By output: when the last stroke of the duty ended that was in force last."""
 
     @property
     def jobs(self) -> dict[str, OutputJob]:
@@ -146,16 +152,24 @@ class Executor:
         for other in preempts:
             if other != output:
                 self._end(other, "preempted", now_ms, stop=True)
-        off = action.params.state == "OFF"
-        self._end(output, "replaced", now_ms, stop=off)
-        if off:
+        if action.params.state == "OFF":
+            self._end(output, "replaced", now_ms, stop=True)
             self._finished.append(_with_outcome(action, "DONE", now))
             self._guardrails.release(action)
             return
-        row = OUTPUT_BY_NAME[output]
+        row, last = OUTPUT_BY_NAME[output], self._last_stroke(output, now_ms)
+        planned = plan_segments(action, row, now_ms)
+        segments = continued(planned, last, now_ms)
+        rests = last is not None and last.began_ms is not None and bool(segments) and segments[0].start_ms > now_ms
+        self._end(output, "replaced", now_ms, stop=rests)
+        if rests:
+            self._stroke_ended_ms[output] = now_ms
+        elif not pause_between_ms(planned):
+            self._stroke_ended_ms.pop(output, None)
         patience_ms = None if action.not_after is None else round((action.not_after - now).total_seconds() * 1000.0)
-        segments = plan_segments(action, row, now_ms)
-        self._jobs[output] = OutputJob(action, row, segments, patience_ms=patience_ms, due_ms=now_ms)
+        self._jobs[output] = OutputJob(
+            action, row, segments, patience_ms=patience_ms, due_ms=now_ms, pause_ms=pause_between_ms(planned)
+        )
         self.tick(now_ms, now)
 
     def tick(self, now_ms: int, now: datetime) -> None:
@@ -250,6 +264,16 @@ class Executor:
 
     # -- inside ------------------------------------------------------------------------------------------------
 
+    def _last_stroke(self, output: str, now_ms: int) -> LastStroke | None:
+        """Where the duty stands that is in force or was until now; None where the output was held, or stopped."""
+        job = self._jobs.get(output)
+        if job is not None and not job.pause_ms:
+            return None
+        if job is not None and job.open_cmds:
+            return LastStroke(job.segments[0].start_ms) if job.row.renewable else LastStroke(ended_ms=now_ms)
+        ended_ms = self._stroke_ended_ms.get(output)
+        return None if ended_ms is None else LastStroke(ended_ms=ended_ms)
+
     def _end(self, output: str, reason: str, now_ms: int, *, stop: bool) -> None:
         """Take the job of an output out of work; it is closed when its last command is answered."""
         job = self._jobs.pop(output, None)
@@ -258,11 +282,14 @@ class Executor:
             job.reason, job.cut = job.reason or reason, True
             self._closing.append(job)
         if stop:
+            self._stroke_ended_ms.pop(output, None)
             self._line.stop(output, now_ms)
 
     def _advance(self, job: OutputJob, now_ms: int, now: datetime) -> None:
         while job.segments and self._is_over(job, job.segments[0], now_ms):
-            job.segments.pop(0)
+            over = job.segments.pop(0)
+            if job.pause_ms:
+                self._stroke_ended_ms[job.row.name] = over.start_ms + over.left if job.row.renewable else now_ms
         if not job.segments or now_ms < max(job.next_try_ms, job.segments[0].start_ms):
             return
         if is_late(job, now_ms):

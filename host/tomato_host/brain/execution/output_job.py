@@ -57,6 +57,8 @@ class OutputJob:
     """Something ended it before its time."""
     unknown: bool = False
     """A pulse of it was under way when the link was lost."""
+    pause_ms: int = 0
+    """Between the strokes of a duty; 0 for everything else."""
 
     @property
     def milli(self) -> float:
@@ -95,6 +97,37 @@ def plan_segments(action: ActionV1, row: Output, now_ms: int) -> list[Segment]:
     whole, rest = divmod(total, parts)
     amounts = [whole + (1 if index < rest else 0) for index in range(parts)]
     return [Segment(now_ms + index * step_ms, amount) for index, amount in enumerate(amounts) if amount]
+
+
+def pause_between_ms(segments: list[Segment]) -> int:
+    """From the end of a stroke to the next one; 0 for one stroke."""
+    return segments[1].start_ms - segments[0].start_ms - segments[0].left if len(segments) > 1 else 0
+
+
+@dataclass(frozen=True, slots=True)
+class LastStroke:
+    """The newest stroke of a duty: when it began if it is under way, else when it ended."""
+
+    began_ms: int | None = None
+    ended_ms: int = 0
+
+
+def continued(segments: list[Segment], last: LastStroke | None, now_ms: int) -> list[Segment]:
+    """The strokes of a duty that follows another one: as if it had been in force before.
+
+    Decisions may come oftener than strokes (every half hour in a heat wave). If each began with a stroke, a third of
+    the time on would become half. So the first one waits for its own pause after the `last` one of the duty before, and
+    one that is under way began when it did. None: no duty was in force before.
+    """
+    pause_ms = pause_between_ms(segments)
+    if last is None or not pause_ms:
+        return segments
+    if last.began_ms is not None:
+        shift_ms = last.began_ms - now_ms
+    else:
+        shift_ms = min(pause_ms, max(0, last.ended_ms + pause_ms - now_ms))
+    shifted = [Segment(one.start_ms + shift_ms, one.left) for one in segments]
+    return [one for one in shifted if one.start_ms + one.left > now_ms]
 
 
 def is_late(job: OutputJob, now_ms: int) -> bool:
