@@ -45,6 +45,17 @@ def test_other_definitions_are_counted_beside_the_first() -> None:
     assert found.vpd_in_band_h == 18.0
 
 
+def test_light_hours_in_band_and_the_longest_damp_time_are_counted_by_half_hours() -> None:
+    light, vpd = np.ones(N), np.full(N, 1.0)
+    light[: 8 * 60] = 0
+    vpd[9 * 60 : 11 * 60] = 1.3
+    damp = vpd.copy()
+    damp[60:150], damp[600:630] = 0.3, 0.3  # 90 % at 24 degC: an hour and a half by night, half an hour by day
+    found = evaluate_run(course(vpd_kpa=damp, light_hours=light), BAND)
+    assert (found.lamp_h, found.lamp_in_band_h, found.damp_longest_h) == (16.0, 14.0, 1.5)
+    assert evaluate_run(course(), BAND).damp_longest_h == 0.0
+
+
 def test_the_definitions_hold_one_another() -> None:
     rng = np.random.default_rng(0)
     for _ in range(20):

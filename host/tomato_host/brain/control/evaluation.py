@@ -20,14 +20,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tomato_host.brain.control.targets import StageBand
+from tomato_host.brain.psychrometric_arrays import rh_array_pct
 
 Array = NDArray[np.float64]
+Mask = NDArray[np.bool_]
 WINDOW_S = 1_800.0
 DRY_MARGIN_KPA = 0.2
 WET_KPA = (0.3, 0.15)
 """By day, by night."""
 HOT_C, COLD_C = 32.0, 12.0
 SOIL_STRESS_PCT = 24.0
+DAMP_PCT = 85.0
+"""Relative humidity above which grey mould finds leaves wet enough when it lasts (Heuvelink 2018, ch. 9)."""
 AIR_MARGIN_C = 3.0
 """Air outside its band by more than this is stress by the definition of margins."""
 OTHER_STRESS_FIGURES = {"margin_stress_h": "beyond the margins", "strict_stress_h": "outside the VPD band at all"}
@@ -63,6 +67,12 @@ class RunEvaluation:
     strict_stress_h: float
     """VPD outside its band at all, or dry soil."""
     vpd_in_band_h: float
+    lamp_h: float
+    """Light hours that the plant is owed ..."""
+    lamp_in_band_h: float
+    """... and those of them whose VPD is in its band."""
+    damp_longest_h: float
+    """The longest time in one piece with relative humidity above `DAMP_PCT`."""
     water_ml: float
     switches: float
 
@@ -70,6 +80,15 @@ class RunEvaluation:
 def _means(values: Array, size: int) -> Array:
     whole = len(values) // size * size
     return np.asarray(values[:whole].reshape(-1, size).mean(axis=1))
+
+
+def _longest(bad: Mask) -> int:
+    """The longest run of windows that are all bad."""
+    longest = run = 0
+    for one in bad.tolist():
+        run = run + 1 if one else 0
+        longest = max(longest, run)
+    return longest
 
 
 def evaluate_run(course: RunSeries, band: StageBand) -> RunEvaluation:
@@ -95,6 +114,9 @@ def evaluate_run(course: RunSeries, band: StageBand) -> RunEvaluation:
         margin_stress_h=float((near | soil_bad).sum() * hours),
         strict_stress_h=float((~in_band | soil_bad).sum() * hours),
         vpd_in_band_h=float(in_band.sum() * hours),
+        lamp_h=float(light.sum() * hours),
+        lamp_in_band_h=float((in_band & light).sum() * hours),
+        damp_longest_h=_longest(rh_array_pct(air, vpd) > DAMP_PCT) * hours,
         water_ml=float(course.water_ml[-1] - course.water_ml[0]) if len(course.water_ml) else 0.0,
         switches=float(course.switches[-1] - course.switches[0]) if len(course.switches) else 0.0,
     )

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from tomato_host.brain.control.evaluation import (
+    DAMP_PCT,
     OTHER_STRESS_FIGURES,
     BootstrapInterval,
     RunSeries,
@@ -31,6 +32,9 @@ PLANNER = "mpc"
 BASELINES = ("rules", "timer")
 WORST_ALLOWED_H = 1.0
 """No seed may have more stress than this beyond the baseline's."""
+
+DAMP_ALLOWED_H = 2.0
+"""Damp air of this length is counted."""
 
 COSTS = (
     ("light_h", "light hours"),
@@ -121,7 +125,7 @@ def section(rows: Sequence[dict[str, Any]]) -> list[str]:
             "|---|" + "---:|" * (2 * len(OTHER_STRESS_FIGURES) + len(COSTS)),
         ]
         lines += [_other_row(chosen, name, base) for name, chosen in scenarios]
-        lines.append("")
+        lines += ["", *_climate_table(scenarios, base), ""]
     if lines:
         lines += [
             "Changes are of sums over pairs, VPD in band is a mean difference; in brackets the 95 % bootstrap "
@@ -154,6 +158,26 @@ def _other_row(rows: Sequence[dict[str, Any]], name: str, base: str) -> str:
         ]
     cells += [_percent(relative_change(*_paired(rows, PLANNER, base, figure))) for figure, _ in COSTS]
     return "| " + " | ".join(cells) + " |"
+
+
+def _climate_table(scenarios: Sequence[tuple[str, list[dict[str, Any]]]], base: str) -> list[str]:
+    """Light hours with VPD in its band, and how long the air stayed damp: what a grower looks at first."""
+    lines = [
+        f"| scenario | light hours with VPD in band: {PLANNER}, {base} | worst tent | "
+        f"RH above {DAMP_PCT:.0f} %, longest h: {PLANNER}, {base} | tents above {DAMP_ALLOWED_H:.0f} h |",
+        "|---|---:|---:|---:|---:|",
+    ]
+    for name, rows in scenarios:
+        ours, theirs = _paired(rows, PLANNER, base, "lamp_in_band_h")
+        lamp, _ = _paired(rows, PLANNER, base, "lamp_h")
+        damp, damp_base = _paired(rows, PLANNER, base, "damp_longest_h")
+        if len(ours):
+            lines.append(
+                f"| {name} | {ours.sum() / lamp.sum():.0%}, {theirs.sum() / lamp.sum():.0%} | "
+                f"{(ours / lamp).min():.0%} | {damp.max():.1f}, {damp_base.max():.1f} | "
+                f"{int((damp > DAMP_ALLOWED_H).sum())}, {int((damp_base > DAMP_ALLOWED_H).sum())} of {len(damp)} |"
+            )
+    return lines
 
 
 def _percent(change: BootstrapInterval) -> str:
