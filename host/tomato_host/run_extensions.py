@@ -8,10 +8,12 @@ from datetime import timedelta
 from functools import partial
 from zoneinfo import ZoneInfo
 
+from shared_schemas.records.targets_v1 import TargetSet
 from tomato_host.advisor.advisor import Advisor
 from tomato_host.advisor.advisor_agent import ADVISOR, AdvisorAgent
 from tomato_host.advisor.extension import AdvisorExtension
 from tomato_host.brain.brain import Brain
+from tomato_host.brain.control.targets import base_targets
 from tomato_host.loop.board_runtime import BoardRuntime
 from tomato_host.loop.disk_watch import DiskWatch
 from tomato_host.loop.extensions import Display, Extension, NoDisplay
@@ -105,6 +107,7 @@ def _installation(options: RunOptions, settings: Settings) -> Installation:
         tent=settings.tent,
         stage=settings.control.stage,
         stage_since=settings.control.stage_since,
+        usual_targets=_usual_targets(settings),
         push=settings.notify.enabled and settings.notify.push,
         push_services=settings.notify.push_services,
     )
@@ -130,6 +133,11 @@ def _page(
     return dashboard, WorldGateway(dashboard, brain.admission, views, recorder, runtime.clock.now, forecast_inputs)
 
 
+def _usual_targets(settings: Settings) -> TargetSet:
+    """What the settings ask for, before any weather is known."""
+    return base_targets(settings.control, settings.budgets)
+
+
 def display_of(
     options: RunOptions, settings: Settings, status: Status, runtime: BoardRuntime, recorder: Recorder
 ) -> Display:
@@ -140,4 +148,4 @@ def display_of(
         return LineDisplay(status, zone)
     from tomato_host.terminal.panel import LiveDisplay  # rich is for people at a terminal; a service does without
 
-    return LiveDisplay(status, zone, recent_day(options.data_dir, recorder))
+    return LiveDisplay(status, zone, recent_day(options.data_dir, recorder, _usual_targets(settings)))

@@ -70,6 +70,11 @@ def test_the_band_is_that_of_the_moment(season: History) -> None:
     assert bands["low"][24] == day["low"] and bands["high"][24] == day["high"]
     before = season.columns("24h", since - 10 * 86_400, since - 9 * 86_400)["bands"]["vpd_kpa"]
     assert set(before["low"]) == {None}, "nobody had said a target yet"
+    season.usual_targets = targets["base"] | {"vpd_day_kpa": {"low": 0.1, "high": 0.2}}
+    before = season.columns("24h", since - 10 * 86_400, since - 9 * 86_400)["bands"]["vpd_kpa"]
+    assert (before["low"][24], before["high"][24]) == (0.1, 0.2), "what the settings ask for stands in"
+    bands = season.columns("24h", since, since + 86_399)["bands"]["vpd_kpa"]
+    assert bands["low"][24] == day["low"], "and no longer than until the first record"
 
 
 def action(kind: str, at: datetime, **outcome: object) -> Json:

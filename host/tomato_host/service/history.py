@@ -83,6 +83,8 @@ class History:
         """`power_w`: measured power by output; without it that of the registry counts."""
         self._data_dir = data_dir
         self.power_w: Mapping[str, float] = power_w or {}
+        self.usual_targets: Json | None = None
+        """The targets before the first `targets_v1`; None: not known."""
         self._t: list[float] = []
         self._rows: list[HistoryRow] = []
         self._soil: list[Soil] = []
@@ -279,7 +281,7 @@ class History:
     def _bands(self, times: list[float], light_on: list[Value]) -> dict[str, dict[str, list[Value]]]:
         """The target of each moment: that of the day or of the night by the lamp, as it held then."""
         known = self._target_times()
-        held = [self._targets[at - 1][1] if (at := bisect_right(known, t)) else None for t in times]
+        held = [self._targets[at - 1][1] if (at := bisect_right(known, t)) else self.usual_targets for t in times]
         out: dict[str, dict[str, list[Value]]] = {}
         for name, (by_day, by_night) in BANDS.items():
             picked = [

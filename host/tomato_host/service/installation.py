@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
+from shared_schemas.records.targets_v1 import TargetSet
 from tomato_host.service.notify.settings import NotifySettings
 from tomato_host.service.settings import TentSettings
 
@@ -26,6 +27,8 @@ class Installation(BaseModel):
     stage_since: str = ""
     demo: bool = False
     """A simulated tent whose faults may be provoked from the page."""
+    usual_targets: TargetSet | None = None
+    """What the settings ask for: the targets until the weather of a day has first been looked at."""
     push: bool = False
     """Messages go to devices that have subscribed."""
     push_services: tuple[str, ...] = NotifySettings().push_services

@@ -34,6 +34,8 @@ class LiveState:
         self._status_at_s = float("-inf")
         self.status: Json = {"link": "unknown", "mode": "UNKNOWN"}
         self.newest: dict[str, Json] = {}
+        self.usual_targets: Json | None = None
+        """The targets before the first `targets_v1`; None: not known."""
         self.recent: dict[str, deque[Json]] = {kind: deque(maxlen=n) for kind, n in KEPT.items()}
         self.open_anomalies: dict[str, Json] = {}
         self.last_value_at: dict[str, float] = {}
@@ -137,7 +139,7 @@ class LiveState:
             "health": pick("sensor_health_v1"),
             "plan": pick("plan_v1"),
             "prediction": pick("prediction_36h_v1"),
-            "targets": pick("targets_v1"),
+            "targets": pick("targets_v1", self.usual_targets and {"adapted": self.usual_targets}),
             "weather": pick("forecast_36h_v1"),
             "vision": pick("vision_v1"),
             "vision_cv": pick("vision_cv_v1"),

@@ -61,6 +61,8 @@ def build(
     """The application with its feed attached; without a descriptor it shows the dataset only."""
     forecasts, about = ForecastProcess(data_dir), installation or Installation()
     live, history, tent = LiveState(), History(data_dir, settings.power_w), TentHost(DEFAULT_TENT, forecasts)
+    if about.usual_targets is not None:
+        live.usual_targets = history.usual_targets = about.usual_targets.model_dump(mode="json")
     app = create_app(live, history, settings, data_dir, bus=bus, worlds=(tent,), installation=about)
     tasks: list[asyncio.Task[None]] = []
 
