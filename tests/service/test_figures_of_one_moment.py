@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any, cast
@@ -103,3 +104,12 @@ def test_a_reading_that_the_board_had_kept_is_history_and_not_shown_beside_newer
     told = live.update(b'{"record":' + kept.to_json().encode() + b"}")
     assert told is not None, "the charts of the past have it all the same"
     assert live.overview()["observation"]["rh_pct"] == (RH_PCT if late else 40.0)
+
+
+def test_before_the_first_record_of_targets_those_of_the_settings_are_shown() -> None:
+    live, targets = LiveState(), parsed("targets_v1")
+    assert live.overview()["targets"] is None
+    live.usual_targets = {"vpd_day_kpa": {"low": 0.7, "high": 1.2}}
+    assert live.overview()["targets"] == {"adapted": live.usual_targets}
+    live.update(b'{"record":' + targets.to_json().encode() + b"}")
+    assert live.overview()["targets"]["ts"] == json.loads(targets.to_json())["ts"]
