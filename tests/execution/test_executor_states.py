@@ -709,19 +709,26 @@ def minutes(count: float) -> int:
     return round(count * 60_000)
 
 
-def test_a_duty_that_replaces_another_waits_for_its_own_pause(bench: Bench) -> None:
+def test_the_strokes_of_a_duty_that_replaces_another_stay_in_step(bench: Bench) -> None:
     """16 minutes of 40: at the half hour the fan rests, and the next stroke is due ten minutes later, not at once."""
     bench.start(exhaust(0.4, "first"))
     bench.result(minutes(16), 1, "DONE", delivered=900_000)
     bench.tick(minutes(16))
     bench.start(exhaust(0.4, "again"), minutes(30))
     assert bench.executor.next_due_ms() == minutes(40)
-    drier = exhaust(0.2, "less")
-    bench.start(drier, minutes(36))
-    assert bench.executor.next_due_ms() == minutes(48), "its pause is 32 minutes, the last stroke ended after 16"
-    bench.start(exhaust(0.9, "more"), minutes(38))
-    assert bench.pulses[-1] == (900_000, minutes(38)), "its pause of 4 minutes is over"
-    assert bench.line.stops == []
+    bench.start(exhaust(0.2, "less"), minutes(36))
+    assert bench.executor.next_due_ms() == minutes(40), "one that never had a stroke hands the step on"
+    bench.tick(minutes(40))
+    assert bench.pulses[-1] == (minutes(8), minutes(40)) and bench.line.stops == []
+
+
+def test_a_duty_of_shorter_steps_begins_as_soon_as_its_own_step_is_over(bench: Bench) -> None:
+    bench.start(exhaust(0.2, "first"))
+    bench.result(minutes(8), 1, "DONE", delivered=480_000)
+    bench.tick(minutes(8))
+    eight = {"state": "ON", "seconds": 1_440.0, "period_s": 7_200.0, "pulses": 8}
+    bench.start(asked("SET_EXHAUST_FAN", "often", **eight), minutes(20))
+    assert bench.pulses[-1] == (minutes(3), minutes(20)), "a quarter of an hour has passed"
 
 
 def test_a_stroke_under_way_goes_on_for_what_the_new_duty_has_left(bench: Bench) -> None:
@@ -742,6 +749,12 @@ def test_a_stroke_that_was_longer_than_the_new_duty_s_ends_at_once(bench: Bench)
     assert bench.line.stops == ["exhaust_fan"]
     job = bench.executor.jobs["exhaust_fan"]
     assert [(s.start_ms, s.left) for s in job.segments] == [(minutes(40), minutes(8)), (minutes(80), minutes(8))]
+
+
+def test_a_duty_that_leaves_its_strokes_open_begins_with_one(bench: Bench) -> None:
+    for key, now_ms in (("first", 0), ("again", minutes(10))):
+        bench.start(asked("SET_EXHAUST_FAN", key, state="ON", seconds=1_440.0, period_s=7_200.0), now_ms)
+        assert bench.executor.jobs["exhaust_fan"].segments[0].start_ms == now_ms
 
 
 @pytest.mark.parametrize("before", [light(key="hold"), asked("SET_EXHAUST_FAN", "hold", state="ON", seconds=7_200.0)])

@@ -9,8 +9,9 @@ An action becomes an `OutputJob` made of segments (`plan_segments`):
 - *at once*: one segment over the whole span (light for two hours). The output is renewable, so it is held by pulses
   that are prolonged RENEW_BEFORE_MS before they end; a lost frame changes nothing, a lost host ends it by itself.
 - *dose*: pulses with the board's minimum pause between them (150 ml in two pulses: 2 x 75 ml).
-- *duty*: short on-times spread evenly over a period in slots of DUTY_SLOT_MS (20 % exhaust over two hours). One that
-  takes the place of another goes on in its rhythm (`continued`).
+- *duty*: short on-times spread evenly over a period in slots of DUTY_SLOT_MS (20 % exhaust over two hours). Who says in
+  how many strokes (`params.pulses`) has planned with the share of time: such a duty goes on in the rhythm of the one
+  before (`continued`). Who leaves it open regulates by what is seen, and begins with a stroke.
 
 States of a job, all derived from its fields:
 
@@ -61,8 +62,9 @@ from tomato_host.brain.execution.output_job import (
     continued,
     final_status,
     is_late,
-    pause_between_ms,
+    last_stroke,
     plan_segments,
+    stroke_step_ms,
 )
 
 RENEW_BEFORE_MS = 15_000
@@ -131,8 +133,8 @@ class Executor:
         self._closing: list[OutputJob] = []
         self._finished: list[ActionV1] = []
         self._unconfirmed: list[UnconfirmedDose] = []
-        self._stroke_ended_ms: dict[str, int] = {}
-        """By output: when the last stroke of the duty ended that was in force last."""
+        self._stroke_began_ms: dict[str, int] = {}
+        """By output: when the last stroke that is over was due, of the duty that was in force last."""
 
     @property
     def jobs(self) -> dict[str, OutputJob]:
@@ -157,19 +159,19 @@ class Executor:
             self._finished.append(_with_outcome(action, "DONE", now))
             self._guardrails.release(action)
             return
-        row, last = OUTPUT_BY_NAME[output], self._last_stroke(output, now_ms)
+        row, last = OUTPUT_BY_NAME[output], self._last_stroke(output, now_ms) if action.params.pulses else None
         planned = plan_segments(action, row, now_ms)
-        segments = continued(planned, last, now_ms)
-        rests = last is not None and last.began_ms is not None and bool(segments) and segments[0].start_ms > now_ms
-        self._end(output, "replaced", now_ms, stop=rests)
-        if rests:
-            self._stroke_ended_ms[output] = now_ms
-        elif not pause_between_ms(planned):
-            self._stroke_ended_ms.pop(output, None)
+        segments = continued(planned, last, row, now_ms)
+        # A stroke that is under way, and longer than the new ones, is over now.
+        rests = last is not None and last.given_ms is not None and segments != [] and segments[0].start_ms > now_ms
+        self._end(output, "replaced", now_ms, stop=rests and row.renewable)
+        stroke = planned[0].left if stroke_step_ms(planned) else 0
+        if last is None or not stroke:
+            self._stroke_began_ms.pop(output, None)
+        elif rests:
+            self._stroke_began_ms[output] = last.began_ms
         patience_ms = None if action.not_after is None else round((action.not_after - now).total_seconds() * 1000.0)
-        self._jobs[output] = OutputJob(
-            action, row, segments, patience_ms=patience_ms, due_ms=now_ms, pause_ms=pause_between_ms(planned)
-        )
+        self._jobs[output] = OutputJob(action, row, segments, patience_ms=patience_ms, due_ms=now_ms, stroke=stroke)
         self.tick(now_ms, now)
 
     def tick(self, now_ms: int, now: datetime) -> None:
@@ -267,12 +269,13 @@ class Executor:
     def _last_stroke(self, output: str, now_ms: int) -> LastStroke | None:
         """Where the duty stands that is in force or was until now; None where the output was held, or stopped."""
         job = self._jobs.get(output)
-        if job is not None and not job.pause_ms:
+        if job is not None and not job.stroke:
             return None
-        if job is not None and job.open_cmds:
-            return LastStroke(job.segments[0].start_ms) if job.row.renewable else LastStroke(ended_ms=now_ms)
-        ended_ms = self._stroke_ended_ms.get(output)
-        return None if ended_ms is None else LastStroke(ended_ms=ended_ms)
+        under_way = last_stroke(job, now_ms) if job is not None else None
+        if under_way is not None:
+            return under_way
+        began_ms = self._stroke_began_ms.get(output)
+        return None if began_ms is None else LastStroke(began_ms)
 
     def _end(self, output: str, reason: str, now_ms: int, *, stop: bool) -> None:
         """Take the job of an output out of work; it is closed when its last command is answered."""
@@ -282,14 +285,14 @@ class Executor:
             job.reason, job.cut = job.reason or reason, True
             self._closing.append(job)
         if stop:
-            self._stroke_ended_ms.pop(output, None)
+            self._stroke_began_ms.pop(output, None)
             self._line.stop(output, now_ms)
 
     def _advance(self, job: OutputJob, now_ms: int, now: datetime) -> None:
         while job.segments and self._is_over(job, job.segments[0], now_ms):
             over = job.segments.pop(0)
-            if job.pause_ms:
-                self._stroke_ended_ms[job.row.name] = over.start_ms + over.left if job.row.renewable else now_ms
+            if job.stroke:
+                self._stroke_began_ms[job.row.name] = over.start_ms
         if not job.segments or now_ms < max(job.next_try_ms, job.segments[0].start_ms):
             return
         if is_late(job, now_ms):

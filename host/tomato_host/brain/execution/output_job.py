@@ -57,8 +57,8 @@ class OutputJob:
     """Something ended it before its time."""
     unknown: bool = False
     """A pulse of it was under way when the link was lost."""
-    pause_ms: int = 0
-    """Between the strokes of a duty; 0 for everything else."""
+    stroke: int = 0
+    """How much each of a duty's strokes has, in ms; 0: it has no strokes that come back."""
 
     @property
     def milli(self) -> float:
@@ -99,35 +99,47 @@ def plan_segments(action: ActionV1, row: Output, now_ms: int) -> list[Segment]:
     return [Segment(now_ms + index * step_ms, amount) for index, amount in enumerate(amounts) if amount]
 
 
-def pause_between_ms(segments: list[Segment]) -> int:
-    """From the end of a stroke to the next one; 0 for one stroke."""
-    return segments[1].start_ms - segments[0].start_ms - segments[0].left if len(segments) > 1 else 0
+def stroke_step_ms(segments: list[Segment]) -> int:
+    """From the beginning of a stroke to that of the next one; 0 for one stroke."""
+    return segments[1].start_ms - segments[0].start_ms if len(segments) > 1 else 0
 
 
 @dataclass(frozen=True, slots=True)
 class LastStroke:
-    """The newest stroke of a duty: when it began if it is under way, else when it ended."""
+    """The newest stroke of a duty: when it was due, and how much of it has been given if it is not over."""
 
-    began_ms: int | None = None
-    ended_ms: int = 0
+    began_ms: int
+    given_ms: int | None = None
+    """None: it is over."""
 
 
-def continued(segments: list[Segment], last: LastStroke | None, now_ms: int) -> list[Segment]:
+def last_stroke(job: OutputJob, now_ms: int) -> LastStroke | None:
+    """The stroke of this duty that is not over; None between two strokes."""
+    if not job.segments or job.segments[0].start_ms > now_ms:
+        return None
+    began_ms, left = job.segments[0].start_ms, job.segments[0].left
+    return LastStroke(began_ms, now_ms - began_ms if job.row.renewable else job.stroke - left)
+
+
+def continued(segments: list[Segment], last: LastStroke | None, row: Output, now_ms: int) -> list[Segment]:
     """The strokes of a duty that follows another one: as if it had been in force before.
 
     Decisions may come oftener than strokes (every half hour in a heat wave). If each began with a stroke, a third of
-    the time on would become half. So the first one waits for its own pause after the `last` one of the duty before, and
-    one that is under way began when it did. None: no duty was in force before.
+    the time on would become half. So the first one is due a step after the `last` one of the duty before, and one that
+    is not over goes on for what the new ones have more. None: no duty was in force before. The first stroke of an
+    output that is held by renewals may lie in the past in part, as any that is under way.
     """
-    pause_ms = pause_between_ms(segments)
-    if last is None or not pause_ms:
+    step_ms = stroke_step_ms(segments)
+    if last is None or not step_ms:
         return segments
-    if last.began_ms is not None:
-        shift_ms = last.began_ms - now_ms
-    else:
-        shift_ms = min(pause_ms, max(0, last.ended_ms + pause_ms - now_ms))
-    shifted = [Segment(one.start_ms + shift_ms, one.left) for one in segments]
-    return [one for one in shifted if one.start_ms + one.left > now_ms]
+    since_ms = now_ms - last.began_ms
+    if last.given_ms is None:
+        wait_ms = min(step_ms, max(0, step_ms - since_ms))
+        return [Segment(one.start_ms + wait_ms, one.left) for one in segments]
+    begun, *later = [Segment(one.start_ms - since_ms, one.left) for one in segments]
+    if begun.left <= last.given_ms:
+        return later
+    return [begun if row.renewable else Segment(begun.start_ms, begun.left - last.given_ms), *later]
 
 
 def is_late(job: OutputJob, now_ms: int) -> bool:
