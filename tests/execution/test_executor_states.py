@@ -726,7 +726,7 @@ def test_a_duty_of_shorter_steps_begins_as_soon_as_its_own_step_is_over(bench: B
     bench.start(exhaust(0.2, "first"))
     bench.result(minutes(8), 1, "DONE", delivered=480_000)
     bench.tick(minutes(8))
-    eight = {"state": "ON", "seconds": 1_440.0, "period_s": 7_200.0, "pulses": 8}
+    eight: dict[str, Any] = {"state": "ON", "seconds": 1_440.0, "period_s": 7_200.0, "pulses": 8}
     bench.start(asked("SET_EXHAUST_FAN", "often", **eight), minutes(20))
     assert bench.pulses[-1] == (minutes(3), minutes(20)), "a quarter of an hour has passed"
 
