@@ -751,6 +751,48 @@ def test_a_stroke_that_was_longer_than_the_new_duty_s_ends_at_once(bench: Bench)
     assert [(s.start_ms, s.left) for s in job.segments] == [(minutes(40), minutes(8)), (minutes(80), minutes(8))]
 
 
+def test_in_step_whenever_the_first_one_began(bench: Bench) -> None:
+    begun = minutes(7)
+    bench.start(exhaust(0.6, "first"), begun)
+    bench.start(exhaust(0.6, "again"), begun)
+    bench.start(exhaust(0.6, "once-more"), begun + minutes(10))
+    assert bench.line.stops == [] and bench.executor.jobs["exhaust_fan"].segments[0] == Segment(begun, minutes(24))
+    bench.start(exhaust(0.2, "less"), begun + minutes(20))
+    bench.start(exhaust(0.2, "less-again"), begun + minutes(25))
+    assert bench.line.stops == ["exhaust_fan"] and bench.executor.next_due_ms() == begun + minutes(40)
+
+
+def test_a_stroke_that_was_longer_than_the_new_duty_s_step_is_none_of_its_strokes(bench: Bench) -> None:
+    bench.start(exhaust(0.6, "first"), minutes(7))
+    often: dict[str, Any] = {"state": "ON", "seconds": 1_440.0, "period_s": 7_200.0, "pulses": 8}
+    bench.start(asked("SET_EXHAUST_FAN", "often", **often), minutes(27))
+    assert bench.pulses[-1] == (minutes(3), minutes(27)) and bench.line.stops == []
+    assert [one.start_ms for one in bench.executor.jobs["exhaust_fan"].segments[:2]] == [minutes(27), minutes(42)]
+
+
+def test_after_a_single_stroke_a_duty_begins_with_one(bench: Bench) -> None:
+    bench.start(exhaust(0.4, "duty"))
+    bench.result(minutes(16), 1, "DONE", delivered=960_000)
+    bench.tick(minutes(16))
+    bench.start(asked("SET_EXHAUST_FAN", "once", state="ON", seconds=60.0, period_s=7_200.0, pulses=1), minutes(20))
+    bench.result(minutes(21), 2, "DONE", delivered=60_000)
+    bench.tick(minutes(21))
+    bench.start(exhaust(0.4, "duty-again"), minutes(22))
+    assert bench.executor.jobs["exhaust_fan"].segments[0].start_ms == minutes(22)
+
+
+def test_mist_that_is_under_way_is_given_once(bench: Bench) -> None:
+    """Strokes of 6 minutes are pulses of 5 and 1: after the first pulse one minute is left, whoever decides."""
+    duty: dict[str, Any] = {"state": "ON", "seconds": 1_440.0, "period_s": 7_200.0, "pulses": 4}
+    bench.start(asked("SET_HUMIDIFIER", "first", **duty), minutes(7))
+    bench.start(asked("SET_HUMIDIFIER", "again", **duty), minutes(10))
+    assert bench.pulses == [(minutes(5), minutes(7))]
+    bench.result(minutes(12), 1, "DONE", delivered=300_000)
+    bench.tick(minutes(12), minutes(13))
+    assert bench.pulses[1:] == [(minutes(1), minutes(12))]
+    assert bench.executor.jobs["humidifier"].segments[1].start_ms == minutes(37)
+
+
 def test_a_duty_that_leaves_its_strokes_open_begins_with_one(bench: Bench) -> None:
     for key, now_ms in (("first", 0), ("again", minutes(10))):
         bench.start(asked("SET_EXHAUST_FAN", key, state="ON", seconds=1_440.0, period_s=7_200.0), now_ms)

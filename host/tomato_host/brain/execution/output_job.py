@@ -39,6 +39,8 @@ class OutputJob:
     action: ActionV1
     row: Output
     segments: list[Segment]
+    stroke: int
+    """How much each of a duty's strokes has, in ms; 0: it has no strokes that come back."""
     open_cmds: dict[int, int] = field(default_factory=dict)
     """Commands not answered for good, and what was drawn for each."""
     all_cmds: list[int] = field(default_factory=list)
@@ -57,8 +59,6 @@ class OutputJob:
     """Something ended it before its time."""
     unknown: bool = False
     """A pulse of it was under way when the link was lost."""
-    stroke: int = 0
-    """How much each of a duty's strokes has, in ms; 0: it has no strokes that come back."""
 
     @property
     def milli(self) -> float:
@@ -133,8 +133,8 @@ def continued(segments: list[Segment], last: LastStroke | None, row: Output, now
     if last is None or not step_ms:
         return segments
     since_ms = now_ms - last.began_ms
-    if last.given_ms is None:
-        wait_ms = min(step_ms, max(0, step_ms - since_ms))
+    if last.given_ms is None or since_ms >= step_ms:
+        wait_ms = max(0, step_ms - since_ms)
         return [Segment(one.start_ms + wait_ms, one.left) for one in segments]
     begun, *later = [Segment(one.start_ms - since_ms, one.left) for one in segments]
     if begun.left <= last.given_ms:
