@@ -765,9 +765,21 @@ def test_in_step_whenever_the_first_one_began(bench: Bench) -> None:
 def test_a_stroke_that_was_longer_than_the_new_duty_s_step_is_none_of_its_strokes(bench: Bench) -> None:
     bench.start(exhaust(0.6, "first"), minutes(7))
     often: dict[str, Any] = {"state": "ON", "seconds": 1_440.0, "period_s": 7_200.0, "pulses": 8}
-    bench.start(asked("SET_EXHAUST_FAN", "often", **often), minutes(27))
-    assert bench.pulses[-1] == (minutes(3), minutes(27)) and bench.line.stops == []
-    assert [one.start_ms for one in bench.executor.jobs["exhaust_fan"].segments[:2]] == [minutes(27), minutes(42)]
+    for key, now_ms in (("at-its-end", minutes(22)), ("after-it", minutes(37))):
+        bench.start(asked("SET_EXHAUST_FAN", key, **often), now_ms)
+        assert bench.pulses[-1] == (minutes(3), now_ms) and bench.line.stops == []
+        strokes = bench.executor.jobs["exhaust_fan"].segments
+        assert [one.start_ms for one in strokes] == [now_ms + number * minutes(15) for number in range(8)]
+        bench.start(exhaust(0.6, f"long-{key}"), now_ms)
+
+
+def test_two_strokes_are_a_duty(bench: Bench) -> None:
+    two: dict[str, Any] = {"state": "ON", "seconds": 1_440.0, "period_s": 7_200.0, "pulses": 2}
+    bench.start(asked("SET_EXHAUST_FAN", "first", **two))
+    bench.result(minutes(12), 1, "DONE", delivered=720_000)
+    bench.tick(minutes(12))
+    bench.start(asked("SET_EXHAUST_FAN", "again", **two), minutes(30))
+    assert bench.executor.next_due_ms() == minutes(60)
 
 
 def test_after_a_single_stroke_a_duty_begins_with_one(bench: Bench) -> None:
