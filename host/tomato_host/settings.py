@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from tomato_host.addresses import BoardAddress
@@ -80,9 +81,8 @@ Key = tuple[str, str]
 def _problems(error: ValidationError, spelled: dict[Key, Key]) -> str:
     """The first problem in full, and the names of the next few, in one line."""
     problems = error.errors()
-    others = list(dict.fromkeys(_written(problem, spelled) for problem in problems[1:]))
     first = _described(problems[0], spelled)
-    others = [key for key in others if key != _written(problems[0], spelled)]
+    _, *others = dict.fromkeys(_written(problem, spelled) for problem in problems)
     if not others:
         return first
     more = f" and {len(others) - MOST_NAMED} more" if len(others) > MOST_NAMED else ""
@@ -114,13 +114,24 @@ def _described(problem: ErrorDetails, spelled: dict[Key, Key]) -> str:
 
 def _meant(place: tuple[str, ...]) -> str:
     """The known key of the same table that is spelled most like an unknown one; empty where none is."""
-    model: Any = Settings
-    for part in place[:-1]:
-        field = model.model_fields.get(part) if isinstance(model, type) and issubclass(model, BaseModel) else None
-        model = field.annotation if field is not None else None
-    known = list(model.model_fields) if isinstance(model, type) and issubclass(model, BaseModel) else []
-    near = get_close_matches(place[-1], known, n=1, cutoff=0.7)
+    table = _field(place[:-1])
+    known = Settings if len(place) == 1 else table.annotation if table is not None else None
+    near = get_close_matches(place[-1], _fields_of(known), n=1, cutoff=0.7)
     return f" (did you mean {near[0]}?)" if near else ""
+
+
+def _fields_of(model: Any) -> dict[str, FieldInfo]:
+    """The fields of a table's model; none where something else than a table stands."""
+    return model.model_fields if isinstance(model, type) and issubclass(model, BaseModel) else {}
+
+
+def _field(place: tuple[str, ...]) -> FieldInfo | None:
+    """The field of the settings at that place; None where there is none."""
+    model, field = Settings, None
+    for part in place:
+        field = _fields_of(model).get(part)
+        model = field.annotation if field is not None else None  # type: ignore[assignment]  # any annotation
+    return field
 
 
 _NAMES_THE_BOUND = frozenset({"value_error", "literal_error", "missing"})
@@ -131,14 +142,9 @@ _BOUNDS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
 
 def _allowed(place: tuple[str, ...]) -> str:
     """The range of a numeric key for the message; empty where it has none."""
-    model: Any = Settings
-    metadata: list[Any] = []
-    for part in place:
-        field = model.model_fields.get(part) if isinstance(model, type) and issubclass(model, BaseModel) else None
-        if field is None:
-            return ""
-        model, metadata = field.annotation, field.metadata
-    found = [(word, getattr(rule, name, None)) for rule in metadata for name, word in _BOUNDS.items()]
+    field = _field(place)
+    rules = [] if field is None else field.metadata
+    found = [(word, getattr(rule, name, None)) for rule in rules for name, word in _BOUNDS.items()]
     bounds = [f"{word} {bound:.10g}" for word, bound in found if isinstance(bound, int | float)]
     return f" (allowed: {', '.join(bounds)})" if bounds else ""
 

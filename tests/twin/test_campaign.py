@@ -15,7 +15,7 @@ from tomato_host.brain.control.settings import ControlSettings, PolicyName
 from tomato_host.brain.step_data import BrainSettings
 from tomato_host.errors import TomatoError
 from tomato_host.parallel.tasks import Workers, run_tasks
-from tomato_host.twin.campaign import matrix, report
+from tomato_host.twin.campaign import compare, matrix, report
 from tomato_host.twin.campaign.chart import day_chart
 from tomato_host.twin.campaign.tent_run import TentRun
 from tomato_host.twin.params import TentParams
@@ -65,6 +65,25 @@ def test_a_lost_link_is_lived_through() -> None:
     assert all(t is not None for t in seen)
     assert twin.now_ms > 120 * 60_000, "time passed unobserved"
     assert twin.world.outputs & 1, "the lamp came back with the link"
+
+
+def test_the_comparison_tells_light_hours_in_band_and_damp_air() -> None:
+    figures = {
+        **dict.fromkeys((figure for figure, _ in compare.COSTS), 1.0),
+        **dict.fromkeys(("plant_stress_h", "plant_margin_stress_h", "plant_strict_stress_h"), 1.0),
+        "vpd_in_band_h": 9.0,
+        "water_ml": 9.0,
+        "switches": 9.0,
+        "lamp_h": 16.0,
+    }
+    run = [("mpc", 0, 12.0, 3.5), ("mpc", 1, 8.0, 2.0), ("rules", 0, 16.0, 0.0), ("rules", 1, 8.0, 2.5)]
+    rows = [
+        figures | {"controller": who, "scenario": "calm", "seed": seed, "lamp_in_band_h": band, "damp_longest_h": damp}
+        for who, seed, band, damp in run
+    ]
+    assert "| calm | 62%, 75% | 50% | 3.5, 2.5 | 1, 1 of 2 |" in compare.section(rows)
+    in_the_dark = compare.section([row | {"lamp_h": 0.0, "lamp_in_band_h": 0.0} for row in rows])
+    assert in_the_dark and not any("of 2 |" in line for line in in_the_dark), "no light hours, no shares of them"
 
 
 def test_report_parquet_and_chart(tmp_path: Path) -> None:

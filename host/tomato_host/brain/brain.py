@@ -136,7 +136,7 @@ class Brain:
         if not able or not self._trigger_check_due(runtime.now, trust.changed or self._due is not None):
             return StepResult(estimate, trust)
         if self._foresees:
-            self._parts.attempt("learning", lambda: self.forecast_state.add_state(estimate.state))
+            self.forecast_state.add_state(estimate.state)
         rebuilt = self._rebuild(runtime.now)
         why = self.decision_trigger(runtime)
         if why is None:
@@ -206,7 +206,7 @@ class Brain:
         forecasts = self.forecasts
         night = self.forecast_state.night_is_due(now)
         if night:
-            self.forecast_state.learn(now)
+            self._parts.attempt("learning", lambda: self.forecast_state.learn(now))
         if not night and (forecasts.targets is not None or forecasts.weather is None):
             return None
         settings = self.settings

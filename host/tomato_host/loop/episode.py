@@ -210,7 +210,7 @@ def _mode_event(safe_mode: SafeModeStep, text: str, now: datetime) -> EventV1:
 
 
 WITHOUT_PART: dict[Part, str] = {
-    "learning": "The world model has learned nothing from this state",
+    "learning": "The world model has learned nothing of the last day",
     "forecast": "There is no forecast for this decision",
     "planner": "The rules decide instead of the planner",
 }

@@ -31,7 +31,7 @@ WET_KPA = (0.3, 0.15)
 HOT_C, COLD_C = 32.0, 12.0
 SOIL_STRESS_PCT = 24.0
 DAMP_PCT = 85.0
-"""Relative humidity above which grey mould finds leaves wet enough when it lasts (Heuvelink 2018, ch. 9)."""
+"""Relative humidity that counts as damp: our choice, well below that of water on leaves, for readings err by some %."""
 AIR_MARGIN_C = 3.0
 """Air outside its band by more than this is stress by the definition of margins."""
 OTHER_STRESS_FIGURES = {"margin_stress_h": "beyond the margins", "strict_stress_h": "outside the VPD band at all"}

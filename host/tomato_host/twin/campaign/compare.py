@@ -171,10 +171,10 @@ def _climate_table(scenarios: Sequence[tuple[str, list[dict[str, Any]]]], base: 
         ours, theirs = _paired(rows, PLANNER, base, "lamp_in_band_h")
         lamp, _ = _paired(rows, PLANNER, base, "lamp_h")
         damp, damp_base = _paired(rows, PLANNER, base, "damp_longest_h")
-        if len(ours):
+        if lamp.sum() > 0.0:
             lines.append(
                 f"| {name} | {ours.sum() / lamp.sum():.0%}, {theirs.sum() / lamp.sum():.0%} | "
-                f"{(ours / lamp).min():.0%} | {damp.max():.1f}, {damp_base.max():.1f} | "
+                f"{(ours[lamp > 0.0] / lamp[lamp > 0.0]).min():.0%} | {damp.max():.1f}, {damp_base.max():.1f} | "
                 f"{int((damp > DAMP_ALLOWED_H).sum())}, {int((damp_base > DAMP_ALLOWED_H).sum())} of {len(damp)} |"
             )
     return lines
