@@ -16,10 +16,12 @@ from shared_schemas.records.targets_v1 import TargetsV1
 from tomato_host.brain.control.model_error import ModelError
 from tomato_host.brain.control.parameter_estimation import ParameterEstimate, prior_estimate
 from tomato_host.brain.control.settings import ControlSettings
+from tomato_host.brain.control.strokes import SLOT_S
 from tomato_host.brain.settings import BudgetSettings, SiteSettings
 
-RECENT_H = 0.5
-RECENT_S = RECENT_H * 3_600.0
+RECENT_S = SLOT_S
+"""The air's means cover one whole period of strokes: a part of one holds more of the stroke, or of the pause."""
+RECENT_H = RECENT_S / 3_600.0
 
 
 @dataclass(frozen=True, slots=True)
