@@ -93,6 +93,7 @@ ESTIMATE_VALID_FOR = 4 * HOUR
 """So long the planner goes on by what it has learned while a doubted reading of the air teaches nothing new."""
 SAFEGUARD_MS = 35
 """Of the planning time: what the safeguard takes, and the batch during which the deadline comes (a PC of 2020)."""
+SWING = 1.0
 STEADY_AFTER_S = 1_500.0
 """Duties must have been in force this long before the last half hour tells anything of them."""
 
@@ -287,6 +288,10 @@ def _expected(seen: PlannerModel, plans: Array, experience: NearTermModel | None
     series, spread = seen.roll(plans), seen.spread
     if experience is not None:
         series, spread = experience.correct(series, plans), experience.spread(spread, plans.shape[1])
+        if SWING:
+            low, high = spread["vpd_kpa"]
+            swing = SWING * SD_80 * experience.swing_kpa(plans, series["air_temp_c"], series["vpd_kpa"])
+            spread["vpd_kpa"] = (-np.hypot(low, swing), np.hypot(high, swing))
     zones = np.stack([series[name] for name in seen.soil])
     return Expected(series, zones.min(axis=0), zones.max(axis=0), spread, _felt(spread))
 
