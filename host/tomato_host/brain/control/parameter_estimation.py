@@ -48,7 +48,7 @@ from numpy.typing import NDArray
 from tomato_host.brain.control.model_error import AIR
 from tomato_host.brain.control.model_error import PRIOR_SD as PRIOR_SD_AIR
 from tomato_host.brain.control.plan_columns import LAMP_K, MAT_K, MIST_K, STIR_K, VENT_K
-from tomato_host.brain.control.tent_balance import BalanceParameters, Duties, half_hour_swing_kpa, steady_state_air
+from tomato_host.brain.control.tent_balance import BalanceParameters, Duties, steady_state_air
 
 Array = NDArray[np.float64]
 PRIOR_SD: Mapping[str, float] = {
@@ -161,16 +161,11 @@ class NearTermModel:
         self._half_widths = tuple(SD_80 * one for one in sd)
         self.room_c, self.room_g_m3 = belief.mean[:2]
         self._room_c, self._room_g, self._tent = balance_parameters(np.array(belief.mean))
-        self._flat = replace(self._tent, **{name: np.ravel(getattr(self._tent, name))[0] for name in PRIOR_SD})
 
     def steady(self, plans: Array) -> dict[str, Array]:
         """The air [B, H] that the balances expect of plans, named `steady.air_temp_c` and `steady.vpd_kpa`."""
         air = steady_state_air(self._room_c, self._room_g, plan_duties(plans), self._tent)
         return {STEADY + name: course for name, course in zip(AIR, air, strict=True)}
-
-    def swing_kpa(self, plans: Array, air_c: Array, vpd_kpa: Array) -> Array:
-        """How far VPD means of half hours [B, H] lie from their mean under the strokes of plans; a standard deviation."""
-        return half_hour_swing_kpa(plan_duties(plans), air_c, vpd_kpa, self._flat)
 
     def correct(self, series: Mapping[str, Array], plans: Array) -> dict[str, Array]:
         """Predicted courses [B, H] with the near hours pulled to what experience says; other courses as they are.

@@ -44,10 +44,6 @@ G_M3_PER_KPA = 2166.7
 """Vapour density in g/m3 = this times kPa over kelvin."""
 
 
-HALF_HOURS = 0.6
-"""By how much the means of half hours differ with a duty s in strokes of SLOT_S: this times s (1 - s) is their standard
-deviation as a share (0.55 to 0.75 for s from 0.2 to 0.8, counted over a cycle of two hours)."""
-
 Figure = float | Array
 
 
@@ -115,22 +111,6 @@ def _exchange(exhaust: Array, tent: BalanceParameters) -> tuple[Array, Array]:
         _mean_of_strokes(*vapour, *(3_600.0 * tent.volume_m3 * one for one in vapour), exhaust),
         _mean_of_strokes(*heat, *(tent.heat_capacity_j_k * one for one in heat), exhaust),
     )
-
-
-def half_hour_swing_kpa(duties: Duties, air_c: Array, vpd_kpa: Array, tent: BalanceParameters) -> Array:
-    """How far VPD means of half hours lie from the mean `vpd_kpa` under a duty of the exhaust, one standard deviation.
-
-    A closed tent is moister by what leaves and mist give off, and warmer by what the lamp does.
-    """
-    least, most = tent.leak_m3_h, tent.leak_m3_h + tent.exhaust_m3_h
-    wet = transpiration_g_h(duties, vpd_kpa, tent) + tent.mist_g_h * duties.mist
-    heat_w = tent.lamp_w * duties.lamp + tent.fan_w * duties.circulation - W_PER_G_H * wet
-    warmer_k = heat_w * (1.0 / (tent.wall_w_k + W_PER_K_M3_H * least) - 1.0 / (tent.wall_w_k + W_PER_K_M3_H * most))
-    moister_kpa = wet * (1.0 / least - 1.0 / most) * (air_c + 273.15) / G_M3_PER_KPA
-    full_kpa = saturation_array_kpa(air_c)
-    drier_kpa = full_kpa * 4_217.0 / (air_c + 240.97) ** 2 * warmer_k
-    spread = HALF_HOURS * duties.exhaust * (1.0 - duties.exhaust)
-    return np.asarray(spread * np.abs(moister_kpa - drier_kpa))
 
 
 def steady_state_air(room_c: Figure, room_g_m3: Figure, duties: Duties, tent: BalanceParameters) -> tuple[Array, Array]:

@@ -93,7 +93,6 @@ ESTIMATE_VALID_FOR = 4 * HOUR
 """So long the planner goes on by what it has learned while a doubted reading of the air teaches nothing new."""
 SAFEGUARD_MS = 35
 """Of the planning time: what the safeguard takes, and the batch during which the deadline comes (a PC of 2020)."""
-SWING = 1.0
 STEADY_AFTER_S = 1_500.0
 """Duties must have been in force this long before the last half hour tells anything of them."""
 
@@ -256,10 +255,10 @@ def _safeguarded(
     hours = (elapsed_s(inputs.now, memory.decided_at) or 0.0) / 3_600.0
     owed = debt_after(memory.debt_h, 0.0, hours)
     rollout = PolicyRollout(seen.roll, seen.soil, inputs, aim, Belief(memory.tent, memory.model_error), bounds.first_h)
-    plan, half = rollout.compare(np.stack([way(each, inputs.cycle_s) for each in (requests, mixed, ruled)]))
-    if plan.holds(owed):
+    plan, half, rule = rollout.compare(np.stack([way(each, inputs.cycle_s) for each in (requests, mixed, ruled)]))
+    if plan.holds(owed) or plan.worse_h <= rule.worse_h:
         return _Safeguarded(requests, True, plan, debt_after(owed, plan.worse_h, 0.0))
-    if half.holds(owed):
+    if half.holds(owed) or half.worse_h <= rule.worse_h:
         debt_h = debt_after(owed, half.worse_h, 0.0)
         return _Safeguarded(None if plan_waters else mixed, plan_waters, plan, debt_h)
     return _Safeguarded(None, False, plan, owed)
@@ -288,10 +287,6 @@ def _expected(seen: PlannerModel, plans: Array, experience: NearTermModel | None
     series, spread = seen.roll(plans), seen.spread
     if experience is not None:
         series, spread = experience.correct(series, plans), experience.spread(spread, plans.shape[1])
-        if SWING:
-            low, high = spread["vpd_kpa"]
-            swing = SWING * SD_80 * experience.swing_kpa(plans, series["air_temp_c"], series["vpd_kpa"])
-            spread["vpd_kpa"] = (-np.hypot(low, swing), np.hypot(high, swing))
     zones = np.stack([series[name] for name in seen.soil])
     return Expected(series, zones.min(axis=0), zones.max(axis=0), spread, _felt(spread))
 

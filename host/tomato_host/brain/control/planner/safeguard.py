@@ -117,6 +117,15 @@ class Comparison:
         return self.worse_h <= EACH_H and (self.worse_h <= 0.0 or debt_h + self.worse_h <= DEBT_H)
 
 
+def _compared(worse: Array) -> Comparison:
+    """What is said of the differences [S] of all draws."""
+    return Comparison(float(worse.mean()), float(np.quantile(worse, QUANTILE, method="higher")))
+
+
+def _worse(comparison: Comparison) -> float:
+    return comparison.worse_h
+
+
 def debt_after(debt_h: float, worse_h: float, hours: float) -> float:
     """The debt `hours` after the last decision and with this one, in stress hours."""
     return max(0.0, debt_h * math.exp(-max(0.0, hours) / FADES_H) + worse_h)
@@ -143,10 +152,22 @@ class PolicyRollout:
         self._near = [NearTermModel(drawn) for drawn in _drawn(belief.tent)] if belief.tent.at is not None else []
 
     def compare(self, ways: Array) -> list[Comparison]:
-        """Ways [W, K] of the first hours, the last one the rules': each but the last against the last."""
-        harm = self._harm(self._rolled(ways)).reshape(len(ways), len(SCENARIOS))
-        worse = harm[:-1] - harm[-1]
-        return [Comparison(float(row.mean()), float(np.quantile(row, QUANTILE, method="higher"))) for row in worse]
+        """Ways [W, K] of the first hours, the last one the rules': each against the best that is known to go on by."""
+        present = np.zeros((1, COLUMNS))
+        for name, share in self._inputs.context.memory.duty.items():
+            if name in COLUMN_OF:
+                present[0, COLUMN_OF[name]] = share
+        ruled = self._harm(self._rolled(ways)).reshape(len(ways), len(SCENARIOS))
+        held = self._harm(self._held(np.concatenate([ways, present]))).reshape(len(ways) + 1, len(SCENARIOS))
+        known = min(ruled[-1], held[-1], key=lambda harm: float(harm.mean()))
+        return [min((_compared(harm - known) for harm in each), key=_worse) for each in zip(ruled, held[:-1], strict=True)]
+
+    def _held(self, ways: Array) -> Array:
+        """Plans [W S, H, K] in which each way goes on to the end, under each draw; its dose is given once."""
+        plans = np.repeat(ways, len(SCENARIOS), axis=0)[:, None].repeat(self._hours, axis=1)
+        plans[:, 1:, DOSE_K] = 0.0
+        plans[:, :, LAMP_K] = self._aim.light_share[: self._hours]
+        return plans
 
     def _rolled(self, ways: Array) -> Array:
         """Plans [W S, H, K]: each way under each draw, its first hours, then what the rules do with what they see."""

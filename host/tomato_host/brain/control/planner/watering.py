@@ -26,7 +26,7 @@ from tomato_host.brain.control.targets import Setpoints
 
 Array = NDArray[np.float64]
 
-DELAY_PCT = 1.0
+DELAY_PCT = 0.0
 """The soil may dry this far below the low mark, and no dose is given before: who looks ahead needs less in reserve than
 the rules, which water below the mark because they cannot see when it will be reached."""
 OVERDUE_PCT = 0.5
