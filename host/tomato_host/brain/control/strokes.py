@@ -22,7 +22,7 @@ from shared_schemas.devices import MAT, MIST, Output
 from tomato_host.brain.execution.output_job import DUTY_SLOT_MS
 
 Array = NDArray[np.float64]
-SLOT_S = 2_400.0
+SLOT_S = 1_800.0
 """Strokes of a duty come back this often ..."""
 SHORT_SLOT_S = DUTY_SLOT_MS / 1_000.0
 """... and those of mist this often, once a stroke would be longer than ..."""

@@ -58,7 +58,7 @@ class Weights:
     yield_: float = 1.0
     stress: float = 3.0
     resource: float = 0.25
-    smooth: float = 0.1
+    smooth: float = 0.3
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,9 +26,6 @@ from tomato_host.brain.control.targets import Setpoints
 
 Array = NDArray[np.float64]
 
-DELAY_PCT = 0.0
-"""The soil may dry this far below the low mark, and no dose is given before: who looks ahead needs less in reserve than
-the rules, which water below the mark because they cannot see when it will be reached."""
 OVERDUE_PCT = 0.5
 """This far below its mark a zone gets at least what the rules would give, whatever the plan says."""
 DEMAND_RESERVE = (0.95, 1.2)
@@ -54,7 +51,7 @@ def soil_mark_pct(setpoints: Setpoints, demand: float, known: bool = True) -> fl
 
     `known`: whether the drippers' shares are; until then pots are kept full.
     """
-    low = setpoints.soil_low_pct - DELAY_PCT
+    low = setpoints.soil_low_pct
     mark = low + (setpoints.soil_target_pct - low) * water_shortage(demand)
     return mark if known else max(mark, setpoints.soil_target_pct - FILL_PCT)
 
@@ -188,4 +185,4 @@ def _until_known(mark: float) -> str:
 
 def _overdue(inputs: ControlInputs) -> bool:
     moisture = inputs.driest.moisture_pct if inputs.driest is not None else None
-    return moisture is not None and moisture < inputs.setpoints.soil_low_pct - DELAY_PCT - OVERDUE_PCT
+    return moisture is not None and moisture < inputs.setpoints.soil_low_pct - OVERDUE_PCT
