@@ -139,7 +139,7 @@ def test_gas_waits_for_the_lamp() -> None:
 
 
 def test_no_dose_before_the_mark() -> None:
-    moist = decide(small_tent(soil=29.0), state(probes=((29.5, 0.9), (34.0, 0.9))))
+    moist = decide(small_tent(soil=30.0), state(probes=((30.5, 0.9), (34.0, 0.9))))
     dry = decide(small_tent(soil=27.0), state(probes=((27.0, 0.9), (34.0, 0.9))))
     assert not any(a.type.value == "WATER" for a in moist.proposals)
     assert any(a.type.value == "WATER" for a in dry.proposals)

@@ -93,8 +93,8 @@ def test_churn_counts_strokes() -> None:
     off, steady = np.zeros(7), plan(exhaust=1.0)
     assert action_churn(steady, np.array([0, 0, 0, 1.0, 0, 0, 0]))[0] == 0.0
     assert action_churn(steady, off)[0] == pytest.approx(1.0 / H)
-    assert action_churn(plan(exhaust=0.5), np.array([0, 0, 0, 0.5, 0, 0, 0]))[0] == pytest.approx(3.0), (
-        "a stroke each 40 minutes, on and off"
+    assert action_churn(plan(exhaust=0.5), np.array([0, 0, 0, 0.5, 0, 0, 0]))[0] == pytest.approx(4.0), (
+        "a stroke each half hour, on and off"
     )
     flicker = plan()
     flicker[0, ::2, VENT_K] = 1.0

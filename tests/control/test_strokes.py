@@ -22,8 +22,8 @@ CYCLE_S = 7_200.0
 @pytest.mark.parametrize(
     ("output", "share", "strokes"),
     [
-        (VENT, 0.1, 3),
-        (VENT, 0.5, 3),
+        (VENT, 0.1, 4),
+        (VENT, 0.5, 4),
         (VENT, 0.02, 2),
         (VENT, 0.005, 1),
         (MAT, 0.5, 1),
@@ -35,7 +35,7 @@ CYCLE_S = 7_200.0
     ],
 )
 def test_how_many_strokes_a_duty_of_two_hours_has(output: Output, share: float, strokes: int) -> None:
-    """40 minutes apart; mist oftener once a stroke would be longer than the air can take up; none below a minute; the
+    """Half an hour apart; mist oftener once a stroke would be longer than the air can take up; none below a minute; the
     mat's at once, for pots take hours to warm."""
     assert stroke_count(output, share * CYCLE_S, CYCLE_S) == strokes
     assert strokes == 1 or share * CYCLE_S / strokes >= LEAST_STROKE_S
@@ -80,7 +80,7 @@ def test_the_rules_decisions_under_the_planner_have_its_strokes_and_their_own_am
     assert pairs
     for a, b in pairs:
         assert a.params.seconds == b.params.seconds and b.params.pulses is None
-        assert a.params.pulses == 3
+        assert a.params.pulses == 4
 
 
 @pytest.mark.parametrize("model", [None, small_tent(dry_air=1.5)], ids=["rules under the planner", "planner"])

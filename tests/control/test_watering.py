@@ -73,10 +73,10 @@ def test_a_pot_that_gets_wetter_by_itself_has_no_thirst_and_one_that_takes_nothi
 
 
 @given(st.floats(0.0, 5.0), st.floats(0.0, 5.0))
-def test_the_mark_rises_with_demand_from_a_little_below_the_low_mark_to_the_target(a: float, b: float) -> None:
+def test_the_mark_rises_with_demand_from_the_low_mark_to_the_target(a: float, b: float) -> None:
     setpoints = seen().setpoints
     low, high = (watering.soil_mark_pct(setpoints, demand) for demand in sorted((a, b)))
-    assert setpoints.soil_low_pct - watering.DELAY_PCT <= low <= high <= setpoints.soil_target_pct
+    assert setpoints.soil_low_pct <= low <= high <= setpoints.soil_target_pct
 
 
 def test_who_can_wait_waits_and_who_cannot_is_watered_ahead() -> None:
@@ -99,7 +99,7 @@ def test_until_the_drippers_are_known_pots_are_kept_full_and_none_is_filled_to_w
     assert horizon.plan_bounds(inputs, demand=0.5, known=False).water_ml[0] > 0.0
     context = inputs.context
     full, low = (horizon.horizon_targets(context, 0.5, known).soil_low_pct for known in (False, True))
-    assert low == 29.0 and full == 39.0 == watering.soil_mark_pct(inputs.setpoints, 0.0, known=False)
+    assert low == 30.0 and full == 39.0 == watering.soil_mark_pct(inputs.setpoints, 0.0, known=False)
     assert watering.soil_mark_pct(inputs.setpoints, 2.0, known=False) == 40.0, "a shortage keeps its mark"
     text = watering.water_request(inputs, 200.0, 0.5, known=False).text
     assert "36.0 %: 200 ml now" in text and "watered early (below 39.0 %) until the drippers' shares are known" in text
@@ -171,7 +171,7 @@ def test_a_dry_pot_gets_at_least_what_the_rules_would_give() -> None:
     least = watering.water_request(dry, 0.0, 0.5)
     assert least.amount > 0.0 and "is dry at 22.0 %" in least.text
     assert watering.water_request(dry, 390.0, 0.5).amount == 390.0
-    assert watering.water_request(seen(29.0), 0.0, 0.5).amount == 0.0
+    assert watering.water_request(seen(29.6), 0.0, 0.5).amount == 0.0
 
 
 def test_the_driest_zone_is_never_given_up_and_a_wet_one_never_forbids_it_water() -> None:

@@ -23,7 +23,7 @@ from tomato_host.brain.control.targets import Setpoints, setpoints_at
 
 Array = NDArray[np.float64]
 HOUR = timedelta(hours=1)
-INSET_DAY_KPA, INSET_NIGHT_KPA = (0.3, 0.2), (0.17, 0.2)
+INSET_DAY_KPA, INSET_NIGHT_KPA = (0.25, 0.2), (0.17, 0.2)
 """(wet side, dry side): the planner aims this far inside the VPD band, because neither reading nor forecast is exact:
 the place of a sensor alone makes 0.13 kPa (one standard deviation), and twice as much is no rare tent. By night too on
 either side: mould begins on the wet one, but a sensor that reads too moist hides a night that is too dry. A night's aim

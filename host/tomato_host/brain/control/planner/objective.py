@@ -47,6 +47,9 @@ CO2_GAIN = 0.2
 """Most that gas adds to the yield of an hour (Nederhoff 1994: 15-25 % from 400 to 800 ppm)."""
 
 POWER = 0.1
+WEAR_IN_HARM = 1.0 / 3.0
+"""Of what a relay's stroke costs: its share in an hour whose air is beyond what counts as stress. Stress grows by its
+logarithm there, and wear must not outweigh it."""
 RELAYS = tuple(COLUMN_OF.values())
 RELAY_ROWS = tuple(OUTPUT_BY_NAME[name] for name in COLUMN_OF)
 
@@ -193,12 +196,27 @@ def resource_use(aim: HorizonTargets, plans: Array) -> Array:
     return np.asarray(0.5 * water + 0.25 * gas + POWER * power)
 
 
-def action_churn(plans: Array, before: Array) -> Array:
-    """Relay strokes per hour [B]: changes of duty from hour to hour, and the strokes of a duty between off and on."""
+def wear_price(aim: HorizonTargets, expected: Expected) -> Array | float:
+    """What a relay's stroke costs in each hour [B, H]: 1, down to WEAR_IN_HARM where the air is beyond harm."""
+    spared: Array | float = 1.0
+    for name, lines, ramp in (
+        ("vpd_kpa", aim.vpd_harm, VPD_RAMP_KPA),
+        ("air_temp_c", aim.air_harm, AIR_RAMP_C),
+    ):
+        for least, most in lines[-1:]:
+            spared = spared * (1.0 - beyond(expected.series[name], least, most, ramp))
+    return WEAR_IN_HARM + (1.0 - WEAR_IN_HARM) * spared
+
+
+def action_churn(plans: Array, before: Array, price: Array | float = 1.0) -> Array:
+    """Relay strokes per hour [B]: changes of duty from hour to hour, and the strokes of a duty between off and on.
+
+    Each counts `price` [B, H], as in `wear_price`.
+    """
     relays = plans[:, :, RELAYS]
     first = np.broadcast_to(before[list(RELAYS)], relays[:, :1].shape)
     change = np.abs(np.diff(np.concatenate([first, relays], axis=1), axis=1)).sum(axis=2)
-    return np.asarray((change + _transitions(relays)).mean(axis=1))
+    return np.asarray((price * (change + _transitions(relays))).mean(axis=1))
 
 
 def _transitions(relays: Array) -> Array:
@@ -210,7 +228,7 @@ def hourly(aim: HorizonTargets, expected: Expected, plans: Array, weights: Weigh
     """What each hour [B, H] of plans with steady duties brings, without what passes from hour to hour."""
     pain = hourly_stress(aim, expected, plans) + crop_stress(crop_costs_by_hour(aim, expected), plans.shape[:2])
     relays = plans[:, :, RELAYS]
-    partial = _transitions(relays)
+    partial = wear_price(aim, expected) * _transitions(relays)
     power = plans[:, :, MAT_K] + plans[:, :, MIST_K]
     return np.asarray(-weights.stress * pain - weights.smooth * partial - weights.resource * POWER * power)
 
@@ -220,7 +238,7 @@ def judge(aim: HorizonTargets, expected: Expected, plans: Array, before: Array, 
     by_term = crop_costs_by_hour(aim, expected)
     pain = (hourly_stress(aim, expected, plans) + crop_stress(by_term, plans.shape[:2])).mean(axis=1)
     gain = yield_proxy(aim, expected, plans)
-    use, churn = resource_use(aim, plans), action_churn(plans, before)
+    use, churn = resource_use(aim, plans), action_churn(plans, before, wear_price(aim, expected))
     j = weights.yield_ * gain - weights.stress * pain - weights.resource * use - weights.smooth * churn
     return Terms(j, gain, pain, use, churn, {name: cost.mean(axis=1) for name, cost in by_term.items()})
 
