@@ -179,7 +179,7 @@ def damp_morning(stage: Stage) -> Any:
     def roll(plans: Array) -> Mapping[str, Array]:
         light, exhaust = plans[:, :, 1], plans[:, :, 3]
         air = 16.0 + 9.0 * light
-        vpd = 0.4 + 0.6 * light + 0.5 * exhaust
+        vpd = 0.35 + 0.6 * light + 0.5 * exhaust
         return {"vpd_kpa": vpd, "air_temp_c": air, "soil.P1": np.full(air.shape, 38.0)}
 
     past = crop_horizon.RecentHours(np.full(24, 16.0), np.full(24, 38.0))

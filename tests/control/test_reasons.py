@@ -13,6 +13,7 @@ from tomato_host.brain.control.context import ControlDecision
 from tomato_host.brain.control.control_inputs import ControlInputs, read_inputs
 from tomato_host.brain.control.planner.beam_search import SearchSettings
 from tomato_host.brain.control.planner.mpc import planner
+from tomato_host.brain.control.planner.safeguard import Comparison, PolicyRollout
 from tomato_host.brain.safe_mode.causes import CAUSE_BY_NAME
 
 from shared_schemas.records import ActionV1
@@ -193,8 +194,10 @@ def test_a_reason_that_does_not_agree_is_noticed() -> None:
             claims_hold(wrong, inputs)
 
 
-def test_where_the_rules_decide_on_the_air_no_later_water_is_announced() -> None:
+def test_where_the_rules_decide_on_the_air_no_later_water_is_announced(monkeypatch: pytest.MonkeyPatch) -> None:
     """Their steps are those of two hours; "the plan waters in 6 h" spoke of a plan that was not taken."""
+    doubted, ruled = Comparison(1.0, 1.0), Comparison(0.0, 0.0)
+    monkeypatch.setattr(PolicyRollout, "compare", lambda *_: [doubted, ruled, ruled])
     seen = state(
         MIDNIGHT, air=5.0, rh=20.0, vpd=2.0, co2=None, soil_temp=None, probes=((None, 0.1), (None, 0.1)), light="ON"
     )

@@ -10,11 +10,11 @@ Room and figures are learned from the air that was measured under the duties in 
 Nameplate figures of the tent (its size, lamp, fan, humidifier) are where learning starts; a grower reads them off the
 parts.
 
-A duty of the exhaust is given in strokes (`strokes.SLOT_S`), and a small tent is in balance with either state within
+A duty of the exhaust is given in strokes (`strokes.SLOT_S`), and a small tent is in balance with either state in
 minutes: its mean air lies between that of the fan on and that of the fan off, and not where a fan at a third of its
-speed would hold it. The difference is large. With strokes of a third of 40 minutes the twin's tents are 0.25 to 0.3 kPa
+speed would hold it. The difference is large: with strokes of a third of half an hour the twin's tents are 0.2 kPa
 moister than a steady third of the flow would make them (`tests/control/test_tent_balance.py`). So what is taken is the
-mean of 1 / flow (and of 1 / (wall + c * flow)) over a period of strokes. With x following dx/dt = (x_state - x) / tau in
+mean of 1 / flow (and of 1 / (wall + c * flow)) over a period. With x following dx/dt = (x_state - x) / tau in
 either state, the periodic solution has the mean
 
     on s + off (1 - s) - (off - on) (tau_off - tau_on) / P * (1 - a) (1 - b) / (1 - a b)
@@ -95,8 +95,10 @@ def transpiration_g_h(duties: Duties, vpd_kpa: Array, tent: BalanceParameters) -
     return np.asarray((tent.leaves_light_g_h * duties.lamp + tent.leaves_dark_g_h) * pull)
 
 
-def _mean_of_strokes(on: Figure, off: Figure, tau_on_s: Figure, tau_off_s: Figure, share: Array) -> Array:
-    """Mean over a period of strokes of what is drawn to `on` for `share` of it and to `off` for the rest (see above)."""
+def _mean_of_strokes(on: Figure, off: Figure, capacity: float, share: Array) -> Array:
+    """Mean over a period of strokes of what is drawn to `on` for `share` of it, else to `off`, each in `capacity` times
+    itself seconds (see above)."""
+    tau_on_s, tau_off_s = capacity * on, capacity * off
     towards_on, towards_off = np.exp(-SLOT_S * share / tau_on_s), np.exp(-SLOT_S * (1.0 - share) / tau_off_s)
     lag = (1.0 - towards_on) * (1.0 - towards_off) / (1.0 - towards_on * towards_off)
     return np.asarray(off + share * (on - off) - (off - on) * (tau_off_s - tau_on_s) / SLOT_S * lag)
@@ -104,13 +106,10 @@ def _mean_of_strokes(on: Figure, off: Figure, tau_on_s: Figure, tau_off_s: Figur
 
 def _exchange(exhaust: Array, tent: BalanceParameters) -> tuple[Array, Array]:
     """(h/m3, K/W): what a g/h of vapour and a watt of heat add to the air, in the mean over the exhaust's strokes."""
-    least, most = tent.leak_m3_h, tent.leak_m3_h + tent.exhaust_m3_h
-    vapour = [1.0 / flow for flow in (most, least)]
-    heat = [1.0 / (tent.wall_w_k + W_PER_K_M3_H * flow) for flow in (most, least)]
-    return (
-        _mean_of_strokes(*vapour, *(3_600.0 * tent.volume_m3 * one for one in vapour), exhaust),
-        _mean_of_strokes(*heat, *(tent.heat_capacity_j_k * one for one in heat), exhaust),
-    )
+    closed, vented = tent.leak_m3_h, tent.leak_m3_h + tent.exhaust_m3_h
+    vapour_h_m3 = _mean_of_strokes(1.0 / vented, 1.0 / closed, 3_600.0 * tent.volume_m3, exhaust)
+    loss_w_k = [tent.wall_w_k + W_PER_K_M3_H * flow for flow in (vented, closed)]
+    return vapour_h_m3, _mean_of_strokes(1.0 / loss_w_k[0], 1.0 / loss_w_k[1], tent.heat_capacity_j_k, exhaust)
 
 
 def steady_state_air(room_c: Figure, room_g_m3: Figure, duties: Duties, tent: BalanceParameters) -> tuple[Array, Array]:

@@ -1,13 +1,15 @@
 """The safeguard: a plan is taken only where it is not expected to cost the plants more stress than the rules would.
 
-The idea is policy improvement by rollout (Bertsekas, "Reinforcement Learning and Optimal Control", 2019, ch. 2). The
-rules are a policy of known conduct: the *base policy*. At every decision two futures are rolled through the same model:
-one in which the rules decide now and from now on, one in which the plan's first hours are carried out and the rules
-decide after them. Both end in the same policy, so their difference D is what the choice of now is worth, in hours of
-stress, whatever the planner hopes to do later.
+The idea is policy improvement by rollout (Bertsekas, "Reinforcement Learning and Optimal Control", 2019, ch. 2), with
+two policies of known conduct, the *base policies*: the rules, and going on with the duties in force. At every decision
+futures are rolled through the same model: both policies from now on, and the plan's first hours followed by either.
+Their difference D is what the choice of now is worth, in hours of stress, whatever the planner hopes to do later. With
+the rules as the only base policy a plan was charged with their conduct: little mist in a closed tent brings a night
+into its band, the rules see it there and end the mist, and the dry hour that followed counted against the plan.
 
-**What is proven.** Let V(x) be the stress hours from state x on under the rules, Q(x, u) those when u is done first and
-the rules follow, D = Q - V. Any policy that takes u_1, u_2 ... in the states x_1, x_2 ... costs V(x_1) + D_1 + D_2 and
+**What is proven.** Let V(x) be the stress hours from state x on, the duties in force included, under the better of the
+base policies, so never more than under the rules; Q(x, u) those when u is done first and the better one follows;
+D = Q - V. Any policy that takes u_1, u_2 ... in the states x_1, x_2 ... costs V(x_1) + D_1 + D_2 and
 so on (the performance difference lemma, Kakade and Langford 2002, Proc. ICML). Proof: the cost of step k is
 Q(x_k, u_k) - V(x_k+1), which is D_k + V(x_k) - V(x_k+1), and the sum of these telescopes. So it is enough to bound the
 sum of D. It is kept as a *debt*: D is added to it, a gain pays it back but is never saved up to be spent on harm, and
@@ -28,7 +30,8 @@ about one hour more than it would have under the rules, at most.
    rolled.
 3. *The rules see what the model says they see*, hourly means without sensor noise, every two hours.
 
-**When it fails** the rules decide, with their own plan, and the record says by how much the plan was worse. Before that
+**When it fails** the rules decide, with their own plan, and the record says by how much the plan was worse; but where
+the rules would be worse still (what is in force is better than both), the plan is taken and charged. Before the rules
 the half of the plan is tried that gives more water: its water with the rules' air, or its air with the rules' water.
 Air and water are judged apart because a dose that is not given is missing for days, which no rollout of hours shows.
 
@@ -101,7 +104,7 @@ class Belief:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Stress hours within ROLLOUT_H of one way to begin, less those of the rules."""
+    """Stress hours within ROLLOUT_H of one way to begin, less those of the best base policy."""
 
     mean_h: float
     pessimistic_h: float
@@ -132,7 +135,7 @@ def debt_after(debt_h: float, worse_h: float, hours: float) -> float:
 
 
 class PolicyRollout:
-    """Rolls ways to begin, followed by the rules, through every draw of the belief."""
+    """Rolls ways to begin, followed by the base policies, through every draw of the belief."""
 
     def __init__(
         self,
@@ -152,7 +155,7 @@ class PolicyRollout:
         self._near = [NearTermModel(drawn) for drawn in _drawn(belief.tent)] if belief.tent.at is not None else []
 
     def compare(self, ways: Array) -> list[Comparison]:
-        """Ways [W, K] of the first hours, the last one the rules': each against the best that is known to go on by."""
+        """Ways [W, K] of the first hours, the last one the rules': each, going on as is best, against both policies."""
         present = np.zeros((1, COLUMNS))
         for name, share in self._inputs.context.memory.duty.items():
             if name in COLUMN_OF:
@@ -160,7 +163,9 @@ class PolicyRollout:
         ruled = self._harm(self._rolled(ways)).reshape(len(ways), len(SCENARIOS))
         held = self._harm(self._held(np.concatenate([ways, present]))).reshape(len(ways) + 1, len(SCENARIOS))
         known = min(ruled[-1], held[-1], key=lambda harm: float(harm.mean()))
-        return [min((_compared(harm - known) for harm in each), key=_worse) for each in zip(ruled, held[:-1], strict=True)]
+        return [
+            min((_compared(harm - known) for harm in each), key=_worse) for each in zip(ruled, held[:-1], strict=True)
+        ]
 
     def _held(self, ways: Array) -> Array:
         """Plans [W S, H, K] in which each way goes on to the end, under each draw; its dose is given once."""
