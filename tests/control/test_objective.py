@@ -12,6 +12,7 @@ from tomato_host.brain.control.planner.objective import (
     HARM,
     MAX_STRESS,
     NEAR_HARM,
+    WEAR_IN_HARM,
     Expected,
     HorizonTargets,
     Weights,
@@ -22,6 +23,7 @@ from tomato_host.brain.control.planner.objective import (
     outside,
     resource_use,
     stress,
+    wear_price,
     yield_proxy,
 )
 
@@ -99,6 +101,20 @@ def test_churn_counts_strokes() -> None:
     flicker = plan()
     flicker[0, ::2, VENT_K] = 1.0
     assert action_churn(flicker, off)[0] > action_churn(steady, off)[0]
+
+
+def test_wear_costs_a_third_where_the_air_is_beyond_harm() -> None:
+    """Stress grows by its logarithm there: wear at its full price would give up mist in the driest air."""
+    line = (np.full(H, 0.3), np.full(H, 1.4))
+    aim = replace(TARGETS, vpd_harm=(line, line), air_harm=((np.full(H, 12.3), np.full(H, 31.7)),))
+    right, dry, hot = (wear_price(aim, seen) for seen in (expected(), expected(vpd=2.0), expected(air=36.0)))
+    assert np.allclose(right, 1.0) and np.allclose(dry, WEAR_IN_HARM) and np.allclose(hot, WEAR_IN_HARM)
+    assert np.allclose(wear_price(TARGETS, expected(vpd=2.0)), 1.0), "no line of harm is known"
+    half, before = plan(exhaust=0.5), np.array([0, 0, 0, 0.5, 0, 0, 0])
+    assert action_churn(half, before, dry)[0] == pytest.approx(action_churn(half, before)[0] / 3.0)
+    weights = Weights()
+    whole, bare = (judge(aim, expected(vpd=2.0), each, before, weights) for each in (half, plan(exhaust=1.0)))
+    assert whole.action_churn[0] < 1.5 and bare.action_churn[0] < whole.action_churn[0]
 
 
 def test_the_sum_is_the_sum() -> None:

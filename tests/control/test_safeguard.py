@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -29,7 +30,7 @@ from tomato_host.brain.control.planner.safeguard import (
 from tomato_host.brain.control.proposals import OutputRequest
 
 from shared_schemas.records import ActionV1
-from tests.control.states import NOON, state
+from tests.control.states import MIDNIGHT, NOON, state
 from tests.control.test_mpc import SETTINGS, small_tent
 
 Array = NDArray[np.float64]
@@ -85,6 +86,33 @@ def test_a_drought_now_is_not_hidden_behind_a_dose_later() -> None:
     """At 26 % the rules water; a way without water is worse, one with the rules' dose is not."""
     without, with_dose = compared([{VENT_K: 0.2}, {VENT_K: 0.2, DOSE_K: 300.0}], soil=26.0)
     assert not without.holds(0.0) and with_dose.holds(0.0)
+
+
+def dry_night(duty: dict[str, float], rows: list[dict[int, float]]) -> list[Comparison]:
+    """A closed tent at night, 1.25 kPa without mist, that is in its band with mist for a third of the time."""
+
+    def roll(plans: Array) -> Mapping[str, Array]:
+        vpd = 1.25 - 2.0 * plans[:, :, MIST_K]
+        return {"vpd_kpa": np.maximum(vpd, 0.02), "air_temp_c": np.full(vpd.shape, 20.0), "soil.P1": vpd * 0.0 + 38.0}
+
+    now = state(MIDNIGHT, vpd=0.64, air=20.0, probes=((38.0, 0.9), (38.0, 0.9)))
+    context = DecisionContext(now=now.ts, state=now, settings=SETTINGS, memory=ControllerMemory(duty=duty))
+    inputs, aim = read_inputs(context), horizon_targets(context)
+    belief = Belief(context.memory.tent, SURE)
+    ways = np.zeros((len(rows) + 1, COLUMNS))
+    for row, columns in zip(ways, rows, strict=False):
+        for column, value in columns.items():
+            row[column] = value
+    ways[-1] = way(rules.requests(inputs), inputs.cycle_s)
+    return PolicyRollout(roll, ("soil.P1",), inputs, aim, belief, first_hours(inputs)).compare(ways)
+
+
+def test_a_way_that_may_go_on_is_not_charged_with_what_the_rules_would_do_after_it() -> None:
+    """Mist brought the night into its band; the rules see it there, end the mist, and two hours are too dry."""
+    held, closed, ruled = dry_night({"humidifier": 0.3}, [{MIST_K: 0.3}, {}])
+    assert held == Comparison(0.0, 0.0) and held.holds(0.0)
+    assert closed.worse_h > 1.0 and not closed.holds(0.0)
+    assert ruled.worse_h > 1.0, "what is in force is known to be better than what the rules want now"
 
 
 def lived(controller: Any, days: float) -> float:

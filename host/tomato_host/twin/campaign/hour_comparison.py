@@ -28,6 +28,7 @@ from tomato_host.brain.control.planner.objective import (
     action_churn,
     hourly_stress,
     resource_use,
+    wear_price,
     yield_proxy,
 )
 from tomato_host.brain.control.settings import PolicyName
@@ -244,7 +245,7 @@ def hour_costs(
         return float(weights.stress * hourly_stress(part, expected, plans)[0, 0])
 
     no_roots = replace(aim, soil_temp_short=0.0)
-    one = _first_hour(aim)
+    one, price = _first_hour(aim), np.broadcast_to(wear_price(aim, expected), plans.shape[:2])[:, :1]
     now = Expected({"vpd_kpa": vpd[:, :1], "air_temp_c": air[:, :1]}, dry[:, :1], wet[:, :1], {})
     return {
         "vpd": stress(_without_soil(_without_air(no_roots))),
@@ -252,7 +253,7 @@ def hour_costs(
         "soil": stress(_without_air(_without_vpd(aim))),
         "yield": -float(weights.yield_ * yield_proxy(one, now, plans[:, :1])[0]),
         "resources": float(weights.resource * resource_use(aim, plans[:, :1])[0]),
-        "churn": float(weights.smooth * action_churn(plans[:, :1], before)[0]),
+        "churn": float(weights.smooth * action_churn(plans[:, :1], before, price)[0]),
     }
 
 
