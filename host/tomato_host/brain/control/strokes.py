@@ -2,9 +2,9 @@
 
 A stroke wears the relay (a hobby relay lasts some 100,000 operations under load by its data sheet: three years at 96
 strokes a day) and a fan that starts is heard in the room. What bounds its length is what the plants feel: stomata
-answer within a quarter to half an hour (Vialet-Chabrand et al. 2017, Plant Physiology 174), so with an hour between
-strokes VPD was out of its band for longer; strokes every 40 minutes, three in a cycle, were not felt, and took an
-eighth of the transitions that half-hourly ones made (docs/control.md). Mist is different: a small tent's air takes up
+answer within a quarter to half an hour (Vialet-Chabrand et al. 2017, Plant Physiology 174). With strokes every half
+hour the means of all half hours are alike; with 40 minutes between them they were not, and light hours in band were
+14 % fewer for 9 % of the transitions (docs/control_history.md). Mist is different: a small tent's air takes up
 9 g before it is saturated, which the humidifier gives in two to three minutes; what comes on top runs down the walls.
 So its strokes stay short, and none is longer than the board's longest pulse. A heating mat is different again: 20 W
 take hours to warm two pots of wet substrate, so all of a cycle's heat is given at once, in pulses as long as the board
