@@ -172,10 +172,8 @@ class NearTermModel:
 
         Where `series` holds what `steady` says of the same plans, it is not computed again.
         """
-        fade = _fade(plans.shape[1])
         known = series if STEADY + AIR[0] in series else self.steady(plans)
-        pulled = {name: np.maximum(series[name] + (known[STEADY + name] - series[name]) * fade, 0.02) for name in AIR}
-        return {**series, **pulled}
+        return {**series, **{name: _pulled(series[name], known[STEADY + name]) for name in AIR}}
 
     def spread(self, said: Mapping[str, tuple[Array, Array]], horizon: int) -> dict[str, tuple[Array, Array]]:
         """Intervals (low, high) [H] around the corrected courses: near hours are as sure as lessons have proved."""
@@ -185,6 +183,26 @@ class NearTermModel:
                 low, high = said[name]
                 out[name] = (low * (1.0 - fade) - half * fade, high * (1.0 - fade) + half * fade)
         return out
+
+
+class DrawnTents:
+    """What several beliefs [S, 9] (room and figures) say of plans [W S, H, K], each of every S-th one."""
+
+    def __init__(self, means: Array) -> None:
+        self._count = len(means)
+        self._room_c, self._room_g, self._tent = balance_parameters(means)
+
+    def correct(self, series: Mapping[str, Array], plans: Array) -> dict[str, Array]:
+        """The air's courses [W S, H] of `series`, as in `NearTermModel.correct`."""
+        each = plans.reshape(-1, self._count, *plans.shape[1:]).swapaxes(0, 1)
+        said = steady_state_air(self._room_c, self._room_g, plan_duties(each), self._tent)
+        courses = (one.swapaxes(0, 1).reshape(plans.shape[:2]) for one in said)
+        return {name: _pulled(series[name], known) for name, known in zip(AIR, courses, strict=True)}
+
+
+def _pulled(course: Array, known: Array) -> Array:
+    """A course [B, H] with its near hours pulled to what is known of them."""
+    return np.asarray(np.maximum(course + (known - course) * _fade(course.shape[1]), 0.02))
 
 
 def _fade(horizon: int) -> Array:

@@ -47,7 +47,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,11 +56,11 @@ from shared_schemas.devices import PUMP
 from tomato_host.brain.control import rules
 from tomato_host.brain.control.control_inputs import ControlInputs
 from tomato_host.brain.control.model_error import SENSOR_SD, ModelError
-from tomato_host.brain.control.parameter_estimation import KNOWN, NearTermModel, ParameterEstimate
+from tomato_host.brain.control.parameter_estimation import KNOWN, DrawnTents, ParameterEstimate
 from tomato_host.brain.control.plan_columns import COLUMN_OF, COLUMNS, DOSE_K, GAS_K, LAMP_K
 from tomato_host.brain.control.planner.objective import AIR_RAMP_C, SOIL_RAMP_PCT, VPD_RAMP_KPA, HorizonTargets, beyond
 from tomato_host.brain.control.proposals import OutputRequest
-from tomato_host.brain.control.targets import setpoints_at
+from tomato_host.brain.control.targets import Setpoints, setpoints_at
 from tomato_host.brain.psychrometric_arrays import rh_array_pct
 
 Array = NDArray[np.float64]
@@ -152,7 +152,7 @@ class PolicyRollout:
         model, sensor = np.array(belief.error.sd), np.array(SENSOR_SD)
         self._model_shift = shift[:, :2] * model
         self._sensor_shift = shift[:, 2:] * sensor
-        self._near = [NearTermModel(drawn) for drawn in _drawn(belief.tent)] if belief.tent.at is not None else []
+        self._tents = DrawnTents(_drawn(belief.tent)) if belief.tent.at is not None else None
 
     def compare(self, ways: Array) -> list[Comparison]:
         """Ways [W, K] of the first hours, the last one the rules': each, going on as is best, against both policies."""
@@ -184,10 +184,11 @@ class PolicyRollout:
         plans[:, :, LAMP_K] = self._aim.light_share[: self._hours]
         cycle_h = max(1, round(self._inputs.cycle_s / 3_600.0))
         for start in range(self._first_h, self._hours, cycle_h):
-            seen = self._courses(plans)
+            seen, context = self._courses(plans), self._inputs.context
+            now = context.now + timedelta(hours=start)
+            setpoints = setpoints_at(now, context)
             for row in range(len(plans)):
-                requested = self._rules_at(start, row, plans, seen)
-                for request in requested:
+                for request in self._rules_at(now, setpoints, plans[row, :start], {k: v[row] for k, v in seen.items()}):
                     self._enter(plans[row, start : start + cycle_h], request)
         return plans
 
@@ -197,13 +198,14 @@ class PolicyRollout:
         elif request.output in COLUMN_OF and COLUMN_OF[request.output] != LAMP_K:
             hours[:, COLUMN_OF[request.output]] = min(1.0, request.amount / self._inputs.cycle_s)
 
-    def _rules_at(self, start: int, row: int, plans: Array, seen: Mapping[str, Array]) -> list[OutputRequest]:
-        """What the rules ask for at the beginning of hour `start`, seeing the hour before it."""
-        inputs, context = self._inputs, self._inputs.context
-        now = context.now + timedelta(hours=start)
-        duty = {name: float(plans[row, start - 1, column]) for name, column in COLUMN_OF.items()}
-        watered = np.flatnonzero(plans[row, :start, DOSE_K])
-        given = float(plans[row, :start, DOSE_K].sum())
+    def _rules_at(
+        self, now: datetime, setpoints: Setpoints, past: Array, seen: Mapping[str, Array]
+    ) -> list[OutputRequest]:
+        """What the rules ask for at `now` after the hours `past` [h, K] of a plan, by the last hour of its courses."""
+        inputs, context, last_hour = self._inputs, self._inputs.context, len(past) - 1
+        duty = {name: float(past[-1, column]) for name, column in COLUMN_OF.items()}
+        watered = np.flatnonzero(past[:, DOSE_K])
+        given = float(past[:, DOSE_K].sum())
         last = context.memory.last_water_at
         if len(watered):
             last = context.now + timedelta(hours=int(watered[-1]))
@@ -215,21 +217,19 @@ class PolicyRollout:
         if given > 0.0 or used != budgets.water_ml_used_today:
             budgets = budgets.model_copy(update={"water_ml_used_today": used + given})
             state = state.model_copy(update={"budgets": budgets})
-        then = replace(
-            context, now=now, state=state, memory=replace(context.memory, duty=duty, last_water_at=last, decided_at=now)
-        )
+        memory = replace(context.memory, duty=duty, last_water_at=last, decided_at=now)
         driest = inputs.driest
         if driest is not None:
-            level = min(float(seen[name][row, start - 1]) for name in self._zones)
+            level = min(float(seen[name][last_hour]) for name in self._zones)
             driest = driest.model_copy(update={"moisture_pct": level})
         return rules.requests(
             replace(
                 inputs,
-                context=then,
-                setpoints=setpoints_at(now, then),
-                air_temp_c=float(seen["air_temp_c"][row, start - 1]),
-                vpd_kpa=float(seen["vpd_kpa"][row, start - 1]),
-                rh_pct=float(seen["rh_pct"][row, start - 1]),
+                context=replace(context, now=now, state=state, memory=memory),
+                setpoints=setpoints,
+                air_temp_c=float(seen["air_temp_c"][last_hour]),
+                vpd_kpa=float(seen["vpd_kpa"][last_hour]),
+                rh_pct=float(seen["rh_pct"][last_hour]),
                 driest=driest,
             )
         )
@@ -237,13 +237,8 @@ class PolicyRollout:
     def _courses(self, plans: Array) -> dict[str, Array]:
         """What the sensors would show under plans [W S, H, K], the draws in turn."""
         series = dict(self._roll(plans))
-        for draw, near in enumerate(self._near):
-            mine = slice(draw, None, len(self._near))
-            corrected = near.correct({k: series[k][mine] for k in ("air_temp_c", "vpd_kpa")}, plans[mine])
-            for name in ("air_temp_c", "vpd_kpa"):
-                if draw == 0:
-                    series[name] = series[name].copy()
-                series[name][mine] = corrected[name]
+        if self._tents is not None:
+            series |= self._tents.correct(series, plans)
         shift = np.tile(self._model_shift, (len(plans) // len(SCENARIOS), 1))
         series["air_temp_c"] = series["air_temp_c"] + shift[:, :1]
         series["vpd_kpa"] = np.maximum(series["vpd_kpa"] + shift[:, 1:], 0.02)
@@ -279,9 +274,8 @@ def way(requests: Sequence[OutputRequest], cycle_s: float) -> Array:
     return row
 
 
-def _drawn(tent: ParameterEstimate) -> list[ParameterEstimate]:
-    """The estimate under each draw, by the square root of its covariance."""
+def _drawn(tent: ParameterEstimate) -> Array:
+    """Room and figures [S, 9] under each draw, by the square root of their covariance."""
     values, vectors = np.linalg.eigh(np.array(tent.covariance)[:KNOWN, :KNOWN])
     root = vectors * np.sqrt(np.maximum(values, 0.0))
-    means = np.array(tent.mean[:KNOWN]) + SCENARIOS[:, :KNOWN] @ root.T
-    return [replace(tent, mean=tuple(map(float, mean))) for mean in means]
+    return np.asarray(np.array(tent.mean[:KNOWN]) + SCENARIOS[:, :KNOWN] @ root.T)
