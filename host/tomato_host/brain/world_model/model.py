@@ -216,25 +216,28 @@ class WorldModel:
         weather: Mapping[str, Array],
         offsets: Mapping[str, Array] | None = None,
         pots_vpd: Callable[[Mapping[str, Array]], Array] | None = None,
+        derived: bool = True,
     ) -> dict[str, Array]:
         """Roll plans [B, H, K] (K in PLAN_COLUMNS) through the learned laws; every value is [B, H].
 
         `weather` holds OUTSIDE_COLUMNS as [H] (`weather_ahead` makes them); missing weather counts as neutral room air.
         `offsets` (see `offsets`) lift the physics to the blended forecast. `pots_vpd` gives the deficit [B, H] in kPa
         that the pots dry by, from the air_temp_c and vpd_kpa of these laws; None: as they are. Keys: zone names,
-        soil.avg, air_temp_c, rh_pct, vpd_kpa, leaf_vpd_kpa, stress_risk.
+        air_temp_c, vpd_kpa, and unless `derived` is false rh_pct, leaf_vpd_kpa, soil.avg, stress_risk.
         """
         inputs = RolloutInputs(plans, **weather_inputs(weather))
         lift = {name: value[: plans.shape[1]] for name, value in (offsets or {}).items()}
         temp, vpd = self.dynamics.roll_air(start, inputs)
         temp = temp + lift.get("air_temp_c", 0.0)
         vpd = np.maximum(vpd + lift.get("vpd_kpa", 0.0), 0.0)
-        leaf = np.maximum(self.dynamics.leaf_vpd(inputs, vpd) + lift.get("leaf_vpd_kpa", 0.0), 0.0)
-        out = {"air_temp_c": temp, "vpd_kpa": vpd, "rh_pct": rh_array_pct(temp, vpd), "leaf_vpd_kpa": leaf}
+        out = {"air_temp_c": temp, "vpd_kpa": vpd}
+        if derived:
+            out["rh_pct"] = rh_array_pct(temp, vpd)
+            out["leaf_vpd_kpa"] = np.maximum(self.dynamics.leaf_vpd(inputs, vpd) + lift.get("leaf_vpd_kpa", 0.0), 0.0)
         soil = self.dynamics.roll_soil(start, inputs, vpd if pots_vpd is None else pots_vpd(out))
         for z, name in enumerate(self.zones):
             out[name] = np.clip(soil[z] + lift.get(name, 0.0), 0.0, 100.0)
-        if self.zones:
+        if self.zones and derived:
             out |= self._soil_summary(out, np.atleast_1d(np.asarray(start.soil_pct)))
         return out
 

@@ -49,15 +49,14 @@ def bind_model(model: WorldModel, log: HourlyLog, context: DecisionContext) -> P
     def roll(plans: Array) -> Mapping[str, Array]:
         weather_then = {name: values[: plans.shape[1]] for name, values in outside.items()}
         if near is None:
-            return model.rollout(start, plans, weather_then)
+            return model.rollout(start, plans, weather_then, derived=False)
         # Pots dry in the air that the plan is judged by; else mist saves water in a law of air that is not believed.
         steady = near.steady(plans)
-        return (
-            model.rollout(
-                start, plans, weather_then, pots_vpd=lambda air: near.correct({**air, **steady}, plans)["vpd_kpa"]
-            )
-            | steady
-        )
+
+        def pots_vpd(air: Mapping[str, Array]) -> Array:
+            return near.correct({**air, **steady}, plans)["vpd_kpa"]
+
+        return model.rollout(start, plans, weather_then, pots_vpd=pots_vpd, derived=False) | steady
 
     spread: dict[str, tuple[Array, Array]] = {}
     for name in ("vpd_kpa", "air_temp_c", "soil.avg"):
