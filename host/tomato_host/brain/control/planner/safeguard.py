@@ -186,9 +186,11 @@ class PolicyRollout:
         for start in range(self._first_h, self._hours, cycle_h):
             seen, context = self._courses(plans), self._inputs.context
             now = context.now + timedelta(hours=start)
-            setpoints = setpoints_at(now, context)
+            setpoints, read = setpoints_at(now, context), (*self._zones, "air_temp_c", "vpd_kpa", "rh_pct")
             for row in range(len(plans)):
-                for request in self._rules_at(now, setpoints, plans[row, :start], {k: v[row] for k, v in seen.items()}):
+                for request in self._rules_at(
+                    now, setpoints, plans[row, :start], {name: seen[name][row] for name in read}
+                ):
                     self._enter(plans[row, start : start + cycle_h], request)
         return plans
 
