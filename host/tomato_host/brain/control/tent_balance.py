@@ -64,6 +64,7 @@ class BalanceParameters:
     leaves_dark_g_h: Figure = 18.0
     """... and without."""
     volume_m3: float = 1.0
+    """Air of a tent of 0.8 x 0.8 x 1.6 m."""
     heat_capacity_j_k: float = 9_000.0
     """Air, fabric, frame, lamp body and leaves together."""
 

@@ -17,10 +17,8 @@ from typing import Final
 from tomato_host.brain.control.tent_balance import BalanceParameters, vapour_of_reading_g_m3
 from tomato_host.brain.psychrometrics import saturation_vapour_pressure_kpa
 
-AIR_M3: Final = 1.0
-"""Air of a tent of 0.8 x 0.8 x 1.6 m."""
 HEAT_TAU_S: Final = 190.0
-"""Air, fabric, lamp body and leaves (9 kJ/K) against walls and exhaust (47 W/K)."""
+"""A tent's heat capacity (9 kJ/K, `tent_balance`) against walls and exhaust (47 W/K)."""
 LAG_S: Final[Mapping[str, float]] = {"air_temp_c": 70.0, "rh_pct": 60.0, "vapour_g_m3": 60.0, "co2_ppm": 120.0}
 """The part's own lag and the estimator's noise filter, one behind the other."""
 FULL_PCT: Final = 98.0
@@ -31,7 +29,7 @@ GAS_PPM_PER_S: Final = 10.0
 
 def air_change_s(tent: BalanceParameters, exhaust: bool) -> float:
     """Time constant of an exchange of the tent's air, s."""
-    return 3_600.0 * AIR_M3 / float(tent.leak_m3_h + (tent.exhaust_m3_h if exhaust else 0.0))
+    return 3_600.0 * tent.volume_m3 / float(tent.leak_m3_h + (tent.exhaust_m3_h if exhaust else 0.0))
 
 
 def seen_share(seconds: float, tau_s: float, lag_s: float) -> float:
@@ -66,7 +64,7 @@ def mist_points(
     air_c = before.get("air_temp_c", 20.0)
     full_g_m3 = vapour_of_reading_g_m3(saturation_vapour_pressure_kpa(air_c), air_c)
     tau_s = air_change_s(tent, exhaust)
-    added_g_m3 = float(tent.mist_g_h) * tau_s / 3_600.0 / AIR_M3 * seen_share(seconds, tau_s, LAG_S["rh_pct"])
+    added_g_m3 = float(tent.mist_g_h) * tau_s / 3_600.0 / tent.volume_m3 * seen_share(seconds, tau_s, LAG_S["rh_pct"])
     room_pct = (FULL_PCT - before["rh_pct"] - drift_pct) * (1.0 - exp(-seconds / LAG_S["rh_pct"]))
     return max(0.0, min(100.0 * added_g_m3 / full_g_m3, room_pct))
 
