@@ -13,8 +13,10 @@ D = Q - V. Any policy that takes u_1, u_2 ... in the states x_1, x_2 ... costs V
 so on (the performance difference lemma, Kakade and Langford 2002, Proc. ICML). Proof: the cost of step k is
 Q(x_k, u_k) - V(x_k+1), which is D_k + V(x_k) - V(x_k+1), and the sum of these telescopes. So it is enough to bound the
 sum of D. It is kept as a *debt*: D is added to it, a gain pays it back but is never saved up to be spent on harm, and
-it fades within a week. A way is taken where D is at most EACH_H and the debt stays at most DEBT_H. So a week costs
-about one hour more than it would have under the rules, at most.
+it fades within a week. A way is taken where D is at most EACH_H and the debt stays at most DEBT_H. So while plans are
+taken a week costs about one hour more than it would have under the rules, at most. Not covered are decisions of the
+rules where going on would be better (no plan holds, their D is above 0 and not counted), and plans that are taken
+because the rules would be worse still (counted, without a bound).
 
 **Under which assumptions.**
 

@@ -62,7 +62,7 @@ def wettest_pct(setpoints: Setpoints, known: bool = True) -> float:
 
 
 def first_water(inputs: ControlInputs) -> OutputRequest:
-    """The rules' water of a tent whose drippers nobody knows yet: pots are kept full, in the rules' own doses."""
+    """The rules' water of a tent whose drippers are not known yet: pots are kept full, in the rules' own doses."""
     rule, setpoints = water(inputs), inputs.setpoints
     wettest = max((probe.moisture_pct or 0.0 for probe in good_probes(inputs.context)), default=0.0)
     if inputs.doubted or inputs.driest is None or wettest >= wettest_pct(setpoints, known=False):
