@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import count
 from typing import Any
@@ -94,6 +95,28 @@ def test_a_plan_exists_when_there_is_no_time_at_all() -> None:
     ticks = count()
     made = decide(small_tent(), clock=lambda: float(next(ticks)))
     assert made.plan.controller == "mpc" and made.proposals
+
+
+@pytest.mark.parametrize("slowness", [1.0, 2.0])
+def test_a_slow_machine_keeps_the_planning_time(slowness: float) -> None:
+    """The safeguard comes after the search: what it will take is told by what came before the search."""
+    spent, tent = [0.0], small_tent()
+
+    def took(seconds: float) -> None:
+        spent[0] += slowness * seconds
+
+    def roll(plans: Array) -> Mapping[str, Array]:
+        took(0.001 + 6e-7 * plans.shape[0] * plans.shape[1])
+        return tent.roll(plans)
+
+    def bind(_: DecisionContext) -> mpc.PlannerModel:
+        took(0.016)
+        return replace(tent, roll=roll)
+
+    seen = state()
+    made = mpc.planner(bind, lambda: spent[0])(DecisionContext(now=seen.ts, state=seen, settings=SETTINGS))
+    assert made.plan.controller == "mpc"
+    assert 0.6 * SETTINGS.planning_ms <= 1_000.0 * spent[0] <= 1.1 * SETTINGS.planning_ms
 
 
 def test_never_worse_than_the_rules_by_its_own_measure() -> None:

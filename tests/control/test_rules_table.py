@@ -272,18 +272,37 @@ def test_the_day_frees_its_water_with_the_light() -> None:
 
 
 def test_one_doubted_probe_halves_and_a_doubted_dry_one_counts_as_a_sign() -> None:
-    assert water(0.0, probes=((22.0, 0.9), (40.0, 0.3))).amount == 150.0
+    assert water(0.0, probes=((23.1, 0.9), (40.0, 0.3))).amount == 150.0
+    assert water(0.0, probes=((23.0, 0.9), (40.0, 0.3))).amount == 300.0, "too dry to wait for a second opinion"
     memory = ControllerMemory(decided_at=LONG_AGO, last_water_at=LONG_AGO)
     sign = water(0.0, probes=((18.0, 0.3), (44.0, 0.9)), memory=memory)
     assert sign.amount == 60.0 and "P1 is dry" in sign.text
     usual = ControllerMemory(decided_at=LONG_AGO, last_water_at=LONG_AGO, usual_water_ml=1_000.0)
-    free = 0.7 * 1_000.0 * 0.59375
-    some = water(0.0, probes=((18.0, 0.3), (44.0, 0.9)), memory=usual, water_used=300.0)
-    assert some.amount == pytest.approx(free - 300.0)
+    free = 1_000.0 * 0.59375
+    some = water(0.0, probes=((18.0, 0.3), (44.0, 0.9)), memory=usual, water_used=500.0)
+    assert some.amount == pytest.approx(free - 500.0)
     assert water(0.0, probes=((6.0, 0.25), (44.0, 0.9))).amount > 0.0
     assert water(0.0, probes=((5.9, 0.25), (44.0, 0.9))).amount == 0.0, "a probe in the air"
     assert water(0.0, probes=((6.0, 0.24), (44.0, 0.9))).amount == 0.0
     assert water(0.0, probes=((28.0, 0.5), (44.0, 0.9))).amount == 300.0, "0.5 is trusted"
+
+
+def test_two_probes_that_agree_on_drought_are_believed() -> None:
+    """A pot went from 30 to 14 % in three days on doses of a sign of drought, while both probes said that it dries."""
+    memory = ControllerMemory(decided_at=LONG_AGO, last_water_at=LONG_AGO)
+    agreed = water(0.0, probes=((22.0, 0.3), (24.0, 0.9)), memory=memory)
+    assert agreed.amount == water(22.0, memory=memory).amount == 300.0
+    assert "P1 is doubted, but two probes agree on drought" in agreed.text and "half dose: doubt" not in agreed.fired
+    assert water(0.0, probes=((22.0, 0.3), (24.0, 0.3)), memory=memory).amount == 300.0
+    halved = water(0.0, probes=((22.0, 0.3), (24.0, 0.3)), memory=memory, mode="SAFE")
+    assert halved.amount == 150.0 and "halved in safe mode" in halved.text
+    unplugged = ControllerMemory(decided_at=LONG_AGO, last_water_at=LONG_AGO, usual_water_ml=1_600.0)
+    asked = water(0.0, probes=((24.0, 0.9), (40.0, 0.1)), memory=unplugged)
+    assert asked.amount == 300.0 and asked.text.endswith("within the usual while P2 is doubted"), "no excess"
+    asked = water(0.0, probes=((24.0, 0.9), (40.0, 0.1)), memory=unplugged, water_used=800.0)
+    assert asked.amount == 150.0 and asked.text.endswith("less because P2 is doubted")
+    for other in ((31.0, 0.9), (24.0, 0.2), (5.9, 0.3)):  # moist, hardly a probe, and one in the air: no second witness
+        assert water(0.0, probes=((22.0, 0.3), other), memory=memory).amount == 60.0, other
 
 
 BLIND = ((None, 0.0), (None, 0.0))

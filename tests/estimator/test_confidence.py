@@ -35,7 +35,7 @@ EVENT_NAMES = {
 
 def test_confidence_algorithm_matches_spec() -> None:
     constants = table_with(PAGE, "constant", "value")
-    assert len(constants) == 11
+    assert len(constants) == 12
     for row in constants:
         assert getattr(confidence, row["constant"]) == float(row["value"]), row
     examples = table_with(PAGE, "example", "settling", "confidence")

@@ -56,6 +56,10 @@ class Days:
         return dict(self.watch.evidence)
 
 
+def test_what_has_no_companion_is_known() -> None:
+    assert DriftDetector(NAMES, daylight=False).alone == {"rh_pct", "co2_ppm", "light_lux"}
+
+
 def test_an_hour_is_closed_at_its_end_and_tells_so() -> None:
     watch = DriftDetector(("air_temp_c", "soil_temp_c"), False)
     closed = [

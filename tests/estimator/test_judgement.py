@@ -352,6 +352,8 @@ def test_factors_at_their_corners() -> None:
     assert [history_factor(b, 0.0, 0.0) for b in (-1.0, 0.0, 0.5, 1.0, 2.0)] == pytest.approx([1.0, 1.0, 0.6, 0.2, 0.2])
     assert [history_factor(0.0, f, 0.0) for f in (0.5, 0.75, 1.0, 3.0)] == pytest.approx([1.0, 0.5, 0.0, 0.0])
     assert [history_factor(0.0, 0.0, d) for d in (0.5, 0.75, 1.0, 3.0)] == pytest.approx([1.0, 0.65, 0.3, 0.3])
+    alone = [history_factor(0.0, 0.0, d, alone=True) for d in (0.5, 0.75, 1.0, 3.0)]
+    assert alone == pytest.approx([1.0, 0.8, 0.6, 0.6])
     assert overall_confidence([(3.0, 1.0), (1.0, 0.0)], True) == 0.75
     assert overall_confidence([(3.0, 1.0), (1.0, 0.0)], False) == 0.375
     assert overall_confidence([], True) == 0.0 and overall_confidence([(0.5, 1.0)], True) == 1.0

@@ -37,5 +37,19 @@ def test_pots_that_part_cost_their_probes_no_trust() -> None:
     assert max(late.values()) <= 0.6, late
 
 
+def test_a_new_mark_of_watering_costs_two_sound_probes_no_trust() -> None:
+    """From 41.6 and 37.6 % both pots were let dry to 30 % within a day: their ratio moved because their water did."""
+    watch, rng, most = DriftDetector(NAMES, daylight=False), Random(3), dict.fromkeys(NAMES, 0.0)
+    for hour in range(24 * 14):
+        dried = min(1.0, max(0.0, hour / 24.0 - 8.0))
+        values: list[float | None] = [
+            41.6 - 11.6 * dried + rng.gauss(0.0, 0.2),
+            37.6 - 7.4 * dried + rng.gauss(0.0, 0.2),
+        ]
+        if watch.update(hour * 3_600.0, values, None):
+            most = {name: max(most[name], watch.evidence.get(name, 0.0)) for name in NAMES}
+    assert max(most.values()) < 0.8, most
+
+
 def test_steady_pots_show_nothing() -> None:
     assert max(evidence(0.0, 0.0).values()) < 0.5

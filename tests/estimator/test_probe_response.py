@@ -105,6 +105,18 @@ def test_a_sip_a_full_pot_and_a_missing_value_prove_nothing() -> None:
     assert sips.found == full.found == missing.found == (FINE, FINE)
 
 
+def test_a_pot_as_full_as_it_ever_was_need_not_answer_until_it_has_dried() -> None:
+    """The near pot of an uneven pair stands at 42 %: what it gets runs through, and its probe is right."""
+    pots = Pots(38.0, 30.0).go(1.0).dose(100.0, 4.5, 1.0)
+    for _ in range(12):
+        pots.go(2.0, -0.2, -0.3).dose(100.0, 0.4, 1.0)
+    assert pots.found == (FINE, FINE)
+    pots.levels[0] = 38.0
+    for _ in range(8):
+        pots.go(2.0, -0.2, -0.3).dose(100.0, 0.0, 1.0)
+    assert pots.found == (UNRESPONSIVE, FINE)
+
+
 def faults_of(scenario_mirrored: bool, hours: float) -> tuple[list[AnomalyV1], TentRun]:
     tent = SimulatedTent(3, TentParams.sample(3), None, datetime(2026, 3, 10, 6, tzinfo=UTC), period_s=20.0)
     tent.world.sensors.faults.probe_mirrored[:] = [scenario_mirrored] * 2

@@ -37,6 +37,8 @@ class ControlInputs:
     """The driest probe that is trusted, or doubted and drier still."""
     doubted: tuple[str, ...]
     """Probes that are not."""
+    agreed_dry: bool = False
+    """Whether two probes or more, trusted or doubted, read below the low mark: then drought is no error of one."""
 
     @property
     def driest_doubted(self) -> bool:
@@ -93,29 +95,37 @@ def good_probes(context: DecisionContext) -> list[Probe]:
     return [p for p in context.state.soil.probes if p.moisture_pct is not None and p.confidence >= least]
 
 
-def driest_probe(context: DecisionContext, good: list[Probe]) -> Probe | None:
-    """The driest probe that is trusted (`good`), or doubted and drier still."""
-    trusted_ids = {p.id for p in good}
-    heard = [
+def heard_probes(context: DecisionContext) -> list[Probe]:
+    """The probes that are trusted, and those that are doubted but still a sign of drought."""
+    least = context.settings.min_probe_confidence
+    return [
         p
         for p in context.state.soil.probes
-        if p.id in trusted_ids or ((p.moisture_pct or 0.0) >= IN_AIR_PCT and p.confidence >= MIN_DROUGHT_CONFIDENCE)
+        if p.moisture_pct is not None
+        and (p.confidence >= least or (p.moisture_pct >= IN_AIR_PCT and p.confidence >= MIN_DROUGHT_CONFIDENCE))
     ]
-    return min(heard, key=lambda p: (p.moisture_pct or 0.0, p.id), default=None)
+
+
+def driest_probe(context: DecisionContext) -> Probe | None:
+    """The driest probe that is trusted, or doubted and drier still."""
+    return min(heard_probes(context), key=lambda p: (p.moisture_pct or 0.0, p.id), default=None)
 
 
 def read_inputs(context: DecisionContext) -> ControlInputs:
     """Sort the state into trusted readings and doubts."""
     state, good = context.state, good_probes(context)
     air, rh, vpd = air_readings(context)
+    setpoints = setpoints_at(context.now, context)
+    dry = [p for p in heard_probes(context) if (p.moisture_pct or 0.0) < setpoints.soil_low_pct]
     return ControlInputs(
         context=context,
-        setpoints=setpoints_at(context.now, context),
+        setpoints=setpoints,
         air_temp_c=air,
         rh_pct=rh,
         vpd_kpa=vpd,
         co2_ppm=trusted(state, "co2_ppm", state.env.co2_ppm),
         soil_temp_c=trusted(state, "soil_temp_c", state.soil.temp_c),
-        driest=driest_probe(context, good),
+        driest=driest_probe(context),
         doubted=tuple(p.id for p in state.soil.probes if p not in good),
+        agreed_dry=len(dry) > 1,
     )

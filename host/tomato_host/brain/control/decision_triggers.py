@@ -6,7 +6,7 @@ from datetime import datetime
 
 from shared_schemas.records.base import Mode
 from tomato_host.brain.control.context import ControllerMemory, DecisionContext, elapsed_s
-from tomato_host.brain.control.control_inputs import air_readings, driest_probe, good_probes
+from tomato_host.brain.control.control_inputs import air_readings, driest_probe
 from tomato_host.brain.control.rules import HARD_LOW_PCT
 from tomato_host.brain.control.settings import ControlSettings
 from tomato_host.brain.control.targets import setpoints_at
@@ -54,7 +54,7 @@ def climate_trigger(context: DecisionContext) -> str | None:
             return "vpd low"
     if air_temp_c is not None and air_temp_c > setpoints.air_temp_c[1] + TEMP_MARGIN_C:
         return "hot"
-    driest = driest_probe(context, good_probes(context))
+    driest = driest_probe(context)
     if driest is not None and driest.moisture_pct is not None:
         since_s = elapsed_s(context.now, context.memory.last_water_at)
         dry = driest.moisture_pct < setpoints.soil_low_pct - HARD_LOW_PCT

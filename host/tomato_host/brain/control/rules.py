@@ -226,9 +226,9 @@ def allowance_ml(inputs: ControlInputs) -> float:
     return _free_ml(inputs, inputs.setpoints.water_ml_per_day)
 
 
-def _usual_left_ml(inputs: ControlInputs) -> float:
-    """What the cautious share of the usual water leaves for now."""
-    return _free_ml(inputs, CAUTIOUS_SHARE * inputs.context.memory.usual_water_ml)
+def _usual_left_ml(inputs: ControlInputs, share: float) -> float:
+    """What this share of the usual water leaves for now."""
+    return _free_ml(inputs, share * inputs.context.memory.usual_water_ml)
 
 
 def _since_water_s(inputs: ControlInputs) -> float | None:
@@ -240,7 +240,7 @@ def _blind(inputs: ControlInputs) -> OutputRequest:
     settings, since = inputs.context.settings, _since_water_s(inputs)
     if not inputs.setpoints.light_hours:
         return OutputRequest("water_pump", 0.0, "no trusted soil probe; no blind dose at night")
-    usual_dose_ml = min(inputs.setpoints.dose_ml, _usual_left_ml(inputs), allowance_ml(inputs))
+    usual_dose_ml = min(inputs.setpoints.dose_ml, _usual_left_ml(inputs, CAUTIOUS_SHARE), allowance_ml(inputs))
     if usual_dose_ml >= settings.blind_dose_ml and (since is None or since >= settings.water_pause_s):
         usual_ml = inputs.context.memory.usual_water_ml
         text = f"no trusted soil probe: {usual_dose_ml:.0f} ml, from a usual {usual_ml:.0f} ml a day"
@@ -284,34 +284,51 @@ def water(inputs: ControlInputs) -> OutputRequest:
     return _dose(inputs, probe.id, moisture)
 
 
-def _caution(inputs: ControlInputs, probe: str) -> str:
-    """Why a dose is smaller than the soil asks for, if it is."""
-    if inputs.driest_doubted:
+def _doubt_counts(inputs: ControlInputs, moisture: float) -> bool:
+    """Whether doubt about a probe is a reason for less water: not where two agree that it is dry, nor where a trusted
+    one says that the plant cannot wait."""
+    certain = not inputs.driest_doubted and moisture <= inputs.setpoints.soil_low_pct - HARD_LOW_PCT
+    return bool(inputs.doubted) and not inputs.agreed_dry and not certain
+
+
+def _caution(inputs: ControlInputs, probe: str, doubt: bool, less: bool) -> str:
+    """Why a dose is smaller than the soil asks for (`less`), or is not though there is doubt."""
+    doubted = ", ".join(inputs.doubted)
+    if inputs.context.mode == "SAFE":
+        return ", halved in safe mode"
+    if doubt and inputs.driest_doubted:
         return f": {probe} is doubted, a sign of drought and no measure of it"
-    if inputs.doubted:
-        return f", halved because {', '.join(inputs.doubted)} is doubted"
-    return ", halved in safe mode" if inputs.context.mode == "SAFE" else ""
+    if doubt:
+        return f", less because {doubted} is doubted" if less else f", within the usual while {doubted} is doubted"
+    return f": {doubted} is doubted, but two probes agree on drought" if doubted and inputs.agreed_dry else ""
+
+
+def _doubted_ml(inputs: ControlInputs, full_ml: float) -> float:
+    """A dose under doubt: what plants used before is no excess; a doubted probe alone gives no reason for more."""
+    usual = _usual_left_ml(inputs, 1.0)
+    if inputs.driest_doubted:
+        return min(full_ml, max(usual, inputs.context.settings.blind_dose_ml))
+    return min(full_ml, max(usual, 0.5 * full_ml))
 
 
 def _dose(inputs: ControlInputs, probe: str, moisture: float) -> OutputRequest:
     setpoints, settings = inputs.setpoints, inputs.context.settings
     need = (setpoints.soil_target_pct - moisture) * settings.soil_ml_per_pct
-    # A HIGH anomaly (a heat wave, say) is no reason for less water; doubt about the readings is.
-    cautious = inputs.context.mode == "SAFE" or bool(inputs.doubted)
-    share = 0.5 if cautious else 1.0
-    allowed = allowance_ml(inputs) * share
-    dose = min(need * share, 2.0 * setpoints.dose_ml * share, allowed)
-    if inputs.driest_doubted:  # a sign of drought, no measure of it
-        dose = min(dose, max(_usual_left_ml(inputs), settings.blind_dose_ml))
+    # A HIGH anomaly (a heat wave, say) is no reason for less water; doubt about the readings may be one.
+    doubt, safe = _doubt_counts(inputs, moisture), inputs.context.mode == "SAFE"
+    full = min(need, 2.0 * setpoints.dose_ml, allowance_ml(inputs))
+    dose = _doubted_ml(inputs, full) if doubt else full
+    if safe:
+        dose = min(dose, 0.5 * full)
     if dose < MIN_ML:
         used = f"{inputs.context.state.budgets.water_ml_used_today:.0f} ml of {setpoints.water_ml_per_day:.0f} ml"
         why = (
             f"the water budget for this hour of the day is used ({used})"
-            if allowed < MIN_ML
+            if allowance_ml(inputs) * (0.5 if safe else 1.0) < MIN_ML
             else "it asks for too little"
         )
         return OutputRequest("water_pump", 0.0, f"{probe} is dry at {moisture:.1f} %, but {why}")
-    fired = (f"soil.{probe} < {setpoints.soil_low_pct:g}%", *(("half dose: doubt",) if cautious else ()))
-    text = f"{probe} is dry at {moisture:.1f} %, so {dose:.0f} ml{_caution(inputs, probe)}"
+    fired = (f"soil.{probe} < {setpoints.soil_low_pct:g}%", *(("half dose: doubt",) if dose < full else ()))
+    text = f"{probe} is dry at {moisture:.1f} %, so {dose:.0f} ml{_caution(inputs, probe, doubt, dose < full)}"
     request = OutputRequest("water_pump", dose, text, fired, "reduce_water_stress")
     return replace(request, pulses=max(1, round(dose / PULSE_ML)))

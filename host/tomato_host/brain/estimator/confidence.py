@@ -15,6 +15,9 @@ CROSS_LEAST: Final = 0.4
 FLAT_DOUBT_FROM: Final = 0.5
 DRIFT_DOUBT_FROM: Final = 0.5
 DRIFT_LEAST: Final = 0.3
+DRIFT_LEAST_ALONE: Final = 0.6
+"""Drift that no companion confirms costs no more: it may be the tent that moved, and without its hygrometer a tent is
+neither misted nor planned for. Above what the controllers ask for (`control_inputs.MIN_CONFIDENCE`), by a margin."""
 BAD_SHARE_WEIGHT: Final = 0.8
 WITHOUT_BOARD: Final = 0.5
 
@@ -45,11 +48,14 @@ def cross_factor(mismatch: float) -> float:
     return 1.0 - (1.0 - CROSS_LEAST) * min(1.0, max(0.0, mismatch - 1.0))
 
 
-def history_factor(bad_share: float, flat_share: float, drift_evidence: float) -> float:
-    """From the past: share of bad samples (6 h memory), flat run against its limit, evidence of drift."""
+def history_factor(bad_share: float, flat_share: float, drift_evidence: float, alone: bool = False) -> float:
+    """From the past: share of bad samples (6 h memory), flat run against its limit, evidence of drift.
+
+    `alone`: whether that evidence is the sensor's own past only, no companion's.
+    """
     bad = 1.0 - BAD_SHARE_WEIGHT * min(1.0, max(0.0, bad_share))
     flat = _falling(flat_share, FLAT_DOUBT_FROM, 0.0)
-    drift = _falling(drift_evidence, DRIFT_DOUBT_FROM, DRIFT_LEAST)
+    drift = _falling(drift_evidence, DRIFT_DOUBT_FROM, DRIFT_LEAST_ALONE if alone else DRIFT_LEAST)
     return bad * flat * drift
 
 

@@ -20,7 +20,7 @@ such as a repotted plant, looks like a slope). Not detectable: a hygrometer with
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -39,6 +39,10 @@ SIGMAS: Final = 2.8
 _WALK_NORM: Final = 34.0**0.5
 RECENT_DAYS: Final = 2
 """The newest whole days: they may already drift, so they are no part of the reference."""
+LEVEL_FREE: Final = 0.05
+"""Two pots that dry or fill together do so unevenly: what both moved beyond this (a logarithm; days differ by as much
+anyway), a move of their ratio says nothing of. A new mark of watering took two sound probes from 41 and 38 % to 30 and
+30 % within a day, one of them by half as much again as the other."""
 POTS_PART: Final = 0.3
 """Share of the move of a ratio that each of two probes must have made itself before the pots are taken to differ."""
 CLEARED_BELOW: Final = 0.5
@@ -75,7 +79,7 @@ def features_for(names: tuple[str, ...], daylight: bool) -> tuple[Feature, ...]:
 class DriftDetector:
     """Stores hourly means and computes, once an hour, the evidence of drift of each sensor (1 = drifting)."""
 
-    __slots__ = ("_column", "_count", "_features", "_hour_end_s", "_hours", "_sum", "evidence")
+    __slots__ = ("_column", "_count", "_features", "_hour_end_s", "_hours", "_sum", "alone", "evidence")
 
     def __init__(self, names: tuple[str, ...], daylight: bool) -> None:
         self._column = {name: i for i, name in enumerate(names)}
@@ -84,6 +88,8 @@ class DriftDetector:
         self._sum = [0.0] * (len(names) + 1)
         self._count = [0] * (len(names) + 1)
         self._hour_end_s: float | None = None
+        self.alone = frozenset(f.sensor for f in self._features if not f.companions)
+        """Sensors that are compared with their own past only: what moved may as well be the tent."""
         self.evidence: dict[str, float] = {}
         """Evidence by sensor; missing where the history is too short."""
 
@@ -149,16 +155,8 @@ class DriftDetector:
             return _size(_move(np.log(_day_means(days[:, :, -1], LAMP_HOURS_NEEDED)), feature))
         logs = np.log(np.maximum(own, 1e-3))
         if feature.kind == "soil_ratio":
-            pairs = [
-                _move(_day_means(logs - np.log(np.maximum(days[:, :, self._column[c]], 1e-3))), feature)
-                for c in feature.companions
-            ]
-            alone = _move(_day_means(logs), feature)
-            others = [
-                _move(_day_means(np.log(np.maximum(days[:, :, self._column[c]], 1e-3))), feature)
-                for c in feature.companions
-            ]
-            return _soil_evidence(_weakest(pairs), pairs, alone, others)
+            others = [np.log(np.maximum(days[:, :, self._column[c]], 1e-3)) for c in feature.companions]
+            return _probe_evidence(logs, others, feature)
         if feature.kind == "quiet_level":
             return _size(_move(_day_lows(logs), feature))
         return _size(_move(_day_means(logs), feature))
@@ -229,6 +227,24 @@ def _weakest(moves: list[_Move | None]) -> float | None:
     if any(m.by * known[0].by <= 0.0 for m in known):
         return min(0.99, min(m.evidence for m in known))
     return min(m.evidence for m in known)
+
+
+def _probe_evidence(logs: Floats, others: list[Floats], feature: Feature) -> float | None:
+    """Evidence against one soil probe by its logarithms `[days, 24]` and those of the other probes."""
+    alone = _move(_day_means(logs), feature)
+    moves = [_move(_day_means(other), feature) for other in others]
+    pairs = [
+        _move(_day_means(logs - other), replace(feature, floor=feature.floor + _common(alone, move)))
+        for other, move in zip(others, moves, strict=True)
+    ]
+    return _soil_evidence(_weakest(pairs), pairs, alone, moves)
+
+
+def _common(one: _Move | None, other: _Move | None) -> float:
+    """How far two probes have moved together beyond LEVEL_FREE, as the smaller of both moves; 0 where apart."""
+    if one is None or other is None or one.by * other.by <= 0.0:
+        return 0.0
+    return max(0.0, min(abs(one.by), abs(other.by)) - LEVEL_FREE)
 
 
 def _soil_evidence(

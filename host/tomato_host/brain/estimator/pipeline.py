@@ -248,6 +248,7 @@ class Estimator:
         self._cross = CrossCheck(names, settings)
         self._drift = DriftDetector(names, settings.daylight)
         self._drift_evidence = [0.0] * len(names)
+        self._drift_alone = tuple(name in self._drift.alone for name in names)
         self._bad_share = [0.0] * len(names)
         self._bad_share_s: float | None = None
         self._dli = DailyLightIntegral(settings.umol_divisor_lux)
@@ -305,9 +306,10 @@ class Estimator:
         if self._bad_share_s is None or t_s - self._bad_share_s >= BAD_SHARE_EVERY_S:
             self._update_bad_share(t_s)
         confidences = []
-        mismatches, doubts = self._cross.mismatch, zip(self._bad_share, self._drift_evidence, strict=True)
+        mismatches = self._cross.mismatch
+        doubts = zip(self._bad_share, self._drift_evidence, self._drift_alone, strict=True)
         parts = zip(self._tracks, values, self._ranges, mismatches, doubts, strict=True)
-        for track, value, (channel, edge), mismatch, (bad_share, drift) in parts:
+        for track, value, (channel, edge), mismatch, (bad_share, drift, alone) in parts:
             if value is None:
                 confidences.append(0.0)
                 continue
@@ -324,7 +326,7 @@ class Estimator:
                     1.0 if inside else range_factor(value, low, high, natural),
                     1.0 if settled else rate_factor(t_s - track.jump_s, track.settling),
                     1.0 if mismatch <= 1.0 else cross_factor(mismatch),
-                    1.0 if past == SPOTLESS else history_factor(*past),
+                    1.0 if past == SPOTLESS else history_factor(*past, alone),
                 )
             )
         return confidences

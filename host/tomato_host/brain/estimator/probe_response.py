@@ -32,7 +32,9 @@ SILENT_DOSES: Final = 8
 RIGHT_DOSES: Final = 2
 """Answers in the right direction, in a row, that end a finding."""
 FULL_PCT: Final = 60.0
-"""A root zone above this may let water run through."""
+"""A root zone above this may let water run through ..."""
+FULL_MARGIN_POINTS: Final = 2.0
+"""... and so may one that stands so near to the wettest it has been after a dose that it answered: the pot is full."""
 
 
 class _Probe:
@@ -42,6 +44,7 @@ class _Probe:
         "before",
         "falls",
         "fell_points",
+        "full",
         "lowest",
         "quarter",
         "quarter_s",
@@ -57,6 +60,7 @@ class _Probe:
         self.quarter: float | None = None
         self.quarter_s = 0.0
         self.fell_points = 0.0
+        self.full: float | None = None
         self.falls = 0
         self.silent = 0
         self.right = 0
@@ -100,17 +104,19 @@ class ProbeResponse:
 
     def _judge_dose(self, moistures: Sequence[float | None]) -> None:
         known = [
-            (probe, moisture - probe.before)
+            (probe, moisture - probe.before, max(moisture, probe.before))
             for probe, moisture in zip(self._probes, moistures, strict=True)
             if moisture is not None and probe.before is not None and max(moisture, probe.before) < FULL_PCT
         ]
         enough, self._dose_ml = self._dose_ml >= LEAST_ML, 0.0
         if not enough:
             return
-        answered = any(change >= ANSWER_POINTS for _, change in known)
-        for probe, change in known:
+        answered = any(change >= ANSWER_POINTS for _, change, _ in known)
+        for probe, change, level in known:
             if change >= ANSWER_POINTS:
-                self._right_answer(probe)
+                self._right_answer(probe, level)
+                continue
+            if probe.full is not None and level >= probe.full:
                 continue
             probe.right = 0
             if change <= -FALL_LEAST_POINTS:
@@ -121,7 +127,9 @@ class ProbeResponse:
                 probe.silent += 1
                 probe.unresponsive = probe.unresponsive or probe.silent >= SILENT_DOSES
 
-    def _right_answer(self, probe: _Probe) -> None:
+    def _right_answer(self, probe: _Probe, level: float) -> None:
+        full = level - FULL_MARGIN_POINTS
+        probe.full = full if probe.full is None else max(probe.full, full)
         probe.falls, probe.fell_points, probe.silent = 0, 0.0, 0
         probe.right += 1
         if probe.right >= RIGHT_DOSES:

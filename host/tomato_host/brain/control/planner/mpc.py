@@ -19,8 +19,9 @@ One decision:
 What holds whatever the search finds: the chosen plan is never worse than the rules' plan by the planner's own measure,
 because that plan is scored first; a plan exists before the first round ends (anytime); every plan is inside its bounds,
 because edits are projected onto them; and the guardrails judge each request again, they trust no planner. With a
-doubted probe the dose is at most the rules' dose. Without a model that has learned a day, without a trusted probe, or
-in the modes SAFE and PAUSED, the rules decide; while the model learns they keep the pots full (`watering.first_water`).
+doubted probe the dose is at most the rules' dose. Without a model that has learned a day, without any probe that is
+heard, or in the modes SAFE and PAUSED, the rules decide; while the model learns they keep the pots full
+(`watering.first_water`).
 
 Alternatives considered. Gradient methods and quadratic programmes want a smooth objective; doses, relay strokes and
 lines of harm are not. Dynamic programming wants a small state; two soil zones, air and three budgets are not. Random
@@ -91,8 +92,9 @@ CUT_SHORT = 0.12
 board; less is the coarseness of samples, and the asked share is nearer to the truth."""
 ESTIMATE_VALID_FOR = 4 * HOUR
 """So long the planner goes on by what it has learned while a doubted reading of the air teaches nothing new."""
-SAFEGUARD_MS = 35
-"""Of the planning time: what the safeguard takes, and the batch during which the deadline comes (a PC of 2020)."""
+SAFEGUARD_SHARE = 1.2
+"""Of the planning time is kept for the safeguard, and for the batch during which the deadline comes, this many times
+what the decision took until the search began: both are rollouts of one model on one machine, slow or fast."""
 STEADY_AFTER_S = 1_500.0
 """Duties must have been in force this long before the last half hour tells anything of them."""
 
@@ -105,7 +107,7 @@ class PlannerModel:
     """Plans [B, H, K] (columns as in objective, any H up to the horizon) -> courses [B, H]: vpd_kpa, air_temp_c and
     each name in `soil`."""
     soil: tuple[str, ...]
-    """Names of the soil zones in the courses, those whose probe is trusted."""
+    """Names of the soil zones in the courses, those whose probe is trusted; heard, where none is."""
     spread: Mapping[str, tuple[Array, Array]] = field(default_factory=dict)
     """Forecast intervals as offsets (low, high) [H] from the mean: vpd_kpa, air_temp_c, soil."""
     mist_h: Array = field(default_factory=lambda: np.zeros(DAY_H))
@@ -132,19 +134,19 @@ def planner(
     chosen, how = weights or Weights(), setting or SearchSettings(width=2, rounds=8, pairs=10)
 
     def decide(context: DecisionContext) -> ControlDecision:
+        began = clock()
         context = replace(context, memory=_learned(context))
         seen = bind_model(context) if context.mode in ("NORMAL", "CAUTION") else None
         if seen is None or not seen.soil or not (read_inputs(context).vpd_kpa is not None or _remembers(context)):
             return _ruled(context, water=first_water(read_inputs(context)) if seen is None else None)
-        return _plan(context, seen, chosen, how, clock)
+        return _plan(context, seen, chosen, how, clock, began)
 
     return decide
 
 
 def _plan(
-    context: DecisionContext, seen: PlannerModel, weights: Weights, how: SearchSettings, clock: Clock
+    context: DecisionContext, seen: PlannerModel, weights: Weights, how: SearchSettings, clock: Clock, began: float
 ) -> ControlDecision:
-    end = clock() + max(0, context.settings.planning_ms - SAFEGUARD_MS) / 1_000.0
     inputs = read_inputs(context)
     guide = rules.decide(context)
     plain = plain_plan(horizon_targets(context).light_share)
@@ -173,6 +175,7 @@ def _plan(
             hourwise_plans(bounds, lambda plans: hourly(aim, _expected(seen, plans, experience), plans, weights)),
         ]
     )
+    end = began + context.settings.planning_ms / 1_000.0 - SAFEGUARD_SHARE * (clock() - began)
     found = search(lambda plans: terms(plans).j, moves, starts, how, lambda: clock() >= end)
     requests = _requests(inputs, found.plans[0], bounds.first_h, demand, shares, known)
     chosen = _safeguarded(inputs, seen, aim, bounds, requests)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from shared_schemas.devices import MIST, PUMP
 from tomato_host.brain.control.context import DecisionContext
+from tomato_host.brain.control.control_inputs import good_probes, heard_probes
 from tomato_host.brain.control.planner.crop_horizon import RecentHours
 from tomato_host.brain.control.planner.horizon import DAY_H
 from tomato_host.brain.control.planner.mpc import PlannerModel, near_term
@@ -26,14 +27,14 @@ MIN_DAYS_LEARNED = 1
 
 
 def bind_model(model: WorldModel, log: HourlyLog, context: DecisionContext) -> PlannerModel | None:
-    """What the planner may look through now; None while the model knows this tent too little or no probe is trusted.
+    """What the planner may look through now; None while the model knows this tent too little or no probe is heard.
 
     The planner rolls the bare physics and takes off its present error itself: what the blended forecast adds belongs to
     the plan it was made for and to yesterday's weather, and would lead astray a plan that does otherwise.
     """
     if model.days_learned < MIN_DAYS_LEARNED or log.hours < 24:
         return None
-    zones = _trusted_zones(context, model.zones)
+    zones = _zones(context, model.zones)
     if not zones:
         return None
     horizon = min(context.settings.horizon_h, HORIZON_H)
@@ -93,7 +94,10 @@ def _past(log: HourlyLog, zones: tuple[str, ...]) -> RecentHours:
     return RecentHours(log.column("air_temp_c")[-DAY_H:], driest)
 
 
-def _trusted_zones(context: DecisionContext, zones: tuple[str, ...]) -> tuple[str, ...]:
-    least = context.settings.min_probe_confidence
-    good = {f"soil.{p.id}" for p in context.state.soil.probes if p.moisture_pct is not None and p.confidence >= least}
-    return tuple(zone for zone in zones if zone in good)
+def _zones(context: DecisionContext, zones: tuple[str, ...]) -> tuple[str, ...]:
+    """The zones whose probe is trusted; where none is, those that are heard: doubt about soil is none about the air.
+
+    While a probe is doubted no dose is larger than the rules' (`watering`).
+    """
+    found = {f"soil.{p.id}" for p in good_probes(context) or heard_probes(context)}
+    return tuple(zone for zone in zones if zone in found)
