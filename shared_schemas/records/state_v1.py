@@ -40,6 +40,20 @@ class Env(Part):
     """Daily light integral since local midnight."""
 
 
+class AirMeans(Part):
+    """The air as the mean of the last `over_s` seconds, of what was known; it is what controllers decide by.
+
+    A fan or humidifier that works in strokes of half an hour makes a moment no measure of its hour: states that are
+    recorded as often as the strokes come back would show the same part of a stroke day after day.
+    """
+
+    over_s: Annotated[FiniteFloat, Field(ge=0.0, le=86_400.0)]
+    air_temp_c: AirTempC | None = None
+    rh_pct: Percent | None = None
+    co2_ppm: Co2Ppm | None = None
+    vpd_kpa: Kpa | None = None
+
+
 class VisionSummary(Part):
     """What the last trusted picture said, in one glance."""
 
@@ -122,3 +136,5 @@ class StateV1(Record):
     mode: Mode | None = None
     reason: ShortText | None = None
     """Why this record was written outside the base cadence; null on the cadence."""
+    means: AirMeans | None = None
+    """In recorded states, from version 0.2 on."""

@@ -295,13 +295,22 @@ def _replay(history: HourlyHistory, records: Iterable[object]) -> datetime | Non
         if isinstance(record, Forecast36hV1):
             history.add_weather(record)
         elif isinstance(record, StateV1):
-            history.add_state(record)
+            history.add_state(_by_its_means(record))
             before = last.budgets.water_ml_used_today if last else 0.0
             given = record.budgets.water_ml_used_today - before
             if last is not None and given > 0.0:
                 history.add_water(record.ts, given)
             last = record
     return last.ts if last is not None else None
+
+
+def _by_its_means(state: StateV1) -> StateV1:
+    """The state with the air of its half hour in the place of its moment's: states are too few for a mean of theirs."""
+    means = state.means
+    if means is None or means.air_temp_c is None or means.vpd_kpa is None:
+        return state
+    env = state.env.model_copy(update={"air_temp_c": means.air_temp_c, "vpd_kpa": means.vpd_kpa})
+    return state.model_copy(update={"env": env})
 
 
 def without_weather(case: BacktestCase) -> BacktestCase:

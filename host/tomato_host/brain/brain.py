@@ -16,6 +16,7 @@ from shared_schemas.records import (
     StateV1,
     VisionV1,
 )
+from shared_schemas.records.state_v1 import AirMeans
 from tomato_host.brain.admission.answered_verdicts import AnsweredVerdicts
 from tomato_host.brain.admission.tent_admission import TentAdmission
 from tomato_host.brain.control import (
@@ -114,6 +115,11 @@ class Brain:
     def estimate(self) -> Estimate | None:
         """The newest estimate; None before the first observation."""
         return self._estimate
+
+    @property
+    def recent_air(self) -> AirMeans | None:
+        """The air of the last half hour, as the controllers see it; None before anything was measured."""
+        return self.estimator.air_means(RECENT_H)
 
     @property
     def mode(self) -> str:

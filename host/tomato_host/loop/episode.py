@@ -26,6 +26,8 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from shared_schemas.records import ActionV1, DeviceStatusV1, EventV1, ObservationV1, Record, StateV1
+from shared_schemas.records.state_v1 import AirMeans
+from tomato_host.brain.control.context import RECENT_H
 from tomato_host.brain.estimator.estimate import Estimate
 from tomato_host.brain.estimator.pipeline import Estimator
 from tomato_host.brain.guardrails.guardrails import Verdict
@@ -61,6 +63,8 @@ class EpisodeBrain(Protocol):
 
     @property
     def estimate(self) -> Estimate | None: ...
+    @property
+    def recent_air(self) -> AirMeans | None: ...
     @property
     def mode(self) -> str | None: ...
     def step(self, observation: ObservationV1, devices: DeviceStatusV1, context: RuntimeContext) -> StepResult: ...
@@ -106,7 +110,8 @@ class Episode:
         if estimate is None or self._stated_at == estimate.ts:
             return None
         self._stated_at = estimate.ts
-        state = estimate.state.model_copy(update={"mode": self._brain.mode, "reason": reason})
+        update = {"mode": self._brain.mode, "reason": reason, "means": self._brain.recent_air}
+        state = estimate.state.model_copy(update=update)
         self._sink.record(state)
         if self._health_with_states:
             self._sink.record(estimate.health)
@@ -177,6 +182,11 @@ class EstimateOnly:
         if not estimate.late:
             self.estimate = estimate
         return StepResult(estimate)
+
+    @property
+    def recent_air(self) -> AirMeans | None:
+        """The air of the last half hour."""
+        return self._estimator.air_means(RECENT_H)
 
     def update_devices(self, devices: DeviceStatusV1) -> None:
         """The estimator sees devices with observations only."""

@@ -260,8 +260,10 @@ class Checker:
         """What the current brain makes in the place of a recorded record; None for nothing."""
         estimate = self._walked.estimate
         if isinstance(recorded, StateV1):
-            # When a state is written on the cadence, or at a shutdown, is the process's part, and so is `reason`.
-            update = {"mode": self._walked.mode, "reason": recorded.reason}
+            # When a state is written on the cadence, or at a shutdown, is the process's part, and so is `reason`; a
+            # recording of 0.1 has no means.
+            means = None if recorded.means is None else self._walked.recent_air
+            update = {"mode": self._walked.mode, "reason": recorded.reason, "means": means}
             return None if estimate is None else estimate.state.model_copy(update=update)
         if isinstance(recorded, SensorHealthV1):
             return None if estimate is None else estimate.health

@@ -163,7 +163,7 @@ class History:
             return
         _drop_later(t, self._t, self._rows, self._soil)
         self._days.add_state(state)
-        env = state["env"]
+        env = state["env"] | {name: value for name, value in (state.get("means") or {}).items() if value is not None}
         self._t.append(t)
         self._rows.append(
             (

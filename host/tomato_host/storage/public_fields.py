@@ -85,6 +85,7 @@ def public_fields(state: type[BaseModel] = StateV1, plan: type[BaseModel] = Plan
             **_all("schema_version ts confidence quantity_confidence mode"),
             "reason": TEXT,
             "env": _measured(_part(state, "env")),
+            "means": _all("over_s air_temp_c rh_pct co2_ppm vpd_kpa"),
             "plant": {
                 **_measured(_part(state, "plant")),
                 "vision": _all("source stress_score fruit_count_est confidence", summary=FREE),

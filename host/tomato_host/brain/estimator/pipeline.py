@@ -42,6 +42,7 @@ from zoneinfo import ZoneInfo
 
 from shared_schemas.devices import LAMP
 from shared_schemas.records import AnomalyV1, DeviceStatusV1, ObservationV1, VisionV1
+from shared_schemas.records.state_v1 import AirMeans
 from tomato_host.brain.estimator.actuator_effect import ActuatorSupervision
 from tomato_host.brain.estimator.anomaly_detector import AnomalyDetector
 from tomato_host.brain.estimator.channels import CHANNELS, channels_for
@@ -90,6 +91,7 @@ HISTORY_DERIVED: Final = (
     *(f"{name}_on" for name in RELAYS),
     "water_ml_today",
 )
+AIR_MEANS: Final = ("air_temp_c", "rh_pct", "co2_ppm", "vpd_kpa")
 SPOTLESS: Final = (0.0, 0.0, 0.0)
 """Share of bad samples, flat run, evidence of drift of a sensor of which the past says nothing bad."""
 BAD_SHARE_EVERY_S: Final = 600.0
@@ -148,6 +150,16 @@ class Estimator:
         if self._t_s is None:
             raise RuntimeError("no observation has been processed yet")
         return self._history
+
+    def air_means(self, hours: float) -> AirMeans | None:
+        """The air's means over the last `hours`, of what was known; None before anything was."""
+        if self._t_s is None:
+            return None
+        found, rows = self._history.means(AIR_MEANS, hours), self._history.last_n_hours(hours)
+        if not found:
+            return None
+        over_s = float(rows[-1, 0] - rows[0, 0])
+        return AirMeans(over_s=over_s, **{name: round(value, 4) for name, value in found.items()})
 
     def step(self, observation: ObservationV1, devices: DeviceStatusV1, vision: VisionV1 | None = None) -> Estimate:
         """Process one observation and return the estimated moment.

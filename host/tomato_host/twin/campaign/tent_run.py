@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from shared_schemas.records import ActionV1, AnomalyV1, DeviceStatusV1, EventV1, ObservationV1, Record
+from shared_schemas.records.state_v1 import AirMeans
 from tomato_host.brain.brain import Brain
 from tomato_host.brain.estimator.estimate import Estimate
 from tomato_host.brain.execution.executor import BudgetLedger, Executor
@@ -71,6 +72,11 @@ class Undecided:
     def estimate(self) -> Estimate | None:
         """The newest estimate."""
         return self._brain.estimate
+
+    @property
+    def recent_air(self) -> AirMeans | None:
+        """The air of the last half hour."""
+        return self._brain.recent_air
 
     @property
     def mode(self) -> str | None:
