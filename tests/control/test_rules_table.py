@@ -287,12 +287,12 @@ def test_one_doubted_probe_halves_and_a_doubted_dry_one_counts_as_a_sign() -> No
     assert water(0.0, probes=((28.0, 0.5), (44.0, 0.9))).amount == 300.0, "0.5 is trusted"
 
 
-def test_two_probes_that_agree_on_drought_are_believed() -> None:
+def test_a_dose_that_harms_no_pot_whichever_probe_is_wrong_is_given_in_full() -> None:
     """A pot went from 30 to 14 % in three days on doses of a sign of drought, while both probes said that it dries."""
     memory = ControllerMemory(decided_at=LONG_AGO, last_water_at=LONG_AGO)
     agreed = water(0.0, probes=((22.0, 0.3), (24.0, 0.9)), memory=memory)
     assert agreed.amount == water(22.0, memory=memory).amount == 300.0
-    assert "P1 is doubted, but two probes agree on drought" in agreed.text and "half dose: doubt" not in agreed.fired
+    assert agreed.text.endswith("P1 is doubted, but no pot is wet") and "half dose: doubt" not in agreed.fired
     assert water(0.0, probes=((22.0, 0.3), (24.0, 0.3)), memory=memory).amount == 300.0
     halved = water(0.0, probes=((22.0, 0.3), (24.0, 0.3)), memory=memory, mode="SAFE")
     assert halved.amount == 150.0 and "halved in safe mode" in halved.text
@@ -301,7 +301,8 @@ def test_two_probes_that_agree_on_drought_are_believed() -> None:
     assert asked.amount == 300.0 and asked.text.endswith("within the usual while P2 is doubted"), "no excess"
     asked = water(0.0, probes=((24.0, 0.9), (40.0, 0.1)), memory=unplugged, water_used=800.0)
     assert asked.amount == 150.0 and asked.text.endswith("less because P2 is doubted")
-    for other in ((31.0, 0.9), (24.0, 0.2), (5.9, 0.3)):  # moist, hardly a probe, and one in the air: no second witness
+    assert water(0.0, probes=((22.0, 0.3), (39.9, 0.9)), memory=memory).amount == 300.0, "below where a dose aims"
+    for other in ((40.0, 0.9), (24.0, 0.2), (5.9, 0.3)):  # no room, hardly a probe, and one in the air
         assert water(0.0, probes=((22.0, 0.3), other), memory=memory).amount == 60.0, other
 
 

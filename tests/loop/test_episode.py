@@ -103,6 +103,8 @@ def test_a_status_is_recorded_when_it_changes_and_a_state_once_a_moment() -> Non
     assert trace.kinds.count("device_status_v1") == 1 and trace.kinds.count("observation_v1") == 5
     first, again = episode.record_state("closer attention"), episode.record_state(None)
     assert first is not None and first.reason == "closer attention" and again is None
+    assert first.means is not None and first.means.over_s > 0.0 and first.means.vpd_kpa is not None
+    assert first.means.air_temp_c != first.env.air_temp_c, "a mean of five samples"
     assert "sensor_health_v1" not in trace.kinds
 
 

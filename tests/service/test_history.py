@@ -52,6 +52,22 @@ def test_a_spike_stays_visible_at_every_span(season: History) -> None:
     assert min(columns["low"]["vpd_kpa"]) == 1.0
 
 
+def test_a_chart_shows_the_means_of_half_hours_and_the_extremes_of_moments(tmp_path: Path) -> None:
+    """States and the strokes of a fan come back each half hour: each state was seen in the pause of a stroke."""
+    history = History(tmp_path)
+    for n in range(7 * 48):
+        seen = state(START + n * timedelta(minutes=30), 0.45)
+        seen["means"] = {"over_s": 1_790.0, "air_temp_c": 24.0, "rh_pct": 68.0, "co2_ppm": None, "vpd_kpa": 0.95}
+        history.add(seen)
+    week = history.columns("7d")
+    assert set(week["vpd_kpa"]) == {0.95} and set(week["rh_pct"]) == {68.0}
+    assert set(week["low"]["vpd_kpa"]) == {0.45} and set(week["high"]["vpd_kpa"]) == {0.95}
+    assert set(week["co2_ppm"]) == {439.0}, "a mean that is not known leaves the moment's value"
+    _, values = history.latest()
+    assert values["vpd_kpa"] == 0.45, "now is now"
+    assert {row[2] for row in history.csv_rows(0.0, 1e12)[2]} == {0.45}, "the table holds what was recorded"
+
+
 def test_a_range_holds_what_lies_in_it(season: History) -> None:
     since = (START + timedelta(days=40)).timestamp()
     columns = season.columns("24h", since, since + 6 * 3_600)

@@ -33,11 +33,9 @@ LAST_DAY_BYTES = {"states": 600_000, "sensors_raw": 6_000_000, "targets": 200_00
 SKIPS_KEPT = 200
 MOST_HOLDS = 2_000
 """No chart marks more."""
+AIR_COLUMNS = ("air_temp_c", "rh_pct", "vpd_kpa", "co2_ppm")
 COLUMNS = (
-    "air_temp_c",
-    "rh_pct",
-    "vpd_kpa",
-    "co2_ppm",
+    *AIR_COLUMNS,
     "leaf_air_delta_c",
     "light_on",
     "confidence",
@@ -87,6 +85,9 @@ class History:
         """The targets before the first `targets_v1`; None: not known."""
         self._t: list[float] = []
         self._rows: list[HistoryRow] = []
+        """By state, the air as the mean of its half hour: a moment in the pause of a fan's stroke is none."""
+        self._moments: list[HistoryRow] = []
+        """By state, as it was at that moment."""
         self._soil: list[Soil] = []
         self._fine_t: list[float] = []
         self._fine: list[HistoryRow] = []
@@ -120,7 +121,7 @@ class History:
             if not fine and not self._t:
                 return None, {}
             times, rows, soil = (
-                (self._fine_t, self._fine, self._fine_soil) if fine else (self._t, self._rows, self._soil)
+                (self._fine_t, self._fine, self._fine_soil) if fine else (self._t, self._moments, self._soil)
             )
             measured = {name: value for name, value in zip(COLUMNS, rows[-1], strict=True) if name not in DERIVED}
             return times[-1], {**measured, **soil[-1]}
@@ -161,24 +162,22 @@ class History:
         t = epoch(state["ts"])
         if self._t and t == self._t[-1]:
             return
-        _drop_later(t, self._t, self._rows, self._soil)
+        _drop_later(t, self._t, self._rows, self._moments, self._soil)
         self._days.add_state(state)
-        env = state["env"] | {name: value for name, value in (state.get("means") or {}).items() if value is not None}
-        self._t.append(t)
-        self._rows.append(
-            (
-                env["air_temp_c"],
-                env["rh_pct"],
-                env["vpd_kpa"],
-                env["co2_ppm"],
-                state["plant"]["leaf_air_delta_c"],
-                1.0 if state["devices"][LAMP.name] == "ON" else 0.0,
-                state["confidence"],
-                env.get("light_lux"),
-                env.get("dli_mol_m2"),
-                state["soil"]["temp_c"],
-            )
+        env, means = state["env"], state.get("means") or {}
+        air = [env[name] for name in AIR_COLUMNS]
+        others: HistoryRow = (
+            state["plant"]["leaf_air_delta_c"],
+            1.0 if state["devices"][LAMP.name] == "ON" else 0.0,
+            state["confidence"],
+            env.get("light_lux"),
+            env.get("dli_mol_m2"),
+            state["soil"]["temp_c"],
         )
+        known = (means.get(name) for name in AIR_COLUMNS)
+        self._t.append(t)
+        self._moments.append((*air, *others))
+        self._rows.append((*(now if mean is None else mean for mean, now in zip(known, air, strict=True)), *others))
         self._soil.append({probe["id"]: probe["moisture_pct"] for probe in state["soil"]["probes"]})
 
     def _add_fine(self, seen: Json) -> None:
@@ -243,7 +242,7 @@ class History:
         """Names, times (Unix time, s) and values of every recorded state between the two, not thinned."""
         with self._lock:
             part = slice(bisect_left(self._t, since), bisect_right(self._t, until))
-            times, rows, soil = self._t[part], self._rows[part], self._soil[part]
+            times, rows, soil = self._t[part], self._moments[part], self._soil[part]
         probes = sorted({probe for one in soil for probe in one})
         whole = [(*row, *(one.get(probe) for probe in probes)) for row, one in zip(rows, soil, strict=True)]
         return [*COLUMNS, *(f"soil_{probe.lower()}_pct" for probe in probes)], times, whole
@@ -254,12 +253,14 @@ class History:
             return self._days.rows()
 
     def _columns(self, since: float, until: float) -> Json:
-        times, rows, soil = self._last_day() if until - since <= SPANS_S["24h"] else (self._t, self._rows, self._soil)
+        fine = until - since <= SPANS_S["24h"]
+        times, rows, soil = self._last_day() if fine else (self._t, self._rows, self._soil)
         part = slice(bisect_left(times, since), bisect_right(times, until))
         times, rows, soil = times[part], rows[part], soil[part]
+        moments = rows if fine else self._moments[part]
         probes = sorted({probe for one in soil for probe in one})
         whole = [(*row, *(one.get(probe) for probe in probes)) for row, one in zip(rows, soil, strict=True)]
-        thin = thinned(times, whole, len(COLUMNS) + len(probes), point_s(until - since))
+        thin = thinned(times, whole, len(COLUMNS) + len(probes), point_s(until - since), moments)
         names = [*COLUMNS, *probes]
         out: Json = {"t": thin.t, **dict(zip(COLUMNS, thin.mean, strict=False))}
         out["soil"] = dict(zip(probes, thin.mean[len(COLUMNS) :], strict=True))

@@ -42,20 +42,30 @@ def _empty(width: int) -> list[list[Value]]:
     return [[] for _ in range(width)]
 
 
-def thinned(times: Sequence[float], rows: Sequence[HistoryRow], width: int, step_s: float) -> Thinned:
+def thinned(
+    times: Sequence[float],
+    rows: Sequence[HistoryRow],
+    width: int,
+    step_s: float,
+    moments: Sequence[HistoryRow] | None = None,
+) -> Thinned:
     """Points of `width` columns, one for each `step_s` seconds in which there are rows, in the order of their times.
 
-    `times` are Unix times in s, ascending. With `step_s` 0 each row is a point of its own.
+    `times` are Unix times in s, ascending. With `step_s` 0 each row is a point of its own. `moments`: the first columns
+    of each row as they were at its time, where the row holds means; they count for the extremes as well.
     """
     if step_s <= 0.0:
         return Thinned(list(times), [[row[n] for row in rows] for n in range(width)], [], [])
     out = Thinned([], _empty(width), _empty(width), _empty(width))
     for slot, group in groupby(range(len(times)), key=lambda i: times[i] // step_s):
-        picked = [rows[i] for i in group]
+        places = list(group)
+        picked = [rows[i] for i in places]
+        seen = [] if moments is None else [moments[i] for i in places]
         out.t.append((slot + 0.5) * step_s)
         for n in range(width):
             known = [value for row in picked if (value := row[n]) is not None]
             out.mean[n].append(round(sum(known) / len(known), 4) if known else None)
+            known += [value for row in seen if n < len(row) and (value := row[n]) is not None]
             out.low[n].append(min(known) if known else None)
             out.high[n].append(max(known) if known else None)
     return out

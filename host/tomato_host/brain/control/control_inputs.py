@@ -37,8 +37,9 @@ class ControlInputs:
     """The driest probe that is trusted, or doubted and drier still."""
     doubted: tuple[str, ...]
     """Probes that are not."""
-    agreed_dry: bool = False
-    """Whether two probes or more, trusted or doubted, read below the low mark: then drought is no error of one."""
+    all_have_room: bool = False
+    """Whether two probes or more are heard, trusted or doubted, and each reads below where a dose aims: then a dose
+    harms no pot, whichever of them is wrong."""
 
     @property
     def driest_doubted(self) -> bool:
@@ -116,7 +117,7 @@ def read_inputs(context: DecisionContext) -> ControlInputs:
     state, good = context.state, good_probes(context)
     air, rh, vpd = air_readings(context)
     setpoints = setpoints_at(context.now, context)
-    dry = [p for p in heard_probes(context) if (p.moisture_pct or 0.0) < setpoints.soil_low_pct]
+    heard = [p.moisture_pct or 0.0 for p in heard_probes(context)]
     return ControlInputs(
         context=context,
         setpoints=setpoints,
@@ -127,5 +128,5 @@ def read_inputs(context: DecisionContext) -> ControlInputs:
         soil_temp_c=trusted(state, "soil_temp_c", state.soil.temp_c),
         driest=driest_probe(context),
         doubted=tuple(p.id for p in state.soil.probes if p not in good),
-        agreed_dry=len(dry) > 1,
+        all_have_room=len(heard) > 1 and max(heard) < setpoints.soil_target_pct,
     )

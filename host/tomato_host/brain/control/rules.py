@@ -285,10 +285,10 @@ def water(inputs: ControlInputs) -> OutputRequest:
 
 
 def _doubt_counts(inputs: ControlInputs, moisture: float) -> bool:
-    """Whether doubt about a probe is a reason for less water: not where two agree that it is dry, nor where a trusted
-    one says that the plant cannot wait."""
+    """Whether doubt about a probe is a reason for less water: not where a dose harms no pot whichever probe is wrong,
+    nor where a trusted one says that the plant cannot wait."""
     certain = not inputs.driest_doubted and moisture <= inputs.setpoints.soil_low_pct - HARD_LOW_PCT
-    return bool(inputs.doubted) and not inputs.agreed_dry and not certain
+    return bool(inputs.doubted) and not inputs.all_have_room and not certain
 
 
 def _caution(inputs: ControlInputs, probe: str, doubt: bool, less: bool) -> str:
@@ -300,7 +300,7 @@ def _caution(inputs: ControlInputs, probe: str, doubt: bool, less: bool) -> str:
         return f": {probe} is doubted, a sign of drought and no measure of it"
     if doubt:
         return f", less because {doubted} is doubted" if less else f", within the usual while {doubted} is doubted"
-    return f": {doubted} is doubted, but two probes agree on drought" if doubted and inputs.agreed_dry else ""
+    return f": {doubted} is doubted, but no pot is wet" if doubted and inputs.all_have_room else ""
 
 
 def _doubted_ml(inputs: ControlInputs, full_ml: float) -> float:
