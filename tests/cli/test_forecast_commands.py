@@ -14,8 +14,11 @@ from tomato_host.cli.backtest import backtest
 from tomato_host.cli.forecast import forecast
 from tomato_host.cli.main import main
 from tomato_host.errors import TomatoError
+from tomato_host.storage.dataset import Dataset
+from tomato_host.storage.settings import StorageSettings
 
-from shared_schemas.records import parse_record
+from shared_schemas.records import StateV1, parse_record
+from shared_schemas.records.state_v1 import AirMeans
 from tests.world_model.synthetic import START_HOUR, tent_log
 
 MAPPING = """
@@ -133,3 +136,19 @@ def test_an_empty_table_says_so(tmp_path: Path) -> None:
     (tmp_path / "e.toml").write_text('time_column = "time"\ndelimiter = ";"\n[columns]\nair_temp_c = "T"\n')
     with pytest.raises(TomatoError, match="no readable values"):
         load_cases(str(tmp_path / "e.csv"), tmp_path / "e.toml", time_zone="Europe/Vienna")
+
+
+def test_the_hours_of_an_own_dataset_are_those_of_the_means(tmp_path: Path) -> None:
+    """Each state was seen in the pause of a stroke; the half hour's air was drier."""
+    disk = Dataset.from_settings(tmp_path / "data", StorageSettings(fsync="never"))
+    first = hour_start(START_HOUR)
+    for n in range(96):
+        seen = StateV1.model_validate(json.loads((StateV1.__doc__ or "").split("Example:", 1)[1]))
+        env = seen.env.model_copy(update={"vpd_kpa": 0.45, "air_temp_c": 24.0})
+        means = AirMeans(over_s=1_790.0, vpd_kpa=0.95, air_temp_c=23.5) if n >= 48 else None
+        disk.offer(seen.model_copy(update={"ts": first + n * timedelta(minutes=30), "env": env, "means": means}))
+    disk.close()
+    (case,) = load_cases(str(tmp_path / "data"), time_zone="Europe/Vienna")
+    assert case.log.column("vpd_kpa")[2:22] == pytest.approx(0.45), "a recording of before 0.2 has moments only"
+    assert case.log.column("vpd_kpa")[-20:] == pytest.approx(0.95)
+    assert case.log.column("air_temp_c")[-20:] == pytest.approx(23.5)
