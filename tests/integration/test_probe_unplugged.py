@@ -9,7 +9,8 @@ from tomato_host.twin.world import World
 from shared_schemas.records import ActionV1, PlanV1
 from tests.integration.scenario_run import Actuator, Story, run_scenario
 
-DRY, LESS_DRY = 0.19, 0.21
+DRY, LESS_DRY = 0.19, 0.25
+"""Of these the less dry pot can wait: below 23 % it would get full doses whatever is said of the other probe."""
 
 
 def one_pot_drier(world: World) -> None:

@@ -136,6 +136,7 @@ class Estimate:
             quantity_confidence=self._quantity_confidence(trusted),
             mode=None,
             reason=None,
+            means=None,
         )
 
     @cached_property
