@@ -106,7 +106,7 @@ def bounds_hold(text: str, inputs: ControlInputs) -> None:
     if "is doubted" in text:
         assert inputs.doubted, text
     if "halved in safe mode" in text:
-        assert inputs.context.mode == "SAFE"
+        assert inputs.context.mode == "SAFE" and not inputs.doubted
     mode = re.search(r"not in ([A-Z]+)$", text)
     assert mode is None or mode[1] == inputs.context.mode != "NORMAL"
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tomato_host.brain.control.control_inputs import MIN_CONFIDENCE
 from tomato_host.brain.estimator import EstimatorSettings, ProbeSettings
 from tomato_host.brain.estimator.anomaly_detector import SIGNALS, AnomalyDetector
 from tomato_host.brain.estimator.channels import CHANNELS, DOOR, PUMPED, SOIL_PROBE, SWITCHING, channels_for
@@ -354,6 +355,7 @@ def test_factors_at_their_corners() -> None:
     assert [history_factor(0.0, 0.0, d) for d in (0.5, 0.75, 1.0, 3.0)] == pytest.approx([1.0, 0.65, 0.3, 0.3])
     alone = [history_factor(0.0, 0.0, d, alone=True) for d in (0.5, 0.75, 1.0, 3.0)]
     assert alone == pytest.approx([1.0, 0.8, 0.6, 0.6])
+    assert min(alone) > MIN_CONFIDENCE, "such a reading still counts for the controllers"
     assert overall_confidence([(3.0, 1.0), (1.0, 0.0)], True) == 0.75
     assert overall_confidence([(3.0, 1.0), (1.0, 0.0)], False) == 0.375
     assert overall_confidence([], True) == 0.0 and overall_confidence([(0.5, 1.0)], True) == 1.0

@@ -293,11 +293,11 @@ def _doubt_counts(inputs: ControlInputs, moisture: float) -> bool:
 
 def _caution(inputs: ControlInputs, probe: str, doubt: bool, less: bool) -> str:
     """Why a dose is smaller than the soil asks for (`less`), or is not though there is doubt."""
-    doubted = ", ".join(inputs.doubted)
-    if inputs.context.mode == "SAFE":
-        return ", halved in safe mode"
-    if doubt and inputs.driest_doubted:
+    doubted, safe = ", ".join(inputs.doubted), inputs.context.mode == "SAFE"
+    if (doubt or safe) and inputs.driest_doubted:
         return f": {probe} is doubted, a sign of drought and no measure of it"
+    if safe:
+        return f", halved because {doubted} is doubted" if doubted else ", halved in safe mode"
     if doubt:
         return f", less because {doubted} is doubted" if less else f", within the usual while {doubted} is doubted"
     return f": {doubted} is doubted, but no pot is wet" if doubted and inputs.all_have_room else ""

@@ -91,7 +91,7 @@ HISTORY_DERIVED: Final = (
     *(f"{name}_on" for name in RELAYS),
     "water_ml_today",
 )
-AIR_MEANS: Final = ("air_temp_c", "rh_pct", "co2_ppm", "vpd_kpa")
+AIR_MEANS: Final = tuple(name for name in AirMeans.model_fields if name != "over_s")
 SPOTLESS: Final = (0.0, 0.0, 0.0)
 """Share of bad samples, flat run, evidence of drift of a sensor of which the past says nothing bad."""
 BAD_SHARE_EVERY_S: Final = 600.0
