@@ -93,6 +93,18 @@ def pair(a: float, b: float, trust: float = 1.0) -> control_inputs.ControlInputs
     return control_inputs.read_inputs(DecisionContext(now=now.ts, state=now, settings=SETTINGS))
 
 
+def test_under_doubt_a_plan_waters_ahead_of_need_as_far_as_the_wettest_probe_lacks() -> None:
+    """The rules wait for a dry pot. Where every probe reads below where a dose aims, a dose harms none of them,
+    whichever is wrong; with one near it, or unheard, the plan gives what the rules would."""
+    given = watering.water_request(pair(34.0, 36.0, trust=0.4), 300.0, 1.3)
+    assert given.amount == 300.0 and "ahead of need" in given.text and "P1 is doubted, but no pot is wet" in given.text
+    assert watering.water_request(pair(34.0, 38.5, trust=0.4), 300.0, 1.3).amount == pytest.approx(150.0)
+    for wet, trust in ((41.0, 0.4), (36.0, 0.1)):
+        kept = watering.water_request(pair(34.0, wet, trust), 300.0, 1.3)
+        assert kept.amount == 0.0 and "a probe is doubted" in kept.text
+    assert "doubted" not in watering.water_request(pair(34.0, 36.0), 300.0, 1.3).text
+
+
 def test_until_the_drippers_are_known_pots_are_kept_full_and_none_is_filled_to_where_it_drains() -> None:
     """A dripper shows its share with a dose only; the water of a day that was not given is lost to the weaker one."""
     inputs = seen(36.0)

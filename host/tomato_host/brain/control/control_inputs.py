@@ -37,9 +37,14 @@ class ControlInputs:
     """The driest probe that is trusted, or doubted and drier still."""
     doubted: tuple[str, ...]
     """Probes that are not."""
-    all_have_room: bool = False
-    """Whether two probes or more are heard, trusted or doubted, and each reads below where a dose aims: then a dose
-    harms no pot, whichever of them is wrong."""
+    least_room_pct: float = 0.0
+    """How far the wettest probe reads below where a dose aims, in % by volume, where two or more are heard, trusted or
+    doubted; 0 where one reads above it or fewer are heard."""
+
+    @property
+    def all_have_room(self) -> bool:
+        """Whether a dose harms no pot, whichever of the probes is wrong."""
+        return self.least_room_pct > 0.0
 
     @property
     def driest_doubted(self) -> bool:
@@ -128,5 +133,5 @@ def read_inputs(context: DecisionContext) -> ControlInputs:
         soil_temp_c=trusted(state, "soil_temp_c", state.soil.temp_c),
         driest=driest_probe(context),
         doubted=tuple(p.id for p in state.soil.probes if p not in good),
-        all_have_room=len(heard) > 1 and max(heard) < setpoints.soil_target_pct,
+        least_room_pct=max(0.0, setpoints.soil_target_pct - max(heard)) if len(heard) > 1 else 0.0,
     )

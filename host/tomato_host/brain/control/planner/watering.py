@@ -21,7 +21,7 @@ from tomato_host.brain.control.planner.drippers import (
 )
 from tomato_host.brain.control.planner.plan_edits import MAX_DOSE_ML
 from tomato_host.brain.control.proposals import OutputRequest
-from tomato_host.brain.control.rules import PULSE_ML, water
+from tomato_host.brain.control.rules import PULSE_ML, water, why_doubt_is_no_reason
 from tomato_host.brain.control.targets import Setpoints
 
 Array = NDArray[np.float64]
@@ -132,7 +132,7 @@ def water_request(
     shares: Sequence[DripperShare] = (),
     known: bool = True,
 ) -> OutputRequest:
-    """The plan's dose; no more than the rules would give where a probe is doubted, no less where the soil is dry.
+    """The plan's dose; under doubt within what `_most_under_doubt_ml` says, no less than the rules' where soil is dry.
 
     `next_h`: in how many hours the plan gives the first water; None: not within its horizon. `shares`: what is known of
     the drippers; the dose ends where a pot would get too wet, and the reason says what a grower can do. `known`: as in
@@ -151,7 +151,7 @@ def _request(inputs: ControlInputs, planned_ml: float, why: str, next_h: int | N
     rule = water(inputs)
     dose = min(planned_ml, MAX_DOSE_ML)
     if inputs.doubted:
-        dose = min(dose, rule.amount)
+        dose = min(dose, _most_under_doubt_ml(inputs, rule.amount))
         if planned_ml > 0.0 and dose <= 0.0:
             return OutputRequest(PUMP.name, 0.0, f"a probe is doubted: {rule.text}")
     if _overdue(inputs) and rule.amount > dose:
@@ -159,8 +159,18 @@ def _request(inputs: ControlInputs, planned_ml: float, why: str, next_h: int | N
     if dose <= 0.0:
         when = "does not water within its hours" if next_h is None else f"waters in {next_h} h"
         return OutputRequest(PUMP.name, 0.0, f"{_driest(inputs)}: the plan {when}")
-    text = f"{_driest(inputs)}: {dose:.0f} ml now, {why}"
+    text = f"{_driest(inputs)}: {dose:.0f} ml now, {why}{why_doubt_is_no_reason(inputs)}"
     return OutputRequest(PUMP.name, dose, text, ("plan",), "reduce_water_stress", pulses=max(1, round(dose / PULSE_ML)))
+
+
+def _most_under_doubt_ml(inputs: ControlInputs, rule_ml: float) -> float:
+    """The most a plan may give while a probe is doubted: what the rules would give, or what the wettest probe lacks.
+
+    The rules wait for a dry pot. A plan that waters ahead of need harms no pot either, whichever probe is wrong, as
+    long as the wettest of them stays below where a dose aims; what it could not give early, a day's water may not make
+    good later.
+    """
+    return max(rule_ml, inputs.least_room_pct * inputs.context.settings.soil_ml_per_pct)
 
 
 def _driest(inputs: ControlInputs) -> str:
