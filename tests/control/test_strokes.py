@@ -100,8 +100,8 @@ def test_a_stroke_of_mist_is_one_pulse_of_the_board(model: mpc.PlannerModel | No
 
 
 def test_the_rules_gas_under_the_planner_comes_at_once() -> None:
-    """Eight openings of the valve bring no more than one of the same length."""
-    now = state(vpd=0.9, probes=((43.0, 0.9), (43.0, 0.9)))
+    """Eight openings of the valve bring no more than one of the same length. Before the first half hour is learned."""
+    now = state(vpd=1.3, probes=((43.0, 0.9), (43.0, 0.9)))
     context = DecisionContext(now=now.ts, state=now, settings=SETTINGS)
     ours, theirs = (
         next(a for a in decide(context).proposals if a.type.value == "CO2_INJECT")

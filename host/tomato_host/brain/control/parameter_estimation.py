@@ -167,6 +167,10 @@ class NearTermModel:
         air = steady_state_air(self._room_c, self._room_g, plan_duties(plans), self._tent)
         return {STEADY + name: course for name, course in zip(AIR, air, strict=True)}
 
+    def expected(self, plans: Array) -> dict[str, Array]:
+        """The same as the courses [B, H] that are expected where no other model is known: air_temp_c and vpd_kpa."""
+        return {name.removeprefix(STEADY): course for name, course in self.steady(plans).items()}
+
     def correct(self, series: Mapping[str, Array], plans: Array) -> dict[str, Array]:
         """Predicted courses [B, H] with the near hours pulled to what experience says; other courses as they are.
 

@@ -47,13 +47,19 @@ def decide(context: DecisionContext) -> ControlDecision:
     return build_decision(context, "rules", requests(inputs))
 
 
-def requests(inputs: ControlInputs) -> list[OutputRequest]:
-    """The rules, output by output. Gas and exhaust exclude each other: gas gives way, except to mere fresh air."""
-    out = exhaust(inputs)
+def requests(
+    inputs: ControlInputs, out: OutputRequest | None = None, mist: OutputRequest | None = None
+) -> list[OutputRequest]:
+    """The rules, output by output. Gas and exhaust exclude each other: gas gives way, except to mere fresh air.
+
+    `out`, `mist`: what is asked of exhaust and humidifier in place of the rules' own.
+    """
+    out = exhaust(inputs) if out is None else out
+    mist = humidifier(inputs) if mist is None else mist
     gas = co2(inputs, 0.0 if out.amount <= FRESH_AIR * inputs.cycle_s else out.amount)
     if gas.amount > 0.0:
         out = replace(out, amount=0.0, text="closed while CO2 is dosed")
-    return [light(inputs), circulation(inputs), out, humidifier(inputs), heater(inputs), water(inputs), gas]
+    return [light(inputs), circulation(inputs), out, mist, heater(inputs), water(inputs), gas]
 
 
 def safe_requests(inputs: ControlInputs) -> list[OutputRequest]:

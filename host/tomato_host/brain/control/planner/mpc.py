@@ -19,9 +19,9 @@ One decision:
 What holds whatever the search finds: the chosen plan is never worse than the rules' plan by the planner's own measure,
 because that plan is scored first; a plan exists before the first round ends (anytime); every plan is inside its bounds,
 because edits are projected onto them; and the guardrails judge each request again, they trust no planner. With a
-doubted probe the dose is at most the rules' dose. Without a model that has learned a day, without any probe that is
-heard, or in the modes SAFE and PAUSED, the rules decide; while the model learns they keep the pots full
-(`watering.first_water`).
+doubted probe no dose fills a pot that may be wet (`watering`). Without any probe that is heard, or in the modes SAFE
+and PAUSED, the rules decide. Until the model has learned a day, the tent's balances decide on exhaust and mist, pots
+are kept full, and the rules decide on the rest (`_first_day`).
 
 Alternatives considered. Gradient methods and quadratic programmes want a smooth objective; doses, relay strokes and
 lines of harm are not. Dynamic programming wants a small state; two soil zones, air and three budgets are not. Random
@@ -42,7 +42,7 @@ from datetime import timedelta
 import numpy as np
 from numpy.typing import NDArray
 
-from shared_schemas.devices import GAS, MIST, OUTPUT_BY_NAME, PUMP
+from shared_schemas.devices import GAS, MIST, OUTPUT_BY_NAME, PUMP, VENT
 from shared_schemas.records.plan_v1 import CropCost, PlanStep
 from tomato_host.brain.control import rules
 from tomato_host.brain.control.context import ControlDecision, ControllerMemory, DecisionContext, elapsed_s
@@ -138,7 +138,7 @@ def planner(
         context = replace(context, memory=_learned(context))
         seen = bind_model(context) if context.mode in ("NORMAL", "CAUTION") else None
         if seen is None or not seen.soil or not (read_inputs(context).vpd_kpa is not None or _remembers(context)):
-            return _ruled(context, water=first_water(read_inputs(context)) if seen is None else None)
+            return _first_day(context, chosen) if seen is None else _ruled(context)
         return _plan(context, seen, chosen, how, clock, began)
 
     return decide
@@ -201,6 +201,48 @@ def _ruled(context: DecisionContext, explanation: str = "", water: OutputRequest
     cycle_s = float(context.settings.cycle_s)
     requests = [_few_strokes(one, cycle_s) for one in _with_water(rules.requests(read_inputs(context)), water)]
     return build_decision(context, "rules", requests, explanation=explanation)
+
+
+def _first_day(context: DecisionContext, weights: Weights) -> ControlDecision:
+    """Before the model has learned a day: air by the tent's own balances, pots kept full, the rest as the rules decide.
+
+    The rules are content at the edge of the band, and a sensor's place alone makes more than what parts that from
+    outside it. The balances know a tent by its nameplate and by each half hour since, so the air can be aimed at the
+    middle from the first hour on. Before the first half hour they know no room: air outside its bands is the rules'.
+    """
+    inputs = read_inputs(context)
+    water = first_water(inputs)
+    if context.mode not in ("NORMAL", "CAUTION") or not _balances_know(inputs):
+        return _ruled(context, water=water)
+    aim, bounds = horizon_targets(context), plan_bounds(inputs)
+    tent = NearTermModel(context.memory.tent, context.memory.model_error.sd)
+
+    def gain(plans: Array) -> Array:
+        return hourly(aim, _by_balances(tent, aim, plans), plans, weights)
+
+    plans = TentPlanEdits(bounds).project(hourwise_plans(bounds, gain))
+    best = plans[int(gain(plans).mean(axis=1).argmax())]
+    air = {one.output: one for one in _duty_requests(inputs, best[0])}
+    requests = _with_water(rules.requests(inputs, air[VENT.name], air[MIST.name]), water)
+    return build_decision(context, "rules", [_few_strokes(one, inputs.cycle_s) for one in requests])
+
+
+def _balances_know(inputs: ControlInputs) -> bool:
+    """Whether the balances may decide on the air: it is measured, and a half hour was learned or all is well."""
+    if inputs.vpd_kpa is None or inputs.air_temp_c is None:
+        return False
+    low, high = inputs.setpoints.vpd_kpa
+    cold, warm = inputs.setpoints.air_temp_c
+    well = low <= inputs.vpd_kpa <= high and cold <= inputs.air_temp_c <= warm
+    return well or inputs.context.memory.tent.at is not None
+
+
+def _by_balances(tent: NearTermModel, aim: HorizonTargets, plans: Array) -> Expected:
+    """What the balances alone expect of plans [B, H, K]; of the soil they know nothing, so it counts for nothing."""
+    air, still = tent.expected(plans), np.zeros(plans.shape[1])
+    spread = tent.spread(dict.fromkeys(air, (still, still)), plans.shape[1])
+    moist = np.full(plans.shape[:2], aim.soil_low_pct)
+    return Expected(air, moist, moist, spread, _felt(spread))
 
 
 def _few_strokes(request: OutputRequest, cycle_s: float) -> OutputRequest:
@@ -378,8 +420,17 @@ def _requests(
     inputs: ControlInputs, plan: Array, first: int, demand: float, shares: tuple[DripperShare, ...], known: bool
 ) -> list[OutputRequest]:
     """The first hours of the plan as requests; the rules' own caution about water stays in force."""
-    cycle_s, row = inputs.cycle_s, plan[0]
-    requests = [light_rule(inputs)]
+    cycle_s = inputs.cycle_s
+    requests = [light_rule(inputs), *_duty_requests(inputs, plan[0])]
+    requests.append(_plan_water(inputs, plan, first, demand, shares, known))
+    gas_s = float(plan[:first, GAS_K].sum()) * cycle_s / (3_600.0 * first)
+    requests.append(OutputRequest(GAS.name, gas_s, gas_reason(inputs, gas_s, plan[0]), ("plan",), "photosynthesis"))
+    return requests
+
+
+def _duty_requests(inputs: ControlInputs, row: Array) -> list[OutputRequest]:
+    """The duties of a plan's hour [K], the lamp's left out."""
+    requests, cycle_s = list[OutputRequest](), inputs.cycle_s
     for name, column in COLUMN_OF.items():
         if column == LAMP_K:
             continue
@@ -389,7 +440,4 @@ def _requests(
         requests.append(
             OutputRequest(name, share * cycle_s, text, ("plan",), "vpd_in_band", spread=share < 1.0, strokes=strokes)
         )
-    requests.append(_plan_water(inputs, plan, first, demand, shares, known))
-    gas_s = float(plan[:first, GAS_K].sum()) * cycle_s / (3_600.0 * first)
-    requests.append(OutputRequest(GAS.name, gas_s, gas_reason(inputs, gas_s, plan[0]), ("plan",), "photosynthesis"))
     return requests
