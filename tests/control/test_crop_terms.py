@@ -50,7 +50,7 @@ def test_every_stage_has_limits_and_every_term_a_source_and_a_weight() -> None:
     for term in CROP_TERMS:
         assert term.source and 0.0 < term.weight < 1.0, "stress by the bands comes first"
         assert any(term.applies(limits) for limits in CROP_LIMITS.values())
-    assert set(crop_costs(course("seedling"))) == {"dew on leaves", "day and night"}
+    assert set(crop_costs(course("seedling"))) == {"dew on leaves", "grey mould", "day and night"}
     assert set(crop_costs(course("fruiting"))) == {term.name for term in CROP_TERMS}
 
 
@@ -112,6 +112,17 @@ def test_a_colder_fruit_is_never_drier(colder: float, rh: float) -> None:
 def test_leaves_get_wet_in_the_dark_only() -> None:
     wet = crop_costs(course("vegetative", rh=99.0))["dew on leaves"][0]
     assert (wet[LIGHT == 0.0] > 0.0).all() and not wet[LIGHT > 0.0].any()
+
+
+def test_damp_air_costs_by_day_and_night_and_most_where_the_deficit_hides_it() -> None:
+    """0.3 kPa is 90 % at 24 degC and 79 % at 12 degC: a tent that is aired in the cold is dry enough for leaves."""
+    assert not crop_costs(course("vegetative", rh=81.0))["grey mould"].any()
+    edge, wet = (crop_costs(course("vegetative", rh=rh))["grey mould"] for rh in (85.0, 93.0))
+    assert edge == pytest.approx(np.ones((1, H))) and wet == pytest.approx(np.full((1, H), crop_terms.MOST))
+    aim = CropAim(CROP_LIMITS["vegetative"], LIGHT, AGE, None, None, None)
+    still, soil = np.full((1, H), 0.3), np.full((1, H), 38.0)
+    closed, aired = (CropCourse(aim, np.full((1, H), air), still, soil) for air in (24.0, 12.0))
+    assert crop_costs(closed)["grey mould"].all() and not crop_costs(aired)["grey mould"].any()
 
 
 @pytest.mark.parametrize(("night", "wrong"), [(24.0, True), (19.0, False), (11.0, True)])

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from tomato_host.brain.control import ControllerMemory, ControlSettings, DecisionContext
+from tomato_host.brain.control import ControllerMemory, ControlSettings, DecisionContext, rules
 from tomato_host.brain.control.parameter_estimation import (
     PRIOR_SD,
     DutyMeasurement,
@@ -28,6 +28,7 @@ from tomato_host.brain.control.tent_balance import BalanceParameters, Duties, st
 from tomato_host.brain.guardrails import GuardContext, Guardrails
 from tomato_host.brain.settings import BudgetSettings
 
+from shared_schemas.devices import PLAN_COLUMNS
 from tests.control.states import MIDNIGHT, NOON, state
 
 Array = NDArray[np.float64]
@@ -123,6 +124,31 @@ def test_never_worse_than_the_rules_by_its_own_measure() -> None:
     ticks = count()
     hurried, calm = decide(small_tent(), clock=lambda: float(next(ticks))), decide(small_tent())
     assert calm.plan.score.j >= hurried.plan.score.j
+
+
+def test_the_first_day_aims_at_the_middle_of_the_band_where_the_rules_are_content_with_its_edge() -> None:
+    """0.75 kPa is in 0.7-1.2: the rules leave the air as it is. No lesson yet, air in its band, and one lesson."""
+    closed, lamp = ControllerMemory(), PLAN_COLUMNS.index("light")
+    duty = [0.0] * len(PLAN_COLUMNS)
+    duty[lamp], duty[PLAN_COLUMNS.index("circulation_fan")] = 1.0, 1.0
+    lesson = DutyMeasurement(NOON, tuple(duty), {"air_temp_c": 26.0, "vpd_kpa": 0.6})
+    seen = state(air=24.0, vpd=0.75, rh=75.0, co2=800.0)
+    for memory in (closed, replace(closed, tent=learn(closed.tent, lesson))):
+        made = decide(None, seen, memory=memory)
+        ruled = rules.decide(DecisionContext(now=seen.ts, state=seen, settings=SETTINGS, memory=memory))
+        assert made.plan.controller == "rules"
+        assert made.memory.duty["exhaust_fan"] > 2.0 * ruled.memory.duty["exhaust_fan"] > 0.0
+        assert "wanted 0.7-1.2 kPa" in made.plan.explanation
+        for name in ("light", "circulation_fan", "heater_mat"):
+            assert made.memory.duty[name] == ruled.memory.duty[name]
+
+
+def test_before_the_first_lesson_air_outside_its_band_is_the_rules() -> None:
+    """The balances know no room yet: they would give a hot dry tent no mist."""
+    for seen in (state(air=29.0, rh=30.0, vpd=2.6), state(vpd=0.5), state(vpd=None, rh=None)):
+        made, ruled = decide(None, seen), rules.decide(DecisionContext(now=seen.ts, state=seen, settings=SETTINGS))
+        assert made.memory.duty["exhaust_fan"] == ruled.memory.duty["exhaust_fan"]
+        assert (made.memory.duty["humidifier"] > 0.0) == (ruled.memory.duty["humidifier"] > 0.0)
 
 
 def test_without_foresight_trust_or_calm_the_rules_decide() -> None:

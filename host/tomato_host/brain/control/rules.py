@@ -12,6 +12,7 @@ from dataclasses import replace
 from shared_schemas.devices import OUTPUTS
 from tomato_host.brain.control.context import ControlDecision, DecisionContext, elapsed_s
 from tomato_host.brain.control.control_inputs import ControlInputs, read_inputs
+from tomato_host.brain.control.evaluation import DAMP_PCT
 from tomato_host.brain.control.photoperiod import share_of_day
 from tomato_host.brain.control.proposals import OutputRequest, build_decision
 
@@ -19,6 +20,8 @@ NO_VPD = "as before: no trusted VPD"
 HOT_FOR_LIGHT_C = 33.0
 FRESH_AIR = 0.08
 """Least share of exhaust by day: leaves use up the CO2 of a closed tent."""
+DOUBTED_DAMP_SHARE = 0.35
+"""Exhaust while a hygrometer that is not trusted reads damp: what a tent with plants and lamp needs to stay dry."""
 SHARE_PER_KPA = 0.4
 """How much more or less exhaust one kPa outside the band calls for, in one step."""
 MIN_SHARE = 0.05
@@ -113,6 +116,9 @@ def exhaust(inputs: ControlInputs) -> OutputRequest:
     if inputs.vpd_kpa is not None and inputs.vpd_kpa < low_kpa:
         share += SHARE_PER_KPA * (low_kpa - inputs.vpd_kpa) + MIN_SHARE
         text, fired = f"{inputs.vpd_text} is below {low_kpa:g}", (f"vpd < {low_kpa:g} kPa",)
+    elif inputs.vpd_kpa is None and _may_be_damp(inputs) and share < DOUBTED_DAMP_SHARE:
+        share, fired = DOUBTED_DAMP_SHARE, ("doubted damp",)
+        text = f"RH {inputs.context.state.env.rh_pct:.0f} % is doubted, but a sign of damp air"
     elif inputs.vpd_kpa is not None and inputs.vpd_kpa > high_kpa:
         share -= SHARE_PER_KPA * (inputs.vpd_kpa - high_kpa) + MIN_SHARE
         text, fired = f"{inputs.vpd_text} is above {high_kpa:g}: less air out", (f"vpd > {high_kpa:g} kPa",)
@@ -128,6 +134,12 @@ def exhaust(inputs: ControlInputs) -> OutputRequest:
     return OutputRequest(
         "exhaust_fan", share * inputs.cycle_s if share >= MIN_SHARE else 0.0, text, fired, "air_in_band", spread=True
     )
+
+
+def _may_be_damp(inputs: ControlInputs) -> bool:
+    """Whether a hygrometer reads damp, trusted or not: to let air out for nothing harms no plant, mould does."""
+    rh = inputs.context.state.env.rh_pct
+    return rh is not None and rh > DAMP_PCT
 
 
 def humidifier(inputs: ControlInputs) -> OutputRequest:

@@ -1,4 +1,4 @@
-"""Costs of a plan that bands do not show: dew on fruit and leaves, flowers, calcium, heat that tells later.
+"""Costs of a plan that bands do not show: dew on fruit and leaves, mould, flowers, calcium, heat that tells later.
 
 Each term is a row of `CROP_TERMS`: a name, a weight, its source, and a pure function from the predicted course to what
 each hour costs, in the unit of the objective's stress (1: an hour well outside a band). The planner adds their weighted
@@ -18,11 +18,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tomato_host.brain.control.crop_limits import CropLimits, fruit_lag_s
+from tomato_host.brain.control.evaluation import DAMP_PCT
 from tomato_host.brain.psychrometric_arrays import dew_point_array_c, rh_array_pct
 
 Array = NDArray[np.float64]
@@ -37,6 +39,9 @@ RAMP_K_PER_H, RAMP_NEAR_K = 1.5, 3.0
 """Air may warm so fast while the dew point is near the fruit: a fruit of 60 mm lags by 1.2 h, so it then stands 1.8 K
 below the air. Growers' guides say 1 K an hour for houses with more fruit than air moves (Prenger and Ling,
 "Greenhouse Condensation Control", Ohio State AEX-800)."""
+MOULD_RAMP_PCT = 3.0
+"""Grey mould infects tomatoes in air near saturation and hardly in drier air (Eden et al. 1996, Plant Pathology 45).
+The cost begins this far below what counts as damp, and is 1 there: about what a hygrometer errs."""
 SHED_FROM_H, SHED_TO_H = 3.0, 9.0
 """Hours after light begins in which flowers shed pollen: from mid-morning to mid-afternoon (Picken 1984)."""
 KELVIN, HUMIDITY_PCT = 4.0, 20.0
@@ -59,19 +64,35 @@ class CropAim:
     """The highest the driest zone has been in the last day."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class CropCourse:
-    """A predicted course, arrays [B, H]."""
+    """A predicted course, arrays [B, H]; what several terms ask for is computed once."""
 
     aim: CropAim
     air_c: Array
     vpd_kpa: Array
     driest_pct: Array
 
-    @property
+    @cached_property
+    def rh_pct(self) -> Array:
+        """Relative humidity [B, H] in %."""
+        return rh_array_pct(self.air_c, np.maximum(self.vpd_kpa, 0.0))
+
+    @cached_property
     def dew_c(self) -> Array:
         """Dew point of the air [B, H] in degC."""
-        return dew_point_array_c(self.air_c, rh_array_pct(self.air_c, np.maximum(self.vpd_kpa, 0.0)))
+        return dew_point_array_c(self.air_c, self.rh_pct)
+
+    @cached_property
+    def fruit_c(self) -> Array:
+        """Mean temperature of the fruit in each hour [B, H], as the air's and the dew point's are means."""
+        aim, air = self.aim, self.air_c
+        assert aim.limits.fruit_mm is not None
+        lag_s = fruit_lag_s(aim.limits.fruit_mm)
+        start = air[:, 0] if aim.fruit_c is None else np.full(len(air), aim.fruit_c)
+        begins = np.concatenate([start[:, None], fruit_course_c(air, lag_s, start)[:, :-1]], axis=1)
+        share = lag_s / 3_600.0 * (1.0 - np.exp(-3_600.0 / lag_s))
+        return np.asarray(air + (begins - air) * share)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,17 +119,6 @@ def fruit_course_c(air_c: Array, lag_s: float, start_c: Array | float) -> Array:
     return out
 
 
-def _fruit(course: CropCourse) -> Array:
-    """Mean temperature of the fruit in each hour [B, H], as the air's and the dew point's are means."""
-    aim, air = course.aim, course.air_c
-    assert aim.limits.fruit_mm is not None
-    lag_s = fruit_lag_s(aim.limits.fruit_mm)
-    start = air[:, 0] if aim.fruit_c is None else np.full(len(air), aim.fruit_c)
-    begins = np.concatenate([start[:, None], fruit_course_c(air, lag_s, start)[:, :-1]], axis=1)
-    share = lag_s / 3_600.0 * (1.0 - np.exp(-3_600.0 / lag_s))
-    return np.asarray(air + (begins - air) * share)
-
-
 def _near_dew(surface_c: Array, dew_c: Array) -> Array:
     """0 at the margin above the dew point, 1 where dew forms, at most MOST."""
     return np.asarray(np.clip((DEW_MARGIN_K - (surface_c - dew_c)) / DEW_MARGIN_K, 0.0, MOST))
@@ -116,7 +126,7 @@ def _near_dew(surface_c: Array, dew_c: Array) -> Array:
 
 def dew_on_fruit(course: CropCourse) -> Array:
     """Dew on the lagging fruit's skin."""
-    return _near_dew(_fruit(course), course.dew_c)
+    return _near_dew(course.fruit_c, course.dew_c)
 
 
 def dew_on_leaves(course: CropCourse) -> Array:
@@ -125,12 +135,17 @@ def dew_on_leaves(course: CropCourse) -> Array:
     return dark * _near_dew(course.air_c - LEAF_BELOW_AIR_K, course.dew_c)
 
 
+def grey_mould(course: CropCourse) -> Array:
+    """Damp air, whatever its deficit: the colder it is, the damper is air of the same deficit."""
+    return np.asarray(np.clip((course.rh_pct - DAMP_PCT) / MOULD_RAMP_PCT + 1.0, 0.0, MOST))
+
+
 def morning_ramp(course: CropCourse) -> Array:
     """Air that warms faster than fruit follows while the dew point is near its skin; dry air may warm at any rate."""
     air, before = course.air_c, course.aim.air_before_c
     first = air[:, :1] if before is None else np.full_like(air[:, :1], before)
     rise = np.diff(np.concatenate([first, air], axis=1), axis=1)
-    near = np.clip((RAMP_NEAR_K - (_fruit(course) - course.dew_c)) / RAMP_NEAR_K, 0.0, 1.0)
+    near = np.clip((RAMP_NEAR_K - (course.fruit_c - course.dew_c)) / RAMP_NEAR_K, 0.0, 1.0)
     return np.asarray(np.minimum(near * np.maximum(rise - RAMP_K_PER_H, 0.0) / RAMP_K_PER_H, MOST))
 
 
@@ -152,9 +167,8 @@ def pollination(course: CropCourse) -> Array:
     assert limits.pollination_c is not None and limits.pollination_rh_pct is not None
     age = course.aim.light_age_h
     shedding = ((age >= SHED_FROM_H) & (age < SHED_TO_H)).astype(float)
-    humidity = rh_array_pct(course.air_c, np.maximum(course.vpd_kpa, 0.0))
     lost = _outside(course.air_c, limits.pollination_c) / KELVIN
-    lost = lost + _outside(humidity, limits.pollination_rh_pct) / HUMIDITY_PCT
+    lost = lost + _outside(course.rh_pct, limits.pollination_rh_pct) / HUMIDITY_PCT
     return np.asarray(shedding * np.minimum(lost, MOST))
 
 
@@ -196,6 +210,7 @@ def _has_fruit(limits: CropLimits) -> bool:
 CROP_TERMS: tuple[CropTerm, ...] = (
     CropTerm("dew on fruit", 0.6, "Prenger and Ling, AEX-800; fruit lag: Incropera ch. 5", _has_fruit, dew_on_fruit),
     CropTerm("dew on leaves", 0.3, "Prenger and Ling, AEX-800", lambda limits: True, dew_on_leaves),
+    CropTerm("grey mould", 0.9, "Eden et al. 1996", lambda limits: True, grey_mould),
     CropTerm("morning ramp", 0.3, "Prenger and Ling, AEX-800; fruit lag: Incropera ch. 5", _has_fruit, morning_ramp),
     CropTerm("day and night", 0.1, "Heuvelink 1989; Khanal et al. 2013", lambda limits: True, day_night),
     CropTerm(
