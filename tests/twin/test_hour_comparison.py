@@ -65,6 +65,19 @@ def test_the_hours_of_both_runs_are_those_of_the_campaign() -> None:
     assert found.total_regret()["churn"] == pytest.approx(ours - theirs)
 
 
+def test_what_was_measured_is_the_mean_of_the_hour() -> None:
+    """With the exhaust in strokes an hour's last minute lies in a pause, where the air is moister than its mean."""
+    found = compare_hours("calm", 4, ("rules", "timer"), 0.125).ours
+    run = matrix.begin(matrix.Cell("rules", "calm", 4, 0.125, 60.0))
+    for hour in found:
+        end_ms, believed = run.tent.now_ms - run.tent.now_ms % 3_600_000 + 3_600_000, []
+        while run.tent.now_ms < end_ms:
+            step = run.step()
+            assert step is not None and step.estimate.state.env.vpd_kpa is not None
+            believed.append(step.estimate.state.env.vpd_kpa)
+        assert hour.vpd_measured_kpa == pytest.approx(float(np.mean(believed)))
+
+
 def test_the_command_prints_both(capsys: pytest.CaptureFixture[str]) -> None:
     main_args = ["campaign", "explain", "--tent", "calm:8", "--controller", "rules", "--days", "0.1", "--json"]
     with pytest.raises(SystemExit) as ended:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
+from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -51,7 +52,7 @@ class TentHour:
     light: bool
     vpd_kpa: float
     vpd_measured_kpa: float | None
-    """What the estimator believed at the end of the hour."""
+    """Mean of what the estimator believed: with a fan in strokes its last minute says nothing of the hour."""
     vpd_forecast_kpa: float | None
     """What was expected of this hour at the last decision before it."""
     air_c: float
@@ -141,10 +142,14 @@ class _Minutes:
     def __init__(self, run: TentRun) -> None:
         self._run, self.start = run, run.tent.now
         self.rows: list[tuple[float, ...]] = []
+        self.believed_kpa: list[float] = []
         self.bits: list[int] = []
 
     def note(self) -> None:
-        """Take this moment's truth."""
+        """Take this moment's truth, and what the estimator believes of it."""
+        believed = self._run.brain.estimate
+        if believed is not None and believed.state.env.vpd_kpa is not None:
+            self.believed_kpa.append(believed.state.env.vpd_kpa)
         world = self._run.tent.world
         truth, control = world.tent.truth(), self._run.brain.settings.control
         light = is_light(
@@ -220,9 +225,10 @@ def _close(
     settings, site = run.brain.settings, run.brain.settings.site
     context = DecisionContext(minutes.start, state, settings.control, site, settings.budgets)
     climate = (float(vpd.mean()), float(air.mean()), float(dry.mean()), float(wet.mean()))
+    believed = fmean(minutes.believed_kpa) if minutes.believed_kpa else None
     probes = [p.moisture_pct for p in state.soil.probes if p.moisture_pct is not None]
     return TentHour(
-        minutes.start, bool(light.mean() >= 0.5), climate[0], state.env.vpd_kpa, forecast, climate[1],
+        minutes.start, bool(light.mean() >= 0.5), climate[0], believed, forecast, climate[1],
         float(dry[-1]), float(wet[-1]), min(probes, default=None), found.stress_h, on,
         float(duty[DOSE_K]), strokes, reason, hour_costs(context, climate, duty, duty_before),
     ), duty  # fmt: skip
