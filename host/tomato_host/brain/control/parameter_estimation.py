@@ -168,7 +168,7 @@ class NearTermModel:
         return {STEADY + name: course for name, course in zip(AIR, air, strict=True)}
 
     def expected(self, plans: Array) -> dict[str, Array]:
-        """The same as the courses [B, H] that are expected where no other model is known: air_temp_c and vpd_kpa."""
+        """The same as courses [B, H] of air_temp_c and vpd_kpa, for where no other model says anything of them."""
         return {name.removeprefix(STEADY): course for name, course in self.steady(plans).items()}
 
     def correct(self, series: Mapping[str, Array], plans: Array) -> dict[str, Array]:

@@ -318,13 +318,14 @@ def _caution(inputs: ControlInputs, probe: str, doubt: bool, less: bool) -> str:
         return f", halved because {doubted} is doubted" if doubted else ", halved in safe mode"
     if doubt:
         return f", less because {doubted} is doubted" if less else f", within the usual while {doubted} is doubted"
-    return why_doubt_is_no_reason(inputs)
+    why = why_doubt_is_no_reason(inputs)
+    return f": {why}" if why else ""
 
 
 def why_doubt_is_no_reason(inputs: ControlInputs) -> str:
     """What a dose says that is not smaller for doubt; empty where there is none, or where a pot may be wet."""
     doubted = ", ".join(inputs.doubted)
-    return f": {doubted} is doubted, but no pot is wet" if doubted and inputs.all_have_room else ""
+    return f"{doubted} is doubted, but no pot is wet" if doubted and inputs.all_have_room else ""
 
 
 def _doubted_ml(inputs: ControlInputs, full_ml: float) -> float:

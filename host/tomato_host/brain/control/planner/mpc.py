@@ -19,9 +19,9 @@ One decision:
 What holds whatever the search finds: the chosen plan is never worse than the rules' plan by the planner's own measure,
 because that plan is scored first; a plan exists before the first round ends (anytime); every plan is inside its bounds,
 because edits are projected onto them; and the guardrails judge each request again, they trust no planner. With a
-doubted probe no dose fills a pot that may be wet (`watering`). Without any probe that is heard, or in the modes SAFE
-and PAUSED, the rules decide. Until the model has learned a day, the tent's balances decide on exhaust and mist, pots
-are kept full, and the rules decide on the rest (`_first_day`).
+doubted probe no dose fills a pot that may be wet (`watering`). Without a model that has learned a day, or without any
+probe that is heard, the tent's balances decide on exhaust and mist and the rules on the rest, water for full pots
+included (`_without_model`). In the modes SAFE and PAUSED the rules decide.
 
 Alternatives considered. Gradient methods and quadratic programmes want a smooth objective; doses, relay strokes and
 lines of harm are not. Dynamic programming wants a small state; two soil zones, air and three budgets are not. Random
@@ -138,7 +138,7 @@ def planner(
         context = replace(context, memory=_learned(context))
         seen = bind_model(context) if context.mode in ("NORMAL", "CAUTION") else None
         if seen is None or not seen.soil or not (read_inputs(context).vpd_kpa is not None or _remembers(context)):
-            return _first_day(context, chosen) if seen is None else _ruled(context)
+            return _without_model(context, chosen) if seen is None else _ruled(context)
         return _plan(context, seen, chosen, how, clock, began)
 
     return decide
@@ -203,8 +203,8 @@ def _ruled(context: DecisionContext, explanation: str = "", water: OutputRequest
     return build_decision(context, "rules", requests, explanation=explanation)
 
 
-def _first_day(context: DecisionContext, weights: Weights) -> ControlDecision:
-    """Before the model has learned a day: air by the tent's own balances, pots kept full, the rest as the rules decide.
+def _without_model(context: DecisionContext, weights: Weights) -> ControlDecision:
+    """While there is nothing to look through: air by the tent's balances, pots kept full, the rest as the rules decide.
 
     The rules are content at the edge of the band, and a sensor's place alone makes more than what parts that from
     outside it. The balances know a tent by its nameplate and by each half hour since, so the air can be aimed at the

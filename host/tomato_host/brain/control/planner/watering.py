@@ -143,7 +143,9 @@ def water_request(
     if request.amount > most:
         request = replace(request, amount=most, text=f"{request.text}, no more than the wettest pot bears")
         request = replace(request, pulses=max(1, round(most / PULSE_ML)))
-    notes = (drowning(inputs) if request.amount > 0.0 else "", advice(shares))
+    given = request.amount > 0.0
+    doubt = why_doubt_is_no_reason(inputs) if given and "plan" in request.fired else ""
+    notes = (doubt, drowning(inputs) if given else "", advice(shares))
     return replace(request, text="; ".join([request.text, *(note for note in notes if note)]))
 
 
@@ -159,7 +161,7 @@ def _request(inputs: ControlInputs, planned_ml: float, why: str, next_h: int | N
     if dose <= 0.0:
         when = "does not water within its hours" if next_h is None else f"waters in {next_h} h"
         return OutputRequest(PUMP.name, 0.0, f"{_driest(inputs)}: the plan {when}")
-    text = f"{_driest(inputs)}: {dose:.0f} ml now, {why}{why_doubt_is_no_reason(inputs)}"
+    text = f"{_driest(inputs)}: {dose:.0f} ml now, {why}"
     return OutputRequest(PUMP.name, dose, text, ("plan",), "reduce_water_stress", pulses=max(1, round(dose / PULSE_ML)))
 
 

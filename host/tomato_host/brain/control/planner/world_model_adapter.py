@@ -97,7 +97,7 @@ def _past(log: HourlyLog, zones: tuple[str, ...]) -> RecentHours:
 def _zones(context: DecisionContext, zones: tuple[str, ...]) -> tuple[str, ...]:
     """The zones whose probe is trusted; where none is, those that are heard: doubt about soil is none about the air.
 
-    While a probe is doubted no dose is larger than the rules' (`watering`).
+    How much may be given while a probe is doubted is for `watering` to say.
     """
     found = {f"soil.{p.id}" for p in good_probes(context) or heard_probes(context)}
     return tuple(zone for zone in zones if zone in found)
