@@ -84,7 +84,7 @@ class CropCourse:
         return dew_point_array_c(self.air_c, self.rh_pct)
 
     @cached_property
-    def fruit_c(self) -> Array:
+    def fruit_mean_c(self) -> Array:
         """Mean temperature of the fruit in each hour [B, H], as the air's and the dew point's are means."""
         aim, air = self.aim, self.air_c
         assert aim.limits.fruit_mm is not None
@@ -126,7 +126,7 @@ def _near_dew(surface_c: Array, dew_c: Array) -> Array:
 
 def dew_on_fruit(course: CropCourse) -> Array:
     """Dew on the lagging fruit's skin."""
-    return _near_dew(course.fruit_c, course.dew_c)
+    return _near_dew(course.fruit_mean_c, course.dew_c)
 
 
 def dew_on_leaves(course: CropCourse) -> Array:
@@ -145,7 +145,7 @@ def morning_ramp(course: CropCourse) -> Array:
     air, before = course.air_c, course.aim.air_before_c
     first = air[:, :1] if before is None else np.full_like(air[:, :1], before)
     rise = np.diff(np.concatenate([first, air], axis=1), axis=1)
-    near = np.clip((RAMP_NEAR_K - (course.fruit_c - course.dew_c)) / RAMP_NEAR_K, 0.0, 1.0)
+    near = np.clip((RAMP_NEAR_K - (course.fruit_mean_c - course.dew_c)) / RAMP_NEAR_K, 0.0, 1.0)
     return np.asarray(np.minimum(near * np.maximum(rise - RAMP_K_PER_H, 0.0) / RAMP_K_PER_H, MOST))
 
 
