@@ -63,6 +63,8 @@ class PlanV1(Record):
     rejected: Annotated[tuple[RejectedPlan, ...], Listed, Field(max_length=3)] = ()
     crop_costs: Annotated[tuple[CropCost, ...], Listed] = ()
     """A planner's plan: every term that the growth stage has, those that cost nothing included."""
+    tasks: Annotated[tuple[ShortText, ...], Listed] = ()
+    """What a person should do that no output can, in plain words; shown on the page until a plan no longer says it."""
     explanation: ShortText = ""
     shadow: bool = False
     """True: what the rules would have done, published for comparison; nothing of it was carried out."""

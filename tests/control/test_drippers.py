@@ -10,7 +10,15 @@ from numpy.typing import NDArray
 from tomato_host.brain.control import ControlSettings, DecisionContext
 from tomato_host.brain.control.control_inputs import ControlInputs, read_inputs
 from tomato_host.brain.control.plan_columns import DOSE_K
-from tomato_host.brain.control.planner.drippers import DripperShare, advice, dripper_shares, drowning, room_ml
+from tomato_host.brain.control.planner.drippers import (
+    DripperKnowledge,
+    DripperShare,
+    advice,
+    dripper_shares,
+    drowning,
+    parting,
+    room_ml,
+)
 from tomato_host.brain.control.planner.horizon import first_hours, plan_bounds
 from tomato_host.brain.control.planner.watering import asked_ml, water_request
 
@@ -59,28 +67,28 @@ def test_the_grower_is_told_which_dripper_and_only_where_it_matters() -> None:
     text = "even out the drippers: P1 gets 60% of the water and uses 50%"
     assert advice(UNEVEN) == text and advice(EVEN) == ""
     for inputs, planned in ((seen(40.0, 33.0), 0.0), (seen(40.0, 28.0), 200.0)):
-        assert water_request(inputs, planned, 0.5, shares=UNEVEN).text.endswith(text)
-        assert "even out" not in water_request(inputs, planned, 0.5, shares=EVEN).text
+        assert water_request(inputs, planned, 0.5, drippers=DripperKnowledge(UNEVEN)).text.endswith(text)
+        assert "even out" not in water_request(inputs, planned, 0.5, drippers=DripperKnowledge(EVEN)).text
 
 
 def test_a_dose_ends_where_the_wet_pot_has_had_enough() -> None:
     """P1 stands two points below what its roots bear and rises 0.66 a 100 ml: 303 ml, in the plan's bounds as well."""
     inputs = seen(46.0, 28.0)
     assert room_ml(inputs, UNEVEN) == pytest.approx(2.0 / 0.0066)
-    request = water_request(inputs, 400.0, 0.5, shares=UNEVEN)
+    request = water_request(inputs, 400.0, 0.5, drippers=DripperKnowledge(UNEVEN))
     assert request.amount == pytest.approx(303.0, abs=0.1) and request.pulses == 3
     assert "no more than the wettest pot bears" in request.text
-    assert water_request(seen(46.0, 29.7), 200.0, 0.5, shares=UNEVEN).amount == 200.0
+    assert water_request(seen(46.0, 29.7), 200.0, 0.5, drippers=DripperKnowledge(UNEVEN)).amount == 200.0
     bounds = plan_bounds(inputs, room_ml=room_ml(inputs, UNEVEN))
     assert bounds.water_ml[0] == pytest.approx(303.0, abs=0.1) and bounds.water_ml[first_hours(inputs)] == 400.0
-    full = water_request(seen(48.5, 27.9), 400.0, 0.5, shares=UNEVEN)
+    full = water_request(seen(48.5, 27.9), 400.0, 0.5, drippers=DripperKnowledge(UNEVEN))
     assert full.amount == 0.0, "it must drain first"
 
 
 def test_a_pot_that_is_harmed_by_dryness_gets_its_water_and_the_reason_says_what_that_costs() -> None:
     inputs = seen(48.5, 25.5)
     assert room_ml(inputs, UNEVEN) == float("inf")
-    request = water_request(inputs, 400.0, 0.5, shares=UNEVEN)
+    request = water_request(inputs, 400.0, 0.5, drippers=DripperKnowledge(UNEVEN))
     assert request.amount == 400.0
     assert "P1 at 48.5 % is too wet for its roots (from 48 % on)" in request.text and "even out" in request.text
     assert drowning(seen(47.9, 25.5)) == "" and drowning(seen(48.5, 30.0)) != ""
@@ -89,7 +97,7 @@ def test_a_pot_that_is_harmed_by_dryness_gets_its_water_and_the_reason_says_what
 def test_where_a_days_water_is_short_no_dose_waits_for_the_wet_pot_and_the_reason_says_so() -> None:
     inputs = seen(48.5, 28.0)
     assert room_ml(inputs, UNEVEN) == 0.0 and room_ml(inputs, UNEVEN, short=True) == float("inf")
-    request = water_request(inputs, 400.0, 1.2, shares=UNEVEN)
+    request = water_request(inputs, 400.0, 1.2, drippers=DripperKnowledge(UNEVEN))
     assert request.amount == 400.0 and "P1 at 48.5 % is too wet for its roots" in request.text
 
 
@@ -112,3 +120,44 @@ def test_what_a_pot_asked_for_is_measured_before_the_model_has_seen_a_dose() -> 
     gaps[[0, 7, 24]] = np.nan
     assert asked_ml(gaps, none, 0.006, learned=True) == pytest.approx(1_666.7, abs=0.1)
     assert asked_ml(np.full(25, np.nan), none, 0.006, learned=True) == 0.0 == asked_ml(falling[::-1], none, 0.006, True)
+
+
+def days_of(step_pct: float, noise: float = 0.0, days: int = 5) -> dict[str, Array]:
+    """Two pots that dry by day and are watered at night; P1 gains `step_pct` on P2 each day."""
+    hours, rng = np.arange(24 * days), np.random.default_rng(5)
+    course = 33.0 - 0.1 * (hours % 24)
+    return {
+        "soil.P1": course + step_pct * hours / 24.0 + noise * rng.standard_normal(len(hours)),
+        "soil.P2": np.asarray(course + 2.0, dtype=np.float64),
+    }
+
+
+def test_pots_that_part_day_after_day_tell_which_dripper_whatever_their_probes_say_of_shares() -> None:
+    parted = parting(days_of(0.8, noise=0.3))
+    assert parted is not None and (parted.wet, parted.dry) == ("soil.P1", "soil.P2")
+    assert parted.pct_day == pytest.approx(0.8, abs=0.1)
+    text = "even out the drippers: P1 gains 0.8 points a day on P2"
+    assert advice(EVEN, parted) == text == advice(UNEVEN, parted) and DripperKnowledge(EVEN, True, parted).tasks == (
+        text,
+    )
+    falling = parting(days_of(-0.8))
+    assert falling is not None and falling.wet == "soil.P2"
+    assert DripperKnowledge(EVEN).tasks == () and DripperKnowledge(UNEVEN).tasks == (advice(UNEVEN),)
+
+
+@pytest.mark.parametrize(
+    ("levels", "why"),
+    [
+        (days_of(0.3), "a step that matters little"),
+        (days_of(0.8, days=4), "too few days"),
+        ({"soil.P1": days_of(0.8)["soil.P1"]}, "one pot"),
+        ({}, "no pot"),
+        (
+            {**days_of(0.0), "soil.P1": np.where(np.arange(120) < 60, 33.0, 36.0)},
+            "one leap is a probe's, not a dripper's",
+        ),
+        ({**days_of(0.8), "soil.P2": np.where(np.arange(120) // 24 == 2, np.nan, 35.0)}, "a day that nobody knows"),
+    ],
+)
+def test_pots_that_do_not_part_for_certain_ask_nothing_of_a_person(levels: Mapping[str, Array], why: str) -> None:
+    assert parting(levels) is None, why

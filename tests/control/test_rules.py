@@ -115,8 +115,8 @@ def test_the_driest_trusted_probe_decides() -> None:
 
 
 def test_a_doubted_probe_halves_the_dose() -> None:
-    doubted = asked(decide(state(probes=((None, 0.0), (24.0, 0.9)))))["WATER"]
-    sure = asked(decide(state(probes=((40.0, 0.9), (24.0, 0.9)))))["WATER"]
+    doubted = asked(decide(state(probes=((None, 0.0), (26.0, 0.9)))))["WATER"]
+    sure = asked(decide(state(probes=((40.0, 0.9), (26.0, 0.9)))))["WATER"]
     assert doubted.params.ml is not None and sure.params.ml is not None
     assert doubted.params.ml == sure.params.ml / 2
     assert "half dose: doubt" in doubted.why.rules_fired

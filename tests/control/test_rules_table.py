@@ -276,8 +276,9 @@ def test_the_day_frees_its_water_with_the_light() -> None:
 
 
 def test_one_doubted_probe_halves_and_a_doubted_dry_one_counts_as_a_sign() -> None:
-    assert water(0.0, probes=((23.1, 0.9), (40.0, 0.3))).amount == 150.0
-    assert water(0.0, probes=((23.0, 0.9), (40.0, 0.3))).amount == 300.0, "too dry to wait for a second opinion"
+    assert water(0.0, probes=((26.0, 0.9), (40.0, 0.3))).amount == 150.0
+    assert water(0.0, probes=((25.9, 0.9), (40.0, 0.3))).amount == 300.0, "harmed soon: too dry for a second opinion"
+    assert water(0.0, probes=((25.9, 0.3), (40.0, 0.3))).amount < 300.0, "a sign of drought is no certainty of it"
     memory = ControllerMemory(decided_at=LONG_AGO, last_water_at=LONG_AGO)
     sign = water(0.0, probes=((18.0, 0.3), (44.0, 0.9)), memory=memory)
     assert sign.amount == 60.0 and "P1 is dry" in sign.text
@@ -301,9 +302,9 @@ def test_a_dose_that_harms_no_pot_whichever_probe_is_wrong_is_given_in_full() ->
     halved = water(0.0, probes=((22.0, 0.3), (24.0, 0.3)), memory=memory, mode="SAFE")
     assert halved.amount == 150.0 and halved.text.endswith("P1 is doubted, a sign of drought and no measure of it")
     unplugged = ControllerMemory(decided_at=LONG_AGO, last_water_at=LONG_AGO, usual_water_ml=1_600.0)
-    asked = water(0.0, probes=((24.0, 0.9), (40.0, 0.1)), memory=unplugged)
+    asked = water(0.0, probes=((26.0, 0.9), (40.0, 0.1)), memory=unplugged)
     assert asked.amount == 300.0 and asked.text.endswith("within the usual while P2 is doubted"), "no excess"
-    asked = water(0.0, probes=((24.0, 0.9), (40.0, 0.1)), memory=unplugged, water_used=800.0)
+    asked = water(0.0, probes=((26.0, 0.9), (40.0, 0.1)), memory=unplugged, water_used=800.0)
     assert asked.amount == 150.0 and asked.text.endswith("less because P2 is doubted")
     assert water(0.0, probes=((22.0, 0.3), (39.9, 0.9)), memory=memory).amount == 300.0, "below where a dose aims"
     for other in ((40.0, 0.9), (24.0, 0.2), (5.9, 0.3)):  # no room, hardly a probe, and one in the air

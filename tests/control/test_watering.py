@@ -17,7 +17,7 @@ from tomato_host.brain.brain import Brain
 from tomato_host.brain.control import ControllerMemory, ControlSettings, DecisionContext, control_inputs
 from tomato_host.brain.control.plan_columns import DOSE_K
 from tomato_host.brain.control.planner import horizon, mpc, watering
-from tomato_host.brain.control.planner.drippers import DripperShare
+from tomato_host.brain.control.planner.drippers import DripperKnowledge, DripperShare
 from tomato_host.brain.control.planner.objective import Expected, HorizonTargets, soil_stress
 from tomato_host.brain.control.planner.plan_edits import TentPlanEdits
 from tomato_host.brain.control.proposals import OutputRequest
@@ -113,11 +113,13 @@ def test_until_the_drippers_are_known_pots_are_kept_full_and_none_is_filled_to_w
     full, low = (horizon.horizon_targets(context, 0.5, known).soil_low_pct for known in (False, True))
     assert low == 30.0 and full == 39.0 == watering.soil_mark_pct(inputs.setpoints, 0.0, known=False)
     assert watering.soil_mark_pct(inputs.setpoints, 2.0, known=False) == 40.0, "a shortage keeps its mark"
-    text = watering.water_request(inputs, 200.0, 0.5, known=False).text
+    text = watering.water_request(inputs, 200.0, 0.5, drippers=DripperKnowledge(known=False)).text
     assert "36.0 %: 200 ml now" in text and "watered early (below 39.0 %) until the drippers' shares are known" in text
     wet = (DripperShare("soil.P1", 0.5, 0.5, 0.01), DripperShare("soil.P2", 0.5, 0.5, 0.01))
-    assert watering.water_request(pair(36.0, 41.0), 200.0, 0.5, shares=wet, known=False).amount == pytest.approx(100.0)
-    assert watering.water_request(pair(36.0, 41.0), 200.0, 0.5, shares=wet).amount == 200.0
+    assert watering.water_request(
+        pair(36.0, 41.0), 200.0, 0.5, drippers=DripperKnowledge(wet, False)
+    ).amount == pytest.approx(100.0)
+    assert watering.water_request(pair(36.0, 41.0), 200.0, 0.5, drippers=DripperKnowledge(wet)).amount == 200.0
 
 
 def test_the_first_day_the_rules_doses_keep_the_pots_full() -> None:

@@ -21,6 +21,7 @@ ISSUE_NAMES = [
     "pump_clog",
     "valve_stuck",
     "leak",
+    "uneven_drippers",
     "probe_drift",
     "probe_disconnect",
     "probe_stuck",
@@ -129,6 +130,16 @@ def test_a_fault_comes_at_its_hour_and_is_taken_back(name: str) -> None:
         for each in (calm, world):
             each.advance_to(round(moment * HOUR_MS))
         assert (abs(effect(world) - effect(calm)) < 1e-9) is same, f"{name} at {moment} h"
+
+
+def test_drippers_are_uneven_until_a_person_gives_each_pot_what_it_uses() -> None:
+    world = World(1, scenario=Scenario((Occurrence("uneven_drippers", 1.0, 1.0, 0.2),)))
+    shares = []
+    for hour in (0.5, 1.5, 2.5):
+        world.advance_to(round(hour * HOUR_MS))
+        shares.append(world.tent.drip_share_1)
+    own = world.tent.params
+    assert shares == pytest.approx([own.drip_share_1, own.drip_share_1 + 0.02, own.root_share_1])
 
 
 def test_brownout_asks_for_a_power_cycle_once() -> None:

@@ -198,7 +198,10 @@ def verdict(present: LiveState) -> tuple[Level, str]:
 
 
 def advice(present: LiveState) -> list[Json]:
-    """What a person does about what is wrong now, one row a cause, as the notifications say it; worst first."""
+    """What a person does about what is wrong now, one row a cause, as the notifications say it; worst first.
+
+    Then what the newest plan asks a person for, which no output can do.
+    """
     faults = present.newest.get("device_status_v1", {}).get("faults", ()) if present.alive else ()
     wrong = [(fault["name"], "CRITICAL", CAUSE_OF_FAULT.get(fault["name"], "board")) for fault in faults]
     wrong += [
@@ -210,7 +213,8 @@ def advice(present: LiveState) -> list[Json]:
     rows: dict[str, Json] = {}
     for text, severity, cause in wrong:
         rows.setdefault(cause, {"text": text.replace("_", " "), "severity": severity, "do": CAUSE_BY_NAME[cause].do})
-    return list(rows.values())
+    tasks = present.newest.get("plan_v1", {}).get("tasks", ()) if present.alive else ()
+    return [*rows.values(), *({"text": text, "severity": "LOW", "do": ""} for text in tasks)]
 
 
 LONGEST_LINE = 4_000_000

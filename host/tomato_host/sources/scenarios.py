@@ -42,6 +42,13 @@ FAULTS: dict[str, ScenarioFault] = {
         ScenarioFault("pump_clog", "hardware", 4.0, 8.0, "The pump delivers 2 % of its flow."),
         ScenarioFault("valve_stuck", "hardware", 5.0, 0.5, "Water runs at 4 ml/s with the pump off."),
         ScenarioFault("leak", "hardware", 5.0, 6.0, "Half of the pumped water runs on the floor."),
+        ScenarioFault(
+            "uneven_drippers",
+            "hardware",
+            0.0,
+            168.0,
+            "Pot 1 gets 10 points more of the water, until a person evens it out.",
+        ),
         ScenarioFault("probe_drift", "hardware", 4.0, 12.0, "Probe 1 drifts up by 2 points an hour."),
         ScenarioFault("probe_disconnect", "hardware", 4.0, 6.0, "Probe 1 is unplugged."),
         ScenarioFault("probe_stuck", "hardware", 4.0, 12.0, "Probe 1 shows one value, whatever the soil does."),

@@ -118,6 +118,7 @@ def public_fields(state: type[BaseModel] = StateV1, plan: type[BaseModel] = Plan
             "score": _SCORE,
             "rejected": {"summary": TEXT, "why": TEXT, "score": _SCORE},
             "crop_costs": {"name": TEXT, **_all("weight cost decided")},
+            "tasks": TEXT,
         },
         "targets_v1": {
             **_all("schema_version ts valid_from valid_to growth_stage scenarios"),

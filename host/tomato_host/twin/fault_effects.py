@@ -71,6 +71,12 @@ def _leak(world: Breakable, strength: float) -> None:
         world.tent.truth().floor_ml = 0.0  # a person found and mopped it
 
 
+def _uneven_drippers(world: Breakable, strength: float) -> None:
+    tent = world.tent
+    # Who turns a dripper does not set it back to what it was before: each pot gets what it uses.
+    tent.drip_share_1 = tent.drip_share_1 + 0.1 * strength if strength > 0.0 else tent.params.root_share_1
+
+
 def _probe_drift(world: Breakable, strength: float) -> None:
     world.probe_drift_pct_h = 2.0 * strength if strength > 0.0 else 0.0
     if strength < 0.0:
@@ -124,6 +130,7 @@ EFFECTS: dict[str, Effect] = {
     "pump_clog": _pump_clog,
     "valve_stuck": _valve_stuck,
     "leak": _leak,
+    "uneven_drippers": _uneven_drippers,
     "probe_drift": _probe_drift,
     "probe_disconnect": _probe_disconnect,
     "probe_stuck": _probe_stuck,

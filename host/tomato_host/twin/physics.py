@@ -117,6 +117,8 @@ class TentPhysics:
         """Share of its flow that the pump delivers (0: clogged)."""
         self.spill_factor = 0.0
         """Share of the pumped water that ends on the floor (a hose come loose)."""
+        self.drip_share_1 = p.drip_share_1
+        """Share of the water that reaches zone 1, as the drippers are set."""
         self.drip_ml_s = 0.0
         """Flow without pump: a valve that does not close, ml/s."""
         self.dead_outputs = 0
@@ -238,7 +240,7 @@ class TentPhysics:
             s.pumped_ml += water
             spilt = water * self.spill_factor
             s.floor_ml += spilt
-            arrived_1 = (water - spilt) * p.drip_share_1
+            arrived_1 = (water - spilt) * self.drip_share_1
             arrived_2 = water - spilt - arrived_1
         weight_1 = k.root_share_1 * soil_1
         weights = weight_1 + k.root_share_2 * soil_2

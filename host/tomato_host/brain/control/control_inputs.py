@@ -7,12 +7,18 @@ from datetime import datetime
 
 from shared_schemas.records.state_v1 import Probe, StateV1
 from tomato_host.brain.control.context import DecisionContext
+from tomato_host.brain.control.evaluation import SOIL_STRESS_PCT
 from tomato_host.brain.control.targets import Setpoints, setpoints_at
 
 MIN_CONFIDENCE = 0.4
 MIN_DROUGHT_CONFIDENCE, IN_AIR_PCT = 0.25, 6.0
 """A doubted probe is still heard as a sign of drought from this confidence on (it drifts, or left its companion),
 unless it reads as a probe in the air does: a pot that dry has no living plant."""
+
+PROBE_ERROR_PCT = 2.0
+"""A probe tells its pot's water this well ..."""
+SOIL_HARM_PCT = SOIL_STRESS_PCT + PROBE_ERROR_PCT
+"""... so the line of harm lies that much above what counts as stress."""
 
 
 def trusted(state: StateV1, name: str, value: float | None) -> float | None:
@@ -45,6 +51,11 @@ class ControlInputs:
     def all_have_room(self) -> bool:
         """Whether a dose harms no pot, whichever of the probes is wrong."""
         return self.least_room_pct > 0.0
+
+    @property
+    def driest_harmed(self) -> bool:
+        """Whether the driest pot may be harmed by drought by now."""
+        return self.driest is not None and (self.driest.moisture_pct or 0.0) < SOIL_HARM_PCT
 
     @property
     def driest_doubted(self) -> bool:

@@ -168,6 +168,7 @@ def build_decision(
     score: Score | None = None,
     rejected: tuple[RejectedPlan, ...] = (),
     crop_costs: tuple[CropCost, ...] = (),
+    tasks: tuple[str, ...] = (),
     explanation: str = "",
 ) -> ControlDecision:
     """Plan, proposals and the memory for next time, from the requests of one decision."""
@@ -186,6 +187,7 @@ def build_decision(
         score=score,
         rejected=rejected,
         crop_costs=crop_costs,
+        tasks=tasks,
         explanation=(explanation or "; ".join(w.text for w in wanted) or "nothing to do")[:240],
     )
     watered = any(w.output == PUMP.name for w in wanted)

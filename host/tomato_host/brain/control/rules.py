@@ -304,8 +304,10 @@ def water(inputs: ControlInputs) -> OutputRequest:
 
 def _doubt_counts(inputs: ControlInputs, moisture: float) -> bool:
     """Whether doubt about a probe is a reason for less water: not where a dose harms no pot whichever probe is wrong,
-    nor where a trusted one says that the plant cannot wait."""
-    certain = not inputs.driest_doubted and moisture <= inputs.setpoints.soil_low_pct - HARD_LOW_PCT
+    nor where a trusted one says that the plant cannot wait. A doubted wet pot may have to drain then: half a dose for
+    as long as the doubt lasts let the other one dry up for days."""
+    cannot_wait = inputs.driest_harmed or moisture <= inputs.setpoints.soil_low_pct - HARD_LOW_PCT
+    certain = cannot_wait and not inputs.driest_doubted
     return bool(inputs.doubted) and not inputs.all_have_room and not certain
 
 

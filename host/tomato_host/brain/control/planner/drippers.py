@@ -6,6 +6,11 @@ turning a dripper. So the planner learns the shares, from how much a probe rises
 how fast it falls without water, and says so with every decision about water.
 
 Shares compare pots of one size; where they differ, so does what a share means in ml, but not which dripper to turn.
+
+A probe that reads its pot a tenth too steeply makes a share of 52 % look like 57 %, and hides one as well. What cannot
+be mistaken for it is that two pots part day after day: both get every dose at once, so by the balance of water their
+difference moves by what one gets and does not use. A percent of the water is a quarter of a point a day; in four weeks
+it is the whole width between too dry and too wet.
 """
 
 from __future__ import annotations
@@ -17,7 +22,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tomato_host.brain.control.control_inputs import ControlInputs, good_probes
-from tomato_host.brain.control.evaluation import SOIL_STRESS_PCT
 from tomato_host.brain.control.plan_columns import DOSE_K
 
 Array = NDArray[np.float64]
@@ -25,8 +29,16 @@ UNEVEN = 0.05
 """Share of the water by which a pot gets more than it uses before the grower is told: with 1.5 l a day 75 ml, one point
 of a pot of 8 l each day."""
 SMALL_DOSE_ML = 50.0
-PROBE_ERROR_PCT = 2.0
-"""A probe tells its pot's water this well; the line of harm lies that much above what counts as stress."""
+PARTING_PCT_DAY = 0.5
+"""Points a day by which two pots part before the grower is told: 14 in four weeks, with 1.5 l a day and pots of 8 l a
+little over 1 % of the water."""
+PARTING_DAYS = 5
+"""Whole days that are looked at: a day's own course and one day's weather count for nothing then."""
+DAY_H = 24
+KNOWN_H = 18
+"""Hours of a day that must be known for its mean."""
+LEAST_STEP = 0.25
+"""Share of the mean step that each day must have parted them by: a leap is a probe's, or a person's with a can."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +54,52 @@ class DripperShare:
     def surplus(self) -> float:
         """Share of the water that it does not use."""
         return self.gets - self.uses
+
+
+@dataclass(frozen=True, slots=True)
+class Parting:
+    """Two pots whose readings part: `wet` gains `pct_day` points a day on `dry`."""
+
+    wet: str
+    dry: str
+    pct_day: float
+
+
+@dataclass(frozen=True, slots=True)
+class DripperKnowledge:
+    """What is known of the drippers of a tent."""
+
+    shares: tuple[DripperShare, ...] = ()
+    known: bool = True
+    """Whether the shares have been learned; until then pots are kept full."""
+    parted: Parting | None = None
+    """The pots that part day after day, where any do."""
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """What a person should do about them."""
+        told = advice(self.shares, self.parted)
+        return (told,) if told else ()
+
+
+def parting(levels: Mapping[str, Array]) -> Parting | None:
+    """The two pots that part most by their hourly means [N] in %, the newest last; None where none do for certain.
+
+    By the least-squares slope of their daily means over PARTING_DAYS days, all of which must be known.
+    """
+    if len(levels) < 2 or min(len(each) for each in levels.values()) < PARTING_DAYS * DAY_H:
+        return None
+    days = {name: each[-PARTING_DAYS * DAY_H :].reshape(PARTING_DAYS, DAY_H) for name, each in levels.items()}
+    if min(int(np.isfinite(each).sum(axis=1).min()) for each in days.values()) < KNOWN_H:
+        return None
+    means = {name: np.nanmean(each, axis=1) for name, each in days.items()}
+    rising = sorted(means, key=lambda name: float(means[name][-1] - means[name][0]))
+    dry, wet = rising[0], rising[-1]
+    apart = means[wet] - means[dry]
+    since = np.arange(PARTING_DAYS) - (PARTING_DAYS - 1) / 2.0
+    pct_day = float((since * apart).sum() / (since**2).sum())
+    steady = float(np.diff(apart).min()) >= LEAST_STEP * pct_day
+    return Parting(wet, dry, pct_day) if pct_day >= PARTING_PCT_DAY and steady else None
 
 
 def dripper_shares(
@@ -65,8 +123,11 @@ def dripper_shares(
     )
 
 
-def advice(shares: Sequence[DripperShare]) -> str:
-    """What to turn, for the grower; empty where the drippers are even enough."""
+def advice(shares: Sequence[DripperShare], parted: Parting | None = None) -> str:
+    """What to turn, for the grower; empty where the drippers are even enough. What was measured goes before shares."""
+    if parted is not None:
+        wetter, drier = parted.wet.removeprefix("soil."), parted.dry.removeprefix("soil.")
+        return f"even out the drippers: {wetter} gains {parted.pct_day:.1f} points a day on {drier}"
     wet = max(shares, key=lambda share: share.surplus, default=None)
     if wet is None or len(shares) < 2 or wet.surplus <= UNEVEN:
         return ""
@@ -83,7 +144,7 @@ def room_ml(
     either. `most_pct`: how wet a pot may be; the stage's upper mark where nothing is given. A plant dies of drought
     sooner than of a wet day, so the dry pot comes first; `drowning` says what it costs.
     """
-    if short or _harmed(inputs):
+    if short or inputs.driest_harmed:
         return float("inf")
     most = inputs.setpoints.soil_high_pct if most_pct is None else most_pct
     gains = {share.zone: share.gain_pct_ml for share in shares}
@@ -103,8 +164,3 @@ def drowning(inputs: ControlInputs) -> str:
     return (
         f"{wet.id} at {wet.moisture_pct:.1f} % is too wet for its roots (from {inputs.setpoints.soil_high_pct:g} % on)"
     )
-
-
-def _harmed(inputs: ControlInputs) -> bool:
-    driest = inputs.driest.moisture_pct if inputs.driest is not None else None
-    return driest is not None and driest < SOIL_STRESS_PCT + PROBE_ERROR_PCT

@@ -11,10 +11,9 @@ from numpy.typing import NDArray
 
 from shared_schemas.devices import LAMP, MIST, PUMP
 from tomato_host.brain.control.context import DecisionContext, elapsed_s
-from tomato_host.brain.control.control_inputs import ControlInputs, read_inputs
-from tomato_host.brain.control.evaluation import AIR_MARGIN_C, COLD_C, DRY_MARGIN_KPA, HOT_C, SOIL_STRESS_PCT, WET_KPA
+from tomato_host.brain.control.control_inputs import SOIL_HARM_PCT, ControlInputs, read_inputs
+from tomato_host.brain.control.evaluation import AIR_MARGIN_C, COLD_C, DRY_MARGIN_KPA, HOT_C, WET_KPA
 from tomato_host.brain.control.photoperiod import light_seconds
-from tomato_host.brain.control.planner.drippers import PROBE_ERROR_PCT
 from tomato_host.brain.control.planner.objective import HorizonTargets
 from tomato_host.brain.control.planner.plan_edits import MAX_DOSE_ML, Bounds
 from tomato_host.brain.control.planner.watering import soil_mark_pct, water_shortage
@@ -72,7 +71,7 @@ def horizon_targets(context: DecisionContext, demand: float = 0.0, known: bool =
         soil_low_pct=soil_mark_pct(each[0], demand, known),
         soil_high_pct=each[0].soil_high_pct,
         soil_temp_short=short,
-        soil_harm_pct=SOIL_STRESS_PCT + PROBE_ERROR_PCT,
+        soil_harm_pct=SOIL_HARM_PCT,
         water_ml_per_hour=max(1.0, each[0].water_ml_per_day / 24.0),
         co2_s_per_hour=max(1.0, each[0].co2_s_per_day / max(1.0, each[0].photoperiod_h)),
         vpd_harm=_vpd_harm(each, thrift),

@@ -68,7 +68,7 @@ from tomato_host.brain.control.plan_columns import (
 from tomato_host.brain.control.planner.beam_search import SearchResult, SearchSettings, search
 from tomato_host.brain.control.planner.crop_decision import decided_costs
 from tomato_host.brain.control.planner.crop_horizon import RecentHours, crop_aim
-from tomato_host.brain.control.planner.drippers import DripperShare, dripper_shares, room_ml
+from tomato_host.brain.control.planner.drippers import DripperKnowledge, Parting, dripper_shares, room_ml
 from tomato_host.brain.control.planner.horizon import DAY_H, HOUR, MAX_MIST_SHARE, horizon_targets, plan_bounds
 from tomato_host.brain.control.planner.initial_plans import baseline_plans, hourwise_plans, plain_plan, shifted
 from tomato_host.brain.control.planner.objective import Expected, HorizonTargets, Terms, Weights, hourly, judge
@@ -120,6 +120,8 @@ class PlannerModel:
     """What the thirstiest pot has asked for in the last day, in ml of pumped water, as measured; 0: not known."""
     past: RecentHours = field(default_factory=RecentHours)
     """Air and soil of these hours, which fruit remembers."""
+    parted: Parting | None = None
+    """The pots that part day after day, where any do."""
 
 
 ModelBinder = Callable[[DecisionContext], PlannerModel | None]
@@ -156,6 +158,7 @@ def _plan(
     demand = max(foreseen, seen.asked_ml / max(1.0, day_ml))
     shares = dripper_shares(seen.roll, seen.soil, plain if last is None else last)
     known = seen.drippers_known
+    drippers = DripperKnowledge(shares, known, seen.parted)
     room = room_ml(inputs, shares, water_shortage(demand) > 0.0, wettest_pct(inputs.setpoints, known))
     aim = replace(horizon_targets(context, demand, known), crop=crop_aim(context, seen.past))
     bounds = plan_bounds(inputs, seen.mist_h, seen.water_h, demand, room, known)
@@ -177,30 +180,35 @@ def _plan(
     )
     end = began + context.settings.planning_ms / 1_000.0 - SAFEGUARD_SHARE * (clock() - began)
     found = search(lambda plans: terms(plans).j, moves, starts, how, lambda: clock() >= end)
-    requests = _requests(inputs, found.plans[0], bounds.first_h, demand, shares, known)
+    requests = _requests(inputs, found.plans[0], bounds.first_h, demand, drippers)
     chosen = _safeguarded(inputs, seen, aim, bounds, requests)
     if chosen.requests is None:
         # The rules' steps end with the first hours: what the plan would have done later is not announced.
         near = found.plans[0][: bounds.first_h]
-        water = _plan_water(inputs, near, bounds.first_h, demand, shares, known) if chosen.waters else None
-        made = _ruled(context, _not_taken(chosen), water)
+        water = _plan_water(inputs, near, bounds.first_h, demand, drippers) if chosen.waters else None
+        made = _ruled(context, _not_taken(chosen), water, drippers.tasks)
     else:
         crop = decided_costs(found.plans, starts, moves, terms, weights, lambda: clock() >= end)
-        made = _decision(context, chosen.requests, found, terms(found.plans), crop)
+        made = _decision(context, chosen.requests, found, terms(found.plans), crop, drippers.tasks)
     memory = replace(made.memory, debt_h=chosen.debt_h)
     return replace(made, memory=_expecting(memory, seen, found.plans[0], experience))
 
 
-def _ruled(context: DecisionContext, explanation: str = "", water: OutputRequest | None = None) -> ControlDecision:
+def _ruled(
+    context: DecisionContext,
+    explanation: str = "",
+    water: OutputRequest | None = None,
+    tasks: tuple[str, ...] = (),
+) -> ControlDecision:
     """What the rules decide, in as few strokes as the planner's, the means are the same.
 
-    `water`: what is asked for in place of the rules' water.
+    `water`: what is asked for in place of the rules' water. `tasks`: as in the plan's record.
     """
     if context.mode not in ("NORMAL", "CAUTION"):
         return rules.decide(context)
     cycle_s = float(context.settings.cycle_s)
     requests = [_few_strokes(one, cycle_s) for one in _with_water(rules.requests(read_inputs(context)), water)]
-    return build_decision(context, "rules", requests, explanation=explanation)
+    return build_decision(context, "rules", requests, explanation=explanation, tasks=tasks)
 
 
 def _without_model(context: DecisionContext, weights: Weights) -> ControlDecision:
@@ -383,6 +391,7 @@ def _decision(
     found: SearchResult,
     terms: Terms,
     crop: tuple[CropCost, ...],
+    tasks: tuple[str, ...],
 ) -> ControlDecision:
     best = found.plans[0]
     steps = tuple(
@@ -398,6 +407,7 @@ def _decision(
         score=score_of(terms, 0),
         rejected=rejected(found, terms),
         crop_costs=crop,
+        tasks=tasks,
         explanation=explain(requests, terms, crop),
     )
 
@@ -408,21 +418,21 @@ def _rounded(column: str, value: float) -> float:
 
 
 def _plan_water(
-    inputs: ControlInputs, plan: Array, first: int, demand: float, shares: tuple[DripperShare, ...], known: bool
+    inputs: ControlInputs, plan: Array, first: int, demand: float, drippers: DripperKnowledge
 ) -> OutputRequest:
     """The water of the plan's first hours; the sentence knows of the doses in `plan`, and of none after it."""
     doses = np.flatnonzero(plan[:, DOSE_K])
     next_h = int(doses[0]) if len(doses) else None
-    return water_request(inputs, float(plan[:first, DOSE_K].sum()), demand, next_h, shares, known)
+    return water_request(inputs, float(plan[:first, DOSE_K].sum()), demand, next_h, drippers)
 
 
 def _requests(
-    inputs: ControlInputs, plan: Array, first: int, demand: float, shares: tuple[DripperShare, ...], known: bool
+    inputs: ControlInputs, plan: Array, first: int, demand: float, drippers: DripperKnowledge
 ) -> list[OutputRequest]:
     """The first hours of the plan as requests; the rules' own caution about water stays in force."""
     cycle_s = inputs.cycle_s
     requests = [light_rule(inputs), *_duty_requests(inputs, plan[0])]
-    requests.append(_plan_water(inputs, plan, first, demand, shares, known))
+    requests.append(_plan_water(inputs, plan, first, demand, drippers))
     gas_s = float(plan[:first, GAS_K].sum()) * cycle_s / (3_600.0 * first)
     requests.append(OutputRequest(GAS.name, gas_s, gas_reason(inputs, gas_s, plan[0]), ("plan",), "photosynthesis"))
     return requests

@@ -9,13 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared_schemas.devices import PUMP
-from tomato_host.brain.control.control_inputs import ControlInputs, good_probes
+from tomato_host.brain.control.control_inputs import PROBE_ERROR_PCT, ControlInputs, good_probes
 from tomato_host.brain.control.plan_columns import DOSE_K
 from tomato_host.brain.control.planner.drippers import (
-    PROBE_ERROR_PCT,
     SMALL_DOSE_ML,
-    DripperShare,
-    advice,
+    DripperKnowledge,
     drowning,
     room_ml,
 )
@@ -42,6 +40,7 @@ with a dose only, and the water of a day that was not given is lost to the pot w
 suffices nothing is lost by it: the pot dries to its mark later instead."""
 WET_PCT = 2.0
 """No pot is filled this far above where a dose aims: what drains is lost."""
+NOTHING_UNEVEN = DripperKnowledge()
 MIN_GAIN_PCT_ML = 0.001
 """A pot of 100 l; a smaller gain is a model that has not seen a dose yet."""
 
@@ -129,23 +128,22 @@ def water_request(
     planned_ml: float,
     demand: float,
     next_h: int | None = None,
-    shares: Sequence[DripperShare] = (),
-    known: bool = True,
+    drippers: DripperKnowledge = NOTHING_UNEVEN,
 ) -> OutputRequest:
     """The plan's dose; under doubt within what `_most_under_doubt_ml` says, no less than the rules' where soil is dry.
 
-    `next_h`: in how many hours the plan gives the first water; None: not within its horizon. `shares`: what is known of
-    the drippers; the dose ends where a pot would get too wet, and the reason says what a grower can do. `known`: as in
-    `soil_mark_pct`.
+    `next_h`: in how many hours the plan gives the first water; None: not within its horizon. The dose ends where a pot
+    would get too wet, and the reason says what a grower can do about the `drippers`.
     """
-    request = _request(inputs, planned_ml, _why(inputs, demand, known), next_h)
-    most = room_ml(inputs, shares, water_shortage(demand) > 0.0, wettest_pct(inputs.setpoints, known))
+    request = _request(inputs, planned_ml, _why(inputs, demand, drippers.known), next_h)
+    wettest = wettest_pct(inputs.setpoints, drippers.known)
+    most = room_ml(inputs, drippers.shares, water_shortage(demand) > 0.0, wettest)
     if request.amount > most:
         request = replace(request, amount=most, text=f"{request.text}, no more than the wettest pot bears")
         request = replace(request, pulses=max(1, round(most / PULSE_ML)))
     given = request.amount > 0.0
     doubt = why_doubt_is_no_reason(inputs) if given and "plan" in request.fired else ""
-    notes = (doubt, drowning(inputs) if given else "", advice(shares))
+    notes = (doubt, drowning(inputs) if given else "", *drippers.tasks)
     return replace(request, text="; ".join([request.text, *(note for note in notes if note)]))
 
 

@@ -11,6 +11,7 @@ from shared_schemas.devices import MIST, PUMP
 from tomato_host.brain.control.context import DecisionContext
 from tomato_host.brain.control.control_inputs import good_probes, heard_probes
 from tomato_host.brain.control.planner.crop_horizon import RecentHours
+from tomato_host.brain.control.planner.drippers import parting
 from tomato_host.brain.control.planner.horizon import DAY_H
 from tomato_host.brain.control.planner.mpc import PlannerModel, near_term
 from tomato_host.brain.control.planner.watering import among_the_driest, asked_ml
@@ -68,7 +69,8 @@ def bind_model(model: WorldModel, log: HourlyLog, context: DecisionContext) -> P
     gains = _gains(model)
     known = all(gains[name][1] for name in zones)
     asked = _asked_ml(gains, log, zones)
-    return PlannerModel(roll, zones, spread, mist_h, water_ml, known, asked, _past(log, zones))
+    parted = parting({name: log.column(name) for name in zones})
+    return PlannerModel(roll, zones, spread, mist_h, water_ml, known, asked, _past(log, zones), parted)
 
 
 def _gains(model: WorldModel) -> dict[str, tuple[float, bool]]:
