@@ -5,6 +5,7 @@ python tools/bench_cluster.py cluster FOLDER    the same on a cluster of this ma
 python tools/bench_cluster.py compare FOLDER    the same bytes? processor time beside one another
 
 A campaign too long for one go is made in parts: the same command with more --seeds goes on where the last one ended.
+The folder `FOLDER/local` is a campaign's own: `tomato-host campaign --resume --out` adds other controllers to it.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,12 +29,24 @@ from tools.local_cluster import local_cluster
 START = "from tomato_host.cli.main import main; main()"
 SAME = ("report.md", "day.svg", "runs.parquet")
 MOST_OVERHEAD = 0.05
+KILLED_AFTER = 50
 
 
-def command(folder: Path, seeds: int, days: float, period_s: float, *more: str) -> list[str]:
-    """A campaign of four tents a seed."""
-    matrix = ["--controllers", "rules,timer", "--scenarios", "calm/heatwave@78", "--seeds", f"0-{seeds - 1}"]
-    asked = [*matrix, "--days", str(days), "--period-s", str(period_s), "--out", str(folder), "--json", "--resume"]
+@dataclass(frozen=True)
+class TentWeeks:
+    """The tents of a campaign of rules and timer."""
+
+    seeds: str = "0-49"
+    days: float = 7.0
+    period_s: float = 60.0
+    scenarios: str = "calm/heatwave@78"
+
+
+def command(folder: Path, tents: TentWeeks, *more: str) -> list[str]:
+    """A campaign by the command line."""
+    matrix = ["--controllers", "rules,timer", "--scenarios", tents.scenarios, "--seeds", tents.seeds]
+    length = ["--days", str(tents.days), "--period-s", str(tents.period_s)]
+    asked = [*matrix, *length, "--out", str(folder), "--json", "--resume"]
     return [sys.executable, "-c", START, "campaign", *asked, *more]
 
 
@@ -42,28 +56,26 @@ def children_cpu_s() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def run_local(folder: Path, seeds: int, days: float, period_s: float = 60.0) -> dict[str, Any]:
+def run_local(folder: Path, tents: TentWeeks) -> dict[str, Any]:
     """The campaign with two processes."""
     before, begun = children_cpu_s(), time.monotonic()
-    done = subprocess.run(
-        command(folder / "local", seeds, days, period_s, "-j", "2"), check=True, capture_output=True, text=True
-    )
+    done = subprocess.run(command(folder / "local", tents, "-j", "2"), check=True, capture_output=True, text=True)
     return _add_part(folder / "local.json", before, begun, json.loads(done.stdout))
 
 
-def run_cluster(folder: Path, seeds: int, days: float, period_s: float = 60.0) -> dict[str, Any]:
-    """The campaign on two workers; one is killed once as many runs as seeds are done; its nanny starts another."""
+def run_cluster(folder: Path, tents: TentWeeks) -> dict[str, Any]:
+    """The campaign on two workers; one is killed once KILLED_AFTER runs are done; its nanny starts another."""
     before, begun = children_cpu_s(), time.monotonic()
     (folder / "dask").mkdir(parents=True, exist_ok=True)
     with local_cluster(folder / "dask", workers=0) as cluster:
         nanny = cluster.add_nannies(2)
         with subprocess.Popen(
-            command(folder / "cluster", seeds, days, period_s, "--scheduler", cluster.address),
+            command(folder / "cluster", tents, "--scheduler", cluster.address),
             stdout=subprocess.PIPE,
             text=True,
         ) as client:
             if not (folder / "cluster.json").exists():
-                _kill_a_worker(nanny, folder / "cluster" / "runs.jsonl", seeds)
+                _kill_a_worker(nanny, folder / "cluster" / "runs.jsonl", KILLED_AFTER)
             told, _ = client.communicate()
         assert client.returncode == 0, told
         cluster.end()
@@ -106,9 +118,11 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=("local", "cluster", "compare"))
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--seeds", type=int, default=50, help="four tents each")
-    parser.add_argument("--days", type=float, default=7.0)
-    parser.add_argument("--period-s", type=float, default=60.0)
+    usual = TentWeeks()
+    parser.add_argument("--seeds", default=usual.seeds, help="first-last")
+    parser.add_argument("--scenarios", default=usual.scenarios, help="as of tomato-host campaign")
+    parser.add_argument("--days", type=float, default=usual.days)
+    parser.add_argument("--period-s", type=float, default=usual.period_s, help="seconds from sample to sample")
     asked = parser.parse_args(argv)
     asked.folder.mkdir(parents=True, exist_ok=True)
     if asked.what == "compare":
@@ -116,7 +130,7 @@ def main(argv: list[str] | None = None) -> int:
         print(json.dumps(found, indent=2))
         return 0 if found["same"] and found["overhead"] < MOST_OVERHEAD else 1
     run = run_local if asked.what == "local" else run_cluster
-    print(json.dumps(run(asked.folder, asked.seeds, asked.days, asked.period_s)))
+    print(json.dumps(run(asked.folder, TentWeeks(asked.seeds, asked.days, asked.period_s, asked.scenarios))))
     return 0
 
 

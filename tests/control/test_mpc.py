@@ -23,6 +23,7 @@ from tomato_host.brain.control.parameter_estimation import (
     without_daily_course,
 )
 from tomato_host.brain.control.planner import horizon, mpc, objective
+from tomato_host.brain.control.planner.drippers import Parting
 from tomato_host.brain.control.planner.plan_edits import TentPlanEdits, blocks
 from tomato_host.brain.control.tent_balance import BalanceParameters, Duties, steady_state_air
 from tomato_host.brain.guardrails import GuardContext, Guardrails
@@ -90,6 +91,15 @@ def test_the_plan_records_its_score_and_three_that_lost() -> None:
         - weights.smooth * plan.score.action_churn
     )
     assert plan.score.j == pytest.approx(j, abs=1e-4)
+
+
+@pytest.mark.parametrize("error", [0.0, 3.0])
+def test_what_only_a_person_can_do_is_a_task_of_the_plan_whoever_decides(error: float) -> None:
+    """Also where the safeguard lets the rules decide."""
+    parted = Parting("soil.P1", "soil.P2", 0.9)
+    made = decide(replace(small_tent(error=error), parted=parted))
+    assert made.plan.tasks == ("even out the drippers: P1 gains 0.9 points a day on P2",)
+    assert decide(small_tent(error=error)).plan.tasks == ()
 
 
 def test_a_plan_exists_when_there_is_no_time_at_all() -> None:

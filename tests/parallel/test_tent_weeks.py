@@ -18,8 +18,8 @@ pytestmark = pytest.mark.skipif(
 @pytest.mark.soak
 @pytest.mark.timeout(7_200)
 def test_200_tent_weeks_are_the_same_and_cost_less_than_a_twentieth_more(tmp_path: Path) -> None:
-    bench_cluster.run_local(tmp_path, seeds=50, days=7.0)
-    bench_cluster.run_cluster(tmp_path, seeds=50, days=7.0)
+    bench_cluster.run_local(tmp_path, bench_cluster.TentWeeks())
+    bench_cluster.run_cluster(tmp_path, bench_cluster.TentWeeks())
     found = bench_cluster.compare(tmp_path)
     assert found["same"] and found["runs"] == 200
     assert found["workers"] == 3, "two, and the one that took the place of the killed one"

@@ -69,6 +69,18 @@ def test_one_glance_has_what_the_first_screen_needs(client: TestClient) -> None:
     assert told["anomalies"][0]["type"] == "WIND_SPIKE"
 
 
+def test_what_a_plan_asks_a_person_for_stands_below_what_is_wrong(client: TestClient, present: LiveState) -> None:
+    before = client.get("/api/glance").json()["advice"]
+    task = "even out the drippers: P1 gains 0.9 points a day on P2"
+    present.update(json.dumps({"record": example("plan_v1") | {"tasks": [task]}}).encode())
+    assert client.get("/api/glance").json()["advice"] == [*before, {"text": task, "severity": "LOW", "do": ""}]
+    present.update(json.dumps({"record": example("plan_v1")}).encode())
+    assert client.get("/api/glance").json()["advice"] == before, "done, or no plan says it any more"
+    present.update(json.dumps({"record": example("plan_v1") | {"tasks": [task]}}).encode())
+    present.connected = False
+    assert task not in json.dumps(client.get("/api/glance").json()["advice"]), "no host, no plan"
+
+
 def first_values(answer: Any) -> dict | None:  # type: ignore[type-arg]
     """What the host has written into the page; None: nothing."""
     found = re.findall(r'<script type="application/json" id="first-values">(.*?)</script>', answer.text)
