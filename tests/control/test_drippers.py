@@ -81,8 +81,10 @@ def test_a_dose_ends_where_the_wet_pot_has_had_enough() -> None:
     assert water_request(seen(46.0, 29.7), 200.0, 0.5, drippers=DripperKnowledge(UNEVEN)).amount == 200.0
     bounds = plan_bounds(inputs, room_ml=room_ml(inputs, UNEVEN))
     assert bounds.water_ml[0] == pytest.approx(303.0, abs=0.1) and bounds.water_ml[first_hours(inputs)] == 400.0
-    full = water_request(seen(48.5, 27.9), 400.0, 0.5, drippers=DripperKnowledge(UNEVEN))
+    full = water_request(seen(48.5, 28.0), 400.0, 0.5, drippers=DripperKnowledge(UNEVEN))
     assert full.amount == 0.0, "it must drain first"
+    dry = water_request(seen(48.5, 27.9), 400.0, 0.5, drippers=DripperKnowledge(UNEVEN))
+    assert dry.amount == 400.0 and "P1 at 48.5 % is too wet for its roots" in dry.text, "too dry to wait for that"
 
 
 def test_a_pot_that_is_harmed_by_dryness_gets_its_water_and_the_reason_says_what_that_costs() -> None:
@@ -141,8 +143,18 @@ def test_pots_that_part_day_after_day_tell_which_dripper_whatever_their_probes_s
         text,
     )
     falling = parting(days_of(-0.8))
-    assert falling is not None and falling.wet == "soil.P2"
-    assert DripperKnowledge(EVEN).tasks == () and DripperKnowledge(UNEVEN).tasks == (advice(UNEVEN),)
+    assert falling is not None and falling.wet == "soil.P2" and falling.certain
+    learned = DripperKnowledge(UNEVEN)
+    assert learned.tasks == () and learned.note == advice(UNEVEN), "no task before pots have shown it"
+
+
+def test_pots_that_do_not_part_have_even_drippers_unless_one_drains_what_it_does_not_use() -> None:
+    still = parting(days_of(0.0))
+    assert still is not None and not still.certain and still.wettest_pct == pytest.approx(33.85)
+    room = DripperKnowledge(UNEVEN, True, still, drains_pct=44.0)
+    assert room.tasks == () and room.note == ""
+    drains = DripperKnowledge(UNEVEN, True, still, drains_pct=33.0)
+    assert drains.tasks == (advice(UNEVEN),) and drains.note == advice(UNEVEN)
 
 
 @pytest.mark.parametrize(
@@ -160,4 +172,6 @@ def test_pots_that_part_day_after_day_tell_which_dripper_whatever_their_probes_s
     ],
 )
 def test_pots_that_do_not_part_for_certain_ask_nothing_of_a_person(levels: Mapping[str, Array], why: str) -> None:
-    assert parting(levels) is None, why
+    parted = parting(levels)
+    assert parted is None or not parted.certain, why
+    assert DripperKnowledge(EVEN, True, parted).tasks == ()

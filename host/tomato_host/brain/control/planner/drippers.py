@@ -21,7 +21,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tomato_host.brain.control.control_inputs import ControlInputs, good_probes
+from tomato_host.brain.control.control_inputs import PROBE_ERROR_PCT, ControlInputs, good_probes
 from tomato_host.brain.control.plan_columns import DOSE_K
 
 Array = NDArray[np.float64]
@@ -58,32 +58,24 @@ class DripperShare:
 
 @dataclass(frozen=True, slots=True)
 class Parting:
-    """Two pots whose readings part: `wet` gains `pct_day` points a day on `dry`."""
+    """What the readings of the last days say of two pots: `wet` gains `pct_day` points a day on `dry`."""
 
     wet: str
     dry: str
     pct_day: float
-
-
-@dataclass(frozen=True, slots=True)
-class DripperKnowledge:
-    """What is known of the drippers of a tent."""
-
-    shares: tuple[DripperShare, ...] = ()
-    known: bool = True
-    """Whether the shares have been learned; until then pots are kept full."""
-    parted: Parting | None = None
-    """The pots that part day after day, where any do."""
+    steady: bool = True
+    """Whether each of the days had its part in it."""
+    wettest_pct: float = 0.0
+    """Mean of the wettest pot in the newest day."""
 
     @property
-    def tasks(self) -> tuple[str, ...]:
-        """What a person should do about them."""
-        told = advice(self.shares, self.parted)
-        return (told,) if told else ()
+    def certain(self) -> bool:
+        """Whether the drippers are what parts them."""
+        return self.steady and self.pct_day >= PARTING_PCT_DAY
 
 
 def parting(levels: Mapping[str, Array]) -> Parting | None:
-    """The two pots that part most by their hourly means [N] in %, the newest last; None where none do for certain.
+    """The two pots that part most by their hourly means [N] in %, the newest last; None where too little is known.
 
     By the least-squares slope of their daily means over PARTING_DAYS days, all of which must be known.
     """
@@ -99,7 +91,37 @@ def parting(levels: Mapping[str, Array]) -> Parting | None:
     since = np.arange(PARTING_DAYS) - (PARTING_DAYS - 1) / 2.0
     pct_day = float((since * apart).sum() / (since**2).sum())
     steady = float(np.diff(apart).min()) >= LEAST_STEP * pct_day
-    return Parting(wet, dry, pct_day) if pct_day >= PARTING_PCT_DAY and steady else None
+    return Parting(wet, dry, pct_day, steady, max(float(each[-1]) for each in means.values()))
+
+
+@dataclass(frozen=True, slots=True)
+class DripperKnowledge:
+    """What is known of the drippers of a tent."""
+
+    shares: tuple[DripperShare, ...] = ()
+    known: bool = True
+    """Whether the shares have been learned; until then pots are kept full."""
+    parted: Parting | None = None
+    """What the last days' readings say; None: too few of them."""
+    drains_pct: float = float("inf")
+    """A pot that is this wet may drain what it does not use, and part from the others no further."""
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """What a person should do about them, as pots have shown it over days.
+
+        Pots that do not part, though none of them drains, have even drippers, whatever the learned shares say.
+        """
+        parted = self.parted
+        if parted is None or not (parted.certain or parted.wettest_pct >= self.drains_pct):
+            return ()
+        told = advice(self.shares, parted)
+        return (told,) if told else ()
+
+    @property
+    def note(self) -> str:
+        """What a reason for water says of them: a task, or until pots have shown enough what the model has learned."""
+        return "; ".join(self.tasks) if self.parted is not None else advice(self.shares)
 
 
 def dripper_shares(
@@ -125,7 +147,7 @@ def dripper_shares(
 
 def advice(shares: Sequence[DripperShare], parted: Parting | None = None) -> str:
     """What to turn, for the grower; empty where the drippers are even enough. What was measured goes before shares."""
-    if parted is not None:
+    if parted is not None and parted.certain:
         wetter, drier = parted.wet.removeprefix("soil."), parted.dry.removeprefix("soil.")
         return f"even out the drippers: {wetter} gains {parted.pct_day:.1f} points a day on {drier}"
     wet = max(shares, key=lambda share: share.surplus, default=None)
@@ -138,13 +160,14 @@ def advice(shares: Sequence[DripperShare], parted: Parting | None = None) -> str
 def room_ml(
     inputs: ControlInputs, shares: Sequence[DripperShare], short: bool = False, most_pct: float | None = None
 ) -> float:
-    """How much may be pumped before a pot is wetter than its roots bear; no limit once another is harmed by dryness.
+    """How much may be pumped before a pot is wetter than its roots bear; no limit once another is surely too dry.
 
     `short`: a day's water cannot make good what the driest pot asks for, so each dose that waits is lost; no limit then
     either. `most_pct`: how wet a pot may be; the stage's upper mark where nothing is given. A plant dies of drought
-    sooner than of a wet day, so the dry pot comes first; `drowning` says what it costs.
+    sooner than of a wet day, so the dry pot comes first; `drowning` says what it costs. A wet pot at its capacity
+    drains, a dry one that waited for it fell by three points in two days.
     """
-    if short or inputs.driest_harmed:
+    if short or _too_dry(inputs):
         return float("inf")
     most = inputs.setpoints.soil_high_pct if most_pct is None else most_pct
     gains = {share.zone: share.gain_pct_ml for share in shares}
@@ -164,3 +187,10 @@ def drowning(inputs: ControlInputs) -> str:
     return (
         f"{wet.id} at {wet.moisture_pct:.1f} % is too wet for its roots (from {inputs.setpoints.soil_high_pct:g} % on)"
     )
+
+
+def _too_dry(inputs: ControlInputs) -> bool:
+    """Whether the driest pot is below its low mark by more than a probe's error, or may be harmed by now."""
+    driest = inputs.driest.moisture_pct if inputs.driest is not None else None
+    surely = driest is not None and driest < inputs.setpoints.soil_low_pct - PROBE_ERROR_PCT
+    return surely or inputs.driest_harmed

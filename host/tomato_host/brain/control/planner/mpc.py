@@ -46,7 +46,7 @@ from shared_schemas.devices import GAS, MIST, OUTPUT_BY_NAME, PUMP, VENT
 from shared_schemas.records.plan_v1 import CropCost, PlanStep
 from tomato_host.brain.control import rules
 from tomato_host.brain.control.context import ControlDecision, ControllerMemory, DecisionContext, elapsed_s
-from tomato_host.brain.control.control_inputs import ControlInputs, read_inputs
+from tomato_host.brain.control.control_inputs import PROBE_ERROR_PCT, ControlInputs, read_inputs
 from tomato_host.brain.control.model_error import AIR, SENSOR_SD, compare
 from tomato_host.brain.control.parameter_estimation import (
     SD_80,
@@ -121,7 +121,7 @@ class PlannerModel:
     past: RecentHours = field(default_factory=RecentHours)
     """Air and soil of these hours, which fruit remembers."""
     parted: Parting | None = None
-    """The pots that part day after day, where any do."""
+    """What the last days' readings say of the drippers."""
 
 
 ModelBinder = Callable[[DecisionContext], PlannerModel | None]
@@ -158,7 +158,8 @@ def _plan(
     demand = max(foreseen, seen.asked_ml / max(1.0, day_ml))
     shares = dripper_shares(seen.roll, seen.soil, plain if last is None else last)
     known = seen.drippers_known
-    drippers = DripperKnowledge(shares, known, seen.parted)
+    drains_pct = inputs.setpoints.soil_high_pct - 2.0 * PROBE_ERROR_PCT
+    drippers = DripperKnowledge(shares, known, seen.parted, drains_pct)
     room = room_ml(inputs, shares, water_shortage(demand) > 0.0, wettest_pct(inputs.setpoints, known))
     aim = replace(horizon_targets(context, demand, known), crop=crop_aim(context, seen.past))
     bounds = plan_bounds(inputs, seen.mist_h, seen.water_h, demand, room, known)

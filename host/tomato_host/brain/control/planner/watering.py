@@ -143,7 +143,7 @@ def water_request(
         request = replace(request, pulses=max(1, round(most / PULSE_ML)))
     given = request.amount > 0.0
     doubt = why_doubt_is_no_reason(inputs) if given and "plan" in request.fired else ""
-    notes = (doubt, drowning(inputs) if given else "", *drippers.tasks)
+    notes = (doubt, drowning(inputs) if given else "", drippers.note)
     return replace(request, text="; ".join([request.text, *(note for note in notes if note)]))
 
 
