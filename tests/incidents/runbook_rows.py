@@ -103,6 +103,9 @@ SCENARIOS: Mapping[str, RowDrill] = {
         LivedDrill("reservoir_empty@0+0.2", 0.3),
         (("WARNING", "Reservoir low. Fill the reservoir"), ("INFO", "Recovered: Reservoir low")),
     ),
+    "uneven_drippers@0": RowDrill(
+        LivedDrill("uneven_drippers@0", 0.3, ((0.03, water(200)),)), silent="pots part over days; a task on the page"
+    ),
     "sensor_dropout@0": RowDrill(
         LivedDrill("sensor_dropout@0+0.2", 0.3),
         (("WARNING", "Sensor disconnect (air_temp_c): "), ("INFO", "Recovered: Sensor disconnect (air_temp_c): ")),

@@ -112,7 +112,7 @@ def test_bad_seeds_are_refused(seeds: str) -> None:
 def test_words_are_read() -> None:
     assert matrix.read_seeds("7") == range(7, 8) and matrix.read_seeds("0-31") == range(32)
     assert matrix.read_scenarios("calm/leak@1,heatwave") == ("calm", "leak@1,heatwave")
-    assert len(matrix.read_scenarios("all")) == 19
+    assert len(matrix.read_scenarios("all")) == 20
     assert matrix.read_controllers("all") == matrix.CONTROLLERS
     with pytest.raises(TomatoError):
         matrix.read_controllers("magic")

@@ -112,13 +112,10 @@ def public_fields(state: type[BaseModel] = StateV1, plan: type[BaseModel] = Plan
         "plan_v1": {
             **_all("schema_version ts id controller state_ts horizon_h"),
             "steps": _measured(_part(plan, "steps")),
-            "rules_fired": TEXT,
-            "not_done": TEXT,
-            "explanation": TEXT,
+            **dict.fromkeys(("rules_fired", "not_done", "tasks", "explanation"), TEXT),
             "score": _SCORE,
             "rejected": {"summary": TEXT, "why": TEXT, "score": _SCORE},
             "crop_costs": {"name": TEXT, **_all("weight cost decided")},
-            "tasks": TEXT,
         },
         "targets_v1": {
             **_all("schema_version ts valid_from valid_to growth_stage scenarios"),

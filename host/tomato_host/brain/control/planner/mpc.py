@@ -153,16 +153,14 @@ def _plan(
     guide = rules.decide(context)
     plain = plain_plan(horizon_targets(context).light_share)
     last = shifted(context, len(plain), plain)
-    day_ml = float(context.budgets.water_ml_per_day)
-    foreseen = water_demand(seen.roll, seen.soil, plain if last is None else last, day_ml)
+    duties, day_ml = plain if last is None else last, float(context.budgets.water_ml_per_day)
+    foreseen = water_demand(seen.roll, seen.soil, duties, day_ml)
     demand = max(foreseen, seen.asked_ml / max(1.0, day_ml))
-    shares = dripper_shares(seen.roll, seen.soil, plain if last is None else last)
-    known = seen.drippers_known
-    drains_pct = inputs.setpoints.soil_high_pct - 2.0 * PROBE_ERROR_PCT
-    drippers = DripperKnowledge(shares, known, seen.parted, drains_pct)
-    room = room_ml(inputs, shares, water_shortage(demand) > 0.0, wettest_pct(inputs.setpoints, known))
-    aim = replace(horizon_targets(context, demand, known), crop=crop_aim(context, seen.past))
-    bounds = plan_bounds(inputs, seen.mist_h, seen.water_h, demand, room, known)
+    drippers = _dripper_knowledge(inputs, seen, duties)
+    wettest = wettest_pct(inputs.setpoints, drippers.known)
+    room = room_ml(inputs, drippers.shares, water_shortage(demand) > 0.0, wettest)
+    aim = replace(horizon_targets(context, demand, drippers.known), crop=crop_aim(context, seen.past))
+    bounds = plan_bounds(inputs, seen.mist_h, seen.water_h, demand, room, drippers.known)
     before = np.zeros(COLUMNS)
     for name, column in COLUMN_OF.items():
         before[column] = context.memory.duty.get(name, 0.0)
@@ -193,6 +191,13 @@ def _plan(
         made = _decision(context, chosen.requests, found, terms(found.plans), crop, drippers.tasks)
     memory = replace(made.memory, debt_h=chosen.debt_h)
     return replace(made, memory=_expecting(memory, seen, found.plans[0], experience))
+
+
+def _dripper_knowledge(inputs: ControlInputs, seen: PlannerModel, duties: Array) -> DripperKnowledge:
+    """What is known of the drippers, their shares by the model under `duties` [H, K]."""
+    shares = dripper_shares(seen.roll, seen.soil, duties)
+    drains_pct = inputs.setpoints.soil_high_pct - 2.0 * PROBE_ERROR_PCT
+    return DripperKnowledge(shares, seen.drippers_known, seen.parted, drains_pct)
 
 
 def _ruled(
