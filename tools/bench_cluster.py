@@ -24,12 +24,13 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # so that tools.* is found when run as a file
 
+from tomato_host.twin.campaign.matrix import read_scenarios, read_seeds
+
 from tools.local_cluster import local_cluster
 
 START = "from tomato_host.cli.main import main; main()"
 SAME = ("report.md", "day.svg", "runs.parquet")
 MOST_OVERHEAD = 0.05
-KILLED_AFTER = 50
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,11 @@ class TentWeeks:
     days: float = 7.0
     period_s: float = 60.0
     scenarios: str = "calm/heatwave@78"
+
+    @property
+    def runs(self) -> int:
+        """Of two controllers. Raises TomatoError for seeds or scenarios that cannot be read."""
+        return 2 * len(read_seeds(self.seeds)) * len(read_scenarios(self.scenarios))
 
 
 def command(folder: Path, tents: TentWeeks, *more: str) -> list[str]:
@@ -64,7 +70,7 @@ def run_local(folder: Path, tents: TentWeeks) -> dict[str, Any]:
 
 
 def run_cluster(folder: Path, tents: TentWeeks) -> dict[str, Any]:
-    """The campaign on two workers; one is killed once KILLED_AFTER runs are done; its nanny starts another."""
+    """The campaign on two workers; one is killed once a quarter of the runs is done; its nanny starts another."""
     before, begun = children_cpu_s(), time.monotonic()
     (folder / "dask").mkdir(parents=True, exist_ok=True)
     with local_cluster(folder / "dask", workers=0) as cluster:
@@ -75,7 +81,7 @@ def run_cluster(folder: Path, tents: TentWeeks) -> dict[str, Any]:
             text=True,
         ) as client:
             if not (folder / "cluster.json").exists():
-                _kill_a_worker(nanny, folder / "cluster" / "runs.jsonl", KILLED_AFTER)
+                _kill_a_worker(nanny, folder / "cluster" / "runs.jsonl", tents.runs // 4)
             told, _ = client.communicate()
         assert client.returncode == 0, told
         cluster.end()

@@ -168,7 +168,7 @@ def test_pots_that_do_not_part_have_even_drippers_unless_one_drains_what_it_does
             {**days_of(0.0), "soil.P1": np.where(np.arange(120) < 60, 33.0, 36.0)},
             "one leap is a probe's, not a dripper's",
         ),
-        ({**days_of(0.8), "soil.P2": np.where(np.arange(120) // 24 == 2, np.nan, 35.0)}, "a day that nobody knows"),
+        ({**days_of(0.8), "soil.P2": np.where(np.arange(120) // 24 == 2, np.nan, 35.0)}, "a day without readings"),
     ],
 )
 def test_pots_that_do_not_part_for_certain_ask_nothing_of_a_person(levels: Mapping[str, Array], why: str) -> None:

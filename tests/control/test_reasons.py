@@ -81,7 +81,12 @@ def claims_hold(text: str, inputs: ControlInputs) -> None:
     for value in re.findall(rf"RH {NUMBER} % is 82 % or more", text):
         assert inputs.rh_pct is not None and inputs.rh_pct >= 82.0 and abs(float(value) - inputs.rh_pct) <= 0.501
     bounds_hold(text, inputs)
-    for probe, value in re.findall(rf"(P\d) (?:is dry )?at {NUMBER} %", text):
+    probes = inputs.context.state.soil.probes
+    trusted = {probe.id: probe.moisture_pct or 0.0 for probe in probes if probe.id not in inputs.doubted}
+    for probe, value in re.findall(rf"(P\d) at {NUMBER} % is too wet", text):
+        assert abs(float(value) - trusted[probe]) <= 0.0501 and trusted[probe] == max(trusted.values()), text
+        assert trusted[probe] >= inputs.setpoints.soil_high_pct, text
+    for probe, value in re.findall(rf"(P\d) (?:is dry )?at {NUMBER} %(?! is too wet)", text):
         assert inputs.driest is not None and inputs.driest.id == probe and inputs.driest.moisture_pct is not None
         assert abs(float(value) - inputs.driest.moisture_pct) <= 0.0501
         assert ("is moist enough" in text) <= (inputs.driest.moisture_pct >= inputs.setpoints.soil_low_pct)

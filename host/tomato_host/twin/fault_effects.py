@@ -14,6 +14,8 @@ from tomato_host.twin.physics import TentPhysics
 from tomato_host.twin.sensors import SimulatedSensors, chip_bits
 
 JUMP_PCT = 22.0
+UNEVEN_SHARE = 0.1
+"""Of the water, that pot 1 gets more."""
 
 
 class Breakable(Protocol):
@@ -74,7 +76,7 @@ def _leak(world: Breakable, strength: float) -> None:
 def _uneven_drippers(world: Breakable, strength: float) -> None:
     tent = world.tent
     # Who turns a dripper does not set it back to what it was before: each pot gets what it uses.
-    tent.drip_share_1 = tent.drip_share_1 + 0.1 * strength if strength > 0.0 else tent.params.root_share_1
+    tent.drip_share_1 = tent.drip_share_1 + UNEVEN_SHARE * strength if strength > 0.0 else tent.params.root_share_1
 
 
 def _probe_drift(world: Breakable, strength: float) -> None:

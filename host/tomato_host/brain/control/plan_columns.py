@@ -6,6 +6,8 @@ from typing import Final
 
 from shared_schemas.devices import GAS, LAMP, MAT, MIST, OUTPUTS, PLAN_COLUMNS, PUMP, STIRRER, VENT
 
+DAY_H: Final = 24
+"""Rows of a plan, one an hour, in a day; means of hours as well."""
 COLUMNS: Final = len(PLAN_COLUMNS)
 INDEX: Final = {name: position for position, name in enumerate(PLAN_COLUMNS)}
 LAMP_K, STIR_K, VENT_K, MIST_K, MAT_K, DOSE_K, GAS_K = (

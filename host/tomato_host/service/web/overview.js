@@ -140,7 +140,7 @@ function showAlarm(glance) {
   if (key === alarmShown) return;
   alarmShown = key;
   const wrong = (glance.advice || []).map((one) => {
-    const row = element("li", undefined, one.severity === "LOW" ? "task" : "");
+    const row = element("li", undefined, one.severity === "LOW" ? "low" : "");
     row.append(element("b", hostText(one.text)), ...(one.do ? [": ", ...withCommands(hostText(one.do))] : []));
     if (one.do.includes("clear-fault")) row.append(" ", Object.assign(element("a", t("Or clear it on the page Control.")), { href: "#control" }));
     return row;

@@ -25,8 +25,7 @@ from tomato_host.brain.control.context import ControlDecision, DecisionContext
 from tomato_host.brain.control.control_inputs import good_probes
 from tomato_host.brain.control.model_error import AIR
 from tomato_host.brain.control.parameter_estimation import PRIOR_SD, ParameterEstimate, plan_duties
-from tomato_host.brain.control.plan_columns import DOSE_K
-from tomato_host.brain.control.planner.horizon import DAY_H
+from tomato_host.brain.control.plan_columns import DAY_H, DOSE_K
 from tomato_host.brain.control.planner.mpc import PlannerModel, planner
 from tomato_host.brain.control.tent_balance import BalanceParameters, steady_state_air, transpiration_g_h
 from tomato_host.brain.psychrometrics import saturation_pa

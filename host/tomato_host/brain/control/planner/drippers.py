@@ -9,8 +9,8 @@ Shares compare pots of one size; where they differ, so does what a share means i
 
 A probe that reads its pot a tenth too steeply makes a share of 52 % look like 57 %, and hides one as well. What cannot
 be mistaken for it is that two pots part day after day: both get every dose at once, so by the balance of water their
-difference moves by what one gets and does not use. A percent of the water is a quarter of a point a day; in four weeks
-it is the whole width between too dry and too wet.
+difference moves by what one gets and does not use. With 1.5 l a day and pots of 8 l a percent of the water is more
+than a third of a point a day, ten points in four weeks.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tomato_host.brain.control.control_inputs import PROBE_ERROR_PCT, ControlInputs, good_probes
-from tomato_host.brain.control.plan_columns import DOSE_K
+from tomato_host.brain.control.plan_columns import DAY_H, DOSE_K
 
 Array = NDArray[np.float64]
 UNEVEN = 0.05
@@ -34,7 +34,6 @@ PARTING_PCT_DAY = 0.5
 little over 1 % of the water."""
 PARTING_DAYS = 5
 """Whole days that are looked at: a day's own course and one day's weather count for nothing then."""
-DAY_H = 24
 KNOWN_H = 18
 """Hours of a day that must be known for its mean."""
 LEAST_STEP = 0.25

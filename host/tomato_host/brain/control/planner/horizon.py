@@ -14,6 +14,7 @@ from tomato_host.brain.control.context import DecisionContext, elapsed_s
 from tomato_host.brain.control.control_inputs import SOIL_HARM_PCT, ControlInputs, read_inputs
 from tomato_host.brain.control.evaluation import AIR_MARGIN_C, COLD_C, DRY_MARGIN_KPA, HOT_C, WET_KPA
 from tomato_host.brain.control.photoperiod import light_seconds
+from tomato_host.brain.control.plan_columns import DAY_H
 from tomato_host.brain.control.planner.objective import HorizonTargets
 from tomato_host.brain.control.planner.plan_edits import MAX_DOSE_ML, Bounds
 from tomato_host.brain.control.planner.watering import soil_mark_pct, water_shortage
@@ -37,7 +38,6 @@ AIR_SENSOR_C = 0.3
 """The air's temperature is known this well; lines of stress are kept away from by as much."""
 MAX_ROOT_C = 24.0
 """Tomato roots grow best at 20 to 25 degC (Heuvelink (ed.), "Tomatoes", 2nd ed. 2018, ch. 8)."""
-DAY_H = 24
 MIST_H_PER_DAY = 0.98 * MIST.day_budget / 3_600.0
 """What the board allows in any 24 h; the rest is for strokes that run over."""
 MAX_MIST_SHARE = 0.44

@@ -59,6 +59,7 @@ from tomato_host.brain.control.plan_columns import (
     AMOUNTS,
     COLUMN_OF,
     COLUMNS,
+    DAY_H,
     DOSE_K,
     GAS_K,
     INDEX,
@@ -69,7 +70,7 @@ from tomato_host.brain.control.planner.beam_search import SearchResult, SearchSe
 from tomato_host.brain.control.planner.crop_decision import decided_costs
 from tomato_host.brain.control.planner.crop_horizon import RecentHours, crop_aim
 from tomato_host.brain.control.planner.drippers import DripperKnowledge, Parting, dripper_shares, room_ml
-from tomato_host.brain.control.planner.horizon import DAY_H, HOUR, MAX_MIST_SHARE, horizon_targets, plan_bounds
+from tomato_host.brain.control.planner.horizon import HOUR, MAX_MIST_SHARE, horizon_targets, plan_bounds
 from tomato_host.brain.control.planner.initial_plans import baseline_plans, hourwise_plans, plain_plan, shifted
 from tomato_host.brain.control.planner.objective import Expected, HorizonTargets, Terms, Weights, hourly, judge
 from tomato_host.brain.control.planner.plan_edits import Bounds, TentPlanEdits

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from shared_schemas.devices import PUMP
 from tomato_host.brain.control.control_inputs import PROBE_ERROR_PCT, ControlInputs, good_probes
-from tomato_host.brain.control.plan_columns import DOSE_K
+from tomato_host.brain.control.plan_columns import DAY_H, DOSE_K
 from tomato_host.brain.control.planner.drippers import (
     SMALL_DOSE_ML,
     DripperKnowledge,
@@ -29,7 +29,6 @@ OVERDUE_PCT = 0.5
 DEMAND_RESERVE = (0.95, 1.2)
 """A day's demand, as a share of the day's water, from which on the pots are kept fuller, and at which they are kept as
 full as a dose ever aims at: what a day's water cannot make good must be there before."""
-DAY_H = 24
 MEASURED_H = 18
 """Hours of drying that say something of a day: night and day differ."""
 GAIN_UNSEEN = 0.75
@@ -41,6 +40,7 @@ suffices nothing is lost by it: the pot dries to its mark later instead."""
 WET_PCT = 2.0
 """No pot is filled this far above where a dose aims: what drains is lost."""
 NOTHING_UNEVEN = DripperKnowledge()
+"""Where nothing is known of the drippers they count as even."""
 MIN_GAIN_PCT_ML = 0.001
 """A pot of 100 l; a smaller gain is a model that has not seen a dose yet."""
 

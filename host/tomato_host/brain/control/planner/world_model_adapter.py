@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from shared_schemas.devices import MIST, PUMP
 from tomato_host.brain.control.context import DecisionContext
 from tomato_host.brain.control.control_inputs import good_probes, heard_probes
+from tomato_host.brain.control.plan_columns import DAY_H
 from tomato_host.brain.control.planner.crop_horizon import RecentHours
 from tomato_host.brain.control.planner.drippers import parting
-from tomato_host.brain.control.planner.horizon import DAY_H
 from tomato_host.brain.control.planner.mpc import PlannerModel, near_term
 from tomato_host.brain.control.planner.watering import among_the_driest, asked_ml
 from tomato_host.brain.world_model.data import HORIZON_H, HourlyLog
